@@ -1,0 +1,104 @@
+// Package instance is the vocabulary that the rest of mdserver shares: what
+// libvirt says of a guest (Domain), what mdserver keeps of it (Instance), and
+// the small types both are made of. It imports nothing of ours and does no
+// input or output.
+package instance
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/netip"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Domain is what a libvirt domain definition tells of a guest. It is input:
+// names and metadata are the administrator's, and have been checked only as
+// far as libvirt itself checks them.
+type Domain struct {
+	Name       string
+	UUID       uuid.UUID
+	Interfaces []Interface // in the order of the definition
+	Metadata   Metadata
+	VCPUs      int
+	Memory     uint64 // bytes
+}
+
+// Interface is one network interface of a guest. Network is the name of the
+// libvirt network it is attached to, or empty when it is attached to
+// something else, a plain bridge for instance.
+type Interface struct {
+	MAC     MAC    `json:"mac"`
+	Network string `json:"network,omitempty"`
+}
+
+// On returns the guest's first interface on the named libvirt network.
+func (d Domain) On(network string) (Interface, bool) {
+	for _, nic := range d.Interfaces {
+		if nic.Network == network {
+			return nic, true
+		}
+	}
+	return Interface{}, false
+}
+
+// Instance is one guest as mdserver knows it. It is a value: nobody changes
+// an Instance in place once the inventory has published it.
+type Instance struct {
+	ID         string      `json:"instance_id"` // what cloud-init calls instance-id
+	Name       string      `json:"name"`        // libvirt's domain name, any text libvirt accepts
+	Hostname   string      `json:"hostname"`    // valid and unique, see DeriveHostname
+	UUID       uuid.UUID   `json:"uuid"`
+	Location   string      `json:"location,omitempty"`
+	Metadata   Metadata    `json:"metadata"`
+	MAC        MAC         `json:"mac"` // of the interface on the metadata network
+	Interfaces []Interface `json:"interfaces,omitempty"`
+	IPv4       netip.Addr  `json:"ipv4"` // the zero Addr when it has none
+	IPv6       netip.Addr  `json:"ipv6"`
+	VCPUs      int         `json:"vcpus,omitempty"`
+	Memory     uint64      `json:"memory,omitempty"` // bytes
+	FirstSeen  time.Time   `json:"first_seen"`
+	LastUpdate time.Time   `json:"last_update"`
+}
+
+// Resting is an address whose guest was released. It is not given to another
+// guest until its quarantine is over, and its former owner gets it back, with
+// its instance-id, when it returns before that.
+type Resting struct {
+	Addr       netip.Addr `json:"addr"`
+	UUID       uuid.UUID  `json:"uuid"`
+	InstanceID string     `json:"instance_id"`
+	Since      time.Time  `json:"since"`
+}
+
+// Event is one change of the inventory: Old is nil for a guest that is new,
+// New is nil for one that was released.
+type Event struct {
+	Old, New *Instance
+}
+
+// Change is one durable step of the inventory, applied whole or not at all.
+type Change struct {
+	Put    []Instance
+	Delete []uuid.UUID
+	Rest   []Resting    // addresses that begin to rest
+	Wake   []netip.Addr // addresses that rest no longer
+}
+
+// Table is all that a store holds.
+type Table struct {
+	Instances []Instance
+	Resting   []Resting
+}
+
+// idDigits is the length of the hexadecimal part of an EC2 instance id.
+const idDigits = 17
+
+// DeriveID makes the instance-id of a guest from its domain UUID: "i-" and 17
+// hexadecimal digits, the form AWS documents. It depends on nothing else, so
+// a guest keeps it for life.
+func DeriveID(id uuid.UUID) string {
+	sum := sha256.Sum256(id[:])
+	return "i-" + hex.EncodeToString(sum[:])[:idDigits]
+}

@@ -1,0 +1,123 @@
+package instance
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// The keys of domain metadata that mdserver itself understands. All others
+// are free and reach the guest's template unchanged.
+const (
+	KeyUserdataPrefix = "userdata_prefix"
+	KeyHostname       = "hostname"
+	KeyIPv4           = "ipv4"
+	KeyIPv6           = "ipv6"
+	KeyTags           = "tags"
+)
+
+// Metadata is what the administrator wrote for a guest into its domain
+// definition, in the namespace urn:md_server:domain_metadata.
+type Metadata struct {
+	Values map[string]string `json:"values,omitempty"` // all keys but tags
+	Tags   map[string]string `json:"tags,omitempty"`
+}
+
+// UserdataPrefix is the name of the template that the guest insists on. The
+// original distinguishes "unset" from "set to nothing", and so do we.
+func (m Metadata) UserdataPrefix() (string, bool) {
+	v, ok := m.Values[KeyUserdataPrefix]
+	return v, ok
+}
+
+// Hostname is the host name that the guest asks for, or empty.
+func (m Metadata) Hostname() string { return m.Values[KeyHostname] }
+
+// IPv4 is the IPv4 address that the guest asks for, or the zero Addr.
+func (m Metadata) IPv4() netip.Addr { return m.addr(KeyIPv4) }
+
+// IPv6 is the IPv6 address that the guest asks for, or the zero Addr.
+func (m Metadata) IPv6() netip.Addr { return m.addr(KeyIPv6) }
+
+func (m Metadata) addr(key string) netip.Addr {
+	addr, err := netip.ParseAddr(m.Values[key])
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr
+}
+
+// Validate checks the values of the keys that mdserver acts on.
+func (m Metadata) Validate() error {
+	if name, ok := m.Values[KeyHostname]; ok && !ValidHostname(name) {
+		return fmt.Errorf("metadata hostname %q is not a host name, accepted: letters, digits and hyphens, at most 63 characters between dots", name)
+	}
+	if v, ok := m.Values[KeyIPv4]; ok && !m.IPv4().Is4() {
+		return fmt.Errorf("metadata ipv4 %q is not an IPv4 address", v)
+	}
+	if v, ok := m.Values[KeyIPv6]; ok {
+		if addr := m.IPv6(); !addr.Is6() || addr.Is4In6() || addr.Zone() != "" {
+			return fmt.Errorf("metadata ipv6 %q is not an IPv6 address", v)
+		}
+	}
+	return nil
+}
+
+// Flat gives all metadata as one map of text, the form in which the original
+// keeps it: tags become a comma separated list of name=value.
+func (m Metadata) Flat() map[string]string {
+	flat := maps.Clone(m.Values)
+	if flat == nil {
+		flat = map[string]string{}
+	}
+	if len(m.Tags) > 0 {
+		flat[KeyTags] = FormatTags(m.Tags)
+	}
+	return flat
+}
+
+// MetadataFromFlat is the reverse of Flat.
+func MetadataFromFlat(flat map[string]string) Metadata {
+	m := Metadata{}
+	for key, value := range flat {
+		if key == KeyTags {
+			m.Tags = ParseTags(value)
+			continue
+		}
+		if m.Values == nil {
+			m.Values = map[string]string{}
+		}
+		m.Values[key] = value
+	}
+	return m
+}
+
+// ParseTags reads "name=value, other=…, bare"; a bare name has an empty value.
+func ParseTags(text string) map[string]string {
+	tags := map[string]string{}
+	for item := range strings.SplitSeq(text, ",") {
+		name, value, _ := strings.Cut(item, "=")
+		if name = strings.TrimSpace(name); name != "" {
+			tags[name] = strings.TrimSpace(value)
+		}
+	}
+	if len(tags) == 0 {
+		return nil
+	}
+	return tags
+}
+
+// FormatTags writes tags in the form that ParseTags reads, sorted by name.
+func FormatTags(tags map[string]string) string {
+	var items []string
+	for _, name := range slices.Sorted(maps.Keys(tags)) {
+		if tags[name] == "" {
+			items = append(items, name)
+			continue
+		}
+		items = append(items, name+"="+tags[name])
+	}
+	return strings.Join(items, ",")
+}
