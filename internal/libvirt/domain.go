@@ -1,0 +1,197 @@
+// Package libvirt reads what libvirt knows of a guest: its domain definition,
+// as `virsh dumpxml` prints it and as libvirtd hands it to the qemu hook.
+//
+// The few elements that mdserver needs are decoded with encoding/xml itself.
+// A full schema binding decodes the content of <metadata> to text and loses
+// the namespace that the original's users declare on that element.
+package libvirt
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+)
+
+// MaxDomainXML is the largest domain definition that is accepted, in bytes.
+// Real ones have 5 to 20 KB; libvirt's own limit is 10 MiB.
+const MaxDomainXML = 1 << 20
+
+const hint = "send what `virsh dumpxml NAME` prints"
+
+// ErrTooLarge refuses a definition of more than MaxDomainXML bytes.
+var ErrTooLarge = fmt.Errorf("the domain definition is larger than %d bytes", MaxDomainXML)
+
+// domainXML is the part of libvirt's domain format that mdserver reads
+// (https://libvirt.org/formatdomain.html).
+type domainXML struct {
+	Name       string         `xml:"name"`
+	UUID       string         `xml:"uuid"`
+	Metadata   metadataXML    `xml:"metadata"`
+	VCPU       *vcpuXML       `xml:"vcpu"`
+	Memory     *memoryXML     `xml:"memory"`
+	Interfaces []interfaceXML `xml:"devices>interface"`
+}
+
+type vcpuXML struct {
+	Current string `xml:"current,attr"`
+	Maximum string `xml:",chardata"`
+}
+
+type interfaceXML struct {
+	Type string `xml:"type,attr"`
+	MAC  struct {
+		Address string `xml:"address,attr"`
+	} `xml:"mac"`
+	Source struct {
+		Network string `xml:"network,attr"`
+	} `xml:"source"`
+}
+
+// ParseDomain reads a domain definition. Its errors are the sender's: they
+// say what is wrong with the document and what to send instead.
+func ParseDomain(data []byte) (instance.Domain, error) {
+	if len(data) > MaxDomainXML {
+		return instance.Domain{}, ErrTooLarge
+	}
+	doc, err := decode(data)
+	if err != nil {
+		return instance.Domain{}, err
+	}
+	return doc.domain()
+}
+
+func decode(data []byte) (domainXML, error) {
+	var doc domainXML
+	if len(bytes.TrimSpace(data)) == 0 {
+		return doc, errors.New("no domain definition: the document is empty; " + hint)
+	}
+	dec := xml.NewDecoder(bytes.NewReader(data))
+	root, err := rootElement(dec)
+	if err != nil {
+		return doc, err
+	}
+	if root.Name.Local != "domain" || root.Name.Space != "" {
+		return doc, fmt.Errorf("not a domain definition: the document's element is <%s>, not <domain>; %s", root.Name.Local, hint)
+	}
+	if err := dec.DecodeElement(&doc, &root); err != nil {
+		return doc, broken(err)
+	}
+	return doc, onlySpaceLeft(dec)
+}
+
+func rootElement(dec *xml.Decoder) (xml.StartElement, error) {
+	for {
+		token, err := dec.Token()
+		if err != nil {
+			return xml.StartElement{}, broken(err)
+		}
+		switch t := token.(type) {
+		case xml.StartElement:
+			return t, nil
+		case xml.CharData:
+			if len(bytes.TrimSpace(t)) > 0 {
+				return xml.StartElement{}, errors.New("not XML: the document does not begin with an element; " + hint)
+			}
+		}
+	}
+}
+
+func onlySpaceLeft(dec *xml.Decoder) error {
+	for {
+		token, err := dec.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return broken(err)
+		}
+		switch t := token.(type) {
+		case xml.StartElement:
+			return fmt.Errorf("broken XML: a second element <%s> follows the domain", t.Name.Local)
+		case xml.CharData:
+			if len(bytes.TrimSpace(t)) > 0 {
+				return errors.New("broken XML: text follows the domain")
+			}
+		}
+	}
+}
+
+func broken(err error) error {
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("broken XML: %w; %s", err, hint)
+}
+
+func (doc domainXML) domain() (instance.Domain, error) {
+	d := instance.Domain{Name: doc.Name}
+	if err := instance.ValidateName(d.Name); err != nil {
+		return d, err
+	}
+	var err error
+	if d.UUID, err = parseUUID(doc.UUID); err != nil {
+		return d, err
+	}
+	if d.Interfaces, err = interfaces(doc.Interfaces); err != nil {
+		return d, err
+	}
+	if d.VCPUs, err = doc.VCPU.count(); err != nil {
+		return d, err
+	}
+	if d.Memory, err = doc.Memory.bytes(); err != nil {
+		return d, err
+	}
+	d.Metadata = doc.Metadata.Metadata
+	return d, d.Metadata.Validate()
+}
+
+func parseUUID(text string) (uuid.UUID, error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return uuid.Nil, errors.New("the domain has no <uuid>; " + hint)
+	}
+	id, err := uuid.Parse(text)
+	if err != nil || id == uuid.Nil {
+		return uuid.Nil, fmt.Errorf("the domain's <uuid> %q is not a UUID", text)
+	}
+	return id, nil
+}
+
+func interfaces(all []interfaceXML) ([]instance.Interface, error) {
+	var nics []instance.Interface
+	for i, nic := range all {
+		if nic.MAC.Address == "" {
+			return nil, fmt.Errorf("interface %d has no <mac>; %s", i+1, hint)
+		}
+		mac, err := instance.ParseMAC(nic.MAC.Address)
+		if err != nil {
+			return nil, fmt.Errorf("interface %d: %w", i+1, err)
+		}
+		nics = append(nics, instance.Interface{MAC: mac, Network: nic.Source.Network})
+	}
+	return nics, nil
+}
+
+// count is the number of virtual CPUs that the guest starts with.
+func (v *vcpuXML) count() (int, error) {
+	if v == nil {
+		return 0, nil
+	}
+	text := strings.TrimSpace(v.Current)
+	if text == "" {
+		text = strings.TrimSpace(v.Maximum)
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return 0, fmt.Errorf("the domain's <vcpu> %q is not a whole number", text)
+	}
+	return int(n), nil
+}

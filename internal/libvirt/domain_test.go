@@ -1,0 +1,208 @@
+package libvirt
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+)
+
+func mac(t *testing.T, s string) instance.MAC {
+	t.Helper()
+	m, err := instance.ParseMAC(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestParseDomainReadsWhatVirshPrints(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("testdata", "running.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := instance.Domain{
+		Name: "web1",
+		UUID: uuid.MustParse("7e5a544d-d555-4133-a443-8229415be7ab"),
+		Interfaces: []instance.Interface{
+			{MAC: mac(t, "52:54:00:aa:00:99"), Network: "default"},
+			{MAC: mac(t, "52:54:00:09:00:ab"), Network: "mds"},
+			{MAC: mac(t, "52:54:00:bb:00:99")},
+		},
+		Metadata: instance.Metadata{
+			Values: map[string]string{
+				"userdata_prefix": "special", "hostname": "www", "ipv4": "10.122.0.80", "rack": "four",
+			},
+			Tags: map[string]string{"role": "web", "env": "prod", "bare": ""},
+		},
+		VCPUs:  2,
+		Memory: 2 << 30,
+	}
+	for name, input := range map[string][]byte{
+		"as a file":        data,
+		"as curl -d sends": []byte(strings.NewReplacer("\n", "", "\r", "").Replace(string(data))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := ParseDomain(input)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// domain wraps parts of a definition into a whole one.
+func domain(parts string) string {
+	return `<domain type='kvm'><name>web1</name><uuid>7e5a544d-d555-4133-a443-8229415be7ab</uuid>` + parts + `</domain>`
+}
+
+func TestParseDomainMetadata(t *testing.T) {
+	tests := []struct {
+		name, xml string
+		want      instance.Metadata
+	}{
+		{"none", "", instance.Metadata{}},
+		{
+			"the original's single key, namespace on metadata",
+			`<metadata xmlns:mdserver="urn:md_server:domain_metadata"><mdserver:userdata_prefix>special</mdserver:userdata_prefix></metadata>`,
+			instance.Metadata{Values: map[string]string{"userdata_prefix": "special"}},
+		},
+		{
+			"any prefix, namespace on the element",
+			`<metadata><x:hostname xmlns:x="urn:md_server:domain_metadata"> www </x:hostname></metadata>`,
+			instance.Metadata{Values: map[string]string{"hostname": "www"}},
+		},
+		{
+			"a container with keys and tags",
+			`<metadata><m:instance xmlns:m="urn:md_server:domain_metadata"><m:ipv4>10.122.0.9</m:ipv4><m:tags>a=1, b</m:tags></m:instance></metadata>`,
+			instance.Metadata{Values: map[string]string{"ipv4": "10.122.0.9"}, Tags: map[string]string{"a": "1", "b": ""}},
+		},
+		{
+			"tags as elements",
+			`<metadata><m:tags xmlns:m="urn:md_server:domain_metadata"><m:tag name="role of it">web</m:tag><m:env>prod</m:env></m:tags></metadata>`,
+			instance.Metadata{Tags: map[string]string{"role of it": "web", "env": "prod"}},
+		},
+		{
+			"attributes that curl -d has joined",
+			`<metadata><m:rack xmlns:m="urn:md_server:domain_metadata"unit="u">4</m:rack></metadata>`,
+			instance.Metadata{Values: map[string]string{"rack": "4"}},
+		},
+		{
+			"others' metadata is none of ours",
+			`<metadata><nova:instance xmlns:nova="http://openstack.org/xmlns/libvirt/nova/1.1"><nova:hostname>no</nova:hostname></nova:instance></metadata>`,
+			instance.Metadata{},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := ParseDomain([]byte(domain(tt.xml)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got.Metadata); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestParseDomainAcceptsEveryNameOfLibvirt(t *testing.T) {
+	names := []string{
+		"web 1", "a,b", `q"u'o`, "..", ".", "Grüße-東京", strings.Repeat("x", 255),
+		"$(reboot)", "`id`", "a;b|c&d", "52:54:00:00:00:01,10.0.0.1", "#x", "-x", "[x]", "id:*", "tab\there",
+	}
+	escape := strings.NewReplacer("&", "&amp;", "<", "&lt;")
+	for _, name := range names {
+		d, err := ParseDomain([]byte(strings.Replace(domain(""), "web1", escape.Replace(name), 1)))
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+		if d.Name != name {
+			t.Errorf("name %q was read as %q", name, d.Name)
+		}
+	}
+}
+
+func TestParseDomainRefuses(t *testing.T) {
+	tests := []struct{ name, xml, want string }{
+		{"nothing", " \n", "empty"},
+		{"no XML", "hello", "not XML"},
+		{"another document", "<network><name>x</name></network>", "<network>, not <domain>"},
+		{"another namespace", `<domain xmlns="urn:x"/>`, "not <domain>"},
+		{"only a comment", "<!-- -->", "unexpected EOF"},
+		{"cut short", domain("")[:60], "unexpected EOF"},
+		{"mismatched", "<domain><name>x</nome></domain>", "broken XML"},
+		{"two documents", domain("") + domain(""), "second element"},
+		{"text after it", domain("") + "x", "text follows"},
+		{"an entity", domain("<description>&xxe;</description>"), "broken XML"},
+		{"no name", "<domain><uuid>7e5a544d-d555-4133-a443-8229415be7ab</uuid></domain>", "no name"},
+		{"blank name", strings.Replace(domain(""), "web1", " ", 1), "no name"},
+		{"slash", strings.Replace(domain(""), "web1", "a/b", 1), "slash"},
+		{"newline", strings.Replace(domain(""), "web1", "a&#10;b", 1), "line break"},
+		{"no uuid", "<domain><name>x</name></domain>", "no <uuid>"},
+		{"bad uuid", "<domain><name>x</name><uuid>7</uuid></domain>", `"7" is not a UUID`},
+		{"no mac", domain("<devices><interface type='network'><source network='mds'/></interface></devices>"), "interface 1 has no <mac>"},
+		{"bad mac", domain("<devices><interface type='network'><mac address='x'/></interface></devices>"), "interface 1"},
+		{"bad vcpu", domain("<vcpu>two</vcpu>"), "<vcpu>"},
+		{"bad memory", domain("<memory>-1</memory>"), "<memory>"},
+		{"bad unit", domain("<memory unit='firkin'>1</memory>"), "firkin"},
+		{"huge memory", domain("<memory unit='TiB'>99999999999</memory>"), "too large"},
+		{"bad host name", domain(`<metadata><m:hostname xmlns:m="urn:md_server:domain_metadata">a b</m:hostname></metadata>`), "not a host name"},
+		{"bad address", domain(`<metadata><m:ipv4 xmlns:m="urn:md_server:domain_metadata">10.1</m:ipv4></metadata>`), "not an IPv4 address"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := ParseDomain([]byte(tt.xml))
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want one that says %q", err, tt.want)
+			}
+		})
+	}
+	if _, err := ParseDomain(make([]byte, MaxDomainXML+1)); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("error %v, want ErrTooLarge", err)
+	}
+}
+
+func TestParseDomainMemoryUnits(t *testing.T) {
+	tests := map[string]uint64{
+		"<memory>1024</memory>":              1 << 20,
+		"<memory unit='KiB'>1</memory>":      1 << 10,
+		"<memory unit='MiB'>768</memory>":    768 << 20,
+		"<memory unit='GB'>2</memory>":       2e9,
+		"<memory unit='bytes'>4096</memory>": 4096,
+	}
+	for xml, want := range tests {
+		d, err := ParseDomain([]byte(domain(xml)))
+		if err != nil || d.Memory != want {
+			t.Errorf("%s: %d bytes (%v), want %d", xml, d.Memory, err, want)
+		}
+	}
+}
+
+func FuzzParseDomain(f *testing.F) {
+	data, err := os.ReadFile(filepath.Join("testdata", "running.xml"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add([]byte(domain(`<metadata><m:tags xmlns:m="urn:md_server:domain_metadata">a=b</m:tags></metadata>`)))
+	f.Add([]byte("<domain><name>"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := ParseDomain(data)
+		if err != nil {
+			return
+		}
+		if instance.ValidateName(d.Name) != nil || d.UUID == uuid.Nil {
+			t.Errorf("accepted a domain without a proper name or UUID: %+v", d)
+		}
+	})
+}
