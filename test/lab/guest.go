@@ -1,0 +1,218 @@
+package lab
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const dhcpScriptName = "udhcpc.sh"
+
+//go:embed udhcpc.sh
+var dhcpScript []byte
+
+func (l *Lab) writeDHCPScript() error {
+	return os.WriteFile(l.Path(dhcpScriptName), dhcpScript, 0o755)
+}
+
+// Guest stands for a virtual machine: a namespace with one interface, eth0,
+// in a bridge of the host.
+type Guest struct {
+	*Namespace
+	// Label is the guest's name within the lab.
+	Label string
+	MAC   string
+
+	dhcp *Process
+}
+
+// Lease is what the DHCP server gave.
+type Lease struct {
+	IP      netip.Addr
+	Mask    string
+	Router  string
+	DNS     []string
+	Domain  string
+	Name    string            // option 12
+	Seconds int               // lease time
+	Server  string            // option 54
+	Routes  map[string]string // option 121: destination to router
+	Event   string            // bound, renew, …
+
+	count int
+}
+
+// AddGuest makes a guest with an interface in the mds bridge. The label is for
+// the lab alone; it need not be the name of the libvirt domain.
+func (l *Lab) AddGuest(ctx context.Context, label, mac string) (*Guest, error) {
+	return l.AddGuestOn(ctx, Bridge, label, mac)
+}
+
+// AddGuestOn makes a guest with an interface in another bridge of the host.
+func (l *Lab) AddGuestOn(ctx context.Context, bridge, label, mac string) (*Guest, error) {
+	n, err := l.addNamespace(ctx, label)
+	if err != nil {
+		return nil, err
+	}
+	port := fmt.Sprintf("vnet%d", l.ports.Add(1))
+	steps := [][]string{
+		{"-n", l.Host.Name, "link", "add", port, "type", "veth",
+			"peer", "name", "eth0", "address", mac, "netns", n.Name},
+		{"-n", l.Host.Name, "link", "set", port, "master", bridge, "up"},
+		{"-n", n.Name, "link", "set", "eth0", "up"},
+	}
+	for _, step := range steps {
+		if err := run(ctx, "ip", step...); err != nil {
+			return nil, fmt.Errorf("connecting guest %s: %w", label, err)
+		}
+	}
+	return &Guest{Namespace: n, Label: label, MAC: mac}, nil
+}
+
+// StartDHCP runs a DHCP client in the guest and waits for its first lease. The
+// client goes on until the lab closes or [Guest.StopDHCP] is called.
+func (g *Guest) StartDHCP(ctx context.Context) (Lease, error) {
+	if err := os.Remove(g.leaseFile()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return Lease{}, err
+	}
+	env := []string{"LAB_LEASE=" + g.leaseFile()}
+	args := []string{"-i", "eth0", "-f", "-t", "5", "-T", "1", "-A", "1",
+		"-O", "3", "-O", "6", "-O", "121", "-s", g.lab.Path(dhcpScriptName)}
+	dhcp, err := g.Start("dhcp-"+g.Label, env, "udhcpc", args...)
+	if err != nil {
+		return Lease{}, err
+	}
+	g.dhcp = dhcp
+	return g.waitLease(ctx, 0, "bound")
+}
+
+// Renew makes the DHCP client renew its lease and waits for the answer.
+func (g *Guest) Renew(ctx context.Context) (Lease, error) {
+	before, err := g.readLease()
+	if err != nil {
+		return Lease{}, err
+	}
+	if err := g.dhcp.Signal(syscall.SIGUSR1); err != nil {
+		return Lease{}, err
+	}
+	return g.waitLease(ctx, before.count, "renew", "bound")
+}
+
+// StopDHCP ends the DHCP client without releasing the lease, as a guest that
+// is switched off does.
+func (g *Guest) StopDHCP() {
+	if g.dhcp != nil {
+		g.dhcp.Kill()
+	}
+}
+
+// TryDHCP asks once for a lease and tells whether one was offered. It changes
+// nothing in the guest.
+func (g *Guest) TryDHCP(ctx context.Context) (bool, error) {
+	_, err := g.Output(ctx, "udhcpc", "-i", "eth0", "-f", "-q", "-n", "-t", "3", "-T", "1", "-s", "/bin/true")
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.As(err, &exit) && ctx.Err() == nil:
+		return false, nil
+	default:
+		return false, err
+	}
+}
+
+// Get fetches a path from the metadata server with curl.
+func (g *Guest) Get(ctx context.Context, path string) (string, error) {
+	return g.Output(ctx, "curl", "--silent", "--show-error", "--fail", "--max-time", "10",
+		"http://"+MetadataAddr+path)
+}
+
+// Resolve returns the IPv4 addresses that the guest's own resolver finds for a
+// name.
+func (g *Guest) Resolve(ctx context.Context, name string) ([]string, error) {
+	out, err := g.Output(ctx, "getent", "ahostsv4", name)
+	seen := map[string]bool{}
+	var addrs []string
+	for line := range strings.Lines(out) {
+		if f := strings.Fields(line); len(f) > 0 && !seen[f[0]] {
+			seen[f[0]] = true
+			addrs = append(addrs, f[0])
+		}
+	}
+	return addrs, err
+}
+
+// Reverse returns the names that the guest's own resolver finds for an address.
+func (g *Guest) Reverse(ctx context.Context, addr string) ([]string, error) {
+	out, err := g.Output(ctx, "getent", "hosts", addr)
+	if err != nil {
+		return nil, err
+	}
+	return strings.Fields(out)[1:], nil
+}
+
+// Routes returns the guest's IPv4 routes as ip prints them.
+func (g *Guest) Routes(ctx context.Context) (string, error) {
+	return g.Output(ctx, "ip", "-4", "route", "show")
+}
+
+func (g *Guest) leaseFile() string { return g.lab.Path("lease-" + g.Label) }
+
+func (g *Guest) waitLease(ctx context.Context, after int, events ...string) (Lease, error) {
+	var lease Lease
+	err := Poll(ctx, 30*time.Second, func(context.Context) (err error) {
+		if lease, err = g.readLease(); err != nil {
+			return err
+		}
+		for _, e := range events {
+			if lease.Event == e && lease.count > after {
+				return nil
+			}
+		}
+		return fmt.Errorf("the last event was %s", lease.Event)
+	})
+	if err != nil {
+		return Lease{}, fmt.Errorf("waiting for the lease of %s: %w", g.Label, err)
+	}
+	return lease, nil
+}
+
+func (g *Guest) readLease() (Lease, error) {
+	text, err := os.ReadFile(g.leaseFile())
+	if err != nil {
+		return Lease{}, err
+	}
+	v := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		v[key] = value
+	}
+	lease := Lease{
+		Mask: v["mask"], Router: v["router"], DNS: strings.Fields(v["dns"]),
+		Domain: v["domain"], Name: v["hostname"], Server: v["serverid"],
+		Event: v["event"], Routes: maps.Collect(pairs(strings.Fields(v["staticroutes"]))),
+	}
+	lease.IP, _ = netip.ParseAddr(v["ip"])
+	lease.Seconds, _ = strconv.Atoi(v["lease"])
+	lease.count, _ = strconv.Atoi(v["count"])
+	return lease, nil
+}
+
+func pairs(words []string) func(func(string, string) bool) {
+	return func(yield func(string, string) bool) {
+		for i := 0; i+1 < len(words); i += 2 {
+			if !yield(words[i], words[i+1]) {
+				return
+			}
+		}
+	}
+}
