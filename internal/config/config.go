@@ -1,0 +1,160 @@
+// Package config reads mdserver.conf: an INI file with its includes, every key
+// of the original mdserver under its name, meaning and default, and new keys
+// beside them. It gives typed, validated values, tells each problem with file
+// and line, and writes the sample file and the reference out of the same table
+// of keys that it reads by.
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Version and ReleaseDate are the defaults of service.version and
+// service.release_date. The build may set them by -ldflags "-X …".
+var (
+	Version     = "1.0.0"
+	ReleaseDate = "2026-11-24"
+)
+
+// Config is one whole, valid configuration. It is never changed after Load.
+type Config struct {
+	Server       Server
+	LogLevels    LogLevels
+	PublicKeys   []PublicKey // "default" first, then in the order of the files
+	Dnsmasq      Dnsmasq
+	TemplateData []KeyValue // [template-data] without _config_items_
+	ConfigItems  []string   // "section.key" names out of _config_items_
+	Service      Service
+	Files        Files
+
+	values    *values           // as read, for Values and Dump
+	effective map[string]string // text in force by full name
+}
+
+// Server is the section [mdserver].
+type Server struct {
+	Port          int
+	ListenAddress netip.Addr // 0.0.0.0 and :: mean every address
+
+	UserdataDir      string
+	UserdataSuffixes []string // tried in this order; "" is the bare name
+	DefaultTemplate  string   // a file; "" for the built-in template
+	Password         string   // secret, for templates; usually a crypt hash
+	PasswordSet      bool
+	HostnamePrefix   string // kept for old files; the original never used it
+
+	DBFile   string // the original's JSON database, imported at first start
+	Database string // our bbolt file
+	Socket   string // Unix socket of the hook and the commands
+
+	LogFile       string // "" for none
+	Debug         bool   // every log level becomes debug
+	DebugUserdata bool   // keep a copy of each rendered user-data
+
+	TemplateEscape string   // what {{ }} does: "html" or "none"
+	TemplateNone   string   // what None prints: "text" ("None") or "empty"
+	TemplateFormat string   // "stpl", or "raw" for no templating
+	TemplatePath   []string // further directories of include and rebase
+
+	TemplateSteps  int           // limit of one render, in Starlark steps
+	TemplateMemory int           // limit of one render, in MiB
+	TemplateOutput int           // limit of one render's output, in KiB
+	TemplateTime   time.Duration // limit of one render
+}
+
+// LogLevels is the section [loglevels]. A message passes Base first, then the
+// level of each target.
+type LogLevels struct {
+	Base, Stream, File slog.Level
+	LogFormat          string // "text" or "json"
+}
+
+// LevelCritical is Python's CRITICAL, one step above slog's error.
+const LevelCritical = slog.LevelError + 4
+
+// PublicKey is one line of [public-keys].
+type PublicKey struct {
+	Name string
+	Key  string // an OpenSSH public key, one line
+}
+
+// KeyValue is one line of [template-data].
+type KeyValue struct{ Key, Value string }
+
+// Dnsmasq is the section [dnsmasq]: the guests' network and the program that
+// serves it.
+type Dnsmasq struct {
+	User    string // whom dnsmasq runs as
+	BaseDir string // of the generated files
+	RunDir  string // of the pid-file
+	Run     string // "child", "external" or "off"
+	Binary  string // path of the dnsmasq program
+
+	NetName       string     // libvirt's network; also the stem of file names
+	Interface     string     // the bridge
+	ListenAddress netip.Addr // zero if not set
+
+	Network   netip.Prefix // IPv4, masked
+	Gateway   netip.Addr
+	Reserved  []Range
+	Network6  netip.Prefix // zero: no IPv6
+	Gateway6  netip.Addr   // zero without Network6
+	Reserved6 []Range
+
+	UseDNS     bool          // tell guests to ask us for names
+	LeaseLen   time.Duration // whole seconds
+	Quarantine time.Duration // rest of a released address
+	Prefix     string        // before a guest's name; "" for none
+	Domain     string        // after a guest's name; "" for none
+	EntryOrder []string      // of "base", "prefix", "domain"
+
+	netAddress, netAddress6 netip.Addr
+	netPrefix, netPrefix6   int
+}
+
+// Range is an unbroken run of addresses, both ends included.
+type Range struct{ First, Last netip.Addr }
+
+// Contains reports whether a is within the range.
+func (r Range) Contains(a netip.Addr) bool {
+	return r.First.Compare(a) <= 0 && a.Compare(r.Last) <= 0
+}
+
+// String is "first-last", or the address alone.
+func (r Range) String() string {
+	if r.First == r.Last {
+		return r.First.String()
+	}
+	return r.First.String() + "-" + r.Last.String()
+}
+
+// Service is the section [service]: what /service/ tells.
+type Service struct {
+	Name, Type, Version, ReleaseDate string
+	Hostname, Location               string
+	EC2Versions                      []string // the first path elements that we answer under
+}
+
+// Files tells what was read, for a watcher and for /service/configuration.
+type Files struct {
+	Main        string
+	Directories []Directory
+	Included    []string // single files of [_include_] files
+
+	directories, files []string // as the section names them
+}
+
+// Directory is one directory of [_include_] directories and the files in it
+// that were read, by name.
+type Directory struct {
+	Path  string
+	Names []string
+}
+
+// String names the configuration, so that printing one tells no secret.
+func (c Config) String() string { return "configuration " + c.Files.Main }
+
+// LogValue keeps secrets out of structured logs.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }

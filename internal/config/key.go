@@ -1,0 +1,108 @@
+package config
+
+import (
+	"slices"
+	"strconv"
+)
+
+// key is one row of the table that drives reading, checking, dumping,
+// reloading and both documents.
+type key struct {
+	section, name string
+	// rank is the place among the original's defaults, whose order templates
+	// and /service/configuration see; 0 if the original sets no default.
+	rank int
+	// def is the default as the original holds it: nil, bool, int or string.
+	def any
+	// derive computes the default instead, from keys further up in the table.
+	derive func(*defaults) any
+	// derived says in the reference what derive does.
+	derived string
+	// example stands in the sample file where a default cannot.
+	example string
+	// shipped is the value that the sample file sets; "" leaves it commented.
+	shipped string
+	// old is a former "section.key". If it is set, it wins, as in the original.
+	old string
+	// rest takes every key of the section that has no row of its own.
+	rest func(c *Config, name, text string) error
+	// seen turns text of a file into what a template sees, if not the text.
+	seen func(text string) any
+
+	secret  bool // never shown
+	restart bool // cannot change while the server runs
+	doc     string
+
+	binding
+}
+
+// full is the name that messages and templates use.
+func (k *key) full() string { return k.section + "." + k.name }
+
+// original reports whether the original knew the key.
+func (k *key) original() bool {
+	return k.rank > 0 || k.section == "_include_" || k.section == "template-data"
+}
+
+// pyText writes a default as a file would have it.
+func pyText(v any) string {
+	switch v := v.(type) {
+	case bool:
+		if v {
+			return "yes"
+		}
+		return "no"
+	case int:
+		return strconv.Itoa(v)
+	case string:
+		return v
+	}
+	return ""
+}
+
+// sections in the order of the sample file.
+var sections = []struct{ name, doc string }{
+	{"mdserver", `The metadata server itself.`},
+	{"loglevels", `Log messages go to standard output and, if mdserver.logfile is set, to that file.
+A message has to pass the base level first, then the level of each target.
+The levels are debug, info, warning, error and critical.`},
+	{"public-keys", `SSH public keys for the guests, one a line: NAME = KEY. Each is listed in the
+metadata and is available to templates as public_key_NAME.`},
+	{"dnsmasq", `The guests' network, and dnsmasq, which serves DHCP and DNS on it.`},
+	{"template-data", `Values for templates, one a line: NAME = VALUE. {{NAME}} in a template then gives
+VALUE, always as a string. A name that is a configuration key already, such as
+hostname, keeps its own value.`},
+	{"service", `What /service/ tells about this metadata server.`},
+	{"_include_", `Further files, read after this one: first the directories, then the files, in the
+order given. Where a key is set more than once, the last one counts. What does
+not exist is passed over. This section counts in the main file only.`},
+}
+
+// table holds every key, section by section.
+var table = slices.Concat(serverKeys, logKeys, publicKeys, dnsmasqKeys, templateKeys, serviceKeys, includeKeys)
+
+// index finds a row by its full name.
+var index = func() map[string]*key {
+	m := make(map[string]*key, len(table))
+	for i := range table {
+		m[table[i].full()] = &table[i]
+	}
+	return m
+}()
+
+// lookup finds the row of a key: its own, or the section's row for the rest.
+func lookup(section, name string) *key {
+	if k := index[section+"."+name]; k != nil && k.rest == nil {
+		return k
+	}
+	return restOf(section)
+}
+
+func knownSection(name string) bool {
+	for _, s := range sections {
+		if s.name == name {
+			return true
+		}
+	}
+	return false
+}

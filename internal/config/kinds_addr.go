@@ -1,0 +1,115 @@
+package config
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+)
+
+var address4 = kind[netip.Addr]{
+	accepts: "an IPv4 address",
+	quotes:  true,
+	parse: func(text string) (netip.Addr, error) {
+		a, err := netip.ParseAddr(text)
+		if err != nil || !a.Is4() {
+			return netip.Addr{}, errors.New("not an IPv4 address")
+		}
+		return a, nil
+	},
+}
+
+var optionalAddress6 = kind[netip.Addr]{
+	accepts: "an IPv6 address, or nothing",
+	quotes:  true,
+	parse: func(text string) (netip.Addr, error) {
+		if isNone(text) || isFalse(text) {
+			return netip.Addr{}, nil
+		}
+		a, err := netip.ParseAddr(text)
+		if err != nil || !a.Is6() || a.Is4In6() || a.Zone() != "" {
+			return netip.Addr{}, errors.New("not an IPv6 address")
+		}
+		return a, nil
+	},
+}
+
+// anyAddress is where a server listens; nothing means every IPv4 address, as
+// it does to Python's socket module.
+var anyAddress = kind[netip.Addr]{
+	accepts: "an IP address, or nothing for every IPv4 address",
+	quotes:  true,
+	parse: func(text string) (netip.Addr, error) {
+		if isNone(text) {
+			return netip.IPv4Unspecified(), nil
+		}
+		return parseAddress(text)
+	},
+}
+
+var optionalAddress = kind[netip.Addr]{
+	accepts: "an IP address, or nothing",
+	quotes:  true,
+	parse: func(text string) (netip.Addr, error) {
+		if isNone(text) || isFalse(text) {
+			return netip.Addr{}, nil
+		}
+		return parseAddress(text)
+	},
+}
+
+func parseAddress(text string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Addr{}, errors.New("not an IP address")
+	}
+	return a.Unmap(), plain(a.Zone())
+}
+
+func ranges(family string, fits func(netip.Addr) bool) kind[[]Range] {
+	return kind[[]Range]{
+		accepts: family + " addresses, first-last ranges and networks such as ADDRESS/24, separated by commas",
+		quotes:  true,
+		parse: func(text string) ([]Range, error) {
+			var list []Range
+			for _, word := range commaList(text) {
+				r, ok := parseRange(word)
+				if !ok || !fits(r.First) || !fits(r.Last) {
+					return nil, errors.New("has an element that is no " + family + " address, range or network")
+				}
+				if r.Last.Less(r.First) {
+					return nil, errors.New("has a range that ends before it begins")
+				}
+				list = append(list, r)
+			}
+			return list, nil
+		},
+	}
+}
+
+var (
+	ranges4 = ranges("IPv4", netip.Addr.Is4)
+	ranges6 = ranges("IPv6", func(a netip.Addr) bool { return a.Is6() && !a.Is4In6() && a.Zone() == "" })
+)
+
+func parseRange(word string) (Range, bool) {
+	if network, err := netip.ParsePrefix(word); err == nil {
+		return Range{First: network.Masked().Addr(), Last: last(network)}, true
+	}
+	from, to, isRange := strings.Cut(word, "-")
+	if !isRange {
+		to = from
+	}
+	first, err1 := netip.ParseAddr(strings.TrimSpace(from))
+	final, err2 := netip.ParseAddr(strings.TrimSpace(to))
+	return Range{First: first, Last: final}, err1 == nil && err2 == nil
+}
+
+// last is the highest address of a network: for IPv4 its broadcast address.
+func last(network netip.Prefix) netip.Addr {
+	bytes := network.Addr().AsSlice()
+	for bit := network.Bits(); bit < len(bytes)*8; bit++ {
+		bytes[bit/8] |= 0x80 >> (bit % 8)
+	}
+	a, _ := netip.AddrFromSlice(bytes)
+	return a
+}

@@ -1,0 +1,65 @@
+package config
+
+import "strings"
+
+// nearestKey completes "unknown key" with what was probably meant: a key of the
+// same name in another section, else the key that takes the fewest changes.
+func nearestKey(section, name string) string {
+	best, least := "", len(name)/2+2
+	for i := range table {
+		k := &table[i]
+		if k.rest != nil {
+			continue
+		}
+		d := distance(name, k.name)
+		switch {
+		case k.section == section: // likelier than one of another section
+		case d == 0:
+			d = 1
+		default:
+			d += 2
+		}
+		if d < least {
+			best, least = k.full(), d
+		}
+	}
+	return meant(best)
+}
+
+func nearestSection(name string) string {
+	best, least := "", len(name)/2+2
+	for _, s := range sections {
+		if d := distance(strings.ToLower(name), s.name); d < least {
+			best, least = "["+s.name+"]", d
+		}
+	}
+	return meant(best)
+}
+
+func meant(best string) string {
+	if best == "" {
+		return ", no known one is near it"
+	}
+	return ", the nearest known one is " + best
+}
+
+// distance counts the insertions, deletions and replacements that make b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,147 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Value is one configuration key as the original showed it to templates.
+type Value struct {
+	Key    string // "section.key"
+	Value  any    // nil, bool, int or string, after the original's Python types
+	Secret bool   // not for logs or answers
+}
+
+// values keeps what was read in the original's order: the defaults first, then
+// whatever files add; setting a key again leaves it in its place.
+type values struct {
+	list  []*value
+	byKey map[string]*value
+}
+
+type value struct {
+	section, name string
+	key           *key // nil if unknown
+	text          string
+	seen          any    // as a template sees it
+	file          string // "" for a default
+	line          int
+}
+
+func (v *value) full() string { return v.section + "." + v.name }
+
+// secret hides unknown keys too: one may be a misspelt password.
+func (v *value) secret() bool {
+	if v.key == nil {
+		return v.section != "_files_"
+	}
+	return v.key.secret
+}
+
+// newValues holds the original's defaults.
+func newValues() *values {
+	vs := &values{byKey: map[string]*value{}}
+	var ranked []*key
+	for i := range table {
+		if table[i].rank > 0 {
+			ranked = append(ranked, &table[i])
+		}
+	}
+	slices.SortFunc(ranked, func(a, b *key) int { return cmp.Compare(a.rank, b.rank) })
+	for _, k := range ranked {
+		vs.set(&value{section: k.section, name: k.name, key: k, text: pyText(k.def), seen: k.def})
+	}
+	return vs
+}
+
+func (vs *values) set(v *value) {
+	if old := vs.byKey[v.full()]; old != nil {
+		*old = *v
+		return
+	}
+	vs.list = append(vs.list, v)
+	vs.byKey[v.full()] = v
+}
+
+func (vs *values) delete(v *value) {
+	delete(vs.byKey, v.full())
+	vs.list = slices.DeleteFunc(vs.list, func(other *value) bool { return other == v })
+}
+
+// Values lists the keys in the original's order with the types that its
+// template variables had: its defaults, then what the files add, with
+// _include_ and _files_. A new key is in the list only if a file sets it. A
+// Config that was not made by Load or Default has none.
+func (c *Config) Values() []Value {
+	if c.values == nil {
+		return nil
+	}
+	list := make([]Value, 0, len(c.values.list))
+	for _, v := range c.values.list {
+		list = append(list, Value{Key: v.full(), Value: v.seen, Secret: v.secret()})
+	}
+	return list
+}
+
+// Dump is Values as "key=value" lines in Python's spelling, without secrets:
+// the answer of /service/configuration.
+func (c *Config) Dump() []string {
+	var lines []string
+	for _, v := range c.Values() {
+		if !v.Secret && !soundsSecret(v.Key) {
+			lines = append(lines, v.Key+"="+pythonText(v.Value))
+		}
+	}
+	return lines
+}
+
+// soundsSecret is the original's test. It catches the names of files as well.
+func soundsSecret(key string) bool {
+	for _, word := range []string{"password", "public-keys", "template-data"} {
+		if strings.Contains(key, word) {
+			return true
+		}
+	}
+	return false
+}
+
+func pythonText(v any) string {
+	switch v {
+	case nil:
+		return "None"
+	case true:
+		return "True"
+	case false:
+		return "False"
+	}
+	return fmt.Sprint(v)
+}
+
+// Effective lists every key that is no secret with the text that is in force,
+// new keys and defaults included, in the order of the sample file.
+func (c *Config) Effective() []Setting {
+	var list []Setting
+	for i := range table {
+		k := &table[i]
+		if k.set == nil || k.secret {
+			continue
+		}
+		s := Setting{Key: k.full(), Value: c.effective[k.full()]}
+		if c.values != nil {
+			if v := c.values.byKey[k.full()]; v != nil {
+				s.File, s.Line = v.file, v.line
+			}
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// Setting is one key in force and where it was set; File is empty for defaults.
+type Setting struct {
+	Key, Value string
+	File       string
+	Line       int
+}
