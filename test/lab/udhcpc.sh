@@ -1,6 +1,7 @@
 #!/bin/sh
 # Called by udhcpc with the event as its argument and the lease in its
 # environment. Sets up the interface and writes the lease for the lab to read.
+# shellcheck disable=SC2154 # udhcpc sets them
 event=$1
 
 if [ "$event" = deconfig ]; then
@@ -10,6 +11,7 @@ if [ "$event" = bound ] || [ "$event" = renew ]; then
 	ip addr replace "$ip/$mask" dev "$interface"
 	if [ -n "$staticroutes" ]; then
 		# Classless routes stand in for the router option (RFC 3442).
+		# shellcheck disable=SC2086 # a list of words
 		set -- $staticroutes
 		while [ $# -ge 2 ]; do
 			if [ "$2" = 0.0.0.0 ]; then

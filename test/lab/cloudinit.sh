@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Boots Debian's cloud-init in a root file system: every stage, in the order in
+# which systemd would run them. Runs inside the guest's network namespace and
+# inside mount, host name and process namespaces of its own, so that all mounts
+# go with it.
+#
+#   cloudinit.sh ROOT CONFIG RESULTS
+#
+# ROOT is left as it is. CONFIG becomes a file of /etc/cloud/cloud.cfg.d.
+# RESULTS, a directory, gets what cloud-init left behind.
+set -euo pipefail
+root=$1 config=$2 results=$3
+
+mount --make-rprivate /
+guest=$(dirname "$results")/root
+mkdir -p "$guest" "$results"
+mount -t tmpfs -o mode=755 lab "$guest" # gone with the namespace
+mkdir "$guest"/{upper,work,root}
+# A kernel or a container without overlays gets a copy.
+mount -t overlay -o "lowerdir=$root,upperdir=$guest/upper,workdir=$guest/work" lab "$guest/root" 2>/dev/null ||
+	cp -a "$root/." "$guest/root"
+guest=$guest/root
+
+mount -t proc proc "$guest/proc"
+mount -t sysfs -o ro sysfs "$guest/sys"
+mount -t tmpfs -o mode=755 run "$guest/run"
+mount -t tmpfs -o mode=755 dev "$guest/dev" # none of the machine's disks
+for node in null:1:3 zero:1:5 full:1:7 random:1:8 urandom:1:9 tty:5:0; do
+	IFS=: read -r name major minor <<<"$node"
+	mknod -m 666 "$guest/dev/$name" c "$major" "$minor"
+done
+ln -s /proc/self/fd "$guest/dev/fd"
+ln -s /dev/null "$guest/dev/console"
+
+cp "$config" "$guest/etc/cloud/cloud.cfg.d/99_lab.cfg"
+cat /etc/resolv.conf >"$guest/etc/resolv.conf"
+hostname unconfigured
+
+in_guest() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 chroot "$guest" "$@"; }
+
+status=0
+in_guest cloud-init init --local &&
+	in_guest cloud-init init &&
+	in_guest cloud-init modules --mode=config &&
+	in_guest cloud-init modules --mode=final || status=$?
+
+hostname >"$results/hostname"
+for file in /var/log/cloud-init.log /run/cloud-init/result.json /run/cloud-init/status.json \
+	/run/cloud-init/instance-data-sensitive.json /etc/hostname /etc/hosts /var/lib/cloud/data/instance-id; do
+	[ ! -e "$guest$file" ] || install -D -m 600 "$guest$file" "$results$file"
+done
+for file in "$guest"/home/*/.ssh/authorized_keys "$guest"/root/.ssh/authorized_keys "$guest"/var/lib/lab/*; do
+	[ ! -e "$file" ] || install -D -m 600 "$file" "$results/${file#"$guest"}"
+done
+exit "$status"
