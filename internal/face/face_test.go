@@ -1,0 +1,102 @@
+package face
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"mdserver/internal/instance"
+)
+
+type guests map[netip.Addr]*instance.Instance
+
+func (g guests) ByAddr(addr netip.Addr) (*instance.Instance, bool) {
+	inst, ok := g[addr]
+	return inst, ok
+}
+
+func TestNormaliseNeverRedirects(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { Text(w, r.URL.Path) })
+	tests := []struct {
+		path, want string
+		status     int
+	}{
+		{"/", "/", 200},
+		{"/latest/meta-data/", "/latest/meta-data/", 200},
+		{"/latest//meta-data/ramdisk-id", "/latest/meta-data/ramdisk-id", 200},
+		{"//latest///user-data//", "/latest/user-data/", 200},
+		{"/latest/%2e%2e/x", "Resource not found: Not found: '/latest/../x'", 404},
+		{"/a/../b", "Resource not found: Not found: '/a/../b'", 404},
+		{"/./b", "Resource not found: Not found: '/./b'", 404},
+		{"/a%2Fb", "/a/b", 200},
+		{"/.hidden", "/.hidden", 200},
+		{"/a%0Ab", "/a\nb", 200},
+	}
+	for _, tt := range tests {
+		w := httptest.NewRecorder()
+		Normalise(mux).ServeHTTP(w, httptest.NewRequest(http.MethodGet, tt.path, nil))
+		if w.Code != tt.status || w.Body.String() != tt.want {
+			t.Errorf("%s: %d %q, want %d %q", tt.path, w.Code, w.Body, tt.status, tt.want)
+		}
+	}
+}
+
+func TestNoSuchPathQuotesWhatAGuestMade(t *testing.T) {
+	w := httptest.NewRecorder()
+	NoSuchPath(w, httptest.NewRequest(http.MethodGet, "/a%0A%1B[31m", nil))
+	if want := `Resource not found: Not found: '/a\n\x1b[31m'`; w.Body.String() != want {
+		t.Errorf("%q, want %q", w.Body, want)
+	}
+}
+
+func TestIdentifiedLogsOneLine(t *testing.T) {
+	known := guests{netip.MustParseAddr("10.122.0.5"): {Name: "web\n1"}}
+	var log bytes.Buffer
+	handler := Identified(known, slog.New(slog.NewTextHandler(&log, nil)), http.HandlerFunc(
+		func(w http.ResponseWriter, r *http.Request) {
+			if Caller(r).Guest == nil {
+				t.Error("the handler does not know who asks")
+			}
+			NotFound(w, "x")
+		}))
+	r := httptest.NewRequest(http.MethodGet, "/latest/user-data?secret=s3cret", strings.NewReader("s3cret"))
+	r.Header.Set("Authorization", "s3cret")
+	r.RemoteAddr = "10.122.0.5:4711"
+	handler.ServeHTTP(httptest.NewRecorder(), r)
+	line := log.String()
+	for _, want := range []string{"client=10.122.0.5", `guest="web\n1"`, "path=/latest/user-data", "status=404", "duration="} {
+		if !strings.Contains(line, want) {
+			t.Errorf("the log line lacks %s: %s", want, line)
+		}
+	}
+	if strings.Contains(line, "s3cret") || strings.Count(line, "\n") != 1 {
+		t.Errorf("the log line tells too much: %s", line)
+	}
+}
+
+func TestCallerOfAnUnidentifiedRequestMayDoNothing(t *testing.T) {
+	c := Caller(httptest.NewRequest(http.MethodGet, "/", nil))
+	if c.Guest != nil || c.IsLocal() {
+		t.Errorf("caller %+v", c)
+	}
+}
+
+func FuzzNormalise(f *testing.F) {
+	for _, seed := range []string{"/", "//", "/latest//meta-data/", "/../", "/a/./b", "x"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		got := collapse(path)
+		if !strings.HasPrefix(got, "/") || strings.Contains(got, "//") {
+			t.Errorf("collapse(%q) = %q", path, got)
+		}
+		if collapse(got) != got {
+			t.Errorf("collapse is not stable for %q", path)
+		}
+	})
+}

@@ -1,0 +1,80 @@
+package face
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"mdserver/internal/caller"
+)
+
+type callerKey struct{}
+
+// Caller is who sent the request. It is known for every request that came
+// through Identified; otherwise it is the zero Caller, which may do nothing.
+func Caller(r *http.Request) caller.Caller {
+	c, _ := r.Context().Value(callerKey{}).(caller.Caller)
+	return c
+}
+
+// Identified finds out who sends each request, hands that on to next, and
+// writes one log line for each: who, what, how it ended, how long it took.
+// Bodies, queries and headers are not logged: they may hold secrets.
+func Identified(guests caller.Guests, log *slog.Logger, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		c, err := caller.Identify(r.RemoteAddr, guests)
+		if err != nil {
+			log.Error("request refused", "error", err)
+			Refuse(w, http.StatusBadRequest, "Unknown client")
+			return
+		}
+		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
+		next.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
+		logRequest(log, r, c, rec, time.Since(start))
+	})
+}
+
+func logRequest(log *slog.Logger, r *http.Request, c caller.Caller, rec *recorder, took time.Duration) {
+	level := slog.LevelInfo
+	if rec.status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	if !log.Enabled(r.Context(), level) {
+		return
+	}
+	guest := ""
+	if c.Guest != nil {
+		guest = c.Guest.Name
+	}
+	log.LogAttrs(r.Context(), level, "request",
+		slog.String("client", c.Addr.String()),
+		slog.String("guest", guest),
+		slog.String("method", r.Method),
+		slog.String("path", r.URL.Path),
+		slog.Int("status", rec.status),
+		slog.Int64("bytes", rec.bytes),
+		slog.Duration("duration", took))
+}
+
+// recorder remembers how a request was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	n, err := r.ResponseWriter.Write(p)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

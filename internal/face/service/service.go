@@ -1,0 +1,56 @@
+// Package service is the tree /service/ in which a mdserver tells of itself:
+// its name, where it runs, what it serves.
+package service
+
+import (
+	"net/http"
+	"strings"
+
+	"mdserver/internal/face"
+)
+
+// Info is what the tree shows. Configuration holds "key=value" lines without
+// secrets; only callers on this host get to see them.
+type Info struct {
+	Name, Type, Version, ReleaseDate, Location string
+	EC2Versions                                []string
+	Configuration                              []string
+}
+
+// Face answers requests below /service/. It is immutable.
+type Face struct {
+	info   Info
+	values map[string]string
+}
+
+// names is the listing of /service/, in the original's order.
+var names = []string{"name", "type", "version", "location", "ec2_versions"}
+
+// New makes the face of one configuration.
+func New(info Info) *Face {
+	return &Face{info: info, values: map[string]string{
+		"":             strings.Join(names, "\n"),
+		"name":         info.Name,
+		"type":         info.Type,
+		"version":      info.Version + " (" + info.ReleaseDate + ")",
+		"location":     info.Location,
+		"ec2_versions": strings.Join(info.EC2Versions, "\n"),
+	}}
+}
+
+// ServeHTTP implements http.Handler.
+func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/service"), "/")
+	value, ok := f.values[name]
+	switch {
+	case !ok && name != "configuration":
+		face.NoSuchPath(w, r)
+	case !face.OnlyReads(w, r):
+	case name != "configuration":
+		face.Text(w, value)
+	case !face.Caller(r).IsLocal():
+		face.Unauthorised(w, face.Caller(r))
+	default:
+		face.Listing(w, f.info.Configuration)
+	}
+}
