@@ -1,0 +1,109 @@
+package inventory
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+)
+
+// claim is what a guest can put forward to be given an address of one family,
+// in the order of precedence.
+type claim struct {
+	guest     *instance.Instance
+	wanted    netip.Addr // asked for in its metadata
+	current   netip.Addr // the one it has
+	given     bool       // current did not come from the pool
+	inherited netip.Addr // of the guest whose name it takes over
+}
+
+// givenByHand tells which addresses of a guest came neither from the pool nor
+// from its metadata: those of a record that the original's database had.
+func givenByHand(guest *instance.Instance) (ipv4, ipv6 bool) {
+	imported := guest.ID != instance.DeriveID(guest.UUID)
+	return imported && guest.IPv4 != guest.Metadata.IPv4(), imported && guest.IPv6 != guest.Metadata.IPv6()
+}
+
+// choose picks the guest's address: the one it asks for, the one it has, one
+// of its own that rests, the one of the guest it replaces, or one of the pool.
+// err refuses the registration, problem does not.
+func (d *draft) choose(p pool, c claim) (addr netip.Addr, problem, err error) {
+	if c.wanted.IsValid() {
+		return c.wanted, nil, d.grant(p, c)
+	}
+	if !p.configured() {
+		if c.given {
+			return c.current, nil, nil
+		}
+		return netip.Addr{}, nil, nil
+	}
+	for _, addr := range d.candidates(p, c) {
+		if d.holder(addr, c.guest.UUID) == nil && p.refusal(addr) == "" {
+			return addr, nil, nil
+		}
+	}
+	if addr, ok := d.allocate(p, c.guest.UUID); ok {
+		return addr, nil, nil
+	}
+	return netip.Addr{}, fmt.Errorf("%w: guest %q has no address: none is left in %s; remove guests that are gone, or enlarge the network",
+		ErrNetworkFull, c.guest.Name, p.prefix), nil
+}
+
+// grant checks an address that the guest asks for.
+func (d *draft) grant(p pool, c claim) error {
+	if reason := p.refusal(c.wanted); reason != "" {
+		return &RequestError{ErrAddressOutside, c.guest.Name,
+			fmt.Sprintf("the metadata asks for an address that the network %q does not give: %s", d.rules.Network.Name, reason)}
+	}
+	if other := d.holder(c.wanted, c.guest.UUID); other != nil {
+		return &ConflictError{Kind: ErrAddressTaken, Value: c.wanted.String(), Guest: c.guest.Name, Holder: other.Name,
+			Hint: "ask for another one in the metadata"}
+	}
+	return nil
+}
+
+func (d *draft) candidates(p pool, c claim) []netip.Addr {
+	if c.current.IsValid() {
+		return []netip.Addr{c.current}
+	}
+	var addrs []netip.Addr
+	for _, former := range d.restingOf(c.guest.UUID) {
+		if former.Addr.BitLen() == p.base.BitLen() {
+			addrs = append(addrs, former.Addr)
+		}
+	}
+	if c.inherited.IsValid() {
+		addrs = append(addrs, c.inherited)
+	}
+	return addrs
+}
+
+// holder gives the other guest that has addr, or nil.
+func (d *draft) holder(addr netip.Addr, id uuid.UUID) *instance.Instance {
+	if other, ok := d.byAddr.Get(addrKey(addr)); ok && other.UUID != id {
+		return other
+	}
+	return nil
+}
+
+// allocate finds a free address, or, if there is none, the one that has rested
+// longest.
+func (d *draft) allocate(p pool, id uuid.UUID) (netip.Addr, bool) {
+	runs := d.runs.Root()
+	addr, ok := p.free(p.first(id), func(addr netip.Addr) (netip.Addr, bool) {
+		_, last, ok := runAround(runs, addr)
+		return last, ok
+	})
+	if ok {
+		return addr, true
+	}
+	d.restSince.Root().Walk(func(_ []byte, r *instance.Resting) bool {
+		if ok = r.Addr.BitLen() == p.base.BitLen() && p.refusal(r.Addr) == ""; ok {
+			addr = r.Addr
+		}
+		return ok
+	})
+	return addr, ok
+}

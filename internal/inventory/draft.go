@@ -1,0 +1,139 @@
+package inventory
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+)
+
+// draft is the table while one request changes it. It collects the durable
+// change and the events alongside. A request that fails is undone by throwing
+// its draft away.
+type draft struct {
+	editable
+	base   trees // the table before the request
+	rules  *rules
+	now    time.Time
+	change instance.Change
+	events []instance.Event
+}
+
+// newDraft starts from t, and first wakes the addresses that have rested long
+// enough.
+func newDraft(t trees, r *rules) *draft {
+	d := &draft{editable: t.edit(), base: t, rules: r, now: r.now()}
+	d.wakeExpired()
+	return d
+}
+
+// put stores guest in place of old, which is nil for a new one. Addresses of
+// old that guest does not have begin to rest.
+func (d *draft) put(old, guest *instance.Instance) {
+	d.index(old, guest)
+	d.change.Put = append(d.change.Put, *guest)
+	d.events = append(d.events, instance.Event{Old: old, New: guest})
+	if old != nil {
+		d.retire(old, guest.IPv4, guest.IPv6)
+	}
+	for _, addr := range []netip.Addr{guest.IPv4, guest.IPv6} {
+		if addr.IsValid() {
+			d.wake(addr)
+			d.occupy(addr)
+		}
+	}
+}
+
+// remove deletes a guest; its addresses begin to rest.
+func (d *draft) remove(old *instance.Instance) {
+	d.index(old, nil)
+	d.change.Delete = append(d.change.Delete, old.UUID)
+	d.events = append(d.events, instance.Event{Old: old})
+	d.retire(old)
+}
+
+// retire lays the addresses of old to rest, but for those that are kept.
+func (d *draft) retire(old *instance.Instance, kept ...netip.Addr) {
+	for _, addr := range []netip.Addr{old.IPv4, old.IPv6} {
+		switch {
+		case !addr.IsValid() || slices.Contains(kept, addr):
+		case d.rules.Quarantine > 0:
+			d.rest(instance.Resting{Addr: addr, UUID: old.UUID, InstanceID: old.ID, Since: d.now})
+		default:
+			d.vacate(addr)
+		}
+	}
+}
+
+func (d *draft) rest(r instance.Resting) {
+	d.change.Rest = append(d.change.Rest, r)
+	d.indexResting(&r)
+}
+
+// wake ends the rest of an address, if it rests.
+func (d *draft) wake(addr netip.Addr) {
+	r, ok := d.resting.Get(addrKey(addr))
+	if !ok {
+		return
+	}
+	d.dropResting(r)
+	same := func(other instance.Resting) bool { return other.Addr == addr }
+	if i := slices.IndexFunc(d.change.Rest, same); i >= 0 { // rests only in this draft
+		d.change.Rest = slices.Delete(d.change.Rest, i, i+1)
+		return
+	}
+	d.change.Wake = append(d.change.Wake, addr)
+}
+
+func (d *draft) wakeExpired() {
+	var over []*instance.Resting
+	d.restSince.Root().Walk(func(_ []byte, r *instance.Resting) bool {
+		if r.Since.Add(d.rules.Quarantine).After(d.now) {
+			return true
+		}
+		over = append(over, r)
+		return false
+	})
+	for _, r := range over {
+		d.wake(r.Addr)
+	}
+}
+
+func (e editable) indexResting(r *instance.Resting) {
+	e.resting.Insert(addrKey(r.Addr), r)
+	e.restOwner.Insert(ownerKey(r.UUID, r.Addr), r)
+	e.restSince.Insert(sinceKey(r.Since, r.Addr), r)
+	e.occupy(r.Addr)
+}
+
+func (e editable) dropResting(r *instance.Resting) {
+	e.resting.Delete(addrKey(r.Addr))
+	e.restOwner.Delete(ownerKey(r.UUID, r.Addr))
+	e.restSince.Delete(sinceKey(r.Since, r.Addr))
+	e.vacate(r.Addr)
+}
+
+// restingOf gives the resting addresses of a former guest, the latest first.
+func (d *draft) restingOf(id uuid.UUID) []*instance.Resting {
+	var found []*instance.Resting
+	d.restOwner.Root().WalkPrefix(id[:], func(_ []byte, r *instance.Resting) bool {
+		found = append(found, r)
+		return false
+	})
+	slices.SortStableFunc(found, func(a, b *instance.Resting) int { return b.Since.Compare(a.Since) })
+	return found
+}
+
+// release removes a guest by any reference to it.
+func (d *draft) release(ref string) (*instance.Instance, error) {
+	before := &Snapshot{trees: d.base}
+	guest, err := before.Find(ref)
+	if err != nil {
+		return nil, err
+	}
+	d.remove(guest)
+	return guest, nil
+}

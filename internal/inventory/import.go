@@ -1,0 +1,147 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+)
+
+// Import is what became of records that were imported.
+type Import struct {
+	Added   []instance.Instance
+	Skipped []ImportSkip
+}
+
+// ImportSkip is a record that was not imported, and why.
+type ImportSkip struct {
+	Instance instance.Instance
+	Err      error
+}
+
+// Import adds records of another database as they are: instance-id, MAC
+// address, addresses (of whatever network) and times are kept. Only the host
+// name changes, if it is unusable or another guest has it. The inventory's own
+// guests win: a record that contradicts one of them, or an earlier record, is
+// skipped. All others are added in one step, or none if an error is returned.
+func (inv *Inventory) Import(ctx context.Context, records []instance.Instance) (Import, error) {
+	var result Import
+	err := inv.submit(ctx, func(d *draft) error {
+		result = d.importAll(records)
+		return nil
+	})
+	if err != nil {
+		return Import{}, err
+	}
+	return result, nil
+}
+
+// importAll takes the records whose name can serve as host name first, so that
+// no derived name displaces them.
+func (d *draft) importAll(records []instance.Instance) Import {
+	var result Import
+	sorted := slices.Clone(records)
+	slices.SortStableFunc(sorted, func(a, b instance.Instance) int {
+		return rank(a) - rank(b)
+	})
+	for _, record := range sorted {
+		guest, err := d.importOne(record)
+		if err != nil {
+			result.Skipped = append(result.Skipped, ImportSkip{record, err})
+			continue
+		}
+		result.Added = append(result.Added, guest)
+	}
+	return result
+}
+
+// rank orders records by their claim to a host name.
+func rank(guest instance.Instance) int {
+	switch {
+	case guest.Metadata.Hostname() != "":
+		return 0
+	case instance.ValidHostname(guest.Name):
+		return 1
+	}
+	return 2
+}
+
+func (d *draft) importOne(guest instance.Instance) (instance.Instance, error) {
+	if err := instance.ValidateName(guest.Name); err != nil {
+		return guest, &RequestError{ErrInvalid, guest.Name, err.Error()}
+	}
+	if guest.ID == "" {
+		guest.ID = instance.DeriveID(guest.UUID)
+	}
+	if !instance.ValidHostname(guest.Hostname) {
+		guest.Hostname = instance.DeriveHostname(guest.Name, guest.UUID, d.rules.FallbackHostname)
+	}
+	guest.Hostname = d.uniqueHostname(guest.Hostname, guest.UUID)
+	guest.FirstSeen, guest.LastUpdate = d.seen(guest.FirstSeen), d.seen(guest.LastUpdate)
+	if len(guest.Interfaces) == 0 && !guest.MAC.IsZero() {
+		guest.Interfaces = []instance.Interface{{MAC: guest.MAC, Network: d.rules.Network.Name}}
+	}
+	if err := d.admissible(&guest); err != nil {
+		return guest, err
+	}
+	d.put(nil, &guest)
+	return guest, nil
+}
+
+// seen makes a time storable; one that is missing becomes now.
+func (d *draft) seen(t time.Time) time.Time {
+	if t = t.Round(0).UTC(); t.Year() <= 1 || t.Year() > 9999 {
+		return d.now
+	}
+	return t
+}
+
+// admissible checks that a record is complete and that no other guest has
+// anything of it.
+func (e editable) admissible(guest *instance.Instance) error {
+	if guest.Name == "" || guest.UUID == uuid.Nil || guest.ID == "" || !instance.ValidHostname(guest.Hostname) {
+		return &RequestError{ErrInvalid, guest.Name, errIncomplete.Error()}
+	}
+	if other, ok := e.byUUID.Get(guest.UUID[:]); ok {
+		return conflict(ErrUUIDTaken, guest.UUID, guest, other)
+	}
+	if other, ok := e.byName.Get([]byte(guest.Name)); ok {
+		return conflict(ErrNameTaken, stringer(guest.Name), guest, other)
+	}
+	if other, ok := e.byHostname.Get(hostnameKey(guest.Hostname)); ok {
+		return conflict(ErrHostnameTaken, stringer(guest.Hostname), guest, other)
+	}
+	if other, ok := e.byID.Get([]byte(guest.ID)); ok {
+		return conflict(ErrIDTaken, stringer(guest.ID), guest, other)
+	}
+	if other, ok := e.byMAC.Get(macKey(guest.MAC)); ok {
+		return conflict(ErrMACInUse, guest.MAC, guest, other)
+	}
+	for _, addr := range []netip.Addr{guest.IPv4, guest.IPv6} {
+		if other, ok := e.byAddr.Get(addrKey(addr)); ok {
+			return conflict(ErrAddressTaken, addr, guest, other)
+		}
+	}
+	return nil
+}
+
+type stringer string
+
+func (s stringer) String() string { return string(s) }
+
+func conflict(kind error, value fmt.Stringer, guest, holder *instance.Instance) error {
+	return &ConflictError{Kind: kind, Value: value.String(), Guest: guest.Name, Holder: holder.Name}
+}
+
+func (e editable) occupyAll(guest *instance.Instance) {
+	for _, addr := range []netip.Addr{guest.IPv4, guest.IPv6} {
+		if addr.IsValid() {
+			e.occupy(addr)
+		}
+	}
+}

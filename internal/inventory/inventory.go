@@ -1,0 +1,148 @@
+// Package inventory is the live table of guests: it registers and releases
+// them, gives them host names and addresses, and tells others what changed.
+//
+// The table is in memory. Readers take a Snapshot, which costs one atomic load
+// and never changes under them. All writes go through one goroutine, which
+// gathers what waits, makes it durable with one write to the Store, publishes
+// the new snapshot, feeds the subscribers, and only then answers.
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"mdserver/internal/instance"
+)
+
+// Inventory is the table and its writer. All its methods may be called from
+// any goroutine.
+type Inventory struct {
+	ctx      context.Context // of the store's writes
+	store    Store
+	snapshot atomic.Pointer[Snapshot]
+	rules    atomic.Pointer[rules]
+	feed     *feed
+
+	queue     chan *request
+	closing   chan struct{}
+	closeOnce sync.Once
+	closeErr  error
+	done      chan struct{} // closed by the writer when it ends
+}
+
+// Open loads the table from store and starts the writer. The inventory owns
+// the store from here on, unless Open fails. The values of ctx, but not its
+// end, hold for later writes too.
+func Open(ctx context.Context, store Store, opts Options) (*Inventory, error) {
+	table, err := store.Load(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load the inventory: %w", err)
+	}
+	trees, err := build(table)
+	if err != nil {
+		return nil, fmt.Errorf("load the inventory: %w", err)
+	}
+	start := &Snapshot{trees: trees}
+	inv := &Inventory{
+		ctx:     context.WithoutCancel(ctx),
+		store:   store,
+		feed:    newFeed(start),
+		queue:   make(chan *request, maxBatch),
+		closing: make(chan struct{}),
+		done:    make(chan struct{}),
+	}
+	inv.snapshot.Store(start)
+	inv.Reconfigure(opts)
+	go inv.write()
+	return inv, nil
+}
+
+// Close stops the writer and closes the store. Requests that still wait get
+// ErrClosed, and so do later ones; snapshots stay readable.
+func (inv *Inventory) Close() error {
+	inv.closeOnce.Do(func() {
+		close(inv.closing)
+		<-inv.done
+		inv.closeErr = inv.store.Close()
+	})
+	return inv.closeErr
+}
+
+// Snapshot gives the inventory as it is now.
+func (inv *Inventory) Snapshot() *Snapshot { return inv.snapshot.Load() }
+
+// Reconfigure replaces the rules for all requests that are not being worked on
+// yet. Guests keep what they have until they are registered again.
+func (inv *Inventory) Reconfigure(opts Options) { inv.rules.Store(newRules(opts)) }
+
+// Subscribe starts a change feed with the next change. To miss nothing, begin
+// with the guests of the subscription's Start.
+func (inv *Inventory) Subscribe() *Subscription { return inv.feed.subscribe() }
+
+// Register makes a domain a guest of the inventory, or updates it. When it
+// returns without an error, the guest is durable and in every new snapshot.
+//
+// A guest is its UUID: it keeps its instance-id and its addresses whatever
+// else changes. A domain of another UUID under a name that exists replaces the
+// guest of that name and takes over its addresses. A known guest that is
+// renamed to another's name replaces that one, too, but keeps its own
+// addresses.
+//
+// Errors: ErrInvalid, ErrNoInterface, ErrAddressOutside (*RequestError);
+// ErrMACInUse, ErrHostnameTaken, ErrAddressTaken (*ConflictError); ErrStore,
+// ErrClosed, or that of ctx. An error means that nothing was changed.
+func (inv *Inventory) Register(ctx context.Context, dom instance.Domain) (Registration, error) {
+	var result Registration
+	err := inv.submit(ctx, func(d *draft) (err error) {
+		result, err = d.register(dom)
+		return err
+	})
+	if err != nil {
+		return Registration{}, err
+	}
+	return result, nil
+}
+
+// Release removes the guest that ref means, see Snapshot.Find, and returns its
+// last record. Its addresses rest for a while, in case it returns.
+//
+// Errors: ErrNotFound, ErrAmbiguous, ErrStore, ErrClosed, or that of ctx.
+func (inv *Inventory) Release(ctx context.Context, ref string) (instance.Instance, error) {
+	var released instance.Instance
+	err := inv.submit(ctx, func(d *draft) error {
+		guest, err := d.release(ref)
+		if err == nil {
+			released = *guest
+		}
+		return err
+	})
+	if err != nil {
+		return instance.Instance{}, err
+	}
+	return released, nil
+}
+
+// build makes the indices of a table that was loaded. A table in which two
+// guests claim the same thing was not written by an inventory; to guess which
+// of them is right could give one guest's secrets to the other.
+func build(table instance.Table) (trees, error) {
+	e := newTrees().edit()
+	for _, guest := range table.Instances {
+		if err := e.admissible(&guest); err != nil {
+			return trees{}, fmt.Errorf("the store contradicts itself: %w", err)
+		}
+		e.index(nil, &guest)
+		e.occupyAll(&guest)
+	}
+	for _, resting := range table.Resting {
+		if _, held := e.byAddr.Get(addrKey(resting.Addr)); !held && resting.Addr.IsValid() {
+			e.indexResting(&resting)
+		}
+	}
+	return e.commit(), nil
+}
+
+var errIncomplete = errors.New("it lacks a name, a UUID, an instance-id or a host name")

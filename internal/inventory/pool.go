@@ -1,0 +1,192 @@
+package inventory
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+)
+
+// pool is the addresses of one family that guests may be given. The zero pool
+// is that of a family which the network does not have.
+type pool struct {
+	prefix   netip.Prefix
+	excluded []instance.AddrRange
+	// All addresses given out share their upper 64 bits and lie, in the lower
+	// 64, between lo and hi. For IPv4 the value is the address itself.
+	base   netip.Addr
+	lo, hi uint64
+	gaps   []span // the excluded ranges within lo and hi, sorted and disjoint
+}
+
+type span struct{ lo, hi uint64 }
+
+// newPool prepares the pool of prefix. Of an IPv6 network larger than a /64
+// the first /64 is used, which is what one link has.
+func newPool(prefix netip.Prefix, excluded []instance.AddrRange) pool {
+	if !prefix.IsValid() {
+		return pool{}
+	}
+	p := pool{prefix: prefix.Masked(), excluded: excluded, base: prefix.Masked().Addr()}
+	p.lo = lower(p.base)
+	hostBits := p.base.BitLen() - prefix.Bits()
+	p.hi = p.lo | hostMask(hostBits)
+	if hostBits > 1 { // RFC 3021, RFC 6164: both ends of a pair are hosts
+		p.lo++
+		if p.base.Is4() {
+			p.hi--
+		}
+	}
+	p.gaps = p.clip(excluded)
+	return p
+}
+
+func hostMask(bits int) uint64 {
+	if bits >= 64 {
+		return math.MaxUint64
+	}
+	return 1<<bits - 1
+}
+
+// clip turns ranges into sorted, disjoint spans of this pool.
+func (p pool) clip(ranges []instance.AddrRange) []span {
+	first, last := p.at(p.lo), p.at(p.hi)
+	var spans []span
+	for _, r := range ranges {
+		if r.First.BitLen() != p.base.BitLen() || r.Last.Less(first) || last.Less(r.First) || r.Last.Less(r.First) {
+			continue
+		}
+		s := span{p.lo, p.hi}
+		if first.Less(r.First) {
+			s.lo = lower(r.First)
+		}
+		if r.Last.Less(last) {
+			s.hi = lower(r.Last)
+		}
+		spans = append(spans, s)
+	}
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.lo, b.lo) })
+	return joined(spans)
+}
+
+func joined(spans []span) []span {
+	var out []span
+	for _, s := range spans {
+		if n := len(out); n > 0 && s.lo <= out[n-1].hi {
+			out[n-1].hi = max(out[n-1].hi, s.hi)
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// lower gives the lower 64 bits of an address, or all of an IPv4 address.
+func lower(addr netip.Addr) uint64 {
+	if addr.Is4() {
+		b := addr.As4()
+		return uint64(binary.BigEndian.Uint32(b[:]))
+	}
+	b := addr.As16()
+	return binary.BigEndian.Uint64(b[8:])
+}
+
+// at is the reverse of lower.
+func (p pool) at(value uint64) netip.Addr {
+	if p.base.Is4() {
+		return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, uint32(value))))
+	}
+	b := p.base.As16()
+	binary.BigEndian.PutUint64(b[8:], value)
+	return netip.AddrFrom16(b)
+}
+
+func (p pool) configured() bool { return p.prefix.IsValid() }
+
+// refusal says why a guest cannot have addr, or is empty.
+func (p pool) refusal(addr netip.Addr) string {
+	if !p.configured() {
+		if !addr.IsGlobalUnicast() {
+			return fmt.Sprintf("%s is not a unicast address", addr)
+		}
+		return ""
+	}
+	network, hostBits := p.prefix.Addr(), p.base.BitLen()-p.prefix.Bits()
+	switch {
+	case !p.prefix.Contains(addr):
+		return fmt.Sprintf("%s is not in %s", addr, p.prefix)
+	case hostBits > 1 && addr == network:
+		return fmt.Sprintf("%s is the address of the network %s itself", addr, p.prefix)
+	case hostBits > 1 && addr.Is4() && lower(addr) == lower(network)|hostMask(hostBits):
+		return fmt.Sprintf("%s is the broadcast address of %s", addr, p.prefix)
+	}
+	for _, r := range p.excluded {
+		if r.Contains(addr) {
+			return fmt.Sprintf("%s is reserved on %s (gateway, server or reserved range)", addr, p.prefix)
+		}
+	}
+	return ""
+}
+
+// first is where the search for a guest's address starts. It depends on the
+// UUID only, so a guest that lost its record tends to get its address again.
+func (p pool) first(id uuid.UUID) uint64 {
+	sum := sha256.Sum256(id[:])
+	hash := binary.BigEndian.Uint64(sum[len(sum)-8:])
+	if size := p.hi - p.lo + 1; size != 0 {
+		hash %= size
+	}
+	return p.lo + hash
+}
+
+// free finds the first address that no one occupies, from start upward and
+// around. busy gives the last address of the occupied run that an address
+// lies in.
+func (p pool) free(start uint64, busy func(netip.Addr) (netip.Addr, bool)) (netip.Addr, bool) {
+	if !p.configured() || p.hi < p.lo {
+		return netip.Addr{}, false
+	}
+	if addr, ok := p.scan(start, p.hi, busy); ok || start == p.lo {
+		return addr, ok
+	}
+	return p.scan(p.lo, start-1, busy)
+}
+
+func (p pool) scan(from, to uint64, busy func(netip.Addr) (netip.Addr, bool)) (netip.Addr, bool) {
+	for {
+		last, skip := p.gapAt(from)
+		if !skip {
+			var end netip.Addr
+			if end, skip = busy(p.at(from)); !skip {
+				return p.at(from), true
+			}
+			if p.at(to).Less(end) {
+				return netip.Addr{}, false
+			}
+			last = lower(end)
+		}
+		if last >= to {
+			return netip.Addr{}, false
+		}
+		from = last + 1
+	}
+}
+
+// gapAt returns the end of the excluded span that value lies in.
+func (p pool) gapAt(value uint64) (uint64, bool) {
+	i, found := slices.BinarySearchFunc(p.gaps, value, func(s span, v uint64) int { return cmp.Compare(s.lo, v) })
+	if !found {
+		i--
+	}
+	if i < 0 || p.gaps[i].hi < value {
+		return 0, false
+	}
+	return p.gaps[i].hi, true
+}

@@ -1,0 +1,205 @@
+package inventory
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+)
+
+// Registration is what became of a domain that was registered.
+type Registration struct {
+	Instance instance.Instance
+	// Created: the guest was not known before.
+	Created bool
+	// Replaced is the guest of another UUID that had the name and is gone, or nil.
+	Replaced *instance.Instance
+	// AddressProblem tells why the guest has no address although the network
+	// gives them: ErrNetworkFull. It is nil when all is well.
+	AddressProblem error
+}
+
+// register makes d a guest, or updates the one it is already.
+func (d *draft) register(dom instance.Domain) (Registration, error) {
+	nic, err := d.check(dom)
+	if err != nil {
+		return Registration{}, err
+	}
+	current, _ := d.byUUID.Get(dom.UUID[:])
+	holder, _ := d.byName.Get([]byte(dom.Name))
+	if holder != nil && holder.UUID == dom.UUID {
+		holder = nil
+	}
+	if holder != nil {
+		d.remove(holder)
+	}
+	if err := d.checkMAC(dom, nic.MAC); err != nil {
+		return Registration{}, err
+	}
+	guest := d.record(dom, nic, current)
+	if guest.Hostname, err = d.hostname(dom, current); err != nil {
+		return Registration{}, err
+	}
+	problem, err := d.assignAddresses(&guest, current, holder)
+	if err != nil {
+		return Registration{}, err
+	}
+	d.put(current, &guest)
+	return Registration{Instance: guest, Created: current == nil, Replaced: holder, AddressProblem: problem}, nil
+}
+
+// check refuses domains that cannot be guests, and gives the interface that
+// makes the others guests.
+func (d *draft) check(dom instance.Domain) (instance.Interface, error) {
+	if err := instance.ValidateName(dom.Name); err != nil {
+		return instance.Interface{}, &RequestError{ErrInvalid, dom.Name, err.Error()}
+	}
+	if dom.UUID == uuid.Nil {
+		return instance.Interface{}, &RequestError{ErrInvalid, dom.Name, "it has no UUID"}
+	}
+	if err := dom.Metadata.Validate(); err != nil {
+		return instance.Interface{}, &RequestError{ErrInvalid, dom.Name, err.Error()}
+	}
+	nic, ok := dom.On(d.rules.Network.Name)
+	if !ok {
+		return nic, &RequestError{ErrNoInterface, dom.Name,
+			fmt.Sprintf("none of its interfaces is on the network %q; %s", d.rules.Network.Name, networksOf(dom))}
+	}
+	if nic.MAC.IsZero() {
+		return nic, &RequestError{ErrInvalid, dom.Name,
+			fmt.Sprintf("its interface on the network %q has no MAC address", d.rules.Network.Name)}
+	}
+	return nic, nil
+}
+
+func networksOf(dom instance.Domain) string {
+	var names []string
+	for _, nic := range dom.Interfaces {
+		name := "no libvirt network"
+		if nic.Network != "" {
+			name = fmt.Sprintf("%q", nic.Network)
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return "it has no network interface at all"
+	}
+	return "they are on " + strings.Join(names, ", ")
+}
+
+func (d *draft) checkMAC(dom instance.Domain, mac instance.MAC) error {
+	other, ok := d.byMAC.Get(macKey(mac))
+	if !ok || other.UUID == dom.UUID {
+		return nil
+	}
+	return &ConflictError{Kind: ErrMACInUse, Value: mac.String(), Guest: dom.Name, Holder: other.Name,
+		Hint: fmt.Sprintf("give one of them another MAC address, or, if %q is gone, remove it: mdserver instance rm %s", other.Name, shellRef(other))}
+}
+
+// shellRef is a reference to a guest that a shell takes as it is.
+func shellRef(guest *instance.Instance) string {
+	if instance.ValidHostname(guest.Name) {
+		return guest.Name
+	}
+	return guest.ID
+}
+
+// record is all of the new record that follows from the domain and the old
+// record alone.
+func (d *draft) record(dom instance.Domain, nic instance.Interface, current *instance.Instance) instance.Instance {
+	guest := instance.Instance{
+		ID:         d.instanceID(dom.UUID, current),
+		Name:       dom.Name,
+		UUID:       dom.UUID,
+		Location:   d.rules.Location,
+		Metadata:   instance.Metadata{Values: maps.Clone(dom.Metadata.Values), Tags: maps.Clone(dom.Metadata.Tags)},
+		MAC:        nic.MAC,
+		Interfaces: slices.Clone(dom.Interfaces),
+		VCPUs:      dom.VCPUs,
+		Memory:     dom.Memory,
+		FirstSeen:  d.now,
+		LastUpdate: d.now,
+	}
+	if current != nil {
+		guest.FirstSeen = current.FirstSeen
+	}
+	return guest
+}
+
+// instanceID keeps the instance-id that the guest has or had: a new one would
+// make cloud-init set up a running machine again.
+func (d *draft) instanceID(id uuid.UUID, current *instance.Instance) string {
+	if current != nil {
+		return current.ID
+	}
+	for _, former := range d.restingOf(id) {
+		if _, taken := d.byID.Get([]byte(former.InstanceID)); !taken && former.InstanceID != "" {
+			return former.InstanceID
+		}
+	}
+	return instance.DeriveID(id)
+}
+
+// hostname is the one that the guest asks for, else the one it has, else one
+// derived from its name. One that came from a request in its metadata does not
+// outlive the request.
+func (d *draft) hostname(dom instance.Domain, current *instance.Instance) (string, error) {
+	if wanted := dom.Metadata.Hostname(); wanted != "" {
+		if other := d.hostnameHolder(wanted, dom.UUID); other != nil {
+			return "", &ConflictError{Kind: ErrHostnameTaken, Value: wanted, Guest: dom.Name, Holder: other.Name,
+				Hint: "ask for another one in the metadata"}
+		}
+		return wanted, nil
+	}
+	if current != nil && current.Name == dom.Name && current.Metadata.Hostname() == "" {
+		return current.Hostname, nil
+	}
+	return d.uniqueHostname(instance.DeriveHostname(dom.Name, dom.UUID, d.rules.FallbackHostname), dom.UUID), nil
+}
+
+// hostnameHolder gives the other guest that has hostname, or nil.
+func (d *draft) hostnameHolder(hostname string, id uuid.UUID) *instance.Instance {
+	if other, ok := d.byHostname.Get(hostnameKey(hostname)); ok && other.UUID != id {
+		return other
+	}
+	return nil
+}
+
+// uniqueHostname distinguishes hostname if another guest has it. The digits
+// come from the UUID; should even that be taken, from UUIDs derived from it.
+func (d *draft) uniqueHostname(hostname string, id uuid.UUID) string {
+	unique, seed := hostname, id
+	for d.hostnameHolder(unique, id) != nil {
+		unique = instance.DistinctHostname(hostname, seed)
+		seed = uuid.NewSHA1(seed, []byte(hostname))
+	}
+	return unique
+}
+
+// assignAddresses gives the guest an address of each family.
+func (d *draft) assignAddresses(guest, current, holder *instance.Instance) (problem, err error) {
+	var problem4, problem6 error
+	claim4 := claim{guest: guest, wanted: guest.Metadata.IPv4()}
+	claim6 := claim{guest: guest, wanted: guest.Metadata.IPv6()}
+	if current != nil {
+		claim4.current, claim6.current = current.IPv4, current.IPv6
+		claim4.given, claim6.given = givenByHand(current)
+	}
+	if holder != nil {
+		claim4.inherited, claim6.inherited = holder.IPv4, holder.IPv6
+	}
+	if guest.IPv4, problem4, err = d.choose(d.rules.ipv4, claim4); err != nil {
+		return nil, err
+	}
+	if guest.IPv6, problem6, err = d.choose(d.rules.ipv6, claim6); err != nil {
+		return nil, err
+	}
+	return errors.Join(problem4, problem6), nil
+}

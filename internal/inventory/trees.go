@@ -1,0 +1,141 @@
+package inventory
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	iradix "github.com/hashicorp/go-immutable-radix/v2"
+
+	"mdserver/internal/instance"
+)
+
+type (
+	guestTree = iradix.Tree[*instance.Instance]
+	restTree  = iradix.Tree[*instance.Resting]
+	runTree   = iradix.Tree[netip.Addr]
+)
+
+// trees is the table with all its indices. They are persistent radix trees: a
+// write copies the few nodes on its path and leaves the older table intact, so
+// it costs little however many guests there are, and readers need no lock.
+type trees struct {
+	byUUID     *guestTree
+	byName     *guestTree
+	byHostname *guestTree // lower case
+	byMAC      *guestTree
+	byAddr     *guestTree // both families
+	byID       *guestTree // instance-id
+
+	resting   *restTree // by address
+	restOwner *restTree // by UUID, then address
+	restSince *restTree // by time, then address
+
+	runs *runTree // occupied addresses, see occupancy.go
+}
+
+func newTrees() trees {
+	return trees{
+		byUUID: iradix.New[*instance.Instance](), byName: iradix.New[*instance.Instance](),
+		byHostname: iradix.New[*instance.Instance](), byMAC: iradix.New[*instance.Instance](),
+		byAddr: iradix.New[*instance.Instance](), byID: iradix.New[*instance.Instance](),
+		resting: iradix.New[*instance.Resting](), restOwner: iradix.New[*instance.Resting](),
+		restSince: iradix.New[*instance.Resting](),
+		runs:      iradix.New[netip.Addr](),
+	}
+}
+
+// editable is trees while they are being changed.
+type editable struct {
+	byUUID, byName, byHostname, byMAC, byAddr, byID *iradix.Txn[*instance.Instance]
+	resting, restOwner, restSince                   *iradix.Txn[*instance.Resting]
+	runs                                            *iradix.Txn[netip.Addr]
+}
+
+func (t trees) edit() editable {
+	return editable{
+		byUUID: t.byUUID.Txn(), byName: t.byName.Txn(), byHostname: t.byHostname.Txn(),
+		byMAC: t.byMAC.Txn(), byAddr: t.byAddr.Txn(), byID: t.byID.Txn(),
+		resting: t.resting.Txn(), restOwner: t.restOwner.Txn(), restSince: t.restSince.Txn(),
+		runs: t.runs.Txn(),
+	}
+}
+
+func (e editable) commit() trees {
+	return trees{
+		byUUID: e.byUUID.CommitOnly(), byName: e.byName.CommitOnly(), byHostname: e.byHostname.CommitOnly(),
+		byMAC: e.byMAC.CommitOnly(), byAddr: e.byAddr.CommitOnly(), byID: e.byID.CommitOnly(),
+		resting: e.resting.CommitOnly(), restOwner: e.restOwner.CommitOnly(), restSince: e.restSince.CommitOnly(),
+		runs: e.runs.CommitOnly(),
+	}
+}
+
+// index moves every index from old to guest; either may be nil.
+func (e editable) index(old, guest *instance.Instance) {
+	if old == nil {
+		old = &instance.Instance{}
+	}
+	if guest == nil {
+		e.drop(old)
+		return
+	}
+	move(e.byUUID, old.UUID[:], guest.UUID[:], guest)
+	move(e.byName, []byte(old.Name), []byte(guest.Name), guest)
+	move(e.byHostname, hostnameKey(old.Hostname), hostnameKey(guest.Hostname), guest)
+	move(e.byMAC, macKey(old.MAC), macKey(guest.MAC), guest)
+	move(e.byAddr, addrKey(old.IPv4), addrKey(guest.IPv4), guest)
+	move(e.byAddr, addrKey(old.IPv6), addrKey(guest.IPv6), guest)
+	move(e.byID, []byte(old.ID), []byte(guest.ID), guest)
+}
+
+func (e editable) drop(old *instance.Instance) {
+	move(e.byUUID, old.UUID[:], nil, nil)
+	move(e.byName, []byte(old.Name), nil, nil)
+	move(e.byHostname, hostnameKey(old.Hostname), nil, nil)
+	move(e.byMAC, macKey(old.MAC), nil, nil)
+	move(e.byAddr, addrKey(old.IPv4), nil, nil)
+	move(e.byAddr, addrKey(old.IPv6), nil, nil)
+	move(e.byID, []byte(old.ID), nil, nil)
+}
+
+// move deletes the entry under from unless it is also to, and inserts guest
+// there. An empty key means no entry.
+func move(txn *iradix.Txn[*instance.Instance], from, to []byte, guest *instance.Instance) {
+	if len(from) > 0 && string(from) != string(to) {
+		txn.Delete(from)
+	}
+	if len(to) > 0 {
+		txn.Insert(to, guest)
+	}
+}
+
+func hostnameKey(hostname string) []byte { return []byte(strings.ToLower(hostname)) }
+
+func macKey(mac instance.MAC) []byte {
+	if mac.IsZero() {
+		return nil
+	}
+	return mac[:]
+}
+
+// addrKey puts both families into one order: IPv4 as ::ffff:a.b.c.d.
+func addrKey(addr netip.Addr) []byte {
+	if !addr.IsValid() {
+		return nil
+	}
+	key := addr.As16()
+	return key[:]
+}
+
+func ownerKey(owner uuid.UUID, addr netip.Addr) []byte {
+	return append(owner[:], addrKey(addr)...)
+}
+
+// sinceKey orders by time. Flipping the sign bit keeps times before 1970 in
+// order too.
+func sinceKey(since time.Time, addr netip.Addr) []byte {
+	key := binary.BigEndian.AppendUint64(nil, uint64(since.UnixMicro())^1<<63)
+	return append(key, addrKey(addr)...)
+}

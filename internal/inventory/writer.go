@@ -1,0 +1,146 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"mdserver/internal/instance"
+)
+
+// maxBatch is how many requests share one write to the store. It bounds how
+// long the first of them waits.
+const maxBatch = 256
+
+// request is one write on its way through the writer.
+type request struct {
+	ctx   context.Context
+	apply func(*draft) error
+	taken atomic.Bool // by the writer, or by its caller who gave up
+	done  chan error  // one answer, buffered
+}
+
+// submit hands a request to the writer and waits for the answer. When it
+// returns an error, nothing was changed.
+func (inv *Inventory) submit(ctx context.Context, apply func(*draft) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	req := &request{ctx: ctx, apply: apply, done: make(chan error, 1)}
+	select {
+	case inv.queue <- req:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-inv.closing:
+		return ErrClosed
+	}
+	select {
+	case err := <-req.done:
+		return err
+	case <-ctx.Done():
+		return req.giveUp(ctx.Err())
+	case <-inv.done:
+		return req.giveUp(ErrClosed)
+	}
+}
+
+// giveUp takes the request back, or waits for the answer if it is too late for
+// that: the writer is about to make it durable.
+func (r *request) giveUp(err error) error {
+	if r.taken.CompareAndSwap(false, true) {
+		return err
+	}
+	return <-r.done
+}
+
+// write is the writer: the one goroutine that changes the inventory.
+func (inv *Inventory) write() {
+	defer close(inv.done)
+	defer close(inv.feed.done)
+	for {
+		select {
+		case <-inv.closing:
+			return
+		case first := <-inv.queue:
+			inv.commit(inv.gather(first))
+		}
+	}
+}
+
+// gather takes as many requests as wait already.
+func (inv *Inventory) gather(first *request) []*request {
+	batch := []*request{first}
+	for len(batch) < maxBatch {
+		select {
+		case next := <-inv.queue:
+			batch = append(batch, next)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit applies a batch, makes it durable with one write, publishes it, and
+// answers.
+func (inv *Inventory) commit(batch []*request) {
+	type answer struct {
+		req *request
+		err error
+	}
+	var (
+		answers []answer
+		changes []instance.Change
+		events  []instance.Event
+		rules   = inv.rules.Load()
+		table   = inv.Snapshot().trees
+	)
+	for _, req := range batch {
+		if req.ctx.Err() != nil || !req.taken.CompareAndSwap(false, true) {
+			continue // the caller has gone, or is about to notice
+		}
+		d := newDraft(table, rules)
+		err := req.apply(d)
+		if err == nil {
+			table = d.commit()
+			changes = appendChange(changes, d.change)
+			events = append(events, d.events...)
+		}
+		answers = append(answers, answer{req, err})
+	}
+	failure := inv.persist(changes)
+	if failure == nil && len(changes) > 0 {
+		inv.publish(table, events)
+	}
+	for _, a := range answers {
+		if failure != nil {
+			a.err = failure
+		}
+		a.req.done <- a.err
+	}
+}
+
+func appendChange(changes []instance.Change, c instance.Change) []instance.Change {
+	if len(c.Put)+len(c.Delete)+len(c.Rest)+len(c.Wake) == 0 {
+		return changes
+	}
+	return append(changes, c)
+}
+
+// persist writes the changes to the store. Its context is the inventory's own:
+// a batch is many callers' work, and none of them may abort it.
+func (inv *Inventory) persist(changes []instance.Change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	if err := inv.store.Apply(inv.ctx, changes); err != nil {
+		return fmt.Errorf("%w: %w", ErrStore, err)
+	}
+	return nil
+}
+
+func (inv *Inventory) publish(table trees, events []instance.Event) {
+	next := &Snapshot{trees: table, revision: inv.Snapshot().revision + 1}
+	inv.snapshot.Store(next)
+	inv.feed.publish(next, events)
+}
