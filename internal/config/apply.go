@@ -34,7 +34,7 @@ func hostname() string {
 	if strings.Contains(name, ".") {
 		return name
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupHost(ctx, name)
 	if err != nil || len(addrs) == 0 {

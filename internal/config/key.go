@@ -41,7 +41,11 @@ func (k *key) full() string { return k.section + "." + k.name }
 
 // original reports whether the original knew the key.
 func (k *key) original() bool {
-	return k.rank > 0 || k.section == "_include_" || k.section == "template-data"
+	switch k.section {
+	case "public-keys", "template-data", "_include_":
+		return true
+	}
+	return k.rank > 0
 }
 
 // pyText writes a default as a file would have it.
@@ -62,20 +66,20 @@ func pyText(v any) string {
 
 // sections in the order of the sample file.
 var sections = []struct{ name, doc string }{
-	{"mdserver", `The metadata server itself.`},
-	{"loglevels", `Log messages go to standard output and, if mdserver.logfile is set, to that file.
-A message has to pass the base level first, then the level of each target.
-The levels are debug, info, warning, error and critical.`},
-	{"public-keys", `SSH public keys for the guests, one a line: NAME = KEY. Each is listed in the
-metadata and is available to templates as public_key_NAME.`},
-	{"dnsmasq", `The guests' network, and dnsmasq, which serves DHCP and DNS on it.`},
-	{"template-data", `Values for templates, one a line: NAME = VALUE. {{NAME}} in a template then gives
-VALUE, always as a string. A name that is a configuration key already, such as
-hostname, keeps its own value.`},
-	{"service", `What /service/ tells about this metadata server.`},
-	{"_include_", `Further files, read after this one: first the directories, then the files, in the
-order given. Where a key is set more than once, the last one counts. What does
-not exist is passed over. This section counts in the main file only.`},
+	{"mdserver", "The metadata server itself."},
+	{"loglevels", "Log messages go to standard output and, if `mdserver.logfile` is set, to that file.\n" +
+		"A message has to pass the base level first, then the level of each target.\n" +
+		"The levels are debug, info, warning, error and critical."},
+	{"public-keys", "SSH public keys for the guests, one a line: `NAME = KEY`. Each is listed in the\n" +
+		"metadata and is available to templates as `public_key_NAME`."},
+	{"dnsmasq", "The guests' network, and dnsmasq, which serves DHCP and DNS on it."},
+	{"template-data", "Values for templates, one a line: `NAME = VALUE`. `{{NAME}}` in a template then gives\n" +
+		"VALUE, always as a string. A name that has a meaning in templates already, such as\n" +
+		"`hostname`, keeps it."},
+	{"service", "What `/service/` tells about this metadata server."},
+	{"_include_", "Further files, read after this one: first the directories, then the files, in the\n" +
+		"order given. Where a key is set more than once, the last one counts. What does\n" +
+		"not exist is passed over. This section counts in the main file only."},
 }
 
 // table holds every key, section by section.

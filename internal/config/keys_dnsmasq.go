@@ -15,7 +15,7 @@ var dnsmasqKeys = []key{
 	},
 	{
 		section: "dnsmasq", name: "binary", restart: true,
-		doc: "The dnsmasq program.",
+		doc: "Path of the dnsmasq program.",
 		derive: func(*defaults) any {
 			if found, err := exec.LookPath("dnsmasq"); err == nil {
 				return found
@@ -95,7 +95,7 @@ var dnsmasqKeys = []key{
 	},
 	{
 		section: "dnsmasq", name: "reserved6", def: "",
-		doc:     "IPv6 addresses that no guest is given, written as in reserved.",
+		doc:     "IPv6 addresses that no guest is given, written as in `reserved`.",
 		example: "fd00:122::2-fd00:122::ff",
 		binding: bind(ranges6, func(c *Config) *[]Range { return &c.Dnsmasq.Reserved6 }),
 	},
@@ -130,7 +130,7 @@ var dnsmasqKeys = []key{
 	},
 	{
 		section: "dnsmasq", name: "prefix", rank: 34, def: false, seen: boolOrText,
-		doc:     "Prefix of the guests' names in DNS: with test- the guest vm1 is also test-vm1.",
+		doc:     "Prefix of the guests' names in DNS: with `test-` the guest vm1 is also test-vm1.",
 		binding: bind(dnsPrefix, func(c *Config) *string { return &c.Dnsmasq.Prefix }),
 	},
 	{
@@ -142,7 +142,7 @@ var dnsmasqKeys = []key{
 		section: "dnsmasq", name: "entry_order", rank: 36, def: "base",
 		doc: "Which names a guest has in DNS; the first is what its address resolves to. base is\n" +
 			"NAME, prefix is PREFIXNAME, domain (or fqdn) is PREFIXNAME.DOMAIN. A form whose\n" +
-			"prefix or domain is not set is left out. For example, prefix,domain,base gives a\n" +
+			"prefix or domain is not set is left out. For example, `prefix,domain,base` gives a\n" +
 			"guest the names test-vm1, test-vm1.example.net and vm1.",
 		binding: bind(entryOrder, func(c *Config) *[]string { return &c.Dnsmasq.EntryOrder }),
 	},

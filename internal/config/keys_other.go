@@ -32,7 +32,7 @@ var publicKeys = []key{
 	},
 	{
 		section: "public-keys", name: "NAME", secret: true, rest: addPublicKey,
-		doc:     "Any further key. A template gets all of them by name as public_keys.",
+		doc:     "Any further key. A template gets all of them by name as `public_keys`.",
 		example: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI... colleague@example.net",
 		binding: binding{accepts: "an OpenSSH public key on one line"},
 	},
@@ -42,7 +42,7 @@ var templateKeys = []key{
 	{
 		section: "template-data", name: "_config_items_",
 		doc: "Configuration values that templates get under their bare names, as section.key\n" +
-			"names separated by commas: dnsmasq.domain becomes {{domain}}.",
+			"names separated by commas: `dnsmasq.domain` becomes `{{domain}}`.",
 		example: "dnsmasq.prefix, dnsmasq.domain",
 		secret:  true,
 		binding: bind(items, func(c *Config) *[]string { return &c.ConfigItems }),
@@ -109,7 +109,7 @@ var serviceKeys = []key{
 var includeKeys = []key{
 	{
 		section: "_include_", name: "directories", shipped: "/etc/mdserver/mdserver.conf.d",
-		doc: "Directories, separated by colons. All files in them whose names end in .conf are\n" +
+		doc: "Directories, separated by colons. All files in them whose names end in `.conf` are\n" +
 			"read in alphabetical order, but for those whose names begin with a dot.",
 		binding: bind(paths, func(c *Config) *[]string { return &c.Files.directories }),
 	},

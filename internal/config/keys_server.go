@@ -13,8 +13,8 @@ var serverKeys = []key{
 	},
 	{
 		section: "mdserver", name: "listen_address", rank: 17, def: "169.254.169.254", restart: true,
-		doc: "Address of the metadata server. Guests look for it at 169.254.169.254. 0.0.0.0 or\n" +
-			"nothing means every IPv4 address of this host, :: every address.",
+		doc: "Address of the metadata server. Guests look for it at 169.254.169.254. `0.0.0.0` or\n" +
+			"nothing means every IPv4 address of this host, `::` every address.",
 		binding: bind(anyAddress, func(c *Config) *addr { return &c.Server.ListenAddress }),
 	},
 	{
@@ -38,7 +38,7 @@ var serverKeys = []key{
 	},
 	{
 		section: "mdserver", name: "password", rank: 8, secret: true,
-		doc: "Password for templates, as {{mdserver_password}}: best the hash that\n" +
+		doc: "Password for templates, as `{{mdserver_password}}`: best the hash that\n" +
 			"`openssl passwd -6` prints. If it is not set, templates have no such value.",
 		example: "$6$salt$hash",
 		seen:    noneIsNil,
@@ -75,7 +75,7 @@ var serverKeys = []key{
 	},
 	{
 		section: "mdserver", name: "debug", rank: 15, def: "no",
-		doc:     "Log everything, whatever the levels of [loglevels] say.",
+		doc:     "Log everything, whatever the levels of `[loglevels]` say.",
 		binding: bind(boolean, func(c *Config) *bool { return &c.Server.Debug }),
 	},
 	{
@@ -85,28 +85,28 @@ var serverKeys = []key{
 	},
 	{
 		section: "mdserver", name: "template_escape", def: "html", shipped: "none",
-		doc: "What {{ }} in templates does to the characters & < > \" '. html replaces them by HTML\n" +
+		doc: "What `{{ }}` in templates does to the characters `& < > \" '`. html replaces them by HTML\n" +
 			"entities: so did the original, and it is the default for the sake of its files.\n" +
 			"But user-data is YAML or shell text, in which `&amp;` is a mistake, so new\n" +
-			"installations set none. {{! }} never replaces anything.",
+			"installations set none. `{{! }}` never replaces anything.",
 		binding: bind(choice("html", "none"), func(c *Config) *string { return &c.Server.TemplateEscape }),
 	},
 	{
 		section: "mdserver", name: "template_none", def: "text",
-		doc:     "What {{ }} prints for None: the word None (text), or nothing (empty).",
+		doc:     "What `{{ }}` prints for None: the word None (text), or nothing (empty).",
 		binding: bind(choice("text", "empty"), func(c *Config) *string { return &c.Server.TemplateNone }),
 	},
 	{
 		section: "mdserver", name: "template_format", def: "stpl",
 		doc: "How a user-data file is taken unless it says so itself: stpl is a template, raw is\n" +
-			"served as it is. The first line `## mdserver: raw` or the suffix .raw says so for\n" +
+			"served as it is. The first line `## mdserver: raw` or the suffix `.raw` says so for\n" +
 			"one file.",
 		binding: bind(choice("stpl", "raw"), func(c *Config) *string { return &c.Server.TemplateFormat }),
 	},
 	{
 		section: "mdserver", name: "template_path", def: "",
-		doc: "Directories in which include and rebase look, separated by colons, after\n" +
-			"userdata_dir and its subdirectory views.",
+		doc: "Directories in which `include` and `rebase` look, separated by colons, after\n" +
+			"`userdata_dir` and its subdirectory `views`.",
 		example: "/etc/mdserver/templates",
 		binding: bind(paths, func(c *Config) *[]string { return &c.Server.TemplatePath }),
 	},

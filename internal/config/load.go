@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"mdserver/internal/config/ini"
 )
@@ -201,7 +202,7 @@ func (l *loader) exists(path string, is func(os.FileMode) bool, what string) boo
 	w := Warning{File: l.config.Files.Main, Key: "_include_"}
 	info, err := os.Stat(path)
 	switch {
-	case errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		w.Level, w.Text = slog.LevelDebug, fmt.Sprintf("%s does not exist and is passed over", path)
 	case err != nil:
 		err = bare(err)

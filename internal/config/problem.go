@@ -45,7 +45,7 @@ type Warning struct {
 	File  string
 	Line  int
 	Key   string
-	Text  string     // never repeats a value
+	Text  string     // never tells a secret
 	Level slog.Level // slog.LevelWarn, or slog.LevelDebug for a mere remark
 }
 

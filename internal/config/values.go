@@ -141,7 +141,8 @@ func (c *Config) Effective() []Setting {
 
 // Setting is one key in force and where it was set; File is empty for defaults.
 type Setting struct {
-	Key, Value string
-	File       string
-	Line       int
+	Key   string `json:"key"`
+	Value string `json:"value"`
+	File  string `json:"file,omitempty"`
+	Line  int    `json:"line,omitempty"`
 }

@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/config"
+)
+
+// configCommand is about the configuration file; it never asks the server.
+func configCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Check and show the configuration",
+		Args:  args(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(configCheckCommand(), configDumpCommand(), configDefaultCommand())
+	return cmd
+}
+
+func configCheckCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Tell what is wrong or doubtful in a configuration",
+		Long: `Tell what is wrong or doubtful in a configuration and the files that it
+includes, one line each, with file and line. The exit code is 1 if there is a
+problem that keeps the server from starting, 0 if there are warnings at most.`,
+		Args: args(cobra.MaximumNArgs(1)),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		file := configFile(cmd, args)
+		_, warnings, err := config.Load(file)
+		report := newCheckReport(file, warnings, err)
+		if *asJSON {
+			if err := printJSON(cmd.OutOrStdout(), report); err != nil {
+				return err
+			}
+		} else {
+			report.print(cmd.OutOrStdout())
+		}
+		if !report.OK {
+			return &exitError{code: exitFailure}
+		}
+		return nil
+	}
+	return cmd
+}
+
+// checkReport is the outcome of a check; its fields are the JSON of --json.
+type checkReport struct {
+	File     string    `json:"file"`
+	OK       bool      `json:"ok"`
+	Problems []finding `json:"problems"`
+	Warnings []finding `json:"warnings"`
+}
+
+type finding struct {
+	File     string `json:"file,omitempty"`
+	Line     int    `json:"line,omitempty"`
+	Key      string `json:"key,omitempty"`
+	Value    string `json:"value,omitempty"`
+	Text     string `json:"text"`
+	Accepted string `json:"accepted,omitempty"`
+	whole    string
+}
+
+func newCheckReport(file string, warnings []config.Warning, err error) checkReport {
+	r := checkReport{File: file, OK: err == nil, Problems: []finding{}, Warnings: []finding{}}
+	for _, e := range flatten(err) {
+		f := finding{File: file, Text: e.Error(), whole: e.Error()}
+		if p, ok := errors.AsType[*config.Problem](e); ok {
+			f = finding{p.File, p.Line, p.Key, p.Value, p.Reason, p.Accepted, p.Error()}
+		}
+		r.Problems = append(r.Problems, f)
+	}
+	for _, w := range warnings {
+		if w.Level >= slog.LevelWarn {
+			r.Warnings = append(r.Warnings, finding{File: w.File, Line: w.Line, Key: w.Key, Text: w.Text, whole: w.String()})
+		}
+	}
+	return r
+}
+
+// flatten undoes errors.Join.
+func flatten(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
+}
+
+func (r checkReport) print(w io.Writer) {
+	for _, p := range r.Problems {
+		fmt.Fprintln(w, "error:", p.whole)
+	}
+	for _, f := range r.Warnings {
+		fmt.Fprintln(w, "warning:", f.whole)
+	}
+	if r.OK {
+		fmt.Fprintf(w, "%s: the configuration holds\n", r.File)
+	}
+}
+
+func configDumpCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dump [FILE]",
+		Short: "Print every value in force, without secrets",
+		Args:  args(cobra.MaximumNArgs(1)),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, _, err := config.Load(configFile(cmd, args))
+		if err != nil {
+			return err
+		}
+		settings := c.Effective()
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), settings)
+		}
+		for _, s := range settings {
+			fmt.Fprintf(cmd.OutOrStdout(), "%s=%s\n", s.Key, s.Value)
+		}
+		return nil
+	}
+	return cmd
+}
+
+func configDefaultCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "default",
+		Short: "Print a commented configuration with every key",
+		Args:  args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := io.WriteString(cmd.OutOrStdout(), config.Example())
+			return err
+		},
+	}
+}
+
+// configFile is the file named as an argument, or else by --config.
+func configFile(cmd *cobra.Command, args []string) string {
+	if len(args) > 0 {
+		return args[0]
+	}
+	file, _ := cmd.Flags().GetString("config")
+	return file
+}
