@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/syslog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/config"
+)
+
+const (
+	// The hook's share of the two seconds that packaging's script allows it:
+	// the rest is for starting the process and for the log.
+	hookTimeout   = 1500 * time.Millisecond
+	syslogTimeout = 200 * time.Millisecond
+
+	maxDomainXML = 1 << 20 // bytes
+)
+
+func hookCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "hook GUEST OPERATION SUBOPERATION EXTRA",
+		Short: "Register the guest that libvirt is about to start",
+		Long: `Registers the guest whose domain XML is on standard input. libvirt runs this
+by /etc/libvirt/hooks/qemu.d/mdserver, with its own four arguments.
+
+Only "prepare begin" and "migrate begin" do anything: libvirt passes through
+prepare for every start, also for that of a saved or a received guest.
+
+As libvirt waits for its hooks, and takes a failing one for a reason not to
+start the guest, this one ends within two seconds, prints nothing, and always
+exits with 0. What went wrong is in the system log under "mdserver-hook".
+
+The server is reached by its Unix socket: $MDSERVER_SOCKET, or the key socket
+of /etc/mdserver/mdserver.conf, or /run/mdserver/mdserver.sock.`,
+		DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			h := hook{timeout: hookTimeout, socket: hookSocket, report: logHookError}
+			h.run(cmd.Context(), args, cmd.InOrStdin())
+			return nil
+		},
+	}
+}
+
+// hook registers one guest, or gives up.
+type hook struct {
+	timeout time.Duration
+	socket  func() string // path of the server's Unix socket
+	report  func(error)   // takes what went wrong
+}
+
+// run does what one call of the hook asks for. It returns when the timeout is
+// over, even while standard input or the server hangs; what hangs then ends
+// with the process.
+func (h *hook) run(ctx context.Context, args []string, stdin io.Reader) {
+	if !registers(args) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.timeout)
+	defer cancel()
+
+	done := make(chan error, 1)
+	go func() { done <- guard(func() error { return h.register(ctx, stdin) }) }()
+
+	var err error
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no end within %v: %w", h.timeout, err)
+	}
+	if err != nil {
+		h.report(fmt.Errorf("guest %q, %s: %w", args[0], args[1], err))
+	}
+}
+
+// registers reports whether libvirt's arguments name a moment at which a guest
+// is registered. See https://libvirt.org/hooks.html.
+func registers(args []string) bool {
+	return len(args) >= 3 && args[2] == "begin" && (args[1] == "prepare" || args[1] == "migrate")
+}
+
+func (h *hook) register(ctx context.Context, stdin io.Reader) error {
+	domain, err := io.ReadAll(io.LimitReader(stdin, maxDomainXML+1))
+	if err != nil {
+		return fmt.Errorf("read the domain XML: %w", err)
+	}
+	if len(domain) == 0 {
+		return errors.New("no domain XML on standard input")
+	}
+	if len(domain) > maxDomainXML {
+		return fmt.Errorf("domain XML is larger than %d bytes", maxDomainXML)
+	}
+	return upload(ctx, h.socket(), domain)
+}
+
+// upload posts a domain XML to the server behind a Unix socket.
+func upload(ctx context.Context, socket string, domain []byte) error {
+	client := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		},
+	}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost,
+		"http://mdserver/instance-upload", bytes.NewReader(domain))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/xml")
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode/100 == 2 {
+		return nil
+	}
+	reason, _ := io.ReadAll(io.LimitReader(response.Body, 512)) // the status tells enough
+	return fmt.Errorf("the server answers %s: %q", response.Status, bytes.TrimSpace(reason))
+}
+
+// hookSocket finds the server's socket. A configuration that does not load
+// cannot be the one that the server runs with.
+func hookSocket() string {
+	if path := os.Getenv("MDSERVER_SOCKET"); path != "" {
+		return path
+	}
+	var conf *config.Config
+	err := guard(func() (err error) {
+		conf, _, err = config.Load(defaultConfig)
+		return err
+	})
+	if err != nil {
+		return config.Default().Server.Socket
+	}
+	return conf.Server.Socket
+}
+
+// guard turns a panic into an error: whatever happens, the guest shall start.
+func guard(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return f()
+}
+
+// logHookError writes to the system log, as far as that takes it at once: a
+// full log socket blocks.
+func logHookError(hookErr error) {
+	done := make(chan error, 1)
+	go func() {
+		done <- guard(func() error {
+			w, err := syslog.New(syslog.LOG_DAEMON|syslog.LOG_WARNING, "mdserver-hook")
+			if err != nil {
+				return err
+			}
+			defer w.Close()
+			return w.Warning(hookErr.Error())
+		})
+	}()
+	select {
+	case <-done: // there is nobody else to tell
+	case <-time.After(syslogTimeout):
+	}
+}
