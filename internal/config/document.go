@@ -47,7 +47,7 @@ func (k *key) sample() string {
 	if len(text) <= 80 {
 		return "#" + k.name + " = " + text + "\n"
 	}
-	return "#" + k.name + " = " + strings.Join(wrap(text, 80), "\n#  ") + "\n"
+	return "#" + k.name + " = " + strings.Join(wrap(text, 80), "\n#\t") + "\n"
 }
 
 // comment drops the backticks of the reference.

@@ -58,7 +58,7 @@ var dnsmasqKeys = []key{
 		binding: bind(whole(1, 30), func(c *Config) *int { return &c.Dnsmasq.netPrefix }),
 	},
 	{
-		section: "dnsmasq", name: "gateway", rank: 29, def: "10.122.0.1",
+		section: "dnsmasq", name: "gateway", rank: 29, def: "10.122.0.1", restart: true,
 		doc:     "The guests' router, an address within that network: usually that of the bridge.",
 		binding: bind(address4, func(c *Config) *addr { return &c.Dnsmasq.Gateway }),
 	},
@@ -81,7 +81,7 @@ var dnsmasqKeys = []key{
 		binding: bind(whole(1, 126), func(c *Config) *int { return &c.Dnsmasq.netPrefix6 }),
 	},
 	{
-		section: "dnsmasq", name: "gateway6",
+		section: "dnsmasq", name: "gateway6", restart: true,
 		doc: "This host's address within the IPv6 network.",
 		derive: func(d *defaults) any {
 			if !d.config.Dnsmasq.netAddress6.IsValid() {

@@ -23,6 +23,7 @@ type binding struct {
 	quotes  bool
 	set     func(c *Config, text string) error
 	get     func(c *Config) any
+	copy    func(to, from *Config)
 }
 
 func bind[T any](k kind[T], field func(*Config) *T) binding {
@@ -36,7 +37,8 @@ func bind[T any](k kind[T], field func(*Config) *T) binding {
 			}
 			return err
 		},
-		get: func(c *Config) any { return *field(c) },
+		get:  func(c *Config) any { return *field(c) },
+		copy: func(to, from *Config) { *field(to) = *field(from) },
 	}
 }
 
