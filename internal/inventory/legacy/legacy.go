@@ -1,0 +1,51 @@
+// Package legacy reads and writes the JSON database of the original mdserver
+// (db_file), so that a host can move to this one and back.
+//
+// There are two formats: a plain list of entries, which versions up to 0.6.5
+// wrote, and {"metadata": {…}, "entries": […]} since then. An entry has these
+// keys, of which any but the name and UUID may be missing or null:
+// location, domain_name, domain_uuid, domain_metadata (text to text), mds_mac,
+// mds_ipv4, mds_ipv6, first_seen and last_update (seconds since 1970).
+package legacy
+
+import (
+	"fmt"
+	"time"
+)
+
+// Meta is what the original's database says of itself.
+type Meta struct {
+	Initialised time.Time
+	Updated     time.Time
+	Locations   map[string]Location // by [service] location
+}
+
+// Location is one server that shares the database.
+type Location struct {
+	Hostname  string
+	Version   string
+	FirstSeen time.Time
+	LastSeen  time.Time
+}
+
+// Skipped is something in the file that was not taken over: a whole entry or
+// one of its fields.
+type Skipped struct {
+	Entry  int    // index in the list, from 0
+	Name   string // domain name, as far as it is known
+	Field  string // key at fault, or empty for the entry itself
+	Reason string
+	Whole  bool // the entry is not there at all
+}
+
+func (s Skipped) String() string {
+	what := "entry"
+	if !s.Whole {
+		what = "field of entry"
+	}
+	where := ""
+	if s.Field != "" {
+		where = s.Field + ": "
+	}
+	return fmt.Sprintf("%s %d (domain %q) skipped: %s%s", what, s.Entry, s.Name, where, s.Reason)
+}

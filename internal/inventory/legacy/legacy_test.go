@@ -1,0 +1,306 @@
+package legacy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+)
+
+const (
+	uuidA = "7e5a544d-d555-4133-a443-8229415be701"
+	uuidB = "7e5a544d-d555-4133-a443-8229415be702"
+)
+
+var compare = []cmp.Option{cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmpopts.EquateEmpty()}
+
+func entryText(fields ...string) string {
+	return "{" + strings.Join(fields, ",") + "}"
+}
+
+func TestReadOriginalDatabase(t *testing.T) {
+	guests, skipped, err := Read("testdata/db_file.json")
+	if err != nil || len(skipped) != 0 {
+		t.Fatalf("err %v, skipped %v", err, skipped)
+	}
+	if len(guests) != 6 {
+		t.Fatalf("%d guests, want 6", len(guests))
+	}
+	want := instance.Instance{
+		ID: "i-127.9.1.3", Name: "fallback", Hostname: "fallback",
+		UUID: uuid.MustParse("7e5a544d-d555-4133-a443-8229415be703"),
+		MAC:  instance.MAC{0x52, 0x54, 0, 9, 0, 3},
+		IPv4: netip.MustParseAddr("127.9.1.3"), IPv6: netip.MustParseAddr("2001:db8::3"),
+		FirstSeen: time.Unix(1594545538, 0).UTC(), LastUpdate: time.Unix(1594545616, 0).UTC(),
+	}
+	if diff := cmp.Diff(want, guests[2], compare...); diff != "" {
+		t.Errorf("third guest (-want +got):\n%s", diff)
+	}
+	if got := guests[0].FirstSeen; !got.Equal(time.UnixMicro(1594545538672943)) {
+		t.Errorf("first_seen %v lost its fraction", got)
+	}
+	if prefix, ok := guests[4].Metadata.UserdataPrefix(); prefix != "special" || !ok {
+		t.Errorf("userdata_prefix %q, %v", prefix, ok)
+	}
+}
+
+func TestParseEntry(t *testing.T) {
+	name, id := `"domain_name":"web 1"`, `"domain_uuid":"`+uuidA+`"`
+	base := instance.Instance{ID: instance.DeriveID(uuid.MustParse(uuidA)), Name: "web 1", Hostname: "web-1", UUID: uuid.MustParse(uuidA)}
+	with := func(change func(*instance.Instance)) *instance.Instance {
+		guest := base
+		change(&guest)
+		return &guest
+	}
+	tests := []struct {
+		name   string
+		entry  string
+		want   *instance.Instance
+		reason string // part of the only problem
+	}{
+		{"only what is needed", entryText(name, id), &base, ""},
+		{"all others null", entryText(name, id, `"location":null,"domain_metadata":null,"mds_mac":null,"mds_ipv4":null,"mds_ipv6":null,"first_seen":null,"last_update":null`), &base, ""},
+		{"unknown keys", entryText(name, id, `"last_seen":1.5,"x":{}`), &base, ""},
+		{"address", entryText(name, id, `"mds_ipv4":"10.0.0.9"`), with(func(g *instance.Instance) {
+			g.IPv4, g.ID = netip.MustParseAddr("10.0.0.9"), "i-10.0.0.9"
+		}), ""},
+		{"host name in the metadata", entryText(name, id, `"domain_metadata":{"hostname":"www"}`), with(func(g *instance.Instance) {
+			g.Hostname, g.Metadata.Values = "www", map[string]string{"hostname": "www"}
+		}), ""},
+		{"metadata of several types", entryText(name, id, `"domain_metadata":{"a":1.50,"b":true,"c":null,"d":{"@xmlns":"u","#text":"t"},"tags":"x=1,y"}`), with(func(g *instance.Instance) {
+			g.Metadata = instance.Metadata{Values: map[string]string{"a": "1.50", "b": "true", "d": "t"}, Tags: map[string]string{"x": "1", "y": ""}}
+		}), ""},
+		{"nested metadata", entryText(name, id, `"domain_metadata":{"a":["x"]}`), &base, "field of entry 0 (domain \"web 1\") skipped: domain_metadata.a: it is not text"},
+		{"metadata not an object", entryText(name, id, `"domain_metadata":"x"`), &base, `domain_metadata: "x" is not an object`},
+		{"bad MAC", entryText(name, id, `"mds_mac":"52:54"`), &base, `mds_mac: "52:54" is not a MAC address`},
+		{"group MAC", entryText(name, id, `"mds_mac":"01:00:5e:00:00:01"`), &base, "mds_mac: "},
+		{"bad IPv6", entryText(name, id, `"mds_ipv6":"10.0.0.1"`), &base, `mds_ipv6: "10.0.0.1"`},
+		{"bad time", entryText(name, id, `"first_seen":"now"`), &base, `first_seen: "now"`},
+		{"time before 1970", entryText(name, id, `"first_seen":-1`), &base, "first_seen: -1"},
+		{"time beyond reason", entryText(name, id, `"last_update":1e300`), &base, "last_update: 1e300"},
+		{"bad IPv4", entryText(name, id, `"mds_ipv4":"10.0.0"`), nil, `entry 0 (domain "web 1") skipped: mds_ipv4: "10.0.0"`},
+		{"IPv4 not text", entryText(name, id, `"mds_ipv4":{}`), nil, "mds_ipv4: {} is not text"},
+		{"no UUID", entryText(name), nil, "domain_uuid: it is missing"},
+		{"bad UUID", entryText(name, `"domain_uuid":"x"`), nil, `domain_uuid: "x" is not a UUID`},
+		{"nil UUID", entryText(name, `"domain_uuid":"00000000-0000-0000-0000-000000000000"`), nil, "domain_uuid: "},
+		{"no name", entryText(id), nil, "domain_name: the domain has no name"},
+		{"name with a slash", entryText(`"domain_name":"../x"`, id), nil, "domain_name: "},
+		{"not an object", `"text"`, nil, "entry 0 (domain \"\") skipped: it is not an object"},
+		{"null", `null`, nil, "it is not an object"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			guests, skipped, err := parse([]byte("[" + tt.entry + "]"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []instance.Instance
+			if tt.want != nil {
+				want = append(want, *tt.want)
+			}
+			if diff := cmp.Diff(want, guests, compare...); diff != "" {
+				t.Errorf("guests (-want +got):\n%s", diff)
+			}
+			if tt.reason == "" && len(skipped) > 0 || tt.reason != "" && (len(skipped) != 1 || !strings.Contains(skipped[0].String(), tt.reason)) {
+				t.Errorf("skipped %v, want %q", skipped, tt.reason)
+			}
+		})
+	}
+}
+
+func TestParseFormats(t *testing.T) {
+	one := entryText(`"domain_name":"a"`, `"domain_uuid":"`+uuidA+`"`)
+	tests := []struct {
+		name, text string
+		guests     int
+		reason     string
+	}{
+		{"empty list", "[]", 0, ""},
+		{"plain list", "[" + one + "]", 1, ""},
+		{"with metadata", `{"metadata":{"locations":{}},"entries":[` + one + `]}`, 1, ""},
+		{"without metadata", ` {"entries":[` + one + `]} `, 1, ""},
+		{"null entries", `{"metadata":{},"entries":null}`, 0, ""},
+		{"empty file", " \n", 0, "the file is empty"},
+		{"other object", `{"a":1}`, 0, `no "entries"`},
+		{"entries not a list", `{"entries":{}}`, 0, `"entries" is not a list`},
+		{"a number", `7`, 0, `begins with "7"`},
+		{"cut off", "[\n{\n\"domain_name\":", 0, "line 3: "},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			guests, _, err := parse([]byte(tt.text))
+			if len(guests) != tt.guests || (err == nil) != (tt.reason == "") {
+				t.Fatalf("%d guests, %v; want %d, %q", len(guests), err, tt.guests, tt.reason)
+			}
+			if err != nil && !strings.Contains(err.Error(), tt.reason) {
+				t.Errorf("error %q, want %q", err, tt.reason)
+			}
+		})
+	}
+}
+
+func TestReadNamesTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db.json")
+	if _, _, err := Read(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing file: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Read(path); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("broken file: %v, want its path", err)
+	}
+}
+
+func TestLastOfDuplicatesWins(t *testing.T) {
+	a := []string{`"domain_name":"a"`, `"domain_uuid":"` + uuidA + `"`, `"mds_mac":"52:54:00:00:00:01"`, `"mds_ipv4":"10.0.0.1"`, `"mds_ipv6":"fd00::1"`}
+	b := []string{`"domain_name":"b"`, `"domain_uuid":"` + uuidB + `"`, `"mds_mac":"52:54:00:00:00:02"`, `"mds_ipv4":"10.0.0.2"`, `"mds_ipv6":"fd00::2"`}
+	for i, field := range []string{"domain_name", "domain_uuid", "mds_mac", "mds_ipv4", "mds_ipv6"} {
+		t.Run(field, func(t *testing.T) {
+			second := append([]string(nil), b...)
+			second[i] = a[i]
+			guests, skipped, err := parse([]byte("[" + entryText(a...) + "," + entryText(second...) + "]"))
+			if err != nil || len(guests) != 1 || len(skipped) != 1 {
+				t.Fatalf("guests %v, skipped %v, err %v", guests, skipped, err)
+			}
+			if s := skipped[0]; s.Entry != 0 || s.Field != field || !s.Whole || s.Name != "a" {
+				t.Errorf("skipped %+v, want entry 0 for its %s", s, field)
+			}
+		})
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	guests, _, err := Read("testdata/db_file.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guests[0].Location = "rack 1"
+	guests[1].Name, guests[1].Hostname = "größe 🐧 <&>", "gro-e"
+	guests[1].Hostname = instance.DeriveHostname(guests[1].Name, guests[1].UUID, "vm")
+	guests[5].MAC, guests[5].FirstSeen = instance.MAC{}, time.Time{}
+	guests[5].Metadata = instance.Metadata{Values: map[string]string{"k": "v"}, Tags: map[string]string{"env": "prod", "new": ""}}
+	var text bytes.Buffer
+	if err := Write(&text, guests, Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	again, skipped, err := parse(text.Bytes())
+	if err != nil || len(skipped) != 0 {
+		t.Fatalf("err %v, skipped %v", err, skipped)
+	}
+	if diff := cmp.Diff(guests, again, compare...); diff != "" {
+		t.Errorf("(-written +read):\n%s", diff)
+	}
+}
+
+func TestWriteFormat(t *testing.T) {
+	guest := instance.Instance{
+		Name: "é🐧", Hostname: "e", UUID: uuid.MustParse(uuidA), MAC: instance.MAC{0x52, 0x54, 0, 0, 0, 1},
+		IPv4: netip.MustParseAddr("10.0.0.1"), FirstSeen: time.UnixMicro(1594545538672943), LastUpdate: time.Unix(1594545616, 999),
+		Metadata: instance.Metadata{Values: map[string]string{"userdata_prefix": "x"}},
+	}
+	meta := Meta{Initialised: time.Unix(1600000000, 0), Locations: map[string]Location{"here": {Hostname: "host1", FirstSeen: time.Unix(1600000000, 500000000)}}}
+	var text bytes.Buffer
+	if err := Write(&text, []instance.Instance{guest}, meta); err != nil {
+		t.Fatal(err)
+	}
+	want := `{
+    "metadata": {
+        "initialised": 1600000000.0,
+        "updated": null,
+        "locations": {
+            "here": {
+                "hostname": "host1",
+                "version": null,
+                "first_seen": 1600000000.5,
+                "last_seen": null
+            }
+        }
+    },
+    "entries": [
+        {
+            "location": null,
+            "domain_name": "\u00e9\ud83d\udc27",
+            "domain_uuid": "7e5a544d-d555-4133-a443-8229415be701",
+            "domain_metadata": {
+                "userdata_prefix": "x"
+            },
+            "mds_mac": "52:54:00:00:00:01",
+            "mds_ipv4": "10.0.0.1",
+            "mds_ipv6": null,
+            "first_seen": 1594545538.672943,
+            "last_update": 1594545616.0
+        }
+    ]
+}
+`
+	if diff := cmp.Diff(want, text.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestWriteEmpty(t *testing.T) {
+	var text bytes.Buffer
+	if err := Write(&text, nil, Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{`"entries": []`, `"locations": {}`} {
+		if !strings.Contains(text.String(), part) {
+			t.Errorf("%s lacks %s", text.String(), part)
+		}
+	}
+}
+
+// FuzzParse: whatever the file holds, what is read is fit for an inventory and
+// survives being written and read again.
+func FuzzParse(f *testing.F) {
+	original, err := os.ReadFile("testdata/db_file.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(original)
+	f.Add([]byte(`{"metadata":{},"entries":[{"domain_name":"a,b","domain_uuid":"` + uuidA + `","mds_ipv4":"10.0.0.1","domain_metadata":{"tags":"a=b,=,","x":{"#text":"\u0000"}}}]}`))
+	f.Add([]byte(`[null,[],{},{"domain_name":null}]`))
+	f.Add([]byte(`{"entries":[{"first_seen":1e308}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		guests, skipped, err := parse(data)
+		if err != nil {
+			return
+		}
+		for _, s := range skipped {
+			if s.Reason == "" {
+				t.Errorf("no reason in %+v", s)
+			}
+		}
+		for _, g := range guests {
+			if instance.ValidateName(g.Name) != nil || !instance.ValidHostname(g.Hostname) || g.UUID == uuid.Nil || g.ID == "" {
+				t.Errorf("unfit guest %+v", g)
+			}
+			if _, err := json.Marshal(g); err != nil {
+				t.Errorf("guest %+v cannot be stored: %v", g, err)
+			}
+		}
+		var text bytes.Buffer
+		if err := Write(&text, guests, Meta{}); err != nil {
+			t.Fatal(err)
+		}
+		again, skipped, err := parse(text.Bytes())
+		if err != nil || len(skipped) != 0 {
+			t.Fatalf("written again: %v, skipped %v", err, skipped)
+		}
+		if diff := cmp.Diff(guests, again, compare...); diff != "" {
+			t.Errorf("(-first +again):\n%s", diff)
+		}
+	})
+}

@@ -1,0 +1,81 @@
+package legacy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"mdserver/internal/instance"
+)
+
+// Read reads the original's database at path, in either format. The guests
+// keep their addresses and the instance-id that the original told them. What
+// cannot be used is skipped and reported; an error means that the file as a
+// whole is not such a database.
+func Read(path string) ([]instance.Instance, []Skipped, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the original's database: %w", err)
+	}
+	guests, skipped, err := parse(data)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the original's database %s: %w", path, err)
+	}
+	return guests, skipped, nil
+}
+
+func parse(data []byte) ([]instance.Instance, []Skipped, error) {
+	raw, err := entries(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	guests := make([]indexed, 0, len(raw))
+	var skipped []Skipped
+	for i, text := range raw {
+		guest, problems := readEntry(i, text)
+		skipped = append(skipped, problems...)
+		if guest != nil {
+			guests = append(guests, indexed{i, *guest})
+		}
+	}
+	unique, duplicates := lastWins(guests)
+	return unique, append(skipped, duplicates...), nil
+}
+
+// entries finds the list of entries in either format.
+func entries(data []byte) ([]json.RawMessage, error) {
+	data = bytes.TrimSpace(data)
+	var list []json.RawMessage
+	switch {
+	case len(data) == 0:
+		return nil, errors.New("the file is empty")
+	case data[0] == '[':
+		return list, located(data, json.Unmarshal(data, &list))
+	case data[0] != '{':
+		return nil, fmt.Errorf("it begins with %q, accepted: a JSON list of entries, or an object with \"metadata\" and \"entries\"", data[:1])
+	}
+	var object map[string]json.RawMessage
+	if err := located(data, json.Unmarshal(data, &object)); err != nil {
+		return nil, err
+	}
+	text, ok := object["entries"]
+	if !ok {
+		return nil, errors.New(`the object has no "entries", accepted: a JSON list of entries, or an object with "metadata" and "entries"`)
+	}
+	if err := json.Unmarshal(text, &list); err != nil {
+		return nil, errors.New(`"entries" is not a list`)
+	}
+	return list, nil
+}
+
+// located adds the line to an error of the JSON parser.
+func located(data []byte, err error) error {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		before := data[:min(int(syntax.Offset), len(data))]
+		return fmt.Errorf("line %d: %w", 1+bytes.Count(before, []byte{'\n'}), err)
+	}
+	return err
+}
