@@ -29,12 +29,20 @@ func ValidHostname(name string) bool {
 	}
 	labels := strings.Split(name, ".")
 	for _, label := range labels {
-		if !validLabel(label) {
+		if !validLabel(label) || strings.EqualFold(label, "localhost") {
 			return false
 		}
 	}
-	last := labels[len(labels)-1]
-	return !strings.EqualFold(last, "localhost") && strings.Trim(last, "0123456789") != ""
+	return !numeric(labels[len(labels)-1])
+}
+
+// numeric reports whether a last label makes the C library (inet_aton) take
+// the whole name for an IPv4 address.
+func numeric(label string) bool {
+	if hex, ok := strings.CutPrefix(strings.ToLower(label), "0x"); ok {
+		return strings.Trim(hex, "0123456789abcdef") == ""
+	}
+	return allDigits(label)
 }
 
 func validLabel(label string) bool {
@@ -66,7 +74,7 @@ func DeriveHostname(name string, id uuid.UUID, fallback string) string {
 	if label == "" {
 		return DistinctHostname(fallback, id)
 	}
-	if !ValidHostname(label) || allDigits(label) {
+	if !ValidHostname(label) {
 		return DistinctHostname(label, id)
 	}
 	return label

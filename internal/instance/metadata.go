@@ -52,7 +52,7 @@ func (m Metadata) addr(key string) netip.Addr {
 // Validate checks the values of the keys that mdserver acts on.
 func (m Metadata) Validate() error {
 	if name, ok := m.Values[KeyHostname]; ok && !ValidHostname(name) {
-		return fmt.Errorf("metadata hostname %q is not a host name, accepted: letters, digits and hyphens, at most 63 characters between dots", name)
+		return fmt.Errorf("metadata hostname %q is not a host name, accepted: letters, digits and hyphens, at most 63 characters between dots and 64 in all, and not a number or localhost", name)
 	}
 	if v, ok := m.Values[KeyIPv4]; ok && !m.IPv4().Is4() {
 		return fmt.Errorf("metadata ipv4 %q is not an IPv4 address", v)
