@@ -1,0 +1,278 @@
+// Package admin is the control interface of a running mdserver: HTTP with
+// JSON on a Unix socket, for the hook and the commands, and the client of it.
+// Whoever may open the socket may do everything; its mode and group decide.
+//
+//	POST   /instance-upload          domain XML, answers as the original does
+//	POST   /v1/instances             domain XML, answers Registered
+//	GET    /v1/instances             []instance.Instance, sorted by name
+//	GET    /v1/instance?ref=R        instance.Instance
+//	DELETE /v1/instance?ref=R        the released instance.Instance
+//	GET    /v1/user-data?ref=R       what the guest would get, byte for byte
+//	GET    /v1/export?format=legacy  the original's JSON database
+//	GET    /v1/status                Status
+//	POST   /v1/reload                Reloaded
+//
+// A ref is a guest's name, UUID, instance-id, MAC, address or host name.
+// Errors are {"error": "…"} with a fitting status.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"mdserver/internal/face"
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+	"mdserver/internal/libvirt"
+)
+
+// Backend is what the interface controls.
+type Backend struct {
+	Inventory *inventory.Inventory
+	// Publish returns when DHCP and DNS have followed the inventory, or says
+	// why they have not.
+	Publish func(context.Context) error
+	// Userdata renders the user-data of a guest as it would be served now.
+	Userdata func(context.Context, *instance.Instance) ([]byte, error)
+	// Export writes all guests in the original's database format.
+	Export func(io.Writer) error
+	Status func() Status
+	Reload func(context.Context) (Reloaded, error)
+	Log    *slog.Logger
+}
+
+// Registered is the answer to a registration.
+type Registered struct {
+	Instance instance.Instance `json:"instance"`
+	Created  bool              `json:"created"`
+	Replaced string            `json:"replaced,omitempty"` // UUID of the guest whose name and address it took over
+	Warning  string            `json:"warning,omitempty"`
+}
+
+// Reloaded tells what a reload did.
+type Reloaded struct {
+	File     string   `json:"file"`
+	Changed  []string `json:"changed"`       // keys that are in force now
+	Restart  []string `json:"needs_restart"` // keys that changed but wait for a restart
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Handler serves the control interface.
+func (b Backend) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /instance-upload", b.Upload)
+	mux.HandleFunc("POST /v1/instances", b.register)
+	mux.HandleFunc("GET /v1/instances", b.list)
+	mux.HandleFunc("GET /v1/instance", b.show)
+	mux.HandleFunc("DELETE /v1/instance", b.release)
+	mux.HandleFunc("GET /v1/user-data", b.userdata)
+	mux.HandleFunc("GET /v1/export", b.export)
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, b.Status()) })
+	mux.HandleFunc("POST /v1/reload", b.reload)
+	return mux
+}
+
+// Upload registers the domain in the request's body and answers in plain
+// text, empty when all is well: the original's way, for its hook and for
+// people with curl. Who may upload is for the caller to decide.
+func (b Backend) Upload(w http.ResponseWriter, r *http.Request) {
+	registered, err := b.add(w, r)
+	if err != nil {
+		face.Refuse(w, statusOf(err), "Upload refused: "+err.Error()+"\n")
+		return
+	}
+	if registered.Warning != "" {
+		face.Text(w, "Warning: "+registered.Warning+"\n")
+		return
+	}
+	face.Text(w, "")
+}
+
+func (b Backend) register(w http.ResponseWriter, r *http.Request) {
+	registered, err := b.add(w, r)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, registered)
+}
+
+// badDomain marks an error of the uploaded document.
+type badDomain struct{ error }
+
+func (e badDomain) Unwrap() error { return e.error }
+
+// add registers the domain that a request carries. The content type is not
+// asked: curl -d says it sends a form, and sends the XML as it is.
+func (b Backend) add(w http.ResponseWriter, r *http.Request) (Registered, error) {
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, libvirt.MaxDomainXML+1))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return Registered{}, libvirt.ErrTooLarge
+	case err != nil:
+		return Registered{}, badDomain{err}
+	}
+	domain, err := libvirt.ParseDomain(data)
+	if errors.Is(err, libvirt.ErrTooLarge) {
+		return Registered{}, err
+	}
+	if err != nil {
+		return Registered{}, badDomain{err}
+	}
+	return b.registerDomain(r.Context(), domain)
+}
+
+func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (Registered, error) {
+	reg, err := b.Inventory.Register(ctx, domain)
+	if err != nil {
+		b.Log.Warn("guest not registered", "guest", domain.Name, "uuid", domain.UUID, "error", err)
+		return Registered{}, err
+	}
+	result := Registered{Instance: reg.Instance, Created: reg.Created}
+	if reg.Replaced != nil {
+		result.Replaced = reg.Replaced.UUID.String()
+	}
+	if reg.AddressProblem != nil {
+		result.Warning = reg.AddressProblem.Error()
+	}
+	if err := b.Publish(ctx); err != nil && result.Warning == "" {
+		result.Warning = err.Error()
+	}
+	b.logRegistered(result)
+	return result, nil
+}
+
+func (b Backend) logRegistered(r Registered) {
+	inst := r.Instance
+	level, message := slog.LevelInfo, "guest updated"
+	if r.Created {
+		message = "guest registered"
+	}
+	attrs := []any{"guest", inst.Name, "uuid", inst.UUID, "instance_id", inst.ID, "hostname", inst.Hostname,
+		"mac", inst.MAC, "ipv4", inst.IPv4, "ipv6", inst.IPv6}
+	if r.Replaced != "" {
+		attrs = append(attrs, "replaced", r.Replaced)
+	}
+	if r.Warning != "" {
+		level = slog.LevelWarn
+		attrs = append(attrs, "warning", r.Warning)
+	}
+	b.Log.Log(context.Background(), level, message, attrs...)
+}
+
+func (b Backend) list(w http.ResponseWriter, _ *http.Request) {
+	all := []*instance.Instance{}
+	for inst := range b.Inventory.Snapshot().All() {
+		all = append(all, inst)
+	}
+	answer(w, all)
+}
+
+func (b Backend) show(w http.ResponseWriter, r *http.Request) {
+	inst, err := b.Inventory.Snapshot().Find(r.URL.Query().Get("ref"))
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, inst)
+}
+
+func (b Backend) release(w http.ResponseWriter, r *http.Request) {
+	inst, err := b.Inventory.Release(r.Context(), r.URL.Query().Get("ref"))
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	b.Log.Info("guest released", "guest", inst.Name, "uuid", inst.UUID, "ipv4", inst.IPv4, "ipv6", inst.IPv6)
+	if err := b.Publish(r.Context()); err != nil {
+		b.Log.Warn("released guest may still be served by dnsmasq", "guest", inst.Name, "error", err)
+	}
+	answer(w, inst)
+}
+
+func (b Backend) userdata(w http.ResponseWriter, r *http.Request) {
+	inst, err := b.Inventory.Snapshot().Find(r.URL.Query().Get("ref"))
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	body, err := b.Userdata(r.Context(), inst)
+	if err != nil {
+		refuseWith(w, http.StatusUnprocessableEntity, err)
+		return
+	}
+	w.Header().Set("Content-Type", face.TypeBytes)
+	_, _ = w.Write(body)
+}
+
+func (b Backend) export(w http.ResponseWriter, r *http.Request) {
+	if format := r.URL.Query().Get("format"); format != "legacy" {
+		refuseWith(w, http.StatusBadRequest, errors.New("unknown export format "+format+", accepted: legacy"))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := b.Export(w); err != nil {
+		b.Log.Warn("export ended early", "error", err)
+	}
+}
+
+func (b Backend) reload(w http.ResponseWriter, r *http.Request) {
+	result, err := b.Reload(r.Context())
+	if err != nil {
+		refuseWith(w, http.StatusUnprocessableEntity, err)
+		return
+	}
+	answer(w, result)
+}
+
+func answer(w http.ResponseWriter, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(value) // a client that hangs up is no fault of ours
+}
+
+func refuse(w http.ResponseWriter, err error) { refuseWith(w, statusOf(err), err) }
+
+func refuseWith(w http.ResponseWriter, status int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(failure{Error: err.Error()})
+}
+
+type failure struct {
+	Error string `json:"error"`
+}
+
+// statuses maps what can be wrong with a request to HTTP.
+var statuses = []struct {
+	err    error
+	status int
+}{
+	{libvirt.ErrTooLarge, http.StatusRequestEntityTooLarge},
+	{inventory.ErrNotFound, http.StatusNotFound},
+	{inventory.ErrInvalid, http.StatusBadRequest},
+	{inventory.ErrNoInterface, http.StatusUnprocessableEntity},
+	{inventory.ErrAddressOutside, http.StatusUnprocessableEntity},
+	{inventory.ErrAmbiguous, http.StatusConflict},
+	{inventory.ErrMACInUse, http.StatusConflict},
+	{inventory.ErrHostnameTaken, http.StatusConflict},
+	{inventory.ErrAddressTaken, http.StatusConflict},
+	{inventory.ErrStore, http.StatusServiceUnavailable},
+	{inventory.ErrClosed, http.StatusServiceUnavailable},
+}
+
+func statusOf(err error) int {
+	if bad := (badDomain{}); errors.As(err, &bad) {
+		return http.StatusBadRequest
+	}
+	for _, s := range statuses {
+		if errors.Is(err, s.err) {
+			return s.status
+		}
+	}
+	return http.StatusInternalServerError
+}

@@ -1,0 +1,138 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+
+	"mdserver/internal/instance"
+)
+
+// Client speaks to the control interface of a running mdserver.
+type Client struct {
+	socket string
+	http   http.Client
+}
+
+// NewClient makes a client of the server behind a Unix socket. Nothing is
+// opened before the first call.
+func NewClient(socket string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}
+	return &Client{socket: socket, http: http.Client{Transport: &http.Transport{DialContext: dial}}}
+}
+
+// Error is a refusal by the server.
+type Error struct {
+	Status  int // HTTP's
+	Message string
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Register sends a domain definition.
+func (c *Client) Register(ctx context.Context, xml []byte) (Registered, error) {
+	var result Registered
+	return result, c.call(ctx, http.MethodPost, "/v1/instances", xml, &result)
+}
+
+// Instances lists all guests, sorted by name.
+func (c *Client) Instances(ctx context.Context) ([]instance.Instance, error) {
+	var all []instance.Instance
+	return all, c.call(ctx, http.MethodGet, "/v1/instances", nil, &all)
+}
+
+// Instance finds one guest.
+func (c *Client) Instance(ctx context.Context, ref string) (instance.Instance, error) {
+	var inst instance.Instance
+	return inst, c.call(ctx, http.MethodGet, "/v1/instance?"+query("ref", ref), nil, &inst)
+}
+
+// Release removes a guest.
+func (c *Client) Release(ctx context.Context, ref string) (instance.Instance, error) {
+	var inst instance.Instance
+	return inst, c.call(ctx, http.MethodDelete, "/v1/instance?"+query("ref", ref), nil, &inst)
+}
+
+// Userdata is what a guest would get as user-data now.
+func (c *Client) Userdata(ctx context.Context, ref string) ([]byte, error) {
+	var body []byte
+	return body, c.call(ctx, http.MethodGet, "/v1/user-data?"+query("ref", ref), nil, &body)
+}
+
+// Export returns the whole inventory in another format.
+func (c *Client) Export(ctx context.Context, format string) ([]byte, error) {
+	var body []byte
+	return body, c.call(ctx, http.MethodGet, "/v1/export?"+query("format", format), nil, &body)
+}
+
+// Status asks how the server fares.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var status Status
+	return status, c.call(ctx, http.MethodGet, "/v1/status", nil, &status)
+}
+
+// Reload makes the server read its configuration again.
+func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
+	var result Reloaded
+	return result, c.call(ctx, http.MethodPost, "/v1/reload", nil, &result)
+}
+
+func query(key, value string) string { return url.Values{key: {value}}.Encode() }
+
+// call makes one request and stores its answer in result: decoded, or as it
+// is when result is a *[]byte.
+func (c *Client) call(ctx context.Context, method, path string, body []byte, result any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://mdserver"+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.explain(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return fmt.Errorf("answer of mdserver: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return refusal(resp, data)
+	}
+	if raw, ok := result.(*[]byte); ok {
+		*raw = data
+		return nil
+	}
+	if err := json.Unmarshal(data, result); err != nil {
+		return fmt.Errorf("answer of mdserver: %w", err)
+	}
+	return nil
+}
+
+func refusal(resp *http.Response, data []byte) error {
+	var f failure
+	if json.Unmarshal(data, &f) != nil || f.Error == "" {
+		f.Error = "mdserver answered " + resp.Status
+	}
+	return &Error{Status: resp.StatusCode, Message: f.Error}
+}
+
+// explain says what to do when there is no server to speak to.
+func (c *Client) explain(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("mdserver does not run: nothing listens on %s; start it with `systemctl start mdserver`, or name its configuration with --config", c.socket)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("no access to %s: be root or a member of the socket's group", c.socket)
+	}
+	return fmt.Errorf("mdserver at %s: %w", c.socket, err)
+}

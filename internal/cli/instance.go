@@ -1,0 +1,266 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/admin"
+	"mdserver/internal/instance"
+	"mdserver/internal/libvirt"
+)
+
+func instanceCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "instance",
+		Aliases: []string{"instances", "guest"},
+		Short:   "Add, list, show and remove guests",
+		Args:    args(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(addCommand(), listCommand(), showCommand(), removeCommand())
+	return cmd
+}
+
+func addCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "add FILE|-",
+		Short: "Register the guest of a domain definition, or update it",
+		Example: `  virsh dumpxml web1 | mdserver instance add -
+  mdserver instance add web1.xml`,
+		Args: args(cobra.ExactArgs(1)),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		xml, err := readInput(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		c, err := client(cmd)
+		if err != nil {
+			return err
+		}
+		registered, err := c.Register(cmd.Context(), xml)
+		if err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), registered)
+		}
+		return printRegistered(cmd, registered)
+	}
+	return cmd
+}
+
+func readInput(cmd *cobra.Command, name string) ([]byte, error) {
+	var in = cmd.InOrStdin()
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		in = file
+	}
+	xml, err := io.ReadAll(io.LimitReader(in, libvirt.MaxDomainXML+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if len(xml) > libvirt.MaxDomainXML {
+		return nil, fmt.Errorf("%s: %w", name, libvirt.ErrTooLarge)
+	}
+	return xml, nil
+}
+
+func printRegistered(cmd *cobra.Command, r admin.Registered) error {
+	verb := "updated"
+	if r.Created {
+		verb = "registered"
+	}
+	inst := r.Instance
+	fmt.Fprintf(cmd.OutOrStdout(), "%s %s: %s, host name %s\n", verb, printable(inst.Name), addresses(inst), inst.Hostname)
+	if r.Warning != "" {
+		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", r.Warning)
+	}
+	return nil
+}
+
+func addresses(inst instance.Instance) string {
+	list := slices.DeleteFunc([]string{addr(inst.IPv4), addr(inst.IPv6)}, func(s string) bool { return s == "" })
+	if len(list) == 0 {
+		return "no address"
+	}
+	return strings.Join(list, ", ")
+}
+
+func addr(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+func listCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "ls",
+		Aliases: []string{"list"},
+		Short:   "List all guests",
+		Args:    args(cobra.NoArgs),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := client(cmd)
+		if err != nil {
+			return err
+		}
+		all, err := c.Instances(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), all)
+		}
+		return printList(cmd.OutOrStdout(), all)
+	}
+	return cmd
+}
+
+func printList(w io.Writer, all []instance.Instance) error {
+	rows := make([][]string, 0, len(all))
+	for _, inst := range all {
+		rows = append(rows, []string{
+			printable(inst.Name), inst.Hostname, dash(addr(inst.IPv4)), dash(addr(inst.IPv6)), inst.MAC.String(), inst.ID,
+		})
+	}
+	return table(w, []string{"NAME", "HOSTNAME", "IPV4", "IPV6", "MAC", "INSTANCE-ID"}, rows)
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+const refHelp = "NAME may also be a UUID, an instance-id, a MAC address, an IP address or a host name."
+
+func showCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               "show NAME",
+		Short:             "Show all that is known of a guest",
+		Long:              "Show all that is known of a guest.\n\n" + refHelp,
+		Args:              args(cobra.ExactArgs(1)),
+		ValidArgsFunction: completeGuests,
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := client(cmd)
+		if err != nil {
+			return err
+		}
+		inst, err := c.Instance(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), inst)
+		}
+		return printInstance(cmd.OutOrStdout(), inst)
+	}
+	return cmd
+}
+
+func printInstance(w io.Writer, inst instance.Instance) error {
+	pairs := [][2]string{
+		{"name", printable(inst.Name)},
+		{"host name", inst.Hostname},
+		{"UUID", inst.UUID.String()},
+		{"instance-id", inst.ID},
+		{"MAC", inst.MAC.String()},
+		{"IPv4", addr(inst.IPv4)},
+		{"IPv6", addr(inst.IPv6)},
+		{"location", inst.Location},
+		{"first seen", inst.FirstSeen.Local().Format(time.DateTime)},
+		{"last update", inst.LastUpdate.Local().Format(time.DateTime)},
+	}
+	if inst.VCPUs > 0 {
+		pairs = append(pairs, [2]string{"CPUs", strconv.Itoa(inst.VCPUs)})
+	}
+	if inst.Memory > 0 {
+		pairs = append(pairs, [2]string{"memory", strconv.FormatUint(inst.Memory>>20, 10) + " MiB"})
+	}
+	for _, nic := range inst.Interfaces {
+		network := nic.Network
+		if network == "" {
+			network = "(no libvirt network)"
+		}
+		pairs = append(pairs, [2]string{"interface", nic.MAC.String() + " on " + printable(network)})
+	}
+	flat := inst.Metadata.Flat()
+	for _, key := range slices.Sorted(maps.Keys(flat)) {
+		pairs = append(pairs, [2]string{"metadata " + key, printable(flat[key])})
+	}
+	return fields(w, pairs)
+}
+
+func removeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "rm NAME...",
+		Aliases: []string{"remove"},
+		Short:   "Remove guests, so that their addresses can be used again",
+		Long: `Remove guests: from the inventory, DHCP and DNS. Their addresses rest for a
+while (see "quarantine" in the configuration) before others get them.
+
+` + refHelp,
+		Args:              args(cobra.MinimumNArgs(1)),
+		ValidArgsFunction: completeGuests,
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, refs []string) error {
+		c, err := client(cmd)
+		if err != nil {
+			return err
+		}
+		removed := []instance.Instance{}
+		for _, ref := range refs {
+			inst, err := c.Release(cmd.Context(), ref)
+			if err != nil {
+				return err
+			}
+			removed = append(removed, inst)
+			if !*asJSON {
+				fmt.Fprintf(cmd.OutOrStdout(), "removed %s: %s\n", printable(inst.Name), addresses(inst))
+			}
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), removed)
+		}
+		return nil
+	}
+	return cmd
+}
+
+// completeGuests offers the names of guests to the shell.
+func completeGuests(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	c, err := client(cmd)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	all, err := c.Instances(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names := make([]string, 0, len(all))
+	for _, inst := range all {
+		names = append(names, inst.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

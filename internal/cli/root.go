@@ -1,0 +1,124 @@
+// Package cli is mdserver's command line. Commands are thin: they read their
+// arguments, call the package that does the work, and print.
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/admin"
+	"mdserver/internal/config"
+)
+
+// Exit codes.
+const (
+	exitFailure = 1 // what was asked could not be done
+	exitUsage   = 2 // the command line is wrong
+)
+
+const defaultConfig = "/etc/mdserver/mdserver.conf"
+
+// Main runs the command line and returns the exit code.
+func Main(args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.Execute()
+	var exit *exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		if exit.err != nil {
+			fmt.Fprintln(os.Stderr, "mdserver:", exit.err)
+		}
+		return exit.code
+	}
+	fmt.Fprintln(os.Stderr, "mdserver:", err)
+	return exitFailure
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "mdserver [CONFIG]",
+		Short: "Metadata server for cloud images under libvirt",
+		Long: `mdserver gives unmodified cloud images under plain libvirt what a cloud gives
+them: an address, a name that resolves, keys, and user-data made from templates.
+
+With the path of a configuration file as its only argument it serves, like the
+original mdserver; "mdserver serve" does the same.`,
+		Args:          configOnly,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       config.Version,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return serve(cmd, args[0])
+		},
+	}
+	root.SetVersionTemplate("mdserver {{.Version}} (" + config.ReleaseDate + ")\n")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
+	root.PersistentFlags().StringP("config", "c", defaultConfig, "configuration file")
+	root.PersistentFlags().String("socket", "", "control socket of the server (default: as the configuration says)")
+	root.AddCommand(
+		serveCommand(), instanceCommand(), userdataCommand(), statusCommand(), reloadCommand(), exportCommand(),
+		configCommand(), templateCommand(), hookCommand(), installCommand(), uninstallCommand(), docsCommand(),
+	)
+	return root
+}
+
+// configOnly accepts the one argument that the original took.
+func configOnly(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case len(args) > 1 || !isFile(args[0]):
+		return &exitError{exitUsage, unknownCommand(cmd, args[0])}
+	}
+	return nil
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
+func unknownCommand(cmd *cobra.Command, name string) error {
+	text := fmt.Sprintf("%q is neither a command nor a configuration file", name)
+	if near := cmd.SuggestionsFor(name); len(near) > 0 {
+		text += fmt.Sprintf("; did you mean %q?", near[0])
+	}
+	return errors.New(text + "; `mdserver help` lists the commands")
+}
+
+// args wraps an argument check so that its failure is a usage error.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, list []string) error {
+		if err := check(cmd, list); err != nil {
+			return &exitError{exitUsage, fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())}
+		}
+		return nil
+	}
+}
+
+// client speaks to the server that the flags or the configuration name.
+func client(cmd *cobra.Command) (*admin.Client, error) {
+	flags := cmd.Flags()
+	if socket, _ := flags.GetString("socket"); socket != "" {
+		return admin.NewClient(socket), nil
+	}
+	file, _ := flags.GetString("config")
+	cfg := config.Default()
+	if isFile(file) || flags.Changed("config") {
+		loaded, _, err := config.Load(file)
+		if err != nil {
+			return nil, err
+		}
+		cfg = loaded
+	}
+	return admin.NewClient(cfg.Server.Socket), nil
+}

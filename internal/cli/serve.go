@@ -1,0 +1,37 @@
+package cli
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/daemon"
+)
+
+func serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server in the foreground",
+		Long: `Run the server in the foreground, as its systemd unit does. SIGHUP makes it read
+its configuration again, SIGTERM and SIGINT stop it.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			file, err := cmd.Flags().GetString("config")
+			if err != nil {
+				return err
+			}
+			return serve(cmd, file)
+		},
+	}
+}
+
+func serve(cmd *cobra.Command, file string) error {
+	ctx, cancel := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+	defer cancel()
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	return daemon.Run(ctx, daemon.Options{ConfigFile: file, Stdout: cmd.OutOrStdout(), Reload: hup})
+}

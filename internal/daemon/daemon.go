@@ -1,0 +1,169 @@
+// Package daemon runs the server: it starts the parts in their order, wires
+// them together, reloads and stops them.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mdserver/internal/admin"
+	"mdserver/internal/config"
+	"mdserver/internal/dnsmasq"
+	"mdserver/internal/face"
+	"mdserver/internal/inventory"
+)
+
+// stopTime bounds how long running requests may take to end at a stop.
+const stopTime = 5 * time.Second
+
+// Options say what to run.
+type Options struct {
+	ConfigFile string
+	Stdout     io.Writer        // the log's stream
+	Reload     <-chan os.Signal // each value makes it reload
+}
+
+// Daemon is a running server.
+type Daemon struct {
+	opts    Options
+	started time.Time
+	logs    *logging
+	log     *slog.Logger
+
+	inventory *inventory.Inventory
+	publisher *publisher
+	dnsmasq   *dnsmasq.Service
+
+	// reloading serialises reloads; config and front are what they replace.
+	reloading sync.Mutex
+	config    atomic.Pointer[config.Config]
+	front     atomic.Pointer[front]
+}
+
+// Run serves until ctx ends, reloading when asked to. It returns
+// nil after an orderly stop.
+func Run(ctx context.Context, opts Options) error {
+	cfg, warnings, err := config.Load(opts.ConfigFile)
+	if err != nil {
+		return fmt.Errorf("configuration refused:\n%w", err)
+	}
+	d := &Daemon{opts: opts, started: time.Now(), logs: openLogs(cfg, opts.Stdout)}
+	d.log = d.logs.logger
+	defer d.logs.Close()
+	d.config.Store(cfg)
+	d.log.Info("mdserver starts", "version", cfg.Service.Version, "config", opts.ConfigFile)
+	for _, w := range warnings {
+		d.log.Warn("configuration", "warning", w.String())
+	}
+	if err := d.run(ctx); err != nil {
+		d.log.Error("mdserver ends", "error", err)
+		return err
+	}
+	d.log.Info("mdserver stopped")
+	return nil
+}
+
+func (d *Daemon) run(ctx context.Context) error {
+	cfg := d.config.Load()
+	inv, err := d.openInventory(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	d.inventory = inv
+	defer inv.Close()
+
+	listeners, err := listen(cfg, d.log)
+	if err != nil {
+		return err
+	}
+	defer listeners.close()
+
+	d.dnsmasq = dnsmasq.New(dnsmasqSettings(cfg), d.log.With("part", "dnsmasq"))
+	defer d.stopDnsmasq()
+	d.publisher = newPublisher(inv, d.dnsmasq, d.log)
+	defer d.publisher.close()
+	if err := d.publisher.start(ctx); err != nil {
+		d.log.Error("dnsmasq does not serve yet", "error", err)
+	}
+	d.front.Store(d.newFront(cfg))
+	return d.serve(ctx, listeners)
+}
+
+// serve answers requests until ctx ends or a listener fails.
+func (d *Daemon) serve(ctx context.Context, l listeners) error {
+	metadata := newServer(d.metadataHandler(), d.log)
+	control := newServer(d.backend().Handler(), d.log)
+	failed := make(chan error, 2)
+	var serving sync.WaitGroup
+	serving.Go(func() { failed <- metadata.Serve(l.metadata) })
+	serving.Go(func() { failed <- control.Serve(l.control) })
+	defer serving.Wait()
+	defer stop(metadata, control)
+
+	notify := newNotifier(d.log)
+	defer notify.stopping()
+	notify.ready(fmt.Sprintf("serving %d guests on %s", d.inventory.Snapshot().Len(), l.metadata.Addr()))
+	d.log.Info("mdserver serves", "address", l.metadata.Addr(), "guests", d.inventory.Snapshot().Len())
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return fmt.Errorf("listener failed: %w", err)
+		case <-notify.watchdog():
+			notify.alive()
+		case <-d.opts.Reload:
+			notify.reloading()
+			if _, err := d.reload(ctx); err != nil {
+				d.log.Error("reload refused, the old configuration stays in force", "error", err)
+			}
+			notify.ready("")
+		}
+	}
+}
+
+func stop(servers ...*http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	for _, s := range servers {
+		if err := s.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+			_ = s.Close() // those who still talk are cut off
+		}
+	}
+}
+
+func (d *Daemon) stopDnsmasq() {
+	if err := d.dnsmasq.Close(); err != nil {
+		d.log.Error("dnsmasq not stopped", "error", err)
+	}
+}
+
+// metadataHandler serves what guests and the local host ask over TCP. It
+// looks the present front up for each request, so that a reload needs no
+// restart of the listener.
+func (d *Daemon) metadataHandler() http.Handler {
+	current := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d.front.Load().ServeHTTP(w, r)
+	})
+	return face.Identified(liveGuests{d.inventory}, d.log, face.Normalise(current))
+}
+
+func (d *Daemon) backend() admin.Backend {
+	return admin.Backend{
+		Inventory: d.inventory,
+		Publish:   d.publisher.sync,
+		Userdata:  d.renderUserdata,
+		Export:    d.export,
+		Status:    d.status,
+		Reload:    d.reload,
+		Log:       d.log,
+	}
+}

@@ -1,0 +1,112 @@
+package daemon
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+
+	"mdserver/internal/config"
+)
+
+// logging is the log with its two targets, the stream and the file. Each has
+// its level, and the base level comes before both, as [loglevels] describes.
+type logging struct {
+	logger       *slog.Logger
+	stream, file slog.LevelVar
+	out          *reopenable
+}
+
+// off is above every level that is used.
+const off = slog.Level(100)
+
+func openLogs(cfg *config.Config, stdout io.Writer) *logging {
+	l := &logging{out: &reopenable{}}
+	l.setLevels(cfg)
+	make := handlerMaker(cfg.LogLevels.LogFormat)
+	l.logger = slog.New(slog.NewMultiHandler(make(stdout, &l.stream), make(l.out, &l.file)))
+	l.reopen(cfg)
+	return l
+}
+
+func handlerMaker(format string) func(io.Writer, slog.Leveler) slog.Handler {
+	return func(w io.Writer, level slog.Leveler) slog.Handler {
+		opts := &slog.HandlerOptions{Level: level, ReplaceAttr: nameCritical}
+		if format == "json" {
+			return slog.NewJSONHandler(w, opts)
+		}
+		return slog.NewTextHandler(w, opts)
+	}
+}
+
+func nameCritical(_ []string, a slog.Attr) slog.Attr {
+	if level, ok := a.Value.Any().(slog.Level); ok && a.Key == slog.LevelKey && level >= config.LevelCritical {
+		return slog.String(a.Key, "CRITICAL")
+	}
+	return a
+}
+
+// reload puts another configuration's levels and file in force. The format of
+// lines stays as it was at start.
+func (l *logging) reload(cfg *config.Config) {
+	l.setLevels(cfg)
+	l.reopen(cfg)
+}
+
+func (l *logging) setLevels(cfg *config.Config) {
+	base, stream, file := cfg.LogLevels.Base, cfg.LogLevels.Stream, cfg.LogLevels.File
+	if cfg.Server.Debug {
+		base, stream, file = slog.LevelDebug, slog.LevelDebug, slog.LevelDebug
+	}
+	l.stream.Set(max(base, stream))
+	l.file.Set(max(base, file))
+}
+
+// reopen opens the log file anew, as after a rotation. A file that cannot be
+// opened does not keep the server from running: the stream has everything.
+func (l *logging) reopen(cfg *config.Config) {
+	if err := l.out.open(cfg.Server.LogFile); err != nil {
+		l.logger.Warn("no log file: messages go to the stream only", "error", err)
+	}
+	if cfg.Server.LogFile == "" {
+		l.file.Set(off)
+	}
+}
+
+// Close closes the log file.
+func (l *logging) Close() { _ = l.out.open("") }
+
+// reopenable is a file that can be exchanged while others write to it.
+type reopenable struct {
+	mu   sync.Mutex
+	file *os.File
+}
+
+func (r *reopenable) open(path string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.file != nil {
+		_ = r.file.Close()
+		r.file = nil
+	}
+	if path == "" {
+		return nil
+	}
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	if err != nil {
+		return fmt.Errorf("logfile: %w", err)
+	}
+	r.file = file
+	return nil
+}
+
+// Write implements io.Writer; without a file it writes nowhere.
+func (r *reopenable) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.file == nil {
+		return len(p), nil
+	}
+	return r.file.Write(p)
+}

@@ -1,0 +1,116 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"mdserver/internal/dnsmasq"
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+)
+
+// publisher carries changes of the inventory to dnsmasq, in their order, and
+// lets others wait until a change is live.
+type publisher struct {
+	inventory *inventory.Inventory
+	dnsmasq   *dnsmasq.Service
+	log       *slog.Logger
+	feed      *inventory.Subscription
+	following sync.WaitGroup
+
+	// applying is held while dnsmasq is being told something.
+	applying sync.Mutex
+
+	// What has been applied, and the error of the last batch. moved is closed
+	// and made anew whenever they change.
+	mu       sync.Mutex
+	revision uint64
+	err      error
+	moved    chan struct{}
+}
+
+func newPublisher(inv *inventory.Inventory, service *dnsmasq.Service, log *slog.Logger) *publisher {
+	return &publisher{
+		inventory: inv, dnsmasq: service, log: log,
+		feed:  inv.Subscribe(),
+		moved: make(chan struct{}),
+	}
+}
+
+// start hands dnsmasq the whole inventory and begins to follow it, until ctx
+// ends or close is called.
+func (p *publisher) start(ctx context.Context) error {
+	err := p.dnsmasq.Start(ctx, all(p.feed.Start()))
+	p.move(p.feed.Start().Revision(), nil)
+	p.following.Go(func() { p.follow(ctx) })
+	return err
+}
+
+func all(snapshot *inventory.Snapshot) []instance.Instance {
+	list := make([]instance.Instance, 0, snapshot.Len())
+	for inst := range snapshot.All() {
+		list = append(list, *inst)
+	}
+	return list
+}
+
+func (p *publisher) follow(ctx context.Context) {
+	for {
+		events, err := p.feed.Next(ctx)
+		if err != nil { // the end of ctx, the feed or the inventory
+			return
+		}
+		err = p.apply(ctx, events)
+		if err != nil && ctx.Err() == nil {
+			p.log.Error("dnsmasq does not serve a change", "error", err)
+		}
+		p.move(p.feed.Revision(), err)
+	}
+}
+
+func (p *publisher) apply(ctx context.Context, events []instance.Event) error {
+	p.applying.Lock()
+	defer p.applying.Unlock()
+	return p.dnsmasq.Apply(ctx, events)
+}
+
+// rewrite hands dnsmasq other settings and the whole inventory. Changes that
+// are on their way reach it twice then, which does no harm.
+func (p *publisher) rewrite(ctx context.Context, settings dnsmasq.Settings) error {
+	p.applying.Lock()
+	defer p.applying.Unlock()
+	return p.dnsmasq.Reconfigure(ctx, settings, all(p.inventory.Snapshot()))
+}
+
+func (p *publisher) move(revision uint64, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.revision, p.err = revision, err
+	close(p.moved)
+	p.moved = make(chan struct{})
+}
+
+// sync returns when all that the inventory holds at the time of the call is
+// live in DHCP and DNS, or with the reason why it is not.
+func (p *publisher) sync(ctx context.Context) error {
+	wanted := p.inventory.Snapshot().Revision()
+	for {
+		p.mu.Lock()
+		reached, err, moved := p.revision >= wanted, p.err, p.moved
+		p.mu.Unlock()
+		if reached {
+			return err
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (p *publisher) close() {
+	p.feed.Close()
+	p.following.Wait()
+}

@@ -1,0 +1,38 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+
+	"mdserver/internal/admin"
+	"mdserver/internal/config"
+)
+
+// reload reads the configuration again and puts in force what can change
+// while running. SIGHUP and the control interface both come here. A bad
+// configuration is refused as a whole; the old one goes on serving.
+func (d *Daemon) reload(ctx context.Context) (admin.Reloaded, error) {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	cfg, warnings, err := config.Load(d.opts.ConfigFile)
+	if err != nil {
+		return admin.Reloaded{}, fmt.Errorf("configuration refused:\n%w", err)
+	}
+	result := admin.Reloaded{File: d.opts.ConfigFile}
+	result.Changed, result.Restart = config.Diff(d.config.Load(), cfg)
+	for _, w := range warnings {
+		result.Warnings = append(result.Warnings, w.String())
+		d.log.Warn("configuration", "warning", w.String())
+	}
+	cfg = cfg.KeepFixed(d.config.Load())
+	d.logs.reload(cfg)
+	d.config.Store(cfg)
+	d.inventory.Reconfigure(inventoryOptions(cfg))
+	d.front.Store(d.newFront(cfg))
+	if err := d.publisher.rewrite(ctx, dnsmasqSettings(cfg)); err != nil {
+		d.log.Error("dnsmasq does not follow the reload", "error", err)
+		result.Warnings = append(result.Warnings, err.Error())
+	}
+	d.log.Info("configuration reloaded", "changed", result.Changed, "needs_restart", result.Restart)
+	return result, nil
+}

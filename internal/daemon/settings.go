@@ -1,0 +1,63 @@
+package daemon
+
+import (
+	"mdserver/internal/config"
+	"mdserver/internal/dnsmasq"
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+)
+
+func dnsmasqSettings(cfg *config.Config) dnsmasq.Settings {
+	c := cfg.Dnsmasq
+	return dnsmasq.Settings{
+		Mode:            dnsmasq.Mode(c.Run),
+		Binary:          c.Binary,
+		User:            c.User,
+		BaseDir:         c.BaseDir,
+		RunDir:          c.RunDir,
+		NetName:         c.NetName,
+		Interface:       c.Interface,
+		Network:         c.Network,
+		Gateway:         c.Gateway,
+		MetadataAddress: cfg.Server.ListenAddress,
+		ListenAddress:   c.ListenAddress,
+		UseDNS:          c.UseDNS,
+		LeaseTime:       c.LeaseLen,
+		Prefix:          c.Prefix,
+		Domain:          c.Domain,
+		EntryOrder:      c.EntryOrder,
+		Network6:        c.Network6,
+		Gateway6:        c.Gateway6,
+	}
+}
+
+func inventoryOptions(cfg *config.Config) inventory.Options {
+	return inventory.Options{
+		Network: instance.Network{
+			Name:     cfg.Dnsmasq.NetName,
+			IPv4:     cfg.Dnsmasq.Network,
+			IPv6:     cfg.Dnsmasq.Network6,
+			Excluded: excluded(cfg),
+		},
+		Location:         cfg.Service.Location,
+		FallbackHostname: cfg.Server.HostnamePrefix,
+		Quarantine:       cfg.Dnsmasq.Quarantine,
+	}
+}
+
+// excluded lists what no guest may be given: the gateway, every address that
+// the server or this host has, and the reserved ranges.
+func excluded(cfg *config.Config) []instance.AddrRange {
+	var ranges []instance.AddrRange
+	own := append(hostAddresses(), cfg.Dnsmasq.Gateway, cfg.Dnsmasq.Gateway6,
+		cfg.Dnsmasq.ListenAddress, cfg.Server.ListenAddress)
+	for _, addr := range own {
+		if addr.IsValid() {
+			ranges = append(ranges, instance.AddrRange{First: addr, Last: addr})
+		}
+	}
+	for _, r := range append(cfg.Dnsmasq.Reserved, cfg.Dnsmasq.Reserved6...) {
+		ranges = append(ranges, instance.AddrRange{First: r.First, Last: r.Last})
+	}
+	return ranges
+}

@@ -1,0 +1,109 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"mdserver/internal/admin"
+	"mdserver/internal/config"
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/inventory/legacy"
+)
+
+// openInventory opens the database and, at the first start, takes over the
+// guests of the original's.
+func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*inventory.Inventory, error) {
+	path := cfg.Server.Database
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	store, err := boltstore.Open(path, d.log)
+	if err != nil {
+		return nil, err
+	}
+	inv, err := inventory.Open(ctx, store, inventoryOptions(cfg))
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	if err := d.importLegacy(ctx, cfg.Server.DBFile, store, inv); err != nil {
+		return nil, errors.Join(err, inv.Close())
+	}
+	return inv, nil
+}
+
+// importedKey remembers which file was imported, so that it is done once.
+const importedKey = "legacy_import"
+
+func (d *Daemon) importLegacy(ctx context.Context, path string, store *boltstore.Store, inv *inventory.Inventory) error {
+	done, err := store.Meta(importedKey)
+	if err != nil || done != "" {
+		return err
+	}
+	guests, skipped, err := legacy.Read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("the original's database %s cannot be imported; mend it, move it away or set db_file: %w", path, err)
+	}
+	for _, s := range skipped {
+		d.log.Warn("entry of the original's database not imported", "file", path, "reason", s.String())
+	}
+	result, err := inv.Import(ctx, guests)
+	if err != nil {
+		return fmt.Errorf("import of %s: %w", path, err)
+	}
+	for _, s := range result.Skipped {
+		d.log.Warn("guest of the original's database not imported", "file", path, "guest", s.Instance.Name, "reason", s.Err)
+	}
+	d.log.Info("imported the original's database, which is left as it is", "file", path, "guests", len(result.Added))
+	return store.SetMeta(importedKey, path)
+}
+
+func (d *Daemon) export(w io.Writer) error {
+	var guests []instance.Instance
+	for inst := range d.inventory.Snapshot().All() {
+		guests = append(guests, *inst)
+	}
+	cfg := d.config.Load()
+	now := time.Now()
+	here := legacy.Location{
+		Hostname: cfg.Service.Hostname, Version: cfg.Service.Version,
+		FirstSeen: d.started, LastSeen: now,
+	}
+	return legacy.Write(w, guests, legacy.Meta{
+		Initialised: d.started,
+		Updated:     now,
+		Locations:   map[string]legacy.Location{cfg.Service.Location: here},
+	})
+}
+
+func (d *Daemon) status() admin.Status {
+	cfg := d.config.Load()
+	snapshot := d.inventory.Snapshot()
+	used := 0
+	for inst := range snapshot.All() {
+		if inst.IPv4.IsValid() {
+			used++
+		}
+	}
+	return admin.Status{
+		Version:   cfg.Service.Version,
+		PID:       os.Getpid(),
+		Started:   d.started,
+		Config:    d.opts.ConfigFile,
+		Listen:    fmt.Sprintf("%s:%d", cfg.Server.ListenAddress, cfg.Server.Port),
+		Network:   cfg.Dnsmasq.NetName + " " + cfg.Dnsmasq.Network.String(),
+		Guests:    snapshot.Len(),
+		Addresses: admin.Addresses{Used: used, Resting: len(snapshot.Resting())},
+		Dnsmasq:   d.dnsmasq.Status(),
+	}
+}

@@ -1,0 +1,217 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"mdserver/internal/face"
+	"mdserver/internal/instance"
+	"mdserver/internal/metadata"
+	"mdserver/internal/userdata"
+)
+
+var (
+	webAddr   = netip.MustParseAddr("10.122.0.5")
+	ipv6Addr  = netip.MustParseAddr("2001:db8::5")
+	otherAddr = netip.MustParseAddr("10.122.0.9")
+)
+
+var web = &instance.Instance{
+	ID: "i-0123456789abcdef0", Name: "web 1", Hostname: "web-1",
+	MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 1}, IPv4: webAddr,
+}
+
+type guests map[netip.Addr]*instance.Instance
+
+func (g guests) ByAddr(addr netip.Addr) (*instance.Instance, bool) {
+	inst, ok := g[addr]
+	return inst, ok
+}
+
+// fakeUserdata renders "hello NAME", or fails as it is told.
+type fakeUserdata struct{ err error }
+
+func (f fakeUserdata) Render(_ context.Context, guest *instance.Instance) (userdata.Rendered, error) {
+	return userdata.Rendered{Body: []byte("hello " + guest.Name)}, f.err
+}
+
+var site = metadata.Site{PublicKeys: []metadata.PublicKey{
+	{Name: "default", Key: "ssh-ed25519 AAAA alice@laptop"},
+	{Name: "ops", Key: "ssh-ed25519 BBBB bob@desk"},
+	{Name: "0", Key: "ssh-ed25519 CCCC named like an index"},
+}}
+
+func newServer(site metadata.Site, ud Userdata) http.Handler {
+	known := guests{webAddr: web, ipv6Addr: {ID: "i-6", Hostname: "six", IPv6: ipv6Addr}}
+	ec2 := New([]string{"2009-04-04", "latest"}, site, ud)
+	return face.Identified(known, slog.New(slog.DiscardHandler), face.Normalise(ec2))
+}
+
+func ask(h http.Handler, from netip.Addr, method, path string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, nil)
+	r.RemoteAddr = netip.AddrPortFrom(from, 4711).String()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func TestTree(t *testing.T) {
+	const notFound = "Resource not found: Not found: "
+	listing := "instance-id\nhostname\nlocal-hostname\nlocal-ipv4\nmac\npublic-keys/"
+	tests := []struct {
+		path   string
+		status int
+		body   string
+	}{
+		{"/", 200, "2009-04-04/\nlatest/"},
+		{"/latest", 200, "meta-data/\nuser-data"},
+		{"/latest/", 200, "meta-data/\nuser-data"},
+		{"/2009-04-04/meta-data", 200, listing},
+		{"/2009-04-04/meta-data/", 200, listing},
+		{"/latest//meta-data/instance-id", 200, "i-0123456789abcdef0"},
+		{"/latest/meta-data/hostname", 200, "web-1"},
+		{"/latest/meta-data/local-hostname", 200, "web-1"},
+		{"/latest/meta-data/local-ipv4", 200, "10.122.0.5"},
+		{"/latest/meta-data/mac", 200, "52:54:00:09:00:01"},
+		{"/latest/meta-data/public-keys", 200, "0=default\n1=ops\n2=0"},
+		{"/latest/meta-data/public-keys/", 200, "0=default\n1=ops\n2=0"},
+		{"/latest/meta-data/public-keys/0", 200, "openssh-key"},
+		{"/latest/meta-data/public-keys/1/", 200, "openssh-key"},
+		{"/latest/meta-data/public-keys/0/openssh-key", 200, "ssh-ed25519 AAAA alice@laptop"},
+		{"/latest/meta-data/public-keys/2/openssh-key", 200, "ssh-ed25519 CCCC named like an index"},
+		{"/latest/meta-data/public-keys/ops/openssh-key", 200, "ssh-ed25519 BBBB bob@desk"},
+		{"/latest/meta-data/public-keys/7/", 404, "Resource not found: Not found"},
+		{"/latest/meta-data/public-keys/7/openssh-key", 404, "Resource not found: Not found"},
+		{"/latest/meta-data/instance-id/", 404, notFound + "'/latest/meta-data/instance-id/'"},
+		{"/latest/meta-data/ipv6", 404, notFound + "'/latest/meta-data/ipv6'"},
+		{"/latest/meta-data/iam/security-credentials/", 404, notFound + "'/latest/meta-data/iam/security-credentials/'"},
+		{"/latest/user-data", 200, "hello web 1"},
+		{"/latest/user-data/", 404, notFound + "'/latest/user-data/'"},
+		{"/1.0/meta-data/", 404, notFound + "'/1.0/meta-data/'"},
+		{"/nowhere", 404, notFound + "'/nowhere'"},
+		{"/latest/api/token", 404, notFound + "'/latest/api/token'"},
+	}
+	server := newServer(site, fakeUserdata{})
+	for _, tt := range tests {
+		w := ask(server, webAddr, http.MethodGet, tt.path)
+		if w.Code != tt.status || w.Body.String() != tt.body {
+			t.Errorf("%s: %d %q, want %d %q", tt.path, w.Code, w.Body, tt.status, tt.body)
+		}
+	}
+}
+
+// cloud-init's crawl asks for every name that a listing shows; one that fails
+// costs it the whole tree.
+func TestEveryListedNameAnswers(t *testing.T) {
+	server := newServer(site, fakeUserdata{})
+	for _, from := range []netip.Addr{webAddr, ipv6Addr} {
+		for _, version := range []string{"/2009-04-04/", "/latest/"} {
+			crawl(t, server, from, version)
+		}
+	}
+}
+
+func crawl(t *testing.T, server http.Handler, from netip.Addr, dir string) {
+	t.Helper()
+	w := ask(server, from, http.MethodGet, dir)
+	if w.Code != http.StatusOK {
+		t.Errorf("%s: %d", dir, w.Code)
+		return
+	}
+	for _, name := range strings.Split(w.Body.String(), "\n") {
+		index, _, isKey := strings.Cut(name, "=")
+		switch {
+		case isKey:
+			crawl(t, server, from, dir+index+"/")
+		case strings.HasSuffix(name, "/"):
+			crawl(t, server, from, dir+name)
+		default:
+			if w := ask(server, from, http.MethodGet, dir+name); w.Code != http.StatusOK || w.Body.Len() == 0 {
+				t.Errorf("%s%s: %d %q", dir, name, w.Code, w.Body)
+			}
+		}
+	}
+}
+
+func TestAbsentThingsAreNotListed(t *testing.T) {
+	server := newServer(metadata.Site{}, fakeUserdata{})
+	if got := ask(server, ipv6Addr, http.MethodGet, "/latest/meta-data/").Body.String(); strings.Contains(got, "local-ipv4") || strings.Contains(got, "public-keys") {
+		t.Errorf("listing %q", got)
+	}
+	for _, path := range []string{"local-ipv4", "public-keys/", "public-keys"} {
+		if w := ask(server, ipv6Addr, http.MethodGet, "/latest/meta-data/"+path); w.Code != http.StatusNotFound {
+			t.Errorf("%s: %d, want 404", path, w.Code)
+		}
+	}
+}
+
+func TestContentTypes(t *testing.T) {
+	server := newServer(site, fakeUserdata{})
+	for path, want := range map[string]string{
+		"/latest/meta-data/":            face.TypeText,
+		"/latest/meta-data/instance-id": face.TypeText,
+		"/latest/user-data":             face.TypeBytes,
+	} {
+		if got := ask(server, webAddr, http.MethodGet, path).Header().Get("Content-Type"); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	ok := fakeUserdata{}
+	tests := []struct {
+		name   string
+		ud     fakeUserdata
+		from   netip.Addr
+		method string
+		path   string
+		status int
+		body   string
+	}{
+		{"a stranger's metadata", ok, otherAddr, "GET", "/latest/meta-data/hostname", 400, "Unknown client: 10.122.0.9"},
+		{"a stranger's user-data", ok, otherAddr, "GET", "/latest/user-data", 400, "Unknown client: 10.122.0.9"},
+		{"a POST", ok, webAddr, "POST", "/latest/user-data", 405, "Method not allowed: POST"},
+		{"a PUT of a token, which clients take for a server without tokens", ok, webAddr, "PUT", "/latest/api/token", 404, "Resource not found: Not found: '/latest/api/token'"},
+		{"a template named by the domain that is not there", fakeUserdata{userdata.ErrNoTemplate}, webAddr, "GET", "/latest/user-data", 404, "Resource not found: Metadata prefix userdata not found for 10.122.0.5"},
+		{"a template that fails", fakeUserdata{errors.New("x.yaml:3: NameError")}, webAddr, "GET", "/latest/user-data", 500, "Userdata templating failure for web-1"},
+	}
+	for _, tt := range tests {
+		w := ask(newServer(site, tt.ud), tt.from, tt.method, tt.path)
+		if w.Code != tt.status || w.Body.String() != tt.body {
+			t.Errorf("%s: %d %q, want %d %q", tt.name, w.Code, w.Body, tt.status, tt.body)
+		}
+	}
+}
+
+func FuzzPath(f *testing.F) {
+	for _, seed := range []string{"/", "/latest/meta-data/public-keys/0/openssh-key", "/latest//user-data", "/x/../y"} {
+		f.Add(seed)
+	}
+	server := newServer(site, fakeUserdata{})
+	f.Fuzz(func(t *testing.T, path string) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.URL.Path = path
+		r.RemoteAddr = "10.122.0.5:4711"
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, r)
+		if w.Code != http.StatusOK && w.Code != http.StatusNotFound {
+			t.Errorf("%q: %d", path, w.Code)
+		}
+	})
+}
+
+func BenchmarkInstanceID(b *testing.B) {
+	server := newServer(site, fakeUserdata{})
+	for b.Loop() {
+		if w := ask(server, webAddr, http.MethodGet, "/latest/meta-data/instance-id"); w.Code != http.StatusOK {
+			b.Fatal(w.Code)
+		}
+	}
+}

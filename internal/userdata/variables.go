@@ -1,0 +1,95 @@
+package userdata
+
+import (
+	"maps"
+	"strings"
+
+	"mdserver/internal/config"
+	"mdserver/internal/instance"
+)
+
+// siteVariables are the template variables that all guests share. The order
+// of precedence is the original's: configuration keys first, then public
+// keys; template data and _config_items_ fill only names that are still free.
+func siteVariables(cfg *config.Config) map[string]any {
+	vars := map[string]any{}
+	for _, v := range cfg.Values() {
+		vars[v.Key] = v.Value
+	}
+	addPublicKeys(vars, cfg)
+	for _, item := range cfg.TemplateData {
+		addFree(vars, item.Key, item.Value)
+	}
+	for _, key := range cfg.ConfigItems {
+		_, name, _ := strings.Cut(key, ".")
+		if value, ok := vars[key]; ok && name != "" {
+			addFree(vars, name, value)
+		}
+	}
+	if cfg.Server.PasswordSet {
+		vars["mdserver_password"] = cfg.Server.Password
+	}
+	return vars
+}
+
+// addPublicKeys adds public_keys and public_key_<name>. Where no default key
+// is configured the original offers a placeholder under its name; so do we,
+// since templates name that variable, but it is no member of public_keys.
+func addPublicKeys(vars map[string]any, cfg *config.Config) {
+	keys := map[string]any{}
+	vars["public_key_default"] = vars["public-keys.default"]
+	for _, key := range cfg.PublicKeys {
+		keys[key.Name] = key.Key
+		vars["public_key_"+key.Name] = key.Key
+	}
+	vars["public_keys"] = keys
+}
+
+func addFree(vars map[string]any, name string, value any) {
+	// hostname is set for each guest and is not to be had
+	if _, taken := vars[name]; !taken && name != "hostname" {
+		vars[name] = value
+	}
+}
+
+// guestVariables adds what is particular to one guest to a copy of the site's
+// variables, so that no render sees anything of another.
+func guestVariables(site map[string]any, guest *instance.Instance) map[string]any {
+	vars := maps.Clone(site)
+	addFree(vars, "instance", describe(guest))
+	vars["hostname"] = guest.Hostname
+	return vars
+}
+
+// describe is the variable "instance".
+func describe(guest *instance.Instance) map[string]any {
+	metadata := map[string]any{}
+	for key, value := range guest.Metadata.Flat() {
+		metadata[key] = value
+	}
+	tags := map[string]any{}
+	for key, value := range guest.Metadata.Tags {
+		tags[key] = value
+	}
+	description := map[string]any{
+		"id":       guest.ID,
+		"name":     guest.Name,
+		"hostname": guest.Hostname,
+		"uuid":     guest.UUID.String(),
+		"mac":      guest.MAC.String(),
+		"ipv4":     nil,
+		"ipv6":     nil,
+		"location": guest.Location,
+		"metadata": metadata,
+		"tags":     tags,
+		"vcpus":    guest.VCPUs,
+		"memory":   int64(guest.Memory >> 20), // MiB, as virsh and cloud flavours count
+	}
+	if guest.IPv4.IsValid() {
+		description["ipv4"] = guest.IPv4.String()
+	}
+	if guest.IPv6.IsValid() {
+		description["ipv6"] = guest.IPv6.String()
+	}
+	return description
+}
