@@ -7,7 +7,8 @@ import "maps"
 // it (see Diff), all else is c's. Neither of the two is changed.
 func (c *Config) KeepFixed(running *Config) *Config {
 	kept := *c
-	kept.effective = maps.Clone(c.effective)
+	kept.effective = make(map[string]string, len(table))
+	maps.Copy(kept.effective, c.effective)
 	for i := range table {
 		k := &table[i]
 		if !k.restart || k.copy == nil {
@@ -24,15 +25,28 @@ func (c *Config) KeepFixed(running *Config) *Config {
 
 // keepFixed is the same for the values as files gave them.
 func (vs *values) keepFixed(running *values) *values {
+	if vs == nil || running == nil {
+		return vs
+	}
 	kept := &values{byKey: map[string]*value{}}
 	for _, v := range vs.list {
 		if v.key != nil && v.key.restart {
-			if old := running.byKey[v.full()]; old != nil {
-				v = old
-			}
+			v = running.byKey[v.full()]
 		}
-		copied := *v
-		kept.set(&copied)
+		kept.add(v)
+	}
+	for _, v := range running.list { // what the new files no longer set
+		if v.key != nil && v.key.restart && kept.byKey[v.full()] == nil {
+			kept.add(v)
+		}
 	}
 	return kept
+}
+
+// add appends a copy of v, if there is one.
+func (vs *values) add(v *value) {
+	if v != nil {
+		copied := *v
+		vs.set(&copied)
+	}
 }

@@ -1,23 +1,14 @@
 package config
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 )
 
 func loadText(t *testing.T, text string) *Config {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "mdserver.conf")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg, _, err := Load(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cfg
+	c, _ := mustLoad(t, text)
+	return c
 }
 
 func TestKeepFixedTakesOverOnlyWhatCanChange(t *testing.T) {
@@ -38,5 +29,19 @@ func TestKeepFixedTakesOverOnlyWhatCanChange(t *testing.T) {
 	}
 	if live, restart := Diff(running, got); len(restart) != 0 || !slices.Contains(live, "dnsmasq.use_dns") {
 		t.Errorf("Diff to the kept one: live %v, restart %v", live, restart)
+	}
+}
+
+// A key that only one of the two sets is shown as it is in force.
+func TestKeepFixedOfKeysThatCameOrWent(t *testing.T) {
+	running := loadText(t, "[mdserver]\nsocket = /old\n")
+	wanted := loadText(t, "[mdserver]\ndatabase = /new.db\n")
+	dump := wanted.KeepFixed(running).Dump()
+	if !slices.Contains(dump, "mdserver.socket=/old") || slices.Contains(dump, "mdserver.database=/new.db") {
+		t.Errorf("the dump does not show what is in force: %q", dump)
+	}
+	bare := &Config{}
+	if bare.KeepFixed(running) == nil || running.KeepFixed(bare) == nil {
+		t.Error("a Config without values is not kept")
 	}
 }
