@@ -1,0 +1,282 @@
+package dnsmasq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	firstBackoff   = 100 * time.Millisecond
+	longestBackoff = 30 * time.Second
+	steady         = 10 * time.Second // a run this long was a success
+	grace          = 3 * time.Second  // between SIGTERM and SIGKILL
+	testTimeout    = 10 * time.Second
+	logDrain       = time.Second // for the log of a dnsmasq whose TCP helpers live on
+	alienPoll      = time.Second
+	// hopeless is the number of failures in a row after which nobody waits
+	// for the next start any more.
+	hopeless = 3
+)
+
+// child runs dnsmasq as mdserver's own process: starts it, starts it again
+// when it ends, stops it at the end. It stands back from a dnsmasq that the
+// pid-file names and that we did not start, for as long as that one lives.
+type child struct {
+	settings Settings
+	log      *slog.Logger
+	cancel   context.CancelFunc
+	done     chan struct{}
+	again    chan struct{} // asks for a restart
+
+	mu       sync.Mutex
+	changed  chan struct{} // closed at the next change of what follows
+	current  *target
+	epoch    int
+	starts   int
+	failures int // in a row
+	lastErr  error
+}
+
+func startChild(settings Settings, log *slog.Logger) *child {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &child{
+		settings: settings, log: log, cancel: cancel,
+		done: make(chan struct{}), again: make(chan struct{}, 1), changed: make(chan struct{}),
+	}
+	go c.run(ctx)
+	return c
+}
+
+func (c *child) run(ctx context.Context) {
+	defer close(c.done)
+	backoff := firstBackoff
+	for ctx.Err() == nil {
+		if alien := c.settings.fromPidFile(); alien != nil {
+			c.standBack(ctx, alien)
+			continue
+		}
+		began := time.Now()
+		err := c.once(ctx)
+		if time.Since(began) > steady || err == nil {
+			backoff = firstBackoff
+			c.update(func() { c.failures = 0 })
+		}
+		if err == nil || ctx.Err() != nil {
+			continue
+		}
+		c.log.Error("dnsmasq does not run", "error", err, "again_in", backoff)
+		c.update(func() { c.failures++; c.lastErr = err })
+		select {
+		case <-ctx.Done():
+		case <-c.again:
+		case <-time.After(backoff):
+		}
+		backoff = min(2*backoff, longestBackoff)
+	}
+}
+
+// standBack leaves the field to an administrator's dnsmasq until it ends.
+func (c *child) standBack(ctx context.Context, alien *process) {
+	defer alien.release()
+	c.log.Warn("a dnsmasq that mdserver did not start serves this network and is left alone; to let mdserver run it: "+
+		"systemctl disable --now mdserver-dnsmasq.service, then restart mdserver", "pid", alien.pid)
+	c.update(func() {
+		c.epoch++
+		c.failures = 0
+		c.current = &target{pid: alien.pid, epoch: c.epoch, signal: alien.os.Signal}
+	})
+	for alien.alive() && ctx.Err() == nil {
+		sleep(ctx, alienPoll)
+	}
+	c.update(func() { c.current = nil })
+	if ctx.Err() == nil {
+		c.log.Warn("the dnsmasq that mdserver did not start has ended, mdserver starts its own", "pid", alien.pid)
+	}
+}
+
+// once runs dnsmasq from start to end. It returns nil when the end was ours.
+func (c *child) once(ctx context.Context) error {
+	if err := c.stopOrphans(); err != nil {
+		return err
+	}
+	if err := c.settings.test(ctx, c.settings.confFile()); err != nil {
+		return err
+	}
+	lines := newLogLines(c.log)
+	cmd := c.settings.command(lines)
+	select {
+	case <-c.again: // what was asked for happens now
+	default:
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting dnsmasq: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	c.update(func() {
+		c.epoch++
+		c.starts++
+		c.current = &target{pid: cmd.Process.Pid, epoch: c.epoch, ours: true, signal: cmd.Process.Signal}
+	})
+	defer c.update(func() { c.current = nil })
+	select {
+	case err := <-ended:
+		return lines.explain(err)
+	case <-ctx.Done():
+	case <-c.again:
+	}
+	c.update(func() { c.current = nil })
+	return c.end(cmd.Process, ended)
+}
+
+// end stops the child and takes the pid-file away if dnsmasq itself may not.
+func (c *child) end(p *os.Process, ended <-chan error) error {
+	defer c.dropPidFile(p.Pid)
+	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		if err := p.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return fmt.Errorf("stopping dnsmasq: %w", err)
+		}
+		select {
+		case <-ended:
+			return nil
+		case <-time.After(grace):
+		}
+	}
+	<-ended
+	return nil
+}
+
+func (c *child) dropPidFile(pid int) {
+	text, err := os.ReadFile(c.settings.pidFile())
+	if err == nil && strings.TrimSpace(string(text)) == fmt.Sprint(pid) {
+		_ = os.Remove(c.settings.pidFile()) // a stale one is recognised anyway
+	}
+}
+
+// stopOrphans ends what a killed mdserver left behind. It is not adopted,
+// since its log and its end could not be followed.
+func (c *child) stopOrphans() error {
+	orphans, err := c.settings.orphans()
+	for _, orphan := range orphans {
+		c.log.Info("stopping the dnsmasq of an mdserver that was killed", "pid", orphan.pid)
+		err = errors.Join(err, orphan.stop(grace))
+		orphan.release()
+	}
+	return err
+}
+
+// test has dnsmasq check a configuration.
+func (s Settings) test(ctx context.Context, conf string) error {
+	ctx, cancel := context.WithTimeout(ctx, testTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, s.Binary, "--test", "--conf-file="+conf)
+	cmd.Env = englishEnv()
+	out, err := cmd.CombinedOutput()
+	switch {
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("dnsmasq is not installed (package dnsmasq-base), or dnsmasq.binary is wrong: %w", err)
+	case err != nil:
+		return fmt.Errorf("dnsmasq refuses its configuration: %s: %w", strings.TrimSpace(string(out)), err)
+	}
+	return nil
+}
+
+// command is the dnsmasq that becomes our child. It gets a process group of
+// its own, so that a Ctrl-C meant for mdserver does not end it first, and,
+// when we are not root, the privileges that we have ourselves.
+func (s Settings) command(lines *logLines) *exec.Cmd {
+	cmd := exec.Command(s.Binary, "--keep-in-foreground", "--log-facility=-", childRecord, "--conf-file="+s.confFile())
+	cmd.Env = englishEnv()
+	cmd.Stderr = lines
+	cmd.WaitDelay = logDrain
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if os.Geteuid() != 0 {
+		cmd.SysProcAttr.AmbientCaps = heldCapabilities()
+	}
+	return cmd
+}
+
+// englishEnv has dnsmasq speak the language that its log is sorted by.
+func englishEnv() []string { return append(os.Environ(), "LC_ALL=C") }
+
+func (c *child) update(change func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change()
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+func (c *child) peek() *target {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.current
+}
+
+func (c *child) wait(ctx context.Context) (*target, error) { return c.waitAfter(ctx, 0) }
+
+// waitAfter waits for a dnsmasq that was started after the given epoch.
+func (c *child) waitAfter(ctx context.Context, epoch int) (*target, error) {
+	for {
+		c.mu.Lock()
+		current, changed, failures, lastErr := c.current, c.changed, c.failures, c.lastErr
+		c.mu.Unlock()
+		if current != nil && current.epoch > epoch {
+			return current, nil
+		}
+		if failures >= hopeless {
+			return nil, fmt.Errorf("dnsmasq does not run, mdserver keeps trying: %w", lastErr)
+		}
+		select {
+		case <-changed:
+		case <-c.done:
+			return nil, errors.New("mdserver is stopping dnsmasq")
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for dnsmasq to start: %w", errors.Join(context.Cause(ctx), lastErr))
+		}
+	}
+}
+
+func (c *child) restart(ctx context.Context) error {
+	c.mu.Lock()
+	current, epoch := c.current, c.epoch
+	c.mu.Unlock()
+	if current != nil && !current.ours {
+		return fmt.Errorf("restarting dnsmasq: %w", errNotOurs)
+	}
+	select {
+	case c.again <- struct{}{}:
+	default: // asked for already
+	}
+	_, err := c.waitAfter(ctx, epoch)
+	return err
+}
+
+func (c *child) status(st *Status) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st.Restarts = max(c.starts-1, 0)
+	if c.lastErr != nil && st.LastError == "" {
+		st.LastError = c.lastErr.Error()
+	}
+	if c.current != nil {
+		st.PID = c.current.pid
+		if !c.current.ours {
+			st.Mode = External
+		}
+	}
+}
+
+func (c *child) close() error {
+	c.cancel()
+	<-c.done
+	return nil
+}

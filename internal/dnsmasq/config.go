@@ -1,0 +1,166 @@
+package dnsmasq
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+)
+
+// Names under which dnsmasq tells what it has read. The top-level domain
+// invalid is reserved (RFC 6761, 6.4): no name of the world can be hidden.
+const (
+	markerZone = "mdserver.invalid"
+	// configName is a TXT record in the configuration: its digest. It tells
+	// a dnsmasq that runs with the present configuration from one that was
+	// started with another, such as the Python mdserver's.
+	configName = "config." + markerZone
+	// liveName is an AAAA record in the compact hosts file: the digest of all
+	// that dnsmasq reads at SIGHUP.
+	liveName = "live." + markerZone
+	// childRecord is on the command line of a dnsmasq that mdserver started,
+	// and of no other.
+	childRecord = "--txt-record=child." + markerZone + ",mdserver"
+)
+
+const fileHeader = "# Written by mdserver, which will overwrite it. Change mdserver's configuration\n# in /etc/mdserver instead.\n"
+
+// leastLeases is dnsmasq's own default of dhcp-lease-max.
+const leastLeases = 1000
+
+// configuration is the text of mds.conf, and the digest it answers with.
+func (s Settings) configuration() (text, digest string) {
+	c := &directives{}
+	c.identity(s)
+	c.listening(s)
+	c.dns(s)
+	c.dhcp(s)
+	digest = digestOf(c.String())
+	c.add("txt-record", configName+","+digest)
+	return fileHeader + c.String(), digest
+}
+
+func digestOf(parts ...string) string {
+	sum := sha256.New()
+	for _, part := range parts {
+		fmt.Fprintf(sum, "%d:%s", len(part), part)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
+}
+
+// directives collects lines of dnsmasq's configuration.
+type directives struct{ strings.Builder }
+
+func (c *directives) add(name string, value ...string) {
+	c.WriteString(name)
+	if len(value) > 0 {
+		c.WriteByte('=')
+		c.WriteString(strings.Join(value, ","))
+	}
+	c.WriteByte('\n')
+}
+
+func (c *directives) identity(s Settings) {
+	if name := s.runsAs(); name != "" {
+		c.add("user", name)
+	}
+	c.add("pid-file", s.pidFile())
+}
+
+// listening binds to single addresses, as they come and go, so that libvirt's
+// own dnsmasq can live beside ours, and the network may come up after us.
+func (c *directives) listening(s Settings) {
+	c.add("bind-dynamic")
+	c.add("interface", s.Interface)
+	if s.Interface != "lo" {
+		c.add("except-interface", "lo")
+	}
+	if s.ListenAddress.IsValid() {
+		c.add("listen-address", s.ListenAddress.String())
+	}
+}
+
+// dns serves the guests' names. /etc/hosts is served too, as it always was:
+// administrators name their other machines there. The domain is bound to the
+// guests' networks, so that expand-hosts leaves the names of /etc/hosts alone,
+// and what is not known of it, or of their reverse zones, goes to nobody else.
+func (c *directives) dns(s Settings) {
+	c.add("strict-order")
+	c.add("expand-hosts")
+	if s.Domain != "" {
+		c.add("domain", s.Domain, s.Network.String(), "local")
+		if s.Network6.IsValid() {
+			c.add("domain", s.Domain, s.Network6.String(), "local")
+		}
+	}
+	c.add("local", "/"+markerZone+"/")
+	c.add("addn-hosts", s.dnsFile())
+	c.add("hostsdir", s.dnsDir())
+}
+
+// dhcp serves known guests only, and is authoritative: a guest that renews a
+// lease which dnsmasq no longer remembers is answered. Leases are therefore
+// kept in memory only (leasefile-ro): a restart forgets the stale ones.
+func (c *directives) dhcp(s Settings) {
+	c.add("leasefile-ro")
+	c.add("dhcp-authoritative")
+	c.add("dhcp-no-override")
+	c.add("dhcp-ignore-names")
+	c.add("dhcp-lease-max", fmt.Sprint(s.mostLeases()))
+	c.add("dhcp-range", s.Network.Addr().String(), "static", netmask(s.Network), s.leaseSeconds())
+	if s.Network6.IsValid() {
+		c.add("enable-ra")
+		c.add("dhcp-range", s.Network6.Addr().String(), "static", fmt.Sprint(s.Network6.Bits()), s.leaseSeconds())
+	}
+	c.add("dhcp-hostsfile", s.dhcpFile())
+	c.add("dhcp-hostsdir", s.dhcpDir())
+	c.add("dhcp-optsfile", s.optsFile())
+}
+
+func (s Settings) leaseSeconds() string { return fmt.Sprintf("%d", int64(s.lease().Seconds())) }
+
+// mostLeases lets every address of the network be leased, IPv6 too.
+func (s Settings) mostLeases() int {
+	leases := 1 << (32 - s.Network.Bits())
+	if s.Network6.IsValid() {
+		leases *= 2
+	}
+	return max(leases, leastLeases)
+}
+
+func netmask(p netip.Prefix) string {
+	return net.IP(net.CIDRMask(p.Bits(), p.Addr().BitLen())).String()
+}
+
+// options is the text of mds.opts. Option 249 is what Windows asks for in
+// place of 121. A guest that takes either ignores option 3 (RFC 3442), hence
+// the default route in all of them. dnsmasq offers itself as DNS server
+// unless it is told not to, by an empty option.
+func (s Settings) options() string {
+	var b strings.Builder
+	b.WriteString(fileHeader)
+	routes := fmt.Sprintf("0.0.0.0/0,%v", s.Gateway)
+	if s.MetadataAddress.Is4() {
+		routes = fmt.Sprintf("%v/32,%v,%s", s.MetadataAddress, s.Gateway, routes)
+	}
+	fmt.Fprintf(&b, "option:classless-static-route,%s\n249,%s\n", routes, routes)
+	fmt.Fprintf(&b, "option:router,%v\n", s.Gateway)
+	b.WriteString(s.dnsServer("option:dns-server", s.Gateway.String()))
+	if s.Network6.IsValid() {
+		own := netip.IPv6Unspecified() // dnsmasq puts its own address there
+		if s.Gateway6.IsValid() {
+			own = s.Gateway6
+		}
+		b.WriteString(s.dnsServer("option6:dns-server", "["+own.String()+"]"))
+	}
+	return b.String()
+}
+
+func (s Settings) dnsServer(option, address string) string {
+	if !s.UseDNS {
+		return option + "\n"
+	}
+	return option + "," + address + "\n"
+}

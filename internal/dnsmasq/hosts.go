@@ -1,0 +1,232 @@
+package dnsmasq
+
+import (
+	"cmp"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"mdserver/internal/instance"
+)
+
+// entry is what dnsmasq is told of one guest. Both texts end in a newline or
+// are empty.
+type entry struct {
+	dhcp, dns string
+	lease     binding  // the IPv4 lease it leads to
+	lease6    binding  // the IPv6 lease
+	names     []string // in DNS, the first is what PTR answers
+}
+
+// binding ties an address to a MAC, as a lease does.
+type binding struct {
+	mac  instance.MAC
+	addr netip.Addr
+}
+
+func (b binding) valid() bool { return !b.mac.IsZero() && b.addr.IsValid() }
+
+// same reports whether dnsmasq could not tell the two apart.
+func (e entry) same(o entry) bool { return e.dhcp == o.dhcp && e.dns == o.dns }
+
+// empty reports whether dnsmasq is told nothing.
+func (e entry) empty() bool { return e.dhcp == "" && e.dns == "" }
+
+// entryOf makes a guest's lines. A problem is a line that had to be left out.
+func (s Settings) entryOf(guest instance.Instance) (entry, []string) {
+	w := &lineWriter{}
+	e := entry{}
+	if e.lease6 = (binding{guest.MAC, guest.IPv6}); e.lease6.valid() {
+		w.dhcp6(e.lease6, s.leaseSeconds())
+	}
+	if e.lease = (binding{guest.MAC, guest.IPv4}); e.lease.valid() {
+		w.dhcp4(e.lease, guest.Hostname, s.leaseSeconds())
+	}
+	e.names = w.keepValid(s.names(guest.Hostname))
+	for _, addr := range []netip.Addr{guest.IPv4, guest.IPv6} {
+		if addr.IsValid() && len(e.names) > 0 {
+			w.host(addr, e.names...)
+		}
+	}
+	e.dhcp, e.dns = w.dhcpText.String(), w.dnsText.String()
+	return e, w.problems
+}
+
+// names gives a guest's names in DNS, in the order of entry_order: base is
+// the host name itself, prefix has the prefix before it, domain (or fqdn) has
+// the domain behind that. What needs a prefix or a domain that is not
+// configured is left out.
+func (s Settings) names(hostname string) []string {
+	var names []string
+	add := func(name string) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	prefixed := s.Prefix + hostname
+	for _, kind := range s.EntryOrder {
+		switch kind = strings.ToLower(strings.TrimSpace(kind)); {
+		case strings.HasPrefix(kind, "base"):
+			add(hostname)
+		case strings.HasPrefix(kind, "prefix") && s.Prefix != "":
+			add(prefixed)
+		case (kind == "domain" || kind == "fqdn") && s.Domain != "":
+			add(prefixed + "." + s.Domain)
+		}
+	}
+	return names
+}
+
+// lineWriter is the only way into the host files. It checks what it writes,
+// whatever the callers have checked before.
+type lineWriter struct {
+	dhcpText, dnsText strings.Builder
+	problems          []string
+}
+
+// dhcp4 writes "<mac>,id:*,<ip>,<hostname>,<seconds>"; id:* has dnsmasq ignore
+// the client-id, which changes as a guest goes from firmware to system.
+func (w *lineWriter) dhcp4(b binding, hostname, seconds string) {
+	fields := []string{b.mac.String(), "id:*", b.addr.String()}
+	switch {
+	case instance.ValidHostname(hostname):
+		fields = append(fields, dhcpName(hostname))
+	default:
+		w.problem("host name %q is left out of DHCP", hostname)
+	}
+	w.line(&w.dhcpText, strings.Join(append(fields, seconds), ","))
+}
+
+// dhcp6 writes a line without the host name: dnsmasq would keep serving the
+// name out of its lease after the guest is gone, and DHCPv6 leases cannot be
+// released for a guest.
+func (w *lineWriter) dhcp6(b binding, seconds string) {
+	w.line(&w.dhcpText, strings.Join([]string{b.mac.String(), "id:*", "[" + b.addr.String() + "]", seconds}, ","))
+}
+
+// host writes a line as in /etc/hosts.
+func (w *lineWriter) host(addr netip.Addr, names ...string) {
+	w.line(&w.dnsText, addr.String()+" "+strings.Join(names, " "))
+}
+
+func (w *lineWriter) line(b *strings.Builder, text string) {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			w.problem("a line with forbidden characters is left out: %q", text)
+			return
+		}
+	}
+	b.WriteString(text)
+	b.WriteByte('\n')
+}
+
+// keepValid drops names that DNS cannot carry, such as a long host name that
+// a prefix made too long.
+func (w *lineWriter) keepValid(names []string) []string {
+	return slices.DeleteFunc(names, func(name string) bool {
+		if validName(name) {
+			return false
+		}
+		w.problem("%q is left out of DNS, it is not a valid name", name)
+		return true
+	})
+}
+
+func (w *lineWriter) problem(format string, args ...any) {
+	w.problems = append(w.problems, fmt.Sprintf(format, args...))
+}
+
+// dhcpName is the name for a dhcp-host line. Of a dotted name dnsmasq takes
+// the first label alone. A name that it would read as a keyword or as a lease
+// time, such as "ignore" or "12h", gets a final dot, which it strips.
+func dhcpName(hostname string) string {
+	label, _, _ := strings.Cut(hostname, ".")
+	digits := strings.TrimRight(strings.ToLower(label), "smhdw")
+	keyword := label == "ignore" || label == "infinite"
+	if keyword || len(label)-len(digits) <= 1 && strings.Trim(digits, "0123456789") == "" {
+		return label + "."
+	}
+	return label
+}
+
+// validName reports whether a name can stand in DNS: labels of letters,
+// digits, hyphens and underscores (RFC 1035, 2.3.4 for the lengths).
+func validName(name string) bool {
+	const longest = 253
+	if len(name) > longest {
+		return false
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > instance.MaxLabel || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		if strings.Trim(strings.ToLower(label), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// hostFiles is the content of the two files for a set of guests, and the
+// marker by which dnsmasq tells that it has read them: a name with an address
+// out of the discard-only prefix (RFC 6666), which nobody can have.
+type hostFiles struct {
+	dhcp, dns string
+	name      string
+	address   netip.Addr
+}
+
+// compact renders all guests, ordered by address. extra is whatever else is
+// read at SIGHUP and must make a difference to the marker.
+func compact(entries []entry, name string, extra ...string) hostFiles {
+	slices.SortFunc(entries, func(a, b entry) int {
+		return cmp.Or(a.lease.addr.Compare(b.lease.addr), a.lease6.addr.Compare(b.lease6.addr), cmp.Compare(a.dhcp, b.dhcp),
+			cmp.Compare(a.dns, b.dns))
+	})
+	var dhcp, dns strings.Builder
+	for _, e := range entries {
+		dhcp.WriteString(e.dhcp)
+		dns.WriteString(e.dns)
+	}
+	f := hostFiles{dhcp: dhcp.String(), name: name}
+	f.address = markerAddress(digestOf(append(extra, name, dhcp.String(), dns.String())...))
+	f.dns = fmt.Sprintf("%s%v %s\n", dns.String(), f.address, name)
+	return f
+}
+
+// markerAddress is 100::/64 with a digest in its lower half.
+func markerAddress(digest string) netip.Addr {
+	addr := [16]byte{0: 0x01}
+	half, err := hex.DecodeString(digest)
+	if err == nil {
+		copy(addr[8:], half)
+	}
+	return netip.AddrFrom16(addr)
+}
+
+// revision is the marker's digest, for people.
+func (f hostFiles) revision() uint64 {
+	raw := f.address.As16()
+	return binary.BigEndian.Uint64(raw[8:])
+}
+
+// bindings reads the IPv4 leases that a compact DHCP file leads to, ours or
+// the Python mdserver's. Lines of another form are passed over.
+func bindings(text string) []binding {
+	var found []binding
+	for line := range strings.Lines(text) {
+		fields := strings.Split(strings.TrimSpace(line), ",")
+		if len(fields) < 3 {
+			continue
+		}
+		mac, errMAC := instance.ParseMAC(fields[0])
+		addr, errAddr := netip.ParseAddr(fields[2])
+		if errMAC == nil && errAddr == nil && addr.Is4() {
+			found = append(found, binding{mac, addr})
+		}
+	}
+	return found
+}

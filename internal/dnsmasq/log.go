@@ -1,0 +1,117 @@
+package dnsmasq
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// longestLine bounds what is kept of one line of dnsmasq's log.
+const longestLine = 4096
+
+// logLines passes dnsmasq's log on. Written to standard error it carries no
+// level, so the level is found by what the line says.
+type logLines struct {
+	log *slog.Logger
+
+	mu        sync.Mutex
+	rest      []byte
+	lastError string
+}
+
+func newLogLines(log *slog.Logger) *logLines { return &logLines{log: log} }
+
+// Write takes any piece of the log.
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rest = append(l.rest, p...)
+	for {
+		line, rest, whole := bytes.Cut(l.rest, []byte{'\n'})
+		if !whole && len(line) < longestLine {
+			return len(p), nil
+		}
+		l.pass(string(line[:min(len(line), longestLine)]))
+		l.rest = append(l.rest[:0], rest...)
+	}
+}
+
+func (l *logLines) pass(line string) {
+	part, text := splitLine(line)
+	if text == "" {
+		return
+	}
+	level := levelOf(text)
+	if level >= slog.LevelError {
+		l.lastError = text
+	}
+	l.log.Log(context.Background(), level, text, "from", part)
+}
+
+// explain adds the last complaint to the exit status.
+func (l *logLines) explain(err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		err = errors.New("it ended without an error")
+	}
+	if l.lastError == "" {
+		return fmt.Errorf("dnsmasq ended: %w", err)
+	}
+	return fmt.Errorf("dnsmasq ended: %s: %w", l.lastError, err)
+}
+
+// linePrefix is "dnsmasq: ", "dnsmasq[123]: " or "dnsmasq-dhcp[123]: ".
+var linePrefix = regexp.MustCompile(`^(dnsmasq(?:-[a-z]+)?)(?:\[\d+\])?: `)
+
+func splitLine(line string) (part, text string) {
+	line = strings.TrimSpace(line)
+	if m := linePrefix.FindStringSubmatch(line); m != nil {
+		return m[1], strings.TrimSpace(line[len(m[0]):])
+	}
+	return "dnsmasq", line
+}
+
+// levels are searched in order; the first whose text occurs decides.
+var levels = []struct {
+	level slog.Level
+	texts []string
+}{
+	{slog.LevelInfo, []string{"DHCPACK", "DHCPREPLY", "no address available", "no address range available", "no addresses available"}},
+	{slog.LevelDebug, []string{"DHCP", "RTR-", "SOLICIT", "query[", "cached ", "reply ", "forwarded "}},
+	{slog.LevelError, []string{"failed", "cannot ", "bad ", "error", "duplicate ", "unknown user", "missing required", "illegal "}},
+	{slog.LevelWarn, []string{"warning", "not using", "not giving", "Ignoring", "ignoring", "unknown", "maximum number", "lease limit"}},
+	{slog.LevelInfo, []string{"started, version"}},
+}
+
+// dhcpEvent tells a DHCP message from what is said about DHCP.
+var dhcpEvent = regexp.MustCompile(`^(DHCP[A-Z-]+|RTR-[A-Z]+|SOLICIT)\(`)
+
+func levelOf(text string) slog.Level {
+	event := dhcpEvent.MatchString(text)
+	for _, l := range levels[:2] {
+		if event && containsAny(text, l.texts) {
+			return l.level
+		}
+	}
+	for _, l := range levels[2:] {
+		if containsAny(text, l.texts) {
+			return l.level
+		}
+	}
+	return slog.LevelDebug
+}
+
+func containsAny(text string, parts []string) bool {
+	for _, part := range parts {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}

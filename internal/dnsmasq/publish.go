@@ -1,0 +1,312 @@
+package dnsmasq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+
+	"mdserver/internal/instance"
+)
+
+const (
+	patience      = 2 * time.Second
+	startPatience = 5 * time.Second
+	deafPatience  = 300 * time.Millisecond
+	// mostSmall is how many small files may lie in a watched directory.
+	mostSmall = 1000
+)
+
+// publication is what the files hold and what dnsmasq is known to have read.
+type publication struct {
+	config   string    // digest of mds.conf
+	compact  hostFiles // the marker of the compact files
+	small    int       // files in each watched directory
+	number   int       // of the last small file since dnsmasq read its directories
+	reloads  int       // makes each compact file's marker another
+	stale    bool      // the files lag behind the table, or dnsmasq behind the files
+	deaf     bool      // nobody answered DNS the last time
+	warned   bool      // that dnsmasq is absent
+	revision string    // confirmed by dnsmasq
+
+	epoch    int       // of the dnsmasq that the rest tells of
+	heard    bool      // it has answered, and can be signalled
+	modern   bool      // it runs with the present configuration
+	departed []binding // leases that it may hold for guests that are gone
+
+	// leased6 are the same of IPv6, and cannot be released.
+	leased6 map[netip.Addr]instance.MAC
+}
+
+// publish writes what a change needs and has dnsmasq read it.
+func (s *Service) publish(ctx context.Context, c change) error {
+	limit := patience + s.reloadPatience()
+	if s.pub.deaf {
+		limit = deafPatience
+	}
+	ctx, cancel := s.bound(ctx, limit)
+	defer cancel()
+	if len(c.past) == 0 && !s.pub.stale && s.watches(ctx, s.runner.peek()) {
+		return s.publishNew(ctx, c.fresh)
+	}
+	s.pub.stale = true
+	s.pub.reloads++
+	if _, err := s.writeCompact(); err != nil {
+		return err
+	}
+	s.remember6(c.past)
+	return s.takeOver(ctx, s.conflict6(c.added()), s.released(c))
+}
+
+// watches reports whether new guests can be told by small files: dnsmasq runs
+// with our configuration, or will when it starts.
+func (s *Service) watches(ctx context.Context, t *target) bool {
+	s.follow(t)
+	if t == nil || t.ours {
+		return true
+	}
+	return s.hear(ctx, t) == nil && s.pub.modern
+}
+
+// publishNew tells of guests that are new, by one file for all of them.
+func (s *Service) publishNew(ctx context.Context, fresh []entry) error {
+	s.pub.number++
+	name := fmt.Sprintf("%08d", s.pub.number)
+	batch := compact(fresh, "n"+name+"."+liveName, s.pub.config)
+	s.pub.stale = true
+	err := errors.Join(
+		s.settings.write(filepath.Join(s.settings.dhcpDir(), name), batch.dhcp, false),
+		s.settings.write(filepath.Join(s.settings.dnsDir(), name), batch.dns, false))
+	if err != nil {
+		return err
+	}
+	s.pub.small++
+	t, err := s.serving(ctx)
+	if err != nil {
+		return err
+	}
+	if t != nil {
+		if err := s.confirm(ctx, batch); err != nil {
+			return err
+		}
+		if err := s.verify(ctx, fresh); err != nil {
+			return err
+		}
+	}
+	s.pub.stale = false
+	if s.pub.small >= mostSmall {
+		return s.fold()
+	}
+	return nil
+}
+
+// fold moves the content of the small files into the compact ones. dnsmasq
+// holds it already and need not be told: it watches neither the compact files
+// nor what is moved out of the watched directories.
+func (s *Service) fold() error {
+	number := s.pub.number // dnsmasq remembers the names of files it has read
+	_, err := s.writeCompact()
+	s.pub.number = number
+	return err
+}
+
+// writeCompact writes all guests into the compact files and empties the
+// watched directories. It reports whether a compact file changed.
+func (s *Service) writeCompact() (bool, error) {
+	files := compact(s.entries(), liveName, fmt.Sprint(s.pub.reloads), s.pub.config, s.settings.options())
+	dhcp, errDHCP := s.settings.writeChanged(s.settings.dhcpFile(), files.dhcp)
+	dns, errDNS := s.settings.writeChanged(s.settings.dnsFile(), files.dns)
+	if err := errors.Join(errDHCP, errDNS); err != nil {
+		return true, err
+	}
+	s.pub.compact = hostFiles{name: files.name, address: files.address}
+	s.pub.small, s.pub.number = 0, 0
+	return dhcp || dns, s.settings.clearWatched()
+}
+
+// bringUp waits until a dnsmasq that was just started or found serves the
+// compact files. Our own was started after they were written.
+func (s *Service) bringUp(ctx context.Context, departed []binding) error {
+	s.pub.stale = true
+	t, err := s.serving(ctx)
+	if err == nil && t != nil && t.ours {
+		if err = s.confirm(ctx, s.pub.compact); err == nil {
+			s.pub.heard, s.pub.stale = true, false
+		}
+		return err
+	}
+	return s.takeOver(ctx, false, departed)
+}
+
+// takeOver has dnsmasq read the compact files, and forget the leases of the
+// guests that are gone.
+func (s *Service) takeOver(ctx context.Context, restart bool, departed []binding) error {
+	s.pub.stale = true
+	s.pub.departed = append(s.pub.departed, departed...)
+	t, err := s.serving(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case t == nil: // the next dnsmasq reads the files when it starts
+	case restart:
+		err = s.replace(ctx, t)
+	default:
+		err = s.reload(ctx, t)
+	}
+	if err == nil {
+		s.pub.stale, s.pub.departed = false, nil
+	}
+	return err
+}
+
+// replace restarts our child, which forgets all leases. Somebody else's
+// dnsmasq is reloaded instead.
+func (s *Service) replace(ctx context.Context, t *target) error {
+	err := s.runner.restart(ctx)
+	if errors.Is(err, errNotOurs) {
+		s.log.Warn("dnsmasq must be restarted to take over all of the change, which is not for mdserver to do", "pid", t.pid)
+		return s.reload(ctx, t)
+	}
+	if err != nil {
+		return err
+	}
+	return s.confirm(ctx, s.pub.compact)
+}
+
+// reload sends SIGHUP, waits until dnsmasq has read the compact files, and
+// releases leases. A child that has never answered may not have got as far as
+// to catch the signal, and would die of it.
+func (s *Service) reload(ctx context.Context, t *target) error {
+	if err := s.hear(ctx, t); err != nil && t.ours {
+		return err
+	}
+	if err := t.signal(syscall.SIGHUP); err != nil {
+		return fmt.Errorf("signalling dnsmasq, process %d: %w", t.pid, err)
+	}
+	if err := s.confirm(ctx, s.pub.compact); err != nil {
+		return err
+	}
+	return s.settings.releaseLeases(ctx, s.pub.departed)
+}
+
+// follow takes note that another dnsmasq serves now.
+func (s *Service) follow(t *target) {
+	if t == nil || t.epoch == s.pub.epoch {
+		return
+	}
+	s.pub.epoch, s.pub.heard, s.pub.modern, s.pub.leased6 = t.epoch, false, t.ours, nil
+}
+
+// hear waits until dnsmasq answers at all, once in its life, and so finds out
+// with which configuration it runs.
+func (s *Service) hear(ctx context.Context, t *target) error {
+	if s.follow(t); s.pub.heard {
+		return nil
+	}
+	texts, err := s.settings.firstAnswer(ctx)
+	if err != nil {
+		return s.deafened(err)
+	}
+	s.pub.heard = true
+	s.pub.modern = t.ours || slices.Contains(texts, s.pub.config)
+	return nil
+}
+
+// serving waits for a dnsmasq to talk to. None, without an error, means that
+// it is somebody else's business; the log says so once.
+func (s *Service) serving(ctx context.Context) (*target, error) {
+	t, err := s.runner.wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.follow(t)
+	if t == nil && !s.pub.warned {
+		s.log.Warn("dnsmasq does not run, guests get no address until it does", "pid_file", s.settings.pidFile(),
+			"start_with", "systemctl start mdserver-dnsmasq.service, or "+s.settings.Binary+" --conf-file="+s.settings.confFile())
+	}
+	s.pub.warned = t == nil
+	return t, nil
+}
+
+// confirm waits until dnsmasq answers with the marker of the files.
+func (s *Service) confirm(ctx context.Context, files hostFiles) error {
+	if err := s.settings.await(ctx, files.name, files.address); err != nil {
+		return s.deafened(err)
+	}
+	s.pub.deaf = false
+	s.pub.revision = fmt.Sprintf("%016x", files.revision())
+	return nil
+}
+
+// deafened explains that dnsmasq does not answer, and keeps in mind whether
+// anybody listens: if not, the next change is not made to wait as long.
+func (s *Service) deafened(err error) error {
+	s.pub.deaf = errors.Is(err, errNoAddress) || errors.Is(err, syscall.ECONNREFUSED)
+	return fmt.Errorf("dnsmasq has not taken over the change (its log, and `ip address show %s`, may tell why): %w",
+		s.settings.Interface, err)
+}
+
+// verify asks for the first name of each guest. dnsmasq has read the file, so
+// what it does not know by now it did not accept.
+func (s *Service) verify(ctx context.Context, fresh []entry) error {
+	p, err := s.settings.newProber(ctx)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	var missing []string
+	for _, e := range fresh {
+		if len(e.names) == 0 || !e.lease.addr.IsValid() {
+			continue
+		}
+		a, err := p.ask(ctx, e.names[0], dnsmessage.TypeA)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(a.addrs, e.lease.addr) {
+			missing = append(missing, e.names[0])
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("dnsmasq did not accept %s, its log tells why", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// reloadPatience is the longer wait that a SIGHUP with many hosts needs:
+// dnsmasq compares each with each. It takes 5 s for 50,000; four times that
+// is allowed.
+func (s *Service) reloadPatience() time.Duration {
+	thousands := float64(len(s.guests)) / 1000
+	return time.Duration(thousands * thousands * 8 * float64(time.Millisecond))
+}
+
+// remember6 keeps the IPv6 leases that dnsmasq will not forget.
+func (s *Service) remember6(past []entry) {
+	for _, e := range past {
+		if !e.lease6.valid() {
+			continue
+		}
+		if s.pub.leased6 == nil {
+			s.pub.leased6 = map[netip.Addr]instance.MAC{}
+		}
+		s.pub.leased6[e.lease6.addr] = e.lease6.mac
+	}
+}
+
+// conflict6 reports whether a guest needs an address that dnsmasq may hold
+// for another: then only a restart makes it forget.
+func (s *Service) conflict6(added []entry) bool {
+	return s.settings.Network6.IsValid() && slices.ContainsFunc(added, func(e entry) bool {
+		mac, leased := s.pub.leased6[e.lease6.addr]
+		return leased && mac != e.lease6.mac
+	})
+}

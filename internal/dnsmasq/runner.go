@@ -1,0 +1,95 @@
+package dnsmasq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+)
+
+// target is a running dnsmasq that serves our files.
+type target struct {
+	pid    int
+	epoch  int // differs between any two processes
+	ours   bool
+	signal func(os.Signal) error
+}
+
+// runner knows which dnsmasq serves us, if any.
+type runner interface {
+	// peek tells of the dnsmasq that runs at this moment, or nil.
+	peek() *target
+	// wait does the same, but waits for one that is about to start. None and
+	// no error means that none is expected.
+	wait(ctx context.Context) (*target, error)
+	// restart has a new dnsmasq take the old one's place.
+	restart(ctx context.Context) error
+	// status fills in what the runner knows.
+	status(*Status)
+	// close ends what the runner started and waits for it.
+	close() error
+}
+
+var errNotOurs = errors.New("this dnsmasq is not run by mdserver, which cannot restart it")
+
+// absent is the runner of a network without dnsmasq.
+type absent struct{}
+
+func (absent) peek() *target                         { return nil }
+func (absent) wait(context.Context) (*target, error) { return nil, nil }
+func (absent) restart(context.Context) error         { return errNotOurs }
+func (absent) status(*Status)                        {}
+func (absent) close() error                          { return nil }
+
+// external follows a dnsmasq that somebody else runs, by its pid-file.
+type external struct {
+	settings Settings
+	mu       sync.Mutex
+	process  *process
+	epoch    int
+}
+
+func (e *external) peek() *target {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	found := e.settings.fromPidFile()
+	switch {
+	case found == nil:
+		e.drop()
+		return nil
+	case e.process != nil && e.process.pid == found.pid && e.process.alive():
+		found.release()
+	default:
+		e.drop()
+		e.process = found
+		e.epoch++
+	}
+	return &target{pid: e.process.pid, epoch: e.epoch, signal: e.process.os.Signal}
+}
+
+func (e *external) drop() {
+	if e.process != nil {
+		e.process.release()
+		e.process = nil
+	}
+}
+
+func (e *external) wait(context.Context) (*target, error) { return e.peek(), nil }
+
+func (e *external) restart(context.Context) error {
+	return fmt.Errorf("restarting dnsmasq: %w", errNotOurs)
+}
+
+func (e *external) status(st *Status) {
+	if t := e.peek(); t != nil {
+		st.PID = t.pid
+	}
+}
+
+func (e *external) close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.drop()
+	return nil
+}

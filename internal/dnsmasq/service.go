@@ -1,0 +1,261 @@
+package dnsmasq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+)
+
+// Service keeps one network's dnsmasq informed.
+type Service struct {
+	log    *slog.Logger
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+
+	// mu lets one of Start, Apply, Reconfigure and Close work at a time.
+	mu       sync.Mutex
+	settings Settings
+	runner   runner
+	guests   map[uuid.UUID]entry
+	pub      publication
+
+	state sync.Mutex // guards what follows, so that Status never waits
+	st    Status
+	peer  runner // the same as runner, for Status
+}
+
+// Status tells how dnsmasq is, for people and for `mdserver doctor`.
+type Status struct {
+	Mode      Mode      `json:"mode"`                 // in effect: external when a foreign dnsmasq is left alone
+	PID       int       `json:"pid,omitempty"`        // of the dnsmasq that serves, 0 when none does
+	Restarts  int       `json:"restarts"`             // of our child
+	Since     time.Time `json:"since"`                // the last change was live, or tried
+	Live      bool      `json:"live"`                 // dnsmasq has confirmed the last change
+	Revision  string    `json:"revision,omitempty"`   // digest of what dnsmasq confirmed last
+	LastError string    `json:"last_error,omitempty"` // of the last change, or of the child
+	Guests    int       `json:"guests"`
+}
+
+// New makes a Service that does nothing until Start.
+func New(settings Settings, log *slog.Logger) *Service {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Service{settings: settings, log: log, ctx: ctx, cancel: cancel, runner: absent{}, peer: absent{}}
+}
+
+// Start writes the files for all guests and starts dnsmasq, or finds the one
+// that runs. It returns when dnsmasq serves them, or after a bounded wait: a
+// dnsmasq that does not come up is logged and tried again, and is no error.
+// An error means that the settings are unusable or a file cannot be written.
+func (s *Service) Start(ctx context.Context, all []instance.Instance) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.start(ctx, all)
+}
+
+func (s *Service) start(ctx context.Context, all []instance.Instance) error {
+	settings, err := s.settings.normalise()
+	if err != nil {
+		return err
+	}
+	s.settings = settings
+	s.setTable(all)
+	if settings.Mode == Off {
+		s.setRunner(absent{})
+		s.report(nil)
+		return nil
+	}
+	before, err := s.prepare()
+	if err != nil {
+		return err
+	}
+	if settings.Mode == Child {
+		s.setRunner(startChild(settings, s.log))
+	} else {
+		s.setRunner(&external{settings: settings})
+	}
+	ctx, cancel := s.bound(ctx, startPatience+s.reloadPatience())
+	defer cancel()
+	err = s.bringUp(ctx, s.departed(before))
+	if err != nil {
+		s.log.Error("dnsmasq does not serve the guests yet", "error", err)
+	}
+	s.report(err)
+	return nil
+}
+
+// prepare writes all files and returns the leases that the old ones granted.
+func (s *Service) prepare() ([]binding, error) {
+	if err := s.settings.makeDirs(); err != nil {
+		return nil, err
+	}
+	old, err := os.ReadFile(s.settings.dhcpFile())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("reading dnsmasq's old files: %w", err)
+	}
+	text, digest := s.settings.configuration()
+	s.pub = publication{config: digest}
+	_, err = s.writeAll(text)
+	return bindings(string(old)), err
+}
+
+// departed picks the leases that no guest has any more.
+func (s *Service) departed(before []binding) []binding {
+	current := map[binding]bool{}
+	for _, e := range s.guests {
+		current[e.lease] = true
+	}
+	var gone []binding
+	for _, lease := range before {
+		if !current[lease] {
+			gone = append(gone, lease)
+		}
+	}
+	return gone
+}
+
+// Apply makes a batch of changes known. It returns when all of them are live
+// in DHCP and in DNS. An error says that they are not, or not known to be;
+// the files are written in any case, so that dnsmasq's next reload or start
+// finds them. Where dnsmasq is somebody else's and does not run, there is
+// nothing to wait for: the log says so once.
+func (s *Service) Apply(ctx context.Context, events []instance.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change := s.take(events)
+	if s.settings.Mode == Off || change.none() && !s.pub.stale {
+		return nil
+	}
+	err := s.publish(ctx, change)
+	s.report(err)
+	return err
+}
+
+// Reconfigure takes over new settings and all guests anew. dnsmasq is
+// restarted only if its configuration is another one; one that dnsmasq
+// refuses is an error and leaves the old one serving.
+func (s *Service) Reconfigure(ctx context.Context, settings Settings, all []instance.Instance) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	settings, err := settings.normalise()
+	if err != nil {
+		return err
+	}
+	if !settings.samePlace(s.settings) || settings.Mode == Off {
+		err := s.stop()
+		s.settings = settings
+		return errors.Join(err, s.start(ctx, all))
+	}
+	err = s.reconfigure(ctx, settings, all)
+	s.report(err)
+	return err
+}
+
+func (s *Service) reconfigure(ctx context.Context, settings Settings, all []instance.Instance) error {
+	text, digest := settings.configuration()
+	restart := digest != s.pub.config
+	if restart {
+		if err := settings.tryOut(ctx, text); err != nil {
+			return err
+		}
+		s.pub.config, s.pub.heard = digest, false
+	}
+	before := s.leases()
+	s.settings = settings
+	s.setTable(all)
+	if s.pub.small > 0 {
+		s.pub.reloads++ // dnsmasq holds more than the compact files, so these must differ
+	}
+	changed, err := s.writeAll(text)
+	if err != nil || !changed && !s.pub.stale {
+		return err
+	}
+	ctx, cancel := s.bound(ctx, startPatience+s.reloadPatience())
+	defer cancel()
+	return s.takeOver(ctx, restart, s.departed(before))
+}
+
+// writeAll writes every file, and reports whether one changed.
+func (s *Service) writeAll(configuration string) (bool, error) {
+	conf, errConf := s.settings.writeChanged(s.settings.confFile(), configuration)
+	opts, errOpts := s.settings.writeChanged(s.settings.optsFile(), s.settings.options())
+	hosts, errHosts := s.writeCompact()
+	return conf || opts || hosts, errors.Join(errConf, errOpts, errHosts)
+}
+
+// tryOut has dnsmasq check a configuration that is not in place yet.
+func (s Settings) tryOut(ctx context.Context, text string) error {
+	if s.Mode != Child {
+		return nil
+	}
+	if err := s.makeDirs(); err != nil {
+		return err
+	}
+	candidate := filepath.Join(s.scratch(), "candidate.conf")
+	if err := os.WriteFile(candidate, []byte(text), fileMode); err != nil {
+		return fmt.Errorf("writing dnsmasq's new configuration: %w", err)
+	}
+	defer func() { _ = os.Remove(candidate) }() // else the next start clears it
+	return s.test(ctx, candidate)
+}
+
+// Status tells the present state. It never waits for a change under way.
+func (s *Service) Status() Status {
+	s.state.Lock()
+	st, peer := s.st, s.peer
+	s.state.Unlock()
+	peer.status(&st)
+	return st
+}
+
+// Close stops the child and waits for all that the Service started. A
+// dnsmasq of somebody else runs on.
+func (s *Service) Close() error {
+	s.cancel() // ends waits, so that the lock is free soon
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stop()
+}
+
+func (s *Service) stop() error {
+	err := s.runner.close()
+	s.setRunner(absent{})
+	return err
+}
+
+func (s *Service) setRunner(r runner) {
+	s.runner = r
+	s.state.Lock()
+	defer s.state.Unlock()
+	s.peer = r
+	s.st.Mode = s.settings.Mode
+}
+
+// report keeps the outcome of a change for Status.
+func (s *Service) report(err error) {
+	s.state.Lock()
+	defer s.state.Unlock()
+	s.st.Since = time.Now()
+	s.st.Live = err == nil && s.pub.revision != ""
+	s.st.Revision = s.pub.revision
+	s.st.Guests = len(s.guests)
+	s.st.LastError = ""
+	if err != nil {
+		s.st.LastError = err.Error()
+	}
+}
+
+// bound limits a wait, also by Close.
+func (s *Service) bound(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("gave up after %v", limit.Round(time.Millisecond)))
+	stop := context.AfterFunc(s.ctx, cancel)
+	return ctx, func() { stop(); cancel() }
+}

@@ -1,0 +1,150 @@
+package dnsmasq
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Mode says who runs dnsmasq.
+type Mode string
+
+const (
+	Child    Mode = "child"    // mdserver starts, watches and stops it
+	External Mode = "external" // a unit of its own; mdserver writes files and signals it
+	Off      Mode = "off"      // nobody: no file is written
+)
+
+// Settings is everything that dnsmasq's files and its supervision depend on.
+type Settings struct {
+	Mode      Mode
+	Binary    string // path of the dnsmasq program
+	User      string // whom dnsmasq becomes when it is started as root
+	BaseDir   string // of the files that dnsmasq reads
+	RunDir    string // of the pid-file
+	NetName   string // names the files: mds.conf, mds.opts, …
+	Interface string // where dnsmasq listens
+
+	Network         netip.Prefix
+	Gateway         netip.Addr // the guests' router and DNS server
+	MetadataAddress netip.Addr // where mdserver listens; options 121 and 249 route to it
+	ListenAddress   netip.Addr // another address for dnsmasq to listen on, or zero
+
+	UseDNS     bool          // offer the gateway as DNS server
+	LeaseTime  time.Duration // dnsmasq's least is two minutes
+	Prefix     string        // of the generated names
+	Domain     string        // of the generated names, and option 15
+	EntryOrder []string      // base, prefix, domain or fqdn; see names
+
+	Network6 netip.Prefix // zero: no IPv6
+	Gateway6 netip.Addr
+}
+
+const (
+	defaultLease = 24 * time.Hour
+	leastLease   = 2 * time.Minute
+)
+
+// The files' places. The directories dhcp and dns keep the names that the
+// Python mdserver gave them, so that a dnsmasq that still runs with its
+// configuration reads our compact files at SIGHUP. It knows nothing of the
+// watched directories, which is why they lie beside and not within.
+func (s Settings) confFile() string { return filepath.Join(s.BaseDir, s.NetName+".conf") }
+func (s Settings) optsFile() string { return filepath.Join(s.BaseDir, s.NetName+".opts") }
+func (s Settings) dhcpFile() string { return filepath.Join(s.BaseDir, "dhcp", s.NetName+".dhcp-hosts") }
+func (s Settings) dnsFile() string  { return filepath.Join(s.BaseDir, "dns", s.NetName+".dns-hosts") }
+func (s Settings) dhcpDir() string  { return filepath.Join(s.BaseDir, "dhcp.d") }
+func (s Settings) dnsDir() string   { return filepath.Join(s.BaseDir, "dns.d") }
+func (s Settings) scratch() string  { return filepath.Join(s.BaseDir, "tmp") }
+func (s Settings) pidFile() string  { return filepath.Join(s.RunDir, s.NetName+".pid") }
+
+// samePlace reports whether both settings concern the same dnsmasq: the same
+// program, files and mode.
+func (s Settings) samePlace(o Settings) bool {
+	return s.Mode == o.Mode && s.Binary == o.Binary && s.BaseDir == o.BaseDir &&
+		s.RunDir == o.RunDir && s.NetName == o.NetName
+}
+
+// lease is the lease time as dnsmasq will use it.
+func (s Settings) lease() time.Duration {
+	if s.LeaseTime <= 0 {
+		return defaultLease
+	}
+	return max(s.LeaseTime, leastLease).Truncate(time.Second)
+}
+
+// runsAs is the user to name in the configuration. dnsmasq insists that the
+// user exists even when it is not root and cannot become anybody else, so an
+// unprivileged child is told its own name.
+func (s Settings) runsAs() string {
+	if s.Mode != Child || os.Geteuid() == 0 {
+		return s.User
+	}
+	if own, err := user.Current(); err == nil && plainText(own.Username) {
+		return own.Username
+	}
+	return s.User
+}
+
+// normalise fills in what may be left out, and refuses what would make
+// nonsense of dnsmasq's files.
+func (s Settings) normalise() (Settings, error) {
+	if s.Binary == "" {
+		s.Binary = "dnsmasq"
+	}
+	if len(s.EntryOrder) == 0 {
+		s.EntryOrder = []string{"base"}
+	}
+	s.Network, s.Network6 = s.Network.Masked(), s.Network6.Masked()
+	var err error
+	if s.BaseDir, err = filepath.Abs(s.BaseDir); err != nil {
+		return s, fmt.Errorf("finding dnsmasq's base_dir: %w", err)
+	}
+	if s.RunDir, err = filepath.Abs(s.RunDir); err != nil {
+		return s, fmt.Errorf("finding dnsmasq's run_dir: %w", err)
+	}
+	return s, s.check()
+}
+
+func (s Settings) check() error {
+	for _, text := range []struct{ name, value string }{
+		{"user", s.User}, {"base_dir", s.BaseDir}, {"run_dir", s.RunDir}, {"net_name", s.NetName},
+		{"interface", s.Interface}, {"prefix", s.Prefix}, {"domain", s.Domain},
+	} {
+		if !plainText(text.value) {
+			return fmt.Errorf("dnsmasq.%s %q cannot stand in dnsmasq's files, accepted: no comma, quote, #, backslash or control character",
+				text.name, text.value)
+		}
+	}
+	switch {
+	case !slices.Contains([]Mode{Child, External, Off}, s.Mode):
+		return fmt.Errorf("dnsmasq.run %q is unknown, accepted: child, external, off", s.Mode)
+	case s.NetName == "" || strings.ContainsAny(s.NetName, "/ ") || strings.HasPrefix(s.NetName, "."):
+		return fmt.Errorf("dnsmasq.net_name %q cannot be part of a file's name", s.NetName)
+	case s.Interface == "":
+		return errors.New("dnsmasq.interface is empty")
+	case !s.Network.IsValid() || !s.Network.Addr().Is4():
+		return fmt.Errorf("dnsmasq's network %v is not an IPv4 network", s.Network)
+	case !s.Gateway.Is4():
+		return fmt.Errorf("dnsmasq.gateway %v is not an IPv4 address", s.Gateway)
+	case s.Domain != "" && !validName(s.Domain):
+		return fmt.Errorf("dnsmasq.domain %q is not a domain name", s.Domain)
+	case s.Network6.IsValid() && (!s.Network6.Addr().Is6() || s.Network6.Bits() < 64):
+		return fmt.Errorf("dnsmasq's IPv6 network %v is not served, accepted: prefixes of 64 bits and more", s.Network6)
+	}
+	return nil
+}
+
+// plainText reports whether dnsmasq takes text for a value as it stands.
+func plainText(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.IsControl(r) || strings.ContainsRune(`,"#\`, r)
+	})
+}

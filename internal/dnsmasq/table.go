@@ -1,0 +1,113 @@
+package dnsmasq
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+)
+
+// change is what a batch of events comes to.
+type change struct {
+	fresh []entry // guests that dnsmasq was told nothing of before
+	past  []entry // what no longer holds of others, gone or changed
+	next  []entry // what holds of the changed ones instead
+}
+
+func (c change) none() bool { return len(c.fresh)+len(c.past) == 0 }
+
+// added is all that is new, of new and changed guests.
+func (c change) added() []entry { return slices.Concat(c.fresh, c.next) }
+
+// setTable forgets all guests but these.
+func (s *Service) setTable(all []instance.Instance) {
+	s.guests = make(map[uuid.UUID]entry, len(all))
+	for _, guest := range all {
+		s.guests[guest.UUID] = s.entryOf(guest)
+	}
+}
+
+func (s *Service) entryOf(guest instance.Instance) entry {
+	e, problems := s.settings.entryOf(guest)
+	for _, problem := range problems {
+		s.log.Warn("dnsmasq cannot be told all of a guest", "guest", guest.Name, "problem", problem)
+	}
+	return e
+}
+
+// take brings the table up to date and compares it with what it was before
+// the whole batch: a guest that came and went in it makes no difference.
+func (s *Service) take(events []instance.Event) change {
+	before := map[uuid.UUID]entry{}
+	var order []uuid.UUID
+	remember := func(id uuid.UUID) {
+		if _, seen := before[id]; !seen {
+			before[id] = s.guests[id]
+			order = append(order, id)
+		}
+	}
+	for _, event := range events {
+		if event.Old != nil {
+			remember(event.Old.UUID)
+			delete(s.guests, event.Old.UUID)
+		}
+		if event.New != nil {
+			remember(event.New.UUID)
+			s.guests[event.New.UUID] = s.entryOf(*event.New)
+		}
+	}
+	var c change
+	for _, id := range order {
+		c.compare(before[id], s.guests[id])
+	}
+	return c
+}
+
+func (c *change) compare(before, after entry) {
+	switch {
+	case before.same(after):
+	case before.empty():
+		c.fresh = append(c.fresh, after)
+	default:
+		c.past = append(c.past, before)
+		if !after.empty() {
+			c.next = append(c.next, after)
+		}
+	}
+}
+
+// leases are the IPv4 leases of all guests.
+func (s *Service) leases() []binding {
+	var leases []binding
+	for _, e := range s.guests {
+		if e.lease.valid() {
+			leases = append(leases, e.lease)
+		}
+	}
+	return leases
+}
+
+// released picks the IPv4 leases that a change ends.
+func (s *Service) released(c change) []binding {
+	if len(c.past) == 0 {
+		return nil
+	}
+	kept := map[binding]bool{}
+	for _, e := range c.next {
+		kept[e.lease] = true
+	}
+	for _, e := range c.fresh {
+		kept[e.lease] = true
+	}
+	ended := map[binding]bool{}
+	for _, e := range c.past {
+		if e.lease.valid() && !kept[e.lease] {
+			ended[e.lease] = true
+		}
+	}
+	return slices.Collect(maps.Keys(ended))
+}
+
+func (s *Service) entries() []entry { return slices.Collect(maps.Values(s.guests)) }
