@@ -11,7 +11,7 @@ import (
 	"fmt"
 )
 
-//go:embed libvirt systemd tmpfiles.d logrotate.d userdata
+//go:embed etc libvirt systemd tmpfiles.d logrotate.d userdata
 var files embed.FS
 
 // Read returns a file by its path below packaging, such as

@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/install"
+)
+
+func installCommand() *cobra.Command {
+	var opts install.Options
+	cmd := &cobra.Command{
+		Use:   "install",
+		Short: "Install the program, its units, hook and configuration",
+		Long: `Installs this program with everything that it needs on a libvirt host: the
+systemd units, libvirt's hook and network definition, the sample configuration
+and user-data, rules for tmpfiles and logrotate, and a system user.
+
+It starts nothing. It can be run again at any time, which is also how one
+upgrades: what is in place is left alone, and files that you changed are kept,
+with the new version beside them as FILE.new. An existing mdserver.conf is never
+touched. Units and program of the original mdserver are set aside as
+FILE.orig-mdserver; "mdserver uninstall" puts them back.`,
+		Args: args(cobra.NoArgs),
+	}
+	asJSON := installFlags(cmd, &opts)
+	cmd.Flags().StringVar(&opts.User, "user", "mdserver", "system user that mdserver runs as; created if missing")
+	cmd.Flags().BoolVar(&opts.NoUser, "no-user", false, "create no user")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if opts.Executable, err = os.Executable(); err != nil {
+			return fmt.Errorf("find this program: %w", err)
+		}
+		report, err := install.Install(cmd.Context(), onThisHost(opts))
+		return finishInstall(cmd.OutOrStdout(), report, err, *asJSON)
+	}
+	return cmd
+}
+
+func uninstallCommand() *cobra.Command {
+	var opts install.Options
+	cmd := &cobra.Command{
+		Use:   "uninstall",
+		Short: "Remove what \"mdserver install\" put in place",
+		Long: `Stops mdserver and removes what "mdserver install" put in place, as far as it is
+unchanged. Files of the original mdserver that were set aside come back.
+
+Configuration in /etc/mdserver and data in /var/lib/mdserver stay, unless --purge
+removes them, with the log and the user.`,
+		Args: args(cobra.NoArgs),
+	}
+	asJSON := installFlags(cmd, &opts)
+	cmd.Flags().BoolVar(&opts.Purge, "purge", false, "remove configuration, user-data, inventory, log and user as well")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		report, err := install.Uninstall(cmd.Context(), onThisHost(opts))
+		return finishInstall(cmd.OutOrStdout(), report, err, *asJSON)
+	}
+	return cmd
+}
+
+// installFlags are those that both commands have.
+func installFlags(cmd *cobra.Command, opts *install.Options) (asJSON *bool) {
+	flags := cmd.Flags()
+	flags.StringVar(&opts.Root, "root", "", "work on the directory tree below `DIR` instead of the running system")
+	flags.StringVar(&opts.Prefix, "prefix", "/usr/local", "where the program is, as `PREFIX`/bin/mdserver")
+	flags.BoolVar(&opts.DryRun, "dry-run", false, "only tell what would be done")
+	return jsonFlag(cmd)
+}
+
+// onThisHost adds who and where we are.
+func onThisHost(opts install.Options) install.Options {
+	opts.UID = os.Geteuid()
+	_, err := os.Stat("/run/systemd/system") // see sd_booted(3)
+	opts.Systemd = err == nil
+	opts.Run = install.Exec
+	return opts
+}
+
+// finishInstall prints what was done, up to an error if there was one.
+func finishInstall(w io.Writer, report *install.Report, err error, asJSON bool) error {
+	if report == nil {
+		return err
+	}
+	show := printInstall
+	if asJSON {
+		show = func(w io.Writer, report *install.Report) error { return printJSON(w, report) }
+	}
+	if printErr := show(w, report); err == nil {
+		err = printErr
+	}
+	return err
+}
+
+func printInstall(w io.Writer, report *install.Report) error {
+	if report.DryRun {
+		fmt.Fprintln(w, "This is what would be done:")
+	}
+	rows := make([][]string, len(report.Changes))
+	for i, c := range report.Changes {
+		rows[i] = []string{string(c.Action), c.Name, c.Note}
+	}
+	if err := table(w, []string{"ACTION", "FILE", "NOTE"}, rows); err != nil {
+		return err
+	}
+	printFindings(w, "Needs your attention:", report.Findings)
+	printFindings(w, "Next:", report.Next)
+	return nil
+}
+
+func printFindings(w io.Writer, heading string, findings []install.Finding) {
+	if len(findings) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s\n", heading)
+	for _, f := range findings {
+		fmt.Fprintf(w, "- %s\n", f.What)
+		for _, command := range f.Commands {
+			fmt.Fprintf(w, "    %s\n", command)
+		}
+	}
+}

@@ -1,0 +1,158 @@
+// Package install puts mdserver's files onto a host and takes them away again.
+//
+// It keeps what the administrator changed, as dpkg does with configuration
+// files: a manifest remembers what was installed last, so a file that still is
+// that may be replaced, and beside any other the new version is laid as
+// "PATH.new". Files of the original mdserver that ours would run over are
+// moved to "PATH.orig-mdserver", and Uninstall moves them back.
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+)
+
+// Options say what to install and where.
+type Options struct {
+	Root   string // directory to take for "/"; "" is the running system
+	Prefix string // of the program and its data; "" is /usr/local
+	User   string // whom mdserver runs as; "" is mdserver
+	NoUser bool   // leave accounts alone
+	DryRun bool   // tell what would be done, and do nothing
+	Purge  bool   // Uninstall: configuration and data too
+
+	Executable string // the program to install
+
+	UID     int  // who we are; only 0 may change owners
+	Systemd bool // systemd runs this system
+	Run     Runner
+}
+
+// Runner runs a program of the system and returns an error that holds what it
+// printed.
+type Runner func(ctx context.Context, name string, args ...string) error
+
+// ErrNotRoot is the answer to a user who cannot install into the running system.
+var ErrNotRoot = errors.New("only root can do this to the running system; " +
+	"use --root DIR to work on another directory tree, or --dry-run to see what would be done")
+
+func (o *Options) prepare() error {
+	if o.Prefix == "" {
+		o.Prefix = "/usr/local"
+	}
+	if o.User == "" {
+		o.User = "mdserver"
+	}
+	if o.Root == "/" {
+		o.Root = ""
+	}
+	if !path.IsAbs(o.Prefix) || strings.ContainsAny(o.Prefix, " \t\n\"'\\$`;&|<>*?%") {
+		return fmt.Errorf("prefix %q: must be an absolute path of plain characters", o.Prefix)
+	}
+	o.Prefix = path.Clean(o.Prefix)
+	if !validUser(o.User) {
+		return fmt.Errorf("user %q: must be a name as useradd accepts it: a-z, 0-9, _ and -, not beginning with a digit or -, at most 32", o.User)
+	}
+	if o.Root == "" && o.UID != 0 && !o.DryRun {
+		return ErrNotRoot
+	}
+	return nil
+}
+
+// job is one run of Install or Uninstall.
+type job struct {
+	Options
+	tree     *tree
+	manifest *manifest
+	report   *Report
+	account  account
+}
+
+func newJob(opts Options) (*job, error) {
+	if err := opts.prepare(); err != nil {
+		return nil, err
+	}
+	t, err := openTree(opts.Root, opts.DryRun)
+	if err != nil {
+		return nil, err
+	}
+	m, err := loadManifest(t, manifestPath(opts.Prefix))
+	if err != nil {
+		t.close()
+		return nil, err
+	}
+	return &job{
+		Options: opts, tree: t, manifest: m,
+		report: &Report{
+			Root: opts.Root, DryRun: opts.DryRun,
+			Changes: []Change{}, Findings: []Finding{}, Next: []Finding{}, // for JSON
+		},
+	}, nil
+}
+
+// Install puts everything in place. It may be called again at any time: what
+// is in place is left alone. On an error the report tells what was done before.
+func Install(ctx context.Context, opts Options) (*Report, error) {
+	j, err := newJob(opts)
+	if err != nil {
+		return nil, err
+	}
+	defer j.tree.close()
+	plan, err := makePlan(j.Options)
+	if err != nil {
+		return nil, err
+	}
+	return j.report, j.install(ctx, plan)
+}
+
+func (j *job) install(ctx context.Context, plan []item) error {
+	if err := j.ensureAccount(ctx); err != nil {
+		return err
+	}
+	for _, d := range directories(j.Prefix) {
+		if err := j.ensureDirectory(d); err != nil {
+			return err
+		}
+	}
+	if err := j.takeOverState(); err != nil {
+		return err
+	}
+	for _, it := range plan {
+		if err := j.place(it); err != nil {
+			return err
+		}
+	}
+	if err := j.removeObsolete(plan); err != nil {
+		return err
+	}
+	if err := j.manifest.save(j.tree); err != nil {
+		return err
+	}
+	j.afterInstall(ctx)
+	j.findLeftovers()
+	j.nextSteps()
+	return nil
+}
+
+// removeObsolete takes away what an earlier version installed and this one
+// does not. The .new files of the same version stay.
+func (j *job) removeObsolete(plan []item) error {
+	shipped := map[string]bool{}
+	for _, it := range plan {
+		shipped[it.path] = true
+		shipped[it.path+newSuffix] = true
+	}
+	for _, p := range j.manifest.paths() {
+		if shipped[p] {
+			continue
+		}
+		if _, err := j.removeUnchanged(p, "no longer part of mdserver"); err != nil {
+			return err
+		}
+		delete(j.manifest.Files, p)
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+package install
+
+import (
+	"fmt"
+	"io/fs"
+)
+
+const (
+	newSuffix      = ".new"
+	originalSuffix = ".orig-mdserver"
+)
+
+// place puts one file where it belongs, or beside it where the administrator's
+// own is.
+func (j *job) place(it item) error {
+	want := sum(it.content)
+	last, listed := j.manifest.Files[it.path]
+	j.manifest.Files[it.path] = file{SHA256: want, Config: it.policy != owned}
+
+	info, err := j.tree.lstat(it.path)
+	switch {
+	case err != nil:
+		return err
+	case info == nil && listed && it.policy == example:
+		j.report.add(Skipped, it.path, "you deleted it")
+		return nil
+	case info == nil:
+		return j.put(it, it.path, Created, "")
+	case !info.Mode().IsRegular():
+		return j.keep(it, last, fmt.Sprintf("it is a %s", kindOf(info.Mode())))
+	}
+
+	current, err := j.tree.read(it.path)
+	if err != nil {
+		return err
+	}
+	switch have := sum(current); {
+	case have == want:
+		j.report.add(Unchanged, it.path, "")
+		return nil
+	case listed && have == last.SHA256:
+		return j.put(it, it.path, Replaced, "an older version")
+	case it.original != nil && it.original(current):
+		return j.setAside(it)
+	case isOurProgram(current):
+		return j.put(it, it.path, Replaced, "another build of mdserver")
+	case listed:
+		return j.keep(it, last, "you changed it")
+	}
+	return j.keep(it, last, "it was there before")
+}
+
+func (j *job) put(it item, path string, action Action, note string) error {
+	uid, gid := j.owners(false, it.group)
+	if err := j.tree.write(path, it.content, it.mode, uid, gid); err != nil {
+		return err
+	}
+	j.report.add(action, path, note)
+	return nil
+}
+
+// keep leaves a file alone. The new version goes beside it unless it is the
+// one that was offered the last time.
+func (j *job) keep(it item, last file, why string) error {
+	if it.policy == example || last.SHA256 == sum(it.content) {
+		j.report.add(Kept, it.path, why)
+		return nil
+	}
+	path := it.path + newSuffix
+	j.report.add(Kept, it.path, why+"; ours is in "+path)
+	it.policy, it.original = example, nil
+	if info, err := j.tree.lstat(path); err != nil {
+		return err
+	} else if info != nil && !info.Mode().IsRegular() {
+		j.report.add(Skipped, path, fmt.Sprintf("it is a %s", kindOf(info.Mode())))
+		return nil
+	}
+	j.manifest.Files[path] = file{SHA256: sum(it.content)}
+	return j.put(it, path, Created, "")
+}
+
+// setAside moves a file of the original mdserver away and installs ours.
+func (j *job) setAside(it item) error {
+	backup := it.path + originalSuffix
+	if info, err := j.tree.lstat(backup); err != nil {
+		return err
+	} else if info != nil {
+		return j.keep(it, file{}, backup+" exists already")
+	}
+	if err := j.tree.rename(it.path, backup); err != nil {
+		return fmt.Errorf("set the original's file aside: %w", err)
+	}
+	return j.put(it, it.path, Replaced, "the original's is now "+backup)
+}
+
+// removeUnchanged removes a file if it still is what we installed, and reports
+// whether nothing is in its place then.
+func (j *job) removeUnchanged(path, why string) (gone bool, err error) {
+	info, err := j.tree.lstat(path)
+	if err != nil || info == nil {
+		return err == nil, err
+	}
+	if !info.Mode().IsRegular() {
+		j.report.add(Kept, path, fmt.Sprintf("it is a %s", kindOf(info.Mode())))
+		return false, nil
+	}
+	current, err := j.tree.read(path)
+	if err != nil {
+		return false, err
+	}
+	if sum(current) != j.manifest.Files[path].SHA256 {
+		j.report.add(Kept, path, "it is not what was installed")
+		return false, nil
+	}
+	if err := j.tree.remove(path); err != nil {
+		return false, err
+	}
+	j.report.add(Removed, path, why)
+	return true, nil
+}
+
+func (j *job) ensureDirectory(d directory) error {
+	uid, gid := j.owners(d.user, d.group)
+	made, err := j.tree.mkdir(d.path, d.mode, uid, gid)
+	j.manifest.made(made)
+	for _, path := range made {
+		j.report.add(Created, path+"/", "")
+	}
+	if err != nil {
+		return fmt.Errorf("make directory %s: %w", d.path, err)
+	}
+	return nil
+}
+
+func kindOf(mode fs.FileMode) string {
+	switch {
+	case mode&fs.ModeSymlink != 0:
+		return "symbolic link"
+	case mode.IsDir():
+		return "directory"
+	}
+	return "special file"
+}

@@ -1,0 +1,165 @@
+package install
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Exec is the Runner that really runs.
+func Exec(ctx context.Context, name string, args ...string) error {
+	output, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	if err != nil {
+		if text := strings.TrimSpace(string(output)); text != "" {
+			return fmt.Errorf("%s: %w: %s", name, err, text)
+		}
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// live reports whether the system that runs now is the one worked on, under
+// systemd.
+func (j *job) live() bool { return j.Systemd && j.Root == "" }
+
+// system runs one command of the running system. Its failure is told, but the
+// files are in place and the administrator can run it again.
+func (j *job) system(ctx context.Context, name string, args ...string) {
+	line := strings.Join(append([]string{name}, args...), " ")
+	if j.DryRun {
+		j.report.add(Done, line, "")
+		return
+	}
+	if err := j.Run(ctx, name, args...); err != nil {
+		j.report.add(Failed, line, err.Error())
+		return
+	}
+	j.report.add(Done, line, "")
+}
+
+func (j *job) afterInstall(ctx context.Context) {
+	if !j.live() {
+		return
+	}
+	j.system(ctx, "systemctl", "daemon-reload")
+	j.system(ctx, "systemd-tmpfiles", "--create", "/etc/tmpfiles.d/mdserver.conf")
+}
+
+// nextSteps says what is left to do.
+func (j *job) nextSteps() {
+	conf := etcDir + "/mdserver.conf"
+	j.report.next("put your SSH keys into "+conf+", section [public-keys]", programPath(j.Prefix)+" config check")
+	if info, err := j.tree.lstat("/etc/libvirt/qemu/networks/mds.xml"); err == nil && info == nil {
+		j.report.next("create the guests' network, unless you have it",
+			"virsh net-define "+networkPath(j.Prefix), "virsh net-autostart mds", "virsh net-start mds")
+	}
+	if j.User != "mdserver" {
+		j.report.next("set user = " + j.User + " in the section [dnsmasq] of " + conf)
+	}
+	j.report.next("start mdserver, now and at every boot", "systemctl enable mdserver.service", "systemctl restart mdserver.service")
+	j.report.next("make libvirt see the new hook: it looks for hooks only when it starts or reloads",
+		"systemctl reload libvirtd.service   # or virtqemud.service, where that runs the guests")
+}
+
+// findLeftovers looks for what the original mdserver left that only the
+// administrator can judge.
+func (j *job) findLeftovers() {
+	j.findHook()
+	if j.has(unitDir + "/mdserver-dnsmasq.path") {
+		j.report.find("the original's unit "+unitDir+"/mdserver-dnsmasq.path would start a second dnsmasq; nothing needs it any more",
+			"systemctl stop mdserver-dnsmasq.path", "rm "+unitDir+"/mdserver-dnsmasq.path", "systemctl daemon-reload")
+	}
+	for _, unit := range []string{serverUnit, dnsmasqUnit} {
+		if drop := path.Join(unitDir, unit+".d"); j.has(drop) {
+			j.report.find(drop + "/ changes the unit: see that it still fits, above all an ExecStart of the original")
+		}
+	}
+	j.findDnsmasq()
+	j.findUnreadableConfig()
+}
+
+func (j *job) findHook() {
+	hook := hooksDir + "/qemu"
+	content, err := j.tree.read(hook)
+	switch {
+	case err != nil || !isOriginalHook(content):
+	case isShippedHook(content):
+		j.report.find("the original's hook "+hook+" registers every guest a second time, and holds up its start while mdserver is stopped",
+			"rm "+hook)
+	default:
+		j.report.find(hook + " posts guests to /instance-upload, as the original's hook does, but is not as that was shipped: " +
+			"take out that part, which holds up a guest's start while mdserver is stopped, and keep what is yours")
+	}
+}
+
+// findDnsmasq looks for a dnsmasq that our dnsmasq would get in the way of.
+func (j *job) findDnsmasq() {
+	if j.Root != "" {
+		return
+	}
+	content, err := j.tree.read("/run/mdserver/mds.pid")
+	if err != nil {
+		return
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	if err != nil || pid <= 0 || unix.Kill(pid, 0) == unix.ESRCH {
+		return
+	}
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil || strings.TrimSpace(string(name)) != "dnsmasq" || j.ours(pid) {
+		return
+	}
+	j.report.find(fmt.Sprintf("dnsmasq (process %d) of the original's unit still runs. mdserver leaves it to that unit as long as it does; "+
+		"to have mdserver run dnsmasq itself, which is the default, stop it before you start mdserver", pid),
+		"systemctl stop mdserver.service mdserver-dnsmasq.path mdserver-dnsmasq.service")
+}
+
+// ours reports whether a dnsmasq is the child of this program's server.
+func (j *job) ours(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:])) // state, parent, …
+	if len(fields) < 2 {
+		return false
+	}
+	parent, err := os.ReadFile("/proc/" + fields[1] + "/comm")
+	return err == nil && strings.TrimSpace(string(parent)) == "mdserver"
+}
+
+// findUnreadableConfig tells of a kept configuration that mdserver's user may
+// not read: the original ran as root.
+func (j *job) findUnreadableConfig() {
+	if j.account.gid == noOwner {
+		return
+	}
+	for _, name := range []string{etcDir, userdataDir, etcDir + "/mdserver.conf"} {
+		info, err := j.tree.stat(name)
+		if err != nil || info == nil {
+			continue
+		}
+		mode := info.Mode().Perm()
+		need := "r"
+		wanted := os.FileMode(0o4)
+		if info.IsDir() {
+			need, wanted = "rX", 0o5
+		}
+		if mode&wanted == wanted || groupOf(info) == j.account.gid && mode>>3&wanted == wanted {
+			continue
+		}
+		j.report.find(name+" cannot be read by the group "+j.User+", as which mdserver runs",
+			"chgrp -R "+j.User+" "+name, "chmod -R g+"+need+" "+name)
+	}
+}
+
+func (j *job) has(name string) bool {
+	info, err := j.tree.lstat(name)
+	return err == nil && info != nil
+}

@@ -1,0 +1,187 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// Uninstall takes away what Install put in place and nobody changed since, and
+// puts the original's files back. Configuration and data stay unless Purge is
+// set. On an error the report tells what was done before.
+func Uninstall(ctx context.Context, opts Options) (*Report, error) {
+	j, err := newJob(opts)
+	if err != nil {
+		return nil, err
+	}
+	defer j.tree.close()
+	if !j.manifest.exists {
+		return nil, fmt.Errorf("nothing is installed with the prefix %s: there is no %s", j.Prefix, j.manifest.path)
+	}
+	if j.Purge {
+		if err := j.refusePurge(); err != nil {
+			return nil, err
+		}
+	}
+	return j.report, j.uninstall(ctx)
+}
+
+// refusePurge keeps the original's configuration and database from being
+// purged as ours.
+func (j *job) refusePurge() error {
+	for _, p := range j.manifest.paths() {
+		if j.has(p + originalSuffix) {
+			return fmt.Errorf("purge: this host was upgraded from the original mdserver (%s), to which configuration and data "+
+				"belong too; uninstall without --purge and remove by hand what you do not need", p+originalSuffix)
+		}
+	}
+	return nil
+}
+
+func (j *job) uninstall(ctx context.Context) error {
+	j.stopServices(ctx)
+	for _, p := range j.manifest.paths() {
+		if err := j.takeAway(p); err != nil {
+			return err
+		}
+	}
+	if j.Purge {
+		if err := j.purge(ctx); err != nil {
+			return err
+		}
+	}
+	if err := j.tree.remove(j.manifest.path); err != nil {
+		return err
+	}
+	j.removeDirectories()
+	if j.live() {
+		j.system(ctx, "systemctl", "daemon-reload")
+	}
+	j.afterwards()
+	return nil
+}
+
+// stopServices stops and disables the units that are about to be removed.
+func (j *job) stopServices(ctx context.Context) {
+	if !j.live() {
+		return
+	}
+	for _, unit := range []string{dnsmasqUnit, serverUnit} {
+		name := path.Join(unitDir, unit)
+		if content, err := j.tree.read(name); err == nil && sum(content) == j.manifest.Files[name].SHA256 {
+			j.system(ctx, "systemctl", "disable", "--now", unit)
+		}
+	}
+}
+
+func (j *job) takeAway(name string) error {
+	if j.manifest.Files[name].Config && !j.Purge {
+		if j.has(name) {
+			j.report.add(Kept, name, "configuration")
+		}
+		return nil
+	}
+	gone, err := j.removeUnchanged(name, "")
+	if err != nil {
+		return err
+	}
+	return j.restore(name, gone)
+}
+
+// restore puts the original's file back if ours is gone.
+func (j *job) restore(name string, gone bool) error {
+	backup := name + originalSuffix
+	if !j.has(backup) {
+		return nil
+	}
+	if !gone {
+		j.report.add(Kept, backup, name+" is in its place")
+		return nil
+	}
+	if err := j.tree.rename(backup, name); err != nil {
+		return fmt.Errorf("restore the original's file: %w", err)
+	}
+	j.report.add(Restored, name, "from "+backup)
+	return nil
+}
+
+// purge removes configuration, data, log and user.
+func (j *job) purge(ctx context.Context) error {
+	targets := []string{etcDir, stateDir, logFile}
+	logs, err := j.rotatedLogs()
+	if err != nil {
+		return err
+	}
+	for _, name := range append(targets, logs...) {
+		if !j.has(name) {
+			continue
+		}
+		if err := j.tree.removeAll(name); err != nil {
+			return fmt.Errorf("purge: %w", err)
+		}
+		j.report.add(Removed, name, "with all that was in it")
+	}
+	if user := j.manifest.CreatedUser; user != "" && j.Root == "" && !j.NoUser {
+		j.system(ctx, "userdel", user)
+	}
+	return nil
+}
+
+func (j *job) rotatedLogs() ([]string, error) {
+	dir, err := j.tree.openDir(path.Dir(logFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("purge: %w", err)
+	}
+	defer dir.Close()
+	names, err := fs.Glob(dir.FS(), path.Base(logFile)+"[.-]*")
+	for i, name := range names {
+		names[i] = path.Join(path.Dir(logFile), name)
+	}
+	return names, err
+}
+
+// removeDirectories removes those that we made and that are empty now.
+func (j *job) removeDirectories() {
+	for _, dir := range slices.Backward(j.manifest.Directories) {
+		keep := dir == etcDir || dir == stateDir || strings.HasPrefix(dir, etcDir+"/") || strings.HasPrefix(dir, stateDir+"/")
+		if keep || j.DryRun {
+			continue
+		}
+		err := j.tree.remove(dir)
+		switch {
+		case err == nil:
+			j.report.add(Removed, dir+"/", "")
+		case errors.Is(err, syscall.ENOTEMPTY), errors.Is(err, fs.ErrNotExist):
+		default:
+			j.report.add(Kept, dir+"/", err.Error())
+		}
+	}
+}
+
+// afterwards says what is still there.
+func (j *job) afterwards() {
+	for _, dir := range []string{etcDir, stateDir} {
+		if j.has(dir) && !j.Purge {
+			j.report.add(Kept, dir+"/", "configuration and data")
+		}
+	}
+	if j.manifest.CreatedUser != "" && !j.Purge {
+		j.report.add(Kept, "user "+j.manifest.CreatedUser, "owns the data")
+	}
+	if j.has("/etc/libvirt/qemu/networks/mds.xml") {
+		j.report.next("remove the guests' network, if nothing uses it", "virsh net-destroy mds", "virsh net-undefine mds")
+	}
+	for _, c := range j.report.Changes {
+		if c.Action == Restored && strings.HasSuffix(c.Name, "/"+serverUnit) {
+			j.report.next("start the original mdserver again", "systemctl start mdserver.service")
+		}
+	}
+}
