@@ -43,7 +43,7 @@ type Server struct {
 	DefaultTemplate  string   // a file; "" for the built-in template
 	Password         string   // secret, for templates; usually a crypt hash
 	PasswordSet      bool
-	HostnamePrefix   string // kept for old files; the original never used it
+	HostnamePrefix   string // of guests whose own name makes no host name
 
 	DBFile   string // the original's JSON database, imported at first start
 	Database string // our bbolt file
@@ -59,7 +59,6 @@ type Server struct {
 	TemplatePath   []string // further directories of include and rebase
 
 	TemplateSteps  int           // limit of one render, in Starlark steps
-	TemplateMemory int           // limit of one render, in MiB
 	TemplateOutput int           // limit of one render's output, in KiB
 	TemplateTime   time.Duration // limit of one render
 }

@@ -37,13 +37,15 @@ func TestDocuments(t *testing.T) {
 // TestSampleLoads: the sample as it is shipped is the default configuration,
 // but for what it says it sets.
 func TestSampleLoads(t *testing.T) {
-	c, warnings := mustLoad(t, Example())
+	// Whatever this host has in /etc is not to be read.
+	sample := strings.ReplaceAll(Example(), "/etc/mdserver/mdserver.conf.d", t.TempDir()+"/conf.d")
+	c, warnings := mustLoad(t, sample)
 	live, restart := Diff(Default(), c)
 	if got := strings.Join(append(live, restart...), " "); got != "mdserver.template_escape _include_.directories" {
 		t.Errorf("the sample changes %s", got)
 	}
 	for _, w := range warnings {
-		if !strings.Contains(w.Text, "/etc/mdserver/mdserver.conf.d does not exist") {
+		if !strings.Contains(w.Text, "/conf.d does not exist") {
 			t.Errorf("warning: %v", w)
 		}
 	}
@@ -59,7 +61,8 @@ func TestSampleShowsDefaults(t *testing.T) {
 		}
 		lines = append(lines, line)
 	}
-	c, warnings := mustLoad(t, strings.Join(lines, ""))
+	sample := strings.ReplaceAll(strings.Join(lines, ""), "= /etc/mdserver/mdserver", "= "+t.TempDir()+"/mdserver")
+	c, warnings := mustLoad(t, sample)
 	for _, w := range warnings {
 		if w.Key != "_include_" && !strings.HasPrefix(w.Key, "public-keys.") {
 			t.Errorf("warning: %v", w)

@@ -46,7 +46,7 @@ var serverKeys = []key{
 	},
 	{
 		section: "mdserver", name: "hostname_prefix", rank: 9, def: "vm",
-		doc:     "Without effect, as in the original; kept so that old files load.",
+		doc:     "Begins the host name of a guest whose own name has no letter or digit in it.",
 		binding: bind(hostPrefix, func(c *Config) *string { return &c.Server.HostnamePrefix }),
 	},
 	{
@@ -114,11 +114,6 @@ var serverKeys = []key{
 		section: "mdserver", name: "template_steps", def: 5000000,
 		doc:     "How many steps of computation one template may take.",
 		binding: bind(whole(1000, 1000000000), func(c *Config) *int { return &c.Server.TemplateSteps }),
-	},
-	{
-		section: "mdserver", name: "template_memory", def: 64,
-		doc:     "How much memory one template may use, in MiB.",
-		binding: bind(whole(1, 4096), func(c *Config) *int { return &c.Server.TemplateMemory }),
 	},
 	{
 		section: "mdserver", name: "template_output", def: 1024,

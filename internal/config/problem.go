@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"strconv"
 	"unicode/utf8"
 
 	"mdserver/internal/config/ini"
@@ -26,9 +27,9 @@ func (p *Problem) Error() string {
 	text := place(p.File, p.Line)
 	switch {
 	case p.shown:
-		text += fmt.Sprintf("%s = %q: ", p.Key, shorten(p.Value))
+		text += fmt.Sprintf("%s = %q: ", printable(p.Key), shorten(p.Value))
 	case p.Key != "":
-		text += p.Key + ": "
+		text += printable(p.Key) + ": "
 	}
 	text += p.Reason
 	if p.Accepted != "" {
@@ -53,7 +54,7 @@ type Warning struct {
 func (w Warning) String() string {
 	text := place(w.File, w.Line)
 	if w.Key != "" {
-		text += w.Key + ": "
+		text += printable(w.Key) + ": "
 	}
 	return text + w.Text
 }
@@ -66,6 +67,14 @@ func place(file string, line int) string {
 		return file + ": "
 	}
 	return fmt.Sprintf("%s:%d: ", file, line)
+}
+
+// printable quotes a name that would upset a terminal.
+func printable(name string) string {
+	if plain(name) != nil {
+		return strconv.Quote(name)
+	}
+	return name
 }
 
 // shorten keeps a message readable when somebody pasted a whole file.

@@ -106,6 +106,7 @@ func TestWarnings(t *testing.T) {
 		{"[mdserver]\ngateway = 10.122.0.1", "2: mdserver.gateway: unknown key, the nearest known one is dnsmasq.gateway"},
 		{"[mdserver]\nlog_level = info", "2: mdserver.log_level: unknown key, the nearest known one is mdserver.logfile"},
 		{"[dnsmasq]\nxyzzyqwerty = 1", "2: dnsmasq.xyzzyqwerty: unknown key, no known one is near it"},
+		{"[mdserver]\npo\x1b[2Jrt = 1", `2: "mdserver.po\x1b[2jrt": unknown key, the nearest known one is mdserver.port`},
 		{"[Dnsmasq]\ninterface = br0", "1: [Dnsmasq]: unknown section, the nearest known one is [dnsmasq]"},
 		{"[public_keys]\nx = y", "1: [public_keys]: unknown section, the nearest known one is [public-keys]"},
 		{"[mdserver]\nloglevel = debug", "2: mdserver.loglevel: is now loglevels.base; please rename it"},

@@ -141,7 +141,7 @@ func (j *job) rotatedLogs() ([]string, error) {
 		return nil, fmt.Errorf("purge: %w", err)
 	}
 	defer dir.Close()
-	names, err := fs.Glob(dir.FS(), path.Base(logFile)+"[.-]*")
+	names, err := fs.Glob(dir.FS(), path.Base(logFile)+`[.\-]*`)
 	for i, name := range names {
 		names[i] = path.Join(path.Dir(logFile), name)
 	}

@@ -86,7 +86,6 @@ func New(cfg *config.Config, log *slog.Logger) *Renderer {
 func engineOptions(cfg *config.Config, roots []string) stpl.Options {
 	opts := stpl.Options{Roots: roots, Limits: stpl.Limits{
 		Steps:  uint64(cfg.Server.TemplateSteps),
-		Memory: int64(cfg.Server.TemplateMemory) << 20,
 		Output: int64(cfg.Server.TemplateOutput) << 10,
 		Time:   cfg.Server.TemplateTime,
 	}}

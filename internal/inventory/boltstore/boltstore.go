@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -96,18 +97,19 @@ func openFile(path string) (db *bbolt.DB, file *os.File, err error) {
 		return err
 	})
 	if err != nil && file != nil {
-		_ = file.Close()
+		_ = letGo(file)
 	}
 	return db, file, err
 }
 
-// explain turns bbolt's errors into ones that say what to do.
+// explain turns bbolt's errors into ones that say what to do. What is neither a
+// lock nor the operating system's is the file's content.
 func explain(path string, err error) error {
+	var system syscall.Errno
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		err = ErrInUse
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum),
-		errors.Is(err, bolterrors.ErrVersionMismatch):
+	case !errors.As(err, &system) && !errors.Is(err, ErrDamaged):
 		err = fmt.Errorf("%w (%w)", ErrDamaged, err)
 	}
 	return fmt.Errorf("open the inventory %s: %w", path, err)
@@ -259,7 +261,7 @@ func (s *Store) SetMeta(key, value string) error {
 // Close implements inventory.Store.
 func (s *Store) Close() error {
 	if s.broken.Load() != nil {
-		return s.file.Close() // bbolt's own Close might wait for its lock for ever
+		return letGo(s.file) // bbolt's own Close might wait for its lock for ever
 	}
 	return s.guard(s.db.Close)
 }

@@ -3,7 +3,9 @@ package boltstore
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
+	"syscall"
 )
 
 // panicError is a panic of bbolt's.
@@ -38,4 +40,24 @@ func catch(fn func() error) (err error) {
 		}
 	}()
 	return fn()
+}
+
+// letGo closes a file that bbolt has left mapped into memory. The mapping would
+// keep the lock alive, so it is released first. A file that bbolt has closed
+// itself is fine, too.
+func letGo(file *os.File) error {
+	conn, err := file.SyscallConn()
+	if err != nil {
+		return ignoreClosed(err)
+	}
+	var unlockErr error
+	err = conn.Control(func(fd uintptr) { unlockErr = syscall.Flock(int(fd), syscall.LOCK_UN) })
+	return ignoreClosed(errors.Join(err, unlockErr, file.Close()))
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return err
 }

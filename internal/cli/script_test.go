@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"mdserver": func() { os.Exit(Main(os.Args[1:])) },
+	})
+}
+
+// TestScripts runs the command line as a person would. Each script has a
+// loopback address of its own in $ADDR and a configuration in mdserver.conf
+// that serves there, without dnsmasq.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:   "testdata/script",
+		Setup: setupScript,
+		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor},
+	})
+}
+
+const scriptConfig = `[mdserver]
+listen_address = %[1]s
+port = 8775
+socket = %[2]s/sock
+db_file = %[2]s/db_file.json
+userdata_dir = %[2]s/userdata
+logfile = %[2]s/mdserver.log
+
+[dnsmasq]
+run = off
+base_dir = %[2]s/dnsmasq
+run_dir = %[2]s/run
+net_address = 10.122.0.0
+net_prefix = 28
+
+[service]
+location = here
+`
+
+func setupScript(env *testscript.Env) error {
+	addr := fmt.Sprintf("127.%d.%d.1", 1+rand.IntN(254), rand.IntN(255))
+	env.Setenv("ADDR", addr)
+	file := filepath.Join(env.WorkDir, "mdserver.conf")
+	return os.WriteFile(file, fmt.Appendf(nil, scriptConfig, addr, env.WorkDir), 0o644)
+}
+
+// waitFor waits until somebody listens on a Unix socket, or with ! until
+// nobody does.
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	path := ts.MkAbs(args[0])
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		conn, err := net.Dial("unix", path)
+		if err == nil {
+			_ = conn.Close()
+		}
+		if (err != nil) == neg {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ts.Fatalf("waited in vain for %s", path)
+}

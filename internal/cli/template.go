@@ -1,0 +1,188 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/stpl"
+)
+
+func templateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "template",
+		Short: "Try and check user-data templates",
+		Args:  args(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(renderCommand(), templateCheckCommand())
+	return cmd
+}
+
+func renderCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "render FILE",
+		Short: "Print what a template gives with variables of a JSON file",
+		Args:  args(cobra.ExactArgs(1)),
+	}
+	varsFile := cmd.Flags().String("vars", "", "JSON file with one object: the variables")
+	views := cmd.Flags().StringSlice("views", nil, "directory of included templates (default: the template's own)")
+	escape := cmd.Flags().String("escape", "html", "what {{ }} does: html or none")
+	none := cmd.Flags().String("none", "text", "what None prints: text or empty")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		opts, err := engineOptions(*escape, *none)
+		if err != nil {
+			return err
+		}
+		if opts.Roots = *views; len(opts.Roots) == 0 {
+			opts.Roots = []string{filepath.Dir(args[0])}
+		}
+		vars, err := readVars(*varsFile)
+		if err != nil {
+			return err
+		}
+		return renderTemplate(cmd, args[0], opts, vars)
+	}
+	return cmd
+}
+
+func engineOptions(escape, none string) (stpl.Options, error) {
+	var opts stpl.Options
+	switch escape {
+	case "html":
+	case "none":
+		opts.Escape = stpl.EscapeNone
+	default:
+		return opts, &exitError{exitUsage, fmt.Errorf("--escape %q, accepted: html, none", escape)}
+	}
+	switch none {
+	case "text":
+	case "empty":
+		opts.None = stpl.NoneEmpty
+	default:
+		return opts, &exitError{exitUsage, fmt.Errorf("--none %q, accepted: text, empty", none)}
+	}
+	return opts, nil
+}
+
+func readVars(file string) (map[string]any, error) {
+	vars := map[string]any{}
+	if file == "" {
+		return vars, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(data, &vars); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return vars, nil
+}
+
+func renderTemplate(cmd *cobra.Command, file string, opts stpl.Options, vars map[string]any) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	body, raw := stpl.Raw(file, string(data), false)
+	if raw {
+		_, err := fmt.Fprint(cmd.OutOrStdout(), body)
+		return err
+	}
+	tpl, err := stpl.New(opts).Compile(file, body)
+	if err != nil {
+		return failedTemplate(cmd, err)
+	}
+	out, err := tpl.Render(cmd.Context(), vars)
+	if err != nil {
+		return failedTemplate(cmd, err)
+	}
+	_, err = cmd.OutOrStdout().Write(out.Text)
+	return err
+}
+
+// failedTemplate prints FILE:LINE: Kind: message, as compilers do.
+func failedTemplate(cmd *cobra.Command, err error) error {
+	fmt.Fprintln(cmd.ErrOrStderr(), err)
+	return &exitError{code: exitFailure}
+}
+
+// templateProblem is one finding of a check; its fields are its JSON.
+type templateProblem struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+}
+
+func templateCheckCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check FILE|DIR...",
+		Short: "Tell which templates will not compile",
+		Long: `Compile templates, all files of a directory and its folders, and tell for each
+that fails where and why. The exit code is 1 if there is one.`,
+		Args: args(cobra.MinimumNArgs(1)),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, paths []string) error {
+		problems := []templateProblem{}
+		for _, path := range paths {
+			found, err := checkTemplates(path)
+			if err != nil {
+				return err
+			}
+			problems = append(problems, found...)
+		}
+		if *asJSON {
+			if err := printJSON(cmd.OutOrStdout(), problems); err != nil {
+				return err
+			}
+		} else {
+			for _, p := range problems {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s:%d: %s: %s\n", p.File, p.Line, p.Kind, p.Message)
+			}
+		}
+		if len(problems) > 0 {
+			return &exitError{code: exitFailure}
+		}
+		return nil
+	}
+	return cmd
+}
+
+func checkTemplates(path string) ([]templateProblem, error) {
+	var problems []templateProblem
+	engine := stpl.New(stpl.Options{})
+	err := filepath.WalkDir(path, func(file string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && file != path:
+			return filepath.SkipDir
+		case !entry.Type().IsRegular():
+			return nil
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		body, raw := stpl.Raw(file, string(data), false)
+		if raw {
+			return nil
+		}
+		_, err = engine.Compile(file, body)
+		if bad, ok := errors.AsType[*stpl.Error](err); ok {
+			problems = append(problems, templateProblem{bad.File, bad.Line, bad.Kind, bad.Message})
+			return nil
+		}
+		return err
+	})
+	return problems, err
+}

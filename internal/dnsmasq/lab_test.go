@@ -1,0 +1,426 @@
+package dnsmasq
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
+	"github.com/miekg/dns"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+
+	"mdserver/internal/instance"
+)
+
+const (
+	inNamespace = "MDSERVER_TEST_NAMESPACE"
+	helperJob   = "MDSERVER_TEST_HELPER"
+	skipRoot    = "MDSERVER_SKIP_ROOT_TESTS"
+)
+
+// TestMain runs the tests in a network namespace of their own, where they may
+// make bridges and bind port 53 and 67.
+func TestMain(m *testing.M) {
+	if os.Getenv(helperJob) != "" {
+		os.Exit(helper())
+	}
+	if os.Geteuid() == 0 && os.Getenv(inNamespace) == "" {
+		os.Exit(again())
+	}
+	os.Exit(m.Run())
+}
+
+// again runs this program in a new network namespace.
+func again() int {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), inNamespace+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	runtime.LockOSThread() // Pdeathsig goes by the thread
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		fmt.Fprintln(os.Stderr, "cannot make a network namespace:", err)
+		return 1
+	}
+	return cmd.ProcessState.ExitCode()
+}
+
+// lab is a bridge with a guest's interface on it, as libvirt makes them.
+type lab struct {
+	Settings
+	t     testing.TB
+	log   *logBook
+	guest netns.NsHandle // where the other end of the veth is
+	veth  string
+}
+
+// newLab brings up br-mds. base_dir and run_dir lie in a directory of the test.
+func newLab(t testing.TB) *lab {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		if os.Getenv(skipRoot) == "1" {
+			t.Skip(skipRoot + "=1")
+		}
+		t.Fatalf("this test makes network namespaces and needs root; %s=1 skips it", skipRoot)
+	}
+	dir := t.TempDir()
+	for parent := dir; parent != os.TempDir() && parent != "/"; parent = filepath.Dir(parent) {
+		must(t, os.Chmod(parent, 0o755)) // dnsmasq may become nobody
+	}
+	l := &lab{t: t, log: &logBook{}, veth: "guest0", Settings: Settings{
+		Mode: Child, Binary: "dnsmasq", User: "root", NetName: "mds", Interface: "br-mds",
+		BaseDir: filepath.Join(dir, "dnsmasq"), RunDir: filepath.Join(dir, "run"),
+		Network: netip.MustParsePrefix("10.122.0.0/16"), Gateway: netip.MustParseAddr("10.122.0.1"),
+		MetadataAddress: netip.MustParseAddr("169.254.169.254"),
+		UseDNS:          true, LeaseTime: time.Hour, EntryOrder: []string{"prefix", "domain", "base"},
+		Domain: "example.net", Prefix: "lab-",
+	}}
+	up(t, "lo")
+	addBridge(t, "br-mds", "10.122.0.1/16", "169.254.169.254/32")
+	l.addGuestSide()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log:\n%s", l.log.text())
+		}
+	})
+	return l
+}
+
+func addBridge(t testing.TB, name string, addrs ...string) {
+	t.Helper()
+	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: name, HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 1, byte(len(name))}}}
+	must(t, netlink.LinkAdd(bridge))
+	t.Cleanup(func() { must(t, netlink.LinkDel(bridge)) })
+	for _, text := range addrs {
+		addr, err := netlink.ParseAddr(text)
+		must(t, err)
+		addr.Flags = syscall.IFA_F_NODAD
+		must(t, netlink.AddrAdd(bridge, addr))
+	}
+	up(t, name)
+}
+
+func (l *lab) addGuestSide() {
+	t := l.t
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	host, err := netns.Get()
+	must(t, err)
+	defer host.Close()
+	l.guest, err = netns.New() // and switches to it
+	must(t, err)
+	must(t, netns.Set(host))
+	t.Cleanup(func() { l.guest.Close() })
+	bridge, err := netlink.LinkByName("br-mds")
+	must(t, err)
+	must(t, netlink.LinkAdd(&netlink.Veth{
+		LinkAttrs: netlink.LinkAttrs{Name: "vnet0", MasterIndex: bridge.Attrs().Index},
+		PeerName:  l.veth, PeerNamespace: netlink.NsFd(l.guest),
+	}))
+	up(t, "vnet0")
+	l.inGuest(func() { up(t, l.veth) })
+}
+
+// inGuest runs f in the guest's namespace.
+func (l *lab) inGuest(f func()) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	host, err := netns.Get()
+	must(l.t, err)
+	defer host.Close()
+	must(l.t, netns.Set(l.guest))
+	defer func() { must(l.t, netns.Set(host)) }()
+	f()
+}
+
+func up(t testing.TB, name string) {
+	t.Helper()
+	link, err := netlink.LinkByName(name)
+	must(t, err)
+	must(t, netlink.LinkSetUp(link))
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// start runs a Service until the end of the test.
+func (l *lab) start(guests ...instance.Instance) *Service {
+	l.t.Helper()
+	s := New(l.Settings, slog.New(l.log))
+	must(l.t, s.Start(l.t.Context(), guests))
+	l.t.Cleanup(func() { must(l.t, s.Close()) })
+	return s
+}
+
+// runDnsmasq starts a dnsmasq that is not ours, until the end of the test.
+func (l *lab) runDnsmasq(args ...string) *exec.Cmd {
+	l.t.Helper()
+	cmd := exec.Command("dnsmasq", args...)
+	cmd.Stderr = l.log
+	must(l.t, cmd.Start())
+	l.t.Cleanup(func() { kill(cmd) })
+	return cmd
+}
+
+func kill(cmd *exec.Cmd) {
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+}
+
+// eventually waits for what the test cannot be told of.
+func (l *lab) eventually(what string, ok func() bool) {
+	l.t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	l.t.Fatalf("it never came true that %s", what)
+}
+
+// lookup asks dnsmasq for an address record, as a resolver would.
+func (l *lab) lookup(name string) []string { return l.query(name, dns.TypeA) }
+
+// reverse asks for the name of an address.
+func (l *lab) reverse(addr string) []string {
+	l.t.Helper()
+	arpa, err := dns.ReverseAddr(addr)
+	must(l.t, err)
+	return l.query(arpa, dns.TypePTR)
+}
+
+func (l *lab) query(name string, kind uint16) []string {
+	l.t.Helper()
+	m := new(dns.Msg).SetQuestion(dns.Fqdn(name), kind)
+	client := &dns.Client{Timeout: 5 * time.Second}
+	answer, _, err := client.ExchangeContext(l.t.Context(), m, net.JoinHostPort(l.Gateway.String(), "53"))
+	must(l.t, err)
+	var found []string
+	for _, record := range answer.Answer {
+		switch r := record.(type) {
+		case *dns.A:
+			found = append(found, r.A.String())
+		case *dns.AAAA:
+			found = append(found, r.AAAA.String())
+		case *dns.PTR:
+			found = append(found, r.Ptr)
+		}
+	}
+	return found
+}
+
+// dhcp asks for a lease as the guest with that MAC. No answer is nil.
+func (l *lab) dhcp(mac instance.MAC, modifiers ...dhcpv4.Modifier) *dhcpv4.DHCPv4 {
+	l.t.Helper()
+	client := l.dhcpClient(mac)
+	defer client.Close()
+	lease, err := client.Request(l.t.Context(), modifiers...)
+	if err != nil {
+		return nil
+	}
+	return lease.ACK
+}
+
+func (l *lab) dhcpClient(mac instance.MAC) *nclient4.Client {
+	l.t.Helper()
+	var client *nclient4.Client
+	l.inGuest(func() {
+		link, err := netlink.LinkByName(l.veth)
+		must(l.t, err)
+		must(l.t, netlink.LinkSetHardwareAddr(link, mac[:]))
+		client, err = nclient4.New(l.veth, nclient4.WithTimeout(400*time.Millisecond), nclient4.WithRetry(3))
+		must(l.t, err)
+	})
+	return client
+}
+
+// leased is the address that the guest with that MAC gets, or "".
+func (l *lab) leased(guest instance.Instance) string {
+	l.t.Helper()
+	ack := l.dhcp(guest.MAC)
+	if ack == nil {
+		return ""
+	}
+	return ack.YourIPAddr.String()
+}
+
+// wantServed checks that a guest has its address and its names.
+func (l *lab) wantServed(guest instance.Instance) {
+	l.t.Helper()
+	for _, name := range l.names(guest.Hostname) {
+		if got := l.lookup(name); !slices.Equal(got, []string{guest.IPv4.String()}) {
+			l.t.Errorf("%s is %v, want %v", name, got, guest.IPv4)
+		}
+	}
+	if got := l.leased(guest); got != guest.IPv4.String() {
+		l.t.Errorf("%s got the address %q, want %v", guest.Hostname, got, guest.IPv4)
+	}
+}
+
+// wantGone checks that nothing is left of a guest.
+func (l *lab) wantGone(guest instance.Instance) {
+	l.t.Helper()
+	for _, name := range append(l.names(guest.Hostname), guest.Hostname+"."+l.Domain) {
+		if got := l.lookup(name); got != nil {
+			l.t.Errorf("%s is still %v", name, got)
+		}
+	}
+	if got := l.reverse(guest.IPv4.String()); got != nil {
+		l.t.Errorf("%v is still %v", guest.IPv4, got)
+	}
+	if got := l.leased(guest); got != "" {
+		l.t.Errorf("%s still gets the address %s", guest.Hostname, got)
+	}
+}
+
+// newGuest makes the guest with that number.
+func newGuest(n int, hostname string) instance.Instance {
+	id := uuid.UUID{14: byte(n >> 8), 15: byte(n)}
+	id[13], id[12] = byte(n>>16), 1
+	return instance.Instance{
+		UUID: id, Name: hostname, Hostname: hostname,
+		MAC:  instance.MAC{0x52, 0x54, 0, byte(n >> 16), byte(n >> 8), byte(n)},
+		IPv4: netip.AddrFrom4([4]byte{10, 122, byte(1 + n>>8), byte(n)}),
+	}
+}
+
+func added(guests ...instance.Instance) []instance.Event {
+	var events []instance.Event
+	for i := range guests {
+		events = append(events, instance.Event{New: &guests[i]})
+	}
+	return events
+}
+
+func changed(from, to instance.Instance) []instance.Event {
+	return []instance.Event{{Old: &from, New: &to}}
+}
+
+func removed(guests ...instance.Instance) []instance.Event {
+	var events []instance.Event
+	for i := range guests {
+		events = append(events, instance.Event{Old: &guests[i]})
+	}
+	return events
+}
+
+// logBook keeps the log for assertions and for failed tests.
+type logBook struct {
+	mu      sync.Mutex
+	records []slog.Record
+	raw     bytes.Buffer
+}
+
+func (b *logBook) Enabled(context.Context, slog.Level) bool { return true }
+func (b *logBook) WithAttrs([]slog.Attr) slog.Handler       { return b }
+func (b *logBook) WithGroup(string) slog.Handler            { return b }
+
+func (b *logBook) Handle(ctx context.Context, r slog.Record) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.records = append(b.records, r)
+	return slog.NewTextHandler(&b.raw, &slog.HandlerOptions{Level: slog.LevelDebug}).Handle(ctx, r)
+}
+
+func (b *logBook) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.raw.Write(p)
+}
+
+func (b *logBook) text() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.raw.String()
+}
+
+// count counts the records of a level that contain text.
+func (b *logBook) count(level slog.Level, text string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for _, r := range b.records {
+		if r.Level == level && strings.Contains(r.Message, text) {
+			n++
+		}
+	}
+	return n
+}
+
+// order is what a helper process is told to do.
+type order struct {
+	Settings Settings
+	Guests   []instance.Instance
+}
+
+// helper is an mdserver reduced to this package: it starts, says what its
+// child's pid is, and stops when its standard input ends.
+func helper() int {
+	var o order
+	if err := json.Unmarshal([]byte(os.Getenv(helperJob)), &o); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	s := New(o.Settings, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	if err := s.Start(context.Background(), o.Guests); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	st := s.Status()
+	fmt.Printf("%d %v\n", st.PID, st.Live)
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	if err := s.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// runHelper starts a helper and returns once its dnsmasq serves.
+func (l *lab) runHelper(attr *syscall.SysProcAttr, guests ...instance.Instance) (cmd *exec.Cmd, stop io.Closer, pid int) {
+	l.t.Helper()
+	job, err := json.Marshal(order{l.Settings, guests})
+	must(l.t, err)
+	self, err := os.Executable()
+	must(l.t, err)
+	cmd = exec.Command(self)
+	cmd.Env = append(os.Environ(), helperJob+"="+string(job))
+	cmd.Stderr = l.log
+	cmd.SysProcAttr = attr
+	cmd.WaitDelay = time.Second
+	stdin, err := cmd.StdinPipe()
+	must(l.t, err)
+	stdout, err := cmd.StdoutPipe()
+	must(l.t, err)
+	must(l.t, cmd.Start())
+	l.t.Cleanup(func() { kill(cmd) })
+	var live bool
+	if _, err := fmt.Fscan(stdout, &pid, &live); err != nil || !live {
+		l.t.Fatalf("the helper did not bring up dnsmasq (pid %d, live %v): %v\n%s", pid, live, err, l.log.text())
+	}
+	return cmd, stdin, pid
+}

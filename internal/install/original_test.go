@@ -1,0 +1,154 @@
+package install
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+)
+
+// What the original mdserver leaves on a host, as far as it matters here.
+const (
+	originalUnit    = "[Service]\nExecStart=/var/lib/venvs/mds/bin/mdserver /etc/mdserver/mdserver.conf\n"
+	originalDnsmasq = "[Unit]\nDescription=Simple metadata server - dnsmasq component\n" +
+		"[Service]\nExecStart=/usr/sbin/dnsmasq --conf-file=/var/lib/mdserver/dnsmasq/mds.conf --keep-in-foreground\n"
+	originalProgram = "#!/usr/bin/python3\nfrom mdserver.server import main\n"
+	originalHook    = "#!/bin/bash\ncurl -s -d @- http://169.254.169.254/instance-upload\n"
+	originalConfig  = "[public-keys]\ndefault = ssh-ed25519 AAAA mine\n"
+)
+
+func originalHost(t *testing.T) *host {
+	t.Helper()
+	h := newHost(t)
+	h.write("/usr/local/bin/mdserver", originalProgram)
+	h.write(unitDir+"/mdserver.service", originalUnit)
+	h.write(unitDir+"/mdserver-dnsmasq.service", originalDnsmasq)
+	h.write(unitDir+"/mdserver-dnsmasq.path", "[Path]\n")
+	h.write("/etc/libvirt/hooks/qemu", originalHook)
+	h.write("/etc/mdserver/mdserver.conf", originalConfig)
+	h.write("/var/lib/mdserver/db_file.json", "[]\n")
+	return h
+}
+
+func TestUpgradeAndBack(t *testing.T) {
+	h := originalHost(t)
+	before := h.files()
+	report := h.install()
+	for name, content := range map[string]string{
+		"/usr/local/bin/mdserver":             originalProgram,
+		unitDir + "/mdserver.service":         originalUnit,
+		unitDir + "/mdserver-dnsmasq.service": originalDnsmasq,
+	} {
+		wantAction(t, report, name, Replaced)
+		if got := h.read(name + originalSuffix); got != content {
+			t.Errorf("%s is %q", name+originalSuffix, got)
+		}
+		if h.read(name) == content {
+			t.Errorf("%s is still the original's", name)
+		}
+	}
+	wantAction(t, report, "/etc/mdserver/mdserver.conf", Kept)
+	wantAction(t, report, "/etc/mdserver/mdserver.conf.new", Created)
+	if h.read("/etc/mdserver/mdserver.conf") != originalConfig {
+		t.Error("the configuration was touched")
+	}
+	for _, c := range h.install().Changes {
+		if c.Action == Replaced || c.Action == Created {
+			t.Errorf("the second time: %s %s", c.Action, c.Name)
+		}
+	}
+
+	h.uninstall()
+	for name, content := range before {
+		if got := h.files()[name]; got != content {
+			t.Errorf("after uninstall %s is %q, want %q", name, got, content)
+		}
+	}
+	if _, err := os.Stat(h.path(unitDir + "/mdserver.service" + originalSuffix)); err == nil {
+		t.Error("a backup is left")
+	}
+}
+
+func TestUninstallKeepsChangedUnitBeforeOriginals(t *testing.T) {
+	h := originalHost(t)
+	h.install()
+	h.write(unitPath, "mine\n")
+	report := h.uninstall()
+	wantAction(t, report, unitPath, Kept)
+	wantAction(t, report, unitPath+originalSuffix, Kept)
+	if h.read(unitPath) != "mine\n" || h.read(unitPath+originalSuffix) != originalUnit {
+		t.Error("files were touched")
+	}
+}
+
+func TestInstallKeepsFirstBackup(t *testing.T) {
+	h := originalHost(t)
+	h.install()
+	h.write(unitPath, originalUnit+"# installed again\n")
+	report := h.install()
+	wantAction(t, report, unitPath, Kept)
+	if h.read(unitPath+originalSuffix) != originalUnit {
+		t.Error("the first backup is gone")
+	}
+}
+
+func TestPurgeSparesTheOriginal(t *testing.T) {
+	h := originalHost(t)
+	h.install()
+	before := h.files()
+	h.opts.Purge = true
+	if _, err := Uninstall(context.Background(), h.opts); err == nil || !strings.Contains(err.Error(), "upgraded from the original") {
+		t.Errorf("error %v", err)
+	}
+	if after := h.files(); len(after) != len(before) {
+		t.Error("files were removed")
+	}
+}
+
+func TestInstallTellsWhatTheOriginalLeft(t *testing.T) {
+	h := originalHost(t)
+	h.write(unitPath+".d/override.conf", "[Service]\n")
+	findings := h.install().Findings
+	for _, want := range []string{
+		"/etc/libvirt/hooks/qemu posts guests", unitDir + "/mdserver-dnsmasq.path would start", unitPath + ".d/ changes the unit",
+	} {
+		found := false
+		for _, f := range findings {
+			found = found || strings.Contains(f.What, want)
+		}
+		if !found {
+			t.Errorf("nothing is said of %q: %v", want, findings)
+		}
+	}
+	if fresh := newHost(t).install().Findings; len(fresh) > 0 {
+		t.Errorf("a fresh host needs attention: %v", fresh)
+	}
+}
+
+func TestRecognition(t *testing.T) {
+	tests := []struct {
+		name    string
+		is      func([]byte) bool
+		content string
+		want    bool
+	}{
+		{"original's unit", isOriginalServerUnit, originalUnit, true},
+		{"our unit", isOriginalServerUnit, "ExecStart=/usr/local/bin/mdserver serve --config /etc/mdserver/mdserver.conf\n", false},
+		{"unit of another program", isOriginalServerUnit, "ExecStart=/usr/bin/other /etc/mdserver/mdserver.conf\n", false},
+		{"original's dnsmasq", isOriginalDnsmasqUnit, originalDnsmasq, true},
+		{"its older command line", isOriginalDnsmasqUnit, strings.Replace(originalDnsmasq, "file=", "file ", 1), true},
+		{"another dnsmasq", isOriginalDnsmasqUnit, "ExecStart=/usr/sbin/dnsmasq --conf-file=/etc/mds.conf -k\n", false},
+		{"original's program", isOriginalProgram, originalProgram, true},
+		{"program in a virtual environment", isOriginalProgram, "#!/srv/venv/bin/python\nimport mdserver.server\n", true},
+		{"another script", isOriginalProgram, "#!/bin/sh\nmdserver\n", false},
+		{"ELF", isOriginalProgram, "\x7fELF", false},
+		{"another hook", isOriginalHook, "#!/bin/sh\nexit 0\n", false},
+		{"edited hook", isShippedHook, originalHook, false},
+		{"no build of ours", isOurProgram, "\x7fELF", false},
+	}
+	for _, test := range tests {
+		if got := test.is([]byte(test.content)); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+}

@@ -1,0 +1,68 @@
+// Package storetest holds what tests of stores and their users need: the
+// contract that every inventory.Store keeps, as a test, and a store in memory.
+package storetest
+
+import (
+	"context"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+)
+
+// Memory is an inventory.Store that forgets everything with the process. It
+// can be used again after Close, as a file can be opened again.
+type Memory struct {
+	mu      sync.Mutex
+	guests  map[uuid.UUID]instance.Instance
+	resting map[netip.Addr]instance.Resting
+}
+
+// NewMemory gives an empty store.
+func NewMemory() *Memory {
+	return &Memory{guests: map[uuid.UUID]instance.Instance{}, resting: map[netip.Addr]instance.Resting{}}
+}
+
+// Load implements inventory.Store.
+func (m *Memory) Load(ctx context.Context) (instance.Table, error) {
+	if err := ctx.Err(); err != nil {
+		return instance.Table{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return instance.Table{
+		Instances: slices.Collect(maps.Values(m.guests)),
+		Resting:   slices.Collect(maps.Values(m.resting)),
+	}, nil
+}
+
+// Apply implements inventory.Store.
+func (m *Memory) Apply(ctx context.Context, changes []instance.Change) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, change := range changes {
+		for _, id := range change.Delete {
+			delete(m.guests, id)
+		}
+		for _, guest := range change.Put {
+			m.guests[guest.UUID] = guest
+		}
+		for _, addr := range change.Wake {
+			delete(m.resting, addr)
+		}
+		for _, resting := range change.Rest {
+			m.resting[resting.Addr] = resting
+		}
+	}
+	return nil
+}
+
+// Close implements inventory.Store.
+func (m *Memory) Close() error { return nil }
