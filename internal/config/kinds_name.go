@@ -206,7 +206,7 @@ var versions = kind[[]string]{
 func checkVersion(v string) error {
 	for element := range strings.SplitSeq(v, "/") {
 		if element == "" || element[0] == '.' {
-			return errors.New("has an empty element, or one that begins with .")
+			return errors.New("has an empty element, or one that begins with a dot")
 		}
 	}
 	if strings.ContainsFunc(v, func(r rune) bool { return !isNameRune(r) && !strings.ContainsRune("._/", r) }) {

@@ -52,7 +52,7 @@ func localOnly(next http.HandlerFunc) http.Handler {
 }
 
 func siteMetadata(cfg *config.Config) metadata.Site {
-	site := metadata.Site{}
+	site := metadata.Site{Network: inventoryOptions(cfg).Network}
 	for _, key := range cfg.PublicKeys {
 		site.PublicKeys = append(site.PublicKeys, metadata.PublicKey{Name: key.Name, Key: key.Key})
 	}

@@ -86,7 +86,7 @@ func (c *child) run(ctx context.Context) {
 // standBack leaves the field to an administrator's dnsmasq until it ends.
 func (c *child) standBack(ctx context.Context, alien *process) {
 	defer alien.release()
-	c.log.Warn("a dnsmasq that mdserver did not start serves this network and is left alone; to let mdserver run it: "+
+	c.log.Warn("a dnsmasq that mdserver did not start serves this network and is left alone and treated as external; to let mdserver run it: "+
 		"systemctl disable --now mdserver-dnsmasq.service, then restart mdserver", "pid", alien.pid)
 	c.update(func() {
 		c.epoch++

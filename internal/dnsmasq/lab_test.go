@@ -3,10 +3,8 @@ package dnsmasq
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -15,7 +13,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -33,16 +30,12 @@ import (
 
 const (
 	inNamespace = "MDSERVER_TEST_NAMESPACE"
-	helperJob   = "MDSERVER_TEST_HELPER"
 	skipRoot    = "MDSERVER_SKIP_ROOT_TESTS"
 )
 
 // TestMain runs the tests in a network namespace of their own, where they may
 // make bridges and bind port 53 and 67.
 func TestMain(m *testing.M) {
-	if os.Getenv(helperJob) != "" {
-		os.Exit(helper())
-	}
 	if os.Geteuid() == 0 && os.Getenv(inNamespace) == "" {
 		os.Exit(again())
 	}
@@ -174,32 +167,6 @@ func (l *lab) start(guests ...instance.Instance) *Service {
 	must(l.t, s.Start(l.t.Context(), guests))
 	l.t.Cleanup(func() { must(l.t, s.Close()) })
 	return s
-}
-
-// runDnsmasq starts a dnsmasq that is not ours, until the end of the test.
-func (l *lab) runDnsmasq(args ...string) *exec.Cmd {
-	l.t.Helper()
-	cmd := exec.Command("dnsmasq", args...)
-	cmd.Stderr = l.log
-	must(l.t, cmd.Start())
-	l.t.Cleanup(func() { kill(cmd) })
-	return cmd
-}
-
-func kill(cmd *exec.Cmd) {
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
-}
-
-// eventually waits for what the test cannot be told of.
-func (l *lab) eventually(what string, ok func() bool) {
-	l.t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	l.t.Fatalf("it never came true that %s", what)
 }
 
 // lookup asks dnsmasq for an address record, as a resolver would.
@@ -356,71 +323,4 @@ func (b *logBook) text() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.raw.String()
-}
-
-// count counts the records of a level that contain text.
-func (b *logBook) count(level slog.Level, text string) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := 0
-	for _, r := range b.records {
-		if r.Level == level && strings.Contains(r.Message, text) {
-			n++
-		}
-	}
-	return n
-}
-
-// order is what a helper process is told to do.
-type order struct {
-	Settings Settings
-	Guests   []instance.Instance
-}
-
-// helper is an mdserver reduced to this package: it starts, says what its
-// child's pid is, and stops when its standard input ends.
-func helper() int {
-	var o order
-	if err := json.Unmarshal([]byte(os.Getenv(helperJob)), &o); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	s := New(o.Settings, slog.New(slog.NewTextHandler(os.Stderr, nil)))
-	if err := s.Start(context.Background(), o.Guests); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	st := s.Status()
-	fmt.Printf("%d %v\n", st.PID, st.Live)
-	_, _ = io.Copy(io.Discard, os.Stdin)
-	if err := s.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
-}
-
-// runHelper starts a helper and returns once its dnsmasq serves.
-func (l *lab) runHelper(attr *syscall.SysProcAttr, guests ...instance.Instance) (cmd *exec.Cmd, stop io.Closer, pid int) {
-	l.t.Helper()
-	job, err := json.Marshal(order{l.Settings, guests})
-	must(l.t, err)
-	self, err := os.Executable()
-	must(l.t, err)
-	cmd = exec.Command(self)
-	cmd.Env = append(os.Environ(), helperJob+"="+string(job))
-	cmd.Stderr = l.log
-	cmd.SysProcAttr = attr
-	cmd.WaitDelay = time.Second
-	stdin, err := cmd.StdinPipe()
-	must(l.t, err)
-	stdout, err := cmd.StdoutPipe()
-	must(l.t, err)
-	must(l.t, cmd.Start())
-	l.t.Cleanup(func() { kill(cmd) })
-	var live bool
-	if _, err := fmt.Fscan(stdout, &pid, &live); err != nil || !live {
-		l.t.Fatalf("the helper did not bring up dnsmasq (pid %d, live %v): %v\n%s", pid, live, err, l.log.text())
-	}
-	return cmd, stdin, pid
 }

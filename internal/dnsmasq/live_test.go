@@ -101,7 +101,8 @@ func TestDHCPOptions(t *testing.T) {
 	l := newLab(t)
 	guest := newGuest(1, "web1")
 	l.start(guest)
-	ack := l.dhcp(guest.MAC)
+	ack := l.dhcp(guest.MAC, dhcpv4.WithRequestedOptions(
+		dhcpv4.OptionHostName, dhcpv4.OptionClasslessStaticRoute, dhcpv4.OptionDomainName))
 	if ack == nil {
 		t.Fatal("no lease")
 	}

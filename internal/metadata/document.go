@@ -4,6 +4,8 @@
 package metadata
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/netip"
 
 	"mdserver/internal/instance"
@@ -18,6 +20,7 @@ type PublicKey struct {
 // Site is what all guests of this server have in common.
 type Site struct {
 	PublicKeys []PublicKey
+	Network    instance.Network // the metadata network
 }
 
 // Document is what a guest may learn of itself. Zero values are absent: a
@@ -29,6 +32,7 @@ type Document struct {
 	LocalIPv4  netip.Addr
 	LocalIPv6  netip.Addr
 	PublicKeys []PublicKey // shared with the Site, read only
+	Network    instance.Network
 }
 
 // New draws up the document of one guest.
@@ -40,5 +44,13 @@ func New(guest *instance.Instance, site Site) Document {
 		LocalIPv4:  guest.IPv4,
 		LocalIPv6:  guest.IPv6,
 		PublicKeys: site.PublicKeys,
+		Network:    site.Network,
 	}
+}
+
+// ResourceID makes the kind of id that AWS gives to networks and interfaces,
+// "vpc-" and 17 hexadecimal digits for instance, out of a name that is stable.
+func ResourceID(kind, name string) string {
+	sum := sha256.Sum256([]byte(kind + " " + name))
+	return kind + "-" + hex.EncodeToString(sum[:])[:17]
 }

@@ -41,7 +41,7 @@ func (f fakeUserdata) Render(_ context.Context, guest *instance.Instance) (userd
 	return userdata.Rendered{Body: []byte("hello " + guest.Name)}, f.err
 }
 
-var site = metadata.Site{PublicKeys: []metadata.PublicKey{
+var site = metadata.Site{Network: instance.Network{Name: "mds", IPv4: netip.MustParsePrefix("10.122.0.0/16")}, PublicKeys: []metadata.PublicKey{
 	{Name: "default", Key: "ssh-ed25519 AAAA alice@laptop"},
 	{Name: "ops", Key: "ssh-ed25519 BBBB bob@desk"},
 	{Name: "0", Key: "ssh-ed25519 CCCC named like an index"},
@@ -63,7 +63,7 @@ func ask(h http.Handler, from netip.Addr, method, path string) *httptest.Respons
 
 func TestTree(t *testing.T) {
 	const notFound = "Resource not found: Not found: "
-	listing := "instance-id\nhostname\nlocal-hostname\nlocal-ipv4\nmac\npublic-keys/"
+	listing := "instance-id\nhostname\nlocal-hostname\nlocal-ipv4\nmac\nnetwork/\npublic-keys/"
 	tests := []struct {
 		path   string
 		status int
@@ -79,6 +79,10 @@ func TestTree(t *testing.T) {
 		{"/latest/meta-data/local-hostname", 200, "web-1"},
 		{"/latest/meta-data/local-ipv4", 200, "10.122.0.5"},
 		{"/latest/meta-data/mac", 200, "52:54:00:09:00:01"},
+		{"/latest/meta-data/network/interfaces/macs/", 200, "52:54:00:09:00:01/"},
+		{"/latest/meta-data/network/interfaces/macs/52:54:00:09:00:01/local-ipv4s", 200, "10.122.0.5"},
+		{"/latest/meta-data/network/interfaces/macs/52:54:00:09:00:01/subnet-ipv4-cidr-block", 200, "10.122.0.0/16"},
+		{"/latest/meta-data/network/interfaces/macs/52:54:00:09:00:02/mac", 404, notFound + "'/latest/meta-data/network/interfaces/macs/52:54:00:09:00:02/mac'"},
 		{"/latest/meta-data/public-keys", 200, "0=default\n1=ops\n2=0"},
 		{"/latest/meta-data/public-keys/", 200, "0=default\n1=ops\n2=0"},
 		{"/latest/meta-data/public-keys/0", 200, "openssh-key"},

@@ -26,6 +26,7 @@ var metaData = []entry{
 	{name: "local-hostname", value: func(d *metadata.Document) string { return d.Hostname }},
 	{name: "local-ipv4", value: localIPv4},
 	{name: "mac", value: func(d *metadata.Document) string { return d.MAC.String() }},
+	{name: "network/", dir: network},
 	{name: "public-keys/", dir: publicKeys},
 }
 
