@@ -23,11 +23,18 @@ func (r *render) addBuiltins(env starlark.StringDict) {
 		if err := starlark.UnpackArgs(b.Name(), args, kwargs, "name", &name); err != nil {
 			return nil, err
 		}
-		return starlark.Bool(env.Has(name)), nil
+		return starlark.Bool(isSet(env, name)), nil
 	})
 	env["get"] = starlark.NewBuiltin("get", lookUp(env, false))
 	env["setdefault"] = starlark.NewBuiltin("setdefault", lookUp(env, true))
 	env["include"] = starlark.NewBuiltin("include", r.includeBuiltin(env))
+}
+
+// isSet reports whether name is a variable of the template, other than
+// Starlark's own functions.
+func isSet(env starlark.StringDict, name string) bool {
+	value, ok := env[name]
+	return ok && value != starlark.Universe[name]
 }
 
 type builtin = func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error)
@@ -39,8 +46,8 @@ func lookUp(env starlark.StringDict, set bool) builtin {
 		if err := starlark.UnpackArgs(b.Name(), args, kwargs, "name", &name, "default?", &fallback); err != nil {
 			return nil, err
 		}
-		if value, ok := env[name]; ok {
-			return value, nil
+		if isSet(env, name) {
+			return env[name], nil
 		}
 		if set {
 			env[name] = fallback

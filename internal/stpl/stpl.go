@@ -13,6 +13,7 @@ import (
 	"context"
 	"fmt"
 	"html"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -128,9 +129,9 @@ func (e *Engine) Compile(name, source string) (*Template, error) {
 	return t, nil
 }
 
-// isVariable lets every name that Starlark itself does not define be looked
-// up among the variables when the template runs.
-func isVariable(name string) bool { return !starlark.Universe.Has(name) }
+// isVariable lets every name be looked up when the template runs, so that a
+// variable may be called like one of Starlark's functions.
+func isVariable(string) bool { return true }
 
 // Output is the result of a render.
 type Output struct {
@@ -158,7 +159,7 @@ func (t *Template) Render(ctx context.Context, vars map[string]any) (Output, err
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { r.thread.Cancel("it took too long") })
 	defer stop()
-	env := starlark.StringDict{}
+	env := maps.Clone(starlark.Universe)
 	for name, value := range vars {
 		converted, err := toStarlark(value)
 		if err != nil {

@@ -85,7 +85,7 @@ func (t *translator) text(line string) error {
 		if !found {
 			return nil
 		}
-		expr, after, closed := strings.Cut(rest, "}}")
+		expr, after, closed := cutExpression(rest)
 		if !closed {
 			t.put(textFunc + "(" + syntax.Quote("{{"+rest, false) + ")")
 			return nil
@@ -96,6 +96,22 @@ func (t *translator) text(line string) error {
 		line = after
 	}
 	return nil
+}
+
+// cutExpression splits at the }} that ends an expression; one within a string
+// does not, if the string ends.
+func cutExpression(text string) (expr, after string, closed bool) {
+	for i := 0; i < len(text); i++ {
+		switch {
+		case strings.HasPrefix(text[i:], "}}"):
+			return text[:i], text[i+2:], true
+		case text[i] == '"' || text[i] == '\'':
+			if end := stringEnd(text, i); end > 0 {
+				i = end
+			}
+		}
+	}
+	return "", "", false
 }
 
 func (t *translator) expression(expr string) error {

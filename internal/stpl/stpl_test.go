@@ -1,0 +1,205 @@
+package stpl
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func renderText(t testing.TB, opts Options, source string, vars map[string]any) (string, error) {
+	t.Helper()
+	tpl, err := New(opts).Compile("t.tpl", source)
+	if err != nil {
+		return "", err
+	}
+	out, err := tpl.Render(t.Context(), vars)
+	return string(out.Text), err
+}
+
+func TestRender(t *testing.T) {
+	vars := map[string]any{
+		"name": "a&b", "none": nil, "n": 3, "list": []any{"x", "it's", 1, nil, true},
+		"keys": map[string]any{"ops": "K1", "default": "K2"},
+	}
+	tests := []struct{ name, source, want string }{
+		{"text", "plain\ntext", "plain\ntext"},
+		{"nothing", "", ""},
+		{"escaped", "{{name}}", "a&amp;b"},
+		{"not escaped", "{{!name}}", "a&b"},
+		{"several in a line", "{{n}}-{{!n}}-{{n + 1}}", "3-3-4"},
+		{"Python's text of values", "{{!list}} {{none}}", `['x', "it's", 1, None, True] None`},
+		{"for", "% for k in sorted(keys):\n- {{k}}={{keys[k]}}\n% end\n", "- default=K2\n- ops=K1\n"},
+		{"if, elif, else", "% if n == 1:\none\n% elif n == 3:\nthree\n% else:\nother\n% end\n", "three\n"},
+		{"an empty block", "% if n:\n% end\nx", "x"},
+		{"a missing last end", "% if n:\nyes\n", "yes\n"},
+		{"while and assignment", "% i = 0\n% while i < 3:\n{{i}}\n% i += 1\n% end\n", "0\n1\n2\n"},
+		{"def that prints", "% def item(x):\n- {{x}}\n% end\n% item('a')\n% item('b')\n", "- a\n- b\n"},
+		{"a block", "<% a = 1\nb = 2 %>\n{{a + b}}", "3"},
+		{"a comment", "% # nothing\n% x = 1 # one\n{{x}}", "1"},
+		{"code over several lines", "% l = [1,\n%   2]\n{{len(l)}}", "2"},
+		{"joined lines", "a\\\\\nb", "ab"},
+		{"escaped percent signs", "%% a\n\\% b\n", "% a\n% b\n"},
+		{"Windows line ends", "% if n:\r\nyes\r\n% end\r\n", "yes\n"},
+		{"defined and get", "{{defined('n')}} {{defined('m')}} {{get('m', 'd')}}", "True False d"},
+		{"setdefault", "% setdefault('m', 5)\n{{m}}", "5"},
+		{"braces that are none", "${x} {y} {{", "${x} {y} {{"},
+		{"a conditional expression", "{{'yes' if n > 2 else 'no'}}", "yes"},
+		{"formatting", "{{'%s-%d' % ('a', 7)}}", "a-7"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := renderText(t, Options{}, tt.source, vars)
+			if err != nil || got != tt.want {
+				t.Errorf("%q (%v), want %q", got, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestOptions(t *testing.T) {
+	got, err := renderText(t, Options{Escape: EscapeNone, None: NoneEmpty}, "{{a}}[{{b}}]", map[string]any{"a": "<&>", "b": nil})
+	if err != nil || got != "<&>[]" {
+		t.Errorf("%q (%v)", got, err)
+	}
+}
+
+func TestErrorsHaveFileLineAndKind(t *testing.T) {
+	tests := []struct{ name, source, want string }{
+		{"an unknown name", "a\n{{nope}}", "t.tpl:2: NameError: name 'nope' is not defined"},
+		{"a missing key", "\n\n{{d['x']}}", `t.tpl:3: KeyError: "x"`},
+		{"a superfluous end", "a\n% end\n", "t.tpl:2: SyntaxError: this end closes nothing"},
+		{"a bad expression", "a\n{{1 +}}", "t.tpl:2: SyntaxError:"},
+		{"an empty expression", "{{ }}", "t.tpl:1: SyntaxError: an expression is missing"},
+		{"an import", "% import os\n", "t.tpl:1: SyntaxError: import is not supported"},
+		{"an open bracket", "% x = [1,\n", "SyntaxError: the code goes on"},
+		{"a missing colon", "\n% if 1\nx\n% end\n", "SyntaxError"},
+		{"a bad number", "{{int('x')}}", "t.tpl:1: ValueError"},
+		{"a division by zero", "{{1 // 0}}", "t.tpl:1: ZeroDivisionError"},
+		{"an endless loop", "% while True:\n% x = 1\n% end\n", "TimeoutError"},
+		{"an endless output", "% while True:\nxxxxxxxxxxxxxxxxxxxx\n% end\n", "Error"},
+		{"an absent include", "\n% include('none')\n", "t.tpl:2: TemplateError: template \"none\" not found"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := renderText(t, Options{}, tt.source, map[string]any{"d": map[string]any{}})
+			var bad *Error
+			if !errors.As(err, &bad) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestIncludeStaysBelowItsRoots(t *testing.T) {
+	root, outside := t.TempDir(), filepath.Join(t.TempDir(), "secret")
+	for path, text := range map[string]string{
+		filepath.Join(root, "part.tpl"): "part for {{who}}{{n}}\n", filepath.Join(root, "self"): "% include('self')\n", outside: "secret",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(outside, filepath.Join(root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	opts := Options{Roots: []string{root}}
+	tpl, err := New(opts).Compile("t.tpl", "% include('part', n=1)\n% include part.tpl n=2\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := tpl.Render(t.Context(), map[string]any{"who": "web"})
+	if err != nil || string(out.Text) != "part for web1\npart for web2\n" || len(out.Files) != 2 {
+		t.Errorf("%q, files %q (%v)", out.Text, out.Files, err)
+	}
+	for _, name := range []string{"link", "../secret", outside, "/etc/passwd", ".", "self"} {
+		if got, err := renderText(t, opts, "% include('"+name+"')\n", nil); err == nil {
+			t.Errorf("include of %s gave %q", name, got)
+		}
+	}
+}
+
+func TestARunawayTemplateIsStopped(t *testing.T) {
+	opts := Options{Limits: Limits{Steps: 1 << 40, Time: 50 * time.Millisecond}}
+	if _, err := renderText(t, opts, "% while True:\n% x = 1\n% end\n", nil); err == nil {
+		t.Error("it ended by itself")
+	}
+}
+
+// The corpus holds what the original's bottle made of real templates. These
+// are the ones that need nothing beyond the language as supported so far.
+func TestCorpus(t *testing.T) {
+	names := []string{
+		"01-plain-cloud-config", "02-default-template", "03-loop-keys-escaped", "04-loop-keys-raw", "05-if-hostname",
+		"06-dict-lookup", "10-nested-blocks", "11-inline-block-def", "15-shell-with-braces",
+		"18-mime-multipart", "30-comments-and-blank", "34-embedded-jinja-and-go",
+		"37-missing-end-at-eof",
+	}
+	dir := filepath.Join("testdata", "corpus")
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			source, err := os.ReadFile(filepath.Join(dir, name+".tpl"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var guests map[string]map[string]any
+			data, err := os.ReadFile(filepath.Join(dir, name+".vars.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(data, &guests); err != nil {
+				t.Fatal(err)
+			}
+			for guest, vars := range guests {
+				want, err := os.ReadFile(filepath.Join(dir, name+"."+guest+".expected"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := renderText(t, Options{Roots: []string{filepath.Join(dir, "views")}}, string(source), vars)
+				if err != nil || got != string(want) {
+					t.Errorf("guest %s: %v\n%s\nwant\n%s", guest, err, got, want)
+				}
+			}
+		})
+	}
+}
+
+func FuzzTemplate(f *testing.F) {
+	for _, seed := range []string{"{{x}}", "% for i in range(3):\n{{i}}\n% end\n", "<% a = 1 %>", "%%", "{{!", "% if x:\n% else:\n"} {
+		f.Add(seed)
+	}
+	engine := New(Options{Limits: Limits{Steps: 2000, Output: 1 << 16}})
+	f.Fuzz(func(t *testing.T, source string) {
+		if strings.Contains(source, "*") || strings.Contains(source, "<<") {
+			return // one step of these can ask for a lot of memory
+		}
+		tpl, err := engine.Compile("f.tpl", source)
+		var bad *Error
+		if err == nil {
+			_, err = tpl.Render(t.Context(), map[string]any{"x": "y"})
+		}
+		if err != nil && !errors.As(err, &bad) {
+			t.Errorf("%T: %v", err, err)
+		}
+	})
+}
+
+func BenchmarkRender(b *testing.B) {
+	source, err := os.ReadFile(filepath.Join("testdata", "corpus", "04-loop-keys-raw.tpl"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	tpl, err := New(Options{}).Compile("b.tpl", string(source))
+	if err != nil {
+		b.Fatal(err)
+	}
+	vars := map[string]any{"hostname": "web", "public_keys": map[string]any{"a": "K", "b": "L"}}
+	for b.Loop() {
+		if _, err := tpl.Render(b.Context(), vars); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
