@@ -2,8 +2,10 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
@@ -41,4 +43,34 @@ func docsCommand() *cobra.Command {
 		},
 	})
 	return cmd
+}
+
+// reference is the reference of all commands in Markdown: docs/commands.md.
+func reference() (string, error) {
+	root := newRoot()
+	root.DisableAutoGenTag = true
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	var b strings.Builder
+	b.WriteString("# Commands\n\nExit codes: 0, all is well; 1, what was asked could not be done; 2, the command line is wrong.\n\n")
+	err := writeReference(&b, root)
+	return b.String(), err
+}
+
+func writeReference(w io.Writer, cmd *cobra.Command) error {
+	link := func(file string) string {
+		return "#" + strings.ReplaceAll(strings.TrimSuffix(file, ".md"), "_", "-")
+	}
+	if err := doc.GenMarkdownCustom(cmd, w, link); err != nil {
+		return err
+	}
+	for _, child := range cmd.Commands() {
+		if !child.IsAvailableCommand() || child.IsAdditionalHelpTopicCommand() {
+			continue
+		}
+		if err := writeReference(w, child); err != nil {
+			return err
+		}
+	}
+	return nil
 }
