@@ -48,6 +48,16 @@ func TestFillSmallNetwork(t *testing.T) {
 	}
 }
 
+// TestSearchWrapsAround fills the network with guests whose search begins at
+// its end sooner or later.
+func TestSearchWrapsAround(t *testing.T) {
+	for from := 0; from < 2000; from += 100 {
+		if got := fill(newLab(t), from); got != 10 {
+			t.Errorf("guests from %d: %d got an address, want 10", from, got)
+		}
+	}
+}
+
 func TestLongestRestingGoesFirst(t *testing.T) {
 	l := newLab(t)
 	fill(l, 0)
