@@ -57,7 +57,7 @@ func TestProblems(t *testing.T) {
 		{"[dnsmasq]\nrun = maybe", `not one of the choices, accepted: child, external or off`},
 		{"[service]\nec2_versions = ,", `2: service.ec2_versions = ",": nothing is set, accepted`},
 		{"[service]\nec2_versions = a b", `has a character that a version must not have, accepted`},
-		{"[service]\nec2_versions = ../x", `has an empty element, or one that begins with ., accepted`},
+		{"[service]\nec2_versions = ../x", `has an empty element, or one that begins with a dot, accepted`},
 		{"[public-keys]\nops = ssh-rsa\n AAAA", `2: public-keys.ops: has a line break or a control character (the value is secret), accepted: an OpenSSH public key on one line`},
 		{"[mdserver]\nport = 1\nport = 2", `3: mdserver.port: set twice in this file, first on line 2, accepted: each key once in a section`},
 		{"port = 1", `1: text before the first section, accepted`},
