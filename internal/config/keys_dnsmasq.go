@@ -118,8 +118,9 @@ var dnsmasqKeys = []key{
 		binding: bind(optionalAddress, func(c *Config) *addr { return &c.Dnsmasq.ListenAddress }),
 	},
 	{
-		section: "dnsmasq", name: "use_dns", rank: 30, def: false,
-		doc:     "Tell guests to use dnsmasq as their DNS server.",
+		section: "dnsmasq", name: "use_dns", rank: 30, def: false, shipped: "yes",
+		doc: "Tell guests to use dnsmasq as their DNS server. With no, the default, they are told\n" +
+			"of none; the original's dnsmasq offered itself whatever this key said.",
 		binding: bind(boolean, func(c *Config) *bool { return &c.Dnsmasq.UseDNS }),
 	},
 	{

@@ -126,10 +126,13 @@ func (l *lab) addGuestSide() {
 	t.Cleanup(func() { l.guest.Close() })
 	bridge, err := netlink.LinkByName("br-mds")
 	must(t, err)
-	must(t, netlink.LinkAdd(&netlink.Veth{
+	port := &netlink.Veth{
 		LinkAttrs: netlink.LinkAttrs{Name: "vnet0", MasterIndex: bridge.Attrs().Index},
 		PeerName:  l.veth, PeerNamespace: netlink.NsFd(l.guest),
-	}))
+	}
+	must(t, netlink.LinkAdd(port))
+	// Left to the end of the namespace it would go at some later moment.
+	t.Cleanup(func() { must(t, netlink.LinkDel(port)) })
 	up(t, "vnet0")
 	l.inGuest(func() { up(t, l.veth) })
 }
