@@ -73,7 +73,8 @@ func (j *job) findLeftovers() {
 	j.findHook()
 	if j.has(unitDir + "/mdserver-dnsmasq.path") {
 		j.report.find("the original's unit "+unitDir+"/mdserver-dnsmasq.path would start a second dnsmasq; nothing needs it any more",
-			"systemctl stop mdserver-dnsmasq.path", "rm "+unitDir+"/mdserver-dnsmasq.path", "systemctl daemon-reload")
+			"systemctl stop mdserver-dnsmasq.path",
+			"mv "+unitDir+"/mdserver-dnsmasq.path "+unitDir+"/mdserver-dnsmasq.path"+originalSuffix, "systemctl daemon-reload")
 	}
 	for _, unit := range []string{serverUnit, dnsmasqUnit} {
 		if drop := path.Join(unitDir, unit+".d"); j.has(drop) {
