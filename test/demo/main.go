@@ -55,7 +55,7 @@ func run(ctx context.Context, p *page, binary, domains string) (err error) {
 		}
 		err = errors.Join(err, l.Close())
 		if err == nil {
-			p.text("All of it is gone again, after %.1f seconds.", time.Since(began).Seconds())
+			p.text("\nAll of it is gone again, after %.1f seconds.", time.Since(began).Seconds())
 		}
 	}()
 	d := &demo{page: p, lab: l}
