@@ -33,8 +33,8 @@ func TestIPv6(t *testing.T) {
 	if got := l.reverse("fd00:122::77"); !slices.Equal(got, []string{"lab-web1.example.net."}) {
 		t.Errorf("PTR %v", got)
 	}
-	time.Sleep(2 * time.Second) // duplicate address detection of the guest
 	l.inGuest(func() {
+		l.eventually("the guest's link-local address is usable", func() bool { return hasLinkLocal(t, l.veth) })
 		c, err := nclient6.New(l.veth, nclient6.WithTimeout(time.Second), nclient6.WithRetry(3))
 		must(t, err)
 		defer c.Close()
@@ -68,4 +68,17 @@ func TestNoDNS(t *testing.T) {
 	if ack := l.dhcp(g.MAC, dhcpv4.WithRequestedOptions(dhcpv4.OptionHostName, dhcpv4.OptionDomainNameServer)); ack == nil || len(ack.DNS()) != 0 || ack.HostName() != "ignore" {
 		t.Errorf("%q dns=%v", ack.HostName(), ack.DNS())
 	}
+}
+
+// hasLinkLocal tells whether the interface has a link-local address that
+// duplicate address detection has let through, so that sockets can use it.
+func hasLinkLocal(t *testing.T, name string) bool {
+	t.Helper()
+	link, err := netlink.LinkByName(name)
+	must(t, err)
+	addrs, err := netlink.AddrList(link, netlink.FAMILY_V6)
+	must(t, err)
+	return slices.ContainsFunc(addrs, func(a netlink.Addr) bool {
+		return a.IP.IsLinkLocalUnicast() && a.Flags&syscall.IFA_F_TENTATIVE == 0
+	})
 }
