@@ -1,0 +1,467 @@
+package object
+
+import (
+	"math"
+	"math/big"
+	"strings"
+)
+
+// Builtins returns the built-in names. The map is the caller's.
+func Builtins() map[string]Value {
+	m := map[string]Value{"Ellipsis": Ellipsis{}, "NotImplemented": Ellipsis{}}
+	for _, c := range []*Type{
+		ObjectType, TypeType, StrType, BytesType, IntType, FloatType, BoolType, ListType,
+		TupleType, DictType, SetType, FrozenSetType, RangeType, SliceType,
+	} {
+		m[c.Name] = c
+	}
+	for _, c := range exceptionTypes() {
+		m[c.Name] = c
+	}
+	m["EnvironmentError"], m["IOError"] = OSError, OSError
+	delete(m, "NotImplemented")
+	for _, group := range [][]*Builtin{iterBuiltins(), numberBuiltins(), textBuiltins(), typeBuiltins()} {
+		for _, b := range group {
+			m[b.Name] = b
+		}
+	}
+	return m
+}
+
+func iterBuiltins() []*Builtin {
+	return []*Builtin{
+		NewBuiltin("len", "obj", func(_ *Thread, a []Value) (Value, error) {
+			n, err := Len(a[0])
+			return Int(n), err
+		}),
+		NewBuiltin("sorted", "iterable * key? reverse?", func(t *Thread, a []Value) (Value, error) {
+			items, err := ToSlice(t, a[0])
+			if err != nil {
+				return nil, err
+			}
+			return NewList(items), sortValues(t, items, a[1], a[2] != nil && Truthy(a[2]))
+		}),
+		NewBuiltin("reversed", "sequence", builtinReversed),
+		NewBuiltin("enumerate", "iterable start?", builtinEnumerate),
+		NewBuiltin("zip", "*iterables strict?", builtinZip),
+		NewBuiltin("map", "func *iterables", builtinMap),
+		NewBuiltin("filter", "function iterable", builtinFilter),
+		NewBuiltin("iter", "iterable", func(t *Thread, a []Value) (Value, error) {
+			if v, ok := a[0].(*iterValue); ok {
+				return v, nil
+			}
+			it, err := Iterate(t, a[0])
+			if err != nil {
+				return nil, err
+			}
+			return NewIterator(it), nil
+		}),
+		NewBuiltin("next", "iterator default?", builtinNext),
+		NewBuiltin("any", "iterable", builtinAny(true)),
+		NewBuiltin("all", "iterable", builtinAny(false)),
+		NewBuiltin("sum", "iterable start?", builtinSum),
+		NewBuiltin("min", "*args key? default?", builtinExtreme("min", Less)),
+		NewBuiltin("max", "*args key? default?", builtinExtreme("max", Greater)),
+	}
+}
+
+func builtinReversed(t *Thread, a []Value) (Value, error) {
+	switch v := a[0].(type) {
+	case *Dict, *dictView, *List, Tuple, Str, Bytes, *Range:
+		if r, ok := v.(*Range); ok {
+			n := r.len()
+			return NewIterator(&rangeIter{r: &Range{r.start + (n-1)*r.step, r.start - r.step, -r.step}}), nil
+		}
+		items, err := ToSlice(t, v)
+		if err != nil {
+			return nil, err
+		}
+		reverse(items)
+		return NewIterator(&sliceIter{items: items}), nil
+	}
+	return nil, Raise(TypeError, "'%s' object is not reversible", TypeName(a[0]))
+}
+
+func builtinEnumerate(t *Thread, a []Value) (Value, error) {
+	it, err := Iterate(t, a[0])
+	if err != nil {
+		return nil, err
+	}
+	var n Value = Int(0)
+	if a[1] != nil {
+		n = a[1]
+	}
+	return NewIterator(IterFunc(func(t *Thread) (Value, error) {
+		v, err := it.Next(t)
+		if v == nil || err != nil {
+			return nil, err
+		}
+		pair := Tuple{n, v}
+		n, err = Binary(t, Add, n, Int(1))
+		return pair, err
+	})), nil
+}
+
+func iterators(t *Thread, vs []Value) ([]Iterator, error) {
+	its := make([]Iterator, len(vs))
+	for i, v := range vs {
+		var err error
+		if its[i], err = Iterate(t, v); err != nil {
+			return nil, err
+		}
+	}
+	return its, nil
+}
+
+func builtinZip(t *Thread, a []Value) (Value, error) {
+	strict := a[0] != nil && Truthy(a[0])
+	its, err := iterators(t, a[1].(Tuple))
+	if err != nil {
+		return nil, err
+	}
+	return NewIterator(IterFunc(func(t *Thread) (Value, error) {
+		if len(its) == 0 {
+			return nil, nil
+		}
+		row := make(Tuple, len(its))
+		for i, it := range its {
+			v, err := it.Next(t)
+			if err != nil {
+				return nil, err
+			}
+			if v == nil {
+				return nil, zipEnd(t, its, i, strict)
+			}
+			row[i] = v
+		}
+		return row, nil
+	})), nil
+}
+
+func zipEnd(t *Thread, its []Iterator, i int, strict bool) error {
+	if !strict {
+		return nil
+	}
+	if i > 0 {
+		return Raise(ValueError, "zip() argument %d is shorter than argument%s", i+1, upTo(i))
+	}
+	for j := 1; j < len(its); j++ {
+		if v, err := its[j].Next(t); v != nil || err != nil {
+			if err != nil {
+				return err
+			}
+			return Raise(ValueError, "zip() argument %d is longer than argument%s", j+1, upTo(j))
+		}
+	}
+	return nil
+}
+
+func upTo(i int) string {
+	if i == 1 {
+		return " 1"
+	}
+	return "s 1-" + simpleRepr(Int(i))
+}
+
+func builtinMap(t *Thread, a []Value) (Value, error) {
+	its, err := iterators(t, a[1].(Tuple))
+	if err != nil {
+		return nil, err
+	}
+	if len(its) == 0 {
+		return nil, Raise(TypeError, "map() must have at least two arguments.")
+	}
+	f := a[0]
+	return NewIterator(IterFunc(func(t *Thread) (Value, error) {
+		args := make([]Value, len(its))
+		for i, it := range its {
+			v, err := it.Next(t)
+			if v == nil || err != nil {
+				return nil, err
+			}
+			args[i] = v
+		}
+		return Call(t, f, &Args{Pos: args})
+	})), nil
+}
+
+func builtinFilter(t *Thread, a []Value) (Value, error) {
+	it, err := Iterate(t, a[1])
+	if err != nil {
+		return nil, err
+	}
+	f := a[0]
+	return NewIterator(IterFunc(func(t *Thread) (Value, error) {
+		for {
+			v, err := it.Next(t)
+			if v == nil || err != nil {
+				return nil, err
+			}
+			keep := v
+			if f != None {
+				if keep, err = CallPos(t, f, v); err != nil {
+					return nil, err
+				}
+			}
+			if err := t.Step(1); err != nil {
+				return nil, err
+			}
+			if Truthy(keep) {
+				return v, nil
+			}
+		}
+	})), nil
+}
+
+func builtinNext(t *Thread, a []Value) (Value, error) {
+	it, ok := a[0].(*iterValue)
+	if !ok {
+		return nil, Raise(TypeError, "'%s' object is not an iterator", TypeName(a[0]))
+	}
+	v, err := it.it.Next(t)
+	if v != nil || err != nil {
+		return v, err
+	}
+	if a[1] != nil {
+		return a[1], nil
+	}
+	return nil, &Exception{Kind: StopIteration}
+}
+
+// builtinAny makes any (want) and all (!want).
+func builtinAny(want bool) Func {
+	return func(t *Thread, a []Value) (Value, error) {
+		it, err := Iterate(t, a[0])
+		if err != nil {
+			return nil, err
+		}
+		for {
+			if err := t.Step(1); err != nil {
+				return nil, err
+			}
+			v, err := it.Next(t)
+			if err != nil {
+				return nil, err
+			}
+			if v == nil {
+				return Bool(!want), nil
+			}
+			if Truthy(v) == want {
+				return Bool(want), nil
+			}
+		}
+	}
+}
+
+func builtinSum(t *Thread, a []Value) (Value, error) {
+	var total Value = Int(0)
+	if a[1] != nil {
+		total = a[1]
+		if _, ok := total.(Str); ok {
+			return nil, Raise(TypeError, "sum() can't sum strings [use ''.join(seq) instead]")
+		}
+	}
+	err := Each(t, a[0], func(v Value) error {
+		var err error
+		total, err = Binary(t, Add, total, v)
+		return err
+	})
+	return total, err
+}
+
+func builtinExtreme(name string, o Order) Func {
+	return func(t *Thread, a []Value) (Value, error) {
+		key, def, args := a[0], a[1], a[2].(Tuple)
+		if len(args) == 0 {
+			return nil, Raise(TypeError, "%s expected at least 1 argument, got 0", name)
+		}
+		var src Value = args
+		if len(args) == 1 {
+			src = args[0]
+		}
+		var best, bestKey Value
+		err := Each(t, src, func(v Value) error {
+			k := v
+			var err error
+			if key != nil && key != None {
+				if k, err = CallPos(t, key, v); err != nil {
+					return err
+				}
+			}
+			if best == nil {
+				best, bestKey = v, k
+				return nil
+			}
+			better, err := Ordered(t, o, k, bestKey)
+			if better {
+				best, bestKey = v, k
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if best == nil {
+			if def != nil {
+				return def, nil
+			}
+			return nil, Raise(ValueError, "%s() arg is an empty sequence", name)
+		}
+		return best, nil
+	}
+}
+
+func numberBuiltins() []*Builtin {
+	return []*Builtin{
+		NewBuiltin("abs", "x", func(t *Thread, a []Value) (Value, error) {
+			switch v := a[0].(type) {
+			case Float:
+				return Float(math.Abs(float64(v))), nil
+			case Int, Bool, *Big:
+				i, _ := toBig(v)
+				return MakeInt(new(big.Int).Abs(i)), nil
+			case Operand:
+				if less, err := Ordered(t, Less, v, zeroOf(v)); err == nil && less {
+					return Unary(t, Sub, v)
+				}
+				return v, nil
+			}
+			return nil, Raise(TypeError, "bad operand type for abs(): '%s'", TypeName(a[0]))
+		}),
+		NewBuiltin("divmod", "x y", func(t *Thread, a []Value) (Value, error) {
+			q, err := Binary(t, FloorDiv, a[0], a[1])
+			if err != nil {
+				return nil, err
+			}
+			r, err := Binary(t, Mod, a[0], a[1])
+			return Tuple{q, r}, err
+		}),
+		NewBuiltin("pow", "base exp mod?", builtinPow),
+		NewBuiltin("round", "number ndigits?", builtinRound),
+	}
+}
+
+// Zeroer is a value of another package that knows the zero of its kind.
+type Zeroer interface{ Zero() Value }
+
+// zeroOf returns the zero to compare v with.
+func zeroOf(v Value) Value {
+	if z, ok := v.(Zeroer); ok {
+		return z.Zero()
+	}
+	return Int(0)
+}
+
+func builtinPow(t *Thread, a []Value) (Value, error) {
+	if a[2] == nil || a[2] == None {
+		return Binary(t, Pow, a[0], a[1])
+	}
+	x, ok1 := toBig(a[0])
+	y, ok2 := toBig(a[1])
+	m, ok3 := toBig(a[2])
+	if !ok1 || !ok2 || !ok3 {
+		return nil, Raise(TypeError, "pow() 3rd argument not allowed unless all arguments are integers")
+	}
+	if m.Sign() == 0 {
+		return nil, Raise(ValueError, "pow() 3rd argument cannot be 0")
+	}
+	words := len(m.Bits()) + 1
+	if err := t.Step(1 + y.BitLen()*words*words/16); err != nil {
+		return nil, err
+	}
+	z := new(big.Int)
+	if y.Sign() < 0 {
+		if z.ModInverse(x, m) == nil {
+			return nil, Raise(ValueError, "base is not invertible for the given modulus")
+		}
+		x, y, z = z, new(big.Int).Neg(y), new(big.Int)
+	}
+	z.Exp(x, y, new(big.Int).Abs(m))
+	if m.Sign() < 0 && z.Sign() > 0 {
+		z.Add(z, m)
+	}
+	return MakeInt(z), nil
+}
+
+func builtinRound(t *Thread, a []Value) (Value, error) {
+	digits := 0
+	given := a[1] != nil && a[1] != None
+	if given {
+		var err error
+		if digits, err = IndexArg(a[1]); err != nil {
+			return nil, err
+		}
+	}
+	switch v := a[0].(type) {
+	case Float:
+		return roundFloat(float64(v), digits, given)
+	case Int, Bool, *Big:
+		if digits >= 0 {
+			i, _ := toBig(v)
+			return MakeInt(new(big.Int).Set(i)), nil
+		}
+		return roundInt(v, -digits), nil
+	}
+	return nil, Raise(TypeError, "type %s doesn't define __round__ method", TypeName(a[0]))
+}
+
+func roundInt(v Value, digits int) Value {
+	i, _ := toBig(v)
+	if digits > maxBits/3 {
+		return Int(0)
+	}
+	unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(digits)), nil)
+	q, r := new(big.Int).DivMod(i, unit, new(big.Int))
+	switch c := new(big.Int).Lsh(r, 1).Cmp(unit); {
+	case c > 0, c == 0 && q.Bit(0) == 1:
+		q.Add(q, big.NewInt(1))
+	}
+	return MakeInt(q.Mul(q, unit))
+}
+
+func roundFloat(f float64, digits int, given bool) (Value, error) {
+	if !given {
+		return floatInt(math.RoundToEven(f))
+	}
+	if math.IsInf(f, 0) || math.IsNaN(f) || digits > 323 {
+		return Float(f), nil
+	}
+	if digits < -308 {
+		return Float(math.Copysign(0, f)), nil
+	}
+	// Exact rounding, half to even, of the decimal value that f stands for.
+	r := new(big.Rat)
+	r.SetFloat64(f)
+	unit := new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(digits, -digits))), nil))
+	if digits < 0 {
+		unit.Inv(unit)
+	}
+	r.Mul(r, unit)
+	q, rem := new(big.Int).DivMod(r.Num(), r.Denom(), new(big.Int))
+	switch c := new(big.Int).Lsh(rem, 1).Cmp(r.Denom()); {
+	case c > 0, c == 0 && q.Bit(0) == 1:
+		q.Add(q, big.NewInt(1))
+	}
+	r.SetInt(q)
+	x, _ := r.Quo(r, unit).Float64()
+	return Float(math.Copysign(x, f)), nil
+}
+
+// radix makes bin, oct and hex.
+func radix(name, prefix string, base int) *Builtin {
+	return NewBuiltin(name, "number", func(t *Thread, a []Value) (Value, error) {
+		i, ok := toBig(a[0])
+		if !ok {
+			return nil, Raise(TypeError, "'%s' object cannot be interpreted as an integer", TypeName(a[0]))
+		}
+		if err := t.Alloc(i.BitLen() + 8); err != nil {
+			return nil, err
+		}
+		digits, neg := strings.CutPrefix(i.Text(base), "-")
+		if neg {
+			prefix := "-" + prefix
+			return Str(prefix + digits), nil
+		}
+		return Str(prefix + digits), nil
+	})
+}

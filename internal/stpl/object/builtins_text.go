@@ -1,0 +1,140 @@
+package object
+
+import (
+	"fmt"
+	"unicode/utf8"
+)
+
+func textBuiltins() []*Builtin {
+	return []*Builtin{
+		NewBuiltin("repr", "obj", func(t *Thread, a []Value) (Value, error) {
+			s, err := Repr(t, a[0])
+			return Str(s), err
+		}),
+		NewBuiltin("ascii", "obj", func(t *Thread, a []Value) (Value, error) {
+			s, err := ASCII(t, a[0])
+			return Str(s), err
+		}),
+		NewBuiltin("format", "value format_spec?", func(t *Thread, a []Value) (Value, error) {
+			spec := ""
+			if a[1] != nil {
+				var err error
+				if spec, err = StrArg(a[1], "format"); err != nil {
+					return nil, err
+				}
+			}
+			s, err := Format(t, a[0], spec)
+			return Str(s), err
+		}),
+		NewBuiltin("chr", "i", func(_ *Thread, a []Value) (Value, error) {
+			i, err := IndexArg(a[0])
+			if err != nil {
+				return nil, err
+			}
+			if i < 0 || i > utf8.MaxRune {
+				return nil, Raise(ValueError, "chr() arg not in range(0x110000)")
+			}
+			if !utf8.ValidRune(rune(i)) {
+				return nil, Raise(ValueError, "chr() of a lone surrogate is not supported")
+			}
+			return Str(rune(i)), nil
+		}),
+		NewBuiltin("ord", "c", func(_ *Thread, a []Value) (Value, error) {
+			switch v := a[0].(type) {
+			case Str:
+				if r, n := utf8.DecodeRuneInString(string(v)); n > 0 && n == len(v) {
+					return Int(r), nil
+				}
+				return nil, Raise(TypeError, "ord() expected a character, but string of length %d found", runeLen(string(v)))
+			case Bytes:
+				if len(v) == 1 {
+					return Int(v[0]), nil
+				}
+				return nil, Raise(TypeError, "ord() expected a character, but string of length %d found", len(v))
+			}
+			return nil, Raise(TypeError, "ord() expected string of length 1, but %s found", TypeName(a[0]))
+		}),
+		radix("bin", "0b", 2), radix("oct", "0o", 8), radix("hex", "0x", 16),
+		// print goes nowhere: a template's text is its output.
+		NewBuiltin("print", "*args sep? end? file? flush?", func(*Thread, []Value) (Value, error) { return None, nil }),
+	}
+}
+
+func typeBuiltins() []*Builtin {
+	return []*Builtin{
+		NewBuiltin("isinstance", "obj class_or_tuple", func(_ *Thread, a []Value) (Value, error) {
+			ok, err := IsInstance(a[0].Class(), a[1], "isinstance")
+			return Bool(ok), err
+		}),
+		NewBuiltin("issubclass", "cls class_or_tuple", func(_ *Thread, a []Value) (Value, error) {
+			c, ok := a[0].(*Type)
+			if !ok {
+				return nil, Raise(TypeError, "issubclass() arg 1 must be a class")
+			}
+			ok, err := IsInstance(c, a[1], "issubclass")
+			return Bool(ok), err
+		}),
+		NewBuiltin("callable", "obj", func(_ *Thread, a []Value) (Value, error) { return Bool(IsCallable(a[0])), nil }),
+		NewBuiltin("hasattr", "obj name", func(t *Thread, a []Value) (Value, error) {
+			name, err := StrArg(a[1], "hasattr")
+			if err != nil {
+				return nil, err
+			}
+			v, err := lookupAttr(t, a[0], name)
+			return Bool(v != nil), err
+		}),
+		NewBuiltin("getattr", "obj name default?", func(t *Thread, a []Value) (Value, error) {
+			name, err := StrArg(a[1], "getattr")
+			if err != nil {
+				return nil, err
+			}
+			v, err := lookupAttr(t, a[0], name)
+			if v == nil && err == nil {
+				if a[2] == nil {
+					return nil, noAttr(a[0], name)
+				}
+				v = a[2]
+			}
+			return v, err
+		}),
+		NewBuiltin("hash", "obj", func(_ *Thread, a []Value) (Value, error) {
+			h, err := hashKey(a[0])
+			if err != nil {
+				return nil, err
+			}
+			if i, ok := h.(int64); ok {
+				return Int(i), nil
+			}
+			return Int(fnv(fmt.Sprint(h))), nil
+		}),
+		NewBuiltin("id", "obj", func(_ *Thread, a []Value) (Value, error) {
+			return Int(fnv(pointerText(a[0])) & 0x7fffffffffff), nil
+		}),
+	}
+}
+
+// fnv is a stable hash: unlike Python's it does not change from run to run.
+func fnv(s string) int64 {
+	h := uint64(14695981039346656037)
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return int64(h >> 1)
+}
+
+// IsInstance reports whether class c is one of the classes in spec, a type or
+// a tuple of types.
+func IsInstance(c *Type, spec Value, function string) (bool, error) {
+	switch s := spec.(type) {
+	case *Type:
+		return c.IsSubclass(s), nil
+	case Tuple:
+		for _, item := range s {
+			if ok, err := IsInstance(c, item, function); ok || err != nil {
+				return ok, err
+			}
+		}
+		return false, nil
+	}
+	return false, Raise(TypeError, "%s() arg 2 must be a type, a tuple of types, or a union", function)
+}

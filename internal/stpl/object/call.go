@@ -1,0 +1,228 @@
+package object
+
+import "strings"
+
+// Args are the arguments of one call.
+type Args struct {
+	Pos []Value
+	Kw  []Keyword
+}
+
+// Keyword is one keyword argument.
+type Keyword struct {
+	Name  string
+	Value Value
+}
+
+// Callable is a value of another package that can be called.
+type Callable interface {
+	Value
+	Call(t *Thread, a *Args) (Value, error)
+}
+
+// Func is the body of a builtin. Its arguments are in the order of the
+// builtin's signature, nil for an optional one that was not given; a method's
+// receiver comes first.
+type Func func(t *Thread, a []Value) (Value, error)
+
+// Builtin is a function written in Go.
+type Builtin struct {
+	Name   string
+	sig    signature
+	fn     Func
+	method *Type // not nil: a method of this type, wants a receiver
+	recv   Value // not nil: bound to this receiver
+}
+
+// NewBuiltin makes a function. The signature lists parameter names separated
+// by spaces: "name?" is optional, "*name" takes the remaining positional
+// arguments as a Tuple, "*" alone makes what follows keyword-only, "**name"
+// takes the remaining keywords as a *Dict.
+func NewBuiltin(name, signature string, fn Func) *Builtin {
+	return &Builtin{Name: name, sig: parseSignature(signature), fn: fn}
+}
+
+type parameter struct {
+	name     string
+	optional bool
+	kwOnly   bool
+}
+
+type signature struct {
+	params   []parameter
+	pos      int // how many can be given by position
+	star     bool
+	starStar bool
+}
+
+func parseSignature(spec string) signature {
+	var s signature
+	kwOnly := false
+	for _, w := range strings.Fields(spec) {
+		switch {
+		case strings.HasPrefix(w, "**"):
+			s.starStar = true
+		case w == "*":
+			kwOnly = true
+		case strings.HasPrefix(w, "*"):
+			s.star, kwOnly = true, true
+		default:
+			name, optional := strings.CutSuffix(w, "?")
+			s.params = append(s.params, parameter{name: name, optional: optional, kwOnly: kwOnly})
+			if !kwOnly {
+				s.pos++
+			}
+		}
+	}
+	return s
+}
+
+// Call calls any callable value.
+func Call(t *Thread, f Value, a *Args) (Value, error) {
+	switch f := f.(type) {
+	case *Builtin:
+		return f.Call(t, a)
+	case *Type:
+		return f.Call(t, a)
+	case Callable:
+		return f.Call(t, a)
+	}
+	return nil, Raise(TypeError, "'%s' object is not callable", TypeName(f))
+}
+
+// CallPos calls f with positional arguments.
+func CallPos(t *Thread, f Value, pos ...Value) (Value, error) {
+	return Call(t, f, &Args{Pos: pos})
+}
+
+// IsCallable reports whether v can be called.
+func IsCallable(v Value) bool {
+	switch v := v.(type) {
+	case *Builtin, Callable:
+		return true
+	case *Type:
+		return v.construct != nil || v.exception
+	}
+	return false
+}
+
+// Call calls the builtin.
+func (b *Builtin) Call(t *Thread, a *Args) (Value, error) {
+	if b.method == nil {
+		return b.invoke(t, nil, a)
+	}
+	if b.recv != nil {
+		return b.invoke(t, b.recv, a)
+	}
+	if len(a.Pos) == 0 {
+		return nil, Raise(TypeError, "unbound method %s.%s() needs an argument", b.method.Name, b.Name)
+	}
+	if !a.Pos[0].Class().IsSubclass(b.method) {
+		return nil, Raise(TypeError, "descriptor '%s' for '%s' objects doesn't apply to a '%s' object",
+			b.Name, b.method.Name, TypeName(a.Pos[0]))
+	}
+	return b.invoke(t, a.Pos[0], &Args{Pos: a.Pos[1:], Kw: a.Kw})
+}
+
+// Call makes an instance of the type.
+func (c *Type) Call(t *Thread, a *Args) (Value, error) {
+	if c.construct != nil {
+		return c.construct.Call(t, a)
+	}
+	if c.exception {
+		if len(a.Kw) > 0 {
+			return nil, Raise(TypeError, "%s() takes no keyword arguments", c.Name)
+		}
+		return &Exception{Kind: c, Args: append([]Value(nil), a.Pos...)}, nil
+	}
+	return nil, Raise(TypeError, "cannot create '%s' instances", c.qualified())
+}
+
+// invoke binds the arguments to the signature and runs the body.
+func (b *Builtin) invoke(t *Thread, recv Value, a *Args) (Value, error) {
+	if err := t.Step(1); err != nil {
+		return nil, err
+	}
+	s := &b.sig
+	if recv == nil && len(a.Kw) == 0 && len(a.Pos) == len(s.params) && s.pos == len(s.params) && !s.star && !s.starStar {
+		return b.fn(t, a.Pos)
+	}
+	var small [6]Value
+	args := small[:0]
+	if recv != nil {
+		args = append(args, recv)
+	}
+	base := len(args)
+	for range s.params {
+		args = append(args, nil)
+	}
+	args, err := b.bind(t, args, base, a)
+	if err != nil {
+		return nil, err
+	}
+	return b.fn(t, args)
+}
+
+func (b *Builtin) bind(t *Thread, args []Value, base int, a *Args) ([]Value, error) {
+	s := &b.sig
+	n := copy(args[base:base+s.pos], a.Pos)
+	if n < len(a.Pos) && !s.star {
+		return nil, b.tooMany(len(a.Pos))
+	}
+	var rest *Dict
+	if s.starStar {
+		rest = NewDict()
+	}
+	for _, kw := range a.Kw {
+		if err := b.bindKeyword(t, args[base:], rest, kw); err != nil {
+			return nil, err
+		}
+	}
+	for i, p := range s.params {
+		if args[base+i] == nil && !p.optional {
+			return nil, Raise(TypeError, "%s() missing required argument '%s' (pos %d)", b.Name, p.name, i+1)
+		}
+	}
+	if s.star {
+		args = append(args, Tuple(append([]Value(nil), a.Pos[n:]...)))
+	}
+	if s.starStar {
+		args = append(args, rest)
+	}
+	return args, nil
+}
+
+func (b *Builtin) bindKeyword(t *Thread, args []Value, rest *Dict, kw Keyword) error {
+	for i, p := range b.sig.params {
+		if p.name != kw.Name {
+			continue
+		}
+		if args[i] != nil {
+			return Raise(TypeError, "%s() got multiple values for argument '%s'", b.Name, kw.Name)
+		}
+		args[i] = kw.Value
+		return nil
+	}
+	if rest == nil {
+		return Raise(TypeError, "'%s' is an invalid keyword argument for %s()", kw.Name, b.Name)
+	}
+	return rest.Set(t, Str(kw.Name), kw.Value)
+}
+
+func (b *Builtin) tooMany(given int) error {
+	pos := b.sig.pos
+	switch {
+	case pos == 0:
+		return Raise(TypeError, "%s() takes no arguments (%d given)", b.Name, given)
+	case pos == 1 && !b.sig.params[0].optional:
+		return Raise(TypeError, "%s() takes exactly one argument (%d given)", b.Name, given)
+	}
+	return Raise(TypeError, "%s() takes at most %d arguments (%d given)", b.Name, pos, given)
+}
+
+// Bind returns the method bound to a receiver.
+func (b *Builtin) Bind(recv Value) *Builtin {
+	c := *b
+	c.recv = recv
+	return &c
+}

@@ -1,0 +1,251 @@
+package object
+
+import (
+	"math"
+	"math/big"
+	"strconv"
+	"strings"
+)
+
+func setupConstructors() {
+	ObjectType.Constructor(NewBuiltin("object", "", func(*Thread, []Value) (Value, error) { return &plainObject{}, nil }))
+	StrType.Constructor(NewBuiltin("str", "object? encoding? errors?", newStr))
+	BytesType.Constructor(NewBuiltin("bytes", "source? encoding? errors?", toBytes))
+	IntType.Constructor(NewBuiltin("int", "x? base?", newInt))
+	FloatType.Constructor(NewBuiltin("float", "x?", newFloat))
+	BoolType.Constructor(NewBuiltin("bool", "x?", func(_ *Thread, a []Value) (Value, error) {
+		return Bool(a[0] != nil && Truthy(a[0])), nil
+	}))
+	ListType.Constructor(NewBuiltin("list", "iterable?", func(t *Thread, a []Value) (Value, error) {
+		items, err := optionalItems(t, a[0])
+		return NewList(items), err
+	}))
+	TupleType.Constructor(NewBuiltin("tuple", "iterable?", func(t *Thread, a []Value) (Value, error) {
+		if v, ok := a[0].(Tuple); ok {
+			return v, nil
+		}
+		items, err := optionalItems(t, a[0])
+		return Tuple(items), err
+	}))
+	DictType.Constructor(NewBuiltin("dict", "*args **kwargs", newDict))
+	SetType.Constructor(NewBuiltin("set", "iterable?", newSet(false)))
+	FrozenSetType.Constructor(NewBuiltin("frozenset", "iterable?", newSet(true)))
+	RangeType.Constructor(NewBuiltin("range", "start stop? step?", newRange))
+	SliceType.Constructor(NewBuiltin("slice", "start stop? step?", func(_ *Thread, a []Value) (Value, error) {
+		if a[1] == nil {
+			return &Slice{None, a[0], None}, nil
+		}
+		return &Slice{a[0], a[1], orNone(a[2])}, nil
+	}))
+	TypeType.Constructor(NewBuiltin("type", "object", func(_ *Thread, a []Value) (Value, error) { return a[0].Class(), nil }))
+	FloatType.Define(
+		method("is_integer", "", func(_ *Thread, a []Value) (Value, error) {
+			f := float64(a[0].(Float))
+			return Bool(f == math.Trunc(f) && !math.IsInf(f, 0)), nil
+		}),
+		method("hex", "", func(_ *Thread, a []Value) (Value, error) { return Str(floatHex(float64(a[0].(Float)))), nil }),
+		method("as_integer_ratio", "", func(_ *Thread, a []Value) (Value, error) {
+			r := new(big.Rat)
+			if r.SetFloat64(float64(a[0].(Float))) == nil {
+				return nil, Raise(OverflowError, "cannot convert Infinity or NaN to integer ratio")
+			}
+			return Tuple{MakeInt(r.Num()), MakeInt(r.Denom())}, nil
+		}),
+	)
+	IntType.Define(
+		method("bit_length", "", func(_ *Thread, a []Value) (Value, error) {
+			i, _ := toBig(a[0])
+			return Int(i.BitLen()), nil
+		}),
+		method("bit_count", "", func(_ *Thread, a []Value) (Value, error) {
+			i, _ := toBig(a[0])
+			return Int(strings.Count(new(big.Int).Abs(i).Text(2), "1")), nil
+		}),
+		method("to_bytes", "length? byteorder? * signed?", intToBytes),
+		method("conjugate", "", func(_ *Thread, a []Value) (Value, error) { return a[0], nil }),
+	)
+}
+
+// plainObject is what object() makes: something only equal to itself.
+type plainObject struct{ _ byte }
+
+// Class returns the value's type.
+func (*plainObject) Class() *Type { return ObjectType }
+
+func optionalItems(t *Thread, v Value) ([]Value, error) {
+	if v == nil {
+		return nil, nil
+	}
+	return ToSlice(t, v)
+}
+
+func newStr(t *Thread, a []Value) (Value, error) {
+	if a[0] == nil {
+		return Str(""), nil
+	}
+	if a[1] != nil || a[2] != nil {
+		b, ok := a[0].(Bytes)
+		if !ok {
+			return nil, Raise(TypeError, "decoding to str: need a bytes-like object, %s found", TypeName(a[0]))
+		}
+		enc, errs, err := codecArgs(a[1], a[2])
+		if err != nil {
+			return nil, err
+		}
+		return Decode(t, string(b), enc, errs)
+	}
+	s, err := ToStr(t, a[0])
+	return Str(s), err
+}
+
+// Integer is a value of another package that int() accepts.
+type Integer interface{ Integer() *big.Int }
+
+func newInt(t *Thread, a []Value) (Value, error) {
+	if a[1] != nil {
+		base, err := IndexArg(a[1])
+		if err != nil {
+			return nil, err
+		}
+		if base != 0 && (base < 2 || base > 36) {
+			return nil, Raise(ValueError, "int() base must be >= 2 and <= 36, or 0")
+		}
+		switch s := a[0].(type) {
+		case Str:
+			return parseInt(t, string(s), base)
+		case Bytes:
+			return parseInt(t, string(s), base)
+		}
+		return nil, Raise(TypeError, "int() can't convert non-string with explicit base")
+	}
+	switch v := a[0].(type) {
+	case nil:
+		return Int(0), nil
+	case Int, *Big:
+		return v, nil
+	case Bool:
+		return boolInt(v), nil
+	case Float:
+		return floatInt(float64(v))
+	case Str:
+		return parseInt(t, string(v), 10)
+	case Bytes:
+		return parseInt(t, string(v), 10)
+	case Integer:
+		return MakeInt(v.Integer()), nil
+	}
+	return nil, Raise(TypeError, "int() argument must be a string, a bytes-like object or a real number, not '%s'", TypeName(a[0]))
+}
+
+func newFloat(t *Thread, a []Value) (Value, error) {
+	switch v := a[0].(type) {
+	case nil:
+		return Float(0), nil
+	case Float:
+		return v, nil
+	case Int, Bool, *Big:
+		f, _ := AsFloat(v)
+		return Float(f), bigFits(v)
+	case Str:
+		return parseFloat(string(v))
+	case Bytes:
+		return parseFloat(string(v))
+	case Texter:
+		if _, ok := v.(Truth); ok { // a number of a module
+			return parseFloat(v.Text())
+		}
+	}
+	return nil, Raise(TypeError, "float() argument must be a string or a real number, not '%s'", TypeName(a[0]))
+}
+
+func parseFloat(text string) (Value, error) {
+	bad := Raise(ValueError, "could not convert string to float: %s", plainRepr(Str(text)))
+	s := asciiDigits(strings.TrimFunc(text, isSpace))
+	if strings.ContainsAny(s, "xXpP") || strings.HasPrefix(s, "_") || strings.HasSuffix(s, "_") || strings.Contains(s, "__") {
+		return nil, bad
+	}
+	for i := 1; i+1 < len(s); i++ {
+		if s[i] == '_' && (s[i-1] < '0' || s[i-1] > '9' || s[i+1] < '0' || s[i+1] > '9') {
+			return nil, bad
+		}
+	}
+	f, err := strconv.ParseFloat(strings.ReplaceAll(s, "_", ""), 64)
+	if err != nil && !math.IsInf(f, 0) {
+		return nil, bad
+	}
+	return Float(f), nil
+}
+
+func floatHex(f float64) string {
+	switch {
+	case math.IsInf(f, 0) || math.IsNaN(f):
+		return FloatRepr(f)
+	case f == 0:
+		return strings.TrimSuffix(FloatRepr(f), "0.0") + "0x0.0p+0"
+	}
+	s := strconv.FormatFloat(f, 'x', 13, 64)
+	mant, exp, _ := strings.Cut(s, "p")
+	n, _ := strconv.Atoi(exp)
+	if n < 0 {
+		return mant + "p" + strconv.Itoa(n)
+	}
+	return mant + "p+" + strconv.Itoa(n)
+}
+
+func newDict(t *Thread, a []Value) (Value, error) {
+	args := a[0].(Tuple)
+	if len(args) > 1 {
+		return nil, Raise(TypeError, "dict expected at most 1 argument, got %d", len(args))
+	}
+	kw := a[1].(*Dict)
+	if len(args) == 0 {
+		return kw, nil
+	}
+	d := NewDict()
+	if err := d.Update(t, args[0]); err != nil {
+		return nil, err
+	}
+	return d, d.Update(t, kw)
+}
+
+func newSet(frozen bool) Func {
+	return func(t *Thread, a []Value) (Value, error) {
+		s := NewSet()
+		if a[0] != nil {
+			var err error
+			if s, err = toSet(t, a[0]); err != nil {
+				return nil, err
+			}
+		}
+		s.frozen = frozen
+		return s, nil
+	}
+}
+
+// maxRange bounds the parts of a range so that its arithmetic cannot overflow.
+const maxRange = 1 << 60
+
+func newRange(_ *Thread, a []Value) (Value, error) {
+	r := &Range{step: 1}
+	parts := []*int64{&r.start, &r.stop, &r.step}
+	if a[1] == nil {
+		parts, a = parts[1:2], a[:1]
+	}
+	for i, p := range parts {
+		if a[i] == nil {
+			continue
+		}
+		n, err := IndexArg(a[i])
+		if err != nil {
+			return nil, err
+		}
+		if n > maxRange || n < -maxRange {
+			return nil, Raise(OverflowError, "range of more than %d is not supported", maxRange)
+		}
+		*p = int64(n)
+	}
+	if r.step == 0 {
+		return nil, Raise(ValueError, "range() arg 3 must not be zero")
+	}
+	return r, nil
+}

@@ -1,0 +1,125 @@
+package object
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Exception is a raised or constructed exception. It is a value and an error.
+type Exception struct {
+	Kind *Type
+	Args []Value
+	// Fatal marks an exhausted limit, which no template can catch.
+	Fatal bool
+	// File and Line say where it was raised: the innermost frame.
+	File string
+	Line int
+	name string // of a fatal kind
+}
+
+// Class returns the exception's type.
+func (e *Exception) Class() *Type { return e.Kind }
+
+// KindName returns the name to print, as KeyError.
+func (e *Exception) KindName() string {
+	if e.name != "" {
+		return e.name
+	}
+	return e.Kind.Name
+}
+
+// Message returns what str() gives in Python.
+func (e *Exception) Message() string {
+	switch len(e.Args) {
+	case 0:
+		return ""
+	case 1:
+		if s, ok := e.Args[0].(Str); ok && !e.Kind.IsSubclass(KeyError) {
+			return string(s)
+		}
+		if e.Kind.IsSubclass(KeyError) {
+			return plainRepr(e.Args[0])
+		}
+		return plainStr(e.Args[0])
+	}
+	return plainRepr(Tuple(e.Args))
+}
+
+// Error returns "Kind: message".
+func (e *Exception) Error() string {
+	if m := e.Message(); m != "" {
+		return e.KindName() + ": " + m
+	}
+	return e.KindName()
+}
+
+// At notes where the exception was raised, unless that is known already.
+func At(err error, file string, line int) error {
+	var e *Exception
+	if errors.As(err, &e) && e.Line == 0 {
+		e.File, e.Line = file, line
+	}
+	return err
+}
+
+// Raise makes an exception of the given kind with a formatted message.
+func Raise(kind *Type, format string, args ...any) error {
+	return &Exception{Kind: kind, Args: []Value{Str(fmt.Sprintf(format, args...))}}
+}
+
+// RaiseValue makes an exception with one value as its argument.
+func RaiseValue(kind *Type, arg Value) error {
+	return &Exception{Kind: kind, Args: []Value{arg}}
+}
+
+func fatal(name, format string, args ...any) error {
+	return &Exception{Kind: BaseException, name: name, Fatal: true, Args: []Value{Str(fmt.Sprintf(format, args...))}}
+}
+
+// Fatal makes an exception that no template can catch.
+func Fatal(name, format string, args ...any) error { return fatal(name, format, args...) }
+
+func excType(name string, base *Type) *Type {
+	return &Type{Name: name, Base: base, exception: true}
+}
+
+// The exception types that templates can raise and catch.
+var (
+	BaseException       = excType("BaseException", ObjectType)
+	ExceptionType       = excType("Exception", BaseException)
+	ArithmeticError     = excType("ArithmeticError", ExceptionType)
+	ZeroDivisionError   = excType("ZeroDivisionError", ArithmeticError)
+	OverflowError       = excType("OverflowError", ArithmeticError)
+	AssertionError      = excType("AssertionError", ExceptionType)
+	AttributeError      = excType("AttributeError", ExceptionType)
+	ImportError         = excType("ImportError", ExceptionType)
+	ModuleNotFoundError = excType("ModuleNotFoundError", ImportError)
+	LookupError         = excType("LookupError", ExceptionType)
+	IndexError          = excType("IndexError", LookupError)
+	KeyError            = excType("KeyError", LookupError)
+	NameError           = excType("NameError", ExceptionType)
+	UnboundLocalError   = excType("UnboundLocalError", NameError)
+	OSError             = excType("OSError", ExceptionType)
+	FileNotFoundError   = excType("FileNotFoundError", OSError)
+	PermissionError     = excType("PermissionError", OSError)
+	RuntimeError        = excType("RuntimeError", ExceptionType)
+	NotImplementedError = excType("NotImplementedError", RuntimeError)
+	StopIteration       = excType("StopIteration", ExceptionType)
+	TypeError           = excType("TypeError", ExceptionType)
+	ValueError          = excType("ValueError", ExceptionType)
+	UnicodeError        = excType("UnicodeError", ValueError)
+	UnicodeDecodeError  = excType("UnicodeDecodeError", UnicodeError)
+	UnicodeEncodeError  = excType("UnicodeEncodeError", UnicodeError)
+	TemplateError       = excType("TemplateError", ExceptionType)
+	WarningType         = excType("Warning", ExceptionType)
+)
+
+func exceptionTypes() []*Type {
+	return []*Type{
+		BaseException, ExceptionType, ArithmeticError, ZeroDivisionError, OverflowError,
+		AssertionError, AttributeError, ImportError, ModuleNotFoundError, LookupError,
+		IndexError, KeyError, NameError, UnboundLocalError, OSError, FileNotFoundError,
+		PermissionError, RuntimeError, NotImplementedError, StopIteration, TypeError,
+		ValueError, UnicodeError, UnicodeDecodeError, UnicodeEncodeError, WarningType,
+	}
+}

@@ -1,0 +1,266 @@
+package object
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// strings as values, charged for
+func strList(t *Thread, parts []string) (Value, error) {
+	if err := t.AllocSlots(len(parts)); err != nil {
+		return nil, err
+	}
+	out := make([]Value, len(parts))
+	for i, p := range parts {
+		out[i] = Str(p)
+	}
+	return NewList(out), t.Work(len(parts))
+}
+
+func strParts() []*Builtin {
+	return []*Builtin{
+		method("split", "sep? maxsplit?", strSplit(false)),
+		method("rsplit", "sep? maxsplit?", strSplit(true)),
+		method("splitlines", "keepends?", func(t *Thread, a []Value) (Value, error) {
+			s := string(a[0].(Str))
+			if err := t.Work(len(s) * 4); err != nil {
+				return nil, err
+			}
+			if err := t.AllocSlots(strings.Count(s, "\n")); err != nil {
+				return nil, err
+			}
+			return strList(t, splitLines(s, a[1] != nil && Truthy(a[1]), isLineEnd))
+		}),
+		method("partition", "sep", strPartition(false)),
+		method("rpartition", "sep", strPartition(true)),
+		method("join", "iterable", strJoin),
+		method("strip", "chars?", strStrip(true, true)),
+		method("lstrip", "chars?", strStrip(true, false)),
+		method("rstrip", "chars?", strStrip(false, true)),
+		method("encode", "encoding? errors?", func(t *Thread, a []Value) (Value, error) {
+			enc, errs, err := codecArgs(a[1], a[2])
+			if err != nil {
+				return nil, err
+			}
+			return Encode(t, string(a[0].(Str)), enc, errs)
+		}),
+	}
+}
+
+func strSplit(right bool) Func {
+	return func(t *Thread, a []Value) (Value, error) {
+		s := string(a[0].(Str))
+		limit, err := intOr(a[2], -1)
+		if err != nil {
+			return nil, err
+		}
+		if err := t.Work(len(s)); err != nil {
+			return nil, err
+		}
+		if a[1] == nil || a[1] == None {
+			if err := t.AllocSlots(min(len(s), 1+strings.Count(s, " "))); err != nil {
+				return nil, err
+			}
+			if right {
+				return strList(t, rsplitSpace(s, limit, isSpace))
+			}
+			return strList(t, splitSpace(s, limit, isSpace))
+		}
+		sep, ok := a[1].(Str)
+		if !ok {
+			return nil, Raise(TypeError, "must be str or None, not %s", TypeName(a[1]))
+		}
+		if sep == "" {
+			return nil, Raise(ValueError, "empty separator")
+		}
+		if err := t.AllocSlots(1 + strings.Count(s, string(sep))); err != nil {
+			return nil, err
+		}
+		if right {
+			return strList(t, rsplit(s, string(sep), limit))
+		}
+		if limit >= 0 && limit < len(s) {
+			return strList(t, strings.SplitN(s, string(sep), limit+1))
+		}
+		return strList(t, strings.Split(s, string(sep)))
+	}
+}
+
+func strPartition(last bool) Func {
+	return func(t *Thread, a []Value) (Value, error) {
+		s := a[0].(Str)
+		sep, ok := a[1].(Str)
+		if !ok {
+			return nil, Raise(TypeError, "must be str, not %s", TypeName(a[1]))
+		}
+		if sep == "" {
+			return nil, Raise(ValueError, "empty separator")
+		}
+		i := strings.Index(string(s), string(sep))
+		if last {
+			i = strings.LastIndex(string(s), string(sep))
+		}
+		switch {
+		case i >= 0:
+			return Tuple{s[:i], sep, s[i+len(sep):]}, nil
+		case last:
+			return Tuple{Str(""), Str(""), s}, nil
+		}
+		return Tuple{s, Str(""), Str("")}, nil
+	}
+}
+
+func strJoin(t *Thread, a []Value) (Value, error) {
+	sep := string(a[0].(Str))
+	var b strings.Builder
+	n := 0
+	err := Each(t, a[1], func(v Value) error {
+		s, ok := v.(Str)
+		if !ok {
+			return Raise(TypeError, "sequence item %d: expected str instance, %s found", n, TypeName(v))
+		}
+		if err := t.Alloc(len(sep) + len(s)); err != nil {
+			return err
+		}
+		if n > 0 {
+			b.WriteString(sep)
+		}
+		n++
+		b.WriteString(string(s))
+		return t.Work(len(s))
+	})
+	if err != nil {
+		if e, ok := err.(*Exception); ok && n == 0 && e.Kind == TypeError && strings.HasSuffix(e.Message(), "is not iterable") {
+			return nil, Raise(TypeError, "can only join an iterable")
+		}
+		return nil, err
+	}
+	return Str(b.String()), nil
+}
+
+func strStrip(left, right bool) Func {
+	return func(t *Thread, a []Value) (Value, error) {
+		s := string(a[0].(Str))
+		cut := isSpace
+		if a[1] != nil && a[1] != None {
+			chars, err := StrArg(a[1], "strip")
+			if err != nil {
+				return nil, err
+			}
+			if err := t.Step(1 + len(s)*len(chars)/64); err != nil {
+				return nil, err
+			}
+			cut = func(r rune) bool { return strings.ContainsRune(chars, r) }
+		}
+		if left {
+			s = strings.TrimLeftFunc(s, cut)
+		}
+		if right {
+			s = strings.TrimRightFunc(s, cut)
+		}
+		return Str(s), t.Work(len(a[0].(Str)))
+	}
+}
+
+func strPads() []*Builtin {
+	return []*Builtin{
+		method("ljust", "width fillchar?", strPad("ljust", '<')),
+		method("rjust", "width fillchar?", strPad("rjust", '>')),
+		method("center", "width fillchar?", strPad("center", '^')),
+		method("zfill", "width", strZfill),
+		method("expandtabs", "tabsize?", strExpandTabs),
+	}
+}
+
+func strPad(name string, align byte) Func {
+	return func(t *Thread, a []Value) (Value, error) {
+		s := string(a[0].(Str))
+		width, err := IndexArg(a[1])
+		if err != nil {
+			return nil, err
+		}
+		fill := ' '
+		if a[2] != nil {
+			f, ok := a[2].(Str)
+			if !ok || runeLen(string(f)) != 1 {
+				return nil, Raise(TypeError, "The fill character must be exactly one character long")
+			}
+			fill, _ = utf8.DecodeRuneInString(string(f))
+		}
+		n := runeLen(s)
+		if width <= n {
+			return Str(s), nil
+		}
+		left, right := 0, width-n
+		switch align {
+		case '>':
+			left, right = right, 0
+		case '^':
+			left = right/2 + (right & width & 1)
+			right -= left
+		}
+		l, err := RepeatString(t, string(fill), left)
+		if err != nil {
+			return nil, err
+		}
+		r, err := RepeatString(t, string(fill), right)
+		if err != nil {
+			return nil, err
+		}
+		return Str(l + s + r), t.Alloc(len(l) + len(s) + len(r))
+	}
+}
+
+func strZfill(t *Thread, a []Value) (Value, error) {
+	s := string(a[0].(Str))
+	width, err := IndexArg(a[1])
+	if err != nil {
+		return nil, err
+	}
+	zeros, err := RepeatString(t, "0", width-runeLen(s))
+	if err != nil {
+		return nil, err
+	}
+	if s != "" && (s[0] == '+' || s[0] == '-') {
+		return Str(s[:1] + zeros + s[1:]), t.Alloc(len(s))
+	}
+	return Str(zeros + s), t.Alloc(len(s))
+}
+
+func strExpandTabs(t *Thread, a []Value) (Value, error) {
+	size, err := intOr(a[1], 8)
+	if err != nil {
+		return nil, err
+	}
+	if size > maxWidth {
+		return nil, Raise(OverflowError, "result too long")
+	}
+	var b strings.Builder
+	col := 0
+	for _, r := range string(a[0].(Str)) {
+		if err := t.Step(1); err != nil {
+			return nil, err
+		}
+		switch {
+		case r == '\t' && size > 0:
+			n := size - col%size
+			pad, err := RepeatString(t, " ", n)
+			if err != nil {
+				return nil, err
+			}
+			b.WriteString(pad)
+			col += n
+			continue
+		case r == '\t':
+			continue
+		case r == '\n' || r == '\r':
+			col = -1
+		}
+		if err := t.Alloc(4); err != nil {
+			return nil, err
+		}
+		b.WriteRune(r)
+		col++
+	}
+	return Str(b.String()), nil
+}

@@ -1,0 +1,178 @@
+package object
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// RepeatString returns s n times, charged for.
+func RepeatString(t *Thread, s string, n int) (string, error) {
+	if s == "" || n <= 0 {
+		return "", nil
+	}
+	if err := t.AllocN(n, len(s)); err != nil {
+		return "", err
+	}
+	if err := t.Work(n * len(s)); err != nil {
+		return "", err
+	}
+	return strings.Repeat(s, n), nil
+}
+
+// isSpace is str.isspace of one character.
+func isSpace(r rune) bool {
+	return r >= 0x1c && r <= 0x1f || unicode.IsSpace(r)
+}
+
+// isByteSpace is bytes.isspace of one byte.
+func isByteSpace(r rune) bool {
+	return r == ' ' || r >= '\t' && r <= '\r'
+}
+
+// isLineEnd is where str.splitlines splits.
+func isLineEnd(r rune) bool {
+	switch r {
+	case '\n', '\r', '\v', '\f', 0x1c, 0x1d, 0x1e, 0x85, 0x2028, 0x2029:
+		return true
+	}
+	return false
+}
+
+// splitLines splits text into lines, each with its end if keep is set.
+func splitLines(s string, keep bool, isEnd func(rune) bool) []string {
+	var out []string
+	for s != "" {
+		i := strings.IndexFunc(s, isEnd)
+		if i < 0 {
+			return append(out, s)
+		}
+		_, n := utf8.DecodeRuneInString(s[i:])
+		if strings.HasPrefix(s[i:], "\r\n") {
+			n = 2
+		}
+		if keep {
+			out = append(out, s[:i+n])
+		} else {
+			out = append(out, s[:i])
+		}
+		s = s[i+n:]
+	}
+	return out
+}
+
+// splitSpace splits at runs of white space, at most limit times.
+func splitSpace(s string, limit int, space func(rune) bool) []string {
+	var out []string
+	s = strings.TrimLeftFunc(s, space)
+	for s != "" {
+		i := strings.IndexFunc(s, space)
+		if i < 0 || limit >= 0 && len(out) == limit {
+			out = append(out, s)
+			break
+		}
+		out = append(out, s[:i])
+		s = strings.TrimLeftFunc(s[i:], space)
+	}
+	return out
+}
+
+// rsplitSpace splits at runs of white space from the right.
+func rsplitSpace(s string, limit int, space func(rune) bool) []string {
+	var out []string
+	s = strings.TrimRightFunc(s, space)
+	for s != "" {
+		i := strings.LastIndexFunc(s, space)
+		if i < 0 || limit >= 0 && len(out) == limit {
+			out = append(out, s)
+			break
+		}
+		_, n := utf8.DecodeRuneInString(s[i:])
+		out = append(out, s[i+n:])
+		s = strings.TrimRightFunc(s[:i], space)
+	}
+	reverse(out)
+	return out
+}
+
+// rsplit splits at sep from the right, at most limit times.
+func rsplit(s, sep string, limit int) []string {
+	var out []string
+	for limit < 0 || len(out) < limit {
+		i := strings.LastIndex(s, sep)
+		if i < 0 {
+			break
+		}
+		out = append(out, s[i+len(sep):])
+		s = s[:i]
+	}
+	out = append(out, s)
+	reverse(out)
+	return out
+}
+
+func reverse[T any](s []T) {
+	for i, j := 0, len(s)-1; i < j; i, j = i+1, j-1 {
+		s[i], s[j] = s[j], s[i]
+	}
+}
+
+// asciiDigits replaces decimal digits of other scripts.
+func asciiDigits(s string) string {
+	if isASCII(s) {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if d, ok := digitValue(r); ok {
+			return '0' + rune(d)
+		}
+		return r
+	}, s)
+}
+
+// digitValue returns the value of a decimal digit of any script: in each
+// script the ten digits follow one another.
+func digitValue(r rune) (int, bool) {
+	if r >= '0' && r <= '9' {
+		return int(r - '0'), true
+	}
+	if r < 0x80 || !unicode.Is(unicode.Nd, r) {
+		return 0, false
+	}
+	for _, rg := range unicode.Nd.R16 {
+		if uint32(r) >= uint32(rg.Lo) && uint32(r) <= uint32(rg.Hi) {
+			return int(uint32(r)-uint32(rg.Lo)) % 10, true
+		}
+	}
+	for _, rg := range unicode.Nd.R32 {
+		if uint32(r) >= rg.Lo && uint32(r) <= rg.Hi {
+			return int(uint32(r)-rg.Lo) % 10, true
+		}
+	}
+	return 0, false
+}
+
+// ASCII is repr with everything else escaped.
+func ASCII(t *Thread, v Value) (string, error) {
+	s, err := Repr(t, v)
+	if err != nil || isASCII(s) {
+		return s, err
+	}
+	if err := t.AllocN(len(s), 10); err != nil {
+		return "", err
+	}
+	var b []byte
+	for _, r := range s {
+		switch {
+		case r < 0x80:
+			b = append(b, byte(r))
+		case r < 0x100:
+			b = appendHex(append(b, '\\', 'x'), r, 2)
+		case r < 0x10000:
+			b = appendHex(append(b, '\\', 'u'), r, 4)
+		default:
+			b = appendHex(append(b, '\\', 'U'), r, 8)
+		}
+	}
+	return string(b), nil
+}

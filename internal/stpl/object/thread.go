@@ -1,0 +1,113 @@
+package object
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// Limits bounds one render. Every field must be positive.
+type Limits struct {
+	Steps     int64         // statements, calls, loop turns and pieces of bulk work
+	Memory    int64         // bytes allocated for values over the whole render
+	Output    int64         // bytes of text
+	Time      time.Duration // wall-clock time
+	Recursion int           // nested calls, and nesting of a value that is walked
+}
+
+// Thread is the state of one render. It belongs to one goroutine.
+type Thread struct {
+	limits Limits
+	steps  int64
+	memory int64
+	depth  int
+	stop   atomic.Bool
+	timer  *time.Timer
+	ctx    context.Context
+	unhook func() bool
+
+	// Handling is the stack of exceptions being handled, innermost last; a
+	// bare "raise" repeats the last one.
+	Handling []*Exception
+
+	// Random is the state of the random module; the module creates it.
+	Random any
+}
+
+// NewThread starts the clock of a render. The caller must call Close.
+func NewThread(ctx context.Context, limits Limits) *Thread {
+	t := &Thread{limits: limits, steps: limits.Steps, memory: limits.Memory, ctx: ctx}
+	t.timer = time.AfterFunc(limits.Time, func() { t.stop.Store(true) })
+	if ctx.Done() != nil {
+		t.unhook = context.AfterFunc(ctx, func() { t.stop.Store(true) })
+	}
+	return t
+}
+
+// Close releases the timer.
+func (t *Thread) Close() {
+	t.timer.Stop()
+	if t.unhook != nil {
+		t.unhook()
+	}
+}
+
+// Step charges n steps and notices that time is up or the context is done.
+func (t *Thread) Step(n int) error {
+	t.steps -= int64(n)
+	if t.steps < 0 || t.stop.Load() {
+		return t.exhausted()
+	}
+	return nil
+}
+
+func (t *Thread) exhausted() error {
+	if err := t.ctx.Err(); err != nil {
+		return fatal("TimeoutError", "the render was given up: %v", err)
+	}
+	if t.stop.Load() {
+		return fatal("TimeoutError", "the template ran for more than %v", t.limits.Time)
+	}
+	return fatal("TimeoutError", "the template took more than %d steps", t.limits.Steps)
+}
+
+// Work charges steps for handling n bytes or items in one go.
+func (t *Thread) Work(n int) error {
+	return t.Step(1 + n/16)
+}
+
+// Alloc charges n bytes of memory. It must be called before allocating.
+func (t *Thread) Alloc(n int) error {
+	if n < 0 || int64(n) > t.memory {
+		return fatal("MemoryError", "the template needs more than %d bytes of memory", t.limits.Memory)
+	}
+	t.memory -= int64(n)
+	return nil
+}
+
+// AllocN charges for n items of the given size, without overflow.
+func (t *Thread) AllocN(n, size int) error {
+	if n > 0 && int64(n) > t.memory/int64(size) {
+		return t.Alloc(-1)
+	}
+	return t.Alloc(n * size)
+}
+
+// slotSize is what one element of a container is charged: the slot itself and
+// the value behind it.
+const slotSize = 32
+
+// AllocSlots charges for n elements of a container.
+func (t *Thread) AllocSlots(n int) error { return t.AllocN(n, slotSize) }
+
+// Enter notes one more nested call. Leave takes it back.
+func (t *Thread) Enter() error {
+	if t.depth >= t.limits.Recursion {
+		return fatal("RecursionError", "maximum recursion depth of %d exceeded", t.limits.Recursion)
+	}
+	t.depth++
+	return nil
+}
+
+// Leave ends what Enter began.
+func (t *Thread) Leave() { t.depth-- }

@@ -1,0 +1,110 @@
+package object
+
+// Type is a class: str, KeyError, datetime. Types are fixed before any
+// template runs and never change.
+type Type struct {
+	Name string
+	Base *Type
+	// Module prefixes the name in repr, as in datetime.timedelta.
+	Module string
+
+	methods   map[string]*Builtin
+	statics   map[string]Value // members of the class itself, as dict.fromkeys
+	property  func(t *Thread, v Value, name string) (Value, error)
+	construct *Builtin
+	exception bool
+}
+
+// The types of the language itself.
+var (
+	ObjectType    = &Type{Name: "object"}
+	TypeType      = &Type{Name: "type", Base: ObjectType}
+	NoneType      = &Type{Name: "NoneType", Base: ObjectType}
+	IntType       = &Type{Name: "int", Base: ObjectType}
+	BoolType      = &Type{Name: "bool", Base: IntType}
+	FloatType     = &Type{Name: "float", Base: ObjectType}
+	StrType       = &Type{Name: "str", Base: ObjectType}
+	BytesType     = &Type{Name: "bytes", Base: ObjectType}
+	TupleType     = &Type{Name: "tuple", Base: ObjectType}
+	ListType      = &Type{Name: "list", Base: ObjectType}
+	DictType      = &Type{Name: "dict", Base: ObjectType}
+	SetType       = &Type{Name: "set", Base: ObjectType}
+	FrozenSetType = &Type{Name: "frozenset", Base: ObjectType}
+	RangeType     = &Type{Name: "range", Base: ObjectType}
+	SliceType     = &Type{Name: "slice", Base: ObjectType}
+	EllipsisType  = &Type{Name: "ellipsis", Base: ObjectType}
+	ModuleType    = &Type{Name: "module", Base: ObjectType}
+	FunctionType  = &Type{Name: "function", Base: ObjectType}
+	BuiltinType   = &Type{Name: "builtin_function_or_method", Base: ObjectType}
+)
+
+// NewType makes a type for a module's own values. Property may be nil; it
+// returns nil for a name it does not know.
+func NewType(name, module string, property func(t *Thread, v Value, name string) (Value, error)) *Type {
+	return &Type{Name: name, Module: module, Base: ObjectType, property: property}
+}
+
+// Define adds methods. It must be called before any template runs.
+func (c *Type) Define(methods ...*Builtin) *Type {
+	if c.methods == nil {
+		c.methods = map[string]*Builtin{}
+	}
+	for _, m := range methods {
+		m.method = c
+		c.methods[m.Name] = m
+	}
+	return c
+}
+
+// Constructor sets what calling the type does.
+func (c *Type) Constructor(b *Builtin) *Type {
+	c.construct = b
+	return c
+}
+
+// Static adds a member of the class itself.
+func (c *Type) Static(name string, v Value) *Type {
+	if c.statics == nil {
+		c.statics = map[string]Value{}
+	}
+	c.statics[name] = v
+	return c
+}
+
+// Extend makes base the type's base.
+func (c *Type) Extend(base *Type) *Type {
+	c.Base = base
+	return c
+}
+
+// IsSubclass reports whether c is other or derives from it.
+func (c *Type) IsSubclass(other *Type) bool {
+	for ; c != nil; c = c.Base {
+		if c == other {
+			return true
+		}
+	}
+	return false
+}
+
+// IsException reports whether the type is an exception type.
+func (c *Type) IsException() bool { return c.exception }
+
+func (c *Type) method(name string) *Builtin {
+	for ; c != nil; c = c.Base {
+		if m := c.methods[name]; m != nil {
+			return m
+		}
+	}
+	return nil
+}
+
+func (c *Type) qualified() string {
+	if c.Module != "" {
+		return c.Module + "." + c.Name
+	}
+	return c.Name
+}
+
+// TypeName returns the name of a value's type, for messages.
+func TypeName(v Value) string { return v.Class().Name }

@@ -1,0 +1,99 @@
+package object
+
+import "math/big"
+
+// Value is anything a template can hold.
+type Value interface {
+	// Class returns the value's type.
+	Class() *Type
+}
+
+// The simple values. An Int that does not fit 64 bits is a *Big.
+type (
+	NoneValue struct{}
+	Bool      bool
+	Int       int64
+	Big       struct{ i *big.Int }
+	Float     float64
+	Str       string // valid UTF-8
+	Bytes     string
+	Tuple     []Value
+	Ellipsis  struct{}
+)
+
+// List is a mutable sequence.
+type List struct{ items []Value }
+
+// Slice is the value of a slice expression, a:b:c; absent parts are None.
+type Slice struct{ Start, Stop, Step Value }
+
+// Range is what range() returns.
+type Range struct{ start, stop, step int64 }
+
+// Module is an imported module.
+type Module struct {
+	Name  string
+	attrs map[string]Value
+}
+
+// None is the one value of its type.
+var None Value = NoneValue{}
+
+// NewList makes a list that owns items. The caller has charged for them.
+func NewList(items []Value) *List { return &List{items: items} }
+
+// Items returns the elements; the caller must not keep or change them.
+func (l *List) Items() []Value { return l.items }
+
+// NewModule makes a module with the given members.
+func NewModule(name string, attrs map[string]Value) *Module {
+	return &Module{Name: name, attrs: attrs}
+}
+
+// Member returns a module's member, nil if there is none.
+func (m *Module) Member(name string) Value { return m.attrs[name] }
+
+// Class returns the value's type.
+func (NoneValue) Class() *Type { return NoneType }
+
+// Class returns the value's type.
+func (Bool) Class() *Type { return BoolType }
+
+// Class returns the value's type.
+func (Int) Class() *Type { return IntType }
+
+// Class returns the value's type.
+func (*Big) Class() *Type { return IntType }
+
+// Class returns the value's type.
+func (Float) Class() *Type { return FloatType }
+
+// Class returns the value's type.
+func (Str) Class() *Type { return StrType }
+
+// Class returns the value's type.
+func (Bytes) Class() *Type { return BytesType }
+
+// Class returns the value's type.
+func (Tuple) Class() *Type { return TupleType }
+
+// Class returns the value's type.
+func (Ellipsis) Class() *Type { return EllipsisType }
+
+// Class returns the value's type.
+func (*List) Class() *Type { return ListType }
+
+// Class returns the value's type.
+func (*Slice) Class() *Type { return SliceType }
+
+// Class returns the value's type.
+func (*Range) Class() *Type { return RangeType }
+
+// Class returns the value's type.
+func (*Module) Class() *Type { return ModuleType }
+
+// Class returns the value's type.
+func (*Builtin) Class() *Type { return BuiltinType }
+
+// Class returns the value's type.
+func (*Type) Class() *Type { return TypeType }

@@ -1,0 +1,389 @@
+package syntax
+
+// exprList reads expressions separated by commas: a tuple if there is a comma.
+func (p *parser) exprList() Expr {
+	pos := Pos(p.tok().line)
+	x := p.starExpr()
+	if !p.is(",") {
+		if _, ok := x.(*Star); ok {
+			p.fail(x.Line(), "can't use starred expression here")
+		}
+		return x
+	}
+	elts := []Expr{x}
+	for p.accept(",") {
+		if p.atEnd() || p.is("=") || p.is(")") || p.is("]") || p.is(":") || p.is("}") {
+			break
+		}
+		elts = append(elts, p.starExpr())
+	}
+	return &Tuple{pos, elts}
+}
+
+func (p *parser) starExpr() Expr {
+	if t := p.tok(); p.accept("*") {
+		return &Star{Pos(t.line), p.binary(5)}
+	}
+	return p.namedExpr()
+}
+
+func (p *parser) namedExpr() Expr {
+	x := p.expr()
+	if n, ok := x.(*Name); ok && p.accept(":=") {
+		return &Walrus{n.Pos, n, p.expr()}
+	}
+	return x
+}
+
+const maxDepth = 200
+
+func (p *parser) enter() {
+	if p.depth++; p.depth > maxDepth {
+		p.fail(p.tok().line, "expression is nested too deeply")
+	}
+}
+
+func (p *parser) expr() Expr {
+	p.enter()
+	defer func() { p.depth-- }()
+	t := p.tok()
+	if t.text == "lambda" && t.kind == tokName {
+		p.next()
+		ps := p.params(":", false)
+		p.expect(":")
+		return &Lambda{Pos(t.line), ps, p.expr()}
+	}
+	if t.kind == tokName && (t.text == "yield" || t.text == "await") {
+		p.refuse(t)
+		panic(abort{})
+	}
+	x := p.or()
+	if !p.accept("if") {
+		return x
+	}
+	test := p.or()
+	p.expect("else")
+	return &Cond{Pos(x.Line()), test, x, p.expr()}
+}
+
+func (p *parser) or() Expr {
+	x := p.and()
+	if !p.is("or") {
+		return x
+	}
+	l := &Logic{Pos: Pos(x.Line()), Xs: []Expr{x}}
+	for p.accept("or") {
+		l.Xs = append(l.Xs, p.and())
+	}
+	return l
+}
+
+func (p *parser) and() Expr {
+	x := p.not()
+	if !p.is("and") {
+		return x
+	}
+	l := &Logic{Pos: Pos(x.Line()), And: true, Xs: []Expr{x}}
+	for p.accept("and") {
+		l.Xs = append(l.Xs, p.not())
+	}
+	return l
+}
+
+func (p *parser) not() Expr {
+	if t := p.tok(); p.accept("not") {
+		p.enter()
+		defer func() { p.depth-- }()
+		return &Unary{Pos(t.line), "not", p.not()}
+	}
+	return p.compare()
+}
+
+func (p *parser) compareOp() string {
+	t := p.tok()
+	switch {
+	case t.kind == tokOp && (t.text == "<" || t.text == ">" || t.text == "==" || t.text == ">=" || t.text == "<=" || t.text == "!="):
+		p.next()
+		return t.text
+	case p.accept("in"):
+		return "in"
+	case p.accept("is"):
+		if p.accept("not") {
+			return "is not"
+		}
+		return "is"
+	case p.is("not") && p.toks[p.i+1].text == "in":
+		p.next()
+		p.next()
+		return "not in"
+	}
+	return ""
+}
+
+func (p *parser) compare() Expr {
+	x := p.binary(5)
+	c := &Compare{Pos: Pos(x.Line()), X: x}
+	for op := p.compareOp(); op != ""; op = p.compareOp() {
+		c.Ops = append(c.Ops, op)
+		c.Rest = append(c.Rest, p.binary(5))
+	}
+	if len(c.Ops) == 0 {
+		return x
+	}
+	return c
+}
+
+var precedence = map[string]int{
+	"|": 5, "^": 6, "&": 7, "<<": 8, ">>": 8, "+": 9, "-": 9, "*": 10, "/": 10, "//": 10, "%": 10, "@": 10,
+}
+
+func (p *parser) binary(level int) Expr {
+	x := p.unary()
+	for {
+		t := p.tok()
+		prec := precedence[t.text]
+		if t.kind != tokOp || prec < level || prec == 0 {
+			return x
+		}
+		p.next()
+		x = &Binary{Pos(t.line), t.text, x, p.binary(prec + 1)}
+	}
+}
+
+func (p *parser) unary() Expr {
+	t := p.tok()
+	if t.kind == tokOp && (t.text == "-" || t.text == "+" || t.text == "~") {
+		p.next()
+		p.enter()
+		defer func() { p.depth-- }()
+		return &Unary{Pos(t.line), t.text, p.unary()}
+	}
+	x := p.postfix()
+	if p.accept("**") {
+		return &Binary{Pos(t.line), "**", x, p.unary()}
+	}
+	return x
+}
+
+// postfix reads an atom with its calls, attributes and subscripts.
+func (p *parser) postfix() Expr {
+	x := p.atom()
+	for {
+		t := p.tok()
+		pos := Pos(t.line)
+		switch {
+		case t.kind != tokOp:
+			return x
+		case p.accept("."):
+			x = &Attr{pos, x, p.ident()}
+		case p.accept("("):
+			x = &Call{pos, x, p.args()}
+			p.expect(")")
+		case p.accept("["):
+			x = &Index{pos, x, p.subscript()}
+			p.expect("]")
+		default:
+			return x
+		}
+	}
+}
+
+func (p *parser) args() (out []Arg) {
+	for !p.is(")") {
+		switch {
+		case p.accept("**"):
+			out = append(out, Arg{Star: 2, X: p.expr()})
+		case p.accept("*"):
+			out = append(out, Arg{Star: 1, X: p.expr()})
+		default:
+			x := p.namedExpr()
+			n, isName := x.(*Name)
+			switch {
+			case isName && p.accept("="):
+				out = append(out, Arg{Name: n.ID, X: p.expr()})
+			case p.is("for"):
+				out = append(out, Arg{X: &Comp{Pos: Pos(x.Line()), Kind: GenComp, Elt: x, Clauses: p.clauses()}})
+			default:
+				if len(out) > 0 && (out[len(out)-1].Name != "" || out[len(out)-1].Star == 2) {
+					p.fail(x.Line(), "positional argument follows keyword argument")
+				}
+				out = append(out, Arg{X: x})
+			}
+		}
+		if !p.accept(",") {
+			break
+		}
+	}
+	return out
+}
+
+func (p *parser) subscript() Expr {
+	pos := Pos(p.tok().line)
+	x := p.sliceItem()
+	if !p.is(",") {
+		return x
+	}
+	elts := []Expr{x}
+	for p.accept(",") && !p.is("]") {
+		elts = append(elts, p.sliceItem())
+	}
+	return &Tuple{pos, elts}
+}
+
+func (p *parser) sliceItem() Expr {
+	s := &Slice{Pos: Pos(p.tok().line)}
+	if !p.is(":") {
+		x := p.starExpr()
+		if !p.is(":") {
+			return x
+		}
+		s.Start = x
+	}
+	p.expect(":")
+	if !p.is(":") && !p.is("]") && !p.is(",") {
+		s.Stop = p.expr()
+	}
+	if p.accept(":") && !p.is("]") && !p.is(",") {
+		s.Step = p.expr()
+	}
+	return s
+}
+
+func (p *parser) clauses() (out []Clause) {
+	for p.accept("for") {
+		c := Clause{Target: p.targetList()}
+		p.expect("in")
+		c.Iter = p.or()
+		for p.accept("if") {
+			x := p.or()
+			if n, ok := x.(*Name); ok && p.accept(":=") {
+				x = &Walrus{n.Pos, n, p.expr()}
+			}
+			c.Ifs = append(c.Ifs, x)
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func (p *parser) atom() Expr {
+	t := p.tok()
+	pos := Pos(t.line)
+	switch t.kind {
+	case tokName:
+		switch t.text {
+		case "None":
+			p.next()
+			return &Const{pos, nil}
+		case "True", "False":
+			p.next()
+			return &Const{pos, t.text == "True"}
+		}
+		return &Name{pos, p.ident()}
+	case tokNumber:
+		p.next()
+		v, msg := numberValue(t.text)
+		if msg != "" {
+			p.fail(t.line, "%s", msg)
+		}
+		return &Const{pos, v}
+	case tokString:
+		return p.strings()
+	}
+	switch {
+	case p.accept("..."):
+		return &Const{pos, Dots{}}
+	case p.accept("("):
+		return p.paren(pos)
+	case p.accept("["):
+		return p.listDisplay(pos)
+	case p.accept("{"):
+		return p.braces(pos)
+	}
+	p.invalid()
+	return nil
+}
+
+func (p *parser) paren(pos Pos) Expr {
+	p.enter()
+	defer func() { p.depth-- }()
+	if p.accept(")") {
+		return &Tuple{Pos: pos}
+	}
+	x := p.starExpr()
+	if p.is("for") {
+		c := &Comp{Pos: pos, Kind: GenComp, Elt: x, Clauses: p.clauses()}
+		p.expect(")")
+		return c
+	}
+	if !p.is(",") {
+		p.expect(")")
+		return x
+	}
+	elts := []Expr{x}
+	for p.accept(",") && !p.is(")") {
+		elts = append(elts, p.starExpr())
+	}
+	p.expect(")")
+	return &Tuple{pos, elts}
+}
+
+func (p *parser) listDisplay(pos Pos) Expr {
+	var elts []Expr
+	for !p.is("]") {
+		elts = append(elts, p.starExpr())
+		if p.is("for") && len(elts) == 1 {
+			c := &Comp{Pos: pos, Kind: ListComp, Elt: elts[0], Clauses: p.clauses()}
+			p.expect("]")
+			return c
+		}
+		if !p.accept(",") {
+			break
+		}
+	}
+	p.expect("]")
+	return &List{pos, elts}
+}
+
+func (p *parser) braces(pos Pos) Expr {
+	d := &Dict{Pos: pos}
+	var elts []Expr
+	for !p.is("}") {
+		if p.accept("**") {
+			d.Keys, d.Values = append(d.Keys, nil), append(d.Values, p.binary(5))
+		} else {
+			k := p.starExpr()
+			if p.accept(":") {
+				d.Keys, d.Values = append(d.Keys, k), append(d.Values, p.expr())
+			} else {
+				elts = append(elts, k)
+			}
+			if p.is("for") && len(elts)+len(d.Keys) == 1 {
+				return p.braceComp(pos, d, elts)
+			}
+		}
+		if !p.accept(",") {
+			break
+		}
+	}
+	p.expect("}")
+	switch {
+	case len(elts) > 0 && len(d.Keys) > 0:
+		p.fail(pos.Line(), "invalid syntax: a display is either a dict or a set")
+	case len(elts) > 0:
+		return &Set{pos, elts}
+	}
+	return d
+}
+
+func (p *parser) braceComp(pos Pos, d *Dict, elts []Expr) Expr {
+	c := &Comp{Pos: pos, Kind: SetComp}
+	if len(elts) == 1 {
+		c.Elt = elts[0]
+	} else {
+		c.Kind, c.Elt, c.Value = DictComp, d.Keys[0], d.Values[0]
+	}
+	c.Clauses = p.clauses()
+	p.expect("}")
+	return c
+}

@@ -1,0 +1,222 @@
+package syntax
+
+import "strings"
+
+// simple reads one small statement.
+func (p *parser) simple() Stmt {
+	t := p.tok()
+	pos := Pos(t.line)
+	if t.kind == tokName {
+		switch t.text {
+		case "pass":
+			p.next()
+			return &Pass{pos}
+		case "break", "continue":
+			p.next()
+			if p.loops == 0 {
+				p.fail(t.line, "'%s' outside loop", t.text)
+			}
+			if t.text == "break" {
+				return &Break{pos}
+			}
+			return &Continue{pos}
+		case "return":
+			return p.returnStmt(t)
+		case "raise":
+			return p.raiseStmt()
+		case "global", "nonlocal":
+			return p.scopeStmt(t)
+		case "import", "from":
+			return p.importStmt()
+		case "assert":
+			p.next()
+			s := &Assert{Pos: pos, Test: p.expr()}
+			if p.accept(",") {
+				s.Message = p.expr()
+			}
+			return s
+		case "del":
+			p.next()
+			x := p.targetList()
+			if tup, ok := x.(*Tuple); ok {
+				return &Delete{pos, tup.Elts}
+			}
+			return &Delete{pos, []Expr{x}}
+		}
+	}
+	return p.exprStmt()
+}
+
+func (p *parser) returnStmt(t token) Stmt {
+	p.next()
+	if p.inFunc == 0 {
+		p.fail(t.line, "'return' outside function")
+	}
+	s := &Return{Pos: Pos(t.line)}
+	if !p.atEnd() {
+		s.X = p.exprList()
+	}
+	return s
+}
+
+func (p *parser) atEnd() bool {
+	k := p.tok().kind
+	return k == tokNewline || k == tokEOF || p.is(";")
+}
+
+func (p *parser) raiseStmt() Stmt {
+	s := &Raise{Pos: Pos(p.next().line)}
+	if !p.atEnd() {
+		s.X = p.expr()
+		if p.accept("from") {
+			s.Cause = p.expr()
+		}
+	}
+	return s
+}
+
+func (p *parser) scopeStmt(t token) Stmt {
+	p.next()
+	if t.text == "nonlocal" && p.inFunc == 0 {
+		p.fail(t.line, "nonlocal declaration not allowed at module level")
+	}
+	s := &Scope{Pos: Pos(t.line), Global: t.text == "global"}
+	for {
+		s.Names = append(s.Names, p.ident())
+		if !p.accept(",") {
+			return s
+		}
+	}
+}
+
+func (p *parser) dotted() string {
+	parts := []string{p.ident()}
+	for p.accept(".") {
+		parts = append(parts, p.ident())
+	}
+	return strings.Join(parts, ".")
+}
+
+func (p *parser) importStmt() Stmt {
+	t := p.next()
+	s := &Import{Pos: Pos(t.line)}
+	if t.text == "import" {
+		for {
+			n := ImportName{Name: p.dotted()}
+			if p.accept("as") {
+				n.As = p.ident()
+			}
+			s.Names = append(s.Names, n)
+			if !p.accept(",") {
+				return s
+			}
+		}
+	}
+	s.From = p.dotted()
+	p.expect("import")
+	if p.is("*") {
+		p.fail(t.line, "'import *' is not supported in templates: name what you need")
+	}
+	paren := p.accept("(")
+	for {
+		n := ImportName{Name: p.ident()}
+		if p.accept("as") {
+			n.As = p.ident()
+		}
+		s.Names = append(s.Names, n)
+		if !p.accept(",") || paren && p.is(")") {
+			break
+		}
+	}
+	if paren {
+		p.expect(")")
+	}
+	return s
+}
+
+func (p *parser) exprStmt() Stmt {
+	pos := Pos(p.tok().line)
+	x := p.exprList()
+	t := p.tok()
+	if t.kind == tokOp && len(t.text) > 1 && strings.HasSuffix(t.text, "=") && !strings.Contains("== != <= >= :=", t.text) {
+		p.next()
+		p.checkTarget(x, false)
+		return &AugAssign{pos, x, strings.TrimSuffix(t.text, "="), p.exprList()}
+	}
+	if p.is(":") { // an annotation, which has no effect
+		p.checkTarget(x, false)
+		p.next()
+		p.expr()
+		s := &Assign{Pos: pos, Targets: []Expr{x}}
+		if p.accept("=") {
+			s.Value = p.exprList()
+		}
+		return s
+	}
+	if !p.is("=") {
+		return &ExprStmt{pos, x}
+	}
+	s := &Assign{Pos: pos}
+	for p.accept("=") {
+		p.checkTarget(x, true)
+		s.Targets = append(s.Targets, x)
+		x = p.exprList()
+	}
+	s.Value = x
+	return s
+}
+
+func (p *parser) checkTarget(x Expr, many bool) {
+	elts := []Expr(nil)
+	switch x := x.(type) {
+	case *Name, *Attr, *Index:
+		return
+	case *Tuple:
+		elts = x.Elts
+	case *List:
+		elts = x.Elts
+	default:
+		p.fail(x.Line(), "cannot assign to this expression here. Maybe you meant '==' instead of '='?")
+	}
+	if !many {
+		p.fail(x.Line(), "this target takes one value only")
+	}
+	stars := 0
+	for _, e := range elts {
+		if s, ok := e.(*Star); ok {
+			stars++
+			e = s.X
+		}
+		p.checkTarget(e, true)
+	}
+	if stars > 1 {
+		p.fail(x.Line(), "multiple starred expressions in assignment")
+	}
+}
+
+// targetList reads the targets of for and del.
+func (p *parser) targetList() Expr {
+	pos := Pos(p.tok().line)
+	var elts []Expr
+	comma := false
+	for {
+		if st := p.tok(); p.accept("*") {
+			elts = append(elts, &Star{Pos(st.line), p.postfix()})
+		} else {
+			elts = append(elts, p.postfix())
+		}
+		if !p.accept(",") {
+			break
+		}
+		comma = true
+		if p.is("in") || p.is("=") || p.atEnd() {
+			break
+		}
+	}
+	x := elts[0]
+	if comma {
+		x = &Tuple{pos, elts}
+	}
+	p.checkTarget(x, true)
+	return x
+}
