@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -72,15 +70,15 @@ func engineOptions(escape, none string) (stpl.Options, error) {
 }
 
 func readVars(file string) (map[string]any, error) {
-	vars := map[string]any{}
 	if file == "" {
-		return vars, nil
+		return nil, nil
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(data, &vars); err != nil {
+	vars, err := stpl.ParseVariables(data)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return vars, nil
@@ -125,9 +123,10 @@ type templateProblem struct {
 func templateCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check FILE|DIR...",
-		Short: "Tell which templates will not compile",
-		Long: `Compile templates, all files of a directory and its folders, and tell for each
-that fails where and why. The exit code is 1 if there is one.`,
+		Short: "Tell what in templates will not run",
+		Long: `Compile templates, all files of a directory and its folders, and list every
+construct in them that will not run: where it is, and why. The exit code is 1 if
+there is one.`,
 		Args: args(cobra.MinimumNArgs(1)),
 	}
 	asJSON := jsonFlag(cmd)
@@ -177,12 +176,10 @@ func checkTemplates(path string) ([]templateProblem, error) {
 		if raw {
 			return nil
 		}
-		_, err = engine.Compile(file, body)
-		if bad, ok := errors.AsType[*stpl.Error](err); ok {
+		for _, bad := range engine.Check(file, body) {
 			problems = append(problems, templateProblem{bad.File, bad.Line, bad.Kind, bad.Message})
-			return nil
 		}
-		return err
+		return nil
 	})
 	return problems, err
 }

@@ -58,9 +58,11 @@ type Server struct {
 	TemplateFormat string   // "stpl", or "raw" for no templating
 	TemplatePath   []string // further directories of include and rebase
 
-	TemplateSteps  int           // limit of one render, in Starlark steps
-	TemplateOutput int           // limit of one render's output, in KiB
-	TemplateTime   time.Duration // limit of one render
+	TemplateSteps     int // limits of one render, see stpl.Limits
+	TemplateMemory    int // MiB
+	TemplateRecursion int
+	TemplateOutput    int           // limit of one render's output, in KiB
+	TemplateTime      time.Duration // limit of one render
 }
 
 // LogLevels is the section [loglevels]. A message passes Base first, then the

@@ -48,7 +48,7 @@ var other = map[string]string{
 	"mdserver.default_template": "/t", "mdserver.password": "p", "mdserver.hostname_prefix": "h", "mdserver.db_file": "/var/lib/mdserver/o.json",
 	"mdserver.database": "/d/o.db", "mdserver.socket": "/s", "mdserver.logfile": "", "mdserver.debug": "YES",
 	"mdserver.debug_userdata": "on", "mdserver.template_escape": "None", "mdserver.template_none": "empty",
-	"mdserver.template_format": "raw", "mdserver.template_path": "/a:/b", "mdserver.template_steps": "1000",
+	"mdserver.template_format": "raw", "mdserver.template_path": "/a:/b", "mdserver.template_steps": "1000", "mdserver.template_memory": "5", "mdserver.template_recursion": "77",
 	"mdserver.template_output": "1", "mdserver.template_time": "5",
 	"loglevels.base": "CRITICAL", "loglevels.stream": "Warning", "loglevels.file": "error", "loglevels.log_format": "json",
 	"dnsmasq.run": "off", "dnsmasq.binary": "/opt/dnsmasq", "dnsmasq.user": "nobody", "dnsmasq.base_dir": "/b", "dnsmasq.run_dir": "/r",

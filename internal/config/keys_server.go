@@ -116,6 +116,16 @@ var serverKeys = []key{
 		binding: bind(whole(1000, 1000000000), func(c *Config) *int { return &c.Server.TemplateSteps }),
 	},
 	{
+		section: "mdserver", name: "template_memory", def: 64,
+		doc:     "How much memory one template may ask for over its whole run, in MiB.",
+		binding: bind(whole(1, 4096), func(c *Config) *int { return &c.Server.TemplateMemory }),
+	},
+	{
+		section: "mdserver", name: "template_recursion", def: 500,
+		doc:     "How deep functions of a template may call each other.",
+		binding: bind(whole(10, 5000), func(c *Config) *int { return &c.Server.TemplateRecursion }),
+	},
+	{
 		section: "mdserver", name: "template_output", def: 1024,
 		doc:     "How long the output of one template may be, in KiB.",
 		binding: bind(whole(1, 65536), func(c *Config) *int { return &c.Server.TemplateOutput }),

@@ -1,37 +1,39 @@
-// Package stpl renders Bottle's SimpleTemplate language on Starlark: the
-// user-data templates of the original mdserver, without their access to the
-// host. A template sees its variables, a few functions and nothing else.
+// Package stpl renders Bottle's SimpleTemplate language, the user-data
+// templates of the original mdserver, without their access to the host. A
+// template sees its variables, a few functions and a part of Python's standard
+// library that only computes; steps, memory, output, time and recursion are
+// limited.
 //
-// Supported so far: {{expr}} and {{!expr}}, "% code" lines and <% blocks %>
-// with if, for, while, def and end, comments, "\\" at a line's end, "%%",
-// include, defined, get and setdefault, and the expressions that Starlark
-// shares with Python. What cannot run is refused with file and line.
+// A template's way: package scan splits it into text and Python, syntax parses
+// the Python, lower makes closures of it; object has the values that these
+// compute with, modules what a template can import. This package puts them
+// together and adds what belongs to templates: the environment, include and
+// rebase, escaping.
+//
+// See README.md for the language and its differences from Python.
 package stpl
 
 import (
-	"bytes"
-	"context"
-	"fmt"
-	"html"
-	"maps"
-	"os"
-	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
-	"go.starlark.net/starlark"
-	"go.starlark.net/syntax"
+	"mdserver/internal/stpl/lower"
+	"mdserver/internal/stpl/object"
+	"mdserver/internal/stpl/scan"
+	"mdserver/internal/stpl/syntax"
 )
 
 // Escape is what {{ }} does to a value.
 type Escape int
 
 // EscapeHTML replaces & < > " and ', as the original does; EscapeNone prints
-// the value as it is.
+// the value as it is; EscapeSwapped exchanges {{ }} and {{! }}, which is what
+// bottle's option noescape does.
 const (
 	EscapeHTML Escape = iota
 	EscapeNone
+	EscapeSwapped
 )
 
 // None is what a value of None prints.
@@ -46,38 +48,42 @@ const (
 
 // Limits bound one render. A zero field means its default.
 type Limits struct {
-	Steps        uint64        // of the Starlark machine
+	Steps        int64         // statements, calls, loop turns and pieces of bulk work
+	Memory       int64         // bytes, over the whole render
 	Output       int64         // bytes
 	Time         time.Duration // of the clock
+	Recursion    int           // nested calls
 	IncludeDepth int
 }
 
 // DefaultLimits are generous for user-data and tight for an accident.
 func DefaultLimits() Limits {
-	return Limits{Steps: 5_000_000, Output: 16 << 20, Time: time.Second, IncludeDepth: 20}
+	return Limits{Steps: 5_000_000, Memory: 64 << 20, Output: 16 << 20, Time: time.Second, Recursion: 500, IncludeDepth: 20}
 }
 
 func (l Limits) orDefaults() Limits {
 	d := DefaultLimits()
-	if l.Steps == 0 {
-		l.Steps = d.Steps
-	}
-	if l.Output == 0 {
-		l.Output = d.Output
-	}
-	if l.Time == 0 {
-		l.Time = d.Time
-	}
-	if l.IncludeDepth == 0 {
-		l.IncludeDepth = d.IncludeDepth
-	}
+	fill(&l.Steps, d.Steps)
+	fill(&l.Memory, d.Memory)
+	fill(&l.Output, d.Output)
+	fill(&l.Time, d.Time)
+	fill(&l.Recursion, d.Recursion)
+	fill(&l.IncludeDepth, d.IncludeDepth)
 	return l
+}
+
+func fill[T comparable](field *T, def T) {
+	var zero T
+	if *field == zero {
+		*field = def
+	}
 }
 
 // Options are how an Engine compiles and renders.
 type Options struct {
 	Escape Escape
 	None   None
+	Syntax string   // five delimiters, "<% %> % {{ }}" if empty
 	Roots  []string // where include looks, in this order; nothing else is read
 	Limits Limits
 }
@@ -86,7 +92,7 @@ type Options struct {
 // concurrent use.
 type Engine struct {
 	opts     Options
-	compiled sync.Map // name and source → *Template
+	compiled sync.Map // name → *Template, of the source last seen
 }
 
 // New makes an engine.
@@ -95,158 +101,52 @@ func New(opts Options) *Engine {
 	return &Engine{opts: opts}
 }
 
-// Template is a compiled template. It is immutable.
+// Template is a compiled template. It is immutable and safe for concurrent
+// use.
 type Template struct {
 	engine  *Engine
 	name    string
-	program *starlark.Program
-	lines   []int // of the template, by line of the program less one
-}
-
-type sourceKey struct{ name, source string }
-
-var dialect = &syntax.FileOptions{
-	Set: true, While: true, TopLevelControl: true, GlobalReassign: true, Recursion: true,
+	source  string
+	program *lower.Program
 }
 
 // Compile makes a template of its source; name is for messages. Its error is
-// an *Error.
+// an *Error, the first that Check reports.
 func (e *Engine) Compile(name, source string) (*Template, error) {
-	key := sourceKey{name, source}
-	if kept, ok := e.compiled.Load(key); ok {
+	if kept, ok := e.compiled.Load(name); ok && kept.(*Template).source == source {
 		return kept.(*Template), nil
 	}
-	code, lines, err := translate(name, source)
-	if err != nil {
-		return nil, err
+	program, errs := e.compile(name, source)
+	if len(errs) > 0 {
+		return nil, errs[0]
 	}
-	_, program, err := starlark.SourceProgramOptions(dialect, name, code, isVariable)
-	if err != nil {
-		return nil, compileError(name, lines, err)
-	}
-	t := &Template{engine: e, name: name, program: program, lines: lines}
-	e.compiled.Store(key, t)
+	t := &Template{engine: e, name: name, source: source, program: program}
+	e.compiled.Store(name, t)
 	return t, nil
 }
 
-// isVariable lets every name be looked up when the template runs, so that a
-// variable may be called like one of Starlark's functions.
-func isVariable(string) bool { return true }
-
-// Output is the result of a render.
-type Output struct {
-	Text    []byte
-	Files   []string // every included file, by absolute path
-	Escaped bool     // HTML escaping changed at least one value
+// Check lists everything in a template that will not run, by line.
+func (e *Engine) Check(name, source string) []*Error {
+	_, errs := e.compile(name, source)
+	return errs
 }
 
-// render is one run of a template with all that it includes.
-type render struct {
-	engine *Engine
-	thread *starlark.Thread
-	out    bytes.Buffer
-	files  []string
-	escape bool // changed a value
-	depth  int
-}
-
-// Render runs the template. The variables are copied; a template cannot
-// change them for others. Its error is an *Error, or the context's.
-func (t *Template) Render(ctx context.Context, vars map[string]any) (Output, error) {
-	r := &render{engine: t.engine, thread: &starlark.Thread{Name: t.name}}
-	r.thread.SetMaxExecutionSteps(t.engine.opts.Limits.Steps)
-	ctx, cancel := context.WithTimeout(ctx, t.engine.opts.Limits.Time)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { r.thread.Cancel("it took too long") })
-	defer stop()
-	env := maps.Clone(starlark.Universe)
-	for name, value := range vars {
-		converted, err := toStarlark(value)
-		if err != nil {
-			return Output{}, &Error{File: t.name, Kind: "TypeError", Message: fmt.Sprintf("variable %s: %v", name, err)}
-		}
-		env[name] = converted
-	}
-	r.addBuiltins(env)
-	if err := r.run(t, env); err != nil {
-		return Output{}, err
-	}
-	return Output{Text: r.out.Bytes(), Files: r.files, Escaped: r.escape}, nil
-}
-
-func (r *render) run(t *Template, env starlark.StringDict) error {
-	_, err := t.program.Init(r.thread, env)
+func (e *Engine) compile(name, source string) (*lower.Program, []*Error) {
+	delimiters, err := scan.ParseSyntax(e.opts.Syntax)
 	if err != nil {
-		return runError(t, err)
+		return nil, []*Error{{File: name, Line: 1, Kind: "SyntaxError", Message: err.Error()}}
 	}
-	return nil
+	body, errs := syntax.Parse(scan.Pieces(source, delimiters))
+	program, more := lower.Lower(name, body, lower.Options{Known: knownModule, Has: hasMember})
+	errs = append(errs, more...)
+	slices.SortStableFunc(errs, func(a, b *syntax.Error) int { return a.Line - b.Line })
+	out := make([]*Error, len(errs))
+	for i, err := range errs {
+		out[i] = &Error{File: name, Line: err.Line, Kind: err.Kind, Message: err.Message}
+	}
+	return program, out
 }
 
-func (r *render) write(text string) error {
-	if int64(r.out.Len()+len(text)) > r.engine.opts.Limits.Output {
-		return fmt.Errorf("MemoryError: the output is longer than %d bytes", r.engine.opts.Limits.Output)
-	}
-	r.out.WriteString(text)
-	return nil
-}
-
-func (r *render) emit(value starlark.Value, escape bool) error {
-	if value == starlark.None && r.engine.opts.None == NoneEmpty {
-		return nil
-	}
-	text := toText(value)
-	if escape && r.engine.opts.Escape == EscapeHTML {
-		escaped := strings.NewReplacer("&#34;", "&quot;", "&#39;", "&#039;").Replace(html.EscapeString(text))
-		r.escape = r.escape || escaped != text
-		text = escaped
-	}
-	return r.write(text)
-}
-
-// include renders another template in place, with further variables.
-func (r *render) include(name string, env starlark.StringDict) error {
-	if r.depth++; r.depth > r.engine.opts.Limits.IncludeDepth {
-		return fmt.Errorf("RecursionError: templates include each other more than %d deep", r.engine.opts.Limits.IncludeDepth)
-	}
-	defer func() { r.depth-- }()
-	path, text, err := r.engine.find(name)
-	if err != nil {
-		return err
-	}
-	r.files = append(r.files, path)
-	t, err := r.engine.Compile(path, text)
-	if err != nil {
-		return err
-	}
-	return r.run(t, env)
-}
-
-// find reads a file below one of the roots: no absolute path, no "..", no
-// symbolic link that leads out, nothing but a regular file.
-func (e *Engine) find(name string) (path, text string, err error) {
-	for _, dir := range e.opts.Roots {
-		for _, suffix := range []string{"", ".tpl", ".yaml"} {
-			data, err := readBelow(dir, name+suffix)
-			if err == nil {
-				return filepath.Join(dir, name+suffix), string(data), nil
-			}
-		}
-	}
-	return "", "", fmt.Errorf("TemplateError: template %q not found below %s", name, strings.Join(e.opts.Roots, ", "))
-}
-
-func readBelow(dir, name string) ([]byte, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	info, err := root.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", name)
-	}
-	return root.ReadFile(name)
+func (l Limits) thread() object.Limits {
+	return object.Limits{Steps: l.Steps, Memory: l.Memory, Time: l.Time, Recursion: l.Recursion}
 }

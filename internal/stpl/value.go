@@ -1,128 +1,117 @@
 package stpl
 
 import (
-	"fmt"
+	"encoding/json"
 	"maps"
+	"math/big"
 	"slices"
-	"strconv"
 	"strings"
 
-	"go.starlark.net/starlark"
+	"mdserver/internal/stpl/object"
 )
 
-// toStarlark copies a variable into the template's world.
-func toStarlark(value any) (starlark.Value, error) {
-	switch v := value.(type) {
-	case nil:
-		return starlark.None, nil
+// Dict is a variable that templates see as a dict with its keys in order.
+type Dict []Pair
+
+// Record is a Dict whose keys are attributes, too: instance.name is
+// instance['name'].
+type Record []Pair
+
+// Pair is one key of a Dict or Record.
+type Pair struct {
+	Key   string
+	Value any
+}
+
+// variables are what was given to a render. Each is converted when a template
+// first asks for it, for many are configuration that no template uses.
+type variables struct {
+	given map[string]any
+	seen  map[string]object.Value
+}
+
+func (v *variables) get(name string) (object.Value, bool) {
+	if value, ok := v.seen[name]; ok {
+		return value, true
+	}
+	given, ok := v.given[name]
+	if !ok {
+		return nil, false
+	}
+	if v.seen == nil {
+		v.seen = map[string]object.Value{}
+	}
+	value := toValue(given)
+	v.seen[name] = value
+	return value, true
+}
+
+// toValue copies a variable into the template's world. What has no form there
+// becomes None; variables are ours, not a template's, so that is no error of
+// its author.
+func toValue(given any) object.Value {
+	switch v := given.(type) {
 	case bool:
-		return starlark.Bool(v), nil
+		return object.Bool(v)
 	case int:
-		return starlark.MakeInt(v), nil
+		return object.Int(v)
 	case int64:
-		return starlark.MakeInt64(v), nil
+		return object.Int(v)
 	case float64:
-		return starlark.Float(v), nil
+		return object.Float(v)
+	case json.Number:
+		return toNumber(v)
 	case string:
-		return starlark.String(v), nil
+		return object.Str(strings.ToValidUTF8(v, "\uFFFD"))
+	case []byte:
+		return object.Bytes(v)
 	case []string:
-		list := make([]any, len(v))
-		for i, s := range v {
-			list[i] = s
-		}
-		return toStarlark(list)
-	case map[string]string:
-		dict := make(map[string]any, len(v))
-		for key, s := range v {
-			dict[key] = s
-		}
-		return toStarlark(dict)
+		return toList(v)
 	case []any:
-		return listToStarlark(v)
+		return toList(v)
+	case map[string]string:
+		return toDict(sortedPairs(v))
 	case map[string]any:
-		return dictToStarlark(v)
+		return toDict(sortedPairs(v))
+	case Dict:
+		return toDict(v)
+	case Record:
+		return object.NewRecord(toDict(Dict(v)))
 	}
-	return nil, fmt.Errorf("a value of type %T cannot be used in a template", value)
+	return object.None
 }
 
-func listToStarlark(list []any) (starlark.Value, error) {
-	elems := make([]starlark.Value, 0, len(list))
-	for _, e := range list {
-		converted, err := toStarlark(e)
-		if err != nil {
-			return nil, err
-		}
-		elems = append(elems, converted)
+func toNumber(n json.Number) object.Value {
+	if i, err := n.Int64(); err == nil {
+		return object.Int(i)
 	}
-	return starlark.NewList(elems), nil
+	if i, ok := new(big.Int).SetString(n.String(), 10); ok {
+		return object.MakeInt(i)
+	}
+	f, _ := n.Float64() // what is too large is infinite, as in Python
+	return object.Float(f)
 }
 
-func dictToStarlark(m map[string]any) (starlark.Value, error) {
-	dict := starlark.NewDict(len(m))
+func toList[T any](list []T) object.Value {
+	items := make([]object.Value, len(list))
+	for i, item := range list {
+		items[i] = toValue(item)
+	}
+	return object.NewList(items)
+}
+
+func toDict(pairs Dict) *object.Dict {
+	d := object.NewDict()
+	for _, p := range pairs {
+		d.SetStr(p.Key, toValue(p.Value))
+	}
+	return d
+}
+
+func sortedPairs[T any](m map[string]T) Dict {
+	pairs := make(Dict, 0, len(m))
 	for _, key := range slices.Sorted(maps.Keys(m)) {
-		converted, err := toStarlark(m[key])
-		if err != nil {
-			return nil, err
-		}
-		if err := dict.SetKey(starlark.String(key), converted); err != nil {
-			return nil, err
-		}
+		pairs = append(pairs, Pair{key, m[key]})
 	}
-	return dict, nil
-}
-
-// toText is Python's str of a value.
-func toText(value starlark.Value) string {
-	if s, ok := starlark.AsString(value); ok {
-		return s
-	}
-	return toRepr(value)
-}
-
-// maxNested keeps a list that contains itself from being printed for ever.
-const maxNested = 50
-
-func toRepr(value starlark.Value) string { return repr(value, 0) }
-
-func repr(value starlark.Value, depth int) string {
-	if depth > maxNested {
-		return "..."
-	}
-	switch v := value.(type) {
-	case starlark.String:
-		return quote(string(v))
-	case *starlark.List:
-		return "[" + reprAll(v, depth) + "]"
-	case starlark.Tuple:
-		if len(v) == 1 {
-			return "(" + repr(v[0], depth+1) + ",)"
-		}
-		return "(" + reprAll(v, depth) + ")"
-	case *starlark.Dict:
-		parts := make([]string, 0, v.Len())
-		for _, item := range v.Items() {
-			parts = append(parts, repr(item[0], depth+1)+": "+repr(item[1], depth+1))
-		}
-		return "{" + strings.Join(parts, ", ") + "}"
-	}
-	return value.String()
-}
-
-func reprAll(list starlark.Iterable, depth int) string {
-	var parts []string
-	for e := range starlark.Elements(list) {
-		parts = append(parts, repr(e, depth+1))
-	}
-	return strings.Join(parts, ", ")
-}
-
-// quote writes a string as Python does: in single quotes, unless it holds one
-// and no double quote.
-func quote(s string) string {
-	inner := strconv.Quote(s)
-	inner = strings.ReplaceAll(inner[1:len(inner)-1], `\"`, `"`)
-	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
-		return `"` + inner + `"`
-	}
-	return "'" + strings.ReplaceAll(inner, "'", `\'`) + "'"
+	return pairs
 }

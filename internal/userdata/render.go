@@ -85,9 +85,11 @@ func New(cfg *config.Config, log *slog.Logger) *Renderer {
 
 func engineOptions(cfg *config.Config, roots []string) stpl.Options {
 	opts := stpl.Options{Roots: roots, Limits: stpl.Limits{
-		Steps:  uint64(cfg.Server.TemplateSteps),
-		Output: int64(cfg.Server.TemplateOutput) << 10,
-		Time:   cfg.Server.TemplateTime,
+		Steps:     int64(cfg.Server.TemplateSteps),
+		Memory:    int64(cfg.Server.TemplateMemory) << 20,
+		Output:    int64(cfg.Server.TemplateOutput) << 10,
+		Time:      cfg.Server.TemplateTime,
+		Recursion: cfg.Server.TemplateRecursion,
 	}}
 	if cfg.Server.TemplateEscape == "none" {
 		opts.Escape = stpl.EscapeNone

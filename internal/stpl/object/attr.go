@@ -78,6 +78,10 @@ func (c *Type) member(name string) Value {
 
 func builtinProperty(v Value, name string) Value {
 	switch v := v.(type) {
+	case *Dict:
+		if item, ok := v.GetStr(name); ok && v.record {
+			return item
+		}
 	case *Exception:
 		if name == "args" {
 			return Tuple(v.Args)

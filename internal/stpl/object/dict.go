@@ -21,6 +21,13 @@ type Dict struct {
 	entries []entry
 	index   map[any]int // nil while small
 	live    int
+	record  bool // keys are attributes, too
+}
+
+// NewRecord makes d's keys attributes, too. Methods of dict come first.
+func NewRecord(d *Dict) *Dict {
+	d.record = true
+	return d
 }
 
 // NewDict makes an empty dict.
@@ -280,6 +287,12 @@ func (d *Dict) Copy(t *Thread) (*Dict, error) {
 		c.reindex()
 	}
 	return c, nil
+}
+
+// IsMapping reports whether v can be unpacked with **.
+func IsMapping(v Value) bool {
+	_, ok := v.(*Dict)
+	return ok
 }
 
 // Update stores every pair of a mapping or of an iterable of pairs.

@@ -93,7 +93,7 @@ func (s *scanner) take(c *codeLine, n int) {
 func (s *scanner) keyword(c *codeLine, rest string) int {
 	if rest[0] == ';' {
 		if n := s.endWord(rest[1:]); n > 0 {
-			s.indent--
+			s.endBlock(c)
 			c.fresh = true
 			return 1 + n
 		}
@@ -102,7 +102,7 @@ func (s *scanner) keyword(c *codeLine, rest string) int {
 		return 0
 	}
 	if n := s.endWord(rest); n > 0 {
-		s.indent--
+		s.endBlock(c)
 		return n
 	}
 	lead := len(rest) - len(strings.TrimLeft(rest, " \t"))
@@ -115,13 +115,19 @@ func (s *scanner) keyword(c *codeLine, rest string) int {
 		return 0
 	}
 	if strings.TrimSpace(c.text.String()) == "" && s.depth == 0 {
-		c.mod = -1
+		c.mod--
 		if opens > 0 {
 			s.indent++
 		}
 	}
 	c.text.WriteString(rest[:lead+n])
 	return lead + n
+}
+
+// endBlock leaves a block; code on the same line still belongs to it.
+func (s *scanner) endBlock(c *codeLine) {
+	s.indent--
+	c.mod++
 }
 
 // word returns the length of the word among words that s begins with.

@@ -1,0 +1,157 @@
+package lower
+
+import (
+	"mdserver/internal/stpl/object"
+	"mdserver/internal/stpl/syntax"
+)
+
+// hostFunctions are what Python offers and templates must not have, with what
+// to do instead.
+var hostFunctions = map[string]string{
+	"open":       "templates read no files: use include, or pass the content in as template data",
+	"eval":       "templates run no code made at run time",
+	"exec":       "templates run no code made at run time",
+	"compile":    "templates run no code made at run time",
+	"__import__": "use an import statement",
+	"input":      "nobody is there to answer",
+	"globals":    "use get, defined and setdefault",
+	"locals":     "use get, defined and setdefault",
+	"vars":       "use get, defined and setdefault",
+	"breakpoint": "there is no debugger",
+	"exit":       "a template ends at its end",
+	"quit":       "a template ends at its end",
+}
+
+// argument is one argument of a call, see syntax.Arg.
+type argument struct {
+	name string
+	star int
+	x    eval
+}
+
+// call lowers a call. Of a method no bound value is made.
+func (c *compiler) call(e *syntax.Call) eval {
+	c.checkCall(e)
+	pos := c.at(e)
+	arguments := c.arguments(e.Args)
+	if m, ok := e.Fn.(*syntax.Attr); ok {
+		recv := c.expr(m.X)
+		return func(f *frame) (object.Value, error) {
+			v, err := recv(f)
+			if err != nil {
+				return nil, err
+			}
+			args, err := arguments(f)
+			if err != nil {
+				return nil, err
+			}
+			v, err = object.CallMethod(f.t, v, m.Name, args)
+			return v, pos.wrap(err)
+		}
+	}
+	fn := c.expr(e.Fn)
+	return func(f *frame) (object.Value, error) {
+		callee, err := fn(f)
+		if err != nil {
+			return nil, err
+		}
+		args, err := arguments(f)
+		if err != nil {
+			return nil, err
+		}
+		v, err := object.Call(f.t, callee, args)
+		return v, pos.wrap(err)
+	}
+}
+
+func (c *compiler) checkCall(e *syntax.Call) {
+	name, ok := e.Fn.(*syntax.Name)
+	if !ok || c.tries > 0 {
+		return
+	}
+	if _, own := c.assigned[name.ID]; own {
+		return
+	}
+	if advice, ok := hostFunctions[name.ID]; ok {
+		c.refuse(e, "NameError", name.ID+"() is not available in templates: "+advice)
+	}
+}
+
+func (c *compiler) arguments(list []syntax.Arg) func(f *frame) (*object.Args, error) {
+	args := make([]argument, len(list))
+	plain := true
+	for i, a := range list {
+		args[i] = argument{a.Name, a.Star, c.expr(a.X)}
+		plain = plain && a.Name == "" && a.Star == 0
+	}
+	if plain {
+		return func(f *frame) (*object.Args, error) { return positional(f, args) }
+	}
+	return func(f *frame) (*object.Args, error) {
+		out := &object.Args{}
+		for i := range args {
+			if err := addArgument(f, out, &args[i]); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	}
+}
+
+func positional(f *frame, args []argument) (*object.Args, error) {
+	out := &object.Args{Pos: make([]object.Value, len(args))}
+	for i := range args {
+		v, err := args[i].x(f)
+		if err != nil {
+			return nil, err
+		}
+		out.Pos[i] = v
+	}
+	return out, nil
+}
+
+func addArgument(f *frame, out *object.Args, a *argument) error {
+	v, err := a.x(f)
+	if err != nil {
+		return err
+	}
+	switch {
+	case a.star == 1:
+		items, err := object.ToSlice(f.t, v)
+		out.Pos = append(out.Pos, items...)
+		return err
+	case a.star == 2:
+		return addKeywords(f.t, out, v)
+	case a.name != "":
+		out.Kw = append(out.Kw, object.Keyword{Name: a.name, Value: v})
+	default:
+		out.Pos = append(out.Pos, v)
+	}
+	return nil
+}
+
+func addKeywords(t *object.Thread, out *object.Args, v object.Value) error {
+	if !object.IsMapping(v) {
+		return object.Raise(object.TypeError, "argument after ** must be a mapping, not %s", object.TypeName(v))
+	}
+	d := object.NewDict()
+	if err := d.Update(t, v); err != nil {
+		return err
+	}
+	var err error
+	d.Each(func(key, value object.Value) bool {
+		name, ok := key.(object.Str)
+		if !ok {
+			err = object.Raise(object.TypeError, "keywords must be strings")
+			return false
+		}
+		for _, kw := range out.Kw {
+			if kw.Name == string(name) {
+				err = object.Raise(object.TypeError, "got multiple values for keyword argument '%s'", name)
+			}
+		}
+		out.Kw = append(out.Kw, object.Keyword{Name: string(name), Value: value})
+		return err == nil
+	})
+	return err
+}

@@ -1,0 +1,279 @@
+package lower
+
+import (
+	"fmt"
+	"strings"
+
+	"mdserver/internal/stpl/object"
+	"mdserver/internal/stpl/syntax"
+)
+
+// code is what all values of one def or lambda share.
+type code struct {
+	name   string
+	params *syntax.Params
+	size   int // slots; the parameters come first, then *args, then **kwargs
+	body   exec
+}
+
+// function is a function that a template defined.
+type function struct {
+	*code
+	run      *Run
+	outer    *frame
+	defaults []object.Value // by parameter, nil where there is none
+}
+
+// functionType has __name__ for decorators that ask.
+var functionType = object.NewType("function", "", func(_ *object.Thread, v object.Value, name string) (object.Value, error) {
+	if name == "__name__" || name == "__qualname__" {
+		return object.Str(v.(*function).name), nil
+	}
+	return nil, nil
+})
+
+// Class implements object.Value.
+func (*function) Class() *object.Type { return functionType }
+
+// Text implements object.Texter.
+func (fn *function) Text() string { return "<function " + fn.name + ">" }
+
+// Repr implements object.Texter.
+func (fn *function) Repr() string { return fn.Text() }
+
+// Call implements object.Callable.
+func (fn *function) Call(t *object.Thread, a *object.Args) (object.Value, error) {
+	if err := t.Step(1); err != nil {
+		return nil, err
+	}
+	if err := t.Enter(); err != nil {
+		return nil, err
+	}
+	defer t.Leave()
+	f := &frame{run: fn.run, t: t, outer: fn.outer, slots: make([]object.Value, fn.size)}
+	if err := fn.bind(t, f.slots, a); err != nil {
+		return nil, err
+	}
+	if _, err := fn.body(f); err != nil {
+		return nil, err
+	}
+	if f.result == nil {
+		return object.None, nil
+	}
+	return f.result, nil
+}
+
+// bind puts arguments into the slots of their parameters.
+func (fn *function) bind(t *object.Thread, slots []object.Value, a *object.Args) error {
+	p := fn.params
+	given := copy(slots[:p.Pos], a.Pos)
+	var rest *object.Dict
+	if p.StarStar != "" {
+		rest = object.NewDict()
+		slots[fn.starStarSlot()] = rest
+	}
+	for _, kw := range a.Kw {
+		if err := fn.bindKeyword(t, slots, rest, kw); err != nil {
+			return err
+		}
+	}
+	switch {
+	case p.Star != "":
+		if err := t.AllocSlots(len(a.Pos) - given); err != nil {
+			return err
+		}
+		slots[len(p.List)] = object.Tuple(append([]object.Value(nil), a.Pos[given:]...))
+	case len(a.Pos) > given:
+		return fn.tooMany(slots, len(a.Pos))
+	}
+	return fn.fill(slots)
+}
+
+func (fn *function) starStarSlot() int {
+	if fn.params.Star != "" {
+		return len(fn.params.List) + 1
+	}
+	return len(fn.params.List)
+}
+
+func (fn *function) bindKeyword(t *object.Thread, slots []object.Value, rest *object.Dict, kw object.Keyword) error {
+	for i, p := range fn.params.List {
+		if p.Name != kw.Name || i < fn.params.PosOnly {
+			continue
+		}
+		if slots[i] != nil {
+			return object.Raise(object.TypeError, "%s() got multiple values for argument '%s'", fn.name, kw.Name)
+		}
+		slots[i] = kw.Value
+		return nil
+	}
+	if rest != nil {
+		return rest.Set(t, object.Str(kw.Name), kw.Value)
+	}
+	for _, p := range fn.params.List[:fn.params.PosOnly] {
+		if p.Name == kw.Name {
+			return object.Raise(object.TypeError,
+				"%s() got some positional-only arguments passed as keyword arguments: '%s'", fn.name, kw.Name)
+		}
+	}
+	return object.Raise(object.TypeError, "%s() got an unexpected keyword argument '%s'", fn.name, kw.Name)
+}
+
+// fill puts defaults where no argument was given.
+func (fn *function) fill(slots []object.Value) error {
+	var positional, keyword []string
+	for i, p := range fn.params.List {
+		switch {
+		case slots[i] != nil:
+		case fn.defaults[i] != nil:
+			slots[i] = fn.defaults[i]
+		case i < fn.params.Pos:
+			positional = append(positional, "'"+p.Name+"'")
+		default:
+			keyword = append(keyword, "'"+p.Name+"'")
+		}
+	}
+	if len(positional) > 0 {
+		return fn.missing("positional", positional)
+	}
+	if len(keyword) > 0 {
+		return fn.missing("keyword-only", keyword)
+	}
+	return nil
+}
+
+func (fn *function) missing(kind string, names []string) error {
+	return object.Raise(object.TypeError, "%s() missing %d required %s argument%s: %s",
+		fn.name, len(names), kind, plural(len(names)), enumerate(names))
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}
+
+// enumerate writes 'a', 'b', and 'c' as Python does.
+func enumerate(names []string) string {
+	switch n := len(names); n {
+	case 1:
+		return names[0]
+	case 2:
+		return names[0] + " and " + names[1]
+	default:
+		return strings.Join(names[:n-1], ", ") + ", and " + names[n-1]
+	}
+}
+
+func (fn *function) tooMany(slots []object.Value, given int) error {
+	least, most := 0, fn.params.Pos
+	for _, d := range fn.defaults[:most] {
+		if d == nil {
+			least++
+		}
+	}
+	takes := fmt.Sprintf("%d positional argument%s", most, plural(most))
+	if least != most {
+		takes = fmt.Sprintf("from %d to %d positional arguments", least, most)
+	}
+	keywords := 0
+	for _, v := range slots[most:len(fn.params.List)] {
+		if v != nil {
+			keywords++
+		}
+	}
+	got := fmt.Sprint(given)
+	if keywords > 0 {
+		got = fmt.Sprintf("%d positional argument%s (and %d keyword-only argument%s)", given, plural(given), keywords, plural(keywords))
+	}
+	verb := "were"
+	if given == 1 && keywords == 0 {
+		verb = "was"
+	}
+	return object.Raise(object.TypeError, "%s() takes %s but %s %s given", fn.name, takes, got, verb)
+}
+
+// closure lowers a def or lambda to what makes the function's value; body
+// compiles the inside within the function's scope.
+func (c *compiler) closure(n syntax.Node, name string, params *syntax.Params, body func(s *scope) exec) eval {
+	defaults := make([]eval, len(params.List))
+	for i, p := range params.List {
+		if p.Default != nil {
+			defaults[i] = c.expr(p.Default)
+		}
+	}
+	co := &code{name: name, params: params}
+	c.inFunction(params, func(s *scope) {
+		co.body = body(s)
+		co.size = len(s.slots)
+	})
+	pos := c.at(n)
+	return func(f *frame) (object.Value, error) {
+		// the function keeps the frame it stands in
+		if err := f.t.AllocSlots(4 + len(defaults) + len(f.slots)); err != nil {
+			return nil, pos.wrap(err)
+		}
+		fn := &function{code: co, run: f.run, outer: f, defaults: make([]object.Value, len(defaults))}
+		for i, d := range defaults {
+			if d == nil {
+				continue
+			}
+			v, err := d(f)
+			if err != nil {
+				return nil, err
+			}
+			fn.defaults[i] = v
+		}
+		return fn, nil
+	}
+}
+
+// inFunction compiles in the scope of a function with the given parameters.
+func (c *compiler) inFunction(params *syntax.Params, compile func(s *scope)) {
+	outside, tries := c.scope, c.tries
+	c.scope, c.tries = newScope(c.scope), 0
+	defer func() { c.scope, c.tries = outside, tries }()
+	(&declarer{scope: c.scope}).parameters(params)
+	compile(c.scope)
+}
+
+func (c *compiler) lambda(e *syntax.Lambda) eval {
+	return c.closure(e, "<lambda>", e.Params, func(s *scope) exec {
+		d := &declarer{compiler: c, scope: s}
+		d.inside(e.Body) // a walrus
+		x := c.expr(e.Body)
+		return func(f *frame) (control, error) {
+			v, err := x(f)
+			f.result = v
+			return returns, err
+		}
+	})
+}
+
+func (c *compiler) def(s *syntax.Def) exec {
+	decorators := c.exprs(s.Decorators)
+	make := c.closure(s, s.Name, s.Params, func(sc *scope) exec {
+		c.declare(sc, s.Body)
+		return c.block(s.Body)
+	})
+	set, pos := c.store(s.Name), c.at(s)
+	return func(f *frame) (control, error) {
+		wrappers := []object.Value{}
+		for _, d := range decorators {
+			w, err := d(f)
+			if err != nil {
+				return next, err
+			}
+			wrappers = append(wrappers, w)
+		}
+		v, err := make(f)
+		for i := len(wrappers) - 1; i >= 0 && err == nil; i-- {
+			v, err = object.CallPos(f.t, wrappers[i], v)
+		}
+		if err != nil {
+			return next, pos.wrap(err)
+		}
+		return next, set(f, v)
+	}
+}

@@ -1,0 +1,271 @@
+package lower
+
+import (
+	"mdserver/internal/stpl/object"
+	"mdserver/internal/stpl/syntax"
+)
+
+// scope is what is known of the names in a function, a comprehension or, at
+// the outermost, the template.
+type scope struct {
+	parent  *scope // nil: the template, whose names are all global
+	slots   map[string]int
+	globals map[string]bool // declared global
+}
+
+func newScope(parent *scope) *scope {
+	return &scope{parent: parent, slots: map[string]int{}, globals: map[string]bool{}}
+}
+
+func (s *scope) bind(name string) int {
+	if i, ok := s.slots[name]; ok {
+		return i
+	}
+	i := len(s.slots)
+	s.slots[name] = i
+	return i
+}
+
+// place is where a name lives: a slot of a frame some functions further out,
+// or the environment.
+type place struct {
+	global bool
+	depth  int
+	slot   int
+}
+
+func (s *scope) resolve(name string) place {
+	depth := 0
+	for ; s.parent != nil; s = s.parent {
+		if s.globals[name] {
+			break
+		}
+		if i, ok := s.slots[name]; ok {
+			return place{depth: depth, slot: i}
+		}
+		depth++
+	}
+	return place{global: true}
+}
+
+// declare binds every name that the body of a function assigns.
+func (c *compiler) declare(s *scope, body []syntax.Stmt) {
+	d := &declarer{compiler: c, scope: s, outer: map[string]bool{}}
+	for _, stmt := range body {
+		syntax.Walk(stmt, d.declarations)
+	}
+	for _, stmt := range body {
+		syntax.Walk(stmt, d.bindings)
+	}
+}
+
+// declarer collects the names of one function.
+type declarer struct {
+	*compiler
+	scope *scope
+	outer map[string]bool // declared nonlocal
+}
+
+// declarations notes global and nonlocal statements, which hold for the whole
+// function wherever they stand.
+func (d *declarer) declarations(n syntax.Node) bool {
+	switch n := n.(type) {
+	case *syntax.Def, *syntax.Lambda:
+		return false
+	case *syntax.Scope:
+		for _, name := range n.Names {
+			d.declaration(n, name)
+		}
+	}
+	return true
+}
+
+func (d *declarer) declaration(n *syntax.Scope, name string) {
+	switch _, isParameter := d.scope.slots[name]; {
+	case isParameter && n.Global:
+		d.refuse(n, "SyntaxError", "name '"+name+"' is parameter and global")
+	case isParameter:
+		d.refuse(n, "SyntaxError", "name '"+name+"' is parameter and nonlocal")
+	case n.Global:
+		d.scope.globals[name] = true
+	case d.scope.parent.resolve(name).global:
+		d.refuse(n, "SyntaxError", "no binding for nonlocal '"+name+"' found")
+	default:
+		d.outer[name] = true
+	}
+}
+
+func (d *declarer) bind(name string) {
+	if !d.outer[name] && !d.scope.globals[name] {
+		d.scope.bind(name)
+	}
+}
+
+// bindings notes every name that a statement or a walrus binds.
+func (d *declarer) bindings(n syntax.Node) bool {
+	switch n := n.(type) {
+	case *syntax.Def:
+		d.bind(n.Name)
+		d.defaults(n.Params, n.Decorators)
+		return false
+	case *syntax.Lambda:
+		d.defaults(n.Params, nil)
+		return false
+	case *syntax.Comp: // its targets are its own
+		for _, clause := range n.Clauses {
+			d.inside(clause.Iter)
+			d.inside(clause.Ifs...)
+		}
+		d.inside(n.Elt, n.Value)
+		return false
+	case *syntax.Assign:
+		d.targets(n.Targets...)
+	case *syntax.AugAssign:
+		d.targets(n.Target)
+	case *syntax.Delete:
+		d.targets(n.Targets...)
+	case *syntax.For:
+		d.targets(n.Target)
+	case *syntax.Walrus:
+		d.bind(n.Target.ID)
+	case *syntax.Import:
+		for _, name := range n.Names {
+			d.bind(importedAs(n, name))
+		}
+	case *syntax.Try:
+		for _, h := range n.Handlers {
+			if h.As != "" {
+				d.bind(h.As)
+			}
+		}
+	}
+	return true
+}
+
+func (d *declarer) defaults(params *syntax.Params, others []syntax.Expr) {
+	for _, p := range params.List {
+		d.inside(p.Default)
+	}
+	d.inside(others...)
+}
+
+func (d *declarer) parameters(p *syntax.Params) {
+	for _, param := range p.List {
+		d.bind(param.Name)
+	}
+	for _, name := range []string{p.Star, p.StarStar} {
+		if name != "" {
+			d.bind(name)
+		}
+	}
+}
+
+func (d *declarer) inside(exprs ...syntax.Expr) {
+	for _, e := range exprs {
+		if e != nil {
+			syntax.Walk(e, d.bindings)
+		}
+	}
+}
+
+func (d *declarer) targets(exprs ...syntax.Expr) {
+	for _, e := range exprs {
+		switch e := e.(type) {
+		case *syntax.Name:
+			d.bind(e.ID)
+		case *syntax.Star:
+			d.targets(e.X)
+		case *syntax.Tuple:
+			d.targets(e.Elts...)
+		case *syntax.List:
+			d.targets(e.Elts...)
+		}
+	}
+}
+
+// load reads a name.
+func (c *compiler) load(n *syntax.Name) eval {
+	name, pos, p := n.ID, c.at(n), c.scope.resolve(n.ID)
+	switch {
+	case p.global:
+		return func(f *frame) (object.Value, error) {
+			if v, ok := f.run.Globals.Lookup(name); ok {
+				return v, nil
+			}
+			return nil, pos.wrap(object.Raise(object.NameError, "name '%s' is not defined", name))
+		}
+	case p.depth == 0:
+		return func(f *frame) (object.Value, error) {
+			if v := f.slots[p.slot]; v != nil {
+				return v, nil
+			}
+			return nil, pos.wrap(object.Raise(object.UnboundLocalError,
+				"cannot access local variable '%s' where it is not associated with a value", name))
+		}
+	}
+	return func(f *frame) (object.Value, error) {
+		if v := f.up(p.depth).slots[p.slot]; v != nil {
+			return v, nil
+		}
+		return nil, pos.wrap(object.Raise(object.NameError,
+			"cannot access free variable '%s' where it is not associated with a value in enclosing scope", name))
+	}
+}
+
+// store writes a name.
+func (c *compiler) store(name string) assign {
+	p := c.scope.resolve(name)
+	if p.global {
+		return func(f *frame, v object.Value) error {
+			f.run.Globals.Assign(name, v)
+			return nil
+		}
+	}
+	return func(f *frame, v object.Value) error {
+		f.up(p.depth).slots[p.slot] = v
+		return nil
+	}
+}
+
+// unset deletes a name.
+func (c *compiler) unset(n *syntax.Name) exec {
+	name, pos, p := n.ID, c.at(n), c.scope.resolve(n.ID)
+	return func(f *frame) (control, error) {
+		if p.global {
+			if !f.run.Globals.Delete(name) {
+				return next, pos.wrap(object.Raise(object.NameError, "name '%s' is not defined", name))
+			}
+			return next, nil
+		}
+		slots := f.up(p.depth).slots
+		if slots[p.slot] == nil {
+			return next, pos.wrap(object.Raise(object.UnboundLocalError,
+				"cannot access local variable '%s' where it is not associated with a value", name))
+		}
+		slots[p.slot] = nil
+		return next, nil
+	}
+}
+
+// assignedNames returns every name that the template itself binds anywhere.
+func assignedNames(body []syntax.Stmt) map[string]int {
+	d := &declarer{scope: newScope(nil)}
+	visit := func(n syntax.Node) bool {
+		d.bindings(n)
+		switch n := n.(type) {
+		case *syntax.Def:
+			d.parameters(n.Params)
+		case *syntax.Lambda:
+			d.parameters(n.Params)
+		case *syntax.Comp:
+			for _, clause := range n.Clauses {
+				d.targets(clause.Target)
+			}
+		}
+		return true
+	}
+	for _, s := range body {
+		syntax.Walk(s, visit)
+	}
+	return d.scope.slots
+}

@@ -1,0 +1,192 @@
+package lower
+
+import (
+	"errors"
+
+	"mdserver/internal/stpl/object"
+	"mdserver/internal/stpl/syntax"
+)
+
+// handler is one except clause.
+type handler struct {
+	kind   eval // nil: everything
+	as     assign
+	forget exec // unbinds the name again, nil without one
+	body   exec
+	pos    position
+}
+
+func (c *compiler) try(s *syntax.Try) exec {
+	if len(s.Handlers) > 0 {
+		c.tries++
+	}
+	body := c.block(s.Body)
+	if len(s.Handlers) > 0 {
+		c.tries--
+	}
+	handlers := make([]handler, len(s.Handlers))
+	for i, h := range s.Handlers {
+		handlers[i] = c.handler(h)
+	}
+	guarded := catch(body, handlers, c.block(s.Else))
+	if s.Finally == nil {
+		return guarded
+	}
+	return finally(guarded, c.block(s.Finally))
+}
+
+func (c *compiler) handler(h syntax.Handler) handler {
+	out := handler{body: c.block(h.Body), pos: c.at(h)}
+	if h.Kind != nil {
+		out.kind = c.expr(h.Kind)
+	}
+	if h.As != "" {
+		out.as = c.store(h.As)
+		out.forget = c.unset(&syntax.Name{Pos: h.Pos, ID: h.As})
+	}
+	return out
+}
+
+func catch(body exec, handlers []handler, otherwise exec) exec {
+	return func(f *frame) (control, error) {
+		how, err := body(f)
+		if err == nil {
+			if how == next {
+				return otherwise(f)
+			}
+			return how, nil
+		}
+		e := catchable(err)
+		if e == nil {
+			return next, err
+		}
+		for i := range handlers {
+			ok, failed := handlers[i].matches(f, e)
+			if failed != nil {
+				return next, failed
+			}
+			if ok {
+				return handlers[i].run(f, e)
+			}
+		}
+		return next, err
+	}
+}
+
+// catchable returns the exception that a template may handle; an exhausted
+// limit is none.
+func catchable(err error) *object.Exception {
+	if e, ok := errors.AsType[*object.Exception](err); ok && !e.Fatal {
+		return e
+	}
+	return nil
+}
+
+func (h *handler) matches(f *frame, e *object.Exception) (bool, error) {
+	if h.kind == nil {
+		return true, nil
+	}
+	kind, err := h.kind(f)
+	if err != nil {
+		return false, err
+	}
+	if !isExceptionSpec(kind) {
+		return false, h.pos.wrap(object.Raise(object.TypeError,
+			"catching classes that do not inherit from BaseException is not allowed"))
+	}
+	ok, err := object.IsInstance(e.Kind, kind, "except")
+	return ok, h.pos.wrap(err)
+}
+
+func isExceptionSpec(v object.Value) bool {
+	switch v := v.(type) {
+	case *object.Type:
+		return v.IsException()
+	case object.Tuple:
+		for _, item := range v {
+			if !isExceptionSpec(item) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+func (h *handler) run(f *frame, e *object.Exception) (control, error) {
+	if h.as != nil {
+		if err := h.as(f, e); err != nil {
+			return next, err
+		}
+	}
+	f.t.Handling = append(f.t.Handling, e)
+	how, err := h.body(f)
+	f.t.Handling = f.t.Handling[:len(f.t.Handling)-1]
+	if h.forget != nil {
+		_, _ = h.forget(f) // the body may have deleted it already
+	}
+	return how, err
+}
+
+// finally runs last whatever body did, and wins when it returns, breaks,
+// continues or fails. An exhausted limit ends the render at once.
+func finally(body, last exec) exec {
+	return func(f *frame) (control, error) {
+		how, err := body(f)
+		e := catchable(err)
+		if err != nil && e == nil {
+			return next, err
+		}
+		result := f.result
+		if e != nil {
+			f.t.Handling = append(f.t.Handling, e)
+		}
+		lastHow, lastErr := last(f)
+		if e != nil {
+			f.t.Handling = f.t.Handling[:len(f.t.Handling)-1]
+		}
+		if lastErr != nil || lastHow != next {
+			return lastHow, lastErr
+		}
+		f.result = result
+		return how, err
+	}
+}
+
+func (c *compiler) raise(s *syntax.Raise) exec {
+	pos := c.at(s)
+	if s.X == nil {
+		return func(f *frame) (control, error) {
+			if n := len(f.t.Handling); n > 0 {
+				return next, f.t.Handling[n-1]
+			}
+			return next, pos.wrap(object.Raise(object.RuntimeError, "No active exception to reraise"))
+		}
+	}
+	x, cause := c.expr(s.X), c.optional(s.Cause)
+	return func(f *frame) (control, error) {
+		v, err := x(f)
+		if err != nil {
+			return next, err
+		}
+		if _, err := cause(f); err != nil {
+			return next, err
+		}
+		return next, pos.wrap(raised(f.t, v))
+	}
+}
+
+// raised makes an error of what a raise statement was given.
+func raised(t *object.Thread, v object.Value) error {
+	if kind, ok := v.(*object.Type); ok && kind.IsException() {
+		made, err := object.CallPos(t, kind)
+		if err != nil {
+			return err
+		}
+		v = made
+	}
+	if e, ok := v.(*object.Exception); ok {
+		return e
+	}
+	return object.Raise(object.TypeError, "exceptions must derive from BaseException")
+}

@@ -1,0 +1,167 @@
+package stpl
+
+import (
+	"context"
+	"fmt"
+
+	"mdserver/internal/stpl/lower"
+	"mdserver/internal/stpl/object"
+)
+
+// Output is the result of a render.
+type Output struct {
+	Text    []byte
+	Files   []string // every included file, by absolute path
+	Escaped bool     // HTML escaping changed at least one value
+}
+
+// render is one run of a template with all that it includes.
+type render struct {
+	engine  *Engine
+	thread  *object.Thread
+	vars    *variables
+	out     []byte
+	files   []string
+	escaped bool
+	depth   int // of includes
+}
+
+// Render runs the template. A template gets copies of the variables; it cannot
+// change them for others. The error is an *Error, or the context's.
+func (t *Template) Render(ctx context.Context, vars map[string]any) (Output, error) {
+	thread := object.NewThread(ctx, t.engine.opts.Limits.thread())
+	defer thread.Close()
+	r := &render{engine: t.engine, thread: thread, vars: &variables{given: vars}}
+	if err := r.execute(t, newEnvironment(r)); err != nil {
+		if ctx.Err() != nil {
+			return Output{}, fmt.Errorf("%s: %w", t.name, ctx.Err())
+		}
+		return Output{}, runError(t.name, err)
+	}
+	return Output{Text: r.out, Files: r.files, Escaped: r.escaped}, nil
+}
+
+// execute runs a template and, if it asked for that, the one it is the base
+// text of.
+func (r *render) execute(t *Template, env *environment) error {
+	run := &lower.Run{Thread: r.thread, Globals: env, Output: r, Import: importModule}
+	if err := t.program.Exec(run); err != nil {
+		return err
+	}
+	if env.rebase == nil {
+		return nil
+	}
+	next := env.rebase
+	env.rebase = nil
+	if err := r.thread.Alloc(len(r.out)); err != nil {
+		return err
+	}
+	next.vars.SetStr("base", object.Str(r.out))
+	r.out = r.out[:0]
+	_, err := r.include(env, next.name, next.vars)
+	return err
+}
+
+// include renders another template in place, in a copy of the environment.
+func (r *render) include(env *environment, name string, vars *object.Dict) (*environment, error) {
+	if r.depth >= r.engine.opts.Limits.IncludeDepth {
+		return nil, object.Fatal("RecursionError", "templates include each other more than %d deep", r.engine.opts.Limits.IncludeDepth)
+	}
+	path, source, err := r.engine.find(name)
+	if err != nil {
+		return nil, err
+	}
+	r.files = append(r.files, path)
+	t, err := r.engine.Compile(path, source)
+	if err != nil {
+		return nil, compileFailure(err.(*Error))
+	}
+	inner, err := env.copy(vars)
+	if err != nil {
+		return nil, err
+	}
+	r.depth++
+	defer func() { r.depth-- }()
+	return inner, r.execute(t, inner)
+}
+
+// compileFailure is the error of an included template, at that template's
+// line. It ends the render: no template can mend another.
+func compileFailure(e *Error) error {
+	err := object.Fatal(e.Kind, "%s", e.Message)
+	return object.At(err, e.File, e.Line)
+}
+
+// Print implements lower.Output.
+func (r *render) Print(text []byte) error {
+	if limit := r.engine.opts.Limits.Output; int64(len(r.out)+len(text)) > limit {
+		return object.Fatal("MemoryError", "the output is longer than %d bytes", limit)
+	}
+	r.out = append(r.out, text...)
+	return nil
+}
+
+// Append implements lower.Output.
+func (r *render) Append(t *object.Thread, dst []byte, v object.Value, raw bool) ([]byte, error) {
+	text, err := r.text(t, v)
+	if err != nil {
+		return dst, err
+	}
+	if limit := r.engine.opts.Limits.Output; int64(len(dst)+len(text)) > limit {
+		return dst, object.Fatal("MemoryError", "the output is longer than %d bytes", limit)
+	}
+	if r.engine.opts.Escape == EscapeNone || raw == (r.engine.opts.Escape == EscapeHTML) {
+		return append(dst, text...), nil
+	}
+	before := len(dst)
+	dst = appendHTML(dst, text)
+	r.escaped = r.escaped || len(dst)-before != len(text)
+	return dst, nil
+}
+
+func (r *render) text(t *object.Thread, v object.Value) (string, error) {
+	switch v := v.(type) {
+	case object.Str:
+		return string(v), nil
+	case object.Bytes:
+		return decode(t, v)
+	case object.NoneValue:
+		if r.engine.opts.None == NoneEmpty {
+			return "", nil
+		}
+	}
+	return object.ToStr(t, v)
+}
+
+func decode(t *object.Thread, b object.Bytes) (string, error) {
+	v, err := object.Decode(t, string(b), "utf-8", "strict")
+	if err != nil {
+		return "", err
+	}
+	return string(v.(object.Str)), nil
+}
+
+// appendHTML escapes as bottle's html_escape does.
+func appendHTML(dst []byte, text string) []byte {
+	last := 0
+	for i := range len(text) {
+		entity := ""
+		switch text[i] {
+		case '&':
+			entity = "&amp;"
+		case '<':
+			entity = "&lt;"
+		case '>':
+			entity = "&gt;"
+		case '"':
+			entity = "&quot;"
+		case '\'':
+			entity = "&#039;"
+		default:
+			continue
+		}
+		dst = append(append(dst, text[last:i]...), entity...)
+		last = i + 1
+	}
+	return append(dst, text[last:]...)
+}
