@@ -41,9 +41,11 @@ type Server struct {
 	UserdataDir      string
 	UserdataSuffixes []string // tried in this order; "" is the bare name
 	DefaultTemplate  string   // a file; "" for the built-in template
-	Password         string   // secret, for templates; usually a crypt hash
-	PasswordSet      bool
-	HostnamePrefix   string // of guests whose own name makes no host name
+
+	VendordataTemplate string // a file; "" for no vendor-data
+	Password           string // secret, for templates; usually a crypt hash
+	PasswordSet        bool
+	HostnamePrefix     string // of guests whose own name makes no host name
 
 	DBFile   string // the original's JSON database, imported at first start
 	Database string // our bbolt file

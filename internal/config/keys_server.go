@@ -37,6 +37,14 @@ var serverKeys = []key{
 		binding: bind(optionalPath, func(c *Config) *string { return &c.Server.DefaultTemplate }),
 	},
 	{
+		section: "mdserver", name: "vendordata_template", def: "",
+		doc: "Template of the vendor-data: what this site sets up on every guest, beside and before\n" +
+			"the guest's own user-data, which wins where both set the same. It has the variables\n" +
+			"of user-data. OpenStack and NoCloud have vendor-data, EC2 has none.",
+		example: "/etc/mdserver/vendor-data.yaml",
+		binding: bind(optionalPath, func(c *Config) *string { return &c.Server.VendordataTemplate }),
+	},
+	{
 		section: "mdserver", name: "password", rank: 8, secret: true,
 		doc: "Password for templates, as `{{mdserver_password}}`: best the hash that\n" +
 			"`openssl passwd -6` prints. If it is not set, templates have no such value.",

@@ -12,6 +12,7 @@ import (
 // are free and reach the guest's template unchanged.
 const (
 	KeyUserdataPrefix = "userdata_prefix"
+	KeyUserdataParts  = "userdata_parts"
 	KeyHostname       = "hostname"
 	KeyIPv4           = "ipv4"
 	KeyIPv6           = "ipv6"
@@ -30,6 +31,18 @@ type Metadata struct {
 func (m Metadata) UserdataPrefix() (string, bool) {
 	v, ok := m.Values[KeyUserdataPrefix]
 	return v, ok
+}
+
+// UserdataParts are the names of the templates that make up the guest's
+// user-data together, in their order; none if it does not ask for parts.
+func (m Metadata) UserdataParts() []string {
+	var names []string
+	for name := range strings.SplitSeq(m.Values[KeyUserdataParts], ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Hostname is the host name that the guest asks for, or empty.

@@ -1,5 +1,5 @@
-// Package userdata decides which template serves a guest, with which
-// variables, and renders it. Results are kept until the guest's record, the
+// Package userdata decides which templates serve a guest as its user-data and
+// vendor-data, with which variables, and renders them. Results are kept until the guest's record, the
 // configuration or one of the files involved changes.
 package userdata
 
@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -25,13 +26,13 @@ import (
 // (userdata_prefix) that does not exist. The guest gets 404.
 var ErrNoTemplate = errors.New("no such template")
 
-// maxCached bounds how many guests' user-data are kept.
-const maxCached = 4096
+// maxCached bounds how many rendered documents are kept.
+const maxCached = 8192
 
-// Rendered is the user-data of one guest.
+// Rendered is the user-data or the vendor-data of one guest.
 type Rendered struct {
 	Body     []byte // what the guest gets, byte for byte; read only
-	Template string // the file it was made from, or "(built-in)"
+	Template string // the file it was made from, several with commas, or "(built-in)"
 }
 
 // Renderer renders user-data under one configuration; a changed configuration
@@ -40,6 +41,7 @@ type Renderer struct {
 	dir             string
 	suffixes        []string
 	defaultTemplate string
+	vendorTemplate  string
 	rawDefault      bool
 	roots           []string
 	engine          *stpl.Engine
@@ -47,8 +49,14 @@ type Renderer struct {
 	redact          func(string) string
 	debugDir        string
 	log             *slog.Logger
-	cache           *lru.Cache[uuid.UUID, cached]
+	cache           *lru.Cache[document, cached]
 	warned          sync.Map // templates that were warned of
+}
+
+// document is one of the things that are rendered for a guest.
+type document struct {
+	kind  string // user-data or vendor-data
+	guest uuid.UUID
 }
 
 type cached struct {
@@ -59,7 +67,7 @@ type cached struct {
 
 // New makes the renderer of one configuration.
 func New(cfg *config.Config, log *slog.Logger) *Renderer {
-	cache, err := lru.New[uuid.UUID, cached](maxCached)
+	cache, err := lru.New[document, cached](maxCached)
 	if err != nil { // only for a size below one
 		panic(err)
 	}
@@ -69,6 +77,7 @@ func New(cfg *config.Config, log *slog.Logger) *Renderer {
 		dir:             dir,
 		suffixes:        cfg.Server.UserdataSuffixes,
 		defaultTemplate: cfg.Server.DefaultTemplate,
+		vendorTemplate:  cfg.Server.VendordataTemplate,
 		rawDefault:      cfg.Server.TemplateFormat == "raw",
 		roots:           roots,
 		engine:          stpl.New(engineOptions(cfg, roots)),
@@ -104,27 +113,62 @@ func engineOptions(cfg *config.Config, roots []string) stpl.Options {
 // none; any other error is a template that failed, which is logged here with
 // its file and line and without the values of secrets.
 func (r *Renderer) Render(ctx context.Context, guest *instance.Instance) (Rendered, error) {
-	if kept, ok := r.cache.Get(guest.UUID); ok && kept.guest == guest && unchanged(kept.prints) {
+	return r.cached(ctx, document{"user-data", guest.UUID}, guest, r.renderUserdata)
+}
+
+// Vendor returns the vendor-data of a guest: what the site's own template,
+// vendordata_template, gives with the guest's variables. It is empty if there
+// is no such template. Its errors are those of Render.
+func (r *Renderer) Vendor(ctx context.Context, guest *instance.Instance) (Rendered, error) {
+	if r.vendorTemplate == "" {
+		return Rendered{}, nil
+	}
+	return r.cached(ctx, document{"vendor-data", guest.UUID}, guest, r.renderVendor)
+}
+
+// renderFunc makes a document, and tells what it depends on.
+type renderFunc func(context.Context, *instance.Instance) (Rendered, []fingerprint, error)
+
+// cached gives what was rendered before, if nothing that it was made of has
+// changed since, else what render gives.
+func (r *Renderer) cached(ctx context.Context, doc document, guest *instance.Instance, render renderFunc) (Rendered, error) {
+	if kept, ok := r.cache.Get(doc); ok && kept.guest == guest && unchanged(kept.prints) {
 		return kept.rendered, nil
 	}
-	rendered, prints, err := r.render(ctx, guest)
+	rendered, prints, err := render(ctx, guest)
 	if err != nil {
 		err = r.clean(err)
-		r.log.Error("user-data failed", "guest", guest.Name, "error", err)
+		r.log.Error(doc.kind+" failed", "guest", guest.Name, "error", err)
 		return Rendered{}, err
 	}
 	if settled(prints, time.Now()) {
-		r.cache.Add(guest.UUID, cached{guest, rendered, prints})
+		r.cache.Add(doc, cached{guest, rendered, prints})
 	}
-	r.keepForDebugging(guest, rendered)
+	r.keepForDebugging(doc, guest, rendered)
 	return rendered, nil
 }
 
-func (r *Renderer) render(ctx context.Context, guest *instance.Instance) (Rendered, []fingerprint, error) {
+func (r *Renderer) renderUserdata(ctx context.Context, guest *instance.Instance) (Rendered, []fingerprint, error) {
+	if names := guest.Metadata.UserdataParts(); len(names) > 0 {
+		return r.renderParts(ctx, guest, names)
+	}
 	found, err := r.search(guest)
 	if err != nil {
 		return Rendered{}, nil, err
 	}
+	return r.renderTemplate(ctx, guest, found)
+}
+
+func (r *Renderer) renderVendor(ctx context.Context, guest *instance.Instance) (Rendered, []fingerprint, error) {
+	watched := []fingerprint{takeFingerprint(r.vendorTemplate)}
+	text, err := readFile(os.OpenFile(r.vendorTemplate, readFlags, 0))
+	if err != nil {
+		return Rendered{}, nil, fmt.Errorf("vendordata_template: %w", err)
+	}
+	return r.renderTemplate(ctx, guest, template{r.vendorTemplate, text, watched})
+}
+
+func (r *Renderer) renderTemplate(ctx context.Context, guest *instance.Instance, found template) (Rendered, []fingerprint, error) {
 	prints := found.watched
 	body, raw := stpl.Raw(found.name, found.text, r.rawDefault)
 	if raw {

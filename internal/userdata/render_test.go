@@ -226,7 +226,7 @@ func TestResultsAreKept(t *testing.T) {
 	web := guest("web", nil)
 	waitSettled(t, filepath.Join(s.dir, "web"))
 	s.render(r, web)
-	kept, ok := r.cache.Get(web.UUID)
+	kept, ok := r.cache.Get(document{"user-data", web.UUID})
 	if !ok {
 		t.Fatal("the result is not kept")
 	}

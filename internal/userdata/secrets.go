@@ -29,18 +29,18 @@ func redactor(cfg *config.Config) func(string) string {
 // keepForDebugging writes what a guest gets below run_dir when debug_userdata
 // asks for it, readable by the server's own user only. The original wrote to
 // /tmp, where anybody could read it or be there first.
-func (r *Renderer) keepForDebugging(guest *instance.Instance, rendered Rendered) {
+func (r *Renderer) keepForDebugging(doc document, guest *instance.Instance, rendered Rendered) {
 	if r.debugDir == "" {
 		return
 	}
-	path := filepath.Join(r.debugDir, guest.UUID.String()+".userdata")
+	path := filepath.Join(r.debugDir, guest.UUID.String()+"."+strings.ReplaceAll(doc.kind, "-", ""))
 	err := os.MkdirAll(r.debugDir, 0o700)
 	if err == nil {
 		err = os.WriteFile(path, rendered.Body, 0o600)
 	}
 	if err != nil {
-		r.log.Warn("debug_userdata: user-data not kept", "error", err)
+		r.log.Warn("debug_userdata: "+doc.kind+" not kept", "error", err)
 		return
 	}
-	r.log.Debug("debug_userdata: user-data kept", "guest", guest.Name, "file", path)
+	r.log.Debug("debug_userdata: "+doc.kind+" kept", "guest", guest.Name, "file", path)
 }
