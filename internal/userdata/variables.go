@@ -2,10 +2,12 @@ package userdata
 
 import (
 	"maps"
+	"net/netip"
 	"strings"
 
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
+	"mdserver/internal/stpl"
 )
 
 // siteVariables are the template variables that all guests share. The order
@@ -36,10 +38,10 @@ func siteVariables(cfg *config.Config) map[string]any {
 // is configured the original offers a placeholder under its name; so do we,
 // since templates name that variable, but it is no member of public_keys.
 func addPublicKeys(vars map[string]any, cfg *config.Config) {
-	keys := map[string]any{}
+	keys := stpl.Dict{} // in the order of the configuration
 	vars["public_key_default"] = vars["public-keys.default"]
 	for _, key := range cfg.PublicKeys {
-		keys[key.Name] = key.Key
+		keys = append(keys, stpl.Pair{Key: key.Name, Value: key.Key})
 		vars["public_key_"+key.Name] = key.Key
 	}
 	vars["public_keys"] = keys
@@ -62,34 +64,26 @@ func guestVariables(site map[string]any, guest *instance.Instance) map[string]an
 }
 
 // describe is the variable "instance".
-func describe(guest *instance.Instance) map[string]any {
-	metadata := map[string]any{}
-	for key, value := range guest.Metadata.Flat() {
-		metadata[key] = value
+func describe(guest *instance.Instance) stpl.Record {
+	return stpl.Record{
+		{Key: "id", Value: guest.ID},
+		{Key: "name", Value: guest.Name},
+		{Key: "hostname", Value: guest.Hostname},
+		{Key: "uuid", Value: guest.UUID.String()},
+		{Key: "mac", Value: guest.MAC.String()},
+		{Key: "ipv4", Value: addressOrNone(guest.IPv4)},
+		{Key: "ipv6", Value: addressOrNone(guest.IPv6)},
+		{Key: "location", Value: guest.Location},
+		{Key: "metadata", Value: guest.Metadata.Flat()},
+		{Key: "tags", Value: guest.Metadata.Tags},
+		{Key: "vcpus", Value: guest.VCPUs},
+		{Key: "memory", Value: int64(guest.Memory >> 20)}, // MiB, as virsh and cloud flavours count
 	}
-	tags := map[string]any{}
-	for key, value := range guest.Metadata.Tags {
-		tags[key] = value
+}
+
+func addressOrNone(addr netip.Addr) any {
+	if !addr.IsValid() {
+		return nil
 	}
-	description := map[string]any{
-		"id":       guest.ID,
-		"name":     guest.Name,
-		"hostname": guest.Hostname,
-		"uuid":     guest.UUID.String(),
-		"mac":      guest.MAC.String(),
-		"ipv4":     nil,
-		"ipv6":     nil,
-		"location": guest.Location,
-		"metadata": metadata,
-		"tags":     tags,
-		"vcpus":    guest.VCPUs,
-		"memory":   int64(guest.Memory >> 20), // MiB, as virsh and cloud flavours count
-	}
-	if guest.IPv4.IsValid() {
-		description["ipv4"] = guest.IPv4.String()
-	}
-	if guest.IPv6.IsValid() {
-		description["ipv6"] = guest.IPv6.String()
-	}
-	return description
+	return addr.String()
 }
