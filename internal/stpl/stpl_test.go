@@ -147,20 +147,3 @@ func FuzzTemplate(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkRender(b *testing.B) {
-	source, err := os.ReadFile(filepath.Join("testdata", "corpus", "04-loop-keys-raw.tpl"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	tpl, err := New(Options{}).Compile("b.tpl", string(source))
-	if err != nil {
-		b.Fatal(err)
-	}
-	vars := map[string]any{"hostname": "web", "public_keys": map[string]any{"a": "K", "b": "L"}}
-	for b.Loop() {
-		if _, err := tpl.Render(b.Context(), vars); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

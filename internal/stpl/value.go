@@ -39,7 +39,7 @@ func (v *variables) get(name string) (object.Value, bool) {
 		return nil, false
 	}
 	if v.seen == nil {
-		v.seen = map[string]object.Value{}
+		v.seen = make(map[string]object.Value, 16)
 	}
 	value := toValue(given)
 	v.seen[name] = value

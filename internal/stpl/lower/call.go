@@ -99,7 +99,7 @@ func (c *compiler) arguments(list []syntax.Arg) func(f *frame) (*object.Args, er
 }
 
 func positional(f *frame, args []argument) (*object.Args, error) {
-	out := &object.Args{Pos: make([]object.Value, len(args))}
+	out := newArgs(len(args))
 	for i := range args {
 		v, err := args[i].x(f)
 		if err != nil {
@@ -108,6 +108,20 @@ func positional(f *frame, args []argument) (*object.Args, error) {
 		out.Pos[i] = v
 	}
 	return out, nil
+}
+
+// newArgs makes room for n positional arguments, at once with the arguments
+// themselves where they are few.
+func newArgs(n int) *object.Args {
+	var small struct {
+		object.Args
+		values [2]object.Value
+	}
+	if n > len(small.values) {
+		return &object.Args{Pos: make([]object.Value, n)}
+	}
+	small.Pos = small.values[:n]
+	return &small.Args
 }
 
 func addArgument(f *frame, out *object.Args, a *argument) error {

@@ -122,7 +122,7 @@ func narrowValue(v Value) Value {
 
 // viaStr makes the bytes method that works as the str method does.
 func viaStr(m *Builtin) *Builtin {
-	return &Builtin{Name: m.Name, sig: m.sig, fn: func(t *Thread, a []Value) (Value, error) {
+	fn := func(t *Thread, a []Value) (Value, error) {
 		args := make([]Value, len(a))
 		for i, v := range a {
 			if v == nil {
@@ -138,7 +138,8 @@ func viaStr(m *Builtin) *Builtin {
 			return nil, err
 		}
 		return narrowValue(r), nil
-	}}
+	}
+	return &Builtin{definition: &definition{Name: m.Name, sig: m.sig, fn: fn}}
 }
 
 func bytesContains(t *Thread, b Bytes, item Value) (bool, error) {

@@ -27,11 +27,16 @@ type Func func(t *Thread, a []Value) (Value, error)
 
 // Builtin is a function written in Go.
 type Builtin struct {
+	*definition
+	recv Value // not nil: bound to this receiver
+}
+
+// definition is what a function and the methods bound of it share.
+type definition struct {
 	Name   string
 	sig    signature
 	fn     Func
 	method *Type // not nil: a method of this type, wants a receiver
-	recv   Value // not nil: bound to this receiver
 }
 
 // NewBuiltin makes a function. The signature lists parameter names separated
@@ -39,7 +44,7 @@ type Builtin struct {
 // arguments as a Tuple, "*" alone makes what follows keyword-only, "**name"
 // takes the remaining keywords as a *Dict.
 func NewBuiltin(name, signature string, fn Func) *Builtin {
-	return &Builtin{Name: name, sig: parseSignature(signature), fn: fn}
+	return &Builtin{definition: &definition{Name: name, sig: parseSignature(signature), fn: fn}}
 }
 
 type parameter struct {
@@ -147,8 +152,7 @@ func (b *Builtin) invoke(t *Thread, recv Value, a *Args) (Value, error) {
 	if recv == nil && len(a.Kw) == 0 && len(a.Pos) == len(s.params) && s.pos == len(s.params) && !s.star && !s.starStar {
 		return b.fn(t, a.Pos)
 	}
-	var small [6]Value
-	args := small[:0]
+	args := make([]Value, 0, len(s.params)+3) // the receiver, *args, **kwargs
 	if recv != nil {
 		args = append(args, recv)
 	}
@@ -222,7 +226,5 @@ func (b *Builtin) tooMany(given int) error {
 
 // Bind returns the method bound to a receiver.
 func (b *Builtin) Bind(recv Value) *Builtin {
-	c := *b
-	c.recv = recv
-	return &c
+	return &Builtin{b.definition, recv}
 }

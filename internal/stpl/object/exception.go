@@ -55,8 +55,10 @@ func (e *Exception) Error() string {
 
 // At notes where the exception was raised, unless that is known already.
 func At(err error, file string, line int) error {
-	var e *Exception
-	if errors.As(err, &e) && e.Line == 0 {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*Exception](err); ok && e.Line == 0 {
 		e.File, e.Line = file, line
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/big"
 	"math/bits"
+	"strconv"
 	"strings"
 )
 
@@ -424,6 +425,11 @@ func FloatToInt(f float64) (Value, error) { return floatInt(f) }
 
 // parseInt reads the text of an integer as int(text, base) does.
 func parseInt(t *Thread, text string, base int) (Value, error) {
+	if base == 10 { // the usual case
+		if i, err := strconv.ParseInt(text, 10, 64); err == nil {
+			return Int(i), nil
+		}
+	}
 	bad := Raise(ValueError, "invalid literal for int() with base %d: %s", base, plainRepr(Str(text)))
 	s := asciiDigits(strings.TrimFunc(text, isSpace))
 	neg := strings.HasPrefix(s, "-")
