@@ -8,6 +8,7 @@
 //	GET    /v1/instance?ref=R        instance.Instance
 //	DELETE /v1/instance?ref=R        the released instance.Instance
 //	GET    /v1/user-data?ref=R       what the guest would get, byte for byte
+//	GET    /v1/password?ref=R        what the guest posted as its password
 //	GET    /v1/export?format=legacy  the original's JSON database
 //	GET    /v1/status                Status
 //	POST   /v1/reload                Reloaded
@@ -20,6 +21,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -70,6 +72,7 @@ func (b Backend) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/instance", b.show)
 	mux.HandleFunc("DELETE /v1/instance", b.release)
 	mux.HandleFunc("GET /v1/user-data", b.userdata)
+	mux.HandleFunc("GET /v1/password", b.password)
 	mux.HandleFunc("GET /v1/export", b.export)
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, b.Status()) })
 	mux.HandleFunc("POST /v1/reload", b.reload)
@@ -133,7 +136,7 @@ func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (Re
 		b.Log.Warn("guest not registered", "guest", domain.Name, "uuid", domain.UUID, "error", err)
 		return Registered{}, err
 	}
-	result := Registered{Instance: reg.Instance, Created: reg.Created}
+	result := Registered{Instance: reg.Instance.WithoutSecrets(), Created: reg.Created}
 	if reg.Replaced != nil {
 		result.Replaced = reg.Replaced.UUID.String()
 	}
@@ -166,9 +169,9 @@ func (b Backend) logRegistered(r Registered) {
 }
 
 func (b Backend) list(w http.ResponseWriter, _ *http.Request) {
-	all := []*instance.Instance{}
+	all := []instance.Instance{}
 	for inst := range b.Inventory.Snapshot().All() {
-		all = append(all, inst)
+		all = append(all, inst.WithoutSecrets())
 	}
 	answer(w, all)
 }
@@ -179,7 +182,7 @@ func (b Backend) show(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	answer(w, inst)
+	answer(w, inst.WithoutSecrets())
 }
 
 func (b Backend) release(w http.ResponseWriter, r *http.Request) {
@@ -192,7 +195,7 @@ func (b Backend) release(w http.ResponseWriter, r *http.Request) {
 	if err := b.Publish(r.Context()); err != nil {
 		b.Log.Warn("released guest may still be served by dnsmasq", "guest", inst.Name, "error", err)
 	}
-	answer(w, inst)
+	answer(w, inst.WithoutSecrets())
 }
 
 func (b Backend) userdata(w http.ResponseWriter, r *http.Request) {
@@ -208,6 +211,18 @@ func (b Backend) userdata(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", face.TypeBytes)
 	_, _ = w.Write(body)
+}
+
+func (b Backend) password(w http.ResponseWriter, r *http.Request) {
+	inst, err := b.Inventory.Snapshot().Find(r.URL.Query().Get("ref"))
+	switch {
+	case err != nil:
+		refuse(w, err)
+	case inst.Password == "":
+		refuseWith(w, http.StatusNotFound, fmt.Errorf("guest %q has posted no password", inst.Name))
+	default:
+		face.Text(w, inst.Password)
+	}
 }
 
 func (b Backend) export(w http.ResponseWriter, r *http.Request) {

@@ -229,3 +229,39 @@ func TestClientWithoutServerSaysWhatToDo(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A guest's password is shown when it is asked for, and never in passing.
+func TestPassword(t *testing.T) {
+	b := newBackend(t)
+	c := serveSocket(t, b)
+	const xml = "701"
+	registered, err := c.Register(t.Context(), []byte(domain("win1", xml, "01", "mds")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Password(t.Context(), "win1"); err == nil || !strings.Contains(err.Error(), `guest "win1" has posted no password`) {
+		t.Errorf("before: %v", err)
+	}
+	if err := b.Inventory.SetPassword(t.Context(), registered.Instance.UUID, "c2VjcmV0"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.Password(t.Context(), "win1"); err != nil || string(got) != "c2VjcmV0" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := c.Password(t.Context(), "nobody"); err == nil {
+		t.Error("an unknown guest has a password")
+	}
+	all, err := c.Instances(t.Context())
+	if err != nil || len(all) != 1 || all[0].Password != "" {
+		t.Errorf("the list shows %+v, %v", all, err)
+	}
+	if one, err := c.Instance(t.Context(), "win1"); err != nil || one.Password != "" {
+		t.Errorf("the record shows %q, %v", one.Password, err)
+	}
+	if again, err := c.Register(t.Context(), []byte(domain("win1", xml, "01", "mds"))); err != nil || again.Instance.Password != "" {
+		t.Errorf("a registration shows %q, %v", again.Instance.Password, err)
+	}
+	if gone, err := c.Release(t.Context(), "win1"); err != nil || gone.Password != "" {
+		t.Errorf("a release shows %q, %v", gone.Password, err)
+	}
+}

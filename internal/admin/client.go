@@ -69,6 +69,12 @@ func (c *Client) Userdata(ctx context.Context, ref string) ([]byte, error) {
 	return body, c.call(ctx, http.MethodGet, "/v1/user-data?"+query("ref", ref), nil, &body)
 }
 
+// Password is what a guest posted as its password, as it posted it.
+func (c *Client) Password(ctx context.Context, ref string) ([]byte, error) {
+	var body []byte
+	return body, c.call(ctx, http.MethodGet, "/v1/password?"+query("ref", ref), nil, &body)
+}
+
 // Export returns the whole inventory in another format.
 func (c *Client) Export(ctx context.Context, format string) ([]byte, error) {
 	var body []byte

@@ -26,7 +26,7 @@ func instanceCommand() *cobra.Command {
 		Args:    args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(addCommand(), listCommand(), showCommand(), removeCommand())
+	cmd.AddCommand(addCommand(), listCommand(), showCommand(), removeCommand(), passwordCommand())
 	return cmd
 }
 

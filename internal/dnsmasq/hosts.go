@@ -43,7 +43,7 @@ func (s Settings) entryOf(guest instance.Instance) (entry, []string) {
 		w.dhcp6(e.lease6, s.leaseSeconds())
 	}
 	if e.lease = (binding{guest.MAC, guest.IPv4}); e.lease.valid() {
-		w.dhcp4(e.lease, guest.Hostname, s.leaseSeconds())
+		w.dhcp4(e.lease, guest.Hostname, s.leaseSeconds(), e.lease6.valid())
 	}
 	e.names = w.keepValid(s.names(guest.Hostname))
 	for _, addr := range []netip.Addr{guest.IPv4, guest.IPv6} {
@@ -87,10 +87,20 @@ type lineWriter struct {
 	problems          []string
 }
 
+// nowhere is in the discard-only prefix (RFC 6666).
+var nowhere = netip.MustParseAddr("100::")
+
 // dhcp4 writes "<mac>,id:*,<ip>,<hostname>,<seconds>"; id:* has dnsmasq ignore
 // the client-id, which changes as a guest goes from firmware to system.
-func (w *lineWriter) dhcp4(b binding, hostname, seconds string) {
+//
+// For a line that names a host but no IPv6 address dnsmasq looks one up in the
+// hosts file, and then warns that the guest's line for DHCPv6 has it, too. An
+// address that is on no network keeps it from looking and is never leased.
+func (w *lineWriter) dhcp4(b binding, hostname, seconds string, hasIPv6 bool) {
 	fields := []string{b.mac.String(), "id:*", b.addr.String()}
+	if hasIPv6 {
+		fields = append(fields, "["+nowhere.String()+"]")
+	}
 	switch {
 	case instance.ValidHostname(hostname):
 		fields = append(fields, dhcpName(hostname))

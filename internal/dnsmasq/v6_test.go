@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -25,8 +26,14 @@ func TestIPv6(t *testing.T) {
 	must(t, netlink.AddrAdd(link, addr))
 	guest := newGuest(1, "web1")
 	guest.IPv6 = netip.MustParseAddr("fd00:122::77")
-	l.start(guest)
+	other := newGuest(2, "web2")
+	other.IPv6 = netip.MustParseAddr("fd00:122::78")
+	s := l.start(guest, other)
+	must(t, s.Apply(t.Context(), removed(other))) // dnsmasq reads its files again
 	l.wantServed(guest)
+	if log := l.log.text(); strings.Contains(log, "duplicate") {
+		t.Error("dnsmasq finds the guest's address twice in its files")
+	}
 	if got := l.query("web1", dns.TypeAAAA); !slices.Equal(got, []string{"fd00:122::77"}) {
 		t.Errorf("AAAA %v", got)
 	}

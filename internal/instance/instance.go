@@ -57,9 +57,16 @@ type Instance struct {
 	IPv4       netip.Addr  `json:"ipv4"` // the zero Addr when it has none
 	IPv6       netip.Addr  `json:"ipv6"`
 	VCPUs      int         `json:"vcpus,omitempty"`
-	Memory     uint64      `json:"memory,omitempty"` // bytes
+	Memory     uint64      `json:"memory,omitempty"`   // bytes
+	Password   string      `json:"password,omitempty"` // that the guest posted, usually encrypted; for the administrator alone
 	FirstSeen  time.Time   `json:"first_seen"`
 	LastUpdate time.Time   `json:"last_update"`
+}
+
+// WithoutSecrets is the record as it may be shown in lists.
+func (i Instance) WithoutSecrets() Instance {
+	i.Password = ""
+	return i
 }
 
 // Resting is an address whose guest was released. It is not given to another

@@ -34,6 +34,8 @@ var (
 	// ErrNetworkFull: there is no address left. It is only ever found in
 	// Registration.AddressProblem, the guest is registered [200, with a warning].
 	ErrNetworkFull = errors.New("network full")
+	// ErrPasswordSet: the guest has posted a password before [409].
+	ErrPasswordSet = errors.New("password set already")
 	// ErrStore: the change could not be made durable and did not happen [503].
 	ErrStore = errors.New("inventory not written")
 	// ErrClosed: the inventory is shutting down [503].

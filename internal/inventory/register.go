@@ -129,6 +129,7 @@ func (d *draft) record(dom instance.Domain, nic instance.Interface, current *ins
 	}
 	if current != nil {
 		guest.FirstSeen = current.FirstSeen
+		guest.Password = current.Password
 	}
 	return guest
 }

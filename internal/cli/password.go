@@ -1,0 +1,35 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func passwordCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "password NAME",
+		Short: "Print the password that a guest has posted",
+		Long: `Print the password that a guest has posted to OpenStack's password endpoint, as
+Windows images do. It is usually encrypted with the guest's first public key and
+in base64. A guest can post it once.
+
+` + refHelp,
+		Example: `  mdserver instance password win1 | base64 -d |
+    openssl pkeyutl -decrypt -inkey ~/.ssh/id_rsa`,
+		Args:              args(cobra.ExactArgs(1)),
+		ValidArgsFunction: completeGuests,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := client(cmd)
+			if err != nil {
+				return err
+			}
+			password, err := c.Password(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), string(password))
+			return err
+		},
+	}
+}

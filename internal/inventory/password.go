@@ -1,0 +1,30 @@
+package inventory
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+)
+
+// SetPassword keeps the password that a guest posts, once for each
+// instance-id: whoever takes over a running guest cannot replace what the
+// administrator is going to read.
+//
+// Errors: ErrNotFound, ErrPasswordSet, ErrStore, ErrClosed, or that of ctx.
+func (inv *Inventory) SetPassword(ctx context.Context, id uuid.UUID, password string) error {
+	return inv.submit(ctx, func(d *draft) error { return d.setPassword(id, password) })
+}
+
+func (d *draft) setPassword(id uuid.UUID, password string) error {
+	current, ok := d.byUUID.Get(id[:])
+	switch {
+	case !ok:
+		return ErrNotFound
+	case current.Password != "":
+		return ErrPasswordSet
+	}
+	changed := *current
+	changed.Password = password
+	d.put(current, &changed)
+	return nil
+}
