@@ -30,23 +30,23 @@ func Builtins() map[string]Value {
 
 func iterBuiltins() []*Builtin {
 	return []*Builtin{
-		NewBuiltin("len", "obj", func(_ *Thread, a []Value) (Value, error) {
+		NewBuiltin("len", "obj /", func(_ *Thread, a []Value) (Value, error) {
 			n, err := Len(a[0])
 			return Int(n), err
 		}),
-		NewBuiltin("sorted", "iterable * key? reverse?", func(t *Thread, a []Value) (Value, error) {
+		NewBuiltin("sorted", "iterable / * key? reverse?", func(t *Thread, a []Value) (Value, error) {
 			items, err := ToSlice(t, a[0])
 			if err != nil {
 				return nil, err
 			}
 			return NewList(items), sortValues(t, items, a[1], a[2] != nil && Truthy(a[2]))
 		}),
-		NewBuiltin("reversed", "sequence", builtinReversed),
+		NewBuiltin("reversed", "sequence /", builtinReversed),
 		NewBuiltin("enumerate", "iterable start?", builtinEnumerate),
 		NewBuiltin("zip", "*iterables strict?", builtinZip),
-		NewBuiltin("map", "func *iterables", builtinMap),
-		NewBuiltin("filter", "function iterable", builtinFilter),
-		NewBuiltin("iter", "iterable", func(t *Thread, a []Value) (Value, error) {
+		NewBuiltin("map", "func / *iterables", builtinMap),
+		NewBuiltin("filter", "function iterable /", builtinFilter),
+		NewBuiltin("iter", "iterable /", func(t *Thread, a []Value) (Value, error) {
 			if v, ok := a[0].(*iterValue); ok {
 				return v, nil
 			}
@@ -56,10 +56,10 @@ func iterBuiltins() []*Builtin {
 			}
 			return NewIterator(it), nil
 		}),
-		NewBuiltin("next", "iterator default?", builtinNext),
-		NewBuiltin("any", "iterable", builtinAny(true)),
-		NewBuiltin("all", "iterable", builtinAny(false)),
-		NewBuiltin("sum", "iterable start?", builtinSum),
+		NewBuiltin("next", "iterator default? /", builtinNext),
+		NewBuiltin("any", "iterable /", builtinAny(true)),
+		NewBuiltin("all", "iterable /", builtinAny(false)),
+		NewBuiltin("sum", "iterable / start?", builtinSum),
 		NewBuiltin("min", "*args key? default?", builtinExtreme("min", Less)),
 		NewBuiltin("max", "*args key? default?", builtinExtreme("max", Greater)),
 	}
@@ -89,7 +89,9 @@ func builtinEnumerate(t *Thread, a []Value) (Value, error) {
 	}
 	var n Value = Int(0)
 	if a[1] != nil {
-		n = a[1]
+		if n = a[1]; !isInt(n) {
+			return nil, Raise(TypeError, "'%s' object cannot be interpreted as an integer", TypeName(n))
+		}
 	}
 	return NewIterator(IterFunc(func(t *Thread) (Value, error) {
 		v, err := it.Next(t)
@@ -276,8 +278,11 @@ func builtinExtreme(name string, o Order) Func {
 			return nil, Raise(TypeError, "%s expected at least 1 argument, got 0", name)
 		}
 		var src Value = args
-		if len(args) == 1 {
+		switch {
+		case len(args) == 1:
 			src = args[0]
+		case def != nil:
+			return nil, Raise(TypeError, "Cannot specify a default for %s() with multiple positional arguments", name)
 		}
 		var best, bestKey Value
 		err := Each(t, src, func(v Value) error {
@@ -313,7 +318,7 @@ func builtinExtreme(name string, o Order) Func {
 
 func numberBuiltins() []*Builtin {
 	return []*Builtin{
-		NewBuiltin("abs", "x", func(t *Thread, a []Value) (Value, error) {
+		NewBuiltin("abs", "x /", func(t *Thread, a []Value) (Value, error) {
 			switch v := a[0].(type) {
 			case Float:
 				return Float(math.Abs(float64(v))), nil
@@ -328,17 +333,28 @@ func numberBuiltins() []*Builtin {
 			}
 			return nil, Raise(TypeError, "bad operand type for abs(): '%s'", TypeName(a[0]))
 		}),
-		NewBuiltin("divmod", "x y", func(t *Thread, a []Value) (Value, error) {
-			q, err := Binary(t, FloorDiv, a[0], a[1])
-			if err != nil {
-				return nil, err
-			}
-			r, err := Binary(t, Mod, a[0], a[1])
-			return Tuple{q, r}, err
-		}),
+		NewBuiltin("divmod", "x y /", builtinDivmod),
 		NewBuiltin("pow", "base exp mod?", builtinPow),
 		NewBuiltin("round", "number ndigits?", builtinRound),
 	}
+}
+
+func builtinDivmod(t *Thread, a []Value) (Value, error) {
+	_, left := a[0].(Operand)
+	_, right := a[1].(Operand)
+	switch {
+	case left || right:
+	case !isNumber(a[0]) || !isNumber(a[1]):
+		return nil, unsupported("divmod()", a[0], a[1])
+	case (isFloat(a[0]) || isFloat(a[1])) && !Truthy(a[1]):
+		return nil, Raise(ZeroDivisionError, "float divmod()")
+	}
+	q, err := Binary(t, FloorDiv, a[0], a[1])
+	if err != nil {
+		return nil, err
+	}
+	r, err := Binary(t, Mod, a[0], a[1])
+	return Tuple{q, r}, err
 }
 
 // Zeroer is a value of another package that knows the zero of its kind.
@@ -449,7 +465,7 @@ func roundFloat(f float64, digits int, given bool) (Value, error) {
 
 // radix makes bin, oct and hex.
 func radix(name, prefix string, base int) *Builtin {
-	return NewBuiltin(name, "number", func(t *Thread, a []Value) (Value, error) {
+	return NewBuiltin(name, "number /", func(t *Thread, a []Value) (Value, error) {
 		i, ok := toBig(a[0])
 		if !ok {
 			return nil, Raise(TypeError, "'%s' object cannot be interpreted as an integer", TypeName(a[0]))

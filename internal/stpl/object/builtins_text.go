@@ -7,11 +7,11 @@ import (
 
 func textBuiltins() []*Builtin {
 	return []*Builtin{
-		NewBuiltin("repr", "obj", func(t *Thread, a []Value) (Value, error) {
+		NewBuiltin("repr", "obj /", func(t *Thread, a []Value) (Value, error) {
 			s, err := Repr(t, a[0])
 			return Str(s), err
 		}),
-		NewBuiltin("ascii", "obj", func(t *Thread, a []Value) (Value, error) {
+		NewBuiltin("ascii", "obj /", func(t *Thread, a []Value) (Value, error) {
 			s, err := ASCII(t, a[0])
 			return Str(s), err
 		}),
@@ -19,14 +19,14 @@ func textBuiltins() []*Builtin {
 			spec := ""
 			if a[1] != nil {
 				var err error
-				if spec, err = StrArg(a[1], "format"); err != nil {
+				if spec, err = strArgAt(a[1], "format", 2); err != nil {
 					return nil, err
 				}
 			}
 			s, err := Format(t, a[0], spec)
 			return Str(s), err
 		}),
-		NewBuiltin("chr", "i", func(_ *Thread, a []Value) (Value, error) {
+		NewBuiltin("chr", "i /", func(_ *Thread, a []Value) (Value, error) {
 			i, err := IndexArg(a[0])
 			if err != nil {
 				return nil, err
@@ -39,7 +39,7 @@ func textBuiltins() []*Builtin {
 			}
 			return Str(rune(i)), nil
 		}),
-		NewBuiltin("ord", "c", func(_ *Thread, a []Value) (Value, error) {
+		NewBuiltin("ord", "c /", func(_ *Thread, a []Value) (Value, error) {
 			switch v := a[0].(type) {
 			case Str:
 				if r, n := utf8.DecodeRuneInString(string(v)); n > 0 && n == len(v) {
@@ -62,11 +62,11 @@ func textBuiltins() []*Builtin {
 
 func typeBuiltins() []*Builtin {
 	return []*Builtin{
-		NewBuiltin("isinstance", "obj class_or_tuple", func(_ *Thread, a []Value) (Value, error) {
+		NewBuiltin("isinstance", "obj class_or_tuple /", func(_ *Thread, a []Value) (Value, error) {
 			ok, err := IsInstance(a[0].Class(), a[1], "isinstance")
 			return Bool(ok), err
 		}),
-		NewBuiltin("issubclass", "cls class_or_tuple", func(_ *Thread, a []Value) (Value, error) {
+		NewBuiltin("issubclass", "cls class_or_tuple /", func(_ *Thread, a []Value) (Value, error) {
 			c, ok := a[0].(*Type)
 			if !ok {
 				return nil, Raise(TypeError, "issubclass() arg 1 must be a class")
@@ -74,17 +74,17 @@ func typeBuiltins() []*Builtin {
 			ok, err := IsInstance(c, a[1], "issubclass")
 			return Bool(ok), err
 		}),
-		NewBuiltin("callable", "obj", func(_ *Thread, a []Value) (Value, error) { return Bool(IsCallable(a[0])), nil }),
-		NewBuiltin("hasattr", "obj name", func(t *Thread, a []Value) (Value, error) {
-			name, err := StrArg(a[1], "hasattr")
+		NewBuiltin("callable", "obj /", func(_ *Thread, a []Value) (Value, error) { return Bool(IsCallable(a[0])), nil }),
+		NewBuiltin("hasattr", "obj name /", func(t *Thread, a []Value) (Value, error) {
+			name, err := attrName(a[1])
 			if err != nil {
 				return nil, err
 			}
 			v, err := lookupAttr(t, a[0], name)
 			return Bool(v != nil), err
 		}),
-		NewBuiltin("getattr", "obj name default?", func(t *Thread, a []Value) (Value, error) {
-			name, err := StrArg(a[1], "getattr")
+		NewBuiltin("getattr", "obj name default? /", func(t *Thread, a []Value) (Value, error) {
+			name, err := attrName(a[1])
 			if err != nil {
 				return nil, err
 			}
@@ -97,7 +97,7 @@ func typeBuiltins() []*Builtin {
 			}
 			return v, err
 		}),
-		NewBuiltin("hash", "obj", func(_ *Thread, a []Value) (Value, error) {
+		NewBuiltin("hash", "obj /", func(_ *Thread, a []Value) (Value, error) {
 			h, err := hashKey(a[0])
 			if err != nil {
 				return nil, err
@@ -107,10 +107,18 @@ func typeBuiltins() []*Builtin {
 			}
 			return Int(fnv(fmt.Sprint(h))), nil
 		}),
-		NewBuiltin("id", "obj", func(_ *Thread, a []Value) (Value, error) {
+		NewBuiltin("id", "obj /", func(_ *Thread, a []Value) (Value, error) {
 			return Int(fnv(pointerText(a[0])) & 0x7fffffffffff), nil
 		}),
 	}
+}
+
+func attrName(v Value) (string, error) {
+	name, ok := v.(Str)
+	if !ok {
+		return "", Raise(TypeError, "attribute name must be string, not '%s'", TypeName(v))
+	}
+	return string(name), nil
 }
 
 // fnv is a stable hash: unlike Python's it does not change from run to run.

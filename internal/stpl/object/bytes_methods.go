@@ -1,8 +1,6 @@
 package object
 
 import (
-	"encoding/hex"
-	"math/big"
 	"strings"
 	"unicode/utf8"
 )
@@ -26,7 +24,8 @@ func setupBytes() {
 			}
 			return Decode(t, string(a[0].(Bytes)), enc, errs)
 		}),
-		method("hex", "sep?", bytesHex),
+		method("hex", "sep? bytes_per_sep?", bytesHex),
+		method("translate", "table / delete?", bytesTranslate),
 		method("splitlines", "keepends?", func(t *Thread, a []Value) (Value, error) {
 			s := string(a[0].(Bytes))
 			if err := t.AllocSlots(1 + strings.Count(s, "\n") + strings.Count(s, "\r")); err != nil {
@@ -40,36 +39,40 @@ func setupBytes() {
 			return NewList(out), t.Work(len(s))
 		}),
 	)
-	BytesType.Static("fromhex", NewBuiltin("fromhex", "string", func(t *Thread, a []Value) (Value, error) {
-		s, err := StrArg(a[0], "fromhex")
-		if err != nil {
-			return nil, err
-		}
-		if err := t.Alloc(len(s)); err != nil {
-			return nil, err
-		}
-		b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
-		if err != nil {
-			return nil, Raise(ValueError, "non-hexadecimal number found in fromhex() arg")
-		}
-		return Bytes(b), nil
-	}))
+	BytesType.Static("fromhex", NewBuiltin("fromhex", "string /", bytesFromHex))
+	BytesType.Static("maketrans", NewBuiltin("maketrans", "frm to /", bytesMakeTrans))
 	IntType.Static("from_bytes", NewBuiltin("from_bytes", "bytes byteorder? * signed?", intFromBytes))
 }
 
-func widen(b Bytes) Str {
-	if isASCII(string(b)) {
-		return Str(b)
+// isByteSpace tells the white space of bytes from what only str takes for it.
+func isByteSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
+
+// isPlainByte reports whether a method of str treats a byte as one of bytes
+// would.
+func isPlainByte(c byte) bool {
+	return c < utf8.RuneSelf && (isByteSpace(c) || !isSpace(rune(c)))
+}
+
+func widen(t *Thread, b Bytes) (Str, error) {
+	plain := true
+	for i := range len(b) {
+		plain = plain && isPlainByte(b[i])
+	}
+	if plain {
+		return Str(b), t.Work(len(b))
+	}
+	if err := t.AllocN(len(b), 3); err != nil {
+		return "", err
 	}
 	var s strings.Builder
-	for i := 0; i < len(b); i++ {
-		if b[i] < utf8.RuneSelf {
+	for i := range len(b) {
+		if isPlainByte(b[i]) {
 			s.WriteByte(b[i])
 		} else {
 			s.WriteRune(byteBase + rune(b[i]))
 		}
 	}
-	return Str(s.String())
+	return Str(s.String()), t.Work(len(b))
 }
 
 func narrow(s Str) Bytes {
@@ -83,25 +86,62 @@ func narrow(s Str) Bytes {
 	return Bytes(b.String())
 }
 
-func widenValue(t *Thread, v Value) (Value, error) {
+// widenArg prepares an argument of the named method for that of str.
+func widenArg(t *Thread, name string, v Value) (Value, error) {
 	switch v := v.(type) {
 	case Bytes:
-		return widen(v), t.AllocN(len(v), 3)
+		return widen(t, v)
 	case Str:
-		return nil, Raise(TypeError, "a bytes-like object is required, not 'str'")
-	case Tuple, *List, *iterValue:
-		items, err := ToSlice(t, v)
-		if err != nil {
-			return nil, err
+		return nil, notBytes(name, v)
+	case Int:
+		if !byteSearches[name] {
+			return v, nil
 		}
-		for i := range items {
-			if items[i], err = widenValue(t, items[i]); err != nil {
-				return nil, err
-			}
+		if v < 0 || v > 255 {
+			return nil, Raise(ValueError, "byte must be in range(0, 256)")
 		}
-		return Tuple(items), nil
+		return widen(t, Bytes([]byte{byte(v)}))
+	}
+	if _, ok := v.(Tuple); ok || name == "join" {
+		return widenItems(t, name, v)
 	}
 	return v, nil
+}
+
+func widenItems(t *Thread, name string, v Value) (Value, error) {
+	items, err := ToSlice(t, v)
+	if err != nil {
+		return nil, err
+	}
+	for i := range items {
+		b, ok := items[i].(Bytes)
+		switch {
+		case !ok && name == "join":
+			return nil, Raise(TypeError, "sequence item %d: expected a bytes-like object, %s found", i, TypeName(items[i]))
+		case !ok:
+			return nil, Raise(TypeError, "a bytes-like object is required, not '%s'", TypeName(items[i]))
+		}
+		if items[i], err = widen(t, b); err != nil {
+			return nil, err
+		}
+	}
+	return Tuple(items), nil
+}
+
+// byteSearches are the methods that look for bytes or for the number of one.
+var byteSearches = map[string]bool{"find": true, "rfind": true, "index": true, "rindex": true, "count": true}
+
+// notBytes says that a method got text.
+func notBytes(name string, v Value) error {
+	switch name {
+	case "find", "rfind", "index", "rindex", "count":
+		return Raise(TypeError, "argument should be integer or bytes-like object, not '%s'", TypeName(v))
+	case "startswith", "endswith":
+		return Raise(TypeError, "%s first arg must be bytes or a tuple of bytes, not %s", name, TypeName(v))
+	case "ljust", "rjust", "center":
+		return Raise(TypeError, "%s() argument 2 must be a byte string of length 1, not %s", name, TypeName(v))
+	}
+	return Raise(TypeError, "a bytes-like object is required, not '%s'", TypeName(v))
 }
 
 func narrowValue(v Value) Value {
@@ -129,11 +169,14 @@ func viaStr(m *Builtin) *Builtin {
 				continue
 			}
 			var err error
-			if args[i], err = widenValue(t, v); err != nil {
+			if args[i], err = widenArg(t, m.Name, v); err != nil {
 				return nil, err
 			}
 		}
 		r, err := m.fn(t, args)
+		if e, ok := err.(*Exception); ok && e.Message() == "substring not found" {
+			return nil, Raise(ValueError, "subsection not found")
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -156,147 +199,4 @@ func bytesContains(t *Thread, b Bytes, item Value) (bool, error) {
 		return strings.IndexByte(string(b), byte(v)) >= 0, nil
 	}
 	return false, Raise(TypeError, "a bytes-like object is required, not '%s'", TypeName(item))
-}
-
-func bytesHex(t *Thread, a []Value) (Value, error) {
-	s := string(a[0].(Bytes))
-	if err := t.AllocN(len(s), 4); err != nil {
-		return nil, err
-	}
-	if a[1] == nil {
-		return Str(hex.EncodeToString([]byte(s))), nil
-	}
-	sep, err := StrArg(a[1], "hex")
-	if err != nil {
-		return nil, err
-	}
-	if runeLen(sep) != 1 {
-		return nil, Raise(ValueError, "sep must be length 1.")
-	}
-	parts := make([]string, len(s))
-	for i := range len(s) {
-		parts[i] = hex.EncodeToString([]byte{s[i]})
-	}
-	return Str(strings.Join(parts, sep)), nil
-}
-
-// toBytes is the bytes constructor.
-func toBytes(t *Thread, a []Value) (Value, error) {
-	switch v := a[0].(type) {
-	case nil:
-		return Bytes(""), nil
-	case Bytes:
-		return v, nil
-	case Str:
-		if a[1] == nil {
-			return nil, Raise(TypeError, "string argument without an encoding")
-		}
-		enc, errs, err := codecArgs(a[1], a[2])
-		if err != nil {
-			return nil, err
-		}
-		return Encode(t, string(v), enc, errs)
-	case Int, Bool, *Big:
-		n, err := IndexArg(v)
-		if err != nil {
-			return nil, err
-		}
-		if n < 0 {
-			return nil, Raise(ValueError, "negative count")
-		}
-		s, err := RepeatString(t, "\x00", n)
-		return Bytes(s), err
-	}
-	var b strings.Builder
-	err := Each(t, a[0], func(v Value) error {
-		i, ok := AsInt(v)
-		if !ok {
-			return Raise(TypeError, "'%s' object cannot be interpreted as an integer", TypeName(v))
-		}
-		if i < 0 || i > 255 {
-			return Raise(ValueError, "bytes must be in range(0, 256)")
-		}
-		b.WriteByte(byte(i))
-		return t.Alloc(1)
-	})
-	return Bytes(b.String()), err
-}
-
-func bigEndian(v Value) (bool, error) {
-	if v == nil {
-		return true, nil
-	}
-	switch s, _ := v.(Str); s {
-	case "big":
-		return true, nil
-	case "little":
-		return false, nil
-	}
-	return false, Raise(ValueError, "byteorder must be either 'little' or 'big'")
-}
-
-func intFromBytes(t *Thread, a []Value) (Value, error) {
-	v, err := toBytes(t, []Value{a[0], nil, nil})
-	if err != nil {
-		return nil, err
-	}
-	b := []byte(v.(Bytes))
-	if len(b) > maxBits/8 {
-		return nil, Raise(OverflowError, "integers of more than %d bits are not supported", maxBits)
-	}
-	big1, err := bigEndian(a[1])
-	if err != nil {
-		return nil, err
-	}
-	if !big1 {
-		reverse(b)
-	}
-	i := new(big.Int).SetBytes(b)
-	if a[2] != nil && Truthy(a[2]) && len(b) > 0 && b[0]&0x80 != 0 {
-		i.Sub(i, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
-	}
-	return MakeInt(i), nil
-}
-
-func intToBytes(t *Thread, a []Value) (Value, error) {
-	i, _ := toBig(a[0])
-	n := 1
-	if a[1] != nil {
-		var err error
-		if n, err = IndexArg(a[1]); err != nil {
-			return nil, err
-		}
-	}
-	if n < 0 {
-		return nil, Raise(ValueError, "length argument must be non-negative")
-	}
-	bigEnd, err := bigEndian(a[2])
-	if err != nil {
-		return nil, err
-	}
-	signed := a[3] != nil && Truthy(a[3])
-	if i.Sign() < 0 && !signed {
-		return nil, Raise(OverflowError, "can't convert negative int to unsigned")
-	}
-	if err := t.Alloc(n); err != nil {
-		return nil, err
-	}
-	bits := i.BitLen()
-	if signed {
-		bits++
-		if i.Sign() < 0 && int(i.TrailingZeroBits()) == i.BitLen()-1 {
-			bits--
-		}
-	}
-	if bits > 8*n {
-		return nil, Raise(OverflowError, "int too big to convert")
-	}
-	if i.Sign() < 0 {
-		i = new(big.Int).Add(i, new(big.Int).Lsh(big.NewInt(1), uint(8*n)))
-	}
-	b := i.FillBytes(make([]byte, n))
-	if !bigEnd {
-		reverse(b)
-	}
-	return Bytes(b), nil
 }

@@ -1,6 +1,9 @@
 package object
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Args are the arguments of one call.
 type Args struct {
@@ -40,9 +43,9 @@ type definition struct {
 }
 
 // NewBuiltin makes a function. The signature lists parameter names separated
-// by spaces: "name?" is optional, "*name" takes the remaining positional
-// arguments as a Tuple, "*" alone makes what follows keyword-only, "**name"
-// takes the remaining keywords as a *Dict.
+// by spaces: "name?" is optional, "/" makes what is before it positional-only,
+// "*name" takes the remaining positional arguments as a Tuple, "*" alone makes
+// what follows keyword-only, "**name" takes the remaining keywords as a *Dict.
 func NewBuiltin(name, signature string, fn Func) *Builtin {
 	return &Builtin{definition: &definition{Name: name, sig: parseSignature(signature), fn: fn}}
 }
@@ -56,6 +59,7 @@ type parameter struct {
 type signature struct {
 	params   []parameter
 	pos      int // how many can be given by position
+	posOnly  int // how many can be given by position only
 	star     bool
 	starStar bool
 }
@@ -67,6 +71,8 @@ func parseSignature(spec string) signature {
 		switch {
 		case strings.HasPrefix(w, "**"):
 			s.starStar = true
+		case w == "/":
+			s.posOnly = len(s.params)
 		case w == "*":
 			kwOnly = true
 		case strings.HasPrefix(w, "*"):
@@ -85,10 +91,6 @@ func parseSignature(spec string) signature {
 // Call calls any callable value.
 func Call(t *Thread, f Value, a *Args) (Value, error) {
 	switch f := f.(type) {
-	case *Builtin:
-		return f.Call(t, a)
-	case *Type:
-		return f.Call(t, a)
 	case Callable:
 		return f.Call(t, a)
 	}
@@ -102,13 +104,11 @@ func CallPos(t *Thread, f Value, pos ...Value) (Value, error) {
 
 // IsCallable reports whether v can be called.
 func IsCallable(v Value) bool {
-	switch v := v.(type) {
-	case *Builtin, Callable:
-		return true
-	case *Type:
-		return v.construct != nil || v.exception
+	if c, ok := v.(*Type); ok {
+		return c.construct != nil || c.exception
 	}
-	return false
+	_, ok := v.(Callable)
+	return ok
 }
 
 // Call calls the builtin.
@@ -169,10 +169,10 @@ func (b *Builtin) invoke(t *Thread, recv Value, a *Args) (Value, error) {
 
 func (b *Builtin) bind(t *Thread, args []Value, base int, a *Args) ([]Value, error) {
 	s := &b.sig
-	n := copy(args[base:base+s.pos], a.Pos)
-	if n < len(a.Pos) && !s.star {
-		return nil, b.tooMany(len(a.Pos))
+	if err := b.checkArity(len(a.Pos), len(a.Kw)); err != nil {
+		return nil, err
 	}
+	n := copy(args[base:base+s.pos], a.Pos)
 	var rest *Dict
 	if s.starStar {
 		rest = NewDict()
@@ -198,7 +198,7 @@ func (b *Builtin) bind(t *Thread, args []Value, base int, a *Args) ([]Value, err
 
 func (b *Builtin) bindKeyword(t *Thread, args []Value, rest *Dict, kw Keyword) error {
 	for i, p := range b.sig.params {
-		if p.name != kw.Name {
+		if p.name != kw.Name || i < b.sig.posOnly {
 			continue
 		}
 		if args[i] != nil {
@@ -213,15 +213,59 @@ func (b *Builtin) bindKeyword(t *Thread, args []Value, rest *Dict, kw Keyword) e
 	return rest.Set(t, Str(kw.Name), kw.Value)
 }
 
-func (b *Builtin) tooMany(given int) error {
-	pos := b.sig.pos
-	switch {
-	case pos == 0:
-		return Raise(TypeError, "%s() takes no arguments (%d given)", b.Name, given)
-	case pos == 1 && !b.sig.params[0].optional:
-		return Raise(TypeError, "%s() takes exactly one argument (%d given)", b.Name, given)
+// checkArity compares the number of arguments with the signature. The wordings
+// are CPython's, which has one for each way of taking arguments.
+func (b *Builtin) checkArity(given, keywords int) error {
+	s := &b.sig
+	least, most := 0, s.pos
+	for _, p := range s.params[:s.posOnly] {
+		if !p.optional {
+			least++
+		}
 	}
-	return Raise(TypeError, "%s() takes at most %d arguments (%d given)", b.Name, pos, given)
+	plain := s.posOnly == len(s.params) && !s.star && !s.starStar
+	switch {
+	case plain && keywords > 0:
+		return Raise(TypeError, "%s() takes no keyword arguments", b.qualified())
+	case given >= least && (given <= most || s.star):
+		return nil
+	case plain && most == 0:
+		return Raise(TypeError, "%s() takes no arguments (%d given)", b.qualified(), given)
+	case plain && least == 1 && most == 1:
+		return Raise(TypeError, "%s() takes exactly one argument (%d given)", b.qualified(), given)
+	case s.posOnly == s.pos:
+		return Raise(TypeError, "%s expected %s, got %d", b.Name, arity(given, least, most), given)
+	case given < least:
+		return nil // may be the first missing argument, which bind names
+	}
+	return Raise(TypeError, "%s() takes at most %d argument%s (%d given)", b.Name, most, plural(most), given)
+}
+
+// arity says how many arguments there may be, as far as given is wrong.
+func arity(given, least, most int) string {
+	bound, n := "", least
+	switch {
+	case least == most:
+	case given < least:
+		bound = "at least "
+	default:
+		bound, n = "at most ", most
+	}
+	return bound + strconv.Itoa(n) + " argument" + plural(n)
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}
+
+func (b *Builtin) qualified() string {
+	if b.method != nil {
+		return b.method.Name + "." + b.Name
+	}
+	return b.Name
 }
 
 // Bind returns the method bound to a receiver.

@@ -1,6 +1,7 @@
 package object
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -51,7 +52,7 @@ func Encode(t *Thread, s, encoding, errors string) (Value, error) {
 	}
 	var b strings.Builder
 	n := 0
-	for _, r := range s {
+	for i, r := range s {
 		switch {
 		case r <= high:
 			b.WriteByte(byte(r))
@@ -64,14 +65,28 @@ func Encode(t *Thread, s, encoding, errors string) (Value, error) {
 			q, _ := ASCII(messageThread(), Str(string(r)))
 			b.WriteString(q[1 : len(q)-1])
 		case errors == "strict":
-			q, _ := ASCII(messageThread(), Str(string(r)))
-			return nil, Raise(UnicodeEncodeError, "'%s' codec can't encode character %s in position %d: ordinal not in range(%d)", name, q, n, high+1)
+			return nil, encodeError(name, s[i:], n, high)
 		default:
 			return nil, Raise(LookupError, "unknown error handler name '%s'", errors)
 		}
 		n++
 	}
 	return Bytes(b.String()), nil
+}
+
+// encodeError says that the characters that s begins with, from position n on,
+// have no code below high.
+func encodeError(name, s string, n int, high rune) error {
+	end := strings.IndexFunc(s, func(r rune) bool { return r <= high })
+	if end < 0 {
+		end = len(s)
+	}
+	what := fmt.Sprintf("characters in position %d-%d", n, n+runeLen(s[:end])-1)
+	if bad, size := utf8.DecodeRuneInString(s); size == end {
+		text, _ := ASCII(messageThread(), Str(string(bad)))
+		what = fmt.Sprintf("character %s in position %d", text, n)
+	}
+	return Raise(UnicodeEncodeError, "'%s' codec can't encode %s: ordinal not in range(%d)", name, what, high+1)
 }
 
 // Decode is bytes.decode for UTF-8, ASCII and Latin-1.
@@ -96,6 +111,9 @@ func Decode(t *Thread, s, encoding, errors string) (Value, error) {
 			r, n = utf8.DecodeRuneInString(s[i:])
 		}
 		bad := r > high || name == "utf-8" && r == utf8.RuneError && n == 1
+		if bad && name == "utf-8" {
+			n = badLength(s[i:])
+		}
 		switch {
 		case !bad:
 			b.WriteRune(r)
@@ -103,7 +121,9 @@ func Decode(t *Thread, s, encoding, errors string) (Value, error) {
 		case errors == "replace":
 			b.WriteRune(utf8.RuneError)
 		case errors == "backslashreplace":
-			b.Write(appendHex([]byte(`\x`), rune(s[i]), 2))
+			for _, c := range []byte(s[i : i+n]) {
+				b.Write(appendHex([]byte(`\x`), rune(c), 2))
+			}
 		case errors == "strict":
 			return nil, decodeError(name, s, i)
 		default:
@@ -112,6 +132,19 @@ func Decode(t *Thread, s, encoding, errors string) (Value, error) {
 		i += n
 	}
 	return Str(b.String()), nil
+}
+
+// badLength is how many bytes at the start of s are a broken UTF-8 sequence: as
+// many as could begin a right one.
+func badLength(s string) int {
+	n := 1
+	for n < min(len(s), 4) && !utf8.FullRuneInString(s[:n]) && !utf8.RuneStart(s[n]) {
+		n++
+	}
+	if n > 1 && utf8.FullRuneInString(s[:n]) {
+		n--
+	}
+	return n
 }
 
 func decodeError(name, s string, i int) error {
@@ -126,5 +159,9 @@ func decodeError(name, s string, i int) error {
 			reason = "invalid continuation byte"
 		}
 	}
-	return Raise(UnicodeDecodeError, "'%s' codec can't decode byte 0x%02x in position %d: %s", name, s[i], i, reason)
+	what := fmt.Sprintf("byte 0x%02x in position %d", s[i], i)
+	if n := badLength(s[i:]); n > 1 && name == "utf-8" {
+		what = fmt.Sprintf("bytes in position %d-%d", i, i+n-1)
+	}
+	return Raise(UnicodeDecodeError, "'%s' codec can't decode %s: %s", name, what, reason)
 }

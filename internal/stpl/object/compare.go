@@ -119,10 +119,11 @@ func equalOther(t *Thread, a, b Value) (bool, error) {
 		c, _, ok := x.Compare(b)
 		return ok && c == 0, nil
 	}
-	if x, ok := asSet(a); ok {
-		if y, ok := asSet(b); ok {
-			return setEqual(t, x, y)
+	if x, y, err := bothSets(t, a, b); x != nil || err != nil {
+		if err != nil {
+			return false, err
 		}
+		return setEqual(t, x, y)
 	}
 	return Is(a, b), nil
 }
@@ -135,7 +136,7 @@ func Is(a, b Value) bool {
 		return ok && len(x) == len(y) && (len(x) == 0 || &x[0] == &y[0])
 	case Float:
 		y, ok := b.(Float)
-		return ok && math.Float64bits(float64(x)) == math.Float64bits(float64(y))
+		return ok && math.Float64bits(float64(x)) == math.Float64bits(float64(y)) && x == x
 	case *Builtin:
 		y, ok := b.(*Builtin)
 		return ok && (x == y || x.recv != nil && y.recv != nil && x.Name == y.Name && x.method == y.method && Is(x.recv, y.recv))
@@ -216,10 +217,11 @@ func (o Order) holds(cmp int) bool {
 
 // Ordered computes a < b and the like.
 func Ordered(t *Thread, o Order, a, b Value) (bool, error) {
-	if x, ok := asSet(a); ok {
-		if y, ok := asSet(b); ok {
-			return setOrdered(t, o, x, y)
+	if x, y, err := bothSets(t, a, b); x != nil || err != nil {
+		if err != nil {
+			return false, err
 		}
+		return setOrdered(t, o, x, y)
 	}
 	if isNumber(a) && isNumber(b) {
 		c, ordered := compareNumbers(a, b)

@@ -11,16 +11,16 @@ func setupConstructors() {
 	ObjectType.Constructor(NewBuiltin("object", "", func(*Thread, []Value) (Value, error) { return &plainObject{}, nil }))
 	StrType.Constructor(NewBuiltin("str", "object? encoding? errors?", newStr))
 	BytesType.Constructor(NewBuiltin("bytes", "source? encoding? errors?", toBytes))
-	IntType.Constructor(NewBuiltin("int", "x? base?", newInt))
-	FloatType.Constructor(NewBuiltin("float", "x?", newFloat))
-	BoolType.Constructor(NewBuiltin("bool", "x?", func(_ *Thread, a []Value) (Value, error) {
+	IntType.Constructor(NewBuiltin("int", "x? / base?", newInt))
+	FloatType.Constructor(NewBuiltin("float", "x? /", newFloat))
+	BoolType.Constructor(NewBuiltin("bool", "x? /", func(_ *Thread, a []Value) (Value, error) {
 		return Bool(a[0] != nil && Truthy(a[0])), nil
 	}))
-	ListType.Constructor(NewBuiltin("list", "iterable?", func(t *Thread, a []Value) (Value, error) {
+	ListType.Constructor(NewBuiltin("list", "iterable? /", func(t *Thread, a []Value) (Value, error) {
 		items, err := optionalItems(t, a[0])
 		return NewList(items), err
 	}))
-	TupleType.Constructor(NewBuiltin("tuple", "iterable?", func(t *Thread, a []Value) (Value, error) {
+	TupleType.Constructor(NewBuiltin("tuple", "iterable? /", func(t *Thread, a []Value) (Value, error) {
 		if v, ok := a[0].(Tuple); ok {
 			return v, nil
 		}
@@ -28,23 +28,23 @@ func setupConstructors() {
 		return Tuple(items), err
 	}))
 	DictType.Constructor(NewBuiltin("dict", "*args **kwargs", newDict))
-	SetType.Constructor(NewBuiltin("set", "iterable?", newSet(false)))
-	FrozenSetType.Constructor(NewBuiltin("frozenset", "iterable?", newSet(true)))
-	RangeType.Constructor(NewBuiltin("range", "start stop? step?", newRange))
-	SliceType.Constructor(NewBuiltin("slice", "start stop? step?", func(_ *Thread, a []Value) (Value, error) {
+	SetType.Constructor(NewBuiltin("set", "iterable? /", newSet(false)))
+	FrozenSetType.Constructor(NewBuiltin("frozenset", "iterable? /", newSet(true)))
+	RangeType.Constructor(NewBuiltin("range", "start stop? step? /", newRange))
+	SliceType.Constructor(NewBuiltin("slice", "start stop? step? /", func(_ *Thread, a []Value) (Value, error) {
 		if a[1] == nil {
 			return &Slice{None, a[0], None}, nil
 		}
 		return &Slice{a[0], a[1], orNone(a[2])}, nil
 	}))
-	TypeType.Constructor(NewBuiltin("type", "object", func(_ *Thread, a []Value) (Value, error) { return a[0].Class(), nil }))
+	TypeType.Constructor(NewBuiltin("type", "object /", func(_ *Thread, a []Value) (Value, error) { return a[0].Class(), nil }))
 	FloatType.Define(
-		method("is_integer", "", func(_ *Thread, a []Value) (Value, error) {
+		method("is_integer", "/", func(_ *Thread, a []Value) (Value, error) {
 			f := float64(a[0].(Float))
 			return Bool(f == math.Trunc(f) && !math.IsInf(f, 0)), nil
 		}),
-		method("hex", "", func(_ *Thread, a []Value) (Value, error) { return Str(floatHex(float64(a[0].(Float)))), nil }),
-		method("as_integer_ratio", "", func(_ *Thread, a []Value) (Value, error) {
+		method("hex", "/", func(_ *Thread, a []Value) (Value, error) { return Str(floatHex(float64(a[0].(Float)))), nil }),
+		method("as_integer_ratio", "/", func(_ *Thread, a []Value) (Value, error) {
 			r := new(big.Rat)
 			if r.SetFloat64(float64(a[0].(Float))) == nil {
 				return nil, Raise(OverflowError, "cannot convert Infinity or NaN to integer ratio")
@@ -53,16 +53,16 @@ func setupConstructors() {
 		}),
 	)
 	IntType.Define(
-		method("bit_length", "", func(_ *Thread, a []Value) (Value, error) {
+		method("bit_length", "/", func(_ *Thread, a []Value) (Value, error) {
 			i, _ := toBig(a[0])
 			return Int(i.BitLen()), nil
 		}),
-		method("bit_count", "", func(_ *Thread, a []Value) (Value, error) {
+		method("bit_count", "/", func(_ *Thread, a []Value) (Value, error) {
 			i, _ := toBig(a[0])
 			return Int(strings.Count(new(big.Int).Abs(i).Text(2), "1")), nil
 		}),
 		method("to_bytes", "length? byteorder? * signed?", intToBytes),
-		method("conjugate", "", func(_ *Thread, a []Value) (Value, error) { return a[0], nil }),
+		method("conjugate", "/", func(_ *Thread, a []Value) (Value, error) { return a[0], nil }),
 	)
 }
 
@@ -85,6 +85,9 @@ func newStr(t *Thread, a []Value) (Value, error) {
 	}
 	if a[1] != nil || a[2] != nil {
 		b, ok := a[0].(Bytes)
+		if _, isStr := a[0].(Str); isStr {
+			return nil, Raise(TypeError, "decoding str is not supported")
+		}
 		if !ok {
 			return nil, Raise(TypeError, "decoding to str: need a bytes-like object, %s found", TypeName(a[0]))
 		}
@@ -115,6 +118,9 @@ func newInt(t *Thread, a []Value) (Value, error) {
 			return parseInt(t, string(s), base)
 		case Bytes:
 			return parseInt(t, string(s), base)
+		}
+		if a[0] == nil {
+			return nil, Raise(TypeError, "int() missing string argument")
 		}
 		return nil, Raise(TypeError, "int() can't convert non-string with explicit base")
 	}

@@ -5,17 +5,17 @@ import "sort"
 func setupSequences() {
 	ListType.Define(listMethods()...)
 	TupleType.Define(
-		method("count", "value", func(t *Thread, a []Value) (Value, error) { return countOf(t, a[0].(Tuple), a[1]) }),
-		method("index", "value start? stop?", func(t *Thread, a []Value) (Value, error) {
+		method("count", "value /", func(t *Thread, a []Value) (Value, error) { return countOf(t, a[0].(Tuple), a[1]) }),
+		method("index", "value start? stop? /", func(t *Thread, a []Value) (Value, error) {
 			return indexOf(t, a[0].(Tuple), a[1:], "tuple.index(x): x not in tuple")
 		}),
 	)
 	RangeType.Define(
-		method("count", "value", func(t *Thread, a []Value) (Value, error) {
+		method("count", "value /", func(t *Thread, a []Value) (Value, error) {
 			ok, err := Contains(t, a[0], a[1])
 			return boolInt(Bool(ok)), err
 		}),
-		method("index", "value", func(t *Thread, a []Value) (Value, error) {
+		method("index", "value /", func(t *Thread, a []Value) (Value, error) {
 			r := a[0].(*Range)
 			i, ok := AsInt(a[1])
 			if !ok || !r.contains(i) {
@@ -73,17 +73,17 @@ func listMethods() []*Builtin {
 		return method(name, sig, func(t *Thread, a []Value) (Value, error) { return f(t, a[0].(*List), a[1:]) })
 	}
 	return []*Builtin{
-		on("append", "object", func(t *Thread, l *List, a []Value) (Value, error) { return None, l.Append(t, a[0]) }),
-		on("extend", "iterable", func(t *Thread, l *List, a []Value) (Value, error) { return None, l.Extend(t, a[0]) }),
-		on("insert", "index object", func(t *Thread, l *List, a []Value) (Value, error) {
+		on("append", "object /", func(t *Thread, l *List, a []Value) (Value, error) { return None, l.Append(t, a[0]) }),
+		on("extend", "iterable /", func(t *Thread, l *List, a []Value) (Value, error) { return None, l.Extend(t, a[0]) }),
+		on("insert", "index object /", func(t *Thread, l *List, a []Value) (Value, error) {
 			i, err := IndexArg(a[0])
 			if err != nil {
 				return nil, err
 			}
 			return None, l.insert(t, i, a[1])
 		}),
-		on("pop", "index?", listPop),
-		on("remove", "value", func(t *Thread, l *List, a []Value) (Value, error) {
+		on("pop", "index? /", listPop),
+		on("remove", "value /", func(t *Thread, l *List, a []Value) (Value, error) {
 			i, err := indexOf(t, l.items, []Value{a[0], nil, nil}, "list.remove(x): x not in list")
 			if err != nil {
 				return nil, err
@@ -91,14 +91,14 @@ func listMethods() []*Builtin {
 			l.removeAt(int(i.(Int)))
 			return None, nil
 		}),
-		on("clear", "", func(t *Thread, l *List, a []Value) (Value, error) { l.items = nil; return None, nil }),
-		on("count", "value", func(t *Thread, l *List, a []Value) (Value, error) { return countOf(t, l.items, a[0]) }),
-		on("index", "value start? stop?", func(t *Thread, l *List, a []Value) (Value, error) { return indexOf(t, l.items, a, "") }),
-		on("reverse", "", func(t *Thread, l *List, a []Value) (Value, error) {
+		on("clear", "/", func(t *Thread, l *List, a []Value) (Value, error) { l.items = nil; return None, nil }),
+		on("count", "value /", func(t *Thread, l *List, a []Value) (Value, error) { return countOf(t, l.items, a[0]) }),
+		on("index", "value start? stop? /", func(t *Thread, l *List, a []Value) (Value, error) { return indexOf(t, l.items, a, "") }),
+		on("reverse", "/", func(t *Thread, l *List, a []Value) (Value, error) {
 			reverse(l.items)
 			return None, t.Work(len(l.items))
 		}),
-		on("copy", "", func(t *Thread, l *List, a []Value) (Value, error) {
+		on("copy", "/", func(t *Thread, l *List, a []Value) (Value, error) {
 			items, err := copySlots(t, l.items)
 			return NewList(items), err
 		}),

@@ -2,10 +2,13 @@ package object
 
 func setupMappings() {
 	DictType.Define(dictMethods()...)
-	DictType.Static("fromkeys", NewBuiltin("fromkeys", "iterable value?", func(t *Thread, a []Value) (Value, error) {
+	DictType.Static("fromkeys", NewBuiltin("fromkeys", "iterable value? /", func(t *Thread, a []Value) (Value, error) {
 		d := NewDict()
 		return d, Each(t, a[0], func(k Value) error { return d.Set(t, k, orNone(a[1])) })
 	}))
+	for _, kind := range []viewKind{viewKeys, viewItems} {
+		viewTypes[kind].Define(setTest("isdisjoint", disjoint))
+	}
 	SetType.Define(setMethods()...)
 	SetType.Define(setMutators()...)
 	FrozenSetType.Define(setMethods()...)
@@ -16,18 +19,18 @@ func dictMethods() []*Builtin {
 		return method(name, sig, func(t *Thread, a []Value) (Value, error) { return f(t, a[0].(*Dict), a[1:]) })
 	}
 	view := func(name string, kind viewKind) *Builtin {
-		return on(name, "", func(t *Thread, d *Dict, a []Value) (Value, error) { return &dictView{d, kind}, nil })
+		return on(name, "/", func(t *Thread, d *Dict, a []Value) (Value, error) { return &dictView{d, kind}, nil })
 	}
 	return []*Builtin{
 		view("keys", viewKeys), view("values", viewValues), view("items", viewItems),
-		on("get", "key default?", func(t *Thread, d *Dict, a []Value) (Value, error) {
+		on("get", "key default? /", func(t *Thread, d *Dict, a []Value) (Value, error) {
 			v, ok, err := d.Get(t, a[0])
 			if ok || err != nil {
 				return v, err
 			}
 			return orNone(a[1]), nil
 		}),
-		on("setdefault", "key default?", func(t *Thread, d *Dict, a []Value) (Value, error) {
+		on("setdefault", "key default? /", func(t *Thread, d *Dict, a []Value) (Value, error) {
 			v, ok, err := d.Get(t, a[0])
 			if ok || err != nil {
 				return v, err
@@ -35,7 +38,7 @@ func dictMethods() []*Builtin {
 			v = orNone(a[1])
 			return v, d.Set(t, a[0], v)
 		}),
-		on("pop", "key default?", func(t *Thread, d *Dict, a []Value) (Value, error) {
+		on("pop", "key default? /", func(t *Thread, d *Dict, a []Value) (Value, error) {
 			v, ok, err := d.Delete(t, a[0])
 			if ok || err != nil {
 				return v, err
@@ -45,7 +48,7 @@ func dictMethods() []*Builtin {
 			}
 			return a[1], nil
 		}),
-		on("popitem", "", func(t *Thread, d *Dict, a []Value) (Value, error) {
+		on("popitem", "/", func(t *Thread, d *Dict, a []Value) (Value, error) {
 			for i := len(d.entries) - 1; i >= 0; i-- {
 				if e := d.entries[i]; e.key != nil {
 					d.deleteAt(i)
@@ -54,8 +57,8 @@ func dictMethods() []*Builtin {
 			}
 			return nil, RaiseValue(KeyError, Str("popitem(): dictionary is empty"))
 		}),
-		on("clear", "", func(t *Thread, d *Dict, a []Value) (Value, error) { d.Clear(); return None, nil }),
-		on("copy", "", func(t *Thread, d *Dict, a []Value) (Value, error) { return d.Copy(t) }),
+		on("clear", "/", func(t *Thread, d *Dict, a []Value) (Value, error) { d.Clear(); return None, nil }),
+		on("copy", "/", func(t *Thread, d *Dict, a []Value) (Value, error) { return d.Copy(t) }),
 		method("update", "*others **kwargs", func(t *Thread, a []Value) (Value, error) {
 			others := a[1].(Tuple)
 			if len(others) > 1 {
@@ -86,7 +89,11 @@ func setMethod(name string, f func(t *Thread, s *Set, others []*Set) (Value, err
 			}
 			others = append(others, o)
 		}
-		return f(t, a[0].(*Set), others)
+		s, err := asSet(t, a[0])
+		if err != nil {
+			return nil, err
+		}
+		return f(t, s, others)
 	})
 }
 
@@ -117,16 +124,18 @@ func setTest(name string, f func(t *Thread, s, o *Set) (bool, error)) *Builtin {
 	})
 }
 
+func disjoint(t *Thread, s, o *Set) (bool, error) {
+	r, err := combine(t, And, s, o)
+	return err == nil && r.d.live == 0, err
+}
+
 func setMethods() []*Builtin {
 	return []*Builtin{
 		combiner("union", Or), combiner("intersection", And), combiner("difference", Sub), combiner("symmetric_difference", Xor),
 		setTest("issubset", subset),
 		setTest("issuperset", func(t *Thread, s, o *Set) (bool, error) { return subset(t, o, s) }),
-		setTest("isdisjoint", func(t *Thread, s, o *Set) (bool, error) {
-			r, err := combine(t, And, s, o)
-			return err == nil && r.d.live == 0, err
-		}),
-		method("copy", "", func(t *Thread, a []Value) (Value, error) { return a[0].(*Set).copy(t) }),
+		setTest("isdisjoint", disjoint),
+		method("copy", "/", func(t *Thread, a []Value) (Value, error) { return a[0].(*Set).copy(t) }),
 	}
 }
 
@@ -150,19 +159,19 @@ func setMutators() []*Builtin {
 	return []*Builtin{
 		updater("update", Or), updater("intersection_update", And), updater("difference_update", Sub),
 		updater("symmetric_difference_update", Xor),
-		on("add", "elem", func(t *Thread, s *Set, a []Value) (Value, error) { return None, s.Add(t, a[0]) }),
-		on("discard", "elem", func(t *Thread, s *Set, a []Value) (Value, error) {
+		on("add", "elem /", func(t *Thread, s *Set, a []Value) (Value, error) { return None, s.Add(t, a[0]) }),
+		on("discard", "elem /", func(t *Thread, s *Set, a []Value) (Value, error) {
 			_, _, err := s.d.Delete(t, a[0])
 			return None, err
 		}),
-		on("remove", "elem", func(t *Thread, s *Set, a []Value) (Value, error) {
+		on("remove", "elem /", func(t *Thread, s *Set, a []Value) (Value, error) {
 			_, ok, err := s.d.Delete(t, a[0])
 			if err == nil && !ok {
 				err = RaiseValue(KeyError, a[0])
 			}
 			return None, err
 		}),
-		on("pop", "", func(t *Thread, s *Set, a []Value) (Value, error) {
+		on("pop", "/", func(t *Thread, s *Set, a []Value) (Value, error) {
 			for i, e := range s.d.entries {
 				if e.key != nil {
 					s.d.deleteAt(i)
@@ -171,6 +180,6 @@ func setMutators() []*Builtin {
 			}
 			return nil, RaiseValue(KeyError, Str("pop from an empty set"))
 		}),
-		on("clear", "", func(t *Thread, s *Set, a []Value) (Value, error) { s.d.Clear(); return None, nil }),
+		on("clear", "/", func(t *Thread, s *Set, a []Value) (Value, error) { s.d.Clear(); return None, nil }),
 	}
 }

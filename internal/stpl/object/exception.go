@@ -42,6 +42,9 @@ func (e *Exception) Message() string {
 		}
 		return plainStr(e.Args[0])
 	}
+	if len(e.Args) == 2 && e.Kind.IsSubclass(OSError) {
+		return "[Errno " + plainStr(e.Args[0]) + "] " + plainStr(e.Args[1])
+	}
 	return plainRepr(Tuple(e.Args))
 }
 

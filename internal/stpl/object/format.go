@@ -65,6 +65,8 @@ func formatStr(t *Thread, v Str, spec string) (string, error) {
 		return "", unknownVerb(f.verb, v)
 	case f.sign != 0:
 		return "", Raise(ValueError, "Sign not allowed in string format specifier")
+	case f.noMinusZero:
+		return "", Raise(ValueError, "Negative zero coercion (z) not allowed in string format specifier")
 	case f.alt:
 		return "", Raise(ValueError, "Alternate form (#) not allowed in string format specifier")
 	case f.align == '=' && !f.zero:
@@ -90,6 +92,10 @@ func formatInt(t *Thread, v Value, spec string) (string, error) {
 	i, _ := toBig(v)
 	if f.precision >= 0 && (f.verb == 0 || strings.ContainsRune("dbcoxXn", f.verb)) {
 		return "", Raise(ValueError, "Precision not allowed in integer format specifier")
+	}
+	isFloat := f.verb == '%' || f.verb != 0 && strings.ContainsRune("eEfFgG", f.verb)
+	if f.noMinusZero && !isFloat {
+		return "", Raise(ValueError, "Negative zero coercion (z) not allowed in integer format specifier")
 	}
 	base, prefix := 10, ""
 	switch f.verb {
@@ -136,13 +142,18 @@ func (f *formatSpec) integer(t *Thread, i *big.Int, base int, prefix string) (st
 }
 
 func (f *formatSpec) char(t *Thread, i *big.Int) (string, error) {
-	if f.sign != 0 {
+	switch {
+	case f.sign != 0:
 		return "", Raise(ValueError, "Sign not allowed with integer format specifier 'c'")
+	case f.alt:
+		return "", Raise(ValueError, "Alternate form (#) not allowed with integer format specifier 'c'")
+	case f.group != 0:
+		return "", Raise(ValueError, "Cannot specify '%c' with 'c'.", f.group)
 	}
 	if !i.IsInt64() || i.Int64() < 0 || i.Int64() > 0x10ffff {
 		return "", Raise(OverflowError, "%%c arg not in range(0x110000)")
 	}
-	return f.pad(t, "", string(rune(i.Int64())), '<')
+	return f.pad(t, "", string(rune(i.Int64())), '>')
 }
 
 func (f *formatSpec) signText(negative bool) string {
@@ -192,7 +203,11 @@ func (f *formatSpec) float(t *Thread, x float64, v Value) (string, error) {
 		return "", err
 	}
 	text := floatText(math.Abs(x), byte(verb), f.precision, f.alt)
-	prefix := f.signText(math.Signbit(x) && !math.IsNaN(x))
+	negative := math.Signbit(x) && !math.IsNaN(x)
+	if f.noMinusZero && strings.Trim(text, "0.%eE+-") == "" {
+		negative = false
+	}
+	prefix := f.signText(negative)
 	digits, tail := text, ""
 	if i := strings.IndexAny(text, ".e%E"); i >= 0 {
 		digits, tail = text[:i], text[i:]
@@ -209,34 +224,47 @@ func floatText(x float64, verb byte, precision int, alt bool) string {
 	s := ""
 	switch {
 	case math.IsInf(x, 0):
-		s = "inf"
+		s = "inf" + percentSign(verb)
 	case math.IsNaN(x):
-		s = "nan"
+		s = "nan" + percentSign(verb)
 	case verb == 0 && precision < 0:
 		return FloatRepr(x)
 	case verb == '%':
 		if precision < 0 {
 			precision = 6
 		}
-		return strconv.FormatFloat(x*100, 'f', precision, 64) + "%"
+		return withPoint(strconv.FormatFloat(x*100, 'f', precision, 64), alt && precision == 0) + "%"
 	case verb == 'f' || verb == 'F' || verb == 'e' || verb == 'E':
 		if precision < 0 {
 			precision = 6
 		}
-		s = strconv.FormatFloat(x, verb|0x20, precision, 64)
-		if alt && precision == 0 {
-			s += "."
-		}
+		s = withPoint(strconv.FormatFloat(x, verb|0x20, precision, 64), alt && precision == 0)
 	default:
 		s = general(x, precision, alt, verb == 0)
-	}
-	if verb == '%' {
-		s += "%"
 	}
 	if upper {
 		s = strings.ToUpper(s)
 	}
 	return s
+}
+
+func percentSign(verb byte) string {
+	if verb == '%' {
+		return "%"
+	}
+	return ""
+}
+
+// withPoint adds a decimal point, which the alternate form always has.
+func withPoint(s string, add bool) string {
+	if !add {
+		return s
+	}
+	mant, exp, found := strings.Cut(s, "e")
+	if found {
+		return mant + ".e" + exp
+	}
+	return s + "."
 }
 
 // general is %g: significant digits, trailing zeros removed unless alt. The

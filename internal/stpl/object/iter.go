@@ -50,7 +50,9 @@ func Iterate(t *Thread, v Value) (Iterator, error) {
 	case *dictView:
 		return newDictIter(v.d, v.kind), nil
 	case *Set:
-		return newDictIter(&v.d, viewKeys), nil
+		it := newDictIter(&v.d, viewKeys)
+		it.owner = "Set"
+		return it, nil
 	case *Range:
 		return &rangeIter{r: v}, nil
 	case *iterValue:
@@ -171,14 +173,15 @@ const (
 )
 
 type dictIter struct {
-	d    *Dict
-	kind viewKind
-	i    int
-	live int
+	d     *Dict
+	kind  viewKind
+	i     int
+	live  int
+	owner string // "dictionary" or "Set", for the message
 }
 
 func newDictIter(d *Dict, kind viewKind) *dictIter {
-	return &dictIter{d: d, kind: kind, live: d.live}
+	return &dictIter{d: d, kind: kind, live: d.live, owner: "dictionary"}
 }
 
 func (it *dictIter) Next(t *Thread) (Value, error) {
@@ -186,7 +189,7 @@ func (it *dictIter) Next(t *Thread) (Value, error) {
 		return nil, nil
 	}
 	if it.d.live != it.live {
-		return nil, Raise(RuntimeError, "dictionary changed size during iteration")
+		return nil, Raise(RuntimeError, "%s changed size during iteration", it.owner)
 	}
 	for it.i < len(it.d.entries) {
 		e := it.d.entries[it.i]

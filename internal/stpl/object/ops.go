@@ -35,6 +35,15 @@ type Operand interface {
 
 // Binary computes a op b.
 func Binary(t *Thread, op Op, a, b Value) (Value, error) {
+	v, err := binary(t, op, a, b)
+	if v == nil && err == nil {
+		return nil, unsupported(op.String(), a, b)
+	}
+	return v, err
+}
+
+// binary returns nil, nil if the operator does not apply.
+func binary(t *Thread, op Op, a, b Value) (Value, error) {
 	if x, ok := a.(Int); ok {
 		if y, ok := b.(Int); ok && op <= Mul {
 			if v, ok := intArith(op, x, y); ok {
@@ -47,11 +56,7 @@ func Binary(t *Thread, op Op, a, b Value) (Value, error) {
 			return numeric(t, op, a, b)
 		}
 	}
-	v, err := binaryOther(t, op, a, b)
-	if v != nil || err != nil {
-		return v, err
-	}
-	return nil, unsupported(op.String(), a, b)
+	return binaryOther(t, op, a, b)
 }
 
 func isFloat(v Value) bool { _, ok := v.(Float); return ok }
@@ -179,27 +184,23 @@ func InPlace(t *Thread, op Op, a, b Value) (Value, error) {
 		}
 	case *Dict:
 		if op == Or {
-			if _, ok := b.(*Dict); ok {
-				return x, x.Update(t, b)
-			}
+			return x, x.Update(t, b)
 		}
 	case *Set:
 		if v, err := setInPlace(t, op, x, b); v != nil || err != nil {
 			return v, err
 		}
 	}
-	v, err := Binary(t, op, a, b)
-	if e, ok := err.(*Exception); ok && e.Kind == TypeError && !isSequence(a) {
-		if _, err := binaryOther(t, op, a, b); err == nil {
-			return nil, unsupported(inPlaceText(op), a, b)
-		}
+	v, err := binary(t, op, a, b)
+	if v == nil && err == nil {
+		return nil, unsupported(inPlaceText(op), a, b)
 	}
 	return v, err
 }
 
 func inPlaceText(op Op) string {
 	if op == Pow {
-		return "** or pow()"
+		return "**="
 	}
 	return op.String() + "="
 }

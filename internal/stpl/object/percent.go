@@ -1,7 +1,6 @@
 package object
 
 import (
-	"math"
 	"math/big"
 	"strings"
 	"unicode/utf8"
@@ -12,7 +11,7 @@ func percentFormat(t *Thread, format string, args Value, bytes bool) (string, er
 	if err := t.Work(len(format)); err != nil {
 		return "", err
 	}
-	p := &percent{t: t, s: format, bytes: bytes, args: args}
+	p := &percent{t: t, whole: format, s: format, bytes: bytes, args: args}
 	if tuple, ok := args.(Tuple); ok {
 		p.list = tuple
 	} else {
@@ -23,7 +22,8 @@ func percentFormat(t *Thread, format string, args Value, bytes bool) (string, er
 
 type percent struct {
 	t     *Thread
-	s     string
+	whole string
+	s     string // what is left of it
 	args  Value
 	list  []Value
 	next  int
@@ -90,6 +90,7 @@ func (p *percent) argument() (Value, error) {
 
 func (p *percent) directive() (string, error) {
 	var v Value
+	plain := strings.HasPrefix(p.s, "%") // with anything between, %% is no directive
 	if strings.HasPrefix(p.s, "(") {
 		var err error
 		if v, err = p.lookup(); err != nil {
@@ -118,7 +119,7 @@ func (p *percent) directive() (string, error) {
 	}
 	verb, n := utf8.DecodeRuneInString(p.s)
 	p.s = p.s[n:]
-	if verb == '%' {
+	if plain && verb == '%' {
 		return "%", nil
 	}
 	if v == nil {
@@ -149,18 +150,16 @@ func (p *percent) lookup() (Value, error) {
 	if end < 0 {
 		return nil, Raise(ValueError, "incomplete format key")
 	}
-	d, ok := p.args.(*Dict)
-	if !ok {
+	if !mappingLike(p.args) {
 		return nil, Raise(TypeError, "format requires a mapping")
 	}
-	key := p.s[1:end]
-	p.s = p.s[end+1:]
-	p.named = true
-	v, ok := d.GetStr(key)
-	if !ok {
-		return nil, RaiseValue(KeyError, Str(key))
+	var key Value = Str(p.s[1:end])
+	if p.bytes {
+		key = Bytes(p.s[1:end])
 	}
-	return v, nil
+	p.s = p.s[end+1:]
+	p.named, p.next = true, len(p.list)
+	return Index(p.t, p.args, key)
 }
 
 func (p *percent) flags(f *formatSpec) (left bool) {
@@ -229,18 +228,20 @@ func (p *percent) convert(f *formatSpec, v Value) (string, error) {
 		}
 		if f.zero {
 			f.fill, f.align = '0', '='
-			if math.IsInf(x, 0) || math.IsNaN(x) {
-				f.fill = ' '
-			}
 		}
 		return f.float(p.t, x, v)
 	}
-	return "", Raise(ValueError, "unsupported format character '%c' (0x%x) at index %d", f.verb, f.verb, len(p.out.String())+1)
+	return "", p.unsupported(f.verb)
+}
+
+func (p *percent) unsupported(verb rune) error {
+	index := runeLen(p.whole) - runeLen(p.s) - 1
+	return Raise(ValueError, "unsupported format character '%c' (0x%x) at index %d", verb, verb, index)
 }
 
 func (p *percent) text(f *formatSpec, v Value) (string, error) {
 	if f.verb == 'b' && !p.bytes {
-		return "", Raise(ValueError, "unsupported format character 'b' (0x62) at index %d", p.out.Len()+1)
+		return "", p.unsupported('b')
 	}
 	var s string
 	var err error

@@ -64,18 +64,51 @@ func toSet(t *Thread, v Value) (*Set, error) {
 	return s, Each(t, v, func(item Value) error { return s.Add(t, item) })
 }
 
-// asSet returns sets and the key views of dicts, which take part in set
-// operators.
-func asSet(v Value) (*Set, bool) {
+// asSet returns sets and the keys and items of dicts, which take part in set
+// operators; nil for anything else.
+func asSet(t *Thread, v Value) (*Set, error) {
 	switch v := v.(type) {
 	case *Set:
-		return v, true
+		return v, nil
 	case *dictView:
-		if v.kind == viewKeys {
-			return v.set(), true
+		switch v.kind {
+		case viewKeys:
+			return v.set(), nil
+		case viewItems:
+			return toSet(t, v)
 		}
 	}
-	return nil, false
+	return nil, nil
+}
+
+// bothSets returns both operands as sets, nil if one is none.
+func bothSets(t *Thread, a, b Value) (x, y *Set, err error) {
+	if x, err = asSet(t, a); x == nil || err != nil {
+		return nil, nil, err
+	}
+	if y, err = asSet(t, b); y == nil || err != nil {
+		return nil, nil, err
+	}
+	return x, y, nil
+}
+
+// operandSets is bothSets for an operator: a view of a dict goes with any
+// iterable.
+func operandSets(t *Thread, a, b Value) (x, y *Set, err error) {
+	x, y, err = bothSets(t, a, b)
+	if x != nil || err != nil || !isSetView(a) && !isSetView(b) {
+		return x, y, err
+	}
+	if x, err = toSet(t, a); err != nil {
+		return nil, nil, err
+	}
+	y, err = toSet(t, b)
+	return x, y, err
+}
+
+func isSetView(v Value) bool {
+	d, ok := v.(*dictView)
+	return ok && d.kind != viewValues
 }
 
 func setEqual(t *Thread, x, y *Set) (bool, error) {
@@ -119,13 +152,9 @@ func setOperator(t *Thread, op Op, a, b Value) (Value, error) {
 		}
 		return c, c.Update(t, y)
 	}
-	x, ok := asSet(a)
-	if !ok {
-		return nil, nil
-	}
-	y, ok := asSet(b)
-	if !ok {
-		return nil, nil
+	x, y, err := operandSets(t, a, b)
+	if x == nil || err != nil {
+		return nil, err
 	}
 	r, err := combine(t, op, x, y)
 	if err != nil {
@@ -136,9 +165,9 @@ func setOperator(t *Thread, op Op, a, b Value) (Value, error) {
 }
 
 func setInPlace(t *Thread, op Op, x *Set, b Value) (Value, error) {
-	y, ok := asSet(b)
-	if !ok || x.frozen {
-		return nil, nil
+	y, err := asSet(t, b)
+	if y == nil || err != nil || x.frozen {
+		return nil, err
 	}
 	switch op {
 	case Or, And, Sub, Xor:

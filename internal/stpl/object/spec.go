@@ -17,6 +17,8 @@ type formatSpec struct {
 	group     byte
 	precision int // -1 if absent
 	verb      rune
+
+	noMinusZero bool // "z": a value that rounds to zero has no minus sign
 }
 
 // maxWidth bounds widths and precisions.
@@ -26,22 +28,28 @@ func isAlign(r rune) bool { return r == '<' || r == '>' || r == '=' || r == '^' 
 
 func parseSpec(spec string, v Value) (formatSpec, error) {
 	f := formatSpec{fill: ' ', precision: -1}
-	s := spec
+	s, filled := spec, false
 	if r, n := utf8.DecodeRuneInString(s); n > 0 && len(s) > n && isAlign(rune(s[n])) {
-		f.fill, f.align, s = r, s[n], s[n+1:]
+		f.fill, f.align, s, filled = r, s[n], s[n+1:], true
 	} else if s != "" && isAlign(rune(s[0])) {
 		f.align, s = s[0], s[1:]
 	}
 	if s != "" && (s[0] == '+' || s[0] == '-' || s[0] == ' ') {
 		f.sign, s = s[0], s[1:]
 	}
+	if s != "" && s[0] == 'z' {
+		f.noMinusZero, s = true, s[1:]
+	}
 	if s != "" && s[0] == '#' {
 		f.alt, s = true, s[1:]
 	}
 	if s != "" && s[0] == '0' {
 		f.zero, s = true, s[1:]
+		if !filled {
+			f.fill = '0'
+		}
 		if f.align == 0 {
-			f.fill, f.align = '0', '='
+			f.align = '='
 		}
 	}
 	var err error
@@ -51,6 +59,12 @@ func parseSpec(spec string, v Value) (formatSpec, error) {
 	f.width = max(f.width, 0)
 	if s != "" && (s[0] == ',' || s[0] == '_') {
 		f.group, s = s[0], s[1:]
+		if s != "" && (s[0] == ',' || s[0] == '_') {
+			if s[0] == f.group {
+				return f, Raise(ValueError, "Cannot specify '%c' with '%c'.", f.group, s[0])
+			}
+			return f, Raise(ValueError, "Cannot specify both ',' and '_'.")
+		}
 	}
 	if s != "" && s[0] == '.' {
 		if f.precision, s, err = cutNumber(s[1:]); err != nil {

@@ -3,7 +3,7 @@ package object
 import (
 	"math"
 	"strings"
-	"unicode"
+	"unicode/utf8"
 )
 
 func method(name, sig string, fn Func) *Builtin { return NewBuiltin(name, sig, fn) }
@@ -14,7 +14,7 @@ func setupStr() {
 	StrType.Define(strSearches()...)
 	StrType.Define(strParts()...)
 	StrType.Define(strPads()...)
-	StrType.Static("maketrans", NewBuiltin("maketrans", "x y? z?", strMakeTrans))
+	StrType.Static("maketrans", NewBuiltin("maketrans", "x y? z? /", strMakeTrans))
 }
 
 // StrArg returns a string argument, or a TypeError that names the function.
@@ -26,145 +26,21 @@ func StrArg(v Value, function string) (string, error) {
 	return string(s), nil
 }
 
+// strArgAt is StrArg for one of several arguments, counted from 1.
+func strArgAt(v Value, function string, i int) (string, error) {
+	s, ok := v.(Str)
+	if !ok {
+		return "", Raise(TypeError, "%s() argument %d must be str, not %s", function, i, TypeName(v))
+	}
+	return string(s), nil
+}
+
 // intOr returns an optional integer argument.
 func intOr(v Value, def int) (int, error) {
 	if v == nil {
 		return def, nil
 	}
 	return IndexArg(v)
-}
-
-// strMap makes a method of a function from text to text.
-func strMap(name string, f func(string) string) *Builtin {
-	return method(name, "", func(t *Thread, a []Value) (Value, error) {
-		s := string(a[0].(Str))
-		if err := t.AllocN(len(s), 3); err != nil {
-			return nil, err
-		}
-		return Str(f(s)), t.Work(len(s))
-	})
-}
-
-func strTest(name string, empty bool, f func(rune) bool) *Builtin {
-	return method(name, "", func(t *Thread, a []Value) (Value, error) {
-		s := string(a[0].(Str))
-		ok := s != "" || empty
-		for _, r := range s {
-			ok = ok && f(r)
-		}
-		return Bool(ok), t.Work(len(s))
-	})
-}
-
-func isDigit(r rune) bool {
-	return unicode.Is(unicode.Nd, r) || strings.ContainsRune("²³¹⁰⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉①②③④⑤⑥⑦⑧⑨", r)
-}
-
-func isIdentifier(s string) bool {
-	for i, r := range s {
-		if r != '_' && !unicode.IsLetter(r) && (i == 0 || !unicode.IsDigit(r)) {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// cased tests the letters that have case; there must be one.
-func cased(name string, ok func(rune) bool, bad func(rune) bool) *Builtin {
-	return method(name, "", func(t *Thread, a []Value) (Value, error) {
-		found := false
-		for _, r := range string(a[0].(Str)) {
-			if bad(r) || unicode.IsTitle(r) {
-				return Bool(false), nil
-			}
-			found = found || ok(r)
-		}
-		return Bool(found), t.Work(len(a[0].(Str)))
-	})
-}
-
-func strTests() []*Builtin {
-	letter := unicode.IsLetter
-	return []*Builtin{
-		strTest("isalpha", false, letter),
-		strTest("isdigit", false, isDigit),
-		strTest("isdecimal", false, func(r rune) bool { return unicode.Is(unicode.Nd, r) }),
-		strTest("isnumeric", false, unicode.IsNumber),
-		strTest("isalnum", false, func(r rune) bool { return letter(r) || unicode.IsNumber(r) }),
-		strTest("isspace", false, isSpace),
-		strTest("isascii", true, func(r rune) bool { return r < 0x80 }),
-		strTest("isprintable", true, printable),
-		cased("isupper", unicode.IsUpper, unicode.IsLower),
-		cased("islower", unicode.IsLower, unicode.IsUpper),
-		method("istitle", "", func(t *Thread, a []Value) (Value, error) {
-			s := string(a[0].(Str))
-			hasCase := strings.IndexFunc(s, func(r rune) bool { return unicode.IsUpper(r) || unicode.IsLower(r) }) >= 0
-			return Bool(hasCase && title(s) == s), t.Work(len(s))
-		}),
-		method("isidentifier", "", func(t *Thread, a []Value) (Value, error) {
-			return Bool(isIdentifier(string(a[0].(Str)))), t.Work(len(a[0].(Str)))
-		}),
-	}
-}
-
-// title upper-cases the first letter of every run of letters.
-func title(s string) string {
-	var b strings.Builder
-	inside := false
-	for _, r := range s {
-		letter := unicode.IsUpper(r) || unicode.IsLower(r) || unicode.IsTitle(r)
-		switch {
-		case letter && !inside && r == 'ß':
-			b.WriteString("Ss")
-		case letter && !inside:
-			b.WriteRune(unicode.ToTitle(r))
-		default:
-			b.WriteRune(unicode.ToLower(r))
-		}
-		inside = letter
-	}
-	return b.String()
-}
-
-func upper(s string) string {
-	return strings.ReplaceAll(strings.ToUpper(s), "ß", "SS")
-}
-
-func capitalize(s string) string {
-	if s == "" {
-		return s
-	}
-	first := s[:byteOffset(s, 1)]
-	if first == "ß" {
-		return "Ss" + strings.ToLower(s[len(first):])
-	}
-	return strings.ToTitle(first) + strings.ToLower(s[len(first):])
-}
-
-func swapCase(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case unicode.IsUpper(r):
-			b.WriteRune(unicode.ToLower(r))
-		case unicode.IsLower(r):
-			b.WriteString(upper(string(r)))
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-func strCases() []*Builtin {
-	return []*Builtin{
-		strMap("upper", upper),
-		strMap("lower", strings.ToLower),
-		strMap("casefold", func(s string) string { return strings.ReplaceAll(strings.ToLower(s), "ß", "ss") }),
-		strMap("title", title),
-		strMap("capitalize", capitalize),
-		strMap("swapcase", swapCase),
-	}
 }
 
 // window cuts the optional start and end of a search out of s. It returns the
@@ -193,11 +69,20 @@ func orNone(v Value) Value {
 	return v
 }
 
+// subArg returns what find and its like look for.
+func subArg(v Value) (string, error) {
+	s, ok := v.(Str)
+	if !ok {
+		return "", Raise(TypeError, "must be str, not %s", TypeName(v))
+	}
+	return string(s), nil
+}
+
 // strFind makes find, rfind, index and rindex.
 func strFind(name string, last, raise bool) *Builtin {
-	return method(name, "sub start? end?", func(t *Thread, a []Value) (Value, error) {
+	return method(name, "sub start? end? /", func(t *Thread, a []Value) (Value, error) {
 		s := string(a[0].(Str))
-		sub, err := StrArg(a[1], name)
+		sub, err := subArg(a[1])
 		if err != nil {
 			return nil, err
 		}
@@ -226,7 +111,7 @@ func strFind(name string, last, raise bool) *Builtin {
 
 // strAffix makes startswith and endswith.
 func strAffix(name string, has func(s, affix string) bool) *Builtin {
-	return method(name, "prefix start? end?", func(t *Thread, a []Value) (Value, error) {
+	return method(name, "prefix start? end? /", func(t *Thread, a []Value) (Value, error) {
 		w, _, ok, err := window(string(a[0].(Str)), a[2], a[3])
 		if err != nil {
 			return nil, err
@@ -237,7 +122,10 @@ func strAffix(name string, has func(s, affix string) bool) *Builtin {
 		}
 		for _, v := range list {
 			p, isStr := v.(Str)
-			if !isStr {
+			switch {
+			case !isStr && isTuple:
+				return nil, Raise(TypeError, "tuple for %s must only contain str, not %s", name, TypeName(v))
+			case !isStr:
 				return nil, Raise(TypeError, "%s first arg must be str or a tuple of str, not %s", name, TypeName(a[1]))
 			}
 			if ok && has(w, string(p)) {
@@ -253,16 +141,16 @@ func strSearches() []*Builtin {
 		strFind("find", false, false), strFind("rfind", true, false),
 		strFind("index", false, true), strFind("rindex", true, true),
 		strAffix("startswith", strings.HasPrefix), strAffix("endswith", strings.HasSuffix),
-		method("count", "sub start? end?", strCount),
-		method("replace", "old new count?", strReplace),
-		method("translate", "table", strTranslate),
-		method("removeprefix", "prefix", strRemove("removeprefix", strings.TrimPrefix)),
-		method("removesuffix", "suffix", strRemove("removesuffix", strings.TrimSuffix)),
+		method("count", "sub start? end? /", strCount),
+		method("replace", "old new count? /", strReplace),
+		method("translate", "table /", strTranslate),
+		method("removeprefix", "prefix /", strRemove("removeprefix", strings.TrimPrefix)),
+		method("removesuffix", "suffix /", strRemove("removesuffix", strings.TrimSuffix)),
 		method("format", "*args **kwargs", func(t *Thread, a []Value) (Value, error) {
 			s, err := strFormat(t, string(a[0].(Str)), a[1].(Tuple), a[2].(*Dict))
 			return Str(s), err
 		}),
-		method("format_map", "mapping", func(t *Thread, a []Value) (Value, error) {
+		method("format_map", "mapping /", func(t *Thread, a []Value) (Value, error) {
 			d, ok := a[1].(*Dict)
 			if !ok {
 				return nil, Raise(TypeError, "format_map() wants a dict, not %s", TypeName(a[1]))
@@ -274,7 +162,7 @@ func strSearches() []*Builtin {
 }
 
 func strCount(t *Thread, a []Value) (Value, error) {
-	sub, err := StrArg(a[1], "count")
+	sub, err := subArg(a[1])
 	if err != nil {
 		return nil, err
 	}
@@ -287,11 +175,11 @@ func strCount(t *Thread, a []Value) (Value, error) {
 
 func strReplace(t *Thread, a []Value) (Value, error) {
 	s := string(a[0].(Str))
-	from, err := StrArg(a[1], "replace")
+	from, err := strArgAt(a[1], "replace", 1)
 	if err != nil {
 		return nil, err
 	}
-	to, err := StrArg(a[2], "replace")
+	to, err := strArgAt(a[2], "replace", 2)
 	if err != nil {
 		return nil, err
 	}
@@ -337,10 +225,9 @@ func strMakeTrans(t *Thread, a []Value) (Value, error) {
 		}
 		var err error
 		src.Each(func(k, v Value) bool {
-			if s, ok := k.(Str); ok && runeLen(string(s)) == 1 {
-				k = Int([]rune(string(s))[0])
+			if k, err = transKey(k); err == nil {
+				err = d.Set(t, k, v)
 			}
-			err = d.Set(t, k, v)
 			return err == nil
 		})
 		return d, err
@@ -377,6 +264,21 @@ func strMakeTrans(t *Thread, a []Value) (Value, error) {
 		}
 	}
 	return d, nil
+}
+
+// transKey is the key of a translation table: a character's number.
+func transKey(k Value) (Value, error) {
+	s, ok := k.(Str)
+	switch {
+	case !ok && !isInt(k):
+		return nil, Raise(TypeError, "keys in translate table must be strings or integers")
+	case !ok:
+		return k, nil
+	case runeLen(string(s)) != 1:
+		return nil, Raise(ValueError, "string keys in translate table must be of length 1")
+	}
+	r, _ := utf8.DecodeRuneInString(string(s))
+	return Int(r), nil
 }
 
 func strTranslate(t *Thread, a []Value) (Value, error) {

@@ -31,12 +31,12 @@ func strParts() []*Builtin {
 			}
 			return strList(t, splitLines(s, a[1] != nil && Truthy(a[1]), isLineEnd))
 		}),
-		method("partition", "sep", strPartition(false)),
-		method("rpartition", "sep", strPartition(true)),
-		method("join", "iterable", strJoin),
-		method("strip", "chars?", strStrip(true, true)),
-		method("lstrip", "chars?", strStrip(true, false)),
-		method("rstrip", "chars?", strStrip(false, true)),
+		method("partition", "sep /", strPartition(false)),
+		method("rpartition", "sep /", strPartition(true)),
+		method("join", "iterable /", strJoin),
+		method("strip", "chars? /", strStrip("strip", true, true)),
+		method("lstrip", "chars? /", strStrip("lstrip", true, false)),
+		method("rstrip", "chars? /", strStrip("rstrip", false, true)),
 		method("encode", "encoding? errors?", func(t *Thread, a []Value) (Value, error) {
 			enc, errs, err := codecArgs(a[1], a[2])
 			if err != nil {
@@ -138,19 +138,19 @@ func strJoin(t *Thread, a []Value) (Value, error) {
 	return Str(b.String()), nil
 }
 
-func strStrip(left, right bool) Func {
+func strStrip(name string, left, right bool) Func {
 	return func(t *Thread, a []Value) (Value, error) {
 		s := string(a[0].(Str))
 		cut := isSpace
 		if a[1] != nil && a[1] != None {
-			chars, err := StrArg(a[1], "strip")
-			if err != nil {
-				return nil, err
+			chars, ok := a[1].(Str)
+			if !ok {
+				return nil, Raise(TypeError, "%s arg must be None or str", name)
 			}
 			if err := t.Step(1 + len(s)*len(chars)/64); err != nil {
 				return nil, err
 			}
-			cut = func(r rune) bool { return strings.ContainsRune(chars, r) }
+			cut = func(r rune) bool { return strings.ContainsRune(string(chars), r) }
 		}
 		if left {
 			s = strings.TrimLeftFunc(s, cut)
@@ -164,10 +164,10 @@ func strStrip(left, right bool) Func {
 
 func strPads() []*Builtin {
 	return []*Builtin{
-		method("ljust", "width fillchar?", strPad("ljust", '<')),
-		method("rjust", "width fillchar?", strPad("rjust", '>')),
-		method("center", "width fillchar?", strPad("center", '^')),
-		method("zfill", "width", strZfill),
+		method("ljust", "width fillchar? /", strPad("ljust", '<')),
+		method("rjust", "width fillchar? /", strPad("rjust", '>')),
+		method("center", "width fillchar? /", strPad("center", '^')),
+		method("zfill", "width /", strZfill),
 		method("expandtabs", "tabsize?", strExpandTabs),
 	}
 }
@@ -182,7 +182,10 @@ func strPad(name string, align byte) Func {
 		fill := ' '
 		if a[2] != nil {
 			f, ok := a[2].(Str)
-			if !ok || runeLen(string(f)) != 1 {
+			switch {
+			case !ok:
+				return nil, Raise(TypeError, "The fill character must be a unicode character, not %s", TypeName(a[2]))
+			case runeLen(string(f)) != 1:
 				return nil, Raise(TypeError, "The fill character must be exactly one character long")
 			}
 			fill, _ = utf8.DecodeRuneInString(string(f))

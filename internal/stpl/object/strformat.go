@@ -83,6 +83,9 @@ func cutField(s string) (field, rest string, err error) {
 			}
 		}
 	}
+	if i := strings.IndexAny(s, "!:"); i >= 0 && !strings.Contains(s[:i], "[") {
+		return "", "", Raise(ValueError, "unmatched '{' in format spec")
+	}
 	return "", "", Raise(ValueError, "expected '}' before end of string")
 }
 
@@ -129,7 +132,7 @@ func splitField(field string) (name string, conv byte, spec string, err error) {
 	name, rest := field[:end], field[end:]
 	if strings.HasPrefix(rest, "!") {
 		if len(rest) < 2 {
-			return "", 0, "", Raise(ValueError, "end of string while looking for conversion specifier")
+			return "", 0, "", Raise(ValueError, "unmatched '{' in format spec")
 		}
 		conv, rest = rest[1], rest[2:]
 		if rest != "" && rest[0] != ':' {
@@ -151,7 +154,7 @@ func Convert(t *Thread, v Value, conv byte) (Value, error) {
 	case 'a':
 		s, err = ASCII(t, v)
 	default:
-		return nil, Raise(ValueError, "Unknown conversion specifier '%c'", conv)
+		return nil, Raise(ValueError, "Unknown conversion specifier %c", conv)
 	}
 	return Str(s), err
 }

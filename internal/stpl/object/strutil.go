@@ -25,11 +25,6 @@ func isSpace(r rune) bool {
 	return r >= 0x1c && r <= 0x1f || unicode.IsSpace(r)
 }
 
-// isByteSpace is bytes.isspace of one byte.
-func isByteSpace(r rune) bool {
-	return r == ' ' || r >= '\t' && r <= '\r'
-}
-
 // isLineEnd is where str.splitlines splits.
 func isLineEnd(r rune) bool {
 	switch r {
