@@ -11,7 +11,6 @@ import (
 	"mdserver/internal/face/service"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
-	"mdserver/internal/metadata"
 	"mdserver/internal/userdata"
 )
 
@@ -49,14 +48,6 @@ func localOnly(next http.HandlerFunc) http.Handler {
 		}
 		next(w, r)
 	})
-}
-
-func siteMetadata(cfg *config.Config) metadata.Site {
-	site := metadata.Site{Network: inventoryOptions(cfg).Network}
-	for _, key := range cfg.PublicKeys {
-		site.PublicKeys = append(site.PublicKeys, metadata.PublicKey{Name: key.Name, Key: key.Key})
-	}
-	return site
 }
 
 func (d *Daemon) renderUserdata(ctx context.Context, guest *instance.Instance) ([]byte, error) {

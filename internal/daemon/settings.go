@@ -1,10 +1,13 @@
 package daemon
 
 import (
+	"net/netip"
+
 	"mdserver/internal/config"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/metadata"
 )
 
 func dnsmasqSettings(cfg *config.Config) dnsmasq.Settings {
@@ -43,6 +46,36 @@ func inventoryOptions(cfg *config.Config) inventory.Options {
 		FallbackHostname: cfg.Server.HostnamePrefix,
 		Quarantine:       cfg.Dnsmasq.Quarantine,
 	}
+}
+
+func siteMetadata(cfg *config.Config) metadata.Site {
+	site := metadata.Site{
+		Network:         inventoryOptions(cfg).Network,
+		Gateway4:        cfg.Dnsmasq.Gateway,
+		Gateway6:        cfg.Dnsmasq.Gateway6,
+		DNS:             guestDNS(cfg),
+		Domain:          cfg.Dnsmasq.Domain,
+		MetadataAddress: cfg.Server.ListenAddress,
+		Host:            cfg.Service.Hostname,
+		Location:        cfg.Service.Location,
+	}
+	for _, key := range cfg.PublicKeys {
+		site.PublicKeys = append(site.PublicKeys, metadata.PublicKey{Name: key.Name, Key: key.Key})
+	}
+	return site
+}
+
+// guestDNS lists the DNS servers that guests are told of: this host's own
+// addresses on their network, as in the DHCP options.
+func guestDNS(cfg *config.Config) []netip.Addr {
+	if !cfg.Dnsmasq.UseDNS {
+		return nil
+	}
+	servers := []netip.Addr{cfg.Dnsmasq.Gateway}
+	if cfg.Dnsmasq.Gateway6.IsValid() {
+		servers = append(servers, cfg.Dnsmasq.Gateway6)
+	}
+	return servers
 }
 
 // excluded lists what no guest may be given: the gateway, every address that

@@ -2,8 +2,42 @@ package daemon
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
+
+	"mdserver/internal/metadata"
 )
+
+// Every datasource tells guests the same network as DHCP does.
+func TestSiteMetadata(t *testing.T) {
+	cfg := load(t, `[public-keys]
+ops = ssh-ed25519 AAAA ops
+[dnsmasq]
+net_address6 = fd00:122::
+use_dns = yes
+domain = example.net
+[service]
+hostname = kvm1.example.net
+location = rack 4
+`)
+	site := siteMetadata(cfg)
+	gateway4, gateway6 := netip.MustParseAddr("10.122.0.1"), netip.MustParseAddr("fd00:122::1")
+	if site.Gateway4 != gateway4 || site.Gateway6 != gateway6 || !slices.Equal(site.DNS, []netip.Addr{gateway4, gateway6}) {
+		t.Errorf("gateways %v and %v, DNS %v", site.Gateway4, site.Gateway6, site.DNS)
+	}
+	if site.Network.Name != "mds" || site.Network.IPv4 != netip.MustParsePrefix("10.122.0.0/16") || site.Network.IPv6 != netip.MustParsePrefix("fd00:122::/64") {
+		t.Errorf("network %+v", site.Network)
+	}
+	if site.Domain != "example.net" || site.Host != "kvm1.example.net" || site.Location != "rack 4" || site.MetadataAddress != netip.MustParseAddr("169.254.169.254") {
+		t.Errorf("site %+v", site)
+	}
+	if want := []metadata.PublicKey{{Name: "ops", Key: "ssh-ed25519 AAAA ops"}}; !slices.Equal(site.PublicKeys, want) {
+		t.Errorf("keys %v, want %v", site.PublicKeys, want)
+	}
+	if dns := siteMetadata(load(t, "[dnsmasq]\nuse_dns = no\n")).DNS; dns != nil {
+		t.Errorf("without use_dns guests are told of %v", dns)
+	}
+}
 
 // No guest may get the address of the gateway, of the server, of this host, or
 // a reserved one.

@@ -20,6 +20,7 @@ type Domain struct {
 	Name       string
 	UUID       uuid.UUID
 	Interfaces []Interface // in the order of the definition
+	Disks      []Disk      // in the order of the definition
 	Metadata   Metadata
 	VCPUs      int
 	Memory     uint64 // bytes
@@ -27,10 +28,22 @@ type Domain struct {
 
 // Interface is one network interface of a guest. Network is the name of the
 // libvirt network it is attached to, or empty when it is attached to
-// something else, a plain bridge for instance.
+// something else, a plain bridge for instance. MTU is 0 unless the definition
+// sets one.
 type Interface struct {
 	MAC     MAC    `json:"mac"`
 	Network string `json:"network,omitempty"`
+	MTU     int    `json:"mtu,omitempty"`
+}
+
+// Disk is one disk, CD-ROM or floppy drive of a guest: Target is the device
+// name that the definition gives it (vda), Device is libvirt's kind of drive
+// (disk, cdrom, floppy, lun), and Serial what the guest reads from the drive.
+type Disk struct {
+	Target string `json:"target"`
+	Bus    string `json:"bus,omitempty"`
+	Device string `json:"device"`
+	Serial string `json:"serial,omitempty"`
 }
 
 // On returns the guest's first interface on the named libvirt network.
@@ -54,6 +67,7 @@ type Instance struct {
 	Metadata   Metadata    `json:"metadata"`
 	MAC        MAC         `json:"mac"` // of the interface on the metadata network
 	Interfaces []Interface `json:"interfaces,omitempty"`
+	Disks      []Disk      `json:"disks,omitempty"`
 	IPv4       netip.Addr  `json:"ipv4"` // the zero Addr when it has none
 	IPv6       netip.Addr  `json:"ipv6"`
 	VCPUs      int         `json:"vcpus,omitempty"`

@@ -32,7 +32,7 @@ func TestNetworkPrefix(t *testing.T) {
 }
 
 func TestDomainOn(t *testing.T) {
-	d := Domain{Interfaces: []Interface{{MAC{2, 1}, ""}, {MAC{2, 2}, "mds"}, {MAC{2, 3}, "mds"}}}
+	d := Domain{Interfaces: []Interface{{MAC: MAC{2, 1}}, {MAC: MAC{2, 2}, Network: "mds"}, {MAC: MAC{2, 3}, Network: "mds"}}}
 	if nic, ok := d.On("mds"); !ok || nic.MAC != (MAC{2, 2}) {
 		t.Errorf("On(mds) = %v, %v; want the first one there", nic, ok)
 	}

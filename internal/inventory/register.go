@@ -122,6 +122,7 @@ func (d *draft) record(dom instance.Domain, nic instance.Interface, current *ins
 		Metadata:   instance.Metadata{Values: maps.Clone(dom.Metadata.Values), Tags: maps.Clone(dom.Metadata.Tags)},
 		MAC:        nic.MAC,
 		Interfaces: slices.Clone(dom.Interfaces),
+		Disks:      slices.Clone(dom.Disks),
 		VCPUs:      dom.VCPUs,
 		Memory:     dom.Memory,
 		FirstSeen:  d.now,

@@ -38,21 +38,12 @@ type domainXML struct {
 	VCPU       *vcpuXML       `xml:"vcpu"`
 	Memory     *memoryXML     `xml:"memory"`
 	Interfaces []interfaceXML `xml:"devices>interface"`
+	Disks      []diskXML      `xml:"devices>disk"`
 }
 
 type vcpuXML struct {
 	Current string `xml:"current,attr"`
 	Maximum string `xml:",chardata"`
-}
-
-type interfaceXML struct {
-	Type string `xml:"type,attr"`
-	MAC  struct {
-		Address string `xml:"address,attr"`
-	} `xml:"mac"`
-	Source struct {
-		Network string `xml:"network,attr"`
-	} `xml:"source"`
 }
 
 // ParseDomain reads a domain definition. Its errors are the sender's: they
@@ -143,6 +134,7 @@ func (doc domainXML) domain() (instance.Domain, error) {
 	if d.Interfaces, err = interfaces(doc.Interfaces); err != nil {
 		return d, err
 	}
+	d.Disks = disks(doc.Disks)
 	if d.VCPUs, err = doc.VCPU.count(); err != nil {
 		return d, err
 	}
@@ -163,21 +155,6 @@ func parseUUID(text string) (uuid.UUID, error) {
 		return uuid.Nil, fmt.Errorf("the domain's <uuid> %q is not a UUID", text)
 	}
 	return id, nil
-}
-
-func interfaces(all []interfaceXML) ([]instance.Interface, error) {
-	var nics []instance.Interface
-	for i, nic := range all {
-		if nic.MAC.Address == "" {
-			return nil, fmt.Errorf("interface %d has no <mac>; %s", i+1, hint)
-		}
-		mac, err := instance.ParseMAC(nic.MAC.Address)
-		if err != nil {
-			return nil, fmt.Errorf("interface %d: %w", i+1, err)
-		}
-		nics = append(nics, instance.Interface{MAC: mac, Network: nic.Source.Network})
-	}
-	return nics, nil
 }
 
 // count is the number of virtual CPUs that the guest starts with.

@@ -32,8 +32,13 @@ func TestParseDomainReadsWhatVirshPrints(t *testing.T) {
 		UUID: uuid.MustParse("7e5a544d-d555-4133-a443-8229415be7ab"),
 		Interfaces: []instance.Interface{
 			{MAC: mac(t, "52:54:00:aa:00:99"), Network: "default"},
-			{MAC: mac(t, "52:54:00:09:00:ab"), Network: "mds"},
+			{MAC: mac(t, "52:54:00:09:00:ab"), Network: "mds", MTU: 9000},
 			{MAC: mac(t, "52:54:00:bb:00:99")},
+		},
+		Disks: []instance.Disk{
+			{Target: "vda", Bus: "virtio", Device: "disk"},
+			{Target: "vdb", Bus: "virtio", Device: "disk", Serial: "data"},
+			{Target: "sda", Bus: "sata", Device: "cdrom"},
 		},
 		Metadata: instance.Metadata{
 			Values: map[string]string{
@@ -152,6 +157,7 @@ func TestParseDomainRefuses(t *testing.T) {
 		{"bad uuid", "<domain><name>x</name><uuid>7</uuid></domain>", `"7" is not a UUID`},
 		{"no mac", domain("<devices><interface type='network'><source network='mds'/></interface></devices>"), "interface 1 has no <mac>"},
 		{"bad mac", domain("<devices><interface type='network'><mac address='x'/></interface></devices>"), "interface 1"},
+		{"bad mtu", domain("<devices><interface type='network'><mac address='52:54:00:09:00:01'/><mtu size='big'/></interface></devices>"), "<mtu>"},
 		{"bad vcpu", domain("<vcpu>two</vcpu>"), "<vcpu>"},
 		{"bad memory", domain("<memory>-1</memory>"), "<memory>"},
 		{"bad unit", domain("<memory unit='firkin'>1</memory>"), "firkin"},

@@ -1,12 +1,15 @@
 // Package metadata makes one neutral document of a guest, out of which every
-// datasource face (EC2 today) draws its answers. What is true of a guest is
-// decided here once, so that no two faces can disagree.
+// datasource face draws its answers. What is true of a guest is decided here
+// once, so that no two faces can disagree.
 package metadata
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
+	"time"
+
+	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
 )
@@ -21,31 +24,118 @@ type PublicKey struct {
 type Site struct {
 	PublicKeys []PublicKey
 	Network    instance.Network // the metadata network
+	Gateway4   netip.Addr
+	Gateway6   netip.Addr   // valid where DHCPv6 is served
+	DNS        []netip.Addr // the DNS servers that guests are told of, if any
+	Domain     string       // the guests' DNS domain, or empty
+	// MetadataAddress is where guests reach this server.
+	MetadataAddress netip.Addr
+	Host            string // full name of the host that runs this server
+	Location        string // where that is, in the administrator's words
 }
 
 // Document is what a guest may learn of itself. Zero values are absent: a
-// face shows no name for them.
+// face shows no name for them. Slices and maps are shared with the guest's
+// record and the Site, and are read only.
 type Document struct {
 	InstanceID string
+	Name       string // of the domain, any text that libvirt accepts
+	UUID       uuid.UUID
 	Hostname   string
-	MAC        instance.MAC
-	LocalIPv4  netip.Addr
-	LocalIPv6  netip.Addr
-	PublicKeys []PublicKey // shared with the Site, read only
-	Network    instance.Network
+	Location   string
+	VCPUs      int
+	Memory     uint64 // bytes
+	FirstSeen  time.Time
+	Tags       map[string]string
+	Values     map[string]string // all other metadata of the domain
+	Disks      []instance.Disk
+	Interfaces []Interface // all that the guest has, in its own order
+
+	// Of the interface on the metadata network.
+	MAC       instance.MAC
+	LocalIPv4 netip.Addr
+	LocalIPv6 netip.Addr
+	Network   instance.Network
+
+	PublicKeys      []PublicKey
+	Domain          string // the guests' DNS domain, or empty
+	MetadataAddress netip.Addr
+}
+
+// Interface is one network interface of a guest. Only one on a network of
+// ours carries addresses; of the others no more is known than what is wired.
+type Interface struct {
+	MAC      instance.MAC
+	Network  string       // the libvirt network, or empty
+	IPv4     netip.Prefix // the address, with the length of its network's prefix
+	IPv6     netip.Prefix // the same; it is had by DHCPv6
+	Gateway4 netip.Addr
+	Gateway6 netip.Addr
+	DNS      []netip.Addr
+	Domain   string // to search for names in, or empty
+	MTU      int    // 0: whatever the network's is
+	Primary  bool   // the one by which metadata is asked for
 }
 
 // New draws up the document of one guest.
 func New(guest *instance.Instance, site Site) Document {
 	return Document{
 		InstanceID: guest.ID,
+		Name:       guest.Name,
+		UUID:       guest.UUID,
 		Hostname:   guest.Hostname,
-		MAC:        guest.MAC,
-		LocalIPv4:  guest.IPv4,
-		LocalIPv6:  guest.IPv6,
-		PublicKeys: site.PublicKeys,
-		Network:    site.Network,
+		Location:   guest.Location,
+		VCPUs:      guest.VCPUs,
+		Memory:     guest.Memory,
+		FirstSeen:  guest.FirstSeen,
+		Tags:       guest.Metadata.Tags,
+		Values:     guest.Metadata.Values,
+		Disks:      guest.Disks,
+		Interfaces: interfaces(guest, &site),
+
+		MAC:       guest.MAC,
+		LocalIPv4: guest.IPv4,
+		LocalIPv6: guest.IPv6,
+		Network:   site.Network,
+
+		PublicKeys:      site.PublicKeys,
+		Domain:          site.Domain,
+		MetadataAddress: site.MetadataAddress,
 	}
+}
+
+// interfaces lists the guest's interfaces. A guest of the original's database
+// has none on record but the one that the address belongs to.
+func interfaces(guest *instance.Instance, site *Site) []Interface {
+	list := make([]Interface, 0, max(1, len(guest.Interfaces)))
+	for _, nic := range guest.Interfaces {
+		if nic.MAC == guest.MAC {
+			list = append(list, primary(guest, nic, site))
+			continue
+		}
+		list = append(list, Interface{MAC: nic.MAC, Network: nic.Network, MTU: nic.MTU})
+	}
+	if len(list) == 0 && !guest.MAC.IsZero() {
+		list = append(list, primary(guest, instance.Interface{MAC: guest.MAC}, site))
+	}
+	return list
+}
+
+// primary is the interface on the metadata network.
+func primary(guest *instance.Instance, nic instance.Interface, site *Site) Interface {
+	out := Interface{
+		MAC: nic.MAC, Network: site.Network.Name, MTU: nic.MTU, Primary: true,
+		DNS: site.DNS, Domain: site.Domain,
+	}
+	if guest.IPv4.IsValid() && site.Network.IPv4.IsValid() {
+		out.IPv4 = netip.PrefixFrom(guest.IPv4, site.Network.IPv4.Bits())
+		out.Gateway4 = site.Gateway4
+	}
+	if guest.IPv6.IsValid() && site.Network.IPv6.IsValid() {
+		out.IPv6 = netip.PrefixFrom(guest.IPv6, site.Network.IPv6.Bits())
+		out.Gateway6 = site.Gateway6
+	}
+	return out
 }
 
 // ResourceID makes the kind of id that AWS gives to networks and interfaces,

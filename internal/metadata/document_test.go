@@ -1,0 +1,104 @@
+package metadata
+
+import (
+	"net/netip"
+	"regexp"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+)
+
+var (
+	mac1 = instance.MAC{0x52, 0x54, 0, 9, 0, 1}
+	mac2 = instance.MAC{0x52, 0x54, 0, 9, 0, 2}
+)
+
+var testSite = Site{
+	PublicKeys: []PublicKey{{Name: "ops", Key: "ssh-ed25519 AAAA ops"}},
+	Network: instance.Network{
+		Name: "mds", IPv4: netip.MustParsePrefix("10.122.0.0/16"), IPv6: netip.MustParsePrefix("fd00:122::/64"),
+	},
+	Gateway4: netip.MustParseAddr("10.122.0.1"), Gateway6: netip.MustParseAddr("fd00:122::1"),
+	DNS: []netip.Addr{netip.MustParseAddr("10.122.0.1")}, Domain: "example.net",
+	MetadataAddress: netip.MustParseAddr("169.254.169.254"), Host: "kvm1.example.net", Location: "kvm1",
+}
+
+func testGuest() *instance.Instance {
+	return &instance.Instance{
+		ID: "i-0123456789abcdef0", Name: "web 1", Hostname: "web-1", Location: "rack 4",
+		UUID: uuid.MustParse("7e5a544d-d555-4133-a443-8229415be7ab"),
+		MAC:  mac1, IPv4: netip.MustParseAddr("10.122.0.5"), IPv6: netip.MustParseAddr("fd00:122::5"),
+		VCPUs: 2, Memory: 2 << 30,
+		Metadata:   instance.Metadata{Values: map[string]string{"rack": "four"}, Tags: map[string]string{"env": "prod"}},
+		Interfaces: []instance.Interface{{MAC: mac2, Network: "default"}, {MAC: mac1, Network: "mds", MTU: 9000}},
+		Disks:      []instance.Disk{{Target: "vda", Bus: "virtio", Device: "disk"}},
+	}
+}
+
+var compareAddresses = cmp.Options{
+	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+}
+
+func TestNewTellsWhatIsKnownOfTheGuest(t *testing.T) {
+	guest := testGuest()
+	want := Document{
+		InstanceID: guest.ID, Name: "web 1", UUID: guest.UUID, Hostname: "web-1", Location: "rack 4",
+		VCPUs: 2, Memory: 2 << 30, Tags: guest.Metadata.Tags, Values: guest.Metadata.Values, Disks: guest.Disks,
+		MAC: mac1, LocalIPv4: guest.IPv4, LocalIPv6: guest.IPv6, Network: testSite.Network,
+		PublicKeys: testSite.PublicKeys, Domain: "example.net", MetadataAddress: testSite.MetadataAddress,
+		Interfaces: []Interface{
+			{MAC: mac2, Network: "default"},
+			{
+				MAC: mac1, Network: "mds", MTU: 9000, Primary: true,
+				IPv4: netip.MustParsePrefix("10.122.0.5/16"), Gateway4: testSite.Gateway4,
+				IPv6: netip.MustParsePrefix("fd00:122::5/64"), Gateway6: testSite.Gateway6,
+				DNS: testSite.DNS, Domain: "example.net",
+			},
+		},
+	}
+	if diff := cmp.Diff(want, New(guest, testSite), compareAddresses); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestInterfacesCarryOnlyWhatTheGuestHas(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*instance.Instance)
+		want   []Interface
+	}{
+		{"imported: no interfaces on record", func(g *instance.Instance) { g.Interfaces, g.IPv6 = nil, netip.Addr{} }, []Interface{
+			{
+				MAC: mac1, Network: "mds", Primary: true, IPv4: netip.MustParsePrefix("10.122.0.5/16"), Gateway4: testSite.Gateway4,
+				DNS: testSite.DNS, Domain: "example.net",
+			},
+		}},
+		{"no address at all", func(g *instance.Instance) {
+			g.Interfaces, g.IPv4, g.IPv6 = g.Interfaces[1:], netip.Addr{}, netip.Addr{}
+		}, []Interface{
+			{MAC: mac1, Network: "mds", MTU: 9000, Primary: true, DNS: testSite.DNS, Domain: "example.net"},
+		}},
+		{"nothing known", func(g *instance.Instance) { *g = instance.Instance{} }, []Interface{}},
+	}
+	for _, tt := range tests {
+		guest := testGuest()
+		tt.change(guest)
+		if diff := cmp.Diff(tt.want, New(guest, testSite).Interfaces, compareAddresses); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+func TestResourceID(t *testing.T) {
+	id := ResourceID("vpc", "mds")
+	if !regexp.MustCompile(`^vpc-[0-9a-f]{17}$`).MatchString(id) || id != ResourceID("vpc", "mds") {
+		t.Errorf("%q is not the id of a VPC, or not stable", id)
+	}
+	if id[4:] == ResourceID("subnet", "mds")[7:] {
+		t.Error("two kinds of one name share their digits")
+	}
+}
