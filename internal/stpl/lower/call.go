@@ -33,7 +33,7 @@ type argument struct {
 func (c *compiler) call(e *syntax.Call) eval {
 	c.checkCall(e)
 	pos := c.at(e)
-	arguments := c.arguments(e.Args)
+	arguments := c.arguments(callee(e.Fn), e.Args)
 	if m, ok := e.Fn.(*syntax.Attr); ok {
 		recv := c.expr(m.X)
 		return func(f *frame) (object.Value, error) {
@@ -77,7 +77,20 @@ func (c *compiler) checkCall(e *syntax.Call) {
 	}
 }
 
-func (c *compiler) arguments(list []syntax.Arg) func(f *frame) (*object.Args, error) {
+// callee is what messages call the function that e stands for.
+func callee(e syntax.Expr) string {
+	switch e := e.(type) {
+	case *syntax.Name:
+		return e.ID + "()"
+	case *syntax.Attr:
+		return e.Name + "()"
+	case *syntax.Lambda:
+		return "<lambda>()"
+	}
+	return "function"
+}
+
+func (c *compiler) arguments(callee string, list []syntax.Arg) func(f *frame) (*object.Args, error) {
 	args := make([]argument, len(list))
 	plain := true
 	for i, a := range list {
@@ -90,7 +103,7 @@ func (c *compiler) arguments(list []syntax.Arg) func(f *frame) (*object.Args, er
 	return func(f *frame) (*object.Args, error) {
 		out := &object.Args{}
 		for i := range args {
-			if err := addArgument(f, out, &args[i]); err != nil {
+			if err := addArgument(f, callee, out, &args[i]); err != nil {
 				return nil, err
 			}
 		}
@@ -124,18 +137,21 @@ func newArgs(n int) *object.Args {
 	return &small.Args
 }
 
-func addArgument(f *frame, out *object.Args, a *argument) error {
+func addArgument(f *frame, callee string, out *object.Args, a *argument) error {
 	v, err := a.x(f)
 	if err != nil {
 		return err
 	}
 	switch {
 	case a.star == 1:
+		if _, err := object.Iterate(f.t, v); err != nil {
+			return object.Raise(object.TypeError, "%s argument after * must be an iterable, not %s", callee, object.TypeName(v))
+		}
 		items, err := object.ToSlice(f.t, v)
 		out.Pos = append(out.Pos, items...)
 		return err
 	case a.star == 2:
-		return addKeywords(f.t, out, v)
+		return addKeywords(f.t, callee, out, v)
 	case a.name != "":
 		out.Kw = append(out.Kw, object.Keyword{Name: a.name, Value: v})
 	default:
@@ -144,9 +160,9 @@ func addArgument(f *frame, out *object.Args, a *argument) error {
 	return nil
 }
 
-func addKeywords(t *object.Thread, out *object.Args, v object.Value) error {
+func addKeywords(t *object.Thread, callee string, out *object.Args, v object.Value) error {
 	if !object.IsMapping(v) {
-		return object.Raise(object.TypeError, "argument after ** must be a mapping, not %s", object.TypeName(v))
+		return object.Raise(object.TypeError, "%s argument after ** must be a mapping, not %s", callee, object.TypeName(v))
 	}
 	d := object.NewDict()
 	if err := d.Update(t, v); err != nil {
@@ -161,7 +177,7 @@ func addKeywords(t *object.Thread, out *object.Args, v object.Value) error {
 		}
 		for _, kw := range out.Kw {
 			if kw.Name == string(name) {
-				err = object.Raise(object.TypeError, "got multiple values for keyword argument '%s'", name)
+				err = object.Raise(object.TypeError, "%s got multiple values for keyword argument '%s'", callee, name)
 			}
 		}
 		out.Kw = append(out.Kw, object.Keyword{Name: string(name), Value: value})

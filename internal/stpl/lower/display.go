@@ -57,6 +57,9 @@ func collect(f *frame, elements []element) ([]object.Value, error) {
 			items = append(items, v)
 			continue
 		}
+		if _, err := object.Iterate(f.t, v); err != nil {
+			return nil, object.Raise(object.TypeError, "Value after * must be an iterable, not %s", object.TypeName(v))
+		}
 		more, err := object.ToSlice(f.t, v)
 		if err != nil {
 			return nil, err

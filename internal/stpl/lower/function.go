@@ -72,6 +72,10 @@ func (fn *function) bind(t *object.Thread, slots []object.Value, a *object.Args)
 		rest = object.NewDict()
 		slots[fn.starStarSlot()] = rest
 	}
+	if names := fn.misplaced(a.Kw); names != "" && rest == nil {
+		return object.Raise(object.TypeError,
+			"%s() got some positional-only arguments passed as keyword arguments: '%s'", fn.name, names)
+	}
 	for _, kw := range a.Kw {
 		if err := fn.bindKeyword(t, slots, rest, kw); err != nil {
 			return err
@@ -110,13 +114,20 @@ func (fn *function) bindKeyword(t *object.Thread, slots []object.Value, rest *ob
 	if rest != nil {
 		return rest.Set(t, object.Str(kw.Name), kw.Value)
 	}
+	return object.Raise(object.TypeError, "%s() got an unexpected keyword argument '%s'", fn.name, kw.Name)
+}
+
+// misplaced lists the positional-only parameters among keywords.
+func (fn *function) misplaced(keywords []object.Keyword) string {
+	var names []string
 	for _, p := range fn.params.List[:fn.params.PosOnly] {
-		if p.Name == kw.Name {
-			return object.Raise(object.TypeError,
-				"%s() got some positional-only arguments passed as keyword arguments: '%s'", fn.name, kw.Name)
+		for _, kw := range keywords {
+			if p.Name == kw.Name {
+				names = append(names, p.Name)
+			}
 		}
 	}
-	return object.Raise(object.TypeError, "%s() got an unexpected keyword argument '%s'", fn.name, kw.Name)
+	return strings.Join(names, ", ")
 }
 
 // fill puts defaults where no argument was given.

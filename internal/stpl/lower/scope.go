@@ -50,7 +50,7 @@ func (s *scope) resolve(name string) place {
 
 // declare binds every name that the body of a function assigns.
 func (c *compiler) declare(s *scope, body []syntax.Stmt) {
-	d := &declarer{compiler: c, scope: s, outer: map[string]bool{}}
+	d := &declarer{compiler: c, scope: s, outer: map[string]bool{}, seen: map[string]bool{}}
 	for _, stmt := range body {
 		syntax.Walk(stmt, d.declarations)
 	}
@@ -64,6 +64,7 @@ type declarer struct {
 	*compiler
 	scope *scope
 	outer map[string]bool // declared nonlocal
+	seen  map[string]bool // used so far
 }
 
 // declarations notes global and nonlocal statements, which hold for the whole
@@ -72,6 +73,8 @@ func (d *declarer) declarations(n syntax.Node) bool {
 	switch n := n.(type) {
 	case *syntax.Def, *syntax.Lambda:
 		return false
+	case *syntax.Name:
+		d.seen[n.ID] = true
 	case *syntax.Scope:
 		for _, name := range n.Names {
 			d.declaration(n, name)
@@ -86,6 +89,8 @@ func (d *declarer) declaration(n *syntax.Scope, name string) {
 		d.refuse(n, "SyntaxError", "name '"+name+"' is parameter and global")
 	case isParameter:
 		d.refuse(n, "SyntaxError", "name '"+name+"' is parameter and nonlocal")
+	case d.seen[name]:
+		d.refuse(n, "SyntaxError", "name '"+name+"' is used before it is declared global or nonlocal")
 	case n.Global:
 		d.scope.globals[name] = true
 	case d.scope.parent.resolve(name).global:

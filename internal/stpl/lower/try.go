@@ -122,6 +122,9 @@ func (h *handler) run(f *frame, e *object.Exception) (control, error) {
 	f.t.Handling = append(f.t.Handling, e)
 	how, err := h.body(f)
 	f.t.Handling = f.t.Handling[:len(f.t.Handling)-1]
+	if raised := catchable(err); raised != nil && raised != e && raised.Context == nil {
+		raised.Context = e
+	}
 	if h.forget != nil {
 		_, _ = h.forget(f) // the body may have deleted it already
 	}
@@ -169,11 +172,34 @@ func (c *compiler) raise(s *syntax.Raise) exec {
 		if err != nil {
 			return next, err
 		}
-		if _, err := cause(f); err != nil {
+		from, err := cause(f)
+		if err != nil {
 			return next, err
 		}
-		return next, pos.wrap(raised(f.t, v))
+		err = raised(f.t, v)
+		if s.Cause != nil {
+			err = withCause(f.t, err, from)
+		}
+		return next, pos.wrap(err)
 	}
+}
+
+// withCause notes what "from" named.
+func withCause(t *object.Thread, err error, cause object.Value) error {
+	if kind, ok := cause.(*object.Type); ok && kind.IsException() {
+		made, err := object.CallPos(t, kind)
+		if err != nil {
+			return err
+		}
+		cause = made
+	}
+	if _, ok := cause.(*object.Exception); !ok && cause != object.None {
+		return object.Raise(object.TypeError, "exception causes must derive from BaseException")
+	}
+	if e := catchable(err); e != nil {
+		e.Cause = cause
+	}
+	return err
 }
 
 // raised makes an error of what a raise statement was given.

@@ -83,9 +83,7 @@ func builtinProperty(v Value, name string) Value {
 			return item
 		}
 	case *Exception:
-		if name == "args" {
-			return Tuple(v.Args)
-		}
+		return exceptionProperty(v, name)
 	case *Builtin:
 		if name == "__name__" || name == "__qualname__" {
 			return Str(v.Name)
@@ -117,6 +115,21 @@ func builtinProperty(v Value, name string) Value {
 		case "imag":
 			return Float(0)
 		}
+	}
+	return nil
+}
+
+func exceptionProperty(e *Exception, name string) Value {
+	switch name {
+	case "args":
+		return Tuple(e.Args)
+	case "__cause__":
+		return orNone(e.Cause)
+	case "__context__":
+		if e.Context != nil {
+			return e.Context
+		}
+		return None
 	}
 	return nil
 }

@@ -11,6 +11,10 @@ type Exception struct {
 	Args []Value
 	// Fatal marks an exhausted limit, which no template can catch.
 	Fatal bool
+	// Cause is what "raise … from" named, nil if nothing; Context is the
+	// exception that was being handled when this one was raised.
+	Cause   Value
+	Context *Exception
 	// File and Line say where it was raised: the innermost frame.
 	File string
 	Line int
@@ -117,6 +121,15 @@ var (
 	UnicodeEncodeError  = excType("UnicodeEncodeError", UnicodeError)
 	TemplateError       = excType("TemplateError", ExceptionType)
 	WarningType         = excType("Warning", ExceptionType)
+	EOFError            = excType("EOFError", ExceptionType)
+	SyntaxErrorType     = excType("SyntaxError", ExceptionType)
+	SystemExit          = excType("SystemExit", BaseException)
+	KeyboardInterrupt   = excType("KeyboardInterrupt", BaseException)
+
+	// What an exhausted limit raises bears these names, but cannot be caught.
+	MemoryError    = excType("MemoryError", ExceptionType)
+	RecursionError = excType("RecursionError", RuntimeError)
+	TimeoutError   = excType("TimeoutError", OSError)
 )
 
 func exceptionTypes() []*Type {
@@ -126,5 +139,6 @@ func exceptionTypes() []*Type {
 		IndexError, KeyError, NameError, UnboundLocalError, OSError, FileNotFoundError,
 		PermissionError, RuntimeError, NotImplementedError, StopIteration, TypeError,
 		ValueError, UnicodeError, UnicodeDecodeError, UnicodeEncodeError, WarningType,
+		EOFError, SyntaxErrorType, SystemExit, KeyboardInterrupt, MemoryError, RecursionError, TimeoutError,
 	}
 }

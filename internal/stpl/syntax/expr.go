@@ -3,7 +3,7 @@ package syntax
 // exprList reads expressions separated by commas: a tuple if there is a comma.
 func (p *parser) exprList() Expr {
 	pos := Pos(p.tok().line)
-	x := p.starExpr()
+	x := p.listItem()
 	if !p.is(",") {
 		if _, ok := x.(*Star); ok {
 			p.fail(x.Line(), "can't use starred expression here")
@@ -15,9 +15,17 @@ func (p *parser) exprList() Expr {
 		if p.atEnd() || p.is("=") || p.is(")") || p.is("]") || p.is(":") || p.is("}") {
 			break
 		}
-		elts = append(elts, p.starExpr())
+		elts = append(elts, p.listItem())
 	}
 	return &Tuple{pos, elts}
+}
+
+// listItem is an item of a list without brackets, where := cannot stand.
+func (p *parser) listItem() Expr {
+	if p.is("*") {
+		return p.starExpr()
+	}
+	return p.expr()
 }
 
 func (p *parser) starExpr() Expr {
@@ -186,35 +194,6 @@ func (p *parser) postfix() Expr {
 			return x
 		}
 	}
-}
-
-func (p *parser) args() (out []Arg) {
-	for !p.is(")") {
-		switch {
-		case p.accept("**"):
-			out = append(out, Arg{Star: 2, X: p.expr()})
-		case p.accept("*"):
-			out = append(out, Arg{Star: 1, X: p.expr()})
-		default:
-			x := p.namedExpr()
-			n, isName := x.(*Name)
-			switch {
-			case isName && p.accept("="):
-				out = append(out, Arg{Name: n.ID, X: p.expr()})
-			case p.is("for"):
-				out = append(out, Arg{X: &Comp{Pos: Pos(x.Line()), Kind: GenComp, Elt: x, Clauses: p.clauses()}})
-			default:
-				if len(out) > 0 && (out[len(out)-1].Name != "" || out[len(out)-1].Star == 2) {
-					p.fail(x.Line(), "positional argument follows keyword argument")
-				}
-				out = append(out, Arg{X: x})
-			}
-		}
-		if !p.accept(",") {
-			break
-		}
-	}
-	return out
 }
 
 func (p *parser) subscript() Expr {

@@ -51,9 +51,6 @@ func (j *Joined) add(s string) {
 
 // fstring reads the body of an f-string, or of a format spec at depth 1.
 func (p *parser) fstring(j *Joined, l literal, s string, line, depth int) {
-	if depth > 2 {
-		p.fail(line, "f-string: expressions nested too deeply")
-	}
 	var text strings.Builder
 	for s != "" {
 		i := strings.IndexAny(s, "{}")
@@ -71,6 +68,9 @@ func (p *parser) fstring(j *Joined, l literal, s string, line, depth int) {
 		}
 		if s[0] == '}' {
 			p.fail(line, "f-string: single '}' is not allowed")
+		}
+		if depth > 1 {
+			p.fail(line, "f-string: expressions nested too deeply")
 		}
 		p.flushText(j, l, &text, line)
 		s = p.field(j, l, s[1:], line, depth)

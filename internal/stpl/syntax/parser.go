@@ -302,6 +302,9 @@ func (p *parser) tryStmt(t token) Stmt {
 		if p.is("*") {
 			p.fail(h.line, "'except*' is not supported in templates: use 'except'")
 		}
+		if n := len(s.Handlers); n > 0 && s.Handlers[n-1].Kind == nil {
+			p.fail(h.line, "default 'except:' must be last")
+		}
 		c := Handler{Pos: Pos(h.line)}
 		if !p.is(":") {
 			c.Kind = p.expr()
@@ -355,51 +358,6 @@ func (p *parser) def() Stmt {
 	defer func() { p.loops = loops; p.inFunc-- }()
 	d.Body = p.block("def", t.line)
 	return d
-}
-
-func (p *parser) params(end string, annotated bool) *Params {
-	ps := &Params{Pos: -1}
-	seen := map[string]bool{}
-	name := func() string {
-		line := p.tok().line
-		n := p.ident()
-		if seen[n] {
-			p.fail(line, "duplicate argument '%s' in function definition", n)
-		}
-		seen[n] = true
-		if annotated && p.accept(":") {
-			p.expr()
-		}
-		return n
-	}
-	for !p.is(end) {
-		switch {
-		case p.accept("**"):
-			ps.StarStar = name()
-		case p.accept("*"):
-			ps.Pos = len(ps.List)
-			if !p.is(",") {
-				ps.Star = name()
-			}
-		case p.accept("/"):
-			ps.PosOnly = len(ps.List)
-		default:
-			prm := Param{Name: name()}
-			if p.accept("=") {
-				prm.Default = p.expr()
-			} else if n := len(ps.List); ps.Pos < 0 && n > 0 && ps.List[n-1].Default != nil {
-				p.fail(p.tok().line, "non-default argument follows default argument")
-			}
-			ps.List = append(ps.List, prm)
-		}
-		if !p.accept(",") {
-			break
-		}
-	}
-	if ps.Pos < 0 {
-		ps.Pos = len(ps.List)
-	}
-	return ps
 }
 
 // text parses the inline expressions of a run of text.

@@ -33,7 +33,7 @@ def answer(code):
     """Return the lines that follow a case."""
     out = io.StringIO()
     lines = []
-    env = {"__name__": "case"}
+    env = {}
     try:
         with contextlib.redirect_stdout(out):
             try:
