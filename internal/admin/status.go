@@ -16,7 +16,16 @@ type Status struct {
 	Network   string         `json:"network"`
 	Guests    int            `json:"guests"`
 	Addresses Addresses      `json:"addresses"`
+	IMDS      IMDS           `json:"imds"`
 	Dnsmasq   dnsmasq.Status `json:"dnsmasq"`
+}
+
+// IMDS tells how guests read the EC2 tree since the server started.
+type IMDS struct {
+	Mode         string `json:"mode"`          // of guests that do not say otherwise
+	Tokens       uint64 `json:"tokens"`        // issued
+	WithoutToken uint64 `json:"without_token"` // requests that showed none
+	Refused      uint64 `json:"refused"`       // requests refused for want of a good one
 }
 
 // Addresses counts the IPv4 addresses of the network.

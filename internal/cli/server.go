@@ -145,6 +145,8 @@ func printStatus(cmd *cobra.Command, s admin.Status) error {
 		{"network", s.Network},
 		{"guests", strconv.Itoa(s.Guests)},
 		{"addresses", fmt.Sprintf("%d in use, %d resting", s.Addresses.Used, s.Addresses.Resting)},
+		{"imds", fmt.Sprintf("%s, %d tokens, %d requests without one, %d refused",
+			s.IMDS.Mode, s.IMDS.Tokens, s.IMDS.WithoutToken, s.IMDS.Refused)},
 		{"dnsmasq", dns},
 		{"trouble", s.Dnsmasq.LastError},
 	})

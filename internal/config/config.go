@@ -51,6 +51,9 @@ type Server struct {
 	Database string // our bbolt file
 	Socket   string // Unix socket of the hook and the commands
 
+	IMDS         string // "optional", "required" or "off"
+	IMDSHopLimit int    // IP TTL of an answer with a token
+
 	LogFile       string // "" for none
 	Debug         bool   // every log level becomes debug
 	DebugUserdata bool   // keep a copy of each rendered user-data

@@ -83,7 +83,7 @@ var sections = []struct{ name, doc string }{
 }
 
 // table holds every key, section by section.
-var table = slices.Concat(serverKeys, logKeys, publicKeys, dnsmasqKeys, templateKeys, serviceKeys, includeKeys)
+var table = slices.Concat(serverKeys, accessKeys, logKeys, publicKeys, dnsmasqKeys, templateKeys, serviceKeys, includeKeys)
 
 // index finds a row by its full name.
 var index = func() map[string]*key {

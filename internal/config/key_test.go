@@ -50,6 +50,7 @@ var other = map[string]string{
 	"mdserver.debug_userdata": "on", "mdserver.template_escape": "None", "mdserver.template_none": "empty",
 	"mdserver.template_format": "raw", "mdserver.template_path": "/a:/b", "mdserver.template_steps": "1000", "mdserver.template_memory": "5", "mdserver.template_recursion": "77",
 	"mdserver.template_output": "1", "mdserver.template_time": "5",
+	"mdserver.imds": "Required", "mdserver.imds_hop_limit": "2",
 	"loglevels.base": "CRITICAL", "loglevels.stream": "Warning", "loglevels.file": "error", "loglevels.log_format": "json",
 	"dnsmasq.run": "off", "dnsmasq.binary": "/opt/dnsmasq", "dnsmasq.user": "nobody", "dnsmasq.base_dir": "/b", "dnsmasq.run_dir": "/r",
 	"dnsmasq.net_name": "n", "dnsmasq.net_address": "10.122.1.0", "dnsmasq.net_prefix": "17", "dnsmasq.gateway": "10.122.0.2",

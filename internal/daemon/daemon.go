@@ -18,6 +18,7 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/face"
+	"mdserver/internal/imds"
 	"mdserver/internal/inventory"
 )
 
@@ -41,6 +42,8 @@ type Daemon struct {
 	inventory *inventory.Inventory
 	publisher *publisher
 	dnsmasq   *dnsmasq.Service
+	tokenKey  imds.Key
+	tokens    imds.Counts
 
 	// reloading serialises reloads; config and front are what they replace.
 	reloading sync.Mutex
@@ -100,6 +103,7 @@ func (d *Daemon) run(ctx context.Context) error {
 // serve answers requests until ctx ends or a listener fails.
 func (d *Daemon) serve(ctx context.Context, l listeners) error {
 	metadata := newServer(d.metadataHandler(), d.log)
+	metadata.ConnContext = imds.WithConn
 	control := newServer(d.backend().Handler(), d.log)
 	failed := make(chan error, 2)
 	var serving sync.WaitGroup

@@ -9,6 +9,7 @@ import (
 	"mdserver/internal/face"
 	"mdserver/internal/face/ec2"
 	"mdserver/internal/face/service"
+	"mdserver/internal/imds"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/userdata"
@@ -36,7 +37,8 @@ func (d *Daemon) newFront(cfg *config.Config) *front {
 	mux.Handle("POST /instance-upload", localOnly(d.backend().Upload))
 	mux.Handle("/service", about)
 	mux.Handle("/service/", about)
-	mux.Handle("/", ec2.New(cfg.Service.EC2Versions, siteMetadata(cfg), renderer))
+	tree := ec2.New(cfg.Service.EC2Versions, siteMetadata(cfg), renderer)
+	mux.Handle("/", imds.New(imdsSettings(cfg), d.tokenKey, &d.tokens, d.log, tree))
 	return &front{mux, renderer}
 }
 

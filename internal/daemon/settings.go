@@ -5,6 +5,7 @@ import (
 
 	"mdserver/internal/config"
 	"mdserver/internal/dnsmasq"
+	"mdserver/internal/imds"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/metadata"
@@ -31,6 +32,14 @@ func dnsmasqSettings(cfg *config.Config) dnsmasq.Settings {
 		EntryOrder:      c.EntryOrder,
 		Network6:        c.Network6,
 		Gateway6:        c.Gateway6,
+	}
+}
+
+func imdsSettings(cfg *config.Config) imds.Settings {
+	return imds.Settings{
+		Mode:     instance.IMDSMode(cfg.Server.IMDS),
+		HopLimit: cfg.Server.IMDSHopLimit,
+		Versions: cfg.Service.EC2Versions,
 	}
 }
 

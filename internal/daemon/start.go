@@ -12,6 +12,7 @@ import (
 
 	"mdserver/internal/admin"
 	"mdserver/internal/config"
+	"mdserver/internal/imds"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
@@ -36,7 +37,26 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 	if err := d.importLegacy(ctx, cfg.Server.DBFile, store, inv); err != nil {
 		return nil, errors.Join(err, inv.Close())
 	}
+	if d.tokenKey, err = tokenKey(store); err != nil {
+		return nil, errors.Join(err, inv.Close())
+	}
 	return inv, nil
+}
+
+// tokenKeyName is the note in the database, which only the server can read,
+// that holds the key by which tokens are signed.
+const tokenKeyName = "imds_key"
+
+func tokenKey(store *boltstore.Store) (imds.Key, error) {
+	text, err := store.Meta(tokenKeyName)
+	if err != nil {
+		return imds.Key{}, err
+	}
+	if text != "" {
+		return imds.ParseKey(text)
+	}
+	key := imds.NewKey()
+	return key, store.SetMeta(tokenKeyName, key.Text())
 }
 
 // importedKey remembers which file was imported, so that it is done once.
@@ -104,6 +124,12 @@ func (d *Daemon) status() admin.Status {
 		Network:   cfg.Dnsmasq.NetName + " " + cfg.Dnsmasq.Network.String(),
 		Guests:    snapshot.Len(),
 		Addresses: admin.Addresses{Used: used, Resting: len(snapshot.Resting())},
-		Dnsmasq:   d.dnsmasq.Status(),
+		IMDS: admin.IMDS{
+			Mode:         cfg.Server.IMDS,
+			Tokens:       d.tokens.Tokens.Load(),
+			WithoutToken: d.tokens.WithoutToken.Load(),
+			Refused:      d.tokens.Refused.Load(),
+		},
+		Dnsmasq: d.dnsmasq.Status(),
 	}
 }

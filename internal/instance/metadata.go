@@ -17,6 +17,7 @@ const (
 	KeyIPv4           = "ipv4"
 	KeyIPv6           = "ipv6"
 	KeyTags           = "tags"
+	KeyIMDS           = "imds"
 )
 
 // Metadata is what the administrator wrote for a guest into its domain
@@ -75,7 +76,28 @@ func (m Metadata) Validate() error {
 			return fmt.Errorf("metadata ipv6 %q is not an IPv6 address", v)
 		}
 	}
+	if v, ok := m.Values[KeyIMDS]; ok && !IMDSMode(v).valid() {
+		return fmt.Errorf("metadata imds %q is none of the modes, accepted: optional, required, off", v)
+	}
 	return nil
+}
+
+// IMDSMode says what a guest must do to read the EC2 tree.
+type IMDSMode string
+
+// The modes: with or without a token, with a token, or no tokens at all.
+const (
+	IMDSOptional IMDSMode = "optional"
+	IMDSRequired IMDSMode = "required"
+	IMDSOff      IMDSMode = "off"
+)
+
+func (m IMDSMode) valid() bool { return m == IMDSOptional || m == IMDSRequired || m == IMDSOff }
+
+// IMDS is the mode that the administrator chose for this guest alone, if any.
+func (m Metadata) IMDS() (IMDSMode, bool) {
+	mode := IMDSMode(m.Values[KeyIMDS])
+	return mode, mode.valid()
 }
 
 // Flat gives all metadata as one map of text, the form in which the original

@@ -1,0 +1,56 @@
+package imds
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+type connKey struct{}
+
+// WithConn remembers the connection that requests come by, for the hop limit:
+// it is an http.Server's ConnContext. Without it no limit is set.
+func WithConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, conn)
+}
+
+// limitHops makes the packets of the connection live for so many hops. It is
+// not undone after the answer: the kernel would send the answer again, if its
+// receipt is not confirmed, with whatever limit is set by then. What follows on
+// the connection goes the same way and needs no more hops.
+func limitHops(ctx context.Context, hops int) error {
+	conn, ok := ctx.Value(connKey{}).(net.Conn)
+	if !ok {
+		return nil
+	}
+	socket, ok := conn.(syscall.Conn)
+	if !ok {
+		return nil // no IP: a test's pipe
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return err
+	}
+	level, option := unix.SOL_IP, unix.IP_TTL
+	if isIPv6(conn.RemoteAddr()) {
+		level, option = unix.SOL_IPV6, unix.IPV6_UNICAST_HOPS
+	}
+	var setErr error
+	err = raw.Control(func(fd uintptr) { setErr = unix.SetsockoptInt(int(fd), level, option, hops) })
+	return errors.Join(err, setErr)
+}
+
+// isIPv6 tells the family that packets have, which for an IPv4 client of a
+// socket for both is IPv4.
+func isIPv6(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return false
+	}
+	ip, ok := netip.AddrFromSlice(tcp.IP)
+	return ok && ip.Unmap().Is6()
+}
