@@ -1,11 +1,18 @@
 package stpl
 
-import "mdserver/internal/stpl/object"
+import (
+	"mdserver/internal/stpl/modules"
+	"mdserver/internal/stpl/object"
+)
 
-func knownModule(string) bool { return false }
+func knownModule(name string) bool { return modules.Known(name) }
 
-func hasMember(string, string) bool { return false }
+func hasMember(module, member string) bool { return modules.Has(module, member) }
 
-func importModule(_ *object.Thread, name string) (object.Value, error) {
-	return nil, object.Raise(object.ModuleNotFoundError, "No module named '%s'", name)
+func importModule(t *object.Thread, name string) (object.Value, error) {
+	m, err := modules.Import(t, name)
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
 }

@@ -92,6 +92,9 @@ func excType(name string, base *Type) *Type {
 	return &Type{Name: name, Base: base, exception: true}
 }
 
+// NewExceptionType makes an exception type of a module, as re.error.
+func NewExceptionType(name string, base *Type) *Type { return excType(name, base) }
+
 // The exception types that templates can raise and catch.
 var (
 	BaseException       = excType("BaseException", ObjectType)
