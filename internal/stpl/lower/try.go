@@ -66,6 +66,9 @@ func catch(body exec, handlers []handler, otherwise exec) exec {
 				return next, failed
 			}
 			if ok {
+				if err := e.Charge(f.t); err != nil {
+					return next, err
+				}
 				return handlers[i].run(f, e)
 			}
 		}
@@ -90,27 +93,39 @@ func (h *handler) matches(f *frame, e *object.Exception) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if !isExceptionSpec(kind) {
+	proper, err := isExceptionSpec(f.t, kind)
+	if err != nil {
+		return false, h.pos.wrap(err)
+	}
+	if !proper {
 		return false, h.pos.wrap(object.Raise(object.TypeError,
 			"catching classes that do not inherit from BaseException is not allowed"))
 	}
-	ok, err := object.IsInstance(e.Kind, kind, "except")
+	ok, err := object.IsInstance(f.t, e.Kind, kind, "except")
 	return ok, h.pos.wrap(err)
 }
 
-func isExceptionSpec(v object.Value) bool {
+// isExceptionSpec reports whether v is an exception type or a tuple of such.
+func isExceptionSpec(t *object.Thread, v object.Value) (bool, error) {
 	switch v := v.(type) {
 	case *object.Type:
-		return v.IsException()
+		return v.IsException(), nil
 	case object.Tuple:
+		if err := t.Enter(); err != nil {
+			return false, err
+		}
+		defer t.Leave()
 		for _, item := range v {
-			if !isExceptionSpec(item) {
-				return false
+			if err := t.Step(1); err != nil {
+				return false, err
+			}
+			if ok, err := isExceptionSpec(t, item); !ok || err != nil {
+				return false, err
 			}
 		}
-		return true
+		return true, nil
 	}
-	return false
+	return false, nil
 }
 
 func (h *handler) run(f *frame, e *object.Exception) (control, error) {

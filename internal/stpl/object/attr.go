@@ -40,7 +40,7 @@ func lookupAttr(t *Thread, v Value, name string) (Value, error) {
 	}
 	class := v.Class()
 	if m := class.method(name); m != nil {
-		return m.Bind(v), nil
+		return m.Bind(v), t.AllocSlots(6)
 	}
 	for c := class; c != nil; c = c.Base {
 		if c.property != nil {

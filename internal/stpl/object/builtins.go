@@ -98,6 +98,9 @@ func builtinEnumerate(t *Thread, a []Value) (Value, error) {
 		if v == nil || err != nil {
 			return nil, err
 		}
+		if err := t.AllocSlots(2); err != nil {
+			return nil, err
+		}
 		pair := Tuple{n, v}
 		n, err = Binary(t, Add, n, Int(1))
 		return pair, err
@@ -124,6 +127,9 @@ func builtinZip(t *Thread, a []Value) (Value, error) {
 	return NewIterator(IterFunc(func(t *Thread) (Value, error) {
 		if len(its) == 0 {
 			return nil, nil
+		}
+		if err := t.AllocSlots(len(its)); err != nil {
+			return nil, err
 		}
 		row := make(Tuple, len(its))
 		for i, it := range its {
@@ -423,7 +429,7 @@ func builtinRound(t *Thread, a []Value) (Value, error) {
 
 func roundInt(v Value, digits int) Value {
 	i, _ := toBig(v)
-	if digits > maxBits/3 {
+	if digits > maxBits/3 || digits < 0 { // the least int has no negative
 		return Int(0)
 	}
 	unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(digits)), nil)

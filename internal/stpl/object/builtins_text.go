@@ -1,9 +1,6 @@
 package object
 
-import (
-	"fmt"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 func textBuiltins() []*Builtin {
 	return []*Builtin{
@@ -62,16 +59,16 @@ func textBuiltins() []*Builtin {
 
 func typeBuiltins() []*Builtin {
 	return []*Builtin{
-		NewBuiltin("isinstance", "obj class_or_tuple /", func(_ *Thread, a []Value) (Value, error) {
-			ok, err := IsInstance(a[0].Class(), a[1], "isinstance")
+		NewBuiltin("isinstance", "obj class_or_tuple /", func(t *Thread, a []Value) (Value, error) {
+			ok, err := IsInstance(t, a[0].Class(), a[1], "isinstance")
 			return Bool(ok), err
 		}),
-		NewBuiltin("issubclass", "cls class_or_tuple /", func(_ *Thread, a []Value) (Value, error) {
+		NewBuiltin("issubclass", "cls class_or_tuple /", func(t *Thread, a []Value) (Value, error) {
 			c, ok := a[0].(*Type)
 			if !ok {
 				return nil, Raise(TypeError, "issubclass() arg 1 must be a class")
 			}
-			ok, err := IsInstance(c, a[1], "issubclass")
+			ok, err := IsInstance(t, c, a[1], "issubclass")
 			return Bool(ok), err
 		}),
 		NewBuiltin("callable", "obj /", func(_ *Thread, a []Value) (Value, error) { return Bool(IsCallable(a[0])), nil }),
@@ -97,18 +94,19 @@ func typeBuiltins() []*Builtin {
 			}
 			return v, err
 		}),
-		NewBuiltin("hash", "obj /", func(_ *Thread, a []Value) (Value, error) {
-			h, err := hashKey(a[0])
+		NewBuiltin("hash", "obj /", func(t *Thread, a []Value) (Value, error) {
+			h, err := hashKey(t, a[0])
 			if err != nil {
 				return nil, err
 			}
 			if i, ok := h.(int64); ok {
 				return Int(i), nil
 			}
-			return Int(fnv(fmt.Sprint(h))), nil
+			return Int(fnv(hashPart(h))), nil
 		}),
-		NewBuiltin("id", "obj /", func(_ *Thread, a []Value) (Value, error) {
-			return Int(fnv(pointerText(a[0])) & 0x7fffffffffff), nil
+		NewBuiltin("id", "obj /", func(t *Thread, a []Value) (Value, error) {
+			s, _ := a[0].(Str)
+			return Int(fnv(identity(a[0])) & 0x7fffffffffff), t.Work(4 * len(s))
 		}),
 	}
 }
@@ -132,13 +130,20 @@ func fnv(s string) int64 {
 
 // IsInstance reports whether class c is one of the classes in spec, a type or
 // a tuple of types.
-func IsInstance(c *Type, spec Value, function string) (bool, error) {
+func IsInstance(t *Thread, c *Type, spec Value, function string) (bool, error) {
 	switch s := spec.(type) {
 	case *Type:
 		return c.IsSubclass(s), nil
 	case Tuple:
+		if err := t.Enter(); err != nil {
+			return false, err
+		}
+		defer t.Leave()
 		for _, item := range s {
-			if ok, err := IsInstance(c, item, function); ok || err != nil {
+			if err := t.Step(1); err != nil {
+				return false, err
+			}
+			if ok, err := IsInstance(t, c, item, function); ok || err != nil {
 				return ok, err
 			}
 		}

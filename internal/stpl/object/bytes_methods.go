@@ -28,15 +28,15 @@ func setupBytes() {
 		method("translate", "table / delete?", bytesTranslate),
 		method("splitlines", "keepends?", func(t *Thread, a []Value) (Value, error) {
 			s := string(a[0].(Bytes))
-			if err := t.AllocSlots(1 + strings.Count(s, "\n") + strings.Count(s, "\r")); err != nil {
-				return nil, err
+			p := parts{t: t}
+			p.lines(s, a[1] != nil && Truthy(a[1]), func(r rune) bool { return r == '\n' || r == '\r' })
+			for i, line := range p.items {
+				p.items[i] = Bytes(line.(Str))
 			}
-			var out []Value
-			end := func(r rune) bool { return r == '\n' || r == '\r' }
-			for _, l := range splitLines(s, a[1] != nil && Truthy(a[1]), end) {
-				out = append(out, Bytes(l))
+			if p.err != nil {
+				return nil, p.err
 			}
-			return NewList(out), t.Work(len(s))
+			return NewList(p.items), t.Work(len(s))
 		}),
 	)
 	BytesType.Static("fromhex", NewBuiltin("fromhex", "string /", bytesFromHex))

@@ -138,14 +138,24 @@ func (c *Type) Call(t *Thread, a *Args) (Value, error) {
 		if len(a.Kw) > 0 {
 			return nil, Raise(TypeError, "%s() takes no keyword arguments", c.Name)
 		}
+		if err := t.AllocSlots(8 + len(a.Pos)); err != nil {
+			return nil, err
+		}
 		return &Exception{Kind: c, Args: append([]Value(nil), a.Pos...)}, nil
 	}
 	return nil, Raise(TypeError, "cannot create '%s' instances", c.qualified())
 }
 
+// callSize is charged for every call of a builtin: the small value that most
+// of them return, such as a range or an iterator.
+const callSize = 48
+
 // invoke binds the arguments to the signature and runs the body.
 func (b *Builtin) invoke(t *Thread, recv Value, a *Args) (Value, error) {
 	if err := t.Step(1); err != nil {
+		return nil, err
+	}
+	if err := t.Alloc(callSize); err != nil {
 		return nil, err
 	}
 	s := &b.sig

@@ -309,6 +309,9 @@ func containsIter(t *Thread, container, item Value) (bool, error) {
 		return false, Raise(TypeError, "argument of type '%s' is not iterable", TypeName(container))
 	}
 	for {
+		if err := t.Step(1); err != nil {
+			return false, err
+		}
 		v, err := it.Next(t)
 		if v == nil || err != nil {
 			return false, err

@@ -165,19 +165,21 @@ func newFloat(t *Thread, a []Value) (Value, error) {
 }
 
 func parseFloat(text string) (Value, error) {
-	bad := Raise(ValueError, "could not convert string to float: %s", plainRepr(Str(text)))
+	bad := func() error {
+		return Raise(ValueError, "could not convert string to float: %s", plainRepr(Str(text)))
+	}
 	s := asciiDigits(strings.TrimFunc(text, isSpace))
 	if strings.ContainsAny(s, "xXpP") || strings.HasPrefix(s, "_") || strings.HasSuffix(s, "_") || strings.Contains(s, "__") {
-		return nil, bad
+		return nil, bad()
 	}
 	for i := 1; i+1 < len(s); i++ {
 		if s[i] == '_' && (s[i-1] < '0' || s[i-1] > '9' || s[i+1] < '0' || s[i+1] > '9') {
-			return nil, bad
+			return nil, bad()
 		}
 	}
 	f, err := strconv.ParseFloat(strings.ReplaceAll(s, "_", ""), 64)
 	if err != nil && !math.IsInf(f, 0) {
-		return nil, bad
+		return nil, bad()
 	}
 	return Float(f), nil
 }

@@ -1,11 +1,5 @@
 package object
 
-import (
-	"math"
-	"strconv"
-	"strings"
-)
-
 // smallDict is the size up to which a dict is searched without an index.
 const smallDict = 8
 
@@ -36,100 +30,6 @@ func NewDict() *Dict { return &Dict{} }
 // Class returns the value's type.
 func (*Dict) Class() *Type { return DictType }
 
-// Hashable is a value of another package that is a dict key by content. The
-// key must be comparable.
-type Hashable interface{ HashKey() any }
-
-type (
-	tupleKey string
-	setKey   string
-	bytesKey string
-	bigKey   string
-)
-
-// hashKey maps a value to a comparable Go value, equal for equal values.
-func hashKey(v Value) (any, error) {
-	switch v := v.(type) {
-	case Str:
-		return string(v), nil
-	case Int:
-		return int64(v), nil
-	case Bool:
-		return int64(boolInt(v)), nil
-	case Float:
-		f := float64(v)
-		if f == math.Trunc(f) && math.Abs(f) < 1<<62 {
-			return int64(f), nil
-		}
-		return f, nil
-	case *Big:
-		return bigKey(v.i.String()), nil
-	case Bytes:
-		return bytesKey(v), nil
-	case Tuple:
-		return tupleHash(v, 0)
-	case *List, *Dict, *Slice:
-		return nil, Raise(TypeError, "unhashable type: '%s'", TypeName(v))
-	case *Set:
-		if v.frozen {
-			return setHash(v)
-		}
-		return nil, Raise(TypeError, "unhashable type: 'set'")
-	case Hashable:
-		return v.HashKey(), nil
-	}
-	return v, nil
-}
-
-// tupleHash writes the parts of a tuple so that equal tuples give equal text.
-func tupleHash(v Tuple, depth int) (any, error) {
-	if depth > 100 {
-		return nil, Raise(TypeError, "tuple is nested too deeply to be a key")
-	}
-	var b strings.Builder
-	for _, item := range v {
-		var h any
-		var err error
-		if inner, ok := item.(Tuple); ok {
-			h, err = tupleHash(inner, depth+1)
-		} else {
-			h, err = hashKey(item)
-		}
-		if err != nil {
-			return nil, err
-		}
-		writeHash(&b, h)
-	}
-	return tupleKey(b.String()), nil
-}
-
-func writeHash(b *strings.Builder, h any) {
-	part := func(kind byte, s string) {
-		b.WriteByte(kind)
-		b.WriteString(strconv.Itoa(len(s)))
-		b.WriteByte(':')
-		b.WriteString(s)
-	}
-	switch h := h.(type) {
-	case string:
-		part('s', h)
-	case int64:
-		part('i', strconv.FormatInt(h, 10))
-	case float64:
-		part('f', strconv.FormatFloat(h, 'x', -1, 64))
-	case tupleKey:
-		part('t', string(h))
-	case setKey:
-		part('S', string(h))
-	case bytesKey:
-		part('b', string(h))
-	case bigKey:
-		part('I', string(h))
-	default:
-		part('p', pointerText(h))
-	}
-}
-
 func (d *Dict) find(h any) int {
 	if d.index != nil {
 		if i, ok := d.index[h]; ok {
@@ -150,7 +50,7 @@ func (d *Dict) Len() int { return d.live }
 
 // Get looks a key up.
 func (d *Dict) Get(t *Thread, key Value) (Value, bool, error) {
-	h, err := hashKey(key)
+	h, err := hashKey(t, key)
 	if err != nil {
 		return nil, false, err
 	}
@@ -170,7 +70,7 @@ func (d *Dict) GetStr(key string) (Value, bool) {
 
 // Set stores a value under a key.
 func (d *Dict) Set(t *Thread, key, value Value) error {
-	h, err := hashKey(key)
+	h, err := hashKey(t, key)
 	if err != nil {
 		return err
 	}
@@ -215,7 +115,7 @@ func (d *Dict) reindex() {
 
 // Delete removes a key and returns its value.
 func (d *Dict) Delete(t *Thread, key Value) (Value, bool, error) {
-	h, err := hashKey(key)
+	h, err := hashKey(t, key)
 	if err != nil {
 		return nil, false, err
 	}

@@ -52,6 +52,17 @@ func (e *Exception) Message() string {
 	return plainRepr(Tuple(e.Args))
 }
 
+// Charge charges for an exception that a template is about to get hold of.
+func (e *Exception) Charge(t *Thread) error {
+	n := 256
+	for _, a := range e.Args {
+		if s, ok := a.(Str); ok {
+			n += len(s)
+		}
+	}
+	return t.Alloc(n)
+}
+
 // Error returns "Kind: message".
 func (e *Exception) Error() string {
 	if m := e.Message(); m != "" {

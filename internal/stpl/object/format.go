@@ -177,12 +177,14 @@ func (f *formatSpec) grouped(t *Thread, prefix, digits, tail string, base int) (
 	}
 	if f.fill == '0' && f.align == '=' {
 		room := f.width - len(prefix) - len(tail)
-		for len(digits)+(len(digits)-1)/size < room {
-			if err := t.Step(1); err != nil {
-				return "", err
-			}
-			digits = "0" + digits
+		zeros, err := RepeatString(t, "0", missingDigits(len(digits), room, size))
+		if err != nil {
+			return "", err
 		}
+		digits = zeros + digits
+	}
+	if err := t.AllocN(len(digits), 4); err != nil {
+		return "", err
 	}
 	var b strings.Builder
 	for i := range len(digits) {
@@ -192,6 +194,15 @@ func (f *formatSpec) grouped(t *Thread, prefix, digits, tail string, base int) (
 		b.WriteByte(digits[i])
 	}
 	return f.pad(t, prefix, b.String()+tail, '>')
+}
+
+// missingDigits is how many zeros n digits in groups of size lack to fill room.
+func missingDigits(n, room, size int) int {
+	want := room - room/(size+1)
+	if room%(size+1) == 0 { // a group is not led by its separator
+		want++
+	}
+	return want - n
 }
 
 func (f *formatSpec) float(t *Thread, x float64, v Value) (string, error) {

@@ -203,7 +203,7 @@ func (it *dictIter) Next(t *Thread) (Value, error) {
 		case viewValues:
 			return e.value, nil
 		}
-		return Tuple{e.key, e.value}, nil
+		return Tuple{e.key, e.value}, t.AllocSlots(2)
 	}
 	it.d = nil
 	return nil, nil

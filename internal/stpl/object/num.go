@@ -334,7 +334,7 @@ func shift(t *Thread, op Op, a, b Value) (Value, error) {
 	if x.Sign() == 0 {
 		return Int(0), nil
 	}
-	if !ok || n+int64(x.BitLen()) > maxBits {
+	if !ok || n > maxBits || n+int64(x.BitLen()) > maxBits {
 		return nil, Raise(OverflowError, "integers of more than %d bits are not supported", maxBits)
 	}
 	if err := t.Alloc(int(n) / 8); err != nil {
@@ -430,7 +430,10 @@ func parseInt(t *Thread, text string, base int) (Value, error) {
 			return Int(i), nil
 		}
 	}
-	bad := Raise(ValueError, "invalid literal for int() with base %d: %s", base, plainRepr(Str(text)))
+	named := base
+	bad := func() error {
+		return Raise(ValueError, "invalid literal for int() with base %d: %s", named, plainRepr(Str(text)))
+	}
 	s := asciiDigits(strings.TrimFunc(text, isSpace))
 	neg := strings.HasPrefix(s, "-")
 	if neg || strings.HasPrefix(s, "+") {
@@ -438,11 +441,11 @@ func parseInt(t *Thread, text string, base int) (Value, error) {
 	}
 	s, base, ok := cutBase(s, base)
 	if !ok || s == "" || s[0] == '_' || s[len(s)-1] == '_' || strings.Contains(s, "__") {
-		return nil, bad
+		return nil, bad()
 	}
 	s = strings.ReplaceAll(s, "_", "")
 	if s[0] == '-' || s[0] == '+' {
-		return nil, bad
+		return nil, bad()
 	}
 	if len(s) > maxDigits && base&(base-1) != 0 {
 		return nil, Raise(ValueError, "Exceeds the limit (%d digits) for integer string conversion: value has %d digits; use sys.set_int_max_str_digits() to increase the limit", maxDigits, len(s))
@@ -455,7 +458,7 @@ func parseInt(t *Thread, text string, base int) (Value, error) {
 	}
 	i, ok := new(big.Int).SetString(s, base)
 	if !ok {
-		return nil, bad
+		return nil, bad()
 	}
 	if neg {
 		i.Neg(i)

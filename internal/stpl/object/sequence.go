@@ -77,6 +77,13 @@ func (r *Range) contains(i int64) bool {
 	return (i-r.start)%r.step == 0
 }
 
+// slice takes a part of the range. A step beyond the range's length is as good
+// as one just beyond, which keeps the product small.
+func (r *Range) slice(start, stop, step, n int) *Range {
+	step = max(-n-1, min(step, n+1))
+	return &Range{r.start + int64(start)*r.step, r.start + int64(stop)*r.step, r.step * int64(step)}
+}
+
 // Index computes v[key].
 func Index(t *Thread, v, key Value) (Value, error) {
 	switch v := v.(type) {
@@ -242,7 +249,7 @@ func slice(t *Thread, v Value, s *Slice) (Value, error) {
 	}
 	switch v := v.(type) {
 	case *Range:
-		return &Range{v.start + int64(start)*v.step, v.start + int64(stop)*v.step, v.step * int64(step)}, nil
+		return v.slice(start, stop, step, n), nil
 	case Str:
 		return sliceStr(t, string(v), start, count, step, n)
 	case Bytes:

@@ -1,11 +1,5 @@
 package object
 
-import (
-	"fmt"
-	"sort"
-	"strings"
-)
-
 // Set is a set or a frozenset. It keeps insertion order, which Python leaves
 // open.
 type Set struct {
@@ -38,21 +32,6 @@ func (s *Set) copy(t *Thread) (*Set, error) {
 		return nil, err
 	}
 	return &Set{d: *d, frozen: s.frozen}, nil
-}
-
-func pointerText(v any) string { return fmt.Sprintf("%T%p%v", v, v, v) }
-
-func setHash(s *Set) (any, error) {
-	var parts []string
-	for _, e := range s.d.entries {
-		if e.key != nil {
-			var b strings.Builder
-			writeHash(&b, e.hash)
-			parts = append(parts, b.String())
-		}
-	}
-	sort.Strings(parts)
-	return setKey(strings.Join(parts, ",")), nil
 }
 
 // toSet makes a set of the items of an iterable.

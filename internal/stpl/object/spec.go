@@ -121,7 +121,7 @@ func (f *formatSpec) pad(t *Thread, prefix, body string, align byte) (string, er
 	case '<':
 		return prefix + body + fill, nil
 	case '^':
-		left := string([]rune(fill)[:n/2])
+		left := fill[:byteOffset(fill, n/2)]
 		return left + prefix + body + fill[len(left):], nil
 	case '=':
 		return prefix + fill + body, nil

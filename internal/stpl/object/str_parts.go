@@ -5,18 +5,6 @@ import (
 	"unicode/utf8"
 )
 
-// strings as values, charged for
-func strList(t *Thread, parts []string) (Value, error) {
-	if err := t.AllocSlots(len(parts)); err != nil {
-		return nil, err
-	}
-	out := make([]Value, len(parts))
-	for i, p := range parts {
-		out[i] = Str(p)
-	}
-	return NewList(out), t.Work(len(parts))
-}
-
 func strParts() []*Builtin {
 	return []*Builtin{
 		method("split", "sep? maxsplit?", strSplit(false)),
@@ -26,10 +14,9 @@ func strParts() []*Builtin {
 			if err := t.Work(len(s) * 4); err != nil {
 				return nil, err
 			}
-			if err := t.AllocSlots(strings.Count(s, "\n")); err != nil {
-				return nil, err
-			}
-			return strList(t, splitLines(s, a[1] != nil && Truthy(a[1]), isLineEnd))
+			p := parts{t: t}
+			p.lines(s, a[1] != nil && Truthy(a[1]), isLineEnd)
+			return p.list()
 		}),
 		method("partition", "sep /", strPartition(false)),
 		method("rpartition", "sep /", strPartition(true)),
@@ -57,14 +44,14 @@ func strSplit(right bool) Func {
 		if err := t.Work(len(s)); err != nil {
 			return nil, err
 		}
+		p := parts{t: t}
 		if a[1] == nil || a[1] == None {
-			if err := t.AllocSlots(min(len(s), 1+strings.Count(s, " "))); err != nil {
-				return nil, err
-			}
 			if right {
-				return strList(t, rsplitSpace(s, limit, isSpace))
+				p.rspaces(s, limit)
+			} else {
+				p.spaces(s, limit)
 			}
-			return strList(t, splitSpace(s, limit, isSpace))
+			return p.list()
 		}
 		sep, ok := a[1].(Str)
 		if !ok {
@@ -73,16 +60,12 @@ func strSplit(right bool) Func {
 		if sep == "" {
 			return nil, Raise(ValueError, "empty separator")
 		}
-		if err := t.AllocSlots(1 + strings.Count(s, string(sep))); err != nil {
-			return nil, err
-		}
 		if right {
-			return strList(t, rsplit(s, string(sep), limit))
+			p.rsplit(s, string(sep), limit)
+		} else {
+			p.split(s, string(sep), limit)
 		}
-		if limit >= 0 && limit < len(s) {
-			return strList(t, strings.SplitN(s, string(sep), limit+1))
-		}
-		return strList(t, strings.Split(s, string(sep)))
+		return p.list()
 	}
 }
 
@@ -220,7 +203,7 @@ func strZfill(t *Thread, a []Value) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	zeros, err := RepeatString(t, "0", width-runeLen(s))
+	zeros, err := RepeatString(t, "0", max(width, 0)-runeLen(s))
 	if err != nil {
 		return nil, err
 	}

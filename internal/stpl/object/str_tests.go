@@ -43,7 +43,7 @@ func isNumeric(r rune) bool {
 // isIdentifier is str.isidentifier: keywords count, too.
 func isIdentifier(s string) bool {
 	for i, r := range s {
-		start := r == '_' || unicode.IsLetter(r) || unicode.Is(unicode.Nl, r)
+		start := r == '_' || unicode.IsLetter(r) && r != 0x37a || unicode.Is(unicode.Nl, r)
 		more := unicode.In(r, unicode.Mn, unicode.Mc, unicode.Nd, unicode.Pc) || r == '·'
 		if !start && (i == 0 || !more) {
 			return false

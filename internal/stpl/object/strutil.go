@@ -3,7 +3,6 @@ package object
 import (
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 // RepeatString returns s n times, charged for.
@@ -32,78 +31,6 @@ func isLineEnd(r rune) bool {
 		return true
 	}
 	return false
-}
-
-// splitLines splits text into lines, each with its end if keep is set.
-func splitLines(s string, keep bool, isEnd func(rune) bool) []string {
-	var out []string
-	for s != "" {
-		i := strings.IndexFunc(s, isEnd)
-		if i < 0 {
-			return append(out, s)
-		}
-		_, n := utf8.DecodeRuneInString(s[i:])
-		if strings.HasPrefix(s[i:], "\r\n") {
-			n = 2
-		}
-		if keep {
-			out = append(out, s[:i+n])
-		} else {
-			out = append(out, s[:i])
-		}
-		s = s[i+n:]
-	}
-	return out
-}
-
-// splitSpace splits at runs of white space, at most limit times.
-func splitSpace(s string, limit int, space func(rune) bool) []string {
-	var out []string
-	s = strings.TrimLeftFunc(s, space)
-	for s != "" {
-		i := strings.IndexFunc(s, space)
-		if i < 0 || limit >= 0 && len(out) == limit {
-			out = append(out, s)
-			break
-		}
-		out = append(out, s[:i])
-		s = strings.TrimLeftFunc(s[i:], space)
-	}
-	return out
-}
-
-// rsplitSpace splits at runs of white space from the right.
-func rsplitSpace(s string, limit int, space func(rune) bool) []string {
-	var out []string
-	s = strings.TrimRightFunc(s, space)
-	for s != "" {
-		i := strings.LastIndexFunc(s, space)
-		if i < 0 || limit >= 0 && len(out) == limit {
-			out = append(out, s)
-			break
-		}
-		_, n := utf8.DecodeRuneInString(s[i:])
-		out = append(out, s[i+n:])
-		s = strings.TrimRightFunc(s[:i], space)
-	}
-	reverse(out)
-	return out
-}
-
-// rsplit splits at sep from the right, at most limit times.
-func rsplit(s, sep string, limit int) []string {
-	var out []string
-	for limit < 0 || len(out) < limit {
-		i := strings.LastIndex(s, sep)
-		if i < 0 {
-			break
-		}
-		out = append(out, s[i+len(sep):])
-		s = s[:i]
-	}
-	out = append(out, s)
-	reverse(out)
-	return out
 }
 
 func reverse[T any](s []T) {

@@ -1,0 +1,117 @@
+package object
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// parts collects the pieces of a split string, charged one by one. After an
+// error it takes no more.
+type parts struct {
+	t     *Thread
+	items []Value
+	err   error
+}
+
+// add reports whether there is room for more.
+func (p *parts) add(s string) bool {
+	if p.err = p.t.Step(1); p.err == nil {
+		p.err = p.t.AllocSlots(1)
+	}
+	if p.err == nil {
+		p.items = append(p.items, Str(s))
+	}
+	return p.err == nil
+}
+
+func (p *parts) list() (Value, error) { return NewList(p.items), p.err }
+
+// reverse turns pieces around that were collected from the right.
+func (p *parts) reverse() { reverse(p.items) }
+
+// lines splits text into lines, each with its end if keep is set.
+func (p *parts) lines(s string, keep bool, isEnd func(rune) bool) {
+	for s != "" {
+		i := strings.IndexFunc(s, isEnd)
+		if i < 0 {
+			p.add(s)
+			return
+		}
+		_, n := utf8.DecodeRuneInString(s[i:])
+		if strings.HasPrefix(s[i:], "\r\n") {
+			n = 2
+		}
+		line := s[:i]
+		if keep {
+			line = s[:i+n]
+		}
+		if !p.add(line) {
+			return
+		}
+		s = s[i+n:]
+	}
+}
+
+// spaces splits at runs of white space, at most limit times if limit is not
+// negative.
+func (p *parts) spaces(s string, limit int) {
+	for s = strings.TrimLeftFunc(s, isSpace); s != ""; {
+		i := strings.IndexFunc(s, isSpace)
+		if i < 0 || limit >= 0 && len(p.items) == limit {
+			p.add(s)
+			return
+		}
+		if !p.add(s[:i]) {
+			return
+		}
+		s = strings.TrimLeftFunc(s[i:], isSpace)
+	}
+}
+
+// rspaces splits at runs of white space from the right.
+func (p *parts) rspaces(s string, limit int) {
+	defer p.reverse()
+	for s = strings.TrimRightFunc(s, isSpace); s != ""; {
+		i := strings.LastIndexFunc(s, isSpace)
+		if i < 0 || limit >= 0 && len(p.items) == limit {
+			p.add(s)
+			return
+		}
+		_, n := utf8.DecodeRuneInString(s[i:])
+		if !p.add(s[i+n:]) {
+			return
+		}
+		s = strings.TrimRightFunc(s[:i], isSpace)
+	}
+}
+
+// split splits at sep, at most limit times if limit is not negative.
+func (p *parts) split(s, sep string, limit int) {
+	for limit < 0 || len(p.items) < limit {
+		before, after, found := strings.Cut(s, sep)
+		if !found {
+			break
+		}
+		if !p.add(before) {
+			return
+		}
+		s = after
+	}
+	p.add(s)
+}
+
+// rsplit splits at sep from the right.
+func (p *parts) rsplit(s, sep string, limit int) {
+	defer p.reverse()
+	for limit < 0 || len(p.items) < limit {
+		i := strings.LastIndex(s, sep)
+		if i < 0 {
+			break
+		}
+		if !p.add(s[i+len(sep):]) {
+			return
+		}
+		s = s[:i]
+	}
+	p.add(s)
+}
