@@ -140,6 +140,8 @@ func (r Range) String() string {
 type Service struct {
 	Name, Type, Version, ReleaseDate string
 	Hostname, Location               string
+	Region, AvailabilityZone         string   // what EC2 calls the location
+	AccountID                        string   // of the owner of all guests, 12 digits
 	EC2Versions                      []string // the first path elements that we answer under
 }
 

@@ -58,7 +58,7 @@ var other = map[string]string{
 	"dnsmasq.reserved6": "fd00::5", "dnsmasq.quarantine": "0", "dnsmasq.interface": "br0", "dnsmasq.listen_address": "10.122.0.7",
 	"dnsmasq.use_dns": "t", "dnsmasq.lease_len": "600", "dnsmasq.prefix": "p-", "dnsmasq.domain": "d.example", "dnsmasq.entry_order": "fqdn,base",
 	"template-data._config_items_": "dnsmasq.user", "service.name": "n", "service.type": "t", "service.version": "v",
-	"service.release_date": "r", "service.hostname": "other.host", "service.location": "other", "service.ec2_versions": "latest",
+	"service.release_date": "r", "service.hostname": "other.host", "service.location": "other", "service.region": "eu-other-1", "service.availability_zone": "eu-other-1c", "service.account_id": "123456789012", "service.ec2_versions": "latest",
 	"_include_.directories": "/nowhere", "_include_.files": "/nowhere",
 }
 
@@ -66,6 +66,13 @@ var other = map[string]string{
 var restartKeys = strings.Fields(`mdserver.port mdserver.listen_address mdserver.db_file mdserver.database mdserver.socket
 	dnsmasq.run dnsmasq.binary dnsmasq.base_dir dnsmasq.run_dir dnsmasq.net_name dnsmasq.net_address dnsmasq.net_prefix
 	dnsmasq.net_address6 dnsmasq.net_prefix6 dnsmasq.gateway dnsmasq.gateway6 dnsmasq.interface dnsmasq.listen_address`)
+
+// followers are keys whose defaults follow another key.
+var followers = map[string][]string{
+	"dnsmasq.net_address6": {"dnsmasq.gateway6"},
+	"service.location":     {"service.region", "service.availability_zone"},
+	"service.region":       {"service.availability_zone"},
+}
 
 // TestEachKeyAlone sets every key in turn: Diff names that one and no other,
 // so each row has a field of its own, and the right class of reload.
@@ -90,10 +97,7 @@ func TestEachKeyAlone(t *testing.T) {
 			}
 			c, _ := mustLoad(t, setting)
 			live, restart := Diff(was, c)
-			want := []string{k.full()}
-			if k.name == "net_address6" {
-				want = append(want, "dnsmasq.gateway6") // follows by default
-			}
+			want := append([]string{k.full()}, followers[k.full()]...)
 			if got := slices.Concat(restart, live); !slices.Equal(got, want) {
 				t.Errorf("Diff gives %v, want %v", got, want)
 			}

@@ -98,6 +98,26 @@ var serviceKeys = []key{
 		binding: bind(line, func(c *Config) *string { return &c.Service.Location }),
 	},
 	{
+		section: "service", name: "region",
+		doc: "The location as EC2 knows it. Guests see it as their region; some clients build the\n" +
+			"names of package mirrors out of it.",
+		derive:  func(d *defaults) any { return placeName(d.config.Service.Location) },
+		derived: "`location` in lower case, with hyphens for all but letters and digits", example: "kvm1",
+		binding: bind(region, func(c *Config) *string { return &c.Service.Region }),
+	},
+	{
+		section: "service", name: "availability_zone",
+		doc:     "The part of the region that this host is. Clients without better knowledge take all\nbut its last character for the region.",
+		derive:  func(d *defaults) any { return d.config.Service.Region + "a" },
+		derived: "`region` and the letter a", example: "kvm1a",
+		binding: bind(region, func(c *Config) *string { return &c.Service.AvailabilityZone }),
+	},
+	{
+		section: "service", name: "account_id", def: "000000000000",
+		doc:     "Account that all guests belong to, as EC2 counts them. It is part of the signed\nidentity documents: give each site its own to tell them apart.",
+		binding: bind(account, func(c *Config) *string { return &c.Service.AccountID }),
+	},
+	{
 		section: "service", name: "ec2_versions", rank: 7, def: knownVersions,
 		doc: "Versions of the EC2 metadata to serve, separated by commas. The default is every\n" +
 			"version that AWS ever had, and latest: clients pin one each, and current ones ask\n" +

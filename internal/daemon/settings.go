@@ -67,6 +67,10 @@ func siteMetadata(cfg *config.Config) metadata.Site {
 		MetadataAddress: cfg.Server.ListenAddress,
 		Host:            cfg.Service.Hostname,
 		Location:        cfg.Service.Location,
+
+		Region:           cfg.Service.Region,
+		AvailabilityZone: cfg.Service.AvailabilityZone,
+		AccountID:        cfg.Service.AccountID,
 	}
 	for _, key := range cfg.PublicKeys {
 		site.PublicKeys = append(site.PublicKeys, metadata.PublicKey{Name: key.Name, Key: key.Key})

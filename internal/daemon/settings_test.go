@@ -31,6 +31,9 @@ location = rack 4
 	if site.Domain != "example.net" || site.Host != "kvm1.example.net" || site.Location != "rack 4" || site.MetadataAddress != netip.MustParseAddr("169.254.169.254") {
 		t.Errorf("site %+v", site)
 	}
+	if site.Region != "rack-4" || site.AvailabilityZone != "rack-4a" || site.AccountID != "000000000000" {
+		t.Errorf("region %q, zone %q, account %q", site.Region, site.AvailabilityZone, site.AccountID)
+	}
 	if want := []metadata.PublicKey{{Name: "ops", Key: "ssh-ed25519 AAAA ops"}}; !slices.Equal(site.PublicKeys, want) {
 		t.Errorf("keys %v, want %v", site.PublicKeys, want)
 	}

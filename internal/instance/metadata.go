@@ -18,6 +18,8 @@ const (
 	KeyIPv6           = "ipv6"
 	KeyTags           = "tags"
 	KeyIMDS           = "imds"
+	KeyInstanceType   = "instance_type"
+	KeyImageID        = "ami_id"
 )
 
 // Metadata is what the administrator wrote for a guest into its domain

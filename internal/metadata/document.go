@@ -32,6 +32,9 @@ type Site struct {
 	MetadataAddress netip.Addr
 	Host            string // full name of the host that runs this server
 	Location        string // where that is, in the administrator's words
+
+	Region, AvailabilityZone string // what EC2 calls that
+	AccountID                string // of the owner of all guests
 }
 
 // Document is what a guest may learn of itself. Zero values are absent: a
@@ -60,6 +63,10 @@ type Document struct {
 	PublicKeys      []PublicKey
 	Domain          string // the guests' DNS domain, or empty
 	MetadataAddress netip.Addr
+	Host            string // full name of the host
+
+	Region, AvailabilityZone string
+	AccountID                string
 }
 
 // Interface is one network interface of a guest. Only one on a network of
@@ -101,6 +108,11 @@ func New(guest *instance.Instance, site Site) Document {
 		PublicKeys:      site.PublicKeys,
 		Domain:          site.Domain,
 		MetadataAddress: site.MetadataAddress,
+		Host:            site.Host,
+
+		Region:           site.Region,
+		AvailabilityZone: site.AvailabilityZone,
+		AccountID:        site.AccountID,
 	}
 }
 

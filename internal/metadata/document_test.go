@@ -24,6 +24,7 @@ var testSite = Site{
 	Gateway4: netip.MustParseAddr("10.122.0.1"), Gateway6: netip.MustParseAddr("fd00:122::1"),
 	DNS: []netip.Addr{netip.MustParseAddr("10.122.0.1")}, Domain: "example.net",
 	MetadataAddress: netip.MustParseAddr("169.254.169.254"), Host: "kvm1.example.net", Location: "kvm1",
+	Region: "kvm1", AvailabilityZone: "kvm1a", AccountID: "000000000001",
 }
 
 func testGuest() *instance.Instance {
@@ -50,6 +51,7 @@ func TestNewTellsWhatIsKnownOfTheGuest(t *testing.T) {
 		VCPUs: 2, Memory: 2 << 30, Tags: guest.Metadata.Tags, Values: guest.Metadata.Values, Disks: guest.Disks,
 		MAC: mac1, LocalIPv4: guest.IPv4, LocalIPv6: guest.IPv6, Network: testSite.Network,
 		PublicKeys: testSite.PublicKeys, Domain: "example.net", MetadataAddress: testSite.MetadataAddress,
+		Host: "kvm1.example.net", Region: "kvm1", AvailabilityZone: "kvm1a", AccountID: "000000000001",
 		Interfaces: []Interface{
 			{MAC: mac2, Network: "default"},
 			{

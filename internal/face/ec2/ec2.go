@@ -101,8 +101,7 @@ func (f *Face) serveMetadata(w http.ResponseWriter, r *http.Request, path string
 	if !ok {
 		return
 	}
-	doc := metadata.New(c.Guest, f.site)
-	text, ok := resolve(&doc, path)
+	text, ok := resolve(&subject{Document: metadata.New(c.Guest, f.site)}, metaData, path)
 	switch {
 	case ok:
 		face.Text(w, text)

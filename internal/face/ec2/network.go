@@ -1,36 +1,90 @@
 package ec2
 
-import "mdserver/internal/metadata"
+import (
+	"net/netip"
+	"strconv"
 
-// network is network/interfaces/macs/{mac}/ for the interface on the metadata
-// network. cloud-init takes it whole or not at all (22.4.2,
+	"mdserver/internal/metadata"
+)
+
+// interfaces is network/interfaces/macs/ with the guest's interfaces on
+// networks of ours. cloud-init takes it whole or not at all (22.4.2,
 // DataSourceEc2.convert_ec2_metadata_network_config): without it there is a
 // warning and DHCP on whichever interface comes first, so it is there for
-// every guest that has an IPv4 address.
-func network(d *metadata.Document) []entry {
-	if !d.LocalIPv4.IsValid() || !d.Network.IPv4.IsValid() {
-		return nil
+// every guest that has an address.
+var interfaces = &each{names: macs, enter: enterInterface, entries: interfaceTable}
+
+var interfaceTable = []entry{
+	{name: "device-number", value: deviceNumber},
+	{name: "interface-id", value: func(s *subject) string { return metadata.ResourceID("eni", s.nic.MAC.String()) }},
+	// cloud-init turns DHCPv6 on where it sees ipv6s.
+	{name: "ipv6s", value: func(s *subject) string { return address(s.nic.IPv6.Addr()) }},
+	{name: "local-hostname", value: hostname},
+	{name: "local-ipv4s", value: func(s *subject) string { return address(s.nic.IPv4.Addr()) }},
+	{name: "mac", value: func(s *subject) string { return s.nic.MAC.String() }},
+	// AWS says network-card; network-card-index is what cloud-init looked for
+	// at first.
+	{name: "network-card", value: constant("0")},
+	{name: "network-card-index", value: constant("0")},
+	{name: "owner-id", value: func(s *subject) string { return s.AccountID }},
+	{name: "security-groups", value: constant("default")},
+	{name: "subnet-id", value: func(s *subject) string { return metadata.ResourceID("subnet", s.nic.Network) }},
+	{name: "subnet-ipv4-cidr-block", value: cidr4},
+	{name: "subnet-ipv6-cidr-block", value: cidr6},
+	{name: "subnet-ipv6-cidr-blocks", value: cidr6},
+	{name: "vpc-id", value: func(s *subject) string { return metadata.ResourceID("vpc", s.nic.Network) }},
+	{name: "vpc-ipv4-cidr-block", value: cidr4},
+	{name: "vpc-ipv4-cidr-blocks", value: cidr4},
+	{name: "vpc-ipv6-cidr-blocks", value: cidr6},
+}
+
+func ours(nic *metadata.Interface) bool { return nic.IPv4.IsValid() || nic.IPv6.IsValid() }
+
+func macs(s *subject) []string {
+	var list []string
+	for i := range s.Interfaces {
+		if ours(&s.Interfaces[i]) {
+			list = append(list, s.Interfaces[i].MAC.String()+"/")
+		}
 	}
-	return []entry{directory("interfaces/", directory("macs/", directory(d.MAC.String()+"/", interfaceLeaves...)))}
+	return list
 }
 
-var interfaceLeaves = []entry{
-	{name: "device-number", value: func(*metadata.Document) string { return "0" }},
-	{name: "interface-id", value: func(d *metadata.Document) string { return metadata.ResourceID("eni", d.MAC.String()) }},
-	{name: "local-hostname", value: func(d *metadata.Document) string { return d.Hostname }},
-	{name: "local-ipv4s", value: localIPv4},
-	{name: "mac", value: func(d *metadata.Document) string { return d.MAC.String() }},
-	{name: "network-card-index", value: func(*metadata.Document) string { return "0" }},
-	{name: "subnet-id", value: func(d *metadata.Document) string { return metadata.ResourceID("subnet", d.Network.Name) }},
-	{name: "subnet-ipv4-cidr-block", value: cidrBlock},
-	{name: "vpc-id", value: func(d *metadata.Document) string { return metadata.ResourceID("vpc", d.Network.Name) }},
-	{name: "vpc-ipv4-cidr-block", value: cidrBlock},
-	{name: "vpc-ipv4-cidr-blocks", value: cidrBlock},
+func enterInterface(s *subject, name string) bool {
+	for i := range s.Interfaces {
+		nic := &s.Interfaces[i]
+		if ours(nic) && nic.MAC.String() == name {
+			s.nic = nic
+			return true
+		}
+	}
+	return false
 }
 
-func cidrBlock(d *metadata.Document) string { return d.Network.IPv4.String() }
+// deviceNumber counts the interfaces from the primary one, which is 0.
+func deviceNumber(s *subject) string {
+	if s.nic.Primary {
+		return "0"
+	}
+	n := 1
+	for i := range s.Interfaces {
+		nic := &s.Interfaces[i]
+		if nic == s.nic {
+			break
+		}
+		if ours(nic) && !nic.Primary {
+			n++
+		}
+	}
+	return strconv.Itoa(n)
+}
 
-// directory is a directory whose entries do not depend on the guest.
-func directory(name string, entries ...entry) entry {
-	return entry{name: name, dir: func(*metadata.Document) []entry { return entries }}
+func cidr4(s *subject) string { return cidr(s.nic.IPv4) }
+func cidr6(s *subject) string { return cidr(s.nic.IPv6) }
+
+func cidr(address netip.Prefix) string {
+	if !address.IsValid() {
+		return ""
+	}
+	return address.Masked().String()
 }

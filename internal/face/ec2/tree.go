@@ -1,109 +1,125 @@
 package ec2
 
 import (
-	"strconv"
 	"strings"
 
 	"mdserver/internal/metadata"
 )
 
-// entry is one name of the metadata tree: a leaf with a value, or a directory
-// with entries of its own. What the guest's document lacks is not listed and
-// not found, so that every listed name answers (cloud-init 22.4.2 gives up on
-// the whole tree when one leaf of it fails).
+// subject is what a request is about: the guest, and what the path has named
+// of it so far.
+type subject struct {
+	metadata.Document
+	nic  *metadata.Interface
+	key  *metadata.PublicKey
+	item string // the value of a tag, or of a block device
+}
+
+// entry is one name of the tree: a leaf with a value, a directory with
+// entries of its own, or a directory whose names depend on the guest. What
+// the guest lacks is not listed and not found, so that every listed name
+// answers (cloud-init 22.4.2 gives up on the whole tree when one leaf of it
+// fails). No name may be both a leaf and a directory.
+//
+// The tree is made of tables that never change, so that a request makes
+// nothing but its answer.
 type entry struct {
-	name    string // as listed; a directory's ends with a slash
-	aliases []string
-	value   func(*metadata.Document) string
-	dir     func(*metadata.Document) []entry
+	name    string                // without a slash
+	value   func(*subject) string // of a leaf; "" is absent
+	entries []entry
+	each    *each
 }
 
-// metaData is the table of /{version}/meta-data/. No name may be both a leaf
-// and a directory.
-var metaData = []entry{
-	{name: "instance-id", value: func(d *metadata.Document) string { return d.InstanceID }},
-	{name: "hostname", value: func(d *metadata.Document) string { return d.Hostname }},
-	{name: "local-hostname", value: func(d *metadata.Document) string { return d.Hostname }},
-	{name: "local-ipv4", value: localIPv4},
-	{name: "mac", value: func(d *metadata.Document) string { return d.MAC.String() }},
-	{name: "network/", dir: network},
-	{name: "public-keys/", dir: publicKeys},
+// each is a directory with one entry for each thing of a kind.
+type each struct {
+	// names lists the things as a client sees them.
+	names func(*subject) []string
+	// enter notes in the subject which thing the path names.
+	enter func(*subject, string) bool
+	// value is what a thing is, if it is a leaf; one that is there may be
+	// empty. Otherwise it is a directory of entries.
+	value   func(*subject) string
+	entries []entry
 }
 
-func localIPv4(d *metadata.Document) string {
-	if !d.LocalIPv4.IsValid() {
-		return ""
+func (e *entry) isLeaf() bool { return e.value != nil }
+
+func (e *entry) present(s *subject) bool {
+	switch {
+	case e.isLeaf():
+		return e.value(s) != ""
+	case e.each != nil:
+		return len(e.each.names(s)) > 0
 	}
-	return d.LocalIPv4.String()
-}
-
-// publicKeys lists keys as "0=name"; a client then asks for 0/openssh-key. As
-// in the original a key is found by its name, too.
-func publicKeys(d *metadata.Document) []entry {
-	keys := make([]entry, 0, len(d.PublicKeys))
-	for i, key := range d.PublicKeys {
-		index := strconv.Itoa(i)
-		keys = append(keys, entry{
-			name:    index + "=" + key.Name,
-			aliases: []string{index, key.Name},
-			dir: func(*metadata.Document) []entry {
-				return []entry{{name: "openssh-key", value: func(*metadata.Document) string { return key.Key }}}
-			},
-		})
+	for i := range e.entries {
+		if e.entries[i].present(s) {
+			return true
+		}
 	}
-	return keys
+	return false
 }
 
-func (e entry) present(d *metadata.Document) bool {
-	if e.dir != nil {
-		return len(e.dir(d)) > 0
-	}
-	return e.value(d) != ""
-}
-
-func names(entries []entry, d *metadata.Document) []string {
+// names lists what is there, directories with a slash at their end.
+func names(entries []entry, s *subject) []string {
 	list := make([]string, 0, len(entries))
-	for _, e := range entries {
-		if e.present(d) {
+	for i := range entries {
+		e := &entries[i]
+		switch {
+		case !e.present(s):
+		case e.isLeaf():
 			list = append(list, e.name)
+		default:
+			list = append(list, e.name+"/")
 		}
 	}
 	return list
 }
 
-// find looks a name up among entries. An index wins over a key that happens
-// to be named like one, so first aliases count before second ones.
-func find(entries []entry, name string) (entry, bool) {
-	for _, e := range entries {
-		if strings.TrimSuffix(e.name, "/") == name {
-			return e, true
+func find(entries []entry, name string) *entry {
+	for i := range entries {
+		if entries[i].name == name {
+			return &entries[i]
 		}
 	}
-	for nth := range 2 {
-		for _, e := range entries {
-			if nth < len(e.aliases) && e.aliases[nth] == name {
-				return e, true
-			}
-		}
-	}
-	return entry{}, false
+	return nil
 }
 
-// resolve walks path, relative to meta-data/, and returns the text that
-// answers it. A directory answers with and without its trailing slash, a leaf
-// only without.
-func resolve(d *metadata.Document, path string) (string, bool) {
-	entries := metaData
+// resolve walks path, relative to entries, and returns the text that answers
+// it. A directory answers with and without its trailing slash, a leaf only
+// without.
+func resolve(s *subject, entries []entry, path string) (string, bool) {
 	for path != "" {
 		name, rest, slash := strings.Cut(path, "/")
-		e, ok := find(entries, name)
+		e := find(entries, name)
 		switch {
-		case !ok || !e.present(d):
+		case e == nil:
 			return "", false
-		case e.dir == nil:
-			return e.value(d), !slash
+		case e.isLeaf():
+			value := e.value(s)
+			return value, !slash && value != ""
+		case e.each != nil:
+			return e.each.resolve(s, rest)
 		}
-		entries, path = e.dir(d), rest
+		entries, path = e.entries, rest
 	}
-	return strings.Join(names(entries, d), "\n"), true
+	return listing(names(entries, s))
+}
+
+func (each *each) resolve(s *subject, path string) (string, bool) {
+	if path == "" {
+		return listing(each.names(s))
+	}
+	name, rest, slash := strings.Cut(path, "/")
+	switch {
+	case !each.enter(s, name):
+		return "", false
+	case each.value != nil:
+		return each.value(s), !slash
+	}
+	return resolve(s, each.entries, rest)
+}
+
+// listing is the text of a directory, which is there if anything is in it.
+func listing(names []string) (string, bool) {
+	return strings.Join(names, "\n"), len(names) > 0
 }
