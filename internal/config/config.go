@@ -37,6 +37,7 @@ type Config struct {
 type Server struct {
 	Port          int
 	ListenAddress netip.Addr // 0.0.0.0 and :: mean every address
+	Listen6       Listen6    // further addresses; see Config.ListenAddresses6
 
 	UserdataDir      string
 	UserdataSuffixes []string // tried in this order; "" is the bare name

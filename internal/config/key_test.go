@@ -44,7 +44,7 @@ func TestTable(t *testing.T) {
 
 // other is a value for each key that differs from its default.
 var other = map[string]string{
-	"mdserver.port": "81", "mdserver.listen_address": "::", "mdserver.userdata_dir": "/u", "mdserver.userdata_suffixes": ".x",
+	"mdserver.port": "81", "mdserver.listen_address": "::", "mdserver.listen_address6": "fd00::7", "mdserver.userdata_dir": "/u", "mdserver.userdata_suffixes": ".x",
 	"mdserver.default_template": "/t", "mdserver.vendordata_template": "/v", "mdserver.password": "p", "mdserver.hostname_prefix": "h", "mdserver.db_file": "/var/lib/mdserver/o.json",
 	"mdserver.database": "/d/o.db", "mdserver.socket": "/s", "mdserver.logfile": "", "mdserver.debug": "YES",
 	"mdserver.debug_userdata": "on", "mdserver.template_escape": "None", "mdserver.template_none": "empty",
@@ -63,7 +63,8 @@ var other = map[string]string{
 }
 
 // restartKeys cannot change while the server runs.
-var restartKeys = strings.Fields(`mdserver.port mdserver.listen_address mdserver.db_file mdserver.database mdserver.socket
+var restartKeys = strings.Fields(`mdserver.port mdserver.listen_address mdserver.listen_address6
+	mdserver.db_file mdserver.database mdserver.socket
 	dnsmasq.run dnsmasq.binary dnsmasq.base_dir dnsmasq.run_dir dnsmasq.net_name dnsmasq.net_address dnsmasq.net_prefix
 	dnsmasq.net_address6 dnsmasq.net_prefix6 dnsmasq.gateway dnsmasq.gateway6 dnsmasq.interface dnsmasq.listen_address`)
 

@@ -18,6 +18,14 @@ var serverKeys = []key{
 		binding: bind(anyAddress, func(c *Config) *addr { return &c.Server.ListenAddress }),
 	},
 	{
+		section: "mdserver", name: "listen_address6", def: "auto", restart: true,
+		doc: "IPv6 addresses of the metadata server beside `listen_address`, separated by commas. Guests\n" +
+			"look for it at `fd00:ec2::254` and at `fe80::a9fe:a9fe` of their own network: auto means\n" +
+			"both if `net_address6` is set. A link-local address is that of the bridge, `interface`,\n" +
+			"unless it names another as in `fe80::1%br0`. The bridge has to have these addresses.",
+		binding: bind(listen6, func(c *Config) *Listen6 { return &c.Server.Listen6 }),
+	},
+	{
 		section: "mdserver", name: "userdata_dir", rank: 12, def: "/etc/mdserver/userdata",
 		doc:     "Directory in which to look for the guests' user-data.",
 		binding: bind(path, func(c *Config) *string { return &c.Server.UserdataDir }),

@@ -105,17 +105,19 @@ func (d *Daemon) serve(ctx context.Context, l listeners) error {
 	metadata := newServer(d.metadataHandler(), d.log)
 	metadata.ConnContext = imds.WithConn
 	control := newServer(d.backend().Handler(), d.log)
-	failed := make(chan error, 2)
+	failed := make(chan error, len(l.metadata)+1)
 	var serving sync.WaitGroup
-	serving.Go(func() { failed <- metadata.Serve(l.metadata) })
+	for _, listener := range l.metadata {
+		serving.Go(func() { failed <- metadata.Serve(listener) })
+	}
 	serving.Go(func() { failed <- control.Serve(l.control) })
 	defer serving.Wait()
 	defer stop(metadata, control)
 
 	notify := newNotifier(d.log)
 	defer notify.stopping()
-	notify.ready(fmt.Sprintf("serving %d guests on %s", d.inventory.Snapshot().Len(), l.metadata.Addr()))
-	d.log.Info("mdserver serves", "address", l.metadata.Addr(), "guests", d.inventory.Snapshot().Len())
+	notify.ready(fmt.Sprintf("serving %d guests on %s", d.inventory.Snapshot().Len(), l))
+	d.log.Info("mdserver serves", "address", l.String(), "guests", d.inventory.Snapshot().Len())
 	for {
 		select {
 		case <-ctx.Done():

@@ -8,6 +8,8 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/face"
 	"mdserver/internal/face/ec2"
+	"mdserver/internal/face/nocloud"
+	"mdserver/internal/face/openstack"
 	"mdserver/internal/face/service"
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
@@ -37,7 +39,12 @@ func (d *Daemon) newFront(cfg *config.Config) *front {
 	mux.Handle("POST /instance-upload", localOnly(d.backend().Upload))
 	mux.Handle("/service", about)
 	mux.Handle("/service/", about)
-	tree := ec2.New(cfg.Service.EC2Versions, siteMetadata(cfg), renderer)
+	site := siteMetadata(cfg)
+	mux.Handle("/openstack", openstack.New(site, renderer, d.inventory))
+	mux.Handle("/openstack/", openstack.New(site, renderer, d.inventory))
+	mux.Handle("/nocloud", nocloud.New(site, renderer))
+	mux.Handle("/nocloud/", nocloud.New(site, renderer))
+	tree := ec2.New(cfg.Service.EC2Versions, site, renderer)
 	mux.Handle("/", imds.New(imdsSettings(cfg), d.tokenKey, &d.tokens, d.log, tree))
 	return &front{mux, renderer}
 }

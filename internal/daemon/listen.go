@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -20,53 +21,90 @@ import (
 	"mdserver/internal/config"
 )
 
-// listeners are the two doors: TCP for guests, a Unix socket for control.
+// listeners are the doors: TCP for guests, a Unix socket for control.
 type listeners struct {
-	metadata, control net.Listener
+	metadata []net.Listener // on listen_address first
+	control  net.Listener
 }
 
 func (l listeners) close() {
-	_ = l.metadata.Close()
-	_ = l.control.Close() // removes the socket file
+	for _, m := range l.metadata {
+		_ = m.Close()
+	}
+	if l.control != nil {
+		_ = l.control.Close() // removes the socket file
+	}
+}
+
+// String lists where guests are served.
+func (l listeners) String() string {
+	var addrs []string
+	for _, m := range l.metadata {
+		addrs = append(addrs, m.Addr().String())
+	}
+	return strings.Join(addrs, ", ")
 }
 
 func listen(cfg *config.Config, log *slog.Logger) (listeners, error) {
-	metadata, err := listenTCP(cfg.Server.ListenAddress, cfg.Server.Port, log)
-	if err != nil {
+	var all listeners
+	for _, addr := range append([]netip.Addr{cfg.Server.ListenAddress}, cfg.ListenAddresses6()...) {
+		l, err := listenTCP(addr, cfg.Server.Port, log)
+		if err != nil {
+			all.close()
+			return listeners{}, err
+		}
+		all.metadata = append(all.metadata, l)
+	}
+	var err error
+	if all.control, err = listenUnix(cfg.Server.Socket); err != nil {
+		all.control = nil
+		all.close()
 		return listeners{}, err
 	}
-	control, err := listenUnix(cfg.Server.Socket)
-	if err != nil {
-		_ = metadata.Close()
-		return listeners{}, err
-	}
-	return listeners{metadata, control}, nil
+	return all, nil
 }
 
-// listenTCP binds even to an address that this host does not have yet: the
-// bridge that carries it may come up later, when libvirt starts its network.
+// listenTCP listens on an address even before this host has it.
 func listenTCP(addr netip.Addr, port int, log *slog.Logger) (net.Listener, error) {
+	if addr.Zone() != "" {
+		return listenScoped(addr, port, log), nil
+	}
+	l, err := bindTCP(addr, port)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("listen address %s, port %d: another program listens there already; `ss -ltnp 'sport = :%d'` shows which", addr, port, port)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("listen address %s, port %d: a port below 1024 needs root or CAP_NET_BIND_SERVICE", addr, port)
+	case err != nil:
+		return nil, err
+	}
+	if !addr.IsUnspecified() && !addr.IsLoopback() && !hostHas(addr) {
+		log.Warn("no interface of this host has the listen address yet; is the network started?", "address", addr)
+	}
+	return l, nil
+}
+
+// bindTCP binds even to an address that this host does not have yet: the
+// bridge that carries it may come up later, when libvirt starts its network.
+func bindTCP(addr netip.Addr, port int) (*net.TCPListener, error) {
+	network, level, option := "tcp4", unix.SOL_IP, unix.IP_FREEBIND
+	if addr.Is6() {
+		network, level, option = "tcp6", unix.SOL_IPV6, unix.IPV6_FREEBIND
+	}
+	if addr == netip.IPv6Unspecified() {
+		network = "tcp" // takes IPv4, too
+	}
 	lc := net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
 		var err error
-		controlErr := conn.Control(func(fd uintptr) {
-			err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1)
-		})
+		controlErr := conn.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), level, option, 1) })
 		return errors.Join(controlErr, err)
 	}}
 	where := net.JoinHostPort(addr.String(), strconv.Itoa(port))
-	l, err := lc.Listen(context.Background(), "tcp", where)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("listen_address %s, port %d: another program listens there already; `ss -ltnp 'sport = :%d'` shows which", addr, port, port)
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("listen_address %s, port %d: a port below 1024 needs root or CAP_NET_BIND_SERVICE", addr, port)
-	case err != nil:
+	l, err := lc.Listen(context.Background(), network, where)
+	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", where, err)
 	}
-	if !addr.IsUnspecified() && !addr.IsLoopback() && !hostHas(addr) {
-		log.Warn("no interface of this host has the listen_address yet; is the network started?", "address", addr)
-	}
-	return l, nil
+	return l.(*net.TCPListener), nil
 }
 
 func hostHas(addr netip.Addr) bool {

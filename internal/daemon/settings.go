@@ -97,6 +97,7 @@ func excluded(cfg *config.Config) []instance.AddrRange {
 	var ranges []instance.AddrRange
 	own := append(hostAddresses(), cfg.Dnsmasq.Gateway, cfg.Dnsmasq.Gateway6,
 		cfg.Dnsmasq.ListenAddress, cfg.Server.ListenAddress)
+	own = append(own, cfg.ListenAddresses6()...)
 	for _, addr := range own {
 		if addr.IsValid() {
 			ranges = append(ranges, instance.AddrRange{First: addr, Last: addr})

@@ -1,0 +1,61 @@
+package config
+
+import (
+	"errors"
+	"net/netip"
+)
+
+// Where guests look for the metadata server by IPv6: AWS's address, and the
+// link-local one that cloud-init and Ignition know.
+var (
+	metadataAddress6  = netip.MustParseAddr("fd00:ec2::254")
+	metadataLinkLocal = netip.MustParseAddr("fe80::a9fe:a9fe")
+)
+
+// Listen6 is the value of mdserver.listen_address6.
+type Listen6 struct {
+	Auto      bool
+	Addresses []netip.Addr
+}
+
+var listen6 = kind[Listen6]{
+	accepts: "auto, IPv6 addresses separated by commas, or nothing",
+	quotes:  true,
+	parse: func(text string) (Listen6, error) {
+		if text == "auto" || isNone(text) || isFalse(text) {
+			return Listen6{Auto: text == "auto"}, nil
+		}
+		var v Listen6
+		for _, word := range commaList(text) {
+			a, err := netip.ParseAddr(word)
+			if err != nil || !a.Is6() || a.Is4In6() || plain(a.Zone()) != nil {
+				return Listen6{}, errors.New("has an element that is no IPv6 address")
+			}
+			v.Addresses = append(v.Addresses, a)
+		}
+		return v, nil
+	},
+}
+
+// ListenAddresses6 are the addresses to listen on beside Server.ListenAddress,
+// the link-local ones with the name of their interface. A server that listens
+// on every address needs no others.
+func (c *Config) ListenAddresses6() []netip.Addr {
+	if c.Server.ListenAddress == netip.IPv6Unspecified() {
+		return nil
+	}
+	addrs := c.Server.Listen6.Addresses
+	if c.Server.Listen6.Auto && c.Dnsmasq.Network6.IsValid() {
+		addrs = []netip.Addr{metadataAddress6, metadataLinkLocal}
+	}
+	var list []netip.Addr
+	for _, a := range addrs {
+		if a.IsLinkLocalUnicast() && a.Zone() == "" {
+			a = a.WithZone(c.Dnsmasq.Interface)
+		}
+		if a != c.Server.ListenAddress {
+			list = append(list, a)
+		}
+	}
+	return list
+}

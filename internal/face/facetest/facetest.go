@@ -1,0 +1,114 @@
+// Package facetest is a server with three guests for the tests of faces.
+package facetest
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/face"
+	"mdserver/internal/instance"
+	"mdserver/internal/metadata"
+	"mdserver/internal/userdata"
+)
+
+// Where requests come from.
+var (
+	FromWeb      = netip.MustParseAddr("10.122.0.5")     // the guest Web
+	FromSix      = netip.MustParseAddr("fd00:122::6")    // the guest Six
+	FromStranger = netip.MustParseAddr("10.122.200.200") // nobody's address
+)
+
+// Web has all that a guest can have.
+var Web = instance.Instance{
+	Name: "web 1", Hostname: "web-1", Location: "kvm1",
+	ID:   instance.DeriveID(webUUID),
+	UUID: webUUID,
+	MAC:  instance.MAC{0x52, 0x54, 0, 9, 0, 1},
+	Interfaces: []instance.Interface{
+		{MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 0x99}, Network: "default"},
+		{MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 1}, Network: "mds", MTU: 1400},
+	},
+	Disks: []instance.Disk{{Target: "vda", Bus: "virtio", Device: "disk", Serial: "root-1"}, {Target: "vdb", Device: "disk"}},
+	IPv4:  FromWeb,
+	IPv6:  netip.MustParseAddr("fd00:122::5"),
+	VCPUs: 2, Memory: 2 << 30,
+	Metadata: instance.Metadata{
+		Values: map[string]string{"rack": "<four> & \"five\"", "hostname": "web-1", "env": "hidden by the tag"},
+		Tags:   map[string]string{"env": "prod"},
+	},
+}
+
+var webUUID = uuid.MustParse("7e5a544d-d555-4133-a443-8229415be701")
+
+// Six has IPv6 alone, and neither interfaces on record nor metadata.
+var Six = instance.Instance{
+	Name: "six", Hostname: "six", ID: instance.DeriveID(sixUUID), UUID: sixUUID,
+	MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 6}, IPv6: FromSix,
+}
+
+var sixUUID = uuid.MustParse("7e5a544d-d555-4133-a443-8229415be706")
+
+// Site has both families and offers DNS.
+var Site = metadata.Site{
+	Network: instance.Network{
+		Name: "mds", IPv4: netip.MustParsePrefix("10.122.0.0/16"), IPv6: netip.MustParsePrefix("fd00:122::/64"),
+	},
+	Gateway4:        netip.MustParseAddr("10.122.0.1"),
+	Gateway6:        netip.MustParseAddr("fd00:122::1"),
+	DNS:             []netip.Addr{netip.MustParseAddr("10.122.0.1"), netip.MustParseAddr("fd00:122::1")},
+	Domain:          "example.net",
+	MetadataAddress: netip.MustParseAddr("169.254.169.254"),
+	PublicKeys: []metadata.PublicKey{
+		{Name: "alice", Key: "ssh-ed25519 AAAA alice@laptop"},
+		{Name: "bob", Key: "ssh-ed25519 BBBB bob: #1"},
+	},
+}
+
+// Userdata gives these as every guest's.
+type Userdata struct {
+	User, Vendored       []byte
+	UserErr, VendoredErr error
+}
+
+// Render implements the interface of that name of the faces.
+func (u Userdata) Render(context.Context, *instance.Instance) (userdata.Rendered, error) {
+	return userdata.Rendered{Body: u.User}, u.UserErr
+}
+
+// Vendor implements the interface of that name of the faces.
+func (u Userdata) Vendor(context.Context, *instance.Instance) (userdata.Rendered, error) {
+	return userdata.Rendered{Body: u.Vendored}, u.VendoredErr
+}
+
+type guests map[netip.Addr]*instance.Instance
+
+func (g guests) ByAddr(addr netip.Addr) (*instance.Instance, bool) {
+	inst, ok := g[addr]
+	return inst, ok
+}
+
+// Serve puts a face behind what every request goes through. The guests are
+// Web and Six, unless others are given.
+func Serve(served http.Handler, others ...*instance.Instance) http.Handler {
+	known := guests{FromWeb: &Web, FromSix: &Six}
+	for _, other := range others {
+		known[other.IPv4] = other
+	}
+	return face.Identified(known, slog.New(slog.DiscardHandler), face.Normalise(served))
+}
+
+// Ask makes one request. The path is taken as it is.
+func Ask(h http.Handler, from netip.Addr, method, path, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, "/", strings.NewReader(body))
+	r.URL.Path = path
+	r.RemoteAddr = netip.AddrPortFrom(from, 4711).String()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}

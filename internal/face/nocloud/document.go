@@ -1,0 +1,123 @@
+package nocloud
+
+import (
+	"fmt"
+	"net/netip"
+
+	"mdserver/internal/metadata"
+)
+
+// metaData is meta-data.
+type metaData struct {
+	InstanceID       string            `yaml:"instance-id"`
+	LocalHostname    string            `yaml:"local-hostname"`
+	AvailabilityZone string            `yaml:"availability-zone,omitempty"`
+	PublicKeys       []string          `yaml:"public-keys,omitempty"`
+	Tags             map[string]string `yaml:"tags,omitempty"`
+}
+
+func describe(doc *metadata.Document) metaData {
+	m := metaData{
+		InstanceID: doc.InstanceID, LocalHostname: doc.Hostname, AvailabilityZone: doc.Location, Tags: doc.Tags,
+	}
+	for _, key := range doc.PublicKeys {
+		m.PublicKeys = append(m.PublicKeys, key.Key)
+	}
+	return m
+}
+
+// networkConfig is network-config, version 2. An interface is there if its
+// addresses are ours to give; of others no more is known than that they exist,
+// and to try DHCP on them could hold up the boot. The addresses are static:
+// they are the guest's for life, and a guest that has them starts without
+// DHCP. One that has none yet is told to ask for it.
+type networkConfig struct {
+	Version   int                 `yaml:"version"`
+	Ethernets map[string]ethernet `yaml:"ethernets,omitempty"`
+}
+
+type ethernet struct {
+	Match struct {
+		MAC string `yaml:"macaddress"`
+	} `yaml:"match"`
+	// SetName is there for the renderers of cloud-init that know no match.
+	SetName     string       `yaml:"set-name"`
+	MTU         int          `yaml:"mtu,omitempty"`
+	DHCP4       bool         `yaml:"dhcp4"`
+	DHCP6       bool         `yaml:"dhcp6"`
+	AcceptRA    *bool        `yaml:"accept-ra,omitempty"`
+	Addresses   []string     `yaml:"addresses,omitempty"`
+	Routes      []route      `yaml:"routes,omitempty"`
+	Nameservers *nameservers `yaml:"nameservers,omitempty"`
+}
+
+type route struct {
+	To  string `yaml:"to"`
+	Via string `yaml:"via"`
+}
+
+type nameservers struct {
+	Addresses []string `yaml:"addresses"`
+	Search    []string `yaml:"search,omitempty"`
+}
+
+func describeNetwork(doc *metadata.Document) networkConfig {
+	config := networkConfig{Version: 2, Ethernets: map[string]ethernet{}}
+	for i, nic := range doc.Interfaces {
+		if !nic.Primary && !nic.IPv4.IsValid() && !nic.IPv6.IsValid() {
+			continue
+		}
+		name := fmt.Sprintf("eth%d", i)
+		config.Ethernets[name] = describeInterface(name, nic, doc.MetadataAddress)
+	}
+	return config
+}
+
+func describeInterface(name string, nic metadata.Interface, server netip.Addr) ethernet {
+	e := ethernet{SetName: name, MTU: nic.MTU, Nameservers: dns(nic)}
+	e.Match.MAC = nic.MAC.String()
+	if nic.IPv4.IsValid() {
+		e.Addresses = append(e.Addresses, nic.IPv4.String())
+		e.Routes = append(e.Routes, routes4(nic, server)...)
+	}
+	if nic.IPv6.IsValid() {
+		no := false
+		e.AcceptRA = &no // or there would be two default routes
+		e.Addresses = append(e.Addresses, nic.IPv6.String())
+		if nic.Gateway6.IsValid() {
+			e.Routes = append(e.Routes, route{"::/0", nic.Gateway6.String()})
+		}
+	}
+	e.DHCP4 = len(e.Addresses) == 0
+	return e
+}
+
+// routes4 lead everywhere through the gateway, and to this server, too: its
+// link-local address is beyond the gateway, as the DHCP options say.
+func routes4(nic metadata.Interface, server netip.Addr) []route {
+	if !nic.Gateway4.IsValid() {
+		return nil
+	}
+	list := []route{{"0.0.0.0/0", nic.Gateway4.String()}}
+	if server.Is4() && !server.IsUnspecified() && !nic.IPv4.Masked().Contains(server) {
+		list = append(list, route{server.String() + "/32", nic.Gateway4.String()})
+	}
+	return list
+}
+
+// dns are the servers that the interface can reach.
+func dns(nic metadata.Interface) *nameservers {
+	n := &nameservers{}
+	for _, addr := range nic.DNS {
+		if addr.Is4() && nic.IPv4.IsValid() || addr.Is6() && nic.IPv6.IsValid() {
+			n.Addresses = append(n.Addresses, addr.String())
+		}
+	}
+	if len(n.Addresses) == 0 {
+		return nil
+	}
+	if nic.Domain != "" {
+		n.Search = []string{nic.Domain}
+	}
+	return n
+}

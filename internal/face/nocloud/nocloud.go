@@ -1,0 +1,102 @@
+// Package nocloud is the NoCloud face of a guest's metadata, cloud-init's own
+// format, over HTTP. A guest finds it by its SMBIOS serial number or kernel
+// command line:
+//
+//	ds=nocloud;s=http://169.254.169.254/nocloud/
+//
+//	/nocloud/                 listing
+//	/nocloud/meta-data        YAML: who the guest is, and its keys
+//	/nocloud/user-data        the rendered user-data
+//	/nocloud/vendor-data      the site's vendor-data
+//	/nocloud/network-config   YAML: addresses, routes, DNS servers (version 2)
+//
+// All four answer 200 to every guest, empty where there is nothing: cloud-init
+// takes no seed without the first two, and asks ten times for each of the
+// others when they are missing.
+//
+// Source: "NoCloud" and "Networking config Version 2" of the cloud-init
+// documentation.
+package nocloud
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"mdserver/internal/face"
+	"mdserver/internal/instance"
+	"mdserver/internal/metadata"
+	"mdserver/internal/userdata"
+)
+
+// Userdata renders a guest's user-data and vendor-data.
+type Userdata interface {
+	Render(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error)
+	Vendor(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error)
+}
+
+// Face answers requests for the NoCloud seed. Make one with New.
+type Face struct {
+	site     metadata.Site
+	userdata Userdata
+}
+
+// New makes the face of one configuration.
+func New(site metadata.Site, ud Userdata) *Face { return &Face{site: site, userdata: ud} }
+
+var names = []string{"meta-data", "user-data", "vendor-data", "network-config"}
+
+// ServeHTTP implements http.Handler for everything from "/nocloud" down; it
+// expects a path in normal form and a known caller (see package face).
+func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/nocloud"), "/")
+	switch {
+	case name != "" && !slices.Contains(names, name):
+		face.NoSuchPath(w, r)
+	case !face.OnlyReads(w, r):
+	case name == "":
+		face.Listing(w, names)
+	case face.Caller(r).Guest == nil:
+		face.UnknownClient(w, face.Caller(r))
+	default:
+		f.serve(w, r, name, face.Caller(r).Guest)
+	}
+}
+
+func (f *Face) serve(w http.ResponseWriter, r *http.Request, name string, guest *instance.Instance) {
+	doc := metadata.New(guest, f.site)
+	switch name {
+	case "meta-data":
+		serveYAML(w, describe(&doc))
+	case "network-config":
+		serveYAML(w, describeNetwork(&doc))
+	case "user-data":
+		rendered, err := f.userdata.Render(r.Context(), guest)
+		serveBytes(w, rendered, err, "Userdata", guest)
+	case "vendor-data":
+		rendered, err := f.userdata.Vendor(r.Context(), guest)
+		serveBytes(w, rendered, err, "Vendordata", guest)
+	}
+}
+
+func serveBytes(w http.ResponseWriter, rendered userdata.Rendered, err error, what string, guest *instance.Instance) {
+	if err != nil && !errors.Is(err, userdata.ErrNoTemplate) { // logged where it was found
+		face.Refuse(w, http.StatusInternalServerError, what+" templating failure for "+guest.Hostname)
+		return
+	}
+	w.Header().Set("Content-Type", face.TypeBytes)
+	_, _ = w.Write(rendered.Body)
+}
+
+func serveYAML(w http.ResponseWriter, value any) {
+	text, err := yaml.Marshal(value)
+	if err != nil {
+		face.Refuse(w, http.StatusInternalServerError, "Metadata failure")
+		return
+	}
+	face.Text(w, string(text))
+}

@@ -1,0 +1,121 @@
+package nocloud
+
+import (
+	"errors"
+	"flag"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+
+	"mdserver/internal/face/facetest"
+	"mdserver/internal/instance"
+	"mdserver/internal/userdata"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var plain = facetest.Userdata{User: []byte("#cloud-config\n"), Vendored: []byte("#cloud-config\na: b\n")}
+
+func serve(ud Userdata, others ...*instance.Instance) http.Handler {
+	return facetest.Serve(New(facetest.Site, ud), others...)
+}
+
+func TestDocuments(t *testing.T) {
+	fresh := &instance.Instance{ID: "i-1", Hostname: "yes", MAC: facetest.Web.MAC, IPv4: netip.MustParseAddr("192.0.2.1")}
+	lost := New(facetest.Site, plain)
+	lost.site.Network.IPv4 = netip.Prefix{} // its address is no longer on the network
+	tests := []struct {
+		golden, path string
+		handler      http.Handler
+		from         netip.Addr
+	}{
+		{"meta-data.yaml", "/nocloud/meta-data", serve(plain), facetest.FromWeb},
+		{"meta-data-six.yaml", "/nocloud/meta-data", serve(plain), facetest.FromSix},
+		{"meta-data-fresh.yaml", "/nocloud/meta-data", serve(plain, fresh), fresh.IPv4},
+		{"network-config.yaml", "/nocloud/network-config", serve(plain), facetest.FromWeb},
+		{"network-config-six.yaml", "/nocloud/network-config", serve(plain), facetest.FromSix},
+		{"network-config-dhcp.yaml", "/nocloud/network-config", facetest.Serve(lost, fresh), fresh.IPv4},
+	}
+	for _, tt := range tests {
+		w := facetest.Ask(tt.handler, tt.from, http.MethodGet, tt.path, "")
+		var doc map[string]any
+		if err := yaml.Unmarshal(w.Body.Bytes(), &doc); err != nil || w.Code != http.StatusOK {
+			t.Errorf("%s: %d %v", tt.golden, w.Code, err)
+		}
+		file := filepath.Join("testdata", tt.golden)
+		if *update {
+			if err := os.WriteFile(file, w.Body.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), w.Body.String()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.golden, diff)
+		}
+	}
+}
+
+// cloud-init needs 200 for all four, whatever there is.
+func TestAllFourAlwaysAnswer(t *testing.T) {
+	for _, ud := range []facetest.Userdata{plain, {}, {UserErr: userdata.ErrNoTemplate}} {
+		for _, from := range []netip.Addr{facetest.FromWeb, facetest.FromSix} {
+			for _, name := range names {
+				if w := facetest.Ask(serve(ud), from, http.MethodGet, "/nocloud/"+name, ""); w.Code != http.StatusOK {
+					t.Errorf("%s: %d", name, w.Code)
+				}
+			}
+		}
+	}
+}
+
+func TestTree(t *testing.T) {
+	listing := "meta-data\nuser-data\nvendor-data\nnetwork-config"
+	broken := facetest.Userdata{UserErr: errors.New("x:1"), VendoredErr: errors.New("x:1")}
+	tests := []struct {
+		method, path string
+		ud           facetest.Userdata
+		from         netip.Addr
+		status       int
+		body         string
+	}{
+		{"GET", "/nocloud", plain, facetest.FromWeb, 200, listing},
+		{"GET", "/nocloud/", plain, facetest.FromWeb, 200, listing},
+		{"GET", "/nocloud//user-data", plain, facetest.FromWeb, 200, "#cloud-config\n"},
+		{"HEAD", "/nocloud/user-data", plain, facetest.FromWeb, 200, "#cloud-config\n"}, // net/http drops the body
+		{"GET", "/nocloud/vendor-data", plain, facetest.FromWeb, 200, "#cloud-config\na: b\n"},
+		{"GET", "/nocloud/user-data", facetest.Userdata{UserErr: userdata.ErrNoTemplate}, facetest.FromWeb, 200, ""},
+		{"GET", "/nocloud/user-data", broken, facetest.FromWeb, 500, "Userdata templating failure for web-1"},
+		{"GET", "/nocloud/vendor-data", broken, facetest.FromWeb, 500, "Vendordata templating failure for web-1"},
+		{"GET", "/nocloud/meta-data", plain, facetest.FromStranger, 400, "Unknown client: 10.122.200.200"},
+		{"POST", "/nocloud/meta-data", plain, facetest.FromWeb, 405, "Method not allowed: POST"},
+		{"PUT", "/nocloud/", plain, facetest.FromWeb, 405, "Method not allowed: PUT"},
+		{"GET", "/nocloud/meta-data/", plain, facetest.FromWeb, 404, "Resource not found: Not found: '/nocloud/meta-data/'"},
+		{"GET", "/nocloud/metadata", plain, facetest.FromWeb, 404, "Resource not found: Not found: '/nocloud/metadata'"},
+	}
+	for _, tt := range tests {
+		w := facetest.Ask(serve(tt.ud), tt.from, tt.method, tt.path, "")
+		if w.Code != tt.status || w.Body.String() != tt.body {
+			t.Errorf("%s %s: %d %q, want %d %q", tt.method, tt.path, w.Code, w.Body, tt.status, tt.body)
+		}
+	}
+}
+
+func FuzzPath(f *testing.F) {
+	for _, seed := range []string{"", "/meta-data", "//user-data", "/x/../y"} {
+		f.Add(seed)
+	}
+	server := serve(plain)
+	f.Fuzz(func(t *testing.T, path string) {
+		if w := facetest.Ask(server, facetest.FromSix, http.MethodGet, "/nocloud"+path, ""); w.Code != 200 && w.Code != 404 {
+			t.Errorf("%q: %d", path, w.Code)
+		}
+	})
+}

@@ -1,0 +1,161 @@
+package openstack
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/face"
+	"mdserver/internal/instance"
+	"mdserver/internal/metadata"
+	"mdserver/internal/userdata/multipart"
+)
+
+// seedSize is how much randomness a guest gets, in bytes; Nova gives as much.
+const seedSize = 512
+
+// metaData is meta_data.json. The comments tell from which version on Nova
+// has a field; older versions lack it here, too.
+type metaData struct {
+	UUID             string            `json:"uuid"`
+	Name             string            `json:"name"`
+	Hostname         string            `json:"hostname"`
+	LaunchIndex      int               `json:"launch_index"`
+	AvailabilityZone string            `json:"availability_zone"`
+	Meta             map[string]string `json:"meta,omitempty"`
+	PublicKeys       map[string]string `json:"public_keys,omitempty"`
+	Keys             []key             `json:"keys,omitempty"`
+	RandomSeed       string            `json:"random_seed,omitempty"` // 2013-04-04
+	ProjectID        string            `json:"project_id,omitempty"`  // 2015-10-15
+	Devices          []device          `json:"devices,omitempty"`     // 2016-06-30
+}
+
+type key struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+	Data string `json:"data"`
+}
+
+// device describes hardware that has a name of its own. Bus and address are
+// the guest's view, which only libvirt knows: "none", as in Nova.
+type device struct {
+	Type    string   `json:"type"`
+	Bus     string   `json:"bus"`
+	Address string   `json:"address"`
+	MAC     string   `json:"mac,omitempty"`
+	Serial  string   `json:"serial,omitempty"`
+	Tags    []string `json:"tags"`
+}
+
+func (f *Face) serveMetadata(q request) {
+	doc := metadata.New(q.guest, f.site)
+	answer := describe(&doc, q.version)
+	if atLeast(q.version, "2013-04-04") {
+		seed := make([]byte, seedSize)
+		if _, err := io.ReadFull(f.random, seed); err == nil {
+			answer.RandomSeed = base64.StdEncoding.EncodeToString(seed)
+		}
+	}
+	serveJSON(q.w, answer)
+}
+
+func describe(doc *metadata.Document, version string) metaData {
+	m := metaData{
+		UUID:             identity(doc),
+		Name:             doc.Name,
+		Hostname:         doc.Hostname,
+		AvailabilityZone: doc.Location,
+		Meta:             userMetadata(doc),
+		PublicKeys:       map[string]string{},
+	}
+	for _, k := range doc.PublicKeys {
+		m.PublicKeys[k.Name] = k.Key
+		m.Keys = append(m.Keys, key{Name: k.Name, Type: "ssh", Data: k.Key})
+	}
+	if atLeast(version, "2015-10-15") {
+		m.ProjectID = project(doc)
+	}
+	if atLeast(version, "2016-06-30") {
+		m.Devices = devices(doc)
+	}
+	return m
+}
+
+// identity is what cloud-init takes for the instance-id. It is the domain's
+// UUID, by which a guest knows its own identity at a reboot without asking,
+// until the guest is given another instance-id on purpose.
+func identity(doc *metadata.Document) string {
+	derived := instance.DeriveID(doc.UUID)
+	if doc.InstanceID == derived || len(doc.InstanceID) != len(derived) {
+		return doc.UUID.String() // also for a guest of the original's database
+	}
+	return uuid.NewSHA1(doc.UUID, []byte(doc.InstanceID)).String()
+}
+
+// project is one for all guests of a network, in Nova's spelling.
+func project(doc *metadata.Document) string {
+	return strings.ReplaceAll(uuid.NewSHA1(uuid.NameSpaceDNS, []byte("project "+doc.Network.Name)).String(), "-", "")
+}
+
+// userMetadata is the domain's metadata without what mdserver acts on itself;
+// tags go before other keys of the same name.
+func userMetadata(doc *metadata.Document) map[string]string {
+	meta := map[string]string{}
+	maps.Copy(meta, doc.Values)
+	for _, own := range []string{
+		instance.KeyUserdataPrefix, instance.KeyUserdataParts, instance.KeyHostname, instance.KeyIPv4, instance.KeyIPv6, instance.KeyIMDS,
+	} {
+		delete(meta, own)
+	}
+	maps.Copy(meta, doc.Tags)
+	return meta
+}
+
+func devices(doc *metadata.Document) []device {
+	var list []device
+	for _, nic := range doc.Interfaces {
+		d := device{Type: "nic", Bus: "none", Address: "none", MAC: nic.MAC.String(), Tags: []string{}}
+		if nic.Network != "" {
+			d.Tags = append(d.Tags, nic.Network)
+		}
+		list = append(list, d)
+	}
+	for _, disk := range doc.Disks {
+		if disk.Serial != "" {
+			list = append(list, device{Type: "disk", Bus: "none", Address: "none", Serial: disk.Serial, Tags: []string{disk.Target}})
+		}
+	}
+	return list
+}
+
+// serveVendorData answers {"cloud-init": "…"}, the form of vendor-data that
+// leaves room for other programs' (cloud-init 22.4.2, convert_vendordata).
+func (f *Face) serveVendorData(q request) {
+	rendered, err := f.userdata.Vendor(q.r.Context(), q.guest)
+	text := ""
+	if err == nil {
+		text, err = multipart.Text(rendered.Body)
+	}
+	switch {
+	case err != nil:
+		face.Refuse(q.w, http.StatusInternalServerError, "Vendordata templating failure for "+q.guest.Hostname)
+	case text == "":
+		f.serveNothing(q)
+	default:
+		serveJSON(q.w, map[string]string{"cloud-init": text})
+	}
+}
+
+func (*Face) serveNothing(q request) { serveJSON(q.w, struct{}{}) }
+
+func serveJSON(w http.ResponseWriter, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(value) // a guest that hangs up is no fault of ours
+}

@@ -1,0 +1,275 @@
+package openstack
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"mdserver/internal/face/facetest"
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+	"mdserver/internal/userdata"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var (
+	web, six, stranger = facetest.FromWeb, facetest.FromSix, facetest.FromStranger
+	plain              = facetest.Userdata{User: []byte("#cloud-config\n"), Vendored: []byte("#cloud-config\na: <b>\n")}
+)
+
+// passwords remembers what was set, or fails as it is told.
+type passwords struct {
+	set map[uuid.UUID]string
+	err error
+}
+
+func (p *passwords) SetPassword(_ context.Context, guest uuid.UUID, password string) error {
+	if p.err == nil {
+		p.set[guest] = password
+	}
+	return p.err
+}
+
+func newFace(ud Userdata) *Face {
+	f := New(facetest.Site, ud, &passwords{set: map[uuid.UUID]string{}})
+	f.random = bytes.NewReader(make([]byte, 1<<20))
+	return f
+}
+
+// Golden files are what guests get, laid out for people.
+func TestDocuments(t *testing.T) {
+	tests := []struct {
+		golden, path string
+		six          bool
+	}{
+		{golden: "meta_data-2012-08-10.json", path: "/openstack/2012-08-10/meta_data.json"},
+		{golden: "meta_data-2018-08-27.json", path: "/openstack/2018-08-27/meta_data.json"},
+		{golden: "meta_data-six.json", path: "/openstack/2018-08-27/meta_data.json", six: true},
+		{golden: "network_data.json", path: "/openstack/2018-08-27/network_data.json"},
+		{golden: "network_data-six.json", path: "/openstack/latest/network_data.json", six: true},
+		{golden: "vendor_data.json", path: "/openstack/latest/vendor_data.json"},
+		{golden: "vendor_data2.json", path: "/openstack/latest/vendor_data2.json"},
+	}
+	for _, tt := range tests {
+		from := web
+		if tt.six {
+			from = six
+		}
+		w := facetest.Ask(facetest.Serve(newFace(plain)), from, http.MethodGet, tt.path, "")
+		var pretty bytes.Buffer
+		if err := json.Indent(&pretty, w.Body.Bytes(), "", "  "); err != nil || w.Code != http.StatusOK {
+			t.Errorf("%s: %d %v %s", tt.path, w.Code, err, w.Body)
+			continue
+		}
+		if got := w.Header().Get("Content-Type"); got != "application/json" {
+			t.Errorf("%s is %s", tt.path, got)
+		}
+		golden(t, tt.golden, pretty.String())
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+func TestTree(t *testing.T) {
+	all := "2012-08-10\n2013-04-04\n2013-10-17\n2015-10-15\n2016-06-30\n2016-10-06\n2017-02-22\n2018-08-27\nlatest"
+	everything := "meta_data.json\nuser_data\npassword\nvendor_data.json\nnetwork_data.json\nvendor_data2.json"
+	tests := []struct {
+		path   string
+		status int
+		body   string
+	}{
+		{"/openstack", 200, all},
+		{"/openstack/", 200, all},
+		{"//openstack//", 200, all},
+		{"/openstack/2012-08-10", 200, "meta_data.json\nuser_data"},
+		{"/openstack/2013-04-04/", 200, "meta_data.json\nuser_data\npassword"},
+		{"/openstack/2013-10-17/", 200, "meta_data.json\nuser_data\npassword\nvendor_data.json"},
+		{"/openstack/2015-10-15/", 200, "meta_data.json\nuser_data\npassword\nvendor_data.json\nnetwork_data.json"},
+		{"/openstack/2016-10-06/", 200, everything},
+		{"/openstack/latest", 200, everything},
+		{"/openstack/latest/user_data", 200, "#cloud-config\n"},
+		{"/openstack/latest/password", 200, ""},
+		{"/openstack/2012-08-10/password", 404, ""},
+		{"/openstack/2013-04-04/vendor_data.json", 404, ""},
+		{"/openstack/2013-10-17/network_data.json", 404, ""},
+		{"/openstack/2016-06-30/vendor_data2.json", 404, ""},
+		{"/openstack/2020-10-14/meta_data.json", 404, ""},
+		{"/openstack/2009-04-04/", 404, ""},
+		{"/openstack/latest/meta_data.json/", 404, ""},
+		{"/openstack/latest/meta_data.json/x", 404, ""},
+		{"/openstack/latest/meta-data", 404, ""},
+		{"/openstack/content/0000", 404, ""},
+		{"/openstack/latest/../latest/user_data", 404, ""},
+	}
+	server := facetest.Serve(newFace(plain))
+	for _, tt := range tests {
+		w := facetest.Ask(server, web, http.MethodGet, tt.path, "")
+		if w.Code != tt.status || tt.status == 200 && w.Body.String() != tt.body {
+			t.Errorf("%s: %d %q, want %d %q", tt.path, w.Code, w.Body, tt.status, tt.body)
+		}
+	}
+}
+
+// Every name that a listing shows answers, in every version, whatever the
+// guest has.
+func TestEveryListedNameAnswers(t *testing.T) {
+	for _, ud := range []facetest.Userdata{plain, {}, {UserErr: userdata.ErrNoTemplate}} {
+		server := facetest.Serve(newFace(ud))
+		for _, version := range versions {
+			dir := "/openstack/" + version + "/"
+			listing := facetest.Ask(server, six, http.MethodGet, dir, "").Body.String()
+			for name := range strings.SplitSeq(listing, "\n") {
+				if w := facetest.Ask(server, six, http.MethodGet, dir+name, ""); w.Code != http.StatusOK {
+					t.Errorf("%s%s: %d", dir, name, w.Code)
+				}
+			}
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	broken := errors.New("x.yaml:3: NameError")
+	tests := []struct {
+		name         string
+		ud           facetest.Userdata
+		fromStranger bool
+		method, path string
+		status       int
+		body         string
+	}{
+		{"a stranger", plain, true, "GET", "/openstack/latest/meta_data.json", 400, "Unknown client: 10.122.200.200"},
+		{"a stranger's listing", plain, true, "GET", "/openstack/latest/", 400, "Unknown client: 10.122.200.200"},
+		{"a stranger's password", plain, true, "POST", "/openstack/latest/password", 400, "Unknown client: 10.122.200.200"},
+		{"a POST", plain, false, "POST", "/openstack/latest/user_data", 405, "Method not allowed: POST"},
+		{"a PUT of a password", plain, false, "PUT", "/openstack/latest/password", 405, "Method not allowed: PUT"},
+		{"a DELETE", plain, false, "DELETE", "/openstack", 405, "Method not allowed: DELETE"},
+		{"no user-data", facetest.Userdata{UserErr: userdata.ErrNoTemplate}, false, "GET", "/openstack/latest/user_data", 404, "Resource not found: no user-data for web-1"},
+		{"broken user-data", facetest.Userdata{UserErr: broken}, false, "GET", "/openstack/latest/user_data", 500, "Userdata templating failure for web-1"},
+		{"broken vendor-data", facetest.Userdata{VendoredErr: broken}, false, "GET", "/openstack/latest/vendor_data.json", 500, "Vendordata templating failure for web-1"},
+		{"binary vendor-data", facetest.Userdata{Vendored: []byte("\xff\xfe")}, false, "GET", "/openstack/latest/vendor_data.json", 500, "Vendordata templating failure for web-1"},
+	}
+	for _, tt := range tests {
+		from := web
+		if tt.fromStranger {
+			from = stranger
+		}
+		w := facetest.Ask(facetest.Serve(newFace(tt.ud)), from, tt.method, tt.path, "")
+		if w.Code != tt.status || w.Body.String() != tt.body {
+			t.Errorf("%s: %d %q, want %d %q", tt.name, w.Code, w.Body, tt.status, tt.body)
+		}
+	}
+}
+
+func TestPassword(t *testing.T) {
+	tests := []struct {
+		name, body string
+		err        error
+		status     int
+	}{
+		{"text", "c2VjcmV0", nil, 200},
+		{"with a line feed at the end", "c2VjcmV0\n", nil, 200},
+		{"as long as may be", strings.Repeat("x", 1020), nil, 200},
+		{"longer", strings.Repeat("x", 1021), nil, 400},
+		{"nothing", "", nil, 400},
+		{"a terminal's control sequence", "\x1b[2J", nil, 400},
+		{"no text", "\xff\xfe", nil, 400},
+		{"a second one", "c2VjcmV0", inventory.ErrPasswordSet, 409},
+		{"a full disk", "c2VjcmV0", fmt.Errorf("%w: no space", inventory.ErrStore), 503},
+	}
+	for _, tt := range tests {
+		f := newFace(plain)
+		kept := &passwords{set: map[uuid.UUID]string{}, err: tt.err}
+		f.passwords = kept
+		w := facetest.Ask(facetest.Serve(f), web, http.MethodPost, "/openstack/2013-04-04/password", tt.body)
+		if w.Code != tt.status {
+			t.Errorf("%s: %d %s, want %d", tt.name, w.Code, w.Body, tt.status)
+		}
+		want := ""
+		if tt.status == 200 {
+			want = strings.TrimSuffix(tt.body, "\n")
+		}
+		if got := kept.set[facetest.Web.UUID]; got != want {
+			t.Errorf("%s: kept %q, want %q", tt.name, got, want)
+		}
+	}
+	guest := facetest.Web
+	guest.Password = "c2VjcmV0"
+	if w := facetest.Ask(facetest.Serve(newFace(plain), &guest), web, http.MethodGet, "/openstack/latest/password", ""); w.Body.String() != "c2VjcmV0" {
+		t.Errorf("read back: %d %q", w.Code, w.Body)
+	}
+}
+
+// A guest knows itself by its UUID, until it is to set itself up anew.
+func TestIdentity(t *testing.T) {
+	given := facetest.Web
+	for id, same := range map[string]bool{
+		given.ID: true, "i-10.122.0.5": true, "i-0123456789abcdef0": false, "i-0123456789abcdef1": false,
+	} {
+		guest := given
+		guest.ID = id
+		w := facetest.Ask(facetest.Serve(newFace(plain), &guest), web, http.MethodGet, "/openstack/latest/meta_data.json", "")
+		var doc struct{ UUID uuid.UUID }
+		if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil || (doc.UUID == guest.UUID) != same {
+			t.Errorf("%s: %s, %v", id, doc.UUID, err)
+		}
+	}
+}
+
+func TestNoAddressesNoLinks(t *testing.T) {
+	guest := instance.Instance{Hostname: "new", MAC: facetest.Web.MAC, Interfaces: facetest.Web.Interfaces}
+	guest.IPv4 = web // by which it is found; its network gives no IPv4
+	f := newFace(plain)
+	f.site.Network.IPv4, f.site.MetadataAddress = f.site.Network.IPv4.Masked(), f.site.Network.IPv4.Addr()
+	f.site.Network.Name = "elsewhere"
+	guest.MAC = instance.MAC{2}
+	w := facetest.Ask(facetest.Serve(f, &guest), web, http.MethodGet, "/openstack/latest/network_data.json", "")
+	if got := strings.TrimSpace(w.Body.String()); got != `{"links":[],"networks":[],"services":[]}` {
+		t.Error(got)
+	}
+}
+
+func FuzzPath(f *testing.F) {
+	for _, seed := range []string{"/openstack", "/openstack/latest/meta_data.json", "/openstack/2013-04-04/password", "/openstack//x/../y"} {
+		f.Add("GET", seed, "")
+		f.Add("POST", seed, "body")
+	}
+	server := facetest.Serve(newFace(plain))
+	f.Fuzz(func(t *testing.T, method, path, body string) {
+		if _, err := http.NewRequest(method, "/", nil); err != nil {
+			return
+		}
+		w := facetest.Ask(server, web, method, "/openstack"+path, body)
+		switch w.Code {
+		case 200, 400, 404, 405:
+		default:
+			t.Errorf("%s %q: %d", method, path, w.Code)
+		}
+	})
+}
