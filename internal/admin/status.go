@@ -3,21 +3,23 @@ package admin
 import (
 	"time"
 
+	"mdserver/internal/admission"
 	"mdserver/internal/dnsmasq"
 )
 
 // Status is the state of a running server, for `mdserver status`.
 type Status struct {
-	Version   string         `json:"version"`
-	PID       int            `json:"pid"`
-	Started   time.Time      `json:"started"`
-	Config    string         `json:"config"`
-	Listen    string         `json:"listen"`
-	Network   string         `json:"network"`
-	Guests    int            `json:"guests"`
-	Addresses Addresses      `json:"addresses"`
-	IMDS      IMDS           `json:"imds"`
-	Dnsmasq   dnsmasq.Status `json:"dnsmasq"`
+	Version   string           `json:"version"`
+	PID       int              `json:"pid"`
+	Started   time.Time        `json:"started"`
+	Config    string           `json:"config"`
+	Listen    string           `json:"listen"`
+	Network   string           `json:"network"`
+	Guests    int              `json:"guests"`
+	Addresses Addresses        `json:"addresses"`
+	IMDS      IMDS             `json:"imds"`
+	Refused   admission.Counts `json:"refused"`
+	Dnsmasq   dnsmasq.Status   `json:"dnsmasq"`
 }
 
 // IMDS tells how guests read the EC2 tree since the server started.

@@ -38,7 +38,7 @@ func TestIdentify(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := Identify(tt.remote, known)
+			c, err := Identify(t.Context(), tt.remote, known)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,7 +47,7 @@ func TestIdentify(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Identify("@", known); err == nil {
+	if _, err := Identify(t.Context(), "@", known); err == nil {
 		t.Error("an address that is none was accepted")
 	}
 }

@@ -55,6 +55,12 @@ type Server struct {
 	IMDS         string // "optional", "required" or "off"
 	IMDSHopLimit int    // IP TTL of an answer with a token
 
+	AcceptInterfaces []string // see GuestInterfaces
+	VerifyMAC        bool     // a guest's requests must come from its MAC
+	MaxConnections   int      // of all guests at a time
+	GuestConnections int      // of one guest at a time
+	RequestRate      int      // of one guest, a second; 0 for no limit
+
 	LogFile       string // "" for none
 	Debug         bool   // every log level becomes debug
 	DebugUserdata bool   // keep a copy of each rendered user-data

@@ -51,6 +51,8 @@ var other = map[string]string{
 	"mdserver.template_format": "raw", "mdserver.template_path": "/a:/b", "mdserver.template_steps": "1000", "mdserver.template_memory": "5", "mdserver.template_recursion": "77",
 	"mdserver.template_output": "1", "mdserver.template_time": "5",
 	"mdserver.imds": "Required", "mdserver.imds_hop_limit": "2",
+	"mdserver.accept_interfaces": "br0,br1", "mdserver.verify_mac": "yes", "mdserver.max_connections": "5",
+	"mdserver.guest_connections": "6", "mdserver.request_rate": "0",
 	"loglevels.base": "CRITICAL", "loglevels.stream": "Warning", "loglevels.file": "error", "loglevels.log_format": "json",
 	"dnsmasq.run": "off", "dnsmasq.binary": "/opt/dnsmasq", "dnsmasq.user": "nobody", "dnsmasq.base_dir": "/b", "dnsmasq.run_dir": "/r",
 	"dnsmasq.net_name": "n", "dnsmasq.net_address": "10.122.1.0", "dnsmasq.net_prefix": "17", "dnsmasq.gateway": "10.122.0.2",

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"mdserver/internal/admin"
+	"mdserver/internal/admission"
 	"mdserver/internal/config"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/face"
@@ -42,6 +44,7 @@ type Daemon struct {
 	inventory *inventory.Inventory
 	publisher *publisher
 	dnsmasq   *dnsmasq.Service
+	door      *admission.Door
 	tokenKey  imds.Key
 	tokens    imds.Counts
 
@@ -96,6 +99,7 @@ func (d *Daemon) run(ctx context.Context) error {
 	if err := d.publisher.start(ctx); err != nil {
 		d.log.Error("dnsmasq does not serve yet", "error", err)
 	}
+	d.door = admission.New(admissionPolicy(cfg), liveGuests{inv}, d.log)
 	d.front.Store(d.newFront(cfg))
 	return d.serve(ctx, listeners)
 }
@@ -103,12 +107,14 @@ func (d *Daemon) run(ctx context.Context) error {
 // serve answers requests until ctx ends or a listener fails.
 func (d *Daemon) serve(ctx context.Context, l listeners) error {
 	metadata := newServer(d.metadataHandler(), d.log)
-	metadata.ConnContext = imds.WithConn
+	metadata.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+		return imds.WithConn(d.door.ConnContext(ctx, conn), conn)
+	}
 	control := newServer(d.backend().Handler(), d.log)
 	failed := make(chan error, len(l.metadata)+1)
 	var serving sync.WaitGroup
 	for _, listener := range l.metadata {
-		serving.Go(func() { failed <- metadata.Serve(listener) })
+		serving.Go(func() { failed <- metadata.Serve(d.door.Listener(listener)) })
 	}
 	serving.Go(func() { failed <- control.Serve(l.control) })
 	defer serving.Wait()
@@ -159,7 +165,8 @@ func (d *Daemon) metadataHandler() http.Handler {
 	current := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d.front.Load().ServeHTTP(w, r)
 	})
-	return face.Identified(liveGuests{d.inventory}, d.log, face.Normalise(current))
+	verified := d.door.Verified(face.Normalise(current))
+	return d.door.Throttled(face.Identified(liveGuests{d.inventory}, d.log, verified))
 }
 
 func (d *Daemon) backend() admin.Backend {

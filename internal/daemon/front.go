@@ -70,3 +70,7 @@ type liveGuests struct{ inventory *inventory.Inventory }
 func (g liveGuests) ByAddr(addr netip.Addr) (*instance.Instance, bool) {
 	return g.inventory.Snapshot().ByAddr(addr)
 }
+
+func (g liveGuests) ByMAC(mac instance.MAC) (*instance.Instance, bool) {
+	return g.inventory.Snapshot().ByMAC(mac)
+}

@@ -99,6 +99,7 @@ func bindTCP(addr netip.Addr, port int) (*net.TCPListener, error) {
 		controlErr := conn.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), level, option, 1) })
 		return errors.Join(controlErr, err)
 	}}
+	lc.SetMultipathTCP(false) // it hides the hop limit and the interface of a connection
 	where := net.JoinHostPort(addr.String(), strconv.Itoa(port))
 	l, err := lc.Listen(context.Background(), network, where)
 	if err != nil {

@@ -28,6 +28,7 @@ func (d *Daemon) reload(ctx context.Context) (admin.Reloaded, error) {
 	d.logs.reload(cfg)
 	d.config.Store(cfg)
 	d.inventory.Reconfigure(inventoryOptions(cfg))
+	d.door.SetPolicy(admissionPolicy(cfg))
 	d.front.Store(d.newFront(cfg))
 	if err := d.publisher.rewrite(ctx, dnsmasqSettings(cfg)); err != nil {
 		d.log.Error("dnsmasq does not follow the reload", "error", err)

@@ -3,6 +3,7 @@ package daemon
 import (
 	"net/netip"
 
+	"mdserver/internal/admission"
 	"mdserver/internal/config"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/imds"
@@ -40,6 +41,16 @@ func imdsSettings(cfg *config.Config) imds.Settings {
 		Mode:     instance.IMDSMode(cfg.Server.IMDS),
 		HopLimit: cfg.Server.IMDSHopLimit,
 		Versions: cfg.Service.EC2Versions,
+	}
+}
+
+func admissionPolicy(cfg *config.Config) admission.Policy {
+	return admission.Policy{
+		Interfaces:       cfg.GuestInterfaces(),
+		VerifyMAC:        cfg.Server.VerifyMAC,
+		Connections:      cfg.Server.MaxConnections,
+		GuestConnections: cfg.Server.GuestConnections,
+		RequestRate:      cfg.Server.RequestRate,
 	}
 }
 

@@ -130,6 +130,7 @@ func (d *Daemon) status() admin.Status {
 			WithoutToken: d.tokens.WithoutToken.Load(),
 			Refused:      d.tokens.Refused.Load(),
 		},
+		Refused: d.door.Counts(),
 		Dnsmasq: d.dnsmasq.Status(),
 	}
 }

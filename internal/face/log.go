@@ -24,7 +24,7 @@ func Caller(r *http.Request) caller.Caller {
 func Identified(guests caller.Guests, log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		c, err := caller.Identify(r.RemoteAddr, guests)
+		c, err := caller.Identify(r.Context(), r.RemoteAddr, guests)
 		if err != nil {
 			log.Error("request refused", "error", err)
 			Refuse(w, http.StatusBadRequest, "Unknown client")

@@ -1,0 +1,117 @@
+package admission
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"unsafe"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"mdserver/internal/instance"
+)
+
+// Of <linux/in.h> and <linux/in6.h>; package unix lacks them.
+const (
+	ipPktOptions   = 9
+	ipv6PktOptions = 6 // IPV6_2292PKTOPTIONS
+)
+
+var errNoInterface = errors.New("the kernel does not say")
+
+// arrival asks the kernel by which interface the connection was made. For a
+// port of a bridge that is the bridge. The option is documented for datagrams,
+// but of a TCP connection the kernel keeps the interface of its handshake.
+// Source: ip(7) and ipv6(7); do_ip_getsockopt in Linux's net/ipv4/ip_sockglue.c.
+func arrival(tcp *net.TCPConn, ipv6 bool) (index int, name string, err error) {
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return 0, "", err
+	}
+	controlErr := raw.Control(func(fd uintptr) {
+		if index, err = arrivalIndex(int(fd), ipv6); err == nil {
+			name, err = interfaceName(int(fd), index)
+		}
+	})
+	return index, name, errors.Join(controlErr, err)
+}
+
+func arrivalIndex(fd int, ipv6 bool) (int, error) {
+	level, ask, read := unix.SOL_IP, unix.IP_PKTINFO, ipPktOptions
+	if ipv6 {
+		level, ask, read = unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, ipv6PktOptions
+	}
+	if err := unix.SetsockoptInt(fd, level, ask, 1); err != nil {
+		return 0, err
+	}
+	var buf [256]byte
+	size := uint32(len(buf))
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), uintptr(level), uintptr(read),
+		uintptr(unsafe.Pointer(&buf)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	messages, err := unix.ParseSocketControlMessage(buf[:size])
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range messages {
+		if index := interfaceIndex(m); index > 0 {
+			return index, nil
+		}
+	}
+	return 0, errNoInterface
+}
+
+// interfaceIndex reads struct in_pktinfo or in6_pktinfo.
+func interfaceIndex(m unix.SocketControlMessage) int {
+	switch {
+	case m.Header.Level == unix.SOL_IP && m.Header.Type == unix.IP_PKTINFO && len(m.Data) >= unix.SizeofInet4Pktinfo:
+		return int(binary.NativeEndian.Uint32(m.Data))
+	case m.Header.Level == unix.SOL_IPV6 && len(m.Data) >= unix.SizeofInet6Pktinfo:
+		return int(binary.NativeEndian.Uint32(m.Data[net.IPv6len:]))
+	}
+	return 0
+}
+
+func interfaceName(fd, index int) (string, error) {
+	request, err := unix.NewIfreq("")
+	if err != nil {
+		return "", err
+	}
+	request.SetUint32(uint32(index))
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFNAME, request); err != nil {
+		return "", fmt.Errorf("interface %d: %w", index, err)
+	}
+	return request.Name(), nil
+}
+
+// neighbour asks the kernel's neighbour table for the MAC of an address on a
+// link. It asks for that one entry, whatever the size of the table.
+// Source: RTM_GETNEIGH, rtnetlink(7).
+func neighbour(index int, addr netip.Addr) (instance.MAC, error) {
+	family := unix.AF_INET
+	if addr.Is6() {
+		family = unix.AF_INET6
+	}
+	req := nl.NewNetlinkRequest(unix.RTM_GETNEIGH, 0)
+	req.AddData(&netlink.Ndmsg{Family: uint8(family), Index: uint32(index)})
+	req.AddData(nl.NewRtAttr(netlink.NDA_DST, addr.AsSlice()))
+	answers, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWNEIGH)
+	if err != nil {
+		return instance.MAC{}, fmt.Errorf("neighbour table: %w", err)
+	}
+	for _, answer := range answers {
+		entry, err := netlink.NeighDeserialize(answer)
+		if err == nil && len(entry.HardwareAddr) == len(instance.MAC{}) && entry.State&unusable == 0 {
+			return instance.MAC(entry.HardwareAddr), nil
+		}
+	}
+	return instance.MAC{}, errors.New("neighbour table: it has no MAC for the address")
+}
+
+const unusable = netlink.NUD_INCOMPLETE | netlink.NUD_FAILED
