@@ -14,6 +14,7 @@ import (
 type environment struct {
 	render *render
 	own    map[string]object.Value // nil: deleted
+	bound  map[string]object.Value // the functions that were called so far
 	rebase *rebase                 // asked for by the template
 }
 
@@ -59,13 +60,26 @@ func (e *environment) variable(name string) (object.Value, bool) {
 		return v, true
 	}
 	if functionNames[name] {
-		f, err := object.GetAttr(e.render.thread, e, name)
-		return f, err == nil
+		return e.function(name), true
 	}
 	if known {
 		return nil, false
 	}
 	return e.render.vars.get(name)
+}
+
+// function returns one of the environment's own functions.
+func (e *environment) function(name string) object.Value {
+	f := e.bound[name]
+	if f == nil {
+		var self object.Value = e // the type is made of functions that get here
+		f = self.Class().Method(name).Bind(self)
+		if e.bound == nil {
+			e.bound = map[string]object.Value{}
+		}
+		e.bound[name] = f
+	}
+	return f
 }
 
 // Assign implements lower.Globals.

@@ -100,10 +100,8 @@ func concat(t *Thread, a, b Value) (Value, error) {
 	switch a := a.(type) {
 	case Str:
 		if b, ok := b.(Str); ok {
-			if err := t.Alloc(len(a) + len(b)); err != nil {
-				return nil, err
-			}
-			return a + b, nil
+			s, err := t.appended(string(a), string(b))
+			return Str(s), err
 		}
 		return nil, Raise(TypeError, `can only concatenate str (not "%s") to str`, TypeName(b))
 	case Bytes:

@@ -286,7 +286,7 @@ func strTranslate(t *Thread, a []Value) (Value, error) {
 	if !ok {
 		return nil, Raise(TypeError, "translate() wants a dict, not %s", TypeName(a[1]))
 	}
-	var b strings.Builder
+	b := builder{t: t}
 	for _, r := range string(a[0].(Str)) {
 		v, found, err := table.Get(t, Int(r))
 		if err != nil {
@@ -305,13 +305,12 @@ func strTranslate(t *Thread, a []Value) (Value, error) {
 				return nil, Raise(TypeError, "character mapping must return integer, None or str")
 			}
 		}
-		if err := t.Alloc(len(s)); err != nil {
-			return nil, err
-		}
 		if err := t.Step(1); err != nil {
 			return nil, err
 		}
-		b.WriteString(s)
+		if err := b.write(s); err != nil {
+			return nil, err
+		}
 	}
 	return Str(b.String()), nil
 }

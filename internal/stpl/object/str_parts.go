@@ -95,22 +95,26 @@ func strPartition(last bool) Func {
 
 func strJoin(t *Thread, a []Value) (Value, error) {
 	sep := string(a[0].(Str))
-	var b strings.Builder
+	b := builder{t: t}
+	if err := b.grow(joinedSize(a[1], len(sep))); err != nil {
+		return nil, err
+	}
 	n := 0
 	err := Each(t, a[1], func(v Value) error {
 		s, ok := v.(Str)
 		if !ok {
 			return Raise(TypeError, "sequence item %d: expected str instance, %s found", n, TypeName(v))
 		}
-		if err := t.Alloc(len(sep) + len(s)); err != nil {
-			return err
-		}
 		if n > 0 {
-			b.WriteString(sep)
+			if err := b.write(sep); err != nil {
+				return err
+			}
 		}
 		n++
-		b.WriteString(string(s))
-		return t.Work(len(s))
+		if err := t.Work(len(s)); err != nil {
+			return err
+		}
+		return b.write(string(s))
 	})
 	if err != nil {
 		if e, ok := err.(*Exception); ok && n == 0 && e.Kind == TypeError && strings.HasSuffix(e.Message(), "is not iterable") {
@@ -119,6 +123,24 @@ func strJoin(t *Thread, a []Value) (Value, error) {
 		return nil, err
 	}
 	return Str(b.String()), nil
+}
+
+// joinedSize is the length of a joined list or tuple, 0 for what is to be
+// iterated over first. It must be of strings alone.
+func joinedSize(v Value, sep int) int {
+	items, ok := v.(Tuple)
+	if l, isList := v.(*List); isList {
+		items, ok = l.items, true
+	}
+	if !ok {
+		return 0
+	}
+	n := sep * max(len(items)-1, 0)
+	for _, item := range items {
+		s, _ := item.(Str)
+		n += len(s)
+	}
+	return n
 }
 
 func strStrip(name string, left, right bool) Func {
@@ -221,7 +243,7 @@ func strExpandTabs(t *Thread, a []Value) (Value, error) {
 	if size > maxWidth {
 		return nil, Raise(OverflowError, "result too long")
 	}
-	var b strings.Builder
+	b := builder{t: t}
 	col := 0
 	for _, r := range string(a[0].(Str)) {
 		if err := t.Step(1); err != nil {
@@ -230,11 +252,9 @@ func strExpandTabs(t *Thread, a []Value) (Value, error) {
 		switch {
 		case r == '\t' && size > 0:
 			n := size - col%size
-			pad, err := RepeatString(t, " ", n)
-			if err != nil {
+			if err := b.write(strings.Repeat(" ", n)); err != nil {
 				return nil, err
 			}
-			b.WriteString(pad)
 			col += n
 			continue
 		case r == '\t':
@@ -242,10 +262,9 @@ func strExpandTabs(t *Thread, a []Value) (Value, error) {
 		case r == '\n' || r == '\r':
 			col = -1
 		}
-		if err := t.Alloc(4); err != nil {
+		if err := b.write(string(r)); err != nil {
 			return nil, err
 		}
-		b.WriteRune(r)
 		col++
 	}
 	return Str(b.String()), nil

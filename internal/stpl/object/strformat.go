@@ -23,21 +23,22 @@ func (f *formatter) run(s string, depth int) (string, error) {
 	if depth == 0 {
 		return "", Raise(ValueError, "Max string recursion exceeded")
 	}
-	var out strings.Builder
+	out := builder{t: f.t}
 	for s != "" {
 		i := strings.IndexAny(s, "{}")
 		if i < 0 {
 			i = len(s)
 		}
-		if err := f.t.Alloc(i); err != nil {
+		if err := out.write(s[:i]); err != nil {
 			return "", err
 		}
-		out.WriteString(s[:i])
 		if s = s[i:]; s == "" {
 			break
 		}
 		if len(s) > 1 && s[1] == s[0] {
-			out.WriteByte(s[0])
+			if err := out.write(s[:1]); err != nil {
+				return "", err
+			}
 			s = s[2:]
 			continue
 		}
@@ -52,10 +53,9 @@ func (f *formatter) run(s string, depth int) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if err := f.t.Alloc(len(text)); err != nil {
+		if err := out.write(text); err != nil {
 			return "", err
 		}
-		out.WriteString(text)
 		s = rest
 	}
 	return out.String(), nil

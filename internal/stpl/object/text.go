@@ -33,20 +33,20 @@ func ToStr(t *Thread, v Value) (string, error) {
 
 // Repr returns repr(v).
 func Repr(t *Thread, v Value) (string, error) {
-	p := printer{t: t}
+	p := newPrinter(t)
 	if err := p.repr(v); err != nil {
 		return "", err
 	}
-	return p.b.String(), nil
+	return p.String(), nil
 }
 
 // plainRepr is repr within a message; it is short and never fails.
 func plainRepr(v Value) string {
-	p := printer{t: messageThread()}
+	p := newPrinter(messageThread())
 	if err := p.repr(v); err != nil {
 		return "<" + TypeName(v) + ">"
 	}
-	return p.b.String()
+	return p.String()
 }
 
 func plainStr(v Value) string {
@@ -64,19 +64,13 @@ func messageThread() *Thread {
 	return &Thread{ctx: context.Background(), steps: 10000, memory: 1 << 16, limits: Limits{Recursion: 50}}
 }
 
+// printer writes the repr of values.
 type printer struct {
-	t      *Thread
-	b      strings.Builder
+	builder
 	inside []Value
 }
 
-func (p *printer) write(s string) error {
-	if err := p.t.Alloc(len(s)); err != nil {
-		return err
-	}
-	p.b.WriteString(s)
-	return nil
-}
+func newPrinter(t *Thread) *printer { return &printer{builder: builder{t: t}} }
 
 func (p *printer) repr(v Value) error {
 	if err := p.t.Step(1); err != nil {
@@ -104,9 +98,37 @@ func (p *printer) repr(v Value) error {
 		if err := p.t.Work(len(v)); err != nil {
 			return err
 		}
-		return p.write(quote(string(v)))
+		return p.quoted(string(v))
 	}
 	return p.write(simpleRepr(v))
+}
+
+// quoted writes the repr of a string, which may be ten times as long.
+func (p *printer) quoted(s string) error {
+	if len(s) < 256 {
+		return p.write(quote(s))
+	}
+	n := quotedLen(s)
+	if err := p.t.Alloc(n); err != nil {
+		return err
+	}
+	return p.write(quote(s))
+}
+
+// quotedLen is no less than the length of the repr of s.
+func quotedLen(s string) int {
+	n := 2
+	for _, r := range s {
+		switch {
+		case r >= ' ' && r < 0x7f && r != '\'' && r != '\\':
+			n++
+		case r < 0x80:
+			n += 4
+		default:
+			n += 10
+		}
+	}
+	return n
 }
 
 func (p *printer) big(v *Big) error {
@@ -300,7 +322,7 @@ func quote(s string) string {
 	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
 		q = '"'
 	}
-	b := make([]byte, 0, len(s)+2)
+	b := make([]byte, 0, quotedLen(s))
 	b = append(b, q)
 	for _, r := range s {
 		b = appendQuoted(b, r, q)

@@ -26,6 +26,8 @@ type Thread struct {
 	ctx    context.Context
 	unhook func() bool
 
+	joined growing
+
 	// Handling is the stack of exceptions being handled, innermost last; a
 	// bare "raise" repeats the last one.
 	Handling []*Exception
@@ -95,7 +97,7 @@ func (t *Thread) AllocN(n, size int) error {
 
 // slotSize is what one element of a container is charged: the slot itself and
 // the value behind it.
-const slotSize = 32
+const slotSize = 40
 
 // AllocSlots charges for n elements of a container.
 func (t *Thread) AllocSlots(n int) error { return t.AllocN(n, slotSize) }

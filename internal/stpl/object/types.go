@@ -90,6 +90,9 @@ func (c *Type) IsSubclass(other *Type) bool {
 // IsException reports whether the type is an exception type.
 func (c *Type) IsException() bool { return c.exception }
 
+// Method returns the unbound method of a name, nil if there is none.
+func (c *Type) Method(name string) *Builtin { return c.method(name) }
+
 func (c *Type) method(name string) *Builtin {
 	for ; c != nil; c = c.Base {
 		if m := c.methods[name]; m != nil {
