@@ -99,7 +99,7 @@ func newServer(b *testing.B, inv *inventory.Inventory) http.Handler {
 	if err != nil {
 		b.Fatal(err)
 	}
-	tree := ec2.New([]string{"latest"}, metadata.Site{}, userdata.New(cfg, quiet))
+	tree := ec2.New([]string{"latest"}, metadata.Site{}, userdata.New(cfg, quiet), nil)
 	return face.Identified(liveGuests{inv}, quiet, face.Normalise(tree))
 }
 

@@ -11,6 +11,7 @@
 //	GET    /v1/password?ref=R        what the guest posted as its password
 //	GET    /v1/export?format=legacy  the original's JSON database
 //	GET    /v1/status                Status
+//	GET    /v1/identity              the certificate of identity documents, in PEM
 //	POST   /v1/reload                Reloaded
 //
 // A ref is a guest's name, UUID, instance-id, MAC, address or host name.
@@ -43,8 +44,11 @@ type Backend struct {
 	// Export writes all guests in the original's database format.
 	Export func(io.Writer) error
 	Status func() Status
-	Reload func(context.Context) (Reloaded, error)
-	Log    *slog.Logger
+	// Identity is the certificate, in PEM, by which others check the guests'
+	// identity documents.
+	Identity func() []byte
+	Reload   func(context.Context) (Reloaded, error)
+	Log      *slog.Logger
 }
 
 // Registered is the answer to a registration.
@@ -75,6 +79,7 @@ func (b Backend) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/password", b.password)
 	mux.HandleFunc("GET /v1/export", b.export)
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, b.Status()) })
+	mux.HandleFunc("GET /v1/identity", func(w http.ResponseWriter, _ *http.Request) { face.Text(w, string(b.Identity())) })
 	mux.HandleFunc("POST /v1/reload", b.reload)
 	return mux
 }

@@ -81,6 +81,13 @@ func (c *Client) Export(ctx context.Context, format string) ([]byte, error) {
 	return body, c.call(ctx, http.MethodGet, "/v1/export?"+query("format", format), nil, &body)
 }
 
+// Identity is the certificate, in PEM, by which others check the guests'
+// identity documents.
+func (c *Client) Identity(ctx context.Context) ([]byte, error) {
+	var certificate []byte
+	return certificate, c.call(ctx, http.MethodGet, "/v1/identity", nil, &certificate)
+}
+
 // Status asks how the server fares.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var status Status

@@ -66,7 +66,7 @@ original mdserver; "mdserver serve" does the same.`,
 	root.PersistentFlags().String("socket", "", "control socket of the server (default: as the configuration says)")
 	root.AddCommand(
 		serveCommand(), instanceCommand(), userdataCommand(), statusCommand(), reloadCommand(), exportCommand(),
-		configCommand(), templateCommand(), hookCommand(), installCommand(), uninstallCommand(), docsCommand(),
+		configCommand(), identityCommand(), templateCommand(), hookCommand(), installCommand(), uninstallCommand(), docsCommand(),
 	)
 	return root
 }

@@ -20,6 +20,7 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/face"
+	"mdserver/internal/identity"
 	"mdserver/internal/imds"
 	"mdserver/internal/inventory"
 )
@@ -45,6 +46,7 @@ type Daemon struct {
 	publisher *publisher
 	dnsmasq   *dnsmasq.Service
 	door      *admission.Door
+	identity  *identity.Authority
 	tokenKey  imds.Key
 	tokens    imds.Counts
 
@@ -85,6 +87,9 @@ func (d *Daemon) run(ctx context.Context) error {
 	}
 	d.inventory = inv
 	defer inv.Close()
+	if err := d.openIdentity(cfg); err != nil {
+		return err
+	}
 
 	listeners, err := listen(cfg, d.log)
 	if err != nil {
@@ -176,6 +181,7 @@ func (d *Daemon) backend() admin.Backend {
 		Userdata:  d.renderUserdata,
 		Export:    d.export,
 		Status:    d.status,
+		Identity:  d.identity.Certificate,
 		Reload:    d.reload,
 		Log:       d.log,
 	}

@@ -44,7 +44,7 @@ func (d *Daemon) newFront(cfg *config.Config) *front {
 	mux.Handle("/openstack/", openstack.New(site, renderer, d.inventory))
 	mux.Handle("/nocloud", nocloud.New(site, renderer))
 	mux.Handle("/nocloud/", nocloud.New(site, renderer))
-	tree := ec2.New(cfg.Service.EC2Versions, site, renderer)
+	tree := ec2.New(cfg.Service.EC2Versions, site, renderer, d.identity)
 	mux.Handle("/", imds.New(imdsSettings(cfg), d.tokenKey, &d.tokens, d.log, tree))
 	return &front{mux, renderer}
 }

@@ -12,6 +12,7 @@ import (
 
 	"mdserver/internal/admin"
 	"mdserver/internal/config"
+	"mdserver/internal/identity"
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
@@ -41,6 +42,21 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 		return nil, errors.Join(err, inv.Close())
 	}
 	return inv, nil
+}
+
+// openIdentity opens the authority that signs identity documents, beside the
+// database, and makes it at the first start.
+func (d *Daemon) openIdentity(cfg *config.Config) error {
+	path := filepath.Join(filepath.Dir(cfg.Server.Database), "identity.pem")
+	authority, created, err := identity.Open(path, cfg.Service.Hostname)
+	if err != nil {
+		return err
+	}
+	if created {
+		d.log.Info("created the authority that signs identity documents", "path", path)
+	}
+	d.identity = authority
+	return nil
 }
 
 // tokenKeyName is the note in the database, which only the server can read,

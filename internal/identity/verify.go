@@ -31,6 +31,9 @@ func wrap(data []byte) string {
 // ErrNotGenuine: the signature is not the authority's, or not of the document.
 var ErrNotGenuine = errors.New("the document is not genuine")
 
+// ErrNoCertificate: what should be a certificate is none.
+var ErrNoCertificate = errors.New("no certificate in PEM")
+
 // Verify checks a document with one of its signatures, in base64 as the
 // guest was given it (a PEM frame does no harm), against the authority's
 // certificate. It returns ErrNotGenuine, with the reason, or says what of its
@@ -76,9 +79,13 @@ func verifyPKCS7(certificate *x509.Certificate, document, der []byte) error {
 func ParseCertificate(data []byte) (*x509.Certificate, error) {
 	block, _ := pem.Decode(data)
 	if block == nil || block.Type != certificateBlock {
-		return nil, errors.New("no certificate in PEM")
+		return nil, ErrNoCertificate
 	}
-	return x509.ParseCertificate(block.Bytes)
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoCertificate, err)
+	}
+	return certificate, nil
 }
 
 func decodeSignature(text []byte) ([]byte, error) {

@@ -67,16 +67,29 @@ var Deviations = []Deviation{
 		},
 	},
 	{
+		Where:  "/{version}/",
+		Theirs: "meta-data/, user-data",
+		Ours:   "these, and dynamic/",
+		Reason: "Guests have a signed identity document there, by which they show services who they are.",
+		matches: func(c Case) bool {
+			return c.Path == "/2009-04-04/" && c.Status == http.StatusOK
+		},
+		expect: func(want, _ Answer) Answer {
+			want.Body = "dynamic/\n" + want.Body
+			return want
+		},
+	},
+	{
 		Where:  "/{version}/meta-data/",
 		Theirs: "instance-id, hostname, public-keys/",
-		Ours:   "these, and local-hostname, local-ipv4, mac and more",
+		Ours:   "these, and all that AWS has and a libvirt host can tell, in alphabetical order",
 		Reason: "cloud-init takes a guest's name from local-hostname alone; the others are what further clients ask for.",
 		matches: func(c Case) bool {
 			return strings.HasSuffix(c.Path, "/meta-data/")
 		},
 		expect: func(want, got Answer) Answer {
 			names := strings.Split(got.Body, "\n")
-			for _, name := range append(strings.Split(want.Body, "\n"), "local-hostname", "local-ipv4", "mac") {
+			for _, name := range append(strings.Split(want.Body, "\n"), "local-hostname", "local-ipv4", "mac", "placement/") {
 				if !slices.Contains(names, name) {
 					want.Body += "\n(lacks " + name + ")"
 					return want

@@ -90,7 +90,7 @@ func TestCompare(t *testing.T) {
 		{"other body", hostname, Answer{200, "text/plain", "web2"}, `body "web2", want "web1"`},
 		{"other status", hostname, Answer{404, "text/plain", "web1"}, `status "404", want "200"`},
 		{"other type", hostname, Answer{200, "text/html", "web1"}, `content type "text/html", want "text/plain"`},
-		{"longer listing", listing, Answer{200, "text/plain", "hostname\ninstance-id\nlocal-hostname\nlocal-ipv4\nmac"}, ""},
+		{"longer listing", listing, Answer{200, "text/plain", "hostname\ninstance-id\nlocal-hostname\nlocal-ipv4\nmac\nplacement/"}, ""},
 		{"shorter listing", listing, Answer{200, "text/plain", "hostname\nlocal-hostname\nlocal-ipv4\nmac"}, "lacks instance-id"},
 	} {
 		got := Compare(tc.c, tc.got, "/dir")

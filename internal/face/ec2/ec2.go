@@ -1,9 +1,11 @@
 // Package ec2 is the EC2 face of a guest's metadata: the tree that AWS
 // documents as the Instance Metadata Service, as far as cloud-init and its
-// kin need it to configure a guest.
+// kin need it to configure a guest, and the signed document by which a guest
+// shows others who it is.
 //
 //	/                              versions
-//	/{version}/                    meta-data/ and user-data
+//	/{version}/                    dynamic/, meta-data/ and user-data
+//	/{version}/dynamic/…           the signed identity document
 //	/{version}/meta-data/…         one value, or a listing
 //	/{version}/user-data           the rendered user-data
 //
@@ -18,8 +20,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"mdserver/internal/caller"
 	"mdserver/internal/face"
+	"mdserver/internal/identity"
 	"mdserver/internal/instance"
 	"mdserver/internal/metadata"
 	"mdserver/internal/userdata"
@@ -30,16 +35,22 @@ type Userdata interface {
 	Render(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error)
 }
 
+// Identity signs the identity documents of guests.
+type Identity interface {
+	Sign(guest uuid.UUID, document []byte) (identity.Signed, error)
+}
+
 // Face answers requests for the EC2 tree. Make one with New; it is immutable.
 type Face struct {
 	versions []string
 	site     metadata.Site
 	userdata Userdata
+	identity Identity
 }
 
 // New makes the face that serves the given versions, dates or "latest".
-func New(versions []string, site metadata.Site, ud Userdata) *Face {
-	return &Face{versions: versions, site: site, userdata: ud}
+func New(versions []string, site metadata.Site, ud Userdata, id Identity) *Face {
+	return &Face{versions: versions, site: site, userdata: ud, identity: id}
 }
 
 // ServeHTTP implements http.Handler for everything from "/" down; it expects
@@ -71,8 +82,10 @@ func (f *Face) serveVersion(w http.ResponseWriter, r *http.Request, path string)
 	switch {
 	case top == "" && !slash:
 		if face.OnlyReads(w, r) {
-			face.Listing(w, []string{"meta-data/", "user-data"})
+			face.Listing(w, []string{"dynamic/", "meta-data/", "user-data"})
 		}
+	case top == "dynamic":
+		f.serveDynamic(w, r, rest)
 	case top == "meta-data":
 		f.serveMetadata(w, r, rest)
 	case top == "user-data" && !slash:

@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -10,7 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"mdserver/internal/face"
+	"mdserver/internal/identity"
 	"mdserver/internal/instance"
 	"mdserver/internal/metadata"
 	"mdserver/internal/userdata"
@@ -41,6 +45,14 @@ func (f fakeUserdata) Render(_ context.Context, guest *instance.Instance) (userd
 	return userdata.Rendered{Body: []byte("hello " + guest.Name)}, f.err
 }
 
+// fakeIdentity signs with the length of the document.
+type fakeIdentity struct{ err error }
+
+func (f fakeIdentity) Sign(id uuid.UUID, document []byte) (identity.Signed, error) {
+	sum := fmt.Sprint(id, " ", len(document))
+	return identity.Signed{Signature: "signature of " + sum, PKCS7: "pkcs7 of " + sum}, f.err
+}
+
 var site = metadata.Site{Network: instance.Network{Name: "mds", IPv4: netip.MustParsePrefix("10.122.0.0/16")}, PublicKeys: []metadata.PublicKey{
 	{Name: "default", Key: "ssh-ed25519 AAAA alice@laptop"},
 	{Name: "ops", Key: "ssh-ed25519 BBBB bob@desk"},
@@ -52,7 +64,7 @@ func newServer(site metadata.Site, ud Userdata) http.Handler {
 }
 
 func newServerFor(known guests, versions []string, site metadata.Site, ud Userdata) http.Handler {
-	ec2 := New(versions, site, ud)
+	ec2 := New(versions, site, ud, fakeIdentity{})
 	return face.Identified(known, slog.New(slog.DiscardHandler), face.Normalise(ec2))
 }
 
@@ -75,8 +87,8 @@ func TestTree(t *testing.T) {
 		body   string
 	}{
 		{"/", 200, "2009-04-04/\nlatest/"},
-		{"/latest", 200, "meta-data/\nuser-data"},
-		{"/latest/", 200, "meta-data/\nuser-data"},
+		{"/latest", 200, "dynamic/\nmeta-data/\nuser-data"},
+		{"/latest/", 200, "dynamic/\nmeta-data/\nuser-data"},
 		{"/2009-04-04/meta-data", 200, listing},
 		{"/2009-04-04/meta-data/", 200, listing},
 		{"/latest//meta-data/instance-id", 200, "i-0123456789abcdef0"},

@@ -3,6 +3,7 @@ package ec2
 import (
 	"strings"
 
+	"mdserver/internal/identity"
 	"mdserver/internal/metadata"
 )
 
@@ -13,6 +14,9 @@ type subject struct {
 	nic  *metadata.Interface
 	key  *metadata.PublicKey
 	item string // the value of a tag, or of a block device
+
+	identity string // the identity document, where a path asks for it
+	signed   identity.Signed
 }
 
 // entry is one name of the tree: a leaf with a value, a directory with

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/identity"
+)
+
+func identityCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "identity",
+		Short: "Let others check which guest they speak to",
+		Long: `Let others check which guest they speak to. A guest finds a document of its own
+at /latest/dynamic/instance-identity/document, and signatures of it beside it:
+signature, pkcs7 and rsa2048. A service to which it shows them checks them by
+the certificate that "mdserver identity ca" prints.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(identityCACommand(), identityVerifyCommand())
+	return cmd
+}
+
+// authority is what `mdserver identity ca --json` prints.
+type authority struct {
+	Subject     string    `json:"subject"`
+	Fingerprint string    `json:"sha256_fingerprint"`
+	NotBefore   time.Time `json:"not_before"`
+	NotAfter    time.Time `json:"not_after"`
+	Certificate string    `json:"certificate"`
+}
+
+func identityCACommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "ca",
+		Short:   "Print the certificate that identity documents are checked by",
+		Example: "  mdserver identity ca > mdserver-identity.pem",
+		Args:    args(cobra.NoArgs),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		certificate, err := serverCertificate(cmd)
+		if err != nil {
+			return err
+		}
+		if !*asJSON {
+			_, err = cmd.OutOrStdout().Write(certificate)
+			return err
+		}
+		parsed, err := identity.ParseCertificate(certificate)
+		if err != nil {
+			return fmt.Errorf("answer of mdserver: %w", err)
+		}
+		sum := sha256.Sum256(parsed.Raw)
+		return printJSON(cmd.OutOrStdout(), authority{
+			Subject: parsed.Subject.String(), Fingerprint: hex.EncodeToString(sum[:]),
+			NotBefore: parsed.NotBefore, NotAfter: parsed.NotAfter, Certificate: string(certificate),
+		})
+	}
+	return cmd
+}
+
+func identityVerifyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "verify DOCUMENT SIGNATURE",
+		Short: "Check an identity document by one of its signatures",
+		Long: `Check an identity document by one of its signatures: files with what a guest
+got as document, and as signature, pkcs7 or rsa2048. The exit code is 1 if the
+document is not genuine. With --ca no server is asked.`,
+		Example: "  mdserver identity verify --ca mdserver-identity.pem document rsa2048",
+		Args:    args(cobra.ExactArgs(2)),
+	}
+	ca := cmd.Flags().String("ca", "", "file with the authority's certificate (default: ask the server)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		document, err := os.ReadFile(args[0])
+		if err != nil {
+			return err
+		}
+		signature, err := os.ReadFile(args[1])
+		if err != nil {
+			return err
+		}
+		certificate, source := []byte(nil), *ca
+		if source != "" {
+			certificate, err = os.ReadFile(source)
+		} else {
+			certificate, err = serverCertificate(cmd)
+		}
+		if err != nil {
+			return err
+		}
+		err = identity.Verify(certificate, document, signature)
+		switch {
+		case errors.Is(err, identity.ErrNoCertificate):
+			return fmt.Errorf("%s: %w", source, err)
+		case err != nil:
+			return fmt.Errorf("%s with %s: %w", args[0], args[1], err)
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s is genuine\n", args[0])
+		return nil
+	}
+	return cmd
+}
+
+func serverCertificate(cmd *cobra.Command) ([]byte, error) {
+	c, err := client(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return c.Identity(cmd.Context())
+}
