@@ -1,6 +1,9 @@
 package modules
 
 import (
+	"context"
+	"time"
+
 	"mdserver/internal/stpl/object"
 )
 
@@ -75,4 +78,15 @@ func runes(t *object.Thread, s string) ([]rune, error) {
 		return nil, err
 	}
 	return []rune(s), t.Work(len(s))
+}
+
+// plain is the repr of a short value within a message or a repr.
+func plain(v object.Value) string {
+	t := object.NewThread(context.Background(), object.Limits{Steps: 1 << 16, Memory: 1 << 20, Time: time.Minute, Recursion: 20})
+	defer t.Close()
+	s, err := object.Repr(t, v)
+	if err != nil {
+		return "<" + object.TypeName(v) + " object>"
+	}
+	return s
 }

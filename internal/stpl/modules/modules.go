@@ -27,6 +27,7 @@ var all = sync.OnceValue(func() map[string]*object.Module {
 		"hmac":     hmacModule,
 		"json":     jsonModule,
 		"math":     mathModule,
+		"re":       reModule,
 		"string":   stringModule,
 		"textwrap": textwrapModule,
 	} {

@@ -32,8 +32,7 @@ type Thread struct {
 	// bare "raise" repeats the last one.
 	Handling []*Exception
 
-	// Random is the state of the random module; the module creates it.
-	Random any
+	local map[any]any
 }
 
 // NewThread starts the clock of a render. The caller must call Close.
@@ -52,6 +51,20 @@ func (t *Thread) Close() {
 	if t.unhook != nil {
 		t.unhook()
 	}
+}
+
+// Local returns what a package keeps within one render under a key of its own
+// type; build makes it when it is asked for first.
+func (t *Thread) Local(key any, build func() any) any {
+	if v, ok := t.local[key]; ok {
+		return v
+	}
+	if t.local == nil {
+		t.local = map[any]any{}
+	}
+	v := build()
+	t.local[key] = v
+	return v
 }
 
 // Step charges n steps and notices that time is up or the context is done.
