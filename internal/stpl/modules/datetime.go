@@ -26,10 +26,10 @@ type instant struct {
 
 // The types of the module; their methods are set up below.
 var (
-	dateType     = object.NewType("date", "datetime", nil)
-	datetimeType = object.NewType("datetime", "datetime", nil)
-	clockType    = object.NewType("time", "datetime", nil)
-	deltaType    = object.NewType("timedelta", "datetime", nil)
+	dateType     = object.NewType("date", "datetime", instantProperty(0, 3, false))
+	datetimeType = object.NewType("datetime", "datetime", instantProperty(0, 7, true))
+	clockType    = object.NewType("time", "datetime", instantProperty(3, 4, true))
+	deltaType    = object.NewType("timedelta", "datetime", deltaProperty)
 	zoneType     = object.NewType("timezone", "datetime", nil)
 )
 

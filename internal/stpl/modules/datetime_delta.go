@@ -207,6 +207,19 @@ func roundRat(r *big.Rat) int64 {
 	return q.Int64()
 }
 
+func deltaProperty(_ *object.Thread, v object.Value, name string) (object.Value, error) {
+	days, seconds, us := v.(*delta).parts()
+	switch name {
+	case "days":
+		return object.Int(days), nil
+	case "seconds":
+		return object.Int(seconds), nil
+	case "microseconds":
+		return object.Int(us), nil
+	}
+	return nil, nil
+}
+
 func init() {
 	units := []int64{day, second, 1, 1000, minute, hour, 7 * day}
 	deltaType.Constructor(fn("timedelta", "days? seconds? microseconds? milliseconds? minutes? hours? weeks?",
@@ -233,12 +246,6 @@ func init() {
 		f, _ := big.NewRat(a[0].(*delta).us, second).Float64()
 		return object.Float(f), nil
 	}))
-	for name, us := range map[string]int64{"days": day, "seconds": second, "microseconds": 1} {
-		deltaType.Property(name, func(v object.Value) object.Value {
-			days, seconds, rest := v.(*delta).parts()
-			return object.Int(map[int64]int64{day: days, second: seconds, 1: rest}[us])
-		})
-	}
 	deltaType.Static("resolution", &delta{1}).Static("min", &delta{-maxDelta}).Static("max", &delta{maxDelta})
 }
 
@@ -321,7 +328,11 @@ func init() {
 		return &zone{d.us, name}, nil
 	})).Static("utc", utc)
 	zoneType.Define(
-		fn("utcoffset", "dt", func(_ *object.Thread, a []object.Value) (object.Value, error) { return &delta{a[0].(*zone).offset}, nil }),
-		fn("tzname", "dt", func(_ *object.Thread, a []object.Value) (object.Value, error) { return object.Str(a[0].(*zone).Text()), nil }),
+		fn("utcoffset", "dt", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+			return &delta{a[0].(*zone).offset}, nil
+		}),
+		fn("tzname", "dt", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+			return object.Str(a[0].(*zone).Text()), nil
+		}),
 	)
 }

@@ -14,9 +14,6 @@ func init() {
 	clockType.Constructor(fn("time", "hour? minute? second? microsecond? tzinfo? * fold?", construct(clockType, 3, 4)))
 	datetimeType.Constructor(fn("datetime", "year month day hour? minute? second? microsecond? tzinfo? * fold?", construct(datetimeType, 0, 7)))
 	datetimeType.Extend(dateType)
-	dateType.SetProperty(instantProperty(0, 3, false))
-	clockType.SetProperty(instantProperty(3, 4, true))
-	datetimeType.SetProperty(instantProperty(0, 7, true))
 
 	dateType.Define(calendarMethods()...).Define(fn("isoformat", "", isoFormat), fn("replace", "year? month? day?", replace(0, 3)))
 	clockType.Define(textMethods()...).Define(fn("isoformat", "timespec?", func(t *object.Thread, a []object.Value) (object.Value, error) {

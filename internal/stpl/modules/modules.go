@@ -27,6 +27,8 @@ var all = sync.OnceValue(func() map[string]*object.Module {
 		"hmac":     hmacModule,
 		"json":     jsonModule,
 		"math":     mathModule,
+		"datetime": datetimeModule,
+		"time":     timeModule,
 		"re":       reModule,
 		"string":   stringModule,
 		"textwrap": textwrapModule,
