@@ -79,6 +79,17 @@ func TestIdentifiedLogsOneLine(t *testing.T) {
 	}
 }
 
+func TestALongPathIsLoggedInPart(t *testing.T) {
+	var log bytes.Buffer
+	handler := Identified(guests{}, slog.New(slog.NewTextHandler(&log, nil)), http.HandlerFunc(NoSuchPath))
+	r := httptest.NewRequest(http.MethodGet, "/"+strings.Repeat("x", 10_000), nil)
+	r.RemoteAddr = "10.122.0.5:4711"
+	handler.ServeHTTP(httptest.NewRecorder(), r)
+	if log.Len() > 600 {
+		t.Errorf("a log line of %d bytes", log.Len())
+	}
+}
+
 func TestCallerOfAnUnidentifiedRequestMayDoNothing(t *testing.T) {
 	c := Caller(httptest.NewRequest(http.MethodGet, "/", nil))
 	if c.Guest != nil || c.IsLocal() {

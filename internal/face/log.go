@@ -52,10 +52,21 @@ func logRequest(log *slog.Logger, r *http.Request, c caller.Caller, rec *recorde
 		slog.String("client", c.Addr.String()),
 		slog.String("guest", guest),
 		slog.String("method", r.Method),
-		slog.String("path", r.URL.Path),
+		slog.String("path", shortened(r.URL.Path)),
 		slog.Int("status", rec.status),
 		slog.Int64("bytes", rec.bytes),
 		slog.Duration("duration", took))
+}
+
+// maxLoggedPath is longer than any path that exists: the log is not for a guest
+// to fill.
+const maxLoggedPath = 256
+
+func shortened(path string) string {
+	if len(path) > maxLoggedPath {
+		return path[:maxLoggedPath] + "…"
+	}
+	return path
 }
 
 // recorder remembers how a request was answered.
