@@ -16,14 +16,24 @@ import (
 //go:embed cloudinit.sh
 var cloudInitScript []byte
 
-// cloudInitConfig makes cloud-init ask our address as EC2 and leave the
-// interface as the DHCP client set it up. The modules are Debian's own list
-// without those that partition, mount or install.
-const cloudInitConfig = `datasource_list: [Ec2]
+// asClone makes cloud-init ask our address as EC2 and leave the interface as
+// the DHCP client set it up.
+const asClone = `datasource_list: [Ec2]
 datasource:
   Ec2: {max_wait: 10, timeout: 5, strict_id: false, metadata_urls: ['http://` + MetadataAddr + `']}
 network: {config: disabled}
-ssh_genkeytypes: [ed25519]
+`
+
+// byItself leaves the datasource to the guest, and keeps a test that has gone
+// wrong from waiting for minutes.
+const byItself = `datasource:
+  Ec2: {max_wait: 10, timeout: 5}
+  OpenStack: {max_wait: 10, timeout: 5}
+`
+
+// cloudInitModules are Debian's own without those that partition, mount or
+// install.
+const cloudInitModules = `ssh_genkeytypes: [ed25519]
 cloud_init_modules: [migrator, seed_random, bootcmd, write-files, set_hostname,
   update_hostname, update_etc_hosts, ca-certs, users-groups, ssh]
 cloud_config_modules: [ssh-import-id, set-passwords, timezone, disable-ec2-metadata, runcmd]
@@ -39,6 +49,7 @@ type CloudInit struct {
 	Warnings   []string // lines of cloud-init.log above INFO
 	Log        string
 	Output     string        // what it printed
+	Source     string        // the datasource, as result.json names it
 	Crawl      time.Duration // reading the metadata, by cloud-init's own clock
 	Datasource time.Duration // the whole search for the datasource
 	Total      time.Duration // all four stages
@@ -46,25 +57,49 @@ type CloudInit struct {
 	dir string
 }
 
-// RunCloudInit boots cloud-init in the guest, all four stages, on the root file
-// system that scripts/build-chroot made. The guest must have its address.
+// Firmware is what a guest's SMBIOS tells it, by the names of the files in
+// /sys/class/dmi/id: product_uuid, product_serial, product_name, ….
+type Firmware map[string]string
+
+// RunCloudInit boots cloud-init in the guest as a clone of EC2, all four
+// stages, on the root file system that scripts/build-chroot made. The guest
+// must have its address.
 func (g *Guest) RunCloudInit(ctx context.Context, root string) (*CloudInit, error) {
+	return g.runCloudInit(ctx, root, asClone)
+}
+
+// BootCloudInit boots cloud-init in a guest with this firmware. As in a real
+// one, ds-identify finds out where it runs, cloud-init's first stage asks for
+// an address by DHCP where it needs one, and ifupdown sets up the network that
+// cloud-init has written down. A guest with NoCloud must have its address.
+func (g *Guest) BootCloudInit(ctx context.Context, root string, firmware Firmware) (*CloudInit, error) {
+	dmi := filepath.Join("cloudinit-"+g.Label, "dmi")
+	for name, value := range firmware {
+		if _, err := g.lab.WriteFile(filepath.Join(dmi, name), value+"\n"); err != nil {
+			return nil, err
+		}
+	}
+	return g.runCloudInit(ctx, root, byItself, g.lab.Path(dmi))
+}
+
+func (g *Guest) runCloudInit(ctx context.Context, root, datasource string, dmi ...string) (*CloudInit, error) {
 	work := "cloudinit-" + g.Label
 	script, err := g.lab.WriteFile(filepath.Join(work, "run"), string(cloudInitScript))
 	if err != nil {
 		return nil, err
 	}
-	config, err := g.lab.WriteFile(filepath.Join(work, "lab.cfg"), cloudInitConfig)
+	config, err := g.lab.WriteFile(filepath.Join(work, "lab.cfg"), datasource+cloudInitModules)
 	if err != nil {
 		return nil, err
 	}
 	result := &CloudInit{dir: g.lab.Path(work, "results")}
 	began := time.Now()
-	result.Output, err = g.Output(ctx, "unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child",
-		"bash", script, root, config, result.dir)
+	args := append([]string{"--mount", "--uts", "--pid", "--fork", "--kill-child", "bash", script, root, config, result.dir}, dmi...)
+	result.Output, err = g.Output(ctx, "unshare", args...)
 	result.Total = time.Since(began)
 	if err != nil {
-		return nil, fmt.Errorf("cloud-init: %w\n%s", err, result.Output)
+		log, _ := result.File("var/log/cloud-init.log")
+		return nil, fmt.Errorf("cloud-init: %w\n%s\n%s", err, result.Output, log)
 	}
 	return result, result.read()
 }
@@ -91,12 +126,15 @@ func (c *CloudInit) read() error {
 		return err
 	}
 	var doc struct {
-		V1 struct{ Errors []string }
+		V1 struct {
+			Datasource string
+			Errors     []string
+		}
 	}
 	if err := json.Unmarshal([]byte(outcome), &doc); err != nil {
 		return fmt.Errorf("result.json: %w", err)
 	}
-	c.Errors = doc.V1.Errors
+	c.Errors, c.Source = doc.V1.Errors, doc.V1.Datasource
 	for line := range strings.Lines(c.Log) {
 		for _, level := range []string{"[WARNING]", "[ERROR]", "[CRITICAL]"} {
 			if strings.Contains(line, level) {
@@ -105,9 +143,21 @@ func (c *CloudInit) read() error {
 		}
 	}
 	c.Crawl = crawlTime(c.Log)
-	c.Datasource = span(c.Log, "start: init-network/search-Ec2", "finish: init-network/search-Ec2")
+	c.Datasource = searchTime(c.Log)
 	return nil
 }
+
+// searchTime is how long the stage that found the datasource searched for it:
+// the first stage if that needs no network, else the second one.
+func searchTime(log string) time.Duration {
+	found := foundLine.FindStringSubmatch(log)
+	if found == nil {
+		return 0
+	}
+	return span(log, "start: "+found[1], "finish: "+found[1])
+}
+
+var foundLine = regexp.MustCompile(`finish: (init-(?:local|network)/search-\w+): SUCCESS: found`)
 
 var crawlLine = regexp.MustCompile(`Crawl of metadata service took ([0-9.]+) seconds`)
 

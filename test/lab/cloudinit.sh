@@ -4,12 +4,14 @@
 # inside mount, host name and process namespaces of its own, so that all mounts
 # go with it.
 #
-#   cloudinit.sh ROOT CONFIG RESULTS
+#   cloudinit.sh ROOT CONFIG RESULTS [DMI]
 #
 # ROOT is left as it is. CONFIG becomes a file of /etc/cloud/cloud.cfg.d.
-# RESULTS, a directory, gets what cloud-init left behind.
+# RESULTS, a directory, gets what cloud-init left behind. DMI is a directory that
+# stands for /sys/class/dmi/id: with it the guest decides by itself where its
+# metadata comes from, and sets up its network as that says.
 set -euo pipefail
-root=$1 config=$2 results=$3
+root=$1 config=$2 results=$3 dmi=${4:-}
 
 mount --make-rprivate /
 guest=$(dirname "$results")/root
@@ -22,7 +24,16 @@ mount -t overlay -o "lowerdir=$root,upperdir=$guest/upper,workdir=$guest/work" l
 guest=$guest/root
 
 mount -t proc proc "$guest/proc"
-mount -t sysfs -o ro sysfs "$guest/sys"
+if [ -z "$dmi" ]; then
+	mount -t sysfs -o ro sysfs "$guest/sys"
+else # the guest's network and the given firmware, and none of the machine's
+	mount -t sysfs -o ro sysfs "$guest/mnt"
+	mount -t tmpfs -o mode=755 sys "$guest/sys"
+	mkdir -p "$guest"/sys/class/{net,dmi} "$guest/sys/devices"
+	mount --bind "$guest/mnt/class/net" "$guest/sys/class/net"
+	mount --bind "$guest/mnt/devices" "$guest/sys/devices"
+	cp -r "$dmi" "$guest/sys/class/dmi/id"
+fi
 mount -t tmpfs -o mode=755 run "$guest/run"
 mount -t tmpfs -o mode=755 dev "$guest/dev" # none of the machine's disks
 for node in null:1:3 zero:1:5 full:1:7 random:1:8 urandom:1:9 tty:5:0; do
@@ -38,18 +49,37 @@ hostname unconfigured
 
 in_guest() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 chroot "$guest" "$@"; }
 
+# identify is what systemd's generator does before anything else.
+identify() {
+	[ -n "$dmi" ] || return 0
+	mkdir "$guest/run/systemd"
+	in_guest /usr/lib/cloud-init/ds-identify --force
+}
+
+# network is what ifupdown's unit does between the first two stages.
+network() {
+	[ -e "$guest/etc/network/interfaces.d/50-cloud-init" ] || return 0
+	in_guest ifup -a >"$results/ifup" 2>&1
+}
+
 status=0
-in_guest cloud-init init --local &&
+identify &&
+	in_guest cloud-init init --local &&
+	network &&
 	in_guest cloud-init init &&
 	in_guest cloud-init modules --mode=config &&
 	in_guest cloud-init modules --mode=final || status=$?
 
 hostname >"$results/hostname"
-for file in /var/log/cloud-init.log /run/cloud-init/result.json /run/cloud-init/status.json \
-	/run/cloud-init/instance-data-sensitive.json /etc/hostname /etc/hosts /var/lib/cloud/data/instance-id; do
+ip address show >"$results/addresses"
+{ ip -4 route show && ip -6 route show; } >"$results/routes"
+for file in /var/log/cloud-init.log /run/cloud-init/result.json /run/cloud-init/status.json /run/cloud-init/cloud.cfg \
+	/run/cloud-init/ds-identify.log /run/cloud-init/instance-data-sensitive.json /etc/hostname /etc/hosts /etc/resolv.conf \
+	/etc/timezone /etc/network/interfaces.d/50-cloud-init /var/lib/cloud/data/instance-id; do
 	[ ! -e "$guest$file" ] || install -D -m 600 "$guest$file" "$results$file"
 done
 for file in "$guest"/home/*/.ssh/authorized_keys "$guest"/root/.ssh/authorized_keys "$guest"/var/lib/lab/*; do
 	[ ! -e "$file" ] || install -D -m 600 "$file" "$results/${file#"$guest"}"
 done
+# What ifup started ends with the process namespace; its address stays.
 exit "$status"
