@@ -91,6 +91,9 @@ func ToSlice(t *Thread, v Value) ([]Value, error) {
 	case Tuple:
 		return copySlots(t, s)
 	}
+	if r, ok := v.(*Range); ok {
+		return r.items(t)
+	}
 	var out []Value
 	err := Each(t, v, func(item Value) error {
 		if err := t.AllocSlots(1); err != nil {
@@ -100,6 +103,21 @@ func ToSlice(t *Thread, v Value) ([]Value, error) {
 		return nil
 	})
 	return out, err
+}
+
+func (r *Range) items(t *Thread) ([]Value, error) {
+	n := int(r.len())
+	if err := t.AllocSlots(n); err != nil {
+		return nil, err
+	}
+	if err := t.Step(n); err != nil {
+		return nil, err
+	}
+	out := make([]Value, n)
+	for i := range out {
+		out[i] = Int(r.start + int64(i)*r.step)
+	}
+	return out, nil
 }
 
 func copySlots(t *Thread, items []Value) ([]Value, error) {

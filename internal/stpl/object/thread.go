@@ -108,9 +108,9 @@ func (t *Thread) AllocN(n, size int) error {
 	return t.Alloc(n * size)
 }
 
-// slotSize is what one element of a container is charged: the slot itself and
-// the value behind it.
-const slotSize = 40
+// slotSize is what one element of a container is charged: the slot itself, the
+// room that a growing container takes, and the value behind it.
+const slotSize = 48
 
 // AllocSlots charges for n elements of a container.
 func (t *Thread) AllocSlots(n int) error { return t.AllocN(n, slotSize) }
