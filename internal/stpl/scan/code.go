@@ -28,7 +28,7 @@ func (s *scanner) code(block bool) {
 			s.advance(s.pos + n)
 			continue
 		}
-		if n := stringEnd(rest); n > 0 {
+		if n := s.quoted.at(s.pos); n > 0 {
 			s.take(c, n)
 			c.fresh = true
 			continue

@@ -1,38 +1,11 @@
 package scan
 
-import (
-	"regexp"
-	"strings"
-)
-
-// pyString matches a Python string literal as Bottle sees it, for scanning
-// only: it may run over several lines.
-var pyString = regexp.MustCompile(`^[urbURB]?(?:` +
-	`'{6}|"{6}` +
-	`|'''(?s:[^\\]|\\.)+?'''|"""(?s:[^\\]|\\.)+?"""` +
-	`|''|""` +
-	`|'(?:[^\\']|\\.)+?'|"(?:[^\\"]|\\.)+?")`)
-
-// stringEnd returns the length of the string literal at the start of s, 0 if
-// there is none.
-func stringEnd(s string) int {
-	i := 0
-	if s != "" && strings.IndexByte("urbURB", s[0]) >= 0 {
-		i = 1
-	}
-	if i >= len(s) || s[i] != '\'' && s[i] != '"' {
-		return 0
-	}
-	m := pyString.FindStringIndex(s)
-	if m == nil {
-		return 0
-	}
-	return m[1]
-}
+import "strings"
 
 // inline splits a run of text at its inline expressions.
 func (s *scanner) inline(text string, line int) *Text {
 	t := &Text{}
+	var ends []int32
 	from := 0 // start of the pending literal
 	for i := 0; i < len(text); {
 		n := strings.Index(text[i:], s.syn.InlineOpen)
@@ -40,7 +13,10 @@ func (s *scanner) inline(text string, line int) *Text {
 			break
 		}
 		start := i + n + len(s.syn.InlineOpen)
-		end := s.inlineEnd(text, start)
+		if ends == nil {
+			ends = s.inlineEnds(text)
+		}
+		end := int(ends[start])
 		if end < 0 {
 			i += n + 1
 			continue
@@ -56,27 +32,29 @@ func (s *scanner) inline(text string, line int) *Text {
 	return t
 }
 
-// inlineEnd finds the delimiter that closes an inline expression on its line;
-// -1 if there is none. Delimiters within strings do not count.
-func (s *scanner) inlineEnd(text string, i int) int {
-	for i < len(text) {
-		if strings.HasPrefix(text[i:], s.syn.InlineClose) {
-			return i
-		}
-		switch text[i] {
-		case '\n':
-			return -1
-		case '\'', '"':
-			n := stringEnd(text[i:])
-			if n == 0 {
-				return -1
-			}
-			i += n
+// inlineEnds tells for every index of text where an inline expression that has
+// got that far is closed: at the first closing delimiter on its line that is
+// not within a string; -1 if there is none.
+func (s *scanner) inlineEnds(text string) []int32 {
+	quoted := &literals{src: text}
+	ends := make([]int32, len(text)+1)
+	ends[len(text)] = -1
+	for i := len(text) - 1; i >= 0; i-- {
+		switch {
+		case strings.HasPrefix(text[i:], s.syn.InlineClose):
+			ends[i] = int32(i)
+		case text[i] == '\n':
+			ends[i] = -1
+		case text[i] != '\'' && text[i] != '"':
+			ends[i] = ends[i+1]
 		default:
-			i++
+			ends[i] = -1
+			if n := quoted.at(i); n > 0 {
+				ends[i] = ends[i+n]
+			}
 		}
 	}
-	return -1
+	return ends
 }
 
 // cutBreak removes a newline that is escaped by two backslashes at the end.

@@ -52,6 +52,7 @@ func ParseSyntax(s string) (Syntax, error) {
 type scanner struct {
 	syn    Syntax
 	src    string
+	quoted literals // in src
 	pos    int
 	line   int
 	indent int
@@ -68,7 +69,7 @@ type textChunk struct {
 
 // Pieces splits a template.
 func Pieces(src string, syn Syntax) []Piece {
-	s := &scanner{syn: syn, src: src, line: 1}
+	s := &scanner{syn: syn, src: src, quoted: literals{src: src}, line: 1}
 	s.run()
 	return s.out
 }

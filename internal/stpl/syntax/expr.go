@@ -43,7 +43,19 @@ func (p *parser) namedExpr() Expr {
 	return x
 }
 
-const maxDepth = 200
+// maxDepth bounds how deeply expressions nest, maxChain how many operators,
+// calls and the like follow one another: each wraps what is before it.
+const (
+	maxDepth = 200
+	maxChain = 1000
+)
+
+// link counts one more of a chain.
+func (p *parser) link(n *int) {
+	if *n++; *n > maxChain {
+		p.fail(p.tok().line, "expression is too long: assign parts of it to variables")
+	}
+}
 
 func (p *parser) enter() {
 	if p.depth++; p.depth > maxDepth {
@@ -146,7 +158,7 @@ var precedence = map[string]int{
 }
 
 func (p *parser) binary(level int) Expr {
-	x := p.unary()
+	x, links := p.unary(), 0
 	for {
 		t := p.tok()
 		prec := precedence[t.text]
@@ -154,6 +166,7 @@ func (p *parser) binary(level int) Expr {
 			return x
 		}
 		p.next()
+		p.link(&links)
 		x = &Binary{Pos(t.line), t.text, x, p.binary(prec + 1)}
 	}
 }
@@ -168,6 +181,8 @@ func (p *parser) unary() Expr {
 	}
 	x := p.postfix()
 	if p.accept("**") {
+		p.enter()
+		defer func() { p.depth-- }()
 		return &Binary{Pos(t.line), "**", x, p.unary()}
 	}
 	return x
@@ -176,7 +191,7 @@ func (p *parser) unary() Expr {
 // postfix reads an atom with its calls, attributes and subscripts.
 func (p *parser) postfix() Expr {
 	x := p.atom()
-	for {
+	for links := 0; ; p.link(&links) {
 		t := p.tok()
 		pos := Pos(t.line)
 		switch {
@@ -229,7 +244,7 @@ func (p *parser) sliceItem() Expr {
 }
 
 func (p *parser) clauses() (out []Clause) {
-	for p.accept("for") {
+	for links := 0; p.accept("for"); p.link(&links) {
 		c := Clause{Target: p.targetList()}
 		p.expect("in")
 		c.Iter = p.or()

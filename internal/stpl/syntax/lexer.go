@@ -41,13 +41,22 @@ type lexer struct {
 	lastLine int
 }
 
-// maxOpen bounds how deeply brackets nest.
-const maxOpen = 100
+// maxOpen and maxIndent bound how deeply brackets and blocks nest, as Python
+// does.
+const (
+	maxOpen   = 100
+	maxIndent = 100
+)
 
 func lexPieces(pieces []scan.Piece) ([]token, []*Error) {
 	l := &lexer{indents: []int{0}}
 	for i := range pieces {
 		l.piece(&pieces[i])
+		if len(l.indents) > maxIndent {
+			l.bad(pieces[i].Line, "too many levels of indentation")
+			l.add(tokNewline, "", pieces[i].Line)
+			break
+		}
 	}
 	if len(l.open) > 0 {
 		l.neverClosed()

@@ -13,6 +13,7 @@ type parser struct {
 	loops  int
 	inFunc int
 	depth  int
+	elifs  int // of the if statement under way
 }
 
 // abort ends the parse of one statement.
@@ -279,6 +280,10 @@ func (p *parser) ifStmt(t token) Stmt {
 	s := &If{Pos: Pos(t.line), Test: p.namedExpr()}
 	s.Then = p.block(t.text, t.line)
 	if e := p.tok(); p.accept("elif") {
+		if p.elifs++; p.elifs > maxChain {
+			p.fail(e.line, "too many elif: use a dict")
+		}
+		defer func() { p.elifs-- }()
 		s.Else = []Stmt{p.ifStmt(e)}
 		return s
 	}
