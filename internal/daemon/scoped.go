@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -58,7 +59,9 @@ func (s *scopedListener) listener() (*net.TCPListener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("interface %s: %w", s.addr.Zone(), err)
 	}
-	if s.bound, err = bindTCP(s.addr, s.port); err != nil {
+	// By number: package net remembers the numbers of names for a minute.
+	if s.bound, err = bindTCP(s.addr.WithZone(strconv.Itoa(iface.Index)), s.port); err != nil {
+		s.bound = nil
 		return nil, err
 	}
 	s.index = iface.Index

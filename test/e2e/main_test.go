@@ -109,7 +109,7 @@ type shown struct {
 	Hostname   string
 	UUID       string
 	MAC        string
-	IPv4       netip.Addr
+	IPv4, IPv6 netip.Addr
 }
 
 // show asks the server what it knows of a guest.
