@@ -36,7 +36,7 @@ const documentVersion = "2017-09-30"
 func Document(d *metadata.Document) ([]byte, error) {
 	doc := document{
 		AccountID:        d.AccountID,
-		Architecture:     architecture(),
+		Architecture:     architecture(d.Arch),
 		AvailabilityZone: d.AvailabilityZone,
 		ImageID:          d.ImageID(),
 		InstanceID:       d.InstanceID,
@@ -56,14 +56,19 @@ func Document(d *metadata.Document) ([]byte, error) {
 	return json.MarshalIndent(doc, "", "  ")
 }
 
-// architecture is that of this host, which under KVM is the guest's too, in
-// AWS's words.
-func architecture() string {
-	switch runtime.GOARCH {
+// architecture is the guest's in AWS's words. A guest of which it is not on
+// record has that of this host.
+func architecture(arch string) string {
+	if arch == "" {
+		arch = runtime.GOARCH
+	}
+	switch arch {
 	case "amd64":
 		return "x86_64"
-	case "386":
+	case "386", "i686":
 		return "i386"
+	case "aarch64":
+		return "arm64"
 	}
-	return runtime.GOARCH
+	return arch
 }

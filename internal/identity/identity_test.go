@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -43,7 +44,7 @@ func testAuthority(t testing.TB) *Authority {
 func testDocument(t testing.TB) []byte {
 	t.Helper()
 	document, err := Document(&metadata.Document{
-		InstanceID: "i-0123456789abcdef0", UUID: guest, VCPUs: 2, Memory: 4 << 30,
+		InstanceID: "i-0123456789abcdef0", UUID: guest, VCPUs: 2, Memory: 4 << 30, Arch: "aarch64",
 		LocalIPv4: netip.MustParseAddr("10.122.0.5"), FirstSeen: time.Date(2026, 1, 2, 4, 4, 5, 678, time.FixedZone("CET", 3600)),
 		Region: "kvm1", AvailabilityZone: "kvm1a", AccountID: "123456789012",
 	})
@@ -60,7 +61,7 @@ func TestDocumentHasTheFieldsOfAWS(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]any{
-		"accountId": "123456789012", "architecture": architecture(), "availabilityZone": "kvm1a", "billingProducts": nil,
+		"accountId": "123456789012", "architecture": "arm64", "availabilityZone": "kvm1a", "billingProducts": nil,
 		"devpayProductCodes": nil, "marketplaceProductCodes": nil, "imageId": metadata.ResourceID("ami", guest.String()),
 		"instanceId": "i-0123456789abcdef0", "instanceType": "kvm.2x4g", "kernelId": nil, "pendingTime": "2026-01-02T03:04:05Z",
 		"privateIp": "10.122.0.5", "ramdiskId": nil, "region": "kvm1", "version": "2017-09-30",
@@ -72,6 +73,17 @@ func TestDocumentHasTheFieldsOfAWS(t *testing.T) {
 	}
 	if len(got) != 15 || bytes.HasSuffix(document, []byte("\n")) {
 		t.Errorf("%d fields, want AWS's 15, and no newline at the end:\n%s", len(got), document)
+	}
+}
+
+func TestArchitecture(t *testing.T) {
+	for arch, want := range map[string]string{"x86_64": "x86_64", "aarch64": "arm64", "i686": "i386", "riscv64": "riscv64"} {
+		if got := architecture(arch); got != want {
+			t.Errorf("libvirt's %s is %q, want %s", arch, got, want)
+		}
+	}
+	if got := architecture(""); got != architecture(runtime.GOARCH) || got == "" {
+		t.Errorf("of a guest without any on record it is %q", got)
 	}
 }
 

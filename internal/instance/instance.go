@@ -24,6 +24,7 @@ type Domain struct {
 	Metadata   Metadata
 	VCPUs      int
 	Memory     uint64 // bytes
+	Arch       string // in libvirt's words: x86_64, aarch64, …
 }
 
 // Interface is one network interface of a guest. Network is the name of the
@@ -71,7 +72,8 @@ type Instance struct {
 	IPv4       netip.Addr  `json:"ipv4"` // the zero Addr when it has none
 	IPv6       netip.Addr  `json:"ipv6"`
 	VCPUs      int         `json:"vcpus,omitempty"`
-	Memory     uint64      `json:"memory,omitempty"`   // bytes
+	Memory     uint64      `json:"memory,omitempty"` // bytes
+	Arch       string      `json:"arch,omitempty"`
 	Password   string      `json:"password,omitempty"` // that the guest posted, usually encrypted; for the administrator alone
 	FirstSeen  time.Time   `json:"first_seen"`
 	LastUpdate time.Time   `json:"last_update"`

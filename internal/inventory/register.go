@@ -125,6 +125,7 @@ func (d *draft) record(dom instance.Domain, nic instance.Interface, current *ins
 		Disks:      slices.Clone(dom.Disks),
 		VCPUs:      dom.VCPUs,
 		Memory:     dom.Memory,
+		Arch:       dom.Arch,
 		FirstSeen:  d.now,
 		LastUpdate: d.now,
 	}

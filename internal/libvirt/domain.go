@@ -37,8 +37,13 @@ type domainXML struct {
 	Metadata   metadataXML    `xml:"metadata"`
 	VCPU       *vcpuXML       `xml:"vcpu"`
 	Memory     *memoryXML     `xml:"memory"`
+	OSType     osTypeXML      `xml:"os>type"`
 	Interfaces []interfaceXML `xml:"devices>interface"`
 	Disks      []diskXML      `xml:"devices>disk"`
+}
+
+type osTypeXML struct {
+	Arch string `xml:"arch,attr"`
 }
 
 type vcpuXML struct {
@@ -123,7 +128,7 @@ func broken(err error) error {
 }
 
 func (doc domainXML) domain() (instance.Domain, error) {
-	d := instance.Domain{Name: doc.Name}
+	d := instance.Domain{Name: doc.Name, Arch: doc.OSType.Arch}
 	if err := instance.ValidateName(d.Name); err != nil {
 		return d, err
 	}

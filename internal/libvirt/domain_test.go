@@ -48,6 +48,7 @@ func TestParseDomainReadsWhatVirshPrints(t *testing.T) {
 		},
 		VCPUs:  2,
 		Memory: 2 << 30,
+		Arch:   "x86_64",
 	}
 	for name, input := range map[string][]byte{
 		"as a file":        data,

@@ -48,6 +48,7 @@ type Document struct {
 	Location   string
 	VCPUs      int
 	Memory     uint64 // bytes
+	Arch       string // in libvirt's words: x86_64, aarch64, …
 	FirstSeen  time.Time
 	Tags       map[string]string
 	Values     map[string]string // all other metadata of the domain
@@ -94,6 +95,7 @@ func New(guest *instance.Instance, site Site) Document {
 		Location:   guest.Location,
 		VCPUs:      guest.VCPUs,
 		Memory:     guest.Memory,
+		Arch:       guest.Arch,
 		FirstSeen:  guest.FirstSeen,
 		Tags:       guest.Metadata.Tags,
 		Values:     guest.Metadata.Values,
