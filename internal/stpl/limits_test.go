@@ -2,6 +2,7 @@ package stpl
 
 import (
 	"errors"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -166,4 +167,35 @@ func heapSize() uint64 {
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(sample)
 	return sample[0].Value.Uint64()
+}
+
+// TestOrdinaryTemplatesNeedLittle renders the corpus with a small part of the
+// default limits, and templates that are large, but not astray, with all of
+// them.
+func TestOrdinaryTemplatesNeedLittle(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(corpus, "*.expected"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no corpus: %v", err)
+	}
+	opts := Options{
+		Roots:  []string{filepath.Join(corpus, "views")},
+		Limits: Limits{Steps: 5_000, Memory: 128 << 10, Output: 64 << 10, Recursion: 20, Time: time.Minute},
+	}
+	for _, path := range paths {
+		base, guest, _ := strings.Cut(strings.TrimSuffix(filepath.Base(path), ".expected"), ".")
+		base = filepath.Join(corpus, base)
+		if _, err := renderText(t, opts, readFile(t, base+".tpl"), corpusVars(t, base, guest)); err != nil {
+			t.Errorf("%s for %s: %v", base, guest, err)
+		}
+	}
+	for name, source := range map[string]string{
+		"a text of a megabyte":     "% s = ''\n% for i in range(20000):\n%   s += 'line %d of a text that grows and grows\\n' % i\n% end\n{{len(s)}}",
+		"a hundred thousand lines": "% for i in range(100000):\n{{i}}: {{'%04x' % i}}\n% end\n",
+		"a large table":            "% d = {}\n% for i in range(50000):\n%   d['host-%d' % i] = {'n': i, 'tags': [i]}\n% end\n% for k, v in sorted(d.items()):\n{{k}} {{v['n']}}\n% end\n",
+		"a list sorted and joined": "{{len(', '.join(sorted(str(i) for i in range(100000))))}}",
+	} {
+		if _, err := renderText(t, Options{Limits: Limits{Time: time.Minute}}, source, nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
