@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -25,9 +26,62 @@ func openLogs(cfg *config.Config, stdout io.Writer) *logging {
 	l := &logging{out: &reopenable{}}
 	l.setLevels(cfg)
 	make := handlerMaker(cfg.LogLevels.LogFormat)
-	l.logger = slog.New(slog.NewMultiHandler(make(stdout, &l.stream), make(l.out, &l.file)))
+	stream := &persistent{w: stdout}
+	l.logger = slog.New(&targets{
+		both:   make(io.MultiWriter(stream, l.out), nil), // see targets.Handle for its level
+		stream: make(stream, &l.stream),
+		file:   make(l.out, &l.file),
+	})
 	l.reopen(cfg)
 	return l
+}
+
+// targets writes a line to the stream, the file or both, and makes its text
+// once: each request has a line.
+type targets struct{ both, stream, file slog.Handler }
+
+// Enabled implements slog.Handler.
+func (t *targets) Enabled(ctx context.Context, level slog.Level) bool {
+	return t.stream.Enabled(ctx, level) || t.file.Enabled(ctx, level)
+}
+
+// Handle implements slog.Handler.
+func (t *targets) Handle(ctx context.Context, r slog.Record) error {
+	stream, file := t.stream.Enabled(ctx, r.Level), t.file.Enabled(ctx, r.Level)
+	switch {
+	case stream && file:
+		return t.both.Handle(ctx, r)
+	case stream:
+		return t.stream.Handle(ctx, r)
+	case file:
+		return t.file.Handle(ctx, r)
+	}
+	return nil
+}
+
+// WithAttrs implements slog.Handler.
+func (t *targets) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &targets{t.both.WithAttrs(attrs), t.stream.WithAttrs(attrs), t.file.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (t *targets) WithGroup(name string) slog.Handler {
+	return &targets{t.both.WithGroup(name), t.stream.WithGroup(name), t.file.WithGroup(name)}
+}
+
+// persistent goes on when its writer fails: a stream that nobody reads any more
+// does not keep lines from the file. Lines come from several handlers.
+type persistent struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+// Write implements io.Writer.
+func (p *persistent) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, _ = p.w.Write(b)
+	return len(b), nil
 }
 
 func handlerMaker(format string) func(io.Writer, slog.Leveler) slog.Handler {
@@ -40,8 +94,12 @@ func handlerMaker(format string) func(io.Writer, slog.Leveler) slog.Handler {
 	}
 }
 
+// nameCritical looks at the key first: it is called for every value of a line.
 func nameCritical(_ []string, a slog.Attr) slog.Attr {
-	if level, ok := a.Value.Any().(slog.Level); ok && a.Key == slog.LevelKey && level >= config.LevelCritical {
+	if a.Key != slog.LevelKey {
+		return a
+	}
+	if level, ok := a.Value.Any().(slog.Level); ok && level >= config.LevelCritical {
 		return slog.String(a.Key, "CRITICAL")
 	}
 	return a
