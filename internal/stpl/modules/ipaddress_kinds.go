@@ -47,25 +47,17 @@ func in(networks []netip.Prefix) func(netip.Prefix) bool {
 	return func(p netip.Prefix) bool { return within(p, networks) }
 }
 
+func private(p netip.Prefix) bool {
+	if p.Addr().Is4In6() && p.IsSingleIP() {
+		p = netip.PrefixFrom(p.Addr().Unmap(), 32)
+	}
+	return within(p, privateNetworks)
+}
+
 // addressKinds are the properties is_… of addresses and networks.
 var addressKinds = map[string]func(netip.Prefix) bool{
-	"is_private": func(p netip.Prefix) bool {
-		last := lastOf(p)
-		if p.Addr().Is4In6() {
-			return within(netip.PrefixFrom(p.Addr().Unmap(), 32), privateNetworks)
-		}
-		return within(netip.PrefixFrom(p.Addr(), p.Addr().BitLen()), privateNetworks) && within(netip.PrefixFrom(last, last.BitLen()), privateNetworks)
-	},
-	"is_global": func(p netip.Prefix) bool {
-		if p.Addr().Is4() && within(p, sharedNetwork) {
-			return false
-		}
-		last := lastOf(p)
-		if p.Addr().Is4In6() {
-			return !within(netip.PrefixFrom(p.Addr().Unmap(), 32), privateNetworks)
-		}
-		return !(within(netip.PrefixFrom(p.Addr(), p.Addr().BitLen()), privateNetworks) && within(netip.PrefixFrom(last, last.BitLen()), privateNetworks))
-	},
+	"is_private":     private,
+	"is_global":      func(p netip.Prefix) bool { return !private(p) && !within(p, sharedNetwork) },
 	"is_link_local":  in(linkLocalNetworks),
 	"is_multicast":   in(multicastNetworks),
 	"is_loopback":    in(loopbackNetworks),

@@ -22,19 +22,22 @@ type members = map[string]object.Value
 var all = sync.OnceValue(func() map[string]*object.Module {
 	m := map[string]*object.Module{}
 	for name, build := range map[string]func() members{
-		"base64":   base64Module,
-		"hashlib":  hashlibModule,
-		"hmac":     hmacModule,
-		"json":     jsonModule,
-		"math":     mathModule,
-		"random":   randomModule,
-		"uuid":     uuidModule,
-		"crypt":    cryptModule,
-		"datetime": datetimeModule,
-		"time":     timeModule,
-		"re":       reModule,
-		"string":   stringModule,
-		"textwrap": textwrapModule,
+		"base64":    base64Module,
+		"hashlib":   hashlibModule,
+		"hmac":      hmacModule,
+		"json":      jsonModule,
+		"math":      mathModule,
+		"os":        osModule,
+		"os.path":   osPathModule,
+		"ipaddress": ipaddressModule,
+		"random":    randomModule,
+		"uuid":      uuidModule,
+		"crypt":     cryptModule,
+		"datetime":  datetimeModule,
+		"time":      timeModule,
+		"re":        reModule,
+		"string":    stringModule,
+		"textwrap":  textwrapModule,
 	} {
 		m[name] = object.NewModule(name, build())
 	}
