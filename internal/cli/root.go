@@ -17,6 +17,10 @@ import (
 const (
 	exitFailure = 1 // what was asked could not be done
 	exitUsage   = 2 // the command line is wrong
+
+	// exitConfig is EX_CONFIG of sysexits.h: the configuration must be mended
+	// first. The unit does not start a server again that ended so.
+	exitConfig = 78
 )
 
 const defaultConfig = "/etc/mdserver/mdserver.conf"

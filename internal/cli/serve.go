@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -15,7 +16,8 @@ func serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the server in the foreground",
 		Long: `Run the server in the foreground, as its systemd unit does. SIGHUP makes it read
-its configuration again, SIGTERM and SIGINT stop it.`,
+its configuration again, SIGTERM and SIGINT stop it. The exit code is 78 if the
+configuration must be mended first.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			file, err := cmd.Flags().GetString("config")
@@ -33,5 +35,9 @@ func serve(cmd *cobra.Command, file string) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	return daemon.Run(ctx, daemon.Options{ConfigFile: file, Stdout: cmd.OutOrStdout(), Reload: hup})
+	err := daemon.Run(ctx, daemon.Options{ConfigFile: file, Stdout: cmd.OutOrStdout(), Reload: hup})
+	if bad := (*daemon.ConfigError)(nil); errors.As(err, &bad) {
+		return &exitError{exitConfig, err}
+	}
+	return err
 }

@@ -56,12 +56,22 @@ type Daemon struct {
 	front     atomic.Pointer[front]
 }
 
+// ConfigError means that the server cannot start before somebody mends its
+// configuration.
+type ConfigError struct{ err error }
+
+func (e *ConfigError) Error() string { return "configuration refused:\n" + e.err.Error() }
+
+// Unwrap gives the problems that were found.
+func (e *ConfigError) Unwrap() error { return e.err }
+
 // Run serves until ctx ends, reloading when asked to. It returns
-// nil after an orderly stop.
+// nil after an orderly stop, and a *ConfigError for a configuration that cannot
+// be used.
 func Run(ctx context.Context, opts Options) error {
 	cfg, warnings, err := config.Load(opts.ConfigFile)
 	if err != nil {
-		return fmt.Errorf("configuration refused:\n%w", err)
+		return &ConfigError{err}
 	}
 	d := &Daemon{opts: opts, started: time.Now(), logs: openLogs(cfg, opts.Stdout)}
 	d.log = d.logs.logger
