@@ -34,6 +34,7 @@ type look struct {
 	source     string // in cloud-init's words
 	instanceID func(guest shown) string
 	vendor     bool     // has vendor-data
+	ipv6       bool     // learns of its IPv6 address
 	network    []string // in what cloud-init writes down
 }
 
@@ -46,7 +47,8 @@ var looks = []look{
 		},
 		source:     "DataSourceEc2Local",
 		instanceID: func(guest shown) string { return guest.InstanceID },
-		network:    []string{"iface eth0 inet dhcp"},
+		ipv6:       true,
+		network:    []string{"iface eth0 inet dhcp", "iface eth0 inet6 dhcp"},
 	},
 	{
 		name: "OpenStack",
@@ -56,7 +58,8 @@ var looks = []look{
 		source:     "DataSourceOpenStackLocal [net,ver=2]",
 		instanceID: func(guest shown) string { return guest.UUID },
 		vendor:     true,
-		network: []string{"iface eth0 inet static", "dns-nameservers " + lab.Gateway,
+		ipv6:       true,
+		network: []string{"iface eth0 inet static", "iface eth0 inet6 static", "dns-nameservers " + lab.Gateway,
 			"default gw " + lab.Gateway, "-host " + lab.MetadataAddr + "/32 gw " + lab.Gateway},
 	},
 	{
@@ -81,12 +84,15 @@ func TestCloudInitFindsItsDatasource(t *testing.T) {
 		t.Run(look.name, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
+			if err := l.AddIPv6(suite.ctx); err != nil {
+				t.Fatal(err)
+			}
 			vendor, err := l.WriteFile("vendor.yaml", vendorData)
 			if err != nil {
 				t.Fatal(err)
 			}
 			s := startServer(t, l, l.Config().Set("mdserver", "vendordata_template", vendor).
-				Set("mdserver", "template_escape", "none"))
+				Set("mdserver", "template_escape", "none").Set("dnsmasq", "net_address6", lab.Network6))
 			web1 := registerWithParts(t, l, s, "base, script")
 			guest, err := l.AddGuest(suite.ctx, web1.Name, web1.MAC)
 			if err != nil {
@@ -145,6 +151,9 @@ func checkBoot(t *testing.T, look look, web1 shown, boot *lab.CloudInit) {
 		"addresses":                              {"inet " + web1.IPv4.String() + "/" + lab.Prefix},
 		"routes":                                 {"default via " + lab.Gateway, lab.MetadataAddr + " via " + lab.Gateway},
 		"etc/network/interfaces.d/50-cloud-init": look.network,
+	}
+	if look.ipv6 {
+		wants["addresses"] = append(wants["addresses"], "inet6 "+web1.IPv6.String()+"/")
 	}
 	if look.vendor {
 		wants["var/lib/lab/vendor"] = []string{"vendor-data of web1\n"}
