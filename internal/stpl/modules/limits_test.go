@@ -35,6 +35,16 @@ func TestLimits(t *testing.T) {
 		{"a huge binomial", "OverflowError", []string{"import math", "math.comb(10 ** 9, 10 ** 8)"}},
 		{"a derived key of many rounds", "TimeoutError", []string{"import hashlib", "hashlib.pbkdf2_hmac('sha512', b'x', b'y', 10 ** 9)"}},
 		{"an indent of every line", "MemoryError", []string{"import textwrap", "textwrap.indent('x\\n' * 100000, ' ' * 1000)"}},
+		{"a date after the last", "OverflowError", []string{"import datetime", "datetime.date.max + datetime.timedelta(1)"}},
+		{"a span without bound", "OverflowError", []string{"import datetime", "datetime.timedelta(days=10 ** 100)"}},
+		{"a span times infinity", "OverflowError", []string{"import datetime", "datetime.timedelta(1) * float('inf')"}},
+		{"a format of a date that grows", "MemoryError", []string{"import datetime", "datetime.date.today().strftime('%c' * 3000000)"}},
+		{"a huge sample", "MemoryError", []string{"import random", "random.sample(range(10 ** 9), 10 ** 8)"}},
+		{"a huge random number", "OverflowError", []string{"import random", "random.getrandbits(10 ** 9)"}},
+		{"all hosts of a large network", "MemoryError", []string{"import ipaddress", "list(ipaddress.ip_network('::/0').hosts())"}},
+		{"all subnets of a large network", "MemoryError", []string{"import ipaddress", "list(ipaddress.ip_network('::/0').subnets(new_prefix=128))"}},
+		{"a password hashed for ever", "TimeoutError", []string{"import crypt", "crypt.crypt('x', '$6$rounds=999999999$salt')"}},
+		{"a path that doubles", "MemoryError", []string{"import os", "os.path.join(*['x' * 100000] * 2000)"}},
 		{"wrapping at every letter", "MemoryError", []string{"import textwrap", "textwrap.fill('x ' * 100000, 2, subsequent_indent=' ' * 1000)"}},
 	}
 	for _, tt := range tests {
