@@ -192,11 +192,12 @@ func bytesContains(t *Thread, b Bytes, item Value) (bool, error) {
 	switch v := item.(type) {
 	case Bytes:
 		return strings.Contains(string(b), string(v)), nil
-	case Int:
-		if v < 0 || v > 255 {
+	case Int, Bool, *Big:
+		i, ok := AsInt(v)
+		if !ok || i < 0 || i > 255 {
 			return false, Raise(ValueError, "byte must be in range(0, 256)")
 		}
-		return strings.IndexByte(string(b), byte(v)) >= 0, nil
+		return strings.IndexByte(string(b), byte(i)) >= 0, nil
 	}
 	return false, Raise(TypeError, "a bytes-like object is required, not '%s'", TypeName(item))
 }

@@ -117,7 +117,7 @@ func newInt(t *Thread, a []Value) (Value, error) {
 		case Str:
 			return parseInt(t, string(s), base)
 		case Bytes:
-			return parseInt(t, string(s), base)
+			return ofBytes(s, func(text string) (Value, error) { return parseInt(t, text, base) })
 		}
 		if a[0] == nil {
 			return nil, Raise(TypeError, "int() missing string argument")
@@ -136,11 +136,21 @@ func newInt(t *Thread, a []Value) (Value, error) {
 	case Str:
 		return parseInt(t, string(v), 10)
 	case Bytes:
-		return parseInt(t, string(v), 10)
+		return ofBytes(v, func(text string) (Value, error) { return parseInt(t, text, 10) })
 	case Integer:
 		return MakeInt(v.Integer()), nil
 	}
 	return nil, Raise(TypeError, "int() argument must be a string, a bytes-like object or a real number, not '%s'", TypeName(a[0]))
+}
+
+// ofBytes parses bytes as text, but shows them as bytes where that fails.
+func ofBytes(b Bytes, parse func(text string) (Value, error)) (Value, error) {
+	v, err := parse(string(b))
+	if e, ok := err.(*Exception); ok && e.Kind == ValueError {
+		message := strings.Replace(e.Message(), plainRepr(Str(b)), plainRepr(b), 1)
+		return nil, Raise(ValueError, "%s", message)
+	}
+	return v, err
 }
 
 func newFloat(t *Thread, a []Value) (Value, error) {
@@ -155,7 +165,7 @@ func newFloat(t *Thread, a []Value) (Value, error) {
 	case Str:
 		return parseFloat(string(v))
 	case Bytes:
-		return parseFloat(string(v))
+		return ofBytes(v, parseFloat)
 	case Texter:
 		if _, ok := v.(Truth); ok { // a number of a module
 			return parseFloat(v.Text())

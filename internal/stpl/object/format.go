@@ -48,7 +48,10 @@ func formatBool(t *Thread, v Bool, spec string) (string, error) {
 	if f.verb == 0 && spec == "" {
 		return simpleRepr(v), nil
 	}
-	return formatInt(t, boolInt(v), spec)
+	if f.verb == 0 || strings.ContainsRune("bcdeEfFgGnoxX%", f.verb) {
+		return formatInt(t, boolInt(v), spec)
+	}
+	return "", unknownVerb(f.verb, v)
 }
 
 func unknownVerb(verb rune, v Value) error {
@@ -302,8 +305,11 @@ func general(x float64, precision int, alt, keepPoint bool) string {
 	if !alt && strings.Contains(s, ".") {
 		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
 	}
-	if keepPoint && !strings.Contains(s, ".") {
+	switch hasPoint := strings.Contains(s, "."); {
+	case keepPoint && !hasPoint:
 		s += ".0"
+	case alt && !hasPoint:
+		s += "."
 	}
 	return s
 }

@@ -53,6 +53,10 @@ func hashKey(t *Thread, v Value) (any, error) {
 			return setHash(t, v)
 		}
 		return nil, Raise(TypeError, "unhashable type: 'set'")
+	case *dictView:
+		if isSetView(v) {
+			return nil, Raise(TypeError, "unhashable type: '%s'", TypeName(v))
+		}
 	case Hashable:
 		return v.HashKey(), nil
 	}

@@ -295,7 +295,7 @@ func intPow(t *Thread, a, b Value) (Value, error) {
 		}
 		fx, _ := AsFloat(a)
 		fy, _ := AsFloat(b)
-		return Float(math.Pow(fx, fy)), nil
+		return Float(precisePow(fx, fy)), nil
 	}
 	if x.BitLen() > 1 {
 		if !y.IsInt64() || y.Int64() > maxBits || int64(x.BitLen())*y.Int64() > maxBits+64 {

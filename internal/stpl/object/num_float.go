@@ -59,7 +59,7 @@ func floatPow(x, y float64) (Value, error) {
 	if x < 0 && y != math.Trunc(y) && !math.IsInf(y, 0) && !math.IsInf(x, 0) {
 		return nil, Raise(ValueError, "complex numbers are not supported: negative number to a fractional power")
 	}
-	r := math.Pow(x, y)
+	r := precisePow(x, y)
 	if math.IsInf(r, 0) && !math.IsInf(x, 0) && !math.IsInf(y, 0) {
 		return nil, RaiseValue(OverflowError, Tuple{Int(34), Str("Numerical result out of range")})
 	}

@@ -53,7 +53,7 @@ func (p *percent) run() (string, error) {
 	if err := p.out.write(p.s); err != nil {
 		return "", err
 	}
-	if p.next < len(p.list) && !p.named && !mappingLike(p.args) {
+	if p.next < len(p.list) && !p.named && !p.mapping() {
 		kind := "string"
 		if p.bytes {
 			kind = "bytes"
@@ -63,10 +63,14 @@ func (p *percent) run() (string, error) {
 	return p.out.String(), nil
 }
 
-func mappingLike(v Value) bool {
-	switch v.(type) {
-	case *Dict, *List, Bytes, *Range:
+// mapping reports whether the argument is one for %(name)s: anything that can
+// be indexed, but text of the format's own kind.
+func (p *percent) mapping() bool {
+	switch p.args.(type) {
+	case *Dict, *List, *Range:
 		return true
+	case Bytes:
+		return !p.bytes
 	}
 	return false
 }
@@ -142,7 +146,7 @@ func (p *percent) lookup() (Value, error) {
 	if end < 0 {
 		return nil, Raise(ValueError, "incomplete format key")
 	}
-	if !mappingLike(p.args) {
+	if !p.mapping() {
 		return nil, Raise(TypeError, "format requires a mapping")
 	}
 	var key Value = Str(p.s[1:end])

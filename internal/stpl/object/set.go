@@ -22,6 +22,9 @@ func NewSet() *Set { return &Set{} }
 func (s *Set) Add(t *Thread, v Value) error { return s.d.Set(t, v, None) }
 
 func (s *Set) has(t *Thread, v Value) (bool, error) {
+	if set, ok := v.(*Set); ok && !set.frozen { // an equal frozenset may be in s
+		v = &Set{d: set.d, frozen: true}
+	}
 	_, ok, err := s.d.Get(t, v)
 	return ok, err
 }
@@ -139,7 +142,7 @@ func setOperator(t *Thread, op Op, a, b Value) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.frozen = x.frozen
+	r.frozen = x.frozen && !isSetView(b)
 	return r, nil
 }
 

@@ -21,16 +21,25 @@ func setupStr() {
 func StrArg(v Value, function string) (string, error) {
 	s, ok := v.(Str)
 	if !ok {
-		return "", Raise(TypeError, "%s() argument must be str, not %s", function, TypeName(v))
+		return "", Raise(TypeError, "%s() argument must be str, not %s", function, givenName(v))
 	}
 	return string(s), nil
+}
+
+// givenName is how messages on arguments call a value: None by itself, others by
+// their type.
+func givenName(v Value) string {
+	if v == None {
+		return "None"
+	}
+	return TypeName(v)
 }
 
 // strArgAt is StrArg for one of several arguments, counted from 1.
 func strArgAt(v Value, function string, i int) (string, error) {
 	s, ok := v.(Str)
 	if !ok {
-		return "", Raise(TypeError, "%s() argument %d must be str, not %s", function, i, TypeName(v))
+		return "", Raise(TypeError, "%s() argument %d must be str, not %s", function, i, givenName(v))
 	}
 	return string(s), nil
 }
