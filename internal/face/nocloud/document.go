@@ -45,7 +45,6 @@ type ethernet struct {
 	MTU         int          `yaml:"mtu,omitempty"`
 	DHCP4       bool         `yaml:"dhcp4"`
 	DHCP6       bool         `yaml:"dhcp6"`
-	AcceptRA    *bool        `yaml:"accept-ra,omitempty"`
 	Addresses   []string     `yaml:"addresses,omitempty"`
 	Routes      []route      `yaml:"routes,omitempty"`
 	Nameservers *nameservers `yaml:"nameservers,omitempty"`
@@ -81,8 +80,8 @@ func describeInterface(name string, nic metadata.Interface, server netip.Addr) e
 		e.Routes = append(e.Routes, routes4(nic, server)...)
 	}
 	if nic.IPv6.IsValid() {
-		no := false
-		e.AcceptRA = &no // or there would be two default routes
+		// Router advertisements stay on: some of cloud-init's renderers make
+		// ::/64 of the route to ::/0 (22.4.2, _normalize_net_keys).
 		e.Addresses = append(e.Addresses, nic.IPv6.String())
 		if nic.Gateway6.IsValid() {
 			e.Routes = append(e.Routes, route{"::/0", nic.Gateway6.String()})
