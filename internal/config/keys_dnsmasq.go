@@ -82,7 +82,8 @@ var dnsmasqKeys = []key{
 	},
 	{
 		section: "dnsmasq", name: "gateway6", restart: true,
-		doc: "This host's address within the IPv6 network.",
+		doc: "This host's address within the IPv6 network. The bridge must bear it: otherwise dnsmasq\n" +
+			"does not answer DHCPv6, and guests that are told of an IPv6 address wait for it at boot.",
 		derive: func(d *defaults) any {
 			if !d.config.Dnsmasq.netAddress6.IsValid() {
 				return ""
