@@ -17,9 +17,14 @@ func load(t *testing.T, text string) *config.Config {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return loadFile(t, file)
+}
+
+func loadFile(tb testing.TB, file string) *config.Config {
+	tb.Helper()
 	cfg, _, err := config.Load(file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return cfg
 }

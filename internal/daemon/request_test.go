@@ -1,0 +1,89 @@
+package daemon
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/admission"
+	"mdserver/internal/imds"
+	"mdserver/internal/instance"
+)
+
+const othersSecret = "s3cret-of-the-other-guest"
+
+// newHandler is the whole chain that a guest's request passes, with two guests:
+// 10.122.0.10 and, with a secret for a name, 10.122.0.11.
+func newHandler(tb testing.TB) http.Handler {
+	tb.Helper()
+	dir := tb.TempDir()
+	file := filepath.Join(dir, "mdserver.conf")
+	text := "[mdserver]\ndb_file = " + dir + "/db_file.json\nuserdata_dir = " + dir + "\n[dnsmasq]\nrun = off\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	d := &Daemon{log: slog.New(slog.DiscardHandler), opts: Options{ConfigFile: file}}
+	cfg := loadFile(tb, file)
+	d.config.Store(cfg)
+	inv, err := d.openInventory(tb.Context(), cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = inv.Close() })
+	d.inventory = inv
+	if err := d.openIdentity(cfg); err != nil {
+		tb.Fatal(err)
+	}
+	for i, name := range []string{"web1", othersSecret} {
+		_, err := inv.Register(tb.Context(), instance.Domain{
+			Name: name, UUID: uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)),
+			Interfaces: []instance.Interface{{MAC: instance.MAC{0x52, 0x54, 0, 0, 0, byte(i)}, Network: "mds"}},
+			Metadata:   instance.Metadata{Values: map[string]string{"ipv4": "10.122.0.1" + string(rune('0'+i))}},
+		})
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
+	d.door = admission.New(admissionPolicy(cfg), liveGuests{inv}, d.log)
+	d.front.Store(d.newFront(cfg))
+	return d.metadataHandler()
+}
+
+// FuzzRequest sends whatever a guest may send through the whole chain: nothing
+// panics, fails inside, redirects, or tells of another guest.
+func FuzzRequest(f *testing.F) {
+	for _, path := range []string{
+		"/", "/latest", "/latest/meta-data/", "/2009-04-04/user-data", "/latest/api/token", "/latest//meta-data/../x",
+		"/latest/meta-data/public-keys/0/openssh-key", "/latest/dynamic/instance-identity", "/latest/dynamic/instance-identity/pkcs7", "/service/configuration",
+		"/openstack/latest/meta_data.json", "/openstack/2013-04-04/password", "/nocloud/meta-data", "/instance-upload", "/%2e%2e/%00",
+	} {
+		f.Add("GET", path, "", "")
+		f.Add("PUT", path, "60", "")
+	}
+	f.Add("POST", "/openstack/2013-04-04/password", "", "token")
+	handler := newHandler(f)
+	f.Fuzz(func(t *testing.T, method, path, ttl, token string) {
+		u, err := url.ParseRequestURI(path)
+		if err != nil || strings.Contains(path, othersSecret) {
+			return
+		}
+		r := httptest.NewRequest(http.MethodGet, "/", strings.NewReader(token))
+		r.Method, r.URL, r.RemoteAddr = method, u, "10.122.0.10:4711"
+		r.Header[imds.HeaderTTL], r.Header[imds.HeaderToken] = []string{ttl}, []string{token}
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code >= 500 || w.Code >= 300 && w.Code < 400 {
+			t.Errorf("%q %q: %d %s", method, path, w.Code, w.Body)
+		}
+		if strings.Contains(w.Body.String(), othersSecret) {
+			t.Errorf("%q %q tells of another guest: %s", method, path, w.Body)
+		}
+	})
+}
