@@ -136,7 +136,7 @@ func TestPython(t *testing.T) {
 			}
 		})
 	}
-	if total < 100 {
+	if total < 300 {
 		t.Errorf("the tables have %d cases only", total)
 	}
 }
