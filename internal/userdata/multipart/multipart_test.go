@@ -6,14 +6,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"mime"
 	stdmultipart "mime/multipart"
 	"net/mail"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"mime"
 )
 
 func squeeze(t testing.TB, text string) []byte {
@@ -168,7 +167,7 @@ func TestTheSamePartsGiveTheSameBytes(t *testing.T) {
 		return string(got)
 	}
 	a, b := Part{"a", []byte("#!/bin/a")}, Part{"b", []byte("#!/bin/b")}
-	if join(a, b) != join(a, b) {
+	if first, second := join(a, b), join(a, b); first != second {
 		t.Error("the same parts give different messages")
 	}
 	// A part that holds the boundary which these parts would have.
