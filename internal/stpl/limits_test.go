@@ -66,7 +66,7 @@ var runaways = []struct{ name, source, kind string }{
 	{"upper case", "{{len(('ﬃ' * 10 ** 7).upper())}}", "MemoryError"},
 	{"repr", "{{repr('\\x00' * (20 << 20))}}", "MemoryError"},
 	{"a doubled list", "{{repr([['x' * 1000] * 1000] * 1000)}}", "MemoryError"},
-	{"fill in groups", "{{'{:01000000,}'.format(1) * 60}}", "MemoryError"},
+	{"fill in groups", "{{'{:01000000,}'.format(1) * 60}}", "Error"},
 
 	// growth over time
 	{"a list that extends itself", loop("l = [1]", "l.extend(l)"), "MemoryError"},
@@ -112,7 +112,7 @@ var runaways = []struct{ name, source, kind string }{
 // machine changes nothing: the limits on steps and memory are enough.
 func TestRunaways(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(20))
-	engine := New(Options{Limits: Limits{Time: time.Minute}})
+	engine := New(Options{Limits: Limits{Steps: 3_000_000, Time: time.Minute}})
 	for _, tt := range runaways {
 		t.Run(tt.name, func(t *testing.T) {
 			template, err := engine.Compile("t.tpl", tt.source)
