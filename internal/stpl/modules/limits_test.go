@@ -12,7 +12,7 @@ import (
 
 // TestLimits runs what would take for ever, or all memory, in Python.
 func TestLimits(t *testing.T) {
-	limits := object.Limits{Steps: 5_000_000, Memory: 64 << 20, Output: 1 << 20, Time: 5 * time.Second, Recursion: 500}
+	limits := object.Limits{Steps: 5_000_000, Memory: 64 << 20, Output: 1 << 20, Time: 30 * time.Second, Recursion: 500}
 	tests := []struct {
 		name string
 		kind string // of the error

@@ -77,7 +77,7 @@ func (g globals) Delete(name string) bool {
 	return ok
 }
 
-var limits = object.Limits{Steps: 5_000_000, Memory: 64 << 20, Output: 1 << 20, Time: 10 * time.Second, Recursion: 200}
+var limits = object.Limits{Steps: 5_000_000, Memory: 64 << 20, Output: 1 << 20, Time: 30 * time.Second, Recursion: 200}
 
 // evaluate runs lines of Python, of which the last is an expression, and
 // returns that one's repr.
