@@ -35,19 +35,7 @@ func (c *compiler) call(e *syntax.Call) eval {
 	pos := c.at(e)
 	arguments := c.arguments(callee(e.Fn), e.Args)
 	if m, ok := e.Fn.(*syntax.Attr); ok {
-		recv := c.expr(m.X)
-		return func(f *frame) (object.Value, error) {
-			v, err := recv(f)
-			if err != nil {
-				return nil, err
-			}
-			args, err := arguments(f)
-			if err != nil {
-				return nil, err
-			}
-			v, err = object.CallMethod(f.t, v, m.Name, args)
-			return v, pos.wrap(err)
-		}
+		return callMethod(c.expr(m.X), m.Name, arguments, pos)
 	}
 	fn := c.expr(e.Fn)
 	return func(f *frame) (object.Value, error) {
@@ -60,6 +48,34 @@ func (c *compiler) call(e *syntax.Call) eval {
 			return nil, err
 		}
 		v, err := object.Call(f.t, callee, args)
+		return v, pos.wrap(err)
+	}
+}
+
+// callMethod looks the method up before it evaluates the arguments, as Python
+// does.
+func callMethod(recv eval, name string, arguments func(f *frame) (*object.Args, error), pos position) eval {
+	return func(f *frame) (object.Value, error) {
+		v, err := recv(f)
+		if err != nil {
+			return nil, err
+		}
+		method := object.FindMethod(v, name)
+		var fn object.Value
+		if method == nil {
+			if fn, err = object.GetAttr(f.t, v, name); err != nil {
+				return nil, pos.wrap(err)
+			}
+		}
+		args, err := arguments(f)
+		if err != nil {
+			return nil, err
+		}
+		if method != nil {
+			v, err = method.CallOn(f.t, v, args)
+		} else {
+			v, err = object.Call(f.t, fn, args)
+		}
 		return v, pos.wrap(err)
 	}
 }

@@ -123,7 +123,7 @@ func (r *reader) directive(c byte, format string) (bool, error) {
 	case 'z':
 		ok = r.offset()
 	case 'Z':
-		v, ok = r.word([]string{"utc", "gmt"}, 0)
+		_, ok = r.word([]string{"utc", "gmt"}, 0)
 	default:
 		return false, object.Raise(object.ValueError, "'%c' is a bad directive in format %s", c, plain(object.Str(format)))
 	}

@@ -167,14 +167,26 @@ func SetAttr(t *Thread, v Value, name string, value Value) error {
 	return Raise(AttributeError, "'%s' object attribute '%s' is read-only", TypeName(v), name)
 }
 
-// CallMethod calls v.name(…) without making a bound method first.
-func CallMethod(t *Thread, v Value, name string, a *Args) (Value, error) {
+// FindMethod returns the method of v's type, nil if there is none. It wants a
+// receiver: see CallOn.
+func FindMethod(v Value, name string) *Builtin {
 	switch v.(type) {
 	case *Module, *Type:
-	default:
-		if m := v.Class().method(name); m != nil {
-			return m.invoke(t, v, a)
-		}
+		return nil
+	}
+	return v.Class().method(name)
+}
+
+// CallOn calls a method that FindMethod found, without a bound method in
+// between.
+func (b *Builtin) CallOn(t *Thread, recv Value, a *Args) (Value, error) {
+	return b.invoke(t, recv, a)
+}
+
+// CallMethod calls v.name(…).
+func CallMethod(t *Thread, v Value, name string, a *Args) (Value, error) {
+	if m := FindMethod(v, name); m != nil {
+		return m.CallOn(t, v, a)
 	}
 	f, err := GetAttr(t, v, name)
 	if err != nil {

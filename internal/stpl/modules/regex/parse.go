@@ -104,7 +104,6 @@ type parser struct {
 	names  map[string]int
 	open   map[int]bool // groups being read
 	depth  int
-	behind int         // open lookbehinds
 	widths map[int]int // width of finished groups, -1 if not fixed
 }
 
