@@ -93,6 +93,12 @@ var runaways = []struct{ name, source, kind string }{
 	{"an endless loop", "% while True:\n%   pass\n% end\n", "TimeoutError"},
 	{"an endless iteration", "% l = [1]\n% for x in l:\n%   l.append(x)\n% end\n", "MemoryError"},
 
+	// errors that are caught
+	{"memory asked for again and again", "% while True:\n%   try:\n%     'x' * 10 ** 12\n%   except MemoryError:\n%     pass\n%   end\n% end\n", "Error"},
+	{"memory that is kept", "% l = []\n% while True:\n%   try:\n%     l.append('x' * 10 ** 6)\n%   except MemoryError:\n%     pass\n%   end\n% end\n", "Error"},
+	{"recursion that begins anew", "% def f():\n%   try:\n%     f()\n%   except RecursionError:\n%     f()\n%   end\n% end\n{{f()}}", "Error"},
+	{"recursion at the end", "% def f():\n%   try:\n%     f()\n%   finally:\n%     f()\n%   end\n% end\n{{f()}}", "TimeoutError"},
+
 	// nesting
 	{"recursion", "% def f():\n%   return f()\n% end\n{{f()}}", "RecursionError"},
 	{"recursion through a key", "% def f(x):\n%   return sorted([x], key=f)\n% end\n{{f(1)}}", "RecursionError"},
@@ -126,6 +132,9 @@ func TestRunaways(t *testing.T) {
 			var failed *Error
 			if !errors.As(err, &failed) || !strings.HasSuffix(failed.Kind, tt.kind) {
 				t.Errorf("error %.200v, want %s", err, tt.kind)
+			}
+			if failed != nil && failed.Line == 0 {
+				t.Errorf("%v names no line", failed)
 			}
 			if took > 20*time.Second {
 				t.Errorf("it took %v", took)

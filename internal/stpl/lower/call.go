@@ -33,7 +33,7 @@ type argument struct {
 func (c *compiler) call(e *syntax.Call) eval {
 	c.checkCall(e)
 	pos := c.at(e)
-	arguments := c.arguments(callee(e.Fn), e.Args)
+	arguments := c.arguments(pos, callee(e.Fn), e.Args)
 	if m, ok := e.Fn.(*syntax.Attr); ok {
 		return callMethod(c.expr(m.X), m.Name, arguments, pos)
 	}
@@ -106,7 +106,7 @@ func callee(e syntax.Expr) string {
 	return "function"
 }
 
-func (c *compiler) arguments(callee string, list []syntax.Arg) func(f *frame) (*object.Args, error) {
+func (c *compiler) arguments(pos position, callee string, list []syntax.Arg) func(f *frame) (*object.Args, error) {
 	args := make([]argument, len(list))
 	plain := true
 	for i, a := range list {
@@ -120,7 +120,7 @@ func (c *compiler) arguments(callee string, list []syntax.Arg) func(f *frame) (*
 		out := &object.Args{}
 		for i := range args {
 			if err := addArgument(f, callee, out, &args[i]); err != nil {
-				return nil, err
+				return nil, pos.wrap(err)
 			}
 		}
 		return out, nil

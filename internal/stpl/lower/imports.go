@@ -22,6 +22,9 @@ func importedAs(s *syntax.Import, n syntax.ImportName) string {
 // imports lowers both forms of import. A module that does not exist is
 // refused here, except within a try that may be there for just that.
 func (c *compiler) imports(s *syntax.Import) exec {
+	if everything(s) {
+		return c.importAll(s)
+	}
 	var list []exec
 	for _, n := range s.Names {
 		if c.tries == 0 {
@@ -50,17 +53,46 @@ func (c *compiler) imports(s *syntax.Import) exec {
 	}
 }
 
+// everything reports whether an import is from … import *.
+func everything(s *syntax.Import) bool { return s.From != "" && s.Names[0].Name == "*" }
+
+// importAll lowers from … import *, which stands outside functions only.
+func (c *compiler) importAll(s *syntax.Import) exec {
+	if c.tries == 0 {
+		c.checkModule(s, s.From)
+	}
+	pos := c.at(s)
+	return func(f *frame) (control, error) {
+		v, err := f.run.Import(f.t, s.From)
+		if err != nil {
+			return next, pos.wrap(err)
+		}
+		m, ok := v.(*object.Module)
+		if !ok {
+			return next, pos.wrap(object.Raise(object.ImportError, "'%s' is no module", s.From))
+		}
+		return next, pos.wrap(m.Public(func(name string, v object.Value) error {
+			f.run.Globals.Assign(name, v)
+			return f.t.Step(1)
+		}))
+	}
+}
+
 func (c *compiler) checkImport(s *syntax.Import, n syntax.ImportName) {
 	module := s.From
 	if module == "" {
 		module = n.Name
 	}
-	switch {
-	case !c.opts.Known(module):
+	c.checkModule(s, module)
+	if c.opts.Known(module) && s.From != "" && !c.opts.Has(module, n.Name) && !c.opts.Known(module+"."+n.Name) {
+		c.refuse(s, "ImportError", "cannot import name '"+n.Name+"' from '"+module+"': templates have only a part of that module")
+	}
+}
+
+func (c *compiler) checkModule(s *syntax.Import, module string) {
+	if !c.opts.Known(module) {
 		c.refuse(s, "ModuleNotFoundError", "module '"+module+"' is not available in templates: they reach neither the host nor the network; "+
 			"compute the value outside and pass it in as template data")
-	case s.From != "" && !c.opts.Has(module, n.Name) && !c.opts.Known(module+"."+n.Name):
-		c.refuse(s, "ImportError", "cannot import name '"+n.Name+"' from '"+module+"': templates have only a part of that module")
 	}
 }
 

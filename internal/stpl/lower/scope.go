@@ -135,7 +135,9 @@ func (d *declarer) bindings(n syntax.Node) bool {
 		d.bind(n.Target.ID)
 	case *syntax.Import:
 		for _, name := range n.Names {
-			d.bind(importedAs(n, name))
+			if !everything(n) {
+				d.bind(importedAs(n, name))
+			}
 		}
 	case *syntax.Try:
 		for _, h := range n.Handlers {

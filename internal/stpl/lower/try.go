@@ -67,7 +67,7 @@ func catch(body exec, handlers []handler, otherwise exec) exec {
 			}
 			if ok {
 				if err := e.Charge(f.t); err != nil {
-					return next, err
+					return next, handlers[i].pos.wrap(err)
 				}
 				return handlers[i].run(f, e)
 			}

@@ -9,7 +9,8 @@ import (
 type Exception struct {
 	Kind *Type
 	Args []Value
-	// Fatal marks an exhausted limit, which no template can catch.
+	// Fatal marks an exhausted limit on steps, time, output or includes, which
+	// no template can catch.
 	Fatal bool
 	// Cause is what "raise … from" named, nil if nothing; Context is the
 	// exception that was being handled when this one was raised.

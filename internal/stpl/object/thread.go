@@ -91,10 +91,12 @@ func (t *Thread) Work(n int) error {
 	return t.Step(1 + n/16)
 }
 
-// Alloc charges n bytes of memory. It must be called before allocating.
+// Alloc charges n bytes of memory. It must be called before allocating. What
+// it refuses is not charged, so that a template may catch the error, as in
+// Python.
 func (t *Thread) Alloc(n int) error {
 	if n < 0 || int64(n) > t.memory {
-		return fatal("MemoryError", "the template needs more than %d bytes of memory", t.limits.Memory)
+		return Raise(MemoryError, "the template needs more than %d bytes of memory", t.limits.Memory)
 	}
 	t.memory -= int64(n)
 	return nil
@@ -118,7 +120,7 @@ func (t *Thread) AllocSlots(n int) error { return t.AllocN(n, slotSize) }
 // Enter notes one more nested call. Leave takes it back.
 func (t *Thread) Enter() error {
 	if t.depth >= t.limits.Recursion {
-		return fatal("RecursionError", "maximum recursion depth of %d exceeded", t.limits.Recursion)
+		return Raise(RecursionError, "maximum recursion depth of %d exceeded", t.limits.Recursion)
 	}
 	t.depth++
 	return nil

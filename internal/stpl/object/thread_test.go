@@ -57,8 +57,8 @@ func TestLimitsAreCharged(t *testing.T) {
 			got := ""
 			if e := (*Exception)(nil); errors.As(err, &e) {
 				got = e.KindName()
-				if !e.Fatal {
-					t.Errorf("%v can be caught", e)
+				if e.Fatal != (tt.kind == "TimeoutError") {
+					t.Errorf("%v: fatal is %v", e, e.Fatal)
 				}
 			}
 			if got != tt.kind {

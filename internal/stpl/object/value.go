@@ -1,6 +1,9 @@
 package object
 
-import "math/big"
+import (
+	"math/big"
+	"strings"
+)
 
 // Value is anything a template can hold.
 type Value interface {
@@ -52,6 +55,20 @@ func NewModule(name string, attrs map[string]Value) *Module {
 
 // Member returns a module's member, nil if there is none.
 func (m *Module) Member(name string) Value { return m.attrs[name] }
+
+// Public calls f for every member that "import *" binds, in no order, until it
+// returns an error.
+func (m *Module) Public(f func(name string, v Value) error) error {
+	for name, v := range m.attrs {
+		if strings.HasPrefix(name, "_") {
+			continue
+		}
+		if err := f(name, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Class returns the value's type.
 func (NoneValue) Class() *Type { return NoneType }

@@ -248,7 +248,8 @@ type (
 		Global bool
 		Names  []string
 	}
-	// Import is import a.b as c, or from a import b as c when From is set.
+	// Import is import a.b as c, or from a import b as c when From is set,
+	// which may have the one name *.
 	Import struct {
 		Pos
 		From  string

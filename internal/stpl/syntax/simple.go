@@ -114,8 +114,12 @@ func (p *parser) importStmt() Stmt {
 	}
 	s.From = p.dotted()
 	p.expect("import")
-	if p.is("*") {
-		p.fail(t.line, "'import *' is not supported in templates: name what you need")
+	if p.accept("*") {
+		if p.inFunc > 0 {
+			p.fail(t.line, "import * only allowed at module level")
+		}
+		s.Names = []ImportName{{Name: "*"}}
+		return s
 	}
 	paren := p.accept("(")
 	for {
