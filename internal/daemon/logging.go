@@ -17,28 +17,35 @@ type logging struct {
 	logger       *slog.Logger
 	stream, file slog.LevelVar
 	out          *reopenable
+
+	toStream, toFile *buffered
 }
 
 // off is above every level that is used.
 const off = slog.Level(100)
 
 func openLogs(cfg *config.Config, stdout io.Writer) *logging {
-	l := &logging{out: &reopenable{}}
+	out := &reopenable{}
+	l := &logging{out: out, toStream: newBuffered(stdout), toFile: newBuffered(out)}
 	l.setLevels(cfg)
 	make := handlerMaker(cfg.LogLevels.LogFormat)
-	stream := &persistent{w: stdout}
 	l.logger = slog.New(&targets{
-		both:   make(io.MultiWriter(stream, l.out), nil), // see targets.Handle for its level
-		stream: make(stream, &l.stream),
-		file:   make(l.out, &l.file),
+		both:   make(io.MultiWriter(l.toStream, l.toFile), nil), // see targets.Handle for its level
+		stream: make(l.toStream, &l.stream),
+		file:   make(l.toFile, &l.file),
+		flush:  l.flush,
 	})
 	l.reopen(cfg)
 	return l
 }
 
 // targets writes a line to the stream, the file or both, and makes its text
-// once: each request has a line.
-type targets struct{ both, stream, file slog.Handler }
+// once: each request has a line. Warnings, and what is worse, do not wait in a
+// buffer.
+type targets struct {
+	both, stream, file slog.Handler
+	flush              func()
+}
 
 // Enabled implements slog.Handler.
 func (t *targets) Enabled(ctx context.Context, level slog.Level) bool {
@@ -47,6 +54,9 @@ func (t *targets) Enabled(ctx context.Context, level slog.Level) bool {
 
 // Handle implements slog.Handler.
 func (t *targets) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelWarn {
+		defer t.flush()
+	}
 	stream, file := t.stream.Enabled(ctx, r.Level), t.file.Enabled(ctx, r.Level)
 	switch {
 	case stream && file:
@@ -61,48 +71,22 @@ func (t *targets) Handle(ctx context.Context, r slog.Record) error {
 
 // WithAttrs implements slog.Handler.
 func (t *targets) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &targets{t.both.WithAttrs(attrs), t.stream.WithAttrs(attrs), t.file.WithAttrs(attrs)}
+	return &targets{t.both.WithAttrs(attrs), t.stream.WithAttrs(attrs), t.file.WithAttrs(attrs), t.flush}
 }
 
 // WithGroup implements slog.Handler.
 func (t *targets) WithGroup(name string) slog.Handler {
-	return &targets{t.both.WithGroup(name), t.stream.WithGroup(name), t.file.WithGroup(name)}
-}
-
-// persistent goes on when its writer fails: a stream that nobody reads any more
-// does not keep lines from the file. Lines come from several handlers.
-type persistent struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-// Write implements io.Writer.
-func (p *persistent) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, _ = p.w.Write(b)
-	return len(b), nil
+	return &targets{t.both.WithGroup(name), t.stream.WithGroup(name), t.file.WithGroup(name), t.flush}
 }
 
 func handlerMaker(format string) func(io.Writer, slog.Leveler) slog.Handler {
 	return func(w io.Writer, level slog.Leveler) slog.Handler {
-		opts := &slog.HandlerOptions{Level: level, ReplaceAttr: nameCritical}
+		opts := &slog.HandlerOptions{Level: level}
 		if format == "json" {
 			return slog.NewJSONHandler(w, opts)
 		}
 		return slog.NewTextHandler(w, opts)
 	}
-}
-
-// nameCritical looks at the key first: it is called for every value of a line.
-func nameCritical(_ []string, a slog.Attr) slog.Attr {
-	if a.Key != slog.LevelKey {
-		return a
-	}
-	if level, ok := a.Value.Any().(slog.Level); ok && level >= config.LevelCritical {
-		return slog.String(a.Key, "CRITICAL")
-	}
-	return a
 }
 
 // reload puts another configuration's levels and file in force. The format of
@@ -124,6 +108,7 @@ func (l *logging) setLevels(cfg *config.Config) {
 // reopen opens the log file anew, as after a rotation. A file that cannot be
 // opened does not keep the server from running: the stream has everything.
 func (l *logging) reopen(cfg *config.Config) {
+	l.flush()
 	if err := l.out.open(cfg.Server.LogFile); err != nil {
 		l.logger.Warn("no log file: messages go to the stream only", "error", err)
 	}
@@ -132,8 +117,18 @@ func (l *logging) reopen(cfg *config.Config) {
 	}
 }
 
-// Close closes the log file.
-func (l *logging) Close() { _ = l.out.open("") }
+// flush writes the lines that wait.
+func (l *logging) flush() {
+	l.toStream.flush()
+	l.toFile.flush()
+}
+
+// Close writes the lines that wait and closes the log file.
+func (l *logging) Close() {
+	l.toStream.Close()
+	l.toFile.Close()
+	_ = l.out.open("")
+}
 
 // reopenable is a file that can be exchanged while others write to it.
 type reopenable struct {

@@ -43,11 +43,11 @@ func TestLogLevels(t *testing.T) {
 			cfg := load(t, fmt.Sprintf("[mdserver]\nlogfile = %s\ndebug = %s\n[loglevels]\n%s\n", file, tt.debug, tt.levels))
 			var stream bytes.Buffer
 			l := openLogs(cfg, &stream)
-			defer l.Close()
 			l.logger.Debug("debug")
 			l.logger.Info("info")
 			l.logger.Warn("warn")
 			l.logger.Error("error")
+			l.Close()
 			written, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
@@ -76,13 +76,16 @@ func TestReloadReopensTheLogFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
 	cfg := load(t, "[mdserver]\nlogfile = "+file+"\n")
 	l := openLogs(cfg, &bytes.Buffer{})
-	defer l.Close()
 	l.logger.Info("before")
 	if err := os.Rename(file, file+".1"); err != nil {
 		t.Fatal(err)
 	}
 	l.reload(cfg)
 	l.logger.Info("after")
+	l.Close()
+	if moved, err := os.ReadFile(file + ".1"); err != nil || messages(string(moved)) != "before" {
+		t.Errorf("the old file holds %q (%v)", moved, err)
+	}
 	written, err := os.ReadFile(file)
 	if err != nil || messages(string(written)) != "after" {
 		t.Errorf("the new file holds %q (%v)", written, err)

@@ -1,6 +1,6 @@
 // Package userdata decides which templates serve a guest as its user-data and
-// vendor-data, with which variables, and renders them. Results are kept until the guest's record, the
-// configuration or one of the files involved changes.
+// vendor-data, with which variables, and renders them. Results are kept until
+// the guest's record, the configuration or one of the files involved changes.
 package userdata
 
 import (
@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,8 +27,13 @@ import (
 // (userdata_prefix) that does not exist. The guest gets 404.
 var ErrNoTemplate = errors.New("no such template")
 
-// maxCached bounds how many rendered documents are kept.
-const maxCached = 8192
+const (
+	// maxCached bounds how many rendered documents are kept.
+	maxCached = 8192
+	// recheck is how long files are trusted not to have changed since they were
+	// last looked at: to look costs more than all else that a request takes.
+	recheck = 100 * time.Millisecond
+)
 
 // Rendered is the user-data or the vendor-data of one guest.
 type Rendered struct {
@@ -49,7 +55,8 @@ type Renderer struct {
 	redact          func(string) string
 	debugDir        string
 	log             *slog.Logger
-	cache           *lru.Cache[document, cached]
+	now             func() time.Time
+	cache           *lru.Cache[document, *cached]
 	warned          sync.Map // templates that were warned of
 }
 
@@ -59,15 +66,33 @@ type document struct {
 	guest uuid.UUID
 }
 
+// cached is what was rendered, and of what it was made.
 type cached struct {
 	guest    *instance.Instance
 	rendered Rendered
 	prints   []fingerprint
+	checked  atomic.Int64 // when the files were last known not to have changed, in ns since 1970
+}
+
+// fresh reports whether it is still what would be rendered for the guest. The
+// files are looked at no more often than once a recheck.
+func (c *cached) fresh(guest *instance.Instance, now time.Time) bool {
+	if c.guest != guest {
+		return false
+	}
+	if age := now.UnixNano() - c.checked.Load(); age >= 0 && age < int64(recheck) {
+		return true
+	}
+	if !unchanged(c.prints) {
+		return false
+	}
+	c.checked.Store(now.UnixNano())
+	return true
 }
 
 // New makes the renderer of one configuration.
 func New(cfg *config.Config, log *slog.Logger) *Renderer {
-	cache, err := lru.New[document, cached](maxCached)
+	cache, err := lru.New[document, *cached](maxCached)
 	if err != nil { // only for a size below one
 		panic(err)
 	}
@@ -84,6 +109,7 @@ func New(cfg *config.Config, log *slog.Logger) *Renderer {
 		site:            siteVariables(cfg),
 		redact:          redactor(cfg),
 		log:             log,
+		now:             time.Now,
 		cache:           cache,
 	}
 	if cfg.Server.DebugUserdata {
@@ -132,7 +158,8 @@ type renderFunc func(context.Context, *instance.Instance) (Rendered, []fingerpri
 // cached gives what was rendered before, if nothing that it was made of has
 // changed since, else what render gives.
 func (r *Renderer) cached(ctx context.Context, doc document, guest *instance.Instance, render renderFunc) (Rendered, error) {
-	if kept, ok := r.cache.Get(doc); ok && kept.guest == guest && unchanged(kept.prints) {
+	now := r.now()
+	if kept, ok := r.cache.Get(doc); ok && kept.fresh(guest, now) {
 		return kept.rendered, nil
 	}
 	rendered, prints, err := render(ctx, guest)
@@ -141,8 +168,10 @@ func (r *Renderer) cached(ctx context.Context, doc document, guest *instance.Ins
 		r.log.Error(doc.kind+" failed", "guest", guest.Name, "error", err)
 		return Rendered{}, err
 	}
-	if settled(prints, time.Now()) {
-		r.cache.Add(doc, cached{guest, rendered, prints})
+	if settled(prints, r.now()) {
+		kept := &cached{guest: guest, rendered: rendered, prints: prints}
+		kept.checked.Store(now.UnixNano()) // before the files were read
+		r.cache.Add(doc, kept)
 	}
 	r.keepForDebugging(doc, guest, rendered)
 	return rendered, nil

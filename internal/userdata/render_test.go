@@ -240,6 +240,35 @@ func TestResultsAreKept(t *testing.T) {
 	}
 }
 
+// Files that were looked at are trusted for the time of a recheck, and no longer.
+func TestAnEditIsSeenAfterARecheck(t *testing.T) {
+	s := newSite(t, "")
+	s.write("web", "first")
+	r := s.renderer()
+	web := guest("web", nil)
+	waitSettled(t, filepath.Join(s.dir, "web"))
+	now := time.Now()
+	r.now = func() time.Time { return now }
+	for _, step := range []struct {
+		passes time.Duration
+		edit   string
+		want   string
+	}{
+		{0, "", "first"},
+		{recheck - 1, "second", "first"},
+		{1, "", "second"},
+		{-time.Hour, "third", "third"}, // somebody set the clock back
+	} {
+		now = now.Add(step.passes)
+		if step.edit != "" {
+			s.write("web", step.edit)
+		}
+		if got := s.render(r, web); got != step.want {
+			t.Errorf("%v later: %q, want %q", step.passes, got, step.want)
+		}
+	}
+}
+
 // waitSettled waits until the file is old enough for its times to be trusted.
 func waitSettled(t *testing.T, path string) {
 	t.Helper()
