@@ -17,6 +17,7 @@ var hostFunctions = map[string]string{
 	"globals":    "use get, defined and setdefault",
 	"locals":     "use get, defined and setdefault",
 	"vars":       "use get, defined and setdefault",
+	"dir":        "use get, defined and setdefault",
 	"breakpoint": "there is no debugger",
 	"exit":       "a template ends at its end",
 	"quit":       "a template ends at its end",
