@@ -52,7 +52,7 @@ func reference() (string, error) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	var b strings.Builder
-	b.WriteString("# Commands\n\nExit codes: 0, all is well; 1, what was asked could not be done; 2, the command line is wrong.\n\n")
+	b.WriteString("# Commands\n\nExit codes: 0, all is well; 1, what was asked could not be done; 2, the command line is wrong;\n3, nothing could be looked at (doctor).\n\n")
 	err := writeReference(&b, root)
 	return b.String(), err
 }

@@ -17,6 +17,7 @@ import (
 const (
 	exitFailure = 1 // what was asked could not be done
 	exitUsage   = 2 // the command line is wrong
+	exitBlind   = 3 // nothing could be looked at
 
 	// exitConfig is EX_CONFIG of sysexits.h: the configuration must be mended
 	// first. The unit does not start a server again that ended so.
@@ -71,6 +72,7 @@ original mdserver; "mdserver serve" does the same.`,
 	root.AddCommand(
 		serveCommand(), instanceCommand(), userdataCommand(), statusCommand(), reloadCommand(), exportCommand(),
 		configCommand(), identityCommand(), templateCommand(), hookCommand(), installCommand(), uninstallCommand(), docsCommand(),
+		doctorCommand(),
 	)
 	return root
 }

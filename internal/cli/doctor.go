@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/admin"
+	"mdserver/internal/config"
+	"mdserver/internal/doctor"
+)
+
+func doctorCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Find what is wrong on this host, and say what mends it",
+		Long: `Look at everything between a guest and its metadata: the configuration, the
+server, its data, libvirt with its networks, guests and hook, the bridge, routes,
+ports, dnsmasq, the firewall and the clock. For what is wrong, the commands that
+mend it are printed. Nothing is changed.
+
+It works whether the server runs or not. What needs rights that you do not have
+is reported as unknown; as root it sees everything.
+
+The exit code is 0 if nothing is wrong, 1 if something is, and 3 if the
+configuration cannot be read, so that nothing could be looked at.`,
+		Args: args(cobra.NoArgs),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		file := configFile(cmd, nil)
+		if err := readable(file); err != nil {
+			return &exitError{exitBlind, err}
+		}
+		socket, _ := cmd.Flags().GetString("socket")
+		host := doctor.NewHost(cmd.Context(), file, func(cfg *config.Config) doctor.Server {
+			if socket == "" {
+				socket = cfg.Server.Socket
+			}
+			return admin.NewClient(socket)
+		})
+		report := doctor.Examine(cmd.Context(), host)
+		if *asJSON {
+			if err := printJSON(cmd.OutOrStdout(), report); err != nil {
+				return err
+			}
+		} else {
+			printReport(cmd.OutOrStdout(), report)
+		}
+		if !report.Healthy {
+			return &exitError{code: exitFailure}
+		}
+		return nil
+	}
+	return cmd
+}
+
+// readable makes sure that a file can be read.
+func readable(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+func printReport(w io.Writer, report doctor.Report) {
+	for _, f := range report.Findings {
+		fmt.Fprintf(w, "%-8s %s: %s\n", f.State, f.Check, f.Text)
+		for _, command := range f.Remedy {
+			fmt.Fprintf(w, "%-8s   %s\n", "", command)
+		}
+	}
+	fmt.Fprintf(w, "\n%d wrong, %d warnings, %d could not be looked at, %d well\n",
+		report.Count(doctor.Wrong), report.Count(doctor.Warning), report.Count(doctor.Unknown), report.Count(doctor.OK))
+}

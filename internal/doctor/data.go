@@ -1,0 +1,250 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory/boltstore"
+)
+
+// account is whom the server runs as.
+type account struct {
+	name     string
+	uid, gid uint32
+}
+
+// Bits of a right, as in a file's mode.
+const (
+	mayRead   = 4
+	mayWrite  = 2
+	mayEnter  = 1
+	needsRoom = mayRead | mayWrite | mayEnter
+)
+
+// checkData sees to what the server must be able to read and write.
+func checkData(ctx context.Context, h *Host) []Finding {
+	who, err := h.account(ctx)
+	if err != nil {
+		return []Finding{unknown("whom the server runs as: %v", err)}
+	}
+	database := h.Config.Server.Database
+	dirs := []struct {
+		path string
+		need fs.FileMode
+	}{
+		{filepath.Dir(database), needsRoom},
+		{database, mayRead | mayWrite},
+		{filepath.Join(filepath.Dir(database), "identity.pem"), mayRead},
+		{h.Config.Dnsmasq.BaseDir, needsRoom},
+		{h.Config.Dnsmasq.RunDir, needsRoom},
+		{h.Config.Server.UserdataDir, mayRead | mayEnter},
+		{h.Config.Server.DefaultTemplate, mayRead},
+		{h.ConfigFile, mayRead},
+	}
+	var all []Finding
+	for _, d := range dirs {
+		if d.path == "" {
+			continue
+		}
+		all = append(all, who.check(d.path, d.need)...)
+	}
+	all = append(all, exposed(database)...)
+	return unless(all, fine("the user %s can read and write what the server needs", who.name))
+}
+
+// account is that of the running server, else of its unit, else of the
+// database's owner, else this process's.
+func (h *Host) account(ctx context.Context) (account, error) {
+	if h.running() {
+		if info, err := os.Stat(fmt.Sprintf("/proc/%d", h.status.PID)); err == nil {
+			return accountOf(info.Sys().(*syscall.Stat_t).Uid)
+		}
+	}
+	if name := unitProperty(ctx, unit, "User"); name != "" {
+		u, err := user.Lookup(name)
+		if err != nil {
+			return account{}, err
+		}
+		uid, _ := strconv.ParseUint(u.Uid, 10, 32)
+		return accountOf(uint32(uid))
+	}
+	return accountOf(uint32(os.Geteuid()))
+}
+
+func accountOf(uid uint32) (account, error) {
+	u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
+	if err != nil {
+		return account{}, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	return account{u.Username, uid, uint32(gid)}, err
+}
+
+// check finds what the account cannot do with a path, or on the way to it. A
+// path that is not there yet is made by the server.
+func (a account) check(path string, need fs.FileMode) []Finding {
+	parent := filepath.Dir(path)
+	if parent != path {
+		if info, err := os.Stat(parent); err == nil && !a.can(info, mayEnter) {
+			return []Finding{a.refused(parent, info, mayEnter)}
+		}
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(err, fs.ErrPermission):
+		return []Finding{unknown("%s: only root may look there", path)}
+	case err != nil:
+		return []Finding{wrong("%v", err).mend("ls -ld " + quote(path))}
+	case !a.can(info, need):
+		return []Finding{a.refused(path, info, need)}
+	}
+	return nil
+}
+
+func (a account) can(info fs.FileInfo, need fs.FileMode) bool {
+	if a.uid == 0 {
+		return true
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	mode := info.Mode().Perm()
+	switch {
+	case owner.Uid == a.uid:
+		mode >>= 6
+	case owner.Gid == a.gid:
+		mode >>= 3
+	}
+	return mode&need == need
+}
+
+// refused says what is missing. The server's own things are to be its own;
+// what it only reads is to be its group's.
+func (a account) refused(path string, info fs.FileInfo, need fs.FileMode) Finding {
+	f := wrong("the user %s cannot use %s, which is %s", a.name, path, describe(info))
+	letters := ""
+	for _, right := range []struct {
+		bit    fs.FileMode
+		letter string
+	}{{mayRead, "r"}, {mayWrite, "w"}, {mayEnter, "x"}} {
+		if need&right.bit != 0 {
+			letters += right.letter
+		}
+	}
+	switch {
+	case need&mayWrite != 0:
+		return f.mend("chown "+a.name+" "+quote(path), "chmod u+"+letters+" "+quote(path))
+	case info.Sys().(*syscall.Stat_t).Uid == a.uid:
+		return f.mend("chmod u+" + letters + " " + quote(path))
+	}
+	return f.mend(fmt.Sprintf("chgrp %d %s", a.gid, quote(path)), "chmod g+"+letters+" "+quote(path))
+}
+
+func describe(info fs.FileInfo) string {
+	owner := info.Sys().(*syscall.Stat_t)
+	name := strconv.FormatUint(uint64(owner.Uid), 10)
+	if u, err := user.LookupId(name); err == nil {
+		name = u.Username
+	}
+	return fmt.Sprintf("%s's with the mode %v", name, info.Mode())
+}
+
+// exposed warns if others may read the database, which holds secrets.
+func exposed(database string) []Finding {
+	info, err := os.Stat(database)
+	if err != nil || info.Mode().Perm()&0o007 == 0 {
+		return nil
+	}
+	return []Finding{wrong("everybody may open %s, which holds the guests' secrets", database).mend("chmod 600 " + quote(database))}
+}
+
+func checkDatabase(ctx context.Context, h *Host) []Finding {
+	path := h.Config.Server.Database
+	if h.running() {
+		return []Finding{fine("the server has %s open", path)}
+	}
+	table, err := boltstore.Read(ctx, path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return []Finding{fine("%s is not there yet; the server makes it at its first start", path)}
+	case errors.Is(err, fs.ErrPermission):
+		return []Finding{unknown("%s: be root to read it", path)}
+	case errors.Is(err, boltstore.ErrInUse):
+		return []Finding{warning("%v: it runs, but does not answer on %s", err, h.Config.Server.Socket)}
+	case err != nil:
+		return []Finding{wrong("%v", err).mend("mv " + quote(path) + " " + quote(path+".damaged"))}
+	}
+	return []Finding{fine("%s holds %d guests", path, len(table.Instances))}
+}
+
+// scarce is the part of a network that must be free, in percent.
+const scarce = 10
+
+func checkAddresses(ctx context.Context, h *Host) []Finding {
+	used, resting, err := h.usedAddresses(ctx)
+	if err != nil {
+		return []Finding{unknown("the guests' addresses: %v", err)}
+	}
+	n := h.Networks[0]
+	total := size(n)
+	free := total - used - resting
+	f := fine("%s: %d of %d addresses are free, %d in use, %d resting", n.IPv4, free, total, used, resting)
+	switch {
+	case total-used <= 0:
+		f.State = Wrong
+	case free*100 < total*scarce:
+		f.State = Warning
+	default:
+		return []Finding{f}
+	}
+	return []Finding{f.mend("mdserver instance ls", "mdserver instance rm NAME")}
+}
+
+func (h *Host) usedAddresses(ctx context.Context) (used, resting int, err error) {
+	if h.running() {
+		return h.status.Addresses.Used, h.status.Addresses.Resting, nil
+	}
+	table, err := boltstore.Read(ctx, h.Config.Server.Database)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, 0, err
+	}
+	return count(table.Instances), len(table.Resting), nil
+}
+
+func count(guests []instance.Instance) int {
+	n := 0
+	for _, guest := range guests {
+		if guest.IPv4.IsValid() {
+			n++
+		}
+	}
+	return n
+}
+
+// size is how many IPv4 addresses guests may have.
+func size(n Network) int {
+	total := 1 << (32 - n.IPv4.Bits())
+	if n.IPv4.Bits() < 31 {
+		total -= 2 // the network and its broadcast address
+	}
+	if n.IPv4.Contains(n.Gateway) {
+		total--
+	}
+	for _, r := range n.Reserved {
+		first, last := r.First.As4(), r.Last.As4()
+		total -= int(number(last)-number(first)) + 1
+	}
+	return total
+}
+
+func number(a [4]byte) uint32 {
+	return uint32(a[0])<<24 | uint32(a[1])<<16 | uint32(a[2])<<8 | uint32(a[3])
+}

@@ -1,0 +1,130 @@
+// Package doctor looks at a host on which mdserver is to serve guests, finds
+// what commonly goes wrong there, and says which command mends it. It changes
+// nothing, works whether the server runs or not, and, where it may not look,
+// says so instead of guessing.
+//
+//	report := doctor.Examine(ctx, doctor.NewHost(ctx, configFile, client))
+//	for _, finding := range report.Findings { … }
+//
+// Each check is one row of a table: its name, what it looks at, and a function.
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// State is the outcome of one finding.
+type State string
+
+// The states, from good to bad; Unknown is what could not be looked at.
+const (
+	OK      State = "ok"
+	Unknown State = "unknown"
+	Warning State = "warning"
+	Wrong   State = "wrong"
+)
+
+// Finding is one thing that a check has found.
+type Finding struct {
+	Check  string   `json:"check"`
+	Looked string   `json:"looked_at"`
+	State  State    `json:"state"`
+	Text   string   `json:"finding"`
+	Remedy []string `json:"remedy,omitempty"` // commands to type, in this order
+}
+
+// Report is the outcome of all checks.
+type Report struct {
+	Healthy  bool      `json:"healthy"` // nothing is wrong; there may be warnings
+	Findings []Finding `json:"findings"`
+}
+
+// Count is the number of findings in one state.
+func (r Report) Count(state State) int {
+	n := 0
+	for _, f := range r.Findings {
+		if f.State == state {
+			n++
+		}
+	}
+	return n
+}
+
+// check is one row of the table.
+type check struct {
+	name, looks string
+	run         func(context.Context, *Host) []Finding
+	always      bool // it can be made without a configuration that holds
+}
+
+// checks are ordered from what others depend on to what depends on others.
+func checks() []check {
+	return []check{
+		{"configuration", "mdserver.conf and what it includes", checkConfiguration, true},
+		{"server", "the control socket and the systemd unit", checkServer, false},
+		{"data", "rights of the directories and files that the server uses", checkData, false},
+		{"database", "the database of guests", checkDatabase, false},
+		{"libvirt", "libvirt's socket", checkLibvirt, false},
+		{"libvirt network", "libvirt's networks", checkLibvirtNetworks, false},
+		{"bridge", "the bridges and their addresses", checkBridges, false},
+		{"route", "the kernel's routes to the guests and to the metadata address", checkRoutes, false},
+		{"port", "who listens on the metadata server's port", checkPort, false},
+		{"dnsmasq", "the dnsmasq program and what the server says of it", checkDnsmasq, false},
+		{"dnsmasq clash", "who holds the ports of DHCP and DNS", checkClash, false},
+		{"firewall", "nftables and iptables rules on what guests send to this host", checkFirewall, false},
+		{"hook", "libvirt's hooks and the age of its daemon", checkHook, false},
+		{"guests", "the domains' network interfaces", checkGuests, false},
+		{"datasource", "the domains' SMBIOS, as cloud-init's ds-identify reads it", checkDatasource, false},
+		{"addresses", "free addresses of the networks", checkAddresses, false},
+		{"clock", "the kernel's clock", checkClock, true},
+	}
+}
+
+// Examine makes all checks, one after the other.
+func Examine(ctx context.Context, h *Host) Report {
+	report := Report{}
+	for _, c := range checks() {
+		findings := []Finding{unknown("not looked at: the configuration does not hold")}
+		if c.always || h.Config != nil {
+			findings = c.run(ctx, h)
+		}
+		for _, f := range findings {
+			f.Check, f.Looked = c.name, c.looks
+			report.Findings = append(report.Findings, f)
+		}
+	}
+	report.Healthy = !slices.ContainsFunc(report.Findings, func(f Finding) bool { return f.State == Wrong })
+	return report
+}
+
+func fine(format string, args ...any) Finding {
+	return Finding{State: OK, Text: fmt.Sprintf(format, args...)}
+}
+
+func unknown(format string, args ...any) Finding {
+	return Finding{State: Unknown, Text: fmt.Sprintf(format, args...)}
+}
+
+func warning(format string, args ...any) Finding {
+	return Finding{State: Warning, Text: fmt.Sprintf(format, args...)}
+}
+
+func wrong(format string, args ...any) Finding {
+	return Finding{State: Wrong, Text: fmt.Sprintf(format, args...)}
+}
+
+// mend adds the commands that mend what was found.
+func (f Finding) mend(commands ...string) Finding {
+	f.Remedy = append(f.Remedy, commands...)
+	return f
+}
+
+// unless gives findings, or the good one if there are none.
+func unless(findings []Finding, good Finding) []Finding {
+	if len(findings) == 0 {
+		return []Finding{good}
+	}
+	return findings
+}

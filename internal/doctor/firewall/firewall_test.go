@@ -1,0 +1,110 @@
+package firewall
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+var (
+	dhcp = Packet{Interface: "br-mds", Proto: "udp", Source: netip.MustParseAddr("0.0.0.0"),
+		Target: netip.MustParseAddr("255.255.255.255"), SourcePort: 68, Port: 67}
+	http = Packet{Interface: "br-mds", Proto: "tcp", Source: netip.MustParseAddr("10.122.0.9"),
+		Target: netip.MustParseAddr("169.254.169.254"), SourcePort: 40000, Port: 80}
+)
+
+func TestIPTables(t *testing.T) {
+	tests := []struct {
+		name, policy, rules string
+		dhcp, http          string // "" for passed, else a part of what drops it
+	}{
+		{"no rules", "ACCEPT", "", "", ""},
+		{"policy", "DROP", "", "policy", "policy"},
+		{"opened", "DROP", "-A INPUT -i br-mds -p udp -m udp --dport 67 -j ACCEPT", "", "policy"},
+		{"any of several ports", "DROP", "-A INPUT -i br+ -p udp -m multiport --dports 53,67:68 -j ACCEPT", "", "policy"},
+		{"another interface", "ACCEPT", "-A INPUT -i eth0 -j DROP", "", ""},
+		{"all but one interface", "ACCEPT", "-A INPUT ! -i eth0 -p tcp -j REJECT --reject-with tcp-reset", "", "REJECT"},
+		{"established only", "DROP", "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "policy", "policy"},
+		{"a network", "ACCEPT", "-A INPUT -s 10.122.0.0/16 -j DROP", "", "10.122.0.0/16"},
+		{"a chain", "ACCEPT", "-A INPUT -j guests\n-A guests -p tcp -m tcp --dport 22 -j RETURN\n-A guests -p tcp -j DROP", "", "chain guests"},
+		{"back from a chain", "ACCEPT", "-A INPUT -j guests\n-A guests -j RETURN\n-A guests -j DROP", "", ""},
+		{"a comment with spaces", "ACCEPT", `-A INPUT -m comment --comment "no -j DROP here" -j ACCEPT`, "", ""},
+		{"a loop", "ACCEPT", "-A INPUT -j guests\n-A guests -j guests", "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			text := "*nat\n:INPUT DROP [0:0]\n-A INPUT -j DROP\nCOMMIT\n*filter\n:INPUT " + tt.policy + " [0:0]\n:guests - [0:0]\n" + tt.rules + "\nCOMMIT\n"
+			chains, err := ParseIPTables(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantVerdict(t, "DHCP", chains.Input(dhcp), tt.dhcp)
+			wantVerdict(t, "HTTP", chains.Input(http), tt.http)
+		})
+	}
+}
+
+func wantVerdict(t *testing.T, what string, v Verdict, by string) {
+	t.Helper()
+	if v.Dropped != (by != "") || !strings.Contains(v.By, by) {
+		t.Errorf("%s: dropped %v by %q, want by %q", what, v.Dropped, v.By, by)
+	}
+}
+
+// What cannot be judged before a drop makes that doubtful.
+func TestDoubt(t *testing.T) {
+	chains, err := ParseIPTables("*filter\n:INPUT DROP [0:0]\n-A INPUT -m set --match-set friends src -j ACCEPT\nCOMMIT\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := chains.Input(http); !v.Dropped || !v.Doubtful {
+		t.Errorf("%+v, want a doubtful drop", v)
+	}
+}
+
+func TestNFT(t *testing.T) {
+	const chain = `{"chain":{"family":"inet","table":"f","name":"in","type":"filter","hook":"input","prio":0,"policy":"accept"}},` +
+		`{"chain":{"family":"inet","table":"f","name":"guests"}},{"set":{"family":"inet","table":"f","name":"ports","type":"inet_service","elem":[67,{"range":[79,81]}]}}`
+	rule := func(chain, expr string) string {
+		return `,{"rule":{"family":"inet","table":"f","chain":"` + chain + `","expr":[` + expr + `]}}`
+	}
+	dport := func(proto, right string) string {
+		return `{"match":{"op":"==","left":{"payload":{"protocol":"` + proto + `","field":"dport"}},"right":` + right + `}}`
+	}
+	tests := []struct{ name, rules, dhcp, http string }{
+		{"one port", rule("in", dport("udp", "67")+`,{"counter":{}},{"drop":null}`), "udp dport 67", ""},
+		{"a set written out", rule("in", dport("tcp", `{"set":[22,80]}`)+`,{"reject":null}`), "", "reject"},
+		{"a named set", rule("in", dport("th", `"@ports"`)+`,{"drop":null}`), "@ports", "@ports"},
+		{"an interface by a star", rule("in", `{"match":{"op":"==","left":{"meta":{"key":"iifname"}},"right":"br-*"}},{"drop":null}`), "br-*", "br-*"},
+		{"a prefix", rule("in", `{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"saddr"}},"right":{"prefix":{"addr":"10.0.0.0","len":8}}}},{"drop":null}`), "", "10.0.0.0"},
+		{"invalid state", rule("in", `{"match":{"op":"in","left":{"ct":{"key":"state"}},"right":["invalid","established"]}},{"drop":null}`), "", ""},
+		{"a verdict map", rule("in", `{"vmap":{"key":{"meta":{"key":"iifname"}},"data":{"set":[["lo",{"accept":null}],["br-mds",{"jump":{"target":"guests"}}]]}}}`) +
+			rule("guests", dport("tcp", "80")+`,{"drop":null}`), "", "guests"},
+		{"of iptables", rule("in", `{"xt":{"type":"match","name":"x"}},{"drop":null}`), "", ""},
+		{"what nobody knows", rule("in", `{"match":{"op":"==","left":{"meta":{"key":"mark"}},"right":1}},{"drop":null}`), "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			chains, err := ParseNFT(`{"nftables":[{"metainfo":{"version":"1.0.6"}},` + chain + tt.rules + `]}`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantVerdict(t, "DHCP", chains.Input(dhcp), tt.dhcp)
+			wantVerdict(t, "HTTP", chains.Input(http), tt.http)
+		})
+	}
+}
+
+// FuzzRules makes sure that no text of rules is too odd to be read.
+func FuzzRules(f *testing.F) {
+	f.Add("*filter\n:INPUT DROP [0:0]\n-A INPUT ! -i eth0 -p udp --dport 1:2 -j X\n:X - [0:0]\n")
+	f.Add(`{"nftables":[{"chain":{"family":"ip","table":"t","name":"c","hook":"input","policy":"drop"}},{"rule":{"family":"ip","table":"t","chain":"c","expr":[{"vmap":{"key":1,"data":[]}}]}}]}`)
+	f.Fuzz(func(_ *testing.T, text string) {
+		for _, parse := range []func(string) (Chains, error){ParseNFT, ParseIPTables} {
+			if chains, err := parse(text); err == nil {
+				chains.Input(dhcp)
+				chains.Input(http)
+			}
+		}
+	})
+}

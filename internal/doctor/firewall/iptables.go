@@ -1,0 +1,159 @@
+package firewall
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// ParseIPTables reads what `iptables-save -t filter` prints.
+func ParseIPTables(text string) (Chains, error) {
+	var all Chains
+	index := map[string]int{}
+	table := ""
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, "*"):
+			table = line[1:]
+		case table != "filter":
+		case strings.HasPrefix(line, ":"):
+			words := strings.Fields(line[1:])
+			if len(words) < 2 {
+				return nil, fmt.Errorf("the rules that iptables-save prints: %q names no policy", line)
+			}
+			index[words[0]] = len(all)
+			all = append(all, Chain{Name: words[0], Input: words[0] == "INPUT", PolicyDrop: words[1] == "DROP"})
+		case strings.HasPrefix(line, "-A "):
+			words := splitWords(line)
+			i, known := index[words[1]]
+			if !known {
+				return nil, fmt.Errorf("the rules that iptables-save prints: %q is of no chain", line)
+			}
+			all[i].Rules = append(all[i].Rules, readRule(line, words[2:]))
+		}
+	}
+	return all, nil
+}
+
+// splitWords splits a line at spaces, but not within quotes.
+func splitWords(line string) []string {
+	quoted := false
+	words := strings.FieldsFunc(line, func(r rune) bool {
+		if r == '"' {
+			quoted = !quoted
+		}
+		return r == ' ' && !quoted
+	})
+	return words
+}
+
+// options that ask something, by their name; the value is their argument.
+var options = map[string]func(value string) func(Packet) Answer{
+	"-i": func(v string) func(Packet) Answer {
+		return func(p Packet) Answer { return answer(samePlus(p.Interface, v)) }
+	},
+	"-p": func(v string) func(Packet) Answer { return func(p Packet) Answer { return answer(p.Proto == v) } },
+	"-s": func(v string) func(Packet) Answer {
+		return func(p Packet) Answer { return inPrefix(p.Source.String(), v) }
+	},
+	"-d": func(v string) func(Packet) Answer {
+		return func(p Packet) Answer { return inPrefix(p.Target.String(), v) }
+	},
+	"--dport":  func(v string) func(Packet) Answer { return func(p Packet) Answer { return anyPort(p.Port, v) } },
+	"--dports": func(v string) func(Packet) Answer { return func(p Packet) Answer { return anyPort(p.Port, v) } },
+	"--sport":  func(v string) func(Packet) Answer { return func(p Packet) Answer { return anyPort(p.SourcePort, v) } },
+	"--sports": func(v string) func(Packet) Answer { return func(p Packet) Answer { return anyPort(p.SourcePort, v) } },
+	"--state":  isNew, "--ctstate": isNew,
+}
+
+// silent are options that ask nothing, with how many words follow.
+var silent = map[string]int{"--comment": 1, "--reject-with": 1, "--log-prefix": 1, "--log-level": 1, "--tcp-flags": 2}
+
+// plainModules are those whose options are all known.
+var plainModules = map[string]bool{
+	"tcp": true, "udp": true, "multiport": true, "comment": true, "state": true, "conntrack": true,
+}
+
+func isNew(v string) func(Packet) Answer {
+	return func(Packet) Answer { return answer(strings.Contains(","+v+",", ",NEW,")) }
+}
+
+// samePlus compares interface names; a plus at the end stands for the rest.
+func samePlus(name, pattern string) bool {
+	if stem, plus := strings.CutSuffix(pattern, "+"); plus {
+		return strings.HasPrefix(name, stem)
+	}
+	return name == pattern
+}
+
+// anyPort compares with ports and first:last ranges with commas between them.
+func anyPort(port uint16, list string) Answer {
+	for item := range strings.SplitSeq(list, ",") {
+		first, last, isRange := strings.Cut(item, ":")
+		if !isRange {
+			last = first
+		}
+		if inRange(strconv.Itoa(int(port)), first, last) == Yes {
+			return Yes
+		}
+	}
+	return No
+}
+
+func readRule(line string, words []string) Rule {
+	rule := Rule{Text: strings.TrimPrefix(line, "-A ")}
+	negated := false
+	for i := 0; i < len(words); i++ {
+		word, value := words[i], ""
+		if i+1 < len(words) {
+			value = words[i+1]
+		}
+		if word == "!" {
+			negated = true
+			continue
+		}
+		known := options[word]
+		n, quiet := silent[word]
+		switch {
+		case word == "-j" || word == "-g":
+			rule.Does, rule.Target = target(word, value)
+			i++
+		case quiet:
+			i += n
+		case word == "-m" && plainModules[value]:
+			i++
+		case known != nil:
+			rule.Asks = append(rule.Asks, signed(known(value), negated))
+			i++
+		default:
+			rule.Asks = append(rule.Asks, func(Packet) Answer { return Unknown })
+		}
+		negated = false
+	}
+	return rule
+}
+
+func signed(ask func(Packet) Answer, negated bool) func(Packet) Answer {
+	if !negated {
+		return ask
+	}
+	return func(p Packet) Answer { return not(ask(p)) }
+}
+
+func target(option, name string) (Action, string) {
+	switch name {
+	case "ACCEPT":
+		return Accept, ""
+	case "DROP", "REJECT":
+		return Drop, ""
+	case "RETURN":
+		return Return, ""
+	case "LOG", "MARK", "NFLOG", "CONNMARK", "NOTRACK", "CT", "TRACE":
+		return Pass, ""
+	}
+	if option == "-g" {
+		return Goto, name
+	}
+	return Jump, name
+}

@@ -1,0 +1,110 @@
+package doctor
+
+import (
+	"context"
+	"encoding/xml"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// domain is a guest in libvirt's words, as far as the checks look at it.
+type domain struct {
+	Name    string `xml:"name"`
+	UUID    string `xml:"uuid"`
+	Cmdline string `xml:"os>cmdline"`
+	SMBIOS  struct {
+		Mode string `xml:"mode,attr"`
+	} `xml:"os>smbios"`
+	Sysinfo struct {
+		System  []entry `xml:"system>entry"`
+		Chassis []entry `xml:"chassis>entry"`
+	} `xml:"sysinfo"`
+	Interfaces []struct {
+		Type   string `xml:"type,attr"`
+		Source struct {
+			Network string `xml:"network,attr"`
+			Bridge  string `xml:"bridge,attr"`
+		} `xml:"source"`
+	} `xml:"devices>interface"`
+}
+
+type entry struct {
+	Name  string `xml:"name,attr"`
+	Value string `xml:",chardata"`
+}
+
+func parseDomain(text string) (domain, error) {
+	var d domain
+	if err := xml.Unmarshal([]byte(text), &d); err != nil {
+		return d, fmt.Errorf("libvirt's domain definition: %w", err)
+	}
+	return d, nil
+}
+
+// entryOf is one value of a SMBIOS table.
+func entryOf(list []entry, name string) string {
+	for _, e := range list {
+		if e.Name == name {
+			return strings.TrimSpace(e.Value)
+		}
+	}
+	return ""
+}
+
+func checkGuests(_ context.Context, h *Host) []Finding {
+	if !h.libvirt.listed {
+		return []Finding{unknown("libvirt cannot be asked")}
+	}
+	var all []Finding
+	for _, d := range h.libvirt.domains {
+		if !h.serves(d) {
+			all = append(all, h.elsewhere(d))
+		}
+	}
+	return unless(all, fine("each of %d domains is on a network of guests", len(h.libvirt.domains)))
+}
+
+// serves reports whether a guest has an interface on one of our networks, as
+// the inventory counts it: by the network's name.
+func (h *Host) serves(d domain) bool {
+	for _, nic := range d.Interfaces {
+		if slices.ContainsFunc(h.Networks, func(n Network) bool { return nic.Source.Network == n.Name }) {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *Host) elsewhere(d domain) Finding {
+	var places []string
+	for _, nic := range d.Interfaces {
+		place := nic.Type
+		switch {
+		case nic.Source.Network != "":
+			place = "network " + nic.Source.Network
+		case nic.Source.Bridge != "":
+			place = "bridge " + nic.Source.Bridge
+		}
+		places = append(places, place)
+	}
+	where := "has no network interface"
+	if len(places) > 0 {
+		where = "is on " + strings.Join(places, ", ")
+	}
+	n := h.Networks[0].Name
+	f := wrong("the guest %q %s, and not on the network %q that is served", d.Name, where, n)
+	if onBridgeOf(d, h.Networks) {
+		f.Text += "; it names the bridge, not the network: libvirt then tells nobody which network that is"
+	}
+	return f.mend("virsh attach-interface " + quote(d.Name) + " network " + quote(n) + " --model virtio --config")
+}
+
+func onBridgeOf(d domain, networks []Network) bool {
+	for _, nic := range d.Interfaces {
+		if slices.ContainsFunc(networks, func(n Network) bool { return nic.Source.Bridge == n.Bridge }) {
+			return true
+		}
+	}
+	return false
+}

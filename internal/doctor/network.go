@@ -1,0 +1,171 @@
+package doctor
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+)
+
+// bridge is an interface as it is now.
+type bridge struct {
+	index int
+	up    bool
+	addrs []netip.Addr
+}
+
+func findBridge(name string) (bridge, error) {
+	nic, err := net.InterfaceByName(name)
+	if err != nil {
+		return bridge{}, err
+	}
+	nets, err := nic.Addrs()
+	if err != nil {
+		return bridge{}, err
+	}
+	b := bridge{index: nic.Index, up: nic.Flags&net.FlagUp != 0}
+	for _, n := range nets {
+		if prefix, err := netip.ParsePrefix(n.String()); err == nil {
+			b.addrs = append(b.addrs, prefix.Addr())
+		}
+	}
+	return b, nil
+}
+
+func (b bridge) has(addr netip.Addr) bool { return slices.Contains(b.addrs, addr.WithZone("")) }
+
+func checkBridges(_ context.Context, h *Host) []Finding {
+	var all []Finding
+	for _, n := range h.Networks {
+		all = append(all, h.checkBridge(n)...)
+	}
+	return all
+}
+
+func (h *Host) checkBridge(n Network) []Finding {
+	b, err := findBridge(n.Bridge)
+	if err != nil {
+		return []Finding{wrong("the bridge %s of the network %q is not there", n.Bridge, n.Name).mend("virsh net-start " + quote(n.Name))}
+	}
+	if !b.up {
+		return []Finding{wrong("the bridge %s is down", n.Bridge).mend("ip link set " + n.Bridge + " up")}
+	}
+	var all []Finding
+	if !b.has(n.Gateway) {
+		all = append(all, missing(n, n.Gateway, n.IPv4.Bits(), "the guests' router"))
+	}
+	if n.IPv6.IsValid() && !b.has(n.Gateway6) {
+		f := missing(n, n.Gateway6, n.IPv6.Bits(), "without which dnsmasq answers no DHCPv6, and cloud-init waits for an address in vain")
+		all = append(all, f)
+	}
+	for _, addr := range h.metadataAddresses() {
+		if !h.mustBear(n, addr, b) {
+			continue
+		}
+		bits := addr.BitLen()
+		if addr.IsLinkLocalUnicast() && addr.Is6() {
+			bits = 64
+		}
+		all = append(all, missing(n, addr.WithZone(""), bits, "where guests look for their metadata"))
+	}
+	return unless(all, fine("%s is up and has %v", n.Bridge, b.addrs))
+}
+
+// mustBear reports whether nothing but a missing address of the bridge can be
+// why guests do not reach the server there.
+func (h *Host) mustBear(n Network, addr netip.Addr, b bridge) bool {
+	switch {
+	case addr.IsUnspecified() || addr.IsLoopback() || b.has(addr):
+		return false
+	case addr.Zone() != "":
+		return addr.Zone() == n.Bridge
+	}
+	return !hostHas(addr)
+}
+
+func hostHas(addr netip.Addr) bool {
+	nets, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(nets, func(n net.Addr) bool {
+		prefix, err := netip.ParsePrefix(n.String())
+		return err == nil && prefix.Addr() == addr
+	})
+}
+
+// missing says that the bridge lacks an address. It comes back with the
+// network's next start only if libvirt's definition has it, too.
+func missing(n Network, addr netip.Addr, bits int, why string) Finding {
+	prefix := netip.PrefixFrom(addr, bits)
+	return wrong("%s has no address %s, %s; the definition of the network %q should have it", n.Bridge, addr, why, n.Name).
+		mend("ip address add "+prefix.String()+" dev "+n.Bridge, "virsh net-edit "+quote(n.Name))
+}
+
+func checkRoutes(_ context.Context, h *Host) []Finding {
+	var all []Finding
+	for _, addr := range h.metadataAddresses() {
+		if addr.IsUnspecified() || addr.Zone() != "" {
+			continue
+		}
+		if f, bad := h.checkLocal(addr); bad {
+			all = append(all, f)
+		}
+	}
+	for _, n := range h.Networks {
+		if b, err := findBridge(n.Bridge); err == nil && b.up && b.has(n.Gateway) {
+			all = append(all, checkReturn(n, b)...)
+		}
+	}
+	return unless(all, fine("the metadata address is this host's own, and the way to the guests is their bridge"))
+}
+
+// checkLocal makes sure that packets to the server's address stay here.
+func (h *Host) checkLocal(addr netip.Addr) (Finding, bool) {
+	routes, err := netlink.RouteGet(addr.AsSlice())
+	if err != nil {
+		return wrong("there is no route to %s: no interface has the address", addr).
+			mend("virsh net-start " + quote(h.Networks[0].Name)), true
+	}
+	if len(routes) > 0 && routes[0].Type == localRoute {
+		return Finding{}, false
+	}
+	return wrong("packets to %s leave this host by %s: no interface here has the address", addr, linkName(routes)).
+		mend("ip address add " + netip.PrefixFrom(addr, addr.BitLen()).String() + " dev " + h.Networks[0].Bridge), true
+}
+
+const localRoute = 2 // RTN_LOCAL of rtnetlink
+
+// checkReturn makes sure that answers go back to the guests.
+func checkReturn(n Network, b bridge) []Finding {
+	var all []Finding
+	for _, prefix := range []netip.Prefix{n.IPv4, n.IPv6} {
+		if !prefix.IsValid() || prefix.Addr().Is6() && !b.has(n.Gateway6) {
+			continue
+		}
+		guest := prefix.Addr().Next()
+		for b.has(guest) {
+			guest = guest.Next()
+		}
+		routes, err := netlink.RouteGet(guest.AsSlice())
+		if err == nil && len(routes) > 0 && routes[0].LinkIndex == b.index {
+			continue
+		}
+		all = append(all, wrong("packets to the guests' network %s leave by %s, not by %s: another network has the same addresses", prefix, linkName(routes), n.Bridge).
+			mend("ip route get "+guest.String(), "ip route replace "+prefix.String()+" dev "+n.Bridge))
+	}
+	return all
+}
+
+func linkName(routes []netlink.Route) string {
+	if len(routes) == 0 {
+		return "no interface"
+	}
+	link, err := net.InterfaceByIndex(routes[0].LinkIndex)
+	if err != nil {
+		return "no interface"
+	}
+	return link.Name
+}

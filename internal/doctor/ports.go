@@ -1,0 +1,142 @@
+package doctor
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+func checkPort(_ context.Context, h *Host) []Finding {
+	all, err := listening()
+	if err != nil {
+		return []Finding{unknown("%v", err)}
+	}
+	var findings []Finding
+	for _, addr := range h.metadataAddresses() {
+		wanted := netip.AddrPortFrom(addr, uint16(h.Config.Server.Port))
+		findings = append(findings, h.checkPortOf(wanted, all)...)
+	}
+	return findings
+}
+
+func (h *Host) checkPortOf(wanted netip.AddrPort, all []listener) []Finding {
+	taken := slices.DeleteFunc(slices.Clone(all), func(l listener) bool { return !l.takes("tcp", wanted, 0) })
+	who := holdersOf(taken)
+	for _, l := range taken {
+		p := who[l.inode]
+		switch {
+		case h.running() && (p.pid == h.status.PID || p.pid == 0):
+			return []Finding{fine("mdserver listens on %s", wanted)}
+		case !h.running() && p.name == "mdserver":
+			return []Finding{warning("a mdserver, process %d, listens on %s but does not answer on %s", p.pid, wanted, h.Config.Server.Socket)}
+		}
+		return []Finding{wrong("%s is taken by %s, which listens on %s", wanted, p, l.addr).mend(p.stop())}
+	}
+	if h.running() {
+		return []Finding{wrong("mdserver runs, but does not listen on %s", wanted).mend("systemctl restart " + unit)}
+	}
+	return []Finding{fine("%s is free", wanted)}
+}
+
+func holdersOf(list []listener) map[uint32]process {
+	inodes := map[uint32]bool{}
+	for _, l := range list {
+		inodes[l.inode] = true
+	}
+	return holders(inodes)
+}
+
+// checkClash looks for others on the ports that our dnsmasq needs.
+func checkClash(_ context.Context, h *Host) []Finding {
+	if h.Config.Dnsmasq.Run == "off" {
+		return []Finding{fine("dnsmasq is off")}
+	}
+	sockets, err := listening()
+	if err != nil {
+		return []Finding{unknown("%v", err)}
+	}
+	var all []Finding
+	for _, n := range h.Networks {
+		all = append(all, h.checkClashOn(n, sockets)...)
+	}
+	return unless(all, fine("nobody else has the ports of DHCP and DNS there"))
+}
+
+func (h *Host) checkClashOn(n Network, sockets []listener) []Finding {
+	link := -1 // no interface has that
+	if b, err := findBridge(n.Bridge); err == nil {
+		link = b.index
+	}
+	needs := []struct {
+		proto string
+		addr  netip.AddrPort
+	}{
+		{"udp", netip.AddrPortFrom(netip.IPv4Unspecified(), 67)},
+		{"udp", netip.AddrPortFrom(n.Gateway, 53)},
+		{"tcp", netip.AddrPortFrom(n.Gateway, 53)},
+	}
+	clashes := map[process][]string{}
+	who := holdersOf(sockets)
+	for _, l := range sockets {
+		p := who[l.inode]
+		if h.ours(p) || slices.Contains(clashes[p], l.String()) || shares(p, l, sockets, who) {
+			continue
+		}
+		for _, need := range needs {
+			if l.takes(need.proto, need.addr, link) {
+				clashes[p] = append(clashes[p], l.String())
+				break
+			}
+		}
+	}
+	var all []Finding
+	for p, list := range clashes {
+		all = append(all, clash(n, p, list))
+	}
+	slices.SortFunc(all, func(a, b Finding) int { return strings.Compare(a.Text, b.Text) })
+	return all
+}
+
+// shares reports whether a socket for DHCP is one that a dnsmasq with
+// bind-dynamic or bind-interfaces opens so that others can have the port, too.
+// Such a dnsmasq has a socket for each of its addresses for DNS.
+func shares(p process, l listener, all []listener, who map[uint32]process) bool {
+	return p.name == "dnsmasq" && l.addr.Port() == 67 && slices.ContainsFunc(all, func(other listener) bool {
+		return who[other.inode] == p && other.addr.Port() == 53 && !other.addr.Addr().IsUnspecified()
+	})
+}
+
+// ours reports whether a process is the dnsmasq that serves our guests.
+func (h *Host) ours(p process) bool {
+	if p.pid == 0 || h.running() && p.pid == h.status.Dnsmasq.PID {
+		return true // what cannot be seen is no reason to complain
+	}
+	if text, err := os.ReadFile(filepath.Join(h.Config.Dnsmasq.RunDir, h.Config.Dnsmasq.NetName+".pid")); err == nil &&
+		strings.TrimSpace(string(text)) == strconv.Itoa(p.pid) {
+		return true
+	}
+	return slices.ContainsFunc(p.arguments(), func(arg string) bool {
+		return strings.Contains(arg, h.Config.Dnsmasq.BaseDir+"/")
+	})
+}
+
+func clash(n Network, p process, sockets []string) Finding {
+	f := wrong("%s holds %s, which the dnsmasq of %s needs", p, strings.Join(sockets, ", "), n.Bridge)
+	if p.name != "dnsmasq" {
+		return f.mend(p.stop())
+	}
+	f.Text += ": it binds to all addresses, as it runs without bind-dynamic"
+	if service := p.service(); service != "" {
+		return f.mend(`printf 'bind-dynamic\nexcept-interface=`+n.Bridge+`\n' > /etc/dnsmasq.d/beside-mdserver.conf`,
+			"systemctl restart "+quote(service))
+	}
+	var words []string
+	for _, arg := range p.arguments() {
+		words = append(words, quote(arg))
+	}
+	return f.mend(p.stop(), strings.Join(words, " ")+" --bind-dynamic --except-interface="+n.Bridge)
+}
