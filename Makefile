@@ -9,10 +9,10 @@ LDFLAGS := -s -w $(if $(VERSION),-X $(CONFIG).Version=$(VERSION) -X $(CONFIG).Re
 # An older Go fetches the version that go.mod asks for.
 export GOTOOLCHAIN ?= auto
 
-.PHONY: help build demo test bench clean bin/mdserver bin/demo
+.PHONY: help build demo test bench bench-http bench-attack clean bin/mdserver bin/demo
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 build: bin/mdserver ## build bin/mdserver, one static binary
 
@@ -31,6 +31,12 @@ test: ## run everything from unit to end-to-end tests, installing what it needs 
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-http: bin/mdserver ## measure requests beside a bare net/http handler
+	go run ./bench/beside
+
+bench-attack: bin/mdserver ## measure a boot while another guest attacks
+	go run ./bench/beside -attack
 
 clean: ## remove what was built
 	rm -rf bin
