@@ -27,6 +27,7 @@ type Config struct {
 	TemplateData []KeyValue // [template-data] without _config_items_
 	ConfigItems  []string   // "section.key" names out of _config_items_
 	Service      Service
+	Libvirt      Libvirt
 	Files        Files
 
 	values    *values           // as read, for Values and Dump

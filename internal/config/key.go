@@ -76,6 +76,7 @@ var sections = []struct{ name, doc string }{
 	{"template-data", "Values for templates, one a line: `NAME = VALUE`. `{{NAME}}` in a template then gives\n" +
 		"VALUE, always as a string. A name that has a meaning in templates already, such as\n" +
 		"`hostname`, keeps it."},
+	{"libvirt", "Where mdserver learns of guests, besides the hook."},
 	{"service", "What `/service/` tells about this metadata server."},
 	{"_include_", "Further files, read after this one: first the directories, then the files, in the\n" +
 		"order given. Where a key is set more than once, the last one counts. What does\n" +
@@ -83,7 +84,7 @@ var sections = []struct{ name, doc string }{
 }
 
 // table holds every key, section by section.
-var table = slices.Concat(serverKeys, accessKeys, logKeys, publicKeys, dnsmasqKeys, templateKeys, serviceKeys, includeKeys)
+var table = slices.Concat(serverKeys, accessKeys, logKeys, publicKeys, dnsmasqKeys, templateKeys, serviceKeys, libvirtKeys, includeKeys)
 
 // index finds a row by its full name.
 var index = func() map[string]*key {

@@ -1,0 +1,88 @@
+package config
+
+import (
+	"errors"
+	"net/url"
+	"path/filepath"
+)
+
+// Libvirt is the section [libvirt].
+type Libvirt struct {
+	URI LibvirtURI
+}
+
+// LibvirtURI is where libvirt runs on this host.
+type LibvirtURI struct {
+	Off     bool   // libvirt is not asked
+	Session bool   // a user's libvirt and not the system's
+	Socket  string // an absolute path; "" for where libvirt usually listens
+}
+
+// String returns the URI as it is written in the configuration.
+func (u LibvirtURI) String() string {
+	path, query := "/system", ""
+	switch {
+	case u.Off:
+		return "off"
+	case u.Session:
+		path = "/session"
+	}
+	if u.Socket == "" {
+		return "qemu://" + path
+	}
+	query = url.Values{"socket": {u.Socket}}.Encode()
+	return "qemu+unix://" + path + "?" + query
+}
+
+var libvirtKeys = []key{
+	{
+		section: "libvirt", name: "uri", def: "qemu:///system",
+		doc: "Where libvirt runs, which tells of guests that are defined, changed, renamed and\n" +
+			"removed. libvirtd and the daemons virtqemud and virtnetworkd are both found. While none\n" +
+			"runs, guests are served as they are known. `off` leaves libvirt alone; the hook goes on.",
+		binding: bind(libvirtURI, func(c *Config) *LibvirtURI { return &c.Libvirt.URI }),
+	},
+}
+
+var libvirtURI = kind[LibvirtURI]{
+	accepts: "qemu:///system, qemu:///session, qemu+unix:///system?socket=/path or off",
+	quotes:  true,
+	parse: func(text string) (LibvirtURI, error) {
+		if text == "off" {
+			return LibvirtURI{Off: true}, nil
+		}
+		u, err := url.Parse(text)
+		switch {
+		case text == "":
+			return LibvirtURI{}, errEmpty
+		case err != nil:
+			return LibvirtURI{}, errors.New("is no URI")
+		case u.Scheme != "qemu" && u.Scheme != "qemu+unix":
+			return LibvirtURI{}, errors.New("begins with neither qemu: nor qemu+unix:")
+		case u.Host != "" || u.User != nil:
+			return LibvirtURI{}, errors.New("names a host; libvirt must run on this one")
+		case u.Path != "/system" && u.Path != "/session":
+			return LibvirtURI{}, errors.New("ends in neither /system nor /session")
+		}
+		socket, err := socketParameter(u.RawQuery)
+		return LibvirtURI{Session: u.Path == "/session", Socket: socket}, err
+	},
+}
+
+// socketParameter reads the one parameter that a URI may have.
+func socketParameter(query string) (string, error) {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return "", errors.New("has a malformed query")
+	}
+	for name := range values {
+		if name != "socket" {
+			return "", errors.New("has the parameter " + name)
+		}
+	}
+	socket := values.Get("socket")
+	if values.Has("socket") && !filepath.IsAbs(socket) {
+		return "", errors.New("has a socket without an absolute path")
+	}
+	return socket, nil
+}

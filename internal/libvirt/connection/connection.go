@@ -1,0 +1,113 @@
+// Package connection reaches libvirt on this host by its RPC protocol, without
+// libvirt's own library. It knows the one daemon of old (libvirtd) and the
+// daemons for each driver (virtqemud, virtnetworkd), the system's and a
+// user's. A call cannot outlast its context, even if the daemon hangs.
+package connection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	libvirt "github.com/digitalocean/go-libvirt"
+)
+
+// Conn is one connection to a daemon. It is safe for concurrent use and is not
+// used again once it broke: a new one is dialled.
+type Conn struct {
+	rpc    *libvirt.Libvirt
+	socket string
+	conn   *watched
+}
+
+// Dial connects to the daemon for a driver. The error names every socket that
+// was tried.
+func Dial(ctx context.Context, e Endpoint, driver Driver) (*Conn, error) {
+	sockets, err := e.Sockets(driver)
+	if err != nil {
+		return nil, err
+	}
+	var failures []error
+	for _, socket := range sockets {
+		c, err := dial(ctx, socket, e.uri(driver, socket))
+		if err == nil {
+			return c, nil
+		}
+		failures = append(failures, err)
+	}
+	return nil, fmt.Errorf("connecting to libvirt: %w", errors.Join(failures...))
+}
+
+func dial(ctx context.Context, socket string, uri libvirt.ConnectURI) (*Conn, error) {
+	raw, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return nil, err
+	}
+	conn := watch(raw)
+	c := &Conn{rpc: libvirt.NewWithDialer(conn), socket: socket, conn: conn}
+	err = c.Do(ctx, func(l *libvirt.Libvirt) error { return l.ConnectToURI(uri) })
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("%s: opening %s: %w", socket, uri, err)
+	}
+	return c, nil
+}
+
+// Do makes calls. If ctx ends before they are answered the connection is
+// closed, for nothing else ends a call that the daemon does not answer; the
+// error is then the context's.
+func (c *Conn) Do(ctx context.Context, calls func(*libvirt.Libvirt) error) error {
+	stop := context.AfterFunc(ctx, c.conn.shut)
+	err := calls(c.rpc)
+	if !stop() && ctx.Err() != nil {
+		return fmt.Errorf("libvirt at %s did not answer: %w", c.socket, context.Cause(ctx))
+	}
+	return err
+}
+
+// RPC returns the client, for subscriptions, whose contexts are their own.
+func (c *Conn) RPC() *libvirt.Libvirt { return c.rpc }
+
+// Socket returns the path of the socket that answered.
+func (c *Conn) Socket() string { return c.socket }
+
+// Done is closed when the connection is lost or was closed.
+func (c *Conn) Done() <-chan struct{} { return c.conn.done }
+
+// Close ends the connection and waits until nothing reads from it any more.
+func (c *Conn) Close() {
+	c.conn.shut()
+	<-c.conn.done
+}
+
+// watched is a connection that tells when it has ended. The client has a
+// channel for that, too, but makes it only after the connection is open, and
+// so misses an end that comes early.
+type watched struct {
+	net.Conn
+	end  func()
+	done chan struct{}
+}
+
+func watch(conn net.Conn) *watched {
+	w := &watched{Conn: conn, done: make(chan struct{})}
+	w.end = sync.OnceFunc(func() { close(w.done) })
+	return w
+}
+
+// Dial implements go-libvirt's socket.Dialer.
+func (w *watched) Dial() (net.Conn, error) { return w, nil }
+
+// Read implements io.Reader for the one goroutine that reads, which leaves
+// after an error.
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	if err != nil {
+		w.end()
+	}
+	return n, err
+}
+
+func (w *watched) shut() { _ = w.Conn.Close() }

@@ -1,0 +1,88 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSockets(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", "/run/user/1000")
+	for _, tt := range []struct {
+		endpoint Endpoint
+		driver   Driver
+		want     []string
+	}{
+		{Endpoint{}, QEMU, []string{"/run/libvirt/virtqemud-sock", "/run/libvirt/libvirt-sock"}},
+		{Endpoint{}, Network, []string{"/run/libvirt/virtnetworkd-sock", "/run/libvirt/libvirt-sock"}},
+		{Endpoint{Session: true}, QEMU, []string{"/run/user/1000/libvirt/virtqemud-sock", "/run/user/1000/libvirt/libvirt-sock"}},
+		{Endpoint{Socket: "/tmp/sock"}, Network, []string{"/tmp/sock"}},
+	} {
+		got, err := tt.endpoint.Sockets(tt.driver)
+		if err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("%+v: %v (%v), want %v", tt.endpoint, got, err, tt.want)
+		}
+	}
+	t.Setenv("XDG_RUNTIME_DIR", "")
+	if _, err := (Endpoint{Session: true}).Sockets(QEMU); err == nil {
+		t.Error("a session was found without XDG_RUNTIME_DIR")
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	_, err := Dial(t.Context(), Endpoint{Session: true}, Network)
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("error %v", err)
+	}
+	for _, name := range []string{"virtnetworkd-sock", "libvirt-sock"} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%q does not name %s", err, name)
+		}
+	}
+}
+
+// TestDaemonThatHangs: what accepts connections and says nothing holds up
+// nobody beyond the context.
+func TestDaemonThatHangs(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "libvirt-sock")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = Dial(ctx, Endpoint{Socket: socket}, QEMU)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestDaemonThatHangsUp: nor what hangs up at once.
+func TestDaemonThatHangsUp(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "libvirt-sock")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			conn.Close()
+		}
+	}()
+	if _, err = Dial(t.Context(), Endpoint{Socket: socket}, QEMU); err == nil {
+		t.Error("it was taken for libvirt")
+	}
+}

@@ -1,0 +1,55 @@
+package connection
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	libvirt "github.com/digitalocean/go-libvirt"
+)
+
+// Driver is what a connection is for. Where libvirt runs one daemon for each
+// driver, it decides which one answers.
+type Driver string
+
+// The drivers that mdserver needs.
+const (
+	QEMU    Driver = "qemu"    // domains
+	Network Driver = "network" // libvirt's networks
+)
+
+// Endpoint is where libvirt is looked for.
+type Endpoint struct {
+	Session bool   // a user's libvirt and not the system's
+	Socket  string // an absolute path; "" for where libvirt usually listens
+}
+
+// Sockets lists where the daemon for a driver may listen, in the order of
+// libvirt's own clients: the driver's own daemon, then the one for all.
+func (e Endpoint) Sockets(driver Driver) ([]string, error) {
+	if e.Socket != "" {
+		return []string{e.Socket}, nil
+	}
+	dir := "/run/libvirt"
+	if e.Session {
+		runtime := os.Getenv("XDG_RUNTIME_DIR")
+		if runtime == "" {
+			return nil, errors.New("qemu:///session needs XDG_RUNTIME_DIR in the environment")
+		}
+		dir = filepath.Join(runtime, "libvirt")
+	}
+	own := map[Driver]string{QEMU: "virtqemud-sock", Network: "virtnetworkd-sock"}[driver]
+	return []string{filepath.Join(dir, own), filepath.Join(dir, "libvirt-sock")}, nil
+}
+
+// uri is what the daemon behind a socket is asked to open.
+func (e Endpoint) uri(driver Driver, socket string) libvirt.ConnectURI {
+	scheme := "qemu"
+	if driver == Network && filepath.Base(socket) == "virtnetworkd-sock" {
+		scheme = "network"
+	}
+	if e.Session {
+		return libvirt.ConnectURI(scheme + ":///session")
+	}
+	return libvirt.ConnectURI(scheme + ":///system")
+}
