@@ -60,7 +60,7 @@ func newInventory(b *testing.B, n int) *inventory.Inventory {
 	if err != nil {
 		b.Fatal(err)
 	}
-	inv, err := inventory.Open(b.Context(), store, inventory.Options{Network: instance.Network{Name: "mds", IPv4: network}})
+	inv, err := inventory.Open(b.Context(), store, inventory.Options{Networks: []instance.Network{{Name: "mds", IPv4: network}}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func newInventory(b *testing.B, n int) *inventory.Inventory {
 	for i := range guests {
 		guests[i] = instance.Instance{
 			Name: fmt.Sprintf("guest-%d", i), Hostname: fmt.Sprintf("guest-%d", i), UUID: idOf(i),
-			MAC: macOf(i), IPv4: address(i), FirstSeen: time.Now(), LastUpdate: time.Now(),
+			Network: "mds", MAC: macOf(i), IPv4: address(i), FirstSeen: time.Now(), LastUpdate: time.Now(),
 		}
 	}
 	if _, err := inv.Import(b.Context(), guests); err != nil {

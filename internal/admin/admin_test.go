@@ -30,10 +30,10 @@ func newBackend(t *testing.T) Backend {
 		t.Fatal(err)
 	}
 	gateway := netip.MustParseAddr("10.122.0.1")
-	inv, err := inventory.Open(t.Context(), store, inventory.Options{Network: instance.Network{
+	inv, err := inventory.Open(t.Context(), store, inventory.Options{Networks: []instance.Network{{
 		Name: "mds", IPv4: netip.MustParsePrefix("10.122.0.0/28"),
 		Excluded: []instance.AddrRange{{First: gateway, Last: gateway}},
-	}})
+	}}})
 	if err != nil {
 		t.Fatal(err)
 	}

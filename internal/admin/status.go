@@ -14,12 +14,37 @@ type Status struct {
 	Started   time.Time        `json:"started"`
 	Config    string           `json:"config"`
 	Listen    string           `json:"listen"`
-	Network   string           `json:"network"`
+	Networks  []Network        `json:"networks"` // in the order of precedence
 	Guests    int              `json:"guests"`
 	Addresses Addresses        `json:"addresses"`
 	IMDS      IMDS             `json:"imds"`
 	Refused   admission.Counts `json:"refused"`
-	Dnsmasq   dnsmasq.Status   `json:"dnsmasq"`
+	Dnsmasq   dnsmasq.Status   `json:"dnsmasq"` // of the first network that has one
+}
+
+// Network is one network that guests are served on.
+type Network struct {
+	Name    string          `json:"name"`
+	Backend string          `json:"backend"`
+	Bridge  string          `json:"bridge,omitempty"`
+	IPv4    string          `json:"ipv4,omitempty"` // prefix
+	IPv6    string          `json:"ipv6,omitempty"`
+	Domain  string          `json:"domain,omitempty"`
+	Guests  int             `json:"guests"`
+	Used    int             `json:"used"` // IPv4 addresses
+	Dnsmasq *dnsmasq.Status `json:"dnsmasq,omitempty"`
+	Trouble string          `json:"trouble,omitempty"`
+}
+
+// Trouble lists what is wrong with the networks.
+func (s Status) Trouble() []string {
+	var list []string
+	for _, n := range s.Networks {
+		if n.Trouble != "" {
+			list = append(list, n.Name+": "+n.Trouble)
+		}
+	}
+	return list
 }
 
 // IMDS tells how guests read the EC2 tree since the server started.
@@ -30,7 +55,7 @@ type IMDS struct {
 	Refused      uint64 `json:"refused"`       // requests refused for want of a good one
 }
 
-// Addresses counts the IPv4 addresses of the network.
+// Addresses counts the IPv4 addresses of all networks.
 type Addresses struct {
 	Used    int `json:"used"`
 	Resting int `json:"resting"`

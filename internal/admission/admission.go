@@ -30,6 +30,9 @@ type Policy struct {
 	// Interfaces are those that guests may come by; nil means any. This host
 	// itself comes by its loopback interface, which is always open.
 	Interfaces []string
+	// Bridges are the interfaces of networks by name: a guest is served by
+	// that of the network on which it has its address, where it is known.
+	Bridges map[string]string
 	// VerifyMAC compares the MAC that the kernel's neighbour table has for a
 	// guest's address with the guest's own.
 	VerifyMAC bool

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mdserver/internal/face"
+	"mdserver/internal/instance"
 )
 
 // penalty is how long a request that is one too many waits for its refusal.
@@ -31,8 +32,9 @@ func (d *Door) Throttled(next http.Handler) http.Handler {
 	})
 }
 
-// Verified answers 403 to what came by a wrong interface, or from another MAC
-// than that of the guest whose address it bears. It expects a known caller (see
+// Verified answers 403 to what came by a wrong interface, by that of another
+// network than its address is of, or from another MAC than that of the guest
+// whose address it bears. It expects a known caller (see
 // package face).
 func (d *Door) Verified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -43,12 +45,45 @@ func (d *Door) Verified(next http.Handler) http.Handler {
 			d.log.Warn("request refused: it came by an interface that guests are not served on",
 				"client", c.remote, "interface", c.name)
 			face.Refuse(w, http.StatusForbidden, "Forbidden: guests are not served on this network")
+		case ok && c.name != loopback && !d.atHome(c, r):
+			face.Refuse(w, http.StatusForbidden, "Forbidden: the address is one of another network")
 		case ok && d.policy.Load().VerifyMAC && c.name != loopback && !d.genuine(c, r):
 			face.Refuse(w, http.StatusForbidden, "Forbidden: not sent by the guest that owns the address")
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+// atHome reports whether a request that bears a guest's address came by the
+// network where the guest has it.
+func (d *Door) atHome(c *conn, r *http.Request) bool {
+	inst := face.Caller(r).Guest
+	if inst == nil {
+		return true
+	}
+	place, _ := c.place(inst)
+	bridge := d.policy.Load().Bridges[place.Network]
+	if bridge == "" || bridge == c.name {
+		return true
+	}
+	d.foreign.Add(1)
+	d.log.Warn("request refused: it came by another network than its address is of",
+		"guest", inst.Name, "client", c.remote, "interface", c.name, "expected", bridge)
+	return false
+}
+
+// place is where a guest has the address that the connection comes from. A
+// link-local address is known by its MAC.
+func (c *conn) place(inst *instance.Instance) (instance.Attachment, bool) {
+	if place, ok := inst.At(c.remote.WithZone("")); ok {
+		return place, true
+	}
+	mac, err := c.senderMAC()
+	if err != nil {
+		return instance.Attachment{}, false
+	}
+	return inst.By(mac)
 }
 
 // genuine reports whether a request that bears a guest's address has its MAC.
@@ -58,7 +93,8 @@ func (d *Door) genuine(c *conn, r *http.Request) bool {
 		return true // a stranger, and is refused as one
 	}
 	mac, err := c.senderMAC()
-	if err == nil && mac == inst.MAC {
+	place, _ := c.place(inst)
+	if err == nil && mac == place.MAC {
 		return true
 	}
 	d.spoofed.Add(1)
@@ -67,6 +103,6 @@ func (d *Door) genuine(c *conn, r *http.Request) bool {
 		return false
 	}
 	d.log.Warn("request refused: the address is a guest's, the MAC is not",
-		"guest", inst.Name, "client", c.remote, "mac", mac, "expected", inst.MAC)
+		"guest", inst.Name, "client", c.remote, "mac", mac, "expected", place.MAC)
 	return false
 }

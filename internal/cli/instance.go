@@ -94,11 +94,23 @@ func printRegistered(cmd *cobra.Command, r admin.Registered) error {
 }
 
 func addresses(inst instance.Instance) string {
-	list := slices.DeleteFunc([]string{addr(inst.IPv4), addr(inst.IPv6)}, func(s string) bool { return s == "" })
-	if len(list) == 0 {
-		return "no address"
+	if list := join(inst.Addrs()); list != "" {
+		return list
+	}
+	return "no address"
+}
+
+func join(addrs []netip.Addr) string {
+	list := make([]string, 0, len(addrs))
+	for _, a := range addrs {
+		list = append(list, a.String())
 	}
 	return strings.Join(list, ", ")
+}
+
+// family gives a guest's addresses of one family on all networks.
+func family(inst instance.Instance, is func(netip.Addr) bool) string {
+	return join(slices.DeleteFunc(inst.Addrs(), func(a netip.Addr) bool { return !is(a) }))
 }
 
 func addr(a netip.Addr) string {
@@ -137,7 +149,7 @@ func printList(w io.Writer, all []instance.Instance) error {
 	rows := make([][]string, 0, len(all))
 	for _, inst := range all {
 		rows = append(rows, []string{
-			printable(inst.Name), inst.Hostname, dash(addr(inst.IPv4)), dash(addr(inst.IPv6)), inst.MAC.String(), inst.ID,
+			printable(inst.Name), inst.Hostname, dash(family(inst, netip.Addr.Is4)), dash(family(inst, netip.Addr.Is6)), inst.MAC.String(), inst.ID,
 		})
 	}
 	return table(w, []string{"NAME", "HOSTNAME", "IPV4", "IPV6", "MAC", "INSTANCE-ID"}, rows)
@@ -198,17 +210,33 @@ func printInstance(w io.Writer, inst instance.Instance) error {
 		pairs = append(pairs, [2]string{"memory", strconv.FormatUint(inst.Memory>>20, 10) + " MiB"})
 	}
 	for _, nic := range inst.Interfaces {
-		network := nic.Network
-		if network == "" {
-			network = "(no libvirt network)"
-		}
-		pairs = append(pairs, [2]string{"interface", nic.MAC.String() + " on " + printable(network)})
+		pairs = append(pairs, [2]string{"interface", describeInterface(inst, nic)})
 	}
 	flat := inst.Metadata.Flat()
 	for _, key := range slices.Sorted(maps.Keys(flat)) {
 		pairs = append(pairs, [2]string{"metadata " + key, printable(flat[key])})
 	}
 	return fields(w, pairs)
+}
+
+// describeInterface names the network of an interface, and the guest's addresses
+// there if it is one of ours.
+func describeInterface(inst instance.Instance, nic instance.Interface) string {
+	place, ours := inst.By(nic.MAC)
+	network := nic.Network
+	switch {
+	case ours && place.Network != "":
+		network = place.Network
+	case network == "" && nic.Bridge != "":
+		network = "the bridge " + nic.Bridge
+	case network == "":
+		network = "(no libvirt network)"
+	}
+	text := nic.MAC.String() + " on " + printable(network)
+	if addrs := join(place.Addrs()); ours && addrs != "" {
+		text += ": " + addrs
+	}
+	return text
 }
 
 func removeCommand() *cobra.Command {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/admin"
+	"mdserver/internal/dnsmasq"
 )
 
 func userdataCommand() *cobra.Command {
@@ -104,7 +105,7 @@ func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show how the server fares",
-		Long:  "Show how the server fares. The exit code is 1 if it does not run or if dnsmasq is in trouble.",
+		Long:  "Show how the server fares. The exit code is 1 if it does not run or if a network is in trouble.",
 		Args:  args(cobra.NoArgs),
 	}
 	asJSON := jsonFlag(cmd)
@@ -122,7 +123,7 @@ func statusCommand() *cobra.Command {
 		} else {
 			err = printStatus(cmd, status)
 		}
-		if err == nil && status.Dnsmasq.LastError != "" {
+		if err == nil && len(status.Trouble()) > 0 {
 			return &exitError{code: exitFailure}
 		}
 		return err
@@ -131,25 +132,47 @@ func statusCommand() *cobra.Command {
 }
 
 func printStatus(cmd *cobra.Command, s admin.Status) error {
-	dns := string(s.Dnsmasq.Mode)
-	if s.Dnsmasq.PID > 0 {
-		dns += ", pid " + strconv.Itoa(s.Dnsmasq.PID)
-	}
-	if s.Dnsmasq.Restarts > 0 {
-		dns += fmt.Sprintf(", restarted %d times", s.Dnsmasq.Restarts)
-	}
-	return fields(cmd.OutOrStdout(), [][2]string{
+	pairs := [][2]string{
 		{"mdserver", fmt.Sprintf("%s, pid %d, up %s", s.Version, s.PID, time.Since(s.Started).Round(time.Second))},
 		{"configuration", s.Config},
 		{"listens on", s.Listen},
-		{"network", s.Network},
+	}
+	for _, n := range s.Networks {
+		pairs = append(pairs, [2]string{"network", describeNetwork(n)})
+	}
+	pairs = append(pairs, [][2]string{
 		{"guests", strconv.Itoa(s.Guests)},
 		{"addresses", fmt.Sprintf("%d in use, %d resting", s.Addresses.Used, s.Addresses.Resting)},
 		{"imds", fmt.Sprintf("%s, %d tokens, %d requests without one, %d refused",
 			s.IMDS.Mode, s.IMDS.Tokens, s.IMDS.WithoutToken, s.IMDS.Refused)},
 		{"turned away", fmt.Sprintf("%d connections and %d requests too many, %d by a wrong interface, %d from a wrong MAC",
 			s.Refused.Connections, s.Refused.Requests, s.Refused.Interface, s.Refused.MAC)},
-		{"dnsmasq", dns},
-		{"trouble", s.Dnsmasq.LastError},
-	})
+	}...)
+	for _, n := range s.Networks {
+		if n.Dnsmasq != nil {
+			pairs = append(pairs, [2]string{"dnsmasq", n.Name + " " + describeDnsmasq(*n.Dnsmasq)})
+		}
+	}
+	return fields(cmd.OutOrStdout(), append(pairs, [2]string{"trouble", strings.Join(s.Trouble(), "; ")}))
+}
+
+func describeNetwork(n admin.Network) string {
+	text := n.Name
+	for _, prefix := range []string{n.IPv4, n.IPv6} {
+		if prefix != "" {
+			text += " " + prefix
+		}
+	}
+	return fmt.Sprintf("%s on %s, %d guests, by %s", text, dash(n.Bridge), n.Guests, n.Backend)
+}
+
+func describeDnsmasq(d dnsmasq.Status) string {
+	text := string(d.Mode)
+	if d.PID > 0 {
+		text += ", pid " + strconv.Itoa(d.PID)
+	}
+	if d.Restarts > 0 {
+		text += fmt.Sprintf(", restarted %d times", d.Restarts)
+	}
+	return text
 }

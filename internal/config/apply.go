@@ -86,7 +86,7 @@ func (l *loader) apply() {
 	d := &defaults{config: c}
 	for i := range table {
 		k := &table[i]
-		if k.rest != nil {
+		if k.rest != nil || k.network != nil {
 			continue
 		}
 		v := c.values.byKey[k.full()]
@@ -99,13 +99,14 @@ func (l *loader) apply() {
 		c.effective[k.full()] = v.text
 	}
 	for _, v := range c.values.list {
-		if v.key == nil || v.key.set != nil {
+		if v.key == nil || v.key.set != nil || v.key.network != nil {
 			continue
 		}
 		if k := restOf(v.section); k != nil {
 			l.set(k, v, func(text string) error { return k.rest(c, v.name, text) })
 		}
 	}
+	l.applyNetworks()
 	c.Server.PasswordSet = c.Server.Password != ""
 }
 

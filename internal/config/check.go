@@ -16,6 +16,7 @@ func (l *loader) check() {
 	if len(l.problems) == 0 {
 		l.checkNetwork()
 		l.checkNetwork6()
+		l.checkNetworks()
 		l.checkPaths()
 	}
 	l.checkLease()

@@ -24,6 +24,7 @@ type Config struct {
 	LogLevels    LogLevels
 	PublicKeys   []PublicKey // "default" first, then in the order of the files
 	Dnsmasq      Dnsmasq
+	Networks     []Network  // all that are served, see networks
 	TemplateData []KeyValue // [template-data] without _config_items_
 	ConfigItems  []string   // "section.key" names out of _config_items_
 	Service      Service

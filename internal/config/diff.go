@@ -20,6 +20,7 @@ func Diff(old, new *Config) (live, restart []string) {
 		}
 	}
 	live = append(live, diffNames("public-keys.", publicKeyMap(old), publicKeyMap(new))...)
+	live = append(live, diffNetworks(old, new)...)
 	live = append(live, diffNames("template-data.", templateDataMap(old), templateDataMap(new))...)
 	return live, restart
 }
@@ -50,6 +51,30 @@ func templateDataMap(c *Config) map[string]string {
 	m := make(map[string]string, len(c.TemplateData))
 	for _, kv := range c.TemplateData {
 		m[kv.Key] = kv.Value
+	}
+	return m
+}
+
+// diffNetworks names the sections [network NAME] that came, went or changed.
+func diffNetworks(old, new *Config) []string {
+	before, after := sectionMap(old), sectionMap(new)
+	names := maps.Clone(before)
+	maps.Copy(names, after)
+	var changed []string
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if !reflect.DeepEqual(before[name], after[name]) {
+			changed = append(changed, "network "+name)
+		}
+	}
+	return changed
+}
+
+func sectionMap(c *Config) map[string]Network {
+	m := map[string]Network{}
+	for _, n := range c.Networks {
+		if !n.short {
+			m[n.Name] = n
+		}
 	}
 	return m
 }

@@ -11,7 +11,7 @@ func Example() string {
 	var b strings.Builder
 	b.WriteString(exampleHead)
 	for _, s := range sections {
-		fmt.Fprintf(&b, "\n[%s]\n%s", s.name, comment(s.doc))
+		fmt.Fprintf(&b, "\n%s[%s]\n%s", s.mark(), s.name, comment(s.doc))
 		for _, k := range keysOf(s.name) {
 			b.WriteString("\n" + comment(k.doc))
 			if k.derived != "" {
@@ -21,6 +21,14 @@ func Example() string {
 		}
 	}
 	return b.String()
+}
+
+// mark comments out the head of a section that stands for others.
+func (s section) mark() string {
+	if s.name == networkSection {
+		return "#"
+	}
+	return ""
 }
 
 const exampleHead = `# Configuration of mdserver.

@@ -78,7 +78,7 @@ func TestSampleShowsDefaults(t *testing.T) {
 		t.Errorf("the sample's examples are not all there: %+v", c.PublicKeys)
 	}
 	for i := range table {
-		if v := c.values.byKey[strings.ToLower(table[i].full())]; v == nil || v.file == "" {
+		if v := c.values.byKey[table[i].section+"."+strings.ToLower(table[i].name)]; v == nil || v.file == "" {
 			if table[i].rest == nil || c.values.byKey[table[i].section+".name"] == nil {
 				t.Errorf("%s is not in the sample", table[i].full())
 			}

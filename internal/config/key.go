@@ -26,6 +26,8 @@ type key struct {
 	old string
 	// rest takes every key of the section that has no row of its own.
 	rest func(c *Config, name, text string) error
+	// network takes the key in each section [network NAME].
+	network func(n *Network, text string) error
 	// seen turns text of a file into what a template sees, if not the text.
 	seen func(text string) any
 
@@ -64,8 +66,10 @@ func pyText(v any) string {
 	return ""
 }
 
+type section struct{ name, doc string }
+
 // sections in the order of the sample file.
-var sections = []struct{ name, doc string }{
+var sections = []section{
 	{"mdserver", "The metadata server itself."},
 	{"loglevels", "Log messages go to standard output and, if `mdserver.logfile` is set, to that file.\n" +
 		"A message has to pass the base level first, then the level of each target.\n" +
@@ -73,6 +77,11 @@ var sections = []struct{ name, doc string }{
 	{"public-keys", "SSH public keys for the guests, one a line: `NAME = KEY`. Each is listed in the\n" +
 		"metadata and is available to templates as `public_key_NAME`."},
 	{"dnsmasq", "The guests' network, and dnsmasq, which serves DHCP and DNS on it."},
+	{networkSection, "A network that guests are served on; NAME is libvirt's name of it. There may be several.\n" +
+		"The keys mean what they mean in `[dnsmasq]`, which is the short form for one network:\n" +
+		"that one is there, too, unless `[dnsmasq]` says nothing of it. A guest gets an address on\n" +
+		"each network that it has an interface on, by the network's name or its bridge. No two\n" +
+		"networks may overlap. Changes take no restart. docs/networks.md shows how it is done."},
 	{"template-data", "Values for templates, one a line: `NAME = VALUE`. `{{NAME}}` in a template then gives\n" +
 		"VALUE, always as a string. A name that has a meaning in templates already, such as\n" +
 		"`hostname`, keeps it."},
@@ -84,7 +93,7 @@ var sections = []struct{ name, doc string }{
 }
 
 // table holds every key, section by section.
-var table = slices.Concat(serverKeys, accessKeys, logKeys, publicKeys, dnsmasqKeys, templateKeys, serviceKeys, libvirtKeys, includeKeys)
+var table = slices.Concat(serverKeys, accessKeys, logKeys, publicKeys, dnsmasqKeys, networkKeys, templateKeys, serviceKeys, libvirtKeys, includeKeys)
 
 // index finds a row by its full name.
 var index = func() map[string]*key {
@@ -97,6 +106,9 @@ var index = func() map[string]*key {
 
 // lookup finds the row of a key: its own, or the section's row for the rest.
 func lookup(section, name string) *key {
+	if _, ok := networkName(section); ok {
+		section = networkSection
+	}
 	if k := index[section+"."+name]; k != nil && k.rest == nil {
 		return k
 	}
@@ -104,10 +116,6 @@ func lookup(section, name string) *key {
 }
 
 func knownSection(name string) bool {
-	for _, s := range sections {
-		if s.name == name {
-			return true
-		}
-	}
-	return false
+	_, isNetwork := networkName(name)
+	return isNetwork || slices.ContainsFunc(sections, func(s section) bool { return s.name == name })
 }

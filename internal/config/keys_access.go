@@ -33,7 +33,7 @@ var interfaceName = token(15) // IFNAMSIZ less its final zero
 func (c *Config) GuestInterfaces() []string {
 	switch list := c.Server.AcceptInterfaces; {
 	case len(list) == 0:
-		return []string{c.Dnsmasq.Interface}
+		return c.bridges()
 	case slices.Contains(list, anyInterface):
 		return nil
 	default:
@@ -61,8 +61,9 @@ var accessKeys = []key{
 	{
 		section: "mdserver", name: "accept_interfaces", def: "",
 		doc: "Interfaces of this host by which guests may ask, separated by commas, or any. Requests\n" +
-			"that come by others are refused with 403. If it is not set, that is the guests' bridge,\n" +
-			"`[dnsmasq] interface`. This host itself may always ask.",
+			"that come by others are refused with 403. If it is not set, these are the bridges of the\n" +
+			"guests' networks, and a guest is served by that of its address only. This host itself may\n" +
+			"always ask.",
 		example: "br-mds, br-test",
 		binding: bind(interfaces, func(c *Config) *[]string { return &c.Server.AcceptInterfaces }),
 	},

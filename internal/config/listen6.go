@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"net/netip"
+	"slices"
 )
 
 // Where guests look for the metadata server by IPv6: AWS's address, and the
@@ -38,20 +39,24 @@ var listen6 = kind[Listen6]{
 }
 
 // ListenAddresses6 are the addresses to listen on beside Server.ListenAddress,
-// the link-local ones with the name of their interface. A server that listens
-// on every address needs no others.
+// the link-local ones once for each bridge, with its name. A server that
+// listens on every address needs no others.
 func (c *Config) ListenAddresses6() []netip.Addr {
 	if c.Server.ListenAddress == netip.IPv6Unspecified() {
 		return nil
 	}
 	addrs := c.Server.Listen6.Addresses
-	if c.Server.Listen6.Auto && c.Dnsmasq.Network6.IsValid() {
+	served6 := slices.ContainsFunc(c.Networks, func(n Network) bool { return n.Network6.IsValid() })
+	if c.Server.Listen6.Auto && served6 {
 		addrs = []netip.Addr{metadataAddress6, metadataLinkLocal}
 	}
 	var list []netip.Addr
 	for _, a := range addrs {
 		if a.IsLinkLocalUnicast() && a.Zone() == "" {
-			a = a.WithZone(c.Dnsmasq.Interface)
+			for _, bridge := range c.bridges6() {
+				list = append(list, a.WithZone(bridge))
+			}
+			continue
 		}
 		if a != c.Server.ListenAddress {
 			list = append(list, a)

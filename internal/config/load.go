@@ -53,6 +53,7 @@ type loader struct {
 	order    []string // files in the order they were read
 	problems []*Problem
 	warnings []Warning
+	networks []networkHead
 }
 
 func (l *loader) err() error {
@@ -123,6 +124,9 @@ func (l *loader) section(path string, s *ini.Section, isMain bool) {
 	case !knownSection(s.Name):
 		l.warn(Warning{File: path, Line: s.Line, Key: "[" + s.Name + "]", Level: slog.LevelWarn,
 			Text: "unknown section" + nearestSection(s.Name)})
+	}
+	if name, ok := networkName(s.Name); ok {
+		l.network(networkHead{section: s.Name, name: name, file: path, line: s.Line})
 	}
 	for _, e := range s.Entries {
 		v := &value{section: s.Name, name: e.Key, key: lookup(s.Name, e.Key), text: e.Value, file: path, line: e.Line}

@@ -101,10 +101,11 @@ func TestParityFields(t *testing.T) {
 	n.Network, n.Gateway, n.ListenAddress = netip.MustParsePrefix("127.9.0.0/16"), ip("127.9.0.1"), ip("127.9.0.1")
 	n.Prefix, n.Domain, n.UseDNS = "lab-", "example.net", true
 	n.EntryOrder = []string{"prefix", "domain", "base"}
+	want.Networks = []Network{n.short()}
 	want.Service.Name, want.Service.Location, want.Service.Version = "rack4", "rack4-host1", "0.1.2-test"
 	want.Service.Region, want.Service.AvailabilityZone = "rack4-host1", "rack4-host1a"
 	want.Service.EC2Versions = []string{"2009-04-04", "latest"}
-	if diff := cmp.Diff(want, *c, compare, cmpopts.IgnoreUnexported(Config{})); diff != "" {
+	if diff := cmp.Diff(want, *c, compare, cmpopts.IgnoreUnexported(Config{}, Network{})); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }

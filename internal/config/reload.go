@@ -1,6 +1,9 @@
 package config
 
-import "maps"
+import (
+	"maps"
+	"slices"
+)
 
 // KeepFixed returns c as a server that already runs under another
 // configuration can put it in force: what takes a restart stays as running has
@@ -19,6 +22,7 @@ func (c *Config) KeepFixed(running *Config) *Config {
 	}
 	kept.Dnsmasq.Network = running.Dnsmasq.Network
 	kept.Dnsmasq.Network6 = running.Dnsmasq.Network6
+	kept.keepShortForm(running)
 	kept.values = c.values.keepFixed(running.values)
 	return &kept
 }
@@ -49,4 +53,19 @@ func (vs *values) add(v *value) {
 		copied := *v
 		vs.set(&copied)
 	}
+}
+
+// keepShortForm leaves the network of [dnsmasq], or that there is none, as it
+// was. The sections [network NAME] are those of the new files.
+func (c *Config) keepShortForm(running *Config) {
+	var networks []Network
+	if slices.ContainsFunc(running.Networks, func(n Network) bool { return n.short }) {
+		networks = append(networks, c.Dnsmasq.short())
+	}
+	for _, n := range c.Networks {
+		if !n.short {
+			networks = append(networks, n)
+		}
+	}
+	c.Networks = networks
 }

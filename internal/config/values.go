@@ -136,6 +136,20 @@ func (c *Config) Effective() []Setting {
 		}
 		list = append(list, s)
 	}
+	return append(list, c.networkSettings()...)
+}
+
+// networkSettings are the keys that the sections [network NAME] set.
+func (c *Config) networkSettings() []Setting {
+	var list []Setting
+	if c.values == nil {
+		return nil
+	}
+	for _, v := range c.values.list {
+		if v.key != nil && v.key.network != nil {
+			list = append(list, Setting{Key: v.full(), Value: v.text, File: v.file, Line: v.line})
+		}
+	}
 	return list
 }
 

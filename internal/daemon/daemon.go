@@ -18,7 +18,6 @@ import (
 	"mdserver/internal/admin"
 	"mdserver/internal/admission"
 	"mdserver/internal/config"
-	"mdserver/internal/dnsmasq"
 	"mdserver/internal/face"
 	"mdserver/internal/identity"
 	"mdserver/internal/imds"
@@ -44,7 +43,7 @@ type Daemon struct {
 
 	inventory *inventory.Inventory
 	publisher *publisher
-	dnsmasq   *dnsmasq.Service
+	serving   *serving
 	door      *admission.Door
 	identity  *identity.Authority
 	tokenKey  imds.Key
@@ -107,15 +106,16 @@ func (d *Daemon) run(ctx context.Context) error {
 	}
 	defer listeners.close()
 
-	d.dnsmasq = dnsmasq.New(dnsmasqSettings(cfg), d.log.With("part", "dnsmasq"))
-	defer d.stopDnsmasq()
-	d.publisher = newPublisher(inv, d.dnsmasq, d.log)
+	d.serving = newServing(cfg, d.log)
+	defer d.stopServing()
+	d.publisher = newPublisher(inv, d.serving, d.log)
 	defer d.publisher.close()
 	if err := d.publisher.start(ctx); err != nil {
-		d.log.Error("dnsmasq does not serve yet", "error", err)
+		d.log.Error("DHCP and DNS do not serve yet", "error", err)
 	}
-	d.door = admission.New(admissionPolicy(cfg), liveGuests{inv}, d.log)
-	d.front.Store(d.newFront(cfg))
+	networks := configuredNetworks(cfg)
+	d.door = admission.New(admissionPolicy(cfg, networks), liveGuests{inv}, d.log)
+	d.front.Store(d.newFront(cfg, networks))
 	return d.serve(ctx, listeners)
 }
 
@@ -167,9 +167,9 @@ func stop(servers ...*http.Server) {
 	}
 }
 
-func (d *Daemon) stopDnsmasq() {
-	if err := d.dnsmasq.Close(); err != nil {
-		d.log.Error("dnsmasq not stopped", "error", err)
+func (d *Daemon) stopServing() {
+	if err := d.serving.close(); err != nil {
+		d.log.Error("DHCP and DNS not stopped", "error", err)
 	}
 }
 

@@ -24,7 +24,7 @@ type front struct {
 	renderer *userdata.Renderer
 }
 
-func (d *Daemon) newFront(cfg *config.Config) *front {
+func (d *Daemon) newFront(cfg *config.Config, networks []instance.Network) *front {
 	renderer := userdata.New(cfg, d.log)
 	about := service.New(service.Info{
 		Name:          cfg.Service.Name,
@@ -39,7 +39,7 @@ func (d *Daemon) newFront(cfg *config.Config) *front {
 	mux.Handle("POST /instance-upload", localOnly(d.backend().Upload))
 	mux.Handle("/service", about)
 	mux.Handle("/service/", about)
-	site := siteMetadata(cfg)
+	site := siteMetadata(cfg, networks)
 	mux.Handle("/openstack", openstack.New(site, renderer, d.inventory))
 	mux.Handle("/openstack/", openstack.New(site, renderer, d.inventory))
 	mux.Handle("/nocloud", nocloud.New(site, renderer))

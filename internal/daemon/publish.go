@@ -5,21 +5,21 @@ import (
 	"log/slog"
 	"sync"
 
-	"mdserver/internal/dnsmasq"
+	"mdserver/internal/config"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 )
 
-// publisher carries changes of the inventory to dnsmasq, in their order, and
-// lets others wait until a change is live.
+// publisher carries changes of the inventory to what serves DHCP and DNS, in
+// their order, and lets others wait until a change is live.
 type publisher struct {
 	inventory *inventory.Inventory
-	dnsmasq   *dnsmasq.Service
+	serving   *serving
 	log       *slog.Logger
 	feed      *inventory.Subscription
 	following sync.WaitGroup
 
-	// applying is held while dnsmasq is being told something.
+	// applying is held while DHCP and DNS are being told something.
 	applying sync.Mutex
 
 	// What has been applied, and the error of the last batch. moved is closed
@@ -30,18 +30,18 @@ type publisher struct {
 	moved    chan struct{}
 }
 
-func newPublisher(inv *inventory.Inventory, service *dnsmasq.Service, log *slog.Logger) *publisher {
+func newPublisher(inv *inventory.Inventory, serving *serving, log *slog.Logger) *publisher {
 	return &publisher{
-		inventory: inv, dnsmasq: service, log: log,
+		inventory: inv, serving: serving, log: log,
 		feed:  inv.Subscribe(),
 		moved: make(chan struct{}),
 	}
 }
 
-// start hands dnsmasq the whole inventory and begins to follow it, until ctx
+// start hands DHCP and DNS the whole inventory and begins to follow it, until ctx
 // ends or close is called.
 func (p *publisher) start(ctx context.Context) error {
-	err := p.dnsmasq.Start(ctx, all(p.feed.Start()))
+	err := p.serving.start(ctx, all(p.feed.Start()))
 	p.move(p.feed.Start().Revision(), nil)
 	p.following.Go(func() { p.follow(ctx) })
 	return err
@@ -63,7 +63,7 @@ func (p *publisher) follow(ctx context.Context) {
 		}
 		err = p.apply(ctx, events)
 		if err != nil && ctx.Err() == nil {
-			p.log.Error("dnsmasq does not serve a change", "error", err)
+			p.log.Error("DHCP and DNS do not serve a change", "error", err)
 		}
 		p.move(p.feed.Revision(), err)
 	}
@@ -72,15 +72,15 @@ func (p *publisher) follow(ctx context.Context) {
 func (p *publisher) apply(ctx context.Context, events []instance.Event) error {
 	p.applying.Lock()
 	defer p.applying.Unlock()
-	return p.dnsmasq.Apply(ctx, events)
+	return p.serving.apply(ctx, events)
 }
 
-// rewrite hands dnsmasq other settings and the whole inventory. Changes that
-// are on their way reach it twice then, which does no harm.
-func (p *publisher) rewrite(ctx context.Context, settings dnsmasq.Settings) error {
+// rewrite goes over to another configuration, with the whole inventory. Changes
+// that are on their way arrive twice then, which does no harm.
+func (p *publisher) rewrite(ctx context.Context, cfg *config.Config) error {
 	p.applying.Lock()
 	defer p.applying.Unlock()
-	return p.dnsmasq.Reconfigure(ctx, settings, all(p.inventory.Snapshot()))
+	return p.serving.reconfigure(ctx, cfg, all(p.inventory.Snapshot()))
 }
 
 func (p *publisher) move(revision uint64, err error) {

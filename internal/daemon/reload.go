@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"mdserver/internal/admin"
@@ -25,15 +26,29 @@ func (d *Daemon) reload(ctx context.Context) (admin.Reloaded, error) {
 		d.log.Warn("configuration", "warning", w.String())
 	}
 	cfg = cfg.KeepFixed(d.config.Load())
+	if err := cfg.Clash(); err != nil {
+		return admin.Reloaded{}, fmt.Errorf("configuration refused: %w", err)
+	}
 	d.logs.reload(cfg)
 	d.config.Store(cfg)
-	d.inventory.Reconfigure(inventoryOptions(cfg))
-	d.door.SetPolicy(admissionPolicy(cfg))
-	d.front.Store(d.newFront(cfg))
-	if err := d.publisher.rewrite(ctx, dnsmasqSettings(cfg)); err != nil {
-		d.log.Error("dnsmasq does not follow the reload", "error", err)
+	if err := d.takeOver(ctx, cfg); err != nil {
+		d.log.Error("the networks do not follow the reload", "error", err)
 		result.Warnings = append(result.Warnings, err.Error())
 	}
 	d.log.Info("configuration reloaded", "changed", result.Changed, "needs_restart", result.Restart)
 	return result, nil
+}
+
+// takeOver puts the networks of a configuration in force, and what else is made
+// of it.
+func (d *Daemon) takeOver(ctx context.Context, cfg *config.Config) error {
+	networks := configuredNetworks(cfg)
+	d.inventory.Reconfigure(inventoryOptions(cfg, networks))
+	d.door.SetPolicy(admissionPolicy(cfg, networks))
+	d.front.Store(d.newFront(cfg, networks))
+	moved, err := d.inventory.Reattach(ctx)
+	if moved > 0 {
+		d.log.Info("guests are on other networks now", "guests", moved)
+	}
+	return errors.Join(err, d.publisher.rewrite(ctx, cfg))
 }

@@ -51,8 +51,9 @@ func newHandler(tb testing.TB) http.Handler {
 			tb.Fatal(err)
 		}
 	}
-	d.door = admission.New(admissionPolicy(cfg), liveGuests{inv}, d.log)
-	d.front.Store(d.newFront(cfg))
+	networks := configuredNetworks(cfg)
+	d.door = admission.New(admissionPolicy(cfg, networks), liveGuests{inv}, d.log)
+	d.front.Store(d.newFront(cfg, networks))
 	return d.metadataHandler()
 }
 

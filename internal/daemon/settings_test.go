@@ -20,15 +20,16 @@ domain = example.net
 hostname = kvm1.example.net
 location = rack 4
 `)
-	site := siteMetadata(cfg)
+	site := siteMetadata(cfg, configuredNetworks(cfg))
+	network := site.Networks[0]
 	gateway4, gateway6 := netip.MustParseAddr("10.122.0.1"), netip.MustParseAddr("fd00:122::1")
-	if site.Gateway4 != gateway4 || site.Gateway6 != gateway6 || !slices.Equal(site.DNS, []netip.Addr{gateway4, gateway6}) {
-		t.Errorf("gateways %v and %v, DNS %v", site.Gateway4, site.Gateway6, site.DNS)
+	if network.Gateway4 != gateway4 || network.Gateway6 != gateway6 || !slices.Equal(network.DNS, []netip.Addr{gateway4, gateway6}) {
+		t.Errorf("gateways %v and %v, DNS %v", network.Gateway4, network.Gateway6, network.DNS)
 	}
-	if site.Network.Name != "mds" || site.Network.IPv4 != netip.MustParsePrefix("10.122.0.0/16") || site.Network.IPv6 != netip.MustParsePrefix("fd00:122::/64") {
-		t.Errorf("network %+v", site.Network)
+	if network.Name != "mds" || network.IPv4 != netip.MustParsePrefix("10.122.0.0/16") || network.IPv6 != netip.MustParsePrefix("fd00:122::/64") {
+		t.Errorf("network %+v", network)
 	}
-	if site.Domain != "example.net" || site.Host != "kvm1.example.net" || site.Location != "rack 4" || site.MetadataAddress != netip.MustParseAddr("169.254.169.254") {
+	if network.Domain != "example.net" || site.Host != "kvm1.example.net" || site.Location != "rack 4" || site.MetadataAddress != netip.MustParseAddr("169.254.169.254") {
 		t.Errorf("site %+v", site)
 	}
 	if site.Region != "rack-4" || site.AvailabilityZone != "rack-4a" || site.AccountID != "000000000000" {
@@ -37,7 +38,7 @@ location = rack 4
 	if want := []metadata.PublicKey{{Name: "ops", Key: "ssh-ed25519 AAAA ops"}}; !slices.Equal(site.PublicKeys, want) {
 		t.Errorf("keys %v, want %v", site.PublicKeys, want)
 	}
-	if dns := siteMetadata(load(t, "[dnsmasq]\nuse_dns = no\n")).DNS; dns != nil {
+	if dns := configuredNetworks(load(t, "[dnsmasq]\nuse_dns = no\n"))[0].DNS; dns != nil {
 		t.Errorf("without use_dns guests are told of %v", dns)
 	}
 }
@@ -52,7 +53,7 @@ listen_address = 10.122.0.3
 reserved = 10.122.9.0/24, 10.122.1.5-10.122.1.7
 net_address6 = fd00:122::
 `)
-	ranges := excluded(cfg)
+	ranges := configuredNetworks(cfg)[0].Excluded
 	for addr, want := range map[string]bool{
 		"10.122.0.1": true, "10.122.0.2": true, "10.122.0.3": true, "127.0.0.1": true, "fd00:122::1": true,
 		"10.122.9.77": true, "10.122.1.6": true, "10.122.1.8": false, "10.122.0.4": false, "fd00:122::2": false,
@@ -64,5 +65,41 @@ net_address6 = fd00:122::
 		if got != want {
 			t.Errorf("%s excluded: %v, want %v", addr, got, want)
 		}
+	}
+}
+
+// Each network has its own addresses, gateway, DNS server and domain, and no
+// guest may come by another network than that of its address.
+func TestSettingsOfTwoNetworks(t *testing.T) {
+	cfg := load(t, `[dnsmasq]
+net_name = mds
+use_dns = yes
+domain = example.net
+[network lan]
+interface = br-lan
+net_address = 10.50.0.0
+domain = lan.example.net
+reserved = 10.50.0.9
+`)
+	networks := configuredNetworks(cfg)
+	if len(networks) != 2 {
+		t.Fatalf("networks %+v", networks)
+	}
+	lan := networks[1]
+	gateway := netip.MustParseAddr("10.50.0.1")
+	if lan.Name != "lan" || lan.Bridge != "br-lan" || lan.Gateway4 != gateway || lan.Domain != "lan.example.net" || !slices.Equal(lan.DNS, []netip.Addr{gateway}) {
+		t.Errorf("network %+v", lan)
+	}
+	policy := admissionPolicy(cfg, networks)
+	if !slices.Equal(policy.Interfaces, []string{"br-mds", "br-lan"}) || policy.Bridges["lan"] != "br-lan" || policy.Bridges["mds"] != "br-mds" {
+		t.Errorf("policy %+v", policy)
+	}
+	first, second := dnsmasqSettings(cfg, cfg.Networks[0]), dnsmasqSettings(cfg, cfg.Networks[1])
+	if first.BaseDir == second.BaseDir || second.NetName != "lan" || second.Interface != "br-lan" || second.Network != lan.IPv4 || second.Domain != lan.Domain {
+		t.Errorf("dnsmasq of the second network %+v", second)
+	}
+	routed := load(t, "[mdserver]\naccept_interfaces = eth1\n")
+	if policy := admissionPolicy(routed, configuredNetworks(routed)); policy.Bridges != nil || !slices.Equal(policy.Interfaces, []string{"eth1"}) {
+		t.Errorf("behind a router %+v", policy)
 	}
 }

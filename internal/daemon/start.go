@@ -31,7 +31,7 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 	if err != nil {
 		return nil, err
 	}
-	inv, err := inventory.Open(ctx, store, inventoryOptions(cfg))
+	inv, err := inventory.Open(ctx, store, inventoryOptions(cfg, configuredNetworks(cfg)))
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -125,11 +125,10 @@ func (d *Daemon) export(w io.Writer) error {
 func (d *Daemon) status() admin.Status {
 	cfg := d.config.Load()
 	snapshot := d.inventory.Snapshot()
+	networks := d.networkStatus(snapshot)
 	used := 0
-	for inst := range snapshot.All() {
-		if inst.IPv4.IsValid() {
-			used++
-		}
+	for _, n := range networks {
+		used += n.Used
 	}
 	return admin.Status{
 		Version:   cfg.Service.Version,
@@ -137,7 +136,7 @@ func (d *Daemon) status() admin.Status {
 		Started:   d.started,
 		Config:    d.opts.ConfigFile,
 		Listen:    fmt.Sprintf("%s:%d", cfg.Server.ListenAddress, cfg.Server.Port),
-		Network:   cfg.Dnsmasq.NetName + " " + cfg.Dnsmasq.Network.String(),
+		Networks:  networks,
 		Guests:    snapshot.Len(),
 		Addresses: admin.Addresses{Used: used, Resting: len(snapshot.Resting())},
 		IMDS: admin.IMDS{
@@ -147,6 +146,6 @@ func (d *Daemon) status() admin.Status {
 			Refused:      d.tokens.Refused.Load(),
 		},
 		Refused: d.door.Counts(),
-		Dnsmasq: d.dnsmasq.Status(),
+		Dnsmasq: firstDnsmasq(networks),
 	}
 }

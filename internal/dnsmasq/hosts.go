@@ -35,49 +35,29 @@ func (e entry) same(o entry) bool { return e.dhcp == o.dhcp && e.dns == o.dns }
 // empty reports whether dnsmasq is told nothing.
 func (e entry) empty() bool { return e.dhcp == "" && e.dns == "" }
 
-// entryOf makes a guest's lines. A problem is a line that had to be left out.
+// entryOf makes a guest's lines on this network, none if it is not there. A
+// problem is a line that had to be left out.
 func (s Settings) entryOf(guest instance.Instance) (entry, []string) {
 	w := &lineWriter{}
 	e := entry{}
-	if e.lease6 = (binding{guest.MAC, guest.IPv6}); e.lease6.valid() {
+	place, ok := guest.On(s.NetName)
+	if !ok {
+		return e, nil
+	}
+	if e.lease6 = (binding{place.MAC, place.IPv6}); e.lease6.valid() {
 		w.dhcp6(e.lease6, s.leaseSeconds())
 	}
-	if e.lease = (binding{guest.MAC, guest.IPv4}); e.lease.valid() {
+	if e.lease = (binding{place.MAC, place.IPv4}); e.lease.valid() {
 		w.dhcp4(e.lease, guest.Hostname, s.leaseSeconds(), e.lease6.valid())
 	}
-	e.names = w.keepValid(s.names(guest.Hostname))
-	for _, addr := range []netip.Addr{guest.IPv4, guest.IPv6} {
-		if addr.IsValid() && len(e.names) > 0 {
+	e.names = w.keepValid(instance.HostNames(guest.Hostname, s.Prefix, s.Domain, s.EntryOrder))
+	for _, addr := range place.Addrs() {
+		if len(e.names) > 0 {
 			w.host(addr, e.names...)
 		}
 	}
 	e.dhcp, e.dns = w.dhcpText.String(), w.dnsText.String()
 	return e, w.problems
-}
-
-// names gives a guest's names in DNS, in the order of entry_order: base is
-// the host name itself, prefix has the prefix before it, domain (or fqdn) has
-// the domain behind that. What needs a prefix or a domain that is not
-// configured is left out.
-func (s Settings) names(hostname string) []string {
-	var names []string
-	add := func(name string) {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	prefixed := s.Prefix + hostname
-	for _, kind := range s.EntryOrder {
-		switch kind = strings.ToLower(strings.TrimSpace(kind)); {
-		case strings.HasPrefix(kind, "base"):
-			add(hostname)
-		case strings.HasPrefix(kind, "prefix") && s.Prefix != "":
-			add(prefixed)
-		case (kind == "domain" || kind == "fqdn") && s.Domain != "":
-			add(prefixed + "." + s.Domain)
-		}
-	}
-	return names
 }
 
 // lineWriter is the only way into the host files. It checks what it writes,

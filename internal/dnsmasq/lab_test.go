@@ -241,7 +241,7 @@ func (l *lab) leased(guest instance.Instance) string {
 // wantServed checks that a guest has its address and its names.
 func (l *lab) wantServed(guest instance.Instance) {
 	l.t.Helper()
-	for _, name := range l.names(guest.Hostname) {
+	for _, name := range instance.HostNames(guest.Hostname, l.Prefix, l.Domain, l.EntryOrder) {
 		if got := l.lookup(name); !slices.Equal(got, []string{guest.IPv4.String()}) {
 			l.t.Errorf("%s is %v, want %v", name, got, guest.IPv4)
 		}
@@ -254,7 +254,7 @@ func (l *lab) wantServed(guest instance.Instance) {
 // wantGone checks that nothing is left of a guest.
 func (l *lab) wantGone(guest instance.Instance) {
 	l.t.Helper()
-	for _, name := range append(l.names(guest.Hostname), guest.Hostname+"."+l.Domain) {
+	for _, name := range append(instance.HostNames(guest.Hostname, l.Prefix, l.Domain, l.EntryOrder), guest.Hostname+"."+l.Domain) {
 		if got := l.lookup(name); got != nil {
 			l.t.Errorf("%s is still %v", name, got)
 		}
@@ -272,7 +272,8 @@ func newGuest(n int, hostname string) instance.Instance {
 	id := uuid.UUID{14: byte(n >> 8), 15: byte(n)}
 	id[13], id[12] = byte(n>>16), 1
 	return instance.Instance{
-		UUID: id, Name: hostname, Hostname: hostname,
+		Network: "mds",
+		UUID:    id, Name: hostname, Hostname: hostname,
 		MAC:  instance.MAC{0x52, 0x54, 0, byte(n >> 16), byte(n >> 8), byte(n)},
 		IPv4: netip.AddrFrom4([4]byte{10, 122, byte(1 + n>>8), byte(n)}),
 	}

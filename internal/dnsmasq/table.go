@@ -25,7 +25,14 @@ func (c change) added() []entry { return slices.Concat(c.fresh, c.next) }
 func (s *Service) setTable(all []instance.Instance) {
 	s.guests = make(map[uuid.UUID]entry, len(all))
 	for _, guest := range all {
-		s.guests[guest.UUID] = s.entryOf(guest)
+		s.setGuest(guest)
+	}
+}
+
+// setGuest keeps a guest's entry, if it has any on this network.
+func (s *Service) setGuest(guest instance.Instance) {
+	if e := s.entryOf(guest); !e.empty() {
+		s.guests[guest.UUID] = e
 	}
 }
 
@@ -55,7 +62,7 @@ func (s *Service) take(events []instance.Event) change {
 		}
 		if event.New != nil {
 			remember(event.New.UUID)
-			s.guests[event.New.UUID] = s.entryOf(*event.New)
+			s.setGuest(*event.New)
 		}
 	}
 	var c change

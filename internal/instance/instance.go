@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,12 +29,12 @@ type Domain struct {
 }
 
 // Interface is one network interface of a guest. Network is the name of the
-// libvirt network it is attached to, or empty when it is attached to
-// something else, a plain bridge for instance. MTU is 0 unless the definition
-// sets one.
+// libvirt network it is attached to, and Bridge that of the host's bridge, as
+// far as the definition tells them. MTU is 0 unless the definition sets one.
 type Interface struct {
 	MAC     MAC    `json:"mac"`
 	Network string `json:"network,omitempty"`
+	Bridge  string `json:"bridge,omitempty"`
 	MTU     int    `json:"mtu,omitempty"`
 }
 
@@ -47,12 +48,10 @@ type Disk struct {
 	Serial string `json:"serial,omitempty"`
 }
 
-// On returns the guest's first interface on the named libvirt network.
-func (d Domain) On(network string) (Interface, bool) {
-	for _, nic := range d.Interfaces {
-		if nic.Network == network {
-			return nic, true
-		}
+// On returns the guest's first interface on a network.
+func (d Domain) On(network Network) (Interface, bool) {
+	if i := slices.IndexFunc(d.Interfaces, network.Has); i >= 0 {
+		return d.Interfaces[i], true
 	}
 	return Interface{}, false
 }
@@ -66,17 +65,20 @@ type Instance struct {
 	UUID       uuid.UUID   `json:"uuid"`
 	Location   string      `json:"location,omitempty"`
 	Metadata   Metadata    `json:"metadata"`
-	MAC        MAC         `json:"mac"` // of the interface on the metadata network
+	Network    string      `json:"network,omitempty"` // of ours, the guest's first; see Attachments
+	MAC        MAC         `json:"mac"`               // of the interface on that network
 	Interfaces []Interface `json:"interfaces,omitempty"`
 	Disks      []Disk      `json:"disks,omitempty"`
-	IPv4       netip.Addr  `json:"ipv4"` // the zero Addr when it has none
+	IPv4       netip.Addr  `json:"ipv4"` // on that network; the zero Addr when it has none
 	IPv6       netip.Addr  `json:"ipv6"`
-	VCPUs      int         `json:"vcpus,omitempty"`
-	Memory     uint64      `json:"memory,omitempty"` // bytes
-	Arch       string      `json:"arch,omitempty"`
-	Password   string      `json:"password,omitempty"` // that the guest posted, usually encrypted; for the administrator alone
-	FirstSeen  time.Time   `json:"first_seen"`
-	LastUpdate time.Time   `json:"last_update"`
+	// Further are the guest's places on other networks of ours.
+	Further    []Attachment `json:"further,omitempty"`
+	VCPUs      int          `json:"vcpus,omitempty"`
+	Memory     uint64       `json:"memory,omitempty"` // bytes
+	Arch       string       `json:"arch,omitempty"`
+	Password   string       `json:"password,omitempty"` // that the guest posted, usually encrypted; for the administrator alone
+	FirstSeen  time.Time    `json:"first_seen"`
+	LastUpdate time.Time    `json:"last_update"`
 }
 
 // WithoutSecrets is the record as it may be shown in lists.

@@ -1,6 +1,9 @@
 package instance
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // AddrRange is a range of addresses, both ends included.
 type AddrRange struct {
@@ -12,13 +15,25 @@ func (r AddrRange) Contains(addr netip.Addr) bool {
 	return addr.BitLen() == r.First.BitLen() && r.First.Compare(addr) <= 0 && addr.Compare(r.Last) <= 0
 }
 
-// Network is one libvirt network that mdserver serves: the addresses it may
-// give to guests and those it never gives.
+// Network is one network that mdserver serves: who is on it, the addresses it
+// gives to guests and those it never gives, and what guests are told of it. No
+// two networks of a server overlap, so an address tells its network.
 type Network struct {
-	Name     string
-	IPv4     netip.Prefix
-	IPv6     netip.Prefix // the zero Prefix: no IPv6
-	Excluded []AddrRange  // gateway, the server's own addresses, reserved ranges
+	Name   string // libvirt's name of it
+	Bridge string // the host's interface on it; may be unknown for a while
+
+	IPv4     netip.Prefix // the zero Prefix: not known, or not served
+	IPv6     netip.Prefix
+	Excluded []AddrRange // gateway, the server's own addresses, reserved ranges
+
+	// Leased is what the network's DHCP server gave out by itself, or has an
+	// entry for that is not ours. Nobody else may be given such an address.
+	Leased map[netip.Addr]MAC
+
+	Gateway4 netip.Addr
+	Gateway6 netip.Addr   // valid where DHCPv6 is served
+	DNS      []netip.Addr // the DNS servers that guests are told of, if any
+	Domain   string       // the guests' DNS domain, or empty
 }
 
 // Prefix returns the network's prefix of the family that addr belongs to.
@@ -27,4 +42,84 @@ func (n Network) Prefix(addr netip.Addr) netip.Prefix {
 		return n.IPv4
 	}
 	return n.IPv6
+}
+
+// Contains reports whether addr is an address of the network.
+func (n Network) Contains(addr netip.Addr) bool { return n.Prefix(addr).Contains(addr) }
+
+// Has reports whether nic is on the network: the domain definition names the
+// network, or else its bridge.
+func (n Network) Has(nic Interface) bool {
+	return nic.Network == n.Name || nic.Bridge != "" && nic.Bridge == n.Bridge
+}
+
+// Overlaps reports whether the two networks share an address.
+func (n Network) Overlaps(other Network) bool {
+	return n.IPv4.Overlaps(other.IPv4) || n.IPv6.Overlaps(other.IPv6)
+}
+
+// Attachment is a guest's place on one network of ours: the interface and the
+// addresses that it was given there.
+type Attachment struct {
+	Network string     `json:"network,omitempty"`
+	MAC     MAC        `json:"mac"`
+	IPv4    netip.Addr `json:"ipv4"` // the zero Addr when it has none
+	IPv6    netip.Addr `json:"ipv6"`
+}
+
+// Addrs are the addresses that the attachment has, IPv4 first.
+func (a Attachment) Addrs() []netip.Addr {
+	return slices.DeleteFunc([]netip.Addr{a.IPv4, a.IPv6}, func(addr netip.Addr) bool { return !addr.IsValid() })
+}
+
+// Primary is the guest's place on its first network.
+func (i *Instance) Primary() Attachment {
+	return Attachment{Network: i.Network, MAC: i.MAC, IPv4: i.IPv4, IPv6: i.IPv6}
+}
+
+// Attachments are the guest's places on all networks of ours, the primary one
+// first.
+func (i *Instance) Attachments() []Attachment {
+	return append([]Attachment{i.Primary()}, i.Further...)
+}
+
+// Attach gives the guest its places on networks, the primary one first.
+func (i *Instance) Attach(places []Attachment) {
+	first := places[0]
+	i.Network, i.MAC, i.IPv4, i.IPv6 = first.Network, first.MAC, first.IPv4, first.IPv6
+	i.Further = append([]Attachment(nil), places[1:]...) // nil for none
+}
+
+// On gives the guest's place on the named network.
+func (i *Instance) On(network string) (Attachment, bool) {
+	return i.find(func(a Attachment) bool { return a.Network == network })
+}
+
+// At gives the place where the guest has addr.
+func (i *Instance) At(addr netip.Addr) (Attachment, bool) {
+	return i.find(func(a Attachment) bool { return addr.IsValid() && (a.IPv4 == addr || a.IPv6 == addr) })
+}
+
+// By gives the place that the guest has by this interface.
+func (i *Instance) By(mac MAC) (Attachment, bool) {
+	return i.find(func(a Attachment) bool { return a.MAC == mac && !mac.IsZero() })
+}
+
+// Addrs are all addresses that the guest has.
+func (i *Instance) Addrs() []netip.Addr {
+	addrs := i.Primary().Addrs()
+	for _, a := range i.Further {
+		addrs = append(addrs, a.Addrs()...)
+	}
+	return addrs
+}
+
+func (i *Instance) find(is func(Attachment) bool) (Attachment, bool) {
+	if first := i.Primary(); is(first) {
+		return first, true
+	}
+	if k := slices.IndexFunc(i.Further, is); k >= 0 {
+		return i.Further[k], true
+	}
+	return Attachment{}, false
 }

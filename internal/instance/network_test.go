@@ -3,6 +3,7 @@ package instance
 import (
 	"net/netip"
 	"regexp"
+	"slices"
 	"testing"
 )
 
@@ -32,12 +33,50 @@ func TestNetworkPrefix(t *testing.T) {
 }
 
 func TestDomainOn(t *testing.T) {
-	d := Domain{Interfaces: []Interface{{MAC: MAC{2, 1}}, {MAC: MAC{2, 2}, Network: "mds"}, {MAC: MAC{2, 3}, Network: "mds"}}}
-	if nic, ok := d.On("mds"); !ok || nic.MAC != (MAC{2, 2}) {
-		t.Errorf("On(mds) = %v, %v; want the first one there", nic, ok)
+	d := Domain{Interfaces: []Interface{
+		{MAC: MAC{2, 1}}, {MAC: MAC{2, 2}, Network: "mds"}, {MAC: MAC{2, 3}, Network: "mds"}, {MAC: MAC{2, 4}, Bridge: "br-lan"},
+	}}
+	for _, tt := range []struct {
+		network Network
+		want    MAC // zero: none
+	}{
+		{Network{Name: "mds"}, MAC{2, 2}}, // the first one there
+		{Network{Name: "other"}, MAC{}},   // no bridge is not the same bridge
+		{Network{Name: "lan", Bridge: "br-lan"}, MAC{2, 4}},
+		{Network{Name: "br-lan"}, MAC{}},
+	} {
+		if nic, ok := d.On(tt.network); nic.MAC != tt.want || ok == tt.want.IsZero() {
+			t.Errorf("On(%+v) = %v, %v; want %v", tt.network, nic, ok, tt.want)
+		}
 	}
-	if nic, ok := d.On("other"); ok {
-		t.Errorf("On(other) = %v, want none", nic)
+}
+
+func TestAttachments(t *testing.T) {
+	addr := netip.MustParseAddr
+	mds := Attachment{Network: "mds", MAC: MAC{2, 1}, IPv4: addr("10.122.0.5"), IPv6: addr("fd00::5")}
+	lan := Attachment{Network: "lan", MAC: MAC{2, 2}, IPv4: addr("10.50.0.5")}
+	var guest Instance
+	guest.Attach([]Attachment{mds, lan})
+	if guest.Network != "mds" || guest.MAC != mds.MAC || guest.IPv4 != mds.IPv4 || guest.IPv6 != mds.IPv6 {
+		t.Errorf("the first place is not the primary one: %+v", guest)
+	}
+	if got := guest.Attachments(); !slices.Equal(got, []Attachment{mds, lan}) {
+		t.Errorf("attachments %+v", got)
+	}
+	if got := guest.Addrs(); !slices.Equal(got, []netip.Addr{mds.IPv4, mds.IPv6, lan.IPv4}) {
+		t.Errorf("addresses %v", got)
+	}
+	for name, got := range map[string]func() (Attachment, bool){
+		"On": func() (Attachment, bool) { return guest.On("lan") },
+		"At": func() (Attachment, bool) { return guest.At(lan.IPv4) },
+		"By": func() (Attachment, bool) { return guest.By(lan.MAC) },
+	} {
+		if place, ok := got(); !ok || place != lan {
+			t.Errorf("%s finds %+v, %v", name, place, ok)
+		}
+	}
+	if _, ok := guest.At(netip.Addr{}); ok {
+		t.Error("no address is somewhere")
 	}
 }
 

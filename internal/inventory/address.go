@@ -13,10 +13,11 @@ import (
 // in the order of precedence.
 type claim struct {
 	guest     *instance.Instance
-	wanted    netip.Addr // asked for in its metadata
-	current   netip.Addr // the one it has
-	given     bool       // current did not come from the pool
-	inherited netip.Addr // of the guest whose name it takes over
+	mac       instance.MAC // of its interface on the network
+	wanted    netip.Addr   // asked for in its metadata
+	current   netip.Addr   // the one it has
+	given     bool         // current did not come from the pool
+	inherited netip.Addr   // of the guest whose name it takes over
 }
 
 // givenByHand tells which addresses of a guest came neither from the pool nor
@@ -26,8 +27,9 @@ func givenByHand(guest *instance.Instance) (ipv4, ipv6 bool) {
 	return imported && guest.IPv4 != guest.Metadata.IPv4(), imported && guest.IPv6 != guest.Metadata.IPv6()
 }
 
-// choose picks the guest's address: the one it asks for, the one it has, one
-// of its own that rests, the one of the guest it replaces, or one of the pool.
+// choose picks the guest's address on one network: the one it asks for, the one
+// it has, one of its own that rests, the one of the guest it replaces, the one
+// that it was leased already, or one of the pool.
 // err refuses the registration, problem does not.
 func (d *draft) choose(p pool, c claim) (addr netip.Addr, problem, err error) {
 	if c.wanted.IsValid() {
@@ -40,11 +42,11 @@ func (d *draft) choose(p pool, c claim) (addr netip.Addr, problem, err error) {
 		return netip.Addr{}, nil, nil
 	}
 	for _, addr := range d.candidates(p, c) {
-		if d.holder(addr, c.guest.UUID) == nil && p.refusal(addr) == "" {
+		if d.holder(addr, c.guest.UUID) == nil && p.refusal(addr, c.mac) == "" {
 			return addr, nil, nil
 		}
 	}
-	if addr, ok := d.allocate(p, c.guest.UUID); ok {
+	if addr, ok := d.allocate(p, c); ok {
 		return addr, nil, nil
 	}
 	return netip.Addr{}, fmt.Errorf("%w: guest %q has no address: none is left in %s; remove guests that are gone, or enlarge the network",
@@ -53,9 +55,9 @@ func (d *draft) choose(p pool, c claim) (addr netip.Addr, problem, err error) {
 
 // grant checks an address that the guest asks for.
 func (d *draft) grant(p pool, c claim) error {
-	if reason := p.refusal(c.wanted); reason != "" {
+	if reason := p.refusal(c.wanted, c.mac); reason != "" {
 		return &RequestError{ErrAddressOutside, c.guest.Name,
-			fmt.Sprintf("the metadata asks for an address that the network %q does not give: %s", d.rules.Network.Name, reason)}
+			fmt.Sprintf("the metadata asks for an address that the network %q does not give: %s", p.network, reason)}
 	}
 	if other := d.holder(c.wanted, c.guest.UUID); other != nil {
 		return &ConflictError{Kind: ErrAddressTaken, Value: c.wanted.String(), Guest: c.guest.Name, Holder: other.Name,
@@ -70,12 +72,15 @@ func (d *draft) candidates(p pool, c claim) []netip.Addr {
 	}
 	var addrs []netip.Addr
 	for _, former := range d.restingOf(c.guest.UUID) {
-		if former.Addr.BitLen() == p.base.BitLen() {
+		if p.prefix.Contains(former.Addr) {
 			addrs = append(addrs, former.Addr)
 		}
 	}
 	if c.inherited.IsValid() {
 		addrs = append(addrs, c.inherited)
+	}
+	if own := p.own(c.mac); own.IsValid() {
+		addrs = append(addrs, own)
 	}
 	return addrs
 }
@@ -90,9 +95,9 @@ func (d *draft) holder(addr netip.Addr, id uuid.UUID) *instance.Instance {
 
 // allocate finds a free address, or, if there is none, the one that has rested
 // longest.
-func (d *draft) allocate(p pool, id uuid.UUID) (netip.Addr, bool) {
+func (d *draft) allocate(p pool, c claim) (netip.Addr, bool) {
 	runs := d.runs.Root()
-	addr, ok := p.free(p.first(id), func(addr netip.Addr) (netip.Addr, bool) {
+	addr, ok := p.free(p.first(c.guest.UUID), func(addr netip.Addr) (netip.Addr, bool) {
 		_, last, ok := runAround(runs, addr)
 		return last, ok
 	})
@@ -100,7 +105,7 @@ func (d *draft) allocate(p pool, id uuid.UUID) (netip.Addr, bool) {
 		return addr, true
 	}
 	d.restSince.Root().Walk(func(_ []byte, r *instance.Resting) bool {
-		if ok = r.Addr.BitLen() == p.base.BitLen() && p.refusal(r.Addr) == ""; ok {
+		if ok = p.refusal(r.Addr, c.mac) == ""; ok {
 			addr = r.Addr
 		}
 		return ok

@@ -143,8 +143,8 @@ func TestAddressesAfterReconfiguration(t *testing.T) {
 	one := l.register(dom(1, "one")).Instance
 	two := l.register(dom(2, "two", "ipv6", "fd00::2")).Instance
 	opts := l.opts
-	opts.Network.Excluded = append(opts.Network.Excluded, instance.AddrRange{First: one.IPv4, Last: one.IPv4})
-	opts.Network.IPv6, opts.Location = netip.Prefix{}, "there"
+	opts.Networks[0].Excluded = append(opts.Networks[0].Excluded, instance.AddrRange{First: one.IPv4, Last: one.IPv4})
+	opts.Networks[0].IPv6, opts.Location = netip.Prefix{}, "there"
 	l.Reconfigure(opts)
 	if guest, _ := l.Snapshot().ByUUID(uid(1)); guest.IPv4 != one.IPv4 || guest.Location != "here" {
 		t.Error("the guest changed before it was registered again")
@@ -171,7 +171,7 @@ func TestImportedAddressOutside(t *testing.T) {
 		t.Error("the imported record is not served")
 	}
 	got := l.register(dom(1, "old")).Instance
-	if !l.opts.Network.IPv4.Contains(got.IPv4) || got.ID != old.ID || got.IPv6 != old.IPv6 {
+	if !l.opts.Networks[0].IPv4.Contains(got.IPv4) || got.ID != old.ID || got.IPv6 != old.IPv6 {
 		t.Errorf("registered again: %+v", got)
 	}
 }
@@ -183,7 +183,7 @@ func TestLargeNetworks(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			prefix := netip.MustParsePrefix(tt.prefix)
-			l := newLab(t, func(o *inventory.Options) { o.Network.IPv4, o.Network.Excluded = prefix, nil })
+			l := newLab(t, func(o *inventory.Options) { o.Networks[0].IPv4, o.Networks[0].Excluded = prefix, nil })
 			for n := range 2000 {
 				r := l.register(dom(n, fmt.Sprint("g", n)))
 				if r.AddressProblem == nil && !prefix.Contains(r.Instance.IPv4) {
@@ -207,7 +207,7 @@ func TestIPv6Pools(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.prefix, func(t *testing.T) {
 			prefix := netip.MustParsePrefix(tt.prefix)
-			l := newLab(t, func(o *inventory.Options) { o.Network.IPv4, o.Network.IPv6 = netip.Prefix{}, prefix })
+			l := newLab(t, func(o *inventory.Options) { o.Networks[0].IPv4, o.Networks[0].IPv6 = netip.Prefix{}, prefix })
 			given := 0
 			for n := range 20 {
 				r := l.register(dom(n, fmt.Sprint("g", n)))

@@ -31,7 +31,7 @@ func openBolt(path string, prefix string) (*inventory.Inventory, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := inventory.Options{Network: instance.Network{Name: "mds", IPv4: netip.MustParsePrefix(prefix)}}
+	opts := inventory.Options{Networks: []instance.Network{{Name: "mds", IPv4: netip.MustParsePrefix(prefix)}}}
 	return inventory.Open(background(), store, opts)
 }
 

@@ -41,13 +41,11 @@ func (d *draft) put(old, guest *instance.Instance) {
 	d.change.Put = append(d.change.Put, *guest)
 	d.events = append(d.events, instance.Event{Old: old, New: guest})
 	if old != nil {
-		d.retire(old, guest.IPv4, guest.IPv6)
+		d.retire(old, guest.Addrs()...)
 	}
-	for _, addr := range []netip.Addr{guest.IPv4, guest.IPv6} {
-		if addr.IsValid() {
-			d.wake(addr)
-			d.occupy(addr)
-		}
+	for _, addr := range guest.Addrs() {
+		d.wake(addr)
+		d.occupy(addr)
 	}
 }
 
@@ -61,9 +59,9 @@ func (d *draft) remove(old *instance.Instance) {
 
 // retire lays the addresses of old to rest, but for those that are kept.
 func (d *draft) retire(old *instance.Instance, kept ...netip.Addr) {
-	for _, addr := range []netip.Addr{old.IPv4, old.IPv6} {
+	for _, addr := range old.Addrs() {
 		switch {
-		case !addr.IsValid() || slices.Contains(kept, addr):
+		case slices.Contains(kept, addr):
 		case d.rules.Quarantine > 0:
 			d.rest(instance.Resting{Addr: addr, UUID: old.UUID, InstanceID: old.ID, Since: d.now})
 		default:

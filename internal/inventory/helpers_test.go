@@ -54,10 +54,10 @@ func labOn(t *testing.T, store inventory.Store, change ...func(*inventory.Option
 	t.Helper()
 	c := &clock{at: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	opts := inventory.Options{
-		Network: instance.Network{
+		Networks: []instance.Network{{
 			Name: "mds", IPv4: netip.MustParsePrefix("10.0.0.0/28"),
 			Excluded: []instance.AddrRange{addrs("10.0.0.1", "10.0.0.1"), addrs("10.0.0.5", "10.0.0.7")},
-		},
+		}},
 		Location: "here", Quarantine: day, Now: c.now,
 	}
 	for _, f := range change {
@@ -79,7 +79,7 @@ func addrs(first, last string) instance.AddrRange {
 	return instance.AddrRange{First: netip.MustParseAddr(first), Last: netip.MustParseAddr(last)}
 }
 
-func withIPv6(o *inventory.Options) { o.Network.IPv6 = netip.MustParsePrefix("fd00::/64") }
+func withIPv6(o *inventory.Options) { o.Networks[0].IPv6 = netip.MustParsePrefix("fd00::/64") }
 
 func uid(n int) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, fmt.Append(nil, n)) }
 

@@ -3,7 +3,6 @@ package inventory
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -83,8 +82,9 @@ func (d *draft) importOne(guest instance.Instance) (instance.Instance, error) {
 	}
 	guest.Hostname = d.uniqueHostname(guest.Hostname, guest.UUID)
 	guest.FirstSeen, guest.LastUpdate = d.seen(guest.FirstSeen), d.seen(guest.LastUpdate)
+	guest.Network = d.rules.primary()
 	if len(guest.Interfaces) == 0 && !guest.MAC.IsZero() {
-		guest.Interfaces = []instance.Interface{{MAC: guest.MAC, Network: d.rules.Network.Name}}
+		guest.Interfaces = []instance.Interface{{MAC: guest.MAC, Network: guest.Network}}
 	}
 	if err := d.admissible(&guest); err != nil {
 		return guest, err
@@ -119,10 +119,12 @@ func (e editable) admissible(guest *instance.Instance) error {
 	if other, ok := e.byID.Get([]byte(guest.ID)); ok {
 		return conflict(ErrIDTaken, stringer(guest.ID), guest, other)
 	}
-	if other, ok := e.byMAC.Get(macKey(guest.MAC)); ok {
-		return conflict(ErrMACInUse, guest.MAC, guest, other)
+	for _, place := range guest.Attachments() {
+		if other, ok := e.byMAC.Get(macKey(place.MAC)); ok {
+			return conflict(ErrMACInUse, place.MAC, guest, other)
+		}
 	}
-	for _, addr := range []netip.Addr{guest.IPv4, guest.IPv6} {
+	for _, addr := range guest.Addrs() {
 		if other, ok := e.byAddr.Get(addrKey(addr)); ok {
 			return conflict(ErrAddressTaken, addr, guest, other)
 		}
@@ -139,9 +141,7 @@ func conflict(kind error, value fmt.Stringer, guest, holder *instance.Instance) 
 }
 
 func (e editable) occupyAll(guest *instance.Instance) {
-	for _, addr := range []netip.Addr{guest.IPv4, guest.IPv6} {
-		if addr.IsValid() {
-			e.occupy(addr)
-		}
+	for _, addr := range guest.Addrs() {
+		e.occupy(addr)
 	}
 }

@@ -41,7 +41,7 @@ func Open(ctx context.Context, store Store, opts Options) (*Inventory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the inventory: %w", err)
 	}
-	trees, err := build(table)
+	trees, err := build(table, newRules(opts).primary())
 	if err != nil {
 		return nil, fmt.Errorf("load the inventory: %w", err)
 	}
@@ -95,6 +95,9 @@ func (inv *Inventory) Subscribe() *Subscription { return inv.feed.subscribe() }
 // ErrMACInUse, ErrHostnameTaken, ErrAddressTaken (*ConflictError); ErrStore,
 // ErrClosed, or that of ctx. An error means that nothing was changed.
 func (inv *Inventory) Register(ctx context.Context, dom instance.Domain) (Registration, error) {
+	if refresh := inv.rules.Load().Refresh; refresh != nil {
+		refresh(ctx)
+	}
 	var result Registration
 	err := inv.submit(ctx, func(d *draft) (err error) {
 		result, err = d.register(dom)
@@ -127,10 +130,14 @@ func (inv *Inventory) Release(ctx context.Context, ref string) (instance.Instanc
 
 // build makes the indices of a table that was loaded. A table in which two
 // guests claim the same thing was not written by an inventory; to guess which
-// of them is right could give one guest's secrets to the other.
-func build(table instance.Table) (trees, error) {
+// of them is right could give one guest's secrets to the other. A record of the
+// time when there was one network only is on the primary one.
+func build(table instance.Table, primary string) (trees, error) {
 	e := newTrees().edit()
 	for _, guest := range table.Instances {
+		if guest.Network == "" {
+			guest.Network = primary
+		}
 		if err := e.admissible(&guest); err != nil {
 			return trees{}, fmt.Errorf("the store contradicts itself: %w", err)
 		}

@@ -249,7 +249,7 @@ func TestContradictoryStore(t *testing.T) {
 
 // TestManyAtOnce has 64 writers, and readers that check each snapshot.
 func TestManyAtOnce(t *testing.T) {
-	l := newLab(t, func(o *inventory.Options) { o.Network.IPv4 = netip.MustParsePrefix("10.0.0.0/16") })
+	l := newLab(t, func(o *inventory.Options) { o.Networks[0].IPv4 = netip.MustParsePrefix("10.0.0.0/16") })
 	sub := l.Subscribe()
 	done := make(chan struct{})
 	var writers, readers sync.WaitGroup

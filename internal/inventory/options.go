@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"context"
+	"slices"
 	"time"
 
 	"mdserver/internal/instance"
@@ -9,10 +11,13 @@ import (
 // Options are the rules of the inventory. All of them can change while it
 // runs, see Reconfigure.
 type Options struct {
-	// Network is the metadata network: its name picks a guest's interface,
-	// its prefixes are the addresses to give, without the excluded ranges. A
+	// Networks are those that are served, in the order of precedence: the
+	// first that a guest is on is its primary one. No two of them overlap. A
 	// family without a prefix gets no addresses.
-	Network instance.Network
+	Networks []instance.Network
+	// Refresh, if it is set, is called before a domain is registered. It may
+	// call Reconfigure, so that what changed on the networks is known.
+	Refresh func(context.Context)
 	// Location is written into every record, see [service] location.
 	Location string
 	// FallbackHostname begins the host name of a guest whose name holds no
@@ -30,7 +35,30 @@ const defaultFallbackHostname = "vm"
 // rules are Options made ready for use.
 type rules struct {
 	Options
+	pools []pools // of Networks, in their order
+}
+
+// pools are the addresses of one network.
+type pools struct {
+	instance.Network
 	ipv4, ipv6 pool
+}
+
+// network finds the pools of a network by its name.
+func (r *rules) network(name string) (pools, bool) {
+	i := slices.IndexFunc(r.pools, func(p pools) bool { return p.Name == name })
+	if i < 0 {
+		return pools{}, false
+	}
+	return r.pools[i], true
+}
+
+// primary is the name of the first network.
+func (r *rules) primary() string {
+	if len(r.Networks) == 0 {
+		return ""
+	}
+	return r.Networks[0].Name
 }
 
 func newRules(opts Options) *rules {
@@ -40,11 +68,11 @@ func newRules(opts Options) *rules {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	return &rules{
-		Options: opts,
-		ipv4:    newPool(opts.Network.IPv4, opts.Network.Excluded),
-		ipv6:    newPool(opts.Network.IPv6, opts.Network.Excluded),
+	r := &rules{Options: opts}
+	for _, n := range opts.Networks {
+		r.pools = append(r.pools, pools{Network: n, ipv4: newPool(n.IPv4, n), ipv6: newPool(n.IPv6, n)})
 	}
+	return r
 }
 
 // now is the current time as a store can keep it: in UTC, without the

@@ -17,8 +17,10 @@ import (
 // pool is the addresses of one family that guests may be given. The zero pool
 // is that of a family which the network does not have.
 type pool struct {
+	network  string
 	prefix   netip.Prefix
 	excluded []instance.AddrRange
+	leased   map[netip.Addr]instance.MAC
 	// All addresses given out share their upper 64 bits and lie, in the lower
 	// 64, between lo and hi. For IPv4 the value is the address itself.
 	base   netip.Addr
@@ -28,13 +30,13 @@ type pool struct {
 
 type span struct{ lo, hi uint64 }
 
-// newPool prepares the pool of prefix. Of an IPv6 network larger than a /64
+// newPool prepares the pool of prefix on network n. Of an IPv6 network larger than a /64
 // the first /64 is used, which is what one link has.
-func newPool(prefix netip.Prefix, excluded []instance.AddrRange) pool {
+func newPool(prefix netip.Prefix, n instance.Network) pool {
 	if !prefix.IsValid() {
-		return pool{}
+		return pool{network: n.Name}
 	}
-	p := pool{prefix: prefix.Masked(), excluded: excluded, base: prefix.Masked().Addr()}
+	p := pool{network: n.Name, prefix: prefix.Masked(), excluded: n.Excluded, leased: n.Leased, base: prefix.Masked().Addr()}
 	p.lo = lower(p.base)
 	hostBits := p.base.BitLen() - prefix.Bits()
 	p.hi = p.lo | hostMask(hostBits)
@@ -44,8 +46,28 @@ func newPool(prefix netip.Prefix, excluded []instance.AddrRange) pool {
 			p.hi--
 		}
 	}
-	p.gaps = p.clip(excluded)
+	p.gaps = p.clip(slices.Concat(n.Excluded, p.leasedRanges()))
 	return p
+}
+
+// leasedRanges are the leased addresses as ranges: nobody is given one of them
+// by chance, not even who has the lease (see own).
+func (p pool) leasedRanges() []instance.AddrRange {
+	ranges := make([]instance.AddrRange, 0, len(p.leased))
+	for addr := range p.leased {
+		ranges = append(ranges, instance.AddrRange{First: addr, Last: addr})
+	}
+	return ranges
+}
+
+// own is the address that the network's DHCP server gave to mac by itself.
+func (p pool) own(mac instance.MAC) (own netip.Addr) {
+	for addr, holder := range p.leased {
+		if holder == mac && addr.BitLen() == p.base.BitLen() && (!own.IsValid() || addr.Less(own)) {
+			own = addr
+		}
+	}
+	return own
 }
 
 func hostMask(bits int) uint64 {
@@ -110,8 +132,8 @@ func (p pool) at(value uint64) netip.Addr {
 
 func (p pool) configured() bool { return p.prefix.IsValid() }
 
-// refusal says why a guest cannot have addr, or is empty.
-func (p pool) refusal(addr netip.Addr) string {
+// refusal says why a guest with this MAC cannot have addr, or is empty.
+func (p pool) refusal(addr netip.Addr, mac instance.MAC) string {
 	if !p.configured() {
 		if !addr.IsGlobalUnicast() {
 			return fmt.Sprintf("%s is not a unicast address", addr)
@@ -126,6 +148,9 @@ func (p pool) refusal(addr netip.Addr) string {
 		return fmt.Sprintf("%s is the address of the network %s itself", addr, p.prefix)
 	case hostBits > 1 && addr.Is4() && lower(addr) == lower(network)|hostMask(hostBits):
 		return fmt.Sprintf("%s is the broadcast address of %s", addr, p.prefix)
+	}
+	if holder, ok := p.leased[addr]; ok && holder != mac {
+		return fmt.Sprintf("%s is leased to %s", addr, holder)
 	}
 	for _, r := range p.excluded {
 		if r.Contains(addr) {

@@ -86,8 +86,8 @@ func newRun(t *testing.T, seed uint64) *run {
 	r := &run{T: t, Rand: rand.New(rand.NewPCG(seed, seed)), memory: storetest.NewMemory(), clock: at,
 		model: &model{map[uuid.UUID]string{}, map[uuid.UUID]instance.MAC{}, map[uuid.UUID]netip.Addr{}, map[uuid.UUID]string{}},
 		opts: inventory.Options{
-			Network: instance.Network{Name: "mds", IPv4: netip.MustParsePrefix("10.0.0.0/29"),
-				IPv6: netip.MustParsePrefix("fd00::/64"), Excluded: []instance.AddrRange{addrs("10.0.0.3", "10.0.0.3")}},
+			Networks: []instance.Network{{Name: "mds", IPv4: netip.MustParsePrefix("10.0.0.0/29"),
+				IPv6: netip.MustParsePrefix("fd00::/64"), Excluded: []instance.AddrRange{addrs("10.0.0.3", "10.0.0.3")}}},
 			Quarantine: time.Hour, Now: at.now,
 		}}
 	r.open()

@@ -1,10 +1,10 @@
 package inventory
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -26,7 +26,7 @@ type Registration struct {
 
 // register makes d a guest, or updates the one it is already.
 func (d *draft) register(dom instance.Domain) (Registration, error) {
-	nic, err := d.check(dom)
+	places, err := d.check(dom)
 	if err != nil {
 		return Registration{}, err
 	}
@@ -38,14 +38,14 @@ func (d *draft) register(dom instance.Domain) (Registration, error) {
 	if holder != nil {
 		d.remove(holder)
 	}
-	if err := d.checkMAC(dom, nic.MAC); err != nil {
+	if err := d.checkMACs(dom, places); err != nil {
 		return Registration{}, err
 	}
-	guest := d.record(dom, nic, current)
+	guest := d.record(dom, current)
 	if guest.Hostname, err = d.hostname(dom, current); err != nil {
 		return Registration{}, err
 	}
-	problem, err := d.assignAddresses(&guest, current, holder)
+	problem, err := d.assignAddresses(&guest, places, current, holder)
 	if err != nil {
 		return Registration{}, err
 	}
@@ -53,36 +53,63 @@ func (d *draft) register(dom instance.Domain) (Registration, error) {
 	return Registration{Instance: guest, Created: current == nil, Replaced: holder, AddressProblem: problem}, nil
 }
 
-// check refuses domains that cannot be guests, and gives the interface that
-// makes the others guests.
-func (d *draft) check(dom instance.Domain) (instance.Interface, error) {
+// check refuses domains that cannot be guests, and gives the others' places on
+// networks of ours.
+func (d *draft) check(dom instance.Domain) ([]instance.Attachment, error) {
 	if err := instance.ValidateName(dom.Name); err != nil {
-		return instance.Interface{}, &RequestError{ErrInvalid, dom.Name, err.Error()}
+		return nil, &RequestError{ErrInvalid, dom.Name, err.Error()}
 	}
 	if dom.UUID == uuid.Nil {
-		return instance.Interface{}, &RequestError{ErrInvalid, dom.Name, "it has no UUID"}
+		return nil, &RequestError{ErrInvalid, dom.Name, "it has no UUID"}
 	}
 	if err := dom.Metadata.Validate(); err != nil {
-		return instance.Interface{}, &RequestError{ErrInvalid, dom.Name, err.Error()}
+		return nil, &RequestError{ErrInvalid, dom.Name, err.Error()}
 	}
-	nic, ok := dom.On(d.rules.Network.Name)
-	if !ok {
-		return nic, &RequestError{ErrNoInterface, dom.Name,
-			fmt.Sprintf("none of its interfaces is on the network %q; %s", d.rules.Network.Name, networksOf(dom))}
+	places := d.places(dom)
+	if len(places) == 0 {
+		return nil, &RequestError{ErrNoInterface, dom.Name,
+			fmt.Sprintf("none of its interfaces is on the network %s; %s", d.rules.names(), networksOf(dom))}
 	}
-	if nic.MAC.IsZero() {
-		return nic, &RequestError{ErrInvalid, dom.Name,
-			fmt.Sprintf("its interface on the network %q has no MAC address", d.rules.Network.Name)}
+	for _, place := range places {
+		if place.MAC.IsZero() {
+			return nil, &RequestError{ErrInvalid, dom.Name,
+				fmt.Sprintf("its interface on the network %q has no MAC address", place.Network)}
+		}
 	}
-	return nic, nil
+	return places, nil
+}
+
+// places are the domain's first interfaces on each of the networks, still
+// without addresses. An interface is on one network only.
+func (d *draft) places(dom instance.Domain) []instance.Attachment {
+	var places []instance.Attachment
+	for _, network := range d.rules.Networks {
+		nic, ok := dom.On(network)
+		if ok && !slices.ContainsFunc(places, func(p instance.Attachment) bool { return p.MAC == nic.MAC }) {
+			places = append(places, instance.Attachment{Network: network.Name, MAC: nic.MAC})
+		}
+	}
+	return places
+}
+
+// names are the networks, as a refusal lists them.
+func (r *rules) names() string {
+	names := make([]string, 0, len(r.Networks))
+	for _, n := range r.Networks {
+		names = append(names, strconv.Quote(n.Name))
+	}
+	return strings.Join(names, " or ")
 }
 
 func networksOf(dom instance.Domain) string {
 	var names []string
 	for _, nic := range dom.Interfaces {
 		name := "no libvirt network"
-		if nic.Network != "" {
-			name = fmt.Sprintf("%q", nic.Network)
+		switch {
+		case nic.Network != "":
+			name = strconv.Quote(nic.Network)
+		case nic.Bridge != "":
+			name = "the bridge " + strconv.Quote(nic.Bridge)
 		}
 		if !slices.Contains(names, name) {
 			names = append(names, name)
@@ -94,13 +121,15 @@ func networksOf(dom instance.Domain) string {
 	return "they are on " + strings.Join(names, ", ")
 }
 
-func (d *draft) checkMAC(dom instance.Domain, mac instance.MAC) error {
-	other, ok := d.byMAC.Get(macKey(mac))
-	if !ok || other.UUID == dom.UUID {
-		return nil
+func (d *draft) checkMACs(dom instance.Domain, places []instance.Attachment) error {
+	for _, place := range places {
+		other, ok := d.byMAC.Get(macKey(place.MAC))
+		if ok && other.UUID != dom.UUID {
+			return &ConflictError{Kind: ErrMACInUse, Value: place.MAC.String(), Guest: dom.Name, Holder: other.Name,
+				Hint: fmt.Sprintf("give one of them another MAC address, or, if %q is gone, remove it: mdserver instance rm %s", other.Name, shellRef(other))}
+		}
 	}
-	return &ConflictError{Kind: ErrMACInUse, Value: mac.String(), Guest: dom.Name, Holder: other.Name,
-		Hint: fmt.Sprintf("give one of them another MAC address, or, if %q is gone, remove it: mdserver instance rm %s", other.Name, shellRef(other))}
+	return nil
 }
 
 // shellRef is a reference to a guest that a shell takes as it is.
@@ -113,14 +142,13 @@ func shellRef(guest *instance.Instance) string {
 
 // record is all of the new record that follows from the domain and the old
 // record alone.
-func (d *draft) record(dom instance.Domain, nic instance.Interface, current *instance.Instance) instance.Instance {
+func (d *draft) record(dom instance.Domain, current *instance.Instance) instance.Instance {
 	guest := instance.Instance{
 		ID:         d.instanceID(dom.UUID, current),
 		Name:       dom.Name,
 		UUID:       dom.UUID,
 		Location:   d.rules.Location,
 		Metadata:   instance.Metadata{Values: maps.Clone(dom.Metadata.Values), Tags: maps.Clone(dom.Metadata.Tags)},
-		MAC:        nic.MAC,
 		Interfaces: slices.Clone(dom.Interfaces),
 		Disks:      slices.Clone(dom.Disks),
 		VCPUs:      dom.VCPUs,
@@ -184,25 +212,4 @@ func (d *draft) uniqueHostname(hostname string, id uuid.UUID) string {
 		seed = uuid.NewSHA1(seed, []byte(hostname))
 	}
 	return unique
-}
-
-// assignAddresses gives the guest an address of each family.
-func (d *draft) assignAddresses(guest, current, holder *instance.Instance) (problem, err error) {
-	var problem4, problem6 error
-	claim4 := claim{guest: guest, wanted: guest.Metadata.IPv4()}
-	claim6 := claim{guest: guest, wanted: guest.Metadata.IPv6()}
-	if current != nil {
-		claim4.current, claim6.current = current.IPv4, current.IPv6
-		claim4.given, claim6.given = givenByHand(current)
-	}
-	if holder != nil {
-		claim4.inherited, claim6.inherited = holder.IPv4, holder.IPv6
-	}
-	if guest.IPv4, problem4, err = d.choose(d.rules.ipv4, claim4); err != nil {
-		return nil, err
-	}
-	if guest.IPv6, problem6, err = d.choose(d.rules.ipv6, claim6); err != nil {
-		return nil, err
-	}
-	return errors.Join(problem4, problem6), nil
 }

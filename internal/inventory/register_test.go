@@ -19,7 +19,7 @@ func TestRegisterNewGuest(t *testing.T) {
 	r := l.register(d)
 	want := instance.Instance{
 		ID: instance.DeriveID(uid(1)), Name: "web 1", Hostname: "web-1", UUID: uid(1), Location: "here",
-		Metadata: d.Metadata, MAC: mac(1), Interfaces: d.Interfaces, IPv4: r.Instance.IPv4,
+		Metadata: d.Metadata, Network: "mds", MAC: mac(1), Interfaces: d.Interfaces, IPv4: r.Instance.IPv4,
 		VCPUs: 1, Memory: 1 << 30, FirstSeen: l.clock.now(), LastUpdate: l.clock.now(),
 	}
 	if diff := cmp.Diff(want, r.Instance, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
@@ -144,7 +144,7 @@ func TestRenameToAnothersName(t *testing.T) {
 
 func TestReturningGuest(t *testing.T) {
 	l := newLab(t, withIPv6)
-	imported := instance.Instance{ID: "i-10.0.0.9", Name: "old", UUID: uid(1), MAC: mac(1),
+	imported := instance.Instance{ID: "i-10.0.0.9", Name: "old", UUID: uid(1), Network: "mds", MAC: mac(1),
 		IPv4: netip.MustParseAddr("10.0.0.9"), IPv6: netip.MustParseAddr("fd00::9")}
 	if _, err := l.Import(t.Context(), []instance.Instance{imported}); err != nil {
 		t.Fatal(err)

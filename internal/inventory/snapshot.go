@@ -40,7 +40,7 @@ func (s *Snapshot) ByUUID(id uuid.UUID) (*instance.Instance, bool) {
 	return s.trees.byUUID.Get(id[:])
 }
 
-// ByMAC finds the guest whose interface on the metadata network has this MAC
+// ByMAC finds the guest whose interface on one of the networks has this MAC
 // address.
 func (s *Snapshot) ByMAC(mac instance.MAC) (*instance.Instance, bool) {
 	return s.trees.byMAC.Get(mac[:])

@@ -84,20 +84,36 @@ func (e editable) index(old, guest *instance.Instance) {
 	move(e.byUUID, old.UUID[:], guest.UUID[:], guest)
 	move(e.byName, []byte(old.Name), []byte(guest.Name), guest)
 	move(e.byHostname, hostnameKey(old.Hostname), hostnameKey(guest.Hostname), guest)
-	move(e.byMAC, macKey(old.MAC), macKey(guest.MAC), guest)
-	move(e.byAddr, addrKey(old.IPv4), addrKey(guest.IPv4), guest)
-	move(e.byAddr, addrKey(old.IPv6), addrKey(guest.IPv6), guest)
 	move(e.byID, []byte(old.ID), []byte(guest.ID), guest)
+	e.leave(old)
+	e.enter(guest)
 }
 
 func (e editable) drop(old *instance.Instance) {
 	move(e.byUUID, old.UUID[:], nil, nil)
 	move(e.byName, []byte(old.Name), nil, nil)
 	move(e.byHostname, hostnameKey(old.Hostname), nil, nil)
-	move(e.byMAC, macKey(old.MAC), nil, nil)
-	move(e.byAddr, addrKey(old.IPv4), nil, nil)
-	move(e.byAddr, addrKey(old.IPv6), nil, nil)
 	move(e.byID, []byte(old.ID), nil, nil)
+	e.leave(old)
+}
+
+// enter indexes the guest's interfaces and addresses on all networks.
+func (e editable) enter(guest *instance.Instance) {
+	for _, place := range guest.Attachments() {
+		move(e.byMAC, nil, macKey(place.MAC), guest)
+		for _, addr := range place.Addrs() {
+			move(e.byAddr, nil, addrKey(addr), guest)
+		}
+	}
+}
+
+func (e editable) leave(old *instance.Instance) {
+	for _, place := range old.Attachments() {
+		move(e.byMAC, macKey(place.MAC), nil, nil)
+		for _, addr := range place.Addrs() {
+			move(e.byAddr, addrKey(addr), nil, nil)
+		}
+	}
 }
 
 // move deletes the entry under from unless it is also to, and inserts guest

@@ -15,6 +15,7 @@ type interfaceXML struct {
 	} `xml:"mac"`
 	Source struct {
 		Network string `xml:"network,attr"`
+		Bridge  string `xml:"bridge,attr"`
 	} `xml:"source"`
 	MTU struct {
 		Size string `xml:"size,attr"`
@@ -44,7 +45,7 @@ func interfaces(all []interfaceXML) ([]instance.Interface, error) {
 		if err != nil {
 			return nil, fmt.Errorf("interface %d: %w", i+1, err)
 		}
-		nics = append(nics, instance.Interface{MAC: mac, Network: nic.Source.Network, MTU: mtu})
+		nics = append(nics, instance.Interface{MAC: mac, Network: nic.Source.Network, Bridge: nic.Source.Bridge, MTU: mtu})
 	}
 	return nics, nil
 }

@@ -23,11 +23,7 @@ type PublicKey struct {
 // Site is what all guests of this server have in common.
 type Site struct {
 	PublicKeys []PublicKey
-	Network    instance.Network // the metadata network
-	Gateway4   netip.Addr
-	Gateway6   netip.Addr   // valid where DHCPv6 is served
-	DNS        []netip.Addr // the DNS servers that guests are told of, if any
-	Domain     string       // the guests' DNS domain, or empty
+	Networks   []instance.Network // those that are served
 	// MetadataAddress is where guests reach this server.
 	MetadataAddress netip.Addr
 	Host            string // full name of the host that runs this server
@@ -55,14 +51,14 @@ type Document struct {
 	Disks      []instance.Disk
 	Interfaces []Interface // all that the guest has, in its own order
 
-	// Of the interface on the metadata network.
+	// Of the interface on the guest's first network of ours.
 	MAC       instance.MAC
 	LocalIPv4 netip.Addr
 	LocalIPv6 netip.Addr
 	Network   instance.Network
 
 	PublicKeys      []PublicKey
-	Domain          string // the guests' DNS domain, or empty
+	Domain          string // the DNS domain on that network, or empty
 	MetadataAddress netip.Addr
 	Host            string // full name of the host
 
@@ -74,10 +70,10 @@ type Document struct {
 // ours carries addresses; of the others no more is known than what is wired.
 type Interface struct {
 	MAC      instance.MAC
-	Network  string       // the libvirt network, or empty
+	Network  string       // of ours, or libvirt's, or empty
 	IPv4     netip.Prefix // the address, with the length of its network's prefix
 	IPv6     netip.Prefix // the same; it is had by DHCPv6
-	Gateway4 netip.Addr
+	Gateway4 netip.Addr   // of the primary interface only: one default route is enough
 	Gateway6 netip.Addr
 	DNS      []netip.Addr
 	Domain   string // to search for names in, or empty
@@ -87,6 +83,7 @@ type Interface struct {
 
 // New draws up the document of one guest.
 func New(guest *instance.Instance, site Site) Document {
+	network := site.network(guest.Network)
 	return Document{
 		InstanceID: guest.ID,
 		Name:       guest.Name,
@@ -105,10 +102,10 @@ func New(guest *instance.Instance, site Site) Document {
 		MAC:       guest.MAC,
 		LocalIPv4: guest.IPv4,
 		LocalIPv6: guest.IPv6,
-		Network:   site.Network,
+		Network:   network,
 
 		PublicKeys:      site.PublicKeys,
-		Domain:          site.Domain,
+		Domain:          network.Domain,
 		MetadataAddress: site.MetadataAddress,
 		Host:            site.Host,
 
@@ -118,36 +115,51 @@ func New(guest *instance.Instance, site Site) Document {
 	}
 }
 
+// network finds a network of ours by its name.
+func (s *Site) network(name string) instance.Network {
+	for _, n := range s.Networks {
+		if n.Name == name {
+			return n
+		}
+	}
+	return instance.Network{}
+}
+
 // interfaces lists the guest's interfaces. A guest of the original's database
 // has none on record but the one that the address belongs to.
 func interfaces(guest *instance.Instance, site *Site) []Interface {
 	list := make([]Interface, 0, max(1, len(guest.Interfaces)))
 	for _, nic := range guest.Interfaces {
-		if nic.MAC == guest.MAC {
-			list = append(list, primary(guest, nic, site))
+		if place, ours := guest.By(nic.MAC); ours {
+			list = append(list, served(guest, place, nic.MTU, site))
 			continue
 		}
 		list = append(list, Interface{MAC: nic.MAC, Network: nic.Network, MTU: nic.MTU})
 	}
 	if len(list) == 0 && !guest.MAC.IsZero() {
-		list = append(list, primary(guest, instance.Interface{MAC: guest.MAC}, site))
+		list = append(list, served(guest, guest.Primary(), 0, site))
 	}
 	return list
 }
 
-// primary is the interface on the metadata network.
-func primary(guest *instance.Instance, nic instance.Interface, site *Site) Interface {
+// served is an interface on a network of ours.
+func served(guest *instance.Instance, place instance.Attachment, mtu int, site *Site) Interface {
+	network := site.network(place.Network)
 	out := Interface{
-		MAC: nic.MAC, Network: site.Network.Name, MTU: nic.MTU, Primary: true,
-		DNS: site.DNS, Domain: site.Domain,
+		MAC: place.MAC, Network: place.Network, MTU: mtu, Primary: place.MAC == guest.MAC,
+		DNS: network.DNS, Domain: network.Domain,
 	}
-	if guest.IPv4.IsValid() && site.Network.IPv4.IsValid() {
-		out.IPv4 = netip.PrefixFrom(guest.IPv4, site.Network.IPv4.Bits())
-		out.Gateway4 = site.Gateway4
+	if place.IPv4.IsValid() && network.IPv4.IsValid() {
+		out.IPv4 = netip.PrefixFrom(place.IPv4, network.IPv4.Bits())
 	}
-	if guest.IPv6.IsValid() && site.Network.IPv6.IsValid() {
-		out.IPv6 = netip.PrefixFrom(guest.IPv6, site.Network.IPv6.Bits())
-		out.Gateway6 = site.Gateway6
+	if place.IPv6.IsValid() && network.IPv6.IsValid() {
+		out.IPv6 = netip.PrefixFrom(place.IPv6, network.IPv6.Bits())
+	}
+	if out.Primary && out.IPv4.IsValid() {
+		out.Gateway4 = network.Gateway4
+	}
+	if out.Primary && out.IPv6.IsValid() {
+		out.Gateway6 = network.Gateway6
 	}
 	return out
 }

@@ -18,11 +18,14 @@ var (
 
 var testSite = Site{
 	PublicKeys: []PublicKey{{Name: "ops", Key: "ssh-ed25519 AAAA ops"}},
-	Network: instance.Network{
+	Networks: []instance.Network{{
 		Name: "mds", IPv4: netip.MustParsePrefix("10.122.0.0/16"), IPv6: netip.MustParsePrefix("fd00:122::/64"),
-	},
-	Gateway4: netip.MustParseAddr("10.122.0.1"), Gateway6: netip.MustParseAddr("fd00:122::1"),
-	DNS: []netip.Addr{netip.MustParseAddr("10.122.0.1")}, Domain: "example.net",
+		Gateway4: netip.MustParseAddr("10.122.0.1"), Gateway6: netip.MustParseAddr("fd00:122::1"),
+		DNS: []netip.Addr{netip.MustParseAddr("10.122.0.1")}, Domain: "example.net",
+	}, {
+		Name: "lan", IPv4: netip.MustParsePrefix("10.50.0.0/24"), Gateway4: netip.MustParseAddr("10.50.0.1"),
+		DNS: []netip.Addr{netip.MustParseAddr("10.50.0.1")}, Domain: "lan.example.net",
+	}},
 	MetadataAddress: netip.MustParseAddr("169.254.169.254"), Host: "kvm1.example.net", Location: "kvm1",
 	Region: "kvm1", AvailabilityZone: "kvm1a", AccountID: "000000000001",
 }
@@ -30,8 +33,8 @@ var testSite = Site{
 func testGuest() *instance.Instance {
 	return &instance.Instance{
 		ID: "i-0123456789abcdef0", Name: "web 1", Hostname: "web-1", Location: "rack 4",
-		UUID: uuid.MustParse("7e5a544d-d555-4133-a443-8229415be7ab"),
-		MAC:  mac1, IPv4: netip.MustParseAddr("10.122.0.5"), IPv6: netip.MustParseAddr("fd00:122::5"),
+		UUID:    uuid.MustParse("7e5a544d-d555-4133-a443-8229415be7ab"),
+		Network: "mds", MAC: mac1, IPv4: netip.MustParseAddr("10.122.0.5"), IPv6: netip.MustParseAddr("fd00:122::5"),
 		VCPUs: 2, Memory: 2 << 30, Arch: "x86_64",
 		Metadata:   instance.Metadata{Values: map[string]string{"rack": "four"}, Tags: map[string]string{"env": "prod"}},
 		Interfaces: []instance.Interface{{MAC: mac2, Network: "default"}, {MAC: mac1, Network: "mds", MTU: 9000}},
@@ -49,16 +52,16 @@ func TestNewTellsWhatIsKnownOfTheGuest(t *testing.T) {
 	want := Document{
 		InstanceID: guest.ID, Name: "web 1", UUID: guest.UUID, Hostname: "web-1", Location: "rack 4",
 		VCPUs: 2, Memory: 2 << 30, Arch: "x86_64", Tags: guest.Metadata.Tags, Values: guest.Metadata.Values, Disks: guest.Disks,
-		MAC: mac1, LocalIPv4: guest.IPv4, LocalIPv6: guest.IPv6, Network: testSite.Network,
+		MAC: mac1, LocalIPv4: guest.IPv4, LocalIPv6: guest.IPv6, Network: testSite.Networks[0],
 		PublicKeys: testSite.PublicKeys, Domain: "example.net", MetadataAddress: testSite.MetadataAddress,
 		Host: "kvm1.example.net", Region: "kvm1", AvailabilityZone: "kvm1a", AccountID: "000000000001",
 		Interfaces: []Interface{
 			{MAC: mac2, Network: "default"},
 			{
 				MAC: mac1, Network: "mds", MTU: 9000, Primary: true,
-				IPv4: netip.MustParsePrefix("10.122.0.5/16"), Gateway4: testSite.Gateway4,
-				IPv6: netip.MustParsePrefix("fd00:122::5/64"), Gateway6: testSite.Gateway6,
-				DNS: testSite.DNS, Domain: "example.net",
+				IPv4: netip.MustParsePrefix("10.122.0.5/16"), Gateway4: testSite.Networks[0].Gateway4,
+				IPv6: netip.MustParsePrefix("fd00:122::5/64"), Gateway6: testSite.Networks[0].Gateway6,
+				DNS: testSite.Networks[0].DNS, Domain: "example.net",
 			},
 		},
 	}
@@ -75,14 +78,27 @@ func TestInterfacesCarryOnlyWhatTheGuestHas(t *testing.T) {
 	}{
 		{"imported: no interfaces on record", func(g *instance.Instance) { g.Interfaces, g.IPv6 = nil, netip.Addr{} }, []Interface{
 			{
-				MAC: mac1, Network: "mds", Primary: true, IPv4: netip.MustParsePrefix("10.122.0.5/16"), Gateway4: testSite.Gateway4,
-				DNS: testSite.DNS, Domain: "example.net",
+				MAC: mac1, Network: "mds", Primary: true, IPv4: netip.MustParsePrefix("10.122.0.5/16"), Gateway4: testSite.Networks[0].Gateway4,
+				DNS: testSite.Networks[0].DNS, Domain: "example.net",
 			},
 		}},
 		{"no address at all", func(g *instance.Instance) {
 			g.Interfaces, g.IPv4, g.IPv6 = g.Interfaces[1:], netip.Addr{}, netip.Addr{}
 		}, []Interface{
-			{MAC: mac1, Network: "mds", MTU: 9000, Primary: true, DNS: testSite.DNS, Domain: "example.net"},
+			{MAC: mac1, Network: "mds", MTU: 9000, Primary: true, DNS: testSite.Networks[0].DNS, Domain: "example.net"},
+		}},
+		{"a second network", func(g *instance.Instance) {
+			g.Further = []instance.Attachment{{Network: "lan", MAC: mac2, IPv4: netip.MustParseAddr("10.50.0.7")}}
+			g.Interfaces[0].Network, g.Interfaces[0].Bridge = "", "br-lan"
+			g.Interfaces[1].MTU, g.IPv6 = 0, netip.Addr{}
+		}, []Interface{
+			{ // without a gateway: the guest has its default route by the other
+				MAC: mac2, Network: "lan", IPv4: netip.MustParsePrefix("10.50.0.7/24"),
+				DNS: testSite.Networks[1].DNS, Domain: "lan.example.net",
+			}, {
+				MAC: mac1, Network: "mds", Primary: true, IPv4: netip.MustParsePrefix("10.122.0.5/16"), Gateway4: testSite.Networks[0].Gateway4,
+				DNS: testSite.Networks[0].DNS, Domain: "example.net",
+			},
 		}},
 		{"nothing known", func(g *instance.Instance) { *g = instance.Instance{} }, []Interface{}},
 	}

@@ -17,17 +17,17 @@ import (
 // dualSite has everything that a site can have.
 var dualSite = metadata.Site{
 	PublicKeys: []metadata.PublicKey{{Name: "ops", Key: "ssh-ed25519 BBBB bob@desk"}, {Name: "dev/", Key: "ssh-ed25519 DDDD"}},
-	Network: instance.Network{
-		Name: "mds", IPv4: netip.MustParsePrefix("10.122.0.0/16"), IPv6: netip.MustParsePrefix("2001:db8::/64"),
-	},
-	Domain: "example.net", Host: "kvm1.example.net",
+	Networks: []instance.Network{{
+		Name: "mds", IPv4: netip.MustParsePrefix("10.122.0.0/16"), IPv6: netip.MustParsePrefix("2001:db8::/64"), Domain: "example.net",
+	}},
+	Host:   "kvm1.example.net",
 	Region: "kvm1", AvailabilityZone: "kvm1a", AccountID: "123456789012",
 }
 
 // full has everything that a guest can have.
 var full = &instance.Instance{
 	ID: "i-0123456789abcdef0", Name: "full", Hostname: "full", UUID: uuid.MustParse("7e5a544d-d555-4133-a443-8229415be7ab"),
-	MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 1}, IPv4: webAddr, IPv6: ipv6Addr, VCPUs: 2, Memory: 4 << 30,
+	Network: "mds", MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 1}, IPv4: webAddr, IPv6: ipv6Addr, VCPUs: 2, Memory: 4 << 30,
 	Interfaces: []instance.Interface{
 		{MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 7}, Network: "default"},
 		{MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 1}, Network: "mds"},

@@ -27,7 +27,8 @@ var (
 )
 
 var web = &instance.Instance{
-	ID: "i-0123456789abcdef0", Name: "web 1", Hostname: "web-1",
+	Network: "mds",
+	ID:      "i-0123456789abcdef0", Name: "web 1", Hostname: "web-1",
 	MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 1}, IPv4: webAddr,
 }
 
@@ -53,7 +54,7 @@ func (f fakeIdentity) Sign(id uuid.UUID, document []byte) (identity.Signed, erro
 	return identity.Signed{Signature: "signature of " + sum, PKCS7: "pkcs7 of " + sum}, f.err
 }
 
-var site = metadata.Site{Network: instance.Network{Name: "mds", IPv4: netip.MustParsePrefix("10.122.0.0/16")}, PublicKeys: []metadata.PublicKey{
+var site = metadata.Site{Networks: []instance.Network{{Name: "mds", IPv4: netip.MustParsePrefix("10.122.0.0/16")}}, PublicKeys: []metadata.PublicKey{
 	{Name: "default", Key: "ssh-ed25519 AAAA alice@laptop"},
 	{Name: "ops", Key: "ssh-ed25519 BBBB bob@desk"},
 	{Name: "0", Key: "ssh-ed25519 CCCC named like an index"},

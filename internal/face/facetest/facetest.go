@@ -28,8 +28,8 @@ var (
 var Web = instance.Instance{
 	Name: "web 1", Hostname: "web-1", Location: "kvm1",
 	ID:   instance.DeriveID(webUUID),
-	UUID: webUUID,
-	MAC:  instance.MAC{0x52, 0x54, 0, 9, 0, 1},
+	UUID: webUUID, Network: "mds",
+	MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 1},
 	Interfaces: []instance.Interface{
 		{MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 0x99}, Network: "default"},
 		{MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 1}, Network: "mds", MTU: 1400},
@@ -49,20 +49,25 @@ var webUUID = uuid.MustParse("7e5a544d-d555-4133-a443-8229415be701")
 // Six has IPv6 alone, and neither interfaces on record nor metadata.
 var Six = instance.Instance{
 	Name: "six", Hostname: "six", ID: instance.DeriveID(sixUUID), UUID: sixUUID,
-	MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 6}, IPv6: FromSix,
+	Network: "mds", MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 6}, IPv6: FromSix,
 }
 
 var sixUUID = uuid.MustParse("7e5a544d-d555-4133-a443-8229415be706")
 
 // Site has both families and offers DNS.
 var Site = metadata.Site{
-	Network: instance.Network{
+	Networks: []instance.Network{{
 		Name: "mds", IPv4: netip.MustParsePrefix("10.122.0.0/16"), IPv6: netip.MustParsePrefix("fd00:122::/64"),
-	},
-	Gateway4:        netip.MustParseAddr("10.122.0.1"),
-	Gateway6:        netip.MustParseAddr("fd00:122::1"),
-	DNS:             []netip.Addr{netip.MustParseAddr("10.122.0.1"), netip.MustParseAddr("fd00:122::1")},
-	Domain:          "example.net",
+		Gateway4: netip.MustParseAddr("10.122.0.1"),
+		Gateway6: netip.MustParseAddr("fd00:122::1"),
+		DNS:      []netip.Addr{netip.MustParseAddr("10.122.0.1"), netip.MustParseAddr("fd00:122::1")},
+		Domain:   "example.net",
+	}, {
+		Name: "lan", IPv4: netip.MustParsePrefix("10.50.0.0/24"),
+		Gateway4: netip.MustParseAddr("10.50.0.1"),
+		DNS:      []netip.Addr{netip.MustParseAddr("10.50.0.1")},
+		Domain:   "lan.example.net",
+	}},
 	MetadataAddress: netip.MustParseAddr("169.254.169.254"),
 	PublicKeys: []metadata.PublicKey{
 		{Name: "alice", Key: "ssh-ed25519 AAAA alice@laptop"},

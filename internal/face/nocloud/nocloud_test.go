@@ -26,9 +26,9 @@ func serve(ud Userdata, others ...*instance.Instance) http.Handler {
 }
 
 func TestDocuments(t *testing.T) {
-	fresh := &instance.Instance{ID: "i-1", Hostname: "yes", MAC: facetest.Web.MAC, IPv4: netip.MustParseAddr("192.0.2.1")}
+	fresh := &instance.Instance{ID: "i-1", Hostname: "yes", Network: "mds", MAC: facetest.Web.MAC, IPv4: netip.MustParseAddr("192.0.2.1")}
 	lost := New(facetest.Site, plain)
-	lost.site.Network.IPv4 = netip.Prefix{} // its address is no longer on the network
+	lost.site.Networks = []instance.Network{{Name: "mds", IPv6: facetest.Site.Networks[0].IPv6, Gateway6: facetest.Site.Networks[0].Gateway6}} // its address is no longer on the network
 	tests := []struct {
 		golden, path string
 		handler      http.Handler

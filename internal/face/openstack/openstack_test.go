@@ -243,11 +243,10 @@ func TestIdentity(t *testing.T) {
 }
 
 func TestNoAddressesNoLinks(t *testing.T) {
-	guest := instance.Instance{Hostname: "new", MAC: facetest.Web.MAC, Interfaces: facetest.Web.Interfaces}
+	guest := instance.Instance{Hostname: "new", Network: "elsewhere", MAC: facetest.Web.MAC, Interfaces: facetest.Web.Interfaces}
 	guest.IPv4 = web // by which it is found; its network gives no IPv4
 	f := newFace(plain)
-	f.site.Network.IPv4, f.site.MetadataAddress = f.site.Network.IPv4.Masked(), f.site.Network.IPv4.Addr()
-	f.site.Network.Name = "elsewhere"
+	f.site.Networks = []instance.Network{{Name: "elsewhere"}}
 	guest.MAC = instance.MAC{2}
 	w := facetest.Ask(facetest.Serve(f, &guest), web, http.MethodGet, "/openstack/latest/network_data.json", "")
 	if got := strings.TrimSpace(w.Body.String()); got != `{"links":[],"networks":[],"services":[]}` {

@@ -1,0 +1,72 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// inNetwork ties a kind to the field of each Network.
+func inNetwork[T any](name, doc string, k kind[T], field func(*Network) *T) key {
+	return key{
+		section: networkSection, name: name, doc: doc,
+		network: func(n *Network, text string) error {
+			v, err := k.parse(text)
+			if err == nil {
+				*field(n) = v
+			}
+			return err
+		},
+		binding: binding{accepts: k.accepts, quotes: k.quotes},
+	}
+}
+
+// with sets what the reference says of a key's default, and an example.
+func (k key) with(derived, example string) key {
+	k.derived, k.example = derived, example
+	return k
+}
+
+const inherited = "that of `[dnsmasq]`"
+
+var networkKeys = []key{
+	inNetwork("backend", "Who serves DHCP and DNS. dnsmasq: one that is run for this network, as `run` says.\n"+
+		"libvirt: libvirt itself. mdserver then keeps the guests' entries in libvirt's definition\n"+
+		"of the network, which says all else but `reserved`, `reserved6`, `prefix`, `entry_order`\n"+
+		"and `own_address`.",
+		choice(BackendDnsmasq, BackendLibvirt), func(n *Network) *string { return &n.Backend }).with("`dnsmasq`", "dnsmasq"),
+	inNetwork("interface", "The bridge of the network. It must bear the gateway's address.",
+		interfaceName, func(n *Network) *string { return &n.Interface }).with("none, it must be set", "br-lan"),
+	inNetwork("net_address", "Address of the IPv4 network.",
+		address4, func(n *Network) *netip.Addr { return &n.netAddress }).with("none, it must be set", "10.50.0.0"),
+	inNetwork("net_prefix", "Prefix length of the IPv4 network.",
+		whole(1, 30), func(n *Network) *int { return &n.netPrefix }).with("`24`", "24"),
+	inNetwork("gateway", "The guests' router: this host's address on the bridge.",
+		address4, func(n *Network) *netip.Addr { return &n.Gateway }).with("the network's first address", "10.50.0.1"),
+	inNetwork("reserved", "IPv4 addresses that no guest is given.",
+		ranges4, func(n *Network) *[]Range { return &n.Reserved }).with("none", "10.50.0.2-10.50.0.20"),
+	inNetwork("net_address6", "Address of the IPv6 network. If it is not set, guests get no IPv6.",
+		optionalAddress6, func(n *Network) *netip.Addr { return &n.netAddress6 }).with("none", "fd00:50::"),
+	inNetwork("net_prefix6", "Prefix length of the IPv6 network.",
+		whole(1, 126), func(n *Network) *int { return &n.netPrefix6 }).with("`64`", "64"),
+	inNetwork("gateway6", "This host's address within the IPv6 network.",
+		optionalAddress6, func(n *Network) *netip.Addr { return &n.Gateway6 }).with("the network's first address", "fd00:50::1"),
+	inNetwork("reserved6", "IPv6 addresses that no guest is given.",
+		ranges6, func(n *Network) *[]Range { return &n.Reserved6 }).with("none", "fd00:50::2-fd00:50::ff"),
+	inNetwork("run", "Who runs this network's dnsmasq: child, external or off.",
+		choice("child", "external", "off"), func(n *Network) *string { return &n.Run }).with(inherited, "child"),
+	inNetwork("listen_address", "A further address for dnsmasq to listen on.",
+		optionalAddress, func(n *Network) *netip.Addr { return &n.ListenAddress }).with("none", "10.50.0.1"),
+	inNetwork("use_dns", "Tell guests to use this network's dnsmasq as their DNS server.",
+		boolean, func(n *Network) *bool { return &n.UseDNS }).with(inherited, "yes"),
+	inNetwork("lease_len", "Length of a DHCP lease in seconds.",
+		units(1, 4294967294, time.Second, "seconds"), func(n *Network) *time.Duration { return &n.LeaseLen }).with(inherited, "86400"),
+	inNetwork("prefix", "Prefix of the guests' names in this network's DNS.",
+		dnsPrefix, func(n *Network) *string { return &n.Prefix }).with(inherited, "lan-"),
+	inNetwork("domain", "DNS domain of the guests on this network.",
+		dnsDomain, func(n *Network) *string { return &n.Domain }).with(inherited, "lan.example.net"),
+	inNetwork("entry_order", "Which names a guest has in this network's DNS.",
+		entryOrder, func(n *Network) *[]string { return &n.EntryOrder }).with(inherited, "base,domain"),
+	inNetwork("own_address", "Put the addresses that guests ask for metadata at, such as 169.254.169.254, on the\n"+
+		"bridge, if they are not there. What was put there goes when the server stops.",
+		boolean, func(n *Network) *bool { return &n.OwnAddress }).with("`yes`", "no"),
+}

@@ -1,0 +1,59 @@
+package daemon
+
+import (
+	"net/netip"
+
+	"mdserver/internal/admin"
+	"mdserver/internal/dnsmasq"
+	"mdserver/internal/inventory"
+)
+
+// networkStatus tells of each network who serves it and who is on it.
+func (d *Daemon) networkStatus(guests *inventory.Snapshot) []admin.Network {
+	var list []admin.Network
+	for _, m := range d.serving.list() {
+		n := admin.Network{
+			Name: m.Name, Backend: m.Backend, Bridge: m.Interface,
+			IPv4: prefix(m.Network.Network), IPv6: prefix(m.Network6), Domain: m.Domain,
+		}
+		n.Guests, n.Used = population(guests, n.Name)
+		if service, ok := m.server.(*dnsmasq.Service); ok {
+			st := service.Status()
+			n.Dnsmasq, n.Trouble = &st, st.LastError
+		}
+		list = append(list, n)
+	}
+	return list
+}
+
+// population counts the guests on a network and their IPv4 addresses there.
+func population(guests *inventory.Snapshot, network string) (count, used int) {
+	for inst := range guests.All() {
+		place, ok := inst.On(network)
+		if !ok {
+			continue
+		}
+		count++
+		if place.IPv4.IsValid() {
+			used++
+		}
+	}
+	return count, used
+}
+
+func prefix(p netip.Prefix) string {
+	if !p.IsValid() {
+		return ""
+	}
+	return p.String()
+}
+
+// firstDnsmasq is the dnsmasq of the first network that has one.
+func firstDnsmasq(networks []admin.Network) dnsmasq.Status {
+	for _, n := range networks {
+		if n.Dnsmasq != nil {
+			return *n.Dnsmasq
+		}
+	}
+	return dnsmasq.Status{Mode: dnsmasq.Off}
+}

@@ -1,0 +1,127 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"mdserver/internal/config"
+	"mdserver/internal/dnsmasq"
+	"mdserver/internal/instance"
+)
+
+// server makes the guests of one network known to its DHCP and DNS.
+type server interface {
+	Start(ctx context.Context, all []instance.Instance) error
+	Apply(ctx context.Context, events []instance.Event) error
+	Close() error
+}
+
+// member is one network and what serves it.
+type member struct {
+	config.Network
+	server
+}
+
+// serving is what serves DHCP and DNS, one server for each network. Its methods
+// but status are called one at a time.
+type serving struct {
+	log *slog.Logger
+
+	mu      sync.Mutex // of members, for those who only look
+	members []*member
+}
+
+func newServing(cfg *config.Config, log *slog.Logger) *serving {
+	s := &serving{log: log}
+	for _, n := range cfg.Networks {
+		s.members = append(s.members, s.member(cfg, n))
+	}
+	return s
+}
+
+func (s *serving) member(cfg *config.Config, n config.Network) *member {
+	log := s.log.With("part", "dnsmasq", "network", n.Name)
+	return &member{n, dnsmasq.New(dnsmasqSettings(cfg, n), log)}
+}
+
+// each lets all members work at the same time, and waits for them.
+func (s *serving) each(members []*member, work func(*member) error) error {
+	errs := make([]error, len(members))
+	var working sync.WaitGroup
+	for i, m := range members {
+		working.Go(func() {
+			if err := work(m); err != nil {
+				errs[i] = fmt.Errorf("network %s: %w", m.Name, err)
+			}
+		})
+	}
+	working.Wait()
+	return errors.Join(errs...)
+}
+
+func (s *serving) start(ctx context.Context, all []instance.Instance) error {
+	return s.each(s.list(), func(m *member) error { return m.Start(ctx, all) })
+}
+
+func (s *serving) apply(ctx context.Context, events []instance.Event) error {
+	return s.each(s.list(), func(m *member) error { return m.Apply(ctx, events) })
+}
+
+func (s *serving) close() error {
+	return s.each(s.list(), func(m *member) error { return m.Close() })
+}
+
+// reconfigure goes over to the networks of another configuration: those that
+// are gone are closed first, since others may take their bridge or addresses.
+func (s *serving) reconfigure(ctx context.Context, cfg *config.Config, all []instance.Instance) error {
+	var next, fresh, kept, gone []*member
+	old := s.list()
+	for _, n := range cfg.Networks {
+		if running := find(old, n); running != nil {
+			kept = append(kept, &member{n, running.server})
+			next = append(next, kept[len(kept)-1])
+			continue
+		}
+		fresh = append(fresh, s.member(cfg, n))
+		next = append(next, fresh[len(fresh)-1])
+	}
+	for _, m := range old {
+		if !slices.ContainsFunc(next, func(n *member) bool { return n.server == m.server }) {
+			gone = append(gone, m)
+		}
+	}
+	errGone := s.each(gone, func(m *member) error { return m.Close() })
+	s.set(next)
+	errKept := s.each(kept, func(m *member) error { return m.reconfigure(ctx, cfg, all) })
+	errFresh := s.each(fresh, func(m *member) error { return m.Start(ctx, all) })
+	return errors.Join(errGone, errKept, errFresh)
+}
+
+func (m *member) reconfigure(ctx context.Context, cfg *config.Config, all []instance.Instance) error {
+	return m.server.(*dnsmasq.Service).Reconfigure(ctx, dnsmasqSettings(cfg, m.Network), all)
+}
+
+// find is the member that can go on serving n.
+func find(members []*member, n config.Network) *member {
+	i := slices.IndexFunc(members, func(m *member) bool { return m.Name == n.Name && m.Backend == n.Backend })
+	if i < 0 {
+		return nil
+	}
+	return members[i]
+}
+
+func (s *serving) list() []*member {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.members
+}
+
+func (s *serving) set(members []*member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.members = members
+}

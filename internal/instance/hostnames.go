@@ -1,0 +1,31 @@
+package instance
+
+import (
+	"slices"
+	"strings"
+)
+
+// HostNames are a guest's names in the DNS of a network, in the order of
+// entry_order: base is the host name itself, prefix has the prefix before it,
+// domain (or fqdn) has the domain behind that. What needs a prefix or a domain
+// that is not configured is left out.
+func HostNames(hostname, prefix, domain string, entryOrder []string) []string {
+	var names []string
+	add := func(name string) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	prefixed := prefix + hostname
+	for _, kind := range entryOrder {
+		switch kind = strings.ToLower(strings.TrimSpace(kind)); {
+		case strings.HasPrefix(kind, "base"):
+			add(hostname)
+		case strings.HasPrefix(kind, "prefix") && prefix != "":
+			add(prefixed)
+		case (kind == "domain" || kind == "fqdn") && domain != "":
+			add(prefixed + "." + domain)
+		}
+	}
+	return names
+}
