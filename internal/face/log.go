@@ -32,11 +32,14 @@ func Identified(guests caller.Guests, log *slog.Logger, next http.Handler) http.
 		}
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
-		logRequest(log, r, c, rec, time.Since(start))
+		logRequest(log, r, c, rec, start)
 	})
 }
 
-func logRequest(log *slog.Logger, r *http.Request, c caller.Caller, rec *recorder, took time.Duration) {
+// logRequest hands the line to the log's handler itself: a Logger would find
+// out from where it was called, which takes longer than the rest and is not
+// logged.
+func logRequest(log *slog.Logger, r *http.Request, c caller.Caller, rec *recorder, start time.Time) {
 	level := slog.LevelInfo
 	if rec.status >= http.StatusInternalServerError {
 		level = slog.LevelError
@@ -48,14 +51,17 @@ func logRequest(log *slog.Logger, r *http.Request, c caller.Caller, rec *recorde
 	if c.Guest != nil {
 		guest = c.Guest.Name
 	}
-	log.LogAttrs(r.Context(), level, "request",
+	now := time.Now()
+	line := slog.NewRecord(now, level, "request", 0)
+	line.AddAttrs(
 		slog.String("client", c.Addr.String()),
 		slog.String("guest", guest),
 		slog.String("method", r.Method),
 		slog.String("path", shortened(r.URL.Path)),
 		slog.Int("status", rec.status),
 		slog.Int64("bytes", rec.bytes),
-		slog.Duration("duration", took))
+		slog.Duration("duration", now.Sub(start)))
+	_ = log.Handler().Handle(r.Context(), line) // as a Logger does
 }
 
 // maxLoggedPath is longer than any path that exists: the log is not for a guest

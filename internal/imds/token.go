@@ -9,6 +9,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,13 +39,20 @@ var encoding = base64.RawURLEncoding.Strict()
 
 // Key signs tokens. Whoever has it can make them: it is kept where only the
 // server can read it, so that tokens outlive a restart.
-type Key struct{ secret []byte }
+type Key struct {
+	secret []byte
+	macs   *sync.Pool // of HMACs with the secret: to make one costs more than to use it
+}
+
+func newKey(secret []byte) Key {
+	return Key{secret, &sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }}}
+}
 
 // NewKey makes a random key.
 func NewKey() Key {
 	secret := make([]byte, keySize)
 	_, _ = rand.Read(secret) // never fails
-	return Key{secret}
+	return newKey(secret)
 }
 
 // ParseKey reads the text that Key.Text wrote.
@@ -52,7 +61,7 @@ func ParseKey(text string) (Key, error) {
 	if err != nil || len(secret) != keySize {
 		return Key{}, fmt.Errorf("the signing key of tokens is damaged: it is not %d hexadecimal digits", 2*keySize)
 	}
-	return Key{secret}, nil
+	return newKey(secret), nil
 }
 
 // Text is the key in a form to keep. It is a secret.
@@ -93,7 +102,9 @@ func (k Key) Verify(token string, guest uuid.UUID, now time.Time) error {
 
 // sign appends to an expiry its signature for a guest.
 func (k Key) sign(expiry []byte, guest uuid.UUID) []byte {
-	mac := hmac.New(sha256.New, k.secret)
+	mac := k.macs.Get().(hash.Hash)
+	defer k.macs.Put(mac)
+	mac.Reset()
 	mac.Write(expiry)
 	mac.Write(guest[:])
 	return mac.Sum(expiry)
