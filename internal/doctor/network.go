@@ -154,9 +154,38 @@ func checkReturn(n Network, b bridge) []Finding {
 			continue
 		}
 		all = append(all, wrong("packets to the guests' network %s leave by %s, not by %s: another network has the same addresses", prefix, linkName(routes), n.Bridge).
-			mend("ip route get "+guest.String(), "ip route replace "+prefix.String()+" dev "+n.Bridge))
+			mend(withdraw(routes, guest)))
 	}
 	return all
+}
+
+// withdraw is the command that removes the route which a packet took.
+func withdraw(taken []netlink.Route, guest netip.Addr) string {
+	show := "ip route get " + guest.String()
+	if len(taken) == 0 {
+		return show
+	}
+	family := netlink.FAMILY_V4
+	if guest.Is6() {
+		family = netlink.FAMILY_V6
+	}
+	routes, err := netlink.RouteListFiltered(family, &netlink.Route{LinkIndex: taken[0].LinkIndex}, netlink.RT_FILTER_OIF)
+	if err != nil {
+		return show
+	}
+	best, bits := "", -1
+	for _, r := range routes {
+		if r.Dst == nil || !r.Dst.Contains(guest.AsSlice()) {
+			continue
+		}
+		if ones, _ := r.Dst.Mask.Size(); ones > bits {
+			best, bits = r.Dst.String(), ones
+		}
+	}
+	if best == "" {
+		return show
+	}
+	return "ip route del " + best + " dev " + linkName(taken)
 }
 
 func linkName(routes []netlink.Route) string {

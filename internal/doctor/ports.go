@@ -25,21 +25,21 @@ func checkPort(_ context.Context, h *Host) []Finding {
 
 func (h *Host) checkPortOf(wanted netip.AddrPort, all []listener) []Finding {
 	taken := slices.DeleteFunc(slices.Clone(all), func(l listener) bool { return !l.takes("tcp", wanted, 0) })
-	who := holdersOf(taken)
-	for _, l := range taken {
-		p := who[l.inode]
-		switch {
-		case h.running() && (p.pid == h.status.PID || p.pid == 0):
-			return []Finding{fine("mdserver listens on %s", wanted)}
-		case !h.running() && p.name == "mdserver":
-			return []Finding{warning("a mdserver, process %d, listens on %s but does not answer on %s", p.pid, wanted, h.Config.Server.Socket)}
-		}
-		return []Finding{wrong("%s is taken by %s, which listens on %s", wanted, p, l.addr).mend(p.stop())}
-	}
-	if h.running() {
+	switch {
+	case len(taken) == 0 && h.running():
 		return []Finding{wrong("mdserver runs, but does not listen on %s", wanted).mend("systemctl restart " + unit)}
+	case len(taken) == 0:
+		return []Finding{fine("%s is free", wanted)}
 	}
-	return []Finding{fine("%s is free", wanted)}
+	l := taken[0]
+	p := holdersOf(taken)[l.inode]
+	switch {
+	case h.running() && (p.pid == h.status.PID || p.pid == 0):
+		return []Finding{fine("mdserver listens on %s", wanted)}
+	case !h.running() && p.name == "mdserver":
+		return []Finding{warning("a mdserver, process %d, listens on %s but does not answer on %s", p.pid, wanted, h.Config.Server.Socket)}
+	}
+	return []Finding{wrong("%s is taken by %s, which listens on %s", wanted, p, l.addr).mend(p.stop())}
 }
 
 func holdersOf(list []listener) map[uint32]process {
