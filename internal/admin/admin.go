@@ -7,6 +7,7 @@
 //	GET    /v1/instances             []instance.Instance, sorted by name
 //	GET    /v1/instance?ref=R        instance.Instance
 //	DELETE /v1/instance?ref=R        the released instance.Instance
+//	GET    /v1/explain?ref=R         explain.Document
 //	GET    /v1/user-data?ref=R       what the guest would get, byte for byte
 //	GET    /v1/password?ref=R        what the guest posted as its password
 //	GET    /v1/export?format=legacy  the original's JSON database
@@ -27,6 +28,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"mdserver/internal/explain"
 	"mdserver/internal/face"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
@@ -44,6 +46,8 @@ type Backend struct {
 	// Export writes all guests in the original's database format.
 	Export func(io.Writer) error
 	Status func() Status
+	// Explain tells all of a guest and why it is so.
+	Explain func(context.Context, *instance.Instance) explain.Document
 	// Identity is the certificate, in PEM, by which others check the guests'
 	// identity documents.
 	Identity func() []byte
@@ -75,6 +79,7 @@ func (b Backend) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/instances", b.list)
 	mux.HandleFunc("GET /v1/instance", b.show)
 	mux.HandleFunc("DELETE /v1/instance", b.release)
+	mux.HandleFunc("GET /v1/explain", b.explain)
 	mux.HandleFunc("GET /v1/user-data", b.userdata)
 	mux.HandleFunc("GET /v1/password", b.password)
 	mux.HandleFunc("GET /v1/export", b.export)
@@ -84,11 +89,18 @@ func (b Backend) Handler() http.Handler {
 	return mux
 }
 
+// HookAgent is the User-Agent by which our own hook is known.
+const HookAgent = "mdserver-hook"
+
 // Upload registers the domain in the request's body and answers in plain
 // text, empty when all is well: the original's way, for its hook and for
 // people with curl. Who may upload is for the caller to decide.
 func (b Backend) Upload(w http.ResponseWriter, r *http.Request) {
-	registered, err := b.add(w, r)
+	source := instance.ByUpload
+	if r.UserAgent() == HookAgent {
+		source = instance.ByHook
+	}
+	registered, err := b.add(w, r, source)
 	if err != nil {
 		face.Refuse(w, statusOf(err), "Upload refused: "+err.Error()+"\n")
 		return
@@ -101,7 +113,7 @@ func (b Backend) Upload(w http.ResponseWriter, r *http.Request) {
 }
 
 func (b Backend) register(w http.ResponseWriter, r *http.Request) {
-	registered, err := b.add(w, r)
+	registered, err := b.add(w, r, instance.ByCommand)
 	if err != nil {
 		refuse(w, err)
 		return
@@ -116,7 +128,7 @@ func (e badDomain) Unwrap() error { return e.error }
 
 // add registers the domain that a request carries. The content type is not
 // asked: curl -d says it sends a form, and sends the XML as it is.
-func (b Backend) add(w http.ResponseWriter, r *http.Request) (Registered, error) {
+func (b Backend) add(w http.ResponseWriter, r *http.Request, source string) (Registered, error) {
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, libvirt.MaxDomainXML+1))
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -132,6 +144,7 @@ func (b Backend) add(w http.ResponseWriter, r *http.Request) (Registered, error)
 	if err != nil {
 		return Registered{}, badDomain{err}
 	}
+	domain.Source = source
 	return b.registerDomain(r.Context(), domain)
 }
 
@@ -188,6 +201,15 @@ func (b Backend) show(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, inst.WithoutSecrets())
+}
+
+func (b Backend) explain(w http.ResponseWriter, r *http.Request) {
+	inst, err := b.Inventory.Snapshot().Find(r.URL.Query().Get("ref"))
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, b.Explain(r.Context(), inst))
 }
 
 func (b Backend) release(w http.ResponseWriter, r *http.Request) {

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"syscall"
 
+	"mdserver/internal/explain"
 	"mdserver/internal/instance"
 )
 
@@ -55,6 +56,12 @@ func (c *Client) Instances(ctx context.Context) ([]instance.Instance, error) {
 func (c *Client) Instance(ctx context.Context, ref string) (instance.Instance, error) {
 	var inst instance.Instance
 	return inst, c.call(ctx, http.MethodGet, "/v1/instance?"+query("ref", ref), nil, &inst)
+}
+
+// Explain tells all of a guest and why it is so.
+func (c *Client) Explain(ctx context.Context, ref string) (explain.Document, error) {
+	var doc explain.Document
+	return doc, c.call(ctx, http.MethodGet, "/v1/explain?"+query("ref", ref), nil, &doc)
 }
 
 // Release removes a guest.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/admin"
 	"mdserver/internal/config"
 )
 
@@ -119,6 +120,7 @@ func upload(ctx context.Context, socket string, domain []byte) error {
 		return err
 	}
 	request.Header.Set("Content-Type", "application/xml")
+	request.Header.Set("User-Agent", admin.HookAgent)
 	response, err := client.Do(request)
 	if err != nil {
 		return err

@@ -72,7 +72,7 @@ original mdserver; "mdserver serve" does the same.`,
 	root.AddCommand(
 		serveCommand(), instanceCommand(), networkCommand(), userdataCommand(), statusCommand(), reloadCommand(), exportCommand(),
 		configCommand(), identityCommand(), templateCommand(), hookCommand(), installCommand(), uninstallCommand(), docsCommand(),
-		doctorCommand(),
+		doctorCommand(), explainCommand(),
 	)
 	return root
 }

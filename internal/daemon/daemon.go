@@ -22,6 +22,7 @@ import (
 	"mdserver/internal/identity"
 	"mdserver/internal/imds"
 	"mdserver/internal/inventory"
+	"mdserver/internal/trail"
 )
 
 // stopTime bounds how long running requests may take to end at a stop.
@@ -48,6 +49,7 @@ type Daemon struct {
 	identity  *identity.Authority
 	tokenKey  imds.Key
 	tokens    imds.Counts
+	trail     trail.Log
 
 	// reloading serialises reloads; config and front are what they replace.
 	reloading sync.Mutex
@@ -181,7 +183,8 @@ func (d *Daemon) metadataHandler() http.Handler {
 		d.front.Load().ServeHTTP(w, r)
 	})
 	verified := d.door.Verified(face.Normalise(current))
-	return d.door.Throttled(face.Identified(liveGuests{d.inventory}, d.log, verified))
+	followed := face.Followed(d.noteRequest, verified)
+	return d.door.Throttled(face.Identified(liveGuests{d.inventory}, d.log, followed))
 }
 
 func (d *Daemon) backend() admin.Backend {
@@ -191,6 +194,7 @@ func (d *Daemon) backend() admin.Backend {
 		Userdata:  d.renderUserdata,
 		Export:    d.export,
 		Status:    d.status,
+		Explain:   d.explain,
 		Identity:  d.identity.Certificate,
 		Reload:    d.reload,
 		Log:       d.log,

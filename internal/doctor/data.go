@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,6 @@ import (
 	"strconv"
 	"syscall"
 
-	"mdserver/internal/instance"
 	"mdserver/internal/inventory/boltstore"
 )
 
@@ -189,44 +189,56 @@ func checkDatabase(ctx context.Context, h *Host) []Finding {
 const scarce = 10
 
 func checkAddresses(ctx context.Context, h *Host) []Finding {
-	used, resting, err := h.usedAddresses(ctx)
+	used, err := h.usedAddresses(ctx)
 	if err != nil {
 		return []Finding{unknown("the guests' addresses: %v", err)}
 	}
-	n := h.Networks[0]
+	var all []Finding
+	for _, n := range h.Networks {
+		if n.known() {
+			all = append(all, room(n, used[n.Name]))
+		}
+	}
+	return unless(all, unknown("libvirt alone knows the networks' addresses"))
+}
+
+// room judges how many addresses are left. Those that rest are among them: in
+// need they are given out again.
+func room(n Network, used int) Finding {
 	total := size(n)
-	free := total - used - resting
-	f := fine("%s: %d of %d addresses are free, %d in use, %d resting", n.IPv4, free, total, used, resting)
+	f := fine("%s: %d of %d addresses are free or rest", n.IPv4, total-used, total)
 	switch {
 	case total-used <= 0:
 		f.State = Wrong
-	case free*100 < total*scarce:
+	case (total-used)*100 < total*scarce:
 		f.State = Warning
 	default:
-		return []Finding{f}
+		return f
 	}
-	return []Finding{f.mend("mdserver instance ls", "mdserver instance rm NAME")}
+	return f.mend("mdserver instance ls", "mdserver instance rm NAME")
 }
 
-func (h *Host) usedAddresses(ctx context.Context) (used, resting int, err error) {
+// usedAddresses counts IPv4 addresses by network.
+func (h *Host) usedAddresses(ctx context.Context) (map[string]int, error) {
+	used := map[string]int{}
+	for _, n := range h.status.Networks {
+		used[n.Name] = n.Used
+	}
 	if h.running() {
-		return h.status.Addresses.Used, h.status.Addresses.Resting, nil
+		return used, nil
 	}
 	table, err := boltstore.Read(ctx, h.Config.Server.Database)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, 0, err
+		return nil, err
 	}
-	return count(table.Instances), len(table.Resting), nil
-}
-
-func count(guests []instance.Instance) int {
-	n := 0
-	for _, guest := range guests {
-		if guest.IPv4.IsValid() {
-			n++
+	for _, guest := range table.Instances {
+		for _, place := range guest.Attachments() {
+			if place.IPv4.IsValid() {
+				used[cmp.Or(place.Network, h.Networks[0].Name)]++
+			}
 		}
 	}
-	return n
+	return used, nil
 }
 
 // size is how many IPv4 addresses guests may have.

@@ -4,7 +4,10 @@ import (
 	"context"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
+
+	"mdserver/internal/dnsmasq"
 )
 
 // oldest is the least dnsmasq: from 2.89 on, what leaves a watched hosts
@@ -14,7 +17,7 @@ var oldest = [2]int{2, 89}
 var versionText = regexp.MustCompile(`Dnsmasq version (\d+)\.(\d+)`)
 
 func checkDnsmasq(ctx context.Context, h *Host) []Finding {
-	if h.Config.Dnsmasq.Run == "off" {
+	if !slices.ContainsFunc(h.Networks, Network.ownDnsmasq) {
 		return []Finding{fine("dnsmasq is off: others serve DHCP and DNS")}
 	}
 	program := h.Config.Dnsmasq.Binary
@@ -48,14 +51,19 @@ func checkVersion(ctx context.Context, program string) []Finding {
 
 // checkServing tells what the server knows of its dnsmasq.
 func (h *Host) checkServing() []Finding {
-	st := h.status.Dnsmasq
-	switch {
-	case st.LastError != "":
-		return []Finding{wrong("the server says: %s", st.LastError).mend("mdserver status", "journalctl -u "+unit+" -n 20")}
-	case st.PID == 0 && h.Config.Dnsmasq.Run == "external":
-		return []Finding{wrong("no dnsmasq runs with the server's files").mend("systemctl enable --now mdserver-dnsmasq.service")}
-	case st.PID == 0:
-		return []Finding{wrong("the server's dnsmasq does not run").mend("systemctl restart " + unit)}
+	var all []Finding
+	for _, trouble := range h.status.Trouble() {
+		all = append(all, wrong("the server says of the network %s", trouble).mend("mdserver status", "journalctl -u "+unit+" -n 20"))
 	}
-	return nil
+	for _, n := range h.status.Networks {
+		switch st := n.Dnsmasq; {
+		case st == nil || st.Mode == dnsmasq.Off || st.PID != 0 || n.Trouble != "":
+		case st.Mode == dnsmasq.External:
+			all = append(all, wrong("no dnsmasq runs with the server's files of the network %q", n.Name).
+				mend("systemctl enable --now mdserver-dnsmasq.service"))
+		default:
+			all = append(all, wrong("the server's dnsmasq of the network %q does not run", n.Name).mend("systemctl restart "+unit))
+		}
+	}
+	return all
 }

@@ -15,6 +15,9 @@ func checkFirewall(ctx context.Context, h *Host) []Finding {
 	rules, blind := readRules(ctx)
 	var all []Finding
 	for _, n := range h.Networks {
+		if !n.known() {
+			continue
+		}
 		for _, p := range h.packets(n) {
 			if f, found := judge(rules, n, p); found {
 				all = append(all, f)
@@ -71,9 +74,9 @@ func (h *Host) packets(n Network) []firewall.Packet {
 	dns.Proto, dns.Port, dns.Target = "udp", 53, n.Gateway
 	http.Proto, http.Port, http.Target = "tcp", uint16(h.Config.Server.Port), h.Config.Server.ListenAddress
 	packets := []firewall.Packet{http}
-	if h.Config.Dnsmasq.Run != "off" {
+	if n.ownDnsmasq() {
 		packets = append(packets, dhcp)
-		if h.Config.Dnsmasq.UseDNS {
+		if n.UseDNS {
 			packets = append(packets, dns)
 		}
 	}

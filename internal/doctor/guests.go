@@ -66,10 +66,12 @@ func checkGuests(_ context.Context, h *Host) []Finding {
 }
 
 // serves reports whether a guest has an interface on one of our networks, as
-// the inventory counts it: by the network's name.
+// the inventory counts it: by the network's name or its bridge.
 func (h *Host) serves(d domain) bool {
 	for _, nic := range d.Interfaces {
-		if slices.ContainsFunc(h.Networks, func(n Network) bool { return nic.Source.Network == n.Name }) {
+		if slices.ContainsFunc(h.Networks, func(n Network) bool {
+			return nic.Source.Network == n.Name || n.Bridge != "" && nic.Source.Bridge == n.Bridge
+		}) {
 			return true
 		}
 	}
@@ -93,18 +95,6 @@ func (h *Host) elsewhere(d domain) Finding {
 		where = "is on " + strings.Join(places, ", ")
 	}
 	n := h.Networks[0].Name
-	f := wrong("the guest %q %s, and not on the network %q that is served", d.Name, where, n)
-	if onBridgeOf(d, h.Networks) {
-		f.Text += "; it names the bridge, not the network: libvirt then tells nobody which network that is"
-	}
-	return f.mend("virsh attach-interface " + quote(d.Name) + " network " + quote(n) + " --model virtio --config")
-}
-
-func onBridgeOf(d domain, networks []Network) bool {
-	for _, nic := range d.Interfaces {
-		if slices.ContainsFunc(networks, func(n Network) bool { return nic.Source.Bridge == n.Bridge }) {
-			return true
-		}
-	}
-	return false
+	return wrong("the guest %q %s, and not on the network %q that is served", d.Name, where, n).
+		mend("virsh attach-interface " + quote(d.Name) + " network " + quote(n) + " --model virtio --config")
 }

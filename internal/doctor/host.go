@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 
@@ -35,7 +36,17 @@ type Network struct {
 	IPv4     netip.Prefix
 	IPv6     netip.Prefix
 	Reserved []config.Range
+	UseDNS   bool
+	Run      string // of its dnsmasq: child, external, off
+	Libvirt  bool   // libvirt's own dnsmasq serves it
 }
+
+// ownDnsmasq reports whether a dnsmasq of ours serves the network.
+func (n Network) ownDnsmasq() bool { return !n.Libvirt && n.Run != "off" }
+
+// known reports whether there is enough to look at the network: what libvirt
+// alone knows of it is known while the server runs.
+func (n Network) known() bool { return n.Bridge != "" && n.IPv4.IsValid() && n.Gateway.IsValid() }
 
 // NewHost gathers what several checks need: the configuration, the server's
 // state, and libvirt's view of networks and guests. connect makes the client of
@@ -46,18 +57,40 @@ func NewHost(ctx context.Context, configFile string, connect func(*config.Config
 	if h.problem != nil {
 		return h
 	}
-	h.Networks = networksOf(h.Config)
 	h.status, h.statusErr = connect(h.Config).Status(ctx)
+	h.Networks = networksOf(h.Config, h.status)
 	h.libvirt = look()
 	return h
 }
 
-func networksOf(cfg *config.Config) []Network {
-	c := cfg.Dnsmasq
-	return []Network{{
-		Name: c.NetName, Bridge: c.Interface, Gateway: c.Gateway, Gateway6: c.Gateway6,
-		IPv4: c.Network, IPv6: c.Network6, Reserved: c.Reserved,
-	}}
+// networksOf lists the networks of the configuration. What it leaves to libvirt
+// is filled in by what the running server knows.
+func networksOf(cfg *config.Config, status admin.Status) []Network {
+	var all []Network
+	for _, c := range cfg.Networks {
+		n := Network{
+			Name: c.Name, Bridge: c.Interface, Gateway: c.Gateway, Gateway6: c.Gateway6,
+			IPv4: c.Network, IPv6: c.Network6, Reserved: c.Reserved,
+			UseDNS: c.UseDNS, Run: c.Run, Libvirt: c.Backend == config.BackendLibvirt,
+		}
+		for _, live := range status.Networks {
+			if live.Name == n.Name {
+				n.complete(live)
+			}
+		}
+		all = append(all, n)
+	}
+	return all
+}
+
+func (n *Network) complete(live admin.Network) {
+	n.Bridge = cmp.Or(n.Bridge, live.Bridge)
+	if prefix, err := netip.ParsePrefix(live.IPv4); err == nil && !n.IPv4.IsValid() {
+		n.IPv4, n.Gateway = prefix, prefix.Addr().Next()
+	}
+	if prefix, err := netip.ParsePrefix(live.IPv6); err == nil && !n.IPv6.IsValid() {
+		n.IPv6, n.Gateway6 = prefix, prefix.Addr().Next()
+	}
 }
 
 // running reports whether the server answers on its control socket.

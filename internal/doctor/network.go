@@ -39,6 +39,10 @@ func (b bridge) has(addr netip.Addr) bool { return slices.Contains(b.addrs, addr
 func checkBridges(_ context.Context, h *Host) []Finding {
 	var all []Finding
 	for _, n := range h.Networks {
+		if !n.known() {
+			all = append(all, unknown("libvirt alone knows the bridge of the network %q", n.Name))
+			continue
+		}
 		all = append(all, h.checkBridge(n)...)
 	}
 	return all
@@ -115,6 +119,9 @@ func checkRoutes(_ context.Context, h *Host) []Finding {
 		}
 	}
 	for _, n := range h.Networks {
+		if !n.known() {
+			continue
+		}
 		if b, err := findBridge(n.Bridge); err == nil && b.up && b.has(n.Gateway) {
 			all = append(all, checkReturn(n, b)...)
 		}

@@ -52,16 +52,15 @@ func holdersOf(list []listener) map[uint32]process {
 
 // checkClash looks for others on the ports that our dnsmasq needs.
 func checkClash(_ context.Context, h *Host) []Finding {
-	if h.Config.Dnsmasq.Run == "off" {
-		return []Finding{fine("dnsmasq is off")}
-	}
 	sockets, err := listening()
 	if err != nil {
 		return []Finding{unknown("%v", err)}
 	}
 	var all []Finding
 	for _, n := range h.Networks {
-		all = append(all, h.checkClashOn(n, sockets)...)
+		if n.ownDnsmasq() {
+			all = append(all, h.checkClashOn(n, sockets)...)
+		}
 	}
 	return unless(all, fine("nobody else has the ports of DHCP and DNS there"))
 }
@@ -112,12 +111,14 @@ func shares(p process, l listener, all []listener, who map[uint32]process) bool 
 
 // ours reports whether a process is the dnsmasq that serves our guests.
 func (h *Host) ours(p process) bool {
-	if p.pid == 0 || h.running() && p.pid == h.status.Dnsmasq.PID {
+	if p.pid == 0 {
 		return true // what cannot be seen is no reason to complain
 	}
-	if text, err := os.ReadFile(filepath.Join(h.Config.Dnsmasq.RunDir, h.Config.Dnsmasq.NetName+".pid")); err == nil &&
-		strings.TrimSpace(string(text)) == strconv.Itoa(p.pid) {
-		return true
+	for _, n := range h.Networks {
+		text, err := os.ReadFile(filepath.Join(h.Config.Dnsmasq.RunDir, n.Name+".pid"))
+		if err == nil && strings.TrimSpace(string(text)) == strconv.Itoa(p.pid) {
+			return true
+		}
 	}
 	return slices.ContainsFunc(p.arguments(), func(arg string) bool {
 		return strings.Contains(arg, h.Config.Dnsmasq.BaseDir+"/")

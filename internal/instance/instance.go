@@ -26,7 +26,16 @@ type Domain struct {
 	VCPUs      int
 	Memory     uint64 // bytes
 	Arch       string // in libvirt's words: x86_64, aarch64, …
+	Source     string // who tells of it, one of By…; "" for ByLibvirt
 }
+
+// Who tells of guests.
+const (
+	ByHook    = "hook"    // libvirt's hook, by the control socket
+	ByUpload  = "upload"  // POST /instance-upload, as the original's hook does
+	ByCommand = "command" // mdserver instance add
+	ByLibvirt = "libvirt" // libvirt's events
+)
 
 // Interface is one network interface of a guest. Network is the name of the
 // libvirt network it is attached to, and Bridge that of the host's bridge, as
@@ -79,6 +88,8 @@ type Instance struct {
 	Password   string       `json:"password,omitempty"` // that the guest posted, usually encrypted; for the administrator alone
 	FirstSeen  time.Time    `json:"first_seen"`
 	LastUpdate time.Time    `json:"last_update"`
+
+	Seen map[string]time.Time `json:"seen,omitempty"` // who told of it, and when last: see ByHook
 }
 
 // WithoutSecrets is the record as it may be shown in lists.

@@ -171,6 +171,13 @@ func (p pool) first(id uuid.UUID) uint64 {
 	return p.lo + hash
 }
 
+// FirstCandidate is the address in prefix at which the search for one for a
+// guest starts.
+func FirstCandidate(prefix netip.Prefix, id uuid.UUID) netip.Addr {
+	p := newPool(prefix, instance.Network{})
+	return p.at(p.first(id))
+}
+
 // free finds the first address that no one occupies, from start upward and
 // around. busy gives the last address of the occupied run that an address
 // lies in.

@@ -1,11 +1,13 @@
 package inventory
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -157,11 +159,22 @@ func (d *draft) record(dom instance.Domain, current *instance.Instance) instance
 		FirstSeen:  d.now,
 		LastUpdate: d.now,
 	}
+	guest.Seen = d.tellers(dom, current)
 	if current != nil {
 		guest.FirstSeen = current.FirstSeen
 		guest.Password = current.Password
 	}
 	return guest
+}
+
+// tellers adds who tells of the guest now to those who did before.
+func (d *draft) tellers(dom instance.Domain, current *instance.Instance) map[string]time.Time {
+	seen := map[string]time.Time{}
+	if current != nil {
+		maps.Copy(seen, current.Seen)
+	}
+	seen[cmp.Or(dom.Source, instance.ByLibvirt)] = d.now
+	return seen
 }
 
 // instanceID keeps the instance-id that the guest has or had: a new one would

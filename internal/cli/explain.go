@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/explain"
+)
+
+func explainCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "explain NAME",
+		Short: "Tell why a guest is as it is, what it asked for, and what is missing",
+		Long: `Tell of one guest where each fact came from, which addresses it has and why,
+which template serves it and which others were looked for, what it asked for
+since the server started, and what is missing for it to come up.
+
+` + refHelp,
+		Args:              args(cobra.ExactArgs(1)),
+		ValidArgsFunction: completeGuests,
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := client(cmd)
+		if err != nil {
+			return err
+		}
+		doc, err := c.Explain(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), doc)
+		}
+		return printExplanation(cmd.OutOrStdout(), doc)
+	}
+	return cmd
+}
+
+func printExplanation(w io.Writer, doc explain.Document) error {
+	var facts [][]string
+	for _, f := range doc.Facts {
+		facts = append(facts, []string{f.Name, printable(f.Value), f.Source})
+	}
+	if err := table(w, []string{"FACT", "VALUE", "FROM"}, facts); err != nil {
+		return err
+	}
+	printAddresses(w, doc.Addresses)
+	printTemplate(w, doc)
+	if err := printRequests(w, doc); err != nil {
+		return err
+	}
+	fmt.Fprintln(w, "\nMISSING")
+	for _, text := range doc.Missing {
+		fmt.Fprintln(w, "-", text)
+	}
+	if len(doc.Missing) == 0 {
+		fmt.Fprintln(w, "nothing")
+	}
+	return nil
+}
+
+func printAddresses(w io.Writer, all []explain.Address) {
+	fmt.Fprintln(w, "\nADDRESSES")
+	for _, a := range all {
+		fmt.Fprintf(w, "%s on %s: %s\n", a.Address, printable(a.Network), a.Why)
+		for _, p := range a.Passed {
+			fmt.Fprintf(w, "  passed %s: %s\n", p.Address, printable(p.Reason))
+		}
+		if a.More > 0 {
+			fmt.Fprintf(w, "  passed %d more\n", a.More)
+		}
+	}
+}
+
+func printTemplate(w io.Writer, doc explain.Document) {
+	fmt.Fprintf(w, "\nTEMPLATE %s\n", printable(doc.Template.Serves))
+	for _, c := range doc.Template.Candidates {
+		state := "absent"
+		if c.There {
+			state = "there"
+		}
+		fmt.Fprintf(w, "  %-7s %s (%s)\n", state, printable(c.Path), c.Rule)
+	}
+}
+
+func printRequests(w io.Writer, doc explain.Document) error {
+	fmt.Fprintf(w, "\nREQUESTS since %s\n", doc.Since.Local().Format(time.DateTime))
+	var rows [][]string
+	for _, k := range doc.Requests.Kinds {
+		rows = append(rows, []string{k.Name, fmt.Sprint(k.Count), k.Last.Local().Format(time.DateTime), fmt.Sprint(k.Status)})
+	}
+	if err := table(w, []string{"KIND", "COUNT", "LAST", "STATUS"}, rows); err != nil {
+		return err
+	}
+	for _, r := range doc.Requests.Recent {
+		fmt.Fprintf(w, "  %s %s %s %s %d\n", r.At.Local().Format("15:04:05.000"), r.Client, r.Method, printable(r.Path), r.Status)
+	}
+	return nil
+}

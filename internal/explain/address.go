@@ -1,0 +1,107 @@
+package explain
+
+import (
+	"fmt"
+	"net/netip"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+)
+
+// Address is one of a guest's addresses and how it came by it.
+type Address struct {
+	Address netip.Addr `json:"address"`
+	Network string     `json:"network"`
+	Why     string     `json:"why"`
+	Passed  []Passed   `json:"passed,omitempty"` // addresses before it that were or are another's
+	More    int        `json:"more,omitempty"`   // passed ones beyond these
+}
+
+// Passed is an address that the guest would have been given, were it free.
+type Passed struct {
+	Address netip.Addr `json:"address"`
+	Reason  string     `json:"reason"`
+}
+
+// mostPassed bounds what is listed of the addresses that were passed over.
+const mostPassed = 8
+
+func (s Subject) addresses() []Address {
+	all := []Address{}
+	for _, place := range s.Guest.Attachments() {
+		for _, addr := range place.Addrs() {
+			all = append(all, s.address(addr))
+		}
+	}
+	return all
+}
+
+func (s Subject) address(addr netip.Addr) Address {
+	a := Address{Address: addr}
+	network, known := s.networkOf(addr)
+	a.Network = network.Name
+	switch {
+	case addr == s.Guest.Metadata.IPv4() || addr == s.Guest.Metadata.IPv6():
+		a.Why = "static: the domain's <metadata> asks for it"
+	case s.isImported():
+		a.Why = "kept from the original's database"
+	case !known:
+		a.Why = "kept from before; no network that is configured now has it"
+	default:
+		s.chosen(&a, network.Prefix(addr))
+	}
+	return a
+}
+
+func (s Subject) networkOf(addr netip.Addr) (instance.Network, bool) {
+	for _, n := range s.Networks {
+		if n.Prefix(addr).Contains(addr) {
+			return n, true
+		}
+	}
+	return instance.Network{}, false
+}
+
+// chosen tells how the address follows from the guest's UUID.
+func (s Subject) chosen(a *Address, prefix netip.Prefix) {
+	first := inventory.FirstCandidate(prefix, s.Guest.UUID)
+	if a.Address == first {
+		a.Why = "the hash of the UUID leads to it"
+		return
+	}
+	a.Why = fmt.Sprintf("the hash of the UUID leads to %s; the search went on upward from there to the first free one", first)
+	for addr := first; addr != a.Address; {
+		if len(a.Passed) < mostPassed {
+			a.Passed = append(a.Passed, Passed{addr, s.holder(addr)})
+		} else {
+			a.More++
+		}
+		if a.More > 1<<16 {
+			return // a guest that was given its address under other rules
+		}
+		if addr = addr.Next(); !prefix.Contains(addr) {
+			addr = prefix.Masked().Addr()
+		}
+	}
+}
+
+// holder says why an address was not for this guest, as far as that is still
+// to be seen.
+func (s Subject) holder(addr netip.Addr) string {
+	if other, ok := s.Snapshot.ByAddr(addr); ok {
+		return "belongs to guest " + other.Name
+	}
+	for _, n := range s.Networks {
+		for _, r := range n.Excluded {
+			if r.Contains(addr) {
+				return "reserved, or this host's"
+			}
+		}
+	}
+	for _, r := range s.Snapshot.Resting() {
+		if r.Addr == addr {
+			return "rests since its guest was removed"
+		}
+	}
+	return "was taken then, and is free now"
+}

@@ -1,0 +1,72 @@
+// Package explain tells of one guest what it is and why: where each fact came
+// from, how it came by its addresses and its template, what it asked for, and
+// what is missing. It is for people who look into a guest that did not come up
+// as they meant it to.
+package explain
+
+import (
+	"time"
+
+	"mdserver/internal/config"
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+	"mdserver/internal/trail"
+	"mdserver/internal/userdata"
+)
+
+// Document is all that can be told of a guest.
+type Document struct {
+	Name      string          `json:"name"`
+	Facts     []Fact          `json:"facts"`
+	Addresses []Address       `json:"addresses"`
+	Template  userdata.Choice `json:"template"`
+	Requests  trail.Trail     `json:"requests"`
+	Since     time.Time       `json:"since"` // when the server began to note requests
+	Missing   []string        `json:"missing"`
+}
+
+// Fact is one thing that is known of a guest.
+type Fact struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Source string `json:"source"`
+}
+
+// Subject is a guest with what the server knows around it.
+type Subject struct {
+	Guest    *instance.Instance
+	Snapshot *inventory.Snapshot
+	Networks []instance.Network
+	Settings []config.Setting // in force, and where they were set
+	Keys     []string         // names of the SSH keys that guests get
+	Template userdata.Choice
+	Requests trail.Trail
+	Started  time.Time // of the server
+}
+
+// Guest explains one.
+func Guest(s Subject) Document {
+	return Document{
+		Name:      s.Guest.Name,
+		Facts:     s.facts(),
+		Addresses: s.addresses(),
+		Template:  s.Template,
+		Requests:  s.Requests,
+		Since:     s.Started,
+		Missing:   s.missing(),
+	}
+}
+
+// set tells where a configuration key was set.
+func (s Subject) set(key string) string {
+	for _, setting := range s.Settings {
+		if setting.Key != key {
+			continue
+		}
+		if setting.File == "" {
+			return key + ", the default"
+		}
+		return key + ", " + place(setting)
+	}
+	return key
+}

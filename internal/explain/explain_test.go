@@ -1,0 +1,113 @@
+package explain
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storetest"
+	"mdserver/internal/trail"
+	"mdserver/internal/userdata"
+)
+
+var network = instance.Network{
+	Name: "mds", IPv4: netip.MustParsePrefix("10.122.0.0/29"),
+	Excluded: []instance.AddrRange{{First: netip.MustParseAddr("10.122.0.1"), Last: netip.MustParseAddr("10.122.0.1")}},
+}
+
+// newInventory has these guests, registered in their order.
+func newInventory(t *testing.T, names ...string) *inventory.Snapshot {
+	t.Helper()
+	inv, err := inventory.Open(context.Background(), storetest.NewMemory(), inventory.Options{Networks: []instance.Network{network}, Quarantine: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = inv.Close() })
+	for i, name := range names {
+		_, err := inv.Register(t.Context(), instance.Domain{
+			Name: name, UUID: uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)), Source: instance.ByHook,
+			Interfaces: []instance.Interface{{MAC: instance.MAC{0x52, 0x54, 0, 0, 0, byte(i)}, Network: "mds"}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return inv.Snapshot()
+}
+
+// Five guests share five addresses: each has the one its hash leads to, or was
+// passed on by those who have the ones before.
+func TestAddressesFollowFromTheHash(t *testing.T) {
+	names := []string{"a", "b", "c", "d", "e"}
+	snapshot := newInventory(t, names...)
+	direct := 0
+	for _, name := range names {
+		guest, _ := snapshot.ByName(name)
+		doc := Guest(Subject{Guest: guest, Snapshot: snapshot, Networks: []instance.Network{network}})
+		a := doc.Addresses[0]
+		addr := inventory.FirstCandidate(network.IPv4, guest.UUID)
+		for _, p := range a.Passed {
+			if p.Address != addr {
+				t.Errorf("%s: passed %s, want %s", name, p.Address, addr)
+			}
+			if other, held := snapshot.ByAddr(addr); held && p.Reason != "belongs to guest "+other.Name {
+				t.Errorf("%s: %s %s, want that of %s", name, addr, p.Reason, other.Name)
+			}
+			if addr = addr.Next(); !network.IPv4.Contains(addr) {
+				addr = network.IPv4.Addr()
+			}
+		}
+		if addr != guest.IPv4 {
+			t.Errorf("%s: the way ends at %s, but it has %s: %+v", name, addr, guest.IPv4, a)
+		}
+		if len(a.Passed) == 0 {
+			direct++
+		}
+	}
+	if direct == 0 || direct == len(names) {
+		t.Errorf("%d of %d guests have their first address: the test shows nothing", direct, len(names))
+	}
+}
+
+func TestMissing(t *testing.T) {
+	snapshot := newInventory(t, "web1")
+	guest, _ := snapshot.ByName("web1")
+	var log trail.Log
+	subject := func() Subject {
+		return Subject{Guest: guest, Snapshot: snapshot, Networks: []instance.Network{network}, Requests: log.Of(guest.UUID)}
+	}
+	missing := func() string { return strings.Join(Guest(subject()).Missing, "\n") }
+	want := func(words string, there bool) {
+		t.Helper()
+		if strings.Contains(missing(), words) != there {
+			t.Errorf("%q: want %v in:\n%s", words, there, missing())
+		}
+	}
+	want("asked for nothing", true)
+	want("SSH key", true)
+	want("hook", false)
+	note := func(path string, status int) {
+		log.Note(guest.UUID, trail.Request{At: time.Now(), Client: guest.IPv4, Method: "GET", Path: path, Status: status})
+	}
+	note("/service/name", 200)
+	want("never for metadata", true)
+	note("/latest/meta-data/", 200)
+	want("never its user-data", true)
+	note("/latest/meta-data/spot", 404)
+	want("GET /latest/meta-data/spot was answered with 404 Not Found", true)
+	note("/latest/user-data", 200)
+	want("never", false)
+
+	s := subject()
+	s.Template = userdata.Choice{Error: "web1.yaml:3: no such name"}
+	if text := fmt.Sprint(Guest(s).Missing); !strings.Contains(text, "web1.yaml:3") {
+		t.Errorf("the template's error is not in %s", text)
+	}
+}

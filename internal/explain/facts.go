@@ -1,0 +1,98 @@
+package explain
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"mdserver/internal/config"
+	"mdserver/internal/instance"
+)
+
+const (
+	domainXML = "the domain's definition"
+	imported  = "the original's database"
+)
+
+func (s Subject) facts() []Fact {
+	g := s.Guest
+	facts := []Fact{
+		{"name", g.Name, domainXML},
+		{"UUID", g.UUID.String(), domainXML},
+		{"instance-id", g.ID, s.idSource()},
+		{"host name", g.Hostname, s.hostnameSource()},
+		{"MAC", g.MAC.String(), domainXML + ", its interface on our network"},
+		{"location", g.Location, s.set("service.location")},
+		{"SSH keys", strings.Join(s.Keys, ", "), "the section [public-keys] of the configuration"},
+	}
+	if g.VCPUs > 0 {
+		facts = append(facts, Fact{"CPUs", strconv.Itoa(g.VCPUs), domainXML})
+	}
+	if g.Memory > 0 {
+		facts = append(facts, Fact{"memory", strconv.FormatUint(g.Memory>>20, 10) + " MiB", domainXML})
+	}
+	for _, nic := range g.Interfaces {
+		facts = append(facts, Fact{"interface", strings.TrimSpace(nic.MAC.String() + " " + nic.Network), domainXML})
+	}
+	flat := g.Metadata.Flat()
+	for _, key := range slices.Sorted(maps.Keys(flat)) {
+		facts = append(facts, Fact{"metadata " + key, flat[key], domainXML + ", <metadata>"})
+	}
+	facts = append(facts, s.mode(), Fact{"first seen", g.FirstSeen.Format(time.RFC3339), s.firstSource()})
+	for _, source := range slices.Sorted(maps.Keys(g.Seen)) {
+		facts = append(facts, Fact{"last told", g.Seen[source].Format(time.RFC3339), sources[source]})
+	}
+	return facts
+}
+
+// sources in words, for those who register guests.
+var sources = map[string]string{
+	instance.ByHook:    "libvirt's hook",
+	instance.ByUpload:  "an upload, by the original's hook or by hand",
+	instance.ByCommand: "mdserver instance add",
+	instance.ByLibvirt: "libvirt's events",
+}
+
+func (s Subject) isImported() bool { return s.Guest.ID != instance.DeriveID(s.Guest.UUID) }
+
+func (s Subject) idSource() string {
+	if s.isImported() {
+		return imported + ", or given anew"
+	}
+	return "made from the UUID"
+}
+
+func (s Subject) hostnameSource() string {
+	g := s.Guest
+	switch {
+	case g.Metadata.Hostname() != "":
+		return domainXML + ", <metadata> hostname"
+	case strings.EqualFold(g.Hostname, g.Name):
+		return "the domain's name"
+	}
+	return "made from the domain's name, so that it is valid and no other guest's"
+}
+
+func (s Subject) mode() Fact {
+	if mode, own := s.Guest.Metadata.IMDS(); own {
+		return Fact{"IMDS tokens", string(mode), domainXML + ", <metadata> imds"}
+	}
+	for _, setting := range s.Settings {
+		if setting.Key == "mdserver.imds" {
+			return Fact{"IMDS tokens", setting.Value, s.set(setting.Key)}
+		}
+	}
+	return Fact{"IMDS tokens", "", "mdserver.imds"}
+}
+
+func (s Subject) firstSource() string {
+	if s.isImported() {
+		return imported
+	}
+	return "its first registration"
+}
+
+func place(s config.Setting) string { return fmt.Sprintf("%s:%d", s.File, s.Line) }

@@ -1,0 +1,53 @@
+package explain
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/trail"
+)
+
+// missing lists what keeps the guest from coming up, or would at its next start.
+func (s Subject) missing() []string {
+	list := []string{}
+	add := func(missing bool, format string, args ...any) {
+		if missing {
+			list = append(list, fmt.Sprintf(format, args...))
+		}
+	}
+	g := s.Guest
+	add(!g.IPv4.IsValid() && !g.IPv6.IsValid(), "it has no address: no network of ours has one left")
+	add(len(s.Keys) == 0, "no SSH key is configured in [public-keys], so nobody can log in by one")
+	add(s.Template.Error != "", "its user-data fails: %s", s.Template.Error)
+	_, hooked := g.Seen[instance.ByHook]
+	add(!hooked, "libvirt's hook has not told of it; `mdserver doctor` looks into the hook")
+
+	since := s.Started.Format(time.DateTime)
+	asked := s.asked(trail.Metadata())
+	add(len(s.Requests.Kinds) == 0, "it has asked for nothing since the server started, %s: is it on, has it got its address by DHCP, does its image look for a datasource?", since)
+	add(len(s.Requests.Kinds) > 0 && !asked, "it has asked, but never for metadata, since %s", since)
+	add(asked && !s.asked(trail.Userdata()), "it has read its metadata, but never its user-data, since %s", since)
+	for _, r := range s.refused() {
+		add(true, "%s %s was answered with %d %s", r.Method, r.Path, r.Status, http.StatusText(r.Status))
+	}
+	return list
+}
+
+func (s Subject) asked(kinds []string) bool {
+	return slices.ContainsFunc(s.Requests.Kinds, func(k trail.Kind) bool { return slices.Contains(kinds, k.Name) })
+}
+
+// refused are the recent requests that failed, each path once.
+func (s Subject) refused() []trail.Request {
+	var list []trail.Request
+	for _, r := range s.Requests.Recent {
+		same := func(other trail.Request) bool { return other.Path == r.Path && other.Status == r.Status }
+		if r.Status >= http.StatusBadRequest && !slices.ContainsFunc(list, same) {
+			list = append(list, r)
+		}
+	}
+	return list
+}

@@ -1,0 +1,154 @@
+// Package trail remembers, in memory and for a while, what guests asked the
+// server for: the last requests of each guest, and of each kind of request how
+// often it came, when last, and how that ended. It is for people who look into
+// why a guest did not come up; noting a request takes one short lock that no
+// two guests are likely to share, and formats nothing.
+package trail
+
+import (
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Request is one request of a guest.
+type Request struct {
+	At     time.Time  `json:"at"`
+	Client netip.Addr `json:"client"`
+	Method string     `json:"method"`
+	Path   string     `json:"path"`
+	Status int        `json:"status"`
+}
+
+// Kind counts the requests of one kind.
+type Kind struct {
+	Name   string    `json:"kind"`
+	Count  uint64    `json:"count"`
+	Last   time.Time `json:"last"`
+	Status int       `json:"last_status"`
+}
+
+// Trail is what one guest asked for.
+type Trail struct {
+	Kinds  []Kind    `json:"kinds"`  // only those that were asked for, in the order of a boot
+	Recent []Request `json:"recent"` // the oldest first
+}
+
+const (
+	shards     = 64
+	mostGuests = 256 // of one shard
+	mostRecent = 24  // requests of one guest
+	longest    = 120 // bytes of a path; longer ones lead nowhere
+)
+
+// Log keeps the trails. The zero Log is ready for use.
+type Log struct {
+	shards [shards]shard
+}
+
+type shard struct {
+	mu     sync.Mutex
+	guests map[uuid.UUID]*record
+}
+
+type record struct {
+	kinds  [len(kinds)]Kind // without names
+	recent [mostRecent]Request
+	next   int // of recent
+}
+
+// Note remembers one request.
+func (l *Log) Note(guest uuid.UUID, r Request) {
+	if len(r.Path) > longest {
+		r.Path = strings.Clone(r.Path[:longest]) + "…"
+	}
+	kind := kindOf(r.Path)
+	s := l.shard(guest)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rec := s.record(guest)
+	k := &rec.kinds[kind]
+	k.Count, k.Last, k.Status = k.Count+1, r.At, r.Status
+	rec.recent[rec.next%mostRecent] = r
+	rec.next++
+}
+
+// Of is the trail of one guest, empty if nothing is remembered.
+func (l *Log) Of(guest uuid.UUID) Trail {
+	s := l.shard(guest)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := Trail{Kinds: []Kind{}, Recent: []Request{}}
+	rec := s.guests[guest]
+	if rec == nil {
+		return t
+	}
+	for i, k := range rec.kinds {
+		if k.Count > 0 {
+			k.Name = kinds[i].name
+			t.Kinds = append(t.Kinds, k)
+		}
+	}
+	for i := max(0, rec.next-mostRecent); i < rec.next; i++ {
+		t.Recent = append(t.Recent, rec.recent[i%mostRecent])
+	}
+	return t
+}
+
+// shard is chosen by the UUID's last byte, the least regular one.
+func (l *Log) shard(guest uuid.UUID) *shard { return &l.shards[guest[len(guest)-1]%shards] }
+
+// record finds or makes a guest's. In a full shard any other makes way.
+func (s *shard) record(guest uuid.UUID) *record {
+	if rec := s.guests[guest]; rec != nil {
+		return rec
+	}
+	if s.guests == nil {
+		s.guests = map[uuid.UUID]*record{}
+	}
+	if len(s.guests) >= mostGuests {
+		for other := range s.guests {
+			delete(s.guests, other)
+			break
+		}
+	}
+	rec := &record{}
+	s.guests[guest] = rec
+	return rec
+}
+
+// kinds of requests, in the order of a boot. The last is all others.
+var kinds = [...]struct{ name, part string }{
+	{"token", "/api/token"},
+	{"openstack metadata", "/meta_data.json"},
+	{"openstack network", "/network_data.json"},
+	{"vendor-data", "vendor"},
+	{"user-data", "user-data"},
+	{"openstack user-data", "/user_data"},
+	{"nocloud metadata", "/nocloud/meta-data"},
+	{"nocloud network", "/network-config"},
+	{"identity", "/dynamic/"},
+	{"ec2 metadata", "/meta-data"},
+	{"password", "/password"},
+	{"other", ""},
+}
+
+// Metadata names the kinds by which a datasource is found.
+func Metadata() []string {
+	return []string{"ec2 metadata", "openstack metadata", "nocloud metadata"}
+}
+
+// Userdata names the kinds by which user-data is fetched.
+func Userdata() []string { return []string{"user-data", "openstack user-data"} }
+
+func kindOf(path string) int {
+	for i, k := range kinds {
+		if strings.Contains(path, k.part) {
+			return i
+		}
+	}
+	return len(kinds) - 1
+}

@@ -1,0 +1,94 @@
+package trail
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+var (
+	web1 = uuid.MustParse("7e5a544d-d555-4133-a443-8229415be701")
+	noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+)
+
+func TestTrailOfABoot(t *testing.T) {
+	var l Log
+	for i, path := range []string{
+		"/latest/api/token", "/2021-03-23/meta-data/instance-id", "/2021-03-23/user-data", "/2021-03-23/meta-data/", "/latest/nonsense",
+	} {
+		status := 200
+		if path == "/latest/nonsense" {
+			status = 404
+		}
+		l.Note(web1, Request{At: noon.Add(time.Duration(i) * time.Second), Client: netip.MustParseAddr("10.122.0.9"), Path: path, Status: status})
+	}
+	got := l.Of(web1)
+	want := []Kind{
+		{"token", 1, noon, 200},
+		{"user-data", 1, noon.Add(2 * time.Second), 200},
+		{"ec2 metadata", 2, noon.Add(3 * time.Second), 200},
+		{"other", 1, noon.Add(4 * time.Second), 404},
+	}
+	if fmt.Sprint(got.Kinds) != fmt.Sprint(want) {
+		t.Errorf("kinds %v, want %v", got.Kinds, want)
+	}
+	if len(got.Recent) != 5 || got.Recent[4].Path != "/latest/nonsense" {
+		t.Errorf("recent %v", got.Recent)
+	}
+	if other := l.Of(uuid.Nil); len(other.Kinds)+len(other.Recent) > 0 {
+		t.Errorf("another guest's trail is %v", other)
+	}
+}
+
+// Neither many requests nor many guests nor long paths make it grow.
+func TestBounds(t *testing.T) {
+	var l Log
+	for i := range 3 * mostRecent {
+		l.Note(web1, Request{At: noon, Path: fmt.Sprintf("/latest/meta-data/%d%0200d", i, 0)})
+	}
+	recent := l.Of(web1).Recent
+	if len(recent) != mostRecent || len(recent[0].Path) > longest+len("…") {
+		t.Errorf("%d requests of %d bytes are kept", len(recent), len(recent[0].Path))
+	}
+	if recent[0].Path[:22] != fmt.Sprintf("/latest/meta-data/%d000", 2*mostRecent)[:22] {
+		t.Errorf("the oldest is %q", recent[0].Path)
+	}
+	for range 3 * shards * mostGuests {
+		l.Note(uuid.New(), Request{At: noon, Path: "/"})
+	}
+	for i := range l.shards {
+		if n := len(l.shards[i].guests); n > mostGuests {
+			t.Errorf("shard %d keeps %d guests", i, n)
+		}
+	}
+}
+
+func TestManyAtOnce(t *testing.T) {
+	var l Log
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 200 {
+				l.Note(web1, Request{At: noon, Path: "/latest/user-data"})
+				l.Of(web1)
+			}
+		})
+	}
+	all.Wait()
+	if n := l.Of(web1).Kinds[0].Count; n != 1600 {
+		t.Errorf("%d requests were counted, want 1600", n)
+	}
+}
+
+func BenchmarkNote(b *testing.B) {
+	var l Log
+	r := Request{At: noon, Client: netip.MustParseAddr("10.122.0.9"), Path: "/2021-03-23/meta-data/instance-id", Status: 200}
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Note(web1, r)
+	}
+}

@@ -1,0 +1,69 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"mdserver/internal/explain"
+	"mdserver/test/lab"
+)
+
+// explained is what `mdserver explain NAME --json` tells.
+func explained(t *testing.T, s *lab.Server, name string) explain.Document {
+	t.Helper()
+	var doc explain.Document
+	if err := json.Unmarshal([]byte(command(t, s, "explain", name, "--json")), &doc); err != nil {
+		t.Fatalf("explain %s --json: %v", name, err)
+	}
+	return doc
+}
+
+// A guest is explained from its first registration to its last request.
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := startServer(t, l, l.Config())
+	runHook(t, l, "web1")
+	missing := strings.Join(explained(t, s, "web1").Missing, "\n")
+	contains(t, "what is missing before the boot", missing, "asked for nothing since the server started")
+	if strings.Contains(missing, "hook") {
+		t.Errorf("the hook told of it, but: %s", missing)
+	}
+
+	guest, lease := boot(t, l, show(t, s, "web1"))
+	for _, path := range []string{"/latest/meta-data/", "/latest/user-data"} {
+		get(t, guest, path)
+	}
+	if _, err := guest.Output(suite.ctx, "curl", "-s", "http://"+lab.MetadataAddr+"/latest/meta-data/spot"); err != nil {
+		t.Fatal(err)
+	}
+	doc := explained(t, s, lease.IP.String())
+	equal(t, "what is missing", strings.Join(doc.Missing, "\n"), "GET /latest/meta-data/spot was answered with 404 Not Found")
+	equal(t, "the requests", fmt.Sprint(paths(doc)), "[/latest/meta-data/ 200 /latest/user-data 200 /latest/meta-data/spot 404]")
+	equal(t, "the address", doc.Addresses[0].Address.String(), lease.IP.String())
+	contains(t, "the address's reason", doc.Addresses[0].Why, "hash of the UUID")
+	contains(t, "the configuration key's place", source(doc, "location"), s.ConfigFile+":")
+	contains(t, "who told of it", source(doc, "last told"), "hook")
+	equal(t, "the client", doc.Requests.Recent[0].Client.String(), lease.IP.String())
+}
+
+func paths(doc explain.Document) []string {
+	var list []string
+	for _, r := range doc.Requests.Recent {
+		list = append(list, fmt.Sprint(r.Path, " ", r.Status))
+	}
+	return list
+}
+
+func source(doc explain.Document, fact string) string {
+	i := slices.IndexFunc(doc.Facts, func(f explain.Fact) bool { return f.Name == fact })
+	if i < 0 {
+		return ""
+	}
+	return doc.Facts[i].Source
+}
