@@ -53,7 +53,7 @@ func entryOf(list []entry, name string) string {
 }
 
 func checkGuests(_ context.Context, h *Host) []Finding {
-	if !h.libvirt.listed {
+	if h.libvirt.err != nil {
 		return []Finding{unknown("libvirt cannot be asked")}
 	}
 	var all []Finding

@@ -9,38 +9,6 @@ import (
 	"syscall"
 )
 
-// view is what libvirt shows of itself.
-type view struct {
-	socket   string // the one that is asked
-	err      error  // why it does not answer
-	listed   bool   // what follows is known
-	networks []network
-	domains  []domain
-}
-
-// network is one of libvirt's.
-type network struct {
-	name, bridge string
-	active       bool
-}
-
-// sockets of the system's libvirt: the monolithic daemon's and the modular one's.
-var sockets = []string{"/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock"}
-
-// look finds libvirt's socket and whether anybody answers there.
-func look() view {
-	v := view{socket: sockets[0]}
-	for _, path := range sockets {
-		if err := socketError(path); v.err == nil || !errors.Is(err, fs.ErrNotExist) {
-			v.socket, v.err = path, err
-		}
-		if v.err == nil {
-			return v
-		}
-	}
-	return v
-}
-
 // daemons are the programs that run guests: the monolithic and the modular one.
 var daemons = []string{"libvirtd", "virtqemud"}
 
@@ -75,19 +43,19 @@ func peer(path string) (int, error) {
 	return int(cred.Pid), nil
 }
 
-func checkLibvirt(ctx context.Context, h *Host) []Finding {
+func checkLibvirt(_ context.Context, h *Host) []Finding {
 	v := h.libvirt
 	switch {
 	case v.err == nil:
-		return []Finding{fine("libvirt answers on %s", v.socket)}
+		return []Finding{fine("libvirt answers on %s, with %d networks and %d domains", v.socket, len(v.networks), len(v.domains))}
 	case errors.Is(v.err, fs.ErrPermission):
-		return []Finding{unknown("no permission to use %s: be root or a member of the group libvirt", v.socket)}
-	case errors.Is(v.err, fs.ErrNotExist):
-		return []Finding{wrong("libvirt's socket %s is not there: libvirt does not run", v.socket).mend(startLibvirt())}
+		return []Finding{unknown("no permission to use libvirt: be root or a member of the group libvirt (%v)", v.err)}
 	case errors.Is(v.err, syscall.ECONNREFUSED):
-		return []Finding{wrong("nobody listens on libvirt's socket %s: its daemon is dead", v.socket).mend(startLibvirt())}
+		return []Finding{wrong("nobody listens on libvirt's socket, its daemon is dead: %v", v.err).mend(startLibvirt())}
+	case errors.Is(v.err, fs.ErrNotExist):
+		return []Finding{wrong("libvirt's socket is not there, libvirt does not run: %v", v.err).mend(startLibvirt())}
 	}
-	return []Finding{wrong("libvirt does not answer on %s: %v", v.socket, v.err).mend("systemctl restart " + daemonUnit())}
+	return []Finding{wrong("libvirt does not answer: %v", v.err).mend("systemctl restart " + daemonUnit())}
 }
 
 func startLibvirt() string { return "systemctl start " + daemonUnit() }
@@ -103,7 +71,7 @@ func daemonUnit() string {
 }
 
 func checkLibvirtNetworks(_ context.Context, h *Host) []Finding {
-	if !h.libvirt.listed {
+	if h.libvirt.err != nil {
 		return []Finding{unknown("libvirt cannot be asked")}
 	}
 	var all []Finding

@@ -36,6 +36,8 @@ func (h *Host) checkPortOf(wanted netip.AddrPort, all []listener) []Finding {
 	switch {
 	case h.running() && (p.pid == h.status.PID || p.pid == 0):
 		return []Finding{fine("mdserver listens on %s", wanted)}
+	case p.pid == 0:
+		return []Finding{unknown("%s is taken by a process that only root may see", wanted)}
 	case !h.running() && p.name == "mdserver":
 		return []Finding{warning("a mdserver, process %d, listens on %s but does not answer on %s", p.pid, wanted, h.Config.Server.Socket)}
 	}

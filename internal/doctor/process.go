@@ -20,18 +20,12 @@ type process struct {
 
 // String names a process for a person.
 func (p process) String() string {
-	if p.pid == 0 {
-		return "a process that only root may see"
-	}
 	return fmt.Sprintf("%s (process %d)", p.name, p.pid)
 }
 
 // stop is the command that ends it: by its unit, if it has one.
 func (p process) stop() string {
-	switch service := p.service(); {
-	case p.pid == 0:
-		return "ss -lntup"
-	case service != "":
+	if service := p.service(); service != "" {
 		return "systemctl disable --now " + quote(service)
 	}
 	return "kill " + strconv.Itoa(p.pid)

@@ -21,7 +21,13 @@ import (
 // exit code.
 func diagnosis(t *testing.T, l *lab.Lab, configFile string) (doctor.Report, int) {
 	t.Helper()
-	out, err := l.Host.Command(suite.ctx, suite.binary, "doctor", "--json", "--config", configFile).Output()
+	return readReport(t, l.Host.Command(suite.ctx, suite.binary, "doctor", "--json", "--config", configFile))
+}
+
+// readReport runs a doctor that prints JSON.
+func readReport(t *testing.T, cmd *exec.Cmd) (doctor.Report, int) {
+	t.Helper()
+	out, err := cmd.Output()
 	code := 0
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		code = exit.ExitCode()
@@ -200,6 +206,36 @@ func TestDoctorDnsmasqClash(t *testing.T) {
 	start(t, p.server)
 	p.well("dnsmasq clash")
 	p.well("dnsmasq")
+}
+
+// With IPv6 configured and not on the bridge, guests wait for it in vain.
+func TestDoctorIPv6(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := startServer(t, l, l.Config().Set("dnsmasq", "net_address6", "fd00:122::").Set("mdserver", "listen_address6", ""))
+	p := &patient{l, t, s, s.ConfigFile}
+	f := p.finds("bridge", "fd00:122::1", "cloud-init waits")
+	p.do("sysctl -qw net.ipv6.conf.br-mds.disable_ipv6=0")
+	p.carryOut("bridge", f)
+}
+
+// Whoever may not look is told so, and nothing is called wrong because of it.
+func TestDoctorWithoutRights(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t)
+	report, _ := readReport(t, p.Host.Command(suite.ctx, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+		suite.binary, "doctor", "--json", "--config", p.file))
+	for _, check := range []string{"server", "firewall", "port"} {
+		if found := wrongs(report, check); len(found) > 0 {
+			t.Errorf("%s: %+v", check, found)
+		}
+	}
+	unknown := slices.ContainsFunc(report.Findings, func(f doctor.Finding) bool {
+		return f.Check == "server" && f.State == doctor.Unknown && strings.Contains(f.Text, "no access")
+	})
+	if !unknown {
+		t.Errorf("nothing says that the server could not be asked: %s", describe(report))
+	}
 }
 
 // The data is another user's.

@@ -1,0 +1,206 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"mdserver/internal/doctor"
+	"mdserver/test/lab"
+)
+
+// ward is a patient with a libvirt of its own: a mount namespace in which
+// /etc/libvirt, /var/lib/libvirt and /run/libvirt are private.
+type ward struct {
+	*patient
+	holder *lab.Process // keeps the mount namespace
+	daemon *lab.Process
+}
+
+const wardScript = `set -e
+mount --make-rprivate /
+for d in etc run var/lib var/log var/cache; do
+	mkdir -p "$W/$d/libvirt" "/$d/libvirt"
+	[ $d != etc ] || cp -r /etc/libvirt/. "$W/etc/libvirt/" 2>/dev/null || true
+	mount --bind "$W/$d/libvirt" "/$d/libvirt"
+done
+rm -rf /etc/libvirt/hooks /etc/libvirt/qemu
+mkdir -p /etc/libvirt/hooks/qemu.d /var/lib/libvirt/qemu /var/lib/libvirt/dnsmasq /var/lib/libvirt/network
+printf 'unix_sock_group = "root"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\n' > /etc/libvirt/libvirtd.conf
+printf 'user = "root"\ngroup = "root"\nsecurity_driver = "none"\ncgroup_controllers = []\n' > /etc/libvirt/qemu.conf
+cp "$HOOK" /etc/libvirt/hooks/qemu.d/mdserver
+touch "$W/ready"
+exec sleep infinity
+`
+
+const (
+	wardNetwork = `<network><name>mds</name><forward mode="bridge"/><bridge name="br-mds"/></network>`
+	wardGuest   = `<domain type="qemu"><name>web1</name><uuid>4f2c8f0e-6a0b-4d0e-9d6e-0f6f6f1f7a01</uuid>%s<memory>65536</memory>` +
+		`<os><type arch="x86_64">hvm</type>%s</os><devices><interface type="network"><mac address="52:54:00:4a:0c:11"/><source network="%s"/></interface></devices></domain>`
+	wardSysinfo = `<sysinfo type="smbios"><system><entry name="serial">ds=nocloud-net;s=http://169.254.169.254/nocloud/</entry></system></sysinfo>`
+)
+
+// newWard has a server, a started network, a guest and the hook: all is well.
+func newWard(t *testing.T) *ward {
+	t.Helper()
+	w := &ward{patient: newPatient(t)}
+	hook, err := os.ReadFile("../../packaging/libvirt/qemu.d/mdserver")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.WriteFile("hook", string(hook)); err != nil {
+		t.Fatal(err)
+	}
+	w.do("chmod 755 " + w.Path("hook"))
+	w.holder = w.start("holder", []string{"W=" + w.Path("libvirt"), "HOOK=" + w.Path("hook")}, "unshare", "-m", "sh", "-c", wardScript)
+	eventually(t, "libvirt's directories", func(context.Context) error {
+		_, err := os.Stat(w.Path("libvirt", "ready"))
+		return err
+	})
+	w.startLibvirt()
+	w.define("net-define", wardNetwork)
+	w.inside("virsh net-start mds")
+	w.define("define", fmt.Sprintf(wardGuest, wardSysinfo, `<smbios mode="sysinfo"/>`, "mds"))
+	return w
+}
+
+func (w *ward) start(name string, env []string, command ...string) *lab.Process {
+	w.t.Helper()
+	p, err := w.Host.Start(name, env, command[0], command[1:]...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}
+
+// enter is the start of a command line in the private mount namespace.
+func (w *ward) enter() []string {
+	return []string{"nsenter", "--mount=/proc/" + fmt.Sprint(w.holder.Pid()) + "/ns/mnt", "--"}
+}
+
+func (w *ward) startLibvirt() {
+	w.t.Helper()
+	w.daemon = w.start("libvirtd", nil, append(w.enter(), "libvirtd")...)
+	eventually(w.t, "libvirtd", func(context.Context) error { return w.try("virsh version") })
+}
+
+// try runs a shell command in the private mount namespace.
+func (w *ward) try(command string) error {
+	args := append(w.enter(), "sh", "-c", command)
+	out, err := w.Host.Command(suite.ctx, args[0], args[1:]...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", command, err, out)
+	}
+	return nil
+}
+
+func (w *ward) inside(command string) {
+	w.t.Helper()
+	if err := w.try(command); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *ward) define(command, xml string) {
+	w.t.Helper()
+	file, err := w.WriteFile("define.xml", xml)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.inside("virsh " + command + " " + file)
+}
+
+// examine is what doctor says in there, and its exit code.
+func (w *ward) examine() (doctor.Report, int) {
+	w.t.Helper()
+	args := append(w.enter(), suite.binary, "doctor", "--json", "--config", w.file)
+	return readReport(w.t, w.Host.Command(suite.ctx, args[0], args[1:]...))
+}
+
+// healthy waits until doctor finds nothing wrong at all.
+func (w *ward) healthy() {
+	w.t.Helper()
+	eventually(w.t, "health", func(context.Context) error {
+		if report, code := w.examine(); code != 0 || !report.Healthy {
+			return fmt.Errorf("exit code %d: %s", code, describe(report))
+		}
+		return nil
+	})
+}
+
+// ill makes a fault, sees that doctor finds it and exits with 1, and gives the
+// finding.
+func (w *ward) ill(check string, words ...string) doctor.Finding {
+	w.t.Helper()
+	report, code := w.examine()
+	equal(w.t, "the exit code", fmt.Sprint(code), "1")
+	for _, f := range wrongs(report, check) {
+		if containsAll(f.Text, words) {
+			return f
+		}
+	}
+	w.t.Fatalf("%s with %q is not in %s", check, words, describe(report))
+	return doctor.Finding{}
+}
+
+// From health through each fault of libvirt back to health, by the remedies
+// that doctor names.
+func TestDoctorAndLibvirt(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	w.healthy()
+
+	t.Log("the network is not started")
+	w.inside("virsh net-destroy mds")
+	w.inside(w.ill("libvirt network", "not started").Remedy[0])
+	w.healthy()
+
+	t.Log("a guest on another network")
+	w.define("define", strings.NewReplacer("web1", "web2", "7a01", "7a02", "0c:11", "0c:12").
+		Replace(fmt.Sprintf(wardGuest, wardSysinfo, `<smbios mode="sysinfo"/>`, "elsewhere")))
+	w.inside(w.ill("guests", `"web2"`, "network elsewhere").Remedy[0])
+	w.healthy()
+
+	t.Log("a guest whose image finds no datasource")
+	w.inside("virsh undefine web2")
+	w.define("define", fmt.Sprintf(wardGuest, "", "", "mds"))
+	w.inside(w.ill("datasource", `"web1"`, "nothing but QEMU").Remedy[0])
+	w.healthy()
+	w.inside("virsh undefine web1")
+	w.define("define", fmt.Sprintf(wardGuest, wardSysinfo, "", "mds"))
+	w.inside(w.ill("datasource", `"web1"`, "not in force").Remedy[0])
+	w.healthy()
+
+	t.Log("no hook")
+	w.inside("rm /etc/libvirt/hooks/qemu.d/mdserver")
+	w.ill("hook", "no hook")
+	w.inside("cp " + w.Path("hook") + " /etc/libvirt/hooks/qemu.d/mdserver && chmod 644 /etc/libvirt/hooks/qemu.d/mdserver")
+	w.inside(w.ill("hook", "cannot be executed").Remedy[0])
+
+	t.Log("a hook younger than libvirtd")
+	remedy := w.ill("hook", "only when it starts or reloads").Remedy[0]
+	contains(t, "the remedy", remedy, fmt.Sprintf("kill %d;", w.daemon.Pid()), "libvirtd --daemon")
+	w.inside(remedy)
+	w.inside("virsh net-start mds || virsh net-info mds | grep -q 'Active: *yes'")
+	w.healthy()
+
+	t.Log("a dead libvirtd, and none at all")
+	w.inside("kill -KILL $(cat /run/libvirt/libvirtd.pid 2>/dev/null || cat /run/libvirtd.pid)")
+	eventually(t, "libvirtd's end", func(context.Context) error {
+		if w.try("virsh version") == nil {
+			return errors.New("it lives")
+		}
+		return nil
+	})
+	contains(t, "the remedy", w.ill("libvirt", "daemon is dead").Remedy[0], "systemctl start libvirtd.service")
+	w.inside("rm -f /run/libvirt/libvirt-sock")
+	w.ill("libvirt", "not there")
+	w.startLibvirt()
+	w.inside("virsh net-info mds | grep -q 'Active: *yes' || virsh net-start mds")
+	w.healthy()
+}
