@@ -2,10 +2,12 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	libvirt "github.com/digitalocean/go-libvirt"
 
+	"mdserver/internal/config"
 	"mdserver/internal/libvirt/connection"
 )
 
@@ -26,19 +28,26 @@ type network struct {
 	active       bool
 }
 
+// errOff says that libvirt is to be left alone.
+var errOff = errors.New("the configuration says [libvirt] uri = off")
+
 // look asks libvirt for its networks and domains.
-func look(ctx context.Context) view {
+func look(ctx context.Context, uri config.LibvirtURI) view {
+	if uri.Off {
+		return view{err: errOff}
+	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	var v view
-	if v.err = v.ask(ctx, connection.QEMU, v.readDomains); v.err == nil {
-		v.err = v.ask(ctx, connection.Network, v.readNetworks)
+	end := connection.Endpoint{Session: uri.Session, Socket: uri.Socket}
+	if v.err = v.ask(ctx, end, connection.QEMU, v.readDomains); v.err == nil {
+		v.err = v.ask(ctx, end, connection.Network, v.readNetworks)
 	}
 	return v
 }
 
-func (v *view) ask(ctx context.Context, driver connection.Driver, read func(*libvirt.Libvirt) error) error {
-	conn, err := connection.Dial(ctx, connection.Endpoint{}, driver)
+func (v *view) ask(ctx context.Context, end connection.Endpoint, driver connection.Driver, read func(*libvirt.Libvirt) error) error {
+	conn, err := connection.Dial(ctx, end, driver)
 	if err != nil {
 		return err
 	}

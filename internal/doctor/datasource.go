@@ -8,7 +8,7 @@ import (
 
 func checkDatasource(_ context.Context, h *Host) []Finding {
 	if h.libvirt.err != nil {
-		return []Finding{unknown("libvirt cannot be asked")}
+		return []Finding{unknown("libvirt is not asked: %v", h.libvirt.err)}
 	}
 	var all []Finding
 	for _, d := range h.libvirt.domains {

@@ -54,7 +54,7 @@ func entryOf(list []entry, name string) string {
 
 func checkGuests(_ context.Context, h *Host) []Finding {
 	if h.libvirt.err != nil {
-		return []Finding{unknown("libvirt cannot be asked")}
+		return []Finding{unknown("libvirt is not asked: %v", h.libvirt.err)}
 	}
 	var all []Finding
 	for _, d := range h.libvirt.domains {

@@ -59,7 +59,7 @@ func NewHost(ctx context.Context, configFile string, connect func(*config.Config
 	}
 	h.status, h.statusErr = connect(h.Config).Status(ctx)
 	h.Networks = networksOf(h.Config, h.status)
-	h.libvirt = look(ctx)
+	h.libvirt = look(ctx, h.Config.Libvirt.URI)
 	return h
 }
 

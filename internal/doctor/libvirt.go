@@ -48,6 +48,8 @@ func checkLibvirt(_ context.Context, h *Host) []Finding {
 	switch {
 	case v.err == nil:
 		return []Finding{fine("libvirt answers on %s, with %d networks and %d domains", v.socket, len(v.networks), len(v.domains))}
+	case errors.Is(v.err, errOff):
+		return []Finding{fine("not asked: %v", v.err)}
 	case errors.Is(v.err, fs.ErrPermission):
 		return []Finding{unknown("no permission to use libvirt: be root or a member of the group libvirt (%v)", v.err)}
 	case errors.Is(v.err, syscall.ECONNREFUSED):
@@ -72,7 +74,7 @@ func daemonUnit() string {
 
 func checkLibvirtNetworks(_ context.Context, h *Host) []Finding {
 	if h.libvirt.err != nil {
-		return []Finding{unknown("libvirt cannot be asked")}
+		return []Finding{unknown("libvirt is not asked: %v", h.libvirt.err)}
 	}
 	var all []Finding
 	for _, n := range h.Networks {
