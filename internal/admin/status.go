@@ -5,6 +5,7 @@ import (
 
 	"mdserver/internal/admission"
 	"mdserver/internal/dnsmasq"
+	"mdserver/internal/libvirt/network"
 )
 
 // Status is the state of a running server, for `mdserver status`.
@@ -33,6 +34,7 @@ type Network struct {
 	Guests  int             `json:"guests"`
 	Used    int             `json:"used"` // IPv4 addresses
 	Dnsmasq *dnsmasq.Status `json:"dnsmasq,omitempty"`
+	Libvirt *network.Status `json:"libvirt,omitempty"` // of a network that libvirt runs
 	Trouble string          `json:"trouble,omitempty"`
 }
 

@@ -65,9 +65,11 @@ func (d *Door) receive(tcp *net.TCPConn) *conn {
 	var err error
 	if c.index, c.name, err = arrival(tcp, c.remote.Is6()); err != nil {
 		d.log.Warn("the interface by which a connection came cannot be told", "client", c.remote, "error", err)
-		if c.remote.IsLoopback() || c.remote == c.local { // which the kernel takes from nobody else
-			c.name = loopback
-		}
+	}
+	// The kernel takes such a source from nobody else, but may name the
+	// interface that bears the address.
+	if c.remote.IsLoopback() || c.remote == c.local {
+		c.name = loopback
 	}
 	allowed := d.policy.Load().Interfaces
 	c.foreign = allowed != nil && c.name != loopback && !slices.Contains(allowed, c.name)

@@ -67,6 +67,7 @@ var networkKeys = []key{
 	inNetwork("entry_order", "Which names a guest has in this network's DNS.",
 		entryOrder, func(n *Network) *[]string { return &n.EntryOrder }).with(inherited, "base,domain"),
 	inNetwork("own_address", "Put the addresses that guests ask for metadata at, such as 169.254.169.254, on the\n"+
-		"bridge, if they are not there. What was put there goes when the server stops.",
+		"bridge, if no interface of this host has them: by which one they are reached does not\n"+
+		"matter. What was put there goes when the server stops.",
 		boolean, func(n *Network) *bool { return &n.OwnAddress }).with("`yes`", "no"),
 }

@@ -231,6 +231,9 @@ func (l *loader) checkLibvirt(n *Network) {
 			l.problem(v, "libvirt's definition of the network says that, see `virsh net-dumpxml "+n.Name+"`", "nothing here")
 		}
 	}
+	if l.config.Libvirt.URI.Off {
+		l.problem(l.sectionValue(n.Name, "backend"), "libvirt is not asked, as libvirt.uri says", BackendDnsmasq)
+	}
 	n.Domain, n.LeaseLen, n.Run = "", 0, ""
 }
 

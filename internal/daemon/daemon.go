@@ -17,11 +17,13 @@ import (
 
 	"mdserver/internal/admin"
 	"mdserver/internal/admission"
+	"mdserver/internal/bridge"
 	"mdserver/internal/config"
 	"mdserver/internal/face"
 	"mdserver/internal/identity"
 	"mdserver/internal/imds"
 	"mdserver/internal/inventory"
+	"mdserver/internal/libvirt/network"
 	"mdserver/internal/trail"
 )
 
@@ -44,12 +46,18 @@ type Daemon struct {
 
 	inventory *inventory.Inventory
 	publisher *publisher
+	notes     network.Notes
 	serving   *serving
+	keeper    *bridge.Keeper
 	door      *admission.Door
 	identity  *identity.Authority
 	tokenKey  imds.Key
 	tokens    imds.Counts
 	trail     trail.Log
+
+	// taking serialises changes of the networks; placed tells the last ones.
+	taking sync.Mutex
+	placed string
 
 	// reloading serialises reloads; config and front are what they replace.
 	reloading sync.Mutex
@@ -108,16 +116,19 @@ func (d *Daemon) run(ctx context.Context) error {
 	}
 	defer listeners.close()
 
-	d.serving = newServing(cfg, d.log)
+	d.keeper = bridge.New(d.log)
+	defer d.stopKeeping()
+	d.serving = newServing(cfg, d.notes, func() { d.networksChanged(ctx) }, d.log)
 	defer d.stopServing()
+	d.door = admission.New(admission.Policy{}, liveGuests{inv}, d.log)
 	d.publisher = newPublisher(inv, d.serving, d.log)
 	defer d.publisher.close()
+	if err := d.takeNetworks(ctx); err != nil {
+		return err
+	}
 	if err := d.publisher.start(ctx); err != nil {
 		d.log.Error("DHCP and DNS do not serve yet", "error", err)
 	}
-	networks := configuredNetworks(cfg)
-	d.door = admission.New(admissionPolicy(cfg, networks), liveGuests{inv}, d.log)
-	d.front.Store(d.newFront(cfg, networks))
 	return d.serve(ctx, listeners)
 }
 
@@ -166,6 +177,13 @@ func stop(servers ...*http.Server) {
 		if err := s.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
 			_ = s.Close() // those who still talk are cut off
 		}
+	}
+}
+
+// networksChanged follows what libvirt tells of its networks.
+func (d *Daemon) networksChanged(ctx context.Context) {
+	if err := d.takeNetworks(ctx); err != nil && ctx.Err() == nil {
+		d.log.Error("guests do not follow a change of the networks", "error", err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"mdserver/internal/admin"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/inventory"
+	"mdserver/internal/libvirt/network"
 )
 
 // networkStatus tells of each network who serves it and who is on it.
@@ -17,9 +18,14 @@ func (d *Daemon) networkStatus(guests *inventory.Snapshot) []admin.Network {
 			IPv4: prefix(m.Network.Network), IPv6: prefix(m.Network6), Domain: m.Domain,
 		}
 		n.Guests, n.Used = population(guests, n.Name)
-		if service, ok := m.server.(*dnsmasq.Service); ok {
-			st := service.Status()
+		switch server := m.server.(type) {
+		case *dnsmasq.Service:
+			st := server.Status()
 			n.Dnsmasq, n.Trouble = &st, st.LastError
+		case *network.Service:
+			view, st := server.View(), server.Status()
+			n.Bridge, n.IPv4, n.Domain = view.Bridge, prefix(view.IPv4), view.Domain
+			n.Libvirt, n.Trouble = &st, st.LastError
 		}
 		list = append(list, n)
 	}
@@ -27,9 +33,9 @@ func (d *Daemon) networkStatus(guests *inventory.Snapshot) []admin.Network {
 }
 
 // population counts the guests on a network and their IPv4 addresses there.
-func population(guests *inventory.Snapshot, network string) (count, used int) {
+func population(guests *inventory.Snapshot, name string) (count, used int) {
 	for inst := range guests.All() {
-		place, ok := inst.On(network)
+		place, ok := inst.On(name)
 		if !ok {
 			continue
 		}

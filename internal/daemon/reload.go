@@ -39,16 +39,9 @@ func (d *Daemon) reload(ctx context.Context) (admin.Reloaded, error) {
 	return result, nil
 }
 
-// takeOver puts the networks of a configuration in force, and what else is made
-// of it.
+// takeOver puts the networks of the configuration in force, and what else is
+// made of it.
 func (d *Daemon) takeOver(ctx context.Context, cfg *config.Config) error {
-	networks := configuredNetworks(cfg)
-	d.inventory.Reconfigure(inventoryOptions(cfg, networks))
-	d.door.SetPolicy(admissionPolicy(cfg, networks))
-	d.front.Store(d.newFront(cfg, networks))
-	moved, err := d.inventory.Reattach(ctx)
-	if moved > 0 {
-		d.log.Info("guests are on other networks now", "guests", moved)
-	}
-	return errors.Join(err, d.publisher.rewrite(ctx, cfg))
+	errTake := d.takeNetworks(ctx)
+	return errors.Join(errTake, d.publisher.rewrite(ctx, cfg))
 }

@@ -11,6 +11,7 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/instance"
+	"mdserver/internal/libvirt/network"
 )
 
 // server makes the guests of one network known to its DHCP and DNS.
@@ -29,14 +30,16 @@ type member struct {
 // serving is what serves DHCP and DNS, one server for each network. Its methods
 // but status are called one at a time.
 type serving struct {
-	log *slog.Logger
+	log     *slog.Logger
+	notes   network.Notes
+	changed func() // called when libvirt tells something else of a network
 
 	mu      sync.Mutex // of members, for those who only look
 	members []*member
 }
 
-func newServing(cfg *config.Config, log *slog.Logger) *serving {
-	s := &serving{log: log}
+func newServing(cfg *config.Config, notes network.Notes, changed func(), log *slog.Logger) *serving {
+	s := &serving{log: log, notes: notes, changed: changed}
 	for _, n := range cfg.Networks {
 		s.members = append(s.members, s.member(cfg, n))
 	}
@@ -44,7 +47,10 @@ func newServing(cfg *config.Config, log *slog.Logger) *serving {
 }
 
 func (s *serving) member(cfg *config.Config, n config.Network) *member {
-	log := s.log.With("part", "dnsmasq", "network", n.Name)
+	log := s.log.With("part", n.Backend, "network", n.Name)
+	if n.Backend == config.BackendLibvirt {
+		return &member{n, network.New(libvirtSettings(cfg, n), s.notes, func(network.View) { s.changed() }, log)}
+	}
 	return &member{n, dnsmasq.New(dnsmasqSettings(cfg, n), log)}
 }
 
@@ -94,7 +100,7 @@ func (s *serving) reconfigure(ctx context.Context, cfg *config.Config, all []ins
 			gone = append(gone, m)
 		}
 	}
-	errGone := s.each(gone, func(m *member) error { return m.Close() })
+	errGone := s.each(gone, func(m *member) error { return m.retire(ctx) })
 	s.set(next)
 	errKept := s.each(kept, func(m *member) error { return m.reconfigure(ctx, cfg, all) })
 	errFresh := s.each(fresh, func(m *member) error { return m.Start(ctx, all) })
@@ -102,7 +108,42 @@ func (s *serving) reconfigure(ctx context.Context, cfg *config.Config, all []ins
 }
 
 func (m *member) reconfigure(ctx context.Context, cfg *config.Config, all []instance.Instance) error {
-	return m.server.(*dnsmasq.Service).Reconfigure(ctx, dnsmasqSettings(cfg, m.Network), all)
+	switch server := m.server.(type) {
+	case *dnsmasq.Service:
+		return server.Reconfigure(ctx, dnsmasqSettings(cfg, m.Network), all)
+	case *network.Service:
+		return server.Reconfigure(ctx, libvirtSettings(cfg, m.Network), all)
+	}
+	return nil
+}
+
+// retire ends the service of a network that is no longer ours.
+func (m *member) retire(ctx context.Context) error {
+	var err error
+	if server, ok := m.server.(*network.Service); ok {
+		err = server.Retire(ctx)
+	}
+	return errors.Join(err, m.Close())
+}
+
+// views are what libvirt tells of the networks that it runs.
+func (s *serving) views() map[string]network.View {
+	views := map[string]network.View{}
+	for _, m := range s.list() {
+		if server, ok := m.server.(*network.Service); ok {
+			views[m.Name] = server.View()
+		}
+	}
+	return views
+}
+
+// refresh brings those views up to date.
+func (s *serving) refresh(ctx context.Context) {
+	for _, m := range s.list() {
+		if server, ok := m.server.(*network.Service); ok {
+			server.Refresh(ctx)
+		}
+	}
 }
 
 // find is the member that can go on serving n.

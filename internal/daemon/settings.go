@@ -1,8 +1,7 @@
 package daemon
 
 import (
-	"net/netip"
-	"slices"
+	"context"
 
 	"mdserver/internal/admission"
 	"mdserver/internal/config"
@@ -10,6 +9,8 @@ import (
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/libvirt/connection"
+	"mdserver/internal/libvirt/network"
 	"mdserver/internal/metadata"
 )
 
@@ -33,6 +34,15 @@ func dnsmasqSettings(cfg *config.Config, n config.Network) dnsmasq.Settings {
 		EntryOrder:      n.EntryOrder,
 		Network6:        n.Network6,
 		Gateway6:        n.Gateway6,
+	}
+}
+
+func libvirtSettings(cfg *config.Config, n config.Network) network.Settings {
+	return network.Settings{
+		Name:       n.Name,
+		Endpoint:   connection.Endpoint{Session: cfg.Libvirt.URI.Session, Socket: cfg.Libvirt.URI.Socket},
+		Prefix:     n.Prefix,
+		EntryOrder: n.EntryOrder,
 	}
 }
 
@@ -67,8 +77,9 @@ func admissionPolicy(cfg *config.Config, networks []instance.Network) admission.
 	return policy
 }
 
-func inventoryOptions(cfg *config.Config, networks []instance.Network) inventory.Options {
+func inventoryOptions(cfg *config.Config, networks []instance.Network, refresh func(context.Context)) inventory.Options {
 	return inventory.Options{
+		Refresh:          refresh,
 		Networks:         networks,
 		Location:         cfg.Service.Location,
 		FallbackHostname: cfg.Server.HostnamePrefix,
@@ -91,52 +102,4 @@ func siteMetadata(cfg *config.Config, networks []instance.Network) metadata.Site
 		site.PublicKeys = append(site.PublicKeys, metadata.PublicKey{Name: key.Name, Key: key.Key})
 	}
 	return site
-}
-
-// configuredNetworks are the networks as the configuration has them.
-func configuredNetworks(cfg *config.Config) []instance.Network {
-	networks := make([]instance.Network, 0, len(cfg.Networks))
-	own := ownAddresses(cfg)
-	for _, n := range cfg.Networks {
-		networks = append(networks, instance.Network{
-			Name: n.Name, Bridge: n.Interface,
-			IPv4: n.Network, IPv6: n.Network6, Excluded: excluded(n, own),
-			Gateway4: n.Gateway, Gateway6: n.Gateway6, DNS: guestDNS(n), Domain: n.Domain,
-		})
-	}
-	return networks
-}
-
-// guestDNS lists the DNS servers that guests are told of: this host's own
-// addresses on their network, as in the DHCP options.
-func guestDNS(n config.Network) []netip.Addr {
-	if !n.UseDNS {
-		return nil
-	}
-	servers := []netip.Addr{n.Gateway}
-	if n.Gateway6.IsValid() {
-		servers = append(servers, n.Gateway6)
-	}
-	return servers
-}
-
-// ownAddresses are every address that the server or this host has.
-func ownAddresses(cfg *config.Config) []netip.Addr {
-	own := append(hostAddresses(), cfg.Server.ListenAddress)
-	return append(own, cfg.ListenAddresses6()...)
-}
-
-// excluded lists what no guest of a network may be given: the gateway, this
-// host's own addresses, and the reserved ranges.
-func excluded(n config.Network, own []netip.Addr) []instance.AddrRange {
-	var ranges []instance.AddrRange
-	for _, addr := range slices.Concat(own, []netip.Addr{n.Gateway, n.Gateway6, n.ListenAddress}) {
-		if addr.IsValid() {
-			ranges = append(ranges, instance.AddrRange{First: addr, Last: addr})
-		}
-	}
-	for _, r := range slices.Concat(n.Reserved, n.Reserved6) {
-		ranges = append(ranges, instance.AddrRange{First: r.First, Last: r.Last})
-	}
-	return ranges
 }

@@ -31,7 +31,8 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 	if err != nil {
 		return nil, err
 	}
-	inv, err := inventory.Open(ctx, store, inventoryOptions(cfg, configuredNetworks(cfg)))
+	d.notes = store
+	inv, err := inventory.Open(ctx, store, inventoryOptions(cfg, configuredNetworks(cfg), nil))
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

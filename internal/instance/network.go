@@ -22,7 +22,10 @@ type Network struct {
 	Name   string // libvirt's name of it
 	Bridge string // the host's interface on it; may be unknown for a while
 
-	IPv4     netip.Prefix // the zero Prefix: not known, or not served
+	// Pending: what addresses the network has is not known yet. Guests keep
+	// those that they have.
+	Pending  bool
+	IPv4     netip.Prefix // the zero Prefix: not served
 	IPv6     netip.Prefix
 	Excluded []AddrRange // gateway, the server's own addresses, reserved ranges
 

@@ -36,7 +36,7 @@ func (d *draft) choose(p pool, c claim) (addr netip.Addr, problem, err error) {
 		return c.wanted, nil, d.grant(p, c)
 	}
 	if !p.configured() {
-		if c.given {
+		if c.given || p.pending {
 			return c.current, nil, nil
 		}
 		return netip.Addr{}, nil, nil

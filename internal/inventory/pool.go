@@ -18,6 +18,7 @@ import (
 // is that of a family which the network does not have.
 type pool struct {
 	network  string
+	pending  bool // the prefix is not known yet
 	prefix   netip.Prefix
 	excluded []instance.AddrRange
 	leased   map[netip.Addr]instance.MAC
@@ -34,7 +35,7 @@ type span struct{ lo, hi uint64 }
 // the first /64 is used, which is what one link has.
 func newPool(prefix netip.Prefix, n instance.Network) pool {
 	if !prefix.IsValid() {
-		return pool{network: n.Name}
+		return pool{network: n.Name, pending: n.Pending}
 	}
 	p := pool{network: n.Name, prefix: prefix.Masked(), excluded: n.Excluded, leased: n.Leased, base: prefix.Masked().Addr()}
 	p.lo = lower(p.base)

@@ -24,14 +24,16 @@ func (l *Lab) writeDHCPScript() error {
 	return os.WriteFile(l.Path(dhcpScriptName), dhcpScript, 0o755)
 }
 
-// Guest stands for a virtual machine: a namespace with one interface, eth0,
-// in a bridge of the host.
+// Guest stands for a virtual machine: a namespace with an interface, eth0, in a
+// bridge of the host. For one with more interfaces see [Guest.AddInterface].
 type Guest struct {
 	*Namespace
 	// Label is the guest's name within the lab.
 	Label string
 	MAC   string
 
+	dev  string // the interface
+	port string // its other end, in the bridge
 	dhcp *Process
 }
 
@@ -63,19 +65,30 @@ func (l *Lab) AddGuestOn(ctx context.Context, bridge, label, mac string) (*Guest
 	if err != nil {
 		return nil, err
 	}
-	port := fmt.Sprintf("vnet%d", l.ports.Add(1))
+	return l.connect(ctx, &Guest{Namespace: n, Label: label, MAC: mac, dev: "eth0"}, bridge)
+}
+
+// AddInterface gives the guest a further interface. What it returns is the same
+// guest as seen by that interface: its DHCP client works there.
+func (g *Guest) AddInterface(ctx context.Context, bridge, dev, mac string) (*Guest, error) {
+	return g.lab.connect(ctx, &Guest{Namespace: g.Namespace, Label: g.Label + "-" + dev, MAC: mac, dev: dev}, bridge)
+}
+
+func (l *Lab) connect(ctx context.Context, g *Guest, bridge string) (*Guest, error) {
+	n, label := g.Namespace, g.Label
+	g.port = fmt.Sprintf("vnet%d", l.ports.Add(1))
 	steps := [][]string{
-		{"-n", l.Host.Name, "link", "add", port, "type", "veth",
-			"peer", "name", "eth0", "address", mac, "netns", n.Name},
-		{"-n", l.Host.Name, "link", "set", port, "master", bridge, "up"},
-		{"-n", n.Name, "link", "set", "eth0", "up"},
+		{"-n", l.Host.Name, "link", "add", g.port, "type", "veth",
+			"peer", "name", g.dev, "address", g.MAC, "netns", n.Name},
+		{"-n", l.Host.Name, "link", "set", g.port, "master", bridge, "up"},
+		{"-n", n.Name, "link", "set", g.dev, "up"},
 	}
 	for _, step := range steps {
 		if err := run(ctx, "ip", step...); err != nil {
 			return nil, fmt.Errorf("connecting guest %s: %w", label, err)
 		}
 	}
-	return &Guest{Namespace: n, Label: label, MAC: mac}, nil
+	return g, nil
 }
 
 // StartDHCP runs a DHCP client in the guest and waits for its first lease. The
@@ -85,7 +98,7 @@ func (g *Guest) StartDHCP(ctx context.Context) (Lease, error) {
 		return Lease{}, err
 	}
 	env := []string{"LAB_LEASE=" + g.leaseFile()}
-	args := []string{"-i", "eth0", "-f", "-t", "5", "-T", "1", "-A", "1",
+	args := []string{"-i", g.dev, "-f", "-t", "5", "-T", "1", "-A", "1",
 		"-O", "3", "-O", "6", "-O", "121", "-s", g.lab.Path(dhcpScriptName)}
 	dhcp, err := g.Start("dhcp-"+g.Label, env, "udhcpc", args...)
 	if err != nil {
@@ -118,7 +131,7 @@ func (g *Guest) StopDHCP() {
 // TryDHCP asks once for a lease and tells whether one was offered. It changes
 // nothing in the guest.
 func (g *Guest) TryDHCP(ctx context.Context) (bool, error) {
-	_, err := g.Output(ctx, "udhcpc", "-i", "eth0", "-f", "-q", "-n", "-t", "3", "-T", "1", "-s", "/bin/true")
+	_, err := g.Output(ctx, "udhcpc", "-i", g.dev, "-f", "-q", "-n", "-t", "3", "-T", "1", "-s", "/bin/true")
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
@@ -215,4 +228,9 @@ func pairs(words []string) func(func(string, string) bool) {
 			}
 		}
 	}
+}
+
+// Attach connects the guest's interface to a bridge that was made anew.
+func (g *Guest) Attach(ctx context.Context, bridge string) error {
+	return g.lab.Host.IP(ctx, "link", "set", g.port, "master", bridge, "up")
 }

@@ -1,0 +1,190 @@
+// Package bridge gives this host the addresses that guests are to reach it at,
+// on the bridge of a network, and takes them away again.
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// period is how often a Keeper looks whether the addresses are still there:
+// libvirt makes a bridge anew whenever it starts its network.
+const period = 2 * time.Second
+
+// Keeper sees to it that this host has some addresses: if no interface has one,
+// it puts it on the first of the bridges that is there. Once is enough, for
+// Linux answers by any interface; twice would have two DNS servers that each
+// listen on all addresses of a bridge fight over it.
+type Keeper struct {
+	log  *slog.Logger
+	stop context.CancelFunc
+	done chan struct{}
+
+	mu      sync.Mutex
+	bridges []string
+	addrs   []netip.Addr
+	put     map[netip.Addr]int // by the Keeper, on the interface of this number
+	failed  string             // the last complaint, so that it is made once
+}
+
+// New makes a Keeper that keeps nothing until Set, and works until Close.
+func New(log *slog.Logger) *Keeper {
+	ctx, cancel := context.WithCancel(context.Background())
+	k := &Keeper{log: log, stop: cancel, done: make(chan struct{}), put: map[netip.Addr]int{}}
+	go k.run(ctx)
+	return k
+}
+
+func (k *Keeper) run(ctx context.Context) {
+	defer close(k.done)
+	ticker := time.NewTicker(period)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			k.check()
+		}
+	}
+}
+
+// Set says which addresses are kept, and on which bridges they may be put, in
+// the order of preference. They are there when it returns, if a bridge is.
+func (k *Keeper) Set(bridges []string, addrs []netip.Addr) {
+	k.mu.Lock()
+	k.bridges, k.addrs = bridges, addrs
+	k.mu.Unlock()
+	k.check()
+}
+
+// check mends what is amiss, and says once if it cannot.
+func (k *Keeper) check() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	err := k.mend()
+	switch {
+	case err == nil:
+		k.failed = ""
+	case err.Error() != k.failed:
+		k.failed = err.Error()
+		k.log.Warn("guests may not reach this server", "error", err)
+	}
+}
+
+func (k *Keeper) mend() error {
+	if len(k.addrs)+len(k.put) == 0 {
+		return nil
+	}
+	there, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return fmt.Errorf("addresses of this host: %w", err)
+	}
+	var errs []error
+	for addr := range k.put {
+		if !slices.Contains(k.addrs, addr) || !k.allowed(k.put[addr]) {
+			errs = append(errs, k.takeAway(addr))
+		}
+	}
+	for _, addr := range k.addrs {
+		errs = append(errs, k.mendOne(addr, holders(there, addr)))
+	}
+	return errors.Join(errs...)
+}
+
+// mendOne puts an address somewhere if nobody has it, and takes it away again
+// where somebody else has it now.
+func (k *Keeper) mendOne(addr netip.Addr, holders []int) error {
+	own, mine := k.put[addr]
+	others := slices.ContainsFunc(holders, func(index int) bool { return !mine || index != own })
+	switch {
+	case others && mine:
+		return k.takeAway(addr)
+	case others, mine && slices.Contains(holders, own):
+		return nil
+	}
+	delete(k.put, addr) // it went with its bridge
+	for _, name := range k.bridges {
+		link, err := netlink.LinkByName(name)
+		if errors.As(err, new(netlink.LinkNotFoundError)) {
+			continue // it may come up later
+		}
+		if err != nil {
+			return fmt.Errorf("interface %s: %w", name, err)
+		}
+		return k.add(link, addr)
+	}
+	return nil
+}
+
+// allowed reports whether an interface is one of the bridges, or is gone.
+func (k *Keeper) allowed(index int) bool {
+	link, err := netlink.LinkByIndex(index)
+	return err != nil || slices.Contains(k.bridges, link.Attrs().Name)
+}
+
+// holders are the numbers of the interfaces that have addr.
+func holders(there []netlink.Addr, addr netip.Addr) []int {
+	var list []int
+	for _, a := range there {
+		if own, ok := netip.AddrFromSlice(a.IP); ok && own.Unmap() == addr {
+			list = append(list, a.LinkIndex)
+		}
+	}
+	return list
+}
+
+func (k *Keeper) add(link netlink.Link, addr netip.Addr) error {
+	name := link.Attrs().Name
+	if err := netlink.AddrAdd(link, single(addr)); err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("putting %s on %s: %w", addr, name, err)
+	}
+	k.put[addr] = link.Attrs().Index
+	k.log.Info("put an address on a bridge", "address", addr, "bridge", name)
+	return nil
+}
+
+func (k *Keeper) takeAway(addr netip.Addr) error {
+	link, err := netlink.LinkByIndex(k.put[addr])
+	delete(k.put, addr)
+	if err != nil {
+		return nil // the bridge is gone, and its addresses with it
+	}
+	if err := netlink.AddrDel(link, single(addr)); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+		return fmt.Errorf("taking %s from %s: %w", addr, link.Attrs().Name, err)
+	}
+	k.log.Info("took an address from a bridge", "address", addr, "bridge", link.Attrs().Name)
+	return nil
+}
+
+// single is the address without a network. An IPv6 address is at once ready:
+// guests find it by routing, and nobody else on the link has it.
+func single(addr netip.Addr) *netlink.Addr {
+	bits := addr.BitLen()
+	a := &netlink.Addr{IPNet: &net.IPNet{IP: addr.AsSlice(), Mask: net.CIDRMask(bits, bits)}}
+	if addr.Is6() {
+		a.Flags = unix.IFA_F_NODAD
+	}
+	return a
+}
+
+// Close stops, and takes away what the Keeper put on bridges. What was there
+// before stays as it is.
+func (k *Keeper) Close() error {
+	k.stop()
+	<-k.done
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.addrs = nil
+	return k.mend()
+}

@@ -1,0 +1,54 @@
+package daemon
+
+import (
+	"net/netip"
+	"slices"
+
+	"mdserver/internal/config"
+	"mdserver/internal/instance"
+)
+
+// keepAddresses has this host bear the addresses at which guests ask, on a bridge
+// of those networks whose configuration says so.
+func (d *Daemon) keepAddresses(cfg *config.Config, networks []instance.Network) {
+	var bridges []string
+	var addrs []netip.Addr
+	for i, n := range networks {
+		if !cfg.Networks[i].OwnAddress || n.Bridge == "" {
+			continue
+		}
+		bridges = append(bridges, n.Bridge)
+		for _, addr := range ownOn(cfg, n) {
+			if !slices.Contains(addrs, addr) {
+				addrs = append(addrs, addr)
+			}
+		}
+	}
+	d.keeper.Set(bridges, addrs)
+}
+
+func (d *Daemon) stopKeeping() {
+	if err := d.keeper.Close(); err != nil {
+		d.log.Warn("a bridge keeps an address of this server", "error", err)
+	}
+}
+
+// The addresses at which clients look for the metadata of any cloud: they are of
+// no network, and the same on each.
+var (
+	metadata4 = netip.MustParseAddr("169.254.169.254")
+	metadata6 = netip.MustParseAddr("fd00:ec2::254")
+)
+
+// ownOn lists the addresses of this server that guests of a network ask at. Of others
+// that it listens on, the administrator knows where they belong.
+func ownOn(cfg *config.Config, n instance.Network) []netip.Addr {
+	var list []netip.Addr
+	if listen := cfg.Server.ListenAddress; listen == metadata4 || listen.IsUnspecified() {
+		list = append(list, metadata4)
+	}
+	if n.IPv6.IsValid() && (slices.Contains(cfg.ListenAddresses6(), metadata6) || cfg.Server.ListenAddress == netip.IPv6Unspecified()) {
+		list = append(list, metadata6)
+	}
+	return list
+}

@@ -1,0 +1,130 @@
+package network
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	libvirt "github.com/digitalocean/go-libvirt"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/libvirt/connection"
+)
+
+// client speaks of one network with libvirt.
+type client struct {
+	conn *connection.Conn
+	name string
+}
+
+// state is the network as libvirt has it at one moment.
+type state struct {
+	network    libvirt.Network
+	active     bool
+	persistent bool
+	live       definition // if active
+	config     definition // if persistent
+	leases     map[netip.Addr]instance.MAC
+}
+
+// current is the definition that guests see, or would see.
+func (s state) current() definition {
+	if s.active {
+		return s.live
+	}
+	return s.config
+}
+
+// read asks for the network's state.
+func (c client) read(ctx context.Context) (state, error) {
+	var s state
+	err := c.conn.Do(ctx, func(l *libvirt.Libvirt) (err error) {
+		if s.network, err = l.NetworkLookupByName(c.name); err != nil {
+			return err
+		}
+		active, err := l.NetworkIsActive(s.network)
+		if err != nil {
+			return err
+		}
+		persistent, err := l.NetworkIsPersistent(s.network)
+		if err != nil {
+			return err
+		}
+		s.active, s.persistent = active != 0, persistent != 0
+		return s.describe(l)
+	})
+	if err != nil {
+		return s, fmt.Errorf("libvirt's network %s: %w", c.name, err)
+	}
+	return s, nil
+}
+
+func (s *state) describe(l *libvirt.Libvirt) (err error) {
+	if s.active {
+		if s.live, err = dump(l, s.network, 0); err != nil {
+			return err
+		}
+		if s.leases, err = leases(l, s.network); err != nil {
+			return err
+		}
+	}
+	if s.persistent {
+		s.config, err = dump(l, s.network, uint32(libvirt.NetworkXMLInactive))
+	}
+	return err
+}
+
+func dump(l *libvirt.Libvirt, network libvirt.Network, flags uint32) (definition, error) {
+	text, err := l.NetworkGetXMLDesc(network, flags)
+	if err != nil {
+		return definition{}, err
+	}
+	return parseDefinition(text)
+}
+
+// leases are the IPv4 addresses that libvirt's dnsmasq has given out.
+func leases(l *libvirt.Libvirt, network libvirt.Network) (map[netip.Addr]instance.MAC, error) {
+	list, _, err := l.NetworkGetDhcpLeases(network, nil, 1, 0)
+	if err != nil {
+		return nil, err
+	}
+	found := map[netip.Addr]instance.MAC{}
+	for _, lease := range list {
+		addr, err := netip.ParseAddr(lease.Ipaddr)
+		if err != nil || !addr.Is4() || len(lease.Mac) == 0 {
+			continue
+		}
+		if mac, err := instance.ParseMAC(lease.Mac[0]); err == nil {
+			found[addr] = mac
+		}
+	}
+	return found, nil
+}
+
+// update carries out steps, on the running network or on its configuration.
+// What is live is live when it returns: libvirt has dnsmasq read its files.
+func (c client) update(ctx context.Context, s state, steps []step, where libvirt.NetworkUpdateFlags) error {
+	if len(steps) == 0 {
+		return nil
+	}
+	return c.conn.Do(ctx, func(l *libvirt.Libvirt) error {
+		for _, one := range steps {
+			command, section, text := one.call()
+			if err := l.NetworkUpdateCompat(s.network, command, section, -1, text, where); err != nil {
+				return fmt.Errorf("updating libvirt's network %s with %s: %w", c.name, text, err)
+			}
+		}
+		return nil
+	})
+}
+
+func (s step) call() (libvirt.NetworkUpdateCommand, libvirt.NetworkUpdateSection, string) {
+	command := libvirt.NetworkUpdateCommandAddLast
+	if s.remove {
+		command = libvirt.NetworkUpdateCommandDelete
+	}
+	if s.dhcp != nil {
+		return command, libvirt.NetworkSectionIPDhcpHost, s.dhcp.xml()
+	}
+	return command, libvirt.NetworkSectionDNSHost, s.dns.xml()
+}

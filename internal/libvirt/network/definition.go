@@ -1,0 +1,165 @@
+package network
+
+import (
+	"encoding/xml"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"mdserver/internal/instance"
+)
+
+// definition is what mdserver reads of libvirt's definition of a network
+// (https://libvirt.org/formatnetwork.html).
+type definition struct {
+	Bridge   string
+	Domain   string
+	IPv4     netip.Prefix // the one on which DHCP is served
+	Gateway  netip.Addr   // the host's address there
+	ServeDNS bool
+	Hosts    []dhcpHost
+	Names    []dnsHost
+}
+
+// dhcpHost is one <host> of <dhcp>: an address for a MAC.
+type dhcpHost struct {
+	MAC  instance.MAC
+	IP   netip.Addr
+	Name string
+}
+
+// dnsHost is one <host> of <dns>: names of an address.
+type dnsHost struct {
+	IP    netip.Addr
+	Names []string
+}
+
+func (h dnsHost) equal(o dnsHost) bool { return h.IP == o.IP && slices.Equal(h.Names, o.Names) }
+
+type networkXML struct {
+	XMLName xml.Name `xml:"network"`
+	Bridge  struct {
+		Name string `xml:"name,attr"`
+	} `xml:"bridge"`
+	Domain struct {
+		Name string `xml:"name,attr"`
+	} `xml:"domain"`
+	DNS struct {
+		Enable string       `xml:"enable,attr"`
+		Hosts  []dnsHostXML `xml:"host"`
+	} `xml:"dns"`
+	IPs []ipXML `xml:"ip"`
+}
+
+type ipXML struct {
+	Family  string `xml:"family,attr"`
+	Address string `xml:"address,attr"`
+	Netmask string `xml:"netmask,attr"`
+	Prefix  string `xml:"prefix,attr"`
+	DHCP    *struct {
+		Hosts []dhcpHostXML `xml:"host"`
+	} `xml:"dhcp"`
+}
+
+type dhcpHostXML struct {
+	XMLName xml.Name `xml:"host"`
+	MAC     string   `xml:"mac,attr,omitempty"`
+	Name    string   `xml:"name,attr,omitempty"`
+	IP      string   `xml:"ip,attr,omitempty"`
+}
+
+type dnsHostXML struct {
+	XMLName xml.Name `xml:"host"`
+	IP      string   `xml:"ip,attr"`
+	Names   []string `xml:"hostname"`
+}
+
+// parseDefinition reads what `virsh net-dumpxml` prints. Entries that mdserver
+// could not have made, for DHCPv6 for instance, are passed over.
+func parseDefinition(text string) (definition, error) {
+	var doc networkXML
+	if err := xml.Unmarshal([]byte(text), &doc); err != nil {
+		return definition{}, fmt.Errorf("the network's definition: %w", err)
+	}
+	d := definition{Bridge: doc.Bridge.Name, Domain: doc.Domain.Name, ServeDNS: doc.DNS.Enable != "no"}
+	ip, ok := doc.dhcp4()
+	if !ok {
+		return d, nil
+	}
+	var err error
+	if d.IPv4, d.Gateway, err = ip.prefix(); err != nil {
+		return d, err
+	}
+	if ip.DHCP != nil {
+		for _, host := range ip.DHCP.Hosts {
+			d.Hosts = append(d.Hosts, host.entry())
+		}
+	}
+	for _, host := range doc.DNS.Hosts {
+		d.Names = append(d.Names, host.entry())
+	}
+	return d, nil
+}
+
+// dhcp4 finds the IPv4 network with DHCP, else the first one, as libvirt does
+// with an entry that names none.
+func (doc networkXML) dhcp4() (ipXML, bool) {
+	ipv4 := slices.DeleteFunc(slices.Clone(doc.IPs), func(ip ipXML) bool { return ip.Family == "ipv6" })
+	for _, ip := range ipv4 {
+		if ip.DHCP != nil {
+			return ip, true
+		}
+	}
+	if len(ipv4) == 0 {
+		return ipXML{}, false
+	}
+	return ipv4[0], true
+}
+
+func (ip ipXML) prefix() (netip.Prefix, netip.Addr, error) {
+	addr, err := netip.ParseAddr(ip.Address)
+	if err != nil || !addr.Is4() {
+		return netip.Prefix{}, netip.Addr{}, fmt.Errorf("the network's address %q is not an IPv4 address", ip.Address)
+	}
+	bits, err := strconv.Atoi(ip.Prefix)
+	if mask := net.ParseIP(ip.Netmask).To4(); mask != nil {
+		bits, _ = net.IPMask(mask).Size()
+	} else if err != nil {
+		return netip.Prefix{}, netip.Addr{}, fmt.Errorf("the network of %s has neither netmask nor prefix", addr)
+	}
+	prefix, err := addr.Prefix(bits)
+	return prefix, addr, err
+}
+
+func (h dhcpHostXML) entry() dhcpHost {
+	mac, _ := instance.ParseMAC(h.MAC)
+	ip, _ := netip.ParseAddr(h.IP)
+	return dhcpHost{MAC: mac, IP: ip, Name: h.Name}
+}
+
+func (h dnsHostXML) entry() dnsHost {
+	ip, _ := netip.ParseAddr(h.IP)
+	names := make([]string, 0, len(h.Names))
+	for _, name := range h.Names {
+		names = append(names, strings.TrimSpace(name))
+	}
+	return dnsHost{IP: ip, Names: names}
+}
+
+// xml writes the entry as an update of the network takes it.
+func (h dhcpHost) xml() string {
+	return marshal(dhcpHostXML{MAC: h.MAC.String(), Name: h.Name, IP: h.IP.String()})
+}
+
+func (h dnsHost) xml() string { return marshal(dnsHostXML{IP: h.IP.String(), Names: h.Names}) }
+
+func marshal(v any) string {
+	text, err := xml.Marshal(v)
+	if err != nil { // these types cannot fail
+		return ""
+	}
+	return string(text)
+}

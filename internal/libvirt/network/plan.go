@@ -1,0 +1,181 @@
+package network
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"mdserver/internal/instance"
+)
+
+// entry is what libvirt's network is told of one guest. Of an entry that is
+// remembered as mdserver's, the MAC is zero if the DHCP entry is somebody
+// else's, and there are no names if the DNS entry is.
+type entry struct {
+	MAC   instance.MAC `json:"mac"`
+	IP    netip.Addr   `json:"ip"`
+	Name  string       `json:"name,omitempty"`  // option 12; a single label
+	Names []string     `json:"names,omitempty"` // in DNS, the first is what PTR answers
+}
+
+func (e entry) dhcp() dhcpHost { return dhcpHost{MAC: e.MAC, IP: e.IP, Name: e.Name} }
+func (e entry) dns() dnsHost   { return dnsHost{IP: e.IP, Names: e.Names} }
+
+// step is one update of the network's definition.
+type step struct {
+	remove bool
+	dhcp   *dhcpHost
+	dns    *dnsHost
+}
+
+// plan is how a definition comes to hold the wanted entries.
+type plan struct {
+	steps    []step
+	problems []string
+}
+
+// makePlan compares a definition with what is wanted. ours are the entries that
+// mdserver made at any time: of those the definition still has as they were
+// made, the ones not wanted go. All others are not mdserver's, and stay. What
+// contradicts one of them is left out, and is a problem.
+func makePlan(d definition, wanted, ours []entry) plan {
+	p := plan{}
+	d.Hosts = p.removeHosts(d.Hosts, wanted, ours)
+	d.Names = p.removeNames(d.Names, wanted, ours)
+	for _, e := range wanted {
+		p.addHost(d.Hosts, e.dhcp())
+		p.addNames(d.Names, e.dns())
+	}
+	return p
+}
+
+// removeHosts plans what goes, and returns what stays. An entry may lack its
+// name, because somebody else's had it.
+func (p *plan) removeHosts(hosts []dhcpHost, wanted, ours []entry) []dhcpHost {
+	return slices.DeleteFunc(slices.Clone(hosts), func(h dhcpHost) bool {
+		is := func(e entry) bool {
+			return !e.MAC.IsZero() && e.MAC == h.MAC && e.IP == h.IP && (h.Name == e.Name || h.Name == "")
+		}
+		gone := slices.ContainsFunc(ours, is) && !slices.ContainsFunc(wanted, is)
+		if gone {
+			p.steps = append(p.steps, step{remove: true, dhcp: &h})
+		}
+		return gone
+	})
+}
+
+// removeNames plans what goes, and returns what stays: what is somebody else's,
+// and what is already as it is wanted.
+func (p *plan) removeNames(names []dnsHost, wanted, ours []entry) []dnsHost {
+	isOurs := func(h dnsHost) bool {
+		return slices.ContainsFunc(ours, func(e entry) bool { return e.IP == h.IP && len(h.Names) > 0 && contains(e.Names, h.Names) })
+	}
+	foreign := slices.DeleteFunc(slices.Clone(names), isOurs)
+	return slices.DeleteFunc(slices.Clone(names), func(h dnsHost) bool {
+		asWanted := slices.ContainsFunc(wanted, func(e entry) bool {
+			left, _ := without(e.dns(), foreign)
+			return left.equal(h)
+		})
+		gone := isOurs(h) && !asWanted
+		if gone {
+			p.steps = append(p.steps, step{remove: true, dns: &dnsHost{IP: h.IP}})
+		}
+		return gone
+	})
+}
+
+// without leaves out the names that other addresses have already.
+func without(h dnsHost, others []dnsHost) (left dnsHost, taken []string) {
+	left.IP = h.IP
+	for _, name := range h.Names {
+		if slices.ContainsFunc(others, func(o dnsHost) bool { return o.IP != h.IP && slices.Contains(o.Names, name) }) {
+			taken = append(taken, name)
+			continue
+		}
+		left.Names = append(left.Names, name)
+	}
+	return left, taken
+}
+
+func contains(all, some []string) bool {
+	return !slices.ContainsFunc(some, func(name string) bool { return !slices.Contains(all, name) })
+}
+
+// addHost plans a DHCP entry. libvirt refuses one of which it has the MAC, the
+// address or the name.
+func (p *plan) addHost(hosts []dhcpHost, h dhcpHost) {
+	for _, other := range hosts {
+		switch {
+		case other.MAC == h.MAC && other.IP == h.IP:
+			return // there already, whoever made it
+		case other.MAC == h.MAC, other.IP == h.IP:
+			p.problem("%s cannot get %s: the network has an entry of somebody else for %s, %s", h.MAC, h.IP, other.MAC, other.IP)
+			return
+		case h.Name != "" && other.Name == h.Name:
+			h.Name = ""
+		}
+	}
+	p.steps = append(p.steps, step{dhcp: &h})
+}
+
+// addNames plans a DNS entry. libvirt refuses one of which it has the address
+// or a name.
+func (p *plan) addNames(names []dnsHost, h dnsHost) {
+	left, taken := without(h, names)
+	if len(taken) > 0 {
+		p.problem("%s goes without names that somebody else has in the network's DNS: %s", h.IP, strings.Join(taken, ", "))
+	}
+	at := slices.IndexFunc(names, func(o dnsHost) bool { return o.IP == h.IP })
+	switch {
+	case at >= 0 && !names[at].equal(left):
+		p.problem("%s has names of somebody else in the network's DNS: %s", h.IP, strings.Join(names[at].Names, ", "))
+	case at < 0 && len(left.Names) > 0:
+		p.steps = append(p.steps, step{dns: &left})
+	}
+}
+
+func (p *plan) problem(format string, args ...any) {
+	p.problems = append(p.problems, fmt.Sprintf(format, args...))
+}
+
+func (e entry) equal(o entry) bool {
+	return e.dhcp() == o.dhcp() && slices.Equal(e.Names, o.Names)
+}
+
+// union is all entries of both lists, each once.
+func union(a, b []entry) []entry {
+	all := slices.Clone(a)
+	for _, e := range b {
+		if !slices.ContainsFunc(all, e.equal) {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// label is the host name without its domain, as DHCP's option 12 has it.
+func label(hostname string) string {
+	first, _, _ := strings.Cut(hostname, ".")
+	return first
+}
+
+// mine is what of the wanted entries is mdserver's to remove one day: what was
+// before, and what no definition has yet.
+func mine(wanted, before []entry, definitions ...definition) []entry {
+	var list []entry
+	for _, e := range wanted {
+		was := slices.ContainsFunc(before, func(b entry) bool { return b.MAC == e.MAC && b.IP == e.IP })
+		named := slices.ContainsFunc(before, func(b entry) bool { return b.IP == e.IP && len(b.Names) > 0 })
+		for _, d := range definitions {
+			if !was && slices.ContainsFunc(d.Hosts, func(h dhcpHost) bool { return h.MAC == e.MAC || h.IP == e.IP }) {
+				e.MAC, e.Name = instance.MAC{}, ""
+			}
+			if !named && slices.ContainsFunc(d.Names, func(h dnsHost) bool { return h.IP == e.IP }) {
+				e.Names = nil
+			}
+		}
+		list = append(list, e)
+	}
+	return list
+}

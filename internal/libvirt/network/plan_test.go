@@ -1,0 +1,160 @@
+package network
+
+import (
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"mdserver/internal/instance"
+)
+
+// stock is libvirt's network default with entries of somebody else.
+const stock = `<network connections='1'>
+  <name>default</name>
+  <forward mode='nat'/>
+  <bridge name='virbr0' stp='on' delay='0'/>
+  <domain name='lab.example'/>
+  <dns><host ip='192.168.122.77'><hostname>printer</hostname></host></dns>
+  <ip family='ipv6' address='fd00:7::1' prefix='64'><dhcp><host id='0:1' ip='fd00:7::9'/></dhcp></ip>
+  <ip address='10.99.0.1' prefix='24'/>
+  <ip address='192.168.122.1' netmask='255.255.255.0'>
+    <dhcp><range start='192.168.122.2' end='192.168.122.254'/>
+      <host mac='52:54:00:51:00:99' name='nas' ip='192.168.122.99'/></dhcp>
+  </ip>
+</network>`
+
+func mac(n byte) instance.MAC { return instance.MAC{0x52, 0x54, 0, 0x51, 0, n} }
+func ip(n byte) netip.Addr    { return netip.AddrFrom4([4]byte{192, 168, 122, n}) }
+
+func guest(n byte, names ...string) entry {
+	return entry{MAC: mac(n), IP: ip(n), Name: names[0], Names: names}
+}
+
+func TestParseDefinition(t *testing.T) {
+	got, err := parseDefinition(stock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := definition{
+		Bridge: "virbr0", Domain: "lab.example", ServeDNS: true,
+		IPv4: netip.MustParsePrefix("192.168.122.0/24"), Gateway: ip(1),
+		Hosts: []dhcpHost{{MAC: mac(0x99), IP: ip(99), Name: "nas"}},
+		Names: []dnsHost{{IP: ip(77), Names: []string{"printer"}}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	for _, text := range []string{"", "<network", "<network><ip address='x'/></network>", "<network><ip address='10.0.0.1'/></network>"} {
+		if d, err := parseDefinition(text); err == nil {
+			t.Errorf("%q is read as %+v", text, d)
+		}
+	}
+	if d, err := parseDefinition("<network><name>routed</name><bridge name='br0'/></network>"); err != nil || d.IPv4.IsValid() || d.Bridge != "br0" {
+		t.Errorf("without addresses: %+v, %v", d, err)
+	}
+}
+
+// calls writes a plan as libvirt is going to see it.
+func calls(p plan) string {
+	var lines []string
+	for _, s := range p.steps {
+		sign := "+"
+		if s.remove {
+			sign = "-"
+		}
+		_, _, text := s.call()
+		lines = append(lines, sign+text)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestPlan(t *testing.T) {
+	web, renamed := guest(5, "web", "web.lab.example"), guest(5, "www", "www.lab.example")
+	had := func(entries ...entry) definition { // the network with mdserver's entries
+		d, _ := parseDefinition(stock)
+		for _, e := range entries {
+			d.Hosts, d.Names = append(d.Hosts, e.dhcp()), append(d.Names, e.dns())
+		}
+		return d
+	}
+	const (
+		webDHCP = `<host mac="52:54:00:51:00:05" name="web" ip="192.168.122.5"></host>`
+		webDNS  = `<host ip="192.168.122.5"><hostname>web</hostname><hostname>web.lab.example</hostname></host>`
+		webGone = `-<host ip="192.168.122.5"></host>`
+	)
+	for _, tt := range []struct {
+		name         string
+		is           definition
+		wanted, ours []entry
+		want         string
+		problem      string // "" for none
+	}{
+		{"nothing to do", had(), nil, nil, "", ""},
+		{"a guest comes", had(), []entry{web}, nil, "+" + webDHCP + "\n+" + webDNS, ""},
+		{"it is there", had(web), []entry{web}, []entry{web}, "", ""},
+		{"it goes", had(web), nil, []entry{web}, "-" + webDHCP + "\n" + webGone, ""},
+		{"it goes, and was not there", had(), nil, []entry{web}, "", ""},
+		{"what looks alike is somebody else's", had(web), nil, nil, "", ""},
+		{"half of it is there", had(), []entry{web}, []entry{web}, "+" + webDHCP + "\n+" + webDNS, ""},
+		{"it is renamed", had(web), []entry{renamed}, []entry{web},
+			"-" + webDHCP + "\n" + webGone + "\n" +
+				strings.ReplaceAll("+"+webDHCP+"\n+"+webDNS, "web", "www"), ""},
+		{"it gets further names", had(guest(5, "web")), []entry{web}, []entry{guest(5, "web")}, webGone + "\n+" + webDNS, ""},
+		{"its MAC is somebody else's", had(), []entry{{MAC: mac(0x99), IP: ip(5), Name: "web"}}, nil, "", "an entry of somebody else"},
+		{"its address is somebody else's", had(), []entry{{MAC: mac(5), IP: ip(99), Name: "web"}}, nil, "", "an entry of somebody else"},
+		{"somebody else made its entry", had(), []entry{{MAC: mac(0x99), IP: ip(99), Name: "box", Names: []string{"box"}}}, nil,
+			`+<host ip="192.168.122.99"><hostname>box</hostname></host>`, ""},
+		{"its DHCP name is somebody else's", had(), []entry{{MAC: mac(5), IP: ip(5), Name: "nas", Names: []string{"nas"}}}, nil,
+			`+<host mac="52:54:00:51:00:05" ip="192.168.122.5"></host>` + "\n" + `+<host ip="192.168.122.5"><hostname>nas</hostname></host>`, ""},
+		{"its DNS name is somebody else's", had(), []entry{{MAC: mac(5), IP: ip(5), Name: "p", Names: []string{"p", "printer"}}}, nil,
+			`+<host mac="52:54:00:51:00:05" name="p" ip="192.168.122.5"></host>` + "\n" + `+<host ip="192.168.122.5"><hostname>p</hostname></host>`, "printer"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := makePlan(tt.is, tt.wanted, tt.ours)
+			if got := calls(p); got != tt.want {
+				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
+			}
+			if problems := strings.Join(p.problems, "; "); (problems == "") != (tt.problem == "") || !strings.Contains(problems, tt.problem) {
+				t.Errorf("problems %q, want %q", problems, tt.problem)
+			}
+		})
+	}
+}
+
+// What somebody else made for a guest is not mdserver's to remove.
+func TestMine(t *testing.T) {
+	d, _ := parseDefinition(stock)
+	nas := entry{MAC: mac(0x99), IP: ip(99), Name: "nas", Names: []string{"nas"}}
+	web := guest(5, "web")
+	kept := mine([]entry{nas, web}, nil, d)
+	if !kept[0].MAC.IsZero() || !slices.Equal(kept[0].Names, nas.Names) || !kept[1].equal(web) {
+		t.Errorf("kept %+v", kept)
+	}
+	d.Names = append(d.Names, nas.dns()) // as it was made
+	if got := calls(makePlan(d, nil, kept)); got != `-<host ip="192.168.122.99"></host>` {
+		t.Errorf("when both are gone: %s", got)
+	}
+	again := mine([]entry{web}, []entry{web}, definition{Hosts: []dhcpHost{web.dhcp()}, Names: []dnsHost{web.dns()}})
+	if !again[0].equal(web) {
+		t.Errorf("what was mdserver's is no longer: %+v", again)
+	}
+}
+
+func FuzzParseDefinition(f *testing.F) {
+	f.Add(stock)
+	f.Add("<network><ip address='10.0.0.1' prefix='99'/></network>")
+	f.Fuzz(func(t *testing.T, text string) {
+		d, err := parseDefinition(text)
+		if err != nil {
+			return
+		}
+		if d.IPv4.IsValid() && !d.IPv4.Contains(d.Gateway) {
+			t.Errorf("%v is not on %v", d.Gateway, d.IPv4)
+		}
+		for _, h := range d.Names {
+			_ = h.xml()
+		}
+	})
+}

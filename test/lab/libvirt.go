@@ -1,0 +1,82 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// Libvirt is a libvirtd in the host namespace, with directories of its own: it
+// shares nothing with a libvirt of the machine.
+type Libvirt struct {
+	*Process
+	// URI is what virsh and mdserver reach it by.
+	URI string
+
+	lab *Lab
+}
+
+// libvirtdScript runs libvirtd with private directories, in a mount namespace.
+const libvirtdScript = `set -e
+mount --make-rprivate /
+mkdir -p /etc/libvirt /var/lib/libvirt /run/libvirt /var/log/libvirt /var/cache/libvirt
+mount --bind "$1/etc" /etc/libvirt
+mount --bind "$1/lib" /var/lib/libvirt
+mount --bind "$1/run" /run/libvirt
+mount --bind "$1/log" /var/log/libvirt
+mount --bind "$1/cache" /var/cache/libvirt
+exec libvirtd --config /etc/libvirt/libvirtd.conf --pid-file "$1/libvirtd.pid"
+`
+
+const libvirtdConf = `unix_sock_group = "root"
+unix_sock_rw_perms = "0700"
+auth_unix_ro = "none"
+auth_unix_rw = "none"
+`
+
+// StartLibvirt runs libvirtd, or runs it again with the state that it left.
+func (l *Lab) StartLibvirt(ctx context.Context) (*Libvirt, error) {
+	dir := l.Path("libvirt")
+	for _, sub := range []string{"etc", "lib/dnsmasq", "lib/network", "lib/qemu", "run", "log", "cache"} {
+		if err := os.MkdirAll(dir+"/"+sub, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := l.WriteFile("libvirt/etc/libvirtd.conf", libvirtdConf); err != nil {
+		return nil, err
+	}
+	p, err := l.Host.Start("libvirtd", nil, "unshare", "-m", "sh", "-c", libvirtdScript, "libvirtd", dir)
+	if err != nil {
+		return nil, err
+	}
+	v := &Libvirt{Process: p, URI: "qemu+unix:///system?socket=" + dir + "/run/libvirt-sock", lab: l}
+	err = Poll(ctx, 30*time.Second, func(ctx context.Context) error {
+		_, err := v.Virsh(ctx, "net-list")
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("starting libvirtd: %w", err)
+	}
+	return v, nil
+}
+
+// Virsh runs a virsh command.
+func (v *Libvirt) Virsh(ctx context.Context, args ...string) (string, error) {
+	return v.lab.Host.Output(ctx, "virsh", append([]string{"--connect", v.URI}, args...)...)
+}
+
+// StartNetwork defines a network and starts it.
+func (v *Libvirt) StartNetwork(ctx context.Context, name, xml string) error {
+	file, err := v.lab.WriteFile("libvirt/"+name+".xml", xml)
+	if err != nil {
+		return err
+	}
+	for _, args := range [][]string{{"net-define", file}, {"net-start", name}} {
+		if out, err := v.Virsh(ctx, args...); err != nil {
+			return fmt.Errorf("network %s: %w: %s", name, err, strings.TrimSpace(out))
+		}
+	}
+	return nil
+}
