@@ -8,6 +8,7 @@
 //	GET    /v1/instance?ref=R        instance.Instance
 //	DELETE /v1/instance?ref=R        the released instance.Instance
 //	GET    /v1/explain?ref=R         explain.Document
+//	POST   /v1/reprovision?ref=R     instance.Instance, with a new instance-id
 //	GET    /v1/user-data?ref=R       what the guest would get, byte for byte
 //	GET    /v1/password?ref=R        what the guest posted as its password
 //	GET    /v1/export?format=legacy  the original's JSON database
@@ -80,6 +81,7 @@ func (b Backend) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/instance", b.show)
 	mux.HandleFunc("DELETE /v1/instance", b.release)
 	mux.HandleFunc("GET /v1/explain", b.explain)
+	mux.HandleFunc("POST /v1/reprovision", b.reprovision)
 	mux.HandleFunc("GET /v1/user-data", b.userdata)
 	mux.HandleFunc("GET /v1/password", b.password)
 	mux.HandleFunc("GET /v1/export", b.export)

@@ -22,11 +22,11 @@ func instanceCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "instance",
 		Aliases: []string{"instances", "guest"},
-		Short:   "Add, list, show and remove guests",
+		Short:   "Add, list, show, remove and reprovision guests",
 		Args:    args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(addCommand(), listCommand(), showCommand(), removeCommand(), passwordCommand())
+	cmd.AddCommand(addCommand(), listCommand(), showCommand(), removeCommand(), reprovisionCommand(), passwordCommand())
 	return cmd
 }
 

@@ -5,6 +5,7 @@
 package instance
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
@@ -133,8 +134,16 @@ const idDigits = 17
 
 // DeriveID makes the instance-id of a guest from its domain UUID: "i-" and 17
 // hexadecimal digits, the form AWS documents. It depends on nothing else, so
-// a guest keeps it for life.
+// a guest keeps it for life, unless it is given another one on purpose.
 func DeriveID(id uuid.UUID) string {
 	sum := sha256.Sum256(id[:])
 	return "i-" + hex.EncodeToString(sum[:])[:idDigits]
+}
+
+// NewID makes an instance-id of the same form that depends on nothing, for a
+// guest that is to be provisioned anew.
+func NewID() string {
+	var random [(idDigits + 1) / 2]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return "i-" + hex.EncodeToString(random[:])[:idDigits]
 }

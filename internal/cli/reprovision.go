@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/instance"
+)
+
+// reprovisioning is what comes of a new instance-id.
+const reprovisioning = `At its next boot cloud-init takes the guest for a new machine:
+  - the user-data and vendor-data of that time run, also what runs once only
+  - SSH host keys are made anew, and clients warn of the change
+  - host name, network, authorized keys and passwords are set as for a new guest
+  - a password that the guest has posted is forgotten, and it can post another
+
+Its disks are not cleared: what earlier runs wrote is still there. Name, address
+and UUID stay. Until it boots nothing changes in the guest. With OpenStack it asks
+for its metadata at every boot from then on, so it no longer starts by itself
+while mdserver is away.
+`
+
+func reprovisionCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "reprovision NAME",
+		Short: "Give a guest a new instance-id, so that cloud-init runs again at its next boot",
+		Long: "Give a guest a new instance-id, so that cloud-init runs again at its next boot.\n\n" +
+			reprovisioning + "\n" + refHelp,
+		Args:              args(cobra.ExactArgs(1)),
+		ValidArgsFunction: completeGuests,
+	}
+	asJSON := jsonFlag(cmd)
+	yes := cmd.Flags().BoolP("yes", "y", false, "do not ask")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := client(cmd)
+		if err != nil {
+			return err
+		}
+		inst, err := c.Instance(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		if err := announce(cmd, inst, *yes); err != nil {
+			return err
+		}
+		// By its UUID: the guest that was shown, whoever has the name by now.
+		changed, err := c.Reprovision(cmd.Context(), inst.UUID.String())
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), changed)
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: the instance-id was %s and is %s\n", printable(changed.Name), inst.ID, changed.ID)
+		return err
+	}
+	return cmd
+}
+
+// announce says what is about to happen and, unless that is agreed to already,
+// asks for it.
+func announce(cmd *cobra.Command, inst instance.Instance, agreed bool) error {
+	name := printable(inst.Name)
+	if !agreed && !isTerminal(cmd.InOrStdin()) {
+		return &exitError{exitUsage, errors.New("there is no terminal to ask on whether " + name + " is to be reprovisioned; --yes says so")}
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s (%s) is to get a new instance-id in place of %s.\n\n%s\n", name, addresses(inst), inst.ID, reprovisioning)
+	if agreed {
+		return nil
+	}
+	return confirm(cmd, "Reprovision "+name+"?")
+}

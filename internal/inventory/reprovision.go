@@ -1,0 +1,48 @@
+package inventory
+
+import (
+	"context"
+
+	"mdserver/internal/instance"
+)
+
+// Reprovision gives the guest that ref means, see Snapshot.Find, a new
+// instance-id, so that it takes itself for a new machine at its next boot, and
+// returns its new record. All else stays, but for a password that the guest
+// has posted.
+//
+// Errors: ErrNotFound, ErrAmbiguous, ErrStore, ErrClosed, or that of ctx.
+func (inv *Inventory) Reprovision(ctx context.Context, ref string) (instance.Instance, error) {
+	var changed instance.Instance
+	err := inv.submit(ctx, func(d *draft) (err error) {
+		changed, err = d.reprovision(ref)
+		return err
+	})
+	if err != nil {
+		return instance.Instance{}, err
+	}
+	return changed, nil
+}
+
+func (d *draft) reprovision(ref string) (instance.Instance, error) {
+	before := &Snapshot{trees: d.base}
+	current, err := before.Find(ref)
+	if err != nil {
+		return instance.Instance{}, err
+	}
+	changed := *current
+	changed.ID = d.freshID()
+	changed.LastUpdate = d.now
+	d.put(current, &changed)
+	return changed, nil
+}
+
+// freshID is an instance-id that no guest has.
+func (d *draft) freshID() string {
+	for {
+		id := instance.NewID()
+		if _, taken := d.byID.Get([]byte(id)); !taken {
+			return id
+		}
+	}
+}
