@@ -171,6 +171,8 @@ run_dir = DIR/run
 net_address = 127.9.0.0
 net_prefix = 24
 gateway = 127.9.0.1
+[libvirt]
+uri = off
 `
 
 const domain = `<domain><name>guest-%[1]d</name><uuid>7e5a544d-d555-4133-a443-8229415be7a%[1]d</uuid>

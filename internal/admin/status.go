@@ -6,6 +6,7 @@ import (
 	"mdserver/internal/admission"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/libvirt/network"
+	"mdserver/internal/libvirt/watch"
 )
 
 // Status is the state of a running server, for `mdserver status`.
@@ -20,6 +21,7 @@ type Status struct {
 	Addresses Addresses        `json:"addresses"`
 	IMDS      IMDS             `json:"imds"`
 	Refused   admission.Counts `json:"refused"`
+	Libvirt   Libvirt          `json:"libvirt"`
 	Dnsmasq   dnsmasq.Status   `json:"dnsmasq"` // of the first network that has one
 }
 
@@ -47,6 +49,12 @@ func (s Status) Trouble() []string {
 		}
 	}
 	return list
+}
+
+// Libvirt tells how the server learns of guests, besides the hook.
+type Libvirt struct {
+	URI string `json:"uri"` // "off" for not at all
+	watch.Status
 }
 
 // IMDS tells how guests read the EC2 tree since the server started.

@@ -203,6 +203,9 @@ func printInstance(w io.Writer, inst instance.Instance) error {
 		{"first seen", inst.FirstSeen.Local().Format(time.DateTime)},
 		{"last update", inst.LastUpdate.Local().Format(time.DateTime)},
 	}
+	if inst.Presence.State != "" {
+		pairs = append(pairs, [2]string{"in libvirt", fmt.Sprintf("%s since %s", inst.Presence.State, inst.Presence.Since.Local().Format(time.DateTime))})
+	}
 	if inst.VCPUs > 0 {
 		pairs = append(pairs, [2]string{"CPUs", strconv.Itoa(inst.VCPUs)})
 	}

@@ -44,6 +44,9 @@ run_dir = %[2]s/run
 net_address = 10.122.0.0
 net_prefix = 28
 
+[libvirt]
+uri = off
+
 [service]
 location = here
 `

@@ -141,6 +141,7 @@ func printStatus(cmd *cobra.Command, s admin.Status) error {
 		pairs = append(pairs, [2]string{"network", describeNetwork(n)})
 	}
 	pairs = append(pairs, [][2]string{
+		{"libvirt", describeLibvirt(s.Libvirt)},
 		{"guests", strconv.Itoa(s.Guests)},
 		{"addresses", fmt.Sprintf("%d in use, %d resting", s.Addresses.Used, s.Addresses.Resting)},
 		{"imds", fmt.Sprintf("%s, %d tokens, %d requests without one, %d refused",
@@ -154,6 +155,19 @@ func printStatus(cmd *cobra.Command, s admin.Status) error {
 		}
 	}
 	return fields(cmd.OutOrStdout(), append(pairs, [2]string{"trouble", strings.Join(s.Trouble(), "; ")}))
+}
+
+func describeLibvirt(l admin.Libvirt) string {
+	since := time.Since(l.Since).Round(time.Second)
+	switch {
+	case l.URI == "off":
+		return "left alone"
+	case l.Connected:
+		return fmt.Sprintf("%s for %s, %d domains, %d events", l.Socket, since, l.Domains, l.Events)
+	case l.Error != "":
+		return fmt.Sprintf("not reached for %s: %s", since, strings.ReplaceAll(l.Error, "\n", "; "))
+	}
+	return "not reached yet"
 }
 
 func describeNetwork(n admin.Network) string {

@@ -60,6 +60,7 @@ var other = map[string]string{
 	"dnsmasq.reserved6": "fd00::5", "dnsmasq.quarantine": "0", "dnsmasq.interface": "br0", "dnsmasq.listen_address": "10.122.0.7",
 	"dnsmasq.use_dns": "t", "dnsmasq.lease_len": "600", "dnsmasq.prefix": "p-", "dnsmasq.domain": "d.example", "dnsmasq.entry_order": "fqdn,base",
 	"libvirt.uri":                  "qemu:///session",
+	"libvirt.release_after":        "never",
 	"template-data._config_items_": "dnsmasq.user", "service.name": "n", "service.type": "t", "service.version": "v",
 	"service.release_date": "r", "service.hostname": "other.host", "service.location": "other", "service.region": "eu-other-1", "service.availability_zone": "eu-other-1c", "service.account_id": "123456789012", "service.ec2_versions": "latest",
 	"_include_.directories": "/nowhere", "_include_.files": "/nowhere",
@@ -69,7 +70,8 @@ var other = map[string]string{
 var restartKeys = strings.Fields(`mdserver.port mdserver.listen_address mdserver.listen_address6
 	mdserver.db_file mdserver.database mdserver.socket
 	dnsmasq.run dnsmasq.binary dnsmasq.base_dir dnsmasq.run_dir dnsmasq.net_name dnsmasq.net_address dnsmasq.net_prefix
-	dnsmasq.net_address6 dnsmasq.net_prefix6 dnsmasq.gateway dnsmasq.gateway6 dnsmasq.interface dnsmasq.listen_address`)
+	dnsmasq.net_address6 dnsmasq.net_prefix6 dnsmasq.gateway dnsmasq.gateway6 dnsmasq.interface dnsmasq.listen_address
+	libvirt.uri`)
 
 // followers are keys whose defaults follow another key.
 var followers = map[string][]string{

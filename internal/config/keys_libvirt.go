@@ -4,12 +4,17 @@ import (
 	"errors"
 	"net/url"
 	"path/filepath"
+	"time"
 )
 
 // Libvirt is the section [libvirt].
 type Libvirt struct {
-	URI LibvirtURI
+	URI          LibvirtURI
+	ReleaseAfter time.Duration // Never for not at all
 }
+
+// Never is a time that does not come.
+const Never time.Duration = -1
 
 // LibvirtURI is where libvirt runs on this host.
 type LibvirtURI struct {
@@ -36,12 +41,32 @@ func (u LibvirtURI) String() string {
 
 var libvirtKeys = []key{
 	{
-		section: "libvirt", name: "uri", def: "qemu:///system",
+		section: "libvirt", name: "uri", def: "qemu:///system", restart: true,
 		doc: "Where libvirt runs, which tells of guests that are defined, changed, renamed and\n" +
 			"removed. libvirtd and the daemons virtqemud and virtnetworkd are both found. While none\n" +
 			"runs, guests are served as they are known. `off` leaves libvirt alone; the hook goes on.",
 		binding: bind(libvirtURI, func(c *Config) *LibvirtURI { return &c.Libvirt.URI }),
 	},
+	{
+		section: "libvirt", name: "release_after", def: "1h",
+		doc: "How long a guest rests that is undefined, or transient and stopped, before its record goes\n" +
+			"and its address into quarantine: a duration, or `never`. A guest that was saved or\n" +
+			"migrated, or that libvirt never had, stays.",
+		binding: bind(orNever(duration(8760*time.Hour)), func(c *Config) *time.Duration { return &c.Libvirt.ReleaseAfter }),
+	},
+}
+
+func orNever(k kind[time.Duration]) kind[time.Duration] {
+	return kind[time.Duration]{
+		accepts: k.accepts + ", or never",
+		quotes:  k.quotes,
+		parse: func(text string) (time.Duration, error) {
+			if text == "never" {
+				return Never, nil
+			}
+			return k.parse(text)
+		},
+	}
 }
 
 var libvirtURI = kind[LibvirtURI]{

@@ -88,6 +88,7 @@ func TestParityFields(t *testing.T) {
 		TemplateData: []KeyValue{{"foo", "bar"}, {"motd", "from the include"}},
 		ConfigItems:  []string{"dnsmasq.prefix", "dnsmasq.domain"},
 		Service:      d.Service,
+		Libvirt:      d.Libvirt,
 		Files: Files{Main: dir + "/mdserver.conf",
 			Directories: []Directory{{Path: dir + "/mdserver.conf.d", Names: []string{"50-site.conf"}}}},
 	}

@@ -49,6 +49,7 @@ type Daemon struct {
 	notes     network.Notes
 	serving   *serving
 	keeper    *bridge.Keeper
+	following *following
 	door      *admission.Door
 	identity  *identity.Authority
 	tokenKey  imds.Key
@@ -129,6 +130,10 @@ func (d *Daemon) run(ctx context.Context) error {
 	if err := d.publisher.start(ctx); err != nil {
 		d.log.Error("DHCP and DNS do not serve yet", "error", err)
 	}
+	d.following = d.newFollowing(cfg)
+	following, stop := context.WithCancel(ctx)
+	defer d.following.start(following)()
+	defer stop()
 	return d.serve(ctx, listeners)
 }
 

@@ -42,6 +42,7 @@ func (d *Daemon) reload(ctx context.Context) (admin.Reloaded, error) {
 // takeOver puts the networks of the configuration in force, and what else is
 // made of it.
 func (d *Daemon) takeOver(ctx context.Context, cfg *config.Config) error {
+	d.following.keeper.SetRest(cfg.Libvirt.ReleaseAfter)
 	errTake := d.takeNetworks(ctx)
 	return errors.Join(errTake, d.publisher.rewrite(ctx, cfg))
 }

@@ -147,6 +147,7 @@ func (d *Daemon) status() admin.Status {
 			Refused:      d.tokens.Refused.Load(),
 		},
 		Refused: d.door.Counts(),
+		Libvirt: d.following.status(cfg),
 		Dnsmasq: firstDnsmasq(networks),
 	}
 }

@@ -87,6 +87,7 @@ type Instance struct {
 	Memory     uint64       `json:"memory,omitempty"` // bytes
 	Arch       string       `json:"arch,omitempty"`
 	Password   string       `json:"password,omitempty"` // that the guest posted, usually encrypted; for the administrator alone
+	Presence   Presence     `json:"presence,omitzero"`
 	FirstSeen  time.Time    `json:"first_seen"`
 	LastUpdate time.Time    `json:"last_update"`
 

@@ -26,8 +26,14 @@ type Registration struct {
 	AddressProblem error
 }
 
-// register makes d a guest, or updates the one it is already.
+// register makes dom a guest, or updates the one it is already.
 func (d *draft) register(dom instance.Domain) (Registration, error) {
+	return d.enrol(dom, func(_, _ *instance.Instance) bool { return true })
+}
+
+// enrol is what all ways to register have in common. finish completes the
+// record and tells whether it is to be kept, or current left as it is.
+func (d *draft) enrol(dom instance.Domain, finish func(current, guest *instance.Instance) bool) (Registration, error) {
 	places, err := d.check(dom)
 	if err != nil {
 		return Registration{}, err
@@ -50,6 +56,9 @@ func (d *draft) register(dom instance.Domain) (Registration, error) {
 	problem, err := d.assignAddresses(&guest, places, current, holder)
 	if err != nil {
 		return Registration{}, err
+	}
+	if !finish(current, &guest) {
+		return Registration{Instance: *current}, nil
 	}
 	d.put(current, &guest)
 	return Registration{Instance: guest, Created: current == nil, Replaced: holder, AddressProblem: problem}, nil
@@ -163,6 +172,7 @@ func (d *draft) record(dom instance.Domain, current *instance.Instance) instance
 	if current != nil {
 		guest.FirstSeen = current.FirstSeen
 		guest.Password = current.Password
+		guest.Presence = keptPresence(current.Presence)
 	}
 	return guest
 }

@@ -109,7 +109,7 @@ func originalSite(t *testing.T, l *lab.Lab, settings string, addresses *strings.
 	if err := os.MkdirAll(filepath.Join(dir, "run"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	settings = "[mdserver]\nsocket = " + filepath.Join(dir, "run", "mdserver.sock") + "\n\n" + settings
+	settings = "[mdserver]\nsocket = " + filepath.Join(dir, "run", "mdserver.sock") + "\n\n[libvirt]\nuri = off\n\n" + settings
 	if _, err := l.WriteFile("site/mdserver.conf.d/99-lab.conf", settings); err != nil {
 		t.Fatal(err)
 	}

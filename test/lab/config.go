@@ -71,6 +71,8 @@ func (l *Lab) Config() Config {
 			"domain":      "example.net",
 			"entry_order": "base,domain",
 		},
+		// the machine's own libvirt is none of the lab's business
+		"libvirt": {"uri": "off"},
 		"service": {"name": "lab", "location": "lab-host"},
 	}
 }

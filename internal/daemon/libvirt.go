@@ -1,0 +1,46 @@
+package daemon
+
+import (
+	"context"
+	"sync"
+
+	"mdserver/internal/admin"
+	"mdserver/internal/config"
+	"mdserver/internal/libvirt/connection"
+	"mdserver/internal/libvirt/watch"
+	"mdserver/internal/presence"
+)
+
+// following keeps the inventory in step with libvirt.
+type following struct {
+	keeper  *presence.Keeper
+	watcher *watch.Watcher // nil: libvirt is left alone
+}
+
+func (d *Daemon) newFollowing(cfg *config.Config) *following {
+	f := &following{keeper: presence.New(d.inventory, cfg.Libvirt.ReleaseAfter, d.log)}
+	if uri := cfg.Libvirt.URI; !uri.Off {
+		endpoint := connection.Endpoint{Session: uri.Session, Socket: uri.Socket}
+		f.watcher = watch.New(endpoint, f.keeper, d.log.With("part", "libvirt"))
+	}
+	return f
+}
+
+// start follows libvirt until ctx ends; the function it returns waits for that.
+// Guests that are gone are released whether libvirt is there or not.
+func (f *following) start(ctx context.Context) (wait func()) {
+	var running sync.WaitGroup
+	running.Go(func() { f.keeper.Run(ctx) })
+	if f.watcher != nil {
+		running.Go(func() { f.watcher.Run(ctx) })
+	}
+	return running.Wait
+}
+
+func (f *following) status(cfg *config.Config) admin.Libvirt {
+	s := admin.Libvirt{URI: cfg.Libvirt.URI.String()}
+	if f.watcher != nil {
+		s.Status = f.watcher.Status()
+	}
+	return s
+}

@@ -1,0 +1,114 @@
+package inventory
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+)
+
+// Observe registers a domain that libvirt has. Unlike Register it leaves a
+// record alone that says all of it already, so that looking again costs and
+// changes nothing.
+//
+// Errors: those of Register.
+func (inv *Inventory) Observe(ctx context.Context, dom instance.Domain, running bool) (reg Registration, err error) {
+	if refresh := inv.rules.Load().Refresh; refresh != nil && !inv.knows(dom.UUID) {
+		refresh(ctx)
+	}
+	err = inv.submit(ctx, func(d *draft) (err error) {
+		reg, err = d.observe(dom, running)
+		return err
+	})
+	return reg, err
+}
+
+// Miss notes that libvirt no longer has a guest. One that is away may come
+// back: a migrated guest, one saved to a file. It reports whether that is new;
+// a guest that libvirt never had is not missed.
+//
+// Errors: ErrStore, ErrClosed, or that of ctx.
+func (inv *Inventory) Miss(ctx context.Context, id uuid.UUID, away bool) (missed bool, err error) {
+	err = inv.submit(ctx, func(d *draft) error {
+		missed = d.miss(id, away)
+		return nil
+	})
+	return missed, err
+}
+
+// ReleaseGone releases a guest if it is gone since a moment before the given
+// one, and reports whether it did.
+//
+// Errors: ErrStore, ErrClosed, or that of ctx.
+func (inv *Inventory) ReleaseGone(ctx context.Context, id uuid.UUID, before time.Time) (released bool, err error) {
+	err = inv.submit(ctx, func(d *draft) error {
+		current, ok := d.byUUID.Get(id[:])
+		released = ok && current.Presence.State == instance.Gone && !current.Presence.Since.After(before)
+		if released {
+			d.remove(current)
+		}
+		return nil
+	})
+	return released, err
+}
+
+func (inv *Inventory) knows(id uuid.UUID) bool {
+	_, ok := inv.Snapshot().ByUUID(id)
+	return ok
+}
+
+func (d *draft) observe(dom instance.Domain, running bool) (Registration, error) {
+	return d.enrol(dom, func(current, guest *instance.Instance) bool {
+		guest.Presence = d.sighted(guest.Presence, running)
+		return current == nil || !sameButTime(*current, *guest)
+	})
+}
+
+// sighted is the presence of a guest that libvirt has. One that was migrated
+// is still away as long as only its definition is left behind.
+func (d *draft) sighted(p instance.Presence, running bool) instance.Presence {
+	if p.State == instance.Present || p.State == instance.Away && !running {
+		return p
+	}
+	return instance.Presence{State: instance.Present, Since: d.now}
+}
+
+// keptPresence is the presence of a guest that is registered again by other
+// means: it is not gone.
+func keptPresence(p instance.Presence) instance.Presence {
+	if p.State == instance.Gone {
+		return instance.Presence{}
+	}
+	return p
+}
+
+func (d *draft) miss(id uuid.UUID, away bool) bool {
+	current, ok := d.byUUID.Get(id[:])
+	if !ok {
+		return false
+	}
+	state := instance.Gone
+	if away {
+		state = instance.Away
+	}
+	// who is away is not gone when its definition goes, too
+	if was := current.Presence.State; was == state || was != instance.Present {
+		return false
+	}
+	changed := *current
+	changed.Presence = instance.Presence{State: state, Since: d.now}
+	d.put(current, &changed)
+	return true
+}
+
+// sameButTime compares records as they are stored.
+func sameButTime(a, b instance.Instance) bool {
+	a.LastUpdate = b.LastUpdate
+	one, err := json.Marshal(a)
+	other, failed := json.Marshal(b)
+	return err == nil && failed == nil && bytes.Equal(one, other)
+}

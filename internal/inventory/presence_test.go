@@ -1,0 +1,126 @@
+package inventory_test
+
+import (
+	"testing"
+	"time"
+
+	"mdserver/internal/instance"
+)
+
+// present gives the state of guest n, "" if it is not known, "unseen" if
+// libvirt never had it.
+func (l *lab) present(n int) instance.PresenceState {
+	guest, ok := l.Snapshot().ByUUID(uid(n))
+	switch {
+	case !ok:
+		return ""
+	case guest.Presence.State == "":
+		return "unseen"
+	}
+	return guest.Presence.State
+}
+
+func (l *lab) observe(d instance.Domain, running bool) {
+	l.t.Helper()
+	if _, err := l.Observe(background(), d, running); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *lab) miss(n int, away bool) {
+	l.t.Helper()
+	if _, err := l.Miss(background(), uid(n), away); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func TestPresence(t *testing.T) {
+	const released = instance.PresenceState("")
+	observe := func(l *lab) { l.observe(dom(1, "web1"), false) }
+	run := func(l *lab) { l.observe(dom(1, "web1"), true) }
+	upload := func(l *lab) { l.register(dom(1, "web1")) }
+	undefine := func(l *lab) { l.miss(1, false) }
+	migrate := func(l *lab) { l.miss(1, true) }
+	rest := func(l *lab) {
+		l.clock.advance(time.Hour)
+		if _, err := l.ReleaseGone(background(), uid(1), l.clock.now().Add(-time.Hour)); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+	early := func(l *lab) {
+		if _, err := l.ReleaseGone(background(), uid(1), l.clock.now().Add(-time.Hour)); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+	for name, tt := range map[string]struct {
+		steps []func(*lab)
+		want  instance.PresenceState
+	}{
+		"found":                               {[]func(*lab){observe}, instance.Present},
+		"uploaded":                            {[]func(*lab){upload}, "unseen"},
+		"uploaded, then found":                {[]func(*lab){upload, observe}, instance.Present},
+		"found, then uploaded by the hook":    {[]func(*lab){observe, upload}, instance.Present},
+		"undefined":                           {[]func(*lab){observe, undefine}, instance.Gone},
+		"undefined and rested":                {[]func(*lab){observe, undefine, rest}, released},
+		"undefined and not rested":            {[]func(*lab){observe, undefine, early}, instance.Gone},
+		"undefined twice":                     {[]func(*lab){observe, undefine, undefine, rest}, released},
+		"defined again":                       {[]func(*lab){observe, undefine, observe, rest}, instance.Present},
+		"uploaded by hand after it was gone":  {[]func(*lab){observe, undefine, upload, rest}, "unseen"},
+		"never in libvirt":                    {[]func(*lab){upload, undefine, rest}, "unseen"},
+		"unknown":                             {[]func(*lab){undefine, rest}, released},
+		"migrated":                            {[]func(*lab){run, migrate, rest}, instance.Away},
+		"migrated and undefined":              {[]func(*lab){run, migrate, undefine, rest}, instance.Away},
+		"migrated, its definition left":       {[]func(*lab){run, migrate, observe, undefine, rest}, instance.Away},
+		"migrated and back":                   {[]func(*lab){run, migrate, run}, instance.Present},
+		"migrated and back, then undefined":   {[]func(*lab){run, migrate, run, undefine, rest}, released},
+		"away, and the hook says it is here":  {[]func(*lab){run, migrate, upload, run}, instance.Present},
+		"gone, and known to be away too late": {[]func(*lab){run, undefine, migrate, rest}, released},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			for _, step := range tt.steps {
+				step(l)
+			}
+			if got := l.present(1); got != tt.want {
+				t.Errorf("it is %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestObserveAgain: what libvirt tells again changes nothing.
+func TestObserveAgain(t *testing.T) {
+	l := newLab(t)
+	l.observe(dom(1, "web1", "userdata_prefix", "x"), true)
+	before := l.Snapshot().Revision()
+	l.clock.advance(time.Hour)
+	l.observe(dom(1, "web1", "userdata_prefix", "x"), false)
+	if after := l.Snapshot().Revision(); after != before {
+		t.Errorf("revision %d after %d", after, before)
+	}
+	l.observe(dom(1, "web1", "userdata_prefix", "y"), true)
+	guest, _ := l.Snapshot().ByUUID(uid(1))
+	if guest.Metadata.Values["userdata_prefix"] != "y" || !guest.LastUpdate.Equal(l.clock.now()) {
+		t.Errorf("%+v does not follow", guest)
+	}
+}
+
+// TestReturnAfterRelease: a guest that comes back within the quarantine is who
+// it was.
+func TestReturnAfterRelease(t *testing.T) {
+	l := newLab(t)
+	l.observe(dom(1, "web1"), true)
+	before, _ := l.Snapshot().ByUUID(uid(1))
+	l.miss(1, false)
+	if released, err := l.ReleaseGone(background(), uid(1), l.clock.now()); err != nil || !released {
+		t.Fatalf("released: %v (%v)", released, err)
+	}
+	if _, resting := l.resting()[before.IPv4.String()]; !resting {
+		t.Errorf("%s does not rest", before.IPv4)
+	}
+	l.observe(dom(1, "web1"), true)
+	after, _ := l.Snapshot().ByUUID(uid(1))
+	if after.IPv4 != before.IPv4 || after.ID != before.ID {
+		t.Errorf("it came back as %s %s, it was %s %s", after.ID, after.IPv4, before.ID, before.IPv4)
+	}
+}

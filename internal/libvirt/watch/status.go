@@ -1,0 +1,47 @@
+package watch
+
+import "time"
+
+// Status is how the watcher stands with libvirt.
+type Status struct {
+	Connected bool      `json:"connected"`
+	Since     time.Time `json:"since"`            // of being connected or not
+	Socket    string    `json:"socket,omitempty"` // of the present or the last connection
+	Domains   int       `json:"domains"`          // at the last listing
+	Events    uint64    `json:"events"`           // since the server started
+	Error     string    `json:"error,omitempty"`  // why it is not connected
+}
+
+// Status returns how the watcher stands with libvirt.
+func (w *Watcher) Status() Status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.status
+}
+
+func (w *Watcher) connected(socket string, domains int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.status = Status{Connected: true, Since: time.Now(), Socket: socket, Domains: domains, Events: w.status.Events}
+	w.log.Info("following libvirt's domains", "socket", socket, "domains", domains)
+}
+
+// interrupted notes a failure. Only the first of a row is worth a line: a host
+// may have no libvirt at all.
+func (w *Watcher) interrupted(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	level := w.log.Debug
+	if w.status.Connected || w.status.Error == "" {
+		level = w.log.Warn
+		w.status.Since = time.Now()
+	}
+	w.status.Connected, w.status.Error = false, err.Error()
+	level("no connection to libvirt, trying again; guests are served as they are known", "error", err)
+}
+
+func (w *Watcher) counted(events int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.status.Events += uint64(events)
+}

@@ -1,0 +1,135 @@
+// Package watch follows the domains of a libvirt on this host. At the start
+// and after each interruption it lists all of them; then libvirt's events say
+// which to look at again. What an event says is not believed but looked up, so
+// that events may come late, twice or in any order.
+package watch
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/libvirt/connection"
+)
+
+// Guests takes what is found out, one call at a time.
+type Guests interface {
+	// Listed is called after all domains were listed. The definitions of the
+	// unreadable ones could not be read, but they exist.
+	Listed(ctx context.Context, domains []Domain, unreadable []uuid.UUID) error
+	// Seen is called for a domain that was looked up.
+	Seen(ctx context.Context, d Domain) error
+	// Left is called for a domain that libvirt no longer has. Away tells that
+	// it may come back: it was saved to a file, or migrated.
+	Left(ctx context.Context, id uuid.UUID, away bool) error
+}
+
+// Domain is a domain that libvirt has.
+type Domain struct {
+	instance.Domain
+	Running bool
+}
+
+const (
+	// callTime bounds one exchange with libvirt. A lookup waits while a hook
+	// of the same domain runs, which has two seconds.
+	callTime = 20 * time.Second
+	// listTime bounds the listing of all domains.
+	listTime = 2 * time.Minute
+	// pingTime is how often a quiet connection is tried.
+	pingTime = 30 * time.Second
+
+	firstWait = 250 * time.Millisecond
+	longWait  = 10 * time.Second
+)
+
+// Watcher follows the domains. Make one with New.
+type Watcher struct {
+	endpoint connection.Endpoint
+	guests   Guests
+	log      *slog.Logger
+
+	mu     sync.Mutex
+	status Status
+}
+
+// New makes a watcher; Run starts it.
+func New(e connection.Endpoint, guests Guests, log *slog.Logger) *Watcher {
+	return &Watcher{endpoint: e, guests: guests, log: log}
+}
+
+// Run follows the domains until ctx ends. Whatever libvirt does, it goes on:
+// after an interruption it tries again, soon at first and then every ten
+// seconds or so.
+func (w *Watcher) Run(ctx context.Context) {
+	wait := firstWait
+	for ctx.Err() == nil {
+		connected, err := w.session(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if connected {
+			wait = firstWait
+		}
+		w.interrupted(err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait/2 + rand.N(wait)): // others may wait for the same restart
+		}
+		wait = min(2*wait, longWait)
+	}
+}
+
+// session is the life of one connection. It tells whether all domains were
+// listed.
+func (w *Watcher) session(ctx context.Context) (connected bool, err error) {
+	dialling, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	conn, err := connection.Dial(dialling, w.endpoint, connection.QEMU)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	notices, stop, err := subscribe(ctx, conn)
+	if err != nil {
+		return false, fmt.Errorf("asking for events: %w", err)
+	}
+	defer stop()
+	// Only now: what happens during the list makes an event.
+	count, err := w.list(ctx, conn)
+	if err != nil {
+		return false, err
+	}
+	w.connected(conn.Socket(), count)
+	return true, w.follow(ctx, conn, notices)
+}
+
+// follow looks at what events name until the connection ends.
+func (w *Watcher) follow(ctx context.Context, conn *connection.Conn, notices <-chan notice) error {
+	ping := time.NewTicker(pingTime)
+	defer ping.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-conn.Done():
+			return errLost
+		case <-ping.C:
+			if err := tryOut(ctx, conn); err != nil {
+				return err
+			}
+		case n := <-notices:
+			for _, n := range together(n, notices) {
+				if err := w.look(ctx, conn, n); err != nil {
+					return err
+				}
+			}
+		}
+	}
+}

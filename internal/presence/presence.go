@@ -1,0 +1,139 @@
+// Package presence keeps the inventory in step with the domains that libvirt
+// has: new ones become guests, changed ones are taken over, and those that are
+// gone are released when they have rested, in case they come back.
+package presence
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+	"mdserver/internal/libvirt/watch"
+)
+
+// atOnce is how many domains are registered at a time: the inventory writes
+// those that wait for it in one transaction.
+const atOnce = 128
+
+// Keeper implements watch.Guests on an inventory.
+type Keeper struct {
+	inventory *inventory.Inventory
+	log       *slog.Logger
+	rest      atomic.Int64  // a time.Duration
+	wake      chan struct{} // something to be released may have changed
+}
+
+// New makes a keeper. A guest that is gone is released after rest; never, if
+// that is negative.
+func New(inv *inventory.Inventory, rest time.Duration, log *slog.Logger) *Keeper {
+	k := &Keeper{inventory: inv, log: log, wake: make(chan struct{}, 1)}
+	k.rest.Store(int64(rest))
+	return k
+}
+
+// SetRest changes how long guests that are gone rest, also those that are gone
+// already.
+func (k *Keeper) SetRest(rest time.Duration) {
+	k.rest.Store(int64(rest))
+	k.stir()
+}
+
+// Seen implements watch.Guests.
+func (k *Keeper) Seen(ctx context.Context, d watch.Domain) error {
+	reg, err := k.inventory.Observe(ctx, d.Domain, d.Running)
+	switch {
+	case errors.Is(err, inventory.ErrNoInterface):
+		k.log.Debug("a domain is no guest", "domain", d.Name, "reason", err)
+		return nil
+	case err != nil:
+		return err
+	}
+	if reg.Created {
+		k.log.Info("guest found in libvirt", "guest", reg.Instance.Name, "uuid", reg.Instance.UUID, "ipv4", reg.Instance.IPv4)
+	}
+	if reg.AddressProblem != nil {
+		k.log.Error("a guest has no address", "guest", reg.Instance.Name, "error", reg.AddressProblem)
+	}
+	return nil
+}
+
+// Left implements watch.Guests.
+func (k *Keeper) Left(ctx context.Context, id uuid.UUID, away bool) error {
+	missed, err := k.inventory.Miss(ctx, id, away)
+	if err != nil || !missed {
+		return err
+	}
+	if guest, ok := k.inventory.Snapshot().ByUUID(id); ok {
+		k.log.Info("libvirt no longer has a guest", "guest", guest.Name, "uuid", id, "presence", guest.Presence.State)
+	}
+	k.stir()
+	return nil
+}
+
+// Listed implements watch.Guests.
+func (k *Keeper) Listed(ctx context.Context, domains []watch.Domain, unreadable []uuid.UUID) error {
+	here := map[uuid.UUID]bool{}
+	for _, id := range unreadable {
+		here[id] = true
+	}
+	for _, d := range domains {
+		here[d.UUID] = true
+	}
+	k.seenAll(ctx, domains)
+	for guest := range k.inventory.Snapshot().All() {
+		if here[guest.UUID] || guest.Presence.State != instance.Present {
+			continue
+		}
+		if err := k.Left(ctx, guest.UUID, false); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// seenAll registers many domains. One that has been given the name of another
+// guest waits until that one has been given its new name.
+func (k *Keeper) seenAll(ctx context.Context, domains []watch.Domain) {
+	for len(domains) > 0 && ctx.Err() == nil {
+		free, held := k.byName(domains)
+		if len(free) == 0 {
+			free, held = held, nil
+		}
+		k.seenTogether(ctx, free)
+		domains = held
+	}
+}
+
+func (k *Keeper) byName(domains []watch.Domain) (free, held []watch.Domain) {
+	snapshot := k.inventory.Snapshot()
+	for _, d := range domains {
+		if holder, ok := snapshot.ByName(d.Name); ok && holder.UUID != d.UUID {
+			held = append(held, d)
+		} else {
+			free = append(free, d)
+		}
+	}
+	return free, held
+}
+
+func (k *Keeper) seenTogether(ctx context.Context, domains []watch.Domain) {
+	var working sync.WaitGroup
+	places := make(chan struct{}, atOnce)
+	for _, d := range domains {
+		places <- struct{}{}
+		working.Go(func() {
+			defer func() { <-places }()
+			if err := k.Seen(ctx, d); err != nil && ctx.Err() == nil {
+				k.log.Warn("a guest does not follow its domain", "guest", d.Name, "uuid", d.UUID, "error", err)
+			}
+		})
+	}
+	working.Wait()
+}

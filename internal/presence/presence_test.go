@@ -1,0 +1,137 @@
+package presence
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/libvirt/watch"
+)
+
+// newKeeper keeps an inventory in a file of its own.
+func newKeeper(t *testing.T, rest time.Duration) *Keeper {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	store, err := boltstore.Open(t.TempDir()+"/mdserver.db", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inv, err := inventory.Open(t.Context(), store, inventory.Options{
+		Networks:   []instance.Network{{Name: "mds", IPv4: netip.MustParsePrefix("10.1.0.0/24")}},
+		Quarantine: time.Hour,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { inv.Close() })
+	return New(inv, rest, log)
+}
+
+func id(n int) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, fmt.Append(nil, n)) }
+
+func domain(n int, name, network string) watch.Domain {
+	return watch.Domain{Domain: instance.Domain{Name: name, UUID: id(n), Interfaces: []instance.Interface{
+		{MAC: instance.MAC{0x52, 0x54, 0, 0, 0, byte(n)}, Network: network},
+	}}}
+}
+
+// guests tells every guest's name and presence.
+func (k *Keeper) guests() []string {
+	var out []string
+	for g := range k.inventory.Snapshot().All() {
+		out = append(out, fmt.Sprint(g.Name, " ", g.Presence.State))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (k *Keeper) expect(t *testing.T, want ...string) {
+	t.Helper()
+	if got := k.guests(); !slices.Equal(got, want) {
+		t.Errorf("the guests are %q, want %q", got, want)
+	}
+}
+
+func TestListed(t *testing.T) {
+	k, ctx := newKeeper(t, time.Hour), t.Context()
+	listed := func(unreadable []uuid.UUID, domains ...watch.Domain) {
+		t.Helper()
+		if err := k.Listed(ctx, domains, unreadable); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := k.inventory.Register(ctx, domain(9, "byhand", "mds").Domain); err != nil {
+		t.Fatal(err)
+	}
+	listed(nil, domain(1, "a", "mds"), domain(2, "b", "mds"), domain(3, "elsewhere", "other"))
+	k.expect(t, "a present", "b present", "byhand ")
+	listed(nil, domain(2, "b", "mds"))
+	k.expect(t, "a gone", "b present", "byhand ")
+	listed([]uuid.UUID{id(2)}, domain(1, "a", "mds"))
+	k.expect(t, "a present", "b present", "byhand ")
+}
+
+// TestRenamedWhileAway: names that went from one guest to the next leave each
+// guest what it was, whatever the order of the list.
+func TestRenamedWhileAway(t *testing.T) {
+	k, ctx := newKeeper(t, time.Hour), t.Context()
+	if err := k.Listed(ctx, []watch.Domain{domain(1, "a", "mds"), domain(2, "b", "mds"), domain(3, "c", "mds")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	address := map[uuid.UUID]netip.Addr{}
+	for g := range k.inventory.Snapshot().All() {
+		address[g.UUID] = g.IPv4
+	}
+	if err := k.Listed(ctx, []watch.Domain{domain(3, "b", "mds"), domain(2, "a", "mds"), domain(1, "d", "mds")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	k.expect(t, "a present", "b present", "d present")
+	for g := range k.inventory.Snapshot().All() {
+		if g.IPv4 != address[g.UUID] {
+			t.Errorf("%s has %s, it had %s", g.Name, g.IPv4, address[g.UUID])
+		}
+	}
+}
+
+// TestRun: what is gone is released once it has rested, also if the rest is
+// shortened meanwhile, and what is away never is.
+func TestRun(t *testing.T) {
+	k := newKeeper(t, time.Hour)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		k.Run(ctx)
+		close(ended)
+	}()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	for n, name := range []string{"stays", "goes", "migrates"} {
+		if err := k.Seen(ctx, domain(n, name, "mds")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := k.Left(ctx, id(1), false); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Left(ctx, id(2), true); err != nil {
+		t.Fatal(err)
+	}
+	k.expect(t, "goes gone", "migrates away", "stays present")
+	k.SetRest(-1) // never
+	k.SetRest(0)
+	for deadline := time.Now().Add(20 * time.Second); len(k.guests()) == 3 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	k.expect(t, "migrates away", "stays present")
+}
