@@ -105,9 +105,13 @@ func (d *draft) miss(id uuid.UUID, away bool) bool {
 	return true
 }
 
-// sameButTime compares records as they are stored.
+// sameButTime compares records as they are stored, but for when who told of
+// the guest.
 func sameButTime(a, b instance.Instance) bool {
-	a.LastUpdate = b.LastUpdate
+	if len(a.Seen) != len(b.Seen) { // b has all that a has
+		return false
+	}
+	a.LastUpdate, a.Seen = b.LastUpdate, b.Seen
 	one, err := json.Marshal(a)
 	other, failed := json.Marshal(b)
 	return err == nil && failed == nil && bytes.Equal(one, other)
