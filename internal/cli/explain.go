@@ -89,6 +89,9 @@ func printTemplate(w io.Writer, doc explain.Document) {
 
 func printRequests(w io.Writer, doc explain.Document) error {
 	fmt.Fprintf(w, "\nREQUESTS since %s\n", doc.Since.Local().Format(time.DateTime))
+	if doc.DHCP != nil {
+		fmt.Fprintf(w, "%s at %s\n", doc.DHCP.Message, doc.DHCP.At.Local().Format(time.DateTime))
+	}
 	var rows [][]string
 	for _, k := range doc.Requests.Kinds {
 		rows = append(rows, []string{k.Name, fmt.Sprint(k.Count), k.Last.Local().Format(time.DateTime), fmt.Sprint(k.Status)})

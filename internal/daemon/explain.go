@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mdserver/internal/caller"
+	"mdserver/internal/dnsmasq"
 	"mdserver/internal/explain"
 	"mdserver/internal/instance"
 	"mdserver/internal/trail"
@@ -17,6 +18,21 @@ func (d *Daemon) noteRequest(r *http.Request, c caller.Caller, status int) {
 		return
 	}
 	d.trail.Note(c.Guest.UUID, trail.Request{At: time.Now(), Client: c.Addr, Method: r.Method, Path: r.URL.Path, Status: status})
+}
+
+// noteDHCP remembers that a guest's DHCP client was heard.
+func (d *Daemon) noteDHCP(mac instance.MAC, message string) {
+	d.dhcp.Note(mac, trail.DHCP{Message: message, At: time.Now()})
+}
+
+// hears reports whether dnsmasq can be heard on a network: it is our child.
+func (d *Daemon) hears(network string) bool {
+	for _, m := range d.serving.list() {
+		if service, ok := m.server.(*dnsmasq.Service); ok && m.Name == network {
+			return service.Status().Mode == dnsmasq.Child
+		}
+	}
+	return false
 }
 
 // explain tells all of a guest, and why it is so.
@@ -34,6 +50,8 @@ func (d *Daemon) explain(ctx context.Context, guest *instance.Instance) explain.
 		Keys:     keys,
 		Template: d.front.Load().renderer.Explain(ctx, guest),
 		Requests: d.trail.Of(guest.UUID),
+		DHCP:     d.dhcp.Of(guest.MAC),
+		Hears:    d.hears(guest.Network),
 		Started:  d.started,
 	})
 }

@@ -33,13 +33,14 @@ type serving struct {
 	log     *slog.Logger
 	notes   network.Notes
 	changed func() // called when libvirt tells something else of a network
+	heard   dnsmasq.Heard
 
 	mu      sync.Mutex // of members, for those who only look
 	members []*member
 }
 
-func newServing(cfg *config.Config, notes network.Notes, changed func(), log *slog.Logger) *serving {
-	s := &serving{log: log, notes: notes, changed: changed}
+func newServing(cfg *config.Config, notes network.Notes, changed func(), heard dnsmasq.Heard, log *slog.Logger) *serving {
+	s := &serving{log: log, notes: notes, changed: changed, heard: heard}
 	for _, n := range cfg.Networks {
 		s.members = append(s.members, s.member(cfg, n))
 	}
@@ -51,7 +52,9 @@ func (s *serving) member(cfg *config.Config, n config.Network) *member {
 	if n.Backend == config.BackendLibvirt {
 		return &member{n, network.New(libvirtSettings(cfg, n), s.notes, func(network.View) { s.changed() }, log)}
 	}
-	return &member{n, dnsmasq.New(dnsmasqSettings(cfg, n), log)}
+	service := dnsmasq.New(dnsmasqSettings(cfg, n), log)
+	service.OnDHCP(s.heard)
+	return &member{n, service}
 }
 
 // each lets all members work at the same time, and waits for them.

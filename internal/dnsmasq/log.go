@@ -17,14 +17,15 @@ const longestLine = 4096
 // logLines passes dnsmasq's log on. Written to standard error it carries no
 // level, so the level is found by what the line says.
 type logLines struct {
-	log *slog.Logger
+	log   *slog.Logger
+	heard Heard // may be nil
 
 	mu        sync.Mutex
 	rest      []byte
 	lastError string
 }
 
-func newLogLines(log *slog.Logger) *logLines { return &logLines{log: log} }
+func newLogLines(log *slog.Logger, heard Heard) *logLines { return &logLines{log: log, heard: heard} }
 
 // Write takes any piece of the log.
 func (l *logLines) Write(p []byte) (int, error) {
@@ -46,6 +47,7 @@ func (l *logLines) pass(line string) {
 	if text == "" {
 		return
 	}
+	l.hear(text)
 	level := levelOf(text)
 	if level >= slog.LevelError {
 		l.lastError = text

@@ -18,6 +18,7 @@ import (
 // Service keeps one network's dnsmasq informed.
 type Service struct {
 	log    *slog.Logger
+	heard  Heard           // may be nil
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 
@@ -78,7 +79,7 @@ func (s *Service) start(ctx context.Context, all []instance.Instance) error {
 		return err
 	}
 	if settings.Mode == Child {
-		s.setRunner(startChild(settings, s.log))
+		s.setRunner(startChild(settings, s.log, s.heard))
 	} else {
 		s.setRunner(&external{settings: settings})
 	}

@@ -21,7 +21,8 @@ type Document struct {
 	Addresses []Address       `json:"addresses"`
 	Template  userdata.Choice `json:"template"`
 	Requests  trail.Trail     `json:"requests"`
-	Since     time.Time       `json:"since"` // when the server began to note requests
+	DHCP      *trail.DHCP     `json:"dhcp,omitempty"` // the last that was heard of its DHCP client
+	Since     time.Time       `json:"since"`          // when the server began to note both
 	Missing   []string        `json:"missing"`
 }
 
@@ -41,6 +42,8 @@ type Subject struct {
 	Keys     []string         // names of the SSH keys that guests get
 	Template userdata.Choice
 	Requests trail.Trail
+	DHCP     *trail.DHCP
+	Hears    bool      // DHCP can be heard on the guest's first network
 	Started  time.Time // of the server
 }
 
@@ -52,6 +55,7 @@ func Guest(s Subject) Document {
 		Addresses: s.addresses(),
 		Template:  s.Template,
 		Requests:  s.Requests,
+		DHCP:      s.DHCP,
 		Since:     s.Started,
 		Missing:   s.missing(),
 	}

@@ -26,14 +26,24 @@ func (s Subject) missing() []string {
 	add(!hooked, "libvirt's hook has not told of it; `mdserver doctor` looks into the hook")
 
 	since := s.Started.Format(time.DateTime)
+	add(s.Hears && s.DHCP == nil, "its DHCP client was not heard since the server started, %s: is it on, and has its interface a carrier?", since)
+	add(s.DHCP != nil && s.DHCP.Message != "DHCPACK", "DHCP has given it no address: the last message was %s", s.last())
 	asked := s.asked(trail.Metadata())
-	add(len(s.Requests.Kinds) == 0, "it has asked for nothing since the server started, %s: is it on, has it got its address by DHCP, does its image look for a datasource?", since)
+	add(len(s.Requests.Kinds) == 0, "it has asked for nothing since the server started, %s: is it on, does its image look for a datasource?", since)
 	add(len(s.Requests.Kinds) > 0 && !asked, "it has asked, but never for metadata, since %s", since)
 	add(asked && !s.asked(trail.Userdata()), "it has read its metadata, but never its user-data, since %s", since)
 	for _, r := range s.refused() {
 		add(true, "%s %s was answered with %d %s", r.Method, r.Path, r.Status, http.StatusText(r.Status))
 	}
 	return list
+}
+
+// last is the last DHCP message, if there was one.
+func (s Subject) last() string {
+	if s.DHCP == nil {
+		return ""
+	}
+	return s.DHCP.Message + " at " + s.DHCP.At.Format(time.DateTime)
 }
 
 func (s Subject) asked(kinds []string) bool {

@@ -30,7 +30,7 @@ func TestExplain(t *testing.T) {
 	s := startServer(t, l, l.Config())
 	runHook(t, l, "web1")
 	missing := strings.Join(explained(t, s, "web1").Missing, "\n")
-	contains(t, "what is missing before the boot", missing, "asked for nothing since the server started")
+	contains(t, "what is missing before the boot", missing, "asked for nothing since the server started", "its DHCP client was not heard")
 	if strings.Contains(missing, "hook") {
 		t.Errorf("the hook told of it, but: %s", missing)
 	}
@@ -45,6 +45,7 @@ func TestExplain(t *testing.T) {
 	doc := explained(t, s, lease.IP.String())
 	equal(t, "what is missing", strings.Join(doc.Missing, "\n"), "GET /latest/meta-data/spot was answered with 404 Not Found")
 	equal(t, "the requests", fmt.Sprint(paths(doc)), "[/latest/meta-data/ 200 /latest/user-data 200 /latest/meta-data/spot 404]")
+	equal(t, "the last of DHCP", doc.DHCP.Message, "DHCPACK")
 	equal(t, "the address", doc.Addresses[0].Address.String(), lease.IP.String())
 	contains(t, "the address's reason", doc.Addresses[0].Why, "hash of the UUID")
 	contains(t, "the configuration key's place", source(doc, "location"), s.ConfigFile+":")
