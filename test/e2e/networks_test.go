@@ -231,8 +231,9 @@ func TestNetworkOfLibvirt(t *testing.T) {
 	}
 	contains(t, "status", command(t, s, "status"), "192.168.122.0/24 on virbr0, 1 guests, by libvirt")
 
+	checkOthersEntries(t, s, squatter, squatted)
 	restartNetwork(t, v, g)
-	v = restartLibvirtd(t, l, s, v, strings.NewReplacer("stock", "late", "415b5002", "415b5003", stockMAC, "52:54:00:51:00:03").Replace(stockGuest))
+	v = restartLibvirtd(t, l, s, v, domainOnDefault("late", "3", "52:54:00:51:00:03", ""))
 
 	g.StopDHCP()
 	command(t, s, "instance", "rm", "stock")
@@ -254,6 +255,31 @@ func TestNetworkOfLibvirt(t *testing.T) {
 	if err != nil || strings.Contains(out, lab.MetadataAddr) {
 		t.Errorf("the bridge is not left as it was: %v %s", err, out)
 	}
+}
+
+// domainOnDefault is a guest with an interface on libvirt's network.
+func domainOnDefault(name, digit, mac, metadata string) string {
+	xml := strings.NewReplacer("stock", name, "415b5002", "415b500"+digit, stockMAC, mac).Replace(stockGuest)
+	return strings.Replace(xml, "<devices>", metadata+"<devices>", 1)
+}
+
+// checkOthersEntries registers guests that the network knows already: one by an
+// entry that somebody made, one by a lease.
+func checkOthersEntries(t *testing.T, s *lab.Server, squatter *lab.Guest, squatted netip.Addr) {
+	t.Helper()
+	uploadXML(t, s, domainOnDefault("box", "4", others, ""))
+	equal(t, "the address of the guest that has an entry", show(t, s, "box").IPv4.String(), "192.168.122.99")
+	command(t, s, "instance", "rm", "box")
+
+	uploadXML(t, s, domainOnDefault("squatter", "5", squatter.MAC, ""))
+	equal(t, "the address of the guest that has a lease", show(t, s, "squatter").IPv4.String(), squatted.String())
+	equal(t, "its metadata", get(t, squatter, "/latest/meta-data/local-hostname"), "squatter")
+	wish := "<metadata><m:instance xmlns:m='urn:md_server:domain_metadata'><m:ipv4>192.168.122.50</m:ipv4></m:instance></metadata>"
+	uploadXML(t, s, domainOnDefault("squatter", "5", squatter.MAC, wish))
+	squatter.StopDHCP()
+	equal(t, "the address in place of the old lease", dhcp(t, squatter).IP.String(), "192.168.122.50")
+	squatter.StopDHCP()
+	command(t, s, "instance", "rm", "squatter")
 }
 
 // restartNetwork has the network and libvirtd itself come up again.

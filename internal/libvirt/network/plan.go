@@ -50,14 +50,10 @@ func makePlan(d definition, wanted, ours []entry) plan {
 	return p
 }
 
-// removeHosts plans what goes, and returns what stays. An entry may lack its
-// name, because somebody else's had it.
+// removeHosts plans what goes, and returns what stays.
 func (p *plan) removeHosts(hosts []dhcpHost, wanted, ours []entry) []dhcpHost {
 	return slices.DeleteFunc(slices.Clone(hosts), func(h dhcpHost) bool {
-		is := func(e entry) bool {
-			return !e.MAC.IsZero() && e.MAC == h.MAC && e.IP == h.IP && (h.Name == e.Name || h.Name == "")
-		}
-		gone := slices.ContainsFunc(ours, is) && !slices.ContainsFunc(wanted, is)
+		gone := hasHost(ours, h) && !hasHost(wanted, h)
 		if gone {
 			p.steps = append(p.steps, step{remove: true, dhcp: &h})
 		}
@@ -68,9 +64,7 @@ func (p *plan) removeHosts(hosts []dhcpHost, wanted, ours []entry) []dhcpHost {
 // removeNames plans what goes, and returns what stays: what is somebody else's,
 // and what is already as it is wanted.
 func (p *plan) removeNames(names []dnsHost, wanted, ours []entry) []dnsHost {
-	isOurs := func(h dnsHost) bool {
-		return slices.ContainsFunc(ours, func(e entry) bool { return e.IP == h.IP && len(h.Names) > 0 && contains(e.Names, h.Names) })
-	}
+	isOurs := func(h dnsHost) bool { return hasNames(ours, h) }
 	foreign := slices.DeleteFunc(slices.Clone(names), isOurs)
 	return slices.DeleteFunc(slices.Clone(names), func(h dnsHost) bool {
 		asWanted := slices.ContainsFunc(wanted, func(e entry) bool {
@@ -160,22 +154,35 @@ func label(hostname string) string {
 	return first
 }
 
-// mine is what of the wanted entries is mdserver's to remove one day: what was
-// before, and what no definition has yet.
+// mine is what of the wanted entries is mdserver's to remove one day: all but
+// what somebody else has in a definition.
 func mine(wanted, before []entry, definitions ...definition) []entry {
 	var list []entry
 	for _, e := range wanted {
-		was := slices.ContainsFunc(before, func(b entry) bool { return b.MAC == e.MAC && b.IP == e.IP })
-		named := slices.ContainsFunc(before, func(b entry) bool { return b.IP == e.IP && len(b.Names) > 0 })
 		for _, d := range definitions {
-			if !was && slices.ContainsFunc(d.Hosts, func(h dhcpHost) bool { return h.MAC == e.MAC || h.IP == e.IP }) {
+			if slices.ContainsFunc(d.Hosts, func(h dhcpHost) bool { return (h.MAC == e.MAC || h.IP == e.IP) && !hasHost(before, h) }) {
 				e.MAC, e.Name = instance.MAC{}, ""
 			}
-			if !named && slices.ContainsFunc(d.Names, func(h dnsHost) bool { return h.IP == e.IP }) {
+			if slices.ContainsFunc(d.Names, func(h dnsHost) bool { return h.IP == e.IP && !hasNames(before, h) }) {
 				e.Names = nil
 			}
 		}
 		list = append(list, e)
 	}
 	return list
+}
+
+// hasHost reports whether a DHCP entry is one of these. It may lack its name,
+// because somebody else's had it.
+func hasHost(entries []entry, h dhcpHost) bool {
+	return slices.ContainsFunc(entries, func(e entry) bool {
+		return !e.MAC.IsZero() && e.MAC == h.MAC && e.IP == h.IP && (h.Name == e.Name || h.Name == "")
+	})
+}
+
+// hasNames reports whether a DNS entry is one of these. It may lack names.
+func hasNames(entries []entry, h dnsHost) bool {
+	return slices.ContainsFunc(entries, func(e entry) bool {
+		return e.IP == h.IP && len(h.Names) > 0 && contains(e.Names, h.Names)
+	})
 }

@@ -101,6 +101,9 @@ func TestPlan(t *testing.T) {
 		{"it is renamed", had(web), []entry{renamed}, []entry{web},
 			"-" + webDHCP + "\n" + webGone + "\n" +
 				strings.ReplaceAll("+"+webDHCP+"\n+"+webDNS, "web", "www"), ""},
+		{"it gets another address", had(web), []entry{{MAC: web.MAC, IP: ip(6), Name: "web", Names: []string{"web"}}}, []entry{web},
+			"-" + webDHCP + "\n" + webGone + "\n" +
+				`+<host mac="52:54:00:51:00:05" name="web" ip="192.168.122.6"></host>` + "\n" + `+<host ip="192.168.122.6"><hostname>web</hostname></host>`, ""},
 		{"it gets further names", had(guest(5, "web")), []entry{web}, []entry{guest(5, "web")}, webGone + "\n+" + webDNS, ""},
 		{"its MAC is somebody else's", had(), []entry{{MAC: mac(0x99), IP: ip(5), Name: "web"}}, nil, "", "an entry of somebody else"},
 		{"its address is somebody else's", had(), []entry{{MAC: mac(5), IP: ip(99), Name: "web"}}, nil, "", "an entry of somebody else"},
@@ -139,6 +142,10 @@ func TestMine(t *testing.T) {
 	again := mine([]entry{web}, []entry{web}, definition{Hosts: []dhcpHost{web.dhcp()}, Names: []dnsHost{web.dns()}})
 	if !again[0].equal(web) {
 		t.Errorf("what was mdserver's is no longer: %+v", again)
+	}
+	moved := entry{MAC: web.MAC, IP: ip(6), Name: "web", Names: web.Names}
+	if kept := mine([]entry{moved}, []entry{web}, definition{Hosts: []dhcpHost{web.dhcp()}, Names: []dnsHost{web.dns()}}); !kept[0].equal(moved) {
+		t.Errorf("a guest with another address: %+v", kept)
 	}
 }
 
