@@ -49,6 +49,12 @@ const (
 func newWard(t *testing.T) *ward {
 	t.Helper()
 	w := &ward{patient: newPatient(t)}
+	// The server runs outside of the mount namespace, where that libvirt is not.
+	file, err := w.WriteFile("ward.conf", w.Config().Set("libvirt", "uri", "qemu:///system").String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.file = file
 	hook, err := os.ReadFile("../../packaging/libvirt/qemu.d/mdserver")
 	if err != nil {
 		t.Fatal(err)
