@@ -146,6 +146,28 @@ func TestNetworkComesAndGoes(t *testing.T) {
 	}
 }
 
+// While nobody knows what addresses a network has, guests keep theirs.
+func TestPendingNetwork(t *testing.T) {
+	l := newLab(t, withLAN)
+	place := placeOn(t, l.register(onBoth(1, "web")).Instance, "lan", 1<<20+1)
+	opts := l.opts
+	opts.Networks = []instance.Network{opts.Networks[0], {Name: "lan", Bridge: "br-lan", Pending: true}}
+	l.Reconfigure(opts)
+	if again := l.register(onBoth(1, "web")).Instance; placeOn(t, again, "lan", 1<<20+1) != place {
+		t.Errorf("registered again: %+v", again)
+	}
+	fresh := l.register(onBoth(2, "new")).Instance
+	if waiting, ok := fresh.On("lan"); !ok || waiting.IPv4.IsValid() {
+		t.Errorf("a new guest has %+v", waiting)
+	}
+	l.Reconfigure(l.opts)
+	if n, err := l.Reattach(t.Context()); n != 1 || err != nil {
+		t.Errorf("%d guests changed, %v", n, err)
+	}
+	guest, _ := l.Snapshot().ByName("new")
+	placeOn(t, *guest, "lan", 1<<20+2)
+}
+
 // What the network's DHCP server has leased by itself goes to nobody else.
 func TestLeasedAddresses(t *testing.T) {
 	leased := map[netip.Addr]instance.MAC{}

@@ -112,12 +112,12 @@ func TestGuestOnTwoNetworks(t *testing.T) {
 	equal(t, "the name on mds", strings.Join(lookup(t, mdsNIC, lab.Gateway, "both.example.net"), " "), first.IPv4.String())
 	checkNetworkMetadata(t, lanNIC, first.IPv4.String(), onLAN)
 
-	local := lanNIC.HTTPClient(places[0].IPv4)
-	resp, err := local.Get("http://" + lab.MetadataAddr + "/latest/meta-data/instance-id")
-	if err != nil {
-		t.Fatal("metadata from the address on lan:", err)
+	// By the bridge of another network its address counts for nothing.
+	if err := lanNIC.IP(suite.ctx, "route", "replace", lab.MetadataAddr+"/32", "via", lanGateway, "dev", "eth0"); err != nil {
+		t.Fatal(err)
 	}
-	_ = resp.Body.Close()
+	equal(t, "the status of a request by the wrong network", statusFrom(t, lanNIC, first.IPv4), "403 Forbidden")
+	equal(t, "the status of one by the right network", statusFrom(t, lanNIC, places[0].IPv4), "200 OK")
 	contains(t, "the list of networks", command(t, s, "network", "ls"), "mds ", "lan ", "10.50.0.0/24", lanBridge)
 
 	reconfigure(t, l, s, one)
@@ -127,6 +127,17 @@ func TestGuestOnTwoNetworks(t *testing.T) {
 	if _, err := s.DnsmasqChild(suite.ctx); err != nil {
 		t.Error("after the second network went:", err)
 	}
+}
+
+// statusFrom asks for metadata from one of the guest's addresses.
+func statusFrom(t *testing.T, g *lab.Guest, from netip.Addr) string {
+	t.Helper()
+	resp, err := g.HTTPClient(from).Get("http://" + lab.MetadataAddr + "/latest/meta-data/instance-id")
+	if err != nil {
+		t.Fatalf("metadata from %s: %v", from, err)
+	}
+	_ = resp.Body.Close()
+	return resp.Status
 }
 
 // checkNetworkMetadata looks for both addresses in each datasource.
@@ -234,6 +245,16 @@ func TestNetworkOfLibvirt(t *testing.T) {
 	checkOthersEntries(t, s, squatter, squatted)
 	restartNetwork(t, v, g)
 	v = restartLibvirtd(t, l, s, v, domainOnDefault("late", "3", "52:54:00:51:00:03", ""))
+
+	none := l.Config().Set("libvirt", "uri", v.URI)
+	none["dnsmasq"] = c["dnsmasq"]
+	reconfigure(t, l, s, none)
+	equal(t, "the definitions, while the network is not mdserver's", dumps(), before)
+	reconfigure(t, l, s, c)
+	if text := dumps(); strings.Count(text, entry) != 2 {
+		t.Errorf("the entry is not in both definitions again:\n%s", text)
+	}
+	equal(t, "the address afterwards", show(t, s, "stock").IPv4.String(), guest.IPv4.String())
 
 	g.StopDHCP()
 	command(t, s, "instance", "rm", "stock")

@@ -10,7 +10,6 @@ package network
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -22,9 +21,6 @@ import (
 
 	"github.com/google/uuid"
 
-	libvirt "github.com/digitalocean/go-libvirt"
-
-	"mdserver/internal/dhcprelease"
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt/connection"
 )
@@ -170,9 +166,12 @@ func (s *Service) Retire(ctx context.Context) error {
 }
 
 // Refresh brings the view up to date for a registration that is about to choose
-// an address. It does not wait long.
+// an address. It does not wait long, and not at all while libvirt is being
+// spoken with: the view is about to be fresh then, or libvirt hangs.
 func (s *Service) Refresh(ctx context.Context) {
-	s.mu.Lock()
+	if !s.mu.TryLock() {
+		return
+	}
 	defer s.mu.Unlock()
 	if s.conn == nil || time.Since(s.asked) < fresh {
 		return
@@ -275,94 +274,6 @@ func (s *Service) disconnect() {
 	}
 }
 
-// converge makes the network's definitions hold the guests' entries, and no
-// others of mdserver's.
-func (s *Service) converge(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
-	err := s.convergeOnce(ctx)
-	s.report(err)
-	return err
-}
-
-func (s *Service) convergeOnce(ctx context.Context) error {
-	now, err := s.read(ctx)
-	if err != nil {
-		return err
-	}
-	wanted, before := s.wanted(), s.ours
-	kept := mine(wanted, before, now.config, now.live)
-	if err := s.remember(union(before, kept)); err != nil {
-		return err
-	}
-	var problems []string
-	for _, side := range []struct {
-		exists bool
-		is     definition
-		flag   libvirt.NetworkUpdateFlags
-	}{
-		{now.persistent, now.config, libvirt.NetworkUpdateAffectConfig},
-		{now.active, now.live, libvirt.NetworkUpdateAffectLive},
-	} {
-		if !side.exists {
-			continue
-		}
-		p := makePlan(side.is, wanted, before)
-		if err := s.client().update(ctx, now, p.steps, side.flag); err != nil {
-			return err
-		}
-		problems = append(problems, p.problems...)
-	}
-	s.complain(problems)
-	s.forgetLeases(ctx, now, before, wanted)
-	return s.remember(kept)
-}
-
-// forgetLeases ends leases that contradict the entries: those of guests that
-// are gone, and those that a guest got before it had an entry.
-func (s *Service) forgetLeases(ctx context.Context, now state, before, wanted []entry) {
-	for addr, mac := range now.leases {
-		stale := slices.ContainsFunc(before, func(e entry) bool { return e.MAC == mac && e.IP == addr }) ||
-			slices.ContainsFunc(wanted, func(e entry) bool { return e.MAC == mac })
-		if !stale || slices.ContainsFunc(wanted, func(e entry) bool { return e.MAC == mac && e.IP == addr }) {
-			continue
-		}
-		if err := dhcprelease.Send(ctx, now.live.Gateway, mac, addr); err != nil {
-			s.log.Warn("a lease of libvirt's network outlives its guest", "mac", mac, "address", addr, "error", err)
-		}
-	}
-}
-
-// complain says once what cannot be.
-func (s *Service) complain(problems []string) {
-	slices.Sort(problems)
-	problems = slices.Compact(problems)
-	for _, problem := range problems {
-		if !slices.Contains(s.problems, problem) {
-			s.log.Warn("libvirt's network contradicts a guest", "problem", problem)
-		}
-	}
-	s.problems = problems
-}
-
-// wanted are the guests' entries, in a stable order.
-func (s *Service) wanted() []entry {
-	var list []entry
-	domain := s.View().Domain
-	for _, guest := range s.guests {
-		place, ok := guest.On(s.settings.Name)
-		if !ok || !place.IPv4.IsValid() {
-			continue
-		}
-		list = append(list, entry{
-			MAC: place.MAC, IP: place.IPv4, Name: label(guest.Hostname),
-			Names: instance.HostNames(guest.Hostname, s.settings.Prefix, domain, s.settings.EntryOrder),
-		})
-	}
-	slices.SortFunc(list, func(a, b entry) int { return a.IP.Compare(b.IP) })
-	return list
-}
-
 // viewOf leaves mdserver's own entries out of what is leased.
 func (s *Service) viewOf(now state) View {
 	d := now.current()
@@ -386,37 +297,4 @@ func (s *Service) publish(v View) {
 	if !same {
 		s.changed(v)
 	}
-}
-
-func (s *Service) report(err error) {
-	if err == nil && len(s.problems) > 0 {
-		err = errors.New(s.problems[0])
-	}
-	s.state.Lock()
-	defer s.state.Unlock()
-	s.st = Status{Connected: s.conn != nil, Active: s.view.Active, Entries: len(s.ours)}
-	switch {
-	case err != nil:
-		s.st.LastError = err.Error()
-	case !s.view.Active:
-		s.st.LastError = "libvirt does not run the network; `virsh net-start " + s.settings.Name + "` starts it"
-	}
-}
-
-func (s *Service) noteKey() string { return "libvirt_network/" + s.settings.Name }
-
-// remember notes which entries may be mdserver's.
-func (s *Service) remember(entries []entry) error {
-	if slices.EqualFunc(s.ours, entries, entry.equal) {
-		return nil
-	}
-	text, err := json.Marshal(entries)
-	if err != nil {
-		return fmt.Errorf("noting the network's entries: %w", err)
-	}
-	if err := s.notes.SetMeta(s.noteKey(), string(text)); err != nil {
-		return fmt.Errorf("noting the network's entries: %w", err)
-	}
-	s.ours = entries
-	return nil
 }
