@@ -83,7 +83,7 @@ var libvirtURI = kind[LibvirtURI]{
 		case err != nil:
 			return LibvirtURI{}, errors.New("is no URI")
 		case u.Scheme != "qemu" && u.Scheme != "qemu+unix":
-			return LibvirtURI{}, errors.New("begins with neither qemu: nor qemu+unix:")
+			return LibvirtURI{}, errors.New("has neither the scheme qemu nor qemu+unix")
 		case u.Host != "" || u.User != nil:
 			return LibvirtURI{}, errors.New("names a host; libvirt must run on this one")
 		case u.Path != "/system" && u.Path != "/session":

@@ -36,6 +36,30 @@ auth_unix_ro = "none"
 auth_unix_rw = "none"
 `
 
+// qemuConf lets libvirtd run guests without what a machine's init sets up.
+const qemuConf = `user = "root"
+group = "root"
+security_driver = "none"
+namespaces = []
+cgroup_controllers = []
+remember_owner = 0
+stdio_handler = "file"
+`
+
+// hookScript hands all to mdserver, as the packaged hook does.
+const hookScript = `#!/bin/sh
+MDSERVER_SOCKET='%s' exec '%s' hook "$@"
+`
+
+// InstallHook puts mdserver's hook where libvirtd finds it at its next start.
+func (l *Lab) InstallHook(binary string) error {
+	file, err := l.WriteFile("libvirt/etc/hooks/qemu.d/mdserver", fmt.Sprintf(hookScript, l.SocketPath(), binary))
+	if err != nil {
+		return err
+	}
+	return os.Chmod(file, 0o755)
+}
+
 // StartLibvirt runs libvirtd, or runs it again with the state that it left.
 func (l *Lab) StartLibvirt(ctx context.Context) (*Libvirt, error) {
 	dir := l.Path("libvirt")
@@ -45,6 +69,9 @@ func (l *Lab) StartLibvirt(ctx context.Context) (*Libvirt, error) {
 		}
 	}
 	if _, err := l.WriteFile("libvirt/etc/libvirtd.conf", libvirtdConf); err != nil {
+		return nil, err
+	}
+	if _, err := l.WriteFile("libvirt/etc/qemu.conf", qemuConf); err != nil {
 		return nil, err
 	}
 	p, err := l.Host.Start("libvirtd", nil, "unshare", "-m", "sh", "-c", libvirtdScript, "libvirtd", dir)

@@ -12,8 +12,9 @@ import (
 
 // notice names a domain of which something happened.
 type notice struct {
-	id   uuid.UUID
-	away bool // it stopped because it was migrated or saved
+	id       uuid.UUID
+	migrated bool // it stopped because it runs elsewhere now
+	saved    bool // it stopped because it was saved to a file
 }
 
 // topics are the events that say that a domain is to be looked at.
@@ -70,7 +71,7 @@ func forward(ctx context.Context, events <-chan any, notices chan<- notice) {
 func read(event any) (notice, bool) {
 	switch e := event.(type) {
 	case *golibvirt.DomainEventCallbackLifecycleMsg:
-		return notice{uuid.UUID(e.Msg.Dom.UUID), wentAway(e.Msg)}, true
+		return stopping(e.Msg), true
 	case *golibvirt.DomainEventCallbackMetadataChangeMsg:
 		return notice{id: uuid.UUID(e.Dom.UUID)}, true
 	case *golibvirt.DomainEventCallbackDeviceAddedMsg:
@@ -81,12 +82,15 @@ func read(event any) (notice, bool) {
 	return notice{}, false
 }
 
-func wentAway(m golibvirt.DomainEventLifecycleMsg) bool {
-	if golibvirt.DomainEventType(m.Event) != golibvirt.DomainEventStopped {
-		return false
+// stopping tells why a domain stopped, if it did.
+func stopping(m golibvirt.DomainEventLifecycleMsg) notice {
+	n := notice{id: uuid.UUID(m.Dom.UUID)}
+	if golibvirt.DomainEventType(m.Event) == golibvirt.DomainEventStopped {
+		detail := golibvirt.DomainEventStoppedDetailType(m.Detail)
+		n.migrated = detail == golibvirt.DomainEventStoppedMigrated
+		n.saved = detail == golibvirt.DomainEventStoppedSaved
 	}
-	detail := golibvirt.DomainEventStoppedDetailType(m.Detail)
-	return detail == golibvirt.DomainEventStoppedMigrated || detail == golibvirt.DomainEventStoppedSaved
+	return n
 }
 
 // together takes what else is waiting, and names each domain once.
@@ -105,7 +109,8 @@ func together(first notice, notices <-chan notice) []notice {
 func add(all []notice, n notice) []notice {
 	for i := range all {
 		if all[i].id == n.id {
-			all[i].away = all[i].away || n.away
+			all[i].migrated = all[i].migrated || n.migrated
+			all[i].saved = all[i].saved || n.saved
 			return all
 		}
 	}

@@ -14,20 +14,20 @@ func TestRead(t *testing.T) {
 		return &golibvirt.DomainEventCallbackLifecycleMsg{Msg: golibvirt.DomainEventLifecycleMsg{Dom: dom, Event: int32(event), Detail: detail}}
 	}
 	for name, tt := range map[string]struct {
-		event any
-		away  bool
+		event           any
+		migrated, saved bool
 	}{
-		"defined":   {lifecycle(golibvirt.DomainEventDefined, 0), false},
-		"shut down": {lifecycle(golibvirt.DomainEventStopped, int32(golibvirt.DomainEventStoppedShutdown)), false},
-		"migrated":  {lifecycle(golibvirt.DomainEventStopped, int32(golibvirt.DomainEventStoppedMigrated)), true},
-		"saved":     {lifecycle(golibvirt.DomainEventStopped, int32(golibvirt.DomainEventStoppedSaved)), true},
+		"defined":   {lifecycle(golibvirt.DomainEventDefined, 0), false, false},
+		"shut down": {lifecycle(golibvirt.DomainEventStopped, int32(golibvirt.DomainEventStoppedShutdown)), false, false},
+		"migrated":  {lifecycle(golibvirt.DomainEventStopped, int32(golibvirt.DomainEventStoppedMigrated)), true, false},
+		"saved":     {lifecycle(golibvirt.DomainEventStopped, int32(golibvirt.DomainEventStoppedSaved)), false, true},
 		// the same numbers as "migrated", of another event
-		"started from a snapshot": {lifecycle(golibvirt.DomainEventStarted, 3), false},
-		"new metadata":            {&golibvirt.DomainEventCallbackMetadataChangeMsg{Dom: dom}, false},
-		"plugged":                 {&golibvirt.DomainEventCallbackDeviceAddedMsg{Dom: dom}, false},
-		"unplugged":               {&golibvirt.DomainEventCallbackDeviceRemovedMsg{Msg: golibvirt.DomainEventDeviceRemovedMsg{Dom: dom}}, false},
+		"started from a snapshot": {lifecycle(golibvirt.DomainEventStarted, 3), false, false},
+		"new metadata":            {&golibvirt.DomainEventCallbackMetadataChangeMsg{Dom: dom}, false, false},
+		"plugged":                 {&golibvirt.DomainEventCallbackDeviceAddedMsg{Dom: dom}, false, false},
+		"unplugged":               {&golibvirt.DomainEventCallbackDeviceRemovedMsg{Msg: golibvirt.DomainEventDeviceRemovedMsg{Dom: dom}}, false, false},
 	} {
-		if n, ok := read(tt.event); !ok || n.id != uuid.UUID(dom.UUID) || n.away != tt.away {
+		if n, ok := read(tt.event); !ok || n.id != uuid.UUID(dom.UUID) || n.migrated != tt.migrated || n.saved != tt.saved {
 			t.Errorf("%s: %+v %v", name, n, ok)
 		}
 	}
@@ -40,10 +40,10 @@ func TestRead(t *testing.T) {
 func TestTogether(t *testing.T) {
 	a, b := uuid.UUID{1}, uuid.UUID{2}
 	waiting := make(chan notice, 4)
-	for _, n := range []notice{{b, false}, {a, true}, {b, false}} {
+	for _, n := range []notice{{id: b}, {id: a, migrated: true}, {id: b, saved: true}} {
 		waiting <- n
 	}
-	if got, want := together(notice{a, false}, waiting), []notice{{a, true}, {b, false}}; !slices.Equal(got, want) {
+	if got, want := together(notice{id: a}, waiting), []notice{{id: a, migrated: true}, {id: b, saved: true}}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }

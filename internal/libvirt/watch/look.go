@@ -34,13 +34,13 @@ func (w *Watcher) look(ctx context.Context, conn *connection.Conn, n notice) err
 	})
 	switch {
 	case golibvirt.IsNotFound(err):
-		return w.report(ctx, n.id, w.guests.Left(ctx, n.id, n.away))
+		return w.report(ctx, n.id, w.guests.Left(ctx, n.id, n.migrated || n.saved))
 	case isRefusal(err):
 		w.log.Warn("a domain cannot be read", "uuid", n.id, "error", err)
 		return nil
 	case err != nil:
 		return err
-	case n.away && !d.Running:
+	case n.migrated && !d.Running: // only its definition stayed behind
 		return w.report(ctx, n.id, errors.Join(w.guests.Seen(ctx, d), w.guests.Left(ctx, n.id, true)))
 	}
 	return w.report(ctx, n.id, w.guests.Seen(ctx, d))

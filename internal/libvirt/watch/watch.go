@@ -44,6 +44,9 @@ const (
 	listTime = 2 * time.Minute
 	// pingTime is how often a quiet connection is tried.
 	pingTime = 30 * time.Second
+	// listAgain is how often all domains are listed anew: some changes make
+	// no event, as that of an interface of a domain that is off.
+	listAgain = 5 * time.Minute
 
 	firstWait = 250 * time.Millisecond
 	longWait  = 10 * time.Second
@@ -114,6 +117,8 @@ func (w *Watcher) session(ctx context.Context) (connected bool, err error) {
 func (w *Watcher) follow(ctx context.Context, conn *connection.Conn, notices <-chan notice) error {
 	ping := time.NewTicker(pingTime)
 	defer ping.Stop()
+	again := time.NewTicker(listAgain)
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -122,6 +127,10 @@ func (w *Watcher) follow(ctx context.Context, conn *connection.Conn, notices <-c
 			return errLost
 		case <-ping.C:
 			if err := tryOut(ctx, conn); err != nil {
+				return err
+			}
+		case <-again.C:
+			if _, err := w.list(ctx, conn); err != nil {
 				return err
 			}
 		case n := <-notices:
