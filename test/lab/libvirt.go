@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Libvirt is a libvirtd in the host namespace, with directories of its own: it
@@ -18,7 +20,8 @@ type Libvirt struct {
 	lab *Lab
 }
 
-// libvirtdScript runs libvirtd with private directories, in a mount namespace.
+// libvirtdScript runs libvirtd with private directories, in a mount namespace
+// and under a host name of its own.
 const libvirtdScript = `set -e
 mount --make-rprivate /
 mkdir -p /etc/libvirt /var/lib/libvirt /run/libvirt /var/log/libvirt /var/cache/libvirt
@@ -27,6 +30,7 @@ mount --bind "$1/lib" /var/lib/libvirt
 mount --bind "$1/run" /run/libvirt
 mount --bind "$1/log" /var/log/libvirt
 mount --bind "$1/cache" /var/cache/libvirt
+hostname "$2"
 exec libvirtd --config /etc/libvirt/libvirtd.conf --pid-file "$1/libvirtd.pid"
 `
 
@@ -34,6 +38,7 @@ const libvirtdConf = `unix_sock_group = "root"
 unix_sock_rw_perms = "0700"
 auth_unix_ro = "none"
 auth_unix_rw = "none"
+host_uuid = "%s"
 `
 
 // qemuConf lets libvirtd run guests without what a machine's init sets up.
@@ -68,13 +73,13 @@ func (l *Lab) StartLibvirt(ctx context.Context) (*Libvirt, error) {
 			return nil, err
 		}
 	}
-	if _, err := l.WriteFile("libvirt/etc/libvirtd.conf", libvirtdConf); err != nil {
+	if _, err := l.WriteFile("libvirt/etc/libvirtd.conf", fmt.Sprintf(libvirtdConf, l.hostUUID())); err != nil {
 		return nil, err
 	}
 	if _, err := l.WriteFile("libvirt/etc/qemu.conf", qemuConf); err != nil {
 		return nil, err
 	}
-	p, err := l.Host.Start("libvirtd", nil, "unshare", "-m", "sh", "-c", libvirtdScript, "libvirtd", dir)
+	p, err := l.Host.Start("libvirtd", nil, "unshare", "-m", "-u", "sh", "-c", libvirtdScript, "libvirtd", dir, l.id)
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +93,10 @@ func (l *Lab) StartLibvirt(ctx context.Context) (*Libvirt, error) {
 	}
 	return v, nil
 }
+
+// hostUUID tells the lab's host from others, as a mainboard does: libvirt
+// migrates no guest to where it is.
+func (l *Lab) hostUUID() uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(l.id)) }
 
 // Virsh runs a virsh command.
 func (v *Libvirt) Virsh(ctx context.Context, args ...string) (string, error) {
