@@ -9,12 +9,15 @@ import (
 	"mdserver/internal/instance"
 )
 
-// reprovisioning is what comes of a new instance-id.
-const reprovisioning = `At its next boot cloud-init takes the guest for a new machine:
+// newMachine is what comes of another instance-id.
+const newMachine = `At its next boot cloud-init takes the guest for a new machine:
   - the user-data and vendor-data of that time run, also what runs once only
   - SSH host keys are made anew, and clients warn of the change
   - host name, network, authorized keys and passwords are set as for a new guest
-  - a password that the guest has posted is forgotten, and it can post another
+`
+
+// reprovisioning is what comes of one that mdserver gives a guest.
+const reprovisioning = newMachine + `  - a password that the guest has posted is forgotten, and it can post another
 
 Its disks are not cleared: what earlier runs wrote is still there. Name, address
 and UUID stay. Until it boots nothing changes in the guest. With OpenStack it asks

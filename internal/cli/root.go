@@ -72,7 +72,7 @@ original mdserver; "mdserver serve" does the same.`,
 	root.AddCommand(
 		serveCommand(), instanceCommand(), networkCommand(), userdataCommand(), statusCommand(), reloadCommand(), exportCommand(),
 		configCommand(), identityCommand(), templateCommand(), hookCommand(), installCommand(), uninstallCommand(), docsCommand(),
-		doctorCommand(), explainCommand(),
+		doctorCommand(), explainCommand(), smbiosCommand(),
 	)
 	return root
 }
@@ -113,18 +113,23 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 
 // client speaks to the server that the flags or the configuration name.
 func client(cmd *cobra.Command) (*admin.Client, error) {
-	flags := cmd.Flags()
-	if socket, _ := flags.GetString("socket"); socket != "" {
+	if socket, _ := cmd.Flags().GetString("socket"); socket != "" {
 		return admin.NewClient(socket), nil
 	}
-	file, _ := flags.GetString("config")
-	cfg := config.Default()
-	if isFile(file) || flags.Changed("config") {
-		loaded, _, err := config.Load(file)
-		if err != nil {
-			return nil, err
-		}
-		cfg = loaded
+	cfg, err := loadConfig(cmd)
+	if err != nil {
+		return nil, err
 	}
 	return admin.NewClient(cfg.Server.Socket), nil
+}
+
+// loadConfig reads the configuration that the flags name. Where none is named
+// and none is in the usual place, the defaults are in force.
+func loadConfig(cmd *cobra.Command) (*config.Config, error) {
+	file := configFile(cmd, nil)
+	if !isFile(file) && !cmd.Flags().Changed("config") {
+		return config.Default(), nil
+	}
+	cfg, _, err := config.Load(file)
+	return cfg, err
 }

@@ -8,34 +8,6 @@ import (
 	"mdserver/internal/config"
 )
 
-// What cloud-init's ds-identify takes a guest for, by its definition.
-func TestDatasource(t *testing.T) {
-	const head = `<domain><name>web1</name><uuid>ec2a544d-d555-4133-a443-8229415be701</uuid>`
-	system := func(entry, value string) string {
-		return head + `<os><smbios mode='sysinfo'/></os><sysinfo type='smbios'><system><entry name='` + entry + `'>` + value + `</entry></system></sysinfo></domain>`
-	}
-	tests := []struct{ name, xml, want string }{
-		{"plain QEMU", head + `<os/></domain>`, ""},
-		{"AWS", system("serial", "EC2a544d-d555-4133-a443-8229415be701"), "Ec2"},
-		{"AWS without its serial number", system("serial", "x"), ""},
-		{"NoCloud by serial number", system("serial", "ds=nocloud-net;s=http://169.254.169.254/nocloud/"), "NoCloud"},
-		{"NoCloud by command line", head + `<os><cmdline>quiet ds=nocloud-net;s=http://x/</cmdline></os></domain>`, "NoCloud"},
-		{"OpenStack", system("product", "OpenStack Nova"), "OpenStack"},
-		{"a clone", system("serial", "srv-1.brightbox.com"), "Ec2 clone"},
-		{"not in force", head + `<os/><sysinfo type='smbios'><system><entry name='product'>OpenStack Nova</entry></system></sysinfo></domain>`, ""},
-	}
-	for _, tt := range tests {
-		d, err := parseDomain(tt.xml)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, why := datasourceOf(d)
-		if got != tt.want || (got == "") == (why == "") {
-			t.Errorf("%s: %q (%q), want %q", tt.name, got, why, tt.want)
-		}
-	}
-}
-
 func TestReloadTime(t *testing.T) {
 	const property = "{ path=/bin/kill ; argv[]=/bin/kill -HUP $MAINPID ; ignore_errors=no ; start_time=[Tue 2026-11-24 10:00:00 UTC] ; stop_time=[n/a] ; pid=7 ; code=exited ; status=0 }"
 	at, ok := reloadTime(property)

@@ -6,20 +6,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"mdserver/internal/smbios"
 )
 
 // domain is a guest in libvirt's words, as far as the checks look at it.
 type domain struct {
-	Name    string `xml:"name"`
-	UUID    string `xml:"uuid"`
-	Cmdline string `xml:"os>cmdline"`
-	SMBIOS  struct {
-		Mode string `xml:"mode,attr"`
-	} `xml:"os>smbios"`
-	Sysinfo struct {
-		System  []entry `xml:"system>entry"`
-		Chassis []entry `xml:"chassis>entry"`
-	} `xml:"sysinfo"`
+	smbios.Domain
 	Interfaces []struct {
 		Type   string `xml:"type,attr"`
 		Source struct {
@@ -29,27 +22,12 @@ type domain struct {
 	} `xml:"devices>interface"`
 }
 
-type entry struct {
-	Name  string `xml:"name,attr"`
-	Value string `xml:",chardata"`
-}
-
 func parseDomain(text string) (domain, error) {
 	var d domain
 	if err := xml.Unmarshal([]byte(text), &d); err != nil {
 		return d, fmt.Errorf("libvirt's domain definition: %w", err)
 	}
 	return d, nil
-}
-
-// entryOf is one value of a SMBIOS table.
-func entryOf(list []entry, name string) string {
-	for _, e := range list {
-		if e.Name == name {
-			return strings.TrimSpace(e.Value)
-		}
-	}
-	return ""
 }
 
 func checkGuests(_ context.Context, h *Host) []Finding {

@@ -68,6 +68,12 @@ func newWard(t *testing.T) *ward {
 		_, err := os.Stat(w.Path("libvirt", "ready"))
 		return err
 	})
+	if err := os.Mkdir(w.Path("bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(suite.binary, w.Path("bin", "mdserver")); err != nil {
+		t.Fatal(err)
+	}
 	w.startLibvirt()
 	w.define("net-define", wardNetwork)
 	w.inside("virsh net-start mds")
@@ -95,9 +101,10 @@ func (w *ward) startLibvirt() {
 	eventually(w.t, "libvirtd", func(context.Context) error { return w.try("virsh version") })
 }
 
-// try runs a shell command in the private mount namespace.
+// try runs a shell command in the private mount namespace, where mdserver is
+// installed.
 func (w *ward) try(command string) error {
-	args := append(w.enter(), "sh", "-c", command)
+	args := append(w.enter(), "env", "PATH="+w.Path("bin")+":"+os.Getenv("PATH"), "sh", "-c", command)
 	out, err := w.Host.Command(suite.ctx, args[0], args[1:]...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s: %w\n%s", command, err, out)

@@ -1,0 +1,285 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/config"
+	"mdserver/internal/instance"
+	"mdserver/internal/libvirt/connection"
+	"mdserver/internal/libvirt/definition"
+	"mdserver/internal/smbios"
+)
+
+func smbiosCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "smbios NAME",
+		Short: "Have a guest's image recognize the metadata server",
+		Long: `Tell what an unmodified image takes a guest's virtual hardware for, and what to
+add to its domain for cloud-init to find mdserver. There are several ways, since
+mdserver looks like several clouds; what each of them means for the guest is
+explained, and one is recommended.
+
+With --as the XML for one way is printed, and nothing else, on standard output.
+With --apply it is added to the domain's definition, as libvirt stores it; the
+recommended way is taken where --as chooses none. All else in the definition
+stays. A guest that runs finds the change after it was shut down and started.
+
+NAME is the domain's name or its UUID; libvirt is asked for the domain, and the
+server need not run.`,
+		Example: `  mdserver smbios web1
+  mdserver smbios web1 --apply
+  mdserver smbios web1 --as nocloud`,
+		Args:              args(cobra.ExactArgs(1)),
+		ValidArgsFunction: completeGuests,
+	}
+	asJSON := jsonFlag(cmd)
+	var opt smbiosOptions
+	cmd.Flags().StringVar((*string)(&opt.face), "as", "", "what to look like: openstack, nocloud, ec2 (Amazon) or ec2-clone")
+	cmd.Flags().BoolVar(&opt.apply, "apply", false, "add it to the domain's definition")
+	cmd.Flags().BoolVarP(&opt.yes, "yes", "y", false, "do not ask, even if the guest will set itself up anew")
+	_ = cmd.RegisterFlagCompletionFunc("as", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return faceNames(), cobra.ShellCompDirectiveNoFileComp
+	})
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		opt.json = *asJSON
+		return runSMBIOS(cmd, args[0], opt)
+	}
+	return cmd
+}
+
+type smbiosOptions struct {
+	face             smbios.Face
+	apply, yes, json bool
+}
+
+func faceNames() []string {
+	var names []string
+	for _, f := range smbios.Faces() {
+		names = append(names, string(f))
+	}
+	return names
+}
+
+func runSMBIOS(cmd *cobra.Command, name string, opt smbiosOptions) error {
+	if opt.face != smbios.None && opt.face.Title() == smbios.None.Title() {
+		return &exitError{exitUsage, fmt.Errorf("--as %s: choose one of %s", opt.face, strings.Join(faceNames(), ", "))}
+	}
+	cfg, err := loadConfig(cmd)
+	if err != nil {
+		return err
+	}
+	uri := cfg.Libvirt.URI
+	if uri.Off {
+		return errors.New("libvirt is to be left alone: the configuration says [libvirt] uri = off")
+	}
+	endpoint := connection.Endpoint{Session: uri.Session, Socket: uri.Socket}
+	stored, err := definition.Read(cmd.Context(), endpoint, name)
+	if errors.Is(err, definition.ErrUnreachable) {
+		return fmt.Errorf("%w\n`mdserver doctor` finds out why", err)
+	}
+	if err != nil {
+		return err
+	}
+	guest, err := newDisguise(cfg, stored)
+	switch {
+	case err != nil:
+		return err
+	case !opt.apply && opt.face == smbios.None:
+		return guest.explain(cmd, opt.json)
+	}
+	look, changed, err := guest.wear(opt.face)
+	switch {
+	case err != nil:
+		return err
+	case !opt.apply:
+		return guest.show(cmd, look, opt.json)
+	}
+	return guest.apply(cmd, changed, opt, func() error { return definition.Store(cmd.Context(), endpoint, changed.xml) })
+}
+
+// disguise is a guest that is to be recognized by its SMBIOS.
+type disguise struct {
+	stored definition.Domain
+	domain smbios.Domain
+	server smbios.Server
+}
+
+func newDisguise(cfg *config.Config, stored definition.Domain) (*disguise, error) {
+	domain, err := smbios.Parse(stored.XML)
+	mode := instance.IMDSMode(cfg.Server.IMDS)
+	return &disguise{stored: stored, domain: domain, server: smbios.Server{
+		Address: cfg.Server.ListenAddress, Port: cfg.Server.Port,
+		Tokens: mode != instance.IMDSOff, Only: mode == instance.IMDSRequired,
+	}}, err
+}
+
+// changedDefinition is a definition with another look.
+type changedDefinition struct {
+	face    smbios.Face
+	xml     string
+	changes []smbios.Change
+}
+
+// wear makes the definition with a look, the recommended one if none is chosen.
+func (g *disguise) wear(face smbios.Face) (smbios.Look, changedDefinition, error) {
+	if face == smbios.None {
+		face = smbios.Recommend(g.domain, g.server)
+	}
+	look, err := smbios.LookOf(face, g.domain, g.server)
+	if err != nil {
+		return look, changedDefinition{}, fmt.Errorf("%s as %s: %w", printable(g.domain.Name), face, err)
+	}
+	xml, changes, err := look.Apply(g.stored.XML)
+	return look, changedDefinition{face, xml, changes}, err
+}
+
+// choice is one face and what it means, for a program or a person.
+type choice struct {
+	Face         smbios.Face `json:"face"`
+	Recommended  bool        `json:"recommended"`
+	Impossible   string      `json:"impossible,omitempty"` // why
+	Consequences []string    `json:"consequences"`
+	XML          string      `json:"xml,omitempty"`
+}
+
+func (g *disguise) choice(face smbios.Face) choice {
+	c := choice{Face: face, Recommended: face == smbios.Recommend(g.domain, g.server), Consequences: face.Consequences()}
+	if caution := smbios.Caution(face, g.domain); caution != "" {
+		c.Consequences = append(c.Consequences, caution)
+	}
+	look, err := smbios.LookOf(face, g.domain, g.server)
+	if err != nil {
+		c.Impossible, c.Recommended = err.Error(), false
+		return c
+	}
+	c.XML = look.XML()
+	return c
+}
+
+// explain tells what the guest is taken for and what it could be taken for.
+func (g *disguise) explain(cmd *cobra.Command, asJSON bool) error {
+	face, why := g.domain.Face()
+	var choices []choice
+	for _, f := range smbios.Faces() {
+		choices = append(choices, g.choice(f))
+	}
+	w := cmd.OutOrStdout()
+	if asJSON {
+		return printJSON(w, map[string]any{"name": g.domain.Name, "uuid": g.domain.UUID, "face": face, "why_none": why, "choices": choices})
+	}
+	name := printable(g.domain.Name)
+	if face == smbios.None {
+		fmt.Fprintf(w, "%s is taken for no cloud: %s.\nAn image whose cloud-init is not told where to look stays as it is.\n", name, why)
+	} else {
+		fmt.Fprintf(w, "%s is taken for %s.\n", name, face.Title())
+	}
+	for _, c := range choices {
+		c.print(w)
+	}
+	if face == smbios.None && g.domain.HasSMBIOS() {
+		fmt.Fprintf(w, "\nTo do as recommended:   mdserver smbios %s --apply\n", g.ref())
+	}
+	fmt.Fprintf(w, "To see the XML of one:  mdserver smbios %s --as FACE\n", g.ref())
+	return nil
+}
+
+// ref is the domain in a word that a shell takes as it is.
+func (g *disguise) ref() string {
+	if instance.ValidHostname(g.domain.Name) {
+		return g.domain.Name
+	}
+	return g.domain.UUID
+}
+
+func (c choice) print(w io.Writer) {
+	mark := ""
+	if c.Recommended {
+		mark = " (recommended)"
+	}
+	fmt.Fprintf(w, "\n%s%s\n", c.Face, mark)
+	if c.Impossible != "" {
+		fmt.Fprintf(w, "  not for this guest: %s\n", c.Impossible)
+		return
+	}
+	for _, text := range c.Consequences {
+		fmt.Fprintf(w, "  %s\n", text)
+	}
+}
+
+// show prints the XML of one look, and beside it what that means.
+func (g *disguise) show(cmd *cobra.Command, look smbios.Look, asJSON bool) error {
+	c := g.choice(look.Face)
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), c)
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s as %s; with `virsh edit`, add what is missing of this, or use --apply:\n", printable(g.domain.Name), look.Face)
+	for _, text := range c.Consequences {
+		fmt.Fprintf(cmd.ErrOrStderr(), "  %s\n", text)
+	}
+	_, err := io.WriteString(cmd.OutOrStdout(), look.XML())
+	return err
+}
+
+// apply has the changed definition stored, asking first if the guest is going
+// to set itself up anew.
+func (g *disguise) apply(cmd *cobra.Command, changed changedDefinition, opt smbiosOptions, store func() error) error {
+	name := printable(g.domain.Name)
+	if len(changed.changes) > 0 {
+		if err := g.agree(cmd, name, changed.face, opt.yes); err != nil {
+			return err
+		}
+		if err := store(); err != nil {
+			return fmt.Errorf("libvirt refuses the changed definition of %s, which stays as it was: %w", name, err)
+		}
+	}
+	w := cmd.OutOrStdout()
+	if opt.json {
+		return printJSON(w, map[string]any{"name": g.domain.Name, "face": changed.face, "changes": nonNil(changed.changes), "running": g.stored.Running})
+	}
+	if len(changed.changes) == 0 {
+		_, err := fmt.Fprintf(w, "%s is taken for %s already\n", name, changed.face.Title())
+		return err
+	}
+	fmt.Fprintf(w, "%s will be taken for %s:\n", name, changed.face.Title())
+	for _, c := range changed.changes {
+		fmt.Fprintf(w, "  %s\n", c)
+	}
+	if caution := smbios.Caution(changed.face, g.domain); caution != "" {
+		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", caution)
+	}
+	switch {
+	case g.stored.Running:
+		fmt.Fprintln(w, "It runs: shut it down and start it; a reboot from within is not enough.")
+	case g.stored.Saved:
+		fmt.Fprintln(w, "Its saved state starts as it was: shut it down after that, and start it again.")
+	}
+	return nil
+}
+
+// agree asks for what makes a guest that is set up a new machine.
+func (g *disguise) agree(cmd *cobra.Command, name string, to smbios.Face, agreed bool) error {
+	from, _ := g.domain.Face()
+	if !smbios.Moves(from, to) {
+		return nil
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s is taken for %s. Taken for %s it has another instance-id.\n\n%s\n", name, from.Title(), to.Title(), newMachine)
+	switch {
+	case agreed:
+		return nil
+	case !isTerminal(cmd.InOrStdin()):
+		return &exitError{exitUsage, errors.New("there is no terminal to ask on whether " + name + " is to be set up anew; --yes says so")}
+	}
+	return confirm(cmd, "Change "+name+"?")
+}
+
+func nonNil(changes []smbios.Change) []smbios.Change {
+	if changes == nil {
+		return []smbios.Change{}
+	}
+	return changes
+}

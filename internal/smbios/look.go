@@ -1,0 +1,187 @@
+package smbios
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Server is what a look has to know of the metadata server.
+type Server struct {
+	Address netip.Addr
+	Port    int
+	Tokens  bool // IMDSv2 is not off
+	Only    bool // nothing is served without a token: IMDSv2 is required
+}
+
+// Look is what the SMBIOS tables of one domain have to say for the guest to
+// show itself as Face. Make one with LookOf.
+type Look struct {
+	Face  Face
+	entry Entry
+	uuid  string
+}
+
+// Entry is one string of a SMBIOS table in libvirt's words: the table's element
+// in <sysinfo> and the entry's name there.
+type Entry struct {
+	Table, Name, Value string
+}
+
+// LookOf makes the look of a domain. The error says why the domain cannot have
+// it and what to do instead.
+func LookOf(face Face, d Domain, server Server) (Look, error) {
+	look := Look{Face: face, uuid: strings.ToLower(d.UUID)}
+	if !d.HasSMBIOS() {
+		return look, fmt.Errorf("a machine of the architecture %s has no SMBIOS; an image for it finds its datasource by the kernel's command line or by its own configuration", d.OSType.Arch)
+	}
+	switch face {
+	case OpenStack:
+		look.entry = Entry{"system", "product", openStackProduct}
+	case NoCloud:
+		look.entry = Entry{"system", "serial", "ds=nocloud-net;s=" + server.url() + "nocloud/"}
+	case EC2:
+		if !d.mayBeAWS() {
+			return look, fmt.Errorf("the UUID %s does not begin with ec2, and libvirt does not let a domain change its UUID: define the domain anew with another, or choose another face", look.uuid)
+		}
+		if !server.Tokens {
+			return look, errors.New("with imds = off there are no tokens, which a guest that takes this for AWS cannot do without")
+		}
+		look.entry = Entry{"system", "serial", look.uuid}
+	case EC2Clone:
+		if server.Only {
+			return look, errors.New("a clone of EC2 is asked without tokens, which are required here (imds)")
+		}
+		look.entry = Entry{"system", "manufacturer", cloneVendor}
+	default:
+		return look, fmt.Errorf("there is no face %q; choose one of %s", face, names())
+	}
+	return look, nil
+}
+
+// Recommend chooses the face for a domain: the one that it has, since another
+// may make cloud-init set the guest up anew, or that it would have if its tables
+// were in force; else the one that asks least of the domain and gives the guest
+// most.
+func Recommend(d Domain, server Server) Face {
+	d.SMBIOS.Mode = "sysinfo"
+	has, _ := d.Face()
+	for _, face := range []Face{has, EC2} {
+		if face == EC2 && !d.mayBeAWS() {
+			continue
+		}
+		if _, err := LookOf(face, d, server); err == nil {
+			return face
+		}
+	}
+	return OpenStack
+}
+
+// mayBeAWS reports whether the UUID is one by which AWS is known.
+func (d Domain) mayBeAWS() bool { return strings.HasPrefix(strings.ToLower(d.UUID), awsUUID) }
+
+// Caution tells what stands in the way of a face, or "".
+func Caution(face Face, d Domain) string {
+	switch {
+	case strings.Contains(d.Cmdline, seedPrefix) && face != NoCloud:
+		return "Its kernel's command line names a NoCloud seed, which wins over this: take it away."
+	case d.mayBeAWS() && (face == OpenStack || face == EC2Clone):
+		return "Its UUID begins with ec2, so newer releases of cloud-init take it for AWS all the same."
+	}
+	return ""
+}
+
+// Moves reports whether a guest that was set up with one face takes itself for
+// a new machine with another: OpenStack's instance-id is the domain's UUID, that
+// of all others is mdserver's.
+func Moves(from, to Face) bool { return from != None && (from == OpenStack) != (to == OpenStack) }
+
+func names() string {
+	var list []string
+	for _, f := range Faces() {
+		list = append(list, string(f))
+	}
+	return strings.Join(list, ", ")
+}
+
+// url is the server's, as a guest writes it.
+func (s Server) url() string {
+	host := s.Address.String()
+	switch {
+	case s.Port != 80:
+		host = net.JoinHostPort(host, strconv.Itoa(s.Port))
+	case s.Address.Is6():
+		host = "[" + host + "]"
+	}
+	return "http://" + host + "/"
+}
+
+// gives reports whether an entry that is there already belongs to some face,
+// which is to be gone when another one is put on.
+func (e Entry) gives(uuid string) bool {
+	switch e.Table + " " + e.Name {
+	case "system product", "chassis asset":
+		return isOpenStack(e.Value) || strings.HasSuffix(e.Value, ".zstack.io")
+	case "system manufacturer":
+		return e.Value == cloneVendor
+	case "system serial":
+		return strings.HasPrefix(e.Value, seedPrefix) || strings.HasSuffix(e.Value, ".brightbox.com") || strings.ToLower(e.Value) == uuid
+	}
+	return false
+}
+
+// XML is what a domain's definition needs for the look, to be typed in by hand.
+func (l Look) XML() string {
+	return fmt.Sprintf(`<os>
+  <smbios mode='sysinfo'/>
+</os>
+<sysinfo type='smbios'>
+  <%[1]s>
+    <entry name='%[2]s'>%[3]s</entry>
+  </%[1]s>
+</sysinfo>
+`, l.entry.Table, l.entry.Name, escape(l.entry.Value))
+}
+
+// Consequences tells, a sentence each, what it means for a guest to show
+// itself so.
+func (f Face) Consequences() []string {
+	switch f {
+	case OpenStack:
+		return []string{
+			"The domain's UUID may be any.",
+			"Addresses, routes and DNS servers are set up as the metadata says, without DHCP.",
+			"A guest that has been set up starts again while mdserver is away.",
+			"The site's vendor-data is run, and a password that the guest posts is kept.",
+			"There are no tokens: every program in the guest can read its user-data.",
+		}
+	case NoCloud:
+		return []string{
+			"The domain's UUID may be any.",
+			"The network is set up by DHCP; from cloud-init 24.3 on as the metadata says.",
+			"At each boot the guest waits until mdserver answers.",
+			"The site's vendor-data is run.",
+			"There are no tokens: every program in the guest can read its user-data.",
+		}
+	case EC2:
+		return []string{
+			"The domain's UUID must begin with ec2, and the serial number must be the same.",
+			"cloud-init asks with tokens (IMDSv2), and so do Amazon's own tools and SDKs, which believe in AWS.",
+			"The network is set up by DHCP; the metadata says on which interfaces.",
+			"At each boot the guest waits until mdserver answers, for up to four minutes.",
+			"There is no vendor-data.",
+		}
+	case EC2Clone:
+		return []string{
+			"The domain's UUID may be any.",
+			"cloud-init asks without tokens (IMDSv1): every program in the guest can read its user-data.",
+			"The network is left as the image sets it up, which must be by DHCP.",
+			"At each boot the guest waits until mdserver answers.",
+			"There is no vendor-data.",
+		}
+	}
+	return nil
+}

@@ -1,0 +1,233 @@
+package smbios
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	awsID   = "ec2a544d-d555-4133-a443-8229415be701"
+	otherID = "7e5a544d-d555-4133-a443-8229415be701"
+)
+
+var server = Server{Address: netip.MustParseAddr("169.254.169.254"), Port: 80, Tokens: true}
+
+// domain is a definition with these elements between <uuid> and <devices>.
+func domain(uuid, elements string) string {
+	return "<domain type='kvm'>\n  <name>web1</name>\n  <uuid>" + uuid + "</uuid>\n" + elements + "  <devices/>\n</domain>\n"
+}
+
+func parse(t *testing.T, definition string) Domain {
+	t.Helper()
+	d, err := Parse(definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// What cloud-init's ds-identify takes a guest for, by its definition.
+func TestFace(t *testing.T) {
+	system := func(entry, value string) string {
+		return `<os><smbios mode='sysinfo'/></os><sysinfo type='smbios'><system><entry name='` + entry + `'>` + value + `</entry></system></sysinfo>`
+	}
+	tests := []struct {
+		name, elements string
+		want           Face
+	}{
+		{"plain QEMU", `<os/>`, None},
+		{"a copy of the host", `<os><smbios mode='host'/></os>`, None},
+		{"AWS", system("serial", "EC2a544d-d555-4133-a443-8229415be701"), EC2},
+		{"AWS without its serial number", system("serial", "x"), None},
+		{"NoCloud by serial number", system("serial", "ds=nocloud-net;s=http://169.254.169.254/nocloud/"), NoCloud},
+		{"NoCloud by command line", `<os><cmdline>quiet ds=nocloud-net;s=http://x/</cmdline></os>`, NoCloud},
+		{"OpenStack", system("product", "OpenStack Nova"), OpenStack},
+		{"OpenStack by its chassis", `<os><smbios mode='sysinfo'/></os><sysinfo type='smbios'><chassis><entry name='asset'>OpenStack Nova</entry></chassis></sysinfo>`, OpenStack},
+		{"much like OpenStack", system("product", "OpenStack Novel"), None},
+		{"a clone", system("serial", "srv-1.brightbox.com"), EC2Clone},
+		{"not in force", `<os/><sysinfo type='smbios'><system><entry name='product'>OpenStack Nova</entry></system></sysinfo>`, None},
+		{"another kind of sysinfo", `<os><smbios mode='sysinfo'/></os><sysinfo type='fwcfg'><system><entry name='product'>OpenStack Nova</entry></system></sysinfo>`, None},
+	}
+	for _, tt := range tests {
+		got, why := parse(t, domain(awsID, tt.elements)).Face()
+		if got != tt.want || (got == None) == (why == "") {
+			t.Errorf("%s: %q (%q), want %q", tt.name, got, why, tt.want)
+		}
+	}
+}
+
+func TestLookOf(t *testing.T) {
+	plain := func(uuid string) Domain { return Domain{UUID: uuid} }
+	mainframe := plain(otherID)
+	mainframe.OSType.Arch = "s390x"
+	required, off := server, server
+	required.Only, off.Tokens = true, false
+	tests := []struct {
+		name   string
+		face   Face
+		domain Domain
+		server Server
+		want   string // the entry's value, or part of the error
+	}{
+		{"OpenStack", OpenStack, plain(otherID), server, "OpenStack Nova"},
+		{"NoCloud", NoCloud, plain(otherID), server, "ds=nocloud-net;s=http://169.254.169.254/nocloud/"},
+		{"NoCloud at another port", NoCloud, plain(otherID), Server{Address: server.Address, Port: 8775}, "ds=nocloud-net;s=http://169.254.169.254:8775/nocloud/"},
+		{"NoCloud by IPv6", NoCloud, plain(otherID), Server{Address: netip.MustParseAddr("fd00:ec2::254"), Port: 80}, "ds=nocloud-net;s=http://[fd00:ec2::254]/nocloud/"},
+		{"AWS", EC2, plain(strings.ToUpper(awsID)), server, awsID},
+		{"AWS with another UUID", EC2, plain(otherID), server, "does not begin with ec2"},
+		{"AWS without tokens", EC2, plain(awsID), off, "imds = off"},
+		{"a clone", EC2Clone, plain(otherID), server, "e24cloud"},
+		{"a clone where tokens are required", EC2Clone, plain(otherID), required, "required"},
+		{"a mainframe", OpenStack, mainframe, server, "no SMBIOS"},
+		{"nothing of ours", "azure", plain(otherID), server, `no face "azure"; choose one of openstack, nocloud, ec2, ec2-clone`},
+	}
+	for _, tt := range tests {
+		look, err := LookOf(tt.face, tt.domain, tt.server)
+		got := look.entry.Value
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.Contains(got, tt.want) || (err == nil) != (got == tt.want) {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestRecommend(t *testing.T) {
+	clone := `<os><smbios mode='sysinfo'/></os><sysinfo type='smbios'><system><entry name='manufacturer'>e24cloud</entry></system></sysinfo>`
+	off := server
+	off.Tokens = false
+	tests := []struct {
+		name, definition string
+		server           Server
+		want             Face
+	}{
+		{"plain QEMU", domain(otherID, `<os/>`), server, OpenStack},
+		{"plain QEMU with AWS's UUID", domain(awsID, `<os/>`), server, EC2},
+		{"the same where there are no tokens", domain(awsID, `<os/>`), off, OpenStack},
+		{"what it is already", domain(otherID, clone), server, EC2Clone},
+		{"what it was meant to be", domain(otherID, strings.Replace(clone, "sysinfo", "emulate", 1)), server, EC2Clone},
+	}
+	for _, tt := range tests {
+		if got := Recommend(parse(t, tt.definition), tt.server); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// A guest that gets a look is taken for what it shows, whatever it showed
+// before, and all else in its definition stays.
+func TestApply(t *testing.T) {
+	const (
+		mode  = `<smbios mode='sysinfo'/>`
+		board = `<baseBoard><entry name='product'>OpenStack Nova</entry></baseBoard>`
+		fwcfg = `<sysinfo type='fwcfg'><entry name='opt/x'>serial</entry></sysinfo>`
+	)
+	starts := []struct{ name, elements string }{
+		{"plain QEMU", `<os><type>hvm</type><boot dev='hd'/></os>`},
+		{"tables not in force", `<sysinfo type='smbios'><bios><entry name='vendor'>LENOVO</entry></bios></sysinfo><os></os>`},
+		{"the host's tables", `<os><smbios mode="host"/></os>`},
+		{"empty elements", `<sysinfo type='smbios'/><os/>`},
+		{"an empty table", `<sysinfo type="smbios"><system/></sysinfo><os>` + mode + `</os>`},
+		{"entries of the owner's", `<sysinfo type='smbios'><system><entry name='serial'>A &amp; B</entry><entry name='version'>7</entry></system>` + board + `</sysinfo>` + fwcfg + `<os>` + mode + `</os>`},
+		{"OpenStack twice", `<sysinfo type='smbios'><system><entry name='product'>OpenStack Compute</entry></system><chassis><entry name='asset'>OpenStack Nova</entry></chassis></sysinfo><os>` + mode + `</os>`},
+		{"NoCloud", `<sysinfo type='smbios'><system><entry name='serial'>ds=nocloud;s=http://x/</entry></system></sysinfo><os>` + mode + `</os>`},
+		{"AWS", `<sysinfo type='smbios'><system><entry name='uuid'>` + awsID + `</entry><entry name='serial'>` + awsID + `</entry></system></sysinfo><os>` + mode + `</os>`},
+		{"a clone", `<sysinfo type='smbios'><system><entry name='manufacturer'>e24cloud</entry></system></sysinfo><os>` + mode + `</os>`},
+	}
+	for _, start := range starts {
+		for _, face := range Faces() {
+			definition := domain(awsID, start.elements)
+			look, err := LookOf(face, parse(t, definition), server)
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed, changes, err := look.Apply(definition)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, why := parse(t, changed).Face(); got != face {
+				t.Errorf("%s as %s is taken for %q (%s):\n%s", start.name, face, got, why, changed)
+			}
+			again, more, err := look.Apply(changed)
+			if err != nil || again != changed || len(more) != 0 {
+				t.Errorf("%s as %s is changed once more by %v (%v)", start.name, face, more, err)
+			}
+			if (changed == definition) != (len(changes) == 0) {
+				t.Errorf("%s as %s: changes %v in\n%s", start.name, face, changes, changed)
+			}
+			for _, kept := range []string{board, fwcfg, "<entry name='version'>7</entry>", "<boot dev='hd'/>", "LENOVO", "<entry name='uuid'>"} {
+				if strings.Contains(definition, kept) && !strings.Contains(changed, kept) {
+					t.Errorf("%s as %s has lost %s:\n%s", start.name, face, kept, changed)
+				}
+			}
+		}
+	}
+}
+
+func TestApplyTellsWhatItChanges(t *testing.T) {
+	definition := domain(otherID, `  <sysinfo type='smbios'><system><entry name='serial'>4711</entry><entry name='manufacturer'>e24cloud</entry></system></sysinfo>
+  <os>
+    <type arch='x86_64'>hvm</type>
+  </os>
+`)
+	look, err := LookOf(NoCloud, parse(t, definition), server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed, changes, err := look.Apply(definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	for _, c := range changes {
+		texts = append(texts, c.String())
+	}
+	want := []string{
+		`os/smbios mode: "sysinfo"`,
+		`system serial: "4711" becomes "ds=nocloud-net;s=http://169.254.169.254/nocloud/"`,
+		`system manufacturer: "e24cloud" goes`,
+	}
+	if !slices.Equal(texts, want) {
+		t.Errorf("changes %q, want %q", texts, want)
+	}
+	wantText := domain(otherID, `  <sysinfo type='smbios'><system><entry name='serial'>ds=nocloud-net;s=http://169.254.169.254/nocloud/</entry></system></sysinfo>
+  <os>
+    <type arch='x86_64'>hvm</type>
+  <smbios mode='sysinfo'/></os>
+`)
+	if changed != wantText {
+		t.Errorf("the definition is\n%s\nwant\n%s", changed, wantText)
+	}
+	for _, bad := range []string{"", "<domain>", "<domain/>", "<os/>", "</os>"} {
+		if _, _, err := look.Apply(bad); err == nil {
+			t.Errorf("%q was changed", bad)
+		}
+	}
+}
+
+// FuzzApply: whatever a definition holds, a look is put on it or it is refused.
+func FuzzApply(f *testing.F) {
+	f.Add(domain(otherID, `<os><type>hvm</type></os>`))
+	f.Add(domain(awsID, `<sysinfo type='smbios'><system/></sysinfo><os><smbios mode="host"/></os>`))
+	f.Add(`<a><os/></a>`)
+	f.Fuzz(func(t *testing.T, definition string) {
+		d, err := Parse(definition)
+		if err != nil {
+			return
+		}
+		look, err := LookOf(OpenStack, d, server)
+		if err != nil {
+			return
+		}
+		changed, _, err := look.Apply(definition)
+		if err != nil {
+			return
+		}
+		if _, err := Parse(changed); err != nil {
+			t.Errorf("%q became %q: %v", definition, changed, err)
+		}
+	})
+}
