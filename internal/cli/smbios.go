@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -136,93 +135,6 @@ func (g *disguise) wear(face smbios.Face) (smbios.Look, changedDefinition, error
 	}
 	xml, changes, err := look.Apply(g.stored.XML)
 	return look, changedDefinition{face, xml, changes}, err
-}
-
-// choice is one face and what it means, for a program or a person.
-type choice struct {
-	Face         smbios.Face `json:"face"`
-	Recommended  bool        `json:"recommended"`
-	Impossible   string      `json:"impossible,omitempty"` // why
-	Consequences []string    `json:"consequences"`
-	XML          string      `json:"xml,omitempty"`
-}
-
-func (g *disguise) choice(face smbios.Face) choice {
-	c := choice{Face: face, Recommended: face == smbios.Recommend(g.domain, g.server), Consequences: face.Consequences()}
-	if caution := smbios.Caution(face, g.domain); caution != "" {
-		c.Consequences = append(c.Consequences, caution)
-	}
-	look, err := smbios.LookOf(face, g.domain, g.server)
-	if err != nil {
-		c.Impossible, c.Recommended = err.Error(), false
-		return c
-	}
-	c.XML = look.XML()
-	return c
-}
-
-// explain tells what the guest is taken for and what it could be taken for.
-func (g *disguise) explain(cmd *cobra.Command, asJSON bool) error {
-	face, why := g.domain.Face()
-	var choices []choice
-	for _, f := range smbios.Faces() {
-		choices = append(choices, g.choice(f))
-	}
-	w := cmd.OutOrStdout()
-	if asJSON {
-		return printJSON(w, map[string]any{"name": g.domain.Name, "uuid": g.domain.UUID, "face": face, "why_none": why, "choices": choices})
-	}
-	name := printable(g.domain.Name)
-	if face == smbios.None {
-		fmt.Fprintf(w, "%s is taken for no cloud: %s.\nAn image whose cloud-init is not told where to look stays as it is.\n", name, why)
-	} else {
-		fmt.Fprintf(w, "%s is taken for %s.\n", name, face.Title())
-	}
-	for _, c := range choices {
-		c.print(w)
-	}
-	if face == smbios.None && g.domain.HasSMBIOS() {
-		fmt.Fprintf(w, "\nTo do as recommended:   mdserver smbios %s --apply\n", g.ref())
-	}
-	fmt.Fprintf(w, "To see the XML of one:  mdserver smbios %s --as FACE\n", g.ref())
-	return nil
-}
-
-// ref is the domain in a word that a shell takes as it is.
-func (g *disguise) ref() string {
-	if instance.ValidHostname(g.domain.Name) {
-		return g.domain.Name
-	}
-	return g.domain.UUID
-}
-
-func (c choice) print(w io.Writer) {
-	mark := ""
-	if c.Recommended {
-		mark = " (recommended)"
-	}
-	fmt.Fprintf(w, "\n%s%s\n", c.Face, mark)
-	if c.Impossible != "" {
-		fmt.Fprintf(w, "  not for this guest: %s\n", c.Impossible)
-		return
-	}
-	for _, text := range c.Consequences {
-		fmt.Fprintf(w, "  %s\n", text)
-	}
-}
-
-// show prints the XML of one look, and beside it what that means.
-func (g *disguise) show(cmd *cobra.Command, look smbios.Look, asJSON bool) error {
-	c := g.choice(look.Face)
-	if asJSON {
-		return printJSON(cmd.OutOrStdout(), c)
-	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s as %s; with `virsh edit`, add what is missing of this, or use --apply:\n", printable(g.domain.Name), look.Face)
-	for _, text := range c.Consequences {
-		fmt.Fprintf(cmd.ErrOrStderr(), "  %s\n", text)
-	}
-	_, err := io.WriteString(cmd.OutOrStdout(), look.XML())
-	return err
 }
 
 // apply has the changed definition stored, asking first if the guest is going

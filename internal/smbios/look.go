@@ -146,6 +146,12 @@ func (l Look) XML() string {
 `, l.entry.Table, l.entry.Name, escape(l.entry.Value))
 }
 
+// VirtInstall is the option by which virt-install makes a guest with the look,
+// in words of a shell.
+func (l Look) VirtInstall() string {
+	return fmt.Sprintf("--sysinfo '%s.%s=%s'", l.entry.Table, l.entry.Name, l.entry.Value)
+}
+
 // Consequences tells, a sentence each, what it means for a guest to show
 // itself so.
 func (f Face) Consequences() []string {

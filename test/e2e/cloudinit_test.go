@@ -49,14 +49,20 @@ func TestCloudInit(t *testing.T) {
 	}
 }
 
-// chroot builds the root file system, or finds the one that was built before.
+// chroot is the root file system in which namespaces run cloud-init.
 func chroot(t *testing.T) string {
 	t.Helper()
-	cmd := exec.CommandContext(suite.ctx, "../../scripts/build-chroot")
+	return builtImage(t, "chroot")
+}
+
+// builtImage builds an image, or finds the one that was built before.
+func builtImage(t *testing.T, kind string) string {
+	t.Helper()
+	cmd := exec.CommandContext(suite.ctx, "../../scripts/build-image", kind)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatal("building the root file system of cloud-init:", err)
+		t.Fatalf("building the %s of cloud-init: %v", kind, err)
 	}
 	return strings.TrimSpace(string(out))
 }

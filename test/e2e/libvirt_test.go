@@ -419,3 +419,23 @@ func TestLibvirtdIsKilled(t *testing.T) {
 	}
 	h.settles("libvirtd goes on")
 }
+
+// What libvirt lets everybody read is enough to follow its domains: mdserver
+// needs no right to change them.
+func TestFollowingWithoutRights(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, false, false)
+	h.virsh("define", h.file(machine("web1", 1, 1)))
+	if err := h.server.Stop(20 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	socket := h.Path("libvirt", "run", "libvirt-sock-ro")
+	h.server = startServer(t, h.Lab, h.Config().Set("libvirt", "uri", "qemu+unix:///system?socket="+socket).
+		Set("libvirt", "release_after", "0s"))
+	h.settles("listed")
+	h.virsh("define", h.file(machine("web2", 2, 1)))
+	h.virsh("start", "web2")
+	h.settles("defined and started")
+	h.virsh("undefine", "web1")
+	h.released("web1")
+}

@@ -62,7 +62,7 @@ type CloudInit struct {
 type Firmware map[string]string
 
 // RunCloudInit boots cloud-init in the guest as a clone of EC2, all four
-// stages, on the root file system that scripts/build-chroot made. The guest
+// stages, on the root file system that `scripts/build-image chroot` made. The guest
 // must have its address.
 func (g *Guest) RunCloudInit(ctx context.Context, root string) (*CloudInit, error) {
 	return g.runCloudInit(ctx, root, asClone)

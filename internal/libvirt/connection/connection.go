@@ -29,6 +29,20 @@ func Dial(ctx context.Context, e Endpoint, driver Driver) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	return dialAny(ctx, e, driver, sockets)
+}
+
+// DialReader connects for reading and for events alone. Where this process may
+// not change anything it takes the sockets that libvirt has for everybody.
+func DialReader(ctx context.Context, e Endpoint, driver Driver) (*Conn, error) {
+	sockets, err := e.Sockets(driver)
+	if err != nil {
+		return nil, err
+	}
+	return dialAny(ctx, e, driver, append(sockets, e.readOnly(sockets)...))
+}
+
+func dialAny(ctx context.Context, e Endpoint, driver Driver, sockets []string) (*Conn, error) {
 	var failures []error
 	for _, socket := range sockets {
 		c, err := dial(ctx, socket, e.uri(driver, socket))

@@ -35,6 +35,28 @@ func TestSockets(t *testing.T) {
 	}
 }
 
+// Who only reads may fall back on the sockets for everybody, of the system's
+// libvirt where they usually are.
+func TestReadOnlySockets(t *testing.T) {
+	for _, tt := range []struct {
+		endpoint Endpoint
+		want     []string
+	}{
+		{Endpoint{}, []string{"/run/libvirt/virtqemud-sock-ro", "/run/libvirt/libvirt-sock-ro"}},
+		{Endpoint{Session: true}, nil},
+		{Endpoint{Socket: "/tmp/sock"}, nil},
+	} {
+		t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+		sockets, err := tt.endpoint.Sockets(QEMU)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tt.endpoint.readOnly(sockets); !slices.Equal(got, tt.want) {
+			t.Errorf("%+v: %v, want %v", tt.endpoint, got, tt.want)
+		}
+	}
+}
+
 func TestNobodyListens(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
 	_, err := Dial(t.Context(), Endpoint{Session: true}, Network)

@@ -42,6 +42,19 @@ func (e Endpoint) Sockets(driver Driver) ([]string, error) {
 	return []string{filepath.Join(dir, own), filepath.Join(dir, "libvirt-sock")}, nil
 }
 
+// readOnly lists the sockets beside those that only let read. A user's own
+// libvirt has none, and a socket that was named is the one that is meant.
+func (e Endpoint) readOnly(sockets []string) []string {
+	if e.Session || e.Socket != "" {
+		return nil
+	}
+	var list []string
+	for _, s := range sockets {
+		list = append(list, s+"-ro")
+	}
+	return list
+}
+
 // uri is what the daemon behind a socket is asked to open.
 func (e Endpoint) uri(driver Driver, socket string) libvirt.ConnectURI {
 	scheme := "qemu"

@@ -94,7 +94,7 @@ func (w *Watcher) Run(ctx context.Context) {
 func (w *Watcher) session(ctx context.Context) (connected bool, err error) {
 	dialling, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	conn, err := connection.Dial(dialling, w.endpoint, connection.QEMU)
+	conn, err := connection.DialReader(dialling, w.endpoint, connection.QEMU)
 	if err != nil {
 		return false, err
 	}
