@@ -430,8 +430,13 @@ func TestFollowingWithoutRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	socket := h.Path("libvirt", "run", "libvirt-sock-ro")
-	h.server = startServer(t, h.Lab, h.Config().Set("libvirt", "uri", "qemu+unix:///system?socket="+socket).
-		Set("libvirt", "release_after", "0s"))
+	c := h.Config().Set("libvirt", "uri", "qemu+unix:///system?socket="+socket).Set("libvirt", "release_after", "0s")
+	server, err := h.NewServer(suite.binary, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.server = server
+	start(t, server)
 	h.settles("listed")
 	h.virsh("define", h.file(machine("web2", 2, 1)))
 	h.virsh("start", "web2")

@@ -283,6 +283,9 @@ func intDiv(a, b Value) (Value, error) {
 	if math.IsInf(f, 0) {
 		return nil, Raise(OverflowError, "integer division result too large for a float")
 	}
+	if f == 0 && (x.Sign() < 0) != (y.Sign() < 0) {
+		f = math.Copysign(0, -1) // also 0 / -7
+	}
 	return Float(f), nil
 }
 

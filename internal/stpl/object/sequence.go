@@ -99,7 +99,7 @@ func Index(t *Thread, v, key Value) (Value, error) {
 	case Indexed:
 		return v.Index(t, key)
 	case *Type:
-		return v, nil // list[int], an annotation
+		return v.parameterized()
 	}
 	if !isSequence(v) {
 		if _, ok := v.(*Range); !ok {

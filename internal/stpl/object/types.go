@@ -111,3 +111,13 @@ func (c *Type) qualified() string {
 
 // TypeName returns the name of a value's type, for messages.
 func TypeName(v Value) string { return v.Class().Name }
+
+// parameterized is what an annotation like list[int] makes of a type: here the
+// type itself.
+func (t *Type) parameterized() (Value, error) {
+	switch t.Name {
+	case "list", "dict", "tuple", "set", "frozenset", "type", "enumerate":
+		return t, nil
+	}
+	return nil, Raise(TypeError, "type '%s' is not subscriptable", t.Name)
+}
