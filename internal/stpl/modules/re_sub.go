@@ -1,6 +1,7 @@
 package modules
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,11 +32,8 @@ func substitute(t *object.Thread, a []object.Value) (object.Value, int, error) {
 	}
 	var out []rune
 	last, n := 0, 0
-	keep := func(to int) error {
-		err := charge(t, 4*(to-last))
-		if err == nil {
-			out = append(out, s.runes[last:to]...)
-		}
+	keep := func(to int) (err error) {
+		out, err = appendRunes(t, out, s.runes[last:to])
 		return err
 	}
 	if limit < 0 {
@@ -75,7 +73,10 @@ func replacer(t *object.Thread, p *pattern, repl object.Value) (func(m *match, o
 				return nil, object.Raise(object.TypeError, "expected str instance, %s found", object.TypeName(v))
 			}
 			r, err := newSubject(t, v)
-			return append(out, r.runes...), err
+			if err != nil {
+				return nil, err
+			}
+			return appendRunes(t, out, r.runes)
 		}, nil
 	}
 	parts, err := parseReplacement(t, p, repl)
@@ -87,6 +88,7 @@ func replacer(t *object.Thread, p *pattern, repl object.Value) (func(m *match, o
 
 // expand appends a replacement with its groups filled in.
 func (m *match) expand(t *object.Thread, parts []part, out []rune) ([]rune, error) {
+	var err error
 	for _, p := range parts {
 		r := p.text
 		if p.group >= 0 {
@@ -96,12 +98,26 @@ func (m *match) expand(t *object.Thread, parts []part, out []rune) ([]rune, erro
 			}
 			r = m.s.runes[from:to]
 		}
-		if err := charge(t, 8*len(r)); err != nil {
+		if out, err = appendRunes(t, out, r); err != nil {
 			return nil, err
 		}
-		out = append(out, r...)
 	}
 	return out, nil
+}
+
+// appendRunes appends characters and charges for every buffer that this takes.
+func appendRunes(t *object.Thread, out, more []rune) ([]rune, error) {
+	if err := t.Work(len(more)); err != nil {
+		return nil, err
+	}
+	if cap(out)-len(out) < len(more) {
+		grow := cap(out) + len(more)
+		if err := t.AllocN(cap(out)+grow, 4); err != nil {
+			return nil, err
+		}
+		out = slices.Grow(out, grow)
+	}
+	return append(out, more...), nil
 }
 
 // replacement reads the text of a replacement.

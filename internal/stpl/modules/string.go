@@ -73,47 +73,40 @@ func (s *stringTemplate) substitute(t *object.Thread, mapping object.Value, kw *
 	if err := t.Work(len(s.text)); err != nil {
 		return nil, err
 	}
-	var b strings.Builder
-	write := func(s string) error {
-		b.WriteString(s)
-		return t.Alloc(len(s))
-	}
+	b := object.NewBuilder(t)
 	rest := s.text
 	for {
 		i := strings.IndexByte(rest, '$')
 		if i < 0 {
-			err := write(rest)
+			err := b.Write(rest)
 			return object.Str(b.String()), err
 		}
-		if err := write(rest[:i]); err != nil {
+		if err := b.Write(rest[:i]); err != nil {
 			return nil, err
 		}
 		name, source := placeholder(rest[i:])
+		value := "$"
 		switch {
 		case name == "$":
 			source = "$$"
-			b.WriteByte('$')
 		case name == "" && !safe:
 			return nil, s.invalid(len(s.text) - len(rest) + i)
 		case name == "":
 			source = "$"
-			b.WriteByte('$')
 		default:
 			v, err := lookup(t, mapping, kw, name)
 			switch {
 			case err == nil:
-				value, err := object.ToStr(t, v)
-				if err != nil {
-					return nil, err
-				}
-				if err := write(value); err != nil {
-					return nil, err
-				}
+				value, err = object.ToStr(t, v)
 			case safe && isKeyError(err):
-				b.WriteString(source)
-			default:
+				value, err = source, nil
+			}
+			if err != nil {
 				return nil, err
 			}
+		}
+		if err := b.Write(value); err != nil {
+			return nil, err
 		}
 		rest = rest[i+len(source):]
 	}

@@ -89,13 +89,13 @@ func indent(t *object.Thread, a []object.Value) (object.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	var b strings.Builder
+	b := object.NewBuilder(t)
 	err = object.Each(t, lines, func(v object.Value) error {
 		line, err := text(v)
 		if err != nil {
 			return err
 		}
-		if err := charge(t, len(prefix)+len(line)); err != nil {
+		if err := t.Work(len(prefix) + len(line)); err != nil {
 			return err
 		}
 		wanted := strings.TrimSpace(line) != ""
@@ -107,10 +107,11 @@ func indent(t *object.Thread, a []object.Value) (object.Value, error) {
 			wanted = object.Truthy(answer)
 		}
 		if wanted {
-			b.WriteString(prefix)
+			if err := b.Write(prefix); err != nil {
+				return err
+			}
 		}
-		b.WriteString(line)
-		return nil
+		return b.Write(line)
 	})
 	return object.Str(b.String()), err
 }

@@ -2,15 +2,18 @@ package object
 
 import "strings"
 
-// builder collects text and charges for every buffer that it allocates on the
+// Builder collects text and charges for every buffer that it allocates on the
 // way, not only for what is written.
-type builder struct {
+type Builder struct {
 	t *Thread
 	b strings.Builder
 }
 
+// NewBuilder makes an empty builder, which must not be copied.
+func NewBuilder(t *Thread) *Builder { return &Builder{t: t} }
+
 // grow makes room for n more bytes.
-func (w *builder) grow(n int) error {
+func (w *Builder) grow(n int) error {
 	if w.b.Cap()-w.b.Len() >= n {
 		return nil
 	}
@@ -21,7 +24,8 @@ func (w *builder) grow(n int) error {
 	return nil
 }
 
-func (w *builder) write(s string) error {
+// Write adds a text.
+func (w *Builder) Write(s string) error {
 	if err := w.grow(len(s)); err != nil {
 		return err
 	}
@@ -29,4 +33,5 @@ func (w *builder) write(s string) error {
 	return nil
 }
 
-func (w *builder) String() string { return w.b.String() }
+// String returns what was written.
+func (w *Builder) String() string { return w.b.String() }

@@ -5,7 +5,7 @@ package object
 // memory grow with the text and not with its square.
 type growing struct {
 	text string
-	buf  builder
+	buf  Builder
 }
 
 // minJoined is the length from which a buffer is worth its room.
@@ -24,16 +24,16 @@ func (t *Thread) appended(a, b string) (string, error) {
 		if err := t.Alloc(len(a) + len(b)); err != nil {
 			return "", err
 		}
-		j.text, j.buf = a+b, builder{}
+		j.text, j.buf = a+b, Builder{}
 		return j.text, nil
 	}
 	if j.buf.t == nil { // the second time: it may go on
 		j.buf.t = t
-		if err := j.buf.write(a); err != nil {
+		if err := j.buf.Write(a); err != nil {
 			return "", err
 		}
 	}
-	if err := j.buf.write(b); err != nil {
+	if err := j.buf.Write(b); err != nil {
 		return "", err
 	}
 	j.text = j.buf.String()

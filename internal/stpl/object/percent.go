@@ -11,7 +11,7 @@ func percentFormat(t *Thread, format string, args Value, bytes bool) (string, er
 	if err := t.Work(len(format)); err != nil {
 		return "", err
 	}
-	p := &percent{t: t, out: builder{t: t}, whole: format, s: format, bytes: bytes, args: args}
+	p := &percent{t: t, out: Builder{t: t}, whole: format, s: format, bytes: bytes, args: args}
 	if tuple, ok := args.(Tuple); ok {
 		p.list = tuple
 	} else {
@@ -29,7 +29,7 @@ type percent struct {
 	next  int
 	named bool
 	bytes bool
-	out   builder
+	out   Builder
 }
 
 func (p *percent) run() (string, error) {
@@ -38,7 +38,7 @@ func (p *percent) run() (string, error) {
 		if i < 0 {
 			break
 		}
-		if err := p.out.write(p.s[:i]); err != nil {
+		if err := p.out.Write(p.s[:i]); err != nil {
 			return "", err
 		}
 		p.s = p.s[i+1:]
@@ -46,11 +46,11 @@ func (p *percent) run() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if err := p.out.write(text); err != nil {
+		if err := p.out.Write(text); err != nil {
 			return "", err
 		}
 	}
-	if err := p.out.write(p.s); err != nil {
+	if err := p.out.Write(p.s); err != nil {
 		return "", err
 	}
 	if p.next < len(p.list) && !p.named && !p.mapping() {

@@ -295,7 +295,7 @@ func strTranslate(t *Thread, a []Value) (Value, error) {
 	if !ok {
 		return nil, Raise(TypeError, "translate() wants a dict, not %s", TypeName(a[1]))
 	}
-	b := builder{t: t}
+	b := Builder{t: t}
 	for _, r := range string(a[0].(Str)) {
 		v, found, err := table.Get(t, Int(r))
 		if err != nil {
@@ -317,7 +317,7 @@ func strTranslate(t *Thread, a []Value) (Value, error) {
 		if err := t.Step(1); err != nil {
 			return nil, err
 		}
-		if err := b.write(s); err != nil {
+		if err := b.Write(s); err != nil {
 			return nil, err
 		}
 	}

@@ -95,7 +95,7 @@ func strPartition(last bool) Func {
 
 func strJoin(t *Thread, a []Value) (Value, error) {
 	sep := string(a[0].(Str))
-	b := builder{t: t}
+	b := Builder{t: t}
 	if err := b.grow(joinedSize(a[1], len(sep))); err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func strJoin(t *Thread, a []Value) (Value, error) {
 			return Raise(TypeError, "sequence item %d: expected str instance, %s found", n, TypeName(v))
 		}
 		if n > 0 {
-			if err := b.write(sep); err != nil {
+			if err := b.Write(sep); err != nil {
 				return err
 			}
 		}
@@ -114,7 +114,7 @@ func strJoin(t *Thread, a []Value) (Value, error) {
 		if err := t.Work(len(s)); err != nil {
 			return err
 		}
-		return b.write(string(s))
+		return b.Write(string(s))
 	})
 	if err != nil {
 		if e, ok := err.(*Exception); ok && n == 0 && e.Kind == TypeError && strings.HasSuffix(e.Message(), "is not iterable") {
@@ -243,7 +243,7 @@ func strExpandTabs(t *Thread, a []Value) (Value, error) {
 	if size > maxWidth {
 		return nil, Raise(OverflowError, "result too long")
 	}
-	b := builder{t: t}
+	b := Builder{t: t}
 	col := 0
 	for _, r := range string(a[0].(Str)) {
 		if err := t.Step(1); err != nil {
@@ -252,7 +252,7 @@ func strExpandTabs(t *Thread, a []Value) (Value, error) {
 		switch {
 		case r == '\t' && size > 0:
 			n := size - col%size
-			if err := b.write(strings.Repeat(" ", n)); err != nil {
+			if err := b.Write(strings.Repeat(" ", n)); err != nil {
 				return nil, err
 			}
 			col += n
@@ -262,7 +262,7 @@ func strExpandTabs(t *Thread, a []Value) (Value, error) {
 		case r == '\n' || r == '\r':
 			col = -1
 		}
-		if err := b.write(string(r)); err != nil {
+		if err := b.Write(string(r)); err != nil {
 			return nil, err
 		}
 		col++

@@ -23,20 +23,20 @@ func (f *formatter) run(s string, depth int) (string, error) {
 	if depth == 0 {
 		return "", Raise(ValueError, "Max string recursion exceeded")
 	}
-	out := builder{t: f.t}
+	out := Builder{t: f.t}
 	for s != "" {
 		i := strings.IndexAny(s, "{}")
 		if i < 0 {
 			i = len(s)
 		}
-		if err := out.write(s[:i]); err != nil {
+		if err := out.Write(s[:i]); err != nil {
 			return "", err
 		}
 		if s = s[i:]; s == "" {
 			break
 		}
 		if len(s) > 1 && s[1] == s[0] {
-			if err := out.write(s[:1]); err != nil {
+			if err := out.Write(s[:1]); err != nil {
 				return "", err
 			}
 			s = s[2:]
@@ -53,7 +53,7 @@ func (f *formatter) run(s string, depth int) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if err := out.write(text); err != nil {
+		if err := out.Write(text); err != nil {
 			return "", err
 		}
 		s = rest

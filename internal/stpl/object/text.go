@@ -66,11 +66,11 @@ func messageThread() *Thread {
 
 // printer writes the repr of values.
 type printer struct {
-	builder
+	Builder
 	inside []Value
 }
 
-func newPrinter(t *Thread) *printer { return &printer{builder: builder{t: t}} }
+func newPrinter(t *Thread) *printer { return &printer{Builder: Builder{t: t}} }
 
 func (p *printer) repr(v Value) error {
 	if err := p.t.Step(1); err != nil {
@@ -100,19 +100,19 @@ func (p *printer) repr(v Value) error {
 		}
 		return p.quoted(string(v))
 	}
-	return p.write(simpleRepr(v))
+	return p.Write(simpleRepr(v))
 }
 
 // quoted writes the repr of a string, which may be ten times as long.
 func (p *printer) quoted(s string) error {
 	if len(s) < 256 {
-		return p.write(quote(s))
+		return p.Write(quote(s))
 	}
 	n := quotedLen(s)
 	if err := p.t.Alloc(n); err != nil {
 		return err
 	}
-	return p.write(quote(s))
+	return p.Write(quote(s))
 }
 
 // quotedLen is no less than the length of the repr of s.
@@ -139,14 +139,14 @@ func (p *printer) big(v *Big) error {
 	if len(strings.TrimPrefix(s, "-")) > maxDigits {
 		return Raise(ValueError, "Exceeds the limit (%d digits) for integer string conversion; use sys.set_int_max_str_digits() to increase the limit", maxDigits)
 	}
-	return p.write(s)
+	return p.Write(s)
 }
 
 // nested guards against values that contain themselves.
 func (p *printer) nested(v Value, f func() error) error {
 	for _, o := range p.inside {
 		if Is(o, v) && notEmptyTuple(v) {
-			return p.write(recursiveText(v))
+			return p.Write(recursiveText(v))
 		}
 	}
 	if err := p.t.Enter(); err != nil {
@@ -177,12 +177,12 @@ func recursiveText(v Value) string {
 }
 
 func (p *printer) items(open string, items []Value, end string) error {
-	if err := p.write(open); err != nil {
+	if err := p.Write(open); err != nil {
 		return err
 	}
 	for i, item := range items {
 		if i > 0 {
-			if err := p.write(", "); err != nil {
+			if err := p.Write(", "); err != nil {
 				return err
 			}
 		}
@@ -190,7 +190,7 @@ func (p *printer) items(open string, items []Value, end string) error {
 			return err
 		}
 	}
-	return p.write(end)
+	return p.Write(end)
 }
 
 func (p *printer) dict(d *Dict) error {
@@ -199,13 +199,13 @@ func (p *printer) dict(d *Dict) error {
 		if e.key == nil {
 			continue
 		}
-		if err := p.write(sep); err != nil {
+		if err := p.Write(sep); err != nil {
 			return err
 		}
 		if err := p.repr(e.key); err != nil {
 			return err
 		}
-		if err := p.write(": "); err != nil {
+		if err := p.Write(": "); err != nil {
 			return err
 		}
 		if err := p.repr(e.value); err != nil {
@@ -214,19 +214,19 @@ func (p *printer) dict(d *Dict) error {
 		sep = ", "
 	}
 	if sep == "{" {
-		return p.write("{}")
+		return p.Write("{}")
 	}
-	return p.write("}")
+	return p.Write("}")
 }
 
 func (p *printer) set(s *Set) error {
 	switch {
 	case s.frozen && s.d.live == 0:
-		return p.write("frozenset()")
+		return p.Write("frozenset()")
 	case s.frozen:
 		return p.items("frozenset({", s.d.Keys(), "})")
 	case s.d.live == 0:
-		return p.write("set()")
+		return p.Write("set()")
 	}
 	return p.items("{", s.d.Keys(), "}")
 }
