@@ -59,7 +59,7 @@ func (e *environment) variable(name string) (object.Value, bool) {
 	if v != nil {
 		return v, true
 	}
-	if functionNames[name] {
+	if isFunction(name) {
 		return e.function(name), true
 	}
 	if known {
@@ -94,9 +94,15 @@ func (e *environment) Delete(name string) bool {
 	return true
 }
 
-// functionNames are the methods of an environment that its template calls as
+// isFunction tells the methods of an environment that its template calls as
 // functions.
-var functionNames = map[string]bool{"include": true, "rebase": true, "get": true, "setdefault": true, "defined": true}
+func isFunction(name string) bool {
+	switch name {
+	case "include", "rebase", "get", "setdefault", "defined":
+		return true
+	}
+	return false
+}
 
 var environmentType = object.NewType("dict", "", nil).Define(
 	object.NewBuiltin("include", "_name **vars", includeFunc),

@@ -129,7 +129,7 @@ func (c *compiler) arguments(pos position, callee string, list []syntax.Arg) fun
 }
 
 func positional(f *frame, args []argument) (*object.Args, error) {
-	out := newArgs(len(args))
+	out := f.t.NewArgs(len(args))
 	for i := range args {
 		v, err := args[i].x(f)
 		if err != nil {
@@ -138,20 +138,6 @@ func positional(f *frame, args []argument) (*object.Args, error) {
 		out.Pos[i] = v
 	}
 	return out, nil
-}
-
-// newArgs makes room for n positional arguments, at once with the arguments
-// themselves where they are few.
-func newArgs(n int) *object.Args {
-	var small struct {
-		object.Args
-		values [2]object.Value
-	}
-	if n > len(small.values) {
-		return &object.Args{Pos: make([]object.Value, n)}
-	}
-	small.Pos = small.values[:n]
-	return &small.Args
 }
 
 func addArgument(f *frame, callee string, out *object.Args, a *argument) error {

@@ -27,6 +27,7 @@ type Thread struct {
 	unhook func() bool
 
 	joined growing
+	spare  arguments
 
 	// Handling is the stack of exceptions being handled, innermost last; a
 	// bare "raise" repeats the last one.
