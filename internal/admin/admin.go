@@ -75,20 +75,29 @@ type Reloaded struct {
 // Handler serves the control interface.
 func (b Backend) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /instance-upload", b.Upload)
-	mux.HandleFunc("POST /v1/instances", b.register)
-	mux.HandleFunc("GET /v1/instances", b.list)
-	mux.HandleFunc("GET /v1/instance", b.show)
-	mux.HandleFunc("DELETE /v1/instance", b.release)
-	mux.HandleFunc("GET /v1/explain", b.explain)
-	mux.HandleFunc("POST /v1/reprovision", b.reprovision)
-	mux.HandleFunc("GET /v1/user-data", b.userdata)
-	mux.HandleFunc("GET /v1/password", b.password)
-	mux.HandleFunc("GET /v1/export", b.export)
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, b.Status()) })
-	mux.HandleFunc("GET /v1/identity", func(w http.ResponseWriter, _ *http.Request) { face.Text(w, string(b.Identity())) })
-	mux.HandleFunc("POST /v1/reload", b.reload)
+	for pattern, handler := range b.routes() {
+		mux.HandleFunc(pattern, handler)
+	}
 	return mux
+}
+
+// routes are all that is answered on the control socket.
+func (b Backend) routes() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"POST /instance-upload": b.Upload,
+		"POST /v1/instances":    b.register,
+		"GET /v1/instances":     b.list,
+		"GET /v1/instance":      b.show,
+		"DELETE /v1/instance":   b.release,
+		"GET /v1/explain":       b.explain,
+		"POST /v1/reprovision":  b.reprovision,
+		"GET /v1/user-data":     b.userdata,
+		"GET /v1/password":      b.password,
+		"GET /v1/export":        b.export,
+		"GET /v1/status":        func(w http.ResponseWriter, _ *http.Request) { answer(w, b.Status()) },
+		"GET /v1/identity":      func(w http.ResponseWriter, _ *http.Request) { face.Text(w, string(b.Identity())) },
+		"POST /v1/reload":       b.reload,
+	}
 }
 
 // HookAgent is the User-Agent by which our own hook is known.

@@ -1,0 +1,23 @@
+package facetest
+
+import (
+	"os"
+	"regexp"
+	"testing"
+)
+
+// Documented checks that the reference of all that is served tells of these
+// names. It is called by a package directly below internal/face.
+func Documented(t *testing.T, names ...string) {
+	t.Helper()
+	text, err := os.ReadFile("../../../docs/http.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		// a whole segment of a path, in code
+		if !regexp.MustCompile("`[^`\n]*\\b" + regexp.QuoteMeta(name) + "\\b[^`\n]*`").Match(text) {
+			t.Errorf("docs/http.md does not tell of %s", name)
+		}
+	}
+}
