@@ -4,11 +4,15 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 )
+
+// catchUpPeriod is how long what failed rests before it is tried again.
+const catchUpPeriod = 5 * time.Second
 
 // publisher carries changes of the inventory to what serves DHCP and DNS, in
 // their order, and lets others wait until a change is live.
@@ -18,6 +22,7 @@ type publisher struct {
 	log       *slog.Logger
 	feed      *inventory.Subscription
 	following sync.WaitGroup
+	stop      context.CancelFunc // ends those who follow
 
 	// applying is held while DHCP and DNS are being told something.
 	applying sync.Mutex
@@ -35,6 +40,7 @@ func newPublisher(inv *inventory.Inventory, serving *serving, log *slog.Logger) 
 		inventory: inv, serving: serving, log: log,
 		feed:  inv.Subscribe(),
 		moved: make(chan struct{}),
+		stop:  func() {},
 	}
 }
 
@@ -43,7 +49,9 @@ func newPublisher(inv *inventory.Inventory, serving *serving, log *slog.Logger) 
 func (p *publisher) start(ctx context.Context) error {
 	err := p.serving.start(ctx, all(p.feed.Start()))
 	p.move(p.feed.Start().Revision(), nil)
+	ctx, p.stop = context.WithCancel(ctx)
 	p.following.Go(func() { p.follow(ctx) })
+	p.following.Go(func() { p.catchUp(ctx) })
 	return err
 }
 
@@ -66,6 +74,22 @@ func (p *publisher) follow(ctx context.Context) {
 			p.log.Error("DHCP and DNS do not serve a change", "error", err)
 		}
 		p.move(p.feed.Revision(), err)
+	}
+}
+
+// catchUp mends by and by what could not be made known at once.
+func (p *publisher) catchUp(ctx context.Context) {
+	ticker := time.NewTicker(catchUpPeriod)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			p.applying.Lock()
+			p.serving.catchUp(ctx)
+			p.applying.Unlock()
+		}
 	}
 }
 
@@ -112,5 +136,6 @@ func (p *publisher) sync(ctx context.Context) error {
 
 func (p *publisher) close() {
 	p.feed.Close()
+	p.stop()
 	p.following.Wait()
 }

@@ -265,7 +265,7 @@ func (c *child) status(st *Status) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st.Restarts = max(c.starts-1, 0)
-	if c.lastErr != nil && st.LastError == "" {
+	if c.lastErr != nil && c.current == nil && st.LastError == "" {
 		st.LastError = c.lastErr.Error()
 	}
 	if c.current != nil {

@@ -33,8 +33,12 @@ type publication struct {
 	reloads  int       // makes each compact file's marker another
 	stale    bool      // the files lag behind the table, or dnsmasq behind the files
 	deaf     bool      // nobody answered DNS the last time
-	warned   bool      // that dnsmasq is absent
-	revision string    // confirmed by dnsmasq
+	outlived bool      // dnsmasq runs with a configuration that is no longer ours
+
+	unwritten bool // a file could not be written
+
+	warned   bool   // that dnsmasq is absent
+	revision string // confirmed by dnsmasq
 
 	epoch    int       // of the dnsmasq that the rest tells of
 	heard    bool      // it has answered, and can be signalled
@@ -58,7 +62,9 @@ func (s *Service) publish(ctx context.Context, c change) error {
 	}
 	s.pub.stale = true
 	s.pub.reloads++
-	if _, err := s.writeCompact(); err != nil {
+	text, _ := s.settings.configuration()
+	if _, err := s.writeAll(text); err != nil {
+		s.pub.departed = append(s.pub.departed, s.released(c)...)
 		return err
 	}
 	s.remember6(c.past)
@@ -156,13 +162,13 @@ func (s *Service) takeOver(ctx context.Context, restart bool, departed []binding
 	}
 	switch {
 	case t == nil: // the next dnsmasq reads the files when it starts
-	case restart:
+	case restart || s.pub.outlived:
 		err = s.replace(ctx, t)
 	default:
 		err = s.reload(ctx, t)
 	}
 	if err == nil {
-		s.pub.stale, s.pub.departed = false, nil
+		s.pub.stale, s.pub.outlived, s.pub.departed = false, false, nil
 	}
 	return err
 }

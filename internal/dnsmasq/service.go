@@ -28,6 +28,7 @@ type Service struct {
 	runner   runner
 	guests   map[uuid.UUID]entry
 	pub      publication
+	idle     bool // dnsmasq was not started yet, as its files could not be written
 
 	state sync.Mutex // guards what follows, so that Status never waits
 	st    Status
@@ -65,6 +66,8 @@ func (s *Service) Start(ctx context.Context, all []instance.Instance) error {
 func (s *Service) start(ctx context.Context, all []instance.Instance) error {
 	settings, err := s.settings.normalise()
 	if err != nil {
+		s.setRunner(absent{})
+		s.report(err)
 		return err
 	}
 	s.settings = settings
@@ -74,16 +77,24 @@ func (s *Service) start(ctx context.Context, all []instance.Instance) error {
 		s.report(nil)
 		return nil
 	}
+	return s.begin(ctx)
+}
+
+// begin writes the files and starts dnsmasq, or finds the one that runs. If
+// the files cannot be written, it is left to Apply and CatchUp.
+func (s *Service) begin(ctx context.Context) error {
 	before, err := s.prepare()
-	if err != nil {
+	if s.idle = err != nil; s.idle {
+		s.setRunner(absent{})
+		s.report(err)
 		return err
 	}
-	if settings.Mode == Child {
-		s.setRunner(startChild(settings, s.log, s.heard))
+	if s.settings.Mode == Child {
+		s.setRunner(startChild(s.settings, s.log, s.heard))
 	} else {
-		s.setRunner(&external{settings: settings})
+		s.setRunner(&external{settings: s.settings})
 	}
-	ctx, cancel := s.bound(ctx, startPatience+s.reloadPatience())
+	ctx, cancel := s.bound(ctx, s.startPatience())
 	defer cancel()
 	err = s.bringUp(ctx, s.departed(before))
 	if err != nil {
@@ -91,6 +102,15 @@ func (s *Service) start(ctx context.Context, all []instance.Instance) error {
 	}
 	s.report(err)
 	return nil
+}
+
+// startPatience bounds the wait for a dnsmasq that starts. While the network is
+// down there is nobody to answer.
+func (s *Service) startPatience() time.Duration {
+	if _, err := s.settings.probeAddress(); err != nil {
+		return deafPatience
+	}
+	return startPatience + s.reloadPatience()
 }
 
 // prepare writes all files and returns the leases that the old ones granted.
@@ -132,7 +152,10 @@ func (s *Service) Apply(ctx context.Context, events []instance.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change := s.take(events)
-	if s.settings.Mode == Off || change.none() && !s.pub.stale {
+	switch {
+	case s.idle:
+		return s.begin(ctx)
+	case s.settings.Mode == Off || change.none() && !s.pub.stale:
 		return nil
 	}
 	err := s.publish(ctx, change)
@@ -150,7 +173,7 @@ func (s *Service) Reconfigure(ctx context.Context, settings Settings, all []inst
 	if err != nil {
 		return err
 	}
-	if !settings.samePlace(s.settings) || settings.Mode == Off {
+	if !settings.samePlace(s.settings) || settings.Mode == Off || s.idle {
 		err := s.stop()
 		s.settings = settings
 		return errors.Join(err, s.start(ctx, all))
@@ -162,12 +185,11 @@ func (s *Service) Reconfigure(ctx context.Context, settings Settings, all []inst
 
 func (s *Service) reconfigure(ctx context.Context, settings Settings, all []instance.Instance) error {
 	text, digest := settings.configuration()
-	restart := digest != s.pub.config
-	if restart {
+	if digest != s.pub.config {
 		if err := settings.tryOut(ctx, text); err != nil {
 			return err
 		}
-		s.pub.config, s.pub.heard = digest, false
+		s.pub.config, s.pub.heard, s.pub.outlived = digest, false, true
 	}
 	before := s.leases()
 	s.settings = settings
@@ -176,12 +198,16 @@ func (s *Service) reconfigure(ctx context.Context, settings Settings, all []inst
 		s.pub.reloads++ // dnsmasq holds more than the compact files, so these must differ
 	}
 	changed, err := s.writeAll(text)
-	if err != nil || !changed && !s.pub.stale {
+	if err != nil {
+		s.pub.departed = append(s.pub.departed, s.departed(before)...)
 		return err
+	}
+	if !changed && !s.pub.stale {
+		return nil
 	}
 	ctx, cancel := s.bound(ctx, startPatience+s.reloadPatience())
 	defer cancel()
-	return s.takeOver(ctx, restart, s.departed(before))
+	return s.takeOver(ctx, false, s.departed(before))
 }
 
 // writeAll writes every file, and reports whether one changed.
@@ -189,7 +215,11 @@ func (s *Service) writeAll(configuration string) (bool, error) {
 	conf, errConf := s.settings.writeChanged(s.settings.confFile(), configuration)
 	opts, errOpts := s.settings.writeChanged(s.settings.optsFile(), s.settings.options())
 	hosts, errHosts := s.writeCompact()
-	return conf || opts || hosts, errors.Join(errConf, errOpts, errHosts)
+	err := errors.Join(errConf, errOpts, errHosts)
+	if s.pub.unwritten = err != nil; s.pub.unwritten {
+		s.pub.stale = true
+	}
+	return conf || opts || hosts, err
 }
 
 // tryOut has dnsmasq check a configuration that is not in place yet.

@@ -25,7 +25,7 @@ func TestKilledChildComesBack(t *testing.T) {
 	l.wantServed(later)
 	must(t, s.Apply(t.Context(), removed(later)))
 	l.wantGone(later)
-	if st := s.Status(); st.PID == first || st.Restarts != 1 {
+	if st := s.Status(); st.PID == first || st.Restarts != 1 || st.LastError != "" {
 		t.Errorf("status is %+v", st)
 	}
 }
