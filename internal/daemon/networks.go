@@ -74,7 +74,7 @@ func configuredNetworks(cfg *config.Config) []instance.Network {
 		networks = append(networks, instance.Network{
 			Name: n.Name, Bridge: n.Interface, Pending: n.Backend == config.BackendLibvirt,
 			IPv4: n.Network, IPv6: n.Network6, Excluded: excluded(n, own),
-			Gateway4: n.Gateway, Gateway6: n.Gateway6, DNS: guestDNS(n), Domain: n.Domain,
+			Gateway4: n.Gateway, Gateway6: n.Gateway6, DNS: guestDNS(n), Domain: n.Domain, NamePrefix: n.Prefix,
 		})
 	}
 	return networks

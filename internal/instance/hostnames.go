@@ -29,3 +29,27 @@ func HostNames(hostname, prefix, domain string, entryOrder []string) []string {
 	}
 	return names
 }
+
+// Rivals are the host names, hostname among them, that share a name with it in
+// the DNS of the network: with the prefix lab- these are web and lab-web, since
+// web is lab-web there, too. All are in lower case.
+func (n Network) Rivals(hostname string) []string {
+	hostname, prefix := strings.ToLower(hostname), strings.ToLower(n.NamePrefix)
+	domain := ""
+	if n.Domain != "" {
+		domain = "." + strings.ToLower(n.Domain)
+	}
+	var rivals []string
+	add := func(name string) {
+		if name != "" && !slices.Contains(rivals, name) {
+			rivals = append(rivals, name)
+		}
+	}
+	for _, name := range []string{hostname, prefix + hostname, hostname + domain, prefix + hostname + domain} {
+		for _, short := range []string{name, strings.TrimSuffix(name, domain)} {
+			add(short)
+			add(strings.TrimPrefix(short, prefix))
+		}
+	}
+	return rivals
+}

@@ -37,6 +37,8 @@ type Network struct {
 	Gateway6 netip.Addr   // valid where DHCPv6 is served
 	DNS      []netip.Addr // the DNS servers that guests are told of, if any
 	Domain   string       // the guests' DNS domain, or empty
+
+	NamePrefix string // before each guest's name in DNS, or empty
 }
 
 // Prefix returns the network's prefix of the family that addr belongs to.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -88,4 +89,32 @@ func TestDeriveID(t *testing.T) {
 	if DeriveID(testUUID) != id {
 		t.Error("the instance-id is not stable")
 	}
+}
+
+// Two guests are rivals if, and only if, a name in DNS would be both guests'.
+func TestRivals(t *testing.T) {
+	hostnames := []string{"web", "lab-web", "lab-lab-web", "web.example.net", "lab-web.example.net", "WEB", "www", "lab-", "example.net", "web.example.org"}
+	for _, n := range []Network{{}, {NamePrefix: "lab-"}, {Domain: "example.net"}, {NamePrefix: "Lab-", Domain: "Example.net"}} {
+		for _, one := range hostnames {
+			for _, other := range hostnames {
+				shared := slices.ContainsFunc(namesInDNS(n, one), func(name string) bool { return slices.Contains(namesInDNS(n, other), name) })
+				if got := slices.Contains(n.Rivals(one), strings.ToLower(other)); got != shared {
+					t.Errorf("prefix %q, domain %q: %q and %q share a name: %v, rivals: %v", n.NamePrefix, n.Domain, one, other, shared, got)
+				}
+			}
+		}
+	}
+}
+
+// namesInDNS are all names that a guest can have: dnsmasq gives those without a
+// domain the network's own.
+func namesInDNS(n Network, hostname string) []string {
+	var names []string
+	for _, name := range HostNames(hostname, n.NamePrefix, n.Domain, []string{"base", "prefix", "domain"}) {
+		names = append(names, strings.ToLower(name))
+		if n.Domain != "" {
+			names = append(names, strings.ToLower(name+"."+n.Domain))
+		}
+	}
+	return names
 }

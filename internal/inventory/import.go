@@ -80,7 +80,7 @@ func (d *draft) importOne(guest instance.Instance) (instance.Instance, error) {
 	if !instance.ValidHostname(guest.Hostname) {
 		guest.Hostname = instance.DeriveHostname(guest.Name, guest.UUID, d.rules.FallbackHostname)
 	}
-	guest.Hostname = d.uniqueHostname(guest.Hostname, guest.UUID)
+	guest.Hostname = d.uniqueHostname(guest.Hostname, guest.UUID, nil) // in DNS as the original had it
 	guest.FirstSeen, guest.LastUpdate = d.seen(guest.FirstSeen), d.seen(guest.LastUpdate)
 	guest.Network = d.rules.primary()
 	if len(guest.Interfaces) == 0 && !guest.MAC.IsZero() {

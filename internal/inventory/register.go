@@ -50,7 +50,7 @@ func (d *draft) enrol(dom instance.Domain, finish func(current, guest *instance.
 		return Registration{}, err
 	}
 	guest := d.record(dom, current)
-	if guest.Hostname, err = d.hostname(dom, current); err != nil {
+	if guest.Hostname, err = d.hostname(dom, places, current); err != nil {
 		return Registration{}, err
 	}
 	problem, err := d.assignAddresses(&guest, places, current, holder)
@@ -199,40 +199,4 @@ func (d *draft) instanceID(id uuid.UUID, current *instance.Instance) string {
 		}
 	}
 	return instance.DeriveID(id)
-}
-
-// hostname is the one that the guest asks for, else the one it has, else one
-// derived from its name. One that came from a request in its metadata does not
-// outlive the request.
-func (d *draft) hostname(dom instance.Domain, current *instance.Instance) (string, error) {
-	if wanted := dom.Metadata.Hostname(); wanted != "" {
-		if other := d.hostnameHolder(wanted, dom.UUID); other != nil {
-			return "", &ConflictError{Kind: ErrHostnameTaken, Value: wanted, Guest: dom.Name, Holder: other.Name,
-				Hint: "ask for another one in the metadata"}
-		}
-		return wanted, nil
-	}
-	if current != nil && current.Name == dom.Name && current.Metadata.Hostname() == "" {
-		return current.Hostname, nil
-	}
-	return d.uniqueHostname(instance.DeriveHostname(dom.Name, dom.UUID, d.rules.FallbackHostname), dom.UUID), nil
-}
-
-// hostnameHolder gives the other guest that has hostname, or nil.
-func (d *draft) hostnameHolder(hostname string, id uuid.UUID) *instance.Instance {
-	if other, ok := d.byHostname.Get(hostnameKey(hostname)); ok && other.UUID != id {
-		return other
-	}
-	return nil
-}
-
-// uniqueHostname distinguishes hostname if another guest has it. The digits
-// come from the UUID; should even that be taken, from UUIDs derived from it.
-func (d *draft) uniqueHostname(hostname string, id uuid.UUID) string {
-	unique, seed := hostname, id
-	for d.hostnameHolder(unique, id) != nil {
-		unique = instance.DistinctHostname(hostname, seed)
-		seed = uuid.NewSHA1(seed, []byte(hostname))
-	}
-	return unique
 }
