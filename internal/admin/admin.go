@@ -140,23 +140,29 @@ func (e badDomain) Unwrap() error { return e.error }
 // add registers the domain that a request carries. The content type is not
 // asked: curl -d says it sends a form, and sends the XML as it is.
 func (b Backend) add(w http.ResponseWriter, r *http.Request, source string) (Registered, error) {
+	domain, err := readDomain(w, r)
+	if err != nil {
+		b.Log.Warn("domain definition refused", "from", source, "error", err)
+		return Registered{}, err
+	}
+	domain.Source = source
+	return b.registerDomain(r.Context(), domain)
+}
+
+func readDomain(w http.ResponseWriter, r *http.Request) (instance.Domain, error) {
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, libvirt.MaxDomainXML+1))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return Registered{}, libvirt.ErrTooLarge
+		return instance.Domain{}, libvirt.ErrTooLarge
 	case err != nil:
-		return Registered{}, badDomain{err}
+		return instance.Domain{}, badDomain{err}
 	}
 	domain, err := libvirt.ParseDomain(data)
-	if errors.Is(err, libvirt.ErrTooLarge) {
-		return Registered{}, err
+	if err != nil && !errors.Is(err, libvirt.ErrTooLarge) {
+		err = badDomain{err}
 	}
-	if err != nil {
-		return Registered{}, badDomain{err}
-	}
-	domain.Source = source
-	return b.registerDomain(r.Context(), domain)
+	return domain, err
 }
 
 func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (Registered, error) {

@@ -265,3 +265,23 @@ func TestPassword(t *testing.T) {
 		t.Errorf("a release shows %q, %v", gone.Password, err)
 	}
 }
+
+// The original's hook throws the answer away: the log has to tell why a guest
+// is not registered.
+func TestRefusedUploadsAreLogged(t *testing.T) {
+	for _, tt := range []struct{ body, want string }{
+		{"<domain><name>web1</name></domain>", "no <uuid>"},
+		{strings.Repeat(" ", libvirt.MaxDomainXML+1), "larger than"},
+		{domain("web1", "701", "01", "default"), "no interface on the metadata network"},
+	} {
+		var log strings.Builder
+		b := newBackend(t)
+		b.Log = slog.New(slog.NewTextHandler(&log, nil))
+		if w := upload(b, tt.body); w.Code/100 != 4 {
+			t.Errorf("%d %q", w.Code, w.Body)
+		}
+		if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), tt.want) {
+			t.Errorf("logged %q, want a warning that says %q", log.String(), tt.want)
+		}
+	}
+}

@@ -12,7 +12,7 @@ import (
 // virDomainDefPostParse), and text that is not UTF-8, which XML cannot carry.
 func ValidateName(name string) error {
 	switch {
-	case strings.TrimSpace(name) == "":
+	case name == "":
 		return errors.New("the domain has no name")
 	case strings.ContainsAny(name, "/\n\r\x00"):
 		return fmt.Errorf("the domain name %q holds a slash or a line break, which libvirt does not allow", name)

@@ -69,7 +69,8 @@ func decode(data []byte) (domainXML, error) {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return doc, errors.New("no domain definition: the document is empty; " + hint)
 	}
-	dec := xml.NewDecoder(bytes.NewReader(data))
+	dec := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, byteOrderMark)))
+	dec.CharsetReader = onlyUTF8
 	root, err := rootElement(dec)
 	if err != nil {
 		return doc, err
@@ -81,6 +82,25 @@ func decode(data []byte) (domainXML, error) {
 		return doc, broken(err)
 	}
 	return doc, onlySpaceLeft(dec)
+}
+
+// byteOrderMark is what some editors put before UTF-8.
+var byteOrderMark = []byte("\ufeff")
+
+// onlyUTF8 is asked about documents that declare another encoding. libvirt
+// writes none.
+func onlyUTF8(charset string, input io.Reader) (io.Reader, error) {
+	if strings.EqualFold(charset, "us-ascii") {
+		return input, nil // a part of UTF-8
+	}
+	return nil, encodingError(charset)
+}
+
+// encodingError names an encoding that is not read.
+type encodingError string
+
+func (e encodingError) Error() string {
+	return fmt.Sprintf("the document is in the encoding %q, accepted: UTF-8; %s", string(e), hint)
 }
 
 func rootElement(dec *xml.Decoder) (xml.StartElement, error) {
@@ -121,6 +141,10 @@ func onlySpaceLeft(dec *xml.Decoder) error {
 }
 
 func broken(err error) error {
+	var encoding encodingError
+	if errors.As(err, &encoding) {
+		return encoding
+	}
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}

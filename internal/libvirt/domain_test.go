@@ -124,7 +124,7 @@ func TestParseDomainMetadata(t *testing.T) {
 func TestParseDomainAcceptsEveryNameOfLibvirt(t *testing.T) {
 	names := []string{
 		"web 1", "a,b", `q"u'o`, "..", ".", "Grüße-東京", strings.Repeat("x", 255),
-		"$(reboot)", "`id`", "a;b|c&d", "52:54:00:00:00:01,10.0.0.1", "#x", "-x", "[x]", "id:*", "tab\there",
+		"$(reboot)", "`id`", "a;b|c&d", "52:54:00:00:00:01,10.0.0.1", "#x", "-x", "[x]", "id:*", "tab\there", " ", " web1 ",
 	}
 	escape := strings.NewReplacer("&", "&amp;", "<", "&lt;")
 	for _, name := range names {
@@ -134,6 +134,14 @@ func TestParseDomainAcceptsEveryNameOfLibvirt(t *testing.T) {
 		}
 		if d.Name != name {
 			t.Errorf("name %q was read as %q", name, d.Name)
+		}
+	}
+}
+
+func TestParseDomainAcceptsWhatEditorsWrite(t *testing.T) {
+	for _, before := range []string{"\ufeff", `<?xml version="1.0" encoding="utf-8"?>`, "\ufeff<?xml version='1.0'?>\n", `<?xml version="1.0" encoding="US-ASCII"?>`} {
+		if d, err := ParseDomain([]byte(before + domain(""))); err != nil || d.Name != "web1" {
+			t.Errorf("after %q: %q, %v", before, d.Name, err)
 		}
 	}
 }
@@ -149,9 +157,10 @@ func TestParseDomainRefuses(t *testing.T) {
 		{"mismatched", "<domain><name>x</nome></domain>", "broken XML"},
 		{"two documents", domain("") + domain(""), "second element"},
 		{"text after it", domain("") + "x", "text follows"},
+		{"another encoding", `<?xml version="1.0" encoding="ISO-8859-1"?>` + domain(""), `encoding "ISO-8859-1", accepted: UTF-8`},
 		{"an entity", domain("<description>&xxe;</description>"), "broken XML"},
 		{"no name", "<domain><uuid>7e5a544d-d555-4133-a443-8229415be7ab</uuid></domain>", "no name"},
-		{"blank name", strings.Replace(domain(""), "web1", " ", 1), "no name"},
+		{"empty name", strings.Replace(domain(""), "web1", "", 1), "no name"},
 		{"slash", strings.Replace(domain(""), "web1", "a/b", 1), "slash"},
 		{"newline", strings.Replace(domain(""), "web1", "a&#10;b", 1), "line break"},
 		{"no uuid", "<domain><name>x</name></domain>", "no <uuid>"},
