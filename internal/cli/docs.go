@@ -4,13 +4,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
-
-	"mdserver/internal/config"
 )
 
 // docsCommand writes the reference of all commands, for packages and for the
@@ -28,16 +27,18 @@ func docsCommand() *cobra.Command {
 		Short: "Write man pages into a directory",
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			pages, err := manPages()
+			if err != nil {
+				return err
+			}
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return err
 			}
-			root := cmd.Root()
-			root.DisableAutoGenTag = true
-			header := &doc.GenManHeader{Section: "8", Source: "mdserver " + config.Version, Manual: "mdserver"}
-			if err := doc.GenManTree(root, header, args[0]); err != nil {
-				return err
+			for _, page := range pages {
+				if err := os.WriteFile(filepath.Join(args[0], path.Base(page.Path)), page.Content, 0o644); err != nil {
+					return err
+				}
 			}
-			pages, _ := filepath.Glob(filepath.Join(args[0], "mdserver*.8"))
 			fmt.Fprintf(cmd.OutOrStdout(), "wrote %d man pages to %s\n", len(pages), args[0])
 			return nil
 		},
@@ -47,10 +48,7 @@ func docsCommand() *cobra.Command {
 
 // reference is the reference of all commands in Markdown: docs/commands.md.
 func reference() (string, error) {
-	root := newRoot()
-	root.DisableAutoGenTag = true
-	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
+	root := wholeRoot()
 	var b strings.Builder
 	b.WriteString("# Commands\n\nExit codes: 0, all is well; 1, what was asked could not be done; 2, the command line is wrong;\n3, nothing could be looked at (doctor).\n\n")
 	err := writeReference(&b, root)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +19,8 @@ func installCommand() *cobra.Command {
 		Short: "Install the program, its units, hook and configuration",
 		Long: `Installs this program with everything that it needs on a libvirt host: the
 systemd units, libvirt's hook and network definition, the sample configuration
-and user-data, rules for tmpfiles and logrotate, and a system user.
+and user-data, rules for tmpfiles and logrotate, man pages, completion for bash,
+zsh and fish, and a system user.
 
 It starts nothing. It can be run again at any time, which is also how one
 upgrades: what is in place is left alone, and files that you changed are kept,
@@ -32,6 +35,9 @@ FILE.orig-mdserver; "mdserver uninstall" puts them back.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if opts.Executable, err = os.Executable(); err != nil {
 			return fmt.Errorf("find this program: %w", err)
+		}
+		if opts.Manual, err = manual(); err != nil {
+			return err
 		}
 		report, err := install.Install(cmd.Context(), onThisHost(opts))
 		return finishInstall(cmd.OutOrStdout(), report, err, *asJSON)
@@ -97,9 +103,9 @@ func printInstall(w io.Writer, report *install.Report) error {
 	if report.DryRun {
 		fmt.Fprintln(w, "This is what would be done:")
 	}
-	rows := make([][]string, len(report.Changes))
-	for i, c := range report.Changes {
-		rows[i] = []string{string(c.Action), c.Name, c.Note}
+	var rows [][]string
+	for _, c := range withoutPages(report.Changes) {
+		rows = append(rows, []string{string(c.Action), c.Name, c.Note})
 	}
 	if err := table(w, []string{"ACTION", "FILE", "NOTE"}, rows); err != nil {
 		return err
@@ -107,6 +113,29 @@ func printInstall(w io.Writer, report *install.Report) error {
 	printFindings(w, "Needs your attention:", report.Findings)
 	printFindings(w, "Next:", report.Next)
 	return nil
+}
+
+// withoutPages sums up man pages with which the same was done.
+func withoutPages(changes []install.Change) []install.Change {
+	count := map[install.Action]int{}
+	isPage := func(c install.Change) bool { return strings.HasSuffix(c.Name, ".8") && c.Note == "" }
+	for _, c := range changes {
+		if isPage(c) {
+			count[c.Action]++
+		}
+	}
+	var list []install.Change
+	for _, c := range changes {
+		switch n := count[c.Action]; {
+		case !isPage(c) || n == 1:
+			list = append(list, c)
+		case n > 1:
+			c.Name, c.Note = path.Dir(c.Name)+"/mdserver*.8", fmt.Sprintf("%d man pages", n)
+			list = append(list, c)
+			count[c.Action] = 0
+		}
+	}
+	return list
 }
 
 func printFindings(w io.Writer, heading string, findings []install.Finding) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -54,6 +55,18 @@ func TestInstallAndUninstall(t *testing.T) {
 		t.Errorf("the program is not this one: %v", err)
 	}
 
+	for _, name := range []string{
+		"man/man8/mdserver.8", "man/man8/mdserver-instance-add.8",
+		"bash-completion/completions/mdserver", "zsh/site-functions/_mdserver", "fish/vendor_completions.d/mdserver.fish",
+	} {
+		if content, err := os.ReadFile(filepath.Join(root, "usr/share", name)); err != nil || !strings.Contains(string(content), "mdserver") {
+			t.Errorf("%s: %v\n%s", name, err, content)
+		}
+	}
+	if !regexp.MustCompile(`created +/usr/share/man/man8/mdserver\*\.8 +\d+ man pages\n`).MatchString(out) {
+		t.Errorf("install does not sum up the man pages:\n%s", out)
+	}
+
 	var report install.Report
 	out = execute(t, installCommand(), "--root", root, "--prefix", "/usr", "--user", "metadata", "--json")
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
@@ -73,6 +86,9 @@ func TestInstallAndUninstall(t *testing.T) {
 	}
 	if _, err := os.Stat(unit); err == nil {
 		t.Error("uninstall leaves the unit")
+	}
+	if left, err := os.ReadDir(filepath.Join(root, "usr")); err == nil {
+		t.Errorf("uninstall leaves %v below the prefix", left)
 	}
 }
 

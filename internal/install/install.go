@@ -25,10 +25,18 @@ type Options struct {
 	Purge  bool   // Uninstall: configuration and data too
 
 	Executable string // the program to install
+	Manual     []Page // man pages and shell completion that come with it
 
 	UID     int  // who we are; only 0 may change owners
 	Systemd bool // systemd runs this system
 	Run     Runner
+}
+
+// Page is a file that the program writes about itself. Its path is relative to
+// the prefix.
+type Page struct {
+	Path    string
+	Content []byte
 }
 
 // Runner runs a program of the system and returns an error that holds what it
@@ -112,7 +120,7 @@ func (j *job) install(ctx context.Context, plan []item) error {
 	if err := j.ensureAccount(ctx); err != nil {
 		return err
 	}
-	for _, d := range directories(j.Prefix) {
+	for _, d := range j.directories() {
 		if err := j.ensureDirectory(d); err != nil {
 			return err
 		}

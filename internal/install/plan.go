@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
+	"slices"
 
 	"mdserver/packaging"
 )
@@ -81,6 +83,9 @@ func makePlan(o Options) ([]item, error) {
 		f.content = o.adapt(content)
 		plan = append(plan, f.item)
 	}
+	for _, page := range o.Manual {
+		plan = append(plan, item{path: path.Join(o.Prefix, page.Path), mode: 0o644, content: page.Content})
+	}
 	return plan, nil
 }
 
@@ -105,7 +110,18 @@ type directory struct {
 	user, group bool // belongs to mdserver's user, or to its group
 }
 
-func directories(prefix string) []directory {
+func (o Options) directories() []directory {
+	var list []directory
+	for _, page := range o.Manual {
+		dir := directory{path: path.Join(o.Prefix, path.Dir(page.Path)), mode: 0o755}
+		if !slices.Contains(list, dir) {
+			list = append(list, dir)
+		}
+	}
+	return append(list, fixedDirectories(o.Prefix)...)
+}
+
+func fixedDirectories(prefix string) []directory {
 	return []directory{
 		{path: prefix + "/bin", mode: 0o755},
 		{path: shareDir(prefix), mode: 0o755},

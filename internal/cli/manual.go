@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+
+	"mdserver/internal/config"
+	"mdserver/internal/install"
+)
+
+// manDir is where man pages are, below the prefix.
+const manDir = "share/man/man8"
+
+// manual is what comes with the program, for the prefix that it is installed to:
+// man pages, and completion for the usual shells.
+func manual() ([]install.Page, error) {
+	pages, err := manPages()
+	if err != nil {
+		return nil, err
+	}
+	root := wholeRoot()
+	for _, shell := range []struct {
+		path  string
+		write func(*bytes.Buffer) error
+	}{
+		{"share/bash-completion/completions/mdserver", func(b *bytes.Buffer) error { return root.GenBashCompletionV2(b, true) }},
+		{"share/zsh/site-functions/_mdserver", func(b *bytes.Buffer) error { return root.GenZshCompletion(b) }},
+		{"share/fish/vendor_completions.d/mdserver.fish", func(b *bytes.Buffer) error { return root.GenFishCompletion(b, true) }},
+	} {
+		var b bytes.Buffer
+		if err := shell.write(&b); err != nil {
+			return nil, fmt.Errorf("shell completion: %w", err)
+		}
+		pages = append(pages, install.Page{Path: shell.path, Content: b.Bytes()})
+	}
+	return pages, nil
+}
+
+// wholeRoot is the root command with those that cobra adds when it runs.
+func wholeRoot() *cobra.Command {
+	root := newRoot()
+	root.DisableAutoGenTag = true
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	return root
+}
+
+// manPages are the man pages of all commands. They bear the release's date, so
+// that the same program always writes the same pages.
+func manPages() ([]install.Page, error) {
+	date, err := time.Parse(time.DateOnly, config.ReleaseDate)
+	if err != nil {
+		return nil, fmt.Errorf("the release date of this build: %w", err)
+	}
+	var pages []install.Page
+	var add func(cmd *cobra.Command) error
+	add = func(cmd *cobra.Command) error {
+		var b bytes.Buffer
+		header := &doc.GenManHeader{Section: "8", Date: &date, Source: "mdserver " + config.Version, Manual: "mdserver"}
+		if err := doc.GenMan(cmd, header, &b); err != nil {
+			return fmt.Errorf("man page of %s: %w", cmd.CommandPath(), err)
+		}
+		content := b.Bytes()
+		if !cmd.HasParent() {
+			content = bytes.Replace(content, []byte(".SH SEE ALSO"), []byte(manRest+".SH SEE ALSO"), 1)
+		}
+		name := strings.ReplaceAll(cmd.CommandPath(), " ", "-") + ".8"
+		pages = append(pages, install.Page{Path: manDir + "/" + name, Content: content})
+		for _, child := range cmd.Commands() {
+			if !child.IsAvailableCommand() || child.IsAdditionalHelpTopicCommand() || cmd.Name() == "completion" {
+				continue
+			}
+			if err := add(child); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return pages, add(wholeRoot())
+}
+
+// manRest is what the help of the root command does not tell.
+const manRest = `.SH FILES
+.TP
+.I /etc/mdserver/mdserver.conf
+The configuration. "mdserver config default" explains every key.
+.TP
+.I /etc/mdserver/userdata/
+User-data templates of the guests, by name or MAC address.
+.TP
+.I /var/lib/mdserver/mdserver.db
+The database of guests.
+.TP
+.I /run/mdserver/mdserver.sock
+The control socket, by which the commands and libvirt's hook reach the server.
+.TP
+.I /var/log/mdserver.log
+The log.
+
+.SH EXIT STATUS
+0, all is well; 1, what was asked could not be done; 2, the command line is wrong; 3, nothing could be looked at
+(doctor); 78, the configuration must be mended before the server can start.
+
+`
