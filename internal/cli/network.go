@@ -49,8 +49,12 @@ func networkListCommand() *cobra.Command {
 func printNetworks(w io.Writer, networks []admin.Network) error {
 	rows := make([][]string, 0, len(networks))
 	for _, n := range networks {
+		trouble := "-"
+		if n.Trouble != "" {
+			trouble = oneLine(n.Trouble)
+		}
 		rows = append(rows, []string{
-			n.Name, n.Backend, dash(n.Bridge), dash(n.IPv4), dash(n.IPv6), dash(n.Domain), strconv.Itoa(n.Guests), dash(printable(n.Trouble)),
+			n.Name, n.Backend, dash(n.Bridge), dash(n.IPv4), dash(n.IPv6), dash(n.Domain), strconv.Itoa(n.Guests), trouble,
 		})
 	}
 	return table(w, []string{"NAME", "BACKEND", "BRIDGE", "IPV4", "IPV6", "DOMAIN", "GUESTS", "TROUBLE"}, rows)

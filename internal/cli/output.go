@@ -52,3 +52,6 @@ func printable(s string) string {
 	}
 	return s
 }
+
+// oneLine joins the lines of an error.
+func oneLine(text string) string { return strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ") }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -94,21 +95,51 @@ func isFile(path string) bool {
 }
 
 func unknownCommand(cmd *cobra.Command, name string) error {
-	text := fmt.Sprintf("%q is neither a command nor a configuration file", name)
-	if near := cmd.SuggestionsFor(name); len(near) > 0 {
-		text += fmt.Sprintf("; did you mean %q?", near[0])
+	if strings.ContainsRune(name, '/') || strings.HasSuffix(name, ".conf") {
+		switch info, err := os.Stat(name); {
+		case errors.Is(err, os.ErrNotExist):
+			return fmt.Errorf("there is no configuration file %s", name)
+		case err == nil && info.IsDir():
+			return fmt.Errorf("%s is a directory, not a configuration file", name)
+		}
 	}
-	return errors.New(text + "; `mdserver help` lists the commands")
+	if cmd.HasParent() {
+		return fmt.Errorf("%q is no command of `%s`%s; see `%s --help`", name, cmd.CommandPath(), didYouMean(cmd, name), cmd.CommandPath())
+	}
+	return fmt.Errorf("%q is neither a command nor a configuration file%s; `mdserver help` lists the commands", name, didYouMean(cmd, name))
 }
 
-// args wraps an argument check so that its failure is a usage error.
+func didYouMean(cmd *cobra.Command, name string) string {
+	const typingErrors = 2
+	cmd.SuggestionsMinimumDistance = typingErrors
+	if near := cmd.SuggestionsFor(name); len(near) > 0 {
+		return fmt.Sprintf("; did you mean %q?", near[0])
+	}
+	return ""
+}
+
+// args wraps an argument check so that its failure is a usage error that says
+// how the command is called.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, list []string) error {
-		if err := check(cmd, list); err != nil {
-			return &exitError{exitUsage, fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())}
+		err := check(cmd, list)
+		switch {
+		case err == nil:
+			return nil
+		case cmd.HasAvailableSubCommands() && len(list) > 0:
+			err = unknownCommand(cmd, list[0])
+		default:
+			err = fmt.Errorf("%s; usage: %s; see `%s --help`", wrongCount(list), cmd.UseLine(), cmd.CommandPath())
 		}
-		return nil
+		return &exitError{exitUsage, err}
 	}
+}
+
+func wrongCount(list []string) string {
+	if len(list) == 0 {
+		return "an argument is missing"
+	}
+	return fmt.Sprintf("these arguments are too many or too few: %q", list)
 }
 
 // client speaks to the server that the flags or the configuration name.

@@ -154,7 +154,7 @@ func printStatus(cmd *cobra.Command, s admin.Status) error {
 			pairs = append(pairs, [2]string{"dnsmasq", n.Name + " " + describeDnsmasq(*n.Dnsmasq)})
 		}
 	}
-	return fields(cmd.OutOrStdout(), append(pairs, [2]string{"trouble", strings.Join(s.Trouble(), "; ")}))
+	return fields(cmd.OutOrStdout(), append(pairs, [2]string{"trouble", oneLine(strings.Join(s.Trouble(), "; "))}))
 }
 
 func describeLibvirt(l admin.Libvirt) string {
@@ -165,7 +165,7 @@ func describeLibvirt(l admin.Libvirt) string {
 	case l.Connected:
 		return fmt.Sprintf("%s for %s, %d domains, %d events", l.Socket, since, l.Domains, l.Events)
 	case l.Error != "":
-		return fmt.Sprintf("not reached for %s: %s", since, strings.ReplaceAll(l.Error, "\n", "; "))
+		return fmt.Sprintf("not reached for %s: %s", since, oneLine(l.Error))
 	}
 	return "not reached yet"
 }

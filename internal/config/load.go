@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -14,8 +15,10 @@ import (
 	"mdserver/internal/config/ini"
 )
 
-// maxFile bounds a configuration file, in bytes.
-const maxFile = 4 << 20
+const (
+	maxFile     = 4 << 20 // length of a configuration file
+	maxProblems = 25      // that are told of; a file with more is another kind of file
+)
 
 // Load reads a file and what it includes, fills in the defaults and checks
 // everything. The error joins one *Problem for each thing that is wrong; there
@@ -63,9 +66,12 @@ func (l *loader) err() error {
 		}
 		return a.Line - b.Line
 	})
-	errs := make([]error, len(l.problems))
-	for i, p := range l.problems {
-		errs[i] = p
+	var errs []error
+	for _, p := range l.problems[:min(len(l.problems), maxProblems)] {
+		errs = append(errs, p)
+	}
+	if more := len(l.problems) - len(errs); more > 0 {
+		errs = append(errs, fmt.Errorf("and %d more problems", more))
 	}
 	return errors.Join(errs...)
 }
@@ -102,6 +108,8 @@ func readText(path string) (string, error) {
 		return "", bare(err)
 	case len(text) > maxFile:
 		return "", errors.New("longer than 4 MiB, which no configuration is")
+	case bytes.IndexByte(text, 0) >= 0:
+		return "", errors.New("not a text file: it holds zero bytes")
 	}
 	return string(text), nil
 }

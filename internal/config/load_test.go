@@ -307,3 +307,20 @@ func TestRelativePathsStay(t *testing.T) {
 		t.Errorf("%+v", c.Server)
 	}
 }
+
+// A file of another kind is one problem, or a few, and not one a line.
+func TestLoadOfAnotherKindOfFile(t *testing.T) {
+	for _, tt := range []struct{ content, want string }{
+		{"SQLite format 3\x00\x10", "not a text file"},
+		{strings.Repeat("{\"domain_name\"}\n", 1000), "and 975 more problems"},
+	} {
+		path := filepath.Join(t.TempDir(), "mdserver.conf")
+		if err := os.WriteFile(path, []byte(tt.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := Load(path)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Count(err.Error(), "\n") > 25 {
+			t.Errorf("%.20q: %v, want few lines, with %q", tt.content, err, tt.want)
+		}
+	}
+}

@@ -20,7 +20,8 @@ func (d *Daemon) reload(ctx context.Context) (admin.Reloaded, error) {
 		return admin.Reloaded{}, fmt.Errorf("configuration refused:\n%w", err)
 	}
 	result := admin.Reloaded{File: d.opts.ConfigFile}
-	result.Changed, result.Restart = config.Diff(d.config.Load(), cfg)
+	changed, restart := config.Diff(d.config.Load(), cfg)
+	result.Changed, result.Restart = append([]string{}, changed...), append([]string{}, restart...) // for JSON
 	for _, w := range warnings {
 		result.Warnings = append(result.Warnings, w.String())
 		d.log.Warn("configuration", "warning", w.String())
