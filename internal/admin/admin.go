@@ -175,6 +175,10 @@ func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (Re
 	if reg.Replaced != nil {
 		result.Replaced = reg.Replaced.UUID.String()
 	}
+	for _, former := range reg.Yielded {
+		b.Log.Info("guest released before its time: another one has its MAC address or needs its address or name",
+			"guest", former.Name, "uuid", former.UUID, "ipv4", former.IPv4, "other", reg.Instance.Name)
+	}
 	if reg.AddressProblem != nil {
 		result.Warning = reg.AddressProblem.Error()
 	}

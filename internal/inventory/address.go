@@ -94,7 +94,7 @@ func (d *draft) holder(addr netip.Addr, id uuid.UUID) *instance.Instance {
 }
 
 // allocate finds a free address, or, if there is none, the one that has rested
-// longest.
+// longest, or that of the guest that is gone longest.
 func (d *draft) allocate(p pool, c claim) (netip.Addr, bool) {
 	runs := d.runs.Root()
 	addr, ok := p.free(p.first(c.guest.UUID), func(addr netip.Addr) (netip.Addr, bool) {
@@ -110,5 +110,8 @@ func (d *draft) allocate(p pool, c claim) (netip.Addr, bool) {
 		}
 		return ok
 	})
-	return addr, ok
+	if ok {
+		return addr, true
+	}
+	return d.takeFromGone(p, c)
 }

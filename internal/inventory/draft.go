@@ -20,6 +20,8 @@ type draft struct {
 	now    time.Time
 	change instance.Change
 	events []instance.Event
+	// yielded are the guests that were released in favour of another
+	yielded []*instance.Instance
 }
 
 // newDraft starts from t, and first wakes the addresses that have rested long

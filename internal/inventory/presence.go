@@ -29,12 +29,27 @@ func (inv *Inventory) Observe(ctx context.Context, dom instance.Domain, running 
 
 // Miss notes that libvirt no longer has a guest. One that is away may come
 // back: a migrated guest, one saved to a file. It reports whether that is new;
-// a guest that libvirt never had is not missed.
+// a guest that libvirt never had, neither by its own word nor by that of its
+// hook, is not missed.
 //
 // Errors: ErrStore, ErrClosed, or that of ctx.
 func (inv *Inventory) Miss(ctx context.Context, id uuid.UUID, away bool) (missed bool, err error) {
 	err = inv.submit(ctx, func(d *draft) error {
 		missed = d.miss(id, away)
+		return nil
+	})
+	return missed, err
+}
+
+// Unplug notes that a domain, which libvirt still has, is on none of the
+// networks any more: as a guest it is gone. One whose network went from the
+// configuration is left alone. It reports whether that is new.
+//
+// Errors: ErrStore, ErrClosed, or that of ctx.
+func (inv *Inventory) Unplug(ctx context.Context, id uuid.UUID) (missed bool, err error) {
+	err = inv.submit(ctx, func(d *draft) error {
+		current, ok := d.byUUID.Get(id[:])
+		missed = ok && len(d.places(instance.Domain{Interfaces: current.Interfaces})) > 0 && d.miss(id, false)
 		return nil
 	})
 	return missed, err
@@ -62,10 +77,30 @@ func (inv *Inventory) knows(id uuid.UUID) bool {
 }
 
 func (d *draft) observe(dom instance.Domain, running bool) (Registration, error) {
+	d.makeWay(dom)
 	return d.enrol(dom, func(current, guest *instance.Instance) bool {
 		guest.Presence = d.sighted(guest.Presence, running)
 		return current == nil || !sameButTime(*current, *guest)
 	})
+}
+
+// makeWay takes the name that a domain has in libvirt now from a guest that is
+// present as well. Names are unique there: that guest has another one, of which
+// libvirt tells next, and keeps all else.
+func (d *draft) makeWay(dom instance.Domain) {
+	holder, ok := d.byName.Get([]byte(dom.Name))
+	if !ok || holder.UUID == dom.UUID || holder.Presence.State != instance.Present {
+		return
+	}
+	renamed := *holder
+	renamed.Name = holder.UUID.String()
+	if _, taken := d.byName.Get([]byte(renamed.Name)); taken {
+		return
+	}
+	if renamed.Metadata.Hostname() == "" {
+		renamed.Hostname = d.uniqueHostname(instance.DeriveHostname(renamed.Name, renamed.UUID, d.rules.FallbackHostname), renamed.UUID, renamed.Attachments())
+	}
+	d.put(holder, &renamed)
 }
 
 // sighted is the presence of a guest that libvirt has. One that was migrated
@@ -86,6 +121,13 @@ func keptPresence(p instance.Presence) instance.Presence {
 	return p
 }
 
+// hookAlone tells that libvirt's hook spoke of a guest, and libvirt itself has
+// not yet: its start may have failed.
+func hookAlone(guest instance.Instance) bool {
+	_, told := guest.Seen[instance.ByHook]
+	return told && guest.Presence.State == ""
+}
+
 func (d *draft) miss(id uuid.UUID, away bool) bool {
 	current, ok := d.byUUID.Get(id[:])
 	if !ok {
@@ -96,7 +138,7 @@ func (d *draft) miss(id uuid.UUID, away bool) bool {
 		state = instance.Away
 	}
 	// who is away is not gone when its definition goes, too
-	if was := current.Presence.State; was == state || was != instance.Present {
+	if current.Presence.State != instance.Present && !hookAlone(*current) {
 		return false
 	}
 	changed := *current

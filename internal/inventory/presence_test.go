@@ -39,6 +39,16 @@ func TestPresence(t *testing.T) {
 	observe := func(l *lab) { l.observe(dom(1, "web1"), false) }
 	run := func(l *lab) { l.observe(dom(1, "web1"), true) }
 	upload := func(l *lab) { l.register(dom(1, "web1")) }
+	hook := func(l *lab) {
+		d := dom(1, "web1")
+		d.Source = instance.ByHook
+		l.register(d)
+	}
+	unplug := func(l *lab) {
+		if _, err := l.Unplug(background(), uid(1)); err != nil {
+			l.t.Fatal(err)
+		}
+	}
 	undefine := func(l *lab) { l.miss(1, false) }
 	migrate := func(l *lab) { l.miss(1, true) }
 	rest := func(l *lab) {
@@ -67,6 +77,14 @@ func TestPresence(t *testing.T) {
 		"defined again":                       {[]func(*lab){observe, undefine, observe, rest}, instance.Present},
 		"uploaded by hand after it was gone":  {[]func(*lab){observe, undefine, upload, rest}, "unseen"},
 		"never in libvirt":                    {[]func(*lab){upload, undefine, rest}, "unseen"},
+		"told of by the hook":                 {[]func(*lab){hook}, "unseen"},
+		"its start failed after the hook":     {[]func(*lab){hook, undefine, rest}, released},
+		"its start failed, and was repeated":  {[]func(*lab){hook, undefine, hook, rest}, "unseen"},
+		"unplugged":                           {[]func(*lab){observe, unplug}, instance.Gone},
+		"unplugged and rested":                {[]func(*lab){observe, unplug, rest}, released},
+		"unplugged and plugged again":         {[]func(*lab){observe, unplug, observe, rest}, instance.Present},
+		"unplugged while it is away":          {[]func(*lab){run, migrate, unplug, rest}, instance.Away},
+		"unplugged, and not known":            {[]func(*lab){unplug}, released},
 		"unknown":                             {[]func(*lab){undefine, rest}, released},
 		"migrated":                            {[]func(*lab){run, migrate, rest}, instance.Away},
 		"migrated and undefined":              {[]func(*lab){run, migrate, undefine, rest}, instance.Away},

@@ -21,6 +21,9 @@ type Registration struct {
 	Created bool
 	// Replaced is the guest of another UUID that had the name and is gone, or nil.
 	Replaced *instance.Instance
+	// Yielded are guests that were gone and had what this one has or asks for.
+	// They are released before their time.
+	Yielded []*instance.Instance
 	// AddressProblem tells why the guest has no address although the network
 	// gives them: ErrNetworkFull. It is nil when all is well.
 	AddressProblem error
@@ -46,6 +49,7 @@ func (d *draft) enrol(dom instance.Domain, finish func(current, guest *instance.
 	if holder != nil {
 		d.remove(holder)
 	}
+	d.yieldTo(dom, places)
 	if err := d.checkMACs(dom, places); err != nil {
 		return Registration{}, err
 	}
@@ -61,7 +65,7 @@ func (d *draft) enrol(dom instance.Domain, finish func(current, guest *instance.
 		return Registration{Instance: *current}, nil
 	}
 	d.put(current, &guest)
-	return Registration{Instance: guest, Created: current == nil, Replaced: holder, AddressProblem: problem}, nil
+	return Registration{Instance: guest, Created: current == nil, Replaced: holder, Yielded: d.yielded, AddressProblem: problem}, nil
 }
 
 // check refuses domains that cannot be guests, and gives the others' places on

@@ -51,12 +51,17 @@ func (k *Keeper) Seen(ctx context.Context, d watch.Domain) error {
 	switch {
 	case errors.Is(err, inventory.ErrNoInterface):
 		k.log.Debug("a domain is no guest", "domain", d.Name, "reason", err)
-		return nil
+		missed, err := k.inventory.Unplug(ctx, d.UUID)
+		return k.tell(d.UUID, missed, err)
 	case err != nil:
 		return err
 	}
 	if reg.Created {
 		k.log.Info("guest found in libvirt", "guest", reg.Instance.Name, "uuid", reg.Instance.UUID, "ipv4", reg.Instance.IPv4)
+	}
+	for _, former := range reg.Yielded {
+		k.log.Info("guest released before its time: another one has its MAC address or needs its address or name",
+			"guest", former.Name, "uuid", former.UUID, "ipv4", former.IPv4, "other", reg.Instance.Name)
 	}
 	if reg.AddressProblem != nil {
 		k.log.Error("a guest has no address", "guest", reg.Instance.Name, "error", reg.AddressProblem)
@@ -67,18 +72,23 @@ func (k *Keeper) Seen(ctx context.Context, d watch.Domain) error {
 // Left implements watch.Guests.
 func (k *Keeper) Left(ctx context.Context, id uuid.UUID, away bool) error {
 	missed, err := k.inventory.Miss(ctx, id, away)
+	return k.tell(id, missed, err)
+}
+
+// tell tells of a guest that is missed, and whose release may be next.
+func (k *Keeper) tell(id uuid.UUID, missed bool, err error) error {
 	if err != nil || !missed {
 		return err
 	}
 	if guest, ok := k.inventory.Snapshot().ByUUID(id); ok {
-		k.log.Info("libvirt no longer has a guest", "guest", guest.Name, "uuid", id, "presence", guest.Presence.State)
+		k.log.Info("libvirt no longer has a guest on these networks", "guest", guest.Name, "uuid", id, "presence", guest.Presence.State)
 	}
 	k.stir()
 	return nil
 }
 
 // Listed implements watch.Guests.
-func (k *Keeper) Listed(ctx context.Context, domains []watch.Domain, unreadable []uuid.UUID) error {
+func (k *Keeper) Listed(ctx context.Context, began time.Time, domains []watch.Domain, unreadable []uuid.UUID) error {
 	here := map[uuid.UUID]bool{}
 	for _, id := range unreadable {
 		here[id] = true
@@ -86,43 +96,28 @@ func (k *Keeper) Listed(ctx context.Context, domains []watch.Domain, unreadable 
 	for _, d := range domains {
 		here[d.UUID] = true
 	}
-	k.seenAll(ctx, domains)
 	for guest := range k.inventory.Snapshot().All() {
-		if here[guest.UUID] || guest.Presence.State != instance.Present {
+		if here[guest.UUID] || !missable(guest, began) {
 			continue
 		}
 		if err := k.Left(ctx, guest.UUID, false); err != nil {
 			return err
 		}
 	}
+	// Only now: who is gone gives away its name, its address and the like.
+	k.seenTogether(ctx, domains)
 	return ctx.Err()
 }
 
-// seenAll registers many domains. One that has been given the name of another
-// guest waits until that one has been given its new name.
-func (k *Keeper) seenAll(ctx context.Context, domains []watch.Domain) {
-	for len(domains) > 0 && ctx.Err() == nil {
-		free, held := k.byName(domains)
-		if len(free) == 0 {
-			free, held = held, nil
-		}
-		k.seenTogether(ctx, free)
-		domains = held
-	}
+// missable tells that a guest which is not in a list was in libvirt before. Of
+// one that the hook told of after the list was asked for, the list knows
+// nothing.
+func missable(guest *instance.Instance, began time.Time) bool {
+	hooked := guest.Seen[instance.ByHook]
+	return guest.Presence.State == instance.Present || !hooked.IsZero() && hooked.Before(began)
 }
 
-func (k *Keeper) byName(domains []watch.Domain) (free, held []watch.Domain) {
-	snapshot := k.inventory.Snapshot()
-	for _, d := range domains {
-		if holder, ok := snapshot.ByName(d.Name); ok && holder.UUID != d.UUID {
-			held = append(held, d)
-		} else {
-			free = append(free, d)
-		}
-	}
-	return free, held
-}
-
+// seenTogether registers many domains, in whatever order.
 func (k *Keeper) seenTogether(ctx context.Context, domains []watch.Domain) {
 	var working sync.WaitGroup
 	places := make(chan struct{}, atOnce)

@@ -65,7 +65,7 @@ func TestListed(t *testing.T) {
 	k, ctx := newKeeper(t, time.Hour), t.Context()
 	listed := func(unreadable []uuid.UUID, domains ...watch.Domain) {
 		t.Helper()
-		if err := k.Listed(ctx, domains, unreadable); err != nil {
+		if err := k.Listed(ctx, time.Now(), domains, unreadable); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -80,18 +80,59 @@ func TestListed(t *testing.T) {
 	k.expect(t, "a present", "b present", "byhand ")
 }
 
+// TestHookAlone: a guest of which only the hook told, before the list was asked
+// for, is gone if the list does not have it: its start failed.
+func TestHookAlone(t *testing.T) {
+	k, ctx := newKeeper(t, time.Hour), t.Context()
+	failed := domain(1, "failed", "mds").Domain
+	failed.Source = instance.ByHook
+	before := time.Now()
+	if _, err := k.inventory.Register(ctx, failed); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Listed(ctx, before, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	k.expect(t, "failed ")
+	if err := k.Listed(ctx, time.Now(), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	k.expect(t, "failed gone")
+}
+
+// TestUnplugged: a domain that has left the network is no guest any more.
+func TestUnplugged(t *testing.T) {
+	k, ctx := newKeeper(t, time.Hour), t.Context()
+	for _, step := range []struct{ network, want string }{
+		{"mds", "a present"}, {"other", "a gone"}, {"mds", "a present"},
+	} {
+		if err := k.Seen(ctx, domain(1, "a", step.network)); err != nil {
+			t.Fatal(err)
+		}
+		k.expect(t, step.want)
+	}
+	if err := k.Listed(ctx, time.Now(), []watch.Domain{domain(1, "a", "other")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	k.expect(t, "a gone")
+}
+
 // TestRenamedWhileAway: names that went from one guest to the next leave each
 // guest what it was, whatever the order of the list.
 func TestRenamedWhileAway(t *testing.T) {
 	k, ctx := newKeeper(t, time.Hour), t.Context()
-	if err := k.Listed(ctx, []watch.Domain{domain(1, "a", "mds"), domain(2, "b", "mds"), domain(3, "c", "mds")}, nil); err != nil {
+	if err := k.Listed(ctx, time.Now(), []watch.Domain{domain(1, "a", "mds"), domain(2, "b", "mds"), domain(3, "c", "mds")}, nil); err != nil {
 		t.Fatal(err)
 	}
 	address := map[uuid.UUID]netip.Addr{}
 	for g := range k.inventory.Snapshot().All() {
 		address[g.UUID] = g.IPv4
 	}
-	if err := k.Listed(ctx, []watch.Domain{domain(3, "b", "mds"), domain(2, "a", "mds"), domain(1, "d", "mds")}, nil); err != nil {
+	if err := k.Listed(ctx, time.Now(), []watch.Domain{domain(3, "b", "mds"), domain(2, "a", "mds"), domain(1, "d", "mds")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	k.expect(t, "a present", "b present", "d present")
+	if err := k.Listed(ctx, time.Now(), []watch.Domain{domain(1, "b", "mds"), domain(3, "d", "mds"), domain(2, "a", "mds")}, nil); err != nil {
 		t.Fatal(err)
 	}
 	k.expect(t, "a present", "b present", "d present")
@@ -99,6 +140,21 @@ func TestRenamedWhileAway(t *testing.T) {
 		if g.IPv4 != address[g.UUID] {
 			t.Errorf("%s has %s, it had %s", g.Name, g.IPv4, address[g.UUID])
 		}
+		if g.Hostname != g.Name {
+			t.Errorf("%s has the host name %s", g.Name, g.Hostname)
+		}
+	}
+}
+
+// TestNameOfTheGone: a domain that has the name of one that went while nobody
+// looked takes its place.
+func TestNameOfTheGone(t *testing.T) {
+	k, ctx := newKeeper(t, time.Hour), t.Context()
+	for n := 1; n <= 2; n++ {
+		if err := k.Listed(ctx, time.Now(), []watch.Domain{domain(n, "a", "mds")}, nil); err != nil {
+			t.Fatal(err)
+		}
+		k.expect(t, "a present")
 	}
 }
 

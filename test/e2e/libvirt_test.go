@@ -112,6 +112,7 @@ type record struct {
 	UUID       string
 	Name       string
 	InstanceID string `json:"instance_id"`
+	FirstSeen  string `json:"first_seen"`
 	Hostname   string
 	IPv4       string
 	Interfaces []struct{ MAC string }
@@ -191,6 +192,10 @@ func (h *host) agree() error {
 	}
 	var problems []error
 	for id, d := range domains {
+		if len(d.MACs) == 0 { // no guest of ours
+			delete(domains, id)
+			continue
+		}
 		if got := records[id].known(); fmt.Sprint(got) != fmt.Sprint(d) {
 			problems = append(problems, fmt.Errorf("mdserver has %+v, libvirt %+v", got, d))
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
 	"github.com/google/uuid"
@@ -86,6 +87,7 @@ func (w *Watcher) list(ctx context.Context, conn *connection.Conn) (int, error) 
 	defer cancel()
 	var domains []Domain
 	var unreadable []uuid.UUID
+	began := time.Now()
 	err := conn.Do(calling, func(l *golibvirt.Libvirt) error {
 		const all = golibvirt.ConnectListDomainsActive | golibvirt.ConnectListDomainsInactive
 		found, _, err := l.ConnectListAllDomains(1, all)
@@ -98,7 +100,7 @@ func (w *Watcher) list(ctx context.Context, conn *connection.Conn) (int, error) 
 	if err != nil {
 		return 0, fmt.Errorf("listing the domains: %w", err)
 	}
-	if err := w.guests.Listed(ctx, domains, unreadable); err != nil {
+	if err := w.guests.Listed(ctx, began, domains, unreadable); err != nil {
 		return 0, err
 	}
 	return len(domains) + len(unreadable), nil

@@ -20,9 +20,9 @@ import (
 
 // Guests takes what is found out, one call at a time.
 type Guests interface {
-	// Listed is called after all domains were listed. The definitions of the
-	// unreadable ones could not be read, but they exist.
-	Listed(ctx context.Context, domains []Domain, unreadable []uuid.UUID) error
+	// Listed is called after all domains were listed, which began at a moment.
+	// The definitions of the unreadable ones could not be read, but they exist.
+	Listed(ctx context.Context, began time.Time, domains []Domain, unreadable []uuid.UUID) error
 	// Seen is called for a domain that was looked up.
 	Seen(ctx context.Context, d Domain) error
 	// Left is called for a domain that libvirt no longer has. Away tells that
