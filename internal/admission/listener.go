@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"mdserver/internal/caller"
+	"mdserver/internal/deadline"
 	"mdserver/internal/instance"
 )
 
@@ -45,7 +46,7 @@ func (l *listener) Accept() (net.Conn, error) {
 
 // conn is an accepted connection and what is known of its other end.
 type conn struct {
-	*net.TCPConn
+	*deadline.Conn
 	door          *Door
 	client        *client
 	local, remote netip.Addr
@@ -61,7 +62,7 @@ type conn struct {
 
 // receive finds out how a connection came.
 func (d *Door) receive(tcp *net.TCPConn) *conn {
-	c := &conn{TCPConn: tcp, door: d, local: address(tcp.LocalAddr()), remote: address(tcp.RemoteAddr())}
+	c := &conn{Conn: deadline.New(tcp), door: d, local: address(tcp.LocalAddr()), remote: address(tcp.RemoteAddr())}
 	var err error
 	if c.index, c.name, err = arrival(tcp, c.remote.Is6()); err != nil {
 		d.log.Warn("the interface by which a connection came cannot be told", "client", c.remote, "error", err)
@@ -79,7 +80,7 @@ func (d *Door) receive(tcp *net.TCPConn) *conn {
 // Close implements net.Conn.
 func (c *conn) Close() error {
 	c.closing.Do(func() { c.door.leave(c.client) })
-	return c.TCPConn.Close()
+	return c.Conn.Close()
 }
 
 // senderMAC is what the kernel sends this connection's packets to. It is asked

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"strings"
 
 	"mdserver/internal/config"
 	"mdserver/internal/face"
@@ -35,18 +36,46 @@ func (d *Daemon) newFront(cfg *config.Config, networks []instance.Network) *fron
 		EC2Versions:   cfg.Service.EC2Versions,
 		Configuration: cfg.Dump(),
 	})
-	mux := http.NewServeMux()
-	mux.Handle("POST /instance-upload", localOnly(d.backend().Upload))
-	mux.Handle("/service", about)
-	mux.Handle("/service/", about)
 	site := siteMetadata(cfg, networks)
-	mux.Handle("/openstack", openstack.New(site, renderer, d.inventory))
-	mux.Handle("/openstack/", openstack.New(site, renderer, d.inventory))
-	mux.Handle("/nocloud", nocloud.New(site, renderer))
-	mux.Handle("/nocloud/", nocloud.New(site, renderer))
 	tree := ec2.New(cfg.Service.EC2Versions, site, renderer, d.identity)
-	mux.Handle("/", imds.New(imdsSettings(cfg), d.tokenKey, &d.tokens, d.log, tree))
-	return &front{mux, renderer}
+	root := imds.New(imdsSettings(cfg), d.tokenKey, &d.tokens, d.log, tree)
+	return &front{faces{
+		root: root,
+		byName: map[string]http.Handler{
+			"instance-upload": upload(localOnly(d.backend().Upload), root),
+			"service":         about,
+			"openstack":       openstack.New(site, renderer, d.inventory),
+			"nocloud":         nocloud.New(site, renderer),
+		},
+	}, renderer}
+}
+
+// faces are chosen by the first name of a path in normal form; root has the
+// rest. A mux would do as well, but takes longer than the answer.
+type faces struct {
+	byName map[string]http.Handler
+	root   http.Handler
+}
+
+// ServeHTTP implements http.Handler.
+func (f faces) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if named, ok := f.byName[name]; ok {
+		named.ServeHTTP(w, r)
+		return
+	}
+	f.root.ServeHTTP(w, r)
+}
+
+// upload takes domain XML that is posted; all else about its path is other's.
+func upload(take, other http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.URL.Path == "/instance-upload" {
+			take.ServeHTTP(w, r)
+			return
+		}
+		other.ServeHTTP(w, r)
+	})
 }
 
 func localOnly(next http.HandlerFunc) http.Handler {

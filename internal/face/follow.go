@@ -12,7 +12,7 @@ func Followed(note func(r *http.Request, c caller.Caller, status int), next http
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
 		if rec, ok := w.(*recorder); ok {
-			note(r, Caller(r), rec.status)
+			note(r, rec.caller, rec.status)
 		}
 	})
 }

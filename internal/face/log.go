@@ -9,13 +9,15 @@ import (
 	"mdserver/internal/caller"
 )
 
-type callerKey struct{}
+type recorderKey struct{}
 
 // Caller is who sent the request. It is known for every request that came
 // through Identified; otherwise it is the zero Caller, which may do nothing.
 func Caller(r *http.Request) caller.Caller {
-	c, _ := r.Context().Value(callerKey{}).(caller.Caller)
-	return c
+	if rec, ok := r.Context().Value(recorderKey{}).(*recorder); ok {
+		return rec.caller
+	}
+	return caller.Caller{}
 }
 
 // Identified finds out who sends each request, hands that on to next, and
@@ -30,16 +32,16 @@ func Identified(guests caller.Guests, log *slog.Logger, next http.Handler) http.
 			Refuse(w, http.StatusBadRequest, "Unknown client")
 			return
 		}
-		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
-		logRequest(log, r, c, rec, start)
+		rec := &recorder{ResponseWriter: w, caller: c, status: http.StatusOK}
+		next.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), recorderKey{}, rec)))
+		logRequest(log, r, rec, start)
 	})
 }
 
 // logRequest hands the line to the log's handler itself: a Logger would find
 // out from where it was called, which takes longer than the rest and is not
 // logged.
-func logRequest(log *slog.Logger, r *http.Request, c caller.Caller, rec *recorder, start time.Time) {
+func logRequest(log *slog.Logger, r *http.Request, rec *recorder, start time.Time) {
 	level := slog.LevelInfo
 	if rec.status >= http.StatusInternalServerError {
 		level = slog.LevelError
@@ -48,13 +50,13 @@ func logRequest(log *slog.Logger, r *http.Request, c caller.Caller, rec *recorde
 		return
 	}
 	guest := ""
-	if c.Guest != nil {
-		guest = c.Guest.Name
+	if rec.caller.Guest != nil {
+		guest = rec.caller.Guest.Name
 	}
 	now := time.Now()
 	line := slog.NewRecord(now, level, "request", 0)
 	line.AddAttrs(
-		slog.String("client", c.Addr.String()),
+		slog.String("client", rec.caller.Addr.String()),
 		slog.String("guest", guest),
 		slog.String("method", r.Method),
 		slog.String("path", shortened(r.URL.Path)),
@@ -75,9 +77,10 @@ func shortened(path string) string {
 	return path
 }
 
-// recorder remembers how a request was answered.
+// recorder remembers who sent a request and how it was answered.
 type recorder struct {
 	http.ResponseWriter
+	caller caller.Caller
 	status int
 	bytes  int64
 }
