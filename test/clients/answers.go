@@ -24,6 +24,11 @@ func put(ttl string, headers ...string) Request {
 	return Request{Method: http.MethodPut, Path: "/latest/api/token", TTL: ttl, Headers: headers}
 }
 
+// post sends a body that has no type.
+func post(path, body string, makes func(Answer) error) Request {
+	return Request{Method: http.MethodPost, Path: path, Body: body, Makes: makes}
+}
+
 // token is good if it can be a line of a header, and its lifetime is the one
 // asked for: Amazon's clients read that as a number.
 func token(ttl string) func(Answer) error {

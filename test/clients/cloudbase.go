@@ -1,7 +1,6 @@
 package clients
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 )
@@ -47,9 +46,7 @@ var cloudbase = []Client{
 			encrypted := strings.Repeat("QUJD", 86) // as long as RSA makes it with 2048 bits
 			return append(list,
 				post(password, encrypted, value("")),
-				// at a later boot
-				get(password, value(encrypted)),
-				post(password, encrypted, func(a Answer) error { return status(a, http.StatusConflict) }),
+				get(password, value(encrypted)), // if it runs again: it leaves that one
 			)
 		},
 	},

@@ -1,9 +1,6 @@
 package clients
 
-import (
-	"net/http"
-	"slices"
-)
+import "slices"
 
 // What Ignition sends with each request, and the line by which both ask for
 // the longest lifetime that there is.
@@ -89,9 +86,4 @@ var coreOS = []Client{
 			}, keys(g, dir+"public-keys"), []Request{get(dir+"hostname", value(g.Name))})
 		},
 	},
-}
-
-// post sends a body that has no type.
-func post(path, body string, makes func(Answer) error) Request {
-	return Request{Method: http.MethodPost, Path: path, Body: body, Makes: makes}
 }
