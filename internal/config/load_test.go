@@ -178,7 +178,7 @@ func TestDefaultFields(t *testing.T) {
 		!strings.HasSuffix(d.Binary, "dnsmasq") {
 		t.Errorf("%+v", d)
 	}
-	if len(c.PublicKeys) != 0 || len(c.Service.EC2Versions) != 26 {
+	if len(c.PublicKeys) != 0 || len(c.Service.EC2Versions) != 30 {
 		t.Errorf("%d keys, %d versions", len(c.PublicKeys), len(c.Service.EC2Versions))
 	}
 }

@@ -23,9 +23,25 @@ const othersSecret = "s3cret-of-the-other-guest"
 // 10.122.0.10 and, with a secret for a name, 10.122.0.11.
 func newHandler(tb testing.TB) http.Handler {
 	tb.Helper()
-	dir := tb.TempDir()
+	var domains []instance.Domain
+	for i, name := range []string{"web1", othersSecret} {
+		domains = append(domains, instance.Domain{
+			Name: name, UUID: uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)),
+			Interfaces: []instance.Interface{{MAC: instance.MAC{0x52, 0x54, 0, 0, 0, byte(i)}, Network: "mds"}},
+			Metadata:   instance.Metadata{Values: map[string]string{"ipv4": "10.122.0.1" + string(rune('0'+i))}},
+		})
+	}
+	handler, _ := newHandlerFor(tb, tb.TempDir(), "[dnsmasq]\nrun = off\n", domains...)
+	return handler
+}
+
+// newHandlerFor is that chain with a configuration and guests of its own: the
+// text comes behind the keys of [mdserver] that say where in dir all things
+// are. It returns the guests' records, too.
+func newHandlerFor(tb testing.TB, dir, text string, domains ...instance.Domain) (http.Handler, []instance.Instance) {
+	tb.Helper()
 	file := filepath.Join(dir, "mdserver.conf")
-	text := "[mdserver]\ndb_file = " + dir + "/db_file.json\nuserdata_dir = " + dir + "\n[dnsmasq]\nrun = off\n"
+	text = "[mdserver]\ndb_file = " + dir + "/db_file.json\nuserdata_dir = " + dir + "\n" + text
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		tb.Fatal(err)
 	}
@@ -41,20 +57,18 @@ func newHandler(tb testing.TB) http.Handler {
 	if err := d.openIdentity(cfg); err != nil {
 		tb.Fatal(err)
 	}
-	for i, name := range []string{"web1", othersSecret} {
-		_, err := inv.Register(tb.Context(), instance.Domain{
-			Name: name, UUID: uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)),
-			Interfaces: []instance.Interface{{MAC: instance.MAC{0x52, 0x54, 0, 0, 0, byte(i)}, Network: "mds"}},
-			Metadata:   instance.Metadata{Values: map[string]string{"ipv4": "10.122.0.1" + string(rune('0'+i))}},
-		})
+	var records []instance.Instance
+	for _, domain := range domains {
+		result, err := inv.Register(tb.Context(), domain)
 		if err != nil {
 			tb.Fatal(err)
 		}
+		records = append(records, result.Instance)
 	}
 	networks := configuredNetworks(cfg)
 	d.door = admission.New(admissionPolicy(cfg, networks), liveGuests{inv}, d.log)
 	d.front.Store(d.newFront(cfg, networks))
-	return d.metadataHandler()
+	return d.metadataHandler(), records
 }
 
 // FuzzRequest sends whatever a guest may send through the whole chain: nothing

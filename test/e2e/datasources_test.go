@@ -119,14 +119,18 @@ func registerWithParts(t *testing.T, l *lab.Lab, s *lab.Server, parts string) sh
 	if err != nil {
 		t.Fatal(err)
 	}
-	const element = "<m:instance xmlns:m='urn:md_server:domain_metadata'><m:userdata_parts>"
-	text := strings.Replace(string(xml), "</metadata>", element+parts+"</m:userdata_parts></m:instance></metadata>", 1)
-	file, err := l.WriteFile("web1.xml", text)
+	file, err := l.WriteFile("web1.xml", withMetadata(string(xml), "userdata_parts", parts))
 	if err != nil {
 		t.Fatal(err)
 	}
 	command(t, s, "instance", "add", file)
 	return show(t, s, "web1")
+}
+
+// withMetadata adds a key of mdserver's to the metadata of a definition.
+func withMetadata(xml, key, value string) string {
+	const open, end = "<m:instance xmlns:m='urn:md_server:domain_metadata'>", "</m:instance></metadata>"
+	return strings.Replace(xml, "</metadata>", open+"<m:"+key+">"+value+"</m:"+key+">"+end, 1)
 }
 
 func checkBoot(t *testing.T, look look, web1 shown, boot *lab.CloudInit) {

@@ -101,7 +101,7 @@ func (c *crawl) directory(path string) {
 // costs it the whole tree.
 func TestEveryListedNameAnswersForEveryVersion(t *testing.T) {
 	versions := config.Default().Service.EC2Versions
-	if len(versions) != 26 || !slices.Contains(versions, "1.0") || !slices.Contains(versions, "2021-03-23") {
+	if len(versions) != 30 || !slices.Contains(versions, "1.0") || !slices.Contains(versions, "2024-04-11") {
 		t.Fatalf("%d versions by default: %v", len(versions), versions)
 	}
 	noAddress := *full

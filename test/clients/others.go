@@ -1,0 +1,14 @@
+package clients
+
+var others = []Client{
+	{
+		Name: "ec2metadata, of cloud-guest-utils", Version: "0.33 (Debian 12)", As: "AWS", Package: "cloud-guest-utils", Test: "TestEC2Metadata", Tokens: Always,
+		Reads: "all that it has an option for; prints it",
+	},
+	{
+		Name: "curl, dhclient and glibc's resolver in a guest with IPv6 alone", Version: "of Debian 12", As: "EC2, OpenStack, NoCloud",
+		Test: "TestGuestWithIPv6Alone", Tokens: Never,
+		Reads: "address by DHCPv6, route by router advertisement, all three at `[fd00:ec2::254]` and `[fe80::a9fe:a9fe]`, " +
+			"names by AAAA and PTR",
+	},
+}
