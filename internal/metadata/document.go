@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -83,8 +84,16 @@ type Interface struct {
 
 // New draws up the document of one guest.
 func New(guest *instance.Instance, site Site) Document {
+	var d Document
+	d.Become(guest, &site)
+	return d
+}
+
+// Become draws up the document of a guest in the memory of another, which
+// nobody may be using any more.
+func (d *Document) Become(guest *instance.Instance, site *Site) {
 	network := site.network(guest.Network)
-	return Document{
+	*d = Document{
 		InstanceID: guest.ID,
 		Name:       guest.Name,
 		UUID:       guest.UUID,
@@ -97,7 +106,7 @@ func New(guest *instance.Instance, site Site) Document {
 		Tags:       guest.Metadata.Tags,
 		Values:     guest.Metadata.Values,
 		Disks:      guest.Disks,
-		Interfaces: interfaces(guest, &site),
+		Interfaces: appendInterfaces(d.Interfaces[:0], guest, site),
 
 		MAC:       guest.MAC,
 		LocalIPv4: guest.IPv4,
@@ -117,18 +126,18 @@ func New(guest *instance.Instance, site Site) Document {
 
 // network finds a network of ours by its name.
 func (s *Site) network(name string) instance.Network {
-	for _, n := range s.Networks {
-		if n.Name == name {
-			return n
+	for i := range s.Networks {
+		if s.Networks[i].Name == name {
+			return s.Networks[i]
 		}
 	}
 	return instance.Network{}
 }
 
-// interfaces lists the guest's interfaces. A guest of the original's database
-// has none on record but the one that the address belongs to.
-func interfaces(guest *instance.Instance, site *Site) []Interface {
-	list := make([]Interface, 0, max(1, len(guest.Interfaces)))
+// appendInterfaces lists the guest's interfaces. A guest of the original's
+// database has none on record but the one that the address belongs to.
+func appendInterfaces(list []Interface, guest *instance.Instance, site *Site) []Interface {
+	list = slices.Grow(list, max(1, len(guest.Interfaces)))
 	for _, nic := range guest.Interfaces {
 		if place, ours := guest.By(nic.MAC); ours {
 			list = append(list, served(guest, place, nic.MTU, site))

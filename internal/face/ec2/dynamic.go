@@ -6,7 +6,6 @@ import (
 
 	"mdserver/internal/face"
 	"mdserver/internal/identity"
-	"mdserver/internal/metadata"
 )
 
 // identityDir is what a verifier asks a guest for. cloud-init, where it takes
@@ -29,7 +28,8 @@ func (f *Face) serveDynamic(w http.ResponseWriter, r *http.Request, path string)
 	if !ok {
 		return
 	}
-	s := &subject{Document: metadata.New(c.Guest, f.site)}
+	s := f.subject(c.Guest)
+	defer f.subjects.Put(s)
 	if err := f.identify(s, path); err != nil {
 		face.Refuse(w, http.StatusInternalServerError, "Identity document failure for "+c.Guest.Hostname)
 		return

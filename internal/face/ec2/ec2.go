@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -40,12 +41,14 @@ type Identity interface {
 	Sign(guest uuid.UUID, document []byte) (identity.Signed, error)
 }
 
-// Face answers requests for the EC2 tree. Make one with New; it is immutable.
+// Face answers requests for the EC2 tree. Make one with New; its settings never
+// change.
 type Face struct {
 	versions []string
 	site     metadata.Site
 	userdata Userdata
 	identity Identity
+	subjects sync.Pool // of *subject, so that a request makes no garbage of one
 }
 
 // New makes the face that serves the given versions, dates or "latest".
@@ -114,7 +117,9 @@ func (f *Face) serveMetadata(w http.ResponseWriter, r *http.Request, path string
 	if !ok {
 		return
 	}
-	text, ok := resolve(&subject{Document: metadata.New(c.Guest, f.site)}, metaData, path)
+	s := f.subject(c.Guest)
+	defer f.subjects.Put(s)
+	text, ok := resolve(s, metaData, path)
 	switch {
 	case ok:
 		face.Text(w, text)
@@ -123,6 +128,17 @@ func (f *Face) serveMetadata(w http.ResponseWriter, r *http.Request, path string
 	default:
 		face.NoSuchPath(w, r)
 	}
+}
+
+// subject makes a guest that of a request.
+func (f *Face) subject(guest *instance.Instance) *subject {
+	s, ok := f.subjects.Get().(*subject)
+	if !ok {
+		s = &subject{}
+	}
+	*s = subject{Document: s.Document}
+	s.Become(guest, &f.site)
+	return s
 }
 
 func (f *Face) serveUserdata(w http.ResponseWriter, r *http.Request) {
