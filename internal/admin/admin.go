@@ -29,6 +29,8 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/google/uuid"
+
 	"mdserver/internal/explain"
 	"mdserver/internal/face"
 	"mdserver/internal/instance"
@@ -44,6 +46,9 @@ type Backend struct {
 	Publish func(context.Context) error
 	// Userdata renders the user-data of a guest as it would be served now.
 	Userdata func(context.Context, *instance.Instance) ([]byte, error)
+	// Unplugged notes that libvirt starts a domain which is on none of the
+	// networks, and may have been before.
+	Unplugged func(context.Context, uuid.UUID) error
 	// Export writes all guests in the original's database format.
 	Export func(io.Writer) error
 	Status func() Status
@@ -167,6 +172,9 @@ func readDomain(w http.ResponseWriter, r *http.Request) (instance.Domain, error)
 
 func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (Registered, error) {
 	reg, err := b.Inventory.Register(ctx, domain)
+	if errors.Is(err, inventory.ErrNoInterface) && domain.Source == instance.ByHook {
+		err = errors.Join(err, b.Unplugged(ctx, domain.UUID))
+	}
 	if err != nil {
 		b.Log.Warn("guest not registered", "guest", domain.Name, "uuid", domain.UUID, "error", err)
 		return Registered{}, err

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
@@ -50,6 +52,10 @@ func newBackend(t *testing.T) Backend {
 				return nil, errors.New("broken.yaml:3: NameError: name 'x' is not defined")
 			}
 			return []byte("user-data of " + guest.Name), nil
+		},
+		Unplugged: func(ctx context.Context, id uuid.UUID) error {
+			_, err := inv.Unplug(ctx, id)
+			return err
 		},
 		Export: func(w io.Writer) error { _, err := io.WriteString(w, "{}"); return err },
 		Status: func() Status { return Status{Version: "1.2.3"} },
@@ -100,6 +106,25 @@ func TestUploadAsCurlSendsIt(t *testing.T) {
 	inst, ok := b.Inventory.Snapshot().ByName("web1")
 	if !ok || !inst.IPv4.IsValid() || inst.MAC.String() != "52:54:00:09:00:01" {
 		t.Errorf("registered %+v", inst)
+	}
+}
+
+// A guest that libvirt starts on other networks alone is gone from ours. By
+// anybody else's word it stays.
+func TestUploadOfTheUnplugged(t *testing.T) {
+	for agent, want := range map[string]instance.PresenceState{HookAgent: instance.Gone, "curl/8.0": ""} {
+		b := newBackend(t)
+		for _, network := range []string{"mds", "default"} {
+			r := httptest.NewRequest(http.MethodPost, "/instance-upload", strings.NewReader(domain("web1", "701", "01", network)))
+			r.Header.Set("User-Agent", HookAgent)
+			if network == "default" {
+				r.Header.Set("User-Agent", agent)
+			}
+			b.Upload(httptest.NewRecorder(), r)
+		}
+		if guest, ok := b.Inventory.Snapshot().ByName("web1"); !ok || guest.Presence.State != want {
+			t.Errorf("by %s it is %+v", agent, guest)
+		}
 	}
 }
 

@@ -43,8 +43,9 @@ var libvirtKeys = []key{
 	{
 		section: "libvirt", name: "uri", def: "qemu:///system", restart: true,
 		doc: "Where libvirt runs, which tells of guests that are defined, changed, renamed and\n" +
-			"removed. libvirtd and the daemons virtqemud and virtnetworkd are both found. While none\n" +
-			"runs, guests are served as they are known. `off` leaves libvirt alone; the hook goes on.",
+			"removed. libvirtd and the daemons virtqemud and virtnetworkd are both found; a user's\n" +
+			"(session) has its guests on networks of the system's. While none runs, guests are\n" +
+			"served as they are known. `off` leaves libvirt alone; the hook goes on.",
 		binding: bind(libvirtURI, func(c *Config) *LibvirtURI { return &c.Libvirt.URI }),
 	},
 	{

@@ -216,6 +216,7 @@ func (d *Daemon) backend() admin.Backend {
 		Inventory: d.inventory,
 		Publish:   d.publisher.sync,
 		Userdata:  d.renderUserdata,
+		Unplugged: d.unplugged,
 		Export:    d.export,
 		Status:    d.status,
 		Explain:   d.explain,

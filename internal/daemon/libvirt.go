@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 
+	"github.com/google/uuid"
+
 	"mdserver/internal/admin"
 	"mdserver/internal/config"
 	"mdserver/internal/libvirt/connection"
@@ -35,6 +37,11 @@ func (f *following) start(ctx context.Context) (wait func()) {
 		running.Go(func() { f.watcher.Run(ctx) })
 	}
 	return running.Wait
+}
+
+// unplugged is called once requests are answered, when libvirt is followed.
+func (d *Daemon) unplugged(ctx context.Context, id uuid.UUID) error {
+	return d.following.keeper.Unplugged(ctx, id)
 }
 
 func (f *following) status(cfg *config.Config) admin.Libvirt {

@@ -77,6 +77,7 @@ func checks() []check {
 		{"hook", "libvirt's hooks and the age of its daemon", checkHook, false},
 		{"guests", "the domains' network interfaces", checkGuests, false},
 		{"datasource", "the domains' SMBIOS, as cloud-init's ds-identify reads it", checkDatasource, false},
+		{"names", "the guests' names in DNS", checkNames, false},
 		{"addresses", "free addresses of the networks", checkAddresses, false},
 		{"clock", "the kernel's clock", checkClock, true},
 	}

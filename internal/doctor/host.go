@@ -3,15 +3,20 @@ package doctor
 import (
 	"cmp"
 	"context"
+	"errors"
+	"io/fs"
 	"net/netip"
 
 	"mdserver/internal/admin"
 	"mdserver/internal/config"
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory/boltstore"
 )
 
 // Server is a mdserver that may be running, as its control socket shows it.
 type Server interface {
 	Status(context.Context) (admin.Status, error)
+	Instances(context.Context) ([]instance.Instance, error)
 }
 
 // Host is what is examined.
@@ -22,6 +27,7 @@ type Host struct {
 
 	warnings  []config.Warning
 	problem   error // of the configuration
+	server    Server
 	status    admin.Status
 	statusErr error
 	libvirt   view
@@ -37,8 +43,11 @@ type Network struct {
 	IPv6     netip.Prefix
 	Reserved []config.Range
 	UseDNS   bool
-	Run      string // of its dnsmasq: child, external, off
-	Libvirt  bool   // libvirt's own dnsmasq serves it
+	Prefix   string // before the guests' names in DNS
+	Domain   string
+	Order    []string // which names a guest has
+	Run      string   // of its dnsmasq: child, external, off
+	Libvirt  bool     // libvirt's own dnsmasq serves it
 }
 
 // ownDnsmasq reports whether a dnsmasq of ours serves the network.
@@ -57,7 +66,8 @@ func NewHost(ctx context.Context, configFile string, connect func(*config.Config
 	if h.problem != nil {
 		return h
 	}
-	h.status, h.statusErr = connect(h.Config).Status(ctx)
+	h.server = connect(h.Config)
+	h.status, h.statusErr = h.server.Status(ctx)
 	h.Networks = networksOf(h.Config, h.status)
 	h.libvirt = look(ctx, h.Config.Libvirt.URI)
 	return h
@@ -71,7 +81,7 @@ func networksOf(cfg *config.Config, status admin.Status) []Network {
 		n := Network{
 			Name: c.Name, Bridge: c.Interface, Gateway: c.Gateway, Gateway6: c.Gateway6,
 			IPv4: c.Network, IPv6: c.Network6, Reserved: c.Reserved,
-			UseDNS: c.UseDNS, Run: c.Run, Libvirt: c.Backend == config.BackendLibvirt,
+			UseDNS: c.UseDNS, Prefix: c.Prefix, Domain: c.Domain, Order: c.EntryOrder, Run: c.Run, Libvirt: c.Backend == config.BackendLibvirt,
 		}
 		for _, live := range status.Networks {
 			if live.Name == n.Name {
@@ -84,7 +94,7 @@ func networksOf(cfg *config.Config, status admin.Status) []Network {
 }
 
 func (n *Network) complete(live admin.Network) {
-	n.Bridge = cmp.Or(n.Bridge, live.Bridge)
+	n.Bridge, n.Domain = cmp.Or(n.Bridge, live.Bridge), cmp.Or(n.Domain, live.Domain)
 	if prefix, err := netip.ParsePrefix(live.IPv4); err == nil && !n.IPv4.IsValid() {
 		n.IPv4, n.Gateway = prefix, prefix.Addr().Next()
 	}
@@ -95,6 +105,18 @@ func (n *Network) complete(live admin.Network) {
 
 // running reports whether the server answers on its control socket.
 func (h *Host) running() bool { return h.statusErr == nil }
+
+// guests are those of the server, or of its database while it does not run.
+func (h *Host) guests(ctx context.Context) ([]instance.Instance, error) {
+	if h.running() {
+		return h.server.Instances(ctx)
+	}
+	table, err := boltstore.Read(ctx, h.Config.Server.Database)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return table.Instances, err
+}
 
 // metadataAddresses are those at which guests look for the server.
 func (h *Host) metadataAddresses() []netip.Addr {

@@ -131,16 +131,19 @@ func checkRoutes(_ context.Context, h *Host) []Finding {
 
 // checkLocal makes sure that packets to the server's address stay here.
 func (h *Host) checkLocal(addr netip.Addr) (Finding, bool) {
+	first := h.Networks[0]
+	remedy := "virsh net-start " + quote(first.Name)
+	if _, err := findBridge(first.Bridge); err == nil {
+		remedy = "ip address add " + netip.PrefixFrom(addr, addr.BitLen()).String() + " dev " + first.Bridge
+	}
 	routes, err := netlink.RouteGet(addr.AsSlice())
 	if err != nil {
-		return wrong("there is no route to %s: no interface has the address", addr).
-			mend("virsh net-start " + quote(h.Networks[0].Name)), true
+		return wrong("there is no route to %s: no interface has the address", addr).mend(remedy), true
 	}
 	if len(routes) > 0 && routes[0].Type == localRoute {
 		return Finding{}, false
 	}
-	return wrong("packets to %s leave this host by %s: no interface here has the address", addr, linkName(routes)).
-		mend("ip address add " + netip.PrefixFrom(addr, addr.BitLen()).String() + " dev " + h.Networks[0].Bridge), true
+	return wrong("packets to %s leave this host by %s: no interface here has the address", addr, linkName(routes)).mend(remedy), true
 }
 
 const localRoute = 2 // RTN_LOCAL of rtnetlink

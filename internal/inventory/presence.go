@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -86,10 +87,11 @@ func (d *draft) observe(dom instance.Domain, running bool) (Registration, error)
 
 // makeWay takes the name that a domain has in libvirt now from a guest that is
 // present as well. Names are unique there: that guest has another one, of which
-// libvirt tells next, and keeps all else.
+// libvirt tells next, and keeps all else. One whose MAC address the domain has,
+// too, is the same machine made anew, and not renamed.
 func (d *draft) makeWay(dom instance.Domain) {
 	holder, ok := d.byName.Get([]byte(dom.Name))
-	if !ok || holder.UUID == dom.UUID || holder.Presence.State != instance.Present {
+	if !ok || holder.UUID == dom.UUID || holder.Presence.State != instance.Present || sharesMAC(dom, *holder) {
 		return
 	}
 	renamed := *holder
@@ -101,6 +103,12 @@ func (d *draft) makeWay(dom instance.Domain) {
 		renamed.Hostname = d.uniqueHostname(instance.DeriveHostname(renamed.Name, renamed.UUID, d.rules.FallbackHostname), renamed.UUID, renamed.Attachments())
 	}
 	d.put(holder, &renamed)
+}
+
+func sharesMAC(dom instance.Domain, guest instance.Instance) bool {
+	return slices.ContainsFunc(dom.Interfaces, func(one instance.Interface) bool {
+		return slices.ContainsFunc(guest.Interfaces, func(other instance.Interface) bool { return one.MAC == other.MAC })
+	})
 }
 
 // sighted is the presence of a guest that libvirt has. One that was migrated

@@ -142,3 +142,38 @@ func TestReturnAfterRelease(t *testing.T) {
 		t.Errorf("it came back as %s %s, it was %s %s", after.ID, after.IPv4, before.ID, before.IPv4)
 	}
 }
+
+// TestHookTellsOfANameFirst: the hook may tell of a name's new bearer before
+// libvirt's events tell that the former one was renamed. That one keeps all but
+// the name; a machine that was made anew takes all.
+func TestHookTellsOfANameFirst(t *testing.T) {
+	hooked := func(n int, name string) instance.Domain {
+		d := dom(n, name)
+		d.Source = instance.ByHook
+		return d
+	}
+	t.Run("renamed", func(t *testing.T) {
+		l := newLab(t)
+		l.observe(dom(1, "web1"), false)
+		before, _ := l.Snapshot().ByUUID(uid(1))
+		l.clock.advance(time.Hour)
+		l.register(hooked(2, "web1"))
+		l.observe(dom(1, "web2"), false)
+		after, ok := l.Snapshot().ByUUID(uid(1))
+		if !ok || after.FirstSeen != before.FirstSeen || after.IPv4 != before.IPv4 || after.Hostname != "web2" {
+			t.Errorf("it is %+v, and was %+v", after, before)
+		}
+		if taker, ok := l.Snapshot().ByName("web1"); !ok || taker.UUID != uid(2) || taker.Hostname != "web1" {
+			t.Errorf("the name is with %+v", taker)
+		}
+	})
+	t.Run("made anew", func(t *testing.T) {
+		l := newLab(t)
+		l.observe(dom(1, "web1"), false)
+		anew := hooked(2, "web1")
+		anew.Interfaces = dom(1, "web1").Interfaces
+		if reg := l.register(anew); reg.Replaced == nil || reg.Replaced.UUID != uid(1) {
+			t.Errorf("it replaced %+v", reg.Replaced)
+		}
+	})
+}

@@ -31,6 +31,9 @@ type Registration struct {
 
 // register makes dom a guest, or updates the one it is already.
 func (d *draft) register(dom instance.Domain) (Registration, error) {
+	if dom.Source == instance.ByHook { // its word on names is libvirt's
+		d.makeWay(dom)
+	}
 	return d.enrol(dom, func(_, _ *instance.Instance) bool { return true })
 }
 

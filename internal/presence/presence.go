@@ -51,8 +51,7 @@ func (k *Keeper) Seen(ctx context.Context, d watch.Domain) error {
 	switch {
 	case errors.Is(err, inventory.ErrNoInterface):
 		k.log.Debug("a domain is no guest", "domain", d.Name, "reason", err)
-		missed, err := k.inventory.Unplug(ctx, d.UUID)
-		return k.tell(d.UUID, missed, err)
+		return k.Unplugged(ctx, d.UUID)
 	case err != nil:
 		return err
 	}
@@ -67,6 +66,12 @@ func (k *Keeper) Seen(ctx context.Context, d watch.Domain) error {
 		k.log.Error("a guest has no address", "guest", reg.Instance.Name, "error", reg.AddressProblem)
 	}
 	return nil
+}
+
+// Unplugged notes that a domain is on none of the networks.
+func (k *Keeper) Unplugged(ctx context.Context, id uuid.UUID) error {
+	missed, err := k.inventory.Unplug(ctx, id)
+	return k.tell(id, missed, err)
 }
 
 // Left implements watch.Guests.

@@ -62,7 +62,7 @@ func builtImage(t *testing.T, kind string) string {
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("building the %s of cloud-init: %v", kind, err)
+		t.Fatalf("building the image %s: %v", kind, err)
 	}
 	return strings.TrimSpace(string(out))
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"mdserver/internal/doctor"
 	"mdserver/test/lab"
 )
@@ -253,4 +255,88 @@ func TestDoctorData(t *testing.T) {
 	}
 	p.do(p.finds("database", "damaged").Remedy[0])
 	p.well("database")
+}
+
+// Two guests of an imported database share a name in DNS, by the prefix. It is
+// found while the server runs and while it does not; what the remedy makes of
+// the second one's name mends it.
+func TestDoctorNames(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	if _, err := l.WriteFile("state/db_file.json", `[
+ {"domain_name": "web", "domain_uuid": "7e5a544d-d555-4133-a443-8229415b6001", "domain_metadata": {}, "mds_mac": "52:54:00:60:00:01", "mds_ipv4": "10.122.6.1", "mds_ipv6": null, "first_seen": 1594545538.0, "last_update": 1594545616.0},
+ {"domain_name": "lab-web", "domain_uuid": "7e5a544d-d555-4133-a443-8229415b6002", "domain_metadata": {}, "mds_mac": "52:54:00:60:00:02", "mds_ipv4": "10.122.6.2", "mds_ipv6": null, "first_seen": 1594545539.0, "last_update": 1594545616.0}]`); err != nil {
+		t.Fatal(err)
+	}
+	s := startServer(t, l, l.Config().Set("dnsmasq", "prefix", "lab-").Set("dnsmasq", "entry_order", "base,prefix"))
+	p := &patient{l, t, s, s.ConfigFile}
+	f := p.finds("names", `"web" and "lab-web"`, "lab-web in DNS")
+	if err := s.Stop(stopTime); err != nil {
+		t.Fatal(err)
+	}
+	p.finds("names", `"web" and "lab-web"`)
+	start(t, s)
+	renamed := strings.Fields(f.Remedy[0])
+	equal(t, "the remedy", strings.Join(renamed[:3], " "), "virsh domrename lab-web")
+	uploadXML(t, s, strings.NewReplacer("machine", renamed[3], machineUUID(1), "7e5a544d-d555-4133-a443-8229415b6002", machineMAC(1, 1), "52:54:00:60:00:02").
+		Replace(machine("machine", 1, 1)))
+	p.well("names")
+}
+
+// What the server must write is another user's, and that user is not root.
+func TestDoctorRights(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t)
+	if err := p.server.Stop(stopTime); err != nil {
+		t.Fatal(err)
+	}
+	p.do("chown -R 65534:65534 " + p.Path("state") + " " + p.Path("run") + " " + p.Path("log") + " " + p.Path("dnsmasq"))
+	caps := "+net_bind_service,+net_admin,+net_raw"
+	unprivileged, err := p.WriteFile("bin/mdserver", "#!/bin/sh\nexec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps="+caps+
+		" --ambient-caps="+caps+" '"+p.Path("bin", "program")+"' \"$@\"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copyFile(t, suite.binary, p.Path("bin", "program"))
+	p.do("chmod 755 " + unprivileged)
+	s := p.ServerFor(unprivileged, p.file, "http://"+lab.MetadataAddr)
+	start(t, s)
+	p.well("data")
+	p.do("chown 0:0 " + p.Path("state") + " && chmod 700 " + p.Path("state"))
+	p.carryOut("data", p.finds("data", "nobody cannot use", p.Path("state")))
+	p.do("chmod 700 " + p.Path("userdata"))
+	p.carryOut("data", p.finds("data", "nobody cannot use", p.Path("userdata")))
+}
+
+// No interface has the metadata address any more: without another route there
+// is none, with one the packets leave.
+func TestDoctorNoRoute(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t)
+	p.well("route")
+	p.do("ip address del 169.254.169.254/32 dev br-mds")
+	p.carryOut("route", p.finds("route", "no route to 169.254.169.254"))
+	p.do("ip address del 169.254.169.254/32 dev br-mds && ip link add uplink type bridge && ip address add 192.0.2.1/24 dev uplink" +
+		" && ip link set uplink up && ip route add default via 192.0.2.2")
+	p.carryOut("route", p.finds("route", "169.254.169.254 leave this host by uplink"))
+}
+
+// The clock is judged as the kernel does.
+func TestDoctorClock(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t)
+	report, _ := diagnosis(t, p.Lab, p.file)
+	state, err := unix.Adjtimex(&unix.Timex{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := doctor.OK
+	if state == unix.TIME_ERROR {
+		want = doctor.Warning
+	}
+	for _, f := range report.Findings {
+		if f.Check == "clock" && f.State != want {
+			t.Errorf("%+v, want %s", f, want)
+		}
+	}
 }

@@ -68,3 +68,23 @@ func source(doc explain.Document, fact string) string {
 	}
 	return doc.Facts[i].Source
 }
+
+// What keeps a guest from coming up is named: no address left, a template that
+// fails, no key, a hook that did not tell.
+func TestExplainFaults(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	c := l.Config().Set("dnsmasq", "net_prefix", "30") // for one guest beside the gateway
+	delete(c, "public-keys")
+	s := startServer(t, l, c)
+	if _, err := l.WriteFile("userdata/web1.yaml", "#cloud-config\nbootcmd: [{{ nobody }}]\n"); err != nil {
+		t.Fatal(err)
+	}
+	register(t, s, "web2")
+	register(t, s, "web1")
+	contains(t, "what web1 lacks", strings.Join(explained(t, s, "web1").Missing, "\n"),
+		"it has no address", "web1.yaml", "nobody", "no SSH key", "hook has not told", "asked for nothing")
+	if missing := strings.Join(explained(t, s, "web2").Missing, "\n"); strings.Contains(missing, "address:") || strings.Contains(missing, "fails") {
+		t.Errorf("web2 lacks %s", missing)
+	}
+}

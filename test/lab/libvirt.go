@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -20,9 +21,9 @@ type Libvirt struct {
 	lab *Lab
 }
 
-// libvirtdScript runs libvirtd with private directories, in a mount namespace
-// and under a host name of its own.
-const libvirtdScript = `set -e
+// placeScript puts a program where libvirt's directories are the lab's: in a
+// mount namespace and under a host name of its own.
+const placeScript = `set -e
 mount --make-rprivate /
 mkdir -p /etc/libvirt /var/lib/libvirt /run/libvirt /var/log/libvirt /var/cache/libvirt
 mount --bind "$1/etc" /etc/libvirt
@@ -31,10 +32,11 @@ mount --bind "$1/run" /run/libvirt
 mount --bind "$1/log" /var/log/libvirt
 mount --bind "$1/cache" /var/cache/libvirt
 hostname "$2"
-exec libvirtd --config /etc/libvirt/libvirtd.conf --pid-file "$1/libvirtd.pid"
+shift 2
+exec "$@"
 `
 
-const libvirtdConf = `unix_sock_group = "root"
+const daemonConf = `unix_sock_group = "root"
 unix_sock_rw_perms = "0700"
 auth_unix_ro = "none"
 auth_unix_rw = "none"
@@ -67,31 +69,77 @@ func (l *Lab) InstallHook(binary string) error {
 
 // StartLibvirt runs libvirtd, or runs it again with the state that it left.
 func (l *Lab) StartLibvirt(ctx context.Context) (*Libvirt, error) {
-	dir := l.Path("libvirt")
-	for _, sub := range []string{"etc", "lib/dnsmasq", "lib/network", "lib/qemu", "run", "log", "cache"} {
-		if err := os.MkdirAll(dir+"/"+sub, 0o755); err != nil {
-			return nil, err
-		}
+	return l.startDaemon(ctx, "libvirtd", "libvirt-sock")
+}
+
+// StartModular runs virtqemud and virtnetworkd, whose programs are in a
+// directory, in place of libvirtd.
+func (l *Lab) StartModular(ctx context.Context, dir string) (qemu, network *Libvirt, err error) {
+	network, err = l.startDaemon(ctx, filepath.Join(dir, "virtnetworkd"), "virtnetworkd-sock")
+	if err == nil {
+		qemu, err = l.startDaemon(ctx, filepath.Join(dir, "virtqemud"), "virtqemud-sock")
 	}
-	if _, err := l.WriteFile("libvirt/etc/libvirtd.conf", fmt.Sprintf(libvirtdConf, l.hostUUID())); err != nil {
+	return qemu, network, err
+}
+
+func (l *Lab) startDaemon(ctx context.Context, program, socket string) (*Libvirt, error) {
+	name := filepath.Base(program)
+	if err := l.layOutLibvirt(name); err != nil {
 		return nil, err
 	}
-	if _, err := l.WriteFile("libvirt/etc/qemu.conf", qemuConf); err != nil {
-		return nil, err
-	}
-	p, err := l.Host.Start("libvirtd", nil, "unshare", "-m", "-u", "sh", "-c", libvirtdScript, "libvirtd", dir, l.id)
+	place := l.libvirtsPlace()
+	args := append(place[1:], program, "--config", "/etc/libvirt/"+name+".conf", "--pid-file", l.Path("libvirt", name+".pid"))
+	p, err := l.Host.Start(name, nil, place[0], args...)
 	if err != nil {
 		return nil, err
 	}
-	v := &Libvirt{Process: p, URI: "qemu+unix:///system?socket=" + dir + "/run/libvirt-sock", lab: l}
+	scheme := "qemu"
+	if name == "virtnetworkd" {
+		scheme = "network"
+	}
+	v := &Libvirt{Process: p, URI: scheme + "+unix:///system?socket=" + l.Path("libvirt", "run", socket), lab: l}
 	err = Poll(ctx, 30*time.Second, func(ctx context.Context) error {
 		_, err := v.Virsh(ctx, "net-list")
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("starting libvirtd: %w", err)
+		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
 	return v, nil
+}
+
+// layOutLibvirt makes libvirt's directories and the configuration of a daemon.
+func (l *Lab) layOutLibvirt(daemon string) error {
+	for _, sub := range []string{"etc", "lib/dnsmasq", "lib/network", "lib/qemu", "run", "log", "cache"} {
+		if err := os.MkdirAll(l.Path("libvirt", sub), 0o755); err != nil {
+			return err
+		}
+	}
+	if _, err := l.WriteFile("libvirt/etc/"+daemon+".conf", fmt.Sprintf(daemonConf, l.hostUUID())); err != nil {
+		return err
+	}
+	_, err := l.WriteFile("libvirt/etc/qemu.conf", qemuConf)
+	return err
+}
+
+// libvirtsPlace is the start of a command line whose program finds the lab's
+// libvirt where a libvirt usually is.
+func (l *Lab) libvirtsPlace() []string {
+	return []string{"unshare", "-m", "-u", "sh", "-c", placeScript, "place", l.Path("libvirt"), l.id}
+}
+
+// BesideLibvirt gives a program that is this one, beside the lab's libvirt:
+// it finds that where a libvirt usually is.
+func (l *Lab) BesideLibvirt(binary string) (string, error) {
+	words := l.libvirtsPlace()
+	for i, word := range words {
+		words[i] = "'" + word + "'"
+	}
+	path, err := l.WriteFile("bin/"+filepath.Base(binary), "#!/bin/sh\nexec "+strings.Join(words, " ")+" '"+binary+"' \"$@\"\n")
+	if err != nil {
+		return "", err
+	}
+	return path, os.Chmod(path, 0o755)
 }
 
 // hostUUID tells the lab's host from others, as a mainboard does: libvirt

@@ -23,6 +23,9 @@ func TestSockets(t *testing.T) {
 		{Endpoint{}, Network, []string{"/run/libvirt/virtnetworkd-sock", "/run/libvirt/libvirt-sock"}},
 		{Endpoint{Session: true}, QEMU, []string{"/run/user/1000/libvirt/virtqemud-sock", "/run/user/1000/libvirt/libvirt-sock"}},
 		{Endpoint{Socket: "/tmp/sock"}, Network, []string{"/tmp/sock"}},
+		// a user's domains are on networks of the system's
+		{Endpoint{Session: true}, Network, []string{"/run/libvirt/virtnetworkd-sock", "/run/libvirt/libvirt-sock"}},
+		{Endpoint{Session: true, Socket: "/tmp/sock"}, Network, []string{"/run/libvirt/virtnetworkd-sock", "/run/libvirt/libvirt-sock"}},
 	} {
 		got, err := tt.endpoint.Sockets(tt.driver)
 		if err != nil || !slices.Equal(got, tt.want) {
@@ -59,11 +62,11 @@ func TestReadOnlySockets(t *testing.T) {
 
 func TestNobodyListens(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
-	_, err := Dial(t.Context(), Endpoint{Session: true}, Network)
+	_, err := Dial(t.Context(), Endpoint{Session: true}, QEMU)
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("error %v", err)
 	}
-	for _, name := range []string{"virtnetworkd-sock", "libvirt-sock"} {
+	for _, name := range []string{"virtqemud-sock", "libvirt-sock"} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%q does not name %s", err, name)
 		}

@@ -24,14 +24,23 @@ type Endpoint struct {
 	Socket  string // an absolute path; "" for where libvirt usually listens
 }
 
+// of is where the daemon for a driver is looked for: the networks that serve a
+// user's domains are the system's, for no user can make a bridge.
+func (e Endpoint) of(driver Driver) Endpoint {
+	if e.Session && driver == Network {
+		return Endpoint{}
+	}
+	return e
+}
+
 // Sockets lists where the daemon for a driver may listen, in the order of
 // libvirt's own clients: the driver's own daemon, then the one for all.
 func (e Endpoint) Sockets(driver Driver) ([]string, error) {
-	if e.Socket != "" {
-		return []string{e.Socket}, nil
+	if socket := e.of(driver).Socket; socket != "" {
+		return []string{socket}, nil
 	}
 	dir := "/run/libvirt"
-	if e.Session {
+	if e.of(driver).Session {
 		runtime := os.Getenv("XDG_RUNTIME_DIR")
 		if runtime == "" {
 			return nil, errors.New("qemu:///session needs XDG_RUNTIME_DIR in the environment")
@@ -61,7 +70,7 @@ func (e Endpoint) uri(driver Driver, socket string) libvirt.ConnectURI {
 	if driver == Network && filepath.Base(socket) == "virtnetworkd-sock" {
 		scheme = "network"
 	}
-	if e.Session {
+	if e.of(driver).Session {
 		return libvirt.ConnectURI(scheme + ":///session")
 	}
 	return libvirt.ConnectURI(scheme + ":///system")
