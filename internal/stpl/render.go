@@ -30,7 +30,6 @@ type render struct {
 // change them for others. The error is an *Error, or the context's.
 func (t *Template) Render(ctx context.Context, vars map[string]any) (Output, error) {
 	thread := object.NewThread(ctx, t.engine.opts.Limits.thread())
-	defer thread.Close()
 	r := &render{engine: t.engine, thread: thread, vars: &variables{given: vars}, out: make([]byte, 0, len(t.source))}
 	if err := r.execute(t, newEnvironment(r)); err != nil {
 		if ctx.Err() != nil {

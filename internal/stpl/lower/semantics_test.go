@@ -116,7 +116,6 @@ func answer(ctx context.Context, code []string) []string {
 		return []string{"! SyntaxError"}
 	}
 	thread := object.NewThread(ctx, caseLimits)
-	defer thread.Close()
 	console := &console{}
 	err := p.Exec(&lower.Run{Thread: thread, Globals: console.globals()})
 	var raised *object.Exception

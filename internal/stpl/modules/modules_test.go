@@ -98,7 +98,6 @@ func FuzzJSON(f *testing.F) {
 			return // templates hold valid UTF-8 only
 		}
 		thread := object.NewThread(context.Background(), small)
-		defer thread.Close()
 		call := func(name string, v object.Value) (object.Value, error) {
 			m, err := modules.Import(thread, "json")
 			if err != nil {

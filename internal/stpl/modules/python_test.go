@@ -99,7 +99,6 @@ func evaluate(ctx context.Context, limits object.Limits, lines ...string) (strin
 		return "", errs[0]
 	}
 	thread := object.NewThread(ctx, limits)
-	defer thread.Close()
 	g := globals{}
 	load := func(t *object.Thread, name string) (object.Value, error) { return modules.Import(t, name) }
 	if err := program.Exec(&lower.Run{Thread: thread, Globals: g, Import: load}); err != nil {

@@ -24,10 +24,7 @@ func Builtins() map[string]Value {
 
 func iterBuiltins() []*Builtin {
 	return []*Builtin{
-		NewBuiltin("len", "obj /", func(_ *Thread, a []Value) (Value, error) {
-			n, err := Len(a[0])
-			return Int(n), err
-		}),
+		NewBuiltin("len", "obj /", builtinLen),
 		NewBuiltin("sorted", "iterable / * key? reverse?", func(t *Thread, a []Value) (Value, error) {
 			items, err := ToSlice(t, a[0])
 			if err != nil {
@@ -74,6 +71,14 @@ func builtinReversed(t *Thread, a []Value) (Value, error) {
 		return NewIterator(&sliceIter{items: items}), nil
 	}
 	return nil, Raise(TypeError, "'%s' object is not reversible", TypeName(a[0]))
+}
+
+func builtinLen(t *Thread, a []Value) (Value, error) {
+	if s, ok := a[0].(Str); ok {
+		return Int(runeLen(string(s))), t.Scan(len(s))
+	}
+	n, err := Len(a[0])
+	return Int(n), err
 }
 
 func builtinEnumerate(t *Thread, a []Value) (Value, error) {

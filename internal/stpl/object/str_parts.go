@@ -195,6 +195,9 @@ func strPad(name string, align byte) Func {
 			}
 			fill, _ = utf8.DecodeRuneInString(string(f))
 		}
+		if err := t.Scan(len(s)); err != nil {
+			return nil, err
+		}
 		n := runeLen(s)
 		if width <= n {
 			return Str(s), nil
@@ -223,6 +226,9 @@ func strZfill(t *Thread, a []Value) (Value, error) {
 	s := string(a[0].(Str))
 	width, err := IndexArg(a[1])
 	if err != nil {
+		return nil, err
+	}
+	if err := t.Scan(len(s)); err != nil {
 		return nil, err
 	}
 	zeros, err := RepeatString(t, "0", max(width, 0)-runeLen(s))
