@@ -31,7 +31,7 @@ type render struct {
 func (t *Template) Render(ctx context.Context, vars map[string]any) (Output, error) {
 	thread := object.NewThread(ctx, t.engine.opts.Limits.thread())
 	r := &render{engine: t.engine, thread: thread, vars: &variables{given: vars}, out: make([]byte, 0, len(t.source))}
-	if err := r.execute(t, newEnvironment(r)); err != nil {
+	if err := r.execute(t, newEnvironment(r, t.program)); err != nil {
 		if ctx.Err() != nil {
 			return Output{}, fmt.Errorf("%s: %w", t.name, ctx.Err())
 		}
@@ -75,7 +75,7 @@ func (r *render) include(env *environment, name string, vars *object.Dict) (*env
 	if err != nil {
 		return nil, compileFailure(err.(*Error))
 	}
-	inner, err := env.copy(vars)
+	inner, err := env.copy(t.program, vars)
 	if err != nil {
 		return nil, err
 	}

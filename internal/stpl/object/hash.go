@@ -22,19 +22,20 @@ type (
 	bigKey   string
 )
 
-// hashKey maps a value to a comparable Go value, equal for equal values.
+// hashKey maps a value to a comparable Go value, equal for equal values. The
+// usual keys are that themselves, so that nothing is allocated.
 func hashKey(t *Thread, v Value) (any, error) {
 	switch v := v.(type) {
 	case Str:
-		return string(v), nil
+		return v, nil
 	case Int:
-		return int64(v), nil
+		return v, nil
 	case Bool:
-		return int64(boolInt(v)), nil
+		return boolInt(v), nil
 	case Float:
 		f := float64(v)
 		if f == math.Trunc(f) && math.Abs(f) < 1<<62 {
-			return int64(f), nil
+			return Int(f), nil
 		}
 		return f, nil
 	case *Big:
@@ -115,8 +116,8 @@ func setHash(t *Thread, s *Set) (any, error) {
 // hashPart writes a key as text, so that different keys give different texts.
 func hashPart(h any) string {
 	switch h := h.(type) {
-	case string:
-		return "s" + h
+	case Str:
+		return "s" + string(h)
 	case tupleKey:
 		return "t" + string(h[:])
 	case setKey:
