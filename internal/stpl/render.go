@@ -30,6 +30,9 @@ type render struct {
 // change them for others. The error is an *Error, or the context's.
 func (t *Template) Render(ctx context.Context, vars map[string]any) (Output, error) {
 	thread := object.NewThread(ctx, t.engine.opts.Limits.thread())
+	room := t.engine.rooms.Get().(*object.Room)
+	thread.Use(room)
+	defer t.engine.giveBack(room)
 	r := &render{engine: t.engine, thread: thread, vars: &variables{given: vars}, out: make([]byte, 0, len(t.source))}
 	if err := r.execute(t, newEnvironment(r, t.program)); err != nil {
 		if ctx.Err() != nil {
@@ -38,6 +41,12 @@ func (t *Template) Render(ctx context.Context, vars map[string]any) (Output, err
 		return Output{}, runError(t.name, err)
 	}
 	return Output{Text: r.out, Files: r.files, Escaped: r.escaped}, nil
+}
+
+// giveBack keeps a room for later renders.
+func (e *Engine) giveBack(room *object.Room) {
+	room.Clear()
+	e.rooms.Put(room)
 }
 
 // execute runs a template and, if it asked for that, the one it is the base

@@ -1,38 +1,42 @@
 package object
 
-// arguments is room for the arguments of calls, allocated for many calls at
-// once: a render makes hundreds. It is never used twice, since a function may
-// keep what it was given.
-type arguments struct {
-	args   []Args
-	values []Value
+// Room is memory for the arguments of a render's calls, of which there are
+// hundreds. Within a render none of it is used twice, since a function may keep
+// what it was given. When the render is over and Clear was called, another one
+// may have it.
+type Room struct {
+	args   [64]Args
+	values [256]Value
+	// how much of it is in use
+	usedArgs, usedValues int
 }
 
-const (
-	spareArgs   = 16
-	spareValues = 64
-)
+// Clear forgets all arguments.
+func (r *Room) Clear() {
+	clear(r.args[:r.usedArgs])
+	clear(r.values[:r.usedValues])
+	r.usedArgs, r.usedValues = 0, 0
+}
 
 // NewArgs makes arguments with room for n positional ones, which are nil.
 func (t *Thread) NewArgs(n int) *Args {
-	if len(t.spare.args) == 0 {
-		t.spare.args = make([]Args, spareArgs)
+	r := t.room
+	if r == nil || r.usedArgs == len(r.args) {
+		return &Args{Pos: t.values(n)}
 	}
-	a := &t.spare.args[0]
-	t.spare.args = t.spare.args[1:]
+	a := &r.args[r.usedArgs]
+	r.usedArgs++
 	a.Pos = t.values(n)
 	return a
 }
 
 // values makes n values, which are nil.
 func (t *Thread) values(n int) []Value {
-	if n > spareValues/4 {
+	r := t.room
+	if r == nil || n > len(r.values)-r.usedValues {
 		return make([]Value, n)
 	}
-	if n > len(t.spare.values) {
-		t.spare.values = make([]Value, spareValues)
-	}
-	v := t.spare.values[:n:n]
-	t.spare.values = t.spare.values[n:]
-	return v
+	from := r.usedValues
+	r.usedValues += n
+	return r.values[from:r.usedValues:r.usedValues]
 }

@@ -27,6 +27,9 @@ func NewRecord(d *Dict) *Dict {
 // NewDict makes an empty dict.
 func NewDict() *Dict { return &Dict{} }
 
+// NewDictOf makes an empty dict with room for n keys.
+func NewDictOf(n int) *Dict { return &Dict{entries: make([]entry, 0, n)} }
+
 // Class returns the value's type.
 func (*Dict) Class() *Type { return DictType }
 

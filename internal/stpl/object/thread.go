@@ -25,7 +25,7 @@ type Thread struct {
 	ctx    context.Context
 
 	joined growing
-	spare  arguments
+	room   *Room
 
 	// Handling is the stack of exceptions being handled, innermost last; a
 	// bare "raise" repeats the last one.
@@ -41,6 +41,9 @@ func NewThread(ctx context.Context, limits Limits) *Thread {
 		began: time.Now(), ctx: ctx,
 	}
 }
+
+// Use gives the thread room for arguments. Without it each call allocates.
+func (t *Thread) Use(r *Room) { t.room = r }
 
 // Local returns what a package keeps within one render under a key of its own
 // type; build makes it when it is asked for first.
