@@ -45,16 +45,12 @@ type rebase struct {
 // builtins are the names that Python has without an import.
 var builtins = object.Builtins()
 
-func newEnvironment(r *render, program *lower.Program) *environment {
-	return &environment{render: r, program: program, slots: make([]slot, len(program.Names()))}
-}
-
 // copy is the environment of an included template.
 func (e *environment) copy(program *lower.Program, vars *object.Dict) (*environment, error) {
 	if err := e.render.thread.AllocSlots(len(program.Names()) + 2*(len(e.slots)+len(e.others)+vars.Len())); err != nil {
 		return nil, err
 	}
-	inner := newEnvironment(e.render, program)
+	inner := &environment{render: e.render, program: program, slots: make([]slot, len(program.Names()))}
 	e.each(func(name string, s *slot) {
 		if s.origin == own || s.origin == deleted {
 			*inner.keep(program.Name(name)) = *s
@@ -127,7 +123,7 @@ func (e *environment) variable(name lower.Name) (object.Value, bool) {
 	case isFunction(name.Text):
 		*s = slot{e.function(name.Text), found}
 	case s.origin != deleted:
-		if v, ok := e.render.vars.get(name.Text); ok {
+		if v, ok := e.render.space.vars.get(name.Text); ok {
 			*s = slot{v, found}
 		}
 	}

@@ -93,13 +93,13 @@ type Options struct {
 type Engine struct {
 	opts     Options
 	compiled sync.Map  // name → *Template, of the source last seen
-	rooms    sync.Pool // of *object.Room, for the renders
+	spaces   sync.Pool // of *workspace, for the renders
 }
 
 // New makes an engine.
 func New(opts Options) *Engine {
 	opts.Limits = opts.Limits.orDefaults()
-	return &Engine{opts: opts, rooms: sync.Pool{New: func() any { return new(object.Room) }}}
+	return &Engine{opts: opts, spaces: sync.Pool{New: func() any { return new(workspace) }}}
 }
 
 // Template is a compiled template. It is immutable and safe for concurrent

@@ -85,7 +85,9 @@ type Run struct {
 	Output  Output
 	Import  func(t *object.Thread, module string) (object.Value, error)
 
-	scratch []byte // text of a line under way, so that calls in it print first
+	// Scratch is for the text of a line under way, so that calls in it print
+	// first.
+	Scratch []byte
 }
 
 // Lower compiles the statements of a template; file is for messages. It

@@ -1,7 +1,7 @@
 package object
 
-// Room is memory for the arguments of a render's calls, of which there are
-// hundreds. Within a render none of it is used twice, since a function may keep
+// Room is memory for the arguments of a render's calls and for pairs, of which
+// there are hundreds. Within a render none of it is used twice, since a function may keep
 // what it was given. When the render is over and Clear was called, another one
 // may have it.
 type Room struct {
@@ -11,7 +11,7 @@ type Room struct {
 	usedArgs, usedValues int
 }
 
-// Clear forgets all arguments.
+// Clear forgets everything.
 func (r *Room) Clear() {
 	clear(r.args[:r.usedArgs])
 	clear(r.values[:r.usedValues])
@@ -39,4 +39,10 @@ func (t *Thread) values(n int) []Value {
 	from := r.usedValues
 	r.usedValues += n
 	return r.values[from:r.usedValues:r.usedValues]
+}
+
+func (t *Thread) pair(a, b Value) Tuple {
+	p := t.values(2)
+	p[0], p[1] = a, b
+	return p
 }

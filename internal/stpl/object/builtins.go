@@ -100,7 +100,7 @@ func builtinEnumerate(t *Thread, a []Value) (Value, error) {
 		if err := t.AllocSlots(2); err != nil {
 			return nil, err
 		}
-		pair := Tuple{n, v}
+		pair := t.pair(n, v)
 		n, err = Binary(t, Add, n, Int(1))
 		return pair, err
 	})), nil

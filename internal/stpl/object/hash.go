@@ -24,12 +24,10 @@ type (
 
 // hashKey maps a value to a comparable Go value, equal for equal values. The
 // usual keys are that themselves, so that nothing is allocated.
-func hashKey(t *Thread, v Value) (any, error) {
-	switch v := v.(type) {
-	case Str:
-		return v, nil
-	case Int:
-		return v, nil
+func hashKey(t *Thread, key Value) (any, error) {
+	switch v := key.(type) {
+	case Str, Int:
+		return key, nil
 	case Bool:
 		return boolInt(v), nil
 	case Float:
@@ -61,10 +59,10 @@ func hashKey(t *Thread, v Value) (any, error) {
 	case Hashable:
 		return v.HashKey(), nil
 	}
-	if !reflect.TypeOf(v).Comparable() {
-		return nil, Raise(TypeError, "unhashable type: '%s'", TypeName(v))
+	if !reflect.TypeOf(key).Comparable() {
+		return nil, Raise(TypeError, "unhashable type: '%s'", TypeName(key))
 	}
-	return v, nil
+	return key, nil
 }
 
 // tupleHash digests the parts of a tuple so that equal tuples give equal keys.

@@ -221,7 +221,7 @@ func (it *dictIter) Next(t *Thread) (Value, error) {
 		case viewValues:
 			return e.value, nil
 		}
-		return Tuple{e.key, e.value}, t.AllocSlots(2)
+		return t.pair(e.key, e.value), t.AllocSlots(2)
 	}
 	it.d = nil
 	return nil, nil

@@ -163,7 +163,11 @@ func strStrip(name string, left, right bool) Func {
 		if right {
 			s = strings.TrimRightFunc(s, cut)
 		}
-		return Str(s), t.Work(len(a[0].(Str)))
+		whole := a[0].(Str)
+		if len(s) == len(whole) {
+			return a[0], t.Work(len(whole))
+		}
+		return Str(s), t.Work(len(whole))
 	}
 }
 
