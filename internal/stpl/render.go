@@ -29,7 +29,7 @@ type render struct {
 
 // workspace is memory that one render after another uses.
 type workspace struct {
-	room    object.Room
+	room    *object.Room
 	vars    variables
 	slots   []slot // of the outermost template
 	scratch []byte // nil while a template has it
@@ -62,8 +62,7 @@ func (t *Template) Render(ctx context.Context, vars map[string]any) (Output, err
 	space := t.engine.spaces.Get().(*workspace)
 	defer t.engine.giveBack(space)
 	space.vars.given = vars
-	thread := object.NewThread(ctx, t.engine.opts.Limits.thread())
-	thread.Use(&space.room)
+	thread := object.NewThread(ctx, t.engine.opts.Limits.thread(), space.room)
 	r := &render{engine: t.engine, thread: thread, space: space, out: make([]byte, 0, len(t.source))}
 	if err := r.execute(t, r.outermost(t.program)); err != nil {
 		if ctx.Err() != nil {

@@ -99,7 +99,7 @@ type Engine struct {
 // New makes an engine.
 func New(opts Options) *Engine {
 	opts.Limits = opts.Limits.orDefaults()
-	return &Engine{opts: opts, spaces: sync.Pool{New: func() any { return new(workspace) }}}
+	return &Engine{opts: opts, spaces: sync.Pool{New: func() any { return &workspace{room: object.NewRoom()} }}}
 }
 
 // Template is a compiled template. It is immutable and safe for concurrent

@@ -115,7 +115,7 @@ func answer(ctx context.Context, code []string) []string {
 	if len(errs) > 0 {
 		return []string{"! SyntaxError"}
 	}
-	thread := object.NewThread(ctx, caseLimits)
+	thread := object.NewThread(ctx, caseLimits, nil)
 	console := &console{}
 	err := p.Exec(&lower.Run{Thread: thread, Globals: console.globals()})
 	var raised *object.Exception

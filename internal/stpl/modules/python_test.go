@@ -98,7 +98,7 @@ func evaluate(ctx context.Context, limits object.Limits, lines ...string) (strin
 	if len(errs) > 0 {
 		return "", errs[0]
 	}
-	thread := object.NewThread(ctx, limits)
+	thread := object.NewThread(ctx, limits, nil)
 	g := globals{}
 	load := func(t *object.Thread, name string) (object.Value, error) { return modules.Import(t, name) }
 	if err := program.Exec(&lower.Run{Thread: thread, Globals: g, Import: load}); err != nil {

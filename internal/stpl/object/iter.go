@@ -38,7 +38,7 @@ func NewGenerator(it Iterator) Value { return &iterValue{it, GeneratorType} }
 func Iterate(t *Thread, v Value) (Iterator, error) {
 	switch v := v.(type) {
 	case *List:
-		return &listIter{l: v}, nil
+		return t.listIter(v), nil
 	case Tuple:
 		return &sliceIter{items: v}, nil
 	case Str:

@@ -25,7 +25,7 @@ type Thread struct {
 	ctx    context.Context
 
 	joined growing
-	room   *Room
+	room   *Room // never nil
 
 	// Handling is the stack of exceptions being handled, innermost last; a
 	// bare "raise" repeats the last one.
@@ -34,16 +34,17 @@ type Thread struct {
 	local map[any]any
 }
 
-// NewThread starts the clock of a render.
-func NewThread(ctx context.Context, limits Limits) *Thread {
+// NewThread starts the clock of a render. Without a room of another render it
+// allocates as it goes.
+func NewThread(ctx context.Context, limits Limits, room *Room) *Thread {
+	if room == nil {
+		room = new(Room)
+	}
 	return &Thread{
 		limits: limits, steps: limits.Steps, glance: limits.Steps, memory: limits.Memory,
-		began: time.Now(), ctx: ctx,
+		began: time.Now(), ctx: ctx, room: room,
 	}
 }
-
-// Use gives the thread room for arguments. Without it each call allocates.
-func (t *Thread) Use(r *Room) { t.room = r }
 
 // Local returns what a package keeps within one render under a key of its own
 // type; build makes it when it is asked for first.
