@@ -3,6 +3,7 @@ package stpl
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"mdserver/internal/stpl/lower"
 	"mdserver/internal/stpl/object"
@@ -19,20 +20,51 @@ type Output struct {
 type render struct {
 	engine  *Engine
 	thread  *object.Thread
-	vars    *variables
+	space   *workspace
 	out     []byte
 	files   []string
 	escaped bool
 	depth   int // of includes
 }
 
+// workspace is memory that one render after another uses.
+type workspace struct {
+	room    *object.Room
+	vars    variables
+	slots   []slot // of the outermost template
+	scratch []byte // nil while a template has it
+}
+
+// maxKept bounds what a workspace keeps of an unusual render.
+const maxKept = 16 << 10
+
+// clear forgets the render's values.
+func (w *workspace) clear() {
+	w.room.Clear()
+	clear(w.slots)
+	clear(w.vars.seen)
+	w.vars = variables{seen: w.vars.seen[:0]}
+	if cap(w.slots) > maxKept || cap(w.vars.seen) > maxKept || cap(w.scratch) > maxKept {
+		w.slots, w.scratch, w.vars = nil, nil, variables{}
+	}
+}
+
+// outermost makes the environment of the template that is rendered.
+func (r *render) outermost(program *lower.Program) *environment {
+	n := len(program.Names())
+	r.space.slots = slices.Grow(r.space.slots[:0], n)[:n]
+	return &environment{render: r, program: program, slots: r.space.slots}
+}
+
 // Render runs the template. A template gets copies of the variables; it cannot
 // change them for others. The error is an *Error, or the context's.
 func (t *Template) Render(ctx context.Context, vars map[string]any) (Output, error) {
-	thread := object.NewThread(ctx, t.engine.opts.Limits.thread())
-	defer thread.Close()
-	r := &render{engine: t.engine, thread: thread, vars: &variables{given: vars}, out: make([]byte, 0, len(t.source))}
-	if err := r.execute(t, newEnvironment(r)); err != nil {
+	space := t.engine.spaces.Get().(*workspace)
+	defer t.engine.giveBack(space)
+	space.vars.given = vars
+	thread := object.NewThread(ctx, t.engine.opts.Limits.thread(), space.room)
+	r := &render{engine: t.engine, thread: thread, space: space, out: make([]byte, 0, len(t.source))}
+	if err := r.execute(t, r.outermost(t.program)); err != nil {
 		if ctx.Err() != nil {
 			return Output{}, fmt.Errorf("%s: %w", t.name, ctx.Err())
 		}
@@ -41,11 +73,20 @@ func (t *Template) Render(ctx context.Context, vars map[string]any) (Output, err
 	return Output{Text: r.out, Files: r.files, Escaped: r.escaped}, nil
 }
 
+// giveBack keeps a workspace for later renders.
+func (e *Engine) giveBack(space *workspace) {
+	space.clear()
+	e.spaces.Put(space)
+}
+
 // execute runs a template and, if it asked for that, the one it is the base
 // text of.
 func (r *render) execute(t *Template, env *environment) error {
-	run := &lower.Run{Thread: r.thread, Globals: env, Output: r, Import: importModule}
-	if err := t.program.Exec(run); err != nil {
+	run := &lower.Run{Thread: r.thread, Globals: env, Output: r, Import: importModule, Scratch: r.space.scratch}
+	r.space.scratch = nil
+	err := t.program.Exec(run)
+	r.space.scratch, run.Scratch = run.Scratch, nil // its functions may still be called
+	if err != nil {
 		return err
 	}
 	if env.rebase == nil {
@@ -58,7 +99,7 @@ func (r *render) execute(t *Template, env *environment) error {
 	}
 	next.vars.SetStr("base", object.Str(r.out))
 	r.out = r.out[:0]
-	_, err := r.include(env, next.name, next.vars)
+	_, err = r.include(env, next.name, next.vars)
 	return err
 }
 
@@ -76,7 +117,7 @@ func (r *render) include(env *environment, name string, vars *object.Dict) (*env
 	if err != nil {
 		return nil, compileFailure(err.(*Error))
 	}
-	inner, err := env.copy(vars)
+	inner, err := env.copy(t.program, vars)
 	if err != nil {
 		return nil, err
 	}

@@ -92,13 +92,14 @@ type Options struct {
 // concurrent use.
 type Engine struct {
 	opts     Options
-	compiled sync.Map // name → *Template, of the source last seen
+	compiled sync.Map  // name → *Template, of the source last seen
+	spaces   sync.Pool // of *workspace, for the renders
 }
 
 // New makes an engine.
 func New(opts Options) *Engine {
 	opts.Limits = opts.Limits.orDefaults()
-	return &Engine{opts: opts}
+	return &Engine{opts: opts, spaces: sync.Pool{New: func() any { return &workspace{room: object.NewRoom()} }}}
 }
 
 // Template is a compiled template. It is immutable and safe for concurrent

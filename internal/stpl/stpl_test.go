@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -57,6 +58,60 @@ func TestRender(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A name is the template's own, or given to the render, or Python's, in this
+// order; defined and get know nothing of Python's. The answers are bottle's.
+func TestNames(t *testing.T) {
+	tests := []struct{ name, source, want string }{
+		{"Python's", "{{max(1, 2)}} {{defined('max')}} {{get('max')}}", "2 False None"},
+		{"Python's, once set", "% max = max\n{{defined('max')}} {{max(1, 2)}}\n% del max\n{{defined('max')}} {{max(3, 4)}}", "True 2\nFalse 4"},
+		{"Python's, by default", "{{max}}\n% setdefault('max', 'm')\n{{max}} {{setdefault('max', 'n')}}", "<built-in function max>\nm m"},
+		{"given and deleted", "% del site\n{{defined('site')}} {{get('site', 'gone')}}", "False gone"},
+		{"given, set and deleted", "% site = 'new'\n% del site\n{{get('site', 'gone')}}", "gone"},
+		{"given and set within a function", "% def f():\n%   global site\n%   site = 'f'\n% end\n% f()\n{{site}} {{get('site')}}", "f f"},
+		{"nowhere else in the text", "% setdefault('a' + 'b', 1)\n{{get('a' + 'b')}} {{defined('ab')}} {{defined('a')}}", "1 True False"},
+		{"a function of the environment", "{{defined('include')}} {{get('get')('site')}}", "True given"},
+		{"a function of the environment, set", "% get = lambda *a: 'mine'\n{{get('site')}} {{defined('get')}}", "mine True"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := renderText(t, Options{Escape: EscapeNone}, tt.source, map[string]any{"site": "given"})
+			if err != nil || got != tt.want {
+				t.Errorf("%q (%v), want %q", got, err, tt.want)
+			}
+		})
+	}
+}
+
+// Renders use the memory of earlier ones, also of those that failed. Nothing of
+// one guest may be seen by another.
+func TestRendersAtOnceKeepApart(t *testing.T) {
+	tpl, err := New(Options{}).Compile("t.tpl", "{{get('left', 'no')}}\n% left = name\n"+
+		"{{', '.join([name, *(str(i) for i in range(n))])}}\n% for i, c in enumerate(name):\n{{i}}{{c}}\n% end\n{{1 // (n % 3)}}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var guests sync.WaitGroup
+	for g := range 8 {
+		guests.Go(func() {
+			name := strings.Repeat(string(rune('a'+g)), 3)
+			for n := range 90 {
+				out, err := tpl.Render(t.Context(), map[string]any{"name": name, "n": n})
+				if n%3 == 0 {
+					if err == nil || !strings.Contains(err.Error(), "ZeroDivisionError") {
+						t.Errorf("%d: error %v", n, err)
+					}
+					continue
+				}
+				lines := strings.Split(string(out.Text), "\n")
+				if err != nil || lines[0] != "no" || !strings.HasPrefix(lines[1], name+", 0") || strings.Count(lines[1], ", ") != n || lines[4] != "2"+name[:1] {
+					t.Errorf("%d: %q (%v)", n, out.Text, err)
+				}
+			}
+		})
+	}
+	guests.Wait()
 }
 
 func TestOptions(t *testing.T) {

@@ -27,22 +27,26 @@ type Pair struct {
 // first asks for it, for many are configuration that no template uses.
 type variables struct {
 	given map[string]any
-	seen  map[string]object.Value
+	seen  []seenVariable // few, and each template asks for one once
+}
+
+type seenVariable struct {
+	name  string
+	value object.Value
 }
 
 func (v *variables) get(name string) (object.Value, bool) {
-	if value, ok := v.seen[name]; ok {
-		return value, true
+	for i := range v.seen {
+		if v.seen[i].name == name {
+			return v.seen[i].value, true
+		}
 	}
 	given, ok := v.given[name]
 	if !ok {
 		return nil, false
 	}
-	if v.seen == nil {
-		v.seen = make(map[string]object.Value, 16)
-	}
 	value := toValue(given)
-	v.seen[name] = value
+	v.seen = append(v.seen, seenVariable{name, value})
 	return value, true
 }
 
@@ -101,7 +105,7 @@ func toList[T any](list []T) object.Value {
 }
 
 func toDict(pairs Dict) *object.Dict {
-	d := object.NewDict()
+	d := object.NewDictOf(len(pairs))
 	for _, p := range pairs {
 		d.SetStr(p.Key, toValue(p.Value))
 	}

@@ -47,7 +47,7 @@ func collect(f *frame, elements []element) ([]object.Value, error) {
 	if err := f.t.AllocSlots(len(elements)); err != nil {
 		return nil, err
 	}
-	items := make([]object.Value, 0, len(elements))
+	items := f.t.Values(len(elements))[:0]
 	for _, e := range elements {
 		v, err := e.x(f)
 		if err != nil {
@@ -168,8 +168,9 @@ func (c *compiler) comprehension(e *syntax.Comp) eval {
 		if err != nil {
 			return nil, pos.wrap(err)
 		}
-		inner := &frame{run: f.run, t: f.t, outer: f, slots: make([]object.Value, size)}
-		v, err := build(&loopRun{loop: l, frame: inner, iterators: []object.Iterator{it}})
+		r := &loopRun{loop: l, frame: frame{run: f.run, t: f.t, outer: f, slots: f.t.Values(size)}}
+		r.iterators = append(r.outermost[:0], it)
+		v, err := build(r)
 		return v, pos.wrap(err)
 	}
 }
@@ -207,7 +208,7 @@ func buildDict(r *loopRun) (object.Value, error) {
 		if k == nil || err != nil {
 			return d, err
 		}
-		v, err := r.loop.value(r.frame)
+		v, err := r.loop.value(&r.frame)
 		if err != nil {
 			return nil, err
 		}

@@ -50,7 +50,7 @@ func (fn *function) Call(t *object.Thread, a *object.Args) (object.Value, error)
 		return nil, err
 	}
 	defer t.Leave()
-	f := &frame{run: fn.run, t: t, outer: fn.outer, slots: make([]object.Value, fn.size)}
+	f := &frame{run: fn.run, t: t, outer: fn.outer, slots: t.Values(fn.size)}
 	if err := fn.bind(t, f.slots, a); err != nil {
 		return nil, err
 	}

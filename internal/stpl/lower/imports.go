@@ -61,7 +61,7 @@ func (c *compiler) importAll(s *syntax.Import) exec {
 	if c.tries == 0 {
 		c.checkModule(s, s.From)
 	}
-	pos := c.at(s)
+	pos, names := c.at(s), c.names
 	return func(f *frame) (control, error) {
 		v, err := f.run.Import(f.t, s.From)
 		if err != nil {
@@ -72,7 +72,7 @@ func (c *compiler) importAll(s *syntax.Import) exec {
 			return next, pos.wrap(object.Raise(object.ImportError, "'%s' is no module", s.From))
 		}
 		return next, pos.wrap(m.Public(func(name string, v object.Value) error {
-			f.run.Globals.Assign(name, v)
+			f.run.Globals.Assign(names.find(name), v)
 			return f.t.Step(1)
 		}))
 	}

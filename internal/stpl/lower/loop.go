@@ -52,8 +52,9 @@ func (c *compiler) comprehensionLoop(e *syntax.Comp) (*loop, int) {
 // expressions are lazy as in Python.
 type loopRun struct {
 	*loop
-	frame     *frame
-	iterators []object.Iterator // of the clauses entered; none: at the end
+	frame     frame
+	iterators []object.Iterator  // of the clauses entered; none: at the end
+	outermost [1]object.Iterator // where iterators begins, for most have one clause
 	running   bool
 }
 
@@ -95,7 +96,7 @@ func (r *loopRun) advance(t *object.Thread) (object.Value, error) {
 			return nil, err
 		case !ok:
 		case last+1 == len(r.clauses):
-			return r.element(r.frame)
+			return r.element(&r.frame)
 		default:
 			if err := r.enter(t, last+1); err != nil {
 				return nil, err
@@ -107,11 +108,11 @@ func (r *loopRun) advance(t *object.Thread) (object.Value, error) {
 
 // admit assigns an item and asks the conditions.
 func (r *loopRun) admit(cl *clause, item object.Value) (bool, error) {
-	if err := cl.target(r.frame, item); err != nil {
+	if err := cl.target(&r.frame, item); err != nil {
 		return false, err
 	}
 	for _, test := range cl.ifs {
-		v, err := test(r.frame)
+		v, err := test(&r.frame)
 		if err != nil || !object.Truthy(v) {
 			return false, err
 		}
@@ -121,7 +122,7 @@ func (r *loopRun) admit(cl *clause, item object.Value) (bool, error) {
 
 // enter starts the n-th clause.
 func (r *loopRun) enter(t *object.Thread, n int) error {
-	v, err := r.clauses[n].iter(r.frame)
+	v, err := r.clauses[n].iter(&r.frame)
 	if err != nil {
 		return err
 	}

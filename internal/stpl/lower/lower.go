@@ -18,14 +18,54 @@ type Options struct {
 
 // Program is a template ready to run. It is immutable and safe for concurrent
 // use.
-type Program struct{ body exec }
+type Program struct {
+	body  exec
+	names *names
+}
+
+// Name is a name that lives in the environment. Those in the template's text
+// are numbered from 0, so that an environment can keep them in a slice; any
+// other has the number -1.
+type Name struct {
+	Text   string
+	Number int
+}
+
+// Name returns the name of that text with its number.
+func (p *Program) Name(text string) Name { return p.names.find(text) }
+
+// Names returns the names that have numbers, in their order.
+func (p *Program) Names() []string { return p.names.texts }
+
+// names are the names in a template's text.
+type names struct {
+	texts   []string
+	numbers map[string]int
+}
+
+// add returns the name of that text with a number, a new one if need be.
+func (n *names) add(text string) Name {
+	if known := n.find(text); known.Number >= 0 {
+		return known
+	}
+	n.numbers[text] = len(n.texts)
+	n.texts = append(n.texts, text)
+	return n.find(text)
+}
+
+func (n *names) find(text string) Name {
+	if number, ok := n.numbers[text]; ok {
+		return Name{text, number}
+	}
+	return Name{text, -1}
+}
 
 // Globals is the environment of one template within one render: what Python
 // keeps in a module's globals.
 type Globals interface {
-	Lookup(name string) (object.Value, bool)
-	Assign(name string, v object.Value)
-	Delete(name string) bool // reports whether the name was there
+	Lookup(name Name) (object.Value, bool)
+	Assign(name Name, v object.Value)
+	Delete(name Name) bool // reports whether the name was there
 }
 
 // Output takes what a template prints.
@@ -45,14 +85,16 @@ type Run struct {
 	Output  Output
 	Import  func(t *object.Thread, module string) (object.Value, error)
 
-	scratch []byte // text of a line under way, so that calls in it print first
+	// Scratch is for the text of a line under way, so that calls in it print
+	// first.
+	Scratch []byte
 }
 
 // Lower compiles the statements of a template; file is for messages. It
 // reports every construct that cannot run.
 func Lower(file string, body []syntax.Stmt, opts Options) (*Program, []*syntax.Error) {
-	c := &compiler{file: file, opts: opts, scope: newScope(nil), assigned: assignedNames(body)}
-	p := &Program{body: c.block(body)}
+	c := &compiler{file: file, opts: opts, scope: newScope(nil), names: &names{numbers: map[string]int{}}, assigned: assignedNames(body)}
+	p := &Program{body: c.block(body), names: c.names}
 	return p, c.errs
 }
 
@@ -101,6 +143,7 @@ type compiler struct {
 	file  string
 	opts  Options
 	scope *scope
+	names *names // that live in the environment
 	// assigned are the names that the template binds anywhere.
 	assigned map[string]int
 	tries    int // how many try statements with handlers are open

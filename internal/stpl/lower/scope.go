@@ -195,12 +195,7 @@ func (c *compiler) load(n *syntax.Name) eval {
 	name, pos, p := n.ID, c.at(n), c.scope.resolve(n.ID)
 	switch {
 	case p.global:
-		return func(f *frame) (object.Value, error) {
-			if v, ok := f.run.Globals.Lookup(name); ok {
-				return v, nil
-			}
-			return nil, pos.wrap(object.Raise(object.NameError, "name '%s' is not defined", name))
-		}
+		return c.loadGlobal(n)
 	case p.depth == 0:
 		return func(f *frame) (object.Value, error) {
 			if v := f.slots[p.slot]; v != nil {
@@ -219,12 +214,23 @@ func (c *compiler) load(n *syntax.Name) eval {
 	}
 }
 
+func (c *compiler) loadGlobal(n *syntax.Name) eval {
+	name, pos := c.names.add(n.ID), c.at(n)
+	return func(f *frame) (object.Value, error) {
+		if v, ok := f.run.Globals.Lookup(name); ok {
+			return v, nil
+		}
+		return nil, pos.wrap(object.Raise(object.NameError, "name '%s' is not defined", name.Text))
+	}
+}
+
 // store writes a name.
 func (c *compiler) store(name string) assign {
 	p := c.scope.resolve(name)
 	if p.global {
+		global := c.names.add(name)
 		return func(f *frame, v object.Value) error {
-			f.run.Globals.Assign(name, v)
+			f.run.Globals.Assign(global, v)
 			return nil
 		}
 	}
@@ -237,19 +243,26 @@ func (c *compiler) store(name string) assign {
 // unset deletes a name.
 func (c *compiler) unset(n *syntax.Name) exec {
 	name, pos, p := n.ID, c.at(n), c.scope.resolve(n.ID)
+	if p.global {
+		return c.unsetGlobal(n)
+	}
 	return func(f *frame) (control, error) {
-		if p.global {
-			if !f.run.Globals.Delete(name) {
-				return next, pos.wrap(object.Raise(object.NameError, "name '%s' is not defined", name))
-			}
-			return next, nil
-		}
 		slots := f.up(p.depth).slots
 		if slots[p.slot] == nil {
 			return next, pos.wrap(object.Raise(object.UnboundLocalError,
 				"cannot access local variable '%s' where it is not associated with a value", name))
 		}
 		slots[p.slot] = nil
+		return next, nil
+	}
+}
+
+func (c *compiler) unsetGlobal(n *syntax.Name) exec {
+	name, pos := c.names.add(n.ID), c.at(n)
+	return func(f *frame) (control, error) {
+		if !f.run.Globals.Delete(name) {
+			return next, pos.wrap(object.Raise(object.NameError, "name '%s' is not defined", name.Text))
+		}
 		return next, nil
 	}
 }

@@ -115,8 +115,7 @@ func answer(ctx context.Context, code []string) []string {
 	if len(errs) > 0 {
 		return []string{"! SyntaxError"}
 	}
-	thread := object.NewThread(ctx, caseLimits)
-	defer thread.Close()
+	thread := object.NewThread(ctx, caseLimits, nil)
 	console := &console{}
 	err := p.Exec(&lower.Run{Thread: thread, Globals: console.globals()})
 	var raised *object.Exception
@@ -169,19 +168,19 @@ func (c *console) globals() *environment {
 // environment holds what a case sets, over what it finds.
 type environment struct{ known, set map[string]object.Value }
 
-func (e *environment) Lookup(name string) (object.Value, bool) {
-	if v, ok := e.set[name]; ok {
+func (e *environment) Lookup(name lower.Name) (object.Value, bool) {
+	if v, ok := e.set[name.Text]; ok {
 		return v, true
 	}
-	v, ok := e.known[name]
+	v, ok := e.known[name.Text]
 	return v, ok
 }
 
-func (e *environment) Assign(name string, v object.Value) { e.set[name] = v }
+func (e *environment) Assign(name lower.Name, v object.Value) { e.set[name.Text] = v }
 
-func (e *environment) Delete(name string) bool {
-	_, ok := e.set[name]
-	delete(e.set, name)
+func (e *environment) Delete(name lower.Name) bool {
+	_, ok := e.set[name.Text]
+	delete(e.set, name.Text)
 	return ok
 }
 

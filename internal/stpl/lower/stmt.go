@@ -103,12 +103,12 @@ func (c *compiler) text(s *syntax.Text) exec {
 		}
 	}
 	return func(f *frame) (control, error) {
-		start := len(f.run.scratch)
+		start := len(f.run.Scratch)
 		err := f.gather(parts)
 		if err == nil {
-			err = parts[0].pos.wrap(f.run.Output.Print(f.run.scratch[start:]))
+			err = parts[0].pos.wrap(f.run.Output.Print(f.run.Scratch[start:]))
 		}
-		f.run.scratch = f.run.scratch[:start]
+		f.run.Scratch = f.run.Scratch[:start]
 		return next, err
 	}
 }
@@ -118,7 +118,7 @@ func (f *frame) gather(parts []textPart) error {
 	for i := range parts {
 		p := &parts[i]
 		if p.x == nil {
-			f.run.scratch = append(f.run.scratch, p.literal...)
+			f.run.Scratch = append(f.run.Scratch, p.literal...)
 			continue
 		}
 		v, err := p.x(f)
@@ -126,7 +126,7 @@ func (f *frame) gather(parts []textPart) error {
 			return err
 		}
 		// v may have printed, so the buffer is looked at only now
-		if f.run.scratch, err = f.run.Output.Append(f.t, f.run.scratch, v, p.raw); err != nil {
+		if f.run.Scratch, err = f.run.Output.Append(f.t, f.run.Scratch, v, p.raw); err != nil {
 			return p.pos.wrap(err)
 		}
 	}

@@ -60,6 +60,9 @@ func catch(body exec, handlers []handler, otherwise exec) exec {
 		if e == nil {
 			return next, err
 		}
+		if n := len(f.t.Handling); n > 0 {
+			during(f.t, f.t.Handling[n-1], e)
+		}
 		for i := range handlers {
 			ok, failed := handlers[i].matches(f, e)
 			if failed != nil {
@@ -128,6 +131,17 @@ func isExceptionSpec(t *object.Thread, v object.Value) (bool, error) {
 	return false, nil
 }
 
+// during notes that an exception was raised while another was handled, as far
+// as there is memory to keep that one; either may be nil.
+func during(t *object.Thread, handled, raised *object.Exception) {
+	if handled == nil || raised == nil || raised == handled || raised.Context != nil {
+		return
+	}
+	if handled.Charge(t) == nil {
+		raised.Context = handled
+	}
+}
+
 func (h *handler) run(f *frame, e *object.Exception) (control, error) {
 	if h.as != nil {
 		if err := h.as(f, e); err != nil {
@@ -137,9 +151,7 @@ func (h *handler) run(f *frame, e *object.Exception) (control, error) {
 	f.t.Handling = append(f.t.Handling, e)
 	how, err := h.body(f)
 	f.t.Handling = f.t.Handling[:len(f.t.Handling)-1]
-	if raised := catchable(err); raised != nil && raised != e && raised.Context == nil {
-		raised.Context = e
-	}
+	during(f.t, e, catchable(err))
 	if h.forget != nil {
 		_, _ = h.forget(f) // the body may have deleted it already
 	}
@@ -163,6 +175,7 @@ func finally(body, last exec) exec {
 		if e != nil {
 			f.t.Handling = f.t.Handling[:len(f.t.Handling)-1]
 		}
+		during(f.t, e, catchable(lastErr))
 		if lastErr != nil || lastHow != next {
 			return lastHow, lastErr
 		}

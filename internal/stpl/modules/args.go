@@ -82,8 +82,7 @@ func runes(t *object.Thread, s string) ([]rune, error) {
 
 // plain is the repr of a short value within a message or a repr.
 func plain(v object.Value) string {
-	t := object.NewThread(context.Background(), object.Limits{Steps: 1 << 16, Memory: 1 << 20, Time: time.Minute, Recursion: 20})
-	defer t.Close()
+	t := object.NewThread(context.Background(), object.Limits{Steps: 1 << 16, Memory: 1 << 20, Time: time.Minute, Recursion: 20}, nil)
 	s, err := object.Repr(t, v)
 	if err != nil {
 		return "<" + object.TypeName(v) + " object>"

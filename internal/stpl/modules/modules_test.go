@@ -97,8 +97,7 @@ func FuzzJSON(f *testing.F) {
 		if strings.ToValidUTF8(text, "") != text {
 			return // templates hold valid UTF-8 only
 		}
-		thread := object.NewThread(context.Background(), small)
-		defer thread.Close()
+		thread := object.NewThread(context.Background(), small, nil)
 		call := func(name string, v object.Value) (object.Value, error) {
 			m, err := modules.Import(thread, "json")
 			if err != nil {

@@ -61,19 +61,19 @@ type globals map[string]object.Value
 
 var builtins = object.Builtins()
 
-func (g globals) Lookup(name string) (object.Value, bool) {
-	v, ok := g[name]
+func (g globals) Lookup(name lower.Name) (object.Value, bool) {
+	v, ok := g[name.Text]
 	if !ok {
-		v, ok = builtins[name]
+		v, ok = builtins[name.Text]
 	}
 	return v, ok
 }
 
-func (g globals) Assign(name string, v object.Value) { g[name] = v }
+func (g globals) Assign(name lower.Name, v object.Value) { g[name.Text] = v }
 
-func (g globals) Delete(name string) bool {
-	_, ok := g[name]
-	delete(g, name)
+func (g globals) Delete(name lower.Name) bool {
+	_, ok := g[name.Text]
+	delete(g, name.Text)
 	return ok
 }
 
@@ -98,8 +98,7 @@ func evaluate(ctx context.Context, limits object.Limits, lines ...string) (strin
 	if len(errs) > 0 {
 		return "", errs[0]
 	}
-	thread := object.NewThread(ctx, limits)
-	defer thread.Close()
+	thread := object.NewThread(ctx, limits, nil)
 	g := globals{}
 	load := func(t *object.Thread, name string) (object.Value, error) { return modules.Import(t, name) }
 	if err := program.Exec(&lower.Run{Thread: thread, Globals: g, Import: load}); err != nil {

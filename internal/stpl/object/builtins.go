@@ -24,10 +24,7 @@ func Builtins() map[string]Value {
 
 func iterBuiltins() []*Builtin {
 	return []*Builtin{
-		NewBuiltin("len", "obj /", func(_ *Thread, a []Value) (Value, error) {
-			n, err := Len(a[0])
-			return Int(n), err
-		}),
+		NewBuiltin("len", "obj /", builtinLen),
 		NewBuiltin("sorted", "iterable / * key? reverse?", func(t *Thread, a []Value) (Value, error) {
 			items, err := ToSlice(t, a[0])
 			if err != nil {
@@ -40,16 +37,7 @@ func iterBuiltins() []*Builtin {
 		NewBuiltin("zip", "*iterables strict?", builtinZip),
 		NewBuiltin("map", "func / *iterables", builtinMap),
 		NewBuiltin("filter", "function iterable /", builtinFilter),
-		NewBuiltin("iter", "iterable /", func(t *Thread, a []Value) (Value, error) {
-			if v, ok := a[0].(*iterValue); ok {
-				return v, nil
-			}
-			it, err := Iterate(t, a[0])
-			if err != nil {
-				return nil, err
-			}
-			return NewIterator(it), nil
-		}),
+		NewBuiltin("iter", "iterable sentinel? /", builtinIter),
 		NewBuiltin("next", "iterator default? /", builtinNext),
 		NewBuiltin("any", "iterable /", builtinAny(true)),
 		NewBuiltin("all", "iterable /", builtinAny(false)),
@@ -76,6 +64,54 @@ func builtinReversed(t *Thread, a []Value) (Value, error) {
 	return nil, Raise(TypeError, "'%s' object is not reversible", TypeName(a[0]))
 }
 
+func builtinIter(t *Thread, a []Value) (Value, error) {
+	if a[1] != nil {
+		return untilSentinel(a[0], a[1])
+	}
+	if v, ok := a[0].(*iterValue); ok {
+		return v, nil
+	}
+	it, err := Iterate(t, a[0])
+	if err != nil {
+		return nil, err
+	}
+	return NewIterator(it), nil
+}
+
+// untilSentinel calls f for each value until that equals the sentinel.
+func untilSentinel(f, sentinel Value) (Value, error) {
+	if !IsCallable(f) {
+		return nil, Raise(TypeError, "iter(v, w): v must be callable")
+	}
+	ended := false
+	return NewIterator(IterFunc(func(t *Thread) (Value, error) {
+		if ended {
+			return nil, nil
+		}
+		v, err := CallPos(t, f)
+		if e, ok := err.(*Exception); ok && e.Kind.IsSubclass(StopIteration) {
+			ended = true
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		ended, err = Equal(t, v, sentinel)
+		if ended || err != nil {
+			return nil, err
+		}
+		return v, nil
+	})), nil
+}
+
+func builtinLen(t *Thread, a []Value) (Value, error) {
+	if s, ok := a[0].(Str); ok {
+		return Int(runeLen(string(s))), t.Scan(len(s))
+	}
+	n, err := Len(a[0])
+	return Int(n), err
+}
+
 func builtinEnumerate(t *Thread, a []Value) (Value, error) {
 	it, err := Iterate(t, a[0])
 	if err != nil {
@@ -95,7 +131,7 @@ func builtinEnumerate(t *Thread, a []Value) (Value, error) {
 		if err := t.AllocSlots(2); err != nil {
 			return nil, err
 		}
-		pair := Tuple{n, v}
+		pair := t.pair(n, v)
 		n, err = Binary(t, Add, n, Int(1))
 		return pair, err
 	})), nil

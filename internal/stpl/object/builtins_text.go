@@ -99,7 +99,7 @@ func typeBuiltins() []*Builtin {
 			if err != nil {
 				return nil, err
 			}
-			if i, ok := h.(int64); ok {
+			if i, ok := h.(Int); ok {
 				return Int(i), nil
 			}
 			return Int(fnv(hashPart(h))), nil

@@ -162,7 +162,7 @@ func (b *Builtin) invoke(t *Thread, recv Value, a *Args) (Value, error) {
 	if recv == nil && len(a.Kw) == 0 && len(a.Pos) == len(s.params) && s.pos == len(s.params) && !s.star && !s.starStar {
 		return b.fn(t, a.Pos)
 	}
-	args := t.values(len(s.params) + 3)[:0] // the receiver, *args, **kwargs
+	args := t.Values(len(s.params) + 3)[:0] // the receiver, *args, **kwargs
 	if recv != nil {
 		args = append(args, recv)
 	}

@@ -163,18 +163,21 @@ func newFloat(t *Thread, a []Value) (Value, error) {
 		f, _ := AsFloat(v)
 		return Float(f), bigFits(v)
 	case Str:
-		return parseFloat(string(v))
+		return parseFloat(t, string(v))
 	case Bytes:
-		return ofBytes(v, parseFloat)
+		return ofBytes(v, func(text string) (Value, error) { return parseFloat(t, text) })
 	case Texter:
 		if _, ok := v.(Truth); ok { // a number of a module
-			return parseFloat(v.Text())
+			return parseFloat(t, v.Text())
 		}
 	}
 	return nil, Raise(TypeError, "float() argument must be a string or a real number, not '%s'", TypeName(a[0]))
 }
 
-func parseFloat(text string) (Value, error) {
+func parseFloat(t *Thread, text string) (Value, error) {
+	if err := t.Work(len(text)); err != nil {
+		return nil, err
+	}
 	bad := func() error {
 		return Raise(ValueError, "could not convert string to float: %s", plainRepr(Str(text)))
 	}

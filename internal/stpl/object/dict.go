@@ -27,6 +27,9 @@ func NewRecord(d *Dict) *Dict {
 // NewDict makes an empty dict.
 func NewDict() *Dict { return &Dict{} }
 
+// NewDictOf makes an empty dict with room for n keys.
+func NewDictOf(n int) *Dict { return &Dict{entries: make([]entry, 0, n)} }
+
 // Class returns the value's type.
 func (*Dict) Class() *Type { return DictType }
 
@@ -62,7 +65,7 @@ func (d *Dict) Get(t *Thread, key Value) (Value, bool, error) {
 
 // GetStr looks up a string key.
 func (d *Dict) GetStr(key string) (Value, bool) {
-	if i := d.find(key); i >= 0 {
+	if i := d.find(Str(key)); i >= 0 {
 		return d.entries[i].value, true
 	}
 	return nil, false
@@ -87,11 +90,12 @@ func (d *Dict) Set(t *Thread, key, value Value) error {
 
 // SetStr stores a value under a string key without charging for it.
 func (d *Dict) SetStr(key string, value Value) {
-	if i := d.find(key); i >= 0 {
+	var k Value = Str(key)
+	if i := d.find(k); i >= 0 {
 		d.entries[i].value = value
 		return
 	}
-	d.add(key, Str(key), value)
+	d.add(k, k, value)
 }
 
 func (d *Dict) add(h any, key, value Value) {

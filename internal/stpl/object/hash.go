@@ -22,19 +22,18 @@ type (
 	bigKey   string
 )
 
-// hashKey maps a value to a comparable Go value, equal for equal values.
-func hashKey(t *Thread, v Value) (any, error) {
-	switch v := v.(type) {
-	case Str:
-		return string(v), nil
-	case Int:
-		return int64(v), nil
+// hashKey maps a value to a comparable Go value, equal for equal values. The
+// usual keys are that themselves, so that nothing is allocated.
+func hashKey(t *Thread, key Value) (any, error) {
+	switch v := key.(type) {
+	case Str, Int:
+		return key, nil
 	case Bool:
-		return int64(boolInt(v)), nil
+		return boolInt(v), nil
 	case Float:
 		f := float64(v)
 		if f == math.Trunc(f) && math.Abs(f) < 1<<62 {
-			return int64(f), nil
+			return Int(f), nil
 		}
 		return f, nil
 	case *Big:
@@ -60,10 +59,10 @@ func hashKey(t *Thread, v Value) (any, error) {
 	case Hashable:
 		return v.HashKey(), nil
 	}
-	if !reflect.TypeOf(v).Comparable() {
-		return nil, Raise(TypeError, "unhashable type: '%s'", TypeName(v))
+	if !reflect.TypeOf(key).Comparable() {
+		return nil, Raise(TypeError, "unhashable type: '%s'", TypeName(key))
 	}
-	return v, nil
+	return key, nil
 }
 
 // tupleHash digests the parts of a tuple so that equal tuples give equal keys.
@@ -115,8 +114,8 @@ func setHash(t *Thread, s *Set) (any, error) {
 // hashPart writes a key as text, so that different keys give different texts.
 func hashPart(h any) string {
 	switch h := h.(type) {
-	case string:
-		return "s" + h
+	case Str:
+		return "s" + string(h)
 	case tupleKey:
 		return "t" + string(h[:])
 	case setKey:

@@ -38,7 +38,7 @@ func NewGenerator(it Iterator) Value { return &iterValue{it, GeneratorType} }
 func Iterate(t *Thread, v Value) (Iterator, error) {
 	switch v := v.(type) {
 	case *List:
-		return &listIter{l: v}, nil
+		return t.listIter(v), nil
 	case Tuple:
 		return &sliceIter{items: v}, nil
 	case Str:
@@ -221,7 +221,7 @@ func (it *dictIter) Next(t *Thread) (Value, error) {
 		case viewValues:
 			return e.value, nil
 		}
-		return Tuple{e.key, e.value}, t.AllocSlots(2)
+		return t.pair(e.key, e.value), t.AllocSlots(2)
 	}
 	it.d = nil
 	return nil, nil

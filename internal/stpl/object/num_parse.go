@@ -13,6 +13,9 @@ func parseInt(t *Thread, text string, base int) (Value, error) {
 			return Int(i), nil
 		}
 	}
+	if err := t.Work(len(text)); err != nil {
+		return nil, err
+	}
 	named := base
 	bad := func() error {
 		return Raise(ValueError, "invalid literal for int() with base %d: %s", named, plainRepr(Str(text)))

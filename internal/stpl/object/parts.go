@@ -87,6 +87,7 @@ func (p *parts) rspaces(s string, limit int) {
 
 // split splits at sep, at most limit times if limit is not negative.
 func (p *parts) split(s, sep string, limit int) {
+	p.items = make([]Value, 0, expectedParts(s, sep, limit))
 	for limit < 0 || len(p.items) < limit {
 		before, after, found := strings.Cut(s, sep)
 		if !found {
@@ -98,6 +99,15 @@ func (p *parts) split(s, sep string, limit int) {
 		s = after
 	}
 	p.add(s)
+}
+
+// expectedParts is how many parts there will be, or some of them if many.
+func expectedParts(s, sep string, limit int) int {
+	n := strings.Count(s, sep)
+	if limit >= 0 {
+		n = min(n, limit)
+	}
+	return min(1+n, 64)
 }
 
 // rsplit splits at sep from the right.

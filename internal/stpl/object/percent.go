@@ -2,6 +2,7 @@ package object
 
 import (
 	"math/big"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -280,6 +281,9 @@ func (p *percent) char(f *formatSpec, v Value) (string, error) {
 }
 
 func (p *percent) integer(f *formatSpec, v Value) (string, error) {
+	if i, ok := v.(Int); ok && f.verb == 'd' && f.sign == 0 && f.width == 0 && f.precision < 0 { // the usual case
+		return strconv.FormatInt(int64(i), 10), nil
+	}
 	i, ok := toBig(v)
 	if !ok {
 		x, isF := v.(Float)

@@ -113,6 +113,11 @@ func Index(t *Thread, v, key Value) (Value, error) {
 }
 
 func indexAt(t *Thread, v, key Value) (Value, error) {
+	if s, ok := v.(Str); ok {
+		if err := t.Scan(len(s)); err != nil {
+			return nil, err
+		}
+	}
 	i, ok := AsInt(key)
 	if !ok {
 		if _, big := key.(*Big); big {

@@ -106,6 +106,9 @@ func (f *formatSpec) pad(t *Thread, prefix, body string, align byte) (string, er
 	if f.align != 0 {
 		align = f.align
 	}
+	if err := t.Scan(len(body)); err != nil {
+		return "", err
+	}
 	n := f.width - runeLen(prefix) - runeLen(body)
 	if n <= 0 {
 		return prefix + body, t.Alloc(len(prefix) + len(body))

@@ -54,11 +54,14 @@ func intOr(v Value, def int) (int, error) {
 
 // window cuts the optional start and end of a search out of s. It returns the
 // offset of the cut in bytes and false if the start lies beyond the end.
-func window(s string, start, end Value) (string, int, bool, error) {
+func window(t *Thread, s string, start, end Value) (string, int, bool, error) {
 	if start == nil && end == nil {
 		return s, 0, true, nil
 	}
 	sl := Slice{Start: orNone(start), Stop: orNone(end), Step: None}
+	if err := t.Scan(len(s)); err != nil {
+		return "", 0, false, err
+	}
 	n := runeLen(s)
 	from, to, _, err := sl.bounds(n)
 	if err != nil {
@@ -98,7 +101,7 @@ func strFind(name string, last, raise bool) *Builtin {
 		if err := t.Work(len(s)); err != nil {
 			return nil, err
 		}
-		w, off, ok, err := window(s, a[2], a[3])
+		w, off, ok, err := window(t, s, a[2], a[3])
 		if err != nil {
 			return nil, err
 		}
@@ -121,7 +124,7 @@ func strFind(name string, last, raise bool) *Builtin {
 // strAffix makes startswith and endswith.
 func strAffix(name string, has func(s, affix string) bool) *Builtin {
 	return method(name, "prefix start? end? /", func(t *Thread, a []Value) (Value, error) {
-		w, _, ok, err := window(string(a[0].(Str)), a[2], a[3])
+		w, _, ok, err := window(t, string(a[0].(Str)), a[2], a[3])
 		if err != nil {
 			return nil, err
 		}
@@ -175,7 +178,7 @@ func strCount(t *Thread, a []Value) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, _, ok, err := window(string(a[0].(Str)), a[2], a[3])
+	w, _, ok, err := window(t, string(a[0].(Str)), a[2], a[3])
 	if err != nil || !ok {
 		return Int(0), err
 	}

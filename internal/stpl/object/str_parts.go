@@ -163,7 +163,11 @@ func strStrip(name string, left, right bool) Func {
 		if right {
 			s = strings.TrimRightFunc(s, cut)
 		}
-		return Str(s), t.Work(len(a[0].(Str)))
+		whole := a[0].(Str)
+		if len(s) == len(whole) {
+			return a[0], t.Work(len(whole))
+		}
+		return Str(s), t.Work(len(whole))
 	}
 }
 
@@ -195,6 +199,9 @@ func strPad(name string, align byte) Func {
 			}
 			fill, _ = utf8.DecodeRuneInString(string(f))
 		}
+		if err := t.Scan(len(s)); err != nil {
+			return nil, err
+		}
 		n := runeLen(s)
 		if width <= n {
 			return Str(s), nil
@@ -223,6 +230,9 @@ func strZfill(t *Thread, a []Value) (Value, error) {
 	s := string(a[0].(Str))
 	width, err := IndexArg(a[1])
 	if err != nil {
+		return nil, err
+	}
+	if err := t.Scan(len(s)); err != nil {
 		return nil, err
 	}
 	zeros, err := RepeatString(t, "0", max(width, 0)-runeLen(s))

@@ -61,7 +61,7 @@ func plainStr(v Value) string {
 
 // messageThread is a small budget for the text of a message.
 func messageThread() *Thread {
-	return &Thread{ctx: context.Background(), steps: 10000, memory: 1 << 16, limits: Limits{Recursion: 50}}
+	return &Thread{ctx: context.Background(), room: new(Room), steps: 10000, memory: 1 << 16, limits: Limits{Recursion: 50}}
 }
 
 // printer writes the repr of values.

@@ -2,7 +2,6 @@ package object
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 )
 
@@ -19,15 +18,14 @@ type Limits struct {
 type Thread struct {
 	limits Limits
 	steps  int64
+	glance int64 // with fewer steps left than this it looks at the clock
 	memory int64
 	depth  int
-	stop   atomic.Bool
-	timer  *time.Timer
+	began  time.Time
 	ctx    context.Context
-	unhook func() bool
 
 	joined growing
-	spare  arguments
+	room   *Room // never nil
 
 	// Handling is the stack of exceptions being handled, innermost last; a
 	// bare "raise" repeats the last one.
@@ -36,21 +34,15 @@ type Thread struct {
 	local map[any]any
 }
 
-// NewThread starts the clock of a render. The caller must call Close.
-func NewThread(ctx context.Context, limits Limits) *Thread {
-	t := &Thread{limits: limits, steps: limits.Steps, memory: limits.Memory, ctx: ctx}
-	t.timer = time.AfterFunc(limits.Time, func() { t.stop.Store(true) })
-	if ctx.Done() != nil {
-		t.unhook = context.AfterFunc(ctx, func() { t.stop.Store(true) })
+// NewThread starts the clock of a render. Without a room of another render it
+// allocates as it goes.
+func NewThread(ctx context.Context, limits Limits, room *Room) *Thread {
+	if room == nil {
+		room = new(Room)
 	}
-	return t
-}
-
-// Close releases the timer.
-func (t *Thread) Close() {
-	t.timer.Stop()
-	if t.unhook != nil {
-		t.unhook()
+	return &Thread{
+		limits: limits, steps: limits.Steps, glance: limits.Steps, memory: limits.Memory,
+		began: time.Now(), ctx: ctx, room: room,
 	}
 }
 
@@ -68,28 +60,44 @@ func (t *Thread) Local(key any, build func() any) any {
 	return v
 }
 
+// glanceSteps is after how many steps a thread looks at the clock and the
+// context. Work of any length is charged by its size, so that this many take
+// microseconds.
+const glanceSteps = 32
+
 // Step charges n steps and notices that time is up or the context is done.
 func (t *Thread) Step(n int) error {
 	t.steps -= int64(n)
-	if t.steps < 0 || t.stop.Load() {
-		return t.exhausted()
+	if t.steps < t.glance {
+		return t.look()
 	}
 	return nil
 }
 
-func (t *Thread) exhausted() error {
+// look tells what stops the render. When something does, each further step
+// looks again.
+func (t *Thread) look() error {
 	if err := t.ctx.Err(); err != nil {
 		return fatal("TimeoutError", "the render was given up: %v", err)
 	}
-	if t.stop.Load() {
+	if time.Since(t.began) > t.limits.Time {
 		return fatal("TimeoutError", "the template ran for more than %v", t.limits.Time)
 	}
-	return fatal("TimeoutError", "the template took more than %d steps", t.limits.Steps)
+	if t.steps < 0 {
+		return fatal("TimeoutError", "the template took more than %d steps", t.limits.Steps)
+	}
+	t.glance = max(t.steps-glanceSteps, 0)
+	return nil
 }
 
 // Work charges steps for handling n bytes or items in one go.
 func (t *Thread) Work(n int) error {
 	return t.Step(1 + n/16)
+}
+
+// Scan charges steps for running over n bytes of text, which is quick.
+func (t *Thread) Scan(n int) error {
+	return t.Step(n / 256)
 }
 
 // Alloc charges n bytes of memory. It must be called before allocating. What

@@ -11,9 +11,7 @@ import (
 
 func newTestThread(t *testing.T, limits Limits) *Thread {
 	t.Helper()
-	thread := NewThread(t.Context(), limits)
-	t.Cleanup(thread.Close)
-	return thread
+	return NewThread(t.Context(), limits, nil)
 }
 
 var roomy = Limits{Steps: 1 << 30, Memory: 1 << 30, Time: time.Hour, Recursion: 100}
@@ -73,16 +71,15 @@ func TestTheClockAndTheContextStopARender(t *testing.T) {
 	limits.Time = time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	given := NewThread(ctx, roomy)
-	defer given.Close()
+	given := NewThread(ctx, roomy, nil)
 	for name, thread := range map[string]*Thread{"the clock": newTestThread(t, limits), "the context": given} {
 		deadline := time.Now().Add(10 * time.Second)
-		for thread.Step(0) == nil {
+		for thread.Step(1) == nil {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s did not stop it", name)
 			}
 		}
-		if err := thread.Step(0); !strings.Contains(err.Error(), "TimeoutError") {
+		if err := thread.Step(1); !strings.Contains(err.Error(), "TimeoutError") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
