@@ -100,7 +100,7 @@ func newServer(b *testing.B, inv *inventory.Inventory) http.Handler {
 		b.Fatal(err)
 	}
 	tree := ec2.New([]string{"latest"}, metadata.Site{}, userdata.New(cfg, quiet), nil)
-	return face.Identified(liveGuests{inv}, quiet, face.Normalise(tree))
+	return face.Identified(liveGuests{inv}, face.LogTo(quiet), face.Normalise(tree))
 }
 
 func request(b *testing.B, h http.Handler, from netip.Addr, path string) {

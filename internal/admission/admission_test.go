@@ -54,7 +54,7 @@ var quiet = slog.New(slog.DiscardHandler)
 func serve(t *testing.T, p Policy) (*Door, *httptest.Server) {
 	t.Helper()
 	door := New(p, known, quiet)
-	server := httptest.NewUnstartedServer(door.Throttled(face.Identified(known, quiet, door.Verified(
+	server := httptest.NewUnstartedServer(door.Throttled(face.Identified(known, face.LogTo(quiet), door.Verified(
 		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { face.Text(w, "hello") })))))
 	server.Listener = door.Listener(server.Listener)
 	server.Config.ConnContext = door.ConnContext

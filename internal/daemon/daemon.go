@@ -207,8 +207,7 @@ func (d *Daemon) metadataHandler() http.Handler {
 		d.front.Load().ServeHTTP(w, r)
 	})
 	verified := d.door.Verified(face.Normalise(current))
-	followed := face.Followed(d.noteRequest, verified)
-	return d.door.Throttled(face.Identified(liveGuests{d.inventory}, d.log, followed))
+	return d.door.Throttled(face.Identified(liveGuests{d.inventory}, d.noteRequest, verified))
 }
 
 func (d *Daemon) backend() admin.Backend {

@@ -5,19 +5,19 @@ import (
 	"net/http"
 	"time"
 
-	"mdserver/internal/caller"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/explain"
+	"mdserver/internal/face"
 	"mdserver/internal/instance"
 	"mdserver/internal/trail"
 )
 
-// noteRequest remembers what a guest asked for.
-func (d *Daemon) noteRequest(r *http.Request, c caller.Caller, status int) {
-	if c.Guest == nil {
-		return
+// noteRequest logs a request, and remembers what a guest asked for.
+func (d *Daemon) noteRequest(r *http.Request, a face.Answer) {
+	d.logs.request(r, a)
+	if c := a.Caller; c.Guest != nil {
+		d.trail.Note(c.Guest.UUID, trail.Request{At: a.At, Client: c.Addr, Method: r.Method, Path: r.URL.Path, Status: a.Status})
 	}
-	d.trail.Note(c.Guest.UUID, trail.Request{At: time.Now(), Client: c.Addr, Method: r.Method, Path: r.URL.Path, Status: status})
 }
 
 // noteDHCP remembers that a guest's DHCP client was heard.

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"sync"
 
 	"mdserver/internal/config"
+	"mdserver/internal/face"
 )
 
 // logging is the log with its two targets, the stream and the file. Each has
@@ -19,6 +21,7 @@ type logging struct {
 	out          *reopenable
 
 	toStream, toFile *buffered
+	request          face.Tell // has a line of its own for each
 }
 
 // off is above every level that is used.
@@ -35,8 +38,33 @@ func openLogs(cfg *config.Config, stdout io.Writer) *logging {
 		file:   make(l.toFile, &l.file),
 		flush:  l.flush,
 	})
+	l.request = face.LogTo(l.logger)
+	if cfg.LogLevels.LogFormat == "text" {
+		l.request = l.requestText
+	}
 	l.reopen(cfg)
 	return l
+}
+
+// requestText is face.LogTo for the text format, made once for both targets and
+// without a Record.
+func (l *logging) requestText(r *http.Request, a face.Answer) {
+	level := a.Level()
+	stream, file := level >= l.stream.Level(), level >= l.file.Level()
+	if !stream && !file {
+		return
+	}
+	var space [512]byte
+	line := face.AppendLine(space[:0], r, a)
+	if stream {
+		_, _ = l.toStream.Write(line)
+	}
+	if file {
+		_, _ = l.toFile.Write(line)
+	}
+	if level >= slog.LevelWarn {
+		l.flush()
+	}
 }
 
 // targets writes a line to the stream, the file or both, and makes its text

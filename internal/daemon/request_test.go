@@ -1,7 +1,7 @@
 package daemon
 
 import (
-	"log/slog"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -45,8 +45,10 @@ func newHandlerFor(tb testing.TB, dir, text string, domains ...instance.Domain) 
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	d := &Daemon{log: slog.New(slog.DiscardHandler), opts: Options{ConfigFile: file}}
 	cfg := loadFile(tb, file)
+	d := &Daemon{opts: Options{ConfigFile: file}, logs: openLogs(cfg, io.Discard)}
+	d.log = d.logs.logger
+	tb.Cleanup(d.logs.Close)
 	d.config.Store(cfg)
 	inv, err := d.openInventory(tb.Context(), cfg)
 	if err != nil {

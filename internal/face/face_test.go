@@ -8,7 +8,9 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
+	"mdserver/internal/caller"
 	"mdserver/internal/instance"
 )
 
@@ -57,7 +59,7 @@ func TestNoSuchPathQuotesWhatAGuestMade(t *testing.T) {
 func TestIdentifiedLogsOneLine(t *testing.T) {
 	known := guests{netip.MustParseAddr("10.122.0.5"): {Name: "web\n1"}}
 	var log bytes.Buffer
-	handler := Identified(known, slog.New(slog.NewTextHandler(&log, nil)), http.HandlerFunc(
+	handler := Identified(known, LogTo(slog.New(slog.NewTextHandler(&log, nil))), http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) {
 			if Caller(r).Guest == nil {
 				t.Error("the handler does not know who asks")
@@ -79,9 +81,35 @@ func TestIdentifiedLogsOneLine(t *testing.T) {
 	}
 }
 
+// The line that is made without package slog is the one that slog makes.
+func TestAppendLine(t *testing.T) {
+	guest := func(name string) caller.Caller {
+		return caller.Caller{Addr: netip.MustParseAddr("10.122.0.5"), Guest: &instance.Instance{Name: name}}
+	}
+	at := time.Date(2026, 11, 26, 4, 5, 6, 7_000_000, time.FixedZone("", 3600))
+	for _, a := range []Answer{
+		{Caller: guest("web1"), At: at, Duration: 33100, Status: 200, Bytes: 19},
+		{Caller: guest("web 1"), At: at.UTC(), Duration: 3 * time.Second, Status: 500},
+		{Caller: guest(`a"b`), At: at}, {Caller: guest(`a\b`), At: at}, {Caller: guest("a=b"), At: at},
+		{Caller: guest("büro"), At: at}, {Caller: guest("a\u00a0b\x7f"), At: at}, {Caller: guest("\xff\n"), At: at},
+		{Caller: caller.Caller{Addr: netip.MustParseAddr("fe80::1%br0")}, At: at, Status: 400},
+		{At: at, Status: 400},
+	} {
+		for _, path := range []string{"/latest/meta-data/", "/a b", "/" + strings.Repeat("x", 1000)} {
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.URL.Path = path
+			var want bytes.Buffer
+			LogTo(slog.New(slog.NewTextHandler(&want, nil)))(r, a)
+			if got := AppendLine(nil, r, a); string(got) != want.String() {
+				t.Errorf("got  %swant %s", got, &want)
+			}
+		}
+	}
+}
+
 func TestALongPathIsLoggedInPart(t *testing.T) {
 	var log bytes.Buffer
-	handler := Identified(guests{}, slog.New(slog.NewTextHandler(&log, nil)), http.HandlerFunc(NoSuchPath))
+	handler := Identified(guests{}, LogTo(slog.New(slog.NewTextHandler(&log, nil))), http.HandlerFunc(NoSuchPath))
 	r := httptest.NewRequest(http.MethodGet, "/"+strings.Repeat("x", 10_000), nil)
 	r.RemoteAddr = "10.122.0.5:4711"
 	handler.ServeHTTP(httptest.NewRecorder(), r)

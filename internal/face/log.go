@@ -1,69 +1,88 @@
 package face
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
-	"time"
-
-	"mdserver/internal/caller"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
-type recorderKey struct{}
+// A request's line in the log tells who asked what, how it ended and how long
+// it took. Bodies, queries and headers are not logged: they may hold secrets.
 
-// Caller is who sent the request. It is known for every request that came
-// through Identified; otherwise it is the zero Caller, which may do nothing.
-func Caller(r *http.Request) caller.Caller {
-	if rec, ok := r.Context().Value(recorderKey{}).(*recorder); ok {
-		return rec.caller
-	}
-	return caller.Caller{}
-}
-
-// Identified finds out who sends each request, hands that on to next, and
-// writes one log line for each: who, what, how it ended, how long it took.
-// Bodies, queries and headers are not logged: they may hold secrets.
-func Identified(guests caller.Guests, log *slog.Logger, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
-		c, err := caller.Identify(r.Context(), r.RemoteAddr, guests)
-		if err != nil {
-			log.Error("request refused", "error", err)
-			Refuse(w, http.StatusBadRequest, "Unknown client")
+// LogTo tells a log of each request.
+func LogTo(log *slog.Logger) Tell {
+	return func(r *http.Request, a Answer) {
+		level := a.Level()
+		if !log.Enabled(r.Context(), level) {
 			return
 		}
-		rec := &recorder{ResponseWriter: w, caller: c, status: http.StatusOK}
-		next.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), recorderKey{}, rec)))
-		logRequest(log, r, rec, start)
-	})
+		line := slog.NewRecord(a.At, level, "request", 0)
+		line.AddAttrs(
+			slog.String("client", a.Caller.Addr.String()),
+			slog.String("guest", a.guest()),
+			slog.String("method", r.Method),
+			slog.String("path", shortened(r.URL.Path)),
+			slog.Int("status", a.Status),
+			slog.Int64("bytes", a.Bytes),
+			slog.Duration("duration", a.Duration))
+		_ = log.Handler().Handle(r.Context(), line) // as a Logger does
+	}
 }
 
-// logRequest hands the line to the log's handler itself: a Logger would find
-// out from where it was called, which takes longer than the rest and is not
-// logged.
-func logRequest(log *slog.Logger, r *http.Request, rec *recorder, start time.Time) {
-	level := slog.LevelInfo
-	if rec.status >= http.StatusInternalServerError {
-		level = slog.LevelError
+// AppendLine appends the line that LogTo makes with a slog.TextHandler. To make
+// it here takes a third of the time: next to an answer, that counts.
+func AppendLine(line []byte, r *http.Request, a Answer) []byte {
+	line = append(line, "time="...)
+	line = a.At.AppendFormat(line, "2006-01-02T15:04:05.000Z07:00")
+	line = append(line, " level="...)
+	line = append(line, a.Level().String()...)
+	line = append(line, " msg=request client="...)
+	line = appendValue(line, a.Caller.Addr.String())
+	line = append(line, " guest="...)
+	line = appendValue(line, a.guest())
+	line = append(line, " method="...)
+	line = appendValue(line, r.Method)
+	line = append(line, " path="...)
+	line = appendValue(line, shortened(r.URL.Path))
+	line = append(line, " status="...)
+	line = strconv.AppendInt(line, int64(a.Status), 10)
+	line = append(line, " bytes="...)
+	line = strconv.AppendInt(line, a.Bytes, 10)
+	line = append(line, " duration="...)
+	line = append(line, a.Duration.String()...)
+	return append(line, '\n')
+}
+
+func appendValue(line []byte, value string) []byte {
+	if value == "" || strings.ContainsFunc(value, needsQuotes) {
+		return strconv.AppendQuote(line, value)
 	}
-	if !log.Enabled(r.Context(), level) {
-		return
+	return append(line, value...)
+}
+
+func needsQuotes(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r <= ' ' || r == '"' || r == '=' || r == 0x7f
 	}
-	guest := ""
-	if rec.caller.Guest != nil {
-		guest = rec.caller.Guest.Name
+	return r == utf8.RuneError || unicode.IsSpace(r) || !unicode.IsPrint(r)
+}
+
+// Level is how much a request matters to a log.
+func (a Answer) Level() slog.Level {
+	if a.Status >= http.StatusInternalServerError {
+		return slog.LevelError
 	}
-	now := time.Now()
-	line := slog.NewRecord(now, level, "request", 0)
-	line.AddAttrs(
-		slog.String("client", rec.caller.Addr.String()),
-		slog.String("guest", guest),
-		slog.String("method", r.Method),
-		slog.String("path", shortened(r.URL.Path)),
-		slog.Int("status", rec.status),
-		slog.Int64("bytes", rec.bytes),
-		slog.Duration("duration", now.Sub(start)))
-	_ = log.Handler().Handle(r.Context(), line) // as a Logger does
+	return slog.LevelInfo
+}
+
+func (a Answer) guest() string {
+	if a.Caller.Guest == nil {
+		return ""
+	}
+	return a.Caller.Guest.Name
 }
 
 // maxLoggedPath is longer than any path that exists: the log is not for a guest
@@ -76,25 +95,3 @@ func shortened(path string) string {
 	}
 	return path
 }
-
-// recorder remembers who sent a request and how it was answered.
-type recorder struct {
-	http.ResponseWriter
-	caller caller.Caller
-	status int
-	bytes  int64
-}
-
-func (r *recorder) WriteHeader(status int) {
-	r.status = status
-	r.ResponseWriter.WriteHeader(status)
-}
-
-func (r *recorder) Write(p []byte) (int, error) {
-	n, err := r.ResponseWriter.Write(p)
-	r.bytes += int64(n)
-	return n, err
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -35,7 +35,7 @@ func TestHopLimitIsSetOnTheSocket(t *testing.T) {
 			log := slog.New(slog.DiscardHandler)
 			gate := New(Settings{Mode: instance.IMDSOptional, HopLimit: 3, Versions: []string{"latest"}}, NewKey(), &Counts{}, log,
 				http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { face.Text(w, "value") }))
-			server.Config.Handler = face.Identified(&everybody{instance.Instance{UUID: web1}}, log, gate)
+			server.Config.Handler = face.Identified(&everybody{instance.Instance{UUID: web1}}, face.LogTo(log), gate)
 			server.Config.ConnContext = WithConn
 			server.Start()
 			defer server.Close()

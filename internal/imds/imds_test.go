@@ -45,7 +45,7 @@ func newService(mode instance.IMDSMode) service {
 	s := service{counts: &Counts{}}
 	s.gate = New(settings, NewKey(), s.counts, log, tree)
 	s.gate.now = func() time.Time { return noon }
-	s.Handler = face.Identified(known, log, face.Normalise(s.gate))
+	s.Handler = face.Identified(known, face.LogTo(log), face.Normalise(s.gate))
 	return s
 }
 

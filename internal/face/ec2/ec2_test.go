@@ -66,7 +66,7 @@ func newServer(site metadata.Site, ud Userdata) http.Handler {
 
 func newServerFor(known guests, versions []string, site metadata.Site, ud Userdata) http.Handler {
 	ec2 := New(versions, site, ud, fakeIdentity{})
-	return face.Identified(known, slog.New(slog.DiscardHandler), face.Normalise(ec2))
+	return face.Identified(known, face.LogTo(slog.New(slog.DiscardHandler)), face.Normalise(ec2))
 }
 
 func ask(h http.Handler, from netip.Addr, method, path string) *httptest.ResponseRecorder {

@@ -105,7 +105,7 @@ func Serve(served http.Handler, others ...*instance.Instance) http.Handler {
 	for _, other := range others {
 		known[other.IPv4] = other
 	}
-	return face.Identified(known, slog.New(slog.DiscardHandler), face.Normalise(served))
+	return face.Identified(known, face.LogTo(slog.New(slog.DiscardHandler)), face.Normalise(served))
 }
 
 // Ask makes one request. The path is taken as it is.
