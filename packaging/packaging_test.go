@@ -111,9 +111,9 @@ func hook(t *testing.T, program string) string {
 
 // runHook runs it as libvirt does. A hook that fails stops a guest's start, and
 // what "migrate begin" prints is taken for the domain's new definition.
-func runHook(t *testing.T, hook string) {
+func runHook(t *testing.T, hook string, operation ...string) {
 	t.Helper()
-	cmd := exec.Command(hook, "web 1", "prepare", "begin", "-")
+	cmd := exec.Command(hook, append([]string{"web 1"}, operation...)...)
 	cmd.Stdin = strings.NewReader("<domain/>\n")
 	out, err := cmd.CombinedOutput()
 	if err != nil || len(out) > 0 {
@@ -121,14 +121,30 @@ func runHook(t *testing.T, hook string) {
 	}
 }
 
+// Of all that libvirt tells of, the program is called for a start and for a
+// guest that is received: no other call has to start a process.
 func TestHookCallsTheProgram(t *testing.T) {
-	dir := t.TempDir()
-	program, got := filepath.Join(dir, "mdserver"), filepath.Join(dir, "got")
-	write(t, program, "#!/bin/sh\n(printf '%s|' \"$@\"; cat) > "+got+"\n", 0o755)
-	runHook(t, hook(t, program))
-	content, err := os.ReadFile(got)
-	if want := "hook|web 1|prepare|begin|-|<domain/>\n"; err != nil || string(content) != want {
-		t.Errorf("the program got %q, %v, want %q", content, err, want)
+	for operation, called := range map[string]bool{
+		"prepare begin -": true, "migrate begin -": true,
+		"start begin -": false, "started begin -": false, "stopped end shutdown": false, "release end -": false,
+		"reconnect begin -": false, "restore begin -": false, "prepare end -": false, "": false,
+	} {
+		t.Run(operation, func(t *testing.T) {
+			dir := t.TempDir()
+			program, got := filepath.Join(dir, "mdserver"), filepath.Join(dir, "got")
+			write(t, program, "#!/bin/sh\n(printf '%s|' \"$@\"; cat) > "+got+"\n", 0o755)
+			runHook(t, hook(t, program), strings.Fields(operation)...)
+			content, err := os.ReadFile(got)
+			if !called {
+				if err == nil {
+					t.Errorf("the program was called: %q", content)
+				}
+				return
+			}
+			if want := "hook|web 1|" + strings.ReplaceAll(operation, " ", "|") + "|<domain/>\n"; err != nil || string(content) != want {
+				t.Errorf("the program got %q, %v, want %q", content, err, want)
+			}
+		})
 	}
 }
 
@@ -146,7 +162,7 @@ func TestHookNeverFailsNorPrints(t *testing.T) {
 			if program != "" {
 				write(t, path, program, 0o755)
 			}
-			runHook(t, hook(t, path))
+			runHook(t, hook(t, path), "prepare", "begin", "-")
 		})
 	}
 }

@@ -73,6 +73,6 @@ func printReport(w io.Writer, report doctor.Report) {
 			fmt.Fprintf(w, "%-8s   %s\n", "", command)
 		}
 	}
-	fmt.Fprintf(w, "\n%d wrong, %d warnings, %d could not be looked at, %d well\n",
+	fmt.Fprintf(w, "\n%d wrong, %d with a warning, %d could not be looked at, %d well\n",
 		report.Count(doctor.Wrong), report.Count(doctor.Warning), report.Count(doctor.Unknown), report.Count(doctor.OK))
 }

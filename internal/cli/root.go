@@ -73,9 +73,39 @@ original mdserver; "mdserver serve" does the same.`,
 	root.AddCommand(
 		serveCommand(), instanceCommand(), networkCommand(), userdataCommand(), statusCommand(), reloadCommand(), exportCommand(),
 		configCommand(), identityCommand(), templateCommand(), hookCommand(), installCommand(), uninstallCommand(), docsCommand(),
-		doctorCommand(), explainCommand(), smbiosCommand(),
+		doctorCommand(), explainCommand(), smbiosCommand(), versionCommand(),
 	)
+	refuseUnknownShells(root)
 	return root
+}
+
+// refuseUnknownShells makes `completion` with the name of no shell an error:
+// cobra's own prints its help and succeeds.
+func refuseUnknownShells(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	completion, _, err := root.Find([]string{"completion"})
+	if err != nil {
+		return
+	}
+	completion.Args = args(cobra.NoArgs)
+	completion.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+}
+
+func versionCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  args(cobra.NoArgs),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), map[string]string{"version": config.Version, "date": config.ReleaseDate})
+		}
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "mdserver %s (%s)\n", config.Version, config.ReleaseDate)
+		return err
+	}
+	return cmd
 }
 
 // configOnly accepts the one argument that the original took.
@@ -142,14 +172,21 @@ func wrongCount(list []string) string {
 	return fmt.Sprintf("these arguments are too many or too few: %q", list)
 }
 
-// client speaks to the server that the flags or the configuration name.
+// client speaks to the server that the flags or the configuration name. A
+// server goes on running when its configuration is broken, and can be asked at
+// the usual place.
 func client(cmd *cobra.Command) (*admin.Client, error) {
 	if socket, _ := cmd.Flags().GetString("socket"); socket != "" {
 		return admin.NewClient(socket), nil
 	}
 	cfg, err := loadConfig(cmd)
 	if err != nil {
-		return nil, err
+		usual := config.Default().Server.Socket
+		if info, statErr := os.Stat(usual); statErr != nil || info.Mode().Type() != os.ModeSocket {
+			return nil, err
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "mdserver: %v\nmdserver: asking the server at %s, as the configuration cannot be read\n", err, usual)
+		cfg = config.Default()
 	}
 	return admin.NewClient(cfg.Server.Socket), nil
 }

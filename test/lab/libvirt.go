@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"mdserver/packaging"
 )
 
 // Libvirt is a libvirtd in the host namespace, with directories of its own: it
@@ -53,14 +55,18 @@ remember_owner = 0
 stdio_handler = "file"
 `
 
-// hookScript hands all to mdserver, as the packaged hook does.
-const hookScript = `#!/bin/sh
-MDSERVER_SOCKET='%s' exec '%s' hook "$@"
-`
-
-// InstallHook puts mdserver's hook where libvirtd finds it at its next start.
+// InstallHook puts the packaged hook, for another program and socket, where
+// libvirtd finds it at its next start.
 func (l *Lab) InstallHook(binary string) error {
-	file, err := l.WriteFile("libvirt/etc/hooks/qemu.d/mdserver", fmt.Sprintf(hookScript, l.SocketPath(), binary))
+	script, err := packaging.Read("libvirt/qemu.d/mdserver")
+	if err != nil {
+		return err
+	}
+	own := strings.NewReplacer(
+		"#!/bin/sh\n", "#!/bin/sh\nexport MDSERVER_SOCKET='"+l.SocketPath()+"'\n",
+		"/usr/local/bin/mdserver", binary,
+	).Replace(string(script))
+	file, err := l.WriteFile("libvirt/etc/hooks/qemu.d/mdserver", own)
 	if err != nil {
 		return err
 	}
