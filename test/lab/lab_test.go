@@ -4,6 +4,7 @@ package lab_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -144,6 +145,12 @@ func TestSweepAfterAKilledOwner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	err = lab.Poll(t.Context(), time.Minute, func(context.Context) error {
+		return within(child) // only then is it to be seen in there
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	// As if another program, which is gone, had made this lab.
 	owner := l.Path("owner")
 	if err := os.WriteFile(owner, []byte(strconv.Itoa(child.Pid())+" 1"), 0o644); err != nil {
@@ -153,7 +160,7 @@ func TestSweepAfterAKilledOwner(t *testing.T) {
 	if _, err := os.Stat(l.Dir); !os.IsNotExist(err) {
 		t.Errorf("%s is still there (%v)", l.Dir, err)
 	}
-	err = lab.Poll(t.Context(), 10*time.Second, func(context.Context) error {
+	err = lab.Poll(t.Context(), time.Minute, func(context.Context) error {
 		if child.Alive() {
 			return syscall.EBUSY
 		}
@@ -162,4 +169,13 @@ func TestSweepAfterAKilledOwner(t *testing.T) {
 	if err != nil {
 		t.Errorf("the process of the abandoned lab: %v", err)
 	}
+}
+
+// within tells whether ip(8) has entered the namespace and become the command.
+func within(p *lab.Process) error {
+	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.Pid()))
+	if err == nil && strings.TrimSpace(string(comm)) != "sleep" {
+		err = fmt.Errorf("process %d is %q yet", p.Pid(), comm)
+	}
+	return err
 }

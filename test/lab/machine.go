@@ -147,8 +147,20 @@ func (m *Machine) up(ctx context.Context, addr netip.Addr, before string) error 
 
 // SSH runs a command in the machine as the user debian.
 func (m *Machine) SSH(ctx context.Context, addr netip.Addr, command string) (string, error) {
-	return m.libvirt.lab.Host.Output(ctx, "ssh", "-i", m.key, "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "-o", "LogLevel=ERROR",
-		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "debian@"+addr.String(), command)
+	return m.remote(ctx, "ssh", "debian@"+addr.String(), command)
+}
+
+// Copy puts a file into the home directory of the user debian.
+func (m *Machine) Copy(ctx context.Context, addr netip.Addr, file string) error {
+	_, err := m.remote(ctx, "scp", file, "debian@"+addr.String()+":")
+	return err
+}
+
+// remote runs one of OpenSSH's programs, which share their options.
+func (m *Machine) remote(ctx context.Context, program string, args ...string) (string, error) {
+	options := []string{"-i", m.key, "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "-o", "LogLevel=ERROR",
+		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"}
+	return m.libvirt.lab.Host.Output(ctx, program, append(options, args...)...)
 }
 
 // NewSSHKey makes a pair of SSH keys and returns the private one's file and the

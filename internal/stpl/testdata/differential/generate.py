@@ -5,6 +5,7 @@ usage: generate.py SEED COUNT
 Prints one JSON object a line: source, and text or error (the exception's
 name). The variables of all templates are in VARIABLES.
 """
+import gc
 import json
 import random
 import resource
@@ -148,21 +149,28 @@ class Maker:
         return "".join(self.lines)
 
 
+def answer(source):
+    case = {"source": source}
+    try:
+        case["text"] = bottle.SimpleTemplate(source).render(json.loads(json.dumps(VARIABLES)))
+    except MemoryError:
+        raise
+    except Exception as e:  # whatever a template may raise
+        case["error"] = type(e).__name__
+        case["message"] = str(e)
+    return json.dumps(case)
+
+
 def main():
     seed, count = int(sys.argv[1]), int(sys.argv[2])
     resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))  # some want it all
     print(json.dumps({"variables": VARIABLES}))
     for i in range(count):
         source = Maker(random.Random(seed * 1000003 + i)).template()
-        case = {"source": source}
         try:
-            case["text"] = bottle.SimpleTemplate(source).render(json.loads(json.dumps(VARIABLES)))
+            print(answer(source))
         except MemoryError:
-            continue
-        except Exception as e:  # whatever a template may raise
-            case["error"] = type(e).__name__
-            case["message"] = str(e)
-        print(json.dumps(case))
+            gc.collect()  # a template's functions and its variables hold each other
 
 
 main()
