@@ -5,6 +5,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -66,7 +67,7 @@ original mdserver; "mdserver serve" does the same.`,
 			return serve(cmd, args[0])
 		},
 	}
-	root.SetVersionTemplate("mdserver {{.Version}} (" + config.ReleaseDate + ")\n")
+	root.SetVersionTemplate(versionLine())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
 	root.PersistentFlags().StringP("config", "c", defaultConfig, "configuration file")
 	root.PersistentFlags().String("socket", "", "control socket of the server (default: as the configuration says)")
@@ -102,11 +103,14 @@ func versionCommand() *cobra.Command {
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), map[string]string{"version": config.Version, "date": config.ReleaseDate})
 		}
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "mdserver %s (%s)\n", config.Version, config.ReleaseDate)
+		_, err := io.WriteString(cmd.OutOrStdout(), versionLine())
 		return err
 	}
 	return cmd
 }
+
+// versionLine is what --version and the version command print.
+func versionLine() string { return "mdserver " + config.Version + " (" + config.ReleaseDate + ")\n" }
 
 // configOnly accepts the one argument that the original took.
 func configOnly(cmd *cobra.Command, args []string) error {

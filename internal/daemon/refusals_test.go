@@ -2,12 +2,12 @@ package daemon
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/face/facetest"
 	"mdserver/internal/instance"
 )
 
@@ -15,19 +15,6 @@ import (
 const fromGuest, fromOther, fromNobody = "10.122.0.10", "10.122.0.11", "10.122.200.200"
 
 const ttl, tokenPath = "X-aws-ec2-metadata-token-ttl-seconds: ", "/latest/api/token"
-
-// ask sends one request through the chain; headers are lines.
-func ask(h http.Handler, from, method, path string, headers ...string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, path, nil)
-	r.RemoteAddr = from + ":4711"
-	for _, line := range headers {
-		name, value, _ := strings.Cut(line, ": ")
-		r.Header.Add(name, value)
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	return w
-}
 
 // twoGuests is the chain with a server that asks for tokens as mode says.
 func twoGuests(t *testing.T, mode string) http.Handler {
@@ -50,8 +37,8 @@ func twoGuests(t *testing.T, mode string) http.Handler {
 // which has a clock of its own.
 func TestRefusals(t *testing.T) {
 	optional, required, off := twoGuests(t, "optional"), twoGuests(t, "required"), twoGuests(t, "off")
-	others := "X-aws-ec2-metadata-token: " + ask(required, fromOther, "PUT", tokenPath, ttl+"60").Body.String()
-	foreign := "X-aws-ec2-metadata-token: " + ask(optional, fromGuest, "PUT", tokenPath, ttl+"60").Body.String()
+	others := "X-aws-ec2-metadata-token: " + facetest.AskWith(required, fromOther, "PUT", tokenPath, ttl+"60").Body.String()
+	foreign := "X-aws-ec2-metadata-token: " + facetest.AskWith(optional, fromGuest, "PUT", tokenPath, ttl+"60").Body.String()
 	tests := []struct {
 		name         string
 		server       http.Handler
@@ -114,13 +101,13 @@ func TestRefusals(t *testing.T) {
 			if tt.header != "" {
 				headers = []string{tt.header}
 			}
-			w := ask(tt.server, tt.from, tt.method, tt.path, headers...)
+			w := facetest.AskWith(tt.server, tt.from, tt.method, tt.path, headers...)
 			if w.Code != tt.status || w.Body.Len() == 0 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") {
 				t.Errorf("%d %v %q, want %d with a reason", w.Code, w.Header(), w.Body, tt.status)
 			}
 		})
 	}
-	if w := ask(required, fromGuest, "PUT", tokenPath, ttl+"60", "X-Forwarded-For: 10.0.0.1"); w.Code != 403 {
+	if w := facetest.AskWith(required, fromGuest, "PUT", tokenPath, ttl+"60", "X-Forwarded-For: 10.0.0.1"); w.Code != 403 {
 		t.Errorf("a token through a proxy: %d %s, want 403", w.Code, w.Body)
 	}
 }
@@ -133,7 +120,7 @@ func TestEmptyAnswers(t *testing.T) {
 		"/nocloud/user-data": "", "/nocloud/vendor-data": "", "/openstack/latest/password": "",
 		"/openstack/latest/vendor_data.json": "{}\n", "/openstack/latest/vendor_data2.json": "{}\n",
 	} {
-		if w := ask(server, fromGuest, "GET", path); w.Code != 200 || w.Body.String() != want {
+		if w := facetest.AskWith(server, fromGuest, "GET", path); w.Code != 200 || w.Body.String() != want {
 			t.Errorf("%s: %d %q, want 200 with %q", path, w.Code, w.Body, want)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mdserver/internal/face"
+	"mdserver/internal/face/facetest"
 	"mdserver/internal/instance"
 )
 
@@ -50,15 +51,7 @@ func newService(mode instance.IMDSMode) service {
 }
 
 func (s service) do(from, method, path string, headers ...string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, path, nil)
-	r.RemoteAddr = from + ":4711"
-	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ": ")
-		r.Header.Add(name, value)
-	}
-	w := httptest.NewRecorder()
-	s.ServeHTTP(w, r)
-	return w
+	return facetest.AskWith(s, from, method, path, headers...)
 }
 
 const ttlHeader = "X-aws-ec2-metadata-token-ttl-seconds: "

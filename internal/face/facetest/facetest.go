@@ -108,6 +108,19 @@ func Serve(served http.Handler, others ...*instance.Instance) http.Handler {
 	return face.Identified(known, face.LogTo(slog.New(slog.DiscardHandler)), face.Normalise(served))
 }
 
+// AskWith makes one request with headers, which are lines.
+func AskWith(h http.Handler, from, method, path string, headers ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, nil)
+	r.RemoteAddr = from + ":4711"
+	for _, line := range headers {
+		name, value, _ := strings.Cut(line, ": ")
+		r.Header.Add(name, value)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
 // Ask makes one request. The path is taken as it is.
 func Ask(h http.Handler, from netip.Addr, method, path, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "/", strings.NewReader(body))
