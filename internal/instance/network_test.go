@@ -118,3 +118,24 @@ func namesInDNS(n Network, hostname string) []string {
 	}
 	return names
 }
+
+func TestTarget(t *testing.T) {
+	guest := Instance{Interfaces: []Interface{
+		{MAC: MAC{2, 1}, Network: "lan", Target: "vnet4"},
+		{MAC: MAC{2, 1}, Network: "mds", Target: "vnet5"}, // the same MAC on another network
+		{MAC: MAC{2, 2}, Bridge: "br0", Target: "vnet6"},
+	}}
+	for _, tt := range []struct {
+		place Attachment
+		want  string
+	}{
+		{Attachment{Network: "mds", MAC: MAC{2, 1}}, "vnet5"},
+		{Attachment{Network: "lan", MAC: MAC{2, 1}}, "vnet4"},
+		{Attachment{Network: "bridged", MAC: MAC{2, 2}}, "vnet6"},
+		{Attachment{Network: "mds", MAC: MAC{2, 3}}, ""},
+	} {
+		if got := guest.Target(tt.place); got != tt.want {
+			t.Errorf("Target(%v) = %q, want %q", tt.place, got, tt.want)
+		}
+	}
+}

@@ -17,6 +17,9 @@ type interfaceXML struct {
 		Network string `xml:"network,attr"`
 		Bridge  string `xml:"bridge,attr"`
 	} `xml:"source"`
+	Target struct {
+		Dev string `xml:"dev,attr"`
+	} `xml:"target"`
 	MTU struct {
 		Size string `xml:"size,attr"`
 	} `xml:"mtu"`
@@ -45,10 +48,26 @@ func interfaces(all []interfaceXML) ([]instance.Interface, error) {
 		if err != nil {
 			return nil, fmt.Errorf("interface %d: %w", i+1, err)
 		}
-		nics = append(nics, instance.Interface{MAC: mac, Network: nic.Source.Network, Bridge: nic.Source.Bridge, MTU: mtu})
+		nics = append(nics, instance.Interface{MAC: mac, Network: nic.Source.Network, Bridge: nic.Source.Bridge, Target: nic.target(), MTU: mtu})
 	}
 	return nics, nil
 }
+
+// target is the name of the tap device. What cannot name an interface of this
+// host names none.
+func (nic interfaceXML) target() string {
+	name := nic.Target.Dev
+	if len(name) > maxDeviceName || name == "." || name == ".." || strings.ContainsFunc(name, notInDeviceName) {
+		return ""
+	}
+	return name
+}
+
+// maxDeviceName is IFNAMSIZ less the final zero. Source: dev_valid_name in
+// Linux's net/core/dev.c.
+const maxDeviceName = 15
+
+func notInDeviceName(r rune) bool { return r <= ' ' || r >= 0x7f || r == '/' || r == ':' }
 
 func (nic interfaceXML) mtu() (int, error) {
 	if nic.MTU.Size == "" {

@@ -31,9 +31,9 @@ func TestParseDomainReadsWhatVirshPrints(t *testing.T) {
 		Name: "web1",
 		UUID: uuid.MustParse("7e5a544d-d555-4133-a443-8229415be7ab"),
 		Interfaces: []instance.Interface{
-			{MAC: mac(t, "52:54:00:aa:00:99"), Network: "default", Bridge: "virbr0"},
-			{MAC: mac(t, "52:54:00:09:00:ab"), Network: "mds", Bridge: "br-mds", MTU: 9000},
-			{MAC: mac(t, "52:54:00:bb:00:99"), Bridge: "br0"},
+			{MAC: mac(t, "52:54:00:aa:00:99"), Network: "default", Bridge: "virbr0", Target: "vnet0"},
+			{MAC: mac(t, "52:54:00:09:00:ab"), Network: "mds", Bridge: "br-mds", Target: "vnet1", MTU: 9000},
+			{MAC: mac(t, "52:54:00:bb:00:99"), Bridge: "br0", Target: "vnet2"},
 		},
 		Disks: []instance.Disk{
 			{Target: "vda", Bus: "virtio", Device: "disk"},
@@ -221,4 +221,27 @@ func FuzzParseDomain(f *testing.F) {
 			t.Errorf("accepted a domain without a proper name or UUID: %+v", d)
 		}
 	})
+}
+
+func TestParseDomainTargets(t *testing.T) {
+	for target, want := range map[string]string{
+		"vnet12":           "vnet12",
+		"tap.web-1":        "tap.web-1",
+		"":                 "",
+		"..":               "",
+		"a/b":              "",
+		"br0:1":            "",
+		"two words":        "",
+		"sixteencharacter": "",
+		"v\u202enet":       "",
+	} {
+		d, err := ParseDomain([]byte(domain(`<devices><interface type='bridge'><mac address='52:54:00:00:00:01'/>` +
+			`<source bridge='br0'/><target dev='` + target + `'/></interface></devices>`)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := d.Interfaces[0].Target; got != want {
+			t.Errorf("target %q is read as %q, want %q", target, got, want)
+		}
+	}
 }
