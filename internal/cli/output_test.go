@@ -4,16 +4,21 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"mdserver/internal/doctor"
 	"mdserver/internal/explain"
@@ -139,6 +144,53 @@ func TestJSONMeansTheSame(t *testing.T) {
 	if got[want] != want+"<&>é" {
 		t.Errorf("%q became %q", in, got)
 	}
+}
+
+// Bytes that must stay as they are do so in a pipe. A terminal is shown them.
+func TestPrintRaw(t *testing.T) {
+	terminal, read := newTerminal(t)
+	piped, pipe, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for out, want := range map[*os.File]string{pipe: "a\x1b\u202e\n", terminal: `a\x1b\u202e` + "\r\n"} {
+		cmd := &cobra.Command{}
+		cmd.SetOut(&visible.Writer{W: out})
+		if err := printRaw(cmd, []byte("a\x1b\u202e\n")); err != nil {
+			t.Fatal(err)
+		}
+		_ = out.Close()
+		from := piped
+		if out == terminal {
+			from = read
+		}
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(from, got); err != nil || string(got) != want {
+			t.Errorf("%q (%v), want %q", got, err, want)
+		}
+	}
+}
+
+// newTerminal makes a pseudo-terminal, see pty(7), and what reads its output.
+func newTerminal(t *testing.T) (terminal, read *os.File) {
+	t.Helper()
+	read, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = read.Close() })
+	if err := unix.IoctlSetPointerInt(int(read.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	number, err := unix.IoctlGetInt(int(read.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return terminal, read
 }
 
 // A shell gets names of which it makes nothing else.
