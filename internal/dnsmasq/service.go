@@ -17,10 +17,10 @@ import (
 
 // Service keeps one network's dnsmasq informed.
 type Service struct {
-	log    *slog.Logger
-	heard  Heard           // may be nil
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
+	log     *slog.Logger
+	clients clients
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
 
 	// mu lets one of Start, Apply, Reconfigure and Close work at a time.
 	mu       sync.Mutex
@@ -91,7 +91,7 @@ func (s *Service) begin(ctx context.Context) error {
 		return err
 	}
 	if s.settings.Mode == Child {
-		s.setRunner(startChild(s.settings, s.log, s.heard))
+		s.setRunner(startChild(s.settings, s.log, s.clients))
 	} else {
 		s.setRunner(&external{settings: s.settings})
 	}
