@@ -140,7 +140,7 @@ func fields(w io.Writer, pairs [][2]string) error {
 // cannot be seen: it is quoted where it holds something that is not to be
 // printed.
 func printable(s string) string {
-	s = visible.Quotable(s, maxValue)
+	s = visible.Quotable(s, maxValue-len(`""`))
 	quoted := strconv.Quote(s)
 	if s == "" || quoted[1:len(quoted)-1] != s || strings.TrimSpace(s) != s {
 		return quoted
