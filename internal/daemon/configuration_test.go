@@ -127,7 +127,7 @@ func serveFor(t *testing.T, cfg *config.Config) *part {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &part{inventory: inv, serving: newServing(cfg, nil, func() {}, nil, log)}
+	s := &part{inventory: inv, serving: newServing(cfg, nil, func() {}, nil, nil, log)}
 	s.publisher = newPublisher(inv, s.serving, log)
 	t.Cleanup(func() {
 		s.publisher.close()
