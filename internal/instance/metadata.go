@@ -65,8 +65,12 @@ func (m Metadata) addr(key string) netip.Addr {
 	return addr
 }
 
-// Validate checks the values of the keys that mdserver acts on.
+// Validate bounds the metadata, and checks the values of the keys that mdserver
+// acts on.
 func (m Metadata) Validate() error {
+	if err := m.validateSize(); err != nil {
+		return err
+	}
 	if name, ok := m.Values[KeyHostname]; ok && !ValidHostname(name) {
 		return fmt.Errorf("metadata hostname %q is not a host name, accepted: letters, digits and hyphens, at most 63 characters between dots and 64 in all, and not a number or localhost", name)
 	}

@@ -93,7 +93,7 @@ func disks(all []diskXML) []instance.Disk {
 			kind = "disk"
 		}
 		list = append(list, instance.Disk{
-			Target: disk.Target.Dev, Bus: disk.Target.Bus, Device: kind, Serial: strings.TrimSpace(disk.Serial),
+			Target: disk.Target.Dev, Bus: disk.Target.Bus, Device: kind, Serial: trimmed(disk.Serial),
 		})
 	}
 	return list

@@ -59,9 +59,20 @@ func ParseDomain(data []byte) (instance.Domain, error) {
 	}
 	doc, err := decode(data)
 	if err != nil {
-		return instance.Domain{}, err
+		return instance.Domain{}, short(err)
 	}
-	return doc.domain()
+	domain, err := doc.domain()
+	return domain, short(err)
+}
+
+// short leaves out the middle of an error that quotes much of the document.
+func short(err error) error {
+	const end = 200
+	if err == nil || len(err.Error()) <= 2*end {
+		return err
+	}
+	text := err.Error()
+	return errors.New(strings.ToValidUTF8(text[:end]+"…"+text[len(text)-end:], ""))
 }
 
 func decode(data []byte) (domainXML, error) {
@@ -69,9 +80,8 @@ func decode(data []byte) (domainXML, error) {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return doc, errors.New("no domain definition: the document is empty; " + hint)
 	}
-	dec := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, byteOrderMark)))
-	dec.CharsetReader = onlyUTF8
-	root, err := rootElement(dec)
+	dec := newDecoder(bytes.TrimPrefix(data, byteOrderMark))
+	root, err := dec.rootElement()
 	if err != nil {
 		return doc, err
 	}
@@ -79,9 +89,9 @@ func decode(data []byte) (domainXML, error) {
 		return doc, fmt.Errorf("not a domain definition: the document's element is <%s>, not <domain>; %s", root.Name.Local, hint)
 	}
 	if err := dec.DecodeElement(&doc, &root); err != nil {
-		return doc, broken(err)
+		return doc, dec.broken(err)
 	}
-	return doc, onlySpaceLeft(dec)
+	return doc, dec.onlySpaceLeft()
 }
 
 // byteOrderMark is what some editors put before UTF-8.
@@ -103,11 +113,11 @@ func (e encodingError) Error() string {
 	return fmt.Sprintf("the document is in the encoding %q, accepted: UTF-8; %s", string(e), hint)
 }
 
-func rootElement(dec *xml.Decoder) (xml.StartElement, error) {
+func (dec *decoder) rootElement() (xml.StartElement, error) {
 	for {
 		token, err := dec.Token()
 		if err != nil {
-			return xml.StartElement{}, broken(err)
+			return xml.StartElement{}, dec.broken(err)
 		}
 		switch t := token.(type) {
 		case xml.StartElement:
@@ -120,14 +130,14 @@ func rootElement(dec *xml.Decoder) (xml.StartElement, error) {
 	}
 }
 
-func onlySpaceLeft(dec *xml.Decoder) error {
+func (dec *decoder) onlySpaceLeft() error {
 	for {
 		token, err := dec.Token()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			return broken(err)
+			return dec.broken(err)
 		}
 		switch t := token.(type) {
 		case xml.StartElement:
@@ -140,12 +150,21 @@ func onlySpaceLeft(dec *xml.Decoder) error {
 	}
 }
 
-func broken(err error) error {
-	var encoding encodingError
-	if errors.As(err, &encoding) {
+// broken says that the document cannot be read, and where.
+func (dec *decoder) broken(err error) error {
+	var (
+		encoding encodingError
+		excess   excessError
+		syntax   *xml.SyntaxError
+	)
+	switch {
+	case errors.As(err, &encoding):
 		return encoding
-	}
-	if errors.Is(err, io.EOF) {
+	case errors.As(err, &excess):
+		return excess
+	case errors.As(err, &syntax):
+		syntax.Line = dec.tokens.line()
+	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("broken XML: %w; %s", err, hint)
@@ -171,7 +190,7 @@ func (doc domainXML) domain() (instance.Domain, error) {
 		return d, err
 	}
 	d.Metadata = doc.Metadata.Metadata
-	return d, d.Metadata.Validate()
+	return d, d.Validate()
 }
 
 func parseUUID(text string) (uuid.UUID, error) {

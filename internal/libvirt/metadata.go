@@ -57,14 +57,14 @@ func (m *metadataXML) add(n node) {
 	if m.Values == nil {
 		m.Values = map[string]string{}
 	}
-	m.Values[n.XMLName.Local] = strings.TrimSpace(n.Text)
+	m.Values[n.XMLName.Local] = trimmed(n.Text)
 }
 
 // tags reads <tags>a=1, b=2</tags> as well as
 // <tags><tag name='a'>1</tag><b>2</b></tags>.
 func (n node) tags() map[string]string {
 	if len(n.Children) == 0 {
-		return instance.ParseTags(n.Text)
+		return instance.ParseTags(trimmed(n.Text))
 	}
 	tags := map[string]string{}
 	for _, child := range n.Children {
@@ -72,7 +72,7 @@ func (n node) tags() map[string]string {
 		if given, ok := child.attr("name"); ok {
 			name = given
 		}
-		tags[name] = strings.TrimSpace(child.Text)
+		tags[name] = trimmed(child.Text)
 	}
 	return tags
 }
@@ -85,3 +85,7 @@ func (n node) attr(name string) (string, bool) {
 	}
 	return "", false
 }
+
+// trimmed is text without the space around it. It is a copy: a short text would
+// keep a long one in memory of which it is a part.
+func trimmed(text string) string { return strings.Clone(strings.TrimSpace(text)) }
