@@ -4,8 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
+	"mdserver/internal/sockdiag"
 )
 
 // listener is a socket that waits for anybody.
@@ -18,33 +17,12 @@ type listener struct {
 
 // listening reads the host's TCP listeners and unconnected UDP sockets.
 func listening() ([]listener, error) {
-	var all []listener
-	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		tcp, err := netlink.SocketDiagTCPInfo(family)
-		if err != nil {
-			return nil, fmt.Errorf("asking the kernel for TCP sockets: %w", err)
-		}
-		for _, s := range tcp {
-			if s.InetDiagMsg != nil && s.InetDiagMsg.State == netlink.TCP_LISTEN {
-				all = append(all, newListener("tcp", s.InetDiagMsg))
-			}
-		}
-		udp, err := netlink.SocketDiagUDPInfo(family)
-		if err != nil {
-			return nil, fmt.Errorf("asking the kernel for UDP sockets: %w", err)
-		}
-		for _, s := range udp {
-			if s.InetDiagMsg != nil && s.InetDiagMsg.ID.DestinationPort == 0 {
-				all = append(all, newListener("udp", s.InetDiagMsg))
-			}
-		}
+	sockets, err := sockdiag.Listening()
+	all := make([]listener, 0, len(sockets))
+	for _, s := range sockets {
+		all = append(all, listener{s.Proto, s.Addr, s.Link, s.Inode})
 	}
-	return all, nil
-}
-
-func newListener(proto string, s *netlink.Socket) listener {
-	addr, _ := netip.AddrFromSlice(s.ID.Source)
-	return listener{proto, netip.AddrPortFrom(addr.Unmap(), s.ID.SourcePort), int(s.ID.Interface), s.INode}
+	return all, err
 }
 
 // takes reports whether the socket is in the way of one on that address and,
