@@ -51,7 +51,8 @@ func (s Subject) facts() []Fact {
 // sources in words, for those who register guests.
 var sources = map[string]string{
 	instance.ByHook:    "libvirt's hook",
-	instance.ByUpload:  "an upload, by the original's hook or by hand",
+	instance.ByUpload:  "an upload by root, by the original's hook or by hand",
+	instance.ByLocal:   "an upload by another user of this host",
 	instance.ByCommand: "mdserver instance add",
 	instance.ByLibvirt: "libvirt's events",
 }
@@ -73,7 +74,10 @@ func (s Subject) hostnameSource() string {
 	case strings.EqualFold(g.Hostname, g.Name):
 		return "the domain's name"
 	}
-	return "made from the domain's name, so that it is valid and no other guest's"
+	if why := instance.ReservedName(g.Name); why != "" {
+		return "made from the domain's name, which no guest is given: " + why
+	}
+	return "made from the domain's name, so that it is valid, one label, and no name of another guest or of this host"
 }
 
 func (s Subject) mode() Fact {

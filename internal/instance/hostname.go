@@ -62,14 +62,20 @@ func isLabelByte(c byte) bool {
 }
 
 // DeriveHostname makes a host name of a domain name, which libvirt lets be
-// nearly any text. A name that is a host name already stays as it is;
-// otherwise accents are dropped, everything that is not a letter or digit
-// becomes a hyphen, and the rest is cut to one label. A name of which nothing
-// is left becomes fallback and digits from the UUID.
+// nearly any text. A name that is a host name already stays as it is, with its
+// dots; all others become one label, see DeriveLabel.
 func DeriveHostname(name string, id uuid.UUID, fallback string) string {
 	if ValidHostname(name) {
 		return name
 	}
+	return DeriveLabel(name, id, fallback)
+}
+
+// DeriveLabel makes a host name of one label of a domain name: accents are
+// dropped, everything that is not a letter or digit becomes a hyphen, and the
+// rest is cut to the length of a label. A name of which nothing is left becomes
+// fallback and digits from the UUID.
+func DeriveLabel(name string, id uuid.UUID, fallback string) string {
 	label := asciiLabel(name)
 	if label == "" {
 		return DistinctHostname(fallback, id)

@@ -18,3 +18,10 @@ const (
 	Away    PresenceState = "away"    // migrated, or saved to a file: it may come back
 	Gone    PresenceState = "gone"    // undefined; it is released when it has rested
 )
+
+// Unconfirmed reports whether all that is known of the guest comes from uploads
+// by users other than root. Such a guest makes way for every other.
+func (i *Instance) Unconfirmed() bool {
+	_, local := i.Seen[ByLocal]
+	return local && len(i.Seen) == 1
+}

@@ -55,6 +55,9 @@ func (d *draft) choose(p pool, c claim) (addr netip.Addr, problem, err error) {
 
 // grant checks an address that the guest asks for.
 func (d *draft) grant(p pool, c claim) error {
+	if _, rests := d.resting.Get(addrKey(c.wanted)); rests && d.unconfirmed {
+		return &RequestError{ErrAddressTaken, c.guest.Name, fmt.Sprintf("%s rests since its guest was removed", c.wanted)}
+	}
 	if reason := p.refusal(c.wanted, c.mac); reason != "" {
 		return &RequestError{ErrAddressOutside, c.guest.Name,
 			fmt.Sprintf("the metadata asks for an address that the network %q does not give: %s", p.network, reason)}
@@ -72,7 +75,7 @@ func (d *draft) candidates(p pool, c claim) []netip.Addr {
 	}
 	var addrs []netip.Addr
 	for _, former := range d.restingOf(c.guest.UUID) {
-		if p.prefix.Contains(former.Addr) {
+		if p.prefix.Contains(former.Addr) && !d.unconfirmed {
 			addrs = append(addrs, former.Addr)
 		}
 	}
@@ -93,15 +96,19 @@ func (d *draft) holder(addr netip.Addr, id uuid.UUID) *instance.Instance {
 	return nil
 }
 
-// allocate finds a free address, or, if there is none, the one that has rested
-// longest, or that of the guest that is gone longest.
+// allocate finds a free address, or, if there is none, that of an unconfirmed
+// guest, the one that has rested longest, or that of the guest that is gone
+// longest.
 func (d *draft) allocate(p pool, c claim) (netip.Addr, bool) {
 	runs := d.runs.Root()
 	addr, ok := p.free(p.first(c.guest.UUID), func(addr netip.Addr) (netip.Addr, bool) {
 		_, last, ok := runAround(runs, addr)
 		return last, ok
 	})
-	if ok {
+	if ok || d.unconfirmed {
+		return addr, ok
+	}
+	if addr, ok = d.takeFrom(p, c, (*instance.Instance).Unconfirmed); ok {
 		return addr, true
 	}
 	d.restSince.Root().Walk(func(_ []byte, r *instance.Resting) bool {
@@ -113,5 +120,5 @@ func (d *draft) allocate(p pool, c claim) (netip.Addr, bool) {
 	if ok {
 		return addr, true
 	}
-	return d.takeFromGone(p, c)
+	return d.takeFrom(p, c, gone)
 }

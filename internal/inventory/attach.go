@@ -49,6 +49,7 @@ func (d *draft) reattachOne(current *instance.Instance) bool {
 		return false
 	}
 	guest := *current
+	d.unconfirmed = current.Unconfirmed()
 	if _, err := d.assignAddresses(&guest, places, current, nil); err != nil {
 		return false
 	}

@@ -20,6 +20,9 @@ type draft struct {
 	now    time.Time
 	change instance.Change
 	events []instance.Event
+	// unconfirmed: the request is for a guest that no one but a user other than
+	// root has told of. It takes nothing from other guests.
+	unconfirmed bool
 	// yielded are the guests that were released in favour of another
 	yielded []*instance.Instance
 }
@@ -59,12 +62,13 @@ func (d *draft) remove(old *instance.Instance) {
 	d.retire(old)
 }
 
-// retire lays the addresses of old to rest, but for those that are kept.
+// retire lays the addresses of old to rest, but for those that are kept. Those
+// of an unconfirmed guest do not rest, or uploads could wear a network out.
 func (d *draft) retire(old *instance.Instance, kept ...netip.Addr) {
 	for _, addr := range old.Addrs() {
 		switch {
 		case slices.Contains(kept, addr):
-		case d.rules.Quarantine > 0:
+		case d.rules.Quarantine > 0 && !old.Unconfirmed():
 			d.rest(instance.Resting{Addr: addr, UUID: old.UUID, InstanceID: old.ID, Since: d.now})
 		default:
 			d.vacate(addr)

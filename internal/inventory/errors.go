@@ -3,6 +3,9 @@ package inventory
 import (
 	"errors"
 	"fmt"
+	"strconv"
+
+	"mdserver/internal/instance"
 )
 
 // What can be wrong with a request, for errors.Is. The class in brackets is
@@ -19,9 +22,11 @@ var (
 	// ErrAddressOutside: the metadata asks for an address that this network
 	// does not give to guests [422].
 	ErrAddressOutside = errors.New("address outside the network")
-	// ErrNameTaken: another guest has the name; of imports only [409].
+	// ErrNameTaken: another guest has the name; of imports, and of uploads that
+	// root has not sent [409].
 	ErrNameTaken = errors.New("name in use")
-	// ErrUUIDTaken: the inventory has the guest already; of imports only [409].
+	// ErrUUIDTaken: the inventory has the guest already; of imports, and of
+	// uploads that root has not sent [409].
 	ErrUUIDTaken = errors.New("UUID in use")
 	// ErrMACInUse: another guest has the MAC address [409].
 	ErrMACInUse = errors.New("MAC address in use")
@@ -34,6 +39,8 @@ var (
 	// ErrNetworkFull: there is no address left. It is only ever found in
 	// Registration.AddressProblem, the guest is registered [200, with a warning].
 	ErrNetworkFull = errors.New("network full")
+	// ErrTooManyGuests: there are as many guests as there may be [507].
+	ErrTooManyGuests = errors.New("too many guests")
 	// ErrPasswordSet: the guest has posted a password before [409].
 	ErrPasswordSet = errors.New("password set already")
 	// ErrStore: the change could not be made durable and did not happen [503].
@@ -65,13 +72,21 @@ func (e *ConflictError) Unwrap() error { return e.Kind }
 // RequestError is a request that is wrong in itself, whatever other guests
 // there are. Nothing was changed. HTTP: 400 for ErrInvalid, 422 for the rest.
 type RequestError struct {
-	Kind   error // ErrInvalid, ErrNoInterface, ErrAddressOutside
+	Kind   error // ErrInvalid, ErrNoInterface, ErrAddressOutside, …
 	Guest  string
 	Reason string
 }
 
 func (e *RequestError) Error() string {
-	return fmt.Sprintf("guest %q: %s: %s", e.Guest, e.Kind.Error(), e.Reason)
+	return fmt.Sprintf("guest %s: %s: %s", quoted(e.Guest), e.Kind.Error(), e.Reason)
+}
+
+// quoted is the name of a domain, which may be refused for its length.
+func quoted(name string) string {
+	if len(name) > 4*instance.MaxName {
+		return strconv.Quote(name[:instance.MaxName]) + "…"
+	}
+	return strconv.Quote(name)
 }
 
 func (e *RequestError) Unwrap() error { return e.Kind }

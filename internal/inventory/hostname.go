@@ -1,7 +1,11 @@
 package inventory
 
 import (
+	"context"
 	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -10,20 +14,100 @@ import (
 
 // hostname is the one that the guest asks for, else the one it has, else one
 // derived from its name. One that came from a request in its metadata does not
-// outlive the request.
-func (d *draft) hostname(dom instance.Domain, places []instance.Attachment, current *instance.Instance) (string, error) {
+// outlive the request. problem tells why a derived name could not be given.
+func (d *draft) hostname(dom instance.Domain, places []instance.Attachment, current *instance.Instance) (hostname, problem string, err error) {
 	if wanted := dom.Metadata.Hostname(); wanted != "" {
-		if other := d.hostnameHolder(wanted, dom.UUID, places); other != nil {
-			return "", &ConflictError{Kind: ErrHostnameTaken, Value: wanted, Guest: dom.Name, Holder: other.Name,
-				Hint: fmt.Sprintf("ask for another one in the metadata, or, if %q is gone, remove it: mdserver instance rm %s", other.Name, shellRef(other))}
+		return wanted, "", d.grantHostname(dom, wanted, places)
+	}
+	if current != nil && current.Name == dom.Name && current.Metadata.Hostname() == "" && d.never(current.Hostname, places) == "" {
+		return current.Hostname, "", nil
+	}
+	derived := d.derive(dom.Name, dom.UUID, places)
+	if why := d.reserved(derived, places); why != "" {
+		problem = fmt.Sprintf("the host name %q is not given: %s", derived, why)
+	}
+	hostname = distinct(derived, dom.UUID, func(name string) bool {
+		return d.hostnameHolder(name, dom.UUID, places) == nil && d.reserved(name, places) == ""
+	})
+	return hostname, problem, nil
+}
+
+// grantHostname checks a host name that the guest asks for.
+func (d *draft) grantHostname(dom instance.Domain, wanted string, places []instance.Attachment) error {
+	refuse := func(why string) error {
+		return &RequestError{ErrInvalid, dom.Name, fmt.Sprintf("the metadata asks for the hostname %q, which is not given: %s", wanted, why)}
+	}
+	if why := d.reserved(wanted, places); why != "" {
+		return refuse(why)
+	}
+	if d.unconfirmed && !d.mayBeDotted(wanted, places) {
+		return refuse("only root may ask for a name outside the network's domain")
+	}
+	if other := d.hostnameHolder(wanted, dom.UUID, places); other != nil {
+		return &ConflictError{Kind: ErrHostnameTaken, Value: wanted, Guest: dom.Name, Holder: other.Name,
+			Hint: fmt.Sprintf("ask for another one in the metadata, or, if %q is gone, remove it: mdserver instance rm %s", other.Name, shellRef(other))}
+	}
+	return nil
+}
+
+// derive makes a host name of a domain's name. Its dots stay only below a domain
+// of ours: elsewhere the name may be that of another machine.
+func (d *draft) derive(name string, id uuid.UUID, places []instance.Attachment) string {
+	if !d.mayBeDotted(name, places) {
+		return instance.DeriveLabel(name, id, d.rules.FallbackHostname)
+	}
+	return instance.DeriveHostname(name, id, d.rules.FallbackHostname)
+}
+
+func (d *draft) mayBeDotted(name string, places []instance.Attachment) bool {
+	return !strings.Contains(name, ".") || slices.ContainsFunc(places, func(place instance.Attachment) bool {
+		network, _ := d.rules.network(place.Network)
+		return network.Below(name)
+	})
+}
+
+// never says why a host name is given to no guest with these places, or is
+// empty: it, or a name that it leads to in DNS, means this host, or has others
+// take the guest for something that it is not.
+func (d *draft) never(hostname string, places []instance.Attachment) string {
+	return d.inDNS(hostname, places, func(name string, _ instance.Attachment) string {
+		if why := instance.ReservedName(name); why != "" {
+			return why
 		}
-		return wanted, nil
+		if slices.Contains(d.rules.OwnNames, name) {
+			return "it is a name of this host"
+		}
+		return ""
+	})
+}
+
+// reserved is never, and also says of a name in this host's hosts file why it
+// is not given. A guest that has the name keeps it when the file changes.
+func (d *draft) reserved(hostname string, places []instance.Attachment) string {
+	if why := d.never(hostname, places); why != "" || d.rules.Hosts == nil {
+		return why
 	}
-	if current != nil && current.Name == dom.Name && current.Metadata.Hostname() == "" {
-		return current.Hostname, nil
+	return d.inDNS(hostname, places, func(name string, place instance.Attachment) string {
+		listed := d.rules.Hosts(name)
+		if len(listed) == 0 || slices.ContainsFunc(place.Addrs(), func(own netip.Addr) bool { return slices.Contains(listed, own) }) {
+			return ""
+		}
+		return fmt.Sprintf("this host's hosts file has it for %v", listed[0])
+	})
+}
+
+// inDNS asks for a reason against each name that hostname leads to in the DNS of
+// the places, until there is one.
+func (d *draft) inDNS(hostname string, places []instance.Attachment, why func(name string, place instance.Attachment) string) string {
+	for _, place := range places {
+		network, _ := d.rules.network(place.Network)
+		for _, name := range network.DNSNames(hostname) {
+			if reason := why(name, place); reason != "" {
+				return reason
+			}
+		}
 	}
-	derived := instance.DeriveHostname(dom.Name, dom.UUID, d.rules.FallbackHostname)
-	return d.uniqueHostname(derived, dom.UUID, places), nil
+	return ""
 }
 
 // hostnameHolder gives the other guest that has hostname, or a name in the DNS
@@ -47,13 +131,53 @@ func (d *draft) hostnameHolder(hostname string, id uuid.UUID, places []instance.
 	return nil
 }
 
-// uniqueHostname distinguishes hostname if another guest has it. The digits
-// come from the UUID; should even that be taken, from UUIDs derived from it.
-func (d *draft) uniqueHostname(hostname string, id uuid.UUID, places []instance.Attachment) string {
+// distinct adds digits to hostname until it is free. They come from the UUID;
+// should even that be taken, from UUIDs derived from it.
+func distinct(hostname string, id uuid.UUID, free func(string) bool) string {
 	unique, seed := hostname, id
-	for d.hostnameHolder(unique, id, places) != nil {
+	for !free(unique) {
 		unique = instance.DistinctHostname(hostname, seed)
 		seed = uuid.NewSHA1(seed, []byte(hostname))
 	}
 	return unique
+}
+
+// Renamed is a guest that has another host name, and why.
+type Renamed struct {
+	Guest  instance.Instance
+	Former string
+	Reason string
+}
+
+// RenameReserved gives another host name to each guest whose name is given to
+// none: one that it has from a time when it was, or a name that this host has
+// now.
+//
+// Errors: ErrStore, ErrClosed, or that of ctx.
+func (inv *Inventory) RenameReserved(ctx context.Context) (renamed []Renamed, err error) {
+	err = inv.submit(ctx, func(d *draft) error {
+		renamed = d.renameReserved()
+		return nil
+	})
+	return renamed, err
+}
+
+func (d *draft) renameReserved() []Renamed {
+	var all []Renamed
+	before := &Snapshot{trees: d.base}
+	for current := range before.All() {
+		places := current.Attachments()
+		why := d.never(current.Hostname, places)
+		if why == "" {
+			continue
+		}
+		guest := *current
+		guest.Hostname = distinct(current.Hostname, current.UUID, func(name string) bool {
+			return d.hostnameHolder(name, current.UUID, places) == nil && d.reserved(name, places) == ""
+		})
+		guest.LastUpdate = d.now
+		d.put(current, &guest)
+		all = append(all, Renamed{guest, current.Hostname, why})
+	}
+	return all
 }

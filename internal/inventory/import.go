@@ -25,7 +25,7 @@ type ImportSkip struct {
 
 // Import adds records of another database as they are: instance-id, MAC
 // address, addresses (of whatever network) and times are kept. Only the host
-// name changes, if it is unusable or another guest has it. The inventory's own
+// name changes, if it is unusable, given to no guest, or another guest has it. The inventory's own
 // guests win: a record that contradicts one of them, or an earlier record, is
 // skipped. All others are added in one step, or none if an error is returned.
 func (inv *Inventory) Import(ctx context.Context, records []instance.Instance) (Import, error) {
@@ -80,9 +80,11 @@ func (d *draft) importOne(guest instance.Instance) (instance.Instance, error) {
 	if !instance.ValidHostname(guest.Hostname) {
 		guest.Hostname = instance.DeriveHostname(guest.Name, guest.UUID, d.rules.FallbackHostname)
 	}
-	guest.Hostname = d.uniqueHostname(guest.Hostname, guest.UUID, nil) // in DNS as the original had it
 	guest.FirstSeen, guest.LastUpdate = d.seen(guest.FirstSeen), d.seen(guest.LastUpdate)
 	guest.Network = d.rules.primary()
+	guest.Hostname = distinct(guest.Hostname, guest.UUID, func(name string) bool { // in DNS as the original had it
+		return d.hostnameHolder(name, guest.UUID, nil) == nil && d.never(name, guest.Attachments()) == ""
+	})
 	if len(guest.Interfaces) == 0 && !guest.MAC.IsZero() {
 		guest.Interfaces = []instance.Interface{{MAC: guest.MAC, Network: guest.Network}}
 	}

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -26,6 +27,14 @@ type Options struct {
 	// Quarantine is how long a released address rests before another guest
 	// may get it. Zero: not at all.
 	Quarantine time.Duration
+	// MaxGuests is how many guests there may be in all. Zero: any number.
+	MaxGuests int
+	// OwnNames are names of this host, in lower case. No guest has one.
+	OwnNames []string
+	// Hosts, if it is set, gives the addresses of a name, in lower case, that
+	// this host's hosts file has. A guest gets such a name only with one of
+	// these addresses.
+	Hosts func(name string) []netip.Addr
 	// Now is the clock, time.Now by default.
 	Now func() time.Time
 }

@@ -100,7 +100,9 @@ func (d *draft) makeWay(dom instance.Domain) {
 		return
 	}
 	if renamed.Metadata.Hostname() == "" {
-		renamed.Hostname = d.uniqueHostname(instance.DeriveHostname(renamed.Name, renamed.UUID, d.rules.FallbackHostname), renamed.UUID, renamed.Attachments())
+		renamed.Hostname = distinct(renamed.Name, renamed.UUID, func(name string) bool {
+			return d.hostnameHolder(name, renamed.UUID, renamed.Attachments()) == nil
+		})
 	}
 	d.put(holder, &renamed)
 }

@@ -24,6 +24,9 @@ type Registration struct {
 	// Yielded are guests that were gone and had what this one has or asks for.
 	// They are released before their time.
 	Yielded []*instance.Instance
+	// NameProblem tells why the guest has not got the host name that its
+	// domain's name would give, or is empty. It is told when a name is chosen.
+	NameProblem string
 	// AddressProblem tells why the guest has no address although the network
 	// gives them: ErrNetworkFull. It is nil when all is well.
 	AddressProblem error
@@ -31,8 +34,11 @@ type Registration struct {
 
 // register makes dom a guest, or updates the one it is already.
 func (d *draft) register(dom instance.Domain) (Registration, error) {
-	if dom.Source == instance.ByHook { // its word on names is libvirt's
+	switch dom.Source {
+	case instance.ByHook: // its word on names is libvirt's
 		d.makeWay(dom)
+	case instance.ByLocal:
+		d.unconfirmed = true
 	}
 	return d.enrol(dom, func(_, _ *instance.Instance) bool { return true })
 }
@@ -49,6 +55,9 @@ func (d *draft) enrol(dom instance.Domain, finish func(current, guest *instance.
 	if holder != nil && holder.UUID == dom.UUID {
 		holder = nil
 	}
+	if err := d.checkConfirmed(dom, current, holder); err != nil {
+		return Registration{}, err
+	}
 	if holder != nil {
 		d.remove(holder)
 	}
@@ -56,31 +65,30 @@ func (d *draft) enrol(dom instance.Domain, finish func(current, guest *instance.
 	if err := d.checkMACs(dom, places); err != nil {
 		return Registration{}, err
 	}
-	guest := d.record(dom, current)
-	if guest.Hostname, err = d.hostname(dom, places, current); err != nil {
+	if err := d.makeRoom(dom, current); err != nil {
 		return Registration{}, err
 	}
+	guest := d.record(dom, current)
 	problem, err := d.assignAddresses(&guest, places, current, holder)
 	if err != nil {
+		return Registration{}, err
+	}
+	var named string
+	if guest.Hostname, named, err = d.hostname(dom, places, current); err != nil {
 		return Registration{}, err
 	}
 	if !finish(current, &guest) {
 		return Registration{Instance: *current}, nil
 	}
 	d.put(current, &guest)
-	return Registration{Instance: guest, Created: current == nil, Replaced: holder, Yielded: d.yielded, AddressProblem: problem}, nil
+	return Registration{Instance: guest, Created: current == nil, Replaced: holder, Yielded: d.yielded,
+		NameProblem: named, AddressProblem: problem}, nil
 }
 
 // check refuses domains that cannot be guests, and gives the others' places on
 // networks of ours.
 func (d *draft) check(dom instance.Domain) ([]instance.Attachment, error) {
-	if err := instance.ValidateName(dom.Name); err != nil {
-		return nil, &RequestError{ErrInvalid, dom.Name, err.Error()}
-	}
-	if dom.UUID == uuid.Nil {
-		return nil, &RequestError{ErrInvalid, dom.Name, "it has no UUID"}
-	}
-	if err := dom.Metadata.Validate(); err != nil {
+	if err := dom.Validate(); err != nil {
 		return nil, &RequestError{ErrInvalid, dom.Name, err.Error()}
 	}
 	places := d.places(dom)
@@ -199,6 +207,9 @@ func (d *draft) tellers(dom instance.Domain, current *instance.Instance) map[str
 func (d *draft) instanceID(id uuid.UUID, current *instance.Instance) string {
 	if current != nil {
 		return current.ID
+	}
+	if d.unconfirmed {
+		return instance.DeriveID(id)
 	}
 	for _, former := range d.restingOf(id) {
 		if _, taken := d.byID.Get([]byte(former.InstanceID)); !taken && former.InstanceID != "" {

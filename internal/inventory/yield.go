@@ -1,14 +1,14 @@
 package inventory
 
 import (
+	"fmt"
 	"net/netip"
 
 	"mdserver/internal/instance"
 )
 
-// yieldTo releases the guests that are gone and have what dom has, or asks for.
-// Their rest is for their own return; it keeps nothing from a guest that is
-// there.
+// yieldTo releases the guests that have what dom has, or asks for, and make way:
+// those that are gone, whose rest is for their own return, and unconfirmed ones.
 func (d *draft) yieldTo(dom instance.Domain, places []instance.Attachment) {
 	for _, place := range places {
 		if other, ok := d.byMAC.Get(macKey(place.MAC)); ok && other.UUID != dom.UUID {
@@ -27,10 +27,10 @@ func (d *draft) yieldTo(dom instance.Domain, places []instance.Attachment) {
 	}
 }
 
-// dismiss releases a guest, if there is one and it is gone, and reports whether
-// it did.
+// dismiss releases a guest, if there is one and it makes way, and reports
+// whether it did. None makes way for an unconfirmed guest.
 func (d *draft) dismiss(other *instance.Instance) bool {
-	if other == nil || other.Presence.State != instance.Gone {
+	if other == nil || d.unconfirmed || !gone(other) && !other.Unconfirmed() {
 		return false
 	}
 	d.remove(other)
@@ -38,21 +38,68 @@ func (d *draft) dismiss(other *instance.Instance) bool {
 	return true
 }
 
-// takeFromGone finds the guest that is gone longest and has an address which c
-// may have, and takes that.
-func (d *draft) takeFromGone(p pool, c claim) (addr netip.Addr, ok bool) {
-	var longest *instance.Instance
-	d.byUUID.Root().Walk(func(_ []byte, guest *instance.Instance) bool {
-		if guest.Presence.State != instance.Gone || guest.UUID == c.guest.UUID ||
-			longest != nil && !guest.Presence.Since.Before(longest.Presence.Since) {
-			return false
+func gone(guest *instance.Instance) bool { return guest.Presence.State == instance.Gone }
+
+// takeFrom finds the guest that is of a kind, has been so for the longest time
+// and has an address which c may have, and takes that.
+func (d *draft) takeFrom(p pool, c claim, kind func(*instance.Instance) bool) (addr netip.Addr, ok bool) {
+	longest := d.longest(func(guest *instance.Instance) bool {
+		return kind(guest) && guest.UUID != c.guest.UUID && p.usable(guest, c.mac).IsValid()
+	})
+	if longest == nil {
+		return netip.Addr{}, false
+	}
+	return p.usable(longest, c.mac), d.dismiss(longest)
+}
+
+// usable is an address of a guest that another one with this MAC may have, or
+// the zero Addr.
+func (p pool) usable(guest *instance.Instance, mac instance.MAC) (usable netip.Addr) {
+	for _, own := range guest.Addrs() {
+		if p.prefix.Contains(own) && p.refusal(own, mac) == "" {
+			usable = own
 		}
-		for _, own := range guest.Addrs() {
-			if p.prefix.Contains(own) && p.refusal(own, c.mac) == "" {
-				longest, addr = guest, own
-			}
+	}
+	return usable
+}
+
+// longest is the guest of a kind whose presence changed the longest time ago,
+// or nil.
+func (d *draft) longest(kind func(*instance.Instance) bool) (longest *instance.Instance) {
+	d.byUUID.Root().Walk(func(_ []byte, guest *instance.Instance) bool {
+		if (longest == nil || guest.Presence.Since.Before(longest.Presence.Since)) && kind(guest) {
+			longest = guest
 		}
 		return false
 	})
-	return addr, d.dismiss(longest)
+	return longest
+}
+
+// makeRoom sees to it that there may be one guest more, if dom is one. The last
+// to make way are those that are gone.
+func (d *draft) makeRoom(dom instance.Domain, current *instance.Instance) error {
+	number := d.base.byUUID.Len() - len(d.change.Delete)
+	if current != nil || d.rules.MaxGuests == 0 || number < d.rules.MaxGuests {
+		return nil
+	}
+	if !d.unconfirmed && (d.dismiss(d.longest((*instance.Instance).Unconfirmed)) || d.dismiss(d.longest(gone))) {
+		return nil
+	}
+	return &RequestError{ErrTooManyGuests, dom.Name, fmt.Sprintf(
+		"there are %d guests, and mdserver.max_guests allows %d; remove guests that are no more with `mdserver instance rm`, or allow more", number, d.rules.MaxGuests)}
+}
+
+// checkConfirmed keeps an unconfirmed guest from changing or replacing one that
+// was registered otherwise.
+func (d *draft) checkConfirmed(dom instance.Domain, current, holder *instance.Instance) error {
+	const hint = "with mdserver.upload = local, users other than root change only guests that they have uploaded themselves"
+	switch {
+	case !d.unconfirmed:
+		return nil
+	case current != nil && !current.Unconfirmed():
+		return &ConflictError{Kind: ErrUUIDTaken, Value: dom.UUID.String(), Guest: dom.Name, Holder: current.Name, Hint: hint}
+	case holder != nil && !holder.Unconfirmed():
+		return &ConflictError{Kind: ErrNameTaken, Value: dom.Name, Guest: dom.Name, Holder: holder.Name, Hint: hint}
+	}
+	return nil
 }

@@ -58,6 +58,9 @@ func (k *Keeper) Seen(ctx context.Context, d watch.Domain) error {
 	if reg.Created {
 		k.log.Info("guest found in libvirt", "guest", reg.Instance.Name, "uuid", reg.Instance.UUID, "ipv4", reg.Instance.IPv4)
 	}
+	if reg.NameProblem != "" {
+		k.log.Warn("a guest has another host name than its domain's name", "guest", reg.Instance.Name, "hostname", reg.Instance.Hostname, "reason", reg.NameProblem)
+	}
 	for _, former := range reg.Yielded {
 		k.log.Info("guest released before its time: another one has its MAC address or needs its address or name",
 			"guest", former.Name, "uuid", former.UUID, "ipv4", former.IPv4, "other", reg.Instance.Name)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -63,6 +64,11 @@ func (r *entryReader) guest() instance.Instance {
 		IPv6:       r.addr(keyIPv6, func(a netip.Addr) bool { return a.Is6() && !a.Is4In6() && a.Zone() == "" }),
 		FirstSeen:  r.time(keyFirstSeen),
 		LastUpdate: r.time(keyLastUpdate),
+	}
+	if n := utf8.RuneCountInString(guest.Name); n > instance.MaxName && !r.bad {
+		r.name, guest.Name = guest.UUID.String(), guest.UUID.String()
+		r.problems = append(r.problems, Skipped{r.index, r.name, keyName,
+			fmt.Sprintf("it has %d characters, accepted: at most %d; the guest is imported with its UUID as its name", n, instance.MaxName), false})
 	}
 	if err := instance.ValidateName(guest.Name); err != nil {
 		r.note(keyName, err.Error())

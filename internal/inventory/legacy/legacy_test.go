@@ -304,3 +304,19 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A guest whose name is too long is not lost: its UUID stands in for the name.
+func TestLongNameIsImported(t *testing.T) {
+	long := strings.Repeat("x", instance.MaxName+1)
+	guests, skipped, err := parse([]byte("[" + entryText(`"domain_name":"`+long+`"`, `"domain_uuid":"`+uuidA+`"`,
+		`"mds_mac":"52:54:00:00:00:01"`, `"mds_ipv4":"10.0.0.1"`) + "]"))
+	if err != nil || len(guests) != 1 || len(skipped) != 1 {
+		t.Fatalf("guests %v, skipped %v, err %v", guests, skipped, err)
+	}
+	if g := guests[0]; g.Name != uuidA || g.IPv4.String() != "10.0.0.1" || g.ID != "i-10.0.0.1" {
+		t.Errorf("imported %+v", g)
+	}
+	if s := skipped[0]; s.Whole || len(s.Name) > 40 || !strings.Contains(s.String(), "256 characters") {
+		t.Errorf("told %+v", s)
+	}
+}
