@@ -140,7 +140,7 @@ func BenchmarkUpload(b *testing.B) {
 	for _, n := range sizes {
 		b.Run(fmt.Sprintf("guests=%d", n), func(b *testing.B) {
 			backend := admin.Backend{
-				Inventory: newInventory(b, n), Log: quiet,
+				Inventory: newInventory(b, n), Log: quiet, Intake: admin.NewIntake(),
 				Publish: func(context.Context) error { return nil },
 			}
 			for i := n; b.Loop(); i++ {

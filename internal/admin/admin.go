@@ -57,8 +57,10 @@ type Backend struct {
 	// Identity is the certificate, in PEM, by which others check the guests'
 	// identity documents.
 	Identity func() []byte
-	Reload   func(context.Context) (Reloaded, error)
-	Log      *slog.Logger
+	// Intake bounds what definitions take that arrive by this interface.
+	Intake *Intake
+	Reload func(context.Context) (Reloaded, error)
+	Log    *slog.Logger
 }
 
 // Registered is the answer to a registration.
@@ -108,16 +110,26 @@ func (b Backend) routes() map[string]http.HandlerFunc {
 // HookAgent is the User-Agent by which our own hook is known.
 const HookAgent = "mdserver-hook"
 
-// Upload registers the domain in the request's body and answers in plain
-// text, empty when all is well: the original's way, for its hook and for
-// people with curl. Who may upload is for the caller to decide.
+// Upload registers the domain in the body of a request on the control socket.
+// A sender there is believed when it says that it is the hook.
 func (b Backend) Upload(w http.ResponseWriter, r *http.Request) {
 	source := instance.ByUpload
 	if r.UserAgent() == HookAgent {
 		source = instance.ByHook
 	}
+	b.UploadFrom(source, w, r)
+}
+
+// UploadFrom registers the domain in the request's body and answers in plain
+// text, empty when all is well: the original's way, for its hook and for
+// people with curl. Who may upload, and as which source, is for the caller to
+// decide.
+func (b Backend) UploadFrom(source string, w http.ResponseWriter, r *http.Request) {
 	registered, err := b.add(w, r, source)
 	if err != nil {
+		if errors.Is(err, ErrBusy) {
+			w.Header().Set("Retry-After", "5")
+		}
 		face.Refuse(w, statusOf(err), "Upload refused: "+err.Error()+"\n")
 		return
 	}
@@ -145,29 +157,13 @@ func (e badDomain) Unwrap() error { return e.error }
 // add registers the domain that a request carries. The content type is not
 // asked: curl -d says it sends a form, and sends the XML as it is.
 func (b Backend) add(w http.ResponseWriter, r *http.Request, source string) (Registered, error) {
-	domain, err := readDomain(w, r)
+	domain, err := b.Intake.read(w, r)
 	if err != nil {
 		b.Log.Warn("domain definition refused", "from", source, "error", err)
 		return Registered{}, err
 	}
 	domain.Source = source
 	return b.registerDomain(r.Context(), domain)
-}
-
-func readDomain(w http.ResponseWriter, r *http.Request) (instance.Domain, error) {
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, libvirt.MaxDomainXML+1))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return instance.Domain{}, libvirt.ErrTooLarge
-	case err != nil:
-		return instance.Domain{}, badDomain{err}
-	}
-	domain, err := libvirt.ParseDomain(data)
-	if err != nil && !errors.Is(err, libvirt.ErrTooLarge) {
-		err = badDomain{err}
-	}
-	return domain, err
 }
 
 func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (Registered, error) {
@@ -189,6 +185,9 @@ func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (Re
 	}
 	if reg.AddressProblem != nil {
 		result.Warning = reg.AddressProblem.Error()
+	}
+	if reg.NameProblem != "" && result.Warning == "" {
+		result.Warning = fmt.Sprintf("%s; the guest is %q", reg.NameProblem, result.Instance.Hostname)
 	}
 	if err := b.Publish(ctx); err != nil && result.Warning == "" {
 		result.Warning = err.Error()
@@ -329,11 +328,15 @@ var statuses = []struct {
 	{inventory.ErrNoInterface, http.StatusUnprocessableEntity},
 	{inventory.ErrAddressOutside, http.StatusUnprocessableEntity},
 	{inventory.ErrAmbiguous, http.StatusConflict},
+	{inventory.ErrNameTaken, http.StatusConflict},
+	{inventory.ErrUUIDTaken, http.StatusConflict},
 	{inventory.ErrMACInUse, http.StatusConflict},
 	{inventory.ErrHostnameTaken, http.StatusConflict},
 	{inventory.ErrAddressTaken, http.StatusConflict},
+	{inventory.ErrTooManyGuests, http.StatusInsufficientStorage},
 	{inventory.ErrStore, http.StatusServiceUnavailable},
 	{inventory.ErrClosed, http.StatusServiceUnavailable},
+	{ErrBusy, http.StatusServiceUnavailable},
 }
 
 func statusOf(err error) int {

@@ -63,6 +63,9 @@ type Server struct {
 	GuestConnections int      // of one guest at a time
 	RequestRate      int      // of one guest, a second; 0 for no limit
 
+	Upload    string // who may upload by TCP: "root", "socket" or "local"
+	MaxGuests int    // in all
+
 	LogFile       string // "" for none
 	Debug         bool   // every log level becomes debug
 	DebugUserdata bool   // keep a copy of each rendered user-data

@@ -20,6 +20,7 @@ import (
 	"mdserver/internal/bridge"
 	"mdserver/internal/config"
 	"mdserver/internal/face"
+	"mdserver/internal/hostsfile"
 	"mdserver/internal/identity"
 	"mdserver/internal/imds"
 	"mdserver/internal/inventory"
@@ -54,12 +55,16 @@ type Daemon struct {
 	identity  *identity.Authority
 	tokenKey  imds.Key
 	tokens    imds.Counts
+	uploading *admin.Intake // by TCP
+	control   *admin.Intake // by the control socket
+	hosts     *hostsfile.File
 	trail     trail.Log
 	dhcp      trail.DHCPLog
 
-	// taking serialises changes of the networks; placed tells the last ones.
-	taking sync.Mutex
-	placed string
+	// taking serialises changes of the networks; placed and naming tell what
+	// guests' places and names were last worked out from.
+	taking         sync.Mutex
+	placed, naming string
 
 	// reloading serialises reloads; config and front are what they replace.
 	reloading sync.Mutex
@@ -84,10 +89,8 @@ func Run(ctx context.Context, opts Options) error {
 	if err != nil {
 		return &ConfigError{err}
 	}
-	d := &Daemon{opts: opts, started: time.Now(), logs: openLogs(cfg, opts.Stdout)}
-	d.log = d.logs.logger
+	d := newDaemon(opts, cfg)
 	defer d.logs.Close()
-	d.config.Store(cfg)
 	d.log.Info("mdserver starts", "version", cfg.Service.Version, "config", opts.ConfigFile)
 	for _, w := range warnings {
 		d.log.Warn("configuration", "warning", w.String())
@@ -98,6 +101,18 @@ func Run(ctx context.Context, opts Options) error {
 	}
 	d.log.Info("mdserver stopped")
 	return nil
+}
+
+// newDaemon makes a server whose logs are open and of which nothing runs yet.
+func newDaemon(opts Options, cfg *config.Config) *Daemon {
+	d := &Daemon{
+		opts: opts, started: time.Now(), logs: openLogs(cfg, opts.Stdout),
+		uploading: admin.NewIntake(), control: admin.NewIntake(),
+	}
+	d.log = d.logs.logger
+	d.hosts = hostsfile.New("/etc/hosts", d.log)
+	d.config.Store(cfg)
+	return d
 }
 
 func (d *Daemon) run(ctx context.Context) error {
@@ -142,9 +157,9 @@ func (d *Daemon) run(ctx context.Context) error {
 func (d *Daemon) serve(ctx context.Context, l listeners) error {
 	metadata := newServer(d.metadataHandler(), d.log)
 	metadata.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
-		return imds.WithConn(d.door.ConnContext(ctx, conn), conn)
+		return withConn(imds.WithConn(d.door.ConnContext(ctx, conn), conn), conn)
 	}
-	control := newServer(d.backend().Handler(), d.log)
+	control := newServer(d.backend(d.control).Handler(), d.log)
 	failed := make(chan error, len(l.metadata)+1)
 	var serving sync.WaitGroup
 	for _, listener := range l.metadata {
@@ -210,7 +225,7 @@ func (d *Daemon) metadataHandler() http.Handler {
 	return d.door.Throttled(face.Identified(liveGuests{d.inventory}, d.noteRequest, verified))
 }
 
-func (d *Daemon) backend() admin.Backend {
+func (d *Daemon) backend(intake *admin.Intake) admin.Backend {
 	return admin.Backend{
 		Inventory: d.inventory,
 		Publish:   d.publisher.sync,
@@ -220,6 +235,7 @@ func (d *Daemon) backend() admin.Backend {
 		Status:    d.status,
 		Explain:   d.explain,
 		Identity:  d.identity.Certificate,
+		Intake:    intake,
 		Reload:    d.reload,
 		Log:       d.log,
 	}

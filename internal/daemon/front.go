@@ -42,7 +42,7 @@ func (d *Daemon) newFront(cfg *config.Config, networks []instance.Network) *fron
 	return &front{faces{
 		root: root,
 		byName: map[string]http.Handler{
-			"instance-upload": upload(localOnly(d.backend().Upload), root),
+			"instance-upload": upload(localOnly(d.uploads(cfg)), root),
 			"service":         about,
 			"openstack":       openstack.New(site, renderer, d.inventory),
 			"nocloud":         nocloud.New(site, renderer),
@@ -78,13 +78,13 @@ func upload(take, other http.Handler) http.Handler {
 	})
 }
 
-func localOnly(next http.HandlerFunc) http.Handler {
+func localOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !face.Caller(r).IsLocal() {
 			face.Unauthorised(w, face.Caller(r))
 			return
 		}
-		next(w, r)
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -19,10 +19,13 @@ func (d *Daemon) takeNetworks(ctx context.Context) error {
 	defer d.taking.Unlock()
 	cfg := d.config.Load()
 	networks := completed(configuredNetworks(cfg), d.serving.views(), d.log)
-	d.inventory.Reconfigure(inventoryOptions(cfg, networks, d.serving.refresh))
+	d.inventory.Reconfigure(d.inventoryOptions(cfg, networks, d.serving.refresh))
 	d.door.SetPolicy(admissionPolicy(cfg, networks))
 	d.front.Store(d.newFront(cfg, networks))
 	d.keepAddresses(cfg, networks)
+	if err := d.renameReserved(ctx, cfg, networks); err != nil {
+		return err
+	}
 	if placed := places(networks); placed != d.placed {
 		d.placed = placed
 		moved, err := d.inventory.Reattach(ctx)

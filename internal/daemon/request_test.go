@@ -46,10 +46,8 @@ func newHandlerFor(tb testing.TB, dir, text string, domains ...instance.Domain) 
 		tb.Fatal(err)
 	}
 	cfg := loadFile(tb, file)
-	d := &Daemon{opts: Options{ConfigFile: file}, logs: openLogs(cfg, io.Discard)}
-	d.log = d.logs.logger
+	d := newDaemon(Options{ConfigFile: file, Stdout: io.Discard}, cfg)
 	tb.Cleanup(d.logs.Close)
-	d.config.Store(cfg)
 	inv, err := d.openInventory(tb.Context(), cfg)
 	if err != nil {
 		tb.Fatal(err)

@@ -77,8 +77,11 @@ func admissionPolicy(cfg *config.Config, networks []instance.Network) admission.
 	return policy
 }
 
-func inventoryOptions(cfg *config.Config, networks []instance.Network, refresh func(context.Context)) inventory.Options {
+func (d *Daemon) inventoryOptions(cfg *config.Config, networks []instance.Network, refresh func(context.Context)) inventory.Options {
 	return inventory.Options{
+		MaxGuests:        cfg.Server.MaxGuests,
+		OwnNames:         ownNames(cfg),
+		Hosts:            d.hosts.Lookup,
 		Refresh:          refresh,
 		Networks:         networks,
 		Location:         cfg.Service.Location,

@@ -32,7 +32,7 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 		return nil, err
 	}
 	d.notes = store
-	inv, err := inventory.Open(ctx, store, inventoryOptions(cfg, configuredNetworks(cfg), nil))
+	inv, err := inventory.Open(ctx, store, d.inventoryOptions(cfg, configuredNetworks(cfg), nil))
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

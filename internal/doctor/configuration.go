@@ -19,6 +19,9 @@ func checkConfiguration(_ context.Context, h *Host) []Finding {
 			all = append(all, warning("%s", w.String()).mend("mdserver config check "+quote(h.ConfigFile)))
 		}
 	}
+	if h.Config.Server.Upload == "local" {
+		all = append(all, warning("mdserver.upload is local: every user of this host may register guests; root keeps that to root, and mdserver's own hook needs no upload by TCP"))
+	}
 	return unless(all, fine("%s holds", h.ConfigFile))
 }
 

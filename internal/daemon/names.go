@@ -1,0 +1,46 @@
+package daemon
+
+import (
+	"context"
+	"os"
+	"strings"
+
+	"mdserver/internal/config"
+	"mdserver/internal/instance"
+)
+
+// ownNames are the names of this host that no guest may have, in lower case:
+// those that the kernel and the configuration have, and their first labels. Its
+// hosts file tells of further ones.
+func ownNames(cfg *config.Config) []string {
+	var names []string
+	hostname, _ := os.Hostname() // none is none
+	for _, name := range []string{hostname, cfg.Service.Hostname} {
+		name = strings.ToLower(strings.TrimSuffix(name, "."))
+		if first, _, _ := strings.Cut(name, "."); first != "" {
+			names = append(names, name, first)
+		}
+	}
+	return names
+}
+
+// renameReserved gives another host name to guests whose name no guest may have,
+// when that may have changed.
+func (d *Daemon) renameReserved(ctx context.Context, cfg *config.Config, networks []instance.Network) error {
+	naming := strings.Join(ownNames(cfg), " ")
+	for _, n := range networks {
+		naming += "\n" + n.Name + " " + n.NamePrefix + " " + n.Domain
+	}
+	if naming == d.naming {
+		return nil
+	}
+	renamed, err := d.inventory.RenameReserved(ctx)
+	if err == nil {
+		d.naming = naming
+	}
+	for _, r := range renamed {
+		d.log.Warn("a guest has another host name now: no guest may have the former one",
+			"guest", r.Guest.Name, "hostname", r.Guest.Hostname, "former", r.Former, "reason", r.Reason)
+	}
+	return err
+}

@@ -1,0 +1,74 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+
+	"mdserver/internal/admin"
+	"mdserver/internal/config"
+	"mdserver/internal/face"
+	"mdserver/internal/instance"
+	"mdserver/internal/sockdiag"
+)
+
+type connKey struct{}
+
+// withConn remembers the connection that requests come by: its other end tells
+// whose they are.
+func withConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, conn)
+}
+
+// uploads takes definitions by TCP from those of this host's processes that may
+// register guests. That a request comes from this host is known before.
+type uploads struct {
+	from    string // config.Server.Upload
+	backend admin.Backend
+}
+
+func (d *Daemon) uploads(cfg *config.Config) uploads {
+	return uploads{cfg.Server.Upload, d.backend(d.uploading)}
+}
+
+// ServeHTTP implements http.Handler.
+func (u uploads) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if u.from == "socket" {
+		refuseUpload(w, "mdserver.upload is socket")
+		return
+	}
+	err := sentByRoot(r)
+	switch {
+	case err == nil:
+		u.backend.UploadFrom(instance.ByUpload, w, r)
+	case u.from == "local":
+		u.backend.UploadFrom(instance.ByLocal, w, r)
+	default:
+		refuseUpload(w, "mdserver.upload is root, and "+err.Error())
+	}
+}
+
+func refuseUpload(w http.ResponseWriter, reason string) {
+	face.Refuse(w, http.StatusForbidden, "Upload refused: "+reason+
+		"; send it as root, use `mdserver instance add FILE`, or set mdserver.upload in mdserver.conf\n")
+}
+
+// sentByRoot returns nil if the process that sends a request runs as root, or
+// as the user that this server runs as.
+func sentByRoot(r *http.Request) error {
+	conn, ok := r.Context().Value(connKey{}).(net.Conn)
+	if !ok {
+		return errors.New("the request's connection is not known")
+	}
+	uid, err := sockdiag.Sender(conn)
+	switch {
+	case err != nil:
+		return fmt.Errorf("the sender's user cannot be told: %w", err)
+	case uid != 0 && int(uid) != os.Geteuid():
+		return fmt.Errorf("the sender runs as user %d", uid)
+	}
+	return nil
+}
