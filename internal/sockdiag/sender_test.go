@@ -191,3 +191,13 @@ func TestListening(t *testing.T) {
 	}
 	t.Errorf("%s is not among %v", l.Addr(), all)
 }
+
+func FuzzReadAnswer(f *testing.F) {
+	f.Add(make([]byte, answerSize))
+	f.Add([]byte{2, 1})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if got, err := readAnswer(data); err == nil && got.own.Addr().Is4In6() {
+			t.Errorf("%+v has a mapped address", got)
+		}
+	})
+}
