@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -115,6 +114,7 @@ func below(dir, path string) string {
 
 // part is the part of a server that makes guests known to DHCP and DNS.
 type part struct {
+	daemon    *Daemon // for its options alone
 	inventory *inventory.Inventory
 	serving   *serving
 	publisher *publisher
@@ -122,13 +122,15 @@ type part struct {
 
 func serveFor(t *testing.T, cfg *config.Config) *part {
 	t.Helper()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	inv, err := inventory.Open(t.Context(), storetest.NewMemory(), inventoryOptions(cfg, configuredNetworks(cfg), nil))
+	cfg.Server.LogFile = ""
+	d := newDaemon(Options{Stdout: io.Discard}, cfg)
+	t.Cleanup(d.logs.Close)
+	inv, err := inventory.Open(t.Context(), storetest.NewMemory(), d.inventoryOptions(cfg, configuredNetworks(cfg), nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &part{inventory: inv, serving: newServing(cfg, nil, func() {}, nil, nil, log)}
-	s.publisher = newPublisher(inv, s.serving, log)
+	s := &part{daemon: d, inventory: inv, serving: newServing(cfg, nil, func() {}, nil, nil, d.log)}
+	s.publisher = newPublisher(inv, s.serving, d.log)
 	t.Cleanup(func() {
 		s.publisher.close()
 		if err := s.serving.close(); err != nil {
@@ -144,7 +146,7 @@ func serveFor(t *testing.T, cfg *config.Config) *part {
 
 func (s *part) reload(t *testing.T, cfg *config.Config) {
 	t.Helper()
-	s.inventory.Reconfigure(inventoryOptions(cfg, configuredNetworks(cfg), nil))
+	s.inventory.Reconfigure(s.daemon.inventoryOptions(cfg, configuredNetworks(cfg), nil))
 	if _, err := s.inventory.Reattach(t.Context()); err != nil {
 		t.Fatal(err)
 	}
