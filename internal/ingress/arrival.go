@@ -84,6 +84,23 @@ func interfaceName(fd, index int) (string, error) {
 	return request.Name(), nil
 }
 
+// hardwareAddress is that of an interface with Ethernet, zero of others.
+func hardwareAddress(fd int, name string) (instance.MAC, error) {
+	var request struct { // struct ifreq of <linux/if.h>
+		name   [unix.IFNAMSIZ]byte
+		family uint16
+		data   [22]byte
+	}
+	copy(request.name[:unix.IFNAMSIZ-1], name)
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCGIFHWADDR, uintptr(unsafe.Pointer(&request))); errno != 0 {
+		return instance.MAC{}, fmt.Errorf("interface %s: %w", name, errno)
+	}
+	if request.family != unix.ARPHRD_ETHER {
+		return instance.MAC{}, nil
+	}
+	return instance.MAC(request.data[:6]), nil
+}
+
 // neighbour asks the kernel's neighbour table for the MAC of an address on a
 // link. It asks for that one entry, whatever the size of the table.
 // Source: RTM_GETNEIGH, rtnetlink(7).

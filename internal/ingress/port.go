@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"mdserver/internal/instance"
 )
 
 // ErrNoPort means that the bridge does not know at which port a MAC is.
@@ -17,7 +19,8 @@ var ErrNoPort = errors.New("the bridge has no port for the sender's MAC")
 // Port is where a connection entered this host.
 type Port struct {
 	Index int
-	Name  string // such as vnet3
+	Name  string       // such as vnet3
+	MAC   instance.MAC // of the port itself, which follows from the guest's for libvirt's taps
 	// Bridged: it is a port of the bridge by which the connection came, and not
 	// that interface itself.
 	Bridged bool
@@ -54,11 +57,12 @@ func (k *Kernel) Port(tcp *net.TCPConn, s Source) (Port, error) {
 	if err != nil {
 		return Port{}, fmt.Errorf("forwarding table of %s: %w", s.Interface, err)
 	}
-	link, err := net.InterfaceByIndex(index)
-	if err != nil {
-		return Port{}, fmt.Errorf("port of %s: %w", s.Interface, err)
+	port := Port{Index: index, Bridged: true, Contested: k.moves.during(tcp, at)}
+	if port.Name, err = interfaceName(k.bridge.fd, index); err != nil {
+		return Port{}, err
 	}
-	return Port{Index: index, Name: link.Name, Bridged: true, Contested: k.moves.during(tcp, at)}, nil
+	port.MAC, err = hardwareAddress(k.bridge.fd, port.Name)
+	return port, err
 }
 
 // portInVLAN asks a bridge that filters VLANs, which has an entry for each VLAN:
@@ -132,4 +136,17 @@ func (c *vlanCache) of(bridge int) ([]uint16, error) {
 		}
 	}
 	return c.list[bridge], nil
+}
+
+// Exists reports whether this host has an interface of that name.
+func Exists(name string) bool {
+	_, err := net.InterfaceByName(name)
+	return err == nil
+}
+
+// MadeFor reports whether libvirt made the port for a guest with this MAC: it
+// gives the tap the same address but for the first byte.
+// Source: virNetDevTapCreateInBridgePort in libvirt's src/util/virnetdevtap.c.
+func (p Port) MadeFor(mac instance.MAC) bool {
+	return p.MAC[0]&0xf0 == 0xf0 && p.MAC[0] != mac[0] && [5]byte(p.MAC[1:]) == [5]byte(mac[1:])
 }
