@@ -45,6 +45,13 @@ const (
 	VerifyNone   Verify = "no"
 )
 
+// What guests are told apart by, as `mdserver status` says it.
+const (
+	BySYN       = "address, MAC and bridge's port"
+	ByNeighbour = "address and neighbour table"
+	ByAddress   = "address"
+)
+
 // Policy says what is let in. It can change at any time; a connection that would
 // be judged otherwise by the new one is closed.
 type Policy struct {

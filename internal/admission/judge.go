@@ -1,6 +1,8 @@
 package admission
 
 import (
+	"net/netip"
+
 	"mdserver/internal/ingress"
 	"mdserver/internal/instance"
 )
@@ -66,7 +68,7 @@ func (d *Door) judge(f *facts) verdict {
 		if guest, ok := d.byAddr(f); ok { // a network of guests on this host's loopback addresses
 			return verdict{guest: guest}
 		}
-		return verdict{local: !f.Addr().IsLinkLocalUnicast()}
+		return verdict{local: !scoped(f.Addr())}
 	}
 	if !policy.admits(f.Interface) {
 		return verdict{refusal: wrongInterface}
@@ -82,14 +84,16 @@ func (d *Door) judge(f *facts) verdict {
 	return v
 }
 
-// byAddr finds the guest that has the sender's address. An IPv6 link-local
-// address is nobody's: it says nothing without its link.
+// scoped reports whether an address says nothing without its link. Those of IPv4
+// do, as 169.254.169.254.
+func scoped(addr netip.Addr) bool { return addr.Is6() && addr.IsLinkLocalUnicast() }
+
+// byAddr finds the guest that has the sender's address.
 func (d *Door) byAddr(f *facts) (*instance.Instance, bool) {
-	addr := f.Addr()
-	if addr.Is6() && addr.IsLinkLocalUnicast() {
+	if scoped(f.Addr()) {
 		return nil, false
 	}
-	return d.guests.ByAddr(addr)
+	return d.guests.ByAddr(f.Addr())
 }
 
 // byLinkLocal finds the guest that has the sender's MAC on the link of its

@@ -45,12 +45,15 @@ func (d *Daemon) followGuests() (stop func()) {
 	}
 }
 
-// macSource says in `mdserver status` by what the MACs of guests are known.
-func (d *Daemon) macSource() string {
-	if d.kernel.SavesSYN() {
-		return "syn"
+// knownBy says in `mdserver status` by what guests are told apart.
+func (d *Daemon) knownBy() string {
+	switch {
+	case d.config.Load().Server.VerifyMAC == string(admission.VerifyNone):
+		return admission.ByAddress
+	case !d.kernel.SavesSYN():
+		return admission.ByNeighbour
 	}
-	return "neighbour table"
+	return admission.BySYN
 }
 
 // liveGuests looks guests up in the inventory as it is at that moment.

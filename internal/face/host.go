@@ -25,7 +25,9 @@ func NewHosts(addrs []netip.Addr, names []string) *Hosts {
 		}
 	}
 	for _, name := range names {
-		h.names[normalHost(name)] = true
+		if name != "" {
+			h.names[normalHost(name)] = true
+		}
 	}
 	return h
 }
