@@ -303,8 +303,7 @@ func TestKeptConnectionOverAChangeOfOwner(t *testing.T) {
 			if _, err := r.Peek(1); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("the connection of a released guest is open: %v", err)
 			}
-			uploadXML(t, s, strings.Replace(domainXML(t, "web2"), "<metadata>",
-				"<metadata><m:x xmlns:m='urn:md_server:domain_metadata'><m:ipv4>"+web1.IPv4.String()+"</m:ipv4></m:x>", 1))
+			uploadXML(t, s, withMetadata(domainXML(t, "web2"), "ipv4", web1.IPv4.String()))
 			equal(t, "after the address went to another", ask(), "000 ")
 			if n := status(t, s).Refused.Closed; n == 0 {
 				t.Error("no connection is counted as closed")
@@ -428,8 +427,7 @@ func TestRequiredTokensOnEachFace(t *testing.T) {
 	l := newLab(t)
 	s := startServer(t, l, l.Config().Set("mdserver", "imds", "required").Set("mdserver", "imds_exempt", "openstack"))
 	uploadXML(t, s, domainXML(t, "web1"))
-	uploadXML(t, s, strings.Replace(domainXML(t, "web2"), "<metadata>",
-		"<metadata><m:x xmlns:m='urn:md_server:domain_metadata'><m:imds_exempt>nocloud</m:imds_exempt></m:x>", 1))
+	uploadXML(t, s, withMetadata(domainXML(t, "web2"), "imds_exempt", "nocloud"))
 	web1, web2 := place(t, l, show(t, s, "web1")), place(t, l, show(t, s, "web2"))
 	for path, want := range map[string][2]string{
 		"/latest/user-data": {"401", "401"}, "/latest/dynamic/instance-identity/document": {"401", "401"},
