@@ -135,10 +135,20 @@ func (d *Door) doubt(f *facts, v *verdict, policy *Policy) refusal {
 		}
 		v.place = other
 	}
-	if f.MAC != v.place.MAC || f.MAC.IsZero() {
+	if !d.matches(f, v.place.MAC, policy) {
 		return wrongMAC
 	}
 	return d.doubtPort(f, v)
+}
+
+// matches compares the sender's MAC with a guest's. The original's database may
+// lack that of a guest, which then is anybody's but another guest's.
+func (d *Door) matches(f *facts, mac instance.MAC, policy *Policy) bool {
+	if mac.IsZero() && policy.Verify != VerifyAll {
+		_, anothers := d.guests.ByMAC(f.MAC)
+		return !anothers
+	}
+	return f.MAC == mac && !f.MAC.IsZero()
 }
 
 // doubtPort compares the bridge's port that the sender's MAC is at with the tap

@@ -27,6 +27,7 @@ var (
 		Name: "vm3", UUID: uuid.New(), Network: "lan", MAC: mac3, IPv4: netip.MustParseAddr("10.50.0.3"),
 		Interfaces: []instance.Interface{{MAC: mac3, Network: "lan", Target: "vnet3"}},
 	}
+	vm4 = &instance.Instance{Name: "imported", UUID: uuid.New(), Network: "mds", IPv4: netip.MustParseAddr("10.122.0.4")}
 )
 
 type inventory []*instance.Instance
@@ -128,9 +129,13 @@ func TestJudge(t *testing.T) {
 		{"another's link-local address means nothing there", off, came("br-mds", "fe80::1%br-mds", mac2, at("vnet7")), vm2, none, false},
 		{"a cloned MAC with a link-local address there", off, came("br-mds", "fe80::1%br-mds", mac1, at("vnet7")), vm1, wrongPort, false},
 		{"the address of another network there", off, came("br-lan", "10.122.0.1", mac1, at("lo")), vm1, wrongNetwork, false},
+		{"a guest whose MAC is not on record", home, came("br-mds", "10.122.0.4", instance.MAC{2, 0, 0, 0, 0, 4}, at("vnet6")), vm4, none, false},
+		{"a guest whose MAC is not on record where all are verified", strict, came("br-mds", "10.122.0.4", instance.MAC{2, 0, 0, 0, 0, 4}, at("vnet6")), vm4, wrongMAC, false},
+		{"its address from another guest's MAC", home, came("br-mds", "10.122.0.4", mac2, at("vnet7")), vm4, wrongMAC, false},
+		{"its address by another guest's tap", home, came("br-mds", "10.122.0.4", instance.MAC{2, 0, 0, 0, 0, 4}, at("vnet3")), vm4, wrongPort, false},
 		{"by any interface there", offRouted, came("virbr0", "10.122.0.1", mac2, ingress.Port{}), vm1, none, false},
 	}
-	all := inventory{vm1, vm2, vm3}
+	all := inventory{vm1, vm2, vm3, vm4}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			d := New(tt.policy, all, nil, quiet)

@@ -3,9 +3,9 @@
 // the SYN, and the bridge's port that this MAC is at.
 //
 //	config.Control = ingress.Control // of the net.ListenConfig
-//	kernel, err := ingress.Open(log)
+//	kernel, err := ingress.Open(known, log)
 //	source, err := kernel.Source(conn)
-//	port, err := kernel.Port(source)
+//	port, err := kernel.Port(conn, source)
 //
 // Source: TCP_SAVE_SYN in Linux's include/uapi/linux/tcp.h and
 // net/ipv4/tcp_input.c; the value 2 is there since Linux 5.10.
