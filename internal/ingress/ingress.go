@@ -76,6 +76,11 @@ func (k *Kernel) Close() error { return errors.Join(k.moves.close(), k.bridge.cl
 // senders can change.
 func (k *Kernel) SavesSYN() bool { return k.savesSYN }
 
+// repeats is how often the kernel repeats its part of a handshake, after 1, 3 and 7
+// seconds. Bridges lose little, and what never completes is forgotten before much of
+// it gathers and SYN cookies are needed.
+const repeats = 2
+
 // Control prepares a listening socket; it is a net.ListenConfig's Control. What
 // is asked for here holds for the connections that the socket accepts.
 func Control(network, _ string, conn syscall.RawConn) error {
@@ -88,6 +93,9 @@ func Control(network, _ string, conn syscall.RawConn) error {
 			if err = unix.SetsockoptInt(int(fd), unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1); err != nil {
 				return
 			}
+		}
+		if err = unix.SetsockoptInt(int(fd), unix.SOL_TCP, unix.TCP_SYNCNT, repeats); err != nil {
+			return
 		}
 		if err = saveSYN(int(fd)); errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOPROTOOPT) {
 			err = nil // see SavesSYN
