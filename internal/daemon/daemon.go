@@ -122,7 +122,7 @@ func (d *Daemon) run(ctx context.Context) error {
 
 	d.keeper = bridge.New(d.log)
 	defer d.stopKeeping()
-	d.serving = newServing(cfg, d.notes, func() { d.networksChanged(ctx) }, d.noteDHCP, d.log)
+	d.serving = newServing(cfg, d.notes, func() { d.networksChanged(ctx) }, d.noteDHCP, d.isGuest, d.log)
 	defer d.stopServing()
 	if err := d.openDoor(); err != nil {
 		return err

@@ -12,6 +12,8 @@ func (s *Service) CatchUp(ctx context.Context) {
 	defer s.mu.Unlock()
 	var err error
 	switch {
+	case s.settings.Mode == Off:
+		return
 	case s.idle:
 		err = s.begin(ctx)
 	case s.pub.unwritten, s.pub.stale && s.answers(ctx):

@@ -17,10 +17,10 @@ import (
 
 // Service keeps one network's dnsmasq informed.
 type Service struct {
-	log    *slog.Logger
-	heard  Heard           // may be nil
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
+	log     *slog.Logger
+	clients clients
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
 
 	// mu lets one of Start, Apply, Reconfigure and Close work at a time.
 	mu       sync.Mutex
@@ -28,7 +28,7 @@ type Service struct {
 	runner   runner
 	guests   map[uuid.UUID]entry
 	pub      publication
-	idle     bool // dnsmasq was not started yet, as its files could not be written
+	idle     bool // dnsmasq is not started yet: its settings are refused, or its files cannot be written
 
 	state sync.Mutex // guards what follows, so that Status never waits
 	st    Status
@@ -47,10 +47,15 @@ type Status struct {
 	Guests    int       `json:"guests"`
 }
 
+var errClosed = errors.New("the service for dnsmasq is closed")
+
 // New makes a Service that does nothing until Start.
 func New(settings Settings, log *slog.Logger) *Service {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Service{settings: settings, log: log, ctx: ctx, cancel: cancel, runner: absent{}, peer: absent{}}
+	return &Service{
+		settings: settings.complete(), log: log, ctx: ctx, cancel: cancel,
+		runner: absent{}, peer: absent{}, guests: map[uuid.UUID]entry{}, idle: true,
+	}
 }
 
 // Start writes the files for all guests and starts dnsmasq, or finds the one
@@ -64,15 +69,8 @@ func (s *Service) Start(ctx context.Context, all []instance.Instance) error {
 }
 
 func (s *Service) start(ctx context.Context, all []instance.Instance) error {
-	settings, err := s.settings.normalise()
-	if err != nil {
-		s.setRunner(absent{})
-		s.report(err)
-		return err
-	}
-	s.settings = settings
 	s.setTable(all)
-	if settings.Mode == Off {
+	if s.settings.Mode == Off {
 		s.setRunner(absent{})
 		s.report(nil)
 		return nil
@@ -81,8 +79,11 @@ func (s *Service) start(ctx context.Context, all []instance.Instance) error {
 }
 
 // begin writes the files and starts dnsmasq, or finds the one that runs. If
-// the files cannot be written, it is left to Apply and CatchUp.
+// that fails before dnsmasq is started, Apply and CatchUp try again.
 func (s *Service) begin(ctx context.Context) error {
+	if s.ctx.Err() != nil {
+		return errClosed
+	}
 	before, err := s.prepare()
 	if s.idle = err != nil; s.idle {
 		s.setRunner(absent{})
@@ -90,7 +91,7 @@ func (s *Service) begin(ctx context.Context) error {
 		return err
 	}
 	if s.settings.Mode == Child {
-		s.setRunner(startChild(s.settings, s.log, s.heard))
+		s.setRunner(startChild(s.settings, s.log, s.clients))
 	} else {
 		s.setRunner(&external{settings: s.settings})
 	}
@@ -115,6 +116,9 @@ func (s *Service) startPatience() time.Duration {
 
 // prepare writes all files and returns the leases that the old ones granted.
 func (s *Service) prepare() ([]binding, error) {
+	if err := s.settings.check(); err != nil {
+		return nil, err
+	}
 	if err := s.settings.makeDirs(); err != nil {
 		return nil, err
 	}
@@ -153,9 +157,11 @@ func (s *Service) Apply(ctx context.Context, events []instance.Event) error {
 	defer s.mu.Unlock()
 	change := s.take(events)
 	switch {
+	case s.settings.Mode == Off:
+		return nil
 	case s.idle:
 		return s.begin(ctx)
-	case s.settings.Mode == Off || change.none() && !s.pub.stale:
+	case change.none() && !s.pub.stale:
 		return nil
 	}
 	err := s.publish(ctx, change)
@@ -169,8 +175,8 @@ func (s *Service) Apply(ctx context.Context, events []instance.Event) error {
 func (s *Service) Reconfigure(ctx context.Context, settings Settings, all []instance.Instance) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	settings, err := settings.normalise()
-	if err != nil {
+	settings = settings.complete()
+	if err := settings.check(); err != nil {
 		return err
 	}
 	if !settings.samePlace(s.settings) || settings.Mode == Off || s.idle {
@@ -178,7 +184,7 @@ func (s *Service) Reconfigure(ctx context.Context, settings Settings, all []inst
 		s.settings = settings
 		return errors.Join(err, s.start(ctx, all))
 	}
-	err = s.reconfigure(ctx, settings, all)
+	err := s.reconfigure(ctx, settings, all)
 	s.report(err)
 	return err
 }
