@@ -26,6 +26,7 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/face"
 	"mdserver/internal/face/ec2"
+	"mdserver/internal/face/facetest"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
@@ -100,7 +101,7 @@ func newServer(b *testing.B, inv *inventory.Inventory) http.Handler {
 		b.Fatal(err)
 	}
 	tree := ec2.New([]string{"latest"}, metadata.Site{}, userdata.New(cfg, quiet), nil)
-	return face.Identified(liveGuests{inv}, face.LogTo(quiet), face.Normalise(tree))
+	return face.Identified(facetest.Identify(liveGuests{inv}), face.LogTo(quiet), face.Normalise(tree))
 }
 
 func request(b *testing.B, h http.Handler, from netip.Addr, path string) {

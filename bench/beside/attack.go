@@ -35,7 +35,7 @@ func underAttack(ctx context.Context, program string, rounds int) (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	md, err := startMdserver(ctx, program, dir, "")
+	md, err := startMdserver(ctx, program, dir, listen, "")
 	if err != nil {
 		return err
 	}

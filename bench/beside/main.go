@@ -26,16 +26,16 @@ func main() {
 		exit(serveBare(os.Stdin))
 	}
 	program := flag.String("mdserver", "bin/mdserver", "the server to measure")
+	against := flag.String("against", "", "another mdserver, such as an earlier one, to measure in place of the bare handler")
 	rounds := flag.Int("rounds", 21, "how often each is measured")
 	attack := flag.Bool("attack", false, "measure a boot while another guest attacks, instead")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	run := throughput
 	if *attack {
-		run = underAttack
+		exit(underAttack(ctx, *program, *rounds))
 	}
-	exit(run(ctx, *program, *rounds))
+	exit(throughput(ctx, *program, *against, *rounds))
 }
 
 func exit(err error) {

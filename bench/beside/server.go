@@ -101,7 +101,7 @@ func serveBare(stdin io.Reader) error {
 
 // startMdserver starts the program with its log as it is by default, on the
 // stream and in the file, and registers two guests with it.
-func startMdserver(ctx context.Context, program, dir, settings string) (*server, error) {
+func startMdserver(ctx context.Context, program, dir, listen, settings string) (*server, error) {
 	conf := strings.NewReplacer("DIR", dir, "LISTEN", listen, "SETTINGS", settings).Replace(configuration)
 	for name, text := range map[string]string{"base.yaml": template, "mdserver.conf": conf} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -150,9 +150,10 @@ func register(ctx context.Context, socket string) error {
 
 // The guests live on the loopback network: real TCP, and no need for a bridge.
 const (
-	listen   = "127.8.0.1"
-	victim   = "127.9.0.10"
-	attacker = "127.9.0.11"
+	listen        = "127.8.0.1"
+	listenAgainst = "127.8.0.2"
+	victim        = "127.9.0.10"
+	attacker      = "127.9.0.11"
 )
 
 const configuration = `[mdserver]

@@ -19,20 +19,28 @@ const (
 // row is one kind of request.
 type row struct {
 	name, request string
+	token         bool
 }
 
-func throughput(ctx context.Context, program string, rounds int) (err error) {
+// A limit that is never reached, so that what it costs is measured.
+const unlimited = "request_rate = 1000000"
+
+// throughput measures a program against another one, or the bare handler if that
+// is not given.
+func throughput(ctx context.Context, program, against string, rounds int) (err error) {
 	dir, err := os.MkdirTemp("", "beside")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	// A limit that is never reached, so that what it costs is measured.
-	md, err := startMdserver(ctx, program, dir, "request_rate = 1000000")
+	md, err := startMdserver(ctx, program, dir, listen, unlimited)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, md.stop()) }()
+	if against != "" {
+		return measureBoth(ctx, md, against, rounds)
+	}
 	rows, err := kinds(md.addr)
 	if err != nil {
 		return err
@@ -40,6 +48,35 @@ func throughput(ctx context.Context, program string, rounds int) (err error) {
 	fmt.Printf(columns, "request", "connection", "bare/s", "mdserver/s", "of bare's throughput", "bare CPU", "mdserver CPU", "times bare's CPU")
 	for _, r := range rows {
 		if err := r.measure(ctx, md, rounds); err != nil {
+			return fmt.Errorf("%s: %w", r.name, err)
+		}
+	}
+	return nil
+}
+
+// measureBoth measures new and kept connections of two mdservers. Tokens are of
+// one server, so none are shown.
+func measureBoth(ctx context.Context, md *server, against string, rounds int) (err error) {
+	dir, err := os.MkdirTemp("", "beside")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	other, err := startMdserver(ctx, against, dir, listenAgainst, unlimited)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, other.stop()) }()
+	rows, err := kinds(md.addr)
+	if err != nil {
+		return err
+	}
+	fmt.Printf(columns, "request", "connection", "other/s", "mdserver/s", "of other's throughput", "other CPU", "mdserver CPU", "times other's CPU")
+	for _, r := range rows {
+		if r.token {
+			continue
+		}
+		if err := r.compare(ctx, other, md, rounds); err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
 	}
@@ -54,13 +91,13 @@ func kinds(addr string) ([]row, error) {
 	}
 	const instanceID = "/latest/meta-data/instance-id"
 	return []row{
-		{"instance-id", request("GET", instanceID, "")},
-		{"instance-id with token", request("GET", instanceID, "X-aws-ec2-metadata-token: "+string(token)+"\r\n")},
-		{"user-data", request("GET", "/latest/user-data", "")},
+		{"instance-id", request("GET", instanceID, ""), false},
+		{"instance-id with token", request("GET", instanceID, "X-aws-ec2-metadata-token: "+string(token)+"\r\n"), true},
+		{"user-data", request("GET", "/latest/user-data", ""), false},
 	}, nil
 }
 
-// measure prints the lines of one kind of request.
+// measure compares with the bare handler.
 func (r row) measure(ctx context.Context, md *server, rounds int) (err error) {
 	head, body, err := once(victim, md.addr, r.request)
 	if err != nil {
@@ -71,6 +108,15 @@ func (r row) measure(ctx context.Context, md *server, rounds int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, bare.stop()) }()
+	return r.compare(ctx, bare, md, rounds)
+}
+
+// compare prints the lines of one kind of request.
+func (r row) compare(ctx context.Context, other, md *server, rounds int) error {
+	head, body, err := once(victim, md.addr, r.request)
+	if err != nil {
+		return err
+	}
 	size := len(head) + len("\r\n\r\n") + len(body) - len("Connection: close\r\n")
 	for _, pattern := range []struct {
 		name string
@@ -80,7 +126,7 @@ func (r row) measure(ctx context.Context, md *server, rounds int) (err error) {
 		{"new", newConnections(r.request), newRequests},
 		{"kept", keptConnection(r.request, size), keptRequests},
 	} {
-		figures, err := compare(ctx, bare, md, pattern.ask, pattern.n, rounds)
+		figures, err := compare(ctx, other, md, pattern.ask, pattern.n, rounds)
 		if err != nil {
 			return err
 		}

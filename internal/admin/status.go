@@ -20,6 +20,7 @@ type Status struct {
 	Guests    int              `json:"guests"`
 	Addresses Addresses        `json:"addresses"`
 	IMDS      IMDS             `json:"imds"`
+	Identity  string           `json:"identity"` // what guests are told apart by
 	Refused   admission.Counts `json:"refused"`
 	Libvirt   Libvirt          `json:"libvirt"`
 	Dnsmasq   dnsmasq.Status   `json:"dnsmasq"` // of the first network that has one

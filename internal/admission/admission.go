@@ -1,41 +1,69 @@
-// Package admission decides who gets in at the metadata server's door, before
-// anything is answered: by which interface a connection may come, whether the
-// sender has the MAC of the guest whose address it uses, how many connections
-// a guest may hold and how many requests it may send. What one guest does, slow
-// or hostile, does not hold up another.
+// Package admission decides who is asking, once, when a connection is accepted,
+// and who gets in: by which interface, from which MAC and bridge's port, with how
+// many connections and requests. A connection belongs to the guest that it was
+// accepted for. What one guest does, slow or hostile, does not hold up another.
 //
-//	listener = door.Listener(listener)
+//	listener = door.Listener(listener) // made with ingress.Control
 //	server.ConnContext = door.ConnContext
-//	server.Handler = door.Throttled(face.Identified(…, door.Verified(…)))
+//	server.Handler = door.Throttled(face.Identified(door.Caller, …, door.Verified(…)))
 package admission
 
 import (
 	"log/slog"
+	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
+	"github.com/google/uuid"
+
+	"mdserver/internal/ingress"
 	"mdserver/internal/instance"
 )
 
-// Guests finds guests by what their packets bear.
+// Guests finds guests, as they are now.
 type Guests interface {
 	ByAddr(netip.Addr) (*instance.Instance, bool)
 	ByMAC(instance.MAC) (*instance.Instance, bool)
 }
 
-// Policy says what is let in. It can change at any time; connections that are
-// open stay so.
+// Kernel tells where connections come from; see package ingress.
+type Kernel interface {
+	Source(*net.TCPConn) (ingress.Source, error)
+	Port(*net.TCPConn, ingress.Source) (ingress.Port, error)
+}
+
+// Verify says of which guests the MAC and the bridge's port are verified. A
+// sender with a link-local address is known by them alone, whatever it says.
+type Verify string
+
+// Of guests that ask by a bridge of ours, of all guests, of none.
+const (
+	VerifyBridge Verify = "bridge"
+	VerifyAll    Verify = "yes"
+	VerifyNone   Verify = "no"
+)
+
+// What guests are told apart by, as `mdserver status` says it.
+const (
+	BySYN       = "address, MAC and bridge's port"
+	ByNeighbour = "address and neighbour table"
+	ByAddress   = "address"
+)
+
+// Policy says what is let in. It can change at any time; a connection that would
+// be judged otherwise by the new one is closed.
 type Policy struct {
 	// Interfaces are those that guests may come by; nil means any. This host
 	// itself comes by its loopback interface, which is always open.
 	Interfaces []string
-	// Bridges are the interfaces of networks by name: a guest is served by
-	// that of the network on which it has its address, where it is known.
+	// Bridges are the interfaces of networks by name.
 	Bridges map[string]string
-	// VerifyMAC compares the MAC that the kernel's neighbour table has for a
-	// guest's address with the guest's own.
-	VerifyMAC bool
+	// Routed: guests may come by other interfaces than the bridge of the network
+	// on which they have their address.
+	Routed bool
+	Verify Verify
 	// Connections and GuestConnections bound the connections at a time, in
 	// all and of one guest.
 	Connections, GuestConnections int
@@ -44,44 +72,72 @@ type Policy struct {
 	RequestRate int
 }
 
+// ours reports whether an interface is the bridge of one of the networks.
+func (p *Policy) ours(name string) bool {
+	for _, bridge := range p.Bridges {
+		if bridge == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Policy) admits(name string) bool {
+	return p.Interfaces == nil || slices.Contains(p.Interfaces, name)
+}
+
 // Counts tell what was turned away since the start.
 type Counts struct {
 	Connections uint64 `json:"connections"` // more than were allowed
 	Requests    uint64 `json:"requests"`    // faster than were allowed
 	Interface   uint64 `json:"interface"`   // came by a wrong interface
 	MAC         uint64 `json:"mac"`         // came from a wrong MAC
+	Port        uint64 `json:"port"`        // came by another port than the guest's
+	Unknown     uint64 `json:"unknown"`     // connections of whose sender the kernel tells nothing
+	Closed      uint64 `json:"closed"`      // connections whose guest was released or changed
 }
 
 // Door is the one way in. Make one with New.
 type Door struct {
 	guests Guests
+	kernel Kernel
 	log    *slog.Logger
 	policy atomic.Pointer[Policy]
+	taps   taps
 
-	mu      sync.Mutex // of what follows
-	clients map[clientKey]*client
-	open    int // connections, without this host's own
-	sweepAt int // clients, at which idle ones are forgotten
+	mu        sync.Mutex // of what follows
+	clients   map[clientKey]*client
+	open      int                // connections, without this host's own
+	strangers map[*conn]struct{} // those of them that no guest has
+	sweepAt   int                // clients, at which idle ones are forgotten
 
-	connections, requests, foreign, spoofed atomic.Uint64
+	connections, requests, unknown, closed atomic.Uint64
+	refused                                [refusals]atomic.Uint64
 }
 
 // New makes a door.
-func New(policy Policy, guests Guests, log *slog.Logger) *Door {
-	d := &Door{guests: guests, log: log, clients: map[clientKey]*client{}, sweepAt: minClients}
+func New(policy Policy, guests Guests, kernel Kernel, log *slog.Logger) *Door {
+	d := &Door{guests: guests, kernel: kernel, log: log, clients: map[clientKey]*client{}, strangers: map[*conn]struct{}{}, sweepAt: minClients}
+	d.taps.owners = map[string]uuid.UUID{}
 	d.SetPolicy(policy)
 	return d
 }
 
 // SetPolicy replaces the policy.
-func (d *Door) SetPolicy(p Policy) { d.policy.Store(&p) }
+func (d *Door) SetPolicy(p Policy) {
+	d.policy.Store(&p)
+	d.review(d.all())
+}
 
 // Counts tells what was turned away so far.
 func (d *Door) Counts() Counts {
 	return Counts{
 		Connections: d.connections.Load(),
 		Requests:    d.requests.Load(),
-		Interface:   d.foreign.Load(),
-		MAC:         d.spoofed.Load(),
+		Interface:   d.refused[wrongInterface].Load() + d.refused[wrongNetwork].Load(),
+		MAC:         d.refused[wrongMAC].Load(),
+		Port:        d.refused[wrongPort].Load(),
+		Unknown:     d.unknown.Load(),
+		Closed:      d.closed.Load(),
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/face"
+	"mdserver/internal/ingress"
 	"mdserver/internal/instance"
 )
 
@@ -53,10 +54,38 @@ var quiet = slog.New(slog.DiscardHandler)
 // serve serves "hello" behind a door with the policy.
 func serve(t *testing.T, p Policy) (*Door, *httptest.Server) {
 	t.Helper()
-	door := New(p, known, quiet)
-	server := httptest.NewUnstartedServer(door.Throttled(face.Identified(known, face.LogTo(quiet), door.Verified(
-		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { face.Text(w, "hello") })))))
-	server.Listener = door.Listener(server.Listener)
+	return serveFor(t, p, known)
+}
+
+func serveFor(t *testing.T, p Policy, guests Guests) (*Door, *httptest.Server) {
+	t.Helper()
+	kernel, err := ingress.Open(func(mac instance.MAC) bool { _, ok := guests.ByMAC(mac); return ok }, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := kernel.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	door := New(p, guests, kernel, quiet)
+	lc := net.ListenConfig{Control: ingress.Control}
+	lc.SetMultipathTCP(false)
+	listener, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(door.Throttled(face.Identified(door.Caller, face.LogTo(quiet), door.Verified(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch who := face.Caller(r); {
+			case who.IsLocal():
+				face.Text(w, "this host")
+			case who.Guest != nil:
+				face.Text(w, who.Guest.Name)
+			}
+		})))))
+	_ = server.Listener.Close()
+	server.Listener = door.Listener(listener)
 	server.Config.ConnContext = door.ConnContext
 	server.Start()
 	t.Cleanup(server.Close)
@@ -158,62 +187,38 @@ func TestRequestRate(t *testing.T) {
 }
 
 func TestLoopbackIsOpenWhateverTheInterfaces(t *testing.T) {
-	_, server := serve(t, Policy{Connections: 9, GuestConnections: 9, Interfaces: []string{"br-mds"}, VerifyMAC: true})
+	_, server := serve(t, Policy{Connections: 9, GuestConnections: 9, Interfaces: []string{"br-mds"}, Verify: VerifyAll})
 	expect(t, "this host", dial(t, server, host), 200)
-}
-
-func TestArrivalNamesTheInterface(t *testing.T) {
-	for _, listen := range []string{"127.0.0.1:0", "[::1]:0"} {
-		lc := net.ListenConfig{}
-		lc.SetMultipathTCP(false)
-		l, err := lc.Listen(t.Context(), "tcp", listen)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		out, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer out.Close()
-		in, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer in.Close()
-		index, name, err := arrival(in.(*net.TCPConn), address(in.RemoteAddr()).Is6())
-		if err != nil || name != "lo" || index == 0 {
-			t.Errorf("%s: by %q (%d), %v; want lo", listen, name, index, err)
-		}
-	}
 }
 
 // What is kept of clients does not grow with the number of those that were
 // here once.
 func TestIdleClientsAreForgotten(t *testing.T) {
-	d := New(Policy{Connections: 1 << 20, GuestConnections: 2, RequestRate: 100}, known, quiet)
-	busy := d.enter(clientKey{guest, uuid.New()}, "busy")
-	flooding := d.enter(clientKey{guest, uuid.New()}, "flooding")
-	for d.allow(flooding) {
+	d := New(Policy{Connections: 1 << 20, GuestConnections: 2, RequestRate: 100}, known, nil, quiet)
+	enter := func() *conn {
+		c := &conn{verdict: verdict{guest: &instance.Instance{UUID: uuid.New()}}, door: d}
+		if !d.enter(c) {
+			t.Fatal("a guest's first connection was refused")
+		}
+		return c
+	}
+	busy, flooding := enter(), enter()
+	for d.allow(flooding.client) {
 	}
 	d.leave(flooding)
 	for range 20 * minClients {
-		d.leave(d.enter(clientKey{guest, uuid.New()}, "passing"))
+		d.leave(enter())
 	}
 	if n := len(d.clients); n > 2*minClients {
 		t.Errorf("%d clients are kept", n)
 	}
-	if d.clients[busy.key] != busy || d.clients[flooding.key] != flooding {
-		t.Error("one that has a connection, or sent too much, was forgotten")
+	for _, c := range []*conn{busy, flooding} {
+		if d.clients[c.client.key] != c.client {
+			t.Error("one that has a connection, or sent too much, was forgotten")
+		}
 	}
 	if d.open != 1 {
 		t.Errorf("%d connections are counted, want 1", d.open)
-	}
-}
-
-func TestNeighbourOfNobody(t *testing.T) {
-	if mac, err := neighbour(1, netip.MustParseAddr("192.0.2.77")); err == nil {
-		t.Errorf("MAC %s of an address that nobody has", mac)
 	}
 }
 

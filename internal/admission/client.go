@@ -15,13 +15,18 @@ const (
 	burstTime = 10 * time.Second
 	// warnTime is how often one client is complained of in the log.
 	warnTime = time.Minute
+	// portConnections is how many connections the strangers of one port may have.
+	portConnections = 16
+	// strangersRate is the part of a guest's rate of requests that they may have.
+	strangersRate = 10
 )
 
-// clientKey tells clients apart. All that are no guest share one key, so that
-// a guest which makes up addresses gains nothing by it.
+// clientKey tells clients apart. All that enter by one port and are no guest
+// share one key, whatever addresses and MACs they make up.
 type clientKey struct {
 	kind  clientKind
 	guest uuid.UUID
+	port  int
 }
 
 type clientKind uint8
@@ -37,36 +42,82 @@ const (
 type client struct {
 	key     clientKey
 	name    string // for the log
-	conns   int
+	conns   map[*conn]struct{}
 	limiter *rate.Limiter
 	warned  time.Time
+	unsaid  int // warnings that were left out since
 }
 
-// enter counts a connection in. It returns nil if there are too many.
-func (d *Door) enter(key clientKey, name string) *client {
+// account tells on whose account a connection is, and a name for the log. What is
+// not verified is on nobody's but its port's.
+func (c *conn) account() (clientKey, string) {
+	switch v := c.verdict; {
+	case v.guest != nil && v.refusal == none:
+		return clientKey{kind: guest, guest: v.guest.UUID}, v.guest.Name
+	case c.Loopback():
+		return clientKey{kind: thisHost}, "this host"
+	case c.port.Index != 0:
+		return clientKey{kind: stranger, port: c.port.Index}, "strangers by " + c.port.Name
+	}
+	return clientKey{kind: stranger, port: c.Index}, "strangers by " + c.Interface
+}
+
+// connections is how many one client may have. It is never so many that nothing
+// is left for others.
+func (p *Policy) connections(kind clientKind) int {
+	limit := min(p.GuestConnections, max(1, p.Connections/2))
+	if kind == stranger {
+		return min(limit, portConnections)
+	}
+	return limit
+}
+
+// strangersConnections is how many strangers may have, all together.
+func (p *Policy) strangersConnections() int { return max(1, p.Connections/4) }
+
+// rate is how many requests a second one client may send, 0 for any number.
+func (p *Policy) rate(kind clientKind) int {
+	switch {
+	case p.RequestRate == 0 || kind == thisHost:
+		return 0
+	case kind == stranger:
+		return max(1, p.RequestRate/strangersRate)
+	}
+	return p.RequestRate
+}
+
+// enter counts a connection in. It reports false if there are too many.
+func (d *Door) enter(c *conn) bool {
 	policy := d.policy.Load()
+	key, name := c.account()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	c := d.client(key, name, policy)
+	c.client = d.client(key, name, policy)
 	if key.kind == thisHost {
-		c.conns++
-		return c
+		c.client.conns[c] = struct{}{}
+		return true
 	}
-	if c.conns >= policy.GuestConnections || d.open >= policy.Connections {
+	held := len(c.client.conns)
+	if held >= policy.connections(key.kind) || d.open >= policy.Connections ||
+		key.kind == stranger && len(d.strangers) >= policy.strangersConnections() {
 		d.connections.Add(1)
-		d.warn(c, "connections refused: there are too many", "held", c.conns, "in_all", d.open)
-		return nil
+		d.warn(c.client, "connections refused: there are too many", "held", held, "in_all", d.open)
+		return false
 	}
-	c.conns++
+	c.client.conns[c] = struct{}{}
 	d.open++
-	return c
+	if key.kind == stranger {
+		d.strangers[c] = struct{}{}
+	}
+	return true
 }
 
-func (d *Door) leave(c *client) {
+func (d *Door) leave(c *conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	c.conns--
-	if c.key.kind != thisHost {
+	delete(c.client.conns, c)
+	delete(d.strangers, c)
+	if c.client.key.kind != thisHost {
 		d.open--
 	}
 }
@@ -80,13 +131,13 @@ func (d *Door) client(key clientKey, name string, policy *Policy) *client {
 	}
 	if len(d.clients) >= d.sweepAt {
 		for key, c := range d.clients {
-			if c.conns == 0 && c.limiter.Tokens() >= float64(c.limiter.Burst()) {
+			if len(c.conns) == 0 && c.limiter.Tokens() >= float64(c.limiter.Burst()) {
 				delete(d.clients, key)
 			}
 		}
 		d.sweepAt = max(minClients, 2*len(d.clients))
 	}
-	c := &client{key: key, name: name, limiter: newLimiter(policy.RequestRate)}
+	c := &client{key: key, name: name, conns: map[*conn]struct{}{}, limiter: newLimiter(policy.rate(key.kind))}
 	d.clients[key] = c
 	return c
 }
@@ -98,8 +149,8 @@ func newLimiter(perSecond int) *rate.Limiter {
 // allow takes one request of a client into account and reports whether it may
 // go on.
 func (d *Door) allow(c *client) bool {
-	perSecond := d.policy.Load().RequestRate
-	if perSecond == 0 || c.key.kind == thisHost {
+	perSecond := d.policy.Load().rate(c.key.kind)
+	if perSecond == 0 {
 		return true
 	}
 	if c.limiter.Limit() != rate.Limit(perSecond) { // the policy changed
@@ -117,10 +168,17 @@ func (d *Door) allow(c *client) bool {
 	return false
 }
 
-// warn complains of a client, but not all the time.
+// warn complains of a client, but not all the time. It needs the lock.
 func (d *Door) warn(c *client, message string, args ...any) {
-	if now := time.Now(); now.Sub(c.warned) >= warnTime {
-		c.warned = now
-		d.log.Warn(message, append([]any{"client", c.name}, args...)...)
+	now := time.Now()
+	if now.Sub(c.warned) < warnTime {
+		c.unsaid++
+		return
 	}
+	args = append([]any{"client", c.name}, args...)
+	if c.unsaid > 0 {
+		args = append(args, "left_out", c.unsaid)
+	}
+	c.warned, c.unsaid = now, 0
+	d.log.Warn(message, args...)
 }

@@ -4,8 +4,8 @@ import (
 	"net/http"
 	"time"
 
+	"mdserver/internal/caller"
 	"mdserver/internal/face"
-	"mdserver/internal/instance"
 )
 
 // penalty is how long a request that is one too many waits for its refusal.
@@ -32,77 +32,55 @@ func (d *Door) Throttled(next http.Handler) http.Handler {
 	})
 }
 
-// Verified answers 403 to what came by a wrong interface, by that of another
-// network than its address is of, or from another MAC than that of the guest
-// whose address it bears. It expects a known caller (see
-// package face).
+// Caller tells who sent a request: whose connection it came by, if that is still
+// so. The guest's record is the present one.
+func (d *Door) Caller(r *http.Request) caller.Caller {
+	c, ok := r.Context().Value(connKey{}).(*conn)
+	if !ok {
+		return caller.Caller{}
+	}
+	who := caller.Caller{Addr: c.Addr()}
+	if now := d.judge(&c.facts); now.refusal == none && now.is(c.verdict) {
+		who.Guest, who.Local = now.guest, now.local
+	}
+	return who
+}
+
+// Verified answers 403 to what is not sent by whom its address is of, and to what
+// comes by a connection that was another guest's before. It expects the caller
+// that Door.Caller tells.
 func (d *Door) Verified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(connKey{}).(*conn)
-		switch {
-		case ok && c.foreign:
-			d.foreign.Add(1)
-			d.log.Warn("request refused: it came by an interface that guests are not served on",
-				"client", c.remote, "interface", c.name)
-			face.Refuse(w, http.StatusForbidden, "Forbidden: guests are not served on this network")
-		case ok && c.name != loopback && !d.atHome(c, r):
-			face.Refuse(w, http.StatusForbidden, "Forbidden: the address is one of another network")
-		case ok && d.policy.Load().VerifyMAC && c.name != loopback && !d.genuine(c, r):
-			face.Refuse(w, http.StatusForbidden, "Forbidden: not sent by the guest that owns the address")
+		switch who := face.Caller(r); {
+		case !ok, who.Guest != nil, who.Local:
+			next.ServeHTTP(w, r)
+		case c.verdict.refusal != none:
+			d.refuse(c)
+			w.Header().Set("Connection", "close")
+			face.Refuse(w, http.StatusForbidden, texts[c.verdict.refusal])
+		case c.verdict.guest != nil || c.verdict.local:
+			w.Header().Set("Connection", "close")
+			face.Refuse(w, http.StatusForbidden, "Forbidden: the connection was made for another guest")
 		default:
+			w.Header().Set("Connection", "close") // the next one may be a guest's
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
-// atHome reports whether a request that bears a guest's address came by the
-// network where the guest has it.
-func (d *Door) atHome(c *conn, r *http.Request) bool {
-	inst := face.Caller(r).Guest
-	if inst == nil {
-		return true
+// refuse counts a refused request and tells the log of it.
+func (d *Door) refuse(c *conn) {
+	why := c.verdict.refusal
+	d.refused[why].Add(1)
+	args := []any{"address", c.Addr(), "interface", c.Interface, "mac", c.MAC}
+	if guest := c.verdict.guest; guest != nil {
+		args = append(args, "guest", guest.Name, "expected", c.verdict.place.MAC)
+		if why == wrongPort {
+			args = append(args, "port", c.port.Name, "expected_port", guest.Target(c.verdict.place), "contested", c.port.Contested)
+		}
 	}
-	place, _ := c.place(inst)
-	bridge := d.policy.Load().Bridges[place.Network]
-	if bridge == "" || bridge == c.name {
-		return true
-	}
-	d.foreign.Add(1)
-	d.log.Warn("request refused: it came by another network than its address is of",
-		"guest", inst.Name, "client", c.remote, "interface", c.name, "expected", bridge)
-	return false
-}
-
-// place is where a guest has the address that the connection comes from. A
-// link-local address is known by its MAC.
-func (c *conn) place(inst *instance.Instance) (instance.Attachment, bool) {
-	if place, ok := inst.At(c.remote.WithZone("")); ok {
-		return place, true
-	}
-	mac, err := c.senderMAC()
-	if err != nil {
-		return instance.Attachment{}, false
-	}
-	return inst.By(mac)
-}
-
-// genuine reports whether a request that bears a guest's address has its MAC.
-func (d *Door) genuine(c *conn, r *http.Request) bool {
-	inst := face.Caller(r).Guest
-	if inst == nil {
-		return true // a stranger, and is refused as one
-	}
-	mac, err := c.senderMAC()
-	place, _ := c.place(inst)
-	if err == nil && mac == place.MAC {
-		return true
-	}
-	d.spoofed.Add(1)
-	if err != nil {
-		d.log.Warn("request refused: the sender's MAC is not known", "guest", inst.Name, "client", c.remote, "error", err)
-		return false
-	}
-	d.log.Warn("request refused: the address is a guest's, the MAC is not",
-		"guest", inst.Name, "client", c.remote, "mac", mac, "expected", place.MAC)
-	return false
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.warn(c.client, messages[why], args...)
 }

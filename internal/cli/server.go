@@ -146,8 +146,9 @@ func printStatus(cmd *cobra.Command, s admin.Status) error {
 		{"addresses", fmt.Sprintf("%d in use, %d resting", s.Addresses.Used, s.Addresses.Resting)},
 		{"imds", fmt.Sprintf("%s, %d tokens, %d requests without one, %d refused",
 			s.IMDS.Mode, s.IMDS.Tokens, s.IMDS.WithoutToken, s.IMDS.Refused)},
-		{"turned away", fmt.Sprintf("%d connections and %d requests too many, %d by a wrong interface, %d from a wrong MAC",
-			s.Refused.Connections, s.Refused.Requests, s.Refused.Interface, s.Refused.MAC)},
+		{"guests known by", s.Identity},
+		{"turned away", fmt.Sprintf("%d connections and %d requests too many, %d by a wrong interface, %d from a wrong MAC, %d by a wrong port, %d of unknown origin",
+			s.Refused.Connections, s.Refused.Requests, s.Refused.Interface, s.Refused.MAC, s.Refused.Port, s.Refused.Unknown)},
 	}...)
 	for _, n := range s.Networks {
 		if n.Dnsmasq != nil {

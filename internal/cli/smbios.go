@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/config"
-	"mdserver/internal/instance"
+	"mdserver/internal/libvirt"
 	"mdserver/internal/libvirt/connection"
 	"mdserver/internal/libvirt/definition"
 	"mdserver/internal/smbios"
@@ -110,11 +110,8 @@ type disguise struct {
 
 func newDisguise(cfg *config.Config, stored definition.Domain) (*disguise, error) {
 	domain, err := smbios.Parse(stored.XML)
-	mode := instance.IMDSMode(cfg.Server.IMDS)
-	return &disguise{stored: stored, domain: domain, server: smbios.Server{
-		Address: cfg.Server.ListenAddress, Port: cfg.Server.Port,
-		Tokens: mode != instance.IMDSOff, Only: mode == instance.IMDSRequired,
-	}}, err
+	guest, _ := libvirt.ParseDomain([]byte(stored.XML)) // its metadata; none of a guest that is on no network
+	return &disguise{stored: stored, domain: domain, server: smbios.ServerFor(cfg, guest.Metadata)}, err
 }
 
 // changedDefinition is a definition with another look.
@@ -160,7 +157,7 @@ func (g *disguise) apply(cmd *cobra.Command, changed changedDefinition, opt smbi
 	for _, c := range changed.changes {
 		printf(w, "  %s\n", c)
 	}
-	if caution := smbios.Caution(changed.face, g.domain); caution != "" {
+	if caution := smbios.Caution(changed.face, g.domain, g.server); caution != "" {
 		printf(cmd.ErrOrStderr(), "warning: %s\n", caution)
 	}
 	switch {

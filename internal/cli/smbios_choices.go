@@ -21,7 +21,7 @@ type choice struct {
 
 func (g *disguise) choice(face smbios.Face) choice {
 	c := choice{Face: face, Recommended: face == smbios.Recommend(g.domain, g.server), Consequences: face.Consequences()}
-	if caution := smbios.Caution(face, g.domain); caution != "" {
+	if caution := smbios.Caution(face, g.domain, g.server); caution != "" {
 		c.Consequences = append(c.Consequences, caution)
 	}
 	look, err := smbios.LookOf(face, g.domain, g.server)

@@ -54,11 +54,13 @@ type Server struct {
 	Database string // our bbolt file
 	Socket   string // Unix socket of the hook and the commands
 
-	IMDS         string // "optional", "required" or "off"
-	IMDSHopLimit int    // IP TTL of an answer with a token
+	IMDS         string   // "optional", "required" or "off"
+	IMDSHopLimit int      // IP TTL of an answer with a token
+	IMDSExempt   []string // faces that ask for no token, see instance.IMDSFaces
 
 	AcceptInterfaces []string // see GuestInterfaces
-	VerifyMAC        bool     // a guest's requests must come from its MAC
+	VerifyMAC        string   // "bridge", "yes" or "no"
+	AcceptHosts      []string // further names that requests may be for
 	MaxConnections   int      // of all guests at a time
 	GuestConnections int      // of one guest at a time
 	RequestRate      int      // of one guest, a second; 0 for no limit

@@ -45,12 +45,21 @@ func (c *Config) GuestInterfaces() []string {
 var accessKeys = []key{
 	{
 		section: "mdserver", name: "imds", def: "optional",
-		doc: "Version 2 of the Instance Metadata Service, in which a guest reads the EC2 tree with\n" +
-			"a token. optional: with or without one. required: without one it is refused, which\n" +
-			"keeps a proxy in the guest from giving away its metadata. off: no tokens are issued,\n" +
-			"and clients fall back to version 1. The key `imds` of a domain's metadata says so for\n" +
-			"one guest.",
+		doc: "Version 2 of the Instance Metadata Service, in which a guest reads its metadata with a\n" +
+			"token. optional: with or without one. required: without one nothing is served, by no\n" +
+			"path, which keeps a proxy in the guest from giving away its metadata; see `imds_exempt`.\n" +
+			"off: no tokens are issued, and clients fall back to version 1. The key `imds` of a\n" +
+			"domain's metadata says so for one guest.",
 		binding: bind(choice("optional", "required", "off"), func(c *Config) *string { return &c.Server.IMDS }),
+	},
+	{
+		section: "mdserver", name: "imds_exempt", def: "",
+		doc: "What is served without a token even where `imds` requires one: openstack, nocloud, or\n" +
+			"both, separated by commas. cloud-init's datasources of these names send no tokens, so\n" +
+			"guests that use them get nothing otherwise. The key `imds_exempt` of a domain's metadata\n" +
+			"says so for one guest.",
+		example: "openstack, nocloud",
+		binding: bind(imdsFaces, func(c *Config) *[]string { return &c.Server.IMDSExempt }),
 	},
 	{
 		section: "mdserver", name: "imds_hop_limit", def: 1,
@@ -68,12 +77,25 @@ var accessKeys = []key{
 		binding: bind(interfaces, func(c *Config) *[]string { return &c.Server.AcceptInterfaces }),
 	},
 	{
-		section: "mdserver", name: "verify_mac", def: "no",
-		doc: "Compare the sender's MAC, as the kernel's neighbour table has it, with that of the\n" +
-			"guest whose address a request bears, and refuse with 403 what differs. It keeps guests\n" +
-			"from reading each other's metadata by taking each other's addresses. It does not work\n" +
-			"for guests behind a router.",
-		binding: bind(boolean, func(c *Config) *bool { return &c.Server.VerifyMAC }),
+		section: "mdserver", name: "verify_mac", def: "bridge",
+		doc: "Verify that a connection was opened by the guest that has its source address: by the\n" +
+			"Ethernet source of its first packet, and by the bridge's port, if libvirt tells the\n" +
+			"guest's tap. What differs is refused with 403. It keeps guests from reading each other's\n" +
+			"metadata by taking each other's addresses. bridge: verify what comes by the bridge of one\n" +
+			"of the guests' networks; guests behind a router, which only `accept_interfaces` lets in,\n" +
+			"are known by address alone. yes: verify all guests, which shuts out those behind a router.\n" +
+			"no: verify none; any guest can then read the metadata of any other.",
+		binding: bind(verifyMAC, func(c *Config) *string { return &c.Server.VerifyMAC }),
+	},
+	{
+		section: "mdserver", name: "accept_hosts", def: "",
+		doc: "Further host names, separated by commas, by which guests ask for this server. A request\n" +
+			"whose Host is neither one of the server's addresses nor a name of it is refused with 421,\n" +
+			"so that a web page cannot have a browser ask. Known are `service.hostname` with and\n" +
+			"without its domain, instance-data, instance-data.ec2.internal and, on this host,\n" +
+			"localhost.",
+		example: "metadata.example.net",
+		binding: bind(hostNames, func(c *Config) *[]string { return &c.Server.AcceptHosts }),
 	},
 	{
 		section: "mdserver", name: "max_connections", def: 4096,

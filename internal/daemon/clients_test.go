@@ -82,7 +82,7 @@ func (s site) serve(t *testing.T, mode instance.IMDSMode) (http.Handler, clients
 			t.Fatal(err)
 		}
 	}
-	text := "default_template = @DIR@/base.yaml\nrequest_rate = 0\nimds = " + string(mode) + s.text + "[service]\nlocation = Rack 4\n"
+	text := "default_template = @DIR@/base.yaml\nrequest_rate = 0\nimds = " + string(mode) + "\nimds_exempt = openstack, nocloud" + s.text + "[service]\nlocation = Rack 4\n"
 	handler, records := newHandlerFor(t, dir, strings.ReplaceAll(text, "@DIR@", dir), s.domain)
 	record := &records[0]
 	guest := clients.Guest{

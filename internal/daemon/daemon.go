@@ -23,6 +23,7 @@ import (
 	"mdserver/internal/hostsfile"
 	"mdserver/internal/identity"
 	"mdserver/internal/imds"
+	"mdserver/internal/ingress"
 	"mdserver/internal/inventory"
 	"mdserver/internal/libvirt/network"
 	"mdserver/internal/trail"
@@ -51,6 +52,7 @@ type Daemon struct {
 	serving   *serving
 	keeper    *bridge.Keeper
 	following *following
+	kernel    *ingress.Kernel
 	door      *admission.Door
 	identity  *identity.Authority
 	tokenKey  imds.Key
@@ -137,7 +139,10 @@ func (d *Daemon) run(ctx context.Context) error {
 	defer d.stopKeeping()
 	d.serving = newServing(cfg, d.notes, func() { d.networksChanged(ctx) }, d.noteDHCP, d.isGuest, d.log)
 	defer d.stopServing()
-	d.door = admission.New(admission.Policy{}, liveGuests{inv}, d.log)
+	if err := d.openDoor(); err != nil {
+		return err
+	}
+	defer d.closeDoor()
 	d.publisher = newPublisher(inv, d.serving, d.log)
 	defer d.publisher.close()
 	if err := d.takeNetworks(ctx); err != nil {
@@ -146,6 +151,7 @@ func (d *Daemon) run(ctx context.Context) error {
 	if err := d.publisher.start(ctx); err != nil {
 		d.log.Error("DHCP and DNS do not serve yet", "error", err)
 	}
+	defer d.followGuests()()
 	d.following = d.newFollowing(cfg)
 	following, stop := context.WithCancel(ctx)
 	defer d.following.start(following)()
@@ -155,7 +161,7 @@ func (d *Daemon) run(ctx context.Context) error {
 
 // serve answers requests until ctx ends or a listener fails.
 func (d *Daemon) serve(ctx context.Context, l listeners) error {
-	metadata := newServer(d.metadataHandler(), d.log)
+	metadata := newServer(d.metadataHandler(d.door.Caller), d.log)
 	metadata.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
 		return withConn(imds.WithConn(d.door.ConnContext(ctx, conn), conn), conn)
 	}
@@ -217,12 +223,12 @@ func (d *Daemon) stopServing() {
 // metadataHandler serves what guests and the local host ask over TCP. It
 // looks the present front up for each request, so that a reload needs no
 // restart of the listener.
-func (d *Daemon) metadataHandler() http.Handler {
+func (d *Daemon) metadataHandler(identify face.Identify) http.Handler {
 	current := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d.front.Load().ServeHTTP(w, r)
 	})
 	verified := d.door.Verified(face.Normalise(current))
-	return d.door.Throttled(face.Identified(liveGuests{d.inventory}, d.noteRequest, verified))
+	return d.door.Throttled(face.Identified(identify, d.noteRequest, verified))
 }
 
 func (d *Daemon) backend(intake *admin.Intake) admin.Backend {

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"mdserver/internal/config"
@@ -14,7 +13,6 @@ import (
 	"mdserver/internal/face/service"
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
 	"mdserver/internal/userdata"
 )
 
@@ -38,16 +36,17 @@ func (d *Daemon) newFront(cfg *config.Config, networks []instance.Network) *fron
 	})
 	site := siteMetadata(cfg, networks)
 	tree := ec2.New(cfg.Service.EC2Versions, site, renderer, d.identity)
-	root := imds.New(imdsSettings(cfg), d.tokenKey, &d.tokens, d.log, tree)
-	return &front{faces{
+	gate := imds.New(imdsSettings(cfg), d.tokenKey, &d.tokens, d.log)
+	root := gate.EC2(tree)
+	return &front{servedHosts(cfg).Only(faces{
 		root: root,
 		byName: map[string]http.Handler{
 			"instance-upload": upload(localOnly(d.uploads(cfg)), root),
 			"service":         about,
-			"openstack":       openstack.New(site, renderer, d.inventory),
-			"nocloud":         nocloud.New(site, renderer),
+			"openstack":       gate.Face("openstack", openstack.New(site, renderer, d.inventory)),
+			"nocloud":         gate.Face("nocloud", nocloud.New(site, renderer)),
 		},
-	}, renderer}
+	}), renderer}
 }
 
 // faces are chosen by the first name of a path in normal form; root has the
@@ -80,26 +79,13 @@ func upload(take, other http.Handler) http.Handler {
 
 func localOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !face.Caller(r).IsLocal() {
-			face.Unauthorised(w, face.Caller(r))
-			return
+		if face.Privileged(w, r) {
+			next.ServeHTTP(w, r)
 		}
-		next.ServeHTTP(w, r)
 	})
 }
 
 func (d *Daemon) renderUserdata(ctx context.Context, guest *instance.Instance) ([]byte, error) {
 	rendered, err := d.front.Load().renderer.Render(ctx, guest)
 	return rendered.Body, err
-}
-
-// liveGuests looks guests up in the inventory as it is at that moment.
-type liveGuests struct{ inventory *inventory.Inventory }
-
-func (g liveGuests) ByAddr(addr netip.Addr) (*instance.Instance, bool) {
-	return g.inventory.Snapshot().ByAddr(addr)
-}
-
-func (g liveGuests) ByMAC(mac instance.MAC) (*instance.Instance, bool) {
-	return g.inventory.Snapshot().ByMAC(mac)
 }

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mdserver/internal/config"
+	"mdserver/internal/ingress"
 )
 
 // listeners are the doors: TCP for guests, a Unix socket for control.
@@ -94,10 +95,10 @@ func bindTCP(addr netip.Addr, port int) (*net.TCPListener, error) {
 	if addr == netip.IPv6Unspecified() {
 		network = "tcp" // takes IPv4, too
 	}
-	lc := net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
+	lc := net.ListenConfig{Control: func(network, address string, conn syscall.RawConn) error {
 		var err error
 		controlErr := conn.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), level, option, 1) })
-		return errors.Join(controlErr, err)
+		return errors.Join(controlErr, err, ingress.Control(network, address, conn))
 	}}
 	lc.SetMultipathTCP(false) // it hides the hop limit and the interface of a connection
 	where := net.JoinHostPort(addr.String(), strconv.Itoa(port))

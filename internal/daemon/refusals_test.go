@@ -16,8 +16,9 @@ const fromGuest, fromOther, fromNobody = "10.122.0.10", "10.122.0.11", "10.122.2
 
 const ttl, tokenPath = "X-aws-ec2-metadata-token-ttl-seconds: ", "/latest/api/token"
 
-// twoGuests is the chain with a server that asks for tokens as mode says.
-func twoGuests(t *testing.T, mode string) http.Handler {
+// twoGuests is the chain with a server that asks for tokens as mode says, and
+// with more lines of configuration.
+func twoGuests(t *testing.T, mode string, more ...string) http.Handler {
 	t.Helper()
 	var domains []instance.Domain
 	for i, ip := range []string{fromGuest, fromOther} {
@@ -27,7 +28,7 @@ func twoGuests(t *testing.T, mode string) http.Handler {
 			Metadata:   instance.Metadata{Values: map[string]string{instance.KeyIPv4: ip, instance.KeyUserdataPrefix: "nothing"}},
 		})
 	}
-	handler, _ := newHandlerFor(t, t.TempDir(), "request_rate = 0\nimds = "+mode+"\n[dnsmasq]\nrun = off\n", domains...)
+	handler, _ := newHandlerFor(t, t.TempDir(), "request_rate = 0\nimds = "+mode+"\n"+strings.Join(more, "\n")+"\n[dnsmasq]\nrun = off\n", domains...)
 	return handler
 }
 
@@ -37,6 +38,7 @@ func twoGuests(t *testing.T, mode string) http.Handler {
 // which has a clock of its own.
 func TestRefusals(t *testing.T) {
 	optional, required, off := twoGuests(t, "optional"), twoGuests(t, "required"), twoGuests(t, "off")
+	exempt := twoGuests(t, "required", "imds_exempt = openstack")
 	others := "X-aws-ec2-metadata-token: " + facetest.AskWith(required, fromOther, "PUT", tokenPath, ttl+"60").Body.String()
 	foreign := "X-aws-ec2-metadata-token: " + facetest.AskWith(optional, fromGuest, "PUT", tokenPath, ttl+"60").Body.String()
 	tests := []struct {
@@ -61,6 +63,19 @@ func TestRefusals(t *testing.T) {
 		{"a read without a token", required, fromGuest, "GET", "/latest/meta-data/instance-id", "", 401},
 		{"a listing without a token", required, fromGuest, "GET", "/", "", 401},
 		{"the identity document without a token", required, fromGuest, "GET", "/latest/dynamic/instance-identity/document", "", 401},
+		{"OpenStack's listing without a token", required, fromGuest, "GET", "/openstack", "", 401},
+		{"OpenStack's metadata without a token", required, fromGuest, "GET", "/openstack/latest/meta_data.json", "", 401},
+		{"OpenStack's user-data without a token", required, fromGuest, "GET", "//openstack/latest/user_data", "", 401},
+		{"vendor-data without a token", required, fromGuest, "GET", "/openstack/latest/vendor_data.json", "", 401},
+		{"the posted password without a token", required, fromGuest, "GET", "/openstack/latest/password", "", 401},
+		{"a POST of a password without a token", required, fromGuest, "POST", "/openstack/latest/password", "", 401},
+		{"a seed without a token", required, fromGuest, "GET", "/nocloud/meta-data", "", 401},
+		{"a seed's user-data without a token", required, fromGuest, "GET", "/nocloud/user-data", "", 401},
+		{"a seed's vendor-data without a token", required, fromGuest, "HEAD", "/nocloud/vendor-data", "", 401},
+		{"a seed with another guest's token", required, fromGuest, "GET", "/nocloud/meta-data", others, 401},
+		{"a seed with another guest's token where none is needed", optional, fromGuest, "GET", "/nocloud/meta-data", others, 401},
+		{"a seed where OpenStack alone is exempt", exempt, fromGuest, "GET", "/nocloud/meta-data", "", 401},
+		{"the EC2 tree where OpenStack is exempt", exempt, fromGuest, "GET", "/latest/user-data", "", 401},
 		{"another guest's token", required, fromGuest, "GET", "/latest/meta-data/instance-id", others, 401},
 		{"another guest's token where none is needed", optional, fromGuest, "GET", "/latest/user-data", others, 401},
 		{"another server's token", required, fromGuest, "GET", "/latest/meta-data/instance-id", foreign, 401},
@@ -115,7 +130,7 @@ func TestRefusals(t *testing.T) {
 // What is absent without harm is there all the same where a client would ask
 // for it again and again.
 func TestEmptyAnswers(t *testing.T) {
-	server := twoGuests(t, "required")
+	server := twoGuests(t, "required", "imds_exempt = openstack, nocloud")
 	for path, want := range map[string]string{
 		"/nocloud/user-data": "", "/nocloud/vendor-data": "", "/openstack/latest/password": "",
 		"/openstack/latest/vendor_data.json": "{}\n", "/openstack/latest/vendor_data2.json": "{}\n",

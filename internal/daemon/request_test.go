@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/admission"
+	"mdserver/internal/face/facetest"
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
 )
@@ -66,9 +67,9 @@ func newHandlerFor(tb testing.TB, dir, text string, domains ...instance.Domain) 
 		records = append(records, result.Instance)
 	}
 	networks := configuredNetworks(cfg)
-	d.door = admission.New(admissionPolicy(cfg, networks), liveGuests{inv}, d.log)
+	d.door = admission.New(admissionPolicy(cfg, networks), liveGuests{inv}, nil, d.log) // no connection comes by it
 	d.front.Store(d.newFront(cfg, networks))
-	return d.metadataHandler(), records
+	return d.metadataHandler(facetest.Identify(liveGuests{inv})), records
 }
 
 // FuzzRequest sends whatever a guest may send through the whole chain: nothing
@@ -90,7 +91,7 @@ func FuzzRequest(f *testing.F) {
 			return
 		}
 		r := httptest.NewRequest(http.MethodGet, "/", strings.NewReader(token))
-		r.Method, r.URL, r.RemoteAddr = method, u, "10.122.0.10:4711"
+		r.Method, r.URL, r.Host, r.RemoteAddr = method, u, "169.254.169.254", "10.122.0.10:4711"
 		r.Header[imds.HeaderTTL], r.Header[imds.HeaderToken] = []string{ttl}, []string{token}
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)

@@ -2,10 +2,13 @@ package daemon
 
 import (
 	"context"
+	"net/netip"
+	"strings"
 
 	"mdserver/internal/admission"
 	"mdserver/internal/config"
 	"mdserver/internal/dnsmasq"
+	"mdserver/internal/face"
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
@@ -50,6 +53,7 @@ func imdsSettings(cfg *config.Config) imds.Settings {
 	return imds.Settings{
 		Mode:     instance.IMDSMode(cfg.Server.IMDS),
 		HopLimit: cfg.Server.IMDSHopLimit,
+		Exempt:   cfg.Server.IMDSExempt,
 		Versions: cfg.Service.EC2Versions,
 	}
 }
@@ -59,22 +63,35 @@ func imdsSettings(cfg *config.Config) imds.Settings {
 func admissionPolicy(cfg *config.Config, networks []instance.Network) admission.Policy {
 	policy := admission.Policy{
 		Interfaces:       cfg.GuestInterfaces(),
-		VerifyMAC:        cfg.Server.VerifyMAC,
+		Bridges:          map[string]string{},
+		Routed:           len(cfg.Server.AcceptInterfaces) > 0,
+		Verify:           admission.Verify(cfg.Server.VerifyMAC),
 		Connections:      cfg.Server.MaxConnections,
 		GuestConnections: cfg.Server.GuestConnections,
 		RequestRate:      cfg.Server.RequestRate,
 	}
-	if len(cfg.Server.AcceptInterfaces) > 0 {
-		return policy
+	if !policy.Routed {
+		policy.Interfaces = []string{}
 	}
-	policy.Interfaces, policy.Bridges = []string{}, map[string]string{}
 	for _, n := range networks {
-		if n.Bridge != "" {
+		if n.Bridge == "" {
+			continue
+		}
+		policy.Bridges[n.Name] = n.Bridge
+		if !policy.Routed {
 			policy.Interfaces = append(policy.Interfaces, n.Bridge)
-			policy.Bridges[n.Name] = n.Bridge
 		}
 	}
 	return policy
+}
+
+// servedHosts are the addresses and names that requests may be for. cloud-init
+// asks for instance-data, as Eucalyptus calls its metadata server.
+func servedHosts(cfg *config.Config) *face.Hosts {
+	short, _, _ := strings.Cut(cfg.Service.Hostname, ".")
+	names := []string{"instance-data", "instance-data.ec2.internal", cfg.Service.Hostname, short}
+	addrs := append([]netip.Addr{metadata4, metadata6, cfg.Server.ListenAddress}, cfg.ListenAddresses6()...)
+	return face.NewHosts(addrs, append(names, cfg.Server.AcceptHosts...))
 }
 
 func (d *Daemon) inventoryOptions(cfg *config.Config, networks []instance.Network, refresh func(context.Context)) inventory.Options {

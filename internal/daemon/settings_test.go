@@ -99,7 +99,7 @@ reserved = 10.50.0.9
 		t.Errorf("dnsmasq of the second network %+v", second)
 	}
 	routed := load(t, "[mdserver]\naccept_interfaces = eth1\n")
-	if policy := admissionPolicy(routed, configuredNetworks(routed)); policy.Bridges != nil || !slices.Equal(policy.Interfaces, []string{"eth1"}) {
+	if policy := admissionPolicy(routed, configuredNetworks(routed)); !policy.Routed || !slices.Equal(policy.Interfaces, []string{"eth1"}) {
 		t.Errorf("behind a router %+v", policy)
 	}
 }

@@ -146,8 +146,9 @@ func (d *Daemon) status() admin.Status {
 			WithoutToken: d.tokens.WithoutToken.Load(),
 			Refused:      d.tokens.Refused.Load(),
 		},
-		Refused: d.door.Counts(),
-		Libvirt: d.following.status(cfg),
-		Dnsmasq: firstDnsmasq(networks),
+		Identity: d.knownBy(),
+		Refused:  d.door.Counts(),
+		Libvirt:  d.following.status(cfg),
+		Dnsmasq:  firstDnsmasq(networks),
 	}
 }

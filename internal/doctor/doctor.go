@@ -64,6 +64,7 @@ func checks() []check {
 	return []check{
 		{"configuration", "mdserver.conf and what it includes", checkConfiguration, true},
 		{"server", "the control socket and the systemd unit", checkServer, false},
+		{"identity", "how guests are told apart", checkIdentity, false},
 		{"data", "rights of the directories and files that the server uses", checkData, false},
 		{"database", "the database of guests", checkDatabase, false},
 		{"libvirt", "libvirt's socket", checkLibvirt, false},

@@ -7,12 +7,15 @@ import (
 	"slices"
 	"strings"
 
+	"mdserver/internal/instance"
+	"mdserver/internal/libvirt"
 	"mdserver/internal/smbios"
 )
 
 // domain is a guest in libvirt's words, as far as the checks look at it.
 type domain struct {
 	smbios.Domain
+	metadata   instance.Metadata
 	Interfaces []struct {
 		Type   string `xml:"type,attr"`
 		Source struct {
@@ -27,6 +30,8 @@ func parseDomain(text string) (domain, error) {
 	if err := xml.Unmarshal([]byte(text), &d); err != nil {
 		return d, fmt.Errorf("libvirt's domain definition: %w", err)
 	}
+	guest, _ := libvirt.ParseDomain([]byte(text))
+	d.metadata = guest.Metadata
 	return d, nil
 }
 

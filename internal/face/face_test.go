@@ -17,9 +17,9 @@ import (
 
 type guests map[netip.Addr]*instance.Instance
 
-func (g guests) ByAddr(addr netip.Addr) (*instance.Instance, bool) {
-	inst, ok := g[addr]
-	return inst, ok
+func (g guests) identify(r *http.Request) caller.Caller {
+	addr := netip.MustParseAddrPort(r.RemoteAddr).Addr()
+	return caller.Caller{Addr: addr, Guest: g[addr], Local: addr.IsLoopback()}
 }
 
 func TestNormaliseNeverRedirects(t *testing.T) {
@@ -60,7 +60,7 @@ func TestNoSuchPathQuotesWhatAGuestMade(t *testing.T) {
 func TestIdentifiedLogsOneLine(t *testing.T) {
 	known := guests{netip.MustParseAddr("10.122.0.5"): {Name: "web\n1"}}
 	var log bytes.Buffer
-	handler := Identified(known, LogTo(slog.New(slog.NewTextHandler(&log, nil))), http.HandlerFunc(
+	handler := Identified(known.identify, LogTo(slog.New(slog.NewTextHandler(&log, nil))), http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) {
 			if Caller(r).Guest == nil {
 				t.Error("the handler does not know who asks")
@@ -117,7 +117,7 @@ func TestAppendLine(t *testing.T) {
 
 func TestALongPathIsLoggedInPart(t *testing.T) {
 	var log bytes.Buffer
-	handler := Identified(guests{}, LogTo(slog.New(slog.NewTextHandler(&log, nil))), http.HandlerFunc(NoSuchPath))
+	handler := Identified(guests{}.identify, LogTo(slog.New(slog.NewTextHandler(&log, nil))), http.HandlerFunc(NoSuchPath))
 	r := httptest.NewRequest(http.MethodGet, "/"+strings.Repeat("x", 10_000), nil)
 	r.RemoteAddr = "10.122.0.5:4711"
 	handler.ServeHTTP(httptest.NewRecorder(), r)

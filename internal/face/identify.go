@@ -22,7 +22,7 @@ func Caller(r *http.Request) caller.Caller {
 
 // Answer is how a request was answered, and who had sent it.
 type Answer struct {
-	Caller   caller.Caller // the zero Caller if the sender's address is none
+	Caller   caller.Caller
 	At       time.Time     // when the answer was whole
 	Duration time.Duration // what it took
 	Status   int
@@ -32,20 +32,20 @@ type Answer struct {
 // Tell is called after each request.
 type Tell func(r *http.Request, a Answer)
 
+// Identify tells who sent a request. Nothing that the request says counts,
+// headers such as X-Forwarded-For least of all: a guest could write there what
+// it likes.
+type Identify func(*http.Request) caller.Caller
+
 // Identified finds out who sends each request, hands that on to next, and
 // tells how it was answered.
-func Identified(guests caller.Guests, tell Tell, next http.Handler) http.Handler {
+func Identified(identify Identify, tell Tell, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		c, err := caller.Identify(r.Context(), r.RemoteAddr, guests)
-		rec := &recorder{ResponseWriter: w, caller: c, status: http.StatusOK}
-		if err != nil {
-			Refuse(rec, http.StatusBadRequest, "Unknown client")
-		} else {
-			next.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), recorderKey{}, rec)))
-		}
+		rec := &recorder{ResponseWriter: w, caller: identify(r), status: http.StatusOK}
+		next.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), recorderKey{}, rec)))
 		now := time.Now()
-		tell(r, Answer{Caller: c, At: now, Duration: now.Sub(start), Status: rec.status, Bytes: rec.bytes})
+		tell(r, Answer{Caller: rec.caller, At: now, Duration: now.Sub(start), Status: rec.status, Bytes: rec.bytes})
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mdserver/internal/face"
+	"mdserver/internal/face/facetest"
 	"mdserver/internal/instance"
 )
 
@@ -33,9 +34,9 @@ func TestHopLimitIsSetOnTheSocket(t *testing.T) {
 			_ = server.Listener.Close()
 			server.Listener = &spy{listener, conns}
 			log := slog.New(slog.DiscardHandler)
-			gate := New(Settings{Mode: instance.IMDSOptional, HopLimit: 3, Versions: []string{"latest"}}, NewKey(), &Counts{}, log,
+			gate := New(Settings{Mode: instance.IMDSOptional, HopLimit: 3, Versions: []string{"latest"}}, NewKey(), &Counts{}, log).EC2(
 				http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { face.Text(w, "value") }))
-			server.Config.Handler = face.Identified(&everybody{instance.Instance{UUID: web1}}, face.LogTo(log), gate)
+			server.Config.Handler = face.Identified(facetest.Identify(&everybody{instance.Instance{UUID: web1}}), face.LogTo(log), gate)
 			server.Config.ConnContext = WithConn
 			server.Start()
 			defer server.Close()

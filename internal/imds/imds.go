@@ -39,6 +39,7 @@ const (
 // Settings say how tokens are dealt with.
 type Settings struct {
 	Mode     instance.IMDSMode // of guests that do not say otherwise
+	Exempt   []string          // faces that ask those guests for no token
 	HopLimit int               // IP TTL of an answer with a token
 	Versions []string          // of the EC2 tree
 }
@@ -50,25 +51,40 @@ type Counts struct {
 	Refused      atomic.Uint64 // requests refused with 401
 }
 
-// Gate stands before the EC2 tree: it issues tokens and checks them. Make one
-// with New; it is immutable.
+// Gate issues tokens, and stands before all that a guest is served to check
+// them. Make one with New; it is immutable.
 type Gate struct {
 	settings Settings
 	key      Key
 	counts   *Counts
 	log      *slog.Logger
 	now      func() time.Time
-	next     http.Handler
 }
 
-// New makes a gate before next, which must serve paths in normal form to known
-// callers (see package face).
-func New(settings Settings, key Key, counts *Counts, log *slog.Logger, next http.Handler) *Gate {
-	return &Gate{settings: settings, key: key, counts: counts, log: log, now: time.Now, next: next}
+// New makes a gate.
+func New(settings Settings, key Key, counts *Counts, log *slog.Logger) *Gate {
+	return &Gate{settings: settings, key: key, counts: counts, log: log, now: time.Now}
 }
 
-// ServeHTTP implements http.Handler. Who is no guest is next's to refuse.
-func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// EC2 puts the gate before the EC2 tree, and serves tokens. What it stands before
+// must serve paths in normal form to known callers (see package face), and refuse
+// those that are no guests.
+func (g *Gate) EC2(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.serveEC2(w, r, next) })
+}
+
+// Face puts the gate before another face, which may be exempt from tokens.
+func (g *Gate) Face(name string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		guest := face.Caller(r).Guest
+		mode := g.mode(guest)
+		if guest == nil || mode == instance.IMDSOff || slices.Contains(g.exempt(guest), name) || g.admit(w, r, guest, mode) {
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+func (g *Gate) serveEC2(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	guest := face.Caller(r).Guest
 	version, isToken := tokenPath(r.URL.Path)
 	switch mode := g.mode(guest); {
@@ -77,10 +93,19 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case isToken && mode != instance.IMDSOff && slices.Contains(g.settings.Versions, version):
 		face.Refuse(w, http.StatusForbidden, "Forbidden: tokens are issued at /latest/api/token")
 	case guest == nil, mode == instance.IMDSOff:
-		g.next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead, g.admit(w, r, guest, mode):
-		g.next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	}
+}
+
+// exempt are the faces that ask a guest for no token: as it says itself, or as
+// for all.
+func (g *Gate) exempt(guest *instance.Instance) []string {
+	if faces, ok := guest.Metadata.IMDSExempt(); ok {
+		return faces
+	}
+	return g.settings.Exempt
 }
 
 // mode is how a guest is treated: as it says itself, or as all are.

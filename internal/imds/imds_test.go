@@ -44,9 +44,9 @@ func newService(mode instance.IMDSMode) service {
 	})
 	settings := Settings{Mode: mode, HopLimit: 1, Versions: []string{"2009-04-04", "latest"}}
 	s := service{counts: &Counts{}}
-	s.gate = New(settings, NewKey(), s.counts, log, tree)
+	s.gate = New(settings, NewKey(), s.counts, log)
 	s.gate.now = func() time.Time { return noon }
-	s.Handler = face.Identified(known, face.LogTo(log), face.Normalise(s.gate))
+	s.Handler = face.Identified(facetest.Identify(known), face.LogTo(log), face.Normalise(s.gate.EC2(tree)))
 	return s
 }
 

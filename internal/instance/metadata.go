@@ -18,6 +18,7 @@ const (
 	KeyIPv6           = "ipv6"
 	KeyTags           = "tags"
 	KeyIMDS           = "imds"
+	KeyIMDSExempt     = "imds_exempt"
 	KeyInstanceType   = "instance_type"
 	KeyImageID        = "ami_id"
 )
@@ -39,13 +40,18 @@ func (m Metadata) UserdataPrefix() (string, bool) {
 // UserdataParts are the names of the templates that make up the guest's
 // user-data together, in their order; none if it does not ask for parts.
 func (m Metadata) UserdataParts() []string {
-	var names []string
-	for name := range strings.SplitSeq(m.Values[KeyUserdataParts], ",") {
-		if name = strings.TrimSpace(name); name != "" {
-			names = append(names, name)
+	return SplitList(m.Values[KeyUserdataParts])
+}
+
+// SplitList reads "a, b, c".
+func SplitList(text string) []string {
+	var list []string
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			list = append(list, item)
 		}
 	}
-	return names
+	return list
 }
 
 // Hostname is the host name that the guest asks for, or empty.
@@ -85,10 +91,15 @@ func (m Metadata) Validate() error {
 	if v, ok := m.Values[KeyIMDS]; ok && !IMDSMode(v).valid() {
 		return fmt.Errorf("metadata imds %q is none of the modes, accepted: optional, required, off", v)
 	}
+	if v, ok := m.Values[KeyIMDSExempt]; ok {
+		if _, err := ParseIMDSFaces(v); err != nil {
+			return fmt.Errorf("metadata imds_exempt %q: %w, accepted: %s", v, err, strings.Join(IMDSFaces, ", "))
+		}
+	}
 	return nil
 }
 
-// IMDSMode says what a guest must do to read the EC2 tree.
+// IMDSMode says what a guest must do to read its metadata.
 type IMDSMode string
 
 // The modes: with or without a token, with a token, or no tokens at all.
@@ -104,6 +115,29 @@ func (m IMDSMode) valid() bool { return m == IMDSOptional || m == IMDSRequired |
 func (m Metadata) IMDS() (IMDSMode, bool) {
 	mode := IMDSMode(m.Values[KeyIMDS])
 	return mode, mode.valid()
+}
+
+// IMDSFaces are those that can be served without a token where one is required:
+// their clients know of no tokens.
+var IMDSFaces = []string{"openstack", "nocloud"}
+
+// ParseIMDSFaces reads a list of some of IMDSFaces.
+func ParseIMDSFaces(text string) ([]string, error) {
+	faces := SplitList(text)
+	for _, face := range faces {
+		if !slices.Contains(IMDSFaces, face) {
+			return nil, fmt.Errorf("%q is not served without a token", face)
+		}
+	}
+	return faces, nil
+}
+
+// IMDSExempt are the faces that the administrator exempts from tokens for this
+// guest alone, if its metadata says anything of it.
+func (m Metadata) IMDSExempt() (faces []string, ok bool) {
+	text, ok := m.Values[KeyIMDSExempt]
+	faces, err := ParseIMDSFaces(text)
+	return faces, ok && err == nil
 }
 
 // Flat gives all metadata as one map of text, the form in which the original

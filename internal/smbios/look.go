@@ -5,16 +5,42 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+
+	"mdserver/internal/config"
+	"mdserver/internal/instance"
 )
 
-// Server is what a look has to know of the metadata server.
+// Server is what a look has to know of the metadata server, as it serves one
+// guest.
 type Server struct {
 	Address netip.Addr
 	Port    int
-	Tokens  bool // IMDSv2 is not off
-	Only    bool // nothing is served without a token: IMDSv2 is required
+	Tokens  bool     // IMDSv2 is not off
+	Only    bool     // nothing is served without a token: IMDSv2 is required
+	Exempt  []string // but for these faces
+}
+
+// ServerFor is the server of a configuration for a guest with this metadata.
+func ServerFor(cfg *config.Config, guest instance.Metadata) Server {
+	s := Server{Address: cfg.Server.ListenAddress, Port: cfg.Server.Port, Exempt: cfg.Server.IMDSExempt}
+	mode, ok := guest.IMDS()
+	if !ok {
+		mode = instance.IMDSMode(cfg.Server.IMDS)
+	}
+	s.Tokens, s.Only = mode != instance.IMDSOff, mode == instance.IMDSRequired
+	if faces, ok := guest.IMDSExempt(); ok {
+		s.Exempt = faces
+	}
+	return s
+}
+
+// Denies reports whether a guest with this face gets nothing from the server, since
+// its cloud-init sends no tokens.
+func (s Server) Denies(face Face) bool {
+	return s.Only && (face == EC2Clone || (face == OpenStack || face == NoCloud) && !slices.Contains(s.Exempt, string(face)))
 }
 
 // Look is what the SMBIOS tables of one domain have to say for the guest to
@@ -52,7 +78,7 @@ func LookOf(face Face, d Domain, server Server) (Look, error) {
 		}
 		look.entry = Entry{"system", "serial", look.uuid}
 	case EC2Clone:
-		if server.Only {
+		if server.Denies(EC2Clone) {
 			return look, errors.New("a clone of EC2 is asked without tokens, which are required here (imds)")
 		}
 		look.entry = Entry{"system", "manufacturer", cloneVendor}
@@ -84,8 +110,10 @@ func Recommend(d Domain, server Server) Face {
 func (d Domain) mayBeAWS() bool { return strings.HasPrefix(strings.ToLower(d.UUID), awsUUID) }
 
 // Caution tells what stands in the way of a face, or "".
-func Caution(face Face, d Domain) string {
+func Caution(face Face, d Domain, server Server) string {
 	switch {
+	case face != EC2Clone && server.Denies(face):
+		return "It gets no metadata: its cloud-init sends no tokens, which imds requires, and imds_exempt does not name " + string(face) + "."
 	case strings.Contains(d.Cmdline, seedPrefix) && face != NoCloud:
 		return "Its kernel's command line names a NoCloud seed, which wins over this: take it away."
 	case d.mayBeAWS() && (face == OpenStack || face == EC2Clone):

@@ -106,7 +106,7 @@ func TestIgnition(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := startServer(t, l, l.Config().Set("mdserver", "imds", tt.imds).Set("mdserver", "default_template", config))
+			s := startServer(t, l, l.Config().Set("mdserver", "imds", tt.imds).Set("mdserver", "imds_exempt", "openstack").Set("mdserver", "default_template", config))
 			xml := domainXML(t, "web1")
 			if tt.prefix != "" {
 				xml = withMetadata(xml, "userdata_prefix", tt.prefix)

@@ -165,7 +165,7 @@ func TestAmazonsClient(t *testing.T) {
 // serverStatus is what `mdserver status --json` tells of those turned away.
 type serverStatus struct {
 	IMDS    struct{ Tokens, Refused uint64 }
-	Refused struct{ Connections, Requests, Interface, MAC uint64 }
+	Refused struct{ Connections, Requests, Interface, MAC, Port, Unknown, Closed uint64 }
 }
 
 func status(t *testing.T, s *lab.Server) (st serverStatus) {

@@ -76,7 +76,7 @@ func (g *Guest) AddInterface(ctx context.Context, bridge, dev, mac string) (*Gue
 
 func (l *Lab) connect(ctx context.Context, g *Guest, bridge string) (*Guest, error) {
 	n, label := g.Namespace, g.Label
-	g.port = fmt.Sprintf("vnet%d", l.ports.Add(1))
+	g.port = fmt.Sprintf("tap%d", l.ports.Add(1)) // no name that libvirt gives, as in recorded definitions
 	steps := [][]string{
 		{"-n", l.Host.Name, "link", "add", g.port, "type", "veth",
 			"peer", "name", g.dev, "address", g.MAC, "netns", n.Name},

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"mdserver/internal/face"
+	"mdserver/internal/face/facetest"
 )
 
 func TestIdentity(t *testing.T) {
@@ -48,7 +49,7 @@ func TestIdentity(t *testing.T) {
 
 func TestIdentityThatCannotBeSigned(t *testing.T) {
 	tree := New([]string{"latest"}, dualSite, fakeUserdata{}, fakeIdentity{errors.New("no entropy")})
-	server := face.Identified(guests{webAddr: full}, face.LogTo(slog.New(slog.DiscardHandler)), face.Normalise(tree))
+	server := face.Identified(facetest.Identify(guests{webAddr: full}), face.LogTo(slog.New(slog.DiscardHandler)), face.Normalise(tree))
 	for path, want := range map[string]int{"document": http.StatusOK, "signature": http.StatusInternalServerError} {
 		if w := ask(server, webAddr, http.MethodGet, "/latest/dynamic/instance-identity/"+path); w.Code != want {
 			t.Errorf("%s: %d, want %d", path, w.Code, want)

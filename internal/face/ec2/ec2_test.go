@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/face"
+	"mdserver/internal/face/facetest"
 	"mdserver/internal/identity"
 	"mdserver/internal/instance"
 	"mdserver/internal/metadata"
@@ -66,7 +67,7 @@ func newServer(site metadata.Site, ud Userdata) http.Handler {
 
 func newServerFor(known guests, versions []string, site metadata.Site, ud Userdata) http.Handler {
 	ec2 := New(versions, site, ud, fakeIdentity{})
-	return face.Identified(known, face.LogTo(slog.New(slog.DiscardHandler)), face.Normalise(ec2))
+	return face.Identified(facetest.Identify(known), face.LogTo(slog.New(slog.DiscardHandler)), face.Normalise(ec2))
 }
 
 func ask(h http.Handler, from netip.Addr, method, path string) *httptest.ResponseRecorder {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/caller"
 	"mdserver/internal/face"
 	"mdserver/internal/instance"
 	"mdserver/internal/metadata"
@@ -91,11 +92,29 @@ func (u Userdata) Vendor(context.Context, *instance.Instance) (userdata.Rendered
 	return userdata.Rendered{Body: u.Vendored}, u.VendoredErr
 }
 
+// Guests finds guests by their addresses.
+type Guests interface {
+	ByAddr(netip.Addr) (*instance.Instance, bool)
+}
+
 type guests map[netip.Addr]*instance.Instance
 
 func (g guests) ByAddr(addr netip.Addr) (*instance.Instance, bool) {
 	inst, ok := g[addr]
 	return inst, ok
+}
+
+// Identify tells who sent a request by its RemoteAddr, in place of the
+// connection that a test's request does not come by. What has a loopback address
+// is this host.
+func Identify(known Guests) face.Identify {
+	return func(r *http.Request) caller.Caller {
+		remote, _ := netip.ParseAddrPort(r.RemoteAddr)
+		c := caller.Caller{Addr: remote.Addr()}
+		c.Guest, _ = known.ByAddr(c.Addr)
+		c.Local = c.Addr.IsLoopback() && c.Guest == nil
+		return c
+	}
 }
 
 // Serve puts a face behind what every request goes through. The guests are
@@ -105,12 +124,13 @@ func Serve(served http.Handler, others ...*instance.Instance) http.Handler {
 	for _, other := range others {
 		known[other.IPv4] = other
 	}
-	return face.Identified(known, face.LogTo(slog.New(slog.DiscardHandler)), face.Normalise(served))
+	return face.Identified(Identify(known), face.LogTo(slog.New(slog.DiscardHandler)), face.Normalise(served))
 }
 
 // AskWith makes one request with headers, which are lines.
 func AskWith(h http.Handler, from, method, path string, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, nil)
+	r.Host = Site.MetadataAddress.String()
 	r.RemoteAddr = from + ":4711"
 	for _, line := range headers {
 		name, value, _ := strings.Cut(line, ": ")

@@ -48,9 +48,7 @@ func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !face.OnlyReads(w, r):
 	case name != "configuration":
 		face.Text(w, value)
-	case !face.Caller(r).IsLocal():
-		face.Unauthorised(w, face.Caller(r))
-	default:
+	case face.Privileged(w, r):
 		face.Listing(w, f.info.Configuration)
 	}
 }

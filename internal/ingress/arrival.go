@@ -1,4 +1,4 @@
-package admission
+package ingress
 
 import (
 	"encoding/binary"
@@ -27,33 +27,15 @@ var errNoInterface = errors.New("the kernel does not say")
 // port of a bridge that is the bridge. The option is documented for datagrams,
 // but of a TCP connection the kernel keeps the interface of its handshake.
 // Source: ip(7) and ipv6(7); do_ip_getsockopt in Linux's net/ipv4/ip_sockglue.c.
-func arrival(tcp *net.TCPConn, ipv6 bool) (index int, name string, err error) {
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return 0, "", err
-	}
-	controlErr := raw.Control(func(fd uintptr) {
-		if index, err = arrivalIndex(int(fd), ipv6); err == nil {
-			name, err = interfaceName(int(fd), index)
-		}
-	})
-	return index, name, errors.Join(controlErr, err)
-}
-
-func arrivalIndex(fd int, ipv6 bool) (int, error) {
-	level, ask, read := unix.SOL_IP, unix.IP_PKTINFO, ipPktOptions
+func arrival(fd int, ipv6 bool) (int, error) {
+	level, option := unix.SOL_IP, ipPktOptions
 	if ipv6 {
-		level, ask, read = unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, ipv6PktOptions
-	}
-	if err := unix.SetsockoptInt(fd, level, ask, 1); err != nil {
-		return 0, err
+		level, option = unix.SOL_IPV6, ipv6PktOptions
 	}
 	var buf [256]byte
-	size := uint32(len(buf))
-	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), uintptr(level), uintptr(read),
-		uintptr(unsafe.Pointer(&buf)), uintptr(unsafe.Pointer(&size)), 0)
-	if errno != 0 {
-		return 0, errno
+	size, err := getsockopt(fd, level, option, buf[:])
+	if err != nil {
+		return 0, err
 	}
 	messages, err := unix.ParseSocketControlMessage(buf[:size])
 	if err != nil {
@@ -67,6 +49,17 @@ func arrivalIndex(fd int, ipv6 bool) (int, error) {
 	return 0, errNoInterface
 }
 
+// getsockopt reads an option whose value has no fixed size.
+func getsockopt(fd, level, option int, buf []byte) (int, error) {
+	size := uint32(len(buf))
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), uintptr(level), uintptr(option),
+		uintptr(unsafe.Pointer(&buf[0])), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(size), nil
+}
+
 // interfaceIndex reads struct in_pktinfo or in6_pktinfo.
 func interfaceIndex(m unix.SocketControlMessage) int {
 	switch {
@@ -78,6 +71,7 @@ func interfaceIndex(m unix.SocketControlMessage) int {
 	return 0
 }
 
+// interfaceName asks by an open socket of any kind.
 func interfaceName(fd, index int) (string, error) {
 	request, err := unix.NewIfreq("")
 	if err != nil {
@@ -88,6 +82,23 @@ func interfaceName(fd, index int) (string, error) {
 		return "", fmt.Errorf("interface %d: %w", index, err)
 	}
 	return request.Name(), nil
+}
+
+// hardwareAddress is that of an interface with Ethernet, zero of others.
+func hardwareAddress(fd int, name string) (instance.MAC, error) {
+	var request struct { // struct ifreq of <linux/if.h>
+		name   [unix.IFNAMSIZ]byte
+		family uint16
+		data   [22]byte
+	}
+	copy(request.name[:unix.IFNAMSIZ-1], name)
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCGIFHWADDR, uintptr(unsafe.Pointer(&request))); errno != 0 {
+		return instance.MAC{}, fmt.Errorf("interface %s: %w", name, errno)
+	}
+	if request.family != unix.ARPHRD_ETHER {
+		return instance.MAC{}, nil
+	}
+	return instance.MAC(request.data[:6]), nil
 }
 
 // neighbour asks the kernel's neighbour table for the MAC of an address on a

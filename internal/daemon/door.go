@@ -1,0 +1,68 @@
+package daemon
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+
+	"mdserver/internal/admission"
+	"mdserver/internal/ingress"
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+)
+
+// openDoor makes the door that guests' connections come by.
+func (d *Daemon) openDoor() error {
+	guests := liveGuests{d.inventory}
+	kernel, err := ingress.Open(func(mac instance.MAC) bool { _, ok := guests.ByMAC(mac); return ok }, d.log)
+	if err != nil {
+		return err
+	}
+	d.kernel = kernel
+	if !kernel.SavesSYN() {
+		d.log.Warn("this kernel does not keep the Ethernet source of connections: guests' MACs are verified by the neighbour table, which guests can change", "needed", "Linux 5.10")
+	}
+	d.door = admission.New(admission.Policy{}, guests, kernel, d.log)
+	return nil
+}
+
+func (d *Daemon) closeDoor() {
+	if err := d.kernel.Close(); err != nil {
+		d.log.Warn("the kernel's tables are not let go of", "error", err)
+	}
+}
+
+// followGuests has the door follow what becomes of guests, until the function
+// that it returns is called.
+func (d *Daemon) followGuests() (stop func()) {
+	feed := d.inventory.Subscribe()
+	guests := feed.Start().All()
+	var following sync.WaitGroup
+	following.Go(func() { d.door.Follow(context.Background(), guests, feed) })
+	return func() {
+		feed.Close()
+		following.Wait()
+	}
+}
+
+// knownBy says in `mdserver status` by what guests are told apart.
+func (d *Daemon) knownBy() string {
+	switch {
+	case d.config.Load().Server.VerifyMAC == string(admission.VerifyNone):
+		return admission.ByAddress
+	case !d.kernel.SavesSYN():
+		return admission.ByNeighbour
+	}
+	return admission.BySYN
+}
+
+// liveGuests looks guests up in the inventory as it is at that moment.
+type liveGuests struct{ inventory *inventory.Inventory }
+
+func (g liveGuests) ByAddr(addr netip.Addr) (*instance.Instance, bool) {
+	return g.inventory.Snapshot().ByAddr(addr)
+}
+
+func (g liveGuests) ByMAC(mac instance.MAC) (*instance.Instance, bool) {
+	return g.inventory.Snapshot().ByMAC(mac)
+}

@@ -1,0 +1,86 @@
+package ingress
+
+import (
+	"encoding/binary"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"mdserver/internal/instance"
+)
+
+// news is what the kernel tells of an entry of a bridge's forwarding table.
+func news(kind uint16, at place, port int) []byte {
+	e := binary.NativeEndian
+	b := make([]byte, unix.SizeofNlMsghdr+unix.SizeofNdMsg)
+	e.PutUint16(b[4:], kind)
+	b[unix.SizeofNlMsghdr] = unix.AF_BRIDGE
+	e.PutUint32(b[unix.SizeofNlMsghdr+4:], uint32(port))
+	b = appendAttribute(b, netlink.NDA_LLADDR, at.mac[:])
+	b = appendAttribute(b, netlink.NDA_MASTER, e.AppendUint32(nil, uint32(at.bridge)))
+	if at.vlan != 0 {
+		b = appendAttribute(b, netlink.NDA_VLAN, e.AppendUint16(nil, at.vlan))
+	}
+	e.PutUint32(b, uint32(len(b)))
+	return b
+}
+
+func TestMoves(t *testing.T) {
+	m := &moves{
+		known: func(mac instance.MAC) bool { return mac == guestMAC }, log: slog.New(slog.DiscardHandler), at: map[place]sighting{},
+	}
+	at := place{bridge: 3, mac: guestMAC}
+	moved := func() bool { return !m.at[at].moved.IsZero() }
+
+	m.take(news(unix.RTM_NEWNEIGH, at, 5))
+	m.take(news(unix.RTM_NEWNEIGH, at, 5))
+	if moved() {
+		t.Error("a guest that was first seen has moved")
+	}
+	m.take(news(unix.RTM_NEWNEIGH, place{3, 7, guestMAC}, 6))
+	m.take(news(unix.RTM_NEWNEIGH, place{4, 0, guestMAC}, 6))
+	if moved() {
+		t.Error("what is in another VLAN or bridge counts")
+	}
+	m.take(news(unix.RTM_DELNEIGH, at, 5)) // it is off
+	m.take(news(unix.RTM_NEWNEIGH, at, 8))
+	if moved() {
+		t.Error("a guest that has a new tap has moved")
+	}
+	m.take(news(unix.RTM_NEWNEIGH, at, 6))
+	m.take(news(unix.RTM_NEWNEIGH, at, 8))
+	if !moved() || time.Since(m.at[at].moved) > time.Minute {
+		t.Error("a MAC that was at another port has not moved")
+	}
+	m.take(news(unix.RTM_DELNEIGH, at, 8))
+	if !moved() {
+		t.Error("that it has moved is forgotten when it is gone")
+	}
+	m.take(news(unix.RTM_NEWNEIGH, place{bridge: 3, mac: hostMAC}, 5))
+	if len(m.at) != 3 {
+		t.Errorf("%d MACs are kept, want those of guests alone", len(m.at))
+	}
+	if !m.lost.IsZero() {
+		t.Error("news were lost")
+	}
+	m.take(make([]byte, unix.SizeofNlMsghdr))
+	if m.lost.IsZero() || !m.stale {
+		t.Error("news that cannot be read are not lost")
+	}
+}
+
+// The kernel's tables are read as it writes them.
+func TestParseEntry(t *testing.T) {
+	want := place{bridge: 3, vlan: 7, mac: guestMAC}
+	at, port, ok := parseEntry(news(unix.RTM_NEWNEIGH, want, 5)[unix.SizeofNlMsghdr:])
+	if !ok || at != want || port != 5 {
+		t.Errorf("%+v at %d, %v", at, port, ok)
+	}
+	request := want.request(9)
+	if at, _, ok := parseEntry(request[unix.SizeofNlMsghdr:]); !ok || at != want || int(binary.NativeEndian.Uint32(request)) != len(request) {
+		t.Errorf("a request for %+v", at)
+	}
+}
