@@ -45,6 +45,10 @@ type Settings struct {
 
 	Network6 netip.Prefix // zero: no IPv6
 	Gateway6 netip.Addr
+
+	Rebind        Rebind         // "" is RebindNo
+	OwnPrefixes   []netip.Prefix // the networks that only this host may name
+	RebindDomains []string       // domains that may name private addresses, with RebindPrivate
 }
 
 const (
@@ -126,6 +130,10 @@ func (s Settings) check() error {
 	switch {
 	case !slices.Contains([]Mode{Child, External, Off}, s.Mode):
 		return fmt.Errorf("dnsmasq.run %q is unknown, accepted: child, external, off", s.Mode)
+	case !slices.Contains([]Rebind{"", RebindOwn, RebindPrivate, RebindNo}, s.Rebind):
+		return fmt.Errorf("dnsmasq.stop_rebind %q is unknown, accepted: own, private, no", s.Rebind)
+	case slices.ContainsFunc(s.RebindDomains, func(d string) bool { return !validName(d) }):
+		return fmt.Errorf("dnsmasq.rebind_domains %q: not all are domain names", s.RebindDomains)
 	case s.NetName == "" || strings.ContainsAny(s.NetName, "/ ") || strings.HasPrefix(s.NetName, "."):
 		return fmt.Errorf("dnsmasq.net_name %q cannot be part of a file's name", s.NetName)
 	case s.Interface == "":
