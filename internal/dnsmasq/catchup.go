@@ -11,12 +11,16 @@ func (s *Service) CatchUp(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var err error
+	declined := s.declines.take()
 	switch {
 	case s.idle:
 		err = s.begin(ctx)
 	case s.pub.unwritten, s.pub.stale && s.answers(ctx):
 		err = s.publish(ctx, change{})
 		s.report(err)
+	case len(declined) > 0:
+		s.report(s.heal(ctx, declined))
+		return
 	default:
 		return
 	}

@@ -32,7 +32,7 @@ const (
 type child struct {
 	settings Settings
 	log      *slog.Logger
-	heard    Heard
+	listener listener
 	cancel   context.CancelFunc
 	done     chan struct{}
 	again    chan struct{} // asks for a restart
@@ -46,10 +46,10 @@ type child struct {
 	lastErr  error
 }
 
-func startChild(settings Settings, log *slog.Logger, heard Heard) *child {
+func startChild(settings Settings, log *slog.Logger, listener listener) *child {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &child{
-		settings: settings, log: log, heard: heard, cancel: cancel,
+		settings: settings, log: log, listener: listener, cancel: cancel,
 		done: make(chan struct{}), again: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 	go c.run(ctx)
@@ -111,7 +111,7 @@ func (c *child) once(ctx context.Context) error {
 	if err := c.settings.test(ctx, c.settings.confFile()); err != nil {
 		return err
 	}
-	lines := newLogLines(c.log, c.heard)
+	lines := newLogLines(c.log, c.listener)
 	cmd := c.settings.command(lines)
 	select {
 	case <-c.again: // what was asked for happens now

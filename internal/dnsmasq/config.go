@@ -36,6 +36,7 @@ func (s Settings) configuration() (text, digest string) {
 	c.identity(s)
 	c.listening(s)
 	c.dns(s)
+	c.rebind(s)
 	c.dhcp(s)
 	digest = digestOf(c.String())
 	c.add("txt-record", configName+","+digest)
@@ -108,6 +109,7 @@ func (c *directives) dhcp(s Settings) {
 	c.add("dhcp-authoritative")
 	c.add("dhcp-no-override")
 	c.add("dhcp-ignore-names")
+	c.add("dhcp-match", "set:"+declineTag, fmt.Sprintf("%d,%db", dhcpMessageType, dhcpDecline))
 	c.add("dhcp-lease-max", fmt.Sprint(s.mostLeases()))
 	c.add("dhcp-range", s.Network.Addr().String(), "static", netmask(s.Network), s.leaseSeconds())
 	if s.Network6.IsValid() {

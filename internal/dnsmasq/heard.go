@@ -17,8 +17,17 @@ func (s *Service) OnDHCP(heard Heard) { s.heard = heard }
 // dhcpLine is "DHCPDISCOVER(br-mds) 52:54:…" or "DHCPACK(br-mds) 10.122.0.9 52:54:… web1".
 var dhcpLine = regexp.MustCompile(`^(DHCP[A-Z]+)\([^)]*\) (?:\d+\.\d+\.\d+\.\d+ )?((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\b`)
 
-// hear passes a line of the log on if it is about a DHCPv4 message.
-func (l *logLines) hear(text string) {
+// listener takes what the DHCP server's log tells. Either may be nil.
+type listener struct {
+	heard    Heard
+	declined func(text string) // gets every line
+}
+
+// hear passes a line of the log on.
+func (l listener) hear(text string) {
+	if l.declined != nil {
+		l.declined(text)
+	}
 	if l.heard == nil {
 		return
 	}

@@ -17,15 +17,17 @@ const longestLine = 4096
 // logLines passes dnsmasq's log on. Written to standard error it carries no
 // level, so the level is found by what the line says.
 type logLines struct {
-	log   *slog.Logger
-	heard Heard // may be nil
+	log      *slog.Logger
+	listener listener
 
 	mu        sync.Mutex
 	rest      []byte
 	lastError string
 }
 
-func newLogLines(log *slog.Logger, heard Heard) *logLines { return &logLines{log: log, heard: heard} }
+func newLogLines(log *slog.Logger, listener listener) *logLines {
+	return &logLines{log: log, listener: listener}
+}
 
 // Write takes any piece of the log.
 func (l *logLines) Write(p []byte) (int, error) {
@@ -47,7 +49,9 @@ func (l *logLines) pass(line string) {
 	if text == "" {
 		return
 	}
-	l.hear(text)
+	if part == "dnsmasq-dhcp" {
+		l.listener.hear(text)
+	}
 	level := levelOf(text)
 	if level >= slog.LevelError {
 		l.lastError = text

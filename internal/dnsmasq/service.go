@@ -17,10 +17,11 @@ import (
 
 // Service keeps one network's dnsmasq informed.
 type Service struct {
-	log    *slog.Logger
-	heard  Heard           // may be nil
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
+	log      *slog.Logger
+	heard    Heard // may be nil
+	declines declines
+	ctx      context.Context // ends with Close
+	cancel   context.CancelFunc
 
 	// mu lets one of Start, Apply, Reconfigure and Close work at a time.
 	mu       sync.Mutex
@@ -90,7 +91,7 @@ func (s *Service) begin(ctx context.Context) error {
 		return err
 	}
 	if s.settings.Mode == Child {
-		s.setRunner(startChild(s.settings, s.log, s.heard))
+		s.setRunner(startChild(s.settings, s.log, listener{s.heard, s.declines.note}))
 	} else {
 		s.setRunner(&external{settings: s.settings})
 	}
