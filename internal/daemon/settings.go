@@ -16,11 +16,15 @@ import (
 	"mdserver/internal/metadata"
 )
 
+// launcherSocket is where mdserver-launcher.service listens.
+const launcherSocket = "/run/mdserver-launcher/socket"
+
 func dnsmasqSettings(cfg *config.Config, n config.Network) dnsmasq.Settings {
 	return dnsmasq.Settings{
 		Mode:            dnsmasq.Mode(n.Run),
 		Binary:          cfg.Dnsmasq.Binary,
 		User:            cfg.Dnsmasq.User,
+		Launcher:        launcherSocket,
 		BaseDir:         n.BaseDir,
 		RunDir:          cfg.Dnsmasq.RunDir,
 		NetName:         n.Name,

@@ -64,10 +64,18 @@ func (c *directives) add(name string, value ...string) {
 }
 
 func (c *directives) identity(s Settings) {
-	if name := s.runsAs(); name != "" {
-		c.add("user", name)
+	user, group := s.runsAs()
+	if user != "" {
+		c.add("user", user)
 	}
-	c.add("pid-file", s.pidFile())
+	if group != "" {
+		c.add("group", group)
+	}
+	if s.Mode == External {
+		c.add("pid-file", s.externalPidFile())
+	} else {
+		c.add("pid-file", "") // mdserver writes it
+	}
 }
 
 // listening binds to single addresses, as they come and go, so that libvirt's

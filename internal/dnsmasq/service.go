@@ -46,6 +46,7 @@ type Status struct {
 	Revision  string    `json:"revision,omitempty"`   // digest of what dnsmasq confirmed last
 	LastError string    `json:"last_error,omitempty"` // of the last change, or of the child
 	Guests    int       `json:"guests"`
+	Warning   string    `json:"warning,omitempty"` // why dnsmasq has no user of its own
 }
 
 // New makes a Service that does nothing until Start.
@@ -236,7 +237,11 @@ func (s Settings) tryOut(ctx context.Context, text string) error {
 		return fmt.Errorf("writing dnsmasq's new configuration: %w", err)
 	}
 	defer func() { _ = os.Remove(candidate) }() // else the next start clears it
-	return s.test(ctx, candidate)
+	start, _, err := s.starter(false)
+	if err != nil {
+		return err
+	}
+	return s.test(ctx, start, candidate)
 }
 
 // Status tells the present state. It never waits for a change under way.

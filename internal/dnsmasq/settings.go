@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -26,7 +25,8 @@ const (
 type Settings struct {
 	Mode      Mode
 	Binary    string // path of the dnsmasq program
-	User      string // whom dnsmasq becomes when it is started as root
+	User      string // whom dnsmasq runs as
+	Launcher  string // socket of the launcher, which starts it as that user; "" for none
 	BaseDir   string // of the files that dnsmasq reads
 	RunDir    string // of the pid-file
 	NetName   string // names the files: mds.conf, mds.opts, …
@@ -49,6 +49,8 @@ type Settings struct {
 	Rebind        Rebind         // "" is RebindNo
 	OwnPrefixes   []netip.Prefix // the networks that only this host may name
 	RebindDomains []string       // domains that may name private addresses, with RebindPrivate
+
+	account *account // of User; nil if there is none
 }
 
 const (
@@ -69,6 +71,10 @@ func (s Settings) dnsDir() string   { return filepath.Join(s.BaseDir, "dns.d") }
 func (s Settings) scratch() string  { return filepath.Join(s.BaseDir, "tmp") }
 func (s Settings) pidFile() string  { return filepath.Join(s.RunDir, s.NetName+".pid") }
 
+// pidDir is for the pid-file of a dnsmasq that runs as a service of its own.
+func (s Settings) pidDir() string          { return filepath.Join(s.RunDir, "dnsmasq") }
+func (s Settings) externalPidFile() string { return filepath.Join(s.pidDir(), s.NetName+".pid") }
+
 // samePlace reports whether both settings concern the same dnsmasq: the same
 // program, files and mode.
 func (s Settings) samePlace(o Settings) bool {
@@ -84,17 +90,20 @@ func (s Settings) lease() time.Duration {
 	return max(s.LeaseTime, leastLease).Truncate(time.Second)
 }
 
-// runsAs is the user to name in the configuration. dnsmasq insists that the
-// user exists even when it is not root and cannot become anybody else, so an
-// unprivileged child is told its own name.
-func (s Settings) runsAs() string {
-	if s.Mode != Child || os.Geteuid() == 0 {
-		return s.User
+// runsAs is the user and group to name in the configuration. dnsmasq becomes
+// them when it is started as root. It insists that they exist even when it
+// cannot become anybody else: an unprivileged child without a user of its own
+// is told its present one.
+func (s Settings) runsAs() (user, group string) {
+	switch {
+	case s.account != nil:
+		return s.account.name, s.account.group
+	case s.Mode == Child && os.Geteuid() != 0:
+		if own := lookupID(os.Geteuid()); own != nil {
+			return own.name, own.group
+		}
 	}
-	if own, err := user.Current(); err == nil && plainText(own.Username) {
-		return own.Username
-	}
-	return s.User
+	return s.User, ""
 }
 
 // normalise fills in what may be left out, and refuses what would make
@@ -107,6 +116,7 @@ func (s Settings) normalise() (Settings, error) {
 		s.EntryOrder = []string{"base"}
 	}
 	s.Network, s.Network6 = s.Network.Masked(), s.Network6.Masked()
+	s.account = lookup(s.User)
 	var err error
 	if s.BaseDir, err = filepath.Abs(s.BaseDir); err != nil {
 		return s, fmt.Errorf("finding dnsmasq's base_dir: %w", err)
