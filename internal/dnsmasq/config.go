@@ -71,11 +71,7 @@ func (c *directives) identity(s Settings) {
 	if group != "" {
 		c.add("group", group)
 	}
-	if s.Mode == External {
-		c.add("pid-file", s.externalPidFile())
-	} else {
-		c.add("pid-file", "") // mdserver writes it
-	}
+	c.add("pid-file", s.externalPidFile())
 }
 
 // listening binds to single addresses, as they come and go, so that libvirt's

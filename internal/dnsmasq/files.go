@@ -31,15 +31,15 @@ func (s Settings) makeDirs() error {
 			return err
 		}
 	}
-	if err := s.account.disown(s.RunDir); err != nil || s.Mode != External {
+	if err := s.account.disown(s.RunDir); err != nil {
 		return err
 	}
 	return s.makePidDir()
 }
 
-// makePidDir makes the directory where a dnsmasq that runs as a service of its
-// own writes its pid-file. It may write there and nowhere else: the control
-// socket is in run_dir.
+// makePidDir makes the directory where dnsmasq itself writes its pid-file. It
+// may write there and nowhere else: the control socket is in run_dir. An
+// unprivileged dnsmasq that cannot write the file does without.
 func (s Settings) makePidDir() error {
 	err := os.MkdirAll(s.pidDir(), dirMode)
 	if err == nil && os.Geteuid() == 0 {

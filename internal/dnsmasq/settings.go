@@ -69,9 +69,12 @@ func (s Settings) dnsFile() string  { return filepath.Join(s.BaseDir, "dns", s.N
 func (s Settings) dhcpDir() string  { return filepath.Join(s.BaseDir, "dhcp.d") }
 func (s Settings) dnsDir() string   { return filepath.Join(s.BaseDir, "dns.d") }
 func (s Settings) scratch() string  { return filepath.Join(s.BaseDir, "tmp") }
-func (s Settings) pidFile() string  { return filepath.Join(s.RunDir, s.NetName+".pid") }
 
-// pidDir is for the pid-file of a dnsmasq that runs as a service of its own.
+// pidFile tells administrators of our child, as it did when dnsmasq wrote it.
+func (s Settings) pidFile() string { return filepath.Join(s.RunDir, s.NetName+".pid") }
+
+// pidDir is for the pid-file that dnsmasq itself writes, by which one that runs
+// as a service of its own is found.
 func (s Settings) pidDir() string          { return filepath.Join(s.RunDir, "dnsmasq") }
 func (s Settings) externalPidFile() string { return filepath.Join(s.pidDir(), s.NetName+".pid") }
 

@@ -114,7 +114,7 @@ func (p *Process) Wait() error {
 	p.mu.Unlock()
 	switch {
 	case err != nil:
-		return fmt.Errorf("launcher: %w", err)
+		return fmt.Errorf("the launcher has ended: %w", err)
 	case answer.Error != "":
 		return fmt.Errorf("launcher: %s", answer.Error)
 	case answer.Exited == "exit status 0":

@@ -127,10 +127,10 @@ func run(conn *net.UnixConn, command []string, output *os.File) error {
 	_ = send(conn, reply{PID: cmd.Process.Pid}, nil) // that the other end is gone, obey notices
 	_ = cmd.Wait()                                   // its outcome is in the process's state
 	close(ended)
-	err := send(conn, reply{Exited: cmd.ProcessState.String()}, nil)
+	_ = send(conn, reply{Exited: cmd.ProcessState.String()}, nil)
 	_ = conn.CloseRead()
 	<-obeyed
-	return err
+	return nil
 }
 
 // obey passes signals on until the connection ends, and then ends the process.
