@@ -42,7 +42,7 @@ func (s Socket) ask(r request, file *os.File) (*net.UnixConn, int, error) {
 	}
 	var answer reply
 	err = send(conn, r, file)
-	if err == nil {
+	if err == nil || errors.Is(err, syscall.EPIPE) { // a refusal may be there already
 		_ = conn.SetReadDeadline(time.Now().Add(patience))
 		_, err = receive(conn, &answer)
 		_ = conn.SetReadDeadline(time.Time{})
