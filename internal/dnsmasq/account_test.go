@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"mdserver/internal/instance"
 	"mdserver/internal/launcher"
 )
 
@@ -266,5 +267,21 @@ func TestServerUserIsAWarning(t *testing.T) {
 	l.wantServed(guest)
 	if w := s.Status().Warning; !strings.Contains(w, "the server's own user") {
 		t.Errorf("warning %q", w)
+	}
+}
+
+// Another user in the configuration takes a reload, no restart.
+func TestUserChanges(t *testing.T) {
+	l := newLab(t)
+	l.User = "root"
+	guest := newGuest(1, "web1")
+	s := l.start(guest)
+	settings := l.Settings
+	settings.User = "nobody"
+	must(t, s.Reconfigure(t.Context(), settings, []instance.Instance{guest}))
+	l.wantServed(guest)
+	wantNobody(t, s.Status().PID)
+	if w := s.Status().Warning; w != "" {
+		t.Error(w)
 	}
 }

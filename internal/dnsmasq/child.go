@@ -181,6 +181,7 @@ func (c *child) end(p running, ended <-chan error) error {
 // writePidFile tells administrators of our child. dnsmasq may not write where
 // the control socket is.
 func (c *child) writePidFile(pid int) {
+	_ = os.Remove(c.settings.pidFile()) // an earlier version's dnsmasq may have made it
 	if err := os.WriteFile(c.settings.pidFile(), fmt.Appendln(nil, pid), fileMode); err != nil {
 		c.log.Warn("dnsmasq's pid-file cannot be written", "error", err)
 	}

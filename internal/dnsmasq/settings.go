@@ -79,9 +79,9 @@ func (s Settings) pidDir() string          { return filepath.Join(s.RunDir, "dns
 func (s Settings) externalPidFile() string { return filepath.Join(s.pidDir(), s.NetName+".pid") }
 
 // samePlace reports whether both settings concern the same dnsmasq: the same
-// program, files and mode.
+// program, user, files and mode.
 func (s Settings) samePlace(o Settings) bool {
-	return s.Mode == o.Mode && s.Binary == o.Binary && s.BaseDir == o.BaseDir &&
+	return s.Mode == o.Mode && s.Binary == o.Binary && s.User == o.User && s.BaseDir == o.BaseDir &&
 		s.RunDir == o.RunDir && s.NetName == o.NetName
 }
 
