@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 
@@ -100,13 +99,13 @@ func flatten(err error) []error {
 
 func (r checkReport) print(w io.Writer) {
 	for _, p := range r.Problems {
-		fmt.Fprintln(w, "error:", p.whole)
+		printf(w, "error: %s\n", p.whole)
 	}
 	for _, f := range r.Warnings {
-		fmt.Fprintln(w, "warning:", f.whole)
+		printf(w, "warning: %s\n", f.whole)
 	}
 	if r.OK {
-		fmt.Fprintf(w, "%s: the configuration holds\n", r.File)
+		printf(w, "%s: the configuration holds\n", r.File)
 	}
 }
 
@@ -127,7 +126,7 @@ func configDumpCommand() *cobra.Command {
 			return printJSON(cmd.OutOrStdout(), settings)
 		}
 		for _, s := range settings {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s=%s\n", s.Key, s.Value)
+			printf(cmd.OutOrStdout(), "%s=%s\n", s.Key, s.Value)
 		}
 		return nil
 	}
@@ -140,8 +139,7 @@ func configDefaultCommand() *cobra.Command {
 		Short: "Print a commented configuration with every key",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := io.WriteString(cmd.OutOrStdout(), config.Example())
-			return err
+			return printf(cmd.OutOrStdout(), "%s", verbatim(config.Example()))
 		},
 	}
 }

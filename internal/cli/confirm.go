@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -15,9 +14,10 @@ import (
 // errDeclined ends a command whose question was not answered with yes.
 var errDeclined = errors.New("nothing was changed")
 
-// isTerminal tells whether somebody can be asked.
-func isTerminal(in io.Reader) bool {
-	file, ok := in.(*os.File)
+// isTerminal tells whether an input or output is a terminal: whether there is
+// a person to ask, or to be shown something.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
 	if !ok {
 		return false
 	}
@@ -27,7 +27,7 @@ func isTerminal(in io.Reader) bool {
 
 // confirm asks a question; all but yes is an error.
 func confirm(cmd *cobra.Command, question string) error {
-	fmt.Fprint(cmd.ErrOrStderr(), question, " [y/N] ")
+	printf(cmd.ErrOrStderr(), "%s [y/N] ", question)
 	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"path"
@@ -39,7 +38,7 @@ func docsCommand() *cobra.Command {
 					return err
 				}
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "wrote %d man pages to %s\n", len(pages), args[0])
+			printf(cmd.OutOrStdout(), "wrote %d man pages to %s\n", len(pages), args[0])
 			return nil
 		},
 	})

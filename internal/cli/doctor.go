@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"io"
 	"os"
 
@@ -68,11 +67,11 @@ func readable(path string) error {
 
 func printReport(w io.Writer, report doctor.Report) {
 	for _, f := range report.Findings {
-		fmt.Fprintf(w, "%-8s %s: %s\n", f.State, f.Check, f.Text)
+		printf(w, "%-8s %s: %s\n", f.State, f.Check, oneLine(f.Text))
 		for _, command := range f.Remedy {
-			fmt.Fprintf(w, "%-8s   %s\n", "", command)
+			printf(w, "%-8s   %s\n", "", command)
 		}
 	}
-	fmt.Fprintf(w, "\n%d wrong, %d with a warning, %d could not be looked at, %d well\n",
+	printf(w, "\n%d wrong, %d with a warning, %d could not be looked at, %d well\n",
 		report.Count(doctor.Wrong), report.Count(doctor.Warning), report.Count(doctor.Unknown), report.Count(doctor.OK))
 }

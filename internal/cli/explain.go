@@ -53,44 +53,44 @@ func printExplanation(w io.Writer, doc explain.Document) error {
 	if err := printRequests(w, doc); err != nil {
 		return err
 	}
-	fmt.Fprintln(w, "\nMISSING")
+	printf(w, "\nMISSING\n")
 	for _, text := range doc.Missing {
-		fmt.Fprintln(w, "-", text)
+		printf(w, "- %s\n", text)
 	}
 	if len(doc.Missing) == 0 {
-		fmt.Fprintln(w, "nothing")
+		printf(w, "nothing\n")
 	}
 	return nil
 }
 
 func printAddresses(w io.Writer, all []explain.Address) {
-	fmt.Fprintln(w, "\nADDRESSES")
+	printf(w, "\nADDRESSES\n")
 	for _, a := range all {
-		fmt.Fprintf(w, "%s on %s: %s\n", a.Address, printable(a.Network), a.Why)
+		printf(w, "%s on %s: %s\n", a.Address, printable(a.Network), a.Why)
 		for _, p := range a.Passed {
-			fmt.Fprintf(w, "  passed %s: %s\n", p.Address, printable(p.Reason))
+			printf(w, "  passed %s: %s\n", p.Address, printable(p.Reason))
 		}
 		if a.More > 0 {
-			fmt.Fprintf(w, "  passed %d more\n", a.More)
+			printf(w, "  passed %d more\n", a.More)
 		}
 	}
 }
 
 func printTemplate(w io.Writer, doc explain.Document) {
-	fmt.Fprintf(w, "\nTEMPLATE %s\n", printable(doc.Template.Serves))
+	printf(w, "\nTEMPLATE %s\n", printable(doc.Template.Serves))
 	for _, c := range doc.Template.Candidates {
 		state := "absent"
 		if c.There {
 			state = "there"
 		}
-		fmt.Fprintf(w, "  %-7s %s (%s)\n", state, printable(c.Path), c.Rule)
+		printf(w, "  %-7s %s (%s)\n", state, printable(c.Path), c.Rule)
 	}
 }
 
 func printRequests(w io.Writer, doc explain.Document) error {
-	fmt.Fprintf(w, "\nREQUESTS since %s\n", doc.Since.Local().Format(time.DateTime))
+	printf(w, "\nREQUESTS since %s\n", doc.Since.Local().Format(time.DateTime))
 	if doc.DHCP != nil {
-		fmt.Fprintf(w, "%s at %s\n", doc.DHCP.Message, doc.DHCP.At.Local().Format(time.DateTime))
+		printf(w, "%s at %s\n", doc.DHCP.Message, doc.DHCP.At.Local().Format(time.DateTime))
 	}
 	var rows [][]string
 	for _, k := range doc.Requests.Kinds {
@@ -100,7 +100,7 @@ func printRequests(w io.Writer, doc explain.Document) error {
 		return err
 	}
 	for _, r := range doc.Requests.Recent {
-		fmt.Fprintf(w, "  %s %s %s %s %d\n", r.At.Local().Format("15:04:05.000"), r.Client, r.Method, printable(r.Path), r.Status)
+		printf(w, "  %s %s %s %s %d\n", r.At.Local().Format("15:04:05.000"), r.Client, printable(r.Method), printable(r.Path), r.Status)
 	}
 	return nil
 }

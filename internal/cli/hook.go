@@ -16,6 +16,7 @@ import (
 
 	"mdserver/internal/admin"
 	"mdserver/internal/config"
+	"mdserver/internal/visible"
 )
 
 const (
@@ -171,7 +172,7 @@ func logHookError(hookErr error) {
 				return err
 			}
 			defer w.Close()
-			return w.Warning(hookErr.Error())
+			return w.Warning(visible.Limit(hookErr.Error(), maxValue))
 		})
 	}()
 	select {

@@ -51,8 +51,7 @@ func identityCACommand() *cobra.Command {
 			return err
 		}
 		if !*asJSON {
-			_, err = cmd.OutOrStdout().Write(certificate)
-			return err
+			return printRaw(cmd, certificate)
 		}
 		parsed, err := identity.ParseCertificate(certificate)
 		if err != nil {
@@ -103,7 +102,7 @@ document is not genuine. With --ca no server is asked.`,
 		case err != nil:
 			return fmt.Errorf("%s with %s: %w", args[0], args[1], err)
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s is genuine\n", args[0])
+		printf(cmd.OutOrStdout(), "%s is genuine\n", args[0])
 		return nil
 	}
 	return cmd

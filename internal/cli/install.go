@@ -101,7 +101,7 @@ func finishInstall(w io.Writer, report *install.Report, err error, asJSON bool) 
 
 func printInstall(w io.Writer, report *install.Report) error {
 	if report.DryRun {
-		fmt.Fprintln(w, "This is what would be done:")
+		printf(w, "This is what would be done:\n")
 	}
 	var rows [][]string
 	for _, c := range withoutPages(report.Changes) {
@@ -142,11 +142,11 @@ func printFindings(w io.Writer, heading string, findings []install.Finding) {
 	if len(findings) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\n%s\n", heading)
+	printf(w, "\n%s\n", heading)
 	for _, f := range findings {
-		fmt.Fprintf(w, "- %s\n", f.What)
+		printf(w, "- %s\n", f.What)
 		for _, command := range f.Commands {
-			fmt.Fprintf(w, "    %s\n", command)
+			printf(w, "    %s\n", command)
 		}
 	}
 }

@@ -10,12 +10,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/admin"
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt"
+	"mdserver/internal/visible"
 )
 
 func instanceCommand() *cobra.Command {
@@ -86,9 +88,9 @@ func printRegistered(cmd *cobra.Command, r admin.Registered) error {
 		verb = "registered"
 	}
 	inst := r.Instance
-	fmt.Fprintf(cmd.OutOrStdout(), "%s %s: %s, host name %s\n", verb, printable(inst.Name), addresses(inst), inst.Hostname)
+	printf(cmd.OutOrStdout(), "%s %s: %s, host name %s\n", verb, printable(inst.Name), addresses(inst), inst.Hostname)
 	if r.Warning != "" {
-		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", r.Warning)
+		printf(cmd.ErrOrStderr(), "warning: %s\n", r.Warning)
 	}
 	return nil
 }
@@ -268,7 +270,7 @@ while (see "quarantine" in the configuration) before others get them.
 			}
 			removed = append(removed, inst)
 			if !*asJSON {
-				fmt.Fprintf(cmd.OutOrStdout(), "removed %s: %s\n", printable(inst.Name), addresses(inst))
+				printf(cmd.OutOrStdout(), "removed %s: %s\n", printable(inst.Name), addresses(inst))
 			}
 		}
 		if *asJSON {
@@ -279,7 +281,8 @@ while (see "quarantine" in the configuration) before others get them.
 	return cmd
 }
 
-// completeGuests offers the names of guests to the shell.
+// completeGuests offers the names of guests to the shell, and the UUID of one
+// whose name could mean something else to it.
 func completeGuests(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	c, err := client(cmd)
 	if err != nil {
@@ -291,7 +294,19 @@ func completeGuests(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.S
 	}
 	names := make([]string, 0, len(all))
 	for _, inst := range all {
-		names = append(names, inst.Name)
+		names = append(names, word(inst))
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// word names a guest by letters, digits and what else no shell and no terminal
+// takes for more than that.
+func word(inst instance.Instance) string {
+	special := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-+@", r)
+	}
+	if inst.Name == "" || strings.ContainsFunc(inst.Name, special) || strings.HasPrefix(inst.Name, "-") || visible.Limit(inst.Name, maxValue) != inst.Name {
+		return inst.UUID.String()
+	}
+	return inst.Name
 }

@@ -1,25 +1,114 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"reflect"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"mdserver/internal/visible"
 )
+
+// Commands print by the functions of this file alone. They make each value
+// visible, its line breaks included, so that no value can look like a line of
+// its own; only a format breaks lines. Below them a visible.Writer is a net for
+// all that cobra prints, too.
+
+// Lengths of what is printed of one value, in bytes.
+const (
+	maxValue = 512
+	maxText  = 16 << 10 // a sentence with values in it, or a line of an error
+)
+
+// catchAll puts the net below a command and those under it. Call the function
+// it returns at the end.
+func catchAll(root *cobra.Command) (finish func()) {
+	out, err := &visible.Writer{W: os.Stdout}, &visible.Writer{W: os.Stderr}
+	root.SetOut(out)
+	root.SetErr(err)
+	return func() {
+		_ = out.Close()
+		_ = err.Close()
+	}
+}
+
+// beneath is the output below the net, for what is visible by itself.
+func beneath(w io.Writer) io.Writer {
+	if net, ok := w.(*visible.Writer); ok {
+		return net.W
+	}
+	return w
+}
+
+// printRaw prints what must stay as it is, byte for byte. A terminal shows it
+// made visible.
+func printRaw(cmd *cobra.Command, data []byte) error {
+	w := beneath(cmd.OutOrStdout())
+	if isTerminal(w) {
+		w = cmd.OutOrStdout()
+	}
+	_, err := w.Write(data)
+	return err
+}
+
+// verbatim is a text of our own that may have several lines.
+type verbatim string
+
+// printf prints like fmt.Fprintf, with all texts among its arguments visible.
+func printf(w io.Writer, format string, args ...any) error {
+	shown := make([]any, len(args))
+	for i, arg := range args {
+		shown[i] = show(arg)
+	}
+	_, err := fmt.Fprintf(w, format, shown...)
+	return err
+}
+
+// show makes a value visible that fmt would print as a text.
+func show(value any) any {
+	switch value.(type) {
+	case verbatim:
+		return value
+	case error, fmt.Stringer: // a number, too
+	default:
+		if v := reflect.ValueOf(value); v.CanInt() || v.CanUint() || v.CanFloat() {
+			return value
+		}
+	}
+	return visible.Limit(fmt.Sprint(value), maxText)
+}
+
+// printError prints an error. Further lines of it are indented, so that none
+// looks like another message.
+func printError(w io.Writer, err error) {
+	head := "mdserver: "
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		printf(w, "%s%s\n", head, line)
+		head = "  "
+	}
+}
 
 func jsonFlag(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("json", false, "print JSON")
 }
 
 func printJSON(w io.Writer, value any) error {
-	enc := json.NewEncoder(w)
+	var text bytes.Buffer
+	enc := json.NewEncoder(visible.JSON{W: &text})
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	return enc.Encode(value)
+	if err := enc.Encode(value); err != nil {
+		return err
+	}
+	_, err := w.Write(text.Bytes())
+	return err
 }
 
 // table prints rows in aligned columns under a heading.
@@ -27,7 +116,11 @@ func table(w io.Writer, heading []string, rows [][]string) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, strings.Join(heading, "\t"))
 	for _, row := range rows {
-		fmt.Fprintln(tw, strings.Join(row, "\t"))
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = visible.Limit(cell, maxValue)
+		}
+		fmt.Fprintln(tw, strings.Join(cells, "\t"))
 	}
 	return tw.Flush()
 }
@@ -37,15 +130,17 @@ func fields(w io.Writer, pairs [][2]string) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, pair := range pairs {
 		if pair[1] != "" {
-			fmt.Fprintf(tw, "%s:\t%s\n", pair[0], pair[1])
+			fmt.Fprintf(tw, "%s:\t%s\n", visible.Limit(pair[0], maxValue), visible.Limit(pair[1], maxText))
 		}
 	}
 	return tw.Flush()
 }
 
-// printable shows a text that came from outside on a terminal: as it is, or
-// quoted where it holds something that is not to be printed.
+// printable marks where a text that came from outside begins and ends, if that
+// cannot be seen: it is quoted where it holds something that is not to be
+// printed.
 func printable(s string) string {
+	s = visible.Quotable(s, maxValue-len(`""`))
 	quoted := strconv.Quote(s)
 	if s == "" || quoted[1:len(quoted)-1] != s || strings.TrimSpace(s) != s {
 		return quoted

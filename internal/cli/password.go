@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 )
 
@@ -28,8 +26,8 @@ in base64. A guest can post it once.
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), string(password))
-			return err
+			// Base64 may come in lines; nothing else is printed that a line could look like.
+			return printf(cmd.OutOrStdout(), "%s\n", verbatim(password))
 		},
 	}
 }

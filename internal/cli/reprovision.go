@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -56,8 +55,7 @@ func reprovisionCommand() *cobra.Command {
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), changed)
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: the instance-id was %s and is %s\n", printable(changed.Name), inst.ID, changed.ID)
-		return err
+		return printf(cmd.OutOrStdout(), "%s: the instance-id was %s and is %s\n", printable(changed.Name), inst.ID, changed.ID)
 	}
 	return cmd
 }
@@ -69,7 +67,7 @@ func announce(cmd *cobra.Command, inst instance.Instance, agreed bool) error {
 	if !agreed && !isTerminal(cmd.InOrStdin()) {
 		return &exitError{exitUsage, errors.New("there is no terminal to ask on whether " + name + " is to be reprovisioned; --yes says so")}
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s (%s) is to get a new instance-id in place of %s.\n\n%s\n", name, addresses(inst), inst.ID, reprovisioning)
+	printf(cmd.ErrOrStderr(), "%s (%s) is to get a new instance-id in place of %s.\n\n%s\n", name, addresses(inst), inst.ID, verbatim(reprovisioning))
 	if agreed {
 		return nil
 	}

@@ -5,7 +5,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -32,6 +31,7 @@ const defaultConfig = "/etc/mdserver/mdserver.conf"
 func Main(args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
+	defer catchAll(root)()
 	err := root.Execute()
 	var exit *exitError
 	switch {
@@ -39,11 +39,11 @@ func Main(args []string) int {
 		return 0
 	case errors.As(err, &exit):
 		if exit.err != nil {
-			fmt.Fprintln(os.Stderr, "mdserver:", exit.err)
+			printError(root.ErrOrStderr(), exit.err)
 		}
 		return exit.code
 	}
-	fmt.Fprintln(os.Stderr, "mdserver:", err)
+	printError(root.ErrOrStderr(), err)
 	return exitFailure
 }
 
@@ -103,8 +103,7 @@ func versionCommand() *cobra.Command {
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), map[string]string{"version": config.Version, "date": config.ReleaseDate})
 		}
-		_, err := io.WriteString(cmd.OutOrStdout(), versionLine())
-		return err
+		return printf(cmd.OutOrStdout(), "%s", verbatim(versionLine()))
 	}
 	return cmd
 }
@@ -189,7 +188,8 @@ func client(cmd *cobra.Command) (*admin.Client, error) {
 		if info, statErr := os.Stat(usual); statErr != nil || info.Mode().Type() != os.ModeSocket {
 			return nil, err
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "mdserver: %v\nmdserver: asking the server at %s, as the configuration cannot be read\n", err, usual)
+		printError(cmd.ErrOrStderr(), err)
+		printf(cmd.ErrOrStderr(), "mdserver: asking the server at %s, as the configuration cannot be read\n", usual)
 		cfg = config.Default()
 	}
 	return admin.NewClient(cfg.Server.Socket), nil

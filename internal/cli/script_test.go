@@ -6,10 +6,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"mdserver/internal/visible"
 )
 
 func TestMain(m *testing.M) {
@@ -25,7 +28,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata/script",
 		Setup: setupScript,
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor},
+		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor, "harmless": harmless},
 	})
 }
 
@@ -54,6 +57,7 @@ location = here
 func setupScript(env *testscript.Env) error {
 	addr := fmt.Sprintf("127.%d.%d.1", 1+rand.IntN(254), rand.IntN(255))
 	env.Setenv("ADDR", addr)
+	env.Setenv("HOSTILE", "x\x1b[31m\u202e\u009b\x9b\nmdserver: forged")
 	file := filepath.Join(env.WorkDir, "mdserver.conf")
 	return os.WriteFile(file, fmt.Appendf(nil, scriptConfig, addr, env.WorkDir), 0o644)
 }
@@ -74,4 +78,24 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	ts.Fatalf("waited in vain for %s", path)
+}
+
+// harmless checks files, by default what the last command printed: visible
+// characters, and no line that hostile data made.
+func harmless(ts *testscript.TestScript, neg bool, files []string) {
+	if neg {
+		ts.Fatalf("unsupported: ! harmless")
+	}
+	if len(files) == 0 {
+		files = []string{"stdout", "stderr"}
+	}
+	for _, file := range files {
+		text := ts.ReadFile(file)
+		for line := range strings.Lines(text) {
+			line = strings.TrimSuffix(line, "\n")
+			if visible.String(line) != line || strings.HasPrefix(line, "mdserver: forged") {
+				ts.Fatalf("%s has %q", file, line)
+			}
+		}
+	}
 }

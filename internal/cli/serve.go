@@ -44,7 +44,8 @@ func serve(cmd *cobra.Command, file string) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	err := daemon.Run(ctx, daemon.Options{ConfigFile: file, Stdout: cmd.OutOrStdout(), Reload: hup})
+	// The log is visible by itself and need not pass the net.
+	err := daemon.Run(ctx, daemon.Options{ConfigFile: file, Stdout: beneath(cmd.OutOrStdout()), Reload: hup})
 	if bad := (*daemon.ConfigError)(nil); errors.As(err, &bad) {
 		return &exitError{exitConfig, err}
 	}

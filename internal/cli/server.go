@@ -10,14 +10,16 @@ import (
 
 	"mdserver/internal/admin"
 	"mdserver/internal/dnsmasq"
+	"mdserver/internal/visible"
 )
 
 func userdataCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "user-data NAME",
 		Short: "Print the user-data that a guest would get now",
-		Long: `Print the user-data that a guest would get now, byte for byte. If its template
-fails, print the error with file and line, and exit with 1.
+		Long: `Print the user-data that a guest would get now, byte for byte; on a terminal,
+control characters are shown as escape sequences. If its template fails, print
+the error with file and line, and exit with 1.
 
 ` + refHelp,
 		Args:              args(cobra.ExactArgs(1)),
@@ -31,8 +33,7 @@ fails, print the error with file and line, and exit with 1.
 			if err != nil {
 				return err
 			}
-			_, err = cmd.OutOrStdout().Write(body)
-			return err
+			return printRaw(cmd, body)
 		},
 	}
 }
@@ -55,8 +56,7 @@ func exportCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		_, err = cmd.OutOrStdout().Write(data)
-		return err
+		return printRaw(cmd, visible.EscapeJSON(data))
 	}
 	return cmd
 }
@@ -90,14 +90,14 @@ needs a restart. A bad configuration is refused and the old one stays in force.`
 
 func printReloaded(cmd *cobra.Command, r admin.Reloaded) {
 	for _, w := range r.Warnings {
-		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
+		printf(cmd.ErrOrStderr(), "warning: %s\n", w)
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "reloaded %s\n", r.File)
+	printf(cmd.OutOrStdout(), "reloaded %s\n", r.File)
 	if len(r.Changed) > 0 {
-		fmt.Fprintf(cmd.OutOrStdout(), "in force now: %s\n", strings.Join(r.Changed, ", "))
+		printf(cmd.OutOrStdout(), "in force now: %s\n", strings.Join(r.Changed, ", "))
 	}
 	if len(r.Restart) > 0 {
-		fmt.Fprintf(cmd.OutOrStdout(), "changed, but needs a restart: %s\n", strings.Join(r.Restart, ", "))
+		printf(cmd.OutOrStdout(), "changed, but needs a restart: %s\n", strings.Join(r.Restart, ", "))
 	}
 }
 

@@ -154,21 +154,20 @@ func (g *disguise) apply(cmd *cobra.Command, changed changedDefinition, opt smbi
 		return printJSON(w, map[string]any{"name": g.domain.Name, "face": changed.face, "changes": nonNil(changed.changes), "running": g.stored.Running})
 	}
 	if len(changed.changes) == 0 {
-		_, err := fmt.Fprintf(w, "%s is taken for %s already\n", name, changed.face.Title())
-		return err
+		return printf(w, "%s is taken for %s already\n", name, changed.face.Title())
 	}
-	fmt.Fprintf(w, "%s will be taken for %s:\n", name, changed.face.Title())
+	printf(w, "%s will be taken for %s:\n", name, changed.face.Title())
 	for _, c := range changed.changes {
-		fmt.Fprintf(w, "  %s\n", c)
+		printf(w, "  %s\n", c)
 	}
 	if caution := smbios.Caution(changed.face, g.domain); caution != "" {
-		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", caution)
+		printf(cmd.ErrOrStderr(), "warning: %s\n", caution)
 	}
 	switch {
 	case g.stored.Running:
-		fmt.Fprintln(w, "It runs: shut it down and start it; a reboot from within is not enough.")
+		printf(w, "It runs: shut it down and start it; a reboot from within is not enough.\n")
 	case g.stored.Saved:
-		fmt.Fprintln(w, "Its saved state starts as it was: shut it down after that, and start it again.")
+		printf(w, "Its saved state starts as it was: shut it down after that, and start it again.\n")
 	}
 	return nil
 }
@@ -179,7 +178,7 @@ func (g *disguise) agree(cmd *cobra.Command, name string, to smbios.Face, agreed
 	if !smbios.Moves(from, to) {
 		return nil
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s is taken for %s. Taken for %s it has another instance-id.\n\n%s\n", name, from.Title(), to.Title(), newMachine)
+	printf(cmd.ErrOrStderr(), "%s is taken for %s. Taken for %s it has another instance-id.\n\n%s\n", name, from.Title(), to.Title(), verbatim(newMachine))
 	switch {
 	case agreed:
 		return nil

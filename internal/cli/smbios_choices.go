@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -47,17 +46,17 @@ func (g *disguise) explain(cmd *cobra.Command, asJSON bool) error {
 	}
 	name := printable(g.domain.Name)
 	if face == smbios.None {
-		fmt.Fprintf(w, "%s is taken for no cloud: %s.\nAn image whose cloud-init is not told where to look stays as it is.\n", name, why)
+		printf(w, "%s is taken for no cloud: %s.\nAn image whose cloud-init is not told where to look stays as it is.\n", name, why)
 	} else {
-		fmt.Fprintf(w, "%s is taken for %s.\n", name, face.Title())
+		printf(w, "%s is taken for %s.\n", name, face.Title())
 	}
 	for _, c := range choices {
 		c.print(w)
 	}
 	if face == smbios.None && g.domain.HasSMBIOS() {
-		fmt.Fprintf(w, "\nTo do as recommended:   mdserver smbios %s --apply\n", g.ref())
+		printf(w, "\nTo do as recommended:   mdserver smbios %s --apply\n", g.ref())
 	}
-	fmt.Fprintf(w, "To see the XML of one:  mdserver smbios %s --as FACE\n", g.ref())
+	printf(w, "To see the XML of one:  mdserver smbios %s --as FACE\n", g.ref())
 	return nil
 }
 
@@ -74,13 +73,13 @@ func (c choice) print(w io.Writer) {
 	if c.Recommended {
 		mark = " (recommended)"
 	}
-	fmt.Fprintf(w, "\n%s%s\n", c.Face, mark)
+	printf(w, "\n%s%s\n", c.Face, mark)
 	if c.Impossible != "" {
-		fmt.Fprintf(w, "  not for this guest: %s\n", c.Impossible)
+		printf(w, "  not for this guest: %s\n", c.Impossible)
 		return
 	}
 	for _, text := range c.Consequences {
-		fmt.Fprintf(w, "  %s\n", text)
+		printf(w, "  %s\n", text)
 	}
 }
 
@@ -90,11 +89,10 @@ func (g *disguise) show(cmd *cobra.Command, look smbios.Look, asJSON bool) error
 	if asJSON {
 		return printJSON(cmd.OutOrStdout(), c)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s as %s; with `virsh edit`, add what is missing of this, or use --apply:\n", printable(g.domain.Name), look.Face)
+	printf(cmd.ErrOrStderr(), "%s as %s; with `virsh edit`, add what is missing of this, or use --apply:\n", printable(g.domain.Name), look.Face)
 	for _, text := range c.Consequences {
-		fmt.Fprintf(cmd.ErrOrStderr(), "  %s\n", text)
+		printf(cmd.ErrOrStderr(), "  %s\n", text)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "virt-install has an option that does the same: %s\n", c.VirtInstall)
-	_, err := io.WriteString(cmd.OutOrStdout(), look.XML())
-	return err
+	printf(cmd.ErrOrStderr(), "virt-install has an option that does the same: %s\n", c.VirtInstall)
+	return printf(cmd.OutOrStdout(), "%s", verbatim(look.XML()))
 }

@@ -91,8 +91,7 @@ func renderTemplate(cmd *cobra.Command, file string, opts stpl.Options, vars map
 	}
 	body, raw := stpl.Raw(file, string(data), false)
 	if raw {
-		_, err := fmt.Fprint(cmd.OutOrStdout(), body)
-		return err
+		return printRaw(cmd, []byte(body))
 	}
 	tpl, err := stpl.New(opts).Compile(file, body)
 	if err != nil {
@@ -102,13 +101,12 @@ func renderTemplate(cmd *cobra.Command, file string, opts stpl.Options, vars map
 	if err != nil {
 		return failedTemplate(cmd, err)
 	}
-	_, err = cmd.OutOrStdout().Write(out.Text)
-	return err
+	return printRaw(cmd, out.Text)
 }
 
 // failedTemplate prints FILE:LINE: Kind: message, as compilers do.
 func failedTemplate(cmd *cobra.Command, err error) error {
-	fmt.Fprintln(cmd.ErrOrStderr(), err)
+	printf(cmd.ErrOrStderr(), "%s\n", err)
 	return &exitError{code: exitFailure}
 }
 
@@ -145,7 +143,7 @@ there is one.`,
 			}
 		} else {
 			for _, p := range problems {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s:%d: %s: %s\n", p.File, p.Line, p.Kind, p.Message)
+				printf(cmd.OutOrStdout(), "%s:%d: %s: %s\n", p.File, p.Line, p.Kind, p.Message)
 			}
 		}
 		if len(problems) > 0 {

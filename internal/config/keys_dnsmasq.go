@@ -48,12 +48,12 @@ var dnsmasqKeys = []key{
 	{
 		section: "dnsmasq", name: "base_dir", rank: 24, def: "/var/lib/mdserver/dnsmasq", restart: true,
 		doc:     "Directory of the files that are written for dnsmasq.",
-		binding: bind(path, func(c *Config) *string { return &c.Dnsmasq.BaseDir }),
+		binding: bind(dnsmasqPath, func(c *Config) *string { return &c.Dnsmasq.BaseDir }),
 	},
 	{
 		section: "dnsmasq", name: "run_dir", rank: 25, def: "/var/run/mdserver", restart: true,
 		doc:     "Directory of dnsmasq's pid-file.",
-		binding: bind(path, func(c *Config) *string { return &c.Dnsmasq.RunDir }),
+		binding: bind(dnsmasqPath, func(c *Config) *string { return &c.Dnsmasq.RunDir }),
 	},
 	{
 		section: "dnsmasq", name: "net_name", rank: 26, def: "mds", restart: true,
@@ -91,8 +91,8 @@ var dnsmasqKeys = []key{
 	},
 	{
 		section: "dnsmasq", name: "net_prefix6", def: 64, restart: true,
-		doc:     "Prefix length of the guests' IPv6 network.",
-		binding: bind(whole(1, 126), func(c *Config) *int { return &c.Dnsmasq.netPrefix6 }),
+		doc:     "Prefix length of the guests' IPv6 network: dnsmasq serves 64 and more.",
+		binding: bind(whole(64, 126), func(c *Config) *int { return &c.Dnsmasq.netPrefix6 }),
 	},
 	{
 		section: "dnsmasq", name: "gateway6", restart: true,

@@ -46,14 +46,19 @@ var anyAddress = kind[netip.Addr]{
 	},
 }
 
+// optionalAddress has no zone: dnsmasq takes none.
 var optionalAddress = kind[netip.Addr]{
-	accepts: "an IP address, or nothing",
+	accepts: "an IP address without an interface, or nothing",
 	quotes:  true,
 	parse: func(text string) (netip.Addr, error) {
 		if isNone(text) || isFalse(text) {
 			return netip.Addr{}, nil
 		}
-		return parseAddress(text)
+		a, err := parseAddress(text)
+		if err == nil && a.Zone() != "" {
+			err = errors.New("names an interface")
+		}
+		return a, err
 	},
 }
 

@@ -29,6 +29,19 @@ var optionalPath = kind[string]{
 	},
 }
 
+// dnsmasqPath is a path that can stand in dnsmasq's own configuration, which has
+// no way to quote these characters.
+var dnsmasqPath = kind[string]{
+	accepts: `a path without commas, quotes, #, backslashes and line breaks`,
+	quotes:  true,
+	parse: func(text string) (string, error) {
+		if i := strings.IndexAny(text, `,"#\`); i >= 0 {
+			return "", fmt.Errorf("has the character %q, which dnsmasq's files cannot hold", text[i])
+		}
+		return path.parse(text)
+	},
+}
+
 // socketPath is a path that fits into the kernel's sockaddr_un.
 var socketPath = kind[string]{
 	accepts: "a path of at most 107 bytes",

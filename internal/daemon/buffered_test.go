@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
+
+	"mdserver/internal/config"
+	"mdserver/internal/logbudget"
 )
 
 // A reader of a pipe gets a line although nothing follows it, and the server
@@ -82,14 +84,22 @@ func TestABrokenStreamLeavesTheFile(t *testing.T) {
 	}
 }
 
-// BenchmarkRequestLine is what a request's line costs with both targets.
+// BenchmarkRequestLine is what a request's line costs with both targets, and
+// what it costs to leave one out.
 func BenchmarkRequestLine(b *testing.B) {
-	l := &logging{out: &reopenable{}, toStream: newBuffered(io.Discard), toFile: newBuffered(io.Discard)}
-	defer l.Close()
-	log := slog.New(handlerMaker("text")(l.toFile, slog.LevelInfo))
-	for b.Loop() {
-		log.LogAttrs(b.Context(), slog.LevelInfo, "request", slog.String("client", "10.122.0.5"), slog.String("guest", "web1"),
-			slog.String("method", "GET"), slog.String("path", "/latest/meta-data/instance-id"),
-			slog.Int("status", 200), slog.Int64("bytes", 19), slog.Duration("duration", 41*time.Microsecond))
+	for name, limit := range map[string]logbudget.Limit{"logged": {Burst: math.MaxInt64}, "left out": {}} {
+		b.Run(name, func(b *testing.B) {
+			cfg := config.Default()
+			cfg.Server.LogFile = filepath.Join(b.TempDir(), "log")
+			l := openLogs(cfg, io.Discard)
+			defer l.Close()
+			l.budgets.requests.Close()
+			l.budgets.requests = logbudget.New(limit, func(sender, logbudget.Left) {})
+			r, a := requestOf("web1", "10.122.0.5")
+			b.ReportAllocs()
+			for b.Loop() {
+				l.request(r, a)
+			}
+		})
 	}
 }

@@ -120,7 +120,7 @@ func (d *Daemon) run(ctx context.Context) error {
 
 	d.keeper = bridge.New(d.log)
 	defer d.stopKeeping()
-	d.serving = newServing(cfg, d.notes, func() { d.networksChanged(ctx) }, d.noteDHCP, d.log)
+	d.serving = newServing(cfg, d.notes, func() { d.networksChanged(ctx) }, d.noteDHCP, d.isGuest, d.log)
 	defer d.stopServing()
 	d.door = admission.New(admission.Policy{}, liveGuests{inv}, d.log)
 	d.publisher = newPublisher(inv, d.serving, d.log)

@@ -20,9 +20,17 @@ func (d *Daemon) noteRequest(r *http.Request, a face.Answer) {
 	}
 }
 
-// noteDHCP remembers that a guest's DHCP client was heard.
+// noteDHCP remembers that a guest's DHCP client was heard. Others are not
+// remembered: made-up MACs would take the guests' places.
 func (d *Daemon) noteDHCP(mac instance.MAC, message string) {
-	d.dhcp.Note(mac, trail.DHCP{Message: message, At: time.Now()})
+	if d.isGuest(mac) {
+		d.dhcp.Note(mac, trail.DHCP{Message: message, At: time.Now()})
+	}
+}
+
+func (d *Daemon) isGuest(mac instance.MAC) bool {
+	_, known := d.inventory.Snapshot().ByMAC(mac)
+	return known
 }
 
 // hears reports whether dnsmasq can be heard on a network: it is our child.

@@ -11,17 +11,20 @@ import (
 
 	"mdserver/internal/config"
 	"mdserver/internal/face"
+	"mdserver/internal/visible"
 )
 
 // logging is the log with its two targets, the stream and the file. Each has
 // its level, and the base level comes before both, as [loglevels] describes.
+// What others cause is bounded: see budgets.
 type logging struct {
 	logger       *slog.Logger
 	stream, file slog.LevelVar
 	out          *reopenable
+	budgets      *budgets
 
 	toStream, toFile *buffered
-	request          face.Tell // has a line of its own for each
+	writeRequest     face.Tell
 }
 
 // off is above every level that is used.
@@ -32,18 +35,29 @@ func openLogs(cfg *config.Config, stdout io.Writer) *logging {
 	l := &logging{out: out, toStream: newBuffered(stdout), toFile: newBuffered(out)}
 	l.setLevels(cfg)
 	make := handlerMaker(cfg.LogLevels.LogFormat)
-	l.logger = slog.New(&targets{
+	unbounded := slog.New(&targets{
 		both:   make(io.MultiWriter(l.toStream, l.toFile), nil), // see targets.Handle for its level
 		stream: make(l.toStream, &l.stream),
 		file:   make(l.toFile, &l.file),
 		flush:  l.flush,
 	})
-	l.request = face.LogTo(l.logger)
+	l.budgets = newBudgets(unbounded)
+	l.logger = slog.New(&budgeted{unbounded.Handler(), l.budgets})
+	l.writeRequest = face.LogTo(unbounded)
 	if cfg.LogLevels.LogFormat == "text" {
-		l.request = l.requestText
+		l.writeRequest = l.requestText
 	}
 	l.reopen(cfg)
 	return l
+}
+
+// request logs a request, unless its sender has used up its budget of lines.
+func (l *logging) request(r *http.Request, a face.Answer) {
+	level := a.Level()
+	if level < min(l.stream.Level(), l.file.Level()) || !l.budgets.allowRequest(a, level) {
+		return
+	}
+	l.writeRequest(r, a)
 }
 
 // requestText is face.LogTo for the text format, made once for both targets and
@@ -51,9 +65,6 @@ func openLogs(cfg *config.Config, stdout io.Writer) *logging {
 func (l *logging) requestText(r *http.Request, a face.Answer) {
 	level := a.Level()
 	stream, file := level >= l.stream.Level(), level >= l.file.Level()
-	if !stream && !file {
-		return
-	}
 	var space [512]byte
 	line := face.AppendLine(space[:0], r, a)
 	if stream {
@@ -107,11 +118,13 @@ func (t *targets) WithGroup(name string) slog.Handler {
 	return &targets{t.both.WithGroup(name), t.stream.WithGroup(name), t.file.WithGroup(name), t.flush}
 }
 
+// handlerMaker makes the handlers of a format. Both write one line of visible
+// characters for each record, whatever its fields hold.
 func handlerMaker(format string) func(io.Writer, slog.Leveler) slog.Handler {
 	return func(w io.Writer, level slog.Leveler) slog.Handler {
-		opts := &slog.HandlerOptions{Level: level}
+		opts := &slog.HandlerOptions{Level: level, ReplaceAttr: visible.Attr}
 		if format == "json" {
-			return slog.NewJSONHandler(w, opts)
+			return slog.NewJSONHandler(visible.JSON{W: w}, opts)
 		}
 		return slog.NewTextHandler(w, opts)
 	}
@@ -151,8 +164,10 @@ func (l *logging) flush() {
 	l.toFile.flush()
 }
 
-// Close writes the lines that wait and closes the log file.
+// Close tells what was left out, writes the lines that wait and closes the log
+// file.
 func (l *logging) Close() {
+	l.budgets.close()
 	l.toStream.Close()
 	l.toFile.Close()
 	_ = l.out.open("")

@@ -34,13 +34,14 @@ type serving struct {
 	notes   network.Notes
 	changed func() // called when libvirt tells something else of a network
 	heard   dnsmasq.Heard
+	known   dnsmasq.Known
 
 	mu      sync.Mutex // of members, for those who only look
 	members []*member
 }
 
-func newServing(cfg *config.Config, notes network.Notes, changed func(), heard dnsmasq.Heard, log *slog.Logger) *serving {
-	s := &serving{log: log, notes: notes, changed: changed, heard: heard}
+func newServing(cfg *config.Config, notes network.Notes, changed func(), heard dnsmasq.Heard, known dnsmasq.Known, log *slog.Logger) *serving {
+	s := &serving{log: log, notes: notes, changed: changed, heard: heard, known: known}
 	for _, n := range cfg.Networks {
 		s.members = append(s.members, s.member(cfg, n))
 	}
@@ -53,7 +54,7 @@ func (s *serving) member(cfg *config.Config, n config.Network) *member {
 		return &member{n, network.New(libvirtSettings(cfg, n), s.notes, func(network.View) { s.changed() }, log)}
 	}
 	service := dnsmasq.New(dnsmasqSettings(cfg, n), log)
-	service.OnDHCP(s.heard)
+	service.OnDHCP(s.heard, s.known)
 	return &member{n, service}
 }
 

@@ -14,6 +14,8 @@ func (s *Service) CatchUp(ctx context.Context) {
 	var err error
 	declined := s.declines.take()
 	switch {
+	case s.settings.Mode == Off:
+		return
 	case s.idle:
 		err = s.begin(ctx)
 	case s.pub.unwritten, s.pub.stale && s.answers(ctx):

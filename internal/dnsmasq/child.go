@@ -32,7 +32,7 @@ const (
 type child struct {
 	settings Settings
 	log      *slog.Logger
-	listener listener
+	clients  clients
 	ownUser  bool // dnsmasq was started as a user of its own; used by run alone
 	cancel   context.CancelFunc
 	done     chan struct{}
@@ -48,10 +48,10 @@ type child struct {
 	warning  string // why dnsmasq has no user of its own
 }
 
-func startChild(settings Settings, log *slog.Logger, listener listener) *child {
+func startChild(settings Settings, log *slog.Logger, clients clients) *child {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &child{
-		settings: settings, log: log, listener: listener, cancel: cancel,
+		settings: settings, log: log, clients: clients, cancel: cancel,
 		done: make(chan struct{}), again: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 	go c.run(ctx)
@@ -117,7 +117,8 @@ func (c *child) once(ctx context.Context) error {
 	if err := c.settings.test(ctx, start, c.settings.confFile()); err != nil {
 		return err
 	}
-	lines := newLogLines(c.log, c.listener)
+	lines := newLogLines(c.log, c.clients)
+	defer lines.close()
 	select {
 	case <-c.again: // what was asked for happens now
 	default:

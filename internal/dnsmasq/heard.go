@@ -10,25 +10,32 @@ import (
 // name, such as DHCPDISCOVER or DHCPACK, and the client's MAC. It must not wait.
 type Heard func(mac instance.MAC, message string)
 
-// OnDHCP sets who is told of DHCPv4 messages. It comes before Start; only a
-// dnsmasq that mdserver runs itself can be heard.
-func (s *Service) OnDHCP(heard Heard) { s.heard = heard }
+// Known tells whether a MAC is a guest's. It must not wait.
+type Known func(mac instance.MAC) bool
+
+// OnDHCP sets who is told of DHCPv4 messages, and who knows the guests among
+// the clients. It comes before Start; only a dnsmasq that mdserver runs itself
+// can be heard.
+func (s *Service) OnDHCP(heard Heard, known Known) {
+	s.clients = clients{heard: heard, known: known}
+}
+
+// clients are functions about DHCP clients; any may be nil.
+type clients struct {
+	heard    Heard
+	known    Known
+	declined func(text string) // gets every line of the DHCP server
+}
 
 // dhcpLine is "DHCPDISCOVER(br-mds) 52:54:…" or "DHCPACK(br-mds) 10.122.0.9 52:54:… web1".
 var dhcpLine = regexp.MustCompile(`^(DHCP[A-Z]+)\([^)]*\) (?:\d+\.\d+\.\d+\.\d+ )?((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\b`)
 
-// listener takes what the DHCP server's log tells. Either may be nil.
-type listener struct {
-	heard    Heard
-	declined func(text string) // gets every line
-}
-
 // hear passes a line of the log on.
-func (l listener) hear(text string) {
-	if l.declined != nil {
-		l.declined(text)
+func (c clients) hear(text string) {
+	if c.declined != nil {
+		c.declined(text)
 	}
-	if l.heard == nil {
+	if c.heard == nil {
 		return
 	}
 	m := dhcpLine.FindStringSubmatch(text)
@@ -36,6 +43,22 @@ func (l listener) hear(text string) {
 		return
 	}
 	if mac, err := instance.ParseMAC(m[2]); err == nil {
-		l.heard(mac, m[1])
+		c.heard(mac, m[1])
 	}
+}
+
+// clientID is the MAC of a DHCPv4 client, or the end of a DHCPv6 client's DUID,
+// which usually is its MAC (RFC 8415, 11.2 and 11.4).
+var clientID = regexp.MustCompile(`[ :]((?:[0-9a-f]{2}:){5}[0-9a-f]{2})(?: |$)`)
+
+// guest finds the guest's MAC in a line about a DHCP client, if it is one's.
+func (c clients) guest(text string) string {
+	m := clientID.FindStringSubmatch(text)
+	if m == nil || c.known == nil {
+		return ""
+	}
+	if mac, err := instance.ParseMAC(m[1]); err != nil || !c.known(mac) {
+		return ""
+	}
+	return m[1]
 }

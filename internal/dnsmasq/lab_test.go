@@ -173,7 +173,7 @@ func (l *lab) start(guests ...instance.Instance) *Service {
 func (l *lab) listen(heard Heard, guests ...instance.Instance) *Service {
 	l.t.Helper()
 	s := New(l.Settings, slog.New(l.log))
-	s.OnDHCP(heard)
+	s.OnDHCP(heard, nil)
 	must(l.t, s.Start(l.t.Context(), guests))
 	l.t.Cleanup(func() { must(l.t, s.Close()) })
 	return s

@@ -9,25 +9,46 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
+
+	"mdserver/internal/logbudget"
+	"mdserver/internal/visible"
 )
 
-// longestLine bounds what is kept of one line of dnsmasq's log.
-const longestLine = 4096
+const (
+	// longestLine bounds what is kept of one line of dnsmasq's log, in bytes.
+	longestLine = 4096
+	// longestText bounds what is logged of it.
+	longestText = 1024
+)
+
+// lineLimit bounds the lines about one DHCP client: a lease costs four lines.
+// Clients that are no guests share one budget, since MACs can be made up; so do
+// all other lines of one level.
+var lineLimit = logbudget.Limit{Burst: 200, PerMinute: 20}
 
 // logLines passes dnsmasq's log on. Written to standard error it carries no
 // level, so the level is found by what the line says.
 type logLines struct {
-	log      *slog.Logger
-	listener listener
+	log     *slog.Logger
+	clients clients
+	budget  *logbudget.Budget[string]
 
 	mu        sync.Mutex
 	rest      []byte
 	lastError string
 }
 
-func newLogLines(log *slog.Logger, listener listener) *logLines {
-	return &logLines{log: log, listener: listener}
+// newLogLines is to be closed.
+func newLogLines(log *slog.Logger, clients clients) *logLines {
+	report := func(about string, left logbudget.Left) {
+		log.Log(context.Background(), max(left.Level, slog.LevelWarn), "lines of dnsmasq left out",
+			"about", about, "count", left.Count, "since", left.Since.Format(time.RFC3339))
+	}
+	return &logLines{log: log, clients: clients, budget: logbudget.New(lineLimit, report)}
 }
+
+func (l *logLines) close() { l.budget.Close() }
 
 // Write takes any piece of the log.
 func (l *logLines) Write(p []byte) (int, error) {
@@ -50,13 +71,28 @@ func (l *logLines) pass(line string) {
 		return
 	}
 	if part == "dnsmasq-dhcp" {
-		l.listener.hear(text)
+		l.clients.hear(text)
 	}
+	text = visible.Quotable(text, longestText)
 	level := levelOf(text)
 	if level >= slog.LevelError {
 		l.lastError = text
 	}
-	l.log.Log(context.Background(), level, text, "from", part)
+	about := l.about(text, level)
+	if l.log.Enabled(context.Background(), level) && l.budget.Allow(about, level, time.Now()) {
+		l.log.Log(context.Background(), level, text, "from", part)
+	}
+}
+
+// about is the account of a line.
+func (l *logLines) about(text string, level slog.Level) string {
+	if !dhcpEvent.MatchString(text) {
+		return "level " + level.String()
+	}
+	if guest := l.clients.guest(text); guest != "" {
+		return guest
+	}
+	return "DHCP clients that are no guests"
 }
 
 // explain adds the last complaint to the exit status.

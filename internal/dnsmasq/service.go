@@ -18,7 +18,7 @@ import (
 // Service keeps one network's dnsmasq informed.
 type Service struct {
 	log      *slog.Logger
-	heard    Heard // may be nil
+	clients  clients
 	declines declines
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
@@ -29,7 +29,7 @@ type Service struct {
 	runner   runner
 	guests   map[uuid.UUID]entry
 	pub      publication
-	idle     bool // dnsmasq was not started yet, as its files could not be written
+	idle     bool // dnsmasq is not started yet: its settings are refused, or its files cannot be written
 
 	state sync.Mutex // guards what follows, so that Status never waits
 	st    Status
@@ -49,10 +49,15 @@ type Status struct {
 	Warning   string    `json:"warning,omitempty"` // why dnsmasq has no user of its own
 }
 
+var errClosed = errors.New("the service for dnsmasq is closed")
+
 // New makes a Service that does nothing until Start.
 func New(settings Settings, log *slog.Logger) *Service {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Service{settings: settings, log: log, ctx: ctx, cancel: cancel, runner: absent{}, peer: absent{}}
+	return &Service{
+		settings: settings.complete(), log: log, ctx: ctx, cancel: cancel,
+		runner: absent{}, peer: absent{}, guests: map[uuid.UUID]entry{}, idle: true,
+	}
 }
 
 // Start writes the files for all guests and starts dnsmasq, or finds the one
@@ -66,15 +71,8 @@ func (s *Service) Start(ctx context.Context, all []instance.Instance) error {
 }
 
 func (s *Service) start(ctx context.Context, all []instance.Instance) error {
-	settings, err := s.settings.normalise()
-	if err != nil {
-		s.setRunner(absent{})
-		s.report(err)
-		return err
-	}
-	s.settings = settings
 	s.setTable(all)
-	if settings.Mode == Off {
+	if s.settings.Mode == Off {
 		s.setRunner(absent{})
 		s.report(nil)
 		return nil
@@ -83,8 +81,11 @@ func (s *Service) start(ctx context.Context, all []instance.Instance) error {
 }
 
 // begin writes the files and starts dnsmasq, or finds the one that runs. If
-// the files cannot be written, it is left to Apply and CatchUp.
+// that fails before dnsmasq is started, Apply and CatchUp try again.
 func (s *Service) begin(ctx context.Context) error {
+	if s.ctx.Err() != nil {
+		return errClosed
+	}
 	before, err := s.prepare()
 	if s.idle = err != nil; s.idle {
 		s.setRunner(absent{})
@@ -92,7 +93,9 @@ func (s *Service) begin(ctx context.Context) error {
 		return err
 	}
 	if s.settings.Mode == Child {
-		s.setRunner(startChild(s.settings, s.log, listener{s.heard, s.declines.note}))
+		clients := s.clients
+		clients.declined = s.declines.note
+		s.setRunner(startChild(s.settings, s.log, clients))
 	} else {
 		s.setRunner(&external{settings: s.settings})
 	}
@@ -117,6 +120,9 @@ func (s *Service) startPatience() time.Duration {
 
 // prepare writes all files and returns the leases that the old ones granted.
 func (s *Service) prepare() ([]binding, error) {
+	if err := s.settings.check(); err != nil {
+		return nil, err
+	}
 	if err := s.settings.makeDirs(); err != nil {
 		return nil, err
 	}
@@ -155,9 +161,11 @@ func (s *Service) Apply(ctx context.Context, events []instance.Event) error {
 	defer s.mu.Unlock()
 	change := s.take(events)
 	switch {
+	case s.settings.Mode == Off:
+		return nil
 	case s.idle:
 		return s.begin(ctx)
-	case s.settings.Mode == Off || change.none() && !s.pub.stale:
+	case change.none() && !s.pub.stale:
 		return nil
 	}
 	err := s.publish(ctx, change)
@@ -171,8 +179,8 @@ func (s *Service) Apply(ctx context.Context, events []instance.Event) error {
 func (s *Service) Reconfigure(ctx context.Context, settings Settings, all []instance.Instance) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	settings, err := settings.normalise()
-	if err != nil {
+	settings = settings.complete()
+	if err := settings.check(); err != nil {
 		return err
 	}
 	if !settings.samePlace(s.settings) || settings.Mode == Off || s.idle {
@@ -180,7 +188,7 @@ func (s *Service) Reconfigure(ctx context.Context, settings Settings, all []inst
 		s.settings = settings
 		return errors.Join(err, s.start(ctx, all))
 	}
-	err = s.reconfigure(ctx, settings, all)
+	err := s.reconfigure(ctx, settings, all)
 	s.report(err)
 	return err
 }

@@ -109,9 +109,8 @@ func (s Settings) runsAs() (user, group string) {
 	return s.User, ""
 }
 
-// normalise fills in what may be left out, and refuses what would make
-// nonsense of dnsmasq's files.
-func (s Settings) normalise() (Settings, error) {
+// complete fills in what may be left out.
+func (s Settings) complete() Settings {
 	if s.Binary == "" {
 		s.Binary = "dnsmasq"
 	}
@@ -120,16 +119,21 @@ func (s Settings) normalise() (Settings, error) {
 	}
 	s.Network, s.Network6 = s.Network.Masked(), s.Network6.Masked()
 	s.account = lookup(s.User)
-	var err error
-	if s.BaseDir, err = filepath.Abs(s.BaseDir); err != nil {
-		return s, fmt.Errorf("finding dnsmasq's base_dir: %w", err)
-	}
-	if s.RunDir, err = filepath.Abs(s.RunDir); err != nil {
-		return s, fmt.Errorf("finding dnsmasq's run_dir: %w", err)
-	}
-	return s, s.check()
+	s.BaseDir, s.RunDir = absolute(s.BaseDir), absolute(s.RunDir)
+	return s
 }
 
+// absolute makes a path independent of the working directory, which a dnsmasq
+// that mdserver does not start may not share.
+func absolute(path string) string {
+	if full, err := filepath.Abs(path); err == nil {
+		return full
+	}
+	return path // the working directory is gone
+}
+
+// check refuses settings that would break dnsmasq's files. The configuration
+// accepts no such value; this is the last line of defence.
 func (s Settings) check() error {
 	for _, text := range []struct{ name, value string }{
 		{"user", s.User}, {"base_dir", s.BaseDir}, {"run_dir", s.RunDir}, {"net_name", s.NetName},

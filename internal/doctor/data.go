@@ -203,6 +203,10 @@ func checkAddresses(ctx context.Context, h *Host) []Finding {
 func room(n Network, used int) Finding {
 	total := size(n)
 	f := fine("%s: %d of %d addresses are free or rest", n.IPv4, total-used, total)
+	if n.Leases > 0 && n.Leases < total {
+		total = n.Leases
+		f = fine("%s: libvirt grants %d leases at a time, the size of its DHCP range; %d are free", n.IPv4, total, total-used)
+	}
 	switch {
 	case total-used <= 0:
 		f.State = Wrong
@@ -210,6 +214,9 @@ func room(n Network, used int) Finding {
 		f.State = Warning
 	default:
 		return f
+	}
+	if n.Leases > 0 {
+		f = f.mend("virsh net-edit "+n.Name, "virsh net-destroy "+n.Name, "virsh net-start "+n.Name)
 	}
 	return f.mend("mdserver instance ls", "mdserver instance rm NAME")
 }

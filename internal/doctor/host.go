@@ -48,6 +48,7 @@ type Network struct {
 	Order    []string // which names a guest has
 	Run      string   // of its dnsmasq: child, external, off
 	Libvirt  bool     // libvirt's own dnsmasq serves it
+	Leases   int      // how many that dnsmasq grants at a time; 0 for any number
 }
 
 // ownDnsmasq reports whether a dnsmasq of ours serves the network.
@@ -94,6 +95,9 @@ func networksOf(cfg *config.Config, status admin.Status) []Network {
 }
 
 func (n *Network) complete(live admin.Network) {
+	if live.Libvirt != nil {
+		n.Leases = live.Libvirt.Leases
+	}
 	n.Bridge, n.Domain = cmp.Or(n.Bridge, live.Bridge), cmp.Or(n.Domain, live.Domain)
 	if prefix, err := netip.ParsePrefix(live.IPv4); err == nil && !n.IPv4.IsValid() {
 		n.IPv4, n.Gateway = prefix, prefix.Addr().Next()

@@ -8,6 +8,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/trail"
+	"mdserver/internal/visible"
 )
 
 // missing lists what keeps the guest from coming up, or would at its next start.
@@ -37,7 +38,7 @@ func (s Subject) missing() []string {
 	add(len(s.Requests.Kinds) > 0 && !asked, "it has asked, but never for metadata, since %s", since)
 	add(asked && !s.asked(trail.Userdata()), "it has read its metadata, but never its user-data, since %s", since)
 	for _, r := range s.refused() {
-		add(true, "%s %s was answered with %d %s", r.Method, r.Path, r.Status, http.StatusText(r.Status))
+		add(true, "%s %s was answered with %d %s", visible.String(r.Method), visible.String(r.Path), r.Status, http.StatusText(r.Status))
 	}
 	return list
 }

@@ -12,6 +12,7 @@ import (
 
 	"mdserver/internal/caller"
 	"mdserver/internal/instance"
+	"mdserver/internal/visible"
 )
 
 type guests map[netip.Addr]*instance.Instance
@@ -91,17 +92,24 @@ func TestAppendLine(t *testing.T) {
 		{Caller: guest("web1"), At: at, Duration: 33100, Status: 200, Bytes: 19},
 		{Caller: guest("web 1"), At: at.UTC(), Duration: 3 * time.Second, Status: 500},
 		{Caller: guest(`a"b`), At: at}, {Caller: guest(`a\b`), At: at}, {Caller: guest("a=b"), At: at},
+		{Caller: guest("b\u202eu\x9b\u009b"), At: at}, {Caller: guest("b\ufe0f u\u3164"), At: at}, {Caller: guest(strings.Repeat("\x1b", 1000)), At: at},
 		{Caller: guest("büro"), At: at}, {Caller: guest("a\u00a0b\x7f"), At: at}, {Caller: guest("\xff\n"), At: at},
 		{Caller: caller.Caller{Addr: netip.MustParseAddr("fe80::1%br0")}, At: at, Status: 400},
 		{At: at, Status: 400},
 	} {
-		for _, path := range []string{"/latest/meta-data/", "/a b", "/" + strings.Repeat("x", 1000)} {
+		for _, text := range []string{"/latest/meta-data/", "/a b", "/" + strings.Repeat("x", 1000), strings.Repeat("\"", 1000), "/\U000e0041\n", strings.Repeat("é", 200)} {
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
-			r.URL.Path = path
+			r.Method, r.URL.Path = text, text
 			var want bytes.Buffer
 			LogTo(slog.New(slog.NewTextHandler(&want, nil)))(r, a)
 			if got := AppendLine(nil, r, a); string(got) != want.String() {
 				t.Errorf("got  %swant %s", got, &want)
+			}
+			if want.Len() > 3*(maxLogged+len(`""`))+200 {
+				t.Errorf("a log line of %d bytes: %s", want.Len(), &want)
+			}
+			if shown := visible.String(want.String()); shown != strings.TrimSuffix(want.String(), "\n")+`\n` {
+				t.Errorf("not one line of visible characters: %q", &want)
 			}
 		}
 	}

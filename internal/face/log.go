@@ -7,10 +7,18 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"mdserver/internal/visible"
 )
 
 // A request's line in the log tells who asked what, how it ended and how long
 // it took. Bodies, queries and headers are not logged: they may hold secrets.
+
+// maxLogged bounds each field that a sender chose, in bytes between quotes. It
+// is longer than any path that exists: the log is not for a guest to fill.
+const maxLogged = 256
+
+func loggable(text string) string { return visible.Quotable(text, maxLogged) }
 
 // LogTo tells a log of each request.
 func LogTo(log *slog.Logger) Tell {
@@ -22,9 +30,9 @@ func LogTo(log *slog.Logger) Tell {
 		line := slog.NewRecord(a.At, level, "request", 0)
 		line.AddAttrs(
 			slog.String("client", a.Caller.Addr.String()),
-			slog.String("guest", a.guest()),
-			slog.String("method", r.Method),
-			slog.String("path", shortened(r.URL.Path)),
+			slog.String("guest", loggable(a.Guest())),
+			slog.String("method", loggable(r.Method)),
+			slog.String("path", loggable(r.URL.Path)),
 			slog.Int("status", a.Status),
 			slog.Int64("bytes", a.Bytes),
 			slog.Duration("duration", a.Duration))
@@ -42,11 +50,11 @@ func AppendLine(line []byte, r *http.Request, a Answer) []byte {
 	line = append(line, " msg=request client="...)
 	line = appendValue(line, a.Caller.Addr.String())
 	line = append(line, " guest="...)
-	line = appendValue(line, a.guest())
+	line = appendValue(line, a.Guest())
 	line = append(line, " method="...)
 	line = appendValue(line, r.Method)
 	line = append(line, " path="...)
-	line = appendValue(line, shortened(r.URL.Path))
+	line = appendValue(line, r.URL.Path)
 	line = append(line, " status="...)
 	line = strconv.AppendInt(line, int64(a.Status), 10)
 	line = append(line, " bytes="...)
@@ -56,11 +64,26 @@ func AppendLine(line []byte, r *http.Request, a Answer) []byte {
 	return append(line, '\n')
 }
 
+// appendValue appends what nearly all values are as it is: a few letters that
+// need no quotes.
 func appendValue(line []byte, value string) []byte {
+	if isWord(value) {
+		return append(line, value...)
+	}
+	value = loggable(value)
 	if value == "" || strings.ContainsFunc(value, needsQuotes) {
 		return strconv.AppendQuote(line, value)
 	}
 	return append(line, value...)
+}
+
+func isWord(value string) bool {
+	for i := range len(value) {
+		if c := value[i]; c <= ' ' || c > '~' || c == '"' || c == '=' || c == '\\' {
+			return false
+		}
+	}
+	return value != "" && len(value) <= maxLogged
 }
 
 func needsQuotes(r rune) bool {
@@ -78,20 +101,10 @@ func (a Answer) Level() slog.Level {
 	return slog.LevelInfo
 }
 
-func (a Answer) guest() string {
+// Guest is the name of the guest that asked, empty if it was none.
+func (a Answer) Guest() string {
 	if a.Caller.Guest == nil {
 		return ""
 	}
 	return a.Caller.Guest.Name
-}
-
-// maxLoggedPath is longer than any path that exists: the log is not for a guest
-// to fill.
-const maxLoggedPath = 256
-
-func shortened(path string) string {
-	if len(path) > maxLoggedPath {
-		return path[:maxLoggedPath] + "…"
-	}
-	return path
 }

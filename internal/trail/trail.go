@@ -38,10 +38,11 @@ type Trail struct {
 }
 
 const (
-	shards     = 64
-	mostGuests = 256 // of one shard
-	mostRecent = 24  // requests of one guest
-	longest    = 120 // bytes of a path; longer ones lead nowhere
+	shards      = 64
+	mostGuests  = 256 // of one shard
+	mostRecent  = 24  // requests of one guest
+	longest     = 120 // bytes of a path; longer ones lead nowhere
+	longestVerb = 16  // bytes of a method; all that are served are shorter
 )
 
 // Log keeps the trails. The zero Log is ready for use.
@@ -56,15 +57,39 @@ type shard struct {
 
 type record struct {
 	kinds  [len(kinds)]Kind // without names
-	recent [mostRecent]Request
+	recent [mostRecent]entry
 	next   int // of recent
+}
+
+// entry is a Request with copies of its texts: the server's own share their
+// memory with the whole line of the request.
+type entry struct {
+	Request
+	method, path []byte
+}
+
+func (e *entry) set(r Request) {
+	e.method = appendCut(e.method[:0], r.Method, longestVerb)
+	e.path = appendCut(e.path[:0], r.Path, longest)
+	r.Method, r.Path = "", ""
+	e.Request = r
+}
+
+func (e *entry) request() Request {
+	r := e.Request
+	r.Method, r.Path = string(e.method), string(e.path)
+	return r
+}
+
+func appendCut(dst []byte, text string, limit int) []byte {
+	if len(text) > limit {
+		return append(append(dst, text[:limit]...), "…"...)
+	}
+	return append(dst, text...)
 }
 
 // Note remembers one request.
 func (l *Log) Note(guest uuid.UUID, r Request) {
-	if len(r.Path) > longest {
-		r.Path = strings.Clone(r.Path[:longest]) + "…"
-	}
 	kind := kindOf(r.Path)
 	s := l.shard(guest)
 	s.mu.Lock()
@@ -72,7 +97,7 @@ func (l *Log) Note(guest uuid.UUID, r Request) {
 	rec := s.record(guest)
 	k := &rec.kinds[kind]
 	k.Count, k.Last, k.Status = k.Count+1, r.At, r.Status
-	rec.recent[rec.next%mostRecent] = r
+	rec.recent[rec.next%mostRecent].set(r)
 	rec.next++
 }
 
@@ -93,7 +118,7 @@ func (l *Log) Of(guest uuid.UUID) Trail {
 		}
 	}
 	for i := max(0, rec.next-mostRecent); i < rec.next; i++ {
-		t.Recent = append(t.Recent, rec.recent[i%mostRecent])
+		t.Recent = append(t.Recent, rec.recent[i%mostRecent].request())
 	}
 	return t
 }
@@ -145,6 +170,7 @@ func Metadata() []string {
 func Userdata() []string { return []string{"user-data", "openstack user-data"} }
 
 func kindOf(path string) int {
+	path = path[:min(len(path), longest)]
 	for i, k := range kinds {
 		if strings.Contains(path, k.part) {
 			return i

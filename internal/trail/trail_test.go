@@ -3,6 +3,8 @@ package trail
 import (
 	"fmt"
 	"net/netip"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -48,11 +50,11 @@ func TestTrailOfABoot(t *testing.T) {
 func TestBounds(t *testing.T) {
 	var l Log
 	for i := range 3 * mostRecent {
-		l.Note(web1, Request{At: noon, Path: fmt.Sprintf("/latest/meta-data/%d%0200d", i, 0)})
+		l.Note(web1, Request{At: noon, Method: strings.Repeat("M", 16<<10), Path: fmt.Sprintf("/latest/meta-data/%d%0200d", i, 0)})
 	}
 	recent := l.Of(web1).Recent
-	if len(recent) != mostRecent || len(recent[0].Path) > longest+len("…") {
-		t.Errorf("%d requests of %d bytes are kept", len(recent), len(recent[0].Path))
+	if len(recent) != mostRecent || len(recent[0].Path) > longest+len("…") || len(recent[0].Method) > longestVerb+len("…") {
+		t.Errorf("%d requests of %d and %d bytes are kept", len(recent), len(recent[0].Method), len(recent[0].Path))
 	}
 	if recent[0].Path[:22] != fmt.Sprintf("/latest/meta-data/%d000", 2*mostRecent)[:22] {
 		t.Errorf("the oldest is %q", recent[0].Path)
@@ -65,6 +67,30 @@ func TestBounds(t *testing.T) {
 			t.Errorf("shard %d keeps %d guests", i, n)
 		}
 	}
+}
+
+// The text of a request's line is not kept for the sake of its path.
+func TestMemoryOfShortPaths(t *testing.T) {
+	const line = 1 << 20
+	var l Log
+	before := heap()
+	for i := range 10 * mostRecent {
+		text := strings.Repeat(string(rune('a'+i%26)), line)
+		l.Note(uuid.UUID{byte(i)}, Request{At: noon, Method: text[:3], Path: text[3:9]})
+	}
+	if grown := heap() - before; grown > 10*line {
+		t.Errorf("%d bytes are kept", grown)
+	}
+	if r := l.Of(uuid.UUID{25}).Recent[0]; r.Method != "zzz" || r.Path != "zzzzzz" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 func TestManyAtOnce(t *testing.T) {

@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -103,19 +104,25 @@ func leases(l *libvirt.Libvirt, network libvirt.Network) (map[netip.Addr]instanc
 
 // update carries out steps, on the running network or on its configuration.
 // What is live is live when it returns: libvirt has dnsmasq read its files.
-func (c client) update(ctx context.Context, s state, steps []step, where libvirt.NetworkUpdateFlags) error {
+// Steps that libvirt refuses do not keep it from the others; it tells why. An
+// error means that libvirt did not answer.
+func (c client) update(ctx context.Context, s state, steps []step, where libvirt.NetworkUpdateFlags) (refused []string, err error) {
 	if len(steps) == 0 {
-		return nil
+		return nil, nil
 	}
-	return c.conn.Do(ctx, func(l *libvirt.Libvirt) error {
+	err = c.conn.Do(ctx, func(l *libvirt.Libvirt) error {
 		for _, one := range steps {
 			command, section, text := one.call()
-			if err := l.NetworkUpdateCompat(s.network, command, section, -1, text, where); err != nil {
+			err := l.NetworkUpdateCompat(s.network, command, section, -1, text, where)
+			if answer, answered := errors.AsType[libvirt.Error](err); answered {
+				refused = append(refused, fmt.Sprintf("libvirt refuses %s: %s", text, answer.Message))
+			} else if err != nil {
 				return fmt.Errorf("updating libvirt's network %s with %s: %w", c.name, text, err)
 			}
 		}
 		return nil
 	})
+	return refused, err
 }
 
 func (s step) call() (libvirt.NetworkUpdateCommand, libvirt.NetworkUpdateSection, string) {

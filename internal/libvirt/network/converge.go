@@ -46,10 +46,15 @@ func (s *Service) convergeOnce(ctx context.Context) error {
 			continue
 		}
 		p := makePlan(side.is, wanted, before)
-		if err := s.client().update(ctx, now, p.steps, side.flag); err != nil {
+		refused, err := s.client().update(ctx, now, p.steps, side.flag)
+		if err != nil {
 			return err
 		}
-		problems = append(problems, p.problems...)
+		problems = append(append(problems, p.problems...), refused...)
+	}
+	if most := now.current().Leases; most > 0 && len(wanted) > most {
+		problems = append(problems, fmt.Sprintf("%d guests are on the network, but libvirt grants at most %d leases, the size of its DHCP range; "+
+			"widen <range> with `virsh net-edit %s`, then restart the network", len(wanted), most, s.settings.Name))
 	}
 	s.complain(problems)
 	s.forgetLeases(ctx, now, before, wanted)
@@ -107,7 +112,7 @@ func (s *Service) report(err error) {
 	}
 	s.state.Lock()
 	defer s.state.Unlock()
-	s.st = Status{Connected: s.conn != nil, Active: s.view.Active, Entries: len(s.ours)}
+	s.st = Status{Connected: s.conn != nil, Active: s.view.Active, Entries: len(s.ours), Leases: s.view.Leases}
 	switch {
 	case err != nil:
 		s.st.LastError = err.Error()

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"encoding/binary"
 	"encoding/xml"
 	"fmt"
 	"net"
@@ -20,6 +21,7 @@ type definition struct {
 	IPv4     netip.Prefix // the one on which DHCP is served
 	Gateway  netip.Addr   // the host's address there
 	ServeDNS bool
+	Leases   int // how many addresses DHCP hands out at a time; 0 for no limit of libvirt's
 	Hosts    []dhcpHost
 	Names    []dnsHost
 }
@@ -55,13 +57,19 @@ type networkXML struct {
 }
 
 type ipXML struct {
-	Family  string `xml:"family,attr"`
-	Address string `xml:"address,attr"`
-	Netmask string `xml:"netmask,attr"`
-	Prefix  string `xml:"prefix,attr"`
-	DHCP    *struct {
-		Hosts []dhcpHostXML `xml:"host"`
-	} `xml:"dhcp"`
+	Family  string   `xml:"family,attr"`
+	Address string   `xml:"address,attr"`
+	Netmask string   `xml:"netmask,attr"`
+	Prefix  string   `xml:"prefix,attr"`
+	DHCP    *dhcpXML `xml:"dhcp"`
+}
+
+type dhcpXML struct {
+	Ranges []struct {
+		Start string `xml:"start,attr"`
+		End   string `xml:"end,attr"`
+	} `xml:"range"`
+	Hosts []dhcpHostXML `xml:"host"`
 }
 
 type dhcpHostXML struct {
@@ -94,6 +102,7 @@ func parseDefinition(text string) (definition, error) {
 		return d, err
 	}
 	if ip.DHCP != nil {
+		d.Leases = ip.DHCP.leases()
 		for _, host := range ip.DHCP.Hosts {
 			d.Hosts = append(d.Hosts, host.entry())
 		}
@@ -124,14 +133,60 @@ func (ip ipXML) prefix() (netip.Prefix, netip.Addr, error) {
 	if err != nil || !addr.Is4() {
 		return netip.Prefix{}, netip.Addr{}, fmt.Errorf("the network's address %q is not an IPv4 address", ip.Address)
 	}
-	bits, err := strconv.Atoi(ip.Prefix)
-	if mask := net.ParseIP(ip.Netmask).To4(); mask != nil {
-		bits, _ = net.IPMask(mask).Size()
-	} else if err != nil {
-		return netip.Prefix{}, netip.Addr{}, fmt.Errorf("the network of %s has neither netmask nor prefix", addr)
+	bits, err := ip.bits(addr)
+	if err != nil {
+		return netip.Prefix{}, netip.Addr{}, err
 	}
 	prefix, err := addr.Prefix(bits)
 	return prefix, addr, err
+}
+
+// bits is the length of the prefix. Without netmask and prefix it follows from
+// the address's class, as libvirt has it.
+// Source: virSocketAddrGetIPPrefix in libvirt's src/util/virsocketaddr.c.
+func (ip ipXML) bits(addr netip.Addr) (int, error) {
+	switch {
+	case ip.Prefix != "":
+		bits, err := strconv.ParseUint(ip.Prefix, 10, 8)
+		if err != nil {
+			return 0, fmt.Errorf("the prefix %q of the network %s is not a whole number", ip.Prefix, addr)
+		}
+		return int(bits), nil
+	case ip.Netmask != "":
+		mask := net.IPMask(net.ParseIP(ip.Netmask).To4())
+		bits, length := mask.Size()
+		if length == 0 {
+			return 0, fmt.Errorf("the netmask %q of the network %s is not one", ip.Netmask, addr)
+		}
+		return bits, nil
+	}
+	switch first := addr.As4()[0]; {
+	case first < 128:
+		return 8, nil
+	case first < 192:
+		return 16, nil
+	case first < 224:
+		return 24, nil
+	}
+	return 0, fmt.Errorf("the network of %s has neither netmask nor prefix", addr)
+}
+
+// leases is how many leases libvirt's dnsmasq grants at a time: as many as the
+// ranges have addresses, entries for hosts outside of them included.
+// Source: virNetworkDnsmasqConfContents, which writes dhcp-lease-max, in
+// libvirt's src/network/bridge_driver.c.
+func (d *dhcpXML) leases() int {
+	total := 0
+	for _, r := range d.Ranges {
+		first, err1 := netip.ParseAddr(r.Start)
+		last, err2 := netip.ParseAddr(r.End)
+		if err1 != nil || err2 != nil || !first.Is4() || !last.Is4() || last.Less(first) {
+			continue
+		}
+		from, to := first.As4(), last.As4()
+		total += int(binary.BigEndian.Uint32(to[:])) - int(binary.BigEndian.Uint32(from[:])) + 1
+	}
+	return total
 }
 
 func (h dhcpHostXML) entry() dhcpHost {

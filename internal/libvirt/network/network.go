@@ -60,6 +60,7 @@ type View struct {
 	IPv4    netip.Prefix
 	Gateway netip.Addr
 	DNS     bool // libvirt serves DNS
+	Leases  int  // how many leases libvirt grants at a time; 0 for any number
 	// Leased are addresses that are given out, or have an entry that is not
 	// mdserver's.
 	Leased map[netip.Addr]instance.MAC
@@ -68,8 +69,9 @@ type View struct {
 // Status tells how it fares, for people.
 type Status struct {
 	Connected bool   `json:"connected"`
-	Active    bool   `json:"active"`  // libvirt runs the network
-	Entries   int    `json:"entries"` // of guests
+	Active    bool   `json:"active"`           // libvirt runs the network
+	Entries   int    `json:"entries"`          // of guests
+	Leases    int    `json:"leases,omitempty"` // how many libvirt grants at a time, if that is limited
 	LastError string `json:"last_error,omitempty"`
 }
 
@@ -277,7 +279,7 @@ func (s *Service) disconnect() {
 // viewOf leaves mdserver's own entries out of what is leased.
 func (s *Service) viewOf(now state) View {
 	d := now.current()
-	v := View{Active: now.active, Bridge: d.Bridge, Domain: d.Domain, IPv4: d.IPv4.Masked(), Gateway: d.Gateway, DNS: d.ServeDNS,
+	v := View{Active: now.active, Bridge: d.Bridge, Domain: d.Domain, IPv4: d.IPv4.Masked(), Gateway: d.Gateway, DNS: d.ServeDNS, Leases: d.Leases,
 		Leased: map[netip.Addr]instance.MAC{}}
 	maps.Copy(v.Leased, now.leases)
 	for _, host := range d.Hosts {

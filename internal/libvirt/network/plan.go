@@ -38,14 +38,19 @@ type plan struct {
 // makePlan compares a definition with what is wanted. ours are the entries that
 // mdserver made at any time: of those the definition still has as they were
 // made, the ones not wanted go. All others are not mdserver's, and stay. What
-// contradicts one of them is left out, and is a problem.
+// contradicts one of them is left out, and is a problem. A network without DNS
+// takes no names.
 func makePlan(d definition, wanted, ours []entry) plan {
 	p := plan{}
 	d.Hosts = p.removeHosts(d.Hosts, wanted, ours)
-	d.Names = p.removeNames(d.Names, wanted, ours)
+	if d.ServeDNS {
+		d.Names = p.removeNames(d.Names, wanted, ours)
+	}
 	for _, e := range wanted {
 		p.addHost(d.Hosts, e.dhcp())
-		p.addNames(d.Names, e.dns())
+		if d.ServeDNS {
+			p.addNames(d.Names, e.dns())
+		}
 	}
 	return p
 }

@@ -39,20 +39,57 @@ func TestParseDefinition(t *testing.T) {
 	}
 	want := definition{
 		Bridge: "virbr0", Domain: "lab.example", ServeDNS: true,
-		IPv4: netip.MustParsePrefix("192.168.122.0/24"), Gateway: ip(1),
+		IPv4: netip.MustParsePrefix("192.168.122.0/24"), Gateway: ip(1), Leases: 253,
 		Hosts: []dhcpHost{{MAC: mac(0x99), IP: ip(99), Name: "nas"}},
 		Names: []dnsHost{{IP: ip(77), Names: []string{"printer"}}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	for _, text := range []string{"", "<network", "<network><ip address='x'/></network>", "<network><ip address='10.0.0.1'/></network>"} {
+	for _, text := range []string{"", "<network", "<network><ip address='x'/></network>", "<network><ip address='224.0.0.1'/></network>",
+		"<network><ip address='10.0.0.1' netmask='255.0.255.0'/></network>", "<network><ip address='10.0.0.1' netmask='x'/></network>",
+		"<network><ip address='10.0.0.1' prefix='33'/></network>", "<network><ip address='10.0.0.1' prefix='-1'/></network>"} {
 		if d, err := parseDefinition(text); err == nil {
 			t.Errorf("%q is read as %+v", text, d)
 		}
 	}
 	if d, err := parseDefinition("<network><name>routed</name><bridge name='br0'/></network>"); err != nil || d.IPv4.IsValid() || d.Bridge != "br0" {
 		t.Errorf("without addresses: %+v, %v", d, err)
+	}
+}
+
+// Without netmask and prefix, the address's class decides.
+func TestPrefixOfDefinition(t *testing.T) {
+	for text, want := range map[string]string{
+		"<ip address='192.168.150.1'/>":                                    "192.168.150.0/24",
+		"<ip address='172.16.0.1'/>":                                       "172.16.0.0/16",
+		"<ip address='10.1.2.1'/>":                                         "10.0.0.0/8",
+		"<ip address='10.1.2.1' prefix='24'/>":                             "10.1.2.0/24",
+		"<ip address='10.1.2.1' netmask='255.255.252.0'/>":                 "10.1.0.0/22",
+		"<ip family='ipv4' address='10.1.2.1' prefix='30'/>":               "10.1.2.0/30",
+		"<ip family='ipv6' address='fd00::1'/><ip address='192.168.7.9'/>": "192.168.7.0/24",
+	} {
+		d, err := parseDefinition("<network>" + text + "</network>")
+		if err != nil || d.IPv4.Masked().String() != want {
+			t.Errorf("%s is the network %v (%v), want %s", text, d.IPv4, err, want)
+		}
+	}
+}
+
+// libvirt's dnsmasq grants as many leases as its ranges have addresses.
+func TestLeasesOfDefinition(t *testing.T) {
+	for text, want := range map[string]int{
+		"": 0,
+		"<range start='10.0.0.100' end='10.0.0.101'/>":                                                 2,
+		"<range start='10.0.0.2' end='10.0.0.9'/><range start='10.0.0.20' end='10.0.0.20'/>":           9,
+		"<range start='10.0.0.9' end='10.0.0.2'/>":                                                     0,
+		"<range start='x' end='10.0.0.2'/><host mac='52:54:00:51:00:01' ip='10.0.0.7'/>":               0,
+		"<range start='0.0.0.0' end='255.255.255.255'/><range start='0.0.0.0' end='255.255.255.255'/>": 1 << 33,
+	} {
+		d, err := parseDefinition("<network><ip address='10.0.0.1' prefix='24'><dhcp>" + text + "</dhcp></ip></network>")
+		if err != nil || d.Leases != want {
+			t.Errorf("%s grants %d leases (%v), want %d", text, d.Leases, err, want)
+		}
 	}
 }
 
@@ -79,6 +116,14 @@ func TestPlan(t *testing.T) {
 		}
 		return d
 	}
+	silentWith := func(entries ...entry) definition { // the network without DNS
+		d := definition{IPv4: netip.MustParsePrefix("192.168.122.0/24")}
+		for _, e := range entries {
+			d.Hosts = append(d.Hosts, e.dhcp())
+		}
+		return d
+	}
+	silent := silentWith()
 	const (
 		webDHCP = `<host mac="52:54:00:51:00:05" name="web" ip="192.168.122.5"></host>`
 		webDNS  = `<host ip="192.168.122.5"><hostname>web</hostname><hostname>web.lab.example</hostname></host>`
@@ -93,6 +138,9 @@ func TestPlan(t *testing.T) {
 	}{
 		{"nothing to do", had(), nil, nil, "", ""},
 		{"a guest comes", had(), []entry{web}, nil, "+" + webDHCP + "\n+" + webDNS, ""},
+		{"a guest comes where there is no DNS", silent, []entry{web}, nil, "+" + webDHCP, ""},
+		{"DNS was turned off", silentWith(web), []entry{web}, []entry{web}, "", ""},
+		{"a guest goes where there is no DNS", silentWith(web), nil, []entry{web}, "-" + webDHCP, ""},
 		{"it is there", had(web), []entry{web}, []entry{web}, "", ""},
 		{"it goes", had(web), nil, []entry{web}, "-" + webDHCP + "\n" + webGone, ""},
 		{"it goes, and was not there", had(), nil, []entry{web}, "", ""},

@@ -90,26 +90,43 @@ func (a address) Integer() *big.Int { return addressInt(a.ip) }
 
 // Format implements object.Formatter.
 func (a address) Format(t *object.Thread, spec string) (string, error) {
+	return formatAddress(t, a, a.ip, a.Text(), spec)
+}
+
+// formatAddress formats an address or an interface: as text, or with the
+// presentations b, n, x and X as a number of full width. Python takes nothing
+// else.
+// Source: _BaseAddress.__format__ in CPython 3.11's Lib/ipaddress.py.
+func formatAddress(t *object.Thread, v object.Value, ip netip.Addr, text, spec string) (string, error) {
 	if spec == "" || strings.HasSuffix(spec, "s") {
-		return object.Format(t, object.Str(a.Text()), spec)
+		return object.Format(t, object.Str(text), spec)
 	}
-	digits := a.ip.BitLen() / 4
-	switch spec[len(spec)-1] {
-	case 'n':
-		spec = spec[:len(spec)-1] + "b"
-		if a.ip.Is6() {
-			spec = spec[:len(spec)-1] + "x"
-		} else {
-			digits = 32
+	rest, alternate := strings.CutPrefix(spec, "#")
+	base, grouped := strings.CutPrefix(rest, "_")
+	if base == "n" {
+		base = "b"
+		if ip.Is6() {
+			base = "x"
 		}
-	case 'b':
-		digits = a.ip.BitLen()
 	}
-	s, err := object.Format(t, object.MakeInt(a.Integer()), spec[len(spec)-1:])
-	if err != nil || len(s) >= digits {
-		return s, err
+	width := ip.BitLen()
+	switch base {
+	case "b":
+	case "x", "X":
+		width /= 4
+	default:
+		return "", object.Raise(object.TypeError, "unsupported format string passed to %s.__format__", object.TypeName(v))
 	}
-	return strings.Repeat("0", digits-len(s)) + s, nil
+	flags, grouping := "", ""
+	if grouped {
+		grouping = "_"
+		width += width/4 - 1
+	}
+	if alternate {
+		flags = "#"
+		width += len("0x")
+	}
+	return object.Format(t, object.MakeInt(addressInt(ip)), fmt.Sprintf("%s0%d%s%s", flags, width, grouping, base))
 }
 
 // Compare implements object.Comparable.

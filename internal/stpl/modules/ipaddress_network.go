@@ -233,6 +233,11 @@ func (i iface) Repr() string { return i.Class().Name + "('" + i.Text() + "')" }
 // HashKey implements object.Hashable.
 func (i iface) HashKey() any { return i }
 
+// Format implements object.Formatter.
+func (i iface) Format(t *object.Thread, spec string) (string, error) {
+	return formatAddress(t, i, i.addr(), i.Text(), spec)
+}
+
 // Integer implements object.Integer.
 func (i iface) Integer() *big.Int { return addressInt(i.p.Addr()) }
 
