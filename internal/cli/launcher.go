@@ -40,7 +40,8 @@ users; there is no use for it by hand.`,
 			return fmt.Errorf("notify systemd: %w", err)
 		}
 		server := launcher.Server{Client: uid, Log: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))}
-		return server.Serve(ctx, l)
+		server.Serve(ctx, l)
+		return nil
 	}
 	return cmd
 }

@@ -25,14 +25,12 @@ func serve(t *testing.T, client uint32) (socket Socket, stop func()) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- (&Server{client, slog.New(slog.DiscardHandler)}).Serve(ctx, l) }()
-	stop = sync.OnceFunc(func() {
+	var serving sync.WaitGroup
+	serving.Go(func() { (&Server{client, slog.New(slog.DiscardHandler)}).Serve(ctx, l) })
+	stop = func() {
 		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+		serving.Wait()
+	}
 	t.Cleanup(stop)
 	return Socket(path), stop
 }
@@ -155,7 +153,7 @@ func TestProcessInheritsNoVariables(t *testing.T) {
 	_ = p.Wait()
 }
 
-// Whoever may connect: the launcher obeys the server's user, and root.
+// Everybody may connect; the launcher obeys the server's user and root.
 func TestStrangersAreRefused(t *testing.T) {
 	if os.Getuid() == 0 {
 		t.Skip("root may always ask; TestOtherUser of the package dnsmasq tries another user")

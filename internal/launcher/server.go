@@ -20,6 +20,10 @@ import (
 // gone.
 const grace = 3 * time.Second
 
+// pause is the time after a connection that could not be accepted, such as for
+// want of file descriptors.
+const pause = 100 * time.Millisecond
+
 // Server starts processes for one user.
 type Server struct {
 	Client uint32 // the user that may ask, besides root
@@ -44,8 +48,9 @@ func Listen(path string) (*net.UnixListener, error) {
 }
 
 // Serve takes connections until the context ends, and waits for the processes
-// that it then stops.
-func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
+// that it then stops. The processes of others go on where a connection cannot be
+// accepted.
+func (s *Server) Serve(ctx context.Context, l *net.UnixListener) {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	var serving sync.WaitGroup
@@ -53,10 +58,12 @@ func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
 	for {
 		conn, err := l.AcceptUnix()
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
 		if err != nil {
-			return fmt.Errorf("launcher: %w", err)
+			s.Log.Warn("launcher", "error", err)
+			time.Sleep(pause)
+			continue
 		}
 		serving.Go(func() {
 			defer conn.Close()
