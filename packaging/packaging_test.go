@@ -50,11 +50,43 @@ func TestUnitsVerify(t *testing.T) {
 	for _, unit := range []string{"sysinit.target", "basic.target", "shutdown.target", "network-online.target"} {
 		write(t, root+"/etc/systemd/system/"+unit, "[Unit]\n", 0o644)
 	}
-	for _, unit := range []string{"mdserver.service", "mdserver-dnsmasq.service"} {
+	for _, unit := range units {
 		write(t, root+"/etc/systemd/system/"+unit, read(t, "systemd/"+unit), 0o644)
 		out, err := exec.Command("systemd-analyze", "verify", "--root", root, unit).CombinedOutput()
 		if err != nil || len(out) > 0 {
 			t.Errorf("%s: %v\n%s", unit, err, out)
+		}
+	}
+}
+
+var units = []string{"mdserver.service", "mdserver-dnsmasq.service", "mdserver-launcher.service"}
+
+// systemd rates what a unit may do, from 0 to 10. The threshold is ten times
+// that, and is exceeded by what is above it.
+func TestUnitsAreConfined(t *testing.T) {
+	const below2 = "--threshold=19"
+	for _, unit := range units {
+		name := filepath.Join(t.TempDir(), unit)
+		write(t, name, read(t, "systemd/"+unit), 0o644)
+		out, err := exec.Command("systemd-analyze", "security", "--offline=true", "--no-pager", below2, name).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "Overall exposure level for "+unit) {
+			t.Errorf("%s: %v\n%s", unit, err, out)
+		}
+	}
+}
+
+// No unit has the right to become another user, or to signal another's
+// processes: that would make it as good as root.
+func TestUnitsChangeNoUser(t *testing.T) {
+	for _, unit := range units {
+		for line := range strings.Lines(read(t, "systemd/"+unit)) {
+			name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+			if !strings.HasSuffix(name, "Capabilities") && name != "CapabilityBoundingSet" {
+				continue
+			}
+			if value != "CAP_NET_BIND_SERVICE CAP_NET_ADMIN CAP_NET_RAW" {
+				t.Errorf("%s: %s", unit, line)
+			}
 		}
 	}
 }

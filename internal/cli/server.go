@@ -189,5 +189,8 @@ func describeDnsmasq(d dnsmasq.Status) string {
 	if d.Restarts > 0 {
 		text += fmt.Sprintf(", restarted %d times", d.Restarts)
 	}
+	if d.Warning != "" {
+		text += "; " + d.Warning
+	}
 	return text
 }

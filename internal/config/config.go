@@ -130,6 +130,9 @@ type Dnsmasq struct {
 	Domain     string        // after a guest's name; "" for none
 	EntryOrder []string      // of "base", "prefix", "domain"
 
+	StopRebind    string   // "own", "private" or "no"
+	RebindDomains []string // that may name private addresses
+
 	netAddress, netAddress6 netip.Addr
 	netPrefix, netPrefix6   int
 }

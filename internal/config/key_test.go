@@ -60,6 +60,7 @@ var other = map[string]string{
 	"dnsmasq.reserved": "10.122.0.9", "dnsmasq.net_address6": "fd00::", "dnsmasq.net_prefix6": "80", "dnsmasq.gateway6": "fd00::9",
 	"dnsmasq.reserved6": "fd00::5", "dnsmasq.quarantine": "0", "dnsmasq.interface": "br0", "dnsmasq.listen_address": "10.122.0.7",
 	"dnsmasq.use_dns": "t", "dnsmasq.lease_len": "600", "dnsmasq.prefix": "p-", "dnsmasq.domain": "d.example", "dnsmasq.entry_order": "fqdn,base",
+	"dnsmasq.stop_rebind": "Private", "dnsmasq.rebind_domains": "corp.example, lan",
 	"libvirt.uri":                  "qemu:///session",
 	"libvirt.release_after":        "never",
 	"template-data._config_items_": "dnsmasq.user", "service.name": "n", "service.type": "t", "service.version": "v",

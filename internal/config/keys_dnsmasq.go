@@ -3,8 +3,12 @@ package config
 import (
 	"net/netip"
 	"os/exec"
+	"os/user"
 	"time"
 )
+
+// dnsmasqUser is the user that `mdserver install` makes for dnsmasq.
+const dnsmasqUser = "mdserver-dnsmasq"
 
 var dnsmasqKeys = []key{
 	{
@@ -27,8 +31,18 @@ var dnsmasqKeys = []key{
 		binding: bind(path, func(c *Config) *string { return &c.Dnsmasq.Binary }),
 	},
 	{
-		section: "dnsmasq", name: "user", rank: 23, def: "mdserver",
-		doc:     "User that dnsmasq runs as.",
+		section: "dnsmasq", name: "user", rank: 23,
+		doc: "User that dnsmasq runs as. It should be one that runs nothing else and is in no group\n" +
+			"but its own: mdserver-dnsmasq, which `mdserver install` makes. As mdserver's own user\n" +
+			"dnsmasq could read the guests' secrets; `mdserver doctor` warns of that.",
+		derive: func(*defaults) any {
+			if _, err := user.Lookup(dnsmasqUser); err == nil {
+				return dnsmasqUser
+			}
+			return "mdserver"
+		},
+		derived: "`mdserver-dnsmasq`, or `mdserver` if there is no such user",
+		example: dnsmasqUser,
 		binding: bind(token(32), func(c *Config) *string { return &c.Dnsmasq.User }),
 	},
 	{

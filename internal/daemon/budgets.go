@@ -63,8 +63,7 @@ func newBudgets(log *slog.Logger) *budgets {
 }
 
 func (b *budgets) allowRequest(a face.Answer, level slog.Level) bool {
-	local := a.Caller.Guest == nil && a.Caller.Addr.IsLoopback()
-	return b.requests.Allow(sender{a.Guest(), local}, level, a.At)
+	return b.requests.Allow(sender{a.Guest(), a.Caller.IsLocal()}, level, a.At)
 }
 
 func (b *budgets) close() {

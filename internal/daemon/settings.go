@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"mdserver/internal/admission"
@@ -17,11 +18,15 @@ import (
 	"mdserver/internal/metadata"
 )
 
+// launcherSocket is where mdserver-launcher.service listens.
+const launcherSocket = "/run/mdserver-launcher/socket"
+
 func dnsmasqSettings(cfg *config.Config, n config.Network) dnsmasq.Settings {
 	return dnsmasq.Settings{
 		Mode:            dnsmasq.Mode(n.Run),
 		Binary:          cfg.Dnsmasq.Binary,
 		User:            cfg.Dnsmasq.User,
+		Launcher:        launcherSocket,
 		BaseDir:         n.BaseDir,
 		RunDir:          cfg.Dnsmasq.RunDir,
 		NetName:         n.Name,
@@ -37,7 +42,36 @@ func dnsmasqSettings(cfg *config.Config, n config.Network) dnsmasq.Settings {
 		EntryOrder:      n.EntryOrder,
 		Network6:        n.Network6,
 		Gateway6:        n.Gateway6,
+		Rebind:          dnsmasq.Rebind(cfg.Dnsmasq.StopRebind),
+		OwnPrefixes:     ownPrefixes(cfg),
+		RebindDomains:   rebindDomains(cfg),
 	}
+}
+
+// ownPrefixes are the networks of the configuration, and the addresses that
+// the server listens at.
+func ownPrefixes(cfg *config.Config) []netip.Prefix {
+	var own []netip.Prefix
+	for _, n := range cfg.Networks {
+		own = append(own, n.Network, n.Network6)
+	}
+	for _, addr := range append(cfg.ListenAddresses6(), cfg.Server.ListenAddress) {
+		own = append(own, netip.PrefixFrom(addr.WithZone(""), addr.BitLen()))
+	}
+	return own
+}
+
+// rebindDomains are the domains that may name private addresses: those of our
+// networks, since the dnsmasq of one asks for names of another elsewhere, and
+// those of the configuration.
+func rebindDomains(cfg *config.Config) []string {
+	domains := slices.Clone(cfg.Dnsmasq.RebindDomains)
+	for _, n := range cfg.Networks {
+		if n.Domain != "" && !slices.Contains(domains, n.Domain) {
+			domains = append(domains, n.Domain)
+		}
+	}
+	return domains
 }
 
 func libvirtSettings(cfg *config.Config, n config.Network) network.Settings {

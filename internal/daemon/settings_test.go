@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"mdserver/internal/dnsmasq"
 	"mdserver/internal/metadata"
 )
 
@@ -101,5 +102,36 @@ reserved = 10.50.0.9
 	routed := load(t, "[mdserver]\naccept_interfaces = eth1\n")
 	if policy := admissionPolicy(routed, configuredNetworks(routed)); !policy.Routed || !slices.Equal(policy.Interfaces, []string{"eth1"}) {
 		t.Errorf("behind a router %+v", policy)
+	}
+}
+
+// dnsmasq keeps outside names from leading to any network of ours, whichever
+// network it serves.
+func TestSettingsAgainstRebinding(t *testing.T) {
+	cfg := load(t, `[mdserver]
+listen_address6 = fd00::7
+[dnsmasq]
+net_name = mds
+domain = example.net
+net_address6 = fd00:122::
+rebind_domains = corp.example, lan
+[network lan]
+interface = br-lan
+net_address = 10.50.0.0
+domain = lan.example.net
+`)
+	for _, n := range cfg.Networks {
+		s := dnsmasqSettings(cfg, n)
+		if s.Rebind != dnsmasq.RebindOwn {
+			t.Errorf("%s: stop_rebind is %q", n.Name, s.Rebind)
+		}
+		for _, own := range []string{"10.122.0.0/16", "fd00:122::/64", "10.50.0.0/24", "169.254.169.254/32", "fd00::7/128"} {
+			if !slices.Contains(s.OwnPrefixes, netip.MustParsePrefix(own)) {
+				t.Errorf("%s: %s is not among %v", n.Name, own, s.OwnPrefixes)
+			}
+		}
+		if want := []string{"corp.example", "lan", "example.net", "lan.example.net"}; !slices.Equal(s.RebindDomains, want) {
+			t.Errorf("%s: domains %v, want %v", n.Name, s.RebindDomains, want)
+		}
 	}
 }

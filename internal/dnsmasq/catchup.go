@@ -4,13 +4,15 @@ import "context"
 
 // CatchUp tries again what failed: to write the files, to start dnsmasq, to
 // have it read them. So a disk that was full and a bridge that came late mend
-// themselves, without waiting for the next change. It is cheap where there is
+// themselves, without waiting for the next change. It also gives guests back
+// addresses that dnsmasq has disabled. It is cheap where there is
 // nothing to do, and is to be called every few seconds. The outcome is in
 // Status; only success is logged, as the failure has been.
 func (s *Service) CatchUp(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var err error
+	declined := s.declines.take()
 	switch {
 	case s.settings.Mode == Off:
 		return
@@ -19,6 +21,9 @@ func (s *Service) CatchUp(ctx context.Context) {
 	case s.pub.unwritten, s.pub.stale && s.answers(ctx):
 		err = s.publish(ctx, change{})
 		s.report(err)
+	case len(declined) > 0:
+		s.report(s.heal(ctx, declined))
+		return
 	default:
 		return
 	}

@@ -1,6 +1,7 @@
 package dnsmasq
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,6 @@ const (
 	steady         = 10 * time.Second // a run this long was a success
 	grace          = 3 * time.Second  // between SIGTERM and SIGKILL
 	testTimeout    = 10 * time.Second
-	logDrain       = time.Second // for the log of a dnsmasq whose TCP helpers live on
 	alienPoll      = time.Second
 	// hopeless is the number of failures in a row after which nobody waits
 	// for the next start any more.
@@ -33,6 +33,7 @@ type child struct {
 	settings Settings
 	log      *slog.Logger
 	clients  clients
+	ownUser  bool // dnsmasq was started as a user of its own; used by run alone
 	cancel   context.CancelFunc
 	done     chan struct{}
 	again    chan struct{} // asks for a restart
@@ -44,6 +45,7 @@ type child struct {
 	starts   int
 	failures int // in a row
 	lastErr  error
+	warning  string // why dnsmasq has no user of its own
 }
 
 func startChild(settings Settings, log *slog.Logger, clients clients) *child {
@@ -92,7 +94,7 @@ func (c *child) standBack(ctx context.Context, alien *process) {
 	c.update(func() {
 		c.epoch++
 		c.failures = 0
-		c.current = &target{pid: alien.pid, epoch: c.epoch, signal: alien.os.Signal}
+		c.current = &target{pid: alien.pid, epoch: c.epoch, signal: c.settings.signaller(alien)}
 	})
 	for alien.alive() && ctx.Err() == nil {
 		sleep(ctx, alienPoll)
@@ -108,25 +110,30 @@ func (c *child) once(ctx context.Context) error {
 	if err := c.stopOrphans(); err != nil {
 		return err
 	}
-	if err := c.settings.test(ctx, c.settings.confFile()); err != nil {
+	start, err := c.chooseStarter()
+	if err != nil {
+		return err
+	}
+	if err := c.settings.test(ctx, start, c.settings.confFile()); err != nil {
 		return err
 	}
 	lines := newLogLines(c.log, c.clients)
 	defer lines.close()
-	cmd := c.settings.command(lines)
 	select {
 	case <-c.again: // what was asked for happens now
 	default:
 	}
-	if err := cmd.Start(); err != nil {
+	process, err := start([]string{"--keep-in-foreground", "--log-facility=-", childRecord, "--conf-file=" + c.settings.confFile()}, lines)
+	if err != nil {
 		return fmt.Errorf("starting dnsmasq: %w", err)
 	}
+	c.writePidFile(process.Pid())
 	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	go func() { ended <- process.Wait() }()
 	c.update(func() {
 		c.epoch++
 		c.starts++
-		c.current = &target{pid: cmd.Process.Pid, epoch: c.epoch, ours: true, signal: cmd.Process.Signal}
+		c.current = &target{pid: process.Pid(), epoch: c.epoch, ours: true, signal: process.Signal}
 	})
 	defer c.update(func() { c.current = nil })
 	select {
@@ -136,12 +143,28 @@ func (c *child) once(ctx context.Context) error {
 	case <-c.again:
 	}
 	c.update(func() { c.current = nil })
-	return c.end(cmd.Process, ended)
+	return c.end(process, ended)
 }
 
-// end stops the child and takes the pid-file away if dnsmasq itself may not.
-func (c *child) end(p *os.Process, ended <-chan error) error {
-	defer c.dropPidFile(p.Pid)
+// chooseStarter warns once if dnsmasq gets no user of its own. When it had one
+// before, it keeps it: a dnsmasq that was taken over could otherwise become the
+// server's user by ending the launcher.
+func (c *child) chooseStarter() (starter, error) {
+	start, warning, err := c.settings.starter(c.ownUser)
+	if err != nil {
+		return nil, err
+	}
+	c.ownUser = warning == ""
+	if warning != "" && warning != c.warning {
+		c.log.Warn(warning)
+	}
+	c.update(func() { c.warning = warning })
+	return start, nil
+}
+
+// end stops the child.
+func (c *child) end(p running, ended <-chan error) error {
+	defer c.dropPidFile(p.Pid())
 	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		if err := p.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return fmt.Errorf("stopping dnsmasq: %w", err)
@@ -154,6 +177,15 @@ func (c *child) end(p *os.Process, ended <-chan error) error {
 	}
 	<-ended
 	return nil
+}
+
+// writePidFile tells administrators of our child. dnsmasq may not write where
+// the control socket is.
+func (c *child) writePidFile(pid int) {
+	_ = os.Remove(c.settings.pidFile()) // an earlier version's dnsmasq may have made it
+	if err := os.WriteFile(c.settings.pidFile(), fmt.Appendln(nil, pid), fileMode); err != nil {
+		c.log.Warn("dnsmasq's pid-file cannot be written", "error", err)
+	}
 }
 
 func (c *child) dropPidFile(pid int) {
@@ -175,39 +207,25 @@ func (c *child) stopOrphans() error {
 	return err
 }
 
-// test has dnsmasq check a configuration.
-func (s Settings) test(ctx context.Context, conf string) error {
+// test has dnsmasq check a configuration, as the user that will read it.
+func (s Settings) test(ctx context.Context, start starter, conf string) error {
 	ctx, cancel := context.WithTimeout(ctx, testTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, s.Binary, "--test", "--conf-file="+conf)
-	cmd.Env = englishEnv()
-	out, err := cmd.CombinedOutput()
+	var out bytes.Buffer
+	process, err := start([]string{"--test", "--conf-file=" + conf}, &out)
+	if err == nil {
+		kill := context.AfterFunc(ctx, func() { _ = process.Signal(syscall.SIGKILL) })
+		err = process.Wait()
+		kill()
+	}
 	switch {
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("dnsmasq is not installed (package dnsmasq-base), or dnsmasq.binary is wrong: %w", err)
 	case err != nil:
-		return fmt.Errorf("dnsmasq refuses its configuration: %s: %w", strings.TrimSpace(string(out)), err)
+		return fmt.Errorf("dnsmasq refuses its configuration: %s: %w", strings.TrimSpace(out.String()), err)
 	}
 	return nil
 }
-
-// command is the dnsmasq that becomes our child. It gets a process group of
-// its own, so that a Ctrl-C meant for mdserver does not end it first, and,
-// when we are not root, the privileges that we have ourselves.
-func (s Settings) command(lines *logLines) *exec.Cmd {
-	cmd := exec.Command(s.Binary, "--keep-in-foreground", "--log-facility=-", childRecord, "--conf-file="+s.confFile())
-	cmd.Env = englishEnv()
-	cmd.Stderr = lines
-	cmd.WaitDelay = logDrain
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.AmbientCaps = heldCapabilities()
-	}
-	return cmd
-}
-
-// englishEnv has dnsmasq speak the language that its log is sorted by.
-func englishEnv() []string { return append(os.Environ(), "LC_ALL=C") }
 
 func (c *child) update(change func()) {
 	c.mu.Lock()
@@ -266,6 +284,7 @@ func (c *child) status(st *Status) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st.Restarts = max(c.starts-1, 0)
+	st.Warning = c.warning
 	if c.lastErr != nil && c.current == nil && st.LastError == "" {
 		st.LastError = c.lastErr.Error()
 	}

@@ -36,6 +36,7 @@ func (s Settings) configuration() (text, digest string) {
 	c.identity(s)
 	c.listening(s)
 	c.dns(s)
+	c.rebind(s)
 	c.dhcp(s)
 	digest = digestOf(c.String())
 	c.add("txt-record", configName+","+digest)
@@ -63,10 +64,14 @@ func (c *directives) add(name string, value ...string) {
 }
 
 func (c *directives) identity(s Settings) {
-	if name := s.runsAs(); name != "" {
-		c.add("user", name)
+	user, group := s.runsAs()
+	if user != "" {
+		c.add("user", user)
 	}
-	c.add("pid-file", s.pidFile())
+	if group != "" {
+		c.add("group", group)
+	}
+	c.add("pid-file", s.externalPidFile())
 }
 
 // listening binds to single addresses, as they come and go, so that libvirt's
@@ -108,6 +113,7 @@ func (c *directives) dhcp(s Settings) {
 	c.add("dhcp-authoritative")
 	c.add("dhcp-no-override")
 	c.add("dhcp-ignore-names")
+	c.add("dhcp-match", "set:"+declineTag, fmt.Sprintf("%d,%db", dhcpMessageType, dhcpDecline))
 	c.add("dhcp-lease-max", fmt.Sprint(s.mostLeases()))
 	c.add("dhcp-range", s.Network.Addr().String(), "static", netmask(s.Network), s.leaseSeconds())
 	if s.Network6.IsValid() {

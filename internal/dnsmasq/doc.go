@@ -17,6 +17,8 @@
 //	dhcp.d/, dns.d/      guests that came since, read at once
 //	tmp/                 files on their way into the others
 //
+// dnsmasq reads them as a user of its own, and owns none of them.
+//
 // # How a change becomes live
 //
 // New guests are written as one small file into each watched directory, DHCP

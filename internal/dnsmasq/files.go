@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 )
 
 const (
@@ -16,44 +14,39 @@ const (
 	fileMode = 0o644 // dnsmasq may run as somebody else; host names are no secret
 )
 
-// makeDirs creates what is missing of the directories that dnsmasq needs.
-// Those that mdserver creates as root belong to dnsmasq's user: it removes
-// its own pid-file.
+// makeDirs creates what is missing of the directories that dnsmasq needs, and
+// sees to it that its user can read them.
 func (s Settings) makeDirs() error {
-	for _, dir := range []string{s.BaseDir, s.RunDir} {
-		if err := s.makeOwned(dir); err != nil {
-			return err
-		}
-	}
-	for _, dir := range []string{filepath.Dir(s.dhcpFile()), filepath.Dir(s.dnsFile()), s.dhcpDir(), s.dnsDir(), s.scratch()} {
+	dirs := []string{s.BaseDir, filepath.Dir(s.dhcpFile()), filepath.Dir(s.dnsFile()), s.dhcpDir(), s.dnsDir(), s.scratch()}
+	for _, dir := range append(dirs, s.RunDir) {
 		if err := os.MkdirAll(dir, dirMode); err != nil {
 			return fmt.Errorf("creating dnsmasq's directory: %w", err)
 		}
 	}
-	return nil
+	if s.account == nil {
+		return nil
+	}
+	for _, dir := range dirs {
+		if err := s.account.share(dir); err != nil {
+			return err
+		}
+	}
+	if err := s.account.disown(s.RunDir); err != nil {
+		return err
+	}
+	return s.makePidDir()
 }
 
-func (s Settings) makeOwned(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil
+// makePidDir makes the directory where dnsmasq itself writes its pid-file. It
+// may write there and nowhere else: the control socket is in run_dir. An
+// unprivileged dnsmasq that cannot write the file does without.
+func (s Settings) makePidDir() error {
+	err := os.MkdirAll(s.pidDir(), dirMode)
+	if err == nil && os.Geteuid() == 0 {
+		err = os.Chown(s.pidDir(), int(s.account.uid), int(s.account.gid))
 	}
-	if err := os.MkdirAll(dir, dirMode); err != nil {
-		return fmt.Errorf("creating dnsmasq's directory: %w", err)
-	}
-	if os.Geteuid() != 0 || s.User == "" {
-		return nil
-	}
-	owner, err := user.Lookup(s.User)
 	if err != nil {
-		return nil // dnsmasq itself refuses an unknown user, and says so
-	}
-	uid, errUID := strconv.Atoi(owner.Uid)
-	gid, errGID := strconv.Atoi(owner.Gid)
-	if err := errors.Join(errUID, errGID); err != nil {
-		return fmt.Errorf("reading the ids of user %s: %w", s.User, err)
-	}
-	if err := os.Chown(dir, uid, gid); err != nil {
-		return fmt.Errorf("giving %s to dnsmasq's user: %w", dir, err)
+		return fmt.Errorf("making the directory of dnsmasq's pid-file: %w", err)
 	}
 	return nil
 }

@@ -16,19 +16,25 @@ type Known func(mac instance.MAC) bool
 // OnDHCP sets who is told of DHCPv4 messages, and who knows the guests among
 // the clients. It comes before Start; only a dnsmasq that mdserver runs itself
 // can be heard.
-func (s *Service) OnDHCP(heard Heard, known Known) { s.clients = clients{heard, known} }
+func (s *Service) OnDHCP(heard Heard, known Known) {
+	s.clients = clients{heard: heard, known: known}
+}
 
-// clients are functions about DHCP clients; both may be nil.
+// clients are functions about DHCP clients; any may be nil.
 type clients struct {
-	heard Heard
-	known Known
+	heard    Heard
+	known    Known
+	declined func(text string) // gets every line of the DHCP server
 }
 
 // dhcpLine is "DHCPDISCOVER(br-mds) 52:54:…" or "DHCPACK(br-mds) 10.122.0.9 52:54:… web1".
 var dhcpLine = regexp.MustCompile(`^(DHCP[A-Z]+)\([^)]*\) (?:\d+\.\d+\.\d+\.\d+ )?((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\b`)
 
-// hear passes a line of the log on if it is about a DHCPv4 message.
+// hear passes a line of the log on.
 func (c clients) hear(text string) {
+	if c.declined != nil {
+		c.declined(text)
+	}
 	if c.heard == nil {
 		return
 	}

@@ -94,9 +94,12 @@ func (l *lab) runHelper(attr *syscall.SysProcAttr, guests ...instance.Instance) 
 
 // selfCopy is this program where anybody may run it.
 func selfCopy(l *lab) string {
+	path := l.BaseDir + "-helper"
+	if _, err := os.Stat(path); err == nil {
+		return path // and may be running
+	}
 	data, err := os.ReadFile("/proc/self/exe")
 	must(l.t, err)
-	path := l.BaseDir + "-helper"
 	must(l.t, os.WriteFile(path, data, 0o755))
 	return path
 }

@@ -70,14 +70,15 @@ type lineWriter struct {
 // nowhere is in the discard-only prefix (RFC 6666).
 var nowhere = netip.MustParseAddr("100::")
 
-// dhcp4 writes "<mac>,id:*,<ip>,<hostname>,<seconds>"; id:* has dnsmasq ignore
-// the client-id, which changes as a guest goes from firmware to system.
+// dhcp4 writes "<mac>,id:*,<ip>,tag:!declined,<hostname>,<seconds>"; id:* has
+// dnsmasq ignore the client-id, which changes as a guest goes from firmware to
+// system. The tag keeps a DHCPDECLINE from disabling the address.
 //
 // For a line that names a host but no IPv6 address dnsmasq looks one up in the
 // hosts file, and then warns that the guest's line for DHCPv6 has it, too. An
 // address that is on no network keeps it from looking and is never leased.
 func (w *lineWriter) dhcp4(b binding, hostname, seconds string, hasIPv6 bool) {
-	fields := []string{b.mac.String(), "id:*", b.addr.String()}
+	fields := []string{b.mac.String(), "id:*", b.addr.String(), "tag:!" + declineTag}
 	if hasIPv6 {
 		fields = append(fields, "["+nowhere.String()+"]")
 	}

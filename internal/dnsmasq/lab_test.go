@@ -166,7 +166,14 @@ func must(t testing.TB, err error) {
 // start runs a Service until the end of the test.
 func (l *lab) start(guests ...instance.Instance) *Service {
 	l.t.Helper()
+	return l.listen(nil, guests...)
+}
+
+// listen is start with somebody who is told of DHCP messages.
+func (l *lab) listen(heard Heard, guests ...instance.Instance) *Service {
+	l.t.Helper()
 	s := New(l.Settings, slog.New(l.log))
+	s.OnDHCP(heard, nil)
 	must(l.t, s.Start(l.t.Context(), guests))
 	l.t.Cleanup(func() { must(l.t, s.Close()) })
 	return s
@@ -185,9 +192,14 @@ func (l *lab) reverse(addr string) []string {
 
 func (l *lab) query(name string, kind uint16) []string {
 	l.t.Helper()
+	return l.queryAt(net.JoinHostPort(l.Gateway.String(), "53"), "udp", name, kind)
+}
+
+func (l *lab) queryAt(server, network, name string, kind uint16) []string {
+	l.t.Helper()
 	m := new(dns.Msg).SetQuestion(dns.Fqdn(name), kind)
-	client := &dns.Client{Timeout: 5 * time.Second}
-	answer, _, err := client.ExchangeContext(l.t.Context(), m, net.JoinHostPort(l.Gateway.String(), "53"))
+	client := &dns.Client{Net: network, Timeout: 5 * time.Second}
+	answer, _, err := client.ExchangeContext(l.t.Context(), m, server)
 	must(l.t, err)
 	var found []string
 	for _, record := range answer.Answer {

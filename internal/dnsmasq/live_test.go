@@ -128,3 +128,21 @@ func routes(ack *dhcpv4.DHCPv4) string {
 	}
 	return strings.Join(parts, " ")
 }
+
+// No guest makes a name in DNS by what its DHCP client says of itself.
+func TestClientNamesAreIgnored(t *testing.T) {
+	l := newLab(t)
+	guest := newGuest(1, "web1")
+	l.start(guest)
+	fqdn := append([]byte{0x01, 0, 0}, "proxy.example.net"...) // RFC 4702: "make this my name"
+	if ack := l.dhcp(guest.MAC, dhcpv4.WithOption(dhcpv4.OptHostName("wpad")),
+		dhcpv4.WithOption(dhcpv4.OptGeneric(dhcpv4.OptionFQDN, fqdn))); ack == nil {
+		t.Fatal("no lease")
+	}
+	for _, name := range []string{"wpad", "wpad.example.net", "proxy", "proxy.example.net"} {
+		if got := l.lookup(name); got != nil {
+			t.Errorf("%s is %v", name, got)
+		}
+	}
+	l.wantServed(guest)
+}

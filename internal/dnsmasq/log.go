@@ -70,7 +70,9 @@ func (l *logLines) pass(line string) {
 	if text == "" {
 		return
 	}
-	l.clients.hear(text)
+	if part == "dnsmasq-dhcp" {
+		l.clients.hear(text)
+	}
 	text = visible.Quotable(text, longestText)
 	level := levelOf(text)
 	if level >= slog.LevelError {

@@ -132,7 +132,16 @@ func (p *process) stop(grace time.Duration) error {
 // fromPidFile finds the dnsmasq that an administrator or a unit runs with our
 // configuration. None is no error.
 func (s Settings) fromPidFile() *process {
-	text, err := os.ReadFile(s.pidFile())
+	for _, file := range []string{s.externalPidFile(), s.pidFile()} {
+		if p := s.fromFile(file); p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+func (s Settings) fromFile(file string) *process {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil
 	}

@@ -235,7 +235,7 @@ func (s *Service) serving(ctx context.Context) (*target, error) {
 	}
 	s.follow(t)
 	if t == nil && !s.pub.warned {
-		s.log.Warn("dnsmasq does not run, guests get no address until it does", "pid_file", s.settings.pidFile(),
+		s.log.Warn("dnsmasq does not run, guests get no address until it does", "pid_file", s.settings.externalPidFile(),
 			"start_with", "systemctl start mdserver-dnsmasq.service, or "+s.settings.Binary+" --conf-file="+s.settings.confFile())
 	}
 	s.pub.warned = t == nil

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"syscall"
+
+	"mdserver/internal/launcher"
 )
 
 // target is a running dnsmasq that serves our files.
@@ -65,7 +68,20 @@ func (e *external) peek() *target {
 		e.process = found
 		e.epoch++
 	}
-	return &target{pid: e.process.pid, epoch: e.epoch, signal: e.process.os.Signal}
+	return &target{pid: e.process.pid, epoch: e.epoch, signal: e.settings.signaller(e.process)}
+}
+
+// signaller signals a dnsmasq that is not our child. If it is another user's,
+// the launcher does so.
+func (s Settings) signaller(p *process) func(os.Signal) error {
+	return func(sig os.Signal) error {
+		err := p.os.Signal(sig)
+		number, ok := sig.(syscall.Signal)
+		if !errors.Is(err, syscall.EPERM) || !ok || s.Launcher == "" {
+			return err
+		}
+		return launcher.Socket(s.Launcher).Signal(p.pid, number)
+	}
 }
 
 func (e *external) drop() {

@@ -17,10 +17,11 @@ import (
 
 // Service keeps one network's dnsmasq informed.
 type Service struct {
-	log     *slog.Logger
-	clients clients
-	ctx     context.Context // ends with Close
-	cancel  context.CancelFunc
+	log      *slog.Logger
+	clients  clients
+	declines declines
+	ctx      context.Context // ends with Close
+	cancel   context.CancelFunc
 
 	// mu lets one of Start, Apply, Reconfigure and Close work at a time.
 	mu       sync.Mutex
@@ -45,6 +46,7 @@ type Status struct {
 	Revision  string    `json:"revision,omitempty"`   // digest of what dnsmasq confirmed last
 	LastError string    `json:"last_error,omitempty"` // of the last change, or of the child
 	Guests    int       `json:"guests"`
+	Warning   string    `json:"warning,omitempty"` // why dnsmasq has no user of its own
 }
 
 var errClosed = errors.New("the service for dnsmasq is closed")
@@ -91,7 +93,9 @@ func (s *Service) begin(ctx context.Context) error {
 		return err
 	}
 	if s.settings.Mode == Child {
-		s.setRunner(startChild(s.settings, s.log, s.clients))
+		clients := s.clients
+		clients.declined = s.declines.note
+		s.setRunner(startChild(s.settings, s.log, clients))
 	} else {
 		s.setRunner(&external{settings: s.settings})
 	}
@@ -241,7 +245,11 @@ func (s Settings) tryOut(ctx context.Context, text string) error {
 		return fmt.Errorf("writing dnsmasq's new configuration: %w", err)
 	}
 	defer func() { _ = os.Remove(candidate) }() // else the next start clears it
-	return s.test(ctx, candidate)
+	start, _, err := s.starter(false)
+	if err != nil {
+		return err
+	}
+	return s.test(ctx, start, candidate)
 }
 
 // Status tells the present state. It never waits for a change under way.

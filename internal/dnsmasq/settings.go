@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -26,7 +25,8 @@ const (
 type Settings struct {
 	Mode      Mode
 	Binary    string // path of the dnsmasq program
-	User      string // whom dnsmasq becomes when it is started as root
+	User      string // whom dnsmasq runs as
+	Launcher  string // socket of the launcher, which starts it as that user; "" for none
 	BaseDir   string // of the files that dnsmasq reads
 	RunDir    string // of the pid-file
 	NetName   string // names the files: mds.conf, mds.opts, …
@@ -45,6 +45,12 @@ type Settings struct {
 
 	Network6 netip.Prefix // zero: no IPv6
 	Gateway6 netip.Addr
+
+	Rebind        Rebind         // "" is RebindNo
+	OwnPrefixes   []netip.Prefix // the networks that only this host may name
+	RebindDomains []string       // domains that may name private addresses, with RebindPrivate
+
+	account *account // of User; nil if there is none
 }
 
 const (
@@ -63,12 +69,19 @@ func (s Settings) dnsFile() string  { return filepath.Join(s.BaseDir, "dns", s.N
 func (s Settings) dhcpDir() string  { return filepath.Join(s.BaseDir, "dhcp.d") }
 func (s Settings) dnsDir() string   { return filepath.Join(s.BaseDir, "dns.d") }
 func (s Settings) scratch() string  { return filepath.Join(s.BaseDir, "tmp") }
-func (s Settings) pidFile() string  { return filepath.Join(s.RunDir, s.NetName+".pid") }
+
+// pidFile tells administrators of our child, as it did when dnsmasq wrote it.
+func (s Settings) pidFile() string { return filepath.Join(s.RunDir, s.NetName+".pid") }
+
+// pidDir is for the pid-file that dnsmasq itself writes, by which one that runs
+// as a service of its own is found.
+func (s Settings) pidDir() string          { return filepath.Join(s.RunDir, "dnsmasq") }
+func (s Settings) externalPidFile() string { return filepath.Join(s.pidDir(), s.NetName+".pid") }
 
 // samePlace reports whether both settings concern the same dnsmasq: the same
-// program, files and mode.
+// program, user, files and mode.
 func (s Settings) samePlace(o Settings) bool {
-	return s.Mode == o.Mode && s.Binary == o.Binary && s.BaseDir == o.BaseDir &&
+	return s.Mode == o.Mode && s.Binary == o.Binary && s.User == o.User && s.BaseDir == o.BaseDir &&
 		s.RunDir == o.RunDir && s.NetName == o.NetName
 }
 
@@ -80,17 +93,20 @@ func (s Settings) lease() time.Duration {
 	return max(s.LeaseTime, leastLease).Truncate(time.Second)
 }
 
-// runsAs is the user to name in the configuration. dnsmasq insists that the
-// user exists even when it is not root and cannot become anybody else, so an
-// unprivileged child is told its own name.
-func (s Settings) runsAs() string {
-	if s.Mode != Child || os.Geteuid() == 0 {
-		return s.User
+// runsAs is the user and group to name in the configuration. dnsmasq becomes
+// them when it is started as root. It insists that they exist even when it
+// cannot become anybody else: an unprivileged child without a user of its own
+// is told its present one.
+func (s Settings) runsAs() (user, group string) {
+	switch {
+	case s.account != nil:
+		return s.account.name, s.account.group
+	case s.Mode == Child && os.Geteuid() != 0:
+		if own := lookupID(os.Geteuid()); own != nil {
+			return own.name, own.group
+		}
 	}
-	if own, err := user.Current(); err == nil && plainText(own.Username) {
-		return own.Username
-	}
-	return s.User
+	return s.User, ""
 }
 
 // complete fills in what may be left out.
@@ -102,6 +118,7 @@ func (s Settings) complete() Settings {
 		s.EntryOrder = []string{"base"}
 	}
 	s.Network, s.Network6 = s.Network.Masked(), s.Network6.Masked()
+	s.account = lookup(s.User)
 	s.BaseDir, s.RunDir = absolute(s.BaseDir), absolute(s.RunDir)
 	return s
 }
@@ -130,6 +147,10 @@ func (s Settings) check() error {
 	switch {
 	case !slices.Contains([]Mode{Child, External, Off}, s.Mode):
 		return fmt.Errorf("dnsmasq.run %q is unknown, accepted: child, external, off", s.Mode)
+	case !slices.Contains([]Rebind{"", RebindOwn, RebindPrivate, RebindNo}, s.Rebind):
+		return fmt.Errorf("dnsmasq.stop_rebind %q is unknown, accepted: own, private, no", s.Rebind)
+	case slices.ContainsFunc(s.RebindDomains, func(d string) bool { return !validName(d) }):
+		return fmt.Errorf("dnsmasq.rebind_domains %q: not all are domain names", s.RebindDomains)
 	case s.NetName == "" || strings.ContainsAny(s.NetName, "/ ") || strings.HasPrefix(s.NetName, "."):
 		return fmt.Errorf("dnsmasq.net_name %q cannot be part of a file's name", s.NetName)
 	case s.Interface == "":

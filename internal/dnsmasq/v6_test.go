@@ -7,25 +7,15 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
-	"github.com/insomniacslk/dhcp/dhcpv6/nclient6"
 	"github.com/miekg/dns"
 	"github.com/vishvananda/netlink"
 )
 
 func TestIPv6(t *testing.T) {
 	l := newLab(t)
-	l.Network6, l.Gateway6 = netip.MustParsePrefix("fd00:122::/64"), netip.MustParseAddr("fd00:122::1")
-	link, err := netlink.LinkByName("br-mds")
-	must(t, err)
-	addr, err := netlink.ParseAddr("fd00:122::1/64")
-	must(t, err)
-	addr.Flags = syscall.IFA_F_NODAD
-	must(t, netlink.AddrAdd(link, addr))
-	guest := newGuest(1, "web1")
-	guest.IPv6 = netip.MustParseAddr("fd00:122::77")
+	guest := l.withIPv6(newGuest(1, "web1"))
 	other := newGuest(2, "web2")
 	other.IPv6 = netip.MustParseAddr("fd00:122::78")
 	s := l.start(guest, other)
@@ -40,17 +30,9 @@ func TestIPv6(t *testing.T) {
 	if got := l.reverse("fd00:122::77"); !slices.Equal(got, []string{"lab-web1.example.net."}) {
 		t.Errorf("PTR %v", got)
 	}
-	l.inGuest(func() {
-		l.eventually("the guest's link-local address is usable", func() bool { return hasLinkLocal(t, l.veth) })
-		c, err := nclient6.New(l.veth, nclient6.WithTimeout(time.Second), nclient6.WithRetry(3))
-		must(t, err)
-		defer c.Close()
-		adv, err := c.Solicit(t.Context())
-		must(t, err)
-		if got := adv.Options.OneIANA().Options.OneAddress(); got == nil || got.IPv6Addr.String() != "fd00:122::77" {
-			t.Errorf("got %v", adv.Summary())
-		}
-	})
+	if got := l.leased6(guest); got != "fd00:122::77" {
+		t.Errorf("got %q", got)
+	}
 }
 
 func TestOddPrefixes(t *testing.T) {
@@ -79,7 +61,7 @@ func TestNoDNS(t *testing.T) {
 
 // hasLinkLocal tells whether the interface has a link-local address that
 // duplicate address detection has let through, so that sockets can use it.
-func hasLinkLocal(t *testing.T, name string) bool {
+func hasLinkLocal(t testing.TB, name string) bool {
 	t.Helper()
 	link, err := netlink.LinkByName(name)
 	must(t, err)

@@ -150,11 +150,7 @@ func (a account) refused(path string, info fs.FileInfo, need fs.FileMode) Findin
 
 func describe(info fs.FileInfo) string {
 	owner := info.Sys().(*syscall.Stat_t)
-	name := strconv.FormatUint(uint64(owner.Uid), 10)
-	if u, err := user.LookupId(name); err == nil {
-		name = u.Username
-	}
-	return fmt.Sprintf("%s's with the mode %v", name, info.Mode())
+	return fmt.Sprintf("%s's with the mode %v", name(owner.Uid), info.Mode())
 }
 
 // exposed warns if others may read the database, which holds secrets.

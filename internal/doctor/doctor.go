@@ -73,6 +73,7 @@ func checks() []check {
 		{"route", "the kernel's routes to the guests and to the metadata address", checkRoutes, false},
 		{"port", "who listens on the metadata server's port", checkPort, false},
 		{"dnsmasq", "the dnsmasq program and what the server says of it", checkDnsmasq, false},
+		{"users", "whom dnsmasq and the server run as", checkUsers, false},
 		{"dnsmasq clash", "who holds the ports of DHCP and DNS", checkClash, false},
 		{"firewall", "nftables and iptables rules on what guests send to this host", checkFirewall, false},
 		{"hook", "libvirt's hooks and the age of its daemon", checkHook, false},

@@ -105,6 +105,23 @@ func TestMissing(t *testing.T) {
 	note("/latest/user-data", 200)
 	want("never", false)
 
+	var dhcp trail.DHCPLog
+	at := time.Now()
+	dhcp.Note(guest.MAC, trail.DHCP{Message: "DHCPDECLINE", At: at.Add(-time.Minute)})
+	dhcp.Note(guest.MAC, trail.DHCP{Message: "DHCPACK", At: at})
+	withDHCP := func() string {
+		s := subject()
+		s.DHCP = dhcp.Of(guest.MAC)
+		return strings.Join(Guest(s).Missing, "\n")
+	}
+	if text := withDHCP(); !strings.Contains(text, "a DHCPDECLINE in its name was heard at "+at.Add(-time.Minute).Local().Format(time.DateTime)) {
+		t.Errorf("no DHCPDECLINE in:\n%s", text)
+	}
+	dhcp.Note(guest.MAC, trail.DHCP{Message: "DHCPDECLINE", At: at.Add(-2 * declineMatters)})
+	if text := withDHCP(); strings.Contains(text, "in its name was heard") {
+		t.Errorf("a DHCPDECLINE of long ago in:\n%s", text)
+	}
+
 	s := subject()
 	s.Template = userdata.Choice{Error: "web1.yaml:3: no such name"}
 	if text := fmt.Sprint(Guest(s).Missing); !strings.Contains(text, "web1.yaml:3") {

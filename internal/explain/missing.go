@@ -29,6 +29,10 @@ func (s Subject) missing() []string {
 	since := s.Started.Format(time.DateTime)
 	add(s.Hears && s.DHCP == nil, "its DHCP client was not heard since the server started, %s: is it on, and has its interface a carrier?", since)
 	add(s.DHCP != nil && s.DHCP.Message != "DHCPACK", "DHCP has given it no address: the last message was %s", s.last())
+	if when, ok := s.declined(); ok {
+		add(true, "a DHCPDECLINE in its name was heard at %s: its DHCP client found another machine that uses its address, or a neighbour forged the "+
+			"message. The guest keeps its address; `ip neigh show %s` on a neighbour tells who else has it", when.Local().Format(time.DateTime), g.IPv4)
+	}
 	asked := s.asked(trail.Metadata())
 	add(len(s.Requests.Kinds) == 0, "it has asked for nothing since the server started, %s: is it on, does its image look for a datasource?", since)
 	add(len(s.Requests.Kinds) > 0 && !asked, "it has asked, but never for metadata, since %s", since)
@@ -37,6 +41,17 @@ func (s Subject) missing() []string {
 		add(true, "%s %s was answered with %d %s", visible.String(r.Method), visible.String(r.Path), r.Status, http.StatusText(r.Status))
 	}
 	return list
+}
+
+// declineMatters is how long a DHCPDECLINE may tell why a guest has no address.
+const declineMatters = time.Hour
+
+// declined is when the guest's address was last declined, if that was lately.
+func (s Subject) declined() (time.Time, bool) {
+	if s.DHCP == nil || s.DHCP.Declined == nil || time.Since(*s.DHCP.Declined) > declineMatters {
+		return time.Time{}, false
+	}
+	return *s.DHCP.Declined, true
 }
 
 // last is the last DHCP message, if there was one.

@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -17,8 +15,13 @@ var userName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
 
 func validUser(name string) bool { return userName.MatchString(name) }
 
-// account is mdserver's user and group; an id is noOwner where it is unknown.
+// account is a user with a group of its own; an id is noOwner where it is
+// unknown.
 type account struct{ uid, gid int }
+
+// dnsmasqUser is the user for dnsmasq. It has the same name whatever the
+// server's user is: the configuration takes it without being told.
+const dnsmasqUser = "mdserver-dnsmasq"
 
 // owners gives what to set as a file's owner and group: noOwner for root's.
 func (j *job) owners(user, group bool) (uid, gid int) {
@@ -35,65 +38,79 @@ func (j *job) owners(user, group bool) (uid, gid int) {
 	return uid, gid
 }
 
-// ensureAccount makes the system user and group unless they are there.
-func (j *job) ensureAccount(ctx context.Context) error {
-	err := j.createAccount(ctx)
-	j.account = account{uid: noOwner, gid: noOwner}
-	if id, known := j.lookup("/etc/passwd", j.User); known {
-		j.account.uid = id
+// ensureAccounts makes the system users and groups unless they are there.
+func (j *job) ensureAccounts(ctx context.Context) error {
+	made, err := j.createAccount(ctx, j.User, stateDir, "mdserver metadata server")
+	if made {
+		j.manifest.CreatedUser = j.User
 	}
-	if id, known := j.lookup("/etc/group", j.User); known {
-		j.account.gid = id
+	j.account = j.accountOf(j.User)
+	if err != nil {
+		return err
 	}
+	made, err = j.createAccount(ctx, dnsmasqUser, "/nonexistent", "dnsmasq of mdserver")
+	if made {
+		j.manifest.CreatedDnsmasqUser = dnsmasqUser
+	}
+	j.dnsmasq = j.accountOf(dnsmasqUser)
 	return err
 }
 
-func (j *job) createAccount(ctx context.Context) error {
-	name := "user " + j.User
-	_, user := j.lookup("/etc/passwd", j.User)
-	_, group := j.lookup("/etc/group", j.User)
+func (j *job) accountOf(name string) account {
+	found := account{uid: noOwner, gid: noOwner}
+	if id, known := j.lookup("/etc/passwd", name); known {
+		found.uid = id
+	}
+	if id, known := j.lookup("/etc/group", name); known {
+		found.gid = id
+	}
+	return found
+}
+
+// createAccount reports whether it made the user.
+func (j *job) createAccount(ctx context.Context, account, home, comment string) (bool, error) {
+	name := "user " + account
+	_, user := j.lookup("/etc/passwd", account)
+	_, group := j.lookup("/etc/group", account)
 	passwd, err := j.tree.lstat("/etc/passwd")
 	switch {
 	case err != nil:
-		return err
+		return false, err
 	case user && group:
 		j.report.add(Unchanged, name, "")
-		return nil
+		return false, nil
 	case j.NoUser:
 		j.report.add(Skipped, name, "as you asked; files stay root's")
-		return nil
+		return false, nil
 	case j.UID != 0 && !j.DryRun:
 		j.report.add(Skipped, name, "only root can create it; files keep your ownership")
-		return nil
+		return false, nil
 	case passwd == nil:
 		j.report.add(Skipped, name, "there is no /etc/passwd in "+j.Root+"; files stay root's")
-		return nil
+		return false, nil
 	}
-	tool, args := "useradd", []string{"--system", "--home-dir", stateDir, "--no-create-home",
-		"--shell", "/usr/sbin/nologin", "--comment", "mdserver metadata server", "--user-group"}
+	tool, args := "useradd", []string{"--system", "--home-dir", home, "--no-create-home",
+		"--shell", "/usr/sbin/nologin", "--comment", comment, "--user-group"}
 	switch {
 	case user:
 		tool, args = "groupadd", []string{"--system"}
 	case group:
-		args = append(args[:len(args)-1], "--gid", j.User)
+		args = append(args[:len(args)-1], "--gid", account)
 	}
 	if j.Root != "" {
 		prefix, err := filepath.Abs(j.Root)
 		if err != nil {
-			return err
+			return false, err
 		}
 		args = append(args, "--prefix", prefix)
 	}
 	if !j.DryRun {
-		if err := j.Run(ctx, tool, append(args, j.User)...); err != nil {
-			return fmt.Errorf("create %s: %w", name, err)
+		if err := j.Run(ctx, tool, append(args, account)...); err != nil {
+			return false, fmt.Errorf("create %s: %w", name, err)
 		}
 	}
-	if !user {
-		j.manifest.CreatedUser = j.User
-	}
 	j.report.add(Created, name, "a system user without a shell")
-	return nil
+	return !user, nil
 }
 
 // lookup finds an id in passwd(5) or group(5), whose third field it is.
@@ -113,46 +130,4 @@ func (j *job) lookup(file, name string) (int, bool) {
 		}
 	}
 	return 0, false
-}
-
-// takeOverState gives mdserver's user what lies in the state directory. The
-// original wrote it as root.
-func (j *job) takeOverState() error {
-	uid, gid := j.owners(true, true)
-	if uid == noOwner || gid == noOwner {
-		return nil
-	}
-	dir, err := j.tree.openDir(stateDir)
-	if errors.Is(err, fs.ErrNotExist) { // a dry run has not made it
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("state directory: %w", err)
-	}
-	defer dir.Close()
-	changed := 0
-	err = fs.WalkDir(dir.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		if ownedBy(info, uid, gid) || !entry.IsDir() && hardLinked(info) {
-			return nil // another name of the file may be anywhere
-		}
-		changed++
-		if j.DryRun {
-			return nil
-		}
-		return dir.Lchown(name, uid, gid)
-	})
-	if err != nil {
-		return fmt.Errorf("give %s to %s: %w", stateDir, j.User, err)
-	}
-	if changed > 0 {
-		j.report.add(Done, stateDir+"/", fmt.Sprintf("gave %d files and directories to %s", changed, j.User))
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package install
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -10,7 +11,11 @@ import (
 	"testing"
 )
 
-const rootOnly = "root:x:0:0:root:/root:/bin/sh\n"
+const (
+	rootOnly     = "root:x:0:0:root:/root:/bin/sh\n"
+	dnsmasqThere = rootOnly + "mdserver-dnsmasq:x:991:991::/:/bin/false\n"
+	dnsmasqGroup = "root:x:0:\nmdserver-dnsmasq:x:991:\n"
+)
 
 func TestAccountIsCreated(t *testing.T) {
 	tests := []struct {
@@ -19,11 +24,11 @@ func TestAccountIsCreated(t *testing.T) {
 		group  string
 		want   string // the command, without the arguments that are always there
 	}{
-		{"neither", rootOnly, "root:x:0:\n", "useradd … --user-group"},
-		{"only the group", rootOnly, "mdserver:x:990:\n", "useradd … --gid mdserver"},
-		{"only the user", rootOnly + "mdserver:x:990:990::/:/bin/false\n", "root:x:0:\n", "groupadd …"},
-		{"both", rootOnly + "mdserver:x:990:990::/:/bin/false\n", "mdserver:x:990:\n", ""},
-		{"a name that only begins so", rootOnly + "mdserver2:x:990:990::/:/bin/false\n", "mdserver2:x:990:\n", "useradd … --user-group"},
+		{"neither", dnsmasqThere, dnsmasqGroup, "useradd … --user-group"},
+		{"only the group", dnsmasqThere, dnsmasqGroup + "mdserver:x:990:\n", "useradd … --gid mdserver"},
+		{"only the user", dnsmasqThere + "mdserver:x:990:990::/:/bin/false\n", dnsmasqGroup, "groupadd …"},
+		{"both", dnsmasqThere + "mdserver:x:990:990::/:/bin/false\n", dnsmasqGroup + "mdserver:x:990:\n", ""},
+		{"a name that only begins so", dnsmasqThere + "mdserver2:x:990:990::/:/bin/false\n", dnsmasqGroup + "mdserver2:x:990:\n", "useradd … --user-group"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -31,12 +36,12 @@ func TestAccountIsCreated(t *testing.T) {
 			h.write("/etc/passwd", test.passwd)
 			h.write("/etc/group", test.group)
 			j := h.job(0)
-			if err := j.ensureAccount(context.Background()); err != nil {
+			if err := j.ensureAccounts(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 			if test.want == "" {
-				if len(h.ran) > 0 || j.account != (account{990, 990}) {
-					t.Errorf("ran %q, found %v", h.ran, j.account)
+				if len(h.ran) > 0 || j.account != (account{990, 990}) || j.dnsmasq != (account{991, 991}) {
+					t.Errorf("ran %q, found %v and %v", h.ran, j.account, j.dnsmasq)
 				}
 				return
 			}
@@ -77,10 +82,10 @@ func TestAccountIsSkipped(t *testing.T) {
 			h := newHost(t)
 			test.set(h)
 			j := h.job(test.uid)
-			if err := j.ensureAccount(context.Background()); err != nil {
+			if err := j.ensureAccounts(context.Background()); err != nil {
 				t.Fatal(err)
 			}
-			if len(h.ran) > 0 || len(j.report.Changes) != 1 || !strings.Contains(j.report.Changes[0].Note, test.note) {
+			if len(h.ran) > 0 || len(j.report.Changes) != 2 || !strings.Contains(j.report.Changes[0].Note, test.note) {
 				t.Errorf("ran %q, reported %v", h.ran, j.report.Changes)
 			}
 		})
@@ -100,12 +105,31 @@ func TestAccountFailureComesBeforeFiles(t *testing.T) {
 	}
 }
 
+// dnsmasq has a user of its own, in no group of the server's.
+func TestDnsmasqUserIsCreated(t *testing.T) {
+	h := newHost(t)
+	h.write("/etc/passwd", rootOnly)
+	h.write("/etc/group", "root:x:0:\n")
+	j := h.job(0)
+	if err := j.ensureAccounts(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if len(h.ran) != 2 || !strings.HasSuffix(h.ran[1], " mdserver-dnsmasq") || !strings.Contains(h.ran[1], " --user-group ") ||
+		strings.Contains(h.ran[1], "--groups") {
+		t.Errorf("ran %q", h.ran)
+	}
+	if j.manifest.CreatedUser != "mdserver" || j.manifest.CreatedDnsmasqUser != "mdserver-dnsmasq" {
+		t.Errorf("noted %+v", j.manifest)
+	}
+}
+
 // Files that the original wrote as root become those of mdserver's user, so
-// far as nobody else may have them under another name.
+// far as nobody else may have them under another name. dnsmasq's user may read
+// what is for dnsmasq, on its way through a directory where it reads nothing.
 func TestStateIsTakenOver(t *testing.T) {
-	uid, gid := os.Getuid(), os.Getgid()
-	if uid == 0 {
-		uid, gid = 54321, 54322
+	server, dnsmasq, other := 54321, 54322, os.Getuid()
+	if other != 0 { // who can give files to nobody else
+		server, dnsmasq = other, other
 	}
 	h := newHost(t)
 	h.write("/var/lib/mdserver/db_file.json", "[]\n")
@@ -115,21 +139,39 @@ func TestStateIsTakenOver(t *testing.T) {
 	if err := os.Link(h.path("/outside"), h.path("/var/lib/mdserver/hard")); err != nil {
 		t.Fatal(err)
 	}
-	j := h.job(0)
-	j.account = account{uid, gid}
-	if err := j.takeOverState(); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"/outside", "/var/lib/mdserver/db_file.json", "/var/lib/mdserver/dnsmasq/dns/mds.dns-hosts"} {
+		if err := os.Chmod(h.path(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	for name, want := range map[string]bool{
-		"/var/lib/mdserver": true, "/var/lib/mdserver/db_file.json": true, "/var/lib/mdserver/link": true,
-		"/var/lib/mdserver/dnsmasq/dns/mds.dns-hosts": true, "/outside": os.Getuid() != 0,
+	j := h.job(0)
+	j.account, j.dnsmasq = account{server, server}, account{dnsmasq, dnsmasq}
+	for range 2 {
+		if err := j.takeOverState(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(j.report.Changes); n != 1 {
+		t.Errorf("%d changes reported, the second time there is nothing to do", n)
+	}
+	for name, want := range map[string]struct {
+		uid, gid int
+		mode     fs.FileMode
+	}{
+		"/var/lib/mdserver":                           {server, server, fs.ModeDir | 0o751},
+		"/var/lib/mdserver/db_file.json":              {server, server, 0o640},
+		"/var/lib/mdserver/link":                      {server, server, fs.ModeSymlink | 0o777},
+		"/var/lib/mdserver/dnsmasq":                   {server, dnsmasq, fs.ModeDir | fs.ModeSetgid | 0o750},
+		"/var/lib/mdserver/dnsmasq/dns":               {server, dnsmasq, fs.ModeDir | fs.ModeSetgid | 0o750},
+		"/var/lib/mdserver/dnsmasq/dns/mds.dns-hosts": {server, dnsmasq, 0o644},
+		"/outside": {other, os.Getgid(), 0o644},
 	} {
 		info, err := os.Lstat(h.path(name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := ownedBy(info, uid, gid); got != want {
-			t.Errorf("%s: taken over: %v, owner %d", name, got, info.Sys().(*syscall.Stat_t).Uid)
+		if !ownedBy(info, want.uid, want.gid) || info.Mode() != want.mode {
+			t.Errorf("%s: owner %+v, mode %v, want %+v", name, info.Sys().(*syscall.Stat_t).Uid, info.Mode(), want)
 		}
 	}
 }

@@ -76,7 +76,8 @@ type job struct {
 	tree     *tree
 	manifest *manifest
 	report   *Report
-	account  account
+	account  account // of the server
+	dnsmasq  account
 }
 
 func newJob(opts Options) (*job, error) {
@@ -117,7 +118,7 @@ func Install(ctx context.Context, opts Options) (*Report, error) {
 }
 
 func (j *job) install(ctx context.Context, plan []item) error {
-	if err := j.ensureAccount(ctx); err != nil {
+	if err := j.ensureAccounts(ctx); err != nil {
 		return err
 	}
 	for _, d := range j.directories() {

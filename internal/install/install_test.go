@@ -137,6 +137,7 @@ func TestInstallPutsEverythingInPlace(t *testing.T) {
 		"/etc/libvirt/hooks/qemu.d/mdserver":            0o755,
 		"/etc/systemd/system/mdserver.service":          0o644,
 		"/etc/systemd/system/mdserver-dnsmasq.service":  0o644,
+		"/etc/systemd/system/mdserver-launcher.service": 0o644,
 		"/etc/tmpfiles.d/mdserver.conf":                 0o644,
 		"/etc/logrotate.d/mdserver":                     0o644,
 	}
@@ -187,7 +188,8 @@ func TestInstallAdaptsToPrefixAndUser(t *testing.T) {
 	h.install()
 	for name, want := range map[string]string{
 		unitPath:                                  "ExecStart=/opt/mds/bin/mdserver serve ",
-		unitDir + "/" + dnsmasqUnit:               "User=metadata\nGroup=metadata\n",
+		unitDir + "/" + dnsmasqUnit:               "User=mdserver-dnsmasq\nGroup=mdserver-dnsmasq\n",
+		unitDir + "/" + launcherUnit:              "ExecStart=/opt/mds/bin/mdserver launcher --client metadata ",
 		hooksDir + "/qemu.d/mdserver":             "/opt/mds/bin/mdserver hook",
 		"/etc/tmpfiles.d/mdserver.conf":           "0640 metadata metadata",
 		"/etc/logrotate.d/mdserver":               "0640 metadata metadata",
@@ -197,7 +199,7 @@ func TestInstallAdaptsToPrefixAndUser(t *testing.T) {
 		if !strings.Contains(content, want) {
 			t.Errorf("%s lacks %q", name, want)
 		}
-		if strings.Contains(content, "/usr/local") || strings.Contains(content, "User=mdserver") {
+		if strings.Contains(content, "/usr/local") || strings.Contains(content, "User=mdserver\n") {
 			t.Errorf("%s holds the prefix or the user of others:\n%s", name, content)
 		}
 	}

@@ -19,6 +19,8 @@ type manifest struct {
 	Directories []string        `json:"directories,omitempty"`  // that we made
 	CreatedUser string          `json:"created_user,omitempty"` // that we made
 
+	CreatedDnsmasqUser string `json:"created_dnsmasq_user,omitempty"`
+
 	path   string
 	exists bool
 }

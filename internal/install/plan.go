@@ -43,6 +43,8 @@ const (
 
 	serverUnit  = "mdserver.service"
 	dnsmasqUnit = "mdserver-dnsmasq.service"
+
+	launcherUnit = "mdserver-launcher.service"
 )
 
 func programPath(prefix string) string  { return prefix + "/bin/mdserver" }
@@ -68,6 +70,7 @@ func makePlan(o Options) ([]item, error) {
 		{"userdata/base.yaml", item{path: userdataDir + "/base.yaml", mode: 0o640, group: true, policy: example}},
 		{"systemd/mdserver.service", item{path: unitDir + "/" + serverUnit, mode: 0o644, original: isOriginalServerUnit}},
 		{"systemd/mdserver-dnsmasq.service", item{path: unitDir + "/" + dnsmasqUnit, mode: 0o644, original: isOriginalDnsmasqUnit}},
+		{"systemd/mdserver-launcher.service", item{path: unitDir + "/" + launcherUnit, mode: 0o644}},
 		{"tmpfiles.d/mdserver.conf", item{path: "/etc/tmpfiles.d/mdserver.conf", mode: 0o644}},
 		{"logrotate.d/mdserver", item{path: "/etc/logrotate.d/mdserver", mode: 0o644}},
 		{"libvirt/qemu.d/mdserver", item{path: hooksDir + "/qemu.d/mdserver", mode: 0o755}},
@@ -96,6 +99,7 @@ func (o Options) adapt(content []byte) []byte {
 		{"/usr/local/bin/mdserver", programPath(o.Prefix)},
 		{"/usr/local/share/mdserver", shareDir(o.Prefix)},
 		{"User=mdserver\nGroup=mdserver\n", "User=" + o.User + "\nGroup=" + o.User + "\n"},
+		{"--client mdserver ", "--client " + o.User + " "},
 		{"0640 mdserver mdserver", "0640 " + o.User + " " + o.User},
 	} {
 		content = bytes.ReplaceAll(content, []byte(r[0]), []byte(r[1]))
@@ -129,8 +133,8 @@ func fixedDirectories(prefix string) []directory {
 		{path: etcDir, mode: 0o750, group: true},
 		{path: userdataDir, mode: 0o750, group: true},
 		{path: etcDir + "/mdserver.conf.d", mode: 0o750, group: true},
-		{path: stateDir, mode: 0o750, user: true, group: true},
-		{path: stateDir + "/dnsmasq", mode: 0o750, user: true, group: true},
+		{path: stateDir, mode: 0o751, user: true, group: true}, // dnsmasq's user passes through it
+		{path: stateDir + "/" + sharedDir, mode: 0o750, user: true, group: true},
 		{path: "/etc/tmpfiles.d", mode: 0o755},
 		{path: "/etc/logrotate.d", mode: 0o755},
 		{path: unitDir, mode: 0o755},

@@ -59,7 +59,7 @@ func (j *job) nextSteps() {
 		j.report.next("create the guests' network, unless you have it",
 			"virsh net-define "+networkPath(j.Prefix), "virsh net-autostart mds", "virsh net-start mds")
 	}
-	if j.User != "mdserver" {
+	if j.User != "mdserver" && j.dnsmasq.uid == noOwner {
 		j.report.next("set user = " + j.User + " in the section [dnsmasq] of " + conf)
 	}
 	j.report.next("start mdserver, now and at every boot", "systemctl enable mdserver.service", "systemctl restart mdserver.service")

@@ -126,8 +126,10 @@ func (j *job) purge(ctx context.Context) error {
 		}
 		j.report.add(Removed, name, "with all that was in it")
 	}
-	if user := j.manifest.CreatedUser; user != "" && j.Root == "" && !j.NoUser {
-		j.system(ctx, "userdel", user)
+	for _, user := range []string{j.manifest.CreatedUser, j.manifest.CreatedDnsmasqUser} {
+		if user != "" && j.Root == "" && !j.NoUser {
+			j.system(ctx, "userdel", user)
+		}
 	}
 	return nil
 }

@@ -11,7 +11,13 @@ import (
 type DHCP struct {
 	Message string    `json:"message"` // DHCPDISCOVER, DHCPACK, …
 	At      time.Time `json:"at"`
+
+	// Declined is when a DHCPDECLINE was last heard in the client's name.
+	Declined *time.Time `json:"declined,omitempty"`
 }
+
+// decline says that the client's address is another's (RFC 2131, 3.1.5).
+const decline = "DHCPDECLINE"
 
 // mostClients bounds the clients that are remembered.
 const mostClients = 16384
@@ -29,6 +35,10 @@ func (l *DHCPLog) Note(mac instance.MAC, heard DHCP) {
 	defer l.mu.Unlock()
 	if l.last == nil || len(l.last) >= mostClients {
 		l.last = map[instance.MAC]DHCP{}
+	}
+	heard.Declined = l.last[mac].Declined
+	if heard.Message == decline {
+		heard.Declined = &heard.At
 	}
 	l.last[mac] = heard
 }

@@ -21,10 +21,10 @@ import (
 	"mdserver/test/lab"
 )
 
-// The users that upload: root and two that are not.
+// Users of the host: root and two that are not.
 const (
 	root   = 0
-	nobody = 65534
+	nobody = 65534 // dnsmasq runs as this one in the lab
 	other  = 1234
 )
 

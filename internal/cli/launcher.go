@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+	"os/signal"
+	"os/user"
+	"strconv"
+	"syscall"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/launcher"
+)
+
+func launcherCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "launcher SOCKET",
+		Short: "Start dnsmasq for the server, as another user",
+		Long: `Start dnsmasq for the server, as the user that this command runs as. The unit
+mdserver-launcher.service runs it, so that the server needs no right to change
+users; there is no use for it by hand.`,
+		Args:   args(cobra.ExactArgs(1)),
+		Hidden: true,
+	}
+	client := cmd.Flags().String("client", "mdserver", "user that may ask, besides root")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		uid, err := userID(*client)
+		if err != nil {
+			return err
+		}
+		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+		defer stop()
+		l, err := launcher.Listen(args[0])
+		if err != nil {
+			return err
+		}
+		if _, err := sd.SdNotify(false, sd.SdNotifyReady); err != nil {
+			return fmt.Errorf("notify systemd: %w", err)
+		}
+		server := launcher.Server{Client: uid, Log: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))}
+		server.Serve(ctx, l)
+		return nil
+	}
+	return cmd
+}
+
+func userID(name string) (uint32, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return 0, fmt.Errorf("whom to obey: %w", err)
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("whom to obey: the id of %s: %w", name, err)
+	}
+	return uint32(uid), nil
+}

@@ -1,0 +1,102 @@
+package dnsmasq
+
+import (
+	"context"
+	"maps"
+	"net/netip"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A client that finds its address in use by another machine says so by
+// DHCPDECLINE (RFC 2131, 3.1.5). dnsmasq then disables a static address for ten
+// minutes, and believes any neighbour that says it in a guest's name. A guest
+// has no other address, so disabling it helps nobody.
+//
+// For DHCPv4 the message is matched by its type (option 53) and gets a tag;
+// the lines of the guests count only for messages without that tag, so that
+// dnsmasq finds no static address to disable. DHCPv6 has the type outside of
+// its options: there dnsmasq has to read its files again, which makes it
+// forget what was declined.
+const (
+	declineTag      = "declined"
+	dhcpMessageType = 53
+	dhcpDecline     = 4
+	declineMessage  = "DHCPDECLINE"
+)
+
+// declinedLine is what dnsmasq says of an address that it has disabled.
+var declinedLine = regexp.MustCompile(`^disabling DHCP static address (\S+) for `)
+
+// declines are the addresses that dnsmasq has disabled since the last look.
+type declines struct {
+	mu     sync.Mutex
+	addrs  map[netip.Addr]bool
+	healed time.Time     // when dnsmasq last read its files for this reason
+	took   time.Duration // how long that took
+}
+
+// mostDeclined bounds what is remembered: all are healed at once.
+const mostDeclined = 64
+
+// Every healThrottle times as long as dnsmasq took to read its files it may be
+// made to read them for declined addresses: it answers nobody meanwhile, and
+// whoever forges one DHCPDECLINE can forge more.
+const healThrottle = 20
+
+// note takes a line of the DHCP server's log.
+func (d *declines) note(text string) {
+	m := declinedLine.FindStringSubmatch(text)
+	if m == nil {
+		return
+	}
+	addr, err := netip.ParseAddr(m[1])
+	if err != nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.addrs == nil {
+		d.addrs = map[netip.Addr]bool{}
+	}
+	if len(d.addrs) < mostDeclined {
+		d.addrs[addr] = true
+	}
+}
+
+// take hands out the addresses, if it is time to heal them.
+func (d *declines) take() []netip.Addr {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.addrs) == 0 || time.Since(d.healed) < healThrottle*d.took {
+		return nil
+	}
+	taken := slices.SortedFunc(maps.Keys(d.addrs), netip.Addr.Compare)
+	d.addrs = nil
+	return taken
+}
+
+// done notes that the addresses were healed, and how long it took.
+func (d *declines) done(took time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.healed, d.took = time.Now(), took
+}
+
+// heal has dnsmasq read its files again, and so enable the addresses.
+func (s *Service) heal(ctx context.Context, addrs []netip.Addr) error {
+	s.log.Warn("a DHCPDECLINE disabled addresses of guests; dnsmasq is made to forget it. Either another machine has such an address, "+
+		"or a neighbour forged the message", "addresses", addrs)
+	for _, e := range s.guests {
+		if s.clients.heard != nil && slices.Contains(addrs, e.lease6.addr) {
+			s.clients.heard(e.lease6.mac, declineMessage) // the log of DHCPv6 has no MAC
+		}
+	}
+	began := time.Now()
+	s.pub.stale = true
+	err := s.publish(ctx, change{})
+	s.declines.done(time.Since(began))
+	return err
+}

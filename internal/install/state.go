@@ -1,0 +1,90 @@
+package install
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// sharedDir is below the state directory and is what dnsmasq's user may read.
+const sharedDir = "dnsmasq"
+
+// takeOverState gives what lies in the state directory to mdserver's user, as
+// the original wrote it as root, and lets dnsmasq's user read what is written
+// for it, and nothing else.
+func (j *job) takeOverState() error {
+	uid, gid := j.owners(true, true)
+	if uid == noOwner || gid == noOwner {
+		return nil
+	}
+	dir, err := j.tree.openDir(stateDir)
+	if errors.Is(err, fs.ErrNotExist) { // a dry run has not made it
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	defer dir.Close()
+	changed := 0
+	err = fs.WalkDir(dir.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if !entry.IsDir() && hardLinked(info) {
+			return nil // another name of the file may be anywhere
+		}
+		done, err := j.settle(dir, name, info)
+		if done {
+			changed++
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("give %s to %s: %w", stateDir, j.User, err)
+	}
+	if changed > 0 {
+		j.report.add(Done, stateDir+"/", fmt.Sprintf("gave %d files and directories to %s", changed, j.User))
+	}
+	return nil
+}
+
+// settle gives one file its owner and its mode, and reports whether it had
+// others. What is not dnsmasq's loses the rights of everybody: the state
+// directory itself can be passed through.
+func (j *job) settle(dir *os.Root, name string, info fs.FileInfo) (changed bool, err error) {
+	uid, gid := j.owners(true, true)
+	mode := info.Mode()
+	shared := j.dnsmasq.gid != noOwner && (name == sharedDir || strings.HasPrefix(name, sharedDir+"/"))
+	switch {
+	case shared && mode.IsDir():
+		gid, mode = j.dnsmasq.gid, fs.ModeDir|fs.ModeSetgid|0o750 // for what will be made in it
+	case shared:
+		gid, mode = j.dnsmasq.gid, mode|0o040
+	case name == ".":
+		mode = mode&^0o007 | 0o001
+	default:
+		mode &^= 0o007
+	}
+	owned := ownedBy(info, uid, gid)
+	if owned && (mode == info.Mode() || mode.Type() == fs.ModeSymlink) {
+		return false, nil
+	}
+	if j.DryRun {
+		return true, nil
+	}
+	if !owned {
+		if err := dir.Lchown(name, uid, gid); err != nil {
+			return true, err
+		}
+	}
+	if !mode.IsRegular() && !mode.IsDir() {
+		return true, nil
+	}
+	return true, dir.Chmod(name, mode) // after chown, which may clear bits
+}

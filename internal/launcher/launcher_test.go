@@ -1,0 +1,182 @@
+package launcher
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// serve runs a launcher until the end of the test, or until stop is called.
+func serve(t *testing.T, client uint32) (socket Socket, stop func()) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "socket")
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var serving sync.WaitGroup
+	serving.Go(func() { (&Server{client, slog.New(slog.DiscardHandler)}).Serve(ctx, l) })
+	stop = func() {
+		cancel()
+		serving.Wait()
+	}
+	t.Cleanup(stop)
+	return Socket(path), stop
+}
+
+// start starts a shell script whose output can be read line by line.
+func start(t *testing.T, socket Socket, script string) (*Process, *bufio.Scanner) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	p, err := socket.Start([]string{"/bin/sh", "-c", script}, w)
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, bufio.NewScanner(r)
+}
+
+func nextLine(t *testing.T, output *bufio.Scanner) string {
+	t.Helper()
+	if !output.Scan() {
+		t.Fatal("the process says nothing")
+	}
+	return output.Text()
+}
+
+func running(pid int) bool { return syscall.Kill(pid, 0) == nil }
+
+func gone(t *testing.T, pid int) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if !running(pid) {
+			return
+		}
+	}
+	t.Errorf("process %d still runs", pid)
+}
+
+func TestStartSignalWait(t *testing.T) {
+	socket, _ := serve(t, uint32(os.Getuid()))
+	p, output := start(t, socket, `trap 'echo hup' HUP; echo $$; while :; do sleep 0.01; done`)
+	if got := nextLine(t, output); got != fmt.Sprint(p.PID) {
+		t.Errorf("process %s, want %d", got, p.PID)
+	}
+	if err := p.Signal(syscall.SIGHUP); err != nil {
+		t.Error(err)
+	}
+	if got := nextLine(t, output); got != "hup" {
+		t.Errorf("it says %q", got)
+	}
+	if err := socket.Signal(p.PID, syscall.SIGHUP); err != nil {
+		t.Error(err)
+	}
+	if got := nextLine(t, output); got != "hup" {
+		t.Errorf("it says %q", got)
+	}
+	if err := p.Signal(syscall.SIGKILL); err != nil {
+		t.Error(err)
+	}
+	if err := p.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("it ended with %v", err)
+	}
+	if err := p.Signal(syscall.SIGHUP); err != os.ErrProcessDone {
+		t.Errorf("a signal afterwards: %v", err)
+	}
+}
+
+func TestExitStatus(t *testing.T) {
+	socket, _ := serve(t, uint32(os.Getuid()))
+	for script, want := range map[string]string{"exit 0": "", "exit 3": "exit status 3"} {
+		p, _ := start(t, socket, script)
+		got := ""
+		if err := p.Wait(); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", script, got, want)
+		}
+	}
+	if _, err := socket.Start([]string{"/nonexistent/program"}, nil); err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("a program that does not exist: %v", err)
+	}
+}
+
+// Neither the server nor the launcher leaves a process behind.
+func TestProcessEndsWithEither(t *testing.T) {
+	const stubborn = `trap '' TERM; echo ready; while :; do sleep 0.01; done`
+	t.Run("server", func(t *testing.T) {
+		socket, _ := serve(t, uint32(os.Getuid()))
+		p, output := start(t, socket, `echo ready; while :; do sleep 0.01; done`)
+		nextLine(t, output)
+		p.conn.Close()
+		gone(t, p.PID)
+	})
+	t.Run("launcher", func(t *testing.T) {
+		socket, stop := serve(t, uint32(os.Getuid()))
+		p, output := start(t, socket, stubborn)
+		nextLine(t, output)
+		stop()
+		if running(p.PID) {
+			t.Errorf("process %d still runs", p.PID)
+		}
+		if err := p.Wait(); err == nil {
+			t.Error("its end is no error")
+		}
+	})
+}
+
+// The process gets nothing of the launcher's environment, such as the socket
+// by which it tells systemd of itself.
+func TestProcessInheritsNoVariables(t *testing.T) {
+	t.Setenv("SECRET", "x")
+	socket, _ := serve(t, uint32(os.Getuid()))
+	p, output := start(t, socket, `env | cut -d= -f1 | sort | tr '\n' ' '; echo`)
+	if got := nextLine(t, output); got != "LC_ALL PATH PWD " && got != "LC_ALL OLDPWD PATH PWD " {
+		t.Errorf("variables %q", got)
+	}
+	_ = p.Wait()
+}
+
+func TestBadMessages(t *testing.T) {
+	socket, _ := serve(t, uint32(os.Getuid()))
+	for name, message := range map[string][]byte{
+		"no JSON": []byte("{"), "no command": []byte("{}"), "wrong type": []byte(`{"command":7}`),
+		"too long": bytes.Repeat([]byte("x"), longest+1), "group": []byte(`{"pid":-1,"signal":9}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.DialUnix(network, nil, &net.UnixAddr{Name: string(socket), Net: network})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := conn.Write(message); err != nil {
+				t.Fatal(err)
+			}
+			var answer reply
+			if _, err := receive(conn, &answer); err != nil || answer.Error == "" {
+				t.Errorf("answer %+v, %v", answer, err)
+			}
+		})
+	}
+	p, output := start(t, socket, "echo works")
+	if got := nextLine(t, output); got != "works" {
+		t.Error(got)
+	}
+	_ = p.Wait()
+}
