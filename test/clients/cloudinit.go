@@ -73,7 +73,7 @@ var cloudInit = []Client{
 		Headers: cloudInitHeaders,
 		Ask: func(g Guest) []Request {
 			const dir = "/openstack/2018-08-27/"
-			versions := value("2012-08-10\n2013-04-04\n2013-10-17\n2015-10-15\n2016-06-30\n2016-10-06\n2017-02-22\n2018-08-27\nlatest")
+			versions := value("2012-08-10\n2013-04-04\n2013-10-17\n2015-10-15\n2016-06-30\n2016-10-06\n2017-02-22\n2018-08-27\n2020-10-14\nlatest")
 			vendor := fields(map[string]string{"cloud-init": g.Vendordata})
 			if g.Vendordata == "" {
 				vendor = fields(nil)

@@ -88,8 +88,7 @@ func serveBytes(w http.ResponseWriter, rendered userdata.Rendered, err error, wh
 		face.Refuse(w, http.StatusInternalServerError, what+" templating failure for "+guest.Hostname)
 		return
 	}
-	w.Header().Set("Content-Type", face.TypeBytes)
-	_, _ = w.Write(rendered.Body)
+	face.Bytes(w, face.TypeBytes, rendered.Body)
 }
 
 func serveYAML(w http.ResponseWriter, value any) {
