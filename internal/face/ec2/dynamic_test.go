@@ -25,7 +25,7 @@ func TestIdentity(t *testing.T) {
 		"/instance-identity":          "document\npkcs7\nrsa2048\nsignature",
 		"/instance-identity/":         "document\npkcs7\nrsa2048\nsignature",
 		"/instance-identity/document": document, "/instance-identity/document/": document,
-		"/instance-identity/pkcs7":    "pkcs7 of " + sum, "/instance-identity/rsa2048": "pkcs7 of " + sum,
+		"/instance-identity/pkcs7": "pkcs7 of " + sum, "/instance-identity/rsa2048": "pkcs7 of " + sum,
 		"/instance-identity/signature": "signature of " + sum,
 	} {
 		w := ask(server, webAddr, http.MethodGet, "/latest/dynamic"+path)
