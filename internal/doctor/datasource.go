@@ -28,6 +28,11 @@ func (h *Host) detects(d domain) []Finding {
 	case face == smbios.EC2 && h.Config.Server.IMDS == "off":
 		return []Finding{wrong("the guest %q takes this for AWS, where cloud-init needs tokens, but imds is off", d.Name).
 			mend("sed -i 's/^imds *=.*/imds = optional/' "+quote(h.ConfigFile), "mdserver reload")}
+	default:
+		var all []Finding
+		for _, text := range d.Readers() {
+			all = append(all, warning("the guest %q is taken for %s, but %s The guest sets itself up anew when its cloud-init comes to that.", d.Name, face.Title(), text))
+		}
+		return all
 	}
-	return nil
 }

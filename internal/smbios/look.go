@@ -42,7 +42,9 @@ func LookOf(face Face, d Domain, server Server) (Look, error) {
 	case OpenStack:
 		look.entry = Entry{"system", "product", openStackProduct}
 	case NoCloud:
-		look.entry = Entry{"system", "serial", "ds=nocloud-net;s=" + server.url() + "nocloud/"}
+		look.entry = Entry{"system", "serial", seedPrefix + ";s=" + server.url() + "nocloud/"}
+	case NoCloudNet:
+		look.entry = Entry{"system", "serial", netSeedPrefix + ";s=" + server.url() + "nocloud/"}
 	case EC2:
 		if !d.mayBeAWS() {
 			return look, fmt.Errorf("the UUID %s does not begin with ec2, and libvirt does not let a domain change its UUID: define the domain anew with another, or choose another face", look.uuid)
@@ -86,10 +88,10 @@ func (d Domain) mayBeAWS() bool { return strings.HasPrefix(strings.ToLower(d.UUI
 // Caution tells what stands in the way of a face, or "".
 func Caution(face Face, d Domain) string {
 	switch {
-	case strings.Contains(d.Cmdline, seedPrefix) && face != NoCloud:
+	case strings.Contains(d.Cmdline, seedPrefix) && !face.isNoCloud():
 		return "Its kernel's command line names a NoCloud seed, which wins over this: take it away."
-	case d.mayBeAWS() && (face == OpenStack || face == EC2Clone):
-		return "Its UUID begins with ec2, so newer releases of cloud-init take it for AWS all the same."
+	case d.amazonUUID() != "" && (face == OpenStack || face == EC2Clone):
+		return "Its UUID " + d.amazonUUID() + ", so cloud-init from " + byUUID + " on takes it for AWS all the same; NoCloud would win over that."
 	}
 	return ""
 }
@@ -166,11 +168,17 @@ func (f Face) Consequences() []string {
 		}
 	case NoCloud:
 		return []string{
+			"cloud-init and Alpine's tiny-cloud know it; Talos Linux knows nocloud-net only.",
 			"The domain's UUID may be any.",
 			"The network is set up by DHCP; from cloud-init 24.3 on as the metadata says.",
 			"At each boot the guest waits until mdserver answers.",
 			"The site's vendor-data is run.",
 			"There are no tokens: every program in the guest can read its user-data.",
+		}
+	case NoCloudNet:
+		return []string{
+			"The same as nocloud, by the name that Talos Linux knows.",
+			"cloud-init warns from 24.1 on that the name is deprecated.",
 		}
 	case EC2:
 		return []string{
