@@ -14,18 +14,17 @@ import (
 	"mdserver/internal/instance"
 )
 
+// bareDirectory is a directory whose name is listed without a slash.
+var bareDirectory = regexp.MustCompile(`^/(latest|2009-04-04)(/meta-data|/dynamic)?$|^/openstack(/[^/]+)?$|^/(nocloud|service)$`)
+
 // everyPath lists all that a guest finds by listings, from the root of each
 // frontend down. The EC2 tree is walked in its newest version and in an old one.
 func everyPath(t *testing.T, handler http.Handler, from string) []string {
 	t.Helper()
 	paths := []string{"/", "/latest", "/2009-04-04", "/openstack", "/nocloud", "/service"}
-	for i := 0; i < len(paths); i++ {
-		path := paths[i]
-		// Values are no listings: only what is known to be a directory is read.
-		isDir := path == "/latest" || path == "/2009-04-04" || strings.HasSuffix(path, "/meta-data") && path != "/nocloud/meta-data" || strings.HasSuffix(path, "/dynamic") ||
-			path == "/openstack" || strings.Count(path, "/") == 2 && strings.HasPrefix(path, "/openstack/") || path == "/nocloud" || path == "/service"
-		path, slash := strings.CutSuffix(path, "/")
-		if path == "" || !isDir && !slash {
+	for i := 1; i < len(paths); i++ {
+		path, slash := strings.CutSuffix(paths[i], "/")
+		if !slash && !bareDirectory.MatchString(path) {
 			continue
 		}
 		paths[i] = path
