@@ -31,7 +31,10 @@ func (h *Host) detects(d domain) []Finding {
 	default:
 		var all []Finding
 		for _, text := range d.Readers() {
-			all = append(all, warning("the guest %q is taken for %s, but %s The guest sets itself up anew when its cloud-init comes to that.", d.Name, face.Title(), text))
+			if smbios.Moves(face, smbios.EC2) {
+				text += " An upgrade past that gives it another instance-id, so that it sets itself up anew."
+			}
+			all = append(all, warning("the guest %q is taken for %s, but %s", d.Name, face.Title(), text))
 		}
 		return all
 	}
