@@ -17,13 +17,15 @@ func TestDetects(t *testing.T) {
 		want                     string
 	}{
 		{plainID, "product", "OpenStack Nova", "optional", OK, ""},
-		{plainID, "serial", "ds=nocloud;s=http://169.254.169.254/nocloud/", "optional", OK, ""},
+		{plainID, "serial", "ds=nocloud;s=http://169.254.169.254/nocloud/;dsmode=net", "optional", OK, ""},
+		{plainID, "serial", "ds=nocloud-net;s=http://169.254.169.254/nocloud/", "optional", OK, ""},
+		{plainID, "serial", "ds=nocloud;s=http://169.254.169.254/nocloud/", "optional", Warning, "before 23.2"},
 		{plainID, "serial", "4711", "optional", Wrong, "names no datasource"},
 		{awsID, "serial", awsID, "optional", OK, ""},
 		{awsID, "serial", awsID, "off", Wrong, "needs tokens"},
 		{awsID, "serial", "4711", "optional", Wrong, "cloud-init before 24.2"},
 		{awsID, "product", "OpenStack Nova", "optional", Warning, "from 24.2 on takes it for AWS, since its UUID begins with ec2. An upgrade"},
-		{awsID, "serial", "ds=nocloud;s=http://169.254.169.254/nocloud/", "optional", OK, ""},
+		{awsID, "serial", "ds=nocloud;s=http://169.254.169.254/nocloud/;dsmode=net", "optional", OK, ""},
 		{swappedID, "product", "OpenStack Nova", "optional", Warning, "if its first four bytes are read backwards"},
 		{swappedID, "manufacturer", "e24cloud", "optional", Warning, "from 24.2 on takes it for AWS"},
 	}

@@ -45,6 +45,7 @@ func (f Face) Title() string {
 const (
 	seedPrefix       = "ds=nocloud"
 	netSeedPrefix    = "ds=nocloud-net"
+	netMode          = "dsmode=net"
 	openStackProduct = "OpenStack Nova"
 	cloneVendor      = "e24cloud"
 	awsUUID          = "ec2"

@@ -42,7 +42,9 @@ func LookOf(face Face, d Domain, server Server) (Look, error) {
 	case OpenStack:
 		look.entry = Entry{"system", "product", openStackProduct}
 	case NoCloud:
-		look.entry = Entry{"system", "serial", seedPrefix + ";s=" + server.url() + "nocloud/"}
+		// Without the mode, cloud-init before 23.2 reads the seed and does not
+		// act on it (22.4.2, cloudinit/cmd/main.py).
+		look.entry = Entry{"system", "serial", seedPrefix + ";s=" + server.url() + "nocloud/;" + netMode}
 	case NoCloudNet:
 		look.entry = Entry{"system", "serial", netSeedPrefix + ";s=" + server.url() + "nocloud/"}
 	case EC2:

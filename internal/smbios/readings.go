@@ -1,6 +1,10 @@
 package smbios
 
-import "github.com/google/uuid"
+import (
+	"strings"
+
+	"github.com/google/uuid"
+)
 
 // Reading is what some releases of cloud-init take a domain for.
 type Reading struct {
@@ -40,10 +44,25 @@ func (d Domain) amazonUUID() string {
 	return ""
 }
 
+// seed is the NoCloud seed that the hardware or the kernel's command line names.
+func (d Domain) seed() string {
+	for _, text := range []string{d.Cmdline, value(d.tables().System, "serial")} {
+		if _, seed, found := strings.Cut(text, seedPrefix); found {
+			seed, _, _ = strings.Cut(seed, " ")
+			return seedPrefix + seed
+		}
+	}
+	return ""
+}
+
 // Readers tells, a sentence each, where releases of cloud-init differ in what
-// they take a domain for.
+// they make of a domain.
 func (d Domain) Readers() []string {
 	var texts []string
+	face, _ := d.Face()
+	if seed := d.seed(); face == NoCloud && strings.Contains(seed, "=http") && !strings.Contains(seed, netMode) {
+		texts = append(texts, "cloud-init before 23.2 reads the seed and does not act on it, since it does not say "+netMode+".")
+	}
 	for _, r := range d.Readings()[1:] {
 		texts = append(texts, "cloud-init from "+r.Since+" on takes it for "+r.Face.Title()+", since its UUID "+d.amazonUUID()+".")
 	}

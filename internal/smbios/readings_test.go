@@ -30,16 +30,16 @@ func TestReadings(t *testing.T) {
 		{awsID, system("serial", awsID), EC2, EC2, "serial number the same"},
 		{awsID, system("product", "OpenStack Nova"), OpenStack, EC2, "product `OpenStack Nova`"},
 		{awsID, system("manufacturer", "e24cloud"), EC2Clone, EC2, "manufacturer `e24cloud`"},
-		{awsID, system("serial", "ds=nocloud;s=http://x/"), NoCloud, NoCloud, "serial number `ds=nocloud;s=…`"},
+		{awsID, system("serial", "ds=nocloud;s=http://x/;dsmode=net"), NoCloud, NoCloud, "serial number `ds=nocloud;…`"},
 		{awsID, system("serial", "ds=nocloud-net;s=http://x/", "product", "OpenStack Nova"), NoCloudNet, NoCloudNet, ""},
-		{awsID, `<os><cmdline>ds=nocloud;s=http://x/</cmdline></os>`, NoCloud, NoCloud, ""},
+		{awsID, `<os><cmdline>ds=nocloud;s=http://x/;dsmode=net</cmdline></os>`, NoCloud, NoCloud, ""},
 		{awsID, system("serial", strings.ToUpper(awsID), "product", "OpenStack Nova"), OpenStack, EC2, ""},
 		{strings.ToUpper(awsID), system("product", "OpenStack Nova"), OpenStack, EC2, ""},
 		{awsID, mainframe, None, None, ""},
 
 		{swappedID, `<os/>`, None, EC2, ""},
 		{swappedID, system("product", "OpenStack Nova"), OpenStack, EC2, ""},
-		{swappedID, system("serial", "ds=nocloud;s=http://x/"), NoCloud, NoCloud, ""},
+		{swappedID, system("serial", "ds=nocloud;s=http://x/;dsmode=net"), NoCloud, NoCloud, ""},
 
 		{otherID, `<os/>`, None, None, ""},
 		{otherID, system("product", "OpenStack Nova"), OpenStack, OpenStack, ""},
@@ -66,6 +66,28 @@ func TestReadings(t *testing.T) {
 		}
 		if row := fmt.Sprintf("| %s | %s | %s |", tt.row, inDocs(tt.older), inDocs(tt.newer)); tt.row != "" && !strings.Contains(string(docs), row) {
 			t.Errorf("docs/datasources.md has no row %s", row)
+		}
+	}
+}
+
+// A seed that is fetched needs its mode for older releases, and no other does.
+func TestReadersOfSeeds(t *testing.T) {
+	for seed, want := range map[string]bool{
+		"ds=nocloud;s=http://169.254.169.254/nocloud/":            true,
+		"ds=nocloud;h=web1;s=https://x/":                          true,
+		"ds=nocloud;s=http://169.254.169.254/nocloud/;dsmode=net": false,
+		"ds=nocloud;dsmode=net;s=http://169.254.169.254/nocloud/": false,
+		"ds=nocloud-net;s=http://169.254.169.254/nocloud/":        false,
+		"ds=nocloud;s=file:///seed/":                              false,
+		"ds=nocloud":                                              false,
+	} {
+		for _, elements := range []string{
+			"<os><smbios mode='sysinfo'/></os><sysinfo type='smbios'><system><entry name='serial'>" + seed + "</entry></system></sysinfo>",
+			"<os><cmdline>quiet " + seed + " net.ifnames=0</cmdline></os>",
+		} {
+			if got := parse(t, domain(otherID, elements)).Readers(); (len(got) > 0) != want {
+				t.Errorf("%s: %q", elements, got)
+			}
 		}
 	}
 }

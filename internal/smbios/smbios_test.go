@@ -74,10 +74,10 @@ func TestLookOf(t *testing.T) {
 		want   string // the entry's value, or part of the error
 	}{
 		{"OpenStack", OpenStack, plain(otherID), server, "OpenStack Nova"},
-		{"NoCloud", NoCloud, plain(otherID), server, "ds=nocloud;s=http://169.254.169.254/nocloud/"},
+		{"NoCloud", NoCloud, plain(otherID), server, "ds=nocloud;s=http://169.254.169.254/nocloud/;dsmode=net"},
 		{"NoCloud by its older name", NoCloudNet, plain(otherID), server, "ds=nocloud-net;s=http://169.254.169.254/nocloud/"},
-		{"NoCloud at another port", NoCloud, plain(otherID), Server{Address: server.Address, Port: 8775}, "ds=nocloud;s=http://169.254.169.254:8775/nocloud/"},
-		{"NoCloud by IPv6", NoCloud, plain(otherID), Server{Address: netip.MustParseAddr("fd00:ec2::254"), Port: 80}, "ds=nocloud;s=http://[fd00:ec2::254]/nocloud/"},
+		{"NoCloud at another port", NoCloud, plain(otherID), Server{Address: server.Address, Port: 8775}, "ds=nocloud;s=http://169.254.169.254:8775/nocloud/;dsmode=net"},
+		{"NoCloud by IPv6", NoCloud, plain(otherID), Server{Address: netip.MustParseAddr("fd00:ec2::254"), Port: 80}, "ds=nocloud;s=http://[fd00:ec2::254]/nocloud/;dsmode=net"},
 		{"AWS", EC2, plain(strings.ToUpper(awsID)), server, awsID},
 		{"AWS with another UUID", EC2, plain(otherID), server, "does not begin with ec2"},
 		{"AWS without tokens", EC2, plain(awsID), off, "imds = off"},
@@ -191,13 +191,13 @@ func TestApplyTellsWhatItChanges(t *testing.T) {
 	}
 	want := []string{
 		`os/smbios mode: "sysinfo"`,
-		`system serial: "4711" becomes "ds=nocloud;s=http://169.254.169.254/nocloud/"`,
+		`system serial: "4711" becomes "ds=nocloud;s=http://169.254.169.254/nocloud/;dsmode=net"`,
 		`system manufacturer: "e24cloud" goes`,
 	}
 	if !slices.Equal(texts, want) {
 		t.Errorf("changes %q, want %q", texts, want)
 	}
-	wantText := domain(otherID, `  <sysinfo type='smbios'><system><entry name='serial'>ds=nocloud;s=http://169.254.169.254/nocloud/</entry></system></sysinfo>
+	wantText := domain(otherID, `  <sysinfo type='smbios'><system><entry name='serial'>ds=nocloud;s=http://169.254.169.254/nocloud/;dsmode=net</entry></system></sysinfo>
   <os>
     <type arch='x86_64'>hvm</type>
   <smbios mode='sysinfo'/></os>

@@ -77,7 +77,7 @@ var looks = []look{
 		name: "NoCloud",
 		firmware: func(guest shown) lab.Firmware {
 			return lab.Firmware{"product_uuid": guest.UUID,
-				"product_serial": "ds=nocloud;s=http://" + lab.MetadataAddr + "/nocloud/"}
+				"product_serial": "ds=nocloud;s=http://" + lab.MetadataAddr + "/nocloud/;dsmode=net"}
 		},
 		source:     "DataSourceNoCloudNet [seed=dmi,http://" + lab.MetadataAddr + "/nocloud/][dsmode=net]",
 		instanceID: func(guest shown) string { return guest.InstanceID },

@@ -34,7 +34,7 @@ func TestSMBIOS(t *testing.T) {
 	contains(t, "the definition", before, "passwd='secret'", "role>web<")
 	for _, face := range []struct{ as, entry string }{
 		{"", "<entry name='serial'>ec2a544d-d555-4133-a443-8229415c0001</entry>"},
-		{"nocloud", "<entry name='serial'>ds=nocloud;s=http://169.254.169.254/nocloud/</entry>"},
+		{"nocloud", "<entry name='serial'>ds=nocloud;s=http://169.254.169.254/nocloud/;dsmode=net</entry>"},
 		{"nocloud-net", "<entry name='serial'>ds=nocloud-net;s=http://169.254.169.254/nocloud/</entry>"},
 		{"ec2-clone", "<entry name='manufacturer'>e24cloud</entry>"},
 		{"openstack", "<entry name='product'>OpenStack Nova</entry>"},

@@ -2,7 +2,7 @@
 // format, over HTTP. A guest finds it by its SMBIOS serial number or kernel
 // command line:
 //
-//	ds=nocloud;s=http://169.254.169.254/nocloud/
+//	ds=nocloud;s=http://169.254.169.254/nocloud/;dsmode=net
 //
 //	/nocloud/                 listing
 //	/nocloud/meta-data        YAML: who the guest is, and its keys
