@@ -126,14 +126,15 @@ func TestAnsible(t *testing.T) {
 	})
 }
 
-// bootScript is user-data for iPXE, longer than what fits into one packet.
+// bootScript is user-data for iPXE.
 const bootScript = `#!ipxe
 echo {{hostname}} runs its user-data
 imgfetch http://169.254.169.254/latest/meta-data/instance-id/ && imgstat
 reboot
 `
 
-// iPXE, as the boot loader of a virtual machine, chains to the guest's user-data.
+// iPXE, as the boot loader of a virtual machine, chains to the guest's user-data,
+// which has more than 2 KiB.
 func TestIPXE(t *testing.T) {
 	t.Parallel()
 	root := builtImage(t, "clients")

@@ -19,7 +19,7 @@ func (l *Lab) Emulate(ctx context.Context, mac, kernel, arguments string) (strin
 			return "", err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	return l.Host.Output(ctx, "qemu-system-x86_64", "-accel", "tcg", "-m", "128", "-nographic", "-monitor", "none", "-serial", "stdio",
 		"-no-reboot", "-nodefaults", "-netdev", "tap,id=net,ifname="+tap+",script=no,downscript=no",
