@@ -38,7 +38,7 @@ server need not run.`,
 	}
 	asJSON := jsonFlag(cmd)
 	var opt smbiosOptions
-	cmd.Flags().StringVar((*string)(&opt.face), "as", "", "what to look like: openstack, nocloud, ec2 (Amazon) or ec2-clone")
+	cmd.Flags().StringVar((*string)(&opt.face), "as", "", "what to look like: openstack, nocloud, ec2 (Amazon), ec2-clone or nocloud-net")
 	cmd.Flags().BoolVar(&opt.apply, "apply", false, "add it to the domain's definition")
 	cmd.Flags().BoolVarP(&opt.yes, "yes", "y", false, "do not ask, even if the guest will set itself up anew")
 	_ = cmd.RegisterFlagCompletionFunc("as", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

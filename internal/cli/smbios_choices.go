@@ -42,13 +42,17 @@ func (g *disguise) explain(cmd *cobra.Command, asJSON bool) error {
 	}
 	w := cmd.OutOrStdout()
 	if asJSON {
-		return printJSON(w, map[string]any{"name": g.domain.Name, "uuid": g.domain.UUID, "face": face, "why_none": why, "choices": choices})
+		return printJSON(w, map[string]any{"name": g.domain.Name, "uuid": g.domain.UUID, "face": face, "why_none": why,
+			"readings": g.domain.Readings(), "choices": choices})
 	}
 	name := printable(g.domain.Name)
 	if face == smbios.None {
 		printf(w, "%s is taken for no cloud: %s.\nAn image whose cloud-init is not told where to look stays as it is.\n", name, why)
 	} else {
 		printf(w, "%s is taken for %s.\n", name, face.Title())
+	}
+	for _, text := range g.domain.Readers() {
+		printf(w, "%s\n", text)
 	}
 	for _, c := range choices {
 		c.print(w)

@@ -22,8 +22,23 @@ const (
 // Text answers a request with a value: no newline is added, or cloud-init
 // would take a single value for a list.
 func Text(w http.ResponseWriter, value string) {
-	w.Header().Set("Content-Type", TypeText)
+	begin(w, http.StatusOK, TypeText, len(value))
 	_, _ = io.WriteString(w, value) // a guest that hangs up is no fault of ours
+}
+
+// Bytes answers a request with a body as it is.
+func Bytes(w http.ResponseWriter, contentType string, body []byte) {
+	begin(w, http.StatusOK, contentType, len(body))
+	_, _ = w.Write(body)
+}
+
+// begin sends the header of an answer whose body is length bytes long. Without
+// the length, net/http sends a longer body in chunks, which small clients such
+// as a boot loader's may not understand, and a HEAD gets no length at all.
+func begin(w http.ResponseWriter, status int, contentType string, length int) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(length))
+	w.WriteHeader(status)
 }
 
 // Listing answers with the names in a directory, one a line.
@@ -55,8 +70,7 @@ func NoSuchPath(w http.ResponseWriter, r *http.Request) {
 
 // Refuse answers with an error status and its reason.
 func Refuse(w http.ResponseWriter, status int, reason string) {
-	w.Header().Set("Content-Type", TypeText)
-	w.WriteHeader(status)
+	begin(w, status, TypeText, len(reason))
 	_, _ = io.WriteString(w, reason)
 }
 

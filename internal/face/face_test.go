@@ -30,13 +30,18 @@ func TestNormaliseNeverRedirects(t *testing.T) {
 		status     int
 	}{
 		{"/", "/", 200},
-		{"/latest/meta-data/", "/latest/meta-data/", 200},
+		{"/latest/meta-data", "/latest/meta-data", 200},
+		{"/latest/meta-data/", "/latest/meta-data", 200},
+		{"/latest/meta-data/instance-id/", "/latest/meta-data/instance-id", 200},
+		{"//", "/", 200},
 		{"/latest//meta-data/ramdisk-id", "/latest/meta-data/ramdisk-id", 200},
-		{"//latest///user-data//", "/latest/user-data/", 200},
+		{"//latest///user-data//", "/latest/user-data", 200},
 		{"/latest/%2e%2e/x", "Resource not found: Not found: '/latest/../x'", 404},
 		{"/a/../b", "Resource not found: Not found: '/a/../b'", 404},
 		{"/./b", "Resource not found: Not found: '/./b'", 404},
 		{"/a%2Fb", "/a/b", 200},
+		{"/a%2F", "/a", 200},
+		{"/a/..//", "Resource not found: Not found: '/a/..//'", 404},
 		{"/.hidden", "/.hidden", 200},
 		{"/a%0Ab", "/a\nb", 200},
 	}
@@ -139,7 +144,7 @@ func FuzzNormalise(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, path string) {
 		got := collapse(path)
-		if !strings.HasPrefix(got, "/") || strings.Contains(got, "//") {
+		if !strings.HasPrefix(got, "/") || strings.Contains(got, "//") || got != "/" && strings.HasSuffix(got, "/") {
 			t.Errorf("collapse(%q) = %q", path, got)
 		}
 		if collapse(got) != got {

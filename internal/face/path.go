@@ -7,10 +7,13 @@ import (
 )
 
 // Normalise gives every request a path in normal form before next sees it:
-// one leading slash, no doubled ones. Guests are never redirected: Amazon's
-// own ec2-metadata asks for /latest//meta-data/… with a curl that follows no
-// redirect, and net/http's mux would answer 301. A path with "." or ".."
-// segments names nothing here and is not found.
+// one leading slash, no doubled ones, and none at the end except in "/" itself.
+// A value or a directory therefore gives the same answer with a trailing slash
+// and without: botocore, facter, ohai and EC2 Instance Connect ask for values
+// with one. Guests are never redirected: Amazon's own ec2-metadata asks for
+// /latest//meta-data/… with a curl that follows no redirect, and net/http's mux
+// would answer 301. A path with "." or ".." segments names nothing here and is
+// not found.
 func Normalise(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := collapse(r.URL.Path)
@@ -28,18 +31,18 @@ func Normalise(next http.Handler) http.Handler {
 }
 
 func collapse(path string) string {
-	if strings.HasPrefix(path, "/") && !strings.Contains(path, "//") {
+	if strings.HasPrefix(path, "/") && !strings.Contains(path, "//") && (path == "/" || !strings.HasSuffix(path, "/")) {
 		return path
 	}
 	var b strings.Builder
-	b.WriteByte('/')
-	slash := true
-	for i := range len(path) {
-		if path[i] == '/' && slash {
-			continue
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment != "" {
+			b.WriteByte('/')
+			b.WriteString(segment)
 		}
-		slash = path[i] == '/'
-		b.WriteByte(path[i])
+	}
+	if b.Len() == 0 {
+		return "/"
 	}
 	return b.String()
 }

@@ -124,7 +124,7 @@ func tokenPath(path string) (version string, ok bool) {
 		return "", false
 	}
 	version, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	return version, rest == "api/token" || rest == "api/token/"
+	return version, rest == "api/token"
 }
 
 func (g *Gate) serveToken(w http.ResponseWriter, r *http.Request, guest *instance.Instance) {
@@ -153,9 +153,8 @@ func (g *Gate) serveToken(w http.ResponseWriter, r *http.Request, guest *instanc
 	}
 	g.counts.Tokens.Add(1)
 	w.Header().Set(HeaderTTL, strconv.Itoa(int(ttl/time.Second)))
-	w.Header().Set("Content-Type", "text/plain")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write([]byte(g.key.Issue(guest.UUID, g.now().Add(ttl))))
+	face.Bytes(w, "text/plain", []byte(g.key.Issue(guest.UUID, g.now().Add(ttl))))
 }
 
 // lifetime reads the header that says how long a token is to be good.

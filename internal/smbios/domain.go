@@ -7,7 +7,7 @@
 //	look, err := smbios.LookOf(smbios.OpenStack, domain, server)
 //	changed, changes, err := look.Apply(definition)
 //
-// Sources: ds-identify of cloud-init 22.4.2 and 25.1; "SMBIOS System
+// Sources: ds-identify of cloud-init 22.4.2 to 26.2; "SMBIOS System
 // Information" of https://libvirt.org/formatdomain.html.
 package smbios
 

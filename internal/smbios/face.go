@@ -13,10 +13,25 @@ const (
 	NoCloud   Face = "nocloud"
 	EC2       Face = "ec2"       // Amazon itself
 	EC2Clone  Face = "ec2-clone" // another cloud with Amazon's metadata
+
+	// NoCloudNet is NoCloud by a name that cloud-init calls deprecated, and that
+	// some images know alone.
+	NoCloudNet Face = "nocloud-net"
 )
 
 // Faces lists all that can be chosen, the most useful first.
-func Faces() []Face { return []Face{OpenStack, NoCloud, EC2, EC2Clone} }
+func Faces() []Face { return []Face{OpenStack, NoCloud, EC2, EC2Clone, NoCloudNet} }
+
+func (f Face) isNoCloud() bool { return f == NoCloud || f == NoCloudNet }
+
+// frontend is what imds_exempt calls the part of the server that answers a guest
+// with this face.
+func (f Face) frontend() string {
+	if f.isNoCloud() {
+		return string(NoCloud)
+	}
+	return string(f)
+}
 
 // Title names the face in prose.
 func (f Face) Title() string {
@@ -29,23 +44,28 @@ func (f Face) Title() string {
 		return "AWS"
 	case EC2Clone:
 		return "a clone of EC2"
+	case NoCloudNet:
+		return "NoCloud by its older name"
 	}
 	return "plain QEMU"
 }
 
 // What ds-identify looks for.
 const (
-	seedPrefix       = "ds=nocloud" // nocloud-net for releases before 23
+	seedPrefix       = "ds=nocloud"
+	netSeedPrefix    = "ds=nocloud-net"
+	netMode          = "dsmode=net"
 	openStackProduct = "OpenStack Nova"
 	cloneVendor      = "e24cloud"
 	awsUUID          = "ec2"
 )
 
 // Face tells what ds-identify takes a guest for by its hardware and kernel
-// command line alone, or why it takes it for nothing.
+// command line alone, or why it takes it for nothing. Where releases of
+// cloud-init differ, it is what older ones do; see [Domain.Readings].
 func (d Domain) Face() (face Face, why string) {
-	if strings.Contains(d.Cmdline, seedPrefix) {
-		return NoCloud, ""
+	if _, seed, found := strings.Cut(d.Cmdline, seedPrefix); found {
+		return seedFace(seedPrefix + seed), ""
 	}
 	tables := d.tables()
 	switch {
@@ -64,7 +84,7 @@ func (s sysinfo) face(uuid string) (face Face, why string) {
 	serial, product, asset := value(s.System, "serial"), value(s.System, "product"), value(s.Chassis, "asset")
 	switch {
 	case strings.HasPrefix(serial, seedPrefix):
-		return NoCloud, ""
+		return seedFace(serial), ""
 	case isOpenStack(product) || isOpenStack(asset):
 		return OpenStack, ""
 	case value(s.System, "manufacturer") == cloneVendor, strings.HasSuffix(serial, ".brightbox.com"), strings.HasSuffix(asset, ".zstack.io"):
@@ -72,9 +92,17 @@ func (s sysinfo) face(uuid string) (face Face, why string) {
 	case strings.HasPrefix(uuid, awsUUID) && strings.ToLower(serial) == uuid:
 		return EC2, ""
 	case strings.HasPrefix(uuid, awsUUID):
-		return None, "its UUID begins with ec2, but its serial number is not the same, which cloud-init before 23 wants"
+		return None, "its UUID begins with ec2, but its serial number is not the same, which cloud-init before " + byUUID + " wants"
 	}
 	return None, "its SMBIOS names no datasource"
+}
+
+// seedFace is NoCloud by the name that a seed has.
+func seedFace(seed string) Face {
+	if strings.HasPrefix(seed, netSeedPrefix) {
+		return NoCloudNet
+	}
+	return NoCloud
 }
 
 func isOpenStack(name string) bool { return name == openStackProduct || name == "OpenStack Compute" }

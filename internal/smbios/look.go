@@ -40,7 +40,13 @@ func ServerFor(cfg *config.Config, guest instance.Metadata) Server {
 // Denies reports whether a guest with this face gets nothing from the server, since
 // its cloud-init sends no tokens.
 func (s Server) Denies(face Face) bool {
-	return s.Only && (face == EC2Clone || (face == OpenStack || face == NoCloud) && !slices.Contains(s.Exempt, string(face)))
+	switch {
+	case !s.Only || face == EC2 || face == None:
+		return false
+	case face == EC2Clone:
+		return true
+	}
+	return !slices.Contains(s.Exempt, face.frontend())
 }
 
 // Look is what the SMBIOS tables of one domain have to say for the guest to
@@ -68,7 +74,11 @@ func LookOf(face Face, d Domain, server Server) (Look, error) {
 	case OpenStack:
 		look.entry = Entry{"system", "product", openStackProduct}
 	case NoCloud:
-		look.entry = Entry{"system", "serial", "ds=nocloud-net;s=" + server.url() + "nocloud/"}
+		// Without the mode, cloud-init before 23.2 reads the seed and does not
+		// act on it (22.4.2, cloudinit/cmd/main.py).
+		look.entry = Entry{"system", "serial", seedPrefix + ";s=" + server.url() + "nocloud/;" + netMode}
+	case NoCloudNet:
+		look.entry = Entry{"system", "serial", netSeedPrefix + ";s=" + server.url() + "nocloud/"}
 	case EC2:
 		if !d.mayBeAWS() {
 			return look, fmt.Errorf("the UUID %s does not begin with ec2, and libvirt does not let a domain change its UUID: define the domain anew with another, or choose another face", look.uuid)
@@ -113,11 +123,11 @@ func (d Domain) mayBeAWS() bool { return strings.HasPrefix(strings.ToLower(d.UUI
 func Caution(face Face, d Domain, server Server) string {
 	switch {
 	case face != EC2Clone && server.Denies(face):
-		return "It gets no metadata: its cloud-init sends no tokens, which imds requires, and imds_exempt does not name " + string(face) + "."
-	case strings.Contains(d.Cmdline, seedPrefix) && face != NoCloud:
+		return "It gets no metadata: its cloud-init sends no tokens, which imds requires, and imds_exempt does not name " + face.frontend() + "."
+	case strings.Contains(d.Cmdline, seedPrefix) && !face.isNoCloud():
 		return "Its kernel's command line names a NoCloud seed, which wins over this: take it away."
-	case d.mayBeAWS() && (face == OpenStack || face == EC2Clone):
-		return "Its UUID begins with ec2, so newer releases of cloud-init take it for AWS all the same."
+	case d.amazonUUID() != "" && (face == OpenStack || face == EC2Clone):
+		return "Its UUID " + d.amazonUUID() + ", so cloud-init from " + byUUID + " on takes it for AWS all the same; NoCloud would win over that."
 	}
 	return ""
 }
@@ -194,11 +204,17 @@ func (f Face) Consequences() []string {
 		}
 	case NoCloud:
 		return []string{
+			"cloud-init and Alpine's tiny-cloud know it; Talos Linux knows nocloud-net only.",
 			"The domain's UUID may be any.",
 			"The network is set up by DHCP; from cloud-init 24.3 on as the metadata says.",
 			"At each boot the guest waits until mdserver answers.",
 			"The site's vendor-data is run.",
 			"There are no tokens: every program in the guest can read its user-data.",
+		}
+	case NoCloudNet:
+		return []string{
+			"The same as nocloud, by the name that Talos Linux knows.",
+			"cloud-init warns from 24.1 on that the name is deprecated.",
 		}
 	case EC2:
 		return []string{

@@ -41,8 +41,10 @@ func TestFace(t *testing.T) {
 		{"a copy of the host", `<os><smbios mode='host'/></os>`, None},
 		{"AWS", system("serial", "EC2a544d-d555-4133-a443-8229415be701"), EC2},
 		{"AWS without its serial number", system("serial", "x"), None},
-		{"NoCloud by serial number", system("serial", "ds=nocloud-net;s=http://169.254.169.254/nocloud/"), NoCloud},
-		{"NoCloud by command line", `<os><cmdline>quiet ds=nocloud-net;s=http://x/</cmdline></os>`, NoCloud},
+		{"NoCloud by serial number", system("serial", "ds=nocloud;s=http://169.254.169.254/nocloud/"), NoCloud},
+		{"NoCloud by its older name", system("serial", "ds=nocloud-net;s=http://169.254.169.254/nocloud/"), NoCloudNet},
+		{"NoCloud by command line", `<os><cmdline>quiet ds=nocloud;s=http://x/</cmdline></os>`, NoCloud},
+		{"NoCloud by command line and its older name", `<os><cmdline>quiet ds=nocloud-net;s=http://x/</cmdline></os>`, NoCloudNet},
 		{"OpenStack", system("product", "OpenStack Nova"), OpenStack},
 		{"OpenStack by its chassis", `<os><smbios mode='sysinfo'/></os><sysinfo type='smbios'><chassis><entry name='asset'>OpenStack Nova</entry></chassis></sysinfo>`, OpenStack},
 		{"much like OpenStack", system("product", "OpenStack Novel"), None},
@@ -72,16 +74,17 @@ func TestLookOf(t *testing.T) {
 		want   string // the entry's value, or part of the error
 	}{
 		{"OpenStack", OpenStack, plain(otherID), server, "OpenStack Nova"},
-		{"NoCloud", NoCloud, plain(otherID), server, "ds=nocloud-net;s=http://169.254.169.254/nocloud/"},
-		{"NoCloud at another port", NoCloud, plain(otherID), Server{Address: server.Address, Port: 8775}, "ds=nocloud-net;s=http://169.254.169.254:8775/nocloud/"},
-		{"NoCloud by IPv6", NoCloud, plain(otherID), Server{Address: netip.MustParseAddr("fd00:ec2::254"), Port: 80}, "ds=nocloud-net;s=http://[fd00:ec2::254]/nocloud/"},
+		{"NoCloud", NoCloud, plain(otherID), server, "ds=nocloud;s=http://169.254.169.254/nocloud/;dsmode=net"},
+		{"NoCloud by its older name", NoCloudNet, plain(otherID), server, "ds=nocloud-net;s=http://169.254.169.254/nocloud/"},
+		{"NoCloud at another port", NoCloud, plain(otherID), Server{Address: server.Address, Port: 8775}, "ds=nocloud;s=http://169.254.169.254:8775/nocloud/;dsmode=net"},
+		{"NoCloud by IPv6", NoCloud, plain(otherID), Server{Address: netip.MustParseAddr("fd00:ec2::254"), Port: 80}, "ds=nocloud;s=http://[fd00:ec2::254]/nocloud/;dsmode=net"},
 		{"AWS", EC2, plain(strings.ToUpper(awsID)), server, awsID},
 		{"AWS with another UUID", EC2, plain(otherID), server, "does not begin with ec2"},
 		{"AWS without tokens", EC2, plain(awsID), off, "imds = off"},
 		{"a clone", EC2Clone, plain(otherID), server, "e24cloud"},
 		{"a clone where tokens are required", EC2Clone, plain(otherID), required, "required"},
 		{"a mainframe", OpenStack, mainframe, server, "no SMBIOS"},
-		{"nothing of ours", "azure", plain(otherID), server, `no face "azure"; choose one of openstack, nocloud, ec2, ec2-clone`},
+		{"nothing of ours", "azure", plain(otherID), server, `no face "azure"; choose one of openstack, nocloud, ec2, ec2-clone, nocloud-net`},
 	}
 	for _, tt := range tests {
 		look, err := LookOf(tt.face, tt.domain, tt.server)
@@ -108,6 +111,7 @@ func TestRecommend(t *testing.T) {
 		{"plain QEMU with AWS's UUID", domain(awsID, `<os/>`), server, EC2},
 		{"the same where there are no tokens", domain(awsID, `<os/>`), off, OpenStack},
 		{"what it is already", domain(otherID, clone), server, EC2Clone},
+		{"NoCloud by its older name already", domain(otherID, strings.NewReplacer("manufacturer", "serial", "e24cloud", "ds=nocloud-net;s=http://x/").Replace(clone)), server, NoCloudNet},
 		{"what it was meant to be", domain(otherID, strings.Replace(clone, "sysinfo", "emulate", 1)), server, EC2Clone},
 	}
 	for _, tt := range tests {
@@ -187,13 +191,13 @@ func TestApplyTellsWhatItChanges(t *testing.T) {
 	}
 	want := []string{
 		`os/smbios mode: "sysinfo"`,
-		`system serial: "4711" becomes "ds=nocloud-net;s=http://169.254.169.254/nocloud/"`,
+		`system serial: "4711" becomes "ds=nocloud;s=http://169.254.169.254/nocloud/;dsmode=net"`,
 		`system manufacturer: "e24cloud" goes`,
 	}
 	if !slices.Equal(texts, want) {
 		t.Errorf("changes %q, want %q", texts, want)
 	}
-	wantText := domain(otherID, `  <sysinfo type='smbios'><system><entry name='serial'>ds=nocloud-net;s=http://169.254.169.254/nocloud/</entry></system></sysinfo>
+	wantText := domain(otherID, `  <sysinfo type='smbios'><system><entry name='serial'>ds=nocloud;s=http://169.254.169.254/nocloud/;dsmode=net</entry></system></sysinfo>
   <os>
     <type arch='x86_64'>hvm</type>
   <smbios mode='sysinfo'/></os>
@@ -230,4 +234,28 @@ func FuzzApply(f *testing.F) {
 			t.Errorf("%q became %q: %v", definition, changed, err)
 		}
 	})
+}
+
+// TestDenies: where tokens are required, a face whose cloud-init sends none must
+// be exempt.
+func TestDenies(t *testing.T) {
+	for _, tt := range []struct {
+		exempt []string
+		denied []Face
+	}{
+		{nil, []Face{OpenStack, NoCloud, NoCloudNet, EC2Clone}},
+		{[]string{"openstack"}, []Face{NoCloud, NoCloudNet, EC2Clone}},
+		{[]string{"nocloud"}, []Face{OpenStack, EC2Clone}},
+		{[]string{"openstack", "nocloud"}, []Face{EC2Clone}},
+	} {
+		for _, face := range append(Faces(), None) {
+			want := slices.Contains(tt.denied, face)
+			if got := (Server{Only: true, Exempt: tt.exempt}).Denies(face); got != want {
+				t.Errorf("with %v exempt, %q is denied: %v", tt.exempt, face, got)
+			}
+			if (Server{Exempt: tt.exempt}).Denies(face) {
+				t.Errorf("%q is denied where tokens are optional", face)
+			}
+		}
+	}
 }

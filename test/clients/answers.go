@@ -269,14 +269,14 @@ func maskBits(mask string) int {
 	return len(ones)
 }
 
-// seed is NoCloud's meta-data.
+// seed is NoCloud's meta-data. Clients read the name by one key or the other.
 func seed(g Guest) func(Answer) error {
 	return func(a Answer) error {
 		var doc map[string]any
 		if err := yaml.Unmarshal([]byte(a.Body), &doc); err != nil {
 			return err
 		}
-		if doc["instance-id"] != g.ID || doc["local-hostname"] != g.Name {
+		if doc["instance-id"] != g.ID || doc["local-hostname"] != g.Name || doc["hostname"] != g.Name {
 			return fmt.Errorf("%s, want %s and %s", a.Body, g.ID, g.Name)
 		}
 		return status(a, http.StatusOK)

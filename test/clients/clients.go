@@ -22,8 +22,9 @@ type Client struct {
 	Tokens        Tokens
 
 	// Test is the end-to-end test that runs it; "" for one that is replayed.
-	// Package is the Debian package that it comes in.
-	Test, Package string
+	// Package is the Debian package that it comes in, and Image the image of
+	// scripts/build-image with that package; "" for this machine's own.
+	Test, Package, Image string
 
 	// Of one that is replayed:
 	Source      string                // files of its source, where its requests were read
@@ -48,7 +49,7 @@ func (c Client) Replayed() bool { return c.Test == "" }
 
 // All are the clients in the order of the documentation.
 func All() []Client {
-	return slices.Concat(cloudInit, coreOS, amazon, cloudbase, nixOS, systemd, others)
+	return slices.Concat(cloudInit, coreOS, amazon, cloudbase, nixOS, alpine, talos, systemd, agents, others)
 }
 
 // Guest is what a client is to find out of itself.

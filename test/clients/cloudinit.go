@@ -9,19 +9,19 @@ var cloudInitHeaders = []string{
 var cloudInit = []Client{
 	{
 		Name: "cloud-init, all stages, with ds-identify and ifupdown", Version: "22.4.2 (Debian 12)", As: "AWS",
-		Package: "cloud-init", Test: "TestCloudInitFindsItsDatasource", Tokens: Always,
+		Package: "cloud-init", Image: "chroot", Test: "TestCloudInitFindsItsDatasource", Tokens: Always,
 		Reads: "instance-id, host name, keys, user-data of two parts, network by DHCP and DHCPv6; no warning",
 	},
 	{
-		Name: "the same", Version: "22.4.2 (Debian 12)", As: "EC2 clone", Package: "cloud-init", Test: "TestCloudInit", Tokens: Never,
+		Name: "the same", Version: "22.4.2 (Debian 12)", As: "EC2 clone", Package: "cloud-init", Image: "chroot", Test: "TestCloudInit", Tokens: Never,
 		Reads: "the same, with the network left as it was",
 	},
 	{
-		Name: "the same", Version: "22.4.2 (Debian 12)", As: "OpenStack", Package: "cloud-init", Test: "TestCloudInitFindsItsDatasource", Tokens: Never,
+		Name: "the same", Version: "22.4.2 (Debian 12)", As: "OpenStack", Package: "cloud-init", Image: "chroot", Test: "TestCloudInitFindsItsDatasource", Tokens: Never,
 		Reads: "the same, vendor-data, static IPv4 and IPv6 addresses and routes; block devices by the EC2 tree",
 	},
 	{
-		Name: "the same", Version: "22.4.2 (Debian 12)", As: "NoCloud", Package: "cloud-init", Test: "TestCloudInitFindsItsDatasource", Tokens: Unused,
+		Name: "the same", Version: "22.4.2 (Debian 12)", As: "NoCloud", Package: "cloud-init", Image: "chroot", Test: "TestCloudInitFindsItsDatasource", Tokens: Unused,
 		Reads: "the same, vendor-data; this version asks for no `network-config`",
 	},
 	{
@@ -73,7 +73,7 @@ var cloudInit = []Client{
 		Headers: cloudInitHeaders,
 		Ask: func(g Guest) []Request {
 			const dir = "/openstack/2018-08-27/"
-			versions := value("2012-08-10\n2013-04-04\n2013-10-17\n2015-10-15\n2016-06-30\n2016-10-06\n2017-02-22\n2018-08-27\nlatest")
+			versions := value("2012-08-10\n2013-04-04\n2013-10-17\n2015-10-15\n2016-06-30\n2016-10-06\n2017-02-22\n2018-08-27\n2020-10-14\nlatest")
 			vendor := fields(map[string]string{"cloud-init": g.Vendordata})
 			if g.Vendordata == "" {
 				vendor = fields(nil)

@@ -20,6 +20,7 @@ type Request struct {
 	Body         string
 	Makes        func(Answer) error // what the client makes of the answer
 	Crawl        bool               // the path is a listing, all of which is asked for
+	Old          bool               // HTTP/1.0 and nothing but the line with the lifetime
 }
 
 // Answer is what a client gets to see.
@@ -102,6 +103,9 @@ func (r *replay) do(q Request) Answer {
 }
 
 func (r *replay) text(q Request) string {
+	if q.Old {
+		return q.Method + " " + q.Path + " HTTP/1.0\r\n" + q.TTL + "\r\n\r\n"
+	}
 	lines := []string{q.Method + " " + q.Path + " HTTP/1.1", "Host: 169.254.169.254"}
 	if headers := q.Headers; headers != nil {
 		lines = append(lines, headers...)

@@ -51,6 +51,17 @@ var looks = []look{
 		network:    []string{"iface eth0 inet dhcp", "iface eth0 inet6 dhcp"},
 	},
 	{
+		name: "OpenStack with a UUID of AWS's", // which this release does not mind
+		firmware: func(guest shown) lab.Firmware {
+			return lab.Firmware{"product_uuid": "ec2e1916-9099-7caf-fd21-012345abcdef", "product_name": "OpenStack Nova"}
+		},
+		source:     "DataSourceOpenStackLocal [net,ver=2]",
+		instanceID: func(guest shown) string { return guest.UUID },
+		vendor:     true,
+		ipv6:       true,
+		network:    []string{"iface eth0 inet static", "iface eth0 inet6 static"},
+	},
+	{
 		name: "OpenStack",
 		firmware: func(guest shown) lab.Firmware {
 			return lab.Firmware{"product_uuid": guest.UUID, "product_name": "OpenStack Nova"}
@@ -64,6 +75,17 @@ var looks = []look{
 	},
 	{
 		name: "NoCloud",
+		firmware: func(guest shown) lab.Firmware {
+			return lab.Firmware{"product_uuid": guest.UUID,
+				"product_serial": "ds=nocloud;s=http://" + lab.MetadataAddr + "/nocloud/;dsmode=net"}
+		},
+		source:     "DataSourceNoCloudNet [seed=dmi,http://" + lab.MetadataAddr + "/nocloud/][dsmode=net]",
+		instanceID: func(guest shown) string { return guest.InstanceID },
+		vendor:     true,
+		network:    []string{"iface eth0 inet dhcp"}, // 22.4.2 does not ask for network-config
+	},
+	{
+		name: "NoCloud by its older name",
 		firmware: func(guest shown) lab.Firmware {
 			return lab.Firmware{"product_uuid": guest.UUID,
 				"product_serial": "ds=nocloud-net;s=http://" + lab.MetadataAddr + "/nocloud/"}

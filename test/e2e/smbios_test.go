@@ -34,7 +34,8 @@ func TestSMBIOS(t *testing.T) {
 	contains(t, "the definition", before, "passwd='secret'", "role>web<")
 	for _, face := range []struct{ as, entry string }{
 		{"", "<entry name='serial'>ec2a544d-d555-4133-a443-8229415c0001</entry>"},
-		{"nocloud", "<entry name='serial'>ds=nocloud-net;s=http://169.254.169.254/nocloud/</entry>"},
+		{"nocloud", "<entry name='serial'>ds=nocloud;s=http://169.254.169.254/nocloud/;dsmode=net</entry>"},
+		{"nocloud-net", "<entry name='serial'>ds=nocloud-net;s=http://169.254.169.254/nocloud/</entry>"},
 		{"ec2-clone", "<entry name='manufacturer'>e24cloud</entry>"},
 		{"openstack", "<entry name='product'>OpenStack Nova</entry>"},
 	} {
@@ -50,7 +51,8 @@ func TestSMBIOS(t *testing.T) {
 		}
 		equal(t, "the definition apart from its SMBIOS", h.apartFromSMBIOS("a guest"), before)
 	}
-	contains(t, "the explanation", command(t, h.server, "smbios", "ec2a544d-d555-4133-a443-8229415c0001"), "is taken for OpenStack", "openstack (recommended)")
+	contains(t, "the explanation", command(t, h.server, "smbios", "ec2a544d-d555-4133-a443-8229415c0001"), "is taken for OpenStack", "openstack (recommended)",
+		"cloud-init from 24.2 on takes it for AWS, since its UUID begins with ec2.")
 	contains(t, "what is said the second time", command(t, h.server, "smbios", "a guest", "--apply"), "is taken for OpenStack already")
 }
 
@@ -96,7 +98,7 @@ func TestSMBIOSRefusals(t *testing.T) {
 	if err := json.Unmarshal([]byte(command(t, h.server, "smbios", "web1", "--json")), &doc); err != nil {
 		t.Fatal(err)
 	}
-	if doc.Face != "openstack" || len(doc.Choices) != 4 || doc.Choices[2].Face != "ec2" || doc.Choices[2].Impossible == "" {
+	if doc.Face != "openstack" || len(doc.Choices) != 5 || doc.Choices[2].Face != "ec2" || doc.Choices[2].Impossible == "" {
 		t.Errorf("JSON tells %+v", doc)
 	}
 }

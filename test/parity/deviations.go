@@ -67,15 +67,28 @@ var Deviations = []Deviation{
 		},
 	},
 	{
+		Where:  "/",
+		Theirs: "the versions with a slash: 2009-04-04/, latest/",
+		Ours:   "the bare versions: 2009-04-04, latest",
+		Reason: "AWS and Nova list them so, and a client that compares them with the versions it knows, such as ohai, finds none otherwise.",
+		matches: func(c Case) bool {
+			return c.Path == "/" && c.Status == http.StatusOK
+		},
+		expect: func(want, _ Answer) Answer {
+			want.Body = bare(want.Body)
+			return want
+		},
+	},
+	{
 		Where:  "/{version}/",
 		Theirs: "meta-data/, user-data",
-		Ours:   "these, and dynamic/",
-		Reason: "Guests have a signed identity document there, by which they show services who they are.",
+		Ours:   "dynamic, meta-data and user-data, without a slash, and without user-data for a guest that has none",
+		Reason: "AWS lists them so. Guests have a signed identity document below dynamic, by which they show services who they are.",
 		matches: func(c Case) bool {
 			return c.Path == "/2009-04-04/" && c.Status == http.StatusOK
 		},
 		expect: func(want, _ Answer) Answer {
-			want.Body = "dynamic/\n" + want.Body
+			want.Body = "dynamic\n" + bare(want.Body)
 			return want
 		},
 	},
@@ -123,6 +136,9 @@ var Deviations = []Deviation{
 		},
 	},
 }
+
+// bare is a listing without slashes.
+func bare(listing string) string { return strings.ReplaceAll(listing, "/", "") }
 
 func isUserdata(c Case) bool { return strings.HasSuffix(c.Path, "/user-data") }
 

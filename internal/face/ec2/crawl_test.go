@@ -68,6 +68,9 @@ func (c *crawl) get(path string) string {
 	if head := ask(c.server, c.from, http.MethodHead, path); head.Code != w.Code {
 		c.t.Errorf("%s: HEAD %d, GET %d", path, head.Code, w.Code)
 	}
+	if slash := ask(c.server, c.from, http.MethodGet, path+"/"); slash.Code != w.Code || slash.Body.String() != w.Body.String() {
+		c.t.Errorf("%s/: %d %q, without the slash %q", path, slash.Code, slash.Body, w.Body)
+	}
 	return w.Body.String()
 }
 
@@ -89,13 +92,17 @@ func (c *crawl) directory(path string) {
 		switch {
 		case equals && strings.Trim(index, "0123456789") == "":
 			c.directory(path + index + "/")
-		case bare != name:
-			c.directory(path + name)
+		case bare != name || isTop(path) && name != "user-data":
+			c.directory(path + bare + "/")
 		default:
 			c.leaves[path+name] = c.get(path + name)
 		}
 	}
 }
+
+// isTop reports whether a directory lists bare names, as AWS does down to the
+// names below a version.
+func isTop(path string) bool { return strings.Count(path, "/") < 3 }
 
 // cloud-init's crawl asks for every name that a listing shows; one that fails
 // costs it the whole tree.
@@ -125,9 +132,6 @@ func TestEveryListedNameAnswersForEveryVersion(t *testing.T) {
 			if c.dirs[path+"/"] {
 				t.Errorf("%s is both a leaf and a directory", path)
 			}
-			if w := ask(server, from, http.MethodGet, path+"/"); w.Code != http.StatusNotFound {
-				t.Errorf("%s/: %d, want 404", path, w.Code)
-			}
 			if w := ask(server, from, http.MethodGet, path+"/x"); w.Code != http.StatusNotFound {
 				t.Errorf("%s/x: %d, want 404", path, w.Code)
 			}
@@ -148,11 +152,13 @@ func TestValues(t *testing.T) {
 		"ami-id": metadata.ResourceID("ami", full.UUID.String()), "ami-launch-index": "0", "ami-manifest-path": "(unknown)",
 		"block-device-mapping/ami": "vda", "block-device-mapping/root": "/dev/vda",
 		"block-device-mapping/ebs1": "vdb", "block-device-mapping/ebs2": "vdc",
+		"events/maintenance/history": "[]", "events/maintenance/scheduled": "[]",
 		"hostname": "full", "local-hostname": "full", "local-ipv4": "10.122.0.5", "ipv6": "2001:db8::5", "mac": "52:54:00:09:00:01",
 		"instance-action": "none", "instance-id": full.ID, "instance-life-cycle": "on-demand", "instance-type": "kvm.2x4g",
 		mac + "device-number": "0", mac + "interface-id": metadata.ResourceID("eni", "52:54:00:09:00:01"),
 		mac + "ipv6s": "2001:db8::5", mac + "local-hostname": "full", mac + "local-ipv4s": "10.122.0.5", mac + "mac": "52:54:00:09:00:01",
 		mac + "network-card": "0", mac + "network-card-index": "0", mac + "owner-id": "123456789012", mac + "security-groups": "default",
+		mac + "security-group-ids": metadata.ResourceID("sg", "mds"), "system": "kvm",
 		mac + "subnet-id": metadata.ResourceID("subnet", "mds"), mac + "vpc-id": metadata.ResourceID("vpc", "mds"),
 		mac + "subnet-ipv4-cidr-block": "10.122.0.0/16", mac + "vpc-ipv4-cidr-block": "10.122.0.0/16", mac + "vpc-ipv4-cidr-blocks": "10.122.0.0/16",
 		mac + "subnet-ipv6-cidr-block": "2001:db8::/64", mac + "subnet-ipv6-cidr-blocks": "2001:db8::/64", mac + "vpc-ipv6-cidr-blocks": "2001:db8::/64",
@@ -201,18 +207,20 @@ func TestWhatIsNotThere(t *testing.T) {
 	server := newServerFor(guests{webAddr: full}, []string{"2009-04-04", "latest"}, dualSite, fakeUserdata{})
 	for _, path := range []string{
 		"/2009-04-05/", "/2021-03-23/meta-data/", "/LATEST/meta-data/", "/latest/meta-data-/", "/latest/meta_data/", "/latest/dynamic/x",
-		"/latest/meta-data/nothing", "/latest/meta-data/Hostname", "/latest/meta-data/hostname/", "/latest/meta-data/hostname/x",
+		"/latest/meta-data/nothing", "/latest/meta-data/Hostname", "/latest/meta-data/hostname/x", "/latest/meta-data/hostname//x/",
 		"/latest/meta-data/iam/", "/latest/meta-data/iam/info", "/latest/meta-data/iam/security-credentials/", "/latest/meta-data/public-ipv4",
 		"/latest/meta-data/public-hostname", "/latest/meta-data/kernel-id", "/latest/meta-data/ramdisk-id", "/latest/meta-data/spot/instance-action",
 		"/latest/meta-data/network/interfaces/macs/52:54:00:09:00:07/", "/latest/meta-data/network/interfaces/macs/52:54:00:09:00:0A/",
 		"/latest/meta-data/network/interfaces/macs/x", "/latest/meta-data/network/mac", "/latest/meta-data/placement/x",
 		"/latest/meta-data/block-device-mapping/ebs0", "/latest/meta-data/block-device-mapping/ebs3", "/latest/meta-data/block-device-mapping/ebs01",
 		"/latest/meta-data/block-device-mapping/ebs+1", "/latest/meta-data/block-device-mapping/ebs-1", "/latest/meta-data/block-device-mapping/ebs",
-		"/latest/meta-data/block-device-mapping/swap", "/latest/meta-data/block-device-mapping/ami/",
+		"/latest/meta-data/block-device-mapping/swap", "/latest/meta-data/block-device-mapping/ami/x",
 		"/latest/meta-data/tags/instance/none", "/latest/meta-data/tags/instance/two%20words", "/latest/meta-data/tags/instance/a%2Fb",
-		"/latest/meta-data/tags/instance/_index", "/latest/meta-data/tags/instance/0=x", "/latest/meta-data/tags/instance/env/",
+		"/latest/meta-data/tags/instance/_index", "/latest/meta-data/tags/instance/0=x", "/latest/meta-data/tags/instance/env/x",
 		"/latest/meta-data/public-keys/-1/openssh-key", "/latest/meta-data/public-keys/00/openssh-key", "/latest/meta-data/public-keys/2",
-		"/latest/meta-data/public-keys/99999999999999999999/", "/latest/meta-data/public-keys/0/x", "/latest/meta-data/public-keys/0/openssh-key/",
+		"/latest/meta-data/public-keys/99999999999999999999/", "/latest/meta-data/public-keys/0/x", "/latest/meta-data/public-keys/0/openssh-key/x",
+		"/latest/meta-data/events/recommendations/rebalance", "/latest/meta-data/autoscaling/target-lifecycle-state", "/latest/meta-data/product-codes",
+		"/latest/meta-data/managed-ssh-keys/active-keys/ubuntu/", "/latest/meta-data/ancestor-ami-ids", "/latest/meta-data/security-group-ids",
 		"/latest/meta-data/../user-data", "/../../etc/passwd", "/latest/meta-data/./hostname", "/latest/meta-data/%2e%2e/user-data",
 	} {
 		if w := ask(server, webAddr, http.MethodGet, path); w.Code != http.StatusNotFound || w.Body.Len() > 300 {

@@ -25,8 +25,8 @@ func TestIdentity(t *testing.T) {
 		"/":                           "instance-identity/",
 		"/instance-identity":          "document\npkcs7\nrsa2048\nsignature",
 		"/instance-identity/":         "document\npkcs7\nrsa2048\nsignature",
-		"/instance-identity/document": document,
-		"/instance-identity/pkcs7":    "pkcs7 of " + sum, "/instance-identity/rsa2048": "pkcs7 of " + sum,
+		"/instance-identity/document": document, "/instance-identity/document/": document,
+		"/instance-identity/pkcs7": "pkcs7 of " + sum, "/instance-identity/rsa2048": "pkcs7 of " + sum,
 		"/instance-identity/signature": "signature of " + sum,
 	} {
 		w := ask(server, webAddr, http.MethodGet, "/latest/dynamic"+path)
@@ -34,7 +34,7 @@ func TestIdentity(t *testing.T) {
 			t.Errorf("%q: %d %q, want %q", path, w.Code, w.Body, want)
 		}
 	}
-	for _, path := range []string{"/latest/dynamic/fws", "/latest/dynamic/instance-identity/x", "/latest/dynamic/instance-identity/document/", "/latest/dynamic/instance-identity/document/document"} {
+	for _, path := range []string{"/latest/dynamic/fws", "/latest/dynamic/instance-identity/x", "/latest/dynamic/instance-identity/document/document"} {
 		if w := ask(server, webAddr, http.MethodGet, path); w.Code != http.StatusNotFound {
 			t.Errorf("%s: %d, want 404", path, w.Code)
 		}

@@ -3,8 +3,8 @@
 // kin need it to configure a guest, and the signed document by which a guest
 // shows others who it is.
 //
-//	/                              versions
-//	/{version}/                    dynamic/, meta-data/ and user-data
+//	/                              versions, bare
+//	/{version}/                    dynamic, meta-data and user-data, bare
 //	/{version}/dynamic/…           the signed identity document
 //	/{version}/meta-data/…         one value, or a listing
 //	/{version}/user-data           the rendered user-data
@@ -63,7 +63,7 @@ func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case version == "" && !deeper:
 		if face.OnlyReads(w, r) {
-			face.Listing(w, f.versionList())
+			face.Listing(w, f.versions)
 		}
 	case !slices.Contains(f.versions, version):
 		face.NoSuchPath(w, r)
@@ -72,30 +72,35 @@ func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f *Face) versionList() []string {
-	list := make([]string, len(f.versions))
-	for i, v := range f.versions {
-		list[i] = v + "/"
-	}
-	return list
-}
-
 func (f *Face) serveVersion(w http.ResponseWriter, r *http.Request, path string) {
-	top, rest, slash := strings.Cut(path, "/")
+	top, rest, deeper := strings.Cut(path, "/")
 	switch {
-	case top == "" && !slash:
-		if face.OnlyReads(w, r) {
-			face.Listing(w, []string{"dynamic/", "meta-data/", "user-data"})
-		}
+	case top == "":
+		f.serveTop(w, r)
 	case top == "dynamic":
 		f.serveDynamic(w, r, rest)
 	case top == "meta-data":
 		f.serveMetadata(w, r, rest)
-	case top == "user-data" && !slash:
+	case top == "user-data" && !deeper:
 		f.serveUserdata(w, r)
 	default:
 		face.NoSuchPath(w, r)
 	}
+}
+
+// serveTop lists what a version has, by bare names as AWS does. user-data is
+// there if the guest has any; who is no guest is told of all three.
+func (f *Face) serveTop(w http.ResponseWriter, r *http.Request) {
+	if !face.OnlyReads(w, r) {
+		return
+	}
+	names := []string{"dynamic", "meta-data", "user-data"}
+	if c := face.Caller(r); c.Guest != nil {
+		if _, err := f.userdata.Render(r.Context(), c.Guest); errors.Is(err, userdata.ErrNoTemplate) {
+			names = names[:2]
+		}
+	}
+	face.Listing(w, names)
 }
 
 // guest returns who asks, having refused the request if that is no guest or
@@ -153,7 +158,6 @@ func (f *Face) serveUserdata(w http.ResponseWriter, r *http.Request) {
 	case err != nil: // logged where it was found
 		face.Refuse(w, http.StatusInternalServerError, "Userdata templating failure for "+c.Guest.Hostname)
 	default:
-		w.Header().Set("Content-Type", face.TypeBytes)
-		_, _ = w.Write(rendered.Body)
+		face.Bytes(w, face.TypeBytes, rendered.Body)
 	}
 }

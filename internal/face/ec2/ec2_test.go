@@ -80,17 +80,17 @@ func ask(h http.Handler, from netip.Addr, method, path string) *httptest.Respons
 
 func TestTree(t *testing.T) {
 	const notFound = "Resource not found: Not found: "
-	listing := "ami-id\nami-launch-index\nami-manifest-path\nhostname\ninstance-action\ninstance-id\ninstance-life-cycle\n" +
+	listing := "ami-id\nami-launch-index\nami-manifest-path\nevents/\nhostname\ninstance-action\ninstance-id\ninstance-life-cycle\n" +
 		"instance-type\nlocal-hostname\nlocal-ipv4\nmac\nnetwork/\nplacement/\nprofile\npublic-keys/\nreservation-id\n" +
-		"security-groups\nservices/"
+		"security-groups\nservices/\nsystem"
 	tests := []struct {
 		path   string
 		status int
 		body   string
 	}{
-		{"/", 200, "2009-04-04/\nlatest/"},
-		{"/latest", 200, "dynamic/\nmeta-data/\nuser-data"},
-		{"/latest/", 200, "dynamic/\nmeta-data/\nuser-data"},
+		{"/", 200, "2009-04-04\nlatest"},
+		{"/latest", 200, "dynamic\nmeta-data\nuser-data"},
+		{"/latest/", 200, "dynamic\nmeta-data\nuser-data"},
 		{"/2009-04-04/meta-data", 200, listing},
 		{"/2009-04-04/meta-data/", 200, listing},
 		{"/latest//meta-data/instance-id", 200, "i-0123456789abcdef0"},
@@ -111,12 +111,16 @@ func TestTree(t *testing.T) {
 		{"/latest/meta-data/public-keys/ops/openssh-key", 200, "ssh-ed25519 BBBB bob@desk"},
 		{"/latest/meta-data/public-keys/7/", 404, "Resource not found: Not found"},
 		{"/latest/meta-data/public-keys/7/openssh-key", 404, "Resource not found: Not found"},
-		{"/latest/meta-data/instance-id/", 404, notFound + "'/latest/meta-data/instance-id/'"},
+		{"/latest/meta-data/public-keys/0/openssh-key/", 200, "ssh-ed25519 AAAA alice@laptop"},
+		{"/latest/meta-data/instance-id/", 200, "i-0123456789abcdef0"},
+		{"/latest/meta-data/instance-id/more", 404, notFound + "'/latest/meta-data/instance-id/more'"},
+		{"/latest/meta-data/placement/availability-zone/", 200, "herea"},
 		{"/latest/meta-data/ipv6", 404, notFound + "'/latest/meta-data/ipv6'"},
-		{"/latest/meta-data/iam/security-credentials/", 404, notFound + "'/latest/meta-data/iam/security-credentials/'"},
+		{"/latest/meta-data/iam/security-credentials/", 404, notFound + "'/latest/meta-data/iam/security-credentials'"},
 		{"/latest/user-data", 200, "hello web 1"},
-		{"/latest/user-data/", 404, notFound + "'/latest/user-data/'"},
-		{"/1.0/meta-data/", 404, notFound + "'/1.0/meta-data/'"},
+		{"/latest/user-data/", 200, "hello web 1"},
+		{"/latest/user-data/more", 404, notFound + "'/latest/user-data/more'"},
+		{"/1.0/meta-data/", 404, notFound + "'/1.0/meta-data'"},
 		{"/nowhere", 404, notFound + "'/nowhere'"},
 		{"/latest/api/token", 404, notFound + "'/latest/api/token'"},
 	}
@@ -125,6 +129,27 @@ func TestTree(t *testing.T) {
 		w := ask(server, webAddr, http.MethodGet, tt.path)
 		if w.Code != tt.status || w.Body.String() != tt.body {
 			t.Errorf("%s: %d %q, want %d %q", tt.path, w.Code, w.Body, tt.status, tt.body)
+		}
+	}
+}
+
+// user-data is listed where there is some, as AWS does it, even if it cannot be
+// rendered.
+func TestListingOfAVersion(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		err  error
+		from netip.Addr
+		want string
+	}{
+		{"with user-data", nil, webAddr, "dynamic\nmeta-data\nuser-data"},
+		{"without", userdata.ErrNoTemplate, webAddr, "dynamic\nmeta-data"},
+		{"with a template that fails", errors.New("x.yaml:3: NameError"), webAddr, "dynamic\nmeta-data\nuser-data"},
+		{"to a stranger", userdata.ErrNoTemplate, otherAddr, "dynamic\nmeta-data\nuser-data"},
+	} {
+		w := ask(newServer(site, fakeUserdata{tt.err}), tt.from, http.MethodGet, "/latest/")
+		if w.Code != http.StatusOK || w.Body.String() != tt.want {
+			t.Errorf("%s: %d %q, want %q", tt.name, w.Code, w.Body, tt.want)
 		}
 	}
 }

@@ -15,6 +15,11 @@ var metaData = []entry{
 	{name: "ami-launch-index", value: constant("0")},
 	{name: "ami-manifest-path", value: constant("(unknown)")},
 	{name: "block-device-mapping", each: blockDevices},
+	{name: "events", entries: []entry{{name: "maintenance", entries: []entry{
+		// JSON lists. This host plans nothing for its guests.
+		{name: "history", value: constant("[]")},
+		{name: "scheduled", value: constant("[]")},
+	}}}},
 	{name: "hostname", value: hostname},
 	{name: "instance-action", value: constant("none")},
 	{name: "instance-id", value: func(s *subject) string { return s.InstanceID }},
@@ -41,12 +46,16 @@ var metaData = []entry{
 		{name: "domain", value: servicesDomain},
 		{name: "partition", value: constant(partition)},
 	}},
+	{name: "system", value: constant(hypervisor)},
 	{name: "tags", entries: []entry{{name: "instance", each: tags}}},
 }
 
 // partition stands where AWS has "aws": no client may take our resources for
 // those of AWS.
 const partition = "mdserver"
+
+// hypervisor stands where AWS has "nitro" or "xen".
+const hypervisor = "kvm"
 
 func constant(text string) func(*subject) string { return func(*subject) string { return text } }
 

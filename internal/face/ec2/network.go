@@ -27,6 +27,7 @@ var interfaceTable = []entry{
 	{name: "network-card", value: constant("0")},
 	{name: "network-card-index", value: constant("0")},
 	{name: "owner-id", value: func(s *subject) string { return s.AccountID }},
+	{name: "security-group-ids", value: func(s *subject) string { return metadata.ResourceID("sg", s.nic.Network) }},
 	{name: "security-groups", value: constant("default")},
 	{name: "subnet-id", value: func(s *subject) string { return metadata.ResourceID("subnet", s.nic.Network) }},
 	{name: "subnet-ipv4-cidr-block", value: cidr4},

@@ -88,19 +88,18 @@ func find(entries []entry, name string) *entry {
 	return nil
 }
 
-// resolve walks path, relative to entries, and returns the text that answers
-// it. A directory answers with and without its trailing slash, a leaf only
-// without.
+// resolve walks path, relative to entries and without a slash at its end, and
+// returns the text that answers it.
 func resolve(s *subject, entries []entry, path string) (string, bool) {
 	for path != "" {
-		name, rest, slash := strings.Cut(path, "/")
+		name, rest, deeper := strings.Cut(path, "/")
 		e := find(entries, name)
 		switch {
 		case e == nil:
 			return "", false
 		case e.isLeaf():
 			value := e.value(s)
-			return value, !slash && value != ""
+			return value, !deeper && value != ""
 		case e.each != nil:
 			return e.each.resolve(s, rest)
 		}
@@ -113,12 +112,12 @@ func (each *each) resolve(s *subject, path string) (string, bool) {
 	if path == "" {
 		return listing(each.names(s))
 	}
-	name, rest, slash := strings.Cut(path, "/")
+	name, rest, deeper := strings.Cut(path, "/")
 	switch {
 	case !each.enter(s, name):
 		return "", false
 	case each.value != nil:
-		return each.value(s), !slash
+		return each.value(s), !deeper
 	}
 	return resolve(s, each.entries, rest)
 }

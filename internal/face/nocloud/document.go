@@ -7,10 +7,12 @@ import (
 	"mdserver/internal/metadata"
 )
 
-// metaData is meta-data.
+// metaData is meta-data. The name is there twice: cloud-init reads
+// local-hostname, Alpine's tiny-cloud and Talos read hostname.
 type metaData struct {
 	InstanceID       string            `yaml:"instance-id"`
 	LocalHostname    string            `yaml:"local-hostname"`
+	Hostname         string            `yaml:"hostname"`
 	AvailabilityZone string            `yaml:"availability-zone,omitempty"`
 	PublicKeys       []string          `yaml:"public-keys,omitempty"`
 	Tags             map[string]string `yaml:"tags,omitempty"`
@@ -18,7 +20,8 @@ type metaData struct {
 
 func describe(doc *metadata.Document) metaData {
 	m := metaData{
-		InstanceID: doc.InstanceID, LocalHostname: doc.Hostname, AvailabilityZone: doc.Location, Tags: doc.Tags,
+		InstanceID: doc.InstanceID, LocalHostname: doc.Hostname, Hostname: doc.Hostname,
+		AvailabilityZone: doc.Location, Tags: doc.Tags,
 	}
 	for _, key := range doc.PublicKeys {
 		m.PublicKeys = append(m.PublicKeys, key.Key)

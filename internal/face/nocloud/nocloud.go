@@ -2,7 +2,7 @@
 // format, over HTTP. A guest finds it by its SMBIOS serial number or kernel
 // command line:
 //
-//	ds=nocloud;s=http://169.254.169.254/nocloud/
+//	ds=nocloud;s=http://169.254.169.254/nocloud/;dsmode=net
 //
 //	/nocloud/                 listing
 //	/nocloud/meta-data        YAML: who the guest is, and its keys
@@ -88,8 +88,7 @@ func serveBytes(w http.ResponseWriter, rendered userdata.Rendered, err error, wh
 		face.Refuse(w, http.StatusInternalServerError, what+" templating failure for "+guest.Hostname)
 		return
 	}
-	w.Header().Set("Content-Type", face.TypeBytes)
-	_, _ = w.Write(rendered.Body)
+	face.Bytes(w, face.TypeBytes, rendered.Body)
 }
 
 func serveYAML(w http.ResponseWriter, value any) {

@@ -97,7 +97,8 @@ func TestTree(t *testing.T) {
 		{"GET", "/nocloud/meta-data", plain, facetest.FromStranger, 400, "Unknown client: 10.122.200.200"},
 		{"POST", "/nocloud/meta-data", plain, facetest.FromWeb, 405, "Method not allowed: POST"},
 		{"PUT", "/nocloud/", plain, facetest.FromWeb, 405, "Method not allowed: PUT"},
-		{"GET", "/nocloud/meta-data/", plain, facetest.FromWeb, 404, "Resource not found: Not found: '/nocloud/meta-data/'"},
+		{"GET", "/nocloud/vendor-data/", plain, facetest.FromWeb, 200, "#cloud-config\na: b\n"},
+		{"GET", "/nocloud/meta-data/instance-id", plain, facetest.FromWeb, 404, "Resource not found: Not found: '/nocloud/meta-data/instance-id'"},
 		{"GET", "/nocloud/metadata", plain, facetest.FromWeb, 404, "Resource not found: Not found: '/nocloud/metadata'"},
 	}
 	for _, tt := range tests {

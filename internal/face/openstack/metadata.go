@@ -1,6 +1,7 @@
 package openstack
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -33,6 +34,10 @@ type metaData struct {
 	RandomSeed       string            `json:"random_seed,omitempty"` // 2013-04-04
 	ProjectID        string            `json:"project_id,omitempty"`  // 2015-10-15
 	Devices          []device          `json:"devices,omitempty"`     // 2016-06-30
+
+	// DedicatedCPUs, from 2020-10-14 on, are the guest's CPUs that have one of
+	// the host's to themselves. None is known to have.
+	DedicatedCPUs *[]int `json:"dedicated_cpus,omitempty"`
 }
 
 type key struct {
@@ -82,6 +87,9 @@ func describe(doc *metadata.Document, version string) metaData {
 	}
 	if atLeast(version, "2016-06-30") {
 		m.Devices = devices(doc)
+	}
+	if atLeast(version, "2020-10-14") {
+		m.DedicatedCPUs = &[]int{}
 	}
 	return m
 }
@@ -154,8 +162,12 @@ func (f *Face) serveVendorData(q request) {
 func (*Face) serveNothing(q request) { serveJSON(q.w, struct{}{}) }
 
 func serveJSON(w http.ResponseWriter, value any) {
-	w.Header().Set("Content-Type", "application/json")
-	enc := json.NewEncoder(w)
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(value) // a guest that hangs up is no fault of ours
+	if err := enc.Encode(value); err != nil {
+		face.Refuse(w, http.StatusInternalServerError, "Metadata failure")
+		return
+	}
+	face.Bytes(w, "application/json", body.Bytes())
 }

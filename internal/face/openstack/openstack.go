@@ -46,7 +46,8 @@ const latest = "latest"
 
 // versions are all that Nova lists, oldest first.
 var versions = []string{
-	"2012-08-10", "2013-04-04", "2013-10-17", "2015-10-15", "2016-06-30", "2016-10-06", "2017-02-22", "2018-08-27", latest,
+	"2012-08-10", "2013-04-04", "2013-10-17", "2015-10-15", "2016-06-30", "2016-10-06", "2017-02-22", "2018-08-27",
+	"2020-10-14", latest,
 }
 
 // atLeast reports whether a version has what came with another. Dates compare
@@ -94,7 +95,7 @@ var files = []file{
 // ServeHTTP implements http.Handler for everything from "/openstack" down; it
 // expects a path in normal form and a known caller (see package face).
 func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := strings.Trim(strings.TrimPrefix(r.URL.Path, "/openstack"), "/")
+	path := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/openstack"), "/")
 	version, name, deeper := strings.Cut(path, "/")
 	switch {
 	case path == "":
@@ -114,7 +115,7 @@ func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (f *Face) serveFile(w http.ResponseWriter, r *http.Request, version, name string) {
 	i := slices.IndexFunc(files, func(file file) bool { return file.name == name })
-	if i < 0 || !atLeast(version, files[i].since) || strings.HasSuffix(r.URL.Path, "/") {
+	if i < 0 || !atLeast(version, files[i].since) {
 		face.NoSuchPath(w, r)
 		return
 	}
@@ -163,7 +164,6 @@ func (f *Face) serveUserdata(q request) {
 	case err != nil: // logged where it was found
 		face.Refuse(q.w, http.StatusInternalServerError, "Userdata templating failure for "+q.guest.Hostname)
 	default:
-		q.w.Header().Set("Content-Type", face.TypeBytes)
-		_, _ = q.w.Write(rendered.Body)
+		face.Bytes(q.w, face.TypeBytes, rendered.Body)
 	}
 }

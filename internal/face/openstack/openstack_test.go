@@ -56,6 +56,7 @@ func TestDocuments(t *testing.T) {
 	}{
 		{golden: "meta_data-2012-08-10.json", path: "/openstack/2012-08-10/meta_data.json"},
 		{golden: "meta_data-2018-08-27.json", path: "/openstack/2018-08-27/meta_data.json"},
+		{golden: "meta_data-2020-10-14.json", path: "/openstack/2020-10-14/meta_data.json/"},
 		{golden: "meta_data-six.json", path: "/openstack/2018-08-27/meta_data.json", six: true},
 		{golden: "network_data.json", path: "/openstack/2018-08-27/network_data.json"},
 		{golden: "network_data-six.json", path: "/openstack/latest/network_data.json", six: true},
@@ -98,7 +99,7 @@ func golden(t *testing.T, name, got string) {
 }
 
 func TestTree(t *testing.T) {
-	all := "2012-08-10\n2013-04-04\n2013-10-17\n2015-10-15\n2016-06-30\n2016-10-06\n2017-02-22\n2018-08-27\nlatest"
+	all := "2012-08-10\n2013-04-04\n2013-10-17\n2015-10-15\n2016-06-30\n2016-10-06\n2017-02-22\n2018-08-27\n2020-10-14\nlatest"
 	everything := "meta_data.json\nuser_data\npassword\nvendor_data.json\nnetwork_data.json\nvendor_data2.json"
 	tests := []struct {
 		path   string
@@ -120,9 +121,10 @@ func TestTree(t *testing.T) {
 		{"/openstack/2013-04-04/vendor_data.json", 404, ""},
 		{"/openstack/2013-10-17/network_data.json", 404, ""},
 		{"/openstack/2016-06-30/vendor_data2.json", 404, ""},
-		{"/openstack/2020-10-14/meta_data.json", 404, ""},
+		{"/openstack/2020-10-15/meta_data.json", 404, ""},
 		{"/openstack/2009-04-04/", 404, ""},
-		{"/openstack/latest/meta_data.json/", 404, ""},
+		{"/openstack/latest/user_data/", 200, "#cloud-config\n"},
+		{"/openstack/2012-08-10/password/", 404, ""},
 		{"/openstack/latest/meta_data.json/x", 404, ""},
 		{"/openstack/latest/meta-data", 404, ""},
 		{"/openstack/content/0000", 404, ""},
