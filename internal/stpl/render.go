@@ -12,7 +12,7 @@ import (
 // Output is the result of a render.
 type Output struct {
 	Text    []byte
-	Files   []string // every included file, by absolute path
+	Files   []string // every included file, by absolute path, once
 	Escaped bool     // HTML escaping changed at least one value
 }
 
@@ -57,7 +57,8 @@ func (r *render) outermost(program *lower.Program) *environment {
 }
 
 // Render runs the template. A template gets copies of the variables; it cannot
-// change them for others. The error is an *Error, or the context's.
+// change them for others. The error is an *Error, or the context's; even then,
+// the Output tells which files were included.
 func (t *Template) Render(ctx context.Context, vars map[string]any) (Output, error) {
 	space := t.engine.spaces.Get().(*workspace)
 	defer t.engine.giveBack(space)
@@ -66,9 +67,9 @@ func (t *Template) Render(ctx context.Context, vars map[string]any) (Output, err
 	r := &render{engine: t.engine, thread: thread, space: space, out: make([]byte, 0, len(t.source))}
 	if err := r.execute(t, r.outermost(t.program)); err != nil {
 		if ctx.Err() != nil {
-			return Output{}, fmt.Errorf("%s: %w", t.name, ctx.Err())
+			return Output{Files: r.files}, fmt.Errorf("%s: %w", t.name, ctx.Err())
 		}
-		return Output{}, runError(t.name, err)
+		return Output{Files: r.files}, runError(t.name, err)
 	}
 	return Output{Text: r.out, Files: r.files, Escaped: r.escaped}, nil
 }
@@ -112,7 +113,9 @@ func (r *render) include(env *environment, name string, vars *object.Dict) (*env
 	if err != nil {
 		return nil, err
 	}
-	r.files = append(r.files, path)
+	if !slices.Contains(r.files, path) {
+		r.files = append(r.files, path)
+	}
 	t, err := r.engine.Compile(path, source)
 	if err != nil {
 		return nil, compileFailure(err.(*Error))

@@ -19,24 +19,24 @@ func (r *Renderer) renderParts(ctx context.Context, guest *instance.Instance, na
 	)
 	for _, name := range names {
 		rendered, watched, err := r.renderPart(ctx, guest, name)
+		prints = append(prints, watched...)
 		if err != nil {
-			return Rendered{}, nil, fmt.Errorf("part %q: %w", name, err)
+			return Rendered{}, prints, fmt.Errorf("part %q: %w", name, err)
 		}
 		parts = append(parts, multipart.Part{Name: name, Body: rendered.Body})
 		files = append(files, rendered.Template)
-		prints = append(prints, watched...)
 	}
 	body, err := multipart.Join(parts)
 	return Rendered{body, strings.Join(files, ", ")}, prints, err
 }
 
 func (r *Renderer) renderPart(ctx context.Context, guest *instance.Instance, name string) (Rendered, []fingerprint, error) {
-	found, _, err := r.firstOf([]string{name})
+	found, watched, err := r.firstOf([]string{name})
 	if err != nil {
-		return Rendered{}, nil, err
+		return Rendered{}, watched, err
 	}
 	if found.name == "" {
-		return Rendered{}, nil, fmt.Errorf("%w, asked for by %s", ErrNoTemplate, instance.KeyUserdataParts)
+		return Rendered{}, watched, fmt.Errorf("%w, asked for by %s", ErrNoTemplate, instance.KeyUserdataParts)
 	}
 	return r.renderTemplate(ctx, guest, found)
 }

@@ -39,7 +39,8 @@ type template struct {
 	watched []fingerprint // taken before the file was read
 }
 
-// search finds the template of a guest in the original's order: the file that
+// search finds the template of a guest, or tells at least what it watched, in
+// the original's order: the file that
 // the domain's metadata names, and no other if it names one; else the file
 // called like the domain, then like its MAC address; then the default
 // template; then the built-in one.
@@ -51,10 +52,11 @@ func (r *Renderer) search(guest *instance.Instance) (template, error) {
 	}
 	found, watched, err := r.firstOf(names)
 	if err != nil || found.name != "" {
+		found.watched = watched
 		return found, err
 	}
 	if insists {
-		return template{}, fmt.Errorf("%w: userdata_prefix %q", ErrNoTemplate, prefix)
+		return template{watched: watched}, fmt.Errorf("%w: userdata_prefix %q", ErrNoTemplate, prefix)
 	}
 	if r.defaultTemplate != "" {
 		watched = append(watched, takeFingerprint(r.defaultTemplate))
@@ -77,7 +79,7 @@ func (r *Renderer) firstOf(names []string) (template, []fingerprint, error) {
 		return template{}, []fingerprint{takeFingerprint(r.dir)}, nil
 	}
 	if err != nil {
-		return template{}, nil, fmt.Errorf("user-data directory: %w", err)
+		return template{}, []fingerprint{takeFingerprint(r.dir)}, fmt.Errorf("user-data directory: %w", err)
 	}
 	defer root.Close()
 	for _, name := range names {
@@ -92,7 +94,7 @@ func (r *Renderer) firstOf(names []string) (template, []fingerprint, error) {
 			case err == nil:
 				return template{path, text, watched}, watched, nil
 			case errors.Is(err, fs.ErrPermission):
-				return template{}, nil, fmt.Errorf("template: %w", err)
+				return template{}, watched, fmt.Errorf("template: %w", err)
 			case !errors.Is(err, fs.ErrNotExist):
 				r.log.Warn("not usable as a template", "file", path, "error", err)
 			}
