@@ -60,10 +60,25 @@ func (r *render) outermost(program *lower.Program) *environment {
 // change them for others. The error is an *Error, or the context's; even then,
 // the Output tells which files were included.
 func (t *Template) Render(ctx context.Context, vars map[string]any) (Output, error) {
+	return t.RenderWithin(ctx, t.engine.NewBudget(), vars)
+}
+
+// Budget bounds the steps, the memory and the time of several renders that
+// count as one. It is not safe for concurrent use.
+type Budget struct{ left *object.Budget }
+
+// NewBudget returns a budget that is as large as the engine's limits.
+func (e *Engine) NewBudget() Budget {
+	return Budget{object.NewBudget(e.opts.Limits.thread())}
+}
+
+// RenderWithin is Render for one of several renders that share a budget.
+func (t *Template) RenderWithin(ctx context.Context, budget Budget, vars map[string]any) (Output, error) {
 	space := t.engine.spaces.Get().(*workspace)
 	defer t.engine.giveBack(space)
 	space.vars.given = vars
-	thread := object.NewThread(ctx, t.engine.opts.Limits.thread(), space.room)
+	thread := object.NewThread(ctx, budget.left, space.room)
+	defer thread.End()
 	r := &render{engine: t.engine, thread: thread, space: space, out: make([]byte, 0, len(t.source))}
 	if err := r.execute(t, r.outermost(t.program)); err != nil {
 		if ctx.Err() != nil {

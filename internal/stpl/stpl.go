@@ -51,7 +51,7 @@ type Limits struct {
 	Steps        int64         // statements, calls, loop turns and pieces of bulk work
 	Memory       int64         // bytes, over the whole render
 	Output       int64         // bytes
-	Time         time.Duration // of the clock
+	Time         time.Duration // of computing; by the clock, ten times as much
 	Recursion    int           // nested calls
 	IncludeDepth int
 }

@@ -4,7 +4,9 @@
 package userdata
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +21,7 @@ import (
 	"mdserver/internal/flight"
 	"mdserver/internal/instance"
 	"mdserver/internal/stpl"
+	"mdserver/internal/userdata/multipart"
 	"mdserver/internal/weighted"
 )
 
@@ -47,6 +50,7 @@ type Renderer struct {
 	debugDir        string
 	log             *slog.Logger
 	now             func() time.Time
+	maxSize         int           // of a document, in bytes
 	work            time.Duration // what one document may take by the clock
 	slots           chan struct{} // one for each render under way
 	flights         flight.Group[job, *result]
@@ -70,6 +74,7 @@ func New(cfg *config.Config, log *slog.Logger) *Renderer {
 		redact:          redactor(cfg),
 		log:             log,
 		now:             time.Now,
+		maxSize:         cfg.Server.UserdataSize << 10,
 		work:            clockFactor * cfg.Server.TemplateTime,
 		slots:           make(chan struct{}, runtime.GOMAXPROCS(0)+1),
 		cache:           weighted.New[document, *result](maxCached, maxCachedBytes),
@@ -104,6 +109,16 @@ func (r *Renderer) Render(ctx context.Context, guest *instance.Instance) (Render
 	return r.shared(ctx, job{document{"user-data", guest.UUID}, guest}, r.renderUserdata)
 }
 
+// VendorJSON returns the vendor-data of a guest as OpenStack has it:
+// {"cloud-init": "…"}, or an empty object if there is none. Its errors are those
+// of Render.
+func (r *Renderer) VendorJSON(ctx context.Context, guest *instance.Instance) (Rendered, error) {
+	if r.vendorTemplate == "" {
+		return Rendered{Body: []byte("{}\n")}, nil
+	}
+	return r.shared(ctx, job{document{"vendor_data.json", guest.UUID}, guest}, r.renderVendorJSON)
+}
+
 // Vendor returns the vendor-data of a guest: what the site's own template,
 // vendordata_template, gives with the guest's variables. It is empty if there
 // is no such template. Its errors are those of Render.
@@ -122,7 +137,37 @@ func (r *Renderer) renderUserdata(ctx context.Context, guest *instance.Instance)
 	if err != nil {
 		return Rendered{}, found.watched, err
 	}
-	return r.renderTemplate(ctx, guest, found)
+	return r.renderTemplate(ctx, r.engine.NewBudget(), guest, found)
+}
+
+func (r *Renderer) renderVendorJSON(ctx context.Context, guest *instance.Instance) (Rendered, []fingerprint, error) {
+	rendered, prints, err := r.renderVendor(ctx, guest)
+	if err != nil {
+		return Rendered{}, prints, err
+	}
+	body, err := VendorJSON(rendered.Body, r.maxSize)
+	if err != nil {
+		return Rendered{}, prints, fmt.Errorf("vendordata_template: %w", err)
+	}
+	return Rendered{body, rendered.Template}, prints, nil
+}
+
+// VendorJSON wraps vendor-data of at most limit bytes, unpacked, in the form
+// that leaves room for other programs' (cloud-init 22.4.2, convert_vendordata).
+func VendorJSON(data []byte, limit int) ([]byte, error) {
+	text, err := multipart.Text(data, limit)
+	if err != nil {
+		return nil, err
+	}
+	content := map[string]string{}
+	if text != "" {
+		content["cloud-init"] = text
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err = enc.Encode(content)
+	return b.Bytes(), err
 }
 
 func (r *Renderer) renderVendor(ctx context.Context, guest *instance.Instance) (Rendered, []fingerprint, error) {
@@ -131,10 +176,10 @@ func (r *Renderer) renderVendor(ctx context.Context, guest *instance.Instance) (
 	if err != nil {
 		return Rendered{}, watched, fmt.Errorf("vendordata_template: %w", err)
 	}
-	return r.renderTemplate(ctx, guest, template{r.vendorTemplate, text, watched})
+	return r.renderTemplate(ctx, r.engine.NewBudget(), guest, template{r.vendorTemplate, text, watched})
 }
 
-func (r *Renderer) renderTemplate(ctx context.Context, guest *instance.Instance, found template) (Rendered, []fingerprint, error) {
+func (r *Renderer) renderTemplate(ctx context.Context, budget stpl.Budget, guest *instance.Instance, found template) (Rendered, []fingerprint, error) {
 	prints := found.watched
 	body, raw := stpl.Raw(found.name, found.text, r.rawDefault)
 	if raw {
@@ -144,7 +189,7 @@ func (r *Renderer) renderTemplate(ctx context.Context, guest *instance.Instance,
 	if err != nil {
 		return Rendered{}, prints, err
 	}
-	out, err := tpl.Render(ctx, guestVariables(r.site, guest))
+	out, err := tpl.RenderWithin(ctx, budget, guestVariables(r.site, guest))
 	// A new file elsewhere could shadow an included one, or be the one that was missed.
 	if len(out.Files) > 0 || err != nil {
 		prints = append(prints, takeFingerprints(slices.Concat(out.Files, r.roots))...)

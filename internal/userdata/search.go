@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"mdserver/internal/instance"
@@ -14,6 +15,10 @@ import (
 
 // maxTemplate bounds a template file, in bytes.
 const maxTemplate = 4 << 20
+
+// maxName is the longest name that is looked for, in bytes. It may have
+// directories in it.
+const maxName = 1024
 
 // builtin serves guests for which there is no template at all.
 const builtin = `#cloud-config
@@ -56,7 +61,7 @@ func (r *Renderer) search(guest *instance.Instance) (template, error) {
 		return found, err
 	}
 	if insists {
-		return template{watched: watched}, fmt.Errorf("%w: userdata_prefix %q", ErrNoTemplate, prefix)
+		return template{watched: watched}, fmt.Errorf("%w: userdata_prefix %.100q", ErrNoTemplate, prefix)
 	}
 	if r.defaultTemplate != "" {
 		watched = append(watched, takeFingerprint(r.defaultTemplate))
@@ -83,7 +88,7 @@ func (r *Renderer) firstOf(names []string) (template, []fingerprint, error) {
 	}
 	defer root.Close()
 	for _, name := range names {
-		if name == "" {
+		if name == "" || len(name) > maxName {
 			continue
 		}
 		for _, suffix := range r.suffixes {
@@ -120,6 +125,8 @@ func readFile(f *os.File, err error) (string, error) {
 	case info.Size() > maxTemplate:
 		return "", fmt.Errorf("%s has %d bytes, accepted: at most %d", f.Name(), info.Size(), maxTemplate)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxTemplate))
-	return string(text), err
+	var text strings.Builder
+	text.Grow(int(info.Size()))
+	_, err = io.Copy(&text, io.LimitReader(f, maxTemplate))
+	return text.String(), err
 }

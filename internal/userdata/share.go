@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/userdata/multipart"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 
 // document is one of the things that are rendered for a guest.
 type document struct {
-	kind  string // user-data or vendor-data
+	kind  string // user-data, vendor-data or vendor_data.json
 	guest uuid.UUID
 }
 
@@ -124,6 +125,12 @@ func (r *Renderer) make(ctx context.Context, want job, render renderFunc) (*resu
 	made.rendered, made.prints, made.err = render(timed, want.guest)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
+	}
+	if made.err == nil && len(made.rendered.Body) > r.maxSize {
+		made.err = multipart.ErrTooLarge
+	}
+	if errors.Is(made.err, multipart.ErrTooLarge) {
+		made.err = fmt.Errorf("%w: userdata_size allows %d KiB", made.err, r.maxSize>>10)
 	}
 	now := r.now()
 	if made.err != nil {

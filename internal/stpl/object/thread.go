@@ -10,18 +10,39 @@ type Limits struct {
 	Steps     int64         // statements, calls, loop turns and pieces of bulk work
 	Memory    int64         // bytes allocated for values over the whole render
 	Output    int64         // bytes of text
-	Time      time.Duration // wall-clock time
+	Time      time.Duration // computing time; ten times that by the clock
 	Recursion int           // nested calls, and nesting of a value that is walked
+}
+
+// Budget is what is left of the limits for one render, or for several that
+// count as one. It belongs to one goroutine.
+type Budget struct {
+	limits   Limits
+	steps    int64
+	memory   int64
+	computed time.Duration // by the renders before
+	grace    time.Duration // for which no computing time is measured
+}
+
+// NewBudget returns a budget that is as large as the limits.
+func NewBudget(limits Limits) *Budget {
+	return &Budget{limits: limits, steps: limits.Steps, memory: limits.Memory, grace: limits.Time / 16}
+}
+
+// Used returns how many steps were taken and how much memory was asked for.
+func (b *Budget) Used() (steps, memory int64) {
+	return b.limits.Steps - b.steps, b.limits.Memory - b.memory
 }
 
 // Thread is the state of one render. It belongs to one goroutine.
 type Thread struct {
+	budget *Budget
 	limits Limits
 	steps  int64
 	glance int64 // with fewer steps left than this it looks at the clock
 	memory int64
 	depth  int
-	began  time.Time
+	clock  stopwatch
 	ctx    context.Context
 
 	joined growing
@@ -34,16 +55,22 @@ type Thread struct {
 	local map[any]any
 }
 
-// NewThread starts the clock of a render. Without a room of another render it
-// allocates as it goes.
-func NewThread(ctx context.Context, limits Limits, room *Room) *Thread {
+// NewThread starts a render, which End must end. Without a room of another
+// render it allocates as it goes.
+func NewThread(ctx context.Context, budget *Budget, room *Room) *Thread {
 	if room == nil {
 		room = new(Room)
 	}
 	return &Thread{
-		limits: limits, steps: limits.Steps, glance: limits.Steps, memory: limits.Memory,
-		began: time.Now(), ctx: ctx, room: room,
+		budget: budget, limits: budget.limits, steps: budget.steps, glance: budget.steps, memory: budget.memory,
+		clock: stopwatch{began: time.Now(), next: budget.grace}, ctx: ctx, room: room,
 	}
+}
+
+// End charges the budget. It must be called by the goroutine that rendered.
+func (t *Thread) End() {
+	t.budget.steps, t.budget.memory = t.steps, t.memory
+	t.clock.stop(t.budget)
 }
 
 // Local returns what a package keeps within one render under a key of its own
@@ -80,8 +107,10 @@ func (t *Thread) look() error {
 	if err := t.ctx.Err(); err != nil {
 		return fatal("TimeoutError", "the render was given up: %v", err)
 	}
-	if time.Since(t.began) > t.limits.Time {
-		return fatal("TimeoutError", "the template ran for more than %v", t.limits.Time)
+	if elapsed := time.Since(t.clock.began); elapsed >= t.clock.next {
+		if err := t.clock.check(t.budget, elapsed); err != nil {
+			return err
+		}
 	}
 	if t.steps < 0 {
 		return fatal("TimeoutError", "the template took more than %d steps", t.limits.Steps)
