@@ -147,6 +147,9 @@ type compiler struct {
 	// assigned are the names that the template binds anywhere.
 	assigned map[string]int
 	tries    int // how many try statements with handlers are open
+	nodes    int // of the code that is being measured, see size
+	height   int // of what is being compiled
+	highest  int
 	errs     []*syntax.Error
 }
 

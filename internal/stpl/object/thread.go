@@ -42,6 +42,7 @@ type Thread struct {
 	glance int64 // with fewer steps left than this it looks at the clock
 	memory int64
 	depth  int
+	levels int
 	clock  stopwatch
 	ctx    context.Context
 
@@ -166,3 +167,27 @@ func (t *Thread) Enter() error {
 
 // Leave ends what Enter began.
 func (t *Thread) Leave() { t.depth-- }
+
+// levelsPerCall is how many closures may be within each other for each of the
+// nested calls that a template may make. The runtime ends the whole program
+// when a stack outgrows its limit, so that stacks must stay far below it.
+const levelsPerCall = 50
+
+// EnterCode notes one more nested call of code whose closures are so many
+// levels within each other. LeaveCode takes it back.
+func (t *Thread) EnterCode(levels int) error {
+	if t.levels+levels > levelsPerCall*t.limits.Recursion {
+		return Raise(RecursionError, "maximum recursion depth exceeded: calls within large expressions")
+	}
+	if err := t.Enter(); err != nil {
+		return err
+	}
+	t.levels += levels
+	return nil
+}
+
+// LeaveCode ends what EnterCode began.
+func (t *Thread) LeaveCode(levels int) {
+	t.levels -= levels
+	t.Leave()
+}
