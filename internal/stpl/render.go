@@ -124,8 +124,11 @@ func (r *render) include(env *environment, name string, vars *object.Dict) (*env
 	if r.depth >= r.engine.opts.Limits.IncludeDepth {
 		return nil, object.Fatal("RecursionError", "templates include each other more than %d deep", r.engine.opts.Limits.IncludeDepth)
 	}
-	path, source, err := r.engine.find(name)
+	path, source, err := r.engine.find(r.thread, name)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.chargeSource(len(source)); err != nil {
 		return nil, err
 	}
 	if !slices.Contains(r.files, path) {
@@ -142,6 +145,14 @@ func (r *render) include(env *environment, name string, vars *object.Dict) (*env
 	r.depth++
 	defer func() { r.depth-- }()
 	return inner, r.execute(t, inner)
+}
+
+// chargeSource charges for reading an included template.
+func (r *render) chargeSource(n int) error {
+	if err := r.thread.Scan(n); err != nil {
+		return err
+	}
+	return r.thread.Alloc(2 * n)
 }
 
 // compileFailure is the error of an included template, at that template's

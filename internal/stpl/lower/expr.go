@@ -10,6 +10,7 @@ import (
 // expr lowers an expression.
 func (c *compiler) expr(e syntax.Expr) eval {
 	c.nodes++
+	c.total++
 	c.up()
 	x := c.kind(e)
 	c.down()

@@ -10,6 +10,7 @@ func (c *compiler) block(body []syntax.Stmt) exec {
 	list := make([]exec, len(body))
 	lines := make([]position, len(body))
 	steps := make([]int, len(body))
+	c.total += len(body)
 	c.up()
 	for i, s := range body {
 		lines[i] = c.at(s)

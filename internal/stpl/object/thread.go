@@ -125,21 +125,26 @@ func (t *Thread) Work(n int) error {
 	return t.Step(1 + n/16)
 }
 
-// Scan charges steps for running over n bytes of text, which is quick.
+// Scan charges steps for running over n bytes of text, which is quick: short
+// texts cost nothing.
 func (t *Thread) Scan(n int) error {
 	return t.Step(n / 256)
 }
 
-// Alloc charges n bytes of memory. It must be called before allocating. What
-// it refuses is not charged, so that a template may catch the error, as in
-// Python.
+// Alloc charges n bytes of memory, and steps for filling them. It must be
+// called before allocating. What it refuses is not charged, so that a template
+// may catch the error, as in Python.
 func (t *Thread) Alloc(n int) error {
 	if n < 0 || int64(n) > t.memory {
 		return Raise(MemoryError, "the template needs more than %d bytes of memory", t.limits.Memory)
 	}
 	t.memory -= int64(n)
+	t.steps -= int64(n) / bytesPerStep // the next step notices if that was too much
 	return nil
 }
+
+// bytesPerStep is how much new memory costs a step.
+const bytesPerStep = 1024
 
 // AllocN charges for n items of the given size, without overflow.
 func (t *Thread) AllocN(n, size int) error {
