@@ -28,12 +28,16 @@ func main() {
 	program := flag.String("mdserver", "bin/mdserver", "the server to measure")
 	rounds := flag.Int("rounds", 21, "how often each is measured")
 	attack := flag.Bool("attack", false, "measure a boot while another guest attacks, instead")
+	render := flag.Bool("render", false, "measure a guest's requests while another guest's template fails, instead")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	run := throughput
-	if *attack {
+	switch {
+	case *attack:
 		run = underAttack
+	case *render:
+		run = whileRendering
 	}
 	exit(run(ctx, *program, *rounds))
 }
