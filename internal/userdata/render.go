@@ -76,13 +76,22 @@ func New(cfg *config.Config, log *slog.Logger) *Renderer {
 		now:             time.Now,
 		maxSize:         cfg.Server.UserdataSize << 10,
 		work:            clockFactor * cfg.Server.TemplateTime,
-		slots:           make(chan struct{}, runtime.GOMAXPROCS(0)+1),
+		slots:           make(chan struct{}, renders(runtime.GOMAXPROCS(0), cfg.Server.TemplateMemory)),
 		cache:           weighted.New[document, *result](maxCached, maxCachedBytes),
 	}
 	if cfg.Server.DebugUserdata {
 		r.debugDir = filepath.Join(cfg.Dnsmasq.RunDir, "userdata")
 	}
 	return r
+}
+
+// maxRenderMemory bounds what all renders at a time may ask for, in MiB.
+const maxRenderMemory = 512
+
+// renders is how many renders run at a time: one more than there are
+// processors, fewer if each may ask for much memory, in MiB.
+func renders(processors, memory int) int {
+	return min(processors+1, max(maxRenderMemory/memory, 1))
 }
 
 func engineOptions(cfg *config.Config, roots []string) stpl.Options {

@@ -194,6 +194,16 @@ func TestRendersAreBoundedInAll(t *testing.T) {
 	}
 }
 
+func TestHowManyRendersRunAtATime(t *testing.T) {
+	for _, tt := range []struct{ processors, memory, want int }{
+		{1, 64, 2}, {2, 64, 3}, {64, 64, 8}, {64, 1, 65}, {4, 4096, 1},
+	} {
+		if got := renders(tt.processors, tt.memory); got != tt.want {
+			t.Errorf("%d processors, %d MiB each: %d, want %d", tt.processors, tt.memory, got, tt.want)
+		}
+	}
+}
+
 // What is kept is bounded in bytes, not only in documents.
 func TestWhatIsKeptIsBounded(t *testing.T) {
 	s := newSite(t, "")

@@ -20,6 +20,20 @@ type stopwatch struct {
 	running bool          // the goroutine is bound to its thread
 	base    time.Duration // the thread's processor time when it was bound
 	next    time.Duration // after began: before then no limit can be reached
+	turn    time.Duration // after began: then other goroutines have their turn
+}
+
+// turnTime is how long a render computes before others have their turn. The
+// scheduler by itself would let it compute for ten milliseconds, while requests
+// that are answered in microseconds wait.
+const turnTime = time.Millisecond
+
+// yield gives others their turn when it is time.
+func (s *stopwatch) yield(elapsed time.Duration) {
+	if elapsed >= s.turn {
+		runtime.Gosched()
+		s.turn = elapsed + turnTime
+	}
 }
 
 // threadTime is the processor time that the calling thread has had.

@@ -64,7 +64,7 @@ func NewThread(ctx context.Context, budget *Budget, room *Room) *Thread {
 	}
 	return &Thread{
 		budget: budget, limits: budget.limits, steps: budget.steps, glance: budget.steps, memory: budget.memory,
-		clock: stopwatch{began: time.Now(), next: budget.grace}, ctx: ctx, room: room,
+		clock: stopwatch{began: time.Now(), next: budget.grace, turn: turnTime}, ctx: ctx, room: room,
 	}
 }
 
@@ -108,11 +108,13 @@ func (t *Thread) look() error {
 	if err := t.ctx.Err(); err != nil {
 		return fatal("TimeoutError", "the render was given up: %v", err)
 	}
-	if elapsed := time.Since(t.clock.began); elapsed >= t.clock.next {
+	elapsed := time.Since(t.clock.began)
+	if elapsed >= t.clock.next {
 		if err := t.clock.check(t.budget, elapsed); err != nil {
 			return err
 		}
 	}
+	t.clock.yield(elapsed)
 	if t.steps < 0 {
 		return fatal("TimeoutError", "the template took more than %d steps", t.limits.Steps)
 	}
