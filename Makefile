@@ -9,7 +9,7 @@ LDFLAGS := -s -w $(if $(VERSION),-X $(CONFIG).Version=$(VERSION) -X $(CONFIG).Re
 # An older Go fetches the version that go.mod asks for.
 export GOTOOLCHAIN ?= auto
 
-.PHONY: help build demo test bench bench-http bench-attack clean bin/mdserver bin/demo
+.PHONY: help build demo test bench bench-http bench-render bench-attack clean bin/mdserver bin/demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ bench: ## run the benchmarks
 
 bench-http: bin/mdserver ## measure requests beside a bare net/http handler
 	go run ./bench/beside
+
+bench-render: bin/mdserver ## measure a guest's requests while another guest's template fails
+	go run ./bench/beside -render
 
 bench-attack: bin/mdserver ## measure a boot while another guest attacks
 	go run ./bench/beside -attack

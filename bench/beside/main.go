@@ -29,11 +29,15 @@ func main() {
 	against := flag.String("against", "", "another mdserver, such as an earlier one, to measure in place of the bare handler")
 	rounds := flag.Int("rounds", 21, "how often each is measured")
 	attack := flag.Bool("attack", false, "measure a boot while another guest attacks, instead")
+	render := flag.Bool("render", false, "measure a guest's requests while another guest's template fails, instead")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if *attack {
+	switch {
+	case *attack:
 		exit(underAttack(ctx, *program, *rounds))
+	case *render:
+		exit(whileRendering(ctx, *program, *rounds))
 	}
 	exit(throughput(ctx, *program, *against, *rounds))
 }

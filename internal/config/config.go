@@ -81,7 +81,8 @@ type Server struct {
 	TemplateMemory    int // MiB
 	TemplateRecursion int
 	TemplateOutput    int           // limit of one render's output, in KiB
-	TemplateTime      time.Duration // limit of one render
+	TemplateTime      time.Duration // limit of one render's computing time
+	UserdataSize      int           // limit of a whole document, in KiB
 }
 
 // LogLevels is the section [loglevels]. A message passes Base first, then the

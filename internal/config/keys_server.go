@@ -128,7 +128,8 @@ var serverKeys = []key{
 	},
 	{
 		section: "mdserver", name: "template_steps", def: 5000000,
-		doc:     "How many steps of computation one template may take.",
+		doc: "How many steps of computation one template may take. This limit and the next ones\n" +
+			"count all parts of one document (`userdata_parts`) as one template.",
 		binding: bind(whole(1000, 1000000000), func(c *Config) *int { return &c.Server.TemplateSteps }),
 	},
 	{
@@ -148,8 +149,15 @@ var serverKeys = []key{
 	},
 	{
 		section: "mdserver", name: "template_time", def: 1000,
-		doc:     "How long one template may run, in milliseconds.",
+		doc: "How long one template may compute, in milliseconds of processor time. By the clock it\n" +
+			"may take ten times as long, so that it does not fail because the host is busy.",
 		binding: bind(units(1, 60000, time.Millisecond, "milliseconds"), func(c *Config) *time.Duration { return &c.Server.TemplateTime }),
+	},
+	{
+		section: "mdserver", name: "userdata_size", def: 16384,
+		doc: "How large the user-data of one guest may be, all its parts unpacked and joined, in KiB.\n" +
+			"The same bounds vendor-data.",
+		binding: bind(whole(1, 65536), func(c *Config) *int { return &c.Server.UserdataSize }),
 	},
 }
 

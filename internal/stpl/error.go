@@ -3,6 +3,7 @@ package stpl
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"mdserver/internal/stpl/object"
 )
@@ -34,5 +35,16 @@ func runError(file string, err error) error {
 	if e.File != "" {
 		file = e.File
 	}
-	return &Error{File: file, Line: e.Line, Kind: e.KindName(), Message: e.Message()}
+	return &Error{File: file, Line: e.Line, Kind: e.KindName(), Message: shortened(e.Message())}
+}
+
+// maxMessage is the longest message in bytes: a template can make one of a
+// megabyte.
+const maxMessage = 2000
+
+func shortened(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	return strings.ToValidUTF8(message[:maxMessage], "") + "…"
 }

@@ -13,15 +13,28 @@ import (
 // maxTemplate is the size in bytes of an included file that is still read.
 const maxTemplate = 4 << 20
 
+const (
+	// maxName is the longest name that is looked for, in bytes.
+	maxName = 1024
+	// openSteps is charged for looking for a file.
+	openSteps = 50
+)
+
 // suffixes are tried in turn after the name as it is; all but the last are
 // bottle's.
 var suffixes = []string{"", ".tpl", ".html", ".thtml", ".stpl", ".yaml"}
 
 // find reads a file below one of the roots: no absolute path, no "..", no
 // symbolic link that leads out, nothing but a regular file.
-func (e *Engine) find(name string) (path, text string, err error) {
+func (e *Engine) find(t *object.Thread, name string) (path, text string, err error) {
+	if len(name) > maxName {
+		return "", "", object.Raise(object.TemplateError, "Template '%.100s…' not found.", name)
+	}
 	for _, dir := range e.opts.Roots {
 		for _, suffix := range suffixes {
+			if err := t.Step(openSteps); err != nil {
+				return "", "", err
+			}
 			data, err := readBelow(dir, name+suffix)
 			if err == nil {
 				return filepath.Join(dir, name+suffix), string(data), nil

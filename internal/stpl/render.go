@@ -12,7 +12,7 @@ import (
 // Output is the result of a render.
 type Output struct {
 	Text    []byte
-	Files   []string // every included file, by absolute path
+	Files   []string // every included file, by absolute path, once
 	Escaped bool     // HTML escaping changed at least one value
 }
 
@@ -57,18 +57,34 @@ func (r *render) outermost(program *lower.Program) *environment {
 }
 
 // Render runs the template. A template gets copies of the variables; it cannot
-// change them for others. The error is an *Error, or the context's.
+// change them for others. The error is an *Error, or the context's; even then,
+// the Output tells which files were included.
 func (t *Template) Render(ctx context.Context, vars map[string]any) (Output, error) {
+	return t.RenderWithin(ctx, t.engine.NewBudget(), vars)
+}
+
+// Budget bounds the steps, the memory and the time of several renders that
+// count as one. It is not safe for concurrent use.
+type Budget struct{ left *object.Budget }
+
+// NewBudget returns a budget that is as large as the engine's limits.
+func (e *Engine) NewBudget() Budget {
+	return Budget{object.NewBudget(e.opts.Limits.thread())}
+}
+
+// RenderWithin is Render for one of several renders that share a budget.
+func (t *Template) RenderWithin(ctx context.Context, budget Budget, vars map[string]any) (Output, error) {
 	space := t.engine.spaces.Get().(*workspace)
 	defer t.engine.giveBack(space)
 	space.vars.given = vars
-	thread := object.NewThread(ctx, t.engine.opts.Limits.thread(), space.room)
+	thread := object.NewThread(ctx, budget.left, space.room)
+	defer thread.End()
 	r := &render{engine: t.engine, thread: thread, space: space, out: make([]byte, 0, len(t.source))}
 	if err := r.execute(t, r.outermost(t.program)); err != nil {
 		if ctx.Err() != nil {
-			return Output{}, fmt.Errorf("%s: %w", t.name, ctx.Err())
+			return Output{Files: r.files}, fmt.Errorf("%s: %w", t.name, ctx.Err())
 		}
-		return Output{}, runError(t.name, err)
+		return Output{Files: r.files}, runError(t.name, err)
 	}
 	return Output{Text: r.out, Files: r.files, Escaped: r.escaped}, nil
 }
@@ -108,11 +124,16 @@ func (r *render) include(env *environment, name string, vars *object.Dict) (*env
 	if r.depth >= r.engine.opts.Limits.IncludeDepth {
 		return nil, object.Fatal("RecursionError", "templates include each other more than %d deep", r.engine.opts.Limits.IncludeDepth)
 	}
-	path, source, err := r.engine.find(name)
+	path, source, err := r.engine.find(r.thread, name)
 	if err != nil {
 		return nil, err
 	}
-	r.files = append(r.files, path)
+	if err := r.chargeSource(len(source)); err != nil {
+		return nil, err
+	}
+	if !slices.Contains(r.files, path) {
+		r.files = append(r.files, path)
+	}
 	t, err := r.engine.Compile(path, source)
 	if err != nil {
 		return nil, compileFailure(err.(*Error))
@@ -124,6 +145,14 @@ func (r *render) include(env *environment, name string, vars *object.Dict) (*env
 	r.depth++
 	defer func() { r.depth-- }()
 	return inner, r.execute(t, inner)
+}
+
+// chargeSource charges for reading an included template.
+func (r *render) chargeSource(n int) error {
+	if err := r.thread.Scan(n); err != nil {
+		return err
+	}
+	return r.thread.Alloc(2 * n)
 }
 
 // compileFailure is the error of an included template, at that template's

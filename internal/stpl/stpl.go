@@ -22,6 +22,7 @@ import (
 	"mdserver/internal/stpl/object"
 	"mdserver/internal/stpl/scan"
 	"mdserver/internal/stpl/syntax"
+	"mdserver/internal/weighted"
 )
 
 // Escape is what {{ }} does to a value.
@@ -51,7 +52,7 @@ type Limits struct {
 	Steps        int64         // statements, calls, loop turns and pieces of bulk work
 	Memory       int64         // bytes, over the whole render
 	Output       int64         // bytes
-	Time         time.Duration // of the clock
+	Time         time.Duration // of computing; by the clock, ten times as much
 	Recursion    int           // nested calls
 	IncludeDepth int
 }
@@ -92,14 +93,21 @@ type Options struct {
 // concurrent use.
 type Engine struct {
 	opts     Options
-	compiled sync.Map  // name → *Template, of the source last seen
-	spaces   sync.Pool // of *workspace, for the renders
+	compiled *weighted.Cache[string, *Template] // by name, of the source last seen
+	spaces   sync.Pool                          // of *workspace, for the renders
 }
+
+// maxCompiled and maxCompiledBytes bound what an engine keeps.
+const (
+	maxCompiled      = 8192
+	maxCompiledBytes = 64 << 20
+)
 
 // New makes an engine.
 func New(opts Options) *Engine {
 	opts.Limits = opts.Limits.orDefaults()
-	return &Engine{opts: opts, spaces: sync.Pool{New: func() any { return &workspace{room: object.NewRoom()} }}}
+	compiled := weighted.New[string, *Template](maxCompiled, maxCompiledBytes)
+	return &Engine{opts: opts, compiled: compiled, spaces: sync.Pool{New: func() any { return &workspace{room: object.NewRoom()} }}}
 }
 
 // Template is a compiled template. It is immutable and safe for concurrent
@@ -114,16 +122,22 @@ type Template struct {
 // Compile makes a template of its source; name is for messages. Its error is
 // an *Error, the first that Check reports.
 func (e *Engine) Compile(name, source string) (*Template, error) {
-	if kept, ok := e.compiled.Load(name); ok && kept.(*Template).source == source {
-		return kept.(*Template), nil
+	if kept, ok := e.compiled.Get(name); ok && kept.source == source {
+		return kept, nil
 	}
 	program, errs := e.compile(name, source)
 	if len(errs) > 0 {
 		return nil, errs[0]
 	}
 	t := &Template{engine: e, name: name, source: source, program: program}
-	e.compiled.Store(name, t)
+	e.compiled.Add(name, t, t.weight())
 	return t, nil
+}
+
+// weight is about how many bytes of memory the template takes.
+func (t *Template) weight() int64 {
+	const perNode = 256
+	return int64(2*len(t.source) + perNode*t.program.Nodes())
 }
 
 // Check lists everything in a template that will not run, by line.
@@ -143,7 +157,7 @@ func (e *Engine) compile(name, source string) (*lower.Program, []*Error) {
 	slices.SortStableFunc(errs, func(a, b *syntax.Error) int { return a.Line - b.Line })
 	out := make([]*Error, len(errs))
 	for i, err := range errs {
-		out[i] = &Error{File: name, Line: err.Line, Kind: err.Kind, Message: err.Message}
+		out[i] = &Error{File: name, Line: err.Line, Kind: err.Kind, Message: shortened(err.Message)}
 	}
 	return program, out
 }

@@ -40,7 +40,7 @@ func (r *Renderer) Explain(ctx context.Context, guest *instance.Instance) Choice
 func (r *Renderer) candidates(guest *instance.Instance) []Candidate {
 	if parts := guest.Metadata.UserdataParts(); len(parts) > 0 {
 		var all []Candidate
-		for _, name := range parts {
+		for _, name := range parts[:min(len(parts), maxParts)] {
 			all = append(all, r.files("the domain's userdata_parts", name)...)
 		}
 		return all
@@ -58,7 +58,7 @@ func (r *Renderer) candidates(guest *instance.Instance) []Candidate {
 
 // files are those that a name can mean. None lies outside the directory.
 func (r *Renderer) files(rule, name string) []Candidate {
-	if name == "" {
+	if name == "" || len(name) > maxName {
 		return nil
 	}
 	root, err := os.OpenRoot(r.dir)

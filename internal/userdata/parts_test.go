@@ -125,3 +125,90 @@ func TestVendorData(t *testing.T) {
 		t.Errorf("without its file: %q, %v", got.Body, err)
 	}
 }
+
+func TestVendorDataAsJSON(t *testing.T) {
+	tests := []struct{ template, want string }{
+		{"", "{}\n"},
+		{"#cloud-config\na: <b>\n", `{"cloud-init":"#cloud-config\na: <b>\n"}` + "\n"},
+		{"## mdserver: raw\n\xff", "binary data"},
+	}
+	for _, tt := range tests {
+		s := newSite(t, "")
+		s.write("vendor", tt.template)
+		s.conf = "vendordata_template = " + filepath.Join(s.dir, "vendor") + "\n"
+		r := s.renderer()
+		waitSettled(t, filepath.Join(s.dir, "vendor"))
+		first, err := r.VendorJSON(t.Context(), guestWeb)
+		switch {
+		case err != nil && !strings.Contains(err.Error(), tt.want):
+			t.Errorf("%q: error %v", tt.template, err)
+		case err == nil && string(first.Body) != tt.want:
+			t.Errorf("%q: %q, want %q", tt.template, first.Body, tt.want)
+		case err == nil:
+			if second, _ := r.VendorJSON(t.Context(), guestWeb); &second.Body[0] != &first.Body[0] {
+				t.Errorf("%q: a request makes a copy", tt.template)
+			}
+		}
+	}
+	s := newSite(t, "")
+	if got, err := s.renderer().VendorJSON(t.Context(), guest("web", nil)); err != nil || string(got.Body) != "{}\n" {
+		t.Errorf("without a template: %q, %v", got.Body, err)
+	}
+}
+
+// The limits are those of the whole document, whatever its parts are.
+func TestADocumentIsBounded(t *testing.T) {
+	squeezed := func(n int) string {
+		var b bytes.Buffer
+		zip := gzip.NewWriter(&b)
+		_, err := zip.Write(make([]byte, n))
+		if err := errors.Join(err, zip.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	s := newSite(t, "userdata_size = 2048\ntemplate_steps = 100000\n")
+	for name, text := range map[string]string{
+		"small":      "#!/bin/true\n",
+		"megabyte":   "## mdserver: raw\n" + strings.Repeat("0123456789abcde\n", 1<<16),
+		"binary":     strings.Repeat("\x00", 1800<<10),
+		"bomb":       squeezed(64 << 20),
+		"packed":     squeezed(1200 << 10),
+		"laborious":  "% for i in range(30000):\n% pass\n% end\n",
+		"laborious2": "% for i in range(30000):\n% pass\n% end\n",
+		"laborious3": "% for i in range(30000):\n% pass\n% end\n",
+	} {
+		s.write(name, text)
+	}
+	const large = "too large when unpacked and joined: userdata_size allows 2048 KiB"
+	tests := []struct {
+		name, parts, want string // the error
+	}{
+		{"a few", "small, megabyte", ""},
+		{"one that is named again and again", strings.Repeat("megabyte, ", 50), large},
+		{"a bomb", "small, bomb", large},
+		{"packed ones", "packed, packed", large},
+		{"one that grows when it is encoded", "binary", large},
+		{"many", strings.Repeat("small,", maxParts), ""},
+		{"too many", strings.Repeat("small,", maxParts+1), "names 101 parts, accepted: at most 100"},
+		{"laborious ones", "laborious, laborious2, laborious3", "took more than 100000 steps"},
+		{"a laborious one that is named again", "laborious, laborious, laborious, laborious", ""},
+		{"a name without end", strings.Repeat("x", 1<<20), "no such template"},
+	}
+	r := s.renderer()
+	for _, tt := range tests {
+		got, err := r.Render(t.Context(), guest("web", map[string]string{"userdata_parts": tt.parts}))
+		switch {
+		case tt.want == "" && err != nil:
+			t.Errorf("%s: %.200v", tt.name, err)
+		case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+			t.Errorf("%s: %d bytes, error %.200v", tt.name, len(got.Body), err)
+		case err != nil && len(err.Error()) > 400:
+			t.Errorf("%s: an error of %d bytes", tt.name, len(err.Error()))
+		}
+	}
+	s.write("web", "## mdserver: raw\n"+strings.Repeat("x", 3<<20))
+	if _, err := r.Render(t.Context(), guest("web", nil)); err == nil || !strings.Contains(err.Error(), large) {
+		t.Errorf("a single file: %v", err)
+	}
+}

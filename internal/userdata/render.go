@@ -4,36 +4,30 @@
 package userdata
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
-	lru "github.com/hashicorp/golang-lru/v2"
-
 	"mdserver/internal/config"
+	"mdserver/internal/flight"
 	"mdserver/internal/instance"
 	"mdserver/internal/stpl"
+	"mdserver/internal/userdata/multipart"
+	"mdserver/internal/weighted"
 )
 
 // ErrNoTemplate says that the domain's metadata names a template
 // (userdata_prefix) that does not exist. The guest gets 404.
 var ErrNoTemplate = errors.New("no such template")
-
-const (
-	// maxCached bounds how many rendered documents are kept.
-	maxCached = 8192
-	// recheck is how long files are trusted not to have changed since they were
-	// last looked at: to look costs more than all else that a request takes.
-	recheck = 100 * time.Millisecond
-)
 
 // Rendered is the user-data or the vendor-data of one guest.
 type Rendered struct {
@@ -56,46 +50,16 @@ type Renderer struct {
 	debugDir        string
 	log             *slog.Logger
 	now             func() time.Time
-	cache           *lru.Cache[document, *cached]
+	maxSize         int           // of a document, in bytes
+	work            time.Duration // what one document may take by the clock
+	slots           chan struct{} // one for each render under way
+	flights         flight.Group[job, *result]
+	cache           *weighted.Cache[document, *result]
 	warned          sync.Map // templates that were warned of
-}
-
-// document is one of the things that are rendered for a guest.
-type document struct {
-	kind  string // user-data or vendor-data
-	guest uuid.UUID
-}
-
-// cached is what was rendered, and of what it was made.
-type cached struct {
-	guest    *instance.Instance
-	rendered Rendered
-	prints   []fingerprint
-	checked  atomic.Int64 // when the files were last known not to have changed, in ns since 1970
-}
-
-// fresh reports whether it is still what would be rendered for the guest. The
-// files are looked at no more often than once a recheck.
-func (c *cached) fresh(guest *instance.Instance, now time.Time) bool {
-	if c.guest != guest {
-		return false
-	}
-	if age := now.UnixNano() - c.checked.Load(); age >= 0 && age < int64(recheck) {
-		return true
-	}
-	if !unchanged(c.prints) {
-		return false
-	}
-	c.checked.Store(now.UnixNano())
-	return true
 }
 
 // New makes the renderer of one configuration.
 func New(cfg *config.Config, log *slog.Logger) *Renderer {
-	cache, err := lru.New[document, *cached](maxCached)
-	if err != nil { // only for a size below one
-		panic(err)
-	}
 	dir := cfg.Server.UserdataDir
 	roots := append([]string{dir, filepath.Join(dir, "views")}, cfg.Server.TemplatePath...)
 	r := &Renderer{
@@ -110,12 +74,24 @@ func New(cfg *config.Config, log *slog.Logger) *Renderer {
 		redact:          redactor(cfg),
 		log:             log,
 		now:             time.Now,
-		cache:           cache,
+		maxSize:         cfg.Server.UserdataSize << 10,
+		work:            clockFactor * cfg.Server.TemplateTime,
+		slots:           make(chan struct{}, renders(runtime.GOMAXPROCS(0), cfg.Server.TemplateMemory)),
+		cache:           weighted.New[document, *result](maxCached, maxCachedBytes),
 	}
 	if cfg.Server.DebugUserdata {
 		r.debugDir = filepath.Join(cfg.Dnsmasq.RunDir, "userdata")
 	}
 	return r
+}
+
+// maxRenderMemory bounds what all renders at a time may ask for, in MiB.
+const maxRenderMemory = 512
+
+// renders is how many renders run at a time: one more than there are
+// processors, fewer if each may ask for much memory, in MiB.
+func renders(processors, memory int) int {
+	return min(processors+1, max(maxRenderMemory/memory, 1))
 }
 
 func engineOptions(cfg *config.Config, roots []string) stpl.Options {
@@ -139,7 +115,17 @@ func engineOptions(cfg *config.Config, roots []string) stpl.Options {
 // none; any other error is a template that failed, which is logged here with
 // its file and line and without the values of secrets.
 func (r *Renderer) Render(ctx context.Context, guest *instance.Instance) (Rendered, error) {
-	return r.cached(ctx, document{"user-data", guest.UUID}, guest, r.renderUserdata)
+	return r.shared(ctx, job{document{"user-data", guest.UUID}, guest}, r.renderUserdata)
+}
+
+// VendorJSON returns the vendor-data of a guest as OpenStack has it:
+// {"cloud-init": "…"}, or an empty object if there is none. Its errors are those
+// of Render.
+func (r *Renderer) VendorJSON(ctx context.Context, guest *instance.Instance) (Rendered, error) {
+	if r.vendorTemplate == "" {
+		return Rendered{Body: []byte("{}\n")}, nil
+	}
+	return r.shared(ctx, job{document{"vendor_data.json", guest.UUID}, guest}, r.renderVendorJSON)
 }
 
 // Vendor returns the vendor-data of a guest: what the site's own template,
@@ -149,32 +135,7 @@ func (r *Renderer) Vendor(ctx context.Context, guest *instance.Instance) (Render
 	if r.vendorTemplate == "" {
 		return Rendered{}, nil
 	}
-	return r.cached(ctx, document{"vendor-data", guest.UUID}, guest, r.renderVendor)
-}
-
-// renderFunc makes a document, and tells what it depends on.
-type renderFunc func(context.Context, *instance.Instance) (Rendered, []fingerprint, error)
-
-// cached gives what was rendered before, if nothing that it was made of has
-// changed since, else what render gives.
-func (r *Renderer) cached(ctx context.Context, doc document, guest *instance.Instance, render renderFunc) (Rendered, error) {
-	now := r.now()
-	if kept, ok := r.cache.Get(doc); ok && kept.fresh(guest, now) {
-		return kept.rendered, nil
-	}
-	rendered, prints, err := render(ctx, guest)
-	if err != nil {
-		err = r.clean(err)
-		r.log.Error(doc.kind+" failed", "guest", guest.Name, "error", err)
-		return Rendered{}, err
-	}
-	if settled(prints, r.now()) {
-		kept := &cached{guest: guest, rendered: rendered, prints: prints}
-		kept.checked.Store(now.UnixNano()) // before the files were read
-		r.cache.Add(doc, kept)
-	}
-	r.keepForDebugging(doc, guest, rendered)
-	return rendered, nil
+	return r.shared(ctx, job{document{"vendor-data", guest.UUID}, guest}, r.renderVendor)
 }
 
 func (r *Renderer) renderUserdata(ctx context.Context, guest *instance.Instance) (Rendered, []fingerprint, error) {
@@ -183,21 +144,51 @@ func (r *Renderer) renderUserdata(ctx context.Context, guest *instance.Instance)
 	}
 	found, err := r.search(guest)
 	if err != nil {
-		return Rendered{}, nil, err
+		return Rendered{}, found.watched, err
 	}
-	return r.renderTemplate(ctx, guest, found)
+	return r.renderTemplate(ctx, r.engine.NewBudget(), guest, found)
+}
+
+func (r *Renderer) renderVendorJSON(ctx context.Context, guest *instance.Instance) (Rendered, []fingerprint, error) {
+	rendered, prints, err := r.renderVendor(ctx, guest)
+	if err != nil {
+		return Rendered{}, prints, err
+	}
+	body, err := VendorJSON(rendered.Body, r.maxSize)
+	if err != nil {
+		return Rendered{}, prints, fmt.Errorf("vendordata_template: %w", err)
+	}
+	return Rendered{body, rendered.Template}, prints, nil
+}
+
+// VendorJSON wraps vendor-data of at most limit bytes, unpacked, in the form
+// that leaves room for other programs' (cloud-init 22.4.2, convert_vendordata).
+func VendorJSON(data []byte, limit int) ([]byte, error) {
+	text, err := multipart.Text(data, limit)
+	if err != nil {
+		return nil, err
+	}
+	content := map[string]string{}
+	if text != "" {
+		content["cloud-init"] = text
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err = enc.Encode(content)
+	return b.Bytes(), err
 }
 
 func (r *Renderer) renderVendor(ctx context.Context, guest *instance.Instance) (Rendered, []fingerprint, error) {
 	watched := []fingerprint{takeFingerprint(r.vendorTemplate)}
 	text, err := readFile(os.OpenFile(r.vendorTemplate, readFlags, 0))
 	if err != nil {
-		return Rendered{}, nil, fmt.Errorf("vendordata_template: %w", err)
+		return Rendered{}, watched, fmt.Errorf("vendordata_template: %w", err)
 	}
-	return r.renderTemplate(ctx, guest, template{r.vendorTemplate, text, watched})
+	return r.renderTemplate(ctx, r.engine.NewBudget(), guest, template{r.vendorTemplate, text, watched})
 }
 
-func (r *Renderer) renderTemplate(ctx context.Context, guest *instance.Instance, found template) (Rendered, []fingerprint, error) {
+func (r *Renderer) renderTemplate(ctx context.Context, budget stpl.Budget, guest *instance.Instance, found template) (Rendered, []fingerprint, error) {
 	prints := found.watched
 	body, raw := stpl.Raw(found.name, found.text, r.rawDefault)
 	if raw {
@@ -205,17 +196,18 @@ func (r *Renderer) renderTemplate(ctx context.Context, guest *instance.Instance,
 	}
 	tpl, err := r.engine.Compile(found.name, body)
 	if err != nil {
-		return Rendered{}, nil, err
+		return Rendered{}, prints, err
 	}
-	out, err := tpl.Render(ctx, guestVariables(r.site, guest))
+	out, err := tpl.RenderWithin(ctx, budget, guestVariables(r.site, guest))
+	// A new file elsewhere could shadow an included one, or be the one that was missed.
+	if len(out.Files) > 0 || err != nil {
+		prints = append(prints, takeFingerprints(slices.Concat(out.Files, r.roots))...)
+	}
 	if err != nil {
-		return Rendered{}, nil, err
+		return Rendered{}, prints, err
 	}
 	if out.Escaped {
 		r.warnEscaped(found.name)
-	}
-	if len(out.Files) > 0 { // a new file elsewhere could shadow an included one
-		prints = append(prints, takeFingerprints(slices.Concat(out.Files, r.roots))...)
 	}
 	return Rendered{out.Text, found.name}, prints, nil
 }
@@ -226,17 +218,4 @@ func (r *Renderer) warnEscaped(template string) {
 	}
 	r.log.Warn("HTML escaping changed a value in user-data; write {{!value}}, or set template_escape = none in [mdserver]",
 		"template", template)
-}
-
-// clean removes the values of secrets from an error's text. The error keeps
-// its identity for errors.Is.
-func (r *Renderer) clean(err error) error {
-	text := r.redact(err.Error())
-	if text == err.Error() {
-		return err
-	}
-	if errors.Is(err, ErrNoTemplate) {
-		return fmt.Errorf("%w: %s", ErrNoTemplate, text)
-	}
-	return errors.New(text)
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"mdserver/internal/instance"
@@ -14,6 +15,10 @@ import (
 
 // maxTemplate bounds a template file, in bytes.
 const maxTemplate = 4 << 20
+
+// maxName is the longest name that is looked for, in bytes. It may have
+// directories in it.
+const maxName = 1024
 
 // builtin serves guests for which there is no template at all.
 const builtin = `#cloud-config
@@ -39,7 +44,8 @@ type template struct {
 	watched []fingerprint // taken before the file was read
 }
 
-// search finds the template of a guest in the original's order: the file that
+// search finds the template of a guest, or tells at least what it watched, in
+// the original's order: the file that
 // the domain's metadata names, and no other if it names one; else the file
 // called like the domain, then like its MAC address; then the default
 // template; then the built-in one.
@@ -51,10 +57,11 @@ func (r *Renderer) search(guest *instance.Instance) (template, error) {
 	}
 	found, watched, err := r.firstOf(names)
 	if err != nil || found.name != "" {
+		found.watched = watched
 		return found, err
 	}
 	if insists {
-		return template{}, fmt.Errorf("%w: userdata_prefix %q", ErrNoTemplate, prefix)
+		return template{watched: watched}, fmt.Errorf("%w: userdata_prefix %.100q", ErrNoTemplate, prefix)
 	}
 	if r.defaultTemplate != "" {
 		watched = append(watched, takeFingerprint(r.defaultTemplate))
@@ -77,11 +84,11 @@ func (r *Renderer) firstOf(names []string) (template, []fingerprint, error) {
 		return template{}, []fingerprint{takeFingerprint(r.dir)}, nil
 	}
 	if err != nil {
-		return template{}, nil, fmt.Errorf("user-data directory: %w", err)
+		return template{}, []fingerprint{takeFingerprint(r.dir)}, fmt.Errorf("user-data directory: %w", err)
 	}
 	defer root.Close()
 	for _, name := range names {
-		if name == "" {
+		if name == "" || len(name) > maxName {
 			continue
 		}
 		for _, suffix := range r.suffixes {
@@ -92,7 +99,7 @@ func (r *Renderer) firstOf(names []string) (template, []fingerprint, error) {
 			case err == nil:
 				return template{path, text, watched}, watched, nil
 			case errors.Is(err, fs.ErrPermission):
-				return template{}, nil, fmt.Errorf("template: %w", err)
+				return template{}, watched, fmt.Errorf("template: %w", err)
 			case !errors.Is(err, fs.ErrNotExist):
 				r.log.Warn("not usable as a template", "file", path, "error", err)
 			}
@@ -118,6 +125,8 @@ func readFile(f *os.File, err error) (string, error) {
 	case info.Size() > maxTemplate:
 		return "", fmt.Errorf("%s has %d bytes, accepted: at most %d", f.Name(), info.Size(), maxTemplate)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxTemplate))
-	return string(text), err
+	var text strings.Builder
+	text.Grow(int(info.Size()))
+	_, err = io.Copy(&text, io.LimitReader(f, maxTemplate))
+	return text.String(), err
 }

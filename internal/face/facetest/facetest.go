@@ -87,6 +87,15 @@ func (u Userdata) Render(context.Context, *instance.Instance) (userdata.Rendered
 	return userdata.Rendered{Body: u.User}, u.UserErr
 }
 
+// VendorJSON implements the interface of that name of the face openstack.
+func (u Userdata) VendorJSON(context.Context, *instance.Instance) (userdata.Rendered, error) {
+	if u.VendoredErr != nil {
+		return userdata.Rendered{}, u.VendoredErr
+	}
+	body, err := userdata.VendorJSON(u.Vendored, 1<<20)
+	return userdata.Rendered{Body: body}, err
+}
+
 // Vendor implements the interface of that name of the faces.
 func (u Userdata) Vendor(context.Context, *instance.Instance) (userdata.Rendered, error) {
 	return userdata.Rendered{Body: u.Vendored}, u.VendoredErr

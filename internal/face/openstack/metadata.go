@@ -14,7 +14,6 @@ import (
 	"mdserver/internal/face"
 	"mdserver/internal/instance"
 	"mdserver/internal/metadata"
-	"mdserver/internal/userdata/multipart"
 )
 
 // seedSize is how much randomness a guest gets, in bytes; Nova gives as much.
@@ -141,22 +140,14 @@ func devices(doc *metadata.Document) []device {
 	return list
 }
 
-// serveVendorData answers {"cloud-init": "…"}, the form of vendor-data that
-// leaves room for other programs' (cloud-init 22.4.2, convert_vendordata).
 func (f *Face) serveVendorData(q request) {
-	rendered, err := f.userdata.Vendor(q.r.Context(), q.guest)
-	text := ""
-	if err == nil {
-		text, err = multipart.Text(rendered.Body)
-	}
-	switch {
-	case err != nil:
+	rendered, err := f.userdata.VendorJSON(q.r.Context(), q.guest)
+	if err != nil {
 		face.Refuse(q.w, http.StatusInternalServerError, "Vendordata templating failure for "+q.guest.Hostname)
-	case text == "":
-		f.serveNothing(q)
-	default:
-		serveJSON(q.w, map[string]string{"cloud-init": text})
+		return
 	}
+	q.w.Header().Set("Content-Type", "application/json")
+	_, _ = q.w.Write(rendered.Body)
 }
 
 func (*Face) serveNothing(q request) { serveJSON(q.w, struct{}{}) }

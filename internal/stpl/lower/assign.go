@@ -43,6 +43,7 @@ func (c *compiler) target(e syntax.Expr) assign {
 
 // unpack lowers "a, *b, c = …".
 func (c *compiler) unpack(e syntax.Expr, elts []syntax.Expr) assign {
+	c.nodes += len(elts)
 	targets := make([]assign, len(elts))
 	star := -1
 	for i, elt := range elts {
@@ -119,6 +120,7 @@ func (c *compiler) assignment(s *syntax.Assign) exec {
 	if s.Value == nil { // a bare annotation
 		return func(*frame) (control, error) { return next, nil }
 	}
+	c.nodes += len(s.Targets)
 	x := c.expr(s.Value)
 	targets := make([]assign, len(s.Targets))
 	for i, t := range s.Targets {
@@ -215,6 +217,7 @@ func augmentIndex(x, key eval, pos position, update updater) exec {
 }
 
 func (c *compiler) delete(s *syntax.Delete) exec {
+	c.nodes += len(s.Targets)
 	var list []exec
 	for _, t := range s.Targets {
 		list = append(list, c.deleteOne(t))

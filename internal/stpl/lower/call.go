@@ -109,26 +109,35 @@ func callee(e syntax.Expr) string {
 
 func (c *compiler) arguments(pos position, callee string, list []syntax.Arg) func(f *frame) (*object.Args, error) {
 	args := make([]argument, len(list))
-	plain := true
+	plain, unpacks := true, false
 	for i, a := range list {
 		args[i] = argument{a.Name, a.Star, c.expr(a.X)}
 		plain = plain && a.Name == "" && a.Star == 0
+		unpacks = unpacks || a.Star == 2
 	}
 	if plain {
 		return func(f *frame) (*object.Args, error) { return positional(f, args) }
 	}
 	return func(f *frame) (*object.Args, error) {
-		out := &object.Args{}
+		g := gatherer{callee: callee, out: &object.Args{}}
+		if unpacks {
+			g.names = map[string]bool{}
+		}
 		for i := range args {
-			if err := addArgument(f, callee, out, &args[i]); err != nil {
+			if err := g.add(f, &args[i]); err != nil {
 				return nil, pos.wrap(err)
 			}
 		}
-		return out, nil
+		return g.out, nil
 	}
 }
 
 func positional(f *frame, args []argument) (*object.Args, error) {
+	if len(args) > fewParameters {
+		if err := f.t.AllocN(len(args), valueSize); err != nil {
+			return nil, err
+		}
+	}
 	out := f.t.NewArgs(len(args))
 	for i := range args {
 		v, err := args[i].x(f)
@@ -140,32 +149,45 @@ func positional(f *frame, args []argument) (*object.Args, error) {
 	return out, nil
 }
 
-func addArgument(f *frame, callee string, out *object.Args, a *argument) error {
+// gatherer evaluates the arguments of a call.
+type gatherer struct {
+	callee string
+	out    *object.Args
+	names  map[string]bool // of the keywords so far, if there is a **x
+}
+
+func (g *gatherer) add(f *frame, a *argument) error {
 	v, err := a.x(f)
 	if err != nil {
 		return err
 	}
 	switch {
 	case a.star == 1:
-		if _, err := object.Iterate(f.t, v); err != nil {
-			return object.Raise(object.TypeError, "%s argument after * must be an iterable, not %s", callee, object.TypeName(v))
-		}
-		items, err := object.ToSlice(f.t, v)
-		out.Pos = append(out.Pos, items...)
-		return err
+		return g.unpack(f.t, v)
 	case a.star == 2:
-		return addKeywords(f.t, callee, out, v)
+		return g.unpackKeywords(f.t, v)
 	case a.name != "":
-		out.Kw = append(out.Kw, object.Keyword{Name: a.name, Value: v})
-	default:
-		out.Pos = append(out.Pos, v)
+		return g.keyword(f.t, a.name, v)
 	}
-	return nil
+	g.out.Pos = append(g.out.Pos, v)
+	return f.t.Alloc(2 * valueSize)
 }
 
-func addKeywords(t *object.Thread, callee string, out *object.Args, v object.Value) error {
+func (g *gatherer) unpack(t *object.Thread, v object.Value) error {
+	if _, err := object.Iterate(t, v); err != nil {
+		return object.Raise(object.TypeError, "%s argument after * must be an iterable, not %s", g.callee, object.TypeName(v))
+	}
+	items, err := object.ToSlice(t, v)
+	if err != nil {
+		return err
+	}
+	g.out.Pos = append(g.out.Pos, items...)
+	return t.AllocN(len(items), 2*valueSize)
+}
+
+func (g *gatherer) unpackKeywords(t *object.Thread, v object.Value) error {
 	if !object.IsMapping(v) {
-		return object.Raise(object.TypeError, "%s argument after ** must be a mapping, not %s", callee, object.TypeName(v))
+		return object.Raise(object.TypeError, "%s argument after ** must be a mapping, not %s", g.callee, object.TypeName(v))
 	}
 	d := object.NewDict()
 	if err := d.Update(t, v); err != nil {
@@ -178,13 +200,22 @@ func addKeywords(t *object.Thread, callee string, out *object.Args, v object.Val
 			err = object.Raise(object.TypeError, "keywords must be strings")
 			return false
 		}
-		for _, kw := range out.Kw {
-			if kw.Name == string(name) {
-				err = object.Raise(object.TypeError, "%s got multiple values for keyword argument '%s'", callee, name)
-			}
-		}
-		out.Kw = append(out.Kw, object.Keyword{Name: string(name), Value: value})
+		err = g.keyword(t, string(name), value)
 		return err == nil
 	})
 	return err
+}
+
+// keywordSize is charged for a keyword argument, whose name may be noted.
+const keywordSize = 128
+
+func (g *gatherer) keyword(t *object.Thread, name string, v object.Value) error {
+	if g.names != nil {
+		if g.names[name] {
+			return object.Raise(object.TypeError, "%s got multiple values for keyword argument '%s'", g.callee, name)
+		}
+		g.names[name] = true
+	}
+	g.out.Kw = append(g.out.Kw, object.Keyword{Name: name, Value: v})
+	return t.Alloc(keywordSize)
 }

@@ -16,8 +16,20 @@ var comparisons = map[string]comparison{
 	">=":     ordered(object.GreaterEqual),
 	"in":     func(t *object.Thread, a, b object.Value) (bool, error) { return object.Contains(t, b, a) },
 	"not in": func(t *object.Thread, a, b object.Value) (bool, error) { return negate(object.Contains(t, b, a)) },
-	"is":     func(_ *object.Thread, a, b object.Value) (bool, error) { return object.Is(a, b), nil },
-	"is not": func(_ *object.Thread, a, b object.Value) (bool, error) { return !object.Is(a, b), nil },
+	"is":     is,
+	"is not": func(t *object.Thread, a, b object.Value) (bool, error) { return negate(is(t, a, b)) },
+}
+
+// is charges for text, which is the same if it is equal.
+func is(t *object.Thread, a, b object.Value) (bool, error) {
+	n := 0
+	switch a := a.(type) {
+	case object.Str:
+		n = len(a)
+	case object.Bytes:
+		n = len(a)
+	}
+	return object.Is(a, b), t.Scan(n)
 }
 
 func ordered(o object.Order) comparison {

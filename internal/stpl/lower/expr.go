@@ -9,6 +9,15 @@ import (
 
 // expr lowers an expression.
 func (c *compiler) expr(e syntax.Expr) eval {
+	c.nodes++
+	c.total++
+	c.up()
+	x := c.kind(e)
+	c.down()
+	return x
+}
+
+func (c *compiler) kind(e syntax.Expr) eval {
 	switch e := e.(type) {
 	case *syntax.Name:
 		return c.load(e)
@@ -219,6 +228,7 @@ func (c *compiler) slice(e *syntax.Slice) eval {
 
 // joined lowers an f-string.
 func (c *compiler) joined(e *syntax.Joined) eval {
+	c.nodes += len(e.Parts)
 	parts := make([]func(f *frame) (string, error), len(e.Parts))
 	for i, p := range e.Parts {
 		parts[i] = c.joinedPart(p)

@@ -2,6 +2,7 @@ package lower
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"mdserver/internal/stpl/object"
@@ -10,10 +11,37 @@ import (
 
 // code is what all values of one def or lambda share.
 type code struct {
-	name   string
-	params *syntax.Params
-	size   int // slots; the parameters come first, then *args, then **kwargs
-	body   exec
+	name    string
+	params  *syntax.Params
+	numbers map[string]int // of the parameters, nil if they are few
+	slots   int            // the parameters come first, then *args, then **kwargs
+	body    exec
+	size
+}
+
+// fewParameters are searched without a map.
+const fewParameters = 8
+
+func (co *code) index() {
+	if len(co.params.List) <= fewParameters {
+		return
+	}
+	co.numbers = make(map[string]int, len(co.params.List))
+	for i, p := range co.params.List {
+		co.numbers[p.Name] = i
+	}
+}
+
+// parameter returns the number of the parameter of that name, -1 if there is
+// none.
+func (co *code) parameter(name string) int {
+	if co.numbers != nil {
+		if i, ok := co.numbers[name]; ok {
+			return i
+		}
+		return -1
+	}
+	return slices.IndexFunc(co.params.List, func(p syntax.Param) bool { return p.Name == name })
 }
 
 // function is a function that a template defined.
@@ -41,16 +69,22 @@ func (fn *function) Text() string { return "<function " + fn.name + ">" }
 // Repr implements object.Texter.
 func (fn *function) Repr() string { return fn.Text() }
 
+// valueSize is the size of an object.Value in bytes.
+const valueSize = 16
+
 // Call implements object.Callable.
 func (fn *function) Call(t *object.Thread, a *object.Args) (object.Value, error) {
-	if err := t.Step(1); err != nil {
+	if err := t.Step(fn.steps + (fn.slots+len(a.Pos)+len(a.Kw))/16); err != nil {
 		return nil, err
 	}
-	if err := t.Enter(); err != nil {
+	if err := t.AllocN(fn.slots, valueSize); err != nil {
 		return nil, err
 	}
-	defer t.Leave()
-	f := &frame{run: fn.run, t: t, outer: fn.outer, slots: t.Values(fn.size)}
+	if err := t.EnterCode(fn.height); err != nil {
+		return nil, err
+	}
+	defer t.LeaveCode(fn.height)
+	f := &frame{run: fn.run, t: t, outer: fn.outer, slots: t.Values(fn.slots)}
 	if err := fn.bind(t, f.slots, a); err != nil {
 		return nil, err
 	}
@@ -101,10 +135,7 @@ func (fn *function) starStarSlot() int {
 }
 
 func (fn *function) bindKeyword(t *object.Thread, slots []object.Value, rest *object.Dict, kw object.Keyword) error {
-	for i, p := range fn.params.List {
-		if p.Name != kw.Name || i < fn.params.PosOnly {
-			continue
-		}
+	if i := fn.parameter(kw.Name); i >= fn.params.PosOnly && i >= 0 {
 		if slots[i] != nil {
 			return object.Raise(object.TypeError, "%s() got multiple values for argument '%s'", fn.name, kw.Name)
 		}
@@ -119,13 +150,19 @@ func (fn *function) bindKeyword(t *object.Thread, slots []object.Value, rest *ob
 
 // misplaced lists the positional-only parameters among keywords.
 func (fn *function) misplaced(keywords []object.Keyword) string {
-	var names []string
-	for _, p := range fn.params.List[:fn.params.PosOnly] {
-		for _, kw := range keywords {
-			if p.Name == kw.Name {
-				names = append(names, p.Name)
-			}
+	if fn.params.PosOnly == 0 {
+		return ""
+	}
+	var numbers []int
+	for _, kw := range keywords {
+		if i := fn.parameter(kw.Name); i >= 0 && i < fn.params.PosOnly {
+			numbers = append(numbers, i)
 		}
+	}
+	slices.Sort(numbers)
+	var names []string
+	for _, i := range numbers {
+		names = append(names, fn.params.List[i].Name)
 	}
 	return strings.Join(names, ", ")
 }
@@ -215,10 +252,14 @@ func (c *compiler) closure(n syntax.Node, name string, params *syntax.Params, bo
 		}
 	}
 	co := &code{name: name, params: params}
-	c.inFunction(params, func(s *scope) {
-		co.body = body(s)
-		co.size = len(s.slots)
+	co.index()
+	co.size = c.measure(func() {
+		c.inFunction(n, params, func(s *scope) {
+			co.body = body(s)
+			co.slots = len(s.slots)
+		})
 	})
+	c.nodes += len(params.List)
 	pos := c.at(n)
 	return func(f *frame) (object.Value, error) {
 		// the function keeps the frame it stands in
@@ -241,9 +282,9 @@ func (c *compiler) closure(n syntax.Node, name string, params *syntax.Params, bo
 }
 
 // inFunction compiles in the scope of a function with the given parameters.
-func (c *compiler) inFunction(params *syntax.Params, compile func(s *scope)) {
+func (c *compiler) inFunction(n syntax.Node, params *syntax.Params, compile func(s *scope)) {
 	outside, tries := c.scope, c.tries
-	c.scope, c.tries = newScope(c.scope), 0
+	c.scope, c.tries = c.innerScope(n), 0
 	defer func() { c.scope, c.tries = outside, tries }()
 	(&declarer{scope: c.scope}).parameters(params)
 	compile(c.scope)

@@ -25,6 +25,7 @@ func (c *compiler) imports(s *syntax.Import) exec {
 	if everything(s) {
 		return c.importAll(s)
 	}
+	c.nodes += nodesPerStep * len(s.Names)
 	var list []exec
 	for _, n := range s.Names {
 		if c.tries == 0 {

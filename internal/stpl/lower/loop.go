@@ -12,6 +12,7 @@ type loop struct {
 	element eval // the key of a dict comprehension
 	value   eval // of a dict comprehension
 	pos     position
+	size
 }
 
 type clause struct {
@@ -23,7 +24,7 @@ type clause struct {
 // comprehensionLoop lowers the inside of a comprehension in a scope of its
 // own and returns how many variables that has.
 func (c *compiler) comprehensionLoop(e *syntax.Comp) (*loop, int) {
-	inner := newScope(c.scope)
+	inner := c.innerScope(e)
 	d := &declarer{compiler: c, scope: inner}
 	for _, clause := range e.Clauses {
 		d.targets(clause.Target)
@@ -32,6 +33,11 @@ func (c *compiler) comprehensionLoop(e *syntax.Comp) (*loop, int) {
 	c.scope = inner
 	defer func() { c.scope = outside }()
 	l := &loop{pos: c.at(e)}
+	l.size = c.measure(func() { c.loopBody(l, e) })
+	return l, len(inner.slots)
+}
+
+func (c *compiler) loopBody(l *loop, e *syntax.Comp) {
 	for i, part := range e.Clauses {
 		var cl clause
 		if i > 0 {
@@ -45,7 +51,6 @@ func (c *compiler) comprehensionLoop(e *syntax.Comp) (*loop, int) {
 	if e.Value != nil {
 		l.value = c.expr(e.Value)
 	}
-	return l, len(inner.slots)
 }
 
 // loopRun is a comprehension under way. It is an iterator, so that generator
@@ -63,13 +68,13 @@ func (r *loopRun) Next(t *object.Thread) (object.Value, error) {
 	if r.running {
 		return nil, object.Raise(object.ValueError, "generator already executing")
 	}
-	if err := t.Enter(); err != nil {
+	if err := t.EnterCode(r.height); err != nil {
 		return nil, err
 	}
 	r.running = true
 	v, err := r.advance(t)
 	r.running = false
-	t.Leave()
+	t.LeaveCode(r.height)
 	if err != nil {
 		r.iterators = nil
 	}
@@ -78,7 +83,7 @@ func (r *loopRun) Next(t *object.Thread) (object.Value, error) {
 
 func (r *loopRun) advance(t *object.Thread) (object.Value, error) {
 	for len(r.iterators) > 0 {
-		if err := t.Step(1); err != nil {
+		if err := t.Step(r.steps); err != nil {
 			return nil, r.pos.wrap(err)
 		}
 		last := len(r.iterators) - 1

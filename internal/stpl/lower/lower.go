@@ -21,7 +21,11 @@ type Options struct {
 type Program struct {
 	body  exec
 	names *names
+	nodes int
 }
+
+// Nodes is how many expressions and statements were made into closures.
+func (p *Program) Nodes() int { return p.nodes }
 
 // Name is a name that lives in the environment. Those in the template's text
 // are numbered from 0, so that an environment can keep them in a slice; any
@@ -95,6 +99,7 @@ type Run struct {
 func Lower(file string, body []syntax.Stmt, opts Options) (*Program, []*syntax.Error) {
 	c := &compiler{file: file, opts: opts, scope: newScope(nil), names: &names{numbers: map[string]int{}}, assigned: assignedNames(body)}
 	p := &Program{body: c.block(body), names: c.names}
+	p.nodes = c.total
 	return p, c.errs
 }
 
@@ -147,6 +152,10 @@ type compiler struct {
 	// assigned are the names that the template binds anywhere.
 	assigned map[string]int
 	tries    int // how many try statements with handlers are open
+	nodes    int // of the code that is being measured, see size
+	total    int // of all code
+	height   int // of what is being compiled
+	highest  int
 	errs     []*syntax.Error
 }
 

@@ -9,12 +9,30 @@ import (
 // the outermost, the template.
 type scope struct {
 	parent  *scope // nil: the template, whose names are all global
+	depth   int    // how many parents there are
 	slots   map[string]int
 	globals map[string]bool // declared global
 }
 
 func newScope(parent *scope) *scope {
-	return &scope{parent: parent, slots: map[string]int{}, globals: map[string]bool{}}
+	s := &scope{parent: parent, slots: map[string]int{}, globals: map[string]bool{}}
+	if parent != nil {
+		s.depth = parent.depth + 1
+	}
+	return s
+}
+
+// maxScopes bounds how deeply functions and comprehensions are within each
+// other: a name is looked for in all of them.
+const maxScopes = 50
+
+// innerScope makes a scope within the one that is being compiled.
+func (c *compiler) innerScope(n syntax.Node) *scope {
+	if c.scope.depth == maxScopes {
+		c.refuse(n, "SyntaxError", "functions and comprehensions are nested too deeply")
+		return newScope(newScope(nil)) // to find other errors in what is within
+	}
+	return newScope(c.scope)
 }
 
 func (s *scope) bind(name string) int {
@@ -271,9 +289,9 @@ func (c *compiler) unsetGlobal(n *syntax.Name) exec {
 func assignedNames(body []syntax.Stmt) map[string]int {
 	d := &declarer{scope: newScope(nil)}
 	visit := func(n syntax.Node) bool {
-		d.bindings(n)
 		switch n := n.(type) {
 		case *syntax.Def:
+			d.bind(n.Name)
 			d.parameters(n.Params)
 		case *syntax.Lambda:
 			d.parameters(n.Params)
@@ -281,6 +299,8 @@ func assignedNames(body []syntax.Stmt) map[string]int {
 			for _, clause := range n.Clauses {
 				d.targets(clause.Target)
 			}
+		default:
+			d.bindings(n)
 		}
 		return true
 	}

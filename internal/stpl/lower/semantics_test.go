@@ -115,7 +115,8 @@ func answer(ctx context.Context, code []string) []string {
 	if len(errs) > 0 {
 		return []string{"! SyntaxError"}
 	}
-	thread := object.NewThread(ctx, caseLimits, nil)
+	thread := object.NewThread(ctx, object.NewBudget(caseLimits), nil)
+	defer thread.End()
 	console := &console{}
 	err := p.Exec(&lower.Run{Thread: thread, Globals: console.globals()})
 	var raised *object.Exception

@@ -5,16 +5,21 @@ import (
 	"mdserver/internal/stpl/syntax"
 )
 
-// block lowers a sequence of statements. Each costs a step.
+// block lowers a sequence of statements. Each costs a step, a large one more.
 func (c *compiler) block(body []syntax.Stmt) exec {
 	list := make([]exec, len(body))
 	lines := make([]position, len(body))
+	steps := make([]int, len(body))
+	c.total += len(body)
+	c.up()
 	for i, s := range body {
-		list[i], lines[i] = c.stmt(s), c.at(s)
+		lines[i] = c.at(s)
+		steps[i] = c.steps(func() { list[i] = c.stmt(s) })
 	}
+	c.down()
 	return func(f *frame) (control, error) {
 		for i, s := range list {
-			if err := f.t.Step(1); err != nil {
+			if err := f.t.Step(steps[i]); err != nil {
 				return next, lines[i].wrap(err)
 			}
 			if how, err := s(f); how != next || err != nil {
@@ -78,6 +83,10 @@ func (c *compiler) exprStmt(s *syntax.ExprStmt) exec {
 	}
 }
 
+// textPerNode is how many bytes of literal text are as much work as an
+// expression.
+const textPerNode = 256
+
 // textPart is literal text or an inline expression.
 type textPart struct {
 	literal []byte
@@ -91,6 +100,7 @@ type textPart struct {
 func (c *compiler) text(s *syntax.Text) exec {
 	parts := make([]textPart, len(s.Parts))
 	for i, p := range s.Parts {
+		c.nodes += 1 + len(p.Text)/textPerNode
 		parts[i] = textPart{literal: []byte(p.Text), raw: p.Raw, pos: c.at(s)}
 		if p.X != nil {
 			parts[i].x, parts[i].pos = c.expr(p.X), c.at(p.X)
@@ -148,10 +158,12 @@ func (c *compiler) ifs(s *syntax.If) exec {
 }
 
 func (c *compiler) while(s *syntax.While) exec {
-	test, body, otherwise, pos := c.expr(s.Test), c.block(s.Body), c.block(s.Else), c.at(s)
+	var test eval
+	steps := c.steps(func() { test = c.expr(s.Test) })
+	body, otherwise, pos := c.block(s.Body), c.block(s.Else), c.at(s)
 	return func(f *frame) (control, error) {
 		for {
-			if err := f.t.Step(1); err != nil {
+			if err := f.t.Step(steps); err != nil {
 				return next, pos.wrap(err)
 			}
 			v, err := test(f)
@@ -172,8 +184,10 @@ func (c *compiler) while(s *syntax.While) exec {
 }
 
 func (c *compiler) forLoop(s *syntax.For) exec {
-	iter, target, body, otherwise := c.expr(s.Iter), c.target(s.Target), c.block(s.Body), c.block(s.Else)
-	pos := c.at(s)
+	iter, pos := c.expr(s.Iter), c.at(s)
+	var target assign
+	steps := c.steps(func() { target = c.target(s.Target) })
+	body, otherwise := c.block(s.Body), c.block(s.Else)
 	return func(f *frame) (control, error) {
 		v, err := iter(f)
 		if err != nil {
@@ -184,7 +198,7 @@ func (c *compiler) forLoop(s *syntax.For) exec {
 			return next, pos.wrap(err)
 		}
 		for {
-			if err := f.t.Step(1); err != nil {
+			if err := f.t.Step(steps); err != nil {
 				return next, pos.wrap(err)
 			}
 			item, err := it.Next(f.t)

@@ -80,9 +80,13 @@ func runes(t *object.Thread, s string) ([]rune, error) {
 	return []rune(s), t.Work(len(s))
 }
 
+// messageLimits are for the text of a message, too small for its time to be
+// measured.
+var messageLimits = object.Limits{Steps: 10000, Memory: 1 << 16, Time: time.Hour, Recursion: 20}
+
 // plain is the repr of a short value within a message or a repr.
 func plain(v object.Value) string {
-	t := object.NewThread(context.Background(), object.Limits{Steps: 1 << 16, Memory: 1 << 20, Time: time.Minute, Recursion: 20}, nil)
+	t := object.NewThread(context.Background(), object.NewBudget(messageLimits), nil)
 	s, err := object.Repr(t, v)
 	if err != nil {
 		return "<" + object.TypeName(v) + " object>"

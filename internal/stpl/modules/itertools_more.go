@@ -60,6 +60,9 @@ func itGroupBy(t *object.Thread, a []object.Value) (object.Value, error) {
 		}
 		group := object.NewList(nil)
 		for {
+			if err := t.Step(1); err != nil {
+				return nil, err
+			}
 			if err := group.Append(t, pending); err != nil {
 				return nil, err
 			}

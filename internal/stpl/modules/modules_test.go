@@ -97,7 +97,8 @@ func FuzzJSON(f *testing.F) {
 		if strings.ToValidUTF8(text, "") != text {
 			return // templates hold valid UTF-8 only
 		}
-		thread := object.NewThread(context.Background(), small, nil)
+		thread := object.NewThread(context.Background(), object.NewBudget(small), nil)
+		defer thread.End()
 		call := func(name string, v object.Value) (object.Value, error) {
 			m, err := modules.Import(thread, "json")
 			if err != nil {

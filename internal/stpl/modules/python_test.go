@@ -98,7 +98,8 @@ func evaluate(ctx context.Context, limits object.Limits, lines ...string) (strin
 	if len(errs) > 0 {
 		return "", errs[0]
 	}
-	thread := object.NewThread(ctx, limits, nil)
+	thread := object.NewThread(ctx, object.NewBudget(limits), nil)
+	defer thread.End()
 	g := globals{}
 	load := func(t *object.Thread, name string) (object.Value, error) { return modules.Import(t, name) }
 	if err := program.Exec(&lower.Run{Thread: thread, Globals: g, Import: load}); err != nil {

@@ -1,6 +1,7 @@
 package modules
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -329,6 +330,8 @@ func lastHyphen(c []rune) int {
 	return -1
 }
 
-func blank(c []rune) bool { return strings.TrimSpace(string(c)) == "" }
+func blank(c []rune) bool {
+	return !slices.ContainsFunc(c, func(r rune) bool { return !unicode.IsSpace(r) })
+}
 
 func trimLeft(c []rune) []rune { return []rune(strings.TrimLeftFunc(string(c), unicode.IsSpace)) }

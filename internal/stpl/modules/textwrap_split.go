@@ -47,14 +47,15 @@ func (w *wrapper) chunkEnd(s []rune, i int) int {
 // dashEnd returns the end of a dash of two or more hyphens between words that
 // begins at i, 0 if there is none.
 func dashEnd(s []rune, i int) int {
+	// what is before it comes first, so that a run of hyphens is looked at once
+	if i == 0 || s[i] != '-' || !isWord(s[i-1]) && !strings.ContainsRune(`!"'&.,?`, s[i-1]) {
+		return 0
+	}
 	j := i
 	for j < len(s) && s[j] == '-' {
 		j++
 	}
-	if j-i < 2 || j == len(s) || !isWord(s[j]) || i == 0 {
-		return 0
-	}
-	if !isWord(s[i-1]) && !strings.ContainsRune(`!"'&.,?`, s[i-1]) {
+	if j-i < 2 || j == len(s) || !isWord(s[j]) {
 		return 0
 	}
 	return j

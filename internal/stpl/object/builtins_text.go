@@ -102,7 +102,8 @@ func typeBuiltins() []*Builtin {
 			if i, ok := h.(Int); ok {
 				return Int(i), nil
 			}
-			return Int(fnv(hashPart(h))), nil
+			part := hashPart(h)
+			return Int(fnv(part)), t.Work(len(part))
 		}),
 		NewBuiltin("id", "obj /", func(t *Thread, a []Value) (Value, error) {
 			s, _ := a[0].(Str)

@@ -182,6 +182,14 @@ func (b *Builtin) bind(t *Thread, args []Value, base int, a *Args) ([]Value, err
 	if err := b.checkArity(len(a.Pos), len(a.Kw)); err != nil {
 		return nil, err
 	}
+	if more := len(a.Pos) - s.pos; more > 0 {
+		if err := t.Work(more); err != nil {
+			return nil, err
+		}
+		if err := t.AllocN(more, 16); err != nil {
+			return nil, err
+		}
+	}
 	n := copy(args[base:base+s.pos], a.Pos)
 	var rest *Dict
 	if s.starStar {

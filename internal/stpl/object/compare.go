@@ -43,7 +43,10 @@ func Equal(t *Thread, a, b Value) (bool, error) {
 	switch x := a.(type) {
 	case Str:
 		y, ok := b.(Str)
-		return ok && x == y, nil
+		if !ok || len(x) != len(y) {
+			return false, nil
+		}
+		return x == y, t.Scan(len(x))
 	case Int:
 		if y, ok := b.(Int); ok {
 			return x == y, nil
@@ -85,8 +88,12 @@ func equalItems(t *Thread, x, y []Value) (bool, error) {
 
 // same is Python's "is or ==", which containers use.
 func same(t *Thread, a, b Value) (bool, error) {
-	if Is(a, b) {
-		return true, nil
+	switch a.(type) {
+	case Str, Bytes: // which Is compares, too, but does not charge for
+	default:
+		if Is(a, b) {
+			return true, nil
+		}
 	}
 	return Equal(t, a, b)
 }
@@ -97,7 +104,10 @@ func equalOther(t *Thread, a, b Value) (bool, error) {
 		return a == b, nil
 	case Bytes:
 		y, ok := b.(Bytes)
-		return ok && x == y, nil
+		if !ok || len(x) != len(y) {
+			return false, nil
+		}
+		return x == y, t.Scan(len(x))
 	case Tuple:
 		if y, ok := b.(Tuple); ok {
 			return equalItems(t, x, y)
@@ -230,11 +240,11 @@ func Ordered(t *Thread, o Order, a, b Value) (bool, error) {
 	switch x := a.(type) {
 	case Str:
 		if y, ok := b.(Str); ok {
-			return o.holds(strings.Compare(string(x), string(y))), nil
+			return o.holds(strings.Compare(string(x), string(y))), t.Scan(min(len(x), len(y)))
 		}
 	case Bytes:
 		if y, ok := b.(Bytes); ok {
-			return o.holds(strings.Compare(string(x), string(y))), nil
+			return o.holds(strings.Compare(string(x), string(y))), t.Scan(min(len(x), len(y)))
 		}
 	case *List:
 		if y, ok := b.(*List); ok {

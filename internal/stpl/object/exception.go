@@ -53,13 +53,20 @@ func (e *Exception) Message() string {
 	return plainRepr(Tuple(e.Args))
 }
 
-// Charge charges for an exception that a template is about to get hold of.
+// messageSteps is charged for the text of an exception, which is short.
+const messageSteps = 32
+
+// Charge charges for an exception that a template is about to get hold of: its
+// memory, and the work of making its message.
 func (e *Exception) Charge(t *Thread) error {
 	n := 256
 	for _, a := range e.Args {
 		if s, ok := a.(Str); ok {
 			n += len(s)
 		}
+	}
+	if err := t.Step(messageSteps + n/16); err != nil {
+		return err
 	}
 	return t.Alloc(n)
 }

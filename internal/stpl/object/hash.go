@@ -26,7 +26,9 @@ type (
 // usual keys are that themselves, so that nothing is allocated.
 func hashKey(t *Thread, key Value) (any, error) {
 	switch v := key.(type) {
-	case Str, Int:
+	case Str:
+		return key, t.Scan(len(v))
+	case Int:
 		return key, nil
 	case Bool:
 		return boolInt(v), nil
@@ -40,9 +42,9 @@ func hashKey(t *Thread, key Value) (any, error) {
 		if f, acc := v.i.Float64(); acc == 0 { // equal to that float
 			return f, nil
 		}
-		return bigKey(v.i.Append(nil, 62)), t.Alloc(v.i.BitLen() / 5)
+		return bigKey(string(rune('1'+v.i.Sign())) + string(v.i.Bytes())), t.Alloc(v.i.BitLen() / 4)
 	case Bytes:
-		return bytesKey(v), nil
+		return bytesKey(v), t.Scan(len(v))
 	case Tuple:
 		return tupleHash(t, v)
 	case *List, *Dict, *Slice:

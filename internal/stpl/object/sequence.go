@@ -294,6 +294,9 @@ func sliceBytes(t *Thread, s string, start, count, step int) (string, error) {
 }
 
 func sliceStr(t *Thread, s string, start, count, step, n int) (Value, error) {
+	if err := t.Scan(len(s)); err != nil { // its characters were counted
+		return nil, err
+	}
 	if count == 0 {
 		return Str(""), nil
 	}

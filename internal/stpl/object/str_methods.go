@@ -140,6 +140,9 @@ func strAffix(name string, has func(s, affix string) bool) *Builtin {
 			case !isStr:
 				return nil, Raise(TypeError, "%s first arg must be str or a tuple of str, not %s", name, TypeName(a[1]))
 			}
+			if err := t.Step(1 + len(p)/256); err != nil {
+				return nil, err
+			}
 			if ok && has(w, string(p)) {
 				return Bool(true), nil
 			}
@@ -224,7 +227,7 @@ func strRemove(name string, trim func(s, affix string) string) Func {
 		if err != nil {
 			return nil, err
 		}
-		return Str(trim(string(a[0].(Str)), affix)), nil
+		return Str(trim(string(a[0].(Str)), affix)), t.Scan(len(affix))
 	}
 }
 
@@ -256,6 +259,9 @@ func strMakeTrans(t *Thread, a []Value) (Value, error) {
 		return nil, Raise(ValueError, "the first two maketrans arguments must have equal length")
 	}
 	if err := t.AllocN(len(x)+len(y), 8); err != nil {
+		return nil, err
+	}
+	if err := t.Work(16 * len(x)); err != nil {
 		return nil, err
 	}
 	to := []rune(y)

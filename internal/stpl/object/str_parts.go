@@ -79,6 +79,9 @@ func strPartition(last bool) Func {
 		if sep == "" {
 			return nil, Raise(ValueError, "empty separator")
 		}
+		if err := t.Work(len(s)); err != nil {
+			return nil, err
+		}
 		i := strings.Index(string(s), string(sep))
 		if last {
 			i = strings.LastIndex(string(s), string(sep))

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -23,7 +24,7 @@ func ToStr(t *Thread, v Value) (string, error) {
 	case Int:
 		return strconv.FormatInt(int64(v), 10), nil
 	case *Exception:
-		return v.Message(), nil
+		return v.Message(), t.Step(messageSteps)
 	case Texter:
 		s := v.Text()
 		return s, t.Alloc(len(s))
@@ -59,9 +60,12 @@ func plainStr(v Value) string {
 	return plainRepr(v)
 }
 
-// messageThread is a small budget for the text of a message.
+// messageLimits are for the text of a message.
+var messageLimits = Limits{Steps: 10000, Memory: 1 << 16, Time: time.Hour, Recursion: 50}
+
+// messageThread has a small budget. It is too small for its time to be measured.
 func messageThread() *Thread {
-	return &Thread{ctx: context.Background(), room: new(Room), steps: 10000, memory: 1 << 16, limits: Limits{Recursion: 50}}
+	return NewThread(context.Background(), NewBudget(messageLimits), nil)
 }
 
 // printer writes the repr of values.

@@ -10,18 +10,40 @@ type Limits struct {
 	Steps     int64         // statements, calls, loop turns and pieces of bulk work
 	Memory    int64         // bytes allocated for values over the whole render
 	Output    int64         // bytes of text
-	Time      time.Duration // wall-clock time
+	Time      time.Duration // computing time; ten times that by the clock
 	Recursion int           // nested calls, and nesting of a value that is walked
+}
+
+// Budget is what is left of the limits for one render, or for several that
+// count as one. It belongs to one goroutine.
+type Budget struct {
+	limits   Limits
+	steps    int64
+	memory   int64
+	computed time.Duration // by the renders before
+	grace    time.Duration // for which no computing time is measured
+}
+
+// NewBudget returns a budget that is as large as the limits.
+func NewBudget(limits Limits) *Budget {
+	return &Budget{limits: limits, steps: limits.Steps, memory: limits.Memory, grace: limits.Time / 16}
+}
+
+// Used returns how many steps were taken and how much memory was asked for.
+func (b *Budget) Used() (steps, memory int64) {
+	return b.limits.Steps - b.steps, b.limits.Memory - b.memory
 }
 
 // Thread is the state of one render. It belongs to one goroutine.
 type Thread struct {
+	budget *Budget
 	limits Limits
 	steps  int64
 	glance int64 // with fewer steps left than this it looks at the clock
 	memory int64
 	depth  int
-	began  time.Time
+	levels int
+	clock  stopwatch
 	ctx    context.Context
 
 	joined growing
@@ -34,16 +56,22 @@ type Thread struct {
 	local map[any]any
 }
 
-// NewThread starts the clock of a render. Without a room of another render it
-// allocates as it goes.
-func NewThread(ctx context.Context, limits Limits, room *Room) *Thread {
+// NewThread starts a render, which End must end. Without a room of another
+// render it allocates as it goes.
+func NewThread(ctx context.Context, budget *Budget, room *Room) *Thread {
 	if room == nil {
 		room = new(Room)
 	}
 	return &Thread{
-		limits: limits, steps: limits.Steps, glance: limits.Steps, memory: limits.Memory,
-		began: time.Now(), ctx: ctx, room: room,
+		budget: budget, limits: budget.limits, steps: budget.steps, glance: budget.steps, memory: budget.memory,
+		clock: stopwatch{began: time.Now(), next: budget.grace, turn: turnTime}, ctx: ctx, room: room,
 	}
+}
+
+// End charges the budget. It must be called by the goroutine that rendered.
+func (t *Thread) End() {
+	t.budget.steps, t.budget.memory = t.steps, t.memory
+	t.clock.stop(t.budget)
 }
 
 // Local returns what a package keeps within one render under a key of its own
@@ -80,9 +108,13 @@ func (t *Thread) look() error {
 	if err := t.ctx.Err(); err != nil {
 		return fatal("TimeoutError", "the render was given up: %v", err)
 	}
-	if time.Since(t.began) > t.limits.Time {
-		return fatal("TimeoutError", "the template ran for more than %v", t.limits.Time)
+	elapsed := time.Since(t.clock.began)
+	if elapsed >= t.clock.next {
+		if err := t.clock.check(t.budget, elapsed); err != nil {
+			return err
+		}
 	}
+	t.clock.yield(elapsed)
 	if t.steps < 0 {
 		return fatal("TimeoutError", "the template took more than %d steps", t.limits.Steps)
 	}
@@ -95,21 +127,26 @@ func (t *Thread) Work(n int) error {
 	return t.Step(1 + n/16)
 }
 
-// Scan charges steps for running over n bytes of text, which is quick.
+// Scan charges steps for running over n bytes of text, which is quick: short
+// texts cost nothing.
 func (t *Thread) Scan(n int) error {
 	return t.Step(n / 256)
 }
 
-// Alloc charges n bytes of memory. It must be called before allocating. What
-// it refuses is not charged, so that a template may catch the error, as in
-// Python.
+// Alloc charges n bytes of memory, and steps for filling them. It must be
+// called before allocating. What it refuses is not charged, so that a template
+// may catch the error, as in Python.
 func (t *Thread) Alloc(n int) error {
 	if n < 0 || int64(n) > t.memory {
 		return Raise(MemoryError, "the template needs more than %d bytes of memory", t.limits.Memory)
 	}
 	t.memory -= int64(n)
+	t.steps -= int64(n) / bytesPerStep // the next step notices if that was too much
 	return nil
 }
+
+// bytesPerStep is how much new memory costs a step.
+const bytesPerStep = 1024
 
 // AllocN charges for n items of the given size, without overflow.
 func (t *Thread) AllocN(n, size int) error {
@@ -137,3 +174,27 @@ func (t *Thread) Enter() error {
 
 // Leave ends what Enter began.
 func (t *Thread) Leave() { t.depth-- }
+
+// levelsPerCall is how many closures may be within each other for each of the
+// nested calls that a template may make. The runtime ends the whole program
+// when a stack outgrows its limit, so that stacks must stay far below it.
+const levelsPerCall = 50
+
+// EnterCode notes one more nested call of code whose closures are so many
+// levels within each other. LeaveCode takes it back.
+func (t *Thread) EnterCode(levels int) error {
+	if t.levels+levels > levelsPerCall*t.limits.Recursion {
+		return Raise(RecursionError, "maximum recursion depth exceeded: calls within large expressions")
+	}
+	if err := t.Enter(); err != nil {
+		return err
+	}
+	t.levels += levels
+	return nil
+}
+
+// LeaveCode ends what EnterCode began.
+func (t *Thread) LeaveCode(levels int) {
+	t.levels -= levels
+	t.Leave()
+}

@@ -11,7 +11,9 @@ import (
 
 func newTestThread(t *testing.T, limits Limits) *Thread {
 	t.Helper()
-	return NewThread(t.Context(), limits, nil)
+	thread := NewThread(t.Context(), NewBudget(limits), nil)
+	t.Cleanup(thread.End)
+	return thread
 }
 
 var roomy = Limits{Steps: 1 << 30, Memory: 1 << 30, Time: time.Hour, Recursion: 100}
@@ -71,7 +73,8 @@ func TestTheClockAndTheContextStopARender(t *testing.T) {
 	limits.Time = time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	given := NewThread(ctx, roomy, nil)
+	given := NewThread(ctx, NewBudget(roomy), nil)
+	defer given.End()
 	for name, thread := range map[string]*Thread{"the clock": newTestThread(t, limits), "the context": given} {
 		deadline := time.Now().Add(10 * time.Second)
 		for thread.Step(1) == nil {

@@ -17,6 +17,12 @@ type codeLine struct {
 	line  int
 	mod   int
 	fresh bool // at the start of a line or right after a token
+	solid bool // text has more than white space
+}
+
+func (c *codeLine) add(s string) {
+	c.text.WriteString(s)
+	c.solid = c.solid || strings.TrimSpace(s) != ""
 }
 
 // code reads a line of code, or a block of lines up to the closing delimiter.
@@ -83,7 +89,7 @@ func (s *scanner) plain(c *codeLine, rest string) {
 }
 
 func (s *scanner) take(c *codeLine, n int) {
-	c.text.WriteString(s.src[s.pos : s.pos+n])
+	c.add(s.src[s.pos : s.pos+n])
 	s.advance(s.pos + n)
 }
 
@@ -114,13 +120,13 @@ func (s *scanner) keyword(c *codeLine, rest string) int {
 	if n == 0 {
 		return 0
 	}
-	if strings.TrimSpace(c.text.String()) == "" && s.depth == 0 {
+	if !c.solid && s.depth == 0 {
 		c.mod--
 		if opens > 0 {
 			s.indent++
 		}
 	}
-	c.text.WriteString(rest[:lead+n])
+	c.add(rest[:lead+n])
 	return lead + n
 }
 

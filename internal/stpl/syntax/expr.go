@@ -43,13 +43,6 @@ func (p *parser) namedExpr() Expr {
 	return x
 }
 
-// maxDepth bounds how deeply expressions nest, maxChain how many operators,
-// calls and the like follow one another: each wraps what is before it.
-const (
-	maxDepth = 200
-	maxChain = 1000
-)
-
 // link counts one more of a chain.
 func (p *parser) link(n *int) {
 	if *n++; *n > maxChain {

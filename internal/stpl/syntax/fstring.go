@@ -186,12 +186,12 @@ func specEnd(s string) int {
 func (p *parser) sub(src string, line int) Expr {
 	p.enter()
 	defer func() { p.depth-- }()
-	toks, errs := lexExpr(src, line)
+	toks, errs := lexExpr(src, line, p.room)
 	if len(errs) > 0 {
 		p.errs = append(p.errs, errs...)
 		panic(abort{})
 	}
-	q := &parser{toks: toks, depth: p.depth}
+	q := &parser{toks: toks, depth: p.depth, room: p.room}
 	var x Expr
 	q.guard(func() {
 		x = q.exprList()

@@ -38,18 +38,12 @@ type lexer struct {
 	indents  []int
 	open     []token // brackets
 	joined   bool    // the last piece ended in a backslash
+	room     *room
 	lastLine int
 }
 
-// maxOpen and maxIndent bound how deeply brackets and blocks nest, as Python
-// does.
-const (
-	maxOpen   = 100
-	maxIndent = 100
-)
-
-func lexPieces(pieces []scan.Piece) ([]token, []*Error) {
-	l := &lexer{indents: []int{0}}
+func lexPieces(pieces []scan.Piece, room *room) ([]token, []*Error) {
+	l := &lexer{indents: []int{0}, room: room}
 	for i := range pieces {
 		l.piece(&pieces[i])
 		if len(l.indents) > maxIndent {
@@ -73,8 +67,8 @@ func lexPieces(pieces []scan.Piece) ([]token, []*Error) {
 }
 
 // lexExpr lexes an inline expression, as if within brackets.
-func lexExpr(src string, line int) ([]token, []*Error) {
-	l := &lexer{indents: []int{0}, open: []token{{text: "{{", line: line}}}
+func lexExpr(src string, line int, room *room) ([]token, []*Error) {
+	l := &lexer{indents: []int{0}, open: []token{{text: "{{", line: line}}, room: room}
 	l.code(src, line)
 	if len(l.open) > 1 {
 		l.open = l.open[1:]
@@ -85,6 +79,7 @@ func lexExpr(src string, line int) ([]token, []*Error) {
 }
 
 func (l *lexer) add(k kind, text string, line int) {
+	l.room.take(line)
 	l.out = append(l.out, token{kind: k, text: text, line: line})
 	l.lastLine = line
 }

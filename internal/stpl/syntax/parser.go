@@ -14,16 +14,28 @@ type parser struct {
 	inFunc int
 	depth  int
 	elifs  int // of the if statement under way
+	room   *room
 }
 
 // abort ends the parse of one statement.
 type abort struct{}
 
-// Parse reads a whole template. The errors are in order of lines.
-func Parse(pieces []scan.Piece) ([]Stmt, []*Error) {
-	toks, errs := lexPieces(pieces)
-	p := &parser{toks: toks}
-	var out []Stmt
+// Parse reads a whole template. The errors are in order of lines. Its work is
+// bounded; of a template that is too large or nested too deeply it returns no
+// statements.
+func Parse(pieces []scan.Piece) (out []Stmt, errs []*Error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case tooLarge:
+			out = nil
+			errs = append(errs, syntaxError(r.line, "the template is too large: more than %d words and signs of code", maxTokens))
+		default:
+			panic(r)
+		}
+	}()
+	p := &parser{room: &room{maxTokens}}
+	p.toks, errs = lexPieces(pieces, p.room)
 	for p.tok().kind != tokEOF {
 		if p.tok().kind == tokIndent {
 			p.note(&Error{p.tok().line, "IndentationError", "unexpected indent: a block needs a line that opens it"})
@@ -35,6 +47,10 @@ func Parse(pieces []scan.Piece) ([]Stmt, []*Error) {
 			continue
 		}
 		out = append(out, p.statement()...)
+	}
+	if n := tooHigh(out); n != nil {
+		p.note(syntaxError(n.Line(), "expressions and blocks are nested too deeply: assign parts of them to variables"))
+		out = nil
 	}
 	return out, append(errs, p.errs...)
 }

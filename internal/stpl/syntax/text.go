@@ -8,9 +8,9 @@ func (p *parser) text(t token) Stmt {
 			s.Parts = append(s.Parts, TextPart{Text: part.Literal})
 			continue
 		}
-		toks, errs := lexExpr(part.Expr, part.Line)
+		toks, errs := lexExpr(part.Expr, part.Line, p.room)
 		p.errs = append(p.errs, errs...)
-		q := &parser{toks: toks}
+		q := &parser{toks: toks, room: p.room}
 		q.guard(func() {
 			if q.tok().kind == tokEOF {
 				q.fail(part.Line, "empty expression: {{}} wants a value")

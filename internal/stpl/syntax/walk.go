@@ -3,9 +3,12 @@ package syntax
 // Walk calls visit for a node and, as long as visit returns true, for all
 // within it.
 func Walk(n Node, visit func(Node) bool) {
-	if !visit(n) {
-		return
+	if visit(n) {
+		walkChildren(n, visit)
 	}
+}
+
+func walkChildren(n Node, visit func(Node) bool) {
 	switch n := n.(type) {
 	case Stmt:
 		walkStmt(n, visit)

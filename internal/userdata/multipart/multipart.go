@@ -16,19 +16,22 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
 const (
-	// maxInflated bounds what a compressed part may grow to, in bytes.
-	maxInflated = 16 << 20
 	// maxLine is the longest line that may stand in a message unencoded (RFC
 	// 5322, 2.1.1), in bytes.
 	maxLine = 998
-	// base64Line is the length of a line of base64 (RFC 2045, 6.8).
-	base64Line = 76
+	// base64Line is how many bytes a line of base64 encodes, in 76 characters
+	// (RFC 2045, 6.8).
+	base64Line = 57
 )
+
+// ErrTooLarge says that data, unpacked and joined, exceeds the limit.
+var ErrTooLarge = errors.New("too large when unpacked and joined")
 
 // Part is one piece: text of any kind that cloud-init knows, a MIME message of
 // its own, or either of them compressed with gzip.
@@ -37,29 +40,40 @@ type Part struct {
 	Body []byte
 }
 
-// Join makes one message of the parts, in their order. An error names the part.
-func Join(parts []Part) ([]byte, error) {
-	entities := make([][]byte, 0, len(parts))
+// Join makes one message of the parts, in their order, of at most limit bytes.
+// It takes little more memory than the message and the unpacked parts. An
+// error names the part.
+func Join(parts []Part, limit int) ([]byte, error) {
+	entities := make([]entity, 0, len(parts))
+	size := 0
 	for _, part := range parts {
-		body, err := inflate(part.Body)
+		e, err := newEntity(part, limit-size)
 		if err != nil {
-			return nil, fmt.Errorf("part %q: %w", part.Name, err)
+			return nil, fmt.Errorf("part %.100q: %w", part.Name, err)
 		}
-		entities = append(entities, entity(part.Name, body))
+		if size += e.size(); size > limit {
+			return nil, fmt.Errorf("part %.100q: %w", part.Name, ErrTooLarge)
+		}
+		entities = append(entities, e)
 	}
 	boundary := boundaryOf(entities)
 	var b bytes.Buffer
+	b.Grow(size + (len(entities)+2)*(len(boundary)+64))
 	fmt.Fprintf(&b, "Content-Type: multipart/mixed; boundary=\"%s\"\nMIME-Version: 1.0\n", boundary)
 	for _, e := range entities {
-		fmt.Fprintf(&b, "\n--%s\n%s", boundary, e)
+		fmt.Fprintf(&b, "\n--%s\n", boundary)
+		e.writeTo(&b)
 	}
 	fmt.Fprintf(&b, "\n--%s--\n", boundary)
+	if b.Len() > limit {
+		return nil, ErrTooLarge
+	}
 	return b.Bytes(), nil
 }
 
 // inflate unpacks a compressed part: cloud-init would, too, but would then
 // take a MIME message within for plain text.
-func inflate(body []byte) ([]byte, error) {
+func inflate(body []byte, limit int) ([]byte, error) {
 	if !bytes.HasPrefix(body, []byte("\x1f\x8b")) {
 		return body, nil
 	}
@@ -67,39 +81,64 @@ func inflate(body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compressed, but damaged: %w", err)
 	}
-	inflated, err := io.ReadAll(io.LimitReader(zip, maxInflated+1))
+	inflated, err := io.ReadAll(io.LimitReader(zip, int64(limit)+1))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("compressed, but damaged: %w", err)
-	case len(inflated) > maxInflated:
-		return nil, fmt.Errorf("unpacks to more than %d bytes", maxInflated)
+	case len(inflated) > limit:
+		return nil, ErrTooLarge
 	}
 	return inflated, nil
 }
 
-// entity is a part with its headers. A message stays as it is, within ours.
-func entity(name string, body []byte) []byte {
-	if isMessage(body) {
-		return body
+// entity is a part with its headers.
+type entity struct {
+	headers string
+	body    []byte
+	encoded bool // the body is written as base64
+}
+
+// newEntity unpacks a part. A message stays as it is, within ours.
+func newEntity(part Part, limit int) (entity, error) {
+	body, err := inflate(part.Body, limit)
+	if err != nil || isMessage(body) {
+		return entity{body: body}, err
 	}
-	var b bytes.Buffer
+	e := entity{body: body, encoded: !plain(body)}
 	encoding := "7bit"
-	if !plain(body) {
+	if e.encoded {
 		encoding = "base64"
 	}
-	fmt.Fprintf(&b, "Content-Type: %s\nMIME-Version: 1.0\nContent-Transfer-Encoding: %s\n", contentType(body), encoding)
-	fmt.Fprintf(&b, "Content-Disposition: %s\n\n", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
-	if encoding == "7bit" {
-		b.Write(body)
-		return b.Bytes()
+	e.headers = fmt.Sprintf("Content-Type: %s\nMIME-Version: 1.0\nContent-Transfer-Encoding: %s\nContent-Disposition: %s\n\n",
+		contentType(body), encoding, mime.FormatMediaType("attachment", map[string]string{"filename": part.Name}))
+	return e, nil
+}
+
+// size is the number of bytes that writeTo writes.
+func (e *entity) size() int {
+	if !e.encoded {
+		return len(e.headers) + len(e.body)
 	}
-	text := base64.StdEncoding.EncodeToString(body)
-	for len(text) > base64Line {
-		b.WriteString(text[:base64Line] + "\n")
-		text = text[base64Line:]
+	breaks := max(len(e.body)-1, 0) / base64Line
+	return len(e.headers) + base64.StdEncoding.EncodedLen(len(e.body)) + breaks
+}
+
+// writeTo writes to what never fails: a buffer or a hash.
+func (e *entity) writeTo(w io.Writer) {
+	_, _ = io.WriteString(w, e.headers)
+	if !e.encoded {
+		_, _ = w.Write(e.body)
+		return
 	}
-	b.WriteString(text)
-	return b.Bytes()
+	var line [base64Line/3*4 + 1]byte
+	for rest := e.body; len(rest) > 0; {
+		n := min(len(rest), base64Line)
+		text := base64.StdEncoding.AppendEncode(line[:0], rest[:n])
+		if rest = rest[n:]; len(rest) > 0 {
+			text = append(text, '\n')
+		}
+		_, _ = w.Write(text)
+	}
 }
 
 // isMessage reports whether body is a MIME message already: it begins with
@@ -174,22 +213,34 @@ func plain(body []byte) bool {
 }
 
 // boundaryOf is made from the parts and occurs in none of them.
-func boundaryOf(entities [][]byte) string {
-	all := bytes.Join(entities, []byte{0})
-	for seed := all; ; {
-		sum := sha256.Sum256(seed)
-		boundary := "==mdserver-" + hex.EncodeToString(sum[:12]) + "=="
-		if !bytes.Contains(all, []byte(boundary)) {
+func boundaryOf(entities []entity) string {
+	all := sha256.New()
+	for i := range entities {
+		if i > 0 {
+			all.Write([]byte{0})
+		}
+		entities[i].writeTo(all)
+	}
+	for seed := all.Sum(nil); ; {
+		boundary := "==mdserver-" + hex.EncodeToString(seed[:12]) + "=="
+		if !slices.ContainsFunc(entities, func(e entity) bool { return e.contains(boundary) }) {
 			return boundary
 		}
+		sum := sha256.Sum256(seed)
 		seed = sum[:]
 	}
 }
 
-// Text unpacks data if it is compressed, for a carrier that takes only text,
-// such as JSON.
-func Text(data []byte) (string, error) {
-	inflated, err := inflate(data)
+// contains reports whether the text occurs in the entity. It has a hyphen, and
+// base64 has none.
+func (e *entity) contains(text string) bool {
+	return strings.Contains(e.headers, text) || !e.encoded && bytes.Contains(e.body, []byte(text))
+}
+
+// Text unpacks data to at most limit bytes if it is compressed, for a carrier
+// that takes only text, such as JSON.
+func Text(data []byte, limit int) (string, error) {
+	inflated, err := inflate(data, limit)
 	if err != nil {
 		return "", err
 	}

@@ -9,11 +9,15 @@ import (
 	"mime"
 	stdmultipart "mime/multipart"
 	"net/mail"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
+
+// roomy is a limit that is not in the way.
+const roomy = 1 << 20
 
 func squeeze(t testing.TB, text string) []byte {
 	t.Helper()
@@ -113,7 +117,7 @@ func TestEachPartArrivesByteForByte(t *testing.T) {
 	}
 	last := Part{"last", []byte("#!/bin/sh\necho last\n")}
 	for _, tt := range tests {
-		joined, err := Join([]Part{{tt.name, []byte(tt.body)}, last})
+		joined, err := Join([]Part{{tt.name, []byte(tt.body)}, last}, roomy)
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
@@ -126,7 +130,7 @@ func TestEachPartArrivesByteForByte(t *testing.T) {
 }
 
 func TestTheWholeMessage(t *testing.T) {
-	got, err := Join([]Part{{"base", []byte("#cloud-config\nlocale: C\n")}, {"greeting", []byte("#!/bin/sh\necho Grüße\n")}})
+	got, err := Join([]Part{{"base", []byte("#cloud-config\nlocale: C\n")}, {"greeting", []byte("#!/bin/sh\necho Grüße\n")}}, roomy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +164,7 @@ IyEvYmluL3NoCmVjaG8gR3LDvMOfZQo=
 func TestTheSamePartsGiveTheSameBytes(t *testing.T) {
 	join := func(parts ...Part) string {
 		t.Helper()
-		got, err := Join(parts)
+		got, err := Join(parts, roomy)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,24 +183,70 @@ func TestTheSamePartsGiveTheSameBytes(t *testing.T) {
 }
 
 func TestDamagedPartsAreNamed(t *testing.T) {
-	bomb := squeeze(t, strings.Repeat("a", maxInflated+1))
+	bomb := squeeze(t, strings.Repeat("a", roomy+1))
 	whole := squeeze(t, "#cloud-config\n")
 	for name, body := range map[string][]byte{"cut": whole[:len(whole)-4], "header": whole[:5], "bomb": bomb} {
-		_, err := Join([]Part{{"good", []byte("#!/bin/true")}, {name, body}})
+		_, err := Join([]Part{{"good", []byte("#!/bin/true")}, {name, body}}, roomy)
 		if err == nil || !strings.Contains(err.Error(), `part "`+name+`"`) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
 }
 
+// The limit is on what the guest would get: unpacked, encoded, joined.
+func TestJoinIsBounded(t *testing.T) {
+	part := func(name string, n int) Part { return Part{name, []byte(strings.Repeat("x\n", n/2))} }
+	binary := Part{"binary", bytes.Repeat([]byte{0xff}, 80_000)}
+	zipped := Part{"zipped", squeeze(t, strings.Repeat("x\n", 45_000))}
+	const limit = 100_000
+	tests := []struct {
+		name  string
+		parts []Part
+		fits  bool
+	}{
+		{"one", []Part{part("a", 90_000)}, true},
+		{"several", []Part{part("a", 45_000), part("b", 45_000)}, true},
+		{"too many", []Part{part("a", 45_000), part("b", 45_000), part("c", 45_000)}, false},
+		{"encoded", []Part{binary}, false},
+		{"packed", []Part{zipped}, true},
+		{"packed twice", []Part{zipped, zipped}, false},
+		{"headers", slices.Repeat([]Part{{"a", nil}}, 1000), false},
+	}
+	for _, tt := range tests {
+		joined, err := Join(tt.parts, limit)
+		if fits := err == nil; fits != tt.fits || !fits && !errors.Is(err, ErrTooLarge) || len(joined) > limit {
+			t.Errorf("%s: %d bytes, %v", tt.name, len(joined), err)
+		}
+	}
+}
+
+func TestEncodedBodies(t *testing.T) {
+	for n := range 3 * base64Line {
+		body := bytes.Repeat([]byte{0xff}, n)
+		joined, err := Join([]Part{{"a", body}}, roomy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := receive(t, joined); len(got) != 1 || got[0].Body != string(body) {
+			t.Errorf("%d bytes arrive as %q", n, got)
+		}
+		e, err := newEntity(Part{"a", body}, roomy)
+		var b bytes.Buffer
+		e.writeTo(&b)
+		if err != nil || b.Len() != e.size() {
+			t.Errorf("%d bytes: %d written, size is %d (%v)", n, b.Len(), e.size(), err)
+		}
+	}
+}
+
 func TestText(t *testing.T) {
 	for _, data := range [][]byte{[]byte("#cloud-config\n"), squeeze(t, "#cloud-config\n")} {
-		if got, err := Text(data); err != nil || got != "#cloud-config\n" {
+		if got, err := Text(data, roomy); err != nil || got != "#cloud-config\n" {
 			t.Errorf("%q, %v", got, err)
 		}
 	}
 	for _, data := range []string{"\xff\xfe", "\x1f\x8b\x08"} {
-		if got, err := Text([]byte(data)); err == nil {
+		if got, err := Text([]byte(data), roomy); err == nil {
 			t.Errorf("%q becomes %q", data, got)
 		}
 	}
@@ -206,7 +256,7 @@ func FuzzJoin(f *testing.F) {
 	f.Add([]byte("#cloud-config\n"), []byte(message))
 	f.Add([]byte(single), squeeze(f, "x"))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
-		joined, err := Join([]Part{{"a", a}, {"b", b}})
+		joined, err := Join([]Part{{"a", a}, {"b", b}}, roomy)
 		if err != nil || isMessage(a) || isMessage(b) || bytes.HasPrefix(a, []byte("\x1f\x8b")) || bytes.HasPrefix(b, []byte("\x1f\x8b")) {
 			return
 		}
