@@ -125,6 +125,8 @@ type Dnsmasq struct {
 	Domain     string        // after a guest's name; "" for none
 	EntryOrder []string      // of "base", "prefix", "domain"
 
+	PortSecurity bool // guests may send only as themselves
+
 	netAddress, netAddress6 netip.Addr
 	netPrefix, netPrefix6   int
 }

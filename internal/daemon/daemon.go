@@ -24,6 +24,7 @@ import (
 	"mdserver/internal/imds"
 	"mdserver/internal/inventory"
 	"mdserver/internal/libvirt/network"
+	"mdserver/internal/portsecurity"
 	"mdserver/internal/trail"
 )
 
@@ -49,6 +50,7 @@ type Daemon struct {
 	notes     network.Notes
 	serving   *serving
 	keeper    *bridge.Keeper
+	ports     *portsecurity.Keeper
 	following *following
 	door      *admission.Door
 	identity  *identity.Authority
@@ -120,6 +122,7 @@ func (d *Daemon) run(ctx context.Context) error {
 
 	d.keeper = bridge.New(d.log)
 	defer d.stopKeeping()
+	defer d.startPortSecurity(ctx)()
 	d.serving = newServing(cfg, d.notes, func() { d.networksChanged(ctx) }, d.noteDHCP, d.log)
 	defer d.stopServing()
 	d.door = admission.New(admission.Policy{}, liveGuests{inv}, d.log)

@@ -20,6 +20,9 @@ const (
 	KeyIMDS           = "imds"
 	KeyInstanceType   = "instance_type"
 	KeyImageID        = "ami_id"
+
+	KeyPortSecurity     = "port_security"
+	KeyAllowedAddresses = "allowed_addresses"
 )
 
 // Metadata is what the administrator wrote for a guest into its domain
@@ -81,7 +84,7 @@ func (m Metadata) Validate() error {
 	if v, ok := m.Values[KeyIMDS]; ok && !IMDSMode(v).valid() {
 		return fmt.Errorf("metadata imds %q is none of the modes, accepted: optional, required, off", v)
 	}
-	return nil
+	return m.validatePortSecurity()
 }
 
 // IMDSMode says what a guest must do to read the EC2 tree.
