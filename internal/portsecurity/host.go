@@ -27,7 +27,7 @@ func look() (Host, error) {
 	host := Host{Addrs: map[string][]netip.Addr{}}
 	for _, link := range links {
 		at := link.Attrs()
-		one := Link{Name: at.Name, Bridge: names[at.MasterIndex], Tap: link.Type() == "tuntap" || link.Type() == "tun"}
+		one := Link{Name: at.Name, Index: uint32(at.Index), Bridge: names[at.MasterIndex], Tap: link.Type() == "tuntap" || link.Type() == "tun"}
 		if len(at.HardwareAddr) == len(instance.MAC{}) {
 			one.MAC = instance.MAC(at.HardwareAddr)
 		}

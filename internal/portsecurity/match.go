@@ -53,11 +53,13 @@ func meta(key expr.MetaKey, length uint32) field {
 // The fields that are looked at. Those of the Ethernet header are as they were on
 // the wire, with a VLAN tag if there is one; protocol and what follows are behind it.
 var (
+	iif         = meta(expr.MetaKeyIIF, 4)
 	iifname     = meta(expr.MetaKeyIIFNAME, 16)
 	protocol    = meta(expr.MetaKeyPROTOCOL, 2)
 	transport   = meta(expr.MetaKeyL4PROTO, 1)
 	etherSource = payload(expr.PayloadBaseLLHeader, 6, 6)
 	etherType   = payload(expr.PayloadBaseLLHeader, 12, 2)
+	sourceType  = payload(expr.PayloadBaseLLHeader, 6, 8) // etherSource and etherType
 	vlanID      = payload(expr.PayloadBaseLLHeader, 14, 2)
 	innerType   = payload(expr.PayloadBaseLLHeader, 16, 2)
 
@@ -67,6 +69,9 @@ var (
 	arpSender    = payload(expr.PayloadBaseNetworkHeader, 14, 4)
 	arpTarget    = payload(expr.PayloadBaseNetworkHeader, 24, 4)
 
+	ipVersion   = payload(expr.PayloadBaseNetworkHeader, 0, 1) // its upper half
+	ip4Protocol = payload(expr.PayloadBaseNetworkHeader, 9, 1)
+	ip6Next     = payload(expr.PayloadBaseNetworkHeader, 6, 1)
 	ip4Fragment = payload(expr.PayloadBaseNetworkHeader, 6, 2)
 	ip4Source   = payload(expr.PayloadBaseNetworkHeader, 12, 4)
 	ip6Source   = payload(expr.PayloadBaseNetworkHeader, 8, 16)
@@ -125,6 +130,16 @@ func masked(f field, mask string, op expr.CmpOp, value string) []expr.Any {
 		&expr.Bitwise{SourceRegister: reg0, DestRegister: reg0, Len: f.len, Mask: []byte(mask), Xor: make([]byte, f.len)},
 		&expr.Cmp{Op: op, Register: reg0, Data: []byte(value)},
 	}
+}
+
+// version reports whether a frame may hold an IP packet of this version.
+func version(n byte) []expr.Any {
+	return masked(ipVersion, "\xf0", expr.CmpOpEq, string([]byte{n << 4}))
+}
+
+// some reports whether any bit of the mask is set.
+func some(f field, mask string) []expr.Any {
+	return masked(f, mask, expr.CmpOpNeq, string(make([]byte, len(mask))))
 }
 
 func vlanZero() []expr.Any { return masked(vlanID, "\x0f\xff", expr.CmpOpEq, "\x00\x00") }

@@ -40,6 +40,7 @@ const (
 // Link is an interface of this host.
 type Link struct {
 	Name   string
+	Index  uint32
 	Bridge string // that it is a port of, or empty
 	MAC    instance.MAC
 	Tap    bool
@@ -66,7 +67,8 @@ type Port struct {
 	Addrs   []netip.Addr   `json:"addresses,omitempty"`
 	Allowed []netip.Prefix `json:"allowed_addresses,omitempty"`
 
-	updated int64 // of the guest's record, to tell the newest
+	index   uint32 // of the interface, if it is there
+	updated int64  // of the guest's record, to tell the newest
 }
 
 // Plan is what is to be enforced.
@@ -225,6 +227,7 @@ func (p *planner) plan() Plan {
 	p.withoutOthersMACs()
 	ports := make([]Port, 0, len(p.ports))
 	for _, port := range p.ports {
+		port.index = p.links[port.Name].Index
 		ports = append(ports, port)
 	}
 	slices.SortFunc(ports, func(a, b Port) int { return cmp.Compare(a.Name, b.Name) })

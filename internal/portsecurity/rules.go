@@ -26,7 +26,13 @@ type rule []expr.Any
 
 // rules gives all of them.
 func rules() ruleset {
-	all := ruleset{{"prerouting", []rule{{iifname.load(reg0), verdictMap(setPorts)}}}}
+	all := ruleset{{"prerouting", []rule{
+		// Nearly all frames are such. This asks by the number of the interface, which
+		// is shorter; a port whose number is not known yet goes the way below.
+		match(version(4), in(setFast4, iif, sourceType, ip4Source), goTo("guest_ip4_sent")),
+		match(version(6), in(setFast6, iif, sourceType, ip6Source), goTo("guest_ip6_sent")),
+		{iifname.load(reg0), verdictMap(setPorts)},
+	}}}
 	all = append(all, guestChains()...)
 	all = append(all, guest4Chains()...)
 	all = append(all, guest6Chains()...)
@@ -101,7 +107,8 @@ func guest4Chains() []chain {
 			{goTo(KindIPv4.chain())},
 		}},
 		{"guest_ip4_sent", []rule{
-			match(is(transport, protoTCP), accept),
+			match(is(ip4Protocol, protoTCP), accept),
+			match(is(ip4Protocol, protoUDP), some(udpSource, "\xff\x80"), some(udpTarget, "\xff\x80"), accept), // above 127
 			match(is(transport, protoUDP), goTo("guest_udp4")),
 			match(is(transport, protoICMP), goTo("guest_icmp4")),
 			match(is(transport, protoIGMP), goTo("guest_igmp")),
@@ -109,7 +116,6 @@ func guest4Chains() []chain {
 			{goTo(KindForm.chain())},
 		}},
 		{"guest_udp4", []rule{
-			match(above(udpSource, 68), above(udpTarget, 68), accept),
 			match(laterFragment4(), accept),
 			match(is(udpTarget, port(67)), goTo("guest_dhcp")),
 			match(is(udpTarget, port(68)), goTo(KindDHCP.chain())),
@@ -154,14 +160,14 @@ func guest6Chains() []chain {
 			{goTo(KindIPv6.chain())},
 		}},
 		{"guest_ip6_sent", []rule{
-			match(is(transport, protoTCP), accept),
+			match(is(ip6Next, protoTCP), accept),
+			match(is(ip6Next, protoUDP), some(udpSource, "\xfc\x00"), some(udpTarget, "\xfc\x00"), accept), // above 1023
 			match(is(transport, protoUDP), goTo("guest_udp6")),
 			match(is(transport, protoICMPv6), goTo("guest_icmp6")),
 			match(isNot(transport, protoUDP), accept),
 			{goTo(KindForm.chain())},
 		}},
 		{"guest_udp6", []rule{
-			match(above(udpSource, 547), above(udpTarget, 547), accept),
 			match(laterFragment6(), accept),
 			match(is(udpTarget, port(546)), goTo(KindDHCP.chain())),
 			match(is(udpSource, port(547)), goTo(KindDHCP.chain())),
