@@ -35,13 +35,14 @@ type Keeper struct {
 	checked  uint32 // the generation of nftables at which the table was as wanted
 	plan     Plan
 	trouble  string
+	closed   map[uint32]bool // bridges that learn nothing from control frames
 }
 
 // New makes a Keeper that does nothing before Set, and works until Close. guests
 // gives those that are known when it is called.
 func New(guests func() []*instance.Instance, log *slog.Logger) *Keeper {
 	ctx, cancel := context.WithCancel(context.Background())
-	k := &Keeper{guests: guests, log: log, wake: make(chan struct{}, 1), stop: cancel}
+	k := &Keeper{guests: guests, log: log, wake: make(chan struct{}, 1), stop: cancel, closed: map[uint32]bool{}}
 	k.done.Go(func() { k.run(ctx) })
 	k.done.Go(func() { k.watch(ctx) })
 	return k
@@ -165,7 +166,29 @@ func (k *Keeper) try() error {
 	}
 	k.tell(plan)
 	k.plan = plan
+	k.closeBridges(host)
 	return nil
+}
+
+// closeBridges has the bridges learn nothing from control frames, once each.
+func (k *Keeper) closeBridges(host Host) {
+	for _, link := range host.Links {
+		secured := func(n instance.Network) bool { return n.PortSecurity && n.Bridge == link.Name }
+		if k.closed[link.Index] || !slices.ContainsFunc(k.networks, secured) {
+			continue
+		}
+		k.closed[link.Index] = true
+		if err := learnFromControl(link.Index, false); err != nil { // Linux before 5.0
+			k.log.Warn("a guest can have frames for others sent to its port", "bridge", link.Name, "error", err)
+		}
+	}
+}
+
+func (k *Keeper) openBridges() {
+	for index := range k.closed {
+		_ = learnFromControl(index, true) // the bridge may be gone
+	}
+	clear(k.closed)
 }
 
 // turnOff takes the table away, which an earlier run of the server may have left.
@@ -180,6 +203,7 @@ func (k *Keeper) turnOff() {
 	if removed {
 		k.log.Info("port security is off, its table is removed", "table", "bridge "+TableName)
 	}
+	k.openBridges()
 	k.table, k.plan, k.off = nil, Plan{}, true
 }
 

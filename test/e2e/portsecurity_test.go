@@ -484,6 +484,26 @@ func TestPortSecurityFollowsThePort(t *testing.T) {
 	s.enforced("web1", "unknown")
 }
 
+// Frames to a bridge itself pass no rule; what it learns from them would lead the
+// victim's frames to the attacker.
+func TestPortSecurityOfControlFrames(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t, "")
+	const lldp = "01:80:c2:00:00:0e"
+	if err := s.from.Send(lab.Frame(s.other.MAC, lldp, 0x88cc, make([]byte, 46))); err != nil {
+		t.Fatal(err)
+	}
+	s.passes(s.arp(1, s.own.IPv4.String(), s.other.IPv4.String())) // the bridge has handled both
+	fdb, err := s.Host.Output(suite.ctx, "bridge", "fdb", "show", "br", lab.Bridge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, "the bridge's table", fdb, s.own.MAC+" dev "+s.attacker.Port())
+	if strings.Contains(fdb, s.other.MAC+" dev "+s.attacker.Port()) {
+		t.Errorf("the victim's MAC is at the attacker's port:\n%s", fdb)
+	}
+}
+
 // A tap device of no known guest is kept from the worst.
 func TestPortSecurityOfStrangers(t *testing.T) {
 	t.Parallel()
