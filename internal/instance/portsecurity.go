@@ -45,9 +45,13 @@ var neverAllowed = []netip.Prefix{
 
 func parseAllowed(text string) (Allowed, error) {
 	var allowed Allowed
+	entries := 0
 	for item := range strings.SplitSeq(text, ",") {
 		if item = strings.TrimSpace(item); item == "" {
 			continue
+		}
+		if entries++; entries > maxAllowed {
+			return Allowed{}, fmt.Errorf("has too many entries, accepted: at most %d", maxAllowed)
 		}
 		if mac, err := ParseMAC(item); err == nil {
 			allowed.MACs = append(allowed.MACs, mac)
@@ -58,9 +62,6 @@ func parseAllowed(text string) (Allowed, error) {
 			return Allowed{}, err
 		}
 		allowed.add(prefix)
-	}
-	if n := len(allowed.Prefixes) + len(allowed.MACs); n > maxAllowed {
-		return Allowed{}, fmt.Errorf("has %d entries, accepted: at most %d", n, maxAllowed)
 	}
 	return allowed, nil
 }

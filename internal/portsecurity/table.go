@@ -1,6 +1,7 @@
 package portsecurity
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -194,17 +195,17 @@ func (t *table) intact() (bool, error) {
 	return true, nil
 }
 
-// same compares keys alone: a port's chain changes with its key's element.
 func same(there []nftables.SetElement, wanted map[element]bool) bool {
 	if len(there) != len(wanted) {
 		return false
 	}
-	keys := map[string]bool{}
+	chains := map[string]string{}
 	for e := range wanted {
-		keys[e.key+e.end] = true
+		chains[e.key+e.end] = e.chain
 	}
 	for _, e := range there {
-		if !keys[string(e.Key)+string(e.KeyEnd)] {
+		chain, ok := chains[string(e.Key)+string(e.KeyEnd)]
+		if !ok || chain != "" && !bytes.Contains(e.Val, []byte(chain+"\x00")) {
 			return false
 		}
 	}
