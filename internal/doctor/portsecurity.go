@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -26,6 +27,10 @@ func checkPortSecurity(ctx context.Context, h *Host) []Finding {
 	}
 	for _, n := range h.status.Networks {
 		all = append(all, portsOf(n)...)
+		if n.PortSecurity.On && spanningTree(n.Bridge) {
+			all = append(all, warning("the bridge %s has spanning tree on, whose messages no rule sees: a guest can send them", n.Bridge).
+				mend("virsh net-edit "+quote(n.Name)+"   # <bridge … stp='off'>", "ip link set "+quote(n.Bridge)+" type bridge stp_state 0"))
+		}
 	}
 	return append(all, h.withoutPort(ctx)...)
 }
@@ -50,6 +55,12 @@ func portsOf(n admin.Network) []Finding {
 	return all
 }
 
+// spanningTree reports whether a bridge takes part in it.
+func spanningTree(bridge string) bool {
+	state, err := os.ReadFile("/sys/class/net/" + bridge + "/bridge/stp_state")
+	return err == nil && strings.TrimSpace(string(state)) != "0"
+}
+
 func attempts(port portsecurity.Counted) Finding {
 	var list []string
 	for _, kind := range slices.Sorted(maps.Keys(port.Dropped)) {
@@ -64,12 +75,12 @@ func attempts(port portsecurity.Counted) Finding {
 
 // withoutPort tells of guests that libvirt runs and whose port is not known.
 func (h *Host) withoutPort(ctx context.Context) []Finding {
+	if h.libvirt.err == nil {
+		return nil // libvirt tells of every port
+	}
 	guests, err := h.guests(ctx)
 	if err != nil {
 		return []Finding{unknown("the guests' ports: %v", err)}
-	}
-	if h.libvirt.err == nil {
-		return nil // libvirt tells of every port
 	}
 	var names []string
 	for _, guest := range guests {

@@ -100,10 +100,12 @@ func (s *secured) wire(g *lab.Guest) *lab.Wire {
 
 // portState is what `mdserver explain` says of port security.
 type portState struct {
-	PortSecurity []struct {
-		State, Port string
-		Dropped     map[string]uint64
-	} `json:"port_security"`
+	PortSecurity []portStatus `json:"port_security"`
+}
+
+type portStatus struct {
+	State, Port string
+	Dropped     map[string]uint64
 }
 
 func (s *secured) explain(name string) portState {
