@@ -34,7 +34,6 @@ import (
 const (
 	inNamespace = "MDSERVER_BENCH_NAMESPACE"
 	bridge      = "br-bench"
-	size        = 64 // of a packet's payload
 	batch       = 64
 )
 
@@ -94,32 +93,56 @@ func measure() error {
 		return err
 	}
 	setups := []setup{{"without", 0}, {"2 guests", 2}, {"100 guests", 100}, {"1,000 guests", 1000}}
-	for _, family := range []string{"udp4", "udp6"} {
-		flood, err := newFlood(family)
+	for _, load := range []struct {
+		name string
+		open func() (load, error)
+	}{
+		{"UDP, 64 bytes", func() (load, error) { return newFlood("udp4", 64) }},
+		{"UDP by IPv6, 64 bytes", func() (load, error) { return newFlood("udp6", 64) }},
+		{"UDP, 1,400 bytes", func() (load, error) { return newFlood("udp4", 1400) }},
+		{"TCP, a stream in packets of 1,448 bytes", newStream},
+	} {
+		l, err := load.open()
 		if err != nil {
 			return err
 		}
-		rates, costs := make([][]float64, len(setups)), make([][]float64, len(setups))
-		for range *rounds {
-			for i, s := range setups {
-				if err := enforce(s.guests); err != nil {
-					return err
-				}
-				rate, cost, err := flood.slice()
-				if err != nil {
-					return err
-				}
-				rates[i], costs[i] = append(rates[i], rate), append(costs[i], cost)
-			}
+		if err := compare(load.name, l, setups); err != nil {
+			return err
 		}
-		report(family, setups, rates, costs)
-		flood.close()
+		l.close()
 	}
 	return nil
 }
 
-func report(family string, setups []setup, rates, costs [][]float64) {
-	fmt.Printf("%s, %d bytes, median of %d slices of %s\n", family, size, *rounds, *slice)
+// load is traffic from the first guest to the second. slice lets it flow for a
+// while, and gives the packets a second that came out of the bridge and the CPU
+// time that each took, in nanoseconds.
+type load interface {
+	slice() (rate, cost float64, err error)
+	close()
+}
+
+// compare measures a load with each setup in turn.
+func compare(name string, l load, setups []setup) error {
+	rates, costs := make([][]float64, len(setups)), make([][]float64, len(setups))
+	for range *rounds {
+		for i, s := range setups {
+			if err := enforce(s.guests); err != nil {
+				return err
+			}
+			rate, cost, err := l.slice()
+			if err != nil {
+				return fmt.Errorf("%s, %s: %w", name, s.name, err)
+			}
+			rates[i], costs[i] = append(rates[i], rate), append(costs[i], cost)
+		}
+	}
+	report(name, setups, rates, costs)
+	return nil
+}
+
+func report(kind string, setups []setup, rates, costs [][]float64) {
+	fmt.Printf("%s: median of %d slices of %s\n", kind, *rounds, *slice)
 	for i, s := range setups {
 		rate, cost := median(rates[i]), median(costs[i])
 		fmt.Printf("  %-13s %9.0f packets/s %+5.1f %%  %5.0f ns of CPU a packet %+5.1f %%\n",
@@ -221,7 +244,7 @@ type flood struct {
 	out    netlink.Link
 }
 
-func newFlood(family string) (*flood, error) {
+func newFlood(family string, size int) (load, error) {
 	address := addr4
 	if family == "udp6" {
 		address = addr6
@@ -252,9 +275,8 @@ func newFlood(family string) (*flood, error) {
 
 func (f *flood) close() { _ = f.conn.Close(); _ = f.sink.Close() }
 
-// slice floods for a while, and gives the packets a second that came out of the
-// bridge and the CPU time that each took, in nanoseconds: the kernel carries a
-// packet all the way on the sender's time.
+// slice counts the sender's time alone: the kernel carries a packet all the way
+// on it.
 func (f *flood) slice() (rate, cost float64, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -273,7 +295,7 @@ func (f *flood) slice() (rate, cost float64, err error) {
 	took, spent := time.Since(began), threadTime()-cpu
 	after, err := f.sent()
 	if err != nil || after == before {
-		return 0, 0, errors.Join(err, errors.New("no packet came through"))
+		return 0, 0, errors.Join(err, errors.New("no packet came through, take longer slices"))
 	}
 	n := float64(after - before)
 	return n / took.Seconds(), float64(spent.Nanoseconds()) / n, nil

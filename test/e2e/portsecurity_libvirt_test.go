@@ -21,7 +21,7 @@ func TestPortSecurityFollowsLibvirt(t *testing.T) {
 	h.ports("started", "web", 1)
 	h.virsh("attach-interface", "web", "network", "mds", "--mac", machineMAC(1, 2), "--model", "usb-net", "--live")
 	h.ports("plugged", "web", 2)
-	h.virsh("detach-interface", "web", "network", "--mac", machineMAC(1, 2), "--live")
+	h.virsh("detach-interface", "web", "bridge", "--mac", machineMAC(1, 2), "--live")
 	h.ports("unplugged", "web", 1)
 	h.virsh("destroy", "web")
 	h.ports("stopped", "web", 0)
