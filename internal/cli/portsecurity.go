@@ -9,6 +9,7 @@ import (
 
 	"mdserver/internal/explain"
 	"mdserver/internal/portsecurity"
+	ports "mdserver/internal/portsecurity/table"
 )
 
 // printPortSecurity tells what a guest may send on each of its networks.
@@ -46,7 +47,7 @@ func sources(p explain.PortSecurity) []string {
 }
 
 // describeDropped counts frames by kind.
-func describeDropped(dropped portsecurity.Dropped) string {
+func describeDropped(dropped ports.Counts) string {
 	var list []string
 	for _, kind := range slices.Sorted(maps.Keys(dropped)) {
 		list = append(list, fmt.Sprintf("%d %s", dropped[kind], kind.Text()))

@@ -7,14 +7,16 @@ import (
 	"mdserver/internal/admin"
 	"mdserver/internal/config"
 	"mdserver/internal/portsecurity"
+	"mdserver/internal/portsecurity/plan"
+	"mdserver/internal/portsecurity/table"
 )
 
 func TestCheckPortSecurity(t *testing.T) {
 	on := portsecurity.Status{On: true, Guests: 3}
 	dropped := on
 	dropped.Ports = []portsecurity.Counted{
-		{Port: portsecurity.Port{Name: "vnet4", Guest: "web 1"}, Dropped: portsecurity.Dropped{portsecurity.KindARP: 7}},
-		{Port: portsecurity.Port{Name: "tap0"}, Dropped: portsecurity.Dropped{portsecurity.KindDHCP: 1}},
+		{Port: plan.Port{Name: "vnet4", Guest: "web 1"}, Dropped: table.Counts{table.KindARP: 7}},
+		{Port: plan.Port{Name: "tap0"}, Dropped: table.Counts{table.KindDHCP: 1}},
 	}
 	strangers, failed := on, on
 	strangers.Strangers, failed.Trouble = 2, "no kernel support"

@@ -14,6 +14,8 @@ import (
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/storetest"
 	"mdserver/internal/portsecurity"
+	"mdserver/internal/portsecurity/plan"
+	"mdserver/internal/portsecurity/table"
 	"mdserver/internal/trail"
 	"mdserver/internal/userdata"
 )
@@ -84,11 +86,11 @@ func TestPortSecurity(t *testing.T) {
 	secured := network
 	secured.PortSecurity, secured.Gateway4 = true, netip.MustParseAddr("10.122.0.1")
 	port := portsecurity.Counted{
-		Port:    portsecurity.Port{Name: "vnet3", Network: "mds", Role: portsecurity.Guest, UUID: web1.UUID, Addrs: []netip.Addr{web1.IPv4}, Allowed: []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16")}},
-		Dropped: portsecurity.Dropped{portsecurity.KindARP: 2},
+		Port:    plan.Port{Name: "vnet3", Network: "mds", Role: plan.Guest, UUID: web1.UUID, Addrs: []netip.Addr{web1.IPv4}, Allowed: []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16")}},
+		Dropped: table.Counts{table.KindARP: 2},
 	}
 	off := port
-	off.Role, off.Off = portsecurity.Other, true
+	off.Role, off.Off = plan.Other, true
 	for name, test := range map[string]struct {
 		network instance.Network
 		ports   []portsecurity.Counted

@@ -7,17 +7,18 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/portsecurity"
+	"mdserver/internal/portsecurity/table"
 )
 
 // PortSecurity tells what a guest may send on one network, and why.
 type PortSecurity struct {
-	Network string               `json:"network"`
-	State   string               `json:"state"` // on, off or unknown
-	Port    string               `json:"port,omitempty"`
-	Why     string               `json:"why"`
-	MACs    []instance.MAC       `json:"macs,omitempty"`
-	Sends   []netip.Prefix       `json:"sends_from,omitempty"`
-	Dropped portsecurity.Dropped `json:"dropped,omitempty"` // frames, by kind
+	Network string         `json:"network"`
+	State   string         `json:"state"` // on, off or unknown
+	Port    string         `json:"port,omitempty"`
+	Why     string         `json:"why"`
+	MACs    []instance.MAC `json:"macs,omitempty"`
+	Sends   []netip.Prefix `json:"sends_from,omitempty"`
+	Dropped table.Counts   `json:"dropped,omitempty"` // frames, by kind
 }
 
 func (s Subject) portSecurity() []PortSecurity {

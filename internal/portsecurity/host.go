@@ -10,13 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/portsecurity/plan"
 )
 
 // look reads the interfaces of this host, and the addresses of its bridges.
-func look() (Host, error) {
+func look() (plan.Host, error) {
 	links, err := netlink.LinkList()
 	if err != nil {
-		return Host{}, fmt.Errorf("interfaces of this host: %w", err)
+		return plan.Host{}, fmt.Errorf("interfaces of this host: %w", err)
 	}
 	names := map[int]string{}
 	bridges := map[int]bool{}
@@ -24,10 +25,10 @@ func look() (Host, error) {
 		names[link.Attrs().Index] = link.Attrs().Name
 		bridges[link.Attrs().Index] = link.Type() == "bridge"
 	}
-	host := Host{Addrs: map[string][]netip.Addr{}}
+	host := plan.Host{Addrs: map[string][]netip.Addr{}}
 	for _, link := range links {
 		at := link.Attrs()
-		one := Link{Name: at.Name, Index: uint32(at.Index), Bridge: names[at.MasterIndex], Tap: link.Type() == "tuntap" || link.Type() == "tun"}
+		one := plan.Link{Name: at.Name, Index: uint32(at.Index), Bridge: names[at.MasterIndex], Tap: link.Type() == "tuntap" || link.Type() == "tun"}
 		if len(at.HardwareAddr) == len(instance.MAC{}) {
 			one.MAC = instance.MAC(at.HardwareAddr)
 		}
@@ -35,7 +36,7 @@ func look() (Host, error) {
 	}
 	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
 	if err != nil {
-		return Host{}, fmt.Errorf("addresses of this host: %w", err)
+		return plan.Host{}, fmt.Errorf("addresses of this host: %w", err)
 	}
 	for _, a := range addrs {
 		if addr, ok := netip.AddrFromSlice(a.IP); ok && bridges[a.LinkIndex] {

@@ -1,3 +1,10 @@
+// Package portsecurity lets each guest send only as itself: from its own MAC and
+// addresses, as a DHCP client and never as a server or a router. It does for
+// plain bridges what port security does in OpenStack Neutron.
+//
+// Data flows one way. Package plan turns networks, guests and the host's interfaces
+// into a plan, package table brings nftables to it, and the Keeper here has both
+// done whenever guests, networks or interfaces change.
 package portsecurity
 
 import (
@@ -11,6 +18,8 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/portsecurity/plan"
+	"mdserver/internal/portsecurity/table"
 )
 
 const (
@@ -30,10 +39,10 @@ type Keeper struct {
 
 	mu       sync.Mutex
 	networks []instance.Network
-	table    *table
+	table    *table.Table
 	off      bool   // the table was removed, or there was none
 	checked  uint32 // the generation of nftables at which the table was as wanted
-	plan     Plan
+	plan     plan.Plan
 	trouble  string
 	closed   map[uint32]bool // bridges that learn nothing from control frames
 }
@@ -66,7 +75,7 @@ func (k *Keeper) Stir() {
 }
 
 // Close ends the Keeper. The table stays, so that guests are not left without it
-// while the server restarts; see Remove.
+// while the server restarts; see table.Remove.
 func (k *Keeper) Close() {
 	k.stop()
 	k.done.Wait()
@@ -114,22 +123,22 @@ func pause(ctx context.Context, d time.Duration) {
 func (k *Keeper) check() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !On(k.networks) || k.table == nil {
+	if !plan.On(k.networks) || k.table == nil {
 		k.bring() // what failed may do now
 		return
 	}
-	now, err := generation()
-	if err == nil && now == k.checked {
+	now, err := table.Generation()
+	if err == nil && now == k.checked && k.table.Known() {
 		return
 	}
-	if intact, _ := k.table.intact(); intact {
+	if k.table.Intact() {
 		k.checked = now
 		return
 	}
-	if k.table.now != nil {
-		k.log.Warn("somebody changed the table of port security, which is made again", "table", "bridge "+TableName)
+	if k.table.Known() {
+		k.log.Warn("somebody changed the table of port security, which is made again", "table", "bridge "+table.Name)
 	}
-	k.table.now = nil
+	k.table.Forget()
 	k.bring()
 }
 
@@ -146,7 +155,7 @@ func (k *Keeper) bring() {
 }
 
 func (k *Keeper) try() error {
-	if !On(k.networks) {
+	if !plan.On(k.networks) {
 		k.turnOff()
 		return nil
 	}
@@ -156,22 +165,22 @@ func (k *Keeper) try() error {
 		return err
 	}
 	if k.table == nil {
-		if k.table, err = newTable(); err != nil {
-			return explained(err)
+		if k.table, err = table.New(); err != nil {
+			return err
 		}
 	}
-	plan := Make(k.networks, k.guests(), host)
-	if err := k.table.apply(plan.contents()); err != nil {
+	wanted := plan.Make(k.networks, k.guests(), host)
+	if err := k.table.Apply(wanted); err != nil {
 		return err
 	}
-	k.tell(plan)
-	k.plan = plan
+	k.tell(wanted)
+	k.plan = wanted
 	k.closeBridges(host)
 	return nil
 }
 
 // closeBridges has the bridges learn nothing from control frames, once each.
-func (k *Keeper) closeBridges(host Host) {
+func (k *Keeper) closeBridges(host plan.Host) {
 	for _, link := range host.Links {
 		secured := func(n instance.Network) bool { return n.PortSecurity && n.Bridge == link.Name }
 		if k.closed[link.Index] || !slices.ContainsFunc(k.networks, secured) {
@@ -196,20 +205,20 @@ func (k *Keeper) turnOff() {
 	if k.off {
 		return
 	}
-	removed, err := Remove()
+	removed, err := table.Remove()
 	if err != nil {
 		k.log.Debug("port security is off", "error", err)
 	}
 	if removed {
-		k.log.Info("port security is off, its table is removed", "table", "bridge "+TableName)
+		k.log.Info("port security is off, its table is removed", "table", "bridge "+table.Name)
 	}
 	k.openBridges()
-	k.table, k.plan, k.off = nil, Plan{}, true
+	k.table, k.plan, k.off = nil, plan.Plan{}, true
 }
 
 // tell logs which guests' ports came and went.
-func (k *Keeper) tell(plan Plan) {
-	before, after := guestPorts(k.plan), guestPorts(plan)
+func (k *Keeper) tell(wanted plan.Plan) {
+	before, after := guestPorts(k.plan), guestPorts(wanted)
 	for _, name := range slices.Sorted(maps.Keys(after)) {
 		if before[name] != after[name] {
 			k.log.Info("port security for a guest", "guest", after[name], "port", name)
@@ -222,10 +231,10 @@ func (k *Keeper) tell(plan Plan) {
 	}
 }
 
-func guestPorts(p Plan) map[string]string {
+func guestPorts(p plan.Plan) map[string]string {
 	ports := map[string]string{}
 	for _, port := range p.Ports {
-		if port.Role == Guest {
+		if port.Role == plan.Guest {
 			ports[port.Name] = port.Guest
 		}
 	}
@@ -234,19 +243,19 @@ func guestPorts(p Plan) map[string]string {
 
 // Status tells how port security fares on one network.
 type Status struct {
-	On        bool      `json:"on"`
-	Guests    int       `json:"guests"`    // ports of guests that send only as themselves
-	Off       int       `json:"off"`       // ports of guests whose metadata turns it off
-	Strangers int       `json:"strangers"` // tap devices of no known guest
-	Dropped   Dropped   `json:"dropped"`   // frames, by kind
-	Trouble   string    `json:"trouble,omitempty"`
-	Ports     []Counted `json:"ports,omitempty"` // that dropped something
+	On        bool         `json:"on"`
+	Guests    int          `json:"guests"`    // ports of guests that send only as themselves
+	Off       int          `json:"off"`       // ports of guests whose metadata turns it off
+	Strangers int          `json:"strangers"` // tap devices of no known guest
+	Dropped   table.Counts `json:"dropped"`   // frames, by kind
+	Trouble   string       `json:"trouble,omitempty"`
+	Ports     []Counted    `json:"ports,omitempty"` // that dropped something
 }
 
 // Counted is a port with what it sent in vain.
 type Counted struct {
-	Port
-	Dropped Dropped `json:"dropped,omitempty"`
+	plan.Port
+	Dropped table.Counts `json:"dropped,omitempty"`
 }
 
 // Status tells how a network fares.
@@ -258,8 +267,8 @@ func (k *Keeper) Status(network string) Status {
 	if !s.On {
 		return s
 	}
-	s.Trouble, s.Dropped = k.trouble, Dropped{}
-	for _, port := range k.counted(func(p Port) bool { return p.Network == network }) {
+	s.Trouble, s.Dropped = k.trouble, table.Counts{}
+	for _, port := range k.counted(func(p plan.Port) bool { return p.Network == network }) {
 		s.add(port)
 	}
 	return s
@@ -267,11 +276,11 @@ func (k *Keeper) Status(network string) Status {
 
 func (s *Status) add(port Counted) {
 	switch {
-	case port.Role == Guest:
+	case port.Role == plan.Guest:
 		s.Guests++
 	case port.Off:
 		s.Off++
-	case port.Role == Stranger:
+	case port.Role == plan.Stranger:
 		s.Strangers++
 	}
 	for kind, n := range port.Dropped {
@@ -286,14 +295,14 @@ func (s *Status) add(port Counted) {
 func (k *Keeper) Of(guest uuid.UUID) []Counted {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.counted(func(p Port) bool { return p.UUID == guest })
+	return k.counted(func(p plan.Port) bool { return p.UUID == guest })
 }
 
 // counted adds the kernel's counters to ports.
-func (k *Keeper) counted(which func(Port) bool) []Counted {
-	var dropped map[string]Dropped
+func (k *Keeper) counted(which func(plan.Port) bool) []Counted {
+	var dropped map[string]table.Counts
 	if k.table != nil {
-		dropped, _ = k.table.dropped() // without the table nothing is dropped
+		dropped, _ = k.table.Dropped() // without the table nothing is dropped
 	}
 	var all []Counted
 	for _, port := range k.plan.Ports {

@@ -1,4 +1,4 @@
-package portsecurity
+package plan
 
 import (
 	"flag"
@@ -6,12 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/portsecurity/porttest"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -34,29 +33,6 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-var mds = instance.Network{
-	Name: "mds", Bridge: "br-mds", PortSecurity: true,
-	IPv4: netip.MustParsePrefix("10.122.0.0/16"), Gateway4: netip.MustParseAddr("10.122.0.1"),
-	IPv6: netip.MustParsePrefix("fd00:122::/64"), Gateway6: netip.MustParseAddr("fd00:122::1"),
-}
-
-func macN(n byte) instance.MAC { return instance.MAC{0x52, 0x54, 0, 0, 0, n} }
-
-// guestN is a guest at a port, with metadata in pairs.
-func guestN(n byte, target string, metadata ...string) *instance.Instance {
-	values := map[string]string{}
-	for i := 0; i < len(metadata); i += 2 {
-		values[metadata[i]] = metadata[i+1]
-	}
-	return &instance.Instance{
-		Name: "web" + string('0'+rune(n)), UUID: uuid.UUID{15: n}, Network: "mds", MAC: macN(n),
-		IPv4: netip.AddrFrom4([4]byte{10, 122, 0, 10 + n}), IPv6: netip.AddrFrom16([16]byte{0: 0xfd, 2: 1, 3: 0x22, 15: 10 + n}),
-		Interfaces: []instance.Interface{{MAC: macN(n), Network: "mds", Target: target}},
-		Metadata:   instance.Metadata{Values: values},
-		LastUpdate: time.Unix(int64(n), 0),
-	}
-}
-
 func change(guest *instance.Instance, how func(*instance.Instance)) *instance.Instance {
 	how(guest)
 	return guest
@@ -73,15 +49,15 @@ func portLink(index uint32, name, bridge string, mac instance.MAC, tap bool) Lin
 
 func TestPlan(t *testing.T) {
 	guests := []*instance.Instance{
-		guestN(1, "vnet1", "allowed_addresses", "10.122.0.200, 172.17.0.0/16, 02:42:ac:11:00:02, 52:54:00:00:00:02"),
-		guestN(2, "vnet2", "port_security", "off"),
-		guestN(3, ""),      // does not run
-		guestN(4, "vnet9"), // a record from before its stop: a newer guest has the port
-		guestN(5, "vnet9"),
-		guestN(6, ""), // its tap is there before libvirt tells of it
-		change(guestN(7, "vnet7"), func(g *instance.Instance) { g.Presence.State = instance.Away }),
-		change(guestN(8, "vnet8"), func(g *instance.Instance) { g.Interfaces[0].Network = "other" }),
-		change(guestN(9, "vnet10"), func(g *instance.Instance) { // a further interface, without an address
+		porttest.Guest(1, "vnet1", "allowed_addresses", "10.122.0.200, 172.17.0.0/16, 02:42:ac:11:00:02, 52:54:00:00:00:02"),
+		porttest.Guest(2, "vnet2", "port_security", "off"),
+		porttest.Guest(3, ""),      // does not run
+		porttest.Guest(4, "vnet9"), // a record from before its stop: a newer guest has the port
+		porttest.Guest(5, "vnet9"),
+		porttest.Guest(6, ""), // its tap is there before libvirt tells of it
+		change(porttest.Guest(7, "vnet7"), func(g *instance.Instance) { g.Presence.State = instance.Away }),
+		change(porttest.Guest(8, "vnet8"), func(g *instance.Instance) { g.Interfaces[0].Network = "other" }),
+		change(porttest.Guest(9, "vnet10"), func(g *instance.Instance) { // a further interface, without an address
 			g.Interfaces = append(g.Interfaces, instance.Interface{MAC: instance.MAC{2, 9}, Network: "mds", Target: "vnet11"})
 		}),
 	}
@@ -89,7 +65,7 @@ func TestPlan(t *testing.T) {
 		portLink(3, "br-mds", "", instance.MAC{2}, false),
 		portLink(4, "vnet1", "br-mds", instance.MAC{0xfe, 1}, true),
 		portLink(5, "vnet2", "br-mds", instance.MAC{0xfe, 2}, true),
-		portLink(6, "vnet6", "br-mds", tapMAC(macN(6)), true),
+		portLink(6, "vnet6", "br-mds", tapMAC(porttest.MAC(6)), true),
 		portLink(7, "vnet7", "br-mds", instance.MAC{0xfe, 7}, true),
 		portLink(8, "vnet9", "br-mds", instance.MAC{0xfe, 0x99}, true),
 		portLink(9, "vnet11", "br-else", instance.MAC{0xfe, 9}, true), // on another bridge
@@ -97,13 +73,13 @@ func TestPlan(t *testing.T) {
 		portLink(11, "tap0", "br-mds", instance.MAC{2, 3}, true),
 	)
 	lan := instance.Network{Name: "lan", Bridge: "br-lan"} // without port security
-	golden(t, "plan.txt", Make([]instance.Network{mds, lan}, guests, host).String())
+	golden(t, "plan.txt", Make([]instance.Network{porttest.Network, lan}, guests, host).String())
 }
 
 // The port's own address tells whose it is, where two records name it.
 func TestPlanBelievesThePort(t *testing.T) {
-	host := hostOf(portLink(4, "vnet1", "br-mds", tapMAC(macN(1)), true))
-	plan := Make([]instance.Network{mds}, []*instance.Instance{guestN(1, "vnet1"), guestN(2, "vnet1")}, host)
+	host := hostOf(portLink(4, "vnet1", "br-mds", tapMAC(porttest.MAC(1)), true))
+	plan := Make([]instance.Network{porttest.Network}, []*instance.Instance{porttest.Guest(1, "vnet1"), porttest.Guest(2, "vnet1")}, host)
 	if len(plan.Ports) != 1 || plan.Ports[0].Guest != "web1" {
 		t.Errorf("the port is not that of web1:\n%s", plan)
 	}
@@ -119,14 +95,6 @@ func TestTapMAC(t *testing.T) {
 	for guest, want := range map[instance.MAC]instance.MAC{{0x52, 1}: {0xfe, 1}, {0xfe, 1}: {0xfa, 1}} {
 		if got := tapMAC(guest); got != want {
 			t.Errorf("of %s it is %s, want %s", guest, got, want)
-		}
-	}
-}
-
-func TestLastOf(t *testing.T) {
-	for prefix, want := range map[string]string{"10.0.0.0/8": "10.255.255.255", "192.0.2.1/32": "192.0.2.1", "2001:db8::/64": "2001:db8::ffff:ffff:ffff:ffff", "10.1.2.0/23": "10.1.3.255"} {
-		if got := lastOf(netip.MustParsePrefix(prefix)).String(); got != want {
-			t.Errorf("the last of %s is %s, want %s", prefix, got, want)
 		}
 	}
 }

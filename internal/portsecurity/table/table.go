@@ -1,4 +1,7 @@
-package portsecurity
+// Package table brings nftables' table "bridge mdserver" to a plan by netlink, in one
+// transaction. The rules are fixed; what changes with the guests are elements of
+// sets. So an update is small, is atomic, and interrupts no traffic.
+package table
 
 import (
 	"bytes"
@@ -10,11 +13,13 @@ import (
 	"github.com/google/nftables"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"mdserver/internal/portsecurity/plan"
 )
 
-// TableName is the name of the table, in the family bridge. Nothing outside of it
+// Name is the name of the table, in the family bridge. Nothing outside of it
 // is touched.
-const TableName = "mdserver"
+const Name = "mdserver"
 
 // hookPriority puts the table before those of others, which usually are at the
 // priority "filter" of the bridge family, -200.
@@ -28,8 +33,8 @@ const (
 	sendBuffer = 32 << 20
 )
 
-// table is nftables' table in the kernel.
-type table struct {
+// Table is nftables' table in the kernel.
+type Table struct {
 	conn *nftables.Conn
 	// now is what the table holds since the last replace or update; nil if that
 	// is not known.
@@ -39,7 +44,8 @@ type table struct {
 	handles string
 }
 
-func newTable() (*table, error) {
+// New prepares the table; Apply makes it.
+func New() (*Table, error) {
 	conn, err := nftables.New(nftables.WithSockOptions(func(c *netlink.Conn) error {
 		// The buffer of the system's choice is too small for many guests.
 		raw, err := c.SyscallConn()
@@ -55,17 +61,18 @@ func newTable() (*table, error) {
 		return errors.Join(err, failed)
 	}))
 	if err != nil {
-		return nil, err
+		return nil, explained(err)
 	}
-	return &table{conn: conn}, nil
+	return &Table{conn: conn}, nil
 }
 
 func bridgeTable() *nftables.Table {
-	return &nftables.Table{Name: TableName, Family: nftables.TableFamilyBridge}
+	return &nftables.Table{Name: Name, Family: nftables.TableFamilyBridge}
 }
 
-// apply brings the table to the wanted contents, by the difference if it can.
-func (t *table) apply(wanted contents) error {
+// Apply brings the table to the plan, by the difference if it can.
+func (t *Table) Apply(p plan.Plan) error {
+	wanted := contentsOf(p)
 	if t.now != nil {
 		if err := t.update(wanted); err == nil {
 			return nil
@@ -75,7 +82,7 @@ func (t *table) apply(wanted contents) error {
 }
 
 // replace makes the whole table, in place of one that is there.
-func (t *table) replace(wanted contents) error {
+func (t *Table) replace(wanted contents) error {
 	t.now = nil
 	own := bridgeTable()
 	t.conn.AddTable(own) // so that there is one to delete
@@ -109,7 +116,7 @@ func (t *table) replace(wanted contents) error {
 	return nil
 }
 
-func (t *table) addChains(own *nftables.Table) error {
+func (t *Table) addChains(own *nftables.Table) error {
 	all := rules()
 	for i, c := range all {
 		made := &nftables.Chain{Name: c.name, Table: own}
@@ -132,7 +139,7 @@ func (t *table) addChains(own *nftables.Table) error {
 }
 
 // update changes the elements that differ.
-func (t *table) update(wanted contents) error {
+func (t *Table) update(wanted contents) error {
 	for _, name := range slices.Sorted(maps.Keys(t.sets)) {
 		if err := t.change(t.conn.SetDeleteElements, name, without(t.now[name], wanted[name])); err != nil {
 			return err
@@ -149,7 +156,7 @@ func (t *table) update(wanted contents) error {
 	return nil
 }
 
-func (t *table) change(how func(*nftables.Set, []nftables.SetElement) error, set string, elements map[element]bool) error {
+func (t *Table) change(how func(*nftables.Set, []nftables.SetElement) error, set string, elements map[element]bool) error {
 	for part := range slices.Chunk(list(elements), chunk) {
 		if err := how(t.sets[set], part); err != nil {
 			return fmt.Errorf("set %s: %w", set, err)
@@ -159,7 +166,7 @@ func (t *table) change(how func(*nftables.Set, []nftables.SetElement) error, set
 }
 
 // flush makes the transaction. All of it is done, or nothing.
-func (t *table) flush() error {
+func (t *Table) flush() error {
 	if err := t.conn.Flush(); err != nil {
 		return explained(err)
 	}
@@ -177,24 +184,31 @@ func explained(err error) error {
 	return fmt.Errorf("nftables: %w", err)
 }
 
-// intact reports whether the kernel's table is as it was left.
-func (t *table) intact() (bool, error) {
+// Intact reports whether the kernel's table is as it was left.
+func (t *Table) Intact() bool {
 	if t.now == nil {
-		return false, nil
+		return false
 	}
 	handles, err := t.readHandles()
 	if err != nil || handles != t.handles {
-		return false, nil
+		return false
 	}
 	for name, set := range t.sets {
 		there, err := t.conn.GetSetElements(set)
 		if err != nil || !same(there, t.now[name]) {
-			return false, nil
+			return false
 		}
 	}
-	return true, nil
+	return true
 }
 
+// Known reports whether the table has been made and not been forgotten since.
+func (t *Table) Known() bool { return t.now != nil }
+
+// Forget has the next Apply make the whole table.
+func (t *Table) Forget() { t.now = nil }
+
+// same reports whether a set has the wanted elements.
 func same(there []nftables.SetElement, wanted map[element]bool) bool {
 	if len(there) != len(wanted) {
 		return false
@@ -212,15 +226,18 @@ func same(there []nftables.SetElement, wanted map[element]bool) bool {
 	return true
 }
 
-// readHandles tells the rules that are there: a rule that is changed gets
-// another number.
-func (t *table) readHandles() (string, error) {
+// readHandles tells the rules that are there by their numbers: one that is changed
+// gets another. It is an error if there are not as many as there should be.
+func (t *Table) readHandles() (string, error) {
 	text := ""
 	own := bridgeTable()
 	for _, c := range rules() {
 		there, err := t.conn.GetRules(own, &nftables.Chain{Name: c.name, Table: own})
 		if err != nil {
 			return "", err
+		}
+		if len(there) != len(c.rules) {
+			return "", fmt.Errorf("the chain %s has been changed meanwhile", c.name)
 		}
 		text += c.name
 		for _, r := range there {
@@ -232,7 +249,7 @@ func (t *table) readHandles() (string, error) {
 }
 
 // remove takes the table away, if it is there.
-func (t *table) remove() error {
+func (t *Table) remove() error {
 	t.now = nil
 	t.conn.AddTable(bridgeTable())
 	t.conn.DelTable(bridgeTable())
@@ -242,7 +259,7 @@ func (t *table) remove() error {
 // Remove takes the table away that a server of this host has left, and reports
 // whether there was one.
 func Remove() (bool, error) {
-	t, err := newTable()
+	t, err := New()
 	if err != nil {
 		return false, err
 	}
@@ -253,20 +270,20 @@ func Remove() (bool, error) {
 	return true, t.remove()
 }
 
-func (t *table) exists() (bool, error) {
+func (t *Table) exists() (bool, error) {
 	tables, err := t.conn.ListTablesOfFamily(nftables.TableFamilyBridge)
 	if err != nil {
 		return false, explained(err)
 	}
-	return slices.ContainsFunc(tables, func(t *nftables.Table) bool { return t.Name == TableName }), nil
+	return slices.ContainsFunc(tables, func(t *nftables.Table) bool { return t.Name == Name }), nil
 }
 
-// Dropped counts the frames of each kind that a port sent in vain.
-type Dropped map[Kind]uint64
+// Counts are the frames of each kind that a port sent in vain.
+type Counts map[Kind]uint64
 
-// dropped reads the counters of all ports.
-func (t *table) dropped() (map[string]Dropped, error) {
-	all := map[string]Dropped{}
+// Dropped reads the counters of all ports.
+func (t *Table) Dropped() (map[string]Counts, error) {
+	all := map[string]Counts{}
 	for _, kind := range Kinds() {
 		elements, err := t.conn.GetSetElements(&nftables.Set{Table: bridgeTable(), Name: kind.set(), KeyType: nftables.TypeIFName})
 		if err != nil {
@@ -278,7 +295,7 @@ func (t *table) dropped() (map[string]Dropped, error) {
 			}
 			port := portName(e.Key)
 			if all[port] == nil {
-				all[port] = Dropped{}
+				all[port] = Counts{}
 			}
 			all[port][kind] = e.Counter.Packets
 		}
@@ -295,10 +312,10 @@ func portName(key []byte) string {
 	return string(key)
 }
 
-// generation is the number that the kernel gives to a ruleset, of all tables: it
+// Generation is the number that the kernel gives to a ruleset, of all tables: it
 // tells whether anybody has changed any. Source: NFT_MSG_GETGEN of
 // linux/netfilter/nf_tables.h.
-func generation() (uint32, error) {
+func Generation() (uint32, error) {
 	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
 		return 0, err

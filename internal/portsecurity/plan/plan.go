@@ -1,15 +1,6 @@
-// Package portsecurity lets each guest send only as itself: from its own MAC and
-// addresses, as a DHCP client and never as a server or a router. It does for
-// plain bridges what port security does in OpenStack Neutron.
-//
-// Data flows one way. Make turns networks, guests and the host's interfaces into a
-// Plan, which is data alone. A table brings nftables' table "bridge mdserver" to
-// that plan by netlink, in one transaction. A Keeper does both whenever guests,
-// networks or interfaces change, and puts the table back if somebody removes it.
-//
-// The rules are fixed (rules.go); what changes with the guests are elements of
-// sets. So an update is small, is atomic, and interrupts no traffic.
-package portsecurity
+// Package plan says what each port of a bridge may send: from networks, guests and
+// the host's interfaces to a Plan, which is data alone.
+package plan
 
 import (
 	"cmp"
@@ -67,7 +58,7 @@ type Port struct {
 	Addrs   []netip.Addr   `json:"addresses,omitempty"`
 	Allowed []netip.Prefix `json:"allowed_addresses,omitempty"`
 
-	index   uint32 // of the interface, if it is there
+	Index   uint32 `json:"-"` // of the interface, if it is there
 	updated int64  // of the guest's record, to tell the newest
 }
 
@@ -227,7 +218,7 @@ func (p *planner) plan() Plan {
 	p.withoutOthersMACs()
 	ports := make([]Port, 0, len(p.ports))
 	for _, port := range p.ports {
-		port.index = p.links[port.Name].Index
+		port.Index = p.links[port.Name].Index
 		ports = append(ports, port)
 	}
 	slices.SortFunc(ports, func(a, b Port) int { return cmp.Compare(a.Name, b.Name) })

@@ -1,4 +1,4 @@
-package portsecurity
+package table
 
 import (
 	"github.com/google/nftables"

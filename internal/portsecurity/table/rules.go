@@ -1,7 +1,9 @@
-package portsecurity
+package table
 
 import (
 	"github.com/google/nftables/expr"
+
+	"mdserver/internal/portsecurity/plan"
 )
 
 // The table's chains and rules, which depend on no guest. A frame that comes in
@@ -36,8 +38,8 @@ func rules() ruleset {
 	all = append(all, guestChains()...)
 	all = append(all, guest4Chains()...)
 	all = append(all, guest6Chains()...)
-	all = append(all, limits{chain: string(Stranger), set4: setHeld4, set6: setHeld6, macs: setHeldMACs, noServer: true}.chains()...)
-	all = append(all, limits{chain: string(Other), set4: setHost4, set6: setHost6}.chains()...)
+	all = append(all, limits{chain: string(plan.Stranger), set4: setHeld4, set6: setHeld6, macs: setHeldMACs, noServer: true}.chains()...)
+	all = append(all, limits{chain: string(plan.Other), set4: setHost4, set6: setHost6}.chains()...)
 	for _, kind := range Kinds() {
 		all = append(all, chain{kind.chain(), []rule{
 			match(in(kind.set(), iifname), drop), // counts

@@ -1,13 +1,18 @@
-package portsecurity
+package table
 
 import (
+	"flag"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/nftables/expr"
 )
+
+var update = flag.Bool("update", false, "write the golden file")
 
 // TestRules shows all rules as text.
 func TestRules(t *testing.T) {
@@ -22,7 +27,19 @@ func TestRules(t *testing.T) {
 			fmt.Fprintf(&b, "    %s\n", strings.Join(parts, " "))
 		}
 	}
-	golden(t, "rules.txt", b.String())
+	const path = "testdata/rules.txt"
+	if *update {
+		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), b.String()); diff != "" {
+		t.Errorf("%s (-want +got), -update writes it:\n%s", path, diff)
+	}
 }
 
 // describe writes a part of a rule: a load as what is loaded, a comparison as what

@@ -1,4 +1,4 @@
-package portsecurity
+package table
 
 import (
 	"maps"
@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/portsecurity/plan"
 )
 
 // Kind is a kind of frame that is dropped. Each has a set of its own with a
@@ -63,11 +64,11 @@ const (
 	setOwn6      = "own6"      //
 	setAllowed4  = "allowed4"  // port . prefix, by allowed_addresses
 	setAllowed6  = "allowed6"  //
-	setReserved4 = "reserved4" // Plan.Reserved
+	setReserved4 = "reserved4" // Reserved of the plan
 	setReserved6 = "reserved6" //
-	setHost4     = "host4"     // Plan.Host
+	setHost4     = "host4"     // Host of the plan
 	setHost6     = "host6"     //
-	setHeld4     = "held4"     // Plan.Host, and the addresses of guests at known ports
+	setHeld4     = "held4"     // Host of the plan, and the addresses of guests at known ports
 	setHeld6     = "held6"     //
 	setHeldMACs  = "held_macs" // MACs of guests at known ports
 )
@@ -140,8 +141,8 @@ func (c contents) addAddr(set4, set6 string, addr netip.Addr, before ...string) 
 	c.add(set, element{key: key(append(before, string(addr.AsSlice()))...)})
 }
 
-// contents are the sets' elements by which the plan is enforced.
-func (p Plan) contents() contents {
+// contentsOf are the sets' elements by which a plan is enforced.
+func contentsOf(p plan.Plan) contents {
 	c := contents{}
 	for _, addr := range p.Host {
 		c.addAddr(setHost4, setHost6, addr)
@@ -156,7 +157,7 @@ func (p Plan) contents() contents {
 	return c
 }
 
-func (c contents) port(port Port) {
+func (c contents) port(port plan.Port) {
 	name := ifname(port.Name)
 	c.add(setPorts, element{key: name, chain: string(port.Role)})
 	for _, kind := range Kinds() {
@@ -173,8 +174,8 @@ func (c contents) port(port Port) {
 		for _, addr := range port.Addrs {
 			c.addAddr(setOwn4, setOwn6, addr, name, string(mac[:]))
 			c.addAddr(setHeld4, setHeld6, addr)
-			if port.Role == Guest && port.index != 0 {
-				c.fast(port.index, mac, addr)
+			if port.Role == plan.Guest && port.Index != 0 {
+				c.fast(port.Index, mac, addr)
 			}
 		}
 	}
