@@ -119,7 +119,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// check puts the table back if somebody has changed it.
+// check puts the table back if it was changed from outside.
 func (k *Keeper) check() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -136,7 +136,7 @@ func (k *Keeper) check() {
 		return
 	}
 	if k.table.Known() {
-		k.log.Warn("somebody changed the table of port security, which is made again", "table", "bridge "+table.Name)
+		k.log.Warn("the table of port security was changed from outside and is made again", "table", "bridge "+table.Name)
 	}
 	k.table.Forget()
 	k.bring()

@@ -313,7 +313,7 @@ func portName(key []byte) string {
 }
 
 // Generation is the number that the kernel gives to a ruleset, of all tables: it
-// tells whether anybody has changed any. Source: NFT_MSG_GETGEN of
+// tells whether any of it has changed. Source: NFT_MSG_GETGEN of
 // linux/netfilter/nf_tables.h.
 func Generation() (uint32, error) {
 	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
