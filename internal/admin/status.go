@@ -7,6 +7,7 @@ import (
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/libvirt/network"
 	"mdserver/internal/libvirt/watch"
+	"mdserver/internal/portsecurity"
 )
 
 // Status is the state of a running server, for `mdserver status`.
@@ -39,6 +40,8 @@ type Network struct {
 	Dnsmasq *dnsmasq.Status `json:"dnsmasq,omitempty"`
 	Libvirt *network.Status `json:"libvirt,omitempty"` // of a network that libvirt runs
 	Trouble string          `json:"trouble,omitempty"`
+
+	PortSecurity portsecurity.Status `json:"port_security"`
 }
 
 // Trouble lists what is wrong with the networks.

@@ -49,6 +49,7 @@ func printExplanation(w io.Writer, doc explain.Document) error {
 		return err
 	}
 	printAddresses(w, doc.Addresses)
+	printPortSecurity(w, doc.PortSecurity)
 	printTemplate(w, doc)
 	if err := printRequests(w, doc); err != nil {
 		return err

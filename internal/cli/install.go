@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/install"
+	ports "mdserver/internal/portsecurity/table"
 )
 
 func installCommand() *cobra.Command {
@@ -81,6 +82,7 @@ func onThisHost(opts install.Options) install.Options {
 	_, err := os.Stat("/run/systemd/system") // see sd_booted(3)
 	opts.Systemd = err == nil
 	opts.Run = install.Exec
+	opts.RemoveTable = ports.Remove
 	return opts
 }
 

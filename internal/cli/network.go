@@ -54,8 +54,9 @@ func printNetworks(w io.Writer, networks []admin.Network) error {
 			trouble = oneLine(n.Trouble)
 		}
 		rows = append(rows, []string{
-			n.Name, n.Backend, dash(n.Bridge), dash(n.IPv4), dash(n.IPv6), dash(n.Domain), strconv.Itoa(n.Guests), trouble,
+			n.Name, n.Backend, dash(n.Bridge), dash(n.IPv4), dash(n.IPv6), dash(n.Domain), strconv.Itoa(n.Guests),
+			describePortSecurity(n.PortSecurity), trouble,
 		})
 	}
-	return table(w, []string{"NAME", "BACKEND", "BRIDGE", "IPV4", "IPV6", "DOMAIN", "GUESTS", "TROUBLE"}, rows)
+	return table(w, []string{"NAME", "BACKEND", "BRIDGE", "IPV4", "IPV6", "DOMAIN", "GUESTS", "PORT SECURITY", "TROUBLE"}, rows)
 }

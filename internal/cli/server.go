@@ -140,6 +140,9 @@ func printStatus(cmd *cobra.Command, s admin.Status) error {
 	for _, n := range s.Networks {
 		pairs = append(pairs, [2]string{"network", describeNetwork(n)})
 	}
+	for _, n := range s.Networks {
+		pairs = append(pairs, [2]string{"port security", n.Name + " " + describeEnforced(n.PortSecurity)})
+	}
 	pairs = append(pairs, [][2]string{
 		{"libvirt", describeLibvirt(s.Libvirt)},
 		{"guests", strconv.Itoa(s.Guests)},

@@ -134,6 +134,8 @@ type Dnsmasq struct {
 	StopRebind    string   // "own", "private" or "no"
 	RebindDomains []string // that may name private addresses
 
+	PortSecurity bool // guests may send only as themselves
+
 	netAddress, netAddress6 netip.Addr
 	netPrefix, netPrefix6   int
 }

@@ -59,7 +59,7 @@ var other = map[string]string{
 	"dnsmasq.net_name": "n", "dnsmasq.net_address": "10.122.1.0", "dnsmasq.net_prefix": "17", "dnsmasq.gateway": "10.122.0.2",
 	"dnsmasq.reserved": "10.122.0.9", "dnsmasq.net_address6": "fd00::", "dnsmasq.net_prefix6": "80", "dnsmasq.gateway6": "fd00::9",
 	"dnsmasq.reserved6": "fd00::5", "dnsmasq.quarantine": "0", "dnsmasq.interface": "br0", "dnsmasq.listen_address": "10.122.0.7",
-	"dnsmasq.use_dns": "t", "dnsmasq.lease_len": "600", "dnsmasq.prefix": "p-", "dnsmasq.domain": "d.example", "dnsmasq.entry_order": "fqdn,base",
+	"dnsmasq.use_dns": "t", "dnsmasq.lease_len": "600", "dnsmasq.prefix": "p-", "dnsmasq.domain": "d.example", "dnsmasq.entry_order": "fqdn,base", "dnsmasq.port_security": "yes",
 	"dnsmasq.stop_rebind": "Private", "dnsmasq.rebind_domains": "corp.example, lan",
 	"libvirt.uri":                  "qemu:///session",
 	"libvirt.release_after":        "never",

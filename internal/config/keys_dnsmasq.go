@@ -162,4 +162,13 @@ var dnsmasqKeys = []key{
 			"guest the names test-vm1, test-vm1.example.net and vm1.",
 		binding: bind(entryOrder, func(c *Config) *[]string { return &c.Dnsmasq.EntryOrder }),
 	},
+	{
+		section: "dnsmasq", name: "port_security", def: false, shipped: "yes",
+		doc: "Let each guest send only as itself: from its own MAC and addresses, as a DHCP client and\n" +
+			"no server or router, and never as this host. It is enforced by nftables at the guest's\n" +
+			"port of the bridge, as libvirt names it. The metadata keys `allowed_addresses` and\n" +
+			"`port_security` make exceptions for one guest. The default is no, for the sake of older\n" +
+			"configurations; new installations set yes.",
+		binding: bind(boolean, func(c *Config) *bool { return &c.Dnsmasq.PortSecurity }),
+	},
 }

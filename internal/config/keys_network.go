@@ -31,8 +31,8 @@ const inherited = "that of `[dnsmasq]`"
 var networkKeys = []key{
 	inNetwork("backend", "Who serves DHCP and DNS. dnsmasq: one that is run for this network, as `run` says.\n"+
 		"libvirt: libvirt itself. mdserver then keeps the guests' entries in libvirt's definition\n"+
-		"of the network, which says all else but `reserved`, `reserved6`, `prefix`, `entry_order`\n"+
-		"and `own_address`.",
+		"of the network, which says all else but `reserved`, `reserved6`, `prefix`, `entry_order`,\n"+
+		"`own_address` and `port_security`.",
 		choice(BackendDnsmasq, BackendLibvirt), func(n *Network) *string { return &n.Backend }).with("`dnsmasq`", "dnsmasq"),
 	inNetwork("interface", "The bridge of the network. It must bear the gateway's address.",
 		interfaceName, func(n *Network) *string { return &n.Interface }).with("none, it must be set", "br-lan"),
@@ -70,4 +70,6 @@ var networkKeys = []key{
 		"bridge, if no interface of this host has them: by which one they are reached does not\n"+
 		"matter. What was put there goes when the server stops.",
 		boolean, func(n *Network) *bool { return &n.OwnAddress }).with("`yes`", "no"),
+	inNetwork("port_security", "Let each guest send only as itself on this network.",
+		boolean, func(n *Network) *bool { return &n.PortSecurity }).with(inherited, "yes"),
 }

@@ -48,6 +48,9 @@ type Network struct {
 	// they are not there.
 	OwnAddress bool
 
+	// PortSecurity has guests send only as themselves.
+	PortSecurity bool
+
 	short                   bool // of [dnsmasq]
 	netAddress, netAddress6 netip.Addr
 	netPrefix, netPrefix6   int
@@ -81,6 +84,7 @@ func (d *Dnsmasq) short() Network {
 		Network: d.Network, Gateway: d.Gateway, Reserved: d.Reserved,
 		Network6: d.Network6, Gateway6: d.Gateway6, Reserved6: d.Reserved6,
 		UseDNS: d.UseDNS, LeaseLen: d.LeaseLen, Prefix: d.Prefix, Domain: d.Domain, EntryOrder: d.EntryOrder,
+		PortSecurity: d.PortSecurity,
 	}
 }
 
@@ -90,8 +94,9 @@ func (d *Dnsmasq) inherit(name string) Network {
 		Name: name, Backend: BackendDnsmasq,
 		Run: d.Run, BaseDir: filepath.Join(d.BaseDir, "networks", name),
 		UseDNS: d.UseDNS, LeaseLen: d.LeaseLen, Prefix: d.Prefix, Domain: d.Domain, EntryOrder: d.EntryOrder,
-		OwnAddress: true,
-		netPrefix:  24, netPrefix6: 64,
+		PortSecurity: d.PortSecurity,
+		OwnAddress:   true,
+		netPrefix:    24, netPrefix6: 64,
 	}
 }
 

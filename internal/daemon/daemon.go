@@ -26,6 +26,7 @@ import (
 	"mdserver/internal/ingress"
 	"mdserver/internal/inventory"
 	"mdserver/internal/libvirt/network"
+	"mdserver/internal/portsecurity"
 	"mdserver/internal/trail"
 )
 
@@ -51,6 +52,7 @@ type Daemon struct {
 	notes     network.Notes
 	serving   *serving
 	keeper    *bridge.Keeper
+	ports     *portsecurity.Keeper
 	following *following
 	kernel    *ingress.Kernel
 	door      *admission.Door
@@ -137,6 +139,7 @@ func (d *Daemon) run(ctx context.Context) error {
 
 	d.keeper = bridge.New(d.log)
 	defer d.stopKeeping()
+	defer d.startPortSecurity(ctx)()
 	d.serving = newServing(cfg, d.notes, func() { d.networksChanged(ctx) }, d.noteDHCP, d.isGuest, d.log)
 	defer d.stopServing()
 	if err := d.openDoor(); err != nil {

@@ -61,5 +61,6 @@ func (d *Daemon) explain(ctx context.Context, guest *instance.Instance) explain.
 		DHCP:     d.dhcp.Of(guest.MAC),
 		Hears:    d.hears(guest.Network),
 		Started:  d.started,
+		Ports:    d.ports.Of(guest.UUID),
 	})
 }

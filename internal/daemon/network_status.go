@@ -18,6 +18,7 @@ func (d *Daemon) networkStatus(guests *inventory.Snapshot) []admin.Network {
 			IPv4: prefix(m.Network.Network), IPv6: prefix(m.Network6), Domain: m.Domain,
 		}
 		n.Guests, n.Used = population(guests, n.Name)
+		n.PortSecurity = d.ports.Status(n.Name)
 		switch server := m.server.(type) {
 		case *dnsmasq.Service:
 			st := server.Status()
@@ -26,6 +27,9 @@ func (d *Daemon) networkStatus(guests *inventory.Snapshot) []admin.Network {
 			view, st := server.View(), server.Status()
 			n.Bridge, n.IPv4, n.Domain = view.Bridge, prefix(view.IPv4), view.Domain
 			n.Libvirt, n.Trouble = &st, st.LastError
+		}
+		if n.Trouble == "" && n.PortSecurity.Trouble != "" {
+			n.Trouble = "port security is not enforced: " + n.PortSecurity.Trouble
 		}
 		list = append(list, n)
 	}

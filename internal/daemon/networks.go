@@ -23,6 +23,7 @@ func (d *Daemon) takeNetworks(ctx context.Context) error {
 	d.door.SetPolicy(admissionPolicy(cfg, networks))
 	d.front.Store(d.newFront(cfg, networks))
 	d.keepAddresses(cfg, networks)
+	d.ports.Set(networks)
 	if err := d.renameReserved(ctx, cfg, networks); err != nil {
 		return err
 	}
@@ -78,6 +79,7 @@ func configuredNetworks(cfg *config.Config) []instance.Network {
 			Name: n.Name, Bridge: n.Interface, Pending: n.Backend == config.BackendLibvirt,
 			IPv4: n.Network, IPv6: n.Network6, Excluded: excluded(n, own),
 			Gateway4: n.Gateway, Gateway6: n.Gateway6, DNS: guestDNS(n), Domain: n.Domain, NamePrefix: n.Prefix,
+			PortSecurity: n.PortSecurity,
 		})
 	}
 	return networks

@@ -76,6 +76,7 @@ func checks() []check {
 		{"users", "whom dnsmasq and the server run as", checkUsers, false},
 		{"dnsmasq clash", "who holds the ports of DHCP and DNS", checkClash, false},
 		{"firewall", "nftables and iptables rules on what guests send to this host", checkFirewall, false},
+		{"port security", "what guests may send, as the server enforces it", checkPortSecurity, false},
 		{"hook", "libvirt's hooks and the age of its daemon", checkHook, false},
 		{"guests", "the domains' network interfaces", checkGuests, false},
 		{"datasource", "the domains' SMBIOS, as cloud-init's ds-identify reads it", checkDatasource, false},

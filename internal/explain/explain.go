@@ -10,20 +10,22 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/portsecurity"
 	"mdserver/internal/trail"
 	"mdserver/internal/userdata"
 )
 
 // Document is all that can be told of a guest.
 type Document struct {
-	Name      string          `json:"name"`
-	Facts     []Fact          `json:"facts"`
-	Addresses []Address       `json:"addresses"`
-	Template  userdata.Choice `json:"template"`
-	Requests  trail.Trail     `json:"requests"`
-	DHCP      *trail.DHCP     `json:"dhcp,omitempty"` // the last that was heard of its DHCP client
-	Since     time.Time       `json:"since"`          // when the server began to note both
-	Missing   []string        `json:"missing"`
+	Name         string          `json:"name"`
+	Facts        []Fact          `json:"facts"`
+	Addresses    []Address       `json:"addresses"`
+	Template     userdata.Choice `json:"template"`
+	Requests     trail.Trail     `json:"requests"`
+	DHCP         *trail.DHCP     `json:"dhcp,omitempty"` // the last that was heard of its DHCP client
+	Since        time.Time       `json:"since"`          // when the server began to note both
+	PortSecurity []PortSecurity  `json:"port_security"`  // on each of its networks
+	Missing      []string        `json:"missing"`
 }
 
 // Fact is one thing that is known of a guest.
@@ -45,19 +47,21 @@ type Subject struct {
 	DHCP     *trail.DHCP
 	Hears    bool      // DHCP can be heard on the guest's first network
 	Started  time.Time // of the server
+	Ports    []portsecurity.Counted
 }
 
 // Guest explains one.
 func Guest(s Subject) Document {
 	return Document{
-		Name:      s.Guest.Name,
-		Facts:     s.facts(),
-		Addresses: s.addresses(),
-		Template:  s.Template,
-		Requests:  s.Requests,
-		DHCP:      s.DHCP,
-		Since:     s.Started,
-		Missing:   s.missing(),
+		Name:         s.Guest.Name,
+		Facts:        s.facts(),
+		Addresses:    s.addresses(),
+		Template:     s.Template,
+		Requests:     s.Requests,
+		DHCP:         s.DHCP,
+		Since:        s.Started,
+		PortSecurity: s.portSecurity(),
+		Missing:      s.missing(),
 	}
 }
 

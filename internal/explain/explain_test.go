@@ -13,6 +13,9 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/storetest"
+	"mdserver/internal/portsecurity"
+	"mdserver/internal/portsecurity/plan"
+	"mdserver/internal/portsecurity/table"
 	"mdserver/internal/trail"
 	"mdserver/internal/userdata"
 )
@@ -73,6 +76,52 @@ func TestAddressesFollowFromTheHash(t *testing.T) {
 	}
 	if direct == 0 || direct == len(names) {
 		t.Errorf("%d of %d guests have their first address: the test shows nothing", direct, len(names))
+	}
+}
+
+func TestPortSecurity(t *testing.T) {
+	snapshot := newInventory(t, "web1", "web2")
+	web1, _ := snapshot.ByName("web1")
+	web2, _ := snapshot.ByName("web2")
+	secured := network
+	secured.PortSecurity, secured.Gateway4 = true, netip.MustParseAddr("10.122.0.1")
+	port := portsecurity.Counted{
+		Port:    plan.Port{Name: "vnet3", Network: "mds", Role: plan.Guest, UUID: web1.UUID, Addrs: []netip.Addr{web1.IPv4}, Allowed: []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16")}},
+		Dropped: table.Counts{table.KindARP: 2},
+	}
+	off := port
+	off.Role, off.Off = plan.Other, true
+	for name, test := range map[string]struct {
+		network instance.Network
+		ports   []portsecurity.Counted
+		want    string
+	}{
+		"not configured": {network, nil, "off : port_security of the network is no []"},
+		"not running":    {secured, nil, "unknown : the guest does not run, or libvirt has not told its port []"},
+		"on":             {secured, []portsecurity.Counted{port}, fmt.Sprintf("on vnet3: libvirt runs the guest at this port [%s/32 172.17.0.0/16]", web1.IPv4)},
+		"off":            {secured, []portsecurity.Counted{off}, "off vnet3: the domain's <metadata> port_security says so []"},
+	} {
+		doc := Guest(Subject{Guest: web1, Snapshot: snapshot, Networks: []instance.Network{test.network}, Ports: test.ports})
+		if len(doc.PortSecurity) != 1 {
+			t.Fatalf("%s: %+v", name, doc.PortSecurity)
+		}
+		p := doc.PortSecurity[0]
+		if got := fmt.Sprintf("%s %s: %s %v", p.State, p.Port, p.Why, p.Sends); got != test.want {
+			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+	}
+
+	greedy := *web1
+	greedy.Metadata.Values = map[string]string{instance.KeyAllowedAddresses: "10.122.0.1, 172.17.0.0/16, " + web1.IPv4.String() + ", " + web2.IPv4.String()}
+	doc := Guest(Subject{Guest: &greedy, Snapshot: snapshot, Networks: []instance.Network{secured}})
+	missing := strings.Join(doc.Missing, "\n")
+	for _, want := range []string{"name 10.122.0.1, which is the router of the network mds", "name " + web2.IPv4.String() + ", which belongs to guest web2"} {
+		if !strings.Contains(missing, want) {
+			t.Errorf("it does not say %q:\n%s", want, missing)
+		}
+	}
+	if n := strings.Count(missing, "allowed_addresses"); n != 2 {
+		t.Errorf("it blames %d addresses:\n%s", n, missing)
 	}
 }
 

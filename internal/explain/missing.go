@@ -37,6 +37,7 @@ func (s Subject) missing() []string {
 	add(len(s.Requests.Kinds) == 0, "it has asked for nothing since the server started, %s: is it on, does its image look for a datasource?", since)
 	add(len(s.Requests.Kinds) > 0 && !asked, "it has asked, but never for metadata, since %s", since)
 	add(asked && !s.asked(trail.Userdata()), "it has read its metadata, but never its user-data, since %s", since)
+	list = append(list, s.claimed()...)
 	for _, r := range s.refused() {
 		add(true, "%s %s was answered with %d %s", visible.String(r.Method), visible.String(r.Path), r.Status, http.StatusText(r.Status))
 	}

@@ -30,6 +30,10 @@ type Options struct {
 	UID     int  // who we are; only 0 may change owners
 	Systemd bool // systemd runs this system
 	Run     Runner
+
+	// RemoveTable takes the server's nftables table away, and reports whether
+	// there was one.
+	RemoveTable func() (bool, error)
 }
 
 // Page is a file that the program writes about itself. Its path is relative to

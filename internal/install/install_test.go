@@ -427,3 +427,25 @@ func TestOptionsAreChecked(t *testing.T) {
 		})
 	}
 }
+
+// Port security outlives the server, and ends with it on this host alone.
+func TestUninstallRemovesTheTable(t *testing.T) {
+	for _, test := range []struct {
+		root   bool // below another directory
+		dryRun bool
+		calls  int
+	}{{true, false, 0}, {false, true, 0}, {false, false, 1}} {
+		calls := 0
+		j := &job{Options: Options{DryRun: test.dryRun, RemoveTable: func() (bool, error) { calls++; return true, nil }}, report: &Report{}}
+		if test.root {
+			j.Root = t.TempDir()
+		}
+		j.removeTable()
+		if calls != test.calls {
+			t.Errorf("%+v: removed %d times", test, calls)
+		}
+		if told := action(j.report, "nftables table bridge mdserver") == Removed; told == test.root {
+			t.Errorf("%+v: the report says %v", test, j.report.Changes)
+		}
+	}
+}

@@ -45,6 +45,7 @@ func (j *job) refusePurge() error {
 
 func (j *job) uninstall(ctx context.Context) error {
 	j.stopServices(ctx)
+	j.removeTable()
 	for _, p := range j.manifest.paths() {
 		if err := j.takeAway(p); err != nil {
 			return err
@@ -76,6 +77,24 @@ func (j *job) stopServices(ctx context.Context) {
 		if content, err := j.tree.read(name); err == nil && sum(content) == j.manifest.Files[name].SHA256 {
 			j.system(ctx, "systemctl", "disable", "--now", unit)
 		}
+	}
+}
+
+// removeTable ends port security, which outlives the server.
+func (j *job) removeTable() {
+	if j.Root != "" || j.RemoveTable == nil {
+		return
+	}
+	const table = "nftables table bridge mdserver"
+	if j.DryRun {
+		j.report.add(Removed, table, "if it is there")
+		return
+	}
+	switch there, err := j.RemoveTable(); {
+	case err != nil:
+		j.report.add(Failed, table, err.Error())
+	case there:
+		j.report.add(Removed, table, "")
 	}
 }
 

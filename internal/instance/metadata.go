@@ -21,6 +21,9 @@ const (
 	KeyIMDSExempt     = "imds_exempt"
 	KeyInstanceType   = "instance_type"
 	KeyImageID        = "ami_id"
+
+	KeyPortSecurity     = "port_security"
+	KeyAllowedAddresses = "allowed_addresses"
 )
 
 // Metadata is what the administrator wrote for a guest into its domain
@@ -96,7 +99,7 @@ func (m Metadata) Validate() error {
 			return fmt.Errorf("metadata imds_exempt %q: %w, accepted: %s", v, err, strings.Join(IMDSFaces, ", "))
 		}
 	}
-	return nil
+	return m.validatePortSecurity()
 }
 
 // IMDSMode says what a guest must do to read its metadata.

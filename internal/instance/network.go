@@ -39,6 +39,8 @@ type Network struct {
 	Domain   string       // the guests' DNS domain, or empty
 
 	NamePrefix string // before each guest's name in DNS, or empty
+
+	PortSecurity bool // guests on it may send only as themselves
 }
 
 // Prefix returns the network's prefix of the family that addr belongs to.

@@ -5,7 +5,7 @@
 event=$1
 
 if [ "$event" = deconfig ]; then
-	ip addr flush dev "$interface"
+	ip -4 addr flush dev "$interface"
 fi
 if [ "$event" = bound ] || [ "$event" = renew ]; then
 	ip addr replace "$ip/$mask" dev "$interface"

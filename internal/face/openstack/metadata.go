@@ -146,8 +146,7 @@ func (f *Face) serveVendorData(q request) {
 		face.Refuse(q.w, http.StatusInternalServerError, "Vendordata templating failure for "+q.guest.Hostname)
 		return
 	}
-	q.w.Header().Set("Content-Type", "application/json")
-	_, _ = q.w.Write(rendered.Body)
+	face.Bytes(q.w, "application/json", rendered.Body)
 }
 
 func (*Face) serveNothing(q request) { serveJSON(q.w, struct{}{}) }

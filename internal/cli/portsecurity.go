@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"mdserver/internal/explain"
+	"mdserver/internal/portsecurity"
+	ports "mdserver/internal/portsecurity/table"
+)
+
+// printPortSecurity tells what a guest may send on each of its networks.
+func printPortSecurity(w io.Writer, all []explain.PortSecurity) {
+	printf(w, "\nPORT SECURITY\n")
+	for _, p := range all {
+		place := p.Network
+		if p.Port != "" {
+			place += " at " + p.Port
+		}
+		printf(w, "%s on %s: %s\n", p.State, place, p.Why)
+		if len(p.Sends) > 0 {
+			printf(w, "  sends from %s\n", strings.Join(sources(p), ", "))
+		}
+		if len(p.Dropped) > 0 {
+			printf(w, "  dropped %s\n", describeDropped(p.Dropped))
+		}
+	}
+}
+
+// sources are the addresses that a guest may send from, MACs first.
+func sources(p explain.PortSecurity) []string {
+	var list []string
+	for _, mac := range p.MACs {
+		list = append(list, mac.String())
+	}
+	for _, prefix := range p.Sends {
+		if prefix.IsSingleIP() {
+			list = append(list, prefix.Addr().String())
+			continue
+		}
+		list = append(list, prefix.String())
+	}
+	return list
+}
+
+// describeDropped counts frames by kind.
+func describeDropped(dropped ports.Counts) string {
+	var list []string
+	for _, kind := range slices.Sorted(maps.Keys(dropped)) {
+		list = append(list, fmt.Sprintf("%d %s", dropped[kind], kind.Text()))
+	}
+	return strings.Join(list, ", ")
+}
+
+// describePortSecurity is one word or a few for a list of networks.
+func describePortSecurity(s portsecurity.Status) string {
+	switch {
+	case !s.On:
+		return "off"
+	case s.Trouble != "":
+		return "failed"
+	}
+	return "on"
+}
+
+func describeEnforced(s portsecurity.Status) string {
+	if !s.On || s.Trouble != "" {
+		return describePortSecurity(s)
+	}
+	text := fmt.Sprintf("on, %d guests' ports", s.Guests)
+	if s.Off > 0 {
+		text += fmt.Sprintf(", %d with it off", s.Off)
+	}
+	if s.Strangers > 0 {
+		text += fmt.Sprintf(", %d taps of no known guest", s.Strangers)
+	}
+	if len(s.Dropped) > 0 {
+		text += ", dropped " + describeDropped(s.Dropped)
+	}
+	return text
+}

@@ -1,0 +1,82 @@
+package explain
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/portsecurity"
+	"mdserver/internal/portsecurity/table"
+)
+
+// PortSecurity tells what a guest may send on one network, and why.
+type PortSecurity struct {
+	Network string         `json:"network"`
+	State   string         `json:"state"` // on, off or unknown
+	Port    string         `json:"port,omitempty"`
+	Why     string         `json:"why"`
+	MACs    []instance.MAC `json:"macs,omitempty"`
+	Sends   []netip.Prefix `json:"sends_from,omitempty"`
+	Dropped table.Counts   `json:"dropped,omitempty"` // frames, by kind
+}
+
+func (s Subject) portSecurity() []PortSecurity {
+	all := []PortSecurity{}
+	for _, n := range s.Networks {
+		if _, on := s.Guest.On(n.Name); !on {
+			continue
+		}
+		found := false
+		for _, port := range s.Ports {
+			if port.Network == n.Name {
+				all, found = append(all, enforced(port)), true
+			}
+		}
+		if !found {
+			all = append(all, notEnforced(n))
+		}
+	}
+	return all
+}
+
+func enforced(port portsecurity.Counted) PortSecurity {
+	p := PortSecurity{Network: port.Network, Port: port.Name, State: "on", Dropped: port.Dropped, MACs: port.MACs}
+	p.Why = "libvirt runs the guest at this port"
+	if port.Off {
+		p.State, p.Why = "off", "the domain's <metadata> port_security says so"
+		return p
+	}
+	for _, addr := range port.Addrs {
+		p.Sends = append(p.Sends, netip.PrefixFrom(addr, addr.BitLen()))
+	}
+	p.Sends = append(p.Sends, port.Allowed...)
+	return p
+}
+
+func notEnforced(n instance.Network) PortSecurity {
+	if !n.PortSecurity {
+		return PortSecurity{Network: n.Name, State: "off", Why: "port_security of the network is no"}
+	}
+	return PortSecurity{Network: n.Name, State: "unknown", Why: "the guest does not run, or libvirt has not told its port"}
+}
+
+// claimed lists what the guest's allowed_addresses name in vain: what is
+// another's stays another's.
+func (s Subject) claimed() []string {
+	var list []string
+	for _, prefix := range s.Guest.Metadata.AllowedAddresses().Prefixes {
+		if !prefix.IsSingleIP() || slices.Contains(s.Guest.Addrs(), prefix.Addr()) {
+			continue
+		}
+		if other, ok := s.Snapshot.ByAddr(prefix.Addr()); ok {
+			list = append(list, fmt.Sprintf("its allowed_addresses name %s, which belongs to guest %s and stays so", prefix.Addr(), other.Name))
+		}
+		for _, n := range s.Networks {
+			if prefix.Addr() == n.Gateway4 || prefix.Addr() == n.Gateway6 {
+				list = append(list, fmt.Sprintf("its allowed_addresses name %s, which is the router of the network %s and stays so", prefix.Addr(), n.Name))
+			}
+		}
+	}
+	return list
+}

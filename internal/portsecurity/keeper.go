@@ -1,0 +1,314 @@
+// Package portsecurity lets each guest send only as itself: from its own MAC and
+// addresses, as a DHCP client and never as a server or a router. It does for
+// plain bridges what port security does in OpenStack Neutron.
+//
+// Data flows one way. Package plan turns networks, guests and the host's interfaces
+// into a plan, package table brings nftables to it, and the Keeper here has both
+// done whenever guests, networks or interfaces change.
+package portsecurity
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/portsecurity/plan"
+	"mdserver/internal/portsecurity/table"
+)
+
+const (
+	// period is how often a Keeper looks whether the table is still there.
+	period = 2 * time.Second
+	// longest bounds the pause between two changes when many come.
+	longest = time.Second
+)
+
+// Keeper keeps the kernel's table as guests, networks and interfaces ask for it.
+type Keeper struct {
+	guests func() []*instance.Instance
+	log    *slog.Logger
+	wake   chan struct{}
+	stop   context.CancelFunc
+	done   sync.WaitGroup
+
+	mu       sync.Mutex
+	networks []instance.Network
+	table    *table.Table
+	off      bool   // the table was removed, or there was none
+	checked  uint32 // the generation of nftables at which the table was as wanted
+	plan     plan.Plan
+	trouble  string
+	closed   map[uint32]bool // bridges that learn nothing from control frames
+}
+
+// New makes a Keeper that does nothing before Set, and works until Close. guests
+// gives those that are known when it is called.
+func New(guests func() []*instance.Instance, log *slog.Logger) *Keeper {
+	ctx, cancel := context.WithCancel(context.Background())
+	k := &Keeper{guests: guests, log: log, wake: make(chan struct{}, 1), stop: cancel, closed: map[uint32]bool{}}
+	k.done.Go(func() { k.run(ctx) })
+	k.done.Go(func() { k.watch(ctx) })
+	return k
+}
+
+// Set says on which networks port security is enforced: on those that have it. It
+// is enforced when Set returns, unless Status tells why not.
+func (k *Keeper) Set(networks []instance.Network) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.networks = networks
+	k.bring()
+}
+
+// Stir has the Keeper look at the guests again, soon.
+func (k *Keeper) Stir() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Close ends the Keeper. The table stays, so that guests are not left without it
+// while the server restarts; see table.Remove.
+func (k *Keeper) Close() {
+	k.stop()
+	k.done.Wait()
+}
+
+func (k *Keeper) run(ctx context.Context) {
+	ticker := time.NewTicker(period)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			k.check()
+		case <-k.wake:
+			began := time.Now()
+			k.mu.Lock()
+			k.bring()
+			k.mu.Unlock()
+			// Many changes at once cost a part of the time, however many guests there are.
+			pause(ctx, min(4*time.Since(began), longest))
+		}
+	}
+}
+
+// watch follows the host's interfaces.
+func (k *Keeper) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := watch(ctx, k.Stir); ctx.Err() == nil {
+			k.log.Debug("port security looks at all interfaces again", "reason", err)
+			pause(ctx, 100*time.Millisecond)
+			k.Stir()
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// check puts the table back if it was changed from outside.
+func (k *Keeper) check() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !plan.On(k.networks) || k.table == nil {
+		k.bring() // what failed may do now
+		return
+	}
+	now, err := table.Generation()
+	if err == nil && now == k.checked && k.table.Known() {
+		return
+	}
+	if k.table.Intact() {
+		k.checked = now
+		return
+	}
+	if k.table.Known() {
+		k.log.Warn("the table of port security was changed from outside and is made again", "table", "bridge "+table.Name)
+	}
+	k.table.Forget()
+	k.bring()
+}
+
+// bring makes the table what it should be, and says once if it cannot.
+func (k *Keeper) bring() {
+	err := k.try()
+	switch {
+	case err == nil:
+		k.trouble = ""
+	case err.Error() != k.trouble:
+		k.trouble = err.Error()
+		k.log.Error("port security is not enforced", "error", err)
+	}
+}
+
+func (k *Keeper) try() error {
+	if !plan.On(k.networks) {
+		k.turnOff()
+		return nil
+	}
+	k.off = false
+	host, err := look()
+	if err != nil {
+		return err
+	}
+	if k.table == nil {
+		if k.table, err = table.New(); err != nil {
+			return err
+		}
+	}
+	wanted := plan.Make(k.networks, k.guests(), host)
+	if err := k.table.Apply(wanted); err != nil {
+		return err
+	}
+	k.tell(wanted)
+	k.plan = wanted
+	k.closeBridges(host)
+	return nil
+}
+
+// closeBridges has the bridges learn nothing from control frames, once each.
+func (k *Keeper) closeBridges(host plan.Host) {
+	for _, link := range host.Links {
+		secured := func(n instance.Network) bool { return n.PortSecurity && n.Bridge == link.Name }
+		if k.closed[link.Index] || !slices.ContainsFunc(k.networks, secured) {
+			continue
+		}
+		k.closed[link.Index] = true
+		if err := learnFromControl(link.Index, false); err != nil { // Linux before 5.0
+			k.log.Warn("a guest can have frames for others sent to its port", "bridge", link.Name, "error", err)
+		}
+	}
+}
+
+func (k *Keeper) openBridges() {
+	for index := range k.closed {
+		_ = learnFromControl(index, true) // the bridge may be gone
+	}
+	clear(k.closed)
+}
+
+// turnOff takes the table away, which an earlier run of the server may have left.
+func (k *Keeper) turnOff() {
+	if k.off {
+		return
+	}
+	removed, err := table.Remove()
+	if err != nil {
+		k.log.Debug("port security is off", "error", err)
+	}
+	if removed {
+		k.log.Info("port security is off, its table is removed", "table", "bridge "+table.Name)
+	}
+	k.openBridges()
+	k.table, k.plan, k.off = nil, plan.Plan{}, true
+}
+
+// tell logs which guests' ports came and went.
+func (k *Keeper) tell(wanted plan.Plan) {
+	before, after := guestPorts(k.plan), guestPorts(wanted)
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if before[name] != after[name] {
+			k.log.Info("port security for a guest", "guest", after[name], "port", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if after[name] == "" {
+			k.log.Info("port security without a guest", "guest", before[name], "port", name)
+		}
+	}
+}
+
+func guestPorts(p plan.Plan) map[string]string {
+	ports := map[string]string{}
+	for _, port := range p.Ports {
+		if port.Role == plan.Guest {
+			ports[port.Name] = port.Guest
+		}
+	}
+	return ports
+}
+
+// Status tells how port security fares on one network.
+type Status struct {
+	On        bool         `json:"on"`
+	Guests    int          `json:"guests"`    // ports of guests that send only as themselves
+	Off       int          `json:"off"`       // ports of guests whose metadata turns it off
+	Strangers int          `json:"strangers"` // tap devices of no known guest
+	Dropped   table.Counts `json:"dropped"`   // frames, by kind
+	Trouble   string       `json:"trouble,omitempty"`
+	Ports     []Counted    `json:"ports,omitempty"` // that dropped something
+}
+
+// Counted is a port with what it sent in vain.
+type Counted struct {
+	plan.Port
+	Dropped table.Counts `json:"dropped,omitempty"`
+}
+
+// Status tells how a network fares.
+func (k *Keeper) Status(network string) Status {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var s Status
+	s.On = slices.ContainsFunc(k.networks, func(n instance.Network) bool { return n.Name == network && n.PortSecurity })
+	if !s.On {
+		return s
+	}
+	s.Trouble, s.Dropped = k.trouble, table.Counts{}
+	for _, port := range k.counted(func(p plan.Port) bool { return p.Network == network }) {
+		s.add(port)
+	}
+	return s
+}
+
+func (s *Status) add(port Counted) {
+	switch {
+	case port.Role == plan.Guest:
+		s.Guests++
+	case port.Off:
+		s.Off++
+	case port.Role == plan.Stranger:
+		s.Strangers++
+	}
+	for kind, n := range port.Dropped {
+		s.Dropped[kind] += n
+	}
+	if len(port.Dropped) > 0 {
+		s.Ports = append(s.Ports, port)
+	}
+}
+
+// Of gives the ports of a guest.
+func (k *Keeper) Of(guest uuid.UUID) []Counted {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.counted(func(p plan.Port) bool { return p.UUID == guest })
+}
+
+// counted adds the kernel's counters to ports.
+func (k *Keeper) counted(which func(plan.Port) bool) []Counted {
+	var dropped map[string]table.Counts
+	if k.table != nil {
+		dropped, _ = k.table.Dropped() // without the table nothing is dropped
+	}
+	var all []Counted
+	for _, port := range k.plan.Ports {
+		if which(port) {
+			all = append(all, Counted{port, dropped[port.Name]})
+		}
+	}
+	return all
+}

@@ -1,0 +1,66 @@
+package portsecurity
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/portsecurity/porttest"
+	"mdserver/internal/portsecurity/table"
+)
+
+func TestMain(m *testing.M) { os.Exit(porttest.Main(m)) }
+
+// A Keeper follows guests and interfaces, and puts the table back.
+func TestKeeper(t *testing.T) {
+	porttest.NeedRoot(t)
+	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br-mds"}}
+	tap := &netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: "vnet5"}, Mode: netlink.TUNTAP_MODE_TAP}
+	if err := netlink.LinkAdd(bridge); err != nil {
+		t.Fatal(err)
+	}
+	defer netlink.LinkDel(bridge)
+	guests := []*instance.Instance{porttest.Guest(1, "vnet1")}
+	k := New(func() []*instance.Instance { return guests }, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	defer k.Close()
+	k.Set([]instance.Network{porttest.Network})
+	expect := func(what string, want Status) {
+		t.Helper()
+		var s Status
+		for range 100 {
+			if s = k.Status("mds"); s.On == want.On && s.Guests == want.Guests && s.Strangers == want.Strangers && s.Trouble == "" {
+				return
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		t.Fatalf("%s: %+v, want %+v", what, s, want)
+	}
+	expect("one guest", Status{On: true, Guests: 1})
+	if err := errors.Join(netlink.LinkAdd(tap), netlink.LinkSetMaster(tap, bridge)); err != nil {
+		t.Fatal(err)
+	}
+	defer netlink.LinkDel(tap)
+	expect("a tap", Status{On: true, Guests: 1, Strangers: 1})
+	porttest.NFT(t, "flush ruleset")
+	for range 100 {
+		if strings.Contains(porttest.NFT(t, "list", "tables"), table.Name) {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if list := porttest.NFT(t, "list", "table", "bridge", table.Name); !strings.Contains(list, `"vnet1" : goto guest`) {
+		t.Errorf("it is not as it was:\n%s", list)
+	}
+	k.Set(nil)
+	expect("turned off", Status{})
+	if list := porttest.NFT(t, "list", "tables"); strings.Contains(list, table.Name) {
+		t.Errorf("tables are\n%s", list)
+	}
+}

@@ -1,0 +1,205 @@
+package table
+
+import (
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+)
+
+// The kernel's registers of 32 bits: fields of a concatenation lie side by side.
+// Source: enum nft_registers of linux/netfilter/nf_tables.h.
+const reg0 = 8
+
+// EtherTypes, as they stand in a frame.
+const (
+	etherIPv4 = "\x08\x00"
+	etherARP  = "\x08\x06"
+	etherRARP = "\x80\x35"
+	etherVLAN = "\x81\x00"
+	etherQinQ = "\x88\xa8"
+	etherIPv6 = "\x86\xdd"
+)
+
+// Numbers of protocols above IP.
+const (
+	protoICMP   = "\x01"
+	protoIGMP   = "\x02"
+	protoTCP    = "\x06"
+	protoUDP    = "\x11"
+	protoICMPv6 = "\x3a"
+)
+
+const (
+	zero4 = "\x00\x00\x00\x00"
+	zero6 = zero4 + zero4 + zero4 + zero4
+)
+
+// field is a part of a frame.
+type field struct {
+	load func(register uint32) expr.Any
+	len  uint32
+}
+
+func payload(base expr.PayloadBase, offset, length uint32) field {
+	return field{len: length, load: func(register uint32) expr.Any {
+		return &expr.Payload{DestRegister: register, Base: base, Offset: offset, Len: length}
+	}}
+}
+
+func meta(key expr.MetaKey, length uint32) field {
+	return field{len: length, load: func(register uint32) expr.Any { return &expr.Meta{Key: key, Register: register} }}
+}
+
+// The fields that are looked at. Those of the Ethernet header are as they were on
+// the wire, with a VLAN tag if there is one; protocol and what follows are behind it.
+var (
+	iif         = meta(expr.MetaKeyIIF, 4)
+	iifname     = meta(expr.MetaKeyIIFNAME, 16)
+	protocol    = meta(expr.MetaKeyPROTOCOL, 2)
+	transport   = meta(expr.MetaKeyL4PROTO, 1)
+	etherSource = payload(expr.PayloadBaseLLHeader, 6, 6)
+	etherType   = payload(expr.PayloadBaseLLHeader, 12, 2)
+	sourceType  = payload(expr.PayloadBaseLLHeader, 6, 8) // etherSource and etherType
+	vlanID      = payload(expr.PayloadBaseLLHeader, 14, 2)
+	innerType   = payload(expr.PayloadBaseLLHeader, 16, 2)
+
+	arpHead      = payload(expr.PayloadBaseNetworkHeader, 0, 6) // hardware, protocol, lengths
+	arpOperation = payload(expr.PayloadBaseNetworkHeader, 6, 2)
+	arpSenderMAC = payload(expr.PayloadBaseNetworkHeader, 8, 6)
+	arpSender    = payload(expr.PayloadBaseNetworkHeader, 14, 4)
+	arpTarget    = payload(expr.PayloadBaseNetworkHeader, 24, 4)
+
+	ipVersion   = payload(expr.PayloadBaseNetworkHeader, 0, 1) // its upper half
+	ip4Protocol = payload(expr.PayloadBaseNetworkHeader, 9, 1)
+	ip6Next     = payload(expr.PayloadBaseNetworkHeader, 6, 1)
+	ip4Fragment = payload(expr.PayloadBaseNetworkHeader, 6, 2)
+	ip4Source   = payload(expr.PayloadBaseNetworkHeader, 12, 4)
+	ip6Source   = payload(expr.PayloadBaseNetworkHeader, 8, 16)
+
+	udpSource = payload(expr.PayloadBaseTransportHeader, 0, 2)
+	udpTarget = payload(expr.PayloadBaseTransportHeader, 2, 2)
+	icmpType  = payload(expr.PayloadBaseTransportHeader, 0, 1)
+	ndTarget  = payload(expr.PayloadBaseTransportHeader, 8, 16)
+
+	dhcpHead      = payload(expr.PayloadBaseTransportHeader, 8, 3) // request, Ethernet, length
+	dhcpClientMAC = payload(expr.PayloadBaseTransportHeader, 8+28, 6)
+)
+
+var (
+	accept expr.Any = &expr.Verdict{Kind: expr.VerdictAccept}
+	drop   expr.Any = &expr.Verdict{Kind: expr.VerdictDrop}
+)
+
+func goTo(chain string) expr.Any { return &expr.Verdict{Kind: expr.VerdictGoto, Chain: chain} }
+
+// match joins what must hold, and the verdict.
+func match(parts ...any) rule {
+	var r rule
+	for _, part := range parts {
+		switch part := part.(type) {
+		case []expr.Any:
+			r = append(r, part...)
+		case expr.Any:
+			r = append(r, part)
+		}
+	}
+	return r
+}
+
+func compareTo(f field, op expr.CmpOp, value string) []expr.Any {
+	return []expr.Any{f.load(reg0), &expr.Cmp{Op: op, Register: reg0, Data: []byte(value)}}
+}
+
+func is(f field, value string) []expr.Any    { return compareTo(f, expr.CmpOpEq, value) }
+func isNot(f field, value string) []expr.Any { return compareTo(f, expr.CmpOpNeq, value) }
+
+// above and below compare a number of one or two bytes.
+func above(f field, value uint16) []expr.Any { return compareTo(f, expr.CmpOpGt, number(f, value)) }
+func below(f field, value uint16) []expr.Any { return compareTo(f, expr.CmpOpLt, number(f, value)) }
+
+func number(f field, value uint16) string {
+	return string(binaryutil.BigEndian.PutUint16(value)[2-f.len:])
+}
+
+func port(n uint16) string { return string(binaryutil.BigEndian.PutUint16(n)) }
+
+// masked compares some bits of a field.
+func masked(f field, mask string, op expr.CmpOp, value string) []expr.Any {
+	return []expr.Any{
+		f.load(reg0),
+		&expr.Bitwise{SourceRegister: reg0, DestRegister: reg0, Len: f.len, Mask: []byte(mask), Xor: make([]byte, f.len)},
+		&expr.Cmp{Op: op, Register: reg0, Data: []byte(value)},
+	}
+}
+
+// version reports whether a frame may hold an IP packet of this version.
+func version(n byte) []expr.Any {
+	return masked(ipVersion, "\xf0", expr.CmpOpEq, string([]byte{n << 4}))
+}
+
+// some reports whether any bit of the mask is set.
+func some(f field, mask string) []expr.Any {
+	return masked(f, mask, expr.CmpOpNeq, string(make([]byte, len(mask))))
+}
+
+func vlanZero() []expr.Any { return masked(vlanID, "\x0f\xff", expr.CmpOpEq, "\x00\x00") }
+
+// laterFragment4 is any but the first, which has no transport header.
+func laterFragment4() []expr.Any { return masked(ip4Fragment, "\x1f\xff", expr.CmpOpNeq, "\x00\x00") }
+
+// linkLocal reports whether an address is within fe80::/10.
+func linkLocal(f field) []expr.Any {
+	return masked(f, "\xff\xc0"+zero6[2:], expr.CmpOpEq, "\xfe\x80"+zero6[2:])
+}
+
+// fragmentHeader is the number of IPv6's extension header.
+const fragmentHeader = 44
+
+func laterFragment6() []expr.Any {
+	offset := field{len: 2, load: func(register uint32) expr.Any {
+		return &expr.Exthdr{DestRegister: register, Type: fragmentHeader, Offset: 2, Len: 2, Op: expr.ExthdrOpIpv6}
+	}}
+	return masked(offset, "\xff\xf8", expr.CmpOpNeq, "\x00\x00")
+}
+
+// fragment6 is any packet with a fragment header.
+func fragment6() []expr.Any {
+	return []expr.Any{
+		&expr.Exthdr{DestRegister: reg0, Type: fragmentHeader, Len: 1, Op: expr.ExthdrOpIpv6, Flags: 1}, // NFT_EXTHDR_F_PRESENT
+		&expr.Cmp{Op: expr.CmpOpEq, Register: reg0, Data: []byte{1}},
+	}
+}
+
+// in and notIn look fields up in a set. notIn does not match either if a field
+// cannot be read.
+func in(set string, fields ...field) []expr.Any    { return lookup(set, false, fields) }
+func notIn(set string, fields ...field) []expr.Any { return lookup(set, true, fields) }
+
+func lookup(set string, invert bool, fields []field) []expr.Any {
+	var all []expr.Any
+	register := uint32(reg0)
+	for _, f := range fields {
+		all = append(all, f.load(register))
+		register += (f.len + 3) / 4
+	}
+	return append(all, &expr.Lookup{SourceRegister: reg0, SetName: set, Invert: invert})
+}
+
+// verdictMap goes where a map says.
+func verdictMap(set string) expr.Any {
+	return &expr.Lookup{SourceRegister: reg0, SetName: set, IsDestRegSet: true}
+}
+
+// bind ties lookups to the sets of a batch.
+func bind(r rule, sets map[string]*nftables.Set) []expr.Any {
+	bound := make([]expr.Any, len(r))
+	for i, e := range r {
+		if l, ok := e.(*expr.Lookup); ok {
+			copied := *l
+			copied.SetID = sets[l.SetName].ID
+			e = &copied
+		}
+		bound[i] = e
+	}
+	return bound
+}

@@ -1,0 +1,274 @@
+package table
+
+import (
+	"github.com/google/nftables/expr"
+
+	"mdserver/internal/portsecurity/plan"
+)
+
+// The table's chains and rules, which depend on no guest. A frame that comes in
+// by a port of a protected bridge goes to the chain of the port's role, all others
+// pay one lookup. A chain that ends without a verdict accepts, so those of guests
+// end in a drop.
+//
+// What cannot be read is no match in nftables. So rules that accept name what they
+// have read, and what is left is dropped: a packet whose transport header lies
+// behind broken or cut-off headers is not taken for a harmless one.
+
+// ruleset are the rules of each chain. The first chain is the base chain.
+type ruleset []chain
+
+type chain struct {
+	name  string
+	rules []rule
+}
+
+// rule is what must match, and what is done then.
+type rule []expr.Any
+
+// rules gives all of them.
+func rules() ruleset {
+	all := ruleset{{"prerouting", []rule{
+		// Nearly all frames are such. This asks by the number of the interface, which
+		// is shorter; a port whose number is not known yet goes the way below.
+		match(version(4), in(setFast4, iif, sourceType, ip4Source), goTo("guest_ip4_sent")),
+		match(version(6), in(setFast6, iif, sourceType, ip6Source), goTo("guest_ip6_sent")),
+		{iifname.load(reg0), verdictMap(setPorts)},
+	}}}
+	all = append(all, guestChains()...)
+	all = append(all, guest4Chains()...)
+	all = append(all, guest6Chains()...)
+	all = append(all, limits{chain: string(plan.Stranger), set4: setHeld4, set6: setHeld6, macs: setHeldMACs, noServer: true}.chains()...)
+	all = append(all, limits{chain: string(plan.Other), set4: setHost4, set6: setHost6}.chains()...)
+	for _, kind := range Kinds() {
+		all = append(all, chain{kind.chain(), []rule{
+			match(in(kind.set(), iifname), drop), // counts
+			{drop},
+		}})
+	}
+	return all
+}
+
+// guestChains tell the protocols apart.
+func guestChains() []chain {
+	return []chain{
+		{"guest", []rule{
+			match(is(etherType, etherIPv4), goTo("guest_ip4")),
+			match(is(etherType, etherIPv6), goTo("guest_ip6")),
+			match(is(etherType, etherARP), goTo("guest_arp")),
+			// QEMU announces a guest that was migrated by RARP.
+			match(is(etherType, etherRARP), goTo("guest_rarp")),
+			{goTo(KindType.chain())},
+		}},
+		{"guest_arp", []rule{
+			match(is(arpHead, "\x00\x01\x08\x00\x06\x04"), above(arpOperation, 2), goTo(KindARP.chain())),
+			match(isNot(arpHead, "\x00\x01\x08\x00\x06\x04"), goTo(KindARP.chain())),
+			match(notIn(setMACs, iifname, etherSource), goTo(KindMAC.chain())),
+			match(notIn(setMACs, iifname, arpSenderMAC), goTo(KindARP.chain())),
+			match(in(setOwn4, iifname, etherSource, arpSender), accept),
+			match(is(arpSender, zero4), goTo("guest_arp_probe")),
+			match(in(setReserved4, arpSender), goTo(KindARP.chain())),
+			match(in(setAllowed4, iifname, arpSender), accept),
+			{goTo(KindARP.chain())},
+		}},
+		// RFC 5227: a probe asks for an address that the sender is about to use.
+		// Two that probe for one address both give it up.
+		{"guest_arp_probe", []rule{
+			match(in(setOwn4, iifname, etherSource, arpTarget), accept),
+			match(in(setReserved4, arpTarget), goTo(KindARP.chain())),
+			match(in(setAllowed4, iifname, arpTarget), accept),
+			{goTo(KindARP.chain())},
+		}},
+		{"guest_rarp", []rule{
+			match(is(arpHead, "\x00\x01\x08\x00\x06\x04"), is(arpOperation, "\x00\x03"),
+				in(setMACs, iifname, etherSource), in(setMACs, iifname, arpSenderMAC), accept),
+			{goTo(KindARP.chain())},
+		}},
+		{"guest_dhcp", []rule{
+			match(above(udpSource, 67), is(dhcpHead, "\x01\x01\x06"), in(setMACs, iifname, dhcpClientMAC), accept),
+			{goTo(KindDHCP.chain())},
+		}},
+	}
+}
+
+func guest4Chains() []chain {
+	return []chain{
+		{"guest_ip4", []rule{
+			match(in(setOwn4, iifname, etherSource, ip4Source), goTo("guest_ip4_sent")),
+			match(notIn(setMACs, iifname, etherSource), goTo(KindMAC.chain())),
+			match(is(ip4Source, zero4), goTo("guest_ip4_start")),
+			match(in(setReserved4, ip4Source), goTo(KindIPv4.chain())),
+			match(in(setAllowed4, iifname, ip4Source), goTo("guest_ip4_sent")),
+			{goTo(KindIPv4.chain())},
+		}},
+		// Without an address a guest asks for one, and reports the groups that it
+		// listens to (RFC 3376, section 4.2.13).
+		{"guest_ip4_start", []rule{
+			match(is(transport, protoUDP), is(udpSource, port(68)), is(udpTarget, port(67)), goTo("guest_dhcp")),
+			match(is(transport, protoIGMP), goTo("guest_igmp")),
+			{goTo(KindIPv4.chain())},
+		}},
+		{"guest_ip4_sent", []rule{
+			match(is(ip4Protocol, protoTCP), accept),
+			match(is(ip4Protocol, protoUDP), some(udpSource, "\xff\x80"), some(udpTarget, "\xff\x80"), accept), // above 127
+			match(is(transport, protoUDP), goTo("guest_udp4")),
+			match(is(transport, protoICMP), goTo("guest_icmp4")),
+			match(is(transport, protoIGMP), goTo("guest_igmp")),
+			match(isNot(transport, protoUDP), accept),
+			{goTo(KindForm.chain())},
+		}},
+		{"guest_udp4", []rule{
+			match(laterFragment4(), accept),
+			match(is(udpTarget, port(67)), goTo("guest_dhcp")),
+			match(is(udpTarget, port(68)), goTo(KindDHCP.chain())),
+			match(is(udpSource, port(67)), goTo(KindDHCP.chain())),
+			match(isNot(udpSource, port(67)), accept),
+			{goTo(KindForm.chain())},
+		}},
+		{"guest_icmp4", []rule{
+			match(laterFragment4(), accept),
+			match(is(icmpType, "\x05"), goTo(KindICMP.chain())), // redirect
+			match(is(icmpType, "\x09"), goTo(KindICMP.chain())), // router advertisement, RFC 1256
+			match(isNot(icmpType, "\x05"), accept),
+			{goTo(KindForm.chain())},
+		}},
+		{"guest_igmp", []rule{
+			match(is(icmpType, "\x11"), goTo(KindICMP.chain())), // query, which makes the port a router's
+			match(isNot(icmpType, "\x11"), accept),
+			{goTo(KindForm.chain())},
+		}},
+	}
+}
+
+func guest6Chains() []chain {
+	return []chain{
+		{"guest_ip6", []rule{
+			match(in(setOwn6, iifname, etherSource, ip6Source), goTo("guest_ip6_sent")),
+			match(notIn(setMACs, iifname, etherSource), goTo(KindMAC.chain())),
+			match(is(ip6Source, zero6), goTo("guest_ip6_start")),
+			match(in(setReserved6, ip6Source), goTo(KindIPv6.chain())),
+			// A guest chooses its link-local addresses (RFC 7217, RFC 8981).
+			match(linkLocal(ip6Source), goTo("guest_ip6_sent")),
+			match(in(setAllowed6, iifname, ip6Source), goTo("guest_ip6_sent")),
+			{goTo(KindIPv6.chain())},
+		}},
+		// Without an address a guest asks whether its own is free, looks for routers
+		// and reports its groups (RFC 4861, RFC 4862, RFC 3590).
+		{"guest_ip6_start", []rule{
+			match(is(transport, protoICMPv6), is(icmpType, "\x87"), goTo("guest_claim")),
+			match(is(transport, protoICMPv6), is(icmpType, "\x85"), accept),
+			match(is(transport, protoICMPv6), is(icmpType, "\x83"), accept),
+			match(is(transport, protoICMPv6), is(icmpType, "\x8f"), accept),
+			{goTo(KindIPv6.chain())},
+		}},
+		{"guest_ip6_sent", []rule{
+			match(is(ip6Next, protoTCP), accept),
+			match(is(ip6Next, protoUDP), some(udpSource, "\xfc\x00"), some(udpTarget, "\xfc\x00"), accept), // above 1023
+			match(is(transport, protoUDP), goTo("guest_udp6")),
+			match(is(transport, protoICMPv6), goTo("guest_icmp6")),
+			match(isNot(transport, protoUDP), accept),
+			{goTo(KindForm.chain())},
+		}},
+		{"guest_udp6", []rule{
+			match(laterFragment6(), accept),
+			match(is(udpTarget, port(546)), goTo(KindDHCP.chain())),
+			match(is(udpSource, port(547)), goTo(KindDHCP.chain())),
+			match(isNot(udpSource, port(547)), accept),
+			{goTo(KindForm.chain())},
+		}},
+		{"guest_icmp6", append([]rule{
+			// A later fragment means nothing without the first, which is looked at.
+			match(laterFragment6(), accept),
+			// RFC 6980: neighbour discovery never comes in fragments.
+			match(fragment6(), above(icmpType, 132), below(icmpType, 138), goTo(KindICMP.chain())),
+			match(is(icmpType, "\x88"), goTo("guest_claim")),
+		}, append(acceptTypes(icmp6OfHosts), rule{goTo(KindICMP.chain())})...)},
+		// A neighbour advertisement, or a solicitation for the address that the
+		// sender is about to use.
+		{"guest_claim", []rule{
+			match(fragment6(), goTo(KindICMP.chain())),
+			match(in(setOwn6, iifname, etherSource, ndTarget), accept),
+			match(in(setReserved6, ndTarget), goTo(KindND.chain())),
+			match(linkLocal(ndTarget), accept),
+			match(in(setAllowed6, iifname, ndTarget), accept),
+			{goTo(KindND.chain())},
+		}},
+	}
+}
+
+// icmp6OfHosts are the ICMPv6 messages that a host sends, but for neighbour
+// advertisements: errors, echo, multicast listener reports, router and neighbour
+// solicitations, node information. Others are a router's or unknown.
+var icmp6OfHosts = []byte{1, 2, 3, 4, 128, 129, 131, 132, 133, 135, 139, 140, 143, 160, 161}
+
+func acceptTypes(types []byte) []rule {
+	rules := make([]rule, 0, len(types))
+	for _, t := range types {
+		rules = append(rules, match(is(icmpType, string([]byte{t})), accept))
+	}
+	return rules
+}
+
+// limits are what a port may not send that is no guest's: the addresses in the
+// sets and, if noServer is set, what only routers and DHCP servers send.
+type limits struct {
+	chain            string
+	set4, set6, macs string
+	noServer         bool
+}
+
+func (l limits) chains() []chain {
+	base := chain{name: l.chain}
+	if l.macs != "" {
+		base.rules = append(base.rules, match(in(l.macs, etherSource), goTo(KindMAC.chain())))
+	}
+	base.rules = append(base.rules, noNestedTags()...)
+	base.rules = append(base.rules,
+		match(is(protocol, etherARP), in(l.set4, arpSender), goTo(KindARP.chain())),
+		match(is(protocol, etherIPv4), goTo(l.chain+"_ip4")),
+		match(is(protocol, etherIPv6), goTo(l.chain+"_ip6")),
+	)
+	ip4 := chain{l.chain + "_ip4", []rule{match(in(l.set4, ip4Source), goTo(KindIPv4.chain()))}}
+	ip6 := chain{l.chain + "_ip6", []rule{
+		match(in(l.set6, ip6Source), goTo(KindIPv6.chain())),
+		match(is(transport, protoICMPv6), is(icmpType, "\x88"), in(l.set6, ndTarget), goTo(KindND.chain())),
+		match(is(ip6Source, zero6), is(transport, protoICMPv6), is(icmpType, "\x87"), in(l.set6, ndTarget), goTo(KindND.chain())),
+	}}
+	if l.noServer {
+		ip4.rules = append(ip4.rules, noServer4()...)
+		ip6.rules = append(ip6.rules, noServer6()...)
+	}
+	return []chain{base, ip4, ip6}
+}
+
+// noNestedTags drops frames with a second tag behind one of VLAN 0. Linux takes a
+// tag of VLAN 0 for none, however many there are; nftables looks behind one.
+func noNestedTags() []rule {
+	var rules []rule
+	for _, outer := range []string{etherVLAN, etherQinQ} {
+		for _, inner := range []string{etherVLAN, etherQinQ} {
+			rules = append(rules, match(is(etherType, outer), vlanZero(), is(innerType, inner), goTo(KindType.chain())))
+		}
+	}
+	return rules
+}
+
+func noServer4() []rule {
+	return []rule{
+		match(is(transport, protoUDP), is(udpSource, port(67)), goTo(KindDHCP.chain())),
+		match(is(transport, protoUDP), is(udpTarget, port(68)), goTo(KindDHCP.chain())),
+		match(isNot(transport, "\xff"), accept),
+		{goTo(KindForm.chain())},
+	}
+}
+
+func noServer6() []rule {
+	return []rule{
+		match(is(transport, protoUDP), is(udpSource, port(547)), goTo(KindDHCP.chain())),
+		match(is(transport, protoUDP), is(udpTarget, port(546)), goTo(KindDHCP.chain())),
+		match(is(transport, protoICMPv6), is(icmpType, "\x86"), goTo(KindICMP.chain())),
+		match(is(transport, protoICMPv6), is(icmpType, "\x89"), goTo(KindICMP.chain())),
+		match(isNot(transport, "\xff"), accept),
+		{goTo(KindForm.chain())},
+	}
+}
