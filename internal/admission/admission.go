@@ -32,6 +32,7 @@ type Guests interface {
 type Kernel interface {
 	Source(*net.TCPConn) (ingress.Source, error)
 	Port(*net.TCPConn, ingress.Source) (ingress.Port, error)
+	Pin(ingress.Source) (release func(), err error)
 }
 
 // Verify says of which guests the MAC and the bridge's port are verified. A
