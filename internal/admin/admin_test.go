@@ -59,6 +59,7 @@ func newBackend(t *testing.T) Backend {
 		},
 		Export: func(w io.Writer) error { _, err := io.WriteString(w, "{}"); return err },
 		Status: func() Status { return Status{Version: "1.2.3"} },
+		State:  func(*instance.Instance) State { return Unknown },
 		Reload: func(context.Context) (Reloaded, error) { return Reloaded{}, errors.New("line 3: bad") },
 		Intake: NewIntake(),
 		Log:    log,

@@ -242,6 +242,7 @@ func (d *Daemon) backend(intake *admin.Intake) admin.Backend {
 		Unplugged: d.unplugged,
 		Export:    d.export,
 		Status:    d.status,
+		State:     d.state,
 		Explain:   d.explain,
 		Identity:  d.identity.Certificate,
 		Intake:    intake,

@@ -44,6 +44,15 @@ func (d *Daemon) unplugged(ctx context.Context, id uuid.UUID) error {
 	return d.following.keeper.Unplugged(ctx, id)
 }
 
+// running tells whether a domain runs, and whether that is known: libvirt is
+// followed now and has told so.
+func (f *following) running(id uuid.UUID) (running, known bool) {
+	if f.watcher == nil || !f.watcher.Status().Connected {
+		return false, false
+	}
+	return f.keeper.Running(id)
+}
+
 func (f *following) status(cfg *config.Config) admin.Libvirt {
 	s := admin.Libvirt{URI: cfg.Libvirt.URI.String()}
 	if f.watcher != nil {

@@ -22,7 +22,9 @@ import (
 type Guests interface {
 	// Listed is called after all domains were listed, which began at a moment.
 	// The definitions of the unreadable ones could not be read, but they exist.
-	Listed(ctx context.Context, began time.Time, domains []Domain, unreadable []uuid.UUID) error
+	Listed(ctx context.Context, began time.Time, domains []Domain, unreadable []Unreadable) error
+	// Unread is called for a domain that was looked up and could not be read.
+	Unread(u Unreadable)
 	// Seen is called for a domain that was looked up.
 	Seen(ctx context.Context, d Domain) error
 	// Left is called for a domain that libvirt no longer has. Away tells that
@@ -34,6 +36,13 @@ type Guests interface {
 type Domain struct {
 	instance.Domain
 	Running bool
+}
+
+// Unreadable is a domain whose definition cannot be read.
+type Unreadable struct {
+	UUID uuid.UUID
+	Name string // as libvirt lists it; may be empty
+	Err  error
 }
 
 const (
