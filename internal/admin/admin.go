@@ -47,6 +47,8 @@ type Backend struct {
 	Publish func(context.Context) error
 	// Userdata renders the user-data of a guest as it would be served now.
 	Userdata func(context.Context, *instance.Instance) ([]byte, error)
+	// Complete adds what libvirt tells of a domain beyond its definition.
+	Complete func(context.Context, instance.Domain) instance.Domain
 	// Unplugged notes that libvirt starts a domain which is on none of the
 	// networks, and may have been before.
 	Unplugged func(context.Context, uuid.UUID) error
@@ -170,8 +172,9 @@ func (b Backend) add(w http.ResponseWriter, r *http.Request, source string) (Reg
 }
 
 func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (Registered, error) {
+	domain = b.Complete(ctx, domain)
 	reg, err := b.Inventory.Register(ctx, domain)
-	if errors.Is(err, inventory.ErrNoInterface) && domain.Source == instance.ByHook {
+	if errors.Is(err, inventory.ErrNoInterface) && domain.Source == instance.ByHook && !domain.Incomplete {
 		err = errors.Join(err, b.Unplugged(ctx, domain.UUID))
 	}
 	if err != nil {

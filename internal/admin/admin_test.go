@@ -53,6 +53,7 @@ func newBackend(t *testing.T) Backend {
 			}
 			return []byte("user-data of " + guest.Name), nil
 		},
+		Complete: func(_ context.Context, d instance.Domain) instance.Domain { return d },
 		Unplugged: func(ctx context.Context, id uuid.UUID) error {
 			_, err := inv.Unplug(ctx, id)
 			return err

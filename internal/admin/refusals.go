@@ -44,7 +44,7 @@ func (b Backend) refusals(w http.ResponseWriter, _ *http.Request) {
 // unreadable notes a definition that cannot be read, and returns why.
 func (b Backend) unreadable(domain instance.Domain, source string, err error) error {
 	b.Log.Warn("domain definition refused", "from", source, "guest", domain.Name, "error", err)
-	b.Inventory.Refusals().Note(refusal.Refusal{Name: domain.Name, UUID: domain.UUID, State: refusal.Refused, Source: source, Reason: err.Error()})
+	b.Inventory.Refuse(refusal.Refusal{Name: domain.Name, UUID: domain.UUID, State: refusal.Refused, Source: source, Reason: err.Error()})
 	return err
 }
 

@@ -239,6 +239,7 @@ func (d *Daemon) backend(intake *admin.Intake) admin.Backend {
 		Inventory: d.inventory,
 		Publish:   d.publisher.sync,
 		Userdata:  d.renderUserdata,
+		Complete:  d.complete,
 		Unplugged: d.unplugged,
 		Export:    d.export,
 		Status:    d.status,

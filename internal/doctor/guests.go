@@ -72,6 +72,9 @@ func (h *Host) checkRefused(ctx context.Context) []Finding {
 			continue
 		}
 		f := wrong("the domain %q is refused: %s", r.Name, r.Reason)
+		if r.Source == instance.ByLocal { // which anybody can send
+			f.State = Warning
+		}
 		f.Advice = r.Advice
 		all = append(all, f)
 	}

@@ -28,6 +28,7 @@ type Domain struct {
 	Memory     uint64 // bytes
 	Arch       string // in libvirt's words: x86_64, aarch64, …
 	Source     string // who tells of it, one of By…; "" for ByLibvirt
+	Incomplete bool   // the bridge of a network could not be asked for
 }
 
 // Who tells of guests.

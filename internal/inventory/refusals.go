@@ -11,8 +11,8 @@ import (
 	"mdserver/internal/shell"
 )
 
-// Refusals are the domains that are no guests, and why. Register and Observe
-// note them, and forget those that they register.
+// Refusals are the domains that are no guests, and why. Register, Observe and
+// Refuse note them; what is registered or missed is forgotten.
 func (inv *Inventory) Refusals() *refusal.Log { return &inv.refusals }
 
 // judged notes what became of a domain that was to be registered, and returns
@@ -41,8 +41,16 @@ func (inv *Inventory) judged(dom instance.Domain, err error) error {
 	default:
 		return err
 	}
-	inv.refusals.Note(r)
+	inv.Refuse(r)
 	return err
+}
+
+// Refuse notes that a domain is no guest, or not as it is defined now. What
+// another user of this host uploads says nothing about a guest.
+func (inv *Inventory) Refuse(r refusal.Refusal) {
+	if r.Source != instance.ByLocal || !inv.knows(r.UUID) {
+		inv.refusals.Note(r)
+	}
 }
 
 // mostMACs bounds what is remembered of one domain.

@@ -53,6 +53,8 @@ func (k *Keeper) Seen(ctx context.Context, d watch.Domain) error {
 	k.running.Store(d.UUID, d.Running)
 	reg, err := k.inventory.Observe(ctx, d.Domain, d.Running)
 	switch {
+	case errors.Is(err, inventory.ErrNoInterface) && d.Incomplete:
+		return err // it may be on one of the networks
 	case errors.Is(err, inventory.ErrNoInterface):
 		k.log.Debug("a domain is no guest", "domain", d.Name, "reason", err)
 		return k.Unplugged(ctx, d.UUID)
@@ -127,7 +129,7 @@ func (k *Keeper) Listed(ctx context.Context, began time.Time, domains []watch.Do
 
 // Unread implements watch.Guests: a domain that cannot be read is refused.
 func (k *Keeper) Unread(u watch.Unreadable) {
-	k.inventory.Refusals().Note(refusal.Refusal{Name: u.Name, UUID: u.UUID, State: refusal.Refused, Source: instance.ByLibvirt,
+	k.inventory.Refuse(refusal.Refusal{Name: u.Name, UUID: u.UUID, State: refusal.Refused, Source: instance.ByLibvirt,
 		Reason: fmt.Sprintf("its definition cannot be read: %v", u.Err)})
 }
 

@@ -72,6 +72,8 @@ func (l *Log) Note(r Refusal) {
 	}
 	before, known := l.byID[r.UUID]
 	switch {
+	case known && local(r) && !local(before):
+		return
 	case known && before.State == r.State && before.Reason == r.Reason:
 		r.Since = before.Since
 	case !known && len(l.byID) >= most:
@@ -88,8 +90,9 @@ func limited(text string) string {
 	return strings.ToValidUTF8(text[:maxText], "") + "…"
 }
 
-// leastNeeded is the domain whose refusal was repeated longest ago. Those on
-// networks that are not served come first.
+// leastNeeded is the domain whose refusal was repeated longest ago. What other
+// users of this host upload comes first, then what is on networks that are not
+// served.
 func (l *Log) leastNeeded() uuid.UUID {
 	var least *Refusal
 	for _, r := range l.byID {
@@ -101,11 +104,17 @@ func (l *Log) leastNeeded() uuid.UUID {
 }
 
 func rank(r Refusal) int {
-	if r.State == Unserved {
+	switch {
+	case local(r):
 		return 0
+	case r.State == Unserved:
+		return 1
 	}
-	return 1
+	return 2
 }
+
+// local reports whether no one but an unprivileged user told of the domain.
+func local(r Refusal) bool { return r.Source == instance.ByLocal }
 
 // Clear forgets a domain: it is a guest now, or libvirt no longer has it.
 func (l *Log) Clear(id uuid.UUID) {
@@ -154,7 +163,7 @@ func (l *Log) All() []Refusal {
 		}
 	}
 	slices.SortFunc(all, func(a, b Refusal) int {
-		return cmp.Or(rank(b)-rank(a), strings.Compare(a.Name, b.Name), slices.Compare(a.UUID[:], b.UUID[:]))
+		return cmp.Or(strings.Compare(string(a.State), string(b.State)), rank(b)-rank(a), strings.Compare(a.Name, b.Name), slices.Compare(a.UUID[:], b.UUID[:]))
 	})
 	return all
 }

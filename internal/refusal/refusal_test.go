@@ -40,6 +40,10 @@ func TestLog(t *testing.T) {
 			t.Errorf("%q means %q, want %q", ref, got, want)
 		}
 	}
+	l.Note(Refusal{Name: "forged", UUID: id(1), State: Refused, Source: instance.ByLocal})
+	if r, _ := l.Of(id(1)); r.Name != "web1" {
+		t.Errorf("an unprivileged user's upload replaced the refusal of web1: %+v", r)
+	}
 	l.Clear(id(2))
 	if _, ok := l.Of(id(2)); ok {
 		t.Error("web2 is still refused")

@@ -34,6 +34,7 @@ func (w *Watcher) look(ctx context.Context, conn *connection.Conn, n notice) err
 		}
 		return err
 	})
+	d.Domain = w.bridges.Complete(ctx, d.Domain)
 	switch {
 	case golibvirt.IsNotFound(err):
 		return w.report(ctx, n.id, w.guests.Left(ctx, n.id, n.migrated || n.saved))
@@ -101,6 +102,9 @@ func (w *Watcher) list(ctx context.Context, conn *connection.Conn) (int, error) 
 	})
 	if err != nil {
 		return 0, fmt.Errorf("listing the domains: %w", err)
+	}
+	for i := range domains {
+		domains[i].Domain = w.bridges.Complete(ctx, domains[i].Domain)
 	}
 	if err := w.guests.Listed(ctx, began, domains, unreadable); err != nil {
 		return 0, err

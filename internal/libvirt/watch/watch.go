@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/libvirt/bridges"
 	"mdserver/internal/libvirt/connection"
 )
 
@@ -65,6 +66,7 @@ const (
 type Watcher struct {
 	endpoint connection.Endpoint
 	guests   Guests
+	bridges  *bridges.Resolver
 	log      *slog.Logger
 
 	mu     sync.Mutex
@@ -72,8 +74,8 @@ type Watcher struct {
 }
 
 // New makes a watcher; Run starts it.
-func New(e connection.Endpoint, guests Guests, log *slog.Logger) *Watcher {
-	return &Watcher{endpoint: e, guests: guests, log: log}
+func New(e connection.Endpoint, guests Guests, b *bridges.Resolver, log *slog.Logger) *Watcher {
+	return &Watcher{endpoint: e, guests: guests, bridges: b, log: log}
 }
 
 // Run follows the domains until ctx ends. Whatever libvirt does, it goes on:
