@@ -232,8 +232,8 @@ func printInstance(w io.Writer, inst instance.Instance) error {
 	if inst.Memory > 0 {
 		pairs = append(pairs, [2]string{"memory", strconv.FormatUint(inst.Memory>>20, 10) + " MiB"})
 	}
-	for _, nic := range inst.Interfaces {
-		pairs = append(pairs, [2]string{"interface", describeInterface(inst, nic)})
+	for i, place := range inst.Places() {
+		pairs = append(pairs, [2]string{"interface", describeInterface(inst.Interfaces[i], place)})
 	}
 	flat := inst.Metadata.Flat()
 	for _, key := range slices.Sorted(maps.Keys(flat)) {
@@ -244,8 +244,8 @@ func printInstance(w io.Writer, inst instance.Instance) error {
 
 // describeInterface names the network of an interface, and the guest's addresses
 // there if it is one of ours.
-func describeInterface(inst instance.Instance, nic instance.Interface) string {
-	place, ours := inst.By(nic.MAC)
+func describeInterface(nic instance.Interface, place instance.Attachment) string {
+	ours := place != (instance.Attachment{})
 	network := nic.Network
 	switch {
 	case ours && place.Network != "":

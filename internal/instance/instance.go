@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -61,14 +60,6 @@ type Disk struct {
 	Bus    string `json:"bus,omitempty"`
 	Device string `json:"device"`
 	Serial string `json:"serial,omitempty"`
-}
-
-// On returns the guest's first interface on a network.
-func (d Domain) On(network Network) (Interface, bool) {
-	if i := slices.IndexFunc(d.Interfaces, network.Has); i >= 0 {
-		return d.Interfaces[i], true
-	}
-	return Interface{}, false
 }
 
 // Instance is one guest as mdserver knows it. It is a value: nobody changes
