@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"slices"
@@ -24,25 +25,38 @@ func (h *Host) checkReach(ctx context.Context) []Finding {
 	if err != nil {
 		return []Finding{unknown("whom the server runs as: %v", err)}
 	}
-	group := info.Sys().(*syscall.Stat_t).Gid
-	member := slices.Contains(memberships(who.name), group)
+	member := memberships(who.name)
 	now := member
 	if h.running() {
-		now = slices.Contains(processGroups(h.status.PID), group)
+		now = processGroups(h.status.PID)
 	}
-	if who.can(info, mayWrite) || now && info.Mode().Perm()&(mayWrite<<3) != 0 {
+	if who.reaches(info, now) {
 		return nil
 	}
 	f := wrong("the user %s may not use libvirt's socket %s, which is %s: it cannot edit the network %q", who.name, h.libvirt.socket, describe(info), h.Networks[i].Name)
-	name := groupName(group)
-	switch {
-	case group == 0 || info.Mode().Perm()&(mayWrite<<3) == 0:
-		return []Finding{f.advise("give libvirt's socket to a group of its own (unix_sock_group and unix_sock_rw_perms in /etc/libvirt/libvirtd.conf), and put %s into it", who.name)}
-	case !member:
-		f = f.mend("usermod --append --groups " + quote(name) + " " + quote(who.name))
-	}
-	return []Finding{h.restart(ctx, f)}
+	return []Finding{h.restart(ctx, f.join(who, info, member))}
 }
+
+// reaches reports whether the account, with further groups, may use a socket.
+func (a account) reaches(socket fs.FileInfo, groups []uint32) bool {
+	return a.can(socket, mayWrite) || groupMay(socket) && slices.Contains(groups, groupOf(socket))
+}
+
+// join adds how an account is to get the right to use a socket.
+func (f Finding) join(who account, socket fs.FileInfo, member []uint32) Finding {
+	switch group := groupOf(socket); {
+	case group == 0 || !groupMay(socket):
+		return f.advise("give libvirt's socket to a group of its own (unix_sock_group and unix_sock_rw_perms in /etc/libvirt/libvirtd.conf), and put %s into it", who.name)
+	case slices.Contains(member, group):
+		return f // since the server started
+	default:
+		return f.mend("usermod --append --groups " + quote(groupName(group)) + " " + quote(who.name))
+	}
+}
+
+func groupOf(info fs.FileInfo) uint32 { return info.Sys().(*syscall.Stat_t).Gid }
+
+func groupMay(info fs.FileInfo) bool { return info.Mode().Perm()&(mayWrite<<3) != 0 }
 
 // restart adds how the server is started anew.
 func (h *Host) restart(ctx context.Context, f Finding) Finding {

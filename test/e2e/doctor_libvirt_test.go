@@ -334,4 +334,16 @@ func TestDoctorAndLibvirt(t *testing.T) {
 	w.startLibvirt()
 	w.inside("virsh net-info mds | grep -q 'Active: *yes' || virsh net-start mds")
 	w.healthy()
+
+	t.Log("a guest whose hardware names no datasource, and which has found its metadata")
+	w.inside("virsh undefine web1")
+	w.define("define", fmt.Sprintf(wardGuest, "", "", "mds"))
+	w.ill("datasource", `"web1"`, "nothing but QEMU")
+	guest, err := w.AddGuest(suite.ctx, "web1", "52:54:00:4a:0c:11")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dhcp(t, guest)
+	get(t, guest, "/latest/user-data")
+	w.healthy()
 }
