@@ -41,7 +41,7 @@ func (h *Host) detects(ctx context.Context, d domain) []Finding {
 			admit(h, d, face)}
 	case face == smbios.EC2 && !server.Tokens:
 		return []Finding{wrong("the guest %q takes this for AWS, where cloud-init needs tokens, but imds is off", d.Name).
-			set(h, "mdserver", "imds", "optional").mend(h.reload())}
+			set(h, "mdserver", "imds", "optional").reload(h)}
 	default:
 		var all []Finding
 		for _, text := range d.Readers() {
@@ -66,9 +66,9 @@ func (f Finding) admit(h *Host, d domain, face smbios.Face) Finding {
 	case mode || exempt:
 		return f.advise("change imds or imds_exempt in the domain's <metadata>: virsh edit %s", quote(d.Name))
 	case face == smbios.EC2Clone: // the EC2 tree is never exempt
-		return f.set(h, "mdserver", "imds", "optional").mend(h.reload())
+		return f.set(h, "mdserver", "imds", "optional").reload(h)
 	}
-	return f.set(h, "mdserver", "imds_exempt", "openstack, nocloud").mend(h.reload())
+	return f.set(h, "mdserver", "imds_exempt", "openstack, nocloud").reload(h)
 }
 
 // fetched reports whether the guest has read its metadata or its user-data

@@ -101,7 +101,7 @@ func (h *Host) checkLibvirtNetwork(n Network) []Finding {
 		return []Finding{wrong("the network %q is not started", n.Name).mend("virsh net-start "+quote(n.Name), "virsh net-autostart "+quote(n.Name))}
 	case !n.Libvirt && found.bridge != "" && found.bridge != n.Bridge:
 		f := wrong("libvirt's network %q has the bridge %s, but the configuration says %s", n.Name, found.bridge, n.Bridge)
-		return []Finding{f.set(h, h.section(n.Name), "interface", found.bridge).mend(h.reload())}
+		return []Finding{f.set(h, h.section(n.Name), "interface", found.bridge).reload(h)}
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ func checkPortSecurity(ctx context.Context, h *Host) []Finding {
 	for _, n := range h.Config.Networks {
 		if !n.PortSecurity {
 			all = append(all, warning("guests on the network %q can send as each other and as this host: port_security is no", n.Name).
-				set(h, h.section(n.Name), "port_security", "yes").mend(h.reload()))
+				set(h, h.section(n.Name), "port_security", "yes").reload(h))
 		}
 	}
 	if !h.running() {

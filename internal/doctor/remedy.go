@@ -35,8 +35,14 @@ func (h *Host) section(name string) string {
 	return "dnsmasq"
 }
 
-// reload is the command that puts a changed configuration in force.
-func (h *Host) reload() string { return "mdserver reload --config " + quote(h.ConfigFile) }
+// reload adds the command that puts a changed configuration in force. A server
+// that does not run reads it when it starts.
+func (f Finding) reload(h *Host) Finding {
+	if !h.running() {
+		return f
+	}
+	return f.mend("mdserver reload --config " + quote(h.ConfigFile))
+}
 
 // sampleNetwork is the definition that is installed, of the network that the
 // defaults of the configuration describe.
