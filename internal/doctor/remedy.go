@@ -54,25 +54,33 @@ func (n Network) asSample() bool {
 		n.Gateway == netip.MustParseAddr("10.122.0.1") && !n.IPv6.IsValid() && exists(sampleNetwork)
 }
 
-// makeBridge adds what makes the bridge of a network that a dnsmasq of ours
-// serves: libvirt does, where it is used.
+// makeBridge adds what makes the bridge of a network.
 func (f Finding) makeBridge(h *Host, n Network) Finding {
 	owner, defined := h.libvirt.owner(n)
 	switch {
-	case h.libvirt.err != nil:
-		commands := []string{"ip link add name " + quote(n.Bridge) + " type bridge", "ip link set " + quote(n.Bridge) + " up"}
-		for _, addr := range n.routers() {
-			commands = append(commands, "ip address add "+addr.String()+" dev "+quote(n.Bridge))
-		}
-		return f.mend(commands...).advise("define the bridge where this host's network is configured as well, such as systemd-networkd: it is lost with the next boot otherwise")
-	case defined:
+	case defined && !owner.active:
 		return f.mend("virsh net-start "+quote(owner.name), "virsh net-autostart "+quote(owner.name))
+	case n.Libvirt:
+		return f.advise("libvirt makes the bridge of the network %q: see what is said of libvirt", n.Name)
+	case defined || h.libvirt.err != nil: // it is not libvirt that makes it
+		return f.mend(n.linkCommands()...).
+			advise("define the bridge where this host's network is configured as well, such as systemd-networkd: it is lost with the next boot otherwise")
 	}
 	define := "virsh net-define " + sampleNetwork
 	if !n.asSample() {
 		define = "echo " + quote(n.definition()) + " | virsh net-define /dev/stdin"
 	}
 	return f.mend(define, "virsh net-autostart "+quote(n.Name), "virsh net-start "+quote(n.Name))
+}
+
+// linkCommands make the bridge without libvirt.
+func (n Network) linkCommands() []string {
+	bridge := quote(n.Bridge)
+	commands := []string{"ip link add name " + bridge + " type bridge", "ip link set " + bridge + " up"}
+	for _, addr := range n.routers() {
+		commands = append(commands, "ip address add "+addr.String()+" dev "+bridge)
+	}
+	return commands
 }
 
 // routers are this host's addresses on the network.

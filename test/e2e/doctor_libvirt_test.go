@@ -212,6 +212,15 @@ func TestDoctorAndNetworks(t *testing.T) {
 	w.inside("ip link add br-lan type bridge && ip link set br-lan up && ip address add 10.50.0.1/24 dev br-lan")
 	w.cured("libvirt network", "bridge")
 
+	t.Log("a bridge of one's own that is gone, and that libvirt only knows by name")
+	w.define("net-define", `<network><name>lan</name><forward mode="bridge"/><bridge name="br-lan"/></network>`)
+	w.inside("virsh net-start lan && ip link del br-lan")
+	for _, command := range w.ill("bridge", "br-lan", "not there").Remedy {
+		w.inside(command)
+	}
+	w.cured("libvirt network", "bridge")
+	w.inside("virsh net-destroy lan && virsh net-undefine lan")
+
 	t.Log("libvirt's network has another bridge")
 	w.define("net-define", `<network><name>lan</name><forward mode="bridge"/><bridge name="br-mds"/></network>`)
 	w.inside("virsh net-start lan")
