@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -151,15 +152,21 @@ type form struct {
 	off      bool   // registered, but not there
 }
 
+// newMAC is one that no other guest of the site has.
+func (s *site) newMAC() string {
+	n := s.guests.Add(1)
+	return fmt.Sprintf("52:54:00:77:%02x:%02x", n>>8&0xff, n&0xff)
+}
+
 // addGuest defines a guest, plugs it into the bridge and gives it its
 // addresses.
 func (s *site) addGuest(f form) (*guest, error) {
-	n := s.guests.Add(1)
-	g := &guest{site: s, secret: fmt.Sprintf("secret-%d-%s", n, rand.Text()[:12])}
+	mac := s.newMAC()
+	id := strings.ReplaceAll(mac[len("52:54:00:77:"):], ":", "")
+	g := &guest{site: s, secret: "secret-" + id + "-" + rand.Text()[:12]}
 	if f.name == "" {
-		f.name = fmt.Sprintf("guest-%d", n)
+		f.name = "guest-" + id
 	}
-	mac := fmt.Sprintf("52:54:00:77:%02x:%02x", n>>8, n&0xff)
 	if f.template == "" {
 		f.template = base + "# " + g.secret + "\n"
 	}

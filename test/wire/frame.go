@@ -78,24 +78,25 @@ func (p Packet) ICMP4(kind layers.ICMPv4TypeCode, id, seq uint16, payload []byte
 	return p.frame(layers.IPProtocolICMPv4, nil, &layers.ICMPv4{TypeCode: kind, Id: id, Seq: seq}, gopacket.Payload(payload))
 }
 
-// ICMP6 makes a frame with an ICMP message for IPv6, behind the extension
-// headers, of which each must tell the next.
-func (p Packet) ICMP6(kind layers.ICMPv6TypeCode, message gopacket.SerializableLayer, extensions ...gopacket.SerializableLayer) []byte {
+// Extension is an IPv6 extension header as it is on the wire: RFC 8200, 4.
+// Its first byte tells what follows.
+type Extension struct {
+	Kind  layers.IPProtocol
+	Bytes []byte
+}
+
+// ICMP6 makes a frame with an ICMP message for IPv6 behind extension headers.
+func (p Packet) ICMP6(kind layers.ICMPv6TypeCode, message gopacket.SerializableLayer, extensions ...Extension) []byte {
 	icmp := &layers.ICMPv6{TypeCode: kind}
 	ip := p.ip6(layers.IPProtocolICMPv6)
-	if len(extensions) > 0 {
-		switch extensions[0].(type) {
-		case *layers.IPv6Destination:
-			ip.NextHeader = layers.IPProtocolIPv6Destination
-		case *layers.IPv6Fragment:
-			ip.NextHeader = layers.IPProtocolIPv6Fragment
-		default:
-			ip.NextHeader = layers.IPProtocolIPv6HopByHop
-		}
-	}
 	_ = icmp.SetNetworkLayerForChecksum(ip)
 	all := append(Ethernet(p.SrcMAC, p.DstMAC, layers.EthernetTypeIPv6, p.Tags...), ip)
-	all = append(all, extensions...)
+	for i, e := range extensions {
+		if i == 0 {
+			ip.NextHeader = e.Kind
+		}
+		all = append(all, gopacket.Payload(e.Bytes))
+	}
 	return Frame(append(all, icmp, message)...)
 }
 
