@@ -119,7 +119,7 @@ func TestSmuggleByFoldedHeader(t *testing.T) {
 
 func TestSmuggleByBareLineFeed(t *testing.T) {
 	requests(t, func(t *testing.T, a *arena) {
-		for _, path := range []string{"/latest/user-data\nX: y", "/latest/\rX", "/latest/user-data HTTP/1.1\nHost: x\n\nGET /latest/meta-data/mac"} {
+		for _, path := range []string{"/latest/user-data\nX: y", "/latest/\rX"} {
 			a.smuggles(t, fmt.Sprintf("%q", path), func(w way) string {
 				return "POST " + path + " HTTP/1.1\r\nHost: " + w.host() + "\r\nConnection: close\r\n\r\n" + hidden(w)
 			})
