@@ -64,6 +64,7 @@ func alone(t *testing.T, edit func(*lab.Lab, lab.Config), f func(*testing.T, *ar
 					t.Error("closing the lab:", err)
 				}
 			})
+			s.lone = true
 			f(t, newPair(t, s))
 		})
 	}
@@ -88,6 +89,9 @@ func (s *site) guest(t *testing.T, f form) *guest {
 	g, err := s.addGuest(f)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if s.lone {
+		return g // it goes with the site
 	}
 	t.Cleanup(func() {
 		if err := g.remove(); err != nil {

@@ -210,10 +210,7 @@ func TestSourceMACOfBridge(t *testing.T) {
 func TestSourceMACThatIsNone(t *testing.T) {
 	attack(t, func(t *testing.T, a *arena) {
 		for _, mac := range []string{"00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "33:33:00:00:00:01", "01:80:c2:00:00:00"} {
-			hw, err := net.ParseMAC(mac)
-			if err != nil {
-				t.Fatal(err)
-			}
+			hw := mustMAC(t, mac)
 			byEach(t, func(t *testing.T, w way) {
 				a.impostor(t, w, func(h *wire.Host) { h.MAC, h.Said = hw, a.attacker.mac })
 			})

@@ -105,14 +105,9 @@ func TestEscapesInPasswordReachTerminal(t *testing.T) {
 	attack(t, func(t *testing.T, a *arena) {
 		for i, text := range evil {
 			g := a.attacker
-			if i > 0 { // each guest posts once
-				registered, err := a.admin.Register(suite.ctx, []byte(domain{name: g.inst.Name, uuid: g.inst.UUID.String(), mac: g.MAC, port: g.Port()}.XML()))
-				if err != nil {
+			if i > 0 { // an instance posts once
+				if _, err := a.admin.Reprovision(suite.ctx, g.inst.Name); err != nil {
 					t.Fatal(err)
-				}
-				g.inst = registered.Instance
-				if _, err := a.server.Run(suite.ctx, nil, "reprovision", g.inst.Name, "--yes"); err != nil {
-					t.Log(err)
 				}
 			}
 			_, _ = ask(g, byIPv4, request(byIPv4, "POST", "/openstack/latest/password", contentLength(text), "Connection: close")+text)

@@ -50,6 +50,7 @@ type site struct {
 	admin  *admin.Client
 	bridge net.HardwareAddr
 	guests atomic.Int32 // made so far
+	lone   bool         // it is one test's
 
 	uplinkOnce sync.Once
 }
@@ -149,7 +150,6 @@ type form struct {
 	name     string // a new one if it is empty
 	metadata string // further elements
 	template string // in place of one that tells its secret
-	off      bool   // registered, but not there
 }
 
 // newMAC is one that no other guest of the site has.
@@ -174,10 +174,10 @@ func (s *site) addGuest(f form) (*guest, error) {
 		return nil, err
 	}
 	var err error
-	if g.Guest, err = s.AddGuest(suite.ctx, f.name, mac); err != nil {
+	if g.mac, err = net.ParseMAC(mac); err != nil {
 		return nil, err
 	}
-	if g.mac, err = net.ParseMAC(mac); err != nil {
+	if g.Guest, err = s.AddGuest(suite.ctx, f.name, mac); err != nil {
 		return nil, err
 	}
 	if err := g.register(domain{name: f.name, mac: mac, port: g.Port(), metadata: fmt.Sprintf(
@@ -241,6 +241,15 @@ func (g *guest) addr(w way) netip.Addr {
 	default:
 		return g.linkLocal()
 	}
+}
+
+func mustMAC(t *testing.T, text string) net.HardwareAddr {
+	t.Helper()
+	mac, err := net.ParseMAC(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mac
 }
 
 // remove takes the guest away and has the server forget it.
