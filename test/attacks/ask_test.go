@@ -105,10 +105,13 @@ func askFrom(g *guest, w way, from netip.Addr, text string) (string, error) {
 	return exchange(conn, text)
 }
 
+// exchangeTime bounds a whole conversation.
+const exchangeTime = 4 * time.Second
+
 // exchange sends a request and reads until the other end hangs up, or says
 // nothing for a while.
 func exchange(conn net.Conn, text string) (string, error) {
-	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(exchangeTime)); err != nil {
 		return "", err
 	}
 	_, writeErr := io.WriteString(conn, text) // the server may hang up half way

@@ -266,11 +266,11 @@ func TestSwitchToAnotherProtocol(t *testing.T) {
 	requests(t, func(t *testing.T, a *arena) {
 		for name, text := range map[string]func(way) string{
 			"HTTP/2 by upgrade": func(w way) string {
-				return request(w, "GET", "/latest/meta-data/mac", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__")
+				return request(w, "GET", "/latest/meta-data/mac", "Connection: Upgrade, HTTP2-Settings, close", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__")
 			},
 			"HTTP/2 at once": func(way) string { return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00" },
 			"WebSocket": func(w way) string {
-				return request(w, "GET", "/latest/meta-data/mac", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13")
+				return request(w, "GET", "/latest/meta-data/mac", "Connection: Upgrade, close", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13")
 			},
 			"TLS":      func(way) string { return "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("\x00", 500) },
 			"HTTP/0.9": func(way) string { return "GET /latest/user-data\r\n" },
@@ -289,7 +289,7 @@ func TestSwitchToAnotherProtocol(t *testing.T) {
 // fooled, says it asks.
 var foreignHosts = []string{
 	"evil.example", "localhost", "localhost:80", "169.254.169.254.evil.example", "169.254.169.254@evil.example", "evil.example#169.254.169.254", "metadata.evil.example:80",
-	"169.254.169.254.", "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518", "[::ffff:169.254.169.254].evil.example", "192.0.2.1", "[2001:db8::99]", "127.0.0.1", "x", "169.254.169.254:81",
+	"169.254.169.254.", "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518", "[::ffff:169.254.169.254].evil.example", "192.0.2.1", "[2001:db8::99]", "127.0.0.1", "x",
 }
 
 func TestHostOfReboundName(t *testing.T) {

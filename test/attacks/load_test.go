@@ -5,6 +5,7 @@ package attacks
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -69,7 +70,7 @@ func (a *arena) prompt(t *testing.T, what string) {
 
 // few makes limits small, so that few connections reach them.
 func few(_ *lab.Lab, c lab.Config) {
-	c.Set("mdserver", "guest_connections", "20").Set("mdserver", "max_connections", "200")
+	c.Set("mdserver", "guest_connections", "10").Set("mdserver", "max_connections", "200")
 }
 
 func TestHoldConnectionsWithHalfAHeader(t *testing.T) {
@@ -130,7 +131,7 @@ func TestHoldConnectionsInVictimsName(t *testing.T) {
 			l := a.attacker.link(t)
 			h := &wire.Host{Link: l, MAC: l.MAC, Addr: a.victim.addr(w)}
 			h.Announce(a.target(w))
-			for range 15 {
+			for range 6 {
 				_, _ = h.Ask(a.target(w), "GET /latest/user-data HTTP/1.1\r\nX-Slow: ") // is left open
 				if a.protection == secured {
 					break // nothing gets through, and each waits
@@ -186,6 +187,43 @@ func TestFloodSYNsFromMadeUpAddresses(t *testing.T) {
 			}
 		}
 		a.prompt(t, "after a flood of SYNs")
+	})
+}
+
+// The kernel answers by cookies meanwhile, and keeps no SYN.
+func TestFloodSYNsAllTheTime(t *testing.T) {
+	alone(t, nil, func(t *testing.T, a *arena) {
+		if err := a.attacker.IP(suite.ctx, "address", "flush", "dev", "eth0"); err != nil { // so that its kernel resets nothing
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(suite.ctx)
+		var flood sync.WaitGroup
+		flood.Go(func() {
+			l, err := wire.Open(a.attacker, "eth0")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer l.Close()
+			for ctx.Err() == nil {
+				for _, w := range ways {
+					p := wire.Packet{SrcMAC: a.attacker.mac, DstMAC: a.bridge, Src: a.attacker.addr(w), Dst: w.server()}
+					for range 50 {
+						_ = l.Send(p.TCP(layers.TCP{SrcPort: layers.TCPPort(rand.IntN(60000) + 1000), DstPort: 80, Seq: rand.Uint32(), SYN: true, Window: 1000}, nil))
+					}
+				}
+				time.Sleep(10 * time.Millisecond) // some 10,000 a second
+			}
+		})
+		eventually(t, "the kernel sends cookies", func() error {
+			if a.cookies(t) == 0 {
+				return errors.New("it sends none")
+			}
+			return nil
+		})
+		a.prompt(t, "during a flood of SYNs")
+		stop()
+		flood.Wait()
 	})
 }
 

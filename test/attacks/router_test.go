@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/gopacket/gopacket/layers"
 
@@ -71,27 +73,59 @@ func padding(kind, next layers.IPProtocol) wire.Extension {
 	return wire.Extension{Kind: kind, Bytes: []byte{byte(next), 0, 1, 4, 0, 0, 0, 0}}
 }
 
-// The message is in fragments, so that no packet tells what it is: RFC 6980.
+// The message is in fragments, so that no packet tells what it is: RFC 6980. All
+// of them must arrive to mean anything.
 func TestRogueRouterAdvertisementInFragments(t *testing.T) {
 	attack(t, func(t *testing.T, a *arena) {
 		ear := a.victim.link(t)
 		whole := a.toAllNodes(a.attacker.linkLocal().String()).ICMP6(raType, a.advertisement("frag-mark"))
 		const header = 14 + 40
-		for i, next := range []layers.IPProtocol{layers.IPProtocolICMPv6, layers.IPProtocolIPv6Destination} {
-			payload := whole[header:]
-			if next == layers.IPProtocolIPv6Destination {
-				payload = append([]byte{byte(layers.IPProtocolICMPv6), 0, 1, 4, 0, 0, 0, 0}, payload...)
+		message, behind := whole[header:], append([]byte{byte(icmp6), 0, 1, 4, 0, 0, 0, 0}, whole[header:]...)
+		for what, f := range map[string]struct {
+			next    layers.IPProtocol
+			payload []byte
+			cut     int
+		}{
+			"its type in the first fragment":            {icmp6, message, 8},
+			"its type in the first behind options":      {options, behind, 16},
+			"its type in the second":                    {options, behind, 8},
+			"one fragment alone":                        {icmp6, message, len(message)},
+			"one fragment alone and options before":     {options, behind, len(behind)},
+			"its type in the second, which comes first": {options, behind, -8},
+		} {
+			cut := max(f.cut, -f.cut)
+			parts := [][]byte{fragment(whole[:header], f.next, 0, cut < len(f.payload), f.payload[:cut])}
+			if cut < len(f.payload) {
+				parts = append(parts, fragment(whole[:header], f.next, uint16(cut), false, f.payload[cut:]))
 			}
-			for len(payload)%8 != 0 {
-				payload = payload[:len(payload)-1]
+			if f.cut < 0 {
+				slices.Reverse(parts)
 			}
-			cut := 8 * (1 + i)
-			frames := [][]byte{fragment(whole[:header], next, 0, true, payload[:cut]), fragment(whole[:header], next, uint16(cut), false, payload[cut:])}
-			if err := a.attacker.link(t).Send(frames[0]); err != nil {
-				t.Fatal(err)
+			if heard := a.arrive(t, ear, parts); heard == (a.protection == secured) {
+				t.Errorf("a router advertisement with %s reaches the victim: %v", what, heard)
 			}
-			a.crosses(t, ear, "a router advertisement in fragments", frames[1], "frag-mark")
 		}
+	})
+}
+
+// arrive reports whether the victim hears all the frames.
+func (a *arena) arrive(t *testing.T, ear *wire.Link, frames [][]byte) bool {
+	t.Helper()
+	link := a.attacker.link(t)
+	missing := map[string]bool{}
+	for _, frame := range frames {
+		missing[string(frame)] = true
+		if err := link.Send(frame); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait := 5 * time.Second
+	if a.protection == secured {
+		wait = 400 * time.Millisecond
+	}
+	return ear.Hear(wait, func(frame []byte) bool {
+		delete(missing, string(frame))
+		return len(missing) == 0
 	})
 }
 
@@ -107,7 +141,11 @@ func fragment(headers []byte, next layers.IPProtocol, offset uint16, more bool, 
 	frame = append(frame, byte(next), 0)
 	frame = binary.BigEndian.AppendUint16(frame, flags)
 	frame = append(frame, 0, 0, 0, 42)
-	return append(frame, payload...)
+	frame = append(frame, payload...)
+	for len(frame) < 60 {
+		frame = append(frame, 0)
+	}
+	return frame
 }
 
 func TestRogueRouterAdvertisementWithPriorityTag(t *testing.T) {

@@ -18,8 +18,12 @@ var (
 	ErrReset       = errors.New("the connection was reset")
 )
 
-// patience is how long a host waits for each frame.
-const patience = 700 * time.Millisecond
+// How long a host waits for the answer to a SYN, and for each segment of the
+// answer to its request.
+const (
+	handshakeTime = 250 * time.Millisecond
+	answerTime    = 700 * time.Millisecond
+)
 
 // Host is a host that frames make up on a link: it answers for its address and
 // asks by TCP.
@@ -128,9 +132,9 @@ func (c *conversation) send(segment layers.TCP, payload []byte) {
 }
 
 func (c *conversation) open() error {
-	for range 3 {
+	for range 2 {
 		c.send(layers.TCP{SYN: true}, nil)
-		answer, err := c.next()
+		answer, err := c.next(handshakeTime)
 		switch {
 		case errors.Is(err, ErrReset):
 			return err
@@ -146,7 +150,7 @@ func (c *conversation) open() error {
 func (c *conversation) read() (string, error) {
 	var got []byte
 	for {
-		segment, err := c.next()
+		segment, err := c.next(answerTime)
 		if err != nil {
 			if errors.Is(err, ErrReset) && len(got) == 0 {
 				return "", err
@@ -171,8 +175,8 @@ func (c *conversation) read() (string, error) {
 
 // next returns the next segment of the connection and answers for the host's
 // address meanwhile.
-func (c *conversation) next() (*layers.TCP, error) {
-	deadline := time.Now().Add(patience)
+func (c *conversation) next(wait time.Duration) (*layers.TCP, error) {
+	deadline := time.Now().Add(wait)
 	for {
 		frame, err := c.Link.Receive(deadline)
 		if err != nil {
