@@ -126,7 +126,8 @@ func (a *arena) safe(t *testing.T, what, got string) {
 }
 
 // served checks that the victim is still served as itself. Without port
-// security the host may believe lies about it, until it announces itself.
+// security it and the host may believe lies about each other for a while: it
+// announces itself and forgets what it believes.
 func (a *arena) served(t *testing.T) {
 	t.Helper()
 	for _, w := range ways {
@@ -135,6 +136,7 @@ func (a *arena) served(t *testing.T) {
 			err := a.victim.reads(w)
 			if err != nil && a.protection == plain {
 				truth.Announce(a.target(w))
+				_ = a.victim.IP(suite.ctx, "neighbour", "flush", "dev", "eth0")
 			}
 			return err
 		})

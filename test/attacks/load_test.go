@@ -230,17 +230,9 @@ func TestFloodSYNsAllTheTime(t *testing.T) {
 // Requests that are refused cost the log little.
 func TestFloodLogByRefusals(t *testing.T) {
 	alone(t, nil, func(t *testing.T, a *arena) {
-		a.floods(t, 300, func(i int) {
-			h := a.attackerHost(byIPv6, false)
-			if h == nil {
-				return
-			}
-			defer h.Link.Close()
-			if i == 0 {
-				h.Announce(a.target(byIPv6))
-			}
-			_, _ = h.Ask(a.target(byIPv6), get(byIPv6, "/latest/user-data"))
-		}, 40_000)
+		addr := parse("fd00:122::f:1")
+		take(t, a.attacker, addr)
+		a.floods(t, 3000, func(int) { _, _ = askFrom(a.attacker, byIPv6, addr, get(byIPv6, "/latest/user-data")) }, 400_000)
 	})
 }
 
