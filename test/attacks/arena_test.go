@@ -190,8 +190,8 @@ func (s *site) waitSecured(g *guest) error {
 	}
 	return lab.Poll(suite.ctx, 5*time.Second, func(ctx context.Context) error {
 		rules, err := s.Host.Output(ctx, "nft", "list", "ruleset", "bridge")
-		if err == nil && !strings.Contains(rules, `"`+g.Port()+`"`) {
-			err = fmt.Errorf("port security knows nothing of %s", g.Port())
+		if err == nil && !strings.Contains(rules, `"`+g.Port()+`" : goto guest`) {
+			err = fmt.Errorf("port security does not know %s as a guest's", g.Port())
 		}
 		return err
 	})
