@@ -217,6 +217,11 @@ func (a *arena) flipsTheNeighbour(t *testing.T, w way) {
 // then the test shows that the lie is one.
 func (a *arena) hears(t *testing.T, w way, lie func(*wire.Link)) {
 	t.Helper()
+	a.hearsFrom(t, w, a.victim.addr(w), lie)
+}
+
+func (a *arena) hearsFrom(t *testing.T, w way, from netip.Addr, lie func(*wire.Link)) {
+	t.Helper()
 	ear := a.attacker.link(t)
 	heard := false
 	mark := a.victim.secret
@@ -224,7 +229,7 @@ func (a *arena) hears(t *testing.T, w way, lie func(*wire.Link)) {
 		mark = "HTTP/1.1 " // the server may refuse whose MAC moves about
 	}
 	for range 20 {
-		conn, err := dial(a.victim, w, a.victim.addr(w))
+		conn, err := dial(a.victim, w, from)
 		if err != nil {
 			continue
 		}
@@ -287,5 +292,18 @@ func TestClaimUnusedAddress(t *testing.T) {
 				t.Errorf("%s: an address of no guest is served:\n%.300s", addr, got)
 			}
 		}
+	})
+}
+
+// A guest may choose its link-local address, as RFC 7217 has it.
+func TestDivertAnswersToVictimAtChosenLinkLocalAddress(t *testing.T) {
+	attack(t, func(t *testing.T, a *arena) {
+		chosen := parse("fe80::1234:5678:9abc:def0")
+		take(t, a.victim, chosen)
+		a.hearsFrom(t, byLinkLocal, chosen, func(l *wire.Link) {
+			p := wire.Packet{SrcMAC: l.MAC, DstMAC: a.bridge, Src: chosen, Dst: byLinkLocal.server()}
+			_ = l.Send(p.Advertise(chosen, l.MAC, wire.Override|wire.Solicited))
+		})
+		a.served(t)
 	})
 }

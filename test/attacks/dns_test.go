@@ -188,32 +188,47 @@ func TestTransferZone(t *testing.T) {
 }
 
 // A name of outside resolves to an address of ours.
-func TestRebindNameToPrivateAddress(t *testing.T) {
-	alone(t, func(l *lab.Lab, _ lab.Config) {
-		upstream(l)
-	}, func(t *testing.T, a *arena) {
-		public := netip.MustParseAddr("203.0.113.7")
-		eventually(t, "a name of outside resolves", func() error { // the control
-			got, err := a.resolve("public.evil.test")
-			if err == nil && !slices.Contains(got, public) {
-				err = fmt.Errorf("it is %v", got)
-			}
-			return err
-		})
-		for i := range rebound {
-			name := fmt.Sprintf("r%d.evil.test", i)
-			if got, err := a.resolve(name); err == nil && slices.Contains(got, rebound[i]) {
-				t.Errorf("%s resolves to %s", name, rebound[i])
-			}
-		}
-	})
+func TestRebindNameToOwnAddress(t *testing.T) {
+	alone(t, func(l *lab.Lab, _ lab.Config) { upstream(l) }, func(t *testing.T, a *arena) { a.rebinds(t, 0, ours) })
 }
 
-// rebound are addresses that no name of outside has a good reason to have.
-var rebound = []netip.Addr{
-	parse(lab.MetadataAddr), parse(lab.Gateway), parse("10.122.0.50"), parse("192.168.1.1"), parse("172.16.0.1"), parse("127.0.0.1"), parse("0.0.0.0"),
-	parse(lab.MetadataAddr6), parse(lab.Gateway6), parse("fe80::a9fe:a9fe"), parse("::1"), parse("::ffff:169.254.169.254"), parse("::"),
+// A name of outside resolves to some other address that is none of the outside.
+func TestRebindNameToPrivateAddress(t *testing.T) {
+	alone(t, func(l *lab.Lab, c lab.Config) {
+		upstream(l)
+		c.Set("dnsmasq", "stop_rebind", "private")
+	}, func(t *testing.T, a *arena) { a.rebinds(t, 0, len(rebound)) })
 }
+
+// rebinds checks that the victim is not given some of the addresses.
+func (a *arena) rebinds(t *testing.T, first, end int) {
+	t.Helper()
+	eventually(t, "a name of outside resolves", func() error { // the control
+		got, err := a.resolve("public.evil.test")
+		if err == nil && !slices.Contains(got, outsider) {
+			err = fmt.Errorf("it is %v", got)
+		}
+		return err
+	})
+	for i := first; i < end; i++ {
+		name := fmt.Sprintf("r%d.evil.test", i)
+		if got, err := a.resolve(name); err == nil && slices.Contains(got, rebound[i]) {
+			t.Errorf("%s resolves to %s", name, rebound[i])
+		}
+	}
+}
+
+// outsider is an address that names of outside may have.
+var outsider = parse("9.9.9.9")
+
+// rebound are addresses that no name of outside has a good reason to have: first
+// those of the host and its guests.
+var rebound = []netip.Addr{
+	parse(lab.MetadataAddr), parse(lab.Gateway), parse("10.122.0.50"), parse(lab.MetadataAddr6), parse(lab.Gateway6), parse(lab.MetadataLinkLocal), parse("::ffff:169.254.169.254"),
+	parse("192.168.1.1"), parse("172.16.0.1"), parse("0.0.0.0"), parse("::1"), parse("::"), parse("fd12:3456::1"), parse("::ffff:192.168.1.1"),
+}
+
+const ours = 7
 
 // upstream runs a DNS server in the host's namespace that knows rebound.
 func upstream(l *lab.Lab) {
@@ -234,7 +249,7 @@ func upstream(l *lab.Lab) {
 func answerRebound(w dns.ResponseWriter, q *dns.Msg) {
 	answer := new(dns.Msg).SetReply(q)
 	name, kind := q.Question[0].Name, q.Question[0].Qtype
-	addr := parse("203.0.113.7")
+	addr := outsider
 	var i int
 	if n, _ := fmt.Sscanf(name, "r%d.evil.test.", &i); n == 1 && i < len(rebound) {
 		addr = rebound[i]

@@ -264,7 +264,25 @@ func TestAdvertiseOtherGuest(t *testing.T) {
 // Duplicate address detection by somebody who has every address: the victim
 // would give its own up.
 func TestDenyVictimItsAddressByDuplicateDetection(t *testing.T) {
-	attack(t, func(t *testing.T, a *arena) { a.advertises(t, a.victim.inst.IPv6.String()) })
+	attack(t, func(t *testing.T, a *arena) {
+		a.advertises(t, a.victim.inst.IPv6.String())
+		// Two that ask for one address at a time both give it up: RFC 4862, 5.4.3.
+		mac := net.HardwareAddr{0x02, 0xdf, 1, 2, 3, a.attacker.mac[5]}
+		p := wire.Packet{SrcMAC: a.attacker.mac, DstMAC: wire.AllNodes, Src: parse("::"), Dst: parse("ff02::1")}
+		a.crosses(t, a.victim.link(t), "a probe for the victim's address", p.Solicit(a.victim.inst.IPv6, mac), string(mac))
+	})
+}
+
+// RFC 5227: so do those that probe by ARP.
+func TestDenyVictimItsAddressByARPProbe(t *testing.T) {
+	attack(t, func(t *testing.T, a *arena) {
+		ear := a.victim.link(t)
+		for i, target := range []string{a.victim.inst.IPv4.String(), lab.Gateway, lab.MetadataAddr} {
+			mac := net.HardwareAddr{0x02, 0xce, byte(i), 2, 3, a.attacker.mac[5]}
+			frame := wire.ARP{SrcMAC: a.attacker.mac, DstMAC: wire.Broadcast, Sender: unspecified, Target: parse(target), SenderMAC: mac}.Frame()
+			a.crosses(t, ear, "a probe for "+target, frame, string(mac))
+		}
+	})
 }
 
 func TestSendInTheNameOfOtherGuest(t *testing.T) {
