@@ -225,7 +225,7 @@ var outsider = parse("9.9.9.9")
 // those of the host and its guests.
 var rebound = []netip.Addr{
 	parse(lab.MetadataAddr), parse(lab.Gateway), parse("10.122.0.50"), parse(lab.MetadataAddr6), parse(lab.Gateway6), parse(lab.MetadataLinkLocal), parse("::ffff:169.254.169.254"),
-	parse("192.168.1.1"), parse("172.16.0.1"), parse("0.0.0.0"), parse("::1"), parse("::"), parse("fd12:3456::1"), parse("::ffff:192.168.1.1"),
+	parse("192.168.1.1"), parse("172.16.0.1"), parse("fd12:3456::1"), parse("::ffff:192.168.1.1"),
 }
 
 const ours = 7
