@@ -129,7 +129,14 @@ func status(answer string) int {
 	return code
 }
 
-// fromHost sends a request from the host itself, as root or as another user.
+// refused reports whether an answer gives nothing: it is an error, or there is
+// none.
+func refused(answer string) bool {
+	code := status(answer)
+	return code == 0 || code >= 400
+}
+
+// fromHost sends a request from the host itself, as root.
 func (s *site) fromHost(text string) (string, error) {
 	var conn net.Conn
 	err := s.Host.Do(func() (err error) {

@@ -199,7 +199,7 @@ func TestFloodSYNsAllTheTime(t *testing.T) {
 		ctx, stop := context.WithCancel(suite.ctx)
 		var flood sync.WaitGroup
 		flood.Go(func() {
-			l, err := wire.Open(a.attacker, "eth0")
+			l, err := wire.Open(a.attacker.Namespace, "eth0")
 			if err != nil {
 				t.Error(err)
 				return

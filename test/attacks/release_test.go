@@ -210,7 +210,7 @@ func TestAskAsVictimWhileServerStarts(t *testing.T) {
 
 // attackerHost is the victim made of frames at the attacker's port.
 func (a *arena) attackerHost(w way, withMAC bool) *wire.Host {
-	l, err := wire.Open(a.attacker, "eth0")
+	l, err := wire.Open(a.attacker.Namespace, "eth0")
 	if err != nil {
 		return nil
 	}

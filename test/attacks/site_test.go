@@ -265,7 +265,7 @@ func (g *guest) remove() error {
 // link opens the guest's interface for raw frames.
 func (g *guest) link(t *testing.T) *wire.Link {
 	t.Helper()
-	l, err := wire.Open(g, "eth0")
+	l, err := wire.Open(g.Namespace, "eth0")
 	if err != nil {
 		t.Fatal(err)
 	}

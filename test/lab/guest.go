@@ -91,10 +91,6 @@ func (l *Lab) connect(ctx context.Context, g *Guest, bridge string) (*Guest, err
 	return g, nil
 }
 
-// Port is the host's end of the guest's interface, a port of the bridge: what
-// libvirt calls the interface's target.
-func (g *Guest) Port() string { return g.port }
-
 // Remove takes the guest away, with all that runs in it. Closing the lab does
 // the same for those that are left.
 func (g *Guest) Remove(ctx context.Context) error {
