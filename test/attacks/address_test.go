@@ -217,17 +217,24 @@ func (a *arena) flipsTheNeighbour(t *testing.T, w way) {
 // then the test shows that the lie is one.
 func (a *arena) hears(t *testing.T, w way, lie func(*wire.Link)) {
 	t.Helper()
-	a.hearsFrom(t, w, a.victim.addr(w), lie)
-}
-
-func (a *arena) hearsFrom(t *testing.T, w way, from netip.Addr, lie func(*wire.Link)) {
-	t.Helper()
-	ear := a.attacker.link(t)
-	heard := false
 	mark := a.victim.secret
 	if a.protection == plain {
 		mark = "HTTP/1.1 " // the server may refuse whose MAC moves about
 	}
+	heard := a.overhears(t, w, a.victim.addr(w), mark, lie)
+	switch {
+	case heard && a.protection == secured:
+		t.Error("the attacker hears the answers to the victim in spite of port security")
+	case !heard && a.protection == plain:
+		t.Error("the attacker hears nothing even without port security: the test is no test")
+	}
+}
+
+// overhears reports whether the attacker hears a mark in the answers to what the
+// victim asks from an address.
+func (a *arena) overhears(t *testing.T, w way, from netip.Addr, mark string, lie func(*wire.Link)) bool {
+	t.Helper()
+	ear := a.attacker.link(t)
 	for range 20 {
 		conn, err := dial(a.victim, w, from)
 		if err != nil {
@@ -241,20 +248,13 @@ func (a *arena) hearsFrom(t *testing.T, w way, from netip.Addr, lie func(*wire.L
 		for range 20 { // while it is answered
 			lie(ear)
 		}
-		heard = ear.Hear(300*time.Millisecond, func(frame []byte) bool {
-			return strings.Contains(string(frame), mark)
-		})
+		heard := ear.Hear(300*time.Millisecond, func(frame []byte) bool { return strings.Contains(string(frame), mark) })
 		_ = conn.Close()
 		if heard {
-			break
+			return true
 		}
 	}
-	switch {
-	case heard && a.protection == secured:
-		t.Error("the attacker hears the answers to the victim in spite of port security")
-	case !heard && a.protection == plain:
-		t.Error("the attacker hears nothing even without port security: the test is no test")
-	}
+	return false
 }
 
 func TestDivertAnswersToVictimByARP(t *testing.T) {
@@ -295,15 +295,66 @@ func TestClaimUnusedAddress(t *testing.T) {
 	})
 }
 
-// A guest may choose its link-local address, as RFC 7217 has it.
+// chosen gives the victim a link-local address that does not follow from its MAC,
+// as RFC 7217 has it, and returns it with the lie that the attacker has it.
+func (a *arena) chosen(t *testing.T) (netip.Addr, func(*wire.Link)) {
+	t.Helper()
+	addr := parse("fe80::1234:5678:9abc:def0")
+	take(t, a.victim, addr)
+	return addr, func(l *wire.Link) {
+		p := wire.Packet{SrcMAC: l.MAC, DstMAC: a.bridge, Src: addr, Dst: byLinkLocal.server()}
+		_ = l.Send(p.Advertise(addr, l.MAC, wire.Override|wire.Solicited))
+	}
+}
+
+// Port security cannot tell whose such an address is: the server sees to it that
+// its answers go where the connection came from.
 func TestDivertAnswersToVictimAtChosenLinkLocalAddress(t *testing.T) {
-	attack(t, func(t *testing.T, a *arena) {
-		chosen := parse("fe80::1234:5678:9abc:def0")
-		take(t, a.victim, chosen)
-		a.hearsFrom(t, byLinkLocal, chosen, func(l *wire.Link) {
-			p := wire.Packet{SrcMAC: l.MAC, DstMAC: a.bridge, Src: chosen, Dst: byLinkLocal.server()}
-			_ = l.Send(p.Advertise(chosen, l.MAC, wire.Override|wire.Solicited))
-		})
+	alone(t, nil, func(t *testing.T, a *arena) {
+		addr, lie := a.chosen(t)
+		if a.overhears(t, byLinkLocal, addr, a.victim.secret, lie) {
+			t.Error("the attacker hears the answers to the victim")
+		}
+		a.served(t)
+	})
+}
+
+// The rest of a long answer is still on its way when the server is done with it.
+func TestDivertTailOfLongAnswerToVictim(t *testing.T) {
+	alone(t, nil, func(t *testing.T, a *arena) {
+		var tail strings.Builder
+		for range 800 {
+			tail.WriteString("# " + a.victim.secret + strings.Repeat("#", 1000) + "\n")
+		}
+		if _, err := a.WriteFile("userdata/"+a.victim.Label+".yaml", base+tail.String()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(300 * time.Millisecond) // the server looks at its files again
+		addr, lie := a.chosen(t)
+		ear := a.attacker.link(t)
+		for range 5 {
+			conn, err := dial(a.victim, byLinkLocal, addr)
+			if err != nil {
+				continue
+			}
+			if err := conn.SetDeadline(time.Now().Add(3 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = conn.Write([]byte(get(byLinkLocal, "/latest/user-data")))
+			buf := make([]byte, 20_000)
+			for range 60 { // slowly
+				lie(ear)
+				if _, err := conn.Read(buf); err != nil {
+					break
+				}
+				if ear.Hear(5*time.Millisecond, func(frame []byte) bool { return strings.Contains(string(frame), a.victim.secret) }) {
+					t.Error("the attacker hears the end of the answer to the victim")
+					_ = conn.Close()
+					return
+				}
+			}
+			_ = conn.Close()
+		}
 		a.served(t)
 	})
 }
