@@ -102,13 +102,21 @@ func (c *conn) unpin() {
 	}
 }
 
-// Close implements net.Conn.
-func (c *conn) Close() error {
+// Close implements net.Conn. A pinned connection lingers while there is something
+// to be sent.
+func (c *conn) Close() (err error) {
 	c.closing.Do(func() {
+		if c.release != nil {
+			if left := unconfirmed(c.tcp); left > 0 {
+				c.door.lingering.Go(func() { c.linger(left) })
+				return
+			}
+		}
+		err = c.Conn.Close()
 		c.door.leave(c)
 		c.unpin()
 	})
-	return c.Conn.Close()
+	return err
 }
 
 // cut ends the connection for both sides. Whoever serves it finds out and
