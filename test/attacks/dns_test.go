@@ -18,8 +18,18 @@ import (
 	"mdserver/test/wire"
 )
 
-// query asks the network's DNS server from the victim.
-func (a *arena) query(m *dns.Msg, network string) (*dns.Msg, error) {
+// query asks the network's DNS server from the victim, again if there is no
+// answer: another test may be flooding it.
+func (a *arena) query(m *dns.Msg, network string) (answer *dns.Msg, err error) {
+	for range 4 {
+		if answer, err = a.queryOnce(m, network); err == nil {
+			break
+		}
+	}
+	return answer, err
+}
+
+func (a *arena) queryOnce(m *dns.Msg, network string) (*dns.Msg, error) {
 	conn, err := a.dialDNS(a.victim, network)
 	if err != nil {
 		return nil, err
