@@ -60,12 +60,13 @@ func (r *render) outermost(program *lower.Program) *environment {
 // change them for others. The error is an *Error, or the context's; even then,
 // the Output tells which files were included.
 func (t *Template) Render(ctx context.Context, vars map[string]any) (Output, error) {
-	return t.RenderWithin(ctx, t.engine.NewBudget(), vars)
+	budget := t.engine.NewBudget()
+	return t.RenderWithin(ctx, &budget, vars)
 }
 
 // Budget bounds the steps, the memory and the time of several renders that
 // count as one. It is not safe for concurrent use.
-type Budget struct{ left *object.Budget }
+type Budget struct{ left object.Budget }
 
 // NewBudget returns a budget that is as large as the engine's limits.
 func (e *Engine) NewBudget() Budget {
@@ -73,12 +74,12 @@ func (e *Engine) NewBudget() Budget {
 }
 
 // RenderWithin is Render for one of several renders that share a budget.
-func (t *Template) RenderWithin(ctx context.Context, budget Budget, vars map[string]any) (Output, error) {
+func (t *Template) RenderWithin(ctx context.Context, budget *Budget, vars map[string]any) (Output, error) {
 	space := t.engine.spaces.Get().(*workspace)
 	defer t.engine.giveBack(space)
 	space.vars.given = vars
 	thread := object.NewThread(ctx, budget.left, space.room)
-	defer thread.End()
+	defer func() { budget.left = thread.End() }()
 	r := &render{engine: t.engine, thread: thread, space: space, out: make([]byte, 0, len(t.source))}
 	if err := r.execute(t, r.outermost(t.program)); err != nil {
 		if ctx.Err() != nil {

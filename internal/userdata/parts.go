@@ -34,7 +34,7 @@ func (r *Renderer) renderParts(ctx context.Context, guest *instance.Instance, na
 		if !before {
 			var watched []fingerprint
 			var err error
-			rendered, watched, err = r.renderPart(ctx, budget, guest, name)
+			rendered, watched, err = r.renderPart(ctx, &budget, guest, name)
 			prints = append(prints, watched...)
 			if err != nil {
 				return Rendered{}, prints, fmt.Errorf("part %.100q: %w", name, err)
@@ -51,7 +51,7 @@ func (r *Renderer) renderParts(ctx context.Context, guest *instance.Instance, na
 	return Rendered{body, strings.Join(files, ", ")}, prints, err
 }
 
-func (r *Renderer) renderPart(ctx context.Context, budget stpl.Budget, guest *instance.Instance, name string) (Rendered, []fingerprint, error) {
+func (r *Renderer) renderPart(ctx context.Context, budget *stpl.Budget, guest *instance.Instance, name string) (Rendered, []fingerprint, error) {
 	found, watched, err := r.firstOf([]string{name})
 	if err != nil {
 		return Rendered{}, watched, err

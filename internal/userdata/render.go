@@ -146,7 +146,8 @@ func (r *Renderer) renderUserdata(ctx context.Context, guest *instance.Instance)
 	if err != nil {
 		return Rendered{}, found.watched, err
 	}
-	return r.renderTemplate(ctx, r.engine.NewBudget(), guest, found)
+	budget := r.engine.NewBudget()
+	return r.renderTemplate(ctx, &budget, guest, found)
 }
 
 func (r *Renderer) renderVendorJSON(ctx context.Context, guest *instance.Instance) (Rendered, []fingerprint, error) {
@@ -185,10 +186,11 @@ func (r *Renderer) renderVendor(ctx context.Context, guest *instance.Instance) (
 	if err != nil {
 		return Rendered{}, watched, fmt.Errorf("vendordata_template: %w", err)
 	}
-	return r.renderTemplate(ctx, r.engine.NewBudget(), guest, template{r.vendorTemplate, text, watched})
+	budget := r.engine.NewBudget()
+	return r.renderTemplate(ctx, &budget, guest, template{r.vendorTemplate, text, watched})
 }
 
-func (r *Renderer) renderTemplate(ctx context.Context, budget stpl.Budget, guest *instance.Instance, found template) (Rendered, []fingerprint, error) {
+func (r *Renderer) renderTemplate(ctx context.Context, budget *stpl.Budget, guest *instance.Instance, found template) (Rendered, []fingerprint, error) {
 	prints := found.watched
 	body, raw := stpl.Raw(found.name, found.text, r.rawDefault)
 	if raw {

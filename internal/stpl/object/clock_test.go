@@ -69,7 +69,7 @@ func TestRendersShareABudget(t *testing.T) {
 		budget := NewBudget(limits)
 		render := func() error {
 			thread := NewThread(t.Context(), budget, nil)
-			defer thread.End()
+			defer func() { budget = thread.End() }()
 			return part.use(thread)
 		}
 		for i := range 2 {

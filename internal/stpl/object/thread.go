@@ -15,7 +15,7 @@ type Limits struct {
 }
 
 // Budget is what is left of the limits for one render, or for several that
-// count as one. It belongs to one goroutine.
+// count as one.
 type Budget struct {
 	limits   Limits
 	steps    int64
@@ -25,22 +25,19 @@ type Budget struct {
 }
 
 // NewBudget returns a budget that is as large as the limits.
-func NewBudget(limits Limits) *Budget {
-	return &Budget{limits: limits, steps: limits.Steps, memory: limits.Memory, grace: limits.Time / 16}
+func NewBudget(limits Limits) Budget {
+	return Budget{limits: limits, steps: limits.Steps, memory: limits.Memory, grace: limits.Time / 16}
 }
 
 // Used returns how many steps were taken and how much memory was asked for.
-func (b *Budget) Used() (steps, memory int64) {
+func (b Budget) Used() (steps, memory int64) {
 	return b.limits.Steps - b.steps, b.limits.Memory - b.memory
 }
 
 // Thread is the state of one render. It belongs to one goroutine.
 type Thread struct {
-	budget *Budget
-	limits Limits
-	steps  int64
+	left   Budget
 	glance int64 // with fewer steps left than this it looks at the clock
-	memory int64
 	depth  int
 	levels int
 	clock  stopwatch
@@ -56,22 +53,23 @@ type Thread struct {
 	local map[any]any
 }
 
-// NewThread starts a render, which End must end. Without a room of another
-// render it allocates as it goes.
-func NewThread(ctx context.Context, budget *Budget, room *Room) *Thread {
+// NewThread starts a render with a budget; End must end it. Without a room of
+// another render it allocates as it goes.
+func NewThread(ctx context.Context, budget Budget, room *Room) *Thread {
 	if room == nil {
 		room = new(Room)
 	}
 	return &Thread{
-		budget: budget, limits: budget.limits, steps: budget.steps, glance: budget.steps, memory: budget.memory,
+		left: budget, glance: budget.steps,
 		clock: stopwatch{began: time.Now(), next: budget.grace, turn: turnTime}, ctx: ctx, room: room,
 	}
 }
 
-// End charges the budget. It must be called by the goroutine that rendered.
-func (t *Thread) End() {
-	t.budget.steps, t.budget.memory = t.steps, t.memory
-	t.clock.stop(t.budget)
+// End returns what is left of the budget. It must be called by the goroutine
+// that rendered.
+func (t *Thread) End() Budget {
+	t.clock.stop(&t.left)
+	return t.left
 }
 
 // Local returns what a package keeps within one render under a key of its own
@@ -95,8 +93,8 @@ const glanceSteps = 32
 
 // Step charges n steps and notices that time is up or the context is done.
 func (t *Thread) Step(n int) error {
-	t.steps -= int64(n)
-	if t.steps < t.glance {
+	t.left.steps -= int64(n)
+	if t.left.steps < t.glance {
 		return t.look()
 	}
 	return nil
@@ -110,15 +108,15 @@ func (t *Thread) look() error {
 	}
 	elapsed := time.Since(t.clock.began)
 	if elapsed >= t.clock.next {
-		if err := t.clock.check(t.budget, elapsed); err != nil {
+		if err := t.clock.check(&t.left, elapsed); err != nil {
 			return err
 		}
 	}
 	t.clock.yield(elapsed)
-	if t.steps < 0 {
-		return fatal("TimeoutError", "the template took more than %d steps", t.limits.Steps)
+	if t.left.steps < 0 {
+		return fatal("TimeoutError", "the template took more than %d steps", t.left.limits.Steps)
 	}
-	t.glance = max(t.steps-glanceSteps, 0)
+	t.glance = max(t.left.steps-glanceSteps, 0)
 	return nil
 }
 
@@ -137,11 +135,11 @@ func (t *Thread) Scan(n int) error {
 // called before allocating. What it refuses is not charged, so that a template
 // may catch the error, as in Python.
 func (t *Thread) Alloc(n int) error {
-	if n < 0 || int64(n) > t.memory {
-		return Raise(MemoryError, "the template needs more than %d bytes of memory", t.limits.Memory)
+	if n < 0 || int64(n) > t.left.memory {
+		return Raise(MemoryError, "the template needs more than %d bytes of memory", t.left.limits.Memory)
 	}
-	t.memory -= int64(n)
-	t.steps -= int64(n) / bytesPerStep // the next step notices if that was too much
+	t.left.memory -= int64(n)
+	t.left.steps -= int64(n) / bytesPerStep // the next step notices if that was too much
 	return nil
 }
 
@@ -150,7 +148,7 @@ const bytesPerStep = 1024
 
 // AllocN charges for n items of the given size, without overflow.
 func (t *Thread) AllocN(n, size int) error {
-	if n > 0 && int64(n) > t.memory/int64(size) {
+	if n > 0 && int64(n) > t.left.memory/int64(size) {
 		return t.Alloc(-1)
 	}
 	return t.Alloc(n * size)
@@ -165,8 +163,8 @@ func (t *Thread) AllocSlots(n int) error { return t.AllocN(n, slotSize) }
 
 // Enter notes one more nested call. Leave takes it back.
 func (t *Thread) Enter() error {
-	if t.depth >= t.limits.Recursion {
-		return Raise(RecursionError, "maximum recursion depth of %d exceeded", t.limits.Recursion)
+	if t.depth >= t.left.limits.Recursion {
+		return Raise(RecursionError, "maximum recursion depth of %d exceeded", t.left.limits.Recursion)
 	}
 	t.depth++
 	return nil
@@ -183,7 +181,7 @@ const levelsPerCall = 50
 // EnterCode notes one more nested call of code whose closures are so many
 // levels within each other. LeaveCode takes it back.
 func (t *Thread) EnterCode(levels int) error {
-	if t.levels+levels > levelsPerCall*t.limits.Recursion {
+	if t.levels+levels > levelsPerCall*t.left.limits.Recursion {
 		return Raise(RecursionError, "maximum recursion depth exceeded: calls within large expressions")
 	}
 	if err := t.Enter(); err != nil {

@@ -12,7 +12,7 @@ import (
 func newTestThread(t *testing.T, limits Limits) *Thread {
 	t.Helper()
 	thread := NewThread(t.Context(), NewBudget(limits), nil)
-	t.Cleanup(thread.End)
+	t.Cleanup(func() { thread.End() })
 	return thread
 }
 
@@ -127,7 +127,7 @@ func TestALongTextCostsItsLengthOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if cost := roomy.Memory - thread.memory; cost > int64(5*len(text)) {
+	if cost := roomy.Memory - thread.left.memory; cost > int64(5*len(text)) {
 		t.Errorf("%d bytes cost %d", len(text), cost)
 	}
 }
