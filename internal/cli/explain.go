@@ -91,6 +91,9 @@ func printTemplate(w io.Writer, doc explain.Document) {
 		if c.There {
 			state = "there"
 		}
+		if c.Wrong != "" {
+			state = "wrong"
+		}
 		printf(w, "  %-7s %s (%s)\n", state, printable(c.Path), c.Rule)
 	}
 }

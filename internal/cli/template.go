@@ -2,10 +2,8 @@ package cli
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -108,76 +106,4 @@ func renderTemplate(cmd *cobra.Command, file string, opts stpl.Options, vars map
 func failedTemplate(cmd *cobra.Command, err error) error {
 	printf(cmd.ErrOrStderr(), "%s\n", err)
 	return &exitError{code: exitFailure}
-}
-
-// templateProblem is one finding of a check; its fields are its JSON.
-type templateProblem struct {
-	File    string `json:"file"`
-	Line    int    `json:"line"`
-	Kind    string `json:"kind"`
-	Message string `json:"message"`
-}
-
-func templateCheckCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "check FILE|DIR...",
-		Short: "Tell what in templates will not run",
-		Long: `Compile templates, all files of a directory and its folders, and list every
-construct in them that will not run: where it is, and why. The exit code is 1 if
-there is one.`,
-		Args: args(cobra.MinimumNArgs(1)),
-	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, paths []string) error {
-		problems := []templateProblem{}
-		for _, path := range paths {
-			found, err := checkTemplates(path)
-			if err != nil {
-				return err
-			}
-			problems = append(problems, found...)
-		}
-		if *asJSON {
-			if err := printJSON(cmd.OutOrStdout(), problems); err != nil {
-				return err
-			}
-		} else {
-			for _, p := range problems {
-				printf(cmd.OutOrStdout(), "%s:%d: %s: %s\n", p.File, p.Line, p.Kind, p.Message)
-			}
-		}
-		if len(problems) > 0 {
-			return &exitError{code: exitFailure}
-		}
-		return nil
-	}
-	return cmd
-}
-
-func checkTemplates(path string) ([]templateProblem, error) {
-	var problems []templateProblem
-	engine := stpl.New(stpl.Options{})
-	err := filepath.WalkDir(path, func(file string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && file != path:
-			return filepath.SkipDir
-		case !entry.Type().IsRegular():
-			return nil
-		}
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		body, raw := stpl.Raw(file, string(data), false)
-		if raw {
-			return nil
-		}
-		for _, bad := range engine.Check(file, body) {
-			problems = append(problems, templateProblem{bad.File, bad.Line, bad.Kind, bad.Message})
-		}
-		return nil
-	})
-	return problems, err
 }

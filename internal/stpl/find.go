@@ -1,13 +1,14 @@
 package stpl
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"path/filepath"
-	"syscall"
 
 	"mdserver/internal/stpl/object"
+	"mdserver/internal/tree"
 )
 
 // maxTemplate is the size in bytes of an included file that is still read.
@@ -24,8 +25,9 @@ const (
 // bottle's.
 var suffixes = []string{"", ".tpl", ".html", ".thtml", ".stpl", ".yaml"}
 
-// find reads a file below one of the roots: no absolute path, no "..", no
-// symbolic link that leads out, nothing but a regular file.
+// find reads a file below one of the roots: no absolute path, no "..", nothing
+// but a regular file. Links may lead out of a root as package tree says. A file
+// that is there but cannot be read is an error.
 func (e *Engine) find(t *object.Thread, name string) (path, text string, err error) {
 	if len(name) > maxName {
 		return "", "", object.Raise(object.TemplateError, "Template '%.100s…' not found.", name)
@@ -36,22 +38,21 @@ func (e *Engine) find(t *object.Thread, name string) (path, text string, err err
 				return "", "", err
 			}
 			data, err := readBelow(dir, name+suffix)
-			if err == nil {
+			switch {
+			case err == nil:
 				return filepath.Join(dir, name+suffix), string(data), nil
+			case !errors.Is(err, fs.ErrNotExist):
+				return "", "", object.Raise(object.TemplateError, "Template '%s' cannot be read: %v", name, err)
 			}
 		}
 	}
 	return "", "", object.Raise(object.TemplateError, "Template '%s' not found.", name)
 }
 
-// readBelow opens without waiting, for a pipe has no end.
+// readBelow reads a file. A directory counts as absent: a file with a suffix
+// may stand beside it.
 func readBelow(dir, name string) ([]byte, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := tree.Open(dir, name)
 	if err != nil {
 		return nil, err
 	}
@@ -60,8 +61,8 @@ func readBelow(dir, name string) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is not a regular file", name)
+	case info.IsDir():
+		return nil, fs.ErrNotExist
 	case info.Size() > maxTemplate:
 		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxTemplate)
 	}

@@ -157,8 +157,10 @@ func TestIncludeStaysBelowItsRoots(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink(outside, filepath.Join(root, "link")); err != nil {
-		t.Fatal(err)
+	for link, target := range map[string]string{"link": outside, "dangling": "nothere", "dangling.tpl": "part.tpl"} {
+		if err := os.Symlink(target, filepath.Join(root, link)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	opts := Options{Roots: []string{root}}
 	tpl, err := New(opts).Compile("t.tpl", "% include('part', n=1)\n% include part.tpl n=2\n")
@@ -169,7 +171,10 @@ func TestIncludeStaysBelowItsRoots(t *testing.T) {
 	if err != nil || string(out.Text) != "part for web1\npart for web2\n" || len(out.Files) != 1 {
 		t.Errorf("%q, files %q (%v)", out.Text, out.Files, err)
 	}
-	for _, name := range []string{"link", "../secret", outside, "/etc/passwd", ".", "self"} {
+	if got, err := renderText(t, opts, "% include('link')\n", nil); err != nil || got != "secret" {
+		t.Errorf("include by our own link gave %q (%v)", got, err)
+	}
+	for _, name := range []string{"dangling", "../secret", outside, "/etc/passwd", ".", "self"} {
 		if got, err := renderText(t, opts, "% include('"+name+"')\n", nil); err == nil {
 			t.Errorf("include of %s gave %q", name, got)
 		}

@@ -2,10 +2,12 @@ package userdata
 
 import (
 	"context"
-	"os"
+	"errors"
+	"io/fs"
 	"path/filepath"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/tree"
 )
 
 // Choice tells which template serves a guest and why, for people.
@@ -21,6 +23,7 @@ type Candidate struct {
 	Rule  string `json:"rule"`
 	Path  string `json:"path"`
 	There bool   `json:"there"`
+	Wrong string `json:"wrong,omitempty"` // why it cannot be used, though it is there
 }
 
 // Explain renders the user-data of a guest and lists where its template was
@@ -50,29 +53,29 @@ func (r *Renderer) candidates(guest *instance.Instance) []Candidate {
 	}
 	all := append(r.files("the domain's name", guest.Name), r.files("the MAC address", guest.MAC.String())...)
 	if r.defaultTemplate != "" {
-		_, err := os.Stat(r.defaultTemplate)
-		all = append(all, Candidate{"default_template", r.defaultTemplate, err == nil})
+		all = append(all, newCandidate("default_template", r.defaultTemplate, filepath.Dir(r.defaultTemplate), filepath.Base(r.defaultTemplate)))
 	}
-	return append(all, Candidate{"if there is nothing else", builtinName, true})
+	return append(all, Candidate{Rule: "if there is nothing else", Path: builtinName, There: true})
 }
 
-// files are those that a name can mean. None lies outside the directory.
+// files are those that a name can mean.
 func (r *Renderer) files(rule, name string) []Candidate {
 	if name == "" || len(name) > maxName {
 		return nil
 	}
-	root, err := os.OpenRoot(r.dir)
-	if err == nil {
-		defer root.Close()
-	}
 	var all []Candidate
 	for _, suffix := range r.suffixes {
-		c := Candidate{Rule: rule, Path: filepath.Join(r.dir, name+suffix)}
-		if root != nil {
-			info, err := root.Stat(name + suffix)
-			c.There = err == nil && info.Mode().IsRegular()
-		}
-		all = append(all, c)
+		all = append(all, newCandidate(rule, filepath.Join(r.dir, name+suffix), r.dir, name+suffix))
 	}
 	return all
+}
+
+func newCandidate(rule, path, dir, name string) Candidate {
+	c := Candidate{Rule: rule, Path: path}
+	_, err := readFile(tree.Open(dir, name))
+	c.There = !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errDirectory)
+	if c.There && err != nil {
+		c.Wrong = err.Error()
+	}
+	return c
 }

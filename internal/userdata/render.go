@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -21,6 +20,7 @@ import (
 	"mdserver/internal/flight"
 	"mdserver/internal/instance"
 	"mdserver/internal/stpl"
+	"mdserver/internal/tree"
 	"mdserver/internal/userdata/multipart"
 	"mdserver/internal/weighted"
 )
@@ -182,7 +182,7 @@ func VendorJSON(data []byte, limit int) ([]byte, error) {
 
 func (r *Renderer) renderVendor(ctx context.Context, guest *instance.Instance) (Rendered, []fingerprint, error) {
 	watched := []fingerprint{takeFingerprint(r.vendorTemplate)}
-	text, err := readFile(os.OpenFile(r.vendorTemplate, readFlags, 0))
+	text, err := readFile(tree.OpenPath(r.vendorTemplate))
 	if err != nil {
 		return Rendered{}, watched, fmt.Errorf("vendordata_template: %w", err)
 	}

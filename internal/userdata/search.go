@@ -8,9 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/tree"
 )
 
 // maxTemplate bounds a template file, in bytes.
@@ -65,28 +65,24 @@ func (r *Renderer) search(guest *instance.Instance) (template, error) {
 	}
 	if r.defaultTemplate != "" {
 		watched = append(watched, takeFingerprint(r.defaultTemplate))
-		text, err := readFile(os.OpenFile(r.defaultTemplate, readFlags, 0))
-		if err == nil {
+		text, err := readFile(tree.OpenPath(r.defaultTemplate))
+		switch {
+		case err == nil:
 			return template{r.defaultTemplate, text, watched}, nil
+		case !errors.Is(err, fs.ErrNotExist):
+			return template{watched: watched}, fmt.Errorf("default_template: %w", err)
 		}
-		r.log.Error("the default template cannot be read, the built-in one is used", "error", err)
+		r.log.Error("there is no default template, the built-in one is used", "error", err)
 	}
 	return template{builtinName, builtin, watched}, nil
 }
 
 // firstOf reads the first file below the user-data directory that has one of
-// the names with one of the suffixes. Whatever a name holds, no file outside
-// that directory is reached.
+// the names with one of the suffixes. Only links lead out of that directory,
+// see package tree. A file that is there but cannot be read is an error: the
+// guest must not get another document in its place.
 func (r *Renderer) firstOf(names []string) (template, []fingerprint, error) {
 	var watched []fingerprint
-	root, err := os.OpenRoot(r.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return template{}, []fingerprint{takeFingerprint(r.dir)}, nil
-	}
-	if err != nil {
-		return template{}, []fingerprint{takeFingerprint(r.dir)}, fmt.Errorf("user-data directory: %w", err)
-	}
-	defer root.Close()
 	for _, name := range names {
 		if name == "" || len(name) > maxName {
 			continue
@@ -94,22 +90,23 @@ func (r *Renderer) firstOf(names []string) (template, []fingerprint, error) {
 		for _, suffix := range r.suffixes {
 			path := filepath.Join(r.dir, name+suffix)
 			watched = append(watched, takeFingerprint(path))
-			text, err := readFile(root.OpenFile(name+suffix, readFlags, 0))
+			text, err := readFile(tree.Open(r.dir, name+suffix))
 			switch {
 			case err == nil:
 				return template{path, text, watched}, watched, nil
-			case errors.Is(err, fs.ErrPermission):
-				return template{}, watched, fmt.Errorf("template: %w", err)
+			case errors.Is(err, errDirectory):
+				r.log.Warn("a directory is no template", "directory", path)
 			case !errors.Is(err, fs.ErrNotExist):
-				r.log.Warn("not usable as a template", "file", path, "error", err)
+				return template{}, watched, fmt.Errorf("template: %w", err)
 			}
 		}
 	}
 	return template{}, watched, nil
 }
 
-// readFlags keep the open of a FIFO from waiting for its writer.
-const readFlags = os.O_RDONLY | syscall.O_NONBLOCK
+// errDirectory says that a name is that of a directory, which may stand beside
+// a file with a suffix.
+var errDirectory = errors.New("a directory, not a file")
 
 func readFile(f *os.File, err error) (string, error) {
 	if err != nil {
@@ -120,8 +117,8 @@ func readFile(f *os.File, err error) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case !info.Mode().IsRegular():
-		return "", fmt.Errorf("%s is not a regular file", f.Name())
+	case info.IsDir():
+		return "", fmt.Errorf("%s is %w", f.Name(), errDirectory)
 	case info.Size() > maxTemplate:
 		return "", fmt.Errorf("%s has %d bytes, accepted: at most %d", f.Name(), info.Size(), maxTemplate)
 	}
