@@ -87,7 +87,10 @@ func renderTemplate(cmd *cobra.Command, file string, opts stpl.Options, vars map
 	if err != nil {
 		return err
 	}
-	body, raw := stpl.Raw(file, string(data), false)
+	body, raw, err := stpl.Raw(file, string(data), false)
+	if err != nil {
+		return failedTemplate(cmd, err)
+	}
 	if raw {
 		return printRaw(cmd, []byte(body))
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,6 +23,9 @@ type templateProblem struct {
 	Message string `json:"message"`
 }
 
+// warningKind is the kind of a problem with which the template runs.
+const warningKind = "Warning"
+
 func (p *templateProblem) String() string {
 	if p.Line == 0 {
 		return fmt.Sprintf("%s: %s: %s", p.File, p.Kind, p.Message)
@@ -35,7 +39,7 @@ func templateCheckCommand() *cobra.Command {
 		Short: "Tell what in templates will not run",
 		Long: `Compile templates, all files of a directory and its folders, and list every
 construct in them that will not run: where it is, and why. The exit code is 1 if
-there is one.`,
+there is one; warnings do not count.`,
 		Args: args(cobra.MinimumNArgs(1)),
 	}
 	asJSON := jsonFlag(cmd)
@@ -57,7 +61,7 @@ there is one.`,
 				printf(cmd.OutOrStdout(), "%s\n", &p)
 			}
 		}
-		if len(problems) > 0 {
+		if slices.ContainsFunc(problems, func(p templateProblem) bool { return p.Kind != warningKind }) {
 			return &exitError{code: exitFailure}
 		}
 		return nil
@@ -84,6 +88,10 @@ func checkTemplates(path string) ([]templateProblem, error) {
 		c.file(path, f)
 	}
 	return c.problems, nil
+}
+
+func problemOf(bad *stpl.Error) templateProblem {
+	return templateProblem{bad.File, bad.Line, bad.Kind, bad.Message}
 }
 
 type templateChecker struct {
@@ -136,12 +144,18 @@ func (c *templateChecker) file(path string, f io.Reader) {
 		c.unreadable(path, err)
 		return
 	}
-	body, raw := stpl.Raw(path, string(data), false)
-	if raw {
+	if stpl.HasMark(string(data)) {
+		c.problems = append(c.problems, templateProblem{path, 1, warningKind, stpl.MarkWarning})
+	}
+	body, raw, err := stpl.Raw(path, string(data), false)
+	if bad, ok := errors.AsType[*stpl.Error](err); ok {
+		c.problems = append(c.problems, problemOf(bad))
+	}
+	if raw || err != nil {
 		return
 	}
 	for _, bad := range c.engine.Check(path, body) {
-		c.problems = append(c.problems, templateProblem{bad.File, bad.Line, bad.Kind, bad.Message})
+		c.problems = append(c.problems, problemOf(bad))
 	}
 }
 

@@ -2,6 +2,7 @@ package stpl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -135,9 +136,9 @@ func (r *render) include(env *environment, name string, vars *object.Dict) (*env
 	if !slices.Contains(r.files, path) {
 		r.files = append(r.files, path)
 	}
-	t, err := r.engine.Compile(path, source)
+	t, err := r.compile(path, source)
 	if err != nil {
-		return nil, compileFailure(err.(*Error))
+		return nil, err
 	}
 	inner, err := env.copy(t.program, vars)
 	if err != nil {
@@ -146,6 +147,26 @@ func (r *render) include(env *environment, name string, vars *object.Dict) (*env
 	r.depth++
 	defer func() { r.depth-- }()
 	return inner, r.execute(t, inner)
+}
+
+// compile makes a template of an included file. One that is to be passed
+// through untouched is printed; what is left of it is an empty template.
+func (r *render) compile(path, source string) (*Template, error) {
+	body, raw, err := Raw(path, source, false)
+	if err == nil && raw {
+		if err := r.Print([]byte(body)); err != nil {
+			return nil, err
+		}
+		body = ""
+	}
+	var t *Template
+	if err == nil {
+		t, err = r.engine.Compile(path, body)
+	}
+	if e, bad := errors.AsType[*Error](err); bad {
+		return nil, compileFailure(e)
+	}
+	return t, err
 }
 
 // chargeSource charges for reading an included template.

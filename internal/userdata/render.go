@@ -55,7 +55,7 @@ type Renderer struct {
 	slots           chan struct{} // one for each render under way
 	flights         flight.Group[job, *result]
 	cache           *weighted.Cache[document, *result]
-	warned          sync.Map // templates that were warned of
+	warned          sync.Map // of warning
 }
 
 // New makes the renderer of one configuration.
@@ -192,7 +192,13 @@ func (r *Renderer) renderVendor(ctx context.Context, guest *instance.Instance) (
 
 func (r *Renderer) renderTemplate(ctx context.Context, budget *stpl.Budget, guest *instance.Instance, found template) (Rendered, []fingerprint, error) {
 	prints := found.watched
-	body, raw := stpl.Raw(found.name, found.text, r.rawDefault)
+	body, raw, err := stpl.Raw(found.name, found.text, r.rawDefault)
+	if err != nil {
+		return Rendered{}, prints, err
+	}
+	if stpl.HasMark(body) {
+		r.warnOnce(found.name, stpl.MarkWarning)
+	}
 	if raw {
 		return Rendered{[]byte(body), found.name}, prints, nil
 	}
@@ -209,15 +215,16 @@ func (r *Renderer) renderTemplate(ctx context.Context, budget *stpl.Budget, gues
 		return Rendered{}, prints, err
 	}
 	if out.Escaped {
-		r.warnEscaped(found.name)
+		r.warnOnce(found.name, "HTML escaping changed a value in user-data; write {{!value}}, or set template_escape = none in [mdserver]")
 	}
 	return Rendered{out.Text, found.name}, prints, nil
 }
 
-func (r *Renderer) warnEscaped(template string) {
-	if _, before := r.warned.LoadOrStore(template, true); before {
-		return
+// warning is what a template was warned of.
+type warning struct{ template, message string }
+
+func (r *Renderer) warnOnce(template, message string) {
+	if _, before := r.warned.LoadOrStore(warning{template, message}, true); !before {
+		r.log.Warn(message, "template", template)
 	}
-	r.log.Warn("HTML escaping changed a value in user-data; write {{!value}}, or set template_escape = none in [mdserver]",
-		"template", template)
 }

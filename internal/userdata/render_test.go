@@ -277,20 +277,45 @@ func waitSettled(t *testing.T, path string) {
 
 func TestRawTemplatesPassUntouched(t *testing.T) {
 	s := newSite(t, "userdata_suffixes = :.yaml:.raw\n")
+	s.write("including", "a\n% include('header')\nb\n")
 	s.write("header", "## mdserver: raw\n## template: jinja\n{{ v1.local_hostname }}\n")
 	s.write("suffix.raw", "{{ v1.local_hostname }}\n% not code\n")
 	s.write("empty", "")
 	s.write("script", "#!/bin/true")
 	r := s.renderer()
 	for name, want := range map[string]string{
-		"header": "## template: jinja\n{{ v1.local_hostname }}\n",
-		"suffix": "{{ v1.local_hostname }}\n% not code\n",
-		"empty":  "",
-		"script": "#!/bin/true",
+		"header":    "## template: jinja\n{{ v1.local_hostname }}\n",
+		"including": "a\n## template: jinja\n{{ v1.local_hostname }}\nb\n",
+		"suffix":    "{{ v1.local_hostname }}\n% not code\n",
+		"empty":     "",
+		"script":    "#!/bin/true",
 	} {
 		if got := s.render(r, guest(name, nil)); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
+	}
+}
+
+// A header that is not understood is no text for the guest.
+func TestHeadersThatAreNotUnderstood(t *testing.T) {
+	s := newSite(t, "")
+	s.write("unknown", "## mdserver: foo\nhello\n")
+	s.write("second", "#cloud-config\n## mdserver: raw\n")
+	s.write("including", "% include('unknown')\n")
+	r := s.renderer()
+	for name, want := range map[string]string{"unknown": "unknown:1: SyntaxError: unknown header", "second": "second:2: SyntaxError", "including": "unknown:1: SyntaxError: unknown header"} {
+		if got, err := r.Render(t.Context(), guest(name, nil)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %q (%v), want an error with %q", name, got.Body, err, want)
+		}
+	}
+	s.write("marked", "\ufeff#cloud-config\n")
+	for range 2 {
+		if got := s.render(s.renderer(), guest("marked", nil)); got != "\ufeff#cloud-config\n" {
+			t.Errorf("behind a byte order mark: %q", got)
+		}
+	}
+	if !strings.Contains(s.log.String(), "begins with a byte order mark") {
+		t.Errorf("no warning of a byte order mark in the log: %s", s.log.String())
 	}
 }
 
