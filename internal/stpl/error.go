@@ -27,15 +27,19 @@ func (e *Error) Error() string {
 
 // runError makes an Error of an exception that no template caught. An error in
 // an included template is that template's.
-func runError(file string, err error) error {
+func runError(t *Template, err error) error {
 	e, ok := errors.AsType[*object.Exception](err)
 	if !ok {
 		return err
 	}
+	bad := &Error{File: t.name, Line: e.Line, Kind: e.KindName(), Message: shortened(e.Message())}
 	if e.File != "" {
-		file = e.File
+		bad.File = e.File
 	}
-	return &Error{File: file, Line: e.Line, Kind: e.KindName(), Message: shortened(e.Message())}
+	if bad.File == t.name && bad.Kind == "NameError" {
+		explain(t.source, bad)
+	}
+	return bad
 }
 
 // maxMessage is the longest message in bytes: a template can make one of a

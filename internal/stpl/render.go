@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"mdserver/internal/stpl/lower"
 	"mdserver/internal/stpl/object"
@@ -76,6 +77,9 @@ func (e *Engine) NewBudget() Budget {
 
 // RenderWithin is Render for one of several renders that share a budget.
 func (t *Template) RenderWithin(ctx context.Context, budget *Budget, vars map[string]any) (Output, error) {
+	if t.plain != nil { // whoever asked for it bounds a text
+		return Output{Text: []byte(strings.Join(t.plain, ""))}, nil
+	}
 	space := t.engine.spaces.Get().(*workspace)
 	defer t.engine.giveBack(space)
 	space.vars.given = vars
@@ -86,7 +90,7 @@ func (t *Template) RenderWithin(ctx context.Context, budget *Budget, vars map[st
 		if ctx.Err() != nil {
 			return Output{Files: r.files}, fmt.Errorf("%s: %w", t.name, ctx.Err())
 		}
-		return Output{Files: r.files}, runError(t.name, err)
+		return Output{Files: r.files}, runError(t, err)
 	}
 	return Output{Text: r.out, Files: r.files, Escaped: r.escaped}, nil
 }

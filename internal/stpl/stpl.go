@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"mdserver/internal/stpl/lower"
+	"mdserver/internal/stpl/modules"
 	"mdserver/internal/stpl/object"
 	"mdserver/internal/stpl/scan"
 	"mdserver/internal/stpl/syntax"
@@ -117,6 +118,7 @@ type Template struct {
 	name    string
 	source  string
 	program *lower.Program
+	plain   []string // see compilation
 }
 
 // Compile makes a template of its source; name is for messages. Its error is
@@ -125,11 +127,11 @@ func (e *Engine) Compile(name, source string) (*Template, error) {
 	if kept, ok := e.compiled.Get(name); ok && kept.source == source {
 		return kept, nil
 	}
-	program, errs := e.compile(name, source)
+	made, errs := e.compile(name, source)
 	if len(errs) > 0 {
 		return nil, errs[0]
 	}
-	t := &Template{engine: e, name: name, source: source, program: program}
+	t := &Template{engine: e, name: name, source: source, program: made.program, plain: made.plain}
 	e.compiled.Add(name, t, t.weight())
 	return t, nil
 }
@@ -146,20 +148,45 @@ func (e *Engine) Check(name, source string) []*Error {
 	return errs
 }
 
-func (e *Engine) compile(name, source string) (*lower.Program, []*Error) {
+// compilation is what a template's source was made into.
+type compilation struct {
+	program *lower.Program
+	plain   []string // the text of a template without code; nil if it has code
+}
+
+func (e *Engine) compile(name, source string) (*compilation, []*Error) {
 	delimiters, err := scan.ParseSyntax(e.opts.Syntax)
 	if err != nil {
 		return nil, []*Error{{File: name, Line: 1, Kind: "SyntaxError", Message: err.Error()}}
 	}
-	body, errs := syntax.Parse(scan.Pieces(source, delimiters))
-	program, more := lower.Lower(name, body, lower.Options{Known: knownModule, Has: hasMember})
+	pieces := scan.Pieces(source, delimiters)
+	body, errs := syntax.Parse(pieces)
+	program, more := lower.Lower(name, body, lower.Options{Known: knownModule, Has: hasMember, Modules: modules.Names()})
 	errs = append(errs, more...)
 	slices.SortStableFunc(errs, func(a, b *syntax.Error) int { return a.Line - b.Line })
 	out := make([]*Error, len(errs))
 	for i, err := range errs {
 		out[i] = &Error{File: name, Line: err.Line, Kind: err.Kind, Message: shortened(err.Message)}
+		explain(source, out[i])
 	}
-	return program, out
+	return &compilation{program, plainText(pieces)}, out
+}
+
+// plainText is the text of a template without any code, or nil.
+func plainText(pieces []scan.Piece) []string {
+	text := []string{}
+	for _, piece := range pieces {
+		if piece.Text == nil || piece.Code != "" {
+			return nil
+		}
+		for _, part := range piece.Text.Parts {
+			if part.IsExpr {
+				return nil
+			}
+			text = append(text, part.Literal)
+		}
+	}
+	return text
 }
 
 func (l Limits) thread() object.Limits {

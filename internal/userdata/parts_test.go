@@ -130,7 +130,8 @@ func TestVendorDataAsJSON(t *testing.T) {
 	tests := []struct{ template, want string }{
 		{"", "{}\n"},
 		{"#cloud-config\na: <b>\n", `{"cloud-init":"#cloud-config\na: <b>\n"}` + "\n"},
-		{"## mdserver: raw\n\xff", "binary data"},
+		{"## mdserver: raw\n\xff", "vendor: byte 1, in line 1, is not UTF-8"},
+		{"#cloud-config\n# Gr\xfc\xdfe\n", "vendor: byte 19, in line 2, is not UTF-8"},
 	}
 	for _, tt := range tests {
 		s := newSite(t, "")
@@ -139,6 +140,9 @@ func TestVendorDataAsJSON(t *testing.T) {
 		r := s.renderer()
 		waitSettled(t, filepath.Join(s.dir, "vendor"))
 		first, err := r.VendorJSON(t.Context(), guestWeb)
+		if _, plainErr := r.Vendor(t.Context(), guestWeb); (plainErr == nil) != (err == nil) {
+			t.Errorf("%q: as JSON %v, as it is %v", tt.template, err, plainErr)
+		}
 		switch {
 		case err != nil && !strings.Contains(err.Error(), tt.want):
 			t.Errorf("%q: error %v", tt.template, err)

@@ -187,7 +187,15 @@ func (r *Renderer) renderVendor(ctx context.Context, guest *instance.Instance) (
 		return Rendered{}, watched, fmt.Errorf("vendordata_template: %w", err)
 	}
 	budget := r.engine.NewBudget()
-	return r.renderTemplate(ctx, &budget, guest, template{r.vendorTemplate, text, watched})
+	rendered, prints, err := r.renderTemplate(ctx, &budget, guest, template{r.vendorTemplate, text, watched})
+	if err != nil {
+		return Rendered{}, prints, err
+	}
+	// OpenStack's JSON takes only text: what one guest cannot have, none has.
+	if _, err := multipart.Text(rendered.Body, r.maxSize); err != nil {
+		return Rendered{}, prints, fmt.Errorf("vendordata_template: %s: %w", r.vendorTemplate, err)
+	}
+	return rendered, prints, nil
 }
 
 func (r *Renderer) renderTemplate(ctx context.Context, budget *stpl.Budget, guest *instance.Instance, found template) (Rendered, []fingerprint, error) {

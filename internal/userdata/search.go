@@ -61,7 +61,7 @@ func (r *Renderer) search(guest *instance.Instance) (template, error) {
 		return found, err
 	}
 	if insists {
-		return template{watched: watched}, fmt.Errorf("%w: userdata_prefix %.100q", ErrNoTemplate, prefix)
+		return template{watched: watched}, fmt.Errorf("%w: userdata_prefix %.100q, looked for %s", ErrNoTemplate, prefix, r.tried(prefix))
 	}
 	if r.defaultTemplate != "" {
 		watched = append(watched, takeFingerprint(r.defaultTemplate))
@@ -102,6 +102,18 @@ func (r *Renderer) firstOf(names []string) (template, []fingerprint, error) {
 		}
 	}
 	return template{}, watched, nil
+}
+
+// tried lists for messages the files that a name can mean.
+func (r *Renderer) tried(name string) string {
+	if name == "" || len(name) > maxName {
+		return "nothing: the name is empty or too long"
+	}
+	var paths []string
+	for _, suffix := range r.suffixes {
+		paths = append(paths, filepath.Join(r.dir, name+suffix))
+	}
+	return strings.Join(paths, ", ")
 }
 
 // errDirectory says that a name is that of a directory, which may stand beside

@@ -95,6 +95,31 @@ func TestConfiguredTemplatesMayBeLinks(t *testing.T) {
 	}
 }
 
+// A text without code is bounded by the document's limit alone.
+func TestLongPlainText(t *testing.T) {
+	long := strings.Repeat("#cloud-config, for the most part\n", 50_000)
+	for conf, want := range map[string]string{"": long, "userdata_size = 1024\n": "userdata_size allows 1024 KiB"} {
+		s := newSite(t, conf)
+		s.write("web", long)
+		got, err := s.renderer().Render(t.Context(), guest("web", nil))
+		if result := string(got.Body) + text(err); !strings.Contains(result, want) {
+			t.Errorf("%q: %d bytes (%v)", conf, len(got.Body), err)
+		}
+	}
+}
+
+// The error of a template that does not exist names the files that were tried.
+func TestAMissingTemplateNamesItsFiles(t *testing.T) {
+	for _, key := range []string{"userdata_prefix", "userdata_parts"} {
+		s := newSite(t, "")
+		_, err := s.renderer().Render(t.Context(), guest("web", map[string]string{key: "roles/db"}))
+		want := filepath.Join(s.dir, "roles/db") + ", " + filepath.Join(s.dir, "roles/db.yaml")
+		if !errors.Is(err, ErrNoTemplate) || !strings.Contains(err.Error(), want) || !strings.Contains(s.log.String(), want) {
+			t.Errorf("%s: error %v, log %s", key, err, s.log.String())
+		}
+	}
+}
+
 func text(err error) string {
 	if err == nil {
 		return ""

@@ -92,8 +92,8 @@ func (c *compiler) checkImport(s *syntax.Import, n syntax.ImportName) {
 
 func (c *compiler) checkModule(s *syntax.Import, module string) {
 	if !c.opts.Known(module) {
-		c.refuse(s, "ModuleNotFoundError", "module '"+module+"' is not available in templates: they reach neither the host nor the network; "+
-			"compute the value outside and pass it in as template data")
+		c.refuse(s, "ModuleNotFoundError", "module '"+module+"' is not available in templates, which can import "+strings.Join(c.opts.Modules, ", ")+
+			"; what needs another one is computed outside and passed in as template data")
 	}
 }
 

@@ -14,6 +14,8 @@ type Options struct {
 	// member.
 	Known func(module string) bool
 	Has   func(module, member string) bool
+	// Modules are those that can be imported, for messages.
+	Modules []string
 }
 
 // Program is a template ready to run. It is immutable and safe for concurrent

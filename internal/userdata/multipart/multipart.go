@@ -237,6 +237,18 @@ func (e *entity) contains(text string) bool {
 	return strings.Contains(e.headers, text) || !e.encoded && bytes.Contains(e.body, []byte(text))
 }
 
+// invalid is the index of the first byte that is not UTF-8, or -1.
+func invalid(data []byte) int {
+	for at := 0; at < len(data); {
+		r, n := utf8.DecodeRune(data[at:])
+		if r == utf8.RuneError && n == 1 {
+			return at
+		}
+		at += n
+	}
+	return -1
+}
+
 // Text unpacks data to at most limit bytes if it is compressed, for a carrier
 // that takes only text, such as JSON.
 func Text(data []byte, limit int) (string, error) {
@@ -244,8 +256,9 @@ func Text(data []byte, limit int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !utf8.Valid(inflated) {
-		return "", errors.New("binary data, accepted: text, or text compressed with gzip")
+	if at := invalid(inflated); at >= 0 {
+		return "", fmt.Errorf("byte %d, in line %d, is not UTF-8, accepted: UTF-8 text, or such text compressed with gzip",
+			at+1, bytes.Count(inflated[:at], []byte("\n"))+1)
 	}
 	return string(inflated), nil
 }
