@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -183,8 +184,13 @@ var beginnings = []struct{ prefix, contentType string }{
 	{"#!", "text/x-shellscript"},
 }
 
+// windowsScript is how scripts begin that cloudbase-init runs. It takes a part
+// of a message for one by its content type.
+var windowsScript = regexp.MustCompile(`(?i)^(?:#ps1(?:_sysnative|_x86)?(?:\s|$)|rem\s+cmd(?:\s|$)|<(?:powershell|script)>)`)
+
 func contentType(body []byte) string {
-	if !utf8.Valid(body) || bytes.IndexByte(body, 0) >= 0 {
+	script := bytes.HasPrefix(body, []byte("#!")) // perhaps with an archive at its end
+	if !utf8.Valid(body) || !script && bytes.IndexByte(body, 0) >= 0 {
 		return "application/octet-stream"
 	}
 	text := strings.TrimLeft(string(body[:min(len(body), 256)]), " \t\r\n")
@@ -192,6 +198,9 @@ func contentType(body []byte) string {
 		if len(text) >= len(b.prefix) && strings.EqualFold(text[:len(b.prefix)], b.prefix) {
 			return b.contentType + `; charset="utf-8"`
 		}
+	}
+	if windowsScript.MatchString(text) {
+		return `text/x-shellscript; charset="utf-8"`
 	}
 	return `text/plain; charset="utf-8"`
 }

@@ -32,6 +32,23 @@ func squeeze(t testing.TB, text string) []byte {
 	return b.Bytes()
 }
 
+func TestContentTypes(t *testing.T) {
+	const script, text = "text/x-shellscript", "text/plain"
+	for body, want := range map[string]string{
+		"#ps1\nGet-Date\n": script, "#ps1_sysnative\r\nGet-Date\r\n": script, "#PS1_X86\n": script, "#ps1": script,
+		"<powershell>\nGet-Date\n</powershell>": script, "<PowerShell>": script, "<script>\necho x\n</script>": script,
+		"rem cmd\necho x\n": script, "REM CMD\r\necho x\r\n": script, "\n rem  cmd \n": script,
+		"#!/bin/sh\nexit\n\x00\x01archive": script, "#!/bin/sh\n": script,
+		"#ps10\n": text, "#ps1_other\n": text, "rem cmdline\n": text, "remark\n": text, "<scripts>": text, "<html>": text, "": text,
+		"text\x00": "application/octet-stream", "#!/bin/sh\n\xff": "application/octet-stream",
+		"#cloud-config\n": "text/cloud-config", "#include\n": "text/x-include-url",
+	} {
+		if got, _, _ := strings.Cut(contentType([]byte(body)), ";"); got != want {
+			t.Errorf("%q: %s, want %s", body, got, want)
+		}
+	}
+}
+
 // piece is a part as the receiver sees it.
 type piece struct{ Name, Type, Body string }
 
