@@ -85,6 +85,21 @@ func (c *Config) Values() []Value {
 	return list
 }
 
+// InForce is Values and every other key with a value in force, new keys,
+// defaults and derived values, as text.
+func (c *Config) InForce() []Value {
+	list := c.Values()
+	for i := range table {
+		k := &table[i]
+		text := c.effective[k.full()]
+		if k.set == nil || text == "" || c.values == nil || c.values.byKey[k.full()] != nil {
+			continue
+		}
+		list = append(list, Value{Key: k.full(), Value: seenAs(k, text), Secret: k.secret})
+	}
+	return list
+}
+
 // Dump is Values as "key=value" lines in Python's spelling, without secrets:
 // the answer of /service/configuration.
 func (c *Config) Dump() []string {

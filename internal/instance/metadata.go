@@ -33,11 +33,11 @@ type Metadata struct {
 	Tags   map[string]string `json:"tags,omitempty"`
 }
 
-// UserdataPrefix is the name of the template that the guest insists on. The
-// original distinguishes "unset" from "set to nothing", and so do we.
+// UserdataPrefix is the name of the template that the guest insists on, if it
+// does. An empty one is none.
 func (m Metadata) UserdataPrefix() (string, bool) {
-	v, ok := m.Values[KeyUserdataPrefix]
-	return v, ok
+	v := m.Values[KeyUserdataPrefix]
+	return v, v != ""
 }
 
 // UserdataParts are the names of the templates that make up the guest's

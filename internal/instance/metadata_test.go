@@ -17,12 +17,14 @@ func values(pairs ...string) Metadata {
 }
 
 func TestMetadataKeys(t *testing.T) {
-	m := values("userdata_prefix", "", "hostname", "www", "ipv4", "10.0.0.7", "ipv6", "fd00::7")
-	if prefix, ok := m.UserdataPrefix(); prefix != "" || !ok {
-		t.Errorf("an empty prefix is %q, %v; want it set", prefix, ok)
+	m := values("userdata_prefix", "web", "hostname", "www", "ipv4", "10.0.0.7", "ipv6", "fd00::7")
+	if prefix, ok := m.UserdataPrefix(); prefix != "web" || !ok {
+		t.Errorf("the prefix is %q, %v", prefix, ok)
 	}
-	if _, ok := (Metadata{}).UserdataPrefix(); ok {
-		t.Error("an unset prefix counts as set")
+	for _, none := range []Metadata{{}, values("userdata_prefix", "")} {
+		if _, ok := none.UserdataPrefix(); ok {
+			t.Errorf("%v counts as a prefix", none)
+		}
 	}
 	if m.Hostname() != "www" || m.IPv4() != netip.MustParseAddr("10.0.0.7") || m.IPv6() != netip.MustParseAddr("fd00::7") {
 		t.Errorf("%q %v %v", m.Hostname(), m.IPv4(), m.IPv6())

@@ -64,7 +64,7 @@ func New(cfg *config.Config, log *slog.Logger) *Renderer {
 	roots := append([]string{dir, filepath.Join(dir, "views")}, cfg.Server.TemplatePath...)
 	r := &Renderer{
 		dir:             dir,
-		suffixes:        cfg.Server.UserdataSuffixes,
+		suffixes:        suffixes(cfg.Server.UserdataSuffixes),
 		defaultTemplate: cfg.Server.DefaultTemplate,
 		vendorTemplate:  cfg.Server.VendordataTemplate,
 		rawDefault:      cfg.Server.TemplateFormat == "raw",
@@ -83,6 +83,15 @@ func New(cfg *config.Config, log *slog.Logger) *Renderer {
 		r.debugDir = filepath.Join(cfg.Dnsmasq.RunDir, "userdata")
 	}
 	return r
+}
+
+// suffixes adds the one of files that pass untouched, as the last.
+func suffixes(configured []string) []string {
+	const raw = ".raw"
+	if slices.Contains(configured, raw) {
+		return configured
+	}
+	return append(slices.Clip(configured), raw)
 }
 
 // maxRenderMemory bounds what all renders at a time may ask for, in MiB.

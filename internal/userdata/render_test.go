@@ -108,11 +108,14 @@ func TestUserdataPrefixIsTheOnlyChoice(t *testing.T) {
 			t.Errorf("prefix %q: %q, want %q", prefix, got, want)
 		}
 	}
+	if got := s.render(r, guest("web", map[string]string{"userdata_prefix": ""})); got != "by name" {
+		t.Errorf("an empty prefix: %q", got)
+	}
 	outside := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(outside, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, prefix := range []string{"nothere", "", "..", "../../etc/passwd", "/etc/passwd", outside, "roles"} {
+	for _, prefix := range []string{"nothere", "..", "../../etc/passwd", "/etc/passwd", outside, "roles"} {
 		_, err := r.Render(t.Context(), guest("web", map[string]string{"userdata_prefix": prefix}))
 		if !errors.Is(err, ErrNoTemplate) {
 			t.Errorf("prefix %q: error %v, want ErrNoTemplate", prefix, err)
@@ -169,6 +172,25 @@ func TestVariables(t *testing.T) {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// Every key with a value in force is a variable, and can be a config item.
+func TestValuesInForceAreVariables(t *testing.T) {
+	s := newSite(t, "[service]\nlocation = rack4\n[template-data]\n_config_items_ = service.region, mdserver.userdata_size\n")
+	for template, want := range map[string]string{
+		"{{get('service.region')}} {{region}}":                      "rack4 rack4",
+		"{{get('service.availability_zone')}}":                      "rack4a",
+		"{{get('mdserver.userdata_size')}} {{userdata_size}}":       "16384 16384",
+		"{{get('mdserver.template_escape')}}":                       "html",
+		"{{get('service.location')}} {{get('dnsmasq.net_name')}}":   "rack4 mds",
+		"{{get('mdserver.vendordata_template', 'none')}}":           "none",
+		"{{get('mdserver.nosuch')}} {{defined('mdserver.nosuch')}}": "None False",
+	} {
+		s.write("web", template)
+		if got := s.render(s.renderer(), guest("web", nil)); got != want {
+			t.Errorf("%s: %q, want %q", template, got, want)
+		}
 	}
 }
 
@@ -276,15 +298,19 @@ func waitSettled(t *testing.T, path string) {
 }
 
 func TestRawTemplatesPassUntouched(t *testing.T) {
-	s := newSite(t, "userdata_suffixes = :.yaml:.raw\n")
+	s := newSite(t, "")
 	s.write("including", "a\n% include('header')\nb\n")
 	s.write("header", "## mdserver: raw\n## template: jinja\n{{ v1.local_hostname }}\n")
 	s.write("suffix.raw", "{{ v1.local_hostname }}\n% not code\n")
 	s.write("empty", "")
+	for _, name := range []string{"both", "both.raw"} { // a template comes first
+		s.write(name, "{{hostname}}")
+	}
 	s.write("script", "#!/bin/true")
 	r := s.renderer()
 	for name, want := range map[string]string{
 		"header":    "## template: jinja\n{{ v1.local_hostname }}\n",
+		"both":      "both",
 		"including": "a\n## template: jinja\n{{ v1.local_hostname }}\nb\n",
 		"suffix":    "{{ v1.local_hostname }}\n% not code\n",
 		"empty":     "",

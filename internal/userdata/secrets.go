@@ -17,7 +17,7 @@ const shortestSecret = 5
 // an error of a template quotes values now and then.
 func redactor(cfg *config.Config) func(string) string {
 	var pairs []string
-	for _, v := range cfg.Values() {
+	for _, v := range cfg.InForce() {
 		text, ok := v.Value.(string)
 		if v.Secret && ok && len(text) >= shortestSecret {
 			pairs = append(pairs, text, "[secret]")

@@ -15,7 +15,7 @@ import (
 // keys; template data and _config_items_ fill only names that are still free.
 func siteVariables(cfg *config.Config) map[string]any {
 	vars := map[string]any{}
-	for _, v := range cfg.Values() {
+	for _, v := range cfg.InForce() {
 		vars[v.Key] = v.Value
 	}
 	addPublicKeys(vars, cfg)
