@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,8 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/config"
 	"mdserver/internal/stpl"
 	"mdserver/internal/tree"
+	"mdserver/internal/userdata"
 )
 
 // templateProblem is one finding of a check; its fields are its JSON.
@@ -39,14 +43,20 @@ func templateCheckCommand() *cobra.Command {
 		Short: "Tell what in templates will not run",
 		Long: `Compile templates, all files of a directory and its folders, and list every
 construct in them that will not run: where it is, and why. The exit code is 1 if
-there is one; warnings do not count.`,
+there is one; warnings do not count. Names that no guest's template has
+are told, too, if there is a configuration; a file that others include is best
+checked with its directory.`,
 		Args: args(cobra.MinimumNArgs(1)),
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, paths []string) error {
+		cfg, err := checkedConfig(cmd)
+		if err != nil {
+			return err
+		}
 		problems := []templateProblem{}
 		for _, path := range paths {
-			found, err := checkTemplates(path)
+			found, err := checkTemplates(path, cfg)
 			if err != nil {
 				return err
 			}
@@ -69,14 +79,38 @@ there is one; warnings do not count.`,
 	return cmd
 }
 
+// checkedConfig is the configuration that tells which variables there are, or
+// nil if there is none or it is not for this user to read.
+func checkedConfig(cmd *cobra.Command) (*config.Config, error) {
+	named := cmd.Flags().Changed("config")
+	if !named && !isFile(configFile(cmd, nil)) {
+		return nil, nil
+	}
+	cfg, err := loadConfig(cmd)
+	if !named && errors.Is(err, fs.ErrPermission) {
+		return nil, nil
+	}
+	return cfg, err
+}
+
 // checkTemplates checks a file, or all files of a directory that are named
-// like templates.
-func checkTemplates(path string) ([]templateProblem, error) {
+// like templates. With a configuration it knows which variables and included
+// files there are.
+func checkTemplates(path string, cfg *config.Config) ([]templateProblem, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	c := &templateChecker{engine: stpl.New(stpl.Options{})}
+	c := &templateChecker{}
+	var opts stpl.Options
+	if cfg != nil {
+		c.known = userdata.Names(cfg)
+		opts.Roots = append([]string{cfg.Server.UserdataDir, filepath.Join(cfg.Server.UserdataDir, "views")}, cfg.Server.TemplatePath...)
+	}
+	if info.IsDir() {
+		opts.Roots = append(opts.Roots, path, filepath.Join(path, "views"))
+	}
+	c.engine = stpl.New(opts)
 	if info.IsDir() {
 		c.dir(path, ".", nil)
 	} else {
@@ -87,6 +121,14 @@ func checkTemplates(path string) ([]templateProblem, error) {
 		defer f.Close()
 		c.file(path, f)
 	}
+	for _, s := range c.sources {
+		for _, bad := range c.engine.Check(s.path, s.body, c.known) {
+			c.problems = append(c.problems, problemOf(bad))
+		}
+	}
+	slices.SortStableFunc(c.problems, func(a, b templateProblem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+	})
 	return c.problems, nil
 }
 
@@ -94,8 +136,12 @@ func problemOf(bad *stpl.Error) templateProblem {
 	return templateProblem{bad.File, bad.Line, bad.Kind, bad.Message}
 }
 
+type templateSource struct{ path, body string }
+
 type templateChecker struct {
 	engine   *stpl.Engine
+	known    stpl.Names // variables, with those that one template may give another
+	sources  []templateSource
 	problems []templateProblem
 }
 
@@ -154,8 +200,11 @@ func (c *templateChecker) file(path string, f io.Reader) {
 	if raw || err != nil {
 		return
 	}
-	for _, bad := range c.engine.Check(path, body) {
-		c.problems = append(c.problems, problemOf(bad))
+	c.sources = append(c.sources, templateSource{path, body})
+	if c.known != nil {
+		for _, name := range c.engine.Bound(path, body) {
+			c.known[name] = true
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ func TestSyntaxErrorsQuoteTheLine(t *testing.T) {
 		{"<% x = %>", "invalid syntax: <% x = %>", ""},
 		{"% x = 'ä" + strings.Repeat("ä", 100) + "' y", "ää…; ", percent},
 	} {
-		errs := New(Options{}).Check("web", "fine\r\n"+tt.line+"\r\nfine\r\n")
+		errs := New(Options{}).Check("web", "fine\r\n"+tt.line+"\r\nfine\r\n", nil)
 		if len(errs) == 0 || errs[0].Line != 2 || !strings.Contains(errs[0].Message, tt.quoted) || !strings.Contains(errs[0].Message, tt.hint) {
 			t.Errorf("%s: %v, want %s%s", tt.line, errs, tt.quoted, tt.hint)
 		}
@@ -33,7 +33,7 @@ func TestAnUnknownNameAfterPercent(t *testing.T) {
 
 func TestUnknownModulesNameTheKnown(t *testing.T) {
 	for _, module := range []string{"collections", "statistics", "decimal", "subprocess", "os.popen"} {
-		errs := New(Options{}).Check("web", "% import "+module+"\n")
+		errs := New(Options{}).Check("web", "% import "+module+"\n", nil)
 		if len(errs) != 1 || !strings.Contains(errs[0].Message, "can import base64, copy, ") || strings.Contains(errs[0].Message, "host") {
 			t.Errorf("%s: %v", module, errs)
 		}

@@ -142,16 +142,22 @@ func (t *Template) weight() int64 {
 	return int64(2*len(t.source) + perNode*t.program.Nodes())
 }
 
-// Check lists everything in a template that will not run, by line.
-func (e *Engine) Check(name, source string) []*Error {
-	_, errs := e.compile(name, source)
-	return errs
+// Check lists everything in a template that will not run, or will fail in any
+// case, by line. Known are the variables that it may have; nil if any name may
+// be one.
+func (e *Engine) Check(name, source string, known Names) []*Error {
+	made, errs := e.compile(name, source)
+	if len(errs) > 0 {
+		return errs
+	}
+	return e.lint(name, source, made.body, known)
 }
 
 // compilation is what a template's source was made into.
 type compilation struct {
 	program *lower.Program
 	plain   []string // the text of a template without code; nil if it has code
+	body    []syntax.Stmt
 }
 
 func (e *Engine) compile(name, source string) (*compilation, []*Error) {
@@ -169,7 +175,7 @@ func (e *Engine) compile(name, source string) (*compilation, []*Error) {
 		out[i] = &Error{File: name, Line: err.Line, Kind: err.Kind, Message: shortened(err.Message)}
 		explain(source, out[i])
 	}
-	return &compilation{program, plainText(pieces)}, out
+	return &compilation{program, plainText(pieces), body}, out
 }
 
 // plainText is the text of a template without any code, or nil.

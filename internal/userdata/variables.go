@@ -34,6 +34,15 @@ func siteVariables(cfg *config.Config) map[string]any {
 	return vars
 }
 
+// Names are the variables of every guest's template.
+func Names(cfg *config.Config) stpl.Names {
+	names := stpl.Names{}
+	for name := range guestVariables(siteVariables(cfg), &instance.Instance{}) {
+		names[name] = true
+	}
+	return names
+}
+
 // addPublicKeys adds public_keys and public_key_<name>. Where no default key
 // is configured the original offers a placeholder under its name; so do we,
 // since templates name that variable, but it is no member of public_keys.

@@ -99,7 +99,7 @@ type Run struct {
 // Lower compiles the statements of a template; file is for messages. It
 // reports every construct that cannot run.
 func Lower(file string, body []syntax.Stmt, opts Options) (*Program, []*syntax.Error) {
-	c := &compiler{file: file, opts: opts, scope: newScope(nil), names: &names{numbers: map[string]int{}}, assigned: assignedNames(body)}
+	c := &compiler{file: file, opts: opts, scope: newScope(nil), names: &names{numbers: map[string]int{}}, assigned: Bound(body, true)}
 	p := &Program{body: c.block(body), names: c.names}
 	p.nodes = c.total
 	return p, c.errs

@@ -285,8 +285,9 @@ func (c *compiler) unsetGlobal(n *syntax.Name) exec {
 	}
 }
 
-// assignedNames returns every name that the template itself binds anywhere.
-func assignedNames(body []syntax.Stmt) map[string]int {
+// Bound returns every name that the template itself binds anywhere, by imports
+// only if these count.
+func Bound(body []syntax.Stmt, imports bool) map[string]int {
 	d := &declarer{scope: newScope(nil)}
 	visit := func(n syntax.Node) bool {
 		switch n := n.(type) {
@@ -298,6 +299,10 @@ func assignedNames(body []syntax.Stmt) map[string]int {
 		case *syntax.Comp:
 			for _, clause := range n.Clauses {
 				d.targets(clause.Target)
+			}
+		case *syntax.Import:
+			if imports {
+				d.bindings(n)
 			}
 		default:
 			d.bindings(n)

@@ -1,6 +1,7 @@
 package object
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -48,6 +49,27 @@ type definition struct {
 // what follows keyword-only, "**name" takes the remaining keywords as a *Dict.
 func NewBuiltin(name, signature string, fn Func) *Builtin {
 	return &Builtin{definition: &definition{Name: name, sig: parseSignature(signature), fn: fn}}
+}
+
+// Takes reports whether a call with so many positional arguments and these
+// keywords fits the signature.
+func (b *Builtin) Takes(positional int, keywords []string) bool {
+	if positional > b.sig.pos && !b.sig.star {
+		return false
+	}
+	given := 0
+	for i, p := range b.sig.params {
+		byName := slices.Contains(keywords, p.name) && i >= b.sig.posOnly
+		switch byPosition := i < positional && !p.kwOnly; {
+		case byName && byPosition:
+			return false
+		case byName:
+			given++
+		case !byPosition && !p.optional:
+			return false
+		}
+	}
+	return b.sig.starStar || given == len(keywords)
 }
 
 type parameter struct {

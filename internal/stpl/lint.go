@@ -1,0 +1,203 @@
+package stpl
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"mdserver/internal/stpl/lower"
+	"mdserver/internal/stpl/object"
+	"mdserver/internal/stpl/syntax"
+)
+
+// Names are the variables that templates may have beside those that a template
+// binds itself. Nil Names know nothing, so that any name may be one.
+type Names map[string]bool
+
+// Bound returns the names that a template binds or passes to others, which
+// those can have as variables.
+func (e *Engine) Bound(name, source string) []string {
+	made, _ := e.compile(name, source)
+	if made == nil {
+		return nil
+	}
+	var names []string
+	for name := range lower.Bound(made.body, true) {
+		names = append(names, name)
+	}
+	walk(made.body, func(n syntax.Node) bool {
+		if call, ok := n.(*syntax.Call); ok {
+			for _, arg := range call.Args {
+				names = append(names, arg.Name)
+			}
+		}
+		return true
+	})
+	return names
+}
+
+// jinja is the first line of a template for cloud-init, and jinjaNames are what
+// such a template has, and no other.
+var (
+	jinja      = regexp.MustCompile(`(?i)^\s*##\s*template\s*:\s*jinja`)
+	jinjaNames = Names{"v1": true, "ds": true, "merged_cfg": true, "sys_info": true}
+)
+
+// linter looks for what runs but fails in any case. It says nothing of what may
+// be there for a reason: within a try, or where the template asks first.
+type linter struct {
+	engine  *Engine
+	file    string
+	known   Names
+	jinja   bool
+	bound   map[string]int    // by the template
+	values  map[string]int    // bound otherwise than by imports
+	modules map[string]string // what imports bind
+	texts   map[string]bool   // all texts in the code: what is asked for by name
+	errs    []*Error
+}
+
+func (e *Engine) lint(file, source string, body []syntax.Stmt, known Names) []*Error {
+	l := &linter{
+		engine: e, file: file, known: known, jinja: jinja.MatchString(source), bound: lower.Bound(body, true), values: lower.Bound(body, false),
+		modules: map[string]string{}, texts: map[string]bool{},
+	}
+	walk(body, l.collect)
+	walk(body, l.look)
+	slices.SortStableFunc(l.errs, func(a, b *Error) int { return a.Line - b.Line })
+	return l.errs
+}
+
+func walk(body []syntax.Stmt, visit func(syntax.Node) bool) {
+	for _, s := range body {
+		syntax.Walk(s, visit)
+	}
+}
+
+func (l *linter) report(n syntax.Node, kind, format string, args ...any) {
+	message := fmt.Sprintf(format, args...)
+	if l.jinja {
+		message += "; a file for cloud-init's jinja has to begin with ## mdserver: raw"
+	}
+	l.errs = append(l.errs, &Error{File: l.file, Line: n.Line(), Kind: kind, Message: message})
+}
+
+func (l *linter) collect(n syntax.Node) bool {
+	switch n := n.(type) {
+	case *syntax.Const:
+		if text, ok := n.Value.(string); ok {
+			l.texts[text] = true
+		}
+	case *syntax.Import:
+		for _, name := range n.Names {
+			if name.Name == "*" { // binds names that are not in the text
+				l.known, l.jinja = nil, false
+			}
+			as, module := cmp.Or(name.As, name.Name), name.Name
+			if _, before := l.modules[as]; before || n.From != "" {
+				module = "" // it is not sure which
+			}
+			l.modules[as] = module
+		}
+	}
+	return true
+}
+
+func (l *linter) look(n syntax.Node) bool {
+	switch n := n.(type) {
+	case *syntax.Try:
+		return len(n.Handlers) == 0
+	case *syntax.Name:
+		l.name(n)
+	case *syntax.Attr:
+		l.attribute(n)
+	case *syntax.Call:
+		l.call(n)
+	}
+	return true
+}
+
+func (l *linter) name(n *syntax.Name) {
+	_, bound := l.bound[n.ID]
+	unknown := l.known != nil && !l.known[n.ID] || l.jinja && jinjaNames[n.ID]
+	if _, python := builtins[n.ID]; unknown && !bound && !python && !isFunction(n.ID) && !l.texts[n.ID] && n.ID != "base" {
+		l.report(n, "NameError", "name '%s' is not defined for any guest", n.ID)
+	}
+}
+
+func (l *linter) attribute(n *syntax.Attr) {
+	if l.texts[n.Name] { // hasattr(x, 'name')
+		return
+	}
+	switch x := n.X.(type) {
+	case *syntax.Const:
+		if _, ok := x.Value.(string); ok && object.StrType.Method(n.Name) == nil {
+			l.report(n, "AttributeError", "'str' object has no attribute '%s'", n.Name)
+		}
+	case *syntax.Joined:
+		if object.StrType.Method(n.Name) == nil {
+			l.report(n, "AttributeError", "'str' object has no attribute '%s'", n.Name)
+		}
+	case *syntax.Name:
+		module := l.modules[x.ID]
+		if _, other := l.values[x.ID]; module != "" && !other && knownModule(module) && !hasMember(module, n.Name) && !knownModule(module+"."+n.Name) {
+			l.report(n, "AttributeError", "module '%s' has no attribute '%s' in templates", module, n.Name)
+		}
+	}
+}
+
+func (l *linter) call(n *syntax.Call) {
+	fn, ok := n.Fn.(*syntax.Name)
+	if _, bound := l.bound[fnName(fn)]; !ok || bound || l.known[fn.ID] {
+		return
+	}
+	var keywords []string
+	positional := 0
+	for _, arg := range n.Args {
+		switch {
+		case arg.Star > 0:
+			return
+		case arg.Name != "":
+			keywords = append(keywords, arg.Name)
+		default:
+			positional++
+		}
+	}
+	if fn.ID == "include" || fn.ID == "rebase" {
+		l.include(n)
+	}
+	if builtin, ok := builtins[fn.ID].(*object.Builtin); ok && !builtin.Takes(positional, keywords) {
+		l.report(n, "TypeError", "%s() does not take these arguments", fn.ID)
+	}
+}
+
+func fnName(n *syntax.Name) string {
+	if n == nil {
+		return ""
+	}
+	return n.ID
+}
+
+// include looks for the file of an include by a literal name.
+func (l *linter) include(n *syntax.Call) {
+	if len(n.Args) == 0 || len(l.engine.opts.Roots) == 0 {
+		return
+	}
+	c, ok := n.Args[0].X.(*syntax.Const)
+	name, isText := "", false
+	if ok {
+		name, isText = c.Value.(string)
+	}
+	if !isText {
+		return
+	}
+	for _, dir := range l.engine.opts.Roots {
+		for _, suffix := range suffixes {
+			if _, err := readBelow(dir, name+suffix); err == nil {
+				return
+			}
+		}
+	}
+	l.report(n, "TemplateError", "Template '%.100s' not found.", name)
+}

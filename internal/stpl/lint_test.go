@@ -1,0 +1,66 @@
+package stpl
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestWhatFailsInAnyCase(t *testing.T) {
+	opts := Options{Roots: []string{filepath.Join(corpus, "views")}}
+	known := Names{"hostname": true, "public_key_default": true}
+	for source, want := range map[string]string{
+		"## template: jinja\n{{v1.region}}\n":       "t:2: NameError: name 'v1' is not defined for any guest; a file for cloud-init's jinja has to begin with ## mdserver: raw",
+		"{{publickey_default}}":                     "t:1: NameError: name 'publickey_default'",
+		"% include('nosuch')\n":                     "t:1: TemplateError: Template 'nosuch' not found.",
+		"% include nosuch\n":                        "TemplateError",
+		"% rebase('nosuch')\n":                      "TemplateError",
+		"% import random\n{{random.gauss(1, 2)}}\n": "t:2: AttributeError: module 'random' has no attribute 'gauss'",
+		"% import random as r\n{{r.gauss}}\n":       "AttributeError",
+		"{{len()}}":                                 "t:1: TypeError: len()",
+		"{{len('a', 'b')}}":                         "TypeError",
+		"{{sorted()}}":                              "TypeError",
+		"{{'a'.foo()}}":                             "t:1: AttributeError: 'str' object has no attribute 'foo'",
+		"{{f'{hostname}'.foo()}}":                   "AttributeError",
+	} {
+		errs := New(opts).Check("t", source, known)
+		if len(errs) != 1 || !strings.Contains(errs[0].Error(), want) {
+			t.Errorf("%q: %v, want %s", source, errs, want)
+		}
+	}
+	for _, source := range []string{
+		"{{hostname}} {{public_key_default}}", "{{get('x', 1)}} {{x if defined('x') else ''}}", "% setdefault('x', 1)\n{{x}}", "% x = 1\n{{x}}",
+		"% try:\n{{nosuch}}\n% except NameError:\nnone\n% end\n", "% for i, (a, *b) in []:\n{{i}}{{a}}{{b}}\n% end\n", "{{[y for y in 'ab']}} {{(lambda z: z)(1)}}",
+		"% def f(a, *b, c=1, **d):\n{{a}}{{b}}{{c}}{{d}}\n% end\n{{f(1)}}", "% import random\n{{random.choice('a')}}", "% import os\n{{os.path.join('a')}}",
+		"% random = {}\n% import random\n{{random.gauss}}", "% import random\n{{random.gauss(1) if hasattr(random, 'gauss') else ''}}",
+		"{{len('a')}} {{len(*[1])}} {{sorted('ab', reverse=True)}} {{print('a', 'b', sep='')}} {{max(1, 2)}} {{dict(a=1)}} {{int()}}",
+		"{{'a'.upper()}} {{'a'.join('b')}}", "{{base}}", "% try:\n% x = 1\n% except ValueError as e:\n{{e}}\n% end\n", "% if (n := 1):\n{{n}}\n% end\n",
+		"% from math import *\n{{sqrt(4)}}", "% include('part' + hostname)\n",
+	} {
+		if errs := New(opts).Check("t", source, known); len(errs) > 0 {
+			t.Errorf("%q: %v", source, errs)
+		}
+	}
+}
+
+// What runs in the corpus is not found fault with.
+func TestNoFalseAlarms(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(corpus, "[0-9]*.tpl"))
+	if err != nil || len(paths) < 30 {
+		t.Fatalf("%d templates (%v)", len(paths), err)
+	}
+	engine := New(Options{Roots: []string{filepath.Join(corpus, "views")}})
+	for _, path := range paths {
+		known := Names{}
+		base := strings.TrimSuffix(path, ".tpl")
+		if _, fails := wantedError(t, base+".a.error"); fails {
+			continue
+		}
+		for name := range corpusVars(t, base, "a") {
+			known[name] = true
+		}
+		if errs := engine.Check(path, readFile(t, path), known); len(errs) > 0 {
+			t.Errorf("%v", errs)
+		}
+	}
+}
