@@ -63,7 +63,7 @@ func components(path string) []string {
 }
 
 // walk goes through the components of a path one by one, so that it sees each
-// symbolic link. As it holds on to where it is, nobody can replace that.
+// symbolic link. It holds each directory open, so that none can be replaced.
 type walk struct {
 	at       int // the file or directory that it has come to
 	path     string

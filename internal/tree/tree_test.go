@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-func everybody(uint32) bool { return true }
+func all(uint32) bool { return true }
 
-func nobody(uint32) bool { return false }
+func none(uint32) bool { return false }
 
 func TestOpen(t *testing.T) {
 	base := t.TempDir()
@@ -74,9 +74,9 @@ func TestOpen(t *testing.T) {
 		{strings.Repeat("x", 256), absent, absent},
 	} {
 		for trusted, want := range map[bool]string{true: tt.ours, false: tt.others} {
-			who := nobody
+			who := none
 			if trusted {
-				who = everybody
+				who = all
 			}
 			if got := read(open(dir, tt.name, who)); !strings.Contains(got, want) {
 				t.Errorf("%.80q, links trusted: %v: %s, want %s", tt.name, trusted, got, want)
@@ -112,7 +112,7 @@ func TestTheDirectoryMayBeALink(t *testing.T) {
 		}
 	}
 	for dir, want := range map[string]string{"dir": "web", "dangling": "leads nowhere", "nothere": "absent", "web": "not a directory"} {
-		if got := read(open(filepath.Join(base, dir), "web", nobody)); !strings.Contains(got, want) {
+		if got := read(open(filepath.Join(base, dir), "web", none)); !strings.Contains(got, want) {
 			t.Errorf("%s: %s, want %s", dir, got, want)
 		}
 	}
