@@ -134,6 +134,9 @@ type Dnsmasq struct {
 	StopRebind    string   // "own", "private" or "no"
 	RebindDomains []string // that may name private addresses
 
+	ServeHosts   bool // serve the names in this host's /etc/hosts
+	DomainNeeded bool // do not ask other servers for names without a dot
+
 	PortSecurity bool // guests may send only as themselves
 
 	netAddress, netAddress6 netip.Addr

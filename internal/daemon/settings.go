@@ -36,6 +36,8 @@ func dnsmasqSettings(cfg *config.Config, n config.Network) dnsmasq.Settings {
 		MetadataAddress: cfg.Server.ListenAddress,
 		ListenAddress:   n.ListenAddress,
 		UseDNS:          n.UseDNS,
+		ServeHosts:      cfg.Dnsmasq.ServeHosts,
+		ForwardPlain:    !cfg.Dnsmasq.DomainNeeded,
 		LeaseTime:       n.LeaseLen,
 		Prefix:          n.Prefix,
 		Domain:          n.Domain,

@@ -36,6 +36,7 @@ func (s Settings) configuration() (text, digest string) {
 	c.identity(s)
 	c.listening(s)
 	c.dns(s)
+	c.local(s)
 	c.rebind(s)
 	c.dhcp(s)
 	digest = digestOf(c.String())
@@ -87,20 +88,23 @@ func (c *directives) listening(s Settings) {
 	}
 }
 
-// dns serves the guests' names. /etc/hosts is served too, as it always was:
-// administrators name their other machines there. The domain is bound to the
-// guests' networks, so that expand-hosts leaves the names of /etc/hosts alone,
-// and what is not known of it, or of their reverse zones, goes to nobody else.
+// dns serves the guests' names, and those of this host's /etc/hosts if that is
+// asked for: a host's own name often has an address there that is of no use to
+// others, such as 127.0.1.1. The domain is bound to the guests' networks, so
+// that expand-hosts leaves the names of /etc/hosts alone, and what is not known
+// of it goes to no other server.
 func (c *directives) dns(s Settings) {
 	c.add("strict-order")
 	c.add("expand-hosts")
+	if !s.ServeHosts {
+		c.add("no-hosts")
+	}
 	if s.Domain != "" {
 		c.add("domain", s.Domain, s.Network.String(), "local")
 		if s.Network6.IsValid() {
 			c.add("domain", s.Domain, s.Network6.String(), "local")
 		}
 	}
-	c.add("local", "/"+markerZone+"/")
 	c.add("addn-hosts", s.dnsFile())
 	c.add("hostsdir", s.dnsDir())
 }

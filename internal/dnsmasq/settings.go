@@ -37,7 +37,10 @@ type Settings struct {
 	MetadataAddress netip.Addr // where mdserver listens; options 121 and 249 route to it
 	ListenAddress   netip.Addr // another address for dnsmasq to listen on, or zero
 
-	UseDNS     bool          // offer the gateway as DNS server
+	UseDNS       bool // offer the gateway as DNS server
+	ServeHosts   bool // serve the names in this host's /etc/hosts
+	ForwardPlain bool // ask other servers for names without a dot
+
 	LeaseTime  time.Duration // dnsmasq's least is two minutes
 	Prefix     string        // of the generated names
 	Domain     string        // of the generated names, and option 15
