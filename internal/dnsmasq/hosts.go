@@ -48,7 +48,7 @@ func (s Settings) entryOf(guest instance.Instance) (entry, []string) {
 		w.dhcp6(e.lease6, s.leaseSeconds())
 	}
 	if e.lease = (binding{place.MAC, place.IPv4}); e.lease.valid() {
-		w.dhcp4(e.lease, guest.Hostname, s.leaseSeconds(), e.lease6.valid())
+		w.dhcp4(e.lease, guest.Hostname, s.Domain, s.leaseSeconds(), e.lease6.valid())
 	}
 	e.names = w.keepValid(instance.HostNames(guest.Hostname, s.Prefix, s.Domain, s.EntryOrder))
 	for _, addr := range place.Addrs() {
@@ -77,16 +77,15 @@ var nowhere = netip.MustParseAddr("100::")
 // For a line that names a host but no IPv6 address dnsmasq looks one up in the
 // hosts file, and then warns that the guest's line for DHCPv6 has it, too. An
 // address that is on no network keeps it from looking and is never leased.
-func (w *lineWriter) dhcp4(b binding, hostname, seconds string, hasIPv6 bool) {
+func (w *lineWriter) dhcp4(b binding, hostname, domain, seconds string, hasIPv6 bool) {
 	fields := []string{b.mac.String(), "id:*", b.addr.String(), "tag:!" + declineTag}
 	if hasIPv6 {
 		fields = append(fields, "["+nowhere.String()+"]")
 	}
-	switch {
-	case instance.ValidHostname(hostname):
-		fields = append(fields, dhcpName(hostname))
-	default:
+	if !instance.ValidHostname(hostname) {
 		w.problem("host name %q is left out of DHCP", hostname)
+	} else if name := instance.DHCPName(hostname, domain); name != "" {
+		fields = append(fields, escapeWord(name))
 	}
 	w.line(&w.dhcpText, strings.Join(append(fields, seconds), ","))
 }
@@ -130,11 +129,9 @@ func (w *lineWriter) problem(format string, args ...any) {
 	w.problems = append(w.problems, fmt.Sprintf(format, args...))
 }
 
-// dhcpName is the name for a dhcp-host line. Of a dotted name dnsmasq takes
-// the first label alone. A name that it would read as a keyword or as a lease
-// time, such as "ignore" or "12h", gets a final dot, which it strips.
-func dhcpName(hostname string) string {
-	label, _, _ := strings.Cut(hostname, ".")
+// escapeWord adds a final dot, which dnsmasq strips, to a name that it would
+// read as a keyword or as a lease time, such as "ignore" or "12h".
+func escapeWord(label string) string {
 	digits := strings.TrimRight(strings.ToLower(label), "smhdw")
 	keyword := label == "ignore" || label == "infinite"
 	if keyword || len(label)-len(digits) <= 1 && strings.Trim(digits, "0123456789") == "" {
