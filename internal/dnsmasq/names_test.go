@@ -59,7 +59,7 @@ func TestReverseNameInDomain(t *testing.T) {
 		hostname, prefix, order, want string
 	}{
 		{"web9.example.net", "", "domain,base", "web9.example.net."},
-		{"WEB9.Example.NET", "", "domain,base", "WEB9.example.net."},
+		{"WEB9.Example.NET", "", "domain,base", "web9.example.net."},
 		{"web9.example.net", "lab-", "domain", "lab-web9.example.net."},
 		{"web9.example.net", "", "base", "web9.example.net."},
 		{"web9", "", "base", "web9.example.net."},
