@@ -31,6 +31,7 @@ func dnsmasqSettings(cfg *config.Config, n config.Network) dnsmasq.Settings {
 		RunDir:          cfg.Dnsmasq.RunDir,
 		NetName:         n.Name,
 		Interface:       n.Interface,
+		Further:         n.Name != cfg.Networks[0].Name,
 		Network:         n.Network,
 		Gateway:         n.Gateway,
 		MetadataAddress: cfg.Server.ListenAddress,

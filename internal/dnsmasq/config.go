@@ -122,6 +122,7 @@ func (c *directives) dhcp(s Settings) {
 	c.add("dhcp-range", s.Network.Addr().String(), "static", netmask(s.Network), s.leaseSeconds())
 	if s.Network6.IsValid() {
 		c.add("enable-ra")
+		c.routerPreference(s)
 		c.add("dhcp-range", s.Network6.Addr().String(), "static", fmt.Sprint(s.Network6.Bits()), s.leaseSeconds())
 	}
 	c.add("dhcp-hostsfile", s.dhcpFile())
@@ -144,33 +145,15 @@ func netmask(p netip.Prefix) string {
 	return net.IP(net.CIDRMask(p.Bits(), p.Addr().BitLen())).String()
 }
 
-// options is the text of mds.opts. Option 249 is what Windows asks for in
-// place of 121. A guest that takes either ignores option 3 (RFC 3442), hence
-// the default route in all of them. dnsmasq offers itself as DNS server
-// unless it is told not to, by an empty option.
-func (s Settings) options() string {
-	var b strings.Builder
-	b.WriteString(fileHeader)
-	routes := fmt.Sprintf("0.0.0.0/0,%v", s.Gateway)
-	if s.MetadataAddress.Is4() {
-		routes = fmt.Sprintf("%v/32,%v,%s", s.MetadataAddress, s.Gateway, routes)
-	}
-	fmt.Fprintf(&b, "option:classless-static-route,%s\n249,%s\n", routes, routes)
-	fmt.Fprintf(&b, "option:router,%v\n", s.Gateway)
-	b.WriteString(s.dnsServer("option:dns-server", s.Gateway.String()))
-	if s.Network6.IsValid() {
-		own := netip.IPv6Unspecified() // dnsmasq puts its own address there
-		if s.Gateway6.IsValid() {
-			own = s.Gateway6
-		}
-		b.WriteString(s.dnsServer("option6:dns-server", "["+own.String()+"]"))
-	}
-	return b.String()
-}
+// raInterval is dnsmasq's own default of the seconds between router
+// advertisements.
+const raInterval = 600
 
-func (s Settings) dnsServer(option, address string) string {
-	if !s.UseDNS {
-		return option + "\n"
+// routerPreference makes this host a router of low preference (RFC 4191) on all
+// networks but the first. Router advertisements are for all guests of a network
+// alike, so they cannot say that a guest has its default route elsewhere.
+func (c *directives) routerPreference(s Settings) {
+	if s.Further {
+		c.add("ra-param", s.Interface, "low", fmt.Sprint(raInterval))
 	}
-	return option + "," + address + "\n"
 }

@@ -32,6 +32,9 @@ type Settings struct {
 	NetName   string // names the files: mds.conf, mds.opts, …
 	Interface string // where dnsmasq listens
 
+	// Further is set for all networks but the first of the configuration.
+	Further bool
+
 	Network         netip.Prefix
 	Gateway         netip.Addr // the guests' router and DNS server
 	MetadataAddress netip.Addr // where mdserver listens; options 121 and 249 route to it
