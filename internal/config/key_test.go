@@ -61,6 +61,7 @@ var other = map[string]string{
 	"dnsmasq.reserved6": "fd00::5", "dnsmasq.quarantine": "0", "dnsmasq.interface": "br0", "dnsmasq.listen_address": "10.122.0.7",
 	"dnsmasq.use_dns": "t", "dnsmasq.lease_len": "600", "dnsmasq.prefix": "p-", "dnsmasq.domain": "d.example", "dnsmasq.entry_order": "fqdn,base", "dnsmasq.port_security": "yes",
 	"dnsmasq.stop_rebind": "Private", "dnsmasq.rebind_domains": "corp.example, lan",
+	"dnsmasq.ntp_server": "10.122.0.1", "dnsmasq.domain_search": "lan", "dnsmasq.mtu": "1450", "dnsmasq.dhcp_boot": "pxe.0", "dnsmasq.conf_file": "/c",
 	"dnsmasq.serve_hosts": "yes", "dnsmasq.domain_needed": "no",
 	"libvirt.uri":                  "qemu:///session",
 	"libvirt.release_after":        "never",

@@ -39,6 +39,7 @@ func (s Settings) configuration() (text, digest string) {
 	c.local(s)
 	c.rebind(s)
 	c.dhcp(s)
+	c.WriteString(s.further)
 	digest = digestOf(c.String())
 	c.add("txt-record", configName+","+digest)
 	return fileHeader + c.String(), digest
@@ -122,8 +123,11 @@ func (c *directives) dhcp(s Settings) {
 	c.add("dhcp-range", s.Network.Addr().String(), "static", netmask(s.Network), s.leaseSeconds())
 	if s.Network6.IsValid() {
 		c.add("enable-ra")
-		c.routerPreference(s)
+		c.advertisements(s)
 		c.add("dhcp-range", s.Network6.Addr().String(), "static", fmt.Sprint(s.Network6.Bits()), s.leaseSeconds())
+	}
+	if s.Boot != "" {
+		c.add("dhcp-boot", s.Boot)
 	}
 	c.add("dhcp-hostsfile", s.dhcpFile())
 	c.add("dhcp-hostsdir", s.dhcpDir())
@@ -149,11 +153,21 @@ func netmask(p netip.Prefix) string {
 // advertisements.
 const raInterval = 600
 
-// routerPreference makes this host a router of low preference (RFC 4191) on all
+// advertisements make this host a router of low preference (RFC 4191) on all
 // networks but the first. Router advertisements are for all guests of a network
 // alike, so they cannot say that a guest has its default route elsewhere.
-func (c *directives) routerPreference(s Settings) {
+func (c *directives) advertisements(s Settings) {
+	var params []string
+	if s.MTU >= leastMTU6 {
+		params = append(params, fmt.Sprintf("mtu:%d", s.MTU))
+	}
 	if s.Further {
-		c.add("ra-param", s.Interface, "low", fmt.Sprint(raInterval))
+		params = append(params, "low")
+	}
+	if len(params) > 0 {
+		c.add("ra-param", append(append([]string{s.Interface}, params...), fmt.Sprint(raInterval))...)
 	}
 }
+
+// leastMTU6 is the smallest MTU of IPv6 (RFC 8200, 5).
+const leastMTU6 = 1280

@@ -29,7 +29,34 @@ func (s Settings) options() string {
 		}
 		b.WriteString(s.dnsServer("option6:dns-server", "["+own.String()+"]"))
 	}
+	s.furtherOptions(&b)
 	return b.String()
+}
+
+// furtherOptions are those that the administrator asks for.
+func (s Settings) furtherOptions(b *strings.Builder) {
+	var ntp4, ntp6 []string
+	for _, addr := range s.NTPServers {
+		if addr.Is4() {
+			ntp4 = append(ntp4, addr.String())
+		} else {
+			ntp6 = append(ntp6, "["+addr.String()+"]")
+		}
+	}
+	add := func(option string, values ...string) {
+		if len(values) > 0 {
+			fmt.Fprintf(b, "%s,%s\n", option, strings.Join(values, ","))
+		}
+	}
+	add("option:ntp-server", ntp4...)
+	add("option:domain-search", s.DomainSearch...)
+	if s.MTU > 0 {
+		add("option:mtu", fmt.Sprint(s.MTU))
+	}
+	if s.Network6.IsValid() {
+		add("option6:ntp-server", ntp6...)
+		add("option6:domain-search", s.DomainSearch...)
+	}
 }
 
 // metadataAddress is where guests find the metadata by IPv4. A server that

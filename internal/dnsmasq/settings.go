@@ -52,11 +52,20 @@ type Settings struct {
 	Network6 netip.Prefix // zero: no IPv6
 	Gateway6 netip.Addr
 
+	NTPServers   []netip.Addr
+	DomainSearch []string // options 119 and, for IPv6, 24
+	MTU          int      // option 26; 0: not set
+	Boot         string   // the value of dhcp-boot
+	ConfFile     string   // of the administrator, with further lines for dnsmasq
+
 	Rebind        Rebind         // "" is RebindNo
 	OwnPrefixes   []netip.Prefix // the networks that only this host may name
 	RebindDomains []string       // domains that may name private addresses, with RebindPrivate
 
 	account *account // of User; nil if there is none
+
+	further    string // the content of ConfFile
+	furtherErr error  // why it cannot be read
 }
 
 const (
@@ -126,6 +135,7 @@ func (s Settings) complete() Settings {
 	s.Network, s.Network6 = s.Network.Masked(), s.Network6.Masked()
 	s.account = lookup(s.User)
 	s.BaseDir, s.RunDir = absolute(s.BaseDir), absolute(s.RunDir)
+	s.further, s.furtherErr = readFurther(s.ConfFile)
 	return s
 }
 
