@@ -133,6 +133,24 @@ func TestDiffOfNames(t *testing.T) {
 	}
 }
 
+// The network of [dnsmasq] is there if a key says something of it, if only its
+// default.
+func TestDiffOfShortForm(t *testing.T) {
+	const lan = "[network lan]\ninterface = br-lan\nnet_address = 10.50.0.0\n"
+	without, _ := mustLoad(t, lan)
+	for _, key := range []string{"net_name = mds", "interface = br-mds", "net_address = 10.122.0.0", "gateway = 10.122.0.1"} {
+		with, _ := mustLoad(t, "[dnsmasq]\n"+key+"\n"+lan)
+		for _, c := range [][2]*Config{{without, with}, {with, without}} {
+			if live, restart := Diff(c[0], c[1]); len(live) > 0 || !slices.Equal(restart, []string{"[dnsmasq]"}) {
+				t.Errorf("%s: got %v and %v", key, live, restart)
+			}
+		}
+		if live, restart := Diff(with, with); len(live)+len(restart) > 0 {
+			t.Errorf("%s: no change is %v and %v", key, live, restart)
+		}
+	}
+}
+
 // TestSpelling: other ways to write a value do not count as a change.
 func TestSpelling(t *testing.T) {
 	a, _ := mustLoad(t, "[mdserver]\ndebug = no\n[dnsmasq]\nprefix = no\nquarantine = 3600\n[loglevels]\nbase = INFO\n")
