@@ -2,6 +2,7 @@ package dnsmasq
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 )
@@ -27,15 +28,23 @@ func CheckFile(ctx context.Context, binary, path string) error {
 	return s.test(ctx, s.asServer, path)
 }
 
+// checkFurther has dnsmasq check the further lines within the configuration. It
+// needs no launcher, which may start later than the server.
+func (s Settings) checkFurther(ctx context.Context) error {
+	if s.further == "" {
+		return nil
+	}
+	if err := s.makeDirs(); err != nil {
+		return err
+	}
+	text, _ := s.configuration()
+	return s.testText(ctx, s.asServer, text)
+}
+
 // dropFurther leaves out further lines that dnsmasq refuses, so that guests get
 // their addresses all the same. It reports why, if so.
 func (s *Settings) dropFurther(ctx context.Context) error {
-	err := s.furtherErr
-	if err == nil && s.further != "" {
-		text, _ := s.configuration()
-		err = s.tryOut(ctx, text)
-	}
-	if err != nil {
+	if err := errors.Join(s.furtherErr, s.checkFurther(ctx)); err != nil {
 		s.further, s.furtherErr = "", nil
 		return fmt.Errorf("dnsmasq runs without the lines of %s: %w", s.ConfFile, err)
 	}

@@ -239,26 +239,29 @@ func (s *Service) writeAll(configuration string) (bool, error) {
 	return conf || opts || hosts, err
 }
 
-// tryOut has dnsmasq check a configuration that is not in place yet.
+// tryOut has dnsmasq check a configuration that is not in place yet, as the user
+// that will read it.
 func (s Settings) tryOut(ctx context.Context, text string) error {
-	if s.Mode != Child && s.further == "" {
-		return nil
+	if s.Mode != Child {
+		return s.checkFurther(ctx)
 	}
 	if err := s.makeDirs(); err != nil {
 		return err
 	}
+	start, _, err := s.starter(false)
+	if err != nil {
+		return err
+	}
+	return s.testText(ctx, start, text)
+}
+
+// testText has dnsmasq check a configuration.
+func (s Settings) testText(ctx context.Context, start starter, text string) error {
 	candidate := filepath.Join(s.scratch(), "candidate.conf")
 	if err := os.WriteFile(candidate, []byte(text), fileMode); err != nil {
 		return fmt.Errorf("writing dnsmasq's new configuration: %w", err)
 	}
 	defer func() { _ = os.Remove(candidate) }() // else the next start clears it
-	start := s.asServer
-	if s.Mode == Child {
-		var err error
-		if start, _, err = s.starter(false); err != nil {
-			return err
-		}
-	}
 	return s.test(ctx, start, candidate)
 }
 
