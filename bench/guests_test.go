@@ -142,7 +142,8 @@ func BenchmarkUpload(b *testing.B) {
 		b.Run(fmt.Sprintf("guests=%d", n), func(b *testing.B) {
 			backend := admin.Backend{
 				Inventory: newInventory(b, n), Log: quiet, Intake: admin.NewIntake(),
-				Publish: func(context.Context) error { return nil },
+				Publish:  func(context.Context) error { return nil },
+				Complete: func(_ context.Context, d instance.Domain) instance.Domain { return d },
 			}
 			for i := n; b.Loop(); i++ {
 				xml := fmt.Sprintf("<domain><name>guest-%d</name><uuid>%s</uuid><devices><interface type='network'>"+

@@ -4,7 +4,8 @@
 //
 //	POST   /instance-upload          domain XML, answers as the original does
 //	POST   /v1/instances             domain XML, answers Registered
-//	GET    /v1/instances             []instance.Instance, sorted by name
+//	GET    /v1/instances             []Guest, sorted by name
+//	GET    /v1/refusals              []refusal.Refusal, the domains that are no guests
 //	GET    /v1/instance?ref=R        instance.Instance
 //	DELETE /v1/instance?ref=R        the released instance.Instance
 //	GET    /v1/explain?ref=R         explain.Document
@@ -46,12 +47,16 @@ type Backend struct {
 	Publish func(context.Context) error
 	// Userdata renders the user-data of a guest as it would be served now.
 	Userdata func(context.Context, *instance.Instance) ([]byte, error)
+	// Complete adds what libvirt tells of a domain beyond its definition.
+	Complete func(context.Context, instance.Domain) instance.Domain
 	// Unplugged notes that libvirt starts a domain which is on none of the
 	// networks, and may have been before.
 	Unplugged func(context.Context, uuid.UUID) error
 	// Export writes all guests in the original's database format.
 	Export func(io.Writer) error
 	Status func() Status
+	// State tells what a guest does.
+	State func(*instance.Instance) State
 	// Explain tells all of a guest and why it is so.
 	Explain func(context.Context, *instance.Instance) explain.Document
 	// Identity is the certificate, in PEM, by which others check the guests'
@@ -94,6 +99,7 @@ func (b Backend) routes() map[string]http.HandlerFunc {
 		"POST /instance-upload": b.Upload,
 		"POST /v1/instances":    b.register,
 		"GET /v1/instances":     b.list,
+		"GET /v1/refusals":      b.refusals,
 		"GET /v1/instance":      b.show,
 		"DELETE /v1/instance":   b.release,
 		"GET /v1/explain":       b.explain,
@@ -159,16 +165,16 @@ func (e badDomain) Unwrap() error { return e.error }
 func (b Backend) add(w http.ResponseWriter, r *http.Request, source string) (Registered, error) {
 	domain, err := b.Intake.read(w, r)
 	if err != nil {
-		b.Log.Warn("domain definition refused", "from", source, "error", err)
-		return Registered{}, err
+		return Registered{}, b.unreadable(domain, source, err)
 	}
 	domain.Source = source
 	return b.registerDomain(r.Context(), domain)
 }
 
 func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (Registered, error) {
+	domain = b.Complete(ctx, domain)
 	reg, err := b.Inventory.Register(ctx, domain)
-	if errors.Is(err, inventory.ErrNoInterface) && domain.Source == instance.ByHook {
+	if errors.Is(err, inventory.ErrNoInterface) && domain.Source == instance.ByHook && !domain.Incomplete {
 		err = errors.Join(err, b.Unplugged(ctx, domain.UUID))
 	}
 	if err != nil {
@@ -215,29 +221,20 @@ func (b Backend) logRegistered(r Registered) {
 }
 
 func (b Backend) list(w http.ResponseWriter, _ *http.Request) {
-	all := []instance.Instance{}
+	all := []Guest{}
 	for inst := range b.Inventory.Snapshot().All() {
-		all = append(all, inst.WithoutSecrets())
+		all = append(all, Guest{inst.WithoutSecrets(), b.State(inst)})
 	}
 	answer(w, all)
 }
 
 func (b Backend) show(w http.ResponseWriter, r *http.Request) {
-	inst, err := b.Inventory.Snapshot().Find(r.URL.Query().Get("ref"))
+	inst, err := b.find(r.URL.Query().Get("ref"))
 	if err != nil {
 		refuse(w, err)
 		return
 	}
 	answer(w, inst.WithoutSecrets())
-}
-
-func (b Backend) explain(w http.ResponseWriter, r *http.Request) {
-	inst, err := b.Inventory.Snapshot().Find(r.URL.Query().Get("ref"))
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	answer(w, b.Explain(r.Context(), inst))
 }
 
 func (b Backend) release(w http.ResponseWriter, r *http.Request) {
@@ -254,7 +251,7 @@ func (b Backend) release(w http.ResponseWriter, r *http.Request) {
 }
 
 func (b Backend) userdata(w http.ResponseWriter, r *http.Request) {
-	inst, err := b.Inventory.Snapshot().Find(r.URL.Query().Get("ref"))
+	inst, err := b.find(r.URL.Query().Get("ref"))
 	if err != nil {
 		refuse(w, err)
 		return
@@ -269,7 +266,7 @@ func (b Backend) userdata(w http.ResponseWriter, r *http.Request) {
 }
 
 func (b Backend) password(w http.ResponseWriter, r *http.Request) {
-	inst, err := b.Inventory.Snapshot().Find(r.URL.Query().Get("ref"))
+	inst, err := b.find(r.URL.Query().Get("ref"))
 	switch {
 	case err != nil:
 		refuse(w, err)

@@ -53,12 +53,14 @@ func newBackend(t *testing.T) Backend {
 			}
 			return []byte("user-data of " + guest.Name), nil
 		},
+		Complete: func(_ context.Context, d instance.Domain) instance.Domain { return d },
 		Unplugged: func(ctx context.Context, id uuid.UUID) error {
 			_, err := inv.Unplug(ctx, id)
 			return err
 		},
 		Export: func(w io.Writer) error { _, err := io.WriteString(w, "{}"); return err },
 		Status: func() Status { return Status{Version: "1.2.3"} },
+		State:  func(*instance.Instance) State { return Unknown },
 		Reload: func(context.Context) (Reloaded, error) { return Reloaded{}, errors.New("line 3: bad") },
 		Intake: NewIntake(),
 		Log:    log,

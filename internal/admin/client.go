@@ -15,6 +15,7 @@ import (
 
 	"mdserver/internal/explain"
 	"mdserver/internal/instance"
+	"mdserver/internal/refusal"
 )
 
 // Client speaks to the control interface of a running mdserver.
@@ -50,6 +51,18 @@ func (c *Client) Register(ctx context.Context, xml []byte) (Registered, error) {
 func (c *Client) Instances(ctx context.Context) ([]instance.Instance, error) {
 	var all []instance.Instance
 	return all, c.call(ctx, http.MethodGet, "/v1/instances", nil, &all)
+}
+
+// Guests lists all guests with what they do, sorted by name.
+func (c *Client) Guests(ctx context.Context) ([]Guest, error) {
+	var all []Guest
+	return all, c.call(ctx, http.MethodGet, "/v1/instances", nil, &all)
+}
+
+// Refusals lists the domains that are no guests, those with a fault first.
+func (c *Client) Refusals(ctx context.Context) ([]refusal.Refusal, error) {
+	var all []refusal.Refusal
+	return all, c.call(ctx, http.MethodGet, "/v1/refusals", nil, &all)
 }
 
 // Instance finds one guest.
@@ -126,7 +139,7 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte, res
 		return fmt.Errorf("answer of mdserver: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return refusal(resp, data)
+		return errorOf(resp, data)
 	}
 	if raw, ok := result.(*[]byte); ok {
 		*raw = data
@@ -138,7 +151,7 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte, res
 	return nil
 }
 
-func refusal(resp *http.Response, data []byte) error {
+func errorOf(resp *http.Response, data []byte) error {
 	var f failure
 	if json.Unmarshal(data, &f) != nil || f.Error == "" {
 		f.Error = "mdserver answered " + resp.Status

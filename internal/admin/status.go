@@ -19,6 +19,7 @@ type Status struct {
 	Listen    string           `json:"listen"`
 	Networks  []Network        `json:"networks"` // in the order of precedence
 	Guests    int              `json:"guests"`
+	NotServed NotServed        `json:"not_served"` // domains that are no guests
 	Addresses Addresses        `json:"addresses"`
 	IMDS      IMDS             `json:"imds"`
 	Identity  string           `json:"identity"` // what guests are told apart by

@@ -32,6 +32,7 @@ type Guests interface {
 type Kernel interface {
 	Source(*net.TCPConn) (ingress.Source, error)
 	Port(*net.TCPConn, ingress.Source) (ingress.Port, error)
+	Pin(ingress.Source) (release func(), err error)
 }
 
 // Verify says of which guests the MAC and the bridge's port are verified. A
@@ -111,13 +112,16 @@ type Door struct {
 	strangers map[*conn]struct{} // those of them that no guest has
 	sweepAt   int                // clients, at which idle ones are forgotten
 
+	lingering sync.WaitGroup // connections that are closed but for their last bytes
+	stopping  chan struct{}
+
 	connections, requests, unknown, closed atomic.Uint64
 	refused                                [refusals]atomic.Uint64
 }
 
-// New makes a door.
+// New makes a door. Close ends what is left of its connections.
 func New(policy Policy, guests Guests, kernel Kernel, log *slog.Logger) *Door {
-	d := &Door{guests: guests, kernel: kernel, log: log, clients: map[clientKey]*client{}, strangers: map[*conn]struct{}{}, sweepAt: minClients}
+	d := &Door{guests: guests, kernel: kernel, log: log, clients: map[clientKey]*client{}, strangers: map[*conn]struct{}{}, sweepAt: minClients, stopping: make(chan struct{})}
 	d.taps.owners = map[string]uuid.UUID{}
 	d.SetPolicy(policy)
 	return d

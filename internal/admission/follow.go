@@ -21,7 +21,7 @@ type Feed interface {
 // that their connections are no longer theirs. It starts from the guests that
 // there are and returns when ctx or the feed ends.
 func (d *Door) Follow(ctx context.Context, guests iter.Seq[*instance.Instance], feed Feed) {
-	for guest := range guests {
+	for _, guest := range slices.SortedFunc(guests, older) {
 		d.taps.change(nil, guest)
 	}
 	for {
@@ -39,6 +39,9 @@ func (d *Door) Follow(ctx context.Context, guests iter.Seq[*instance.Instance], 
 		d.review(d.held(changed))
 	}
 }
+
+// older orders guests by when their records changed.
+func older(a, b *instance.Instance) int { return a.LastUpdate.Compare(b.LastUpdate) }
 
 // review judges connections again and closes those that are another's now.
 func (d *Door) review(conns []*conn) {
@@ -81,23 +84,36 @@ type taps struct {
 	owners map[string]uuid.UUID
 }
 
+// change takes over what a guest's record says of taps. A guest that names a tap
+// for the first time has it: libvirt gives a name again once its guest has stopped,
+// and a record may still name the old one.
 func (t *taps) change(before, after *instance.Instance) {
+	had, has := targets(before), targets(after)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if before != nil {
-		for _, nic := range before.Interfaces {
-			if t.owners[nic.Target] == before.UUID {
-				delete(t.owners, nic.Target)
-			}
+	for tap := range had {
+		if !has[tap] && t.owners[tap] == before.UUID {
+			delete(t.owners, tap)
 		}
 	}
-	if after != nil {
-		for _, nic := range after.Interfaces {
-			if nic.Target != "" {
-				t.owners[nic.Target] = after.UUID
-			}
+	for tap := range has {
+		if _, taken := t.owners[tap]; !taken || !had[tap] {
+			t.owners[tap] = after.UUID
 		}
 	}
+}
+
+func targets(guest *instance.Instance) map[string]bool {
+	names := map[string]bool{}
+	if guest == nil {
+		return names
+	}
+	for _, nic := range guest.Interfaces {
+		if nic.Target != "" {
+			names[nic.Target] = true
+		}
+	}
+	return names
 }
 
 // another reports whether the tap is that of another guest.

@@ -161,7 +161,7 @@ func (d *Door) doubtPort(f *facts, v *verdict) refusal {
 			return wrongPort
 		}
 	case !f.port.Bridged:
-	case f.port.Name == target, f.port.MadeFor(v.place.MAC):
+	case f.port.MadeFor(v.place.MAC), f.port.Name == target && !d.taps.another(target, v.guest):
 		if f.port.Contested {
 			return wrongPort
 		}

@@ -209,3 +209,48 @@ func TestNoAccountTakesAll(t *testing.T) {
 		t.Error("nothing is left for another guest")
 	}
 }
+
+// TestTaps: of guests whose records name one tap, the one that named it last has
+// it, until its own record names another.
+func TestTaps(t *testing.T) {
+	on := func(id byte, tap string) *instance.Instance {
+		return &instance.Instance{UUID: uuid.UUID{id}, Interfaces: []instance.Interface{{MAC: instance.MAC{2, id}, Target: tap}}}
+	}
+	off, later := on(1, "vnet5"), on(2, "vnet5")
+	steps := []struct {
+		name          string
+		before, after *instance.Instance
+		owner         *instance.Instance // nil for none
+	}{
+		{"a guest starts", nil, off, off},
+		{"libvirt gives its tap to another guest", nil, later, later},
+		{"something else of the first record changes", off, on(1, "vnet5"), later},
+		{"something else of the second record changes", later, on(2, "vnet5"), later},
+		{"the second guest stops", on(2, "vnet5"), on(2, ""), nil},
+		{"the first guest is released", off, nil, nil},
+		{"the second guest starts again", on(2, ""), later, later},
+	}
+	taps := taps{owners: map[string]uuid.UUID{}}
+	for _, step := range steps {
+		taps.change(step.before, step.after)
+		for _, guest := range []*instance.Instance{off, later} {
+			want := step.owner != nil && step.owner != guest
+			if got := taps.another("vnet5", guest); got != want {
+				t.Errorf("%s: the tap is another's for guest %d: %v", step.name, guest.UUID[0], got)
+			}
+		}
+	}
+}
+
+func TestStaleTap(t *testing.T) {
+	policy := Policy{Interfaces: []string{"br-mds"}, Bridges: map[string]string{"mds": "br-mds"}, Verify: VerifyBridge}
+	thief := &instance.Instance{Name: "thief", UUID: uuid.New(), Network: "mds", MAC: instance.MAC{2, 9},
+		Interfaces: []instance.Interface{{MAC: instance.MAC{2, 9}, Network: "mds", Target: "lo"}}}
+	d := New(policy, inventory{vm1, thief}, nil, quiet)
+	d.taps.change(nil, vm1)
+	d.taps.change(nil, thief)
+	f := came("br-mds", "10.122.0.1", mac1, at("lo"))
+	if v := d.judge(&f); v.refusal != wrongPort {
+		t.Errorf("the tap of a later guest counts as that of the former one: %+v", v)
+	}
+}

@@ -36,6 +36,8 @@ func (l *listener) Accept() (net.Conn, error) {
 		} else if l.door.enter(c) {
 			l.door.review([]*conn{c}) // what changed before it was counted in
 			return c, nil
+		} else {
+			c.unpin()
 		}
 		reset(tcp)
 	}
@@ -67,6 +69,7 @@ type conn struct {
 	client *client
 	facts
 	verdict verdict // when it was accepted: whose connection it is
+	release func()  // nil, or what undoes the pinning of the sender's MAC
 	closing sync.Once
 }
 
@@ -81,13 +84,39 @@ func (d *Door) receive(tcp *net.TCPConn) (*conn, error) {
 		c.port, c.portErr = d.kernel.Port(tcp, c.Source)
 	}
 	c.verdict = d.judge(&c.facts)
-	return c, nil
+	return c, c.pin()
 }
 
-// Close implements net.Conn.
-func (c *conn) Close() error {
-	c.closing.Do(func() { c.door.leave(c) })
-	return c.Conn.Close()
+// pin keeps the answers to a guest's link-local address from others. A guest
+// chooses such addresses itself, so port security cannot tell whose they are.
+func (c *conn) pin() (err error) {
+	if c.verdict.guest != nil && c.verdict.refusal == none && scoped(c.Addr()) {
+		c.release, err = c.door.kernel.Pin(c.Source)
+	}
+	return err
+}
+
+func (c *conn) unpin() {
+	if c.release != nil {
+		c.release()
+	}
+}
+
+// Close implements net.Conn. A pinned connection lingers while there is something
+// to be sent.
+func (c *conn) Close() (err error) {
+	c.closing.Do(func() {
+		if c.release != nil {
+			if left := unconfirmed(c.tcp); left > 0 {
+				c.door.lingering.Go(func() { c.linger(left) })
+				return
+			}
+		}
+		err = c.Conn.Close()
+		c.door.leave(c)
+		c.unpin()
+	})
+	return err
 }
 
 // cut ends the connection for both sides. Whoever serves it finds out and

@@ -68,6 +68,9 @@ func readable(path string) error {
 func printReport(w io.Writer, report doctor.Report) {
 	for _, f := range report.Findings {
 		printf(w, "%-8s %s: %s\n", f.State, f.Check, oneLine(f.Text))
+		for _, advice := range f.Advice {
+			printf(w, "%-8s   - %s\n", "", advice)
+		}
 		for _, command := range f.Remedy {
 			printf(w, "%-8s   %s\n", "", command)
 		}

@@ -16,7 +16,8 @@ func explainCommand() *cobra.Command {
 		Short: "Tell why a guest is as it is, what it asked for, and what is missing",
 		Long: `Tell of one guest where each fact came from, which addresses it has and why,
 which template serves it and which others were looked for, what it asked for
-since the server started, and what is missing for it to come up.
+since the server started, and what is missing for it to come up. Of a domain that
+is no guest, tell why, and what to do about it.
 
 ` + refHelp,
 		Args:              args(cobra.ExactArgs(1)),
@@ -47,6 +48,12 @@ func printExplanation(w io.Writer, doc explain.Document) error {
 	}
 	if err := table(w, []string{"FACT", "VALUE", "FROM"}, facts); err != nil {
 		return err
+	}
+	if r := doc.Refusal; r != nil {
+		printRefusal(w, *r)
+	}
+	if !doc.Served {
+		return nil
 	}
 	printAddresses(w, doc.Addresses)
 	printPortSecurity(w, doc.PortSecurity)

@@ -126,35 +126,53 @@ func listCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "ls",
 		Aliases: []string{"list"},
-		Short:   "List all guests",
-		Args:    args(cobra.NoArgs),
+		Short:   "List all guests, and the domains that are refused",
+		Long: `List all guests with what they do: running, off, away (migrated or saved to a
+file), gone (undefined), or unknown, where libvirt has not told. Below them are the
+domains that are refused, with the reason; --json lists guests alone.
+
+With --refused, list the domains that are no guests, because of a fault or because
+no network that they are on is served, and what to do about each.`,
+		Args: args(cobra.NoArgs),
 	}
 	asJSON := jsonFlag(cmd)
+	refused := cmd.Flags().Bool("refused", false, "list the domains that are no guests, and why")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := client(cmd)
 		if err != nil {
 			return err
 		}
-		all, err := c.Instances(cmd.Context())
+		if *refused {
+			return listRefusals(cmd, c, *asJSON)
+		}
+		all, err := c.Guests(cmd.Context())
 		if err != nil {
 			return err
 		}
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), all)
 		}
-		return printList(cmd.OutOrStdout(), all)
+		if err := printList(cmd.OutOrStdout(), all); err != nil {
+			return err
+		}
+		others, err := c.Refusals(cmd.Context())
+		if err == nil {
+			printNotServed(cmd.OutOrStdout(), others)
+		}
+		return err
 	}
 	return cmd
 }
 
-func printList(w io.Writer, all []instance.Instance) error {
+func printList(w io.Writer, all []admin.Guest) error {
 	rows := make([][]string, 0, len(all))
-	for _, inst := range all {
+	for _, guest := range all {
+		inst := guest.Instance
 		rows = append(rows, []string{
-			printable(inst.Name), inst.Hostname, dash(family(inst, netip.Addr.Is4)), dash(family(inst, netip.Addr.Is6)), inst.MAC.String(), inst.ID,
+			printable(inst.Name), inst.Hostname, dash(family(inst, netip.Addr.Is4)), dash(family(inst, netip.Addr.Is6)), inst.MAC.String(), inst.ID, string(guest.State),
 		})
 	}
-	return table(w, []string{"NAME", "HOSTNAME", "IPV4", "IPV6", "MAC", "INSTANCE-ID"}, rows)
+	return table(w, []string{"NAME", "HOSTNAME", "IPV4", "IPV6", "MAC", "INSTANCE-ID", "STATE"}, rows)
 }
 
 func dash(s string) string {
@@ -214,8 +232,8 @@ func printInstance(w io.Writer, inst instance.Instance) error {
 	if inst.Memory > 0 {
 		pairs = append(pairs, [2]string{"memory", strconv.FormatUint(inst.Memory>>20, 10) + " MiB"})
 	}
-	for _, nic := range inst.Interfaces {
-		pairs = append(pairs, [2]string{"interface", describeInterface(inst, nic)})
+	for i, place := range inst.Places() {
+		pairs = append(pairs, [2]string{"interface", describeInterface(inst.Interfaces[i], place)})
 	}
 	flat := inst.Metadata.Flat()
 	for _, key := range slices.Sorted(maps.Keys(flat)) {
@@ -226,8 +244,8 @@ func printInstance(w io.Writer, inst instance.Instance) error {
 
 // describeInterface names the network of an interface, and the guest's addresses
 // there if it is one of ours.
-func describeInterface(inst instance.Instance, nic instance.Interface) string {
-	place, ours := inst.By(nic.MAC)
+func describeInterface(nic instance.Interface, place instance.Attachment) string {
+	ours := place != (instance.Attachment{})
 	network := nic.Network
 	switch {
 	case ours && place.Network != "":

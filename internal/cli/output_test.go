@@ -20,9 +20,11 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"mdserver/internal/admin"
 	"mdserver/internal/doctor"
 	"mdserver/internal/explain"
 	"mdserver/internal/instance"
+	"mdserver/internal/refusal"
 	"mdserver/internal/trail"
 	"mdserver/internal/userdata"
 	"mdserver/internal/visible"
@@ -87,6 +89,7 @@ func hostileGuest() instance.Instance {
 
 // Whatever is in a document, it is printed in the lines of its table.
 func TestDocumentsAreHarmless(t *testing.T) {
+	refused := refusal.Refusal{Name: hostile, State: refusal.Refused, Reason: hostile, Advice: []string{hostile}, Source: hostile}
 	doc := explain.Document{
 		Name:      hostile,
 		Facts:     []explain.Fact{{Name: hostile, Value: hostile, Source: hostile}},
@@ -96,6 +99,8 @@ func TestDocumentsAreHarmless(t *testing.T) {
 			Kinds:  []trail.Kind{{Name: hostile}},
 			Recent: []trail.Request{{Method: hostile, Path: hostile}},
 		},
+		Served:  true,
+		Refusal: &refused,
 		DHCP:    &trail.DHCP{Message: hostile},
 		Missing: []string{hostile},
 	}
@@ -105,8 +110,15 @@ func TestDocumentsAreHarmless(t *testing.T) {
 		"explain": func(b *bytes.Buffer) error { return printExplanation(b, doc) },
 		"doctor":  func(b *bytes.Buffer) error { printReport(b, report); return nil },
 		"show":    func(b *bytes.Buffer) error { return printInstance(b, guest) },
-		"ls":      func(b *bytes.Buffer) error { return printList(b, []instance.Instance{guest, guest}) },
-		"json":    func(b *bytes.Buffer) error { return printJSON(b, []any{doc, report, guest}) },
+		"ls": func(b *bytes.Buffer) error {
+			return printList(b, []admin.Guest{{Instance: guest}, {Instance: guest, State: hostile}})
+		},
+		"refused": func(b *bytes.Buffer) error {
+			printNotServed(b, []refusal.Refusal{refused})
+			printRefusals(b, []refusal.Refusal{refused})
+			return nil
+		},
+		"json": func(b *bytes.Buffer) error { return printJSON(b, []any{doc, report, guest}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
@@ -122,7 +134,7 @@ func TestLongValuesAreCut(t *testing.T) {
 	guest := hostileGuest()
 	guest.Name = strings.Repeat("n", 900_000)
 	var out bytes.Buffer
-	if err := printList(&out, []instance.Instance{guest}); err != nil {
+	if err := printList(&out, []admin.Guest{{Instance: guest}}); err != nil {
 		t.Fatal(err)
 	}
 	if out.Len() > 10*maxValue {

@@ -146,6 +146,7 @@ func printStatus(cmd *cobra.Command, s admin.Status) error {
 	pairs = append(pairs, [][2]string{
 		{"libvirt", describeLibvirt(s.Libvirt)},
 		{"guests", strconv.Itoa(s.Guests)},
+		{"other domains", describeNotServed(s.NotServed)},
 		{"addresses", fmt.Sprintf("%d in use, %d resting", s.Addresses.Used, s.Addresses.Resting)},
 		{"imds", fmt.Sprintf("%s, %d tokens, %d requests without one, %d refused",
 			s.IMDS.Mode, s.IMDS.Tokens, s.IMDS.WithoutToken, s.IMDS.Refused)},
@@ -172,6 +173,21 @@ func describeLibvirt(l admin.Libvirt) string {
 		return fmt.Sprintf("not reached for %s: %s", since, oneLine(l.Error))
 	}
 	return "not reached yet"
+}
+
+// describeNotServed counts the domains that are no guests; empty for none.
+func describeNotServed(n admin.NotServed) string {
+	var list []string
+	if n.Refused > 0 {
+		list = append(list, fmt.Sprintf("%d refused", n.Refused))
+	}
+	if n.Unserved > 0 {
+		list = append(list, fmt.Sprintf("%d on networks that are not served", n.Unserved))
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return strings.Join(list, ", ") + " (mdserver instance ls --refused)"
 }
 
 func describeNetwork(n admin.Network) string {

@@ -27,6 +27,7 @@ func (d *Daemon) openDoor() error {
 }
 
 func (d *Daemon) closeDoor() {
+	d.door.Close()
 	if err := d.kernel.Close(); err != nil {
 		d.log.Warn("the kernel's tables are not let go of", "error", err)
 	}

@@ -52,8 +52,9 @@ func (d *Daemon) explain(ctx context.Context, guest *instance.Instance) explain.
 	}
 	return explain.Guest(explain.Subject{
 		Guest:    guest,
+		Refusal:  d.refusalOf(guest),
 		Snapshot: d.inventory.Snapshot(),
-		Networks: configuredNetworks(cfg),
+		Networks: completed(configuredNetworks(cfg), d.serving.views(), d.log),
 		Settings: cfg.Effective(),
 		Keys:     keys,
 		Template: d.front.Load().renderer.Explain(ctx, guest),

@@ -2,12 +2,15 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/google/uuid"
 
 	"mdserver/internal/admin"
 	"mdserver/internal/config"
+	"mdserver/internal/instance"
+	"mdserver/internal/libvirt/bridges"
 	"mdserver/internal/libvirt/connection"
 	"mdserver/internal/libvirt/watch"
 	"mdserver/internal/presence"
@@ -16,14 +19,17 @@ import (
 // following keeps the inventory in step with libvirt.
 type following struct {
 	keeper  *presence.Keeper
-	watcher *watch.Watcher // nil: libvirt is left alone
+	watcher *watch.Watcher    // nil: libvirt is left alone
+	bridges *bridges.Resolver // nil, too, then
 }
 
 func (d *Daemon) newFollowing(cfg *config.Config) *following {
 	f := &following{keeper: presence.New(d.inventory, cfg.Libvirt.ReleaseAfter, d.log)}
 	if uri := cfg.Libvirt.URI; !uri.Off {
 		endpoint := connection.Endpoint{Session: uri.Session, Socket: uri.Socket}
-		f.watcher = watch.New(endpoint, f.keeper, d.log.With("part", "libvirt"))
+		log := d.log.With("part", "libvirt")
+		f.bridges = bridges.New(endpoint, d.servesNetwork, log)
+		f.watcher = watch.New(endpoint, f.keeper, f.bridges, log)
 	}
 	return f
 }
@@ -36,12 +42,34 @@ func (f *following) start(ctx context.Context) (wait func()) {
 	if f.watcher != nil {
 		running.Go(func() { f.watcher.Run(ctx) })
 	}
-	return running.Wait
+	return func() {
+		running.Wait()
+		f.bridges.Close()
+	}
+}
+
+// complete is called once requests are answered, when libvirt is followed.
+func (d *Daemon) complete(ctx context.Context, dom instance.Domain) instance.Domain {
+	return d.following.bridges.Complete(ctx, dom)
+}
+
+// servesNetwork reports whether guests are served on a network by its name.
+func (d *Daemon) servesNetwork(name string) bool {
+	return slices.ContainsFunc(d.config.Load().Networks, func(n config.Network) bool { return n.Name == name })
 }
 
 // unplugged is called once requests are answered, when libvirt is followed.
 func (d *Daemon) unplugged(ctx context.Context, id uuid.UUID) error {
 	return d.following.keeper.Unplugged(ctx, id)
+}
+
+// running tells whether a domain runs, and whether that is known: libvirt is
+// followed now and has told so.
+func (f *following) running(id uuid.UUID) (running, known bool) {
+	if f.watcher == nil || !f.watcher.Status().Connected {
+		return false, false
+	}
+	return f.keeper.Running(id)
 }
 
 func (f *following) status(cfg *config.Config) admin.Libvirt {

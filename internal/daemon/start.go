@@ -139,6 +139,7 @@ func (d *Daemon) status() admin.Status {
 		Listen:    fmt.Sprintf("%s:%d", cfg.Server.ListenAddress, cfg.Server.Port),
 		Networks:  networks,
 		Guests:    snapshot.Len(),
+		NotServed: d.notServed(),
 		Addresses: admin.Addresses{Used: used, Resting: len(snapshot.Resting())},
 		IMDS: admin.IMDS{
 			Mode:         cfg.Server.IMDS,

@@ -176,7 +176,9 @@ func checkDatabase(ctx context.Context, h *Host) []Finding {
 	case errors.Is(err, boltstore.ErrInUse):
 		return []Finding{warning("%v: it runs, but does not answer on %s", err, h.Config.Server.Socket)}
 	case err != nil:
-		return []Finding{wrong("%v", err).mend("mv " + quote(path) + " " + quote(path+".damaged"))}
+		return []Finding{wrong("%v", err).
+			advise("put a backup of the database in its place; without one, guests are registered anew, and the server's notes on them are lost").
+			mend("mv " + quote(path) + " " + quote(path+".damaged"))}
 	}
 	return []Finding{fine("%s holds %d guests", path, len(table.Instances))}
 }
@@ -216,9 +218,9 @@ func room(n Network, used int) Finding {
 		return f
 	}
 	if n.Leases > 0 {
-		f = f.mend("virsh net-edit "+n.Name, "virsh net-destroy "+n.Name, "virsh net-start "+n.Name)
+		f = f.advise("enlarge the network's <dhcp> range by `virsh net-edit %s`, and restart the network when no guest runs on it: running guests lose their link with it", n.Name)
 	}
-	return f.mend("mdserver instance ls", "mdserver instance rm NAME")
+	return f.advise("remove guests that are no more, by `mdserver instance rm NAME`, or enlarge the network").mend("mdserver instance ls")
 }
 
 // usedAddresses counts IPv4 addresses by network.

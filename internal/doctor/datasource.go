@@ -2,18 +2,21 @@ package doctor
 
 import (
 	"context"
+	"net/http"
+	"slices"
 
 	"mdserver/internal/smbios"
+	"mdserver/internal/trail"
 )
 
-func checkDatasource(_ context.Context, h *Host) []Finding {
+func checkDatasource(ctx context.Context, h *Host) []Finding {
 	if h.libvirt.err != nil {
 		return []Finding{unknown("libvirt is not asked: %v", h.libvirt.err)}
 	}
 	var all []Finding
 	for _, d := range h.libvirt.domains {
 		if h.serves(d) {
-			all = append(all, h.detects(d)...)
+			all = append(all, h.detects(ctx, d)...)
 		}
 	}
 	return unless(all, fine("the images of all guests can tell where their metadata is"))
@@ -25,18 +28,20 @@ func (h *Host) dress(d domain) string {
 }
 
 // detects judges what cloud-init's ds-identify makes of the guest's hardware.
-func (h *Host) detects(d domain) []Finding {
+func (h *Host) detects(ctx context.Context, d domain) []Finding {
 	server := smbios.ServerFor(h.Config, d.metadata)
 	switch face, why := d.Face(); {
+	case face == smbios.None && h.fetched(ctx, d):
+		return nil // whatever its hardware says, its image has found the server
 	case face == smbios.None:
 		return []Finding{wrong("the guest %q: %s; an image whose cloud-init is not configured for a datasource stays as it is", d.Name, why).
 			mend(h.dress(d))}
 	case server.Denies(face):
 		return []Finding{wrong("the guest %q takes this for %s, where cloud-init sends no tokens, but imds requires them: it gets no metadata", d.Name, face.Title()).
-			mend(h.admitting(d, face)...)}
+			admit(h, d, face)}
 	case face == smbios.EC2 && !server.Tokens:
 		return []Finding{wrong("the guest %q takes this for AWS, where cloud-init needs tokens, but imds is off", d.Name).
-			mend("sed -i 's/^imds *=.*/imds = optional/' "+quote(h.ConfigFile), "mdserver reload")}
+			set(h, "mdserver", "imds", "optional").reload(h)}
 	default:
 		var all []Finding
 		for _, text := range d.Readers() {
@@ -53,15 +58,29 @@ func (h *Host) detects(d domain) []Finding {
 	}
 }
 
-// admitting are the commands by which a guest is served without tokens.
-func (h *Host) admitting(d domain, face smbios.Face) []string {
+// admit adds how a guest is served without tokens.
+func (f Finding) admit(h *Host, d domain, face smbios.Face) Finding {
 	_, mode := d.metadata.IMDS()
 	_, exempt := d.metadata.IMDSExempt()
 	switch {
-	case mode || exempt: // the guest's own metadata says so
-		return []string{"virsh edit " + quote(d.Name)}
+	case mode || exempt:
+		return f.advise("change imds or imds_exempt in the domain's <metadata>: virsh edit %s", quote(d.Name))
 	case face == smbios.EC2Clone: // the EC2 tree is never exempt
-		return []string{"sed -i 's/^imds *=.*/imds = optional/' " + quote(h.ConfigFile), "mdserver reload"}
+		return f.set(h, "mdserver", "imds", "optional").reload(h)
 	}
-	return []string{"sed -i '/^imds_exempt *=/d; s/^imds *=.*/&\\nimds_exempt = openstack, nocloud/' " + quote(h.ConfigFile), "mdserver reload"}
+	return f.set(h, "mdserver", "imds_exempt", "openstack, nocloud").reload(h)
+}
+
+// fetched reports whether the guest has read its metadata or its user-data
+// since the server started.
+func (h *Host) fetched(ctx context.Context, d domain) bool {
+	if !h.running() {
+		return false
+	}
+	doc, err := h.server.Explain(ctx, d.UUID)
+	if err != nil {
+		return false
+	}
+	read := slices.Concat(trail.Metadata(), trail.Userdata())
+	return slices.ContainsFunc(doc.Requests.Kinds, func(k trail.Kind) bool { return k.Status == http.StatusOK && slices.Contains(read, k.Name) })
 }

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -35,10 +36,10 @@ func TestDetects(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &Host{Config: &config.Config{}}
+		h := &Host{Config: &config.Config{}, statusErr: errors.New("not running")}
 		h.Config.Server.IMDS = tt.imds
 		state, text := OK, ""
-		for _, f := range h.detects(d) {
+		for _, f := range h.detects(t.Context(), d) {
 			state, text = f.State, f.Text
 		}
 		if state != tt.state || !strings.Contains(text, tt.want) || (text == "") != (tt.want == "") {

@@ -32,6 +32,7 @@ type Finding struct {
 	Looked string   `json:"looked_at"`
 	State  State    `json:"state"`
 	Text   string   `json:"finding"`
+	Advice []string `json:"advice,omitempty"` // what to decide or to edit before that
 	Remedy []string `json:"remedy,omitempty"` // commands to type, in this order
 }
 

@@ -19,7 +19,7 @@ func checkFirewall(ctx context.Context, h *Host) []Finding {
 			continue
 		}
 		for _, p := range h.packets(n) {
-			if f, found := judge(rules, n, p); found {
+			if f, found := judge(ctx, rules, n, p); found {
 				all = append(all, f)
 			}
 		}
@@ -83,7 +83,7 @@ func (h *Host) packets(n Network) []firewall.Packet {
 	return packets
 }
 
-func judge(rules []firewall.Chains, n Network, p firewall.Packet) (Finding, bool) {
+func judge(ctx context.Context, rules []firewall.Chains, n Network, p firewall.Packet) (Finding, bool) {
 	for _, chains := range rules {
 		v := chains.Input(p)
 		if !v.Dropped {
@@ -93,20 +93,30 @@ func judge(rules []firewall.Chains, n Network, p firewall.Packet) (Finding, bool
 		if v.Doubtful {
 			f = warning("what guests send to %s port %d may be dropped by %s; other rules before it could not be judged", p.Proto, p.Port, v.By)
 		}
-		return f.mend(opening(v.Chain, n.Bridge, p)...), true
+		return f.mend(opening(ctx, v.Chain, n.Bridge, p)...), true
 	}
 	return Finding{}, false
 }
 
 // opening is the command that lets a packet in.
-func opening(c firewall.Chain, bridge string, p firewall.Packet) []string {
+func opening(ctx context.Context, c firewall.Chain, bridge string, p firewall.Packet) []string {
 	switch {
 	case c.Table == "firewalld":
-		return []string{"firewall-cmd --permanent --zone=trusted --change-interface=" + bridge, "firewall-cmd --reload"}
+		return []string{fmt.Sprintf("firewall-cmd --permanent --zone=%s --add-port=%d/%s", quote(zone(ctx, bridge)), p.Port, p.Proto), "firewall-cmd --reload"}
 	case c.Family == "":
 		return []string{fmt.Sprintf("iptables -I %s -i %s -p %s --dport %d -j ACCEPT", c.Name, bridge, p.Proto, p.Port)}
 	}
 	return []string{fmt.Sprintf("nft insert rule %s %s %s iifname %s %s dport %d accept", c.Family, c.Table, c.Name, bridge, p.Proto, p.Port)}
+}
+
+// zone is firewalld's zone for a bridge.
+func zone(ctx context.Context, bridge string) string {
+	for _, question := range []string{"--get-zone-of-interface=" + bridge, "--get-default-zone"} {
+		if name, err := run(ctx, "firewall-cmd", question); err == nil && strings.TrimSpace(name) != "" {
+			return strings.TrimSpace(name)
+		}
+	}
+	return "libvirt" // into which libvirt puts its bridges
 }
 
 // merge leaves each finding once.

@@ -9,6 +9,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt"
+	"mdserver/internal/refusal"
 	"mdserver/internal/smbios"
 )
 
@@ -35,25 +36,61 @@ func parseDomain(text string) (domain, error) {
 	return d, nil
 }
 
-func checkGuests(_ context.Context, h *Host) []Finding {
+func checkGuests(ctx context.Context, h *Host) []Finding {
+	all := h.checkRefused(ctx)
 	if h.libvirt.err != nil {
-		return []Finding{unknown("libvirt is not asked: %v", h.libvirt.err)}
+		return append(all, unknown("libvirt is not asked: %v", h.libvirt.err))
 	}
-	var all []Finding
+	var others []domain
 	for _, d := range h.libvirt.domains {
 		if !h.serves(d) {
+			others = append(others, d)
+		}
+	}
+	served := len(h.libvirt.domains) - len(others)
+	for _, d := range others {
+		// One that is made for this server, or the first of a new host.
+		if face, _ := d.Face(); face != smbios.None || served == 0 {
 			all = append(all, h.elsewhere(d))
 		}
 	}
-	return unless(all, fine("each of %d domains is on a network of guests", len(h.libvirt.domains)))
+	return unless(all, fine("%d of %d domains are on the networks that are served", served, len(h.libvirt.domains)))
+}
+
+// checkRefused tells which domains the server refuses.
+func (h *Host) checkRefused(ctx context.Context) []Finding {
+	if !h.running() {
+		return nil
+	}
+	refusals, err := h.server.Refusals(ctx)
+	if err != nil {
+		return []Finding{unknown("the domains that the server refuses: %v", err)}
+	}
+	var all []Finding
+	for _, r := range refusals {
+		if r.State != refusal.Refused {
+			continue
+		}
+		f := wrong("the domain %q is refused: %s", r.Name, r.Reason)
+		if r.Source == instance.ByLocal { // which anybody can send
+			f.State = Warning
+		}
+		f.Advice = r.Advice
+		all = append(all, f)
+	}
+	return all
 }
 
 // serves reports whether a guest has an interface on one of our networks, as
 // the inventory counts it: by the network's name or its bridge.
 func (h *Host) serves(d domain) bool {
 	for _, nic := range d.Interfaces {
+		bridge := nic.Source.Bridge
+		if found, ok := h.libvirt.network(nic.Source.Network); ok && bridge == "" {
+			bridge = found.bridge
+		}
 		if slices.ContainsFunc(h.Networks, func(n Network) bool {
-			return nic.Source.Network == n.Name || n.Bridge != "" && nic.Source.Bridge == n.Bridge
+			return nic.Source.Network == n.Name || n.Bridge != "" && bridge == n.Bridge
 		}) {
 			return true
 		}
@@ -61,13 +98,18 @@ func (h *Host) serves(d domain) bool {
 	return false
 }
 
+// elsewhere tells of a domain that is on none of the networks, and how it can
+// be served: on one of them, or where it is.
 func (h *Host) elsewhere(d domain) Finding {
 	var places []string
+	var serve []string
 	for _, nic := range d.Interfaces {
 		place := nic.Type
 		switch {
 		case nic.Source.Network != "":
 			place = "network " + nic.Source.Network
+			serve = append(serve, fmt.Sprintf("serve the network %q: in %s, add the section [network %s] with the line \"backend = libvirt\", and reload mdserver",
+				nic.Source.Network, h.ConfigFile, nic.Source.Network))
 		case nic.Source.Bridge != "":
 			place = "bridge " + nic.Source.Bridge
 		}
@@ -78,6 +120,8 @@ func (h *Host) elsewhere(d domain) Finding {
 		where = "is on " + strings.Join(places, ", ")
 	}
 	n := h.Networks[0].Name
-	return wrong("the guest %q %s, and not on the network %q that is served", d.Name, where, n).
-		mend("virsh attach-interface " + quote(d.Name) + " network " + quote(n) + " --model virtio --config")
+	f := warning("the domain %q %s, and not on the network %q that is served", d.Name, where, n)
+	slices.Sort(serve)
+	f.Advice = slices.Compact(serve)
+	return f.mend("virsh attach-interface " + quote(d.Name) + " network " + quote(n) + " --model virtio --config")
 }

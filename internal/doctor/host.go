@@ -9,14 +9,18 @@ import (
 
 	"mdserver/internal/admin"
 	"mdserver/internal/config"
+	"mdserver/internal/explain"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/refusal"
 )
 
 // Server is a mdserver that may be running, as its control socket shows it.
 type Server interface {
 	Status(context.Context) (admin.Status, error)
 	Instances(context.Context) ([]instance.Instance, error)
+	Refusals(context.Context) ([]refusal.Refusal, error)
+	Explain(ctx context.Context, ref string) (explain.Document, error)
 }
 
 // Host is what is examined.
@@ -71,6 +75,11 @@ func NewHost(ctx context.Context, configFile string, connect func(*config.Config
 	h.status, h.statusErr = h.server.Status(ctx)
 	h.Networks = networksOf(h.Config, h.status)
 	h.libvirt = look(ctx, h.Config.Libvirt.URI)
+	for i := range h.Networks {
+		if found, ok := h.libvirt.network(h.Networks[i].Name); ok && h.Networks[i].Libvirt {
+			h.Networks[i].Bridge = found.bridge
+		}
+	}
 	return h
 }
 

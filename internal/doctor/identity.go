@@ -10,7 +10,7 @@ func checkIdentity(_ context.Context, h *Host) []Finding {
 	var all []Finding
 	if h.Config.Server.VerifyMAC == string(admission.VerifyNone) {
 		all = append(all, warning("verify_mac is no: a guest that takes another's address reads its metadata").
-			mend("sed -i 's/^verify_mac *=.*/verify_mac = bridge/' "+quote(h.ConfigFile), "mdserver reload"))
+			set(h, "mdserver", "verify_mac", "bridge").reload(h))
 	}
 	if h.running() && h.status.Identity == admission.ByNeighbour {
 		all = append(all, warning("this kernel does not keep the Ethernet source of connections, as Linux does since 5.10: guests' MACs are verified by the neighbour table, which guests can change"))

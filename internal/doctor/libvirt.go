@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -43,11 +45,12 @@ func peer(path string) (int, error) {
 	return int(cred.Pid), nil
 }
 
-func checkLibvirt(_ context.Context, h *Host) []Finding {
+func checkLibvirt(ctx context.Context, h *Host) []Finding {
 	v := h.libvirt
 	switch {
 	case v.err == nil:
-		return []Finding{fine("libvirt answers on %s, with %d networks and %d domains", v.socket, len(v.networks), len(v.domains))}
+		answers := fine("libvirt answers on %s, with %d networks and %d domains", v.socket, len(v.networks), len(v.domains))
+		return append([]Finding{answers}, h.checkReach(ctx)...)
 	case errors.Is(v.err, errOff):
 		return []Finding{fine("not asked: %v", v.err)}
 	case errors.Is(v.err, fs.ErrPermission):
@@ -78,24 +81,67 @@ func checkLibvirtNetworks(_ context.Context, h *Host) []Finding {
 	}
 	var all []Finding
 	for _, n := range h.Networks {
-		all = append(all, h.libvirt.check(n)...)
+		all = append(all, h.checkLibvirtNetwork(n)...)
 	}
 	return unless(all, fine("the networks of guests are started"))
 }
 
-func (v view) check(n Network) []Finding {
-	i := slices.IndexFunc(v.networks, func(other network) bool { return other.name == n.Name })
-	if i < 0 {
-		return []Finding{wrong("libvirt has no network %q", n.Name).
-			mend("virsh net-define /usr/local/share/mdserver/mds-network.xml", "virsh net-autostart "+quote(n.Name), "virsh net-start "+quote(n.Name))}
-	}
-	found := v.networks[i]
+// checkLibvirtNetwork compares a network with libvirt's of that name. Guests may
+// be on a bridge that libvirt knows nothing of.
+func (h *Host) checkLibvirtNetwork(n Network) []Finding {
+	found, defined := h.libvirt.network(n.Name)
 	switch {
+	case !defined && n.Libvirt:
+		return []Finding{h.absent(n)}
+	case !defined:
+		if _, err := findBridge(n.Bridge); err != nil {
+			return []Finding{wrong("libvirt has no network %q, and there is no bridge %s", n.Name, n.Bridge).makeBridge(h, n)}
+		}
 	case !found.active:
 		return []Finding{wrong("the network %q is not started", n.Name).mend("virsh net-start "+quote(n.Name), "virsh net-autostart "+quote(n.Name))}
-	case found.bridge != "" && found.bridge != n.Bridge:
-		return []Finding{wrong("the network %q has the bridge %s, but the configuration says %s", n.Name, found.bridge, n.Bridge).
-			mend("sed -i 's/^interface *=.*/interface = " + found.bridge + "/' /etc/mdserver/mdserver.conf")}
+	case !n.Libvirt && found.bridge != "" && found.bridge != n.Bridge:
+		f := wrong("libvirt's network %q has the bridge %s, but the configuration says %s", n.Name, found.bridge, n.Bridge)
+		return []Finding{f.set(h, h.section(n.Name), "interface", found.bridge).reload(h)}
 	}
 	return nil
+}
+
+// stockNetwork is what libvirt's packages install as its network "default".
+const stockNetwork = "/usr/share/libvirt/networks/default.xml"
+
+// absent says that libvirt lacks a network which it is to serve.
+func (h *Host) absent(n Network) Finding {
+	f := wrong("libvirt has no network %q", n.Name)
+	if n.Name == "default" && exists(stockNetwork) {
+		return f.mend("virsh net-define "+stockNetwork, "virsh net-autostart default", "virsh net-start default")
+	}
+	var names []string
+	for _, other := range h.libvirt.networks {
+		names = append(names, strconv.Quote(other.name))
+	}
+	if len(names) == 0 {
+		return f.advise("define the network %q in libvirt, by `virsh net-define FILE`", n.Name)
+	}
+	return f.advise("define the network %q in libvirt, or name in the section [network %s] of %s one that it has: %s", n.Name, n.Name, h.ConfigFile, strings.Join(names, ", "))
+}
+
+// network finds libvirt's network of a name.
+func (v view) network(name string) (network, bool) {
+	i := slices.IndexFunc(v.networks, func(n network) bool { return n.name == name })
+	if i < 0 {
+		return network{}, false
+	}
+	return v.networks[i], true
+}
+
+// owner finds libvirt's network that makes the bridge of one of ours.
+func (v view) owner(n Network) (network, bool) {
+	if found, ok := v.network(n.Name); ok {
+		return found, true
+	}
+	i := slices.IndexFunc(v.networks, func(other network) bool { return n.Bridge != "" && other.bridge == n.Bridge })
+	if i < 0 {
+		return network{}, false
+	}
+	return v.networks[i], true
 }

@@ -40,7 +40,7 @@ func checkBridges(_ context.Context, h *Host) []Finding {
 	var all []Finding
 	for _, n := range h.Networks {
 		if !n.known() {
-			all = append(all, unknown("libvirt alone knows the bridge of the network %q", n.Name))
+			all = append(all, unknown("libvirt alone knows the addresses of the network %q; the server tells them while it runs", n.Name))
 			continue
 		}
 		all = append(all, h.checkBridge(n)...)
@@ -51,17 +51,17 @@ func checkBridges(_ context.Context, h *Host) []Finding {
 func (h *Host) checkBridge(n Network) []Finding {
 	b, err := findBridge(n.Bridge)
 	if err != nil {
-		return []Finding{wrong("the bridge %s of the network %q is not there", n.Bridge, n.Name).mend("virsh net-start " + quote(n.Name))}
+		return []Finding{wrong("the bridge %s of the network %q is not there", n.Bridge, n.Name).makeBridge(h, n)}
 	}
 	if !b.up {
 		return []Finding{wrong("the bridge %s is down", n.Bridge).mend("ip link set " + n.Bridge + " up")}
 	}
 	var all []Finding
 	if !b.has(n.Gateway) {
-		all = append(all, missing(n, n.Gateway, n.IPv4.Bits(), "the guests' router"))
+		all = append(all, h.missing(n, n.Gateway, n.IPv4.Bits(), "the guests' router"))
 	}
 	if n.IPv6.IsValid() && !b.has(n.Gateway6) {
-		f := missing(n, n.Gateway6, n.IPv6.Bits(), "without which dnsmasq answers no DHCPv6, and cloud-init waits for an address in vain")
+		f := h.missing(n, n.Gateway6, n.IPv6.Bits(), "without which dnsmasq answers no DHCPv6, and cloud-init waits for an address in vain")
 		all = append(all, f)
 	}
 	for _, addr := range h.metadataAddresses() {
@@ -72,7 +72,7 @@ func (h *Host) checkBridge(n Network) []Finding {
 		if addr.IsLinkLocalUnicast() && addr.Is6() {
 			bits = 64
 		}
-		all = append(all, missing(n, addr.WithZone(""), bits, "where guests look for their metadata"))
+		all = append(all, h.missing(n, addr.WithZone(""), bits, "where guests look for their metadata"))
 	}
 	return unless(all, fine("%s is up and has %v", n.Bridge, b.addrs))
 }
@@ -100,12 +100,14 @@ func hostHas(addr netip.Addr) bool {
 	})
 }
 
-// missing says that the bridge lacks an address. It comes back with the
-// network's next start only if libvirt's definition has it, too.
-func missing(n Network, addr netip.Addr, bits int, why string) Finding {
-	prefix := netip.PrefixFrom(addr, bits)
-	return wrong("%s has no address %s, %s; the definition of the network %q should have it", n.Bridge, addr, why, n.Name).
-		mend("ip address add "+prefix.String()+" dev "+n.Bridge, "virsh net-edit "+quote(n.Name))
+// missing says that the bridge lacks an address. What defines the bridge should
+// have it, too: it is lost with the bridge otherwise.
+func (h *Host) missing(n Network, addr netip.Addr, bits int, why string) Finding {
+	f := wrong("%s has no address %s, %s", n.Bridge, addr, why).mend("ip address add " + netip.PrefixFrom(addr, bits).String() + " dev " + quote(n.Bridge))
+	if owner, ok := h.libvirt.owner(n); ok {
+		return f.advise("the definition of libvirt's network %q should have the address as well, if it is there that the bridge has its others: virsh net-edit %s", owner.name, quote(owner.name))
+	}
+	return f.advise("what defines the bridge on this host should have the address as well")
 }
 
 func checkRoutes(_ context.Context, h *Host) []Finding {
@@ -132,18 +134,20 @@ func checkRoutes(_ context.Context, h *Host) []Finding {
 // checkLocal makes sure that packets to the server's address stay here.
 func (h *Host) checkLocal(addr netip.Addr) (Finding, bool) {
 	first := h.Networks[0]
-	remedy := "virsh net-start " + quote(first.Name)
+	remedy := func(f Finding) Finding { return f.makeBridge(h, first) }
 	if _, err := findBridge(first.Bridge); err == nil {
-		remedy = "ip address add " + netip.PrefixFrom(addr, addr.BitLen()).String() + " dev " + first.Bridge
+		remedy = func(f Finding) Finding {
+			return f.mend("ip address add " + netip.PrefixFrom(addr, addr.BitLen()).String() + " dev " + quote(first.Bridge))
+		}
 	}
 	routes, err := netlink.RouteGet(addr.AsSlice())
 	if err != nil {
-		return wrong("there is no route to %s: no interface has the address", addr).mend(remedy), true
+		return remedy(wrong("there is no route to %s: no interface has the address", addr)), true
 	}
 	if len(routes) > 0 && routes[0].Type == localRoute {
 		return Finding{}, false
 	}
-	return wrong("packets to %s leave this host by %s: no interface here has the address", addr, linkName(routes)).mend(remedy), true
+	return remedy(wrong("packets to %s leave this host by %s: no interface here has the address", addr, linkName(routes))), true
 }
 
 const localRoute = 2 // RTN_LOCAL of rtnetlink

@@ -19,7 +19,7 @@ func checkPortSecurity(ctx context.Context, h *Host) []Finding {
 	for _, n := range h.Config.Networks {
 		if !n.PortSecurity {
 			all = append(all, warning("guests on the network %q can send as each other and as this host: port_security is no", n.Name).
-				mend("set port_security = yes in "+h.ConfigFile, "systemctl reload "+unit))
+				set(h, h.section(n.Name), "port_security", "yes").reload(h))
 		}
 	}
 	if !h.running() {
@@ -29,7 +29,8 @@ func checkPortSecurity(ctx context.Context, h *Host) []Finding {
 		all = append(all, portsOf(n)...)
 		if n.PortSecurity.On && spanningTree(n.Bridge) {
 			all = append(all, warning("the bridge %s has spanning tree on, whose messages no rule sees: a guest can send them", n.Bridge).
-				mend("virsh net-edit "+quote(n.Name)+"   # <bridge … stp='off'>", "ip link set "+quote(n.Bridge)+" type bridge stp_state 0"))
+				advise("say <bridge … stp='off'/> in the network's definition, if libvirt makes the bridge: virsh net-edit %s", quote(n.Name)).
+				mend("ip link set "+quote(n.Bridge)+" type bridge stp_state 0"))
 		}
 	}
 	return append(all, h.withoutPort(ctx)...)

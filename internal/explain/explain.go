@@ -11,21 +11,24 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/portsecurity"
+	"mdserver/internal/refusal"
 	"mdserver/internal/trail"
 	"mdserver/internal/userdata"
 )
 
 // Document is all that can be told of a guest.
 type Document struct {
-	Name         string          `json:"name"`
-	Facts        []Fact          `json:"facts"`
-	Addresses    []Address       `json:"addresses"`
-	Template     userdata.Choice `json:"template"`
-	Requests     trail.Trail     `json:"requests"`
-	DHCP         *trail.DHCP     `json:"dhcp,omitempty"` // the last that was heard of its DHCP client
-	Since        time.Time       `json:"since"`          // when the server began to note both
-	PortSecurity []PortSecurity  `json:"port_security"`  // on each of its networks
-	Missing      []string        `json:"missing"`
+	Name         string           `json:"name"`
+	Served       bool             `json:"served"`            // it is a guest
+	Refusal      *refusal.Refusal `json:"refusal,omitempty"` // why the domain as it is defined now is not served
+	Facts        []Fact           `json:"facts"`
+	Addresses    []Address        `json:"addresses"`
+	Template     userdata.Choice  `json:"template"`
+	Requests     trail.Trail      `json:"requests"`
+	DHCP         *trail.DHCP      `json:"dhcp,omitempty"` // the last that was heard of its DHCP client
+	Since        time.Time        `json:"since"`          // when the server began to note both
+	PortSecurity []PortSecurity   `json:"port_security"`  // on each of its networks
+	Missing      []string         `json:"missing"`
 }
 
 // Fact is one thing that is known of a guest.
@@ -38,6 +41,7 @@ type Fact struct {
 // Subject is a guest with what the server knows around it.
 type Subject struct {
 	Guest    *instance.Instance
+	Refusal  *refusal.Refusal // of its present definition, if there is one
 	Snapshot *inventory.Snapshot
 	Networks []instance.Network
 	Settings []config.Setting // in force, and where they were set
@@ -54,6 +58,8 @@ type Subject struct {
 func Guest(s Subject) Document {
 	return Document{
 		Name:         s.Guest.Name,
+		Served:       true,
+		Refusal:      s.Refusal,
 		Facts:        s.facts(),
 		Addresses:    s.addresses(),
 		Template:     s.Template,

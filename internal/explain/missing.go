@@ -20,6 +20,9 @@ func (s Subject) missing() []string {
 		}
 	}
 	g := s.Guest
+	if r := s.Refusal; r != nil {
+		add(true, "its definition as it is now is %s, and it is served as it was before: %s", r.State, r.Reason)
+	}
 	add(!g.IPv4.IsValid() && !g.IPv6.IsValid(), "it has no address: no network of ours has one left")
 	add(len(s.Keys) == 0, "no SSH key is configured in [public-keys], so nobody can log in by one")
 	add(s.Template.Error != "", "its user-data fails: %s", s.Template.Error)

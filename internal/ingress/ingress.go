@@ -52,6 +52,7 @@ type Kernel struct {
 	bridge   *bridgeSocket
 	vlans    vlanCache
 	moves    *moves
+	pins     pins
 }
 
 // Open finds out what the kernel can tell, and begins to follow which bridges'

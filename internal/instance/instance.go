@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,6 +27,7 @@ type Domain struct {
 	Memory     uint64 // bytes
 	Arch       string // in libvirt's words: x86_64, aarch64, …
 	Source     string // who tells of it, one of By…; "" for ByLibvirt
+	Incomplete bool   // the bridge of a network could not be asked for
 }
 
 // Who tells of guests.
@@ -60,14 +60,6 @@ type Disk struct {
 	Bus    string `json:"bus,omitempty"`
 	Device string `json:"device"`
 	Serial string `json:"serial,omitempty"`
-}
-
-// On returns the guest's first interface on a network.
-func (d Domain) On(network Network) (Interface, bool) {
-	if i := slices.IndexFunc(d.Interfaces, network.Has); i >= 0 {
-		return d.Interfaces[i], true
-	}
-	return Interface{}, false
 }
 
 // Instance is one guest as mdserver knows it. It is a value: nobody changes

@@ -122,17 +122,6 @@ func (i *Instance) By(mac MAC) (Attachment, bool) {
 	return i.find(func(a Attachment) bool { return a.MAC == mac && !mac.IsZero() })
 }
 
-// Target is the host's end of the interface by which the guest has a place on
-// a network, or empty while libvirt does not name it.
-func (i *Instance) Target(a Attachment) string {
-	for _, nic := range i.Interfaces {
-		if nic.MAC == a.MAC && (nic.Network == "" || nic.Network == a.Network) {
-			return nic.Target
-		}
-	}
-	return ""
-}
-
 // Addrs are all addresses that the guest has.
 func (i *Instance) Addrs() []netip.Addr {
 	addrs := i.Primary().Addrs()

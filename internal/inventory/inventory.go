@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/refusal"
 )
 
 // Inventory is the table and its writer. All its methods may be called from
@@ -25,6 +26,7 @@ type Inventory struct {
 	snapshot atomic.Pointer[Snapshot]
 	rules    atomic.Pointer[rules]
 	feed     *feed
+	refusals refusal.Log
 
 	queue     chan *request
 	closing   chan struct{}
@@ -103,7 +105,7 @@ func (inv *Inventory) Register(ctx context.Context, dom instance.Domain) (Regist
 		result, err = d.register(dom)
 		return err
 	})
-	if err != nil {
+	if inv.judged(dom, err) != nil {
 		return Registration{}, err
 	}
 	return result, nil

@@ -194,3 +194,27 @@ func TestLeasedAddresses(t *testing.T) {
 	}
 	l.refused(onBoth(4, "wish", "ipv4", "10.50.0.4"), inventory.ErrAddressOutside, "leased to "+mac(104).String())
 }
+
+// One MAC address on two networks that are apart gives a place on each; the
+// other interface of a failover pair gives none.
+func TestOneMACOnTwoNetworks(t *testing.T) {
+	l := newLab(t, withLAN)
+	d := dom(1, "web")
+	d.Interfaces = []instance.Interface{{MAC: mac(1), Network: "sriov"}, {MAC: mac(1), Bridge: "br-lan"}, {MAC: mac(1), Network: "mds"}, {MAC: mac(1), Network: "mds"}}
+	guest := l.register(d).Instance
+	if mds, onLAN := placeOn(t, guest, "mds", 1), placeOn(t, guest, "lan", 1); len(guest.Attachments()) != 2 || mds.IPv4 == onLAN.IPv4 {
+		t.Errorf("places %+v", guest.Attachments())
+	}
+	if again := l.register(d).Instance; again.IPv4 != guest.IPv4 || len(again.Attachments()) != 2 {
+		t.Errorf("registered again: %+v", again)
+	}
+	other := dom(2, "other")
+	for i := range other.Interfaces {
+		other.Interfaces[i].MAC = mac(1)
+	}
+	l.refused(other, inventory.ErrMACInUse)
+	l.release("web")
+	if _, ok := l.Snapshot().ByMAC(mac(1)); ok {
+		t.Error("the MAC address is still somebody's")
+	}
+}

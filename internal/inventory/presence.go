@@ -25,16 +25,18 @@ func (inv *Inventory) Observe(ctx context.Context, dom instance.Domain, running 
 		reg, err = d.observe(dom, running)
 		return err
 	})
-	return reg, err
+	return reg, inv.judged(dom, err)
 }
 
 // Miss notes that libvirt no longer has a guest. One that is away may come
-// back: a migrated guest, one saved to a file. It reports whether that is new;
+// back: a migrated guest, one saved to a file. A refusal of the domain is
+// forgotten. It reports whether that is new;
 // a guest that libvirt never had, neither by its own word nor by that of its
 // hook, is not missed.
 //
 // Errors: ErrStore, ErrClosed, or that of ctx.
 func (inv *Inventory) Miss(ctx context.Context, id uuid.UUID, away bool) (missed bool, err error) {
+	inv.refusals.Clear(id)
 	err = inv.submit(ctx, func(d *draft) error {
 		missed = d.miss(id, away)
 		return nil

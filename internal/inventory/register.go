@@ -109,10 +109,12 @@ func (d *draft) check(dom instance.Domain) ([]instance.Attachment, error) {
 // without addresses. An interface is on one network only.
 func (d *draft) places(dom instance.Domain) []instance.Attachment {
 	var places []instance.Attachment
+	var taken []int
 	for _, network := range d.rules.Networks {
-		nic, ok := dom.On(network)
-		if ok && !slices.ContainsFunc(places, func(p instance.Attachment) bool { return p.MAC == nic.MAC }) {
-			places = append(places, instance.Attachment{Network: network.Name, MAC: nic.MAC})
+		i := slices.IndexFunc(dom.Interfaces, network.Has)
+		if i >= 0 && !slices.Contains(taken, i) {
+			places = append(places, instance.Attachment{Network: network.Name, MAC: dom.Interfaces[i].MAC})
+			taken = append(taken, i)
 		}
 	}
 	return places

@@ -52,7 +52,8 @@ type vcpuXML struct {
 }
 
 // ParseDomain reads a domain definition. Its errors are the sender's: they
-// say what is wrong with the document and what to send instead.
+// say what is wrong with the document and what to send instead. Beside an error
+// it returns the UUID and the name as far as they can be read.
 func ParseDomain(data []byte) (instance.Domain, error) {
 	if len(data) > MaxDomainXML {
 		return instance.Domain{}, ErrTooLarge
@@ -172,11 +173,11 @@ func (dec *decoder) broken(err error) error {
 
 func (doc domainXML) domain() (instance.Domain, error) {
 	d := instance.Domain{Name: doc.Name, Arch: doc.OSType.Arch}
-	if err := instance.ValidateName(d.Name); err != nil {
-		return d, err
-	}
 	var err error
 	if d.UUID, err = parseUUID(doc.UUID); err != nil {
+		return d, err
+	}
+	if err := instance.ValidateName(d.Name); err != nil {
 		return d, err
 	}
 	if d.Interfaces, err = interfaces(doc.Interfaces); err != nil {

@@ -139,8 +139,9 @@ func (s *Site) network(name string) instance.Network {
 // database has none on record but the one that the address belongs to.
 func appendInterfaces(list []Interface, guest *instance.Instance, site *Site) []Interface {
 	list = slices.Grow(list, max(1, len(guest.Interfaces)))
-	for _, nic := range guest.Interfaces {
-		if place, ours := guest.By(nic.MAC); ours {
+	for i, place := range guest.Places() {
+		nic := guest.Interfaces[i]
+		if place != (instance.Attachment{}) {
 			list = append(list, served(guest, place, nic.MTU, site))
 			continue
 		}
@@ -156,7 +157,7 @@ func appendInterfaces(list []Interface, guest *instance.Instance, site *Site) []
 func served(guest *instance.Instance, place instance.Attachment, mtu int, site *Site) Interface {
 	network := site.network(place.Network)
 	out := Interface{
-		MAC: place.MAC, Network: place.Network, MTU: cmp.Or(mtu, network.MTU), Primary: place.MAC == guest.MAC,
+MAC: place.MAC, Network: place.Network, MTU: cmp.Or(mtu, network.MTU), Primary: place == guest.Primary(),
 		DNS: network.DNS, Search: network.SearchDomains(),
 	}
 	if place.IPv4.IsValid() && network.IPv4.IsValid() {

@@ -6,6 +6,7 @@ package presence
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/libvirt/watch"
+	"mdserver/internal/refusal"
 )
 
 // atOnce is how many domains are registered at a time: the inventory writes
@@ -28,6 +30,7 @@ type Keeper struct {
 	log       *slog.Logger
 	rest      atomic.Int64  // a time.Duration
 	wake      chan struct{} // something to be released may have changed
+	running   sync.Map      // UUID to bool: of each domain that libvirt has, whether it runs
 }
 
 // New makes a keeper. A guest that is gone is released after rest; never, if
@@ -47,8 +50,11 @@ func (k *Keeper) SetRest(rest time.Duration) {
 
 // Seen implements watch.Guests.
 func (k *Keeper) Seen(ctx context.Context, d watch.Domain) error {
+	k.running.Store(d.UUID, d.Running)
 	reg, err := k.inventory.Observe(ctx, d.Domain, d.Running)
 	switch {
+	case errors.Is(err, inventory.ErrNoInterface) && d.Incomplete:
+		return err // it may be on one of the networks
 	case errors.Is(err, inventory.ErrNoInterface):
 		k.log.Debug("a domain is no guest", "domain", d.Name, "reason", err)
 		return k.Unplugged(ctx, d.UUID)
@@ -79,6 +85,7 @@ func (k *Keeper) Unplugged(ctx context.Context, id uuid.UUID) error {
 
 // Left implements watch.Guests.
 func (k *Keeper) Left(ctx context.Context, id uuid.UUID, away bool) error {
+	k.running.Delete(id)
 	missed, err := k.inventory.Miss(ctx, id, away)
 	return k.tell(id, missed, err)
 }
@@ -96,14 +103,17 @@ func (k *Keeper) tell(id uuid.UUID, missed bool, err error) error {
 }
 
 // Listed implements watch.Guests.
-func (k *Keeper) Listed(ctx context.Context, began time.Time, domains []watch.Domain, unreadable []uuid.UUID) error {
+func (k *Keeper) Listed(ctx context.Context, began time.Time, domains []watch.Domain, unreadable []watch.Unreadable) error {
 	here := map[uuid.UUID]bool{}
-	for _, id := range unreadable {
-		here[id] = true
+	for _, u := range unreadable {
+		here[u.UUID] = true
+		k.Unread(u)
 	}
 	for _, d := range domains {
 		here[d.UUID] = true
 	}
+	k.inventory.Refusals().Keep(began, func(id uuid.UUID) bool { return here[id] })
+	k.keepRunning(here)
 	for guest := range k.inventory.Snapshot().All() {
 		if here[guest.UUID] || !missable(guest, began) {
 			continue
@@ -115,6 +125,12 @@ func (k *Keeper) Listed(ctx context.Context, began time.Time, domains []watch.Do
 	// Only now: who is gone gives away its name, its address and the like.
 	k.seenTogether(ctx, domains)
 	return ctx.Err()
+}
+
+// Unread implements watch.Guests: a domain that cannot be read is refused.
+func (k *Keeper) Unread(u watch.Unreadable) {
+	k.inventory.Refuse(refusal.Refusal{Name: u.Name, UUID: u.UUID, State: refusal.Refused, Source: instance.ByLibvirt,
+		Reason: fmt.Sprintf("its definition cannot be read: %v", u.Err)})
 }
 
 // missable tells that a guest which is not in a list was in libvirt before. Of

@@ -2,6 +2,7 @@ package presence
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -63,7 +64,7 @@ func (k *Keeper) expect(t *testing.T, want ...string) {
 
 func TestListed(t *testing.T) {
 	k, ctx := newKeeper(t, time.Hour), t.Context()
-	listed := func(unreadable []uuid.UUID, domains ...watch.Domain) {
+	listed := func(unreadable []watch.Unreadable, domains ...watch.Domain) {
 		t.Helper()
 		if err := k.Listed(ctx, time.Now(), domains, unreadable); err != nil {
 			t.Fatal(err)
@@ -76,7 +77,7 @@ func TestListed(t *testing.T) {
 	k.expect(t, "a present", "b present", "byhand ")
 	listed(nil, domain(2, "b", "mds"))
 	k.expect(t, "a gone", "b present", "byhand ")
-	listed([]uuid.UUID{id(2)}, domain(1, "a", "mds"))
+	listed([]watch.Unreadable{{UUID: id(2), Name: "b", Err: errors.New("broken XML")}}, domain(1, "a", "mds"))
 	k.expect(t, "a present", "b present", "byhand ")
 }
 

@@ -27,9 +27,13 @@ func Rune(r rune) bool {
 // brailleBlank is a pattern without dots.
 const brailleBlank = '\u2800'
 
-// hidden is what unicode.IsPrint takes for printable although it shows nothing.
+// del is the one control character that slog's text format does not quote.
+const del = '\x7f'
+
+// hidden is what shows nothing, although unicode.IsPrint takes it for printable or
+// a log's format for harmless.
 func hidden(r rune) bool {
-	return r >= utf8.RuneSelf && (r == brailleBlank || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector))
+	return r == del || r >= utf8.RuneSelf && (r == brailleBlank || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector))
 }
 
 // String escapes all that is not visible in s, line breaks and tabs included.

@@ -15,7 +15,7 @@ import (
 )
 
 // ward is a patient with a libvirt of its own: a mount namespace in which
-// /etc/libvirt, /var/lib/libvirt and /run/libvirt are private.
+// /etc/libvirt, /var/lib/libvirt, /run/libvirt and /run/libvirtd.pid are private.
 type ward struct {
 	*patient
 	holder *lab.Process // keeps the mount namespace
@@ -29,6 +29,8 @@ for d in etc run var/lib var/log var/cache; do
 	[ $d != etc ] || cp -r /etc/libvirt/. "$W/etc/libvirt/" 2>/dev/null || true
 	mount --bind "$W/$d/libvirt" "/$d/libvirt"
 done
+touch /run/libvirtd.pid "$W/pid"
+mount --bind "$W/pid" /run/libvirtd.pid
 rm -rf /etc/libvirt/hooks /etc/libvirt/qemu
 mkdir -p /etc/libvirt/hooks/qemu.d /var/lib/libvirt/qemu /var/lib/libvirt/dnsmasq /var/lib/libvirt/network
 printf 'unix_sock_group = "root"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\n' > /etc/libvirt/libvirtd.conf
@@ -161,6 +163,103 @@ func (w *ward) ill(check string, words ...string) doctor.Finding {
 	return doctor.Finding{}
 }
 
+// finds looks for a finding of one check in one state that has these words.
+func (w *ward) finds(check string, state doctor.State, words ...string) *doctor.Finding {
+	w.t.Helper()
+	report, _ := w.examine()
+	for _, f := range report.Findings {
+		if f.Check == check && f.State == state && containsAll(f.Text, words) {
+			return &f
+		}
+	}
+	return nil
+}
+
+// warned gives a finding that is a warning.
+func (w *ward) warned(check string, words ...string) doctor.Finding {
+	w.t.Helper()
+	f := w.finds(check, doctor.Warning, words...)
+	if f == nil {
+		report, _ := w.examine()
+		w.t.Fatalf("%s does not warn of %q: %s", check, words, describe(report))
+	}
+	return *f
+}
+
+// Remedies fit the network: its own name, bridge and addresses, and what is
+// there already is left alone.
+func TestDoctorAndNetworks(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	config := w.Config().Set("libvirt", "uri", "qemu:///system").
+		Set("network lan", "interface", "br-lan").Set("network lan", "net_address", "10.50.0.0").Set("network lan", "net_prefix", "24")
+	file, err := w.WriteFile("lan.conf", config.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.file = file
+
+	t.Log("neither a bridge nor a network of libvirt's")
+	f := w.ill("libvirt network", `no network "lan"`, "br-lan")
+	contains(t, "the remedy", strings.Join(f.Remedy, "\n"), "10.50.0.1", "net-start lan")
+	for _, command := range f.Remedy {
+		w.inside(command)
+	}
+	w.cured("libvirt network", "bridge", "route")
+	w.inside("virsh net-destroy lan && virsh net-undefine lan")
+
+	t.Log("a bridge of one's own, which libvirt does not know")
+	w.inside("ip link add br-lan type bridge && ip link set br-lan up && ip address add 10.50.0.1/24 dev br-lan")
+	w.cured("libvirt network", "bridge")
+
+	t.Log("a bridge of one's own that is gone, and that libvirt only knows by name")
+	w.define("net-define", `<network><name>lan</name><forward mode="bridge"/><bridge name="br-lan"/></network>`)
+	w.inside("virsh net-start lan && ip link del br-lan")
+	for _, command := range w.ill("bridge", "br-lan", "not there").Remedy {
+		w.inside(command)
+	}
+	w.cured("libvirt network", "bridge")
+	w.inside("virsh net-destroy lan && virsh net-undefine lan")
+
+	t.Log("libvirt's network has another bridge")
+	w.define("net-define", `<network><name>lan</name><forward mode="bridge"/><bridge name="br-mds"/></network>`)
+	w.inside("virsh net-start lan")
+	f = w.ill("libvirt network", `network "lan"`, "br-mds", "br-lan")
+	contains(t, "the advice", f.Advice[0], w.file, "line ", "[network lan]", `"interface = br-lan"`, `"interface = br-mds"`)
+	w.inside("virsh net-destroy lan && virsh net-undefine lan")
+
+	t.Log("libvirt is to serve a network that it does not have")
+	file, err = w.WriteFile("other.conf", w.Config().Set("libvirt", "uri", "qemu:///system").Set("network other", "backend", "libvirt").String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.file = file
+	f = w.ill("libvirt network", `no network "other"`)
+	contains(t, "the advice", strings.Join(f.Advice, "\n"), "[network other]", `"mds"`)
+	if len(f.Remedy) > 0 {
+		t.Errorf("a command is named that cannot know the network: %q", f.Remedy)
+	}
+	report, _ := w.examine()
+	for _, f := range report.Findings {
+		for _, command := range f.Remedy {
+			if strings.HasPrefix(command, "sed ") {
+				t.Errorf("%s: %q edits a file blindly", f.Check, command)
+			}
+		}
+	}
+}
+
+// cured makes sure that some checks find nothing wrong.
+func (w *ward) cured(checks ...string) {
+	w.t.Helper()
+	report, _ := w.examine()
+	for _, check := range checks {
+		if found := wrongs(report, check); len(found) > 0 {
+			w.t.Errorf("%s: %+v", check, found)
+		}
+	}
+}
+
 // From health through each fault of libvirt back to health, by the remedies
 // that doctor names.
 func TestDoctorAndLibvirt(t *testing.T) {
@@ -176,7 +275,35 @@ func TestDoctorAndLibvirt(t *testing.T) {
 	t.Log("a guest on another network")
 	w.define("define", strings.NewReplacer("web1", "web2", "7a01", "7a02", "0c:11", "0c:12").
 		Replace(fmt.Sprintf(wardGuest, wardSysinfo, `<smbios mode="sysinfo"/>`, "elsewhere")))
-	w.inside(w.ill("guests", `"web2"`, "network elsewhere").Remedy[0])
+	warned := w.warned("guests", `"web2"`, "network elsewhere")
+	contains(t, "the advice", strings.Join(warned.Advice, "\n"), "section [network elsewhere]", w.file)
+	w.inside(warned.Remedy[0])
+	w.healthy()
+	if w.finds("guests", doctor.Warning, `"web2"`) != nil {
+		t.Error("web2 is still said to be on no network")
+	}
+
+	t.Log("a domain that has nothing to do with mdserver")
+	w.inside("virsh undefine web2")
+	w.define("define", strings.NewReplacer("web1", "web2", "7a01", "7a02", "0c:11", "0c:12").Replace(fmt.Sprintf(wardGuest, "", "", "elsewhere")))
+	if w.finds("guests", doctor.OK, "1 of 2 domains are on the networks that are served") == nil {
+		report, _ := w.examine()
+		t.Errorf("an unrelated domain is not left alone: %s", describe(report))
+	}
+
+	t.Log("a guest with another's MAC")
+	twin := fmt.Sprintf(wardGuest, "", "", "mds")
+	if _, err := w.server.Run(suite.ctx, strings.NewReader(twin), "instance", "add", "-"); err != nil {
+		t.Fatal(err)
+	}
+	twin = strings.NewReplacer("web1", "twin", "7a01", "7a03").Replace(twin)
+	if _, err := w.server.Run(suite.ctx, strings.NewReader(twin), "instance", "add", "-"); err == nil {
+		t.Fatal("a guest with another's MAC is registered")
+	}
+	contains(t, "the advice", strings.Join(w.ill("guests", `"twin"`, "refused", "MAC address in use").Advice, "\n"), "another MAC address")
+	if _, err := w.server.Run(suite.ctx, strings.NewReader(strings.Replace(twin, "0c:11", "0c:13", 1)), "instance", "add", "-"); err != nil {
+		t.Fatal(err)
+	}
 	w.healthy()
 
 	t.Log("a guest whose image finds no datasource")
@@ -215,5 +342,17 @@ func TestDoctorAndLibvirt(t *testing.T) {
 	w.ill("libvirt", "not there")
 	w.startLibvirt()
 	w.inside("virsh net-info mds | grep -q 'Active: *yes' || virsh net-start mds")
+	w.healthy()
+
+	t.Log("a guest whose hardware names no datasource, and which has found its metadata")
+	w.inside("virsh undefine web1")
+	w.define("define", fmt.Sprintf(wardGuest, "", "", "mds"))
+	w.ill("datasource", `"web1"`, "nothing but QEMU")
+	guest, err := w.AddGuest(suite.ctx, "web1", "52:54:00:4a:0c:11")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dhcp(t, guest)
+	get(t, guest, "/latest/user-data")
 	w.healthy()
 }

@@ -130,7 +130,12 @@ func TestEveryListedNameAnswers(t *testing.T) {
 			walk(path + name)
 		}
 	}
-	walk("/latest/")
+	equal(t, "/latest/", get(t, guest, "/latest/"), "dynamic\nmeta-data\nuser-data")
+	for name := range strings.SplitSeq(get(t, guest, "/latest/"), "\n") { // bare names, as AWS has them
+		get(t, guest, "/latest/"+name)
+	}
+	walk("/latest/dynamic/")
+	walk("/latest/meta-data/")
 	if asked < 12 {
 		t.Errorf("only %d names in /latest/", asked)
 	}

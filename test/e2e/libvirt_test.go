@@ -395,7 +395,8 @@ func TestHookAndEventsAgree(t *testing.T) {
 // libvirtd and mdserver may be killed at any time: all is found again.
 func TestLibvirtdIsKilled(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, true, true)
+	// A namespace asks in place of the machine, which has its own tap.
+	h := newHost(t, true, true, "mdserver", "verify_mac", "no")
 	h.virsh("define", h.file(machine("web1", 1, 1)))
 	h.virsh("start", "web1")
 	h.virsh("define", h.file(machine("web2", 2, 1)))

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -49,15 +48,10 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	suite.ctx, suite.binary = ctx, os.Getenv("MDSERVER_BIN")
-	if suite.binary == "" {
-		suite.binary = filepath.Join(dir, "mdserver")
-		build := exec.CommandContext(ctx, "go", "build", "-o", suite.binary, "mdserver/cmd/mdserver")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "building mdserver: %v\n%s", err, out)
-			return 1
-		}
+	suite.ctx = ctx
+	if suite.binary, err = lab.Binary(ctx, dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	return m.Run()
 }

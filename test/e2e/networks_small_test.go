@@ -56,6 +56,7 @@ func TestNetworkOfLibvirtWithoutDNS(t *testing.T) {
 		equal(t, "the DHCP address of "+name, dhcp(t, g).IP.String(), guest.IPv4.String())
 		equal(t, "the metadata of "+name, get(t, g, "/latest/meta-data/local-hostname"), name)
 	}
+	contains(t, "the reason of an address", explained(t, s, "small1").Addresses[0].Why, "hash of the UUID")
 	if status := command(t, s, "status"); strings.Contains(status, "leases") {
 		t.Errorf("there is a lease for each guest, but the status is\n%s", status)
 	}

@@ -39,7 +39,9 @@ func (n *Namespace) OpenWire(dev string) (*Wire, error) {
 		all := &unix.PacketMreq{Ifindex: int32(nic.Index), Type: unix.PACKET_MR_PROMISC}
 		return errors.Join(
 			unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: everything, Ifindex: nic.Index}),
-			unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, all))
+			unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, all),
+			unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1),
+			unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 4<<20))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening %s in %s: %w", dev, n.Name, err)
@@ -54,6 +56,17 @@ func (w *Wire) Close() error { return w.file.Close() }
 func (w *Wire) Send(frame []byte) error {
 	_, err := w.file.Write(frame)
 	return err
+}
+
+// Receive returns the next frame that comes in. After the deadline, the error is
+// [os.ErrDeadlineExceeded].
+func (w *Wire) Receive(deadline time.Time) ([]byte, error) {
+	if err := w.file.SetReadDeadline(deadline); err != nil {
+		return nil, err
+	}
+	buffer := make([]byte, 1<<16)
+	n, err := w.file.Read(buffer)
+	return buffer[:n], err
 }
 
 // Passes sends a frame by one wire and tells whether it comes out at another.

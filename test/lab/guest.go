@@ -91,6 +91,12 @@ func (l *Lab) connect(ctx context.Context, g *Guest, bridge string) (*Guest, err
 	return g, nil
 }
 
+// Remove takes the guest away, with all that runs in it. Closing the lab does
+// the same for those that are left.
+func (g *Guest) Remove(ctx context.Context) error {
+	return errors.Join(removeNamespace(ctx, g.Name), removeNetnsEtc(g.Name))
+}
+
 // StartDHCP runs a DHCP client in the guest and waits for its first lease. The
 // client goes on until the lab closes or [Guest.StopDHCP] is called.
 func (g *Guest) StartDHCP(ctx context.Context) (Lease, error) {

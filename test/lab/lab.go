@@ -126,6 +126,11 @@ func (l *Lab) Close() error {
 	return errors.Join(errs...)
 }
 
+// OnClose has Close call f before it removes what was made earlier.
+func (l *Lab) OnClose(f func() error) {
+	l.onClose(func(context.Context) error { return f() })
+}
+
 func (l *Lab) onClose(f func(context.Context) error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -52,6 +52,11 @@ func (n *Namespace) resolvConf() string {
 	return filepath.Join(netnsEtcDir, n.Name, "resolv.conf")
 }
 
+// SetResolver names the DNS server that programs in the namespace ask.
+func (n *Namespace) SetResolver(addr string) error {
+	return os.WriteFile(n.resolvConf(), []byte("nameserver "+addr+"\n"), 0o644)
+}
+
 // IP runs iproute2's ip for this namespace.
 func (n *Namespace) IP(ctx context.Context, args ...string) error {
 	return run(ctx, "ip", append([]string{"-n", n.Name}, args...)...)

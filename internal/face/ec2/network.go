@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"mdserver/internal/metadata"
@@ -41,11 +42,14 @@ var interfaceTable = []entry{
 
 func ours(nic *metadata.Interface) bool { return nic.IPv4.IsValid() || nic.IPv6.IsValid() }
 
+// macs are listed once each: interfaces on networks that are apart may have the
+// same one, and the first counts.
 func macs(s *subject) []string {
 	var list []string
 	for i := range s.Interfaces {
-		if ours(&s.Interfaces[i]) {
-			list = append(list, s.Interfaces[i].MAC.String()+"/")
+		name := s.Interfaces[i].MAC.String() + "/"
+		if ours(&s.Interfaces[i]) && !slices.Contains(list, name) {
+			list = append(list, name)
 		}
 	}
 	return list

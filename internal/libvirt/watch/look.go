@@ -26,18 +26,21 @@ func (w *Watcher) look(ctx context.Context, conn *connection.Conn, n notice) err
 	calling, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	var d Domain
-	err := conn.Do(calling, func(l *golibvirt.Libvirt) error {
-		found, err := l.DomainLookupByUUID(golibvirt.UUID(n.id))
+	var found golibvirt.Domain
+	err := conn.Do(calling, func(l *golibvirt.Libvirt) (err error) {
+		found, err = l.DomainLookupByUUID(golibvirt.UUID(n.id))
 		if err == nil {
 			d, err = definition(l, found)
 		}
 		return err
 	})
+	d.Domain = w.bridges.Complete(ctx, d.Domain)
 	switch {
 	case golibvirt.IsNotFound(err):
 		return w.report(ctx, n.id, w.guests.Left(ctx, n.id, n.migrated || n.saved))
 	case isRefusal(err):
 		w.log.Warn("a domain cannot be read", "uuid", n.id, "error", err)
+		w.guests.Unread(Unreadable{n.id, found.Name, err})
 		return nil
 	case err != nil:
 		return err
@@ -86,7 +89,7 @@ func (w *Watcher) list(ctx context.Context, conn *connection.Conn) (int, error) 
 	calling, cancel := context.WithTimeout(ctx, listTime)
 	defer cancel()
 	var domains []Domain
-	var unreadable []uuid.UUID
+	var unreadable []Unreadable
 	began := time.Now()
 	err := conn.Do(calling, func(l *golibvirt.Libvirt) error {
 		const all = golibvirt.ConnectListDomainsActive | golibvirt.ConnectListDomainsInactive
@@ -100,6 +103,9 @@ func (w *Watcher) list(ctx context.Context, conn *connection.Conn) (int, error) 
 	if err != nil {
 		return 0, fmt.Errorf("listing the domains: %w", err)
 	}
+	for i := range domains {
+		domains[i].Domain = w.bridges.Complete(ctx, domains[i].Domain)
+	}
 	if err := w.guests.Listed(ctx, began, domains, unreadable); err != nil {
 		return 0, err
 	}
@@ -107,7 +113,7 @@ func (w *Watcher) list(ctx context.Context, conn *connection.Conn) (int, error) 
 }
 
 // definitions reads many domains at a time.
-func (w *Watcher) definitions(l *golibvirt.Libvirt, found []golibvirt.Domain) (domains []Domain, unreadable []uuid.UUID, err error) {
+func (w *Watcher) definitions(l *golibvirt.Libvirt, found []golibvirt.Domain) (domains []Domain, unreadable []Unreadable, err error) {
 	var mu sync.Mutex
 	var reading sync.WaitGroup
 	queue := make(chan golibvirt.Domain)
@@ -120,7 +126,7 @@ func (w *Watcher) definitions(l *golibvirt.Libvirt, found []golibvirt.Domain) (d
 				case failed == nil:
 					domains = append(domains, d)
 				case isRefusal(failed):
-					unreadable = append(unreadable, uuid.UUID(f.UUID))
+					unreadable = append(unreadable, Unreadable{uuid.UUID(f.UUID), f.Name, failed})
 					w.log.Warn("a domain cannot be read", "domain", f.Name, "error", failed)
 				default:
 					err = failed

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/libvirt/bridges"
 	"mdserver/internal/libvirt/connection"
 )
 
@@ -22,7 +23,9 @@ import (
 type Guests interface {
 	// Listed is called after all domains were listed, which began at a moment.
 	// The definitions of the unreadable ones could not be read, but they exist.
-	Listed(ctx context.Context, began time.Time, domains []Domain, unreadable []uuid.UUID) error
+	Listed(ctx context.Context, began time.Time, domains []Domain, unreadable []Unreadable) error
+	// Unread is called for a domain that was looked up and could not be read.
+	Unread(u Unreadable)
 	// Seen is called for a domain that was looked up.
 	Seen(ctx context.Context, d Domain) error
 	// Left is called for a domain that libvirt no longer has. Away tells that
@@ -34,6 +37,13 @@ type Guests interface {
 type Domain struct {
 	instance.Domain
 	Running bool
+}
+
+// Unreadable is a domain whose definition cannot be read.
+type Unreadable struct {
+	UUID uuid.UUID
+	Name string // as libvirt lists it; may be empty
+	Err  error
 }
 
 const (
@@ -56,6 +66,7 @@ const (
 type Watcher struct {
 	endpoint connection.Endpoint
 	guests   Guests
+	bridges  *bridges.Resolver
 	log      *slog.Logger
 
 	mu     sync.Mutex
@@ -63,8 +74,8 @@ type Watcher struct {
 }
 
 // New makes a watcher; Run starts it.
-func New(e connection.Endpoint, guests Guests, log *slog.Logger) *Watcher {
-	return &Watcher{endpoint: e, guests: guests, log: log}
+func New(e connection.Endpoint, guests Guests, b *bridges.Resolver, log *slog.Logger) *Watcher {
+	return &Watcher{endpoint: e, guests: guests, bridges: b, log: log}
 }
 
 // Run follows the domains until ctx ends. Whatever libvirt does, it goes on:

@@ -4,6 +4,7 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
 )
 
 // The kernel's registers of 32 bits: fields of a concatenation lie side by side.
@@ -76,6 +77,7 @@ var (
 	ip4Source   = payload(expr.PayloadBaseNetworkHeader, 12, 4)
 	ip6Source   = payload(expr.PayloadBaseNetworkHeader, 8, 16)
 
+	tcpFlags  = payload(expr.PayloadBaseTransportHeader, 13, 1)
 	udpSource = payload(expr.PayloadBaseTransportHeader, 0, 2)
 	udpTarget = payload(expr.PayloadBaseTransportHeader, 2, 2)
 	icmpType  = payload(expr.PayloadBaseTransportHeader, 0, 1)
@@ -142,6 +144,19 @@ func some(f field, mask string) []expr.Any {
 	return masked(f, mask, expr.CmpOpNeq, string(make([]byte, len(mask))))
 }
 
+// isSYN reports whether a TCP segment opens a connection: of SYN and ACK it has
+// only SYN.
+func isSYN() []expr.Any { return masked(tcpFlags, "\x12", expr.CmpOpEq, "\x02") }
+
+// tooMany reports whether there were more than perSecond of a key, once it has
+// used up its burst. The set keeps the count of each key.
+func tooMany(set string, key field) []expr.Any {
+	return []expr.Any{key.load(reg0), &expr.Dynset{
+		SrcRegKey: reg0, SetName: set, Operation: unix.NFT_DYNSET_OP_UPDATE,
+		Exprs: []expr.Any{&expr.Limit{Type: expr.LimitTypePkts, Rate: synsPerSecond, Unit: expr.LimitTimeSecond, Burst: synsAtOnce, Over: true}},
+	}}
+}
+
 func vlanZero() []expr.Any { return masked(vlanID, "\x0f\xff", expr.CmpOpEq, "\x00\x00") }
 
 // laterFragment4 is any but the first, which has no transport header.
@@ -194,9 +209,14 @@ func verdictMap(set string) expr.Any {
 func bind(r rule, sets map[string]*nftables.Set) []expr.Any {
 	bound := make([]expr.Any, len(r))
 	for i, e := range r {
-		if l, ok := e.(*expr.Lookup); ok {
-			copied := *l
-			copied.SetID = sets[l.SetName].ID
+		switch found := e.(type) {
+		case *expr.Lookup:
+			copied := *found
+			copied.SetID = sets[found.SetName].ID
+			e = &copied
+		case *expr.Dynset:
+			copied := *found
+			copied.SetID = sets[found.SetName].ID
 			e = &copied
 		}
 		bound[i] = e

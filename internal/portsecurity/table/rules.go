@@ -1,6 +1,7 @@
 package table
 
 import (
+	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 
 	"mdserver/internal/portsecurity/plan"
@@ -8,18 +9,20 @@ import (
 
 // The table's chains and rules, which depend on no guest. A frame that comes in
 // by a port of a protected bridge goes to the chain of the port's role, all others
-// pay one lookup. A chain that ends without a verdict accepts, so those of guests
+// pay one lookup. What is for this host itself then passes the chain "input". A chain that ends without a verdict accepts, so those of guests
 // end in a drop.
 //
 // What cannot be read is no match in nftables. So rules that accept name what they
 // have read, and what is left is dropped: a packet whose transport header lies
 // behind broken or cut-off headers is not taken for a harmless one.
 
-// ruleset are the rules of each chain. The first chain is the base chain.
+// ruleset are the rules of each chain.
 type ruleset []chain
 
+// chain begins at a hook of the kernel if it has one, else where a rule goes to it.
 type chain struct {
 	name  string
+	hook  *nftables.ChainHook
 	rules []rule
 }
 
@@ -28,12 +31,16 @@ type rule []expr.Any
 
 // rules gives all of them.
 func rules() ruleset {
-	all := ruleset{{"prerouting", []rule{
+	all := ruleset{{"prerouting", nftables.ChainHookPrerouting, []rule{
 		// Nearly all frames are such. This asks by the number of the interface, which
 		// is shorter; a port whose number is not known yet goes the way below.
 		match(version(4), in(setFast4, iif, sourceType, ip4Source), goTo("guest_ip4_sent")),
 		match(version(6), in(setFast6, iif, sourceType, ip6Source), goTo("guest_ip6_sent")),
 		{iifname.load(reg0), verdictMap(setPorts)},
+	}}, {"input", nftables.ChainHookInput, []rule{
+		// Many half-open connections make the kernel answer by SYN cookies, and then it
+		// does not tell who opened a connection.
+		match(is(transport, protoTCP), isSYN(), in(setLimited, iifname), tooMany(setSYNs, iif), goTo(KindSYN.chain())),
 	}}}
 	all = append(all, guestChains()...)
 	all = append(all, guest4Chains()...)
@@ -41,7 +48,7 @@ func rules() ruleset {
 	all = append(all, limits{chain: string(plan.Stranger), set4: setHeld4, set6: setHeld6, macs: setHeldMACs, noServer: true}.chains()...)
 	all = append(all, limits{chain: string(plan.Other), set4: setHost4, set6: setHost6}.chains()...)
 	for _, kind := range Kinds() {
-		all = append(all, chain{kind.chain(), []rule{
+		all = append(all, chain{name: kind.chain(), rules: []rule{
 			match(in(kind.set(), iifname), drop), // counts
 			{drop},
 		}})
@@ -52,7 +59,7 @@ func rules() ruleset {
 // guestChains tell the protocols apart.
 func guestChains() []chain {
 	return []chain{
-		{"guest", []rule{
+		{name: "guest", rules: []rule{
 			match(is(etherType, etherIPv4), goTo("guest_ip4")),
 			match(is(etherType, etherIPv6), goTo("guest_ip6")),
 			match(is(etherType, etherARP), goTo("guest_arp")),
@@ -60,7 +67,7 @@ func guestChains() []chain {
 			match(is(etherType, etherRARP), goTo("guest_rarp")),
 			{goTo(KindType.chain())},
 		}},
-		{"guest_arp", []rule{
+		{name: "guest_arp", rules: []rule{
 			match(is(arpHead, "\x00\x01\x08\x00\x06\x04"), above(arpOperation, 2), goTo(KindARP.chain())),
 			match(isNot(arpHead, "\x00\x01\x08\x00\x06\x04"), goTo(KindARP.chain())),
 			match(notIn(setMACs, iifname, etherSource), goTo(KindMAC.chain())),
@@ -73,18 +80,18 @@ func guestChains() []chain {
 		}},
 		// RFC 5227: a probe asks for an address that the sender is about to use.
 		// Two that probe for one address both give it up.
-		{"guest_arp_probe", []rule{
+		{name: "guest_arp_probe", rules: []rule{
 			match(in(setOwn4, iifname, etherSource, arpTarget), accept),
 			match(in(setReserved4, arpTarget), goTo(KindARP.chain())),
 			match(in(setAllowed4, iifname, arpTarget), accept),
 			{goTo(KindARP.chain())},
 		}},
-		{"guest_rarp", []rule{
+		{name: "guest_rarp", rules: []rule{
 			match(is(arpHead, "\x00\x01\x08\x00\x06\x04"), is(arpOperation, "\x00\x03"),
 				in(setMACs, iifname, etherSource), in(setMACs, iifname, arpSenderMAC), accept),
 			{goTo(KindARP.chain())},
 		}},
-		{"guest_dhcp", []rule{
+		{name: "guest_dhcp", rules: []rule{
 			match(above(udpSource, 67), is(dhcpHead, "\x01\x01\x06"), in(setMACs, iifname, dhcpClientMAC), accept),
 			{goTo(KindDHCP.chain())},
 		}},
@@ -93,7 +100,7 @@ func guestChains() []chain {
 
 func guest4Chains() []chain {
 	return []chain{
-		{"guest_ip4", []rule{
+		{name: "guest_ip4", rules: []rule{
 			match(in(setOwn4, iifname, etherSource, ip4Source), goTo("guest_ip4_sent")),
 			match(notIn(setMACs, iifname, etherSource), goTo(KindMAC.chain())),
 			match(is(ip4Source, zero4), goTo("guest_ip4_start")),
@@ -103,12 +110,12 @@ func guest4Chains() []chain {
 		}},
 		// Without an address a guest asks for one, and reports the groups that it
 		// listens to (RFC 3376, section 4.2.13).
-		{"guest_ip4_start", []rule{
+		{name: "guest_ip4_start", rules: []rule{
 			match(is(transport, protoUDP), is(udpSource, port(68)), is(udpTarget, port(67)), goTo("guest_dhcp")),
 			match(is(transport, protoIGMP), goTo("guest_igmp")),
 			{goTo(KindIPv4.chain())},
 		}},
-		{"guest_ip4_sent", []rule{
+		{name: "guest_ip4_sent", rules: []rule{
 			match(is(ip4Protocol, protoTCP), accept),
 			match(is(ip4Protocol, protoUDP), some(udpSource, "\xff\x80"), some(udpTarget, "\xff\x80"), accept), // above 127
 			match(is(transport, protoUDP), goTo("guest_udp4")),
@@ -117,7 +124,7 @@ func guest4Chains() []chain {
 			match(isNot(transport, protoUDP), accept),
 			{goTo(KindForm.chain())},
 		}},
-		{"guest_udp4", []rule{
+		{name: "guest_udp4", rules: []rule{
 			match(laterFragment4(), accept),
 			match(is(udpTarget, port(67)), goTo("guest_dhcp")),
 			match(is(udpTarget, port(68)), goTo(KindDHCP.chain())),
@@ -125,14 +132,14 @@ func guest4Chains() []chain {
 			match(isNot(udpSource, port(67)), accept),
 			{goTo(KindForm.chain())},
 		}},
-		{"guest_icmp4", []rule{
+		{name: "guest_icmp4", rules: []rule{
 			match(laterFragment4(), accept),
 			match(is(icmpType, "\x05"), goTo(KindICMP.chain())), // redirect
 			match(is(icmpType, "\x09"), goTo(KindICMP.chain())), // router advertisement, RFC 1256
 			match(isNot(icmpType, "\x05"), accept),
 			{goTo(KindForm.chain())},
 		}},
-		{"guest_igmp", []rule{
+		{name: "guest_igmp", rules: []rule{
 			match(is(icmpType, "\x11"), goTo(KindICMP.chain())), // query, which makes the port a router's
 			match(isNot(icmpType, "\x11"), accept),
 			{goTo(KindForm.chain())},
@@ -142,7 +149,7 @@ func guest4Chains() []chain {
 
 func guest6Chains() []chain {
 	return []chain{
-		{"guest_ip6", []rule{
+		{name: "guest_ip6", rules: []rule{
 			match(in(setOwn6, iifname, etherSource, ip6Source), goTo("guest_ip6_sent")),
 			match(notIn(setMACs, iifname, etherSource), goTo(KindMAC.chain())),
 			match(is(ip6Source, zero6), goTo("guest_ip6_start")),
@@ -154,14 +161,14 @@ func guest6Chains() []chain {
 		}},
 		// Without an address a guest asks whether its own is free, looks for routers
 		// and reports its groups (RFC 4861, RFC 4862, RFC 3590).
-		{"guest_ip6_start", []rule{
+		{name: "guest_ip6_start", rules: []rule{
 			match(is(transport, protoICMPv6), is(icmpType, "\x87"), goTo("guest_claim")),
 			match(is(transport, protoICMPv6), is(icmpType, "\x85"), accept),
 			match(is(transport, protoICMPv6), is(icmpType, "\x83"), accept),
 			match(is(transport, protoICMPv6), is(icmpType, "\x8f"), accept),
 			{goTo(KindIPv6.chain())},
 		}},
-		{"guest_ip6_sent", []rule{
+		{name: "guest_ip6_sent", rules: []rule{
 			match(is(ip6Next, protoTCP), accept),
 			match(is(ip6Next, protoUDP), some(udpSource, "\xfc\x00"), some(udpTarget, "\xfc\x00"), accept), // above 1023
 			match(is(transport, protoUDP), goTo("guest_udp6")),
@@ -169,14 +176,14 @@ func guest6Chains() []chain {
 			match(isNot(transport, protoUDP), accept),
 			{goTo(KindForm.chain())},
 		}},
-		{"guest_udp6", []rule{
+		{name: "guest_udp6", rules: []rule{
 			match(laterFragment6(), accept),
 			match(is(udpTarget, port(546)), goTo(KindDHCP.chain())),
 			match(is(udpSource, port(547)), goTo(KindDHCP.chain())),
 			match(isNot(udpSource, port(547)), accept),
 			{goTo(KindForm.chain())},
 		}},
-		{"guest_icmp6", append([]rule{
+		{name: "guest_icmp6", rules: append([]rule{
 			// A later fragment means nothing without the first, which is looked at.
 			match(laterFragment6(), accept),
 			// RFC 6980: neighbour discovery never comes in fragments.
@@ -185,7 +192,7 @@ func guest6Chains() []chain {
 		}, append(acceptTypes(icmp6OfHosts), rule{goTo(KindICMP.chain())})...)},
 		// A neighbour advertisement, or a solicitation for the address that the
 		// sender is about to use.
-		{"guest_claim", []rule{
+		{name: "guest_claim", rules: []rule{
 			match(fragment6(), goTo(KindICMP.chain())),
 			match(in(setOwn6, iifname, etherSource, ndTarget), accept),
 			match(in(setReserved6, ndTarget), goTo(KindND.chain())),
@@ -228,8 +235,8 @@ func (l limits) chains() []chain {
 		match(is(protocol, etherIPv4), goTo(l.chain+"_ip4")),
 		match(is(protocol, etherIPv6), goTo(l.chain+"_ip6")),
 	)
-	ip4 := chain{l.chain + "_ip4", []rule{match(in(l.set4, ip4Source), goTo(KindIPv4.chain()))}}
-	ip6 := chain{l.chain + "_ip6", []rule{
+	ip4 := chain{name: l.chain + "_ip4", rules: []rule{match(in(l.set4, ip4Source), goTo(KindIPv4.chain()))}}
+	ip6 := chain{name: l.chain + "_ip6", rules: []rule{
 		match(in(l.set6, ip6Source), goTo(KindIPv6.chain())),
 		match(is(transport, protoICMPv6), is(icmpType, "\x88"), in(l.set6, ndTarget), goTo(KindND.chain())),
 		match(is(ip6Source, zero6), is(transport, protoICMPv6), is(icmpType, "\x87"), in(l.set6, ndTarget), goTo(KindND.chain())),

@@ -60,6 +60,9 @@ func describe(e expr.Any) string {
 		return fmt.Sprintf("%s %x", []string{"==", "!=", "<", "<=", ">", ">="}[e.Op], e.Data)
 	case *expr.Lookup:
 		return map[bool]string{true: "not in ", false: "in "}[e.Invert] + e.SetName
+	case *expr.Dynset:
+		limit := e.Exprs[0].(*expr.Limit)
+		return fmt.Sprintf("update %s over %d/s burst %d", e.SetName, limit.Rate, limit.Burst)
 	case *expr.Verdict:
 		return strings.TrimSpace(map[expr.VerdictKind]string{expr.VerdictAccept: "accept", expr.VerdictDrop: "drop", expr.VerdictGoto: "goto"}[e.Kind] + " " + e.Chain)
 	}

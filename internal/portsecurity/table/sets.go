@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -29,11 +30,20 @@ const (
 	KindICMP Kind = "icmp" // what only a router sends: advertisements, redirects, queries
 	KindDHCP Kind = "dhcp" // a server's message, or another client's
 	KindForm Kind = "form" // a packet that cannot be read
+	KindSYN  Kind = "syn"  // a connection too many to this host
+)
+
+// How many connections to this host may be opened by one port. The kernel forgets
+// one that is never completed after seven seconds, and a listening socket has room
+// for 4,096 of them: seven guests together cannot fill it.
+const (
+	synsPerSecond = 50
+	synsAtOnce    = 200
 )
 
 // Kinds are all of them.
 func Kinds() []Kind {
-	return []Kind{KindType, KindMAC, KindARP, KindIPv4, KindIPv6, KindND, KindICMP, KindDHCP, KindForm}
+	return []Kind{KindType, KindMAC, KindARP, KindIPv4, KindIPv6, KindND, KindICMP, KindDHCP, KindForm, KindSYN}
 }
 
 // Text says in a few words what was dropped.
@@ -48,6 +58,7 @@ func (k Kind) Text() string {
 		KindICMP: "ICMP, IGMP or MLD of a router",
 		KindDHCP: "DHCP of a server or of another client",
 		KindForm: "unreadable",
+		KindSYN:  "connections opened too fast",
 	}[k]
 }
 
@@ -71,7 +82,12 @@ const (
 	setHeld4     = "held4"     // Host of the plan, and the addresses of guests at known ports
 	setHeld6     = "held6"     //
 	setHeldMACs  = "held_macs" // MACs of guests at known ports
+	setLimited   = "limited"   // ports of guests and of unknown machines
+	setSYNs      = "syns"      // number of the port, with the rate of its connections
 )
+
+// idle is how long the rate of a port that opens no connections is kept.
+const idle = time.Minute
 
 // setTypes are the sets and the types of their keys.
 var setTypes = map[string][]nftables.SetDatatype{
@@ -90,6 +106,8 @@ var setTypes = map[string][]nftables.SetDatatype{
 	setHeld4:     {nftables.TypeIPAddr},
 	setHeld6:     {nftables.TypeIP6Addr},
 	setHeldMACs:  {nftables.TypeEtherAddr},
+	setLimited:   {nftables.TypeIFName},
+	setSYNs:      {nftables.TypeIFIndex},
 }
 
 // newSets makes the table's sets, by their names.
@@ -104,6 +122,8 @@ func newSets(table *nftables.Table) map[string]*nftables.Set {
 	}
 	sets[setPorts].IsMap, sets[setPorts].DataType = true, nftables.TypeVerdict
 	sets[setAllowed4].Interval, sets[setAllowed6].Interval = true, true
+	syns := sets[setSYNs]
+	syns.Dynamic, syns.HasTimeout, syns.Timeout = true, true, idle
 	for _, kind := range Kinds() {
 		sets[kind.set()] = &nftables.Set{Table: table, Name: kind.set(), KeyType: nftables.TypeIFName, KeyByteOrder: order(nftables.TypeIFName), Counter: true}
 	}
@@ -162,6 +182,9 @@ func (c contents) port(port plan.Port) {
 	c.add(setPorts, element{key: name, chain: string(port.Role)})
 	for _, kind := range Kinds() {
 		c.add(kind.set(), element{key: name})
+	}
+	if port.Role != plan.Other || port.UUID != uuid.Nil {
+		c.add(setLimited, element{key: name})
 	}
 	if port.UUID == uuid.Nil {
 		return

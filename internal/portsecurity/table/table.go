@@ -118,11 +118,11 @@ func (t *Table) replace(wanted contents) error {
 
 func (t *Table) addChains(own *nftables.Table) error {
 	all := rules()
-	for i, c := range all {
+	for _, c := range all {
 		made := &nftables.Chain{Name: c.name, Table: own}
-		if i == 0 {
+		if c.hook != nil {
 			policy := nftables.ChainPolicyAccept
-			made.Type, made.Hooknum, made.Policy = nftables.ChainTypeFilter, nftables.ChainHookPrerouting, &policy
+			made.Type, made.Hooknum, made.Policy = nftables.ChainTypeFilter, c.hook, &policy
 			made.Priority = nftables.ChainPriorityRef(hookPriority)
 		}
 		t.conn.AddChain(made)
@@ -194,6 +194,9 @@ func (t *Table) Intact() bool {
 		return false
 	}
 	for name, set := range t.sets {
+		if set.Dynamic {
+			continue // the kernel's own
+		}
 		there, err := t.conn.GetSetElements(set)
 		if err != nil || !same(there, t.now[name]) {
 			return false

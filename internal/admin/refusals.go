@@ -1,0 +1,77 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"mdserver/internal/explain"
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+	"mdserver/internal/refusal"
+	"mdserver/internal/shell"
+)
+
+// Guest is a guest as it is listed.
+type Guest struct {
+	instance.Instance
+	State State `json:"state"`
+}
+
+// State is what a guest does, as libvirt tells.
+type State string
+
+// The states of a guest.
+const (
+	Running State = "running"
+	Off     State = "off"
+	Away    State = "away"    // migrated, or saved to a file
+	Gone    State = "gone"    // undefined; it is released when it has rested
+	Unknown State = "unknown" // libvirt is not reached, or never had it
+)
+
+// NotServed counts the domains that are no guests.
+type NotServed struct {
+	Refused  int `json:"refused"`  // because of a fault
+	Unserved int `json:"unserved"` // on no network that is served
+}
+
+// refusals lists the domains that are no guests.
+func (b Backend) refusals(w http.ResponseWriter, _ *http.Request) {
+	answer(w, b.Inventory.Refusals().All())
+}
+
+// unreadable notes a definition that cannot be read, and returns why.
+func (b Backend) unreadable(domain instance.Domain, source string, err error) error {
+	b.Log.Warn("domain definition refused", "from", source, "guest", domain.Name, "error", err)
+	b.Inventory.Refuse(refusal.Refusal{Name: domain.Name, UUID: domain.UUID, State: refusal.Refused, Source: source, Reason: err.Error()})
+	return err
+}
+
+// find finds the guest that a reference means. Of a domain that is no guest the
+// error says why.
+func (b Backend) find(ref string) (*instance.Instance, error) {
+	inst, err := b.Inventory.Snapshot().Find(ref)
+	if !errors.Is(err, inventory.ErrNotFound) {
+		return inst, err
+	}
+	for _, r := range b.Inventory.Refusals().Find(ref) {
+		return nil, fmt.Errorf("%w: the domain %q is %s: %s; see `mdserver explain %s`", inventory.ErrNotFound, r.Name, r.State, r.Reason, shell.Quote(ref))
+	}
+	return nil, err
+}
+
+// explain tells all of a guest, or why a domain is none.
+func (b Backend) explain(w http.ResponseWriter, r *http.Request) {
+	ref := r.URL.Query().Get("ref")
+	inst, err := b.Inventory.Snapshot().Find(ref)
+	if err == nil {
+		answer(w, b.Explain(r.Context(), inst))
+		return
+	}
+	if refused := b.Inventory.Refusals().Find(ref); errors.Is(err, inventory.ErrNotFound) && len(refused) > 0 {
+		answer(w, explain.Refused(refused[0], b.Status().Started))
+		return
+	}
+	refuse(w, err)
+}

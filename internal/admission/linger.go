@@ -1,0 +1,67 @@
+package admission
+
+import (
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// lingerTime is how long the last bytes of a pinned connection may take, and
+	// stallTime how long none of them may be confirmed.
+	lingerTime, stallTime = 30 * time.Second, 3 * time.Second
+	// lookTime is the pause between two looks at what is still to be sent.
+	lookTime = 20 * time.Millisecond
+)
+
+// linger ends a pinned connection once the other side has all that was written.
+// Until then it stays pinned, so that nobody else is sent the rest, and on its
+// guest's account.
+func (c *conn) linger(left int) {
+	_ = c.tcp.CloseWrite()
+	end := time.Now().Add(lingerTime)
+	stalled := time.Now().Add(stallTime)
+	for left > 0 {
+		select {
+		case <-time.After(lookTime):
+		case <-c.door.stopping:
+			end = time.Time{}
+		}
+		now, before := time.Now(), left
+		if left = unconfirmed(c.tcp); left < before {
+			stalled = now.Add(stallTime)
+		}
+		if now.After(end) || now.After(stalled) {
+			reset(c.tcp)
+			break
+		}
+	}
+	_ = c.Conn.Close() // it may be closed already
+	c.door.leave(c)
+	c.unpin()
+}
+
+// unconfirmed is how many bytes of what was written the other side has yet to
+// confirm. Source: SIOCOUTQ, tcp(7).
+func unconfirmed(tcp *net.TCPConn) (left int) {
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	err = raw.Control(func(fd uintptr) {
+		if n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ); err == nil {
+			left = n
+		}
+	})
+	if err != nil {
+		return 0 // it was closed
+	}
+	return left
+}
+
+// Close ends the connections that are closed but for what is still to be sent.
+func (d *Door) Close() {
+	close(d.stopping)
+	d.lingering.Wait()
+}

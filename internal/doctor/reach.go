@@ -1,0 +1,118 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// checkReach finds that the server may not edit libvirt's networks: its user is
+// not in the group of libvirt's socket, or has joined it since the server
+// started.
+func (h *Host) checkReach(ctx context.Context) []Finding {
+	i := slices.IndexFunc(h.Networks, func(n Network) bool { return n.Libvirt })
+	info, err := os.Stat(h.libvirt.socket)
+	if i < 0 || err != nil {
+		return nil
+	}
+	who, err := h.account(ctx)
+	if err != nil {
+		return []Finding{unknown("whom the server runs as: %v", err)}
+	}
+	member := memberships(who.name)
+	now := member
+	if h.running() {
+		now = processGroups(h.status.PID)
+	}
+	if who.reaches(info, now) {
+		return nil
+	}
+	f := wrong("the user %s may not use libvirt's socket %s, which is %s: it cannot edit the network %q", who.name, h.libvirt.socket, describe(info), h.Networks[i].Name)
+	return []Finding{h.restart(ctx, f.join(who, info, member))}
+}
+
+// reaches reports whether the account, with further groups, may use a socket.
+func (a account) reaches(socket fs.FileInfo, groups []uint32) bool {
+	return a.can(socket, mayWrite) || groupMay(socket) && slices.Contains(groups, groupOf(socket))
+}
+
+// join adds how an account is to get the right to use a socket.
+func (f Finding) join(who account, socket fs.FileInfo, member []uint32) Finding {
+	switch group := groupOf(socket); {
+	case group == 0 || !groupMay(socket):
+		return f.advise("give libvirt's socket to a group of its own (unix_sock_group and unix_sock_rw_perms in /etc/libvirt/libvirtd.conf), and put %s into it", who.name)
+	case slices.Contains(member, group):
+		return f // since the server started
+	default:
+		return f.mend("usermod --append --groups " + quote(groupName(group)) + " " + quote(who.name))
+	}
+}
+
+func groupOf(info fs.FileInfo) uint32 { return info.Sys().(*syscall.Stat_t).Gid }
+
+func groupMay(info fs.FileInfo) bool { return info.Mode().Perm()&(mayWrite<<3) != 0 }
+
+// restart adds how the server is started anew.
+func (h *Host) restart(ctx context.Context, f Finding) Finding {
+	if unitProperty(ctx, unit, "ActiveState") == "" {
+		return f.advise("start mdserver anew after that")
+	}
+	return f.mend("systemctl restart " + unit)
+}
+
+// memberships are the groups that a user is in as of now.
+func memberships(name string) []uint32 {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return nil
+	}
+	list, err := u.GroupIds()
+	if err != nil {
+		return nil
+	}
+	return groupIDs(list)
+}
+
+// processGroups are the groups that a process was started with.
+func processGroups(pid int) []uint32 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(string(text)) {
+		if list, ok := strings.CutPrefix(line, "Groups:"); ok {
+			return groupIDs(strings.Fields(list))
+		}
+	}
+	return nil
+}
+
+func groupIDs(list []string) []uint32 {
+	var ids []uint32
+	for _, text := range list {
+		if id, err := strconv.ParseUint(text, 10, 32); err == nil {
+			ids = append(ids, uint32(id))
+		}
+	}
+	return ids
+}
+
+func groupName(id uint32) string {
+	text := strconv.FormatUint(uint64(id), 10)
+	if g, err := user.LookupGroupId(text); err == nil {
+		return g.Name
+	}
+	return text
+}
+
+// exists reports whether a file is there.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
