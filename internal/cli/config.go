@@ -1,13 +1,16 @@
 package cli
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/config"
+	"mdserver/internal/dnsmasq"
 )
 
 // configCommand is about the configuration file; it never asks the server.
@@ -34,7 +37,10 @@ problem that keeps the server from starting, 0 if there are warnings at most.`,
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		file := configFile(cmd, args)
-		_, warnings, err := config.Load(file)
+		c, warnings, err := config.Load(file)
+		if err == nil {
+			err = checkConfFiles(cmd.Context(), c)
+		}
 		report := newCheckReport(file, warnings, err)
 		if *asJSON {
 			if err := printJSON(cmd.OutOrStdout(), report); err != nil {
@@ -49,6 +55,23 @@ problem that keeps the server from starting, 0 if there are warnings at most.`,
 		return nil
 	}
 	return cmd
+}
+
+// checkConfFiles has dnsmasq check the files of the administrator that it is to
+// read, each once.
+func checkConfFiles(ctx context.Context, c *config.Config) error {
+	var errs []error
+	checked := map[string]bool{"": true}
+	for _, n := range c.Networks {
+		if checked[n.ConfFile] {
+			continue
+		}
+		checked[n.ConfFile] = true
+		if err := dnsmasq.CheckFile(ctx, c.Dnsmasq.Binary, n.ConfFile); err != nil {
+			errs = append(errs, fmt.Errorf("conf_file of the network %s, %s: %w", n.Name, n.ConfFile, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // checkReport is the outcome of a check; its fields are the JSON of --json.

@@ -134,6 +134,15 @@ type Dnsmasq struct {
 	StopRebind    string   // "own", "private" or "no"
 	RebindDomains []string // that may name private addresses
 
+	NTPServers   []netip.Addr // that guests are told of
+	DomainSearch []string     // that guests search; Domain if empty
+	MTU          int          // 0: not set
+	DHCPBoot     string       // as dnsmasq's dhcp-boot has it
+	ConfFile     string       // with further lines for dnsmasq, or ""
+
+	ServeHosts   bool // serve the names in this host's /etc/hosts
+	DomainNeeded bool // do not ask other servers for names without a dot
+
 	PortSecurity bool // guests may send only as themselves
 
 	netAddress, netAddress6 netip.Addr

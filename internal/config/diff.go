@@ -19,6 +19,9 @@ func Diff(old, new *Config) (live, restart []string) {
 			live = append(live, k.full())
 		}
 	}
+	if old.hasShortForm() != new.hasShortForm() {
+		restart = append(restart, "[dnsmasq]") // its network comes or goes
+	}
 	live = append(live, diffNames("public-keys.", publicKeyMap(old), publicKeyMap(new))...)
 	live = append(live, diffNetworks(old, new)...)
 	live = append(live, diffNames("template-data.", templateDataMap(old), templateDataMap(new))...)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -10,8 +11,11 @@ import (
 func Example() string {
 	var b strings.Builder
 	b.WriteString(exampleHead)
-	for _, s := range sections {
+	for _, s := range sampleOrder() {
 		fmt.Fprintf(&b, "\n%s[%s]\n%s", s.mark(), s.name, comment(s.doc))
+		if s.name == networkSection {
+			b.WriteString(headNote)
+		}
 		for _, k := range keysOf(s.name) {
 			b.WriteString("\n" + comment(k.doc))
 			if k.derived != "" {
@@ -21,6 +25,17 @@ func Example() string {
 		}
 	}
 	return b.String()
+}
+
+const headNote = "# The keys below have no effect while the section's first line is commented out.\n"
+
+// sampleOrder has the section of networks last, behind one that has none of its
+// keys. Its head is commented out, so a key that is uncommented alone belongs to
+// the section above: there it is unknown and changes nothing.
+func sampleOrder() []section {
+	isNetwork := func(s section) bool { return s.name == networkSection }
+	order := slices.DeleteFunc(slices.Clone(sections), isNetwork)
+	return append(order, sections[slices.IndexFunc(sections, isNetwork)])
 }
 
 // mark comments out the head of a section that stands for others.

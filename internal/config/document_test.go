@@ -51,6 +51,30 @@ func TestSampleLoads(t *testing.T) {
 	}
 }
 
+// TestNetworkKeyAlone: a key of a network that is uncommented without the head
+// of its section changes nothing, and is warned of.
+func TestNetworkKeyAlone(t *testing.T) {
+	sample := strings.ReplaceAll(Example(), "/etc/mdserver/mdserver.conf.d", t.TempDir())
+	base, _ := mustLoad(t, sample)
+	before, section, found := strings.Cut(sample, "#["+networkSection+"]")
+	if !found {
+		t.Fatal("the sample has no section for a network")
+	}
+	for _, k := range keysOf(networkSection) {
+		commented := "\n#" + k.name + " = "
+		if !strings.Contains(section, commented) {
+			t.Errorf("%s is not in the sample's section", k.name)
+		}
+		c, warnings := mustLoad(t, before+"#["+networkSection+"]"+strings.Replace(section, commented, commented[:1]+commented[2:], 1))
+		if live, restart := Diff(base, c); len(live)+len(restart) > 0 || len(c.Networks) != 1 {
+			t.Errorf("%s alone changes %v %v", k.name, live, restart)
+		}
+		if len(warnings) != 1 || !strings.Contains(warnings[0].String(), k.name) {
+			t.Errorf("%s alone: warnings %v", k.name, warnings)
+		}
+	}
+}
+
 // TestSampleShowsDefaults: a line of the sample that has no example's value
 // means the same when its # is taken away.
 func TestSampleShowsDefaults(t *testing.T) {

@@ -93,7 +93,7 @@ var sections = []section{
 }
 
 // table holds every key, section by section.
-var table = slices.Concat(serverKeys, accessKeys, registrationKeys, logKeys, publicKeys, dnsmasqKeys, rebindKeys, networkKeys, templateKeys, serviceKeys, libvirtKeys, includeKeys)
+var table = slices.Concat(serverKeys, accessKeys, registrationKeys, logKeys, publicKeys, dnsmasqKeys, rebindKeys, localNameKeys, dhcpKeys, networkKeys, networkDHCPKeys, templateKeys, serviceKeys, libvirtKeys, includeKeys)
 
 // index finds a row by its full name.
 var index = func() map[string]*key {

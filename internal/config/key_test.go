@@ -61,6 +61,8 @@ var other = map[string]string{
 	"dnsmasq.reserved6": "fd00::5", "dnsmasq.quarantine": "0", "dnsmasq.interface": "br0", "dnsmasq.listen_address": "10.122.0.7",
 	"dnsmasq.use_dns": "t", "dnsmasq.lease_len": "600", "dnsmasq.prefix": "p-", "dnsmasq.domain": "d.example", "dnsmasq.entry_order": "fqdn,base", "dnsmasq.port_security": "yes",
 	"dnsmasq.stop_rebind": "Private", "dnsmasq.rebind_domains": "corp.example, lan",
+	"dnsmasq.ntp_server": "10.122.0.1", "dnsmasq.domain_search": "lan", "dnsmasq.mtu": "1450", "dnsmasq.dhcp_boot": "pxe.0", "dnsmasq.conf_file": "/c",
+	"dnsmasq.serve_hosts": "yes", "dnsmasq.domain_needed": "no",
 	"libvirt.uri":                  "qemu:///session",
 	"libvirt.release_after":        "never",
 	"template-data._config_items_": "dnsmasq.user", "service.name": "n", "service.type": "t", "service.version": "v",
@@ -128,6 +130,24 @@ func TestDiffOfNames(t *testing.T) {
 	want := []string{"public-keys.a", "public-keys.b", "public-keys.c", "template-data.y"}
 	if !slices.Equal(live, want) || len(restart) > 0 {
 		t.Errorf("got %v and %v, want %v", live, restart, want)
+	}
+}
+
+// The network of [dnsmasq] is there if a key says something of it, if only its
+// default.
+func TestDiffOfShortForm(t *testing.T) {
+	const lan = "[network lan]\ninterface = br-lan\nnet_address = 10.50.0.0\n"
+	without, _ := mustLoad(t, lan)
+	for _, key := range []string{"net_name = mds", "interface = br-mds", "net_address = 10.122.0.0", "gateway = 10.122.0.1"} {
+		with, _ := mustLoad(t, "[dnsmasq]\n"+key+"\n"+lan)
+		for _, c := range [][2]*Config{{without, with}, {with, without}} {
+			if live, restart := Diff(c[0], c[1]); len(live) > 0 || !slices.Equal(restart, []string{"[dnsmasq]"}) {
+				t.Errorf("%s: got %v and %v", key, live, restart)
+			}
+		}
+		if live, restart := Diff(with, with); len(live)+len(restart) > 0 {
+			t.Errorf("%s: no change is %v and %v", key, live, restart)
+		}
 	}
 }
 

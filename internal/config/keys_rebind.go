@@ -13,8 +13,8 @@ var rebindKeys = []key{
 			"metadata address or a private address of a network of ours; guests are told that there\n" +
 			"is no such name. private: answers that name any private address, but for the names below\n" +
 			"`domain` and `rebind_domains`. no: none. Choose private where no DNS server outside\n" +
-			"serves private addresses, as those of many companies do. Names of guests and of\n" +
-			"/etc/hosts are not affected, nor are networks that libvirt runs.",
+			"serves private addresses, as those of many companies do. Names that dnsmasq knows itself\n" +
+			"are not affected, nor are networks that libvirt runs.",
 		binding: bind(choice("own", "private", "no"), func(c *Config) *string { return &c.Dnsmasq.StopRebind }),
 	},
 	{

@@ -44,6 +44,12 @@ type Network struct {
 	Domain     string
 	EntryOrder []string
 
+	NTPServers   []netip.Addr // that guests are told of
+	DomainSearch []string     // that guests search; Domain if empty
+	MTU          int          // 0: not set
+	DHCPBoot     string       // as dnsmasq's dhcp-boot has it
+	ConfFile     string       // with further lines for dnsmasq, or ""
+
 	// OwnAddress has the server put its listen addresses on the bridge, if
 	// they are not there.
 	OwnAddress bool
@@ -85,6 +91,7 @@ func (d *Dnsmasq) short() Network {
 		Network6: d.Network6, Gateway6: d.Gateway6, Reserved6: d.Reserved6,
 		UseDNS: d.UseDNS, LeaseLen: d.LeaseLen, Prefix: d.Prefix, Domain: d.Domain, EntryOrder: d.EntryOrder,
 		PortSecurity: d.PortSecurity,
+		NTPServers:   d.NTPServers, DomainSearch: d.DomainSearch, MTU: d.MTU, DHCPBoot: d.DHCPBoot, ConfFile: d.ConfFile,
 	}
 }
 
@@ -95,8 +102,9 @@ func (d *Dnsmasq) inherit(name string) Network {
 		Run: d.Run, BaseDir: filepath.Join(d.BaseDir, "networks", name),
 		UseDNS: d.UseDNS, LeaseLen: d.LeaseLen, Prefix: d.Prefix, Domain: d.Domain, EntryOrder: d.EntryOrder,
 		PortSecurity: d.PortSecurity,
-		OwnAddress:   true,
-		netPrefix:    24, netPrefix6: 64,
+		NTPServers:   d.NTPServers, DomainSearch: d.DomainSearch, MTU: d.MTU, DHCPBoot: d.DHCPBoot, ConfFile: d.ConfFile,
+		OwnAddress: true,
+		netPrefix:  24, netPrefix6: 64,
 	}
 }
 
@@ -131,8 +139,7 @@ func (l *loader) applyNetworks() {
 			continue
 		}
 		n := c.Dnsmasq.inherit(head.name)
-		for i := range networkKeys {
-			k := &networkKeys[i]
+		for _, k := range keysOf(networkSection) {
 			if v := c.values.byKey[head.section+"."+k.name]; v != nil && v.file != "" {
 				l.set(k, v, func(text string) error { return k.network(&n, text) })
 			}
@@ -231,7 +238,7 @@ func (l *loader) checkSection(n *Network) {
 // checkLibvirt refuses what libvirt's own definition of the network says.
 func (l *loader) checkLibvirt(n *Network) {
 	for _, name := range []string{"interface", "net_address", "net_prefix", "gateway", "net_address6", "net_prefix6", "gateway6",
-		"listen_address", "use_dns", "lease_len", "run", "domain"} {
+		"listen_address", "use_dns", "lease_len", "run", "domain", "ntp_server", "domain_search", "mtu", "dhcp_boot", "conf_file"} {
 		if v := l.config.values.byKey[l.head(n.Name).section+"."+name]; v != nil && v.file != "" {
 			l.problem(v, "libvirt's definition of the network says that, see `virsh net-dumpxml "+n.Name+"`", "nothing here")
 		}
@@ -240,6 +247,7 @@ func (l *loader) checkLibvirt(n *Network) {
 		l.problem(l.sectionValue(n.Name, "backend"), "libvirt is not asked, as libvirt.uri says", BackendDnsmasq)
 	}
 	n.Domain, n.LeaseLen, n.Run = "", 0, ""
+	n.NTPServers, n.DomainSearch, n.MTU, n.DHCPBoot, n.ConfFile = nil, nil, 0, "", ""
 }
 
 func (l *loader) complete4(n *Network) {

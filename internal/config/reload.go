@@ -59,7 +59,7 @@ func (vs *values) add(v *value) {
 // was. The sections [network NAME] are those of the new files.
 func (c *Config) keepShortForm(running *Config) {
 	var networks []Network
-	if slices.ContainsFunc(running.Networks, func(n Network) bool { return n.short }) {
+	if running.hasShortForm() {
 		networks = append(networks, c.Dnsmasq.short())
 	}
 	for _, n := range c.Networks {
@@ -68,4 +68,9 @@ func (c *Config) keepShortForm(running *Config) {
 		}
 	}
 	c.Networks = networks
+}
+
+// hasShortForm reports whether [dnsmasq] describes a network that is served.
+func (c *Config) hasShortForm() bool {
+	return slices.ContainsFunc(c.Networks, func(n Network) bool { return n.short })
 }

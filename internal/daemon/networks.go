@@ -79,7 +79,7 @@ func configuredNetworks(cfg *config.Config) []instance.Network {
 			Name: n.Name, Bridge: n.Interface, Pending: n.Backend == config.BackendLibvirt,
 			IPv4: n.Network, IPv6: n.Network6, Excluded: excluded(n, own),
 			Gateway4: n.Gateway, Gateway6: n.Gateway6, DNS: guestDNS(n), Domain: n.Domain, NamePrefix: n.Prefix,
-			PortSecurity: n.PortSecurity,
+			PortSecurity: n.PortSecurity, Search: n.DomainSearch, MTU: n.MTU,
 		})
 	}
 	return networks

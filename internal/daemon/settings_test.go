@@ -135,3 +135,38 @@ domain = lan.example.net
 		}
 	}
 }
+
+// What [dnsmasq] says holds for each network that does not say otherwise.
+func TestOptionsOfNetworks(t *testing.T) {
+	cfg := load(t, `[dnsmasq]
+net_name = mds
+domain = example.net
+ntp_server = 10.122.0.1, fd00::1
+mtu = 1450
+serve_hosts = yes
+domain_needed = no
+[network lan]
+interface = br-lan
+net_address = 10.50.0.0
+mtu = 1400
+domain_search = lan.example.net, example.net
+dhcp_boot = ipxe.efi, tftp, 10.50.0.1
+`)
+	mds, lan := dnsmasqSettings(cfg, cfg.Networks[0]), dnsmasqSettings(cfg, cfg.Networks[1])
+	if mds.MTU != 1450 || lan.MTU != 1400 || len(lan.NTPServers) != 2 || lan.Boot != "ipxe.efi,tftp,10.50.0.1" || mds.Boot != "" {
+		t.Errorf("got %+v and %+v", mds, lan)
+	}
+	if mds.Further || !lan.Further {
+		t.Errorf("further: %v and %v, want the second alone", mds.Further, lan.Further)
+	}
+	if !mds.ServeHosts || !lan.ServeHosts || !mds.ForwardPlain || !lan.ForwardPlain {
+		t.Error("serve_hosts and domain_needed do not hold for all networks")
+	}
+	networks := configuredNetworks(cfg)
+	if got := networks[1].SearchDomains(); !slices.Equal(got, []string{"lan.example.net", "example.net"}) || networks[1].MTU != 1400 {
+		t.Errorf("guests are told to search %v, MTU %d", got, networks[1].MTU)
+	}
+	if got := networks[0].SearchDomains(); !slices.Equal(got, []string{"example.net"}) {
+		t.Errorf("guests are told to search %v", got)
+	}
+}

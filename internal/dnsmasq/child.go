@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -284,7 +285,7 @@ func (c *child) status(st *Status) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st.Restarts = max(c.starts-1, 0)
-	st.Warning = c.warning
+	st.Warning = strings.Join(slices.DeleteFunc([]string{st.Warning, c.warning}, func(w string) bool { return w == "" }), "; ")
 	if c.lastErr != nil && c.current == nil && st.LastError == "" {
 		st.LastError = c.lastErr.Error()
 	}

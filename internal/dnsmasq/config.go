@@ -36,8 +36,10 @@ func (s Settings) configuration() (text, digest string) {
 	c.identity(s)
 	c.listening(s)
 	c.dns(s)
+	c.local(s)
 	c.rebind(s)
 	c.dhcp(s)
+	c.WriteString(s.further)
 	digest = digestOf(c.String())
 	c.add("txt-record", configName+","+digest)
 	return fileHeader + c.String(), digest
@@ -87,20 +89,23 @@ func (c *directives) listening(s Settings) {
 	}
 }
 
-// dns serves the guests' names. /etc/hosts is served too, as it always was:
-// administrators name their other machines there. The domain is bound to the
-// guests' networks, so that expand-hosts leaves the names of /etc/hosts alone,
-// and what is not known of it, or of their reverse zones, goes to nobody else.
+// dns serves the guests' names, and those of this host's /etc/hosts if that is
+// asked for: a host's own name often has an address there that is of no use to
+// others, such as 127.0.1.1. The domain is bound to the guests' networks, so
+// that expand-hosts leaves the names of /etc/hosts alone, and what is not known
+// of it goes to no other server.
 func (c *directives) dns(s Settings) {
 	c.add("strict-order")
 	c.add("expand-hosts")
+	if !s.ServeHosts {
+		c.add("no-hosts")
+	}
 	if s.Domain != "" {
 		c.add("domain", s.Domain, s.Network.String(), "local")
 		if s.Network6.IsValid() {
 			c.add("domain", s.Domain, s.Network6.String(), "local")
 		}
 	}
-	c.add("local", "/"+markerZone+"/")
 	c.add("addn-hosts", s.dnsFile())
 	c.add("hostsdir", s.dnsDir())
 }
@@ -118,7 +123,11 @@ func (c *directives) dhcp(s Settings) {
 	c.add("dhcp-range", s.Network.Addr().String(), "static", netmask(s.Network), s.leaseSeconds())
 	if s.Network6.IsValid() {
 		c.add("enable-ra")
+		c.advertisements(s)
 		c.add("dhcp-range", s.Network6.Addr().String(), "static", fmt.Sprint(s.Network6.Bits()), s.leaseSeconds())
+	}
+	if s.Boot != "" {
+		c.add("dhcp-boot", s.Boot)
 	}
 	c.add("dhcp-hostsfile", s.dhcpFile())
 	c.add("dhcp-hostsdir", s.dhcpDir())
@@ -140,33 +149,25 @@ func netmask(p netip.Prefix) string {
 	return net.IP(net.CIDRMask(p.Bits(), p.Addr().BitLen())).String()
 }
 
-// options is the text of mds.opts. Option 249 is what Windows asks for in
-// place of 121. A guest that takes either ignores option 3 (RFC 3442), hence
-// the default route in all of them. dnsmasq offers itself as DNS server
-// unless it is told not to, by an empty option.
-func (s Settings) options() string {
-	var b strings.Builder
-	b.WriteString(fileHeader)
-	routes := fmt.Sprintf("0.0.0.0/0,%v", s.Gateway)
-	if s.MetadataAddress.Is4() {
-		routes = fmt.Sprintf("%v/32,%v,%s", s.MetadataAddress, s.Gateway, routes)
+// raInterval is dnsmasq's own default of the seconds between router
+// advertisements.
+const raInterval = 600
+
+// advertisements make this host a router of low preference (RFC 4191) on all
+// networks but the first. Router advertisements are for all guests of a network
+// alike, so they cannot say that a guest has its default route elsewhere.
+func (c *directives) advertisements(s Settings) {
+	var params []string
+	if s.MTU >= leastMTU6 {
+		params = append(params, fmt.Sprintf("mtu:%d", s.MTU))
 	}
-	fmt.Fprintf(&b, "option:classless-static-route,%s\n249,%s\n", routes, routes)
-	fmt.Fprintf(&b, "option:router,%v\n", s.Gateway)
-	b.WriteString(s.dnsServer("option:dns-server", s.Gateway.String()))
-	if s.Network6.IsValid() {
-		own := netip.IPv6Unspecified() // dnsmasq puts its own address there
-		if s.Gateway6.IsValid() {
-			own = s.Gateway6
-		}
-		b.WriteString(s.dnsServer("option6:dns-server", "["+own.String()+"]"))
+	if s.Further {
+		params = append(params, "low")
 	}
-	return b.String()
+	if len(params) > 0 {
+		c.add("ra-param", append(append([]string{s.Interface}, params...), fmt.Sprint(raInterval))...)
+	}
 }
 
-func (s Settings) dnsServer(option, address string) string {
-	if !s.UseDNS {
-		return option + "\n"
-	}
-	return option + "," + address + "\n"
-}
+// leastMTU6 is the smallest MTU of IPv6 (RFC 8200, 5).
+const leastMTU6 = 1280

@@ -48,7 +48,11 @@ func (s Settings) entryOf(guest instance.Instance) (entry, []string) {
 		w.dhcp6(e.lease6, s.leaseSeconds())
 	}
 	if e.lease = (binding{place.MAC, place.IPv4}); e.lease.valid() {
-		w.dhcp4(e.lease, guest.Hostname, s.leaseSeconds(), e.lease6.valid())
+		first := guest.Primary()
+		w.dhcp4(e.lease, hostLine{
+			hostname: guest.Hostname, domain: s.Domain, seconds: s.leaseSeconds(), hasIPv6: e.lease6.valid(),
+			further: first.Network != s.NetName && first.IPv4.IsValid(),
+		})
 	}
 	e.names = w.keepValid(instance.HostNames(guest.Hostname, s.Prefix, s.Domain, s.EntryOrder))
 	for _, addr := range place.Addrs() {
@@ -70,6 +74,16 @@ type lineWriter struct {
 // nowhere is in the discard-only prefix (RFC 6666).
 var nowhere = netip.MustParseAddr("100::")
 
+// hostLine is what a guest's DHCPv4 line says beside its MAC and address.
+type hostLine struct {
+	hostname, domain, seconds string
+	hasIPv6                   bool
+	further                   bool // the guest has its default route on another network
+}
+
+// furtherTag marks guests that have their default route on another network.
+const furtherTag = "further"
+
 // dhcp4 writes "<mac>,id:*,<ip>,tag:!declined,<hostname>,<seconds>"; id:* has
 // dnsmasq ignore the client-id, which changes as a guest goes from firmware to
 // system. The tag keeps a DHCPDECLINE from disabling the address.
@@ -77,18 +91,20 @@ var nowhere = netip.MustParseAddr("100::")
 // For a line that names a host but no IPv6 address dnsmasq looks one up in the
 // hosts file, and then warns that the guest's line for DHCPv6 has it, too. An
 // address that is on no network keeps it from looking and is never leased.
-func (w *lineWriter) dhcp4(b binding, hostname, seconds string, hasIPv6 bool) {
+func (w *lineWriter) dhcp4(b binding, h hostLine) {
 	fields := []string{b.mac.String(), "id:*", b.addr.String(), "tag:!" + declineTag}
-	if hasIPv6 {
+	if h.further {
+		fields = append(fields, "set:"+furtherTag)
+	}
+	if h.hasIPv6 {
 		fields = append(fields, "["+nowhere.String()+"]")
 	}
-	switch {
-	case instance.ValidHostname(hostname):
-		fields = append(fields, dhcpName(hostname))
-	default:
-		w.problem("host name %q is left out of DHCP", hostname)
+	if !instance.ValidHostname(h.hostname) {
+		w.problem("host name %q is left out of DHCP", h.hostname)
+	} else if name := instance.DHCPName(h.hostname, h.domain); name != "" {
+		fields = append(fields, escapeWord(name))
 	}
-	w.line(&w.dhcpText, strings.Join(append(fields, seconds), ","))
+	w.line(&w.dhcpText, strings.Join(append(fields, h.seconds), ","))
 }
 
 // dhcp6 writes a line without the host name: dnsmasq would keep serving the
@@ -130,11 +146,9 @@ func (w *lineWriter) problem(format string, args ...any) {
 	w.problems = append(w.problems, fmt.Sprintf(format, args...))
 }
 
-// dhcpName is the name for a dhcp-host line. Of a dotted name dnsmasq takes
-// the first label alone. A name that it would read as a keyword or as a lease
-// time, such as "ignore" or "12h", gets a final dot, which it strips.
-func dhcpName(hostname string) string {
-	label, _, _ := strings.Cut(hostname, ".")
+// escapeWord adds a final dot, which dnsmasq strips, to a name that it would
+// read as a keyword or as a lease time, such as "ignore" or "12h".
+func escapeWord(label string) string {
 	digits := strings.TrimRight(strings.ToLower(label), "smhdw")
 	keyword := label == "ignore" || label == "infinite"
 	if keyword || len(label)-len(digits) <= 1 && strings.Trim(digits, "0123456789") == "" {

@@ -25,6 +25,7 @@ var upstream = map[string][]string{
 	"intranet.corp.example.":      {"A 10.9.9.9", "AAAA fd12:3456::1"},
 	"intranet.elsewhere.example.": {"A 192.168.7.7"},
 	"blocklist.example.":          {"A 127.0.0.2"},
+	"intranet.":                   {"A 9.9.9.10"},
 }
 
 // serveUpstream answers at 127.0.0.1:5353.

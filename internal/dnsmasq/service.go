@@ -29,7 +29,8 @@ type Service struct {
 	runner   runner
 	guests   map[uuid.UUID]entry
 	pub      publication
-	idle     bool // dnsmasq is not started yet: its settings are refused, or its files cannot be written
+	left     string // why the administrator's lines are left out
+	idle     bool   // dnsmasq is not started yet: its settings are refused, or its files cannot be written
 
 	state sync.Mutex // guards what follows, so that Status never waits
 	st    Status
@@ -86,7 +87,7 @@ func (s *Service) begin(ctx context.Context) error {
 	if s.ctx.Err() != nil {
 		return errClosed
 	}
-	before, err := s.prepare()
+	before, err := s.prepare(ctx)
 	if s.idle = err != nil; s.idle {
 		s.setRunner(absent{})
 		s.report(err)
@@ -119,7 +120,7 @@ func (s *Service) startPatience() time.Duration {
 }
 
 // prepare writes all files and returns the leases that the old ones granted.
-func (s *Service) prepare() ([]binding, error) {
+func (s *Service) prepare(ctx context.Context) ([]binding, error) {
 	if err := s.settings.check(); err != nil {
 		return nil, err
 	}
@@ -129,6 +130,11 @@ func (s *Service) prepare() ([]binding, error) {
 	old, err := os.ReadFile(s.settings.dhcpFile())
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("reading dnsmasq's old files: %w", err)
+	}
+	s.left = ""
+	if err := s.settings.dropFurther(ctx); err != nil {
+		s.left = err.Error()
+		s.log.Error("a file for dnsmasq is left out", "error", err)
 	}
 	text, digest := s.settings.configuration()
 	s.pub = publication{config: digest}
@@ -180,7 +186,7 @@ func (s *Service) Reconfigure(ctx context.Context, settings Settings, all []inst
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	settings = settings.complete()
-	if err := settings.check(); err != nil {
+	if err := errors.Join(settings.check(), settings.furtherErr); err != nil {
 		return err
 	}
 	if !settings.samePlace(s.settings) || settings.Mode == Off || s.idle {
@@ -199,6 +205,7 @@ func (s *Service) reconfigure(ctx context.Context, settings Settings, all []inst
 		if err := settings.tryOut(ctx, text); err != nil {
 			return err
 		}
+		s.left = ""
 		s.pub.config, s.pub.heard, s.pub.outlived = digest, false, true
 	}
 	before := s.leases()
@@ -232,23 +239,29 @@ func (s *Service) writeAll(configuration string) (bool, error) {
 	return conf || opts || hosts, err
 }
 
-// tryOut has dnsmasq check a configuration that is not in place yet.
+// tryOut has dnsmasq check a configuration that is not in place yet, as the user
+// that will read it.
 func (s Settings) tryOut(ctx context.Context, text string) error {
 	if s.Mode != Child {
-		return nil
+		return s.checkFurther(ctx)
 	}
 	if err := s.makeDirs(); err != nil {
 		return err
 	}
+	start, _, err := s.starter(false)
+	if err != nil {
+		return err
+	}
+	return s.testText(ctx, start, text)
+}
+
+// testText has dnsmasq check a configuration.
+func (s Settings) testText(ctx context.Context, start starter, text string) error {
 	candidate := filepath.Join(s.scratch(), "candidate.conf")
 	if err := os.WriteFile(candidate, []byte(text), fileMode); err != nil {
 		return fmt.Errorf("writing dnsmasq's new configuration: %w", err)
 	}
 	defer func() { _ = os.Remove(candidate) }() // else the next start clears it
-	start, _, err := s.starter(false)
-	if err != nil {
-		return err
-	}
 	return s.test(ctx, start, candidate)
 }
 
@@ -292,7 +305,7 @@ func (s *Service) report(err error) {
 	s.st.Live = err == nil && s.pub.revision != ""
 	s.st.Revision = s.pub.revision
 	s.st.Guests = len(s.guests)
-	s.st.LastError = ""
+	s.st.LastError, s.st.Warning = "", s.left
 	if err != nil {
 		s.st.LastError = err.Error()
 	}

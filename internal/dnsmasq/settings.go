@@ -32,12 +32,18 @@ type Settings struct {
 	NetName   string // names the files: mds.conf, mds.opts, …
 	Interface string // where dnsmasq listens
 
+	// Further is set for all networks but the first of the configuration.
+	Further bool
+
 	Network         netip.Prefix
 	Gateway         netip.Addr // the guests' router and DNS server
 	MetadataAddress netip.Addr // where mdserver listens; options 121 and 249 route to it
 	ListenAddress   netip.Addr // another address for dnsmasq to listen on, or zero
 
-	UseDNS     bool          // offer the gateway as DNS server
+	UseDNS       bool // offer the gateway as DNS server
+	ServeHosts   bool // serve the names in this host's /etc/hosts
+	ForwardPlain bool // ask other servers for names without a dot
+
 	LeaseTime  time.Duration // dnsmasq's least is two minutes
 	Prefix     string        // of the generated names
 	Domain     string        // of the generated names, and option 15
@@ -46,11 +52,20 @@ type Settings struct {
 	Network6 netip.Prefix // zero: no IPv6
 	Gateway6 netip.Addr
 
+	NTPServers   []netip.Addr
+	DomainSearch []string // options 119 and, for IPv6, 24
+	MTU          int      // option 26; 0: not set
+	Boot         string   // the value of dhcp-boot
+	ConfFile     string   // of the administrator, with further lines for dnsmasq
+
 	Rebind        Rebind         // "" is RebindNo
 	OwnPrefixes   []netip.Prefix // the networks that only this host may name
 	RebindDomains []string       // domains that may name private addresses, with RebindPrivate
 
 	account *account // of User; nil if there is none
+
+	further    string // the content of ConfFile
+	furtherErr error  // why it cannot be read
 }
 
 const (
@@ -120,6 +135,7 @@ func (s Settings) complete() Settings {
 	s.Network, s.Network6 = s.Network.Masked(), s.Network6.Masked()
 	s.account = lookup(s.User)
 	s.BaseDir, s.RunDir = absolute(s.BaseDir), absolute(s.RunDir)
+	s.further, s.furtherErr = readFurther(s.ConfFile)
 	return s
 }
 

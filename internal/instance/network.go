@@ -37,10 +37,20 @@ type Network struct {
 	Gateway6 netip.Addr   // valid where DHCPv6 is served
 	DNS      []netip.Addr // the DNS servers that guests are told of, if any
 	Domain   string       // the guests' DNS domain, or empty
+	Search   []string     // the domains that guests search; Domain if empty
+	MTU      int          // that guests are told of; 0: not set
 
 	NamePrefix string // before each guest's name in DNS, or empty
 
 	PortSecurity bool // guests on it may send only as themselves
+}
+
+// SearchDomains are the domains that guests search for names without a dot.
+func (n Network) SearchDomains() []string {
+	if len(n.Search) == 0 && n.Domain != "" {
+		return []string{n.Domain}
+	}
+	return n.Search
 }
 
 // Prefix returns the network's prefix of the family that addr belongs to.

@@ -97,7 +97,8 @@ func TestDeriveID(t *testing.T) {
 
 // Two guests are rivals if, and only if, a name in DNS would be both guests'.
 func TestRivals(t *testing.T) {
-	hostnames := []string{"web", "lab-web", "lab-lab-web", "web.example.net", "lab-web.example.net", "WEB", "www", "lab-", "example.net", "web.example.org"}
+	hostnames := []string{"web", "lab-web", "lab-lab-web", "web.example.net", "lab-web.example.net", "WEB", "www", "lab-", "example.net", "web.example.org",
+		"a.b", "a.b.example.net", "lab-a.b.example.net", "web.EXAMPLE.net", "a"}
 	for _, n := range []Network{{}, {NamePrefix: "lab-"}, {Domain: "example.net"}, {NamePrefix: "Lab-", Domain: "Example.net"}} {
 		for _, one := range hostnames {
 			for _, other := range hostnames {
@@ -111,16 +112,63 @@ func TestRivals(t *testing.T) {
 }
 
 // namesInDNS are all names that a guest can have: dnsmasq gives those without a
-// domain the network's own.
+// dot the network's domain, and serves the DHCP name while there is a lease.
 func namesInDNS(n Network, hostname string) []string {
 	var names []string
-	for _, name := range HostNames(hostname, n.NamePrefix, n.Domain, []string{"base", "prefix", "domain"}) {
+	all := HostNames(hostname, n.NamePrefix, n.Domain, []string{"base", "prefix", "domain"})
+	if name := DHCPName(hostname, n.Domain); name != "" {
+		all = append(all, name)
+	}
+	for _, name := range all {
 		names = append(names, strings.ToLower(name))
-		if n.Domain != "" {
+		if n.Domain != "" && !strings.Contains(name, ".") {
 			names = append(names, strings.ToLower(name+"."+n.Domain))
 		}
 	}
 	return names
+}
+
+func TestHostNames(t *testing.T) {
+	for _, tt := range []struct {
+		hostname, prefix, domain, order string
+		want                            string
+	}{
+		{"web9", "", "", "base", "web9"},
+		{"web9", "", "", "domain,base", "web9"},
+		{"web9", "lab-", "example.net", "base,prefix,domain", "web9 lab-web9 lab-web9.example.net"},
+		{"web9", "lab-", "example.net", "fqdn", "lab-web9.example.net"},
+		{"web9.example.net", "", "example.net", "domain,base", "web9.example.net"},
+		{"web9.Example.Net", "", "example.net", "domain,base", "web9.example.net"},
+		{"web9.example.net", "lab-", "example.net", "prefix,domain,base", "lab-web9.example.net web9.example.net"},
+		{"a.web9.example.net", "lab-", "example.net", "domain", "lab-a.web9.example.net"},
+		{"web9.example.net", "", "net", "domain", "web9.example.net"},
+		{"web9.example.org", "", "example.net", "domain,base", "web9.example.org.example.net web9.example.org"},
+		{"web9xexample.net", "", "example.net", "domain", "web9xexample.net.example.net"},
+		{"example.net", "", "example.net", "domain", "example.net.example.net"},
+		{"web9.example.net", "", "", "domain,base", "web9.example.net"},
+	} {
+		got := HostNames(tt.hostname, tt.prefix, tt.domain, strings.Split(tt.order, ","))
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s, prefix %q, domain %q, order %s: %v, want %s", tt.hostname, tt.prefix, tt.domain, tt.order, got, tt.want)
+		}
+	}
+}
+
+func TestDHCPName(t *testing.T) {
+	for _, tt := range []struct{ hostname, domain, want string }{
+		{"web9", "", "web9"},
+		{"web9", "example.net", "web9"},
+		{"web9.example.net", "example.net", "web9"},
+		{"web9.EXAMPLE.net", "example.net", "web9"},
+		{"a.web9.example.net", "example.net", ""},
+		{"web9.example.org", "example.net", ""},
+		{"web9.example.net", "", ""},
+		{"master-0.x.lab", "lab", ""},
+	} {
+		if got := DHCPName(tt.hostname, tt.domain); got != tt.want {
+			t.Errorf("%s, domain %q: %q, want %q", tt.hostname, tt.domain, got, tt.want)
+		}
+	}
 }
 
 func TestTarget(t *testing.T) {

@@ -4,6 +4,7 @@
 package metadata
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
@@ -77,9 +78,9 @@ type Interface struct {
 	Gateway4 netip.Addr   // of the primary interface only: one default route is enough
 	Gateway6 netip.Addr
 	DNS      []netip.Addr
-	Domain   string // to search for names in, or empty
-	MTU      int    // 0: whatever the network's is
-	Primary  bool   // the one by which metadata is asked for
+	Search   []string // domains to search for names in
+	MTU      int      // 0: whatever the network's is
+	Primary  bool     // the one by which metadata is asked for
 }
 
 // New draws up the document of one guest.
@@ -156,8 +157,8 @@ func appendInterfaces(list []Interface, guest *instance.Instance, site *Site) []
 func served(guest *instance.Instance, place instance.Attachment, mtu int, site *Site) Interface {
 	network := site.network(place.Network)
 	out := Interface{
-		MAC: place.MAC, Network: place.Network, MTU: mtu, Primary: place == guest.Primary(),
-		DNS: network.DNS, Domain: network.Domain,
+		MAC: place.MAC, Network: place.Network, MTU: cmp.Or(mtu, network.MTU), Primary: place == guest.Primary(),
+		DNS: network.DNS, Search: network.SearchDomains(),
 	}
 	if place.IPv4.IsValid() && network.IPv4.IsValid() {
 		out.IPv4 = netip.PrefixFrom(place.IPv4, network.IPv4.Bits())

@@ -61,7 +61,7 @@ func TestNewTellsWhatIsKnownOfTheGuest(t *testing.T) {
 				MAC: mac1, Network: "mds", MTU: 9000, Primary: true,
 				IPv4: netip.MustParsePrefix("10.122.0.5/16"), Gateway4: testSite.Networks[0].Gateway4,
 				IPv6: netip.MustParsePrefix("fd00:122::5/64"), Gateway6: testSite.Networks[0].Gateway6,
-				DNS: testSite.Networks[0].DNS, Domain: "example.net",
+				DNS: testSite.Networks[0].DNS, Search: []string{"example.net"},
 			},
 		},
 	}
@@ -79,13 +79,13 @@ func TestInterfacesCarryOnlyWhatTheGuestHas(t *testing.T) {
 		{"imported: no interfaces on record", func(g *instance.Instance) { g.Interfaces, g.IPv6 = nil, netip.Addr{} }, []Interface{
 			{
 				MAC: mac1, Network: "mds", Primary: true, IPv4: netip.MustParsePrefix("10.122.0.5/16"), Gateway4: testSite.Networks[0].Gateway4,
-				DNS: testSite.Networks[0].DNS, Domain: "example.net",
+				DNS: testSite.Networks[0].DNS, Search: []string{"example.net"},
 			},
 		}},
 		{"no address at all", func(g *instance.Instance) {
 			g.Interfaces, g.IPv4, g.IPv6 = g.Interfaces[1:], netip.Addr{}, netip.Addr{}
 		}, []Interface{
-			{MAC: mac1, Network: "mds", MTU: 9000, Primary: true, DNS: testSite.Networks[0].DNS, Domain: "example.net"},
+			{MAC: mac1, Network: "mds", MTU: 9000, Primary: true, DNS: testSite.Networks[0].DNS, Search: []string{"example.net"}},
 		}},
 		{"a second network", func(g *instance.Instance) {
 			g.Further = []instance.Attachment{{Network: "lan", MAC: mac2, IPv4: netip.MustParseAddr("10.50.0.7")}}
@@ -94,10 +94,10 @@ func TestInterfacesCarryOnlyWhatTheGuestHas(t *testing.T) {
 		}, []Interface{
 			{ // without a gateway: the guest has its default route by the other
 				MAC: mac2, Network: "lan", IPv4: netip.MustParsePrefix("10.50.0.7/24"),
-				DNS: testSite.Networks[1].DNS, Domain: "lan.example.net",
+				DNS: testSite.Networks[1].DNS, Search: []string{"lan.example.net"},
 			}, {
 				MAC: mac1, Network: "mds", Primary: true, IPv4: netip.MustParsePrefix("10.122.0.5/16"), Gateway4: testSite.Networks[0].Gateway4,
-				DNS: testSite.Networks[0].DNS, Domain: "example.net",
+				DNS: testSite.Networks[0].DNS, Search: []string{"example.net"},
 			},
 		}},
 		{"nothing known", func(g *instance.Instance) { *g = instance.Instance{} }, []Interface{}},

@@ -105,9 +105,13 @@ func TestGuestOnTwoNetworks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "the DHCP address on lan", dhcp(t, lanNIC).IP.String(), onLAN)
+	lanLease := dhcp(t, lanNIC)
+	equal(t, "the DHCP address on lan", lanLease.IP.String(), onLAN)
+	equal(t, "the default route by lan", lanLease.Routes["0.0.0.0/0"], "")
 	equal(t, "the metadata by lan alone", get(t, lanNIC, "/latest/meta-data/local-hostname"), "both")
-	equal(t, "the DHCP address on mds", dhcp(t, mdsNIC).IP.String(), first.IPv4.String())
+	mdsLease := dhcp(t, mdsNIC)
+	equal(t, "the DHCP address on mds", mdsLease.IP.String(), first.IPv4.String())
+	equal(t, "the default route by mds", mdsLease.Routes["0.0.0.0/0"], lab.Gateway)
 	equal(t, "the name on lan", strings.Join(lookup(t, lanNIC, lanGateway, "both.lan.example.net"), " "), onLAN)
 	equal(t, "the name on mds", strings.Join(lookup(t, mdsNIC, lab.Gateway, "both.example.net"), " "), first.IPv4.String())
 	checkNetworkMetadata(t, lanNIC, first.IPv4.String(), onLAN)

@@ -118,8 +118,6 @@ func dns(nic metadata.Interface) *nameservers {
 	if len(n.Addresses) == 0 {
 		return nil
 	}
-	if nic.Domain != "" {
-		n.Search = []string{nic.Domain}
-	}
+	n.Search = nic.Search
 	return n
 }

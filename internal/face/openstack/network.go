@@ -35,7 +35,11 @@ type network struct {
 	NetworkID string    `json:"network_id"`
 	Routes    []route   `json:"routes"`
 	Services  []service `json:"services,omitempty"`
-	DNSSearch []string  `json:"dns_search,omitempty"` // cloud-init's addition
+
+	// Additions of cloud-init. With dns_search alone, cloud-init 22.4 writes no
+	// DNS server for netplan.
+	DNSSearch  []string `json:"dns_search,omitempty"`
+	DNSServers []string `json:"dns_nameservers,omitempty"`
 }
 
 type route struct {
@@ -88,8 +92,10 @@ func (d *networkData) addNetwork(kind, link string, nic metadata.Interface, addr
 			n.Services = append(n.Services, service{"dns", dns.String()})
 		}
 	}
-	if nic.Domain != "" {
-		n.DNSSearch = []string{nic.Domain}
+	if n.DNSSearch = nic.Search; len(n.DNSSearch) > 0 {
+		for _, dns := range n.Services {
+			n.DNSServers = append(n.DNSServers, dns.Address)
+		}
 	}
 	d.Networks = append(d.Networks, n)
 	d.Services = append(d.Services, n.Services...)

@@ -98,7 +98,7 @@ func (s *Service) wanted() []entry {
 			continue
 		}
 		list = append(list, entry{
-			MAC: place.MAC, IP: place.IPv4, Name: label(guest.Hostname),
+			MAC: place.MAC, IP: place.IPv4, Name: instance.DHCPName(guest.Hostname, domain),
 			Names: instance.HostNames(guest.Hostname, s.settings.Prefix, domain, s.settings.EntryOrder),
 		})
 	}

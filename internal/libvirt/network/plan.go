@@ -15,7 +15,7 @@ import (
 type entry struct {
 	MAC   instance.MAC `json:"mac"`
 	IP    netip.Addr   `json:"ip"`
-	Name  string       `json:"name,omitempty"`  // option 12; a single label
+	Name  string       `json:"name,omitempty"`  // option 12, or empty
 	Names []string     `json:"names,omitempty"` // in DNS, the first is what PTR answers
 }
 
@@ -151,12 +151,6 @@ func union(a, b []entry) []entry {
 		}
 	}
 	return all
-}
-
-// label is the host name without its domain, as DHCP's option 12 has it.
-func label(hostname string) string {
-	first, _, _ := strings.Cut(hostname, ".")
-	return first
 }
 
 // mine is what of the wanted entries is mdserver's to remove one day: all but

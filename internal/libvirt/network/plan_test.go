@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"mdserver/internal/instance"
 )
 
@@ -212,4 +214,21 @@ func FuzzParseDefinition(f *testing.F) {
 			_ = h.xml()
 		}
 	})
+}
+
+// libvirt refuses a second entry with the same name.
+func TestWantedNames(t *testing.T) {
+	s := New(Settings{Name: "lan", EntryOrder: []string{"domain", "base"}}, nil, nil, nil)
+	s.view.Domain = "x.lab"
+	for i, hostname := range []string{"master-0.x.lab", "master-0.y.lab", "web"} {
+		s.guests[uuid.UUID{byte(i)}] = instance.Instance{Hostname: hostname, Network: "lan", IPv4: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})}
+	}
+	var got []string
+	for _, e := range s.wanted() {
+		got = append(got, e.Name+" "+strings.Join(e.Names, " "))
+	}
+	want := []string{"master-0 master-0.x.lab", " master-0.y.lab.x.lab master-0.y.lab", "web web.x.lab web"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }

@@ -1,0 +1,52 @@
+package dnsmasq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// readFurther reads the administrator's lines, "" for no file.
+func readFurther(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("the further lines for dnsmasq: %w", err)
+	}
+	return string(text) + "\n", nil
+}
+
+// CheckFile has dnsmasq check a file with further lines for its configuration.
+func CheckFile(ctx context.Context, binary, path string) error {
+	if _, err := readFurther(path); err != nil {
+		return err
+	}
+	s := Settings{Binary: binary}
+	return s.test(ctx, s.asServer, path)
+}
+
+// checkFurther has dnsmasq check the further lines within the configuration. It
+// needs no launcher, which may start later than the server.
+func (s Settings) checkFurther(ctx context.Context) error {
+	if s.further == "" {
+		return nil
+	}
+	if err := s.makeDirs(); err != nil {
+		return err
+	}
+	text, _ := s.configuration()
+	return s.testText(ctx, s.asServer, text)
+}
+
+// dropFurther leaves out further lines that dnsmasq refuses, so that guests get
+// their addresses all the same. It reports why, if so.
+func (s *Settings) dropFurther(ctx context.Context) error {
+	if err := errors.Join(s.furtherErr, s.checkFurther(ctx)); err != nil {
+		s.further, s.furtherErr = "", nil
+		return fmt.Errorf("dnsmasq runs without the lines of %s: %w", s.ConfFile, err)
+	}
+	return nil
+}
