@@ -6,7 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
+	"strings"
 	"testing"
 )
 
@@ -27,12 +27,12 @@ func TestPortSecurityFollowsLibvirt(t *testing.T) {
 	h.ports("stopped", "web", 0)
 }
 
-// ports waits until a guest is enforced at so many ports, each of which is a tap
-// of the bridge.
-func (h *host) ports(when, name string, want int) {
+// ports waits until a guest is enforced at so many ports, and returns their names.
+func (h *host) ports(when, name string, want int) []string {
 	h.t.Helper()
-	eventually(h.t, name+" "+when, func(context.Context) error {
-		out, err := h.server.Run(suite.ctx, nil, "explain", name, "--json")
+	var names []string
+	eventually(h.t, name+" "+when, func(ctx context.Context) error {
+		out, err := h.server.Run(ctx, nil, "explain", name, "--json")
 		if err != nil {
 			return err
 		}
@@ -40,10 +40,26 @@ func (h *host) ports(when, name string, want int) {
 		if err := json.Unmarshal([]byte(out), &e); err != nil {
 			return err
 		}
-		ports := slices.DeleteFunc(e.PortSecurity, func(p portStatus) bool { return p.State != "on" })
-		if len(ports) != want {
+		names = nil
+		for _, p := range e.PortSecurity {
+			if p.State == "on" {
+				names = append(names, p.Port)
+			}
+		}
+		if len(names) != want {
 			return fmt.Errorf("it is enforced at %+v, want %d ports", e.PortSecurity, want)
 		}
 		return nil
 	})
+	return names
+}
+
+// rules tells whether the kernel's table lets a MAC send by a port.
+func (h *host) rules(port, mac string) bool {
+	h.t.Helper()
+	out, err := h.Host.Output(suite.ctx, "nft", "list", "set", "bridge", "mdserver", "macs")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return strings.Contains(out, `"`+port+`" . `+mac)
 }

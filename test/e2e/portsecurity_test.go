@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"strings"
 	"testing"
@@ -104,8 +105,9 @@ type portState struct {
 }
 
 type portStatus struct {
-	State, Port string
-	Dropped     map[string]uint64
+	State, Network, Port string
+	Sends                []netip.Prefix `json:"sends_from"`
+	Dropped              map[string]uint64
 }
 
 func (s *secured) explain(name string) portState {
