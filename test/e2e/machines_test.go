@@ -4,8 +4,10 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,56 +21,99 @@ const stock = `<network><name>default</name><forward mode='nat'/><bridge name='v
   <ip address='192.168.122.1' netmask='255.255.255.0'><dhcp><range start='192.168.122.2' end='192.168.122.254'/></dhcp></ip>
 </network>`
 
-// vm is a host with one virtual machine that an administrator has just made.
+// vm is a virtual machine that an administrator has just made, and its host.
 type vm struct {
-	*host
+	*machineHost
 	*lab.Machine
 	guest shown
 }
 
 // newVM registers a machine, dressed up as a cloud, by `virsh define` and
-// `mdserver smbios` alone.
+// `mdserver smbios` alone, and boots it.
 func newVM(t *testing.T, network, id string, args ...string) *vm {
+	t.Helper()
+	h := newMachineHost(t, network, nil)
+	v := h.define(lab.Machine{Name: "web1", UUID: uuid.MustParse(id), MAC: "52:54:00:6d:00:01"}, args...)
+	bootMachines(t, v)
+	return v
+}
+
+// machineHost is a host of virtual machines on one of libvirt's networks.
+type machineHost struct {
+	*host
+	image   lab.Image
+	network string
+	key     string // the file with the private SSH key
+}
+
+// newMachineHost starts libvirtd, a network and mdserver. prepare changes the
+// lab and the configuration first.
+func newMachineHost(t *testing.T, network string, prepare func(*lab.Lab, lab.Config)) *machineHost {
 	t.Helper()
 	image, err := lab.OpenImage(suite.ctx, builtImage(t, "guest"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &vm{host: &host{Lab: newLab(t), t: t}}
-	v.startLibvirt()
-	t.Cleanup(func() { _, _ = v.libvirt.Virsh(context.Background(), "net-destroy", network) })
+	h := &machineHost{host: &host{Lab: newLab(t), t: t}, image: image, network: network}
+	h.startLibvirt()
+	t.Cleanup(func() { _, _ = h.libvirt.Virsh(context.Background(), "net-destroy", network) })
 	xml := mdsNetwork
-	c := v.Config().Set("libvirt", "uri", v.libvirt.URI).Set("libvirt", "release_after", "0s")
+	c := h.Config().Set("libvirt", "uri", h.libvirt.URI).Set("libvirt", "release_after", "0s")
 	if network == "default" {
 		xml = stock
-		serveStock(t, v.Lab, c)
+		serveStock(t, h.Lab, c)
 	}
-	if err := v.libvirt.StartNetwork(suite.ctx, network, xml); err != nil {
+	if prepare != nil {
+		prepare(h.Lab, c)
+	}
+	if err := h.libvirt.StartNetwork(suite.ctx, network, xml); err != nil {
 		t.Fatal(err)
 	}
-	vendor, err := v.WriteFile("vendor.yaml", vendorData)
+	vendor, err := h.WriteFile("vendor.yaml", vendorData)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, public, err := v.NewSSHKey(suite.ctx)
+	key, public, err := h.NewSSHKey(suite.ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.key = key
 	c.Set("mdserver", "vendordata_template", vendor).Set("mdserver", "template_escape", "none").Set("public-keys", "lab", public)
-	v.server = startServer(t, v.Lab, c)
-	v.Machine, err = v.libvirt.DefineMachine(suite.ctx, image, lab.Machine{Name: "web1", UUID: uuid.MustParse(id), MAC: "52:54:00:6d:00:01"}, network, key)
+	h.server = startServer(t, h.Lab, c)
+	return h
+}
+
+// define registers a machine and dresses it up; args are those of
+// `mdserver smbios`.
+func (h *machineHost) define(m lab.Machine, args ...string) *vm {
+	t := h.t
+	t.Helper()
+	machine, err := h.libvirt.DefineMachine(suite.ctx, h.image, m, h.network, h.key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	command(t, v.server, append([]string{"smbios", "web1", "--apply"}, args...)...)
-	v.settles("the new machine")
-	v.guest = show(t, v.server, "web1")
+	command(t, h.server, append([]string{"smbios", m.Name, "--apply"}, args...)...)
+	h.settles("the new machine")
+	return &vm{machineHost: h, Machine: machine, guest: show(t, h.server, m.Name)}
+}
+
+// bootMachines starts machines together and waits until cloud-init is done in
+// all of them.
+func bootMachines(t *testing.T, all ...*vm) {
+	t.Helper()
 	began := time.Now()
-	if err := v.Boot(suite.ctx, v.guest.IPv4); err != nil {
+	errs := make([]error, len(all))
+	var up sync.WaitGroup
+	for i, v := range all {
+		up.Go(func() {
+			errs[i] = v.Boot(suite.ctx, v.guest.IPv4)
+			t.Logf("%s was up after %s, by %s", v.guest.Name, time.Since(began).Round(time.Second), v.image.Accelerator())
+		})
+	}
+	up.Wait()
+	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("web1 was up after %s, by %s", time.Since(began).Round(time.Second), image.Accelerator())
-	return v
 }
 
 // serveStock leaves a host with nothing but libvirt's own network.
