@@ -14,9 +14,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// bootTime is how long a machine may take to be reached by ssh. Without a
-// processor's help one takes a minute or two.
-const bootTime = 8 * time.Minute
+// bootTime is how long a machine may take until cloud-init is done. Without a
+// processor's help one takes a minute or two, and longer on a busy machine.
+const bootTime = 15 * time.Minute
 
 // Image is a machine's disk, kernel and initial file system, in the directory
 // that `scripts/build-image guest` made.
@@ -128,6 +128,8 @@ func (m *Machine) Reboot(ctx context.Context, addr netip.Addr) error {
 const bootID = "/proc/sys/kernel/random/boot_id"
 
 func (m *Machine) up(ctx context.Context, addr netip.Addr, before string) error {
+	ctx, cancel := context.WithTimeout(ctx, bootTime)
+	defer cancel()
 	err := Poll(ctx, bootTime, func(ctx context.Context) error {
 		id, err := m.SSH(ctx, addr, "cat "+bootID)
 		if err == nil && id == before {
