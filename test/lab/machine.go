@@ -160,7 +160,7 @@ func (m *Machine) Copy(ctx context.Context, addr netip.Addr, file string) error 
 
 // remote runs one of OpenSSH's programs, which share their options.
 func (m *Machine) remote(ctx context.Context, program string, args ...string) (string, error) {
-	options := []string{"-i", m.key, "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "-o", "LogLevel=ERROR",
+	options := []string{"-i", m.key, "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "LogLevel=ERROR",
 		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"}
 	return m.libvirt.lab.Host.Output(ctx, program, append(options, args...)...)
 }
