@@ -49,8 +49,7 @@ func TestMachinesWithPortSecurity(t *testing.T) {
 		run  func(*pair)
 	}{
 		{"cloud-init", (*pair).areSetUp},
-		{"claimed address", (*pair).claimsAddress},
-		{"claimed IPv6 address", (*pair).claimsIPv6Address},
+		{"claimed addresses", (*pair).claimsAddresses},
 		{"cloned MAC", (*pair).clonesMAC},
 		{"hot plug", (*pair).plugs},
 		{"allowed addresses", (*pair).sharesAddress},
@@ -90,58 +89,44 @@ func newPair(t *testing.T) *pair {
 // Each gets its addresses by DHCP and its metadata with a token, and nothing
 // that it sends on the way is dropped.
 func (p *pair) areSetUp() {
+	const by6 = "curl -sf --max-time 10 'http://[" + lab.MetadataAddr6 + "]/latest/meta-data/instance-id'"
 	for _, v := range []*vm{p.web1, p.web2} {
-		v.readsItself()
 		contains(p.t, "cloud-init's result", v.says("cat /run/cloud-init/result.json"), `"DataSourceEc2Local"`, `"errors": []`)
-		addrs := v.says("ip -brief address show dev " + v.dev(v.MAC))
-		contains(p.t, "the addresses", addrs, v.guest.IPv4.String()+"/", v.guest.IPv6.String()+"/")
-		equal(p.t, "metadata by IPv6", v.says("curl -sf --max-time 10 'http://["+lab.MetadataAddr6+"]/latest/meta-data/instance-id'"), v.guest.InstanceID)
-		v.says("ping -c 1 -W 10 " + lab.Gateway)
-		v.says("ping -c 1 -W 10 " + lab.Gateway6)
-		v.sentAsItself()
+		found := v.root("ip -brief address show dev $dev", by6,
+			"ping -q -c 1 -W 10 "+lab.Gateway, "ping -q -c 1 -W 10 "+lab.Gateway6)
+		contains(p.t, "the addresses and metadata by IPv6", found, v.guest.IPv4.String()+"/", v.guest.IPv6.String()+"/", v.guest.InstanceID)
+		v.readsItself()
 	}
-	p.web1.says("ping -c 1 -W 10 " + p.web2.guest.IPv4.String())
-	p.web1.says("ping -c 1 -W 10 " + p.web2.guest.IPv6.String())
+	p.web1.root("ping -c 1 -W 10 "+p.web2.guest.IPv4.String(), "ping -c 1 -W 10 "+p.web2.guest.IPv6.String())
 	p.web1.sentAsItself()
 	p.web2.sentAsItself()
 }
 
-// web1 takes web2's address beside its own.
-func (p *pair) claimsAddress() {
-	victim, dev := p.web2.guest.IPv4.String(), p.web1.dev(p.web1.MAC)
+// web1 takes web2's addresses beside its own.
+func (p *pair) claimsAddresses() {
+	four, six := p.web2.guest.IPv4.String(), p.web2.guest.IPv6.String()
 	before := p.web1.dropped("mds")
-	p.web1.says("sudo ip address add " + victim + "/32 dev " + dev)
-	p.web1.says("sudo arping -q -U -c 2 -I " + dev + " " + victim + " || true")
-	equal(p.t, "the status with another's address", p.web1.status("--interface "+victim), "000")
+	statuses := p.web1.root(
+		"ip address add "+four+"/32 dev $dev", "ip address add "+six+"/128 dev $dev nodad",
+		"arping -q -U -c 2 -I $dev "+four+" || true",
+		curlStatus("--interface "+four, metadataURL), curlStatus("--interface "+six, "http://["+lab.MetadataAddr6+"]"))
+	equal(p.t, "the statuses with another's addresses", statuses, "000\n000")
 	p.web2.readsItself()
-	p.web1.says("sudo ip address delete " + victim + "/32 dev " + dev)
-	p.grew(before, "arp", "ipv4")
-	p.web2.sentAsItself()
-}
-
-func (p *pair) claimsIPv6Address() {
-	victim, dev := p.web2.guest.IPv6.String(), p.web1.dev(p.web1.MAC)
-	before := p.web1.dropped("mds")
-	p.web1.says("sudo ip address add " + victim + "/128 dev " + dev + " nodad")
-	equal(p.t, "the status with another's IPv6 address", p.web1.says("curl -s -o /dev/null -w '%{http_code}' --max-time 3 --interface "+victim+" 'http://["+lab.MetadataAddr6+"]/' || true"), "000")
-	equal(p.t, "the victim's metadata by IPv6", p.web2.says("curl -sf --max-time 10 'http://["+lab.MetadataAddr6+"]/latest/meta-data/instance-id'"), p.web2.guest.InstanceID)
-	p.web1.says("sudo ip address delete " + victim + "/128 dev " + dev)
-	p.grew(before, "ipv6")
+	p.web1.root("ip address delete "+four+"/32 dev $dev", "ip address delete "+six+"/128 dev $dev")
+	p.grew(before, "arp", "ipv4", "ipv6")
 	p.web2.sentAsItself()
 }
 
 // web1 takes web2's MAC and address. The connection by which it is told to do so
 // rests until it has its own back.
 func (p *pair) clonesMAC() {
-	victim, dev := p.web2.guest.IPv4.String(), p.web1.dev(p.web1.MAC)
+	victim := p.web2.guest.IPv4.String()
 	before := p.web1.dropped("mds")
 	clone := p.web1.root(
-		"ip address add "+victim+"/32 dev "+dev,
-		"ip link set "+dev+" address "+p.web2.MAC,
-		"arping -q -U -c 2 -I "+dev+" "+victim+" || true",
-		statusCommand("--interface "+victim)+" || true",
-		"ip link set "+dev+" address "+p.web1.MAC,
-		"ip address delete "+victim+"/32 dev "+dev)
+		"ip address add "+victim+"/32 dev $dev", "ip link set $dev address "+p.web2.MAC,
+		"arping -q -U -c 2 -I $dev "+victim+" || true",
+		curlStatus("--interface "+victim, metadataURL),
+		"ip link set $dev address "+p.web1.MAC, "ip address delete "+victim+"/32 dev $dev")
 	equal(p.t, "the status with another's MAC and address", clone, "000")
 	p.web2.readsItself()
 	p.web1.readsItself()
@@ -159,14 +144,13 @@ func (p *pair) plugs() {
 	if len(places) != 1 || places[0].MAC != hotMAC {
 		p.t.Fatalf("the further places are %v", places)
 	}
-	dev := v.dev(hotMAC)
-	v.root(`printf '[Match]\nMACAddress=`+hotMAC+`\n[Network]\nDHCP=ipv4\n[DHCPv4]\nUseRoutes=no\n' >/run/systemd/network/05-hot.network`,
-		"networkctl reload",
-		"/lib/systemd/systemd-networkd-wait-online --timeout=60 --ipv4 --interface="+dev)
-	contains(p.t, "the addresses", v.says("ip -4 -brief address show dev "+dev), places[0].IPv4.String()+"/24")
-	v.says("ping -c 1 -W 10 -I " + dev + " " + lanGateway)
+	addrs := v.root(
+		"for i in $(seq 60); do hot=$(grep -l "+hotMAC+" /sys/class/net/*/address | cut -d/ -f5); [ -z \"$hot\" ] || break; sleep 1; done",
+		`printf '[Match]\nMACAddress=`+hotMAC+`\n[Network]\nDHCP=ipv4\n[DHCPv4]\nUseRoutes=no\n' >/run/systemd/network/05-hot.network`,
+		"networkctl reload", "/lib/systemd/systemd-networkd-wait-online --timeout=120 --ipv4 --interface=$hot",
+		"ip -4 -brief address show dev $hot", "ping -q -c 1 -W 10 -I $hot "+lanGateway, "ip address add 10.50.0.77/32 dev $hot")
+	contains(p.t, "the addresses", addrs, places[0].IPv4.String()+"/24")
 	before := v.dropped("lan")
-	v.root("ip address add 10.50.0.77/32 dev " + dev)
 	v.fails("ping -c 1 -W 2 -I 10.50.0.77 " + lanGateway)
 	if after := v.dropped("lan"); after["arp"]+after["ipv4"] == before["arp"]+before["ipv4"] {
 		p.t.Errorf("nothing was counted at the new port: %v", after)
@@ -179,8 +163,7 @@ func (p *pair) plugs() {
 // An address is web1's once its domain's metadata allow it, and no more when they
 // do not.
 func (p *pair) sharesAddress() {
-	dev := p.web1.dev(p.web1.MAC)
-	p.web1.says("sudo ip address add " + sharedAddr + "/32 dev " + dev)
+	p.web1.root("ip address add " + sharedAddr + "/32 dev $dev")
 	ping := "ping -c 1 -W 2 " + sharedAddr
 	p.web2.fails(ping)
 	p.allow(sharedAddr)
@@ -189,9 +172,8 @@ func (p *pair) sharesAddress() {
 		return err
 	})
 	p.allow()
-	p.web2.says("sudo ip neighbour flush all")
 	p.web2.fails(ping)
-	p.web1.says("sudo ip address delete " + sharedAddr + "/32 dev " + dev)
+	p.web1.root("ip address delete " + sharedAddr + "/32 dev $dev")
 }
 
 // A container behind NAT sends as its guest: it needs nothing, is its guest to the
@@ -207,9 +189,10 @@ func (p *pair) runsContainerBehindNAT() {
 		"sysctl -q -w net.ipv4.ip_forward=1",
 		"nft 'table ip nat { chain out { type nat hook postrouting priority srcnat; ip saddr 172.18.0.0/24 masquerade; }; }'")
 	before := p.web1.dropped("mds")
-	p.web1.root(inner + "ping -c 1 -W 10 " + p.web2.guest.IPv4.String())
-	equal(p.t, "the metadata of a container", p.web1.root(inner+"curl -sf --max-time 10 "+instanceIDPath), p.web1.guest.InstanceID)
-	equal(p.t, "the status of a container's token", p.web1.root(inner+statusCommand("--request PUT --header '"+ttl60+"'", "/latest/api/token")+" || true"), "000")
+	found := p.web1.root(inner+"ping -c 1 -W 10 "+p.web2.guest.IPv4.String()+" >/dev/null",
+		inner+"curl -sf --max-time 10 "+instanceIDPath, "echo",
+		inner+curlStatus("--request PUT --header '"+ttl60+"'", metadataURL+"/latest/api/token"))
+	equal(p.t, "the metadata of a container, and the status of its token", found, p.web1.guest.InstanceID+"\n000")
 	if after := p.web1.dropped("mds"); fmt.Sprint(after) != fmt.Sprint(before) {
 		p.t.Errorf("something of a container behind NAT was dropped: %v, before %v", after, before)
 	}
@@ -233,24 +216,20 @@ func (p *pair) runsBridgedContainer() {
 	before := p.web1.dropped("mds")
 	p.web1.fails("sudo " + ping("stranger", strangerAddr))
 	p.grew(before, "mac")
-	p.web1.root("ip -n allowed address add " + strangerAddr + "/32 dev eth0")
-	p.web1.fails("sudo " + ping("allowed", strangerAddr))
 	victim := p.web2.guest.IPv4.String()
-	p.web1.root("ip -n allowed address add " + victim + "/32 dev eth0")
+	p.web1.root("ip -n allowed address add "+strangerAddr+"/32 dev eth0", "ip -n allowed address add "+victim+"/32 dev eth0")
+	p.web1.fails("sudo " + ping("allowed", strangerAddr))
 	p.web1.fails("sudo ip netns exec allowed ping -c 1 -W 2 -I " + victim + " " + lab.Gateway)
 	p.web2.readsItself()
-	if status := p.web1.root("ip netns exec allowed " + statusCommand("--interface "+containerAddr) + " || true"); status == "200" {
-		p.t.Error("an address of no guest gets metadata")
-	}
+	equal(p.t, "the status for an address of no guest", p.web1.root("ip netns exec allowed "+curlStatus("--interface "+containerAddr, instanceIDPath)), "400")
 }
 
 // bridges makes web1's interface a port of a bridge, with two containers at others.
 func (p *pair) bridges() {
-	dev := p.web1.dev(p.web1.MAC)
 	steps := []string{
 		"systemctl stop systemd-networkd.socket systemd-networkd",
 		"ip link add br0 address " + p.web1.MAC + " type bridge stp_state 0 forward_delay 0",
-		"ip link set br0 up", "ip link set " + dev + " master br0", "ip address flush dev " + dev,
+		"ip link set br0 up", "ip link set $dev master br0", "ip address flush dev $dev",
 		"ip address add " + p.web1.guest.IPv4.String() + "/16 dev br0", "ip route replace default via " + lab.Gateway,
 	}
 	for i, c := range []struct{ name, addr, mac string }{{"allowed", containerAddr, containerMAC}, {"stranger", strangerAddr, strangerMAC}} {
@@ -331,32 +310,18 @@ func (v *vm) port(network string) portStatus {
 	return portStatus{}
 }
 
-// dev is the machine's name for the interface with a MAC, which may come yet.
-func (v *vm) dev(mac string) string {
-	v.t.Helper()
-	return v.says("for i in $(seq 60); do grep -l " + mac + " /sys/class/net/*/address | cut -d/ -f5 | grep . && exit; sleep 1; done; exit 1")
+// curlStatus is a command that prints the status of an answer, 000 without one.
+func curlStatus(options, url string) string {
+	return "curl -s -o /dev/null -w '%{http_code}\\n' --max-time 3 " + options + " '" + url + "' || true"
 }
 
-// status is that of the instance-id with these options of curl, 000 without an
-// answer.
-func (v *vm) status(options string) string {
-	v.t.Helper()
-	return v.says(statusCommand(options) + " || true")
-}
-
-func statusCommand(options string, path ...string) string {
-	url := instanceIDPath
-	if len(path) > 0 {
-		url = metadataURL + path[0]
-	}
-	return "curl -s -o /dev/null -w '%{http_code}' --max-time 3 " + options + " " + url
-}
-
-// root runs commands as root, one after the other, until one fails.
+// root runs commands as root, one after the other, until one fails. $dev is the
+// interface that the machine has had from the start.
 func (v *vm) root(commands ...string) string {
 	v.t.Helper()
-	script := "set -e\n" + strings.Join(commands, "\n") + "\n"
-	return v.says("sudo sh <<'END'\n" + script + "END\n")
+	find := "dev=$(grep -l " + v.MAC + " /sys/class/net/*/address | cut -d/ -f5 | head -n 1)"
+	script := strings.Join(append([]string{"set -e", find}, commands...), "\n")
+	return v.says("sudo sh <<'END'\n" + script + "\nEND\n")
 }
 
 // fails runs a command that must fail in the machine, which can be reached.
