@@ -145,7 +145,7 @@ func TestIPXE(t *testing.T) {
 	}
 	s := startServer(t, l, l.Config().Set("mdserver", "default_template", template))
 	web1 := register(t, s, "web1")
-	out, err := l.Emulate(suite.ctx, web1.MAC, root+"/usr/lib/ipxe/ipxe.lkrn", "dhcp && chain http://169.254.169.254/latest/user-data/ || reboot")
+	out, err := l.Emulate(suite.ctx, web1.MAC, root+"/boot/ipxe.lkrn", "dhcp && chain http://169.254.169.254/latest/user-data/ || reboot")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

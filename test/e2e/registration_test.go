@@ -301,7 +301,8 @@ func TestReservedNamesAreInNobodysDNS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := l.Config().Set("dnsmasq", "prefix", "w").Set("dnsmasq", "entry_order", "base,prefix,domain")
+	config := l.Config().Set("dnsmasq", "prefix", "w").Set("dnsmasq", "entry_order", "base,prefix,domain").
+		Set("dnsmasq", "serve_hosts", "yes")
 	s := startServer(t, l, config)
 	register(t, s, "web1")
 	names := []string{"wpad", "pad", "isatap", "com", "gateway", "nas", host, "www.google.com", "metadata.google.internal", "localhost.localdomain"}

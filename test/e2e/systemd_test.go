@@ -55,7 +55,7 @@ func (v *vm) keepsDnsmasqApart(mode, unit string) {
 	t.Helper()
 	const alive = "pid=$(pgrep -x dnsmasq) && mdserver status | grep -q \" pid $pid\" && echo $pid && exit"
 	pid := v.says("for i in $(seq 60); do sudo sh -c '" + alive + "; exit 1' && exit; sleep 1; done; sudo mdserver status; exit 1")
-	contains(t, "the server's word of dnsmasq", v.says("sudo mdserver status"), "mds "+mode+", pid "+pid)
+	contains(t, "the server's word of dnsmasq", v.says("sudo mdserver status || true"), "mds "+mode+", pid "+pid)
 	equal(t, "dnsmasq's users", v.says("ps -o euser:32=,ruser:32=,egroup:32=,supgrp:32= -p "+pid+" | xargs"), strings.TrimSpace(strings.Repeat("mdserver-dnsmasq ", 4)))
 	contains(t, "dnsmasq's unit", v.says("cat /proc/"+pid+"/cgroup"), "/"+unit+".service")
 

@@ -15,7 +15,9 @@ const SessionUser = 65534
 // sessionScript lets a user's guests be plugged into the lab's bridge, as an
 // administrator does by /etc/qemu/bridge.conf and a helper with root's rights.
 const sessionScript = `set -e
-cp -a /etc "$SESSION/etc"
+mkdir "$SESSION/etc"
+# Other labs' namespaces come and go meanwhile.
+find /etc -mindepth 1 -maxdepth 1 ! -name netns -exec cp -a -t "$SESSION/etc" {} +
 cp -r "$SESSION/qemu" "$SESSION/etc/qemu"
 mount --bind "$SESSION/etc" /etc
 mknod -m 666 "$SESSION/tun" c 10 200 # as udev makes it
