@@ -63,16 +63,19 @@ func besideFailing(ctx context.Context, table *tabwriter.Writer, program, name, 
 			return err
 		}
 		var sent atomic.Int64
-		attack, stop := context.WithCancel(ctx)
+		attack, stop := context.WithCancelCause(ctx)
 		var waves sync.WaitGroup
 		for range failingRequests {
-			waves.Go(func() { askFailing(attack, md.addr, &sent) })
+			waves.Go(func() { askFailing(attack, stop, md.addr, &sent) })
 		}
 		attacked, err := victimAsks(ctx, md.addr, path)
-		stop()
+		stop(nil)
 		waves.Wait()
 		if err != nil {
 			return err
+		}
+		if errors.Is(context.Cause(attack), errRendered) {
+			return errRendered
 		}
 		peak, err := md.peakMemory()
 		if err != nil {
@@ -84,13 +87,16 @@ func besideFailing(ctx context.Context, table *tabwriter.Writer, program, name, 
 	return nil
 }
 
+var errRendered = errors.New("a template that should fail was rendered")
+
 // askFailing asks for user-data that cannot be rendered, ten times a second at
-// the most: the attack is the renders, not the requests.
-func askFailing(ctx context.Context, addr string, sent *atomic.Int64) {
+// the most: the attack is the renders, not the requests. It stops all with
+// errRendered if the template does not fail.
+func askFailing(ctx context.Context, stop context.CancelCauseFunc, addr string, sent *atomic.Int64) {
 	for ctx.Err() == nil {
 		sent.Add(1)
 		if _, _, err := once(attacker, addr, request("GET", "/latest/user-data", "")); err == nil {
-			panic("a template that should fail was rendered")
+			stop(errRendered)
 		}
 		select {
 		case <-ctx.Done():
