@@ -9,7 +9,7 @@ LDFLAGS := -s -w $(if $(VERSION),-X $(CONFIG).Version=$(VERSION) -X $(CONFIG).Re
 # An older Go fetches the version that go.mod asks for.
 export GOTOOLCHAIN ?= auto
 
-.PHONY: help build demo test bench bench-http bench-render bench-attack clean bin/mdserver bin/demo
+.PHONY: help build check demo test bench bench-http bench-render bench-attack clean bin/mdserver bin/demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,9 @@ bin/mdserver: # Go knows best what is up to date
 
 bin/demo:
 	CGO_ENABLED=0 go build -trimpath -o $@ ./test/demo
+
+check: ## run format, vet, staticcheck and the unit tests: needs neither root nor a network
+	@scripts/test format vet staticcheck quick
 
 demo: ## show two guests finding address, name and configuration (as root)
 	@scripts/demo

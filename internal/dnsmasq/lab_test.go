@@ -3,13 +3,10 @@ package dnsmasq
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -26,37 +23,12 @@ import (
 	"github.com/vishvananda/netns"
 
 	"mdserver/internal/instance"
-)
-
-const (
-	inNamespace = "MDSERVER_TEST_NAMESPACE"
-	skipRoot    = "MDSERVER_SKIP_ROOT_TESTS"
+	"mdserver/internal/roottest"
 )
 
 // TestMain runs the tests in a network namespace of their own, where they may
 // make bridges and bind port 53 and 67.
-func TestMain(m *testing.M) {
-	if os.Geteuid() == 0 && os.Getenv(inNamespace) == "" {
-		os.Exit(again())
-	}
-	os.Exit(m.Run())
-}
-
-// again runs this program in a new network namespace.
-func again() int {
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), inNamespace+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	runtime.LockOSThread() // Pdeathsig goes by the thread
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		fmt.Fprintln(os.Stderr, "cannot make a network namespace:", err)
-		return 1
-	}
-	return cmd.ProcessState.ExitCode()
-}
+func TestMain(m *testing.M) { os.Exit(roottest.InNamespace(m)) }
 
 // lab is a bridge with a guest's interface on it, as libvirt makes them.
 type lab struct {
@@ -70,12 +42,7 @@ type lab struct {
 // newLab brings up br-mds. base_dir and run_dir lie in a directory of the test.
 func newLab(t testing.TB) *lab {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		if os.Getenv(skipRoot) == "1" {
-			t.Skip(skipRoot + "=1")
-		}
-		t.Fatalf("this test makes network namespaces and needs root; %s=1 skips it", skipRoot)
-	}
+	roottest.Need(t, "makes network namespaces")
 	dir := t.TempDir()
 	for parent := dir; parent != os.TempDir() && parent != "/"; parent = filepath.Dir(parent) {
 		must(t, os.Chmod(parent, 0o755)) // dnsmasq may become nobody

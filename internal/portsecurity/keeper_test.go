@@ -14,13 +14,14 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/portsecurity/porttest"
 	"mdserver/internal/portsecurity/table"
+	"mdserver/internal/roottest"
 )
 
-func TestMain(m *testing.M) { os.Exit(porttest.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(roottest.InNamespace(m)) }
 
 // A Keeper follows guests and interfaces, and puts the table back.
 func TestKeeper(t *testing.T) {
-	porttest.NeedRoot(t)
+	roottest.Need(t, "makes nftables tables")
 	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br-mds"}}
 	tap := &netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: "vnet5"}, Mode: netlink.TUNTAP_MODE_TAP}
 	if err := netlink.LinkAdd(bridge); err != nil {

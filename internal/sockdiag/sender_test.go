@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"mdserver/internal/roottest"
 )
 
 const nobody = 65534
@@ -118,9 +120,7 @@ func inUserNamespace(uid int) *syscall.SysProcAttr {
 }
 
 func TestSender(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Fatal("this test runs processes of other users and has to be run as root")
-	}
+	roottest.Need(t, "runs processes of other users")
 	for _, on := range []struct{ listen, dial string }{
 		{"127.0.0.1:0", "127.0.0.1"}, {"[::1]:0", "[::1]"}, {"[::]:0", "127.0.0.1"}, {"[::]:0", "[::1]"},
 		{"127.0.0.1:0", "[::ffff:127.0.0.1]"},
@@ -156,6 +156,7 @@ func TestSender(t *testing.T) {
 // A connection that was reset is not taken for one that another user has made
 // meanwhile from the same port.
 func TestSenderOfAReusedPort(t *testing.T) {
+	roottest.Need(t, "runs processes of other users")
 	l := listenOn(t, "127.0.0.1:0")
 	addr := l.Addr().String()
 	free := listenOn(t, "127.0.0.1:0")

@@ -3,14 +3,10 @@
 package porttest
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"os/exec"
-	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,41 +14,6 @@ import (
 
 	"mdserver/internal/instance"
 )
-
-const (
-	inNamespace = "MDSERVER_TEST_NAMESPACE"
-	skipRoot    = "MDSERVER_SKIP_ROOT_TESTS"
-)
-
-// Main runs a package's tests in a network namespace, whose tables are theirs.
-func Main(m *testing.M) int {
-	if os.Geteuid() != 0 || os.Getenv(inNamespace) != "" {
-		return m.Run()
-	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), inNamespace+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	runtime.LockOSThread() // Pdeathsig goes by the thread
-	err := cmd.Run()
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
-		fmt.Fprintln(os.Stderr, "cannot make a network namespace:", err)
-		return 1
-	}
-	return cmd.ProcessState.ExitCode()
-}
-
-// NeedRoot fails a test that cannot make tables.
-func NeedRoot(t testing.TB) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv(skipRoot) == "1" {
-		t.Skip(skipRoot + "=1")
-	}
-	t.Fatalf("this test makes nftables tables in a network namespace and needs root; %s=1 skips it", skipRoot)
-}
 
 // NFT runs Debian's nft.
 func NFT(t testing.TB, args ...string) string {

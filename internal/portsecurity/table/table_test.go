@@ -9,13 +9,14 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/portsecurity/plan"
 	"mdserver/internal/portsecurity/porttest"
+	"mdserver/internal/roottest"
 )
 
-func TestMain(m *testing.M) { os.Exit(porttest.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(roottest.InNamespace(m)) }
 
 func newTestTable(t testing.TB) *Table {
 	t.Helper()
-	porttest.NeedRoot(t)
+	roottest.Need(t, "makes nftables tables")
 	made, err := New()
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,50 @@
+// Package roottest runs tests that need root.
+package roottest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"testing"
+)
+
+const (
+	inNamespace = "MDSERVER_TEST_NAMESPACE"
+	skip        = "MDSERVER_SKIP_ROOT_TESTS"
+)
+
+// Need fails a test that is not run as root, and names what the test does. The
+// test is skipped if MDSERVER_SKIP_ROOT_TESTS=1.
+func Need(t testing.TB, what string) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv(skip) == "1" {
+		t.Skip(skip + "=1")
+	}
+	t.Fatalf("this test %s and needs root; %s=1 skips it", what, skip)
+}
+
+// InNamespace runs the tests of a package in a new network namespace, where
+// they may make bridges and nftables tables and bind any port. Call it from
+// TestMain. It returns the exit code.
+func InNamespace(m *testing.M) int {
+	if os.Geteuid() != 0 || os.Getenv(inNamespace) != "" {
+		return m.Run()
+	}
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), inNamespace+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	runtime.LockOSThread() // Pdeathsig is sent when the thread ends
+	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		fmt.Fprintln(os.Stderr, "cannot make a network namespace:", err)
+		return 1
+	}
+	return cmd.ProcessState.ExitCode()
+}
