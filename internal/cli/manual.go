@@ -50,12 +50,12 @@ func wholeRoot() *cobra.Command {
 	return root
 }
 
-// manPages are the man pages of all commands. They bear the release's date, so
-// that the same program always writes the same pages.
+// manPages returns the man pages of all commands. Their date is that of the
+// release, so that the same program always writes the same pages.
 func manPages() ([]install.Page, error) {
 	date, err := time.Parse(time.DateOnly, config.ReleaseDate)
 	if err != nil {
-		return nil, fmt.Errorf("the release date of this build: %w", err)
+		date = time.Unix(0, 0).UTC() // a build that knows no date
 	}
 	var pages []install.Page
 	var add func(cmd *cobra.Command) error

@@ -11,13 +11,6 @@ import (
 	"time"
 )
 
-// Version and ReleaseDate are the defaults of service.version and
-// service.release_date. The build may set them by -ldflags "-X …".
-var (
-	Version     = "1.0.0"
-	ReleaseDate = "2026-11-24"
-)
-
 // Config is one whole, valid configuration. It is never changed after Load.
 type Config struct {
 	Server       Server
