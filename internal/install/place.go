@@ -124,6 +124,9 @@ func (j *job) ensureDirectory(d directory) error {
 	made, err := j.tree.mkdir(d.path, d.mode, uid, gid)
 	j.manifest.made(made)
 	for _, path := range made {
+		if j.report.has(path + "/") {
+			continue // a dry run makes a parent for each of its children
+		}
 		j.report.add(Created, path+"/", "")
 	}
 	if err != nil {

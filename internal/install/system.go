@@ -2,6 +2,7 @@ package install
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,23 +25,38 @@ func Exec(ctx context.Context, name string, args ...string) error {
 	return nil
 }
 
+// ExecQuery is the Query that really runs.
+func ExecQuery(ctx context.Context, name string, args ...string) (string, error) {
+	output, err := exec.CommandContext(ctx, name, args...).Output()
+	if err == nil {
+		return string(output), nil
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && len(exit.Stderr) > 0 {
+		return string(output), fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(string(exit.Stderr)))
+	}
+	return string(output), fmt.Errorf("%s: %w", name, err)
+}
+
 // live reports whether the system that runs now is the one worked on, under
 // systemd.
 func (j *job) live() bool { return j.Systemd && j.Root == "" }
 
-// system runs one command of the running system. Its failure is told, but the
-// files are in place and the administrator can run it again.
-func (j *job) system(ctx context.Context, name string, args ...string) {
+// system runs one command of the running system and reports whether it
+// succeeded. A failure is only reported: the files are in place and the
+// administrator can run the command again.
+func (j *job) system(ctx context.Context, name string, args ...string) bool {
 	line := strings.Join(append([]string{name}, args...), " ")
 	if j.DryRun {
 		j.report.add(Done, line, "")
-		return
+		return true
 	}
 	if err := j.Run(ctx, name, args...); err != nil {
 		j.report.add(Failed, line, err.Error())
-		return
+		return false
 	}
 	j.report.add(Done, line, "")
+	return true
 }
 
 func (j *job) afterInstall(ctx context.Context) {
@@ -65,6 +81,14 @@ func (j *job) nextSteps() {
 	j.report.next("start mdserver, now and at every boot", "systemctl enable mdserver.service", "systemctl restart mdserver.service")
 	j.report.next("make libvirt see the new hook: it looks for hooks only when it starts or reloads",
 		"systemctl reload libvirtd.service   # or virtqemud.service, where that runs the guests")
+}
+
+// firstGuest says how to start a guest.
+func (j *job) firstGuest() {
+	j.report.next("start a guest from a vendor's cloud image that is in /var/lib/libvirt/images",
+		"virt-install --connect qemu:///system --name web1 --memory 1024 --osinfo linux2022 --import --noautoconsole "+
+			"--disk size=10,backing_store=/var/lib/libvirt/images/IMAGE.qcow2 --network network="+j.Start.Network+
+			" --sysinfo 'system.product=OpenStack Nova'")
 }
 
 // findLeftovers looks for what the original mdserver left that only the
