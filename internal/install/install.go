@@ -137,6 +137,9 @@ func (j *job) install(ctx context.Context, plan []item) error {
 			return err
 		}
 	}
+	if err := j.ensureLibvirtState(); err != nil {
+		return err
+	}
 	if err := j.takeOverState(); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package install
 import (
 	"fmt"
 	"io/fs"
+	"path"
 )
 
 const (
@@ -129,8 +130,46 @@ func (j *job) ensureDirectory(d directory) error {
 		}
 		j.report.add(Created, path+"/", "")
 	}
+	if err == nil {
+		err = j.inheritGroup(d)
+	}
 	if err != nil {
 		return fmt.Errorf("make directory %s: %w", d.path, err)
+	}
+	return nil
+}
+
+// inheritGroup sets the set-group-ID bit of a directory that was there before,
+// if the server's group has it.
+func (j *job) inheritGroup(d directory) error {
+	if d.mode&fs.ModeSetgid == 0 || j.account.gid == noOwner {
+		return nil
+	}
+	info, err := j.tree.lstat(d.path)
+	if err != nil || info == nil || !info.IsDir() || info.Mode()&fs.ModeSetgid != 0 || groupOf(info) != j.account.gid {
+		return err
+	}
+	j.report.add(Done, "chmod g+s "+d.path, "new files in it get the group "+j.User)
+	return j.tree.chmod(d.path, info.Mode()|fs.ModeSetgid)
+}
+
+// libvirtState is where libvirt writes for each network that it starts, even
+// one without DHCP and DNS. Its packages do not all make the directory, and
+// libvirt itself makes it only when a network with dnsmasq starts.
+const libvirtState = "/var/lib/libvirt/dnsmasq"
+
+// ensureLibvirtState makes libvirt's directory on a host that has libvirt. It
+// is libvirt's, and stays when mdserver goes.
+func (j *job) ensureLibvirtState() error {
+	if !j.has(path.Dir(libvirtState)) {
+		return nil
+	}
+	made, err := j.tree.mkdir(libvirtState, 0o755, noOwner, noOwner)
+	for _, dir := range made {
+		j.report.add(Created, dir+"/", "libvirt starts no network without it")
+	}
+	if err != nil {
+		return fmt.Errorf("make directory %s: %w", libvirtState, err)
 	}
 	return nil
 }

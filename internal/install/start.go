@@ -55,7 +55,6 @@ func (j *job) start(ctx context.Context) error {
 	}
 	j.reloadLibvirt(ctx)
 	j.openFirewall(ctx)
-	j.allowHooks(ctx)
 	j.system(ctx, "systemctl", "enable", serverUnit)
 	j.system(ctx, "systemctl", "restart", serverUnit) // Type=notify: returns when the server is ready
 	return nil
@@ -170,18 +169,6 @@ func (j *job) openFirewall(ctx context.Context) {
 	if j.undoable(ctx, append(slices.Clone(zone), "--add-"+what), append(slices.Clone(zone), "--remove-"+what)) {
 		j.system(ctx, "firewall-cmd", "--reload")
 	}
-}
-
-// allowHooks lets libvirt run hooks under SELinux. The policy's module virt has
-// the boolean virt_hooks_unconfined for that, which is off by default; see
-// virt_selinux(8). This was read there, not tried.
-func (j *job) allowHooks(ctx context.Context) {
-	const boolean = "virt_hooks_unconfined"
-	state, err := j.Query(ctx, "getsebool", boolean)
-	if err != nil || !strings.HasSuffix(strings.TrimSpace(state), "off") {
-		return // no SELinux, no such boolean, or it is on
-	}
-	j.undoable(ctx, []string{"setsebool", "-P", boolean, "on"}, []string{"setsebool", "-P", boolean, "off"})
 }
 
 // undo undoes what start did, the last step first.

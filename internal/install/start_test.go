@@ -157,19 +157,16 @@ func TestStart(t *testing.T) {
 			"mdserver's own network, without the group", "mds", map[string]string{
 				"firewall-cmd --state": "running\n",
 				"firewall-cmd --permanent --zone=libvirt --query-service=http": "yes\n",
-				"getsebool virt_hooks_unconfined":                              "virt_hooks_unconfined --> off\n",
 			},
 			[]string{
 				"virsh --connect qemu:///system net-define /usr/local/share/mdserver/mds-network.xml",
 				"virsh --connect qemu:///system net-autostart mds",
 				"virsh --connect qemu:///system net-start mds",
 				"systemctl reload-or-restart libvirtd.service",
-				"setsebool -P virt_hooks_unconfined on",
 				"systemctl enable mdserver.service",
 				"systemctl restart mdserver.service",
 			},
 			[]string{
-				"setsebool -P virt_hooks_unconfined off",
 				"virsh --connect qemu:///system net-destroy mds",
 				"virsh --connect qemu:///system net-autostart --disable mds",
 				"virsh --connect qemu:///system net-undefine mds",

@@ -65,6 +65,24 @@ func (j *job) afterInstall(ctx context.Context) {
 	}
 	j.system(ctx, "systemctl", "daemon-reload")
 	j.system(ctx, "systemd-tmpfiles", "--create", "/etc/tmpfiles.d/mdserver.conf")
+	j.indexManual(ctx)
+	j.label(ctx)
+}
+
+// indexManual lets man -k and whatis find the man pages, or forget them.
+func (j *job) indexManual(ctx context.Context) {
+	if dir := j.Prefix + "/share/man"; j.has("/usr/bin/mandb") && j.has(dir) {
+		j.system(ctx, "mandb", "--quiet", dir)
+	}
+}
+
+// label gives files the labels of SELinux's policy, where that is in use.
+// The policy names the type virt_hook_t for all below /etc/libvirt/hooks; see
+// virt_hook_unconfined_selinux(8). This was read there, not tried.
+func (j *job) label(ctx context.Context) {
+	if j.has("/sys/fs/selinux/enforce") {
+		j.system(ctx, "restorecon", "-R", hooksDir, programPath(j.Prefix), etcDir, stateDir)
+	}
 }
 
 // nextSteps says what is left to do.

@@ -65,6 +65,7 @@ func (j *job) uninstall(ctx context.Context) error {
 	j.removeDirectories()
 	if j.live() {
 		j.system(ctx, "systemctl", "daemon-reload")
+		j.indexManual(ctx)
 	}
 	j.afterwards()
 	return nil
