@@ -495,7 +495,7 @@ func TestInstallIndexesAndLabels(t *testing.T) {
 	s.opts.Manual = []Page{{Path: "share/man/man8/mdserver.8", Content: []byte("page")}}
 	_, ran := s.start(Start{Network: "default"})
 	for _, want := range []string{
-		"mandb --quiet /usr/local/share/man",
+		"mandb --quiet",
 		"restorecon -R /etc/libvirt/hooks /usr/local/bin/mdserver /etc/mdserver /var/lib/mdserver",
 	} {
 		if !slices.Contains(ran, want) {

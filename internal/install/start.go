@@ -53,9 +53,9 @@ func (j *job) start(ctx context.Context) error {
 	if j.libvirtServes() {
 		j.joinGroup(ctx)
 	}
-	j.reloadLibvirt(ctx)
 	j.openFirewall(ctx)
 	j.system(ctx, "systemctl", "enable", serverUnit)
+	j.reloadLibvirt(ctx)
 	j.system(ctx, "systemctl", "restart", serverUnit) // Type=notify: returns when the server is ready
 	return nil
 }

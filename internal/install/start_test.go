@@ -123,8 +123,8 @@ func TestStart(t *testing.T) {
 				"virsh --connect qemu:///system net-autostart default",
 				"virsh --connect qemu:///system net-start default",
 				"usermod --append --groups libvirt mdserver",
-				"systemctl reload-or-restart libvirtd.service",
 				"systemctl enable mdserver.service",
+				"systemctl reload-or-restart libvirtd.service",
 				"systemctl restart mdserver.service",
 			},
 			[]string{
@@ -141,10 +141,10 @@ func TestStart(t *testing.T) {
 			},
 			[]string{
 				"usermod --append --groups libvirt mdserver",
-				"systemctl reload-or-restart libvirtd.service",
 				"firewall-cmd --permanent --zone=libvirt --add-service=http",
 				"firewall-cmd --reload",
 				"systemctl enable mdserver.service",
+				"systemctl reload-or-restart libvirtd.service",
 				"systemctl restart mdserver.service",
 			},
 			[]string{
@@ -162,8 +162,8 @@ func TestStart(t *testing.T) {
 				"virsh --connect qemu:///system net-define /usr/local/share/mdserver/mds-network.xml",
 				"virsh --connect qemu:///system net-autostart mds",
 				"virsh --connect qemu:///system net-start mds",
-				"systemctl reload-or-restart libvirtd.service",
 				"systemctl enable mdserver.service",
+				"systemctl reload-or-restart libvirtd.service",
 				"systemctl restart mdserver.service",
 			},
 			[]string{

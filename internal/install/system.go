@@ -69,10 +69,12 @@ func (j *job) afterInstall(ctx context.Context) {
 	j.label(ctx)
 }
 
-// indexManual lets man -k and whatis find the man pages, or forget them.
+// indexManual lets man -k and whatis find the man pages, or forget them. mandb
+// chooses the directories: Debian has an index of its own for /usr/local/man, a
+// link to /usr/local/share/man, and man looks there.
 func (j *job) indexManual(ctx context.Context) {
-	if dir := j.Prefix + "/share/man"; j.has("/usr/bin/mandb") && j.has(dir) {
-		j.system(ctx, "mandb", "--quiet", dir)
+	if j.has("/usr/bin/mandb") {
+		j.system(ctx, "mandb", "--quiet")
 	}
 }
 
