@@ -69,7 +69,7 @@ func checks() []check {
 		{"data", "rights of the directories and files that the server uses", checkData, false},
 		{"database", "the database of guests", checkDatabase, false},
 		{"libvirt", "libvirt's socket", checkLibvirt, false},
-		{"libvirt state", "the directory that libvirt needs to start a network", checkLibvirtState, true},
+		{"libvirt state", "the directory that libvirt needs to start a guest on a network", checkLibvirtState, true},
 		{"libvirt network", "libvirt's networks", checkLibvirtNetworks, false},
 		{"bridge", "the bridges and their addresses", checkBridges, false},
 		{"route", "the kernel's routes to the guests and to the metadata address", checkRoutes, false},

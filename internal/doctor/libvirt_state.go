@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 )
 
-// libvirtState is where libvirt writes for each network that it starts, even
-// one without DHCP and DNS.
+// libvirtState is where libvirt notes the MAC addresses of the guests on each of
+// its networks, even one without DHCP and DNS.
 const libvirtState = "/var/lib/libvirt/dnsmasq"
 
 func checkLibvirtState(context.Context, *Host) []Finding { return checkStateDir(libvirtState) }
@@ -16,7 +16,7 @@ func checkStateDir(dir string) []Finding {
 	case !exists(filepath.Dir(dir)):
 		return []Finding{fine("this host's libvirt keeps no state in %s", filepath.Dir(dir))}
 	case !exists(dir):
-		return []Finding{wrong("%s is missing, and libvirt starts no network without it", dir).mend("mkdir --mode=755 " + quote(dir))}
+		return []Finding{wrong("%s is missing, and libvirt starts no guest on its networks without it", dir).mend("mkdir --mode=755 " + quote(dir))}
 	}
 	return []Finding{fine("%s is there", dir)}
 }

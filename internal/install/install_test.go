@@ -472,8 +472,7 @@ func TestInstallHasNewFilesInheritTheGroup(t *testing.T) {
 	}
 }
 
-// libvirt starts no network without its directory, and keeps it when mdserver
-// goes.
+// libvirt starts no guest without its directory, and keeps it when mdserver goes.
 func TestInstallMakesLibvirtDirectory(t *testing.T) {
 	h := newHost(t)
 	wantAction(t, h.install(), libvirtState+"/", "") // there is no libvirt

@@ -153,9 +153,9 @@ func (j *job) inheritGroup(d directory) error {
 	return j.tree.chmod(d.path, info.Mode()|fs.ModeSetgid)
 }
 
-// libvirtState is where libvirt writes for each network that it starts, even
-// one without DHCP and DNS. Its packages do not all make the directory, and
-// libvirt itself makes it only when a network with dnsmasq starts.
+// libvirtState is where libvirt notes the MAC addresses of the guests on each of
+// its networks, even one without DHCP and DNS. libvirt makes the directory only
+// when a network with dnsmasq starts.
 const libvirtState = "/var/lib/libvirt/dnsmasq"
 
 // ensureLibvirtState makes libvirt's directory on a host that has libvirt. It
@@ -166,7 +166,7 @@ func (j *job) ensureLibvirtState() error {
 	}
 	made, err := j.tree.mkdir(libvirtState, 0o755, noOwner, noOwner)
 	for _, dir := range made {
-		j.report.add(Created, dir+"/", "libvirt starts no network without it")
+		j.report.add(Created, dir+"/", "libvirt starts no guest on its networks without it")
 	}
 	if err != nil {
 		return fmt.Errorf("make directory %s: %w", libvirtState, err)

@@ -376,3 +376,17 @@ func TestUninstallLeavesChangedUnitRunning(t *testing.T) {
 		t.Errorf("the unchanged unit was left: %q", ran)
 	}
 }
+
+// An upgrade asks for no keys that the configuration has.
+func TestNextAsksForMissingKeys(t *testing.T) {
+	for conf, want := range map[string]bool{"[mdserver]\n": true, "[public-keys]\ndefault = ssh-rsa AAAA mine\n": false} {
+		s := newStartable(t)
+		s.write("/etc/mdserver/mdserver.conf", conf)
+		j := s.job()
+		j.nextSteps()
+		asks := slices.ContainsFunc(j.report.Next, func(f Finding) bool { return strings.Contains(f.What, "SSH keys") })
+		if asks != want {
+			t.Errorf("%q: asks for keys: %v", conf, asks)
+		}
+	}
+}

@@ -90,7 +90,9 @@ func (j *job) label(ctx context.Context) {
 // nextSteps says what is left to do.
 func (j *job) nextSteps() {
 	conf := etcDir + "/mdserver.conf"
-	j.report.next("put your SSH keys into "+conf+", section [public-keys]", programPath(j.Prefix)+" config check")
+	if !j.hasKeys() {
+		j.report.next("put your SSH keys into "+conf+", section [public-keys]", programPath(j.Prefix)+" config check")
+	}
 	if info, err := j.tree.lstat("/etc/libvirt/qemu/networks/mds.xml"); err == nil && info == nil {
 		j.report.next("create the guests' network, unless you have it",
 			"virsh net-define "+networkPath(j.Prefix), "virsh net-autostart mds", "virsh net-start mds")
@@ -101,6 +103,15 @@ func (j *job) nextSteps() {
 	j.report.next("start mdserver, now and at every boot", "systemctl enable mdserver.service", "systemctl restart mdserver.service")
 	j.report.next("make libvirt see the new hook: it looks for hooks only when it starts or reloads",
 		"systemctl reload libvirtd.service   # or virtqemud.service, where that runs the guests")
+}
+
+// hasKeys reports whether the running system's configuration has SSH keys.
+func (j *job) hasKeys() bool {
+	if j.Root != "" || j.Load == nil {
+		return false
+	}
+	cfg, err := j.loadConfig()
+	return err == nil && len(cfg.PublicKeys) > 0
 }
 
 // firstGuest says how to start a guest.
