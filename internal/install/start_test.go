@@ -390,3 +390,21 @@ func TestNextAsksForMissingKeys(t *testing.T) {
 		}
 	}
 }
+
+// A later upgrade starts nothing, and keeps what start configured.
+func TestInstallKeepsWhatStartConfigured(t *testing.T) {
+	s := newStartable(t)
+	s.start(Start{Network: "default"})
+	before := s.read(dropIn)
+	j := s.job()
+	plan, err := makePlan(j.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.install(context.Background(), plan); err != nil {
+		t.Fatal(err)
+	}
+	if s.read(dropIn) != before || len(j.manifest.Undo) == 0 {
+		t.Errorf("the configuration is %q, and uninstall undoes %q", s.read(dropIn), j.manifest.Undo)
+	}
+}
