@@ -70,7 +70,6 @@ var (
 	arpSender    = payload(expr.PayloadBaseNetworkHeader, 14, 4)
 	arpTarget    = payload(expr.PayloadBaseNetworkHeader, 24, 4)
 
-	ipVersion   = payload(expr.PayloadBaseNetworkHeader, 0, 1) // its upper half
 	ip4Protocol = payload(expr.PayloadBaseNetworkHeader, 9, 1)
 	ip6Next     = payload(expr.PayloadBaseNetworkHeader, 6, 1)
 	ip4Fragment = payload(expr.PayloadBaseNetworkHeader, 6, 2)
@@ -80,8 +79,10 @@ var (
 	tcpFlags  = payload(expr.PayloadBaseTransportHeader, 13, 1)
 	udpSource = payload(expr.PayloadBaseTransportHeader, 0, 2)
 	udpTarget = payload(expr.PayloadBaseTransportHeader, 2, 2)
-	icmpType  = payload(expr.PayloadBaseTransportHeader, 0, 1)
-	ndTarget  = payload(expr.PayloadBaseTransportHeader, 8, 16)
+	// udpTargetHigh is the upper half of udpTarget: the port by 256.
+	udpTargetHigh = payload(expr.PayloadBaseTransportHeader, 2, 1)
+	icmpType      = payload(expr.PayloadBaseTransportHeader, 0, 1)
+	ndTarget      = payload(expr.PayloadBaseTransportHeader, 8, 16)
 
 	dhcpHead      = payload(expr.PayloadBaseTransportHeader, 8, 3) // request, Ethernet, length
 	dhcpClientMAC = payload(expr.PayloadBaseTransportHeader, 8+28, 6)
@@ -132,16 +133,6 @@ func masked(f field, mask string, op expr.CmpOp, value string) []expr.Any {
 		&expr.Bitwise{SourceRegister: reg0, DestRegister: reg0, Len: f.len, Mask: []byte(mask), Xor: make([]byte, f.len)},
 		&expr.Cmp{Op: op, Register: reg0, Data: []byte(value)},
 	}
-}
-
-// version reports whether a frame may hold an IP packet of this version.
-func version(n byte) []expr.Any {
-	return masked(ipVersion, "\xf0", expr.CmpOpEq, string([]byte{n << 4}))
-}
-
-// some reports whether any bit of the mask is set.
-func some(f field, mask string) []expr.Any {
-	return masked(f, mask, expr.CmpOpNeq, string(make([]byte, len(mask))))
 }
 
 // isSYN reports whether a TCP segment opens a connection: of SYN and ACK it has
@@ -200,9 +191,11 @@ func lookup(set string, invert bool, fields []field) []expr.Any {
 	return append(all, &expr.Lookup{SourceRegister: reg0, SetName: set, Invert: invert})
 }
 
-// verdictMap goes where a map says.
-func verdictMap(set string) expr.Any {
-	return &expr.Lookup{SourceRegister: reg0, SetName: set, IsDestRegSet: true}
+// verdictOf does what a map says of the fields, if it has them.
+func verdictOf(verdicts string, fields ...field) rule {
+	all := lookup(verdicts, false, fields)
+	all[len(all)-1].(*expr.Lookup).IsDestRegSet = true
+	return all
 }
 
 // bind ties lookups to the sets of a batch.

@@ -8,9 +8,10 @@ import (
 )
 
 // The table's chains and rules, which depend on no guest. A frame that comes in
-// by a port of a protected bridge goes to the chain of the port's role, all others
-// pay one lookup. What is for this host itself then passes the chain "input". A chain that ends without a verdict accepts, so those of guests
-// end in a drop.
+// by a port of a protected bridge goes to the chain of the port's role. All other
+// frames pay for the lookups in "prerouting" only. What is for this host itself
+// then passes the chain "input". A chain that ends without a verdict accepts, so
+// those of guests end in a drop.
 //
 // What cannot be read is no match in nftables. So rules that accept name what they
 // have read, and what is left is dropped: a packet whose transport header lies
@@ -32,11 +33,12 @@ type rule []expr.Any
 // rules gives all of them.
 func rules() ruleset {
 	all := ruleset{{"prerouting", nftables.ChainHookPrerouting, []rule{
-		// Nearly all frames are such. This asks by the number of the interface, which
-		// is shorter; a port whose number is not known yet goes the way below.
-		match(version(4), in(setFast4, iif, sourceType, ip4Source), goTo("guest_ip4_sent")),
-		match(version(6), in(setFast6, iif, sourceType, ip6Source), goTo("guest_ip6_sent")),
-		{iifname.load(reg0), verdictMap(setPorts)},
+		// Nearly all frames are TCP or UDP from a guest's own address: one lookup. It
+		// asks by the number of the interface, which is shorter than the name. A port
+		// whose number is not known yet goes the way below.
+		verdictOf(setFast4, iif, sourceType, ip4Protocol, ip4Source),
+		verdictOf(setFast6, iif, sourceType, ip6Next, ip6Source),
+		verdictOf(setPorts, iifname),
 	}}, {"input", nftables.ChainHookInput, []rule{
 		// Many half-open connections make the kernel answer by SYN cookies, and then it
 		// does not tell who opened a connection.
@@ -115,9 +117,14 @@ func guest4Chains() []chain {
 			match(is(transport, protoIGMP), goTo("guest_igmp")),
 			{goTo(KindIPv4.chain())},
 		}},
+		// DHCP's servers answer to port 68, and relays to port 67: what goes to ports
+		// above 255 is neither's, whatever port it comes from (RFC 2131, section 4.1).
+		{name: "fast_udp4", rules: []rule{
+			match(isNot(udpTargetHigh, "\x00"), accept),
+			{goTo("guest_ip4_sent")},
+		}},
 		{name: "guest_ip4_sent", rules: []rule{
 			match(is(ip4Protocol, protoTCP), accept),
-			match(is(ip4Protocol, protoUDP), some(udpSource, "\xff\x80"), some(udpTarget, "\xff\x80"), accept), // above 127
 			match(is(transport, protoUDP), goTo("guest_udp4")),
 			match(is(transport, protoICMP), goTo("guest_icmp4")),
 			match(is(transport, protoIGMP), goTo("guest_igmp")),
@@ -168,9 +175,13 @@ func guest6Chains() []chain {
 			match(is(transport, protoICMPv6), is(icmpType, "\x8f"), accept),
 			{goTo(KindIPv6.chain())},
 		}},
+		// DHCPv6 goes to the ports 546 and 547 (RFC 8415, section 7.2).
+		{name: "fast_udp6", rules: []rule{
+			match(above(udpTargetHigh, 3), accept), // above 1023
+			{goTo("guest_ip6_sent")},
+		}},
 		{name: "guest_ip6_sent", rules: []rule{
 			match(is(ip6Next, protoTCP), accept),
-			match(is(ip6Next, protoUDP), some(udpSource, "\xfc\x00"), some(udpTarget, "\xfc\x00"), accept), // above 1023
 			match(is(transport, protoUDP), goTo("guest_udp6")),
 			match(is(transport, protoICMPv6), goTo("guest_icmp6")),
 			match(isNot(transport, protoUDP), accept),

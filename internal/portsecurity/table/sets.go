@@ -69,7 +69,7 @@ func (k Kind) chain() string { return "drop_" + string(k) }
 const (
 	setPorts     = "ports"     // port → chain
 	setMACs      = "macs"      // port . MAC that it may send from
-	setFast4     = "fast4"     // number of the port . MAC and EtherType . address
+	setFast4     = "fast4"     // number of the port . MAC and EtherType . protocol . address → verdict
 	setFast6     = "fast6"     //
 	setOwn4      = "own4"      // port . MAC . address
 	setOwn6      = "own6"      //
@@ -93,8 +93,8 @@ const idle = time.Minute
 var setTypes = map[string][]nftables.SetDatatype{
 	setPorts:     {nftables.TypeIFName},
 	setMACs:      {nftables.TypeIFName, nftables.TypeEtherAddr},
-	setFast4:     {nftables.TypeIFIndex, nftables.TypeEtherAddr, nftables.TypeIPAddr},
-	setFast6:     {nftables.TypeIFIndex, nftables.TypeEtherAddr, nftables.TypeIP6Addr},
+	setFast4:     {nftables.TypeIFIndex, nftables.TypeEtherAddr, nftables.TypeInetProto, nftables.TypeIPAddr},
+	setFast6:     {nftables.TypeIFIndex, nftables.TypeEtherAddr, nftables.TypeInetProto, nftables.TypeIP6Addr},
 	setOwn4:      {nftables.TypeIFName, nftables.TypeEtherAddr, nftables.TypeIPAddr},
 	setOwn6:      {nftables.TypeIFName, nftables.TypeEtherAddr, nftables.TypeIP6Addr},
 	setAllowed4:  {nftables.TypeIFName, nftables.TypeIPAddr},
@@ -120,7 +120,9 @@ func newSets(table *nftables.Table) map[string]*nftables.Set {
 		}
 		sets[name] = set
 	}
-	sets[setPorts].IsMap, sets[setPorts].DataType = true, nftables.TypeVerdict
+	for _, name := range []string{setPorts, setFast4, setFast6} {
+		sets[name].IsMap, sets[name].DataType = true, nftables.TypeVerdict
+	}
 	sets[setAllowed4].Interval, sets[setAllowed6].Interval = true, true
 	syns := sets[setSYNs]
 	syns.Dynamic, syns.HasTimeout, syns.Timeout = true, true, idle
@@ -137,6 +139,9 @@ func order(key nftables.SetDatatype) binaryutil.ByteOrder {
 	}
 	return binaryutil.BigEndian
 }
+
+// accepted stands in an element for the chain where a map accepts.
+const accepted = "accept"
 
 // element is one of a set: the bytes of its key, the end of a range, and the
 // chain that a map leads to.
@@ -209,11 +214,14 @@ func (c contents) port(port plan.Port) {
 
 // fast adds what most frames of a guest have in common.
 func (c contents) fast(index uint32, mac instance.MAC, addr netip.Addr) {
-	protocol := etherIPv6
+	set, protocol, udp := setFast6, etherIPv6, "fast_udp6"
 	if addr.Is4() {
-		protocol = etherIPv4
+		set, protocol, udp = setFast4, etherIPv4, "fast_udp4"
 	}
-	c.addAddr(setFast4, setFast6, addr, string(binaryutil.NativeEndian.PutUint32(index)), string(mac[:])+protocol)
+	port := string(binaryutil.NativeEndian.PutUint32(index))
+	for transport, chain := range map[string]string{protoTCP: accepted, protoUDP: udp} {
+		c.add(set, element{key: key(port, string(mac[:])+protocol, transport, string(addr.AsSlice())), chain: chain})
+	}
 }
 
 func (c contents) allow(name string, prefix netip.Prefix) {
@@ -261,7 +269,11 @@ func list(elements map[element]bool) []nftables.SetElement {
 		if e.end != "" {
 			item.KeyEnd = []byte(e.end)
 		}
-		if e.chain != "" {
+		switch e.chain {
+		case "":
+		case accepted:
+			item.VerdictData = &expr.Verdict{Kind: expr.VerdictAccept}
+		default:
 			item.VerdictData = &expr.Verdict{Kind: expr.VerdictGoto, Chain: e.chain}
 		}
 		all = append(all, item)

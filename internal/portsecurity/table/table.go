@@ -90,7 +90,7 @@ func (t *Table) replace(wanted contents) error {
 	t.conn.AddTable(own)
 	t.sets = newSets(own)
 	for _, name := range slices.Sorted(maps.Keys(t.sets)) {
-		if name == setPorts {
+		if t.sets[name].IsMap {
 			continue // its elements name chains
 		}
 		if err := t.conn.AddSet(t.sets[name], nil); err != nil {
@@ -127,8 +127,13 @@ func (t *Table) addChains(own *nftables.Table) error {
 		}
 		t.conn.AddChain(made)
 	}
-	if err := t.conn.AddSet(t.sets[setPorts], nil); err != nil {
-		return fmt.Errorf("set %s: %w", setPorts, err)
+	for _, name := range slices.Sorted(maps.Keys(t.sets)) {
+		if !t.sets[name].IsMap {
+			continue
+		}
+		if err := t.conn.AddSet(t.sets[name], nil); err != nil {
+			return fmt.Errorf("map %s: %w", name, err)
+		}
 	}
 	for _, c := range all {
 		for _, r := range c.rules {
@@ -222,11 +227,23 @@ func same(there []nftables.SetElement, wanted map[element]bool) bool {
 	}
 	for _, e := range there {
 		chain, ok := chains[string(e.Key)+string(e.KeyEnd)]
-		if !ok || chain != "" && !bytes.Contains(e.Val, []byte(chain+"\x00")) {
+		if !ok || !leadsTo(e.Val, chain) {
 			return false
 		}
 	}
 	return true
+}
+
+// leadsTo reports whether an element's data are the verdict that goes to a chain.
+// Source: enum nft_verdict_attributes of linux/netfilter/nf_tables.h.
+func leadsTo(data []byte, chain string) bool {
+	switch chain {
+	case "": // no element of a map
+		return true
+	case accepted:
+		return bytes.HasSuffix(data, []byte{0, 0, 0, 1}) // NF_ACCEPT
+	}
+	return bytes.Contains(data, []byte(chain+"\x00"))
 }
 
 // readHandles tells the rules that are there by their numbers: one that is changed
