@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"mdserver/internal/stpl/lower"
 	"mdserver/internal/stpl/object"
@@ -55,6 +56,8 @@ type linter struct {
 	imports map[string]object.Value // what imports bind: modules, and members of modules
 	texts   map[string]bool         // all texts in the code: what is asked for by name
 	errs    []*Error
+
+	importing []syntax.Stmt // the template's imports
 }
 
 func (e *Engine) lint(file, source string, body []syntax.Stmt, known Names) []*Error {
@@ -64,6 +67,7 @@ func (e *Engine) lint(file, source string, body []syntax.Stmt, known Names) []*E
 	}
 	walk(body, l.collect)
 	walk(body, l.look)
+	l.outputLimit(body)
 	slices.SortStableFunc(l.errs, func(a, b *Error) int { return a.Line - b.Line })
 	return l.errs
 }
@@ -90,11 +94,15 @@ func (l *linter) collect(n syntax.Node) bool {
 		}
 	case *syntax.Import:
 		l.imported(n)
+		l.importing = append(l.importing, n)
 	}
 	return true
 }
 
 func (l *linter) look(n syntax.Node) bool {
+	if x, ok := n.(syntax.Expr); ok && l.constant(x) {
+		return false
+	}
 	switch n := n.(type) {
 	case *syntax.Try:
 		return len(n.Handlers) == 0
@@ -120,23 +128,22 @@ func (l *linter) attribute(n *syntax.Attr) {
 	if l.texts[n.Name] { // hasattr(x, 'name')
 		return
 	}
-	switch x := n.X.(type) {
-	case *syntax.Const:
-		if _, ok := x.Value.(string); ok && object.StrType.Method(n.Name) == nil {
-			l.report(n, "AttributeError", "'str' object has no attribute '%s'", n.Name)
-		}
-	case *syntax.Joined:
-		if object.StrType.Method(n.Name) == nil {
-			l.report(n, "AttributeError", "'str' object has no attribute '%s'", n.Name)
-		}
-	default:
+	of := typeOf(n.X)
+	switch {
+	case of == nil:
 		l.moduleAttribute(n)
+	case of.Member(n.Name) == nil && !strings.HasPrefix(n.Name, "__"):
+		l.report(n, "AttributeError", "'%s' object has no attribute '%s'", of.Name, n.Name)
 	}
 }
 
+// call reports a call that the function's signature refuses.
 func (l *linter) call(n *syntax.Call) {
-	fn, ok := n.Fn.(*syntax.Name)
-	if _, bound := l.bound[fnName(fn)]; !ok || bound || l.known[fn.ID] {
+	name, function := l.function(n.Fn)
+	if fn, ok := n.Fn.(*syntax.Name); ok && l.unbound(fn) && (fn.ID == "include" || fn.ID == "rebase") {
+		l.include(n)
+	}
+	if function == nil {
 		return
 	}
 	var keywords []string
@@ -151,19 +158,38 @@ func (l *linter) call(n *syntax.Call) {
 			positional++
 		}
 	}
-	if fn.ID == "include" || fn.ID == "rebase" {
-		l.include(n)
-	}
-	if builtin, ok := builtins[fn.ID].(*object.Builtin); ok && !builtin.Takes(positional, keywords) {
-		l.report(n, "TypeError", "%s() does not take these arguments", fn.ID)
+	if !function.Takes(positional, keywords) {
+		l.report(n, "TypeError", "%s() does not take these arguments", name)
 	}
 }
 
-func fnName(n *syntax.Name) string {
-	if n == nil {
-		return ""
+// function is what an expression calls, nil if that is not sure: a built-in
+// function, that of a module, or a method of a literal.
+func (l *linter) function(fn syntax.Expr) (name string, function *object.Builtin) {
+	var value object.Value
+	switch fn := fn.(type) {
+	case *syntax.Name:
+		name, value = fn.ID, l.value(fn)
+		if value == nil && l.unbound(fn) {
+			value = builtins[fn.ID]
+		}
+	case *syntax.Attr:
+		name = fn.Name
+		if of := typeOf(fn.X); of != nil {
+			return name, of.Method(fn.Name)
+		}
+		if _, module := l.value(fn.X).(*object.Module); module {
+			value = l.value(fn)
+		}
 	}
-	return n.ID
+	function, _ = value.(*object.Builtin)
+	return name, function
+}
+
+// unbound reports whether a name has Python's meaning, or bottle's.
+func (l *linter) unbound(n *syntax.Name) bool {
+	_, bound := l.bound[n.ID]
+	return !bound && !l.known[n.ID]
 }
 
 // include looks for the file of an include by a literal name.

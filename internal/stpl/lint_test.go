@@ -6,6 +6,51 @@ import (
 	"testing"
 )
 
+func TestConstantsThatFail(t *testing.T) {
+	opts := Options{Limits: Limits{Output: 1000}, LimitKeys: map[Limit]string{LimitOutput: "template_output"}}
+	known := Names{"hostname": true}
+	for source, want := range map[string]string{
+		"{{(1).foo()}}":                              "t:1: AttributeError: 'int' object has no attribute 'foo'",
+		"a\n{{[].push(1)}}":                          "t:2: AttributeError: 'list' object has no attribute 'push'",
+		"{{[hostname].push(1)}}":                     "AttributeError: 'list' object has no attribute 'push'",
+		"{{ {}.has_key('a') }}":                      "AttributeError: 'dict' object has no attribute 'has_key'",
+		"{{ {hostname: 1}.iteritems() }}":            "AttributeError: 'dict' object has no attribute 'iteritems'",
+		"{{(hostname, 1).append(2)}}":                "AttributeError: 'tuple' object has no attribute 'append'",
+		"{{ {c for c in hostname}.push(1) }}":        "AttributeError: 'set' object has no attribute 'push'",
+		"{{len(1)}}":                                 "t:1: TypeError: object of type 'int' has no len()",
+		"{{'a'.join()}}":                             "TypeError",
+		"{{f'{hostname}'.split(1, 2, 3)}}":           "TypeError: split() does not take these arguments",
+		"{{'a' + 1}}":                                "TypeError",
+		"{{1 / 0}}":                                  "ZeroDivisionError",
+		"{{int('x')}}":                               "ValueError",
+		"{{ {'a': 1}['b'] }}":                        "KeyError",
+		"{{hostname + str('a' * -'b')}}":             "TypeError",
+		"% import random\n{{random.choice()}}":       "t:2: TypeError: choice() does not take these arguments",
+		"% import base64\n{{base64.b64encode('a')}}": "TypeError",
+		"% import json\n{{json.loads('{')}}":         "JSONDecodeError",
+		"% x = len()\n":                              "t:1: TypeError",
+		strings.Repeat("0123456789\n", 100):          "t:1: MemoryError: the output is longer than 1000 bytes (template_output)",
+	} {
+		errs := New(opts).Check("t", source, known)
+		if len(errs) != 1 || !strings.Contains(errs[0].Error(), want) {
+			t.Errorf("%.60q: %v, want %s", source, errs, want)
+		}
+	}
+	for _, source := range []string{
+		"{{[hostname].append(1)}} {{ {hostname: 1}.items() }} {{(hostname,).count(1)}} {{ {1}.union([2]) }} {{(1).real}}",
+		"{{len([1])}} {{'a'.join(['b'])}} {{[].__class__}} {{7 // 2}} {{[1, 2][1]}}",
+		"% try:\n{{1 / 0}}\n% except ZeroDivisionError:\nno\n% end\n",
+		"% len = str\n{{len(1)}}", "% def int(a, b):\n% return a\n% end\n{{int(1, 2)}}",
+		"% import random\n{{1 / random.randint(0, 1)}}", "% import time\n{{time.time() - 1}}",
+		"% if hostname == 'a':\n" + strings.Repeat("0123456789\n", 100) + "% end\n",
+		strings.Repeat("0123456789", 99),
+	} {
+		if errs := New(opts).Check("t", source, known); len(errs) > 0 {
+			t.Errorf("%.60q: %v", source, errs)
+		}
+	}
+}
+
 func TestWhatFailsInAnyCase(t *testing.T) {
 	opts := Options{Roots: []string{filepath.Join(corpus, "views")}}
 	known := Names{"hostname": true, "public_key_default": true}
