@@ -196,17 +196,27 @@ func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (Re
 		b.Log.Info("guest released before its time: another one has its MAC address or needs its address or name",
 			"guest", former.Name, "uuid", former.UUID, "ipv4", former.IPv4, "other", reg.Instance.Name)
 	}
-	if reg.AddressProblem != nil {
-		result.Warning = reg.AddressProblem.Error()
-	}
-	if reg.NameProblem != "" && result.Warning == "" {
-		result.Warning = fmt.Sprintf("%s; the guest is %q", reg.NameProblem, result.Instance.Hostname)
-	}
-	if err := b.Publish(ctx); err != nil && result.Warning == "" {
-		result.Warning = err.Error()
-	}
+	result.Warning = warning(reg, b.Publish(ctx))
 	b.logRegistered(result)
 	return result, nil
+}
+
+// warning joins what went wrong with a registration that was made.
+func warning(reg inventory.Registration, published error) string {
+	var all []string
+	if reg.AddressProblem != nil {
+		all = append(all, reg.AddressProblem.Error())
+	}
+	if reg.NameProblem != "" {
+		all = append(all, fmt.Sprintf("%s; the guest is %q", reg.NameProblem, reg.Instance.Hostname))
+	}
+	for _, w := range reg.Instance.Metadata.Warnings {
+		all = append(all, "<metadata>: "+w)
+	}
+	if published != nil {
+		all = append(all, published.Error())
+	}
+	return strings.Join(all, "; ")
 }
 
 func (b Backend) logRegistered(r Registered) {
