@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"io"
 	"os"
 
@@ -34,13 +35,7 @@ configuration cannot be read, so that nothing could be looked at.`,
 			return &exitError{exitBlind, err}
 		}
 		socket, _ := cmd.Flags().GetString("socket")
-		host := doctor.NewHost(cmd.Context(), file, func(cfg *config.Config) doctor.Server {
-			if socket == "" {
-				socket = cfg.Server.Socket
-			}
-			return admin.NewClient(socket)
-		})
-		report := doctor.Examine(cmd.Context(), host)
+		report := examine(cmd.Context(), file, socket)
 		if *asJSON {
 			if err := printJSON(cmd.OutOrStdout(), report); err != nil {
 				return err
@@ -54,6 +49,17 @@ configuration cannot be read, so that nothing could be looked at.`,
 		return nil
 	}
 	return cmd
+}
+
+// examine looks at the host with a configuration. The socket is that of the
+// configuration if it is empty.
+func examine(ctx context.Context, file, socket string) doctor.Report {
+	return doctor.Examine(ctx, doctor.NewHost(ctx, file, func(cfg *config.Config) doctor.Server {
+		if socket == "" {
+			socket = cfg.Server.Socket
+		}
+		return admin.NewClient(socket)
+	}))
 }
 
 // readable makes sure that a file can be read.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/config"
 	"mdserver/internal/install"
 	ports "mdserver/internal/portsecurity/table"
 )
@@ -23,7 +24,12 @@ systemd units, libvirt's hook and network definition, the sample configuration
 and user-data, rules for tmpfiles and logrotate, man pages, completion for bash,
 zsh and fish, and a system user.
 
-It starts nothing. It can be run again at any time, which is also how one
+It starts nothing unless --start is given, which also writes the network and the
+SSH keys into the configuration, starts the network, makes libvirt see the hook,
+opens firewalld's zone libvirt, starts mdserver and runs "mdserver doctor". Each
+command is printed. "mdserver uninstall" undoes them.
+
+It can be run again at any time, which is also how one
 upgrades: what is in place is left alone, and files that you changed are kept,
 with the new version beside them as FILE.new. An existing mdserver.conf is never
 touched. Units and program of the original mdserver are set aside as
@@ -33,7 +39,11 @@ FILE.orig-mdserver; "mdserver uninstall" puts them back.`,
 	asJSON := installFlags(cmd, &opts)
 	cmd.Flags().StringVar(&opts.User, "user", "mdserver", "system user that mdserver runs as; created if missing")
 	cmd.Flags().BoolVar(&opts.NoUser, "no-user", false, "create no user")
+	start := startFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if opts.Start, err = start(); err != nil {
+			return err
+		}
 		if opts.Executable, err = os.Executable(); err != nil {
 			return fmt.Errorf("find this program: %w", err)
 		}
@@ -41,7 +51,10 @@ FILE.orig-mdserver; "mdserver uninstall" puts them back.`,
 			return err
 		}
 		report, err := install.Install(cmd.Context(), onThisHost(opts))
-		return finishInstall(cmd.OutOrStdout(), report, err, *asJSON)
+		if opts.Start == nil || opts.DryRun || err != nil {
+			return finishInstall(cmd.OutOrStdout(), report, err, *asJSON)
+		}
+		return finishStart(cmd, report, *asJSON)
 	}
 	return cmd
 }
@@ -82,6 +95,8 @@ func onThisHost(opts install.Options) install.Options {
 	_, err := os.Stat("/run/systemd/system") // see sd_booted(3)
 	opts.Systemd = err == nil
 	opts.Run = install.Exec
+	opts.Query = install.ExecQuery
+	opts.Load = config.Load
 	opts.RemoveTable = ports.Remove
 	return opts
 }

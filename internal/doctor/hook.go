@@ -87,19 +87,16 @@ func knowsSince(ctx context.Context, daemon process) (time.Time, error) {
 	if err != nil {
 		return since, err
 	}
-	if reloaded, ok := reloadTime(unitProperty(ctx, daemon.service(), "ExecReload")); ok && reloaded.After(since) {
+	if reloaded, ok := reloadTime(unitProperty(ctx, daemon.service(), "StateChangeTimestamp")); ok && reloaded.After(since) {
 		since = reloaded
 	}
 	return since, nil
 }
 
-// reloadTime reads "{ …; start_time=[Tue 2026-11-24 10:00:00 UTC] ; … }".
-func reloadTime(property string) (time.Time, bool) {
-	_, rest, _ := strings.Cut(property, "start_time=[")
-	text, _, found := strings.Cut(rest, "]")
-	if !found {
-		return time.Time{}, false
-	}
+// reloadTime reads "Tue 2026-11-24 10:00:00 UTC", when a unit last changed its
+// state: a service that is active does so when a reload ends. systemd forgets
+// the time of ExecReload at each daemon-reload, and keeps this one.
+func reloadTime(text string) (time.Time, bool) {
 	at, err := time.ParseInLocation("Mon 2006-01-02 15:04:05 MST", text, time.Local)
 	return at.Add(time.Second), err == nil
 }

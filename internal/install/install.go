@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"mdserver/internal/config"
 )
 
 // Options say what to install and where.
@@ -30,6 +32,10 @@ type Options struct {
 	UID     int  // who we are; only 0 may change owners
 	Systemd bool // systemd runs this system
 	Run     Runner
+
+	Start *Start // Install: bring the server into service; nil leaves that to the administrator
+	Query Query
+	Load  func(path string) (*config.Config, []config.Warning, error) // reads mdserver.conf
 
 	// RemoveTable takes the server's nftables table away, and reports whether
 	// there was one.
@@ -71,7 +77,7 @@ func (o *Options) prepare() error {
 	if o.Root == "" && o.UID != 0 && !o.DryRun {
 		return ErrNotRoot
 	}
-	return nil
+	return o.checkStart()
 }
 
 // job is one run of Install or Uninstall.
@@ -82,6 +88,7 @@ type job struct {
 	report   *Report
 	account  account // of the server
 	dnsmasq  account
+	port     int // of the metadata server, once the configuration has been read
 }
 
 func newJob(opts Options) (*job, error) {
@@ -130,6 +137,9 @@ func (j *job) install(ctx context.Context, plan []item) error {
 			return err
 		}
 	}
+	if err := j.ensureLibvirtState(); err != nil {
+		return err
+	}
 	if err := j.takeOverState(); err != nil {
 		return err
 	}
@@ -146,14 +156,18 @@ func (j *job) install(ctx context.Context, plan []item) error {
 	}
 	j.afterInstall(ctx)
 	j.findLeftovers()
-	j.nextSteps()
-	return nil
+	if j.Start == nil {
+		j.nextSteps()
+		return nil
+	}
+	j.firstGuest()
+	return errors.Join(j.start(ctx), j.manifest.save(j.tree))
 }
 
 // removeObsolete takes away what an earlier version installed and this one
 // does not. The .new files of the same version stay.
 func (j *job) removeObsolete(plan []item) error {
-	shipped := map[string]bool{}
+	shipped := map[string]bool{dropIn: true}
 	for _, it := range plan {
 		shipped[it.path] = true
 		shipped[it.path+newSuffix] = true

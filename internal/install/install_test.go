@@ -3,6 +3,7 @@ package install
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -155,8 +156,12 @@ func TestInstallPutsEverythingInPlace(t *testing.T) {
 			wantAction(t, report, name, Created)
 		}
 	}
-	for _, dir := range []string{"/etc/mdserver/mdserver.conf.d", "/var/lib/mdserver/dnsmasq"} {
-		if info, err := os.Stat(h.path(dir)); err != nil || info.Mode() != fs.ModeDir|0o750 {
+	for dir, mode := range map[string]fs.FileMode{
+		"/etc/mdserver/userdata":        fs.ModeSetgid | 0o750,
+		"/etc/mdserver/mdserver.conf.d": fs.ModeSetgid | 0o750,
+		"/var/lib/mdserver/dnsmasq":     0o750,
+	} {
+		if info, err := os.Stat(h.path(dir)); err != nil || info.Mode() != fs.ModeDir|mode {
 			t.Errorf("%s: %v, %v", dir, info, err)
 		}
 	}
@@ -446,6 +451,54 @@ func TestUninstallRemovesTheTable(t *testing.T) {
 		}
 		if told := action(j.report, "nftables table bridge mdserver") == Removed; told == test.root {
 			t.Errorf("%+v: the report says %v", test, j.report.Changes)
+		}
+	}
+}
+
+// A file that root copies into the directory of user-data is to be readable for
+// the server, also where the directory is of an earlier version.
+func TestInstallHasNewFilesInheritTheGroup(t *testing.T) {
+	s := newStartable(t)
+	s.write("/etc/group", fmt.Sprintf("root:x:0:\nmdserver:x:%d:\nmdserver-dnsmasq:x:0:\n", os.Getegid()))
+	if err := os.MkdirAll(s.path(userdataDir), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []Action{Done, ""} { // once
+		report, _ := s.start(Start{Network: "default"})
+		wantAction(t, report, "chmod g+s "+userdataDir, want)
+	}
+	if info, err := os.Stat(s.path(userdataDir)); err != nil || info.Mode() != fs.ModeDir|fs.ModeSetgid|0o750 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
+// libvirt starts no guest without its directory, and keeps it when mdserver goes.
+func TestInstallMakesLibvirtDirectory(t *testing.T) {
+	h := newHost(t)
+	wantAction(t, h.install(), libvirtState+"/", "") // there is no libvirt
+
+	if err := os.MkdirAll(h.path("/var/lib/libvirt"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	wantAction(t, h.install(), libvirtState+"/", Created)
+	h.uninstall()
+	if info, err := os.Stat(h.path(libvirtState)); err != nil || info.Mode() != fs.ModeDir|0o755 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
+func TestInstallIndexesAndLabels(t *testing.T) {
+	s := newStartable(t)
+	s.write("/usr/bin/mandb", "")
+	s.write("/sys/fs/selinux/enforce", "1")
+	s.opts.Manual = []Page{{Path: "share/man/man8/mdserver.8", Content: []byte("page")}}
+	_, ran := s.start(Start{Network: "default"})
+	for _, want := range []string{
+		"mandb --quiet",
+		"restorecon -R /etc/libvirt/hooks /usr/local/bin/mdserver /etc/mdserver /var/lib/mdserver",
+	} {
+		if !slices.Contains(ran, want) {
+			t.Errorf("did not run %q: %q", want, ran)
 		}
 	}
 }

@@ -21,6 +21,8 @@ type manifest struct {
 
 	CreatedDnsmasqUser string `json:"created_dnsmasq_user,omitempty"`
 
+	Undo [][]string `json:"undo,omitempty"` // commands that undo what start did, in the order of the steps
+
 	path   string
 	exists bool
 }

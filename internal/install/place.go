@@ -3,6 +3,7 @@ package install
 import (
 	"fmt"
 	"io/fs"
+	"path"
 )
 
 const (
@@ -124,10 +125,51 @@ func (j *job) ensureDirectory(d directory) error {
 	made, err := j.tree.mkdir(d.path, d.mode, uid, gid)
 	j.manifest.made(made)
 	for _, path := range made {
+		if j.report.has(path + "/") {
+			continue // a dry run makes a parent for each of its children
+		}
 		j.report.add(Created, path+"/", "")
+	}
+	if err == nil {
+		err = j.inheritGroup(d)
 	}
 	if err != nil {
 		return fmt.Errorf("make directory %s: %w", d.path, err)
+	}
+	return nil
+}
+
+// inheritGroup sets the set-group-ID bit of a directory that was there before,
+// if the server's group has it.
+func (j *job) inheritGroup(d directory) error {
+	if d.mode&fs.ModeSetgid == 0 || j.account.gid == noOwner {
+		return nil
+	}
+	info, err := j.tree.lstat(d.path)
+	if err != nil || info == nil || !info.IsDir() || info.Mode()&fs.ModeSetgid != 0 || groupOf(info) != j.account.gid {
+		return err
+	}
+	j.report.add(Done, "chmod g+s "+d.path, "new files in it get the group "+j.User)
+	return j.tree.chmod(d.path, info.Mode()|fs.ModeSetgid)
+}
+
+// libvirtState is where libvirt notes the MAC addresses of the guests on each of
+// its networks, even one without DHCP and DNS. libvirt makes the directory only
+// when a network with dnsmasq starts.
+const libvirtState = "/var/lib/libvirt/dnsmasq"
+
+// ensureLibvirtState makes libvirt's directory on a host that has libvirt. It
+// is libvirt's, and stays when mdserver goes.
+func (j *job) ensureLibvirtState() error {
+	if !j.has(path.Dir(libvirtState)) {
+		return nil
+	}
+	made, err := j.tree.mkdir(libvirtState, 0o755, noOwner, noOwner)
+	for _, dir := range made {
+		j.report.add(Created, dir+"/", "libvirt starts no guest on its networks without it")
+	}
+	if err != nil {
+		return fmt.Errorf("make directory %s: %w", libvirtState, err)
 	}
 	return nil
 }

@@ -131,8 +131,8 @@ func fixedDirectories(prefix string) []directory {
 		{path: shareDir(prefix), mode: 0o755},
 		{path: shareDir(prefix) + "/userdata", mode: 0o755},
 		{path: etcDir, mode: 0o750, group: true},
-		{path: userdataDir, mode: 0o750, group: true},
-		{path: etcDir + "/mdserver.conf.d", mode: 0o750, group: true},
+		{path: userdataDir, mode: fs.ModeSetgid | 0o750, group: true}, // so that the server can read root's new files
+		{path: etcDir + "/mdserver.conf.d", mode: fs.ModeSetgid | 0o750, group: true},
 		{path: stateDir, mode: 0o751, user: true, group: true}, // dnsmasq's user passes through it
 		{path: stateDir + "/" + sharedDir, mode: 0o750, user: true, group: true},
 		{path: "/etc/tmpfiles.d", mode: 0o755},

@@ -1,5 +1,7 @@
 package install
 
+import "slices"
+
 // Action is what became of a file, a directory, an account or a service.
 type Action string
 
@@ -40,6 +42,11 @@ type Report struct {
 
 func (r *Report) add(action Action, name, note string) {
 	r.Changes = append(r.Changes, Change{action, name, note})
+}
+
+// has reports whether something has been reported of a name.
+func (r *Report) has(name string) bool {
+	return slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Name == name })
 }
 
 func (r *Report) find(what string, commands ...string) {

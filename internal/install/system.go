@@ -2,6 +2,7 @@ package install
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,23 +25,38 @@ func Exec(ctx context.Context, name string, args ...string) error {
 	return nil
 }
 
+// ExecQuery is the Query that really runs.
+func ExecQuery(ctx context.Context, name string, args ...string) (string, error) {
+	output, err := exec.CommandContext(ctx, name, args...).Output()
+	if err == nil {
+		return string(output), nil
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && len(exit.Stderr) > 0 {
+		return string(output), fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(string(exit.Stderr)))
+	}
+	return string(output), fmt.Errorf("%s: %w", name, err)
+}
+
 // live reports whether the system that runs now is the one worked on, under
 // systemd.
 func (j *job) live() bool { return j.Systemd && j.Root == "" }
 
-// system runs one command of the running system. Its failure is told, but the
-// files are in place and the administrator can run it again.
-func (j *job) system(ctx context.Context, name string, args ...string) {
+// system runs one command of the running system and reports whether it
+// succeeded. A failure is only reported: the files are in place and the
+// administrator can run the command again.
+func (j *job) system(ctx context.Context, name string, args ...string) bool {
 	line := strings.Join(append([]string{name}, args...), " ")
 	if j.DryRun {
 		j.report.add(Done, line, "")
-		return
+		return true
 	}
 	if err := j.Run(ctx, name, args...); err != nil {
 		j.report.add(Failed, line, err.Error())
-		return
+		return false
 	}
 	j.report.add(Done, line, "")
+	return true
 }
 
 func (j *job) afterInstall(ctx context.Context) {
@@ -49,12 +65,34 @@ func (j *job) afterInstall(ctx context.Context) {
 	}
 	j.system(ctx, "systemctl", "daemon-reload")
 	j.system(ctx, "systemd-tmpfiles", "--create", "/etc/tmpfiles.d/mdserver.conf")
+	j.indexManual(ctx)
+	j.label(ctx)
+}
+
+// indexManual lets man -k and whatis find the man pages, or forget them. mandb
+// chooses the directories: Debian has an index of its own for /usr/local/man, a
+// link to /usr/local/share/man, and man looks there.
+func (j *job) indexManual(ctx context.Context) {
+	if j.has("/usr/bin/mandb") {
+		j.system(ctx, "mandb", "--quiet")
+	}
+}
+
+// label gives files the labels of SELinux's policy, where that is in use.
+// The policy names the type virt_hook_t for all below /etc/libvirt/hooks; see
+// virt_hook_unconfined_selinux(8). This was read there, not tried.
+func (j *job) label(ctx context.Context) {
+	if j.has("/sys/fs/selinux/enforce") {
+		j.system(ctx, "restorecon", "-R", hooksDir, programPath(j.Prefix), etcDir, stateDir)
+	}
 }
 
 // nextSteps says what is left to do.
 func (j *job) nextSteps() {
 	conf := etcDir + "/mdserver.conf"
-	j.report.next("put your SSH keys into "+conf+", section [public-keys]", programPath(j.Prefix)+" config check")
+	if !j.hasKeys() {
+		j.report.next("put your SSH keys into "+conf+", section [public-keys]", programPath(j.Prefix)+" config check")
+	}
 	if info, err := j.tree.lstat("/etc/libvirt/qemu/networks/mds.xml"); err == nil && info == nil {
 		j.report.next("create the guests' network, unless you have it",
 			"virsh net-define "+networkPath(j.Prefix), "virsh net-autostart mds", "virsh net-start mds")
@@ -65,6 +103,23 @@ func (j *job) nextSteps() {
 	j.report.next("start mdserver, now and at every boot", "systemctl enable mdserver.service", "systemctl restart mdserver.service")
 	j.report.next("make libvirt see the new hook: it looks for hooks only when it starts or reloads",
 		"systemctl reload libvirtd.service   # or virtqemud.service, where that runs the guests")
+}
+
+// hasKeys reports whether the running system's configuration has SSH keys.
+func (j *job) hasKeys() bool {
+	if j.Root != "" || j.Load == nil {
+		return false
+	}
+	cfg, err := j.loadConfig()
+	return err == nil && len(cfg.PublicKeys) > 0
+}
+
+// firstGuest says how to start a guest.
+func (j *job) firstGuest() {
+	j.report.next("start a guest from a vendor's cloud image that is in /var/lib/libvirt/images",
+		"virt-install --connect qemu:///system --name web1 --memory 1024 --osinfo linux2022 --import --noautoconsole "+
+			"--disk size=10,backing_store=/var/lib/libvirt/images/IMAGE.qcow2 --network network="+j.Start.Network+
+			" --sysinfo 'system.product=OpenStack Nova'")
 }
 
 // findLeftovers looks for what the original mdserver left that only the

@@ -135,7 +135,7 @@ func (t *tree) mkdir(name string, mode fs.FileMode, uid, gid int) (made []string
 		return append(made, name), nil
 	}
 	rel := t.rel(name)
-	if err := t.root.Mkdir(rel, mode); err != nil {
+	if err := t.root.Mkdir(rel, mode.Perm()); err != nil {
 		return made, err
 	}
 	made = append(made, name)
@@ -177,6 +177,13 @@ func (t *tree) rename(from, to string) error {
 		return nil
 	}
 	return t.root.Rename(t.rel(from), t.rel(to))
+}
+
+func (t *tree) chmod(name string, mode fs.FileMode) error {
+	if t.dry {
+		return nil
+	}
+	return t.root.Chmod(t.rel(name), mode)
 }
 
 func (t *tree) remove(name string) error {

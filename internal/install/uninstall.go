@@ -46,6 +46,9 @@ func (j *job) refusePurge() error {
 func (j *job) uninstall(ctx context.Context) error {
 	j.stopServices(ctx)
 	j.removeTable()
+	if j.Root == "" {
+		j.undo(ctx)
+	}
 	for _, p := range j.manifest.paths() {
 		if err := j.takeAway(p); err != nil {
 			return err
@@ -62,6 +65,7 @@ func (j *job) uninstall(ctx context.Context) error {
 	j.removeDirectories()
 	if j.live() {
 		j.system(ctx, "systemctl", "daemon-reload")
+		j.indexManual(ctx)
 	}
 	j.afterwards()
 	return nil

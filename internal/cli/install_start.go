@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/install"
+)
+
+// startFlags adds the flags of "install --start" and returns what reads them.
+func startFlags(cmd *cobra.Command) func() (*install.Start, error) {
+	flags := cmd.Flags()
+	start := flags.Bool("start", false, "configure and start mdserver and its network, and run doctor")
+	network := flags.String("network", "default", "with --start: serve the guests of the libvirt network `NAME`; mds is mdserver's own")
+	files := flags.StringArray("key", nil, "with --start: give guests the SSH public keys in `FILE`; may be repeated")
+	return func() (*install.Start, error) {
+		if !*start {
+			if flags.Changed("network") || flags.Changed("key") {
+				return nil, errors.New("--network and --key have an effect with --start only")
+			}
+			return nil, nil
+		}
+		asked := &install.Start{Network: *network}
+		for _, file := range *files {
+			keys, err := readKeys(file)
+			if err != nil {
+				return nil, err
+			}
+			asked.Keys = append(asked.Keys, keys...)
+		}
+		return asked, nil
+	}
+}
+
+// readKeys reads the public keys in a file, one a line.
+func readKeys(file string) ([]string, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the SSH key: %w", err)
+	}
+	if strings.Contains(string(content), "PRIVATE KEY") {
+		return nil, fmt.Errorf("%s is a private key; name the public one, %s.pub", file, file)
+	}
+	var keys []string
+	for line := range strings.Lines(string(content)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			keys = append(keys, line)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("%s has no key", file)
+	}
+	return keys, nil
+}
+
+// finishStart prints what was done, what doctor says of the host, and what to
+// do next. It fails if a step failed or something is wrong.
+func finishStart(cmd *cobra.Command, report *install.Report, asJSON bool) error {
+	out := cmd.OutOrStdout()
+	found := examine(cmd.Context(), configFile(cmd, nil), "")
+	if asJSON {
+		if err := printJSON(out, report); err != nil {
+			return err
+		}
+	} else {
+		next := report.Next
+		report.Next = nil
+		if err := printInstall(out, report); err != nil {
+			return err
+		}
+		printf(out, "\nmdserver doctor:\n")
+		printReport(out, found)
+		printFindings(out, "Next:", next)
+	}
+	failed := slices.ContainsFunc(report.Changes, func(c install.Change) bool { return c.Action == install.Failed })
+	if failed || !found.Healthy {
+		return &exitError{code: exitFailure}
+	}
+	return nil
+}

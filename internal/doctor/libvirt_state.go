@@ -1,0 +1,22 @@
+package doctor
+
+import (
+	"context"
+	"path/filepath"
+)
+
+// libvirtState is where libvirt notes the MAC addresses of the guests on each of
+// its networks, even one without DHCP and DNS.
+const libvirtState = "/var/lib/libvirt/dnsmasq"
+
+func checkLibvirtState(context.Context, *Host) []Finding { return checkStateDir(libvirtState) }
+
+func checkStateDir(dir string) []Finding {
+	switch {
+	case !exists(filepath.Dir(dir)):
+		return []Finding{fine("this host's libvirt keeps no state in %s", filepath.Dir(dir))}
+	case !exists(dir):
+		return []Finding{wrong("%s is missing, and libvirt starts no guest on its networks without it", dir).mend("mkdir --mode=755 " + quote(dir))}
+	}
+	return []Finding{fine("%s is there", dir)}
+}

@@ -1,0 +1,204 @@
+package install
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// ownNetwork is the name of mdserver's own network, which Install defines in
+// libvirt. All others are networks that libvirt has and serves itself.
+const ownNetwork = "mds"
+
+// Start says how to bring the server into service once it is installed.
+type Start struct {
+	Network string   // name of the network whose guests to serve; "mds" is mdserver's own
+	Keys    []string // SSH public keys for the guests, as authorized_keys has them
+}
+
+// Query runs a program of the system that changes nothing, and returns what it
+// printed on its standard output.
+type Query func(ctx context.Context, name string, args ...string) (string, error)
+
+func (o *Options) checkStart() error {
+	switch {
+	case o.Start == nil:
+		return nil
+	case o.Root != "":
+		return errors.New("start: a directory tree cannot be started; leave out --root")
+	case !o.Systemd:
+		return errors.New("start: systemd does not run this system")
+	case !networkName.MatchString(o.Start.Network):
+		return fmt.Errorf("network %q: must be the name of a libvirt network: letters, digits, '.', '_' and '-', not beginning with . or -, at most 60", o.Start.Network)
+	}
+	for _, key := range o.Start.Keys {
+		if err := checkKey(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start brings the server into service. A step whose result is there already
+// is left out.
+func (j *job) start(ctx context.Context) error {
+	if err := j.configure(); err != nil {
+		return err
+	}
+	j.startNetwork(ctx)
+	if j.libvirtServes() {
+		j.joinGroup(ctx)
+	}
+	j.openFirewall(ctx)
+	j.system(ctx, "systemctl", "enable", serverUnit)
+	j.reloadLibvirt(ctx)
+	j.system(ctx, "systemctl", "restart", serverUnit) // Type=notify: returns when the server is ready
+	return nil
+}
+
+// libvirtServes reports whether libvirt serves the network itself.
+func (j *job) libvirtServes() bool { return j.Start.Network != ownNetwork }
+
+// undoable runs a command and notes the one that undoes it.
+func (j *job) undoable(ctx context.Context, do, undo []string) bool {
+	done := j.system(ctx, do[0], do[1:]...)
+	noted := slices.ContainsFunc(j.manifest.Undo, func(u []string) bool { return slices.Equal(u, undo) })
+	if done && !noted && !j.DryRun {
+		j.manifest.Undo = append(j.manifest.Undo, undo)
+	}
+	return done
+}
+
+func virsh(args ...string) []string {
+	return append([]string{"virsh", "--connect", "qemu:///system"}, args...)
+}
+
+// startNetwork defines mdserver's own network unless libvirt has it, and has
+// the network run, now and after each boot.
+func (j *job) startNetwork(ctx context.Context) {
+	name := j.Start.Network
+	all, err := j.networks(ctx, "--all")
+	if err != nil {
+		j.report.add(Failed, "network "+name, err.Error())
+		return
+	}
+	switch {
+	case slices.Contains(all, name):
+	case j.libvirtServes():
+		j.report.add(Failed, "network "+name, "libvirt has no such network; it has: "+strings.Join(all, ", "))
+		return
+	default:
+		j.undoable(ctx, virsh("net-define", networkPath(j.Prefix)), virsh("net-undefine", name))
+	}
+	if started, err := j.networks(ctx, "--all", "--autostart"); err == nil && !slices.Contains(started, name) {
+		j.undoable(ctx, virsh("net-autostart", name), virsh("net-autostart", "--disable", name))
+	}
+	if active, err := j.networks(ctx); err == nil && !slices.Contains(active, name) {
+		j.undoable(ctx, virsh("net-start", name), virsh("net-destroy", name))
+	}
+}
+
+// networks lists libvirt's networks by name.
+func (j *job) networks(ctx context.Context, which ...string) ([]string, error) {
+	list := virsh(append([]string{"net-list", "--name"}, which...)...)
+	out, err := j.Query(ctx, list[0], list[1:]...)
+	return strings.Fields(out), err
+}
+
+// libvirtGroup may use libvirt's read-write socket.
+const libvirtGroup = "libvirt"
+
+// joinGroup lets the server edit the definition of a network that libvirt
+// serves. It is not done for mdserver's own network: the group is as good as root.
+func (j *job) joinGroup(ctx context.Context) {
+	switch members, found := j.members(libvirtGroup); {
+	case !found:
+		j.report.add(Skipped, "group "+libvirtGroup, "there is no such group; libvirt's own rules decide who may use its socket")
+	case slices.Contains(members, j.User):
+		j.report.add(Unchanged, "group "+libvirtGroup, j.User+" is a member")
+	default:
+		j.undoable(ctx, []string{"usermod", "--append", "--groups", libvirtGroup, j.User},
+			[]string{"gpasswd", "--delete", j.User, libvirtGroup})
+	}
+}
+
+// members lists the members of a group that group(5) has.
+func (j *job) members(group string) ([]string, bool) {
+	content, err := j.tree.read("/etc/group")
+	if err != nil {
+		return nil, false
+	}
+	lines := bufio.NewScanner(bytes.NewReader(content))
+	for lines.Scan() {
+		if fields := strings.Split(lines.Text(), ":"); len(fields) == 4 && fields[0] == group {
+			return strings.Split(fields[3], ","), true
+		}
+	}
+	return nil, false
+}
+
+// reloadLibvirt makes libvirt see the hook. A daemon that does not run looks
+// for hooks when it starts.
+func (j *job) reloadLibvirt(ctx context.Context) {
+	for _, unit := range []string{"virtqemud.service", "libvirtd.service"} {
+		if _, err := j.Query(ctx, "systemctl", "is-active", unit); err == nil {
+			j.system(ctx, "systemctl", "reload-or-restart", unit)
+		}
+	}
+}
+
+// openFirewall lets guests reach the metadata port. firewalld's zone libvirt,
+// into which libvirt puts its bridges, admits DHCP and DNS, and rejects HTTP.
+func (j *job) openFirewall(ctx context.Context) {
+	if _, err := j.Query(ctx, "firewall-cmd", "--state"); err != nil {
+		return // not installed, or it does not run
+	}
+	what := "port=" + fmt.Sprint(j.port) + "/tcp"
+	if j.port == 80 {
+		what = "service=http"
+	}
+	zone := []string{"firewall-cmd", "--permanent", "--zone=libvirt"}
+	if _, err := j.Query(ctx, zone[0], zone[1], zone[2], "--query-"+what); err == nil {
+		j.report.add(Unchanged, "firewalld zone libvirt", "admits "+what)
+		return
+	}
+	if j.undoable(ctx, append(slices.Clone(zone), "--add-"+what), append(slices.Clone(zone), "--remove-"+what)) {
+		j.system(ctx, "firewall-cmd", "--reload")
+	}
+}
+
+// undo undoes what start did, the last step first.
+func (j *job) undo(ctx context.Context) {
+	for _, command := range slices.Backward(j.manifest.Undo) {
+		if len(command) == 0 {
+			continue
+		}
+		if network, stops := stopsNetwork(command); stops && j.inUse(ctx, network) {
+			j.report.add(Kept, "network "+network, "guests use it")
+			j.report.next("stop the network when no guest uses it", strings.Join(command, " "))
+			continue
+		}
+		j.system(ctx, command[0], command[1:]...)
+		if command[0] == "firewall-cmd" {
+			j.system(ctx, "firewall-cmd", "--reload")
+		}
+	}
+}
+
+// stopsNetwork finds the network that a command takes from its guests.
+func stopsNetwork(command []string) (name string, stops bool) {
+	last := len(command) - 1
+	return command[last], slices.Contains(command, "net-destroy")
+}
+
+// inUse reports whether a running guest has an interface on a network, or
+// whether that is unknown.
+func (j *job) inUse(ctx context.Context, network string) bool {
+	list := virsh("net-port-list", "--uuid", network)
+	out, err := j.Query(ctx, list[0], list[1:]...)
+	return err != nil || strings.TrimSpace(out) != ""
+}

@@ -1,0 +1,410 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"mdserver/internal/config"
+)
+
+const testKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGhlbGxvaGVsbG9oZWxsb2hlbGxvaGVsbG9oZWxsb2hl 100% me@example.net"
+
+// startable is a host with a running system: libvirt, systemd and firewalld
+// answer as they are told.
+type startable struct {
+	*host
+	answers map[string]string // what succeeds, by command line, and its output
+	fails   string            // the command that fails
+}
+
+func newStartable(t *testing.T) *startable {
+	s := &startable{host: newHost(t), answers: map[string]string{
+		"virsh --connect qemu:///system net-list --name --all":             "default\n\n",
+		"virsh --connect qemu:///system net-list --name --all --autostart": "\n",
+		"virsh --connect qemu:///system net-list --name":                   "\n",
+		"virsh --connect qemu:///system net-port-list --uuid default":      "\n",
+		"virsh --connect qemu:///system net-port-list --uuid mds":          "\n",
+		"systemctl is-active libvirtd.service":                             "active\n",
+	}}
+	s.write("/etc/passwd", "root:x:0:0::/root:/bin/sh\nmdserver:x:0:0::/:/bin/false\nmdserver-dnsmasq:x:0:0::/:/bin/false\n")
+	s.write("/etc/group", "root:x:0:\nmdserver:x:0:\nmdserver-dnsmasq:x:0:\nlibvirt:x:110:\n")
+	return s
+}
+
+// load reads the configuration below the root.
+func (s *startable) load(name string) (*config.Config, []config.Warning, error) {
+	text, err := os.ReadFile(s.path(name))
+	if err != nil {
+		return nil, nil, err
+	}
+	moved := s.path(name) + ".moved"
+	text = []byte(strings.ReplaceAll(string(text), "/etc/mdserver/mdserver.conf.d", s.path("/etc/mdserver/mdserver.conf.d")))
+	if err := os.WriteFile(moved, text, 0o600); err != nil {
+		return nil, nil, err
+	}
+	defer os.Remove(moved)
+	return config.Load(moved)
+}
+
+func (s *startable) job() *job {
+	s.t.Helper()
+	j := s.host.job(os.Geteuid())
+	j.Root, j.Systemd, j.Load = "", true, s.load
+	j.Query = func(_ context.Context, name string, args ...string) (string, error) {
+		out, ok := s.answers[strings.Join(append([]string{name}, args...), " ")]
+		if !ok {
+			return "", errors.New("no")
+		}
+		return out, nil
+	}
+	run := j.Run
+	j.Run = func(ctx context.Context, name string, args ...string) error {
+		if line := strings.Join(append([]string{name}, args...), " "); line == s.fails {
+			return errors.New("failed")
+		}
+		return run(ctx, name, args...)
+	}
+	return j
+}
+
+// start installs and starts, and returns the commands that were run.
+func (s *startable) start(start Start) (*Report, []string) {
+	s.t.Helper()
+	s.ran = nil
+	j := s.job()
+	j.Start = &start
+	plan, err := makePlan(j.Options)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := j.install(context.Background(), plan); err != nil {
+		s.t.Fatal(err)
+	}
+	return j.report, s.ran
+}
+
+func (s *startable) stop(purge bool) (*Report, []string) {
+	s.t.Helper()
+	s.ran = nil
+	j := s.job()
+	j.Purge = purge
+	if err := j.uninstall(context.Background()); err != nil {
+		s.t.Fatal(err)
+	}
+	return j.report, s.ran
+}
+
+func wantCommands(t *testing.T, ran []string, want ...string) {
+	t.Helper()
+	ran = slices.DeleteFunc(slices.Clone(ran), func(line string) bool {
+		return line == "systemctl daemon-reload" || strings.HasPrefix(line, "systemd-tmpfiles") || strings.HasPrefix(line, "mandb")
+	})
+	if !slices.Equal(ran, want) {
+		t.Errorf("ran\n\t%s\nwant\n\t%s", strings.Join(ran, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+func TestStart(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		network string
+		set     map[string]string // what the system answers
+		ran     []string
+		undone  []string
+	}{
+		{
+			"libvirt's network", "default", nil,
+			[]string{
+				"virsh --connect qemu:///system net-autostart default",
+				"virsh --connect qemu:///system net-start default",
+				"usermod --append --groups libvirt mdserver",
+				"systemctl enable mdserver.service",
+				"systemctl reload-or-restart libvirtd.service",
+				"systemctl restart mdserver.service",
+			},
+			[]string{
+				"gpasswd --delete mdserver libvirt",
+				"virsh --connect qemu:///system net-destroy default",
+				"virsh --connect qemu:///system net-autostart --disable default",
+			},
+		},
+		{
+			"a network that runs, behind firewalld", "default", map[string]string{
+				"virsh --connect qemu:///system net-list --name --all --autostart": "default\n",
+				"virsh --connect qemu:///system net-list --name":                   "default\n",
+				"firewall-cmd --state": "running\n",
+			},
+			[]string{
+				"usermod --append --groups libvirt mdserver",
+				"firewall-cmd --permanent --zone=libvirt --add-service=http",
+				"firewall-cmd --reload",
+				"systemctl enable mdserver.service",
+				"systemctl reload-or-restart libvirtd.service",
+				"systemctl restart mdserver.service",
+			},
+			[]string{
+				"firewall-cmd --permanent --zone=libvirt --remove-service=http",
+				"firewall-cmd --reload",
+				"gpasswd --delete mdserver libvirt",
+			},
+		},
+		{
+			"mdserver's own network, without the group", "mds", map[string]string{
+				"firewall-cmd --state": "running\n",
+				"firewall-cmd --permanent --zone=libvirt --query-service=http": "yes\n",
+			},
+			[]string{
+				"virsh --connect qemu:///system net-define /usr/local/share/mdserver/mds-network.xml",
+				"virsh --connect qemu:///system net-autostart mds",
+				"virsh --connect qemu:///system net-start mds",
+				"systemctl enable mdserver.service",
+				"systemctl reload-or-restart libvirtd.service",
+				"systemctl restart mdserver.service",
+			},
+			[]string{
+				"virsh --connect qemu:///system net-destroy mds",
+				"virsh --connect qemu:///system net-autostart --disable mds",
+				"virsh --connect qemu:///system net-undefine mds",
+			},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStartable(t)
+			maps.Copy(s.answers, test.set)
+			_, ran := s.start(Start{Network: test.network})
+			wantCommands(t, ran, test.ran...)
+
+			_, ran = s.stop(false)
+			stopped := []string{"systemctl disable --now mdserver-dnsmasq.service", "systemctl disable --now mdserver.service"}
+			wantCommands(t, ran, append(stopped, test.undone...)...)
+		})
+	}
+}
+
+func TestStartConfigures(t *testing.T) {
+	for _, test := range []struct {
+		name, conf, dropIn string
+		network            string
+		keys               []string // of the configuration then, by name
+	}{
+		{"a fresh host", "", "", "default", []string{"default"}},
+		{"a key of the administrator's", "[public-keys]\ndefault = ssh-rsa AAAA mine\n[_include_]\ndirectories = /etc/mdserver/mdserver.conf.d\n",
+			"", "default", []string{"default", "key2"}},
+		{"mdserver's own network", "", "", "mds", []string{"default"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStartable(t)
+			if test.conf != "" {
+				s.write("/etc/mdserver/mdserver.conf", test.conf)
+			}
+			for range 2 { // the second time changes nothing
+				report, _ := s.start(Start{Network: test.network, Keys: []string{testKey}})
+				if len(report.Findings) > 0 {
+					t.Errorf("findings %v", report.Findings)
+				}
+			}
+			if n := strings.Count(s.read(dropIn), "[public-keys]"); n != 1 {
+				t.Errorf("%d sections of keys:\n%s", n, s.read(dropIn))
+			}
+			cfg, _, err := s.load("/etc/mdserver/mdserver.conf")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for _, k := range cfg.PublicKeys {
+				names = append(names, k.Name)
+			}
+			if !slices.Equal(names, test.keys) || cfg.PublicKeys[len(names)-1].Key != testKey {
+				t.Errorf("keys %v, want the new one as the last of %v", cfg.PublicKeys, test.keys)
+			}
+			if len(cfg.Networks) != 1 || cfg.Networks[0].Name != test.network {
+				t.Errorf("networks %v", cfg.Networks)
+			}
+			s.start(Start{Network: test.network, Keys: []string{testKey + "2"}}) // a further key is added
+			if cfg, _, err := s.load("/etc/mdserver/mdserver.conf"); err != nil || len(cfg.PublicKeys) != len(test.keys)+1 {
+				t.Errorf("with a further key: %v", err)
+			}
+			s.stop(false)
+			if _, err := os.Stat(s.path(dropIn)); err == nil {
+				t.Error("uninstall leaves the file")
+			}
+		})
+	}
+}
+
+// What the administrator changed stays, and the lines that are missing are
+// reported.
+func TestStartKeepsConfiguration(t *testing.T) {
+	s := newStartable(t)
+	s.start(Start{Network: "default"})
+	s.write(dropIn, "[network default]\nbackend = libvirt\n[public-keys]\nmine = ssh-rsa AAAA mine\n")
+	before := s.read(dropIn)
+	report, _ := s.start(Start{Network: "default", Keys: []string{testKey}})
+	wantAction(t, report, dropIn, Kept)
+	if len(report.Findings) != 1 || !slices.Contains(report.Findings[0].Commands, "default = "+strings.ReplaceAll(testKey, "%", "%%")) {
+		t.Errorf("findings %v", report.Findings)
+	}
+	s.stop(false)
+	if s.read(dropIn) != before {
+		t.Error("the file was touched")
+	}
+
+	s = newStartable(t)
+	s.write("/etc/mdserver/mdserver.conf", "[mdserver]\n") // as the original's, which includes nothing
+	report, _ = s.start(Start{Network: "default"})
+	if !slices.ContainsFunc(report.Findings, func(f Finding) bool { return strings.Contains(f.What, "does not include") }) {
+		t.Errorf("findings %v", report.Findings)
+	}
+}
+
+func TestStartReportsFailedSteps(t *testing.T) {
+	s := newStartable(t)
+	report, _ := s.start(Start{Network: "lan"})
+	wantAction(t, report, "network lan", Failed)
+
+	s = newStartable(t)
+	s.fails = "virsh --connect qemu:///system net-start default"
+	report, _ = s.start(Start{Network: "default"})
+	wantAction(t, report, s.fails, Failed)
+	if _, ran := s.stop(false); slices.Contains(ran, "virsh --connect qemu:///system net-destroy default") {
+		t.Error("uninstall undoes what failed")
+	}
+
+	s = newStartable(t)
+	s.write("/etc/mdserver/mdserver.conf", "[mdserver]\nport = many\n")
+	j := s.job()
+	j.Start = &Start{Network: "default"}
+	if err := j.start(context.Background()); err == nil || !strings.Contains(err.Error(), "port") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestUninstallLeavesNetworkInUse(t *testing.T) {
+	s := newStartable(t)
+	s.start(Start{Network: "default"})
+	s.answers["virsh --connect qemu:///system net-port-list --uuid default"] = "0a1b\n"
+	report, ran := s.stop(false)
+	wantAction(t, report, "network default", Kept)
+	if slices.Contains(ran, "virsh --connect qemu:///system net-destroy default") {
+		t.Error("a network in use was stopped")
+	}
+}
+
+func TestStartDryRun(t *testing.T) {
+	s := newStartable(t)
+	s.opts.DryRun = true
+	before := s.files()
+	report, ran := s.start(Start{Network: "default", Keys: []string{testKey}})
+	if len(ran) > 0 || !maps.Equal(before, s.files()) {
+		t.Errorf("ran %q", ran)
+	}
+	seen := map[string]bool{}
+	for _, c := range report.Changes {
+		if seen[c.Name] {
+			t.Errorf("%s is printed twice", c.Name)
+		}
+		seen[c.Name] = true
+	}
+	for _, name := range []string{dropIn, "virsh --connect qemu:///system net-start default", "systemctl restart mdserver.service"} {
+		if !seen[name] {
+			t.Errorf("nothing is said of %s", name)
+		}
+	}
+}
+
+func TestStartOptionsAreChecked(t *testing.T) {
+	for want, o := range map[string]Options{
+		"leave out --root":      {Root: "/srv/root", Systemd: true, Start: &Start{Network: "default"}},
+		"systemd does not run":  {Start: &Start{Network: "default"}},
+		`network "a]\nb"`:       {Systemd: true, Start: &Start{Network: "a]\nb"}},
+		`network "--all"`:       {Systemd: true, Start: &Start{Network: "--all"}},
+		"one line of a public":  {Systemd: true, Start: &Start{Network: "default", Keys: []string{"ssh-rsa AAAA\n[mdserver]"}}},
+		"SSH key: must be one ": {Systemd: true, Start: &Start{Network: "default", Keys: []string{"AAAA"}}},
+	} {
+		if err := o.checkStart(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+}
+
+// Accounts of this host are nothing to an uninstallation from another
+// directory tree.
+func TestPurgeOfTreeKeepsAccounts(t *testing.T) {
+	h := newHost(t)
+	h.install()
+	j := h.job(0)
+	j.Purge, j.Systemd = true, true
+	j.manifest.CreatedUser, j.manifest.CreatedDnsmasqUser = "mdserver", dnsmasqUser
+	j.manifest.Undo = [][]string{{"gpasswd", "--delete", "mdserver", "libvirt"}}
+	if err := j.uninstall(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if len(h.ran) > 0 {
+		t.Errorf("ran %q", h.ran)
+	}
+}
+
+func TestPurgeRemovesAccounts(t *testing.T) {
+	s := newStartable(t)
+	s.start(Start{Network: "default"})
+	j := s.job()
+	j.Purge, j.manifest.CreatedUser = true, "mdserver"
+	s.ran = nil
+	if err := j.uninstall(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(s.ran, "userdel mdserver") {
+		t.Errorf("ran %q", s.ran)
+	}
+}
+
+// A unit that the administrator changed is theirs, and goes on running.
+func TestUninstallLeavesChangedUnitRunning(t *testing.T) {
+	s := newStartable(t)
+	s.start(Start{Network: "default"})
+	s.write(unitPath, "[Service]\nExecStart=/opt/mine\n")
+	_, ran := s.stop(false)
+	if slices.Contains(ran, "systemctl disable --now mdserver.service") {
+		t.Errorf("ran %q", ran)
+	}
+	if !slices.Contains(ran, "systemctl disable --now mdserver-dnsmasq.service") {
+		t.Errorf("the unchanged unit was left: %q", ran)
+	}
+}
+
+// An upgrade asks for no keys that the configuration has.
+func TestNextAsksForMissingKeys(t *testing.T) {
+	for conf, want := range map[string]bool{"[mdserver]\n": true, "[public-keys]\ndefault = ssh-rsa AAAA mine\n": false} {
+		s := newStartable(t)
+		s.write("/etc/mdserver/mdserver.conf", conf)
+		j := s.job()
+		j.nextSteps()
+		asks := slices.ContainsFunc(j.report.Next, func(f Finding) bool { return strings.Contains(f.What, "SSH keys") })
+		if asks != want {
+			t.Errorf("%q: asks for keys: %v", conf, asks)
+		}
+	}
+}
+
+// A later upgrade starts nothing, and keeps what start configured.
+func TestInstallKeepsWhatStartConfigured(t *testing.T) {
+	s := newStartable(t)
+	s.start(Start{Network: "default"})
+	before := s.read(dropIn)
+	j := s.job()
+	plan, err := makePlan(j.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.install(context.Background(), plan); err != nil {
+		t.Fatal(err)
+	}
+	if s.read(dropIn) != before || len(j.manifest.Undo) == 0 {
+		t.Errorf("the configuration is %q, and uninstall undoes %q", s.read(dropIn), j.manifest.Undo)
+	}
+}
