@@ -1,7 +1,6 @@
 package stpl
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -51,17 +50,17 @@ type linter struct {
 	file    string
 	known   Names
 	jinja   bool
-	bound   map[string]int    // by the template
-	values  map[string]int    // bound otherwise than by imports
-	modules map[string]string // what imports bind
-	texts   map[string]bool   // all texts in the code: what is asked for by name
+	bound   map[string]int          // by the template
+	values  map[string]int          // bound otherwise than by imports
+	imports map[string]object.Value // what imports bind: modules, and members of modules
+	texts   map[string]bool         // all texts in the code: what is asked for by name
 	errs    []*Error
 }
 
 func (e *Engine) lint(file, source string, body []syntax.Stmt, known Names) []*Error {
 	l := &linter{
 		engine: e, file: file, known: known, jinja: jinja.MatchString(source), bound: lower.Bound(body, true), values: lower.Bound(body, false),
-		modules: map[string]string{}, texts: map[string]bool{},
+		imports: map[string]object.Value{}, texts: map[string]bool{},
 	}
 	walk(body, l.collect)
 	walk(body, l.look)
@@ -90,16 +89,7 @@ func (l *linter) collect(n syntax.Node) bool {
 			l.texts[text] = true
 		}
 	case *syntax.Import:
-		for _, name := range n.Names {
-			if name.Name == "*" { // binds names that are not in the text
-				l.known, l.jinja = nil, false
-			}
-			as, module := cmp.Or(name.As, name.Name), name.Name
-			if _, before := l.modules[as]; before || n.From != "" {
-				module = "" // it is not sure which
-			}
-			l.modules[as] = module
-		}
+		l.imported(n)
 	}
 	return true
 }
@@ -139,11 +129,8 @@ func (l *linter) attribute(n *syntax.Attr) {
 		if object.StrType.Method(n.Name) == nil {
 			l.report(n, "AttributeError", "'str' object has no attribute '%s'", n.Name)
 		}
-	case *syntax.Name:
-		module := l.modules[x.ID]
-		if _, other := l.values[x.ID]; module != "" && !other && knownModule(module) && !hasMember(module, n.Name) && !knownModule(module+"."+n.Name) {
-			l.report(n, "AttributeError", "module '%s' has no attribute '%s' in templates", module, n.Name)
-		}
+	default:
+		l.moduleAttribute(n)
 	}
 }
 

@@ -64,3 +64,47 @@ func TestNoFalseAlarms(t *testing.T) {
 		}
 	}
 }
+
+// Attributes that modules and classes have in Python, but not in templates, are
+// found however they were imported.
+func TestModuleAttributes(t *testing.T) {
+	for source, want := range map[string]string{
+		"% import os\n{{os.popen('id').read()}}\n":                          "t:2: AttributeError: module 'os' has no attribute 'popen' in templates: templates start no programs",
+		"% import os\n{{os.listdir('/')}}\n":                                "templates do not see the host's files",
+		"% import os as o\n{{o.walk('/')}}\n":                               "AttributeError",
+		"% import os\n{{os.path.getsize('/')}}\n":                           "module 'posixpath' has no attribute 'getsize'",
+		"% import os.path\n{{os.path.getsize('/')}}\n":                       "AttributeError",
+		"% import os.path as p\n{{p.getsize('/')}}\n":                        "AttributeError",
+		"% from os import path\n{{path.getsize('/')}}\n":                     "AttributeError",
+		"% import time\n{{time.sleep(1)}}\n":                                "AttributeError",
+		"% import datetime\n{{datetime.datetime.nosuch}}\n":                 "type object 'datetime' has no attribute 'nosuch'",
+		"% from datetime import date as d\n{{d.nosuch()}}\n":                "type object 'date' has no attribute 'nosuch'",
+		"% import urllib.parse\n{{urllib.request.urlopen('x')}}\n":          "AttributeError",
+		"% import random\n% f = random.gauss\n":                             "AttributeError",
+		"% from os import listdir\n":                                        "t:1: ImportError",
+		"% import os, subprocess\n% import time\n{{time.sleep(1)}}\n":       "t:1: ModuleNotFoundError",
+		"% def f():\n% import os\n{{os.stat('/')}}\n% end\n":                "AttributeError",
+		"% import os\n{{[os.getpid() for x in 'a']}} {{lambda: os.path}}\n": "AttributeError",
+	} {
+		errs := New(Options{}).Check("t", source, nil)
+		if len(errs) == 0 || !strings.Contains(errs[0].Error(), want) {
+			t.Errorf("%q: %v, want %s", source, errs, want)
+		}
+	}
+	for _, source := range []string{
+		"% import os\n{{os.path.join('a', 'b')}} {{os.environ.get('x')}} {{os.sep}}\n",
+		"% import os.path\n{{os.path.basename('a')}} {{os.getenv('x')}}\n",
+		"% from os import path as p\n{{p.join('a', 'b')}}\n",
+		"% import datetime\n{{datetime.datetime.now()}} {{datetime.date.today()}} {{datetime.datetime.min}} {{datetime.datetime.__name__}}\n",
+		"% from datetime import datetime\n{{datetime.utcnow()}} {{datetime.strptime('1', '%d')}}\n",
+		"% import urllib.parse\n{{urllib.parse.quote('a')}}\n",
+		"% import os\n% import time as os\n{{os.popen}}\n",
+		"% import os\n{{os.popen('id') if hasattr(os, 'popen') else ''}}\n",
+		"% try:\n% import os\n{{os.popen('id')}}\n% except Exception:\nnone\n% end\n",
+		"% os = {}\n% import os\n{{os.popen}}\n",
+	} {
+		if errs := New(Options{}).Check("t", source, nil); len(errs) > 0 {
+			t.Errorf("%q: %v", source, errs)
+		}
+	}
+}

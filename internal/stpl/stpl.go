@@ -147,10 +147,12 @@ func (t *Template) weight() int64 {
 // be one.
 func (e *Engine) Check(name, source string, known Names) []*Error {
 	made, errs := e.compile(name, source)
-	if len(errs) > 0 {
+	if slices.ContainsFunc(errs, func(err *Error) bool { return err.Kind != "ImportError" && err.Kind != "ModuleNotFoundError" }) {
 		return errs
 	}
-	return e.lint(name, source, made.body, known)
+	errs = append(errs, e.lint(name, source, made.body, known)...)
+	slices.SortStableFunc(errs, func(a, b *Error) int { return a.Line - b.Line })
+	return errs
 }
 
 // compilation is what a template's source was made into.
