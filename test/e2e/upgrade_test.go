@@ -157,7 +157,7 @@ func checkExport(t *testing.T, s *lab.Server, dbFile string) {
 		Entries  []map[string]any
 	}
 	file := filepath.Join(filepath.Dir(dbFile), "exported.json")
-	if err := os.WriteFile(file, []byte(command(t, s, "export", "--format", "legacy")), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(command(t, s, "export", "--format", "legacy-object")), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	exported := readJSON[database](t, file)
