@@ -107,13 +107,7 @@ func toNewFormat(t *testing.T, file string) {
 		}},
 		"entries": readJSON[[]any](t, file),
 	}
-	text, err := json.MarshalIndent(doc, "", "    ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, text, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	writeJSON(t, file, doc)
 }
 
 func checkDnsmasqMode(t *testing.T, s *lab.Server, want string) {
@@ -211,4 +205,15 @@ func readJSON[T any](t *testing.T, file string) T {
 		t.Fatalf("%s: %v", file, err)
 	}
 	return doc
+}
+
+func writeJSON(t *testing.T, file string, doc any) {
+	t.Helper()
+	text, err := json.MarshalIndent(doc, "", "    ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
