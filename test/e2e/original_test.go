@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/netip"
@@ -30,6 +31,7 @@ type original struct {
 	source  string // directory with the Python package
 	site    string // directory with the configuration and the database
 	running []*lab.Process
+	made    int // guests that domain has made
 }
 
 // The original and this server take turns on a host, twice, while a guest runs.
@@ -75,7 +77,7 @@ func thereAndBack(t *testing.T, o *original) {
 		want = append(want, theirs)
 		o.wantGuests("after the upgrade, round "+round, slices.Sorted(maps.Keys(list(t, s))), want)
 		o.wantSame("after the upgrade, round "+round, guest, answers)
-		register(t, s, ours)
+		uploadXML(t, s, o.domain(ours).xml())
 		want = append(want, ours)
 		before := o.addresses()
 		command(t, s, "export", "--output", o.dbFile())
@@ -143,7 +145,7 @@ func (o *original) register(name string) {
 		return
 	}
 	resp, err := o.l.Host.HTTPClient(netip.MustParseAddr(lab.Gateway)).Post(upgradedURL+"/instance-upload", "application/x-www-form-urlencoded",
-		strings.NewReader(domainXML(o.t, name)))
+		strings.NewReader(o.domain(name).xml()))
 	if err != nil {
 		o.t.Fatal(err)
 	}
@@ -157,13 +159,25 @@ func (o *original) enter(name string) {
 	o.t.Helper()
 	db := readJSON[map[string]any](o.t, o.dbFile())
 	now := float64(time.Now().UnixMicro()) / 1e6
-	round := byte(len(db["entries"].([]any)))
+	d := o.domain(name)
 	db["entries"] = append(db["entries"].([]any), map[string]any{
-		"domain_name": name, "domain_uuid": "7e5a544d-d555-4133-a443-8229415000" + string('0'+round/10) + string('0'+round%10),
-		"domain_metadata": map[string]any{}, "location": nil, "mds_mac": "52:54:00:0a:00:" + string('0'+round/10) + string('0'+round%10),
-		"mds_ipv4": "10.122.7." + string('1'+round/10) + string('0'+round%10), "mds_ipv6": nil, "first_seen": now, "last_update": now,
+		"domain_name": d.name, "domain_uuid": d.uuid, "domain_metadata": map[string]any{}, "location": nil, "mds_mac": d.mac,
+		"mds_ipv4": fmt.Sprintf("10.122.7.%d", o.made), "mds_ipv6": nil, "first_seen": now, "last_update": now,
 	})
 	writeJSON(o.t, o.dbFile(), db)
+}
+
+type originalDomain struct{ name, uuid, mac string }
+
+// domain makes the next guest.
+func (o *original) domain(name string) originalDomain {
+	o.made++
+	return originalDomain{name, fmt.Sprintf("7e5a544d-d555-4133-a443-822941500%03d", o.made), fmt.Sprintf("52:54:00:0a:00:%02d", o.made)}
+}
+
+func (d originalDomain) xml() string {
+	return fmt.Sprintf(`<domain type="kvm"><name>%s</name><uuid>%s</uuid><devices>
+		<interface type="network"><mac address="%s"/><source network="mds"/></interface></devices></domain>`, d.name, d.uuid, d.mac)
 }
 
 // addresses are the guests in the original's database, in either form.
