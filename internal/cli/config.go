@@ -37,11 +37,13 @@ A configuration of the original mdserver that was not taken over yet is compared
 with what the original made of it. Lines that begin with "upgrade:" tell what
 will be different, in order of weight: templates that will not run, keys that
 mean something else, paths that the server's unit cannot reach, and the
-original's hook and units on this host. This needs neither root nor an
-installation.`,
+original's hook and units on this host. Keys that are not set are among them if
+the original's database, hook or units are on this host, or with --original.
+This needs neither root nor an installation.`,
 		Args: args(cobra.MaximumNArgs(1)),
 	}
 	asJSON := jsonFlag(cmd)
+	original := cmd.Flags().Bool("original", false, "take the configuration for one of the original's")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		file := configFile(cmd, args)
 		c, warnings, err := config.Load(file)
@@ -50,7 +52,7 @@ installation.`,
 		}
 		report := newCheckReport(file, warnings, err)
 		if c != nil {
-			report.Upgrade = fromOriginal(c, "/")
+			report.Upgrade = fromOriginal(c, "/", *original)
 		}
 		if *asJSON {
 			if err := printJSON(cmd.OutOrStdout(), report); err != nil {
