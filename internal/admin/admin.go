@@ -12,7 +12,7 @@
 //	POST   /v1/reprovision?ref=R     instance.Instance, with a new instance-id
 //	GET    /v1/user-data?ref=R       what the guest would get, byte for byte
 //	GET    /v1/password?ref=R        what the guest posted as its password
-//	GET    /v1/export?format=legacy  the original's JSON database
+//	GET    /v1/export?format=F       the original's JSON database, see ExportFormats
 //	GET    /v1/status                Status
 //	GET    /v1/identity              the certificate of identity documents, in PEM
 //	POST   /v1/reload                Reloaded
@@ -22,6 +22,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,6 +30,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -38,6 +41,10 @@ import (
 	"mdserver/internal/inventory"
 	"mdserver/internal/libvirt"
 )
+
+// ExportFormats are the formats of Client.Export: the original's database in
+// the form that was imported, as a list, and as an object.
+var ExportFormats = []string{"legacy", "legacy-list", "legacy-object"}
 
 // Backend is what the interface controls.
 type Backend struct {
@@ -52,8 +59,8 @@ type Backend struct {
 	// Unplugged notes that libvirt starts a domain which is on none of the
 	// networks, and may have been before.
 	Unplugged func(context.Context, uuid.UUID) error
-	// Export writes all guests in the original's database format.
-	Export func(io.Writer) error
+	// Export writes all guests in one of ExportFormats.
+	Export func(w io.Writer, format string) error
 	Status func() Status
 	// State tells what a guest does.
 	State func(*instance.Instance) State
@@ -189,17 +196,27 @@ func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (Re
 		b.Log.Info("guest released before its time: another one has its MAC address or needs its address or name",
 			"guest", former.Name, "uuid", former.UUID, "ipv4", former.IPv4, "other", reg.Instance.Name)
 	}
-	if reg.AddressProblem != nil {
-		result.Warning = reg.AddressProblem.Error()
-	}
-	if reg.NameProblem != "" && result.Warning == "" {
-		result.Warning = fmt.Sprintf("%s; the guest is %q", reg.NameProblem, result.Instance.Hostname)
-	}
-	if err := b.Publish(ctx); err != nil && result.Warning == "" {
-		result.Warning = err.Error()
-	}
+	result.Warning = warning(reg, b.Publish(ctx))
 	b.logRegistered(result)
 	return result, nil
+}
+
+// warning joins what went wrong with a registration that was made.
+func warning(reg inventory.Registration, published error) string {
+	var all []string
+	if reg.AddressProblem != nil {
+		all = append(all, reg.AddressProblem.Error())
+	}
+	if reg.NameProblem != "" {
+		all = append(all, fmt.Sprintf("%s; the guest is %q", reg.NameProblem, reg.Instance.Hostname))
+	}
+	for _, w := range reg.Instance.Metadata.Warnings {
+		all = append(all, "<metadata>: "+w)
+	}
+	if published != nil {
+		all = append(all, published.Error())
+	}
+	return strings.Join(all, "; ")
 }
 
 func (b Backend) logRegistered(r Registered) {
@@ -278,14 +295,18 @@ func (b Backend) password(w http.ResponseWriter, r *http.Request) {
 }
 
 func (b Backend) export(w http.ResponseWriter, r *http.Request) {
-	if format := r.URL.Query().Get("format"); format != "legacy" {
-		refuseWith(w, http.StatusBadRequest, errors.New("unknown export format "+format+", accepted: legacy"))
+	format := r.URL.Query().Get("format")
+	if !slices.Contains(ExportFormats, format) {
+		refuseWith(w, http.StatusBadRequest, fmt.Errorf("unknown export format %q, accepted: %s", format, strings.Join(ExportFormats, ", ")))
+		return
+	}
+	var text bytes.Buffer // all of it or an error
+	if err := b.Export(&text, format); err != nil {
+		refuseWith(w, http.StatusInternalServerError, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if err := b.Export(w); err != nil {
-		b.Log.Warn("export ended early", "error", err)
-	}
+	_, _ = w.Write(text.Bytes()) // a client that hangs up is no fault of ours
 }
 
 func (b Backend) reload(w http.ResponseWriter, r *http.Request) {

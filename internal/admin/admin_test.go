@@ -58,7 +58,7 @@ func newBackend(t *testing.T) Backend {
 			_, err := inv.Unplug(ctx, id)
 			return err
 		},
-		Export: func(w io.Writer) error { _, err := io.WriteString(w, "{}"); return err },
+		Export: func(w io.Writer, format string) error { _, err := io.WriteString(w, "{}"); return err },
 		Status: func() Status { return Status{Version: "1.2.3"} },
 		State:  func(*instance.Instance) State { return Unknown },
 		Reload: func(context.Context) (Reloaded, error) { return Reloaded{}, errors.New("line 3: bad") },

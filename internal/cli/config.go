@@ -31,10 +31,19 @@ func configCheckCommand() *cobra.Command {
 		Short: "Tell what is wrong or doubtful in a configuration",
 		Long: `Tell what is wrong or doubtful in a configuration and the files that it
 includes, one line each, with file and line. The exit code is 1 if there is a
-problem that keeps the server from starting, 0 if there are warnings at most.`,
+problem that keeps the server from starting, 0 if there are warnings at most.
+
+A configuration of the original mdserver that was not taken over yet is compared
+with what the original made of it. Lines that begin with "upgrade:" tell what
+will be different, in order of weight: templates that will not run, keys that
+mean something else, paths that the server's unit cannot reach, and the
+original's hook and units on this host. Keys that are not set are among them if
+the original's database, hook or units are on this host, or with --original.
+This needs neither root nor an installation.`,
 		Args: args(cobra.MaximumNArgs(1)),
 	}
 	asJSON := jsonFlag(cmd)
+	original := cmd.Flags().Bool("original", false, "take the configuration for one of the original's")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		file := configFile(cmd, args)
 		c, warnings, err := config.Load(file)
@@ -42,6 +51,9 @@ problem that keeps the server from starting, 0 if there are warnings at most.`,
 			err = checkConfFiles(cmd.Context(), c)
 		}
 		report := newCheckReport(file, warnings, err)
+		if c != nil {
+			report.Upgrade = fromOriginal(c, "/", *original)
+		}
 		if *asJSON {
 			if err := printJSON(cmd.OutOrStdout(), report); err != nil {
 				return err
@@ -80,6 +92,7 @@ type checkReport struct {
 	OK       bool      `json:"ok"`
 	Problems []finding `json:"problems"`
 	Warnings []finding `json:"warnings"`
+	Upgrade  []finding `json:"upgrade"` // what the original's configuration will mean
 }
 
 type finding struct {
@@ -93,7 +106,7 @@ type finding struct {
 }
 
 func newCheckReport(file string, warnings []config.Warning, err error) checkReport {
-	r := checkReport{File: file, OK: err == nil, Problems: []finding{}, Warnings: []finding{}}
+	r := checkReport{File: file, OK: err == nil, Problems: []finding{}, Warnings: []finding{}, Upgrade: []finding{}}
 	for _, e := range flatten(err) {
 		f := finding{File: file, Text: e.Error(), whole: e.Error()}
 		if p, ok := errors.AsType[*config.Problem](e); ok {
@@ -126,6 +139,9 @@ func (r checkReport) print(w io.Writer) {
 	}
 	for _, f := range r.Warnings {
 		printf(w, "warning: %s\n", f.whole)
+	}
+	for _, f := range r.Upgrade {
+		printf(w, "upgrade: %s\n", f.whole)
 	}
 	if r.OK {
 		printf(w, "%s: the configuration holds\n", r.File)

@@ -34,7 +34,7 @@ func docsCommand() *cobra.Command {
 				return err
 			}
 			for _, page := range pages {
-				if err := os.WriteFile(filepath.Join(args[0], path.Base(page.Path)), page.Content, 0o644); err != nil {
+				if err := writeFile(filepath.Join(args[0], path.Base(page.Path)), page.Content, 0o644); err != nil {
 					return err
 				}
 			}

@@ -239,6 +239,9 @@ func printInstance(w io.Writer, inst instance.Instance) error {
 	for _, key := range slices.Sorted(maps.Keys(flat)) {
 		pairs = append(pairs, [2]string{"metadata " + key, printable(flat[key])})
 	}
+	for _, w := range inst.Metadata.Warnings {
+		pairs = append(pairs, [2]string{"metadata warning", printable(w)})
+	}
 	return fields(w, pairs)
 }
 

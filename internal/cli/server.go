@@ -10,7 +10,6 @@ import (
 
 	"mdserver/internal/admin"
 	"mdserver/internal/dnsmasq"
-	"mdserver/internal/visible"
 )
 
 func userdataCommand() *cobra.Command {
@@ -36,29 +35,6 @@ the error with file and line, and exit with 1.
 			return printRaw(cmd, body)
 		},
 	}
-}
-
-func exportCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "export",
-		Short:   "Print the inventory in another program's format",
-		Long:    "Print the inventory in another program's format. \"legacy\" is the JSON database of\nthe original mdserver, which it reads as its db_file.",
-		Example: "  mdserver export --format legacy > db_file.json",
-		Args:    args(cobra.NoArgs),
-	}
-	format := cmd.Flags().String("format", "legacy", "format of the output: legacy")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := client(cmd)
-		if err != nil {
-			return err
-		}
-		data, err := c.Export(cmd.Context(), *format)
-		if err != nil {
-			return err
-		}
-		return printRaw(cmd, visible.EscapeJSON(data))
-	}
-	return cmd
 }
 
 func reloadCommand() *cobra.Command {

@@ -4,20 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"mdserver/internal/admin"
 	"mdserver/internal/config"
 	"mdserver/internal/identity"
 	"mdserver/internal/imds"
-	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
-	"mdserver/internal/inventory/legacy"
 )
 
 // openInventory opens the database and, at the first start, takes over the
@@ -74,53 +69,6 @@ func tokenKey(store *boltstore.Store) (imds.Key, error) {
 	}
 	key := imds.NewKey()
 	return key, store.SetMeta(tokenKeyName, key.Text())
-}
-
-// importedKey remembers which file was imported, so that it is done once.
-const importedKey = "legacy_import"
-
-func (d *Daemon) importLegacy(ctx context.Context, path string, store *boltstore.Store, inv *inventory.Inventory) error {
-	done, err := store.Meta(importedKey)
-	if err != nil || done != "" {
-		return err
-	}
-	guests, skipped, err := legacy.Read(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("the original's database %s cannot be imported; mend it, move it away or set db_file: %w", path, err)
-	}
-	for _, s := range skipped {
-		d.log.Warn("entry of the original's database not imported", "file", path, "reason", s.String())
-	}
-	result, err := inv.Import(ctx, guests)
-	if err != nil {
-		return fmt.Errorf("import of %s: %w", path, err)
-	}
-	for _, s := range result.Skipped {
-		d.log.Warn("guest of the original's database not imported", "file", path, "guest", s.Instance.Name, "reason", s.Err)
-	}
-	d.log.Info("imported the original's database, which is left as it is", "file", path, "guests", len(result.Added))
-	return store.SetMeta(importedKey, path)
-}
-
-func (d *Daemon) export(w io.Writer) error {
-	var guests []instance.Instance
-	for inst := range d.inventory.Snapshot().All() {
-		guests = append(guests, *inst)
-	}
-	cfg := d.config.Load()
-	now := time.Now()
-	here := legacy.Location{
-		Hostname: cfg.Service.Hostname, Version: cfg.Service.Version,
-		FirstSeen: d.started, LastSeen: now,
-	}
-	return legacy.Write(w, guests, legacy.Meta{
-		Initialised: d.started,
-		Updated:     now,
-		Locations:   map[string]legacy.Location{cfg.Service.Location: here},
-	})
 }
 
 func (d *Daemon) status() admin.Status {

@@ -41,6 +41,9 @@ func (s Subject) facts() []Fact {
 	for _, key := range slices.Sorted(maps.Keys(flat)) {
 		facts = append(facts, Fact{"metadata " + key, flat[key], domainXML + ", <metadata>"})
 	}
+	for _, w := range g.Metadata.Warnings {
+		facts = append(facts, Fact{"warning", w, domainXML + ", <metadata>"})
+	}
 	facts = append(facts, s.mode(), Fact{"first seen", g.FirstSeen.Format(time.RFC3339), s.firstSource()})
 	for _, source := range slices.Sorted(maps.Keys(g.Seen)) {
 		facts = append(facts, Fact{"last told", g.Seen[source].Format(time.RFC3339), sources[source]})

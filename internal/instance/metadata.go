@@ -31,6 +31,8 @@ const (
 type Metadata struct {
 	Values map[string]string `json:"values,omitempty"` // all keys but tags
 	Tags   map[string]string `json:"tags,omitempty"`
+	// Warnings say what in the definition is probably not what was meant.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // UserdataPrefix is the name of the template that the guest insists on, if it

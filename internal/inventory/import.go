@@ -40,15 +40,9 @@ func (inv *Inventory) Import(ctx context.Context, records []instance.Instance) (
 	return result, nil
 }
 
-// importAll takes the records whose name can serve as host name first, so that
-// no derived name displaces them.
 func (d *draft) importAll(records []instance.Instance) Import {
 	var result Import
-	sorted := slices.Clone(records)
-	slices.SortStableFunc(sorted, func(a, b instance.Instance) int {
-		return rank(a) - rank(b)
-	})
-	for _, record := range sorted {
+	for _, record := range byRank(records) {
 		guest, err := d.importOne(record)
 		if err != nil {
 			result.Skipped = append(result.Skipped, ImportSkip{record, err})
@@ -57,6 +51,16 @@ func (d *draft) importAll(records []instance.Instance) Import {
 		result.Added = append(result.Added, guest)
 	}
 	return result
+}
+
+// byRank puts the records first whose name can serve as host name, so that no
+// derived name displaces them.
+func byRank(records []instance.Instance) []instance.Instance {
+	sorted := slices.Clone(records)
+	slices.SortStableFunc(sorted, func(a, b instance.Instance) int {
+		return rank(a) - rank(b)
+	})
+	return sorted
 }
 
 // rank orders records by their claim to a host name.
@@ -70,7 +74,18 @@ func rank(guest instance.Instance) int {
 	return 2
 }
 
-func (d *draft) importOne(guest instance.Instance) (instance.Instance, error) {
+func (d *draft) importOne(record instance.Instance) (instance.Instance, error) {
+	guest, err := d.prepare(record)
+	if err != nil {
+		return record, err
+	}
+	d.put(nil, &guest)
+	return guest, nil
+}
+
+// prepare completes a record of another database, and checks that it
+// contradicts no guest.
+func (d *draft) prepare(guest instance.Instance) (instance.Instance, error) {
 	if err := instance.ValidateName(guest.Name); err != nil {
 		return guest, &RequestError{ErrInvalid, guest.Name, err.Error()}
 	}
@@ -91,7 +106,6 @@ func (d *draft) importOne(guest instance.Instance) (instance.Instance, error) {
 	if err := d.admissible(&guest); err != nil {
 		return guest, err
 	}
-	d.put(nil, &guest)
 	return guest, nil
 }
 

@@ -32,7 +32,7 @@ func runError(t *Template, err error) error {
 	if !ok {
 		return err
 	}
-	bad := &Error{File: t.name, Line: e.Line, Kind: e.KindName(), Message: shortened(e.Message())}
+	bad := t.engine.failure(&Error{File: t.name, Line: e.Line}, e)
 	if e.File != "" {
 		bad.File = e.File
 	}
@@ -40,6 +40,20 @@ func runError(t *Template, err error) error {
 		explain(t.source, bad)
 	}
 	return bad
+}
+
+// failure completes an Error by what an exception says, and by the key that sets
+// the limit that was reached.
+func (e *Engine) failure(at *Error, err error) *Error {
+	exception, ok := errors.AsType[*object.Exception](err)
+	if !ok {
+		return at
+	}
+	at.Kind, at.Message = exception.KindName(), shortened(exception.Message())
+	if key := e.opts.LimitKeys[exception.Limit]; key != "" {
+		at.Message += " (" + key + ")"
+	}
+	return at
 }
 
 // maxMessage is the longest message in bytes: a template can make one of a

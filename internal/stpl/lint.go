@@ -1,10 +1,10 @@
 package stpl
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"mdserver/internal/stpl/lower"
 	"mdserver/internal/stpl/object"
@@ -51,20 +51,23 @@ type linter struct {
 	file    string
 	known   Names
 	jinja   bool
-	bound   map[string]int    // by the template
-	values  map[string]int    // bound otherwise than by imports
-	modules map[string]string // what imports bind
-	texts   map[string]bool   // all texts in the code: what is asked for by name
+	bound   map[string]int          // by the template
+	values  map[string]int          // bound otherwise than by imports
+	imports map[string]object.Value // what imports bind: modules, and members of modules
+	texts   map[string]bool         // all texts in the code: what is asked for by name
 	errs    []*Error
+
+	importing []syntax.Stmt // the template's imports
 }
 
 func (e *Engine) lint(file, source string, body []syntax.Stmt, known Names) []*Error {
 	l := &linter{
 		engine: e, file: file, known: known, jinja: jinja.MatchString(source), bound: lower.Bound(body, true), values: lower.Bound(body, false),
-		modules: map[string]string{}, texts: map[string]bool{},
+		imports: map[string]object.Value{}, texts: map[string]bool{},
 	}
 	walk(body, l.collect)
 	walk(body, l.look)
+	l.outputLimit(body)
 	slices.SortStableFunc(l.errs, func(a, b *Error) int { return a.Line - b.Line })
 	return l.errs
 }
@@ -90,21 +93,16 @@ func (l *linter) collect(n syntax.Node) bool {
 			l.texts[text] = true
 		}
 	case *syntax.Import:
-		for _, name := range n.Names {
-			if name.Name == "*" { // binds names that are not in the text
-				l.known, l.jinja = nil, false
-			}
-			as, module := cmp.Or(name.As, name.Name), name.Name
-			if _, before := l.modules[as]; before || n.From != "" {
-				module = "" // it is not sure which
-			}
-			l.modules[as] = module
-		}
+		l.imported(n)
+		l.importing = append(l.importing, n)
 	}
 	return true
 }
 
 func (l *linter) look(n syntax.Node) bool {
+	if x, ok := n.(syntax.Expr); ok && l.constant(x) {
+		return false
+	}
 	switch n := n.(type) {
 	case *syntax.Try:
 		return len(n.Handlers) == 0
@@ -130,26 +128,22 @@ func (l *linter) attribute(n *syntax.Attr) {
 	if l.texts[n.Name] { // hasattr(x, 'name')
 		return
 	}
-	switch x := n.X.(type) {
-	case *syntax.Const:
-		if _, ok := x.Value.(string); ok && object.StrType.Method(n.Name) == nil {
-			l.report(n, "AttributeError", "'str' object has no attribute '%s'", n.Name)
-		}
-	case *syntax.Joined:
-		if object.StrType.Method(n.Name) == nil {
-			l.report(n, "AttributeError", "'str' object has no attribute '%s'", n.Name)
-		}
-	case *syntax.Name:
-		module := l.modules[x.ID]
-		if _, other := l.values[x.ID]; module != "" && !other && knownModule(module) && !hasMember(module, n.Name) && !knownModule(module+"."+n.Name) {
-			l.report(n, "AttributeError", "module '%s' has no attribute '%s' in templates", module, n.Name)
-		}
+	of := typeOf(n.X)
+	switch {
+	case of == nil:
+		l.moduleAttribute(n)
+	case of.Member(n.Name) == nil && !strings.HasPrefix(n.Name, "__"):
+		l.report(n, "AttributeError", "'%s' object has no attribute '%s'", of.Name, n.Name)
 	}
 }
 
+// call reports a call that the function's signature refuses.
 func (l *linter) call(n *syntax.Call) {
-	fn, ok := n.Fn.(*syntax.Name)
-	if _, bound := l.bound[fnName(fn)]; !ok || bound || l.known[fn.ID] {
+	name, function := l.function(n.Fn)
+	if fn, ok := n.Fn.(*syntax.Name); ok && l.unbound(fn) && (fn.ID == "include" || fn.ID == "rebase") {
+		l.include(n)
+	}
+	if function == nil {
 		return
 	}
 	var keywords []string
@@ -164,19 +158,38 @@ func (l *linter) call(n *syntax.Call) {
 			positional++
 		}
 	}
-	if fn.ID == "include" || fn.ID == "rebase" {
-		l.include(n)
-	}
-	if builtin, ok := builtins[fn.ID].(*object.Builtin); ok && !builtin.Takes(positional, keywords) {
-		l.report(n, "TypeError", "%s() does not take these arguments", fn.ID)
+	if !function.Takes(positional, keywords) {
+		l.report(n, "TypeError", "%s() does not take these arguments", name)
 	}
 }
 
-func fnName(n *syntax.Name) string {
-	if n == nil {
-		return ""
+// function is what an expression calls, nil if that is not sure: a built-in
+// function, that of a module, or a method of a literal.
+func (l *linter) function(fn syntax.Expr) (name string, function *object.Builtin) {
+	var value object.Value
+	switch fn := fn.(type) {
+	case *syntax.Name:
+		name, value = fn.ID, l.value(fn)
+		if value == nil && l.unbound(fn) {
+			value = builtins[fn.ID]
+		}
+	case *syntax.Attr:
+		name = fn.Name
+		if of := typeOf(fn.X); of != nil {
+			return name, of.Method(fn.Name)
+		}
+		if _, module := l.value(fn.X).(*object.Module); module {
+			value = l.value(fn)
+		}
 	}
-	return n.ID
+	function, _ = value.(*object.Builtin)
+	return name, function
+}
+
+// unbound reports whether a name has Python's meaning, or bottle's.
+func (l *linter) unbound(n *syntax.Name) bool {
+	_, bound := l.bound[n.ID]
+	return !bound && !l.known[n.ID]
 }
 
 // include looks for the file of an include by a literal name.

@@ -191,7 +191,7 @@ func compileFailure(e *Error) error {
 // Print implements lower.Output.
 func (r *render) Print(text []byte) error {
 	if limit := r.engine.opts.Limits.Output; int64(len(r.out)+len(text)) > limit {
-		return object.Fatal("MemoryError", "the output is longer than %d bytes", limit)
+		return object.OutputLimit(limit)
 	}
 	r.out = append(r.out, text...)
 	return nil
@@ -204,7 +204,7 @@ func (r *render) Append(t *object.Thread, dst []byte, v object.Value, raw bool) 
 		return dst, err
 	}
 	if limit := r.engine.opts.Limits.Output; int64(len(dst)+len(text)) > limit {
-		return dst, object.Fatal("MemoryError", "the output is longer than %d bytes", limit)
+		return dst, object.OutputLimit(limit)
 	}
 	if r.engine.opts.Escape == EscapeNone || raw == (r.engine.opts.Escape == EscapeHTML) {
 		return append(dst, text...), nil

@@ -88,7 +88,21 @@ type Options struct {
 	Syntax string   // five delimiters, "<% %> % {{ }}" if empty
 	Roots  []string // where include looks, in this order; nothing else is read
 	Limits Limits
+	// LimitKeys are what an administrator sets the limits by, for messages.
+	LimitKeys map[Limit]string
 }
+
+// Limit names one of the Limits.
+type Limit = object.Limit
+
+// The limits that have a key.
+const (
+	LimitSteps     = object.LimitSteps
+	LimitMemory    = object.LimitMemory
+	LimitOutput    = object.LimitOutput
+	LimitTime      = object.LimitTime
+	LimitRecursion = object.LimitRecursion
+)
 
 // Engine compiles templates and keeps what it compiled. It is safe for
 // concurrent use.
@@ -147,10 +161,12 @@ func (t *Template) weight() int64 {
 // be one.
 func (e *Engine) Check(name, source string, known Names) []*Error {
 	made, errs := e.compile(name, source)
-	if len(errs) > 0 {
+	if slices.ContainsFunc(errs, func(err *Error) bool { return err.Kind != "ImportError" && err.Kind != "ModuleNotFoundError" }) {
 		return errs
 	}
-	return e.lint(name, source, made.body, known)
+	errs = append(errs, e.lint(name, source, made.body, known)...)
+	slices.SortStableFunc(errs, func(a, b *Error) int { return a.Line - b.Line })
+	return errs
 }
 
 // compilation is what a template's source was made into.
@@ -167,7 +183,7 @@ func (e *Engine) compile(name, source string) (*compilation, []*Error) {
 	}
 	pieces := scan.Pieces(source, delimiters)
 	body, errs := syntax.Parse(pieces)
-	program, more := lower.Lower(name, body, lower.Options{Known: knownModule, Has: hasMember, Modules: modules.Names()})
+	program, more := lower.Lower(name, body, loweringOptions())
 	errs = append(errs, more...)
 	slices.SortStableFunc(errs, func(a, b *syntax.Error) int { return a.Line - b.Line })
 	out := make([]*Error, len(errs))
@@ -176,6 +192,10 @@ func (e *Engine) compile(name, source string) (*compilation, []*Error) {
 		explain(source, out[i])
 	}
 	return &compilation{program, plainText(pieces), body}, out
+}
+
+func loweringOptions() lower.Options {
+	return lower.Options{Known: knownModule, Has: hasMember, Modules: modules.Names()}
 }
 
 // plainText is the text of a template without any code, or nil.

@@ -103,8 +103,17 @@ func renders(processors, memory int) int {
 	return min(processors+1, max(maxRenderMemory/memory, 1))
 }
 
+// limitKeys are the keys of section mdserver that set the limits of a template.
+var limitKeys = map[stpl.Limit]string{
+	stpl.LimitSteps:     "template_steps",
+	stpl.LimitMemory:    "template_memory",
+	stpl.LimitOutput:    "template_output",
+	stpl.LimitTime:      "template_time",
+	stpl.LimitRecursion: "template_recursion",
+}
+
 func engineOptions(cfg *config.Config, roots []string) stpl.Options {
-	opts := stpl.Options{Roots: roots, Limits: stpl.Limits{
+	opts := stpl.Options{Roots: roots, LimitKeys: limitKeys, Limits: stpl.Limits{
 		Steps:     int64(cfg.Server.TemplateSteps),
 		Memory:    int64(cfg.Server.TemplateMemory) << 20,
 		Output:    int64(cfg.Server.TemplateOutput) << 10,

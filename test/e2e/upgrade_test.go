@@ -107,13 +107,7 @@ func toNewFormat(t *testing.T, file string) {
 		}},
 		"entries": readJSON[[]any](t, file),
 	}
-	text, err := json.MarshalIndent(doc, "", "    ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, text, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	writeJSON(t, file, doc)
 }
 
 func checkDnsmasqMode(t *testing.T, s *lab.Server, want string) {
@@ -157,7 +151,7 @@ func checkExport(t *testing.T, s *lab.Server, dbFile string) {
 		Entries  []map[string]any
 	}
 	file := filepath.Join(filepath.Dir(dbFile), "exported.json")
-	if err := os.WriteFile(file, []byte(command(t, s, "export", "--format", "legacy")), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(command(t, s, "export", "--format", "legacy-object")), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	exported := readJSON[database](t, file)
@@ -211,4 +205,15 @@ func readJSON[T any](t *testing.T, file string) T {
 		t.Fatalf("%s: %v", file, err)
 	}
 	return doc
+}
+
+func writeJSON(t *testing.T, file string, doc any) {
+	t.Helper()
+	text, err := json.MarshalIndent(doc, "", "    ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
 }

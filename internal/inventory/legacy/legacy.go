@@ -1,8 +1,9 @@
 // Package legacy reads and writes the JSON database of the original mdserver
 // (db_file), so that a host can move to this one and back.
 //
-// There are two formats: a plain list of entries, which versions up to 0.6.5
-// wrote, and {"metadata": {…}, "entries": […]} since then. An entry has these
+// There are two forms: a plain list of entries, which the releases up to 0.6.7
+// write and every version reads, and {"metadata": {…}, "entries": […]}, which
+// only its development version after 0.6.7 knows. An entry has these
 // keys, of which any but the name and UUID may be missing or null:
 // location, domain_name, domain_uuid, domain_metadata (text to text), mds_mac,
 // mds_ipv4, mds_ipv6, first_seen and last_update (seconds since 1970).
@@ -11,6 +12,15 @@ package legacy
 import (
 	"fmt"
 	"time"
+)
+
+// Form is one of the two forms of the database.
+type Form string
+
+// The forms, by the names that commands have for them.
+const (
+	List   Form = "legacy-list"
+	Object Form = "legacy-object"
 )
 
 // Meta is what the original's database says of itself.

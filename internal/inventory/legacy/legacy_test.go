@@ -3,10 +3,8 @@ package legacy
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +28,7 @@ func entryText(fields ...string) string {
 }
 
 func TestReadOriginalDatabase(t *testing.T) {
-	guests, skipped, err := Read("testdata/db_file.json")
+	guests, skipped, err := Parse(original(t))
 	if err != nil || len(skipped) != 0 {
 		t.Fatalf("err %v, skipped %v", err, skipped)
 	}
@@ -101,7 +99,7 @@ func TestParseEntry(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			guests, skipped, err := parse([]byte("[" + tt.entry + "]"))
+			guests, skipped, err := Parse([]byte("[" + tt.entry + "]"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -139,7 +137,7 @@ func TestParseFormats(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			guests, _, err := parse([]byte(tt.text))
+			guests, _, err := Parse([]byte(tt.text))
 			if len(guests) != tt.guests || (err == nil) != (tt.reason == "") {
 				t.Fatalf("%d guests, %v; want %d, %q", len(guests), err, tt.guests, tt.reason)
 			}
@@ -150,19 +148,6 @@ func TestParseFormats(t *testing.T) {
 	}
 }
 
-func TestReadNamesTheFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "db.json")
-	if _, _, err := Read(path); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("missing file: %v", err)
-	}
-	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := Read(path); err == nil || !strings.Contains(err.Error(), path) {
-		t.Errorf("broken file: %v, want its path", err)
-	}
-}
-
 func TestLastOfDuplicatesWins(t *testing.T) {
 	a := []string{`"domain_name":"a"`, `"domain_uuid":"` + uuidA + `"`, `"mds_mac":"52:54:00:00:00:01"`, `"mds_ipv4":"10.0.0.1"`, `"mds_ipv6":"fd00::1"`}
 	b := []string{`"domain_name":"b"`, `"domain_uuid":"` + uuidB + `"`, `"mds_mac":"52:54:00:00:00:02"`, `"mds_ipv4":"10.0.0.2"`, `"mds_ipv6":"fd00::2"`}
@@ -170,7 +155,7 @@ func TestLastOfDuplicatesWins(t *testing.T) {
 		t.Run(field, func(t *testing.T) {
 			second := append([]string(nil), b...)
 			second[i] = a[i]
-			guests, skipped, err := parse([]byte("[" + entryText(a...) + "," + entryText(second...) + "]"))
+			guests, skipped, err := Parse([]byte("[" + entryText(a...) + "," + entryText(second...) + "]"))
 			if err != nil || len(guests) != 1 || len(skipped) != 1 {
 				t.Fatalf("guests %v, skipped %v, err %v", guests, skipped, err)
 			}
@@ -181,8 +166,17 @@ func TestLastOfDuplicatesWins(t *testing.T) {
 	}
 }
 
+func original(tb testing.TB) []byte {
+	tb.Helper()
+	data, err := os.ReadFile("testdata/db_file.json")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return data
+}
+
 func TestRoundTrip(t *testing.T) {
-	guests, _, err := Read("testdata/db_file.json")
+	guests, _, err := Parse(original(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,16 +185,21 @@ func TestRoundTrip(t *testing.T) {
 	guests[1].Hostname = instance.DeriveHostname(guests[1].Name, guests[1].UUID, "vm")
 	guests[5].MAC, guests[5].FirstSeen = instance.MAC{}, time.Time{}
 	guests[5].Metadata = instance.Metadata{Values: map[string]string{"k": "v"}, Tags: map[string]string{"env": "prod", "new": ""}}
-	var text bytes.Buffer
-	if err := Write(&text, guests, Meta{}); err != nil {
-		t.Fatal(err)
-	}
-	again, skipped, err := parse(text.Bytes())
-	if err != nil || len(skipped) != 0 {
-		t.Fatalf("err %v, skipped %v", err, skipped)
-	}
-	if diff := cmp.Diff(guests, again, compare...); diff != "" {
-		t.Errorf("(-written +read):\n%s", diff)
+	for _, form := range []Form{List, Object} {
+		var text bytes.Buffer
+		if err := Write(&text, form, guests, Meta{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := FormOf(text.Bytes()); got != form {
+			t.Errorf("written as %s, its form is %s", form, got)
+		}
+		again, skipped, err := Parse(text.Bytes())
+		if err != nil || len(skipped) != 0 {
+			t.Fatalf("%s: err %v, skipped %v", form, err, skipped)
+		}
+		if diff := cmp.Diff(guests, again, compare...); diff != "" {
+			t.Errorf("%s (-written +read):\n%s", form, diff)
+		}
 	}
 }
 
@@ -212,7 +211,7 @@ func TestWriteFormat(t *testing.T) {
 	}
 	meta := Meta{Initialised: time.Unix(1600000000, 0), Locations: map[string]Location{"here": {Hostname: "host1", FirstSeen: time.Unix(1600000000, 500000000)}}}
 	var text bytes.Buffer
-	if err := Write(&text, []instance.Instance{guest}, meta); err != nil {
+	if err := Write(&text, Object, []instance.Instance{guest}, meta); err != nil {
 		t.Fatal(err)
 	}
 	want := `{
@@ -252,7 +251,7 @@ func TestWriteFormat(t *testing.T) {
 
 func TestWriteEmpty(t *testing.T) {
 	var text bytes.Buffer
-	if err := Write(&text, nil, Meta{}); err != nil {
+	if err := Write(&text, Object, nil, Meta{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{`"entries": []`, `"locations": {}`} {
@@ -265,16 +264,12 @@ func TestWriteEmpty(t *testing.T) {
 // FuzzParse: whatever the file holds, what is read is fit for an inventory and
 // survives being written and read again.
 func FuzzParse(f *testing.F) {
-	original, err := os.ReadFile("testdata/db_file.json")
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(original)
+	f.Add(original(f))
 	f.Add([]byte(`{"metadata":{},"entries":[{"domain_name":"a,b","domain_uuid":"` + uuidA + `","mds_ipv4":"10.0.0.1","domain_metadata":{"tags":"a=b,=,","x":{"#text":"\u0000"}}}]}`))
 	f.Add([]byte(`[null,[],{},{"domain_name":null}]`))
 	f.Add([]byte(`{"entries":[{"first_seen":1e308}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		guests, skipped, err := parse(data)
+		guests, skipped, err := Parse(data)
 		if err != nil {
 			return
 		}
@@ -292,10 +287,10 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		var text bytes.Buffer
-		if err := Write(&text, guests, Meta{}); err != nil {
+		if err := Write(&text, Object, guests, Meta{}); err != nil {
 			t.Fatal(err)
 		}
-		again, skipped, err := parse(text.Bytes())
+		again, skipped, err := Parse(text.Bytes())
 		if err != nil || len(skipped) != 0 {
 			t.Fatalf("written again: %v, skipped %v", err, skipped)
 		}
@@ -308,7 +303,7 @@ func FuzzParse(f *testing.F) {
 // A guest whose name is too long is not lost: its UUID stands in for the name.
 func TestLongNameIsImported(t *testing.T) {
 	long := strings.Repeat("x", instance.MaxName+1)
-	guests, skipped, err := parse([]byte("[" + entryText(`"domain_name":"`+long+`"`, `"domain_uuid":"`+uuidA+`"`,
+	guests, skipped, err := Parse([]byte("[" + entryText(`"domain_name":"`+long+`"`, `"domain_uuid":"`+uuidA+`"`,
 		`"mds_mac":"52:54:00:00:00:01"`, `"mds_ipv4":"10.0.0.1"`) + "]"))
 	if err != nil || len(guests) != 1 || len(skipped) != 1 {
 		t.Fatalf("guests %v, skipped %v, err %v", guests, skipped, err)

@@ -5,28 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 
 	"mdserver/internal/instance"
 )
 
-// Read reads the original's database at path, in either format. The guests
-// keep their addresses and the instance-id that the original told them. What
-// cannot be used is skipped and reported; an error means that the file as a
-// whole is not such a database.
-func Read(path string) ([]instance.Instance, []Skipped, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the original's database: %w", err)
-	}
-	guests, skipped, err := parse(data)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the original's database %s: %w", path, err)
-	}
-	return guests, skipped, nil
-}
-
-func parse(data []byte) ([]instance.Instance, []Skipped, error) {
+// Parse reads the original's database in either form. The guests keep their
+// addresses and the instance-id that the original told them. What cannot be
+// used is skipped and reported; an error means that the file as a whole is not
+// such a database.
+func Parse(data []byte) ([]instance.Instance, []Skipped, error) {
 	raw, err := entries(data)
 	if err != nil {
 		return nil, nil, err
@@ -44,7 +31,15 @@ func parse(data []byte) ([]instance.Instance, []Skipped, error) {
 	return unique, append(skipped, duplicates...), nil
 }
 
-// entries finds the list of entries in either format.
+// FormOf tells which form a database has that Parse reads.
+func FormOf(data []byte) Form {
+	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("[")) {
+		return List
+	}
+	return Object
+}
+
+// entries finds the list of entries in either form.
 func entries(data []byte) ([]json.RawMessage, error) {
 	data = bytes.TrimSpace(data)
 	var list []json.RawMessage

@@ -61,10 +61,10 @@ func (s seconds) MarshalJSON() ([]byte, error) {
 	return text, nil
 }
 
-// Write writes guests as a database that the original reads, in its newest
-// format. What the original does not know, the instance-id, other interfaces
-// and so on, is not in it.
-func Write(w io.Writer, guests []instance.Instance, meta Meta) error {
+// Write writes guests as a database of this form. Only Object has room for
+// meta. What the original does not know, the instance-id, other interfaces and
+// so on, is not in it.
+func Write(w io.Writer, form Form, guests []instance.Instance, meta Meta) error {
 	db := database{Metadata: metadataOf(meta), Entries: make([]entry, 0, len(guests))}
 	for _, guest := range guests {
 		db.Entries = append(db.Entries, entryOf(guest))
@@ -73,7 +73,11 @@ func Write(w io.Writer, guests []instance.Instance, meta Meta) error {
 	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "    ")
-	if err := enc.Encode(db); err != nil {
+	var content any = db
+	if form == List {
+		content = db.Entries
+	}
+	if err := enc.Encode(content); err != nil {
 		return fmt.Errorf("write the original's database: %w", err)
 	}
 	if _, err := w.Write(ascii(text.Bytes())); err != nil {

@@ -73,12 +73,45 @@ func Known(name string) bool { return all()[name] != nil }
 // Has reports whether a module has a member that templates may use.
 func Has(module, member string) bool {
 	m := all()[module]
-	if m == nil {
-		return false
+	return m != nil && usable(m.Member(member)) != nil
+}
+
+// Find returns the module of a dotted name, or the member of a module that
+// templates may use; nil if there is neither.
+func Find(name string) object.Value {
+	if m := all()[name]; m != nil {
+		return m
 	}
-	v := m.Member(member)
-	_, no := v.(*refused)
-	return v != nil && !no
+	dot := strings.LastIndexByte(name, '.')
+	if dot < 0 || all()[name[:dot]] == nil {
+		return nil
+	}
+	return usable(all()[name[:dot]].Member(name[dot+1:]))
+}
+
+// Member returns what templates may use of a module by a name: a member or a
+// module within it; nil if there is no such thing.
+func Member(m *object.Module, name string) object.Value {
+	if v := usable(m.Member(name)); v != nil {
+		return v
+	}
+	return Find(m.Name + "." + name)
+}
+
+// Reason tells why templates do not have a member that Python has, for the end
+// of a message; empty if there is no such member.
+func Reason(m *object.Module, name string) string {
+	if r, ok := m.Member(name).(*refused); ok {
+		return ": " + r.reason
+	}
+	return ""
+}
+
+func usable(v object.Value) object.Value {
+	if _, no := v.(*refused); no {
+		return nil
+	}
+	return v
 }
 
 // refused stands for a function that Python has and templates do not get.

@@ -36,7 +36,7 @@ func lookupAttr(t *Thread, v Value, name string) (Value, error) {
 		}
 		return nil, nil
 	case *Type:
-		return v.member(name), nil
+		return v.Member(name), nil
 	}
 	class := v.Class()
 	if m := class.method(name); m != nil {
@@ -58,7 +58,8 @@ func lookupAttr(t *Thread, v Value, name string) (Value, error) {
 	return builtinProperty(v, name), nil
 }
 
-func (c *Type) member(name string) Value {
+// Member returns an attribute of the class itself, nil if there is none.
+func (c *Type) Member(name string) Value {
 	for b := c; b != nil; b = b.Base {
 		if a := b.statics[name]; a != nil {
 			return a

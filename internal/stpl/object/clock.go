@@ -64,9 +64,9 @@ func (s *stopwatch) check(b *Budget, elapsed time.Duration) error {
 	used := b.computed + s.used()
 	switch {
 	case used >= limit:
-		return fatal("TimeoutError", "the template computed for more than %v", limit)
+		return reached(LimitTime, fatal("TimeoutError", "the template computed for more than %v", limit))
 	case elapsed >= clockFactor*limit:
-		return fatal("TimeoutError", "the template took more than %v by the clock", clockFactor*limit)
+		return reached(LimitTime, fatal("TimeoutError", "the template took more than %v by the clock", clockFactor*limit))
 	}
 	s.next = min(elapsed+limit-used, clockFactor*limit)
 	return nil

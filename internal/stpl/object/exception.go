@@ -19,7 +19,9 @@ type Exception struct {
 	// File and Line say where it was raised: the innermost frame.
 	File string
 	Line int
-	name string // of a fatal kind
+	// Limit is the limit that was reached, if one was.
+	Limit Limit
+	name  string // of a fatal kind
 }
 
 // Class returns the exception's type.
@@ -102,6 +104,17 @@ func RaiseValue(kind *Type, arg Value) error {
 
 func fatal(name, format string, args ...any) error {
 	return &Exception{Kind: BaseException, name: name, Fatal: true, Args: []Value{Str(fmt.Sprintf(format, args...))}}
+}
+
+// reached marks an exception as caused by a limit.
+func reached(limit Limit, err error) error {
+	err.(*Exception).Limit = limit
+	return err
+}
+
+// OutputLimit is the exception of a text that is longer than the limit, in bytes.
+func OutputLimit(limit int64) error {
+	return reached(LimitOutput, fatal("MemoryError", "the output is longer than %d bytes", limit))
 }
 
 // Fatal makes an exception that no template can catch.

@@ -14,6 +14,18 @@ type Limits struct {
 	Recursion int           // nested calls, and nesting of a value that is walked
 }
 
+// Limit names one of the Limits.
+type Limit string
+
+// The limits that a render can reach.
+const (
+	LimitSteps     Limit = "steps"
+	LimitMemory    Limit = "memory"
+	LimitOutput    Limit = "output"
+	LimitTime      Limit = "time"
+	LimitRecursion Limit = "recursion"
+)
+
 // Budget is what is left of the limits for one render, or for several that
 // count as one.
 type Budget struct {
@@ -114,7 +126,7 @@ func (t *Thread) look() error {
 	}
 	t.clock.yield(elapsed)
 	if t.left.steps < 0 {
-		return fatal("TimeoutError", "the template took more than %d steps", t.left.limits.Steps)
+		return reached(LimitSteps, fatal("TimeoutError", "the template took more than %d steps", t.left.limits.Steps))
 	}
 	t.glance = max(t.left.steps-glanceSteps, 0)
 	return nil
@@ -136,7 +148,7 @@ func (t *Thread) Scan(n int) error {
 // may catch the error, as in Python.
 func (t *Thread) Alloc(n int) error {
 	if n < 0 || int64(n) > t.left.memory {
-		return Raise(MemoryError, "the template needs more than %d bytes of memory", t.left.limits.Memory)
+		return reached(LimitMemory, Raise(MemoryError, "the template needs more than %d bytes of memory", t.left.limits.Memory))
 	}
 	t.left.memory -= int64(n)
 	t.left.steps -= int64(n) / bytesPerStep // the next step notices if that was too much
@@ -164,7 +176,7 @@ func (t *Thread) AllocSlots(n int) error { return t.AllocN(n, slotSize) }
 // Enter notes one more nested call. Leave takes it back.
 func (t *Thread) Enter() error {
 	if t.depth >= t.left.limits.Recursion {
-		return Raise(RecursionError, "maximum recursion depth of %d exceeded", t.left.limits.Recursion)
+		return reached(LimitRecursion, Raise(RecursionError, "maximum recursion depth of %d exceeded", t.left.limits.Recursion))
 	}
 	t.depth++
 	return nil
@@ -182,7 +194,7 @@ const levelsPerCall = 50
 // levels within each other. LeaveCode takes it back.
 func (t *Thread) EnterCode(levels int) error {
 	if t.levels+levels > levelsPerCall*t.left.limits.Recursion {
-		return Raise(RecursionError, "maximum recursion depth exceeded: calls within large expressions")
+		return reached(LimitRecursion, Raise(RecursionError, "maximum recursion depth exceeded: calls within large expressions"))
 	}
 	if err := t.Enter(); err != nil {
 		return err

@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+
+	"mdserver/internal/config"
+	"mdserver/internal/install"
+)
+
+// fromOriginal tells what will be different after an upgrade from the original,
+// in order of weight: templates that will not run, keys that mean something
+// else, and what belongs to the original on the host below root. It is empty
+// unless the configuration can be one of the original's that was not taken over.
+// What no key of the file says is left out unless it is sure to be the
+// original's: sure says so, as do the original's files on the host.
+func fromOriginal(c *config.Config, root string, sure bool) []finding {
+	list := []finding{}
+	if !sure && (!c.OfOriginal() || !absent(c.Server.Database)) {
+		return list
+	}
+	files := install.FindOriginal(root)
+	sure = sure || len(files) > 0 || !absent(c.Server.DBFile)
+	list = append(list, templateFindings(c, sure)...)
+	for _, w := range c.Differences() {
+		if sure || w.File != "" {
+			list = append(list, finding{File: w.File, Line: w.Line, Key: w.Key, Text: w.Text, whole: w.String()})
+		}
+	}
+	for _, f := range files {
+		list = append(list, finding{File: f.Path, Text: f.Text, whole: f.Path + ": " + f.Text})
+	}
+	return list
+}
+
+// absent reports whether there is no such file. One that this user may not look
+// for may be there.
+func absent(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// templateFindings are the problems of all templates that guests can get. Missing
+// ones are told if missing is set.
+func templateFindings(c *config.Config, missing bool) []finding {
+	var list []finding
+	for _, path := range []string{c.Server.DefaultTemplate, c.Server.UserdataDir} {
+		if path == "" || !missing && absent(path) {
+			continue
+		}
+		problems, err := checkTemplates(path, c)
+		if err != nil {
+			list = append(list, finding{File: path, Text: "templates not checked: " + err.Error(), whole: "templates not checked: " + err.Error()})
+		}
+		for _, p := range problems {
+			f := finding{File: p.File, Line: p.Line, Text: p.Kind + ": " + p.Message, whole: p.String()}
+			if !slices.Contains(list, f) { // a default template in the directory
+				list = append(list, f)
+			}
+		}
+	}
+	return list
+}

@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/admin"
+	"mdserver/internal/visible"
+)
+
+func exportCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Write the inventory in another program's format",
+		Long: `Write the inventory as the JSON database of the original mdserver, which it
+reads as its db_file:
+
+  legacy-list    a list of entries. Every version of the original reads it, and
+                 releases up to 0.6.7 read nothing else.
+  legacy-object  an object with "metadata" and "entries", which only the
+                 development version after 0.6.7 reads.
+  legacy         the one of these that was imported; legacy-list if none was.
+
+With --output the file is replaced as a whole or, after an error, left as it is.`,
+		Example: "  mdserver export --format legacy --output /var/lib/mdserver/db_file.json",
+		Args:    args(cobra.NoArgs),
+	}
+	format := cmd.Flags().String("format", "legacy", "format of the output: legacy, legacy-list or legacy-object")
+	output := outputFlag(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(admin.ExportFormats, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := client(cmd)
+		if err != nil {
+			return err
+		}
+		data, err := c.Export(cmd.Context(), *format)
+		if err != nil {
+			return err
+		}
+		return writeOutput(cmd, *output, visible.EscapeJSON(data))
+	}
+	return cmd
+}

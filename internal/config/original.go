@@ -1,0 +1,97 @@
+package config
+
+import (
+	"log/slog"
+	"path/filepath"
+	"strings"
+)
+
+// OfOriginal reports whether the files set no key that the original mdserver
+// did not know, as is so before an upgrade from it.
+func (c *Config) OfOriginal() bool {
+	for _, v := range c.values.list {
+		if v.file != "" && v.key != nil && !v.key.original() {
+			return false
+		}
+	}
+	return true
+}
+
+// difference is what one key means here, where that is not what it meant to the
+// original.
+type difference struct {
+	key     string
+	unset   bool // it counts if no file sets the key; else if one does
+	applies func(c *Config) bool
+	text    string
+}
+
+// differences are in order of weight: what guests notice, then this host.
+var differences = []difference{
+	{"dnsmasq.use_dns", false, func(c *Config) bool { return !c.Dnsmasq.UseDNS },
+		"means no: guests are told of no DNS server. The original's dnsmasq offered itself in any case; set it to yes to have that again"},
+	{"dnsmasq.use_dns", true, func(c *Config) bool { return !c.Dnsmasq.UseDNS },
+		"is not set, which means no: guests are told of no DNS server. The original's dnsmasq offered itself in any case; set it to yes to have that again"},
+	{"dnsmasq.domain", false, func(c *Config) bool { return c.Dnsmasq.Domain != "" },
+		"is also the domain that guests are told by DHCP; the original wrote it to its hosts file alone"},
+	{"dnsmasq.lease_len", false, nil, "is the length of a lease in seconds; the original stopped when a file set it"},
+	{"mdserver.hostname_prefix", false, nil, "begins the host name of a guest whose own name gives none; it had no effect in the original"},
+	{"service.ec2_versions", true, nil, "is not set, and has a longer default than in the original: guests see more versions"},
+	{"dnsmasq.user", false, nil, "is the user that dnsmasq runs as; without it dnsmasq runs as a user of its own, which can read no other files of the server's"},
+}
+
+// Differences tells what the original's configuration means here that it did
+// not mean there, in order of weight.
+func (c *Config) Differences() []Warning {
+	var list []Warning
+	for _, d := range differences {
+		v := c.values.byKey[d.key]
+		set := v != nil && v.file != ""
+		if set == d.unset || d.applies != nil && !d.applies(c) {
+			continue
+		}
+		w := Warning{Key: d.key, Text: d.text, Level: slog.LevelWarn}
+		if set {
+			w.File, w.Line = v.file, v.line
+		}
+		list = append(list, w)
+	}
+	return append(list, c.outside()...)
+}
+
+// outside tells of paths that the server's unit has no access to.
+func (c *Config) outside() []Warning {
+	var list []Warning
+	for _, p := range []struct {
+		key, path string
+		write     bool
+	}{
+		{"mdserver.logfile", c.Server.LogFile, true}, {"dnsmasq.base_dir", c.Dnsmasq.BaseDir, true}, {"dnsmasq.run_dir", c.Dnsmasq.RunDir, true},
+		{"mdserver.userdata_dir", c.Server.UserdataDir, false}, {"mdserver.default_template", c.Server.DefaultTemplate, false}, {"mdserver.db_file", c.Server.DBFile, false},
+	} {
+		v := c.values.byKey[p.key]
+		if v == nil || v.file == "" || p.path == "" {
+			continue
+		}
+		text := ""
+		switch {
+		case p.write && !below(p.path, "/var/lib/mdserver", "/run/mdserver", "/var/run/mdserver", "/var/log"):
+			text = "is where the server's unit may not write; allow it by `systemctl edit mdserver`: ReadWritePaths=" + filepath.Dir(p.path) + " under [Service]"
+		case below(p.path, "/home", "/root", "/run/user"):
+			text = "is where the server's unit does not look; allow it by `systemctl edit mdserver`: ProtectHome=read-only under [Service]"
+		default:
+			continue
+		}
+		list = append(list, Warning{File: v.file, Line: v.line, Key: p.key, Text: text, Level: slog.LevelWarn})
+	}
+	return list
+}
+
+func below(path string, dirs ...string) bool {
+	for _, dir := range dirs {
+		if path == dir || strings.HasPrefix(path, dir+"/") {
+			return true
+		}
+	}
+	return false
+}

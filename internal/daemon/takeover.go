@@ -1,0 +1,171 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/legacy"
+	"mdserver/internal/libvirt/network"
+)
+
+// importedKey is the note in the database about the import.
+const importedKey = "legacy_import"
+
+// importNote says what was imported last. Notes of older versions have nothing
+// but the path, as plain text.
+type importNote struct {
+	File   string      `json:"file"`
+	Form   legacy.Form `json:"form,omitempty"`
+	SHA256 string      `json:"sha256,omitempty"`
+	Time   time.Time   `json:"time,omitzero"`
+}
+
+func readImportNote(notes network.Notes) (importNote, error) {
+	var note importNote
+	text, err := notes.Meta(importedKey)
+	if err != nil || text == "" {
+		return note, err
+	}
+	if json.Unmarshal([]byte(text), &note) != nil {
+		note.File = text
+	}
+	return note, nil
+}
+
+func writeImportNote(notes network.Notes, note importNote) error {
+	text, err := json.Marshal(note)
+	if err != nil {
+		return fmt.Errorf("note of the import: %w", err)
+	}
+	return notes.SetMeta(importedKey, string(text))
+}
+
+// importLegacy takes over the guests of the original's database at the first
+// start, and what the original has changed there since at later ones.
+func (d *Daemon) importLegacy(ctx context.Context, path string, notes network.Notes, inv *inventory.Inventory) error {
+	note, err := readImportNote(notes)
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	first := note.File == "" && inv.Snapshot().Len() == 0
+	var guests []instance.Instance
+	sum := sha256.Sum256(data)
+	now := importNote{File: path, Form: legacy.FormOf(data), SHA256: hex.EncodeToString(sum[:]), Time: time.Now()}
+	if err == nil {
+		switch {
+		case now.SHA256 == note.SHA256 && now.File == note.File:
+			return nil
+		case note.File != "" && note.SHA256 == "": // it cannot be known whether it has changed
+			return writeImportNote(notes, now)
+		}
+		guests, err = d.parseLegacy(path, data)
+	}
+	switch {
+	case err != nil && first:
+		return fmt.Errorf("the original's database %s cannot be imported; repair it, move it away or set db_file: %w", path, err)
+	case err != nil: // the guests are known already
+		d.log.Warn("the original's database has changed since its import and cannot be read; its guests stay as they were imported", "file", path, "error", err)
+		return nil
+	case first:
+		err = d.importFirst(ctx, path, inv, guests)
+	default:
+		if note.File != path {
+			note.Time = time.Time{} // another database: all of it is new
+		}
+		err = d.importAgain(ctx, path, inv, guests, note.Time)
+	}
+	if err != nil {
+		return fmt.Errorf("import of %s: %w", path, err)
+	}
+	return writeImportNote(notes, now)
+}
+
+func (d *Daemon) parseLegacy(path string, data []byte) ([]instance.Instance, error) {
+	guests, skipped, err := legacy.Parse(data)
+	for _, s := range skipped {
+		d.log.Warn("entry of the original's database not imported", "file", path, "reason", s.String())
+	}
+	return guests, err
+}
+
+func (d *Daemon) importFirst(ctx context.Context, path string, inv *inventory.Inventory, guests []instance.Instance) error {
+	result, err := inv.Import(ctx, guests)
+	if err != nil {
+		return err
+	}
+	for _, s := range result.Skipped {
+		d.log.Warn("guest of the original's database not imported", "file", path, "guest", s.Instance.Name, "reason", s.Err)
+	}
+	d.log.Info("imported the original's database, which is left as it is", "file", path, "guests", len(result.Added))
+	return nil
+}
+
+// importAgain merges a database that has changed since its import, as after a
+// way back to the original. The import was at the time since.
+func (d *Daemon) importAgain(ctx context.Context, path string, inv *inventory.Inventory, guests []instance.Instance, since time.Time) error {
+	result, err := inv.Merge(ctx, guests, since)
+	if err != nil {
+		return err
+	}
+	for message, guests := range map[string][]instance.Instance{
+		"guest added from the original's database":                                                                 result.Added,
+		"guest replaced by the newer one of the original's database":                                               result.Replaced,
+		"metadata of a guest taken from the original's database":                                                   result.Updated,
+		"guest of the original's database not imported: it was removed here; `mdserver instance add` registers it": result.Released,
+	} {
+		for _, guest := range guests {
+			d.log.Info(message, "file", path, "guest", guest.Name, "address", guest.IPv4)
+		}
+	}
+	for _, s := range result.Kept {
+		d.log.Warn("guest of the original's database not imported, the one here stays; if it is wrong, `mdserver instance rm` it and register the other one by `virsh dumpxml NAME | mdserver instance add -`",
+			"file", path, "guest", s.Instance.Name, "address", s.Instance.IPv4, "reason", s.Err)
+	}
+	d.log.Info("the original's database had changed and was merged", "file", path, "added", len(result.Added),
+		"replaced", len(result.Replaced), "updated", len(result.Updated), "kept", len(result.Kept), "removed_before", len(result.Released))
+	return nil
+}
+
+// export writes all guests as a database of the original, in the form that
+// format names. "legacy" is the form that was imported, or else the list, which
+// every version of the original reads.
+func (d *Daemon) export(w io.Writer, format string) error {
+	form := legacy.Form(format)
+	if format == "legacy" {
+		note, err := readImportNote(d.notes)
+		if err != nil {
+			return err
+		}
+		form = cmp.Or(note.Form, legacy.List)
+	}
+	var guests []instance.Instance
+	for inst := range d.inventory.Snapshot().All() {
+		guests = append(guests, *inst)
+	}
+	cfg := d.config.Load()
+	now := time.Now()
+	here := legacy.Location{
+		Hostname: cfg.Service.Hostname, Version: cfg.Service.Version,
+		FirstSeen: d.started, LastSeen: now,
+	}
+	return legacy.Write(w, form, guests, legacy.Meta{
+		Initialised: d.started,
+		Updated:     now,
+		Locations:   map[string]legacy.Location{cfg.Service.Location: here},
+	})
+}

@@ -1,0 +1,47 @@
+package install
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// Found is a file of the original mdserver on this host, and what becomes of it.
+type Found struct {
+	Path string
+	Text string
+}
+
+// FindOriginal looks for the original's hook and units below root. What this
+// user cannot read is left out.
+func FindOriginal(root string) []Found {
+	var found []Found
+	hooks, _ := filepath.Glob(filepath.Join(root, "/etc/libvirt/hooks/qemu.d/*")) // the pattern is valid
+	for _, hook := range append([]string{filepath.Join(root, "/etc/libvirt/hooks/qemu")}, hooks...) {
+		if is(hook, isOriginalHook) {
+			found = append(found, Found{hook, "is the original's hook. It works on as root's, but a guest's start waits for its answer; " +
+				"`mdserver install` adds the new one in qemu.d, after which this one can go"})
+		}
+	}
+	for _, unit := range []struct {
+		name      string
+		recognise func([]byte) bool
+	}{{serverUnit, isOriginalServerUnit}, {dnsmasqUnit, isOriginalDnsmasqUnit}} {
+		if path := filepath.Join(root, unitDir, unit.name); is(path, unit.recognise) {
+			found = append(found, Found{path, "is the original's unit; `mdserver install` moves it to " + unit.name + originalSuffix + ", and `mdserver uninstall` puts it back"})
+		}
+	}
+	if path := filepath.Join(root, unitDir, "mdserver-dnsmasq.path"); exists(path) {
+		found = append(found, Found{path, "starts the original's dnsmasq again; stop it and move it away, as the guide to the upgrade tells"})
+	}
+	return found
+}
+
+func is(path string, recognise func([]byte) bool) bool {
+	content, err := os.ReadFile(path)
+	return err == nil && recognise(content)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

@@ -1,0 +1,141 @@
+package inventory
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+)
+
+// Merged is what became of records that were merged. Records of guests that the
+// inventory has as they are in none of these.
+type Merged struct {
+	Added    []instance.Instance
+	Replaced []instance.Instance // took the place of an older guest
+	Updated  []instance.Instance // metadata alone
+	Kept     []ImportSkip        // the inventory's own guest is newer, or in the way
+	Released []instance.Instance // records of guests that were released here
+}
+
+// Merge brings in what another database has learnt since an earlier import, the
+// time of which is since. A record of a guest that is unknown here is added, as
+// Import does, unless it is older than that import: such a guest was released
+// here. A record that has the name or UUID of a guest here, but differs, takes
+// that guest's place unless the guest here was updated later. Guests that are
+// in no record stay.
+func (inv *Inventory) Merge(ctx context.Context, records []instance.Instance, since time.Time) (Merged, error) {
+	var result Merged
+	err := inv.submit(ctx, func(d *draft) error {
+		result = Merged{}
+		for _, record := range byRank(records) {
+			d.merge(record, since, &result)
+		}
+		return nil
+	})
+	if err != nil {
+		return Merged{}, err
+	}
+	return result, nil
+}
+
+func (d *draft) merge(record instance.Instance, since time.Time, result *Merged) {
+	holders := d.sharing(record)
+	switch {
+	case len(holders) == 0 && known(record, since):
+		result.Released = append(result.Released, record)
+	case len(holders) == 1 && sameGuest(&record, holders[0]):
+		if later(record.LastUpdate, holders[0].LastUpdate) && !maps.Equal(record.Metadata.Flat(), holders[0].Metadata.Flat()) {
+			result.Updated = append(result.Updated, d.refresh(holders[0], record))
+		}
+	case slices.ContainsFunc(holders, func(h *instance.Instance) bool { return later(h.LastUpdate, record.LastUpdate) }):
+		result.Kept = append(result.Kept, ImportSkip{record, newerHere(&record, holders)})
+	default:
+		guest, err := d.replace(record, holders)
+		switch {
+		case err != nil:
+			result.Kept = append(result.Kept, ImportSkip{record, err})
+		case len(holders) > 0:
+			result.Replaced = append(result.Replaced, guest)
+		default:
+			result.Added = append(result.Added, guest)
+		}
+	}
+}
+
+// sharing gives the guests that have the record's UUID or name.
+func (d *draft) sharing(record instance.Instance) []*instance.Instance {
+	var holders []*instance.Instance
+	if guest, ok := d.byUUID.Get(record.UUID[:]); ok {
+		holders = append(holders, guest)
+	}
+	if guest, ok := d.byName.Get([]byte(record.Name)); ok && !slices.Contains(holders, guest) {
+		holders = append(holders, guest)
+	}
+	return holders
+}
+
+// replace puts a record in the place of guests, which it may contradict.
+func (d *draft) replace(record instance.Instance, holders []*instance.Instance) (instance.Instance, error) {
+	for _, holder := range holders {
+		d.index(holder, nil)
+	}
+	guest, err := d.prepare(record)
+	for _, holder := range holders {
+		d.index(nil, holder)
+	}
+	if err != nil {
+		return record, err
+	}
+	var former *instance.Instance
+	for _, holder := range holders {
+		if holder.UUID == guest.UUID {
+			former = holder
+		} else {
+			d.remove(holder)
+		}
+	}
+	d.put(former, &guest)
+	return guest, nil
+}
+
+// refresh gives a guest the metadata of a record.
+func (d *draft) refresh(former *instance.Instance, record instance.Instance) instance.Instance {
+	guest := *former
+	guest.Metadata, guest.LastUpdate = record.Metadata, d.seen(record.LastUpdate)
+	d.put(former, &guest)
+	return guest
+}
+
+// known reports whether a record was in the other database at the time of the
+// import. One without times is taken for new.
+func known(record instance.Instance, since time.Time) bool {
+	last := record.FirstSeen
+	if record.LastUpdate.After(last) {
+		last = record.LastUpdate
+	}
+	return !last.IsZero() && !last.After(since)
+}
+
+// sameGuest compares what identifies a guest. An address that the record lacks
+// contradicts nothing.
+func sameGuest(record, guest *instance.Instance) bool {
+	return record.Name == guest.Name && record.UUID == guest.UUID &&
+		(record.MAC.IsZero() || record.MAC == guest.MAC) &&
+		(!record.IPv4.IsValid() || record.IPv4 == guest.IPv4) &&
+		(!record.IPv6.IsValid() || record.IPv6 == guest.IPv6)
+}
+
+// later compares times as exactly as the other database keeps them.
+func later(a, b time.Time) bool { return a.Sub(b) > time.Microsecond }
+
+func newerHere(record *instance.Instance, holders []*instance.Instance) error {
+	kind, value := ErrNameTaken, stringer(record.Name)
+	if i := slices.IndexFunc(holders, func(h *instance.Instance) bool { return h.UUID == record.UUID }); i >= 0 && record.UUID != uuid.Nil {
+		kind, value = ErrUUIDTaken, stringer(record.UUID.String())
+	}
+	return &ConflictError{Kind: kind, Value: string(value), Guest: record.Name, Holder: holders[0].Name, Hint: "which was updated later"}
+}
