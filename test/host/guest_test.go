@@ -2,33 +2,44 @@
 
 package host
 
-import "testing"
-import "time"
+import (
+	"strings"
+	"testing"
+	"time"
+)
 
+// TestDebian12 follows README.md on a fresh host, from its packages to a shell
+// in a guest on libvirt's network and in one on mdserver's own.
 func TestDebian12(t *testing.T) {
+	blocks := shellBlocks(t, "A first guest")
+	if len(blocks) != 3 {
+		t.Fatalf("README.md has %d blocks for a first guest, want 3: what it needs, a guest, a guest on another network", len(blocks))
+	}
 	h := newHost(t, "bookworm")
-	for _, s := range []string{
-		"sudo apt-get install -y --no-install-recommends libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils dnsmasq-base virtinst curl ca-certificates git make",
-		"curl -fsSL https://go.dev/dl/go1.26.0.linux-amd64.tar.gz | sudo tar -C /usr/local -xz",
-		"cd mdserver; export PATH=$PATH:/usr/local/go/bin; make build",
-		`cd mdserver; ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519; sudo bin/mdserver install; printf '[network default]\nbackend = libvirt\n[public-keys]\ndefault = %s\n' "$(cat ~/.ssh/id_ed25519.pub)" | sudo tee /etc/mdserver/mdserver.conf.d/a.conf; 
-sudo usermod -aG libvirt mdserver 
-sudo systemctl reload-or-restart libvirtd
-sudo systemctl enable --now mdserver
-sudo virsh net-start default; sudo virsh net-autostart default 
-sudo mdserver doctor || true`,
-		"sudo curl -sSfL -o /var/lib/libvirt/images/debian-12.qcow2 https://cloud.debian.org/images/cloud/bookworm/latest/debian-12-genericcloud-amd64.qcow2; ls -lh /var/lib/libvirt/images/; sudo cat /etc/mdserver/mdserver.conf | grep -v '^#' | grep .",
-		`sudo virt-install --name web1 --memory 1024 --osinfo linux2022 --import --noautoconsole \
-  --disk size=10,backing_store=/var/lib/libvirt/images/debian-12.qcow2 \
-  --network network=default --sysinfo 'system.product=OpenStack Nova'
-  sudo mdserver instance ls`,
-		`time ssh -o StrictHostKeyChecking=accept-new -o ConnectionAttempts=300 debian@$(sudo mdserver instance show web1 --json | sed -n 's/.*"ipv4": "\(.*\)",/\1/p') hostname`,
-	} {
-		b := time.Now()
-		out, err := h.run(suite.ctx, "alice", s, "")
-		if len(out) > 3000 {
-			out = out[len(out)-3000:]
-		}
-		t.Log(s, err, time.Since(b), "\n", out)
+	h.must("alice", blocks[0])
+
+	h.firstGuest("web1", blocks[1])
+	h.doctor("after the first guest")
+	h.firstGuest("web2", blocks[2])
+	h.doctor("after the second guest")
+}
+
+// firstGuest runs a block that ends with a shell in the guest.
+func (h *host) firstGuest(name, block string) {
+	h.t.Helper()
+	began := time.Now()
+	out, err := h.run(suite.ctx, "alice", "cd mdserver\n"+block, "cloud-init status --wait\necho I am $(hostname)\n")
+	if err != nil || !strings.Contains(out, "status: done") || !strings.Contains(out, "I am "+name+"\n") {
+		h.t.Fatalf("README.md's block did not lead to a shell in %s: %v\n%s\n\n%s", name, err, block, out)
+	}
+	h.t.Logf("from the block to a shell in %s: %s\n%s", name, time.Since(began).Round(time.Second), out)
+}
+
+// doctor fails the test unless doctor finds nothing.
+func (h *host) doctor(when string) {
+	h.t.Helper()
+	out := h.must("root", "mdserver doctor")
+	if strings.Contains(out, "warning") {
+		h.t.Errorf("doctor %s:\n%s", when, out)
 	}
 }
