@@ -97,6 +97,26 @@ func (s *Store) open() error {
 	if err != nil {
 		return err
 	}
+	err = s.prepare(known)
+	switch {
+	case created && err == nil:
+		s.log.Info("created the inventory", "path", s.path)
+	case created:
+		s.removeEmpty()
+	}
+	return err
+}
+
+// removeEmpty removes a new file that nothing was written to, which a later
+// Open would take for a database that was emptied.
+func (s *Store) removeEmpty() {
+	if info, err := os.Stat(s.path); err == nil && info.Size() == 0 {
+		_ = os.Remove(s.path)
+	}
+}
+
+// prepare opens the file and rebuilds it from what is sound in it.
+func (s *Store) prepare(known *mark) error {
 	if err := s.openFile(); err != nil {
 		return err
 	}
@@ -113,9 +133,6 @@ func (s *Store) open() error {
 	}
 	if err := s.rebuild(c); err != nil {
 		return err
-	}
-	if created {
-		s.log.Info("created the inventory", "path", s.path)
 	}
 	s.mark, err = createMark(s.path, mark{schemaVersion, s.state.Sequence})
 	return err
