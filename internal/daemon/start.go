@@ -168,5 +168,6 @@ func (d *Daemon) status() admin.Status {
 		Refused:  d.door.Counts(),
 		Libvirt:  d.following.status(cfg),
 		Dnsmasq:  firstDnsmasq(networks),
+		SetAside: boltstore.Asides(cfg.Server.Database),
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/uuid"
@@ -429,6 +430,31 @@ func TestUpgrade(t *testing.T) {
 	older, err := os.ReadFile(path + ".schema1")
 	if err != nil || !bytes.Equal(older, before) {
 		t.Errorf("the older database was not kept: %v", err)
+	}
+}
+
+// TestOwner: a server that root starts by hand leaves the files to the user
+// whose database it is.
+func TestOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	const user = 12345
+	path, _ := filled(t)
+	edit(t, path, func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put([]byte("note"), []byte("damaged")) })
+	if err := os.Chown(path, user, user); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, open(t, path))
+	files, err := filepath.Glob(path + "*")
+	if err != nil || len(files) != 4 {
+		t.Errorf("the files %q, %v; want database, mark, copy and what was set aside", files, err)
+	}
+	for _, name := range files {
+		info, err := os.Stat(name)
+		if err != nil || info.Sys().(*syscall.Stat_t).Uid != user || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v; want it to be user %d's alone", name, info.Mode(), err, user)
+		}
 	}
 }
 

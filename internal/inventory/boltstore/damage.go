@@ -76,7 +76,7 @@ func writeAside(name string, a Aside) error {
 	if err := renameio.WriteFile(name, append(text, '\n'), fileMode); err != nil {
 		return fmt.Errorf("set damaged records aside: %w", err)
 	}
-	return nil
+	return likeDatabase(a.Database, name)
 }
 
 // copyFile copies a file durably; the copy is readable by its owner only.
@@ -94,7 +94,10 @@ func copyFile(from, to string) error {
 	if _, err := io.Copy(pending, source); err != nil {
 		return err
 	}
-	return pending.CloseAtomicallyReplace()
+	if err := pending.CloseAtomicallyReplace(); err != nil {
+		return err
+	}
+	return likeDatabase(from, to)
 }
 
 // SetAside implements inventory.Store.

@@ -63,5 +63,8 @@ func createMark(path string, m mark) (*os.File, error) {
 	if err := renameio.WriteFile(markPath(path), m.bytes(), fileMode); err != nil {
 		return nil, err
 	}
+	if err := likeDatabase(path, markPath(path)); err != nil {
+		return nil, err
+	}
 	return os.OpenFile(markPath(path), os.O_WRONLY, 0)
 }

@@ -27,6 +27,9 @@ func (s *Store) rebuild(c *content) error {
 	}
 	err := catch(func() error { return next.fill(c) })
 	if err == nil {
+		err = likeDatabase(s.path, fresh)
+	}
+	if err == nil {
 		err = os.Rename(fresh, s.path)
 	}
 	if err == nil {
