@@ -176,14 +176,21 @@ func checkDatabase(ctx context.Context, h *Host) []Finding {
 	case errors.Is(err, boltstore.ErrInUse):
 		return []Finding{warning("%v: it runs, but does not answer on %s", err, h.Config.Server.Socket)}
 	case err != nil:
-		return []Finding{wrong("%v", err).
-			advise("put a backup of the database in its place; without one, guests are registered again, and the server's notes on them are lost").
-			mend("mv "+quote(path)+" "+quote(path+".damaged"), "rm "+quote(path+".mark"))}
+		return []Finding{beginAgain(wrong("%v", err), path)}
 	case len(findings) > 0:
 		return []Finding{warning("%s is damaged in %d places: %v", path, len(findings), findings[0]).
 			advise("start the server: it sets aside what is damaged and serves all other guests")}
 	}
 	return append(setAside(path), fine("%s holds %d guests", path, len(table.Instances)))
+}
+
+// beginAgain says what there is to do about a database that cannot be used.
+func beginAgain(f Finding, path string) Finding {
+	f = f.advise("put a copy of the database in its place; without one, guests are registered again, and the server's notes on them are lost")
+	if _, err := os.Stat(path); err == nil {
+		f = f.mend("mv " + quote(path) + " " + quote(path+".damaged"))
+	}
+	return f.mend("rm " + quote(path+".mark"))
 }
 
 // setAside tells of records that were damaged or contradicted each other.

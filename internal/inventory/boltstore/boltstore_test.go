@@ -175,7 +175,7 @@ func TestNotADatabase(t *testing.T) {
 	}
 }
 
-const guestsInFile = 200
+const guestsInFile = 120
 
 // filled makes a file with enough guests to have branch pages.
 func filled(t *testing.T) (path string, content []byte) {
@@ -265,7 +265,7 @@ func TestDamagedPages(t *testing.T) {
 	d := newDamageTest(t)
 	page := os.Getpagesize()
 	for at := 0; at < len(d.content); at += page {
-		for _, fill := range []byte{0x00, 0xff, 'x'} {
+		for _, fill := range []byte{0x00, 0xff} {
 			damaged := bytes.Clone(d.content)
 			copy(damaged[at:], bytes.Repeat([]byte{fill}, page))
 			d.try(fmt.Sprintf("page %d filled with %#x", at/page, fill), damaged)
