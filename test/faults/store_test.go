@@ -35,6 +35,20 @@ func TestFailingCalls(t *testing.T) {
 	}
 }
 
+// TestFullDiskAtStart: a database that is there is served, and changes are
+// refused.
+func TestFullDiskAtStart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "inventory.db")
+	before := runWorker(t, path, 0)
+	verify(t, path, before)
+	o := runWorker(t, path, 0, "strace", "-f", "--seccomp-bpf", "-qq", "-o", os.DevNull, "-P", path, "-P", path+".new",
+		"-e", "trace=pwrite64", "-e", "inject=pwrite64:error=ENOSPC:when=1+")
+	if !o.opened || len(o.seen) != len(before.seen) {
+		t.Errorf("opened: %v, %d guests are served, want %d\n%s", o.opened, len(o.seen), len(before.seen), o.log)
+	}
+	verify(t, path, outcome{told: before.told})
+}
+
 // TestKilled ends the worker without warning after a random number of answers.
 func TestKilled(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))

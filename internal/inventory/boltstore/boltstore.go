@@ -131,11 +131,22 @@ func (s *Store) prepare(known *mark) error {
 	if err := s.keep(c); err != nil {
 		return err
 	}
-	if err := s.rebuild(c); err != nil {
+	if err := s.rebuild(c); err != nil && !s.asItIs(c, err) {
 		return err
 	}
 	s.mark, err = createMark(s.path, mark{schemaVersion, s.state.Sequence})
 	return err
+}
+
+// asItIs uses a sound file that could not be rebuilt, for want of room for
+// instance: the guests of a full disk are served, too.
+func (s *Store) asItIs(c *content, failure error) bool {
+	if len(c.findings) > 0 || c.state == nil || s.sameFile() != nil {
+		return false
+	}
+	s.state = c.state
+	s.log.Warn("the database could not be written as a new file, and is used as it is", "path", s.path, "error", failure)
+	return true
 }
 
 // beginning tells whether there is no database yet. One that is gone is no

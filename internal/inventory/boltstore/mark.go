@@ -58,10 +58,15 @@ func (m mark) bytes() []byte {
 	return fmt.Appendf(nil, "%-*s\n", markLength-1, seal(markName, nil, text))
 }
 
-// createMark writes a mark durably and keeps it open for overwriting.
+// createMark writes a mark durably and keeps it open for overwriting. Where
+// there is no room for another one, an older mark will do.
 func createMark(path string, m mark) (*os.File, error) {
 	if err := renameio.WriteFile(markPath(path), m.bytes(), fileMode); err != nil {
-		return nil, err
+		older, openErr := os.OpenFile(markPath(path), os.O_WRONLY, 0)
+		if openErr != nil {
+			return nil, err
+		}
+		return older, nil
 	}
 	if err := likeDatabase(path, markPath(path)); err != nil {
 		return nil, err

@@ -13,9 +13,9 @@ import (
 
 // rebuild writes what was read into a new file and puts it in the place of the
 // old one. Each database is rebuilt when it is opened, and after a failed write
-// that has reached the file: a file that was written whole and synced has no damaged page,
-// no wrong list of free pages, and nothing that an earlier sync has failed to
-// write.
+// that has reached the file: a file that was written whole and synced has no
+// damaged page, no wrong list of free pages, and nothing that an earlier sync
+// has failed to write.
 func (s *Store) rebuild(c *content) error {
 	fresh := s.path + ".new"
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -30,6 +30,7 @@ type record struct{ key, text []byte } // text is the JSON
 type content struct {
 	schema   int
 	sequence uint64
+	state    *state              // nil if the file has none that is sound
 	records  map[string][]record // by bucket, sound ones only
 	expected int                 // guests that there should be, -1 if unknown
 	findings []Finding
@@ -122,7 +123,7 @@ func (c *content) readState(db *bbolt.DB) *state {
 		c.found(metaBucket, []byte(stateKey), nil, "the store's note of its changes: %v", err)
 		return none
 	}
-	c.sequence = s.Sequence
+	c.sequence, c.state = s.Sequence, s
 	return s
 }
 
