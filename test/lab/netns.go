@@ -80,6 +80,12 @@ func (n *Namespace) Output(ctx context.Context, name string, args ...string) (st
 // Do calls f with the calling goroutine inside the namespace: sockets that f
 // itself opens belong there.
 func (n *Namespace) Do(f func() error) error {
+	return Within(filepath.Join(netnsDir, n.Name), f)
+}
+
+// Within is [Namespace.Do] for the network namespace that a file names, such as
+// /proc/PID/ns/net.
+func Within(file string, f func() error) error {
 	runtime.LockOSThread()
 	old, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
@@ -87,7 +93,7 @@ func (n *Namespace) Do(f func() error) error {
 		return err
 	}
 	defer old.Close()
-	target, err := os.Open(filepath.Join(netnsDir, n.Name))
+	target, err := os.Open(file)
 	if err != nil {
 		runtime.UnlockOSThread()
 		return err
@@ -95,12 +101,12 @@ func (n *Namespace) Do(f func() error) error {
 	defer target.Close()
 	if err := unix.Setns(int(target.Fd()), unix.CLONE_NEWNET); err != nil {
 		runtime.UnlockOSThread()
-		return fmt.Errorf("entering namespace %s: %w", n.Name, err)
+		return fmt.Errorf("entering namespace %s: %w", file, err)
 	}
 	ferr := f()
 	if err := unix.Setns(int(old.Fd()), unix.CLONE_NEWNET); err != nil {
 		// The thread stays locked, so it ends with the goroutine.
-		return errors.Join(ferr, fmt.Errorf("leaving namespace %s: %w", n.Name, err))
+		return errors.Join(ferr, fmt.Errorf("leaving namespace %s: %w", file, err))
 	}
 	runtime.UnlockOSThread()
 	return ferr
