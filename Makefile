@@ -7,30 +7,33 @@ VCS := $(if $(shell git rev-parse HEAD 2>/dev/null),auto,false)
 # An older Go fetches the version that go.mod asks for.
 export GOTOOLCHAIN ?= auto
 
-.PHONY: help build check demo test bench bench-http bench-render bench-attack clean bin/mdserver bin/demo
+.PHONY: help build check demo test bench bench-http bench-render bench-attack clean check-go bin/mdserver bin/demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 build: bin/mdserver ## build bin/mdserver, one static binary
 
-bin/mdserver: # Go knows best what is up to date
+check-go:
+	@scripts/check-go
+
+bin/mdserver: check-go # Go knows best what is up to date
 	CGO_ENABLED=0 go build -buildvcs=$(VCS) -trimpath -ldflags '-s -w' -o $@ ./cmd/mdserver
 
-bin/demo:
+bin/demo: check-go
 	CGO_ENABLED=0 go build -trimpath -o $@ ./test/demo
 
-check: ## run format, vet, staticcheck and the unit tests: needs neither root nor a network
+check: check-go ## run format, vet, staticcheck and the unit tests: needs neither root nor a network
 	@scripts/test format vet staticcheck quick
 
-demo: ## show two guests finding address, name and configuration (as root)
+demo: check-go ## show two guests finding address, name and configuration (as root)
 	@scripts/demo
 
-test: ## run everything from unit to end-to-end tests, installing what it needs (as root)
+test: check-go ## run everything from unit to end-to-end tests, installing what it needs (as root)
 	@scripts/install-deps test
 	@scripts/test
 
-bench: ## run the benchmarks
+bench: check-go ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
 bench-http: bin/mdserver ## measure requests beside a bare net/http handler

@@ -25,7 +25,8 @@ type Status struct {
 	Identity  string           `json:"identity"` // what guests are told apart by
 	Refused   admission.Counts `json:"refused"`
 	Libvirt   Libvirt          `json:"libvirt"`
-	Dnsmasq   dnsmasq.Status   `json:"dnsmasq"` // of the first network that has one
+	Dnsmasq   dnsmasq.Status   `json:"dnsmasq"`             // of the first network that has one
+	SetAside  []string         `json:"set_aside,omitempty"` // files with records of the database that were damaged
 }
 
 // Network is one network that guests are served on.
@@ -45,13 +46,16 @@ type Network struct {
 	PortSecurity portsecurity.Status `json:"port_security"`
 }
 
-// Trouble lists what is wrong with the networks.
+// Trouble lists what is wrong with the networks and the database.
 func (s Status) Trouble() []string {
 	var list []string
 	for _, n := range s.Networks {
 		if n.Trouble != "" {
 			list = append(list, n.Name+": "+n.Trouble)
 		}
+	}
+	for _, file := range s.SetAside {
+		list = append(list, "records of the database were damaged and set aside in "+file)
 	}
 	return list
 }

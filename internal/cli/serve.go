@@ -18,7 +18,7 @@ func serveCommand() *cobra.Command {
 		Short: "Run the server in the foreground",
 		Long: `Run the server in the foreground, as its systemd unit does. SIGHUP makes it read
 its configuration again, SIGTERM and SIGINT stop it. The exit code is 78 if the
-configuration must be mended first.`,
+configuration, or a database of which nothing can be read, must be repaired first.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			file, err := cmd.Flags().GetString("config")
@@ -46,7 +46,7 @@ func serve(cmd *cobra.Command, file string) error {
 	defer signal.Stop(hup)
 	// The log is visible by itself and need not pass the net.
 	err := daemon.Run(ctx, daemon.Options{ConfigFile: file, Stdout: beneath(cmd.OutOrStdout()), Reload: hup})
-	if bad := (*daemon.ConfigError)(nil); errors.As(err, &bad) {
+	if bad := (*daemon.ConfigError)(nil); errors.As(err, &bad) || errors.Is(err, daemon.ErrDatabase) {
 		return &exitError{exitConfig, err}
 	}
 	return err

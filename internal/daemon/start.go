@@ -24,7 +24,7 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 	}
 	store, err := boltstore.Open(path, d.log)
 	if err != nil {
-		return nil, err
+		return nil, unusable(path, err)
 	}
 	d.notes = store
 	inv, err := inventory.Open(ctx, store, d.inventoryOptions(cfg, configuredNetworks(cfg), nil))
@@ -38,6 +38,23 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 		return nil, errors.Join(err, inv.Close())
 	}
 	return inv, nil
+}
+
+// ErrDatabase: nothing of the database can be served, and another start would
+// not change that.
+var ErrDatabase = errors.New("the database cannot be used")
+
+// unusable says what an administrator can do about a database that is
+// damaged as a whole, gone, or newer than this program.
+func unusable(path string, err error) error {
+	switch {
+	case errors.Is(err, boltstore.ErrNewer):
+		return fmt.Errorf("%w: %w; install that version again", ErrDatabase, err)
+	case errors.Is(err, boltstore.ErrDamaged), errors.Is(err, boltstore.ErrMissing):
+		return fmt.Errorf("%w: %w; put a copy of the database in its place, or move it and %s.mark away to begin with an empty one",
+			ErrDatabase, err, path)
+	}
+	return err
 }
 
 // openIdentity opens the authority that signs identity documents, beside the
@@ -99,5 +116,6 @@ func (d *Daemon) status() admin.Status {
 		Refused:  d.door.Counts(),
 		Libvirt:  d.following.status(cfg),
 		Dnsmasq:  firstDnsmasq(networks),
+		SetAside: boltstore.Asides(cfg.Server.Database),
 	}
 }

@@ -165,9 +165,9 @@ func exposed(database string) []Finding {
 func checkDatabase(ctx context.Context, h *Host) []Finding {
 	path := h.Config.Server.Database
 	if h.running() {
-		return []Finding{fine("the server has %s open", path)}
+		return append(setAside(path), fine("the server has %s open", path))
 	}
-	table, err := boltstore.Read(ctx, path)
+	table, findings, err := boltstore.Read(ctx, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return []Finding{fine("%s is not there yet; the server makes it at its first start", path)}
@@ -176,11 +176,31 @@ func checkDatabase(ctx context.Context, h *Host) []Finding {
 	case errors.Is(err, boltstore.ErrInUse):
 		return []Finding{warning("%v: it runs, but does not answer on %s", err, h.Config.Server.Socket)}
 	case err != nil:
-		return []Finding{wrong("%v", err).
-			advise("put a backup of the database in its place; without one, guests are registered anew, and the server's notes on them are lost").
-			mend("mv " + quote(path) + " " + quote(path+".damaged"))}
+		return []Finding{beginAgain(wrong("%v", err), path)}
+	case len(findings) > 0:
+		return []Finding{warning("%s is damaged in %d places: %v", path, len(findings), findings[0]).
+			advise("start the server: it sets aside what is damaged and serves all other guests")}
 	}
-	return []Finding{fine("%s holds %d guests", path, len(table.Instances))}
+	return append(setAside(path), fine("%s holds %d guests", path, len(table.Instances)))
+}
+
+// beginAgain says what there is to do about a database that cannot be used.
+func beginAgain(f Finding, path string) Finding {
+	f = f.advise("put a copy of the database in its place; without one, guests are registered again, and the server's notes on them are lost")
+	if _, err := os.Stat(path); err == nil {
+		f = f.mend("mv " + quote(path) + " " + quote(path+".damaged"))
+	}
+	return f.mend("rm " + quote(path+".mark"))
+}
+
+// setAside tells of records that were damaged or contradicted each other.
+func setAside(path string) []Finding {
+	var all []Finding
+	for _, name := range boltstore.Asides(path) {
+		all = append(all, warning("records of the database were damaged and set aside in %s", name).
+			advise("register the guests in it again, then remove the file"))
+	}
+	return all
 }
 
 // scarce is the part of a network that must be free, in percent.
@@ -232,7 +252,7 @@ func (h *Host) usedAddresses(ctx context.Context) (map[string]int, error) {
 	if h.running() {
 		return used, nil
 	}
-	table, err := boltstore.Read(ctx, h.Config.Server.Database)
+	table, _, err := boltstore.Read(ctx, h.Config.Server.Database)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

@@ -124,7 +124,7 @@ func (h *Host) guests(ctx context.Context) ([]instance.Instance, error) {
 	if h.running() {
 		return h.server.Instances(ctx)
 	}
-	table, err := boltstore.Read(ctx, h.Config.Server.Database)
+	table, _, err := boltstore.Read(ctx, h.Config.Server.Database)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

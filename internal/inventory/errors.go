@@ -43,8 +43,12 @@ var (
 	ErrTooManyGuests = errors.New("too many guests")
 	// ErrPasswordSet: the guest has posted a password before [409].
 	ErrPasswordSet = errors.New("password set already")
-	// ErrStore: the change could not be made durable and did not happen [503].
+	// ErrStore: the change could not be made durable and was not made [503].
+	// With ErrUncertain, it may have been made.
 	ErrStore = errors.New("inventory not written")
+	// ErrUncertain: a write failed so that it is not known whether the change
+	// was made. It comes with ErrStore.
+	ErrUncertain = errors.New("the change may have been made")
 	// ErrClosed: the inventory is shutting down [503].
 	ErrClosed = errors.New("inventory closed")
 )

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/google/uuid"
+
 	"mdserver/internal/instance"
 	"mdserver/internal/refusal"
 )
@@ -27,6 +29,9 @@ type Inventory struct {
 	rules    atomic.Pointer[rules]
 	feed     *feed
 	refusals refusal.Log
+	// uncertain: the writer's own; a write may have been made or not, and the
+	// table is loaded again before the next one.
+	uncertain bool
 
 	queue     chan *request
 	closing   chan struct{}
@@ -35,15 +40,12 @@ type Inventory struct {
 	done      chan struct{} // closed by the writer when it ends
 }
 
-// Open loads the table from store and starts the writer. The inventory owns
+// Open loads the table from store and starts the writer. Guests whose records
+// contradict each other are set aside, and all others are served. The inventory owns
 // the store from here on, unless Open fails. The values of ctx, but not its
 // end, hold for later writes too.
 func Open(ctx context.Context, store Store, opts Options) (*Inventory, error) {
-	table, err := store.Load(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("load the inventory: %w", err)
-	}
-	trees, err := build(table, newRules(opts).primary())
+	trees, err := load(ctx, store, newRules(opts).primary())
 	if err != nil {
 		return nil, fmt.Errorf("load the inventory: %w", err)
 	}
@@ -130,18 +132,59 @@ func (inv *Inventory) Release(ctx context.Context, ref string) (instance.Instanc
 	return released, nil
 }
 
+// load makes the indices of what the store has, without the guests that
+// contradict each other.
+func load(ctx context.Context, store Store, primary string) (trees, error) {
+	table, err := store.Load(ctx)
+	if err != nil {
+		return trees{}, err
+	}
+	loaded, conflicts := build(table, primary)
+	if len(conflicts) == 0 {
+		return loaded, nil
+	}
+	guests, reasons := contradictory(conflicts)
+	if err := store.SetAside(ctx, guests, reasons); err != nil {
+		return trees{}, fmt.Errorf("set aside %d records that contradict others: %w", len(guests), err)
+	}
+	return load(ctx, store, primary)
+}
+
+// contradictory lists each guest of the conflicts once.
+func contradictory(conflicts []contradiction) (guests []instance.Instance, reasons []error) {
+	seen := map[uuid.UUID]bool{}
+	for _, c := range conflicts {
+		for _, guest := range []*instance.Instance{c.Guest, c.Holder} {
+			if guest != nil && !seen[guest.UUID] {
+				seen[guest.UUID] = true
+				guests, reasons = append(guests, *guest), append(reasons, c.Err)
+			}
+		}
+	}
+	return guests, reasons
+}
+
+// contradiction is a record that cannot be true beside another one, its
+// holder, or that is incomplete.
+type contradiction struct {
+	Guest, Holder *instance.Instance
+	Err           error
+}
+
 // build makes the indices of a table that was loaded. A table in which two
 // guests claim the same thing was not written by an inventory; to guess which
 // of them is right could give one guest's secrets to the other. A record of the
 // time when there was one network only is on the primary one.
-func build(table instance.Table, primary string) (trees, error) {
+func build(table instance.Table, primary string) (trees, []contradiction) {
 	e := newTrees().edit()
+	var conflicts []contradiction
 	for _, guest := range table.Instances {
 		if guest.Network == "" {
 			guest.Network = primary
 		}
 		if err := e.admissible(&guest); err != nil {
-			return trees{}, fmt.Errorf("the store contradicts itself: %w", err)
+			conflicts = append(conflicts, contradiction{&guest, e.holderOf(err), err})
+			continue
 		}
 		e.index(nil, &guest)
 		e.occupyAll(&guest)
@@ -151,7 +194,17 @@ func build(table instance.Table, primary string) (trees, error) {
 			e.indexResting(&resting)
 		}
 	}
-	return e.commit(), nil
+	return e.commit(), conflicts
+}
+
+// holderOf is the guest that another one is in conflict with, if there is one.
+func (e editable) holderOf(err error) *instance.Instance {
+	var conflict *ConflictError
+	if !errors.As(err, &conflict) {
+		return nil
+	}
+	holder, _ := e.byName.Get([]byte(conflict.Holder))
+	return holder
 }
 
 var errIncomplete = errors.New("it lacks a name, a UUID, an instance-id or a host name")

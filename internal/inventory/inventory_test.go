@@ -235,15 +235,23 @@ func TestGroupCommitAndFailure(t *testing.T) {
 	}
 }
 
+// TestContradictoryStore: guests that contradict each other are set aside,
+// since nothing tells which of them is right, and all others are served.
 func TestContradictoryStore(t *testing.T) {
 	a := instance.Instance{ID: "i-1", Name: "a", Hostname: "a", UUID: uid(1), MAC: mac(1)}
 	b := instance.Instance{ID: "i-2", Name: "b", Hostname: "b", UUID: uid(2), MAC: mac(1)}
+	c := instance.Instance{ID: "i-3", Name: "c", Hostname: "c", UUID: uid(3), MAC: mac(3)}
+	incomplete := instance.Instance{Name: "d", UUID: uid(4)}
 	memory := storetest.NewMemory()
-	if err := memory.Apply(t.Context(), []instance.Change{{Put: []instance.Instance{a, b}}}); err != nil {
+	if err := memory.Apply(t.Context(), []instance.Change{{Put: []instance.Instance{a, b, c, incomplete}}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := inventory.Open(t.Context(), memory, inventory.Options{}); !errors.Is(err, inventory.ErrMACInUse) {
-		t.Errorf("%v", err)
+	l := labOn(t, memory)
+	if _, ok := l.Snapshot().ByName("c"); !ok || l.Snapshot().Len() != 1 {
+		t.Errorf("%d guests are served, want c alone", l.Snapshot().Len())
+	}
+	if table, err := memory.Load(t.Context()); err != nil || len(table.Instances) != 1 {
+		t.Errorf("the store has %v, %v", table.Instances, err)
 	}
 }
 

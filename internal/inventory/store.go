@@ -14,14 +14,20 @@ import (
 // or the one after it. Within one change, deletions come before puts and
 // addresses wake before others begin to rest. Putting a guest replaces the
 // record of the same UUID; deleting or waking what is not there is no error.
-// When Apply fails, nothing of it may be seen by a later Load in the same
-// process.
+// When Apply fails, nothing was changed, unless the error is ErrUncertain: then
+// the changes may have been made, and Load tells whether they were.
 //
 // Load gives the whole table, in any order. A new store is an empty table.
+// After ErrUncertain it first brings the store back to a state that is known,
+// and fails while it cannot.
+//
+// SetAside takes guests out of the table, and keeps their records where an
+// administrator finds them, with the reason for each.
 //
 // Close releases the store; no method may be called after it.
 type Store interface {
 	Load(ctx context.Context) (instance.Table, error)
 	Apply(ctx context.Context, changes []instance.Change) error
+	SetAside(ctx context.Context, guests []instance.Instance, reasons []error) error
 	Close() error
 }

@@ -2,7 +2,9 @@ package inventory
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"reflect"
 	"sync/atomic"
 
 	"mdserver/internal/instance"
@@ -88,6 +90,14 @@ func (inv *Inventory) commit(batch []*request) {
 		req *request
 		err error
 	}
+	if err := inv.settle(); err != nil {
+		for _, req := range batch {
+			if req.taken.CompareAndSwap(false, true) {
+				req.done <- fmt.Errorf("%w: the change was not made: %w", ErrStore, err)
+			}
+		}
+		return
+	}
 	var (
 		answers []answer
 		changes []instance.Change
@@ -133,10 +143,70 @@ func (inv *Inventory) persist(changes []instance.Change) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	if err := inv.store.Apply(inv.ctx, changes); err != nil {
+	err := inv.apply(changes)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrUncertain):
+		inv.uncertain = true
 		return fmt.Errorf("%w: %w", ErrStore, err)
 	}
+	return fmt.Errorf("%w: the change was not made: %w", ErrStore, err)
+}
+
+// apply takes a store that panics for one that does not know what it has done.
+func (inv *Inventory) apply(changes []instance.Change) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = fmt.Errorf("%w: the store panicked: %v", ErrUncertain, value)
+		}
+	}()
+	return inv.store.Apply(inv.ctx, changes)
+}
+
+// settle loads the table again after a write of which it is not known whether
+// it was made. Until then readers have the table before that write.
+func (inv *Inventory) settle() (err error) {
+	if !inv.uncertain {
+		return nil
+	}
+	defer func() {
+		if value := recover(); value != nil {
+			err = fmt.Errorf("the store panicked: %v", value)
+		}
+	}()
+	table, err := inv.store.Load(inv.ctx)
+	if err != nil {
+		return fmt.Errorf("load the inventory: %w", err)
+	}
+	loaded, conflicts := build(table, inv.rules.Load().primary())
+	if len(conflicts) > 0 {
+		return fmt.Errorf("load the inventory: %w", conflicts[0].Err)
+	}
+	inv.uncertain = false
+	if events := differences(inv.Snapshot().trees, loaded); len(events) > 0 {
+		inv.publish(loaded, events)
+	}
 	return nil
+}
+
+// differences gives the events that lead from one table to another: guests
+// that are gone first.
+func differences(from, to trees) []instance.Event {
+	var events []instance.Event
+	from.byUUID.Root().Walk(func(id []byte, old *instance.Instance) bool {
+		if _, ok := to.byUUID.Get(id); !ok {
+			events = append(events, instance.Event{Old: old})
+		}
+		return false
+	})
+	to.byUUID.Root().Walk(func(id []byte, guest *instance.Instance) bool {
+		if old, ok := from.byUUID.Get(id); !ok || !reflect.DeepEqual(old, guest) {
+			events = append(events, instance.Event{Old: old, New: guest})
+		}
+		return false
+	})
+	return events
 }
 
 func (inv *Inventory) publish(table trees, events []instance.Event) {

@@ -253,7 +253,9 @@ func TestDoctorData(t *testing.T) {
 	if err := os.WriteFile(p.Path("state", "mdserver.db"), []byte(strings.Repeat("garbage ", 4096)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.do(p.finds("database", "damaged").Remedy[0])
+	for _, command := range p.finds("database", "damaged").Remedy {
+		p.do(command)
+	}
 	p.well("database")
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -250,6 +251,8 @@ func TestNetworkOfLibvirt(t *testing.T) {
 	restartNetwork(t, v, g)
 	v = restartLibvirtd(t, l, s, v, domainOnDefault("late", "3", "52:54:00:51:00:03", ""))
 
+	hangLibvirtd(t, l, s, v)
+
 	none := l.Config().Set("libvirt", "uri", v.URI)
 	none["dnsmasq"] = c["dnsmasq"]
 	reconfigure(t, l, s, none)
@@ -347,4 +350,49 @@ func restartLibvirtd(t *testing.T, l *lab.Lab, s *lab.Server, v *lab.Libvirt, xm
 	})
 	command(t, s, "instance", "rm", "late")
 	return again
+}
+
+// hangLibvirtd starts the server and registers guests while libvirtd answers
+// nothing, as when it waits for the hooks of guests that it starts by itself. They
+// get addresses from what is known, and their entries follow.
+func hangLibvirtd(t *testing.T, l *lab.Lab, s *lab.Server, v *lab.Libvirt) {
+	t.Helper()
+	if err := v.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = v.Signal(syscall.SIGCONT) }()
+	if err := s.Stop(20 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(suite.ctx); err != nil {
+		t.Fatal(err)
+	}
+	addrs := map[netip.Addr]bool{}
+	for i, name := range []string{"auto1", "auto2", "auto3"} {
+		uploadXML(t, s, domainOnDefault(name, fmt.Sprint(6+i), fmt.Sprintf("52:54:00:51:00:1%d", i), ""))
+		addr := show(t, s, name).IPv4
+		if !addr.IsValid() || addrs[addr] {
+			t.Errorf("%s has the address %v while libvirtd hangs", name, addr)
+		}
+		addrs[addr] = true
+	}
+	out, err := l.Host.Output(suite.ctx, "ip", "-4", "address", "show", "dev", "virbr0")
+	if err != nil || !strings.Contains(out, lab.MetadataAddr) {
+		t.Errorf("the bridge lacks the metadata address while libvirtd hangs: %v %s", err, out)
+	}
+	if err := v.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the entries follow", func(ctx context.Context) error {
+		out, err := v.Virsh(ctx, "net-dumpxml", "default")
+		for addr := range addrs {
+			if err == nil && !strings.Contains(out, "ip='"+addr.String()+"'") {
+				err = fmt.Errorf("the definition is\n%s", out)
+			}
+		}
+		return err
+	})
+	for _, name := range []string{"auto1", "auto2", "auto3"} {
+		command(t, s, "instance", "rm", name)
+	}
 }

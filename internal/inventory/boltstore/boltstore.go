@@ -1,8 +1,10 @@
 // Package boltstore keeps the inventory in one file, by go.etcd.io/bbolt.
 //
-// The file has three buckets: "instances" (UUID → JSON of the record),
-// "resting" (address → JSON) and "meta" (text → text, among it the version of
-// this schema). One process at a time can have it open.
+// The file has three buckets: "instances" (UUID → record), "resting" (address
+// → record) and "meta" (text → text, among it the version of this schema and
+// the store's own note of its changes). Each record is JSON with a checksum,
+// see seal. Beside the file is a small one, its mark, which says that there is
+// a database. One process at a time can have it open.
 package boltstore
 
 import (
@@ -10,11 +12,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"strconv"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"time"
 
@@ -22,11 +23,14 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
 )
 
 const (
-	schemaVersion = 1
+	schemaVersion = 2
+	sealedSchema  = 2 // the first in which records have checksums
 	schemaKey     = "schema"
+	stateKey      = "state"
 	fileMode      = 0o600
 	// lockTimeout is how long Open waits for another process, which may be
 	// about to end, to let go of the file.
@@ -37,69 +41,188 @@ var (
 	instancesBucket = []byte("instances")
 	restingBucket   = []byte("resting")
 	metaBucket      = []byte("meta")
+	buckets         = [][]byte{instancesBucket, restingBucket, metaBucket}
 )
 
 var (
 	// ErrInUse: another process has the file open.
 	ErrInUse = errors.New("another mdserver uses it")
-	// ErrDamaged: the file is no database of mdserver's, or a damaged one.
-	ErrDamaged = errors.New("it is damaged, or not a database of mdserver's; move it away to start with an empty one, or restore it from a backup")
+	// ErrDamaged: the file is no database of mdserver's, or is damaged so that
+	// no guest can be served.
+	ErrDamaged = errors.New("it is damaged, or not a database of mdserver's")
+	// ErrMissing: there was a database, and the file is gone or empty.
+	ErrMissing = errors.New("the database is gone or empty")
 	// ErrNewer: the file was written by a newer mdserver.
 	ErrNewer = errors.New("it was written by a newer mdserver")
 )
 
 // Store implements inventory.Store.
 type Store struct {
+	path string
+	log  *slog.Logger
+
+	mu     sync.RWMutex // held for writing by changes and by reopening
 	db     *bbolt.DB
 	file   *os.File // the one that db has open
-	path   string
-	broken atomic.Pointer[panicError] // set after a panic of bbolt's
+	state  *state
+	mark   *os.File
+	broken bool // bbolt has panicked and may hold its own locks
+	// suspect: a write has failed, and the store is reopened before the next one.
+	suspect bool
 }
 
 // Open opens the database at path or creates it, readable by its owner only;
-// the directory must exist. A file that cannot be used is left as it is.
-// Errors: ErrInUse, ErrDamaged, ErrNewer, or that of the operating system.
+// the directory must exist. Records that are damaged are set aside in a file
+// beside the database, see Asides, and a database of an older schema is
+// upgraded after a copy was made of it. A file of which nothing can be used is
+// left as it is.
+//
+// Errors: ErrInUse, ErrDamaged, ErrMissing, ErrNewer, or that of the operating
+// system.
 func Open(path string, log *slog.Logger) (*Store, error) {
-	_, statErr := os.Stat(path)
-	db, file, err := openFile(path)
-	if err != nil {
+	s := &Store{path: path, log: log}
+	if err := s.open(); err != nil {
+		s.drop()
 		return nil, explain(path, err)
-	}
-	s := &Store{db: db, file: file, path: path}
-	if err := s.guard(s.prepare); err != nil {
-		_ = s.Close()
-		return nil, err
-	}
-	if errors.Is(statErr, os.ErrNotExist) {
-		if err := syncDir(filepath.Dir(path)); err != nil {
-			_ = s.Close()
-			return nil, fmt.Errorf("open the inventory %s: %w", path, err)
-		}
-		log.Info("created the inventory", "path", path)
 	}
 	return s, nil
 }
 
+func (s *Store) open() error {
+	known, err := readMark(s.path)
+	if err != nil {
+		return err
+	}
+	created, err := s.beginning(known)
+	if err != nil {
+		return err
+	}
+	err = s.prepare(known)
+	switch {
+	case created && err == nil:
+		s.log.Info("created the inventory", "path", s.path)
+	case created:
+		s.removeEmpty()
+	}
+	return err
+}
+
+// removeEmpty removes a new file that nothing was written to, which a later
+// Open would take for a database that was emptied.
+func (s *Store) removeEmpty() {
+	if info, err := os.Stat(s.path); err == nil && info.Size() == 0 {
+		_ = os.Remove(s.path)
+	}
+}
+
+// prepare opens the file and rebuilds it from what is sound in it.
+func (s *Store) prepare(known *mark) error {
+	if err := s.openFile(); err != nil {
+		return err
+	}
+	c, err := scan(s.db)
+	if err != nil {
+		return err
+	}
+	if known != nil && c.sequence < known.Sequence {
+		c.found(metaBucket, nil, nil, "the last %d changes are missing; an older database was put in its place, or the disk has lost them", known.Sequence-c.sequence)
+		c.sequence = known.Sequence
+	}
+	if err := s.keep(c); err != nil {
+		return err
+	}
+	if err := s.rebuild(c); err != nil && !s.asItIs(c, err) {
+		return err
+	}
+	s.mark, err = createMark(s.path, mark{schemaVersion, s.state.Sequence})
+	return err
+}
+
+// asItIs uses a sound file that could not be rebuilt, for want of room for
+// instance: the guests of a full disk are served, too.
+func (s *Store) asItIs(c *content, failure error) bool {
+	if len(c.findings) > 0 || c.state == nil || s.sameFile() != nil {
+		return false
+	}
+	s.state = c.state
+	s.log.Warn("the database could not be written as a new file, and is used as it is", "path", s.path, "error", failure)
+	return true
+}
+
+// beginning tells whether there is no database yet. One that is gone is no
+// beginning.
+func (s *Store) beginning(known *mark) (bool, error) {
+	info, err := os.Stat(s.path)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return false, err
+	case err == nil && info.Size() > 0:
+		return false, nil
+	case known != nil:
+		return false, fmt.Errorf("%w, but %s says that there was one", ErrMissing, markPath(s.path))
+	case err == nil:
+		return false, fmt.Errorf("%w", ErrMissing)
+	}
+	return true, nil
+}
+
+// keep copies what the rebuilt file will not have: a damaged file, or one of
+// an older schema.
+func (s *Store) keep(c *content) error {
+	if len(c.findings) > 0 {
+		if len(c.records[string(instancesBucket)]) == 0 && c.expected != 0 {
+			return fmt.Errorf("%w (%v)", ErrDamaged, c.findings[0])
+		}
+		return setAside(s.path, c, s.log)
+	}
+	if c.schema < schemaVersion {
+		older := fmt.Sprintf("%s.schema%d", s.path, c.schema)
+		s.log.Info("upgrading the database; the older one is kept", "path", s.path, "schema", schemaVersion, "older", older)
+		return copyFile(s.path, older)
+	}
+	return nil
+}
+
 // openFile keeps hold of the file, so that its lock goes when bbolt gives up
 // half way.
-func openFile(path string) (db *bbolt.DB, file *os.File, err error) {
+func (s *Store) openFile() error {
+	s.file = nil
 	opts := &bbolt.Options{
 		Timeout:      lockTimeout,
 		FreelistType: bbolt.FreelistMapType,
 		OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
 			var err error
-			file, err = os.OpenFile(name, flag, perm)
-			return file, err
+			s.file, err = os.OpenFile(name, flag, perm)
+			return s.file, err
 		},
 	}
-	err = catch(func() (err error) {
-		db, err = bbolt.Open(path, fileMode, opts)
+	err := catch(func() (err error) {
+		s.db, err = bbolt.Open(s.path, fileMode, opts)
 		return err
 	})
-	if err != nil && file != nil {
-		_ = letGo(file)
+	if err == nil {
+		err = s.sameFile()
 	}
-	return db, file, err
+	if err != nil {
+		s.db = nil
+		if s.file != nil {
+			_ = letGo(s.file)
+		}
+	}
+	return err
+}
+
+// sameFile checks that no other process has replaced the file while this one
+// waited for its lock.
+func (s *Store) sameFile() error {
+	opened, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
+	if now, err := os.Stat(s.path); err != nil || !os.SameFile(opened, now) {
+		return ErrInUse
+	}
+	return nil
 }
 
 // explain turns bbolt's errors into ones that say what to do. What is neither a
@@ -109,46 +232,19 @@ func explain(path string, err error) error {
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		err = ErrInUse
-	case !errors.As(err, &system) && !errors.Is(err, ErrDamaged):
+	case errors.As(err, &system), errors.Is(err, ErrDamaged), errors.Is(err, ErrMissing), errors.Is(err, ErrNewer), errors.Is(err, ErrInUse):
+	default:
 		err = fmt.Errorf("%w (%w)", ErrDamaged, err)
 	}
 	return fmt.Errorf("open the inventory %s: %w", path, err)
 }
 
-// prepare makes the buckets of a new file and checks the schema of an old one.
-func (s *Store) prepare() error {
-	version, err := s.Meta(schemaKey)
-	switch {
-	case err != nil:
-		return err
-	case version == strconv.Itoa(schemaVersion):
-		return nil
-	case version == "":
-		return s.initialise()
-	}
-	if n, err := strconv.Atoi(version); err == nil && n > schemaVersion {
-		return fmt.Errorf("open the inventory %s: %w: its schema is %d, this one knows up to %d", s.path, ErrNewer, n, schemaVersion)
-	}
-	return fmt.Errorf("open the inventory %s: %w (schema %q)", s.path, ErrDamaged, version)
-}
-
-func (s *Store) initialise() error {
-	return s.update(func(tx *bbolt.Tx) error {
-		if first, _ := tx.Cursor().First(); first != nil {
-			return fmt.Errorf("%w (it has the bucket %q, but no schema)", ErrDamaged, first)
-		}
-		for _, name := range [][]byte{instancesBucket, restingBucket, metaBucket} {
-			if _, err := tx.CreateBucket(name); err != nil {
-				return err
-			}
-		}
-		return tx.Bucket(metaBucket).Put([]byte(schemaKey), []byte(strconv.Itoa(schemaVersion)))
-	})
-}
-
 // Load implements inventory.Store.
 func (s *Store) Load(ctx context.Context) (instance.Table, error) {
 	var table instance.Table
+	if err := s.recover(); err != nil {
+		return table, err
+	}
 	err := s.view(func(tx *bbolt.Tx) error {
 		var err error
 		if table.Instances, err = read[instance.Instance](ctx, tx, instancesBucket); err != nil {
@@ -173,8 +269,12 @@ func read[T any](ctx context.Context, tx *bbolt.Tx, bucket []byte) ([]T, error) 
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		text, err := unseal(bucket, key, value)
+		if err != nil {
+			return fmt.Errorf("%w (bucket %q, key %x: %w)", ErrDamaged, bucket, key, err)
+		}
 		var record T
-		if err := json.Unmarshal(value, &record); err != nil {
+		if err := json.Unmarshal(text, &record); err != nil {
 			return fmt.Errorf("%w (bucket %q, key %x: %w)", ErrDamaged, bucket, key, err)
 		}
 		records = append(records, record)
@@ -183,96 +283,59 @@ func read[T any](ctx context.Context, tx *bbolt.Tx, bucket []byte) ([]T, error) 
 	return records, err
 }
 
-// Apply implements inventory.Store.
-func (s *Store) Apply(ctx context.Context, changes []instance.Change) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return s.update(func(tx *bbolt.Tx) error {
-		guests, resting := tx.Bucket(instancesBucket), tx.Bucket(restingBucket)
-		for _, change := range changes {
-			if err := applyGuests(guests, change); err != nil {
-				return err
-			}
-			if err := applyResting(resting, change); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func applyGuests(b *bbolt.Bucket, change instance.Change) error {
-	for _, id := range change.Delete {
-		if err := b.Delete(id[:]); err != nil {
-			return err
-		}
-	}
-	for _, guest := range change.Put {
-		if err := put(b, guest.UUID[:], guest); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func applyResting(b *bbolt.Bucket, change instance.Change) error {
-	for _, addr := range change.Wake {
-		if err := b.Delete(addr.AsSlice()); err != nil {
-			return err
-		}
-	}
-	for _, resting := range change.Rest {
-		if err := put(b, resting.Addr.AsSlice(), resting); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func put(b *bbolt.Bucket, key []byte, record any) error {
-	value, err := json.Marshal(record)
-	if err != nil {
-		return err
-	}
-	return b.Put(key, value)
-}
-
 // Meta reads a note that SetMeta left, or gives "" when there is none.
 func (s *Store) Meta(key string) (string, error) {
 	var value string
 	err := s.view(func(tx *bbolt.Tx) error {
-		if b := tx.Bucket(metaBucket); b != nil {
-			value = string(b.Get([]byte(key)))
+		sealed := tx.Bucket(metaBucket).Get([]byte(key))
+		if sealed == nil {
+			return nil
 		}
+		text, err := unseal(metaBucket, []byte(key), sealed)
+		if err != nil {
+			return fmt.Errorf("%w (note %q: %w)", ErrDamaged, key, err)
+		}
+		value = string(text)
 		return nil
 	})
 	return value, err
 }
 
-// SetMeta leaves a durable note for later runs, about an import for instance.
-func (s *Store) SetMeta(key, value string) error {
-	if key == schemaKey {
-		return fmt.Errorf("write the inventory %s: the note %q is the store's own", s.path, key)
-	}
-	return s.update(func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put([]byte(key), []byte(value)) })
-}
-
 // Close implements inventory.Store.
 func (s *Store) Close() error {
-	if s.broken.Load() != nil {
-		return letGo(s.file) // bbolt's own Close might wait for its lock for ever
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return s.mark.Close()
 	}
-	return s.guard(s.db.Close)
+	if s.broken || s.suspect {
+		s.drop()
+		return s.mark.Close()
+	}
+	err := catch(s.db.Close)
+	return errors.Join(err, letGo(s.file), s.mark.Close())
 }
 
+// view reads the database. A panic leaves a lock of bbolt's held, so the store
+// is reopened before the next write.
 func (s *Store) view(fn func(*bbolt.Tx) error) error {
-	return s.wrap("read", s.guard(func() error { return s.db.View(fn) }))
+	s.mu.RLock()
+	db := s.db
+	if db == nil {
+		s.mu.RUnlock()
+		return s.wrap("read", errNotOpen)
+	}
+	err := view(db, fn)
+	s.mu.RUnlock()
+	if damage := (*panicError)(nil); errors.As(err, &damage) {
+		s.mu.Lock()
+		s.suspect = true
+		s.mu.Unlock()
+	}
+	return s.wrap("read", err)
 }
 
-func (s *Store) update(fn func(*bbolt.Tx) error) error {
-	return s.wrap("write", s.guard(func() error { return s.db.Update(fn) }))
-}
+var errNotOpen = errors.New("it could not be opened again after a failed write")
 
 func (s *Store) wrap(doing string, err error) error {
 	if err != nil {
@@ -288,3 +351,5 @@ func syncDir(path string) error {
 	}
 	return errors.Join(dir.Sync(), dir.Close())
 }
+
+var _ inventory.Store = (*Store)(nil)

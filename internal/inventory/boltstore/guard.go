@@ -15,23 +15,9 @@ func (e *panicError) Error() string { return fmt.Sprintf("%v (%v)", ErrDamaged, 
 
 func (e *panicError) Unwrap() error { return ErrDamaged }
 
-// guard runs fn, which works on the database. bbolt trusts its file: on a
-// damaged one it panics, or reads memory that is not there. After that it may
-// hold its own locks, so the store does nothing any more but say so.
-func (s *Store) guard(fn func() error) error {
-	if broken := s.broken.Load(); broken != nil {
-		return broken
-	}
-	err := catch(fn)
-	var broken *panicError
-	if errors.As(err, &broken) {
-		s.broken.Store(broken)
-	}
-	return err
-}
-
 // catch turns a panic, and a fault of the memory that the file is mapped to,
-// into an error.
+// into an error. bbolt trusts its file: on a damaged one it panics, or reads
+// memory that is not there.
 func catch(fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

@@ -64,5 +64,14 @@ func (m *Memory) Apply(ctx context.Context, changes []instance.Change) error {
 	return nil
 }
 
+// SetAside implements inventory.Store; the records are kept nowhere.
+func (m *Memory) SetAside(ctx context.Context, guests []instance.Instance, _ []error) error {
+	var change instance.Change
+	for _, guest := range guests {
+		change.Delete = append(change.Delete, guest.UUID)
+	}
+	return m.Apply(ctx, []instance.Change{change})
+}
+
 // Close implements inventory.Store.
 func (m *Memory) Close() error { return nil }

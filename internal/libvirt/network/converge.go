@@ -16,8 +16,6 @@ import (
 // converge makes the network's definitions hold the guests' entries, and no
 // others of mdserver's.
 func (s *Service) converge(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
 	err := s.convergeOnce(ctx)
 	s.report(err)
 	return err
@@ -54,7 +52,7 @@ func (s *Service) convergeOnce(ctx context.Context) error {
 	}
 	if most := now.current().Leases; most > 0 && len(wanted) > most {
 		problems = append(problems, fmt.Sprintf("%d guests are on the network, but libvirt grants at most %d leases, the size of its DHCP range; "+
-			"widen <range> with `virsh net-edit %s`, then restart the network", len(wanted), most, s.settings.Name))
+			"widen <range> with `virsh net-edit %s`, then restart the network", len(wanted), most, s.set().Name))
 	}
 	s.complain(problems)
 	s.forgetLeases(ctx, now, before, wanted)
@@ -90,8 +88,10 @@ func (s *Service) complain(problems []string) {
 
 // wanted are the guests' entries, in a stable order.
 func (s *Service) wanted() []entry {
+	s.state.Lock()
+	defer s.state.Unlock()
 	var list []entry
-	domain := s.View().Domain
+	domain := s.view.Domain
 	for _, guest := range s.guests {
 		place, ok := guest.On(s.settings.Name)
 		if !ok || !place.IPv4.IsValid() {
@@ -107,11 +107,13 @@ func (s *Service) wanted() []entry {
 }
 
 func (s *Service) report(err error) {
+	failed := err != nil
 	if err == nil && len(s.problems) > 0 {
 		err = errors.New(s.problems[0])
 	}
 	s.state.Lock()
 	defer s.state.Unlock()
+	s.unanswered = failed
 	s.st = Status{Connected: s.conn != nil, Active: s.view.Active, Entries: len(s.ours), Leases: s.view.Leases}
 	switch {
 	case err != nil:
@@ -121,7 +123,20 @@ func (s *Service) report(err error) {
 	}
 }
 
-func (s *Service) noteKey() string { return "libvirt_network/" + s.settings.Name }
+func (s *Service) noteKey() string { return "libvirt_network/" + s.set().Name }
+func (s *Service) viewKey() string { return "libvirt_view/" + s.set().Name }
+
+// noteView keeps a view for a start at which libvirt does not answer.
+func (s *Service) noteView(v View) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("noting the network's state: %w", err)
+	}
+	if err := s.notes.SetMeta(s.viewKey(), string(text)); err != nil {
+		return fmt.Errorf("noting the network's state: %w", err)
+	}
+	return nil
+}
 
 // remember notes which entries may be mdserver's.
 func (s *Service) remember(entries []entry) error {

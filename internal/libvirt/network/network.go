@@ -10,6 +10,7 @@ package network
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -31,10 +32,19 @@ const (
 	period = 5 * time.Second
 	// callTime bounds one exchange with libvirt.
 	callTime = 5 * time.Second
-	// fresh is how old a view may be that a registration relies on, and
-	// refreshTime how long it waits for a better one.
-	fresh       = 100 * time.Millisecond
-	refreshTime = time.Second
+	// fresh is how old a view may be that a registration relies on.
+	fresh = 100 * time.Millisecond
+	// Guests start and the configuration is reloaded while libvirt hangs, or while
+	// libvirtd waits for the hook of a guest that it starts. So nothing waits long
+	// for libvirt: a registration refreshTime for a newer view and applyTime for its
+	// entry, a start of the server startTime, and all of them hungTime only if
+	// libvirt did not answer the last time.
+	refreshTime = 300 * time.Millisecond
+	applyTime   = 2 * time.Second
+	startTime   = time.Second
+	hungTime    = 300 * time.Millisecond
+	// retryTime is the pause after a call that failed.
+	retryTime = time.Second
 )
 
 // Notes keep a text by its key where it survives the process.
@@ -84,54 +94,97 @@ type Service struct {
 	ctx     context.Context // ends with Close
 	running sync.WaitGroup
 
-	// mu is held while libvirt is spoken with.
-	mu       sync.Mutex
-	settings Settings
+	// talk is held while libvirt is spoken with.
+	talk     turn
 	conn     *connection.Conn
-	guests   map[uuid.UUID]instance.Instance
+	endpoint connection.Endpoint // of conn
 	ours     []entry
 	asked    time.Time
 	problems []string
 
-	state sync.Mutex // guards what follows, so that nobody waits for libvirt to see it
-	view  View
-	st    Status
+	// state guards what follows. It is held for short: nobody waits for libvirt to
+	// see or change it.
+	state    sync.Mutex
+	settings Settings
+	guests   map[uuid.UUID]instance.Instance
+	view     View
+	st       Status
+	// unanswered is set while calls of libvirt fail.
+	unanswered bool
 }
+
+// turn is a mutex that can be waited for within a context.
+type turn chan struct{}
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return errBusy
+	}
+}
+
+func (t turn) tryTake() bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (t turn) give() { <-t }
+
+// errBusy is what a change gets that libvirt has not taken in time.
+var errBusy = errors.New("libvirt does not answer; the change is made when it does")
 
 // New makes a Service that does nothing until Start. changed is called with each
 // new view of the network; it must not call the Service.
 func New(settings Settings, notes Notes, changed func(View), log *slog.Logger) *Service {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Service{settings: settings, notes: notes, changed: changed, log: log, ctx: ctx, cancel: cancel,
-		guests: map[uuid.UUID]instance.Instance{}}
+		talk: make(turn, 1), guests: map[uuid.UUID]instance.Instance{}}
 }
 
 // Start makes the network hold the entries of all guests, and keeps it so until
-// Close. A libvirt that does not answer yet is no error: it is asked again.
+// Close. If libvirt does not answer at once, the network is what it was when
+// libvirt last told, and libvirt is asked again.
 func (s *Service) Start(ctx context.Context, all []instance.Instance) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	text, err := s.notes.Meta(s.noteKey())
-	if err == nil && text != "" {
-		err = json.Unmarshal([]byte(text), &s.ours)
-	}
-	if err != nil {
-		return fmt.Errorf("reading which of the network's entries are mdserver's: %w", err)
+	if err := s.recall(); err != nil {
+		return err
 	}
 	s.setGuests(all)
-	if err := s.converge(ctx); err != nil {
+	if err := s.change(ctx, startTime); err != nil {
 		s.log.Warn("libvirt's network does not serve the guests yet", "error", err)
 	}
 	s.running.Go(s.run)
 	return nil
 }
 
+// recall reads what was noted before: which entries are mdserver's, and the
+// network as libvirt told of it last.
+func (s *Service) recall() error {
+	for key, value := range map[string]any{s.noteKey(): &s.ours, s.viewKey(): &s.view} {
+		text, err := s.notes.Meta(key)
+		if err == nil && text != "" {
+			err = json.Unmarshal([]byte(text), value)
+		}
+		if err != nil {
+			return fmt.Errorf("reading the note %s: %w", key, err)
+		}
+	}
+	if !reflect.DeepEqual(s.view, View{}) {
+		s.changed(s.view)
+	}
+	return nil
+}
+
 // Apply makes a batch of changes known to libvirt. They are live when it returns
-// without an error; after an error they follow when libvirt answers again.
+// without an error; after an error they follow when libvirt answers.
 func (s *Service) Apply(ctx context.Context, events []instance.Event) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	before := s.wanted()
+	s.state.Lock()
 	for _, event := range events {
 		if event.Old != nil {
 			delete(s.guests, event.Old.UUID)
@@ -140,30 +193,45 @@ func (s *Service) Apply(ctx context.Context, events []instance.Event) error {
 			s.guests[event.New.UUID] = *event.New
 		}
 	}
+	s.state.Unlock()
 	if slices.EqualFunc(before, s.wanted(), entry.equal) {
 		return nil
 	}
-	return s.converge(ctx)
+	return s.change(ctx, applyTime)
 }
 
 // Reconfigure takes over other settings and all guests anew.
 func (s *Service) Reconfigure(ctx context.Context, settings Settings, all []instance.Instance) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if settings.Endpoint != s.settings.Endpoint {
-		s.disconnect()
-	}
+	s.state.Lock()
 	s.settings = settings
+	s.state.Unlock()
 	s.setGuests(all)
-	return s.converge(ctx)
+	return s.change(ctx, applyTime)
 }
 
 // Retire takes all of mdserver's entries out of the network, which it serves no
 // longer.
 func (s *Service) Retire(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.setGuests(nil)
+	return s.bring(ctx, callTime)
+}
+
+// change has libvirt take what is wanted for somebody who waits.
+func (s *Service) change(ctx context.Context, limit time.Duration) error {
+	if s.silent() {
+		limit = hungTime
+	}
+	return s.bring(ctx, limit)
+}
+
+// bring has libvirt take what is wanted, within a time.
+func (s *Service) bring(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err := s.talk.take(ctx); err != nil {
+		return err
+	}
+	defer s.talk.give()
 	return s.converge(ctx)
 }
 
@@ -171,10 +239,10 @@ func (s *Service) Retire(ctx context.Context) error {
 // an address. It does not wait long, and not at all while libvirt is being
 // spoken with: the view is about to be fresh then, or libvirt hangs.
 func (s *Service) Refresh(ctx context.Context) {
-	if !s.mu.TryLock() {
+	if !s.talk.tryTake() {
 		return
 	}
-	defer s.mu.Unlock()
+	defer s.talk.give()
 	if s.conn == nil || time.Since(s.asked) < fresh {
 		return
 	}
@@ -203,36 +271,64 @@ func (s *Service) Status() Status {
 func (s *Service) Close() error {
 	s.cancel()
 	s.running.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	_ = s.talk.take(context.Background())
+	defer s.talk.give()
 	s.disconnect()
 	return nil
 }
 
-// run looks at the network from time to time, and at once when libvirt went.
+// run looks at the network from time to time.
 func (s *Service) run() {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-ticker.C:
+		if !s.silent() { // else libvirt is asked again at once
+			select {
+			case <-s.ctx.Done():
+				return
+			case <-ticker.C:
+			}
 		}
-		s.mu.Lock()
-		err := s.converge(s.ctx)
-		s.mu.Unlock()
-		if err != nil && s.ctx.Err() == nil {
+		err := s.bring(s.ctx, callTime)
+		if s.ctx.Err() != nil {
+			return
+		}
+		if err != nil {
 			s.log.Debug("libvirt's network is not as it should be", "error", err)
+			pause(s.ctx, retryTime)
 		}
 	}
 }
 
-func (s *Service) setGuests(all []instance.Instance) {
-	s.guests = make(map[uuid.UUID]instance.Instance, len(all))
-	for _, guest := range all {
-		s.guests[guest.UUID] = guest
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
+}
+
+func (s *Service) setGuests(all []instance.Instance) {
+	guests := make(map[uuid.UUID]instance.Instance, len(all))
+	for _, guest := range all {
+		guests[guest.UUID] = guest
+	}
+	s.state.Lock()
+	defer s.state.Unlock()
+	s.guests = guests
+}
+
+// silent reports whether libvirt did not answer the last time.
+func (s *Service) silent() bool {
+	s.state.Lock()
+	defer s.state.Unlock()
+	return s.unanswered
+}
+
+// set returns the present settings.
+func (s *Service) set() Settings {
+	s.state.Lock()
+	defer s.state.Unlock()
+	return s.settings
 }
 
 // read asks libvirt for the network and publishes the view.
@@ -249,23 +345,27 @@ func (s *Service) read(ctx context.Context) (state, error) {
 	return now, nil
 }
 
-func (s *Service) client() client { return client{s.conn, s.settings.Name} }
+func (s *Service) client() client { return client{s.conn, s.set().Name} }
 
 // connect dials, unless the connection of before still stands.
 func (s *Service) connect(ctx context.Context) error {
+	endpoint := s.set().Endpoint
 	if s.conn != nil {
 		select {
 		case <-s.conn.Done():
 			s.disconnect()
 		default:
-			return nil
+			if endpoint == s.endpoint {
+				return nil
+			}
+			s.disconnect()
 		}
 	}
-	conn, err := connection.Dial(ctx, s.settings.Endpoint, connection.Network)
+	conn, err := connection.Dial(ctx, endpoint, connection.Network)
 	if err != nil {
 		return err
 	}
-	s.conn = conn
+	s.conn, s.endpoint = conn, endpoint
 	return nil
 }
 
@@ -296,7 +396,11 @@ func (s *Service) publish(v View) {
 	same := reflect.DeepEqual(s.view, v)
 	s.view = v
 	s.state.Unlock()
-	if !same {
-		s.changed(v)
+	if same {
+		return
 	}
+	if err := s.noteView(v); err != nil {
+		s.log.Warn("libvirt's network will not be known if libvirt does not answer at the next start", "error", err)
+	}
+	s.changed(v)
 }

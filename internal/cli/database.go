@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/inventory/boltstore"
+)
+
+func databaseCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "database",
+		Short: "Look after the database of guests",
+		Args:  args(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(databaseCheckCommand())
+	return cmd
+}
+
+// databaseReport is what `mdserver database check --json` prints.
+type databaseReport struct {
+	File     string   `json:"file"`
+	Guests   int      `json:"guests"`   // whose records are sound
+	Resting  int      `json:"resting"`  // addresses
+	Findings []string `json:"findings"` // what is damaged
+	Aside    []string `json:"aside"`    // files with records that were set aside before
+}
+
+func databaseCheckCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Check each record of the database, without changing it",
+		Long: `Check each record of the database, without changing it: its checksum, that it is
+under its own key, that none is missing, and that the last change is there. FILE
+is the configured database, if none is given. No server may have it open; a
+server checks its database at each start, sets aside what is damaged, and serves
+all other guests.
+
+The exit code is 0 if the database is sound, 1 if it is damaged, and 3 if it
+cannot be looked at.`,
+		Args: args(cobra.MaximumNArgs(1)),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		path, err := databasePath(cmd, args)
+		if err != nil {
+			return err
+		}
+		report, err := checkDatabase(cmd, path)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			err = printJSON(cmd.OutOrStdout(), report)
+		} else {
+			err = printDatabase(cmd, report)
+		}
+		if err == nil && len(report.Findings) > 0 {
+			return &exitError{code: exitFailure}
+		}
+		return err
+	}
+	return cmd
+}
+
+// databasePath is the file that a command names, or the configured one.
+func databasePath(cmd *cobra.Command, args []string) (string, error) {
+	if len(args) > 0 {
+		return args[0], nil
+	}
+	cfg, err := loadConfig(cmd)
+	if err != nil {
+		return "", err
+	}
+	return cfg.Server.Database, nil
+}
+
+func checkDatabase(cmd *cobra.Command, path string) (databaseReport, error) {
+	report := databaseReport{File: path, Findings: []string{}, Aside: append([]string{}, boltstore.Asides(path)...)}
+	table, findings, err := boltstore.Read(cmd.Context(), path)
+	switch {
+	case errors.Is(err, boltstore.ErrDamaged), errors.Is(err, boltstore.ErrMissing):
+		report.Findings = append(report.Findings, err.Error())
+		return report, nil
+	case err != nil:
+		return report, &exitError{exitBlind, err}
+	}
+	report.Guests, report.Resting = len(table.Instances), len(table.Resting)
+	for _, f := range findings {
+		report.Findings = append(report.Findings, f.String())
+	}
+	return report, nil
+}
+
+func printDatabase(cmd *cobra.Command, r databaseReport) error {
+	out := cmd.OutOrStdout()
+	for _, f := range r.Findings {
+		printf(out, "damaged: %s\n", f)
+	}
+	for _, name := range r.Aside {
+		printf(out, "set aside before: %s\n", name)
+	}
+	return printf(out, "%s: %d guests and %d resting addresses are sound, %d findings\n", r.File, r.Guests, r.Resting, len(r.Findings))
+}

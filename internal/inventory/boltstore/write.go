@@ -1,0 +1,187 @@
+package boltstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+)
+
+// Apply implements inventory.Store.
+func (s *Store) Apply(ctx context.Context, changes []instance.Change) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.write(func(w *writer) error {
+		for _, change := range changes {
+			if err := w.guests(change); err != nil {
+				return err
+			}
+			if err := w.resting(change); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// SetMeta leaves a durable note for later runs, about an import for instance.
+func (s *Store) SetMeta(key, value string) error {
+	if isOwn(metaBucket, []byte(key)) {
+		return fmt.Errorf("write the inventory %s: the note %q is the store's own", s.path, key)
+	}
+	return s.write(func(w *writer) error { return w.put(metaBucket, []byte(key), []byte(value)) })
+}
+
+// writer makes changes within one transaction and keeps the tallies.
+type writer struct {
+	tx    *bbolt.Tx
+	state *state
+}
+
+func (w *writer) guests(change instance.Change) error {
+	for _, id := range change.Delete {
+		if err := w.remove(instancesBucket, id[:]); err != nil {
+			return err
+		}
+	}
+	for _, guest := range change.Put {
+		if err := w.putRecord(instancesBucket, guest.UUID[:], guest); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) resting(change instance.Change) error {
+	for _, addr := range change.Wake {
+		if err := w.remove(restingBucket, addr.AsSlice()); err != nil {
+			return err
+		}
+	}
+	for _, resting := range change.Rest {
+		if err := w.putRecord(restingBucket, resting.Addr.AsSlice(), resting); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) putRecord(bucket, key []byte, record any) error {
+	text, err := json.Marshal(record)
+	if err != nil {
+		return err
+	}
+	return w.put(bucket, key, text)
+}
+
+func (w *writer) put(bucket, key, text []byte) error {
+	b, sum := w.tx.Bucket(bucket), w.state.Tallies[string(bucket)]
+	value := seal(bucket, key, text)
+	sum.subtract(key, b.Get(key))
+	sum.add(key, value)
+	return b.Put(key, value)
+}
+
+func (w *writer) remove(bucket, key []byte) error {
+	b, sum := w.tx.Bucket(bucket), w.state.Tallies[string(bucket)]
+	sum.subtract(key, b.Get(key))
+	return b.Delete(key)
+}
+
+// write makes a change durable. When the commit fails, the file is opened again
+// at once and tells whether the change was made: then write succeeds, or fails
+// and nothing was changed. Only if the file cannot be opened is that unknown,
+// and the error is inventory.ErrUncertain. No write follows until it could.
+func (s *Store) write(fn func(*writer) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.settle(); err != nil {
+		return s.wrap("write", err)
+	}
+	next := s.state.next()
+	made := false // the transaction was made, and is to be committed
+	err := catch(func() error {
+		return s.db.Update(func(tx *bbolt.Tx) error {
+			if err := fn(&writer{tx, next}); err != nil {
+				return err
+			}
+			if err := putState(tx, next); err != nil {
+				return err
+			}
+			made = true
+			return nil
+		})
+	})
+	damage := (*panicError)(nil)
+	panicked := errors.As(err, &damage)
+	if err == nil {
+		s.state = next
+		s.writeMark()
+		return nil
+	}
+	if !made && !panicked {
+		return s.wrap("write", err)
+	}
+	s.suspect, s.broken = true, panicked
+	return s.wrap("write", s.decide(next, err))
+}
+
+// decide finds out whether a change whose commit failed was made.
+func (s *Store) decide(next *state, failure error) error {
+	before := next.Sequence - 1
+	if err := s.settle(); err != nil {
+		s.log.Error("a write to the database failed, and it cannot be opened again; guests are served as before it, and nothing is changed until it can",
+			"path", s.path, "error", failure, "reopening", err)
+		return fmt.Errorf("%w: %w; opening the database again: %w", inventory.ErrUncertain, failure, err)
+	}
+	if s.state.Sequence > before {
+		s.log.Warn("a write to the database reported an error, but was made, as the database shows now", "path", s.path, "error", failure)
+		return nil
+	}
+	s.log.Error("a write to the database failed and was not made; the database was opened again", "path", s.path, "error", failure)
+	return failure
+}
+
+// recover opens the file again if a write has failed.
+func (s *Store) recover() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wrap("open", s.settle())
+}
+
+func (s *Store) settle() error {
+	if !s.suspect {
+		return nil
+	}
+	if err := s.reopen(); err != nil {
+		return err
+	}
+	s.suspect = false
+	s.writeMark()
+	return nil
+}
+
+// writeMark brings the mark up to date. If that fails, the mark lags behind,
+// which is harmless.
+func (s *Store) writeMark() {
+	_, err := s.mark.WriteAt(mark{schemaVersion, s.state.Sequence}.bytes(), 0)
+	if err != nil {
+		s.log.Warn("the database's mark was not written", "path", markPath(s.path), "error", err)
+	}
+}
+
+// next is the state of the change after this one.
+func (s *state) next() *state {
+	n := &state{Sequence: s.Sequence + 1, Tallies: map[string]*tally{}}
+	for bucket, sum := range s.Tallies {
+		t := *sum
+		n.Tallies[bucket] = &t
+	}
+	return n
+}

@@ -1,0 +1,110 @@
+package inventory_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storetest"
+)
+
+// faulty is a store in memory with faults that tests set.
+type faulty struct {
+	*storetest.Memory
+	apply func(make func() error) error // nil: no fault
+	load  error
+}
+
+func (f *faulty) Apply(ctx context.Context, changes []instance.Change) error {
+	commit := func() error { return f.Memory.Apply(ctx, changes) }
+	if f.apply != nil {
+		return f.apply(commit)
+	}
+	return commit()
+}
+
+func (f *faulty) Load(ctx context.Context) (instance.Table, error) {
+	if f.load != nil {
+		return instance.Table{}, f.load
+	}
+	return f.Memory.Load(ctx)
+}
+
+var errDisk = errors.New("input/output error")
+
+// TestFailedWrite: whatever a failed write has left in the store, the table
+// that is served agrees with it before the next change.
+func TestFailedWrite(t *testing.T) {
+	tests := []struct {
+		name      string
+		fault     func(make func() error) error
+		uncertain bool
+		made      bool
+	}{
+		{"not made", func(func() error) error { return errDisk }, false, false},
+		{"unknown, and made", func(make func() error) error { return errors.Join(make(), inventory.ErrUncertain) }, true, true},
+		{"unknown, and not made", func(func() error) error { return inventory.ErrUncertain }, true, false},
+		{"a panic before", func(func() error) error { panic("before") }, true, false},
+		{"a panic after", func(make func() error) error { _ = make(); panic("after") }, true, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			store := &faulty{Memory: storetest.NewMemory()}
+			l := labOn(t, store)
+			l.register(dom(1, "web1"))
+			sub := l.Subscribe()
+			defer sub.Close()
+
+			store.apply = tt.fault
+			_, err := l.Release(t.Context(), "web1")
+			if !errors.Is(err, inventory.ErrStore) || errors.Is(err, inventory.ErrUncertain) != tt.uncertain {
+				t.Errorf("the release: %v; uncertain: want %v", err, tt.uncertain)
+			}
+			if _, ok := l.Snapshot().ByName("web1"); !ok {
+				t.Error("readers see a release that failed")
+			}
+
+			store.apply, store.load = nil, errDisk
+			if tt.uncertain {
+				if _, err := l.Register(t.Context(), dom(2, "web2")); !errors.Is(err, errDisk) || errors.Is(err, inventory.ErrUncertain) {
+					t.Errorf("a change while the store is unknown: %v", err)
+				}
+			}
+			store.load = nil
+			l.register(dom(3, "web3"))
+			if _, ok := l.Snapshot().ByName("web1"); ok == tt.made {
+				t.Errorf("web1 is served: %v; its release was made: %v", ok, tt.made)
+			}
+			if told := releases(t, sub, "web3"); told != tt.made {
+				t.Errorf("the feed told of the release: %v; it was made: %v", told, tt.made)
+			}
+			table, err := store.Load(t.Context())
+			if err != nil || len(table.Instances) != l.Snapshot().Len() {
+				t.Errorf("%d guests are stored (%v), %d served", len(table.Instances), err, l.Snapshot().Len())
+			}
+		})
+	}
+}
+
+// releases reads the feed until a guest of this name is new, and tells whether
+// a guest was released.
+func releases(t *testing.T, sub *inventory.Subscription, until string) bool {
+	t.Helper()
+	released := false
+	for {
+		events, err := sub.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			switch {
+			case e.New == nil:
+				released = true
+			case e.New.Name == until:
+				return released
+			}
+		}
+	}
+}

@@ -1,0 +1,22 @@
+//go:build e2e
+
+// Package faults makes faults for real and counts what is lost:
+//
+//	go test -tags e2e ./test/faults
+package faults
+
+import (
+	"os"
+	"testing"
+)
+
+// workerEnv names the database that this program is to work on, as the process
+// to which the faults happen.
+const workerEnv = "MDSERVER_FAULTS_DATABASE"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(workerEnv); path != "" {
+		os.Exit(work(path))
+	}
+	os.Exit(m.Run())
+}
