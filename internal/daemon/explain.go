@@ -29,8 +29,7 @@ func (d *Daemon) noteDHCP(mac instance.MAC, message string) {
 }
 
 func (d *Daemon) isGuest(mac instance.MAC) bool {
-	_, known := d.inventory.Snapshot().ByMAC(mac)
-	return known
+	return len(d.inventory.Snapshot().ByMAC(mac)) > 0
 }
 
 // hears reports whether dnsmasq can be heard on a network: it is our child.
