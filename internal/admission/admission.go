@@ -25,7 +25,7 @@ import (
 // Guests finds guests, as they are now.
 type Guests interface {
 	ByAddr(netip.Addr) (*instance.Instance, bool)
-	ByMAC(instance.MAC) (*instance.Instance, bool)
+	ByMAC(instance.MAC) []*instance.Instance
 }
 
 // Kernel tells where connections come from; see package ingress.

@@ -29,13 +29,13 @@ func (g guests) ByAddr(addr netip.Addr) (*instance.Instance, bool) {
 	return inst, ok
 }
 
-func (g guests) ByMAC(mac instance.MAC) (*instance.Instance, bool) {
+func (g guests) ByMAC(mac instance.MAC) []*instance.Instance {
 	for _, inst := range g {
 		if inst.MAC == mac {
-			return inst, true
+			return []*instance.Instance{inst}
 		}
 	}
-	return nil, false
+	return nil
 }
 
 const (
@@ -59,7 +59,7 @@ func serve(t *testing.T, p Policy) (*Door, *httptest.Server) {
 
 func serveFor(t *testing.T, p Policy, guests Guests) (*Door, *httptest.Server) {
 	t.Helper()
-	kernel, err := ingress.Open(func(mac instance.MAC) bool { _, ok := guests.ByMAC(mac); return ok }, quiet)
+	kernel, err := ingress.Open(func(mac instance.MAC) bool { return len(guests.ByMAC(mac)) > 0 }, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}

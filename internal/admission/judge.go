@@ -102,15 +102,22 @@ func (d *Door) byLinkLocal(f *facts, policy *Policy) (*instance.Instance, instan
 	if !f.Addr().IsLinkLocalUnicast() || f.MAC.IsZero() {
 		return nil, instance.Attachment{}
 	}
-	guest, ok := d.guests.ByMAC(f.MAC)
-	if !ok {
-		return nil, instance.Attachment{}
+	for _, guest := range d.guests.ByMAC(f.MAC) {
+		if place, ok := here(guest.ByMAC(f.MAC), f, policy); ok {
+			return guest, place
+		}
 	}
-	place, _ := guest.By(f.MAC)
-	if policy.Bridges[place.Network] != f.Interface {
-		return nil, instance.Attachment{}
+	return nil, instance.Attachment{}
+}
+
+// here gives the place that is on the link by which the sender's packet came.
+func here(places []instance.Attachment, f *facts, policy *Policy) (instance.Attachment, bool) {
+	for _, place := range places {
+		if policy.Bridges[place.Network] == f.Interface {
+			return place, true
+		}
 	}
-	return guest, place
+	return instance.Attachment{}, false
 }
 
 // doubt tells why a sender is not the guest that it seems to be.
@@ -126,11 +133,12 @@ func (d *Door) doubt(f *facts, v *verdict, policy *Policy) refusal {
 		return none
 	}
 	if away && ours { // the guest is there itself, or is not the sender
-		other, ok := v.guest.By(f.MAC)
-		if !ok {
+		places := v.guest.ByMAC(f.MAC)
+		if len(places) == 0 {
 			return wrongMAC
 		}
-		if policy.Bridges[other.Network] != f.Interface {
+		other, ok := here(places, f, policy)
+		if !ok {
 			return wrongNetwork
 		}
 		v.place = other
@@ -145,8 +153,7 @@ func (d *Door) doubt(f *facts, v *verdict, policy *Policy) refusal {
 // lack that of a guest, which then is anybody's but another guest's.
 func (d *Door) matches(f *facts, mac instance.MAC, policy *Policy) bool {
 	if mac.IsZero() && policy.Verify != VerifyAll {
-		_, anothers := d.guests.ByMAC(f.MAC)
-		return !anothers
+		return len(d.guests.ByMAC(f.MAC)) == 0
 	}
 	return f.MAC == mac && !f.MAC.IsZero()
 }

@@ -41,13 +41,14 @@ func (all inventory) ByAddr(addr netip.Addr) (*instance.Instance, bool) {
 	return nil, false
 }
 
-func (all inventory) ByMAC(mac instance.MAC) (*instance.Instance, bool) {
+func (all inventory) ByMAC(mac instance.MAC) []*instance.Instance {
+	var found []*instance.Instance
 	for _, guest := range all {
-		if _, ok := guest.By(mac); ok {
-			return guest, true
+		if len(guest.ByMAC(mac)) > 0 {
+			found = append(found, guest)
 		}
 	}
-	return nil, false
+	return found
 }
 
 // came are the facts of a connection. The tap of vm1 is called lo, since a tap
@@ -252,5 +253,45 @@ func TestStaleTap(t *testing.T) {
 	f := came("br-mds", "10.122.0.1", mac1, at("lo"))
 	if v := d.judge(&f); v.refusal != wrongPort {
 		t.Errorf("the tap of a later guest counts as that of the former one: %+v", v)
+	}
+}
+
+// Guests on different networks may have one MAC address, as may the interfaces of
+// one guest. The link tells which is meant.
+func TestJudgeOneMACOnTwoNetworks(t *testing.T) {
+	onMDS := &instance.Instance{Name: "mds", UUID: uuid.New(), Network: "mds", MAC: mac1, IPv4: netip.MustParseAddr("10.122.0.1")}
+	onLAN := &instance.Instance{Name: "lan", UUID: uuid.New(), Network: "lan", MAC: mac1, IPv4: netip.MustParseAddr("10.50.0.1")}
+	onBoth := &instance.Instance{Name: "both", UUID: uuid.New(), Network: "mds", MAC: mac2, IPv4: netip.MustParseAddr("10.122.0.2"),
+		Further: []instance.Attachment{{Network: "lan", MAC: mac2, IPv4: netip.MustParseAddr("10.50.0.2")}}}
+	home := Policy{Bridges: map[string]string{"mds": "br-mds", "lan": "br-lan", "dmz": "br-dmz"}, Verify: VerifyBridge}
+	routed := home
+	routed.Routed = true
+	tests := []struct {
+		name   string
+		policy Policy
+		facts  facts
+		guest  *instance.Instance
+		why    refusal
+	}{
+		{"the first guest", home, came("br-mds", "10.122.0.1", mac1, at("vnet1")), onMDS, none},
+		{"the second guest", home, came("br-lan", "10.50.0.1", mac1, at("vnet2")), onLAN, none},
+		{"the first by link-local address", home, came("br-mds", "fe80::1%br-mds", mac1, at("vnet1")), onMDS, none},
+		{"the second by link-local address", home, came("br-lan", "fe80::1%br-lan", mac1, at("vnet2")), onLAN, none},
+		{"on a network of neither", home, came("br-dmz", "fe80::1%br-dmz", mac1, at("vnet3")), nil, none},
+		{"the second with the first's address", home, came("br-lan", "10.122.0.1", mac1, at("vnet2")), onMDS, wrongNetwork},
+		{"and where guests may be routed", routed, came("br-lan", "10.122.0.1", mac1, at("vnet2")), onMDS, wrongNetwork},
+		{"the first with the second's address", routed, came("br-mds", "10.50.0.1", mac1, at("vnet1")), onLAN, wrongNetwork},
+		{"one guest by link-local address on its second network", home, came("br-lan", "fe80::2%br-lan", mac2, at("vnet4")), onBoth, none},
+		{"with its first address on its second network", routed, came("br-lan", "10.122.0.2", mac2, at("vnet4")), onBoth, none},
+	}
+	for _, guests := range []inventory{{onMDS, onLAN, onBoth}, {onBoth, onLAN, onMDS}} {
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				d := New(tt.policy, guests, nil, quiet)
+				if v := d.judge(&tt.facts); v.guest != tt.guest || v.refusal != tt.why {
+					t.Errorf("guest %v, refusal %d; want %v, %d", v.guest, v.refusal, tt.guest, tt.why)
+				}
+			})
+		}
 	}
 }

@@ -129,7 +129,8 @@ func serveFor(t *testing.T, cfg *config.Config) *part {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &part{daemon: d, inventory: inv, serving: newServing(cfg, nil, func() {}, nil, nil, d.log)}
+	d.inventory = inv
+	s := &part{daemon: d, inventory: inv, serving: newServing(cfg, nil, func() {}, d.noteDHCP, d.isGuest, d.log)}
 	s.publisher = newPublisher(inv, s.serving, d.log)
 	t.Cleanup(func() {
 		s.publisher.close()

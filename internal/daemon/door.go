@@ -14,7 +14,7 @@ import (
 // openDoor makes the door that guests' connections come by.
 func (d *Daemon) openDoor() error {
 	guests := liveGuests{d.inventory}
-	kernel, err := ingress.Open(func(mac instance.MAC) bool { _, ok := guests.ByMAC(mac); return ok }, d.log)
+	kernel, err := ingress.Open(d.isGuest, d.log)
 	if err != nil {
 		return err
 	}
@@ -64,6 +64,6 @@ func (g liveGuests) ByAddr(addr netip.Addr) (*instance.Instance, bool) {
 	return g.inventory.Snapshot().ByAddr(addr)
 }
 
-func (g liveGuests) ByMAC(mac instance.MAC) (*instance.Instance, bool) {
+func (g liveGuests) ByMAC(mac instance.MAC) []*instance.Instance {
 	return g.inventory.Snapshot().ByMAC(mac)
 }

@@ -22,15 +22,14 @@ func (d *Daemon) noteRequest(r *http.Request, a face.Answer) {
 
 // noteDHCP remembers that a guest's DHCP client was heard. Others are not
 // remembered: made-up MACs would take the guests' places.
-func (d *Daemon) noteDHCP(mac instance.MAC, message string) {
+func (d *Daemon) noteDHCP(network string, mac instance.MAC, message string) {
 	if d.isGuest(mac) {
-		d.dhcp.Note(mac, trail.DHCP{Message: message, At: time.Now()})
+		d.dhcp.Note(trail.DHCPClient{Network: network, MAC: mac}, trail.DHCP{Message: message, At: time.Now()})
 	}
 }
 
 func (d *Daemon) isGuest(mac instance.MAC) bool {
-	_, known := d.inventory.Snapshot().ByMAC(mac)
-	return known
+	return len(d.inventory.Snapshot().ByMAC(mac)) > 0
 }
 
 // hears reports whether dnsmasq can be heard on a network: it is our child.
@@ -59,7 +58,7 @@ func (d *Daemon) explain(ctx context.Context, guest *instance.Instance) explain.
 		Keys:     keys,
 		Template: d.front.Load().renderer.Explain(ctx, guest),
 		Requests: d.trail.Of(guest.UUID),
-		DHCP:     d.dhcp.Of(guest.MAC),
+		DHCP:     d.dhcp.Of(trail.DHCPClient{Network: guest.Network, MAC: guest.MAC}),
 		Hears:    d.hears(guest.Network),
 		Started:  d.started,
 		Ports:    d.ports.Of(guest.UUID),

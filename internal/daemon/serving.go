@@ -27,20 +27,23 @@ type member struct {
 	server
 }
 
+// heardOn takes what a DHCP client and dnsmasq said to each other on a network.
+type heardOn func(network string, mac instance.MAC, message string)
+
 // serving is what serves DHCP and DNS, one server for each network. Its methods
 // but status are called one at a time.
 type serving struct {
 	log     *slog.Logger
 	notes   network.Notes
 	changed func() // called when libvirt tells something else of a network
-	heard   dnsmasq.Heard
+	heard   heardOn
 	known   dnsmasq.Known
 
 	mu      sync.Mutex // of members, for those who only look
 	members []*member
 }
 
-func newServing(cfg *config.Config, notes network.Notes, changed func(), heard dnsmasq.Heard, known dnsmasq.Known, log *slog.Logger) *serving {
+func newServing(cfg *config.Config, notes network.Notes, changed func(), heard heardOn, known dnsmasq.Known, log *slog.Logger) *serving {
 	s := &serving{log: log, notes: notes, changed: changed, heard: heard, known: known}
 	for _, n := range cfg.Networks {
 		s.members = append(s.members, s.member(cfg, n))
@@ -54,7 +57,7 @@ func (s *serving) member(cfg *config.Config, n config.Network) *member {
 		return &member{n, network.New(libvirtSettings(cfg, n), s.notes, func(network.View) { s.changed() }, log)}
 	}
 	service := dnsmasq.New(dnsmasqSettings(cfg, n), log)
-	service.OnDHCP(s.heard, s.known)
+	service.OnDHCP(func(mac instance.MAC, message string) { s.heard(n.Name, mac, message) }, s.known)
 	return &member{n, service}
 }
 

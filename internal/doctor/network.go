@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // bridge is an interface as it is now.
@@ -140,6 +141,9 @@ func (h *Host) checkLocal(addr netip.Addr) (Finding, bool) {
 			return f.mend("ip address add " + netip.PrefixFrom(addr, addr.BitLen()).String() + " dev " + quote(first.Bridge))
 		}
 	}
+	if tentative(addr) {
+		return Finding{}, false
+	}
 	routes, err := netlink.RouteGet(addr.AsSlice())
 	if err != nil {
 		return remedy(wrong("there is no route to %s: no interface has the address", addr)), true
@@ -148,6 +152,16 @@ func (h *Host) checkLocal(addr netip.Addr) (Finding, bool) {
 		return Finding{}, false
 	}
 	return remedy(wrong("packets to %s leave this host by %s: no interface here has the address", addr, linkName(routes))), true
+}
+
+// tentative reports whether an interface has an IPv6 address that it does not
+// use yet: a bridge cannot ask whether another has it before a guest is on it
+// (RFC 4862, section 5.4).
+func tentative(addr netip.Addr) bool {
+	all, err := netlink.AddrList(nil, netlink.FAMILY_V6)
+	return err == nil && slices.ContainsFunc(all, func(a netlink.Addr) bool {
+		return a.IP.Equal(addr.AsSlice()) && a.Flags&unix.IFA_F_TENTATIVE != 0 && a.Flags&unix.IFA_F_DADFAILED == 0
+	})
 }
 
 const localRoute = 2 // RTN_LOCAL of rtnetlink

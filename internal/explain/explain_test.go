@@ -155,18 +155,21 @@ func TestMissing(t *testing.T) {
 	want("never", false)
 
 	var dhcp trail.DHCPLog
+	client := trail.DHCPClient{Network: guest.Network, MAC: guest.MAC}
+	elsewhere := trail.DHCPClient{Network: "another", MAC: guest.MAC}
 	at := time.Now()
-	dhcp.Note(guest.MAC, trail.DHCP{Message: "DHCPDECLINE", At: at.Add(-time.Minute)})
-	dhcp.Note(guest.MAC, trail.DHCP{Message: "DHCPACK", At: at})
+	dhcp.Note(client, trail.DHCP{Message: "DHCPDECLINE", At: at.Add(-time.Minute)})
+	dhcp.Note(client, trail.DHCP{Message: "DHCPACK", At: at})
 	withDHCP := func() string {
 		s := subject()
-		s.DHCP = dhcp.Of(guest.MAC)
+		s.DHCP = dhcp.Of(client)
 		return strings.Join(Guest(s).Missing, "\n")
 	}
 	if text := withDHCP(); !strings.Contains(text, "a DHCPDECLINE in its name was heard at "+at.Add(-time.Minute).Local().Format(time.DateTime)) {
 		t.Errorf("no DHCPDECLINE in:\n%s", text)
 	}
-	dhcp.Note(guest.MAC, trail.DHCP{Message: "DHCPDECLINE", At: at.Add(-2 * declineMatters)})
+	dhcp.Note(client, trail.DHCP{Message: "DHCPDECLINE", At: at.Add(-2 * declineMatters)})
+	dhcp.Note(elsewhere, trail.DHCP{Message: "DHCPDECLINE", At: at}) // another guest's
 	if text := withDHCP(); strings.Contains(text, "in its name was heard") {
 		t.Errorf("a DHCPDECLINE of long ago in:\n%s", text)
 	}

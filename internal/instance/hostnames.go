@@ -38,6 +38,14 @@ func within(hostname, domain string) string {
 	return hostname
 }
 
+// FQDN returns a host name with its domain, once. domain may be empty.
+func FQDN(hostname, domain string) string {
+	if domain == "" {
+		return hostname
+	}
+	return within(hostname, domain) + "." + domain
+}
+
 // DHCPName is the name that a guest is told by DHCP (option 12), which dnsmasq
 // also serves by DNS while the guest has a lease. dnsmasq takes one label and
 // adds the network's domain. A host name that is not one label, or one label

@@ -117,9 +117,13 @@ func (i *Instance) At(addr netip.Addr) (Attachment, bool) {
 	return i.find(func(a Attachment) bool { return addr.IsValid() && (a.IPv4 == addr || a.IPv6 == addr) })
 }
 
-// By gives the place that the guest has by this interface.
-func (i *Instance) By(mac MAC) (Attachment, bool) {
-	return i.find(func(a Attachment) bool { return a.MAC == mac && !mac.IsZero() })
+// ByMAC gives the guest's places with this MAC address, which may be used on
+// several networks.
+func (i *Instance) ByMAC(mac MAC) []Attachment {
+	if mac.IsZero() {
+		return nil
+	}
+	return slices.DeleteFunc(i.Attachments(), func(a Attachment) bool { return a.MAC != mac })
 }
 
 // Addrs are all addresses that the guest has.

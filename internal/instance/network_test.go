@@ -74,10 +74,15 @@ func TestAttachments(t *testing.T) {
 	for name, got := range map[string]func() (Attachment, bool){
 		"On": func() (Attachment, bool) { return guest.On("lan") },
 		"At": func() (Attachment, bool) { return guest.At(lan.IPv4) },
-		"By": func() (Attachment, bool) { return guest.By(lan.MAC) },
 	} {
 		if place, ok := got(); !ok || place != lan {
 			t.Errorf("%s finds %+v, %v", name, place, ok)
+		}
+	}
+	guest.Further = append(guest.Further, Attachment{Network: "dmz", MAC: mds.MAC}, Attachment{Network: "other"})
+	for mac, want := range map[MAC][]Attachment{mds.MAC: {mds, guest.Further[1]}, lan.MAC: {lan}, {2, 9}: nil, {}: nil} {
+		if got := guest.ByMAC(mac); !slices.Equal(got, want) {
+			t.Errorf("ByMAC(%v) = %+v, want %+v", mac, got, want)
 		}
 	}
 	if _, ok := guest.At(netip.Addr{}); ok {

@@ -136,7 +136,7 @@ func (e editable) admissible(guest *instance.Instance) error {
 		return conflict(ErrIDTaken, stringer(guest.ID), guest, other)
 	}
 	for _, place := range guest.Attachments() {
-		if other, ok := e.byMAC.Get(macKey(place.MAC)); ok {
+		if other, ok := e.byMAC.Get(placeKey(place)); ok {
 			return conflict(ErrMACInUse, place.MAC, guest, other)
 		}
 	}

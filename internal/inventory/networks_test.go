@@ -2,6 +2,7 @@ package inventory_test
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"testing"
 
@@ -43,7 +44,7 @@ func TestGuestOnTwoNetworks(t *testing.T) {
 			t.Errorf("%v is %v's", addr, found)
 		}
 	}
-	if found, ok := l.Snapshot().ByMAC(onLAN.MAC); !ok || found.Name != "web" {
+	if found := l.Snapshot().ByMAC(onLAN.MAC); len(found) != 1 || found[0].Name != "web" {
 		t.Errorf("the second MAC is %v's", found)
 	}
 	other := onBoth(2, "other")
@@ -209,12 +210,53 @@ func TestOneMACOnTwoNetworks(t *testing.T) {
 		t.Errorf("registered again: %+v", again)
 	}
 	other := dom(2, "other")
-	for i := range other.Interfaces {
-		other.Interfaces[i].MAC = mac(1)
-	}
+	other.Interfaces[1].MAC = mac(1)
 	l.refused(other, inventory.ErrMACInUse)
 	l.release("web")
-	if _, ok := l.Snapshot().ByMAC(mac(1)); ok {
+	if len(l.Snapshot().ByMAC(mac(1))) > 0 {
 		t.Error("the MAC address is still somebody's")
 	}
+}
+
+// onOne is a domain with one interface, which has the MAC address of all others.
+func onOne(n int, name, network string) instance.Domain {
+	d := dom(n, name)
+	d.Interfaces = []instance.Interface{{MAC: mac(1), Network: network}}
+	return d
+}
+
+// Two guests may have one MAC address if they are on different networks.
+func TestOneMACOfTwoGuests(t *testing.T) {
+	store := storetest.NewMemory()
+	l := labOn(t, store, withLAN)
+	web, db := l.register(onOne(1, "web", "mds")).Instance, l.register(onOne(2, "db", "lan")).Instance
+	if placeOn(t, web, "mds", 1).IPv4 == placeOn(t, db, "lan", 1).IPv4 {
+		t.Errorf("one address: %v", web.IPv4)
+	}
+	if found := l.Snapshot().ByMAC(mac(1)); len(found) != 2 {
+		t.Errorf("by MAC address: %v", found)
+	}
+	if _, err := l.Snapshot().Find(mac(1).String()); !errors.Is(err, inventory.ErrAmbiguous) {
+		t.Errorf("the MAC address means one guest: %v", err)
+	}
+	l.refused(onOne(3, "third", "mds"), inventory.ErrMACInUse, "web")
+	l.refused(onOne(3, "third", "lan"), inventory.ErrMACInUse, "db")
+	l.refused(onOne(2, "db", "mds"), inventory.ErrMACInUse, "web") // it moves to the other network
+
+	l.release("web")
+	if found := l.Snapshot().ByMAC(mac(1)); len(found) != 1 || found[0].Name != "db" {
+		t.Errorf("after one is gone: %v", found)
+	}
+	l.register(onOne(1, "web", "mds"))
+	l = labOn(t, store, withLAN) // as after a restart
+	l.refused(onOne(3, "third", "lan"), inventory.ErrMACInUse, "db")
+}
+
+// A guest of a network that is no longer served keeps its MAC address: the
+// network may be one that is served by another name.
+func TestMACOfGuestOnForgottenNetwork(t *testing.T) {
+	store := storetest.NewMemory()
+	labOn(t, store, withLAN).register(onOne(1, "old", "lan"))
+	l := labOn(t, store)
+	l.refused(onOne(2, "new", "mds"), inventory.ErrMACInUse, "old")
 }

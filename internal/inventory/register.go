@@ -151,13 +151,24 @@ func networksOf(dom instance.Domain) string {
 
 func (d *draft) checkMACs(dom instance.Domain, places []instance.Attachment) error {
 	for _, place := range places {
-		other, ok := d.byMAC.Get(macKey(place.MAC))
-		if ok && other.UUID != dom.UUID {
+		for _, other := range d.sameMAC(place, dom.UUID) {
 			return &ConflictError{Kind: ErrMACInUse, Value: place.MAC.String(), Guest: dom.Name, Holder: other.Name,
 				Hint: fmt.Sprintf("give one of them another MAC address, or, if %q is gone, remove it: mdserver instance rm %s", other.Name, shellRef(other))}
 		}
 	}
 	return nil
+}
+
+// sameMAC gives the other guests that have the MAC address of a place on the
+// same network. A network that is not served counts as the same: its guests are
+// on another one as soon as the network is known by a new name.
+func (d *draft) sameMAC(place instance.Attachment, owner uuid.UUID) []*instance.Instance {
+	return slices.DeleteFunc(withMAC(d.byMAC.Root(), place.MAC), func(other *instance.Instance) bool {
+		return other.UUID == owner || !slices.ContainsFunc(other.ByMAC(place.MAC), func(theirs instance.Attachment) bool {
+			_, served := d.rules.network(theirs.Network)
+			return theirs.Network == place.Network || !served
+		})
+	})
 }
 
 // shellRef is a reference to a guest that a shell takes as it is.

@@ -40,10 +40,10 @@ func (s *Snapshot) ByUUID(id uuid.UUID) (*instance.Instance, bool) {
 	return s.trees.byUUID.Get(id[:])
 }
 
-// ByMAC finds the guest whose interface on one of the networks has this MAC
-// address.
-func (s *Snapshot) ByMAC(mac instance.MAC) (*instance.Instance, bool) {
-	return s.trees.byMAC.Get(mac[:])
+// ByMAC finds the guests that have an interface with this MAC address on one of
+// the networks. There is one at most on each network.
+func (s *Snapshot) ByMAC(mac instance.MAC) []*instance.Instance {
+	return withMAC(s.trees.byMAC.Root(), mac)
 }
 
 // ByHostname finds a guest by its host name, in upper or lower case.
@@ -92,7 +92,9 @@ func (s *Snapshot) matches(ref string) []*instance.Instance {
 		add(s.ByAddr(addr))
 	}
 	if mac, err := instance.ParseMAC(ref); err == nil {
-		add(s.ByMAC(mac))
+		for _, guest := range s.ByMAC(mac) {
+			add(guest, true)
+		}
 	}
 	return found
 }

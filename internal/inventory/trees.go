@@ -3,6 +3,7 @@ package inventory
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +26,7 @@ type trees struct {
 	byUUID     *guestTree
 	byName     *guestTree
 	byHostname *guestTree // lower case
-	byMAC      *guestTree
+	byMAC      *guestTree // by MAC address, then network
 	byAddr     *guestTree // both families
 	byID       *guestTree // instance-id
 
@@ -100,7 +101,7 @@ func (e editable) drop(old *instance.Instance) {
 // enter indexes the guest's interfaces and addresses on all networks.
 func (e editable) enter(guest *instance.Instance) {
 	for _, place := range guest.Attachments() {
-		move(e.byMAC, nil, macKey(place.MAC), guest)
+		move(e.byMAC, nil, placeKey(place), guest)
 		for _, addr := range place.Addrs() {
 			move(e.byAddr, nil, addrKey(addr), guest)
 		}
@@ -109,7 +110,7 @@ func (e editable) enter(guest *instance.Instance) {
 
 func (e editable) leave(old *instance.Instance) {
 	for _, place := range old.Attachments() {
-		move(e.byMAC, macKey(place.MAC), nil, nil)
+		move(e.byMAC, placeKey(place), nil, nil)
 		for _, addr := range place.Addrs() {
 			move(e.byAddr, addrKey(addr), nil, nil)
 		}
@@ -129,11 +130,24 @@ func move(txn *iradix.Txn[*instance.Instance], from, to []byte, guest *instance.
 
 func hostnameKey(hostname string) []byte { return []byte(strings.ToLower(hostname)) }
 
-func macKey(mac instance.MAC) []byte {
-	if mac.IsZero() {
+// placeKey tells interfaces apart: a MAC address is unique on its network only.
+func placeKey(place instance.Attachment) []byte {
+	if place.MAC.IsZero() {
 		return nil
 	}
-	return mac[:]
+	return append(place.MAC[:], place.Network...)
+}
+
+// withMAC gives the guests that have an interface with this MAC address, each once.
+func withMAC(byMAC *iradix.Node[*instance.Instance], mac instance.MAC) []*instance.Instance {
+	var found []*instance.Instance
+	byMAC.WalkPrefix(mac[:], func(_ []byte, guest *instance.Instance) bool {
+		if !slices.Contains(found, guest) {
+			found = append(found, guest)
+		}
+		return false
+	})
+	return found
 }
 
 // addrKey puts both families into one order: IPv4 as ::ffff:a.b.c.d.

@@ -11,7 +11,7 @@ import (
 // those that are gone, whose rest is for their own return, and unconfirmed ones.
 func (d *draft) yieldTo(dom instance.Domain, places []instance.Attachment) {
 	for _, place := range places {
-		if other, ok := d.byMAC.Get(macKey(place.MAC)); ok && other.UUID != dom.UUID {
+		for _, other := range d.sameMAC(place, dom.UUID) {
 			d.dismiss(other)
 		}
 	}

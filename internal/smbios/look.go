@@ -198,7 +198,7 @@ func (f Face) Consequences() []string {
 		return []string{
 			"The domain's UUID may be any.",
 			"Addresses, routes and DNS servers are set up as the metadata says, without DHCP.",
-			"A guest that has been set up starts again while mdserver is away.",
+			"A guest that has been set up starts again while mdserver is away. At its first boot mdserver must be there: else it has no keys until the next boot.",
 			"The site's vendor-data is run, and a password that the guest posts is kept.",
 			"There are no tokens: every program in the guest can read its user-data.",
 		}
@@ -207,7 +207,7 @@ func (f Face) Consequences() []string {
 			"cloud-init and Alpine's tiny-cloud know it; Talos Linux knows nocloud-net only.",
 			"The domain's UUID may be any.",
 			"The network is set up by DHCP; from cloud-init 24.3 on as the metadata says.",
-			"At each boot the guest waits until mdserver answers.",
+			"At each boot the guest asks for ten seconds. If mdserver does not answer, cloud-init takes it for a new machine without a cloud, and makes new ssh host keys; openstack has no such trouble.",
 			"The site's vendor-data is run.",
 			"There are no tokens: every program in the guest can read its user-data.",
 		}

@@ -22,32 +22,39 @@ const decline = "DHCPDECLINE"
 // mostClients bounds the clients that are remembered.
 const mostClients = 16384
 
-// DHCPLog keeps the last message by MAC. The zero DHCPLog is ready for use.
+// DHCPClient is an interface on one network. Interfaces on different networks may
+// have the same MAC address.
+type DHCPClient struct {
+	Network string
+	MAC     instance.MAC
+}
+
+// DHCPLog keeps the last message of each client. The zero DHCPLog is ready for use.
 type DHCPLog struct {
 	mu   sync.Mutex
-	last map[instance.MAC]DHCP
+	last map[DHCPClient]DHCP
 }
 
 // Note remembers a message. Where there are too many clients, all are
 // forgotten: somebody makes up MACs.
-func (l *DHCPLog) Note(mac instance.MAC, heard DHCP) {
+func (l *DHCPLog) Note(client DHCPClient, heard DHCP) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.last == nil || len(l.last) >= mostClients {
-		l.last = map[instance.MAC]DHCP{}
+		l.last = map[DHCPClient]DHCP{}
 	}
-	heard.Declined = l.last[mac].Declined
+	heard.Declined = l.last[client].Declined
 	if heard.Message == decline {
 		heard.Declined = &heard.At
 	}
-	l.last[mac] = heard
+	l.last[client] = heard
 }
 
 // Of gives the last message of a client; nil if none was heard.
-func (l *DHCPLog) Of(mac instance.MAC) *DHCP {
+func (l *DHCPLog) Of(client DHCPClient) *DHCP {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if heard, ok := l.last[mac]; ok {
+	if heard, ok := l.last[client]; ok {
 		return &heard
 	}
 	return nil

@@ -41,6 +41,7 @@ type Renderer struct {
 	dir             string
 	suffixes        []string
 	defaultTemplate string
+	domains         map[string]string // of the networks, by their names
 	vendorTemplate  string
 	rawDefault      bool
 	roots           []string
@@ -66,6 +67,7 @@ func New(cfg *config.Config, log *slog.Logger) *Renderer {
 		dir:             dir,
 		suffixes:        suffixes(cfg.Server.UserdataSuffixes),
 		defaultTemplate: cfg.Server.DefaultTemplate,
+		domains:         domains(cfg),
 		vendorTemplate:  cfg.Server.VendordataTemplate,
 		rawDefault:      cfg.Server.TemplateFormat == "raw",
 		roots:           roots,
@@ -110,6 +112,14 @@ var limitKeys = map[stpl.Limit]string{
 	stpl.LimitOutput:    "template_output",
 	stpl.LimitTime:      "template_time",
 	stpl.LimitRecursion: "template_recursion",
+}
+
+func domains(cfg *config.Config) map[string]string {
+	byNetwork := map[string]string{}
+	for _, n := range cfg.Networks {
+		byNetwork[n.Name] = n.Domain
+	}
+	return byNetwork
 }
 
 func engineOptions(cfg *config.Config, roots []string) stpl.Options {

@@ -1,6 +1,7 @@
 package userdata
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -20,10 +21,11 @@ const maxTemplate = 4 << 20
 // directories in it.
 const maxName = 1024
 
-// builtin serves guests for which there is no template at all.
+// builtin serves guests for which there is no template at all. %s is the guest's
+// full name.
 const builtin = `#cloud-config
 hostname: {{!hostname}}
-fqdn: {{!hostname}}.localdomain
+fqdn: %s
 manage_etc_hosts: true
 % if public_keys:
 ssh_authorized_keys:
@@ -74,7 +76,14 @@ func (r *Renderer) search(guest *instance.Instance) (template, error) {
 		}
 		r.log.Error("there is no default template, the built-in one is used", "error", err)
 	}
-	return template{builtinName, builtin, watched}, nil
+	return template{builtinName, r.builtin(guest), watched}, nil
+}
+
+// builtin is the built-in template for a guest. A guest without a domain gets
+// the original's.
+func (r *Renderer) builtin(guest *instance.Instance) string {
+	domain := cmp.Or(r.domains[guest.Network], "localdomain")
+	return strings.Replace(builtin, "%s", instance.FQDN(guest.Hostname, domain), 1)
 }
 
 // firstOf reads the first file below the user-data directory that has one of

@@ -43,8 +43,6 @@ type ethernet struct {
 	Match struct {
 		MAC string `yaml:"macaddress"`
 	} `yaml:"match"`
-	// SetName is there for the renderers of cloud-init that know no match.
-	SetName     string       `yaml:"set-name"`
 	MTU         int          `yaml:"mtu,omitempty"`
 	DHCP4       bool         `yaml:"dhcp4"`
 	DHCP6       bool         `yaml:"dhcp6"`
@@ -63,20 +61,22 @@ type nameservers struct {
 	Search    []string `yaml:"search,omitempty"`
 }
 
+// describeNetwork names no interface: cloud-init from 24.3 on, which is the first
+// to read this over HTTP, has them up by then and cannot rename them, and it finds
+// their names by their MACs (network_state.py, handle_ethernets).
 func describeNetwork(doc *metadata.Document) networkConfig {
 	config := networkConfig{Version: 2, Ethernets: map[string]ethernet{}}
 	for i, nic := range doc.Interfaces {
 		if !nic.Primary && !nic.IPv4.IsValid() && !nic.IPv6.IsValid() {
 			continue
 		}
-		name := fmt.Sprintf("eth%d", i)
-		config.Ethernets[name] = describeInterface(name, nic, doc.MetadataAddress)
+		config.Ethernets[fmt.Sprintf("eth%d", i)] = describeInterface(nic, doc.MetadataAddress)
 	}
 	return config
 }
 
-func describeInterface(name string, nic metadata.Interface, server netip.Addr) ethernet {
-	e := ethernet{SetName: name, MTU: nic.MTU, Nameservers: dns(nic)}
+func describeInterface(nic metadata.Interface, server netip.Addr) ethernet {
+	e := ethernet{MTU: nic.MTU, Nameservers: dns(nic)}
 	e.Match.MAC = nic.MAC.String()
 	if nic.IPv4.IsValid() {
 		e.Addresses = append(e.Addresses, nic.IPv4.String())

@@ -238,10 +238,11 @@ func (p *planner) withoutOthersMACs() {
 		if len(port.MACs) < 2 {
 			continue
 		}
-		port.MACs = slices.DeleteFunc(slices.Clone(port.MACs), func(mac instance.MAC) bool {
+		own, allowed := port.MACs[:1], slices.DeleteFunc(slices.Clone(port.MACs[1:]), func(mac instance.MAC) bool {
 			of, taken := owner[mac]
 			return taken && of != port.UUID
 		})
+		port.MACs = slices.Concat(own, allowed)
 		p.ports[name] = port
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -96,5 +97,39 @@ func TestTapMAC(t *testing.T) {
 		if got := tapMAC(guest); got != want {
 			t.Errorf("of %s it is %s, want %s", guest, got, want)
 		}
+	}
+}
+
+// A guest keeps its own MAC address if a guest on another network has it, too.
+// What it is allowed beside that must be no other guest's on any network.
+func TestPlanOneMACOnTwoNetworks(t *testing.T) {
+	lan := instance.Network{Name: "lan", Bridge: "br-lan", PortSecurity: true}
+	on := func(network string) func(*instance.Instance) {
+		return func(g *instance.Instance) {
+			g.Network, g.MAC = network, porttest.MAC(1)
+			g.Interfaces[0].Network, g.Interfaces[0].MAC = network, porttest.MAC(1)
+		}
+	}
+	guests := []*instance.Instance{
+		change(porttest.Guest(1, "vnet1", "allowed_addresses", "02:00:00:00:00:01"), on("mds")),
+		change(porttest.Guest(2, "vnet2", "allowed_addresses", "02:00:00:00:00:02"), on("lan")),
+		porttest.Guest(3, "vnet3", "allowed_addresses", porttest.MAC(1).String()),
+	}
+	host := hostOf(
+		portLink(4, "vnet1", "br-mds", instance.MAC{0xfe, 1}, true),
+		portLink(5, "vnet2", "br-lan", instance.MAC{0xfe, 2}, true),
+		portLink(6, "vnet3", "br-mds", instance.MAC{0xfe, 3}, true),
+	)
+	want := map[string][]instance.MAC{
+		"vnet1": {porttest.MAC(1), {2, 5: 1}}, "vnet2": {porttest.MAC(1), {2, 5: 2}}, "vnet3": {porttest.MAC(3)},
+	}
+	for _, port := range Make([]instance.Network{porttest.Network, lan}, guests, host).Ports {
+		if !slices.Equal(port.MACs, want[port.Name]) {
+			t.Errorf("%s may send from %v, want %v", port.Name, port.MACs, want[port.Name])
+		}
+		delete(want, port.Name)
+	}
+	if len(want) > 0 {
+		t.Errorf("no ports for %v", want)
 	}
 }
