@@ -73,21 +73,22 @@ func gone(t *testing.T, pid int) {
 
 func TestStartSignalWait(t *testing.T) {
 	socket, _ := serve(t, uint32(os.Getuid()))
-	// It starts nothing: a shell can lose a signal that comes while it forks.
-	p, output := start(t, socket, `trap 'echo hup' HUP; echo $$; while :; do :; done`)
+	// It starts nothing: a shell can lose a signal that comes while it forks. And
+	// it cannot trap SIGHUP where nohup ignores it.
+	p, output := start(t, socket, `trap 'echo usr1' USR1; echo $$; while :; do :; done`)
 	if got := nextLine(t, output); got != fmt.Sprint(p.PID) {
 		t.Errorf("process %s, want %d", got, p.PID)
 	}
-	if err := p.Signal(syscall.SIGHUP); err != nil {
+	if err := p.Signal(syscall.SIGUSR1); err != nil {
 		t.Error(err)
 	}
-	if got := nextLine(t, output); got != "hup" {
+	if got := nextLine(t, output); got != "usr1" {
 		t.Errorf("it says %q", got)
 	}
-	if err := socket.Signal(p.PID, syscall.SIGHUP); err != nil {
+	if err := socket.Signal(p.PID, syscall.SIGUSR1); err != nil {
 		t.Error(err)
 	}
-	if got := nextLine(t, output); got != "hup" {
+	if got := nextLine(t, output); got != "usr1" {
 		t.Errorf("it says %q", got)
 	}
 	if err := p.Signal(syscall.SIGKILL); err != nil {
@@ -96,7 +97,7 @@ func TestStartSignalWait(t *testing.T) {
 	if err := p.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Errorf("it ended with %v", err)
 	}
-	if err := p.Signal(syscall.SIGHUP); err != os.ErrProcessDone {
+	if err := p.Signal(syscall.SIGUSR1); err != os.ErrProcessDone {
 		t.Errorf("a signal afterwards: %v", err)
 	}
 }
