@@ -87,7 +87,9 @@ func guests(n int) []*instance.Instance {
 }
 
 func macOf(i int) instance.MAC { return instance.MAC{0x52, 0x54, 0, 0, byte(i >> 8), byte(i)} }
-func addr4(i int) netip.Addr   { return netip.AddrFrom4([4]byte{10, 9, byte(1 + i/250), byte(1 + i%250)}) }
+func addr4(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, 9, byte(1 + i/250), byte(1 + i%250)})
+}
 func addr6(i int) netip.Addr {
 	return netip.AddrFrom16([16]byte{0: 0xfd, 14: byte(1 + i>>8), 15: byte(i)})
 }
