@@ -1,9 +1,11 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"mdserver/internal/admin"
 	"mdserver/internal/config"
@@ -15,6 +17,9 @@ import (
 func (d *Daemon) reload(ctx context.Context) (admin.Reloaded, error) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
+	if err := emptied(d.opts.ConfigFile); err != nil {
+		return admin.Reloaded{}, fmt.Errorf("configuration refused: %w", err)
+	}
 	cfg, warnings, err := config.Load(d.opts.ConfigFile)
 	if err != nil {
 		return admin.Reloaded{}, fmt.Errorf("configuration refused:\n%w", err)
@@ -38,6 +43,16 @@ func (d *Daemon) reload(ctx context.Context) (admin.Reloaded, error) {
 	}
 	d.log.Info("configuration reloaded", "changed", result.Changed, "needs_restart", result.Restart)
 	return result, nil
+}
+
+// emptied refuses a file with nothing in it. An editor or a full disk leaves such
+// files, and the defaults would take all keys and limits away from the guests.
+func emptied(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil || len(bytes.TrimSpace(text)) > 0 {
+		return nil // what cannot be read is reported when it is loaded
+	}
+	return fmt.Errorf("%s is empty; write a comment into it if all defaults are meant", path)
 }
 
 // takeOver puts the networks of the configuration in force, and what else is
