@@ -59,7 +59,7 @@ func dial(ctx context.Context, socket string, uri libvirt.ConnectURI) (*Conn, er
 	if err != nil {
 		return nil, err
 	}
-	conn := watch(raw)
+	conn := watch(&guarded{Conn: raw})
 	c := &Conn{rpc: libvirt.NewWithDialer(conn), socket: socket, conn: conn}
 	err = c.Do(ctx, func(l *libvirt.Libvirt) error { return l.ConnectToURI(uri) })
 	if err != nil {
