@@ -48,10 +48,10 @@ func (s Settings) entryOf(guest instance.Instance) (entry, []string) {
 		w.dhcp6(e.lease6, s.leaseSeconds())
 	}
 	if e.lease = (binding{place.MAC, place.IPv4}); e.lease.valid() {
-		first := guest.Primary()
+		routed4, _ := guest.DefaultRoutes(place)
 		w.dhcp4(e.lease, hostLine{
 			hostname: guest.Hostname, domain: s.Domain, seconds: s.leaseSeconds(), hasIPv6: e.lease6.valid(),
-			further: first.Network != s.NetName && first.IPv4.IsValid(),
+			further: !routed4,
 		})
 	}
 	e.names = w.keepValid(instance.HostNames(guest.Hostname, s.Prefix, s.Domain, s.EntryOrder))
