@@ -19,6 +19,7 @@ type entry struct {
 	lease     binding  // the IPv4 lease it leads to
 	lease6    binding  // the IPv6 lease
 	names     []string // in DNS, the first is what PTR answers
+	mtu       int      // that this guest alone is told of, or 0
 }
 
 // binding ties an address to a MAC, as a lease does.
@@ -48,10 +49,11 @@ func (s Settings) entryOf(guest instance.Instance) (entry, []string) {
 		w.dhcp6(e.lease6, s.leaseSeconds())
 	}
 	if e.lease = (binding{place.MAC, place.IPv4}); e.lease.valid() {
-		first := guest.Primary()
+		routed4, _ := guest.DefaultRoutes(place)
+		e.mtu = s.guestMTU(guest.MTU(place))
 		w.dhcp4(e.lease, hostLine{
 			hostname: guest.Hostname, domain: s.Domain, seconds: s.leaseSeconds(), hasIPv6: e.lease6.valid(),
-			further: first.Network != s.NetName && first.IPv4.IsValid(),
+			further: !routed4, mtu: e.mtu,
 		})
 	}
 	e.names = w.keepValid(instance.HostNames(guest.Hostname, s.Prefix, s.Domain, s.EntryOrder))
@@ -79,6 +81,7 @@ type hostLine struct {
 	hostname, domain, seconds string
 	hasIPv6                   bool
 	further                   bool // the guest has its default route on another network
+	mtu                       int  // that the guest is told of, or 0
 }
 
 // furtherTag marks guests that have their default route on another network.
@@ -95,6 +98,9 @@ func (w *lineWriter) dhcp4(b binding, h hostLine) {
 	fields := []string{b.mac.String(), "id:*", b.addr.String(), "tag:!" + declineTag}
 	if h.further {
 		fields = append(fields, "set:"+furtherTag)
+	}
+	if h.mtu > 0 {
+		fields = append(fields, "set:"+mtuTag(h.mtu))
 	}
 	if h.hasIPv6 {
 		fields = append(fields, "["+nowhere.String()+"]")

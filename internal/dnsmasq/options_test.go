@@ -1,6 +1,7 @@
 package dnsmasq
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -83,4 +84,55 @@ func TestConfFile(t *testing.T) {
 	if got := l.lookup("printer.example.net"); !slices.Equal(got, []string{"10.122.0.9"}) {
 		t.Errorf("after a bad reload the name is %v", got)
 	}
+}
+
+// mtuOf is what a guest is told by option 26, 0 for nothing.
+func (l *lab) mtuOf(guest instance.Instance) int {
+	l.t.Helper()
+	ack := l.dhcp(guest.MAC, dhcpv4.WithRequestedOptions(dhcpv4.OptionInterfaceMTU))
+	if ack == nil {
+		l.t.Fatalf("%s gets no lease", guest.Hostname)
+	}
+	if raw := ack.Options.Get(dhcpv4.OptionInterfaceMTU); len(raw) == 2 {
+		return int(raw[0])<<8 | int(raw[1])
+	}
+	return 0
+}
+
+// A guest is told of the MTU of its interface, whatever guests there were
+// before, unless the configuration has one for all.
+func TestInterfaceMTU(t *testing.T) {
+	l := newLab(t)
+	with := func(n, mtu int) instance.Instance {
+		guest := newGuest(n, fmt.Sprintf("web%d", n))
+		guest.Interfaces = []instance.Interface{{MAC: guest.MAC, Network: l.NetName, MTU: mtu}}
+		return guest
+	}
+	plain, small, jumbo, again, tiny := with(1, 0), with(2, 1400), with(3, 9000), with(4, 1400), with(5, 60)
+	s := l.start(plain, small)
+	want := func(guest instance.Instance, mtu int) {
+		t.Helper()
+		if got := l.mtuOf(guest); got != mtu {
+			t.Errorf("%s is told of the MTU %d, want %d", guest.Hostname, got, mtu)
+		}
+	}
+	want(plain, 0)
+	want(small, 1400)
+	for _, fresh := range []instance.Instance{jumbo, again, tiny} {
+		must(t, s.Apply(t.Context(), added(fresh)))
+	}
+	want(jumbo, 9000)
+	want(again, 1400)
+	want(tiny, 0) // less than option 26 can say
+	want(plain, 0)
+
+	changedJumbo := jumbo
+	changedJumbo.Interfaces = with(3, 8000).Interfaces
+	must(t, s.Apply(t.Context(), changed(jumbo, changedJumbo)))
+	want(changedJumbo, 8000)
+
+	l.MTU = 1450
+	must(t, s.Reconfigure(t.Context(), l.Settings, []instance.Instance{plain, small}))
+	want(plain, 1450)
+	want(small, 1450)
 }

@@ -40,10 +40,11 @@ type publication struct {
 	warned   bool   // that dnsmasq is absent
 	revision string // confirmed by dnsmasq
 
-	epoch    int       // of the dnsmasq that the rest tells of
-	heard    bool      // it has answered, and can be signalled
-	modern   bool      // it runs with the present configuration
-	departed []binding // leases that it may hold for guests that are gone
+	epoch    int          // of the dnsmasq that the rest tells of
+	heard    bool         // it has answered, and can be signalled
+	modern   bool         // it runs with the present configuration
+	mtus     map[int]bool // that the options file has
+	departed []binding    // leases that it may hold for guests that are gone
 
 	// leased6 are the same of IPv6, and cannot be released.
 	leased6 map[netip.Addr]instance.MAC
@@ -57,7 +58,7 @@ func (s *Service) publish(ctx context.Context, c change) error {
 	}
 	ctx, cancel := s.bound(ctx, limit)
 	defer cancel()
-	if len(c.past) == 0 && !s.pub.stale && s.watches(ctx, s.runner.peek()) {
+	if len(c.past) == 0 && !s.pub.stale && s.hasOptions(c.fresh) && s.watches(ctx, s.runner.peek()) {
 		return s.publishNew(ctx, c.fresh)
 	}
 	s.pub.stale = true
@@ -126,7 +127,7 @@ func (s *Service) fold() error {
 // writeCompact writes all guests into the compact files and empties the
 // watched directories. It reports whether a compact file changed.
 func (s *Service) writeCompact() (bool, error) {
-	files := compact(s.entries(), liveName, fmt.Sprint(s.pub.reloads), s.pub.config, s.settings.options())
+	files := compact(s.entries(), liveName, fmt.Sprint(s.pub.reloads), s.pub.config, s.options())
 	dhcp, errDHCP := s.settings.writeChanged(s.settings.dhcpFile(), files.dhcp)
 	dns, errDNS := s.settings.writeChanged(s.settings.dnsFile(), files.dns)
 	if err := errors.Join(errDHCP, errDNS); err != nil {

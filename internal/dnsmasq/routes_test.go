@@ -80,6 +80,13 @@ func TestDefaultRoute(t *testing.T) {
 	late := behind(4, "late", first)
 	must(t, s.Apply(t.Context(), added(late)))
 	l.wantRoutes(late, false)
+
+	// The first network with an address is the second one of three.
+	third := newGuest(5, "third")
+	first.IPv4 = netip.MustParseAddr("10.50.0.10")
+	third.Attach([]instance.Attachment{{Network: "new", MAC: first.MAC}, first, third.Primary()})
+	must(t, s.Apply(t.Context(), added(third)))
+	l.wantRoutes(third, false)
 }
 
 func TestMetadataRoute(t *testing.T) {

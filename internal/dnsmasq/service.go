@@ -230,7 +230,8 @@ func (s *Service) reconfigure(ctx context.Context, settings Settings, all []inst
 // writeAll writes every file, and reports whether one changed.
 func (s *Service) writeAll(configuration string) (bool, error) {
 	conf, errConf := s.settings.writeChanged(s.settings.confFile(), configuration)
-	opts, errOpts := s.settings.writeChanged(s.settings.optsFile(), s.settings.options())
+	opts, errOpts := s.settings.writeChanged(s.settings.optsFile(), s.options())
+	s.pub.mtus = s.mtus()
 	hosts, errHosts := s.writeCompact()
 	err := errors.Join(errConf, errOpts, errHosts)
 	if s.pub.unwritten = err != nil; s.pub.unwritten {

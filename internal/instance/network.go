@@ -112,6 +112,14 @@ func (i *Instance) On(network string) (Attachment, bool) {
 	return i.find(func(a Attachment) bool { return a.Network == network })
 }
 
+// DefaultRoutes reports whether the guest's default route of each family is at
+// one of its places: the first one with an address of that family.
+func (i *Instance) DefaultRoutes(a Attachment) (ipv4, ipv6 bool) {
+	first4, has4 := i.find(func(p Attachment) bool { return p.IPv4.IsValid() })
+	first6, has6 := i.find(func(p Attachment) bool { return p.IPv6.IsValid() })
+	return has4 && a == first4, has6 && a == first6
+}
+
 // At gives the place where the guest has addr.
 func (i *Instance) At(addr netip.Addr) (Attachment, bool) {
 	return i.find(func(a Attachment) bool { return addr.IsValid() && (a.IPv4 == addr || a.IPv6 == addr) })

@@ -197,3 +197,37 @@ func TestTarget(t *testing.T) {
 		}
 	}
 }
+
+func TestDefaultRoutes(t *testing.T) {
+	a4, b4 := netip.MustParseAddr("10.1.0.5"), netip.MustParseAddr("10.2.0.5")
+	a6, b6 := netip.MustParseAddr("fd01::5"), netip.MustParseAddr("fd02::5")
+	type places []Attachment
+	for _, tt := range []struct {
+		name         string
+		places       places
+		want4, want6 string // the networks
+	}{
+		{"one network", places{{Network: "a", IPv4: a4, IPv6: a6}}, "a", "a"},
+		{"two networks", places{{Network: "a", IPv4: a4, IPv6: a6}, {Network: "b", IPv4: b4, IPv6: b6}}, "a", "a"},
+		{"IPv6 on the second alone", places{{Network: "a", IPv4: a4}, {Network: "b", IPv4: b4, IPv6: b6}}, "a", "b"},
+		{"IPv4 on the second alone", places{{Network: "a", IPv6: a6}, {Network: "b", IPv4: b4, IPv6: b6}}, "b", "a"},
+		{"no address on the first", places{{Network: "a"}, {Network: "b", IPv4: b4}, {Network: "c", IPv4: a4}}, "b", ""},
+		{"no address", places{{Network: "a"}}, "", ""},
+	} {
+		var guest Instance
+		guest.Attach(tt.places)
+		var got4, got6 string
+		for _, place := range tt.places {
+			ipv4, ipv6 := guest.DefaultRoutes(place)
+			if ipv4 {
+				got4 += place.Network
+			}
+			if ipv6 {
+				got6 += place.Network
+			}
+		}
+		if got4 != tt.want4 || got6 != tt.want6 {
+			t.Errorf("%s: IPv4 by %q, IPv6 by %q; want %q and %q", tt.name, got4, got6, tt.want4, tt.want6)
+		}
+	}
+}

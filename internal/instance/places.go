@@ -37,9 +37,23 @@ func (i *Instance) interfaceOf(a Attachment, taken []Attachment) int {
 // Target is the host's end of the interface by which the guest has a place on
 // a network, or empty while libvirt does not name it.
 func (i *Instance) Target(a Attachment) string {
+	nic := i.interfaceAt(a)
+	return nic.Target
+}
+
+// MTU is what the definition sets for the interface by which the guest has a
+// place on a network, or 0.
+func (i *Instance) MTU(a Attachment) int {
+	nic := i.interfaceAt(a)
+	return nic.MTU
+}
+
+// interfaceAt is the interface by which the guest has a place, the zero
+// Interface if its definition is not known.
+func (i *Instance) interfaceAt(a Attachment) Interface {
 	same := func(p Attachment) bool { return p != (Attachment{}) && p.Network == a.Network && p.MAC == a.MAC }
 	if k := slices.IndexFunc(i.Places(), same); k >= 0 {
-		return i.Interfaces[k].Target
+		return i.Interfaces[k]
 	}
-	return ""
+	return Interface{}
 }

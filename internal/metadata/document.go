@@ -75,8 +75,9 @@ type Interface struct {
 	Network  string       // of ours, or libvirt's, or empty
 	IPv4     netip.Prefix // the address, with the length of its network's prefix
 	IPv6     netip.Prefix // the same; it is had by DHCPv6
-	Gateway4 netip.Addr   // of the primary interface only: one default route is enough
+	Gateway4 netip.Addr   // where the default route is: one is enough, see instance.DefaultRoutes
 	Gateway6 netip.Addr
+	NoRoute6 bool // the IPv6 default route is on another interface
 	DNS      []netip.Addr
 	Search   []string // domains to search for names in
 	MTU      int      // 0: whatever the network's is
@@ -166,12 +167,14 @@ func served(guest *instance.Instance, place instance.Attachment, mtu int, site *
 	if place.IPv6.IsValid() && network.IPv6.IsValid() {
 		out.IPv6 = netip.PrefixFrom(place.IPv6, network.IPv6.Bits())
 	}
-	if out.Primary && out.IPv4.IsValid() {
+	routed4, routed6 := guest.DefaultRoutes(place)
+	if routed4 && out.IPv4.IsValid() {
 		out.Gateway4 = network.Gateway4
 	}
-	if out.Primary && out.IPv6.IsValid() {
+	if routed6 && out.IPv6.IsValid() {
 		out.Gateway6 = network.Gateway6
 	}
+	out.NoRoute6 = out.IPv6.IsValid() && !routed6
 	return out
 }
 

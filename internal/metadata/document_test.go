@@ -24,6 +24,7 @@ var testSite = Site{
 		DNS: []netip.Addr{netip.MustParseAddr("10.122.0.1")}, Domain: "example.net",
 	}, {
 		Name: "lan", IPv4: netip.MustParsePrefix("10.50.0.0/24"), Gateway4: netip.MustParseAddr("10.50.0.1"),
+		IPv6: netip.MustParsePrefix("fd00:50::/64"), Gateway6: netip.MustParseAddr("fd00:50::1"),
 		DNS: []netip.Addr{netip.MustParseAddr("10.50.0.1")}, Domain: "lan.example.net",
 	}},
 	MetadataAddress: netip.MustParseAddr("169.254.169.254"), Host: "kvm1.example.net", Location: "kvm1",
@@ -97,6 +98,22 @@ func TestInterfacesCarryOnlyWhatTheGuestHas(t *testing.T) {
 				DNS: testSite.Networks[1].DNS, Search: []string{"lan.example.net"},
 			}, {
 				MAC: mac1, Network: "mds", Primary: true, IPv4: netip.MustParsePrefix("10.122.0.5/16"), Gateway4: testSite.Networks[0].Gateway4,
+				DNS: testSite.Networks[0].DNS, Search: []string{"example.net"},
+			},
+		}},
+		{"the default route is where the address is", func(g *instance.Instance) {
+			g.Attach([]instance.Attachment{
+				{Network: "mds", MAC: mac1, IPv6: netip.MustParseAddr("fd00:122::5")},
+				{Network: "lan", MAC: mac2, IPv4: netip.MustParseAddr("10.50.0.7"), IPv6: netip.MustParseAddr("fd00:50::7")},
+			})
+			g.Interfaces[0].Network, g.Interfaces[1].MTU = "lan", 0
+		}, []Interface{
+			{
+				MAC: mac2, Network: "lan", IPv4: netip.MustParsePrefix("10.50.0.7/24"), Gateway4: testSite.Networks[1].Gateway4,
+				IPv6: netip.MustParsePrefix("fd00:50::7/64"), NoRoute6: true,
+				DNS: testSite.Networks[1].DNS, Search: []string{"lan.example.net"},
+			}, {
+				MAC: mac1, Network: "mds", Primary: true, IPv6: netip.MustParsePrefix("fd00:122::5/64"), Gateway6: testSite.Networks[0].Gateway6,
 				DNS: testSite.Networks[0].DNS, Search: []string{"example.net"},
 			},
 		}},

@@ -46,6 +46,7 @@ type ethernet struct {
 	MTU         int          `yaml:"mtu,omitempty"`
 	DHCP4       bool         `yaml:"dhcp4"`
 	DHCP6       bool         `yaml:"dhcp6"`
+	AcceptRA    *bool        `yaml:"accept-ra,omitempty"`
 	Addresses   []string     `yaml:"addresses,omitempty"`
 	Routes      []route      `yaml:"routes,omitempty"`
 	Nameservers *nameservers `yaml:"nameservers,omitempty"`
@@ -83,8 +84,12 @@ func describeInterface(nic metadata.Interface, server netip.Addr) ethernet {
 		e.Routes = append(e.Routes, routes4(nic, server)...)
 	}
 	if nic.IPv6.IsValid() {
-		// Router advertisements stay on: some of cloud-init's renderers make
-		// ::/64 of the route to ::/0 (22.4.2, _normalize_net_keys).
+		// Router advertisements stay on where the default route is: some of
+		// cloud-init's renderers make ::/64 of the route to ::/0 (22.4.2,
+		// _normalize_net_keys). Elsewhere they would bring a second one.
+		if nic.NoRoute6 {
+			e.AcceptRA = new(bool)
+		}
 		e.Addresses = append(e.Addresses, nic.IPv6.String())
 		if nic.Gateway6.IsValid() {
 			e.Routes = append(e.Routes, route{"::/0", nic.Gateway6.String()})

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,6 +15,7 @@ import (
 
 	"mdserver/internal/face/facetest"
 	"mdserver/internal/instance"
+	"mdserver/internal/metadata"
 	"mdserver/internal/userdata"
 )
 
@@ -119,4 +121,26 @@ func FuzzPath(f *testing.F) {
 			t.Errorf("%q: %d", path, w.Code)
 		}
 	})
+}
+
+// A second default route by router advertisements is kept away only where the
+// guest has its own elsewhere.
+func TestOneDefaultRoute6(t *testing.T) {
+	nic := metadata.Interface{IPv6: netip.MustParsePrefix("fd00:50::7/64"), Gateway6: netip.MustParseAddr("fd00:50::1")}
+	further := metadata.Interface{IPv6: nic.IPv6, NoRoute6: true}
+	for _, tt := range []struct {
+		nic  metadata.Interface
+		want string
+	}{
+		{nic, "dhcp6: false\naddresses:\n    - fd00:50::7/64\nroutes:\n    - to: ::/0\n      via: fd00:50::1\n"},
+		{further, "dhcp6: false\naccept-ra: false\naddresses:\n    - fd00:50::7/64\n"},
+	} {
+		text, err := yaml.Marshal(describeInterface(tt.nic, facetest.Site.MetadataAddress))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, got, _ := strings.Cut(string(text), "dhcp4: false\n"); got != tt.want {
+			t.Errorf("%+v is\n%s, want\n%s", tt.nic, got, tt.want)
+		}
+	}
 }
