@@ -8,11 +8,15 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/libvirt/connection"
+	"mdserver/internal/libvirt/network"
 	"mdserver/test/lab"
 )
 
@@ -276,12 +280,42 @@ func TestNetworkOfLibvirt(t *testing.T) {
 		}
 		return err
 	})
+	uploadXML(t, s, stockGuest)
 	if err := s.Stop(20 * time.Second); err != nil {
 		t.Error(err)
 	}
 	out, err := l.Host.Output(suite.ctx, "ip", "-4", "address", "show", "dev", "virbr0")
 	if err != nil || strings.Contains(out, lab.MetadataAddr) {
 		t.Errorf("the bridge is not left as it was: %v %s", err, out)
+	}
+	withdraw(t, l, v, dumps, before)
+}
+
+// withdraw takes a guest's entries out of both definitions, as "mdserver
+// uninstall" does, and leaves the others'.
+func withdraw(t *testing.T, l *lab.Lab, v *lab.Libvirt, dumps func() string, before string) {
+	t.Helper()
+	notes, err := boltstore.Notes(l.Path("state", "mdserver.db"), network.NotePrefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uri, err := url.Parse(v.URI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := connection.Endpoint{Socket: uri.Query().Get("socket")}
+	if text := dumps(); text == before {
+		t.Errorf("a server that stops takes its entries along:\n%s", text)
+	}
+	for i, removed := range []int{2, 0} {
+		w := network.Withdraw(suite.ctx, end, "default", notes["default"])
+		if w.Removed != removed || len(w.Problems) > 0 || len(w.Commands) > 0 {
+			t.Errorf("time %d: %+v, want %d entries removed", i, w, removed)
+		}
+		equal(t, "the definitions without mdserver", dumps(), before)
+	}
+	if w := network.Withdraw(suite.ctx, end, "gone", notes["default"]); w.Removed > 0 || len(w.Problems) > 0 {
+		t.Errorf("of a network that libvirt does not have: %+v", w)
 	}
 }
 

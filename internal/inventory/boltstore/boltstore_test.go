@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -91,6 +92,27 @@ func TestNotes(t *testing.T) {
 	defer closeStore(t, store)
 	if value, err := store.Meta("imported from"); err != nil || value != "/var/lib/x.json" {
 		t.Errorf("the note is %q, %v", value, err)
+	}
+}
+
+func TestNotesOfClosedStore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "inventory.db")
+	if notes, err := Notes(path, "network/"); err != nil || len(notes) > 0 {
+		t.Errorf("without a database: %v, %v", notes, err)
+	}
+	store := open(t, path)
+	for key, value := range map[string]string{"network/lan": "a", "network/dmz": "b", "networks": "c"} {
+		if err := store.SetMeta(key, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Notes(path, "network/"); !errors.Is(err, ErrInUse) {
+		t.Errorf("while a server has it open: %v, want %v", err, ErrInUse)
+	}
+	closeStore(t, store)
+	want := map[string]string{"lan": "a", "dmz": "b"}
+	if notes, err := Notes(path, "network/"); err != nil || !maps.Equal(notes, want) {
+		t.Errorf("%v, %v, want %v", notes, err, want)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"go.etcd.io/bbolt"
 
@@ -23,6 +24,26 @@ func Read(ctx context.Context, path string) (instance.Table, []Finding, error) {
 	}
 	table, err := c.table(ctx)
 	return table, c.findings, err
+}
+
+// Notes reads the sound notes whose keys begin with a prefix, by the rest of
+// their key, of a database that no server has open. It changes nothing. A
+// database that is not there has no notes. Errors: those of Open.
+func Notes(path, prefix string) (map[string]string, error) {
+	notes := map[string]string{}
+	c, err := inspect(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return notes, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range c.records[string(metaBucket)] {
+		if rest, found := strings.CutPrefix(string(r.key), prefix); found {
+			notes[rest] = string(r.text)
+		}
+	}
+	return notes, nil
 }
 
 func inspect(path string) (*content, error) {

@@ -38,6 +38,23 @@ func TestSockets(t *testing.T) {
 	}
 }
 
+func TestURI(t *testing.T) {
+	for _, tt := range []struct {
+		endpoint Endpoint
+		driver   Driver
+		want     string
+	}{
+		{Endpoint{}, Network, "qemu:///system"},
+		{Endpoint{Session: true}, QEMU, "qemu:///session"},
+		{Endpoint{Session: true}, Network, "qemu:///system"},
+		{Endpoint{Socket: "/tmp/a b"}, Network, "qemu+unix:///system?socket=%2Ftmp%2Fa+b"},
+	} {
+		if got := tt.endpoint.URI(tt.driver); got != tt.want {
+			t.Errorf("%+v: %s, want %s", tt.endpoint, got, tt.want)
+		}
+	}
+}
+
 // Who only reads may fall back on the sockets for everybody, of the system's
 // libvirt where they usually are.
 func TestReadOnlySockets(t *testing.T) {

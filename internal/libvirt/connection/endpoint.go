@@ -2,8 +2,10 @@ package connection
 
 import (
 	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	libvirt "github.com/digitalocean/go-libvirt"
 )
@@ -62,6 +64,15 @@ func (e Endpoint) readOnly(sockets []string) []string {
 		list = append(list, s+"-ro")
 	}
 	return list
+}
+
+// URI is what libvirt's own clients name the daemon for a driver by.
+func (e Endpoint) URI(driver Driver) string {
+	uri := string(e.uri(driver, ""))
+	if socket := e.of(driver).Socket; socket != "" {
+		return strings.Replace(uri, "qemu:", "qemu+unix:", 1) + "?socket=" + url.QueryEscape(socket)
+	}
+	return uri
 }
 
 // uri is what the daemon behind a socket is asked to open.

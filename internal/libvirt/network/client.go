@@ -36,6 +36,25 @@ func (s state) current() definition {
 	return s.config
 }
 
+// side is one of the network's definitions.
+type side struct {
+	is   definition
+	flag libvirt.NetworkUpdateFlags // that changes it
+	name string                     // of virsh's option for it
+}
+
+// sides are the definitions that the network has.
+func (s state) sides() []side {
+	var list []side
+	if s.persistent {
+		list = append(list, side{s.config, libvirt.NetworkUpdateAffectConfig, "--config"})
+	}
+	if s.active {
+		list = append(list, side{s.live, libvirt.NetworkUpdateAffectLive, "--live"})
+	}
+	return list
+}
+
 // read asks for the network's state.
 func (c client) read(ctx context.Context) (state, error) {
 	var s state
@@ -104,9 +123,9 @@ func leases(l *libvirt.Libvirt, network libvirt.Network) (map[netip.Addr]instanc
 
 // update carries out steps, on the running network or on its configuration.
 // What is live is live when it returns: libvirt has dnsmasq read its files.
-// Steps that libvirt refuses do not keep it from the others; it tells why. An
-// error means that libvirt did not answer.
-func (c client) update(ctx context.Context, s state, steps []step, where libvirt.NetworkUpdateFlags) (refused []string, err error) {
+// A step that libvirt refuses does not end the others. An error means that
+// libvirt did not answer.
+func (c client) update(ctx context.Context, s state, steps []step, where libvirt.NetworkUpdateFlags) (refused []refusal, err error) {
 	if len(steps) == 0 {
 		return nil, nil
 	}
@@ -115,7 +134,7 @@ func (c client) update(ctx context.Context, s state, steps []step, where libvirt
 			command, section, text := one.call()
 			err := l.NetworkUpdateCompat(s.network, command, section, -1, text, where)
 			if answer, answered := errors.AsType[libvirt.Error](err); answered {
-				refused = append(refused, fmt.Sprintf("libvirt refuses %s: %s", text, answer.Message))
+				refused = append(refused, refusal{one, answer.Message})
 			} else if err != nil {
 				return fmt.Errorf("updating libvirt's network %s with %s: %w", c.name, text, err)
 			}
@@ -123,6 +142,17 @@ func (c client) update(ctx context.Context, s state, steps []step, where libvirt
 		return nil
 	})
 	return refused, err
+}
+
+// refusal is a step that libvirt did not carry out.
+type refusal struct {
+	step    step
+	message string
+}
+
+func (r refusal) String() string {
+	_, _, text := r.step.call()
+	return fmt.Sprintf("libvirt refuses %s: %s", text, r.message)
 }
 
 func (s step) call() (libvirt.NetworkUpdateCommand, libvirt.NetworkUpdateSection, string) {

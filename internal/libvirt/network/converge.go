@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	libvirt "github.com/digitalocean/go-libvirt"
-
 	"mdserver/internal/dhcprelease"
 	"mdserver/internal/instance"
 )
@@ -32,23 +30,16 @@ func (s *Service) convergeOnce(ctx context.Context) error {
 		return err
 	}
 	var problems []string
-	for _, side := range []struct {
-		exists bool
-		is     definition
-		flag   libvirt.NetworkUpdateFlags
-	}{
-		{now.persistent, now.config, libvirt.NetworkUpdateAffectConfig},
-		{now.active, now.live, libvirt.NetworkUpdateAffectLive},
-	} {
-		if !side.exists {
-			continue
-		}
+	for _, side := range now.sides() {
 		p := makePlan(side.is, wanted, before)
 		refused, err := s.client().update(ctx, now, p.steps, side.flag)
 		if err != nil {
 			return err
 		}
-		problems = append(append(problems, p.problems...), refused...)
+		problems = append(problems, p.problems...)
+		for _, r := range refused {
+			problems = append(problems, r.String())
+		}
 	}
 	if most := now.current().Leases; most > 0 && len(wanted) > most {
 		problems = append(problems, fmt.Sprintf("%d guests are on the network, but libvirt grants at most %d leases, the size of its DHCP range; "+
@@ -123,7 +114,7 @@ func (s *Service) report(err error) {
 	}
 }
 
-func (s *Service) noteKey() string { return "libvirt_network/" + s.set().Name }
+func (s *Service) noteKey() string { return NotePrefix + s.set().Name }
 func (s *Service) viewKey() string { return "libvirt_view/" + s.set().Name }
 
 // noteView keeps a view for a start at which libvirt does not answer.
