@@ -65,10 +65,11 @@ func uninstallCommand() *cobra.Command {
 		Use:   "uninstall",
 		Short: "Remove what \"mdserver install\" put in place",
 		Long: `Stops mdserver and removes what "mdserver install" put in place, as far as it is
-unchanged. Files of the original mdserver that were set aside come back.
+unchanged, and mdserver's entries in libvirt's networks. Files of the original
+mdserver that were set aside come back.
 
 Configuration in /etc/mdserver and data in /var/lib/mdserver stay, unless --purge
-removes them, with the log and the user.`,
+removes them, with the log and the user. It can also be given later.`,
 		Args: args(cobra.NoArgs),
 	}
 	asJSON := installFlags(cmd, &opts)
@@ -97,6 +98,7 @@ func onThisHost(opts install.Options) install.Options {
 	opts.Run = install.Exec
 	opts.Query = install.ExecQuery
 	opts.Load = config.Load
+	opts.Withdraw = withdraw
 	opts.RemoveTable = ports.Remove
 	return opts
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"mdserver/internal/config"
+	"mdserver/internal/libvirt/network"
 )
 
 // Options say what to install and where.
@@ -36,6 +37,10 @@ type Options struct {
 	Start *Start // Install: bring the server into service; nil leaves that to the administrator
 	Query Query
 	Load  func(path string) (*config.Config, []config.Warning, error) // reads mdserver.conf
+
+	// Withdraw removes the server's entries from libvirt's networks, except from
+	// those that are named.
+	Withdraw func(ctx context.Context, cfg *config.Config, except []string) ([]network.Withdrawal, error)
 
 	// RemoveTable takes the server's nftables table away, and reports whether
 	// there was one.
@@ -99,7 +104,7 @@ func newJob(opts Options) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := loadManifest(t, manifestPath(opts.Prefix))
+	m, err := loadManifest(t, opts.Prefix, opts.UID)
 	if err != nil {
 		t.close()
 		return nil, err
@@ -151,7 +156,11 @@ func (j *job) install(ctx context.Context, plan []item) error {
 	if err := j.removeObsolete(plan); err != nil {
 		return err
 	}
+	j.manifest.Withdrawn = nil // the server makes entries again
 	if err := j.manifest.save(j.tree); err != nil {
+		return err
+	}
+	if err := j.tree.removeIfThere(leftRecord); err != nil {
 		return err
 	}
 	j.afterInstall(ctx)

@@ -12,9 +12,10 @@ import (
 	"strings"
 )
 
-// manifest remembers what was installed. It lies where only root can write:
-// Uninstall acts on it.
+// manifest remembers what was installed and, in leftRecord, what an earlier
+// Uninstall has left. It lies where only root can write: Uninstall acts on it.
 type manifest struct {
+	Prefix      string          `json:"prefix,omitempty"`
 	Files       map[string]file `json:"files"`                  // by path
 	Directories []string        `json:"directories,omitempty"`  // that we made
 	CreatedUser string          `json:"created_user,omitempty"` // that we made
@@ -23,9 +24,19 @@ type manifest struct {
 
 	Undo [][]string `json:"undo,omitempty"` // commands that undo what start did, in the order of the steps
 
-	path   string
-	exists bool
+	// Withdrawn are the libvirt networks from which the server's entries are gone.
+	Withdrawn []string `json:"withdrawn,omitempty"`
+	// Original: the files of the original mdserver are back, to which
+	// configuration and data belong too.
+	Original bool `json:"original,omitempty"`
+
+	installed bool
+	left      bool // by an earlier Uninstall
 }
+
+// leftRecord is the manifest of what Uninstall has left, for a later purge. The
+// state directory would be no place for it: that is the server's user's.
+const leftRecord = etcDir + "/uninstalled.json"
 
 // file is one installed file.
 type file struct {
@@ -38,35 +49,67 @@ func sum(content []byte) string {
 	return hex.EncodeToString(digest[:])
 }
 
-func loadManifest(t *tree, path string) (*manifest, error) {
-	m := &manifest{Files: map[string]file{}, path: path}
-	content, err := t.read(path)
-	if errors.Is(err, fs.ErrNotExist) {
+// loadManifest reads the manifest of what is installed below a prefix or, if
+// that was uninstalled, of what is left of it.
+func loadManifest(t *tree, prefix string, uid int) (*manifest, error) {
+	m := &manifest{Files: map[string]file{}}
+	err := m.load(t, manifestPath(prefix))
+	switch {
+	case err == nil:
+		m.Prefix, m.installed = prefix, true
 		return m, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
 	}
+	left, err := loadLeft(t, uid)
+	if err != nil {
+		return nil, err
+	}
+	if left != nil && left.Prefix == prefix {
+		return left, nil
+	}
+	return &manifest{Prefix: prefix, Files: map[string]file{}}, nil
+}
+
+// loadLeft reads the record of what is left. It is nil if there is none.
+func loadLeft(t *tree, uid int) (*manifest, error) {
+	info, err := t.lstat(leftRecord)
+	if err != nil || info == nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Mode().Perm()&0o022 != 0 || ownerOf(info) != uid && ownerOf(info) != 0 {
+		return nil, fmt.Errorf("%s must be a file that only root can write; remove it", leftRecord)
+	}
+	m := &manifest{Files: map[string]file{}, left: true}
+	return m, m.load(t, leftRecord)
+}
+
+func (m *manifest) load(t *tree, path string) error {
+	content, err := t.read(path)
 	if err == nil {
 		err = json.Unmarshal(content, m)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the list of installed files, %s: %w", path, err)
+		return fmt.Errorf("the list of installed files, %s: %w", path, err)
 	}
-	m.exists = true
 	if m.Files == nil {
 		m.Files = map[string]file{}
 	}
-	return m, nil
+	return nil
 }
 
-func (m *manifest) save(t *tree) error {
+func (m *manifest) save(t *tree) error { return m.store(t, manifestPath(m.Prefix), 0o644) }
+
+func (m *manifest) store(t *tree, path string, mode fs.FileMode) error {
 	content, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return fmt.Errorf("the list of installed files: %w", err)
 	}
 	content = append(content, '\n')
-	if old, err := t.read(m.path); err == nil && string(old) == string(content) {
+	if old, err := t.read(path); err == nil && string(old) == string(content) {
 		return nil
 	}
-	return t.write(m.path, content, 0o644, noOwner, noOwner)
+	return t.write(path, content, mode, noOwner, noOwner)
 }
 
 // paths lists the files in order.

@@ -171,8 +171,10 @@ func (j *job) openFirewall(ctx context.Context) {
 	}
 }
 
-// undo undoes what start did, the last step first.
+// undo undoes what start did, the last step first. What cannot be undone yet
+// stays noted.
 func (j *job) undo(ctx context.Context) {
+	var rest [][]string
 	for _, command := range slices.Backward(j.manifest.Undo) {
 		if len(command) == 0 {
 			continue
@@ -180,13 +182,18 @@ func (j *job) undo(ctx context.Context) {
 		if network, stops := stopsNetwork(command); stops && j.inUse(ctx, network) {
 			j.report.add(Kept, "network "+network, "guests use it")
 			j.report.next("stop the network when no guest uses it", strings.Join(command, " "))
+			rest = append(rest, command)
 			continue
 		}
-		j.system(ctx, command[0], command[1:]...)
+		if !j.system(ctx, command[0], command[1:]...) {
+			rest = append(rest, command)
+		}
 		if command[0] == "firewall-cmd" {
 			j.system(ctx, "firewall-cmd", "--reload")
 		}
 	}
+	slices.Reverse(rest)
+	j.manifest.Undo = rest
 }
 
 // stopsNetwork finds the network that a command takes from its guests.

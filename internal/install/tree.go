@@ -159,6 +159,14 @@ func ownedBy(info fs.FileInfo, uid, gid int) bool {
 	return ok && int(stat.Uid) == uid && int(stat.Gid) == gid
 }
 
+// ownerOf is the id of a file's owner.
+func ownerOf(info fs.FileInfo) int {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(stat.Uid)
+	}
+	return noOwner
+}
+
 // groupOf is the id of a file's group.
 func groupOf(info fs.FileInfo) int {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
@@ -184,6 +192,15 @@ func (t *tree) chmod(name string, mode fs.FileMode) error {
 		return nil
 	}
 	return t.root.Chmod(t.rel(name), mode)
+}
+
+// removeIfThere removes a file that need not exist.
+func (t *tree) removeIfThere(name string) error {
+	err := t.remove(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func (t *tree) remove(name string) error {

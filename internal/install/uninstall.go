@@ -20,10 +20,12 @@ func Uninstall(ctx context.Context, opts Options) (*Report, error) {
 		return nil, err
 	}
 	defer j.tree.close()
-	if !j.manifest.exists {
-		return nil, fmt.Errorf("nothing is installed with the prefix %s: there is no %s", j.Prefix, j.manifest.path)
-	}
-	if j.Purge {
+	switch {
+	case j.manifest.left && !j.Purge:
+		return nil, fmt.Errorf("mdserver is uninstalled already; --purge removes configuration and data, which are left")
+	case !j.manifest.left && !j.manifest.installed:
+		return nil, fmt.Errorf("nothing is installed with the prefix %s: there is no %s", j.Prefix, manifestPath(j.Prefix))
+	case j.Purge:
 		if err := j.refusePurge(); err != nil {
 			return nil, err
 		}
@@ -34,10 +36,13 @@ func Uninstall(ctx context.Context, opts Options) (*Report, error) {
 // refusePurge keeps the original's configuration and database from being
 // purged as ours.
 func (j *job) refusePurge() error {
+	const why = "purge: this host was upgraded from the original mdserver, to which configuration and data belong too; "
+	if j.manifest.Original {
+		return errors.New(why + "remove by hand what you do not need")
+	}
 	for _, p := range j.manifest.paths() {
 		if j.has(p + originalSuffix) {
-			return fmt.Errorf("purge: this host was upgraded from the original mdserver (%s), to which configuration and data "+
-				"belong too; uninstall without --purge and remove by hand what you do not need", p+originalSuffix)
+			return errors.New(why + "uninstall without --purge and remove by hand what you do not need")
 		}
 	}
 	return nil
@@ -47,6 +52,7 @@ func (j *job) uninstall(ctx context.Context) error {
 	j.stopServices(ctx)
 	j.removeTable()
 	if j.Root == "" {
+		j.withdraw(ctx)
 		j.undo(ctx)
 	}
 	for _, p := range j.manifest.paths() {
@@ -59,7 +65,10 @@ func (j *job) uninstall(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := j.tree.remove(j.manifest.path); err != nil {
+	if err := j.recordLeft(); err != nil {
+		return err
+	}
+	if err := j.tree.removeIfThere(manifestPath(j.Prefix)); err != nil {
 		return err
 	}
 	j.removeDirectories()
@@ -82,6 +91,14 @@ func (j *job) stopServices(ctx context.Context) {
 			j.system(ctx, "systemctl", "disable", "--now", unit)
 		}
 	}
+}
+
+// recordLeft notes what is left, for a later purge.
+func (j *job) recordLeft() error {
+	if j.Purge || !j.has(etcDir) {
+		return nil
+	}
+	return j.manifest.store(j.tree, leftRecord, 0o600)
 }
 
 // removeTable ends port security, which outlives the server.
@@ -113,6 +130,9 @@ func (j *job) takeAway(name string) error {
 	if err != nil {
 		return err
 	}
+	if gone {
+		delete(j.manifest.Files, name)
+	}
 	return j.restore(name, gone)
 }
 
@@ -122,6 +142,7 @@ func (j *job) restore(name string, gone bool) error {
 	if !j.has(backup) {
 		return nil
 	}
+	j.manifest.Original = true
 	if !gone {
 		j.report.add(Kept, backup, name+" is in its place")
 		return nil
@@ -135,12 +156,12 @@ func (j *job) restore(name string, gone bool) error {
 
 // purge removes configuration, data, log and user.
 func (j *job) purge(ctx context.Context) error {
-	targets := []string{etcDir, stateDir, logFile}
 	logs, err := j.rotatedLogs()
 	if err != nil {
 		return err
 	}
-	for _, name := range append(targets, logs...) {
+	targets := append([]string{stateDir, logFile}, logs...)
+	for _, name := range append(targets, etcDir) { // last, since leftRecord is in it
 		if !j.has(name) {
 			continue
 		}
