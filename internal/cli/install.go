@@ -32,8 +32,10 @@ command is printed. "mdserver uninstall" undoes them.
 It can be run again at any time, which is also how one
 upgrades: what is in place is left alone, and files that you changed are kept,
 with the new version beside them as FILE.new. An existing mdserver.conf is never
-touched. Units and program of the original mdserver are set aside as
-FILE.orig-mdserver; "mdserver uninstall" puts them back.`,
+touched. Units, program and hook of the original mdserver are set aside as
+FILE.orig-mdserver; "mdserver uninstall" puts them back, and enables and starts
+the units that were enabled and running before. A hook with lines of your own
+stays where it is.`,
 		Args: args(cobra.NoArgs),
 	}
 	asJSON := installFlags(cmd, &opts)

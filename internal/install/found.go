@@ -18,19 +18,19 @@ func FindOriginal(root string) []Found {
 	hooks, _ := filepath.Glob(filepath.Join(root, "/etc/libvirt/hooks/qemu.d/*")) // the pattern is valid
 	for _, hook := range append([]string{filepath.Join(root, "/etc/libvirt/hooks/qemu")}, hooks...) {
 		if is(hook, isOriginalHook) {
-			found = append(found, Found{hook, "is the original's hook. It works on as root's, but a guest's start waits for its answer; " +
-				"`mdserver install` adds the new one in qemu.d, after which this one can go"})
+			found = append(found, Found{hook, "is the original's hook. A guest's start waits for its answer. `mdserver install` adds the new one " +
+				"in qemu.d and moves this one aside, unless it is in qemu.d too or you changed it: then remove its part yourself"})
 		}
 	}
 	for _, unit := range []struct {
 		name      string
 		recognise func([]byte) bool
-	}{{serverUnit, isOriginalServerUnit}, {dnsmasqUnit, isOriginalDnsmasqUnit}} {
+	}{{serverUnit, isOriginalServerUnit}, {dnsmasqUnit, isOriginalDnsmasqUnit}, {pathUnit, isOriginalPathUnit}} {
 		if path := filepath.Join(root, unitDir, unit.name); is(path, unit.recognise) {
 			found = append(found, Found{path, "is the original's unit; `mdserver install` moves it to " + unit.name + originalSuffix + ", and `mdserver uninstall` puts it back"})
 		}
 	}
-	if path := filepath.Join(root, unitDir, "mdserver-dnsmasq.path"); exists(path) {
+	if path := filepath.Join(root, unitDir, pathUnit); exists(path) && !is(path, isOriginalPathUnit) {
 		found = append(found, Found{path, "starts the original's dnsmasq again; stop it and move it away, as the guide to the upgrade tells"})
 	}
 	return found

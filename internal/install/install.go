@@ -3,8 +3,8 @@
 // It keeps what the administrator changed, as dpkg does with configuration
 // files: a manifest remembers what was installed last, so a file that still is
 // that may be replaced, and beside any other the new version is laid as
-// "PATH.new". Files of the original mdserver that ours would run over are
-// moved to "PATH.orig-mdserver", and Uninstall moves them back.
+// "PATH.new". Files of the original mdserver that ours replace or make
+// superfluous are moved to "PATH.orig-mdserver", and Uninstall moves them back.
 package install
 
 import (
@@ -148,10 +148,14 @@ func (j *job) install(ctx context.Context, plan []item) error {
 	if err := j.takeOverState(); err != nil {
 		return err
 	}
+	j.noteOriginal(ctx)
 	for _, it := range plan {
 		if err := j.place(it); err != nil {
 			return err
 		}
+	}
+	if err := j.moveAside(ctx); err != nil {
+		return err
 	}
 	if err := j.removeObsolete(plan); err != nil {
 		return err

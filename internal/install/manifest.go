@@ -25,7 +25,10 @@ type manifest struct {
 	Undo [][]string `json:"undo,omitempty"` // commands that undo what start did, in the order of the steps
 
 	// Withdrawn are the libvirt networks from which the server's entries are gone.
-	Withdrawn []string `json:"withdrawn,omitempty"`
+	Withdrawn []string     `json:"withdrawn,omitempty"`
+	Aside     []string     `json:"aside,omitempty"` // files of the original that nothing of ours replaces
+	Units     []formerUnit `json:"units,omitempty"` // of the original, as they were
+
 	// Original: the files of the original mdserver are back, to which
 	// configuration and data belong too.
 	Original bool `json:"original,omitempty"`

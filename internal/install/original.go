@@ -13,12 +13,19 @@ var (
 	originalServerStart  = regexp.MustCompile(`(?m)^ExecStart=\S*/mdserver\s+/\S+\.conf\s*$`)
 	originalDnsmasqStart = regexp.MustCompile(`(?m)^ExecStart=\S*/dnsmasq\s+--conf-file[= ]\S*/mds\.conf\s`)
 	originalDnsmasqTitle = []byte("Description=Simple metadata server - dnsmasq component\n")
+
+	originalPath     = regexp.MustCompile(`(?m)^PathExists=\S*/mds\.conf\s*$`)
+	originalPathUnit = regexp.MustCompile(`(?m)^Unit=mdserver-dnsmasq\.service\s*$`)
 )
 
 func isOriginalServerUnit(content []byte) bool { return originalServerStart.Match(content) }
 
 func isOriginalDnsmasqUnit(content []byte) bool {
 	return originalDnsmasqStart.Match(content) && bytes.Contains(content, originalDnsmasqTitle)
+}
+
+func isOriginalPathUnit(content []byte) bool {
+	return originalPath.Match(content) && originalPathUnit.Match(content)
 }
 
 // isOriginalProgram recognises the script that Python's packaging makes for
@@ -40,9 +47,15 @@ var shippedHooks = []string{
 	"e25b3786831628620ac9203c810ce51e156958cd0668f648ca1506c7185d2d68",
 }
 
-// isShippedHook reports whether a hook is the original's to the last byte, so
-// that nothing of the administrator's is lost with it.
-func isShippedHook(content []byte) bool { return slices.Contains(shippedHooks, sum(content)) }
+// hookAddress is the line of the hook that its users were to edit.
+var hookAddress = regexp.MustCompile(`(?m)^MDS_LISTEN_ADDRESS="[0-9A-Za-z.:-]*"$`)
+
+// isShippedHook reports whether a hook is the original's but for the server's
+// address, so that nothing of the administrator's is lost with it.
+func isShippedHook(content []byte) bool {
+	shipped := hookAddress.ReplaceAll(content, []byte(`MDS_LISTEN_ADDRESS="169.254.169.254"`))
+	return slices.Contains(shippedHooks, sum(content)) || slices.Contains(shippedHooks, sum(shipped))
+}
 
 // isOurProgram recognises any build of this program.
 func isOurProgram(content []byte) bool {

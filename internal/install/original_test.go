@@ -3,6 +3,7 @@ package install
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -12,10 +13,24 @@ const (
 	originalUnit    = "[Service]\nExecStart=/var/lib/venvs/mds/bin/mdserver /etc/mdserver/mdserver.conf\n"
 	originalDnsmasq = "[Unit]\nDescription=Simple metadata server - dnsmasq component\n" +
 		"[Service]\nExecStart=/usr/sbin/dnsmasq --conf-file=/var/lib/mdserver/dnsmasq/mds.conf --keep-in-foreground\n"
-	originalProgram = "#!/usr/bin/python3\nfrom mdserver.server import main\n"
-	originalHook    = "#!/bin/bash\ncurl -s -d @- http://169.254.169.254/instance-upload\n"
-	originalConfig  = "[public-keys]\ndefault = ssh-ed25519 AAAA mine\n"
+	originalProgram  = "#!/usr/bin/python3\nfrom mdserver.server import main\n"
+	originalPathFile = "[Path]\nPathExists=/var/lib/mdserver/dnsmasq/mds.conf\nUnit=mdserver-dnsmasq.service\n"
+	editedHook       = "#!/bin/bash\ncurl -s -d @- http://169.254.169.254/instance-upload\n"
+	originalConfig   = "[public-keys]\ndefault = ssh-ed25519 AAAA mine\n"
 )
+
+// shippedHook is a hook that a release of the original has for the time of the
+// test, with the address of the server.
+func shippedHook(t *testing.T, address string) string {
+	t.Helper()
+	hook := func(address string) string {
+		return "#!/bin/bash\nMDS_LISTEN_ADDRESS=\"" + address + "\"\ncurl -s -d @- \"http://$MDS_LISTEN_ADDRESS/instance-upload\"\n"
+	}
+	before := shippedHooks
+	shippedHooks = append(slices.Clone(before), sum([]byte(hook("169.254.169.254"))))
+	t.Cleanup(func() { shippedHooks = before })
+	return hook(address)
+}
 
 func originalHost(t *testing.T) *host {
 	t.Helper()
@@ -23,8 +38,8 @@ func originalHost(t *testing.T) *host {
 	h.write("/usr/local/bin/mdserver", originalProgram)
 	h.write(unitDir+"/mdserver.service", originalUnit)
 	h.write(unitDir+"/mdserver-dnsmasq.service", originalDnsmasq)
-	h.write(unitDir+"/mdserver-dnsmasq.path", "[Path]\n")
-	h.write("/etc/libvirt/hooks/qemu", originalHook)
+	h.write(unitDir+"/mdserver-dnsmasq.path", originalPathFile)
+	h.write(originalHookPath, shippedHook(h.t, "169.254.169.254"))
 	h.write("/etc/mdserver/mdserver.conf", originalConfig)
 	h.write("/var/lib/mdserver/db_file.json", "[]\n")
 	return h
@@ -45,6 +60,12 @@ func TestUpgradeAndBack(t *testing.T) {
 		}
 		if h.read(name) == content {
 			t.Errorf("%s is still the original's", name)
+		}
+	}
+	for _, name := range []string{originalHookPath, unitDir + "/mdserver-dnsmasq.path"} {
+		wantAction(t, report, name, Moved)
+		if got := h.files(); got[name] != "" || got[name+originalSuffix] != before[name] {
+			t.Errorf("%s is not aside", name)
 		}
 	}
 	wantAction(t, report, "/etc/mdserver/mdserver.conf", Kept)
@@ -108,6 +129,8 @@ func TestPurgeSparesTheOriginal(t *testing.T) {
 func TestInstallTellsWhatTheOriginalLeft(t *testing.T) {
 	h := originalHost(t)
 	h.write(unitPath+".d/override.conf", "[Service]\n")
+	h.write(unitDir+"/mdserver-dnsmasq.path", "[Path]\n")
+	h.write(originalHookPath, editedHook)
 	findings := h.install().Findings
 	for _, want := range []string{
 		"/etc/libvirt/hooks/qemu posts guests", unitDir + "/mdserver-dnsmasq.path would start", unitPath + ".d/ changes the unit",
@@ -143,7 +166,13 @@ func TestRecognition(t *testing.T) {
 		{"another script", isOriginalProgram, "#!/bin/sh\nmdserver\n", false},
 		{"ELF", isOriginalProgram, "\x7fELF", false},
 		{"another hook", isOriginalHook, "#!/bin/sh\nexit 0\n", false},
-		{"edited hook", isShippedHook, originalHook, false},
+		{"edited hook", isShippedHook, editedHook, false},
+		{"shipped hook", isShippedHook, shippedHook(t, "169.254.169.254"), true},
+		{"its server elsewhere", isShippedHook, shippedHook(t, "10.122.0.1"), true},
+		{"a command beside the address", isShippedHook, shippedHook(t, `10.122.0.1"; touch "/run/x`), false},
+		{"a line of one's own", isShippedHook, shippedHook(t, "169.254.169.254") + "touch /run/x\n", false},
+		{"original's path unit", isOriginalPathUnit, originalPathFile, true},
+		{"another path unit", isOriginalPathUnit, "[Path]\nPathExists=/run/x\nUnit=mdserver-dnsmasq.service\n", false},
 		{"no build of ours", isOurProgram, "\x7fELF", false},
 	}
 	for _, test := range tests {

@@ -11,6 +11,7 @@ const (
 	Replaced  Action = "replaced"
 	Kept      Action = "kept" // it is not what we installed, or it is yours
 	Unchanged Action = "unchanged"
+	Moved     Action = "moved" // a file of the original mdserver is aside
 	Removed   Action = "removed"
 	Restored  Action = "restored" // a file of the original mdserver is back
 	Skipped   Action = "skipped"

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,6 +65,7 @@ func (j *job) afterInstall(ctx context.Context) {
 		return
 	}
 	j.system(ctx, "systemctl", "daemon-reload")
+	j.stopPathUnit(ctx)
 	j.system(ctx, "systemd-tmpfiles", "--create", "/etc/tmpfiles.d/mdserver.conf")
 	j.indexManual(ctx)
 	j.label(ctx)
@@ -126,10 +128,9 @@ func (j *job) firstGuest() {
 // administrator can judge.
 func (j *job) findLeftovers() {
 	j.findHook()
-	if j.has(unitDir + "/mdserver-dnsmasq.path") {
-		j.report.find("the original's unit "+unitDir+"/mdserver-dnsmasq.path would start a second dnsmasq; nothing needs it any more",
-			"systemctl stop mdserver-dnsmasq.path",
-			"mv "+unitDir+"/mdserver-dnsmasq.path "+unitDir+"/mdserver-dnsmasq.path"+originalSuffix, "systemctl daemon-reload")
+	if unit := path.Join(unitDir, pathUnit); j.has(unit) && !j.moved(unit) {
+		j.report.find("the unit "+unit+" would start a second dnsmasq; nothing needs it any more",
+			"systemctl stop "+pathUnit, "mv "+unit+" "+unit+originalSuffix, "systemctl daemon-reload")
 	}
 	for _, unit := range []string{serverUnit, dnsmasqUnit} {
 		if drop := path.Join(unitDir, unit+".d"); j.has(drop) {
@@ -140,11 +141,16 @@ func (j *job) findLeftovers() {
 	j.findUnreadableConfig()
 }
 
+// moved reports whether a file is set aside, in a dry run only by word.
+func (j *job) moved(name string) bool {
+	return j.DryRun && slices.Contains(j.manifest.Aside, name)
+}
+
 func (j *job) findHook() {
-	hook := hooksDir + "/qemu"
+	const hook = originalHookPath
 	content, err := j.tree.read(hook)
 	switch {
-	case err != nil || !isOriginalHook(content):
+	case err != nil || !isOriginalHook(content) || j.moved(hook):
 	case isShippedHook(content):
 		j.report.find("the original's hook "+hook+" registers every guest a second time, and holds up its start while mdserver is stopped",
 			"rm "+hook)

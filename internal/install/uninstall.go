@@ -40,7 +40,7 @@ func (j *job) refusePurge() error {
 	if j.manifest.Original {
 		return errors.New(why + "remove by hand what you do not need")
 	}
-	for _, p := range j.manifest.paths() {
+	for _, p := range append(j.manifest.paths(), j.manifest.Aside...) {
 		if j.has(p + originalSuffix) {
 			return errors.New(why + "uninstall without --purge and remove by hand what you do not need")
 		}
@@ -60,10 +60,19 @@ func (j *job) uninstall(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := j.putBack(); err != nil {
+		return err
+	}
 	if j.Purge {
 		if err := j.purge(ctx); err != nil {
 			return err
 		}
+	}
+	started := false
+	if j.live() {
+		j.system(ctx, "systemctl", "daemon-reload")
+		started = j.revive(ctx)
+		j.indexManual(ctx)
 	}
 	if err := j.recordLeft(); err != nil {
 		return err
@@ -72,11 +81,7 @@ func (j *job) uninstall(ctx context.Context) error {
 		return err
 	}
 	j.removeDirectories()
-	if j.live() {
-		j.system(ctx, "systemctl", "daemon-reload")
-		j.indexManual(ctx)
-	}
-	j.afterwards()
+	j.afterwards(started)
 	return nil
 }
 
@@ -212,8 +217,8 @@ func (j *job) removeDirectories() {
 	}
 }
 
-// afterwards says what is still there.
-func (j *job) afterwards() {
+// afterwards says what is still there, and what is left to do.
+func (j *job) afterwards(started bool) {
 	for _, dir := range []string{etcDir, stateDir} {
 		if j.has(dir) && !j.Purge {
 			j.report.add(Kept, dir+"/", "configuration and data")
@@ -226,7 +231,7 @@ func (j *job) afterwards() {
 		j.report.next("remove the guests' network, if nothing uses it", "virsh net-destroy mds", "virsh net-undefine mds")
 	}
 	for _, c := range j.report.Changes {
-		if c.Action == Restored && strings.HasSuffix(c.Name, "/"+serverUnit) {
+		if c.Action == Restored && strings.HasSuffix(c.Name, "/"+serverUnit) && !started {
 			j.report.next("start the original mdserver again", "systemctl start mdserver.service")
 		}
 	}

@@ -1,0 +1,147 @@
+package install
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// The original has a path unit that starts its dnsmasq. Nothing of ours has
+// that name.
+const pathUnit = "mdserver-dnsmasq.path"
+
+const originalHookPath = hooksDir + "/qemu"
+
+// originalUnits are the original's, each after those that it needs.
+var originalUnits = []struct {
+	name      string
+	recognise func(content []byte) bool
+}{
+	{serverUnit, isOriginalServerUnit},
+	{pathUnit, isOriginalPathUnit},
+	{dnsmasqUnit, isOriginalDnsmasqUnit},
+}
+
+// formerUnit is a unit of the original as it was before the upgrade.
+type formerUnit struct {
+	Name    string `json:"name"`
+	Enabled bool   `json:"enabled"`
+	Active  bool   `json:"active"`
+}
+
+// noteOriginal remembers which of the original's units are enabled and which
+// run, before they are set aside.
+func (j *job) noteOriginal(ctx context.Context) {
+	if !j.live() {
+		return
+	}
+	for _, u := range originalUnits {
+		if !j.isOriginal(path.Join(unitDir, u.name), u.recognise) {
+			continue
+		}
+		now := formerUnit{u.name, j.unitIs(ctx, u.name, "enabled"), j.unitIs(ctx, u.name, "active")}
+		j.manifest.Units = append(slices.DeleteFunc(j.manifest.Units, func(o formerUnit) bool { return o.Name == u.name }), now)
+	}
+}
+
+// unitIs asks systemctl is-enabled or is-active.
+func (j *job) unitIs(ctx context.Context, unit, state string) bool {
+	out, err := j.Query(ctx, "systemctl", "is-"+state, unit)
+	return err == nil && strings.TrimSpace(out) == state
+}
+
+// isOriginal reports whether a file is there and is recognised as the original's.
+func (j *job) isOriginal(name string, recognise func([]byte) bool) bool {
+	info, err := j.tree.lstat(name)
+	if err != nil || info == nil || !info.Mode().IsRegular() {
+		return false
+	}
+	content, err := j.tree.read(name)
+	return err == nil && recognise(content)
+}
+
+// moveAside moves away what the original has and we do not replace: the unit
+// that starts its dnsmasq, and the hook if nothing in it is the administrator's.
+func (j *job) moveAside(ctx context.Context) error {
+	unit := path.Join(unitDir, pathUnit)
+	if j.isOriginal(unit, isOriginalPathUnit) {
+		if i := j.noted(pathUnit); i >= 0 && j.manifest.Units[i].Enabled {
+			j.system(ctx, "systemctl", "disable", pathUnit)
+		}
+		if err := j.moveFile(unit); err != nil {
+			return err
+		}
+	}
+	if !j.isOriginal(originalHookPath, isShippedHook) {
+		return nil
+	}
+	return j.moveFile(originalHookPath)
+}
+
+// noted is the index of a unit that noteOriginal remembers, or -1.
+func (j *job) noted(unit string) int {
+	return slices.IndexFunc(j.manifest.Units, func(u formerUnit) bool { return u.Name == unit })
+}
+
+func (j *job) moveFile(name string) error {
+	backup := name + originalSuffix
+	if j.has(backup) {
+		j.report.add(Kept, name, backup+" exists already")
+		return nil
+	}
+	if err := j.tree.rename(name, backup); err != nil {
+		return fmt.Errorf("set the original's file aside: %w", err)
+	}
+	if !slices.Contains(j.manifest.Aside, name) {
+		j.manifest.Aside = append(j.manifest.Aside, name)
+	}
+	j.report.add(Moved, name, "to "+backup+"; \"mdserver uninstall\" puts it back")
+	return nil
+}
+
+// stopPathUnit stops the unit that was set aside. It comes after daemon-reload:
+// the original's server stops with that unit, and ours does not.
+func (j *job) stopPathUnit(ctx context.Context) {
+	if slices.Contains(j.manifest.Aside, path.Join(unitDir, pathUnit)) && j.unitIs(ctx, pathUnit, "active") {
+		j.system(ctx, "systemctl", "stop", pathUnit)
+	}
+}
+
+// putBack restores what moveAside has moved.
+func (j *job) putBack() error {
+	for _, name := range j.manifest.Aside {
+		if err := j.restore(name, !j.has(name)); err != nil {
+			return err
+		}
+	}
+	j.manifest.Aside = slices.DeleteFunc(j.manifest.Aside, func(name string) bool { return !j.has(name + originalSuffix) })
+	return nil
+}
+
+// revive enables and starts the original's units as they were, and reports
+// whether it started the server.
+func (j *job) revive(ctx context.Context) (started bool) {
+	var enabled, active []string
+	for _, u := range originalUnits {
+		i := j.noted(u.name)
+		if i < 0 || !j.DryRun && !j.isOriginal(path.Join(unitDir, u.name), u.recognise) {
+			continue
+		}
+		if j.manifest.Units[i].Enabled {
+			enabled = append(enabled, u.name)
+		}
+		if j.manifest.Units[i].Active {
+			active = append(active, u.name)
+		}
+	}
+	if len(enabled) > 0 {
+		j.system(ctx, "systemctl", append([]string{"enable"}, enabled...)...)
+	}
+	if len(active) > 0 {
+		started = j.system(ctx, "systemctl", append([]string{"start"}, active...)...)
+	}
+	j.manifest.Units = nil
+	return started && slices.Contains(active, serverUnit)
+}
