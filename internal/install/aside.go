@@ -32,18 +32,25 @@ type formerUnit struct {
 }
 
 // noteOriginal remembers which of the original's units are enabled and which
-// run, before they are set aside.
-func (j *job) noteOriginal(ctx context.Context) {
+// run, before they are set aside. It is saved at once: an installation that is
+// interrupted could not find out again.
+func (j *job) noteOriginal(ctx context.Context) error {
 	if !j.live() {
-		return
+		return nil
 	}
+	noted := false
 	for _, u := range originalUnits {
 		if !j.isOriginal(path.Join(unitDir, u.name), u.recognise) {
 			continue
 		}
 		now := formerUnit{u.name, j.unitIs(ctx, u.name, "enabled"), j.unitIs(ctx, u.name, "active")}
 		j.manifest.Units = append(slices.DeleteFunc(j.manifest.Units, func(o formerUnit) bool { return o.Name == u.name }), now)
+		noted = true
 	}
+	if !noted {
+		return nil
+	}
+	return j.manifest.save(j.tree)
 }
 
 // unitIs asks systemctl is-enabled or is-active.
@@ -91,11 +98,14 @@ func (j *job) moveFile(name string) error {
 		j.report.add(Kept, name, backup+" exists already")
 		return nil
 	}
-	if err := j.tree.rename(name, backup); err != nil {
-		return fmt.Errorf("set the original's file aside: %w", err)
-	}
 	if !slices.Contains(j.manifest.Aside, name) {
 		j.manifest.Aside = append(j.manifest.Aside, name)
+	}
+	if err := j.manifest.save(j.tree); err != nil { // first, for an installation that is interrupted
+		return err
+	}
+	if err := j.tree.rename(name, backup); err != nil {
+		return fmt.Errorf("set the original's file aside: %w", err)
 	}
 	j.report.add(Moved, name, "to "+backup+"; \"mdserver uninstall\" puts it back")
 	return nil

@@ -69,6 +69,24 @@ func TestUnitsOfTheOriginalComeBack(t *testing.T) {
 	}
 }
 
+// An installation that is interrupted does not forget how the original was.
+func TestUnitsComeBackAfterAnInterruption(t *testing.T) {
+	s := &startable{host: originalHost(t), answers: map[string]string{"systemctl is-enabled mdserver.service": "enabled\n"}}
+	j := s.job()
+	plan, err := makePlan(j.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.install(t.Context(), append(plan, item{path: "/nowhere/file"})); err == nil {
+		t.Fatal("a file without a directory is installed")
+	}
+	clear(s.answers)
+	s.upgrade()
+	if _, ran := s.stop(false); !slices.Contains(ran, "systemctl enable mdserver.service") {
+		t.Errorf("ran %q", ran)
+	}
+}
+
 // upgrade installs without a start, and returns the commands that were run.
 func (s *startable) upgrade() []string {
 	s.t.Helper()

@@ -31,7 +31,7 @@ func FindOriginal(root string) []Found {
 		}
 	}
 	if path := filepath.Join(root, unitDir, pathUnit); exists(path) && !is(path, isOriginalPathUnit) {
-		found = append(found, Found{path, "starts the original's dnsmasq again; stop it and move it away, as the guide to the upgrade tells"})
+		found = append(found, Found{path, "starts the original's dnsmasq again; stop it and move it away"})
 	}
 	return found
 }

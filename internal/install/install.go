@@ -148,7 +148,9 @@ func (j *job) install(ctx context.Context, plan []item) error {
 	if err := j.takeOverState(); err != nil {
 		return err
 	}
-	j.noteOriginal(ctx)
+	if err := j.noteOriginal(ctx); err != nil {
+		return err
+	}
 	for _, it := range plan {
 		if err := j.place(it); err != nil {
 			return err
