@@ -110,7 +110,7 @@ func (d *Door) byLinkLocal(f *facts, policy *Policy) (*instance.Instance, instan
 	return nil, instance.Attachment{}
 }
 
-// here gives the place that is on the link by which the sender's packet came.
+// here returns the place on the link that the sender's packet came from.
 func here(places []instance.Attachment, f *facts, policy *Policy) (instance.Attachment, bool) {
 	for _, place := range places {
 		if policy.Bridges[place.Network] == f.Interface {

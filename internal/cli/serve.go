@@ -18,7 +18,7 @@ func serveCommand() *cobra.Command {
 		Short: "Run the server in the foreground",
 		Long: `Run the server in the foreground, as its systemd unit does. SIGHUP makes it read
 its configuration again, SIGTERM and SIGINT stop it. The exit code is 78 if the
-configuration, or a database of which nothing can be read, must be repaired first.`,
+configuration or an unreadable database must be repaired first.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			file, err := cmd.Flags().GetString("config")

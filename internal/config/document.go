@@ -131,7 +131,7 @@ and the defaults that they had there, but for what is noted below.
     mdserver config dump [FILE]       every value in force, without secrets
     mdserver config default           a commented sample file
 
-` + "`systemctl reload mdserver`" + ` (or SIGHUP) puts changes in force. A file with a mistake in it changes
+` + "`systemctl reload mdserver`" + ` (or SIGHUP) applies changes. A file with a mistake in it changes
 nothing: the server says what is wrong and goes on with what it had. Some keys take a restart; the
 log names them when one of them has changed.
 

@@ -59,7 +59,7 @@ func (c *Config) Differences() []Warning {
 	return append(list, c.outside()...)
 }
 
-// outside tells of paths that the server's unit has no access to.
+// outside reports paths that the server's unit cannot access.
 func (c *Config) outside() []Warning {
 	var list []Warning
 	for _, p := range []struct {

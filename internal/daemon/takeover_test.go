@@ -124,7 +124,7 @@ func TestUpgradeAgain(t *testing.T) {
 			t.Errorf("the second import gives %s", guests)
 		}
 		if !strings.Contains(log, "guest=new") || !strings.Contains(log, "added=1") {
-			t.Errorf("the log does not tell of the merge: %s", log)
+			t.Errorf("the log lacks the merge: %s", log)
 		}
 		u.original("%s", exported)
 		guests, _, log = u.ours("legacy")

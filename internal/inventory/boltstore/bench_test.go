@@ -2,10 +2,12 @@ package boltstore
 
 import (
 	"fmt"
-	"github.com/google/uuid"
-	"mdserver/internal/instance"
 	"path/filepath"
 	"testing"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
 )
 
 func BenchmarkOpen(b *testing.B) {

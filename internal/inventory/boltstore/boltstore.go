@@ -74,7 +74,7 @@ type Store struct {
 // Open opens the database at path or creates it, readable by its owner only;
 // the directory must exist. Records that are damaged are set aside in a file
 // beside the database, see Asides, and a database of an older schema is
-// upgraded after a copy was made of it. A file of which nothing can be used is
+// upgraded after a copy was made of it. A file that is unusable as a whole is
 // left as it is.
 //
 // Errors: ErrInUse, ErrDamaged, ErrMissing, ErrNewer, or that of the operating

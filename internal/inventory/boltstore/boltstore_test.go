@@ -21,6 +21,7 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/storetest"
+	"mdserver/internal/roottest"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -458,9 +459,7 @@ func TestUpgrade(t *testing.T) {
 // TestOwner: a server that root starts by hand leaves the files to the user
 // whose database it is.
 func TestOwner(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root can give files away")
-	}
+	roottest.Need(t, "gives files away")
 	const user = 12345
 	path, _ := filled(t)
 	edit(t, path, func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put([]byte("note"), []byte("damaged")) })

@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"hash/fnv"
@@ -37,11 +38,11 @@ func seal(bucket, key, text []byte) []byte {
 // unseal checks a stored value and gives the JSON in it.
 func unseal(bucket, key, value []byte) ([]byte, error) {
 	if len(value) < sealLength {
-		return nil, fmt.Errorf("it has no checksum")
+		return nil, errors.New("it has no checksum")
 	}
 	text := value[sealLength:]
 	if checksum(bucket, key, text) != string(value[:sealLength]) {
-		return nil, fmt.Errorf("its checksum is wrong")
+		return nil, errors.New("its checksum is wrong")
 	}
 	return text, nil
 }

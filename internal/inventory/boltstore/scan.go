@@ -3,6 +3,7 @@ package boltstore
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -117,7 +118,7 @@ func (c *content) readState(db *bbolt.DB) *state {
 		return json.Unmarshal(text, s)
 	})
 	if err == nil && !s.complete() {
-		err = fmt.Errorf("it is incomplete")
+		err = errors.New("it is incomplete")
 	}
 	if err != nil {
 		c.found(metaBucket, []byte(stateKey), nil, "the store's note of its changes: %v", err)
@@ -164,7 +165,7 @@ func walk(db *bbolt.DB, bucket []byte, start, step func(*bbolt.Cursor) ([]byte, 
 	return view(db, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucket)
 		if b == nil {
-			return fmt.Errorf("it is missing")
+			return errors.New("it is missing")
 		}
 		// A damaged page can lead back to one that was read: more steps than
 		// fit into the file are a circle.
@@ -173,7 +174,7 @@ func walk(db *bbolt.DB, bucket []byte, start, step func(*bbolt.Cursor) ([]byte, 
 		for key, value := start(cursor); key != nil; key, value = step(cursor) {
 			take(key, value)
 			if limit--; limit < 0 {
-				return fmt.Errorf("its pages form a circle")
+				return errors.New("its pages form a circle")
 			}
 		}
 		return nil

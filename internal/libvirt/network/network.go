@@ -10,7 +10,6 @@ package network
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -61,8 +60,8 @@ type Settings struct {
 	EntryOrder []string // base, prefix, domain or fqdn
 }
 
-// View is the network as libvirt tells of it. The zero View is that of a
-// network which libvirt does not have, or of a libvirt that does not answer.
+// View is the network as libvirt described it last. The zero View is that of a
+// network that libvirt does not have, or has never described.
 type View struct {
 	Active  bool
 	Bridge  string
@@ -102,8 +101,7 @@ type Service struct {
 	asked    time.Time
 	problems []string
 
-	// state guards what follows. It is held for short: nobody waits for libvirt to
-	// see or change it.
+	// state guards the fields below. It is never held while libvirt is spoken with.
 	state    sync.Mutex
 	settings Settings
 	guests   map[uuid.UUID]instance.Instance
@@ -112,32 +110,6 @@ type Service struct {
 	// unanswered is set while calls of libvirt fail.
 	unanswered bool
 }
-
-// turn is a mutex that can be waited for within a context.
-type turn chan struct{}
-
-func (t turn) take(ctx context.Context) error {
-	select {
-	case t <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return errBusy
-	}
-}
-
-func (t turn) tryTake() bool {
-	select {
-	case t <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (t turn) give() { <-t }
-
-// errBusy is what a change gets that libvirt has not taken in time.
-var errBusy = errors.New("libvirt does not answer; the change is made when it does")
 
 // New makes a Service that does nothing until Start. changed is called with each
 // new view of the network; it must not call the Service.
