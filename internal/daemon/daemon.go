@@ -4,7 +4,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -29,9 +28,6 @@ import (
 	"mdserver/internal/portsecurity"
 	"mdserver/internal/trail"
 )
-
-// stopTime bounds how long running requests may take to end at a stop.
-const stopTime = 5 * time.Second
 
 // Options say what to run.
 type Options struct {
@@ -137,10 +133,15 @@ func (d *Daemon) run(ctx context.Context) error {
 	}
 	defer listeners.close()
 
+	// The parts outlive ctx until all requests are answered: a registration waits
+	// until DHCP and DNS know its guest.
+	work, end := context.WithCancel(context.WithoutCancel(ctx))
+	starting := context.AfterFunc(ctx, end)
+
 	d.keeper = bridge.New(d.log)
 	defer d.stopKeeping()
-	defer d.startPortSecurity(ctx)()
-	d.serving = newServing(cfg, d.notes, func() { d.networksChanged(ctx) }, d.noteDHCP, d.isGuest, d.log)
+	defer d.startPortSecurity(work)()
+	d.serving = newServing(cfg, d.notes, func() { d.networksChanged(work) }, d.noteDHCP, d.isGuest, d.log)
 	defer d.stopServing()
 	if err := d.openDoor(); err != nil {
 		return err
@@ -148,10 +149,10 @@ func (d *Daemon) run(ctx context.Context) error {
 	defer d.closeDoor()
 	d.publisher = newPublisher(inv, d.serving, d.log)
 	defer d.publisher.close()
-	if err := d.takeNetworks(ctx); err != nil {
+	if err := d.takeNetworks(work); err != nil {
 		return err
 	}
-	if err := d.publisher.start(ctx); err != nil {
+	if err := d.publisher.start(work); err != nil {
 		d.log.Error("DHCP and DNS do not serve yet", "error", err)
 	}
 	defer d.followGuests()()
@@ -159,16 +160,17 @@ func (d *Daemon) run(ctx context.Context) error {
 	following, stop := context.WithCancel(ctx)
 	defer d.following.start(following)()
 	defer stop()
+	defer end()
+	starting()
 	return d.serve(ctx, listeners)
 }
 
 // serve answers requests until ctx ends or a listener fails.
 func (d *Daemon) serve(ctx context.Context, l listeners) error {
-	metadata := newServer(d.metadataHandler(d.door.Caller), d.log)
-	metadata.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
-		return withConn(imds.WithConn(d.door.ConnContext(ctx, conn), conn), conn)
-	}
-	control := newServer(d.backend(d.control).Handler(), d.log)
+	metadata := newServer(d.metadataHandler(d.door.Caller), func(ctx context.Context, conn net.Conn) context.Context {
+		return imds.WithConn(d.door.ConnContext(ctx, conn), conn)
+	}, d.log)
+	control := newServer(d.backend(d.control).Handler(), nil, d.log)
 	failed := make(chan error, len(l.metadata)+1)
 	var serving sync.WaitGroup
 	for _, listener := range l.metadata {
@@ -176,7 +178,8 @@ func (d *Daemon) serve(ctx context.Context, l listeners) error {
 	}
 	serving.Go(func() { failed <- control.Serve(l.control) })
 	defer serving.Wait()
-	defer stop(metadata, control)
+	defer stopAll(metadata, control)
+	defer lastCalls(l.metadata, d.log)
 
 	notify := newNotifier(d.log)
 	defer notify.stopping()
@@ -196,16 +199,6 @@ func (d *Daemon) serve(ctx context.Context, l listeners) error {
 				d.log.Error("reload refused, the old configuration stays in force", "error", err)
 			}
 			notify.ready("")
-		}
-	}
-}
-
-func stop(servers ...*http.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
-	defer cancel()
-	for _, s := range servers {
-		if err := s.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
-			_ = s.Close() // those who still talk are cut off
 		}
 	}
 }

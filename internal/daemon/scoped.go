@@ -68,6 +68,13 @@ func (s *scopedListener) listener() (*net.TCPListener, error) {
 	return s.bound, nil
 }
 
+// socket returns the present socket, or nil.
+func (s *scopedListener) socket() *net.TCPListener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bound
+}
+
 // Accept implements net.Listener. Its one error is net.ErrClosed.
 func (s *scopedListener) Accept() (net.Conn, error) {
 	for {

@@ -1,10 +1,8 @@
 package daemon
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 
@@ -14,14 +12,6 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/sockdiag"
 )
-
-type connKey struct{}
-
-// withConn remembers the connection that requests come by: its other end tells
-// whose they are.
-func withConn(ctx context.Context, conn net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, conn)
-}
 
 // uploads takes definitions by TCP from those of this host's processes that may
 // register guests. That a request comes from this host is known before.
@@ -59,7 +49,7 @@ func refuseUpload(w http.ResponseWriter, reason string) {
 // sentByRoot returns nil if the process that sends a request runs as root, or
 // as the user that this server runs as.
 func sentByRoot(r *http.Request) error {
-	conn, ok := r.Context().Value(connKey{}).(net.Conn)
+	conn, ok := connOf(r)
 	if !ok {
 		return errors.New("the request's connection is not known")
 	}

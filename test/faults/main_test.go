@@ -6,6 +6,7 @@
 package faults
 
 import (
+	"fmt"
 	"os"
 	"testing"
 )
@@ -18,5 +19,19 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(workerEnv); path != "" {
 		os.Exit(work(path))
 	}
-	os.Exit(m.Run())
+	os.Exit(run(m))
+}
+
+// programDir is where the program under test is built.
+var programDir string
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "mdserver-faults-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	programDir = dir
+	return m.Run()
 }
