@@ -8,12 +8,9 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -55,12 +52,12 @@ func listen(cfg *config.Config, log *slog.Logger) (listeners, error) {
 		}
 		all.metadata = append(all.metadata, l)
 	}
-	var err error
-	if all.control, err = listenUnix(cfg.Server.Socket); err != nil {
-		all.control = nil
+	control, err := listenControl(cfg.Server.Socket, log)
+	if err != nil {
 		all.close()
 		return listeners{}, err
 	}
+	all.control = control
 	return all, nil
 }
 
@@ -129,31 +126,4 @@ func hostAddresses() []netip.Addr {
 		}
 	}
 	return addrs
-}
-
-// listenUnix makes the control socket, for the server's user and group only.
-// A socket that nobody listens on any more is replaced.
-func listenUnix(path string) (net.Listener, error) {
-	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("another mdserver listens on %s", path)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("control socket: %w", err)
-	}
-	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
-		return nil, fmt.Errorf("control socket: %s exists and is no socket", path)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("control socket: %w", err)
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("control socket: %w", err)
-	}
-	if err := os.Chmod(path, 0o660); err != nil {
-		_ = l.Close()
-		return nil, fmt.Errorf("control socket: %w", err)
-	}
-	return l, nil
 }
