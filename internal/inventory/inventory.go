@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -27,6 +28,7 @@ type Inventory struct {
 	store    Store
 	snapshot atomic.Pointer[Snapshot]
 	rules    atomic.Pointer[rules]
+	now      func() time.Time // of Open's options
 	feed     *feed
 	refusals refusal.Log
 	// uncertain: the writer's own; a write may have been made or not, and the
@@ -45,7 +47,10 @@ type Inventory struct {
 // the store from here on, unless Open fails. The values of ctx, but not its
 // end, hold for later writes too.
 func Open(ctx context.Context, store Store, opts Options) (*Inventory, error) {
-	trees, err := load(ctx, store, newRules(opts).primary())
+	if opts.Now == nil {
+		opts.Now = steadyClock()
+	}
+	trees, err := load(ctx, store, newRules(opts))
 	if err != nil {
 		return nil, fmt.Errorf("load the inventory: %w", err)
 	}
@@ -53,6 +58,7 @@ func Open(ctx context.Context, store Store, opts Options) (*Inventory, error) {
 	inv := &Inventory{
 		ctx:     context.WithoutCancel(ctx),
 		store:   store,
+		now:     opts.Now,
 		feed:    newFeed(start),
 		queue:   make(chan *request, maxBatch),
 		closing: make(chan struct{}),
@@ -78,9 +84,17 @@ func (inv *Inventory) Close() error {
 // Snapshot gives the inventory as it is now.
 func (inv *Inventory) Snapshot() *Snapshot { return inv.snapshot.Load() }
 
+// Now is the inventory's time, by which guests and addresses rest.
+func (inv *Inventory) Now() time.Time { return inv.rules.Load().now() }
+
 // Reconfigure replaces the rules for all requests that are not being worked on
 // yet. Guests keep what they have until they are registered again.
-func (inv *Inventory) Reconfigure(opts Options) { inv.rules.Store(newRules(opts)) }
+func (inv *Inventory) Reconfigure(opts Options) {
+	if opts.Now == nil {
+		opts.Now = inv.now
+	}
+	inv.rules.Store(newRules(opts))
+}
 
 // Subscribe starts a change feed with the next change. To miss nothing, begin
 // with the guests of the subscription's Start.
@@ -134,12 +148,13 @@ func (inv *Inventory) Release(ctx context.Context, ref string) (instance.Instanc
 
 // load makes the indices of what the store has, without the guests that
 // contradict each other.
-func load(ctx context.Context, store Store, primary string) (trees, error) {
+func load(ctx context.Context, store Store, r *rules) (trees, error) {
 	table, err := store.Load(ctx)
 	if err != nil {
 		return trees{}, err
 	}
-	loaded, conflicts := build(table, primary)
+	pastOnly(&table, r.now())
+	loaded, conflicts := build(table, r.primary())
 	if len(conflicts) == 0 {
 		return loaded, nil
 	}
@@ -147,7 +162,7 @@ func load(ctx context.Context, store Store, primary string) (trees, error) {
 	if err := store.SetAside(ctx, guests, reasons); err != nil {
 		return trees{}, fmt.Errorf("set aside %d records that contradict others: %w", len(guests), err)
 	}
-	return load(ctx, store, primary)
+	return load(ctx, store, r)
 }
 
 // contradictory lists each guest of the conflicts once.

@@ -35,7 +35,8 @@ type Options struct {
 	// this host's hosts file has. A guest gets such a name only with one of
 	// these addresses.
 	Hosts func(name string) []netip.Addr
-	// Now is the clock, time.Now by default.
+	// Now is the clock. By default it is that of Open's options, and there one
+	// that steps of the wall clock do not change.
 	Now func() time.Time
 }
 
@@ -73,9 +74,6 @@ func (r *rules) primary() string {
 func newRules(opts Options) *rules {
 	if opts.FallbackHostname == "" {
 		opts.FallbackHostname = defaultFallbackHostname
-	}
-	if opts.Now == nil {
-		opts.Now = time.Now
 	}
 	r := &rules{Options: opts}
 	for _, n := range opts.Networks {

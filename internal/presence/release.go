@@ -39,7 +39,7 @@ func (k *Keeper) release(ctx context.Context) time.Duration {
 	if rest < 0 {
 		return next
 	}
-	now := time.Now()
+	now := k.inventory.Now()
 	for guest := range k.inventory.Snapshot().All() {
 		if guest.Presence.State != instance.Gone {
 			continue
