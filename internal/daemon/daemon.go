@@ -156,6 +156,7 @@ func (d *Daemon) run(ctx context.Context) error {
 		d.log.Error("DHCP and DNS do not serve yet", "error", err)
 	}
 	defer d.followGuests()()
+	defer d.forgetReleased()()
 	d.following = d.newFollowing(cfg)
 	following, stop := context.WithCancel(ctx)
 	defer d.following.start(following)()

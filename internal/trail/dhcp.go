@@ -50,6 +50,13 @@ func (l *DHCPLog) Note(client DHCPClient, heard DHCP) {
 	l.last[client] = heard
 }
 
+// Forget removes what was heard of a client.
+func (l *DHCPLog) Forget(client DHCPClient) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.last, client)
+}
+
 // Of gives the last message of a client; nil if none was heard.
 func (l *DHCPLog) Of(client DHCPClient) *DHCP {
 	l.mu.Lock()

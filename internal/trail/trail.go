@@ -39,7 +39,7 @@ type Trail struct {
 
 const (
 	shards      = 64
-	mostGuests  = 256 // of one shard
+	mostGuests  = 32  // of one shard; the record of one takes up to 8 KB
 	mostRecent  = 24  // requests of one guest
 	longest     = 120 // bytes of a path; longer ones lead nowhere
 	longestVerb = 16  // bytes of a method; all that are served are shorter
@@ -126,7 +126,16 @@ func (l *Log) Of(guest uuid.UUID) Trail {
 // shard is chosen by the UUID's last byte, the least regular one.
 func (l *Log) shard(guest uuid.UUID) *shard { return &l.shards[guest[len(guest)-1]%shards] }
 
-// record finds or makes a guest's. In a full shard any other makes way.
+// Forget removes the trail of a guest, such as one that was released.
+func (l *Log) Forget(guest uuid.UUID) {
+	s := l.shard(guest)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.guests, guest)
+}
+
+// record finds or makes a guest's. In a full shard the one that has asked for
+// nothing for the longest time makes way.
 func (s *shard) record(guest uuid.UUID) *record {
 	if rec := s.guests[guest]; rec != nil {
 		return rec
@@ -135,14 +144,21 @@ func (s *shard) record(guest uuid.UUID) *record {
 		s.guests = map[uuid.UUID]*record{}
 	}
 	if len(s.guests) >= mostGuests {
-		for other := range s.guests {
-			delete(s.guests, other)
-			break
-		}
+		delete(s.guests, s.quietest())
 	}
 	rec := &record{}
 	s.guests[guest] = rec
 	return rec
+}
+
+func (s *shard) quietest() (guest uuid.UUID) {
+	var last time.Time
+	for other, rec := range s.guests {
+		if at := rec.recent[(rec.next+mostRecent-1)%mostRecent].At; last.IsZero() || at.Before(last) {
+			guest, last = other, at
+		}
+	}
+	return guest
 }
 
 // kinds of requests, in the order of a boot. The last is all others.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
 )
 
 var (
@@ -69,6 +71,39 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// Who asked last stays when there are too many.
+func TestQuietestMakesWay(t *testing.T) {
+	var l Log
+	guest := func(n int) uuid.UUID { return uuid.UUID{byte(n), byte(n >> 8)} } // all in one shard
+	for n := range mostGuests {
+		l.Note(guest(n), Request{At: noon.Add(time.Duration(n) * time.Second), Path: "/"})
+	}
+	l.Note(guest(0), Request{At: noon.Add(time.Hour), Path: "/"})
+	l.Note(guest(mostGuests), Request{At: noon.Add(time.Hour), Path: "/"})
+	for n, want := range map[int]bool{0: true, 1: false, 2: true, mostGuests: true} {
+		if got := len(l.Of(guest(n)).Recent) > 0; got != want {
+			t.Errorf("guest %d is remembered: %v, want %v", n, got, want)
+		}
+	}
+}
+
+func TestForget(t *testing.T) {
+	var l Log
+	l.Note(web1, Request{At: noon, Path: "/"})
+	l.Forget(web1)
+	l.Forget(uuid.UUID{7})
+	if got := l.Of(web1); len(got.Recent) > 0 || len(got.Kinds) > 0 {
+		t.Errorf("%v", got)
+	}
+	var dhcp DHCPLog
+	client := DHCPClient{Network: "mds", MAC: instance.MAC{2}}
+	dhcp.Note(client, DHCP{Message: "DHCPACK", At: noon})
+	dhcp.Forget(client)
+	if got := dhcp.Of(client); got != nil {
+		t.Errorf("%v", got)
+	}
+}
+
 // The text of a request's line is not kept for the sake of its path.
 func TestMemoryOfShortPaths(t *testing.T) {
 	const line = 1 << 20
@@ -76,12 +111,12 @@ func TestMemoryOfShortPaths(t *testing.T) {
 	before := heap()
 	for i := range 10 * mostRecent {
 		text := strings.Repeat(string(rune('a'+i%26)), line)
-		l.Note(uuid.UUID{byte(i)}, Request{At: noon, Method: text[:3], Path: text[3:9]})
+		l.Note(uuid.UUID{15: byte(i)}, Request{At: noon, Method: text[:3], Path: text[3:9]})
 	}
 	if grown := heap() - before; grown > 10*line {
 		t.Errorf("%d bytes are kept", grown)
 	}
-	if r := l.Of(uuid.UUID{25}).Recent[0]; r.Method != "zzz" || r.Path != "zzzzzz" {
+	if r := l.Of(uuid.UUID{15: 25}).Recent[0]; r.Method != "zzz" || r.Path != "zzzzzz" {
 		t.Errorf("%+v", r)
 	}
 }
