@@ -8,9 +8,13 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"mdserver/internal/config"
 	"mdserver/internal/face"
+	"mdserver/internal/logqueue"
 	"mdserver/internal/visible"
 )
 
@@ -23,23 +27,27 @@ type logging struct {
 	out          *reopenable
 	budgets      *budgets
 
-	toStream, toFile *buffered
+	toStream, toFile *logqueue.Queue
 	writeRequest     face.Tell
 }
+
+// flushTime is how long a writer of the log may take where somebody waits for it.
+const flushTime = time.Second
 
 // off is above every level that is used.
 const off = slog.Level(100)
 
 func openLogs(cfg *config.Config, stdout io.Writer) *logging {
-	out := &reopenable{}
-	l := &logging{out: out, toStream: newBuffered(stdout), toFile: newBuffered(out)}
+	l := &logging{out: &reopenable{}}
+	l.toStream = logqueue.New(stdout, func(lost uint64) { l.tellLost("stream", lost) })
+	l.toFile = logqueue.New(l.out, func(lost uint64) { l.tellLost("logfile", lost) })
 	l.setLevels(cfg)
 	make := handlerMaker(cfg.LogLevels.LogFormat)
 	unbounded := slog.New(&targets{
 		both:   make(io.MultiWriter(l.toStream, l.toFile), nil), // see targets.Handle for its level
 		stream: make(l.toStream, &l.stream),
 		file:   make(l.toFile, &l.file),
-		flush:  l.flush,
+		hurry:  l.hurry,
 	})
 	l.budgets = newBudgets(unbounded)
 	l.logger = slog.New(&budgeted{unbounded.Handler(), l.budgets})
@@ -74,7 +82,7 @@ func (l *logging) requestText(r *http.Request, a face.Answer) {
 		_, _ = l.toFile.Write(line)
 	}
 	if level >= slog.LevelWarn {
-		l.flush()
+		l.hurry()
 	}
 }
 
@@ -83,7 +91,7 @@ func (l *logging) requestText(r *http.Request, a face.Answer) {
 // buffer.
 type targets struct {
 	both, stream, file slog.Handler
-	flush              func()
+	hurry              func()
 }
 
 // Enabled implements slog.Handler.
@@ -94,7 +102,7 @@ func (t *targets) Enabled(ctx context.Context, level slog.Level) bool {
 // Handle implements slog.Handler.
 func (t *targets) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelWarn {
-		defer t.flush()
+		defer t.hurry()
 	}
 	stream, file := t.stream.Enabled(ctx, r.Level), t.file.Enabled(ctx, r.Level)
 	switch {
@@ -110,12 +118,12 @@ func (t *targets) Handle(ctx context.Context, r slog.Record) error {
 
 // WithAttrs implements slog.Handler.
 func (t *targets) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &targets{t.both.WithAttrs(attrs), t.stream.WithAttrs(attrs), t.file.WithAttrs(attrs), t.flush}
+	return &targets{t.both.WithAttrs(attrs), t.stream.WithAttrs(attrs), t.file.WithAttrs(attrs), t.hurry}
 }
 
 // WithGroup implements slog.Handler.
 func (t *targets) WithGroup(name string) slog.Handler {
-	return &targets{t.both.WithGroup(name), t.stream.WithGroup(name), t.file.WithGroup(name), t.flush}
+	return &targets{t.both.WithGroup(name), t.stream.WithGroup(name), t.file.WithGroup(name), t.hurry}
 }
 
 // handlerMaker makes the handlers of a format. Both write one line of visible
@@ -149,7 +157,7 @@ func (l *logging) setLevels(cfg *config.Config) {
 // reopen opens the log file anew, as after a rotation. A file that cannot be
 // opened does not keep the server from running: the stream has everything.
 func (l *logging) reopen(cfg *config.Config) {
-	l.flush()
+	l.toFile.Flush(flushTime)
 	if err := l.out.open(cfg.Server.LogFile); err != nil {
 		l.logger.Warn("no log file: messages go to the stream only", "error", err)
 	}
@@ -158,51 +166,89 @@ func (l *logging) reopen(cfg *config.Config) {
 	}
 }
 
-// flush writes the lines that wait.
-func (l *logging) flush() {
-	l.toStream.flush()
-	l.toFile.flush()
+// hurry has the lines that wait written at once.
+func (l *logging) hurry() {
+	l.toStream.Hurry()
+	l.toFile.Hurry()
+}
+
+// tellLost is called when a target takes lines again.
+func (l *logging) tellLost(target string, lost uint64) {
+	l.logger.Warn("lines are missing from the log: they could not be written", "target", target, "count", lost)
 }
 
 // Close tells what was left out, writes the lines that wait and closes the log
 // file.
 func (l *logging) Close() {
 	l.budgets.close()
-	l.toStream.Close()
-	l.toFile.Close()
+	l.toStream.Close(flushTime)
+	l.toFile.Close(flushTime)
 	_ = l.out.open("")
 }
 
-// reopenable is a file that can be exchanged while others write to it.
+// reopenable is a file that can be exchanged while others write to it, even while
+// a write does not return.
 type reopenable struct {
 	mu   sync.Mutex
 	file *os.File
 }
 
 func (r *reopenable) open(path string) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.file != nil {
-		_ = r.file.Close()
-		r.file = nil
+	var file *os.File
+	var err error
+	if path != "" {
+		file, err = openSoon(path)
 	}
-	if path == "" {
-		return nil
-	}
-	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	r.swap(file)
 	if err != nil {
 		return fmt.Errorf("logfile: %w", err)
 	}
-	r.file = file
 	return nil
+}
+
+func (r *reopenable) swap(file *os.File) {
+	r.mu.Lock()
+	old := r.file
+	r.file = file
+	r.mu.Unlock()
+	if old != nil {
+		_ = old.Close()
+	}
 }
 
 // Write implements io.Writer; without a file it writes nowhere.
 func (r *reopenable) Write(p []byte) (int, error) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.file == nil {
+	file := r.file
+	r.mu.Unlock()
+	if file == nil {
 		return len(p), nil
 	}
-	return r.file.Write(p)
+	return file.Write(p)
+}
+
+// openSoon opens a log file, but does not wait for long: a frozen file system
+// answers nothing.
+func openSoon(path string) (*os.File, error) {
+	type result struct {
+		file *os.File
+		err  error
+	}
+	opened := make(chan result, 1)
+	go func() {
+		// A FIFO without a reader is refused at once by O_NONBLOCK.
+		file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|unix.O_NONBLOCK, 0o640)
+		opened <- result{file, err}
+	}()
+	select {
+	case r := <-opened:
+		return r.file, r.err
+	case <-time.After(flushTime):
+		go func() {
+			if r := <-opened; r.file != nil {
+				_ = r.file.Close()
+			}
+		}()
+		return nil, &os.PathError{Op: "open", Path: path, Err: os.ErrDeadlineExceeded}
+	}
 }

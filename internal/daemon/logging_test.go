@@ -95,8 +95,7 @@ func TestReloadReopensTheLogFile(t *testing.T) {
 func TestAnUnwritableLogFileIsSaidOnTheStream(t *testing.T) {
 	cfg := load(t, "[mdserver]\nlogfile = /proc/nowhere/log\n")
 	var stream bytes.Buffer
-	l := openLogs(cfg, &stream)
-	defer l.Close()
+	openLogs(cfg, &stream).Close()
 	if !strings.Contains(stream.String(), "no log file") {
 		t.Errorf("stream: %s", stream.String())
 	}

