@@ -5,6 +5,7 @@ import (
 
 	"mdserver/internal/admission"
 	"mdserver/internal/dnsmasq"
+	"mdserver/internal/health"
 	"mdserver/internal/libvirt/network"
 	"mdserver/internal/libvirt/watch"
 	"mdserver/internal/portsecurity"
@@ -27,6 +28,7 @@ type Status struct {
 	Libvirt   Libvirt          `json:"libvirt"`
 	Dnsmasq   dnsmasq.Status   `json:"dnsmasq"`             // of the first network that has one
 	SetAside  []string         `json:"set_aside,omitempty"` // files with records of the database that were damaged
+	Health    []health.Trouble `json:"health,omitempty"`    // what else is wrong
 }
 
 // Network is one network that guests are served on.
@@ -46,18 +48,18 @@ type Network struct {
 	PortSecurity portsecurity.Status `json:"port_security"`
 }
 
-// Trouble lists what is wrong with the networks and the database.
-func (s Status) Trouble() []string {
-	var list []string
+// Trouble lists all that is wrong.
+func (s Status) Trouble() []health.Trouble {
+	var list []health.Trouble
 	for _, n := range s.Networks {
 		if n.Trouble != "" {
-			list = append(list, n.Name+": "+n.Trouble)
+			list = append(list, health.Trouble{Part: n.Name, Message: n.Trouble})
 		}
 	}
 	for _, file := range s.SetAside {
-		list = append(list, "records of the database were damaged and set aside in "+file)
+		list = append(list, health.Trouble{Part: "database", Message: "records of the database were damaged and set aside in " + file})
 	}
-	return list
+	return append(list, s.Health...)
 }
 
 // Libvirt tells how the server learns of guests, besides the hook.

@@ -80,9 +80,13 @@ func printReloaded(cmd *cobra.Command, r admin.Reloaded) {
 func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show how the server fares",
-		Long:  "Show how the server fares. The exit code is 1 if it does not run or if a network is in trouble.",
-		Args:  args(cobra.NoArgs),
+		Short: "Show server status",
+		Long: `Show server status: networks, guests, libvirt, and all that is wrong, such as a
+full disk or a network that is not served.
+
+The exit code is 0 if nothing is wrong, and 1 if something is or if the server
+does not answer.`,
+		Args: args(cobra.NoArgs),
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -135,7 +139,14 @@ func printStatus(cmd *cobra.Command, s admin.Status) error {
 			pairs = append(pairs, [2]string{"dnsmasq", n.Name + " " + describeDnsmasq(*n.Dnsmasq)})
 		}
 	}
-	return fields(cmd.OutOrStdout(), append(pairs, [2]string{"trouble", oneLine(strings.Join(s.Trouble(), "; "))}))
+	trouble := s.Trouble()
+	if len(trouble) == 0 {
+		pairs = append(pairs, [2]string{"trouble", ""})
+	}
+	for _, t := range trouble {
+		pairs = append(pairs, [2]string{"trouble", oneLine(t.String())})
+	}
+	return fields(cmd.OutOrStdout(), pairs)
 }
 
 func describeLibvirt(l admin.Libvirt) string {

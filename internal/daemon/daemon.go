@@ -184,7 +184,9 @@ func (d *Daemon) serve(ctx context.Context, l listeners) error {
 
 	notify := newNotifier(d.log)
 	defer notify.stopping()
-	notify.ready(fmt.Sprintf("serving %d guests on %s", d.inventory.Snapshot().Len(), l))
+	notify.status(d.statusLine(l))
+	notify.ready()
+	defer d.tellSystemd(ctx, notify, l)()
 	d.log.Info("mdserver serves", "address", l.String(), "guests", d.inventory.Snapshot().Len())
 	for {
 		select {
@@ -192,14 +194,12 @@ func (d *Daemon) serve(ctx context.Context, l listeners) error {
 			return nil
 		case err := <-failed:
 			return fmt.Errorf("listener failed: %w", err)
-		case <-notify.watchdog():
-			notify.alive()
 		case <-d.opts.Reload:
 			notify.reloading()
 			if _, err := d.reload(ctx); err != nil {
 				d.log.Error("reload refused, the old configuration stays in force", "error", err)
 			}
-			notify.ready("")
+			notify.ready()
 		}
 	}
 }

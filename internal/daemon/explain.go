@@ -14,6 +14,9 @@ import (
 
 // noteRequest logs a request, and remembers what a guest asked for.
 func (d *Daemon) noteRequest(r *http.Request, a face.Answer) {
+	if a.Caller.IsLocal() && r.URL.Path == probePath {
+		return
+	}
 	d.logs.request(r, a)
 	if c := a.Caller; c.Guest != nil {
 		d.trail.Note(c.Guest.UUID, trail.Request{At: a.At, Client: c.Addr, Method: r.Method, Path: r.URL.Path, Status: a.Status})

@@ -76,6 +76,7 @@ func (f *following) status(cfg *config.Config) admin.Libvirt {
 	s := admin.Libvirt{URI: cfg.Libvirt.URI.String()}
 	if f.watcher != nil {
 		s.Status = f.watcher.Status()
+		s.Domains = f.keeper.Domains()
 	}
 	return s
 }

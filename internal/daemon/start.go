@@ -117,5 +117,6 @@ func (d *Daemon) status() admin.Status {
 		Libvirt:  d.following.status(cfg),
 		Dnsmasq:  firstDnsmasq(networks),
 		SetAside: boltstore.Asides(cfg.Server.Database),
+		Health:   d.health(cfg),
 	}
 }

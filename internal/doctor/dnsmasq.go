@@ -53,7 +53,11 @@ func checkVersion(ctx context.Context, program string) []Finding {
 func (h *Host) checkServing() []Finding {
 	var all []Finding
 	for _, trouble := range h.status.Trouble() {
-		all = append(all, wrong("the server says of the network %s", trouble).mend("mdserver status", "journalctl -u "+unit+" -n 20"))
+		remedy := trouble.Remedy
+		if len(remedy) == 0 {
+			remedy = []string{"mdserver status", "journalctl -u " + unit + " -n 20"}
+		}
+		all = append(all, wrong("the server reports: %s", trouble).mend(remedy...))
 	}
 	for _, n := range h.status.Networks {
 		switch st := n.Dnsmasq; {

@@ -34,6 +34,7 @@ type Inventory struct {
 	// uncertain: the writer's own; a write may have been made or not, and the
 	// table is loaded again before the next one.
 	uncertain bool
+	failure   atomic.Pointer[WriteFailure] // of the last write; nil: it was made
 
 	queue     chan *request
 	closing   chan struct{}
@@ -94,6 +95,28 @@ func (inv *Inventory) Reconfigure(opts Options) {
 		opts.Now = inv.now
 	}
 	inv.rules.Store(newRules(opts))
+}
+
+// WriteFailure is a write to the store that failed.
+type WriteFailure struct {
+	Err   error
+	Since time.Time // of the first of a row
+}
+
+// WriteFailure returns why the last write failed, or nil if it was made or there
+// was none.
+func (inv *Inventory) WriteFailure() *WriteFailure { return inv.failure.Load() }
+
+func (inv *Inventory) noteWrite(err error) {
+	if err == nil {
+		inv.failure.Store(nil)
+		return
+	}
+	failure := &WriteFailure{err, inv.Now()}
+	if before := inv.failure.Load(); before != nil {
+		failure.Since = before.Since
+	}
+	inv.failure.Store(failure)
 }
 
 // Subscribe starts a change feed with the next change. To miss nothing, begin

@@ -65,6 +65,9 @@ func TestFailedWrite(t *testing.T) {
 			if _, ok := l.Snapshot().ByName("web1"); !ok {
 				t.Error("readers see a release that failed")
 			}
+			if l.WriteFailure() == nil {
+				t.Error("the failure is not known")
+			}
 
 			store.apply, store.load = nil, errDisk
 			if tt.uncertain {
@@ -74,6 +77,9 @@ func TestFailedWrite(t *testing.T) {
 			}
 			store.load = nil
 			l.register(dom(3, "web3"))
+			if failure := l.WriteFailure(); failure != nil {
+				t.Errorf("a write was made, and its failure is known: %v", failure.Err)
+			}
 			if _, ok := l.Snapshot().ByName("web1"); ok == tt.made {
 				t.Errorf("web1 is served: %v; its release was made: %v", ok, tt.made)
 			}

@@ -91,6 +91,7 @@ func (inv *Inventory) commit(batch []*request) {
 		err error
 	}
 	if err := inv.settle(); err != nil {
+		inv.noteWrite(err)
 		for _, req := range batch {
 			if req.taken.CompareAndSwap(false, true) {
 				req.done <- fmt.Errorf("%w: the change was not made: %w", ErrStore, err)
@@ -144,6 +145,7 @@ func (inv *Inventory) persist(changes []instance.Change) error {
 		return nil
 	}
 	err := inv.apply(changes)
+	inv.noteWrite(err)
 	switch {
 	case err == nil:
 		return nil

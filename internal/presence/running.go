@@ -20,3 +20,12 @@ func (k *Keeper) keepRunning(here map[uuid.UUID]bool) {
 		return true
 	})
 }
+
+// Domains returns how many domains libvirt has, as far as it has told.
+func (k *Keeper) Domains() (count int) {
+	k.running.Range(func(any, any) bool {
+		count++
+		return true
+	})
+	return count
+}

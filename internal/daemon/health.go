@@ -1,0 +1,61 @@
+package daemon
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"mdserver/internal/config"
+	"mdserver/internal/health"
+	"mdserver/internal/logqueue"
+)
+
+// health lists what is wrong besides what the networks tell of themselves.
+func (d *Daemon) health(cfg *config.Config) []health.Trouble {
+	var all []health.Trouble
+	dir := filepath.Dir(cfg.Server.Database)
+	if failure := d.inventory.WriteFailure(); failure != nil {
+		all = append(all, health.Trouble{Part: "database", Since: failure.Since,
+			Message: "the last change was not written: " + failure.Err.Error(),
+			Remedy:  []string{"df -h " + dir, "journalctl -k -n 50"}})
+	}
+	all = append(all, health.Disk("database", dir)...)
+	if file := cfg.Server.LogFile; file != "" {
+		all = append(all, health.Disk("log", filepath.Dir(file))...)
+		all = append(all, logTrouble("the log file "+file, d.logs.toFile.Status())...)
+	}
+	all = append(all, logTrouble("the log's stream", d.logs.toStream.Status())...)
+	return append(all, d.libvirtTrouble(cfg)...)
+}
+
+func logTrouble(target string, s logqueue.Status) []health.Trouble {
+	switch {
+	case !s.Stuck.IsZero():
+		return []health.Trouble{{Part: "log", Since: s.Stuck,
+			Message: fmt.Sprintf("%s has taken no line since %s; %d lines are lost so far", target, s.Stuck.Format(time.TimeOnly), s.Lost)}}
+	case s.Error != "":
+		return []health.Trouble{{Part: "log", Message: fmt.Sprintf("%s cannot be written: %s; %d lines are lost so far", target, s.Error, s.Lost)}}
+	}
+	return nil
+}
+
+// libvirtTrouble is a connection that was there and is lost. A host without
+// libvirt is in no trouble: guests may be registered by hand.
+func (d *Daemon) libvirtTrouble(cfg *config.Config) []health.Trouble {
+	s := d.following.status(cfg)
+	if s.Connected || s.Error == "" || s.Socket == "" {
+		return nil
+	}
+	return []health.Trouble{{Part: "libvirt", Message: "no connection: " + s.Error, Since: s.Since,
+		Remedy: []string{"systemctl status libvirtd.service"}}}
+}
+
+// statusLine is the status that `systemctl status` shows.
+func (d *Daemon) statusLine(l listeners) string {
+	line := fmt.Sprintf("serving %d guests on %s", d.inventory.Snapshot().Len(), l)
+	trouble := d.status().Trouble()
+	if len(trouble) == 0 {
+		return line
+	}
+	return fmt.Sprintf("%s; %d problems, see `mdserver status`: %s", line, len(trouble), trouble[0])
+}

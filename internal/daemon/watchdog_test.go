@@ -1,0 +1,105 @@
+package daemon
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"mdserver/internal/config"
+)
+
+// systemd receives what the server notifies.
+func systemd(t *testing.T, watchdog time.Duration) (messages func() string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("WATCHDOG_USEC", "")
+	if watchdog > 0 {
+		t.Setenv("WATCHDOG_USEC", strconv.FormatInt(watchdog.Microseconds(), 10))
+	}
+	return func() string {
+		var all []string
+		buf := make([]byte, 4096)
+		for {
+			_ = conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+			n, err := conn.Read(buf)
+			if err != nil {
+				return strings.Join(all, "|")
+			}
+			all = append(all, string(buf[:n]))
+		}
+	}
+}
+
+// The watchdog is fed if a request is answered by the listener of the guests, or
+// if this host lacks that listener's address and the control socket answers.
+func TestWatchdog(t *testing.T) {
+	answers := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", http.StatusNotFound) })
+	hangs := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	tests := []struct {
+		name              string
+		metadata, control http.Handler // nil: nothing listens
+		want              string
+	}{
+		{"guests are answered", answers, hangs, "WATCHDOG=1"},
+		{"guests are not answered", hangs, answers, ""},
+		{"the address is not there, the control socket answers", nil, answers, "WATCHDOG=1"},
+		{"the address is not there, the control socket does not answer", nil, hangs, ""},
+		{"the control socket was removed", nil, nil, "WATCHDOG=1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			messages := systemd(t, 2*time.Second)
+			cfg := config.Default()
+			cfg.Server.ListenAddress, cfg.Server.Port = netip.MustParseAddr("127.0.0.1"), 1
+			if tt.metadata != nil {
+				server := httptest.NewServer(tt.metadata)
+				defer server.Close()
+				cfg.Server.Port = server.Listener.Addr().(*net.TCPAddr).Port
+			}
+			cfg.Server.Socket = filepath.Join(t.TempDir(), "mdserver.sock")
+			if tt.control != nil {
+				l, err := net.Listen("unix", cfg.Server.Socket)
+				if err != nil {
+					t.Fatal(err)
+				}
+				server := &httptest.Server{Listener: l, Config: &http.Server{Handler: tt.control}}
+				server.Start()
+				defer server.Close()
+			}
+			d := &Daemon{log: slog.New(slog.DiscardHandler)}
+			d.config.Store(cfg)
+			d.watch(t.Context(), newNotifier(d.log))
+			if got := messages(); got != tt.want {
+				t.Errorf("systemd was told %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// systemd is told of a status line once, and in one line.
+func TestStatusLine(t *testing.T) {
+	messages := systemd(t, 0)
+	n := newNotifier(slog.New(slog.DiscardHandler))
+	for _, line := range []string{"serving 1 guests", "serving 1 guests", "serving 2 guests;\nREADY=1"} {
+		n.status(line)
+	}
+	if got, want := messages(), "STATUS=serving 1 guests|STATUS=serving 2 guests; READY=1"; got != want {
+		t.Errorf("systemd was told %q, want %q", got, want)
+	}
+	if n.period != 0 {
+		t.Errorf("without a watchdog it is fed each %s", n.period)
+	}
+}

@@ -1,0 +1,113 @@
+//go:build e2e
+
+package faults
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mdserver/test/lab"
+)
+
+// onTmpfs has the server keep a directory of its own on a small file system.
+func onTmpfs(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=24m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// fill leaves no room on a file system, until the function that it returns is
+// called.
+func fill(t *testing.T, dir string) (empty func()) {
+	t.Helper()
+	path := filepath.Join(dir, "filler")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for {
+		if _, err := file.Write(make([]byte, 4096)); err != nil {
+			return func() { _ = os.Remove(path) }
+		}
+	}
+}
+
+// status returns what `mdserver status` prints, and whether it found nothing wrong.
+func (s *service) status() (out string, well bool) {
+	out, err := s.Run(context.Background(), nil, "status")
+	return out, err == nil
+}
+
+// TestTroubleIsTold makes faults of the file systems that the server writes to.
+// Guests are answered all the time, and status tells the fault until it is gone.
+func TestTroubleIsTold(t *testing.T) {
+	var state, log string
+	s := newService(t, func(c lab.Config) lab.Config {
+		state, log = filepath.Dir(c["mdserver"]["db_file"]), filepath.Join(filepath.Dir(c["mdserver"]["logfile"]), "own")
+		onTmpfs(t, state)
+		onTmpfs(t, log)
+		return c.Set("mdserver", "logfile", filepath.Join(log, "mdserver.log"))
+	})
+	if status, body, err := s.Upload(context.Background(), guestXML(1)); err != nil || status != 200 {
+		t.Fatal(status, body, err)
+	}
+	tests := []struct {
+		name  string
+		fault func() (end func())
+		want  string
+	}{
+		{"full database", func() func() { return fill(t, state) }, "database: the file system of " + state + " is full"},
+		{"full log", func() func() { return fill(t, log) }, "log: the file system of " + log + " is full"},
+		{"full log", func() func() { return fill(t, log) }, "lines are lost so far"},
+	}
+	for n, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if out, well := s.status(); !well {
+				t.Fatalf("before the fault:\n%s", out)
+			}
+			end := tt.fault()
+			// It may have room for this change.
+			if status, body, err := s.Upload(context.Background(), guestXML(10+n)); err != nil || status != 200 && status != 503 {
+				t.Errorf("an upload: %d %s %v", status, body, err)
+			}
+			s.statusBecomes(t, false, tt.want)
+			s.askFor(t, time.Millisecond)
+			end()
+			if status, body, err := s.Upload(context.Background(), guestXML(20+n)); err != nil || status != 200 {
+				t.Errorf("after the fault: %d %s %v", status, body, err)
+			}
+			s.statusBecomes(t, true, "")
+		})
+	}
+}
+
+// statusBecomes waits until status finds something wrong, or nothing any more.
+func (s *service) statusBecomes(t *testing.T, wellThen bool, want string) {
+	t.Helper()
+	err := lab.Poll(context.Background(), 10*time.Second, func(context.Context) error {
+		if out, well := s.status(); well != wellThen || !strings.Contains(out, want) {
+			return fmt.Errorf("nothing is wrong: %v; want %v and %q:\n%s", well, wellThen, want, out)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
