@@ -72,9 +72,9 @@ func (c *care) treatMute(now time.Time, patience time.Duration) remedy {
 	return replace
 }
 
-// treatWrong tries a reload and then a restart. What neither changes is for the
-// administrator, such as a line of conf_file that names a guest; it is told. What
-// keeps dnsmasq from reading its files may end, so that is tried ever more seldom.
+// treatWrong tries a reload and then a restart. An answer that neither changes is
+// only told, for the administrator. What keeps dnsmasq from reading its files may
+// end by itself, so that is tried again, ever more seldom.
 func treatWrong(f finding, times int) remedy {
 	again := times&(times-1) == 0 || times%longestRest == 0
 	switch {
