@@ -289,8 +289,8 @@ func (c *child) status(st *Status) {
 	defer c.mu.Unlock()
 	st.Restarts = max(c.starts-1, 0)
 	st.Warning = strings.Join(slices.DeleteFunc([]string{st.Warning, c.warning}, func(w string) bool { return w == "" }), "; ")
-	if st.LastError == "" {
-		st.LastError = c.attempts.trouble(c.current != nil, time.Since(c.began))
+	if trouble := c.attempts.trouble(c.current != nil, time.Since(c.began)); trouble != "" {
+		st.LastError = trouble // newer than what a change met
 	}
 	if c.current == nil {
 		st.Live = false
