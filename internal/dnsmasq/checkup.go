@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"mdserver/internal/nameserver"
 )
 
 const (
@@ -96,7 +98,7 @@ func (s *Service) examine(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer p.close()
+	defer p.Close()
 	markers := []marker{s.pub.compact}
 	if s.pub.modern {
 		for range min(sampleSize, len(s.pub.small)) {
@@ -105,7 +107,7 @@ func (s *Service) examine(ctx context.Context) ([]string, error) {
 	}
 	var wrong []string
 	for _, m := range markers {
-		ok, err := p.has(ctx, m.name, m.address)
+		ok, err := p.Has(ctx, m.name, m.address)
 		if err != nil {
 			return nil, err
 		}
@@ -138,11 +140,11 @@ func (s *Service) sample() []uuid.UUID {
 
 // wrongGuests asks for the first name of each guest, and returns those that lack
 // an address.
-func (s *Service) wrongGuests(ctx context.Context, p *prober, ids []uuid.UUID) ([]string, error) {
+func (s *Service) wrongGuests(ctx context.Context, p *nameserver.Client, ids []uuid.UUID) ([]string, error) {
 	var wrong []string
 	for _, id := range ids {
 		e := s.guests[id]
-		ok, err := p.knows(ctx, e)
+		ok, err := e.known(ctx, p)
 		if err != nil {
 			return nil, err
 		}
@@ -157,8 +159,8 @@ func (s *Service) wrongGuests(ctx context.Context, p *prober, ids []uuid.UUID) (
 	return wrong, nil
 }
 
-// knows reports whether a guest's first name has its addresses.
-func (p *prober) knows(ctx context.Context, e entry) (bool, error) {
+// known reports whether a guest's first name has its addresses.
+func (e entry) known(ctx context.Context, server *nameserver.Client) (bool, error) {
 	if len(e.names) == 0 {
 		return true, nil
 	}
@@ -166,15 +168,9 @@ func (p *prober) knows(ctx context.Context, e entry) (bool, error) {
 		if !addr.IsValid() {
 			continue
 		}
-		if ok, err := p.has(ctx, e.names[0], addr); !ok || err != nil {
+		if ok, err := server.Has(ctx, e.names[0], addr); !ok || err != nil {
 			return false, err
 		}
 	}
 	return true, nil
-}
-
-// has reports whether a name has an address.
-func (p *prober) has(ctx context.Context, name string, addr netip.Addr) (bool, error) {
-	a, err := p.ask(ctx, name, queryType(addr))
-	return slices.Contains(a.addrs, addr), err
 }

@@ -269,10 +269,10 @@ func (s *Service) verify(ctx context.Context, fresh []entry) error {
 	if err != nil {
 		return err
 	}
-	defer p.close()
+	defer p.Close()
 	var missing []string
 	for _, e := range fresh {
-		ok, err := p.knows(ctx, e)
+		ok, err := e.known(ctx, p)
 		if err != nil {
 			return err
 		}

@@ -126,16 +126,24 @@ func (s *service) addServed(n int) served {
 		s.t.Fatalf("upload: %d %s %v", status, body, err)
 	}
 	name := fmt.Sprint("guest", n)
-	text, err := s.Run(ctx, nil, "instance", "show", name, "--json")
-	s.must(err)
-	var known struct {
-		MAC  string `json:"mac"`
-		IPv4 string `json:"ipv4"`
-	}
-	s.must(json.Unmarshal([]byte(text), &known))
+	known := s.shown(name)
 	guest, err := s.AddGuest(ctx, name, known.MAC)
 	s.must(err)
 	return served{guest, s, name, known.IPv4}
+}
+
+// shown is what `instance show` tells of a guest.
+type shown struct {
+	MAC  string `json:"mac"`
+	IPv4 string `json:"ipv4"`
+}
+
+func (s *service) shown(name string) (known shown) {
+	s.t.Helper()
+	text, err := s.Run(context.Background(), nil, "instance", "show", name, "--json")
+	s.must(err)
+	s.must(json.Unmarshal([]byte(text), &known))
+	return known
 }
 
 // eventuallyServed waits until the guest has its name and its address.
@@ -157,11 +165,13 @@ func (g served) eventuallyServed(limit time.Duration) {
 }
 
 // lookup asks the network's DNS server, as guests do.
-func (s *service) lookup(name string) ([]string, error) {
+func (s *service) lookup(name string) ([]string, error) { return s.lookupAt(lab.Gateway, name) }
+
+func (s *service) lookupAt(server, name string) ([]string, error) {
 	query := new(dns.Msg).SetQuestion(dns.Fqdn(name), dns.TypeA)
 	var answer *dns.Msg
 	err := s.Host.Do(func() (err error) {
-		answer, _, err = (&dns.Client{Timeout: 300 * time.Millisecond}).Exchange(query, net.JoinHostPort(lab.Gateway, "53"))
+		answer, _, err = (&dns.Client{Timeout: 300 * time.Millisecond}).Exchange(query, net.JoinHostPort(server, "53"))
 		return err
 	})
 	if err != nil {
@@ -180,7 +190,7 @@ func (s *service) lookup(name string) ([]string, error) {
 func (s *service) trouble() string {
 	text, _ := s.Run(context.Background(), nil, "status") // it fails if there is trouble
 	for line := range strings.Lines(text) {
-		if what, ok := strings.CutPrefix(line, "trouble"); ok {
+		if what, ok := strings.CutPrefix(line, "trouble:"); ok {
 			return strings.TrimSpace(what)
 		}
 	}
