@@ -16,7 +16,9 @@ import (
 )
 
 const (
-	grace       = 3 * time.Second // between SIGTERM and SIGKILL
+	// grace is the time between SIGTERM and SIGKILL. dnsmasq writes nothing that
+	// a kill could lose.
+	grace       = 500 * time.Millisecond
 	testTimeout = 10 * time.Second
 	alienPoll   = time.Second
 )
@@ -179,8 +181,7 @@ func (c *child) end(p running, ended <-chan error, signal syscall.Signal) error 
 		case <-time.After(grace):
 		}
 	}
-	<-ended
-	return nil
+	return fmt.Errorf("dnsmasq, process %d, does not end by SIGKILL; it may be that mdserver-launcher.service hangs: `systemctl restart` it", p.Pid())
 }
 
 // writePidFile tells administrators of our child. dnsmasq may not write where
