@@ -1,8 +1,10 @@
 package dnsmasq
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -109,21 +111,90 @@ func TestChangeAfterTheFilesAreGone(t *testing.T) {
 // What dnsmasq holds is compared with what it should hold, even if its files are
 // right by now.
 func TestAnswersThatDiffer(t *testing.T) {
+	for name, replace := range map[string][]string{
+		"address of a guest": {"10.122.1.1 ", "10.122.1.77 "},
+		"marker":             {"100::", "100::1:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			guest := newGuest(1, "web1")
+			s := l.start(guest)
+			pid := s.Status().PID
+			text, err := os.ReadFile(l.dnsFile())
+			must(t, err)
+			must(t, os.WriteFile(l.dnsFile(), []byte(strings.NewReplacer(replace...).Replace(string(text))+"10.122.9.9 read\n"), 0o644))
+			must(t, syscall.Kill(pid, syscall.SIGHUP))
+			l.eventually("dnsmasq has read the altered file", func() bool { return l.lookup("read") != nil })
+			_, err = s.files.restore() // as if nobody had touched it
+			must(t, err)
+			l.lookAfter(s)
+			l.wantServed(guest)
+			if st := s.Status(); st.PID != pid || st.Repairs != 1 || l.lookup("read") != nil {
+				t.Errorf("status is %+v", st)
+			}
+		})
+	}
+}
+
+// A dnsmasq that runs with another configuration than its file has is restarted.
+func TestOtherConfiguration(t *testing.T) {
 	l := newLab(t)
-	guest := newGuest(1, "web1")
-	s := l.start(guest)
-	pid := s.Status().PID
-	text, err := os.ReadFile(l.dnsFile())
+	s := l.start(newGuest(1, "web1"))
+	text, err := os.ReadFile(l.confFile())
 	must(t, err)
-	must(t, os.WriteFile(l.dnsFile(), []byte(strings.ReplaceAll(string(text), "10.122.1.1", "10.122.1.77")), 0o644))
-	must(t, syscall.Kill(pid, syscall.SIGHUP))
-	l.eventually("dnsmasq has read the altered file", func() bool { return len(l.lookup("web1")) == 1 && l.lookup("web1")[0] == "10.122.1.77" })
-	_, err = s.files.restore() // as if nobody had touched it
+	_, err = s.files.put(l.confFile(), strings.ReplaceAll(string(text), s.pub.config, "another"), true)
 	must(t, err)
+	must(t, s.runner.restart(t.Context(), syscall.SIGTERM))
+	_, err = s.files.put(l.confFile(), string(text), true)
+	must(t, err)
+	other := s.Status().PID
+	l.eventually("dnsmasq is another one", func() bool {
+		s.CatchUp(t.Context())
+		pid := s.Status().PID
+		return pid != 0 && pid != other
+	})
 	l.lookAfter(s)
-	l.wantServed(guest)
-	if st := s.Status(); st.PID != pid || st.Repairs != 1 {
-		t.Errorf("status is %+v", st)
+	l.wantServed(newGuest(1, "web1"))
+}
+
+// Guests that were found wrong are looked at again, as long as they are there.
+func TestSuspectsAreLookedAtAgain(t *testing.T) {
+	s := New(settingsFor(t), slog.New(slog.DiscardHandler))
+	s.setTable(many(100))
+	there, gone := newGuest(50, "g50").UUID, newGuest(500, "g500").UUID
+	s.suspects[there], s.suspects[gone] = true, true
+	for range 5 {
+		sample := s.sample()
+		if !slices.Contains(sample, there) || slices.Contains(sample, gone) || len(sample) < sampleSize || len(sample) > sampleSize+1 {
+			t.Fatalf("sample %v", sample)
+		}
+	}
+}
+
+// Changes wait for a dnsmasq that answers again as long as for any other.
+func TestDeafnessEnds(t *testing.T) {
+	l := newLab(t)
+	s := l.start(newGuest(1, "web1"))
+	s.pub.deaf = true
+	if s.CatchUp(t.Context()); s.pub.deaf {
+		t.Error("dnsmasq answers, and changes do not wait for it")
+	}
+}
+
+// A dnsmasq that mdserver does not run watches the directories of before until
+// somebody restarts it. It learns of new guests all the same.
+func TestExternalWithOldDirectories(t *testing.T) {
+	l := newLab(t)
+	l.Mode = External
+	s := l.start(newGuest(1, "web1"))
+	l.runDnsmasq("--conf-file="+l.confFile(), "--keep-in-foreground")
+	l.lookAfter(s)
+	must(t, os.RemoveAll(l.BaseDir))
+	l.lookAfter(s)
+	for n := 2; n <= 3; n++ {
+		guest := newGuest(n, "late"+string(rune('0'+n)))
+		must(t, s.Apply(t.Context(), added(guest)))
+		l.wantServed(guest)
 	}
 }
 
