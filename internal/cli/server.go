@@ -195,6 +195,12 @@ func describeDnsmasq(d dnsmasq.Status) string {
 	if d.Restarts > 0 {
 		text += fmt.Sprintf(", restarted %d times", d.Restarts)
 	}
+	if d.Replaced > 0 {
+		text += fmt.Sprintf(", did not answer %d times", d.Replaced)
+	}
+	if d.Repairs > 0 {
+		text += fmt.Sprintf(", files or answers put right %d times", d.Repairs)
+	}
 	if d.Warning != "" {
 		text += "; " + d.Warning
 	}

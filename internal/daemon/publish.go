@@ -11,8 +11,9 @@ import (
 	"mdserver/internal/inventory"
 )
 
-// catchUpPeriod is how long what failed rests before it is tried again.
-const catchUpPeriod = 5 * time.Second
+// catchUpPeriod is how often dnsmasq is looked after, and how long what failed
+// rests before it is tried again.
+const catchUpPeriod = 2 * time.Second
 
 // publisher carries changes of the inventory to what serves DHCP and DNS, in
 // their order, and lets others wait until a change is live.

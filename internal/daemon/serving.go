@@ -84,8 +84,7 @@ func (s *serving) apply(ctx context.Context, events []instance.Event) error {
 	return s.each(s.list(), func(m *member) error { return m.Apply(ctx, events) })
 }
 
-// catchUp has the dnsmasqs that lag behind try again. Networks of libvirt's look
-// after themselves.
+// catchUp looks after the dnsmasqs. libvirt's networks look after themselves.
 func (s *serving) catchUp(ctx context.Context) {
 	_ = s.each(s.list(), func(m *member) error {
 		if server, ok := m.server.(*dnsmasq.Service); ok {

@@ -42,6 +42,9 @@ const (
 	mayEnter fs.FileMode = 1
 )
 
+// ownerOf is the user that owns a file.
+func ownerOf(info fs.FileInfo) uint32 { return info.Sys().(*syscall.Stat_t).Uid }
+
 // may reports whether the account has a right on a file.
 func (a *account) may(info fs.FileInfo, need fs.FileMode) bool {
 	owner := info.Sys().(*syscall.Stat_t)
@@ -84,11 +87,10 @@ func (a *account) share(dir string) error {
 	if err != nil {
 		return fmt.Errorf("sharing dnsmasq's directory: %w", err)
 	}
-	owner := info.Sys().(*syscall.Stat_t)
-	own := uint32(os.Geteuid())
-	if own == 0 && a.uid != 0 && (owner.Uid == a.uid || !a.may(info, mayRead|mayEnter)) {
+	owner, own := ownerOf(info), uint32(os.Geteuid())
+	if own == 0 && a.uid != 0 && (owner == a.uid || !a.may(info, mayRead|mayEnter)) {
 		err = errors.Join(os.Chown(dir, 0, int(a.gid)), os.Chmod(dir, 0o750|fs.ModeSetgid))
-	} else if owner.Uid == own && !a.may(info, mayRead|mayEnter) {
+	} else if owner == own && !a.may(info, mayRead|mayEnter) {
 		err = os.Chmod(dir, info.Mode()|mayRead|mayEnter)
 	}
 	if err != nil {
@@ -103,7 +105,7 @@ func (a *account) disown(dir string) error {
 	if err != nil {
 		return fmt.Errorf("taking dnsmasq's directory back: %w", err)
 	}
-	if os.Geteuid() != 0 || info.Sys().(*syscall.Stat_t).Uid != a.uid {
+	if os.Geteuid() != 0 || ownerOf(info) != a.uid {
 		return nil
 	}
 	if err := os.Chown(dir, 0, -1); err != nil {

@@ -175,6 +175,30 @@ func TestLauncherStartsItAsItsUser(t *testing.T) {
 	}
 }
 
+// A dnsmasq that hangs is replaced by way of the launcher, and a launcher that
+// hangs does not keep the server from ending.
+func TestLauncherAndHungProcesses(t *testing.T) {
+	l := newLab(t)
+	attr := l.asServerUser()
+	launching := l.runLauncher()
+	guest := newGuest(1, "web1")
+	server, stop, hung := l.runHelper(attr, guest)
+	must(t, syscall.Kill(hung, syscall.SIGSTOP))
+	l.eventually("another dnsmasq runs", func() bool { pid := l.childOf(nobody); return pid != 0 && pid != hung })
+	l.eventually("it serves", func() bool { return l.leased(guest) == guest.IPv4.String() })
+
+	must(t, launching.Process.Signal(syscall.SIGSTOP))
+	must(t, stop.Close())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Wait() }()
+	select {
+	case err := <-ended:
+		must(t, err)
+	case <-time.After(20 * time.Second):
+		t.Error("the server does not end")
+	}
+}
+
 // A server that is killed leaves no dnsmasq behind that it could not signal.
 func TestLauncherFollowsKilledServer(t *testing.T) {
 	l := newLab(t)

@@ -1,44 +1,115 @@
 package dnsmasq
 
-import "context"
+import (
+	"context"
+	"syscall"
+	"time"
+)
 
-// CatchUp tries again what failed: to write the files, to start dnsmasq, to
-// have it read them. So a disk that was full and a bridge that came late mend
-// themselves, without waiting for the next change. It also gives guests back
-// addresses that dnsmasq has disabled. It is cheap where there is
-// nothing to do, and is to be called every few seconds. The outcome is in
-// Status; only success is logged, as the failure has been.
+// CatchUp looks after dnsmasq. It is to be called every few seconds, and is
+// cheap where there is nothing to do.
+//
+// It tries again what failed: to write the files, to start dnsmasq, to have it
+// read them. It writes files that others have changed. It asks dnsmasq for what
+// it should know: one that answers otherwise reads its files again or is
+// restarted, and one that does not answer is killed and replaced. It gives
+// guests back addresses that dnsmasq has disabled. Status has the outcome.
 func (s *Service) CatchUp(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var err error
-	declined := s.declines.take()
 	switch {
 	case s.settings.Mode == Off:
 		return
 	case s.idle:
-		err = s.begin(ctx)
-	case s.pub.unwritten, s.pub.stale && s.answers(ctx):
-		err = s.publish(ctx, change{})
-		s.report(err)
-	case len(declined) > 0:
-		s.report(s.heal(ctx, declined))
+		if s.begin(ctx) == nil && !s.pub.stale {
+			s.log.Info("dnsmasq knows all guests again", "guests", len(s.guests))
+		}
 		return
+	}
+	s.noticeChanges()
+	if s.pub.unwritten {
+		s.report(s.publish(ctx, change{}))
+	}
+	found, err := s.look(ctx)
+	switch s.care.treat(found, time.Now(), s.reloadPatience()) {
+	case replace:
+		err = s.replaceHung(ctx, err)
+	case restart:
+		err = s.readAgain(ctx, true, err)
+	case reload:
+		err = s.readAgain(ctx, false, err)
 	default:
-		return
+		if declined := s.declines.take(); len(declined) > 0 {
+			err = s.heal(ctx, declined)
+		}
 	}
-	if err == nil && !s.pub.stale {
-		s.log.Info("dnsmasq knows all guests again", "guests", len(s.guests))
-	}
+	s.reportLook(found, err)
 }
 
-// answers reports whether a dnsmasq runs that would notice a change.
-func (s *Service) answers(ctx context.Context) bool {
-	if s.runner.peek() == nil {
-		return false
+// noticeChanges has files written and read again that others have changed.
+func (s *Service) noticeChanges() {
+	if s.pub.unwritten {
+		return
 	}
-	ctx, cancel := s.bound(ctx, deafPatience)
+	changed := s.files.changed()
+	if len(changed) == 0 {
+		return
+	}
+	s.log.Warn(filesChanged, named(changed)...)
+	s.count(func(st *Status) { st.Repairs++ })
+	s.pub.stale, s.pub.unwritten = true, true
+}
+
+// readAgain has dnsmasq read all of its files, or be restarted to do so.
+func (s *Service) readAgain(ctx context.Context, restart bool, why error) error {
+	if why != nil {
+		s.log.Error("dnsmasq is made to read its files again", "error", why, "by_restart", restart)
+		s.count(func(st *Status) { st.Repairs++ })
+	}
+	s.pub.stale = true
+	s.pub.outlived = s.pub.outlived || restart
+	return s.publish(ctx, change{})
+}
+
+// replaceHung has another dnsmasq take the place of one that does not answer.
+func (s *Service) replaceHung(ctx context.Context, why error) error {
+	s.pub.deaf = true // no change waits long for this one
+	t := s.runner.peek()
+	if t == nil || !t.ours {
+		return why
+	}
+	s.log.Error("dnsmasq does not answer, it is killed and replaced", "pid", t.pid)
+	s.count(func(st *Status) { st.Replaced++ })
+	ctx, cancel := s.bound(ctx, startPatience+s.reloadPatience())
 	defer cancel()
-	_, err := s.settings.firstAnswer(ctx)
-	return err == nil
+	if err := s.runner.restart(ctx, syscall.SIGKILL); err != nil {
+		return err
+	}
+	return s.bringUp(ctx, nil)
+}
+
+// reportLook keeps the outcome of a look for Status, if it is another than
+// before. One look without an answer is not enough to tell of.
+func (s *Service) reportLook(found finding, err error) {
+	switch {
+	case err == nil && (found == unreachable || s.pub.stale), found == mute && s.care.muted == 1:
+		return // what was told last still holds, or the runner tells
+	}
+	s.state.Lock()
+	before := s.st
+	s.state.Unlock()
+	switch {
+	case err == nil && before.LastError == "" && before.Live, err != nil && before.LastError == err.Error():
+		return
+	case err == nil && before.LastError != "":
+		s.log.Info("dnsmasq knows all guests again", "guests", len(s.guests))
+	}
+	s.report(err)
+}
+
+// count changes the counters of Status.
+func (s *Service) count(change func(*Status)) {
+	s.state.Lock()
+	defer s.state.Unlock()
+	change(&s.st)
 }

@@ -16,15 +16,11 @@ import (
 )
 
 const (
-	firstBackoff   = 100 * time.Millisecond
-	longestBackoff = 30 * time.Second
-	steady         = 10 * time.Second // a run this long was a success
-	grace          = 3 * time.Second  // between SIGTERM and SIGKILL
-	testTimeout    = 10 * time.Second
-	alienPoll      = time.Second
-	// hopeless is the number of failures in a row after which nobody waits
-	// for the next start any more.
-	hopeless = 3
+	// grace is the time between SIGTERM and SIGKILL. dnsmasq writes nothing that
+	// a kill could lose.
+	grace       = 500 * time.Millisecond
+	testTimeout = 10 * time.Second
+	alienPoll   = time.Second
 )
 
 // child runs dnsmasq as mdserver's own process: starts it, starts it again
@@ -32,28 +28,29 @@ const (
 // pid-file names and that we did not start, for as long as that one lives.
 type child struct {
 	settings Settings
+	files    *fileSet
 	log      *slog.Logger
 	clients  clients
 	ownUser  bool // dnsmasq was started as a user of its own; used by run alone
 	cancel   context.CancelFunc
 	done     chan struct{}
-	again    chan struct{} // asks for a restart
+	again    chan syscall.Signal // asks for a restart; what ends the present dnsmasq
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed at the next change of what follows
 	current  *target
 	epoch    int
+	began    time.Time // the present or last run
 	starts   int
-	failures int // in a row
-	lastErr  error
+	attempts attempts
 	warning  string // why dnsmasq has no user of its own
 }
 
-func startChild(settings Settings, log *slog.Logger, clients clients) *child {
+func startChild(settings Settings, files *fileSet, log *slog.Logger, clients clients) *child {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &child{
-		settings: settings, log: log, clients: clients, cancel: cancel,
-		done: make(chan struct{}), again: make(chan struct{}, 1), changed: make(chan struct{}),
+		settings: settings, files: files, log: log, clients: clients, cancel: cancel,
+		done: make(chan struct{}), again: make(chan syscall.Signal, 1), changed: make(chan struct{}),
 	}
 	go c.run(ctx)
 	return c
@@ -61,29 +58,26 @@ func startChild(settings Settings, log *slog.Logger, clients clients) *child {
 
 func (c *child) run(ctx context.Context) {
 	defer close(c.done)
-	backoff := firstBackoff
 	for ctx.Err() == nil {
 		if alien := c.settings.fromPidFile(); alien != nil {
 			c.standBack(ctx, alien)
 			continue
 		}
-		began := time.Now()
-		err := c.once(ctx)
-		if time.Since(began) > steady || err == nil {
-			backoff = firstBackoff
-			c.update(func() { c.failures = 0 })
+		ran, err := c.once(ctx)
+		if ctx.Err() != nil {
+			return
 		}
-		if err == nil || ctx.Err() != nil {
+		var pause time.Duration
+		c.update(func() { pause = c.attempts.ended(ran, err) })
+		if err == nil {
 			continue
 		}
-		c.log.Error("dnsmasq does not run", "error", err, "again_in", backoff)
-		c.update(func() { c.failures++; c.lastErr = err })
+		c.log.Error("dnsmasq does not run", "error", err, "again_in", pause)
 		select {
 		case <-ctx.Done():
 		case <-c.again:
-		case <-time.After(backoff):
+		case <-time.After(pause):
 		}
-		backoff = min(2*backoff, longestBackoff)
 	}
 }
 
@@ -94,7 +88,7 @@ func (c *child) standBack(ctx context.Context, alien *process) {
 		"systemctl disable --now mdserver-dnsmasq.service, then restart mdserver", "pid", alien.pid)
 	c.update(func() {
 		c.epoch++
-		c.failures = 0
+		c.attempts = attempts{}
 		c.current = &target{pid: alien.pid, epoch: c.epoch, signal: c.settings.signaller(alien)}
 	})
 	for alien.alive() && ctx.Err() == nil {
@@ -106,17 +100,25 @@ func (c *child) standBack(ctx context.Context, alien *process) {
 	}
 }
 
-// once runs dnsmasq from start to end. It returns nil when the end was ours.
-func (c *child) once(ctx context.Context) error {
+// once runs dnsmasq from start to end. It returns how long dnsmasq ran, and no
+// error when the end was ours.
+func (c *child) once(ctx context.Context) (ran time.Duration, err error) {
 	if err := c.stopOrphans(); err != nil {
-		return err
+		return 0, err
+	}
+	written, err := c.files.restore()
+	if err != nil {
+		c.log.Error("dnsmasq starts with files that are not as they should be", "error", err)
+	}
+	if len(written) > 0 {
+		c.log.Warn(filesChanged, named(written)...)
 	}
 	start, err := c.chooseStarter()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := c.settings.test(ctx, start, c.settings.confFile()); err != nil {
-		return err
+		return 0, err
 	}
 	lines := newLogLines(c.log, c.clients)
 	defer lines.close()
@@ -126,25 +128,28 @@ func (c *child) once(ctx context.Context) error {
 	}
 	process, err := start([]string{"--keep-in-foreground", "--log-facility=-", childRecord, "--conf-file=" + c.settings.confFile()}, lines)
 	if err != nil {
-		return fmt.Errorf("starting dnsmasq: %w", err)
+		return 0, fmt.Errorf("starting dnsmasq: %w", err)
 	}
 	c.writePidFile(process.Pid())
 	ended := make(chan error, 1)
 	go func() { ended <- process.Wait() }()
+	began := time.Now()
 	c.update(func() {
+		c.began = began
 		c.epoch++
 		c.starts++
 		c.current = &target{pid: process.Pid(), epoch: c.epoch, ours: true, signal: process.Signal}
 	})
 	defer c.update(func() { c.current = nil })
+	signal := syscall.SIGTERM
 	select {
 	case err := <-ended:
-		return lines.explain(err)
+		return time.Since(began), lines.explain(err)
 	case <-ctx.Done():
-	case <-c.again:
+	case signal = <-c.again:
 	}
 	c.update(func() { c.current = nil })
-	return c.end(process, ended)
+	return time.Since(began), c.end(process, ended, signal)
 }
 
 // chooseStarter warns once if dnsmasq gets no user of its own. When it had one
@@ -163,10 +168,10 @@ func (c *child) chooseStarter() (starter, error) {
 	return start, nil
 }
 
-// end stops the child.
-func (c *child) end(p running, ended <-chan error) error {
+// end stops the child by a signal, and by SIGKILL if that does not.
+func (c *child) end(p running, ended <-chan error, signal syscall.Signal) error {
 	defer c.dropPidFile(p.Pid())
-	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+	for _, sig := range slices.Compact([]syscall.Signal{signal, syscall.SIGKILL}) {
 		if err := p.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return fmt.Errorf("stopping dnsmasq: %w", err)
 		}
@@ -176,8 +181,7 @@ func (c *child) end(p running, ended <-chan error) error {
 		case <-time.After(grace):
 		}
 	}
-	<-ended
-	return nil
+	return fmt.Errorf("dnsmasq, process %d, does not end by SIGKILL; it may be that mdserver-launcher.service hangs: `systemctl restart` it", p.Pid())
 }
 
 // writePidFile tells administrators of our child. dnsmasq may not write where
@@ -248,25 +252,25 @@ func (c *child) wait(ctx context.Context) (*target, error) { return c.waitAfter(
 func (c *child) waitAfter(ctx context.Context, epoch int) (*target, error) {
 	for {
 		c.mu.Lock()
-		current, changed, failures, lastErr := c.current, c.changed, c.failures, c.lastErr
+		current, changed, tried := c.current, c.changed, c.attempts
 		c.mu.Unlock()
 		if current != nil && current.epoch > epoch {
 			return current, nil
 		}
-		if failures >= hopeless {
-			return nil, fmt.Errorf("dnsmasq does not run, mdserver keeps trying: %w", lastErr)
+		if tried.failed >= hopeless {
+			return nil, fmt.Errorf("dnsmasq does not run, mdserver keeps trying: %w", tried.last)
 		}
 		select {
 		case <-changed:
 		case <-c.done:
 			return nil, errors.New("mdserver is stopping dnsmasq")
 		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for dnsmasq to start: %w", errors.Join(context.Cause(ctx), lastErr))
+			return nil, fmt.Errorf("waiting for dnsmasq to start: %w", errors.Join(context.Cause(ctx), tried.last))
 		}
 	}
 }
 
-func (c *child) restart(ctx context.Context) error {
+func (c *child) restart(ctx context.Context, signal syscall.Signal) error {
 	c.mu.Lock()
 	current, epoch := c.current, c.epoch
 	c.mu.Unlock()
@@ -274,7 +278,7 @@ func (c *child) restart(ctx context.Context) error {
 		return fmt.Errorf("restarting dnsmasq: %w", errNotOurs)
 	}
 	select {
-	case c.again <- struct{}{}:
+	case c.again <- signal:
 	default: // asked for already
 	}
 	_, err := c.waitAfter(ctx, epoch)
@@ -286,10 +290,12 @@ func (c *child) status(st *Status) {
 	defer c.mu.Unlock()
 	st.Restarts = max(c.starts-1, 0)
 	st.Warning = strings.Join(slices.DeleteFunc([]string{st.Warning, c.warning}, func(w string) bool { return w == "" }), "; ")
-	if c.lastErr != nil && c.current == nil && st.LastError == "" {
-		st.LastError = c.lastErr.Error()
+	if trouble := c.attempts.trouble(c.current != nil, time.Since(c.began)); trouble != "" {
+		st.LastError = trouble // newer than what a change met
 	}
-	if c.current != nil {
+	if c.current == nil {
+		st.Live = false
+	} else {
 		st.PID = c.current.pid
 		if !c.current.ours {
 			st.Mode = External

@@ -37,4 +37,10 @@
 // A dnsmasq that was started with another configuration, such as the Python
 // mdserver's, knows nothing of the watched directories. It is recognised by a
 // TXT record that it lacks, and served by compact files and SIGHUP alone.
+//
+// # How dnsmasq is looked after
+//
+// A child that ends is started again. Every two seconds CatchUp compares the
+// files with what they should hold, and asks dnsmasq for their markers and for
+// the names of some guests; care decides what is done about the answers.
 package dnsmasq

@@ -14,19 +14,29 @@ const (
 	fileMode = 0o644 // dnsmasq may run as somebody else; host names are no secret
 )
 
+// dirs are the directories of the files that dnsmasq reads.
+func (s Settings) dirs() []string {
+	return []string{s.BaseDir, filepath.Dir(s.dhcpFile()), filepath.Dir(s.dnsFile()), s.dhcpDir(), s.dnsDir(), s.scratch()}
+}
+
+// watchedDirs are those in which dnsmasq notices new files by itself.
+func (s Settings) watchedDirs() []string { return []string{s.dhcpDir(), s.dnsDir()} }
+
 // makeDirs creates what is missing of the directories that dnsmasq needs, and
-// sees to it that its user can read them.
+// sees to it that the server can use them and dnsmasq's user can read them.
 func (s Settings) makeDirs() error {
-	dirs := []string{s.BaseDir, filepath.Dir(s.dhcpFile()), filepath.Dir(s.dnsFile()), s.dhcpDir(), s.dnsDir(), s.scratch()}
-	for _, dir := range append(dirs, s.RunDir) {
+	for _, dir := range append(s.dirs(), s.RunDir) {
 		if err := os.MkdirAll(dir, dirMode); err != nil {
 			return fmt.Errorf("creating dnsmasq's directory: %w", err)
+		}
+		if err := keepOpen(dir); err != nil {
+			return err
 		}
 	}
 	if s.account == nil {
 		return nil
 	}
-	for _, dir := range dirs {
+	for _, dir := range s.dirs() {
 		if err := s.account.share(dir); err != nil {
 			return err
 		}
@@ -35,6 +45,22 @@ func (s Settings) makeDirs() error {
 		return err
 	}
 	return s.makePidDir()
+}
+
+// keepOpen gives the server its own rights on a directory back.
+func keepOpen(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("looking at dnsmasq's directory: %w", err)
+	}
+	const own = 0o700
+	if ownerOf(info) != uint32(os.Geteuid()) || info.Mode()&own == own {
+		return nil
+	}
+	if err := os.Chmod(dir, info.Mode()|own); err != nil {
+		return fmt.Errorf("opening dnsmasq's directory: %w", err)
+	}
+	return nil
 }
 
 // makePidDir makes the directory where dnsmasq itself writes its pid-file. It
@@ -51,14 +77,15 @@ func (s Settings) makePidDir() error {
 	return nil
 }
 
-// writeChanged replaces a file as one step, if its content is another. It
-// reports whether it did.
-func (s Settings) writeChanged(path, content string) (bool, error) {
-	old, err := os.ReadFile(path)
-	if err == nil && bytes.Equal(old, []byte(content)) {
-		return false, nil
+// holds reports whether a file has the given content, and the owner and mode
+// with which the server makes its files.
+func holds(path, content string) bool {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode() != fileMode || ownerOf(info) != uint32(os.Geteuid()) {
+		return false
 	}
-	return true, s.write(path, content, true)
+	text, err := os.ReadFile(path)
+	return err == nil && bytes.Equal(text, []byte(content))
 }
 
 // write puts a file in place by renaming it out of the scratch directory,
@@ -84,23 +111,32 @@ func (s Settings) write(path, content string, durable bool) error {
 	return nil
 }
 
-// clearWatched empties the watched directories. The files are moved out
+// takeAway removes files from the watched directories. They are moved out
 // first and then removed, because dnsmasq is not told of the move: for each
 // file that is removed under its eyes it would search its whole cache.
-func (s Settings) clearWatched() error {
-	for _, dir := range []string{s.dhcpDir(), s.dnsDir()} {
-		files, err := os.ReadDir(dir)
-		if err != nil {
+func (s Settings) takeAway(paths []string) error {
+	for _, path := range paths {
+		away := filepath.Join(s.scratch(), filepath.Base(filepath.Dir(path))+"."+filepath.Base(path))
+		if err := os.Rename(path, away); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("emptying dnsmasq's directory: %w", err)
-		}
-		for _, file := range files {
-			away := filepath.Join(s.scratch(), filepath.Base(dir)+"."+file.Name())
-			if err := os.Rename(filepath.Join(dir, file.Name()), away); err != nil {
-				return fmt.Errorf("emptying dnsmasq's directory: %w", err)
-			}
 		}
 	}
 	return s.clearScratch()
+}
+
+// watchedFiles are the files in the watched directories.
+func (s Settings) watchedFiles() ([]string, error) {
+	var paths []string
+	for _, dir := range s.watchedDirs() {
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			return nil, fmt.Errorf("reading dnsmasq's directory: %w", err)
+		}
+		for _, file := range files {
+			paths = append(paths, filepath.Join(dir, file.Name()))
+		}
+	}
+	return paths, nil
 }
 
 // clearScratch removes what a killed mdserver may have left.
@@ -110,8 +146,7 @@ func (s Settings) clearScratch() error {
 		return fmt.Errorf("emptying the scratch directory: %w", err)
 	}
 	for _, file := range files {
-		err := os.Remove(filepath.Join(s.scratch(), file.Name()))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.RemoveAll(filepath.Join(s.scratch(), file.Name())); err != nil {
 			return fmt.Errorf("emptying the scratch directory: %w", err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -63,7 +64,17 @@ func helper() int {
 	}
 	st := s.Status()
 	fmt.Printf("%d %v\n", st.PID, st.Live)
+	ctx, stop := context.WithCancel(context.Background())
+	var caring sync.WaitGroup
+	caring.Go(func() {
+		for ctx.Err() == nil {
+			s.CatchUp(ctx)
+			sleep(ctx, 200*time.Millisecond)
+		}
+	})
 	_, _ = io.Copy(io.Discard, os.Stdin)
+	stop()
+	caring.Wait()
 	_ = s.Close()
 	return 0
 }

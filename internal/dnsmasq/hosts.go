@@ -181,13 +181,18 @@ func validName(name string) bool {
 	return true
 }
 
-// hostFiles is the content of the two files for a set of guests, and the
-// marker by which dnsmasq tells that it has read them: a name with an address
-// out of the discard-only prefix (RFC 6666), which nobody can have.
+// hostFiles is the content of the two files for a set of guests, and their
+// marker.
 type hostFiles struct {
 	dhcp, dns string
-	name      string
-	address   netip.Addr
+	marker
+}
+
+// marker is a name by which dnsmasq tells that it has read a file. Its address
+// is out of the discard-only prefix (RFC 6666), which nobody can have.
+type marker struct {
+	name    string
+	address netip.Addr
 }
 
 // compact renders all guests, ordered by address. extra is whatever else is
@@ -202,7 +207,7 @@ func compact(entries []entry, name string, extra ...string) hostFiles {
 		dhcp.WriteString(e.dhcp)
 		dns.WriteString(e.dns)
 	}
-	f := hostFiles{dhcp: dhcp.String(), name: name}
+	f := hostFiles{dhcp: dhcp.String(), marker: marker{name: name}}
 	f.address = markerAddress(digestOf(append(extra, name, dhcp.String(), dns.String())...))
 	f.dns = fmt.Sprintf("%s%v %s\n", dns.String(), f.address, name)
 	return f
@@ -219,9 +224,9 @@ func markerAddress(digest string) netip.Addr {
 }
 
 // revision is the marker's digest, for people.
-func (f hostFiles) revision() uint64 {
-	raw := f.address.As16()
-	return binary.BigEndian.Uint64(raw[8:])
+func (m marker) revision() string {
+	raw := m.address.As16()
+	return fmt.Sprintf("%016x", binary.BigEndian.Uint64(raw[8:]))
 }
 
 // bindings reads the IPv4 leases that a compact DHCP file leads to, ours or

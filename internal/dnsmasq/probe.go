@@ -4,26 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"mdserver/internal/nameserver"
 )
 
 const (
 	dnsPort      = 53
-	maxUDP       = 4096
 	firstPause   = 200 * time.Microsecond
 	longestPause = 20 * time.Millisecond
-	// firstAnswer is how long one query waits; it doubles, as dnsmasq answers
-	// nobody while it reads its files.
-	firstAnswer   = 250 * time.Millisecond
-	longestAnswer = 2 * time.Second
 )
 
 // errNoAddress is the state before libvirt has brought the network up.
@@ -64,109 +59,18 @@ func interfaceAddrs(name string) []netip.Addr {
 	return addrs
 }
 
-// answer is what dnsmasq knows of a name.
-type answer struct {
-	addrs []netip.Addr
-	texts []string
-}
-
-// prober asks one dnsmasq, again and again.
-type prober struct {
-	conn    net.Conn
-	buf     [maxUDP]byte
-	timeout time.Duration
-}
-
-func (s Settings) newProber(ctx context.Context) (*prober, error) {
+func (s Settings) newProber(ctx context.Context) (*nameserver.Client, error) {
 	addr, err := s.probeAddress()
 	if err != nil {
 		return nil, err
 	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "udp", addr.String())
-	if err != nil {
-		return nil, fmt.Errorf("asking dnsmasq: %w", err)
-	}
-	return &prober{conn: conn, timeout: firstAnswer}, nil
-}
-
-func (p *prober) close() {
-	if p != nil {
-		_ = p.conn.Close()
-	}
-}
-
-// ask sends one query that is not to be forwarded, and waits for its answer.
-// A name that does not exist is an empty answer.
-func (p *prober) ask(ctx context.Context, name string, kind dnsmessage.Type) (answer, error) {
-	id := uint16(rand.Uint32())
-	query, err := packQuery(id, name, kind)
-	if err != nil {
-		return answer{}, err
-	}
-	deadline := time.Now().Add(p.timeout)
-	if limit, ok := ctx.Deadline(); ok && limit.Before(deadline) {
-		deadline = limit
-	}
-	if err := p.conn.SetDeadline(deadline); err != nil {
-		return answer{}, fmt.Errorf("asking dnsmasq for %s: %w", name, err)
-	}
-	if _, err := p.conn.Write(query); err != nil {
-		return answer{}, fmt.Errorf("asking dnsmasq for %s: %w", name, err)
-	}
-	for {
-		n, err := p.conn.Read(p.buf[:])
-		if err != nil {
-			p.timeout = min(2*p.timeout, longestAnswer)
-			return answer{}, fmt.Errorf("asking dnsmasq at %v for %s: %w", p.conn.RemoteAddr(), name, err)
-		}
-		if a, ok := readAnswer(p.buf[:n], id); ok {
-			p.timeout = firstAnswer
-			return a, nil
-		}
-	}
-}
-
-func packQuery(id uint16, name string, kind dnsmessage.Type) ([]byte, error) {
-	qname, err := dnsmessage.NewName(name + ".")
-	if err != nil {
-		return nil, fmt.Errorf("asking dnsmasq for %q: %w", name, err)
-	}
-	m := dnsmessage.Message{
-		Header:    dnsmessage.Header{ID: id},
-		Questions: []dnsmessage.Question{{Name: qname, Type: kind, Class: dnsmessage.ClassINET}},
-	}
-	query, err := m.Pack()
-	if err != nil {
-		return nil, fmt.Errorf("asking dnsmasq for %q: %w", name, err)
-	}
-	return query, nil
-}
-
-// readAnswer takes the records of a response to the query with that id;
-// anything else, such as the late response to an earlier query, is not ok.
-func readAnswer(packet []byte, id uint16) (answer, bool) {
-	var m dnsmessage.Message
-	if err := m.Unpack(packet); err != nil || m.ID != id || !m.Response {
-		return answer{}, false
-	}
-	var a answer
-	for _, record := range m.Answers {
-		switch body := record.Body.(type) {
-		case *dnsmessage.AResource:
-			a.addrs = append(a.addrs, netip.AddrFrom4(body.A))
-		case *dnsmessage.AAAAResource:
-			a.addrs = append(a.addrs, netip.AddrFrom16(body.AAAA))
-		case *dnsmessage.TXTResource:
-			a.texts = append(a.texts, strings.Join(body.TXT, ""))
-		}
-	}
-	return a, true
+	return nameserver.Dial(ctx, addr)
 }
 
 // await asks until the name has the address, or the context ends.
 func (s Settings) await(ctx context.Context, name string, addr netip.Addr) error {
-	_, err := s.askUntil(ctx, name, queryType(addr), func(a answer) error {
-		if slices.Contains(a.addrs, addr) {
+	_, err := s.askUntil(ctx, name, nameserver.TypeOf(addr), func(a nameserver.Answer) error {
+		if slices.Contains(a.Addrs, addr) {
 			return nil
 		}
 		return fmt.Errorf("dnsmasq answers, but has not read its files: %s is not %v", name, addr)
@@ -177,24 +81,24 @@ func (s Settings) await(ctx context.Context, name string, addr netip.Addr) error
 // firstAnswer waits for any answer, and returns what dnsmasq tells of its
 // configuration.
 func (s Settings) firstAnswer(ctx context.Context) ([]string, error) {
-	a, err := s.askUntil(ctx, configName, dnsmessage.TypeTXT, func(answer) error { return nil })
-	return a.texts, err
+	a, err := s.askUntil(ctx, configName, dnsmessage.TypeTXT, func(nameserver.Answer) error { return nil })
+	return a.Texts, err
 }
 
 // askUntil asks until an answer is as wanted, or the context ends.
-func (s Settings) askUntil(ctx context.Context, name string, kind dnsmessage.Type, want func(answer) error) (answer, error) {
-	var p *prober
-	defer func() { p.close() }()
+func (s Settings) askUntil(ctx context.Context, name string, kind dnsmessage.Type, want func(nameserver.Answer) error) (nameserver.Answer, error) {
+	var p *nameserver.Client
+	defer func() { p.Close() }()
 	var last error
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		var a answer
+		var a nameserver.Answer
 		var err error
 		if p == nil {
 			p, err = s.newProber(ctx)
 		}
 		if err == nil {
-			if a, err = p.ask(ctx, name, kind); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-				p.close() // the address may be gone
+			if a, err = p.Ask(ctx, name, kind); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+				p.Close() // the address may be gone
 				p = nil
 			}
 		}
@@ -209,16 +113,9 @@ func (s Settings) askUntil(ctx context.Context, name string, kind dnsmessage.Typ
 		}
 		sleep(ctx, pause)
 		if ctx.Err() != nil {
-			return answer{}, fmt.Errorf("%w: %w", context.Cause(ctx), last)
+			return nameserver.Answer{}, fmt.Errorf("%w: %w", context.Cause(ctx), last)
 		}
 	}
-}
-
-func queryType(addr netip.Addr) dnsmessage.Type {
-	if addr.Is4() {
-		return dnsmessage.TypeA
-	}
-	return dnsmessage.TypeAAAA
 }
 
 func sleep(ctx context.Context, d time.Duration) {

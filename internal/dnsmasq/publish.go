@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/net/dns/dnsmessage"
-
 	"mdserver/internal/instance"
 )
 
@@ -26,14 +24,14 @@ const (
 
 // publication is what the files hold and what dnsmasq is known to have read.
 type publication struct {
-	config   string    // digest of mds.conf
-	compact  hostFiles // the marker of the compact files
-	small    int       // files in each watched directory
-	number   int       // of the last small file since dnsmasq read its directories
-	reloads  int       // makes each compact file's marker another
-	stale    bool      // the files lag behind the table, or dnsmasq behind the files
-	deaf     bool      // nobody answered DNS the last time
-	outlived bool      // dnsmasq runs with a configuration that is no longer ours
+	config   string   // digest of mds.conf
+	compact  marker   // of the compact files
+	small    []marker // of the files in the watched directories
+	number   int      // of the last small file since dnsmasq read its directories
+	reloads  int      // makes each compact file's marker another
+	stale    bool     // the files lag behind the table, or dnsmasq behind the files
+	deaf     bool     // nobody answered DNS the last time
+	outlived bool     // dnsmasq runs with a configuration, or watches directories, that are no longer ours
 
 	unwritten bool // a file could not be written
 
@@ -58,6 +56,9 @@ func (s *Service) publish(ctx context.Context, c change) error {
 	}
 	ctx, cancel := s.bound(ctx, limit)
 	defer cancel()
+	if s.files.moved() {
+		s.pub.stale, s.pub.outlived = true, true
+	}
 	if len(c.past) == 0 && !s.pub.stale && s.hasOptions(c.fresh) && s.watches(ctx, s.runner.peek()) {
 		return s.publishNew(ctx, c.fresh)
 	}
@@ -88,19 +89,19 @@ func (s *Service) publishNew(ctx context.Context, fresh []entry) error {
 	name := fmt.Sprintf("%08d", s.pub.number)
 	batch := compact(fresh, "n"+name+"."+liveName, s.pub.config)
 	s.pub.stale = true
-	err := errors.Join(
-		s.settings.write(filepath.Join(s.settings.dhcpDir(), name), batch.dhcp, false),
-		s.settings.write(filepath.Join(s.settings.dnsDir(), name), batch.dns, false))
-	if err != nil {
+	_, errDHCP := s.files.put(filepath.Join(s.settings.dhcpDir(), name), batch.dhcp, false)
+	_, errDNS := s.files.put(filepath.Join(s.settings.dnsDir(), name), batch.dns, false)
+	if err := errors.Join(errDHCP, errDNS); err != nil {
+		s.pub.unwritten = true
 		return err
 	}
-	s.pub.small++
+	s.pub.small = append(s.pub.small, batch.marker)
 	t, err := s.serving(ctx)
 	if err != nil {
 		return err
 	}
 	if t != nil {
-		if err := s.confirm(ctx, batch); err != nil {
+		if err := s.confirm(ctx, batch.marker); err != nil {
 			return err
 		}
 		if err := s.verify(ctx, fresh); err != nil {
@@ -108,7 +109,7 @@ func (s *Service) publishNew(ctx context.Context, fresh []entry) error {
 		}
 	}
 	s.pub.stale = false
-	if s.pub.small >= mostSmall {
+	if len(s.pub.small) >= mostSmall {
 		return s.fold()
 	}
 	return nil
@@ -128,14 +129,14 @@ func (s *Service) fold() error {
 // watched directories. It reports whether a compact file changed.
 func (s *Service) writeCompact() (bool, error) {
 	files := compact(s.entries(), liveName, fmt.Sprint(s.pub.reloads), s.pub.config, s.options())
-	dhcp, errDHCP := s.settings.writeChanged(s.settings.dhcpFile(), files.dhcp)
-	dns, errDNS := s.settings.writeChanged(s.settings.dnsFile(), files.dns)
+	dhcp, errDHCP := s.files.put(s.settings.dhcpFile(), files.dhcp, true)
+	dns, errDNS := s.files.put(s.settings.dnsFile(), files.dns, true)
 	if err := errors.Join(errDHCP, errDNS); err != nil {
 		return true, err
 	}
-	s.pub.compact = hostFiles{name: files.name, address: files.address}
-	s.pub.small, s.pub.number = 0, 0
-	return dhcp || dns, s.settings.clearWatched()
+	s.pub.compact = files.marker
+	s.pub.small, s.pub.number = nil, 0
+	return dhcp || dns, s.files.emptyWatched()
 }
 
 // bringUp waits until a dnsmasq that was just started or found serves the
@@ -145,7 +146,7 @@ func (s *Service) bringUp(ctx context.Context, departed []binding) error {
 	t, err := s.serving(ctx)
 	if err == nil && t != nil && t.ours {
 		if err = s.confirm(ctx, s.pub.compact); err == nil {
-			s.pub.heard, s.pub.stale = true, false
+			s.pub.heard, s.pub.stale, s.pub.outlived = true, false, false
 		}
 		return err
 	}
@@ -177,9 +178,10 @@ func (s *Service) takeOver(ctx context.Context, restart bool, departed []binding
 // replace restarts our child, which forgets all leases. Somebody else's
 // dnsmasq is reloaded instead.
 func (s *Service) replace(ctx context.Context, t *target) error {
-	err := s.runner.restart(ctx)
+	err := s.runner.restart(ctx, syscall.SIGTERM)
 	if errors.Is(err, errNotOurs) {
 		s.log.Warn("dnsmasq must be restarted to take over all of the change, which is not for mdserver to do", "pid", t.pid)
+		s.pub.heard, s.pub.modern = true, false // it may watch other directories
 		return s.reload(ctx, t)
 	}
 	if err != nil {
@@ -222,8 +224,7 @@ func (s *Service) hear(ctx context.Context, t *target) error {
 	if err != nil {
 		return s.deafened(err)
 	}
-	s.pub.heard = true
-	s.pub.modern = t.ours || slices.Contains(texts, s.pub.config)
+	s.heardFrom(t, texts)
 	return nil
 }
 
@@ -244,12 +245,12 @@ func (s *Service) serving(ctx context.Context) (*target, error) {
 }
 
 // confirm waits until dnsmasq answers with the marker of the files.
-func (s *Service) confirm(ctx context.Context, files hostFiles) error {
-	if err := s.settings.await(ctx, files.name, files.address); err != nil {
+func (s *Service) confirm(ctx context.Context, m marker) error {
+	if err := s.settings.await(ctx, m.name, m.address); err != nil {
 		return s.deafened(err)
 	}
 	s.pub.deaf = false
-	s.pub.revision = fmt.Sprintf("%016x", files.revision())
+	s.pub.revision = m.revision()
 	return nil
 }
 
@@ -268,17 +269,14 @@ func (s *Service) verify(ctx context.Context, fresh []entry) error {
 	if err != nil {
 		return err
 	}
-	defer p.close()
+	defer p.Close()
 	var missing []string
 	for _, e := range fresh {
-		if len(e.names) == 0 || !e.lease.addr.IsValid() {
-			continue
-		}
-		a, err := p.ask(ctx, e.names[0], dnsmessage.TypeA)
+		ok, err := e.known(ctx, p)
 		if err != nil {
 			return err
 		}
-		if !slices.Contains(a.addrs, e.lease.addr) {
+		if !ok {
 			missing = append(missing, e.names[0])
 		}
 	}

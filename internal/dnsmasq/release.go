@@ -26,16 +26,16 @@ func (s Settings) releaseLeases(ctx context.Context, leases []binding) error {
 	if err != nil {
 		return err
 	}
-	defer p.close()
+	defer p.Close()
 	for _, lease := range leases {
 		if err := dhcprelease.Send(ctx, server, lease.mac, lease.addr); err != nil {
 			return err
 		}
-		if _, err := p.ask(ctx, liveName, dnsmessage.TypeAAAA); err != nil {
+		if _, err := p.Ask(ctx, liveName, dnsmessage.TypeAAAA); err != nil {
 			return err
 		}
 	}
-	_, err = p.ask(ctx, liveName, dnsmessage.TypeAAAA)
+	_, err = p.Ask(ctx, liveName, dnsmessage.TypeAAAA)
 	return err
 }
 

@@ -26,8 +26,8 @@ type runner interface {
 	// wait does the same, but waits for one that is about to start. None and
 	// no error means that none is expected.
 	wait(ctx context.Context) (*target, error)
-	// restart has a new dnsmasq take the old one's place.
-	restart(ctx context.Context) error
+	// restart ends dnsmasq by a signal and has a new one take its place.
+	restart(ctx context.Context, signal syscall.Signal) error
 	// status fills in what the runner knows.
 	status(*Status)
 	// close ends what the runner started and waits for it.
@@ -41,9 +41,10 @@ type absent struct{}
 
 func (absent) peek() *target                         { return nil }
 func (absent) wait(context.Context) (*target, error) { return nil, nil }
-func (absent) restart(context.Context) error         { return errNotOurs }
 func (absent) status(*Status)                        {}
 func (absent) close() error                          { return nil }
+
+func (absent) restart(context.Context, syscall.Signal) error { return errNotOurs }
 
 // external follows a dnsmasq that somebody else runs, by its pid-file.
 type external struct {
@@ -93,13 +94,15 @@ func (e *external) drop() {
 
 func (e *external) wait(context.Context) (*target, error) { return e.peek(), nil }
 
-func (e *external) restart(context.Context) error {
+func (e *external) restart(context.Context, syscall.Signal) error {
 	return fmt.Errorf("restarting dnsmasq: %w", errNotOurs)
 }
 
 func (e *external) status(st *Status) {
 	if t := e.peek(); t != nil {
 		st.PID = t.pid
+	} else {
+		st.Live = false
 	}
 }
 

@@ -27,10 +27,13 @@ type Service struct {
 	mu       sync.Mutex
 	settings Settings
 	runner   runner
+	files    *fileSet // nil until they are first written
 	guests   map[uuid.UUID]entry
 	pub      publication
-	left     string // why the administrator's lines are left out
-	idle     bool   // dnsmasq is not started yet: its settings are refused, or its files cannot be written
+	care     care
+	suspects map[uuid.UUID]bool // guests that dnsmasq knew otherwise the last time
+	left     string             // why the administrator's lines are left out
+	idle     bool               // dnsmasq is not started yet: its settings are refused, or its files cannot be written
 
 	state sync.Mutex // guards what follows, so that Status never waits
 	st    Status
@@ -42,10 +45,12 @@ type Status struct {
 	Mode      Mode      `json:"mode"`                 // in effect: external when a foreign dnsmasq is left alone
 	PID       int       `json:"pid,omitempty"`        // of the dnsmasq that serves, 0 when none does
 	Restarts  int       `json:"restarts"`             // of our child
+	Replaced  int       `json:"replaced,omitempty"`   // how often it did not answer and was killed
+	Repairs   int       `json:"repairs,omitempty"`    // how often its files or its answers were not as they should be
 	Since     time.Time `json:"since"`                // the last change was live, or tried
 	Live      bool      `json:"live"`                 // dnsmasq has confirmed the last change
 	Revision  string    `json:"revision,omitempty"`   // digest of what dnsmasq confirmed last
-	LastError string    `json:"last_error,omitempty"` // of the last change, or of the child
+	LastError string    `json:"last_error,omitempty"` // what is wrong now
 	Guests    int       `json:"guests"`
 	Warning   string    `json:"warning,omitempty"` // why dnsmasq has no user of its own
 }
@@ -57,7 +62,7 @@ func New(settings Settings, log *slog.Logger) *Service {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Service{
 		settings: settings.complete(), log: log, ctx: ctx, cancel: cancel,
-		runner: absent{}, peer: absent{}, guests: map[uuid.UUID]entry{}, idle: true,
+		runner: absent{}, peer: absent{}, guests: map[uuid.UUID]entry{}, suspects: map[uuid.UUID]bool{}, idle: true,
 	}
 }
 
@@ -96,7 +101,7 @@ func (s *Service) begin(ctx context.Context) error {
 	if s.settings.Mode == Child {
 		clients := s.clients
 		clients.declined = s.declines.note
-		s.setRunner(startChild(s.settings, s.log, clients))
+		s.setRunner(startChild(s.settings, s.files, s.log, clients))
 	} else {
 		s.setRunner(&external{settings: s.settings})
 	}
@@ -124,12 +129,13 @@ func (s *Service) prepare(ctx context.Context) ([]binding, error) {
 	if err := s.settings.check(); err != nil {
 		return nil, err
 	}
-	if err := s.settings.makeDirs(); err != nil {
+	s.files = newFileSet(s.settings)
+	if err := s.files.makeDirs(); err != nil {
 		return nil, err
 	}
 	old, err := os.ReadFile(s.settings.dhcpFile())
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("reading dnsmasq's old files: %w", err)
+		s.log.Warn("leases of guests that are gone are not released, since dnsmasq's old file cannot be read", "error", err)
 	}
 	s.left = ""
 	if err := s.settings.dropFurther(ctx); err != nil {
@@ -205,13 +211,13 @@ func (s *Service) reconfigure(ctx context.Context, settings Settings, all []inst
 		if err := settings.tryOut(ctx, text); err != nil {
 			return err
 		}
-		s.left = ""
 		s.pub.config, s.pub.heard, s.pub.outlived = digest, false, true
 	}
+	s.left = "" // or the further lines would have been refused
 	before := s.leases()
 	s.settings = settings
 	s.setTable(all)
-	if s.pub.small > 0 {
+	if len(s.pub.small) > 0 {
 		s.pub.reloads++ // dnsmasq holds more than the compact files, so these must differ
 	}
 	changed, err := s.writeAll(text)
@@ -229,11 +235,12 @@ func (s *Service) reconfigure(ctx context.Context, settings Settings, all []inst
 
 // writeAll writes every file, and reports whether one changed.
 func (s *Service) writeAll(configuration string) (bool, error) {
-	conf, errConf := s.settings.writeChanged(s.settings.confFile(), configuration)
-	opts, errOpts := s.settings.writeChanged(s.settings.optsFile(), s.options())
+	errDirs := s.files.makeDirs()
+	conf, errConf := s.files.put(s.settings.confFile(), configuration, true)
+	opts, errOpts := s.files.put(s.settings.optsFile(), s.options(), true)
 	s.pub.mtus = s.mtus()
 	hosts, errHosts := s.writeCompact()
-	err := errors.Join(errConf, errOpts, errHosts)
+	err := errors.Join(errDirs, errConf, errOpts, errHosts)
 	if s.pub.unwritten = err != nil; s.pub.unwritten {
 		s.pub.stale = true
 	}

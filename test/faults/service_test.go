@@ -28,11 +28,21 @@ type service struct {
 
 func newService(t *testing.T, change func(lab.Config) lab.Config) *service {
 	t.Helper()
+	l := newLab(t)
+	c := l.Config()
+	if change != nil {
+		c = change(c)
+	}
+	return serveIn(t, l, c)
+}
+
+// newLab makes a laboratory that is closed at the end of the test.
+func newLab(t *testing.T) *lab.Lab {
+	t.Helper()
 	if err := lab.Check(); err != nil {
 		t.Fatal(err)
 	}
-	ctx := context.Background()
-	l, err := lab.New(ctx)
+	l, err := lab.New(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,10 +54,12 @@ func newService(t *testing.T, change func(lab.Config) lab.Config) *service {
 			t.Error(err)
 		}
 	})
-	c := l.Config()
-	if change != nil {
-		c = change(c)
-	}
+	return l
+}
+
+// serveIn starts a server with a configuration.
+func serveIn(t *testing.T, l *lab.Lab, c lab.Config) *service {
+	t.Helper()
 	server, err := l.NewServer(binary(t), c)
 	if err != nil {
 		t.Fatal(err)

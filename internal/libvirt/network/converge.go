@@ -45,6 +45,11 @@ func (s *Service) convergeOnce(ctx context.Context) error {
 		problems = append(problems, fmt.Sprintf("%d guests are on the network, but libvirt grants at most %d leases, the size of its DHCP range; "+
 			"widen <range> with `virsh net-edit %s`, then restart the network", len(wanted), most, s.set().Name))
 	}
+	if now.active {
+		if problem := s.names(ctx, now.live, served(now.live, wanted)); problem != "" {
+			problems = append(problems, problem)
+		}
+	}
 	s.complain(problems)
 	s.forgetLeases(ctx, now, before, wanted)
 	return s.remember(kept)
@@ -63,6 +68,14 @@ func (s *Service) forgetLeases(ctx context.Context, now state, before, wanted []
 			s.log.Warn("a lease of libvirt's network outlives its guest", "mac", mac, "address", addr, "error", err)
 		}
 	}
+}
+
+// served are the guests whose names the network's definition had at the last
+// look, so that DNS should know them.
+func served(d definition, wanted []entry) []entry {
+	return slices.DeleteFunc(slices.Clone(wanted), func(e entry) bool {
+		return !slices.ContainsFunc(d.Names, func(h dnsHost) bool { return h.equal(e.dns()) })
+	})
 }
 
 // complain says once what cannot be.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +61,9 @@ func TestHungLibvirt(t *testing.T) {
 	within(t, "Start", startTime, func(ctx context.Context) error { return s.Start(ctx, nil) })
 	if seen.Bridge != "virbr0" || s.View().Leased[netip.MustParseAddr("192.168.122.7")] != known.Leased[netip.MustParseAddr("192.168.122.7")] {
 		t.Errorf("the network is not as it was: %+v", seen)
+	}
+	if st := s.Status(); st.Connected || !strings.Contains(st.LastError, "did not answer") {
+		t.Errorf("status is %+v", st)
 	}
 	within(t, "Refresh", refreshTime, func(ctx context.Context) error { s.Refresh(ctx); return nil })
 	for i := range 3 {

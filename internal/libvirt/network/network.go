@@ -100,6 +100,7 @@ type Service struct {
 	ours     []entry
 	asked    time.Time
 	problems []string
+	missed   int // looks in a row at which DNS did not answer as it should
 
 	// state guards the fields below. It is never held while libvirt is spoken with.
 	state    sync.Mutex

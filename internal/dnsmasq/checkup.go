@@ -1,0 +1,176 @@
+package dnsmasq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/nameserver"
+)
+
+const (
+	// lookPatience bounds the wait for a sign of life at one look.
+	lookPatience = 500 * time.Millisecond
+	// sampleSize is how many small files and how many guests one look asks for.
+	sampleSize = 8
+)
+
+var (
+	errMute     = errors.New("dnsmasq does not answer")
+	errOutdated = errors.New("dnsmasq runs with another configuration")
+)
+
+// look asks dnsmasq, where guests ask it, for the markers of its files and for
+// the names of some guests, and tells what is wrong.
+func (s *Service) look(ctx context.Context) (finding, error) {
+	t := s.runner.peek()
+	if t == nil {
+		return unreachable, nil
+	}
+	s.follow(t)
+	ctx, cancel := s.bound(ctx, lookPatience)
+	defer cancel()
+	texts, err := s.settings.firstAnswer(ctx)
+	switch {
+	case err == nil:
+	case errors.Is(err, errNoAddress), errors.Is(err, syscall.ECONNREFUSED) && !s.pub.heard:
+		return unreachable, err
+	default:
+		return mute, s.unanswered(t)
+	}
+	s.heardFrom(t, texts)
+	switch {
+	case s.pub.unwritten:
+		return unreachable, nil // there is nothing to compare with
+	case s.pub.stale:
+		return lagging, nil
+	}
+	if t.ours && !slices.Contains(texts, s.pub.config) {
+		return outdated, errOutdated
+	}
+	wrong, err := s.examine(ctx)
+	switch {
+	case err != nil:
+		return mute, s.unanswered(t)
+	case len(wrong) > 0:
+		return differs, fmt.Errorf("dnsmasq answers otherwise than its files say: %s", strings.Join(wrong, ", "))
+	}
+	s.pub.revision = s.newestMarker().revision()
+	return healthy, nil
+}
+
+// heardFrom notes that dnsmasq has answered, and with what configuration.
+func (s *Service) heardFrom(t *target, texts []string) {
+	s.pub.deaf = false
+	if !s.pub.heard {
+		s.pub.heard, s.pub.modern = true, t.ours || slices.Contains(texts, s.pub.config)
+	}
+}
+
+func (s *Service) unanswered(t *target) error {
+	if t.ours {
+		return errMute
+	}
+	return fmt.Errorf("%w, and is not mdserver's to restart: `systemctl restart mdserver-dnsmasq.service`, or end process %d",
+		errMute, t.pid)
+}
+
+func (s *Service) newestMarker() marker {
+	if n := len(s.pub.small); n > 0 {
+		return s.pub.small[n-1]
+	}
+	return s.pub.compact
+}
+
+// examine asks for the marker of the compact files and for a sample of the rest,
+// and returns what is not as it should be. Guests that were found wrong before
+// are in each sample until they are right.
+func (s *Service) examine(ctx context.Context) ([]string, error) {
+	p, err := s.settings.newProber(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	markers := []marker{s.pub.compact}
+	if s.pub.modern {
+		for range min(sampleSize, len(s.pub.small)) {
+			markers = append(markers, s.pub.small[rand.IntN(len(s.pub.small))])
+		}
+	}
+	var wrong []string
+	for _, m := range markers {
+		ok, err := p.Has(ctx, m.name, m.address)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			wrong = append(wrong, m.name)
+		}
+	}
+	guests, err := s.wrongGuests(ctx, p, s.sample())
+	return append(wrong, guests...), err
+}
+
+// sample picks guests at random, as Go's order of a map is, and those under
+// suspicion.
+func (s *Service) sample() []uuid.UUID {
+	var picked []uuid.UUID
+	for id := range s.guests {
+		if picked = append(picked, id); len(picked) == sampleSize {
+			break
+		}
+	}
+	for id := range s.suspects {
+		if _, there := s.guests[id]; !there {
+			delete(s.suspects, id)
+		} else if !slices.Contains(picked, id) {
+			picked = append(picked, id)
+		}
+	}
+	return picked
+}
+
+// wrongGuests asks for the first name of each guest, and returns those that lack
+// an address.
+func (s *Service) wrongGuests(ctx context.Context, p *nameserver.Client, ids []uuid.UUID) ([]string, error) {
+	var wrong []string
+	for _, id := range ids {
+		e := s.guests[id]
+		ok, err := e.known(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		if delete(s.suspects, id); ok {
+			continue
+		}
+		wrong = append(wrong, e.names[0])
+		if len(s.suspects) < sampleSize {
+			s.suspects[id] = true
+		}
+	}
+	return wrong, nil
+}
+
+// known reports whether a guest's first name has its addresses.
+func (e entry) known(ctx context.Context, server *nameserver.Client) (bool, error) {
+	if len(e.names) == 0 {
+		return true, nil
+	}
+	for _, addr := range []netip.Addr{e.lease.addr, e.lease6.addr} {
+		if !addr.IsValid() {
+			continue
+		}
+		if ok, err := server.Has(ctx, e.names[0], addr); !ok || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,133 @@
+package dnsmasq
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// newFiles makes a set with one file, and one in a watched directory.
+func newFiles(t *testing.T) (files *fileSet, file, watched string) {
+	t.Helper()
+	dir := t.TempDir()
+	files = newFileSet(Settings{BaseDir: filepath.Join(dir, "dnsmasq"), RunDir: filepath.Join(dir, "run"), NetName: "mds"})
+	must(t, files.makeDirs())
+	file, watched = files.settings.dhcpFile(), filepath.Join(files.settings.dnsDir(), "00000001")
+	for _, path := range []string{file, watched} {
+		if written, err := files.put(path, "wanted\n", true); err != nil || !written {
+			t.Fatalf("written: %v, %v", written, err)
+		}
+	}
+	return files, file, watched
+}
+
+func TestChangedFiles(t *testing.T) {
+	for name, damage := range map[string]func(t *testing.T, file, watched string){
+		"removed":                    func(t *testing.T, file, _ string) { must(t, os.Remove(file)) },
+		"emptied":                    func(t *testing.T, file, _ string) { must(t, os.Truncate(file, 0)) },
+		"altered":                    func(t *testing.T, file, _ string) { must(t, os.WriteFile(file, []byte("altered"), 0o644)) },
+		"mode":                       func(t *testing.T, file, _ string) { must(t, os.Chmod(file, 0)) },
+		"writable by others":         func(t *testing.T, file, _ string) { must(t, os.Chmod(file, 0o666)) },
+		"link":                       linked,
+		"small file removed":         func(t *testing.T, _, watched string) { must(t, os.Remove(watched)) },
+		"stranger":                   func(t *testing.T, _, watched string) { must(t, os.WriteFile(watched+"x", nil, 0o644)) },
+		"directory as stranger":      func(t *testing.T, _, watched string) { must(t, os.MkdirAll(watched+".d/full", 0o755)) },
+		"directory removed":          func(t *testing.T, file, _ string) { must(t, os.RemoveAll(filepath.Dir(file))) },
+		"all removed":                func(t *testing.T, _, watched string) { must(t, os.RemoveAll(filepath.Dir(filepath.Dir(watched)))) },
+		"rights of a directory":      func(t *testing.T, file, _ string) { must(t, os.Chmod(filepath.Dir(file), 0)) },
+		"altered with the old times": backdated,
+		"altered and altered back": func(t *testing.T, file, _ string) {
+			backdated(t, file, "")
+			must(t, os.WriteFile(file, []byte("wanted\n"), 0o644))
+		},
+		"watched directory exchanged": exchanged,
+	} {
+		t.Run(name, func(t *testing.T) {
+			files, file, watched := newFiles(t)
+			if changed := files.changed(); len(changed) > 0 {
+				t.Fatalf("changed before anything happened: %v", changed)
+			}
+			damage(t, file, watched)
+			if len(files.changed()) == 0 {
+				t.Error("the change goes unnoticed")
+			}
+			_, err := files.restore()
+			must(t, err)
+			for _, path := range []string{file, watched} {
+				if !holds(path, "wanted\n") {
+					t.Errorf("%s is not restored", path)
+				}
+			}
+			if changed := files.changed(); len(changed) > 0 {
+				t.Errorf("still changed: %v", changed)
+			}
+			if left, err := files.settings.watchedFiles(); err != nil || !slices.Equal(left, []string{watched}) {
+				t.Errorf("watched files %v, %v", left, err)
+			}
+		})
+	}
+}
+
+func linked(t *testing.T, file, _ string) {
+	must(t, os.Rename(file, file+".elsewhere"))
+	must(t, os.Symlink(file+".elsewhere", file))
+}
+
+// backdated changes a file so that its size and time are as before.
+func backdated(t *testing.T, file, _ string) {
+	info, err := os.Stat(file)
+	must(t, err)
+	must(t, os.WriteFile(file, []byte("wanteD\n"), 0o644))
+	must(t, os.Chtimes(file, info.ModTime(), info.ModTime()))
+}
+
+// exchanged puts a copy in a directory's place, as a restored backup is.
+func exchanged(t *testing.T, _, watched string) {
+	dir := filepath.Dir(watched)
+	must(t, os.Rename(dir, dir+".old"))
+	must(t, os.CopyFS(dir, os.DirFS(dir+".old")))
+}
+
+// dnsmasq watches the directory that it opened, not its name.
+func TestMovedDirectory(t *testing.T) {
+	files, _, watched := newFiles(t)
+	if files.moved() {
+		t.Error("the directory of before is said to be another one")
+	}
+	exchanged(t, "", watched)
+	if !files.moved() {
+		t.Error("another directory goes unnoticed")
+	}
+}
+
+// A file is not written again if it is as it should be, so that a dnsmasq that
+// watches it has nothing to read.
+func TestFilesThatAreRightStay(t *testing.T) {
+	files, file, _ := newFiles(t)
+	before, _ := fileStamp(file)
+	if written, err := files.restore(); err != nil || len(written) > 0 {
+		t.Errorf("written: %v, %v", written, err)
+	}
+	if after, _ := fileStamp(file); after != before {
+		t.Error("the file was written again")
+	}
+}
+
+// An error names the file, and what can be restored is.
+func TestFileThatCannotBeRestored(t *testing.T) {
+	files, file, watched := newFiles(t)
+	must(t, os.Remove(file))
+	must(t, os.MkdirAll(filepath.Join(file, "full"), 0o755))
+	must(t, os.Remove(watched))
+	if _, err := files.restore(); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("the error is %v", err)
+	}
+	if !holds(watched, "wanted\n") {
+		t.Error("the other file is not restored")
+	}
+	if changed := files.changed(); !slices.Contains(changed, file) {
+		t.Errorf("changed: %v", changed)
+	}
+}

@@ -1,0 +1,74 @@
+package network
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"mdserver/internal/nameserver"
+)
+
+const (
+	// answerTime bounds the wait for libvirt's DNS server at one look.
+	answerTime = 500 * time.Millisecond
+	// missedLooks is after how many looks in a row its answers are told of.
+	missedLooks = 2
+)
+
+// names asks the network's DNS server, where guests ask it, for one of them,
+// and returns what is wrong. libvirt does not replace a dnsmasq that has ended or
+// hangs, and mdserver may not signal it.
+func (s *Service) names(ctx context.Context, d definition, guests []entry) string {
+	guests = slices.DeleteFunc(slices.Clone(guests), func(e entry) bool { return len(e.Names) == 0 })
+	if !d.ServeDNS || len(guests) == 0 || !isLocal(d.Gateway) {
+		s.missed = 0
+		return ""
+	}
+	guest := guests[rand.IntN(len(guests))]
+	problem := ask(ctx, netip.AddrPortFrom(d.Gateway, 53), guest.Names[0], guest.IP)
+	if problem == "" {
+		s.missed = 0
+		return ""
+	}
+	if s.missed++; s.missed < missedLooks {
+		return ""
+	}
+	return problem
+}
+
+// ask returns what is wrong with a server's answer for a name.
+func ask(ctx context.Context, server netip.AddrPort, name string, want netip.Addr) string {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	client, err := nameserver.Dial(ctx, server)
+	if err == nil {
+		defer client.Close()
+		var has bool
+		has, err = client.Has(ctx, name, want)
+		if has {
+			return ""
+		}
+	}
+	if err != nil {
+		return fmt.Sprintf("libvirt's DNS server at %v does not answer; %s", server.Addr(), revive)
+	}
+	return fmt.Sprintf("libvirt's DNS server at %v does not have %v for %s, as the network's definition says; %s", server.Addr(), want, name, revive)
+}
+
+// revive has libvirt start a dnsmasq that has ended. Its guests run on, and stay
+// connected to the network.
+const revive = "if that lasts, end the network's dnsmasq by `kill -9` and restart libvirtd, or virtnetworkd, which starts another"
+
+// isLocal reports whether this host has an address. While it has not, the
+// question would go elsewhere.
+func isLocal(addr netip.Addr) bool {
+	nets, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(nets, func(n net.Addr) bool {
+		prefix, err := netip.ParsePrefix(n.String())
+		return err == nil && prefix.Addr() == addr
+	})
+}

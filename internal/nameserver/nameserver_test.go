@@ -1,0 +1,91 @@
+package nameserver
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// serve runs a DNS server on the loopback interface that gives those answers.
+// Before each it sends one to another question.
+func serve(t *testing.T, answers map[string]string) netip.AddrPort {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, query *dns.Msg) {
+		stray := new(dns.Msg).SetReply(query)
+		stray.Id++
+		_ = w.WriteMsg(stray)
+		reply := new(dns.Msg).SetReply(query)
+		text, known := answers[query.Question[0].Name+" "+dns.TypeToString[query.Question[0].Qtype]]
+		if record, err := dns.NewRR(text); known && err == nil {
+			reply.Answer = append(reply.Answer, record)
+		}
+		_ = w.WriteMsg(reply)
+	})}
+	done := make(chan error, 1)
+	go func() { done <- server.ActivateAndServe() }()
+	t.Cleanup(func() {
+		_ = conn.Close()
+		<-done
+	})
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+func TestAnswers(t *testing.T) {
+	client, err := Dial(t.Context(), serve(t, map[string]string{
+		"web1.example.net. A":    "web1.example.net. A 10.0.0.1",
+		"web1.example.net. AAAA": "web1.example.net. AAAA fd00::1",
+		"config. TXT":            `config. TXT "one" "two"`,
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for _, c := range []struct {
+		name, addr string
+		want       bool
+	}{
+		{"web1.example.net", "10.0.0.1", true}, {"web1.example.net", "10.0.0.2", false}, {"web1.example.net", "fd00::1", true},
+		{"web2.example.net", "10.0.0.1", false},
+	} {
+		if has, err := client.Has(t.Context(), c.name, netip.MustParseAddr(c.addr)); err != nil || has != c.want {
+			t.Errorf("%s has %s: %v, %v", c.name, c.addr, has, err)
+		}
+	}
+	if a, err := client.Ask(t.Context(), "config", dnsmessage.TypeTXT); err != nil || !slices.Equal(a.Texts, []string{"onetwo"}) {
+		t.Errorf("texts %q, %v", a.Texts, err)
+	}
+	if _, err := client.Ask(t.Context(), "two..dots", dnsmessage.TypeA); err == nil {
+		t.Error("a name that is none is no error")
+	}
+}
+
+// A server that says nothing is waited for as long as the context allows.
+func TestNoAnswer(t *testing.T) {
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	client, err := Dial(t.Context(), silent.LocalAddr().(*net.UDPAddr).AddrPort())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := client.Ask(ctx, "web1", dnsmessage.TypeA); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("error %v", err)
+	}
+}
