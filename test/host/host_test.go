@@ -43,7 +43,7 @@ type host struct {
 func newHost(t *testing.T, debian string) *host {
 	t.Helper()
 	h := &host{t: t, root: built(t, debian)}
-	h.name = fmt.Sprintf("mds-%s-%d", debian, os.Getpid())
+	h.name = fmt.Sprintf(namePrefix+"%s-%d", debian, os.Getpid())
 	h.work = filepath.Join(os.TempDir(), h.name)
 	h.web = newWeb(t)
 	h.layOut()

@@ -86,11 +86,11 @@ func readBlock(t *testing.T, place string) string {
 
 // sweep clears away the hosts of programs that were killed.
 func sweep(ctx context.Context) error {
-	out, err := exec.CommandContext(ctx, "unshare", "--mount", "bash", "boot.sh", "list", "mds-").Output()
+	out, err := exec.CommandContext(ctx, "unshare", "--mount", "bash", "boot.sh", "list", namePrefix).Output()
 	if err != nil {
 		return err
 	}
-	work, err := filepath.Glob(filepath.Join(os.TempDir(), "mds-*"))
+	work, err := filepath.Glob(filepath.Join(os.TempDir(), namePrefix+"*"))
 	if err != nil {
 		return err
 	}
@@ -113,8 +113,10 @@ func sweep(ctx context.Context) error {
 	return nil
 }
 
-// ours is the name of a host, which ends with the process of its test.
-var ours = regexp.MustCompile(`^mds-[a-z]+-(\d+)$`)
+// namePrefix begins the name of a host, which ends with the process of its test.
+const namePrefix = "mdserver-host-"
+
+var ours = regexp.MustCompile("^" + namePrefix + `[a-z]+-(\d+)$`)
 
 // built returns what scripts/build-host makes of a kind.
 func built(t *testing.T, kind string) string {
