@@ -172,7 +172,9 @@ func (h *host) green(when string) {
 	h.t.Helper()
 	err := lab.Poll(suite.ctx, 20*time.Second, func(ctx context.Context) error {
 		out, err := h.run(ctx, "root", "mdserver doctor --json", "")
-		var report struct{ Findings []struct{ State, Check, Finding string } }
+		var report struct {
+			Findings []struct{ State, Check, Finding string }
+		}
 		if broken := json.Unmarshal([]byte(out), &report); broken != nil || len(report.Findings) == 0 {
 			return fmt.Errorf("%v %v\n%s", err, broken, out)
 		}

@@ -18,7 +18,7 @@ import (
 	"mdserver/test/lab"
 )
 
-// suite is what all tests share: set once before the first of them.
+// suite is what all tests share.
 var suite struct {
 	ctx context.Context // ends on SIGINT, so that every test fails and cleans up
 	ran map[string]bool // the places of the documentation's blocks that a test ran
