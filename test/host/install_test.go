@@ -94,11 +94,12 @@ func (h *host) removed(before string) {
 }
 
 // everything is what an installation may change: files, users, groups and their
-// members, units, tables of nftables, libvirt's networks, and addresses.
+// members, units, tables of nftables, libvirt's networks, and addresses. It leaves
+// out what libvirt and virt-install keep of guests, logs and caches.
 func (h *host) everything() string {
 	h.t.Helper()
 	return h.must("root", `
-find /etc /opt /root /srv /usr /var /run/systemd/system -xdev \( -path /etc/libvirt/qemu -o -path /root/former -o -path /root/mdserver -o -path /usr/local/go \
+find /etc /opt /root /srv /usr /var /run/systemd/system -xdev \( -path /etc/libvirt/qemu -o -path /etc/libvirt/storage -o -path /root/.cache -o -path /root/former -o -path /root/mdserver -o -path /usr/local/go \
   -o -path /var/cache -o -path /var/lib/libvirt -o -path /var/lib/systemd -o -path /var/log/journal -o -path /var/log/libvirt -o -path /var/log/swtpm -o -path /var/tmp \) -prune \
   -o -printf '%p %y %u %m\n' | sort
 ls -d /run/mdserver* 2>/dev/null || true
