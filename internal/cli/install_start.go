@@ -1,14 +1,17 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/doctor"
 	"mdserver/internal/install"
 )
 
@@ -58,11 +61,32 @@ func readKeys(file string) ([]string, error) {
 	return keys, nil
 }
 
+// settling is how long a server that was just started may take until libvirt,
+// which was just reloaded, has answered it.
+const settling = 15 * time.Second
+
+// settled looks until nothing is wrong, or for as long as settling.
+func settled(ctx context.Context, look func() doctor.Report) doctor.Report {
+	ctx, cancel := context.WithTimeout(ctx, settling)
+	defer cancel()
+	for {
+		report := look()
+		if report.Healthy {
+			return report
+		}
+		select {
+		case <-ctx.Done():
+			return report
+		case <-time.After(time.Second):
+		}
+	}
+}
+
 // finishStart prints what was done, what doctor says of the host, and what to
 // do next. It fails if a step failed or something is wrong.
 func finishStart(cmd *cobra.Command, report *install.Report, asJSON bool) error {
 	out := cmd.OutOrStdout()
-	found := examine(cmd.Context(), configFile(cmd, nil), "")
+	found := settled(cmd.Context(), func() doctor.Report { return examine(cmd.Context(), configFile(cmd, nil), "") })
 	if asJSON {
 		if err := printJSON(out, report); err != nil {
 			return err

@@ -7,6 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"mdserver/internal/doctor"
 )
 
 func TestReadKeys(t *testing.T) {
@@ -54,4 +58,30 @@ func privateKey(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return file
+}
+
+// A server that was just started is given time, and not for ever.
+func TestSettled(t *testing.T) {
+	for name, test := range map[string]struct {
+		wrong   int // looks that find something wrong
+		takes   time.Duration
+		healthy bool
+	}{
+		"well at once": {0, 0, true},
+		"well later":   {6, 6 * time.Second, true},
+		"never":        {1000, settling, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began, looks := time.Now(), 0
+				report := settled(t.Context(), func() doctor.Report {
+					looks++
+					return doctor.Report{Healthy: looks > test.wrong}
+				})
+				if took := time.Since(began); took != test.takes || report.Healthy != test.healthy {
+					t.Errorf("healthy is %v after %s, want %v after %s", report.Healthy, took, test.healthy, test.takes)
+				}
+			})
+		})
+	}
 }

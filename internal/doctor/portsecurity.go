@@ -27,10 +27,8 @@ func checkPortSecurity(ctx context.Context, h *Host) []Finding {
 	}
 	for _, n := range h.status.Networks {
 		all = append(all, portsOf(n)...)
-		if n.PortSecurity.On && spanningTree(n.Bridge) {
-			all = append(all, warning("the bridge %s has spanning tree on, whose messages no rule sees: a guest can send them", n.Bridge).
-				advise("say <bridge … stp='off'/> in the network's definition, if libvirt makes the bridge: virsh net-edit %s", quote(n.Name)).
-				mend("ip link set "+quote(n.Bridge)+" type bridge stp_state 0"))
+		if n.PortSecurity.On {
+			all = append(all, spanningTree(os.DirFS("/sys/class/net"), n.Name, n.Bridge)...)
 		}
 	}
 	return append(all, h.withoutPort(ctx)...)
@@ -54,12 +52,6 @@ func portsOf(n admin.Network) []Finding {
 		all = append(all, attempts(port))
 	}
 	return all
-}
-
-// spanningTree reports whether a bridge takes part in it.
-func spanningTree(bridge string) bool {
-	state, err := os.ReadFile("/sys/class/net/" + bridge + "/bridge/stp_state")
-	return err == nil && strings.TrimSpace(string(state)) != "0"
 }
 
 func attempts(port portsecurity.Counted) Finding {

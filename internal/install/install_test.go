@@ -381,6 +381,7 @@ func TestPurgeLeavesNothing(t *testing.T) {
 	h.write("/etc/mdserver/userdata/web1", "mine\n")
 	h.write("/var/log/mdserver.log", "log\n")
 	h.write("/var/log/mdserver.log.1.gz", "log\n")
+	h.write("/run/mdserver/dnsmasq/mds.pid", "1\n")
 	h.opts.Purge = true
 	h.uninstall()
 	if got := slices.Sorted(maps.Keys(h.files())); !slices.Equal(got, []string{"/var/log/other.log"}) {

@@ -37,6 +37,7 @@ const (
 	etcDir      = "/etc/mdserver"
 	userdataDir = etcDir + "/userdata"
 	stateDir    = "/var/lib/mdserver"
+	runDir      = "/run/mdserver"
 	hooksDir    = "/etc/libvirt/hooks"
 	unitDir     = "/etc/systemd/system"
 	logFile     = "/var/log/mdserver.log"

@@ -159,13 +159,13 @@ func (j *job) restore(name string, gone bool) error {
 	return nil
 }
 
-// purge removes configuration, data, log and user.
+// purge removes configuration, data, run directory, log and user.
 func (j *job) purge(ctx context.Context) error {
 	logs, err := j.rotatedLogs()
 	if err != nil {
 		return err
 	}
-	targets := append([]string{stateDir, logFile}, logs...)
+	targets := append([]string{stateDir, runDir, logFile}, logs...)
 	for _, name := range append(targets, etcDir) { // last, since leftRecord is in it
 		if !j.has(name) {
 			continue

@@ -3,6 +3,7 @@
 # so that all mounts go with it.
 #
 #   boot.sh boot NAME ROOT WORK OPTION...   ROOT is left as it is; what changes is kept in WORK
+#   boot.sh list PREFIX    the names of hosts that have left a cgroup
 #   boot.sh clear NAME
 set -euo pipefail
 task=$1 name=$2
@@ -15,6 +16,9 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 group=/sys/fs/cgroup/$name
 
 case $task in
+list)
+	find /sys/fs/cgroup -maxdepth 1 -type d -name "$name*" -printf '%f\n'
+	;;
 clear)
 	[ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} +
 	;;

@@ -38,12 +38,13 @@ type host struct {
 	init   int // the host's process 1, as this machine numbers it
 }
 
-// newHost boots a fresh host with the Debian of a suite. It is gone at the end
-// of the test.
-func newHost(t *testing.T, suite string) *host {
+// newHost boots a fresh host with a release of Debian. It is gone at the end of
+// the test.
+func newHost(t *testing.T, debian string) *host {
 	t.Helper()
-	h := &host{t: t, root: built(t, suite), work: t.TempDir()}
-	h.name = "mds-" + suite + "-" + strconv.Itoa(os.Getpid())
+	h := &host{t: t, root: built(t, debian)}
+	h.name = fmt.Sprintf(namePrefix+"%s-%d", debian, os.Getpid())
+	h.work = filepath.Join(os.TempDir(), h.name)
 	h.web = newWeb(t)
 	h.layOut()
 	t.Cleanup(h.close)
@@ -183,6 +184,20 @@ func (h *host) run(ctx context.Context, user, script, stdin string) (string, err
 	return out.String(), err
 }
 
+// block runs a block of the documentation that must succeed, in alice's copy of
+// the sources. What it starts last, such as a shell in a guest, reads the input.
+func (h *host) block(place, user string, input ...string) string {
+	h.t.Helper()
+	began := time.Now()
+	text := readBlock(h.t, place)
+	out, err := h.run(suite.ctx, user, "cd ~alice/mdserver\n"+text, strings.Join(append(input, ""), "\n"))
+	if err != nil {
+		h.t.Fatalf("%s: %v\n%s\n\n%s", place, err, text, out)
+	}
+	h.t.Logf("%s: %s\n%s", place, time.Since(began).Round(time.Second), out)
+	return out
+}
+
 // must runs a script that must succeed.
 func (h *host) must(user, script string) string {
 	h.t.Helper()
@@ -220,6 +235,9 @@ func (h *host) close() {
 		return err
 	})
 	if err != nil {
+		h.t.Error("clearing the host away:", err)
+	}
+	if err := os.RemoveAll(h.work); err != nil {
 		h.t.Error("clearing the host away:", err)
 	}
 }

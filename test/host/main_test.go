@@ -4,10 +4,13 @@ package host
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,9 +18,10 @@ import (
 	"mdserver/test/lab"
 )
 
-// suite is what all tests share: set once before the first of them.
+// suite is what all tests share.
 var suite struct {
 	ctx context.Context // ends on SIGINT, so that every test fails and cleans up
+	ran map[string]bool // the places of the documentation's blocks that a test ran
 }
 
 func TestMain(m *testing.M) {
@@ -38,9 +42,81 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "MDSERVER_SKIP_HOST=1 skips them")
 		return 1
 	}
-	suite.ctx = ctx
-	return m.Run()
+	if err := sweep(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "clearing away what an earlier run left:", err)
+		return 1
+	}
+	suite.ctx, suite.ran = ctx, map[string]bool{}
+	status := m.Run()
+	if status == 0 && flag.Lookup("test.run").Value.String() == "" {
+		status = allRan()
+	}
+	return status
 }
+
+// allRan returns 1 unless the tests ran each block that they are to run.
+func allRan() int {
+	status := 0
+	for place, c := range covered {
+		if c.test != "" && !suite.ran[place] {
+			fmt.Fprintf(os.Stderr, "%s did not run %s\n", c.test, place)
+			status = 1
+		}
+	}
+	return status
+}
+
+// readBlock returns the text of a block that the calling test runs.
+func readBlock(t *testing.T, place string) string {
+	t.Helper()
+	file, _, _ := strings.Cut(place, "#")
+	blocks, err := blocksOf(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range blocks {
+		if b.place == place {
+			suite.ran[place] = suite.ran[place] || covered[place].test == t.Name()
+			return b.text
+		}
+	}
+	t.Fatalf("there is no block %s", place)
+	return ""
+}
+
+// sweep clears away the hosts of programs that were killed.
+func sweep(ctx context.Context) error {
+	out, err := exec.CommandContext(ctx, "unshare", "--mount", "bash", "boot.sh", "list", namePrefix).Output()
+	if err != nil {
+		return err
+	}
+	work, err := filepath.Glob(filepath.Join(os.TempDir(), namePrefix+"*"))
+	if err != nil {
+		return err
+	}
+	for _, name := range append(strings.Fields(string(out)), work...) {
+		name = filepath.Base(name)
+		match := ours.FindStringSubmatch(name)
+		if match == nil {
+			continue
+		}
+		if _, err := os.Stat("/proc/" + match[1]); err == nil {
+			continue // it may run still
+		}
+		if out, err := exec.CommandContext(ctx, "unshare", "--mount", "bash", "boot.sh", "clear", name).CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w: %s", name, err, out)
+		}
+		if err := os.RemoveAll(filepath.Join(os.TempDir(), name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// namePrefix begins the name of a host, which ends with the process of its test.
+const namePrefix = "mdserver-host-"
+
+var ours = regexp.MustCompile("^" + namePrefix + `[a-z]+-(\d+)$`)
 
 // built returns what scripts/build-host makes of a kind.
 func built(t *testing.T, kind string) string {

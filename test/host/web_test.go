@@ -4,6 +4,7 @@ package host
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -88,8 +89,10 @@ func serveGo(root string) http.HandlerFunc {
 			http.NotFound(rw, r)
 			return
 		}
-		cmd := exec.CommandContext(r.Context(), "tar", "--use-compress-program=gzip -1", "--transform=s,^\\.,go,", "--exclude=./test", "-C", root, "-c", ".")
-		cmd.Stdout = rw
+		cmd := exec.CommandContext(r.Context(), "tar", "--transform=s,^\\.,go,", "--exclude=./test", "--exclude=./pkg/obj", "-C", root, "-c", ".")
+		packed, _ := gzip.NewWriterLevel(rw, gzip.NoCompression) // an archive to unpack at once
+		defer packed.Close()
+		cmd.Stdout = packed
 		_ = cmd.Run() // a broken archive is the client's to complain of
 	}
 }
