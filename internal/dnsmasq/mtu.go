@@ -35,7 +35,7 @@ func (s *Service) options() string {
 // mtus are those that guests need options for.
 func (s *Service) mtus() map[int]bool {
 	needed := map[int]bool{}
-	for _, e := range s.guests {
+	for e := range s.all() {
 		if e.mtu > 0 {
 			needed[e.mtu] = true
 		}

@@ -27,7 +27,7 @@ type Service struct {
 	mu       sync.Mutex
 	settings Settings
 	runner   runner
-	guests   map[uuid.UUID]entry
+	guests   map[uuid.UUID][]entry
 	pub      publication
 	left     string // why the administrator's lines are left out
 	idle     bool   // dnsmasq is not started yet: its settings are refused, or its files cannot be written
@@ -57,7 +57,7 @@ func New(settings Settings, log *slog.Logger) *Service {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Service{
 		settings: settings.complete(), log: log, ctx: ctx, cancel: cancel,
-		runner: absent{}, peer: absent{}, guests: map[uuid.UUID]entry{}, idle: true,
+		runner: absent{}, peer: absent{}, guests: map[uuid.UUID][]entry{}, idle: true,
 	}
 }
 
@@ -145,7 +145,7 @@ func (s *Service) prepare(ctx context.Context) ([]binding, error) {
 // departed picks the leases that no guest has any more.
 func (s *Service) departed(before []binding) []binding {
 	current := map[binding]bool{}
-	for _, e := range s.guests {
+	for e := range s.all() {
 		current[e.lease] = true
 	}
 	var gone []binding
