@@ -295,3 +295,26 @@ func TestJudgeOneMACOnTwoNetworks(t *testing.T) {
 		}
 	}
 }
+
+// A guest with two interfaces on one network asks from each address by its own
+// interface.
+func TestJudgeTwoInterfacesOnOneNetwork(t *testing.T) {
+	vm := &instance.Instance{Name: "vm", UUID: uuid.New(), Network: "mds", MAC: mac1, IPv4: netip.MustParseAddr("10.122.0.1"),
+		Interfaces: []instance.Interface{{MAC: mac1, Network: "mds", Target: "vnet1"}, {MAC: mac2, Network: "mds", Target: "vnet2"}},
+		Further:    []instance.Attachment{{Network: "mds", MAC: mac2, IPv4: netip.MustParseAddr("10.122.0.2")}}}
+	d := New(Policy{Bridges: map[string]string{"mds": "br-mds"}, Verify: VerifyBridge}, inventory{vm}, nil, quiet)
+	d.taps.change(nil, vm)
+	for _, tt := range []struct {
+		facts facts
+		why   refusal
+	}{
+		{came("br-mds", "10.122.0.1", mac1, at("vnet1")), none},
+		{came("br-mds", "10.122.0.2", mac2, at("vnet2")), none},
+		{came("br-mds", "fe80::2%br-mds", mac2, at("vnet2")), none},
+		{came("br-mds", "10.122.0.2", mac1, at("vnet1")), wrongMAC},
+	} {
+		if v := d.judge(&tt.facts); v.guest != vm || v.refusal != tt.why {
+			t.Errorf("%v from %v: guest %v, refusal %d; want %d", tt.facts.Addr(), tt.facts.MAC, v.guest, v.refusal, tt.why)
+		}
+	}
+}

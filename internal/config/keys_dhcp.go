@@ -13,8 +13,8 @@ const (
 	searchDoc = "Domains that guests search for names without a dot, separated by commas. If it is not\n" +
 		"set, they search `domain`."
 	mtuDoc = "Largest packet, in bytes, that guests send on this network (DHCP option 26, router\n" +
-		"advertisements, network-config). If it is not set, option 26 is the `<mtu>` of the guest's\n" +
-		"interface. That has precedence in network-config in any case."
+		"advertisements, network-config, network_data.json). The `<mtu>` of a guest's interface has\n" +
+		"precedence over it for that interface, except in router advertisements."
 	bootDoc = "What guests boot from the network: a file, and optionally the name and the IPv4 address of\n" +
 		"the TFTP server, separated by commas, as dnsmasq's dhcp-boot has it."
 	confFileDoc = "File with further lines for dnsmasq's configuration, such as dhcp-option or host-record.\n" +

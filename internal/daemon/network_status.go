@@ -39,13 +39,14 @@ func (d *Daemon) networkStatus(guests *inventory.Snapshot) []admin.Network {
 // population counts the guests on a network and their IPv4 addresses there.
 func population(guests *inventory.Snapshot, name string) (count, used int) {
 	for inst := range guests.All() {
-		place, ok := inst.On(name)
-		if !ok {
-			continue
+		places := inst.AllOn(name)
+		if len(places) > 0 {
+			count++
 		}
-		count++
-		if place.IPv4.IsValid() {
-			used++
+		for _, place := range places {
+			if place.IPv4.IsValid() {
+				used++
+			}
 		}
 	}
 	return count, used

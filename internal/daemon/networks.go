@@ -57,6 +57,7 @@ func completed(networks []instance.Network, views map[string]network.View, log *
 			continue
 		}
 		n.Bridge, n.Domain, n.Leased = view.Bridge, view.Domain, view.Leased
+		n.MTU = view.MTU
 		n.IPv4, n.Gateway4, n.Pending = view.IPv4, view.Gateway, !view.IPv4.IsValid()
 		if view.DNS && view.Gateway.IsValid() {
 			n.DNS = []netip.Addr{view.Gateway}

@@ -204,9 +204,7 @@ func TestAnswersThatNothingMends(t *testing.T) {
 	l := newLab(t)
 	guest := newGuest(1, "web1")
 	s := l.start(guest)
-	e := s.guests[guest.UUID]
-	e.names = []string{"unknown.example.net"} // which is in no file
-	s.guests[guest.UUID] = e
+	s.guests[guest.UUID][0].names = []string{"unknown.example.net"} // which is in no file
 	for range 5 {
 		s.CatchUp(t.Context())
 	}

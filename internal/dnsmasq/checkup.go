@@ -143,20 +143,32 @@ func (s *Service) sample() []uuid.UUID {
 func (s *Service) wrongGuests(ctx context.Context, p *nameserver.Client, ids []uuid.UUID) ([]string, error) {
 	var wrong []string
 	for _, id := range ids {
-		e := s.guests[id]
-		ok, err := e.known(ctx, p)
+		unknown, err := unknownName(ctx, p, s.guests[id])
 		if err != nil {
 			return nil, err
 		}
-		if delete(s.suspects, id); ok {
+		if delete(s.suspects, id); unknown == "" {
 			continue
 		}
-		wrong = append(wrong, e.names[0])
+		wrong = append(wrong, unknown)
 		if len(s.suspects) < sampleSize {
 			s.suspects[id] = true
 		}
 	}
 	return wrong, nil
+}
+
+// unknownName returns the first name of a guest that lacks an address, if there is
+// one.
+func unknownName(ctx context.Context, p *nameserver.Client, entries []entry) (string, error) {
+	for _, e := range entries {
+		if ok, err := e.known(ctx, p); err != nil {
+			return "", err
+		} else if !ok {
+			return e.names[0], nil
+		}
+	}
+	return "", nil
 }
 
 // known reports whether a guest's first name has its addresses.

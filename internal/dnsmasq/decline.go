@@ -89,7 +89,7 @@ func (d *declines) done(took time.Duration) {
 func (s *Service) heal(ctx context.Context, addrs []netip.Addr) error {
 	s.log.Warn("a DHCPDECLINE disabled addresses of guests; dnsmasq is made to forget it. Either another machine has such an address, "+
 		"or a neighbour forged the message", "addresses", addrs)
-	for _, e := range s.guests {
+	for e := range s.all() {
 		if s.clients.heard != nil && slices.Contains(addrs, e.lease6.addr) {
 			s.clients.heard(e.lease6.mac, declineMessage) // the log of DHCPv6 has no MAC
 		}

@@ -12,14 +12,14 @@ import (
 	"mdserver/internal/instance"
 )
 
-// entry is what dnsmasq is told of one guest. Both texts end in a newline or
-// are empty.
+// entry is what dnsmasq is told of one interface of a guest. Both texts end in a
+// newline or are empty.
 type entry struct {
 	dhcp, dns string
-	lease     binding  // the IPv4 lease it leads to
+	lease     binding  // the IPv4 lease it leads to; the MAC is always there
 	lease6    binding  // the IPv6 lease
 	names     []string // in DNS, the first is what PTR answers
-	mtu       int      // that this guest alone is told of, or 0
+	mtu       int      // that this interface alone is told of, or 0
 }
 
 // binding ties an address to a MAC, as a lease does.
@@ -36,15 +36,12 @@ func (e entry) same(o entry) bool { return e.dhcp == o.dhcp && e.dns == o.dns }
 // empty reports whether dnsmasq is told nothing.
 func (e entry) empty() bool { return e.dhcp == "" && e.dns == "" }
 
-// entryOf makes a guest's lines on this network, none if it is not there. A
-// problem is a line that had to be left out.
-func (s Settings) entryOf(guest instance.Instance) (entry, []string) {
+// entryOf makes the lines of one of a guest's places on this network. The first
+// of them has the guest's names, for a name leads to one address; the others
+// have none. A problem is a line that had to be left out.
+func (s Settings) entryOf(guest instance.Instance, place instance.Attachment, first bool) (entry, []string) {
 	w := &lineWriter{}
 	e := entry{}
-	place, ok := guest.On(s.NetName)
-	if !ok {
-		return e, nil
-	}
 	if e.lease6 = (binding{place.MAC, place.IPv6}); e.lease6.valid() {
 		w.dhcp6(e.lease6, s.leaseSeconds())
 	}
@@ -52,11 +49,13 @@ func (s Settings) entryOf(guest instance.Instance) (entry, []string) {
 		routed4, _ := guest.DefaultRoutes(place)
 		e.mtu = s.guestMTU(guest.MTU(place))
 		w.dhcp4(e.lease, hostLine{
-			hostname: guest.Hostname, domain: s.Domain, seconds: s.leaseSeconds(), hasIPv6: e.lease6.valid(),
+			nameless: !first, hostname: guest.Hostname, domain: s.Domain, seconds: s.leaseSeconds(), hasIPv6: e.lease6.valid(),
 			further: !routed4, mtu: e.mtu,
 		})
 	}
-	e.names = w.keepValid(instance.HostNames(guest.Hostname, s.Prefix, s.Domain, s.EntryOrder))
+	if first {
+		e.names = w.keepValid(instance.HostNames(guest.Hostname, s.Prefix, s.Domain, s.EntryOrder))
+	}
 	for _, addr := range place.Addrs() {
 		if len(e.names) > 0 {
 			w.host(addr, e.names...)
@@ -79,12 +78,13 @@ var nowhere = netip.MustParseAddr("100::")
 // hostLine is what a guest's DHCPv4 line says beside its MAC and address.
 type hostLine struct {
 	hostname, domain, seconds string
+	nameless                  bool // the host name is another line's
 	hasIPv6                   bool
-	further                   bool // the guest has its default route on another network
+	further                   bool // the guest has its default route by another interface
 	mtu                       int  // that the guest is told of, or 0
 }
 
-// furtherTag marks guests that have their default route on another network.
+// furtherTag marks interfaces of guests that have their default route by another.
 const furtherTag = "further"
 
 // dhcp4 writes "<mac>,id:*,<ip>,tag:!declined,<hostname>,<seconds>"; id:* has
@@ -102,13 +102,17 @@ func (w *lineWriter) dhcp4(b binding, h hostLine) {
 	if h.mtu > 0 {
 		fields = append(fields, "set:"+mtuTag(h.mtu))
 	}
-	if h.hasIPv6 {
+	if h.hasIPv6 && !h.nameless {
 		fields = append(fields, "["+nowhere.String()+"]")
 	}
-	if !instance.ValidHostname(h.hostname) {
+	switch {
+	case h.nameless:
+	case !instance.ValidHostname(h.hostname):
 		w.problem("host name %q is left out of DHCP", h.hostname)
-	} else if name := instance.DHCPName(h.hostname, h.domain); name != "" {
-		fields = append(fields, escapeWord(name))
+	default:
+		if name := instance.DHCPName(h.hostname, h.domain); name != "" {
+			fields = append(fields, escapeWord(name))
+		}
 	}
 	w.line(&w.dhcpText, strings.Join(append(fields, h.seconds), ","))
 }

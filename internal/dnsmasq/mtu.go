@@ -5,15 +5,15 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"mdserver/internal/instance"
 )
 
-// leastMTU is the smallest value of option 26 (RFC 2132, 5.1).
-const leastMTU = 68
-
-// guestMTU is what a guest is told whose interface has an MTU of its own. An
-// MTU in the configuration is for all guests.
-func (s Settings) guestMTU(mtu int) int {
-	if s.MTU > 0 || mtu < leastMTU {
+// guestMTU is what a guest is told for an interface whose MTU is not that of the
+// network, or 0. dnsmasq prefers options with a tag.
+func (s Settings) guestMTU(nic int) int {
+	mtu := instance.EffectiveMTU(nic, s.MTU)
+	if mtu == s.MTU {
 		return 0
 	}
 	return mtu
@@ -35,7 +35,7 @@ func (s *Service) options() string {
 // mtus are those that guests need options for.
 func (s *Service) mtus() map[int]bool {
 	needed := map[int]bool{}
-	for _, e := range s.guests {
+	for e := range s.all() {
 		if e.mtu > 0 {
 			needed[e.mtu] = true
 		}

@@ -28,7 +28,7 @@ type Service struct {
 	settings Settings
 	runner   runner
 	files    *fileSet // nil until they are first written
-	guests   map[uuid.UUID]entry
+	guests   map[uuid.UUID][]entry
 	pub      publication
 	care     care
 	suspects map[uuid.UUID]bool // guests that dnsmasq knew otherwise the last time
@@ -62,7 +62,7 @@ func New(settings Settings, log *slog.Logger) *Service {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Service{
 		settings: settings.complete(), log: log, ctx: ctx, cancel: cancel,
-		runner: absent{}, peer: absent{}, guests: map[uuid.UUID]entry{}, suspects: map[uuid.UUID]bool{}, idle: true,
+		runner: absent{}, peer: absent{}, guests: map[uuid.UUID][]entry{}, suspects: map[uuid.UUID]bool{}, idle: true,
 	}
 }
 
@@ -151,7 +151,7 @@ func (s *Service) prepare(ctx context.Context) ([]binding, error) {
 // departed picks the leases that no guest has any more.
 func (s *Service) departed(before []binding) []binding {
 	current := map[binding]bool{}
-	for _, e := range s.guests {
+	for e := range s.all() {
 		current[e.lease] = true
 	}
 	var gone []binding

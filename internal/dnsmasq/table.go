@@ -1,6 +1,7 @@
 package dnsmasq
 
 import (
+	"iter"
 	"maps"
 	"slices"
 
@@ -11,7 +12,7 @@ import (
 
 // change is what a batch of events comes to.
 type change struct {
-	fresh []entry // guests that dnsmasq was told nothing of before
+	fresh []entry // interfaces that dnsmasq was told nothing of before
 	past  []entry // what no longer holds of others, gone or changed
 	next  []entry // what holds of the changed ones instead
 }
@@ -23,31 +24,33 @@ func (c change) added() []entry { return slices.Concat(c.fresh, c.next) }
 
 // setTable forgets all guests but these.
 func (s *Service) setTable(all []instance.Instance) {
-	s.guests = make(map[uuid.UUID]entry, len(all))
+	s.guests = make(map[uuid.UUID][]entry, len(all))
 	for _, guest := range all {
 		s.setGuest(guest)
 	}
 }
 
-// setGuest keeps a guest's entry, if it has any on this network.
+// setGuest keeps a guest's entries, if it has any on this network.
 func (s *Service) setGuest(guest instance.Instance) {
-	if e := s.entryOf(guest); !e.empty() {
-		s.guests[guest.UUID] = e
+	var entries []entry
+	for i, place := range guest.AllOn(s.settings.NetName) {
+		e, problems := s.settings.entryOf(guest, place, i == 0)
+		for _, problem := range problems {
+			s.log.Warn("dnsmasq cannot be told all of a guest", "guest", guest.Name, "problem", problem)
+		}
+		if !e.empty() {
+			entries = append(entries, e)
+		}
 	}
-}
-
-func (s *Service) entryOf(guest instance.Instance) entry {
-	e, problems := s.settings.entryOf(guest)
-	for _, problem := range problems {
-		s.log.Warn("dnsmasq cannot be told all of a guest", "guest", guest.Name, "problem", problem)
+	if len(entries) > 0 {
+		s.guests[guest.UUID] = entries
 	}
-	return e
 }
 
 // take brings the table up to date and compares it with what it was before
 // the whole batch: a guest that came and went in it makes no difference.
 func (s *Service) take(events []instance.Event) change {
-	before := map[uuid.UUID]entry{}
+	before := map[uuid.UUID][]entry{}
 	var order []uuid.UUID
 	remember := func(id uuid.UUID) {
 		if _, seen := before[id]; !seen {
@@ -67,9 +70,32 @@ func (s *Service) take(events []instance.Event) change {
 	}
 	var c change
 	for _, id := range order {
-		c.compare(before[id], s.guests[id])
+		c.compareAll(before[id], s.guests[id])
 	}
 	return c
+}
+
+// compareAll compares a guest's entries, which belong together by their
+// interface.
+func (c *change) compareAll(before, after []entry) {
+	for _, was := range before {
+		c.compare(was, entryFor(after, was.lease.mac))
+	}
+	for _, is := range after {
+		if entryFor(before, is.lease.mac).empty() {
+			c.compare(entry{}, is)
+		}
+	}
+}
+
+// entryFor is the entry of the interface with this MAC address, or the empty one.
+func entryFor(entries []entry, mac instance.MAC) entry {
+	for _, e := range entries {
+		if e.lease.mac == mac {
+			return e
+		}
+	}
+	return entry{}
 }
 
 func (c *change) compare(before, after entry) {
@@ -88,7 +114,7 @@ func (c *change) compare(before, after entry) {
 // leases are the IPv4 leases of all guests.
 func (s *Service) leases() []binding {
 	var leases []binding
-	for _, e := range s.guests {
+	for e := range s.all() {
 		if e.lease.valid() {
 			leases = append(leases, e.lease)
 		}
@@ -117,4 +143,17 @@ func (s *Service) released(c change) []binding {
 	return slices.Collect(maps.Keys(ended))
 }
 
-func (s *Service) entries() []entry { return slices.Collect(maps.Values(s.guests)) }
+// all yields the entries of all guests.
+func (s *Service) all() iter.Seq[entry] {
+	return func(yield func(entry) bool) {
+		for _, entries := range s.guests {
+			for _, e := range entries {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (s *Service) entries() []entry { return slices.Collect(s.all()) }

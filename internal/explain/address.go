@@ -89,6 +89,9 @@ func (s Subject) chosen(a *Address, prefix netip.Prefix) {
 // to be seen.
 func (s Subject) holder(addr netip.Addr) string {
 	if other, ok := s.Snapshot.ByAddr(addr); ok {
+		if other.UUID == s.Guest.UUID {
+			return "belongs to another interface of the guest"
+		}
 		return "belongs to guest " + other.Name
 	}
 	for _, n := range s.Networks {

@@ -77,7 +77,7 @@ type Instance struct {
 	Disks      []Disk      `json:"disks,omitempty"`
 	IPv4       netip.Addr  `json:"ipv4"` // on that network; the zero Addr when it has none
 	IPv6       netip.Addr  `json:"ipv6"`
-	// Further are the guest's places on other networks of ours.
+	// Further are the guest's other places on networks of ours.
 	Further    []Attachment `json:"further,omitempty"`
 	VCPUs      int          `json:"vcpus,omitempty"`
 	Memory     uint64       `json:"memory,omitempty"` // bytes
@@ -101,6 +101,7 @@ func (i Instance) WithoutSecrets() Instance {
 // its instance-id, when it returns before that.
 type Resting struct {
 	Addr       netip.Addr `json:"addr"`
+	MAC        MAC        `json:"mac,omitzero"` // of the interface that had it; older records have none
 	UUID       uuid.UUID  `json:"uuid"`
 	InstanceID string     `json:"instance_id"`
 	Since      time.Time  `json:"since"`

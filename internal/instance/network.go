@@ -75,8 +75,9 @@ func (n Network) Overlaps(other Network) bool {
 	return n.IPv4.Overlaps(other.IPv4) || n.IPv6.Overlaps(other.IPv6)
 }
 
-// Attachment is a guest's place on one network of ours: the interface and the
-// addresses that it was given there.
+// Attachment is the place of one of a guest's interfaces on a network of ours,
+// with the addresses that it was given there. Network and MAC identify it: a
+// guest may have several interfaces on one network.
 type Attachment struct {
 	Network string     `json:"network,omitempty"`
 	MAC     MAC        `json:"mac"`
@@ -107,9 +108,16 @@ func (i *Instance) Attach(places []Attachment) {
 	i.Further = append([]Attachment(nil), places[1:]...) // nil for none
 }
 
-// On gives the guest's place on the named network.
+// On gives the guest's place on the named network, the first one if several
+// interfaces are on it.
 func (i *Instance) On(network string) (Attachment, bool) {
 	return i.find(func(a Attachment) bool { return a.Network == network })
+}
+
+// AllOn gives the guest's places on the named network, one for each interface,
+// in the order of the domain's definition.
+func (i *Instance) AllOn(network string) []Attachment {
+	return slices.DeleteFunc(i.Attachments(), func(a Attachment) bool { return a.Network != network })
 }
 
 // DefaultRoutes reports whether the guest's default route of each family is at

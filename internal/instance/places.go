@@ -48,6 +48,19 @@ func (i *Instance) MTU(a Attachment) int {
 	return nic.MTU
 }
 
+// leastMTU is the smallest value of DHCP's option 26 (RFC 2132, 5.1).
+const leastMTU = 68
+
+// EffectiveMTU is the MTU that a guest is told of for one of its interfaces, by
+// whatever protocol, or 0 for none: what the domain's definition sets for the
+// interface, else that of the network.
+func EffectiveMTU(nic, network int) int {
+	if nic >= leastMTU {
+		return nic
+	}
+	return network
+}
+
 // interfaceAt is the interface by which the guest has a place, the zero
 // Interface if its definition is not known.
 func (i *Instance) interfaceAt(a Attachment) Interface {

@@ -49,3 +49,13 @@ func TestPlaces(t *testing.T) {
 		})
 	}
 }
+
+func TestEffectiveMTU(t *testing.T) {
+	for _, tt := range []struct{ nic, network, want int }{
+		{0, 0, 0}, {0, 1450, 1450}, {1400, 0, 1400}, {1400, 1450, 1400}, {9000, 1450, 9000}, {60, 1450, 1450}, {60, 0, 0},
+	} {
+		if got := EffectiveMTU(tt.nic, tt.network); got != tt.want {
+			t.Errorf("interface %d, network %d: %d, want %d", tt.nic, tt.network, got, tt.want)
+		}
+	}
+}

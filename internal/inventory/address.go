@@ -3,6 +3,7 @@ package inventory
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -16,8 +17,9 @@ type claim struct {
 	mac       instance.MAC // of its interface on the network
 	wanted    netip.Addr   // asked for in its metadata
 	current   netip.Addr   // the one it has
-	given     bool         // current did not come from the pool
+	byHand    bool         // current did not come from the pool
 	inherited netip.Addr   // of the guest whose name it takes over
+	given     []netip.Addr // to other interfaces of the guest by the same request
 }
 
 // givenByHand tells which addresses of a guest came neither from the pool nor
@@ -36,13 +38,13 @@ func (d *draft) choose(p pool, c claim) (addr netip.Addr, problem, err error) {
 		return c.wanted, nil, d.grant(p, c)
 	}
 	if !p.configured() {
-		if c.given || p.pending {
+		if c.byHand || p.pending {
 			return c.current, nil, nil
 		}
 		return netip.Addr{}, nil, nil
 	}
 	for _, addr := range d.candidates(p, c) {
-		if d.holder(addr, c.guest.UUID) == nil && p.refusal(addr, c.mac) == "" {
+		if d.holder(addr, c.guest.UUID) == nil && p.refusal(addr, c.mac) == "" && !slices.Contains(c.given, addr) {
 			return addr, nil, nil
 		}
 	}
@@ -73,12 +75,7 @@ func (d *draft) candidates(p pool, c claim) []netip.Addr {
 	if c.current.IsValid() {
 		return []netip.Addr{c.current}
 	}
-	var addrs []netip.Addr
-	for _, former := range d.restingOf(c.guest.UUID) {
-		if p.prefix.Contains(former.Addr) && !d.unconfirmed {
-			addrs = append(addrs, former.Addr)
-		}
-	}
+	addrs := d.restingFor(p, c)
 	if c.inherited.IsValid() {
 		addrs = append(addrs, c.inherited)
 	}
@@ -86,6 +83,26 @@ func (d *draft) candidates(p pool, c claim) []netip.Addr {
 		addrs = append(addrs, own)
 	}
 	return addrs
+}
+
+// restingFor gives the addresses on a network that the guest had before it was
+// released, those of the same interface first. It has none of the interfaces
+// that the guest has elsewhere: they get theirs back.
+func (d *draft) restingFor(p pool, c claim) []netip.Addr {
+	if d.unconfirmed {
+		return nil
+	}
+	var own, others []netip.Addr
+	for _, former := range d.restingOf(c.guest.UUID) {
+		switch {
+		case !p.prefix.Contains(former.Addr):
+		case former.MAC == c.mac:
+			own = append(own, former.Addr)
+		case !slices.ContainsFunc(c.guest.Interfaces, func(nic instance.Interface) bool { return nic.MAC == former.MAC }):
+			others = append(others, former.Addr)
+		}
+	}
+	return append(own, others...)
 }
 
 // holder gives the other guest that has addr, or nil.
@@ -102,6 +119,9 @@ func (d *draft) holder(addr netip.Addr, id uuid.UUID) *instance.Instance {
 func (d *draft) allocate(p pool, c claim) (netip.Addr, bool) {
 	runs := d.runs.Root()
 	addr, ok := p.free(p.first(c.guest.UUID), func(addr netip.Addr) (netip.Addr, bool) {
+		if slices.Contains(c.given, addr) {
+			return addr, true
+		}
 		_, last, ok := runAround(runs, addr)
 		return last, ok
 	})
@@ -112,7 +132,7 @@ func (d *draft) allocate(p pool, c claim) (netip.Addr, bool) {
 		return addr, true
 	}
 	d.restSince.Root().Walk(func(_ []byte, r *instance.Resting) bool {
-		if ok = p.refusal(r.Addr, c.mac) == ""; ok {
+		if ok = p.refusal(r.Addr, c.mac) == "" && !slices.Contains(c.given, r.Addr); ok {
 			addr = r.Addr
 		}
 		return ok

@@ -66,15 +66,21 @@ func (d *draft) reattachOne(current *instance.Instance) bool {
 func (d *draft) assignAddresses(guest *instance.Instance, places []instance.Attachment, current, holder *instance.Instance) (problem, err error) {
 	wanted4, wanted6 := guest.Metadata.IPv4(), guest.Metadata.IPv6()
 	meant4, meant6 := d.meant(wanted4, places), d.meant(wanted6, places)
+	had, inherited := d.former(places, current), d.former(places, holder)
 	var problems []error
+	var given []netip.Addr
 	for i := range places {
 		place := &places[i]
 		network, _ := d.rules.network(place.Network)
-		claim4, claim6 := claims(guest, *place, network, current, holder)
-		if place.Network == meant4 {
+		claim4 := claim{guest: guest, mac: place.MAC, current: had[i].IPv4, inherited: inherited[i].IPv4, given: given}
+		claim6 := claim{guest: guest, mac: place.MAC, current: had[i].IPv6, inherited: inherited[i].IPv6, given: given}
+		if current != nil && had[i] == current.Primary() {
+			claim4.byHand, claim6.byHand = givenByHand(current)
+		}
+		if i == meant4 {
 			claim4.wanted = wanted4
 		}
-		if place.Network == meant6 {
+		if i == meant6 {
 			claim6.wanted = wanted6
 		}
 		var problem4, problem6 error
@@ -84,52 +90,55 @@ func (d *draft) assignAddresses(guest *instance.Instance, places []instance.Atta
 		if place.IPv6, problem6, err = d.choose(network.ipv6, claim6); err != nil {
 			return nil, err
 		}
+		given = append(given, place.Addrs()...)
 		problems = append(problems, problem4, problem6)
 	}
 	guest.Attach(places)
 	return errors.Join(problems...), nil
 }
 
-// claims are what the guest can put forward on one network beside its wishes.
-func claims(guest *instance.Instance, place instance.Attachment, network pools, current, holder *instance.Instance) (claim4, claim6 claim) {
-	claim4 = claim{guest: guest, mac: place.MAC}
-	claim6 = claim{guest: guest, mac: place.MAC}
-	if had, ok := formerly(current, network); ok {
-		claim4.current, claim6.current = had.IPv4, had.IPv6
-		if had.MAC == current.MAC {
-			claim4.given, claim6.given = givenByHand(current)
-		}
-	}
-	if had, ok := formerly(holder, network); ok {
-		claim4.inherited, claim6.inherited = had.IPv4, had.IPv6
-	}
-	return claim4, claim6
-}
-
-// formerly is the place that a guest had on a network, which may have had
-// another name then.
-func formerly(guest *instance.Instance, network pools) (instance.Attachment, bool) {
+// former pairs places with those that guest had: the i-th is what the i-th place
+// was before, or the zero Attachment. An interface keeps its place. One with a
+// new MAC address takes the place of one that is gone from the same network,
+// which may have had another name then. guest may be nil.
+func (d *draft) former(places []instance.Attachment, guest *instance.Instance) []instance.Attachment {
+	paired := make([]instance.Attachment, len(places))
 	if guest == nil {
-		return instance.Attachment{}, false
+		return paired
 	}
-	if place, ok := guest.On(network.Name); ok {
-		return place, true
+	left := guest.Attachments()
+	named := func(was, is instance.Attachment) bool { return was.Network == is.Network }
+	within := func(was, is instance.Attachment) bool {
+		network, _ := d.rules.network(is.Network)
+		return slices.ContainsFunc(was.Addrs(), network.Contains)
 	}
-	for _, place := range guest.Attachments() {
-		if slices.ContainsFunc(place.Addrs(), network.Contains) {
-			return place, true
+	for _, sameMAC := range []bool{true, false} {
+		for _, sameNetwork := range []func(was, is instance.Attachment) bool{named, within} {
+			for i, place := range places {
+				if paired[i] != (instance.Attachment{}) {
+					continue
+				}
+				k := slices.IndexFunc(left, func(was instance.Attachment) bool {
+					return sameNetwork(was, place) && (!sameMAC || was.MAC == place.MAC)
+				})
+				if k >= 0 {
+					paired[i] = left[k]
+					left = slices.Delete(left, k, k+1)
+				}
+			}
 		}
 	}
-	return instance.Attachment{}, false
+	return paired
 }
 
-// meant is the network on which a guest wants an address: the one that contains
-// it, else its first one, which then says why not.
-func (d *draft) meant(wanted netip.Addr, places []instance.Attachment) string {
-	for _, place := range places {
+// meant is the index of the place at which a guest wants an address: the first
+// on the network that contains it, else the first of all, which then says why
+// not.
+func (d *draft) meant(wanted netip.Addr, places []instance.Attachment) int {
+	for i, place := range places {
 		if network, _ := d.rules.network(place.Network); network.Contains(wanted) {
-			return place.Network
+			return i
 		}
 	}
-	return places[0].Network
+	return 0
 }

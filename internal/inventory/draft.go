@@ -65,13 +65,15 @@ func (d *draft) remove(old *instance.Instance) {
 // retire lays the addresses of old to rest, but for those that are kept. Those
 // of an unconfirmed guest do not rest, or uploads could wear a network out.
 func (d *draft) retire(old *instance.Instance, kept ...netip.Addr) {
-	for _, addr := range old.Addrs() {
-		switch {
-		case slices.Contains(kept, addr):
-		case d.rules.Quarantine > 0 && !old.Unconfirmed():
-			d.rest(instance.Resting{Addr: addr, UUID: old.UUID, InstanceID: old.ID, Since: d.now})
-		default:
-			d.vacate(addr)
+	for _, place := range old.Attachments() {
+		for _, addr := range place.Addrs() {
+			switch {
+			case slices.Contains(kept, addr):
+			case d.rules.Quarantine > 0 && !old.Unconfirmed():
+				d.rest(instance.Resting{Addr: addr, MAC: place.MAC, UUID: old.UUID, InstanceID: old.ID, Since: d.now})
+			default:
+				d.vacate(addr)
+			}
 		}
 	}
 }

@@ -23,7 +23,9 @@ type model struct {
 	names map[uuid.UUID]string
 	macs  map[uuid.UUID]instance.MAC
 	addrs map[uuid.UUID]netip.Addr
-	ids   map[uuid.UUID]string
+	// Of the guest's second interface on the network, which it may not have.
+	second map[uuid.UUID]instance.Attachment
+	ids    map[uuid.UUID]string
 }
 
 func (m *model) named(name string) (uuid.UUID, bool) {
@@ -39,13 +41,14 @@ func (m *model) remove(id uuid.UUID) {
 	delete(m.names, id)
 	delete(m.macs, id)
 	delete(m.addrs, id)
+	delete(m.second, id)
 	delete(m.ids, id)
 }
 
 // macTaken reports whether a guest that is not being replaced has the address.
 func (m *model) macTaken(mac instance.MAC, id, replaced uuid.UUID) bool {
 	for other, held := range m.macs {
-		if held == mac && other != id && other != replaced {
+		if (held == mac || m.second[other].MAC == mac) && other != id && other != replaced {
 			return true
 		}
 	}
@@ -84,7 +87,8 @@ func TestAnySequence(t *testing.T) {
 func newRun(t *testing.T, seed uint64) *run {
 	at := &clock{at: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	r := &run{T: t, Rand: rand.New(rand.NewPCG(seed, seed)), memory: storetest.NewMemory(), clock: at,
-		model: &model{map[uuid.UUID]string{}, map[uuid.UUID]instance.MAC{}, map[uuid.UUID]netip.Addr{}, map[uuid.UUID]string{}},
+		model: &model{map[uuid.UUID]string{}, map[uuid.UUID]instance.MAC{}, map[uuid.UUID]netip.Addr{},
+			map[uuid.UUID]instance.Attachment{}, map[uuid.UUID]string{}},
 		opts: inventory.Options{
 			Networks: []instance.Network{{Name: "mds", IPv4: netip.MustParsePrefix("10.0.0.0/29"),
 				IPv6: netip.MustParsePrefix("fd00::/64"), Excluded: []instance.AddrRange{addrs("10.0.0.3", "10.0.0.3")}}},
@@ -125,12 +129,17 @@ func (r *run) register() {
 	name := names[r.IntN(len(names))]
 	d := dom(n, name)
 	d.Interfaces[1].MAC = mac(r.IntN(12))
+	second := instance.MAC{}
+	if r.IntN(2) == 0 {
+		second = mac(100 + r.IntN(6))
+		d.Interfaces = append(d.Interfaces, instance.Interface{MAC: second, Network: "mds"})
+	}
 	replaced, taken := m.named(name)
 	if replaced == d.UUID || !taken {
 		replaced = uuid.Nil
 	}
 	reg, err := inv.Register(background(), d)
-	if m.macTaken(d.Interfaces[1].MAC, d.UUID, replaced) {
+	if m.macTaken(d.Interfaces[1].MAC, d.UUID, replaced) || !second.IsZero() && m.macTaken(second, d.UUID, replaced) {
 		if !errors.Is(err, inventory.ErrMACInUse) {
 			r.Fatalf("MAC in use: %v", err)
 		}
@@ -151,8 +160,27 @@ func (r *run) register() {
 	if before, ok := m.ids[d.UUID]; ok && before != reg.Instance.ID {
 		r.Fatalf("instance-id %s became %s", before, reg.Instance.ID)
 	}
+	r.keptSecond(reg.Instance, second)
 	m.remove(replaced)
 	m.names[d.UUID], m.macs[d.UUID], m.ids[d.UUID], m.addrs[d.UUID] = name, d.Interfaces[1].MAC, reg.Instance.ID, reg.Instance.IPv4
+}
+
+// keptSecond checks the guest's place by its second interface, and keeps it in the
+// model: there is none without such an interface, and its address stays.
+func (r *run) keptSecond(guest instance.Instance, mac instance.MAC) {
+	places := guest.AllOn("mds")[1:]
+	before := r.second[guest.UUID]
+	delete(r.second, guest.UUID)
+	if mac.IsZero() && len(places) == 0 {
+		return
+	}
+	if len(places) != 1 || places[0].MAC != mac || !places[0].IPv6.IsValid() {
+		r.Fatalf("second interface %v has %+v", mac, places)
+	}
+	if before.IPv4.IsValid() && places[0].IPv4 != before.IPv4 {
+		r.Fatalf("the second interface's address %v became %v", before.IPv4, places[0].IPv4)
+	}
+	r.second[guest.UUID] = places[0]
 }
 
 // mayReturn reports whether a new guest can have come back to an address of
@@ -200,14 +228,22 @@ func (r *run) check() {
 		}
 		once("name", guest.Name, guest.Name)
 		once("hostname", strings.ToLower(guest.Hostname), guest.Name)
-		once("MAC", guest.MAC.String(), guest.Name)
 		once("id", guest.ID, guest.Name)
-		once("address", guest.IPv6.String(), guest.Name)
-		if guest.IPv4.IsValid() {
-			once("address", guest.IPv4.String(), guest.Name)
-			if !free[guest.IPv4] {
-				r.Fatalf("%v was given away and cannot be", guest.IPv4)
+		for i, place := range guest.Attachments() {
+			once("MAC", place.MAC.String(), guest.Name)
+			once("address", place.IPv6.String(), guest.Name)
+			if place.IPv4.IsValid() {
+				once("address", place.IPv4.String(), guest.Name)
+				if !free[place.IPv4] {
+					r.Fatalf("%v was given away and cannot be", place.IPv4)
+				}
 			}
+			if i > 0 && m.second[guest.UUID] != place {
+				r.Fatalf("guest %+v, want the second place %+v", guest, m.second[guest.UUID])
+			}
+		}
+		if second := m.second[guest.UUID]; !second.MAC.IsZero() && len(guest.Further) != 1 {
+			r.Fatalf("guest %+v lacks its second place %+v", guest, second)
 		}
 		table.Instances = append(table.Instances, *guest)
 	}

@@ -105,16 +105,25 @@ func (d *draft) check(dom instance.Domain) ([]instance.Attachment, error) {
 	return places, nil
 }
 
-// places are the domain's first interfaces on each of the networks, still
-// without addresses. An interface is on one network only.
+// places are the domain's interfaces on the networks, still without addresses:
+// by network, and on one network in the order of the definition. An interface is
+// on one network only. Interfaces that share a MAC address on one network, as in
+// a failover pair, have one place. So do those without a MAC address after the
+// first.
 func (d *draft) places(dom instance.Domain) []instance.Attachment {
 	var places []instance.Attachment
-	var taken []int
+	taken := make([]bool, len(dom.Interfaces))
 	for _, network := range d.rules.Networks {
-		i := slices.IndexFunc(dom.Interfaces, network.Has)
-		if i >= 0 && !slices.Contains(taken, i) {
-			places = append(places, instance.Attachment{Network: network.Name, MAC: dom.Interfaces[i].MAC})
-			taken = append(taken, i)
+		first := len(places)
+		for i, nic := range dom.Interfaces {
+			if taken[i] || !network.Has(nic) {
+				continue
+			}
+			taken[i] = true
+			place := instance.Attachment{Network: network.Name, MAC: nic.MAC}
+			if len(places) == first || !nic.MAC.IsZero() && !slices.Contains(places[first:], place) {
+				places = append(places, place)
+			}
 		}
 	}
 	return places

@@ -4,7 +4,6 @@
 package metadata
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
@@ -158,7 +157,7 @@ func appendInterfaces(list []Interface, guest *instance.Instance, site *Site) []
 func served(guest *instance.Instance, place instance.Attachment, mtu int, site *Site) Interface {
 	network := site.network(place.Network)
 	out := Interface{
-		MAC: place.MAC, Network: place.Network, MTU: cmp.Or(mtu, network.MTU), Primary: place == guest.Primary(),
+		MAC: place.MAC, Network: place.Network, MTU: instance.EffectiveMTU(mtu, network.MTU), Primary: place == guest.Primary(),
 		DNS: network.DNS, Search: network.SearchDomains(),
 	}
 	if place.IPv4.IsValid() && network.IPv4.IsValid() {

@@ -26,6 +26,8 @@ var testSite = Site{
 		Name: "lan", IPv4: netip.MustParsePrefix("10.50.0.0/24"), Gateway4: netip.MustParseAddr("10.50.0.1"),
 		IPv6: netip.MustParsePrefix("fd00:50::/64"), Gateway6: netip.MustParseAddr("fd00:50::1"),
 		DNS: []netip.Addr{netip.MustParseAddr("10.50.0.1")}, Domain: "lan.example.net",
+	}, {
+		Name: "jumbo", MTU: 9000,
 	}},
 	MetadataAddress: netip.MustParseAddr("169.254.169.254"), Host: "kvm1.example.net", Location: "kvm1",
 	Region: "kvm1", AvailabilityZone: "kvm1a", AccountID: "000000000001",
@@ -117,6 +119,25 @@ func TestInterfacesCarryOnlyWhatTheGuestHas(t *testing.T) {
 				DNS: testSite.Networks[0].DNS, Search: []string{"example.net"},
 			},
 		}},
+		{"two interfaces on one network", func(g *instance.Instance) {
+			g.Further = []instance.Attachment{{Network: "mds", MAC: mac2, IPv4: netip.MustParseAddr("10.122.0.6"), IPv6: netip.MustParseAddr("fd00:122::6")}}
+			g.Interfaces[0].Network, g.Interfaces[1].MTU = "mds", 0
+		}, []Interface{
+			{
+				MAC: mac2, Network: "mds", IPv4: netip.MustParsePrefix("10.122.0.6/16"),
+				IPv6: netip.MustParsePrefix("fd00:122::6/64"), NoRoute6: true,
+				DNS: testSite.Networks[0].DNS, Search: []string{"example.net"},
+			}, {
+				MAC: mac1, Network: "mds", Primary: true, IPv4: netip.MustParsePrefix("10.122.0.5/16"), Gateway4: testSite.Networks[0].Gateway4,
+				IPv6: netip.MustParsePrefix("fd00:122::5/64"), Gateway6: testSite.Networks[0].Gateway6,
+				DNS: testSite.Networks[0].DNS, Search: []string{"example.net"},
+			},
+		}},
+		{"the network has an MTU", func(g *instance.Instance) {
+			g.Network, g.IPv4, g.IPv6 = "jumbo", netip.Addr{}, netip.Addr{}
+			g.Further = []instance.Attachment{{Network: "jumbo", MAC: mac2}}
+			g.Interfaces[0].Network, g.Interfaces[1].Network, g.Interfaces[1].MTU = "jumbo", "jumbo", 1400
+		}, []Interface{{MAC: mac2, Network: "jumbo", MTU: 9000}, {MAC: mac1, Network: "jumbo", MTU: 1400, Primary: true}}},
 		{"nothing known", func(g *instance.Instance) { *g = instance.Instance{} }, []Interface{}},
 	}
 	for _, tt := range tests {

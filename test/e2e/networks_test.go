@@ -42,6 +42,7 @@ type attachment struct {
 	Network string
 	MAC     string
 	IPv4    netip.Addr
+	IPv6    netip.Addr
 }
 
 // further tells of a guest's places beside its first.

@@ -31,7 +31,7 @@ func (l *Lab) AddIPv6(ctx context.Context) error {
 	return nil
 }
 
-// StartDHCPv6 has dhclient ask for an IPv6 address and waits until the guest
+// StartDHCPv6 has dhclient ask for an IPv6 address and waits until the interface
 // has it and a default route. It does nothing about IPv4.
 func (g *Guest) StartDHCPv6(ctx context.Context) (netip.Addr, error) {
 	script, err := g.lab.WriteFile("dhclient6.sh", string(dhclient6Script))
@@ -41,20 +41,20 @@ func (g *Guest) StartDHCPv6(ctx context.Context) (netip.Addr, error) {
 	if err := run(ctx, "chmod", "755", script); err != nil {
 		return netip.Addr{}, err
 	}
-	if err := g.waitIPv6(ctx, "the link-local address", "addr", "show", "dev", "eth0", "scope", "link", "-tentative"); err != nil {
+	if err := g.waitIPv6(ctx, "the link-local address", "addr", "show", "dev", g.dev, "scope", "link", "-tentative"); err != nil {
 		return netip.Addr{}, err
 	}
 	lease, pid := g.lab.Path("dhclient6-"+g.Label+".leases"), g.lab.Path("dhclient6-"+g.Label+".pid")
-	if _, err := g.Start("dhclient6-"+g.Label, nil, "dhclient", "-6", "-d", "-v", "-sf", script, "-lf", lease, "-pf", pid, "eth0"); err != nil {
+	if _, err := g.Start("dhclient6-"+g.Label, nil, "dhclient", "-6", "-d", "-v", "-sf", script, "-lf", lease, "-pf", pid, g.dev); err != nil {
 		return netip.Addr{}, err
 	}
-	if err := g.waitIPv6(ctx, "the address", "addr", "show", "dev", "eth0", "scope", "global"); err != nil {
+	if err := g.waitIPv6(ctx, "the address", "addr", "show", "dev", g.dev, "scope", "global"); err != nil {
 		return netip.Addr{}, err
 	}
 	if err := g.waitIPv6(ctx, "the default route", "route", "show", "default"); err != nil {
 		return netip.Addr{}, err
 	}
-	out, err := g.Output(ctx, "ip", "-6", "-brief", "addr", "show", "dev", "eth0", "scope", "global")
+	out, err := g.Output(ctx, "ip", "-6", "-brief", "addr", "show", "dev", g.dev, "scope", "global")
 	if err != nil {
 		return netip.Addr{}, err
 	}

@@ -42,7 +42,7 @@ func (s *Service) convergeOnce(ctx context.Context) error {
 		}
 	}
 	if most := now.current().Leases; most > 0 && len(wanted) > most {
-		problems = append(problems, fmt.Sprintf("%d guests are on the network, but libvirt grants at most %d leases, the size of its DHCP range; "+
+		problems = append(problems, fmt.Sprintf("%d interfaces of guests are on the network, but libvirt grants at most %d leases, the size of its DHCP range; "+
 			"widen <range> with `virsh net-edit %s`, then restart the network", len(wanted), most, s.set().Name))
 	}
 	if now.active {
@@ -90,21 +90,25 @@ func (s *Service) complain(problems []string) {
 	s.problems = problems
 }
 
-// wanted are the guests' entries, in a stable order.
+// wanted are the guests' entries, in a stable order. The guest's names are those
+// of its first interface on the network; the others have none.
 func (s *Service) wanted() []entry {
 	s.state.Lock()
 	defer s.state.Unlock()
 	var list []entry
 	domain := s.view.Domain
 	for _, guest := range s.guests {
-		place, ok := guest.On(s.settings.Name)
-		if !ok || !place.IPv4.IsValid() {
-			continue
+		for i, place := range guest.AllOn(s.settings.Name) {
+			if !place.IPv4.IsValid() {
+				continue
+			}
+			e := entry{MAC: place.MAC, IP: place.IPv4}
+			if i == 0 {
+				e.Name = instance.DHCPName(guest.Hostname, domain)
+				e.Names = instance.HostNames(guest.Hostname, s.settings.Prefix, domain, s.settings.EntryOrder)
+			}
+			list = append(list, e)
 		}
-		list = append(list, entry{
-			MAC: place.MAC, IP: place.IPv4, Name: instance.DHCPName(guest.Hostname, domain),
-			Names: instance.HostNames(guest.Hostname, s.settings.Prefix, domain, s.settings.EntryOrder),
-		})
 	}
 	slices.SortFunc(list, func(a, b entry) int { return a.IP.Compare(b.IP) })
 	return list

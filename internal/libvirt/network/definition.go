@@ -21,6 +21,7 @@ type definition struct {
 	IPv4     netip.Prefix // the one on which DHCP is served
 	Gateway  netip.Addr   // the host's address there
 	ServeDNS bool
+	MTU      int // of the bridge and the guests' interfaces; 0: not set
 	Leases   int // how many addresses DHCP hands out at a time; 0 for no limit of libvirt's
 	Hosts    []dhcpHost
 	Names    []dnsHost
@@ -49,6 +50,9 @@ type networkXML struct {
 	Domain struct {
 		Name string `xml:"name,attr"`
 	} `xml:"domain"`
+	MTU struct {
+		Size string `xml:"size,attr"`
+	} `xml:"mtu"`
 	DNS struct {
 		Enable string       `xml:"enable,attr"`
 		Hosts  []dnsHostXML `xml:"host"`
@@ -93,6 +97,9 @@ func parseDefinition(text string) (definition, error) {
 		return definition{}, fmt.Errorf("the network's definition: %w", err)
 	}
 	d := definition{Bridge: doc.Bridge.Name, Domain: doc.Domain.Name, ServeDNS: doc.DNS.Enable != "no"}
+	if mtu, err := strconv.ParseUint(doc.MTU.Size, 10, 16); err == nil {
+		d.MTU = int(mtu)
+	}
 	ip, ok := doc.dhcp4()
 	if !ok {
 		return d, nil

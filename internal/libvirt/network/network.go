@@ -69,6 +69,7 @@ type View struct {
 	IPv4    netip.Prefix
 	Gateway netip.Addr
 	DNS     bool // libvirt serves DNS
+	MTU     int  // that libvirt tells guests of; 0: not set
 	Leases  int  // how many leases libvirt grants at a time; 0 for any number
 	// Leased are addresses that are given out, or have an entry that is not
 	// mdserver's.
@@ -352,7 +353,7 @@ func (s *Service) disconnect() {
 // viewOf leaves mdserver's own entries out of what is leased.
 func (s *Service) viewOf(now state) View {
 	d := now.current()
-	v := View{Active: now.active, Bridge: d.Bridge, Domain: d.Domain, IPv4: d.IPv4.Masked(), Gateway: d.Gateway, DNS: d.ServeDNS, Leases: d.Leases,
+	v := View{Active: now.active, Bridge: d.Bridge, Domain: d.Domain, IPv4: d.IPv4.Masked(), Gateway: d.Gateway, DNS: d.ServeDNS, MTU: d.MTU, Leases: d.Leases,
 		Leased: map[netip.Addr]instance.MAC{}}
 	maps.Copy(v.Leased, now.leases)
 	for _, host := range d.Hosts {

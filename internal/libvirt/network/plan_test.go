@@ -17,6 +17,7 @@ const stock = `<network connections='1'>
   <name>default</name>
   <forward mode='nat'/>
   <bridge name='virbr0' stp='on' delay='0'/>
+  <mtu size='1400'/>
   <domain name='lab.example'/>
   <dns><host ip='192.168.122.77'><hostname>printer</hostname></host></dns>
   <ip family='ipv6' address='fd00:7::1' prefix='64'><dhcp><host id='0:1' ip='fd00:7::9'/></dhcp></ip>
@@ -41,7 +42,7 @@ func TestParseDefinition(t *testing.T) {
 	}
 	want := definition{
 		Bridge: "virbr0", Domain: "lab.example", ServeDNS: true,
-		IPv4: netip.MustParsePrefix("192.168.122.0/24"), Gateway: ip(1), Leases: 253,
+		IPv4: netip.MustParsePrefix("192.168.122.0/24"), Gateway: ip(1), MTU: 1400, Leases: 253,
 		Hosts: []dhcpHost{{MAC: mac(0x99), IP: ip(99), Name: "nas"}},
 		Names: []dnsHost{{IP: ip(77), Names: []string{"printer"}}},
 	}
@@ -216,18 +217,22 @@ func FuzzParseDefinition(f *testing.F) {
 	})
 }
 
-// libvirt refuses a second entry with the same name.
+// libvirt refuses a second entry with the same name. A guest's name is that of its
+// first interface.
 func TestWantedNames(t *testing.T) {
 	s := New(Settings{Name: "lan", EntryOrder: []string{"domain", "base"}}, nil, nil, nil)
 	s.view.Domain = "x.lab"
 	for i, hostname := range []string{"master-0.x.lab", "master-0.y.lab", "web"} {
 		s.guests[uuid.UUID{byte(i)}] = instance.Instance{Hostname: hostname, Network: "lan", IPv4: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})}
 	}
+	web := s.guests[uuid.UUID{2}]
+	web.Further = []instance.Attachment{{Network: "lan", MAC: instance.MAC{2, 2}, IPv4: netip.MustParseAddr("10.0.0.9")}}
+	s.guests[uuid.UUID{2}] = web
 	var got []string
 	for _, e := range s.wanted() {
-		got = append(got, e.Name+" "+strings.Join(e.Names, " "))
+		got = append(got, e.IP.String()+" "+e.Name+" "+strings.Join(e.Names, " "))
 	}
-	want := []string{"master-0 master-0.x.lab", " master-0.y.lab.x.lab master-0.y.lab", "web web.x.lab web"}
+	want := []string{"10.0.0.0 master-0 master-0.x.lab", "10.0.0.1  master-0.y.lab.x.lab master-0.y.lab", "10.0.0.2 web web.x.lab web", "10.0.0.9  "}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -202,8 +202,10 @@ func (p *planner) prefers(port, current Port) bool {
 
 // complete adds what the guest's record and metadata allow at the port.
 func (port *Port) complete(guest *instance.Instance, nic instance.Interface) {
-	if place, ok := guest.On(port.Network); ok && place.MAC == nic.MAC {
-		port.Addrs = place.Addrs()
+	for _, place := range guest.AllOn(port.Network) {
+		if place.MAC == nic.MAC {
+			port.Addrs = place.Addrs()
+		}
 	}
 	port.Addrs = append(port.Addrs, LinkLocal(nic.MAC))
 	if guest.Metadata.PortSecurityOff() {

@@ -133,3 +133,28 @@ func TestPlanOneMACOnTwoNetworks(t *testing.T) {
 		t.Errorf("no ports for %v", want)
 	}
 }
+
+// Each of a guest's interfaces on a network sends from its own address alone.
+func TestPlanTwoInterfacesOnOneNetwork(t *testing.T) {
+	guest := porttest.Guest(1, "vnet1")
+	second := instance.Attachment{Network: "mds", MAC: porttest.MAC(2), IPv4: netip.MustParseAddr("10.122.1.2")}
+	guest.Further = []instance.Attachment{second}
+	guest.Interfaces = append(guest.Interfaces, instance.Interface{MAC: second.MAC, Network: "mds", Target: "vnet2"})
+	host := hostOf(
+		portLink(4, "vnet1", "br-mds", tapMAC(guest.MAC), true),
+		portLink(5, "vnet2", "br-mds", tapMAC(second.MAC), true),
+	)
+	plan := Make([]instance.Network{porttest.Network}, []*instance.Instance{guest}, host)
+	want := map[string][]netip.Addr{
+		"vnet1": {guest.IPv4, guest.IPv6, LinkLocal(guest.MAC)}, "vnet2": {second.IPv4, LinkLocal(second.MAC)},
+	}
+	for _, port := range plan.Ports {
+		if !slices.Equal(port.Addrs, want[port.Name]) {
+			t.Errorf("%s may send from %v, want %v", port.Name, port.Addrs, want[port.Name])
+		}
+		delete(want, port.Name)
+	}
+	if len(want) > 0 || !slices.Contains(plan.Reserved, second.IPv4) {
+		t.Errorf("no ports for %v, reserved %v", want, plan.Reserved)
+	}
+}
