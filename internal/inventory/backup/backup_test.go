@@ -9,16 +9,20 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
 
 	"mdserver/internal/identity"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/inventory/storetest"
+	"mdserver/internal/roottest"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -205,6 +209,113 @@ func TestRestoreReplacesWhatIsDamaged(t *testing.T) {
 			}
 			expectSame(t, b, got)
 		})
+	}
+}
+
+func TestRestoreReplacesANewerDatabase(t *testing.T) {
+	database := filepath.Join(t.TempDir(), "mdserver.db")
+	db, err := bbolt.Open(database, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		meta, err := tx.CreateBucket([]byte("meta"))
+		return errors.Join(err, meta.Put([]byte("schema"), []byte("1000")))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := boltstore.Open(database, quiet); !errors.Is(err, boltstore.ErrNewer) {
+		t.Fatalf("the database is not newer: %v", err)
+	}
+	b := sample()
+	b.Identity = ""
+	if _, err := Restore(database, b); err != nil {
+		t.Fatal(err)
+	}
+	got, err := FromDatabase(t.Context(), database, "h", "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	expectSame(t, b, got)
+}
+
+// smallDisk gives a directory with room for size bytes, which this test alone
+// sees: it ends with the test's thread.
+func smallDisk(t *testing.T, size int) string {
+	roottest.Need(t, "mounts a file system")
+	dir := t.TempDir()
+	runtime.LockOSThread()
+	err := syscall.Unshare(syscall.CLONE_NEWNS | syscall.CLONE_FS)
+	if err == nil {
+		err = syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")
+	}
+	if err == nil {
+		err = syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, 0) }) // so that the directory can be removed
+	return dir
+}
+
+// Root restores; the server must be able to open what was restored.
+func TestRestoreGivesTheFilesToTheService(t *testing.T) {
+	roottest.Need(t, "changes the owner of files")
+	const service = 54321
+	for name, owned := range map[string]func(database string) string{
+		"like the database":       func(database string) string { return database },
+		"or else its directory's": filepath.Dir,
+	} {
+		t.Run(name, func(t *testing.T) {
+			database := filepath.Join(t.TempDir(), "mdserver.db")
+			b := sample()
+			b.Identity = ""
+			if owned(database) == database {
+				if err := os.WriteFile(database, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Chown(owned(database), service, service); err != nil {
+				t.Fatal(err)
+			}
+			former, err := Restore(database, b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, path := range append(former, database) {
+				info, err := os.Stat(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if owner := info.Sys().(*syscall.Stat_t).Uid; owner != service || info.Mode().Perm() != 0o600 {
+					t.Errorf("%s belongs to %d with the mode %o", path, owner, info.Mode().Perm())
+				}
+			}
+		})
+	}
+}
+
+func TestRestoreOnAFullDiskChangesNothing(t *testing.T) {
+	dir := smallDisk(t, 256<<10)
+	database := filepath.Join(dir, "mdserver.db")
+	small := sample()
+	small.Identity = ""
+	if _, err := Restore(database, small); err != nil {
+		t.Fatal(err)
+	}
+	large := New("h", "1", instance.Table{}, map[string]string{"large": strings.Repeat("x", 1<<20)}, "")
+	if _, err := Restore(database, large); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("got %v on a full disk", err)
+	}
+	got, err := FromDatabase(t.Context(), database, "h", "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	expectSame(t, small, got)
+	if left, _ := os.ReadDir(dir); len(left) != 1 {
+		t.Errorf("it left %v", left)
 	}
 }
 
