@@ -13,6 +13,7 @@
 //	GET    /v1/user-data?ref=R       what the guest would get, byte for byte
 //	GET    /v1/password?ref=R        what the guest posted as its password
 //	GET    /v1/export?format=F       the original's JSON database, see ExportFormats
+//	GET    /v1/backup                all that the server keeps, see package backup
 //	GET    /v1/status                Status
 //	GET    /v1/identity              the certificate of identity documents, in PEM
 //	POST   /v1/reload                Reloaded
@@ -61,6 +62,8 @@ type Backend struct {
 	Unplugged func(context.Context, uuid.UUID) error
 	// Export writes all guests in one of ExportFormats.
 	Export func(w io.Writer, format string) error
+	// Backup writes all that the server keeps, in the format of package backup.
+	Backup func(w io.Writer) error
 	Status func() Status
 	// State tells what a guest does.
 	State func(*instance.Instance) State
@@ -114,6 +117,7 @@ func (b Backend) routes() map[string]http.HandlerFunc {
 		"GET /v1/user-data":     b.userdata,
 		"GET /v1/password":      b.password,
 		"GET /v1/export":        b.export,
+		"GET /v1/backup":        b.backup,
 		"GET /v1/status":        func(w http.ResponseWriter, _ *http.Request) { answer(w, b.Status()) },
 		"GET /v1/identity":      func(w http.ResponseWriter, _ *http.Request) { face.Text(w, string(b.Identity())) },
 		"POST /v1/reload":       b.reload,

@@ -18,6 +18,9 @@ import (
 	"mdserver/internal/refusal"
 )
 
+// ErrNotRunning: no server listens on the control socket.
+var ErrNotRunning = errors.New("mdserver does not run")
+
 // Client speaks to the control interface of a running mdserver.
 type Client struct {
 	socket string
@@ -101,6 +104,12 @@ func (c *Client) Export(ctx context.Context, format string) ([]byte, error) {
 	return body, c.call(ctx, http.MethodGet, "/v1/export?"+query("format", format), nil, &body)
 }
 
+// Backup returns all that the server keeps, in the format of package backup.
+func (c *Client) Backup(ctx context.Context) ([]byte, error) {
+	var body []byte
+	return body, c.call(ctx, http.MethodGet, "/v1/backup", nil, &body)
+}
+
 // Identity is the certificate, in PEM, by which others check the guests'
 // identity documents.
 func (c *Client) Identity(ctx context.Context) ([]byte, error) {
@@ -163,7 +172,7 @@ func errorOf(resp *http.Response, data []byte) error {
 func (c *Client) explain(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("mdserver does not run: nothing listens on %s; start it with `systemctl start mdserver`, or name its configuration with --config", c.socket)
+		return fmt.Errorf("%w: nothing listens on %s; start it with `systemctl start mdserver`, or name its configuration with --config", ErrNotRunning, c.socket)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("no access to %s: be root or a member of the socket's group", c.socket)
 	}

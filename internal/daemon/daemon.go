@@ -24,7 +24,7 @@ import (
 	"mdserver/internal/imds"
 	"mdserver/internal/ingress"
 	"mdserver/internal/inventory"
-	"mdserver/internal/libvirt/network"
+	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/portsecurity"
 	"mdserver/internal/trail"
 )
@@ -45,7 +45,7 @@ type Daemon struct {
 
 	inventory *inventory.Inventory
 	publisher *publisher
-	notes     network.Notes
+	notes     *boltstore.Store
 	serving   *serving
 	keeper    *bridge.Keeper
 	ports     *portsecurity.Keeper
@@ -236,6 +236,7 @@ func (d *Daemon) backend(intake *admin.Intake) admin.Backend {
 		Complete:  d.complete,
 		Unplugged: d.unplugged,
 		Export:    d.export,
+		Backup:    d.backup,
 		Status:    d.status,
 		State:     d.state,
 		Explain:   d.explain,

@@ -51,7 +51,7 @@ func unusable(path string, err error) error {
 	case errors.Is(err, boltstore.ErrNewer):
 		return fmt.Errorf("%w: %w; install that version again", ErrDatabase, err)
 	case errors.Is(err, boltstore.ErrDamaged), errors.Is(err, boltstore.ErrMissing):
-		return fmt.Errorf("%w: %w; put a copy of the database in its place, or move it and %s.mark away to begin with an empty one",
+		return fmt.Errorf("%w: %w; restore a backup (`mdserver restore FILE`), put a copy of the database in its place, or move it and %s.mark away to begin with an empty one",
 			ErrDatabase, err, path)
 	}
 	return err
@@ -60,7 +60,7 @@ func unusable(path string, err error) error {
 // openIdentity opens the authority that signs identity documents, beside the
 // database, and makes it at the first start.
 func (d *Daemon) openIdentity(cfg *config.Config) error {
-	path := filepath.Join(filepath.Dir(cfg.Server.Database), "identity.pem")
+	path := identity.Beside(cfg.Server.Database)
 	authority, created, err := identity.Open(path, cfg.Service.Hostname)
 	if err != nil {
 		return err

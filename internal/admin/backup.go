@@ -1,0 +1,16 @@
+package admin
+
+import (
+	"bytes"
+	"net/http"
+)
+
+func (b Backend) backup(w http.ResponseWriter, _ *http.Request) {
+	var text bytes.Buffer // all of it or an error
+	if err := b.Backup(&text); err != nil {
+		refuseWith(w, http.StatusInternalServerError, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/jsonl")
+	_, _ = w.Write(text.Bytes()) // a client that hangs up is no fault of ours
+}

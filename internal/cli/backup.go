@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/admin"
+	"mdserver/internal/config"
+	"mdserver/internal/inventory/backup"
+)
+
+func backupCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "backup FILE|-",
+		Short: "Save all that the server keeps in one file",
+		Long: `Save all that the server keeps in one file: guests with their addresses,
+instance-ids and passwords, addresses in quarantine, the server's notes, and the
+keys of tokens and identity documents. Whoever reads the file has the guests'
+secrets; its mode is 0600. Configuration and templates are not in it.
+
+A running server is asked and goes on serving. If none runs, the configured
+database is read. The backup is checked before and after it is written; a file
+that is there is replaced as a whole or, after an error, left as it is.`,
+		Example: `  mdserver backup /var/backups/mdserver.backup
+  mdserver backup - | ssh other mdserver restore --yes -`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			if args[0] == "-" && isTerminal(beneath(cmd.OutOrStdout())) {
+				return &exitError{exitUsage, errors.New("a backup holds secrets and is not shown on a terminal; name a file, or use a pipe")}
+			}
+			data, err := makeBackup(cmd, cfg)
+			if err != nil {
+				return err
+			}
+			if args[0] == "-" {
+				return printRaw(cmd, data)
+			}
+			return writeBackup(cmd, args[0], data)
+		},
+	}
+	cmd.AddCommand(backupCheckCommand())
+	return cmd
+}
+
+// makeBackup asks the running server, or else reads the database. What it
+// gives has been checked.
+func makeBackup(cmd *cobra.Command, cfg *config.Config) ([]byte, error) {
+	c, err := client(cmd)
+	if err != nil {
+		return nil, err
+	}
+	data, err := c.Backup(cmd.Context())
+	if errors.Is(err, admin.ErrNotRunning) {
+		data, err = readStopped(cmd, cfg)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := backup.Read(bytes.NewReader(data)); err != nil {
+		return nil, fmt.Errorf("nothing is written: %w", err)
+	}
+	return data, nil
+}
+
+func readStopped(cmd *cobra.Command, cfg *config.Config) ([]byte, error) {
+	b, err := backup.FromDatabase(cmd.Context(), cfg.Server.Database, cfg.Service.Hostname, config.Version)
+	if err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	err = backup.Write(&text, b)
+	return text.Bytes(), err
+}
+
+// writeBackup writes the file and reads it again. Another backup that it
+// replaces may have been readable by others; the new one is not.
+func writeBackup(cmd *cobra.Command, path string, data []byte) error {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().IsRegular() {
+		if err := os.Chmod(path, newFileMode); err != nil {
+			return err
+		}
+	}
+	if err := writeFile(path, data, newFileMode); err != nil {
+		return err
+	}
+	if err == nil && !info.Mode().IsRegular() { // a pipe cannot be read again
+		return nil
+	}
+	b, err := readBackup(cmd, path)
+	if err != nil {
+		return err
+	}
+	return printBackup(cmd, path, b)
+}
+
+func backupCheckCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "check FILE|-",
+		Short:   "Check a backup and say what is in it",
+		Long:    "Check a backup, its checksum and each record, and say what is in it.",
+		Example: "  mdserver backup check /var/backups/mdserver.backup",
+		Args:    args(cobra.ExactArgs(1)),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		b, err := readBackup(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), b.Header)
+		}
+		return printBackup(cmd, args[0], b)
+	}
+	return cmd
+}
+
+// readBackup reads and checks a backup from a file, or from standard input if
+// path is "-".
+func readBackup(cmd *cobra.Command, path string) (*backup.Backup, error) {
+	in := cmd.InOrStdin()
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		in = io.Reader(file)
+	}
+	b, err := backup.Read(in)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return b, nil
+}
+
+func printBackup(cmd *cobra.Command, path string, b *backup.Backup) error {
+	h := b.Header
+	return printf(cmd.OutOrStdout(), "%s: %d guests and %d resting addresses of %s, %s\n",
+		path, h.Guests, h.Resting, h.Host, h.Created.Format("2006-01-02 15:04:05 MST"))
+}

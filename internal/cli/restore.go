@@ -1,0 +1,165 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/admin"
+	"mdserver/internal/config"
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory/backup"
+	"mdserver/internal/inventory/boltstore"
+)
+
+// errRunning: a restore replaces the file that a server has open.
+var errRunning = errors.New("mdserver runs; stop it first: systemctl stop mdserver")
+
+func restoreCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "restore FILE|-",
+		Short: "Replace the database by a backup",
+		Long: `Replace the configured database and the identity authority by those of a
+backup. The backup is checked first, and the former files are kept beside the
+new ones. What does not fit this host's configuration is listed, and restored
+nevertheless.
+
+The server must be stopped, so that no guest is registered in a database that is
+about to be replaced. A restore that was interrupted can be repeated.`,
+		Example: `  mdserver restore --dry-run /var/backups/mdserver.backup
+  systemctl stop mdserver
+  mdserver restore /var/backups/mdserver.backup
+  systemctl start mdserver`,
+		Args: args(cobra.ExactArgs(1)),
+	}
+	dryRun := cmd.Flags().Bool("dry-run", false, "show what would change, and change nothing")
+	yes := cmd.Flags().Bool("yes", false, "do not ask")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		cfg, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		b, err := readBackup(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		if err := printRestore(cmd, cfg, args[0], b); err != nil || *dryRun {
+			return err
+		}
+		if err := mayRestore(cmd, *yes); err != nil {
+			return err
+		}
+		return restore(cmd, cfg.Server.Database, b)
+	}
+	return cmd
+}
+
+// mayRestore checks that no server runs, and that the administrator agrees.
+func mayRestore(cmd *cobra.Command, yes bool) error {
+	c, err := client(cmd)
+	if err != nil {
+		return err
+	}
+	if _, err := c.Status(cmd.Context()); err == nil {
+		return errRunning
+	}
+	switch {
+	case yes:
+		return nil
+	case !isTerminal(cmd.InOrStdin()):
+		return &exitError{exitUsage, errors.New("there is no terminal to ask on; add --yes to replace the database")}
+	}
+	return confirm(cmd, "Replace the database?")
+}
+
+func restore(cmd *cobra.Command, database string, b *backup.Backup) error {
+	former, err := backup.Restore(database, b)
+	for _, name := range former {
+		printf(cmd.OutOrStdout(), "kept: %s\n", name)
+	}
+	if errors.Is(err, boltstore.ErrInUse) {
+		return errRunning
+	}
+	if err != nil {
+		return err
+	}
+	return printf(cmd.OutOrStdout(), "restored %s; start the server: systemctl start mdserver\n", database)
+}
+
+// printRestore shows what a restore changes, and what does not fit this host.
+func printRestore(cmd *cobra.Command, cfg *config.Config, path string, b *backup.Backup) error {
+	out := cmd.OutOrStdout()
+	if err := printBackup(cmd, path, b); err != nil {
+		return err
+	}
+	present, err := presentGuests(cmd, cfg)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		printf(out, "the present database cannot be compared: %v\n", err)
+	}
+	c := backup.Compare(present, b.Table.Instances)
+	for _, change := range []struct {
+		what  string
+		names []string
+	}{{"added", c.Added}, {"removed", c.Removed}, {"changed", c.Changed}} {
+		for _, name := range change.names {
+			printf(out, "%s: %s\n", change.what, name)
+		}
+	}
+	for _, guest := range b.Table.Instances {
+		for _, problem := range misfits(cfg, &guest) {
+			printf(out, "does not fit: %s: %s\n", guest.Name, problem)
+		}
+	}
+	return nil
+}
+
+// presentGuests are the guests of the running server, or else of the sound
+// part of the database.
+func presentGuests(cmd *cobra.Command, cfg *config.Config) ([]instance.Instance, error) {
+	c, err := client(cmd)
+	if err != nil {
+		return nil, err
+	}
+	data, err := c.Backup(cmd.Context())
+	if err == nil {
+		b, err := backup.Read(bytes.NewReader(data))
+		if err != nil {
+			return nil, err
+		}
+		return b.Table.Instances, nil
+	}
+	if !errors.Is(err, admin.ErrNotRunning) {
+		return nil, err
+	}
+	table, _, err := boltstore.Read(cmd.Context(), cfg.Server.Database)
+	return table.Instances, err
+}
+
+// misfits says what of a guest does not fit the configured networks. The
+// addresses of a network that libvirt runs are not known here.
+func misfits(cfg *config.Config, guest *instance.Instance) []string {
+	var problems []string
+	for _, place := range guest.Attachments() {
+		i := slices.IndexFunc(cfg.Networks, func(n config.Network) bool { return n.Name == place.Network })
+		if i < 0 {
+			problems = append(problems, fmt.Sprintf("its network %q is not configured", place.Network))
+			continue
+		}
+		n := cfg.Networks[i]
+		if n.Backend == config.BackendLibvirt {
+			continue
+		}
+		for _, addr := range place.Addrs() {
+			if !n.Network.Contains(addr) && !n.Network6.Contains(addr) {
+				problems = append(problems, fmt.Sprintf("its address %s is outside of the network %q", addr, n.Name))
+			}
+		}
+	}
+	return problems
+}

@@ -1,0 +1,162 @@
+package boltstore
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"mdserver/internal/instance"
+)
+
+// Notes gives all notes that SetMeta left, by key.
+func (s *Store) Notes() (map[string]string, error) {
+	notes := map[string]string{}
+	err := s.view(func(tx *bbolt.Tx) error {
+		return tx.Bucket(metaBucket).ForEach(func(key, sealed []byte) error {
+			if isOwn(metaBucket, key) {
+				return nil
+			}
+			text, err := unseal(metaBucket, key, sealed)
+			if err != nil {
+				return fmt.Errorf("%w (note %q: %w)", ErrDamaged, key, err)
+			}
+			notes[string(key)] = string(text)
+			return nil
+		})
+	})
+	return notes, err
+}
+
+// Replace puts a new database in the place of the one at path, which may be
+// damaged or missing. It returns the name of a copy of the former file, or "".
+// Until the new file is complete, checked and on the disk, the former one stays
+// as it is. Errors: ErrInUse if a server has the database open, or those of the
+// operating system.
+func Replace(path string, table instance.Table, notes map[string]string) (former string, err error) {
+	c, err := contentOf(table, notes)
+	if err != nil {
+		return "", err
+	}
+	known, err := readMark(path)
+	if err != nil {
+		return "", err
+	}
+	if known != nil {
+		c.sequence = known.Sequence + 1 // else the next start would miss changes
+	}
+	release, err := hold(path)
+	if err != nil {
+		return "", fmt.Errorf("replace the inventory %s: %w", path, err)
+	}
+	defer release()
+	fresh := path + ".restored"
+	defer os.Remove(fresh) // does nothing after it has taken its place
+	if err := writeNew(fresh, c); err != nil {
+		return "", fmt.Errorf("write the inventory %s: %w", fresh, err)
+	}
+	if former, err = KeepFormer(path); err != nil {
+		return "", fmt.Errorf("keep the former inventory: %w", err)
+	}
+	if err := errors.Join(GiveToService(path, fresh), os.Rename(fresh, path)); err != nil {
+		return former, err
+	}
+	return former, syncDir(filepath.Dir(path))
+}
+
+// contentOf makes what fill writes. The keys come in order.
+func contentOf(table instance.Table, notes map[string]string) (*content, error) {
+	c := &content{records: map[string][]record{}}
+	var failed error
+	put := func(bucket, key []byte, value any) {
+		text, err := json.Marshal(value)
+		failed = errors.Join(failed, err)
+		c.records[string(bucket)] = append(c.records[string(bucket)], record{key, text})
+	}
+	for _, guest := range table.Instances {
+		put(instancesBucket, guest.UUID[:], guest)
+	}
+	for _, resting := range table.Resting {
+		put(restingBucket, resting.Addr.AsSlice(), resting)
+	}
+	for key, value := range notes {
+		if isOwn(metaBucket, []byte(key)) {
+			return nil, fmt.Errorf("the note %q is the store's own", key)
+		}
+		c.records[string(metaBucket)] = append(c.records[string(metaBucket)], record{[]byte(key), []byte(value)})
+	}
+	for _, records := range c.records {
+		slices.SortFunc(records, func(a, b record) int { return strings.Compare(string(a.key), string(b.key)) })
+	}
+	return c, failed
+}
+
+// hold locks the database as bbolt does, so that no server opens it.
+func hold(path string) (release func(), err error) {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = file.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = ErrInUse
+		}
+		return nil, err
+	}
+	return func() { _ = file.Close() }, nil
+}
+
+// writeNew writes a database as a new file and reads it again.
+func writeNew(path string, c *content) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	s := &Store{path: path}
+	if err := s.openFile(); err != nil {
+		return err
+	}
+	err := catch(func() error { return s.fill(c) })
+	s.drop()
+	if err != nil {
+		return err
+	}
+	written, err := scanFile(path)
+	if err != nil {
+		return err
+	}
+	if len(written.findings) > 0 {
+		return fmt.Errorf("%w (%v)", ErrDamaged, written.findings[0])
+	}
+	return nil
+}
+
+// KeepFormer copies a file that is to be replaced, and returns the name of the
+// copy, or "" if there is no file.
+func KeepFormer(path string) (string, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	former := path + ".replaced-" + time.Now().UTC().Format("20060102T150405.000000Z")
+	return former, copyFile(path, former)
+}
+
+// GiveToService gives a new file to the owner of the database, or of its
+// directory if there is no database.
+func GiveToService(database, name string) error {
+	if _, err := os.Stat(database); errors.Is(err, fs.ErrNotExist) {
+		database = filepath.Dir(database)
+	}
+	return likeDatabase(database, name)
+}
