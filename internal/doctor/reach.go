@@ -50,7 +50,7 @@ func (f Finding) join(who account, socket fs.FileInfo, member []uint32) Finding 
 	case slices.Contains(member, group):
 		return f // since the server started
 	default:
-		return f.mend("usermod --append --groups " + quote(groupName(group)) + " " + quote(who.name))
+		return f.mend(command("usermod --append --groups %s %s", groupName(group), who.name))
 	}
 }
 
@@ -61,9 +61,17 @@ func groupMay(info fs.FileInfo) bool { return info.Mode().Perm()&(mayWrite<<3) !
 // restart adds how the server is started anew.
 func (h *Host) restart(ctx context.Context, f Finding) Finding {
 	if unitProperty(ctx, unit, "ActiveState") == "" {
-		return f.advise("start mdserver anew after that")
+		return f.advise("restart mdserver")
 	}
-	return f.mend("systemctl restart " + unit)
+	return f.mend(command("systemctl restart %s", unit))
+}
+
+// startServer is the command that starts the server.
+func (h *Host) startServer(ctx context.Context) string {
+	if unitProperty(ctx, unit, "LoadState") != "" {
+		return command("systemctl enable --now %s", unit)
+	}
+	return h.mdserver("serve")
 }
 
 // memberships are the groups that a user is in as of now.
