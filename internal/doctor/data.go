@@ -189,7 +189,7 @@ func checkDatabase(ctx context.Context, h *Host) []Finding {
 func beginAgain(f Finding, path string) Finding {
 	f = f.advise("put a copy of the database in its place; without one, guests are registered again, and the server's notes on them are lost")
 	if exists(path) {
-		f = f.mend(command("mv %s %s", path, path+".damaged"))
+		f = f.mend(command("mv --backup=numbered %s %s", path, path+".damaged"))
 	}
 	return f.mend(command("rm -f %s", path+".mark"))
 }

@@ -53,6 +53,8 @@ func checkLibvirt(ctx context.Context, h *Host) []Finding {
 		return append([]Finding{answers}, h.checkReach(ctx)...)
 	case errors.Is(v.err, errOff):
 		return []Finding{fine("not asked: %v", v.err)}
+	case errors.Is(v.err, context.DeadlineExceeded): // one of several sockets; the others may not be there
+		return []Finding{wrong("libvirt does not answer: %v", v.err).mend(command("systemctl restart %s", daemonUnit()))}
 	case errors.Is(v.err, fs.ErrPermission):
 		return []Finding{unknown("no permission to use libvirt: be root or a member of the group libvirt (%v)", v.err)}
 	case errors.Is(v.err, syscall.ECONNREFUSED):

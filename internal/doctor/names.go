@@ -54,5 +54,5 @@ func (h *Host) sharedNames(n Network, guests []instance.Instance) []Finding {
 
 func (h *Host) sharedName(n Network, guest, other *instance.Instance, names []string) Finding {
 	f := wrong("on the network %q the guests %q and %q are both %s in DNS, which leads to either", n.Name, other.Name, guest.Name, strings.Join(names, " and "))
-	return f.mend(h.virsh("domrename %s %s", guest.Name, instance.DistinctHostname(guest.Hostname, guest.UUID)))
+	return f.advise("the guest must be off while it is renamed").mend(h.virsh("domrename %s %s", guest.Name, instance.DistinctHostname(guest.Hostname, guest.UUID)))
 }

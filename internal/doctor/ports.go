@@ -42,7 +42,8 @@ func (h *Host) checkPortOf(ctx context.Context, wanted netip.AddrPort, all []lis
 		return []Finding{warning("a mdserver, process %d, listens on %s but does not answer on %s", p.pid, wanted, h.Config.Server.Socket).
 			mend(p.stop(), h.startServer(ctx))}
 	}
-	return []Finding{wrong("%s is taken by %s, which listens on %s", wanted, p, l.addr).mend(p.stop())}
+	return []Finding{wrong("%s is taken by %s, which listens on %s", wanted, p, l.addr).
+		advise("or let it listen on other addresses only, or set port in the section [mdserver] to another one").mend(p.stop())}
 }
 
 func holdersOf(list []listener) map[uint32]process {

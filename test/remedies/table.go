@@ -18,7 +18,7 @@ const (
 	enable   = "systemctl enable --now %s"
 	chmod    = "chmod %s %s"
 	smbios   = "mdserver smbios --apply %s"
-	moveAway = "mv %s %s"
+	moveAway = "mv --backup=numbered %s %s"
 	unmark   = "rm -f %s"
 	nft      = "nft insert rule %s %s %s iifname %s %s dport %s accept"
 	iptables = "%s -I %s -i %s -p %s --dport %s -j ACCEPT"
