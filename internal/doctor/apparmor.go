@@ -67,7 +67,7 @@ func confines(loaded string) bool {
 func admits(rules, dir string) bool {
 	below, inRun := strings.CutPrefix(dir, "/run/")
 	for line := range strings.Lines(rules) {
-		path := strings.TrimPrefix(strings.TrimSpace(line), "owner ")
+		path := strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(line), "owner "), `"`)
 		if strings.HasPrefix(path, dir+"/**") || inRun && strings.HasPrefix(path, "@{run}/"+below+"/**") {
 			return true
 		}
@@ -81,7 +81,7 @@ func admit(dirs []string) string {
 	var words []any
 	for _, dir := range dirs {
 		line += " %s %s"
-		words = append(words, dir+"/ r,", dir+"/** rwk,")
+		words = append(words, `"`+dir+`/" r,`, `"`+dir+`/**" rwk,`)
 	}
 	return command(line+" >> %s", append(words, dnsmasqLocal)...)
 }

@@ -54,7 +54,7 @@ func checkLibvirt(ctx context.Context, h *Host) []Finding {
 	case errors.Is(v.err, errOff):
 		return []Finding{fine("not asked: %v", v.err)}
 	case errors.Is(v.err, context.DeadlineExceeded): // one of several sockets; the others may not be there
-		return []Finding{wrong("libvirt does not answer: %v", v.err).mend(command("systemctl restart %s", daemonUnit()))}
+		return []Finding{silent(v.err)}
 	case errors.Is(v.err, fs.ErrPermission):
 		return []Finding{unknown("no permission to use libvirt: be root or a member of the group libvirt (%v)", v.err)}
 	case errors.Is(v.err, syscall.ECONNREFUSED):
@@ -62,7 +62,11 @@ func checkLibvirt(ctx context.Context, h *Host) []Finding {
 	case errors.Is(v.err, fs.ErrNotExist):
 		return []Finding{wrong("libvirt's socket is not there, libvirt does not run: %v", v.err).mend(startLibvirt())}
 	}
-	return []Finding{wrong("libvirt does not answer: %v", v.err).mend(command("systemctl restart %s", daemonUnit()))}
+	return []Finding{silent(v.err)}
+}
+
+func silent(err error) Finding {
+	return wrong("libvirt does not answer: %v", err).mend(command("systemctl restart %s", daemonUnit()))
 }
 
 func startLibvirt() string { return command("systemctl start %s", daemonUnit()) }
