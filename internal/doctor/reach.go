@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,12 +31,45 @@ func (h *Host) checkReach(ctx context.Context) []Finding {
 	if h.running() {
 		now = processGroups(h.status.PID)
 	}
+	info = withPolkit(info)
 	if who.reaches(info, now) {
 		return nil
 	}
 	f := wrong("the user %s may not use libvirt's socket %s, which is %s: it cannot edit the network %q", who.name, h.libvirt.socket, describe(info), h.Networks[i].Name)
 	return []Finding{h.restart(ctx, f.join(who, info, member))}
 }
+
+// polkitGroup is the group whose members libvirt's rule for polkit lets in.
+const polkitGroup = "libvirt"
+
+// byPolkit is a socket that everybody may open, where polkit asks for the group.
+type byPolkit struct {
+	fs.FileInfo
+	group uint32
+}
+
+func (s byPolkit) Mode() fs.FileMode { return s.FileInfo.Mode()&^0o007 | 0o020 }
+func (s byPolkit) Sys() any {
+	owner := *s.FileInfo.Sys().(*syscall.Stat_t)
+	owner.Gid = s.group
+	return &owner
+}
+
+// withPolkit is the socket as polkit guards it: libvirt leaves one that polkit
+// guards open to everybody. libvirtd.conf may turn that off.
+func withPolkit(socket fs.FileInfo) fs.FileInfo {
+	g, err := user.LookupGroup(polkitGroup)
+	if err != nil || socket.Mode().Perm()&mayWrite == 0 || !exists("/usr/share/polkit-1/rules.d/60-libvirt.rules") {
+		return socket
+	}
+	settings, err := os.ReadFile("/etc/libvirt/libvirtd.conf")
+	if err != nil || withoutPolkit.Match(settings) {
+		return socket
+	}
+	return byPolkit{socket, groupIDs([]string{g.Gid})[0]}
+}
+
+var withoutPolkit = regexp.MustCompile(`(?m)^\s*auth_unix_rw\s*=\s*"none"`)
 
 // reaches reports whether the account, with further groups, may use a socket.
 func (a account) reaches(socket fs.FileInfo, groups []uint32) bool {
