@@ -149,9 +149,9 @@ func TestDoctorConfiguration(t *testing.T) {
 	}
 	p.finds("dnsmasq clash", "python3")
 	start(t, p.server)
-	p.mend(p.sees("dnsmasq", "the server says of the network lan"))
+	p.mend(p.sees("dnsmasq", "the server reports: ", "lan"))
 	squatter.Kill()
-	p.gone("dnsmasq", "the server says of the network lan")
+	p.gone("dnsmasq", "the server reports: ", "lan")
 }
 
 // Real rules of nftables and iptables that drop what guests send; the rules that

@@ -138,7 +138,7 @@ var Table = []Row{
 	{noDnsmasq, nil, "TestDoctorConfiguration", ""},
 	{"dnsmasq does not run: %v", []string{"apt-get install --reinstall dnsmasq-base"}, "", registry},
 	{"%s is version %s.%s, needed is %d.%d or later", []string{apt}, "", registry},
-	{"the server says of the network %s", nil, "TestDoctorConfiguration", ""},
+	{"the server reports: %s", nil, "TestDoctorConfiguration", ""},
 	{"no dnsmasq runs with the server's files of the network %q", []string{"systemctl enable --now mdserver-dnsmasq.service"}, "TestRemediesOnHost", ""},
 	{noServer, []string{restart}, "", moment},
 	{noServer, nil, "", moment},
