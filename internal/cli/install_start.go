@@ -19,7 +19,7 @@ import (
 func startFlags(cmd *cobra.Command) func() (*install.Start, error) {
 	flags := cmd.Flags()
 	start := flags.Bool("start", false, "configure and start mdserver and its network, and run doctor")
-	network := flags.String("network", "default", "with --start: serve the guests of the libvirt network `NAME`; mds is mdserver's own")
+	network := flags.String("network", "", "with --start: serve the guests of the libvirt network `NAME`; mds is mdserver's own (default: the networks of the configuration, or the network default)")
 	files := flags.StringArray("key", nil, "with --start: give guests the SSH public keys in `FILE`; may be repeated")
 	return func() (*install.Start, error) {
 		if !*start {

@@ -27,6 +27,13 @@ func (c *Config) KeepFixed(running *Config) *Config {
 	return &kept
 }
 
+// NeedsRestart reports whether a change of a key takes effect only when the
+// server starts again, and not when it reloads its configuration.
+func NeedsRestart(section, name string) bool {
+	k := lookup(section, name)
+	return k != nil && k.restart
+}
+
 // keepFixed is the same for the values as files gave them.
 func (vs *values) keepFixed(running *values) *values {
 	if vs == nil || running == nil {

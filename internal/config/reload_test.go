@@ -45,3 +45,17 @@ func TestKeepFixedOfKeysThatCameOrWent(t *testing.T) {
 		t.Error("a Config without values is not kept")
 	}
 }
+
+func TestNeedsRestart(t *testing.T) {
+	for name, want := range map[[2]string]bool{
+		{"dnsmasq", "interface"}:      true,
+		{"network lan", "interface"}:  false,
+		{"mdserver", "verify_mac"}:    false,
+		{"mdserver", "no_such_key"}:   false,
+		{"public-keys", "my-own-key"}: false,
+	} {
+		if got := NeedsRestart(name[0], name[1]); got != want {
+			t.Errorf("%v: %v, want %v", name, got, want)
+		}
+	}
+}

@@ -3,8 +3,10 @@ package daemon
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
+	"mdserver/internal/bridge"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/explain"
 	"mdserver/internal/face"
@@ -52,11 +54,12 @@ func (d *Daemon) explain(ctx context.Context, guest *instance.Instance) explain.
 	for _, key := range cfg.PublicKeys {
 		keys = append(keys, key.Name)
 	}
+	networks := completed(configuredNetworks(cfg), d.serving.views(), d.log)
 	return explain.Guest(explain.Subject{
 		Guest:    guest,
 		Refusal:  d.refusalOf(guest),
 		Snapshot: d.inventory.Snapshot(),
-		Networks: completed(configuredNetworks(cfg), d.serving.views(), d.log),
+		Networks: networks,
 		Settings: cfg.Effective(),
 		Keys:     keys,
 		Template: d.front.Load().renderer.Explain(ctx, guest),
@@ -65,5 +68,28 @@ func (d *Daemon) explain(ctx context.Context, guest *instance.Instance) explain.
 		Hears:    d.hears(guest.Network),
 		Started:  d.started,
 		Ports:    d.ports.Of(guest.UUID),
+		Found:    d.foundRunning(guest),
+		Taps:     d.taps(guest, networks),
 	})
+}
+
+// taps finds this host's ends of a guest's interfaces, and where they are. One
+// that is not there is left out: the guest does not run.
+func (d *Daemon) taps(guest *instance.Instance, networks []instance.Network) []explain.Tap {
+	var taps []explain.Tap
+	for _, place := range guest.Attachments() {
+		name := guest.Target(place)
+		i := slices.IndexFunc(networks, func(n instance.Network) bool { return n.Name == place.Network })
+		if name == "" || i < 0 {
+			continue
+		}
+		master, there, err := bridge.Master(name)
+		if err != nil {
+			d.log.Warn("the bridge of a guest's tap is not known", "guest", guest.Name, "tap", name, "error", err)
+		}
+		if there && err == nil {
+			taps = append(taps, explain.Tap{Name: name, Bridge: master, Wanted: networks[i].Bridge})
+		}
+	}
+	return taps
 }

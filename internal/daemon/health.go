@@ -17,7 +17,7 @@ func (d *Daemon) health(cfg *config.Config) []health.Trouble {
 	if failure := d.inventory.WriteFailure(); failure != nil {
 		all = append(all, health.Trouble{Part: "database", Since: failure.Since,
 			Message: "the last change was not written: " + failure.Err.Error(),
-			Remedy:  []string{"df -h " + dir, "journalctl -k -n 50"}})
+			Look:    []string{"df -h " + dir, "journalctl -k -n 50"}})
 	}
 	all = append(all, health.Disk("database", dir)...)
 	if file := cfg.Server.LogFile; file != "" {
@@ -47,7 +47,7 @@ func (d *Daemon) libvirtTrouble(cfg *config.Config) []health.Trouble {
 		return nil
 	}
 	return []health.Trouble{{Part: "libvirt", Message: "no connection: " + s.Error, Since: s.Since,
-		Remedy: []string{"systemctl status libvirtd.service"}}}
+		Look: []string{"systemctl status libvirtd.service"}}}
 }
 
 // statusLine is the status that `systemctl status` shows.

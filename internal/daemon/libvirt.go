@@ -72,6 +72,12 @@ func (f *following) running(id uuid.UUID) (running, known bool) {
 	return f.keeper.Running(id)
 }
 
+// foundRunning reports whether a guest was started before anything told this
+// server of it.
+func (d *Daemon) foundRunning(guest *instance.Instance) bool {
+	return d.following.keeper != nil && d.following.keeper.FoundRunning(guest.UUID) && guest.Seen[instance.ByHook].Before(d.started)
+}
+
 func (f *following) status(cfg *config.Config) admin.Libvirt {
 	s := admin.Libvirt{URI: cfg.Libvirt.URI.String()}
 	if f.watcher != nil {

@@ -26,7 +26,7 @@ func checkClock(context.Context, *Host) []Finding {
 	case err != nil:
 		return []Finding{unknown("the kernel does not tell of its clock: %v", err)}
 	case state == clockError:
-		return []Finding{warning("the clock is not synchronised").mend("timedatectl set-ntp true", "timedatectl timesync-status")}
+		return []Finding{warning("the clock is not synchronised").mend("timedatectl set-ntp true")}
 	}
 	return []Finding{fine("the clock is synchronised")}
 }

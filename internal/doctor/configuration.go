@@ -5,22 +5,25 @@ import (
 	"log/slog"
 )
 
-func checkConfiguration(_ context.Context, h *Host) []Finding {
+func checkConfiguration(ctx context.Context, h *Host) []Finding {
 	if h.problem != nil {
 		var all []Finding
 		for _, err := range flatten(h.problem) {
-			all = append(all, wrong("%v", err).mend("mdserver config check "+quote(h.ConfigFile)))
+			all = append(all, wrong("the configuration does not hold: %v", err).
+				advise("change that line; `%s` checks the file", command("mdserver config check %s", h.ConfigFile)))
 		}
 		return all
 	}
 	var all []Finding
 	for _, w := range h.warnings {
 		if w.Level >= slog.LevelWarn {
-			all = append(all, warning("%s", w.String()).mend("mdserver config check "+quote(h.ConfigFile)))
+			all = append(all, warning("the configuration: %s", w.String()).
+				advise("change that line; `%s` checks the file", command("mdserver config check %s", h.ConfigFile)))
 		}
 	}
 	if h.Config.Server.Upload == "local" {
-		all = append(all, warning("mdserver.upload is local: every user of this host may register guests; root keeps that to root, and mdserver's own hook needs no upload by TCP"))
+		all = append(all, warning("mdserver.upload is local: every user of this host may register guests; mdserver's own hook needs no upload by TCP").
+			change(ctx, h, "mdserver", "upload", "root"))
 	}
 	return unless(all, fine("%s holds", h.ConfigFile))
 }

@@ -104,7 +104,8 @@ func (a account) check(path string, need fs.FileMode) []Finding {
 	case errors.Is(err, fs.ErrPermission):
 		return []Finding{unknown("%s: only root may look there", path)}
 	case err != nil:
-		return []Finding{wrong("%v", err).mend("ls -ld " + quote(path))}
+		return []Finding{wrong("%s cannot be looked at: %v", path, err).
+			advise("`%s` shows what it is", command("ls -ld %s", path))}
 	case !a.can(info, need):
 		return []Finding{a.refused(path, info, need)}
 	}
@@ -141,11 +142,11 @@ func (a account) refused(path string, info fs.FileInfo, need fs.FileMode) Findin
 	}
 	switch {
 	case need&mayWrite != 0:
-		return f.mend("chown "+a.name+" "+quote(path), "chmod u+"+letters+" "+quote(path))
+		return f.mend(command("chown %s %s", a.name, path), command("chmod %s %s", "u+"+letters, path))
 	case info.Sys().(*syscall.Stat_t).Uid == a.uid:
-		return f.mend("chmod u+" + letters + " " + quote(path))
+		return f.mend(command("chmod %s %s", "u+"+letters, path))
 	}
-	return f.mend(fmt.Sprintf("chgrp %d %s", a.gid, quote(path)), "chmod g+"+letters+" "+quote(path))
+	return f.mend(command("chgrp %s %s", a.gid, path), command("chmod %s %s", "g+"+letters, path))
 }
 
 func describe(info fs.FileInfo) string {
@@ -159,7 +160,7 @@ func exposed(database string) []Finding {
 	if err != nil || info.Mode().Perm()&0o007 == 0 {
 		return nil
 	}
-	return []Finding{wrong("everybody may open %s, which holds the guests' secrets", database).mend("chmod 600 " + quote(database))}
+	return []Finding{wrong("everybody may open %s, which holds the guests' secrets", database).mend(command("chmod 600 %s", database))}
 }
 
 func checkDatabase(ctx context.Context, h *Host) []Finding {
@@ -174,9 +175,9 @@ func checkDatabase(ctx context.Context, h *Host) []Finding {
 	case errors.Is(err, fs.ErrPermission):
 		return []Finding{unknown("%s: be root to read it", path)}
 	case errors.Is(err, boltstore.ErrInUse):
-		return []Finding{warning("%v: it runs, but does not answer on %s", err, h.Config.Server.Socket)}
+		return []Finding{h.restart(ctx, warning("%v: it runs, but does not answer on %s", err, h.Config.Server.Socket))}
 	case err != nil:
-		return []Finding{beginAgain(wrong("%v", err), path)}
+		return []Finding{beginAgain(wrong("the database cannot be used: %v", err), path)}
 	case len(findings) > 0:
 		return []Finding{warning("%s is damaged in %d places: %v", path, len(findings), findings[0]).
 			advise("start the server: it sets aside what is damaged and serves all other guests")}
@@ -187,10 +188,10 @@ func checkDatabase(ctx context.Context, h *Host) []Finding {
 // beginAgain says what there is to do about a database that cannot be used.
 func beginAgain(f Finding, path string) Finding {
 	f = f.advise("put a copy of the database in its place; without one, guests are registered again, and the server's notes on them are lost")
-	if _, err := os.Stat(path); err == nil {
-		f = f.mend("mv " + quote(path) + " " + quote(path+".damaged"))
+	if exists(path) {
+		f = f.mend(command("mv --backup=numbered %s %s", path, path+".damaged"))
 	}
-	return f.mend("rm " + quote(path+".mark"))
+	return f.mend(command("rm -f %s", path+".mark"))
 }
 
 // setAside tells of records that were damaged or contradicted each other.
@@ -223,24 +224,24 @@ func checkAddresses(ctx context.Context, h *Host) []Finding {
 // room judges how many addresses are left. Those that rest are among them: in
 // need they are given out again.
 func room(n Network, used int) Finding {
-	total := size(n)
-	f := fine("%s: %d of %d addresses are free or rest", n.IPv4, total-used, total)
+	total, of := size(n), "addresses"
 	if n.Leases > 0 && n.Leases < total {
-		total = n.Leases
-		f = fine("%s: libvirt grants %d leases at a time, the size of its DHCP range; %d are free", n.IPv4, total, total-used)
+		total, of = n.Leases, "leases of libvirt's DHCP range"
 	}
+	left := total - used
+	f := fine("%s: %d of %d %s are free or rest", n.IPv4, left, total, of)
 	switch {
-	case total-used <= 0:
-		f.State = Wrong
-	case (total-used)*100 < total*scarce:
-		f.State = Warning
+	case left <= 0:
+		f = wrong("%s is full: %d of %d %s are free or rest", n.IPv4, left, total, of)
+	case left*100 < total*scarce:
+		f = warning("%s is nearly full: %d of %d %s are free or rest", n.IPv4, left, total, of)
 	default:
 		return f
 	}
 	if n.Leases > 0 {
 		f = f.advise("enlarge the network's <dhcp> range by `virsh net-edit %s`, and restart the network when no guest runs on it: running guests lose their link with it", n.Name)
 	}
-	return f.advise("remove guests that are no more, by `mdserver instance rm NAME`, or enlarge the network").mend("mdserver instance ls")
+	return f.advise("remove guests that are no more, by `mdserver instance rm NAME`, or enlarge the network; `mdserver instance ls` lists the guests")
 }
 
 // usedAddresses counts IPv4 addresses by network.

@@ -24,7 +24,7 @@ func checkDatasource(ctx context.Context, h *Host) []Finding {
 
 // dress is the command that gives a guest the recommended look.
 func (h *Host) dress(d domain) string {
-	return "mdserver smbios --config " + quote(h.ConfigFile) + " --apply " + quote(d.Name)
+	return h.mdserver("smbios --apply %s", d.Name)
 }
 
 // detects judges what cloud-init's ds-identify makes of the guest's hardware.
@@ -38,10 +38,10 @@ func (h *Host) detects(ctx context.Context, d domain) []Finding {
 			mend(h.dress(d))}
 	case server.Denies(face):
 		return []Finding{wrong("the guest %q takes this for %s, where cloud-init sends no tokens, but imds requires them: it gets no metadata", d.Name, face.Title()).
-			admit(h, d, face)}
+			admit(ctx, h, d, face)}
 	case face == smbios.EC2 && !server.Tokens:
 		return []Finding{wrong("the guest %q takes this for AWS, where cloud-init needs tokens, but imds is off", d.Name).
-			set(h, "mdserver", "imds", "optional").reload(h)}
+			change(ctx, h, "mdserver", "imds", "optional")}
 	default:
 		var all []Finding
 		for _, text := range d.Readers() {
@@ -51,6 +51,8 @@ func (h *Host) detects(ctx context.Context, d domain) []Finding {
 			found := warning("the guest %q is taken for %s, but %s", d.Name, face.Title(), text)
 			if face == smbios.NoCloud {
 				found = found.mend(h.dress(d))
+			} else {
+				found = found.advise("no command changes this without setting the guest up anew: give a new guest another UUID")
 			}
 			all = append(all, found)
 		}
@@ -59,16 +61,16 @@ func (h *Host) detects(ctx context.Context, d domain) []Finding {
 }
 
 // admit adds how a guest is served without tokens.
-func (f Finding) admit(h *Host, d domain, face smbios.Face) Finding {
+func (f Finding) admit(ctx context.Context, h *Host, d domain, face smbios.Face) Finding {
 	_, mode := d.metadata.IMDS()
 	_, exempt := d.metadata.IMDSExempt()
 	switch {
 	case mode || exempt:
-		return f.advise("change imds or imds_exempt in the domain's <metadata>: virsh edit %s", quote(d.Name))
+		return f.advise("change imds or imds_exempt in the domain's <metadata>: %s", h.virsh("edit %s", d.Name))
 	case face == smbios.EC2Clone: // the EC2 tree is never exempt
-		return f.set(h, "mdserver", "imds", "optional").reload(h)
+		return f.change(ctx, h, "mdserver", "imds", "optional")
 	}
-	return f.set(h, "mdserver", "imds_exempt", "openstack, nocloud").reload(h)
+	return f.change(ctx, h, "mdserver", "imds_exempt", "openstack, nocloud")
 }
 
 // fetched reports whether the guest has read its metadata or its user-data

@@ -22,13 +22,24 @@ func checkDnsmasq(ctx context.Context, h *Host) []Finding {
 	}
 	program := h.Config.Dnsmasq.Binary
 	if _, err := os.Stat(program); err != nil {
-		return []Finding{wrong("there is no dnsmasq at %s (%v)", program, err).mend("apt-get install dnsmasq-base")}
+		return []Finding{h.installDnsmasq(ctx, wrong("there is no dnsmasq at %s (%v)", program, err))}
 	}
 	all := checkVersion(ctx, program)
 	if h.running() {
-		all = append(all, h.checkServing()...)
+		all = append(all, h.checkServing(ctx)...)
 	}
 	return unless(all, fine("%s can be used", program))
+}
+
+// stockDnsmasq is where distributions have the program.
+const stockDnsmasq = "/usr/sbin/dnsmasq"
+
+// installDnsmasq adds how the program comes to be where the configuration says.
+func (h *Host) installDnsmasq(ctx context.Context, f Finding) Finding {
+	if h.Config.Dnsmasq.Binary != stockDnsmasq {
+		return f.change(ctx, h, "dnsmasq", "binary", stockDnsmasq)
+	}
+	return f.mend("apt-get install dnsmasq-base")
 }
 
 func checkVersion(ctx context.Context, program string) []Finding {
@@ -50,14 +61,17 @@ func checkVersion(ctx context.Context, program string) []Finding {
 }
 
 // checkServing tells what the server knows of its dnsmasq.
-func (h *Host) checkServing() []Finding {
+func (h *Host) checkServing(ctx context.Context) []Finding {
 	var all []Finding
 	for _, trouble := range h.status.Trouble() {
-		remedy := trouble.Remedy
-		if len(remedy) == 0 {
-			remedy = []string{"mdserver status", "journalctl -u " + unit + " -n 20"}
+		f := wrong("the server reports: %s", trouble)
+		if len(trouble.Look) == 0 {
+			f = f.advise("`%s` and `journalctl -u %s -n 20` tell more", h.mdserver("status"), unit)
 		}
-		all = append(all, wrong("the server reports: %s", trouble).mend(remedy...))
+		for _, look := range trouble.Look {
+			f = f.advise("see `%s`", look)
+		}
+		all = append(all, f)
 	}
 	for _, n := range h.status.Networks {
 		switch st := n.Dnsmasq; {
@@ -66,7 +80,7 @@ func (h *Host) checkServing() []Finding {
 			all = append(all, wrong("no dnsmasq runs with the server's files of the network %q", n.Name).
 				mend("systemctl enable --now mdserver-dnsmasq.service"))
 		default:
-			all = append(all, wrong("the server's dnsmasq of the network %q does not run", n.Name).mend("systemctl restart "+unit))
+			all = append(all, h.restart(ctx, wrong("the server's dnsmasq of the network %q does not run", n.Name)))
 		}
 	}
 	return all

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -40,7 +41,8 @@ func readRules(ctx context.Context) (all []firewall.Chains, blind []string) {
 		parse   func(string) (firewall.Chains, error)
 	}{
 		{"nft", []string{"-j", "list", "ruleset"}, firewall.ParseNFT},
-		{"iptables-save", []string{"-t", "filter"}, firewall.ParseIPTables},
+		{"iptables-save", []string{"-t", "filter"}, iptables("ip")},
+		{"ip6tables-save", []string{"-t", "filter"}, iptables("ip6")},
 	}
 	for _, r := range readers {
 		if _, err := exec.LookPath(r.program); err != nil {
@@ -61,24 +63,51 @@ func readRules(ctx context.Context) (all []firewall.Chains, blind []string) {
 	return all, blind
 }
 
-// packets are what a guest sends to this host to come up.
+func iptables(family string) func(string) (firewall.Chains, error) {
+	return func(text string) (firewall.Chains, error) { return firewall.ParseIPTables(family, text) }
+}
+
+// packets are what a guest sends to this host to come up: by IPv4, and by IPv6
+// where the network has it. Whether libvirt's dnsmasq or one of ours answers
+// makes no difference to the rules.
 func (h *Host) packets(n Network) []firewall.Packet {
-	guest := n.IPv4.Addr().Next()
-	if guest == n.Gateway {
+	packets := h.packetsOf(n, n.IPv4, n.Gateway, dhcp4)
+	if n.IPv6.IsValid() && n.Gateway6.IsValid() {
+		packets = append(packets, h.packetsOf(n, n.IPv6, n.Gateway6, dhcp6)...)
+	}
+	return packets
+}
+
+// The first message of a DHCP client (RFC 2131, section 4.1, and RFC 8415,
+// section 7.1 and 7.2).
+var (
+	dhcp4 = firewall.Packet{Proto: "udp", Source: netip.IPv4Unspecified(), SourcePort: 68,
+		Target: netip.AddrFrom4([4]byte{255, 255, 255, 255}), Port: 67}
+	dhcp6 = firewall.Packet{Proto: "udp", Source: netip.MustParseAddr("fe80::5054:ff:fe00:1"), SourcePort: 546,
+		Target: netip.MustParseAddr("ff02::1:2"), Port: 547}
+)
+
+// packetsOf are those of one family.
+func (h *Host) packetsOf(n Network, prefix netip.Prefix, gateway netip.Addr, dhcp firewall.Packet) []firewall.Packet {
+	guest := prefix.Addr().Next()
+	if guest == gateway {
 		guest = guest.Next()
 	}
-	from := firewall.Packet{Interface: n.Bridge, Source: guest, SourcePort: 40000}
-	dhcp, dns, http := from, from, from
-	dhcp.Source, dhcp.Target = netip.IPv4Unspecified(), netip.AddrFrom4([4]byte{255, 255, 255, 255})
-	dhcp.Proto, dhcp.Port, dhcp.SourcePort = "udp", 67, 68
-	dns.Proto, dns.Port, dns.Target = "udp", 53, n.Gateway
-	http.Proto, http.Port, http.Target = "tcp", uint16(h.Config.Server.Port), h.Config.Server.ListenAddress
-	packets := []firewall.Packet{http}
-	if n.ownDnsmasq() {
+	var packets []firewall.Packet
+	for _, addr := range h.metadataAddresses() {
+		if addr.Is4() == guest.Is4() && !addr.IsLoopback() {
+			packets = append(packets, firewall.Packet{Proto: "tcp", Source: guest, Target: addr.WithZone(""), Port: uint16(h.Config.Server.Port)})
+		}
+	}
+	if n.Libvirt || n.ownDnsmasq() {
 		packets = append(packets, dhcp)
 		if n.UseDNS {
-			packets = append(packets, dns)
+			packets = append(packets, firewall.Packet{Proto: "udp", Source: guest, Target: gateway, Port: 53})
 		}
+	}
+	for i := range packets {
+		packets[i].Interface = n.Bridge
+		packets[i].SourcePort = cmp.Or(packets[i].SourcePort, 40000)
 	}
 	return packets
 }
@@ -89,24 +118,36 @@ func judge(ctx context.Context, rules []firewall.Chains, n Network, p firewall.P
 		if !v.Dropped {
 			continue
 		}
-		f := wrong("what guests send to %s port %d is dropped by %s", p.Proto, p.Port, v.By)
+		f := wrong("what guests on %s send to %s port %d by %s is dropped by %s", n.Bridge, p.Proto, p.Port, family(p), v.By)
 		if v.Doubtful {
-			f = warning("what guests send to %s port %d may be dropped by %s; other rules before it could not be judged", p.Proto, p.Port, v.By)
+			f = warning("what guests on %s send to %s port %d by %s may be dropped by %s; other rules before it could not be judged",
+				n.Bridge, p.Proto, p.Port, family(p), v.By)
 		}
-		return f.mend(opening(ctx, v.Chain, n.Bridge, p)...), true
+		return f.open(ctx, v.Chain, n.Bridge, p), true
 	}
 	return Finding{}, false
 }
 
-// opening is the command that lets a packet in.
-func opening(ctx context.Context, c firewall.Chain, bridge string, p firewall.Packet) []string {
-	switch {
-	case c.Table == "firewalld":
-		return []string{fmt.Sprintf("firewall-cmd --permanent --zone=%s --add-port=%d/%s", quote(zone(ctx, bridge)), p.Port, p.Proto), "firewall-cmd --reload"}
-	case c.Family == "":
-		return []string{fmt.Sprintf("iptables -I %s -i %s -p %s --dport %d -j ACCEPT", c.Name, bridge, p.Proto, p.Port)}
+func family(p firewall.Packet) string {
+	if p.Target.Is6() {
+		return "IPv6"
 	}
-	return []string{fmt.Sprintf("nft insert rule %s %s %s iifname %s %s dport %d accept", c.Family, c.Table, c.Name, bridge, p.Proto, p.Port)}
+	return "IPv4"
+}
+
+// open adds the command that lets a packet in.
+func (f Finding) open(ctx context.Context, c firewall.Chain, bridge string, p firewall.Packet) Finding {
+	const lost = "the command changes the rules of now: add the rule where this host keeps its rules as well, such as %s"
+	switch program := c.Program(); {
+	case c.Table == "firewalld":
+		return f.mend(command("firewall-cmd --permanent --zone=%s --add-port=%s/%s", zone(ctx, bridge), p.Port, p.Proto), "firewall-cmd --reload")
+	case program == "nft":
+		return f.mend(command("nft insert rule %s %s %s iifname %s %s dport %s accept", c.Family, c.Table, c.Name, bridge, p.Proto, p.Port)).
+			advise(lost, "/etc/nftables.conf")
+	default:
+		return f.mend(command(program+" -I %s -i %s -p %s --dport %s -j ACCEPT", c.Name, bridge, p.Proto, p.Port)).
+			advise(lost, "/etc/iptables")
+	}
 }
 
 // zone is firewalld's zone for a bridge.

@@ -17,13 +17,19 @@ import (
 type domain struct {
 	smbios.Domain
 	metadata   instance.Metadata
-	Interfaces []struct {
-		Type   string `xml:"type,attr"`
-		Source struct {
-			Network string `xml:"network,attr"`
-			Bridge  string `xml:"bridge,attr"`
-		} `xml:"source"`
-	} `xml:"devices>interface"`
+	Interfaces []nic `xml:"devices>interface"`
+}
+
+// nic is a network interface of a domain.
+type nic struct {
+	Type   string `xml:"type,attr"`
+	Source struct {
+		Network string `xml:"network,attr"`
+		Bridge  string `xml:"bridge,attr"`
+	} `xml:"source"`
+	Target struct {
+		Dev string `xml:"dev,attr"` // this host's end, while the domain runs
+	} `xml:"target"`
 }
 
 func parseDomain(text string) (domain, error) {
@@ -84,18 +90,24 @@ func (h *Host) checkRefused(ctx context.Context) []Finding {
 // serves reports whether a guest has an interface on one of our networks, as
 // the inventory counts it: by the network's name or its bridge.
 func (h *Host) serves(d domain) bool {
-	for _, nic := range d.Interfaces {
-		bridge := nic.Source.Bridge
-		if found, ok := h.libvirt.network(nic.Source.Network); ok && bridge == "" {
-			bridge = found.bridge
-		}
-		if slices.ContainsFunc(h.Networks, func(n Network) bool {
-			return nic.Source.Network == n.Name || n.Bridge != "" && bridge == n.Bridge
-		}) {
-			return true
-		}
+	return slices.ContainsFunc(d.Interfaces, h.servesInterface)
+}
+
+func (h *Host) servesInterface(nic nic) bool {
+	bridge := h.bridgeOf(nic)
+	return slices.ContainsFunc(h.Networks, func(n Network) bool {
+		return nic.Source.Network == n.Name || n.Bridge != "" && bridge == n.Bridge
+	})
+}
+
+// bridgeOf is the bridge that an interface is to be on; empty if that is not
+// known.
+func (h *Host) bridgeOf(nic nic) string {
+	if nic.Source.Bridge != "" {
+		return nic.Source.Bridge
 	}
-	return false
+	found, _ := h.libvirt.network(nic.Source.Network)
+	return found.bridge
 }
 
 // elsewhere tells of a domain that is on none of the networks, and how it can
@@ -123,5 +135,5 @@ func (h *Host) elsewhere(d domain) Finding {
 	f := warning("the domain %q %s, and not on the network %q that is served", d.Name, where, n)
 	slices.Sort(serve)
 	f.Advice = slices.Compact(serve)
-	return f.mend("virsh attach-interface " + quote(d.Name) + " network " + quote(n) + " --model virtio --config")
+	return f.mend(h.virsh("attach-interface %s network %s --model virtio --config", d.Name, n))
 }

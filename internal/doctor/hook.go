@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -31,7 +30,7 @@ func checkHook(ctx context.Context, h *Host) []Finding {
 		return []Finding{wrong("libvirt has no hook that tells mdserver of guests").mend("mdserver install", reloadLibvirt(h))}
 	}
 	if info, err := os.Stat(ours); err == nil && info.Mode().Perm()&0o111 == 0 {
-		return []Finding{wrong("the hook %s cannot be executed", ours).mend("chmod 755 "+quote(ours), reloadLibvirt(h))}
+		return []Finding{wrong("the hook %s cannot be executed", ours).mend(command("chmod 755 %s", ours), reloadLibvirt(h))}
 	}
 	daemon, found := h.libvirt.daemon()
 	if !found {
@@ -106,8 +105,7 @@ func reloadTime(text string) (time.Time, bool) {
 func reloadLibvirt(h *Host) string {
 	daemon, ok := h.libvirt.daemon()
 	if !ok || daemon.service() != "" {
-		return "systemctl reload " + daemonUnit()
+		return command("systemctl reload %s", daemonUnit())
 	}
-	pid := strconv.Itoa(daemon.pid)
-	return "kill " + pid + "; while kill -0 " + pid + " 2>/dev/null; do sleep 0.1; done; " + daemon.arguments()[0] + " --daemon"
+	return command("kill %s; while kill -0 %s 2>/dev/null; do sleep 0.1; done; %s --daemon", daemon.pid, daemon.pid, daemon.arguments()[0])
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/netip"
+	"time"
 
 	"mdserver/internal/admin"
 	"mdserver/internal/config"
@@ -72,7 +73,7 @@ func NewHost(ctx context.Context, configFile string, connect func(*config.Config
 		return h
 	}
 	h.server = connect(h.Config)
-	h.status, h.statusErr = h.server.Status(ctx)
+	h.status, h.statusErr = statusOf(ctx, h.server)
 	h.Networks = networksOf(h.Config, h.status)
 	h.libvirt = look(ctx, h.Config.Libvirt.URI)
 	for i := range h.Networks {
@@ -81,6 +82,15 @@ func NewHost(ctx context.Context, configFile string, connect func(*config.Config
 		}
 	}
 	return h
+}
+
+// answerTime bounds the question by which a server that hangs is found.
+const answerTime = 5 * time.Second
+
+func statusOf(ctx context.Context, s Server) (admin.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	return s.Status(ctx)
 }
 
 // networksOf lists the networks of the configuration. What it leaves to libvirt

@@ -53,17 +53,23 @@ func checkLibvirt(ctx context.Context, h *Host) []Finding {
 		return append([]Finding{answers}, h.checkReach(ctx)...)
 	case errors.Is(v.err, errOff):
 		return []Finding{fine("not asked: %v", v.err)}
+	case errors.Is(v.err, context.DeadlineExceeded): // one of several sockets; the others may not be there
+		return []Finding{silent(v.err)}
 	case errors.Is(v.err, fs.ErrPermission):
 		return []Finding{unknown("no permission to use libvirt: be root or a member of the group libvirt (%v)", v.err)}
 	case errors.Is(v.err, syscall.ECONNREFUSED):
-		return []Finding{wrong("nobody listens on libvirt's socket, its daemon is dead: %v", v.err).mend(startLibvirt())}
+		return []Finding{wrong("nothing listens on libvirt's socket, its daemon is dead: %v", v.err).mend(startLibvirt())}
 	case errors.Is(v.err, fs.ErrNotExist):
 		return []Finding{wrong("libvirt's socket is not there, libvirt does not run: %v", v.err).mend(startLibvirt())}
 	}
-	return []Finding{wrong("libvirt does not answer: %v", v.err).mend("systemctl restart " + daemonUnit())}
+	return []Finding{silent(v.err)}
 }
 
-func startLibvirt() string { return "systemctl start " + daemonUnit() }
+func silent(err error) Finding {
+	return wrong("libvirt does not answer: %v", err).mend(command("systemctl restart %s", daemonUnit()))
+}
+
+func startLibvirt() string { return command("systemctl start %s", daemonUnit()) }
 
 // daemonUnit is the unit that runs guests on this host.
 func daemonUnit() string {
@@ -75,20 +81,20 @@ func daemonUnit() string {
 	return "libvirtd.service"
 }
 
-func checkLibvirtNetworks(_ context.Context, h *Host) []Finding {
+func checkLibvirtNetworks(ctx context.Context, h *Host) []Finding {
 	if h.libvirt.err != nil {
 		return []Finding{unknown("libvirt is not asked: %v", h.libvirt.err)}
 	}
 	var all []Finding
 	for _, n := range h.Networks {
-		all = append(all, h.checkLibvirtNetwork(n)...)
+		all = append(all, h.checkLibvirtNetwork(ctx, n)...)
 	}
 	return unless(all, fine("the networks of guests are started"))
 }
 
 // checkLibvirtNetwork compares a network with libvirt's of that name. Guests may
 // be on a bridge that libvirt knows nothing of.
-func (h *Host) checkLibvirtNetwork(n Network) []Finding {
+func (h *Host) checkLibvirtNetwork(ctx context.Context, n Network) []Finding {
 	found, defined := h.libvirt.network(n.Name)
 	switch {
 	case !defined && n.Libvirt:
@@ -98,10 +104,10 @@ func (h *Host) checkLibvirtNetwork(n Network) []Finding {
 			return []Finding{wrong("libvirt has no network %q, and there is no bridge %s", n.Name, n.Bridge).makeBridge(h, n)}
 		}
 	case !found.active:
-		return []Finding{wrong("the network %q is not started", n.Name).mend("virsh net-start "+quote(n.Name), "virsh net-autostart "+quote(n.Name))}
+		return []Finding{wrong("the network %q is not started", n.Name).mend(h.virsh("net-start %s", n.Name), h.virsh("net-autostart %s", n.Name))}
 	case !n.Libvirt && found.bridge != "" && found.bridge != n.Bridge:
 		f := wrong("libvirt's network %q has the bridge %s, but the configuration says %s", n.Name, found.bridge, n.Bridge)
-		return []Finding{f.set(h, h.section(n.Name), "interface", found.bridge).reload(h)}
+		return []Finding{f.change(ctx, h, h.section(n.Name), "interface", found.bridge)}
 	}
 	return nil
 }
@@ -113,7 +119,7 @@ const stockNetwork = "/usr/share/libvirt/networks/default.xml"
 func (h *Host) absent(n Network) Finding {
 	f := wrong("libvirt has no network %q", n.Name)
 	if n.Name == "default" && exists(stockNetwork) {
-		return f.mend("virsh net-define "+stockNetwork, "virsh net-autostart default", "virsh net-start default")
+		return f.mend(h.virsh("net-define %s", stockNetwork), h.virsh("net-autostart default"), h.virsh("net-start default"))
 	}
 	var names []string
 	for _, other := range h.libvirt.networks {

@@ -16,7 +16,7 @@ func checkStateDir(dir string) []Finding {
 	case !exists(filepath.Dir(dir)):
 		return []Finding{fine("this host's libvirt keeps no state in %s", filepath.Dir(dir))}
 	case !exists(dir):
-		return []Finding{wrong("%s is missing, and libvirt starts no guest on its networks without it", dir).mend("mkdir --mode=755 " + quote(dir))}
+		return []Finding{wrong("%s is missing, and libvirt starts no guest on its networks without it", dir).mend(command("mkdir --mode=755 %s", dir))}
 	}
 	return []Finding{fine("%s is there", dir)}
 }

@@ -22,13 +22,13 @@ func checkNames(ctx context.Context, h *Host) []Finding {
 	})
 	var all []Finding
 	for _, n := range h.Networks {
-		all = append(all, n.sharedNames(guests)...)
+		all = append(all, h.sharedNames(n, guests)...)
 	}
 	return unless(all, fine("each of the names of %d guests is one guest's alone", len(guests)))
 }
 
 // sharedNames finds each guest that has a name of an earlier one.
-func (n Network) sharedNames(guests []instance.Instance) []Finding {
+func (h *Host) sharedNames(n Network, guests []instance.Instance) []Finding {
 	var all []Finding
 	holders := map[string]*instance.Instance{}
 	for i := range guests {
@@ -46,13 +46,13 @@ func (n Network) sharedNames(guests []instance.Instance) []Finding {
 			holders[name] = guest
 		}
 		if other != nil {
-			all = append(all, sharedName(n, guest, other, shared))
+			all = append(all, h.sharedName(n, guest, other, shared))
 		}
 	}
 	return all
 }
 
-func sharedName(n Network, guest, other *instance.Instance, names []string) Finding {
+func (h *Host) sharedName(n Network, guest, other *instance.Instance, names []string) Finding {
 	f := wrong("on the network %q the guests %q and %q are both %s in DNS, which leads to either", n.Name, other.Name, guest.Name, strings.Join(names, " and "))
-	return f.mend("virsh domrename " + quote(guest.Name) + " " + instance.DistinctHostname(guest.Hostname, guest.UUID))
+	return f.advise("the guest must be off while it is renamed").mend(h.virsh("domrename %s %s", guest.Name, instance.DistinctHostname(guest.Hostname, guest.UUID)))
 }

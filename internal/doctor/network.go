@@ -10,23 +10,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bridge is an interface as it is now.
-type bridge struct {
+// bridgeState is an interface as it is now.
+type bridgeState struct {
 	index int
 	up    bool
 	addrs []netip.Addr
 }
 
-func findBridge(name string) (bridge, error) {
+func findBridge(name string) (bridgeState, error) {
 	nic, err := net.InterfaceByName(name)
 	if err != nil {
-		return bridge{}, err
+		return bridgeState{}, err
 	}
 	nets, err := nic.Addrs()
 	if err != nil {
-		return bridge{}, err
+		return bridgeState{}, err
 	}
-	b := bridge{index: nic.Index, up: nic.Flags&net.FlagUp != 0}
+	b := bridgeState{index: nic.Index, up: nic.Flags&net.FlagUp != 0}
 	for _, n := range nets {
 		if prefix, err := netip.ParsePrefix(n.String()); err == nil {
 			b.addrs = append(b.addrs, prefix.Addr())
@@ -35,7 +35,7 @@ func findBridge(name string) (bridge, error) {
 	return b, nil
 }
 
-func (b bridge) has(addr netip.Addr) bool { return slices.Contains(b.addrs, addr.WithZone("")) }
+func (b bridgeState) has(addr netip.Addr) bool { return slices.Contains(b.addrs, addr.WithZone("")) }
 
 func checkBridges(_ context.Context, h *Host) []Finding {
 	var all []Finding
@@ -55,7 +55,7 @@ func (h *Host) checkBridge(n Network) []Finding {
 		return []Finding{wrong("the bridge %s of the network %q is not there", n.Bridge, n.Name).makeBridge(h, n)}
 	}
 	if !b.up {
-		return []Finding{wrong("the bridge %s is down", n.Bridge).mend("ip link set " + n.Bridge + " up")}
+		return []Finding{wrong("the bridge %s is down", n.Bridge).mend(command("ip link set %s up", n.Bridge))}
 	}
 	var all []Finding
 	if !b.has(n.Gateway) {
@@ -80,7 +80,7 @@ func (h *Host) checkBridge(n Network) []Finding {
 
 // mustBear reports whether nothing but a missing address of the bridge can be
 // why guests do not reach the server there.
-func (h *Host) mustBear(n Network, addr netip.Addr, b bridge) bool {
+func (h *Host) mustBear(n Network, addr netip.Addr, b bridgeState) bool {
 	switch {
 	case addr.IsUnspecified() || addr.IsLoopback() || b.has(addr):
 		return false
@@ -104,9 +104,9 @@ func hostHas(addr netip.Addr) bool {
 // missing says that the bridge lacks an address. What defines the bridge should
 // have it, too: it is lost with the bridge otherwise.
 func (h *Host) missing(n Network, addr netip.Addr, bits int, why string) Finding {
-	f := wrong("%s has no address %s, %s", n.Bridge, addr, why).mend("ip address add " + netip.PrefixFrom(addr, bits).String() + " dev " + quote(n.Bridge))
+	f := wrong("%s has no address %s, %s", n.Bridge, addr, why).mend(command("ip address add %s dev %s", netip.PrefixFrom(addr, bits), n.Bridge))
 	if owner, ok := h.libvirt.owner(n); ok {
-		return f.advise("the definition of libvirt's network %q should have the address as well, if it is there that the bridge has its others: virsh net-edit %s", owner.name, quote(owner.name))
+		return f.advise("the definition of libvirt's network %q should have the address as well, if the bridge has its other addresses from there: %s", owner.name, h.virsh("net-edit %s", owner.name))
 	}
 	return f.advise("what defines the bridge on this host should have the address as well")
 }
@@ -138,7 +138,7 @@ func (h *Host) checkLocal(addr netip.Addr) (Finding, bool) {
 	remedy := func(f Finding) Finding { return f.makeBridge(h, first) }
 	if _, err := findBridge(first.Bridge); err == nil {
 		remedy = func(f Finding) Finding {
-			return f.mend("ip address add " + netip.PrefixFrom(addr, addr.BitLen()).String() + " dev " + quote(first.Bridge))
+			return f.mend(command("ip address add %s dev %s", netip.PrefixFrom(addr, addr.BitLen()), first.Bridge))
 		}
 	}
 	if tentative(addr) {
@@ -167,7 +167,7 @@ func tentative(addr netip.Addr) bool {
 const localRoute = 2 // RTN_LOCAL of rtnetlink
 
 // checkReturn makes sure that answers go back to the guests.
-func checkReturn(n Network, b bridge) []Finding {
+func checkReturn(n Network, b bridgeState) []Finding {
 	var all []Finding
 	for _, prefix := range []netip.Prefix{n.IPv4, n.IPv6} {
 		if !prefix.IsValid() || prefix.Addr().Is6() && !b.has(n.Gateway6) {
@@ -182,16 +182,15 @@ func checkReturn(n Network, b bridge) []Finding {
 			continue
 		}
 		all = append(all, wrong("packets to the guests' network %s leave by %s, not by %s: another network has the same addresses", prefix, linkName(routes), n.Bridge).
-			mend(withdraw(routes, guest)))
+			withdraw(routes, guest))
 	}
 	return all
 }
 
-// withdraw is the command that removes the route which a packet took.
-func withdraw(taken []netlink.Route, guest netip.Addr) string {
-	show := "ip route get " + guest.String()
+// withdraw adds the command that removes the route which a packet took.
+func (f Finding) withdraw(taken []netlink.Route, guest netip.Addr) Finding {
 	if len(taken) == 0 {
-		return show
+		return f.advise("give the bridge the route that it lacks")
 	}
 	family := netlink.FAMILY_V4
 	if guest.Is6() {
@@ -199,21 +198,22 @@ func withdraw(taken []netlink.Route, guest netip.Addr) string {
 	}
 	routes, err := netlink.RouteListFiltered(family, &netlink.Route{LinkIndex: taken[0].LinkIndex}, netlink.RT_FILTER_OIF)
 	if err != nil {
-		return show
+		return f.advise("the routes cannot be listed: %v", err)
 	}
 	best, bits := "", -1
 	for _, r := range routes {
 		if r.Dst == nil || !r.Dst.Contains(guest.AsSlice()) {
 			continue
 		}
-		if ones, _ := r.Dst.Mask.Size(); ones > bits {
+		// A default route is not what is wrong: a rule or another table is.
+		if ones, _ := r.Dst.Mask.Size(); ones > bits && ones > 0 {
 			best, bits = r.Dst.String(), ones
 		}
 	}
 	if best == "" {
-		return show
+		return f.advise("`%s` shows the rule or table of the route", command("ip route get %s", guest))
 	}
-	return "ip route del " + best + " dev " + linkName(taken)
+	return f.mend(command("ip route del %s dev %s", best, linkName(taken)))
 }
 
 func linkName(routes []netlink.Route) string {

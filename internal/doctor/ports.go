@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-func checkPort(_ context.Context, h *Host) []Finding {
+func checkPort(ctx context.Context, h *Host) []Finding {
 	all, err := listening()
 	if err != nil {
 		return []Finding{unknown("%v", err)}
@@ -18,16 +18,16 @@ func checkPort(_ context.Context, h *Host) []Finding {
 	var findings []Finding
 	for _, addr := range h.metadataAddresses() {
 		wanted := netip.AddrPortFrom(addr, uint16(h.Config.Server.Port))
-		findings = append(findings, h.checkPortOf(wanted, all)...)
+		findings = append(findings, h.checkPortOf(ctx, wanted, all)...)
 	}
 	return findings
 }
 
-func (h *Host) checkPortOf(wanted netip.AddrPort, all []listener) []Finding {
+func (h *Host) checkPortOf(ctx context.Context, wanted netip.AddrPort, all []listener) []Finding {
 	taken := slices.DeleteFunc(slices.Clone(all), func(l listener) bool { return !l.takes("tcp", wanted, 0) })
 	switch {
 	case len(taken) == 0 && h.running():
-		return []Finding{wrong("mdserver runs, but does not listen on %s", wanted).mend("systemctl restart " + unit)}
+		return []Finding{h.restart(ctx, wrong("mdserver runs, but does not listen on %s", wanted))}
 	case len(taken) == 0:
 		return []Finding{fine("%s is free", wanted)}
 	}
@@ -39,9 +39,11 @@ func (h *Host) checkPortOf(wanted netip.AddrPort, all []listener) []Finding {
 	case p.pid == 0:
 		return []Finding{unknown("%s is taken by a process that only root may see", wanted)}
 	case !h.running() && p.name == "mdserver":
-		return []Finding{warning("a mdserver, process %d, listens on %s but does not answer on %s", p.pid, wanted, h.Config.Server.Socket)}
+		return []Finding{warning("a mdserver, process %d, listens on %s but does not answer on %s", p.pid, wanted, h.Config.Server.Socket).
+			mend(p.stop(), h.startServer(ctx))}
 	}
-	return []Finding{wrong("%s is taken by %s, which listens on %s", wanted, p, l.addr).mend(p.stop())}
+	return []Finding{wrong("%s is taken by %s, which listens on %s", wanted, p, l.addr).
+		advise("or let it listen on other addresses only, or set port in the section [mdserver] to another one").mend(p.stop())}
 }
 
 func holdersOf(list []listener) map[uint32]process {
@@ -128,18 +130,19 @@ func (h *Host) ours(p process) bool {
 }
 
 func clash(n Network, p process, sockets []string) Finding {
-	f := wrong("%s holds %s, which the dnsmasq of %s needs", p, strings.Join(sockets, ", "), n.Bridge)
+	held := strings.Join(sockets, ", ")
 	if p.name != "dnsmasq" {
-		return f.mend(p.stop())
+		return wrong("%s holds %s, which the dnsmasq of %s needs", p, held, n.Bridge).mend(p.stop())
 	}
-	f.Text += ": it binds to all addresses, as it runs without bind-dynamic"
+	f := wrong("%s holds %s, which the dnsmasq of %s needs: it binds to all addresses, as it runs without bind-dynamic", p, held, n.Bridge)
 	if service := p.service(); service != "" {
-		return f.mend(`printf 'bind-dynamic\nexcept-interface=`+n.Bridge+`\n' > /etc/dnsmasq.d/beside-mdserver.conf`,
-			"systemctl restart "+quote(service))
+		return f.mend(command(`printf '%%s\n' bind-dynamic %s > /etc/dnsmasq.d/beside-mdserver.conf`, "except-interface="+n.Bridge),
+			command("systemctl restart %s", service))
 	}
-	var words []string
-	for _, arg := range p.arguments() {
-		words = append(words, quote(arg))
+	var words []any
+	for _, arg := range append(p.arguments(), n.Bridge) {
+		words = append(words, arg)
 	}
-	return f.mend(p.stop(), strings.Join(words, " ")+" --bind-dynamic --except-interface="+n.Bridge)
+	again := command(strings.Repeat("%s ", len(words)-1)+"--bind-dynamic --except-interface=%s", words...)
+	return f.mend(p.stop(), again)
 }

@@ -19,51 +19,52 @@ func checkPortSecurity(ctx context.Context, h *Host) []Finding {
 	for _, n := range h.Config.Networks {
 		if !n.PortSecurity {
 			all = append(all, warning("guests on the network %q can send as each other and as this host: port_security is no", n.Name).
-				set(h, h.section(n.Name), "port_security", "yes").reload(h))
+				change(ctx, h, h.section(n.Name), "port_security", "yes"))
 		}
 	}
 	if !h.running() {
 		return append(all, unknown("what is enforced, only the running server tells"))
 	}
 	for _, n := range h.status.Networks {
-		all = append(all, portsOf(n)...)
+		all = append(all, h.portsOf(n)...)
 		if n.PortSecurity.On {
-			all = append(all, spanningTree(os.DirFS("/sys/class/net"), n.Name, n.Bridge)...)
+			all = append(all, h.spanningTree(os.DirFS("/sys/class/net"), n.Name, n.Bridge)...)
 		}
 	}
 	return append(all, h.withoutPort(ctx)...)
 }
 
-func portsOf(n admin.Network) []Finding {
+func (h *Host) portsOf(n admin.Network) []Finding {
 	s := n.PortSecurity
 	switch {
 	case !s.On:
 		return nil
 	case s.Trouble != "":
 		return []Finding{wrong("port security of the network %q is not enforced: %s", n.Name, s.Trouble).
-			mend("journalctl -u " + unit + " -n 20")}
+			advise("`journalctl -u %s -n 20` tells more", unit)}
 	}
 	all := []Finding{fine("on the network %q, %d guests send only as themselves; for %d port security is off", n.Name, s.Guests, s.Off)}
 	if s.Strangers > 0 {
 		all = append(all, warning("the bridge %s has %d taps of no known guest, which are only kept from sending as others", n.Bridge, s.Strangers).
-			mend("virsh list", "mdserver instance ls"))
+			advise("compare `%s` and `%s`: a domain that runs and is no guest is on the bridge, or a tap of another program", h.virsh("list"), h.mdserver("instance ls")))
 	}
 	for _, port := range s.Ports {
-		all = append(all, attempts(port))
+		all = append(all, h.attempts(port))
 	}
 	return all
 }
 
-func attempts(port portsecurity.Counted) Finding {
+func (h *Host) attempts(port portsecurity.Counted) Finding {
 	var list []string
 	for _, kind := range slices.Sorted(maps.Keys(port.Dropped)) {
 		list = append(list, fmt.Sprintf("%d %s", port.Dropped[kind], kind.Text()))
 	}
 	if port.Guest == "" {
-		return warning("%s sent what it may not, which was dropped: %s", port.Name, strings.Join(list, ", "))
+		return warning("%s sent what it may not, which was dropped: %s", port.Name, strings.Join(list, ", ")).
+			advise("find out what is at that port: no guest is known there")
 	}
 	return warning("the guest %q sent at %s what it may not, which was dropped: %s", port.Guest, port.Name, strings.Join(list, ", ")).
-		mend("mdserver explain " + quote(port.Guest))
+		advise("find out what in the guest sends it, by `%s`; the counts begin again when the server restarts", h.mdserver("explain %s", port.Guest))
 }
 
 // withoutPort tells of guests that libvirt runs and whose port is not known.
@@ -90,7 +91,8 @@ func (h *Host) withoutPort(ctx context.Context) []Finding {
 	if len(names) == 0 {
 		return nil
 	}
-	return []Finding{warning("libvirt is not reached, and the ports of %d guests are not known: %s", len(names), strings.Join(names, ", "))}
+	return []Finding{warning("libvirt is not reached, and the ports of %d guests are not known: %s", len(names), strings.Join(names, ", ")).
+		advise("see what is said of libvirt")}
 }
 
 func (h *Host) secured(network string) bool {

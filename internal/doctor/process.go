@@ -26,9 +26,9 @@ func (p process) String() string {
 // stop is the command that ends it: by its unit, if it has one.
 func (p process) stop() string {
 	if service := p.service(); service != "" {
-		return "systemctl disable --now " + quote(service)
+		return command("systemctl disable --now %s", service)
 	}
-	return "kill " + strconv.Itoa(p.pid)
+	return command("kill %s", p.pid)
 }
 
 // service is the systemd unit that a process belongs to, or empty.

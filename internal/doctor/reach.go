@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,12 +31,45 @@ func (h *Host) checkReach(ctx context.Context) []Finding {
 	if h.running() {
 		now = processGroups(h.status.PID)
 	}
+	info = withPolkit(info)
 	if who.reaches(info, now) {
 		return nil
 	}
 	f := wrong("the user %s may not use libvirt's socket %s, which is %s: it cannot edit the network %q", who.name, h.libvirt.socket, describe(info), h.Networks[i].Name)
 	return []Finding{h.restart(ctx, f.join(who, info, member))}
 }
+
+// polkitGroup is the group whose members libvirt's rule for polkit lets in.
+const polkitGroup = "libvirt"
+
+// byPolkit is a socket that everybody may open, where polkit asks for the group.
+type byPolkit struct {
+	fs.FileInfo
+	group uint32
+}
+
+func (s byPolkit) Mode() fs.FileMode { return s.FileInfo.Mode()&^0o007 | 0o020 }
+func (s byPolkit) Sys() any {
+	owner := *s.FileInfo.Sys().(*syscall.Stat_t)
+	owner.Gid = s.group
+	return &owner
+}
+
+// withPolkit is the socket as polkit guards it: libvirt leaves one that polkit
+// guards open to everybody. libvirtd.conf may turn that off.
+func withPolkit(socket fs.FileInfo) fs.FileInfo {
+	g, err := user.LookupGroup(polkitGroup)
+	if err != nil || socket.Mode().Perm()&mayWrite == 0 || !exists("/usr/share/polkit-1/rules.d/60-libvirt.rules") {
+		return socket
+	}
+	settings, err := os.ReadFile("/etc/libvirt/libvirtd.conf")
+	if err != nil || withoutPolkit.Match(settings) {
+		return socket
+	}
+	return byPolkit{socket, groupIDs([]string{g.Gid})[0]}
+}
+
+var withoutPolkit = regexp.MustCompile(`(?m)^\s*auth_unix_rw\s*=\s*"none"`)
 
 // reaches reports whether the account, with further groups, may use a socket.
 func (a account) reaches(socket fs.FileInfo, groups []uint32) bool {
@@ -50,7 +84,7 @@ func (f Finding) join(who account, socket fs.FileInfo, member []uint32) Finding 
 	case slices.Contains(member, group):
 		return f // since the server started
 	default:
-		return f.mend("usermod --append --groups " + quote(groupName(group)) + " " + quote(who.name))
+		return f.mend(command("usermod --append --groups %s %s", groupName(group), who.name))
 	}
 }
 
@@ -61,9 +95,17 @@ func groupMay(info fs.FileInfo) bool { return info.Mode().Perm()&(mayWrite<<3) !
 // restart adds how the server is started anew.
 func (h *Host) restart(ctx context.Context, f Finding) Finding {
 	if unitProperty(ctx, unit, "ActiveState") == "" {
-		return f.advise("start mdserver anew after that")
+		return f.advise("restart mdserver")
 	}
-	return f.mend("systemctl restart " + unit)
+	return f.mend(command("systemctl restart %s", unit))
+}
+
+// startServer is the command that starts the server.
+func (h *Host) startServer(ctx context.Context) string {
+	if unitProperty(ctx, unit, "LoadState") != "" {
+		return command("systemctl enable --now %s", unit)
+	}
+	return h.mdserver("serve")
 }
 
 // memberships are the groups that a user is in as of now.

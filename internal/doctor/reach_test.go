@@ -30,7 +30,7 @@ func TestReach(t *testing.T) {
 	server := account{"mdserver", 998, 998}
 	for name, tt := range map[string]struct {
 		who            account
-		socket         socketInfo
+		socket         fs.FileInfo
 		started, now   []uint32
 		reaches        bool
 		remedy, advice string
@@ -40,6 +40,8 @@ func TestReach(t *testing.T) {
 		"all done":                 {server, socketInfo{0o770, libvirt}, []uint32{libvirt}, []uint32{libvirt}, true, "", ""},
 		"root":                     {account{"root", 0, 0}, socketInfo{0o700, 0}, nil, nil, true, "", ""},
 		"a socket for all":         {server, socketInfo{0o777, libvirt}, nil, nil, true, "", ""},
+		"one that polkit guards":   {server, byPolkit{socketInfo{0o777, 0}, libvirt}, nil, nil, false, "usermod --append --groups 4294967 mdserver", ""},
+		"polkit lets it in":        {server, byPolkit{socketInfo{0o777, 0}, libvirt}, []uint32{libvirt}, nil, true, "", ""},
 		"a socket of root's alone": {server, socketInfo{0o700, 0}, nil, nil, false, "", "unix_sock_group"},
 		"a group without rights":   {server, socketInfo{0o700, libvirt}, []uint32{libvirt}, []uint32{libvirt}, false, "", "unix_sock_group"},
 	} {

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"context"
 	"encoding/xml"
 	"fmt"
 	"net/netip"
@@ -35,13 +36,17 @@ func (h *Host) section(name string) string {
 	return "dnsmasq"
 }
 
-// reload adds the command that puts a changed configuration in force. A server
-// that does not run reads it when it starts.
-func (f Finding) reload(h *Host) Finding {
-	if !h.running() {
+// change adds how to change one key of the configuration, and to make the server
+// use it. A server that does not run reads it when it starts.
+func (f Finding) change(ctx context.Context, h *Host, section, key, value string) Finding {
+	f = f.set(h, section, key, value)
+	switch {
+	case !h.running():
 		return f
+	case config.NeedsRestart(section, key):
+		return h.restart(ctx, f)
 	}
-	return f.mend("mdserver reload --config " + quote(h.ConfigFile))
+	return f.mend(h.mdserver("reload"))
 }
 
 // sampleNetwork is the definition that is installed, of the network that the
@@ -59,26 +64,25 @@ func (f Finding) makeBridge(h *Host, n Network) Finding {
 	owner, defined := h.libvirt.owner(n)
 	switch {
 	case defined && !owner.active:
-		return f.mend("virsh net-start "+quote(owner.name), "virsh net-autostart "+quote(owner.name))
+		return f.mend(h.virsh("net-start %s", owner.name), h.virsh("net-autostart %s", owner.name))
 	case n.Libvirt:
 		return f.advise("libvirt makes the bridge of the network %q: see what is said of libvirt", n.Name)
 	case defined || h.libvirt.err != nil: // it is not libvirt that makes it
 		return f.mend(n.linkCommands()...).
 			advise("define the bridge where this host's network is configured as well, such as systemd-networkd: it is lost with the next boot otherwise")
 	}
-	define := "virsh net-define " + sampleNetwork
+	define := h.virsh("net-define %s", sampleNetwork)
 	if !n.asSample() {
-		define = "echo " + quote(n.definition()) + " | virsh net-define /dev/stdin"
+		define = command("echo %s | ", n.definition()) + h.virsh("net-define /dev/stdin")
 	}
-	return f.mend(define, "virsh net-autostart "+quote(n.Name), "virsh net-start "+quote(n.Name))
+	return f.mend(define, h.virsh("net-autostart %s", n.Name), h.virsh("net-start %s", n.Name))
 }
 
 // linkCommands make the bridge without libvirt.
 func (n Network) linkCommands() []string {
-	bridge := quote(n.Bridge)
-	commands := []string{"ip link add name " + bridge + " type bridge", "ip link set " + bridge + " up"}
+	commands := []string{command("ip link add name %s type bridge", n.Bridge), command("ip link set %s up", n.Bridge)}
 	for _, addr := range n.routers() {
-		commands = append(commands, "ip address add "+addr.String()+" dev "+bridge)
+		commands = append(commands, command("ip address add %s dev %s", addr, n.Bridge))
 	}
 	return commands
 }

@@ -23,7 +23,7 @@ func checkSELinux(ctx context.Context, _ *Host) []Finding {
 	}
 	if strings.HasSuffix(strings.TrimSpace(state), " off") {
 		return []Finding{warning("SELinux keeps libvirt from running hooks: guests are found by libvirt's events instead, just after they start").
-			mend("setsebool -P "+hooksBoolean+" on", "restorecon -R /etc/libvirt/hooks")}
+			mend(command("setsebool -P %s on", hooksBoolean), "restorecon -R /etc/libvirt/hooks")}
 	}
 	return []Finding{fine("SELinux lets libvirt run hooks")}
 }

@@ -21,10 +21,18 @@ func checkServer(ctx context.Context, h *Host) []Finding {
 	}
 	if state := unitProperty(ctx, unit, "ActiveState"); state != "" {
 		return []Finding{wrong("the unit %s is %s: %v", unit, state, h.statusErr).
-			mend("systemctl enable --now "+unit, "journalctl -u "+unit+" -n 20")}
+			advise("`journalctl -u %s -n 20` tells more", unit).mend(startUnit(state))}
 	}
 	return []Finding{wrong("mdserver does not run: nothing answers on %s", socket).
-		mend("mdserver serve --config " + quote(h.ConfigFile))}
+		mend(h.mdserver("serve"))}
+}
+
+// startUnit is the command that has the unit, in a state, run properly.
+func startUnit(state string) string {
+	if state == "active" { // and does not answer
+		return command("systemctl restart %s", unit)
+	}
+	return command("systemctl enable --now %s", unit)
 }
 
 // socketError tells why nobody can be reached behind a Unix socket.

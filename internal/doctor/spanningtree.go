@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"fmt"
 	"io/fs"
 	"path"
 	"strconv"
@@ -18,24 +17,24 @@ const shortestDelay = 2 * time.Second
 // its messages, and a guest may send them: the guest then leads the tree, and
 // decides how long the packets of new guests are held back. The file system is
 // /sys/class/net.
-func spanningTree(devices fs.FS, network, bridge string) []Finding {
+func (h *Host) spanningTree(devices fs.FS, network, bridge string) []Finding {
 	tree := bridgeDir{devices, path.Join(bridge, "bridge")}
 	if tree.number("stp_state", 10) == 0 {
 		return nil
 	}
-	var text string
+	var found Finding
 	delay := time.Duration(tree.number("forward_delay", 10)) * 10 * time.Millisecond
 	switch leader := tree.leader(bridge); {
 	case leader != "":
-		text = fmt.Sprintf("a guest behind %s leads the spanning tree of the bridge %s, and can hold back the packets of new guests", leader, bridge)
+		found = warning("a guest behind %s leads the spanning tree of the bridge %s, and can hold back the packets of new guests", leader, bridge)
 	case delay > shortestDelay:
-		text = fmt.Sprintf("the spanning tree of the bridge %s holds back a new guest's packets for %s", bridge, 2*delay)
+		found = warning("the spanning tree of the bridge %s holds back a new guest's packets for %s", bridge, 2*delay)
 	default:
 		return nil
 	}
-	return []Finding{warning("%s", text).
-		advise("say <bridge … stp='off'/> in the network's definition, if libvirt makes the bridge: virsh net-edit %s", quote(network)).
-		mend("ip link set " + quote(bridge) + " type bridge stp_state 0")}
+	return []Finding{found.
+		advise("set <bridge stp='off'/> in the network's definition if libvirt makes the bridge: %s", h.virsh("net-edit %s", network)).
+		mend(command("ip link set %s type bridge stp_state 0", bridge))}
 }
 
 // bridgeDir is a directory of a bridge's attributes, as sysfs shows them.

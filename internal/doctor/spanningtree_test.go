@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"mdserver/internal/config"
 )
 
 func TestSpanningTree(t *testing.T) {
@@ -38,7 +40,7 @@ func TestSpanningTree(t *testing.T) {
 		{"a switch leads", with(map[string]string{"virbr0/bridge/root_port": "10\n"}), ""},
 		{"a guest leads", with(map[string]string{"virbr0/bridge/root_port": "11\n"}), "a guest behind vnet0 leads the spanning tree of the bridge virbr0"},
 	} {
-		all := spanningTree(test.devices, "default", "virbr0")
+		all := (&Host{Config: config.Default()}).spanningTree(test.devices, "default", "virbr0")
 		switch {
 		case test.want == "" && len(all) > 0:
 			t.Errorf("%s: %+v", test.name, all)

@@ -21,7 +21,7 @@ type credentials struct {
 
 // checkUsers sees to it that what guests talk to is kept apart: dnsmasq from
 // the server's files, and the server from libvirt where it need not edit it.
-func checkUsers(_ context.Context, h *Host) []Finding {
+func checkUsers(ctx context.Context, h *Host) []Finding {
 	if !h.running() {
 		return []Finding{fine("the server does not run")}
 	}
@@ -32,21 +32,21 @@ func checkUsers(_ context.Context, h *Host) []Finding {
 	var all []Finding
 	for _, n := range h.status.Networks {
 		if st := n.Dnsmasq; st != nil && st.PID != 0 {
-			all = append(all, h.apart(n.Name, *st, server)...)
+			all = append(all, h.apart(ctx, n.Name, *st, server)...)
 		}
 	}
 	const libvirt = "libvirt"
 	edits := slices.ContainsFunc(h.Networks, func(n Network) bool { return n.Libvirt })
 	if server.uid != 0 && slices.Contains(server.groups, libvirt) && !edits && h.Config.Libvirt.URI.Socket == "" {
-		all = append(all, warning("the server is in the group libvirt, which is as good as root, and no network needs it: "+
+		all = append(all, h.restart(ctx, warning("the server is in the group libvirt, which is as good as root, and no network needs it: "+
 			"that is for networks with backend = libvirt alone").
-			mend("gpasswd --delete "+quote(name(server.uid))+" "+libvirt, "systemctl restart "+unit))
+			mend(command("gpasswd --delete %s libvirt", name(server.uid)))))
 	}
 	return unless(all, fine("dnsmasq cannot use what is the server's"))
 }
 
 // apart warns of a dnsmasq that has rights that it does not need.
-func (h *Host) apart(network string, st dnsmasq.Status, server credentials) []Finding {
+func (h *Host) apart(ctx context.Context, network string, st dnsmasq.Status, server credentials) []Finding {
 	own, err := credentialsOf(st.PID)
 	if err != nil {
 		return nil // it ended meanwhile, and checkServing tells
@@ -64,9 +64,9 @@ func (h *Host) apart(network string, st dnsmasq.Status, server credentials) []Fi
 	default:
 		return nil
 	}
-	return []Finding{warning("network %q: %s", network, why).
-		mend("mdserver install", "sudoedit "+quote(h.ConfigFile)+"   # if it sets user in [dnsmasq]: user = mdserver-dnsmasq",
-			"systemctl restart "+unit)}
+	return []Finding{h.restart(ctx, warning("network %q: %s", network, why).
+		advise("if %s sets user in [dnsmasq], set it to mdserver-dnsmasq", h.ConfigFile).
+		mend("mdserver install"))}
 }
 
 // credentialsOf reads them from the kernel (proc_pid_status(5)).

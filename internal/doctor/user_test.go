@@ -37,7 +37,7 @@ func TestApart(t *testing.T) {
 		{"gone", dnsmasq.Status{PID: 1 << 30}, own, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			found := (&Host{ConfigFile: "/etc/mdserver/mdserver.conf"}).apart("mds", c.st, c.server)
+			found := (&Host{ConfigFile: "/etc/mdserver/mdserver.conf"}).apart(t.Context(), "mds", c.st, c.server)
 			if c.want == "" {
 				if len(found) > 0 {
 					t.Errorf("finds %v", found)

@@ -52,6 +52,15 @@ type Subject struct {
 	Hears    bool      // DHCP can be heard on the guest's first network
 	Started  time.Time // of the server
 	Ports    []portsecurity.Counted
+	Found    bool // it ran already when the server began to follow libvirt
+	Taps     []Tap
+}
+
+// Tap is this host's end of a guest's interface.
+type Tap struct {
+	Name   string
+	Bridge string // that it is on now, or empty
+	Wanted string // the bridge of the guest's network
 }
 
 // Guest explains one.

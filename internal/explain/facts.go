@@ -44,6 +44,9 @@ func (s Subject) facts() []Fact {
 	for _, w := range g.Metadata.Warnings {
 		facts = append(facts, Fact{"warning", w, domainXML + ", <metadata>"})
 	}
+	if s.Found {
+		facts = append(facts, Fact{"state", "running since before the server started", "libvirt"})
+	}
 	facts = append(facts, s.mode(), Fact{"first seen", g.FirstSeen.Format(time.RFC3339), s.firstSource()})
 	for _, source := range slices.Sorted(maps.Keys(g.Seen)) {
 		facts = append(facts, Fact{"last told", g.Seen[source].Format(time.RFC3339), sources[source]})

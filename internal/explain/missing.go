@@ -29,15 +29,19 @@ func (s Subject) missing() []string {
 	_, hooked := g.Seen[instance.ByHook]
 	add(!hooked, "libvirt's hook has not told of it; `mdserver doctor` looks into the hook")
 
+	list = append(list, s.detached()...)
 	since := s.Started.Format(time.DateTime)
-	add(s.Hears && s.DHCP == nil, "its DHCP client was not heard since the server started, %s: is it on, and has its interface a carrier?", since)
+	add(s.Hears && s.DHCP == nil && !s.Found, "its DHCP client was not heard since the server started, %s: is it on, and has its interface a carrier?", since)
 	add(s.DHCP != nil && s.DHCP.Message != "DHCPACK", "DHCP has given it no address: the last message was %s", s.last())
 	if when, ok := s.declined(); ok {
 		add(true, "a DHCPDECLINE in its name was heard at %s: its DHCP client found another machine that uses its address, or a neighbour forged the "+
 			"message. The guest keeps its address; `ip neigh show %s` on a neighbour tells who else has it", when.Local().Format(time.DateTime), g.IPv4)
 	}
 	asked := s.asked(trail.Metadata())
-	add(len(s.Requests.Kinds) == 0, "it has asked for nothing since the server started, %s: is it on, does its image look for a datasource?", since)
+	if s.Found && !asked {
+		list = append(list, s.startedBefore()...)
+	}
+	add(len(s.Requests.Kinds) == 0 && !s.Found, "it has asked for nothing since the server started, %s: is it on, does its image look for a datasource?", since)
 	add(len(s.Requests.Kinds) > 0 && !asked, "it has asked, but never for metadata, since %s", since)
 	add(asked && !s.asked(trail.Userdata()), "it has read its metadata, but never its user-data, since %s", since)
 	list = append(list, s.claimed()...)

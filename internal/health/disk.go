@@ -38,17 +38,17 @@ type space struct {
 }
 
 func judge(part, dir string, s space) []Trouble {
-	remedy := []string{"df -h " + dir}
+	look := []string{"df -h " + dir}
 	switch {
 	case s.readOnly:
 		return []Trouble{{Part: part, Message: "the file system of " + dir + " is read-only: no change can be kept",
-			Remedy: []string{"findmnt --target " + dir, "journalctl -k -n 50"}}}
+			Look: []string{"findmnt --target " + dir, "journalctl -k -n 50"}}}
 	case s.free == 0:
-		return []Trouble{{Part: part, Message: "the file system of " + dir + " is full", Remedy: remedy}}
+		return []Trouble{{Part: part, Message: "the file system of " + dir + " is full", Look: look}}
 	case s.free < low:
-		return []Trouble{{Part: part, Message: fmt.Sprintf("the file system of %s is nearly full: %d KiB are left", dir, s.free>>10), Remedy: remedy}}
+		return []Trouble{{Part: part, Message: fmt.Sprintf("the file system of %s is nearly full: %d KiB are left", dir, s.free>>10), Look: look}}
 	case s.someFiles && s.files == 0:
-		return []Trouble{{Part: part, Message: "the file system of " + dir + " has no room for another file", Remedy: []string{"df -i " + dir}}}
+		return []Trouble{{Part: part, Message: "the file system of " + dir + " has no room for another file", Look: []string{"df -i " + dir}}}
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func TestJudge(t *testing.T) {
 				}
 				return
 			}
-			if len(got) != 1 || !strings.Contains(got[0].String(), tt.want) || !strings.Contains(got[0].String(), "/var/lib/mdserver") || len(got[0].Remedy) == 0 {
+			if len(got) != 1 || !strings.Contains(got[0].String(), tt.want) || !strings.Contains(got[0].String(), "/var/lib/mdserver") || len(got[0].Look) == 0 {
 				t.Errorf("%+v, want %q", got, tt.want)
 			}
 		})

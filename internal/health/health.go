@@ -11,7 +11,7 @@ type Trouble struct {
 	Part    string    `json:"part"` // database, log, disk, libvirt, a network …
 	Message string    `json:"message"`
 	Since   time.Time `json:"since,omitzero"`
-	Remedy  []string  `json:"remedy,omitempty"` // commands for an administrator
+	Look    []string  `json:"look,omitempty"` // commands that show more
 }
 
 // String returns the trouble in one line.

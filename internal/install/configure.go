@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
-	"slices"
 	"strings"
 
 	"mdserver/internal/config"
@@ -45,6 +44,7 @@ func (j *job) configure() error {
 		return fmt.Errorf("start: the configuration is not valid:\n%w", err)
 	}
 	j.port = cfg.Server.Port
+	j.served = chooseNetworks(j.Start.Network, cfg)
 	j.compareBackend(cfg)
 	lacks := j.lacks(cfg)
 	if len(lacks) == 0 {
@@ -123,25 +123,26 @@ func (j *job) verify() error {
 	return nil
 }
 
+// lacksNetwork finds the network that was asked for and is not configured.
+// There is none if the configuration decided.
 func (j *job) lacksNetwork(cfg *config.Config) []part {
-	name := j.Start.Network
-	i := slices.IndexFunc(cfg.Networks, func(n config.Network) bool { return n.Name == name })
+	n := j.served[0]
+	_, configured := networkOf(cfg, n.name)
 	switch {
-	case i < 0 && j.libvirtServes():
-		return []part{{"network " + name, []string{"backend = libvirt"}}}
-	case i < 0:
-		return []part{{"dnsmasq", []string{"net_name = " + name}}}
+	case configured:
+		return nil
+	case n.libvirt:
+		return []part{{"network " + n.name, []string{"backend = libvirt"}}}
 	}
-	return nil
+	return []part{{"dnsmasq", []string{"net_name = " + n.name}}}
 }
 
 // compareBackend reports a network that the administrator has set up otherwise
 // than start would.
 func (j *job) compareBackend(cfg *config.Config) {
-	for _, n := range cfg.Networks {
-		if n.Name == j.Start.Network && j.libvirtServes() && n.Backend != config.BackendLibvirt {
-			j.report.add(Kept, "network "+n.Name, "your configuration has it with the backend "+n.Backend)
-		}
+	name := j.Start.Network
+	if n, configured := networkOf(cfg, name); configured && name != ownNetwork && n.Backend != config.BackendLibvirt {
+		j.report.add(Kept, "network "+name, "your configuration has it with the backend "+n.Backend)
 	}
 }
 

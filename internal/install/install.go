@@ -94,6 +94,7 @@ type job struct {
 	account  account // of the server
 	dnsmasq  account
 	port     int // of the metadata server, once the configuration has been read
+	served   []served
 }
 
 func newJob(opts Options) (*job, error) {
@@ -175,7 +176,6 @@ func (j *job) install(ctx context.Context, plan []item) error {
 		j.nextSteps()
 		return nil
 	}
-	j.firstGuest()
 	return errors.Join(j.start(ctx), j.manifest.save(j.tree))
 }
 

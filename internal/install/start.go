@@ -16,7 +16,7 @@ const ownNetwork = "mds"
 
 // Start says how to bring the server into service once it is installed.
 type Start struct {
-	Network string   // name of the network whose guests to serve; "mds" is mdserver's own
+	Network string   // network whose guests to serve; "mds" is mdserver's own. If empty, those that the configuration has, or "default"
 	Keys    []string // SSH public keys for the guests, as authorized_keys has them
 }
 
@@ -32,7 +32,7 @@ func (o *Options) checkStart() error {
 		return errors.New("start: a directory tree cannot be started; leave out --root")
 	case !o.Systemd:
 		return errors.New("start: systemd does not run this system")
-	case !networkName.MatchString(o.Start.Network):
+	case o.Start.Network != "" && !networkName.MatchString(o.Start.Network):
 		return fmt.Errorf("network %q: must be the name of a libvirt network: letters, digits, '.', '_' and '-', not beginning with . or -, at most 60", o.Start.Network)
 	}
 	for _, key := range o.Start.Keys {
@@ -49,8 +49,11 @@ func (j *job) start(ctx context.Context) error {
 	if err := j.configure(); err != nil {
 		return err
 	}
-	j.startNetwork(ctx)
-	if j.libvirtServes() {
+	j.firstGuest()
+	for _, n := range j.served {
+		j.startNetwork(ctx, n)
+	}
+	if slices.ContainsFunc(j.served, func(n served) bool { return n.libvirt }) {
 		j.joinGroup(ctx)
 	}
 	j.openFirewall(ctx)
@@ -59,9 +62,6 @@ func (j *job) start(ctx context.Context) error {
 	j.system(ctx, "systemctl", "restart", serverUnit) // Type=notify: returns when the server is ready
 	return nil
 }
-
-// libvirtServes reports whether libvirt serves the network itself.
-func (j *job) libvirtServes() bool { return j.Start.Network != ownNetwork }
 
 // undoable runs a command and notes the one that undoes it.
 func (j *job) undoable(ctx context.Context, do, undo []string) bool {
@@ -79,8 +79,8 @@ func virsh(args ...string) []string {
 
 // startNetwork defines mdserver's own network unless libvirt has it, and has
 // the network run, now and after each boot.
-func (j *job) startNetwork(ctx context.Context) {
-	name := j.Start.Network
+func (j *job) startNetwork(ctx context.Context, n served) {
+	name := n.name
 	all, err := j.networks(ctx, "--all")
 	if err != nil {
 		j.report.add(Failed, "network "+name, err.Error())
@@ -88,8 +88,11 @@ func (j *job) startNetwork(ctx context.Context) {
 	}
 	switch {
 	case slices.Contains(all, name):
-	case j.libvirtServes():
+	case n.libvirt:
 		j.report.add(Failed, "network "+name, "libvirt has no such network; it has: "+strings.Join(all, ", "))
+		return
+	case n.otherBridge:
+		j.report.add(Skipped, "network "+name, "libvirt has no such network; its bridge is made elsewhere")
 		return
 	default:
 		j.undoable(ctx, virsh("net-define", networkPath(j.Prefix)), virsh("net-undefine", name))
@@ -141,10 +144,14 @@ func (j *job) members(group string) ([]string, bool) {
 	return nil, false
 }
 
+// daemonUnits are the units that run guests: of libvirt's modular daemons, and
+// of the monolithic one.
+var daemonUnits = []string{"virtqemud.service", "libvirtd.service"}
+
 // reloadLibvirt makes libvirt see the hook. A daemon that does not run looks
 // for hooks when it starts.
 func (j *job) reloadLibvirt(ctx context.Context) {
-	for _, unit := range []string{"virtqemud.service", "libvirtd.service"} {
+	for _, unit := range daemonUnits {
 		if _, err := j.Query(ctx, "systemctl", "is-active", unit); err == nil {
 			j.system(ctx, "systemctl", "reload-or-restart", unit)
 		}

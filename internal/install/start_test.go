@@ -186,6 +186,102 @@ func TestStart(t *testing.T) {
 	}
 }
 
+// Without a name, what is configured is started, and nothing is added to it.
+func TestStartConfigured(t *testing.T) {
+	const (
+		mds   = "[dnsmasq]\nnet_name = mds\n"
+		other = "[dnsmasq]\nnet_name = lab\ninterface = br-lab\nnet_address = 10.9.0.0\ngateway = 10.9.0.1\n"
+		lan   = "[network lan]\nbackend = libvirt\n"
+	)
+	for _, test := range []struct {
+		name, conf string
+		want       []string // networks that are configured then
+		starts     []string // virsh's commands
+		group      bool
+	}{
+		{"a fresh host", "", []string{"default"}, []string{"net-autostart default", "net-start default"}, true},
+		{"no network set", "[mdserver]\nport = 80\n[_include_]\ndirectories = /etc/mdserver/mdserver.conf.d\n", []string{"default"},
+			[]string{"net-autostart default", "net-start default"}, true},
+		{"a configuration of the original", "[mdserver]\n[dnsmasq]\n", []string{"mds"},
+			[]string{"net-define /usr/local/share/mdserver/mds-network.xml", "net-autostart mds", "net-start mds"}, false},
+		{"an upgraded host", mds, []string{"mds"},
+			[]string{"net-define /usr/local/share/mdserver/mds-network.xml", "net-autostart mds", "net-start mds"}, false},
+		{"a bridge of the administrator's", other, []string{"lab"}, nil, false},
+		{"several networks", mds + lan, []string{"mds", "lan"},
+			[]string{"net-define /usr/local/share/mdserver/mds-network.xml", "net-autostart mds", "net-start mds", "net-autostart lan", "net-start lan"}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStartable(t)
+			s.answers["virsh --connect qemu:///system net-list --name --all"] = "default\nlan\n"
+			if test.conf != "" {
+				s.write("/etc/mdserver/mdserver.conf", test.conf)
+			}
+			report, ran := s.start(Start{})
+			var starts []string
+			for _, line := range ran {
+				if command, ok := strings.CutPrefix(line, "virsh --connect qemu:///system "); ok {
+					starts = append(starts, command)
+				}
+			}
+			if !slices.Equal(starts, test.starts) {
+				t.Errorf("virsh ran %q, want %q", starts, test.starts)
+			}
+			if got := slices.Contains(ran, "usermod --append --groups libvirt mdserver"); got != test.group {
+				t.Errorf("joined the group libvirt: %v", got)
+			}
+			for _, c := range report.Changes {
+				if c.Action == Failed {
+					t.Errorf("failed: %+v", c)
+				}
+			}
+			cfg, _, err := s.load("/etc/mdserver/mdserver.conf")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for _, n := range cfg.Networks {
+				names = append(names, n.Name)
+			}
+			if !slices.Equal(names, test.want) {
+				t.Errorf("configured are %q, want %q", names, test.want)
+			}
+			if next := report.Next; !strings.Contains(next[len(next)-1].Commands[0], "network="+test.want[0]) {
+				t.Errorf("next: %v", next)
+			}
+		})
+	}
+}
+
+// The advice names the daemon that runs the host's hooks.
+func TestGuestDaemon(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		files []string
+		want  string
+	}{
+		{"neither", nil, "libvirtd.service"},
+		{"monolithic", []string{"/usr/sbin/libvirtd"}, "libvirtd.service"},
+		{"modular", []string{"/usr/sbin/virtqemud"}, "virtqemud.service"},
+		{"both, libvirtd enabled", []string{"/usr/sbin/libvirtd", "/usr/sbin/virtqemud", "/etc/systemd/system/multi-user.target.wants/libvirtd.service"}, "libvirtd.service"},
+		{"both, virtqemud's socket enabled", []string{"/usr/sbin/libvirtd", "/usr/sbin/virtqemud", "/etc/systemd/system/sockets.target.wants/virtqemud.socket"}, "virtqemud.service"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newHost(t)
+			for _, file := range test.files {
+				h.write(file, "")
+			}
+			j := h.job(os.Geteuid())
+			if got := j.guestDaemon(); got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+			j.nextSteps()
+			if next := j.report.Next; next[len(next)-1].Commands[0] != "systemctl reload "+test.want {
+				t.Errorf("next: %v", next)
+			}
+		})
+	}
+}
+
 func TestStartConfigures(t *testing.T) {
 	for _, test := range []struct {
 		name, conf, dropIn string

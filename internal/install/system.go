@@ -104,7 +104,24 @@ func (j *job) nextSteps() {
 	}
 	j.report.next("start mdserver, now and at every boot", "systemctl enable mdserver.service", "systemctl restart mdserver.service")
 	j.report.next("make libvirt see the new hook: it looks for hooks only when it starts or reloads",
-		"systemctl reload libvirtd.service   # or virtqemud.service, where that runs the guests")
+		"systemctl reload "+j.guestDaemon())
+}
+
+// guestDaemon is the unit of the daemon that runs guests and their hooks: the
+// one that is enabled, or else the one that is there. Either can be, where
+// libvirt's daemons are modular; such a host may have libvirtd as well.
+func (j *job) guestDaemon() string {
+	const enabled = "/etc/systemd/system/"
+	for _, unit := range daemonUnits {
+		name := strings.TrimSuffix(unit, ".service")
+		if j.has(enabled+"multi-user.target.wants/"+unit) || j.has(enabled+"sockets.target.wants/"+name+".socket") {
+			return unit
+		}
+	}
+	if !j.has("/usr/sbin/libvirtd") && j.has("/usr/sbin/virtqemud") {
+		return "virtqemud.service"
+	}
+	return "libvirtd.service"
 }
 
 // hasKeys reports whether the running system's configuration has SSH keys.
@@ -120,7 +137,7 @@ func (j *job) hasKeys() bool {
 func (j *job) firstGuest() {
 	j.report.next("start a guest from a vendor's cloud image that is in /var/lib/libvirt/images",
 		"virt-install --connect qemu:///system --name web1 --memory 1024 --osinfo linux2022 --import --noautoconsole "+
-			"--disk size=10,backing_store=/var/lib/libvirt/images/IMAGE.qcow2 --network network="+j.Start.Network+
+			"--disk size=10,backing_store=/var/lib/libvirt/images/IMAGE.qcow2 --network network="+j.served[0].name+
 			" --sysinfo 'system.product=OpenStack Nova'")
 }
 

@@ -31,6 +31,7 @@ type Keeper struct {
 	rest      atomic.Int64  // a time.Duration
 	wake      chan struct{} // something to be released may have changed
 	running   sync.Map      // UUID to bool: of each domain that libvirt has, whether it runs
+	found     sync.Map      // UUIDs of the domains that were running when they were found
 }
 
 // New makes a keeper. A guest that is gone is released after rest; never, if
@@ -50,7 +51,7 @@ func (k *Keeper) SetRest(rest time.Duration) {
 
 // Seen implements watch.Guests.
 func (k *Keeper) Seen(ctx context.Context, d watch.Domain) error {
-	k.running.Store(d.UUID, d.Running)
+	k.setRunning(d.UUID, d.Running)
 	reg, err := k.inventory.Observe(ctx, d.Domain, d.Running)
 	switch {
 	case errors.Is(err, inventory.ErrNoInterface) && d.Incomplete:
@@ -85,7 +86,7 @@ func (k *Keeper) Unplugged(ctx context.Context, id uuid.UUID) error {
 
 // Left implements watch.Guests.
 func (k *Keeper) Left(ctx context.Context, id uuid.UUID, away bool) error {
-	k.running.Delete(id)
+	k.forgetRunning(id)
 	missed, err := k.inventory.Miss(ctx, id, away)
 	return k.tell(id, missed, err)
 }
@@ -114,6 +115,7 @@ func (k *Keeper) Listed(ctx context.Context, began time.Time, domains []watch.Do
 	}
 	k.inventory.Refusals().Keep(began, func(id uuid.UUID) bool { return here[id] })
 	k.keepRunning(here)
+	k.noteFound(domains)
 	for guest := range k.inventory.Snapshot().All() {
 		if here[guest.UUID] || !missable(guest, began) {
 			continue

@@ -1,6 +1,10 @@
 package presence
 
-import "github.com/google/uuid"
+import (
+	"github.com/google/uuid"
+
+	"mdserver/internal/libvirt/watch"
+)
 
 // Running tells whether a domain runs, and whether libvirt has told so.
 func (k *Keeper) Running(id uuid.UUID) (running, known bool) {
@@ -11,11 +15,41 @@ func (k *Keeper) Running(id uuid.UUID) (running, known bool) {
 	return value.(bool), true
 }
 
+// FoundRunning reports whether a domain that runs did so already when libvirt's
+// domains were listed for the first time: nothing told of its start.
+func (k *Keeper) FoundRunning(id uuid.UUID) bool {
+	_, found := k.found.Load(id)
+	return found
+}
+
+// noteFound notes the domains of a list that run and of which nothing was known.
+func (k *Keeper) noteFound(domains []watch.Domain) {
+	for _, d := range domains {
+		if _, known := k.running.Load(d.UUID); d.Running && !known {
+			k.found.Store(d.UUID, true)
+		}
+	}
+}
+
+// setRunning notes whether a domain runs.
+func (k *Keeper) setRunning(id uuid.UUID, running bool) {
+	k.running.Store(id, running)
+	if !running {
+		k.found.Delete(id)
+	}
+}
+
+// forgetRunning forgets a domain.
+func (k *Keeper) forgetRunning(id uuid.UUID) {
+	k.running.Delete(id)
+	k.found.Delete(id)
+}
+
 // keepRunning forgets the domains that libvirt no longer has.
 func (k *Keeper) keepRunning(here map[uuid.UUID]bool) {
 	k.running.Range(func(key, _ any) bool {
 		if !here[key.(uuid.UUID)] {
-			k.running.Delete(key)
+			k.forgetRunning(key.(uuid.UUID))
 		}
 		return true
 	})

@@ -97,6 +97,21 @@ func TestRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("true true")
+	if !k.FoundRunning(id(1)) {
+		t.Error("a domain that ran before it was listed is said to have been started since")
+	}
+	for _, running := range []bool{false, true} {
+		web1.Running = running
+		if err := k.Seen(ctx, web1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := k.Listed(ctx, time.Now(), []watch.Domain{web1}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if k.FoundRunning(id(1)) {
+		t.Error("a domain that was started again is said to have run before")
+	}
 	if err := k.Listed(ctx, time.Now(), nil, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"mdserver/internal/doctor"
 	"mdserver/test/lab"
+	"mdserver/test/remedies"
 )
 
 // ward is a patient with a libvirt of its own: a mount namespace in which
@@ -48,9 +50,9 @@ const (
 )
 
 // newWard has a server, a started network, a guest and the hook: all is well.
-func newWard(t *testing.T) *ward {
+func newWard(t *testing.T, r *remedies.Exercised) *ward {
 	t.Helper()
-	w := &ward{patient: newPatient(t)}
+	w := &ward{patient: newPatient(t, r)}
 	// The server runs outside of the mount namespace, where that libvirt is not.
 	file, err := w.WriteFile("ward.conf", w.Config().Set("libvirt", "uri", "qemu:///system").String())
 	if err != nil {
@@ -119,6 +121,15 @@ func (w *ward) inside(command string) {
 	if err := w.try(command); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// mend types the commands of a finding as they are printed.
+func (w *ward) mend(f doctor.Finding) {
+	w.t.Helper()
+	w.remedies.Run(w.t, f, func(command string) {
+		w.t.Helper()
+		w.inside(command)
+	})
 }
 
 func (w *ward) define(command, xml string) {
@@ -190,7 +201,7 @@ func (w *ward) warned(check string, words ...string) doctor.Finding {
 // there already is left alone.
 func TestDoctorAndNetworks(t *testing.T) {
 	t.Parallel()
-	w := newWard(t)
+	w := newWard(t, remedies.Covers(t))
 	config := w.Config().Set("libvirt", "uri", "qemu:///system").
 		Set("network lan", "interface", "br-lan").Set("network lan", "net_address", "10.50.0.0").Set("network lan", "net_prefix", "24")
 	file, err := w.WriteFile("lan.conf", config.String())
@@ -202,9 +213,13 @@ func TestDoctorAndNetworks(t *testing.T) {
 	t.Log("neither a bridge nor a network of libvirt's")
 	f := w.ill("libvirt network", `no network "lan"`, "br-lan")
 	contains(t, "the remedy", strings.Join(f.Remedy, "\n"), "10.50.0.1", "net-start lan")
-	for _, command := range f.Remedy {
-		w.inside(command)
-	}
+	w.mend(f)
+	w.cured("libvirt network", "bridge", "route")
+	w.inside("virsh net-destroy lan")
+	w.mend(w.ill("bridge", "br-lan", "not there"))
+	w.cured("libvirt network", "bridge", "route")
+	w.inside("virsh net-destroy lan && virsh net-undefine lan")
+	w.mend(w.ill("bridge", "br-lan", "not there"))
 	w.cured("libvirt network", "bridge", "route")
 	w.inside("virsh net-destroy lan && virsh net-undefine lan")
 
@@ -215,9 +230,7 @@ func TestDoctorAndNetworks(t *testing.T) {
 	t.Log("a bridge of one's own that is gone, and that libvirt only knows by name")
 	w.define("net-define", `<network><name>lan</name><forward mode="bridge"/><bridge name="br-lan"/></network>`)
 	w.inside("virsh net-start lan && ip link del br-lan")
-	for _, command := range w.ill("bridge", "br-lan", "not there").Remedy {
-		w.inside(command)
-	}
+	w.mend(w.ill("bridge", "br-lan", "not there"))
 	w.cured("libvirt network", "bridge")
 	w.inside("virsh net-destroy lan && virsh net-undefine lan")
 
@@ -226,7 +239,27 @@ func TestDoctorAndNetworks(t *testing.T) {
 	w.inside("virsh net-start lan")
 	f = w.ill("libvirt network", `network "lan"`, "br-mds", "br-lan")
 	contains(t, "the advice", f.Advice[0], w.file, "line ", "[network lan]", `"interface = br-lan"`, `"interface = br-mds"`)
+	w.mend(f)
+	w.follow(f)
+	if report, _ := w.examine(); slices.ContainsFunc(report.Findings, func(f doctor.Finding) bool { return strings.Contains(f.Text, "but the configuration says") }) {
+		t.Errorf("the change does not help: %s", describe(report))
+	}
 	w.inside("virsh net-destroy lan && virsh net-undefine lan")
+
+	t.Log("the same with the network of [dnsmasq]")
+	w.file, err = w.WriteFile("mds.conf", w.Config().Set("libvirt", "uri", "qemu:///system").String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.inside("virsh net-destroy mds && virsh net-undefine mds")
+	w.define("net-define", `<network><name>mds</name><forward mode="bridge"/><bridge name="br-own"/></network>`)
+	w.inside("ip link add br-own type bridge && virsh net-start mds")
+	f = w.ill("libvirt network", `network "mds"`, "br-own", "br-mds")
+	w.mend(f)
+	contains(t, "the advice", strings.Join(f.Advice, "\n"), "[dnsmasq]", "restart mdserver")
+	w.inside("virsh net-destroy mds && virsh net-undefine mds && ip link del br-own")
+	w.define("net-define", wardNetwork)
+	w.inside("virsh net-start mds")
 
 	t.Log("libvirt is to serve a network that it does not have")
 	file, err = w.WriteFile("other.conf", w.Config().Set("libvirt", "uri", "qemu:///system").Set("network other", "backend", "libvirt").String())
@@ -236,9 +269,16 @@ func TestDoctorAndNetworks(t *testing.T) {
 	w.file = file
 	f = w.ill("libvirt network", `no network "other"`)
 	contains(t, "the advice", strings.Join(f.Advice, "\n"), "[network other]", `"mds"`)
-	if len(f.Remedy) > 0 {
-		t.Errorf("a command is named that cannot know the network: %q", f.Remedy)
+	w.mend(f) // no command can know what the network is to be
+
+	t.Log("it is the one that libvirt's packages define")
+	w.file, err = w.WriteFile("stock.conf", w.Config().Set("libvirt", "uri", "qemu:///system").Set("network default", "backend", "libvirt").String())
+	if err != nil {
+		t.Fatal(err)
 	}
+	w.mend(w.ill("libvirt network", `no network "default"`))
+	w.cured("libvirt network")
+	w.inside("virsh net-destroy default && virsh net-undefine default")
 	report, _ := w.examine()
 	for _, f := range report.Findings {
 		for _, command := range f.Remedy {
@@ -264,12 +304,18 @@ func (w *ward) cured(checks ...string) {
 // that doctor names.
 func TestDoctorAndLibvirt(t *testing.T) {
 	t.Parallel()
-	w := newWard(t)
+	w := newWard(t, remedies.Covers(t))
 	w.healthy()
 
 	t.Log("the network is not started")
 	w.inside("virsh net-destroy mds")
-	w.inside(w.ill("libvirt network", "not started").Remedy[0])
+	w.mend(w.ill("libvirt network", "not started"))
+	w.healthy()
+
+	t.Log("libvirt's directory is gone")
+	w.inside("mv /var/lib/libvirt/dnsmasq /var/lib/libvirt/away")
+	w.mend(w.ill("libvirt state", "missing"))
+	w.inside("rmdir /var/lib/libvirt/dnsmasq && mv /var/lib/libvirt/away /var/lib/libvirt/dnsmasq")
 	w.healthy()
 
 	t.Log("a guest on another network")
@@ -277,7 +323,7 @@ func TestDoctorAndLibvirt(t *testing.T) {
 		Replace(fmt.Sprintf(wardGuest, wardSysinfo, `<smbios mode="sysinfo"/>`, "elsewhere")))
 	warned := w.warned("guests", `"web2"`, "network elsewhere")
 	contains(t, "the advice", strings.Join(warned.Advice, "\n"), "section [network elsewhere]", w.file)
-	w.inside(warned.Remedy[0])
+	w.mend(warned)
 	w.healthy()
 	if w.finds("guests", doctor.Warning, `"web2"`) != nil {
 		t.Error("web2 is still said to be on no network")
@@ -300,7 +346,9 @@ func TestDoctorAndLibvirt(t *testing.T) {
 	if _, err := w.server.Run(suite.ctx, strings.NewReader(twin), "instance", "add", "-"); err == nil {
 		t.Fatal("a guest with another's MAC is registered")
 	}
-	contains(t, "the advice", strings.Join(w.ill("guests", `"twin"`, "refused", "MAC address in use").Advice, "\n"), "another MAC address")
+	refused := w.ill("guests", `"twin"`, "refused", "MAC address in use")
+	w.mend(refused)
+	contains(t, "the advice", strings.Join(refused.Advice, "\n"), "another MAC address")
 	if _, err := w.server.Run(suite.ctx, strings.NewReader(strings.Replace(twin, "0c:11", "0c:13", 1)), "instance", "add", "-"); err != nil {
 		t.Fatal(err)
 	}
@@ -309,23 +357,23 @@ func TestDoctorAndLibvirt(t *testing.T) {
 	t.Log("a guest whose image finds no datasource")
 	w.inside("virsh undefine web2")
 	w.define("define", fmt.Sprintf(wardGuest, "", "", "mds"))
-	w.inside(w.ill("datasource", `"web1"`, "nothing but QEMU").Remedy[0])
+	w.mend(w.ill("datasource", `"web1"`, "nothing but QEMU"))
 	w.healthy()
 	w.inside("virsh undefine web1")
 	w.define("define", fmt.Sprintf(wardGuest, wardSysinfo, "", "mds"))
-	w.inside(w.ill("datasource", `"web1"`, "not in force").Remedy[0])
+	w.mend(w.ill("datasource", `"web1"`, "not in force"))
 	w.healthy()
 
 	t.Log("no hook")
 	w.inside("rm /etc/libvirt/hooks/qemu.d/mdserver")
 	w.ill("hook", "no hook")
 	w.inside("cp " + w.Path("hook") + " /etc/libvirt/hooks/qemu.d/mdserver && chmod 644 /etc/libvirt/hooks/qemu.d/mdserver")
-	w.inside(w.ill("hook", "cannot be executed").Remedy[0])
+	w.mend(w.ill("hook", "cannot be executed"))
+	w.cured("hook")
 
 	t.Log("a hook younger than libvirtd")
-	remedy := w.ill("hook", "only when it starts or reloads").Remedy[0]
-	contains(t, "the remedy", remedy, fmt.Sprintf("kill %d;", w.daemon.Pid()), "libvirtd --daemon")
-	w.inside(remedy)
+	w.inside("sleep 1.2 && rm /etc/libvirt/hooks/qemu.d/mdserver && cp -p " + w.Path("hook") + " /etc/libvirt/hooks/qemu.d/mdserver")
+	w.mend(w.ill("hook", "only when it starts or reloads"))
 	w.inside("virsh net-start mds || virsh net-info mds | grep -q 'Active: *yes'")
 	w.healthy()
 

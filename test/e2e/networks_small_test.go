@@ -70,5 +70,5 @@ func TestNetworkOfLibvirtWithoutDNS(t *testing.T) {
 		return err
 	})
 	report, _ := s.Run(suite.ctx, nil, "doctor") // other things may be wrong in a lab
-	contains(t, "doctor", report, "libvirt grants 2 leases at a time", "virsh net-edit default")
+	contains(t, "doctor", report, "2 leases of libvirt's DHCP range", "virsh net-edit default")
 }

@@ -23,8 +23,8 @@ type Verdict struct {
 	Doubtful bool   // an earlier rule that could not be judged may let it in
 }
 
-// Chain is one chain. Family and Table are empty for iptables, which has its
-// filter table alone here.
+// Chain is one chain. Table is empty for one of iptables or ip6tables, of which
+// only the filter table is read.
 type Chain struct {
 	Family, Table, Name string
 	Priority            int
@@ -93,15 +93,26 @@ func (all Chains) Input(p Packet) Verdict {
 
 // String names the chain as nft and iptables do.
 func (c *Chain) String() string {
-	if c.Family == "" {
-		return "the iptables chain " + c.Name
+	if program := c.Program(); program != "nft" {
+		return "the " + program + " chain " + c.Name
 	}
 	return "the nftables chain " + c.Family + " " + c.Table + " " + c.Name
 }
 
+// Program is the program that changes the chain: nft, iptables or ip6tables.
+func (c *Chain) Program() string {
+	switch {
+	case c.Table != "":
+		return "nft"
+	case c.Family == "ip6":
+		return "ip6tables"
+	}
+	return "iptables"
+}
+
 func (c *Chain) sees(p Packet) bool {
 	switch c.Family {
-	case "ip", "":
+	case "ip":
 		return p.Target.Is4()
 	case "ip6":
 		return p.Target.Is6()

@@ -34,7 +34,7 @@ func TestIPTables(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			text := "*nat\n:INPUT DROP [0:0]\n-A INPUT -j DROP\nCOMMIT\n*filter\n:INPUT " + tt.policy + " [0:0]\n:guests - [0:0]\n" + tt.rules + "\nCOMMIT\n"
-			chains, err := ParseIPTables(text)
+			chains, err := ParseIPTables("ip", text)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -51,9 +51,29 @@ func wantVerdict(t *testing.T, what string, v Verdict, by string) {
 	}
 }
 
+// Rules of ip6tables hold for IPv6 alone, and those of iptables for IPv4.
+func TestFamilies(t *testing.T) {
+	dhcp6 := Packet{Interface: "br-mds", Proto: "udp", Source: netip.MustParseAddr("fe80::1"),
+		Target: netip.MustParseAddr("ff02::1:2"), SourcePort: 546, Port: 547}
+	for _, test := range []struct{ family, program, four, six string }{
+		{"ip", "iptables", "iptables chain INPUT", ""},
+		{"ip6", "ip6tables", "", "ip6tables chain INPUT"},
+	} {
+		chains, err := ParseIPTables(test.family, "*filter\n:INPUT DROP [0:0]\nCOMMIT\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantVerdict(t, test.program+": DHCP", chains.Input(dhcp), test.four)
+		wantVerdict(t, test.program+": DHCPv6", chains.Input(dhcp6), test.six)
+		if got := chains[0].Program(); got != test.program {
+			t.Errorf("the program is %s, want %s", got, test.program)
+		}
+	}
+}
+
 // What cannot be judged before a drop makes that doubtful.
 func TestDoubt(t *testing.T) {
-	chains, err := ParseIPTables("*filter\n:INPUT DROP [0:0]\n-A INPUT -m set --match-set friends src -j ACCEPT\nCOMMIT\n")
+	chains, err := ParseIPTables("ip", "*filter\n:INPUT DROP [0:0]\n-A INPUT -m set --match-set friends src -j ACCEPT\nCOMMIT\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,12 +115,14 @@ func TestNFT(t *testing.T) {
 	}
 }
 
+func parseIPTables(text string) (Chains, error) { return ParseIPTables("ip", text) }
+
 // FuzzRules makes sure that no text of rules is too odd to be read.
 func FuzzRules(f *testing.F) {
 	f.Add("*filter\n:INPUT DROP [0:0]\n-A INPUT ! -i eth0 -p udp --dport 1:2 -j X\n:X - [0:0]\n")
 	f.Add(`{"nftables":[{"chain":{"family":"ip","table":"t","name":"c","hook":"input","policy":"drop"}},{"rule":{"family":"ip","table":"t","chain":"c","expr":[{"vmap":{"key":1,"data":[]}}]}}]}`)
 	f.Fuzz(func(_ *testing.T, text string) {
-		for _, parse := range []func(string) (Chains, error){ParseNFT, ParseIPTables} {
+		for _, parse := range []func(string) (Chains, error){ParseNFT, parseIPTables} {
 			if chains, err := parse(text); err == nil {
 				chains.Input(dhcp)
 				chains.Input(http)

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// ParseIPTables reads what `iptables-save -t filter` prints.
-func ParseIPTables(text string) (Chains, error) {
+// ParseIPTables reads what `iptables-save -t filter` prints if the family is
+// "ip", and what `ip6tables-save -t filter` prints if it is "ip6".
+func ParseIPTables(family, text string) (Chains, error) {
 	var all Chains
 	index := map[string]int{}
 	table := ""
@@ -23,7 +24,7 @@ func ParseIPTables(text string) (Chains, error) {
 				return nil, fmt.Errorf("the rules that iptables-save prints: %q names no policy", line)
 			}
 			index[words[0]] = len(all)
-			all = append(all, Chain{Name: words[0], Input: words[0] == "INPUT", PolicyDrop: words[1] == "DROP"})
+			all = append(all, Chain{Family: family, Name: words[0], Input: words[0] == "INPUT", PolicyDrop: words[1] == "DROP"})
 		case strings.HasPrefix(line, "-A "):
 			words := splitWords(line)
 			i, known := index[words[1]]

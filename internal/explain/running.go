@@ -1,0 +1,46 @@
+package explain
+
+import (
+	"fmt"
+	"time"
+
+	"mdserver/internal/shell"
+)
+
+// detached names the taps that are not on the bridge of their network.
+func (s Subject) detached() []string {
+	var list []string
+	for _, tap := range s.Taps {
+		if tap.Wanted == "" || tap.Bridge == tap.Wanted || tap.Bridge == openVSwitch {
+			continue
+		}
+		on := "no bridge"
+		if tap.Bridge != "" {
+			on = tap.Bridge
+		}
+		list = append(list, fmt.Sprintf("its tap %s is on %s and not on %s, as after a restart of the network: `ip link set %s master %s` puts it there",
+			tap.Name, on, tap.Wanted, shell.Quote(tap.Name), shell.Quote(tap.Wanted)))
+	}
+	return list
+}
+
+// openVSwitch is the device that has all ports of Open vSwitch's bridges.
+const openVSwitch = "ovs-system"
+
+// startedBefore tells what it means for a guest to have been started before the
+// server, and to have asked for no metadata since. What a guest does without
+// the server depends on its datasource; docs/datasources.md has the same.
+func (s Subject) startedBefore() []string {
+	since := s.Started.Format(time.DateTime)
+	if s.Guest.FirstSeen.Before(s.Started) {
+		return []string{fmt.Sprintf("it was running when the server started, %s; what it asked for before that is not known", since)}
+	}
+	return []string{
+		fmt.Sprintf("it was started before the server, %s, which did not know it: a first boot then finds no metadata", since),
+		"OpenStack: it came up without keys and user-data, and finds them at its next boot",
+		"NoCloud: it asked for ten seconds, came up without keys and user-data, and finds them at its next boot",
+		"EC2: it asks for some minutes and is set up by the server if it answers in time, else at its next boot",
+		fmt.Sprintf("to set it up now: `virsh reboot %s`, or `cloud-init clean --reboot` on its console, which also sets up anew what cloud-init did without metadata",
+			shell.Quote(s.Guest.Name)),
+	}
+}

@@ -1,0 +1,88 @@
+package remedies
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Source is what the code of package doctor says: the formats of all findings
+// that are no good news, and of all command lines.
+type Source struct {
+	Findings, Commands []string
+	Unquoted           []string // places where a command line is put together by hand
+}
+
+// ReadSource reads the code of package doctor in a directory.
+func ReadSource(dir string) (Source, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		return Source{}, err
+	}
+	var s Source
+	fset := token.NewFileSet()
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(fset, name, nil, 0)
+		if err != nil {
+			return Source{}, err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok {
+				s.read(fset, call)
+			}
+			return true
+		})
+	}
+	return s, nil
+}
+
+func (s *Source) read(fset *token.FileSet, call *ast.CallExpr) {
+	switch name := called(call); name {
+	case "wrong", "warning":
+		s.Findings = append(s.Findings, format(call.Args[0]))
+	case "command":
+		s.Commands = append(s.Commands, format(call.Args[0]))
+	case "virsh", "mdserver":
+		s.Commands = append(s.Commands, name+" "+format(call.Args[0]))
+	case "mend":
+		for _, arg := range call.Args {
+			switch arg := arg.(type) {
+			case *ast.BasicLit:
+				s.Commands = append(s.Commands, format(arg))
+			case *ast.BinaryExpr:
+				s.Unquoted = append(s.Unquoted, fmt.Sprint(fset.Position(arg.Pos())))
+			}
+		}
+	}
+}
+
+// called is the name of the function or method that is called.
+func called(call *ast.CallExpr) string {
+	switch f := call.Fun.(type) {
+	case *ast.Ident:
+		return f.Name
+	case *ast.SelectorExpr:
+		return f.Sel.Name
+	}
+	return ""
+}
+
+// format is a string as the code has it; what is no constant is %s.
+func format(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		if text, err := strconv.Unquote(e.Value); err == nil {
+			return text
+		}
+	case *ast.BinaryExpr:
+		return format(e.X) + format(e.Y)
+	}
+	return "%s"
+}

@@ -1,0 +1,201 @@
+package remedies
+
+// Commands that several remedies have.
+const (
+	restart  = "systemctl restart %s"
+	reload   = "mdserver reload"
+	addAddr  = "ip address add %s dev %s"
+	linkUp   = "ip link set %s up"
+	addLink  = "ip link add name %s type bridge"
+	start    = "virsh net-start %s"
+	auto     = "virsh net-autostart %s"
+	define   = "virsh net-define %s"
+	echo     = "echo %s | virsh net-define /dev/stdin"
+	relaunch = "kill %s; while kill -0 %s 2>/dev/null; do sleep 0.1; done; %s --daemon"
+	resettle = "systemctl reload %s"
+	stop     = "kill %s"
+	disable  = "systemctl disable --now %s"
+	enable   = "systemctl enable --now %s"
+	chmod    = "chmod %s %s"
+	smbios   = "mdserver smbios --apply %s"
+	moveAway = "mv --backup=numbered %s %s"
+	unmark   = "rm -f %s"
+	nft      = "nft insert rule %s %s %s iifname %s %s dport %s accept"
+	iptables = "%s -I %s -i %s -p %s --dport %s -j ACCEPT"
+	attach   = "ip link set %s master %s"
+	install  = "mdserver install"
+	apt      = "apt-get install dnsmasq-base"
+)
+
+// Findings that several rows have.
+const (
+	noBridge  = "the bridge %s of the network %q is not there"
+	neither   = "libvirt has no network %q, and there is no bridge %s"
+	noHook    = "libvirt has no hook that tells mdserver of guests"
+	notExec   = "the hook %s cannot be executed"
+	oldHook   = "%s has run since %s and looks for hooks only when it starts or reloads; the hook is of %s"
+	mayNot    = "the user %s cannot use %s, which is %s"
+	database  = "the database cannot be used: %v"
+	inUse     = "%v: it runs, but does not answer on %s"
+	dropped   = "what guests on %s send to %s port %d by %s is dropped by %s"
+	maybe     = "what guests on %s send to %s port %d by %s may be dropped by %s; other rules before it could not be judged"
+	noRoute   = "there is no route to %s: no interface has the address"
+	leaves    = "packets to %s leave this host by %s: no interface here has the address"
+	elsewhere = "packets to the guests' network %s leave by %s, not by %s: another network has the same addresses"
+	taken     = "%s is taken by %s, which listens on %s"
+	holds     = "%s holds %s, which the dnsmasq of %s needs"
+	clash     = "%s holds %s, which the dnsmasq of %s needs: it binds to all addresses, as it runs without bind-dynamic"
+	noSocket  = "the user %s may not use libvirt's socket %s, which is %s: it cannot edit the network %q"
+	deaf      = "a mdserver, process %d, listens on %s but does not answer on %s"
+	mute      = "mdserver runs, but does not listen on %s"
+	noDnsmasq = "there is no dnsmasq at %s (%v)"
+	tokens    = "the guest %q takes this for %s, where cloud-init sends no tokens, but imds requires them: it gets no metadata"
+	noTokens  = "the guest %q takes this for AWS, where cloud-init needs tokens, but imds is off"
+	network   = "libvirt has no network %q"
+	bridge    = "libvirt's network %q has the bridge %s, but the configuration says %s"
+	noServer  = "the server's dnsmasq of the network %q does not run"
+	rights    = "network %q: %s"
+	group     = "the server is in the group libvirt, which is as good as root, and no network needs it: that is for networks with backend = libvirt alone"
+)
+
+// Why a row has no test.
+const (
+	registry = "the command asks the distribution's package registry, which a test must not need"
+	offline  = "without systemd there is no command, and a person starts the server; with it, TestRemediesOnHost runs the command"
+	moment   = "the state lasts for a moment only: the server puts it right itself"
+)
+
+// Table has a row for each remedy of each finding that is no good news.
+var Table = []Row{
+	// The configuration and the server.
+	{"the configuration does not hold: %v", nil, "TestDoctorConfiguration", ""},
+	{"the configuration: %s", nil, "TestDoctorConfiguration", ""},
+	{"mdserver.upload is local: every user of this host may register guests; mdserver's own hook needs no upload by TCP", []string{reload}, "TestDoctorConfiguration", ""},
+	{"verify_mac is no: a guest that takes another's address reads its metadata", []string{reload}, "TestDoctorConfiguration", ""},
+	{"guests on the network %q can send as each other and as this host: port_security is no", []string{reload}, "TestDoctorConfiguration", ""},
+	{"the unit %s is %s: %v", []string{enable}, "TestRemediesOnHost", ""},
+	{"the unit %s is %s: %v", []string{restart}, "TestRemediesOnHost", ""},
+	{"mdserver does not run: nothing answers on %s", []string{"mdserver serve"}, "TestDoctorServer", ""},
+	{deaf, []string{stop, "mdserver serve"}, "TestDoctorServer", ""},
+	{deaf, []string{disable, enable}, "", "a server of systemd's answers on the socket of the configuration that its unit names"},
+	{mute, []string{restart}, "TestRemediesOnHost", ""},
+	{mute, nil, "", offline},
+	{taken, []string{stop}, "TestDoctorPortTaken", ""},
+	{taken, []string{disable}, "TestRemediesOnHost", ""},
+	{"this kernel does not keep the Ethernet source of connections, as Linux does since 5.10: guests' MACs are verified by the neighbour table, which guests can change", nil, "", "needs an older kernel; the finding says that no command helps"},
+	{"the clock is not synchronised", []string{"timedatectl set-ntp true"}, "", "a test may not set the kernel's clock"},
+
+	// Data.
+	{"%s cannot be looked at: %v", nil, "TestDoctorData", ""},
+	{mayNot, []string{"chown %s %s", chmod}, "TestDoctorRights", ""},
+	{mayNot, []string{"chgrp %s %s", chmod}, "TestDoctorRights", ""},
+	{mayNot, []string{chmod}, "TestDoctorRights", ""},
+	{"everybody may open %s, which holds the guests' secrets", []string{"chmod 600 %s"}, "TestDoctorData", ""},
+	{database, []string{moveAway, unmark}, "TestDoctorData", ""},
+	{database, []string{unmark}, "TestDoctorData", ""},
+	{inUse, []string{restart}, "TestRemediesOnHost", ""},
+	{inUse, nil, "", offline},
+	{"%s is damaged in %d places: %v", nil, "TestDoctorDamage", ""},
+	{"records of the database were damaged and set aside in %s", nil, "TestDoctorDamage", ""},
+	{"%s is full: %d of %d %s are free or rest", nil, "TestDoctorAddresses", ""},
+	{"%s is nearly full: %d of %d %s are free or rest", nil, "TestDoctorAddresses", ""},
+
+	// libvirt and its networks.
+	{"nothing listens on libvirt's socket, its daemon is dead: %v", []string{"systemctl start %s"}, "TestRemediesOnHost", ""},
+	{"libvirt's socket is not there, libvirt does not run: %v", []string{"systemctl start %s"}, "TestRemediesOnHost", ""},
+	{"libvirt does not answer: %v", []string{restart}, "TestRemediesOnHost", ""},
+	{"%s is missing, and libvirt starts no guest on its networks without it", []string{"mkdir --mode=755 %s"}, "TestDoctorAndLibvirt", ""},
+	{noSocket, []string{"usermod --append --groups %s %s", restart}, "TestRemediesOnHost", ""},
+	{noSocket, []string{restart}, "TestRemediesOnHost", ""},
+	{noSocket, []string{"usermod --append --groups %s %s"}, "", offline},
+	{noSocket, nil, "", offline},
+	{"the network %q is not started", []string{start, auto}, "TestDoctorAndLibvirt", ""},
+	{network, []string{define, "virsh net-autostart default", "virsh net-start default"}, "TestDoctorAndNetworks", ""},
+	{network, nil, "TestDoctorAndNetworks", ""},
+	{bridge, []string{reload}, "TestDoctorAndNetworks", ""},
+	{bridge, []string{restart}, "TestRemediesOnHost", ""},
+	{bridge, nil, "TestDoctorAndNetworks", ""},
+	{neither, []string{define, auto, start}, "TestRemediesOnHost", ""},
+	{neither, []string{echo, auto, start}, "TestDoctorAndNetworks", ""},
+
+	// Bridges and routes.
+	{noBridge, []string{addLink, linkUp, addAddr}, "TestDoctorAndNetworks", ""},
+	{noBridge, []string{addLink, linkUp, addAddr, addAddr}, "TestDoctorIPv6", ""},
+	{noBridge, []string{start, auto}, "TestDoctorAndNetworks", ""},
+	{noBridge, []string{define, auto, start}, "TestRemediesOnHost", ""},
+	{noBridge, []string{echo, auto, start}, "TestDoctorAndNetworks", ""},
+	{noBridge, nil, "TestDoctorTaps", ""},
+	{"the bridge %s is down", []string{linkUp}, "TestDoctorFindsAndMends", ""},
+	{"%s has no address %s, %s", []string{addAddr}, "TestDoctorFindsAndMends", ""},
+	{noRoute, []string{addAddr}, "TestDoctorNoRoute", ""},
+	{leaves, []string{addAddr}, "TestDoctorNoRoute", ""},
+	{elsewhere, []string{"ip route del %s dev %s"}, "TestDoctorFindsAndMends", ""},
+	{elsewhere, nil, "TestDoctorNoRoute", ""},
+
+	// dnsmasq.
+	{noDnsmasq, []string{apt}, "", registry},
+	{noDnsmasq, []string{restart}, "TestRemediesOnHost", ""},
+	{noDnsmasq, nil, "TestDoctorConfiguration", ""},
+	{"dnsmasq does not run: %v", []string{"apt-get install --reinstall dnsmasq-base"}, "", registry},
+	{"%s is version %s.%s, needed is %d.%d or later", []string{apt}, "", registry},
+	{"the server reports: %s", nil, "TestDoctorConfiguration", ""},
+	{"no dnsmasq runs with the server's files of the network %q", []string{"systemctl enable --now mdserver-dnsmasq.service"}, "TestRemediesOnHost", ""},
+	{noServer, []string{restart}, "", moment},
+	{noServer, nil, "", moment},
+	{rights, []string{install, restart}, "TestRemediesOnHost", ""},
+	{rights, []string{install}, "", offline},
+	{group, []string{"gpasswd --delete %s libvirt", restart}, "TestRemediesOnHost", ""},
+	{group, []string{"gpasswd --delete %s libvirt"}, "", offline},
+	{holds, []string{stop}, "TestDoctorDnsmasqClash", ""},
+	{holds, []string{disable}, "TestRemediesOnHost", ""},
+	{clash, []string{stop, "%s--bind-dynamic --except-interface=%s"}, "TestDoctorDnsmasqClash", ""},
+	{clash, []string{"printf '%%s\\n' bind-dynamic %s > /etc/dnsmasq.d/beside-mdserver.conf", restart}, "TestRemediesOnHost", ""},
+
+	// Firewall and security modules.
+	{dropped, []string{nft}, "TestDoctorFirewall", ""},
+	{dropped, []string{iptables}, "TestDoctorFirewall", ""},
+	{maybe, []string{nft}, "TestDoctorFirewall", ""},
+	{maybe, []string{iptables}, "TestDoctorFirewall", ""},
+	{dropped, []string{"firewall-cmd --permanent --zone=%s --add-port=%s/%s", "firewall-cmd --reload"}, "", "needs firewalld"},
+	{"SELinux keeps libvirt from running hooks: guests are found by libvirt's events instead, just after they start", []string{"setsebool -P %s on", "restorecon -R /etc/libvirt/hooks"}, "", "needs a kernel with SELinux"},
+	{"AppArmor enforces a profile for dnsmasq, and it has no rule for %s: dnsmasq can use none of its files there", []string{"%s >> %s", "apparmor_parser --replace %s", restart}, "", "needs a kernel with AppArmor"},
+	{"AppArmor enforces a profile for dnsmasq, and it has no rule for %s: dnsmasq can use none of its files there", []string{"%s >> %s", "apparmor_parser --replace %s"}, "", "needs a kernel with AppArmor"},
+
+	// The hook.
+	{noHook, []string{install, resettle}, "TestRemediesOnHost", ""},
+	{noHook, []string{install, relaunch}, "", "the commands of the other rows of the same finding, one by one"},
+	{notExec, []string{"chmod 755 %s", resettle}, "TestRemediesOnHost", ""},
+	{notExec, []string{"chmod 755 %s", relaunch}, "TestDoctorAndLibvirt", ""},
+	{oldHook, []string{resettle}, "TestRemediesOnHost", ""},
+	{oldHook, []string{relaunch}, "TestDoctorAndLibvirt", ""},
+
+	// Guests.
+	{"the domain %q is refused: %s", nil, "TestDoctorAndLibvirt", ""},
+	{"the domain %q %s, and not on the network %q that is served", []string{"virsh attach-interface %s network %s --model virtio --config"}, "TestDoctorAndLibvirt", ""},
+	{"the guest %q has no network: its tap %s is on no bridge, and should be on %s", []string{attach}, "TestDoctorTaps", ""},
+	{"the guest %q is on another network: its tap %s is on %s, and should be on %s", []string{attach}, "TestDoctorTaps", ""},
+	{"the guest %q: %s; an image whose cloud-init is not configured for a datasource stays as it is", []string{smbios}, "TestDoctorAndLibvirt", ""},
+	{tokens, []string{reload}, "TestDoctorDatasources", ""},
+	{tokens, nil, "TestDoctorDatasources", ""},
+	{noTokens, []string{reload}, "TestDoctorDatasources", ""},
+	{noTokens, nil, "TestDoctorDatasources", ""},
+	{"the guest %q is taken for %s, but %s", []string{smbios}, "TestDoctorDatasources", ""},
+	{"the guest %q is taken for %s, but %s", nil, "TestDoctorDatasources", ""},
+	{"on the network %q the guests %q and %q are both %s in DNS, which leads to either", []string{"virsh domrename %s %s"}, "TestDoctorNames", ""},
+
+	// Port security.
+	{"the spanning tree of the bridge %s holds back a new guest's packets for %s", []string{"ip link set %s type bridge stp_state 0"}, "TestDoctorPorts", ""},
+	{"a guest behind %s leads the spanning tree of the bridge %s, and can hold back the packets of new guests", []string{"ip link set %s type bridge stp_state 0"}, "", "the guests of the laboratory have no taps; the command is that of the row above"},
+	{"the bridge %s has %d taps of no known guest, which are only kept from sending as others", nil, "TestDoctorPorts", ""},
+	{"%s sent what it may not, which was dropped: %s", nil, "TestDoctorPorts", ""},
+	{"the guest %q sent at %s what it may not, which was dropped: %s", nil, "TestDoctorPorts", ""},
+	{"port security of the network %q is not enforced: %s", nil, "", "needs a kernel that refuses the rules; there is advice only"},
+	{"libvirt is not reached, and the ports of %d guests are not known: %s", nil, "TestDoctorPorts", ""},
+}
+
+// Looks are commands that advice names. They change nothing, or lead to an
+// editor.
+var Looks = []string{
+	"ip route get %s", "ls -ld %s", "mdserver config check %s", "mdserver explain %s", "mdserver instance ls", "mdserver status",
+	"virsh edit %s", "virsh list", "virsh net-edit %s",
+}
