@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os/exec"
 	"sync"
 	"syscall"
 	"testing"
@@ -24,15 +25,27 @@ type service struct {
 	*lab.Lab
 	*lab.Server
 	t *testing.T
+
+	guest   *lab.Guest // see addGuest
+	addr    netip.Addr // the guest's
+	libvirt *lab.Libvirt
 }
 
-func newService(t *testing.T, change func(lab.Config) lab.Config) *service {
+// newService starts a server.
+func newService(t *testing.T) *service {
+	t.Helper()
+	s := prepareService(t, nil)
+	s.start()
+	return s
+}
+
+// prepareService makes a server that does not run yet. prepare may be nil.
+func prepareService(t *testing.T, prepare func(*service, lab.Config) lab.Config) *service {
 	t.Helper()
 	if err := lab.Check(); err != nil {
 		t.Fatal(err)
 	}
-	ctx := context.Background()
-	l, err := lab.New(ctx)
+	l, err := lab.New(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,17 +57,23 @@ func newService(t *testing.T, change func(lab.Config) lab.Config) *service {
 			t.Error(err)
 		}
 	})
-	c := l.Config()
-	if change != nil {
-		c = change(c)
+	s, c := &service{Lab: l, t: t}, l.Config()
+	if prepare != nil {
+		c = prepare(s, c)
 	}
-	server, err := l.NewServer(binary(t), c)
+	s.Server, err = l.NewServer(binary(t), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &service{l, server, t}
-	s.start()
 	return s
+}
+
+// command runs a program of the host's.
+func command(name string, args ...string) error {
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", name, err, out)
+	}
+	return nil
 }
 
 func (s *service) start() {
@@ -102,7 +121,7 @@ func (s *service) dial() net.Conn {
 
 // TestStopIsQuick: no client that asks nothing holds up a stop.
 func TestStopIsQuick(t *testing.T) {
-	s := newService(t, nil)
+	s := newService(t)
 	silent, half, idle := s.dial(), s.dial(), s.dial()
 	fmt.Fprint(half, "GET /latest/meta-data/ HTTP/1.1\r\nHost:")
 	fmt.Fprint(idle, "GET / HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n")
@@ -119,7 +138,7 @@ func TestStopIsQuick(t *testing.T) {
 
 // TestStopAnswersUpload stops the server while an upload is on its way.
 func TestStopAnswersUpload(t *testing.T) {
-	s := newService(t, nil)
+	s := newService(t)
 	conn := s.dial()
 	xml := guestXML(1)
 	fmt.Fprintf(conn, "POST /instance-upload HTTP/1.1\r\nHost: 169.254.169.254\r\nContent-Length: %d\r\n\r\n%s", len(xml), xml[:40])
@@ -157,7 +176,7 @@ func (s *service) knows(n int) bool {
 // restart.
 func TestStopUnderLoad(t *testing.T) {
 	const askers, most = 16, 200
-	s := newService(t, nil)
+	s := newService(t)
 	var mu sync.Mutex
 	var registered []int
 	answers, failures := 0, map[string]int{}
