@@ -69,7 +69,7 @@ func TestFaults(t *testing.T) {
 func (s *service) addGuest() {
 	s.t.Helper()
 	ctx := context.Background()
-	registered, err := s.control().Register(ctx, []byte(guestXML(1)))
+	registered, err := s.control.Register(ctx, []byte(guestXML(1)))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -98,8 +98,8 @@ func (s *service) ask(ctx context.Context) error {
 	return nil
 }
 
-// recovers waits until the guest is served, and a further guest is registered
-// and in DHCP and DNS.
+// recovers waits until the guest is served, a further guest is registered and in
+// DHCP and DNS, and the guest gets its lease.
 func (s *service) recovers() {
 	s.t.Helper()
 	err := lab.Poll(context.Background(), 20*time.Second, func(ctx context.Context) error {
@@ -114,6 +114,10 @@ func (s *service) recovers() {
 	})
 	if err != nil {
 		s.t.Fatalf("the server does not recover: %v", err)
+	}
+	s.guest.StopDHCP()
+	if lease, err := s.guest.StartDHCP(context.Background()); err != nil || lease.IP != s.addr {
+		s.t.Errorf("the guest's lease: %s, %v, want %s", lease.IP, err, s.addr)
 	}
 }
 

@@ -34,7 +34,7 @@ var faults = []fault{
 			s.t.Fatal(err)
 		}
 		return s.limit(unix.RLIMIT_NOFILE, uint64(len(open)))
-	}},
+	}, said: `too many open files`},
 	{name: "no memory", harm: noMemory},
 	{name: "full tmpfs", prepare: onTmpfs, harm: fill, served: true, said: `no space left on device`},
 	{name: "full file system", prepare: onLoop, harm: fill, served: true, said: `no space left on device`},
@@ -73,15 +73,15 @@ var faults = []fault{
 		}
 	}},
 	{name: "libvirt sends zeros", prepare: fakeLibvirt(func(conn net.Conn) { _, _ = conn.Write(make([]byte, 28)) }),
-		harm: nothing, served: true, said: `libvirt[^\n]*`},
+		harm: nothing, served: true, said: `[^"]*trying again[^"]*`},
 	{name: "libvirt sends garbage", prepare: fakeLibvirt(func(conn net.Conn) { _, _ = conn.Write(garbage()) }),
-		harm: nothing, served: true, said: `libvirt[^\n]*`},
+		harm: nothing, served: true, said: `[^"]*trying again[^"]*`},
 	{name: "libvirt says nothing", prepare: fakeLibvirt(func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }),
 		harm: nothing, served: true},
 	{name: "libvirtd killed", prepare: realLibvirt, harm: func(s *service) func() {
 		s.libvirt.Kill()
 		return func() { s.startLibvirt() }
-	}, served: true, said: `libvirt[^\n]*`},
+	}, served: true, said: `[^"]*trying again[^"]*`},
 	{name: "libvirtd hung", prepare: realLibvirt, harm: func(s *service) func() {
 		if err := s.libvirt.Signal(unix.SIGSTOP); err != nil {
 			s.t.Fatal(err)
@@ -128,8 +128,9 @@ func (s *service) limit(resource int, most uint64) (lift func()) {
 	}
 }
 
-// noMemory lets the server have no more address space than it has. Go ends a
-// program that gets none; systemd starts it again.
+// noMemory lets the server have no more address space than it has. A commit that
+// gets none is refused; Go ends a program that gets none itself, and systemd
+// starts it again.
 func noMemory(s *service) func() {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", s.Pid()))
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"mdserver/internal/admin"
 	"mdserver/internal/instance"
 )
 
@@ -49,7 +48,7 @@ func (l *load) change(ctx context.Context, n int) {
 		return
 	}
 	l.forget(n)
-	if _, err := l.s.control().Release(context.WithoutCancel(ctx), fmt.Sprint("guest", n)); err == nil {
+	if _, err := l.s.control.Release(context.WithoutCancel(ctx), fmt.Sprint("guest", n)); err == nil {
 		l.tell(n, false)
 	}
 }
@@ -72,14 +71,11 @@ func (l *load) stop() {
 	l.done.Wait()
 }
 
-// control is a client of the control socket, with connections of its own.
-func (s *service) control() *admin.Client { return admin.NewClient(s.SocketPath()) }
-
 // verify counts the answers that do not hold and the addresses that two guests
 // have.
 func (l *load) verify() (lost, duplicate int) {
 	l.s.t.Helper()
-	all, err := l.s.control().Instances(context.Background())
+	all, err := l.s.control.Instances(context.Background())
 	if err != nil {
 		l.s.t.Fatal(err)
 	}

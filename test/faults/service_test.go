@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"mdserver/internal/admin"
 	"mdserver/test/lab"
 )
 
@@ -26,6 +27,7 @@ type service struct {
 	*lab.Server
 	t *testing.T
 
+	control *admin.Client
 	guest   *lab.Guest // see addGuest
 	addr    netip.Addr // the guest's
 	libvirt *lab.Libvirt
@@ -57,7 +59,7 @@ func prepareService(t *testing.T, prepare func(*service, lab.Config) lab.Config)
 			t.Error(err)
 		}
 	})
-	s, c := &service{Lab: l, t: t}, l.Config()
+	s, c := &service{Lab: l, t: t, control: admin.NewClient(l.SocketPath())}, l.Config()
 	if prepare != nil {
 		c = prepare(s, c)
 	}
