@@ -4,7 +4,6 @@ package faults
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"regexp"
 	"strconv"
@@ -13,23 +12,27 @@ import (
 	"time"
 )
 
-// killsEnv names how many times TestKilledAtRandom kills the server.
-const killsEnv = "MDSERVER_FAULTS_KILLS"
+// roundsEnv names how many times a test of faults at random makes its fault.
+const roundsEnv = "MDSERVER_FAULTS_ROUNDS"
+
+func rounds(t *testing.T, usual int) int {
+	t.Helper()
+	text := os.Getenv(roundsEnv)
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("%s: %v", roundsEnv, err)
+	}
+	return n
+}
 
 // TestKilledAtRandom kills a server again and again while guests are registered
 // and released, at times that differ, also while it starts.
 func TestKilledAtRandom(t *testing.T) {
-	kills := 25
-	if text := os.Getenv(killsEnv); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			t.Fatalf("%s: %v", killsEnv, err)
-		}
-		kills = n
-	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	kills := rounds(t, 25)
+	random := newRandom(t)
 	s := newService(t)
 	s.addGuest()
 	l := s.startLoad()
