@@ -33,7 +33,7 @@ func rounds(t *testing.T, usual int) int {
 func TestKilledAtRandom(t *testing.T) {
 	kills := rounds(t, 25)
 	random := newRandom(t)
-	s := newService(t)
+	s := newService(t, nil)
 	s.addGuest()
 	l := s.startLoad()
 	var longest time.Duration
@@ -67,7 +67,7 @@ func (s *service) killAtStart(after time.Duration) {
 // TestQuit: a server that is sent SIGQUIT prints its goroutines and ends with a
 // failure, so that systemd starts it again.
 func TestQuit(t *testing.T) {
-	s := newService(t)
+	s := newService(t, nil)
 	if err := s.Signal(syscall.SIGQUIT); err != nil {
 		t.Fatal(err)
 	}

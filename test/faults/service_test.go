@@ -33,10 +33,15 @@ type service struct {
 	libvirt *lab.Libvirt
 }
 
-// newService starts a server.
-func newService(t *testing.T) *service {
+// newService starts a server. change may be nil.
+func newService(t *testing.T, change func(lab.Config) lab.Config) *service {
 	t.Helper()
-	s := prepareService(t, nil)
+	s := prepareService(t, func(_ *service, c lab.Config) lab.Config {
+		if change == nil {
+			return c
+		}
+		return change(c)
+	})
 	s.start()
 	return s
 }
@@ -123,7 +128,7 @@ func (s *service) dial() net.Conn {
 
 // TestStopIsQuick: no client that asks nothing holds up a stop.
 func TestStopIsQuick(t *testing.T) {
-	s := newService(t)
+	s := newService(t, nil)
 	silent, half, idle := s.dial(), s.dial(), s.dial()
 	fmt.Fprint(half, "GET /latest/meta-data/ HTTP/1.1\r\nHost:")
 	fmt.Fprint(idle, "GET / HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n")
@@ -140,7 +145,7 @@ func TestStopIsQuick(t *testing.T) {
 
 // TestStopAnswersUpload stops the server while an upload is on its way.
 func TestStopAnswersUpload(t *testing.T) {
-	s := newService(t)
+	s := newService(t, nil)
 	conn := s.dial()
 	xml := guestXML(1)
 	fmt.Fprintf(conn, "POST /instance-upload HTTP/1.1\r\nHost: 169.254.169.254\r\nContent-Length: %d\r\n\r\n%s", len(xml), xml[:40])
@@ -178,7 +183,7 @@ func (s *service) knows(n int) bool {
 // restart.
 func TestStopUnderLoad(t *testing.T) {
 	const askers, most = 16, 200
-	s := newService(t)
+	s := newService(t, nil)
 	var mu sync.Mutex
 	var registered []int
 	answers, failures := 0, map[string]int{}
