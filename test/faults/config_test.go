@@ -19,7 +19,7 @@ const exitConfig = 78
 // reload, which changes nothing, and by a start, which names the file. A start
 // takes an empty file for all defaults, as the original does.
 func TestBrokenConfiguration(t *testing.T) {
-	s := newService(t, nil)
+	s := newSubject(t, nil)
 	s.addGuest()
 	good, err := os.ReadFile(s.ConfigFile)
 	if err != nil {

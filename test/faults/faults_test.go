@@ -20,9 +20,9 @@ import (
 type fault struct {
 	name string
 	// prepare changes the host and the configuration before the server starts.
-	prepare func(s *service, c lab.Config) lab.Config
+	prepare func(s *subject, c lab.Config) lab.Config
 	// harm makes the fault, and returns what ends it.
-	harm func(s *service) (heal func())
+	harm func(s *subject) (heal func())
 	// served is whether guests are to get their metadata meanwhile.
 	served bool
 	// said is what the log is to say, as a regular expression. It is empty
@@ -36,8 +36,7 @@ type fault struct {
 func TestFaults(t *testing.T) {
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
-			s := prepareService(t, f.prepare)
-			s.start()
+			s := newSubject(t, f.prepare)
 			s.addGuest()
 			l := s.startLoad()
 			time.Sleep(200 * time.Millisecond)
@@ -66,7 +65,7 @@ func TestFaults(t *testing.T) {
 }
 
 // addGuest adds a guest that can be served: guest1.
-func (s *service) addGuest() {
+func (s *subject) addGuest() {
 	s.t.Helper()
 	ctx := context.Background()
 	registered, err := s.control.Register(ctx, []byte(guestXML(1)))
@@ -84,7 +83,7 @@ func (s *service) addGuest() {
 }
 
 // ask asks for the guest's metadata, as the guest.
-func (s *service) ask(ctx context.Context) error {
+func (s *subject) ask(ctx context.Context) error {
 	client := s.guest.HTTPClient(netip.Addr{})
 	client.Timeout = 5 * time.Second
 	resp, err := client.Get("http://" + lab.MetadataAddr + "/latest/meta-data/local-hostname")
@@ -100,7 +99,7 @@ func (s *service) ask(ctx context.Context) error {
 
 // recovers waits until the guest is served, a further guest is registered and in
 // DHCP and DNS, and the guest gets its lease.
-func (s *service) recovers() {
+func (s *subject) recovers() {
 	s.t.Helper()
 	err := lab.Poll(context.Background(), 20*time.Second, func(ctx context.Context) error {
 		if err := s.ask(ctx); err != nil {
@@ -122,7 +121,7 @@ func (s *service) recovers() {
 }
 
 // said returns the first message of the log that matches.
-func (s *service) said(pattern string) string {
+func (s *subject) said(pattern string) string {
 	s.t.Helper()
 	if pattern == "" {
 		return ""

@@ -33,7 +33,7 @@ func rounds(t *testing.T, usual int) int {
 func TestKilledAtRandom(t *testing.T) {
 	kills := rounds(t, 25)
 	random := newRandom(t)
-	s := newService(t, nil)
+	s := newSubject(t, nil)
 	s.addGuest()
 	l := s.startLoad()
 	var longest time.Duration
@@ -54,7 +54,7 @@ func TestKilledAtRandom(t *testing.T) {
 }
 
 // killAtStart starts the server and kills it after a time.
-func (s *service) killAtStart(after time.Duration) {
+func (s *subject) killAtStart(after time.Duration) {
 	s.t.Helper()
 	p, err := s.Host.Start("mdserver", nil, binary(s.t), "serve", "--config", s.ConfigFile)
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *service) killAtStart(after time.Duration) {
 // TestQuit: a server that is sent SIGQUIT prints its goroutines and ends with a
 // failure, so that systemd starts it again.
 func TestQuit(t *testing.T) {
-	s := newService(t, nil)
+	s := newSubject(t, nil)
 	if err := s.Signal(syscall.SIGQUIT); err != nil {
 		t.Fatal(err)
 	}

@@ -20,30 +20,30 @@ import (
 )
 
 var faults = []fault{
-	{name: "server killed", harm: func(s *service) func() {
+	{name: "server killed", harm: func(s *subject) func() {
 		s.Kill()
 		return s.start
 	}},
-	{name: "server stopped for a second", harm: func(s *service) func() {
-		s.signal(unix.SIGSTOP)
-		return func() { s.signal(unix.SIGCONT) }
+	{name: "server stopped for a second", harm: func(s *subject) func() {
+		s.send(unix.SIGSTOP)
+		return func() { s.send(unix.SIGCONT) }
 	}},
-	{name: "no descriptors", harm: func(s *service) func() {
+	{name: "no descriptors", harm: func(s *subject) func() {
 		return s.limit(unix.RLIMIT_NOFILE, 3) // it keeps what it has open
 	}, said: `too many open files`},
 	{name: "no memory", harm: noMemory},
 	{name: "full tmpfs", prepare: onTmpfs, harm: fill, served: true, said: `no space left on device`},
 	{name: "full file system", prepare: onLoop, harm: fill, served: true, said: `no space left on device`},
-	{name: "control socket removed", harm: func(s *service) func() {
+	{name: "control socket removed", harm: func(s *subject) func() {
 		if err := os.Remove(s.SocketPath()); err != nil {
 			s.t.Fatal(err)
 		}
 		return func() {}
 	}, served: true, said: `the control socket was removed or replaced, and is there again`},
-	{name: "garbage on the control socket", harm: func(s *service) func() {
+	{name: "garbage on the control socket", harm: func(s *subject) func() {
 		return s.babble(func() (net.Conn, error) { return net.Dial("unix", s.SocketPath()) })
 	}, served: true},
-	{name: "garbage on the metadata port", harm: func(s *service) func() {
+	{name: "garbage on the metadata port", harm: func(s *subject) func() {
 		return s.babble(func() (conn net.Conn, err error) {
 			err = s.Host.Do(func() error {
 				conn, err = net.Dial("tcp", net.JoinHostPort(lab.MetadataAddr, "80"))
@@ -52,11 +52,11 @@ var faults = []fault{
 			return conn, err
 		})
 	}, served: true},
-	{name: "metadata address gone", harm: func(s *service) func() {
+	{name: "metadata address gone", harm: func(s *subject) func() {
 		s.ip("address", "del", lab.MetadataAddr+"/32", "dev", lab.Bridge)
 		return func() { s.ip("address", "add", lab.MetadataAddr+"/32", "dev", lab.Bridge) }
 	}},
-	{name: "bridge gone", harm: func(s *service) func() {
+	{name: "bridge gone", harm: func(s *subject) func() {
 		s.ip("link", "del", lab.Bridge)
 		return func() {
 			ctx := context.Background()
@@ -74,11 +74,11 @@ var faults = []fault{
 		harm: nothing, served: true, said: `[^"]*trying again[^"]*`},
 	{name: "libvirt says nothing", prepare: fakeLibvirt(func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }),
 		harm: nothing, served: true},
-	{name: "libvirtd killed", prepare: realLibvirt, harm: func(s *service) func() {
+	{name: "libvirtd killed", prepare: realLibvirt, harm: func(s *subject) func() {
 		s.libvirt.Kill()
 		return func() { s.startLibvirt() }
 	}, served: true, said: `[^"]*trying again[^"]*`},
-	{name: "libvirtd hung", prepare: realLibvirt, harm: func(s *service) func() {
+	{name: "libvirtd hung", prepare: realLibvirt, harm: func(s *subject) func() {
 		if err := s.libvirt.Signal(unix.SIGSTOP); err != nil {
 			s.t.Fatal(err)
 		}
@@ -90,16 +90,16 @@ var faults = []fault{
 	}, served: true},
 }
 
-func nothing(*service) func() { return func() {} }
+func nothing(*subject) func() { return func() {} }
 
-func (s *service) signal(sig syscall.Signal) {
+func (s *subject) send(sig syscall.Signal) {
 	s.t.Helper()
 	if err := s.Signal(sig); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-func (s *service) ip(args ...string) {
+func (s *subject) ip(args ...string) {
 	s.t.Helper()
 	if err := s.Host.IP(context.Background(), args...); err != nil {
 		s.t.Fatal(err)
@@ -108,7 +108,7 @@ func (s *service) ip(args ...string) {
 
 // limit gives the server less of a resource, until the function that it returns
 // is called.
-func (s *service) limit(resource int, most uint64) (lift func()) {
+func (s *subject) limit(resource int, most uint64) (lift func()) {
 	s.t.Helper()
 	var before unix.Rlimit
 	if err := unix.Prlimit(s.Pid(), resource, nil, &before); err != nil {
@@ -127,7 +127,7 @@ func (s *service) limit(resource int, most uint64) (lift func()) {
 // noMemory lets the server have no more address space than it has. A commit that
 // gets none is refused; Go ends a program that gets none itself, and systemd
 // starts it again.
-func noMemory(s *service) func() {
+func noMemory(s *subject) func() {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", s.Pid()))
 	if err != nil {
 		s.t.Fatal(err)
@@ -148,12 +148,12 @@ func noMemory(s *service) func() {
 // diskSize is enough for the database and little else.
 const diskSize = 6 << 20
 
-func onTmpfs(s *service, c lab.Config) lab.Config {
+func onTmpfs(s *subject, c lab.Config) lab.Config {
 	s.mount("-t", "tmpfs", "-o", "size="+strconv.Itoa(diskSize), "tmpfs")
 	return c
 }
 
-func onLoop(s *service, c lab.Config) lab.Config {
+func onLoop(s *subject, c lab.Config) lab.Config {
 	image, err := s.WriteFile("disk.img", "")
 	if err == nil {
 		err = os.Truncate(image, 2*diskSize)
@@ -169,7 +169,7 @@ func onLoop(s *service, c lab.Config) lab.Config {
 }
 
 // mount puts a file system where the database will be.
-func (s *service) mount(args ...string) {
+func (s *subject) mount(args ...string) {
 	s.t.Helper()
 	dir := s.Path("state")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -182,7 +182,7 @@ func (s *service) mount(args ...string) {
 }
 
 // fill leaves no space beside the database.
-func fill(s *service) func() {
+func fill(s *subject) func() {
 	path := s.Path("state", "filler")
 	file, err := os.Create(path)
 	if err != nil {
@@ -208,7 +208,7 @@ func garbage() []byte {
 }
 
 // babble sends garbage by one connection after the other.
-func (s *service) babble(dial func() (net.Conn, error)) (end func()) {
+func (s *subject) babble(dial func() (net.Conn, error)) (end func()) {
 	ended := make(chan struct{})
 	var babbling sync.WaitGroup
 	babbling.Go(func() {
@@ -233,8 +233,8 @@ func (s *service) babble(dial func() (net.Conn, error)) (end func()) {
 }
 
 // fakeLibvirt is a libvirt that does to each connection what speak does.
-func fakeLibvirt(speak func(net.Conn)) func(*service, lab.Config) lab.Config {
-	return func(s *service, c lab.Config) lab.Config {
+func fakeLibvirt(speak func(net.Conn)) func(*subject, lab.Config) lab.Config {
+	return func(s *subject, c lab.Config) lab.Config {
 		path := s.Path("libvirt-sock")
 		l, err := net.Listen("unix", path)
 		if err != nil {
@@ -257,7 +257,7 @@ func fakeLibvirt(speak func(net.Conn)) func(*service, lab.Config) lab.Config {
 	}
 }
 
-func realLibvirt(s *service, c lab.Config) lab.Config {
+func realLibvirt(s *subject, c lab.Config) lab.Config {
 	if err := lab.Check("libvirtd", "virsh"); err != nil {
 		s.t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func realLibvirt(s *service, c lab.Config) lab.Config {
 	return c.Set("libvirt", "uri", s.libvirt.URI)
 }
 
-func (s *service) startLibvirt() {
+func (s *subject) startLibvirt() {
 	s.t.Helper()
 	_ = os.Remove(filepath.Join(s.Path("libvirt"), "libvirtd.pid"))
 	v, err := s.StartLibvirt(context.Background())

@@ -15,7 +15,7 @@ import (
 // load registers guests one after the other, releases every third again, and
 // remembers what it was told.
 type load struct {
-	s    *service
+	s    *subject
 	end  context.CancelFunc
 	done sync.WaitGroup
 
@@ -26,7 +26,7 @@ type load struct {
 // firstOfLoad is the number of a load's first guest. Others are the tests' own.
 const firstOfLoad = 100
 
-func (s *service) startLoad() *load {
+func (s *subject) startLoad() *load {
 	ctx, end := context.WithCancel(context.Background())
 	l := &load{s: s, end: end, told: map[int]bool{}}
 	l.done.Go(func() {

@@ -11,13 +11,11 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os/exec"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"mdserver/internal/admin"
 	"mdserver/test/lab"
 )
 
@@ -26,28 +24,20 @@ type service struct {
 	*lab.Lab
 	*lab.Server
 	t *testing.T
-
-	control *admin.Client
-	guest   *lab.Guest // see addGuest
-	addr    netip.Addr // the guest's
-	libvirt *lab.Libvirt
 }
 
-// newService starts a server. change may be nil.
 func newService(t *testing.T, change func(lab.Config) lab.Config) *service {
 	t.Helper()
-	s := prepareService(t, func(_ *service, c lab.Config) lab.Config {
-		if change == nil {
-			return c
-		}
-		return change(c)
-	})
-	s.start()
-	return s
+	l := newLab(t)
+	c := l.Config()
+	if change != nil {
+		c = change(c)
+	}
+	return serveIn(t, l, c)
 }
 
-// prepareService makes a server that does not run yet. prepare may be nil.
-func prepareService(t *testing.T, prepare func(*service, lab.Config) lab.Config) *service {
+// newLab makes a laboratory that is closed at the end of the test.
+func newLab(t *testing.T) *lab.Lab {
 	t.Helper()
 	if err := lab.Check(); err != nil {
 		t.Fatal(err)
@@ -64,23 +54,19 @@ func prepareService(t *testing.T, prepare func(*service, lab.Config) lab.Config)
 			t.Error(err)
 		}
 	})
-	s, c := &service{Lab: l, t: t, control: admin.NewClient(l.SocketPath())}, l.Config()
-	if prepare != nil {
-		c = prepare(s, c)
-	}
-	s.Server, err = l.NewServer(binary(t), c)
+	return l
+}
+
+// serveIn starts a server with a configuration.
+func serveIn(t *testing.T, l *lab.Lab, c lab.Config) *service {
+	t.Helper()
+	server, err := l.NewServer(binary(t), c)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := &service{l, server, t}
+	s.start()
 	return s
-}
-
-// command runs a program of the host's.
-func command(name string, args ...string) error {
-	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s", name, err, out)
-	}
-	return nil
 }
 
 func (s *service) start() {

@@ -36,11 +36,10 @@ func TestSoak(t *testing.T) {
 		}
 		lasts = d
 	}
-	s := prepareService(t, func(_ *service, c lab.Config) lab.Config {
+	s := newSubject(t, func(_ *subject, c lab.Config) lab.Config {
 		// One namespace stands for all guests, one after the other.
 		return c.Set("mdserver", "verify_mac", "no").Set("dnsmasq", "quarantine", "0s")
 	})
-	s.start()
 	s.addGuest()
 	began := time.Now()
 	var early admin.Usage
@@ -63,7 +62,7 @@ func TestSoak(t *testing.T) {
 }
 
 // live registers a guest, boots it and releases it.
-func (s *service) live(n int) {
+func (s *subject) live(n int) {
 	s.t.Helper()
 	ctx := context.Background()
 	registered, err := s.control.Register(ctx, []byte(guestXML(n)))
@@ -86,7 +85,7 @@ func (s *service) live(n int) {
 	}
 }
 
-func (s *service) usage() admin.Usage {
+func (s *subject) usage() admin.Usage {
 	s.t.Helper()
 	use, err := s.control.Usage(context.Background())
 	if err != nil {
@@ -96,7 +95,7 @@ func (s *service) usage() admin.Usage {
 }
 
 // files counts what is below the server's directories, but for its logs.
-func (s *service) files() (count int) {
+func (s *subject) files() (count int) {
 	s.t.Helper()
 	for _, dir := range []string{"state", "run", "dnsmasq"} {
 		err := filepath.WalkDir(s.Path(dir), func(string, os.DirEntry, error) error {
