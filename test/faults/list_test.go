@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"syscall"
 
@@ -32,8 +31,8 @@ var faults = []fault{
 		return s.limit(unix.RLIMIT_NOFILE, 3) // it keeps what it has open
 	}, said: `too many open files`},
 	{name: "no memory", harm: noMemory},
-	{name: "full tmpfs", prepare: onTmpfs, harm: fill, served: true, said: `no space left on device`},
-	{name: "full file system", prepare: onLoop, harm: fill, served: true, said: `no space left on device`},
+	{name: "full tmpfs", prepare: stateOnTmpfs, harm: fillState, served: true, said: `no space left on device`},
+	{name: "full file system", prepare: stateOnLoop, harm: fillState, served: true, said: `no space left on device`},
 	{name: "control socket removed", harm: func(s *subject) func() {
 		if err := os.Remove(s.SocketPath()); err != nil {
 			s.t.Fatal(err)
@@ -146,17 +145,17 @@ func noMemory(s *subject) func() {
 }
 
 // diskSize is enough for the database and little else.
-const diskSize = 6 << 20
+const diskSize = 12 << 20
 
-func onTmpfs(s *subject, c lab.Config) lab.Config {
-	s.mount("-t", "tmpfs", "-o", "size="+strconv.Itoa(diskSize), "tmpfs")
+func stateOnTmpfs(s *subject, c lab.Config) lab.Config {
+	onTmpfs(s.t, s.Path("state"))
 	return c
 }
 
-func onLoop(s *subject, c lab.Config) lab.Config {
+func stateOnLoop(s *subject, c lab.Config) lab.Config {
 	image, err := s.WriteFile("disk.img", "")
 	if err == nil {
-		err = os.Truncate(image, 2*diskSize)
+		err = os.Truncate(image, diskSize)
 	}
 	if err != nil {
 		s.t.Fatal(err)
@@ -164,42 +163,23 @@ func onLoop(s *subject, c lab.Config) lab.Config {
 	if _, err := s.Host.Output(context.Background(), "mkfs.ext4", "-q", "-m", "0", image); err != nil {
 		s.t.Fatal(err)
 	}
-	s.mount("-o", "loop", image)
-	return c
-}
-
-// mount puts a file system where the database will be.
-func (s *subject) mount(args ...string) {
-	s.t.Helper()
 	dir := s.Path("state")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		s.t.Fatal(err)
 	}
-	if err := command("mount", append(args, dir)...); err != nil {
+	if err := command("mount", "-o", "loop", image, dir); err != nil {
 		s.t.Fatal(err)
 	}
-	s.OnClose(func() error { return command("umount", "--lazy", dir) })
+	s.t.Cleanup(func() {
+		if err := command("umount", "--lazy", dir); err != nil {
+			s.t.Error(err)
+		}
+	})
+	return c
 }
 
-// fill leaves no space beside the database.
-func fill(s *subject) func() {
-	path := s.Path("state", "filler")
-	file, err := os.Create(path)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer file.Close()
-	for size := 1 << 20; size > 0; { // whole megabytes first, single bytes last
-		if _, err := file.Write(make([]byte, size)); err != nil {
-			size /= 16
-		}
-	}
-	return func() {
-		if err := os.Remove(path); err != nil {
-			s.t.Fatal(err)
-		}
-	}
-}
+// fillState leaves no space beside the database.
+func fillState(s *subject) func() { return fill(s.t, s.Path("state")) }
 
 func garbage() []byte {
 	data := make([]byte, 4096)

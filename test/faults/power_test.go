@@ -46,7 +46,7 @@ func newImage(t *testing.T, name string) string {
 	if err := os.WriteFile(image, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Truncate(image, 2*diskSize); err != nil {
+	if err := os.Truncate(image, diskSize); err != nil {
 		t.Fatal(err)
 	}
 	if err := command("mkfs.ext4", "-q", "-m", "0", image); err != nil {
