@@ -1,6 +1,7 @@
 // Package admin is the control interface of a running mdserver: HTTP with
 // JSON on a Unix socket, for the hook and the commands, and the client of it.
-// Whoever may open the socket may do everything; its mode and group decide.
+// Whoever may open the socket may do everything but look into the server's
+// memory; its mode and group decide.
 //
 //	POST   /instance-upload          domain XML, answers as the original does
 //	POST   /v1/instances             domain XML, answers Registered
@@ -17,6 +18,8 @@
 //	GET    /v1/status                Status
 //	GET    /v1/identity              the certificate of identity documents, in PEM
 //	POST   /v1/reload                Reloaded
+//	GET    /v1/debug?dump=D          goroutines, heap or allocs, see Client.Debug
+//	GET    /v1/usage                 Usage
 //
 // A ref is a guest's name, UUID, instance-id, MAC, address or host name.
 // Errors are {"error": "…"} with a fitting status.
@@ -121,6 +124,8 @@ func (b Backend) routes() map[string]http.HandlerFunc {
 		"GET /v1/status":        func(w http.ResponseWriter, _ *http.Request) { answer(w, b.Status()) },
 		"GET /v1/identity":      func(w http.ResponseWriter, _ *http.Request) { face.Text(w, string(b.Identity())) },
 		"POST /v1/reload":       b.reload,
+		"GET /v1/debug":         rootOnly(debug),
+		"GET /v1/usage":         rootOnly(usage),
 	}
 }
 

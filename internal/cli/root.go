@@ -74,7 +74,7 @@ original mdserver; "mdserver serve" does the same.`,
 	root.AddCommand(
 		serveCommand(), instanceCommand(), networkCommand(), userdataCommand(), statusCommand(), reloadCommand(), exportCommand(), backupCommand(), restoreCommand(),
 		configCommand(), identityCommand(), templateCommand(), hookCommand(), installCommand(), uninstallCommand(), docsCommand(),
-		doctorCommand(), databaseCommand(), explainCommand(), smbiosCommand(), launcherCommand(), versionCommand(),
+		doctorCommand(), databaseCommand(), explainCommand(), smbiosCommand(), launcherCommand(), versionCommand(), debugCommand(),
 	)
 	refuseUnknownShells(root)
 	return root

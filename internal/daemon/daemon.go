@@ -171,7 +171,7 @@ func (d *Daemon) serve(ctx context.Context, l listeners) error {
 	metadata := newServer(d.metadataHandler(d.door.Caller), func(ctx context.Context, conn net.Conn) context.Context {
 		return imds.WithConn(d.door.ConnContext(ctx, conn), conn)
 	}, d.log)
-	control := newServer(d.backend(d.control).Handler(), nil, d.log)
+	control := newServer(d.backend(d.control).Handler(), admin.WithPeer, d.log)
 	failed := make(chan error, len(l.metadata)+1)
 	var serving sync.WaitGroup
 	for _, listener := range l.metadata {

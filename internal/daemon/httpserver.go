@@ -28,8 +28,8 @@ type httpServer struct {
 	asked map[net.Conn]bool // whether a request of a connection is being answered
 }
 
-// newServer bounds what one client can take: a slow or stuck one ends. inContext,
-// which may be nil, is the server's ConnContext.
+// newServer bounds what one client can take: a slow or stuck one ends. inContext
+// is the server's ConnContext.
 func newServer(handler http.Handler, inContext func(context.Context, net.Conn) context.Context, log *slog.Logger) *httpServer {
 	s := &httpServer{asked: map[net.Conn]bool{}}
 	s.Server = &http.Server{
@@ -45,11 +45,7 @@ func newServer(handler http.Handler, inContext func(context.Context, net.Conn) c
 		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	s.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
-		ctx = withConn(ctx, conn)
-		if inContext == nil {
-			return ctx
-		}
-		return inContext(ctx, conn)
+		return inContext(withConn(ctx, conn), conn)
 	}
 	return s
 }

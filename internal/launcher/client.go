@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"mdserver/internal/sockdiag"
 )
 
 // Socket is the path of a launcher's socket.
@@ -23,7 +25,7 @@ func (s Socket) User() (uid uint32, err error) {
 		return 0, err
 	}
 	defer conn.Close()
-	return peer(conn)
+	return sockdiag.PeerUser(conn)
 }
 
 func (s Socket) dial() (*net.UnixConn, error) {

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"mdserver/internal/sockdiag"
 )
 
 // grace is the time between SIGTERM and SIGKILL for a process whose server is
@@ -78,7 +80,7 @@ func (s *Server) Serve(ctx context.Context, l *net.UnixListener) {
 }
 
 func (s *Server) serve(conn *net.UnixConn) error {
-	uid, err := peer(conn)
+	uid, err := sockdiag.PeerUser(conn)
 	if err != nil {
 		return err
 	}

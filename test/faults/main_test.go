@@ -33,5 +33,6 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	programDir = dir
+	defer results.print()
 	return m.Run()
 }

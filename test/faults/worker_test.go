@@ -139,15 +139,16 @@ func runWorker(t *testing.T, path string, killAfter int, wrap ...string) outcome
 }
 
 // verify opens the database without a fault: what a worker was told is so,
-// and no two guests have one address.
-func verify(t *testing.T, path string, o outcome) {
+// and no two guests have one address. It returns how often that fails, and how
+// long opening takes.
+func verify(t *testing.T, path string, o outcome) (lost, duplicate int, took time.Duration) {
 	t.Helper()
 	begin := time.Now()
 	inv, err := openInventory(path)
 	if err != nil {
 		t.Fatalf("the database cannot be opened after the fault: %v\n%s", err, o.log)
 	}
-	took := time.Since(begin)
+	took = time.Since(begin)
 	defer inv.Close()
 	there := map[int]bool{}
 	addrs := map[netip.Addr]string{}
@@ -156,11 +157,11 @@ func verify(t *testing.T, path string, o outcome) {
 		_, _ = fmt.Sscanf(guest.Name, "g%d", &n)
 		there[n] = true
 		if other, taken := addrs[guest.IPv4]; taken {
+			duplicate++
 			t.Errorf("duplicate: %s and %s have %s", guest.Name, other, guest.IPv4)
 		}
 		addrs[guest.IPv4] = guest.Name
 	}
-	lost := 0
 	for n, word := range o.told {
 		if word == "+" && !there[n] || word == "-" && there[n] {
 			lost++
@@ -174,4 +175,5 @@ func verify(t *testing.T, path string, o outcome) {
 		t.Errorf("damage: %v", asides)
 	}
 	t.Logf("told %d, lost %d, back in %v", len(o.told), lost, took)
+	return lost, duplicate, took
 }
