@@ -66,7 +66,13 @@ func number(v object.Value) (float64, error) {
 
 // charge asks for the memory and the steps of handling n bytes.
 func charge(t *object.Thread, n int) error {
-	if err := t.Alloc(n); err != nil {
+	return chargeFor(t, n, n)
+}
+
+// chargeFor asks for so many bytes of memory and for the steps of handling n
+// bytes.
+func chargeFor(t *object.Thread, memory, n int) error {
+	if err := t.Alloc(memory); err != nil {
 		return err
 	}
 	return t.Work(n)

@@ -106,6 +106,8 @@ func (d *dumper) value(v object.Value) error {
 		return d.nested(v, func() error { return d.dict(x) })
 	case *object.List:
 		return d.nested(v, func() error { return d.list(x.Items()) })
+	case object.TupleLike:
+		return d.value(x.Tuple())
 	case object.Tuple:
 		return d.nested(v, func() error { return d.list(x) })
 	}

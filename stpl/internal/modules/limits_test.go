@@ -45,6 +45,17 @@ func TestLimits(t *testing.T) {
 		{"all subnets of a large network", "MemoryError", []string{"import ipaddress", "list(ipaddress.ip_network('::/0').subnets(new_prefix=128))"}},
 		{"a password hashed for ever", "TimeoutError", []string{"import crypt", "crypt.crypt('x', '$6$rounds=999999999$salt')"}},
 		{"a path that doubles", "MemoryError", []string{"import os", "os.path.join(*['x' * 100000] * 2000)"}},
+		{"a compressed bomb", "MemoryError", []string{"import zlib", "a = zlib.compress(b'x' * 30000000)", "zlib.decompress(a) + zlib.decompress(a)"}},
+		{"a bomb in a bomb", "MemoryError", []string{"import gzip", "a = gzip.compress(gzip.compress(b'\\0' * 20000000))", "[gzip.decompress(gzip.decompress(a)) for i in range(9)]"}},
+		{"checksums for ever", "TimeoutError", []string{"import zlib", "a = b'x' * 1000000", "while True:", "    zlib.crc32(a)", "1"}},
+		{"a counter of counts without end", "MemoryError", []string{"import collections", "list(collections.Counter(a=10 ** 9).elements())"}},
+		{"a defaultdict that makes itself", "RecursionError", []string{"import collections", "f = lambda: collections.defaultdict(f)['x']", "f()"}},
+		{"a deque that moves all", "MemoryError", []string{"import collections", "d = collections.deque(range(100000))", "while True:", "    d.rotate(1)", "1"}},
+		{"a huge structure", "error", []string{"import struct", "struct.pack('999999999s', b'')"}},
+		{"many structures", "MemoryError", []string{"import struct", "struct.unpack('10000000b', b'x' * 10000000)"}},
+		{"a URL of many dots", "MemoryError", []string{"import urllib.parse", "urllib.parse.urljoin('http://a/', '../' * 2000000)"}},
+		{"words without end", "MemoryError", []string{"import shlex", "shlex.split('a ' * 9000000)"}},
+		{"wide text", "MemoryError", []string{"('x' * 9000000).encode('utf-32')"}},
 		{"wrapping at every letter", "MemoryError", []string{"import textwrap", "textwrap.fill('x ' * 100000, 2, subsequent_indent=' ' * 1000)"}},
 	}
 	for _, tt := range tests {

@@ -18,7 +18,7 @@ func TestNames(t *testing.T) {
 	if !slices.IsSorted(names) {
 		t.Errorf("the names are not sorted: %v", names)
 	}
-	for _, want := range strings.Fields("base64 crypt datetime hashlib ipaddress json math os os.path random re string textwrap time uuid") {
+	for _, want := range strings.Fields("base64 crypt datetime hashlib ipaddress json math os os.path random re string textwrap time uuid collections gzip operator shlex struct zlib") {
 		if !modules.Known(want) || !slices.Contains(names, want) {
 			t.Errorf("module %s is missing", want)
 		}

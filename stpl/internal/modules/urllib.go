@@ -7,7 +7,22 @@ import (
 )
 
 func urllibParseModule() members {
-	return functions(
+	m := functions(
+		fn("urlparse", "url scheme? allow_fragments?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return parseURL(t, a, parseResult)
+		}),
+		fn("urlsplit", "url scheme? allow_fragments?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return parseURL(t, a, splitResult)
+		}),
+		fn("urlunparse", "components", unparseURL),
+		fn("urlunsplit", "components", unparseURL),
+		fn("urljoin", "base url allow_fragments?", joinURL),
+		fn("parse_qs", "qs keep_blank_values? strict_parsing?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return parseQuery(t, a, true)
+		}),
+		fn("parse_qsl", "qs keep_blank_values? strict_parsing?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return parseQuery(t, a, false)
+		}),
 		fn("quote", "string safe? encoding? errors?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return quoteURL(t, a[0], a[1], "/", false)
 		}),
@@ -22,6 +37,8 @@ func urllibParseModule() members {
 		}),
 		fn("urlencode", "query", urlencode),
 	)
+	m["ParseResult"], m["SplitResult"] = parseResult, splitResult
+	return m
 }
 
 func quoteURL(t *object.Thread, v, safe object.Value, def string, plus bool) (object.Value, error) {

@@ -22,24 +22,50 @@ func codecArgs(encoding, errors Value) (enc, errs string, err error) {
 	return enc, errs, nil
 }
 
-// codec returns the highest code point of an encoding, 0x10ffff for UTF-8.
-func codec(name string) (high rune, canonical string, err error) {
-	switch strings.ReplaceAll(strings.ToLower(name), "_", "-") {
-	case "utf-8", "utf8", "u8":
-		return 0x10ffff, "utf-8", nil
-	case "ascii", "us-ascii", "646":
-		return 0x7f, "ascii", nil
-	case "latin-1", "latin1", "iso-8859-1", "iso8859-1", "l1", "8859":
-		return 0xff, "latin-1", nil
-	}
-	return 0, "", Raise(LookupError, "unknown encoding: %s", name)
+// encoding is one that has a byte for each character, or UTF-8.
+type encoding struct {
+	name string
+	high rune   // the highest code point, 0x10ffff for UTF-8
+	mark bool   // a byte order mark begins the bytes
+	with *table // nil if the byte is the code point
 }
 
-// Encode is str.encode for UTF-8, ASCII and Latin-1.
-func Encode(t *Thread, s, encoding, errors string) (Value, error) {
-	high, name, err := codec(encoding)
-	if err != nil {
-		return nil, err
+// findEncoding finds an encoding by its name in lower case.
+func findEncoding(name string) (e encoding, ok bool) {
+	switch name {
+	case "utf-8", "utf8", "u8":
+		return encoding{name: "utf-8", high: 0x10ffff}, true
+	case "utf-8-sig", "utf8-sig":
+		return encoding{name: "utf-8", high: 0x10ffff, mark: true}, true
+	case "ascii", "us-ascii", "646":
+		return encoding{name: "ascii", high: 0x7f}, true
+	case "latin-1", "latin1", "iso-8859-1", "iso8859-1", "l1", "8859":
+		return encoding{name: "latin-1", high: 0xff}, true
+	}
+	with := findCharmap(name)
+	return encoding{name: "charmap", with: with}, with != nil
+}
+
+// encode returns the byte of a character.
+func (e encoding) encode(r rune) (byte, bool) {
+	if e.with != nil {
+		return e.with.encode(r)
+	}
+	return byte(r), r <= e.high
+}
+
+const utf8Mark = "\ufeff"
+
+func canonical(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
+
+// Encode is str.encode.
+func Encode(t *Thread, s, name, errors string) (Value, error) {
+	if w, ok := findWide(canonical(name)); ok {
+		return w.encode(t, s)
+	}
+	e, ok := findEncoding(canonical(name))
+	if !ok {
+		return nil, Raise(LookupError, "unknown encoding: %s", name)
 	}
 	if err := t.AllocN(len(s), 4); err != nil {
 		return nil, err
@@ -47,15 +73,19 @@ func Encode(t *Thread, s, encoding, errors string) (Value, error) {
 	if err := t.Work(len(s)); err != nil {
 		return nil, err
 	}
-	if name == "utf-8" || isASCII(s) {
+	if e.mark {
+		return Bytes(utf8Mark + s), nil
+	}
+	if e.name == "utf-8" || isASCII(s) {
 		return Bytes(s), nil
 	}
 	var b strings.Builder
 	n := 0
 	for i, r := range s {
+		c, ok := e.encode(r)
 		switch {
-		case r <= high:
-			b.WriteByte(byte(r))
+		case ok:
+			b.WriteByte(c)
 		case errors == "ignore":
 		case errors == "replace":
 			b.WriteByte('?')
@@ -65,7 +95,7 @@ func Encode(t *Thread, s, encoding, errors string) (Value, error) {
 			q, _ := ASCII(messageThread(), Str(string(r)))
 			b.WriteString(q[1 : len(q)-1])
 		case errors == "strict":
-			return nil, encodeError(name, s[i:], n, high)
+			return nil, e.failure(s[i:], n)
 		default:
 			return nil, Raise(LookupError, "unknown error handler name '%s'", errors)
 		}
@@ -74,10 +104,10 @@ func Encode(t *Thread, s, encoding, errors string) (Value, error) {
 	return Bytes(b.String()), nil
 }
 
-// encodeError says that the characters that s begins with, from position n on,
-// have no code below high.
-func encodeError(name, s string, n int, high rune) error {
-	end := strings.IndexFunc(s, func(r rune) bool { return r <= high })
+// failure says that the characters that s begins with, from position n on,
+// have no code.
+func (e encoding) failure(s string, n int) error {
+	end := strings.IndexFunc(s, func(r rune) bool { _, ok := e.encode(r); return ok })
 	if end < 0 {
 		end = len(s)
 	}
@@ -86,14 +116,21 @@ func encodeError(name, s string, n int, high rune) error {
 		text, _ := ASCII(messageThread(), Str(string(bad)))
 		what = fmt.Sprintf("character %s in position %d", text, n)
 	}
-	return Raise(UnicodeEncodeError, "'%s' codec can't encode %s: ordinal not in range(%d)", name, what, high+1)
+	reason := fmt.Sprintf("ordinal not in range(%d)", e.high+1)
+	if e.with != nil {
+		reason = "character maps to <undefined>"
+	}
+	return Raise(UnicodeEncodeError, "'%s' codec can't encode %s: %s", e.name, what, reason)
 }
 
-// Decode is bytes.decode for UTF-8, ASCII and Latin-1.
-func Decode(t *Thread, s, encoding, errors string) (Value, error) {
-	high, name, err := codec(encoding)
-	if err != nil {
-		return nil, err
+// Decode is bytes.decode.
+func Decode(t *Thread, s, name, errors string) (Value, error) {
+	if w, ok := findWide(canonical(name)); ok {
+		return w.decode(t, s, errors)
+	}
+	e, ok := findEncoding(canonical(name))
+	if !ok {
+		return nil, Raise(LookupError, "unknown encoding: %s", name)
 	}
 	if err := t.AllocN(len(s), 4); err != nil {
 		return nil, err
@@ -101,37 +138,44 @@ func Decode(t *Thread, s, encoding, errors string) (Value, error) {
 	if err := t.Work(len(s)); err != nil {
 		return nil, err
 	}
-	if isASCII(s) || name == "utf-8" && utf8.ValidString(s) {
+	if e.mark {
+		s = strings.TrimPrefix(s, utf8Mark)
+	}
+	if isASCII(s) || e.name == "utf-8" && utf8.ValidString(s) {
 		return Str(s), nil
 	}
 	var b strings.Builder
 	for i := 0; i < len(s); {
-		r, n := rune(s[i]), 1
-		if name == "utf-8" {
-			r, n = utf8.DecodeRuneInString(s[i:])
-		}
-		bad := r > high || name == "utf-8" && r == utf8.RuneError && n == 1
-		if bad && name == "utf-8" {
-			n = badLength(s[i:])
-		}
-		switch {
-		case !bad:
+		r, n, reason := e.next(s, i)
+		if reason == "" {
 			b.WriteRune(r)
-		case errors == "ignore":
-		case errors == "replace":
-			b.WriteRune(utf8.RuneError)
-		case errors == "backslashreplace":
-			for _, c := range []byte(s[i : i+n]) {
-				b.Write(appendHex([]byte(`\x`), rune(c), 2))
-			}
-		case errors == "strict":
-			return nil, decodeError(name, s, i)
-		default:
-			return nil, Raise(LookupError, "unknown error handler name '%s'", errors)
+		} else if err := decodeProblem(&b, e.name, s, i, n, reason, errors); err != nil {
+			return nil, err
 		}
 		i += n
 	}
 	return Str(b.String()), nil
+}
+
+// next reads the character at s[i:], of n bytes, or says why there is none.
+func (e encoding) next(s string, i int) (r rune, n int, reason string) {
+	switch {
+	case e.with != nil:
+		r, ok := e.with.decode(s[i])
+		if !ok {
+			reason = "character maps to <undefined>"
+		}
+		return r, 1, reason
+	case e.name != "utf-8":
+		if r = rune(s[i]); r > e.high {
+			reason = "ordinal not in range(128)"
+		}
+		return r, 1, reason
+	}
+	if r, n = utf8.DecodeRuneInString(s[i:]); r != utf8.RuneError || n > 1 {
+		return r, n, ""
+	}
+	return 0, badLength(s[i:]), utf8Problem(s[i:])
 }
 
 // badLength is how many bytes at the start of s are a broken UTF-8 sequence: as
@@ -147,21 +191,13 @@ func badLength(s string) int {
 	return n
 }
 
-func decodeError(name, s string, i int) error {
-	reason := "ordinal not in range(128)"
-	if name == "utf-8" {
-		switch c := s[i]; {
-		case c < 0xc2 || c > 0xf4:
-			reason = "invalid start byte"
-		case !utf8.FullRuneInString(s[i:]):
-			reason = "unexpected end of data"
-		default:
-			reason = "invalid continuation byte"
-		}
+// utf8Problem says what is wrong with the broken sequence that s begins with.
+func utf8Problem(s string) string {
+	switch c := s[0]; {
+	case c < 0xc2 || c > 0xf4:
+		return "invalid start byte"
+	case !utf8.FullRuneInString(s):
+		return "unexpected end of data"
 	}
-	what := fmt.Sprintf("byte 0x%02x in position %d", s[i], i)
-	if n := badLength(s[i:]); n > 1 && name == "utf-8" {
-		what = fmt.Sprintf("bytes in position %d-%d", i, i+n-1)
-	}
-	return Raise(UnicodeDecodeError, "'%s' codec can't decode %s: %s", name, what, reason)
+	return "invalid continuation byte"
 }

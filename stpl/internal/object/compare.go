@@ -99,6 +99,7 @@ func same(t *Thread, a, b Value) (bool, error) {
 }
 
 func equalOther(t *Thread, a, b Value) (bool, error) {
+	a, b = plainTuple(a), plainTuple(b)
 	switch x := a.(type) {
 	case NoneValue, Ellipsis:
 		return a == b, nil
@@ -237,6 +238,8 @@ func Ordered(t *Thread, o Order, a, b Value) (bool, error) {
 		c, ordered := compareNumbers(a, b)
 		return ordered && o.holds(c), nil
 	}
+	shownA, shownB := a, b
+	a, b = plainTuple(a), plainTuple(b)
 	switch x := a.(type) {
 	case Str:
 		if y, ok := b.(Str); ok {
@@ -259,7 +262,7 @@ func Ordered(t *Thread, o Order, a, b Value) (bool, error) {
 			return o.holds(c), nil
 		}
 	}
-	return false, Raise(TypeError, "'%s' not supported between instances of '%s' and '%s'", orderText[o], TypeName(a), TypeName(b))
+	return false, Raise(TypeError, "'%s' not supported between instances of '%s' and '%s'", orderText[o], TypeName(shownA), TypeName(shownB))
 }
 
 func orderedItems(t *Thread, o Order, x, y []Value) (bool, error) {

@@ -5,9 +5,13 @@ import "sort"
 func setupSequences() {
 	ListType.Define(listMethods()...)
 	TupleType.Define(
-		method("count", "value /", func(t *Thread, a []Value) (Value, error) { return countOf(t, a[0].(Tuple), a[1]) }),
+		method("count", "value /", func(t *Thread, a []Value) (Value, error) {
+			items, _ := asTuple(a[0])
+			return countOf(t, items, a[1])
+		}),
 		method("index", "value start? stop? /", func(t *Thread, a []Value) (Value, error) {
-			return indexOf(t, a[0].(Tuple), a[1:], "tuple.index(x): x not in tuple")
+			items, _ := asTuple(a[0])
+			return indexOf(t, items, a[1:], "tuple.index(x): x not in tuple")
 		}),
 	)
 	RangeType.Define(

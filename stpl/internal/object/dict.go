@@ -16,6 +16,7 @@ type Dict struct {
 	index   map[any]int // nil while small
 	live    int
 	record  bool // keys are attributes, too
+	sub     *Subclass
 }
 
 // NewRecord makes d's keys attributes, too. Methods of dict come first.
@@ -31,7 +32,12 @@ func NewDict() *Dict { return &Dict{} }
 func NewDictOf(n int) *Dict { return &Dict{entries: make([]entry, 0, n)} }
 
 // Class returns the value's type.
-func (*Dict) Class() *Type { return DictType }
+func (d *Dict) Class() *Type {
+	if d.sub != nil {
+		return d.sub.Class
+	}
+	return DictType
+}
 
 func (d *Dict) find(h any) int {
 	if d.index != nil {
@@ -158,7 +164,7 @@ func (d *Dict) compact() {
 }
 
 // Clear removes all keys.
-func (d *Dict) Clear() { *d = Dict{} }
+func (d *Dict) Clear() { *d = Dict{record: d.record, sub: d.sub} }
 
 // Each calls f for every key in order until it returns false.
 func (d *Dict) Each(f func(key, value Value) bool) {
@@ -181,7 +187,7 @@ func (d *Dict) Copy(t *Thread) (*Dict, error) {
 	if err := t.AllocSlots(4 * d.live); err != nil {
 		return nil, err
 	}
-	c := &Dict{entries: make([]entry, 0, d.live), live: d.live}
+	c := &Dict{entries: make([]entry, 0, d.live), live: d.live, sub: d.sub}
 	for _, e := range d.entries {
 		if e.key != nil {
 			c.entries = append(c.entries, e)

@@ -58,6 +58,8 @@ func hashKey(t *Thread, key Value) (any, error) {
 		if isSetView(v) {
 			return nil, Raise(TypeError, "unhashable type: '%s'", TypeName(v))
 		}
+	case TupleLike:
+		return tupleHash(t, v.Tuple())
 	case Hashable:
 		return v.HashKey(), nil
 	}

@@ -76,6 +76,10 @@ func binaryOther(t *Thread, op Op, a, b Value) (Value, error) {
 			return v, err
 		}
 	}
+	if v, err := dictOperator(t, op, a, b); v != nil || err != nil {
+		return v, err
+	}
+	a, b = plainTuple(a), plainTuple(b)
 	switch op {
 	case Add:
 		return concat(t, a, b)
@@ -181,7 +185,7 @@ func InPlace(t *Thread, op Op, a, b Value) (Value, error) {
 			}
 		}
 	case *Dict:
-		if op == Or {
+		if op == Or && (x.sub == nil || x.sub.Binary == nil) {
 			return x, x.Update(t, b)
 		}
 	case *Set:

@@ -93,7 +93,7 @@ func Index(t *Thread, v, key Value) (Value, error) {
 			return nil, err
 		}
 		if !ok {
-			return nil, RaiseValue(KeyError, key)
+			return v.missing(t, key)
 		}
 		return item, nil
 	case Indexed:

@@ -89,7 +89,12 @@ func (p *printer) repr(v Value) error {
 		}
 		return p.nested(v, func() error { return p.items("(", v, ")") })
 	case *Dict:
+		if v.sub != nil && v.sub.ReprParts != nil {
+			return p.nested(v, func() error { return p.composed(v.sub.ReprParts(p.t, v)) })
+		}
 		return p.nested(v, func() error { return p.dict(v) })
+	case Composed:
+		return p.nested(v, func() error { return p.composed(v.ReprParts(p.t)) })
 	case *Set:
 		return p.nested(v, func() error { return p.set(v) })
 	case *dictView:
