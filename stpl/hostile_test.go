@@ -135,7 +135,7 @@ func TestHostileTemplates(t *testing.T) {
 func TestWorkIsCharged(t *testing.T) {
 	const n = 1_000_000
 	const setup = `<%
-import re, json, textwrap, base64, hashlib, hmac, html, ipaddress, itertools, math, os, random, string, datetime, copy, functools, uuid, urllib.parse
+import re, json, textwrap, base64, hashlib, hmac, html, ipaddress, itertools, math, os, random, string, datetime, copy, functools, uuid, urllib.parse, zlib, gzip, shlex, struct, collections
 n = 1000000
 s, sp, u, b = 'x' * n, ' ' * n, 'é' * (n // 2), b'x' * n
 s2, b2 = s[1:] + 'x', b[1:] + b'x'
@@ -161,6 +161,10 @@ big = 3 ** 100000
 		"base64.b64encode(b)", "base64.b64decode(b'AAAA' * 250000)", "hashlib.sha256(b)", "hmac.new(b, b'x', 'sha256')", "html.escape(s)", "html.unescape('&lt;' * 250000)",
 		"urllib.parse.quote(s)", "urllib.parse.unquote(s)", "os.path.normpath('../' * 300000)", "string.Template(s).substitute()", "string.capwords(s)",
 		"datetime.datetime(2024, 1, 1).strftime(s)", "random.seed(s)", "int(sp + '1')",
+		"zlib.compress(b)", "zlib.decompress(zlib.compress(b))", "zlib.crc32(b)", "zlib.adler32(b, 5)", "gzip.compress(b)", "shlex.quote(s)", "shlex.split(s)",
+		"struct.unpack('1000000s', b)", "struct.calcsize(sp)", "u.encode('utf-16le')", "b.decode('utf-16le')",
+		"u.encode('cp1252')", "b.decode('cp1252')", "urllib.parse.urlparse(s)", "urllib.parse.urljoin('http://a/', s)", "urllib.parse.parse_qs(s)",
+		"collections.Counter(s)", "collections.deque(s)", "collections.Counter(l) + collections.Counter(l)",
 	} {
 		t.Run(op, func(t *testing.T) {
 			steps := func(source string) int64 {

@@ -88,6 +88,17 @@ func (n *namedTuple) Class() *object.Type { return n.class }
 // Tuple implements object.TupleLike.
 func (n *namedTuple) Tuple() object.Tuple { return n.items }
 
+// Binary implements object.Operand: operators see the plain tuple.
+func (n *namedTuple) Binary(t *object.Thread, op object.Op, other object.Value, reflected bool) (object.Value, error) {
+	switch {
+	case other == nil: // unary
+		return nil, nil
+	case reflected:
+		return object.Binary(t, op, other, n.items)
+	}
+	return object.Binary(t, op, n.items, other)
+}
+
 // Len implements object.Sized.
 func (n *namedTuple) Len() int { return len(n.items) }
 

@@ -102,7 +102,10 @@ func (w wide) encode(t *Thread, s string) (Value, error) {
 	if err := t.AllocN(len(s)+2, 8); err != nil {
 		return nil, err
 	}
-	out := make([]byte, 0, 4*len(s)/2+4)
+	if err := t.Work(len(s)); err != nil {
+		return nil, err
+	}
+	out := make([]byte, 0, 2*len(s)+4)
 	if w.mark {
 		out = w.put(out, 0xfeff)
 	}
@@ -125,6 +128,9 @@ func (w wide) unit(s string) rune {
 
 func (w wide) decode(t *Thread, s, errors string) (Value, error) {
 	if err := t.AllocN(len(s), 4); err != nil {
+		return nil, err
+	}
+	if err := t.Work(len(s)); err != nil {
 		return nil, err
 	}
 	at := 0

@@ -99,7 +99,6 @@ func same(t *Thread, a, b Value) (bool, error) {
 }
 
 func equalOther(t *Thread, a, b Value) (bool, error) {
-	a, b = plainTuple(a), plainTuple(b)
 	switch x := a.(type) {
 	case NoneValue, Ellipsis:
 		return a == b, nil
@@ -110,8 +109,12 @@ func equalOther(t *Thread, a, b Value) (bool, error) {
 		}
 		return x == y, t.Scan(len(x))
 	case Tuple:
-		if y, ok := b.(Tuple); ok {
+		if y, ok := asTuple(b); ok {
 			return equalItems(t, x, y)
+		}
+	case TupleLike:
+		if y, ok := asTuple(b); ok {
+			return equalItems(t, x.Tuple(), y)
 		}
 	case *Dict:
 		if y, ok := b.(*Dict); ok {
@@ -238,8 +241,6 @@ func Ordered(t *Thread, o Order, a, b Value) (bool, error) {
 		c, ordered := compareNumbers(a, b)
 		return ordered && o.holds(c), nil
 	}
-	shownA, shownB := a, b
-	a, b = plainTuple(a), plainTuple(b)
 	switch x := a.(type) {
 	case Str:
 		if y, ok := b.(Str); ok {
@@ -254,15 +255,19 @@ func Ordered(t *Thread, o Order, a, b Value) (bool, error) {
 			return orderedItems(t, o, x.items, y.items)
 		}
 	case Tuple:
-		if y, ok := b.(Tuple); ok {
+		if y, ok := asTuple(b); ok {
 			return orderedItems(t, o, x, y)
+		}
+	case TupleLike:
+		if y, ok := asTuple(b); ok {
+			return orderedItems(t, o, x.Tuple(), y)
 		}
 	case Comparable:
 		if c, ordered, ok := x.Compare(b); ok && ordered {
 			return o.holds(c), nil
 		}
 	}
-	return false, Raise(TypeError, "'%s' not supported between instances of '%s' and '%s'", orderText[o], TypeName(shownA), TypeName(shownB))
+	return false, Raise(TypeError, "'%s' not supported between instances of '%s' and '%s'", orderText[o], TypeName(a), TypeName(b))
 }
 
 func orderedItems(t *Thread, o Order, x, y []Value) (bool, error) {

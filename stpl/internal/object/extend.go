@@ -8,8 +8,7 @@ type Composed interface {
 	ReprParts(t *Thread) ([]any, error)
 }
 
-// TupleLike is a value of another package that compares, adds and hashes as a
-// tuple.
+// TupleLike is a value of another package that compares and hashes as a tuple.
 type TupleLike interface {
 	Value
 	Tuple() Tuple
@@ -24,14 +23,6 @@ func asTuple(v Value) (Tuple, bool) {
 		return v.Tuple(), true
 	}
 	return nil, false
-}
-
-// plainTuple replaces a value that stands for a tuple by it.
-func plainTuple(v Value) Value {
-	if like, ok := v.(TupleLike); ok {
-		return like.Tuple()
-	}
-	return v
 }
 
 // Subclass is what a subclass of dict adds to it. Its functions may be nil.

@@ -79,7 +79,6 @@ func binaryOther(t *Thread, op Op, a, b Value) (Value, error) {
 	if v, err := dictOperator(t, op, a, b); v != nil || err != nil {
 		return v, err
 	}
-	a, b = plainTuple(a), plainTuple(b)
 	switch op {
 	case Add:
 		return concat(t, a, b)
