@@ -43,14 +43,14 @@ func counterMethods() []*object.Builtin {
 			return object.NewIterator(it), err
 		}),
 		fn("total", "", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			return object.CallPos(t, object.Builtins()["sum"], must(object.CallMethod(t, a[0], "values", &object.Args{})))
+			values, err := object.CallMethod(t, a[0], "values", &object.Args{})
+			if err != nil {
+				return nil, err
+			}
+			return object.CallPos(t, object.Builtins()["sum"], values)
 		}),
 	}
 }
-
-// must is a value whose making cannot fail but for a limit, which the next
-// step reports again.
-func must(v object.Value, _ error) object.Value { return v }
 
 // countAll adds the counts of a mapping, or one for each item of an iterable,
 // and those of the keywords.
