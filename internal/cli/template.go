@@ -7,7 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/stpl"
+	"mdserver/internal/userdata"
+	"mdserver/stpl"
 )
 
 func templateCommand() *cobra.Command {
@@ -49,7 +50,7 @@ func renderCommand() *cobra.Command {
 }
 
 func engineOptions(escape, none string) (stpl.Options, error) {
-	var opts stpl.Options
+	opts := userdata.TemplateOptions()
 	switch escape {
 	case "html":
 	case "none":
@@ -87,7 +88,7 @@ func renderTemplate(cmd *cobra.Command, file string, opts stpl.Options, vars map
 	if err != nil {
 		return err
 	}
-	body, raw, err := stpl.Raw(file, string(data), false)
+	body, raw, err := userdata.Raw(file, string(data), false)
 	if err != nil {
 		return failedTemplate(cmd, err)
 	}

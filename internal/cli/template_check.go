@@ -14,9 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/config"
-	"mdserver/internal/stpl"
 	"mdserver/internal/tree"
 	"mdserver/internal/userdata"
+	"mdserver/stpl"
 )
 
 // templateProblem is one finding of a check; its fields are its JSON.
@@ -102,7 +102,7 @@ func checkTemplates(path string, cfg *config.Config) ([]templateProblem, error) 
 		return nil, err
 	}
 	c := &templateChecker{}
-	var opts stpl.Options
+	opts := userdata.TemplateOptions()
 	if cfg != nil {
 		c.known = userdata.Names(cfg)
 		opts.Roots = append([]string{cfg.Server.UserdataDir, filepath.Join(cfg.Server.UserdataDir, "views")}, cfg.Server.TemplatePath...)
@@ -190,10 +190,10 @@ func (c *templateChecker) file(path string, f io.Reader) {
 		c.unreadable(path, err)
 		return
 	}
-	if stpl.HasMark(string(data)) {
-		c.problems = append(c.problems, templateProblem{path, 1, warningKind, stpl.MarkWarning})
+	if userdata.HasMark(string(data)) {
+		c.problems = append(c.problems, templateProblem{path, 1, warningKind, userdata.MarkWarning})
 	}
-	body, raw, err := stpl.Raw(path, string(data), false)
+	body, raw, err := userdata.Raw(path, string(data), false)
 	if bad, ok := errors.AsType[*stpl.Error](err); ok {
 		c.problems = append(c.problems, problemOf(bad))
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/stpl"
 	"mdserver/internal/userdata/multipart"
+	"mdserver/stpl"
 )
 
 // maxParts bounds how many parts a document has: each takes at least the work

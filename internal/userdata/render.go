@@ -19,10 +19,10 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/flight"
 	"mdserver/internal/instance"
-	"mdserver/internal/stpl"
 	"mdserver/internal/tree"
 	"mdserver/internal/userdata/multipart"
 	"mdserver/internal/weighted"
+	"mdserver/stpl"
 )
 
 // ErrNoTemplate says that the domain's metadata names a template
@@ -123,13 +123,15 @@ func domains(cfg *config.Config) map[string]string {
 }
 
 func engineOptions(cfg *config.Config, roots []string) stpl.Options {
-	opts := stpl.Options{Roots: roots, LimitKeys: limitKeys, Limits: stpl.Limits{
+	opts := TemplateOptions()
+	opts.Roots, opts.LimitKeys = roots, limitKeys
+	opts.Limits = stpl.Limits{
 		Steps:     int64(cfg.Server.TemplateSteps),
 		Memory:    int64(cfg.Server.TemplateMemory) << 20,
 		Output:    int64(cfg.Server.TemplateOutput) << 10,
 		Time:      cfg.Server.TemplateTime,
 		Recursion: cfg.Server.TemplateRecursion,
-	}}
+	}
 	if cfg.Server.TemplateEscape == "none" {
 		opts.Escape = stpl.EscapeNone
 	}
@@ -228,12 +230,12 @@ func (r *Renderer) renderVendor(ctx context.Context, guest *instance.Instance) (
 
 func (r *Renderer) renderTemplate(ctx context.Context, budget *stpl.Budget, guest *instance.Instance, found template) (Rendered, []fingerprint, error) {
 	prints := found.watched
-	body, raw, err := stpl.Raw(found.name, found.text, r.rawDefault)
+	body, raw, err := Raw(found.name, found.text, r.rawDefault)
 	if err != nil {
 		return Rendered{}, prints, err
 	}
-	if stpl.HasMark(body) {
-		r.warnOnce(found.name, stpl.MarkWarning)
+	if HasMark(body) {
+		r.warnOnce(found.name, MarkWarning)
 	}
 	if raw {
 		return Rendered{[]byte(body), found.name}, prints, nil

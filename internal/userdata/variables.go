@@ -7,7 +7,7 @@ import (
 
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
-	"mdserver/internal/stpl"
+	"mdserver/stpl"
 )
 
 // siteVariables are the template variables that all guests share. The order

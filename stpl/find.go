@@ -1,0 +1,93 @@
+package stpl
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"mdserver/stpl/internal/object"
+)
+
+// maxTemplate is the size in bytes of an included file that is still read.
+const maxTemplate = 4 << 20
+
+const (
+	// maxName is the longest name that is looked for, in bytes.
+	maxName = 1024
+	// openSteps is charged for looking for a file.
+	openSteps = 50
+)
+
+// suffixes are tried in turn after the name as it is; all but the last are
+// bottle's.
+var suffixes = []string{"", ".tpl", ".html", ".thtml", ".stpl", ".yaml"}
+
+// find reads a file below one of the roots: no absolute path, no "..", nothing
+// but a regular file. A file that is there but cannot be read is an error.
+func (e *Engine) find(t *object.Thread, name string) (path, text string, err error) {
+	if len(name) > maxName {
+		return "", "", object.Raise(object.TemplateError, "Template '%.100s…' not found.", name)
+	}
+	for _, dir := range e.opts.Roots {
+		for _, suffix := range suffixes {
+			if err := t.Step(openSteps); err != nil {
+				return "", "", err
+			}
+			data, err := e.read(dir, name+suffix)
+			switch {
+			case err == nil:
+				return filepath.Join(dir, name+suffix), string(data), nil
+			case !errors.Is(err, fs.ErrNotExist):
+				return "", "", object.Raise(object.TemplateError, "Template '%s' cannot be read: %v", name, err)
+			}
+		}
+	}
+	return "", "", object.Raise(object.TemplateError, "Template '%s' not found.", name)
+}
+
+// read reads a file below a root. A directory counts as absent: a file with a
+// suffix may stand beside it.
+func (e *Engine) read(dir, name string) ([]byte, error) {
+	if !filepath.IsLocal(name) || strings.ContainsRune(name, 0) {
+		return nil, fs.ErrNotExist
+	}
+	f, err := e.opts.Open(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, fs.ErrNotExist
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a regular file", filepath.Join(dir, name))
+	case info.Size() > maxTemplate:
+		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxTemplate)
+	}
+	return io.ReadAll(io.LimitReader(f, maxTemplate))
+}
+
+// openInRoot opens a file below a directory, without following links out of
+// it. O_NONBLOCK keeps a named pipe from holding up the render.
+func openInRoot(dir, name string) (*os.File, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, there := root.Lstat(name); there == nil {
+			return nil, fmt.Errorf("%s is a symbolic link that leads nowhere", filepath.Join(dir, name))
+		}
+	}
+	return f, err
+}

@@ -1,0 +1,101 @@
+package modules
+
+import (
+	"context"
+	"time"
+
+	"mdserver/stpl/internal/object"
+)
+
+// isNone reports an argument that was not given, or given as None.
+func isNone(v object.Value) bool { return v == nil || v == object.None }
+
+// truth is a flag with a default.
+func truth(v object.Value, def bool) bool {
+	if v == nil {
+		return def
+	}
+	return object.Truthy(v)
+}
+
+// intOr is an integer argument with a default.
+func intOr(v object.Value, def int) (int, error) {
+	if v == nil {
+		return def, nil
+	}
+	return object.IndexArg(v)
+}
+
+// strOr is a string argument with a default.
+func strOr(v object.Value, def string) (string, error) {
+	if v == nil {
+		return def, nil
+	}
+	return text(v)
+}
+
+// text is an argument that must be a string.
+func text(v object.Value) (string, error) {
+	s, ok := v.(object.Str)
+	if !ok {
+		return "", object.Raise(object.TypeError, "expected str, not %s", object.TypeName(v))
+	}
+	return string(s), nil
+}
+
+// binary is an argument that must be bytes.
+func binary(v object.Value) (string, error) {
+	b, ok := v.(object.Bytes)
+	if !ok {
+		return "", object.Raise(object.TypeError, "a bytes-like object is required, not '%s'", object.TypeName(v))
+	}
+	return string(b), nil
+}
+
+// number is an argument that must be a real number.
+func number(v object.Value) (float64, error) {
+	f, ok := object.AsFloat(v)
+	if !ok {
+		return 0, object.Raise(object.TypeError, "must be real number, not %s", object.TypeName(v))
+	}
+	if i, ok := object.BigInt(v); ok && i.BitLen() > 1024 {
+		return 0, object.Raise(object.OverflowError, "int too large to convert to float")
+	}
+	return f, nil
+}
+
+// charge asks for the memory and the steps of handling n bytes.
+func charge(t *object.Thread, n int) error {
+	return chargeFor(t, n, n)
+}
+
+// chargeFor asks for so many bytes of memory and for the steps of handling n
+// bytes.
+func chargeFor(t *object.Thread, memory, n int) error {
+	if err := t.Alloc(memory); err != nil {
+		return err
+	}
+	return t.Work(n)
+}
+
+// runes returns the characters of a string, charged for.
+func runes(t *object.Thread, s string) ([]rune, error) {
+	if err := t.AllocN(len(s), 4); err != nil {
+		return nil, err
+	}
+	return []rune(s), t.Work(len(s))
+}
+
+// messageLimits are for the text of a message, too small for its time to be
+// measured.
+var messageLimits = object.Limits{Steps: 10000, Memory: 1 << 16, Time: time.Hour, Recursion: 20}
+
+// plain is the repr of a short value within a message or a repr.
+func plain(v object.Value) string {
+	t := object.NewThread(context.Background(), object.NewBudget(messageLimits), nil)
+	s, err := object.Repr(t, v)
+	if err != nil {
+		return "<" + object.TypeName(v) + " object>"
+	}
+	return s
+}

@@ -1,0 +1,259 @@
+package modules
+
+import (
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/hex"
+	"strconv"
+	"strings"
+
+	"mdserver/stpl/internal/object"
+)
+
+// binasciiError is what wrong base64 raises; Python's name for it is
+// binascii.Error.
+var binasciiError = object.NewExceptionType("Error", object.ValueError)
+
+func base64Module() members {
+	return functions(
+		fn("b64encode", "s altchars?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return b64Encode(t, a[0], a[1])
+		}),
+		fn("b64decode", "s altchars? validate?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return b64Decode(t, a[0], a[1], truth(a[2], false))
+		}),
+		fn("standard_b64encode", "s", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return b64Encode(t, a[0], nil)
+		}),
+		fn("standard_b64decode", "s", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return b64Decode(t, a[0], nil, false)
+		}),
+		fn("urlsafe_b64encode", "s", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return b64Encode(t, a[0], object.Bytes("-_"))
+		}),
+		fn("urlsafe_b64decode", "s", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return b64Decode(t, a[0], object.Bytes("-_"), false)
+		}),
+		fn("b32encode", "s", encodeWith(base32.StdEncoding.EncodeToString)),
+		fn("b32decode", "s casefold?", b32Decode),
+		fn("b16encode", "s", encodeWith(func(b []byte) string { return strings.ToUpper(hex.EncodeToString(b)) })),
+		fn("b16decode", "s casefold?", b16Decode),
+		fn("encodebytes", "s", encodeBytes),
+		fn("decodebytes", "s", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			if _, err := binary(a[0]); err != nil {
+				return nil, err
+			}
+			return b64Decode(t, a[0], nil, false)
+		}),
+	)
+}
+
+// encodeWith wraps an encoder whose output is at most twice its input and a
+// little.
+func encodeWith(encode func([]byte) string) object.Func {
+	return func(t *object.Thread, a []object.Value) (object.Value, error) {
+		s, err := binary(a[0])
+		if err != nil {
+			return nil, err
+		}
+		if err := charge(t, 3*len(s)+16); err != nil {
+			return nil, err
+		}
+		return object.Bytes(encode([]byte(s))), nil
+	}
+}
+
+// altchars are the two characters that replace + and /.
+func altchars(v object.Value) (string, error) {
+	if isNone(v) {
+		return "", nil
+	}
+	s, err := asciiData(v)
+	if err == nil && len(s) != 2 {
+		err = object.Raise(object.AssertionError, "altchars must be two characters, not %d", len(s))
+	}
+	return s, err
+}
+
+func b64Encode(t *object.Thread, v, alt object.Value) (object.Value, error) {
+	out, err := encodeWith(base64.StdEncoding.EncodeToString)(t, []object.Value{v})
+	if err != nil {
+		return nil, err
+	}
+	chars, err := altchars(alt)
+	if err != nil || chars == "" {
+		return out, err
+	}
+	r := strings.NewReplacer("+", chars[:1], "/", chars[1:])
+	return object.Bytes(r.Replace(string(out.(object.Bytes)))), nil
+}
+
+// asciiData is an argument that may be bytes or ASCII text.
+func asciiData(v object.Value) (string, error) {
+	switch v := v.(type) {
+	case object.Bytes:
+		return string(v), nil
+	case object.Str:
+		for i := range len(v) {
+			if v[i] >= 0x80 {
+				return "", object.Raise(object.ValueError, "string argument should contain only ASCII characters")
+			}
+		}
+		return string(v), nil
+	}
+	return "", object.Raise(object.TypeError, "argument should be a bytes-like object or ASCII string, not '%s'", object.TypeName(v))
+}
+
+func b64Decode(t *object.Thread, v, alt object.Value, strict bool) (object.Value, error) {
+	s, err := asciiData(v)
+	if err != nil {
+		return nil, err
+	}
+	if err := charge(t, 2*len(s)); err != nil {
+		return nil, err
+	}
+	chars, err := altchars(alt)
+	if err != nil {
+		return nil, err
+	}
+	if chars != "" {
+		s = strings.NewReplacer(chars[:1], "+", chars[1:], "/").Replace(s)
+	}
+	out, problem := decode64(s, strict)
+	if problem != "" {
+		return nil, object.Raise(binasciiError, "%s", problem)
+	}
+	return object.Bytes(out), nil
+}
+
+// decode64 reads base64 as binascii does: unless it is strict it passes over
+// characters that are not base64 and ends at the padding.
+func decode64(s string, strict bool) (out []byte, problem string) {
+	if strict && strings.HasPrefix(s, "=") {
+		return nil, "Leading padding not allowed"
+	}
+	quad, pads, padding := 0, 0, false
+	bits := uint32(0)
+	for i := range len(s) {
+		if s[i] == '=' {
+			padding = true
+			if quad >= 2 {
+				if pads++; quad+pads >= 4 {
+					if strict && i+1 < len(s) {
+						return nil, "Excess data after padding"
+					}
+					return out, ""
+				}
+			}
+			continue
+		}
+		d, ok := digit64(s[i])
+		switch {
+		case !ok && strict:
+			return nil, "Only base64 data is allowed"
+		case !ok:
+			continue
+		case strict && padding:
+			return nil, "Discontinuous padding not allowed"
+		}
+		pads = 0
+		bits = bits<<6 | d
+		if quad > 0 {
+			out = append(out, byte(bits>>(6-2*quad)))
+		}
+		quad = (quad + 1) % 4
+	}
+	switch quad {
+	case 0:
+		return out, ""
+	case 1:
+		n := strconv.Itoa(len(out)/3*4 + 1)
+		return nil, "Invalid base64-encoded string: number of data characters (" + n +
+			") cannot be 1 more than a multiple of 4"
+	}
+	return nil, "Incorrect padding"
+}
+
+func digit64(c byte) (uint32, bool) {
+	switch {
+	case c >= 'A' && c <= 'Z':
+		return uint32(c - 'A'), true
+	case c >= 'a' && c <= 'z':
+		return uint32(c-'a') + 26, true
+	case c >= '0' && c <= '9':
+		return uint32(c-'0') + 52, true
+	case c == '+':
+		return 62, true
+	case c == '/':
+		return 63, true
+	}
+	return 0, false
+}
+
+func b32Decode(t *object.Thread, a []object.Value) (object.Value, error) {
+	s, err := asciiData(a[0])
+	if err != nil {
+		return nil, err
+	}
+	if err := charge(t, 2*len(s)); err != nil {
+		return nil, err
+	}
+	if len(s)%8 != 0 {
+		return nil, object.Raise(binasciiError, "Incorrect padding")
+	}
+	if truth(a[1], false) {
+		s = strings.ToUpper(s)
+	}
+	if strings.Trim(strings.TrimRight(s, "="), "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
+		return nil, object.Raise(binasciiError, "Non-base32 digit found")
+	}
+	out, err := base32.StdEncoding.DecodeString(s)
+	if err != nil {
+		return nil, object.Raise(binasciiError, "Incorrect padding")
+	}
+	return object.Bytes(out), nil
+}
+
+func b16Decode(t *object.Thread, a []object.Value) (object.Value, error) {
+	s, err := asciiData(a[0])
+	if err != nil {
+		return nil, err
+	}
+	if err := charge(t, len(s)); err != nil {
+		return nil, err
+	}
+	digits := "0123456789ABCDEF"
+	if truth(a[1], false) {
+		digits += "abcdef"
+	}
+	if strings.Trim(s, digits) != "" {
+		return nil, object.Raise(binasciiError, "Non-base16 digit found")
+	}
+	if len(s)%2 != 0 {
+		return nil, object.Raise(binasciiError, "Odd-length string")
+	}
+	out, err := hex.DecodeString(s)
+	if err != nil {
+		return nil, object.Raise(binasciiError, "Non-base16 digit found")
+	}
+	return object.Bytes(out), nil
+}
+
+// encodeBytes writes lines of 76 characters.
+func encodeBytes(t *object.Thread, a []object.Value) (object.Value, error) {
+	s, err := binary(a[0])
+	if err != nil {
+		return nil, err
+	}
+	if err := charge(t, 2*len(s)+2); err != nil {
+		return nil, err
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		n := min(57, len(s))
+		b.WriteString(base64.StdEncoding.EncodeToString([]byte(s[:n])))
+		b.WriteByte('\n')
+		s = s[n:]
+	}
+	return object.Bytes(b.String()), nil
+}

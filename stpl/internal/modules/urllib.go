@@ -1,0 +1,149 @@
+package modules
+
+import (
+	"strings"
+
+	"mdserver/stpl/internal/object"
+)
+
+func urllibParseModule() members {
+	m := functions(
+		fn("urlparse", "url scheme? allow_fragments?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return parseURL(t, a, parseResult)
+		}),
+		fn("urlsplit", "url scheme? allow_fragments?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return parseURL(t, a, splitResult)
+		}),
+		fn("urlunparse", "components", unparseURL),
+		fn("urlunsplit", "components", unparseURL),
+		fn("urljoin", "base url allow_fragments?", joinURL),
+		fn("parse_qs", "qs keep_blank_values? strict_parsing?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return parseQuery(t, a, true)
+		}),
+		fn("parse_qsl", "qs keep_blank_values? strict_parsing?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return parseQuery(t, a, false)
+		}),
+		fn("quote", "string safe? encoding? errors?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return quoteURL(t, a[0], a[1], "/", false)
+		}),
+		fn("quote_plus", "string safe? encoding? errors?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return quoteURL(t, a[0], a[1], "", true)
+		}),
+		fn("unquote", "string encoding? errors?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return unquoteURL(t, a[0], false)
+		}),
+		fn("unquote_plus", "string encoding? errors?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return unquoteURL(t, a[0], true)
+		}),
+		fn("urlencode", "query", urlencode),
+	)
+	m["ParseResult"], m["SplitResult"] = parseResult, splitResult
+	return m
+}
+
+func quoteURL(t *object.Thread, v, safe object.Value, def string, plus bool) (object.Value, error) {
+	s, _, err := subjectText(v)
+	if err != nil {
+		return nil, object.Raise(object.TypeError, "quote_from_bytes() expected bytes")
+	}
+	keep, err := strOr(safe, def)
+	if err != nil {
+		return nil, err
+	}
+	if err := charge(t, 3*len(s)); err != nil {
+		return nil, err
+	}
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case plus && c == ' ':
+			b.WriteByte('+')
+		case c < 128 && (isLetter(c) || c >= '0' && c <= '9' || strings.IndexByte("_.-~", c) >= 0 || strings.IndexByte(keep, c) >= 0):
+			b.WriteByte(c)
+		default:
+			b.WriteByte('%')
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&15])
+		}
+	}
+	return object.Str(b.String()), nil
+}
+
+func unquoteURL(t *object.Thread, v object.Value, plus bool) (object.Value, error) {
+	s, err := text(v)
+	if err != nil {
+		return nil, err
+	}
+	if err := charge(t, len(s)); err != nil {
+		return nil, err
+	}
+	if plus {
+		s = strings.ReplaceAll(s, "+", " ")
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			high, ok := hexDigit(s[i+1])
+			low, ok2 := hexDigit(s[i+2])
+			if ok && ok2 {
+				b.WriteByte(high<<4 | low)
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return object.Decode(t, b.String(), "utf-8", "replace")
+}
+
+func hexDigit(c byte) (byte, bool) {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0', true
+	case c|0x20 >= 'a' && c|0x20 <= 'f':
+		return (c | 0x20) - 'a' + 10, true
+	}
+	return 0, false
+}
+
+func urlencode(t *object.Thread, a []object.Value) (object.Value, error) {
+	items := a[0]
+	if d, ok := a[0].(*object.Dict); ok {
+		v, err := object.CallMethod(t, d, "items", &object.Args{})
+		if err != nil {
+			return nil, err
+		}
+		items = v
+	}
+	var parts []string
+	err := object.Each(t, items, func(item object.Value) error {
+		pair, err := object.ToSlice(t, item)
+		if err != nil || len(pair) != 2 {
+			return object.Raise(object.TypeError, "not a valid non-string sequence or mapping object")
+		}
+		var both [2]string
+		for i, v := range pair {
+			s, err := object.ToStr(t, v)
+			if b, ok := v.(object.Bytes); ok {
+				s = string(b)
+			}
+			if err != nil {
+				return err
+			}
+			q, err := quoteURL(t, object.Str(s), nil, "", true)
+			if err != nil {
+				return err
+			}
+			both[i] = string(q.(object.Str))
+		}
+		parts = append(parts, both[0]+"="+both[1])
+		return t.Alloc(2 * (len(both[0]) + len(both[1]) + 16))
+	})
+	return object.Str(strings.Join(parts, "&")), err
+}
+
+func urllibModule() members {
+	return members{"parse": object.NewModule("urllib.parse", urllibParseModule())}
+}

@@ -1,0 +1,341 @@
+package object
+
+import (
+	"math"
+	"math/big"
+	"strings"
+)
+
+// Comparable is a value of another package with an order and an equality of
+// its own. Compare returns ok=false where the two have none.
+type Comparable interface {
+	Value
+	Compare(other Value) (cmp int, ordered, ok bool)
+}
+
+// Truth is a value of another package that may be false.
+type Truth interface{ Truth() bool }
+
+// Truthy reports the truth of v.
+func Truthy(v Value) bool {
+	switch v := v.(type) {
+	case NoneValue:
+		return false
+	case Bool:
+		return bool(v)
+	case Int:
+		return v != 0
+	case Str:
+		return v != ""
+	case Float:
+		return v != 0
+	case Truth:
+		return v.Truth()
+	}
+	if n, ok := length(v); ok {
+		return n > 0
+	}
+	return true
+}
+
+// Equal reports a == b.
+func Equal(t *Thread, a, b Value) (bool, error) {
+	switch x := a.(type) {
+	case Str:
+		y, ok := b.(Str)
+		if !ok || len(x) != len(y) {
+			return false, nil
+		}
+		return x == y, t.Scan(len(x))
+	case Int:
+		if y, ok := b.(Int); ok {
+			return x == y, nil
+		}
+	case *List:
+		if y, ok := b.(*List); ok {
+			if x == y {
+				return true, nil
+			}
+			return equalItems(t, x.items, y.items)
+		}
+		return false, nil
+	}
+	if isNumber(a) && isNumber(b) {
+		c, ordered := compareNumbers(a, b)
+		return ordered && c == 0, nil
+	}
+	return equalOther(t, a, b)
+}
+
+func equalItems(t *Thread, x, y []Value) (bool, error) {
+	if len(x) != len(y) {
+		return false, nil
+	}
+	if err := t.Enter(); err != nil {
+		return false, err
+	}
+	defer t.Leave()
+	for i := range x {
+		if err := t.Step(1); err != nil {
+			return false, err
+		}
+		if ok, err := same(t, x[i], y[i]); !ok || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// same is Python's "is or ==", which containers use.
+func same(t *Thread, a, b Value) (bool, error) {
+	switch a.(type) {
+	case Str, Bytes: // which Is compares, too, but does not charge for
+	default:
+		if Is(a, b) {
+			return true, nil
+		}
+	}
+	return Equal(t, a, b)
+}
+
+func equalOther(t *Thread, a, b Value) (bool, error) {
+	switch x := a.(type) {
+	case NoneValue, Ellipsis:
+		return a == b, nil
+	case Bytes:
+		y, ok := b.(Bytes)
+		if !ok || len(x) != len(y) {
+			return false, nil
+		}
+		return x == y, t.Scan(len(x))
+	case Tuple:
+		if y, ok := asTuple(b); ok {
+			return equalItems(t, x, y)
+		}
+	case TupleLike:
+		if y, ok := asTuple(b); ok {
+			return equalItems(t, x.Tuple(), y)
+		}
+	case *Dict:
+		if y, ok := b.(*Dict); ok {
+			return x.equal(t, y)
+		}
+	case *Range:
+		if y, ok := b.(*Range); ok {
+			n := x.len()
+			return n == y.len() && (n == 0 || x.start == y.start && (n == 1 || x.step == y.step)), nil
+		}
+	case *Slice:
+		if y, ok := b.(*Slice); ok {
+			return Equal(t, Tuple{x.Start, x.Stop, x.Step}, Tuple{y.Start, y.Stop, y.Step})
+		}
+	case Comparable:
+		c, _, ok := x.Compare(b)
+		return ok && c == 0, nil
+	}
+	if x, y, err := bothSets(t, a, b); x != nil || err != nil {
+		if err != nil {
+			return false, err
+		}
+		return setEqual(t, x, y)
+	}
+	return Is(a, b), nil
+}
+
+// Is reports identity. Immutable values of equal content count as identical.
+func Is(a, b Value) bool {
+	switch x := a.(type) {
+	case Tuple:
+		y, ok := b.(Tuple)
+		return ok && len(x) == len(y) && (len(x) == 0 || &x[0] == &y[0])
+	case Float:
+		y, ok := b.(Float)
+		return ok && math.Float64bits(float64(x)) == math.Float64bits(float64(y)) && x == x
+	case *Builtin:
+		y, ok := b.(*Builtin)
+		return ok && (x == y || x.recv != nil && y.recv != nil && x.Name == y.Name && x.method == y.method && Is(x.recv, y.recv))
+	}
+	if _, ok := b.(Tuple); ok {
+		return false
+	}
+	return a == b
+}
+
+func compareNumbers(a, b Value) (cmp int, ordered bool) {
+	if x, ok := AsInt(a); ok {
+		if y, ok := AsInt(b); ok {
+			switch {
+			case x < y:
+				return -1, true
+			case x > y:
+				return 1, true
+			}
+			return 0, true
+		}
+	}
+	x, xi := toBig(a)
+	y, yi := toBig(b)
+	if xi && yi {
+		return x.Cmp(y), true
+	}
+	return compareFloats(exact(a), exact(b), isNaN(a) || isNaN(b))
+}
+
+func isNaN(v Value) bool {
+	f, ok := v.(Float)
+	return ok && math.IsNaN(float64(f))
+}
+
+func compareFloats(x, y *big.Float, nan bool) (int, bool) {
+	if nan {
+		return 0, false
+	}
+	return x.Cmp(y), true
+}
+
+func exact(v Value) *big.Float {
+	if f, ok := v.(Float); ok {
+		if math.IsNaN(float64(f)) {
+			return nil
+		}
+		return big.NewFloat(float64(f))
+	}
+	i, _ := toBig(v)
+	return new(big.Float).SetPrec(uint(i.BitLen()) + 64).SetInt(i)
+}
+
+// Order is an ordering operator.
+type Order uint8
+
+// The ordering operators.
+const (
+	Less Order = iota
+	LessEqual
+	Greater
+	GreaterEqual
+)
+
+var orderText = [...]string{"<", "<=", ">", ">="}
+
+func (o Order) holds(cmp int) bool {
+	switch o {
+	case Less:
+		return cmp < 0
+	case LessEqual:
+		return cmp <= 0
+	case Greater:
+		return cmp > 0
+	}
+	return cmp >= 0
+}
+
+// Ordered computes a < b and the like.
+func Ordered(t *Thread, o Order, a, b Value) (bool, error) {
+	if x, y, err := bothSets(t, a, b); x != nil || err != nil {
+		if err != nil {
+			return false, err
+		}
+		return setOrdered(t, o, x, y)
+	}
+	if isNumber(a) && isNumber(b) {
+		c, ordered := compareNumbers(a, b)
+		return ordered && o.holds(c), nil
+	}
+	switch x := a.(type) {
+	case Str:
+		if y, ok := b.(Str); ok {
+			return o.holds(strings.Compare(string(x), string(y))), t.Scan(min(len(x), len(y)))
+		}
+	case Bytes:
+		if y, ok := b.(Bytes); ok {
+			return o.holds(strings.Compare(string(x), string(y))), t.Scan(min(len(x), len(y)))
+		}
+	case *List:
+		if y, ok := b.(*List); ok {
+			return orderedItems(t, o, x.items, y.items)
+		}
+	case Tuple:
+		if y, ok := asTuple(b); ok {
+			return orderedItems(t, o, x, y)
+		}
+	case TupleLike:
+		if y, ok := asTuple(b); ok {
+			return orderedItems(t, o, x.Tuple(), y)
+		}
+	case Comparable:
+		if c, ordered, ok := x.Compare(b); ok && ordered {
+			return o.holds(c), nil
+		}
+	}
+	return false, Raise(TypeError, "'%s' not supported between instances of '%s' and '%s'", orderText[o], TypeName(a), TypeName(b))
+}
+
+func orderedItems(t *Thread, o Order, x, y []Value) (bool, error) {
+	if err := t.Enter(); err != nil {
+		return false, err
+	}
+	defer t.Leave()
+	for i := 0; i < len(x) && i < len(y); i++ {
+		if err := t.Step(1); err != nil {
+			return false, err
+		}
+		eq, err := same(t, x[i], y[i])
+		if err != nil {
+			return false, err
+		}
+		if !eq {
+			return Ordered(t, o, x[i], y[i])
+		}
+	}
+	return o.holds(len(x) - len(y)), nil
+}
+
+// Contains reports item in container.
+func Contains(t *Thread, container, item Value) (bool, error) {
+	switch c := container.(type) {
+	case Str:
+		s, ok := item.(Str)
+		if !ok {
+			return false, Raise(TypeError, "'in <string>' requires string as left operand, not %s", TypeName(item))
+		}
+		return strings.Contains(string(c), string(s)), t.Work(len(c))
+	case Bytes:
+		return bytesContains(t, c, item)
+	case *Dict:
+		_, ok, err := c.Get(t, item)
+		return ok, err
+	case *Set:
+		return c.has(t, item)
+	case *Range:
+		if i, ok := AsInt(item); ok {
+			return c.contains(i), nil
+		}
+	case Container:
+		return c.Contains(t, item)
+	}
+	return containsIter(t, container, item)
+}
+
+// Container is a value of another package that knows what it contains.
+type Container interface {
+	Contains(t *Thread, item Value) (bool, error)
+}
+
+func containsIter(t *Thread, container, item Value) (bool, error) {
+	it, err := Iterate(t, container)
+	if err != nil {
+		return false, Raise(TypeError, "argument of type '%s' is not iterable", TypeName(container))
+	}
+	for {
+		if err := t.Step(1); err != nil {
+			return false, err
+		}
+		v, err := it.Next(t)
+		if v == nil || err != nil {
+			return false, err
+		}
+		if ok, err := same(t, v, item); ok || err != nil {
+			return ok, err
+		}
+	}
+}

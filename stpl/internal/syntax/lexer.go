@@ -1,0 +1,373 @@
+package syntax
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"mdserver/stpl/internal/scan"
+)
+
+type kind uint8
+
+const (
+	tokEOF kind = iota
+	tokName
+	tokNumber
+	tokString
+	tokOp
+	tokNewline
+	tokIndent
+	tokDedent
+	tokText
+	tokBad // text holds the message
+)
+
+type token struct {
+	kind kind
+	text string
+	line int
+	run  *scan.Text // of tokText
+}
+
+// lexer turns pieces of code and text into tokens. Code goes on across pieces
+// within brackets and after a backslash.
+type lexer struct {
+	out      []token
+	errs     []*Error
+	indents  []int
+	open     []token // brackets
+	joined   bool    // the last piece ended in a backslash
+	room     *room
+	lastLine int
+}
+
+func lexPieces(pieces []scan.Piece, room *room) ([]token, []*Error) {
+	l := &lexer{indents: []int{0}, room: room}
+	for i := range pieces {
+		l.piece(&pieces[i])
+		if len(l.indents) > maxIndent {
+			l.bad(pieces[i].Line, "too many levels of indentation")
+			l.add(tokNewline, "", pieces[i].Line)
+			break
+		}
+	}
+	if len(l.open) > 0 {
+		l.neverClosed()
+	}
+	if l.joined {
+		l.bad(l.lastLine, "unexpected EOF after a backslash")
+	}
+	for len(l.indents) > 1 {
+		l.indents = l.indents[:len(l.indents)-1]
+		l.add(tokDedent, "", l.lastLine)
+	}
+	l.add(tokEOF, "", l.lastLine)
+	return l.out, l.errs
+}
+
+// lexExpr lexes an inline expression, as if within brackets.
+func lexExpr(src string, line int, room *room) ([]token, []*Error) {
+	l := &lexer{indents: []int{0}, open: []token{{text: "{{", line: line}}, room: room}
+	l.code(src, line)
+	if len(l.open) > 1 {
+		l.open = l.open[1:]
+		l.neverClosed()
+	}
+	l.add(tokEOF, "", l.lastLine)
+	return l.out, l.errs
+}
+
+func (l *lexer) add(k kind, text string, line int) {
+	l.room.take(line)
+	l.out = append(l.out, token{kind: k, text: text, line: line})
+	l.lastLine = line
+}
+
+// bad notes an error and leaves a token that ends the statement.
+func (l *lexer) bad(line int, format string, args ...any) {
+	l.errs = append(l.errs, syntaxError(line, format, args...))
+	l.add(tokBad, "", line)
+}
+
+func (l *lexer) neverClosed() {
+	t := l.open[len(l.open)-1]
+	l.open = l.open[:0]
+	l.bad(t.line, "'%s' was never closed", t.text)
+	l.add(tokNewline, "", t.line)
+}
+
+func (l *lexer) piece(p *scan.Piece) {
+	if p.Text != nil {
+		l.textPiece(p)
+		return
+	}
+	src := p.Code
+	first := !l.joined && len(l.open) == 0
+	l.joined = false
+	if first {
+		if strings.TrimLeft(src, " \t\f\r") == "" || strings.HasPrefix(strings.TrimLeft(src, " \t"), "#") {
+			return
+		}
+		l.indent(p.Indent, p.Line)
+	}
+	l.code(src, p.Line)
+	if !l.joined && len(l.open) == 0 {
+		l.add(tokNewline, "", l.lastLine)
+	}
+}
+
+func (l *lexer) textPiece(p *scan.Piece) {
+	if len(l.open) > 0 {
+		l.neverClosed()
+	}
+	if l.joined {
+		l.joined = false
+		l.bad(p.Line, "invalid syntax: text after a backslash")
+		l.add(tokNewline, "", p.Line)
+	}
+	l.indent(p.Indent, p.Line)
+	l.add(tokText, "", p.Line)
+	l.out[len(l.out)-1].run = p.Text
+	l.add(tokNewline, "", p.Line)
+}
+
+func (l *lexer) indent(n, line int) {
+	top := l.indents[len(l.indents)-1]
+	if n > top {
+		l.indents = append(l.indents, n)
+		l.add(tokIndent, "", line)
+		return
+	}
+	for n < l.indents[len(l.indents)-1] {
+		l.indents = l.indents[:len(l.indents)-1]
+		l.add(tokDedent, "", line)
+	}
+	if n != l.indents[len(l.indents)-1] { // not reachable from templates: indents grow by one
+		l.indents = append(l.indents, n)
+	}
+}
+
+// code lexes one piece.
+func (l *lexer) code(s string, line int) {
+	l.lastLine = line
+	for s != "" {
+		c := s[0]
+		switch {
+		case c == ' ' || c == '\t' || c == '\f' || c == '\r':
+			s = s[1:]
+		case c == '\n':
+			line++
+			s = s[1:]
+		case c == '#':
+			i := strings.IndexByte(s, '\n')
+			if i < 0 {
+				return
+			}
+			s = s[i:]
+		case c == '\\':
+			rest := strings.TrimPrefix(s[1:], "\r")
+			switch {
+			case rest == "":
+				l.joined = true
+				return
+			case rest[0] == '\n':
+				line++
+				s = rest[1:]
+			default:
+				l.bad(line, "unexpected character after line continuation character")
+				return
+			}
+		default:
+			n := l.token(s, line)
+			if n == 0 {
+				return
+			}
+			line += strings.Count(s[:n], "\n")
+			s = s[n:]
+		}
+	}
+}
+
+// token lexes one token and returns its length, 0 after an error.
+func (l *lexer) token(s string, line int) int {
+	if n := stringPrefix(s); n >= 0 {
+		return l.str(s, n, line)
+	}
+	c := s[0]
+	if c >= '0' && c <= '9' || c == '.' && len(s) > 1 && s[1] >= '0' && s[1] <= '9' {
+		return l.number(s, line)
+	}
+	r, _ := utf8.DecodeRuneInString(s)
+	if r == '_' || unicode.IsLetter(r) {
+		n := strings.IndexFunc(s, func(r rune) bool {
+			return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.Is(unicode.Mn, r)
+		})
+		if n < 0 {
+			n = len(s)
+		}
+		l.add(tokName, s[:n], line)
+		return n
+	}
+	return l.operator(s, line)
+}
+
+var operators = []string{
+	"**=", "//=", ">>=", "<<=", "...", "!=", "->", ":=", "**", "//", ">>", "<<", "<=", ">=", "==",
+	"+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "@=",
+}
+
+func (l *lexer) operator(s string, line int) int {
+	for _, op := range operators {
+		if strings.HasPrefix(s, op) {
+			l.add(tokOp, op, line)
+			return len(op)
+		}
+	}
+	c := s[:1]
+	switch {
+	case strings.Contains("([{", c):
+		if len(l.open) >= maxOpen {
+			l.bad(line, "too many nested parentheses")
+			return 0
+		}
+		l.open = append(l.open, token{text: c, line: line})
+	case strings.Contains(")]}", c):
+		if !l.close(c, line) {
+			return 0
+		}
+	case !strings.Contains("+-*/%@&|^~<>=.,:;", c):
+		r, _ := utf8.DecodeRuneInString(s)
+		l.bad(line, "invalid character '%c' (U+%04X)", r, r)
+		return 0
+	}
+	l.add(tokOp, c, line)
+	return 1
+}
+
+func (l *lexer) close(c string, line int) bool {
+	pairs := map[string]string{")": "(", "]": "[", "}": "{"}
+	if len(l.open) == 0 || l.open[len(l.open)-1].text == "{{" {
+		l.bad(line, "unmatched '%s'", c)
+		return false
+	}
+	top := l.open[len(l.open)-1]
+	if top.text != pairs[c] {
+		l.bad(line, "closing parenthesis '%s' does not match opening parenthesis '%s'", c, top.text)
+		return false
+	}
+	l.open = l.open[:len(l.open)-1]
+	return true
+}
+
+func (l *lexer) number(s string, line int) int {
+	n := numberLength(s)
+	if n < len(s) {
+		r, _ := utf8.DecodeRuneInString(s[n:])
+		word := wordAt(s[n:])
+		switch {
+		case word == "j" || word == "J":
+			l.bad(line, "complex numbers are not supported: use two numbers")
+			return 0
+		case (r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r)) && !isKeywordAfterNumber(word):
+			l.bad(line, "invalid decimal literal")
+			return 0
+		}
+	}
+	l.add(tokNumber, s[:n], line)
+	return n
+}
+
+func wordAt(s string) string {
+	n := 0
+	for n < len(s) && (s[n]|0x20 >= 'a' && s[n]|0x20 <= 'z' || s[n] == '_' || s[n] >= '0' && s[n] <= '9') {
+		n++
+	}
+	return s[:n]
+}
+
+func isKeywordAfterNumber(w string) bool {
+	switch w {
+	case "and", "or", "in", "is", "if", "else", "not", "for":
+		return true
+	}
+	return false
+}
+
+func numberLength(s string) int {
+	digits := func(i int, ok string) int {
+		for i < len(s) && (strings.IndexByte(ok, s[i]) >= 0 || s[i] == '_' && i+1 < len(s) && strings.IndexByte(ok, s[i+1]) >= 0) {
+			i++
+		}
+		return i
+	}
+	const dec = "0123456789"
+	if len(s) > 2 && s[0] == '0' {
+		switch s[1] | 0x20 {
+		case 'x':
+			return digits(2, dec+"abcdefABCDEF")
+		case 'o':
+			return digits(2, "01234567")
+		case 'b':
+			return digits(2, "01")
+		}
+	}
+	i := digits(0, dec)
+	if i < len(s) && s[i] == '.' {
+		i = digits(i+1, dec)
+	}
+	if i < len(s) && s[i]|0x20 == 'e' {
+		j := i + 1
+		if j < len(s) && (s[j] == '+' || s[j] == '-') {
+			j++
+		}
+		if j < len(s) && s[j] >= '0' && s[j] <= '9' {
+			i = digits(j, dec)
+		}
+	}
+	return i
+}
+
+// stringPrefix returns the length of a string literal's prefix, -1 if s does
+// not begin with one.
+func stringPrefix(s string) int {
+	for n := 0; n < 3 && n < len(s); n++ {
+		if s[n] == '\'' || s[n] == '"' {
+			switch strings.ToLower(s[:n]) {
+			case "", "r", "u", "b", "f", "rb", "br", "fr", "rf":
+				return n
+			}
+			return -1
+		}
+	}
+	return -1
+}
+
+// str lexes a string literal whose quote is at n.
+func (l *lexer) str(s string, n, line int) int {
+	q := s[n : n+1]
+	triple := strings.HasPrefix(s[n:], q+q+q)
+	if triple {
+		q = s[n : n+3]
+	}
+	for i := n + len(q); i < len(s); i++ {
+		switch {
+		case s[i] == '\\':
+			i++
+			if strings.HasPrefix(s[min(i, len(s)):], "\r\n") {
+				i++
+			}
+		case s[i] == '\n' && !triple:
+			i = len(s)
+		case strings.HasPrefix(s[i:], q):
+			l.add(tokString, s[:i+len(q)], line)
+			return i + len(q)
+		}
+	}
+	if triple {
+		l.bad(line, "unterminated triple-quoted string literal")
+	} else {
+		l.bad(line, "unterminated string literal")
+	}
+	return 0
+}

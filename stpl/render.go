@@ -1,0 +1,263 @@
+package stpl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mdserver/stpl/internal/lower"
+	"mdserver/stpl/internal/object"
+)
+
+// Output is the result of a render.
+type Output struct {
+	Text    []byte
+	Files   []string // every included file, by absolute path, once
+	Escaped bool     // HTML escaping changed at least one value
+}
+
+// render is one run of a template with all that it includes.
+type render struct {
+	engine  *Engine
+	thread  *object.Thread
+	space   *workspace
+	out     []byte
+	files   []string
+	escaped bool
+	depth   int // of includes
+}
+
+// workspace is memory that one render after another uses.
+type workspace struct {
+	room    *object.Room
+	vars    variables
+	slots   []slot // of the outermost template
+	scratch []byte // nil while a template has it
+}
+
+// maxKept bounds what a workspace keeps of an unusual render.
+const maxKept = 16 << 10
+
+// clear forgets the render's values.
+func (w *workspace) clear() {
+	w.room.Clear()
+	clear(w.slots)
+	clear(w.vars.seen)
+	w.vars = variables{seen: w.vars.seen[:0]}
+	if cap(w.slots) > maxKept || cap(w.vars.seen) > maxKept || cap(w.scratch) > maxKept {
+		w.slots, w.scratch, w.vars = nil, nil, variables{}
+	}
+}
+
+// outermost makes the environment of the template that is rendered.
+func (r *render) outermost(program *lower.Program) *environment {
+	n := len(program.Names())
+	r.space.slots = slices.Grow(r.space.slots[:0], n)[:n]
+	return &environment{render: r, program: program, slots: r.space.slots}
+}
+
+// Render runs the template. A template gets copies of the variables; it cannot
+// change them for others. The error is an *Error, or the context's; even then,
+// the Output tells which files were included.
+func (t *Template) Render(ctx context.Context, vars map[string]any) (Output, error) {
+	budget := t.engine.NewBudget()
+	return t.RenderWithin(ctx, &budget, vars)
+}
+
+// Budget bounds the steps, the memory and the time of several renders that
+// count as one. It is not safe for concurrent use.
+type Budget struct{ left object.Budget }
+
+// NewBudget returns a budget that is as large as the engine's limits.
+func (e *Engine) NewBudget() Budget {
+	return Budget{object.NewBudget(e.opts.Limits.thread())}
+}
+
+// RenderWithin is Render for one of several renders that share a budget.
+func (t *Template) RenderWithin(ctx context.Context, budget *Budget, vars map[string]any) (Output, error) {
+	if t.plain != nil { // whoever asked for it bounds a text
+		return Output{Text: []byte(strings.Join(t.plain, ""))}, nil
+	}
+	space := t.engine.spaces.Get().(*workspace)
+	defer t.engine.giveBack(space)
+	space.vars.given = vars
+	thread := object.NewThread(ctx, budget.left, space.room)
+	defer func() { budget.left = thread.End() }()
+	r := &render{engine: t.engine, thread: thread, space: space, out: make([]byte, 0, len(t.source))}
+	if err := r.execute(t, r.outermost(t.program)); err != nil {
+		if ctx.Err() != nil {
+			return Output{Files: r.files}, fmt.Errorf("%s: %w", t.name, ctx.Err())
+		}
+		return Output{Files: r.files}, runError(t, err)
+	}
+	return Output{Text: r.out, Files: r.files, Escaped: r.escaped}, nil
+}
+
+// giveBack keeps a workspace for later renders.
+func (e *Engine) giveBack(space *workspace) {
+	space.clear()
+	e.spaces.Put(space)
+}
+
+// execute runs a template and, if it asked for that, the one it is the base
+// text of.
+func (r *render) execute(t *Template, env *environment) error {
+	run := &lower.Run{Thread: r.thread, Globals: env, Output: r, Import: importModule, Scratch: r.space.scratch}
+	r.space.scratch = nil
+	err := t.program.Exec(run)
+	r.space.scratch, run.Scratch = run.Scratch, nil // its functions may still be called
+	if err != nil {
+		return err
+	}
+	if env.rebase == nil {
+		return nil
+	}
+	next := env.rebase
+	env.rebase = nil
+	if err := r.thread.Alloc(len(r.out)); err != nil {
+		return err
+	}
+	next.vars.SetStr("base", object.Str(r.out))
+	r.out = r.out[:0]
+	_, err = r.include(env, next.name, next.vars)
+	return err
+}
+
+// include renders another template in place, in a copy of the environment.
+func (r *render) include(env *environment, name string, vars *object.Dict) (*environment, error) {
+	if r.depth >= r.engine.opts.Limits.IncludeDepth {
+		return nil, object.Fatal("RecursionError", "templates include each other more than %d deep", r.engine.opts.Limits.IncludeDepth)
+	}
+	path, source, err := r.engine.find(r.thread, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.chargeSource(len(source)); err != nil {
+		return nil, err
+	}
+	if !slices.Contains(r.files, path) {
+		r.files = append(r.files, path)
+	}
+	t, err := r.compile(path, source)
+	if err != nil {
+		return nil, err
+	}
+	inner, err := env.copy(t.program, vars)
+	if err != nil {
+		return nil, err
+	}
+	r.depth++
+	defer func() { r.depth-- }()
+	return inner, r.execute(t, inner)
+}
+
+// compile makes a template of an included file. One that is to be passed
+// through untouched is printed; what is left of it is an empty template.
+func (r *render) compile(path, source string) (*Template, error) {
+	body, raw, err := r.engine.opts.Raw(path, source)
+	if err == nil && raw {
+		if err := r.Print([]byte(body)); err != nil {
+			return nil, err
+		}
+		body = ""
+	}
+	var t *Template
+	if err == nil {
+		t, err = r.engine.Compile(path, body)
+	}
+	if e, bad := errors.AsType[*Error](err); bad {
+		return nil, compileFailure(e)
+	}
+	return t, err
+}
+
+// chargeSource charges for reading an included template.
+func (r *render) chargeSource(n int) error {
+	if err := r.thread.Scan(n); err != nil {
+		return err
+	}
+	return r.thread.Alloc(2 * n)
+}
+
+// compileFailure is the error of an included template, at that template's
+// line. It ends the render: no template can mend another.
+func compileFailure(e *Error) error {
+	err := object.Fatal(e.Kind, "%s", e.Message)
+	return object.At(err, e.File, e.Line)
+}
+
+// Print implements lower.Output.
+func (r *render) Print(text []byte) error {
+	if limit := r.engine.opts.Limits.Output; int64(len(r.out)+len(text)) > limit {
+		return object.OutputLimit(limit)
+	}
+	r.out = append(r.out, text...)
+	return nil
+}
+
+// Append implements lower.Output.
+func (r *render) Append(t *object.Thread, dst []byte, v object.Value, raw bool) ([]byte, error) {
+	text, err := r.text(t, v)
+	if err != nil {
+		return dst, err
+	}
+	if limit := r.engine.opts.Limits.Output; int64(len(dst)+len(text)) > limit {
+		return dst, object.OutputLimit(limit)
+	}
+	if r.engine.opts.Escape == EscapeNone || raw == (r.engine.opts.Escape == EscapeHTML) {
+		return append(dst, text...), nil
+	}
+	before := len(dst)
+	dst = appendHTML(dst, text)
+	r.escaped = r.escaped || len(dst)-before != len(text)
+	return dst, nil
+}
+
+func (r *render) text(t *object.Thread, v object.Value) (string, error) {
+	switch v := v.(type) {
+	case object.Str:
+		return string(v), nil
+	case object.Bytes:
+		return decode(t, v)
+	case object.NoneValue:
+		if r.engine.opts.None == NoneEmpty {
+			return "", nil
+		}
+	}
+	return object.ToStr(t, v)
+}
+
+func decode(t *object.Thread, b object.Bytes) (string, error) {
+	v, err := object.Decode(t, string(b), "utf-8", "strict")
+	if err != nil {
+		return "", err
+	}
+	return string(v.(object.Str)), nil
+}
+
+// appendHTML escapes as bottle's html_escape does.
+func appendHTML(dst []byte, text string) []byte {
+	last := 0
+	for i := range len(text) {
+		entity := ""
+		switch text[i] {
+		case '&':
+			entity = "&amp;"
+		case '<':
+			entity = "&lt;"
+		case '>':
+			entity = "&gt;"
+		case '"':
+			entity = "&quot;"
+		case '\'':
+			entity = "&#039;"
+		default:
+			continue
+		}
+		dst = append(append(dst, text[last:i]...), entity...)
+		last = i + 1
+	}
+	return append(dst, text[last:]...)
+}
