@@ -37,10 +37,14 @@ var covered = map[string]coverage{
 	"docs/libvirt.md#Metadata of a domain#1":                      {test: "TestDebian13"},
 	"docs/templates.md#Several parts#1":                           {test: "TestDebian13"},
 
+	"docs/backup.md#What to save#1": {test: "TestDebian13"},
+	"docs/backup.md#The way back#1": {test: "TestDebian13"},
+
 	"docs/upgrade.md#Step by step#1": {test: "TestDocumentedUpgrade"},
 	"docs/upgrade.md#dnsmasq#1":      {test: "TestDocumentedUpgrade"},
 	"docs/upgrade.md#The way back#1": {test: "TestDocumentedUpgrade"},
 
+	"docs/backup.md#Another host#1": {why: "there is one host; the script backup of internal/cli restores from standard input"},
 	"docs/libvirt.md#The network#1": {why: "a Debian host has no firewalld unless its owner installs it, and README.md does not"},
 	"CONTRIBUTING.md#The loop#1":    {why: "it runs all tests, and these among them"},
 }

@@ -39,11 +39,12 @@ type host struct {
 }
 
 // newHost boots a fresh host with a release of Debian. It is gone at the end of
-// the test.
+// the test, which runs beside one other: hosts wait much of their time.
 func newHost(t *testing.T, debian string) *host {
 	t.Helper()
+	t.Parallel()
 	h := &host{t: t, root: built(t, debian)}
-	h.name = fmt.Sprintf(namePrefix+"%s-%d", debian, os.Getpid())
+	h.name = fmt.Sprintf(namePrefix+"%s-%d", strings.ToLower(t.Name()), os.Getpid())
 	h.work = filepath.Join(os.TempDir(), h.name)
 	h.web = newWeb(t)
 	h.layOut()

@@ -64,6 +64,11 @@ func (h *host) documented(g guest) {
 	h.block("docs/templates.md#Several parts#1", "root")
 	h.must("root", "virsh start web1")
 	h.wants("mdserver user-data web1 | grep -c '^Content-Type: text/'", "3\n")
+
+	h.block("docs/backup.md#What to save#1", "root")
+	h.must("root", "mdserver instance rm web1")
+	h.block("docs/backup.md#The way back#1", "root")
+	h.settles("after the guest came back by a backup", []guest{g})
 }
 
 // eventually is a script that tries another one for ten seconds.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -21,6 +22,8 @@ import (
 // suite is what all tests share.
 var suite struct {
 	ctx context.Context // ends on SIGINT, so that every test fails and cleans up
+
+	mu  sync.Mutex
 	ran map[string]bool // the places of the documentation's blocks that a test ran
 }
 
@@ -76,6 +79,8 @@ func readBlock(t *testing.T, place string) string {
 	}
 	for _, b := range blocks {
 		if b.place == place {
+			suite.mu.Lock()
+			defer suite.mu.Unlock()
 			suite.ran[place] = suite.ran[place] || covered[place].test == t.Name()
 			return b.text
 		}
@@ -116,7 +121,7 @@ func sweep(ctx context.Context) error {
 // namePrefix begins the name of a host, which ends with the process of its test.
 const namePrefix = "mdserver-host-"
 
-var ours = regexp.MustCompile("^" + namePrefix + `[a-z]+-(\d+)$`)
+var ours = regexp.MustCompile("^" + namePrefix + `[a-z0-9]+-(\d+)$`)
 
 // built returns what scripts/build-host makes of a kind.
 func built(t *testing.T, kind string) string {
