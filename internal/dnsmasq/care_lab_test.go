@@ -144,10 +144,16 @@ func TestOtherConfiguration(t *testing.T) {
 	must(t, err)
 	_, err = s.files.put(l.confFile(), strings.ReplaceAll(string(text), s.pub.config, "another"), true)
 	must(t, err)
+	first := s.Status().PID
 	must(t, s.runner.restart(t.Context(), syscall.SIGTERM))
+	var other int
+	l.eventually("dnsmasq runs with that configuration", func() bool {
+		other = s.Status().PID
+		texts, err := s.settings.firstAnswer(t.Context())
+		return other != 0 && other != first && err == nil && slices.Contains(texts, "another")
+	})
 	_, err = s.files.put(l.confFile(), string(text), true)
 	must(t, err)
-	other := s.Status().PID
 	l.eventually("dnsmasq is another one", func() bool {
 		s.CatchUp(t.Context())
 		pid := s.Status().PID
