@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -47,7 +49,7 @@ that is there is replaced as a whole or, after an error, left as it is.`,
 			return writeBackup(cmd, args[0], data)
 		},
 	}
-	cmd.AddCommand(backupCheckCommand())
+	cmd.AddCommand(backupCheckCommand(), backupListCommand())
 	return cmd
 }
 
@@ -121,6 +123,37 @@ func backupCheckCommand() *cobra.Command {
 			return printJSON(cmd.OutOrStdout(), b.Header)
 		}
 		return printBackup(cmd, args[0], b)
+	}
+	return cmd
+}
+
+func backupListCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "ls",
+		Short: "List the snapshots that the server has made",
+		Long: `List the snapshots that the server has made, the newest first. Each is a backup
+that "mdserver restore FILE" takes. The key mdserver.snapshots sets how many are kept.`,
+		Example: "  mdserver backup ls",
+		Args:    args(cobra.NoArgs),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		all, err := backup.Snapshots(cfg.Server.Database)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), all)
+		}
+		var rows [][]string
+		for _, s := range all {
+			rows = append(rows, []string{s.Path, s.Created.Format(time.RFC3339), strconv.FormatInt(s.Size, 10)})
+		}
+		return table(cmd.OutOrStdout(), []string{"FILE", "CREATED", "BYTES"}, rows)
 	}
 	return cmd
 }

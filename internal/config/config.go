@@ -60,6 +60,7 @@ type Server struct {
 
 	Upload    string // who may upload by TCP: "root", "socket" or "local"
 	MaxGuests int    // in all
+	Snapshots int    // of the database that are kept
 
 	LogFile       string // "" for none
 	Debug         bool   // every log level becomes debug

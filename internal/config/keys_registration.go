@@ -18,4 +18,11 @@ var registrationKeys = []key{
 			"and may change.",
 		binding: bind(whole(1, 10000000), func(c *Config) *int { return &c.Server.MaxGuests }),
 	},
+	{
+		section: "mdserver", name: "snapshots", def: 7,
+		doc: "How many snapshots of the database to keep, in the directory snapshots beside it. One is\n" +
+			"made each day, and one before guests of the original are imported again. They are backups\n" +
+			"that `mdserver restore` takes. 0: none.",
+		binding: bind(whole(0, 1000), func(c *Config) *int { return &c.Server.Snapshots }),
+	},
 }

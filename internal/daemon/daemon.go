@@ -19,6 +19,7 @@ import (
 	"mdserver/internal/bridge"
 	"mdserver/internal/config"
 	"mdserver/internal/face"
+	"mdserver/internal/health"
 	"mdserver/internal/hostsfile"
 	"mdserver/internal/identity"
 	"mdserver/internal/imds"
@@ -60,6 +61,8 @@ type Daemon struct {
 	hosts     *hostsfile.File
 	trail     trail.Log
 	dhcp      trail.DHCPLog
+
+	snapshotFailure atomic.Pointer[health.Trouble] // of the last snapshot; nil: it was made
 
 	// taking serialises changes of the networks; placed and naming tell what
 	// guests' places and names were last worked out from.
@@ -157,6 +160,7 @@ func (d *Daemon) run(ctx context.Context) error {
 	}
 	defer d.followGuests()()
 	defer d.forgetReleased()()
+	defer d.keepSnapshots(work)()
 	d.following = d.newFollowing(cfg)
 	following, stop := context.WithCancel(ctx)
 	defer d.following.start(following)()

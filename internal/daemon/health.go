@@ -25,6 +25,9 @@ func (d *Daemon) health(cfg *config.Config) []health.Trouble {
 		all = append(all, logTrouble("the log file "+file, d.logs.toFile.Status())...)
 	}
 	all = append(all, logTrouble("the log's stream", d.logs.toStream.Status())...)
+	if failure := d.snapshotFailure.Load(); failure != nil {
+		all = append(all, *failure)
+	}
 	return append(all, d.libvirtTrouble(cfg)...)
 }
 

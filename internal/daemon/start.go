@@ -12,7 +12,9 @@ import (
 	"mdserver/internal/identity"
 	"mdserver/internal/imds"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/shell"
 )
 
 // openInventory opens the database and, at the first start, takes over the
@@ -51,10 +53,18 @@ func unusable(path string, err error) error {
 	case errors.Is(err, boltstore.ErrNewer):
 		return fmt.Errorf("%w: %w; install that version again", ErrDatabase, err)
 	case errors.Is(err, boltstore.ErrDamaged), errors.Is(err, boltstore.ErrMissing):
-		return fmt.Errorf("%w: %w; restore a backup (`mdserver restore FILE`), put a copy of the database in its place, or move it and %s.mark away to begin with an empty one",
-			ErrDatabase, err, path)
+		return fmt.Errorf("%w: %w; restore a backup (`mdserver restore %s`), put a copy of the database in its place, or move it and %s.mark away to begin with an empty one",
+			ErrDatabase, err, newestBackup(path), path)
 	}
 	return err
+}
+
+// newestBackup is the file that an administrator can restore, as far as it is known.
+func newestBackup(database string) string {
+	if path := backup.NewestSound(database); path != "" {
+		return shell.Quote(path)
+	}
+	return "FILE"
 }
 
 // openIdentity opens the authority that signs identity documents, beside the

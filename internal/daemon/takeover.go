@@ -87,6 +87,7 @@ func (d *Daemon) importLegacy(ctx context.Context, path string, notes network.No
 		if note.File != path {
 			note.Time = time.Time{} // another database: all of it is new
 		}
+		d.saveSnapshot(d.config.Load(), inv)
 		err = d.importAgain(ctx, path, inv, guests, note.Time)
 	}
 	if err != nil {

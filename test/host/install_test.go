@@ -69,6 +69,7 @@ func (h *host) documented(g guest) {
 	h.must("root", "mdserver instance rm web1")
 	h.block("docs/backup.md#The way back#1", "root")
 	h.settles("after the guest came back by a backup", []guest{g})
+	h.must("root", "rm /var/backups/mdserver.backup")
 }
 
 // eventually is a script that tries another one for ten seconds.

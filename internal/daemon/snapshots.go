@@ -1,0 +1,85 @@
+package daemon
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"mdserver/internal/config"
+	"mdserver/internal/health"
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/backup"
+)
+
+const (
+	// snapshotAge is how old the newest snapshot may be.
+	snapshotAge = 24 * time.Hour
+	// snapshotLook is how often that is looked at. A snapshot that failed is tried
+	// again as often.
+	snapshotLook = 10 * time.Minute
+)
+
+// keepSnapshots makes a snapshot a day until the function that it returns is
+// called. It holds up no registration.
+func (d *Daemon) keepSnapshots(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var keeping sync.WaitGroup
+	keeping.Go(func() {
+		d.snapshotOfTheDay()
+		every(ctx, snapshotLook, d.snapshotOfTheDay)
+	})
+	return func() {
+		cancel()
+		keeping.Wait()
+	}
+}
+
+func (d *Daemon) snapshotOfTheDay() {
+	cfg := d.config.Load()
+	all, err := backup.Snapshots(cfg.Server.Database)
+	if err == nil && len(all) > 0 && time.Since(all[0].Created).Abs() < snapshotAge {
+		return
+	}
+	d.saveSnapshot(cfg, d.inventory)
+}
+
+// saveSnapshot makes a snapshot of the guests as they are now, if there are any
+// and the configuration wants it.
+func (d *Daemon) saveSnapshot(cfg *config.Config, inv *inventory.Inventory) {
+	if cfg.Server.Snapshots == 0 || inv.Snapshot().Len() == 0 {
+		return
+	}
+	b, err := d.backupOf(cfg, inv)
+	if err == nil {
+		err = backup.Save(cfg.Server.Database, b, cfg.Server.Snapshots)
+	}
+	if err != nil {
+		d.log.Error("no snapshot of the database could be made", "error", err)
+		d.snapshotFailure.Store(&health.Trouble{Part: "snapshots", Since: time.Now(),
+			Message: "no snapshot of the database could be made: " + err.Error()})
+		return
+	}
+	d.snapshotFailure.Store(nil)
+	d.log.Info("made a snapshot of the database", "directory", backup.SnapshotDir(cfg.Server.Database), "guests", b.Header.Guests)
+}
+
+// backupOf is all that the server keeps. The guests are a snapshot of the
+// inventory, which holds what is durable and takes no lock, so a backup holds up
+// no registration.
+func (d *Daemon) backupOf(cfg *config.Config, inv *inventory.Inventory) (*backup.Backup, error) {
+	snapshot := inv.Snapshot()
+	table := instance.Table{Resting: snapshot.Resting()}
+	for guest := range snapshot.All() {
+		table.Instances = append(table.Instances, *guest)
+	}
+	notes, err := d.notes.Notes()
+	if err != nil {
+		return nil, err
+	}
+	authority, err := backup.ReadIdentity(cfg.Server.Database)
+	if err != nil {
+		return nil, err
+	}
+	return backup.New(cfg.Service.Hostname, config.Version, table, notes, authority), nil
+}

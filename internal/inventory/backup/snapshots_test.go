@@ -1,0 +1,71 @@
+package backup_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory/backup"
+)
+
+func snapshotAt(created time.Time) *backup.Backup {
+	b := backup.New("host1", "1.0", instance.Table{}, map[string]string{"k": "v"}, "")
+	b.Header.Created = created
+	return b
+}
+
+// The newest snapshots are kept, and foreign files are left alone.
+func TestSnapshotsAreBounded(t *testing.T) {
+	database := filepath.Join(t.TempDir(), "mdserver.db")
+	if all, err := backup.Snapshots(database); err != nil || len(all) != 0 {
+		t.Fatal(all, err)
+	}
+	noon := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	for n := range 5 {
+		if err := backup.Save(database, snapshotAt(noon.AddDate(0, 0, n)), 3); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(backup.SnapshotDir(database), "notes.txt"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := backup.Snapshots(database)
+	if err != nil || len(all) != 3 || !all[0].Created.Equal(noon.AddDate(0, 0, 4)) || !all[2].Created.Equal(noon.AddDate(0, 0, 2)) {
+		t.Fatalf("%v, %v", all, err)
+	}
+	if info, err := os.Stat(all[0].Path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if _, err := os.Stat(filepath.Join(backup.SnapshotDir(database), "notes.txt")); err != nil {
+		t.Error(err)
+	}
+}
+
+// A snapshot that was damaged is no help; an older one is.
+func TestNewestSoundSnapshot(t *testing.T) {
+	database := filepath.Join(t.TempDir(), "mdserver.db")
+	if got := backup.NewestSound(database); got != "" {
+		t.Errorf("%q", got)
+	}
+	noon := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	for n := range 2 {
+		if err := backup.Save(database, snapshotAt(noon.AddDate(0, 0, n)), 7); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := backup.Snapshots(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := backup.NewestSound(database); got != all[0].Path {
+		t.Errorf("%q, want %q", got, all[0].Path)
+	}
+	if err := os.Truncate(all[0].Path, 40); err != nil {
+		t.Fatal(err)
+	}
+	if got := backup.NewestSound(database); got != all[1].Path {
+		t.Errorf("%q, want %q", got, all[1].Path)
+	}
+}
