@@ -58,11 +58,16 @@ func chroot(t *testing.T) string {
 // builtImage builds an image, or finds the one that was built before.
 func builtImage(t *testing.T, kind string) string {
 	t.Helper()
-	cmd := exec.CommandContext(suite.ctx, "../../scripts/build-image", kind)
+	return built(t, "../../scripts/build-image", kind)
+}
+
+func built(t *testing.T, script, kind string) string {
+	t.Helper()
+	cmd := exec.CommandContext(suite.ctx, script, kind)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("building the image %s: %v", kind, err)
+		t.Fatalf("%s %s: %v", script, kind, err)
 	}
 	return strings.TrimSpace(string(out))
 }

@@ -47,6 +47,11 @@ cp "$config" "$guest/etc/cloud/cloud.cfg.d/99_lab.cfg"
 cat /etc/resolv.conf >"$guest/etc/resolv.conf"
 hostname unconfigured
 
+# The guest is to be a virtual machine, by its firmware, and no container.
+if [ -n "$dmi" ] && [ -e "$guest/usr/bin/systemd-detect-virt" ]; then
+	printf '%s\n' '#!/bin/sh' 'case "$*" in *--container*) echo none; exit 1 ;; esac' 'echo kvm' >"$guest/usr/bin/systemd-detect-virt"
+fi
+
 in_guest() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 chroot "$guest" "$@"; }
 
 # identify is what systemd's generator does before anything else.
