@@ -25,6 +25,10 @@ var cloudInit = []Client{
 		Reads: "the same, vendor-data; this version asks for no `network-config`",
 	},
 	{
+		Name: "the same", Version: "25.1 (Debian 13)", As: "AWS, OpenStack, NoCloud", Test: "TestNewerCloudInit", Tokens: Always,
+		Reads: "the same, and `network-config` of NoCloud; no warning, for which this version would end \"degraded\"",
+	},
+	{
 		Name:    "Debian 12 with its own kernel, cloud-init, netplan and systemd-networkd, in a virtual machine under libvirtd",
 		Version: "12", As: "OpenStack, on libvirt's `default` network", Test: "TestMachineOnStockNetwork", Tokens: Never,
 		Reads: "set up by `virsh define` and `mdserver smbios --apply` alone: the same, static addresses; starts again " +
