@@ -13,7 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/account"
 	"mdserver/internal/config"
+	"mdserver/internal/shell"
 	"mdserver/internal/tree"
 	"mdserver/internal/userdata"
 	"mdserver/stpl"
@@ -113,6 +115,9 @@ func checkTemplates(path string, cfg *config.Config) ([]templateProblem, error) 
 	c.engine = stpl.New(opts)
 	if info.IsDir() {
 		c.dir(path, ".", nil)
+		if cfg != nil && sameFile(path, cfg.Server.UserdataDir) {
+			c.unreadableByServer(path, cfg.Server.Database)
+		}
 	} else {
 		f, err := os.Open(path)
 		if err != nil {
@@ -147,6 +152,38 @@ type templateChecker struct {
 
 func (c *templateChecker) unreadable(path string, err error) {
 	c.problems = append(c.problems, templateProblem{path, 0, "OSError", err.Error()})
+}
+
+// unreadableByServer finds files that the server's user, who owns the database,
+// cannot read, such as copies that root has made.
+func (c *templateChecker) unreadableByServer(dir, database string) {
+	server, err := account.OwnerOf(filepath.Dir(database))
+	if err != nil {
+		return // there is no server here yet
+	}
+	_ = filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || leftover(entry.Name()) && path != dir {
+			return nil
+		}
+		need := os.FileMode(account.Read)
+		if entry.IsDir() {
+			need |= account.Enter
+		}
+		if info, err := os.Stat(path); err == nil && !server.May(info, need) {
+			c.problems = append(c.problems, templateProblem{path, 0, "OSError",
+				fmt.Sprintf("the server's user %s cannot read it: chgrp %d %s && chmod g+r %[3]s", server.Name, server.GID, shell.Quote(path))})
+		}
+		return nil
+	})
+}
+
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other)
 }
 
 // dir checks what is below a directory, opened as the server opens it. The

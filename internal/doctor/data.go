@@ -10,24 +10,15 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
+	"mdserver/internal/account"
 	"mdserver/internal/inventory/boltstore"
 )
 
-// account is whom the server runs as.
-type account struct {
-	name     string
-	uid, gid uint32
-}
-
-// Bits of a right, as in a file's mode.
-const (
-	mayRead   = 4
-	mayWrite  = 2
-	mayEnter  = 1
-	needsRoom = mayRead | mayWrite | mayEnter
-)
+// needsRoom is what a directory of the server's own needs.
+const needsRoom = account.Read | account.Write | account.Enter
 
 // checkData sees to what the server must be able to read and write.
 func checkData(ctx context.Context, h *Host) []Finding {
@@ -41,60 +32,75 @@ func checkData(ctx context.Context, h *Host) []Finding {
 		need fs.FileMode
 	}{
 		{filepath.Dir(database), needsRoom},
-		{database, mayRead | mayWrite},
-		{filepath.Join(filepath.Dir(database), "identity.pem"), mayRead},
+		{database, account.Read | account.Write},
+		{filepath.Join(filepath.Dir(database), "identity.pem"), account.Read},
 		{h.Config.Dnsmasq.BaseDir, needsRoom},
 		{h.Config.Dnsmasq.RunDir, needsRoom},
-		{h.Config.Server.UserdataDir, mayRead | mayEnter},
-		{h.Config.Server.DefaultTemplate, mayRead},
-		{h.ConfigFile, mayRead},
+		{h.Config.Server.UserdataDir, account.Read | account.Enter},
+		{h.Config.Server.DefaultTemplate, account.Read},
+		{h.ConfigFile, account.Read},
 	}
 	var all []Finding
 	for _, d := range dirs {
 		if d.path == "" {
 			continue
 		}
-		all = append(all, who.check(d.path, d.need)...)
+		all = append(all, checkPath(who, d.path, d.need)...)
 	}
+	all = append(all, checkUserdata(who, h.Config.Server.UserdataDir)...)
 	all = append(all, exposed(database)...)
-	return unless(all, fine("the user %s can read and write what the server needs", who.name))
+	return unless(all, fine("the user %s can read and write what the server needs", who.Name))
+}
+
+// mostUnreadable bounds the files with user-data that are named.
+const mostUnreadable = 5
+
+// checkUserdata finds files with user-data that the server cannot read, such as
+// one that root has copied.
+func checkUserdata(a account.Account, dir string) []Finding {
+	var all []Finding
+	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || path == dir || strings.HasPrefix(entry.Name(), ".") {
+			return nil // what is wrong with the directory is told already
+		}
+		need := fs.FileMode(account.Read)
+		if entry.IsDir() {
+			need |= account.Enter
+		}
+		if all = append(all, checkPath(a, path, need)...); len(all) >= mostUnreadable {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return all
 }
 
 // account is that of the running server, else of its unit, else of the
 // database's owner, else this process's.
-func (h *Host) account(ctx context.Context) (account, error) {
+func (h *Host) account(ctx context.Context) (account.Account, error) {
 	if h.running() {
 		if info, err := os.Stat(fmt.Sprintf("/proc/%d", h.status.PID)); err == nil {
-			return accountOf(info.Sys().(*syscall.Stat_t).Uid)
+			return account.Of(info.Sys().(*syscall.Stat_t).Uid)
 		}
 	}
 	if name := unitProperty(ctx, unit, "User"); name != "" {
 		u, err := user.Lookup(name)
 		if err != nil {
-			return account{}, err
+			return account.Account{}, err
 		}
 		uid, _ := strconv.ParseUint(u.Uid, 10, 32)
-		return accountOf(uint32(uid))
+		return account.Of(uint32(uid))
 	}
-	return accountOf(uint32(os.Geteuid()))
+	return account.Of(uint32(os.Geteuid()))
 }
 
-func accountOf(uid uint32) (account, error) {
-	u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
-	if err != nil {
-		return account{}, err
-	}
-	gid, err := strconv.ParseUint(u.Gid, 10, 32)
-	return account{u.Username, uid, uint32(gid)}, err
-}
-
-// check finds what the account cannot do with a path, or on the way to it. A
+// checkPath finds what the account cannot do with a path, or on the way to it. A
 // path that is not there yet is made by the server.
-func (a account) check(path string, need fs.FileMode) []Finding {
+func checkPath(a account.Account, path string, need fs.FileMode) []Finding {
 	parent := filepath.Dir(path)
 	if parent != path {
-		if info, err := os.Stat(parent); err == nil && !a.can(info, mayEnter) {
-			return []Finding{a.refused(parent, info, mayEnter)}
+		if info, err := os.Stat(parent); err == nil && !a.May(info, account.Enter) {
+			return []Finding{refused(a, parent, info, account.Enter)}
 		}
 	}
 	info, err := os.Stat(path)
@@ -106,47 +112,32 @@ func (a account) check(path string, need fs.FileMode) []Finding {
 	case err != nil:
 		return []Finding{wrong("%s cannot be looked at: %v", path, err).
 			advise("`%s` shows what it is", command("ls -ld %s", path))}
-	case !a.can(info, need):
-		return []Finding{a.refused(path, info, need)}
+	case !a.May(info, need):
+		return []Finding{refused(a, path, info, need)}
 	}
 	return nil
 }
 
-func (a account) can(info fs.FileInfo, need fs.FileMode) bool {
-	if a.uid == 0 {
-		return true
-	}
-	owner := info.Sys().(*syscall.Stat_t)
-	mode := info.Mode().Perm()
-	switch {
-	case owner.Uid == a.uid:
-		mode >>= 6
-	case owner.Gid == a.gid:
-		mode >>= 3
-	}
-	return mode&need == need
-}
-
 // refused says what is missing. The server's own things are to be its own;
 // what it only reads is to be its group's.
-func (a account) refused(path string, info fs.FileInfo, need fs.FileMode) Finding {
-	f := wrong("the user %s cannot use %s, which is %s", a.name, path, describe(info))
+func refused(a account.Account, path string, info fs.FileInfo, need fs.FileMode) Finding {
+	f := wrong("the user %s cannot use %s, which is %s", a.Name, path, describe(info))
 	letters := ""
 	for _, right := range []struct {
 		bit    fs.FileMode
 		letter string
-	}{{mayRead, "r"}, {mayWrite, "w"}, {mayEnter, "x"}} {
+	}{{account.Read, "r"}, {account.Write, "w"}, {account.Enter, "x"}} {
 		if need&right.bit != 0 {
 			letters += right.letter
 		}
 	}
 	switch {
-	case need&mayWrite != 0:
-		return f.mend(command("chown %s %s", a.name, path), command("chmod %s %s", "u+"+letters, path))
-	case info.Sys().(*syscall.Stat_t).Uid == a.uid:
+	case need&account.Write != 0:
+		return f.mend(command("chown %s %s", a.Name, path), command("chmod %s %s", "u+"+letters, path))
+	case info.Sys().(*syscall.Stat_t).Uid == a.UID:
 		return f.mend(command("chmod %s %s", "u+"+letters, path))
 	}
-	return f.mend(command("chgrp %s %s", a.gid, path), command("chmod %s %s", "g+"+letters, path))
+	return f.mend(command("chgrp %s %s", a.GID, path), command("chmod %s %s", "g+"+letters, path))
 }
 
 func describe(info fs.FileInfo) string {

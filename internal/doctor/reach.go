@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"mdserver/internal/account"
 )
 
 // checkReach finds that the server may not edit libvirt's networks: its user is
@@ -26,16 +28,16 @@ func (h *Host) checkReach(ctx context.Context) []Finding {
 	if err != nil {
 		return []Finding{unknown("whom the server runs as: %v", err)}
 	}
-	member := memberships(who.name)
+	member := memberships(who.Name)
 	now := member
 	if h.running() {
 		now = processGroups(h.status.PID)
 	}
 	info = withPolkit(info)
-	if who.reaches(info, now) {
+	if reaches(who, info, now) {
 		return nil
 	}
-	f := wrong("the user %s may not use libvirt's socket %s, which is %s: it cannot edit the network %q", who.name, h.libvirt.socket, describe(info), h.Networks[i].Name)
+	f := wrong("the user %s may not use libvirt's socket %s, which is %s: it cannot edit the network %q", who.Name, h.libvirt.socket, describe(info), h.Networks[i].Name)
 	return []Finding{h.restart(ctx, f.join(who, info, member))}
 }
 
@@ -59,7 +61,7 @@ func (s byPolkit) Sys() any {
 // guards open to everybody. libvirtd.conf may turn that off.
 func withPolkit(socket fs.FileInfo) fs.FileInfo {
 	g, err := user.LookupGroup(polkitGroup)
-	if err != nil || socket.Mode().Perm()&mayWrite == 0 || !exists("/usr/share/polkit-1/rules.d/60-libvirt.rules") {
+	if err != nil || socket.Mode().Perm()&account.Write == 0 || !exists("/usr/share/polkit-1/rules.d/60-libvirt.rules") {
 		return socket
 	}
 	settings, err := os.ReadFile("/etc/libvirt/libvirtd.conf")
@@ -72,25 +74,25 @@ func withPolkit(socket fs.FileInfo) fs.FileInfo {
 var withoutPolkit = regexp.MustCompile(`(?m)^\s*auth_unix_rw\s*=\s*"none"`)
 
 // reaches reports whether the account, with further groups, may use a socket.
-func (a account) reaches(socket fs.FileInfo, groups []uint32) bool {
-	return a.can(socket, mayWrite) || groupMay(socket) && slices.Contains(groups, groupOf(socket))
+func reaches(a account.Account, socket fs.FileInfo, groups []uint32) bool {
+	return a.May(socket, account.Write) || groupMay(socket) && slices.Contains(groups, groupOf(socket))
 }
 
 // join adds how an account is to get the right to use a socket.
-func (f Finding) join(who account, socket fs.FileInfo, member []uint32) Finding {
+func (f Finding) join(who account.Account, socket fs.FileInfo, member []uint32) Finding {
 	switch group := groupOf(socket); {
 	case group == 0 || !groupMay(socket):
-		return f.advise("give libvirt's socket to a group of its own (unix_sock_group and unix_sock_rw_perms in /etc/libvirt/libvirtd.conf), and put %s into it", who.name)
+		return f.advise("give libvirt's socket to a group of its own (unix_sock_group and unix_sock_rw_perms in /etc/libvirt/libvirtd.conf), and put %s into it", who.Name)
 	case slices.Contains(member, group):
 		return f // since the server started
 	default:
-		return f.mend(command("usermod --append --groups %s %s", groupName(group), who.name))
+		return f.mend(command("usermod --append --groups %s %s", groupName(group), who.Name))
 	}
 }
 
 func groupOf(info fs.FileInfo) uint32 { return info.Sys().(*syscall.Stat_t).Gid }
 
-func groupMay(info fs.FileInfo) bool { return info.Mode().Perm()&(mayWrite<<3) != 0 }
+func groupMay(info fs.FileInfo) bool { return info.Mode().Perm()&(account.Write<<3) != 0 }
 
 // restart adds how the server is started anew.
 func (h *Host) restart(ctx context.Context, f Finding) Finding {

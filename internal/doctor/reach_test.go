@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"mdserver/internal/account"
 	"time"
 )
 
@@ -27,9 +29,9 @@ func (s socketInfo) Sys() any           { return &syscall.Stat_t{Gid: s.group} }
 // started, may edit networks; the remedy adds what is missing.
 func TestReach(t *testing.T) {
 	const libvirt = 4294967
-	server := account{"mdserver", 998, 998}
+	server := account.Account{Name: "mdserver", UID: 998, GID: 998}
 	for name, tt := range map[string]struct {
-		who            account
+		who            account.Account
 		socket         fs.FileInfo
 		started, now   []uint32
 		reaches        bool
@@ -38,7 +40,7 @@ func TestReach(t *testing.T) {
 		"forgotten usermod":        {server, socketInfo{0o770, libvirt}, nil, nil, false, "usermod --append --groups 4294967 mdserver", ""},
 		"usermod without restart":  {server, socketInfo{0o770, libvirt}, nil, []uint32{libvirt}, false, "", ""},
 		"all done":                 {server, socketInfo{0o770, libvirt}, []uint32{libvirt}, []uint32{libvirt}, true, "", ""},
-		"root":                     {account{"root", 0, 0}, socketInfo{0o700, 0}, nil, nil, true, "", ""},
+		"root":                     {account.Account{Name: "root"}, socketInfo{0o700, 0}, nil, nil, true, "", ""},
 		"a socket for all":         {server, socketInfo{0o777, libvirt}, nil, nil, true, "", ""},
 		"one that polkit guards":   {server, byPolkit{socketInfo{0o777, 0}, libvirt}, nil, nil, false, "usermod --append --groups 4294967 mdserver", ""},
 		"polkit lets it in":        {server, byPolkit{socketInfo{0o777, 0}, libvirt}, []uint32{libvirt}, nil, true, "", ""},
@@ -46,7 +48,7 @@ func TestReach(t *testing.T) {
 		"a group without rights":   {server, socketInfo{0o700, libvirt}, []uint32{libvirt}, []uint32{libvirt}, false, "", "unix_sock_group"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := tt.who.reaches(tt.socket, tt.started); got != tt.reaches {
+			if got := reaches(tt.who, tt.socket, tt.started); got != tt.reaches {
 				t.Errorf("reaches: %v, want %v", got, tt.reaches)
 			}
 			if tt.reaches {

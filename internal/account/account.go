@@ -1,0 +1,59 @@
+// Package account answers what another user may do with a file: programs that
+// root runs check what the server, which runs as a user of its own, can use.
+package account
+
+import (
+	"io/fs"
+	"os"
+	"os/user"
+	"strconv"
+	"syscall"
+)
+
+// Bits of a right, as in a file's mode.
+const (
+	Read  = 4
+	Write = 2
+	Enter = 1
+)
+
+// Account is a user with its own group.
+type Account struct {
+	Name     string
+	UID, GID uint32
+}
+
+// Of returns the account of a user.
+func Of(uid uint32) (Account, error) {
+	u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
+	if err != nil {
+		return Account{}, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	return Account{u.Username, uid, uint32(gid)}, err
+}
+
+// OwnerOf returns the account of the user who owns a file.
+func OwnerOf(path string) (Account, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Account{}, err
+	}
+	return Of(info.Sys().(*syscall.Stat_t).Uid)
+}
+
+// May reports whether the account has the rights to a file, by its mode.
+func (a Account) May(info fs.FileInfo, need fs.FileMode) bool {
+	if a.UID == 0 {
+		return true
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	mode := info.Mode().Perm()
+	switch {
+	case owner.Uid == a.UID:
+		mode >>= 6
+	case owner.Gid == a.GID:
+		mode >>= 3
+	}
+	return mode&need == need
+}
