@@ -25,8 +25,8 @@ func restoreCommand() *cobra.Command {
 		Short: "Replace the database by a backup",
 		Long: `Replace the configured database and the identity authority by those of a
 backup. The backup is checked first, and the former files are kept beside the
-new ones; a snapshot of the former guests is made, too. What does not fit this host's configuration is listed, and restored
-nevertheless.
+new ones; a snapshot of the former guests is made, too. What does not fit this
+host's configuration is listed, and restored nevertheless.
 
 The server must be stopped, so that no guest is registered in a database that is
 about to be replaced. A restore that was interrupted can be repeated.`,
