@@ -25,8 +25,8 @@ func restoreCommand() *cobra.Command {
 		Short: "Replace the database by a backup",
 		Long: `Replace the configured database and the identity authority by those of a
 backup. The backup is checked first, and the former files are kept beside the
-new ones. What does not fit this host's configuration is listed, and restored
-nevertheless.
+new ones; a snapshot of the former guests is made, too. What does not fit this
+host's configuration is listed, and restored nevertheless.
 
 The server must be stopped, so that no guest is registered in a database that is
 about to be replaced. A restore that was interrupted can be repeated.`,
@@ -53,6 +53,7 @@ about to be replaced. A restore that was interrupted can be repeated.`,
 		if err := mayRestore(cmd, *yes); err != nil {
 			return err
 		}
+		saveSnapshot(cmd, cfg)
 		return restore(cmd, cfg.Server.Database, b)
 	}
 	return cmd
@@ -74,6 +75,21 @@ func mayRestore(cmd *cobra.Command, yes bool) error {
 		return &exitError{exitUsage, errors.New("there is no terminal to ask on; add --yes to replace the database")}
 	}
 	return confirm(cmd, "Replace the database?")
+}
+
+// saveSnapshot makes a snapshot of the database that is to be replaced. A
+// database that is damaged has none; a copy of it is kept in any case.
+func saveSnapshot(cmd *cobra.Command, cfg *config.Config) {
+	if cfg.Server.Snapshots == 0 {
+		return
+	}
+	present, err := backup.FromDatabase(cmd.Context(), cfg.Server.Database, cfg.Service.Hostname, config.Version)
+	if err == nil && present.Header.Guests > 0 {
+		err = backup.Save(cfg.Server.Database, present, cfg.Server.Snapshots)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		printf(cmd.OutOrStdout(), "no snapshot of the present database was made: %v\n", err)
+	}
 }
 
 func restore(cmd *cobra.Command, database string, b *backup.Backup) error {

@@ -21,8 +21,8 @@ var registrationKeys = []key{
 	{
 		section: "mdserver", name: "snapshots", def: 7,
 		doc: "How many snapshots of the database to keep, in the directory snapshots beside it. One is\n" +
-			"made each day, and one before guests of the original are imported again. They are backups\n" +
-			"that `mdserver restore` takes. 0: none.",
+			"made each day, and one before guests of the original are imported again or a backup is\n" +
+			"restored. They are backups that `mdserver restore` takes. 0: none.",
 		binding: bind(whole(0, 1000), func(c *Config) *int { return &c.Server.Snapshots }),
 	},
 }

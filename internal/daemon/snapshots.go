@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,7 +39,8 @@ func (d *Daemon) keepSnapshots(ctx context.Context) (stop func()) {
 func (d *Daemon) snapshotOfTheDay() {
 	cfg := d.config.Load()
 	all, err := backup.Snapshots(cfg.Server.Database)
-	if err == nil && len(all) > 0 && time.Since(all[0].Created).Abs() < snapshotAge {
+	// If the clock was set back, the first ones are of the future.
+	if err == nil && slices.ContainsFunc(all, func(s backup.Snapshot) bool { return time.Since(s.Created).Abs() < snapshotAge }) {
 		return
 	}
 	d.saveSnapshot(cfg, d.inventory)

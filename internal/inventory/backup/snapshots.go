@@ -58,7 +58,8 @@ func Snapshots(database string) ([]Snapshot, error) {
 }
 
 // Save writes a snapshot and removes the oldest ones, so that keep of them are
-// left. After an error all former ones are still there.
+// left. The new one stays even if the clock was set back and it looks like the
+// oldest. If it cannot be written, all former ones are still there.
 func Save(database string, b *Backup, keep int) error {
 	dir := SnapshotDir(database)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -75,7 +76,8 @@ func Save(database string, b *Backup, keep int) error {
 	if err != nil {
 		return err
 	}
-	for _, old := range all[min(keep, len(all)):] {
+	all = slices.DeleteFunc(all, func(s Snapshot) bool { return s.Path == path })
+	for _, old := range all[min(max(0, keep-1), len(all)):] {
 		err = errors.Join(err, os.Remove(old.Path))
 	}
 	return err

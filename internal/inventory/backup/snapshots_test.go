@@ -69,3 +69,18 @@ func TestNewestSoundSnapshot(t *testing.T) {
 		t.Errorf("%q, want %q", got, all[1].Path)
 	}
 }
+
+// A clock that was set back makes the newest snapshot look like the oldest one.
+func TestNewSnapshotStaysWhenTheClockWasSetBack(t *testing.T) {
+	database := filepath.Join(t.TempDir(), "mdserver.db")
+	noon := time.Date(2026, 11, 10, 12, 0, 0, 0, time.UTC)
+	for _, days := range []int{0, 1, -5} {
+		if err := backup.Save(database, snapshotAt(noon.AddDate(0, 0, days)), 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := backup.Snapshots(database)
+	if err != nil || len(all) != 2 || !all[0].Created.Equal(noon.AddDate(0, 0, 1)) || !all[1].Created.Equal(noon.AddDate(0, 0, -5)) {
+		t.Fatalf("%v, %v", all, err)
+	}
+}

@@ -142,14 +142,42 @@ func writeNew(path string, c *content) error {
 	return nil
 }
 
+// keptFormer is how many copies of former files stay beside each file.
+const keptFormer = 3
+
 // KeepFormer copies a file that is to be replaced, and returns the name of the
-// copy, or "" if there is no file.
+// copy, or "" if there is no file. It removes the oldest copies of former
+// replacements, so that three are left.
 func KeepFormer(path string) (string, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	former := path + ".replaced-" + time.Now().UTC().Format("20060102T150405.000000Z")
-	return former, copyFile(path, former)
+	former := path + ".replaced-" + time.Now().UTC().Format(replacedTime)
+	if err := copyFile(path, former); err != nil {
+		return former, err
+	}
+	return former, removeOldest(path, former)
+}
+
+// replacedTime ends the name of a copy of a former file. Names sort by time.
+const replacedTime = "20060102T150405.000000Z"
+
+// removeOldest removes old copies. The latest one stays even if the clock was
+// set back and its name says that it is the oldest.
+func removeOldest(path, latest string) error {
+	copies, err := filepath.Glob(globEscape(path) + ".replaced-*")
+	if err != nil {
+		return err
+	}
+	copies = slices.DeleteFunc(copies, func(name string) bool {
+		_, err := time.Parse(replacedTime, strings.TrimPrefix(name, path+".replaced-"))
+		return err != nil || name == latest
+	})
+	slices.Sort(copies)
+	for _, old := range copies[:max(0, len(copies)-keptFormer+1)] {
+		err = errors.Join(err, os.Remove(old))
+	}
+	return err
 }
 
 // GiveToService gives a new file to the owner of the database, or of its
