@@ -71,7 +71,7 @@ func TestControlSocketComesBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			path := filepath.Join(t.TempDir(), "run", "mdserver.sock")
+			path := filepath.Join(shortDir(t), "run", "mdserver.sock")
 			served(t, path)
 			if err := harm(path); err != nil {
 				t.Fatal(err)
@@ -92,7 +92,7 @@ func TestControlSocketComesBack(t *testing.T) {
 // TestControlSocketOfAnother: a file that is no socket, or another server's
 // socket, is left alone, also at the end.
 func TestControlSocketOfAnother(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "mdserver.sock")
+	path := filepath.Join(shortDir(t), "mdserver.sock")
 	var log bytes.Buffer
 	first := listening(t, path, &log)
 	if err := os.Remove(path); err != nil {

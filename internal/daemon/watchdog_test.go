@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,10 +16,21 @@ import (
 	"mdserver/internal/config"
 )
 
+// shortDir is a directory for a socket, whose path has a limit: unix(7).
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // systemd receives what the server notifies.
 func systemd(t *testing.T, watchdog time.Duration) (messages func() string) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "notify")
+	path := filepath.Join(shortDir(t), "notify")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +81,7 @@ func TestWatchdog(t *testing.T) {
 				defer server.Close()
 				cfg.Server.Port = server.Listener.Addr().(*net.TCPAddr).Port
 			}
-			cfg.Server.Socket = filepath.Join(t.TempDir(), "mdserver.sock")
+			cfg.Server.Socket = filepath.Join(shortDir(t), "s")
 			if tt.control != nil {
 				l, err := net.Listen("unix", cfg.Server.Socket)
 				if err != nil {

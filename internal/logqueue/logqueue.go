@@ -27,6 +27,7 @@ type Queue struct {
 	w         io.Writer
 	recovered func(lost uint64)
 
+	writing sync.Mutex // one write at a time; taken before mu
 	mu      sync.Mutex // of what follows
 	lines   []byte
 	spare   []byte // the memory of the lines that were written last
@@ -176,8 +177,17 @@ func (q *Queue) ripe() bool {
 	return q.urgent || len(q.lines) >= gatherSize
 }
 
-// write writes what has gathered.
+// write writes what has gathered, and tells what was lost before.
 func (q *Queue) write() {
+	lost := q.writeLines()
+	if lost > 0 && q.recovered != nil {
+		q.recovered(lost)
+	}
+}
+
+func (q *Queue) writeLines() (lost uint64) {
+	q.writing.Lock()
+	defer q.writing.Unlock()
 	q.mu.Lock()
 	lines, flushed := q.lines, q.flushed
 	q.lines, q.spare = q.spare[:0], nil
@@ -188,11 +198,9 @@ func (q *Queue) write() {
 	if len(lines) > 0 {
 		_, err = q.w.Write(lines)
 	}
-	lost := q.note(lines, err)
+	lost = q.note(lines, err)
 	close(flushed)
-	if lost > 0 && q.recovered != nil {
-		q.recovered(lost)
-	}
+	return lost
 }
 
 // note keeps how a write ended. It returns how many lost lines are to be told.

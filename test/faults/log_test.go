@@ -16,8 +16,7 @@ import (
 )
 
 // TestLogThatNobodyReads has the server log to a FIFO whose reader reads nothing.
-// Guests are answered, a reload and a stop take their usual time, and the log
-// tells what is missing once it is read again.
+// Guests are answered, and a reload and a stop take their usual time.
 func TestLogThatNobodyReads(t *testing.T) {
 	var reader *os.File
 	s := newService(t, func(c lab.Config) lab.Config {
