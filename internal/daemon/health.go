@@ -5,8 +5,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"mdserver/internal/admin"
 	"mdserver/internal/config"
 	"mdserver/internal/health"
+	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/logqueue"
 )
 
@@ -53,10 +55,21 @@ func (d *Daemon) libvirtTrouble(cfg *config.Config) []health.Trouble {
 		Look: []string{"systemctl status libvirtd.service"}}}
 }
 
+// trouble lists all that is wrong, as the status does, but counts nothing: it is
+// asked for every few seconds.
+func (d *Daemon) trouble() []health.Trouble {
+	cfg := d.config.Load()
+	s := admin.Status{SetAside: boltstore.Asides(cfg.Server.Database), Health: d.health(cfg)}
+	for _, m := range d.serving.list() {
+		s.Networks = append(s.Networks, admin.Network{Name: m.Name, Trouble: networkTrouble(m.lastError(), d.ports.Trouble(m.Name))})
+	}
+	return s.Trouble()
+}
+
 // statusLine is the status that `systemctl status` shows.
 func (d *Daemon) statusLine(l listeners) string {
 	line := fmt.Sprintf("serving %d guests on %s", d.inventory.Snapshot().Len(), l)
-	trouble := d.status().Trouble()
+	trouble := d.trouble()
 	if len(trouble) == 0 {
 		return line
 	}

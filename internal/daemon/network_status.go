@@ -28,12 +28,30 @@ func (d *Daemon) networkStatus(guests *inventory.Snapshot) []admin.Network {
 			n.Bridge, n.IPv4, n.Domain = view.Bridge, prefix(view.IPv4), view.Domain
 			n.Libvirt, n.Trouble = &st, st.LastError
 		}
-		if n.Trouble == "" && n.PortSecurity.Trouble != "" {
-			n.Trouble = "port security is not enforced: " + n.PortSecurity.Trouble
-		}
+		n.Trouble = networkTrouble(n.Trouble, n.PortSecurity.Trouble)
 		list = append(list, n)
 	}
 	return list
+}
+
+// networkTrouble is what is wrong with a network: what its server told last, or
+// else what port security lacks.
+func networkTrouble(served, enforced string) string {
+	if served == "" && enforced != "" {
+		return "port security is not enforced: " + enforced
+	}
+	return served
+}
+
+// lastError is what the server of a network told last.
+func (m *member) lastError() string {
+	switch server := m.server.(type) {
+	case *dnsmasq.Service:
+		return server.Status().LastError
+	case *network.Service:
+		return server.Status().LastError
+	}
+	return ""
 }
 
 // population counts the guests on a network and their IPv4 addresses there.

@@ -22,9 +22,11 @@ const statusPeriod = 2 * time.Second
 func (d *Daemon) tellSystemd(ctx context.Context, n *notifier, l listeners) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var telling sync.WaitGroup
-	telling.Go(func() {
-		every(ctx, statusPeriod, func() { n.status(d.statusLine(l)) })
-	})
+	if n.listens {
+		telling.Go(func() {
+			every(ctx, statusPeriod, func() { n.status(d.statusLine(l)) })
+		})
+	}
 	if n.period > 0 {
 		telling.Go(func() {
 			every(ctx, n.period, func() { d.watch(ctx, n) })
@@ -36,6 +38,7 @@ func (d *Daemon) tellSystemd(ctx context.Context, n *notifier, l listeners) (sto
 	}
 }
 
+// every calls a function once in a period until ctx ends.
 func every(ctx context.Context, period time.Duration, do func()) {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()

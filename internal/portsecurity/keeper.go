@@ -263,7 +263,7 @@ func (k *Keeper) Status(network string) Status {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var s Status
-	s.On = slices.ContainsFunc(k.networks, func(n instance.Network) bool { return n.Name == network && n.PortSecurity })
+	s.On = k.secures(network)
 	if !s.On {
 		return s
 	}
@@ -272,6 +272,21 @@ func (k *Keeper) Status(network string) Status {
 		s.add(port)
 	}
 	return s
+}
+
+// Trouble returns why port security of a network is not enforced, or "". Unlike
+// Status it reads no counters of the kernel's.
+func (k *Keeper) Trouble(network string) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.secures(network) {
+		return ""
+	}
+	return k.trouble
+}
+
+func (k *Keeper) secures(network string) bool {
+	return slices.ContainsFunc(k.networks, func(n instance.Network) bool { return n.Name == network && n.PortSecurity })
 }
 
 func (s *Status) add(port Counted) {
