@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"sync"
 
 	"mdserver/internal/instance"
 	"mdserver/internal/portsecurity"
@@ -12,19 +11,9 @@ import (
 // it returns is called. Which networks have it, takeNetworks says.
 func (d *Daemon) startPortSecurity(ctx context.Context) (stop func()) {
 	d.ports = portsecurity.New(d.guests, d.log.With("part", "port security"))
-	feed := d.inventory.Subscribe()
-	var following sync.WaitGroup
-	following.Go(func() {
-		for {
-			if _, err := feed.Next(ctx); err != nil {
-				return
-			}
-			d.ports.Stir()
-		}
-	})
+	unfollow := d.onChange(ctx, func([]instance.Event) { d.ports.Stir() })
 	return func() {
-		feed.Close()
-		following.Wait()
+		unfollow()
 		d.ports.Close()
 	}
 }

@@ -80,18 +80,11 @@ func (p *publisher) follow(ctx context.Context) {
 
 // catchUp mends by and by what could not be made known at once.
 func (p *publisher) catchUp(ctx context.Context) {
-	ticker := time.NewTicker(catchUpPeriod)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			p.applying.Lock()
-			p.serving.catchUp(ctx)
-			p.applying.Unlock()
-		}
-	}
+	every(ctx, catchUpPeriod, func() {
+		p.applying.Lock()
+		defer p.applying.Unlock()
+		p.serving.catchUp(ctx)
+	})
 }
 
 func (p *publisher) apply(ctx context.Context, events []instance.Event) error {
