@@ -172,11 +172,10 @@ func (inv *Inventory) Release(ctx context.Context, ref string) (instance.Instanc
 // load makes the indices of what the store has, without the guests that
 // contradict each other.
 func load(ctx context.Context, store Store, r *rules) (trees, error) {
-	table, err := store.Load(ctx)
+	table, err := read(ctx, store, r)
 	if err != nil {
 		return trees{}, err
 	}
-	pastOnly(&table, r.now())
 	loaded, conflicts := build(table, r.primary())
 	if len(conflicts) == 0 {
 		return loaded, nil
@@ -186,6 +185,15 @@ func load(ctx context.Context, store Store, r *rules) (trees, error) {
 		return trees{}, fmt.Errorf("set aside %d records that contradict others: %w", len(guests), err)
 	}
 	return load(ctx, store, r)
+}
+
+// read reads the table, in which nothing is still to come.
+func read(ctx context.Context, store Store, r *rules) (instance.Table, error) {
+	table, err := store.Load(ctx)
+	if err == nil {
+		pastOnly(&table, r.now())
+	}
+	return table, err
 }
 
 // contradictory lists each guest of the conflicts once.

@@ -177,11 +177,12 @@ func (inv *Inventory) settle() (err error) {
 			err = fmt.Errorf("the store panicked: %v", value)
 		}
 	}()
-	table, err := inv.store.Load(inv.ctx)
+	r := inv.rules.Load()
+	table, err := read(inv.ctx, inv.store, r)
 	if err != nil {
 		return fmt.Errorf("load the inventory: %w", err)
 	}
-	loaded, conflicts := build(table, inv.rules.Load().primary())
+	loaded, conflicts := build(table, r.primary())
 	if len(conflicts) > 0 {
 		return fmt.Errorf("load the inventory: %w", conflicts[0].Err)
 	}
