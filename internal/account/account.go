@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"syscall"
 )
@@ -56,4 +57,31 @@ func (a Account) May(info fs.FileInfo, need fs.FileMode) bool {
 		mode >>= 3
 	}
 	return mode&need == need
+}
+
+// File is a file or directory and the rights to it that are needed.
+type File struct {
+	Path string
+	Info fs.FileInfo
+	Need fs.FileMode
+}
+
+// Unreadable returns what the account cannot read of a directory and of all below
+// it, in lexical order. Files for whose names leftOut is true are left out.
+func (a Account) Unreadable(dir string, leftOut func(name string) bool) []File {
+	var files []File
+	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || path != dir && leftOut(entry.Name()) {
+			return nil
+		}
+		need := fs.FileMode(Read)
+		if entry.IsDir() {
+			need |= Enter
+		}
+		if info, err := os.Stat(path); err == nil && !a.May(info, need) {
+			files = append(files, File{path, info, need})
+		}
+		return nil
+	})
+	return files
 }

@@ -161,20 +161,9 @@ func (c *templateChecker) unreadableByServer(dir, database string) {
 	if err != nil {
 		return // there is no server here yet
 	}
-	_ = filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
-		if err != nil || leftover(entry.Name()) && path != dir {
-			return nil
-		}
-		need := os.FileMode(account.Read)
-		if entry.IsDir() {
-			need |= account.Enter
-		}
-		if info, err := os.Stat(path); err == nil && !server.May(info, need) {
-			c.problems = append(c.problems, templateProblem{path, 0, "OSError",
-				fmt.Sprintf("the server's user %s cannot read it: chgrp %d %s && chmod g+r %[3]s", server.Name, server.GID, shell.Quote(path))})
-		}
-		return nil
-	})
+	for _, f := range server.Unreadable(dir, leftover) {
+		c.unreadable(f.Path, fmt.Errorf("the server's user %s cannot read it: chgrp %d %s && chmod g+r %[3]s", server.Name, server.GID, shell.Quote(f.Path)))
+	}
 }
 
 func sameFile(a, b string) bool {

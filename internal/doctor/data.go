@@ -9,11 +9,13 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"mdserver/internal/account"
+	"mdserver/internal/identity"
 	"mdserver/internal/inventory/boltstore"
 )
 
@@ -33,7 +35,7 @@ func checkData(ctx context.Context, h *Host) []Finding {
 	}{
 		{filepath.Dir(database), needsRoom},
 		{database, account.Read | account.Write},
-		{filepath.Join(filepath.Dir(database), "identity.pem"), account.Read},
+		{identity.Beside(database), account.Read},
 		{h.Config.Dnsmasq.BaseDir, needsRoom},
 		{h.Config.Dnsmasq.RunDir, needsRoom},
 		{h.Config.Server.UserdataDir, account.Read | account.Enter},
@@ -58,20 +60,12 @@ const mostUnreadable = 5
 // checkUserdata finds files with user-data that the server cannot read, such as
 // one that root has copied.
 func checkUserdata(a account.Account, dir string) []Finding {
+	hidden := func(name string) bool { return strings.HasPrefix(name, ".") }
+	files := slices.DeleteFunc(a.Unreadable(dir, hidden), func(f account.File) bool { return f.Path == dir }) // checkData tells
 	var all []Finding
-	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || path == dir || strings.HasPrefix(entry.Name(), ".") {
-			return nil // what is wrong with the directory is told already
-		}
-		need := fs.FileMode(account.Read)
-		if entry.IsDir() {
-			need |= account.Enter
-		}
-		if all = append(all, checkPath(a, path, need)...); len(all) >= mostUnreadable {
-			return fs.SkipAll
-		}
-		return nil
-	})
+	for _, f := range files[:min(len(files), mostUnreadable)] {
+		all = append(all, refused(a, f.Path, f.Info, f.Need))
+	}
 	return all
 }
 
