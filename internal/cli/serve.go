@@ -44,7 +44,7 @@ func serve(cmd *cobra.Command, file string) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more ends no server
+	signal.Ignore(syscall.SIGPIPE) // a broken pipe at standard output must not end the server
 	// The log is visible by itself and need not pass the net.
 	err := daemon.Run(ctx, daemon.Options{ConfigFile: file, Stdout: beneath(cmd.OutOrStdout()), Reload: hup})
 	if bad := (*daemon.ConfigError)(nil); errors.As(err, &bad) || errors.Is(err, daemon.ErrDatabase) {
