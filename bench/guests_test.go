@@ -127,7 +127,7 @@ func BenchmarkRequest(b *testing.B) {
 		for _, n := range sizes {
 			b.Run(fmt.Sprintf("%s/guests=%d", filepath.Base(path), n), func(b *testing.B) {
 				h := newServer(b, newInventory(b, n))
-				time.Sleep(150 * time.Millisecond) // until results are kept, see docs/architecture.md
+				time.Sleep(150 * time.Millisecond) // until results are kept, see docs/explanation/architecture.md
 				for i := 0; b.Loop(); i++ {
 					request(b, h, address(i%min(n, 1000)), path)
 				}

@@ -45,7 +45,7 @@ func docsCommand() *cobra.Command {
 	return cmd
 }
 
-// reference is the reference of all commands in Markdown: docs/commands.md.
+// reference is the reference of all commands in Markdown: docs/reference/commands.md.
 func reference() (string, error) {
 	root := wholeRoot()
 	var b strings.Builder

@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/commands.md")
+var update = flag.Bool("update", false, "rewrite docs/reference/commands.md")
 
 func TestCommandReferenceIsUpToDate(t *testing.T) {
-	const file = "../../docs/commands.md"
+	const file = "../../docs/reference/commands.md"
 	want, err := reference()
 	if err != nil {
 		t.Fatal(err)

@@ -102,7 +102,7 @@ func keysOf(section string) []*key {
 	return list
 }
 
-// Reference is the documentation of every key, docs/configuration.md.
+// Reference is the documentation of every key, docs/reference/configuration.md.
 func Reference() string {
 	var b strings.Builder
 	b.WriteString(referenceHead)

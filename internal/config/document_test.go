@@ -14,7 +14,7 @@ var update = flag.Bool("update", false, "rewrite the sample file and the referen
 func TestDocuments(t *testing.T) {
 	for path, want := range map[string]string{
 		"../../packaging/etc/mdserver.conf": Example(),
-		"../../docs/configuration.md":       Reference(),
+		"../../docs/reference/configuration.md":       Reference(),
 	} {
 		if *update {
 			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

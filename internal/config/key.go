@@ -81,7 +81,7 @@ var sections = []section{
 		"The keys mean what they mean in `[dnsmasq]`, which is the short form for one network:\n" +
 		"that one is there, too, unless `[dnsmasq]` says nothing of it. A guest gets an address on\n" +
 		"each network that it has an interface on, by the network's name or its bridge. No two\n" +
-		"networks may overlap. Changes take no restart. docs/networks.md shows how it is done."},
+		"networks may overlap. Changes take no restart. docs/reference/networks.md shows how it is done."},
 	{"template-data", "Values for templates, one a line: `NAME = VALUE`. `{{NAME}}` in a template then gives\n" +
 		"VALUE, always as a string. A name that has a meaning in templates already, such as\n" +
 		"`hostname`, keeps it."},

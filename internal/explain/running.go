@@ -29,7 +29,7 @@ const openVSwitch = "ovs-system"
 
 // startedBefore tells what it means for a guest to have been started before the
 // server, and to have asked for no metadata since. What a guest does without
-// the server depends on its datasource; docs/datasources.md has the same.
+// the server depends on its datasource; docs/reference/images.md has the same.
 func (s Subject) startedBefore() []string {
 	since := s.Started.Format(time.DateTime)
 	if s.Guest.FirstSeen.Before(s.Started) {

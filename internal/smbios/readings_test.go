@@ -11,7 +11,7 @@ import (
 const swappedID = "45e12aec-dcd1-4213-94ed-012345abcdef"
 
 // What releases of cloud-init take a guest for, by UUID and by what else its
-// SMBIOS says. docs/datasources.md has the same table.
+// SMBIOS says. docs/reference/images.md has the same table.
 func TestReadings(t *testing.T) {
 	system := func(entries ...string) string {
 		var b strings.Builder
@@ -46,7 +46,7 @@ func TestReadings(t *testing.T) {
 		{"45e13aec-dcd1-4213-94ed-012345abcdef", system("product", "OpenStack Nova"), OpenStack, OpenStack, ""},
 		{"no UUID", system("product", "OpenStack Nova"), OpenStack, OpenStack, ""},
 	}
-	docs, err := os.ReadFile("../../docs/datasources.md")
+	docs, err := os.ReadFile("../../docs/reference/images.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestReadings(t *testing.T) {
 			t.Errorf("%s %s as %q: the caution is %q", tt.uuid, tt.elements, tt.older, caution)
 		}
 		if row := fmt.Sprintf("| %s | %s | %s |", tt.row, inDocs(tt.older), inDocs(tt.newer)); tt.row != "" && !strings.Contains(string(docs), row) {
-			t.Errorf("docs/datasources.md has no row %s", row)
+			t.Errorf("docs/reference/images.md has no row %s", row)
 		}
 	}
 }

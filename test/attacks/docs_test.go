@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-const document = "../../docs/security.md"
+const document = "../../docs/explanation/security.md"
 
-// docs/security.md names every attack that is tried, and none that is not.
+// docs/explanation/security.md names every attack that is tried, and none that is not.
 func TestDocumentNamesEveryAttack(t *testing.T) {
 	text, err := os.ReadFile(document)
 	if err != nil {

@@ -36,7 +36,7 @@ type Client struct {
 // Tokens is whether a client shows tokens where it reads the EC2 tree.
 type Tokens string
 
-// docs/datasources.md says what follows for an administrator.
+// docs/reference/images.md says what follows for an administrator.
 const (
 	Always Tokens = "always"    // gives up where there are none
 	IfAny  Tokens = "if it can" // goes on without one

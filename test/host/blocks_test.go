@@ -29,30 +29,30 @@ var covered = map[string]coverage{
 	"README.md#A first guest#2": {test: "TestDebian12"},
 	"README.md#A first guest#3": {test: "TestDebian12"},
 
-	"docs/http.md#Identity documents#1": {test: "TestDebian12"},
+	"docs/reference/http.md#Identity documents#1": {test: "TestDebian12"},
 
-	"docs/networks.md#libvirt's own network#1":                    {test: "TestDebian13"},
-	"docs/networks.md#Guests with an address of 169.254.0.0/16#1": {test: "TestDebian13"},
-	"docs/networks.md#Port security#1":                            {test: "TestDebian13"},
-	"docs/libvirt.md#Metadata of a domain#1":                      {test: "TestDebian13"},
-	"docs/templates.md#Several parts#1":                           {test: "TestDebian13"},
+	"docs/reference/networks.md#libvirt's own network#1":                    {test: "TestDebian13"},
+	"docs/reference/networks.md#Guests with an address of 169.254.0.0/16#1": {test: "TestDebian13"},
+	"docs/reference/networks.md#Port security#1":                            {test: "TestDebian13"},
+	"docs/reference/libvirt.md#Metadata of a domain#1":                      {test: "TestDebian13"},
+	"docs/reference/templates.md#Several parts#1":                           {test: "TestDebian13"},
 
-	"docs/backup.md#What to save#1": {test: "TestDebian13"},
-	"docs/backup.md#The way back#1": {test: "TestDebian13"},
+	"docs/howto/backup.md#What to save#1": {test: "TestDebian13"},
+	"docs/howto/backup.md#The way back#1": {test: "TestDebian13"},
 
-	"docs/upgrade.md#Step by step#1": {test: "TestDocumentedUpgrade"},
-	"docs/upgrade.md#dnsmasq#1":      {test: "TestDocumentedUpgrade"},
-	"docs/upgrade.md#The way back#1": {test: "TestDocumentedUpgrade"},
+	"docs/howto/upgrade.md#Step by step#1": {test: "TestDocumentedUpgrade"},
+	"docs/howto/upgrade.md#dnsmasq#1":      {test: "TestDocumentedUpgrade"},
+	"docs/howto/upgrade.md#The way back#1": {test: "TestDocumentedUpgrade"},
 
-	"docs/backup.md#Another host#1": {why: "there is one host; the script backup of internal/cli restores from standard input"},
-	"docs/libvirt.md#The network#1": {why: "a Debian host has no firewalld unless its owner installs it, and README.md does not"},
+	"docs/howto/backup.md#Another host#1": {why: "there is one host; the script backup of internal/cli restores from standard input"},
+	"docs/reference/libvirt.md#The network#1": {why: "a Debian host has no firewalld unless its owner installs it, and README.md does not"},
 	"CONTRIBUTING.md#The loop#1":    {why: "it runs all tests, and these among them"},
 }
 
 // documents are the files whose blocks a reader may paste.
 func documents() ([]string, error) {
 	var all []string
-	for _, pattern := range []string{"*.md", "docs/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md"} {
 		files, err := filepath.Glob(filepath.Join(sources, pattern))
 		if err != nil {
 			return nil, err
@@ -119,7 +119,7 @@ func TestEveryShellBlockIsCovered(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if file == "docs/commands.md" {
+		if file == "docs/reference/commands.md" {
 			continue // written by the program: usage, and no commands to paste
 		}
 		blocks, err := blocksOf(file)

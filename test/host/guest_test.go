@@ -86,7 +86,7 @@ get rsa2048
 rsa2048=$(printf -- '-----BEGIN PKCS7-----\n%%s\n-----END PKCS7-----' "$(cat rsa2048)")
 echo "$rsa2048" >rsa2048
 sudo mdserver identity ca >ca.pem`, h.address(g)))
-	out := h.block("docs/http.md#Identity documents#1", "alice")
+	out := h.block("docs/reference/http.md#Identity documents#1", "alice")
 	for _, want := range []string{"Verification successful", "Verified OK"} {
 		if !strings.Contains(out, want) {
 			h.t.Errorf("openssl did not say %q of the identity documents:\n%s", want, out)

@@ -46,28 +46,28 @@ func TestDebian13(t *testing.T) {
 func (h *host) documented(g guest) {
 	h.t.Helper()
 	h.must("root", "gpasswd --delete mdserver libvirt && systemctl restart mdserver")
-	h.block("docs/networks.md#libvirt's own network#1", "alice")
+	h.block("docs/reference/networks.md#libvirt's own network#1", "alice")
 	h.settles("after mdserver was put in the group libvirt", []guest{g})
 
-	h.block("docs/networks.md#Guests with an address of 169.254.0.0/16#1", "alice")
+	h.block("docs/reference/networks.md#Guests with an address of 169.254.0.0/16#1", "alice")
 	h.wants("ip route get 169.254.7.7 | grep -o 'dev [^ ]*'", "dev br-mds\n")
 
-	h.block("docs/networks.md#Port security#1", "root")
+	h.block("docs/reference/networks.md#Port security#1", "root")
 	h.must("root", h.eventually("mdserver instance show web1 --json | grep -q 172.17.0.0/16"))
 
 	h.must("root", "virsh destroy web1")
-	h.block("docs/libvirt.md#Metadata of a domain#1", "root")
+	h.block("docs/reference/libvirt.md#Metadata of a domain#1", "root")
 	h.must("root", "virsh start web1")
 	h.wants("dig +short www @"+onMds, "10.122.0.80\n")
 
 	h.must("root", "virsh destroy web1; cd /etc/mdserver/userdata && mkdir -p roles && echo '#cloud-config' >roles/web.yaml && echo '#!/bin/sh' >local.sh")
-	h.block("docs/templates.md#Several parts#1", "root")
+	h.block("docs/reference/templates.md#Several parts#1", "root")
 	h.must("root", "virsh start web1")
 	h.wants("mdserver user-data web1 | grep -c '^Content-Type: text/'", "3\n")
 
-	h.block("docs/backup.md#What to save#1", "root")
+	h.block("docs/howto/backup.md#What to save#1", "root")
 	h.must("root", "mdserver instance rm web1")
-	h.block("docs/backup.md#The way back#1", "root")
+	h.block("docs/howto/backup.md#The way back#1", "root")
 	h.settles("after the guest came back by a backup", []guest{g})
 	h.must("root", "rm /var/backups/mdserver.backup")
 }

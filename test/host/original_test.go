@@ -73,7 +73,7 @@ func TestTheOriginalsUnitsComeBack(t *testing.T) {
 }
 
 // TestDocumentedUpgrade goes from the original to mdserver and back as
-// docs/upgrade.md tells.
+// docs/howto/upgrade.md tells.
 func TestDocumentedUpgrade(t *testing.T) {
 	h := newHost(t, "bookworm")
 	h.must("root", "apt-get install -y --no-install-recommends dnsmasq-base bind9-dnsutils")
@@ -88,18 +88,18 @@ echo '[{"domain_name": "web1", "domain_uuid": "7e5a544d-d555-4133-a443-8229415be
 	h.bring(sources, "/home/alice/mdserver/bin/mdserver")
 
 	served := h.eventually("test \"$(dig +short web1 @10.122.0.1)\" = 10.122.0.51")
-	out := h.block("docs/upgrade.md#Step by step#1", "alice")
+	out := h.block("docs/howto/upgrade.md#Step by step#1", "alice")
 	for _, want := range []string{"web1", "10.122.0.51"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the upgrade does not end with the guest's %s", want)
 		}
 	}
 	h.must("root", served)
-	h.block("docs/upgrade.md#dnsmasq#1", "root")
+	h.block("docs/howto/upgrade.md#dnsmasq#1", "root")
 	h.wants("systemctl is-active mdserver; systemctl is-active mdserver-dnsmasq.service || true", "active\ninactive\n")
 	h.must("root", served)
 
-	h.block("docs/upgrade.md#The way back#1", "alice")
+	h.block("docs/howto/upgrade.md#The way back#1", "alice")
 	h.must("root", h.eventually("systemctl is-active --quiet mdserver-dnsmasq.service"))
 	h.wants("systemctl show --property ExecStart --value mdserver | grep -o 'path=[^ ]*'; grep -o 10.122.0.51 /var/lib/mdserver/db_file.json", "path=/opt/original/bin/mdserver\n10.122.0.51\n")
 }

@@ -11,7 +11,7 @@ import (
 
 const (
 	data = "../testdata/parity"
-	page = "../../docs/parity.md"
+	page = "../../docs/development/parity.md"
 )
 
 // The page in docs is what the table says.

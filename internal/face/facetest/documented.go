@@ -10,14 +10,14 @@ import (
 // names. It is called by a package directly below internal/face.
 func Documented(t *testing.T, names ...string) {
 	t.Helper()
-	text, err := os.ReadFile("../../../docs/http.md")
+	text, err := os.ReadFile("../../../docs/reference/http.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range names {
 		// a whole segment of a path, in code
 		if !regexp.MustCompile("`[^`\n]*\\b" + regexp.QuoteMeta(name) + "\\b[^`\n]*`").Match(text) {
-			t.Errorf("docs/http.md does not tell of %s", name)
+			t.Errorf("docs/reference/http.md does not tell of %s", name)
 		}
 	}
 }
