@@ -1,6 +1,6 @@
 // Package attacks tests mdserver against hostile guests and local users: each
 // test is one attack, made by real packets in network namespaces, and its name
-// says which. docs/explanation/security.md names every one beside the threat that it is an
+// says which. docs/development/attacks.md names every one beside the threat that it is an
 // example of.
 //
 // Most tests run twice, with port security and without it. Where only port

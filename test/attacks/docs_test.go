@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-const document = "../../docs/explanation/security.md"
+const document = "../../docs/development/attacks.md"
 
-// docs/explanation/security.md names every attack that is tried, and none that is not.
+// docs/development/attacks.md names every attack that is tried, and none that is not.
 func TestDocumentNamesEveryAttack(t *testing.T) {
 	text, err := os.ReadFile(document)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 
 //go:generate sh -c "MDSERVER_UPDATE=1 go test -run TestDocumentation ."
 
-const page = "../../docs/reference/images.md"
+const page = "../../docs/development/clients.md"
 
 // The table in docs, between its two marks, is what the tables here say.
 func TestDocumentation(t *testing.T) {
