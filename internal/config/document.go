@@ -48,14 +48,13 @@ func (s section) mark() string {
 
 const exampleHead = `# Configuration of mdserver.
 #
-# Every key is explained here. Keys that are commented out show their default, or
-# an example where the default is to have none. "mdserver config check" tells
-# whether a changed file holds; "systemctl reload mdserver" puts it in force.
+# Every key is described here. A key that is commented out shows its default, or
+# an example if the default is empty. After a change, "mdserver config check" checks
+# this file and "systemctl reload mdserver" applies it.
 #
-# A line is "key = value" or "key: value"; lines that begin with # or ; are
-# comments, and there are none at the end of a line. Indented lines continue a
-# value. %(key)s stands for the value of another key of the section, %% for a
-# percent sign.
+# Write "key = value" or "key: value". Lines that begin with # or ; are comments; a
+# comment cannot follow a value. Indented lines continue a value. %(key)s is the
+# value of another key in the section, and %% is a percent sign.
 `
 
 // sample is the key's line in the sample file.
@@ -123,56 +122,36 @@ const referenceHead = `# Configuration
 
 <!-- Written by go test ./internal/config -update; do not edit. -->
 
-mdserver reads one INI file, ` + "`/etc/mdserver/mdserver.conf`" + ` unless told otherwise, and the files that
-it includes. A configuration of the original mdserver works as it is: its keys have the meaning
-and the defaults that they had there, but for what is noted below.
+mdserver reads one INI file, ` + "`/etc/mdserver/mdserver.conf`" + ` by default, and the files that it includes.
 
-    mdserver config check [FILE]      what is wrong or doubtful, with file and line
-    mdserver config dump [FILE]       every value in force, without secrets
-    mdserver config default           a commented sample file
+| command | purpose |
+|---|---|
+| ` + "`mdserver config check [FILE]`" + ` | check the configuration; problems are listed with file and line |
+| ` + "`mdserver config dump [FILE]`" + ` | print all active values, without secrets |
+| ` + "`mdserver config default`" + ` | print a commented sample file |
+| ` + "`systemctl reload mdserver`" + ` | apply changes (SIGHUP does the same) |
 
-` + "`systemctl reload mdserver`" + ` (or SIGHUP) applies changes. A file with a mistake in it changes
-nothing: the server says what is wrong and goes on with what it had. Some keys take a restart; the
-log names them when one of them has changed.
+A reload of a file with errors changes nothing, and reports the errors. Keys that need a restart are marked below; a reload names those
+that have changed.
 
-## The file
+## File format
 
-- A line is ` + "`key = value`" + ` or ` + "`key: value`" + `, below a ` + "`[section]`" + `. Keys may be written in either case,
-  sections may not. A section may stand in a file once, and a key in a section once.
-- A line that begins with ` + "`#` or `;`" + ` is a comment. A comment cannot follow a value: ` + "`port = 80 # http`" + `
-  is refused.
-- Indented lines continue the value above them.
-- ` + "`%(key)s`" + ` stands for the value of another key in the same section, ` + "`%%`" + ` for a percent sign. A ` + "`%`" + `
-  that is neither stands for itself.
-- What ` + "`[DEFAULT]`" + ` sets, every section has, unless it sets the same key itself.
-- Quotes are part of a value, save that a path, a number, an address or a choice that stands in
-  quotes is taken without them, with a warning.
-- A yes or no is one of ` + "`y yes t true on 1` or `n no f false off 0`" + `.
+- Each line is ` + "`key = value`" + ` or ` + "`key: value`" + `, in a ` + "`[section]`" + `. Case matters in the names of sections, and not in the names of
+  keys. Each section may occur once in a file, and each key once in a section.
+- Lines that begin with ` + "`#` or `;`" + ` are comments. A comment cannot follow a value: ` + "`port = 80 # http`" + ` is an error.
+- Indented lines continue the value above.
+- ` + "`%(key)s`" + ` is the value of another key in the same section, and ` + "`%%`" + ` is a percent sign. Any other ` + "`%`" + ` is kept.
+- A key in ` + "`[DEFAULT]`" + ` applies to every section that does not set it.
+- Quotes are part of a value. Around a path, number, address or choice they are removed, with a warning.
+- Booleans are ` + "`y yes t true on 1` or `n no f false off 0`" + `.
 
-Where several files set a key, the one read last counts: the main file, then the files of each
-directory of ` + "`[_include_]`" + ` by name, then its single files. A wrong value there keeps the server from
-starting, with a message that names file, line, key, what was read and what is accepted. An unknown
-key or section is a warning that names the nearest known one.
+If several files set a key, the last one wins. The order is the main file, the files of each directory in ` + "`[_include_]`" + ` by name, and
+the single files in ` + "`[_include_]`" + `. A wrong value prevents the server from starting; the error names file, line, key, value and what is
+accepted. An unknown key or section is a warning.
 `
 
 const referenceTail = `
-## Where mdserver departs from the original
-
-What the original read without complaint is read here too, but for the values that are called refused.
-
-- ` + "`service.ec2_versions`" + ` has a longer default, because current clients ask for newer versions.
-- ` + "`dnsmasq.use_dns = no`" + ` means no. The original took any text for yes.
-- ` + "`dnsmasq.prefix`, `dnsmasq.domain`" + `: a bare yes is refused, for it names nothing.
-- ` + "`dnsmasq.lease_len`" + ` is the time of a lease; the original took it for a number of leases as well, and
-  stopped when a file set it.
-- ` + "`dnsmasq.entry_order`" + `: an unknown word is refused, not passed over.
-- ` + "`mdserver.logfile`, `mdserver.default_template`, `mdserver.password` and `dnsmasq.listen_address`" + ` may be
-  left empty, or be None, for nothing.
-- A ` + "`%`" + ` that begins neither ` + "`%%` nor `%(key)s`" + ` stands for itself.
-- A host name as ` + "`mdserver.listen_address`" + ` is refused; it takes an IP address.
-- Names that would not be safe in DNS, in a file name or in dnsmasq's configuration are refused.
-- ` + "`/service/configuration`" + ` leaves out unknown keys: one of them may be a misspelt password.
-- A main file that does not exist is refused; the original went on with its defaults.
+[Coming from the Python mdserver](../howto/upgrade.md#configuration) lists what the Python mdserver read differently.
 `
 
 // facts are the lines below a key's description.
@@ -194,10 +173,7 @@ func (k *key) facts() []string {
 		facts = append(facts, "Secret: never in logs, messages or `/service/configuration`")
 	}
 	if k.restart {
-		facts = append(facts, "A change takes a restart")
-	}
-	if !k.original() {
-		facts = append(facts, "New: the original has no such key")
+		facts = append(facts, "A change needs a restart")
 	}
 	return facts
 }

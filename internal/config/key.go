@@ -70,26 +70,26 @@ type section struct{ name, doc string }
 
 // sections in the order of the sample file.
 var sections = []section{
-	{"mdserver", "The metadata server itself."},
-	{"loglevels", "Log messages go to standard output and, if `mdserver.logfile` is set, to that file.\n" +
-		"A message has to pass the base level first, then the level of each target.\n" +
-		"The levels are debug, info, warning, error and critical."},
-	{"public-keys", "SSH public keys for the guests, one a line: `NAME = KEY`. Each is listed in the\n" +
-		"metadata and is available to templates as `public_key_NAME`."},
-	{"dnsmasq", "The guests' network, and dnsmasq, which serves DHCP and DNS on it."},
-	{networkSection, "A network that guests are served on; NAME is libvirt's name of it. There may be several.\n" +
-		"The keys mean what they mean in `[dnsmasq]`, which is the short form for one network:\n" +
-		"that one is there, too, unless `[dnsmasq]` says nothing of it. A guest gets an address on\n" +
-		"each network that it has an interface on, by the network's name or its bridge. No two\n" +
-		"networks may overlap. Changes take no restart. docs/reference/networks.md shows how it is done."},
-	{"template-data", "Values for templates, one a line: `NAME = VALUE`. `{{NAME}}` in a template then gives\n" +
-		"VALUE, always as a string. A name that has a meaning in templates already, such as\n" +
-		"`hostname`, keeps it."},
-	{"libvirt", "Where mdserver learns of guests, besides the hook."},
-	{"service", "What `/service/` tells about this metadata server."},
-	{"_include_", "Further files, read after this one: first the directories, then the files, in the\n" +
-		"order given. Where a key is set more than once, the last one counts. What does\n" +
-		"not exist is passed over. This section counts in the main file only."},
+	{"mdserver", "The metadata server."},
+	{"loglevels", "Messages go to standard output and, if `mdserver.logfile` is set, to that file. A message\n" +
+		"is logged if it has the base level and the level of the target. Levels are debug, info,\n" +
+		"warning, error and critical."},
+	{"public-keys", "SSH public keys for all guests, one per line: `NAME = KEY`. Templates have each key as\n" +
+		"`public_key_NAME`."},
+	{"dnsmasq", "The primary network, and dnsmasq, which serves DHCP and DNS on it."},
+	{networkSection, "A further network; NAME is its name in libvirt. There may be several. The keys mean the\n" +
+		"same as in `[dnsmasq]`. The network of `[dnsmasq]` exists beside them unless that section\n" +
+		"has no key about a network. A guest gets an address on each network that one of its\n" +
+		"interfaces names, or whose bridge it names. Networks must not overlap. A change needs a\n" +
+		"reload only. docs/howto/networks.md shows the steps."},
+	{"template-data", "Values for templates, one per line: `NAME = VALUE`. In a template, `{{NAME}}` is VALUE,\n" +
+		"always as a string. Names that templates have already, such as `hostname`, keep their\n" +
+		"meaning."},
+	{"libvirt", "The connection to libvirt."},
+	{"service", "Names of this host for `/service/` and for EC2."},
+	{"_include_", "Further files, read after the main file: first the directories, then the files. If several\n" +
+		"set a key, the last one wins. Missing files are ignored. Only the main file may have this\n" +
+		"section."},
 }
 
 // table holds every key, section by section.

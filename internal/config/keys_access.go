@@ -45,73 +45,68 @@ func (c *Config) GuestInterfaces() []string {
 var accessKeys = []key{
 	{
 		section: "mdserver", name: "imds", def: "optional",
-		doc: "Version 2 of the Instance Metadata Service, in which a guest reads its metadata with a\n" +
-			"token. optional: with or without one. required: without one nothing is served, by no\n" +
-			"path, which keeps a proxy in the guest from giving away its metadata; see `imds_exempt`.\n" +
-			"off: no tokens are issued, and clients fall back to version 1. The key `imds` of a\n" +
-			"domain's metadata says so for one guest.",
+		doc: "Tokens of the Instance Metadata Service version 2. optional: guests may use tokens.\n" +
+			"required: requests without a token are rejected, on all paths, so that a proxy in the\n" +
+			"guest cannot give away its metadata; see `imds_exempt` for exceptions. off: no tokens\n" +
+			"are issued, and clients fall back to version 1. The metadata key `imds` overrides it for\n" +
+			"one guest.",
 		binding: bind(choice("optional", "required", "off"), func(c *Config) *string { return &c.Server.IMDS }),
 	},
 	{
 		section: "mdserver", name: "imds_exempt", def: "",
-		doc: "What is served without a token even where `imds` requires one: openstack, nocloud, or\n" +
-			"both, separated by commas. cloud-init's datasources of these names send no tokens, so\n" +
-			"guests that use them get nothing otherwise. The key `imds_exempt` of a domain's metadata\n" +
-			"says so for one guest.",
+		doc: "Paths served without a token even if `imds` requires one: openstack, nocloud, or both,\n" +
+			"separated by commas. cloud-init's datasources of these names send no tokens. The\n" +
+			"metadata key `imds_exempt` overrides it for one guest.",
 		example: "openstack, nocloud",
 		binding: bind(imdsFaces, func(c *Config) *[]string { return &c.Server.IMDSExempt }),
 	},
 	{
 		section: "mdserver", name: "imds_hop_limit", def: 1,
-		doc: "How many hops a token may travel from this host: 1 reaches the guest itself, 2 also a\n" +
-			"container with a network of its own in the guest.",
+		doc: "Number of network hops that a token may travel. 1: to the guest itself. 2: also to a\n" +
+			"container with its own network in the guest.",
 		binding: bind(whole(1, 64), func(c *Config) *int { return &c.Server.IMDSHopLimit }),
 	},
 	{
 		section: "mdserver", name: "accept_interfaces", def: "",
-		doc: "Interfaces of this host by which guests may ask, separated by commas, or any. Requests\n" +
-			"that come by others are refused with 403. If it is not set, these are the bridges of the\n" +
-			"guests' networks, and a guest is served by that of its address only. This host itself may\n" +
-			"always ask.",
+		doc: "Interfaces on which guest requests are accepted, separated by commas, or any. Other\n" +
+			"requests are rejected with 403. If it is not set, these are the bridges of the guests'\n" +
+			"networks, and each guest is accepted only on the bridge of its address. Requests of this\n" +
+			"host are always accepted.",
 		example: "br-mds, br-test",
 		binding: bind(interfaces, func(c *Config) *[]string { return &c.Server.AcceptInterfaces }),
 	},
 	{
 		section: "mdserver", name: "verify_mac", def: "bridge",
-		doc: "Verify that a connection was opened by the guest that has its source address: by the\n" +
-			"Ethernet source of its first packet, and by the bridge's port, if libvirt tells the\n" +
-			"guest's tap. What differs is refused with 403. It keeps guests from reading each other's\n" +
-			"metadata by taking each other's addresses. bridge: verify what comes by the bridge of one\n" +
-			"of the guests' networks; guests behind a router, which only `accept_interfaces` lets in,\n" +
-			"are known by address alone. yes: verify all guests, which shuts out those behind a router.\n" +
-			"no: verify none; any guest can then read the metadata of any other.",
+		doc: "Reject requests whose MAC or bridge port does not match the guest's, with 403. Otherwise\n" +
+			"a guest could read another's metadata by using its address. bridge: verify requests on\n" +
+			"bridges of the guests' networks. Guests behind a router, which need `accept_interfaces`,\n" +
+			"are then identified by address alone. yes: verify all requests, which excludes guests\n" +
+			"behind a router. no: do not verify.",
 		binding: bind(verifyMAC, func(c *Config) *string { return &c.Server.VerifyMAC }),
 	},
 	{
 		section: "mdserver", name: "accept_hosts", def: "",
-		doc: "Further host names, separated by commas, by which guests ask for this server. A request\n" +
-			"whose Host is neither one of the server's addresses nor a name of it is refused with 421,\n" +
-			"so that a web page cannot have a browser ask. Known are `service.hostname` with and\n" +
-			"without its domain, instance-data, instance-data.ec2.internal and, on this host,\n" +
-			"localhost.",
+		doc: "Further host names of this server, separated by commas. Requests with another `Host` are\n" +
+			"rejected with 421, so that web pages cannot use a browser to read metadata. Always\n" +
+			"accepted: the server's addresses, `service.hostname` with and without its domain,\n" +
+			"instance-data, instance-data.ec2.internal and, from this host, localhost.",
 		example: "metadata.example.net",
 		binding: bind(hostNames, func(c *Config) *[]string { return &c.Server.AcceptHosts }),
 	},
 	{
 		section: "mdserver", name: "max_connections", def: 4096,
-		doc:     "How many connections guests may have open at a time, all together.",
+		doc:     "Maximum number of open connections of all guests together.",
 		binding: bind(whole(1, 1000000), func(c *Config) *int { return &c.Server.MaxConnections }),
 	},
 	{
 		section: "mdserver", name: "guest_connections", def: 100,
-		doc:     "How many connections one guest may have open at a time. Further ones are cut off.",
+		doc:     "Maximum number of open connections of one guest. Further connections are closed.",
 		binding: bind(whole(1, 1000000), func(c *Config) *int { return &c.Server.GuestConnections }),
 	},
 	{
 		section: "mdserver", name: "request_rate", def: 200,
-		doc: "How many requests a second one guest may send in the long run; it may save up ten\n" +
-			"seconds' worth, for its boot. Further ones are answered with 503 and Retry-After.\n" +
-			"0 allows any number.",
+		doc: "Maximum number of requests per second of one guest. A guest can save up ten seconds'\n" +
+			"worth for its boot. Further requests are answered with 503 and Retry-After. 0: no limit.",
 		binding: bind(whole(0, 1000000), func(c *Config) *int { return &c.Server.RequestRate }),
 	},
 }

@@ -9,17 +9,16 @@ import (
 // What guests are told by DHCP beside their address, in [dnsmasq] and in the
 // sections [network NAME].
 const (
-	ntpDoc    = "NTP servers that guests are told of: IP addresses, separated by commas."
-	searchDoc = "Domains that guests search for names without a dot, separated by commas. If it is not\n" +
-		"set, they search `domain`."
-	mtuDoc = "Largest packet, in bytes, that guests send on this network (DHCP option 26, router\n" +
-		"advertisements, network-config, network_data.json). The `<mtu>` of a guest's interface has\n" +
-		"precedence over it for that interface, except in router advertisements."
-	bootDoc = "What guests boot from the network: a file, and optionally the name and the IPv4 address of\n" +
-		"the TFTP server, separated by commas, as dnsmasq's dhcp-boot has it."
+	ntpDoc    = "NTP servers for guests: IP addresses, separated by commas."
+	searchDoc = "Search domains for guests, separated by commas. If it is not set, `domain` is used."
+	mtuDoc    = "MTU of the network, in bytes (DHCP option 26, router advertisements, network-config,\n" +
+		"network_data.json). The `<mtu>` of a guest's interface overrides it for that interface,\n" +
+		"except in router advertisements."
+	bootDoc = "Network boot: a file, and optionally the name and the IPv4 address of the TFTP server,\n" +
+		"separated by commas, as in dnsmasq's dhcp-boot."
 	confFileDoc = "File with further lines for dnsmasq's configuration, such as dhcp-option or host-record.\n" +
-		"`mdserver config check` has dnsmasq check it. If it is wrong, a reload is refused, and a\n" +
-		"start leaves it out and says so."
+		"`mdserver config check` lets dnsmasq check it. If it is wrong, a reload is refused; a\n" +
+		"start ignores the file and reports it."
 )
 
 var dhcpKeys = []key{

@@ -42,17 +42,17 @@ func (u LibvirtURI) String() string {
 var libvirtKeys = []key{
 	{
 		section: "libvirt", name: "uri", def: "qemu:///system", restart: true,
-		doc: "Where libvirt runs, which tells of guests that are defined, changed, renamed and\n" +
-			"removed. libvirtd and the daemons virtqemud and virtnetworkd are both found; a user's\n" +
-			"(session) has its guests on networks of the system's. While none runs, guests are\n" +
-			"served as they are known. `off` leaves libvirt alone; the hook goes on.",
+		doc: "libvirt connection, for events about guests. libvirtd, virtqemud and virtnetworkd are\n" +
+			"found. A user's libvirt (session) has its guests on networks of the system. While\n" +
+			"libvirt is not reachable, guests are served from the last known state. off: do not\n" +
+			"connect; the hook still works.",
 		binding: bind(libvirtURI, func(c *Config) *LibvirtURI { return &c.Libvirt.URI }),
 	},
 	{
 		section: "libvirt", name: "release_after", def: "1h",
-		doc: "How long a guest rests that is undefined, or transient and stopped, before its record goes\n" +
-			"and its address into quarantine: a duration, or `never`. A guest that was saved or\n" +
-			"migrated, or that libvirt never had, stays.",
+		doc: "How long to keep an undefined guest's record: a duration, or `never`. The same applies\n" +
+			"to a transient guest that was stopped. After that time its address goes into quarantine.\n" +
+			"Guests that were saved or migrated, or that libvirt never had, are kept.",
 		binding: bind(orNever(duration(8760*time.Hour)), func(c *Config) *time.Duration { return &c.Libvirt.ReleaseAfter }),
 	},
 }

@@ -29,12 +29,12 @@ func (k key) with(derived, example string) key {
 const inherited = "that of `[dnsmasq]`"
 
 var networkKeys = []key{
-	inNetwork("backend", "Who serves DHCP and DNS. dnsmasq: one that is run for this network, as `run` says.\n"+
-		"libvirt: libvirt itself. mdserver then keeps the guests' entries in libvirt's definition\n"+
-		"of the network, which says all else but `reserved`, `reserved6`, `prefix`, `entry_order`,\n"+
-		"`own_address` and `port_security`.",
+	inNetwork("backend", "Who serves DHCP and DNS. dnsmasq: a dnsmasq for this network, as `run` says. libvirt:\n"+
+		"libvirt itself; mdserver maintains the guests' entries in libvirt's definition of the\n"+
+		"network. Then only `reserved`, `prefix`, `entry_order`, `own_address` and\n"+
+		"`port_security` have an effect; the definition determines everything else.",
 		choice(BackendDnsmasq, BackendLibvirt), func(n *Network) *string { return &n.Backend }).with("`dnsmasq`", "dnsmasq"),
-	inNetwork("interface", "The bridge of the network. It must bear the gateway's address.",
+	inNetwork("interface", "Bridge of the network. It must have the gateway's address.",
 		interfaceName, func(n *Network) *string { return &n.Interface }).with("none, it must be set", "br-lan"),
 	inNetwork("net_address", "Address of the IPv4 network.",
 		address4, func(n *Network) *netip.Addr { return &n.netAddress }).with("none, it must be set", "10.50.0.0"),
@@ -42,19 +42,19 @@ var networkKeys = []key{
 		whole(1, 30), func(n *Network) *int { return &n.netPrefix }).with("`24`", "24"),
 	inNetwork("gateway", "The guests' router: this host's address on the bridge.",
 		address4, func(n *Network) *netip.Addr { return &n.Gateway }).with("the network's first address", "10.50.0.1"),
-	inNetwork("reserved", "IPv4 addresses that no guest is given.",
+	inNetwork("reserved", "IPv4 addresses never assigned.",
 		ranges4, func(n *Network) *[]Range { return &n.Reserved }).with("none", "10.50.0.2-10.50.0.20"),
 	inNetwork("net_address6", "Address of the IPv6 network. If it is not set, guests get no IPv6.",
 		optionalAddress6, func(n *Network) *netip.Addr { return &n.netAddress6 }).with("none", "fd00:50::"),
-	inNetwork("net_prefix6", "Prefix length of the IPv6 network: dnsmasq serves 64 and more.",
+	inNetwork("net_prefix6", "Prefix length of the IPv6 network, 64 or more.",
 		whole(64, 126), func(n *Network) *int { return &n.netPrefix6 }).with("`64`", "64"),
-	inNetwork("gateway6", "This host's address within the IPv6 network.",
+	inNetwork("gateway6", "This host's address in the IPv6 network.",
 		optionalAddress6, func(n *Network) *netip.Addr { return &n.Gateway6 }).with("the network's first address", "fd00:50::1"),
-	inNetwork("reserved6", "IPv6 addresses that no guest is given.",
+	inNetwork("reserved6", "IPv6 addresses never assigned.",
 		ranges6, func(n *Network) *[]Range { return &n.Reserved6 }).with("none", "fd00:50::2-fd00:50::ff"),
-	inNetwork("run", "Who runs this network's dnsmasq: child, external or off.",
+	inNetwork("run", "How this network's dnsmasq runs: child, external or off.",
 		choice("child", "external", "off"), func(n *Network) *string { return &n.Run }).with(inherited, "child"),
-	inNetwork("listen_address", "A further address for dnsmasq to listen on.",
+	inNetwork("listen_address", "Further address that dnsmasq listens on.",
 		optionalAddress, func(n *Network) *netip.Addr { return &n.ListenAddress }).with("none", "10.50.0.1"),
 	inNetwork("use_dns", "Tell guests to use this network's dnsmasq as their DNS server.",
 		boolean, func(n *Network) *bool { return &n.UseDNS }).with(inherited, "yes"),
@@ -64,11 +64,10 @@ var networkKeys = []key{
 		dnsPrefix, func(n *Network) *string { return &n.Prefix }).with(inherited, "lan-"),
 	inNetwork("domain", "DNS domain of the guests on this network.",
 		dnsDomain, func(n *Network) *string { return &n.Domain }).with(inherited, "lan.example.net"),
-	inNetwork("entry_order", "Which names a guest has in this network's DNS.",
+	inNetwork("entry_order", "DNS names of a guest on this network.",
 		entryOrder, func(n *Network) *[]string { return &n.EntryOrder }).with(inherited, "base,domain"),
-	inNetwork("own_address", "Put the addresses that guests ask for metadata at, such as 169.254.169.254, on the\n"+
-		"bridge, if no interface of this host has them: by which one they are reached does not\n"+
-		"matter. What was put there goes when the server stops.",
+	inNetwork("own_address", "Add the metadata addresses, such as 169.254.169.254, to the bridge if no interface of\n"+
+		"this host has them. They are removed when the server stops.",
 		boolean, func(n *Network) *bool { return &n.OwnAddress }).with("`yes`", "no"),
 	inNetwork("port_security", "Let each guest send only as itself on this network.",
 		boolean, func(n *Network) *bool { return &n.PortSecurity }).with(inherited, "yes"),

@@ -27,12 +27,12 @@ const knownVersions = "1.0, 2007-01-19, 2007-03-01, 2007-08-29, 2007-10-10, 2007
 var publicKeys = []key{
 	{
 		section: "public-keys", name: "default", rank: 10, def: notConfigured, secret: true,
-		doc:     "The first key; the built-in user-data template installs it.",
+		doc:     "The first key.",
 		example: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI... you@example.net",
 	},
 	{
 		section: "public-keys", name: "NAME", secret: true, rest: addPublicKey,
-		doc:     "Any further key. A template gets all of them by name as `public_keys`.",
+		doc:     "Further keys. Templates have all keys by name in `public_keys`.",
 		example: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI... colleague@example.net",
 		binding: binding{accepts: "an OpenSSH public key on one line"},
 	},
@@ -41,8 +41,8 @@ var publicKeys = []key{
 var templateKeys = []key{
 	{
 		section: "template-data", name: "_config_items_",
-		doc: "Configuration values that templates get under their bare names, as section.key\n" +
-			"names separated by commas: `dnsmasq.domain` becomes `{{domain}}`.",
+		doc: "Configuration values that templates get as variables, as section.key names separated by\n" +
+			"commas: `dnsmasq.domain` becomes `{{domain}}`.",
 		example: "dnsmasq.prefix, dnsmasq.domain",
 		secret:  true,
 		binding: bind(items, func(c *Config) *[]string { return &c.ConfigItems }),
@@ -58,12 +58,12 @@ var templateKeys = []key{
 var serviceKeys = []key{
 	{
 		section: "service", name: "name", rank: 1, def: "mdserver",
-		doc:     "A name for your site or installation.",
+		doc:     "Name of your site or installation.",
 		binding: bind(line, func(c *Config) *string { return &c.Service.Name }),
 	},
 	{
 		section: "service", name: "type", rank: 2, def: "mdserver",
-		doc:     "What clients recognise the service by. Best left alone.",
+		doc:     "Type of the service, which clients look for. Usually left as it is.",
 		binding: bind(line, func(c *Config) *string { return &c.Service.Type }),
 	},
 	{
@@ -89,7 +89,7 @@ var serviceKeys = []key{
 	},
 	{
 		section: "service", name: "location", rank: 6,
-		doc: "Where this service runs.",
+		doc: "Location of this host.",
 		derive: func(d *defaults) any {
 			label, _, _ := strings.Cut(d.host(), ".")
 			return label
@@ -99,29 +99,29 @@ var serviceKeys = []key{
 	},
 	{
 		section: "service", name: "region",
-		doc: "The location as EC2 knows it. Guests see it as their region; some clients build the\n" +
-			"names of package mirrors out of it.",
+		doc:     "EC2 region of the guests. Some clients derive the names of package mirrors from it.",
 		derive:  func(d *defaults) any { return placeName(d.config.Service.Location) },
 		derived: "`location` in lower case, with hyphens for all but letters and digits", example: "kvm1",
 		binding: bind(region, func(c *Config) *string { return &c.Service.Region }),
 	},
 	{
 		section: "service", name: "availability_zone",
-		doc:     "The part of the region that this host is. Clients without better knowledge take all\nbut its last character for the region.",
+		doc: "EC2 availability zone of this host. Some clients derive the region from all but its last\n" +
+			"character.",
 		derive:  func(d *defaults) any { return d.config.Service.Region + "a" },
 		derived: "`region` and the letter a", example: "kvm1a",
 		binding: bind(region, func(c *Config) *string { return &c.Service.AvailabilityZone }),
 	},
 	{
 		section: "service", name: "account_id", def: "000000000000",
-		doc:     "Account that all guests belong to, as EC2 counts them. It is part of the signed\nidentity documents: give each site its own to tell them apart.",
+		doc: "EC2 account of all guests. It is part of the signed identity documents; use a different\n" +
+			"one for each site to tell them apart.",
 		binding: bind(account, func(c *Config) *string { return &c.Service.AccountID }),
 	},
 	{
 		section: "service", name: "ec2_versions", rank: 7, def: knownVersions,
-		doc: "Versions of the EC2 metadata to serve, separated by commas. The default is every\n" +
-			"version that AWS ever had, and latest: clients pin one each, and current ones ask\n" +
-			"for newer versions than 2009-04-04, which alone was the original's default.",
+		doc: "EC2 metadata versions to serve, separated by commas. Clients ask for a certain version;\n" +
+			"the default lists all versions of AWS, and latest.",
 		binding: bind(versions, func(c *Config) *[]string { return &c.Service.EC2Versions }),
 	},
 }
@@ -129,8 +129,8 @@ var serviceKeys = []key{
 var includeKeys = []key{
 	{
 		section: "_include_", name: "directories", shipped: "/etc/mdserver/mdserver.conf.d",
-		doc: "Directories, separated by colons. All files in them whose names end in `.conf` are\n" +
-			"read in alphabetical order, but for those whose names begin with a dot.",
+		doc: "Directories, separated by colons. All files whose names end in `.conf` and do not begin\n" +
+			"with a dot are read, in alphabetical order.",
 		binding: bind(paths, func(c *Config) *[]string { return &c.Files.directories }),
 	},
 	{

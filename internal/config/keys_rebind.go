@@ -8,19 +8,17 @@ import (
 var rebindKeys = []key{
 	{
 		section: "dnsmasq", name: "stop_rebind", def: "own",
-		doc: "Which answers of other DNS servers guests are not given, so that no outside name leads\n" +
-			"to an address that only this host may name (DNS rebinding). own: answers that name a\n" +
-			"metadata address or a private address of a network of ours; guests are told that there\n" +
-			"is no such name. private: answers that name any private address, but for the names below\n" +
-			"`domain` and `rebind_domains`. no: none. Choose private where no DNS server outside\n" +
-			"serves private addresses, as those of many companies do. Names that dnsmasq knows itself\n" +
-			"are not affected, nor are networks that libvirt runs.",
+		doc: "Answers of other DNS servers to block, so that outside names do not lead to inside\n" +
+			"addresses (DNS rebinding). own: answers with a metadata address or a private address of\n" +
+			"mdserver's networks. private: answers with any private address, except for names below\n" +
+			"`domain` and `rebind_domains`. no: none. Choose private if no DNS server outside returns\n" +
+			"private addresses on purpose. Networks that libvirt runs are not affected.",
 		binding: bind(choice("own", "private", "no"), func(c *Config) *string { return &c.Dnsmasq.StopRebind }),
 	},
 	{
 		section: "dnsmasq", name: "rebind_domains", def: "",
-		doc: "Domains, separated by commas, whose names may have private addresses where\n" +
-			"`stop_rebind` is private.",
+		doc: "Domains whose names may have private addresses if `stop_rebind` is private, separated by\n" +
+			"commas.",
 		example: "corp.example.com, lan",
 		binding: bind(dnsDomains, func(c *Config) *[]string { return &c.Dnsmasq.RebindDomains }),
 	},

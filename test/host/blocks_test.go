@@ -25,9 +25,9 @@ type coverage struct{ test, why string }
 
 // covered has every block of the documentation.
 var covered = map[string]coverage{
-	"README.md#A first guest#1": {test: "TestDebian12"},
-	"README.md#A first guest#2": {test: "TestDebian12"},
-	"README.md#A first guest#3": {test: "TestDebian12"},
+	"README.md#First guest#1": {test: "TestDebian12"},
+	"README.md#First guest#2": {test: "TestDebian12"},
+	"README.md#First guest#3": {test: "TestDebian12"},
 
 	"docs/reference/http.md#Identity documents#1": {test: "TestDebian12"},
 

@@ -33,11 +33,11 @@ const (
 // goes through what hosts go through, until mdserver is removed.
 func TestDebian12(t *testing.T) {
 	h := newHost(t, "bookworm")
-	h.block("README.md#A first guest#1", "alice")
+	h.block("README.md#First guest#1", "alice")
 	before := h.everything()
-	h.firstGuest("web1", "README.md#A first guest#2")
+	h.firstGuest("web1", "README.md#First guest#2")
 	h.green("after the first guest")
-	h.firstGuest("web2", "README.md#A first guest#3")
+	h.firstGuest("web2", "README.md#First guest#3")
 	h.green("after the second guest")
 	h.identity(readmes[0])
 

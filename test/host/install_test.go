@@ -16,7 +16,7 @@ import (
 // is left of it.
 func TestDebian13(t *testing.T) {
 	h := newHost(t, "trixie")
-	h.block("README.md#A first guest#1", "alice")
+	h.block("README.md#First guest#1", "alice")
 	before := h.everything()
 	former := h.bring(h.former(), "/root/former")
 	web1, idle1 := guest{"web1", onMds}, guest{"idle1", onDefault}

@@ -112,7 +112,7 @@ func service(name, command string) string {
 func TestRemediesOnHost(t *testing.T) {
 	r := remedies.Covers(t)
 	w := &ward{newHost(t, "bookworm"), r}
-	w.must("alice", readBlock(t, "README.md#A first guest#1"))
+	w.must("alice", readBlock(t, "README.md#First guest#1"))
 	w.bring(sources, "/root/mdserver")
 	w.must("root", "./mdserver install --start --network mds || true")
 	w.gone("does not run")
