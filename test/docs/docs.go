@@ -16,6 +16,7 @@ type Page struct {
 	Lines    []Line
 	Anchors  map[string]bool // of its headings, as GitHub makes them
 	Headings []string
+	starts   []int // lines of the headings
 }
 
 // Line is a line of a page and what it is part of.
@@ -79,7 +80,7 @@ func read(top, file string) (Page, error) {
 			continue
 		}
 		if block == "" && strings.HasPrefix(line, "#") {
-			page.heading(strings.TrimSpace(strings.TrimLeft(line, "#")))
+			page.heading(i+1, strings.TrimSpace(strings.TrimLeft(line, "#")))
 		}
 		page.Lines = append(page.Lines, Line{i + 1, line, block})
 	}
@@ -93,14 +94,25 @@ var notInAnchor = regexp.MustCompile(`[^\p{L}\p{N}_\- ]`)
 
 // heading adds a heading and its anchor: lower case, without punctuation, with
 // hyphens for spaces, and with a number if the page has it already.
-func (p *Page) heading(text string) {
-	p.Headings = append(p.Headings, text)
+func (p *Page) heading(line int, text string) {
+	p.Headings, p.starts = append(p.Headings, text), append(p.starts, line)
 	anchor := strings.ReplaceAll(notInAnchor.ReplaceAllString(strings.ToLower(text), ""), " ", "-")
 	unique := anchor
 	for n := 1; p.Anchors[unique]; n++ {
 		unique = fmt.Sprintf("%s-%d", anchor, n)
 	}
 	p.Anchors[unique] = true
+}
+
+// HeadingAt returns the heading above a line.
+func (p Page) HeadingAt(line int) string {
+	heading := ""
+	for i, start := range p.starts {
+		if start < line {
+			heading = p.Headings[i]
+		}
+	}
+	return heading
 }
 
 // Blocks returns the page's blocks in a language.

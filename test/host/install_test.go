@@ -39,6 +39,7 @@ func TestDebian13(t *testing.T) {
 		t.Errorf("the guests' addresses after an upgrade are %s, and were %s", after, served)
 	}
 	h.documented(web1)
+	h.guided(web1, idle1)
 	h.removed(before)
 }
 
@@ -46,17 +47,17 @@ func TestDebian13(t *testing.T) {
 func (h *host) documented(g guest) {
 	h.t.Helper()
 	h.must("root", "gpasswd --delete mdserver libvirt && systemctl restart mdserver")
-	h.block("docs/reference/networks.md#libvirt's own network#1", "alice")
+	h.block("docs/howto/networks.md#Use libvirt's `default` network#1", "alice")
 	h.settles("after mdserver was put in the group libvirt", []guest{g})
 
-	h.block("docs/reference/networks.md#Guests with an address of 169.254.0.0/16#1", "alice")
+	h.block("docs/reference/networks.md#Guests with an address in 169.254.0.0/16#1", "alice")
 	h.wants("ip route get 169.254.7.7 | grep -o 'dev [^ ]*'", "dev br-mds\n")
 
 	h.block("docs/reference/networks.md#Port security#1", "root")
 	h.must("root", h.eventually("mdserver instance show web1 --json | grep -q 172.17.0.0/16"))
 
 	h.must("root", "virsh destroy web1")
-	h.block("docs/reference/libvirt.md#Metadata of a domain#1", "root")
+	h.block("docs/reference/metadata-keys.md#1", "root")
 	h.must("root", "virsh start web1")
 	h.wants("dig +short www @"+onMds, "10.122.0.80\n")
 
