@@ -20,8 +20,6 @@ type Service struct {
 	log      *slog.Logger
 	clients  clients
 	declines declines
-	ctx      context.Context // ends with Close
-	cancel   context.CancelFunc
 
 	// mu lets one of Start, Apply, Reconfigure and Close work at a time.
 	mu       sync.Mutex
@@ -38,6 +36,9 @@ type Service struct {
 	state sync.Mutex // guards what follows, so that Status never waits
 	st    Status
 	peer  runner // the same as runner, for Status
+
+	closed bool
+	giveUp context.CancelFunc // ends the present wait
 }
 
 // Status tells how dnsmasq is, for people and for `mdserver doctor`.
@@ -59,9 +60,8 @@ var errClosed = errors.New("the service for dnsmasq is closed")
 
 // New makes a Service that does nothing until Start.
 func New(settings Settings, log *slog.Logger) *Service {
-	ctx, cancel := context.WithCancel(context.Background())
 	return &Service{
-		settings: settings.complete(), log: log, ctx: ctx, cancel: cancel,
+		settings: settings.complete(), log: log, giveUp: func() {},
 		runner: absent{}, peer: absent{}, guests: map[uuid.UUID][]entry{}, suspects: map[uuid.UUID]bool{}, idle: true,
 	}
 }
@@ -89,7 +89,7 @@ func (s *Service) start(ctx context.Context, all []instance.Instance) error {
 // begin writes the files and starts dnsmasq, or finds the one that runs. If
 // that fails before dnsmasq is started, Apply and CatchUp try again.
 func (s *Service) begin(ctx context.Context) error {
-	if s.ctx.Err() != nil {
+	if s.isClosed() {
 		return errClosed
 	}
 	before, err := s.prepare(ctx)
@@ -285,7 +285,10 @@ func (s *Service) Status() Status {
 // Close stops the child and waits for all that the Service started. A
 // dnsmasq of somebody else runs on.
 func (s *Service) Close() error {
-	s.cancel() // ends waits, so that the lock is free soon
+	s.state.Lock()
+	s.closed = true
+	s.giveUp() // so that the lock is free soon
+	s.state.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stop()
@@ -319,9 +322,20 @@ func (s *Service) report(err error) {
 	}
 }
 
-// bound limits a wait, also by Close.
+// bound limits a wait, also by Close. There is one wait at a time.
 func (s *Service) bound(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("gave up after %v", limit.Round(time.Millisecond)))
-	stop := context.AfterFunc(s.ctx, cancel)
-	return ctx, func() { stop(); cancel() }
+	s.state.Lock()
+	defer s.state.Unlock()
+	s.giveUp = cancel
+	if s.closed {
+		cancel()
+	}
+	return ctx, cancel
+}
+
+func (s *Service) isClosed() bool {
+	s.state.Lock()
+	defer s.state.Unlock()
+	return s.closed
 }
