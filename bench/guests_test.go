@@ -142,6 +142,7 @@ func BenchmarkUpload(b *testing.B) {
 		b.Run(fmt.Sprintf("guests=%d", n), func(b *testing.B) {
 			backend := admin.Backend{
 				Inventory: newInventory(b, n), Log: quiet, Intake: admin.NewIntake(),
+				Refresh:  func(context.Context) {},
 				Publish:  func(context.Context) error { return nil },
 				Complete: func(_ context.Context, d instance.Domain) instance.Domain { return d },
 			}

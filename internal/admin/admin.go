@@ -53,6 +53,9 @@ var ExportFormats = []string{"legacy", "legacy-list", "legacy-object"}
 // Backend is what the interface controls.
 type Backend struct {
 	Inventory *inventory.Inventory
+	// Refresh brings the inventory's networks up to date. It is called before a
+	// registration, and does not wait long.
+	Refresh func(context.Context)
 	// Publish returns when DHCP and DNS have followed the inventory, or says
 	// why they have not.
 	Publish func(context.Context) error
@@ -189,6 +192,7 @@ func (b Backend) add(w http.ResponseWriter, r *http.Request, source string) (Reg
 
 func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (Registered, error) {
 	domain = b.Complete(ctx, domain)
+	b.Refresh(ctx)
 	reg, err := b.Inventory.Register(ctx, domain)
 	if errors.Is(err, inventory.ErrNoInterface) && domain.Source == instance.ByHook && !domain.Incomplete {
 		err = errors.Join(err, b.Unplugged(ctx, domain.UUID))

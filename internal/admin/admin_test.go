@@ -46,6 +46,7 @@ func newBackend(t *testing.T) Backend {
 	})
 	return Backend{
 		Inventory: inv,
+		Refresh:   func(context.Context) {},
 		Publish:   func(context.Context) error { return nil },
 		Userdata: func(_ context.Context, guest *instance.Instance) ([]byte, error) {
 			if guest.Name == "broken" {

@@ -26,6 +26,7 @@ import (
 	"mdserver/internal/ingress"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/networks"
 	"mdserver/internal/portsecurity"
 	"mdserver/internal/trail"
 )
@@ -45,9 +46,8 @@ type Daemon struct {
 	log     *slog.Logger
 
 	inventory *inventory.Inventory
-	publisher *publisher
 	notes     *boltstore.Store
-	serving   *serving
+	networks  *networks.Networks
 	keeper    *bridge.Keeper
 	ports     *portsecurity.Keeper
 	following *following
@@ -64,10 +64,9 @@ type Daemon struct {
 
 	snapshotFailure atomic.Pointer[health.Trouble] // of the last snapshot; nil: it was made
 
-	// taking serialises changes of the networks; placed and naming tell what
-	// guests' places and names were last worked out from.
-	taking         sync.Mutex
-	placed, naming string
+	applying chan chan error // asks followNetworks to apply the networks
+	followed chan struct{}   // closed when followNetworks has ended
+	applied  applied
 
 	// reloading serialises reloads; config and front are what they replace.
 	reloading sync.Mutex
@@ -110,7 +109,7 @@ func Run(ctx context.Context, opts Options) error {
 func newDaemon(opts Options, cfg *config.Config) *Daemon {
 	d := &Daemon{
 		opts: opts, started: time.Now(), logs: openLogs(cfg, opts.Stdout),
-		uploading: admin.NewIntake(), control: admin.NewIntake(),
+		uploading: admin.NewIntake(), control: admin.NewIntake(), applying: make(chan chan error), followed: make(chan struct{}),
 	}
 	d.log = d.logs.logger
 	d.hosts = hostsfile.New("/etc/hosts", d.log)
@@ -144,20 +143,17 @@ func (d *Daemon) run(ctx context.Context) error {
 	d.keeper = bridge.New(d.log)
 	defer d.stopKeeping()
 	defer d.startPortSecurity(work)()
-	d.serving = newServing(cfg, d.notes, func() { d.networksChanged(work) }, d.noteDHCP, d.isGuest, d.log)
-	defer d.stopServing()
 	if err := d.openDoor(); err != nil {
 		return err
 	}
 	defer d.closeDoor()
-	d.publisher = newPublisher(inv, d.serving, d.log)
-	defer d.publisher.close()
-	if err := d.takeNetworks(work); err != nil {
+	d.networks = networks.New(cfg, inv, d.notes, d.noteDHCP, d.log)
+	defer d.closeNetworks()
+	if err := d.startNetworks(work); err != nil {
 		return err
 	}
-	if err := d.publisher.start(work); err != nil {
-		d.log.Error("DHCP and DNS do not serve yet", "error", err)
-	}
+	go d.followNetworks(work)
+	defer func() { <-d.followed }()
 	defer d.followGuests()()
 	defer d.forgetReleased()()
 	defer d.keepSnapshots(work)()
@@ -208,15 +204,24 @@ func (d *Daemon) serve(ctx context.Context, l listeners) error {
 	}
 }
 
-// networksChanged follows what libvirt tells of its networks.
-func (d *Daemon) networksChanged(ctx context.Context) {
-	if err := d.takeNetworks(ctx); err != nil && ctx.Err() == nil {
+// startNetworks applies the networks, since their backends need this host's
+// addresses on them, and starts the backends. What those know of the networks
+// from before is applied when it returns.
+func (d *Daemon) startNetworks(ctx context.Context) error {
+	if err := d.applyNetworks(ctx); err != nil {
+		return err
+	}
+	if err := d.networks.Start(ctx); err != nil {
+		d.log.Error("DHCP and DNS do not serve yet", "error", err)
+	}
+	if err := d.applyNetworks(ctx); err != nil {
 		d.log.Error("guests do not follow a change of the networks", "error", err)
 	}
+	return nil
 }
 
-func (d *Daemon) stopServing() {
-	if err := d.serving.close(); err != nil {
+func (d *Daemon) closeNetworks() {
+	if err := d.networks.Close(); err != nil {
 		d.log.Error("DHCP and DNS not stopped", "error", err)
 	}
 }
@@ -235,7 +240,8 @@ func (d *Daemon) metadataHandler(identify face.Identify) http.Handler {
 func (d *Daemon) backend(intake *admin.Intake) admin.Backend {
 	return admin.Backend{
 		Inventory: d.inventory,
-		Publish:   d.publisher.sync,
+		Refresh:   d.refreshNetworks,
+		Publish:   d.networks.Sync,
 		Userdata:  d.renderUserdata,
 		Complete:  d.complete,
 		Unplugged: d.unplugged,

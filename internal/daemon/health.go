@@ -60,8 +60,9 @@ func (d *Daemon) libvirtTrouble(cfg *config.Config) []health.Trouble {
 func (d *Daemon) trouble() []health.Trouble {
 	cfg := d.config.Load()
 	s := admin.Status{SetAside: boltstore.Asides(cfg.Server.Database), Health: d.health(cfg)}
-	for _, m := range d.serving.list() {
-		s.Networks = append(s.Networks, admin.Network{Name: m.Name, Trouble: networkTrouble(m.lastError(), d.ports.Trouble(m.Name))})
+	for _, n := range d.networks.Status() {
+		name := n.Network.Name
+		s.Networks = append(s.Networks, admin.Network{Name: name, Trouble: networkTrouble(n.Trouble, d.ports.Trouble(name))})
 	}
 	return s.Trouble()
 }

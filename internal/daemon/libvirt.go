@@ -24,7 +24,7 @@ type following struct {
 }
 
 func (d *Daemon) newFollowing(cfg *config.Config) *following {
-	f := &following{keeper: presence.New(d.inventory, cfg.Libvirt.ReleaseAfter, d.log)}
+	f := &following{keeper: presence.New(d.inventory, d.refreshNetworks, cfg.Libvirt.ReleaseAfter, d.log)}
 	if uri := cfg.Libvirt.URI; !uri.Off {
 		endpoint := connection.Endpoint{Session: uri.Session, Socket: uri.Socket}
 		log := d.log.With("part", "libvirt")

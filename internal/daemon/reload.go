@@ -59,6 +59,6 @@ func emptied(path string) error {
 // made of it.
 func (d *Daemon) takeOver(ctx context.Context, cfg *config.Config) error {
 	d.following.keeper.SetRest(cfg.Libvirt.ReleaseAfter)
-	errTake := d.takeNetworks(ctx)
-	return errors.Join(errTake, d.publisher.rewrite(ctx, cfg))
+	errApply := d.askToApply(ctx)
+	return errors.Join(errApply, d.networks.Reconfigure(ctx, cfg))
 }

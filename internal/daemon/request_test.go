@@ -16,6 +16,7 @@ import (
 	"mdserver/internal/face/facetest"
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
+	"mdserver/internal/networks"
 )
 
 const othersSecret = "s3cret-of-the-other-guest"
@@ -66,9 +67,9 @@ func newHandlerFor(tb testing.TB, dir, text string, domains ...instance.Domain) 
 		}
 		records = append(records, result.Instance)
 	}
-	networks := configuredNetworks(cfg)
-	d.door = admission.New(admissionPolicy(cfg, networks), liveGuests{inv}, nil, d.log) // no connection comes by it
-	d.front.Store(d.newFront(cfg, networks))
+	all := networks.Configured(cfg)
+	d.door = admission.New(admissionPolicy(cfg, all), liveGuests{inv}, nil, d.log) // no connection comes by it
+	d.front.Store(d.newFront(cfg, all))
 	return d.metadataHandler(facetest.Identify(liveGuests{inv})), records
 }
 

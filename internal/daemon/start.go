@@ -14,6 +14,7 @@ import (
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/networks"
 	"mdserver/internal/shell"
 )
 
@@ -29,7 +30,7 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 		return nil, unusable(path, err)
 	}
 	d.notes = store
-	inv, err := inventory.Open(ctx, store, d.inventoryOptions(cfg, configuredNetworks(cfg), nil))
+	inv, err := inventory.Open(ctx, store, d.inventoryOptions(cfg, networks.Configured(cfg)))
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

@@ -34,7 +34,7 @@ func newKeeper(t *testing.T, rest time.Duration) *Keeper {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { inv.Close() })
-	return New(inv, rest, log)
+	return New(inv, func(context.Context) {}, rest, log)
 }
 
 func id(n int) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, fmt.Append(nil, n)) }
