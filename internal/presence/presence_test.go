@@ -192,3 +192,19 @@ func TestRun(t *testing.T) {
 	}
 	k.expect(t, "migrates away", "stays present")
 }
+
+// The networks are refreshed before a domain becomes a guest, and not for one
+// that is a guest already.
+func TestRefreshBeforeNewGuests(t *testing.T) {
+	k := newKeeper(t, time.Hour)
+	var before []int // guests at each refresh
+	k.refresh = func(context.Context) { before = append(before, k.inventory.Snapshot().Len()) }
+	for _, number := range []int{1, 1, 2} {
+		if err := k.Seen(t.Context(), domain(number, fmt.Sprint("web", number), "mds")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(before, []int{0, 1}) {
+		t.Errorf("refreshed with %v guests, want before the first and before the second", before)
+	}
+}
