@@ -40,7 +40,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/explain"
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/libvirt"
@@ -125,7 +125,7 @@ func (b Backend) routes() map[string]http.HandlerFunc {
 		"GET /v1/export":        b.export,
 		"GET /v1/backup":        b.backup,
 		"GET /v1/status":        func(w http.ResponseWriter, _ *http.Request) { answer(w, b.Status()) },
-		"GET /v1/identity":      func(w http.ResponseWriter, _ *http.Request) { face.Text(w, string(b.Identity())) },
+		"GET /v1/identity":      func(w http.ResponseWriter, _ *http.Request) { httpcommon.Text(w, string(b.Identity())) },
 		"POST /v1/reload":       b.reload,
 		"GET /v1/debug":         rootOnly(debug),
 		"GET /v1/usage":         rootOnly(usage),
@@ -155,14 +155,14 @@ func (b Backend) UploadFrom(source string, w http.ResponseWriter, r *http.Reques
 		if errors.Is(err, ErrBusy) {
 			w.Header().Set("Retry-After", "5")
 		}
-		face.Refuse(w, statusOf(err), "Upload refused: "+err.Error()+"\n")
+		httpcommon.Refuse(w, statusOf(err), "Upload refused: "+err.Error()+"\n")
 		return
 	}
 	if registered.Warning != "" {
-		face.Text(w, "Warning: "+registered.Warning+"\n")
+		httpcommon.Text(w, "Warning: "+registered.Warning+"\n")
 		return
 	}
-	face.Text(w, "")
+	httpcommon.Text(w, "")
 }
 
 func (b Backend) register(w http.ResponseWriter, r *http.Request) {
@@ -291,7 +291,7 @@ func (b Backend) userdata(w http.ResponseWriter, r *http.Request) {
 		refuseWith(w, http.StatusUnprocessableEntity, err)
 		return
 	}
-	w.Header().Set("Content-Type", face.TypeBytes)
+	w.Header().Set("Content-Type", httpcommon.TypeBytes)
 	_, _ = w.Write(body)
 }
 
@@ -303,7 +303,7 @@ func (b Backend) password(w http.ResponseWriter, r *http.Request) {
 	case inst.Password == "":
 		refuseWith(w, http.StatusNotFound, fmt.Errorf("guest %q has posted no password", inst.Name))
 	default:
-		face.Text(w, inst.Password)
+		httpcommon.Text(w, inst.Password)
 	}
 }
 

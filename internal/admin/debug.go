@@ -15,7 +15,7 @@ import (
 	"strings"
 	"syscall"
 
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/sockdiag"
 )
 
@@ -79,7 +79,7 @@ func debug(w http.ResponseWriter, r *http.Request) {
 		refuseWith(w, http.StatusInternalServerError, err)
 		return
 	}
-	w.Header().Set("Content-Type", face.TypeBytes)
+	w.Header().Set("Content-Type", httpcommon.TypeBytes)
 	_, _ = w.Write(dump.Bytes()) // a client that hangs up is no fault of ours
 }
 

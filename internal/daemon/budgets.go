@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/logbudget"
 	"mdserver/internal/visible"
 )
@@ -62,7 +62,7 @@ func newBudgets(log *slog.Logger) *budgets {
 	}
 }
 
-func (b *budgets) allowRequest(a face.Answer, level slog.Level) bool {
+func (b *budgets) allowRequest(a httpcommon.Answer, level slog.Level) bool {
 	return b.requests.Allow(sender{a.Guest(), a.Caller.IsLocal()}, level, a.At)
 }
 

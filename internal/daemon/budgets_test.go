@@ -15,13 +15,13 @@ import (
 	"time"
 
 	"mdserver/internal/caller"
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 	"mdserver/internal/visible"
 )
 
-func requestOf(name, addr string) (*http.Request, face.Answer) {
-	a := face.Answer{At: time.Now(), Status: http.StatusOK}
+func requestOf(name, addr string) (*http.Request, httpcommon.Answer) {
+	a := httpcommon.Answer{At: time.Now(), Status: http.StatusOK}
 	a.Caller = caller.Caller{Addr: netip.MustParseAddr(addr)}
 	if name != "" {
 		a.Caller.Guest = &instance.Instance{Name: name}

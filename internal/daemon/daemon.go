@@ -18,9 +18,9 @@ import (
 	"mdserver/internal/admission"
 	"mdserver/internal/bridge"
 	"mdserver/internal/config"
-	"mdserver/internal/face"
 	"mdserver/internal/health"
 	"mdserver/internal/hostsfile"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/identity"
 	"mdserver/internal/imds"
 	"mdserver/internal/ingress"
@@ -229,12 +229,12 @@ func (d *Daemon) closeNetworks() {
 // metadataHandler serves what guests and the local host ask over TCP. It
 // looks the present front up for each request, so that a reload needs no
 // restart of the listener.
-func (d *Daemon) metadataHandler(identify face.Identify) http.Handler {
+func (d *Daemon) metadataHandler(identify httpcommon.Identify) http.Handler {
 	current := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d.front.Load().ServeHTTP(w, r)
 	})
-	verified := d.door.Verified(face.Normalise(current))
-	return d.door.Throttled(face.Identified(identify, d.noteRequest, verified))
+	verified := d.door.Verified(httpcommon.Normalise(current))
+	return d.door.Throttled(httpcommon.Identified(identify, d.noteRequest, verified))
 }
 
 func (d *Daemon) backend(intake *admin.Intake) admin.Backend {

@@ -9,14 +9,14 @@ import (
 	"mdserver/internal/bridge"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/explain"
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 	"mdserver/internal/networks"
 	"mdserver/internal/trail"
 )
 
 // noteRequest logs a request, and remembers what a guest asked for.
-func (d *Daemon) noteRequest(r *http.Request, a face.Answer) {
+func (d *Daemon) noteRequest(r *http.Request, a httpcommon.Answer) {
 	if a.Caller.IsLocal() && r.URL.Path == probePath {
 		return
 	}

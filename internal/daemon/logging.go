@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mdserver/internal/config"
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/logqueue"
 	"mdserver/internal/visible"
 )
@@ -28,7 +28,7 @@ type logging struct {
 	budgets      *budgets
 
 	toStream, toFile *logqueue.Queue
-	writeRequest     face.Tell
+	writeRequest     httpcommon.Tell
 }
 
 // flushTime is how long a writer of the log may take where somebody waits for it.
@@ -51,7 +51,7 @@ func openLogs(cfg *config.Config, stdout io.Writer) *logging {
 	})
 	l.budgets = newBudgets(unbounded)
 	l.logger = slog.New(&budgeted{unbounded.Handler(), l.budgets})
-	l.writeRequest = face.LogTo(unbounded)
+	l.writeRequest = httpcommon.LogTo(unbounded)
 	if cfg.LogLevels.LogFormat == "text" {
 		l.writeRequest = l.requestText
 	}
@@ -60,7 +60,7 @@ func openLogs(cfg *config.Config, stdout io.Writer) *logging {
 }
 
 // request logs a request, unless its sender has used up its budget of lines.
-func (l *logging) request(r *http.Request, a face.Answer) {
+func (l *logging) request(r *http.Request, a httpcommon.Answer) {
 	level := a.Level()
 	if level < min(l.stream.Level(), l.file.Level()) || !l.budgets.allowRequest(a, level) {
 		return
@@ -68,13 +68,13 @@ func (l *logging) request(r *http.Request, a face.Answer) {
 	l.writeRequest(r, a)
 }
 
-// requestText is face.LogTo for the text format, made once for both targets and
+// requestText is httpcommon.LogTo for the text format, made once for both targets and
 // without a Record.
-func (l *logging) requestText(r *http.Request, a face.Answer) {
+func (l *logging) requestText(r *http.Request, a httpcommon.Answer) {
 	level := a.Level()
 	stream, file := level >= l.stream.Level(), level >= l.file.Level()
 	var space [512]byte
-	line := face.AppendLine(space[:0], r, a)
+	line := httpcommon.AppendLine(space[:0], r, a)
 	if stream {
 		_, _ = l.toStream.Write(line)
 	}

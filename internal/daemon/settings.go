@@ -6,7 +6,7 @@ import (
 
 	"mdserver/internal/admission"
 	"mdserver/internal/config"
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
@@ -51,11 +51,11 @@ func admissionPolicy(cfg *config.Config, networks []instance.Network) admission.
 
 // servedHosts are the addresses and names that requests may be for. cloud-init
 // asks for instance-data, as Eucalyptus calls its metadata server.
-func servedHosts(cfg *config.Config) *face.Hosts {
+func servedHosts(cfg *config.Config) *httpcommon.Hosts {
 	short, _, _ := strings.Cut(cfg.Service.Hostname, ".")
 	names := []string{"instance-data", "instance-data.ec2.internal", cfg.Service.Hostname, short}
 	addrs := append([]netip.Addr{metadata4, metadata6, cfg.Server.ListenAddress}, cfg.ListenAddresses6()...)
-	return face.NewHosts(addrs, append(names, cfg.Server.AcceptHosts...))
+	return httpcommon.NewHosts(addrs, append(names, cfg.Server.AcceptHosts...))
 }
 
 func (d *Daemon) inventoryOptions(cfg *config.Config, networks []instance.Network) inventory.Options {

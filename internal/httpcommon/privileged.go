@@ -1,4 +1,4 @@
-package face
+package httpcommon
 
 import (
 	"net/http"

@@ -1,7 +1,7 @@
-// Package face holds what all HTTP faces share: the normal form of a path,
-// the wording of refusals, the knowledge of who is asking, and the log line
-// of a request.
-package face
+// Package httpcommon holds what all HTTP interfaces of the server share: the
+// normal form of a path, the hosts that requests may be for, who is asking, the
+// form of answers and refusals, and the log line of a request.
+package httpcommon
 
 import (
 	"io"
