@@ -26,6 +26,7 @@ import (
 	"mdserver/internal/ingress"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/logging"
 	"mdserver/internal/networks"
 	"mdserver/internal/portsecurity"
 	"mdserver/internal/trail"
@@ -42,7 +43,7 @@ type Options struct {
 type Daemon struct {
 	opts    Options
 	started time.Time
-	logs    *logging
+	logs    *logging.Log
 	log     *slog.Logger
 
 	inventory *inventory.Inventory
@@ -108,10 +109,10 @@ func Run(ctx context.Context, opts Options) error {
 // newDaemon makes a server whose logs are open and of which nothing runs yet.
 func newDaemon(opts Options, cfg *config.Config) *Daemon {
 	d := &Daemon{
-		opts: opts, started: time.Now(), logs: openLogs(cfg, opts.Stdout),
+		opts: opts, started: time.Now(), logs: logging.Open(cfg, opts.Stdout),
 		uploading: admin.NewIntake(), control: admin.NewIntake(), applying: make(chan chan error), followed: make(chan struct{}),
 	}
-	d.log = d.logs.logger
+	d.log = d.logs.Logger()
 	d.hosts = hostsfile.New("/etc/hosts", d.log)
 	d.config.Store(cfg)
 	return d

@@ -9,7 +9,7 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/health"
 	"mdserver/internal/inventory/boltstore"
-	"mdserver/internal/logqueue"
+	"mdserver/internal/logging/queue"
 )
 
 // health lists what is wrong besides what the networks tell of themselves.
@@ -24,16 +24,16 @@ func (d *Daemon) health(cfg *config.Config) []health.Trouble {
 	all = append(all, health.Disk("database", dir)...)
 	if file := cfg.Server.LogFile; file != "" {
 		all = append(all, health.Disk("log", filepath.Dir(file))...)
-		all = append(all, logTrouble("the log file "+file, d.logs.toFile.Status())...)
+		all = append(all, logTrouble("the log file "+file, d.logs.File())...)
 	}
-	all = append(all, logTrouble("the log's stream", d.logs.toStream.Status())...)
+	all = append(all, logTrouble("the log's stream", d.logs.Stream())...)
 	if failure := d.snapshotFailure.Load(); failure != nil {
 		all = append(all, *failure)
 	}
 	return append(all, d.libvirtTrouble(cfg)...)
 }
 
-func logTrouble(target string, s logqueue.Status) []health.Trouble {
+func logTrouble(target string, s queue.Status) []health.Trouble {
 	switch {
 	case !s.Stuck.IsZero():
 		return []health.Trouble{{Part: "log", Since: s.Stuck,

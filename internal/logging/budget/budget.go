@@ -1,12 +1,12 @@
-// Package logbudget bounds the lines of a log that others can cause. Each
+// Package budget bounds the lines of a log that others can cause. Each
 // account, such as a guest, has a budget of lines that refills with time. What
 // is beyond it is left out, counted, and reported once the account has lines
 // again.
 //
-//	budget := logbudget.New(limit, report)
-//	defer budget.Close()
-//	if budget.Allow(guest, level, now) { … } // log it
-package logbudget
+//	lines := budget.New(limit, report)
+//	defer lines.Close()
+//	if lines.Allow(guest, level, now) { … } // log it
+package budget
 
 import (
 	"log/slog"

@@ -1,4 +1,4 @@
-package daemon
+package logging
 
 import (
 	"bytes"
@@ -36,15 +36,15 @@ func TestFloodOfRequests(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "log")
 			cfg := load(t, "[mdserver]\nlogfile = "+file+"\n[loglevels]\nlog_format = "+format+"\n")
 			var stream bytes.Buffer
-			l := openLogs(cfg, &stream)
+			l := Open(cfg, &stream)
 			for range 10_000 {
-				l.request(requestOf("web1", "10.122.0.5"))
+				l.Request(requestOf("web1", "10.122.0.5"))
 			}
 			for i := range 10_000 { // one that makes up addresses
-				l.request(requestOf("", fmt.Sprintf("10.9.%d.%d", i>>8, i&0xff)))
+				l.Request(requestOf("", fmt.Sprintf("10.9.%d.%d", i>>8, i&0xff)))
 			}
 			for range 100 {
-				l.request(requestOf("web2", "10.122.0.6"))
+				l.Request(requestOf("web2", "10.122.0.6"))
 			}
 			l.Close()
 			written, err := os.ReadFile(file)
@@ -83,7 +83,7 @@ func lineWith(log string, words ...string) string {
 // Whatever warns of a guest or of strangers is bounded without its doing.
 func TestFloodOfWarnings(t *testing.T) {
 	var stream bytes.Buffer
-	l := openLogs(load(t, "[mdserver]\nlogfile =\n"), &stream)
+	l := Open(load(t, "[mdserver]\nlogfile =\n"), &stream)
 	log := l.logger.With("part", "test")
 	for i := range 1000 {
 		log.Warn("request refused", "guest", "web1", "client", i)
@@ -115,12 +115,12 @@ func TestHostileFields(t *testing.T) {
 	const hostile = "web1\x1b[31m\nlevel=ERROR msg=forged\u202e\u009b\x9b\u2028\U000e0041"
 	for _, format := range []string{"text", "json"} {
 		var stream bytes.Buffer
-		l := openLogs(load(t, "[mdserver]\nlogfile =\n[loglevels]\nlog_format = "+format+"\n"), &stream)
+		l := Open(load(t, "[mdserver]\nlogfile =\n[loglevels]\nlog_format = "+format+"\n"), &stream)
 		l.logger.Warn(hostile, "guest", hostile, "error", errors.New(hostile), "list", []string{hostile})
 		l.logger.Warn("long", "guest", strings.Repeat("n", 900_000))
 		r, a := requestOf(strings.Repeat(hostile, 1000), "10.122.0.5")
 		r.Method, r.URL.Path = strings.Repeat("M", 16_000), strings.Repeat("\x01", 16_000)
-		l.request(r, a)
+		l.Request(r, a)
 		l.Close()
 		lines := strings.Split(strings.TrimSuffix(stream.String(), "\n"), "\n")
 		if len(lines) != 3 {

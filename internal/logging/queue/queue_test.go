@@ -1,4 +1,4 @@
-package logqueue
+package queue
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package daemon
+package logging
 
 import (
 	"context"
@@ -6,22 +6,22 @@ import (
 	"time"
 
 	"mdserver/internal/httpcommon"
-	"mdserver/internal/logbudget"
+	"mdserver/internal/logging/budget"
 	"mdserver/internal/visible"
 )
 
 // A booting guest sends some hundred requests at most, and all of them are
 // logged. One that asks all the time has a line a second.
-var requestLines = logbudget.Limit{Burst: 600, PerMinute: 60}
+var requestLines = budget.Limit{Burst: 600, PerMinute: 60}
 
 // eventLines bounds each message about each guest: warnings repeat.
-var eventLines = logbudget.Limit{Burst: 60, PerMinute: 10}
+var eventLines = budget.Limit{Burst: 60, PerMinute: 10}
 
 // budgets bound what others can write to the log: requests by their sender, all
 // else by the message and the guest that it is about.
 type budgets struct {
-	requests *logbudget.Budget[sender]
-	events   *logbudget.Budget[event]
+	requests *budget.Budget[sender]
+	events   *budget.Budget[event]
 }
 
 // longestAccount bounds what is kept of a name, in bytes.
@@ -48,15 +48,15 @@ type event struct{ message, about string }
 
 // newBudgets reports what is left out to a log that has no budget.
 func newBudgets(log *slog.Logger) *budgets {
-	left := func(message string, l logbudget.Left, args ...any) {
+	left := func(message string, l budget.Left, args ...any) {
 		args = append(args, "count", l.Count, "since", l.Since.Format(time.RFC3339))
 		log.Log(context.Background(), max(l.Level, slog.LevelWarn), message, args...)
 	}
 	return &budgets{
-		requests: logbudget.New(requestLines, func(s sender, l logbudget.Left) {
+		requests: budget.New(requestLines, func(s sender, l budget.Left) {
 			left("request lines left out", l, "from", s.String(), "guest", s.guest)
 		}),
-		events: logbudget.New(eventLines, func(e event, l logbudget.Left) {
+		events: budget.New(eventLines, func(e event, l budget.Left) {
 			left("lines left out", l, "message", e.message, "guest", e.about)
 		}),
 	}
@@ -69,31 +69,6 @@ func (b *budgets) allowRequest(a httpcommon.Answer, level slog.Level) bool {
 func (b *budgets) close() {
 	b.requests.Close()
 	b.events.Close()
-}
-
-// budgeted is a log in which what guests, domains and strangers cause is
-// bounded. Such a record is known by a field that names them.
-type budgeted struct {
-	slog.Handler
-	budgets *budgets
-}
-
-// Handle implements slog.Handler.
-func (h *budgeted) Handle(ctx context.Context, r slog.Record) error {
-	if about, caused := causer(r); caused && !h.budgets.events.Allow(event{r.Message, about}, r.Level, time.Now()) {
-		return nil
-	}
-	return h.Handler.Handle(ctx, r)
-}
-
-// WithAttrs implements slog.Handler.
-func (h *budgeted) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &budgeted{h.Handler.WithAttrs(attrs), h.budgets}
-}
-
-// WithGroup implements slog.Handler.
-func (h *budgeted) WithGroup(name string) slog.Handler {
-	return &budgeted{h.Handler.WithGroup(name), h.budgets}
 }
 
 // causer tells whom a record is about. Addresses and MACs tell nobody apart:

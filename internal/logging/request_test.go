@@ -1,4 +1,4 @@
-package daemon
+package logging
 
 import (
 	"io"
@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"mdserver/internal/config"
-	"mdserver/internal/logbudget"
+	"mdserver/internal/logging/budget"
 )
 
 // A warning is in the file soon, and what came before it is there, too.
 func TestWarningsAreWrittenAtOnce(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
-	l := openLogs(load(t, "[mdserver]\nlogfile = "+file+"\n"), io.Discard)
+	l := Open(load(t, "[mdserver]\nlogfile = "+file+"\n"), io.Discard)
 	defer l.Close()
 	l.logger.Info("info")
 	l.logger.Warn("warn")
@@ -31,7 +31,7 @@ func TestABrokenStreamLeavesTheFile(t *testing.T) {
 	in, out := io.Pipe()
 	_ = in.Close()
 	file := filepath.Join(t.TempDir(), "log")
-	l := openLogs(load(t, "[mdserver]\nlogfile = "+file+"\n"), out)
+	l := Open(load(t, "[mdserver]\nlogfile = "+file+"\n"), out)
 	l.logger.Info("info")
 	l.Close()
 	written, err := os.ReadFile(file)
@@ -43,18 +43,18 @@ func TestABrokenStreamLeavesTheFile(t *testing.T) {
 // BenchmarkRequestLine is what a request's line costs with both targets, and
 // what it costs to leave one out.
 func BenchmarkRequestLine(b *testing.B) {
-	for name, limit := range map[string]logbudget.Limit{"logged": {Burst: math.MaxInt64}, "left out": {}} {
+	for name, limit := range map[string]budget.Limit{"logged": {Burst: math.MaxInt64}, "left out": {}} {
 		b.Run(name, func(b *testing.B) {
 			cfg := config.Default()
 			cfg.Server.LogFile = filepath.Join(b.TempDir(), "log")
-			l := openLogs(cfg, io.Discard)
+			l := Open(cfg, io.Discard)
 			defer l.Close()
 			l.budgets.requests.Close()
-			l.budgets.requests = logbudget.New(limit, func(sender, logbudget.Left) {})
+			l.budgets.requests = budget.New(limit, func(sender, budget.Left) {})
 			r, a := requestOf("web1", "10.122.0.5")
 			b.ReportAllocs()
 			for b.Loop() {
-				l.request(r, a)
+				l.Request(r, a)
 			}
 		})
 	}

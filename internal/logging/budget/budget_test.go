@@ -1,4 +1,4 @@
-package logbudget
+package budget
 
 import (
 	"fmt"

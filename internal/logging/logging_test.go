@@ -1,4 +1,4 @@
-package daemon
+package logging
 
 import (
 	"bytes"
@@ -17,14 +17,9 @@ func load(t *testing.T, text string) *config.Config {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return loadFile(t, file)
-}
-
-func loadFile(tb testing.TB, file string) *config.Config {
-	tb.Helper()
 	cfg, _, err := config.Load(file)
 	if err != nil {
-		tb.Fatal(err)
+		t.Fatal(err)
 	}
 	return cfg
 }
@@ -42,7 +37,7 @@ func TestLogLevels(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "log")
 			cfg := load(t, fmt.Sprintf("[mdserver]\nlogfile = %s\ndebug = %s\n[loglevels]\n%s\n", file, tt.debug, tt.levels))
 			var stream bytes.Buffer
-			l := openLogs(cfg, &stream)
+			l := Open(cfg, &stream)
 			l.logger.Debug("debug")
 			l.logger.Info("info")
 			l.logger.Warn("warn")
@@ -75,12 +70,12 @@ func messages(log string) string {
 func TestReloadReopensTheLogFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
 	cfg := load(t, "[mdserver]\nlogfile = "+file+"\n")
-	l := openLogs(cfg, &bytes.Buffer{})
+	l := Open(cfg, &bytes.Buffer{})
 	l.logger.Info("before")
 	if err := os.Rename(file, file+".1"); err != nil {
 		t.Fatal(err)
 	}
-	l.reload(cfg)
+	l.Reload(cfg)
 	l.logger.Info("after")
 	l.Close()
 	if moved, err := os.ReadFile(file + ".1"); err != nil || messages(string(moved)) != "before" {
@@ -95,7 +90,7 @@ func TestReloadReopensTheLogFile(t *testing.T) {
 func TestAnUnwritableLogFileIsSaidOnTheStream(t *testing.T) {
 	cfg := load(t, "[mdserver]\nlogfile = /proc/nowhere/log\n")
 	var stream bytes.Buffer
-	openLogs(cfg, &stream).Close()
+	Open(cfg, &stream).Close()
 	if !strings.Contains(stream.String(), "no log file") {
 		t.Errorf("stream: %s", stream.String())
 	}

@@ -1,6 +1,6 @@
-// Package logqueue lets a log's lines wait in memory for a writer that may be
+// Package queue lets a log's lines wait in memory for a writer that may be
 // slow, full or stuck: whoever logs never waits for it.
-package logqueue
+package queue
 
 import (
 	"bytes"
