@@ -46,7 +46,7 @@ func serve(cmd *cobra.Command, file string) error {
 	defer signal.Stop(hup)
 	signal.Ignore(syscall.SIGPIPE) // a broken pipe at standard output must not end the server
 	// The log is visible by itself and need not pass the net.
-	err := daemon.Run(ctx, daemon.Options{ConfigFile: file, Stdout: beneath(cmd.OutOrStdout()), Reload: hup})
+	err := daemon.Serve(ctx, file, beneath(cmd.OutOrStdout()), hup)
 	if bad := (*daemon.ConfigError)(nil); errors.As(err, &bad) || errors.Is(err, daemon.ErrDatabase) {
 		return &exitError{exitConfig, err}
 	}

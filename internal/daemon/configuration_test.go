@@ -2,8 +2,8 @@ package daemon
 
 import (
 	"context"
-	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +15,7 @@ import (
 
 	"mdserver/internal/config"
 	"mdserver/internal/dnsmasq"
+	"mdserver/internal/hostsfile"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/storetest"
@@ -115,22 +116,21 @@ func below(dir, path string) string {
 
 // part is the part of a server that makes guests known to DHCP and DNS.
 type part struct {
-	daemon    *Daemon // for its options alone
+	hosts     *hostsfile.File
 	inventory *inventory.Inventory
 	networks  *networks.Networks
 }
 
 func serveFor(t *testing.T, cfg *config.Config) *part {
 	t.Helper()
-	cfg.Server.LogFile = ""
-	d := newDaemon(Options{Stdout: io.Discard}, cfg)
-	t.Cleanup(d.logs.Close)
-	inv, err := inventory.Open(t.Context(), storetest.NewMemory(), d.inventoryOptions(cfg, networks.Configured(cfg)))
+	log := slog.New(slog.DiscardHandler)
+	hosts := hostsfile.New("/etc/hosts", log)
+	inv, err := inventory.Open(t.Context(), storetest.NewMemory(), inventoryOptions(cfg, hosts, networks.Configured(cfg)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.inventory = inv
-	s := &part{daemon: d, inventory: inv, networks: networks.New(cfg, inv, nil, d.noteDHCP, d.log)}
+	heard := func(string, instance.MAC, string) {}
+	s := &part{hosts, inv, networks.New(cfg, inv, nil, heard, log)}
 	t.Cleanup(func() {
 		if err := s.networks.Close(); err != nil {
 			t.Error(err)
@@ -145,7 +145,7 @@ func serveFor(t *testing.T, cfg *config.Config) *part {
 
 func (s *part) reload(t *testing.T, cfg *config.Config) {
 	t.Helper()
-	s.inventory.Reconfigure(s.daemon.inventoryOptions(cfg, networks.Configured(cfg)))
+	s.inventory.Reconfigure(inventoryOptions(cfg, s.hosts, networks.Configured(cfg)))
 	if _, err := s.inventory.Reattach(t.Context()); err != nil {
 		t.Fatal(err)
 	}

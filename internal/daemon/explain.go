@@ -20,7 +20,7 @@ func (d *Daemon) noteRequest(r *http.Request, a httpcommon.Answer) {
 	if a.Caller.IsLocal() && r.URL.Path == probePath {
 		return
 	}
-	d.logs.Request(r, a)
+	d.opts.Log.Request(r, a)
 	if c := a.Caller; c.Guest != nil {
 		d.trail.Note(c.Guest.UUID, trail.Request{At: a.At, Client: c.Addr, Method: r.Method, Path: r.URL.Path, Status: a.Status})
 	}

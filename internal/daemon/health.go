@@ -24,9 +24,9 @@ func (d *Daemon) health(cfg *config.Config) []health.Trouble {
 	all = append(all, health.Disk("database", dir)...)
 	if file := cfg.Server.LogFile; file != "" {
 		all = append(all, health.Disk("log", filepath.Dir(file))...)
-		all = append(all, logTrouble("the log file "+file, d.logs.File())...)
+		all = append(all, logTrouble("the log file "+file, d.opts.Log.File())...)
 	}
-	all = append(all, logTrouble("the log's stream", d.logs.Stream())...)
+	all = append(all, logTrouble("the log's stream", d.opts.Log.Stream())...)
 	if failure := d.snapshotFailure.Load(); failure != nil {
 		all = append(all, *failure)
 	}

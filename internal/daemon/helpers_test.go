@@ -1,11 +1,13 @@
 package daemon
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"mdserver/internal/config"
+	"mdserver/internal/logging"
 )
 
 func load(t *testing.T, text string) *config.Config {
@@ -24,4 +26,28 @@ func loadFile(tb testing.TB, file string) *config.Config {
 		tb.Fatal(err)
 	}
 	return cfg
+}
+
+// newDaemon makes a server that does not run, and logs nothing.
+func newDaemon(tb testing.TB, cfg *config.Config) *Daemon {
+	tb.Helper()
+	d, end := openDaemon(tb, cfg, io.Discard)
+	tb.Cleanup(end)
+	return d
+}
+
+// openDaemon makes a server that does not run, with its log, until end is called.
+func openDaemon(tb testing.TB, cfg *config.Config, stdout io.Writer) (d *Daemon, end func()) {
+	tb.Helper()
+	logs := logging.Open(cfg, stdout)
+	d, err := New(tb.Context(), cfg, Options{ConfigFile: "mdserver.conf", Log: logs})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return d, func() {
+		if err := d.Close(); err != nil {
+			tb.Error(err)
+		}
+		logs.Close()
+	}
 }

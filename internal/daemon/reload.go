@@ -35,7 +35,7 @@ func (d *Daemon) reload(ctx context.Context) (admin.Reloaded, error) {
 	if err := cfg.Clash(); err != nil {
 		return admin.Reloaded{}, fmt.Errorf("configuration refused: %w", err)
 	}
-	d.logs.Reload(cfg)
+	d.opts.Log.Reload(cfg)
 	d.config.Store(cfg)
 	if err := d.takeOver(ctx, cfg); err != nil {
 		d.log.Error("the networks do not follow the reload", "error", err)

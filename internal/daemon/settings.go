@@ -6,6 +6,7 @@ import (
 
 	"mdserver/internal/admission"
 	"mdserver/internal/config"
+	"mdserver/internal/hostsfile"
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
@@ -58,11 +59,11 @@ func servedHosts(cfg *config.Config) *httpcommon.Hosts {
 	return httpcommon.NewHosts(addrs, append(names, cfg.Server.AcceptHosts...))
 }
 
-func (d *Daemon) inventoryOptions(cfg *config.Config, networks []instance.Network) inventory.Options {
+func inventoryOptions(cfg *config.Config, hosts *hostsfile.File, networks []instance.Network) inventory.Options {
 	return inventory.Options{
 		MaxGuests:        cfg.Server.MaxGuests,
 		OwnNames:         ownNames(cfg),
-		Hosts:            d.hosts.Lookup,
+		Hosts:            hosts.Lookup,
 		Networks:         networks,
 		Location:         cfg.Service.Location,
 		FallbackHostname: cfg.Server.HostnamePrefix,

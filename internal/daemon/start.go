@@ -19,7 +19,7 @@ import (
 )
 
 // openInventory opens the database and, at the first start, takes over the
-// guests of the original's.
+// guests of the original's. All that fails leaves the database closed.
 func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*inventory.Inventory, error) {
 	path := cfg.Server.Database
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -30,7 +30,7 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 		return nil, unusable(path, err)
 	}
 	d.notes = store
-	inv, err := inventory.Open(ctx, store, d.inventoryOptions(cfg, networks.Configured(cfg)))
+	inv, err := inventory.Open(ctx, store, inventoryOptions(cfg, d.hosts, networks.Configured(cfg)))
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -70,17 +70,16 @@ func newestBackup(database string) string {
 
 // openIdentity opens the authority that signs identity documents, beside the
 // database, and makes it at the first start.
-func (d *Daemon) openIdentity(cfg *config.Config) error {
+func (d *Daemon) openIdentity(cfg *config.Config) (*identity.Authority, error) {
 	path := identity.Beside(cfg.Server.Database)
 	authority, created, err := identity.Open(path, cfg.Service.Hostname)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if created {
 		d.log.Info("created the authority that signs identity documents", "path", path)
 	}
-	d.identity = authority
-	return nil
+	return authority, nil
 }
 
 // tokenKeyName is the note in the database, which only the server can read,

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/logging/once"
 	"mdserver/internal/portsecurity/plan"
 	"mdserver/internal/portsecurity/table"
 )
@@ -34,8 +35,6 @@ type Keeper struct {
 	guests func() []*instance.Instance
 	log    *slog.Logger
 	wake   chan struct{}
-	stop   context.CancelFunc
-	done   sync.WaitGroup
 
 	mu       sync.Mutex
 	networks []instance.Network
@@ -43,18 +42,23 @@ type Keeper struct {
 	off      bool   // the table was removed, or there was none
 	checked  uint32 // the generation of nftables at which the table was as wanted
 	plan     plan.Plan
-	trouble  string
+	trouble  once.Complaint
 	closed   map[uint32]bool // bridges that learn nothing from control frames
 }
 
-// New makes a Keeper that does nothing before Set, and works until Close. guests
-// gives those that are known when it is called.
+// New makes a Keeper that does nothing before Set. guests gives those that are
+// known when it is called.
 func New(guests func() []*instance.Instance, log *slog.Logger) *Keeper {
-	ctx, cancel := context.WithCancel(context.Background())
-	k := &Keeper{guests: guests, log: log, wake: make(chan struct{}, 1), stop: cancel, closed: map[uint32]bool{}}
-	k.done.Go(func() { k.run(ctx) })
-	k.done.Go(func() { k.watch(ctx) })
-	return k
+	return &Keeper{guests: guests, log: log, wake: make(chan struct{}, 1), closed: map[uint32]bool{}}
+}
+
+// Run keeps the table up to date until ctx ends. The table stays, so that guests
+// are not left without it while the server restarts; see table.Remove.
+func (k *Keeper) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { k.follow(ctx) })
+	running.Go(func() { k.watch(ctx) })
+	running.Wait()
 }
 
 // Set says on which networks port security is enforced: on those that have it. It
@@ -74,14 +78,8 @@ func (k *Keeper) Stir() {
 	}
 }
 
-// Close ends the Keeper. The table stays, so that guests are not left without it
-// while the server restarts; see table.Remove.
-func (k *Keeper) Close() {
-	k.stop()
-	k.done.Wait()
-}
-
-func (k *Keeper) run(ctx context.Context) {
+// follow follows the guests, and looks after the table.
+func (k *Keeper) follow(ctx context.Context) {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	for {
@@ -144,12 +142,7 @@ func (k *Keeper) check() {
 
 // bring makes the table what it should be, and says once if it cannot.
 func (k *Keeper) bring() {
-	err := k.try()
-	switch {
-	case err == nil:
-		k.trouble = ""
-	case err.Error() != k.trouble:
-		k.trouble = err.Error()
+	if err := k.try(); k.trouble.New(err) {
 		k.log.Error("port security is not enforced", "error", err)
 	}
 }
@@ -267,7 +260,7 @@ func (k *Keeper) Status(network string) Status {
 	if !s.On {
 		return s
 	}
-	s.Trouble, s.Dropped = k.trouble, table.Counts{}
+	s.Trouble, s.Dropped = k.trouble.String(), table.Counts{}
 	for _, port := range k.counted(func(p plan.Port) bool { return p.Network == network }) {
 		s.add(port)
 	}
@@ -282,7 +275,7 @@ func (k *Keeper) Trouble(network string) string {
 	if !k.secures(network) {
 		return ""
 	}
-	return k.trouble
+	return k.trouble.String()
 }
 
 func (k *Keeper) secures(network string) bool {

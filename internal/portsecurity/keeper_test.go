@@ -1,11 +1,13 @@
 package portsecurity
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,7 +32,11 @@ func TestKeeper(t *testing.T) {
 	defer netlink.LinkDel(bridge)
 	guests := []*instance.Instance{porttest.Guest(1, "vnet1")}
 	k := New(func() []*instance.Instance { return guests }, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	defer k.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { k.Run(ctx) })
+	defer running.Wait()
+	defer stop()
 	k.Set([]instance.Network{porttest.Network})
 	expect := func(what string, want Status) {
 		t.Helper()
