@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/inventory/backup"
 )
@@ -56,12 +56,12 @@ that is there is replaced as a whole or, after an error, left as it is.`,
 // makeBackup asks the running server, or else reads the database. What it
 // gives has been checked.
 func makeBackup(cmd *cobra.Command, cfg *config.Config) ([]byte, error) {
-	c, err := client(cmd)
+	c, err := connect(cmd)
 	if err != nil {
 		return nil, err
 	}
 	data, err := c.Backup(cmd.Context())
-	if errors.Is(err, admin.ErrNotRunning) {
+	if errors.Is(err, client.ErrNotRunning) {
 		data, err = readStopped(cmd, cfg)
 	}
 	if err != nil {

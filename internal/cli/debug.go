@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 )
 
 func debugCommand() *cobra.Command {
@@ -40,7 +40,7 @@ func dumpCommand(name, short, long string) *cobra.Command {
 	}
 	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := client(cmd)
+		c, err := connect(cmd)
 		if err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ goroutines it has, and how many files and sockets it has open.`,
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := client(cmd)
+		c, err := connect(cmd)
 		if err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ goroutines it has, and how many files and sockets it has open.`,
 	return cmd
 }
 
-func printUsage(cmd *cobra.Command, use admin.Usage) error {
+func printUsage(cmd *cobra.Command, use api.Usage) error {
 	return fields(cmd.OutOrStdout(), [][2]string{
 		{"heap", fmt.Sprintf("%d kB", use.HeapBytes/1000)},
 		{"goroutines", fmt.Sprint(use.Goroutines)},

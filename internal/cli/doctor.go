@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/doctor"
 )
@@ -58,7 +58,7 @@ func examine(ctx context.Context, file, socket string) doctor.Report {
 		if socket == "" {
 			socket = cfg.Server.Socket
 		}
-		return admin.NewClient(socket)
+		return client.New(socket)
 	}))
 }
 

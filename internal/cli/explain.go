@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/explain"
+	"mdserver/internal/api"
 )
 
 func explainCommand() *cobra.Command {
@@ -25,7 +25,7 @@ is no guest, tell why, and what to do about it.
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := client(cmd)
+		c, err := connect(cmd)
 		if err != nil {
 			return err
 		}
@@ -41,7 +41,7 @@ is no guest, tell why, and what to do about it.
 	return cmd
 }
 
-func printExplanation(w io.Writer, doc explain.Document) error {
+func printExplanation(w io.Writer, doc api.Explanation) error {
 	var facts [][]string
 	for _, f := range doc.Facts {
 		facts = append(facts, []string{f.Name, printable(f.Value), f.Source})
@@ -71,7 +71,7 @@ func printExplanation(w io.Writer, doc explain.Document) error {
 	return nil
 }
 
-func printAddresses(w io.Writer, all []explain.Address) {
+func printAddresses(w io.Writer, all []api.ExplainedAddress) {
 	printf(w, "\nADDRESSES\n")
 	for _, a := range all {
 		printf(w, "%s on %s: %s\n", a.Address, printable(a.Network), a.Why)
@@ -84,7 +84,7 @@ func printAddresses(w io.Writer, all []explain.Address) {
 	}
 }
 
-func printTemplate(w io.Writer, doc explain.Document) {
+func printTemplate(w io.Writer, doc api.Explanation) {
 	printf(w, "\nTEMPLATE %s\n", printable(doc.Template.Serves))
 	for _, c := range doc.Template.Candidates {
 		state := "absent"
@@ -98,7 +98,7 @@ func printTemplate(w io.Writer, doc explain.Document) {
 	}
 }
 
-func printRequests(w io.Writer, doc explain.Document) error {
+func printRequests(w io.Writer, doc api.Explanation) error {
 	printf(w, "\nREQUESTS since %s\n", doc.Since.Local().Format(time.DateTime))
 	if doc.DHCP != nil {
 		printf(w, "%s at %s\n", doc.DHCP.Message, doc.DHCP.At.Local().Format(time.DateTime))

@@ -3,7 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/visible"
 )
 
@@ -26,9 +26,9 @@ With --output the file is replaced as a whole or, after an error, left as it is.
 	}
 	format := cmd.Flags().String("format", "legacy", "format of the output: legacy, legacy-list or legacy-object")
 	output := outputFlag(cmd)
-	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(admin.ExportFormats, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(api.ExportFormats, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := client(cmd)
+		c, err := connect(cmd)
 		if err != nil {
 			return err
 		}

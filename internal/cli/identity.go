@@ -109,7 +109,7 @@ document is not genuine. With --ca no server is asked.`,
 }
 
 func serverCertificate(cmd *cobra.Command) ([]byte, error) {
-	c, err := client(cmd)
+	c, err := connect(cmd)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt"
 	"mdserver/internal/visible"
@@ -46,7 +46,7 @@ func addCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		c, err := client(cmd)
+		c, err := connect(cmd)
 		if err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func readInput(cmd *cobra.Command, name string) ([]byte, error) {
 	return xml, nil
 }
 
-func printRegistered(cmd *cobra.Command, r admin.Registered) error {
+func printRegistered(cmd *cobra.Command, r api.Registered) error {
 	verb := "updated"
 	if r.Created {
 		verb = "registered"
@@ -138,7 +138,7 @@ no network that they are on is served, and what to do about each.`,
 	asJSON := jsonFlag(cmd)
 	refused := cmd.Flags().Bool("refused", false, "list the domains that are no guests, and why")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := client(cmd)
+		c, err := connect(cmd)
 		if err != nil {
 			return err
 		}
@@ -164,7 +164,7 @@ no network that they are on is served, and what to do about each.`,
 	return cmd
 }
 
-func printList(w io.Writer, all []admin.Guest) error {
+func printList(w io.Writer, all []api.Guest) error {
 	rows := make([][]string, 0, len(all))
 	for _, guest := range all {
 		inst := guest.Instance
@@ -194,7 +194,7 @@ func showCommand() *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := client(cmd)
+		c, err := connect(cmd)
 		if err != nil {
 			return err
 		}
@@ -279,7 +279,7 @@ while (see "quarantine" in the configuration) before others get them.
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, refs []string) error {
-		c, err := client(cmd)
+		c, err := connect(cmd)
 		if err != nil {
 			return err
 		}
@@ -305,7 +305,7 @@ while (see "quarantine" in the configuration) before others get them.
 // completeGuests offers the names of guests to the shell, and the UUID of one
 // whose name could mean something else to it.
 func completeGuests(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	c, err := client(cmd)
+	c, err := connect(cmd)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

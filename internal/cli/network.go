@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 )
 
 func networkCommand() *cobra.Command {
@@ -30,7 +30,7 @@ func networkListCommand() *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := client(cmd)
+		c, err := connect(cmd)
 		if err != nil {
 			return err
 		}
@@ -46,7 +46,7 @@ func networkListCommand() *cobra.Command {
 	return cmd
 }
 
-func printNetworks(w io.Writer, networks []admin.Network) error {
+func printNetworks(w io.Writer, networks []api.Network) error {
 	rows := make([][]string, 0, len(networks))
 	for _, n := range networks {
 		trouble := "-"

@@ -20,13 +20,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/doctor"
-	"mdserver/internal/explain"
 	"mdserver/internal/instance"
-	"mdserver/internal/refusal"
-	"mdserver/internal/trail"
-	"mdserver/internal/userdata"
 	"mdserver/internal/visible"
 )
 
@@ -89,19 +85,19 @@ func hostileGuest() instance.Instance {
 
 // Whatever is in a document, it is printed in the lines of its table.
 func TestDocumentsAreHarmless(t *testing.T) {
-	refused := refusal.Refusal{Name: hostile, State: refusal.Refused, Reason: hostile, Advice: []string{hostile}, Source: hostile}
-	doc := explain.Document{
+	refused := api.Refusal{Name: hostile, State: api.Refused, Reason: hostile, Advice: []string{hostile}, Source: hostile}
+	doc := api.Explanation{
 		Name:      hostile,
-		Facts:     []explain.Fact{{Name: hostile, Value: hostile, Source: hostile}},
-		Addresses: []explain.Address{{Network: hostile, Why: hostile, Passed: []explain.Passed{{Reason: hostile}}}},
-		Template:  userdata.Choice{Serves: hostile, Error: hostile, Candidates: []userdata.Candidate{{Path: hostile, Rule: hostile}}},
-		Requests: trail.Trail{
-			Kinds:  []trail.Kind{{Name: hostile}},
-			Recent: []trail.Request{{Method: hostile, Path: hostile}},
+		Facts:     []api.Fact{{Name: hostile, Value: hostile, Source: hostile}},
+		Addresses: []api.ExplainedAddress{{Network: hostile, Why: hostile, Passed: []api.PassedAddress{{Reason: hostile}}}},
+		Template:  api.TemplateChoice{Serves: hostile, Error: hostile, Candidates: []api.TemplateCandidate{{Path: hostile, Rule: hostile}}},
+		Requests: api.Requests{
+			Kinds:  []api.RequestKind{{Name: hostile}},
+			Recent: []api.Request{{Method: hostile, Path: hostile}},
 		},
 		Served:  true,
 		Refusal: &refused,
-		DHCP:    &trail.DHCP{Message: hostile},
+		DHCP:    &api.DHCP{Message: hostile},
 		Missing: []string{hostile},
 	}
 	report := doctor.Report{Findings: []doctor.Finding{{Check: hostile, State: hostile, Text: hostile, Remedy: []string{hostile}}}}
@@ -111,11 +107,11 @@ func TestDocumentsAreHarmless(t *testing.T) {
 		"doctor":  func(b *bytes.Buffer) error { printReport(b, report); return nil },
 		"show":    func(b *bytes.Buffer) error { return printInstance(b, guest) },
 		"ls": func(b *bytes.Buffer) error {
-			return printList(b, []admin.Guest{{Instance: guest}, {Instance: guest, State: hostile}})
+			return printList(b, []api.Guest{{Instance: guest}, {Instance: guest, State: hostile}})
 		},
 		"refused": func(b *bytes.Buffer) error {
-			printNotServed(b, []refusal.Refusal{refused})
-			printRefusals(b, []refusal.Refusal{refused})
+			printNotServed(b, []api.Refusal{refused})
+			printRefusals(b, []api.Refusal{refused})
 			return nil
 		},
 		"json": func(b *bytes.Buffer) error { return printJSON(b, []any{doc, report, guest}) },
@@ -134,7 +130,7 @@ func TestLongValuesAreCut(t *testing.T) {
 	guest := hostileGuest()
 	guest.Name = strings.Repeat("n", 900_000)
 	var out bytes.Buffer
-	if err := printList(&out, []admin.Guest{{Instance: guest}}); err != nil {
+	if err := printList(&out, []api.Guest{{Instance: guest}}); err != nil {
 		t.Fatal(err)
 	}
 	if out.Len() > 10*maxValue {

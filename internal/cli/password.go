@@ -18,7 +18,7 @@ in base64. A guest can post it once.
 		Args:              args(cobra.ExactArgs(1)),
 		ValidArgsFunction: completeGuests,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := client(cmd)
+			c, err := connect(cmd)
 			if err != nil {
 				return err
 			}

@@ -36,7 +36,7 @@ func reprovisionCommand() *cobra.Command {
 	asJSON := jsonFlag(cmd)
 	yes := cmd.Flags().BoolP("yes", "y", false, "do not ask")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := client(cmd)
+		c, err := connect(cmd)
 		if err != nil {
 			return err
 		}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/backup"
@@ -61,7 +61,7 @@ about to be replaced. A restore that was interrupted can be repeated.`,
 
 // mayRestore checks that no server runs, and that the administrator agrees.
 func mayRestore(cmd *cobra.Command, yes bool) error {
-	c, err := client(cmd)
+	c, err := connect(cmd)
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func printRestore(cmd *cobra.Command, cfg *config.Config, path string, b *backup
 // presentGuests are the guests of the running server, or else of the sound
 // part of the database.
 func presentGuests(cmd *cobra.Command, cfg *config.Config) ([]instance.Instance, error) {
-	c, err := client(cmd)
+	c, err := connect(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func presentGuests(cmd *cobra.Command, cfg *config.Config) ([]instance.Instance,
 		}
 		return b.Table.Instances, nil
 	}
-	if !errors.Is(err, admin.ErrNotRunning) {
+	if !errors.Is(err, client.ErrNotRunning) {
 		return nil, err
 	}
 	table, _, err := boltstore.Read(cmd.Context(), cfg.Server.Database)

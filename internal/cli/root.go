@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/client"
 	"mdserver/internal/config"
 )
 
@@ -175,12 +175,12 @@ func wrongCount(list []string) string {
 	return fmt.Sprintf("these arguments are too many or too few: %q", list)
 }
 
-// client speaks to the server that the flags or the configuration name. A
+// connect speaks to the server that the flags or the configuration name. A
 // server goes on running when its configuration is broken, and can be asked at
 // the usual place.
-func client(cmd *cobra.Command) (*admin.Client, error) {
+func connect(cmd *cobra.Command) (*client.Client, error) {
 	if socket, _ := cmd.Flags().GetString("socket"); socket != "" {
-		return admin.NewClient(socket), nil
+		return client.New(socket), nil
 	}
 	cfg, err := loadConfig(cmd)
 	if err != nil {
@@ -192,7 +192,7 @@ func client(cmd *cobra.Command) (*admin.Client, error) {
 		printf(cmd.ErrOrStderr(), "mdserver: asking the server at %s, as the configuration cannot be read\n", usual)
 		cfg = config.Default()
 	}
-	return admin.NewClient(cfg.Server.Socket), nil
+	return client.New(cfg.Server.Socket), nil
 }
 
 // loadConfig reads the configuration that the flags name. Where none is named

@@ -8,8 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
-	"mdserver/internal/dnsmasq"
+	"mdserver/internal/api"
 )
 
 func userdataCommand() *cobra.Command {
@@ -24,7 +23,7 @@ the error with file and line, and exit with 1.
 		Args:              args(cobra.ExactArgs(1)),
 		ValidArgsFunction: completeGuests,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := client(cmd)
+			c, err := connect(cmd)
 			if err != nil {
 				return err
 			}
@@ -47,7 +46,7 @@ needs a restart. A bad configuration is refused and the old one stays in force.`
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := client(cmd)
+		c, err := connect(cmd)
 		if err != nil {
 			return err
 		}
@@ -64,7 +63,7 @@ needs a restart. A bad configuration is refused and the old one stays in force.`
 	return cmd
 }
 
-func printReloaded(cmd *cobra.Command, r admin.Reloaded) {
+func printReloaded(cmd *cobra.Command, r api.Reloaded) {
 	for _, w := range r.Warnings {
 		printf(cmd.ErrOrStderr(), "warning: %s\n", w)
 	}
@@ -90,7 +89,7 @@ does not answer.`,
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := client(cmd)
+		c, err := connect(cmd)
 		if err != nil {
 			return err
 		}
@@ -111,7 +110,7 @@ does not answer.`,
 	return cmd
 }
 
-func printStatus(cmd *cobra.Command, s admin.Status) error {
+func printStatus(cmd *cobra.Command, s api.Status) error {
 	pairs := [][2]string{
 		{"mdserver", fmt.Sprintf("%s, pid %d, up %s", s.Version, s.PID, time.Since(s.Started).Round(time.Second))},
 		{"configuration", s.Config},
@@ -149,7 +148,7 @@ func printStatus(cmd *cobra.Command, s admin.Status) error {
 	return fields(cmd.OutOrStdout(), pairs)
 }
 
-func describeLibvirt(l admin.Libvirt) string {
+func describeLibvirt(l api.Libvirt) string {
 	since := time.Since(l.Since).Round(time.Second)
 	switch {
 	case l.URI == "off":
@@ -163,7 +162,7 @@ func describeLibvirt(l admin.Libvirt) string {
 }
 
 // describeNotServed counts the domains that are no guests; empty for none.
-func describeNotServed(n admin.NotServed) string {
+func describeNotServed(n api.NotServed) string {
 	var list []string
 	if n.Refused > 0 {
 		list = append(list, fmt.Sprintf("%d refused", n.Refused))
@@ -177,7 +176,7 @@ func describeNotServed(n admin.NotServed) string {
 	return strings.Join(list, ", ") + " (mdserver instance ls --refused)"
 }
 
-func describeNetwork(n admin.Network) string {
+func describeNetwork(n api.Network) string {
 	text := n.Name
 	for _, prefix := range []string{n.IPv4, n.IPv6} {
 		if prefix != "" {
@@ -187,7 +186,7 @@ func describeNetwork(n admin.Network) string {
 	return fmt.Sprintf("%s on %s, %d guests, by %s", text, dash(n.Bridge), n.Guests, n.Backend)
 }
 
-func describeDnsmasq(d dnsmasq.Status) string {
+func describeDnsmasq(d api.Dnsmasq) string {
 	text := string(d.Mode)
 	if d.PID > 0 {
 		text += ", pid " + strconv.Itoa(d.PID)
