@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/client"
 )
 
 func explainCommand() *cobra.Command {
@@ -23,22 +25,9 @@ is no guest, tell why, and what to do about it.
 		Args:              args(cobra.ExactArgs(1)),
 		ValidArgsFunction: completeGuests,
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := connect(cmd)
-		if err != nil {
-			return err
-		}
-		doc, err := c.Explain(cmd.Context(), args[0])
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), doc)
-		}
-		return printExplanation(cmd.OutOrStdout(), doc)
-	}
-	return cmd
+	return query(cmd, view[api.Explanation]{text: printExplanation}, func(ctx context.Context, server *client.Client, args []string) (api.Explanation, error) {
+		return server.Explain(ctx, args[0])
+	})
 }
 
 func printExplanation(w io.Writer, doc api.Explanation) error {

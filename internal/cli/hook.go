@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ start the guest, this one ends within two seconds, prints nothing, and always
 exits with 0. What went wrong is in the system log under "mdserver-hook".
 
 The server is reached by its Unix socket: $MDSERVER_SOCKET, or the key socket
-of /etc/mdserver/mdserver.conf, or /run/mdserver/mdserver.sock.`,
+of $MDSERVER_CONFIG or /etc/mdserver/mdserver.conf, or /run/mdserver/mdserver.sock.`,
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h := hook{timeout: hookTimeout, socket: hookSocket, report: logHookError}
@@ -107,12 +108,12 @@ func (h *hook) register(ctx context.Context, stdin io.Reader) error {
 // hookSocket finds the server's socket. A configuration that does not load
 // cannot be the one that the server runs with.
 func hookSocket() string {
-	if path := os.Getenv("MDSERVER_SOCKET"); path != "" {
+	if path := os.Getenv(envSocket); path != "" {
 		return path
 	}
 	var conf *config.Config
 	err := guard(func() (err error) {
-		conf, _, err = config.Load(defaultConfig)
+		conf, _, err = config.Load(cmp.Or(os.Getenv(envConfig), defaultConfig))
 		return err
 	})
 	if err != nil {

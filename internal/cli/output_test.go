@@ -100,21 +100,26 @@ func TestDocumentsAreHarmless(t *testing.T) {
 		DHCP:    &api.DHCP{Message: hostile},
 		Missing: []string{hostile},
 	}
-	report := doctor.Report{Findings: []doctor.Finding{{Check: hostile, State: hostile, Text: hostile, Remedy: []string{hostile}}}}
+	found := doctor.Report{Findings: []doctor.Finding{{Check: hostile, State: hostile, Text: hostile, Remedy: []string{hostile}}}}
 	guest := hostileGuest()
+	guests := []api.Guest{{Instance: guest}, {Instance: guest, State: hostile}}
 	for name, print := range map[string]func(*bytes.Buffer) error{
 		"explain": func(b *bytes.Buffer) error { return printExplanation(b, doc) },
-		"doctor":  func(b *bytes.Buffer) error { printReport(b, report); return nil },
+		"doctor":  func(b *bytes.Buffer) error { printReport(b, found); return nil },
 		"show":    func(b *bytes.Buffer) error { return printInstance(b, guest) },
 		"ls": func(b *bytes.Buffer) error {
-			return printList(b, []api.Guest{{Instance: guest}, {Instance: guest, State: hostile}})
+			return guestSheet(guests).print(b, formatTable, true)
 		},
+		"ls wide": func(b *bytes.Buffer) error { return guestSheet(guests).print(b, formatWide, true) },
+		"ls csv":  func(b *bytes.Buffer) error { return guestSheet(guests).print(b, formatCSV, true) },
+		"ls name": func(b *bytes.Buffer) error { return guestSheet(guests).print(b, formatName, true) },
+		"yaml":    func(b *bytes.Buffer) error { return printYAML(&visible.Writer{W: b}, []any{doc, found, guest}) },
 		"refused": func(b *bytes.Buffer) error {
 			printNotServed(b, []api.Refusal{refused})
 			printRefusals(b, []api.Refusal{refused})
 			return nil
 		},
-		"json": func(b *bytes.Buffer) error { return printJSON(b, []any{doc, report, guest}) },
+		"json": func(b *bytes.Buffer) error { return printJSON(b, []any{doc, found, guest}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
@@ -130,7 +135,7 @@ func TestLongValuesAreCut(t *testing.T) {
 	guest := hostileGuest()
 	guest.Name = strings.Repeat("n", 900_000)
 	var out bytes.Buffer
-	if err := printList(&out, []api.Guest{{Instance: guest}}); err != nil {
+	if err := guestSheet([]api.Guest{{Instance: guest}}).print(&out, formatTable, true); err != nil {
 		t.Fatal(err)
 	}
 	if out.Len() > 10*maxValue {

@@ -6,22 +6,18 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"mdserver/internal/api"
-	"mdserver/internal/client"
 )
 
-func listRefusals(cmd *cobra.Command, c *client.Client, asJSON bool) error {
-	all, err := c.Refusals(cmd.Context())
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return printJSON(cmd.OutOrStdout(), all)
-	}
-	printRefusals(cmd.OutOrStdout(), all)
-	return nil
+var refusalsView = view[[]api.Refusal]{
+	text: func(w io.Writer, all []api.Refusal) error { printRefusals(w, all); return nil },
+	sheet: func(all []api.Refusal) sheet {
+		s := sheet{columns: []string{"NAME", "STATE", "REASON"}, wide: []string{"UUID", "SINCE"}}
+		for _, r := range all {
+			s.rows = append(s.rows, []string{printable(r.Name), string(r.State), r.Reason, r.UUID.String(), r.Since.Format(time.RFC3339)})
+		}
+		return s
+	},
 }
 
 // printRefusal tells why a domain is not served as it is defined now.

@@ -38,11 +38,7 @@ about to be replaced. A restore that was interrupted can be repeated.`,
 	}
 	dryRun := cmd.Flags().Bool("dry-run", false, "show what would change, and change nothing")
 	yes := cmd.Flags().Bool("yes", false, "do not ask")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		cfg, err := loadConfig(cmd)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = withConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
 		b, err := readBackup(cmd, args[0])
 		if err != nil {
 			return err
@@ -55,7 +51,7 @@ about to be replaced. A restore that was interrupted can be repeated.`,
 		}
 		saveSnapshot(cmd, cfg)
 		return restore(cmd, cfg.Server.Database, b)
-	}
+	})
 	return cmd
 }
 
@@ -109,7 +105,7 @@ func restore(cmd *cobra.Command, database string, b *backup.Backup) error {
 // printRestore shows what a restore changes, and what does not fit this host.
 func printRestore(cmd *cobra.Command, cfg *config.Config, path string, b *backup.Backup) error {
 	out := cmd.OutOrStdout()
-	if err := printBackup(cmd, path, b); err != nil {
+	if err := printBackup(cmd.OutOrStdout(), path, b); err != nil {
 		return err
 	}
 	present, err := presentGuests(cmd, cfg)

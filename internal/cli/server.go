@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/client"
 )
 
 func userdataCommand() *cobra.Command {
@@ -22,17 +25,13 @@ the error with file and line, and exit with 1.
 ` + refHelp,
 		Args:              args(cobra.ExactArgs(1)),
 		ValidArgsFunction: completeGuests,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			body, err := c.Userdata(cmd.Context(), args[0])
+		RunE: withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
+			body, err := server.Userdata(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			return printRaw(cmd, body)
-		},
+		}),
 	}
 }
 
@@ -44,36 +43,27 @@ func reloadCommand() *cobra.Command {
 needs a restart. A bad configuration is refused and the old one stays in force.`,
 		Args: args(cobra.NoArgs),
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := connect(cmd)
-		if err != nil {
-			return err
-		}
-		result, err := c.Reload(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), result)
-		}
-		printReloaded(cmd, result)
-		return nil
-	}
-	return cmd
+	return query(cmd, reloadedView, func(ctx context.Context, server *client.Client, _ []string) (api.Reloaded, error) {
+		return server.Reload(ctx)
+	})
 }
 
-func printReloaded(cmd *cobra.Command, r api.Reloaded) {
-	for _, w := range r.Warnings {
-		printf(cmd.ErrOrStderr(), "warning: %s\n", w)
-	}
-	printf(cmd.OutOrStdout(), "reloaded %s\n", r.File)
-	if len(r.Changed) > 0 {
-		printf(cmd.OutOrStdout(), "in force now: %s\n", strings.Join(r.Changed, ", "))
-	}
-	if len(r.Restart) > 0 {
-		printf(cmd.OutOrStdout(), "changed, but needs a restart: %s\n", strings.Join(r.Restart, ", "))
-	}
+var reloadedView = view[api.Reloaded]{
+	text: func(w io.Writer, r api.Reloaded) error {
+		printf(w, "reloaded %s\n", r.File)
+		if len(r.Changed) > 0 {
+			printf(w, "in force now: %s\n", strings.Join(r.Changed, ", "))
+		}
+		if len(r.Restart) > 0 {
+			printf(w, "changed, but needs a restart: %s\n", strings.Join(r.Restart, ", "))
+		}
+		return nil
+	},
+	notes: func(w io.Writer, r api.Reloaded) {
+		for _, warning := range r.Warnings {
+			printf(w, "warning: %s\n", warning)
+		}
+	},
 }
 
 func statusCommand() *cobra.Command {
@@ -87,30 +77,17 @@ The exit code is 0 if nothing is wrong, and 1 if something is or if the server
 does not answer.`,
 		Args: args(cobra.NoArgs),
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := connect(cmd)
-		if err != nil {
-			return err
-		}
-		status, err := c.Status(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			err = printJSON(cmd.OutOrStdout(), status)
-		} else {
-			err = printStatus(cmd, status)
-		}
-		if err == nil && len(status.Trouble()) > 0 {
-			return &exitError{code: exitFailure}
-		}
-		return err
-	}
-	return cmd
+	return query(cmd, statusView, func(ctx context.Context, server *client.Client, _ []string) (api.Status, error) {
+		return server.Status(ctx)
+	})
 }
 
-func printStatus(cmd *cobra.Command, s api.Status) error {
+var statusView = view[api.Status]{
+	text:  printStatus,
+	wrong: func(s api.Status) bool { return len(s.Trouble()) > 0 },
+}
+
+func printStatus(w io.Writer, s api.Status) error {
 	pairs := [][2]string{
 		{"mdserver", fmt.Sprintf("%s, pid %d, up %s", s.Version, s.PID, time.Since(s.Started).Round(time.Second))},
 		{"configuration", s.Config},
@@ -145,7 +122,7 @@ func printStatus(cmd *cobra.Command, s api.Status) error {
 	for _, t := range trouble {
 		pairs = append(pairs, [2]string{"trouble", oneLine(t.String())})
 	}
-	return fields(cmd.OutOrStdout(), pairs)
+	return fields(w, pairs)
 }
 
 func describeLibvirt(l api.Libvirt) string {
