@@ -21,11 +21,7 @@ its configuration again, SIGTERM and SIGINT stop it. The exit code is 78 if the
 configuration or an unreadable database must be repaired first.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := cmd.Flags().GetString("config")
-			if err != nil {
-				return err
-			}
-			return serve(cmd, file)
+			return serve(cmd, configFile(cmd, nil))
 		},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"mdserver/internal/api"
 	"mdserver/internal/bridge"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/explain"
@@ -46,7 +47,7 @@ func (d *Daemon) hears(network string) bool {
 }
 
 // explain tells all of a guest, and why it is so.
-func (d *Daemon) explain(ctx context.Context, guest *instance.Instance) explain.Document {
+func (d *Daemon) explain(ctx context.Context, guest *instance.Instance) api.Explanation {
 	cfg := d.config.Load()
 	var keys []string
 	for _, key := range cfg.PublicKeys {

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/config"
 	"mdserver/internal/health"
 	"mdserver/internal/inventory/boltstore"
@@ -59,10 +59,10 @@ func (d *Daemon) libvirtTrouble(cfg *config.Config) []health.Trouble {
 // asked for every few seconds.
 func (d *Daemon) trouble() []health.Trouble {
 	cfg := d.config.Load()
-	s := admin.Status{SetAside: boltstore.Asides(cfg.Server.Database), Health: d.health(cfg)}
+	s := api.Status{SetAside: boltstore.Asides(cfg.Server.Database), Health: d.health(cfg)}
 	for _, n := range d.networks.Status() {
 		name := n.Network.Name
-		s.Networks = append(s.Networks, admin.Network{Name: name, Trouble: networkTrouble(n.Trouble, d.ports.Trouble(name))})
+		s.Networks = append(s.Networks, api.Network{Name: name, Trouble: networkTrouble(n.Trouble, d.ports.Trouble(name))})
 	}
 	return s.Trouble()
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt/bridges"
@@ -78,10 +78,10 @@ func (d *Daemon) foundRunning(guest *instance.Instance) bool {
 	return d.following.keeper.FoundRunning(guest.UUID) && guest.Seen[instance.ByHook].Before(d.started)
 }
 
-func (f *following) status(cfg *config.Config) admin.Libvirt {
-	s := admin.Libvirt{URI: cfg.Libvirt.URI.String()}
+func (f *following) status(cfg *config.Config) api.Libvirt {
+	s := api.Libvirt{URI: cfg.Libvirt.URI.String()}
 	if f.watcher != nil {
-		s.Status = f.watcher.Status()
+		s.LibvirtSync = f.watcher.Status()
 		s.Domains = f.keeper.Domains()
 	}
 	return s

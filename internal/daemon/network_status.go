@@ -3,17 +3,17 @@ package daemon
 import (
 	"net/netip"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/inventory"
 )
 
 // networkStatus tells of each network who serves it and who is on it.
-func (d *Daemon) networkStatus(guests *inventory.Snapshot) []admin.Network {
-	var list []admin.Network
+func (d *Daemon) networkStatus(guests *inventory.Snapshot) []api.Network {
+	var list []api.Network
 	for _, served := range d.networks.Status() {
 		is := served.Network
-		n := admin.Network{
+		n := api.Network{
 			Name: is.Name, Backend: served.Backend, Bridge: is.Bridge,
 			IPv4: prefix(is.IPv4), IPv6: prefix(is.IPv6), Domain: is.Domain,
 			Dnsmasq: served.Dnsmasq, Libvirt: served.Libvirt,
@@ -59,11 +59,11 @@ func prefix(p netip.Prefix) string {
 }
 
 // firstDnsmasq is the dnsmasq of the first network that has one.
-func firstDnsmasq(networks []admin.Network) dnsmasq.Status {
+func firstDnsmasq(networks []api.Network) api.Dnsmasq {
 	for _, n := range networks {
 		if n.Dnsmasq != nil {
 			return *n.Dnsmasq
 		}
 	}
-	return dnsmasq.Status{Mode: dnsmasq.Off}
+	return api.Dnsmasq{Mode: dnsmasq.Off}
 }

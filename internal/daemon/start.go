@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/config"
 	"mdserver/internal/identity"
 	"mdserver/internal/imds"
@@ -98,7 +98,7 @@ func tokenKey(store *boltstore.Store) (imds.Key, error) {
 	return key, store.SetMeta(tokenKeyName, key.Text())
 }
 
-func (d *Daemon) status() admin.Status {
+func (d *Daemon) status() api.Status {
 	cfg := d.config.Load()
 	snapshot := d.inventory.Snapshot()
 	networks := d.networkStatus(snapshot)
@@ -106,7 +106,7 @@ func (d *Daemon) status() admin.Status {
 	for _, n := range networks {
 		used += n.Used
 	}
-	return admin.Status{
+	return api.Status{
 		Version:   cfg.Service.Version,
 		PID:       os.Getpid(),
 		Started:   d.started,
@@ -115,8 +115,8 @@ func (d *Daemon) status() admin.Status {
 		Networks:  networks,
 		Guests:    snapshot.Len(),
 		NotServed: d.notServed(),
-		Addresses: admin.Addresses{Used: used, Resting: len(snapshot.Resting())},
-		IMDS: admin.IMDS{
+		Addresses: api.Addresses{Used: used, Resting: len(snapshot.Resting())},
+		IMDS: api.IMDS{
 			Mode:         cfg.Server.IMDS,
 			Tokens:       d.tokens.Tokens.Load(),
 			WithoutToken: d.tokens.WithoutToken.Load(),

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 )
 
@@ -41,20 +42,8 @@ type Service struct {
 	giveUp context.CancelFunc // ends the present wait
 }
 
-// Status tells how dnsmasq is, for people and for `mdserver doctor`.
-type Status struct {
-	Mode      Mode      `json:"mode"`                 // in effect: external when a foreign dnsmasq is left alone
-	PID       int       `json:"pid,omitempty"`        // of the dnsmasq that serves, 0 when none does
-	Restarts  int       `json:"restarts"`             // of our child
-	Replaced  int       `json:"replaced,omitempty"`   // how often it did not answer and was killed
-	Repairs   int       `json:"repairs,omitempty"`    // how often its files or its answers were not as they should be
-	Since     time.Time `json:"since"`                // the last change was live, or tried
-	Live      bool      `json:"live"`                 // dnsmasq has confirmed the last change
-	Revision  string    `json:"revision,omitempty"`   // digest of what dnsmasq confirmed last
-	LastError string    `json:"last_error,omitempty"` // what is wrong now
-	Guests    int       `json:"guests"`
-	Warning   string    `json:"warning,omitempty"` // why dnsmasq has no user of its own
-}
+// Status is how a Service and its dnsmasq are.
+type Status = api.Dnsmasq
 
 var errClosed = errors.New("the service for dnsmasq is closed")
 

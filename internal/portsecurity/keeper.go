@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/logging/once"
 	"mdserver/internal/portsecurity/plan"
@@ -234,35 +235,18 @@ func guestPorts(p plan.Plan) map[string]string {
 	return ports
 }
 
-// Status tells how port security fares on one network.
-type Status struct {
-	On        bool         `json:"on"`
-	Guests    int          `json:"guests"`    // ports of guests that send only as themselves
-	Off       int          `json:"off"`       // ports of guests whose metadata turns it off
-	Strangers int          `json:"strangers"` // tap devices of no known guest
-	Dropped   table.Counts `json:"dropped"`   // frames, by kind
-	Trouble   string       `json:"trouble,omitempty"`
-	Ports     []Counted    `json:"ports,omitempty"` // that dropped something
-}
-
-// Counted is a port with what it sent in vain.
-type Counted struct {
-	plan.Port
-	Dropped table.Counts `json:"dropped,omitempty"`
-}
-
-// Status tells how a network fares.
-func (k *Keeper) Status(network string) Status {
+// Status returns the state of port security on one network.
+func (k *Keeper) Status(network string) api.PortSecurity {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var s Status
+	var s api.PortSecurity
 	s.On = k.secures(network)
 	if !s.On {
 		return s
 	}
-	s.Trouble, s.Dropped = k.trouble.String(), table.Counts{}
+	s.Trouble, s.Dropped = k.trouble.String(), api.Drops{}
 	for _, port := range k.counted(func(p plan.Port) bool { return p.Network == network }) {
-		s.add(port)
+		add(&s, port)
 	}
 	return s
 }
@@ -282,13 +266,14 @@ func (k *Keeper) secures(network string) bool {
 	return slices.ContainsFunc(k.networks, func(n instance.Network) bool { return n.Name == network && n.PortSecurity })
 }
 
-func (s *Status) add(port Counted) {
+// add counts one port.
+func add(s *api.PortSecurity, port api.Port) {
 	switch {
-	case port.Role == plan.Guest:
+	case port.Role == string(plan.Guest):
 		s.Guests++
 	case port.Off:
 		s.Off++
-	case port.Role == plan.Stranger:
+	case port.Role == string(plan.Stranger):
 		s.Strangers++
 	}
 	for kind, n := range port.Dropped {
@@ -300,23 +285,31 @@ func (s *Status) add(port Counted) {
 }
 
 // Of gives the ports of a guest.
-func (k *Keeper) Of(guest uuid.UUID) []Counted {
+func (k *Keeper) Of(guest uuid.UUID) []api.Port {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.counted(func(p plan.Port) bool { return p.UUID == guest })
 }
 
 // counted adds the kernel's counters to ports.
-func (k *Keeper) counted(which func(plan.Port) bool) []Counted {
-	var dropped map[string]table.Counts
+func (k *Keeper) counted(which func(plan.Port) bool) []api.Port {
+	var dropped map[string]api.Drops
 	if k.table != nil {
 		dropped, _ = k.table.Dropped() // without the table nothing is dropped
 	}
-	var all []Counted
+	var all []api.Port
 	for _, port := range k.plan.Ports {
 		if which(port) {
-			all = append(all, Counted{port, dropped[port.Name]})
+			all = append(all, report(port, dropped[port.Name]))
 		}
 	}
 	return all
+}
+
+// report is what others learn of a port.
+func report(p plan.Port, dropped api.Drops) api.Port {
+	return api.Port{
+		Name: p.Name, Bridge: p.Bridge, Network: p.Network, Role: string(p.Role), Guest: p.Guest, UUID: p.UUID, Off: p.Off,
+		MACs: p.MACs, Addrs: p.Addrs, Allowed: p.Allowed, Dropped: dropped,
+	}
 }

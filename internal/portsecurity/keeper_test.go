@@ -13,6 +13,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/portsecurity/porttest"
 	"mdserver/internal/portsecurity/table"
@@ -38,9 +39,9 @@ func TestKeeper(t *testing.T) {
 	defer running.Wait()
 	defer stop()
 	k.Set([]instance.Network{porttest.Network})
-	expect := func(what string, want Status) {
+	expect := func(what string, want api.PortSecurity) {
 		t.Helper()
-		var s Status
+		var s api.PortSecurity
 		for range 100 {
 			if s = k.Status("mds"); s.On == want.On && s.Guests == want.Guests && s.Strangers == want.Strangers && s.Trouble == "" {
 				return
@@ -49,12 +50,12 @@ func TestKeeper(t *testing.T) {
 		}
 		t.Fatalf("%s: %+v, want %+v", what, s, want)
 	}
-	expect("one guest", Status{On: true, Guests: 1})
+	expect("one guest", api.PortSecurity{On: true, Guests: 1})
 	if err := errors.Join(netlink.LinkAdd(tap), netlink.LinkSetMaster(tap, bridge)); err != nil {
 		t.Fatal(err)
 	}
 	defer netlink.LinkDel(tap)
-	expect("a tap", Status{On: true, Guests: 1, Strangers: 1})
+	expect("a tap", api.PortSecurity{On: true, Guests: 1, Strangers: 1})
 	porttest.NFT(t, "flush ruleset")
 	for range 100 {
 		if strings.Contains(porttest.NFT(t, "list", "tables"), table.Name) {
@@ -66,7 +67,7 @@ func TestKeeper(t *testing.T) {
 		t.Errorf("it is not as it was:\n%s", list)
 	}
 	k.Set(nil)
-	expect("turned off", Status{})
+	expect("turned off", api.PortSecurity{})
 	if list := porttest.NFT(t, "list", "tables"); strings.Contains(list, table.Name) {
 		t.Errorf("tables are\n%s", list)
 	}

@@ -14,10 +14,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/libvirt/watch"
-	"mdserver/internal/refusal"
 )
 
 // atOnce is how many domains are registered at a time: the inventory writes
@@ -136,7 +136,7 @@ func (k *Keeper) Listed(ctx context.Context, began time.Time, domains []watch.Do
 
 // Unread implements watch.Guests: a domain that cannot be read is refused.
 func (k *Keeper) Unread(u watch.Unreadable) {
-	k.inventory.Refuse(refusal.Refusal{Name: u.Name, UUID: u.UUID, State: refusal.Refused, Source: instance.ByLibvirt,
+	k.inventory.Refuse(api.Refusal{Name: u.Name, UUID: u.UUID, State: api.Refused, Source: instance.ByLibvirt,
 		Reason: fmt.Sprintf("its definition cannot be read: %v", u.Err)})
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt/connection"
 )
@@ -76,14 +77,8 @@ type View struct {
 	Leased map[netip.Addr]instance.MAC
 }
 
-// Status tells how it fares, for people.
-type Status struct {
-	Connected bool   `json:"connected"`
-	Active    bool   `json:"active"`           // libvirt runs the network
-	Entries   int    `json:"entries"`          // of guests
-	Leases    int    `json:"leases,omitempty"` // how many libvirt grants at a time, if that is limited
-	LastError string `json:"last_error,omitempty"`
-}
+// Status is how a Service and its network are.
+type Status = api.LibvirtNetwork
 
 // Service serves one network. Make it with New.
 type Service struct {

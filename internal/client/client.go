@@ -1,4 +1,6 @@
-package admin
+// Package client asks a running mdserver by its control socket. Package api has
+// the documents that go over it.
+package client
 
 import (
 	"bytes"
@@ -13,23 +15,22 @@ import (
 	"net/url"
 	"syscall"
 
-	"mdserver/internal/explain"
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
-	"mdserver/internal/refusal"
 )
 
-// ErrNotRunning: no server listens on the control socket.
+// ErrNotRunning means that no server listens on the control socket.
 var ErrNotRunning = errors.New("mdserver does not run")
 
-// Client speaks to the control interface of a running mdserver.
+// Client asks one server. Make it with New.
 type Client struct {
 	socket string
 	http   http.Client
 }
 
-// NewClient makes a client of the server behind a Unix socket. Nothing is
-// opened before the first call.
-func NewClient(socket string) *Client {
+// New makes a client of the server behind a Unix socket. Nothing is opened before
+// the first call.
+func New(socket string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}
@@ -45,9 +46,30 @@ type Error struct {
 func (e *Error) Error() string { return e.Message }
 
 // Register sends a domain definition.
-func (c *Client) Register(ctx context.Context, xml []byte) (Registered, error) {
-	var result Registered
+func (c *Client) Register(ctx context.Context, xml []byte) (api.Registered, error) {
+	var result api.Registered
 	return result, c.call(ctx, http.MethodPost, "/v1/instances", xml, &result)
+}
+
+// Upload sends a domain definition as the hook does. The connection is not kept.
+func (c *Client) Upload(ctx context.Context, xml []byte) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://mdserver/instance-upload", bytes.NewReader(xml))
+	if err != nil {
+		return err
+	}
+	req.Close = true
+	req.Header.Set("Content-Type", "application/xml")
+	req.Header.Set("User-Agent", api.HookAgent)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode/100 == 2 {
+		return nil
+	}
+	reason, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // the status is enough
+	return fmt.Errorf("the server answers %s: %q", resp.Status, bytes.TrimSpace(reason))
 }
 
 // Instances lists all guests, sorted by name.
@@ -57,14 +79,14 @@ func (c *Client) Instances(ctx context.Context) ([]instance.Instance, error) {
 }
 
 // Guests lists all guests with what they do, sorted by name.
-func (c *Client) Guests(ctx context.Context) ([]Guest, error) {
-	var all []Guest
+func (c *Client) Guests(ctx context.Context) ([]api.Guest, error) {
+	var all []api.Guest
 	return all, c.call(ctx, http.MethodGet, "/v1/instances", nil, &all)
 }
 
 // Refusals lists the domains that are no guests, those with a fault first.
-func (c *Client) Refusals(ctx context.Context) ([]refusal.Refusal, error) {
-	var all []refusal.Refusal
+func (c *Client) Refusals(ctx context.Context) ([]api.Refusal, error) {
+	var all []api.Refusal
 	return all, c.call(ctx, http.MethodGet, "/v1/refusals", nil, &all)
 }
 
@@ -74,9 +96,9 @@ func (c *Client) Instance(ctx context.Context, ref string) (instance.Instance, e
 	return inst, c.call(ctx, http.MethodGet, "/v1/instance?"+query("ref", ref), nil, &inst)
 }
 
-// Explain tells all of a guest and why it is so.
-func (c *Client) Explain(ctx context.Context, ref string) (explain.Document, error) {
-	var doc explain.Document
+// Explain returns everything that is known of a guest, and why it is so.
+func (c *Client) Explain(ctx context.Context, ref string) (api.Explanation, error) {
+	var doc api.Explanation
 	return doc, c.call(ctx, http.MethodGet, "/v1/explain?"+query("ref", ref), nil, &doc)
 }
 
@@ -104,7 +126,7 @@ func (c *Client) Export(ctx context.Context, format string) ([]byte, error) {
 	return body, c.call(ctx, http.MethodGet, "/v1/export?"+query("format", format), nil, &body)
 }
 
-// Backup returns all that the server keeps, in the format of package backup.
+// Backup returns everything that the server keeps, in the format of package backup.
 func (c *Client) Backup(ctx context.Context) ([]byte, error) {
 	var body []byte
 	return body, c.call(ctx, http.MethodGet, "/v1/backup", nil, &body)
@@ -117,16 +139,37 @@ func (c *Client) Identity(ctx context.Context) ([]byte, error) {
 	return certificate, c.call(ctx, http.MethodGet, "/v1/identity", nil, &certificate)
 }
 
-// Status asks how the server fares.
-func (c *Client) Status(ctx context.Context) (Status, error) {
-	var status Status
+// Status returns the state of the server.
+func (c *Client) Status(ctx context.Context) (api.Status, error) {
+	var status api.Status
 	return status, c.call(ctx, http.MethodGet, "/v1/status", nil, &status)
 }
 
 // Reload makes the server read its configuration again.
-func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
-	var result Reloaded
+func (c *Client) Reload(ctx context.Context) (api.Reloaded, error) {
+	var result api.Reloaded
 	return result, c.call(ctx, http.MethodPost, "/v1/reload", nil, &result)
+}
+
+// Reprovision gives a guest a new instance-id and returns its new record.
+func (c *Client) Reprovision(ctx context.Context, ref string) (instance.Instance, error) {
+	var inst instance.Instance
+	return inst, c.call(ctx, http.MethodPost, "/v1/reprovision?"+query("ref", ref), nil, &inst)
+}
+
+// Debug returns a dump for finding a fault in the server: its
+// "goroutines" as text, or the profile "heap" or "allocs" for `go tool pprof`.
+// Only root and the server's own user get it.
+func (c *Client) Debug(ctx context.Context, dump string) ([]byte, error) {
+	var data []byte
+	return data, c.call(ctx, http.MethodGet, "/v1/debug?"+query("dump", dump), nil, &data)
+}
+
+// Usage returns what the server uses. Only root and the server's own user get
+// it.
+func (c *Client) Usage(ctx context.Context) (api.Usage, error) {
+	var u api.Usage
+	return u, c.call(ctx, http.MethodGet, "/v1/usage", nil, &u)
 }
 
 func query(key, value string) string { return url.Values{key: {value}}.Encode() }
@@ -161,11 +204,11 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte, res
 }
 
 func errorOf(resp *http.Response, data []byte) error {
-	var f failure
-	if json.Unmarshal(data, &f) != nil || f.Error == "" {
-		f.Error = "mdserver answered " + resp.Status
+	var refused api.Error
+	if json.Unmarshal(data, &refused) != nil || refused.Error == "" {
+		refused.Error = "mdserver answered " + resp.Status
 	}
-	return &Error{Status: resp.StatusCode, Message: f.Error}
+	return &Error{Status: resp.StatusCode, Message: refused.Error}
 }
 
 // explain says what to do when there is no server to speak to.
