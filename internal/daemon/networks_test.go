@@ -22,7 +22,7 @@ func follow(t *testing.T, d *Daemon) (stop func()) {
 	return stop
 }
 
-// unbridged is a server of two networks that touches nothing of this host.
+// unbridged is a server of a network that needs nothing of this host.
 func unbridged(t *testing.T) *Daemon {
 	t.Helper()
 	dir := t.TempDir()

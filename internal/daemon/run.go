@@ -15,13 +15,12 @@ import (
 	"mdserver/internal/logging"
 )
 
-// ConfigError means that the server cannot start before somebody mends its
-// configuration.
+// ConfigError means that the server cannot start with its configuration.
 type ConfigError struct{ err error }
 
 func (e *ConfigError) Error() string { return "configuration refused:\n" + e.err.Error() }
 
-// Unwrap gives the problems that were found.
+// Unwrap returns the problems that were found.
 func (e *ConfigError) Unwrap() error { return e.err }
 
 // Serve loads a configuration and runs a server until ctx ends; each value of
@@ -169,7 +168,7 @@ func (d *Daemon) startNetworks(ctx context.Context) error {
 	if err := d.networks.Start(ctx); err != nil {
 		d.log.Error("DHCP and DNS do not serve yet", "error", err)
 	}
-	if err := d.applyNetworks(ctx); err != nil {
+	if err := d.applyNetworks(ctx); err != nil && ctx.Err() == nil {
 		d.log.Error("guests do not follow a change of the networks", "error", err)
 	}
 	return nil

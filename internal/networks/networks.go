@@ -113,9 +113,10 @@ func (s *Networks) isGuest(mac instance.MAC) bool {
 // served yet; they are tried again.
 func (s *Networks) Start(ctx context.Context) error {
 	s.feed = s.inventory.Subscribe()
-	all := s.feed.Start()
-	err := each(s.list(), func(m member) error { return m.Start(ctx, guests(all)) })
-	s.progress.move(all.Revision(), nil)
+	start := s.feed.Start()
+	all := guests(start)
+	err := each(s.list(), func(m member) error { return m.Start(ctx, all) })
+	s.progress.move(start.Revision(), nil)
 	ctx, s.stop = context.WithCancel(ctx)
 	s.running.Go(func() { s.follow(ctx) })
 	s.running.Go(func() { s.catchUp(ctx) })
