@@ -15,7 +15,7 @@ func databaseCommand() *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(databaseCheckCommand())
+	cmd.AddCommand(databaseCheckCommand(), databaseSalvageCommand(), databaseCompactCommand())
 	return cmd
 }
 

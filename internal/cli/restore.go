@@ -16,7 +16,7 @@ import (
 	"mdserver/internal/inventory/boltstore"
 )
 
-// errRunning: a restore replaces the file that a server has open.
+// errRunning: a command would replace the file that a server has open.
 var errRunning = errors.New("mdserver runs; stop it first: systemctl stop mdserver")
 
 func restoreCommand() *cobra.Command {
@@ -68,6 +68,11 @@ func mayRestore(cmd *cobra.Command, yes bool) error {
 	if _, err := c.Status(cmd.Context()); err == nil {
 		return errRunning
 	}
+	return mayReplace(cmd, yes)
+}
+
+// mayReplace checks that the administrator agrees.
+func mayReplace(cmd *cobra.Command, yes bool) error {
 	switch {
 	case yes:
 		return nil

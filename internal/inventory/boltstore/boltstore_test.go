@@ -468,8 +468,8 @@ func TestOwner(t *testing.T) {
 	}
 	closeStore(t, open(t, path))
 	files, err := filepath.Glob(path + "*")
-	if err != nil || len(files) != 4 {
-		t.Errorf("the files %q, %v; want database, mark, copy and what was set aside", files, err)
+	if err != nil || len(files) != 5 {
+		t.Errorf("the files %q, %v; want database, mark, copies of both and what was set aside", files, err)
 	}
 	for _, name := range files {
 		info, err := os.Stat(name)

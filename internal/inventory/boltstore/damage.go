@@ -3,8 +3,10 @@ package boltstore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -56,6 +58,14 @@ func setAside(path string, c *content, log *slog.Logger) error {
 	now := time.Now()
 	name := asideName(path, now)
 	if err := copyFile(path, name+".db"); err != nil {
+		return fmt.Errorf("keep the damaged database: %w", err)
+	}
+	// The mark tells Salvage which change was the last.
+	err := copyFile(markPath(path), markPath(name+".db"))
+	if err == nil {
+		err = likeDatabase(path, markPath(name+".db"))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("keep the damaged database: %w", err)
 	}
 	if err := writeAside(name+".json", Aside{Database: path, Time: now, Copy: name + ".db", Findings: c.findings}); err != nil {

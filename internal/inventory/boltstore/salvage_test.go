@@ -1,0 +1,328 @@
+package boltstore
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory/storetest"
+)
+
+// history is a database that was changed many times since it was opened, so that
+// its free pages hold older versions of its records.
+type history struct {
+	t       testing.TB
+	path    string
+	content []byte
+	mark    []byte
+	now     map[uuid.UUID]instance.Instance
+	ever    map[uuid.UUID][]instance.Instance // each version that was answered
+	random  *rand.Rand
+}
+
+func newHistory(t testing.TB, changes int) *history {
+	t.Helper()
+	h := &history{
+		t: t, path: filepath.Join(t.TempDir(), "inventory.db"), random: rand.New(rand.NewPCG(1, 2)),
+		now: map[uuid.UUID]instance.Instance{}, ever: map[uuid.UUID][]instance.Instance{},
+	}
+	store, err := Open(h.path, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first instance.Change
+	for i := range guestsInFile {
+		first.Put = append(first.Put, h.version(i, 0))
+	}
+	h.apply(store, first)
+	for n := range changes {
+		guest := h.version(h.random.IntN(guestsInFile), n+1)
+		if _, there := h.now[guest.UUID]; there && n%5 == 0 {
+			h.apply(store, instance.Change{Delete: []uuid.UUID{guest.UUID}, Rest: []instance.Resting{{Addr: guest.IPv4, UUID: guest.UUID}}})
+			continue
+		}
+		h.apply(store, instance.Change{Put: []instance.Instance{guest}})
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h.content, h.mark = readFile(t, h.path), readFile(t, markPath(h.path))
+	return h
+}
+
+func readFile(t testing.TB, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func (h *history) version(i, n int) instance.Instance {
+	return instance.Instance{
+		ID: fmt.Sprint("i-", i), Name: fmt.Sprint(i), UUID: uuid.NewSHA1(uuid.NameSpaceOID, fmt.Append(nil, i)),
+		Hostname: strings.Repeat("h", 60), Location: fmt.Sprint(n), IPv4: ip(i),
+		LastUpdate: time.Date(2026, 1, 1, 0, n, 0, 0, time.UTC),
+	}
+}
+
+func (h *history) apply(store *Store, change instance.Change) {
+	h.t.Helper()
+	if err := store.Apply(h.t.Context(), []instance.Change{change}); err != nil {
+		h.t.Fatal(err)
+	}
+	for _, id := range change.Delete {
+		delete(h.now, id)
+	}
+	for _, guest := range change.Put {
+		h.now[guest.UUID] = guest
+		h.ever[guest.UUID] = append(h.ever[guest.UUID], guest)
+	}
+}
+
+// salvage salvages a copy that was damaged, and checks what holds for each: a
+// sure record is the last one, each other one was answered once, and what is not
+// as it was is told of.
+func (h *history) salvage(what string, damaged []byte) *Salvaged {
+	h.t.Helper()
+	path := filepath.Join(h.t.TempDir(), "inventory.db")
+	if err := errors.Join(os.WriteFile(path, damaged, 0o600), os.WriteFile(markPath(path), h.mark, 0o600)); err != nil {
+		h.t.Fatal(err)
+	}
+	s, err := Salvage(path)
+	if err != nil {
+		if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrNewer) {
+			h.t.Errorf("%s: %v", what, err)
+		}
+		return nil
+	}
+	right := 0
+	for _, r := range s.Records {
+		if r.Bucket != Instances {
+			continue
+		}
+		var guest instance.Instance
+		if err := json.Unmarshal(r.Text, &guest); err != nil {
+			h.t.Fatal(err)
+		}
+		last := reflect.DeepEqual(guest, h.now[guest.UUID])
+		if last && r.Certainty != Uncertain {
+			right++
+		}
+		if r.Certainty == Sure && !last {
+			h.t.Errorf("%s: the guest %s is said to be sure, and is an older version", what, guest.Name)
+		}
+		if !slices.ContainsFunc(h.ever[guest.UUID], func(v instance.Instance) bool { return reflect.DeepEqual(v, guest) }) {
+			h.t.Errorf("%s: the guest %s never was so", what, guest.Name)
+		}
+	}
+	if s.Sound() && right != len(h.now) {
+		h.t.Errorf("%s: %d of %d guests are right, and nothing is told of it", what, right, len(h.now))
+	}
+	return s
+}
+
+// replace checks that the salvaged database opens without damage.
+func (h *history) replace(what string, s *Salvaged) {
+	h.t.Helper()
+	if _, aside, err := s.Replace(); err != nil || (aside != "") != slices.ContainsFunc(s.Records, func(r SalvagedRecord) bool { return r.Certainty == Uncertain }) {
+		h.t.Fatalf("%s: set aside in %q: %v", what, aside, err)
+	}
+	want, err := s.Table(h.t.Context())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	got, findings, err := Read(h.t.Context(), s.path)
+	if err != nil || len(findings) > 0 {
+		h.t.Fatalf("%s: %v, %v", what, findings, err)
+	}
+	if diff := storetest.Diff(want, got); diff != "" {
+		h.t.Errorf("%s: (-want +got):\n%s", what, diff)
+	}
+}
+
+// TestSalvage: what the present pages hold is sure, whatever page of bbolt's own
+// is gone.
+func TestSalvage(t *testing.T) {
+	h := newHistory(t, 40)
+	page := os.Getpagesize()
+	zeroed := func(numbers ...int) []byte {
+		damaged := bytes.Clone(h.content)
+		for _, n := range numbers {
+			clear(damaged[n*page:][:page])
+		}
+		return damaged
+	}
+	for name, damaged := range map[string][]byte{
+		"no damage":                            h.content,
+		"one meta page":                        zeroed(0),
+		"the other meta page":                  zeroed(1),
+		"both meta pages":                      zeroed(0, 1),
+		"both meta pages and the list of free": zeroed(append([]int{0, 1}, freelists(h.content)...)...),
+	} {
+		s := h.salvage(name, damaged)
+		if s == nil || !s.Sound() || s.Count(Instances, Sure) != len(h.now) {
+			t.Fatalf("%s: %+v", name, s)
+		}
+		h.replace(name, s)
+	}
+}
+
+// freelists are the pages with a list of free pages.
+func freelists(content []byte) (numbers []int) {
+	page := os.Getpagesize()
+	for n := range len(content) / page {
+		if content[n*page+8] == 0x10 {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers
+}
+
+// TestSalvageRandomDamage makes 200 damages of several kinds, among them pages
+// that hold what they held before, as after writes that a disk has lost.
+func TestSalvageRandomDamage(t *testing.T) {
+	h := newHistory(t, 60)
+	sound, complete, likely, uncertain := 0, 0, 0, 0
+	for i := range 200 {
+		what, damaged := h.damage(i)
+		s := h.salvage(what, damaged)
+		if s == nil {
+			continue
+		}
+		if i%8 < 2 { // each kind of damage, and quickly
+			h.replace(what, s)
+		}
+		if s.Sound() {
+			sound++
+		}
+		if s.Count(Instances, Sure) == len(h.now) {
+			complete++
+		}
+		likely += s.Count(Instances, Likely)
+		uncertain += s.Count(Instances, Uncertain)
+	}
+	t.Logf("of 200: %d without any loss, %d with all guests sure; in the others %d records likely, %d uncertain", sound, complete, likely, uncertain)
+	if complete < 50 {
+		t.Errorf("all guests are sure after %d of 200 damages only", complete)
+	}
+}
+
+// damage makes the i-th damage.
+func (h *history) damage(i int) (what string, damaged []byte) {
+	page := os.Getpagesize()
+	count := len(h.content) / page
+	damaged = bytes.Clone(h.content)
+	n, m := h.random.IntN(count), h.random.IntN(count)
+	switch i % 6 {
+	case 0:
+		clear(damaged[n*page:][:page])
+		return fmt.Sprintf("page %d zeroed", n), damaged
+	case 1:
+		clear(damaged[:2*page])
+		clear(damaged[n*page:][:page])
+		return fmt.Sprintf("pages 0, 1 and %d zeroed", n), damaged
+	case 2:
+		copy(damaged[n*page:][:page], h.content[m*page:])
+		return fmt.Sprintf("page %d holds what page %d held", n, m), damaged
+	case 3:
+		at := h.random.IntN(len(damaged))
+		damaged[at] ^= 1 << h.random.IntN(8)
+		return fmt.Sprintf("a bit of byte %d flipped", at), damaged
+	case 4:
+		return fmt.Sprintf("cut off at page %d", n), damaged[:n*page]
+	default:
+		clear(damaged[:2*page])
+		at := n*page + h.random.IntN(128)
+		damaged[at] ^= byte(1 + h.random.IntN(255))
+		return fmt.Sprintf("pages 0 and 1 zeroed, byte %d altered", at), damaged
+	}
+}
+
+// TestSalvageStaleFile puts the database before the last change in its place: no
+// record is sure.
+func TestSalvageStaleFile(t *testing.T) {
+	h := newHistory(t, 10)
+	older := h.content
+	store := open(t, h.path)
+	h.apply(store, instance.Change{Put: []instance.Instance{h.version(3, 99)}})
+	closeStore(t, store)
+	h.mark = readFile(t, markPath(h.path))
+	s := h.salvage("the file before the last change", older)
+	if s.Sound() || s.Missing != 1 || s.Count(Instances, Sure) != 0 || s.Count(Instances, Likely) == 0 {
+		t.Errorf("missing %d, %d sure, %d likely; want 1, 0 and all", s.Missing, s.Count(Instances, Sure), s.Count(Instances, Likely))
+	}
+}
+
+func TestSalvageWhatIsNone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "inventory.db")
+	store := open(t, path)
+	if _, err := Salvage(path); !errors.Is(err, ErrInUse) {
+		t.Errorf("while a server has it open: %v, want %v", err, ErrInUse)
+	}
+	closeStore(t, store)
+	for name, content := range map[string]string{"empty": "", "text": "not a database", "zeros": strings.Repeat("\x00", 65536)} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Salvage(path); !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrMissing) {
+			t.Errorf("%s: %v, want that it is damaged or empty", name, err)
+		}
+	}
+}
+
+func FuzzSalvage(f *testing.F) {
+	f.Add(uint32(0), byte(0xff), uint8(1), uint8(2))
+	f.Add(uint32(5000), byte(1), uint8(0), uint8(0))
+	h := newHistory(f, 30)
+	f.Fuzz(func(t *testing.T, at uint32, flip byte, to, from uint8) {
+		h.t = t
+		page := os.Getpagesize()
+		count := len(h.content) / page
+		damaged := bytes.Clone(h.content)
+		damaged[int(at)%len(damaged)] ^= flip
+		copy(damaged[int(to)%count*page:][:page], h.content[int(from)%count*page:])
+		h.salvage("fuzzed", damaged)
+	})
+}
+
+func TestCompact(t *testing.T) {
+	h := newHistory(t, 200)
+	before, _, err := Read(t.Context(), h.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	former, err := Compact(h.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kept := readFile(t, former); !bytes.Equal(kept, h.content) {
+		t.Error("the copy differs from the former file")
+	}
+	if now := readFile(t, h.path); len(now) >= len(h.content) {
+		t.Errorf("%d bytes, before %d", len(now), len(h.content))
+	}
+	after, findings, err := Read(t.Context(), h.path)
+	if err != nil || len(findings) > 0 {
+		t.Fatal(findings, err)
+	}
+	if diff := storetest.Diff(before, after); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func ip(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}) }
