@@ -13,7 +13,8 @@
 //	POST   /v1/reprovision?ref=R     instance.Instance, with a new instance-id
 //	GET    /v1/user-data?ref=R       what the guest would get, byte for byte
 //	GET    /v1/password?ref=R        what the guest posted as its password
-//	GET    /v1/export?format=F       the original's JSON database, see ExportFormats
+//	GET    /v1/export?format=F       the inventory in one of ExportFormats
+//	POST   /v1/import?replace=B      a document of the format json, answers Imported
 //	GET    /v1/backup                all that the server keeps, see package backup
 //	GET    /v1/status                Status
 //	GET    /v1/identity              the certificate of identity documents, in PEM
@@ -46,9 +47,12 @@ import (
 	"mdserver/internal/libvirt"
 )
 
+// FormatJSON is the format of Client.Export that loses nothing, see package document.
+const FormatJSON = "json"
+
 // ExportFormats are the formats of Client.Export: the original's database in
-// the form that was imported, as a list, and as an object.
-var ExportFormats = []string{"legacy", "legacy-list", "legacy-object"}
+// the form that was imported, as a list, and as an object; and FormatJSON.
+var ExportFormats = []string{"legacy", "legacy-list", "legacy-object", FormatJSON}
 
 // Backend is what the interface controls.
 type Backend struct {
@@ -65,6 +69,9 @@ type Backend struct {
 	Unplugged func(context.Context, uuid.UUID) error
 	// Export writes all guests in one of ExportFormats.
 	Export func(w io.Writer, format string) error
+	// Import adds the records of a document. With replace they take the place of
+	// known guests' records.
+	Import func(ctx context.Context, table instance.Table, replace bool) (inventory.Adopted, error)
 	// Backup writes all that the server keeps, in the format of package backup.
 	Backup func(w io.Writer) error
 	Status func() Status
@@ -120,6 +127,7 @@ func (b Backend) routes() map[string]http.HandlerFunc {
 		"GET /v1/user-data":     b.userdata,
 		"GET /v1/password":      b.password,
 		"GET /v1/export":        b.export,
+		"POST /v1/import":       b.importDocument,
 		"GET /v1/backup":        b.backup,
 		"GET /v1/status":        func(w http.ResponseWriter, _ *http.Request) { answer(w, b.Status()) },
 		"GET /v1/identity":      func(w http.ResponseWriter, _ *http.Request) { face.Text(w, string(b.Identity())) },

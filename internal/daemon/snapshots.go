@@ -8,7 +8,6 @@ import (
 
 	"mdserver/internal/config"
 	"mdserver/internal/health"
-	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/backup"
 )
@@ -70,11 +69,7 @@ func (d *Daemon) saveSnapshot(cfg *config.Config, inv *inventory.Inventory) {
 // inventory, which holds what is durable and takes no lock, so a backup holds up
 // no registration.
 func (d *Daemon) backupOf(cfg *config.Config, inv *inventory.Inventory) (*backup.Backup, error) {
-	snapshot := inv.Snapshot()
-	table := instance.Table{Resting: snapshot.Resting()}
-	for guest := range snapshot.All() {
-		table.Instances = append(table.Instances, *guest)
-	}
+	table := tableOf(inv.Snapshot())
 	notes, err := d.notes.Notes()
 	if err != nil {
 		return nil, err

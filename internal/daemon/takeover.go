@@ -13,6 +13,7 @@ import (
 	"os"
 	"time"
 
+	"mdserver/internal/admin"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/legacy"
@@ -142,10 +143,13 @@ func (d *Daemon) importAgain(ctx context.Context, path string, inv *inventory.In
 	return nil
 }
 
-// export writes all guests as a database of the original, in the form that
-// format names. "legacy" is the form that was imported, or else the list, which
+// export writes all guests as a document, or as a database of the original, in the
+// form that format names. "legacy" is the form that was imported, or else the list, which
 // every version of the original reads.
 func (d *Daemon) export(w io.Writer, format string) error {
+	if format == admin.FormatJSON {
+		return d.exportDocument(w)
+	}
 	form := legacy.Form(format)
 	if format == "legacy" {
 		note, err := readImportNote(d.notes)

@@ -96,7 +96,9 @@ func (d *draft) prepare(guest instance.Instance) (instance.Instance, error) {
 		guest.Hostname = instance.DeriveHostname(guest.Name, guest.UUID, d.rules.FallbackHostname)
 	}
 	guest.FirstSeen, guest.LastUpdate = d.seen(guest.FirstSeen), d.seen(guest.LastUpdate)
-	guest.Network = d.rules.primary()
+	if guest.Network == "" { // the other database knows of one network
+		guest.Network = d.rules.primary()
+	}
 	guest.Hostname = distinct(guest.Hostname, guest.UUID, func(name string) bool { // in DNS as the original had it
 		return d.hostnameHolder(name, guest.UUID, nil) == nil && d.never(name, guest.Attachments()) == ""
 	})
