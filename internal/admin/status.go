@@ -1,11 +1,15 @@
 package admin
 
 import (
+	"cmp"
+	"fmt"
+	"strings"
 	"time"
 
 	"mdserver/internal/admission"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/health"
+	"mdserver/internal/inventory"
 	"mdserver/internal/libvirt/network"
 	"mdserver/internal/libvirt/watch"
 	"mdserver/internal/portsecurity"
@@ -28,7 +32,10 @@ type Status struct {
 	Libvirt   Libvirt          `json:"libvirt"`
 	Dnsmasq   dnsmasq.Status   `json:"dnsmasq"`             // of the first network that has one
 	SetAside  []string         `json:"set_aside,omitempty"` // files with records of the database that were damaged
-	Health    []health.Trouble `json:"health,omitempty"`    // what else is wrong
+	// Withheld are guests whose records were set aside and that were not
+	// registered again.
+	Withheld []inventory.Withheld `json:"withheld,omitempty"`
+	Health   []health.Trouble     `json:"health,omitempty"` // what else is wrong
 }
 
 // Network is one network that guests are served on.
@@ -59,7 +66,26 @@ func (s Status) Trouble() []health.Trouble {
 	for _, file := range s.SetAside {
 		list = append(list, health.Trouble{Part: "database", Message: "records of the database were damaged and set aside in " + file})
 	}
+	if len(s.Withheld) > 0 {
+		list = append(list, health.Trouble{Part: "database", Message: withheldTrouble(s.Withheld)})
+	}
 	return append(list, s.Health...)
+}
+
+// mostNamed is how many guests a message names.
+const mostNamed = 5
+
+func withheldTrouble(all []inventory.Withheld) string {
+	var names []string
+	for _, w := range all {
+		if len(names) == mostNamed {
+			names = append(names, "…")
+			break
+		}
+		names = append(names, cmp.Or(w.Name, w.UUID.String()))
+	}
+	return fmt.Sprintf("%d guests are not served, since their records were set aside, and their addresses and names are given to no other: %s; `mdserver explain NAME` tells more",
+		len(all), strings.Join(names, ", "))
 }
 
 // Libvirt tells how the server learns of guests, besides the hook.

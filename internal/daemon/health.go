@@ -59,7 +59,7 @@ func (d *Daemon) libvirtTrouble(cfg *config.Config) []health.Trouble {
 // asked for every few seconds.
 func (d *Daemon) trouble() []health.Trouble {
 	cfg := d.config.Load()
-	s := admin.Status{SetAside: boltstore.Asides(cfg.Server.Database), Health: d.health(cfg)}
+	s := admin.Status{SetAside: boltstore.Asides(cfg.Server.Database), Withheld: d.inventory.Withheld(), Health: d.health(cfg)}
 	for _, m := range d.serving.list() {
 		s.Networks = append(s.Networks, admin.Network{Name: m.Name, Trouble: networkTrouble(m.lastError(), d.ports.Trouble(m.Name))})
 	}

@@ -146,6 +146,7 @@ func (d *Daemon) inventoryOptions(cfg *config.Config, networks []instance.Networ
 		Location:         cfg.Service.Location,
 		FallbackHostname: cfg.Server.HostnamePrefix,
 		Quarantine:       cfg.Dnsmasq.Quarantine,
+		Withheld:         d.withheld(cfg),
 	}
 }
 

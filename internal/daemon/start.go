@@ -33,6 +33,10 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
+	if err := d.completeAsides(cfg, inv); err != nil {
+		d.log.Error("the records that were set aside could not be completed from a snapshot", "error", err)
+	}
+	inv.Reconfigure(d.inventoryOptions(cfg, configuredNetworks(cfg), nil)) // with what is withheld now
 	if err := d.importLegacy(ctx, cfg.Server.DBFile, store, inv); err != nil {
 		return nil, errors.Join(err, inv.Close())
 	}
@@ -127,6 +131,7 @@ func (d *Daemon) status() admin.Status {
 		Libvirt:  d.following.status(cfg),
 		Dnsmasq:  firstDnsmasq(networks),
 		SetAside: boltstore.Asides(cfg.Server.Database),
+		Withheld: d.inventory.Withheld(),
 		Health:   d.health(cfg),
 	}
 }

@@ -184,7 +184,14 @@ func setAside(path string) []Finding {
 	var all []Finding
 	for _, name := range boltstore.Asides(path) {
 		all = append(all, warning("records of the database were damaged and set aside in %s", name).
-			advise("register the guests in it again, then remove the file"))
+			advise("register the guests in it again, then remove the file and run `mdserver reload`"))
+	}
+	withheld, err := boltstore.Withheld(path)
+	if err != nil {
+		all = append(all, unknown("%v", err))
+	}
+	for _, w := range withheld {
+		all = append(all, fine("given to no other guest: addresses and host name of %s", w))
 	}
 	return all
 }

@@ -95,9 +95,12 @@ func (d *draft) fit(guest, former *instance.Instance) error {
 	if guest.Network == "" {
 		guest.Network = d.rules.primary()
 	}
+	if err := d.checkWithheld(guest); err != nil {
+		return err
+	}
 	places := guest.Attachments()
 	guest.Hostname = distinct(guest.Hostname, guest.UUID, func(name string) bool {
-		return d.hostnameHolder(name, guest.UUID, nil) == nil && d.never(name, places) == ""
+		return d.hostnameHolder(name, guest.UUID, nil) == nil && d.never(name, places) == "" && d.withheldName(name, guest.UUID, places) == nil
 	})
 	for _, addr := range guest.Addrs() {
 		// One that another record of the table has given up does not rest.

@@ -112,11 +112,6 @@ func NewestSound(database string) string {
 }
 
 func readable(path string) bool {
-	file, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer file.Close()
-	_, err = Read(file)
+	_, err := ReadFile(path)
 	return err == nil
 }

@@ -25,6 +25,10 @@ type Aside struct {
 	Findings  []Finding           `json:"findings,omitempty"`
 	Instances []instance.Instance `json:"instances,omitempty"` // that contradict each other
 	Reasons   []string            `json:"reasons,omitempty"`   // why each of them is here
+	// Former are records, in the snapshot named, of guests that are damaged or
+	// missing. They are added by the server.
+	Former   []instance.Instance `json:"former,omitempty"`
+	Snapshot string              `json:"snapshot,omitempty"`
 }
 
 // Asides lists the files beside a database in which records were set aside.

@@ -129,9 +129,9 @@ func readWhole(path string) (fs.FileInfo, []byte, error) {
 }
 
 // Replace puts what is sure or likely in the place of the damaged database, as
-// the function Replace does, and before that writes the uncertain records to a
+// the function Replace does, and before that writes what is uncertain or lost to a
 // file beside it, see Asides. It returns the names of the copy of the database
-// and of that file, which is "" if nothing is uncertain. Errors: those of the
+// and of that file, which is "" if all is sure. Errors: those of the
 // function Replace.
 func (s *Salvaged) Replace() (former, aside string, err error) {
 	a := Aside{Database: s.path, Time: time.Now()}
@@ -140,7 +140,10 @@ func (s *Salvaged) Replace() (former, aside string, err error) {
 			a.Findings = append(a.Findings, Finding{r.Bucket, r.Key, seal([]byte(r.Bucket), r.Key, r.Text), uncertainReason})
 		}
 	}
-	if len(a.Findings) > 0 {
+	for _, p := range s.Problems {
+		a.Findings = append(a.Findings, Finding{Reason: p})
+	}
+	if !s.Sound() {
 		aside = asideName(s.path, a.Time) + ".json"
 		if err := writeAside(aside, a); err != nil {
 			return "", "", err
