@@ -131,7 +131,9 @@ func backupListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List the snapshots that the server has made",
-		Long: `List the snapshots that the server has made, the newest first. Each is a backup
+		Long: `List the snapshots that the server has made, the newest first, with the reason:
+one is made daily, before an import, before a restore (of the guests that are
+replaced), and after a restore (of those that are restored). Each is a backup
 that "mdserver restore FILE" takes. The key mdserver.snapshots sets how many are kept.`,
 		Example: "  mdserver backup ls",
 		Args:    args(cobra.NoArgs),
@@ -151,9 +153,9 @@ that "mdserver restore FILE" takes. The key mdserver.snapshots sets how many are
 		}
 		var rows [][]string
 		for _, s := range all {
-			rows = append(rows, []string{s.Path, s.Created.Format(time.RFC3339), strconv.FormatInt(s.Size, 10)})
+			rows = append(rows, []string{s.Path, s.Created.Format(time.RFC3339), strconv.FormatInt(s.Size, 10), string(s.Reason)})
 		}
-		return table(cmd.OutOrStdout(), []string{"FILE", "CREATED", "BYTES"}, rows)
+		return table(cmd.OutOrStdout(), []string{"FILE", "CREATED", "BYTES", "REASON"}, rows)
 	}
 	return cmd
 }

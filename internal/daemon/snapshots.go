@@ -42,17 +42,18 @@ func (d *Daemon) snapshotOfTheDay() {
 	if err == nil && slices.ContainsFunc(all, func(s backup.Snapshot) bool { return time.Since(s.Created).Abs() < snapshotAge }) {
 		return
 	}
-	d.saveSnapshot(cfg, d.inventory)
+	d.saveSnapshot(cfg, d.inventory, backup.Daily)
 }
 
 // saveSnapshot makes a snapshot of the guests as they are now, if there are any
 // and the configuration wants it.
-func (d *Daemon) saveSnapshot(cfg *config.Config, inv *inventory.Inventory) {
+func (d *Daemon) saveSnapshot(cfg *config.Config, inv *inventory.Inventory, reason backup.Reason) {
 	if cfg.Server.Snapshots == 0 || inv.Snapshot().Len() == 0 {
 		return
 	}
 	b, err := d.backupOf(cfg, inv)
 	if err == nil {
+		b.Header.Reason = reason
 		err = backup.Save(cfg.Server.Database, b, cfg.Server.Snapshots)
 	}
 	if err != nil {

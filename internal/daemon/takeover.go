@@ -16,6 +16,7 @@ import (
 	"mdserver/internal/admin"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/legacy"
 	"mdserver/internal/libvirt/network"
 )
@@ -88,7 +89,7 @@ func (d *Daemon) importLegacy(ctx context.Context, path string, notes network.No
 		if note.File != path {
 			note.Time = time.Time{} // another database: all of it is new
 		}
-		d.saveSnapshot(d.config.Load(), inv)
+		d.saveSnapshot(d.config.Load(), inv, backup.BeforeImport)
 		err = d.importAgain(ctx, path, inv, guests, note.Time)
 	}
 	if err != nil {

@@ -39,7 +39,9 @@ func TestWithheld(t *testing.T) {
 		{"another letter in its name", func(b *bbolt.Bucket, key, value []byte) error {
 			return b.Put(key, bytes.Replace(value, []byte(`"name":"web"`), []byte(`"name":"wex"`), 1))
 		}, false},
-		{"no JSON", func(b *bbolt.Bucket, key, value []byte) error { return b.Put(key, bytes.TrimSuffix(value, []byte("}"))) }, false},
+		{"no JSON", func(b *bbolt.Bucket, key, value []byte) error {
+			return b.Put(key, bytes.TrimSuffix(value, []byte("}")))
+		}, false},
 		{"nothing of it", func(b *bbolt.Bucket, key, _ []byte) error { return b.Put(key, []byte("gone")) }, true},
 		{"it is missing", func(b *bbolt.Bucket, key, _ []byte) error { return b.Delete(key) }, true},
 	}
