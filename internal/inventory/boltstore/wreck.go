@@ -17,7 +17,14 @@ import (
 // version is one sealed value of a key.
 type version struct {
 	key, value []byte
-	page       uint64 // 0 if it was reached from the bucket's first page
+	page       uint64 // where it was found first
+	sums       tally  // its share of its bucket's sums
+}
+
+func newVersion(page uint64, e pages.Element) version {
+	v := version{key: e.Key, value: e.Value, page: page}
+	v.sums.add(e.Key, e.Value)
+	return v
 }
 
 // set is one record for each key of a bucket.
@@ -25,7 +32,7 @@ type set map[string]version
 
 func (s set) tally() (t tally) {
 	for _, v := range s {
-		t.add(v.key, v.value)
+		t.Count, t.Sum = t.Count+v.sums.Count, t.Sum+v.sums.Sum
 	}
 	return t
 }
@@ -49,17 +56,19 @@ func gather(f *pages.File) *wreck {
 	for _, bucket := range buckets {
 		w.versions[string(bucket)] = map[string][]version{}
 	}
-	read := map[string]bool{} // buckets with a page of their own
 	for page, e := range f.Leaves() {
-		if b, ok := e.Bucket(); ok {
-			id := fmt.Sprintf("%s %d", e.Key, b.Root)
-			if b.Root == 0 || !read[id] {
-				read[id] = true
-				w.addCandidate(f, string(e.Key), b)
-			}
-			continue
+		if _, ok := e.Bucket(); !ok {
+			w.addVersion(page, e)
 		}
-		w.addVersion(page, e)
+	}
+	read := map[string]bool{} // buckets with a page of their own
+	for _, e := range f.Leaves() {
+		b, ok := e.Bucket()
+		id := fmt.Sprintf("%s %d", e.Key, b.Root)
+		if ok && (b.Root == 0 || !read[id]) {
+			read[id] = true
+			w.addCandidate(f, string(e.Key), b)
+		}
 	}
 	return w
 }
@@ -81,9 +90,9 @@ func (w *wreck) addVersion(page uint64, e pages.Element) {
 		if verify(bucket, e.Key, text) != nil {
 			return
 		}
-		known := w.versions[string(bucket)][string(e.Key)]
-		if !slices.ContainsFunc(known, func(v version) bool { return bytes.Equal(v.value, e.Value) }) {
-			w.versions[string(bucket)][string(e.Key)] = append(known, version{e.Key, e.Value, page})
+		if _, known := w.find(string(bucket), e); !known {
+			versions := w.versions[string(bucket)]
+			versions[string(e.Key)] = append(versions[string(e.Key)], newVersion(page, e))
 		}
 		return
 	}
@@ -106,12 +115,21 @@ func (w *wreck) addCandidate(f *pages.File, bucket string, b pages.Bucket) {
 	}
 	c := set{}
 	_ = f.Walk(b, func(e pages.Element) { // what cannot be read is missed by the sums
-		text, err := unseal([]byte(bucket), e.Key, e.Value)
-		if err == nil && !isOwn([]byte(bucket), e.Key) && verify([]byte(bucket), e.Key, text) == nil {
-			c[string(e.Key)] = version{e.Key, e.Value, 0}
+		if v, ok := w.find(bucket, e); ok {
+			c[string(e.Key)] = v
 		}
 	})
 	w.candidates[bucket] = append(w.candidates[bucket], c)
+}
+
+// find finds a record among the sound ones that were found.
+func (w *wreck) find(bucket string, e pages.Element) (version, bool) {
+	versions := w.versions[bucket][string(e.Key)]
+	i := slices.IndexFunc(versions, func(v version) bool { return bytes.Equal(v.value, e.Value) })
+	if i < 0 {
+		return version{}, false
+	}
+	return versions[i], true
 }
 
 // choose finds the records of a bucket at the last change. complete tells that
@@ -182,10 +200,8 @@ func (w *wreck) repair(bucket string, c set) (set, bool) {
 // a value stands for a deletion.
 func (s set) tallyWith(t tally, change []version) tally {
 	for _, v := range change {
-		if present, there := s[string(v.key)]; there {
-			t.subtract(present.key, present.value)
-		}
-		t.add(v.key, v.value)
+		present := s[string(v.key)].sums // zero if there is none
+		t.Count, t.Sum = t.Count+v.sums.Count-present.Count, t.Sum+v.sums.Sum-present.Sum
 	}
 	return t
 }
