@@ -43,6 +43,9 @@ type Backend struct {
 	Unplugged func(context.Context, uuid.UUID) error
 	// Export writes all guests in one of api.ExportFormats.
 	Export func(w io.Writer, format string) error
+	// Import adds the records of a document. With replace they take the place of
+	// known guests' records.
+	Import func(ctx context.Context, table instance.Table, replace bool) (inventory.Adopted, error)
 	// Backup writes all that the server keeps, in the format of package backup.
 	Backup func(w io.Writer) error
 	Status func() api.Status
@@ -82,6 +85,7 @@ func (b Backend) routes() map[string]http.HandlerFunc {
 		"GET /v1/user-data":     b.userdata,
 		"GET /v1/password":      b.password,
 		"GET /v1/export":        b.export,
+		"POST /v1/import":       b.importDocument,
 		"GET /v1/backup":        b.backup,
 		"GET /v1/status":        func(w http.ResponseWriter, _ *http.Request) { answer(w, b.Status()) },
 		"GET /v1/identity":      func(w http.ResponseWriter, _ *http.Request) { httpcommon.Text(w, string(b.Identity())) },

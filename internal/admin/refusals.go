@@ -34,7 +34,20 @@ func (b Backend) find(ref string) (*instance.Instance, error) {
 	for _, r := range b.Inventory.Refusals().Find(ref) {
 		return nil, fmt.Errorf("%w: the domain %q is %s: %s; see `mdserver explain %s`", inventory.ErrNotFound, r.Name, r.State, r.Reason, shell.Quote(ref))
 	}
+	if w, ok := b.withheld(ref); ok {
+		return nil, fmt.Errorf("%w: %s; see `mdserver explain %s`", inventory.ErrNotFound, w, shell.Quote(ref))
+	}
 	return nil, err
+}
+
+// withheld finds a guest whose record was set aside.
+func (b Backend) withheld(ref string) (inventory.Withheld, bool) {
+	for _, w := range b.Inventory.Withheld() {
+		if w.Means(ref) {
+			return w, true
+		}
+	}
+	return inventory.Withheld{}, false
 }
 
 // explain tells all of a guest, or why a domain is none.
@@ -47,6 +60,10 @@ func (b Backend) explain(w http.ResponseWriter, r *http.Request) {
 	}
 	if refused := b.Inventory.Refusals().Find(ref); errors.Is(err, inventory.ErrNotFound) && len(refused) > 0 {
 		answer(w, explain.Refused(refused[0], b.Status().Started))
+		return
+	}
+	if withheld, ok := b.withheld(ref); errors.Is(err, inventory.ErrNotFound) && ok {
+		answer(w, explain.Withheld(withheld, b.Status().Started))
 		return
 	}
 	refuse(w, err)

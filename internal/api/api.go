@@ -12,7 +12,8 @@
 //	POST   /v1/reprovision?ref=R     instance.Instance, with a new instance-id
 //	GET    /v1/user-data?ref=R       what the guest would get, byte for byte
 //	GET    /v1/password?ref=R        what the guest posted as its password
-//	GET    /v1/export?format=F       the original's JSON database, see ExportFormats
+//	GET    /v1/export?format=F       the inventory in one of ExportFormats
+//	POST   /v1/import?replace=B      an export in FormatJSON, answers Imported
 //	GET    /v1/backup                all that the server keeps, see package backup
 //	GET    /v1/status                Status
 //	GET    /v1/identity              the certificate of identity documents, in PEM
@@ -35,9 +36,12 @@ import (
 // HookAgent is the User-Agent of mdserver's libvirt hook.
 const HookAgent = "mdserver-hook"
 
+// FormatJSON is the format of /v1/export that loses nothing, see package document.
+const FormatJSON = "json"
+
 // ExportFormats are the formats of /v1/export: the original's database in the
-// form that was imported, as a list, and as an object.
-var ExportFormats = []string{"legacy", "legacy-list", "legacy-object"}
+// form that was imported, as a list, and as an object; and FormatJSON.
+var ExportFormats = []string{"legacy", "legacy-list", "legacy-object", FormatJSON}
 
 // Error is the answer to a request that was refused.
 type Error struct {

@@ -1,6 +1,11 @@
 package api
 
-import "time"
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Status is the state of a running server.
 type Status struct {
@@ -19,7 +24,10 @@ type Status struct {
 	Libvirt   Libvirt   `json:"libvirt"`
 	Dnsmasq   Dnsmasq   `json:"dnsmasq"`             // of the first network that has one
 	SetAside  []string  `json:"set_aside,omitempty"` // files with damaged records of the database
-	Health    []Trouble `json:"health,omitempty"`    // everything else that is wrong
+	// Withheld are guests whose records were set aside and that were not
+	// registered again.
+	Withheld []Withheld `json:"withheld,omitempty"`
+	Health   []Trouble  `json:"health,omitempty"` // everything else that is wrong
 }
 
 // Trouble lists everything that is wrong.
@@ -33,7 +41,25 @@ func (s Status) Trouble() []Trouble {
 	for _, file := range s.SetAside {
 		list = append(list, Trouble{Part: "database", Message: "records of the database were damaged and set aside in " + file})
 	}
+	if len(s.Withheld) > 0 {
+		list = append(list, Trouble{Part: "database", Message: withheldTrouble(s.Withheld)})
+	}
 	return append(list, s.Health...)
+}
+
+// mostNamed is how many guests a message names.
+const mostNamed = 5
+
+func withheldTrouble(all []Withheld) string {
+	var names []string
+	for _, w := range all[:min(len(all), mostNamed)] {
+		names = append(names, cmp.Or(w.Name, w.UUID.String()))
+	}
+	if len(all) > mostNamed {
+		names = append(names, "…")
+	}
+	return fmt.Sprintf("%d guests are not served, since their records were set aside, and their addresses and names are given to no other: %s; `mdserver explain NAME` tells more",
+		len(all), strings.Join(names, ", "))
 }
 
 // Trouble is something that is wrong now, or was and can come back.

@@ -133,7 +133,9 @@ func backupListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List the snapshots that the server has made",
-		Long: `List the snapshots that the server has made, the newest first. Each is a backup
+		Long: `List the snapshots that the server has made, the newest first, with the reason:
+one is made daily, before an import, before a restore (of the guests that are
+replaced), and after a restore (of those that are restored). Each is a backup
 that "mdserver restore FILE" takes. The key mdserver.snapshots sets how many are kept.`,
 		Example: "  mdserver backup ls",
 		Args:    args(cobra.NoArgs),
@@ -148,9 +150,9 @@ that "mdserver restore FILE" takes. The key mdserver.snapshots sets how many are
 }
 
 func snapshotSheet(all []backup.Snapshot) sheet {
-	s := sheet{columns: []string{"FILE", "CREATED", "BYTES"}}
+	s := sheet{columns: []string{"FILE", "CREATED", "BYTES", "REASON"}}
 	for _, file := range all {
-		s.rows = append(s.rows, []string{file.Path, file.Created.Format(time.RFC3339), strconv.FormatInt(file.Size, 10)})
+		s.rows = append(s.rows, []string{file.Path, file.Created.Format(time.RFC3339), strconv.FormatInt(file.Size, 10), string(file.Reason)})
 	}
 	return s
 }

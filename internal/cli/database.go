@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
 )
 
@@ -13,7 +14,7 @@ func databaseCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "database",
 		Short: "Look after the database of guests",
-	}, databaseCheckCommand())
+	}, databaseCheckCommand(), databaseSalvageCommand(), databaseCompactCommand())
 }
 
 // databaseReport is what `mdserver database check --json` prints.
@@ -23,6 +24,9 @@ type databaseReport struct {
 	Resting  int      `json:"resting"`  // addresses
 	Findings []string `json:"findings"` // what is damaged
 	Aside    []string `json:"aside"`    // files with records that were set aside before
+	// Withheld are guests in these files. Their addresses and names are given to
+	// no other guest.
+	Withheld []inventory.Withheld `json:"withheld"`
 }
 
 func databaseCheckCommand() *cobra.Command {
@@ -67,6 +71,11 @@ func databasePath(cmd *cobra.Command, args []string) (string, error) {
 
 func checkDatabase(cmd *cobra.Command, path string) (databaseReport, error) {
 	report := databaseReport{File: path, Findings: []string{}, Aside: append([]string{}, boltstore.Asides(path)...)}
+	withheld, err := boltstore.Withheld(path)
+	if err != nil {
+		report.Findings = append(report.Findings, err.Error())
+	}
+	report.Withheld = append([]inventory.Withheld{}, withheld...)
 	table, findings, err := boltstore.Read(cmd.Context(), path)
 	switch {
 	case errors.Is(err, boltstore.ErrDamaged), errors.Is(err, boltstore.ErrMissing):
@@ -88,6 +97,9 @@ func printDatabase(out io.Writer, r databaseReport) error {
 	}
 	for _, name := range r.Aside {
 		printf(out, "set aside before: %s\n", name)
+	}
+	for _, w := range r.Withheld {
+		printf(out, "given to no other guest: addresses %v and host name %q of %s\n", w.Addrs, w.Hostname, w)
 	}
 	return printf(out, "%s: %d guests and %d resting addresses are sound, %d findings\n", r.File, r.Guests, r.Resting, len(r.Findings))
 }

@@ -42,6 +42,9 @@ func printExplanation(w io.Writer, doc api.Explanation) error {
 		printRefusal(w, *r)
 	}
 	if !doc.Served {
+		if doc.Refusal == nil {
+			return printMissing(w, doc.Missing)
+		}
 		return nil
 	}
 	printAddresses(w, doc.Addresses)
@@ -50,11 +53,15 @@ func printExplanation(w io.Writer, doc api.Explanation) error {
 	if err := printRequests(w, doc); err != nil {
 		return err
 	}
+	return printMissing(w, doc.Missing)
+}
+
+func printMissing(w io.Writer, missing []string) error {
 	printf(w, "\nMISSING\n")
-	for _, text := range doc.Missing {
+	for _, text := range missing {
 		printf(w, "- %s\n", text)
 	}
-	if len(doc.Missing) == 0 {
+	if len(missing) == 0 {
 		printf(w, "nothing\n")
 	}
 	return nil

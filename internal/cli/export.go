@@ -11,10 +11,13 @@ import (
 func exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
-		Short: "Write the inventory in another program's format",
-		Long: `Write the inventory as the JSON database of the original mdserver, which it
-reads as its db_file:
+		Short: "Write the inventory as JSON, or as the original's database",
+		Long: `Write the inventory as JSON, or as the database of the original mdserver, which
+it reads as its db_file:
 
+  json           all of it, for "mdserver import": guests with instance-ids and
+                 passwords, and addresses in quarantine. A file that the command
+                 makes is readable by its owner only.
   legacy-list    a list of entries. Every version of the original reads it, and
                  releases up to 0.6.7 read nothing else.
   legacy-object  an object with "metadata" and "entries", which only the
@@ -22,10 +25,11 @@ reads as its db_file:
   legacy         the one of these that was imported; legacy-list if none was.
 
 With --output the file is replaced as a whole or, after an error, left as it is.`,
-		Example: "  mdserver export --format legacy --output /var/lib/mdserver/db_file.json",
-		Args:    args(cobra.NoArgs),
+		Example: `  mdserver export --format json --output guests.json
+  mdserver export --format legacy --output /var/lib/mdserver/db_file.json`,
+		Args: args(cobra.NoArgs),
 	}
-	format := cmd.Flags().String("format", "legacy", "format of the output: legacy, legacy-list or legacy-object")
+	format := cmd.Flags().String("format", "legacy", "format of the output: json, legacy, legacy-list or legacy-object")
 	output := outputFlag(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(api.ExportFormats, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {

@@ -16,7 +16,7 @@ import (
 	"mdserver/internal/inventory/boltstore"
 )
 
-// errRunning: a restore replaces the file that a server has open.
+// errRunning: a command would replace the file that a server has open.
 var errRunning = errors.New("mdserver runs; stop it first: systemctl stop mdserver")
 
 func restoreCommand() *cobra.Command {
@@ -25,7 +25,7 @@ func restoreCommand() *cobra.Command {
 		Short: "Replace the database by a backup",
 		Long: `Replace the configured database and the identity authority by those of a
 backup. The backup is checked first, and the former files are kept beside the
-new ones; a snapshot of the former guests is made, too. What does not fit this
+new ones; snapshots of the former and of the restored guests are made, too. What does not fit this
 host's configuration is listed, and restored nevertheless.
 
 The server must be stopped, so that no guest is registered in a database that is
@@ -49,8 +49,8 @@ about to be replaced. A restore that was interrupted can be repeated.`,
 		if err := mayRestore(cmd, *yes); err != nil {
 			return err
 		}
-		saveSnapshot(cmd, cfg)
-		return restore(cmd, cfg.Server.Database, b)
+		saveFormer(cmd, cfg)
+		return restore(cmd, cfg, b)
 	})
 	return cmd
 }
@@ -64,6 +64,11 @@ func mayRestore(cmd *cobra.Command, yes bool) error {
 	if _, err := c.Status(cmd.Context()); err == nil {
 		return errRunning
 	}
+	return mayReplace(cmd, yes)
+}
+
+// mayReplace checks that the administrator agrees.
+func mayReplace(cmd *cobra.Command, yes bool) error {
 	switch {
 	case yes:
 		return nil
@@ -73,14 +78,15 @@ func mayRestore(cmd *cobra.Command, yes bool) error {
 	return confirm(cmd, "Replace the database?")
 }
 
-// saveSnapshot makes a snapshot of the database that is to be replaced. A
+// saveFormer makes a snapshot of the database that is to be replaced. A
 // database that is damaged has none; a copy of it is kept in any case.
-func saveSnapshot(cmd *cobra.Command, cfg *config.Config) {
+func saveFormer(cmd *cobra.Command, cfg *config.Config) {
 	if cfg.Server.Snapshots == 0 {
 		return
 	}
 	present, err := backup.FromDatabase(cmd.Context(), cfg.Server.Database, cfg.Service.Hostname, config.Version)
 	if err == nil && present.Header.Guests > 0 {
+		present.Header.Reason = backup.BeforeRestore
 		err = backup.Save(cfg.Server.Database, present, cfg.Server.Snapshots)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -88,7 +94,21 @@ func saveSnapshot(cmd *cobra.Command, cfg *config.Config) {
 	}
 }
 
-func restore(cmd *cobra.Command, database string, b *backup.Backup) error {
+// saveRestored makes a snapshot of what was restored. So the newest snapshot is
+// not one of the database that was replaced.
+func saveRestored(cmd *cobra.Command, cfg *config.Config, b *backup.Backup) {
+	if cfg.Server.Snapshots == 0 {
+		return
+	}
+	restored := backup.New(cfg.Service.Hostname, config.Version, b.Table, b.Notes, b.Identity)
+	restored.Header.Reason = backup.Restored
+	if err := backup.Save(cfg.Server.Database, restored, cfg.Server.Snapshots); err != nil {
+		printf(cmd.OutOrStdout(), "no snapshot of the restored database was made: %v\n", err)
+	}
+}
+
+func restore(cmd *cobra.Command, cfg *config.Config, b *backup.Backup) error {
+	database := cfg.Server.Database
 	former, err := backup.Restore(database, b)
 	for _, name := range former {
 		printf(cmd.OutOrStdout(), "kept: %s\n", name)
@@ -99,6 +119,7 @@ func restore(cmd *cobra.Command, database string, b *backup.Backup) error {
 	if err != nil {
 		return err
 	}
+	saveRestored(cmd, cfg, b)
 	return printf(cmd.OutOrStdout(), "restored %s; start the server: systemctl start mdserver\n", database)
 }
 

@@ -72,7 +72,7 @@ original mdserver; "mdserver serve" does the same.`,
 	root.PersistentFlags().StringP("config", "c", defaultConfig, "configuration `FILE` ($MDSERVER_CONFIG)")
 	root.PersistentFlags().String("socket", "", "control `SOCKET` of the server ($MDSERVER_SOCKET; default: the key socket of the configuration)")
 	root.AddCommand(
-		serveCommand(), instanceCommand(), networkCommand(), userdataCommand(), statusCommand(), reloadCommand(), exportCommand(), backupCommand(), restoreCommand(),
+		serveCommand(), instanceCommand(), networkCommand(), userdataCommand(), statusCommand(), reloadCommand(), exportCommand(), importCommand(), backupCommand(), restoreCommand(),
 		configCommand(), identityCommand(), templateCommand(), hookCommand(), installCommand(), uninstallCommand(), docsCommand(),
 		doctorCommand(), databaseCommand(), explainCommand(), smbiosCommand(), launcherCommand(), versionCommand(), debugCommand(),
 	)

@@ -126,6 +126,17 @@ func (c *Client) Export(ctx context.Context, format string) ([]byte, error) {
 	return body, c.call(ctx, http.MethodGet, "/v1/export?"+query("format", format), nil, &body)
 }
 
+// Import adds the guests of an export in api.FormatJSON. With replace their records
+// take the place of known guests' own.
+func (c *Client) Import(ctx context.Context, text []byte, replace bool) (api.Imported, error) {
+	path := "/v1/import"
+	if replace {
+		path += "?replace=true"
+	}
+	var result api.Imported
+	return result, c.call(ctx, http.MethodPost, path, text, &result)
+}
+
 // Backup returns everything that the server keeps, in the format of package backup.
 func (c *Client) Backup(ctx context.Context) ([]byte, error) {
 	var body []byte

@@ -135,6 +135,7 @@ func (d *Daemon) backend(intake *admin.Intake) admin.Backend {
 		Complete:  d.complete,
 		Unplugged: d.unplugged,
 		Export:    d.export,
+		Import:    d.importDocument,
 		Backup:    d.backup,
 		Status:    d.status,
 		State:     d.state,

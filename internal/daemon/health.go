@@ -59,7 +59,7 @@ func (d *Daemon) libvirtTrouble(cfg *config.Config) []health.Trouble {
 // asked for every few seconds.
 func (d *Daemon) trouble() []health.Trouble {
 	cfg := d.config.Load()
-	s := api.Status{SetAside: boltstore.Asides(cfg.Server.Database), Health: d.health(cfg)}
+	s := api.Status{SetAside: boltstore.Asides(cfg.Server.Database), Withheld: d.withheldNow(), Health: d.health(cfg)}
 	for _, n := range d.networks.Status() {
 		name := n.Network.Name
 		s.Networks = append(s.Networks, api.Network{Name: name, Trouble: networkTrouble(n.Trouble, d.ports.Trouble(name))})

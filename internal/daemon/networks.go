@@ -78,7 +78,7 @@ func (d *Daemon) applyNetworks(ctx context.Context) error {
 	if cfg == d.applied.config && reflect.DeepEqual(all, d.applied.networks) {
 		return nil
 	}
-	d.inventory.Reconfigure(inventoryOptions(cfg, d.hosts, all))
+	d.inventory.Reconfigure(d.inventoryOptions(cfg, all))
 	d.door.SetPolicy(admissionPolicy(cfg, all))
 	d.front.Store(d.newFront(cfg, all))
 	d.keepAddresses(cfg, all)

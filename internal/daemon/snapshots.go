@@ -7,7 +7,6 @@ import (
 
 	"mdserver/internal/config"
 	"mdserver/internal/health"
-	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/backup"
 )
@@ -34,17 +33,18 @@ func (d *Daemon) snapshotOfTheDay() {
 	if err == nil && slices.ContainsFunc(all, func(s backup.Snapshot) bool { return time.Since(s.Created).Abs() < snapshotAge }) {
 		return
 	}
-	d.saveSnapshot(cfg, d.inventory)
+	d.saveSnapshot(cfg, d.inventory, backup.Daily)
 }
 
 // saveSnapshot makes a snapshot of the guests as they are now, if there are any
 // and the configuration wants it.
-func (d *Daemon) saveSnapshot(cfg *config.Config, inv *inventory.Inventory) {
+func (d *Daemon) saveSnapshot(cfg *config.Config, inv *inventory.Inventory, reason backup.Reason) {
 	if cfg.Server.Snapshots == 0 || inv.Snapshot().Len() == 0 {
 		return
 	}
 	b, err := d.backupOf(cfg, inv)
 	if err == nil {
+		b.Header.Reason = reason
 		err = backup.Save(cfg.Server.Database, b, cfg.Server.Snapshots)
 	}
 	if err != nil {
@@ -61,11 +61,7 @@ func (d *Daemon) saveSnapshot(cfg *config.Config, inv *inventory.Inventory) {
 // inventory, which holds what is durable and takes no lock, so a backup holds up
 // no registration.
 func (d *Daemon) backupOf(cfg *config.Config, inv *inventory.Inventory) (*backup.Backup, error) {
-	snapshot := inv.Snapshot()
-	table := instance.Table{Resting: snapshot.Resting()}
-	for guest := range snapshot.All() {
-		table.Instances = append(table.Instances, *guest)
-	}
+	table := tableOf(inv.Snapshot())
 	notes, err := d.notes.Notes()
 	if err != nil {
 		return nil, err

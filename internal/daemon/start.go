@@ -30,10 +30,14 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 		return nil, unusable(path, err)
 	}
 	d.notes = store
-	inv, err := inventory.Open(ctx, store, inventoryOptions(cfg, d.hosts, networks.Configured(cfg)))
+	inv, err := inventory.Open(ctx, store, d.inventoryOptions(cfg, networks.Configured(cfg)))
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
+	if err := d.completeAsides(cfg, inv); err != nil {
+		d.log.Error("the records that were set aside could not be completed from a snapshot", "error", err)
+	}
+	inv.Reconfigure(d.inventoryOptions(cfg, networks.Configured(cfg))) // with what is withheld now
 	if err := d.importLegacy(ctx, cfg.Server.DBFile, store, inv); err != nil {
 		return nil, errors.Join(err, inv.Close())
 	}
@@ -127,6 +131,7 @@ func (d *Daemon) status() api.Status {
 		Libvirt:  d.following.status(cfg),
 		Dnsmasq:  firstDnsmasq(networks),
 		SetAside: boltstore.Asides(cfg.Server.Database),
+		Withheld: d.withheldNow(),
 		Health:   d.health(cfg),
 	}
 }

@@ -13,8 +13,10 @@ import (
 	"os"
 	"time"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/legacy"
 	"mdserver/internal/libvirt/network"
 )
@@ -87,7 +89,7 @@ func (d *Daemon) importLegacy(ctx context.Context, path string, notes network.No
 		if note.File != path {
 			note.Time = time.Time{} // another database: all of it is new
 		}
-		d.saveSnapshot(d.config.Load(), inv)
+		d.saveSnapshot(d.config.Load(), inv, backup.BeforeImport)
 		err = d.importAgain(ctx, path, inv, guests, note.Time)
 	}
 	if err != nil {
@@ -142,10 +144,13 @@ func (d *Daemon) importAgain(ctx context.Context, path string, inv *inventory.In
 	return nil
 }
 
-// export writes all guests as a database of the original, in the form that
-// format names. "legacy" is the form that was imported, or else the list, which
+// export writes all guests as a document, or as a database of the original, in the
+// form that format names. "legacy" is the form that was imported, or else the list, which
 // every version of the original reads.
 func (d *Daemon) export(w io.Writer, format string) error {
+	if format == api.FormatJSON {
+		return d.exportDocument(w)
+	}
 	form := legacy.Form(format)
 	if format == "legacy" {
 		note, err := readImportNote(d.notes)

@@ -16,6 +16,7 @@ import (
 
 	"mdserver/internal/account"
 	"mdserver/internal/identity"
+	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
 )
 
@@ -161,8 +162,10 @@ func checkDatabase(ctx context.Context, h *Host) []Finding {
 		return []Finding{unknown("%s: be root to read it", path)}
 	case errors.Is(err, boltstore.ErrInUse):
 		return []Finding{h.restart(ctx, warning("%v: it runs, but does not answer on %s", err, h.Config.Server.Socket))}
+	case errors.Is(err, boltstore.ErrNewer):
+		return []Finding{wrong("the database cannot be used: %v", err).advise("install that version of mdserver again, or restore a backup that this version has made: mdserver restore FILE")}
 	case err != nil:
-		return []Finding{beginAgain(wrong("the database cannot be used: %v", err), path)}
+		return []Finding{h.restore(wrong("the database cannot be used: %v", err), path)}
 	case len(findings) > 0:
 		return []Finding{warning("%s is damaged in %d places: %v", path, len(findings), findings[0]).
 			advise("start the server: it sets aside what is damaged and serves all other guests")}
@@ -170,9 +173,17 @@ func checkDatabase(ctx context.Context, h *Host) []Finding {
 	return append(setAside(path), fine("%s holds %d guests", path, len(table.Instances)))
 }
 
-// beginAgain says what there is to do about a database that cannot be used.
-func beginAgain(f Finding, path string) Finding {
-	f = f.advise("put a copy of the database in its place; without one, guests are registered again, and the server's notes on them are lost")
+// restore says what there is to do about a database that cannot be used: restore the
+// newest snapshot, or begin again if there is none.
+func (h *Host) restore(f Finding, path string) Finding {
+	if exists(path) {
+		f = f.advise("`mdserver database salvage --dry-run` shows what can be saved of it")
+	}
+	if snapshot := backup.NewestSound(path); snapshot != "" {
+		return f.advise("what was registered after that snapshot is lost; restore a newer backup instead, if there is one").
+			mend(h.mdserver("restore --yes %s", snapshot))
+	}
+	f = f.advise("restore a backup by `mdserver restore FILE`; without one, guests are registered again, and the server's notes on them are lost")
 	if exists(path) {
 		f = f.mend(command("mv --backup=numbered %s %s", path, path+".damaged"))
 	}
@@ -184,7 +195,14 @@ func setAside(path string) []Finding {
 	var all []Finding
 	for _, name := range boltstore.Asides(path) {
 		all = append(all, warning("records of the database were damaged and set aside in %s", name).
-			advise("register the guests in it again, then remove the file"))
+			advise("register the guests in it again, then remove the file and run `mdserver reload`"))
+	}
+	withheld, err := boltstore.Withheld(path)
+	if err != nil {
+		all = append(all, unknown("%v", err))
+	}
+	for _, w := range withheld {
+		all = append(all, fine("given to no other guest: addresses and host name of %s", w))
 	}
 	return all
 }

@@ -44,7 +44,8 @@ func (d *draft) choose(p pool, c claim) (addr netip.Addr, problem, err error) {
 		return netip.Addr{}, nil, nil
 	}
 	for _, addr := range d.candidates(p, c) {
-		if d.holder(addr, c.guest.UUID) == nil && p.refusal(addr, c.mac) == "" && !slices.Contains(c.given, addr) {
+		withheld := addr != c.current && d.rules.withheld.addr(addr, c.guest.UUID) != nil
+		if d.holder(addr, c.guest.UUID) == nil && p.refusal(addr, c.mac) == "" && !slices.Contains(c.given, addr) && !withheld {
 			return addr, nil, nil
 		}
 	}
@@ -64,6 +65,9 @@ func (d *draft) grant(p pool, c claim) error {
 		return &RequestError{ErrAddressOutside, c.guest.Name,
 			fmt.Sprintf("the metadata asks for an address that the network %q does not give: %s", p.network, reason)}
 	}
+	if other := d.rules.withheld.addr(c.wanted, c.guest.UUID); other != nil && c.wanted != c.current {
+		return &RequestError{ErrAddressTaken, c.guest.Name, fmt.Sprintf("%s is withheld for %s", c.wanted, other)}
+	}
 	if other := d.holder(c.wanted, c.guest.UUID); other != nil {
 		return &ConflictError{Kind: ErrAddressTaken, Value: c.wanted.String(), Guest: c.guest.Name, Holder: other.Name,
 			Hint: "ask for another one in the metadata"}
@@ -76,6 +80,11 @@ func (d *draft) candidates(p pool, c claim) []netip.Addr {
 		return []netip.Addr{c.current}
 	}
 	addrs := d.restingFor(p, c)
+	if !d.unconfirmed {
+		for _, own := range d.rules.withheld.of(c.guest.UUID) {
+			addrs = append(addrs, own.Addrs...)
+		}
+	}
 	if c.inherited.IsValid() {
 		addrs = append(addrs, c.inherited)
 	}
@@ -119,7 +128,7 @@ func (d *draft) holder(addr netip.Addr, id uuid.UUID) *instance.Instance {
 func (d *draft) allocate(p pool, c claim) (netip.Addr, bool) {
 	runs := d.runs.Root()
 	addr, ok := p.free(p.first(c.guest.UUID), func(addr netip.Addr) (netip.Addr, bool) {
-		if slices.Contains(c.given, addr) {
+		if slices.Contains(c.given, addr) || d.rules.withheld.addr(addr, c.guest.UUID) != nil {
 			return addr, true
 		}
 		_, last, ok := runAround(runs, addr)
@@ -132,7 +141,8 @@ func (d *draft) allocate(p pool, c claim) (netip.Addr, bool) {
 		return addr, true
 	}
 	d.restSince.Root().Walk(func(_ []byte, r *instance.Resting) bool {
-		if ok = p.refusal(r.Addr, c.mac) == "" && !slices.Contains(c.given, r.Addr); ok {
+		withheld := d.rules.withheld.addr(r.Addr, c.guest.UUID) != nil
+		if ok = p.refusal(r.Addr, c.mac) == "" && !slices.Contains(c.given, r.Addr) && !withheld; ok {
 			addr = r.Addr
 		}
 		return ok

@@ -35,13 +35,18 @@ func newDraft(t trees, r *rules) *draft {
 	return d
 }
 
-// put stores guest in place of old, which is nil for a new one. Addresses of
-// old that guest does not have begin to rest; a password that was posted under
-// another instance-id is that of a system which is no more.
+// put stores guest in place of old, which is nil for a new one. A password that
+// was posted under another instance-id is that of a system which is no more.
 func (d *draft) put(old, guest *instance.Instance) {
 	if old != nil && old.ID != guest.ID {
 		guest.Password = ""
 	}
+	d.store(old, guest)
+}
+
+// store is put, and leaves the record as it is. Addresses of old that guest does
+// not have begin to rest.
+func (d *draft) store(old, guest *instance.Instance) {
 	d.index(old, guest)
 	d.change.Put = append(d.change.Put, *guest)
 	d.events = append(d.events, instance.Event{Old: old, New: guest})

@@ -25,9 +25,11 @@ func (d *draft) hostname(dom instance.Domain, places []instance.Attachment, curr
 	derived := d.derive(dom.Name, dom.UUID, places)
 	if why := d.reserved(derived, places); why != "" {
 		problem = fmt.Sprintf("the host name %q is not given: %s", derived, why)
+	} else if other := d.withheldName(derived, dom.UUID, places); other != nil {
+		problem = fmt.Sprintf("the host name %q is not given: it is withheld for %s", derived, other)
 	}
 	hostname = distinct(derived, dom.UUID, func(name string) bool {
-		return d.hostnameHolder(name, dom.UUID, places) == nil && d.reserved(name, places) == ""
+		return d.hostnameHolder(name, dom.UUID, places) == nil && d.reserved(name, places) == "" && d.withheldName(name, dom.UUID, places) == nil
 	})
 	return hostname, problem, nil
 }
@@ -42,6 +44,9 @@ func (d *draft) grantHostname(dom instance.Domain, wanted string, places []insta
 	}
 	if d.unconfirmed && !d.mayBeDotted(wanted, places) {
 		return refuse("only root may ask for a name outside the network's domain")
+	}
+	if other := d.withheldName(wanted, dom.UUID, places); other != nil {
+		return refuse(fmt.Sprintf("it is withheld for %s", other))
 	}
 	if other := d.hostnameHolder(wanted, dom.UUID, places); other != nil {
 		return &ConflictError{Kind: ErrHostnameTaken, Value: wanted, Guest: dom.Name, Holder: other.Name,

@@ -96,17 +96,19 @@ func (d *draft) prepare(guest instance.Instance) (instance.Instance, error) {
 		guest.Hostname = instance.DeriveHostname(guest.Name, guest.UUID, d.rules.FallbackHostname)
 	}
 	guest.FirstSeen, guest.LastUpdate = d.seen(guest.FirstSeen), d.seen(guest.LastUpdate)
-	guest.Network = d.rules.primary()
+	if guest.Network == "" { // the other database knows of one network
+		guest.Network = d.rules.primary()
+	}
 	guest.Hostname = distinct(guest.Hostname, guest.UUID, func(name string) bool { // in DNS as the original had it
-		return d.hostnameHolder(name, guest.UUID, nil) == nil && d.never(name, guest.Attachments()) == ""
+		return d.hostnameHolder(name, guest.UUID, nil) == nil && d.never(name, guest.Attachments()) == "" && d.withheldName(name, guest.UUID, nil) == nil
 	})
 	if len(guest.Interfaces) == 0 && !guest.MAC.IsZero() {
 		guest.Interfaces = []instance.Interface{{MAC: guest.MAC, Network: guest.Network}}
 	}
-	if err := d.admissible(&guest); err != nil {
+	if err := d.checkWithheld(&guest); err != nil {
 		return guest, err
 	}
-	return guest, nil
+	return guest, d.admissible(&guest)
 }
 
 // seen makes a time storable; one that is missing becomes now.

@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -82,6 +83,9 @@ func (d *draft) sharing(record instance.Instance) []*instance.Instance {
 func (d *draft) replace(record instance.Instance, holders []*instance.Instance) (instance.Instance, error) {
 	for _, holder := range holders {
 		d.index(holder, nil)
+		if holder.UUID == record.UUID {
+			record = completed(record, *holder)
+		}
 	}
 	guest, err := d.prepare(record)
 	for _, holder := range holders {
@@ -100,6 +104,45 @@ func (d *draft) replace(record instance.Instance, holders []*instance.Instance) 
 	}
 	d.put(former, &guest)
 	return guest, nil
+}
+
+// completed is a record with all that the other database does not keep, from the
+// guest's own record: its further interfaces and their addresses, its hardware and
+// what is known of it.
+func completed(record, guest instance.Instance) instance.Instance {
+	full := guest
+	full.ID, full.Name, full.Hostname = record.ID, record.Name, record.Hostname
+	full.Location, full.Metadata = record.Location, record.Metadata
+	full.FirstSeen, full.LastUpdate = record.FirstSeen, record.LastUpdate
+	if record.IPv4.IsValid() {
+		full.IPv4 = record.IPv4
+	}
+	if record.IPv6.IsValid() {
+		full.IPv6 = record.IPv6
+	}
+	if !record.MAC.IsZero() {
+		full.MAC = record.MAC
+		full.Interfaces = withMACOf(guest, record.MAC)
+	}
+	full.Further = slices.DeleteFunc(slices.Clone(guest.Further), func(place instance.Attachment) bool {
+		return place.MAC == full.MAC || slices.ContainsFunc(place.Addrs(), func(a netip.Addr) bool { return a == full.IPv4 || a == full.IPv6 })
+	})
+	return full
+}
+
+// withMACOf gives the guest's interfaces. The one on its first network has this
+// MAC address, unless another one has it already.
+func withMACOf(guest instance.Instance, mac instance.MAC) []instance.Interface {
+	nics := slices.Clone(guest.Interfaces)
+	if slices.ContainsFunc(nics, func(nic instance.Interface) bool { return nic.MAC == mac }) {
+		return nics
+	}
+	for i := range nics {
+		if nics[i].MAC == guest.MAC {
+			nics[i].MAC = mac
+		}
+	}
+	return nics
 }
 
 // refresh gives a guest the metadata of a record.

@@ -2,6 +2,7 @@ package inventory_test
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -131,5 +132,50 @@ func TestMergeIsStored(t *testing.T) {
 	}
 	if guest := table.Instances[0]; guest.UUID != uid(2) || guest.Hostname != "web" {
 		t.Errorf("the guest is %+v", guest)
+	}
+}
+
+// TestMergeKeepsFurtherInterfaces: the other database knows of one interface of a
+// guest, and nothing of its hardware.
+func TestMergeKeepsFurtherInterfaces(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*instance.Instance)
+		want   func(before instance.Instance) []instance.Attachment
+	}{
+		{"another address", func(r *instance.Instance) { r.IPv4 = netip.MustParseAddr("10.0.0.9") },
+			func(g instance.Instance) []instance.Attachment { return g.Further }},
+		{"another name", func(r *instance.Instance) { r.Name = "www" },
+			func(g instance.Instance) []instance.Attachment { return g.Further }},
+		{"another MAC", func(r *instance.Instance) { r.MAC = mac(9) },
+			func(g instance.Instance) []instance.Attachment { return g.Further }},
+		{"the MAC of the second interface", func(r *instance.Instance) { r.MAC = mac(2) },
+			func(instance.Instance) []instance.Attachment { return nil }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLab(t)
+			domain := dom(1, "web")
+			domain.Disks = []instance.Disk{{Target: "vda", Device: "disk"}}
+			domain.Interfaces = append(domain.Interfaces, instance.Interface{MAC: mac(2), Network: "mds"})
+			before := l.register(domain).Instance
+			record := instance.Instance{Name: "web", UUID: before.UUID, ID: before.ID, MAC: before.MAC, IPv4: before.IPv4,
+				LastUpdate: before.LastUpdate.Add(time.Hour)}
+			tt.change(&record)
+			result, err := l.Merge(t.Context(), []instance.Instance{record}, before.LastUpdate)
+			if err != nil || len(result.Replaced) != 1 {
+				t.Fatalf("%+v, %v", result, err)
+			}
+			after := result.Replaced[0]
+			if after.MAC != record.MAC || after.IPv4 != record.IPv4 || after.Name != record.Name {
+				t.Errorf("the guest is %+v, want what the record has", after)
+			}
+			if want := tt.want(before); !slices.Equal(after.Further, want) {
+				t.Errorf("further interfaces %v, want %v", after.Further, want)
+			}
+			if len(after.Interfaces) != 3 || len(after.Disks) != 1 || after.VCPUs != before.VCPUs {
+				t.Errorf("interfaces %v, disks %v, %d CPUs; want those of before", after.Interfaces, after.Disks, after.VCPUs)
+			}
+		})
 	}
 }

@@ -31,6 +31,8 @@ type Options struct {
 	// this host's hosts file has. A guest gets such a name only with one of
 	// these addresses.
 	Hosts func(name string) []netip.Addr
+	// Withheld are guests whose records were set aside.
+	Withheld []Withheld
 	// Now is the clock. By default it is that of Open's options, and there one
 	// that steps of the wall clock do not change.
 	Now func() time.Time
@@ -41,7 +43,8 @@ const defaultFallbackHostname = "vm"
 // rules are Options made ready for use.
 type rules struct {
 	Options
-	pools []pools // of Networks, in their order
+	pools    []pools // of Networks, in their order
+	withheld withheld
 }
 
 // pools are the addresses of one network.
@@ -71,7 +74,7 @@ func newRules(opts Options) *rules {
 	if opts.FallbackHostname == "" {
 		opts.FallbackHostname = defaultFallbackHostname
 	}
-	r := &rules{Options: opts}
+	r := &rules{Options: opts, withheld: newWithheld(opts.Withheld)}
 	for _, n := range opts.Networks {
 		r.pools = append(r.pools, pools{Network: n, ipv4: newPool(n.IPv4, n), ipv6: newPool(n.IPv6, n)})
 	}

@@ -236,5 +236,10 @@ func (d *draft) instanceID(id uuid.UUID, current *instance.Instance) string {
 			return former.InstanceID
 		}
 	}
+	for _, own := range d.rules.withheld.of(id) {
+		if _, taken := d.byID.Get([]byte(own.ID)); !taken && own.ID != "" {
+			return own.ID
+		}
+	}
 	return instance.DeriveID(id)
 }

@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 
 	"mdserver/internal/doctor"
@@ -350,6 +352,53 @@ func TestDoctorData(t *testing.T) {
 	p.do("rm " + p.Path("state", "mdserver.db"))
 	p.mend(p.finds("database", "cannot be used"))
 	p.well("database")
+	p.restores()
+}
+
+// restores has the server make a snapshot, and brings it back when the database is
+// damaged or gone. A database of a newer version is left alone.
+func (p *patient) restores() {
+	p.t.Helper()
+	start(p.t, p.server)
+	register(p.t, p.server, "web1")
+	for range 2 { // a start makes a snapshot of the guests that there are
+		if err := p.server.Stop(stopTime); err != nil {
+			p.t.Fatal(err)
+		}
+		start(p.t, p.server)
+	}
+	eventually(p.t, "a snapshot", func(context.Context) error {
+		found, err := filepath.Glob(p.Path("state", "snapshots", "*.backup"))
+		if err == nil && len(found) == 0 {
+			err = errors.New("there is none")
+		}
+		return err
+	})
+	if err := p.server.Stop(stopTime); err != nil {
+		p.t.Fatal(err)
+	}
+	path := p.Path("state", "mdserver.db")
+	for _, damage := range []string{"echo garbage > " + path, "truncate --size 0 " + path, "rm " + path} {
+		p.do(damage)
+		p.mend(p.finds("database", "cannot be used"))
+		report, _ := diagnosis(p.t, p.Lab, p.file)
+		if !slices.ContainsFunc(report.Findings, func(f doctor.Finding) bool {
+			return f.Check == "database" && strings.HasSuffix(f.Text, "holds 1 guests")
+		}) {
+			p.t.Errorf("after %q and a restore: %s", damage, describe(report))
+		}
+	}
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Put([]byte("schema"), []byte("99")) })
+	if err := errors.Join(err, db.Close()); err != nil {
+		p.t.Fatal(err)
+	}
+	f := p.finds("database", "cannot be used", "newer")
+	p.mend(f)
+	contains(p.t, "the advice", strings.Join(f.Advice, "\n"), "install that version")
 }
 
 // What the server must write is another user's, and that user is not root.

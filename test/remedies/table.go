@@ -93,6 +93,8 @@ var Table = []Row{
 	{"everybody may open %s, which holds the guests' secrets", []string{"chmod 600 %s"}, "TestDoctorData", ""},
 	{database, []string{moveAway, unmark}, "TestDoctorData", ""},
 	{database, []string{unmark}, "TestDoctorData", ""},
+	{database, []string{"mdserver restore --yes %s"}, "TestDoctorData", ""},
+	{database, nil, "TestDoctorData", ""},
 	{inUse, []string{restart}, "TestRemediesOnHost", ""},
 	{inUse, nil, "", offline},
 	{"%s is damaged in %d places: %v", nil, "TestDoctorDamage", ""},

@@ -42,10 +42,22 @@ type Header struct {
 	Created  time.Time `json:"created"`
 	Host     string    `json:"host"`     // where it was made
 	Mdserver string    `json:"mdserver"` // the version that made it
+	Reason   Reason    `json:"reason,omitempty"`
 	Guests   int       `json:"guests"`
 	Resting  int       `json:"resting"` // addresses
 	Notes    int       `json:"notes"`
 }
+
+// Reason is why a snapshot was made. Other backups have none.
+type Reason string
+
+// The reasons for snapshots.
+const (
+	Daily         Reason = "daily"
+	BeforeImport  Reason = "before an import"
+	BeforeRestore Reason = "before a restore" // the state that was replaced
+	Restored      Reason = "restored"         // the state after a restore
+)
 
 // Backup is all that the server keeps.
 type Backup struct {

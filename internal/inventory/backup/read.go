@@ -11,6 +11,7 @@ import (
 	"hash"
 	"io"
 	"net/netip"
+	"os"
 
 	"github.com/google/uuid"
 
@@ -36,6 +37,17 @@ func Read(r io.Reader) (*Backup, error) {
 			return d.backup, d.end()
 		}
 	}
+}
+
+// ReadFile reads a backup from a file. Its errors are those of Read, and those of
+// the operating system.
+func ReadFile(path string) (*Backup, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return Read(file)
 }
 
 type decoder struct {

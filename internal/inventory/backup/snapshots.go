@@ -1,8 +1,11 @@
 package backup
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,6 +30,7 @@ type Snapshot struct {
 	Path    string    `json:"path"`
 	Created time.Time `json:"created"`
 	Size    int64     `json:"size"` // bytes
+	Reason  Reason    `json:"reason,omitempty"`
 }
 
 // SnapshotDir is where the snapshots of a database are.
@@ -51,10 +55,43 @@ func Snapshots(database string) ([]Snapshot, error) {
 		if err != nil {
 			continue // it was removed meanwhile
 		}
-		all = append(all, Snapshot{filepath.Join(SnapshotDir(database), e.Name()), created, info.Size()})
+		path := filepath.Join(SnapshotDir(database), e.Name())
+		all = append(all, Snapshot{path, created, info.Size(), reasonOf(path)})
 	}
 	slices.SortFunc(all, func(a, b Snapshot) int { return strings.Compare(b.Path, a.Path) })
 	return all, nil
+}
+
+// reasonOf reads why a snapshot was made; "" if that cannot be read.
+func reasonOf(path string) Reason {
+	file, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	start, err := io.ReadAll(io.LimitReader(file, longestHeader))
+	if err != nil {
+		return ""
+	}
+	first, _, _ := bytes.Cut(start, []byte("\n"))
+	var h Header
+	if json.Unmarshal(first, &h) != nil {
+		return ""
+	}
+	return h.Reason
+}
+
+// pathFor is the file of a new snapshot. None has its time yet. The state after a
+// restore is the newest one, even if the clock was set back.
+func pathFor(database string, b *Backup, all []Snapshot) string {
+	created := b.Header.Created.UTC()
+	if b.Header.Reason == Restored && len(all) > 0 && !created.After(all[0].Created) {
+		created = all[0].Created.Add(time.Second)
+	}
+	for slices.ContainsFunc(all, func(s Snapshot) bool { return s.Created.Equal(created.Truncate(time.Second)) }) {
+		created = created.Add(time.Second)
+	}
+	return filepath.Join(SnapshotDir(database), snapshotPrefix+created.Format(snapshotTime)+snapshotSuffix)
 }
 
 // Save writes a snapshot and removes the oldest ones, so that keep of them are
@@ -65,18 +102,17 @@ func Save(database string, b *Backup, keep int) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	path := filepath.Join(dir, snapshotPrefix+b.Header.Created.UTC().Format(snapshotTime)+snapshotSuffix)
+	all, err := Snapshots(database)
+	if err != nil {
+		return err
+	}
+	path := pathFor(database, b, all)
 	if err := write(path, b); err != nil {
 		return err
 	}
 	if err := errors.Join(boltstore.GiveToService(database, dir), boltstore.GiveToService(database, path)); err != nil {
 		return err
 	}
-	all, err := Snapshots(database)
-	if err != nil {
-		return err
-	}
-	all = slices.DeleteFunc(all, func(s Snapshot) bool { return s.Path == path })
 	for _, old := range all[min(max(0, keep-1), len(all)):] {
 		err = errors.Join(err, os.Remove(old.Path))
 	}
@@ -112,11 +148,6 @@ func NewestSound(database string) string {
 }
 
 func readable(path string) bool {
-	file, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer file.Close()
-	_, err = Read(file)
+	_, err := ReadFile(path)
 	return err == nil
 }

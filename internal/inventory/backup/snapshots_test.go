@@ -84,3 +84,36 @@ func TestNewSnapshotStaysWhenTheClockWasSetBack(t *testing.T) {
 		t.Fatalf("%v, %v", all, err)
 	}
 }
+
+// After a restore the newest snapshot is of what was restored, whatever the clock
+// says, and no snapshot takes the place of another.
+func TestRestoredIsNewest(t *testing.T) {
+	noon := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	tests := map[string]time.Time{
+		"in the same second":        noon,
+		"later":                     noon.Add(time.Hour),
+		"after the clock went back": noon.AddDate(-1, 0, 0),
+	}
+	for name, at := range tests {
+		t.Run(name, func(t *testing.T) {
+			database := filepath.Join(t.TempDir(), "mdserver.db")
+			for _, s := range []struct {
+				reason backup.Reason
+				at     time.Time
+			}{{backup.Daily, noon}, {backup.BeforeRestore, noon}, {backup.Restored, at}} {
+				b := snapshotAt(s.at)
+				b.Header.Reason = s.reason
+				if err := backup.Save(database, b, 7); err != nil {
+					t.Fatal(err)
+				}
+			}
+			all, err := backup.Snapshots(database)
+			if err != nil || len(all) != 3 || all[0].Reason != backup.Restored || all[1].Reason != backup.BeforeRestore || all[2].Reason != backup.Daily {
+				t.Errorf("%v, %v; want restored, before a restore, daily", all, err)
+			}
+			if newest := backup.NewestSound(database); newest != all[0].Path {
+				t.Errorf("the newest is %s", newest)
+			}
+		})
+	}
+}

@@ -3,8 +3,10 @@ package boltstore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -23,6 +25,10 @@ type Aside struct {
 	Findings  []Finding           `json:"findings,omitempty"`
 	Instances []instance.Instance `json:"instances,omitempty"` // that contradict each other
 	Reasons   []string            `json:"reasons,omitempty"`   // why each of them is here
+	// Former are records, in the snapshot named, of guests that are damaged or
+	// missing. They are added by the server.
+	Former   []instance.Instance `json:"former,omitempty"`
+	Snapshot string              `json:"snapshot,omitempty"`
 }
 
 // Asides lists the files beside a database in which records were set aside.
@@ -56,6 +62,14 @@ func setAside(path string, c *content, log *slog.Logger) error {
 	now := time.Now()
 	name := asideName(path, now)
 	if err := copyFile(path, name+".db"); err != nil {
+		return fmt.Errorf("keep the damaged database: %w", err)
+	}
+	// The mark tells Salvage which change was the last.
+	err := copyFile(markPath(path), markPath(name+".db"))
+	if err == nil {
+		err = likeDatabase(path, markPath(name+".db"))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("keep the damaged database: %w", err)
 	}
 	if err := writeAside(name+".json", Aside{Database: path, Time: now, Copy: name + ".db", Findings: c.findings}); err != nil {

@@ -53,11 +53,20 @@ func Replace(path string, table instance.Table, notes map[string]string) (former
 	if known != nil {
 		c.sequence = known.Sequence + 1 // else the next start would miss changes
 	}
+	return replace(path, nil, c)
+}
+
+// replace puts content in the place of the file at path. seen is that file as it
+// was when the content was read from it, or nil.
+func replace(path string, seen fs.FileInfo, c *content) (former string, err error) {
 	release, err := hold(path)
 	if err != nil {
 		return "", fmt.Errorf("replace the inventory %s: %w", path, err)
 	}
 	defer release()
+	if seen != nil && !unchanged(path, seen) {
+		return "", fmt.Errorf("replace the inventory %s: %w", path, ErrInUse)
+	}
 	fresh := path + ".restored"
 	defer os.Remove(fresh) // does nothing after it has taken its place
 	if err := writeNew(fresh, c); err != nil {
@@ -70,6 +79,12 @@ func Replace(path string, table instance.Table, notes map[string]string) (former
 		return former, err
 	}
 	return former, syncDir(filepath.Dir(path))
+}
+
+// unchanged tells that no server has written to a file since it was read.
+func unchanged(path string, seen fs.FileInfo) bool {
+	now, err := os.Stat(path)
+	return err == nil && os.SameFile(seen, now) && now.ModTime().Equal(seen.ModTime()) && now.Size() == seen.Size()
 }
 
 // contentOf makes what fill writes. The keys come in order.

@@ -1,0 +1,56 @@
+package admin
+
+import (
+	"errors"
+	"io"
+	"net/http"
+
+	"mdserver/internal/api"
+	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/document"
+)
+
+// maxImport bounds a document that is imported, in bytes: far more than a host's
+// guests need.
+const maxImport = 256 << 20
+
+func (b Backend) importDocument(w http.ResponseWriter, r *http.Request) {
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxImport))
+	if err != nil {
+		refuseWith(w, http.StatusBadRequest, err)
+		return
+	}
+	_, table, err := document.Read(data)
+	if err != nil {
+		refuseWith(w, http.StatusBadRequest, err)
+		return
+	}
+	adopted, err := b.Import(r.Context(), table, r.URL.Query().Get("replace") == "true")
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	result := imported(adopted)
+	if err := b.Publish(r.Context()); err != nil {
+		result.Warning = err.Error()
+	}
+	answer(w, result)
+}
+
+func imported(a inventory.Adopted) api.Imported {
+	result := api.Imported{Added: []string{}, Replaced: []string{}, Unchanged: a.Unchanged, Resting: a.Resting, Skipped: []api.Skipped{}}
+	for _, guest := range a.Added {
+		result.Added = append(result.Added, guest.Name)
+	}
+	for _, guest := range a.Replaced {
+		result.Replaced = append(result.Replaced, guest.Name)
+	}
+	for _, skip := range a.Skipped {
+		reason := skip.Err.Error()
+		if errors.Is(skip.Err, inventory.ErrUUIDTaken) {
+			reason = "the guest is known, and its record differs; --replace puts the imported one in its place"
+		}
+		result.Skipped = append(result.Skipped, api.Skipped{Name: skip.Instance.Name, UUID: skip.Instance.UUID.String(), Reason: reason})
+	}
+	return result
+}

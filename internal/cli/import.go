@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/api"
+	"mdserver/internal/inventory/document"
+)
+
+func importCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "import FILE|-",
+		Short: "Add the guests of an exported inventory",
+		Long: `Add the guests and the addresses in quarantine of a file that "mdserver export
+--format json" has written, on this host or another one: instance-ids,
+addresses, passwords and all else stay as they are. The server must run; it makes
+a snapshot of its guests first.
+
+A guest that is known and differs is skipped, or replaced with --replace. So is
+a guest whose name, address or MAC address another guest has, or whose address
+rests. A host name that is taken is changed. The file is refused as a whole if it
+has an unknown field.
+
+The exit code is 1 if a guest was skipped.`,
+		Example: `  mdserver export --format json --output guests.json
+  mdserver import guests.json`,
+		Args: args(cobra.ExactArgs(1)),
+	}
+	replace := cmd.Flags().Bool("replace", false, "put the file's record in the place of that of a known guest")
+	return report(cmd, importView, func(cmd *cobra.Command, args []string) (result api.Imported, err error) {
+		data, err := readDocument(cmd, args[0])
+		if err != nil {
+			return result, err
+		}
+		server, err := connect(cmd)
+		if err != nil {
+			return result, err
+		}
+		return server.Import(cmd.Context(), data, *replace)
+	})
+}
+
+var importView = view[api.Imported]{
+	text:  printImported,
+	wrong: func(r api.Imported) bool { return len(r.Skipped) > 0 },
+}
+
+func printImported(out io.Writer, r api.Imported) error {
+	for _, skip := range r.Skipped {
+		printf(out, "skipped: %s, uuid %s: %s\n", skip.Name, skip.UUID, skip.Reason)
+	}
+	if r.Warning != "" {
+		printf(out, "warning: %s\n", r.Warning)
+	}
+	return printf(out, "%d guests added, %d replaced, %d unchanged, %d skipped; %d addresses rest\n",
+		len(r.Added), len(r.Replaced), r.Unchanged, len(r.Skipped), r.Resting)
+}
+
+// readDocument reads and checks an exported inventory from a file, or from standard
+// input if path is "-". What does not fit the configured networks is told.
+func readDocument(cmd *cobra.Command, path string) ([]byte, error) {
+	data, err := readAll(cmd, path)
+	if err != nil {
+		return nil, err
+	}
+	_, table, err := document.Read(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	cfg, err := loadConfig(cmd)
+	if err != nil {
+		return nil, err
+	}
+	for _, guest := range table.Instances {
+		for _, problem := range misfits(cfg, &guest) {
+			printf(cmd.ErrOrStderr(), "does not fit: %s: %s\n", guest.Name, problem)
+		}
+	}
+	return data, nil
+}
+
+func readAll(cmd *cobra.Command, path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(cmd.InOrStdin())
+	}
+	return os.ReadFile(path)
+}

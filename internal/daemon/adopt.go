@@ -1,0 +1,39 @@
+package daemon
+
+import (
+	"context"
+	"io"
+
+	"mdserver/internal/config"
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/backup"
+	"mdserver/internal/inventory/document"
+)
+
+// exportDocument writes all guests and resting addresses without a loss.
+func (d *Daemon) exportDocument(w io.Writer) error {
+	return document.Write(w, document.NewHeader(d.config.Load().Service.Hostname, config.Version), tableOf(d.inventory.Snapshot()))
+}
+
+// tableOf is the whole table of a snapshot.
+func tableOf(snapshot *inventory.Snapshot) instance.Table {
+	table := instance.Table{Resting: snapshot.Resting()}
+	for guest := range snapshot.All() {
+		table.Instances = append(table.Instances, *guest)
+	}
+	return table
+}
+
+// importDocument adds the guests of a document, after a snapshot of those that are
+// there.
+func (d *Daemon) importDocument(ctx context.Context, table instance.Table, replace bool) (inventory.Adopted, error) {
+	d.saveSnapshot(d.config.Load(), d.inventory, backup.BeforeImport)
+	result, err := d.inventory.Adopt(ctx, table, replace)
+	if err != nil {
+		return result, err
+	}
+	d.log.Info("imported guests from a document", "added", len(result.Added), "replaced", len(result.Replaced),
+		"unchanged", result.Unchanged, "skipped", len(result.Skipped), "resting", result.Resting)
+	return result, nil
+}

@@ -1,0 +1,125 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"mdserver/internal/instance"
+)
+
+// Adopted is what became of a table that was adopted.
+type Adopted struct {
+	Added     []instance.Instance
+	Replaced  []instance.Instance // took the place of an older record of the same guest
+	Unchanged int                 // guests
+	Resting   int                 // addresses that rest now and did not before
+	Skipped   []ImportSkip
+}
+
+// Adopt adds the guests and resting addresses of another inventory as they are.
+// Only the host name changes, if it is given to no guest or another guest has it.
+// A guest that is known and differs is skipped, or replaced if replace is set. So
+// is a record that contradicts another guest, or has an address that rests for
+// another one. All others are added in one step, or none if an error is returned.
+//
+// Errors: ErrStore, ErrClosed, or that of ctx.
+func (inv *Inventory) Adopt(ctx context.Context, table instance.Table, replace bool) (Adopted, error) {
+	var result Adopted
+	err := inv.submit(ctx, func(d *draft) error {
+		result = d.adopt(table, replace)
+		return nil
+	})
+	if err != nil {
+		return Adopted{}, err
+	}
+	return result, nil
+}
+
+func (d *draft) adopt(table instance.Table, replace bool) Adopted {
+	var result Adopted
+	pastOnly(&table, d.now)
+	// A record may need what another one gives up, so those that do not fit are
+	// tried again while others do.
+	for waiting := byRank(table.Instances); ; {
+		result.Skipped = nil
+		for _, record := range waiting {
+			if err := d.adoptOne(record, replace, &result); err != nil {
+				result.Skipped = append(result.Skipped, ImportSkip{record, err})
+			}
+		}
+		if len(result.Skipped) == 0 || len(result.Skipped) == len(waiting) {
+			break
+		}
+		waiting = nil
+		for _, skip := range result.Skipped {
+			waiting = append(waiting, skip.Instance)
+		}
+	}
+	for _, r := range table.Resting {
+		if d.mayRest(r) {
+			d.rest(r)
+			result.Resting++
+		}
+	}
+	return result
+}
+
+func (d *draft) adoptOne(guest instance.Instance, replace bool, result *Adopted) error {
+	former, known := d.byUUID.Get(guest.UUID[:])
+	switch {
+	case known && reflect.DeepEqual(*former, guest):
+		result.Unchanged++
+		return nil
+	case known && !replace:
+		return conflict(ErrUUIDTaken, guest.UUID, &guest, former)
+	}
+	if err := d.fit(&guest, former); err != nil {
+		return err
+	}
+	d.store(former, &guest)
+	if known {
+		result.Replaced = append(result.Replaced, guest)
+	} else {
+		result.Added = append(result.Added, guest)
+	}
+	return nil
+}
+
+// fit checks that a record contradicts no guest but former, which may be nil, and
+// gives it a host name that is free.
+func (d *draft) fit(guest, former *instance.Instance) error {
+	if err := instance.ValidateName(guest.Name); err != nil {
+		return &RequestError{ErrInvalid, guest.Name, err.Error()}
+	}
+	if guest.Network == "" {
+		guest.Network = d.rules.primary()
+	}
+	if err := d.checkWithheld(guest); err != nil {
+		return err
+	}
+	places := guest.Attachments()
+	guest.Hostname = distinct(guest.Hostname, guest.UUID, func(name string) bool {
+		return d.hostnameHolder(name, guest.UUID, nil) == nil && d.never(name, places) == "" && d.withheldName(name, guest.UUID, places) == nil
+	})
+	for _, addr := range guest.Addrs() {
+		// One that another record of the table has given up does not rest.
+		_, rested := d.base.resting.Get(addrKey(addr))
+		if r, rests := d.resting.Get(addrKey(addr)); rests && rested && r.UUID != guest.UUID {
+			return &RequestError{ErrAddressTaken, guest.Name, fmt.Sprintf("%s rests since its guest was removed", addr)}
+		}
+	}
+	if former == nil {
+		return d.admissible(guest)
+	}
+	d.index(former, nil)
+	defer d.index(nil, former)
+	return d.admissible(guest)
+}
+
+// mayRest tells whether an address neither rests nor is a guest's.
+func (d *draft) mayRest(r instance.Resting) bool {
+	_, rests := d.resting.Get(addrKey(r.Addr))
+	_, held := d.byAddr.Get(addrKey(r.Addr))
+	return r.Addr.IsValid() && !rests && !held && r.Since.Add(d.rules.Quarantine).After(d.now)
+}

@@ -1,0 +1,130 @@
+package inventory_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storetest"
+)
+
+func tableOf(inv *inventory.Inventory) instance.Table {
+	table := instance.Table{Resting: inv.Snapshot().Resting()}
+	for guest := range inv.Snapshot().All() {
+		table.Instances = append(table.Instances, *guest)
+	}
+	return table
+}
+
+// TestAdoptIsLossless adopts the tables of random runs, some guests of which have
+// two interfaces on one network. A second time changes nothing.
+func TestAdoptIsLossless(t *testing.T) {
+	for seed := range uint64(20) {
+		r := newRun(t, seed)
+		for range 80 {
+			r.step()
+		}
+		want := tableOf(r.inv)
+		want.Resting = slices.DeleteFunc(want.Resting, func(rest instance.Resting) bool {
+			return !rest.Since.Add(r.opts.Quarantine).After(r.clock.now()) // its rest is over
+		})
+		memory := storetest.NewMemory()
+		other, err := inventory.Open(t.Context(), memory, r.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for round := range 2 {
+			result, err := other.Adopt(t.Context(), want, false)
+			if err != nil || len(result.Skipped) > 0 || round == 1 && result.Unchanged != len(want.Instances) {
+				t.Fatalf("seed %d: %+v, %v", seed, result, err)
+			}
+			stored, err := memory.Load(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, got := range []instance.Table{tableOf(other), stored} {
+				if diff := storetest.Diff(want, got); diff != "" {
+					t.Fatalf("seed %d: (-want +got):\n%s", seed, diff)
+				}
+			}
+		}
+		if err := errors.Join(other.Close(), r.inv.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestAdoptReplaces brings an inventory that went on back to an earlier table:
+// guests have changed their addresses among themselves meanwhile.
+func TestAdoptReplaces(t *testing.T) {
+	l := newLab(t)
+	for n := range 4 {
+		l.register(dom(n, []string{"a", "b", "c", "d"}[n]))
+	}
+	want := tableOf(l.Inventory)
+	want.Instances[0].Password = "posted"
+	random := rand.New(rand.NewPCG(1, 1))
+	for range 20 {
+		if _, err := l.Reprovision(t.Context(), []string{"a", "b", "c", "d"}[random.IntN(4)]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.release("c")
+	l.release("d")
+	l.clock.advance(2 * day)
+	l.register(dom(3, "d", "ipv4", want.Instances[2].IPv4.String()))
+	result, err := l.Adopt(t.Context(), want, true)
+	if err != nil || len(result.Skipped) > 0 {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	if diff := storetest.Diff(instance.Table{Instances: want.Instances}, instance.Table{Instances: tableOf(l.Inventory).Instances}); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestAdoptSkips(t *testing.T) {
+	l := newLab(t)
+	ours := l.register(dom(1, "web")).Instance
+	rests := l.register(dom(2, "gone")).Instance
+	l.release("gone")
+	fresh := func(change func(*instance.Instance)) instance.Instance {
+		guest := instance.Instance{Name: "new", UUID: uid(9), ID: "i-9", Hostname: "new", Network: "mds", MAC: mac(9),
+			IPv4: netip.MustParseAddr("10.0.0.14"), FirstSeen: l.clock.now(), LastUpdate: l.clock.now()}
+		change(&guest)
+		return guest
+	}
+	tests := []struct {
+		name   string
+		record instance.Instance
+		want   error
+	}{
+		{"the guest is known", fresh(func(g *instance.Instance) { g.UUID = ours.UUID }), inventory.ErrUUIDTaken},
+		{"its name", fresh(func(g *instance.Instance) { g.Name = "web" }), inventory.ErrNameTaken},
+		{"its address", fresh(func(g *instance.Instance) { g.IPv4 = ours.IPv4 }), inventory.ErrAddressTaken},
+		{"its MAC", fresh(func(g *instance.Instance) { g.MAC = ours.MAC }), inventory.ErrMACInUse},
+		{"its instance-id", fresh(func(g *instance.Instance) { g.ID = ours.ID }), inventory.ErrIDTaken},
+		{"its address rests", fresh(func(g *instance.Instance) { g.IPv4 = rests.IPv4 }), inventory.ErrAddressTaken},
+		{"no instance-id", fresh(func(g *instance.Instance) { g.ID = "" }), inventory.ErrInvalid},
+		{"no name", fresh(func(g *instance.Instance) { g.Name = "" }), inventory.ErrInvalid},
+	}
+	before := tableOf(l.Inventory)
+	for _, tt := range tests {
+		result, err := l.Adopt(t.Context(), instance.Table{Instances: []instance.Instance{tt.record}}, false)
+		if err != nil || len(result.Skipped) != 1 || !errors.Is(result.Skipped[0].Err, tt.want) {
+			t.Errorf("%s: %+v, %v; want %v", tt.name, result, err, tt.want)
+		}
+	}
+	if diff := storetest.Diff(before, tableOf(l.Inventory)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	result, err := l.Adopt(t.Context(), instance.Table{Instances: []instance.Instance{fresh(func(g *instance.Instance) { g.Hostname = "web" })},
+		Resting: []instance.Resting{{Addr: ours.IPv4, Since: l.clock.now()}, {Addr: netip.MustParseAddr("10.0.0.13"), Since: l.clock.now().Add(time.Hour)}}}, false)
+	if err != nil || len(result.Added) != 1 || result.Added[0].Hostname == "web" || result.Resting != 1 {
+		t.Errorf("%+v, %v; want the guest with another host name and one address", result, err)
+	}
+}

@@ -1,0 +1,73 @@
+package boltstore
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"testing"
+
+	"mdserver/internal/instance"
+)
+
+// open opens a damaged copy as a server does. It is refused, or each guest is as
+// it was last, or the damage is told of; and nothing is served that was never
+// answered.
+func (h *history) open(what string, damaged []byte) {
+	h.t.Helper()
+	path := filepath.Join(h.t.TempDir(), "inventory.db")
+	if err := errors.Join(os.WriteFile(path, damaged, 0o600), os.WriteFile(markPath(path), h.mark, 0o600)); err != nil {
+		h.t.Fatal(err)
+	}
+	store, err := Open(path, quiet)
+	if err != nil {
+		if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrMissing) && !errors.Is(err, ErrNewer) {
+			h.t.Errorf("%s: %v", what, err)
+		}
+		return
+	}
+	table, err := store.Load(h.t.Context())
+	if err := errors.Join(err, store.Close()); err != nil {
+		h.t.Errorf("%s: the rebuilt file cannot be used: %v", what, err)
+	}
+	told := len(Asides(path)) > 0
+	last := len(table.Instances) == len(h.now)
+	for _, guest := range table.Instances {
+		last = last && reflect.DeepEqual(guest, h.now[guest.UUID])
+		if !slices.ContainsFunc(h.ever[guest.UUID], func(v instance.Instance) bool { return reflect.DeepEqual(v, guest) }) {
+			h.t.Errorf("%s: the guest %s never was so", what, guest.Name)
+		}
+	}
+	if !last && !told {
+		h.t.Errorf("%s: the guests are not as they were, and nothing is told of it", what)
+	}
+}
+
+// TestOpenRandomDamage opens a database that holds older versions of its records,
+// after the damages of TestSalvageRandomDamage.
+func TestOpenRandomDamage(t *testing.T) {
+	h := newHistory(t, 60)
+	for i := range 60 {
+		what, damaged := h.damage(i)
+		h.open(what, damaged)
+	}
+}
+
+// FuzzOpenDatabase alters one byte, puts one page in the place of another, and
+// cuts the file off.
+func FuzzOpenDatabase(f *testing.F) {
+	f.Add(uint32(0), byte(0xff), uint8(1), uint8(2), uint8(0))
+	f.Add(uint32(5000), byte(1), uint8(0), uint8(0), uint8(3))
+	h := newHistory(f, 30)
+	f.Fuzz(func(t *testing.T, at uint32, flip byte, to, from, cut uint8) {
+		h.t = t
+		page := os.Getpagesize()
+		count := len(h.content) / page
+		damaged := bytes.Clone(h.content)
+		damaged[int(at)%len(damaged)] ^= flip
+		copy(damaged[int(to)%count*page:][:page], h.content[int(from)%count*page:])
+		h.open("fuzzed", damaged[:len(damaged)-int(cut)%count*page])
+	})
+}
