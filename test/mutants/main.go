@@ -29,6 +29,7 @@ func main() {
 	flag.DurationVar(&opts.time, "time", 10*time.Minute, "time for each package; what is left is not tried")
 	flag.Uint64Var(&opts.seed, "seed", 1, "order in which defects are tried")
 	flag.IntVar(&opts.workers, "j", runtime.NumCPU(), "test runs at the same time")
+	flag.StringVar(&opts.skip, "skip", "", "skip `tests`, such as those that count allocations: a switch allocates")
 	only := flag.String("run", "", "try only defects whose `file:line:column: text` matches")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: go run ./test/mutants [flags] package...")

@@ -23,6 +23,7 @@ type options struct {
 	time    time.Duration // for each package
 	seed    uint64
 	workers int
+	skip    string // tests that do not run
 	only    *regexp.Regexp
 }
 
@@ -41,7 +42,7 @@ func (r result) percent() float64 {
 // try runs a package's tests with each defect, and prints those that they miss.
 func try(ctx context.Context, opts options, p pkg) (result, error) {
 	r := result{name: p.ImportPath}
-	dir, err := os.MkdirTemp("", "mutants")
+	dir, err := os.MkdirTemp("", "m") // short: tests make sockets below it
 	if err != nil {
 		return r, err
 	}
@@ -49,7 +50,7 @@ func try(ctx context.Context, opts options, p pkg) (result, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return r, err
 	}
-	tests := tests{binary: filepath.Join(dir, "tests"), dir: p.Dir, temp: filepath.Join(dir, "tmp")}
+	tests := tests{binary: filepath.Join(dir, "tests"), dir: p.Dir, temp: filepath.Join(dir, "t"), skip: opts.skip}
 	if err := os.Mkdir(tests.temp, 0o777); err != nil {
 		return r, err
 	}
@@ -110,6 +111,7 @@ const (
 type tests struct {
 	binary, dir string
 	temp        string        // directory for temporary files
+	skip        string        // what does not run
 	limit       time.Duration // of one run
 }
 
@@ -171,12 +173,12 @@ func (t *tests) all(ctx context.Context, opts options, mutants []mutant) []verdi
 func (t *tests) run(ctx context.Context, variable string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.limit)
 	defer cancel()
-	temp, err := os.MkdirTemp(t.temp, "run")
+	temp, err := os.MkdirTemp(t.temp, "")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(temp)
-	cmd := exec.CommandContext(ctx, t.binary, "-test.short", "-test.failfast", "-test.timeout", t.limit.String())
+	cmd := exec.CommandContext(ctx, t.binary, "-test.short", "-test.failfast", "-test.skip", t.skip, "-test.timeout", t.limit.String())
 	cmd.Dir = t.dir
 	cmd.Env = append(os.Environ(), "TMPDIR="+temp, "HOME="+temp, "GOTMPDIR=", "MDSERVER_SKIP_ROOT_TESTS=1", variable)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
