@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,6 +17,7 @@ import (
 type Output struct {
 	Text    []byte
 	Files   []string // every included file, by absolute path, once
+	Dirs    []string // every directory in which an included file could have been: a new file there may come first
 	Escaped bool     // HTML escaping changed at least one value
 }
 
@@ -25,6 +28,7 @@ type render struct {
 	space   *workspace
 	out     []byte
 	files   []string
+	dirs    map[string]bool // of the names of included files, below each root
 	escaped bool
 	depth   int // of includes
 }
@@ -88,11 +92,11 @@ func (t *Template) RenderWithin(ctx context.Context, budget *Budget, vars map[st
 	r := &render{engine: t.engine, thread: thread, space: space, out: make([]byte, 0, len(t.source))}
 	if err := r.execute(t, r.outermost(t.program)); err != nil {
 		if ctx.Err() != nil {
-			return Output{Files: r.files}, fmt.Errorf("%s: %w", t.name, ctx.Err())
+			return Output{Files: r.files, Dirs: r.searched()}, fmt.Errorf("%s: %w", t.name, ctx.Err())
 		}
-		return Output{Files: r.files}, runError(t, err)
+		return Output{Files: r.files, Dirs: r.searched()}, runError(t, err)
 	}
-	return Output{Text: r.out, Files: r.files, Escaped: r.escaped}, nil
+	return Output{Text: r.out, Files: r.files, Dirs: r.searched(), Escaped: r.escaped}, nil
 }
 
 // giveBack keeps a workspace for later renders.
@@ -130,17 +134,18 @@ func (r *render) include(env *environment, name string, vars *object.Dict) (*env
 	if r.depth >= r.engine.opts.Limits.IncludeDepth {
 		return nil, object.Fatal("RecursionError", "templates include each other more than %d deep", r.engine.opts.Limits.IncludeDepth)
 	}
-	path, source, err := r.engine.find(r.thread, name)
+	r.look(name)
+	file, source, err := r.engine.find(r.thread, name)
 	if err != nil {
 		return nil, err
 	}
 	if err := r.chargeSource(len(source)); err != nil {
 		return nil, err
 	}
-	if !slices.Contains(r.files, path) {
-		r.files = append(r.files, path)
+	if !slices.Contains(r.files, file) {
+		r.files = append(r.files, file)
 	}
-	t, err := r.compile(path, source)
+	t, err := r.compile(file, source)
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +156,28 @@ func (r *render) include(env *environment, name string, vars *object.Dict) (*env
 	r.depth++
 	defer func() { r.depth-- }()
 	return inner, r.execute(t, inner)
+}
+
+// look notes where an included file is looked for.
+func (r *render) look(name string) {
+	dir := filepath.Dir(name)
+	if len(name) > maxName || !filepath.IsLocal(dir) {
+		return
+	}
+	if r.dirs == nil {
+		r.dirs = map[string]bool{}
+	}
+	r.dirs[dir] = true
+}
+
+func (r *render) searched() []string {
+	var searched []string
+	for _, dir := range slices.Sorted(maps.Keys(r.dirs)) {
+		for _, root := range r.engine.opts.Roots {
+			searched = append(searched, filepath.Join(root, dir))
+		}
+	}
+	return searched
 }
 
 // compile makes a template of an included file. One that is to be passed

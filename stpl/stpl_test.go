@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -174,6 +175,9 @@ func TestIncludeStaysBelowItsRoots(t *testing.T) {
 	out, err := tpl.Render(t.Context(), map[string]any{"who": "web"})
 	if err != nil || string(out.Text) != "part for web1\npart for web2\n" || len(out.Files) != 1 {
 		t.Errorf("%q, files %q (%v)", out.Text, out.Files, err)
+	}
+	if want := []string{root}; !slices.Equal(out.Dirs, want) {
+		t.Errorf("directories %q, want %q", out.Dirs, want)
 	}
 	for _, name := range []string{"link", "dangling", "fifo", "../secret", outside, "/etc/passwd", ".", "self"} {
 		if got, err := renderText(t, opts, "% include('"+name+"')\n", nil); err == nil {

@@ -153,19 +153,24 @@ func TestJudge(t *testing.T) {
 
 // Whatever is not verified is on the account of the port that it came by.
 func TestAccounts(t *testing.T) {
-	d := New(Policy{Bridges: map[string]string{"mds": "br-mds"}, Verify: VerifyBridge}, inventory{vm1, vm2}, nil, quiet)
+	policy := Policy{Interfaces: []string{"br-mds", "br-lan", "eth1"}, Bridges: map[string]string{"mds": "br-mds", "lan": "br-lan"}, Verify: VerifyBridge}
+	d := New(policy, inventory{vm1, vm2}, nil, quiet)
 	account := func(f facts) clientKey {
 		key, _ := (&conn{facts: f, verdict: d.judge(&f)}).account()
 		return key
 	}
 	port := clientKey{kind: stranger, port: 9}
 	for name, f := range map[string]facts{
-		"a stranger":                  came("br-mds", "10.122.0.9", mac2, at("vnet7")),
-		"another's address":           came("br-mds", "10.122.0.1", mac2, at("vnet7")),
-		"another's address by IPv6":   came("br-mds", "fd00:122::1", mac2, at("vnet7")),
-		"another's address and MAC":   came("br-mds", "10.122.0.1", mac1, at("vnet7")),
-		"a made-up MAC and address":   came("br-mds", "10.122.77.7", instance.MAC{2, 1, 2, 3, 4, 5}, at("vnet7")),
-		"a made-up link-local sender": came("br-mds", "fe80::77%br-mds", instance.MAC{2, 1, 2, 3, 4, 5}, at("vnet7")),
+		"a stranger":                                       came("br-mds", "10.122.0.9", mac2, at("vnet7")),
+		"another's address":                                came("br-mds", "10.122.0.1", mac2, at("vnet7")),
+		"another's address by IPv6":                        came("br-mds", "fd00:122::1", mac2, at("vnet7")),
+		"another's address and MAC":                        came("br-mds", "10.122.0.1", mac1, at("vnet7")),
+		"a guest's address and MAC by another bridge":      came("br-lan", "10.122.0.1", mac1, at("vnet7")),
+		"a guest's address by another bridge":              came("br-lan", "10.122.0.1", mac2, at("vnet7")),
+		"a guest's address and MAC by a foreign interface": came("virbr0", "10.122.0.1", mac1, at("vnet7")),
+		"a guest's address by a foreign interface":         came("virbr0", "10.122.0.1", mac2, at("vnet7")),
+		"a made-up MAC and address":                        came("br-mds", "10.122.77.7", instance.MAC{2, 1, 2, 3, 4, 5}, at("vnet7")),
+		"a made-up link-local sender":                      came("br-mds", "fe80::77%br-mds", instance.MAC{2, 1, 2, 3, 4, 5}, at("vnet7")),
 	} {
 		if got := account(f); got != port {
 			t.Errorf("%s is on the account %+v", name, got)

@@ -3,6 +3,7 @@ package install
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -31,8 +32,14 @@ func newStartable(t *testing.T) *startable {
 		"virsh --connect qemu:///system net-port-list --uuid mds":          "\n",
 		"systemctl is-active libvirtd.service":                             "active\n",
 	}}
-	s.write("/etc/passwd", "root:x:0:0::/root:/bin/sh\nmdserver:x:0:0::/:/bin/false\nmdserver-dnsmasq:x:0:0::/:/bin/false\n")
-	s.write("/etc/group", "root:x:0:\nmdserver:x:0:\nmdserver-dnsmasq:x:0:\nlibvirt:x:110:\n")
+	// The users are who runs the test: to others only root can give files.
+	passwd, group := "root:x:0:0::/root:/bin/sh\n", "root:x:0:\nlibvirt:x:110:\n"
+	for _, user := range []string{"mdserver", "mdserver-dnsmasq"} {
+		passwd += fmt.Sprintf("%s:x:%d:%d::/:/bin/false\n", user, os.Getuid(), os.Getgid())
+		group += fmt.Sprintf("%s:x:%d:\n", user, os.Getgid())
+	}
+	s.write("/etc/passwd", passwd)
+	s.write("/etc/group", group)
 	return s
 }
 
@@ -54,6 +61,7 @@ func (s *startable) load(name string) (*config.Config, []config.Warning, error) 
 func (s *startable) job() *job {
 	s.t.Helper()
 	j := s.host.job(os.Geteuid())
+	j.UID = 0 // as who installs on a running system
 	j.Root, j.Systemd, j.Load = "", true, s.load
 	j.Query = func(_ context.Context, name string, args ...string) (string, error) {
 		out, ok := s.answers[strings.Join(append([]string{name}, args...), " ")]

@@ -18,6 +18,11 @@ import (
 	"mdserver/internal/libvirt/watch"
 )
 
+var networks = []instance.Network{
+	{Name: "mds", IPv4: netip.MustParsePrefix("10.1.0.0/24")},
+	{Name: "tiny", IPv4: netip.MustParsePrefix("10.2.0.0/30")},
+}
+
 // newKeeper keeps an inventory in a file of its own.
 func newKeeper(t *testing.T, rest time.Duration) *Keeper {
 	t.Helper()
@@ -27,7 +32,7 @@ func newKeeper(t *testing.T, rest time.Duration) *Keeper {
 		t.Fatal(err)
 	}
 	inv, err := inventory.Open(t.Context(), store, inventory.Options{
-		Networks:   []instance.Network{{Name: "mds", IPv4: netip.MustParsePrefix("10.1.0.0/24")}},
+		Networks:   networks,
 		Quarantine: time.Hour,
 	})
 	if err != nil {

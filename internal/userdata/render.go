@@ -44,7 +44,6 @@ type Renderer struct {
 	domains         map[string]string // of the networks, by their names
 	vendorTemplate  string
 	rawDefault      bool
-	roots           []string
 	engine          *stpl.Engine
 	site            map[string]any
 	redact          func(string) string
@@ -70,7 +69,6 @@ func New(cfg *config.Config, log *slog.Logger) *Renderer {
 		domains:         domains(cfg),
 		vendorTemplate:  cfg.Server.VendordataTemplate,
 		rawDefault:      cfg.Server.TemplateFormat == "raw",
-		roots:           roots,
 		engine:          stpl.New(engineOptions(cfg, roots)),
 		site:            siteVariables(cfg),
 		redact:          redactor(cfg),
@@ -245,10 +243,8 @@ func (r *Renderer) renderTemplate(ctx context.Context, budget *stpl.Budget, gues
 		return Rendered{}, prints, err
 	}
 	out, err := tpl.RenderWithin(ctx, budget, guestVariables(r.site, guest))
-	// A new file elsewhere could shadow an included one, or be the one that was missed.
-	if len(out.Files) > 0 || err != nil {
-		prints = append(prints, takeFingerprints(slices.Concat(out.Files, r.roots))...)
-	}
+	// A new file can come before an included one, or be the one that was missed.
+	prints = append(prints, takeFingerprints(slices.Concat(out.Files, out.Dirs))...)
 	if err != nil {
 		return Rendered{}, prints, err
 	}

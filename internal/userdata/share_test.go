@@ -89,6 +89,10 @@ func TestAChangeEndsAFailure(t *testing.T) {
 			s.write("absent", "good")
 			return web
 		},
+		"the included file appears in a directory": func(s *site, web *instance.Instance) *instance.Instance {
+			s.write("d/absent", "good")
+			return web
+		},
 		"a better match appears": func(s *site, web *instance.Instance) *instance.Instance {
 			s.write("web.first", "good")
 			return web
@@ -101,7 +105,12 @@ func TestAChangeEndsAFailure(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, "userdata_suffixes = .first:\n")
-			s.write("web", "{{hostname if hostname == 'good' else include('absent')}}")
+			s.write("d/other", "")
+			include := "absent"
+			if strings.HasSuffix(name, "in a directory") {
+				include = "d/absent"
+			}
+			s.write("web", "{{hostname if hostname == 'good' else include('"+include+"')}}")
 			r, now := settledRenderer(t, s)
 			web := guest("web", nil)
 			for range 2 {

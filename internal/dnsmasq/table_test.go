@@ -1,0 +1,207 @@
+package dnsmasq
+
+import (
+	"log/slog"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mdserver/internal/instance"
+)
+
+func lease(n int) binding { return binding{newGuest(n, "").MAC, newGuest(n, "").IPv4} }
+
+// What a batch of events comes to, as dnsmasq can tell.
+func TestTake(t *testing.T) {
+	one, two, moved, renamed, bare := newGuest(1, "one"), newGuest(2, "two"), newGuest(1, "one"), newGuest(1, "other"), newGuest(1, "one")
+	moved.IPv4 = netip.MustParseAddr("10.122.1.99")
+	bare.IPv4, bare.MAC = netip.Addr{}, instance.MAC{}
+	same := one
+	same.Location = "elsewhere" // of which dnsmasq is told nothing
+	for _, tt := range []struct {
+		name              string
+		before            []instance.Instance
+		events            []instance.Event
+		fresh, past, next int
+		released          []binding
+	}{
+		{"nothing", []instance.Instance{one}, nil, 0, 0, 0, nil},
+		{"a new guest", nil, added(one), 1, 0, 0, nil},
+		{"a guest is released", []instance.Instance{one}, removed(one), 0, 1, 0, []binding{lease(1)}},
+		{"another address", []instance.Instance{one}, changed(one, moved), 0, 1, 1, []binding{lease(1)}},
+		{"another name", []instance.Instance{one}, changed(one, renamed), 0, 1, 1, nil},
+		{"what dnsmasq is not told", []instance.Instance{one}, changed(one, same), 0, 0, 0, nil},
+		{"a guest that loses its address", []instance.Instance{one}, changed(one, bare), 0, 1, 0, []binding{lease(1)}},
+		{"a guest that gets its address", []instance.Instance{bare}, changed(bare, one), 1, 0, 0, nil},
+		{"come and gone", nil, append(added(one), removed(one)...), 0, 0, 0, nil},
+		{"gone and back", []instance.Instance{one}, append(removed(one), added(one)...), 0, 0, 0, nil},
+		{"there and back", []instance.Instance{one}, append(changed(one, moved), changed(moved, one)...), 0, 0, 0, nil},
+		{"several", []instance.Instance{one}, append(removed(one), added(two)...), 1, 1, 0, []binding{lease(1)}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := New(settingsFor(t), slog.New(slog.DiscardHandler))
+			s.setTable(tt.before)
+			c := s.take(tt.events)
+			if len(c.fresh) != tt.fresh || len(c.past) != tt.past || len(c.next) != tt.next {
+				t.Errorf("fresh %d, past %d, next %d; want %d, %d, %d", len(c.fresh), len(c.past), len(c.next), tt.fresh, tt.past, tt.next)
+			}
+			if none := tt.fresh+tt.past == 0; c.none() != none || len(c.added()) != tt.fresh+tt.next {
+				t.Errorf("none %v, added %d", c.none(), len(c.added()))
+			}
+			if got := s.released(c); !slices.Equal(got, tt.released) {
+				t.Errorf("released %v, want %v", got, tt.released)
+			}
+		})
+	}
+}
+
+// A lease that passes from one guest's entry to another's is not released.
+func TestReleasedIsNotKept(t *testing.T) {
+	s := New(settingsFor(t), slog.New(slog.DiscardHandler))
+	e1, e2 := entry{lease: lease(1), dhcp: "a"}, entry{lease: lease(2), dhcp: "b"}
+	for name, tt := range map[string]struct {
+		c    change
+		want int
+	}{
+		"gone":              {change{past: []entry{e1, e2}}, 2},
+		"one told again":    {change{past: []entry{e1, e2}, next: []entry{e2}}, 1},
+		"one is new":        {change{past: []entry{e1, e2}, fresh: []entry{e1}}, 1},
+		"gone twice":        {change{past: []entry{e1, e1}}, 1},
+		"without a lease":   {change{past: []entry{{dns: "x"}}}, 0},
+		"only new":          {change{fresh: []entry{e1}}, 0},
+		"without an IPv4":   {change{past: []entry{{lease: binding{mac: e1.lease.mac}, dns: "x"}}}, 0},
+		"new and told only": {change{fresh: []entry{e1}, next: []entry{e2}}, 0},
+	} {
+		if got := s.released(tt.c); len(got) != tt.want {
+			t.Errorf("%s: %v, want %d", name, got, tt.want)
+		}
+	}
+}
+
+// dnsmasq keeps IPv6 leases of guests that are gone. Another guest can have such
+// an address only after a restart, the same one at once.
+func TestConflict6(t *testing.T) {
+	settings := settingsFor(t)
+	settings.Network6 = netip.MustParsePrefix("fd00:122::/64")
+	s := New(settings, slog.New(slog.DiscardHandler))
+	six := func(mac byte, addr string) entry {
+		return entry{lease6: binding{instance.MAC{2, mac}, netip.MustParseAddr(addr)}}
+	}
+	if s.conflict6([]entry{six(1, "fd00:122::1")}) {
+		t.Error("a conflict before there was any guest")
+	}
+	s.remember6([]entry{six(1, "fd00:122::1"), {}, six(2, "fd00:122::2")})
+	for _, tt := range []struct {
+		added []entry
+		want  bool
+	}{
+		{nil, false},
+		{[]entry{{}}, false},
+		{[]entry{six(1, "fd00:122::1")}, false},
+		{[]entry{six(3, "fd00:122::3")}, false},
+		{[]entry{six(3, "fd00:122::1")}, true},
+		{[]entry{six(2, "fd00:122::1")}, true},
+		{[]entry{six(4, "fd00:122::4"), six(1, "fd00:122::2")}, true},
+	} {
+		if got := s.conflict6(tt.added); got != tt.want {
+			t.Errorf("conflict %v of %v, want %v", got, tt.added, tt.want)
+		}
+	}
+	s.settings.Network6 = netip.Prefix{}
+	if s.conflict6([]entry{six(3, "fd00:122::1")}) {
+		t.Error("a conflict on a network without IPv6")
+	}
+}
+
+// A change makes the next dnsmasq release leases, and a new process knows none.
+func TestFollowAnotherDnsmasq(t *testing.T) {
+	s := New(settingsFor(t), slog.New(slog.DiscardHandler))
+	old := publication{epoch: 1, heard: true, modern: false, leased6: map[netip.Addr]instance.MAC{{}: {}}}
+	for _, tt := range []struct {
+		name                   string
+		to                     *target
+		epoch                  int
+		heard, modern, forgets bool
+	}{
+		{"none", nil, 1, true, false, false},
+		{"the same", &target{epoch: 1, ours: true}, 1, true, false, false},
+		{"a new child", &target{epoch: 2, ours: true}, 2, false, true, true},
+		{"a new one of others", &target{epoch: 3}, 3, false, false, true},
+	} {
+		s.pub = old
+		s.follow(tt.to)
+		if s.pub.epoch != tt.epoch || s.pub.heard != tt.heard || s.pub.modern != tt.modern || (s.pub.leased6 == nil) != tt.forgets {
+			t.Errorf("%s: %+v", tt.name, s.pub)
+		}
+	}
+}
+
+// The wait for a SIGHUP grows with the square of the guests: four times what
+// dnsmasq takes.
+func TestReloadPatience(t *testing.T) {
+	s := New(settingsFor(t), slog.New(slog.DiscardHandler))
+	for _, tt := range []struct {
+		guests int
+		want   time.Duration
+	}{{0, 0}, {1000, 8 * time.Millisecond}, {2000, 32 * time.Millisecond}} {
+		for n := len(s.guests); n < tt.guests; n++ {
+			s.guests[newGuest(n, "").UUID] = nil
+		}
+		if got := s.reloadPatience(); len(s.guests) != tt.guests || got != tt.want {
+			t.Errorf("%s for %d guests, want %s", got, len(s.guests), tt.want)
+		}
+	}
+}
+
+func TestReadFurther(t *testing.T) {
+	path := t.TempDir() + "/further.conf"
+	must(t, os.WriteFile(path, []byte("log-dhcp"), 0o600))
+	for file, want := range map[string]string{"": "", path: "log-dhcp\n"} {
+		if got, err := readFurther(file); err != nil || got != want {
+			t.Errorf("%q: %q, %v", file, got, err)
+		}
+	}
+	if _, err := readFurther(path + ".absent"); err == nil || !strings.HasPrefix(err.Error(), "the further lines for dnsmasq: ") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestBindings(t *testing.T) {
+	text := "52:54:00:00:00:01,id:*,10.122.0.1,tag:!declined,web1,3600\n" +
+		"52:54:00:00:00:02,id:*,[fd00:122::2],3600\n" +
+		"52:54:00:00:00:03,id:*,fd00:122::3,3600\n" +
+		"  52:54:00:00:00:04,web4,10.122.0.4,3600  \n" +
+		"52:54:00:00:00:05,10.122.0.5\n" +
+		"no,id:*,10.122.0.6\n\n"
+	want := []binding{
+		{instance.MAC{0x52, 0x54, 0, 0, 0, 1}, netip.MustParseAddr("10.122.0.1")},
+		{instance.MAC{0x52, 0x54, 0, 0, 0, 4}, netip.MustParseAddr("10.122.0.4")},
+	}
+	if got := bindings(text); !slices.Equal(got, want) {
+		t.Errorf("found %v, want %v", got, want)
+	}
+}
+
+func TestMTUs(t *testing.T) {
+	s := New(settingsFor(t), slog.New(slog.DiscardHandler))
+	s.settings.MTU = 1450
+	for nic, want := range map[int]int{0: 0, 1450: 0, 1400: 1400} {
+		if got := s.settings.guestMTU(nic); got != want {
+			t.Errorf("an interface with the MTU %d is told %d, want %d", nic, got, want)
+		}
+	}
+	s.guests[newGuest(1, "").UUID] = []entry{{mtu: 1400}, {}}
+	s.guests[newGuest(2, "").UUID] = []entry{{mtu: 1300}, {mtu: 1400}}
+	if text := s.options(); !strings.HasSuffix(text, "\ntag:mtu1300,option:mtu,1300\ntag:mtu1400,option:mtu,1400\n") || strings.Count(text, "tag:mtu") != 2 {
+		t.Errorf("options\n%s", text)
+	}
+	s.pub.mtus = map[int]bool{1400: true}
+	for mtu, want := range map[int]bool{0: true, 1400: true, 1300: false} {
+		if got := s.hasOptions([]entry{{}, {mtu: mtu}}); got != want {
+			t.Errorf("has the options of an MTU of %d: %v", mtu, got)
+		}
+	}
+}
