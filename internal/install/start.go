@@ -6,8 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
+
+	"mdserver/internal/libvirt/hooks"
 )
 
 // ownNetwork is the name of mdserver's own network, which Install defines in
@@ -152,10 +155,30 @@ var daemonUnits = []string{"virtqemud.service", "libvirtd.service"}
 // for hooks when it starts.
 func (j *job) reloadLibvirt(ctx context.Context) {
 	for _, unit := range daemonUnits {
-		if _, err := j.Query(ctx, "systemctl", "is-active", unit); err == nil {
-			j.system(ctx, "systemctl", "reload-or-restart", unit)
+		if _, err := j.Query(ctx, "systemctl", "is-active", unit); err != nil {
+			continue
 		}
+		if j.knowsHook(ctx, unit) {
+			j.report.add(Unchanged, unit, "knows the hook")
+			continue
+		}
+		j.system(ctx, "systemctl", "reload-or-restart", unit)
 	}
+}
+
+// knowsHook reports whether a daemon of libvirt has looked for hooks since there
+// was one. In a case of doubt it has not.
+func (j *job) knowsHook(ctx context.Context, unit string) bool {
+	if j.report.did(hookPath, Created, Replaced) {
+		return false
+	}
+	out, err := j.Query(ctx, "systemctl", "show", "--property", "StateChangeTimestamp", "--value", unit)
+	if err != nil {
+		return false
+	}
+	since, ok := hooks.Changed(strings.TrimSpace(out))
+	oldest := hooks.Oldest(os.DirFS(j.tree.base))
+	return ok && !oldest.IsZero() && oldest.Before(since)
 }
 
 // openFirewall lets guests reach the metadata port. firewalld's zone libvirt,
