@@ -181,26 +181,6 @@ func (j *job) knowsHook(ctx context.Context, unit string) bool {
 	return ok && !oldest.IsZero() && oldest.Before(since)
 }
 
-// openFirewall lets guests reach the metadata port. firewalld's zone libvirt,
-// into which libvirt puts its bridges, admits DHCP and DNS, and rejects HTTP.
-func (j *job) openFirewall(ctx context.Context) {
-	if _, err := j.Query(ctx, "firewall-cmd", "--state"); err != nil {
-		return // not installed, or it does not run
-	}
-	what := "port=" + fmt.Sprint(j.port) + "/tcp"
-	if j.port == 80 {
-		what = "service=http"
-	}
-	zone := []string{"firewall-cmd", "--permanent", "--zone=libvirt"}
-	if _, err := j.Query(ctx, zone[0], zone[1], zone[2], "--query-"+what); err == nil {
-		j.report.add(Unchanged, "firewalld zone libvirt", "admits "+what)
-		return
-	}
-	if j.undoable(ctx, append(slices.Clone(zone), "--add-"+what), append(slices.Clone(zone), "--remove-"+what)) {
-		j.system(ctx, "firewall-cmd", "--reload")
-	}
-}
-
 // undo undoes what start did, the last step first. What cannot be undone yet
 // stays noted.
 func (j *job) undo(ctx context.Context) {

@@ -275,7 +275,7 @@ func TestGuestDaemon(t *testing.T) {
 			if got := j.guestDaemon(); got != test.want {
 				t.Errorf("%s, want %s", got, test.want)
 			}
-			j.nextSteps()
+			j.nextSteps(context.Background())
 			if next := j.report.Next; next[len(next)-1].Commands[0] != "systemctl reload "+test.want {
 				t.Errorf("next: %v", next)
 			}
@@ -318,6 +318,41 @@ func TestStartReloadsLibvirt(t *testing.T) {
 			test.before(s)
 			if report, ran := s.start(Start{Network: "default"}); slices.Contains(ran, reload) != test.want {
 				t.Errorf("reloaded: %v, want %v; %+v", !test.want, test.want, report.Changes)
+			}
+		})
+	}
+}
+
+// An installation without a start says how to open firewalld.
+func TestFirewalldIsNextStep(t *testing.T) {
+	const state, query = "firewall-cmd --state", "firewall-cmd --permanent --zone=libvirt --query-"
+	for _, test := range []struct {
+		name, conf string
+		answers    []string
+		want       string // the command
+	}{
+		{"no firewalld", "", nil, ""},
+		{"closed", "", []string{state}, "firewall-cmd --permanent --zone=libvirt --add-service=http"},
+		{"open", "", []string{state, query + "service=http"}, ""},
+		{"another port", "[mdserver]\nport = 8080\n", []string{state, query + "service=http"}, "firewall-cmd --permanent --zone=libvirt --add-port=8080/tcp"},
+		{"a broken configuration", "port = 8080\n", []string{state}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStartable(t)
+			s.write("/etc/mdserver/mdserver.conf", test.conf)
+			for _, answer := range test.answers {
+				s.answers[answer] = ""
+			}
+			j := s.job()
+			j.nextSteps(context.Background())
+			var got string
+			for _, next := range j.report.Next {
+				if strings.Contains(next.What, "firewalld") {
+					got = next.Commands[0]
+				}
+			}
+			if got != test.want {
+				t.Errorf("advises %q, want %q", got, test.want)
 			}
 		})
 	}
@@ -520,7 +555,7 @@ func TestNextAsksForMissingKeys(t *testing.T) {
 		s := newStartable(t)
 		s.write("/etc/mdserver/mdserver.conf", conf)
 		j := s.job()
-		j.nextSteps()
+		j.nextSteps(context.Background())
 		asks := slices.ContainsFunc(j.report.Next, func(f Finding) bool { return strings.Contains(f.What, "SSH keys") })
 		if asks != want {
 			t.Errorf("%q: asks for keys: %v", conf, asks)

@@ -22,6 +22,9 @@ const (
 	unmark   = "rm -f %s"
 	nft      = "nft insert rule %s %s %s iifname %s %s dport %s accept"
 	iptables = "%s -I %s -i %s -p %s --dport %s -j ACCEPT"
+	openPort = "firewall-cmd --permanent --zone=%s --add-port=%s/%s"
+	joinZone = "firewall-cmd --permanent --zone=%s --add-interface=%s"
+	rezone   = "firewall-cmd --reload"
 	attach   = "ip link set %s master %s"
 	install  = "mdserver install"
 	apt      = "apt-get install dnsmasq-base"
@@ -156,7 +159,9 @@ var Table = []Row{
 	{dropped, []string{iptables}, "TestDoctorFirewall", ""},
 	{maybe, []string{nft}, "TestDoctorFirewall", ""},
 	{maybe, []string{iptables}, "TestDoctorFirewall", ""},
-	{dropped, []string{"firewall-cmd --permanent --zone=%s --add-port=%s/%s", "firewall-cmd --reload"}, "", "needs firewalld"},
+	{dropped, []string{openPort, rezone}, "TestFirewalld", ""},
+	{dropped, []string{joinZone, openPort, rezone}, "TestFirewalld", ""},
+	{dropped, []string{joinZone, rezone}, "TestFirewalld", ""},
 	{"SELinux keeps libvirt from running hooks: guests are found by libvirt's events instead, just after they start", []string{"setsebool -P %s on", "restorecon -R /etc/libvirt/hooks"}, "", "needs a kernel with SELinux"},
 	{"AppArmor enforces a profile for dnsmasq, and it has no rule for %s: dnsmasq can use none of its files there", []string{"%s >> %s", "apparmor_parser --replace %s", restart}, "", "needs a kernel with AppArmor"},
 	{"AppArmor enforces a profile for dnsmasq, and it has no rule for %s: dnsmasq can use none of its files there", []string{"%s >> %s", "apparmor_parser --replace %s"}, "", "needs a kernel with AppArmor"},
