@@ -41,6 +41,9 @@ func TestFirewalld(t *testing.T) {
 	w.green("with the bridges in a zone that admits all")
 	w.cure(restart, "", "guests on virbr0 send to tcp port 80 by IPv4 is dropped", "filter_IN_libvirt")
 	w.gone("guests on br-mds send")
+	w.must("root", shut)
+	w.sees("guests on virbr0 send to tcp port 80", "is dropped")
+	w.block("docs/howto/firewall.md#firewalld#1", "alice")
 	w.must("root", restart)
 	w.green("after libvirt put the bridges into its zone once more")
 
