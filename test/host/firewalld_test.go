@@ -16,7 +16,7 @@ func TestFirewalld(t *testing.T) {
 	r := remedies.Covers(t)
 	w := &ward{newHost(t, "trixie"), r}
 	w.must("root", "apt-get install -y --no-install-recommends firewalld && systemctl is-active firewalld")
-	w.must("alice", readBlock(t, "README.md#A first guest#1"))
+	w.must("alice", readBlock(t, "README.md#First guest#1"))
 	before := w.must("root", services)
 	w.bring(sources, "/root/mdserver")
 
