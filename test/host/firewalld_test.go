@@ -31,7 +31,7 @@ func TestFirewalld(t *testing.T) {
 
 	// A zone that admits all needs no opening, until libvirt takes its bridges back.
 	const (
-		shut    = "firewall-cmd --quiet --permanent --zone=libvirt --remove-service=http --remove-port=80/tcp && firewall-cmd --quiet --reload && sleep 2"
+		shut    = "for i in service=http port=80/tcp; do firewall-cmd --quiet --permanent --zone=libvirt --remove-$i; done; firewall-cmd --quiet --reload && sleep 2"
 		trust   = "for i in virbr0 br-mds; do firewall-cmd --quiet --zone=trusted --change-interface=$i; done"
 		restart = "systemctl restart libvirtd && virsh list && " + "until test \"$(" + zones + ")\" = 'libvirt libvirt'; do sleep 0.2; done"
 	)
