@@ -179,6 +179,7 @@ var Table = []Row{
 	{"the domain %q %s, and not on the network %q that is served", []string{"virsh attach-interface %s network %s --model virtio --config"}, "TestDoctorAndLibvirt", ""},
 	{"the guest %q has no network: its tap %s is on no bridge, and should be on %s", []string{attach}, "TestDoctorTaps", ""},
 	{"the guest %q is on another network: its tap %s is on %s, and should be on %s", []string{attach}, "TestDoctorTaps", ""},
+	{"the guest %q has devices for which the kernels of many cloud images have no driver: %s", nil, "", "there is advice only: its owner edits the definition"},
 	{"the guest %q: %s; an image whose cloud-init is not configured for a datasource stays as it is", []string{smbios}, "TestDoctorAndLibvirt", ""},
 	{tokens, []string{reload}, "TestDoctorDatasources", ""},
 	{tokens, nil, "TestDoctorDatasources", ""},
