@@ -84,6 +84,7 @@ func checks() []check {
 		{"apparmor", "whether AppArmor lets dnsmasq use its files", checkAppArmor, false},
 		{"guests", "the domains' network interfaces", checkGuests, false},
 		{"taps", "the bridges that the running guests are on", checkTaps, false},
+		{"drivers", "the domains' cards and disks", checkDrivers, false},
 		{"datasource", "the domains' SMBIOS, as cloud-init's ds-identify reads it", checkDatasource, false},
 		{"names", "the guests' names in DNS", checkNames, false},
 		{"addresses", "free addresses of the networks", checkAddresses, false},

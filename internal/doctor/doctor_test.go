@@ -3,22 +3,9 @@ package doctor
 import (
 	"net/netip"
 	"testing"
-	"time"
 
 	"mdserver/internal/config"
 )
-
-func TestReloadTime(t *testing.T) {
-	at, ok := reloadTime("Tue 2026-11-24 10:00:00 UTC")
-	if want := time.Date(2026, 11, 24, 10, 0, 1, 0, time.UTC); !ok || !at.Equal(want) {
-		t.Errorf("%v %v, want %v", at, ok, want)
-	}
-	for _, never := range []string{"", "n/a"} {
-		if at, ok := reloadTime(never); ok {
-			t.Errorf("%q was read as %v", never, at)
-		}
-	}
-}
 
 func TestSize(t *testing.T) {
 	addr := netip.MustParseAddr

@@ -140,7 +140,7 @@ func (f Finding) open(ctx context.Context, c firewall.Chain, bridge string, p fi
 	const lost = "the command changes the rules of now: add the rule where this host keeps its rules as well, such as %s"
 	switch program := c.Program(); {
 	case c.Table == "firewalld":
-		return f.mend(command("firewall-cmd --permanent --zone=%s --add-port=%s/%s", zone(ctx, bridge), p.Port, p.Proto), "firewall-cmd --reload")
+		return f.openZone(ctx, bridge, p)
 	case program == "nft":
 		return f.mend(command("nft insert rule %s %s %s iifname %s %s dport %s accept", c.Family, c.Table, c.Name, bridge, p.Proto, p.Port)).
 			advise(lost, "/etc/nftables.conf")
@@ -148,16 +148,6 @@ func (f Finding) open(ctx context.Context, c firewall.Chain, bridge string, p fi
 		return f.mend(command(program+" -I %s -i %s -p %s --dport %s -j ACCEPT", c.Name, bridge, p.Proto, p.Port)).
 			advise(lost, "/etc/iptables")
 	}
-}
-
-// zone is firewalld's zone for a bridge.
-func zone(ctx context.Context, bridge string) string {
-	for _, question := range []string{"--get-zone-of-interface=" + bridge, "--get-default-zone"} {
-		if name, err := run(ctx, "firewall-cmd", question); err == nil && strings.TrimSpace(name) != "" {
-			return strings.TrimSpace(name)
-		}
-	}
-	return "libvirt" // into which libvirt puts its bridges
 }
 
 // merge leaves each finding once.

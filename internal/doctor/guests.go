@@ -17,7 +17,16 @@ import (
 type domain struct {
 	smbios.Domain
 	metadata   instance.Metadata
-	Interfaces []nic `xml:"devices>interface"`
+	Interfaces []nic  `xml:"devices>interface"`
+	Disks      []disk `xml:"devices>disk"`
+}
+
+// disk is a drive of a domain.
+type disk struct {
+	Device string `xml:"device,attr"` // such as "disk" or "cdrom"
+	Target struct {
+		Bus string `xml:"bus,attr"`
+	} `xml:"target"`
 }
 
 // nic is a network interface of a domain.
@@ -30,6 +39,9 @@ type nic struct {
 	Target struct {
 		Dev string `xml:"dev,attr"` // this host's end, while the domain runs
 	} `xml:"target"`
+	Model struct {
+		Type string `xml:"type,attr"`
+	} `xml:"model"`
 }
 
 func parseDomain(text string) (domain, error) {

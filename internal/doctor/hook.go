@@ -5,16 +5,10 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
-)
 
-// Where libvirt looks for hooks of its qemu driver.
-const (
-	hookFile = "/etc/libvirt/hooks/qemu"
-	hookDir  = "/etc/libvirt/hooks/qemu.d"
+	"mdserver/internal/libvirt/hooks"
 )
 
 // startSlack covers that the kernel tells a process's start roughly, and that a
@@ -22,10 +16,10 @@ const (
 const startSlack = time.Second
 
 func checkHook(ctx context.Context, h *Host) []Finding {
-	if _, err := os.Stat(hookDir); errors.Is(err, fs.ErrPermission) {
-		return []Finding{unknown("%s: only root may look there", hookDir)}
+	if _, err := os.Stat("/" + hooks.Dir); errors.Is(err, fs.ErrPermission) {
+		return []Finding{unknown("/%s: only root may look there", hooks.Dir)}
 	}
-	ours, oldest := hooks()
+	ours := ourHook()
 	if ours == "" {
 		return []Finding{wrong("libvirt has no hook that tells mdserver of guests").mend("mdserver install", reloadLibvirt(h))}
 	}
@@ -40,43 +34,27 @@ func checkHook(ctx context.Context, h *Host) []Finding {
 	if err != nil {
 		return []Finding{unknown("%s is there; since when %s runs: %v", ours, daemon, err)}
 	}
-	if oldest.After(since.Add(startSlack)) {
+	if oldest := hooks.Oldest(os.DirFS("/")); oldest.After(since.Add(startSlack)) {
 		return []Finding{wrong("%s has run since %s and looks for hooks only when it starts or reloads; the hook is of %s",
 			daemon, since.Format(time.DateTime), oldest.Format(time.DateTime)).mend(reloadLibvirt(h))}
 	}
 	return []Finding{fine("%s is there, and %s knows it", ours, daemon)}
 }
 
-// hooks finds the hook that calls mdserver, and the age of the oldest of all:
-// if there was one when the daemon started, it asks for all of them.
-func hooks() (ours string, oldest time.Time) {
-	files, _ := filepath.Glob(hookDir + "/*")
-	for _, file := range append(files, hookFile) {
-		info, err := os.Stat(file)
-		if err != nil || !info.Mode().IsRegular() {
-			continue
-		}
-		if placed := placedAt(info); oldest.IsZero() || placed.Before(oldest) {
-			oldest = placed
-		}
-		text, err := os.ReadFile(file)
-		if ours == "" && err == nil && tellsServer(string(text)) {
-			ours = file
+// ourHook finds the hook that calls mdserver.
+func ourHook() string {
+	for _, path := range hooks.List(os.DirFS("/")) {
+		text, err := os.ReadFile("/" + path)
+		if err == nil && tellsServer(string(text)) {
+			return "/" + path
 		}
 	}
-	return ours, oldest
+	return ""
 }
 
 // tellsServer recognises our hook, and the original's, which uses curl.
 func tellsServer(text string) bool {
 	return strings.Contains(text, "mdserver hook") || strings.Contains(text, "/instance-upload")
-}
-
-// placedAt is when a file came to be as it is where it is: a copy may have
-// kept an older time of modification.
-func placedAt(info fs.FileInfo) time.Time {
-	changed := info.Sys().(*syscall.Stat_t).Ctim
-	return time.Unix(changed.Unix())
 }
 
 // knowsSince is when a daemon last looked for hooks: when it started, or was
@@ -86,18 +64,11 @@ func knowsSince(ctx context.Context, daemon process) (time.Time, error) {
 	if err != nil {
 		return since, err
 	}
-	if reloaded, ok := reloadTime(unitProperty(ctx, daemon.service(), "StateChangeTimestamp")); ok && reloaded.After(since) {
-		since = reloaded
+	changed, ok := hooks.Changed(unitProperty(ctx, daemon.service(), "StateChangeTimestamp"))
+	if end := changed.Add(time.Second); ok && end.After(since) { // of the second that systemd names
+		since = end
 	}
 	return since, nil
-}
-
-// reloadTime reads "Tue 2026-11-24 10:00:00 UTC", when a unit last changed its
-// state: a service that is active does so when a reload ends. systemd forgets
-// the time of ExecReload at each daemon-reload, and keeps this one.
-func reloadTime(text string) (time.Time, bool) {
-	at, err := time.ParseInLocation("Mon 2006-01-02 15:04:05 MST", text, time.Local)
-	return at.Add(time.Second), err == nil
 }
 
 // reloadLibvirt is how the daemon is made to look for hooks. One that systemd

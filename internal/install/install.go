@@ -173,7 +173,7 @@ func (j *job) install(ctx context.Context, plan []item) error {
 	j.afterInstall(ctx)
 	j.findLeftovers()
 	if j.Start == nil {
-		j.nextSteps()
+		j.nextSteps(ctx)
 		return nil
 	}
 	return errors.Join(j.start(ctx), j.manifest.save(j.tree))

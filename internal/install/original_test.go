@@ -45,6 +45,19 @@ func originalHost(t *testing.T) *host {
 	return h
 }
 
+// The network stays with the original, which serves it; without the original, it
+// is one more thing to remove.
+func TestNetworkAfterUninstall(t *testing.T) {
+	for name, h := range map[string]*host{"fresh": newHost(t), "original": originalHost(t)} {
+		h.write("/etc/libvirt/qemu/networks/mds.xml", "<network/>")
+		h.install()
+		removes := slices.ContainsFunc(h.uninstall().Next, func(f Finding) bool { return slices.Contains(f.Commands, "virsh net-undefine mds") })
+		if want := name == "fresh"; removes != want {
+			t.Errorf("%s: advises to remove the network: %v, want %v", name, removes, want)
+		}
+	}
+}
+
 func TestUpgradeAndBack(t *testing.T) {
 	h := originalHost(t)
 	before := h.files()

@@ -39,6 +39,7 @@ const (
 	stateDir    = "/var/lib/mdserver"
 	runDir      = "/run/mdserver"
 	hooksDir    = "/etc/libvirt/hooks"
+	hookPath    = hooksDir + "/qemu.d/mdserver"
 	unitDir     = "/etc/systemd/system"
 	logFile     = "/var/log/mdserver.log"
 
@@ -74,7 +75,7 @@ func makePlan(o Options) ([]item, error) {
 		{"systemd/mdserver-launcher.service", item{path: unitDir + "/" + launcherUnit, mode: 0o644}},
 		{"tmpfiles.d/mdserver.conf", item{path: "/etc/tmpfiles.d/mdserver.conf", mode: 0o644}},
 		{"logrotate.d/mdserver", item{path: "/etc/logrotate.d/mdserver", mode: 0o644}},
-		{"libvirt/qemu.d/mdserver", item{path: hooksDir + "/qemu.d/mdserver", mode: 0o755}},
+		{"libvirt/qemu.d/mdserver", item{path: hookPath, mode: 0o755}},
 		{"libvirt/mds-network.xml", item{path: networkPath(o.Prefix), mode: 0o644}},
 		{"userdata/README.md", item{path: share + "/userdata/README.md", mode: 0o644}},
 		{"userdata/base.yaml", item{path: share + "/userdata/base.yaml", mode: 0o644}},

@@ -50,6 +50,11 @@ func (r *Report) has(name string) bool {
 	return slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Name == name })
 }
 
+// did reports whether one of these was done to a thing.
+func (r *Report) did(name string, actions ...Action) bool {
+	return slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Name == name && slices.Contains(actions, c.Action) })
+}
+
 func (r *Report) find(what string, commands ...string) {
 	r.Findings = append(r.Findings, Finding{what, commands})
 }

@@ -6,8 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
+
+	"mdserver/internal/libvirt/hooks"
 )
 
 // ownNetwork is the name of mdserver's own network, which Install defines in
@@ -152,30 +155,30 @@ var daemonUnits = []string{"virtqemud.service", "libvirtd.service"}
 // for hooks when it starts.
 func (j *job) reloadLibvirt(ctx context.Context) {
 	for _, unit := range daemonUnits {
-		if _, err := j.Query(ctx, "systemctl", "is-active", unit); err == nil {
-			j.system(ctx, "systemctl", "reload-or-restart", unit)
+		if _, err := j.Query(ctx, "systemctl", "is-active", unit); err != nil {
+			continue
 		}
+		if j.knowsHook(ctx, unit) {
+			j.report.add(Unchanged, unit, "knows the hook")
+			continue
+		}
+		j.system(ctx, "systemctl", "reload-or-restart", unit)
 	}
 }
 
-// openFirewall lets guests reach the metadata port. firewalld's zone libvirt,
-// into which libvirt puts its bridges, admits DHCP and DNS, and rejects HTTP.
-func (j *job) openFirewall(ctx context.Context) {
-	if _, err := j.Query(ctx, "firewall-cmd", "--state"); err != nil {
-		return // not installed, or it does not run
+// knowsHook reports whether a daemon of libvirt has looked for hooks since there
+// was one. In a case of doubt it has not.
+func (j *job) knowsHook(ctx context.Context, unit string) bool {
+	if j.report.did(hookPath, Created, Replaced) {
+		return false
 	}
-	what := "port=" + fmt.Sprint(j.port) + "/tcp"
-	if j.port == 80 {
-		what = "service=http"
+	out, err := j.Query(ctx, "systemctl", "show", "--property", "StateChangeTimestamp", "--value", unit)
+	if err != nil {
+		return false
 	}
-	zone := []string{"firewall-cmd", "--permanent", "--zone=libvirt"}
-	if _, err := j.Query(ctx, zone[0], zone[1], zone[2], "--query-"+what); err == nil {
-		j.report.add(Unchanged, "firewalld zone libvirt", "admits "+what)
-		return
-	}
-	if j.undoable(ctx, append(slices.Clone(zone), "--add-"+what), append(slices.Clone(zone), "--remove-"+what)) {
-		j.system(ctx, "firewall-cmd", "--reload")
-	}
+	since, ok := hooks.Changed(strings.TrimSpace(out))
+	oldest := hooks.Oldest(os.DirFS(j.tree.base))
+	return ok && !oldest.IsZero() && oldest.Before(since)
 }
 
 // undo undoes what start did, the last step first. What cannot be undone yet

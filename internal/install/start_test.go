@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"mdserver/internal/config"
 )
@@ -282,9 +283,84 @@ func TestGuestDaemon(t *testing.T) {
 			if got := j.guestDaemon(); got != test.want {
 				t.Errorf("%s, want %s", got, test.want)
 			}
-			j.nextSteps()
+			j.nextSteps(context.Background())
 			if next := j.report.Next; next[len(next)-1].Commands[0] != "systemctl reload "+test.want {
 				t.Errorf("next: %v", next)
+			}
+		})
+	}
+}
+
+// libvirt is reloaded only if it has not looked for hooks since there was one.
+func TestStartReloadsLibvirt(t *testing.T) {
+	const reload, ask = "systemctl reload-or-restart libvirtd.service", "systemctl show --property StateChangeTimestamp --value libvirtd.service"
+	when := func(d time.Duration) string { return time.Now().Add(d).Format("Mon 2006-01-02 15:04:05 MST") + "\n" }
+	for _, test := range []struct {
+		name    string
+		changed string
+		before  func(s *startable) // what happened since the first start
+		want    bool
+	}{
+		{"it started after the hook", when(time.Hour), func(*startable) {}, false},
+		{"it started before the hook", when(-time.Hour), func(*startable) {}, true},
+		{"systemd does not know when", "\n", func(*startable) {}, true},
+		{"no hook could be executed", when(time.Hour), func(s *startable) {
+			if err := os.Chmod(s.path(hookPath), 0o644); err != nil {
+				s.t.Fatal(err)
+			}
+		}, true},
+		{"the hook was removed", when(time.Hour), func(s *startable) {
+			if err := os.Remove(s.path(hookPath)); err != nil {
+				s.t.Fatal(err)
+			}
+		}, true},
+		{"a hook of the administrator's is older", when(time.Hour), func(s *startable) { s.write(hooksDir+"/qemu", "#!/bin/sh\n") }, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStartable(t)
+			s.answers[ask] = when(time.Hour)
+			if _, ran := s.start(Start{Network: "default"}); !slices.Contains(ran, reload) {
+				t.Errorf("the first start does not reload libvirt: %q", ran)
+			}
+			s.answers[ask] = test.changed
+			test.before(s)
+			if report, ran := s.start(Start{Network: "default"}); slices.Contains(ran, reload) != test.want {
+				t.Errorf("reloaded: %v, want %v; %+v", !test.want, test.want, report.Changes)
+			}
+		})
+	}
+}
+
+// An installation without a start says how to open firewalld.
+func TestFirewalldIsNextStep(t *testing.T) {
+	const state, query = "firewall-cmd --state", "firewall-cmd --permanent --zone=libvirt --query-"
+	for _, test := range []struct {
+		name, conf string
+		answers    []string
+		want       string // the command
+	}{
+		{"no firewalld", "", nil, ""},
+		{"closed", "", []string{state}, "firewall-cmd --permanent --zone=libvirt --add-service=http"},
+		{"open", "", []string{state, query + "service=http"}, ""},
+		{"another port", "[mdserver]\nport = 8080\n", []string{state, query + "service=http"}, "firewall-cmd --permanent --zone=libvirt --add-port=8080/tcp"},
+		{"a broken configuration", "port = 8080\n", []string{state}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStartable(t)
+			s.write("/etc/mdserver/mdserver.conf", test.conf)
+			for _, answer := range test.answers {
+				s.answers[answer] = ""
+			}
+			j := s.job()
+			j.nextSteps(context.Background())
+			var got string
+			for _, next := range j.report.Next {
+				if strings.Contains(next.What, "firewalld") {
+					got = next.Commands[0]
+				}
+			}
+			if got != test.want {
+				t.Errorf("advises %q, want %q", got, test.want)
 			}
 		})
 	}
@@ -487,7 +563,7 @@ func TestNextAsksForMissingKeys(t *testing.T) {
 		s := newStartable(t)
 		s.write("/etc/mdserver/mdserver.conf", conf)
 		j := s.job()
-		j.nextSteps()
+		j.nextSteps(context.Background())
 		asks := slices.ContainsFunc(j.report.Next, func(f Finding) bool { return strings.Contains(f.What, "SSH keys") })
 		if asks != want {
 			t.Errorf("%q: asks for keys: %v", conf, asks)

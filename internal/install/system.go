@@ -90,7 +90,7 @@ func (j *job) label(ctx context.Context) {
 }
 
 // nextSteps says what is left to do.
-func (j *job) nextSteps() {
+func (j *job) nextSteps(ctx context.Context) {
 	conf := etcDir + "/mdserver.conf"
 	if !j.hasKeys() {
 		j.report.next("put your SSH keys into "+conf+", section [public-keys]", programPath(j.Prefix)+" config check")
@@ -102,6 +102,7 @@ func (j *job) nextSteps() {
 	if j.User != "mdserver" && j.dnsmasq.uid == noOwner {
 		j.report.next("set user = " + j.User + " in the section [dnsmasq] of " + conf)
 	}
+	j.adviseFirewall(ctx)
 	j.report.next("start mdserver, now and at every boot", "systemctl enable mdserver.service", "systemctl restart mdserver.service")
 	j.report.next("make libvirt see the new hook: it looks for hooks only when it starts or reloads",
 		"systemctl reload "+j.guestDaemon())

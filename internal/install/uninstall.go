@@ -227,12 +227,13 @@ func (j *job) afterwards(started bool) {
 	if j.manifest.CreatedUser != "" && !j.Purge {
 		j.report.add(Kept, "user "+j.manifest.CreatedUser, "owns the data")
 	}
-	if j.has("/etc/libvirt/qemu/networks/mds.xml") {
+	original := slices.ContainsFunc(j.report.Changes, func(c Change) bool {
+		return c.Action == Restored && strings.HasSuffix(c.Name, "/"+serverUnit)
+	})
+	switch {
+	case original && !started:
+		j.report.next("start the original mdserver again", "systemctl start mdserver.service")
+	case !original && j.has("/etc/libvirt/qemu/networks/mds.xml"): // the original serves it, too
 		j.report.next("remove the guests' network, if nothing uses it", "virsh net-destroy mds", "virsh net-undefine mds")
-	}
-	for _, c := range j.report.Changes {
-		if c.Action == Restored && strings.HasSuffix(c.Name, "/"+serverUnit) && !started {
-			j.report.next("start the original mdserver again", "systemctl start mdserver.service")
-		}
 	}
 }

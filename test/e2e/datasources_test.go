@@ -170,6 +170,7 @@ func checkBoot(t *testing.T, look look, web1 shown, boot *lab.CloudInit) {
 			t.Error("cloud-init complains:", problem)
 		}
 	}
+	checkStatus(t, boot)
 	if boot.Datasource <= 0 || boot.Datasource > slowest {
 		t.Errorf("the datasource took %s, want at most %s", boot.Datasource, slowest)
 	}
@@ -197,4 +198,23 @@ func checkBoot(t *testing.T, look look, web1 shown, boot *lab.CloudInit) {
 		}
 		contains(t, path, text, texts...)
 	}
+}
+
+// checkStatus checks what "cloud-init status --wait --long" told: all is done, and
+// without errors that cloud-init has recovered from, for which its exit code is 2
+// since 23.4.
+func checkStatus(t *testing.T, boot *lab.CloudInit) {
+	t.Helper()
+	want := "0"
+	_, recovered, _ := strings.Cut(boot.Status, "\nrecoverable_errors:")
+	for line := range strings.Lines(recovered) {
+		if problem, ok := strings.CutPrefix(strings.TrimSpace(line), "- "); ok {
+			want = "2"
+			if !strings.Contains(problem, ifupAgain) {
+				t.Error("cloud-init recovered from:", problem)
+			}
+		}
+	}
+	equal(t, `the exit code of "cloud-init status --wait"`, boot.StatusCode, want)
+	contains(t, "cloud-init's status", boot.Status, "status: done\n")
 }

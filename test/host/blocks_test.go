@@ -61,7 +61,7 @@ var covered = map[string]coverage{
 	"docs/howto/dns.md#Set a guest's host name#1":                      {test: "TestDebian13"},
 	"docs/howto/dns.md#Set NTP servers, search domains and the MTU#1":  {test: "TestDebian13"},
 	"docs/howto/firewall.md#ufw#1":                                     {test: "TestDebian13"},
-	"docs/howto/firewall.md#firewalld#1":                               {why: "the host of the test has no firewalld"},
+	"docs/howto/firewall.md#firewalld#1":                               {test: "TestFirewalld"},
 	"docs/howto/harden.md#Check what is protected#1":                   {test: "TestDebian13"},
 	"docs/howto/harden.md#Turn on port security#1":                     {test: "TestDebian13"},
 	"docs/howto/harden.md#Check the units#1":                           {test: "TestDebian13"},

@@ -60,7 +60,7 @@ func TestDebian12(t *testing.T) {
 	}
 	for _, g := range readmes {
 		began := time.Now()
-		h.must("alice", "ssh -o ConnectionAttempts=300 debian@"+h.address(g)+" hostname")
+		h.must("alice", "ssh -o ConnectionAttempts=600 debian@"+h.address(g)+" hostname")
 		t.Logf("%s let alice in %s after the host was up, without a question", g.name, time.Since(began).Round(time.Second))
 	}
 	h.removed(before)
@@ -188,4 +188,17 @@ func (h *host) green(when string) {
 	if err != nil {
 		h.t.Errorf("doctor is not content %s: %v\n%s", when, err, h.must("root", "mdserver doctor || true"))
 	}
+}
+
+// TestDebian13FirstGuest follows README.md on a fresh Debian 13, from its packages
+// to a shell in a guest.
+func TestDebian13FirstGuest(t *testing.T) {
+	h := newHost(t, "trixie")
+	began := time.Now()
+	h.block("README.md#First guest#1", "alice")
+	before := h.everything()
+	h.firstGuest("web1", "README.md#First guest#2")
+	t.Logf("from a host without packages to a shell in a guest whose cloud-init is done: %s", time.Since(began).Round(time.Second))
+	h.green("after the first guest")
+	h.removed(before)
 }

@@ -78,7 +78,9 @@ func TestDocumentedUpgrade(t *testing.T) {
 	h := newHost(t, "bookworm")
 	h.must("root", "apt-get install -y --no-install-recommends dnsmasq-base bind9-dnsutils")
 	h.must("root", standIn)
+	h.must("root", service("libvirtd", "/bin/sleep infinity\nExecReload=/bin/true"))
 	h.must("root", `
+chmod -R o-rwx /etc/mdserver # as the original's installation leaves it
 ip link add br-mds type bridge
 ip address add 10.122.0.1/16 dev br-mds
 ip address add 169.254.169.254 dev br-mds

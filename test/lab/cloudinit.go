@@ -47,6 +47,8 @@ type CloudInit struct {
 	InstanceID string   // as cloud-init stored it
 	Errors     []string // result.json
 	Warnings   []string // lines of cloud-init.log above INFO
+	Status     string   // what "cloud-init status --wait --long" printed
+	StatusCode string   // its exit code
 	Log        string
 	Output     string        // what it printed
 	Source     string        // the datasource, as result.json names it
@@ -121,6 +123,7 @@ func (c *CloudInit) read() error {
 	c.Hostname = strings.TrimSpace(file("hostname"))
 	c.InstanceID = strings.TrimSpace(file("var/lib/cloud/data/instance-id"))
 	c.Log = file("var/log/cloud-init.log")
+	c.Status, c.StatusCode = file("status"), strings.TrimSpace(file("status-code"))
 	outcome := file("run/cloud-init/result.json")
 	if err := errors.Join(errs...); err != nil {
 		return err

@@ -75,6 +75,11 @@ identify &&
 	in_guest cloud-init modules --mode=config &&
 	in_guest cloud-init modules --mode=final || status=$?
 
+# What a guest's owner, or a provisioning tool, asks for.
+answer=0
+in_guest timeout 60 cloud-init status --wait --long >"$results/status" 2>&1 || answer=$?
+echo "$answer" >"$results/status-code"
+
 hostname >"$results/hostname"
 ip address show >"$results/addresses"
 { ip -4 route show && ip -6 route show; } >"$results/routes"

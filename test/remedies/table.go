@@ -22,6 +22,9 @@ const (
 	unmark   = "rm -f %s"
 	nft      = "nft insert rule %s %s %s iifname %s %s dport %s accept"
 	iptables = "%s -I %s -i %s -p %s --dport %s -j ACCEPT"
+	openPort = "firewall-cmd --permanent --zone=%s --add-port=%s/%s"
+	joinZone = "firewall-cmd --permanent --zone=%s --add-interface=%s"
+	rezone   = "firewall-cmd --reload"
 	attach   = "ip link set %s master %s"
 	install  = "mdserver install"
 	apt      = "apt-get install dnsmasq-base"
@@ -158,7 +161,9 @@ var Table = []Row{
 	{dropped, []string{iptables}, "TestDoctorFirewall", ""},
 	{maybe, []string{nft}, "TestDoctorFirewall", ""},
 	{maybe, []string{iptables}, "TestDoctorFirewall", ""},
-	{dropped, []string{"firewall-cmd --permanent --zone=%s --add-port=%s/%s", "firewall-cmd --reload"}, "", "needs firewalld"},
+	{dropped, []string{openPort, rezone}, "TestFirewalld", ""},
+	{dropped, []string{joinZone, openPort, rezone}, "TestFirewalld", ""},
+	{dropped, []string{joinZone, rezone}, "TestFirewalld", ""},
 	{"SELinux keeps libvirt from running hooks: guests are found by libvirt's events instead, just after they start", []string{"setsebool -P %s on", "restorecon -R /etc/libvirt/hooks"}, "", "needs a kernel with SELinux"},
 	{"AppArmor enforces a profile for dnsmasq, and it has no rule for %s: dnsmasq can use none of its files there", []string{"%s >> %s", "apparmor_parser --replace %s", restart}, "", "needs a kernel with AppArmor"},
 	{"AppArmor enforces a profile for dnsmasq, and it has no rule for %s: dnsmasq can use none of its files there", []string{"%s >> %s", "apparmor_parser --replace %s"}, "", "needs a kernel with AppArmor"},
@@ -176,6 +181,7 @@ var Table = []Row{
 	{"the domain %q %s, and not on the network %q that is served", []string{"virsh attach-interface %s network %s --model virtio --config"}, "TestDoctorAndLibvirt", ""},
 	{"the guest %q has no network: its tap %s is on no bridge, and should be on %s", []string{attach}, "TestDoctorTaps", ""},
 	{"the guest %q is on another network: its tap %s is on %s, and should be on %s", []string{attach}, "TestDoctorTaps", ""},
+	{"the guest %q has devices for which the kernels of many cloud images have no driver: %s", nil, "", "there is advice only: its owner edits the definition"},
 	{"the guest %q: %s; an image whose cloud-init is not configured for a datasource stays as it is", []string{smbios}, "TestDoctorAndLibvirt", ""},
 	{tokens, []string{reload}, "TestDoctorDatasources", ""},
 	{tokens, nil, "TestDoctorDatasources", ""},

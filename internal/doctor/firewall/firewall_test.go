@@ -82,6 +82,47 @@ func TestDoubt(t *testing.T) {
 	}
 }
 
+// What a rule asks of the connection is known of its first packet: nothing has
+// translated it, and nothing has answered it.
+func TestFirstPacketOfAConnection(t *testing.T) {
+	nft := func(key, op, right string) func() (Chains, error) {
+		return func() (Chains, error) {
+			return ParseNFT(`{"nftables":[{"chain":{"family":"inet","table":"firewalld","name":"filter_INPUT","hook":"input","prio":10,"policy":"drop"}},` +
+				`{"rule":{"family":"inet","table":"firewalld","chain":"filter_INPUT","expr":[{"match":{"op":"` + op + `","left":{"ct":{"key":"` + key + `"}},"right":` + right + `}},{"accept":null}]}}]}`)
+		}
+	}
+	iptables := func(option string) func() (Chains, error) {
+		return func() (Chains, error) {
+			return parseIPTables("*filter\n:INPUT DROP [0:0]\n-A INPUT -m conntrack " + option + " -j ACCEPT\nCOMMIT\n")
+		}
+	}
+	for name, test := range map[string]struct {
+		rules             func() (Chains, error)
+		dropped, doubtful bool
+	}{
+		"nft, established or related":  {nft("state", "in", `["established","related"]`), true, false},
+		"nft, new":                     {nft("state", "in", `"new"`), false, false},
+		"nft, translated":              {nft("status", "in", `"dnat"`), true, false},
+		"nft, not translated":          {nft("status", "!=", `"dnat"`), false, false},
+		"nft, an answer":               {nft("direction", "==", `"reply"`), true, false},
+		"nft, another key":             {nft("mark", "==", `1`), true, true},
+		"iptables, established":        {iptables("--ctstate RELATED,ESTABLISHED"), true, false},
+		"iptables, translated":         {iptables("--ctstatus DNAT"), true, false},
+		"iptables, not translated":     {iptables("! --ctstatus DNAT"), false, false},
+		"iptables, without any status": {iptables("--ctstatus NONE,CONFIRMED"), false, false},
+		"iptables, an answer":          {iptables("--ctdir REPLY"), true, false},
+		"iptables, another option":     {iptables("--ctproto 6"), true, true},
+	} {
+		chains, err := test.rules()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := chains.Input(http); v.Dropped != test.dropped || v.Doubtful != test.doubtful {
+			t.Errorf("%s: %+v, want dropped %v, doubtful %v", name, v, test.dropped, test.doubtful)
+		}
+	}
+}
+
 func TestNFT(t *testing.T) {
 	const chain = `{"chain":{"family":"inet","table":"f","name":"in","type":"filter","hook":"input","prio":0,"policy":"accept"}},` +
 		`{"chain":{"family":"inet","table":"f","name":"guests"}},{"set":{"family":"inet","table":"f","name":"ports","type":"inet_service","elem":[67,{"range":[79,81]}]}}`

@@ -66,6 +66,8 @@ var options = map[string]func(value string) func(Packet) Answer{
 	"--sport":  func(v string) func(Packet) Answer { return func(p Packet) Answer { return anyPort(p.SourcePort, v) } },
 	"--sports": func(v string) func(Packet) Answer { return func(p Packet) Answer { return anyPort(p.SourcePort, v) } },
 	"--state":  isNew, "--ctstate": isNew,
+	"--ctstatus": func(v string) func(Packet) Answer { return func(Packet) Answer { return answer(listed(v, "NONE")) } },
+	"--ctdir":    func(v string) func(Packet) Answer { return func(Packet) Answer { return answer(v == "ORIGINAL") } },
 }
 
 // silent are options that ask nothing, with how many words follow.
@@ -77,8 +79,11 @@ var plainModules = map[string]bool{
 }
 
 func isNew(v string) func(Packet) Answer {
-	return func(Packet) Answer { return answer(strings.Contains(","+v+",", ",NEW,")) }
+	return func(Packet) Answer { return answer(listed(v, "NEW")) }
 }
+
+// listed reports whether a list with commas has a word.
+func listed(list, word string) bool { return strings.Contains(","+list+",", ","+word+",") }
 
 // samePlus compares interface names; a plus at the end stands for the rest.
 func samePlus(name, pattern string) bool {

@@ -27,10 +27,18 @@ func fieldOf(left json.RawMessage) (field, string) {
 		return metaField(l.Meta.Key), l.Meta.Key
 	case l.Payload != nil:
 		return payloadField(l.Payload.Protocol, l.Payload.Field), l.Payload.Protocol + " " + l.Payload.Field
-	case l.CT != nil && l.CT.Key == "state":
-		return func(Packet) (string, bool) { return "new", true }, "ct state"
+	case l.CT != nil:
+		return trackedField(l.CT.Key), "ct " + l.CT.Key
 	}
 	return unknown, "?"
+}
+
+// trackedField is what the kernel tracks of a connection, as it is for the first
+// packet: no bit of its status is set.
+func trackedField(key string) field {
+	first := map[string]string{"state": "new", "direction": "original", "status": ""}
+	text, ok := first[key]
+	return func(Packet) (string, bool) { return text, ok }
 }
 
 func metaField(key string) field {

@@ -1,0 +1,48 @@
+package doctor
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// checkDrivers looks for devices that the kernels of cloud images have no driver
+// for. Those of Debian's genericcloud images (linux-image-cloud-amd64 6.1) have
+// virtio_net, vmxnet3 and xen-netfront for network cards, and no ahci for disks.
+// Guests that have fetched something are left alone: their kernel has the drivers.
+func checkDrivers(ctx context.Context, h *Host) []Finding {
+	if h.libvirt.err != nil {
+		return []Finding{unknown("libvirt is not asked: %v", h.libvirt.err)}
+	}
+	var all []Finding
+	for _, d := range h.libvirt.domains {
+		if foreign := h.foreign(d); len(foreign) > 0 && !h.fetched(ctx, d) {
+			all = append(all, warning("the guest %q has devices for which the kernels of many cloud images have no driver: %s", d.Name, strings.Join(foreign, ", ")).
+				advise("change it to virtio by %s, then shut the guest down and start it: model type='virtio' for a card, target dev='vda' bus='virtio' for a disk", h.virsh("edit %s", d.Name)))
+		}
+	}
+	return unless(all, fine("the guests' cards and disks are such as cloud images have drivers for"))
+}
+
+// foreign names the devices of a guest that cloud kernels do not know.
+func (h *Host) foreign(d domain) []string {
+	if !h.serves(d) {
+		return nil
+	}
+	var devices []string
+	for _, nic := range d.Interfaces {
+		if h.servesInterface(nic) && !paravirtual(nic.Model.Type) {
+			devices = append(devices, "the network card "+nic.Model.Type)
+		}
+	}
+	if slices.ContainsFunc(d.Disks, func(disk disk) bool { return disk.Target.Bus == "sata" && (disk.Device == "" || disk.Device == "disk") }) {
+		devices = append(devices, "a SATA disk")
+	}
+	return devices
+}
+
+// paravirtual reports whether cloud kernels have a driver for a card's model. A
+// card without a model is a device of the host.
+func paravirtual(model string) bool {
+	return model == "" || strings.HasPrefix(model, "virtio") || model == "vmxnet3" || model == "netfront"
+}
