@@ -28,6 +28,9 @@ func TestConstantsThatFail(t *testing.T) {
 		"% import random\n{{random.choice()}}":       "t:2: TypeError: choice() does not take these arguments",
 		"% import base64\n{{base64.b64encode('a')}}": "TypeError",
 		"% import json\n{{json.loads('{')}}":         "JSONDecodeError",
+		"% import yaml\n{{yaml.safe_load('[')}}":     "YAMLError",
+		"% import yaml\n{{yaml.unsafe_load('a')}}":   "PermissionError: yaml.unsafe_load is not available in templates: templates load plain data only: use yaml.safe_load",
+		"% import yaml\n{{yaml.load('a')}}":          "TypeError: load() missing required argument 'Loader'",
 		"% x = len()\n":                              "t:1: TypeError",
 		strings.Repeat("0123456789\n", 100):          "t:1: MemoryError: the output is longer than 1000 bytes (template_output)",
 	} {
@@ -41,6 +44,8 @@ func TestConstantsThatFail(t *testing.T) {
 		"{{len([1])}} {{'a'.join(['b'])}} {{[].__class__}} {{7 // 2}} {{[1, 2][1]}}",
 		"% try:\n{{1 / 0}}\n% except ZeroDivisionError:\nno\n% end\n",
 		"% len = str\n{{len(1)}}", "% def int(a, b):\n% return a\n% end\n{{int(1, 2)}}",
+		"% import yaml\n{{!yaml.safe_dump({'a': [hostname]}, default_flow_style=False, width=200)}}",
+		"% import yaml\n% try:\n% a = yaml.load(hostname, Loader=yaml.SafeLoader)\n% except yaml.YAMLError:\n% a = 1\n% end\n{{a}}",
 		"% import random\n{{1 / random.randint(0, 1)}}", "% import time\n{{time.time() - 1}}",
 		"% if hostname == 'a':\n" + strings.Repeat("0123456789\n", 100) + "% end\n",
 		strings.Repeat("0123456789", 99),

@@ -56,6 +56,15 @@ func TestLimits(t *testing.T) {
 		{"a URL of many dots", "MemoryError", []string{"import urllib.parse", "urllib.parse.urljoin('http://a/', '../' * 2000000)"}},
 		{"words without end", "MemoryError", []string{"import shlex", "shlex.split('a ' * 9000000)"}},
 		{"wide text", "MemoryError", []string{"('x' * 9000000).encode('utf-32')"}},
+		{"a bomb of YAML aliases", "TimeoutError", []string{"import yaml", "t = 'a0: &a0 [x]\\n' + ''.join(f'a{i}: &a{i} [' + ', '.join([f'*a{i-1}'] * 9) + ']\\n' for i in range(1, 12))", "str(yaml.safe_load(t))"}},
+		{"a bomb of YAML merges", "MemoryError", []string{"import yaml", "t = 'a0: &a0 {x: 1}\\n' + ''.join(f'a{i}: &a{i} {{<<: [' + ', '.join([f'*a{i-1}'] * 9) + ']}\\n' for i in range(1, 12))", "yaml.safe_load(t)"}},
+		{"deep YAML", "RecursionError", []string{"import yaml", "yaml.safe_load('[' * 5000 + ']' * 5000)"}},
+		{"deeper YAML", "YAMLError", []string{"import yaml", "yaml.safe_load('[' * 100000)"}},
+		{"YAML that merges itself", "RecursionError", []string{"import yaml", "yaml.safe_load('&a {<<: *a}')"}},
+		{"large YAML", "YAMLError", []string{"import yaml", "yaml.safe_load('- x\\n' * 100000)"}},
+		{"much YAML", "MemoryError", []string{"import yaml", "while True:", "    yaml.safe_load('- x\\n' * 50000)", "1"}},
+		{"deep values as YAML", "RecursionError", []string{"import yaml", "a = []", "for i in range(1000):", "    a = [a]", "yaml.safe_dump(a)"}},
+		{"wide values as YAML", "MemoryError", []string{"import yaml", "yaml.safe_dump([[1]] * 500000 + [1] * 500000)"}},
 		{"wrapping at every letter", "MemoryError", []string{"import textwrap", "textwrap.fill('x ' * 100000, 2, subsequent_indent=' ' * 1000)"}},
 	}
 	for _, tt := range tests {
