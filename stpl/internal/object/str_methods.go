@@ -264,9 +264,8 @@ func strTranslate(t *Thread, a []Value) (Value, error) {
 		if err := t.Step(1); err != nil {
 			return nil, err
 		}
-		if err := b.Write(s); err != nil {
-			return nil, err
-		}
+		_ = b.Write(s)
 	}
-	return Str(b.String()), nil
+	out, err := b.Text()
+	return Str(out), err
 }

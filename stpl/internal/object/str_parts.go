@@ -92,9 +92,7 @@ func strPartition(last bool) Func {
 func strJoin(t *Thread, a []Value) (Value, error) {
 	sep := string(a[0].(Str))
 	b := Builder{t: t}
-	if err := b.grow(joinedSize(a[1], len(sep))); err != nil {
-		return nil, err
-	}
+	b.grow(joinedSize(a[1], len(sep)))
 	n := 0
 	err := Each(t, a[1], func(v Value) error {
 		s, ok := v.(Str)
@@ -102,9 +100,7 @@ func strJoin(t *Thread, a []Value) (Value, error) {
 			return Raise(TypeError, "sequence item %d: expected str instance, %s found", n, TypeName(v))
 		}
 		if n > 0 {
-			if err := b.Write(sep); err != nil {
-				return err
-			}
+			_ = b.Write(sep)
 		}
 		n++
 		if err := t.Work(len(s)); err != nil {
@@ -118,7 +114,8 @@ func strJoin(t *Thread, a []Value) (Value, error) {
 		}
 		return nil, err
 	}
-	return Str(b.String()), nil
+	joined, err := b.Text()
+	return Str(joined), err
 }
 
 // joinedSize is the length of a joined list or tuple, 0 for what is to be
@@ -232,10 +229,9 @@ func strExpandTabs(t *Thread, a []Value) (Value, error) {
 		case r == '\n' || r == '\r':
 			col = -1
 		}
-		if err := b.Write(string(r)); err != nil {
-			return nil, err
-		}
+		_ = b.Write(string(r))
 		col++
 	}
-	return Str(b.String()), nil
+	out, err := b.Text()
+	return Str(out), err
 }
