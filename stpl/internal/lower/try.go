@@ -196,11 +196,7 @@ func (c *compiler) raise(s *syntax.Raise) exec {
 	}
 	x, cause := c.expr(s.X), c.optional(s.Cause)
 	return func(f *frame) (control, error) {
-		v, err := x(f)
-		if err != nil {
-			return next, err
-		}
-		from, err := cause(f)
+		v, from, err := both(f, x, cause)
 		if err != nil {
 			return next, err
 		}
@@ -214,12 +210,9 @@ func (c *compiler) raise(s *syntax.Raise) exec {
 
 // withCause notes what "from" named.
 func withCause(t *object.Thread, err error, cause object.Value) error {
-	if kind, ok := cause.(*object.Type); ok && kind.IsException() {
-		made, err := object.CallPos(t, kind)
-		if err != nil {
-			return err
-		}
-		cause = made
+	cause, failed := instance(t, cause)
+	if failed != nil {
+		return failed
 	}
 	if _, ok := cause.(*object.Exception); !ok && cause != object.None {
 		return object.Raise(object.TypeError, "exception causes must derive from BaseException")
@@ -230,14 +223,19 @@ func withCause(t *object.Thread, err error, cause object.Value) error {
 	return err
 }
 
+// instance makes an exception of an exception type.
+func instance(t *object.Thread, v object.Value) (object.Value, error) {
+	if kind, ok := v.(*object.Type); ok && kind.IsException() {
+		return object.CallPos(t, kind)
+	}
+	return v, nil
+}
+
 // raised makes an error of what a raise statement was given.
 func raised(t *object.Thread, v object.Value) error {
-	if kind, ok := v.(*object.Type); ok && kind.IsException() {
-		made, err := object.CallPos(t, kind)
-		if err != nil {
-			return err
-		}
-		v = made
+	v, err := instance(t, v)
+	if err != nil {
+		return err
 	}
 	if e, ok := v.(*object.Exception); ok {
 		return e
