@@ -61,6 +61,8 @@ func TestWhatFailsInAnyCase(t *testing.T) {
 	known := Names{"hostname": true, "public_key_default": true}
 	for source, want := range map[string]string{
 		"## template: jinja\n{{v1.region}}\n":       "t:2: NameError: name 'v1' is not defined; a file for cloud-init's jinja has to begin with ## raw",
+		"{{hostname.bit_count()}}":                  "t:1: AttributeError: no value in templates has the attribute 'bit_count'",
+		"% for e in []:\n{{e.__cause__}}\n% end\n":  "t:2: AttributeError: no value in templates has the attribute '__cause__'",
 		"{{publickey_default}}":                     "t:1: NameError: name 'publickey_default'",
 		"% include('nosuch')\n":                     "t:1: TemplateError: Template 'nosuch' not found.",
 		"% include nosuch\n":                        "TemplateError",

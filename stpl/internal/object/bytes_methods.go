@@ -22,7 +22,6 @@ func setupBytes() {
 			return Decode(t, string(a[0].(Bytes)), encoding, errors)
 		}),
 		method("hex", "sep:str? bytes_per_sep:int?", bytesHex),
-		method("translate", "table:none+bytes / delete:bytes?", bytesTranslate),
 		method("splitlines", "keepends?", func(t *Thread, a []Value) (Value, error) {
 			s := string(a[0].(Bytes))
 			p := parts{t: t}
@@ -37,7 +36,6 @@ func setupBytes() {
 		}),
 	)
 	BytesType.Static("fromhex", NewBuiltin("fromhex", "string:str /", bytesFromHex))
-	BytesType.Static("maketrans", NewBuiltin("maketrans", "frm:bytes to:bytes /", bytesMakeTrans))
 	IntType.Static("from_bytes", NewBuiltin("from_bytes", "bytes byteorder? * signed?", intFromBytes))
 }
 

@@ -43,26 +43,13 @@ func setupConstructors() {
 			f := float64(a[0].(Float))
 			return Bool(f == math.Trunc(f) && !math.IsInf(f, 0)), nil
 		}),
-		method("hex", "/", func(_ *Thread, a []Value) (Value, error) { return Str(floatHex(float64(a[0].(Float)))), nil }),
-		method("as_integer_ratio", "/", func(_ *Thread, a []Value) (Value, error) {
-			r := new(big.Rat)
-			if r.SetFloat64(float64(a[0].(Float))) == nil {
-				return nil, Raise(OverflowError, "cannot convert Infinity or NaN to integer ratio")
-			}
-			return Tuple{MakeInt(r.Num()), MakeInt(r.Denom())}, nil
-		}),
 	)
 	IntType.Define(
 		method("bit_length", "/", func(_ *Thread, a []Value) (Value, error) {
 			i, _ := toBig(a[0])
 			return Int(i.BitLen()), nil
 		}),
-		method("bit_count", "/", func(_ *Thread, a []Value) (Value, error) {
-			i, _ := toBig(a[0])
-			return Int(strings.Count(new(big.Int).Abs(i).Text(2), "1")), nil
-		}),
 		method("to_bytes", "length:int? byteorder? * signed?", intToBytes),
-		method("conjugate", "/", func(_ *Thread, a []Value) (Value, error) { return a[0], nil }),
 	)
 }
 
@@ -189,22 +176,6 @@ func parseFloat(t *Thread, text string) (Value, error) {
 		return nil, bad()
 	}
 	return Float(f), nil
-}
-
-func floatHex(f float64) string {
-	switch {
-	case math.IsInf(f, 0) || math.IsNaN(f):
-		return FloatRepr(f)
-	case f == 0:
-		return strings.TrimSuffix(FloatRepr(f), "0.0") + "0x0.0p+0"
-	}
-	s := strconv.FormatFloat(f, 'x', 13, 64)
-	mant, exp, _ := strings.Cut(s, "p")
-	n, _ := strconv.Atoi(exp)
-	if n < 0 {
-		return mant + "p" + strconv.Itoa(n)
-	}
-	return mant + "p+" + strconv.Itoa(n)
 }
 
 func newDict(t *Thread, a []Value) (Value, error) {
