@@ -121,6 +121,10 @@ func TestNoFalseAlarms(t *testing.T) {
 // found however they were imported.
 func TestModuleAttributes(t *testing.T) {
 	for source, want := range map[string]string{
+		"% import textwrap\n{{textwrap.fill('a b', 1)}}\n":                  "textwrap.fill is not available in templates: guests wrap no text",
+		"% from string import Template\n{{Template('$a')}}\n":               "Template",
+		"% import string as s\n{{s.Template('$a')}}\n":                      "string.Template is not available in templates: this text is a template already",
+		"% import math\n{{math.sin(1)}}\n":                                  "t:2: AttributeError: module 'math' has no attribute 'sin'",
 		"% import os\n{{os.popen('id').read()}}\n":                          "t:2: AttributeError: module 'os' has no attribute 'popen' in templates: templates start no programs",
 		"% import os\n{{os.listdir('/')}}\n":                                "templates do not see the host's files",
 		"% import os as o\n{{o.walk('/')}}\n":                               "AttributeError",

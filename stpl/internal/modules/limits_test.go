@@ -37,8 +37,6 @@ func TestLimits(t *testing.T) {
 		{"deep JSON", "RecursionError", []string{"import json", "json.loads('[' * 100000)"}},
 		{"wide JSON", "MemoryError", []string{"import json", "len(json.loads('[' + '{},' * 1000000 + '{}]')) + len(json.loads('[' + '[],' * 3000000 + '[]]'))"}},
 		{"indented without end", "MemoryError", []string{"import json", "json.dumps([1], indent=10 ** 9)"}},
-		{"a huge factorial", "OverflowError", []string{"import math", "math.factorial(10 ** 9)"}},
-		{"a huge binomial", "OverflowError", []string{"import math", "math.comb(10 ** 9, 10 ** 8)"}},
 		{"a derived key of many rounds", "TimeoutError", []string{"import hashlib", "hashlib.pbkdf2_hmac('sha512', b'x', b'y', 10 ** 9)"}},
 		{"an indent of every line", "MemoryError", []string{"import textwrap", "textwrap.indent('x\\n' * 100000, ' ' * 1000)"}},
 		{"a date after the last", "OverflowError", []string{"import datetime", "datetime.date.max + datetime.timedelta(1)"}},
@@ -71,7 +69,6 @@ func TestLimits(t *testing.T) {
 		{"much YAML", "MemoryError", []string{"import yaml", "while True:", "    yaml.safe_load('- x\\n' * 50000)", "1"}},
 		{"deep values as YAML", "RecursionError", []string{"import yaml", "a = []", "for i in range(1000):", "    a = [a]", "yaml.safe_dump(a)"}},
 		{"wide values as YAML", "MemoryError", []string{"import yaml", "yaml.safe_dump([[1]] * 500000 + [1] * 500000)"}},
-		{"wrapping at every letter", "MemoryError", []string{"import textwrap", "textwrap.fill('x ' * 100000, 2, subsequent_indent=' ' * 1000)"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
