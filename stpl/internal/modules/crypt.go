@@ -61,7 +61,7 @@ func (m *cryptMethod) Text() string { return m.Repr() }
 func (m *cryptMethod) Repr() string { return "<crypt.METHOD_" + m.name + ">" }
 
 func cryptModule() members {
-	m := functions(fn("crypt", "word salt?", cryptWord), fn("mksalt", "method? * rounds?", mksalt))
+	m := functions(fn("crypt", "word:str salt?", cryptWord), fn("mksalt", "method? * rounds?", mksalt))
 	m["METHOD_SHA512"], m["METHOD_SHA256"] = cryptSHA512, cryptSHA256
 	m["methods"] = object.Tuple{cryptSHA512, cryptSHA256}
 	return m
@@ -103,10 +103,7 @@ func mksalt(_ *object.Thread, a []object.Value) (object.Value, error) {
 }
 
 func cryptWord(t *object.Thread, a []object.Value) (object.Value, error) {
-	word, err := text(a[0])
-	if err != nil {
-		return nil, err
-	}
+	word := object.Text(a[0])
 	setting, ok := a[1].(object.Str)
 	if !ok {
 		v, err := mksalt(t, []object.Value{a[1], nil})

@@ -43,11 +43,8 @@ func hashlibModule() members {
 	m["blake2s"] = fn("blake2s", "data? * digest_size? key? usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 		return blake2(t, "blake2s", 32, newBlake2s, a)
 	})
-	m["new"] = fn("new", "name string? * usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-		name, err := text(a[0])
-		if err != nil {
-			return nil, err
-		}
+	m["new"] = fn("new", "name:str string? * usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		name := object.Text(a[0])
 		f, ok := m[name]
 		if !ok || name == "new" || name == "pbkdf2_hmac" {
 			return nil, object.Raise(object.ValueError, "unsupported hash type %s", name)
