@@ -119,8 +119,10 @@ func (b *Builtin) invoke(t *Thread, recv Value, a *Args) (Value, error) {
 	}
 	s := &b.sig
 	if recv == nil && len(a.Kw) == 0 && len(a.Pos) == len(s.params) && s.pos == len(s.params) && !s.star && !s.starStar {
-		if err := b.checkTypes(a.Pos); err != nil {
-			return nil, err
+		if s.typed {
+			if err := b.checkTypes(a.Pos); err != nil {
+				return nil, err
+			}
 		}
 		return b.fn(t, a.Pos)
 	}
@@ -167,8 +169,10 @@ func (b *Builtin) bind(t *Thread, args []Value, base int, a *Args) ([]Value, err
 			return nil, Raise(TypeError, "%s() missing required argument '%s' (pos %d)", b.Name, p.name, i+1)
 		}
 	}
-	if err := b.checkTypes(args[base : base+len(s.params)]); err != nil {
-		return nil, err
+	if s.typed {
+		if err := b.checkTypes(args[base:]); err != nil {
+			return nil, err
+		}
 	}
 	if s.star {
 		args = append(args, Tuple(append([]Value(nil), a.Pos[n:]...)))

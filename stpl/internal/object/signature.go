@@ -73,9 +73,6 @@ func parseSignature(spec string) signature {
 
 // checkTypes compares arguments with the kinds that their parameters take.
 func (d *definition) checkTypes(args []Value) error {
-	if !d.sig.typed {
-		return nil
-	}
 	for i, p := range d.sig.params {
 		v := args[i]
 		if v == nil || p.orNone && v == None {
