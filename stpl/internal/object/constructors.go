@@ -43,6 +43,7 @@ func setupConstructors() {
 			f := float64(a[0].(Float))
 			return Bool(f == math.Trunc(f) && !math.IsInf(f, 0)), nil
 		}),
+		method("hex", "/", func(_ *Thread, a []Value) (Value, error) { return Str(floatHex(float64(a[0].(Float)))), nil }),
 	)
 	IntType.Define(
 		method("bit_length", "/", func(_ *Thread, a []Value) (Value, error) {
@@ -176,6 +177,22 @@ func parseFloat(t *Thread, text string) (Value, error) {
 		return nil, bad()
 	}
 	return Float(f), nil
+}
+
+func floatHex(f float64) string {
+	switch {
+	case math.IsInf(f, 0) || math.IsNaN(f):
+		return FloatRepr(f)
+	case f == 0:
+		return strings.TrimSuffix(FloatRepr(f), "0.0") + "0x0.0p+0"
+	}
+	s := strconv.FormatFloat(f, 'x', 13, 64)
+	mant, exp, _ := strings.Cut(s, "p")
+	n, _ := strconv.Atoi(exp)
+	if n < 0 {
+		return mant + "p" + strconv.Itoa(n)
+	}
+	return mant + "p+" + strconv.Itoa(n)
 }
 
 func newDict(t *Thread, a []Value) (Value, error) {
