@@ -169,10 +169,10 @@ func isFunction(name string) bool {
 }
 
 var environmentType = object.NewType("dict", "", nil).Define(
-	object.NewBuiltin("include", "_name **vars", includeFunc),
-	object.NewBuiltin("rebase", "_name **vars", rebaseFunc),
+	object.NewBuiltin("include", "_name:str **vars", includeFunc),
+	object.NewBuiltin("rebase", "_name:str **vars", rebaseFunc),
 	object.NewBuiltin("get", "name default?", getFunc),
-	object.NewBuiltin("setdefault", "name default?", setdefaultFunc),
+	object.NewBuiltin("setdefault", "name:str default?", setdefaultFunc),
 	object.NewBuiltin("defined", "name", definedFunc),
 )
 
@@ -213,12 +213,8 @@ func (e *environment) Iterate(t *object.Thread) (object.Iterator, error) {
 }
 
 func includeFunc(_ *object.Thread, a []object.Value) (object.Value, error) {
-	name, err := object.StrArg(a[1], "include")
-	if err != nil {
-		return nil, err
-	}
 	env := a[0].(*environment)
-	inner, err := env.render.include(env, name, a[2].(*object.Dict))
+	inner, err := env.render.include(env, object.Text(a[1]), a[2].(*object.Dict))
 	if err != nil {
 		return nil, err
 	}
@@ -226,11 +222,7 @@ func includeFunc(_ *object.Thread, a []object.Value) (object.Value, error) {
 }
 
 func rebaseFunc(_ *object.Thread, a []object.Value) (object.Value, error) {
-	name, err := object.StrArg(a[1], "rebase")
-	if err != nil {
-		return nil, err
-	}
-	a[0].(*environment).rebase = &rebase{name, a[2].(*object.Dict)}
+	a[0].(*environment).rebase = &rebase{object.Text(a[1]), a[2].(*object.Dict)}
 	return object.None, nil
 }
 
@@ -242,12 +234,8 @@ func getFunc(_ *object.Thread, a []object.Value) (object.Value, error) {
 }
 
 func setdefaultFunc(t *object.Thread, a []object.Value) (object.Value, error) {
-	text, err := object.StrArg(a[1], "setdefault")
-	if err != nil {
-		return nil, err
-	}
 	env := a[0].(*environment)
-	name := env.program.Name(text)
+	name := env.program.Name(object.Text(a[1]))
 	if v, ok := env.variable(name); ok {
 		return v, nil
 	}

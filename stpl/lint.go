@@ -124,12 +124,19 @@ func (l *linter) name(n *syntax.Name) {
 	}
 }
 
+// absent are attributes of Python's values that no value in templates has.
+var absent = map[string]bool{
+	"as_integer_ratio": true, "bit_count": true, "conjugate": true, "__cause__": true, "__context__": true, "__traceback__": true,
+}
+
 func (l *linter) attribute(n *syntax.Attr) {
 	if l.texts[n.Name] { // hasattr(x, 'name')
 		return
 	}
 	of := typeOf(n.X)
 	switch {
+	case absent[n.Name]:
+		l.report(n, "AttributeError", "no value in templates has the attribute '%s'", n.Name)
 	case of == nil:
 		l.moduleAttribute(n)
 	case of.Member(n.Name) == nil && !strings.HasPrefix(n.Name, "__"):

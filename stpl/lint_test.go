@@ -28,6 +28,9 @@ func TestConstantsThatFail(t *testing.T) {
 		"% import random\n{{random.choice()}}":       "t:2: TypeError: choice() does not take these arguments",
 		"% import base64\n{{base64.b64encode('a')}}": "TypeError",
 		"% import json\n{{json.loads('{')}}":         "JSONDecodeError",
+		"% import yaml\n{{yaml.safe_load('[')}}":     "YAMLError",
+		"% import yaml\n{{yaml.unsafe_load('a')}}":   "PermissionError: yaml.unsafe_load is not available in templates: templates load plain data only: use yaml.safe_load",
+		"% import yaml\n{{yaml.load('a')}}":          "TypeError: load() missing required argument 'Loader'",
 		"% x = len()\n":                              "t:1: TypeError",
 		strings.Repeat("0123456789\n", 100):          "t:1: MemoryError: the output is longer than 1000 bytes (template_output)",
 	} {
@@ -41,6 +44,8 @@ func TestConstantsThatFail(t *testing.T) {
 		"{{len([1])}} {{'a'.join(['b'])}} {{[].__class__}} {{7 // 2}} {{[1, 2][1]}}",
 		"% try:\n{{1 / 0}}\n% except ZeroDivisionError:\nno\n% end\n",
 		"% len = str\n{{len(1)}}", "% def int(a, b):\n% return a\n% end\n{{int(1, 2)}}",
+		"% import yaml\n{{!yaml.safe_dump({'a': [hostname]}, default_flow_style=False, width=200)}}",
+		"% import yaml\n% try:\n% a = yaml.load(hostname, Loader=yaml.SafeLoader)\n% except yaml.YAMLError:\n% a = 1\n% end\n{{a}}",
 		"% import random\n{{1 / random.randint(0, 1)}}", "% import time\n{{time.time() - 1}}",
 		"% if hostname == 'a':\n" + strings.Repeat("0123456789\n", 100) + "% end\n",
 		strings.Repeat("0123456789", 99),
@@ -56,6 +61,8 @@ func TestWhatFailsInAnyCase(t *testing.T) {
 	known := Names{"hostname": true, "public_key_default": true}
 	for source, want := range map[string]string{
 		"## template: jinja\n{{v1.region}}\n":       "t:2: NameError: name 'v1' is not defined; a file for cloud-init's jinja has to begin with ## raw",
+		"{{hostname.bit_count()}}":                  "t:1: AttributeError: no value in templates has the attribute 'bit_count'",
+		"% for e in []:\n{{e.__cause__}}\n% end\n":  "t:2: AttributeError: no value in templates has the attribute '__cause__'",
 		"{{publickey_default}}":                     "t:1: NameError: name 'publickey_default'",
 		"% include('nosuch')\n":                     "t:1: TemplateError: Template 'nosuch' not found.",
 		"% include nosuch\n":                        "TemplateError",
@@ -114,6 +121,10 @@ func TestNoFalseAlarms(t *testing.T) {
 // found however they were imported.
 func TestModuleAttributes(t *testing.T) {
 	for source, want := range map[string]string{
+		"% import textwrap\n{{textwrap.fill('a b', 1)}}\n":                  "textwrap.fill is not available in templates: guests wrap no text",
+		"% from string import Template\n{{Template('$a')}}\n":               "Template",
+		"% import string as s\n{{s.Template('$a')}}\n":                      "string.Template is not available in templates: this text is a template already",
+		"% import math\n{{math.sin(1)}}\n":                                  "t:2: AttributeError: module 'math' has no attribute 'sin'",
 		"% import os\n{{os.popen('id').read()}}\n":                          "t:2: AttributeError: module 'os' has no attribute 'popen' in templates: templates start no programs",
 		"% import os\n{{os.listdir('/')}}\n":                                "templates do not see the host's files",
 		"% import os as o\n{{o.walk('/')}}\n":                               "AttributeError",

@@ -51,13 +51,13 @@ type Limits struct {
 	IncludeDepth int
 }
 
-// DefaultLimits are generous for user-data and tight for an accident.
-func DefaultLimits() Limits {
+// defaultLimits are generous for user-data and tight for an accident.
+func defaultLimits() Limits {
 	return Limits{Steps: 5_000_000, Memory: 64 << 20, Output: 16 << 20, Time: time.Second, Recursion: 500, IncludeDepth: 20}
 }
 
 func (l Limits) orDefaults() Limits {
-	d := DefaultLimits()
+	d := defaultLimits()
 	fill(&l.Steps, d.Steps)
 	fill(&l.Memory, d.Memory)
 	fill(&l.Output, d.Output)

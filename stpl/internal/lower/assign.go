@@ -22,11 +22,7 @@ func (c *compiler) target(e syntax.Expr) assign {
 	case *syntax.Index:
 		x, key, pos := c.expr(e.X), c.expr(e.Key), c.at(e)
 		return func(f *frame, v object.Value) error {
-			owner, err := x(f)
-			if err != nil {
-				return err
-			}
-			k, err := key(f)
+			owner, k, err := both(f, x, key)
 			if err != nil {
 				return err
 			}
@@ -197,11 +193,7 @@ func augmentAttr(x eval, name string, pos position, update updater) exec {
 
 func augmentIndex(x, key eval, pos position, update updater) exec {
 	return func(f *frame) (control, error) {
-		owner, err := x(f)
-		if err != nil {
-			return next, err
-		}
-		k, err := key(f)
+		owner, k, err := both(f, x, key)
 		if err != nil {
 			return next, err
 		}
@@ -222,10 +214,15 @@ func (c *compiler) delete(s *syntax.Delete) exec {
 	for _, t := range s.Targets {
 		list = append(list, c.deleteOne(t))
 	}
+	return inTurn(list)
+}
+
+// inTurn runs the parts of one statement.
+func inTurn(list []exec) exec {
 	return func(f *frame) (control, error) {
-		for _, del := range list {
-			if _, err := del(f); err != nil {
-				return next, err
+		for _, one := range list {
+			if how, err := one(f); err != nil {
+				return how, err
 			}
 		}
 		return next, nil
@@ -239,11 +236,7 @@ func (c *compiler) deleteOne(e syntax.Expr) exec {
 	case *syntax.Index:
 		x, key, pos := c.expr(e.X), c.expr(e.Key), c.at(e)
 		return func(f *frame) (control, error) {
-			owner, err := x(f)
-			if err != nil {
-				return next, err
-			}
-			k, err := key(f)
+			owner, k, err := both(f, x, key)
 			if err != nil {
 				return next, err
 			}

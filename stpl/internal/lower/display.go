@@ -11,11 +11,11 @@ import (
 func (c *compiler) display(e syntax.Expr) eval {
 	switch e := e.(type) {
 	case *syntax.Tuple:
-		return c.sequence(e, e.Elts, func(items []object.Value) object.Value { return object.Tuple(items) })
+		return c.sequence(e, e.Elts, func(_ *object.Thread, items []object.Value) (object.Value, error) { return object.Tuple(items), nil })
 	case *syntax.List:
-		return c.sequence(e, e.Elts, func(items []object.Value) object.Value { return object.NewList(items) })
+		return c.sequence(e, e.Elts, func(_ *object.Thread, items []object.Value) (object.Value, error) { return object.NewList(items), nil })
 	case *syntax.Set:
-		return c.set(e)
+		return c.sequence(e, e.Elts, object.NewSetOf)
 	case *syntax.Dict:
 		return c.dict(e)
 	case *syntax.Comp:
@@ -31,15 +31,16 @@ type element struct {
 	star bool
 }
 
-func (c *compiler) elements(exprs []syntax.Expr) (list []element, stars bool) {
-	for _, e := range exprs {
-		if s, ok := e.(*syntax.Star); ok {
-			list, stars = append(list, element{c.expr(s.X), true}), true
-		} else {
-			list = append(list, element{c.expr(e), false})
+func (c *compiler) elements(exprs []syntax.Expr) []element {
+	list := make([]element, len(exprs))
+	for i, e := range exprs {
+		s, star := e.(*syntax.Star)
+		if star {
+			e = s.X
 		}
+		list[i] = element{c.expr(e), star}
 	}
-	return list, stars
+	return list
 }
 
 // collect evaluates elements into a new slice.
@@ -69,33 +70,15 @@ func collect(f *frame, elements []element) ([]object.Value, error) {
 	return items, nil
 }
 
-func (c *compiler) sequence(e syntax.Expr, elts []syntax.Expr, wrap func([]object.Value) object.Value) eval {
-	list, _ := c.elements(elts)
-	pos := c.at(e)
+func (c *compiler) sequence(e syntax.Expr, elts []syntax.Expr, wrap func(t *object.Thread, items []object.Value) (object.Value, error)) eval {
+	list, pos := c.elements(elts), c.at(e)
 	return func(f *frame) (object.Value, error) {
 		items, err := collect(f, list)
 		if err != nil {
 			return nil, pos.wrap(err)
 		}
-		return wrap(items), nil
-	}
-}
-
-func (c *compiler) set(e *syntax.Set) eval {
-	list, _ := c.elements(e.Elts)
-	pos := c.at(e)
-	return func(f *frame) (object.Value, error) {
-		items, err := collect(f, list)
-		if err != nil {
-			return nil, pos.wrap(err)
-		}
-		s := object.NewSet()
-		for _, item := range items {
-			if err := s.Add(f.t, item); err != nil {
-				return nil, pos.wrap(err)
-			}
-		}
-		return s, nil
+		v, err := wrap(f.t, items)
+		return v, pos.wrap(err)
 	}
 }
 
@@ -130,11 +113,7 @@ func addPair(f *frame, d *object.Dict, key, value eval) error {
 		}
 		return d.Update(f.t, v)
 	}
-	k, err := key(f)
-	if err != nil {
-		return err
-	}
-	v, err := value(f)
+	k, v, err := both(f, key, value)
 	if err != nil {
 		return err
 	}
@@ -175,45 +154,36 @@ func (c *compiler) comprehension(e *syntax.Comp) eval {
 	}
 }
 
-func buildList(r *loopRun) (object.Value, error) {
-	list := object.NewList(nil)
+// each gives add what the comprehension yields.
+func (r *loopRun) each(add func(t *object.Thread, v object.Value) error) error {
 	for {
 		v, err := r.Next(r.frame.t)
 		if v == nil || err != nil {
-			return list, err
+			return err
 		}
-		if err := list.Append(r.frame.t, v); err != nil {
-			return nil, err
+		if err := add(r.frame.t, v); err != nil {
+			return err
 		}
 	}
+}
+
+func buildList(r *loopRun) (object.Value, error) {
+	list := object.NewList(nil)
+	return list, r.each(list.Append)
 }
 
 func buildSet(r *loopRun) (object.Value, error) {
 	s := object.NewSet()
-	for {
-		v, err := r.Next(r.frame.t)
-		if v == nil || err != nil {
-			return s, err
-		}
-		if err := s.Add(r.frame.t, v); err != nil {
-			return nil, err
-		}
-	}
+	return s, r.each(s.Add)
 }
 
 func buildDict(r *loopRun) (object.Value, error) {
 	d := object.NewDict()
-	for {
-		k, err := r.Next(r.frame.t)
-		if k == nil || err != nil {
-			return d, err
-		}
+	return d, r.each(func(t *object.Thread, key object.Value) error {
 		v, err := r.loop.value(&r.frame)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := d.Set(r.frame.t, k, v); err != nil {
-			return nil, err
-		}
-	}
+		return d.Set(t, key, v)
+	})
 }

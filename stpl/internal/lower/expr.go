@@ -109,34 +109,38 @@ func (c *compiler) unary(e *syntax.Unary) eval {
 		}
 	}
 	op := map[string]object.Op{"-": object.Sub, "+": object.Add, "~": object.Xor}[e.Op]
+	return pos.unary(x, func(t *object.Thread, v object.Value) (object.Value, error) { return object.Unary(t, op, v) })
+}
+
+// unary applies an operation to the value of x.
+func (p position) unary(x eval, apply func(t *object.Thread, v object.Value) (object.Value, error)) eval {
 	return func(f *frame) (object.Value, error) {
 		v, err := x(f)
 		if err != nil {
 			return nil, err
 		}
-		if v, err = object.Unary(f.t, op, v); err != nil {
-			return nil, pos.wrap(err)
-		}
-		return v, nil
+		v, err = apply(f.t, v)
+		return v, p.wrap(err)
 	}
+}
+
+// both evaluates x and then y.
+func both(f *frame, x, y eval) (a, b object.Value, err error) {
+	if a, err = x(f); err == nil {
+		b, err = y(f)
+	}
+	return a, b, err
 }
 
 func (c *compiler) binary(e *syntax.Binary) eval {
 	x, y, op, pos := c.expr(e.X), c.expr(e.Y), operators[e.Op], c.at(e)
 	return func(f *frame) (object.Value, error) {
-		a, err := x(f)
-		if err != nil {
-			return nil, err
-		}
-		b, err := y(f)
+		a, b, err := both(f, x, y)
 		if err != nil {
 			return nil, err
 		}
 		v, err := object.Binary(f.t, op, a, b)
-		if err != nil {
-			return nil, pos.wrap(err)
-		}
-		return v, nil
+		return v, pos.wrap(err)
 	}
 }
 
@@ -179,34 +183,20 @@ func (c *compiler) walrus(e *syntax.Walrus) eval {
 }
 
 func (c *compiler) attr(e *syntax.Attr) eval {
-	x, pos := c.expr(e.X), c.at(e)
-	return func(f *frame) (object.Value, error) {
-		v, err := x(f)
-		if err != nil {
-			return nil, err
-		}
-		if v, err = object.GetAttr(f.t, v, e.Name); err != nil {
-			return nil, pos.wrap(err)
-		}
-		return v, nil
-	}
+	return c.at(e).unary(c.expr(e.X), func(t *object.Thread, v object.Value) (object.Value, error) {
+		return object.GetAttr(t, v, e.Name)
+	})
 }
 
 func (c *compiler) index(e *syntax.Index) eval {
 	x, key, pos := c.expr(e.X), c.expr(e.Key), c.at(e)
 	return func(f *frame) (object.Value, error) {
-		v, err := x(f)
+		v, k, err := both(f, x, key)
 		if err != nil {
 			return nil, err
 		}
-		k, err := key(f)
-		if err != nil {
-			return nil, err
-		}
-		if v, err = object.Index(f.t, v, k); err != nil {
-			return nil, pos.wrap(err)
-		}
-		return v, nil
+		v, err = object.Index(f.t, v, k)
+		return v, pos.wrap(err)
 	}
 }
 
@@ -215,13 +205,9 @@ func (c *compiler) slice(e *syntax.Slice) eval {
 	return func(f *frame) (object.Value, error) {
 		var s object.Slice
 		var err error
-		if s.Start, err = start(f); err != nil {
-			return nil, err
+		if s.Start, s.Stop, err = both(f, start, stop); err == nil {
+			s.Step, err = step(f)
 		}
-		if s.Stop, err = stop(f); err != nil {
-			return nil, err
-		}
-		s.Step, err = step(f)
 		return &s, err
 	}
 }
@@ -264,8 +250,10 @@ func (c *compiler) joinedPart(p syntax.JoinedPart) func(f *frame) (string, error
 		if err != nil {
 			return "", err
 		}
-		if v, err = convert(f.t, v, p.Conv); err != nil {
-			return "", err
+		if p.Conv != 0 {
+			if v, err = object.Convert(f.t, v, p.Conv); err != nil {
+				return "", err
+			}
 		}
 		s, err := spec(f)
 		if err != nil {
@@ -273,21 +261,4 @@ func (c *compiler) joinedPart(p syntax.JoinedPart) func(f *frame) (string, error
 		}
 		return object.Format(f.t, v, string(s.(object.Str)))
 	}
-}
-
-// convert does !s, !r and !a.
-func convert(t *object.Thread, v object.Value, conversion byte) (object.Value, error) {
-	var text string
-	var err error
-	switch conversion {
-	case 's':
-		text, err = object.ToStr(t, v)
-	case 'r':
-		text, err = object.Repr(t, v)
-	case 'a':
-		text, err = object.ASCII(t, v)
-	default:
-		return v, nil
-	}
-	return object.Str(text), err
 }

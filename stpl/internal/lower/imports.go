@@ -44,14 +44,7 @@ func (c *compiler) imports(s *syntax.Import) exec {
 			return next, set(f, v)
 		})
 	}
-	return func(f *frame) (control, error) {
-		for _, one := range list {
-			if how, err := one(f); err != nil {
-				return how, err
-			}
-		}
-		return next, nil
-	}
+	return inTurn(list)
 }
 
 // everything reports whether an import is from … import *.

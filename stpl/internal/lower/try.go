@@ -60,9 +60,6 @@ func catch(body exec, handlers []handler, otherwise exec) exec {
 		if e == nil {
 			return next, err
 		}
-		if n := len(f.t.Handling); n > 0 {
-			during(f.t, f.t.Handling[n-1], e)
-		}
 		for i := range handlers {
 			ok, failed := handlers[i].matches(f, e)
 			if failed != nil {
@@ -131,17 +128,6 @@ func isExceptionSpec(t *object.Thread, v object.Value) (bool, error) {
 	return false, nil
 }
 
-// during notes that an exception was raised while another was handled, as far
-// as there is memory to keep that one; either may be nil.
-func during(t *object.Thread, handled, raised *object.Exception) {
-	if handled == nil || raised == nil || raised == handled || raised.Context != nil {
-		return
-	}
-	if handled.Charge(t) == nil {
-		raised.Context = handled
-	}
-}
-
 func (h *handler) run(f *frame, e *object.Exception) (control, error) {
 	if h.as != nil {
 		if err := h.as(f, e); err != nil {
@@ -151,7 +137,6 @@ func (h *handler) run(f *frame, e *object.Exception) (control, error) {
 	f.t.Handling = append(f.t.Handling, e)
 	how, err := h.body(f)
 	f.t.Handling = f.t.Handling[:len(f.t.Handling)-1]
-	during(f.t, e, catchable(err))
 	if h.forget != nil {
 		_, _ = h.forget(f) // the body may have deleted it already
 	}
@@ -175,7 +160,6 @@ func finally(body, last exec) exec {
 		if e != nil {
 			f.t.Handling = f.t.Handling[:len(f.t.Handling)-1]
 		}
-		during(f.t, e, catchable(lastErr))
 		if lastErr != nil || lastHow != next {
 			return lastHow, lastErr
 		}
@@ -196,48 +180,43 @@ func (c *compiler) raise(s *syntax.Raise) exec {
 	}
 	x, cause := c.expr(s.X), c.optional(s.Cause)
 	return func(f *frame) (control, error) {
-		v, err := x(f)
-		if err != nil {
-			return next, err
-		}
-		from, err := cause(f)
+		v, from, err := both(f, x, cause)
 		if err != nil {
 			return next, err
 		}
 		err = raised(f.t, v)
 		if s.Cause != nil {
-			err = withCause(f.t, err, from)
+			err = checkCause(f.t, err, from)
 		}
 		return next, pos.wrap(err)
 	}
 }
 
-// withCause notes what "from" named.
-func withCause(t *object.Thread, err error, cause object.Value) error {
-	if kind, ok := cause.(*object.Type); ok && kind.IsException() {
-		made, err := object.CallPos(t, kind)
-		if err != nil {
-			return err
-		}
-		cause = made
+// checkCause makes sure that "from" named an exception; it is not kept.
+func checkCause(t *object.Thread, err error, cause object.Value) error {
+	cause, failed := instance(t, cause)
+	if failed != nil {
+		return failed
 	}
 	if _, ok := cause.(*object.Exception); !ok && cause != object.None {
 		return object.Raise(object.TypeError, "exception causes must derive from BaseException")
 	}
-	if e := catchable(err); e != nil {
-		e.Cause = cause
-	}
 	return err
+}
+
+// instance makes an exception of an exception type.
+func instance(t *object.Thread, v object.Value) (object.Value, error) {
+	if kind, ok := v.(*object.Type); ok && kind.IsException() {
+		return object.CallPos(t, kind)
+	}
+	return v, nil
 }
 
 // raised makes an error of what a raise statement was given.
 func raised(t *object.Thread, v object.Value) error {
-	if kind, ok := v.(*object.Type); ok && kind.IsException() {
-		made, err := object.CallPos(t, kind)
-		if err != nil {
-			return err
-		}
-		v = made
+	v, err := instance(t, v)
+	if err != nil {
+		return err
 	}
 	if e, ok := v.(*object.Exception); ok {
 		return e

@@ -2,6 +2,7 @@ package modules
 
 import (
 	"context"
+	"math/big"
 	"time"
 
 	"mdserver/stpl/internal/object"
@@ -63,6 +64,27 @@ func number(v object.Value) (float64, error) {
 	}
 	return f, nil
 }
+
+// integer is an argument that must be an integer.
+func integer(v object.Value) (*big.Int, error) {
+	i, ok := object.BigInt(v)
+	if !ok {
+		return nil, object.Raise(object.TypeError, "'%s' object cannot be interpreted as an integer", object.TypeName(v))
+	}
+	return i, nil
+}
+
+// count is an argument that must be a number of things.
+func count(v object.Value, negative string) (int, error) {
+	n, err := object.IndexArg(v)
+	if err == nil && n < 0 {
+		err = object.Raise(object.ValueError, "%s", negative)
+	}
+	return n, err
+}
+
+// isLetter reports a letter of ASCII.
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 
 // charge asks for the memory and the steps of handling n bytes.
 func charge(t *object.Thread, n int) error {

@@ -9,7 +9,7 @@ import (
 )
 
 func collectionsModule() members {
-	m := functions(fn("namedtuple", "typename field_names * rename? defaults? module?", makeNamedTuple))
+	m := functions(fn("namedtuple", "typename:str field_names * rename? defaults? module?", makeNamedTuple))
 	m["OrderedDict"], m["defaultdict"], m["Counter"], m["deque"] = orderedDict.Class, defaultDictType, counter.Class, dequeType
 	refuse(m, "collections", "templates do not define classes; merge dicts by {**a, **b}", "ChainMap", "UserDict", "UserList", "UserString")
 	return m
@@ -19,11 +19,8 @@ func collectionsModule() members {
 const maxFields = 255
 
 func makeNamedTuple(t *object.Thread, a []object.Value) (object.Value, error) {
-	name, err := text(a[0])
-	if err != nil {
-		return nil, err
-	}
-	names := a[1]
+	name, names := object.Text(a[0]), a[1]
+	var err error
 	if s, ok := names.(object.Str); ok {
 		if names, err = object.CallMethod(t, object.Str(strings.ReplaceAll(string(s), ",", " ")), "split", &object.Args{}); err != nil {
 			return nil, err

@@ -5,9 +5,10 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"hash"
-	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/go-crypt/x/crypt"
 
 	"mdserver/stpl/internal/object"
 )
@@ -60,7 +61,7 @@ func (m *cryptMethod) Text() string { return m.Repr() }
 func (m *cryptMethod) Repr() string { return "<crypt.METHOD_" + m.name + ">" }
 
 func cryptModule() members {
-	m := functions(fn("crypt", "word salt?", cryptWord), fn("mksalt", "method? * rounds?", mksalt))
+	m := functions(fn("crypt", "word:str salt?", cryptWord), fn("mksalt", "method? * rounds?", mksalt))
 	m["METHOD_SHA512"], m["METHOD_SHA256"] = cryptSHA512, cryptSHA256
 	m["methods"] = object.Tuple{cryptSHA512, cryptSHA256}
 	return m
@@ -102,10 +103,7 @@ func mksalt(_ *object.Thread, a []object.Value) (object.Value, error) {
 }
 
 func cryptWord(t *object.Thread, a []object.Value) (object.Value, error) {
-	word, err := text(a[0])
-	if err != nil {
-		return nil, err
-	}
+	word := object.Text(a[0])
 	setting, ok := a[1].(object.Str)
 	if !ok {
 		v, err := mksalt(t, []object.Value{a[1], nil})
@@ -124,7 +122,8 @@ func cryptWord(t *object.Thread, a []object.Value) (object.Value, error) {
 	if err := t.Step(c.rounds * (3 + len(word)/64)); err != nil {
 		return nil, err
 	}
-	return object.Str(c.hash([]byte(word))), t.Alloc(4096)
+	hash := crypt.KeySHACrypt(c.method.new, []byte(word), c.salt, c.rounds)
+	return object.Str(c.prefix + string(c.salt) + "$" + string(hash)), t.Alloc(4096)
 }
 
 // crypter is a parsed setting such as $6$rounds=5000$salt.
@@ -157,75 +156,4 @@ func parseSetting(s string) (*crypter, error) {
 	salt, _, _ := strings.Cut(rest, "$")
 	c.salt = []byte(salt[:min(len(salt), maxSalt)])
 	return c, nil
-}
-
-func (c *crypter) sum(parts ...[]byte) []byte {
-	h := c.method.new()
-	for _, p := range parts {
-		h.Write(p)
-	}
-	return h.Sum(nil)
-}
-
-// stretch repeats b to n bytes.
-func stretch(b []byte, n int) []byte {
-	return slices.Repeat(b, n/len(b)+1)[:n]
-}
-
-func (c *crypter) hash(key []byte) string {
-	b := c.sum(key, c.salt, key)
-	parts := [][]byte{key, c.salt, stretch(b, len(key))}
-	for n := len(key); n > 0; n >>= 1 {
-		if n&1 == 1 {
-			parts = append(parts, b)
-		} else {
-			parts = append(parts, key)
-		}
-	}
-	a := c.sum(parts...)
-	p := stretch(c.sum(slices.Repeat(key, len(key))), len(key))
-	s := stretch(c.sum(slices.Repeat(c.salt, 16+int(a[0]))), len(c.salt))
-	h := c.method.new()
-	for i := range c.rounds {
-		h.Reset()
-		first, last := a, p
-		if i%2 == 1 {
-			first, last = p, a
-		}
-		h.Write(first)
-		if i%3 != 0 {
-			h.Write(s)
-		}
-		if i%7 != 0 {
-			h.Write(p)
-		}
-		h.Write(last)
-		a = h.Sum(a[:0:0])
-	}
-	return c.prefix + string(c.salt) + "$" + c.encode(a)
-}
-
-// encode writes the digest in the order and the alphabet of crypt.
-func (c *crypter) encode(a []byte) string {
-	const letters = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	var out []byte
-	put := func(x, y, z byte, n int) {
-		v := uint(x)<<16 | uint(y)<<8 | uint(z)
-		for range n {
-			out = append(out, letters[v&63])
-			v >>= 6
-		}
-	}
-	if c.method == cryptSHA512 {
-		for i, j, k := 0, 21, 42; len(out) < 84; i, j, k = j+1, k+1, i+1 {
-			put(a[i], a[j], a[k], 4)
-		}
-		put(0, 0, a[63], 2)
-		return string(out)
-	}
-	for i, j, k := 0, 10, 20; len(out) < 40; i, j, k = k+1, i+1, j+1 {
-		put(a[i], a[j], a[k], 4)
-	}
-	put(0, a[31], a[30], 3)
-	return string(out)
 }

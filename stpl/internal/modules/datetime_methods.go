@@ -41,11 +41,8 @@ func on(name, signature string, f func(d *instant) object.Value) *object.Builtin
 
 func textMethods() []*object.Builtin {
 	return []*object.Builtin{
-		fn("strftime", "format", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			format, err := text(a[1])
-			if err != nil {
-				return nil, err
-			}
+		fn("strftime", "format:str", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			format := object.Text(a[1])
 			s, err := strftime(t, a[0].(*instant), format)
 			return object.Str(s), err
 		}),
@@ -239,15 +236,9 @@ func datetimeStatics() []*object.Builtin {
 		}),
 		fn("utcfromtimestamp", "timestamp", func(_ *object.Thread, a []object.Value) (object.Value, error) { return fromTimestamp(a[0], nil) }),
 		fn("fromisoformat", "date_string", parseISO(datetimeType)),
-		fn("strptime", "date_string format", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			s, err := text(a[0])
-			if err != nil {
-				return nil, err
-			}
-			format, err := text(a[1])
-			if err != nil {
-				return nil, err
-			}
+		fn("strptime", "date_string:str format:str", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			s := object.Text(a[0])
+			format := object.Text(a[1])
 			return strptime(t, s, format)
 		}),
 		fn("combine", "date time tzinfo?", func(_ *object.Thread, a []object.Value) (object.Value, error) {

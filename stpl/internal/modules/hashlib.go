@@ -37,17 +37,14 @@ func hashlibModule() members {
 			return newDigest(t, name, make(), a[0])
 		})
 	}
-	m["blake2b"] = fn("blake2b", "data? * digest_size? key? usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+	m["blake2b"] = fn("blake2b", "data? * digest_size:int? key:bytes? usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 		return blake2(t, "blake2b", 64, blake2b.New, a)
 	})
-	m["blake2s"] = fn("blake2s", "data? * digest_size? key? usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+	m["blake2s"] = fn("blake2s", "data? * digest_size:int? key:bytes? usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 		return blake2(t, "blake2s", 32, newBlake2s, a)
 	})
-	m["new"] = fn("new", "name string? * usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-		name, err := text(a[0])
-		if err != nil {
-			return nil, err
-		}
+	m["new"] = fn("new", "name:str string? * usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		name := object.Text(a[0])
 		f, ok := m[name]
 		if !ok || name == "new" || name == "pbkdf2_hmac" {
 			return nil, object.Raise(object.ValueError, "unsupported hash type %s", name)
@@ -57,7 +54,7 @@ func hashlibModule() members {
 		}
 		return object.CallPos(t, f, a[1])
 	})
-	m["pbkdf2_hmac"] = fn("pbkdf2_hmac", "hash_name password salt iterations dklen?", pbkdf2HMAC)
+	m["pbkdf2_hmac"] = fn("pbkdf2_hmac", "hash_name password:bytes salt:bytes iterations:int dklen:none+int?", pbkdf2HMAC)
 	return m
 }
 
@@ -72,19 +69,11 @@ func newBlake2s(size int, key []byte) (hash.Hash, error) {
 }
 
 func blake2(t *object.Thread, name string, limit int, make func(int, []byte) (hash.Hash, error), a []object.Value) (object.Value, error) {
-	size, err := intOr(a[1], limit)
-	if err != nil {
-		return nil, err
-	}
+	size := object.IntOr(a[1], limit)
 	if size < 1 || size > limit {
 		return nil, object.Raise(object.ValueError, "digest_size for %s must be between 1 and %d bytes, here it is %d", name, limit, size)
 	}
-	key := ""
-	if a[2] != nil {
-		if key, err = binary(a[2]); err != nil {
-			return nil, err
-		}
-	}
+	key, _ := a[2].(object.Bytes)
 	if len(key) > limit {
 		return nil, object.Raise(object.ValueError, "maximum key length is %d bytes", limit)
 	}

@@ -27,8 +27,8 @@ func hashName(v object.Value) (string, func() hash.Hash, error) {
 
 func hmacModule() members {
 	m := functions(
-		fn("new", "key msg? digestmod?", newHMAC),
-		fn("digest", "key msg digest", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		fn("new", "key:bytes msg? digestmod?", newHMAC),
+		fn("digest", "key:bytes msg digest", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			d, err := newHMAC(t, a)
 			if err != nil {
 				return nil, err
@@ -41,10 +41,7 @@ func hmacModule() members {
 }
 
 func newHMAC(t *object.Thread, a []object.Value) (object.Value, error) {
-	key, err := binary(a[0])
-	if err != nil {
-		return nil, err
-	}
+	key := string(a[0].(object.Bytes))
 	if isNone(a[2]) {
 		return nil, object.Raise(object.TypeError, "Missing required parameter 'digestmod'.")
 	}
@@ -82,22 +79,10 @@ func pbkdf2HMAC(t *object.Thread, a []object.Value) (object.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	password, err := binary(a[1])
-	if err != nil {
-		return nil, err
-	}
-	salt, err := binary(a[2])
-	if err != nil {
-		return nil, err
-	}
-	rounds, err := object.IndexArg(a[3])
-	if err != nil {
-		return nil, err
-	}
-	size, err := intOr(a[4], make().Size())
-	if err != nil {
-		return nil, err
-	}
+	password := string(a[1].(object.Bytes))
+	salt := string(a[2].(object.Bytes))
+	rounds := object.IntOr(a[3], 0)
+	size := object.IntOr(a[4], make().Size())
 	if rounds < 1 || size < 1 || size > maxDerived {
 		return nil, object.Raise(object.ValueError, "iterations and dklen must be greater than 0, and dklen at most %d", maxDerived)
 	}

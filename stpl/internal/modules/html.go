@@ -13,11 +13,8 @@ import (
 
 func htmlModule() members {
 	return functions(
-		fn("escape", "s quote?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			s, err := text(a[0])
-			if err != nil {
-				return nil, err
-			}
+		fn("escape", "s:str quote?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			s := object.Text(a[0])
 			if err := charge(t, 6*len(s)); err != nil {
 				return nil, err
 			}
@@ -27,11 +24,8 @@ func htmlModule() members {
 			}
 			return object.Str(strings.NewReplacer(pairs...).Replace(s)), nil
 		}),
-		fn("unescape", "s", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			s, err := text(a[0])
-			if err != nil {
-				return nil, err
-			}
+		fn("unescape", "s:str", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			s := object.Text(a[0])
 			return object.Str(html.UnescapeString(s)), charge(t, 2*len(s))
 		}),
 	)

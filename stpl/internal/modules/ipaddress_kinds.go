@@ -23,8 +23,7 @@ var (
 	unspecified       = prefixes("0.0.0.0/32", "::/128")
 	reservedNetworks  = prefixes("240.0.0.0/4", "::/8", "100::/8", "200::/7", "400::/6", "800::/5", "1000::/4", "4000::/3",
 		"6000::/3", "8000::/3", "a000::/3", "c000::/3", "e000::/4", "f000::/5", "f800::/6", "fe00::/9")
-	siteLocalNetworks = prefixes("fec0::/10")
-	sharedNetwork     = prefixes("100.64.0.0/10")
+	sharedNetwork = prefixes("100.64.0.0/10")
 )
 
 // within reports whether p lies in one of the networks.
@@ -63,7 +62,6 @@ var addressKinds = map[string]func(netip.Prefix) bool{
 	"is_loopback":    in(loopbackNetworks),
 	"is_unspecified": in(unspecified),
 	"is_reserved":    in(reservedNetworks),
-	"is_site_local":  in(siteLocalNetworks),
 }
 
 // lastOf is the last address of a network.

@@ -314,7 +314,7 @@ func networkProperty(t *object.Thread, v object.Value, name string) (object.Valu
 		return object.MakeInt(n.size()), nil
 	case "exploded":
 		return object.Str(exploded(n.addr()) + "/" + strconv.Itoa(n.p.Bits())), nil
-	case "is_multicast", "is_link_local", "is_reserved", "is_loopback", "is_unspecified", "is_private", "is_global", "is_site_local":
+	case "is_multicast", "is_link_local", "is_reserved", "is_loopback", "is_unspecified", "is_private", "is_global":
 		return object.Bool(addressKinds[name](n.p)), nil
 	case "version", "max_prefixlen", "compressed":
 		return addressProperty(t, v, name)

@@ -6,8 +6,8 @@ import (
 
 func itertoolsModule() members {
 	m := functions(
-		fn("count", "start? step?", itCount), fn("repeat", "object times?", itRepeat), fn("cycle", "iterable", itCycle),
-		fn("islice", "iterable *args", itSlice), fn("product", "*iterables repeat?", itProduct),
+		fn("count", "start? step?", itCount), fn("repeat", "object times:int?", itRepeat), fn("cycle", "iterable", itCycle),
+		fn("islice", "iterable *args", itSlice), fn("product", "*iterables repeat:int?", itProduct),
 		fn("combinations", "iterable r", itCombinations), fn("permutations", "iterable r?", itPermutations),
 		fn("accumulate", "iterable func? * initial?", itAccumulate), fn("groupby", "iterable key?", itGroupBy),
 		fn("zip_longest", "*iterables fillvalue?", itZipLongest), fn("starmap", "function iterable", itStarMap),
@@ -86,10 +86,7 @@ func itCount(_ *object.Thread, a []object.Value) (object.Value, error) {
 }
 
 func itRepeat(_ *object.Thread, a []object.Value) (object.Value, error) {
-	left, err := intOr(a[1], -1)
-	if err != nil {
-		return nil, err
-	}
+	left := object.IntOr(a[1], -1)
 	if a[1] != nil {
 		left = max(left, 0)
 	}
@@ -160,10 +157,7 @@ func itSlice(t *object.Thread, a []object.Value) (object.Value, error) {
 }
 
 func itProduct(t *object.Thread, a []object.Value) (object.Value, error) {
-	times, err := intOr(a[0], 1)
-	if err != nil {
-		return nil, err
-	}
+	times := object.IntOr(a[0], 1)
 	var pools [][]object.Value
 	for _, v := range a[1].(object.Tuple) {
 		items, err := object.ToSlice(t, v)

@@ -8,137 +8,88 @@ import (
 )
 
 func mathModule() members {
-	m := members{
-		"pi": object.Float(math.Pi), "e": object.Float(math.E), "tau": object.Float(2 * math.Pi),
-		"inf": object.Float(math.Inf(1)), "nan": object.Float(math.NaN()),
+	m := functions(mathFunctions()...)
+	m["pi"], m["e"], m["tau"] = object.Float(math.Pi), object.Float(math.E), object.Float(2*math.Pi)
+	m["inf"], m["nan"] = object.Float(math.Inf(1)), object.Float(math.NaN())
+	for name, f := range map[string]func(float64) float64{"exp": math.Exp, "fabs": math.Abs, "sqrt": math.Sqrt} {
+		m[name] = ofNumbers(name, "x", func(x []float64) (object.Value, error) { return checked(f(x[0]), x...) })
 	}
-	for name, f := range map[string]func(float64) float64{
-		"acos": math.Acos, "acosh": math.Acosh, "asin": math.Asin, "asinh": math.Asinh, "atan": math.Atan,
-		"atanh": math.Atanh, "cbrt": math.Cbrt, "cos": math.Cos, "cosh": math.Cosh, "erf": math.Erf,
-		"erfc": math.Erfc, "exp": math.Exp, "exp2": math.Exp2, "expm1": math.Expm1, "fabs": math.Abs,
-		"gamma": math.Gamma, "lgamma": func(x float64) float64 { y, _ := math.Lgamma(x); return y },
-		"log1p": math.Log1p, "sin": math.Sin, "sinh": math.Sinh, "sqrt": math.Sqrt, "tan": math.Tan, "tanh": math.Tanh,
-		"degrees": func(x float64) float64 { return x * (180 / math.Pi) },
-		"radians": func(x float64) float64 { return x * (math.Pi / 180) },
-		"ulp":     func(x float64) float64 { x = math.Abs(x); return math.Nextafter(x, math.Inf(1)) - x },
-	} {
-		m[name] = unaryMath(name, f)
+	for name, f := range map[string]func(x, y float64) float64{"copysign": math.Copysign, "fmod": math.Mod, "pow": pow} {
+		m[name] = ofNumbers(name, "x y", func(x []float64) (object.Value, error) { return checked(f(x[0], x[1]), x...) })
 	}
-	for name, f := range map[string]func(x, y float64) float64{
-		"atan2": math.Atan2, "copysign": math.Copysign, "fmod": math.Mod, "nextafter": math.Nextafter,
-		"pow": math.Pow, "remainder": math.Remainder,
-	} {
-		m[name] = binaryMath(name, f)
+	for name, f := range map[string]func(float64) bool{"isnan": math.IsNaN, "isinf": infinite, "isfinite": finite} {
+		m[name] = ofNumbers(name, "x", func(x []float64) (object.Value, error) { return object.Bool(f(x[0])), nil })
 	}
-	for name, f := range map[string]func(x float64) bool{
-		"isnan": math.IsNaN, "isinf": func(x float64) bool { return math.IsInf(x, 0) },
-		"isfinite": func(x float64) bool { return !math.IsInf(x, 0) && !math.IsNaN(x) },
-	} {
+	for name, f := range map[string]func(float64) float64{"ceil": math.Ceil, "floor": math.Floor, "trunc": math.Trunc} {
 		m[name] = fn(name, "x", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+			if i, ok := object.BigInt(a[0]); ok {
+				return object.MakeInt(new(big.Int).Set(i)), nil
+			}
 			x, err := number(a[0])
-			return object.Bool(f(x)), err
+			if err != nil {
+				return nil, err
+			}
+			return object.FloatToInt(f(x))
 		})
-	}
-	for name, f := range map[string]func(x float64) float64{"ceil": math.Ceil, "floor": math.Floor, "trunc": math.Trunc} {
-		m[name] = rounding(name, f)
-	}
-	for _, list := range [][]*object.Builtin{logFunctions(), sumFunctions(), integerFunctions()} {
-		for _, f := range list {
-			m[f.Name] = f
-		}
 	}
 	return m
 }
 
-var (
-	errDomain = func() error { return object.Raise(object.ValueError, "math domain error") }
-	errRange  = func() error { return object.Raise(object.OverflowError, "math range error") }
-)
+func infinite(x float64) bool { return math.IsInf(x, 0) }
+
+func finite(x float64) bool { return !math.IsInf(x, 0) && !math.IsNaN(x) }
+
+// pow gives NaN where Python has a domain error.
+func pow(x, y float64) float64 {
+	if x == 0 && y < 0 && finite(y) {
+		return math.NaN()
+	}
+	return math.Pow(x, y)
+}
+
+// ofNumbers makes a function of real numbers.
+func ofNumbers(name, signature string, f func(x []float64) (object.Value, error)) *object.Builtin {
+	return fn(name, signature, func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		x := make([]float64, len(a))
+		for i, v := range a {
+			var err error
+			if x[i], err = number(v); err != nil {
+				return nil, err
+			}
+		}
+		return f(x)
+	})
+}
+
+func domainError() error { return object.Raise(object.ValueError, "math domain error") }
 
 // checked turns a result that is no number into Python's errors.
-func checked(y float64, in ...float64) (object.Value, error) {
-	for _, x := range in {
-		if math.IsNaN(x) || math.IsInf(x, 0) {
-			if math.IsNaN(y) && !math.IsNaN(x) {
-				return nil, errDomain()
-			}
+func checked(y float64, from ...float64) (object.Value, error) {
+	special := false
+	for _, x := range from {
+		if math.IsNaN(x) {
 			return object.Float(y), nil
 		}
+		special = special || infinite(x)
 	}
 	switch {
 	case math.IsNaN(y):
-		return nil, errDomain()
-	case math.IsInf(y, 0):
-		return nil, errRange()
+		return nil, domainError()
+	case infinite(y) && !special:
+		return nil, object.Raise(object.OverflowError, "math range error")
 	}
 	return object.Float(y), nil
 }
 
-// poles are the functions that are infinite at a finite argument; that is a
-// domain error, not a range error.
-var poles = map[string]bool{"atanh": true, "gamma": true, "lgamma": true, "log1p": true}
-
-func unaryMath(name string, f func(float64) float64) *object.Builtin {
-	return fn(name, "x", func(_ *object.Thread, a []object.Value) (object.Value, error) {
-		x, err := number(a[0])
-		if err != nil {
-			return nil, err
-		}
-		y := f(x)
-		if poles[name] && math.IsInf(y, 0) && !math.IsInf(x, 0) && x <= 1 {
-			return nil, errDomain()
-		}
-		return checked(y, x)
-	})
-}
-
-func binaryMath(name string, f func(x, y float64) float64) *object.Builtin {
-	return fn(name, "x y", func(_ *object.Thread, a []object.Value) (object.Value, error) {
-		x, err := number(a[0])
-		if err != nil {
-			return nil, err
-		}
-		y, err := number(a[1])
-		if err != nil {
-			return nil, err
-		}
-		z := f(x, y)
-		switch {
-		case math.IsNaN(z) && (math.IsNaN(x) || math.IsNaN(y)):
-			return object.Float(z), nil
-		case name == "pow" && x == 0 && y < 0 && !math.IsInf(y, 0):
-			return nil, errDomain()
-		case math.IsInf(z, 0) && name == "nextafter":
-			return object.Float(z), nil
-		case math.IsInf(z, 0) && (math.IsInf(x, 0) || math.IsInf(y, 0)):
-			return object.Float(z), nil
-		}
-		return checked(z)
-	})
-}
-
-func rounding(name string, f func(float64) float64) *object.Builtin {
-	return fn(name, "x", func(_ *object.Thread, a []object.Value) (object.Value, error) {
-		if i, ok := object.BigInt(a[0]); ok {
-			return object.MakeInt(new(big.Int).Set(i)), nil
-		}
-		x, err := number(a[0])
-		if err != nil {
-			return nil, err
-		}
-		return object.FloatToInt(f(x))
-	})
-}
-
-func logFunctions() []*object.Builtin {
-	one := func(name string, f func(float64) float64, perBit float64) *object.Builtin {
+func mathFunctions() []*object.Builtin {
+	log := func(name string, f func(float64) float64, perBit float64) *object.Builtin {
 		return fn(name, "x", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			y, err := logarithm(a[0], f, perBit)
 			return object.Float(y), err
 		})
 	}
 	return []*object.Builtin{
-		one("log2", math.Log2, 1), one("log10", math.Log10, math.Log10(2)),
+		log("log2", math.Log2, 1), log("log10", math.Log10, math.Log10(2)),
 		fn("log", "x base?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			x, err := logarithm(a[0], math.Log, math.Ln2)
 			if err != nil || a[1] == nil {
@@ -153,75 +104,32 @@ func logFunctions() []*object.Builtin {
 			}
 			return object.Float(x / base), nil
 		}),
-		fn("frexp", "x", func(_ *object.Thread, a []object.Value) (object.Value, error) {
-			x, err := number(a[0])
-			if err != nil {
-				return nil, err
-			}
-			frac, exp := math.Frexp(x)
-			return object.Tuple{object.Float(frac), object.Int(exp)}, nil
-		}),
-		fn("modf", "x", func(_ *object.Thread, a []object.Value) (object.Value, error) {
-			x, err := number(a[0])
-			if err != nil {
-				return nil, err
-			}
-			if math.IsInf(x, 0) {
-				return object.Tuple{object.Float(math.Copysign(0, x)), object.Float(x)}, nil
-			}
-			whole := math.Trunc(x)
-			return object.Tuple{object.Float(math.Copysign(x-whole, x)), object.Float(whole)}, nil
-		}),
-		fn("ldexp", "x i", func(_ *object.Thread, a []object.Value) (object.Value, error) {
-			x, err := number(a[0])
-			if err != nil {
-				return nil, err
-			}
-			i, err := object.IndexArg(a[1])
-			if err != nil {
-				return nil, err
-			}
-			return checked(math.Ldexp(x, max(-5000, min(i, 5000))), x)
-		}),
-	}
-}
-
-// logarithm takes integers beyond the floats by their number of bits.
-func logarithm(v object.Value, f func(float64) float64, perBit float64) (float64, error) {
-	if i, ok := object.BigInt(v); ok && i.Sign() > 0 && i.BitLen() > 1000 {
-		shift := i.BitLen() - 64
-		x, _ := new(big.Float).SetInt(new(big.Int).Rsh(i, uint(shift))).Float64()
-		return f(x) + perBit*float64(shift), nil
-	}
-	x, err := number(v)
-	if err != nil {
-		return 0, err
-	}
-	if x <= 0 {
-		return 0, errDomain()
-	}
-	return f(x), nil
-}
-
-func sumFunctions() []*object.Builtin {
-	return []*object.Builtin{
-		fn("fsum", "seq", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			sum := new(big.Float).SetPrec(2200) // holds every sum of floats exactly
-			special := 0.0
-			err := object.Each(t, a[0], func(v object.Value) error {
-				x, err := number(v)
-				if math.IsInf(x, 0) || math.IsNaN(x) {
-					special += x
-					return err
+		fn("gcd", "*integers", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			z := new(big.Int)
+			for _, v := range a[0].(object.Tuple) {
+				x, err := integer(v)
+				if err != nil {
+					return nil, err
 				}
-				sum.Add(sum, new(big.Float).SetFloat64(x))
-				return err
-			})
-			if err != nil || special != 0 {
-				return object.Float(special), err
+				if err := chargeBig(t, z, x); err != nil {
+					return nil, err
+				}
+				z.GCD(nil, nil, z, new(big.Int).Abs(x))
 			}
-			f, _ := sum.Float64()
-			return object.Float(f), nil
+			return object.MakeInt(z), nil
+		}),
+		fn("isqrt", "n", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			n, err := integer(a[0])
+			if err != nil {
+				return nil, err
+			}
+			if n.Sign() < 0 {
+				return nil, object.Raise(object.ValueError, "isqrt() argument must be nonnegative")
+			}
+			if err := chargeBig(t, n, n); err != nil {
+				return nil, err
+			}
+			return object.MakeInt(new(big.Int).Sqrt(n)), nil
 		}),
 		fn("prod", "iterable * start?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			product := a[1]
@@ -234,69 +142,28 @@ func sumFunctions() []*object.Builtin {
 			})
 			return product, err
 		}),
-		fn("hypot", "*coordinates", func(_ *object.Thread, a []object.Value) (object.Value, error) {
-			return norm(a[0].(object.Tuple))
-		}),
-		fn("dist", "p q", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			p, err := object.ToSlice(t, a[0])
-			if err != nil {
-				return nil, err
-			}
-			q, err := object.ToSlice(t, a[1])
-			if err != nil {
-				return nil, err
-			}
-			if len(p) != len(q) {
-				return nil, object.Raise(object.ValueError, "both points must have the same number of dimensions")
-			}
-			for i := range p {
-				if p[i], err = object.Binary(t, object.Sub, p[i], q[i]); err != nil {
-					return nil, err
-				}
-			}
-			return norm(p)
-		}),
-		fn("isclose", "a b * rel_tol? abs_tol?", isClose),
 	}
 }
 
-func norm(vs []object.Value) (object.Value, error) {
-	sum := new(big.Float).SetPrec(2200)
-	for _, v := range vs {
-		x, err := number(v)
-		if err != nil {
-			return nil, err
-		}
-		if math.IsInf(x, 0) || math.IsNaN(x) {
-			return object.Float(math.Abs(x)), nil
-		}
-		f := new(big.Float).SetPrec(2200).SetFloat64(x)
-		sum.Add(sum, f.Mul(f, f))
+// logarithm takes integers beyond the floats by their number of bits.
+func logarithm(v object.Value, f func(float64) float64, perBit float64) (float64, error) {
+	if i, ok := object.BigInt(v); ok && i.Sign() > 0 && i.BitLen() > 1000 {
+		shift := i.BitLen() - 64
+		x, _ := new(big.Float).SetInt(new(big.Int).Rsh(i, uint(shift))).Float64()
+		return f(x) + perBit*float64(shift), nil
 	}
-	f, _ := sum.SetPrec(300).Sqrt(sum).Float64()
-	return object.Float(f), nil
+	x, err := number(v)
+	if err == nil && x <= 0 {
+		err = domainError()
+	}
+	return f(x), err
 }
 
-func isClose(_ *object.Thread, a []object.Value) (object.Value, error) {
-	in := [4]float64{2: 1e-9}
-	for i, v := range a {
-		if v == nil {
-			continue
-		}
-		var err error
-		if in[i], err = number(v); err != nil {
-			return nil, err
-		}
+// chargeBig asks for the work on two integers, and for the memory of a result.
+func chargeBig(t *object.Thread, x, y *big.Int) error {
+	n := len(x.Bits()) + len(y.Bits())
+	if err := t.Step(1 + n*n/16); err != nil {
+		return err
 	}
-	x, y, rel, abs := in[0], in[1], in[2], in[3]
-	switch {
-	case rel < 0 || abs < 0:
-		return nil, object.Raise(object.ValueError, "tolerances must be non-negative")
-	case x == y:
-		return object.Bool(true), nil
-	case math.IsInf(x, 0) || math.IsInf(y, 0):
-		return object.Bool(false), nil
-	}
-	d := math.Abs(x - y)
-	return object.Bool(d <= rel*math.Abs(x) || d <= rel*math.Abs(y) || d <= abs), nil
+	return t.Alloc(16 * n)
 }

@@ -34,6 +34,7 @@ var all = sync.OnceValue(func() map[string]*object.Module {
 		"shlex":        shlexModule,
 		"struct":       structModule,
 		"zlib":         zlibModule,
+		"yaml":         yamlModule,
 		"sys":          sysModule,
 		"itertools":    itertoolsModule,
 		"functools":    functoolsModule,

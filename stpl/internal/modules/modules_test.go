@@ -18,7 +18,7 @@ func TestNames(t *testing.T) {
 	if !slices.IsSorted(names) {
 		t.Errorf("the names are not sorted: %v", names)
 	}
-	for _, want := range strings.Fields("base64 crypt datetime hashlib ipaddress json math os os.path random re string textwrap time uuid collections gzip operator shlex struct zlib") {
+	for _, want := range strings.Fields("base64 crypt datetime hashlib ipaddress json math os os.path random re string textwrap time uuid collections gzip operator shlex struct yaml zlib") {
 		if !modules.Known(want) || !slices.Contains(names, want) {
 			t.Errorf("module %s is missing", want)
 		}
@@ -50,10 +50,12 @@ func TestRefused(t *testing.T) {
 		{"os.system('true')", "PermissionError: os.system is not available in templates: templates start no programs"},
 		{"os.listdir('/')", "PermissionError: os.listdir is not available in templates: templates do not see the host's files"},
 		{"time.sleep(1)", "PermissionError: time.sleep is not available in templates: a render cannot wait"},
+		{"yaml.unsafe_load('a')", "PermissionError: yaml.unsafe_load is not available in templates: templates load plain data only: use yaml.safe_load"},
+		{"yaml.safe_dump([1], open_file)", "PermissionError: templates have no files: use the text that yaml.dump returns"},
 		{"os.environ", "environ({})"},
 	}
 	for _, tt := range tests {
-		got, err := evaluate(t.Context(), limits, "import os, time", tt.code)
+		got, err := evaluate(t.Context(), limits, "import os, time, yaml", "open_file = 1", tt.code)
 		if err != nil {
 			got = err.Error()
 		}
@@ -123,6 +125,47 @@ func FuzzJSON(f *testing.F) {
 			t.Fatalf("%q was written as %q, which cannot be read: %v", text, first, err)
 		}
 		if second, err := call("dumps", again); err == nil && second != first {
+			t.Fatalf("%q was written as %q, and then as %q", text, first, second)
+		}
+	})
+}
+
+// FuzzYAML reads text as YAML, writes it and reads it again.
+func FuzzYAML(f *testing.F) {
+	for _, s := range []string{"a: [1, yes, 2024-01-01]\nb: |\n  x\n", "&a [*a]", "{<<: {a: 1}}", "- \"\\x07\"", "? a\n: b", "!!set {a}", "%YAML 1.1\n---\n"} {
+		f.Add(s)
+	}
+	small := object.Limits{Steps: 200_000, Memory: 8 << 20, Output: 1 << 20, Time: 5 * time.Second, Recursion: 100}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.ToValidUTF8(text, "") != text {
+			return // templates hold valid UTF-8 only
+		}
+		thread := object.NewThread(context.Background(), object.NewBudget(small), nil)
+		defer thread.End()
+		call := func(name string, v object.Value) (object.Value, error) {
+			m, err := modules.Import(thread, "yaml")
+			if err != nil {
+				return nil, err
+			}
+			return object.CallMethod(thread, m, name, &object.Args{Pos: []object.Value{v}})
+		}
+		v, err := call("safe_load", object.Str(text))
+		if err != nil {
+			var e *object.Exception
+			if !errors.As(err, &e) {
+				t.Fatalf("an error of an unknown kind: %v", err)
+			}
+			return
+		}
+		first, err := call("safe_dump", v)
+		if err != nil {
+			return
+		}
+		again, err := call("safe_load", first)
+		if err != nil {
+			t.Fatalf("%q was written as %q, which cannot be read: %v", text, first, err)
+		}
+		if second, err := call("safe_dump", again); err == nil && second != first {
 			t.Fatalf("%q was written as %q, and then as %q", text, first, second)
 		}
 	})

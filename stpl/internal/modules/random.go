@@ -80,13 +80,6 @@ func randomFunctions() []randomFunction {
 			}
 			return object.MakeInt(g.bits(k)), charge(t, k/8)
 		}},
-		{"randbytes", "n", func(t *object.Thread, g *generator, a []object.Value) (object.Value, error) {
-			n, err := count(a[0], "number of bits must be non-negative")
-			if err != nil {
-				return nil, err
-			}
-			return g.bytes(t, n)
-		}},
 		{"randrange", "start stop? step?", func(_ *object.Thread, g *generator, a []object.Value) (object.Value, error) {
 			return g.randrange(a)
 		}},
@@ -98,9 +91,9 @@ func randomFunctions() []randomFunction {
 			return g.randrange([]object.Value{a[0], stop, nil})
 		}},
 		{"choice", "seq", choice},
-		{"choices", "population weights? * cum_weights? k?", choices},
+		{"choices", "population weights? * k?", choices},
 		{"shuffle", "x", shuffle},
-		{"sample", "population k * counts?", sample},
+		{"sample", "population k", sample},
 		{"uniform", "a b", func(_ *object.Thread, g *generator, a []object.Value) (object.Value, error) {
 			low, err := number(a[0])
 			if err != nil {
@@ -146,20 +139,6 @@ func (g *generator) reseed(t *object.Thread, v object.Value) error {
 	sum := sha512.Sum512(data)
 	g.seedInt(new(big.Int).SetBytes(append(data, sum[:]...)))
 	return nil
-}
-
-func (g *generator) bytes(t *object.Thread, n int) (object.Value, error) {
-	if err := t.AllocN(n, 3); err != nil {
-		return nil, err
-	}
-	if err := t.Work(n); err != nil {
-		return nil, err
-	}
-	b := g.bits(8 * n).FillBytes(make([]byte, n))
-	for i, j := 0, n-1; i < j; i, j = i+1, j-1 {
-		b[i], b[j] = b[j], b[i]
-	}
-	return object.Bytes(b), nil
 }
 
 func (g *generator) randrange(a []object.Value) (object.Value, error) {
@@ -248,9 +227,6 @@ func sample(t *object.Thread, g *generator, a []object.Value) (object.Value, err
 	case *object.Set, *object.Dict:
 		return nil, object.Raise(object.TypeError, "Population must be a sequence.  For dicts or sets, use sorted(d).")
 	}
-	if !isNone(a[2]) {
-		return nil, object.Raise(object.NotImplementedError, "random.sample has no counts= in templates")
-	}
 	n, err := object.Len(a[0])
 	if err != nil {
 		return nil, object.Raise(object.TypeError, "Population must be a sequence.  For dicts or sets, use sorted(d).")
@@ -321,11 +297,11 @@ func choices(t *object.Thread, g *generator, a []object.Value) (object.Value, er
 	if err != nil {
 		return nil, err
 	}
-	k, err := intOr(a[3], 1)
+	k, err := intOr(a[2], 1)
 	if err != nil {
 		return nil, err
 	}
-	weights, err := cumulated(t, a[1], a[2])
+	weights, err := cumulated(t, a[1])
 	if err != nil {
 		return nil, err
 	}
@@ -360,17 +336,12 @@ func choices(t *object.Thread, g *generator, a []object.Value) (object.Value, er
 	return out, nil
 }
 
-// cumulated reads weights= or cum_weights=; nil if there is neither.
-func cumulated(t *object.Thread, weights, cumulative object.Value) ([]float64, error) {
-	v := weights
-	if isNone(v) {
-		if v = cumulative; isNone(v) {
-			return nil, nil
-		}
-	} else if !isNone(cumulative) {
-		return nil, object.Raise(object.TypeError, "Cannot specify both weights and cumulative weights")
+// cumulated is the sum of the weights up to each; nil if there are none.
+func cumulated(t *object.Thread, weights object.Value) ([]float64, error) {
+	if isNone(weights) {
+		return nil, nil
 	}
-	items, err := object.ToSlice(t, v)
+	items, err := object.ToSlice(t, weights)
 	if err != nil {
 		return nil, err
 	}
@@ -383,9 +354,6 @@ func cumulated(t *object.Thread, weights, cumulative object.Value) ([]float64, e
 		}
 		sum += f
 		out[i] = sum
-		if isNone(weights) {
-			out[i] = f
-		}
 	}
 	return out, nil
 }

@@ -217,23 +217,32 @@ func newPattern(t *object.Thread, v object.Value, flags regex.Flags) (*pattern, 
 	if err != nil {
 		return nil, err
 	}
-	re, err := regex.Compile(source.runes, flags, source.bytes, func(n int) error {
-		if err := t.Alloc(n); err != nil {
-			return err
-		}
-		return t.Step(1)
-	})
-	if bad, ok := errors.AsType[*regex.Error](err); ok {
-		return nil, object.Raise(reError, "%s", bad.Error())
-	}
-	if err != nil {
+	if err := t.Step(len(source.runes)); err != nil {
 		return nil, err
+	}
+	re, err := regex.Compile(source.runes, flags, source.bytes, t.Alloc)
+	if err != nil {
+		return nil, raiseRegex(t, err)
 	}
 	shown := re.Flags
 	if source.bytes && flags&regex.ASCII == 0 {
 		shown &^= regex.ASCII
 	}
 	return &pattern{source, re, shown}, nil
+}
+
+// raiseRegex is the exception of an error of package regex.
+func raiseRegex(t *object.Thread, err error) error {
+	bad, ok := errors.AsType[*regex.Error](err)
+	switch {
+	case ok:
+		return object.Raise(reError, "%s", bad.Error())
+	case errors.Is(err, regex.ErrTime):
+		return t.TimeUp()
+	case errors.Is(err, regex.ErrStack):
+		return object.Raise(object.MemoryError, "%s", err.Error())
+	}
+	return err
 }
 
 // find looks for one match; it returns nil if there is none.
@@ -244,9 +253,16 @@ func (p *pattern) find(t *object.Thread, s subject, o regex.Options) (*match, er
 		}
 		return nil, object.Raise(object.TypeError, "cannot use a bytes pattern on a string-like object")
 	}
-	o.Step, o.Alloc = t.Step, t.Alloc
+	o.Timeout, o.Alloc = t.TimeLeft(), t.Alloc
 	at, err := p.re.Match(s.runes, o)
-	if at == nil || err != nil {
+	if err != nil {
+		return nil, raiseRegex(t, err)
+	}
+	searched := o.End
+	if at != nil {
+		searched = at[1]
+	}
+	if err := t.Work(searched - o.Pos); at == nil || err != nil {
 		return nil, err
 	}
 	return &match{p: p, s: s, at: at, pos: o.Pos, end: o.End}, nil

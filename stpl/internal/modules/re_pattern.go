@@ -14,7 +14,7 @@ func init() {
 		patternMethod("search", regex.Options{}),
 		fn("findall", "string pos? endpos?", patternFindAll),
 		fn("finditer", "string pos? endpos?", patternFindIter),
-		fn("split", "string maxsplit?", patternSplit),
+		fn("split", "string maxsplit:int?", patternSplit),
 		fn("sub", "repl string count?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			v, _, err := substitute(t, a)
 			return v, err
@@ -141,10 +141,7 @@ func patternSplit(t *object.Thread, a []object.Value) (object.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit, err := intOr(a[2], 0)
-	if err != nil {
-		return nil, err
-	}
+	limit := object.IntOr(a[2], 0)
 	out := object.NewList(nil)
 	last, n := 0, 0
 	add := func(from, to int) error {

@@ -34,11 +34,8 @@ func shlexModule() members {
 			})
 			return object.Str(b.String()), err
 		}),
-		fn("split", "s comments? posix?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			s, err := text(a[0])
-			if err != nil {
-				return nil, err
-			}
+		fn("split", "s:str comments? posix?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			s := object.Text(a[0])
 			if !truth(a[2], true) {
 				return nil, object.Raise(object.NotImplementedError, "shlex.split has only posix=True in templates")
 			}

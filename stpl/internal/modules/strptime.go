@@ -1,6 +1,8 @@
 package modules
 
 import (
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -8,231 +10,170 @@ import (
 	"mdserver/stpl/internal/object"
 )
 
-// reader reads a text along a format with % directives.
-type reader struct {
-	s       string
-	f       fields
-	pm      int // -1: no %p
-	hour12  bool
-	yday    int
-	haveDay bool
-	zone    *zone
+// What the directives of strptime accept, in any case.
+var accepted = map[byte]string{
+	'Y': `\d{4}`, 'y': `\d\d`, 'm': `1[0-2]|0?[1-9]`, 'd': `3[01]|[12]\d|0?[1-9]`, 'H': `2[0-3]|[01]?\d`, 'I': `1[0-2]|0?[1-9]`,
+	'M': `[0-5]?\d`, 'S': `6[01]|[0-5]?\d`, 'f': `\d{1,6}`, 'j': `36[0-6]|3[0-5]\d|[12]\d\d|0?[1-9]\d|0{0,2}[1-9]`, 'w': `[0-6]`,
+	'p': `am|pm`, 'Z': `utc|gmt`, 'z': isoOffset, '%': `%`,
+	'A': strings.Join(weekdays, "|"), 'a': initials(weekdays), 'B': strings.Join(months, "|"), 'b': initials(months),
 }
 
-func strptime(t *object.Thread, s, format string) (object.Value, error) {
-	if err := t.Work(len(s) + len(format)); err != nil {
-		return nil, err
-	}
-	r := &reader{s: s, f: fields{1900, 1, 1}, pm: -1}
-	mismatch := func() error {
-		return object.Raise(object.ValueError, "time data %s does not match format %s", plain(object.Str(s)), plain(object.Str(format)))
-	}
-	ok, err := r.along(format)
-	switch {
-	case err != nil:
-		return nil, err
-	case !ok:
-		return nil, mismatch()
-	case r.s != "":
-		return nil, object.Raise(object.ValueError, "unconverted data remains: %s", r.s)
-	}
-	if r.pm >= 0 && r.hour12 {
-		r.f[3] = r.f[3]%12 + 12*r.pm
-	}
-	if r.yday > 0 && !r.haveDay {
-		at := time.Date(r.f[0], 1, r.yday, 0, 0, 0, 0, time.UTC)
-		r.f[1], r.f[2] = int(at.Month()), at.Day()
-	}
-	return r.f.build(datetimeType, r.zone)
-}
+const isoOffset = `z|[+-](?:[01]\d|2[0-3]):?[0-5]\d(?::?[0-5]\d)?`
 
-func (r *reader) along(format string) (bool, error) {
-	for i := 0; i < len(format); i++ {
-		c := format[i]
-		switch {
-		case isWrapSpace(rune(c)):
-			trimmed := strings.TrimLeft(r.s, " \t\n\r\v\f")
-			if len(trimmed) == len(r.s) {
-				return false, nil
-			}
-			r.s = trimmed
-		case c != '%':
-			if r.s == "" || !strings.EqualFold(r.s[:1], format[i:i+1]) {
-				return false, nil
-			}
-			r.s = r.s[1:]
-		case i+1 == len(format):
-			return false, object.Raise(object.ValueError, "stray %% in format %s", plain(object.Str(format)))
-		default:
-			i++
-			if more, ok := composed[format[i]]; ok && format[i] != 'D' && format[i] != 'F' && format[i] != 'T' && format[i] != 'R' && format[i] != 'r' {
-				if ok, err := r.along(strings.ReplaceAll(more, "%e", "%d")); !ok || err != nil {
-					return ok, err
-				}
-				continue
-			}
-			if ok, err := r.directive(format[i], format); !ok || err != nil {
-				return ok, err
-			}
-		}
-	}
-	return true, nil
-}
-
-// numbers are the numeric directives: most digits, least and greatest value,
-// the field they set and what is added.
-var numbers = map[byte]struct{ digits, low, high, field int }{
-	'Y': {4, 0, 9999, 0}, 'm': {2, 1, 12, 1}, 'd': {2, 1, 31, 2}, 'H': {2, 0, 23, 3}, 'I': {2, 1, 12, 3},
-	'M': {2, 0, 59, 4}, 'S': {2, 0, 61, 5},
-}
-
-func (r *reader) directive(c byte, format string) (bool, error) {
-	if n, ok := numbers[c]; ok {
-		v, ok := r.number(n.digits, n.low, n.high, c == 'Y')
-		r.f[n.field] = v
-		r.haveDay = r.haveDay || c == 'd' || c == 'm'
-		r.hour12 = r.hour12 || c == 'I'
-		return ok, nil
-	}
-	var v int
-	var ok bool
-	switch c {
-	case '%':
-		if ok = strings.HasPrefix(r.s, "%"); ok {
-			r.s = r.s[1:]
-		}
-	case 'y':
-		v, ok = r.number(2, 0, 99, true)
-		if v < 69 {
-			v += 100
-		}
-		r.f[0] = 1900 + v
-	case 'j':
-		r.yday, ok = r.number(3, 1, 366, false)
-	case 'f':
-		ok = r.fraction()
-	case 'p':
-		r.pm, ok = r.word([]string{"am", "pm"}, 0)
-	case 'a', 'A':
-		_, ok = r.word(weekdayNames, map[byte]int{'a': 3}[c])
-	case 'b', 'h', 'B':
-		v, ok = r.word(monthNames, map[byte]int{'b': 3, 'h': 3}[c])
-		r.f[1], r.haveDay = v+1, true
-	case 'w':
-		_, ok = r.number(1, 0, 6, true)
-	case 'z':
-		ok = r.offset()
-	case 'Z':
-		_, ok = r.word([]string{"utc", "gmt"}, 0)
-	default:
-		return false, object.Raise(object.ValueError, "'%c' is a bad directive in format %s", c, plain(object.Str(format)))
-	}
-	return ok, nil
-}
+// The directives that set a field.
+var fieldOf = map[byte]int{'Y': 0, 'm': 1, 'd': 2, 'H': 3, 'I': 3, 'M': 4, 'S': 5, 'f': 6}
 
 var (
-	weekdayNames = []string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
-	monthNames   = []string{
+	weekdays = []string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
+	months   = []string{
 		"january", "february", "march", "april", "may", "june",
 		"july", "august", "september", "october", "november", "december",
 	}
+	composed = strings.NewReplacer("%%", "%%", "%c", "%a %b %d %H:%M:%S %Y", "%x", "%m/%d/%y", "%X", "%H:%M:%S")
+	blanks   = regexp.MustCompile(`\s+`)
 )
 
-// number reads as many digits as give a number within the bounds.
-func (r *reader) number(digits, low, high int, exact bool) (int, bool) {
-	n := 0
-	for n < digits && n < len(r.s) && r.s[n] >= '0' && r.s[n] <= '9' {
-		n++
+func initials(names []string) string {
+	var short []string
+	for _, name := range names {
+		short = append(short, name[:3])
 	}
-	for least := 1; n >= least; n-- {
-		if exact && n < digits {
-			return 0, false
-		}
-		if v, err := strconv.Atoi(r.s[:n]); err == nil && v >= low && v <= high {
-			r.s = r.s[n:]
-			return v, true
-		}
-	}
-	return 0, false
+	return strings.Join(short, "|")
 }
 
-func (r *reader) fraction() bool {
-	n := 0
-	for n < 6 && n < len(r.s) && r.s[n] >= '0' && r.s[n] <= '9' {
-		n++
-	}
-	if n == 0 {
-		return false
-	}
-	v, err := strconv.Atoi((r.s[:n] + "000000")[:6])
-	r.f[6], r.s = v, r.s[n:]
-	return err == nil
+// timeFormat is a format of strptime: a pattern with a group for each directive.
+type timeFormat struct {
+	pattern    *regexp.Regexp
+	directives []byte
 }
 
-// word reads one of the names, or its first letters if short is not 0.
-func (r *reader) word(names []string, short int) (int, bool) {
-	for i, name := range names {
-		if short > 0 {
-			name = name[:short]
+type timeFormats struct{}
+
+// perDirective is what a byte of a format takes as a pattern.
+const perDirective = 2048
+
+// newTimeFormat compiles a format, once for each render.
+func newTimeFormat(t *object.Thread, format string) (*timeFormat, error) {
+	known := t.Local(timeFormats{}, func() any { return map[string]*timeFormat{} }).(map[string]*timeFormat)
+	if f := known[format]; f != nil {
+		return f, nil
+	}
+	if err := t.AllocN(1+len(format), perDirective); err != nil {
+		return nil, err
+	}
+	if err := t.Step(100 * (1 + len(format))); err != nil {
+		return nil, err
+	}
+	f := &timeFormat{}
+	var b strings.Builder
+	b.WriteString("(?i)^")
+	rest := composed.Replace(format)
+	for {
+		plainText, directive, found := strings.Cut(rest, "%")
+		b.WriteString(blanks.ReplaceAllString(regexp.QuoteMeta(plainText), `\s+`))
+		if !found {
+			break
 		}
-		if len(r.s) >= len(name) && strings.EqualFold(r.s[:len(name)], name) {
-			r.s = r.s[len(name):]
-			return i, true
+		if directive == "" {
+			return nil, object.Raise(object.ValueError, "stray %% in format %s", plain(object.Str(format)))
 		}
+		c := directive[0]
+		if accepted[c] == "" {
+			return nil, object.Raise(object.ValueError, "'%c' is a bad directive in format %s", []rune(directive)[0], plain(object.Str(format)))
+		}
+		b.WriteString("(" + accepted[c] + ")")
+		f.directives = append(f.directives, c)
+		rest = directive[1:]
 	}
-	return 0, false
+	var err error
+	if f.pattern, err = regexp.Compile(b.String()); err != nil {
+		return nil, object.Raise(object.ValueError, "bad format %s", plain(object.Str(format)))
+	}
+	known[format] = f
+	return f, nil
 }
 
-// offset reads Z, +hhmm, +hh:mm, each with optional seconds.
-func (r *reader) offset() bool {
-	us, n, ok := parseOffset(r.s)
-	if !ok {
-		return false
+func strptime(t *object.Thread, s, format string) (object.Value, error) {
+	if err := t.Work(len(s) + 16*len(format)); err != nil {
+		return nil, err
 	}
-	r.s = r.s[n:]
-	r.zone = utc
-	if us != 0 {
-		r.zone = &zone{offset: us}
+	f, err := newTimeFormat(t, format)
+	if err != nil {
+		return nil, err
 	}
-	return true
+	found := f.pattern.FindStringSubmatch(s)
+	if found == nil {
+		return nil, object.Raise(object.ValueError, "time data %s does not match format %s", plain(object.Str(s)), plain(object.Str(format)))
+	}
+	if rest := s[len(found[0]):]; rest != "" {
+		return nil, object.Raise(object.ValueError, "unconverted data remains: %s", rest)
+	}
+	return f.read(found[1:])
 }
 
-// parseOffset reads an offset at the beginning of s and how long it is.
-func parseOffset(s string) (us int64, n int, ok bool) {
-	if strings.HasPrefix(s, "Z") {
-		return 0, 1, true
-	}
-	if s == "" || s[0] != '+' && s[0] != '-' {
-		return 0, 0, false
-	}
-	n = 1
-	colon := len(s) > 3 && s[3] == ':'
-	for i, unit := range []int64{hour, minute, second} {
-		at := n
-		if i > 0 && colon {
-			if at >= len(s) || s[at] != ':' {
-				break
+// read makes a datetime of what the directives found.
+func (f *timeFormat) read(found []string) (object.Value, error) {
+	at := fields{1900, 1, 1}
+	var z *zone
+	half, yearDay := "", 0
+	for i, c := range f.directives {
+		text := strings.ToLower(found[i])
+		number, _ := strconv.Atoi(text) // what is no number is not used as one
+		switch c {
+		case 'f':
+			number, _ = strconv.Atoi((text + "000000")[:6])
+		case 'y':
+			at[0] = 1900 + number
+			if number < 69 {
+				at[0] += 100
 			}
-			at++
+		case 'j':
+			yearDay = number
+		case 'B', 'b':
+			at[1] = 1 + slices.IndexFunc(months, func(m string) bool { return strings.HasPrefix(m, text) })
+		case 'p':
+			half = text
+		case 'z':
+			z = offsetZone(text)
 		}
-		if at+2 > len(s) {
-			break
+		if n, ok := fieldOf[c]; ok {
+			at[n] = number
 		}
-		v, err := strconv.Atoi(s[at : at+2])
-		if err != nil || s[at] < '0' || s[at] > '9' || v > 59 || i == 0 && v > 23 {
-			break
-		}
-		us += int64(v) * unit
-		n = at + 2
 	}
-	if n < 5 {
-		return 0, 0, false
+	if slices.Contains(f.directives, 'I') && half != "" {
+		at[3] %= 12
+		if half == "pm" {
+			at[3] += 12
+		}
 	}
-	if s[0] == '-' {
+	if yearDay > 0 && !slices.ContainsFunc(f.directives, func(c byte) bool { return strings.IndexByte("mdBb", c) >= 0 }) {
+		day := time.Date(at[0], 1, yearDay, 0, 0, 0, 0, time.UTC)
+		at[0], at[1], at[2] = day.Year(), int(day.Month()), day.Day()
+	}
+	return at.build(datetimeType, z)
+}
+
+// offsetZone is the zone of z, +hhmm, or +hh:mm with optional seconds.
+func offsetZone(s string) *zone {
+	digits := strings.ReplaceAll(strings.Trim(s, "zZ+-"), ":", "")
+	var us int64
+	for i, unit := range []int64{hour, minute, second} {
+		if len(digits) >= 2*i+2 {
+			n, _ := strconv.ParseInt(digits[2*i:2*i+2], 10, 64)
+			us += n * unit
+		}
+	}
+	switch {
+	case us == 0:
+		return utc
+	case s[0] == '-':
 		us = -us
 	}
-	return us, n, true
+	return &zone{offset: us}
 }
+
+// iso is what isoformat writes: a date, and perhaps a time of day and an offset.
+var iso = regexp.MustCompile(`(?is)^(\d{4})(-?)(\d\d)(-?)(\d\d)(?:.(\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,](\d{1,6})\d*)?)?)?(` + isoOffset + `)?)?$`)
 
 // parseISO reads what isoformat writes.
 func parseISO(kind *object.Type) object.Func {
@@ -241,47 +182,21 @@ func parseISO(kind *object.Type) object.Func {
 		if !ok {
 			return nil, object.Raise(object.TypeError, "fromisoformat: argument must be str")
 		}
-		bad := object.Raise(object.ValueError, "Invalid isoformat string: %s", plain(s))
-		r := &reader{s: string(s), f: fields{1900, 1, 1}, pm: -1}
-		date := "%Y-%m-%d"
-		switch {
-		case len(s) > 4 && s[4] != '-':
-			date = "%Y%m%d"
-		case len(s) < 10 || s[7] != '-':
-			return nil, bad
+		if err := t.Work(len(s)); err != nil {
+			return nil, err
 		}
-		if ok, err := r.along(date); !ok || err != nil {
-			return nil, bad
+		found := iso.FindStringSubmatch(string(s))
+		if found == nil || found[2] != found[4] || kind == dateType && found[6] != "" {
+			return nil, object.Raise(object.ValueError, "Invalid isoformat string: %s", plain(s))
 		}
-		if kind == datetimeType && r.s != "" {
-			r.s = r.s[1:]
-			if !r.clockISO() {
-				return nil, bad
-			}
+		var f fields
+		for i, text := range []string{found[1], found[3], found[5], found[6], found[7], found[8], (found[9] + "000000")[:6]} {
+			f[i], _ = strconv.Atoi(text) // 0 for what is not there
 		}
-		if r.s != "" {
-			return nil, bad
+		var z *zone
+		if found[10] != "" {
+			z = offsetZone(found[10])
 		}
-		return r.f.build(kind, r.zone)
+		return f.build(kind, z)
 	}
-}
-
-func (r *reader) clockISO() bool {
-	if ok, _ := r.along("%H"); !ok {
-		return false
-	}
-	for _, part := range []string{":%M", ":%S"} {
-		if strings.HasPrefix(r.s, ":") {
-			if ok, _ := r.along(part); !ok {
-				return false
-			}
-		}
-	}
-	if strings.HasPrefix(r.s, ".") || strings.HasPrefix(r.s, ",") {
-		r.s = r.s[1:]
-		if !r.fraction() {
-			return false
-		}
-	}
-	return r.s == "" || r.offset()
 }

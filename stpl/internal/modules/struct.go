@@ -21,11 +21,8 @@ func structModule() members {
 		fn("unpack", "format buffer /", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return structUnpack(t, a[0], a[1], 0, true)
 		}),
-		fn("unpack_from", "format buffer offset?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			offset, err := intOr(a[2], 0)
-			if err != nil {
-				return nil, err
-			}
+		fn("unpack_from", "format buffer offset:int?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			offset := object.IntOr(a[2], 0)
 			return structUnpack(t, a[0], a[1], offset, false)
 		}),
 	)

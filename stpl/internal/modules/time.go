@@ -19,11 +19,8 @@ func timeModule() members {
 		fn("gmtime", "secs?", timeTupleOf),
 		fn("localtime", "secs?", timeTupleOf), // templates do not see the host's zone
 		fn("mktime", "t", fromTuple),
-		fn("strftime", "format t?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			format, err := text(a[0])
-			if err != nil {
-				return nil, err
-			}
+		fn("strftime", "format:str t?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			format := object.Text(a[0])
 			d, err := tupleInstant(t, a[1], "strftime")
 			if err != nil {
 				return nil, err
@@ -31,11 +28,8 @@ func timeModule() members {
 			s, err := strftime(t, d, format)
 			return object.Str(s), err
 		}),
-		fn("strptime", "string format?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			s, err := text(a[0])
-			if err != nil {
-				return nil, err
-			}
+		fn("strptime", "string:str format?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			s := object.Text(a[0])
 			format, err := strOr(a[1], "%a %b %d %H:%M:%S %Y")
 			if err != nil {
 				return nil, err

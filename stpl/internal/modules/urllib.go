@@ -8,19 +8,19 @@ import (
 
 func urllibParseModule() members {
 	m := functions(
-		fn("urlparse", "url scheme? allow_fragments?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		fn("urlparse", "url:str scheme? allow_fragments?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return parseURL(t, a, parseResult)
 		}),
-		fn("urlsplit", "url scheme? allow_fragments?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		fn("urlsplit", "url:str scheme? allow_fragments?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return parseURL(t, a, splitResult)
 		}),
 		fn("urlunparse", "components", unparseURL),
 		fn("urlunsplit", "components", unparseURL),
-		fn("urljoin", "base url allow_fragments?", joinURL),
-		fn("parse_qs", "qs keep_blank_values? strict_parsing?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		fn("urljoin", "base:str url:str allow_fragments?", joinURL),
+		fn("parse_qs", "qs:str keep_blank_values? strict_parsing?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return parseQuery(t, a, true)
 		}),
-		fn("parse_qsl", "qs keep_blank_values? strict_parsing?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		fn("parse_qsl", "qs:str keep_blank_values? strict_parsing?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return parseQuery(t, a, false)
 		}),
 		fn("quote", "string safe? encoding? errors?", func(t *object.Thread, a []object.Value) (object.Value, error) {

@@ -105,10 +105,7 @@ func (u *urlText) String() string {
 }
 
 func parseURL(t *object.Thread, a []object.Value, class *object.Type) (object.Value, error) {
-	s, err := text(a[0])
-	if err != nil {
-		return nil, err
-	}
+	s := object.Text(a[0])
 	scheme, err := strOr(a[1], "")
 	if err != nil {
 		return nil, err
@@ -218,14 +215,8 @@ func portOf(port string) (object.Value, error) {
 
 // joinURL is urljoin: RFC 3986, section 5.2.
 func joinURL(t *object.Thread, a []object.Value) (object.Value, error) {
-	base, err := text(a[0])
-	if err != nil {
-		return nil, err
-	}
-	ref, err := text(a[1])
-	if err != nil {
-		return nil, err
-	}
+	base := object.Text(a[0])
+	ref := object.Text(a[1])
 	if err := chargeFor(t, 24*(len(base)+len(ref))+512, 8*(len(base)+len(ref))); err != nil {
 		return nil, err
 	}
@@ -298,10 +289,7 @@ func joinURLPath(base, path string) string {
 
 // parseQuery is parse_qs with lists and parse_qsl without.
 func parseQuery(t *object.Thread, a []object.Value, lists bool) (object.Value, error) {
-	s, err := text(a[0])
-	if err != nil {
-		return nil, err
-	}
+	s := object.Text(a[0])
 	if err := charge(t, len(s)); err != nil {
 		return nil, err
 	}

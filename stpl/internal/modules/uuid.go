@@ -18,7 +18,7 @@ type id uuid.UUID
 var uuidType = object.NewType("UUID", "uuid", uuidProperty)
 
 func init() {
-	uuidType.Constructor(fn("UUID", "hex? bytes? bytes_le? fields? int? version?", newUUID))
+	uuidType.Constructor(fn("UUID", "hex:none+str? bytes? bytes_le? fields? int? version?", newUUID))
 }
 
 func uuidModule() members {
@@ -83,10 +83,7 @@ func newUUID(_ *object.Thread, a []object.Value) (object.Value, error) {
 	var v id
 	switch {
 	case !isNone(a[0]):
-		s, err := text(a[0])
-		if err != nil {
-			return nil, err
-		}
+		s := object.Text(a[0])
 		s = strings.NewReplacer("urn:", "", "uuid:", "").Replace(s)
 		s = strings.ReplaceAll(strings.Trim(s, "{}"), "-", "")
 		if len(s) != 32 {

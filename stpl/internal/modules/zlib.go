@@ -20,18 +20,12 @@ var badGzip = object.NewExceptionType("BadGzipFile", object.OSError)
 
 func zlibModule() members {
 	m := functions(
-		fn("compress", "data / level? wbits?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			wbits, err := intOr(a[2], 15)
-			if err != nil {
-				return nil, err
-			}
+		fn("compress", "data / level? wbits:int?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			wbits := object.IntOr(a[2], 15)
 			return compress(t, a[0], a[1], -1, wbits)
 		}),
-		fn("decompress", "data / wbits? bufsize?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			wbits, err := intOr(a[1], 15)
-			if err != nil {
-				return nil, err
-			}
+		fn("decompress", "data / wbits:int? bufsize?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			wbits := object.IntOr(a[1], 15)
 			return decompress(t, a[0], wbits)
 		}),
 		fn("crc32", "data value? /", func(t *object.Thread, a []object.Value) (object.Value, error) {

@@ -84,7 +84,9 @@ func builtinProperty(v Value, name string) Value {
 			return item
 		}
 	case *Exception:
-		return exceptionProperty(v, name)
+		if name == "args" {
+			return Tuple(v.Args)
+		}
 	case *Builtin:
 		if name == "__name__" || name == "__qualname__" {
 			return Str(v.Name)
@@ -116,21 +118,6 @@ func builtinProperty(v Value, name string) Value {
 		case "imag":
 			return Float(0)
 		}
-	}
-	return nil
-}
-
-func exceptionProperty(e *Exception, name string) Value {
-	switch name {
-	case "args":
-		return Tuple(e.Args)
-	case "__cause__":
-		return orNone(e.Cause)
-	case "__context__":
-		if e.Context != nil {
-			return e.Context
-		}
-		return None
 	}
 	return nil
 }

@@ -30,10 +30,10 @@ func iterBuiltins() []*Builtin {
 			if err != nil {
 				return nil, err
 			}
-			return NewList(items), sortValues(t, items, a[1], a[2] != nil && Truthy(a[2]))
+			return NewList(items), sortValues(t, items, a[1], Flag(a[2]))
 		}),
 		NewBuiltin("reversed", "sequence /", builtinReversed),
-		NewBuiltin("enumerate", "iterable start?", builtinEnumerate),
+		NewBuiltin("enumerate", "iterable start:int?", builtinEnumerate),
 		NewBuiltin("zip", "*iterables strict?", builtinZip),
 		NewBuiltin("map", "func / *iterables", builtinMap),
 		NewBuiltin("filter", "function iterable /", builtinFilter),
@@ -119,9 +119,7 @@ func builtinEnumerate(t *Thread, a []Value) (Value, error) {
 	}
 	var n Value = Int(0)
 	if a[1] != nil {
-		if n = a[1]; !isInt(n) {
-			return nil, Raise(TypeError, "'%s' object cannot be interpreted as an integer", TypeName(n))
-		}
+		n = a[1]
 	}
 	return NewIterator(IterFunc(func(t *Thread) (Value, error) {
 		v, err := it.Next(t)
@@ -149,7 +147,7 @@ func iterators(t *Thread, vs []Value) ([]Iterator, error) {
 }
 
 func builtinZip(t *Thread, a []Value) (Value, error) {
-	strict := a[0] != nil && Truthy(a[0])
+	strict := Flag(a[0])
 	its, err := iterators(t, a[1].(Tuple))
 	if err != nil {
 		return nil, err

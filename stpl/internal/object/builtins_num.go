@@ -25,7 +25,7 @@ func numberBuiltins() []*Builtin {
 		}),
 		NewBuiltin("divmod", "x y /", builtinDivmod),
 		NewBuiltin("pow", "base exp mod?", builtinPow),
-		NewBuiltin("round", "number ndigits?", builtinRound),
+		NewBuiltin("round", "number ndigits:none+int?", builtinRound),
 	}
 }
 
@@ -90,14 +90,7 @@ func builtinPow(t *Thread, a []Value) (Value, error) {
 }
 
 func builtinRound(t *Thread, a []Value) (Value, error) {
-	digits := 0
-	given := a[1] != nil && a[1] != None
-	if given {
-		var err error
-		if digits, err = IndexArg(a[1]); err != nil {
-			return nil, err
-		}
-	}
+	digits, given := IntOr(a[1], 0), a[1] != nil && a[1] != None
 	switch v := a[0].(type) {
 	case Float:
 		return roundFloat(float64(v), digits, given)

@@ -12,22 +12,12 @@ func textBuiltins() []*Builtin {
 			s, err := ASCII(t, a[0])
 			return Str(s), err
 		}),
-		NewBuiltin("format", "value format_spec?", func(t *Thread, a []Value) (Value, error) {
-			spec := ""
-			if a[1] != nil {
-				var err error
-				if spec, err = strArgAt(a[1], "format", 2); err != nil {
-					return nil, err
-				}
-			}
-			s, err := Format(t, a[0], spec)
+		NewBuiltin("format", "value format_spec:str? /", func(t *Thread, a []Value) (Value, error) {
+			s, err := Format(t, a[0], Text(a[1]))
 			return Str(s), err
 		}),
-		NewBuiltin("chr", "i /", func(_ *Thread, a []Value) (Value, error) {
-			i, err := IndexArg(a[0])
-			if err != nil {
-				return nil, err
-			}
+		NewBuiltin("chr", "i:int /", func(_ *Thread, a []Value) (Value, error) {
+			i := IntOr(a[0], 0)
 			if i < 0 || i > utf8.MaxRune {
 				return nil, Raise(ValueError, "chr() arg not in range(0x110000)")
 			}

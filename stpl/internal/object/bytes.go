@@ -16,16 +16,10 @@ func toBytes(t *Thread, a []Value) (Value, error) {
 		if a[1] == nil {
 			return nil, Raise(TypeError, "string argument without an encoding")
 		}
-		enc, errs, err := codecArgs(a[1], a[2])
-		if err != nil {
-			return nil, err
-		}
-		return Encode(t, string(v), enc, errs)
+		encoding, errors := codecArgs(a[1:])
+		return Encode(t, string(v), encoding, errors)
 	case Int, Bool, *Big:
-		n, err := IndexArg(v)
-		if err != nil {
-			return nil, err
-		}
+		n := IntOr(v, 0)
 		if n < 0 {
 			return nil, Raise(ValueError, "negative count")
 		}
@@ -80,7 +74,7 @@ func intFromBytes(t *Thread, a []Value) (Value, error) {
 		reverse(b)
 	}
 	i := new(big.Int).SetBytes(b)
-	if a[2] != nil && Truthy(a[2]) && len(b) > 0 && b[0]&0x80 != 0 {
+	if Flag(a[2]) && len(b) > 0 && b[0]&0x80 != 0 {
 		i.Sub(i, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
 	}
 	return MakeInt(i), nil
@@ -88,13 +82,7 @@ func intFromBytes(t *Thread, a []Value) (Value, error) {
 
 func intToBytes(t *Thread, a []Value) (Value, error) {
 	i, _ := toBig(a[0])
-	n := 1
-	if a[1] != nil {
-		var err error
-		if n, err = IndexArg(a[1]); err != nil {
-			return nil, err
-		}
-	}
+	n := IntOr(a[1], 1)
 	if n < 0 {
 		return nil, Raise(ValueError, "length argument must be non-negative")
 	}
@@ -102,7 +90,7 @@ func intToBytes(t *Thread, a []Value) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	signed := a[3] != nil && Truthy(a[3])
+	signed := Flag(a[3])
 	if i.Sign() < 0 && !signed {
 		return nil, Raise(OverflowError, "can't convert negative int to unsigned")
 	}

@@ -9,24 +9,12 @@ import (
 // the left if the number is negative.
 func bytesHex(t *Thread, a []Value) (Value, error) {
 	s := string(a[0].(Bytes))
-	if err := t.AllocN(len(s), 4); err != nil {
+	if err := t.Charge(4*len(s), len(s)); err != nil {
 		return nil, err
 	}
-	if err := t.Work(len(s)); err != nil {
-		return nil, err
-	}
-	sep, group := "", 1
-	if a[1] != nil {
-		var err error
-		if sep, err = StrArg(a[1], "hex"); err != nil {
-			return nil, err
-		}
-		if len(sep) != 1 {
-			return nil, Raise(ValueError, "sep must be length 1.")
-		}
-		if group, err = intOr(a[2], 1); err != nil {
-			return nil, err
-		}
+	sep, group := Text(a[1]), IntOr(a[2], 1)
+	if a[1] != nil && len(sep) != 1 {
+		return nil, Raise(ValueError, "sep must be length 1.")
 	}
 	var b strings.Builder
 	for i := range len(s) {
@@ -40,14 +28,8 @@ func bytesHex(t *Thread, a []Value) (Value, error) {
 
 // bytesFromHex reads pairs of digits; white space may stand between pairs.
 func bytesFromHex(t *Thread, a []Value) (Value, error) {
-	s, err := StrArg(a[0], "fromhex")
-	if err != nil {
-		return nil, err
-	}
-	if err := t.Alloc(len(s)); err != nil {
-		return nil, err
-	}
-	if err := t.Work(len(s)); err != nil {
+	s := Text(a[0])
+	if err := t.Charge(len(s), len(s)); err != nil {
 		return nil, err
 	}
 	var b []byte
@@ -67,57 +49,4 @@ func bytesFromHex(t *Thread, a []Value) (Value, error) {
 		i += 2
 	}
 	return Bytes(b), nil
-}
-
-func bytesMakeTrans(t *Thread, a []Value) (Value, error) {
-	from, ok1 := a[0].(Bytes)
-	to, ok2 := a[1].(Bytes)
-	switch {
-	case !ok1:
-		return nil, Raise(TypeError, "a bytes-like object is required, not '%s'", TypeName(a[0]))
-	case !ok2:
-		return nil, Raise(TypeError, "a bytes-like object is required, not '%s'", TypeName(a[1]))
-	case len(from) != len(to):
-		return nil, Raise(ValueError, "maketrans arguments must have same length")
-	}
-	var table [256]byte
-	for i := range table {
-		table[i] = byte(i)
-	}
-	for i := range len(from) {
-		table[from[i]] = to[i]
-	}
-	return Bytes(table[:]), t.Alloc(len(table))
-}
-
-func bytesTranslate(t *Thread, a []Value) (Value, error) {
-	s := a[0].(Bytes)
-	table, ok := a[1].(Bytes)
-	if a[1] != None && !ok {
-		return nil, Raise(TypeError, "a bytes-like object is required, not '%s'", TypeName(a[1]))
-	}
-	if ok && len(table) != 256 {
-		return nil, Raise(ValueError, "translation table must be 256 characters long")
-	}
-	drop, _ := a[2].(Bytes)
-	if a[2] != nil && drop == "" && a[2] != Bytes("") {
-		return nil, Raise(TypeError, "a bytes-like object is required, not '%s'", TypeName(a[2]))
-	}
-	if err := t.Alloc(len(s)); err != nil {
-		return nil, err
-	}
-	if err := t.Work(len(s)); err != nil {
-		return nil, err
-	}
-	out := make([]byte, 0, len(s))
-	for i := range len(s) {
-		switch {
-		case strings.IndexByte(string(drop), s[i]) >= 0:
-		case ok:
-			out = append(out, table[s[i]])
-		default:
-			out = append(out, s[i])
-		}
-	}
-	return Bytes(out), nil
 }

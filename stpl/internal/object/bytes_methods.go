@@ -17,19 +17,15 @@ func setupBytes() {
 		BytesType.Define(viaStr(StrType.methods[name]))
 	}
 	BytesType.Define(
-		method("decode", "encoding? errors?", func(t *Thread, a []Value) (Value, error) {
-			enc, errs, err := codecArgs(a[1], a[2])
-			if err != nil {
-				return nil, err
-			}
-			return Decode(t, string(a[0].(Bytes)), enc, errs)
+		method("decode", codecSignature, func(t *Thread, a []Value) (Value, error) {
+			encoding, errors := codecArgs(a[1:])
+			return Decode(t, string(a[0].(Bytes)), encoding, errors)
 		}),
-		method("hex", "sep? bytes_per_sep?", bytesHex),
-		method("translate", "table / delete?", bytesTranslate),
+		method("hex", "sep:str? bytes_per_sep:int?", bytesHex),
 		method("splitlines", "keepends?", func(t *Thread, a []Value) (Value, error) {
 			s := string(a[0].(Bytes))
 			p := parts{t: t}
-			p.lines(s, a[1] != nil && Truthy(a[1]), func(r rune) bool { return r == '\n' || r == '\r' })
+			p.lines(s, Flag(a[1]), func(r rune) bool { return r == '\n' || r == '\r' })
 			for i, line := range p.items {
 				p.items[i] = Bytes(line.(Str))
 			}
@@ -39,8 +35,7 @@ func setupBytes() {
 			return NewList(p.items), t.Work(len(s))
 		}),
 	)
-	BytesType.Static("fromhex", NewBuiltin("fromhex", "string /", bytesFromHex))
-	BytesType.Static("maketrans", NewBuiltin("maketrans", "frm to /", bytesMakeTrans))
+	BytesType.Static("fromhex", NewBuiltin("fromhex", "string:str /", bytesFromHex))
 	IntType.Static("from_bytes", NewBuiltin("from_bytes", "bytes byteorder? * signed?", intFromBytes))
 }
 
@@ -173,6 +168,9 @@ func viaStr(m *Builtin) *Builtin {
 				return nil, err
 			}
 		}
+		if err := m.checkTypes(args[1:]); err != nil {
+			return nil, err
+		}
 		r, err := m.fn(t, args)
 		if e, ok := err.(*Exception); ok && e.Message() == "substring not found" {
 			return nil, Raise(ValueError, "subsection not found")
@@ -182,7 +180,9 @@ func viaStr(m *Builtin) *Builtin {
 		}
 		return narrowValue(r), nil
 	}
-	return &Builtin{definition: &definition{Name: m.Name, sig: m.sig, fn: fn}}
+	sig := m.sig
+	sig.typed = false // fn checks what becomes of the arguments
+	return &Builtin{definition: &definition{Name: m.Name, sig: sig, fn: fn}}
 }
 
 func bytesContains(t *Thread, b Bytes, item Value) (bool, error) {

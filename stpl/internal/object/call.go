@@ -1,11 +1,5 @@
 package object
 
-import (
-	"slices"
-	"strconv"
-	"strings"
-)
-
 // Args are the arguments of one call.
 type Args struct {
 	Pos []Value
@@ -47,67 +41,10 @@ type definition struct {
 // by spaces: "name?" is optional, "/" makes what is before it positional-only,
 // "*name" takes the remaining positional arguments as a Tuple, "*" alone makes
 // what follows keyword-only, "**name" takes the remaining keywords as a *Dict.
+// "name:str" takes only a str; other types are int, float and bytes. After
+// "name:none+str" None stands for an argument that was not given.
 func NewBuiltin(name, signature string, fn Func) *Builtin {
 	return &Builtin{definition: &definition{Name: name, sig: parseSignature(signature), fn: fn}}
-}
-
-// Takes reports whether a call with so many positional arguments and these
-// keywords fits the signature.
-func (b *Builtin) Takes(positional int, keywords []string) bool {
-	if positional > b.sig.pos && !b.sig.star {
-		return false
-	}
-	given := 0
-	for i, p := range b.sig.params {
-		byName := slices.Contains(keywords, p.name) && i >= b.sig.posOnly
-		switch byPosition := i < positional && !p.kwOnly; {
-		case byName && byPosition:
-			return false
-		case byName:
-			given++
-		case !byPosition && !p.optional:
-			return false
-		}
-	}
-	return b.sig.starStar || given == len(keywords)
-}
-
-type parameter struct {
-	name     string
-	optional bool
-	kwOnly   bool
-}
-
-type signature struct {
-	params   []parameter
-	pos      int // how many can be given by position
-	posOnly  int // how many can be given by position only
-	star     bool
-	starStar bool
-}
-
-func parseSignature(spec string) signature {
-	var s signature
-	kwOnly := false
-	for _, w := range strings.Fields(spec) {
-		switch {
-		case strings.HasPrefix(w, "**"):
-			s.starStar = true
-		case w == "/":
-			s.posOnly = len(s.params)
-		case w == "*":
-			kwOnly = true
-		case strings.HasPrefix(w, "*"):
-			s.star, kwOnly = true, true
-		default:
-			name, optional := strings.CutSuffix(w, "?")
-			s.params = append(s.params, parameter{name: name, optional: optional, kwOnly: kwOnly})
-			if !kwOnly {
-				s.pos++
-			}
-		}
-	}
-	return s
 }
 
 // Call calls any callable value.
@@ -182,6 +119,11 @@ func (b *Builtin) invoke(t *Thread, recv Value, a *Args) (Value, error) {
 	}
 	s := &b.sig
 	if recv == nil && len(a.Kw) == 0 && len(a.Pos) == len(s.params) && s.pos == len(s.params) && !s.star && !s.starStar {
+		if s.typed {
+			if err := b.checkTypes(a.Pos); err != nil {
+				return nil, err
+			}
+		}
 		return b.fn(t, a.Pos)
 	}
 	args := t.Values(len(s.params) + 3)[:0] // the receiver, *args, **kwargs
@@ -227,6 +169,11 @@ func (b *Builtin) bind(t *Thread, args []Value, base int, a *Args) ([]Value, err
 			return nil, Raise(TypeError, "%s() missing required argument '%s' (pos %d)", b.Name, p.name, i+1)
 		}
 	}
+	if s.typed {
+		if err := b.checkTypes(args[base:]); err != nil {
+			return nil, err
+		}
+	}
 	if s.star {
 		args = append(args, Tuple(append([]Value(nil), a.Pos[n:]...)))
 	}
@@ -251,54 +198,6 @@ func (b *Builtin) bindKeyword(t *Thread, args []Value, rest *Dict, kw Keyword) e
 		return Raise(TypeError, "'%s' is an invalid keyword argument for %s()", kw.Name, b.Name)
 	}
 	return rest.Set(t, Str(kw.Name), kw.Value)
-}
-
-// checkArity compares the number of arguments with the signature. The wordings
-// are CPython's, which has one for each way of taking arguments.
-func (b *Builtin) checkArity(given, keywords int) error {
-	s := &b.sig
-	least, most := 0, s.pos
-	for _, p := range s.params[:s.posOnly] {
-		if !p.optional {
-			least++
-		}
-	}
-	plain := s.posOnly == len(s.params) && !s.star && !s.starStar
-	switch {
-	case plain && keywords > 0:
-		return Raise(TypeError, "%s() takes no keyword arguments", b.qualified())
-	case given >= least && (given <= most || s.star):
-		return nil
-	case plain && most == 0:
-		return Raise(TypeError, "%s() takes no arguments (%d given)", b.qualified(), given)
-	case plain && least == 1 && most == 1:
-		return Raise(TypeError, "%s() takes exactly one argument (%d given)", b.qualified(), given)
-	case s.posOnly == s.pos:
-		return Raise(TypeError, "%s expected %s, got %d", b.Name, arity(given, least, most), given)
-	case given < least:
-		return nil // may be the first missing argument, which bind names
-	}
-	return Raise(TypeError, "%s() takes at most %d argument%s (%d given)", b.Name, most, plural(most), given)
-}
-
-// arity says how many arguments there may be, as far as given is wrong.
-func arity(given, least, most int) string {
-	bound, n := "", least
-	switch {
-	case least == most:
-	case given < least:
-		bound = "at least "
-	default:
-		bound, n = "at most ", most
-	}
-	return bound + strconv.Itoa(n) + " argument" + plural(n)
-}
-
-func plural(n int) string {
-	if n == 1 {
-		return ""
-	}
-	return "s"
 }
 
 func (b *Builtin) qualified() string {

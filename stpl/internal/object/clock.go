@@ -64,7 +64,7 @@ func (s *stopwatch) check(b *Budget, elapsed time.Duration) error {
 	used := b.computed + s.used()
 	switch {
 	case used >= limit:
-		return reached(LimitTime, fatal("TimeoutError", "the template computed for more than %v", limit))
+		return computedTooLong(limit)
 	case elapsed >= clockFactor*limit:
 		return reached(LimitTime, fatal("TimeoutError", "the template took more than %v by the clock", clockFactor*limit))
 	}

@@ -6,20 +6,18 @@ import (
 	"unicode/utf8"
 )
 
-// codecArgs reads the encoding and errors arguments.
-func codecArgs(encoding, errors Value) (enc, errs string, err error) {
-	enc, errs = "utf-8", "strict"
-	if encoding != nil {
-		if enc, err = StrArg(encoding, "encode"); err != nil {
-			return "", "", err
-		}
+// codecSignature is that of encode and decode; codecArgs reads their arguments.
+const codecSignature = "encoding:str? errors:str?"
+
+func codecArgs(a []Value) (encoding, errors string) {
+	encoding, errors = "utf-8", "strict"
+	if a[0] != nil {
+		encoding = Text(a[0])
 	}
-	if errors != nil {
-		if errs, err = StrArg(errors, "encode"); err != nil {
-			return "", "", err
-		}
+	if a[1] != nil {
+		errors = Text(a[1])
 	}
-	return enc, errs, nil
+	return encoding, errors
 }
 
 // encoding is one that has a byte for each character, or UTF-8.
@@ -67,10 +65,7 @@ func Encode(t *Thread, s, name, errors string) (Value, error) {
 	if !ok {
 		return nil, Raise(LookupError, "unknown encoding: %s", name)
 	}
-	if err := t.AllocN(len(s), 4); err != nil {
-		return nil, err
-	}
-	if err := t.Work(len(s)); err != nil {
+	if err := t.Charge(4*len(s), len(s)); err != nil {
 		return nil, err
 	}
 	if e.mark {
@@ -132,10 +127,7 @@ func Decode(t *Thread, s, name, errors string) (Value, error) {
 	if !ok {
 		return nil, Raise(LookupError, "unknown encoding: %s", name)
 	}
-	if err := t.AllocN(len(s), 4); err != nil {
-		return nil, err
-	}
-	if err := t.Work(len(s)); err != nil {
+	if err := t.Charge(4*len(s), len(s)); err != nil {
 		return nil, err
 	}
 	if e.mark {

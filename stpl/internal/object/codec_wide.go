@@ -99,10 +99,7 @@ func (w wide) put(b []byte, unit rune) []byte {
 }
 
 func (w wide) encode(t *Thread, s string) (Value, error) {
-	if err := t.AllocN(len(s)+2, 8); err != nil {
-		return nil, err
-	}
-	if err := t.Work(len(s)); err != nil {
+	if err := t.Charge(8*(len(s)+2), len(s)); err != nil {
 		return nil, err
 	}
 	out := make([]byte, 0, 2*len(s)+4)
@@ -127,10 +124,7 @@ func (w wide) unit(s string) rune {
 }
 
 func (w wide) decode(t *Thread, s, errors string) (Value, error) {
-	if err := t.AllocN(len(s), 4); err != nil {
-		return nil, err
-	}
-	if err := t.Work(len(s)); err != nil {
+	if err := t.Charge(4*len(s), len(s)); err != nil {
 		return nil, err
 	}
 	at := 0

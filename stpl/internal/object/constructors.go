@@ -9,9 +9,9 @@ import (
 
 func setupConstructors() {
 	ObjectType.Constructor(NewBuiltin("object", "", func(*Thread, []Value) (Value, error) { return &plainObject{}, nil }))
-	StrType.Constructor(NewBuiltin("str", "object? encoding? errors?", newStr))
-	BytesType.Constructor(NewBuiltin("bytes", "source? encoding? errors?", toBytes))
-	IntType.Constructor(NewBuiltin("int", "x? / base?", newInt))
+	StrType.Constructor(NewBuiltin("str", "object? "+codecSignature, newStr))
+	BytesType.Constructor(NewBuiltin("bytes", "source? "+codecSignature, toBytes))
+	IntType.Constructor(NewBuiltin("int", "x? / base:int?", newInt))
 	FloatType.Constructor(NewBuiltin("float", "x? /", newFloat))
 	BoolType.Constructor(NewBuiltin("bool", "x? /", func(_ *Thread, a []Value) (Value, error) {
 		return Bool(a[0] != nil && Truthy(a[0])), nil
@@ -30,7 +30,7 @@ func setupConstructors() {
 	DictType.Constructor(NewBuiltin("dict", "*args **kwargs", newDict))
 	SetType.Constructor(NewBuiltin("set", "iterable? /", newSet(false)))
 	FrozenSetType.Constructor(NewBuiltin("frozenset", "iterable? /", newSet(true)))
-	RangeType.Constructor(NewBuiltin("range", "start stop? step? /", newRange))
+	RangeType.Constructor(NewBuiltin("range", "start:int stop:int? step:int? /", newRange))
 	SliceType.Constructor(NewBuiltin("slice", "start stop? step? /", func(_ *Thread, a []Value) (Value, error) {
 		if a[1] == nil {
 			return &Slice{None, a[0], None}, nil
@@ -44,25 +44,13 @@ func setupConstructors() {
 			return Bool(f == math.Trunc(f) && !math.IsInf(f, 0)), nil
 		}),
 		method("hex", "/", func(_ *Thread, a []Value) (Value, error) { return Str(floatHex(float64(a[0].(Float)))), nil }),
-		method("as_integer_ratio", "/", func(_ *Thread, a []Value) (Value, error) {
-			r := new(big.Rat)
-			if r.SetFloat64(float64(a[0].(Float))) == nil {
-				return nil, Raise(OverflowError, "cannot convert Infinity or NaN to integer ratio")
-			}
-			return Tuple{MakeInt(r.Num()), MakeInt(r.Denom())}, nil
-		}),
 	)
 	IntType.Define(
 		method("bit_length", "/", func(_ *Thread, a []Value) (Value, error) {
 			i, _ := toBig(a[0])
 			return Int(i.BitLen()), nil
 		}),
-		method("bit_count", "/", func(_ *Thread, a []Value) (Value, error) {
-			i, _ := toBig(a[0])
-			return Int(strings.Count(new(big.Int).Abs(i).Text(2), "1")), nil
-		}),
-		method("to_bytes", "length? byteorder? * signed?", intToBytes),
-		method("conjugate", "/", func(_ *Thread, a []Value) (Value, error) { return a[0], nil }),
+		method("to_bytes", "length:int? byteorder? * signed?", intToBytes),
 	)
 }
 
@@ -91,11 +79,8 @@ func newStr(t *Thread, a []Value) (Value, error) {
 		if !ok {
 			return nil, Raise(TypeError, "decoding to str: need a bytes-like object, %s found", TypeName(a[0]))
 		}
-		enc, errs, err := codecArgs(a[1], a[2])
-		if err != nil {
-			return nil, err
-		}
-		return Decode(t, string(b), enc, errs)
+		encoding, errors := codecArgs(a[1:])
+		return Decode(t, string(b), encoding, errors)
 	}
 	s, err := ToStr(t, a[0])
 	return Str(s), err
@@ -106,10 +91,7 @@ type Integer interface{ Integer() *big.Int }
 
 func newInt(t *Thread, a []Value) (Value, error) {
 	if a[1] != nil {
-		base, err := IndexArg(a[1])
-		if err != nil {
-			return nil, err
-		}
+		base := IntOr(a[1], 0)
 		if base != 0 && (base < 2 || base > 36) {
 			return nil, Raise(ValueError, "int() base must be >= 2 and <= 36, or 0")
 		}
@@ -253,13 +235,7 @@ func newRange(_ *Thread, a []Value) (Value, error) {
 		parts, a = parts[1:2], a[:1]
 	}
 	for i, p := range parts {
-		if a[i] == nil {
-			continue
-		}
-		n, err := IndexArg(a[i])
-		if err != nil {
-			return nil, err
-		}
+		n := IntOr(a[i], int(*p))
 		if n > maxRange || n < -maxRange {
 			return nil, Raise(OverflowError, "range of more than %d is not supported", maxRange)
 		}

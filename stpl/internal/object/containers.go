@@ -79,14 +79,10 @@ func listMethods() []*Builtin {
 	return []*Builtin{
 		on("append", "object /", func(t *Thread, l *List, a []Value) (Value, error) { return None, l.Append(t, a[0]) }),
 		on("extend", "iterable /", func(t *Thread, l *List, a []Value) (Value, error) { return None, l.Extend(t, a[0]) }),
-		on("insert", "index object /", func(t *Thread, l *List, a []Value) (Value, error) {
-			i, err := IndexArg(a[0])
-			if err != nil {
-				return nil, err
-			}
-			return None, l.insert(t, i, a[1])
+		on("insert", "index:int object /", func(t *Thread, l *List, a []Value) (Value, error) {
+			return None, l.insert(t, IntOr(a[0], 0), a[1])
 		}),
-		on("pop", "index? /", listPop),
+		on("pop", "index:int? /", listPop),
 		on("remove", "value /", func(t *Thread, l *List, a []Value) (Value, error) {
 			i, err := indexOf(t, l.items, []Value{a[0], nil, nil}, "list.remove(x): x not in list")
 			if err != nil {
@@ -111,7 +107,7 @@ func listMethods() []*Builtin {
 			if err != nil {
 				return nil, err
 			}
-			if err := sortValues(t, items, a[0], a[1] != nil && Truthy(a[1])); err != nil {
+			if err := sortValues(t, items, a[0], Flag(a[1])); err != nil {
 				return nil, err
 			}
 			l.items = items
@@ -127,9 +123,6 @@ func listPop(t *Thread, l *List, a []Value) (Value, error) {
 	key := a[0]
 	if key == nil {
 		key = Int(-1)
-	}
-	if !isInt(key) {
-		return nil, Raise(TypeError, "'%s' object cannot be interpreted as an integer", TypeName(key))
 	}
 	i, err := l.position(key, "pop index out of range")
 	if err != nil {

@@ -12,10 +12,6 @@ type Exception struct {
 	// Fatal marks an exhausted limit on steps, time, output or includes, which
 	// no template can catch.
 	Fatal bool
-	// Cause is what "raise … from" named, nil if nothing; Context is the
-	// exception that was being handled when this one was raised.
-	Cause   Value
-	Context *Exception
 	// File and Line say where it was raised: the innermost frame.
 	File string
 	Line int

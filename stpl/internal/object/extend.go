@@ -66,17 +66,16 @@ func dictOperator(t *Thread, op Op, a, b Value) (Value, error) {
 }
 
 // composed writes the repr of a Composed value or of a subclass of dict.
-func (p *printer) composed(parts []any, err error) error {
+func (p *printer) composed(parts []any, err error) {
+	if p.err = err; err != nil {
+		return
+	}
 	for _, part := range parts {
-		if err != nil {
-			return err
-		}
 		switch part := part.(type) {
 		case string:
-			err = p.Write(part)
+			_ = p.Write(part)
 		case Value:
-			err = p.repr(part)
+			p.repr(part)
 		}
 	}
-	return err
 }

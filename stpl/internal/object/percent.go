@@ -39,9 +39,7 @@ func (p *percent) run() (string, error) {
 		if i < 0 {
 			break
 		}
-		if err := p.out.Write(p.s[:i]); err != nil {
-			return "", err
-		}
+		_ = p.out.Write(p.s[:i])
 		p.s = p.s[i+1:]
 		text, err := p.directive()
 		if err != nil {
@@ -51,9 +49,7 @@ func (p *percent) run() (string, error) {
 			return "", err
 		}
 	}
-	if err := p.out.Write(p.s); err != nil {
-		return "", err
-	}
+	_ = p.out.Write(p.s)
 	if p.next < len(p.list) && !p.named && !p.mapping() {
 		kind := "string"
 		if p.bytes {
@@ -61,7 +57,7 @@ func (p *percent) run() (string, error) {
 		}
 		return "", Raise(TypeError, "not all arguments converted during %s formatting", kind)
 	}
-	return p.out.String(), nil
+	return p.out.Text()
 }
 
 // mapping reports whether the argument is one for %(name)s: anything that can

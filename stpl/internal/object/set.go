@@ -37,6 +37,17 @@ func (s *Set) copy(t *Thread) (*Set, error) {
 	return &Set{d: *d, frozen: s.frozen}, nil
 }
 
+// NewSetOf makes a set of items.
+func NewSetOf(t *Thread, items []Value) (Value, error) {
+	s := NewSet()
+	for _, item := range items {
+		if err := s.Add(t, item); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
 // toSet makes a set of the items of an iterable.
 func toSet(t *Thread, v Value) (*Set, error) {
 	if s, ok := v.(*Set); ok {

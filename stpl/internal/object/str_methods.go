@@ -14,42 +14,7 @@ func setupStr() {
 	StrType.Define(strSearches()...)
 	StrType.Define(strParts()...)
 	StrType.Define(strPads()...)
-	StrType.Static("maketrans", NewBuiltin("maketrans", "x y? z? /", strMakeTrans))
-}
-
-// StrArg returns a string argument, or a TypeError that names the function.
-func StrArg(v Value, function string) (string, error) {
-	s, ok := v.(Str)
-	if !ok {
-		return "", Raise(TypeError, "%s() argument must be str, not %s", function, givenName(v))
-	}
-	return string(s), nil
-}
-
-// givenName is how messages on arguments call a value: None by itself, others by
-// their type.
-func givenName(v Value) string {
-	if v == None {
-		return "None"
-	}
-	return TypeName(v)
-}
-
-// strArgAt is StrArg for one of several arguments, counted from 1.
-func strArgAt(v Value, function string, i int) (string, error) {
-	s, ok := v.(Str)
-	if !ok {
-		return "", Raise(TypeError, "%s() argument %d must be str, not %s", function, i, givenName(v))
-	}
-	return string(s), nil
-}
-
-// intOr returns an optional integer argument.
-func intOr(v Value, def int) (int, error) {
-	if v == nil {
-		return def, nil
-	}
-	return IndexArg(v)
+	StrType.Static("maketrans", NewBuiltin("maketrans", "x y:str? z:str? /", strMakeTrans))
 }
 
 // window cuts the optional start and end of a search out of s. It returns the
@@ -157,10 +122,10 @@ func strSearches() []*Builtin {
 		strFind("index", false, true), strFind("rindex", true, true),
 		strAffix("startswith", strings.HasPrefix), strAffix("endswith", strings.HasSuffix),
 		method("count", "sub start? end? /", strCount),
-		method("replace", "old new count? /", strReplace),
+		method("replace", "old:str new:str count:int? /", strReplace),
 		method("translate", "table /", strTranslate),
-		method("removeprefix", "prefix /", strRemove("removeprefix", strings.TrimPrefix)),
-		method("removesuffix", "suffix /", strRemove("removesuffix", strings.TrimSuffix)),
+		method("removeprefix", "prefix:str /", strRemove(strings.TrimPrefix)),
+		method("removesuffix", "suffix:str /", strRemove(strings.TrimSuffix)),
 		method("format", "*args **kwargs", func(t *Thread, a []Value) (Value, error) {
 			s, err := strFormat(t, string(a[0].(Str)), a[1].(Tuple), a[2].(*Dict))
 			return Str(s), err
@@ -189,20 +154,7 @@ func strCount(t *Thread, a []Value) (Value, error) {
 }
 
 func strReplace(t *Thread, a []Value) (Value, error) {
-	s := string(a[0].(Str))
-	from, err := strArgAt(a[1], "replace", 1)
-	if err != nil {
-		return nil, err
-	}
-	to, err := strArgAt(a[2], "replace", 2)
-	if err != nil {
-		return nil, err
-	}
-	n, err := intOr(a[3], -1)
-	if err != nil {
-		return nil, err
-	}
-	out, err := replaceText(t, s, from, to, n)
+	out, err := replaceText(t, Text(a[0]), Text(a[1]), Text(a[2]), IntOr(a[3], -1))
 	return Str(out), err
 }
 
@@ -221,13 +173,10 @@ func replaceText(t *Thread, s, from, to string, n int) (string, error) {
 	return strings.Replace(s, from, to, n), t.Work(len(s) + size)
 }
 
-func strRemove(name string, trim func(s, affix string) string) Func {
+func strRemove(trim func(s, affix string) string) Func {
 	return func(t *Thread, a []Value) (Value, error) {
-		affix, err := StrArg(a[1], name)
-		if err != nil {
-			return nil, err
-		}
-		return Str(trim(string(a[0].(Str)), affix)), t.Scan(len(affix))
+		affix := Text(a[1])
+		return Str(trim(Text(a[0]), affix)), t.Scan(len(affix))
 	}
 }
 
@@ -247,38 +196,27 @@ func strMakeTrans(t *Thread, a []Value) (Value, error) {
 		})
 		return d, err
 	}
-	x, err := StrArg(a[0], "maketrans")
-	if err != nil {
-		return nil, err
+	x, ok := a[0].(Str)
+	if !ok {
+		return nil, Raise(TypeError, "first maketrans argument must be a string if there is a second argument")
 	}
-	y, err := StrArg(a[1], "maketrans")
-	if err != nil {
-		return nil, err
-	}
-	if runeLen(x) != runeLen(y) {
+	from, to := string(x), Text(a[1])
+	if runeLen(from) != runeLen(to) {
 		return nil, Raise(ValueError, "the first two maketrans arguments must have equal length")
 	}
-	if err := t.AllocN(len(x)+len(y), 8); err != nil {
+	if err := t.Charge(8*(len(from)+len(to)), 16*len(from)); err != nil {
 		return nil, err
 	}
-	if err := t.Work(16 * len(x)); err != nil {
-		return nil, err
-	}
-	to := []rune(y)
-	for i, r := range []rune(x) {
-		if err := d.Set(t, Int(r), Int(to[i])); err != nil {
+	for _, r := range from {
+		char, n := utf8.DecodeRuneInString(to)
+		if err := d.Set(t, Int(r), Int(char)); err != nil {
 			return nil, err
 		}
+		to = to[n:]
 	}
-	if a[2] != nil {
-		z, err := StrArg(a[2], "maketrans")
-		if err != nil {
+	for _, r := range Text(a[2]) {
+		if err := d.Set(t, Int(r), None); err != nil {
 			return nil, err
-		}
-		for _, r := range z {
-			if err := d.Set(t, Int(r), None); err != nil {
-				return nil, err
-			}
 		}
 	}
 	return d, nil
@@ -326,9 +264,8 @@ func strTranslate(t *Thread, a []Value) (Value, error) {
 		if err := t.Step(1); err != nil {
 			return nil, err
 		}
-		if err := b.Write(s); err != nil {
-			return nil, err
-		}
+		_ = b.Write(s)
 	}
-	return Str(b.String()), nil
+	out, err := b.Text()
+	return Str(out), err
 }

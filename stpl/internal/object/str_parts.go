@@ -7,15 +7,15 @@ import (
 
 func strParts() []*Builtin {
 	return []*Builtin{
-		method("split", "sep? maxsplit?", strSplit(false)),
-		method("rsplit", "sep? maxsplit?", strSplit(true)),
+		method("split", "sep? maxsplit:int?", strSplit(false)),
+		method("rsplit", "sep? maxsplit:int?", strSplit(true)),
 		method("splitlines", "keepends?", func(t *Thread, a []Value) (Value, error) {
 			s := string(a[0].(Str))
 			if err := t.Work(len(s) * 4); err != nil {
 				return nil, err
 			}
 			p := parts{t: t}
-			p.lines(s, a[1] != nil && Truthy(a[1]), isLineEnd)
+			p.lines(s, Flag(a[1]), isLineEnd)
 			return p.list()
 		}),
 		method("partition", "sep /", strPartition(false)),
@@ -24,23 +24,16 @@ func strParts() []*Builtin {
 		method("strip", "chars? /", strStrip("strip", true, true)),
 		method("lstrip", "chars? /", strStrip("lstrip", true, false)),
 		method("rstrip", "chars? /", strStrip("rstrip", false, true)),
-		method("encode", "encoding? errors?", func(t *Thread, a []Value) (Value, error) {
-			enc, errs, err := codecArgs(a[1], a[2])
-			if err != nil {
-				return nil, err
-			}
-			return Encode(t, string(a[0].(Str)), enc, errs)
+		method("encode", codecSignature, func(t *Thread, a []Value) (Value, error) {
+			encoding, errors := codecArgs(a[1:])
+			return Encode(t, Text(a[0]), encoding, errors)
 		}),
 	}
 }
 
 func strSplit(right bool) Func {
 	return func(t *Thread, a []Value) (Value, error) {
-		s := string(a[0].(Str))
-		limit, err := intOr(a[2], -1)
-		if err != nil {
-			return nil, err
-		}
+		s, limit := Text(a[0]), IntOr(a[2], -1)
 		if err := t.Work(len(s)); err != nil {
 			return nil, err
 		}
@@ -99,9 +92,7 @@ func strPartition(last bool) Func {
 func strJoin(t *Thread, a []Value) (Value, error) {
 	sep := string(a[0].(Str))
 	b := Builder{t: t}
-	if err := b.grow(joinedSize(a[1], len(sep))); err != nil {
-		return nil, err
-	}
+	b.grow(joinedSize(a[1], len(sep)))
 	n := 0
 	err := Each(t, a[1], func(v Value) error {
 		s, ok := v.(Str)
@@ -109,9 +100,7 @@ func strJoin(t *Thread, a []Value) (Value, error) {
 			return Raise(TypeError, "sequence item %d: expected str instance, %s found", n, TypeName(v))
 		}
 		if n > 0 {
-			if err := b.Write(sep); err != nil {
-				return err
-			}
+			_ = b.Write(sep)
 		}
 		n++
 		if err := t.Work(len(s)); err != nil {
@@ -125,7 +114,8 @@ func strJoin(t *Thread, a []Value) (Value, error) {
 		}
 		return nil, err
 	}
-	return Str(b.String()), nil
+	joined, err := b.Text()
+	return Str(joined), err
 }
 
 // joinedSize is the length of a joined list or tuple, 0 for what is to be
@@ -176,83 +166,47 @@ func strStrip(name string, left, right bool) Func {
 
 func strPads() []*Builtin {
 	return []*Builtin{
-		method("ljust", "width fillchar? /", strPad("ljust", '<')),
-		method("rjust", "width fillchar? /", strPad("rjust", '>')),
-		method("center", "width fillchar? /", strPad("center", '^')),
-		method("zfill", "width /", strZfill),
-		method("expandtabs", "tabsize?", strExpandTabs),
+		method("ljust", "width:int fillchar? /", strPad('<')),
+		method("rjust", "width:int fillchar? /", strPad('>')),
+		method("center", "width:int fillchar? /", strPad('^')),
+		method("zfill", "width:int /", strZfill),
+		method("expandtabs", "tabsize:int?", strExpandTabs),
 	}
 }
 
-func strPad(name string, align byte) Func {
+func strPad(align byte) Func {
 	return func(t *Thread, a []Value) (Value, error) {
-		s := string(a[0].(Str))
-		width, err := IndexArg(a[1])
-		if err != nil {
-			return nil, err
-		}
-		fill := ' '
+		f := formatSpec{fill: ' ', align: align, width: max(IntOr(a[1], 0), 0)}
 		if a[2] != nil {
-			f, ok := a[2].(Str)
+			fill, ok := a[2].(Str)
 			switch {
 			case !ok:
 				return nil, Raise(TypeError, "The fill character must be a unicode character, not %s", TypeName(a[2]))
-			case runeLen(string(f)) != 1:
+			case runeLen(string(fill)) != 1:
 				return nil, Raise(TypeError, "The fill character must be exactly one character long")
 			}
-			fill, _ = utf8.DecodeRuneInString(string(f))
+			f.fill, _ = utf8.DecodeRuneInString(string(fill))
 		}
-		if err := t.Scan(len(s)); err != nil {
-			return nil, err
+		s := Text(a[0])
+		if n := f.width - runeLen(s); align == '^' && n > 0 && n&f.width&1 == 1 {
+			s = string(f.fill) + s // of an odd number more are on the left if the width is odd
 		}
-		n := runeLen(s)
-		if width <= n {
-			return Str(s), nil
-		}
-		left, right := 0, width-n
-		switch align {
-		case '>':
-			left, right = right, 0
-		case '^':
-			left = right/2 + (right & width & 1)
-			right -= left
-		}
-		l, err := RepeatString(t, string(fill), left)
-		if err != nil {
-			return nil, err
-		}
-		r, err := RepeatString(t, string(fill), right)
-		if err != nil {
-			return nil, err
-		}
-		return Str(l + s + r), t.Alloc(len(l) + len(s) + len(r))
+		out, err := f.pad(t, "", s, align)
+		return Str(out), err
 	}
 }
 
 func strZfill(t *Thread, a []Value) (Value, error) {
-	s := string(a[0].(Str))
-	width, err := IndexArg(a[1])
-	if err != nil {
-		return nil, err
+	sign, digits := "", Text(a[0])
+	if digits != "" && (digits[0] == '+' || digits[0] == '-') {
+		sign, digits = digits[:1], digits[1:]
 	}
-	if err := t.Scan(len(s)); err != nil {
-		return nil, err
-	}
-	zeros, err := RepeatString(t, "0", max(width, 0)-runeLen(s))
-	if err != nil {
-		return nil, err
-	}
-	if s != "" && (s[0] == '+' || s[0] == '-') {
-		return Str(s[:1] + zeros + s[1:]), t.Alloc(len(s))
-	}
-	return Str(zeros + s), t.Alloc(len(s))
+	out, err := (&formatSpec{fill: '0', align: '=', width: max(IntOr(a[1], 0), 0)}).pad(t, sign, digits, '=')
+	return Str(out), err
 }
 
 func strExpandTabs(t *Thread, a []Value) (Value, error) {
-	size, err := intOr(a[1], 8)
-	if err != nil {
-		return nil, err
-	}
+	size := IntOr(a[1], 8)
 	if size > maxWidth {
 		return nil, Raise(OverflowError, "result too long")
 	}
@@ -275,10 +229,9 @@ func strExpandTabs(t *Thread, a []Value) (Value, error) {
 		case r == '\n' || r == '\r':
 			col = -1
 		}
-		if err := b.Write(string(r)); err != nil {
-			return nil, err
-		}
+		_ = b.Write(string(r))
 		col++
 	}
-	return Str(b.String()), nil
+	out, err := b.Text()
+	return Str(out), err
 }

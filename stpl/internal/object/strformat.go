@@ -29,16 +29,12 @@ func (f *formatter) run(s string, depth int) (string, error) {
 		if i < 0 {
 			i = len(s)
 		}
-		if err := out.Write(s[:i]); err != nil {
-			return "", err
-		}
+		_ = out.Write(s[:i])
 		if s = s[i:]; s == "" {
 			break
 		}
 		if len(s) > 1 && s[1] == s[0] {
-			if err := out.Write(s[:1]); err != nil {
-				return "", err
-			}
+			_ = out.Write(s[:1])
 			s = s[2:]
 			continue
 		}
@@ -53,12 +49,10 @@ func (f *formatter) run(s string, depth int) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if err := out.Write(text); err != nil {
-			return "", err
-		}
+		_ = out.Write(text)
 		s = rest
 	}
-	return out.String(), nil
+	return out.Text()
 }
 
 // cutField splits s after the brace that closes the replacement field.

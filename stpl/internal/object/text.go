@@ -35,19 +35,17 @@ func ToStr(t *Thread, v Value) (string, error) {
 // Repr returns repr(v).
 func Repr(t *Thread, v Value) (string, error) {
 	p := newPrinter(t)
-	if err := p.repr(v); err != nil {
-		return "", err
-	}
-	return p.String(), nil
+	p.repr(v)
+	return p.Text()
 }
 
 // plainRepr is repr within a message; it is short and never fails.
 func plainRepr(v Value) string {
-	p := newPrinter(messageThread())
-	if err := p.repr(v); err != nil {
+	s, err := Repr(messageThread(), v)
+	if err != nil {
 		return "<" + TypeName(v) + ">"
 	}
-	return p.String()
+	return s
 }
 
 func plainStr(v Value) string {
@@ -76,52 +74,33 @@ type printer struct {
 
 func newPrinter(t *Thread) *printer { return &printer{Builder: Builder{t: t}} }
 
-func (p *printer) repr(v Value) error {
-	if err := p.t.Step(1); err != nil {
-		return err
+func (p *printer) repr(v Value) {
+	if p.err == nil {
+		p.err = p.t.Step(1)
+	}
+	if p.err != nil {
+		return
 	}
 	switch v := v.(type) {
-	case *List:
-		return p.nested(v, func() error { return p.items("[", v.items, "]") })
-	case Tuple:
-		if len(v) == 1 {
-			return p.nested(v, func() error { return p.items("(", v, ",)") })
-		}
-		return p.nested(v, func() error { return p.items("(", v, ")") })
-	case *Dict:
-		if v.sub != nil && v.sub.ReprParts != nil {
-			return p.nested(v, func() error { return p.composed(v.sub.ReprParts(p.t, v)) })
-		}
-		return p.nested(v, func() error { return p.dict(v) })
-	case Composed:
-		return p.nested(v, func() error { return p.composed(v.ReprParts(p.t)) })
-	case *Set:
-		return p.nested(v, func() error { return p.set(v) })
-	case *dictView:
-		return p.nested(v, func() error { return p.view(v) })
-	case *Exception:
-		return p.nested(v, func() error { return p.exception(v) })
+	case *List, Tuple, *Dict, Composed, *Set, *dictView, *Exception:
+		p.nested(v)
 	case *Big:
-		return p.big(v)
+		p.big(v)
 	case Str:
-		if err := p.t.Work(len(v)); err != nil {
-			return err
-		}
-		return p.quoted(string(v))
+		p.quoted(string(v))
+	default:
+		_ = p.Write(simpleRepr(v))
 	}
-	return p.Write(simpleRepr(v))
 }
 
 // quoted writes the repr of a string, which may be ten times as long.
-func (p *printer) quoted(s string) error {
-	if len(s) < 256 {
-		return p.Write(quote(s))
+func (p *printer) quoted(s string) {
+	if p.err = p.t.Work(len(s)); p.err == nil && len(s) >= 256 {
+		p.err = p.t.Alloc(quotedLen(s))
 	}
-	n := quotedLen(s)
-	if err := p.t.Alloc(n); err != nil {
-		return err
+	if p.err == nil {
+		_ = p.Write(quote(s))
 	}
-	return p.Write(quote(s))
 }
 
 // quotedLen is no less than the length of the repr of s.
@@ -140,32 +119,61 @@ func quotedLen(s string) int {
 	return n
 }
 
-func (p *printer) big(v *Big) error {
-	if v.i.BitLen() > maxDigits*4 { // 10 is less than 2**4
-		return Raise(ValueError, "Exceeds the limit (%d digits) for integer string conversion; use sys.set_int_max_str_digits() to increase the limit", maxDigits)
+func (p *printer) big(v *Big) {
+	if v.i.BitLen() <= maxDigits*4 { // 10 is less than 2**4
+		if s := v.i.String(); len(strings.TrimPrefix(s, "-")) <= maxDigits {
+			_ = p.Write(s)
+			return
+		}
 	}
-	s := v.i.String()
-	if len(strings.TrimPrefix(s, "-")) > maxDigits {
-		return Raise(ValueError, "Exceeds the limit (%d digits) for integer string conversion; use sys.set_int_max_str_digits() to increase the limit", maxDigits)
-	}
-	return p.Write(s)
+	p.err = Raise(ValueError, "Exceeds the limit (%d digits) for integer string conversion; use sys.set_int_max_str_digits() to increase the limit", maxDigits)
 }
 
 // nested guards against values that contain themselves.
-func (p *printer) nested(v Value, f func() error) error {
+func (p *printer) nested(v Value) {
 	for _, o := range p.inside {
 		if Is(o, v) && notEmptyTuple(v) {
-			return p.Write(recursiveText(v))
+			_ = p.Write(recursiveText(v))
+			return
 		}
 	}
-	if err := p.t.Enter(); err != nil {
-		return err
+	if p.err = p.t.Enter(); p.err != nil {
+		return
 	}
 	defer p.t.Leave()
 	p.inside = append(p.inside, v)
-	err := f()
+	p.container(v)
 	p.inside = p.inside[:len(p.inside)-1]
-	return err
+}
+
+func (p *printer) container(v Value) {
+	switch v := v.(type) {
+	case *List:
+		p.items("[", v.items, "]")
+	case Tuple:
+		end := ")"
+		if len(v) == 1 {
+			end = ",)"
+		}
+		p.items("(", v, end)
+	case *Dict:
+		if v.sub != nil && v.sub.ReprParts != nil {
+			p.composed(v.sub.ReprParts(p.t, v))
+			return
+		}
+		p.dict(v)
+	case Composed:
+		p.composed(v.ReprParts(p.t))
+	case *Set:
+		p.set(v)
+	case *dictView:
+		var items []Value
+		if items, p.err = ToSlice(p.t, v); p.err == nil {
+			p.items(viewTypes[v.kind].Name+"([", items, "])")
+		}
+	case *Exception:
+		p.items(v.Kind.Name+"(", v.Args, ")")
+	}
 }
 
 func notEmptyTuple(v Value) bool {
@@ -185,74 +193,44 @@ func recursiveText(v Value) string {
 	return "..."
 }
 
-func (p *printer) items(open string, items []Value, end string) error {
-	if err := p.Write(open); err != nil {
-		return err
-	}
-	for i, item := range items {
-		if i > 0 {
-			if err := p.Write(", "); err != nil {
-				return err
-			}
-		}
-		if err := p.repr(item); err != nil {
-			return err
-		}
-	}
-	return p.Write(end)
-}
-
-func (p *printer) dict(d *Dict) error {
-	sep := "{"
-	for _, e := range d.entries {
-		if e.key == nil {
-			continue
-		}
-		if err := p.Write(sep); err != nil {
-			return err
-		}
-		if err := p.repr(e.key); err != nil {
-			return err
-		}
-		if err := p.Write(": "); err != nil {
-			return err
-		}
-		if err := p.repr(e.value); err != nil {
-			return err
-		}
+func (p *printer) items(open string, items []Value, end string) {
+	sep := open
+	for _, item := range items {
+		_ = p.Write(sep)
+		p.repr(item)
 		sep = ", "
 	}
-	if sep == "{" {
-		return p.Write("{}")
+	if len(items) == 0 {
+		end = open + end
 	}
-	return p.Write("}")
+	_ = p.Write(end)
 }
 
-func (p *printer) set(s *Set) error {
+func (p *printer) dict(d *Dict) {
+	sep := "{"
+	d.Each(func(key, v Value) bool {
+		_ = p.Write(sep)
+		p.repr(key)
+		_ = p.Write(": ")
+		p.repr(v)
+		sep = ", "
+		return p.err == nil
+	})
+	if d.live == 0 {
+		_ = p.Write("{")
+	}
+	_ = p.Write("}")
+}
+
+func (p *printer) set(s *Set) {
 	switch {
-	case s.frozen && s.d.live == 0:
-		return p.Write("frozenset()")
-	case s.frozen:
-		return p.items("frozenset({", s.d.Keys(), "})")
 	case s.d.live == 0:
-		return p.Write("set()")
+		_ = p.Write(s.Class().Name + "()")
+	case s.frozen:
+		p.items("frozenset({", s.d.Keys(), "})")
+	default:
+		p.items("{", s.d.Keys(), "}")
 	}
-	return p.items("{", s.d.Keys(), "}")
-}
-
-func (p *printer) view(v *dictView) error {
-	items, err := ToSlice(p.t, v)
-	if err != nil {
-		return err
-	}
-	return p.items(viewTypes[v.kind].Name+"([", items, "])")
-}
-
-func (p *printer) exception(e *Exception) error {
-	if len(e.Args) == 1 {
-		return p.items(e.Kind.Name+"(", e.Args, ")")
-	}
-	return p.items(e.Kind.Name+"(", e.Args, ")")
 }
 
 func simpleRepr(v Value) string {

@@ -155,6 +155,15 @@ func (t *Thread) Alloc(n int) error {
 	return nil
 }
 
+// Charge charges memory for the result of handling n bytes or items, and the
+// steps for that.
+func (t *Thread) Charge(memory, n int) error {
+	if err := t.Alloc(memory); err != nil {
+		return err
+	}
+	return t.Work(n)
+}
+
 // bytesPerStep is how much new memory costs a step.
 const bytesPerStep = 1024
 

@@ -6,253 +6,248 @@ import (
 	"unicode"
 )
 
-// set is a class of characters.
+// set is a class of characters: those that are inside the brackets, and those
+// that are outside of other brackets, such as \W.
 type set struct {
-	neg    bool
-	fold   bool
-	ascii  bool
-	ranges []span
-	kinds  []byte // d D s S w W
-	table  [2]uint64
+	inside  strings.Builder
+	outside []string
 }
 
-type span struct{ low, high rune }
-
-// finish precomputes the answers for ASCII.
-func (s *set) finish() *set {
-	for r := rune(0); r < 128; r++ {
-		if s.search(r) {
-			s.table[r/64] |= 1 << (r % 64)
-		}
-	}
-	return s
+// kinds are the insides of \d, \s and \w, for text and for ASCII.
+var kinds = map[rune][2]string{
+	'd': {`\p{Nd}`, `0-9`},
+	's': {"\t-\r\x1c- \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000", "\t-\r "},
+	'w': {`\p{L}\p{N}_`, `a-zA-Z0-9_`},
 }
 
-// has reports whether the set contains r.
-func (s *set) has(r rune) bool {
-	if r < 128 {
-		return s.table[r/64]>>(r%64)&1 == 1
+func (t *translator) kind(letter rune) string {
+	if t.flags&ASCII != 0 {
+		return kinds[letter][1]
 	}
-	return s.search(r)
-}
-
-func (s *set) search(r rune) bool {
-	if s.contains(r) {
-		return !s.neg
-	}
-	if s.fold {
-		for o := foldNext(r, s.ascii); o != r; o = foldNext(o, s.ascii) {
-			if s.contains(o) {
-				return !s.neg
-			}
-		}
-	}
-	return s.neg
-}
-
-func (s *set) contains(r rune) bool {
-	for _, p := range s.ranges {
-		if r >= p.low && r <= p.high {
-			return true
-		}
-	}
-	for _, k := range s.kinds {
-		if is(k, r, s.ascii) {
-			return true
-		}
-	}
-	return false
-}
-
-// foldNext is the next character that differs from r in case only.
-func foldNext(r rune, ascii bool) rune {
-	if !ascii {
-		return unicode.SimpleFold(r)
-	}
-	if r|0x20 >= 'a' && r|0x20 <= 'z' && r < 128 {
-		return r ^ 0x20
-	}
-	return r
-}
-
-// canonical is one character for all that differ in case only.
-func canonical(r rune, ascii bool) rune {
-	least := r
-	for o := foldNext(r, ascii); o != r; o = foldNext(o, ascii) {
-		least = min(least, o)
-	}
-	return least
-}
-
-// is reports whether r belongs to \d, \s or \w, or not for capitals.
-func is(kind byte, r rune, ascii bool) bool {
-	if kind < 'a' {
-		return !is(kind|0x20, r, ascii)
-	}
-	if r >= 128 {
-		if ascii {
-			return false
-		}
-		switch kind {
-		case 'd':
-			return unicode.Is(unicode.Nd, r)
-		case 's':
-			return unicode.IsSpace(r)
-		}
-		return unicode.IsLetter(r) || unicode.IsNumber(r)
-	}
-	switch kind {
-	case 'd':
-		return r >= '0' && r <= '9'
-	case 's':
-		return r == ' ' || r >= '\t' && r <= '\r' || !ascii && r >= 0x1c && r <= 0x1f
-	}
-	return r == '_' || r >= '0' && r <= '9' || r|0x20 >= 'a' && r|0x20 <= 'z'
-}
-
-func (p *parser) newSet() *set {
-	return &set{fold: p.flags&IgnoreCase != 0, ascii: p.flags&ASCII != 0}
+	return kinds[letter][0]
 }
 
 // class reads a class in brackets.
-func (p *parser) class(at int) *node {
-	s := p.newSet()
-	s.neg = p.accept("^")
-	for first := true; ; first = false {
-		if !p.more() {
-			p.fail(at, "unterminated character set")
+func (t *translator) class(at int) {
+	var s set
+	neg := t.accept("^")
+	for first := true; first || !t.accept("]"); first = false {
+		if !t.more() {
+			t.fail(at, "unterminated character set")
 		}
-		if !first && p.accept("]") {
-			break
-		}
-		from := p.i
-		low, kind := p.member()
-		if p.peek(0) != '-' || p.peek(1) == ']' {
-			s.add(low, low, kind)
+		from := t.i
+		low, kind := t.member()
+		if t.peek(0) != '-' || t.peek(1) == ']' {
+			t.add(&s, low, low, kind)
 			continue
 		}
-		p.i++
-		if !p.more() {
-			p.fail(at, "unterminated character set")
+		t.i++
+		if !t.more() {
+			t.fail(at, "unterminated character set")
 		}
-		high, kindHigh := p.member()
+		high, kindHigh := t.member()
 		if kind != 0 || kindHigh != 0 || high < low {
-			p.fail(from, "bad character range %s", string(p.src[from:p.i]))
+			t.fail(from, "bad character range %s", string(t.src[from:t.i]))
 		}
-		s.add(low, high, 0)
+		t.add(&s, low, high, 0)
 	}
-	return &node{kind: oneOf, set: s.finish()}
+	t.writeSet(&s, neg)
 }
 
-func (s *set) add(low, high rune, kind byte) {
-	if kind != 0 {
-		s.kinds = append(s.kinds, kind)
+// add adds a range of characters or a kind such as \d to a set.
+func (t *translator) add(s *set, low, high, kind rune) {
+	t.effort += memberEffort
+	switch {
+	case kind >= 'a':
+		s.inside.WriteString(t.kind(kind))
+		return
+	case kind != 0:
+		s.outside = append(s.outside, t.kind(kind|0x20))
 		return
 	}
-	s.ranges = append(s.ranges, span{low, high})
+	s.inside.WriteString(quoted(low))
+	if low < high {
+		s.inside.WriteString("-" + quoted(high))
+	}
+	if t.flags&IgnoreCase == 0 {
+		return
+	}
+	t.effort += int(high-low) / runesForEffort
+	if t.flags&ASCII == 0 {
+		return
+	}
+	for _, letters := range [][2]rune{{'A', 'Z'}, {'a', 'z'}} {
+		if from, to := max(low, letters[0]), min(high, letters[1]); from <= to {
+			s.inside.WriteString(string(from^0x20) + "-" + string(to^0x20))
+		}
+	}
+}
+
+// writeSet writes a set as one class, or as a choice of classes.
+func (t *translator) writeSet(s *set, neg bool) {
+	bracket := func(inside string, neg bool) string {
+		if neg {
+			return "[^" + inside + "]"
+		}
+		return "[" + inside + "]"
+	}
+	inside := s.inside.String()
+	switch {
+	case len(s.outside) == 0:
+		t.write(bracket(inside, neg))
+		return
+	case len(s.outside) == 1 && inside == "":
+		t.write(bracket(s.outside[0], !neg))
+		return
+	}
+	t.effort += choiceEffort
+	var choice []string
+	for _, o := range s.outside {
+		choice = append(choice, bracket(o, true))
+	}
+	if inside != "" {
+		choice = append(choice, bracket(inside, false))
+	}
+	either := strings.Join(choice, "|")
+	if neg {
+		either = "(?!" + either + ")(?s:.)"
+	}
+	t.write("(?:" + either + ")")
 }
 
 // member reads one character or \d and the like within brackets.
-func (p *parser) member() (r rune, kind byte) {
-	at := p.i
-	r = p.src[p.i]
-	p.i++
+func (t *translator) member() (r, kind rune) {
+	at := t.i
+	r = t.src[t.i]
+	t.i++
 	if r != '\\' {
 		return r, 0
 	}
-	if !p.more() {
-		p.fail(at, "bad escape (end of pattern)")
+	if !t.more() {
+		t.fail(at, "bad escape (end of pattern)")
 	}
-	c := p.src[p.i]
-	if strings.ContainsRune("dDsSwW", c) {
-		p.i++
-		return 0, byte(c)
-	}
-	if c == 'b' {
-		p.i++
+	c := t.src[t.i]
+	switch {
+	case strings.ContainsRune("dDsSwW", c):
+		t.i++
+		return 0, c
+	case c == 'b':
+		t.i++
 		return '\b', 0
+	case c >= '0' && c <= '7':
+		return t.octal(at), 0
+	case c == '8' || c == '9':
+		t.fail(at, "bad escape \\%c", c)
 	}
-	if c >= '0' && c <= '7' {
-		return p.octal(at, 3), 0
-	}
-	if c == '8' || c == '9' {
-		p.fail(at, "bad escape \\%c", c)
-	}
-	return p.character(at), 0
+	return t.character(at), 0
 }
 
-func (p *parser) octal(at, most int) rune {
-	from := p.i
-	for p.i < from+most && p.peek(0) >= '0' && p.peek(0) <= '7' {
-		p.i++
+func (t *translator) octal(at int) rune {
+	from := t.i
+	for t.i < from+3 && t.peek(0) >= '0' && t.peek(0) <= '7' {
+		t.i++
 	}
-	v, _ := strconv.ParseUint(string(p.src[from:p.i]), 8, 32)
+	v, _ := strconv.ParseUint(string(t.src[from:t.i]), 8, 32)
 	if v > 0o377 {
-		p.fail(at, "octal escape value %s outside of range 0-0o377", string(p.src[at:p.i]))
+		t.fail(at, "octal escape value %s outside of range 0-0o377", string(t.src[at:t.i]))
 	}
 	return rune(v)
 }
 
-var simpleEscapes = map[rune]rune{'a': '\a', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t', 'v': '\v', '\\': '\\'}
+var simpleEscapes = map[rune]rune{'a': '\a', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t', 'v': '\v'}
 
 // character reads an escape that stands for one character.
-func (p *parser) character(at int) rune {
-	c := p.src[p.i]
-	p.i++
+func (t *translator) character(at int) rune {
+	c := t.src[t.i]
+	t.i++
 	if r, ok := simpleEscapes[c]; ok {
 		return r
 	}
 	switch {
 	case c == 'x':
-		return p.hexDigits(at, 2)
-	case c == 'u' && !p.bytes:
-		return p.hexDigits(at, 4)
-	case c == 'U' && !p.bytes:
-		return p.hexDigits(at, 8)
-	case c < 128 && (c|0x20 >= 'a' && c|0x20 <= 'z'):
-		p.fail(at, "bad escape \\%c", c)
+		return t.hexDigits(at, 2)
+	case c == 'u' && !t.bytes:
+		return t.hexDigits(at, 4)
+	case c == 'U' && !t.bytes:
+		return t.hexDigits(at, 8)
+	case isLetter(c):
+		t.fail(at, "bad escape \\%c", c)
 	}
 	return c
 }
 
+// hexDigits reads n hexadecimal digits of an escape at the given place.
+func (t *translator) hexDigits(at, n int) rune {
+	from := t.i
+	for t.i < from+n && t.more() && strings.ContainsRune("0123456789abcdefABCDEF", t.peek(0)) {
+		t.i++
+	}
+	v, err := strconv.ParseUint(string(t.src[from:t.i]), 16, 32)
+	if err != nil || t.i < from+n {
+		t.fail(at, "incomplete escape %s", string(t.src[at:t.i]))
+	}
+	if v > unicode.MaxRune {
+		t.fail(at, "bad escape %s", string(t.src[at:t.i]))
+	}
+	return rune(v)
+}
+
 // escape reads an escape outside of brackets.
-func (p *parser) escape(at int) *node {
-	if !p.more() {
-		p.fail(at, "bad escape (end of pattern)")
+func (t *translator) escape(at int) kind {
+	if !t.more() {
+		t.fail(at, "bad escape (end of pattern)")
 	}
-	c := p.src[p.i]
-	switch c {
-	case 'd', 'D', 's', 'S', 'w', 'W':
-		p.i++
-		s := p.newSet()
-		s.fold = false
-		s.add(0, 0, byte(c))
-		return &node{kind: oneOf, set: s.finish()}
-	case 'A', 'Z', 'b', 'B':
-		p.i++
-		k := map[rune]kind{'A': beginText, 'Z': endText, 'b': boundary, 'B': boundary}[c]
-		return &node{kind: k, flags: p.flags, neg: c == 'B'}
-	case '0':
-		return p.literal(p.octal(at, 3))
+	switch c := t.peek(0); {
+	case strings.ContainsRune("dDsSwW", c):
+		var s set
+		t.i++
+		t.add(&s, 0, 0, c)
+		t.writeSet(&s, false)
+	case c == 'A':
+		t.i++
+		t.write(`\A`)
+		return anchor
+	case c == 'Z':
+		t.i++
+		t.write(`\z`)
+		return anchor
+	case c == 'b' || c == 'B':
+		t.i++
+		t.boundary(c == 'B')
+		return anchor
+	case c == '0':
+		t.literal(t.octal(at))
+	case c >= '1' && c <= '9':
+		return t.numbered(at)
+	default:
+		t.literal(t.character(at))
 	}
-	if c >= '1' && c <= '9' {
-		return p.numbered(at)
+	return item
+}
+
+// boundary writes \b or \B. In Python an empty text has neither.
+func (t *translator) boundary(neg bool) {
+	t.effort += boundaryEffort
+	word := "[" + t.kind('w') + "]"
+	if neg {
+		t.write("(?:(?<=" + word + ")(?=" + word + ")|(?<!" + word + ")(?!" + word + `)(?!\A\z))`)
+		return
 	}
-	return p.literal(p.character(at))
+	t.write("(?:(?<=" + word + ")(?!" + word + ")|(?<!" + word + ")(?=" + word + "))")
 }
 
 // numbered reads a back-reference, or an octal escape of three digits.
-func (p *parser) numbered(at int) *node {
-	isDigit := func(r rune) bool { return r >= '0' && r <= '9' }
+func (t *translator) numbered(at int) kind {
 	isOctal := func(r rune) bool { return r >= '0' && r <= '7' }
-	if isOctal(p.peek(0)) && p.peek(0) <= '7' && isOctal(p.peek(1)) && isOctal(p.peek(2)) {
-		return p.literal(p.octal(at, 3))
+	if isOctal(t.peek(0)) && isOctal(t.peek(1)) && isOctal(t.peek(2)) {
+		t.literal(t.octal(at))
+		return item
 	}
-	n := int(p.peek(0) - '0')
-	p.i++
-	if isDigit(p.peek(0)) {
-		n = n*10 + int(p.peek(0)-'0')
-		p.i++
+	n := int(t.peek(0) - '0')
+	t.i++
+	if next := t.peek(0); next >= '0' && next <= '9' {
+		n = n*10 + int(next-'0')
+		t.i++
 	}
-	return p.reference(n, at+1, at)
+	return t.reference(n, at+1, at)
 }

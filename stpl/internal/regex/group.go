@@ -1,136 +1,112 @@
 package regex
 
 import (
+	"fmt"
 	"strconv"
-	"strings"
 	"unicode"
 )
 
-// group reads what follows an opening parenthesis at the given place. It
-// returns nil for what matches nothing by itself: comments and flags.
-func (p *parser) group(at int) *node {
-	if !p.accept("?") {
-		return p.capture(at, "")
+// group reads what follows an opening parenthesis at the given place.
+func (t *translator) group(at int) kind {
+	if !t.accept("?") {
+		return t.capture(at, "")
 	}
-	if !p.more() {
-		p.fail(p.i, "unexpected end of pattern")
+	if !t.more() {
+		t.fail(t.i, "unexpected end of pattern")
 	}
 	switch {
-	case p.accept("P"):
-		return p.named(at)
-	case p.accept(":"):
-		return p.scoped(at, p.flags)
-	case p.accept("#"):
-		for p.peek(0) != ')' {
-			if !p.more() {
-				p.fail(at, "missing ), unterminated comment")
-			}
-			p.i++
+	case t.accept("P"):
+		return t.named(at)
+	case t.accept("("):
+		return t.conditional(at)
+	}
+	for _, opening := range []string{":", ">", "=", "!", "<=", "<!"} {
+		if t.accept(opening) {
+			return t.scoped(at, "(?"+opening, t.flags)
 		}
-		p.i++
-		return nil
-	case p.accept(">"):
-		return &node{kind: atomic, subs: []*node{p.scoped(at, p.flags)}}
-	case p.accept("="):
-		return p.look(at, false, false)
-	case p.accept("!"):
-		return p.look(at, true, false)
-	case p.accept("<="):
-		return p.look(at, false, true)
-	case p.accept("<!"):
-		return p.look(at, true, true)
-	case p.peek(0) == '<':
-		if p.peek(1) < 0 {
-			p.fail(p.i+1, "unexpected end of pattern")
+	}
+	if t.peek(0) == '<' {
+		if t.peek(1) < 0 {
+			t.fail(t.i+1, "unexpected end of pattern")
 		}
-		p.fail(at+1, "unknown extension ?<%c", p.peek(1))
-	case p.accept("("):
-		return p.conditional(at)
+		t.fail(at+1, "unknown extension ?<%c", t.peek(1))
 	}
-	return p.flagGroup(at)
-}
-
-// close reads the closing parenthesis.
-func (p *parser) close(at int) {
-	if !p.accept(")") {
-		p.fail(at, "missing ), unterminated subpattern")
-	}
-}
-
-func (p *parser) capture(at int, name string) *node {
-	p.groups++
-	n := &node{kind: group, n: p.groups}
-	if p.groups > 1000 {
-		p.fail(at, "too many groups")
-	}
-	if name != "" {
-		if old, ok := p.names[name]; ok {
-			p.fail(at+4, "redefinition of group name '%s' as group %d; was group %d", name, n.n, old)
-		}
-		p.names[name] = n.n
-	}
-	p.open[n.n] = true
-	n.subs = []*node{p.scoped(at, p.flags)}
-	delete(p.open, n.n)
-	return n
+	return t.flagGroup(at)
 }
 
 // scoped reads the inside of a group and its end with flags of its own.
-func (p *parser) scoped(at int, flags Flags) *node {
-	saved := p.flags
-	p.flags = flags
-	n := p.alternation()
-	p.flags = saved
-	p.close(at)
-	return n
+func (t *translator) scoped(at int, opening string, flags Flags) kind {
+	t.write(opening)
+	saved := t.flags
+	t.flags = flags
+	t.alternation()
+	t.flags = saved
+	t.close(at)
+	return item
+}
+
+// close reads the closing parenthesis.
+func (t *translator) close(at int) {
+	if !t.accept(")") {
+		t.fail(at, "missing ), unterminated subpattern")
+	}
+	t.write(")")
+}
+
+func (t *translator) capture(at int, name string) kind {
+	t.groups++
+	n := t.groups
+	if n > maxGroups {
+		t.fail(at, "too many groups")
+	}
+	if name != "" {
+		if old, ok := t.names[name]; ok {
+			t.fail(at+4, "redefinition of group name '%s' as group %d; was group %d", name, n, old)
+		}
+		t.names[name] = n
+	}
+	t.open[n] = true
+	t.scoped(at, "(", t.flags)
+	delete(t.open, n)
+	t.closing = append(t.closing, n)
+	return item
 }
 
 // named reads (?P<name>…) and (?P=name).
-func (p *parser) named(at int) *node {
+func (t *translator) named(at int) kind {
 	switch {
-	case p.accept("<"):
-		name := p.name('>')
-		return p.capture(at, name)
-	case p.accept("="):
-		from := p.i
-		name := p.name(')')
-		n, ok := p.names[name]
-		if !ok {
-			p.fail(from, "unknown group name '%s'", name)
-		}
-		return p.reference(n, from, from)
-	case !p.more():
-		p.fail(p.i, "unexpected end of pattern")
+	case t.accept("<"):
+		return t.capture(at, t.name('>'))
+	case t.accept("="):
+		from := t.i
+		return t.reference(t.groupOf(t.name(')'), from), from, from)
+	case !t.more():
+		t.fail(t.i, "unexpected end of pattern")
 	}
-	p.fail(at+1, "unknown extension ?P%c", p.peek(0))
-	return nil
+	t.fail(at+1, "unknown extension ?P%c", t.peek(0))
+	return item
 }
 
 // text reads up to a terminator, which it skips.
-func (p *parser) text(end rune) string {
-	from := p.i
-	for p.more() && p.peek(0) != end {
-		p.i++
+func (t *translator) text(end rune) string {
+	from := t.i
+	t.skip(end)
+	s := string(t.src[from:t.i])
+	switch {
+	case s == "":
+		t.fail(from, "missing group name")
+	case !t.more():
+		t.fail(from, "missing %c, unterminated name", end)
 	}
-	if !p.more() {
-		if p.i == from {
-			p.fail(from, "missing group name")
-		}
-		p.fail(from, "missing %c, unterminated name", end)
-	}
-	s := string(p.src[from:p.i])
-	if s == "" {
-		p.fail(from, "missing group name")
-	}
-	p.i++
+	t.i++
 	return s
 }
 
-func (p *parser) name(end rune) string {
-	from := p.i
-	s := p.text(end)
+func (t *translator) name(end rune) string {
+	from := t.i
+	s := t.text(end)
 	if !IsName(s) {
-		p.fail(from, "bad character in group name '%s'", s)
+		t.fail(from, "bad character in group name '%s'", s)
 	}
 	return s
 }
@@ -145,60 +121,56 @@ func IsName(s string) bool {
 	return s != ""
 }
 
-func (p *parser) reference(n, at, openAt int) *node {
-	if n > p.groups {
-		p.fail(at, "invalid group reference %d", n)
-	}
-	if p.open[n] {
-		p.fail(openAt, "cannot refer to an open group")
-	}
-	return &node{kind: backref, n: n, flags: p.flags}
-}
-
-func (p *parser) look(at int, neg, behind bool) *node {
-	n := &node{kind: look, neg: neg, behind: behind, subs: []*node{p.scoped(at, p.flags)}}
-	if behind {
-		low, high := p.width(n.subs[0])
-		if low != high {
-			panic(bail{&Error{"look-behind requires fixed-width pattern", -1, nil}})
-		}
-		n.min = low
+// groupOf is the number of the group of a name that stands at a place.
+func (t *translator) groupOf(name string, at int) int {
+	n, ok := t.names[name]
+	if !ok {
+		t.fail(at, "unknown group name '%s'", name)
 	}
 	return n
+}
+
+// reference is a place of the pattern that needs a group.
+type reference struct{ group, at int }
+
+func (t *translator) reference(n, at, openAt int) kind {
+	if n > t.groups {
+		t.fail(at, "invalid group reference %d", n)
+	}
+	if t.open[n] {
+		t.fail(openAt, "cannot refer to an open group")
+	}
+	t.write(fmt.Sprintf(`\k<%d>`, n))
+	return item
 }
 
 // conditional reads (?(group)yes|no).
-func (p *parser) conditional(at int) *node {
-	from := p.i
-	name := p.text(')')
-	n := &node{kind: cond}
-	if id, err := strconv.Atoi(name); err == nil && name[0] != '+' && name[0] != '-' {
-		if id == 0 {
-			p.fail(from, "bad group number")
-		}
-		if id > p.groups {
-			p.fail(from, "invalid group reference %d", id)
-		}
-		n.n = id
-	} else {
+func (t *translator) conditional(at int) kind {
+	from := t.i
+	name := t.text(')')
+	n, err := strconv.Atoi(name)
+	switch {
+	case err != nil || name[0] == '+' || name[0] == '-':
 		if !IsName(name) {
-			p.fail(from, "bad character in group name '%s'", name)
+			t.fail(from, "bad character in group name '%s'", name)
 		}
-		id, ok := p.names[name]
-		if !ok {
-			p.fail(from, "unknown group name '%s'", name)
-		}
-		n.n = id
+		n = t.groupOf(name, from)
+	case n == 0:
+		t.fail(from, "bad group number")
+	case n > t.groups:
+		t.ahead = append(t.ahead, reference{n, from})
 	}
-	n.subs = []*node{p.sequence(), {kind: empty}}
-	if p.accept("|") {
-		n.subs[1] = p.sequence()
-		if p.peek(0) == '|' {
-			p.fail(p.i, "conditional backref with more than two branches")
+	t.write(fmt.Sprintf("(?(%d)", n))
+	t.sequence()
+	if t.accept("|") {
+		t.write("|")
+		t.sequence()
+		if t.peek(0) == '|' {
+			t.fail(t.i, "conditional backref with more than two branches")
 		}
 	}
-	p.close(at)
-	return n
+	t.close(at)
+	return item
 }
 
 var flagLetters = map[rune]Flags{
@@ -206,121 +178,56 @@ var flagLetters = map[rune]Flags{
 }
 
 // flagGroup reads (?flags), (?flags:…) and (?flags-flags:…).
-func (p *parser) flagGroup(at int) *node {
-	if p.peek(0) != '-' && flagLetters[p.peek(0)] == 0 {
-		p.fail(at+1, "unknown extension ?%c", p.peek(0))
+func (t *translator) flagGroup(at int) kind {
+	if t.peek(0) != '-' && flagLetters[t.peek(0)] == 0 {
+		t.fail(at+1, "unknown extension ?%c", t.peek(0))
 	}
-	on := p.flagList()
-	if p.accept(")") {
+	on := t.flagList()
+	if t.accept(")") {
 		if at != 0 {
-			p.fail(at, "global flags not at the start of the expression")
+			t.fail(at, "global flags not at the start of the expression")
 		}
-		p.flags |= on
-		return nil
+		t.flags |= on
+		return setting
 	}
 	var off Flags
-	if p.accept("-") {
-		if !p.more() {
-			p.fail(p.i, "missing flag")
+	if t.accept("-") {
+		if !t.more() {
+			t.fail(t.i, "missing flag")
 		}
-		if off = p.flagList(); off == 0 {
-			p.fail(p.i, "unknown flag")
-		}
-		if off&(ASCII|Unicode|Locale) != 0 {
-			p.fail(p.i, "bad inline flags: cannot turn off flags 'a', 'u' and 'L'")
-		}
-		if on&off != 0 {
-			p.fail(p.i, "bad inline flags: flag turned on and off")
+		off = t.flagList()
+		switch {
+		case off == 0:
+			t.fail(t.i, "unknown flag")
+		case off&(ASCII|Unicode|Locale) != 0:
+			t.fail(t.i, "bad inline flags: cannot turn off flags 'a', 'u' and 'L'")
+		case on&off != 0:
+			t.fail(t.i, "bad inline flags: flag turned on and off")
 		}
 	}
-	if !p.accept(":") {
-		if !p.more() {
-			p.fail(p.i, "missing -, : or )")
+	if !t.accept(":") {
+		if !t.more() {
+			t.fail(t.i, "missing -, : or )")
 		}
-		p.fail(p.i, "unknown flag")
+		t.fail(t.i, "unknown flag")
 	}
-	flags := (p.flags | on) &^ off
+	flags := (t.flags | on) &^ off
 	if on&Unicode != 0 {
 		flags &^= ASCII
 	}
-	return p.scoped(at, flags)
+	return t.scoped(at, scope(flags), flags)
 }
 
-func (p *parser) flagList() (f Flags) {
-	for p.more() && flagLetters[p.peek(0)] != 0 {
-		f |= flagLetters[p.peek(0)]
-		p.i++
+func (t *translator) flagList() (f Flags) {
+	for t.more() && flagLetters[t.peek(0)] != 0 {
+		f |= flagLetters[t.peek(0)]
+		t.i++
 	}
 	if f&Locale != 0 {
-		p.fail(p.i, "bad inline flags: cannot use 'L' flag with a str pattern")
+		t.fail(t.i, "bad inline flags: cannot use 'L' flag with a str pattern")
 	}
-	if p.bytes && f&Unicode != 0 {
-		p.fail(p.i, "bad inline flags: cannot use 'u' flag with a bytes pattern")
+	if t.bytes && f&Unicode != 0 {
+		t.fail(t.i, "bad inline flags: cannot use 'u' flag with a bytes pattern")
 	}
 	return f
-}
-
-// width is the least and the greatest number of characters a node matches.
-func (p *parser) width(n *node) (low, high int) {
-	switch n.kind {
-	case char, dot, oneOf:
-		return 1, 1
-	case seq:
-		for _, s := range n.subs {
-			l, h := p.width(s)
-			low, high = min(low+l, infinite), min(high+h, infinite)
-		}
-		return low, high
-	case alt, cond:
-		low = infinite
-		for _, s := range n.subs {
-			l, h := p.width(s)
-			low, high = min(low, l), max(high, h)
-		}
-		return low, high
-	case group:
-		low, high = p.width(n.subs[0])
-		p.widths[n.n] = -1
-		if low == high {
-			p.widths[n.n] = low
-		}
-		return low, high
-	case atomic:
-		return p.width(n.subs[0])
-	case repeat:
-		l, h := p.width(n.subs[0])
-		return times(l, n.min), times(h, n.max)
-	case backref:
-		if w, ok := p.widths[n.n]; ok && w >= 0 {
-			return w, w
-		}
-		return 0, infinite
-	}
-	return 0, 0
-}
-
-func times(a, b int) int {
-	if a == 0 || b == 0 {
-		return 0
-	}
-	if a > infinite/b {
-		return infinite
-	}
-	return a * b
-}
-
-// hexDigits reads n hexadecimal digits of an escape at the given place.
-func (p *parser) hexDigits(at, n int) rune {
-	from := p.i
-	for p.i < from+n && p.more() && strings.ContainsRune("0123456789abcdefABCDEF", p.peek(0)) {
-		p.i++
-	}
-	v, err := strconv.ParseUint(string(p.src[from:p.i]), 16, 32)
-	if err != nil || p.i < from+n {
-		p.fail(at, "incomplete escape %s", string(p.src[at:p.i]))
-	}
-	if v > unicode.MaxRune {
-		p.fail(at, "bad escape %s", string(p.src[at:p.i]))
-	}
-	return rune(v)
 }

@@ -79,26 +79,19 @@ func (p *parser) expr() Expr {
 	return &Cond{Pos(x.Line()), test, x, p.expr()}
 }
 
-func (p *parser) or() Expr {
-	x := p.and()
-	if !p.is("or") {
-		return x
-	}
-	l := &Logic{Pos: Pos(x.Line()), Xs: []Expr{x}}
-	for p.accept("or") {
-		l.Xs = append(l.Xs, p.and())
-	}
-	return l
-}
+func (p *parser) or() Expr { return p.logic("or", p.and) }
 
-func (p *parser) and() Expr {
-	x := p.not()
-	if !p.is("and") {
+func (p *parser) and() Expr { return p.logic("and", p.not) }
+
+// logic reads operands with a logical operator between them.
+func (p *parser) logic(op string, operand func() Expr) Expr {
+	x := operand()
+	if !p.is(op) {
 		return x
 	}
-	l := &Logic{Pos: Pos(x.Line()), And: true, Xs: []Expr{x}}
-	for p.accept("and") {
-		l.Xs = append(l.Xs, p.not())
+	l := &Logic{Pos: Pos(x.Line()), And: op == "and", Xs: []Expr{x}}
+	for p.accept(op) {
+		l.Xs = append(l.Xs, operand())
 	}
 	return l
 }

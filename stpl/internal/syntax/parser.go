@@ -1,6 +1,8 @@
 package syntax
 
 import (
+	"fmt"
+
 	"mdserver/stpl/internal/scan"
 )
 
@@ -37,11 +39,6 @@ func Parse(pieces []scan.Piece) (out []Stmt, errs []*Error) {
 	p := &parser{room: &room{maxTokens}}
 	p.toks, errs = lexPieces(pieces, p.room)
 	for p.tok().kind != tokEOF {
-		if p.tok().kind == tokIndent {
-			p.note(&Error{p.tok().line, "IndentationError", "unexpected indent: a block needs a line that opens it"})
-			p.next()
-			continue
-		}
 		if p.tok().kind == tokDedent {
 			p.next()
 			continue
@@ -126,13 +123,20 @@ func (p *parser) skipLine() {
 		p.next()
 	}
 	p.next()
-	if p.tok().kind == tokIndent { // the block of a broken header
-		p.next()
-		for p.tok().kind != tokDedent && p.tok().kind != tokEOF {
-			p.statement()
-		}
-		p.next()
+	p.indented() // the block of a broken header
+}
+
+// indented reads the statements of an indented block, if one begins here.
+func (p *parser) indented() (out []Stmt) {
+	if p.tok().kind != tokIndent {
+		return nil
 	}
+	p.next()
+	for p.tok().kind != tokDedent && p.tok().kind != tokEOF {
+		out = append(out, p.statement()...)
+	}
+	p.next()
+	return out
 }
 
 var keywords = map[string]bool{
@@ -163,11 +167,7 @@ func (p *parser) statement() (out []Stmt) {
 		t := p.tok()
 		if t.kind == tokIndent {
 			p.note(&Error{t.line, "IndentationError", "unexpected indent: a block needs a line that opens it"})
-			p.next()
-			for p.tok().kind != tokDedent && p.tok().kind != tokEOF {
-				out = append(out, p.statement()...)
-			}
-			p.next()
+			out = p.indented()
 			return
 		}
 		if t.kind == tokText {
@@ -230,17 +230,7 @@ func (p *parser) compound(t token) Stmt {
 		return p.def()
 	case "class", "with", "async":
 		p.refuse(t)
-		for p.tok().kind != tokNewline && p.tok().kind != tokEOF {
-			p.next()
-		}
-		p.next()
-		if p.tok().kind == tokIndent {
-			p.next()
-			for p.tok().kind != tokDedent && p.tok().kind != tokEOF {
-				p.statement()
-			}
-			p.next()
-		}
+		p.skipLine()
 		return &Pass{Pos(t.line)}
 	case "elif", "else", "except", "finally":
 		p.fail(t.line, "invalid syntax: '%s' without a block to continue", t.text)
@@ -253,7 +243,7 @@ func (p *parser) refuse(t token) {
 }
 
 // block reads ": statements".
-func (p *parser) block(what string, line int) (out []Stmt) {
+func (p *parser) block(what string, line int) []Stmt {
 	p.expect(":")
 	if p.tok().kind != tokNewline {
 		return p.simpleLine()
@@ -261,22 +251,10 @@ func (p *parser) block(what string, line int) (out []Stmt) {
 	p.next()
 	if p.tok().kind != tokIndent {
 		l := p.tok().line
-		p.note(&Error{l, "IndentationError", "expected an indented block after '" + what + "' statement on line " + itoa(line)})
+		p.note(&Error{l, "IndentationError", fmt.Sprintf("expected an indented block after '%s' statement on line %d", what, line)})
 		return nil
 	}
-	p.next()
-	for p.tok().kind != tokDedent && p.tok().kind != tokEOF {
-		out = append(out, p.statement()...)
-	}
-	p.next()
-	return out
-}
-
-func itoa(n int) string {
-	if n >= 10 {
-		return itoa(n/10) + itoa(n%10)
-	}
-	return string(rune('0' + n))
+	return p.indented()
 }
 
 func (p *parser) loopBody(what string, line int) []Stmt {

@@ -81,12 +81,10 @@ func (p *parser) scopeStmt(t token) Stmt {
 		p.fail(t.line, "nonlocal declaration not allowed at module level")
 	}
 	s := &Scope{Pos: Pos(t.line), Global: t.text == "global"}
-	for {
+	for more := true; more; more = p.accept(",") {
 		s.Names = append(s.Names, p.ident())
-		if !p.accept(",") {
-			return s
-		}
 	}
+	return s
 }
 
 func (p *parser) dotted() string {
@@ -101,16 +99,10 @@ func (p *parser) importStmt() Stmt {
 	t := p.next()
 	s := &Import{Pos: Pos(t.line)}
 	if t.text == "import" {
-		for {
-			n := ImportName{Name: p.dotted()}
-			if p.accept("as") {
-				n.As = p.ident()
-			}
-			s.Names = append(s.Names, n)
-			if !p.accept(",") {
-				return s
-			}
+		for more := true; more; more = p.accept(",") {
+			s.Names = append(s.Names, p.importName(p.dotted()))
 		}
+		return s
 	}
 	s.From = p.dotted()
 	p.expect("import")
@@ -122,20 +114,20 @@ func (p *parser) importStmt() Stmt {
 		return s
 	}
 	paren := p.accept("(")
-	for {
-		n := ImportName{Name: p.ident()}
-		if p.accept("as") {
-			n.As = p.ident()
-		}
-		s.Names = append(s.Names, n)
-		if !p.accept(",") || paren && p.is(")") {
-			break
-		}
+	for more := true; more; more = p.accept(",") && !(paren && p.is(")")) {
+		s.Names = append(s.Names, p.importName(p.ident()))
 	}
 	if paren {
 		p.expect(")")
 	}
 	return s
+}
+
+func (p *parser) importName(name string) ImportName {
+	if p.accept("as") {
+		return ImportName{name, p.ident()}
+	}
+	return ImportName{Name: name}
 }
 
 func (p *parser) exprStmt() Stmt {

@@ -1,0 +1,205 @@
+package modules
+
+import (
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"mdserver/stpl/internal/object"
+)
+
+// yamlScalars are the tags of scalars that can be loaded.
+var yamlScalars = map[string]bool{
+	"!!null": true, "!!bool": true, "!!int": true, "!!float": true, "!!str": true, "!!binary": true, "!!timestamp": true,
+}
+
+// yamlImplicit tells what a plain scalar is. These are the types of YAML 1.1 as
+// PyYAML reads them (yaml/resolver.py): tried in this order.
+var yamlImplicit = []struct {
+	tag     string
+	pattern *regexp.Regexp
+}{
+	{"!!bool", regexp.MustCompile(`^(?:yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$`)},
+	{"!!float", regexp.MustCompile(`^(?:[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?` +
+		`|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$`)},
+	{"!!int", regexp.MustCompile(`^(?:[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+` +
+		`|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+)$`)},
+	{"!!merge", regexp.MustCompile(`^<<$`)},
+	{"!!null", regexp.MustCompile(`^(?:~|null|Null|NULL|)$`)},
+	{"!!timestamp", regexp.MustCompile(`^(?:\d{4}-\d\d-\d\d|` + yamlMoment + `)$`)},
+	{"!!value", regexp.MustCompile(`^=$`)},
+}
+
+const yamlMoment = `(\d{4})-(\d\d?)-(\d\d?)(?:(?:[Tt]|[ \t]+)(\d\d?):(\d\d):(\d\d)(?:\.(\d*))?(?:[ \t]*(?:(Z)|([-+])(\d\d?)(?::(\d\d))?))?)`
+
+// resolveYAML returns the tag of a plain scalar.
+func resolveYAML(s string) string {
+	if len(s) > 0 && strings.IndexByte("-+.0123456789yYnNtTfFoO<~=", s[0]) < 0 {
+		return "!!str"
+	}
+	for _, r := range yamlImplicit {
+		if r.pattern.MatchString(s) {
+			return r.tag
+		}
+	}
+	return "!!str"
+}
+
+// yamlTag is the tag of a node: the explicit one or that of its kind.
+func yamlTag(n *yaml.Node) string {
+	const quoted = yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
+	switch {
+	case n.Style&yaml.TaggedStyle != 0:
+		return n.Tag
+	case n.Kind == yaml.MappingNode:
+		return "!!map"
+	case n.Kind == yaml.SequenceNode:
+		return "!!seq"
+	case n.Style&quoted != 0:
+		return "!!str"
+	}
+	return resolveYAML(n.Value)
+}
+
+func (c *yamlConstructor) scalar(tag, s string) (object.Value, error) {
+	if err := charge(c.t, 2*len(s)); err != nil {
+		return nil, err
+	}
+	switch tag {
+	case "!!null":
+		return object.None, nil
+	case "!!bool":
+		return yamlBool(s)
+	case "!!int":
+		return yamlInt(c.t, s)
+	case "!!float":
+		return yamlFloat(c.t, s)
+	case "!!binary":
+		return b64Decode(c.t, object.Str(s), nil, false)
+	case "!!timestamp":
+		return yamlTimestamp(c.t, s)
+	}
+	return object.Str(s), nil
+}
+
+func yamlBool(s string) (object.Value, error) {
+	switch strings.ToLower(s) {
+	case "yes", "true", "on":
+		return object.Bool(true), nil
+	case "no", "false", "off":
+		return object.Bool(false), nil
+	}
+	return nil, object.RaiseValue(object.KeyError, object.Str(strings.ToLower(s)))
+}
+
+// yamlInt reads an integer: 0b1, 0x1f, 017 and 1:30:00 to the base 60.
+func yamlInt(t *object.Thread, s string) (object.Value, error) {
+	s = strings.ReplaceAll(s, "_", "")
+	sign, digits := yamlSign(s)
+	base := 10
+	switch {
+	case digits == "0":
+	case strings.HasPrefix(digits, "0b"):
+		base, digits = 2, digits[2:]
+	case strings.HasPrefix(digits, "0x"):
+		base, digits = 16, digits[2:]
+	case strings.HasPrefix(digits, "0"):
+		base = 8
+	case strings.Contains(digits, ":"):
+		return sexagesimal(t, sign, digits, func(s string) (object.Value, error) { return object.CallPos(t, object.IntType, object.Str(s)) })
+	}
+	return object.CallPos(t, object.IntType, object.Str(strings.TrimPrefix(sign, "+")+digits), object.Int(base))
+}
+
+// yamlSign splits a number into its sign and the rest.
+func yamlSign(s string) (sign, digits string) {
+	if s != "" && (s[0] == '-' || s[0] == '+') {
+		return s[:1], s[1:]
+	}
+	return "", s
+}
+
+func yamlFloat(t *object.Thread, s string) (object.Value, error) {
+	s = strings.ToLower(strings.ReplaceAll(s, "_", ""))
+	sign, digits := yamlSign(s)
+	read := func(s string) (object.Value, error) { return object.CallPos(t, object.FloatType, object.Str(s)) }
+	switch {
+	case digits == ".inf" && sign == "-":
+		return object.Float(math.Inf(-1)), nil
+	case digits == ".inf":
+		return object.Float(math.Inf(1)), nil
+	case digits == ".nan":
+		return object.Float(math.NaN()), nil
+	case strings.Contains(digits, ":"):
+		return sexagesimal(t, sign, digits, read)
+	}
+	return read(sign + digits)
+}
+
+// sexagesimal reads parts to the base 60, separated by colons.
+func sexagesimal(t *object.Thread, sign, digits string, read func(string) (object.Value, error)) (object.Value, error) {
+	var total object.Value = object.Int(0)
+	for part := range strings.SplitSeq(digits, ":") {
+		v, err := read(part)
+		if err != nil {
+			return nil, err
+		}
+		if total, err = object.Binary(t, object.Mul, total, object.Int(60)); err != nil {
+			return nil, err
+		}
+		if total, err = object.Binary(t, object.Add, total, v); err != nil {
+			return nil, err
+		}
+	}
+	if sign == "-" {
+		return object.Unary(t, object.Sub, total)
+	}
+	return total, nil
+}
+
+var yamlMomentPattern = regexp.MustCompile(`^` + yamlMoment + `?$`)
+
+// yamlTimestamp makes a date or a datetime.
+func yamlTimestamp(t *object.Thread, s string) (object.Value, error) {
+	m := yamlMomentPattern.FindStringSubmatch(s)
+	if m == nil {
+		return nil, object.Raise(object.ValueError, "%s is no timestamp", plain(object.Str(s)))
+	}
+	var f fields
+	for i := range 6 {
+		f[i], _ = strconv.Atoi(m[i+1]) // one to four digits, or none
+	}
+	if m[4] == "" {
+		return f.build(dateType, nil)
+	}
+	f[6], _ = strconv.Atoi((m[7] + "000000")[:6])
+	z, err := yamlZone(t, m[8:])
+	if err != nil {
+		return nil, err
+	}
+	return f.build(datetimeType, z)
+}
+
+// yamlZone reads "Z", or a sign, hours and minutes.
+func yamlZone(t *object.Thread, m []string) (*zone, error) {
+	if m[0] != "" {
+		return utc, nil
+	}
+	if m[1] == "" {
+		return nil, nil
+	}
+	hours, _ := strconv.ParseInt(m[2], 10, 64)
+	minutes, _ := strconv.ParseInt("0"+m[3], 10, 64)
+	offset := hours*hour + minutes*minute
+	if m[1] == "-" {
+		offset = -offset
+	}
+	z, err := object.CallPos(t, zoneType, &delta{offset})
+	if err != nil {
+		return nil, err
+	}
+	return z.(*zone), nil
+}

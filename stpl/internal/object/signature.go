@@ -1,0 +1,193 @@
+package object
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Takes reports whether a call with so many positional arguments and these
+// keywords fits the signature.
+func (b *Builtin) Takes(positional int, keywords []string) bool {
+	if positional > b.sig.pos && !b.sig.star {
+		return false
+	}
+	given := 0
+	for i, p := range b.sig.params {
+		byName := slices.Contains(keywords, p.name) && i >= b.sig.posOnly
+		switch byPosition := i < positional && !p.kwOnly; {
+		case byName && byPosition:
+			return false
+		case byName:
+			given++
+		case !byPosition && !p.optional:
+			return false
+		}
+	}
+	return b.sig.starStar || given == len(keywords)
+}
+
+type parameter struct {
+	name     string
+	kind     string // of the values it takes: str, int, float, bytes; empty: any
+	orNone   bool   // None is as good as no argument
+	optional bool
+	kwOnly   bool
+}
+
+type signature struct {
+	params   []parameter
+	pos      int // how many can be given by position
+	posOnly  int // how many can be given by position only
+	star     bool
+	starStar bool
+	typed    bool // a parameter has a kind
+}
+
+func parseSignature(spec string) signature {
+	var s signature
+	kwOnly := false
+	for _, w := range strings.Fields(spec) {
+		switch {
+		case strings.HasPrefix(w, "**"):
+			s.starStar = true
+		case w == "/":
+			s.posOnly = len(s.params)
+		case w == "*":
+			kwOnly = true
+		case strings.HasPrefix(w, "*"):
+			s.star, kwOnly = true, true
+		default:
+			name, optional := strings.CutSuffix(w, "?")
+			name, kind, typed := strings.Cut(name, ":")
+			kind, orNone := strings.CutPrefix(kind, "none+")
+			s.params = append(s.params, parameter{name, kind, orNone, optional, kwOnly})
+			s.typed = s.typed || typed
+			if !kwOnly {
+				s.pos++
+			}
+		}
+	}
+	return s
+}
+
+// checkTypes compares arguments with the kinds that their parameters take.
+func (d *definition) checkTypes(args []Value) error {
+	for i, p := range d.sig.params {
+		v := args[i]
+		if v == nil || p.orNone && v == None {
+			continue
+		}
+		ok := true
+		switch p.kind {
+		case "str":
+			_, ok = v.(Str)
+		case "bytes":
+			_, ok = v.(Bytes)
+		case "int":
+			ok = isInt(v)
+		case "float":
+			if ok = isNumber(v); ok {
+				if err := bigFits(v); err != nil {
+					return err
+				}
+			}
+		}
+		if !ok {
+			return d.wrongType(i, v)
+		}
+	}
+	return nil
+}
+
+// wrongType says that the i-th argument cannot be v, as CPython does.
+func (d *definition) wrongType(i int, v Value) error {
+	p := &d.sig.params[i]
+	given := TypeName(v)
+	switch p.kind {
+	case "int":
+		return Raise(TypeError, "'%s' object cannot be interpreted as an integer", given)
+	case "float":
+		return Raise(TypeError, "must be real number, not %s", given)
+	case "bytes":
+		return Raise(TypeError, "a bytes-like object is required, not '%s'", given)
+	}
+	if v == None {
+		given = "None"
+	}
+	which := ""
+	switch {
+	case i >= d.sig.posOnly:
+		which = " '" + p.name + "'"
+	case len(d.sig.params) > 1:
+		which = " " + strconv.Itoa(i+1)
+	}
+	return Raise(TypeError, "%s() argument%s must be str, not %s", d.Name, which, given)
+}
+
+// Text returns the text of an argument that is a str, empty if it was not given.
+func Text(v Value) string {
+	s, _ := v.(Str)
+	return string(s)
+}
+
+// IntOr returns an argument that is an int, or def if it was not given. Values
+// beyond the range of int are clamped.
+func IntOr(v Value, def int) int {
+	if v == nil || v == None {
+		return def
+	}
+	n, _ := IndexArg(v) // the signature wants an int
+	return n
+}
+
+// Flag returns the truth of an argument, false if it was not given.
+func Flag(v Value) bool { return v != nil && Truthy(v) }
+
+// checkArity compares the number of arguments with the signature. The wordings
+// are CPython's, which has one for each way of taking arguments.
+func (b *Builtin) checkArity(given, keywords int) error {
+	s := &b.sig
+	least, most := 0, s.pos
+	for _, p := range s.params[:s.posOnly] {
+		if !p.optional {
+			least++
+		}
+	}
+	plain := s.posOnly == len(s.params) && !s.star && !s.starStar
+	switch {
+	case plain && keywords > 0:
+		return Raise(TypeError, "%s() takes no keyword arguments", b.qualified())
+	case given >= least && (given <= most || s.star):
+		return nil
+	case plain && most == 0:
+		return Raise(TypeError, "%s() takes no arguments (%d given)", b.qualified(), given)
+	case plain && least == 1 && most == 1:
+		return Raise(TypeError, "%s() takes exactly one argument (%d given)", b.qualified(), given)
+	case s.posOnly == s.pos:
+		return Raise(TypeError, "%s expected %s, got %d", b.Name, arity(given, least, most), given)
+	case given < least:
+		return nil // may be the first missing argument, which bind names
+	}
+	return Raise(TypeError, "%s() takes at most %d argument%s (%d given)", b.Name, most, plural(most), given)
+}
+
+// arity says how many arguments there may be, as far as given is wrong.
+func arity(given, least, most int) string {
+	bound, n := "", least
+	switch {
+	case least == most:
+	case given < least:
+		bound = "at least "
+	default:
+		bound, n = "at most ", most
+	}
+	return bound + strconv.Itoa(n) + " argument" + plural(n)
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}
