@@ -65,7 +65,7 @@ type Regexp struct {
 	weight, effort int
 	loops          bool
 	variants       map[variant]*regexp2.Regexp
-	stack          int // bytes that were charged for the stacks of the variants
+	stacks         map[variant]int // bytes that were charged for their stacks
 }
 
 // variant is one of the programs that are compiled from a pattern, each when it
@@ -95,7 +95,8 @@ func Compile(pattern []rune, flags Flags, bytes bool, alloc func(n int) error) (
 	}
 	return &Regexp{
 		Groups: t.groups, Names: t.names, Flags: t.flags,
-		translated: text, closing: t.closing, weight: t.weight, effort: t.effort, loops: t.loops, variants: map[variant]*regexp2.Regexp{},
+		translated: text, closing: t.closing, weight: t.weight, effort: t.effort, loops: t.loops,
+		variants: map[variant]*regexp2.Regexp{}, stacks: map[variant]int{},
 	}, nil
 }
 
@@ -141,8 +142,8 @@ func (re *Regexp) Match(text []rune, o Options) ([]int, error) {
 	return re.captures(m), nil
 }
 
-// charge asks for the memory of a match. Programs keep their stacks, so that only
-// what a stack grows by is asked for. Only a loop around a group makes choices
+// charge asks for the memory of a match. A program keeps its stack, so that only
+// what the stack grows by is asked for. Only a loop around a group makes choices
 // for each character of the text.
 func (re *Regexp) charge(o Options, v variant) error {
 	n := 16 * (re.Groups + 1)
@@ -154,10 +155,10 @@ func (re *Regexp) charge(o Options, v variant) error {
 		choices *= 1 + o.End - o.Pos
 	}
 	stack := 8 * min(maxStack, perChoice*choices)
-	if err := o.Alloc(n + max(0, stack-re.stack)); err != nil {
+	if err := o.Alloc(n + max(0, stack-re.stacks[v])); err != nil {
 		return err
 	}
-	re.stack = max(re.stack, stack)
+	re.stacks[v] = max(re.stacks[v], stack)
 	return nil
 }
 
