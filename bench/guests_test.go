@@ -24,9 +24,9 @@ import (
 
 	"mdserver/internal/admin"
 	"mdserver/internal/config"
-	"mdserver/internal/face"
 	"mdserver/internal/face/ec2"
 	"mdserver/internal/face/facetest"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
@@ -101,7 +101,7 @@ func newServer(b *testing.B, inv *inventory.Inventory) http.Handler {
 		b.Fatal(err)
 	}
 	tree := ec2.New([]string{"latest"}, metadata.Site{}, userdata.New(cfg, quiet), nil)
-	return face.Identified(facetest.Identify(liveGuests{inv}), face.LogTo(quiet), face.Normalise(tree))
+	return httpcommon.Identified(facetest.Identify(liveGuests{inv}), httpcommon.LogTo(quiet), httpcommon.Normalise(tree))
 }
 
 func request(b *testing.B, h http.Handler, from netip.Addr, path string) {
@@ -142,6 +142,7 @@ func BenchmarkUpload(b *testing.B) {
 		b.Run(fmt.Sprintf("guests=%d", n), func(b *testing.B) {
 			backend := admin.Backend{
 				Inventory: newInventory(b, n), Log: quiet, Intake: admin.NewIntake(),
+				Refresh:  func(context.Context) {},
 				Publish:  func(context.Context) error { return nil },
 				Complete: func(_ context.Context, d instance.Domain) instance.Domain { return d },
 			}

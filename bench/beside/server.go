@@ -18,7 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/client"
 )
 
 // server is a process that answers.
@@ -130,7 +130,7 @@ func startMdserver(ctx context.Context, program, dir, listen, settings string) (
 func register(ctx context.Context, socket string) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	client := admin.NewClient(socket)
+	client := client.New(socket)
 	for {
 		if _, err := client.Status(ctx); err == nil {
 			break

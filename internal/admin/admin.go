@@ -1,29 +1,7 @@
-// Package admin is the control interface of a running mdserver: HTTP with
-// JSON on a Unix socket, for the hook and the commands, and the client of it.
-// Whoever may open the socket may do everything but look into the server's
-// memory; its mode and group decide.
-//
-//	POST   /instance-upload          domain XML, answers as the original does
-//	POST   /v1/instances             domain XML, answers Registered
-//	GET    /v1/instances             []Guest, sorted by name
-//	GET    /v1/refusals              []refusal.Refusal, the domains that are no guests
-//	GET    /v1/instance?ref=R        instance.Instance
-//	DELETE /v1/instance?ref=R        the released instance.Instance
-//	GET    /v1/explain?ref=R         explain.Document
-//	POST   /v1/reprovision?ref=R     instance.Instance, with a new instance-id
-//	GET    /v1/user-data?ref=R       what the guest would get, byte for byte
-//	GET    /v1/password?ref=R        what the guest posted as its password
-//	GET    /v1/export?format=F       the inventory in one of ExportFormats
-//	POST   /v1/import?replace=B      a document of the format json, answers Imported
-//	GET    /v1/backup                all that the server keeps, see package backup
-//	GET    /v1/status                Status
-//	GET    /v1/identity              the certificate of identity documents, in PEM
-//	POST   /v1/reload                Reloaded
-//	GET    /v1/debug?dump=D          goroutines, heap or allocs, see Client.Debug
-//	GET    /v1/usage                 Usage
-//
-// A ref is a guest's name, UUID, instance-id, MAC, address or host name.
-// Errors are {"error": "…"} with a fitting status.
+// Package admin serves the control interface of a running mdserver: HTTP with
+// JSON on a Unix socket, for the hook and the commands. Package api documents the
+// requests and holds the answers. Access to the socket is access to everything
+// but the server's memory; the socket's mode and group decide who has it.
 package admin
 
 import (
@@ -40,23 +18,19 @@ import (
 
 	"github.com/google/uuid"
 
-	"mdserver/internal/explain"
-	"mdserver/internal/face"
+	"mdserver/internal/api"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/libvirt"
 )
 
-// FormatJSON is the format of Client.Export that loses nothing, see package document.
-const FormatJSON = "json"
-
-// ExportFormats are the formats of Client.Export: the original's database in
-// the form that was imported, as a list, and as an object; and FormatJSON.
-var ExportFormats = []string{"legacy", "legacy-list", "legacy-object", FormatJSON}
-
 // Backend is what the interface controls.
 type Backend struct {
 	Inventory *inventory.Inventory
+	// Refresh brings the inventory's networks up to date. It is called before a
+	// registration, and does not wait long.
+	Refresh func(context.Context)
 	// Publish returns when DHCP and DNS have followed the inventory, or says
 	// why they have not.
 	Publish func(context.Context) error
@@ -67,41 +41,25 @@ type Backend struct {
 	// Unplugged notes that libvirt starts a domain which is on none of the
 	// networks, and may have been before.
 	Unplugged func(context.Context, uuid.UUID) error
-	// Export writes all guests in one of ExportFormats.
+	// Export writes all guests in one of api.ExportFormats.
 	Export func(w io.Writer, format string) error
 	// Import adds the records of a document. With replace they take the place of
 	// known guests' records.
 	Import func(ctx context.Context, table instance.Table, replace bool) (inventory.Adopted, error)
 	// Backup writes all that the server keeps, in the format of package backup.
 	Backup func(w io.Writer) error
-	Status func() Status
-	// State tells what a guest does.
-	State func(*instance.Instance) State
-	// Explain tells all of a guest and why it is so.
-	Explain func(context.Context, *instance.Instance) explain.Document
+	Status func() api.Status
+	// State returns the state of a guest's domain.
+	State func(*instance.Instance) api.State
+	// Explain returns everything that is known of a guest, and why it is so.
+	Explain func(context.Context, *instance.Instance) api.Explanation
 	// Identity is the certificate, in PEM, by which others check the guests'
 	// identity documents.
 	Identity func() []byte
 	// Intake bounds what definitions take that arrive by this interface.
 	Intake *Intake
-	Reload func(context.Context) (Reloaded, error)
+	Reload func(context.Context) (api.Reloaded, error)
 	Log    *slog.Logger
-}
-
-// Registered is the answer to a registration.
-type Registered struct {
-	Instance instance.Instance `json:"instance"`
-	Created  bool              `json:"created"`
-	Replaced string            `json:"replaced,omitempty"` // UUID of the guest whose name and address it took over
-	Warning  string            `json:"warning,omitempty"`
-}
-
-// Reloaded tells what a reload did.
-type Reloaded struct {
-	File     string   `json:"file"`
-	Changed  []string `json:"changed"`       // keys that are in force now
-	Restart  []string `json:"needs_restart"` // keys that changed but wait for a restart
-	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Handler serves the control interface.
@@ -130,21 +88,18 @@ func (b Backend) routes() map[string]http.HandlerFunc {
 		"POST /v1/import":       b.importDocument,
 		"GET /v1/backup":        b.backup,
 		"GET /v1/status":        func(w http.ResponseWriter, _ *http.Request) { answer(w, b.Status()) },
-		"GET /v1/identity":      func(w http.ResponseWriter, _ *http.Request) { face.Text(w, string(b.Identity())) },
+		"GET /v1/identity":      func(w http.ResponseWriter, _ *http.Request) { httpcommon.Text(w, string(b.Identity())) },
 		"POST /v1/reload":       b.reload,
 		"GET /v1/debug":         rootOnly(debug),
 		"GET /v1/usage":         rootOnly(usage),
 	}
 }
 
-// HookAgent is the User-Agent by which our own hook is known.
-const HookAgent = "mdserver-hook"
-
 // Upload registers the domain in the body of a request on the control socket.
 // A sender there is believed when it says that it is the hook.
 func (b Backend) Upload(w http.ResponseWriter, r *http.Request) {
 	source := instance.ByUpload
-	if r.UserAgent() == HookAgent {
+	if r.UserAgent() == api.HookAgent {
 		source = instance.ByHook
 	}
 	b.UploadFrom(source, w, r)
@@ -160,14 +115,14 @@ func (b Backend) UploadFrom(source string, w http.ResponseWriter, r *http.Reques
 		if errors.Is(err, ErrBusy) {
 			w.Header().Set("Retry-After", "5")
 		}
-		face.Refuse(w, statusOf(err), "Upload refused: "+err.Error()+"\n")
+		httpcommon.Refuse(w, statusOf(err), "Upload refused: "+err.Error()+"\n")
 		return
 	}
 	if registered.Warning != "" {
-		face.Text(w, "Warning: "+registered.Warning+"\n")
+		httpcommon.Text(w, "Warning: "+registered.Warning+"\n")
 		return
 	}
-	face.Text(w, "")
+	httpcommon.Text(w, "")
 }
 
 func (b Backend) register(w http.ResponseWriter, r *http.Request) {
@@ -186,26 +141,27 @@ func (e badDomain) Unwrap() error { return e.error }
 
 // add registers the domain that a request carries. The content type is not
 // asked: curl -d says it sends a form, and sends the XML as it is.
-func (b Backend) add(w http.ResponseWriter, r *http.Request, source string) (Registered, error) {
+func (b Backend) add(w http.ResponseWriter, r *http.Request, source string) (api.Registered, error) {
 	domain, err := b.Intake.read(w, r)
 	if err != nil {
-		return Registered{}, b.unreadable(domain, source, err)
+		return api.Registered{}, b.unreadable(domain, source, err)
 	}
 	domain.Source = source
 	return b.registerDomain(r.Context(), domain)
 }
 
-func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (Registered, error) {
+func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (api.Registered, error) {
 	domain = b.Complete(ctx, domain)
+	b.Refresh(ctx)
 	reg, err := b.Inventory.Register(ctx, domain)
 	if errors.Is(err, inventory.ErrNoInterface) && domain.Source == instance.ByHook && !domain.Incomplete {
 		err = errors.Join(err, b.Unplugged(ctx, domain.UUID))
 	}
 	if err != nil {
 		b.Log.Warn("guest not registered", "guest", domain.Name, "uuid", domain.UUID, "error", err)
-		return Registered{}, err
+		return api.Registered{}, err
 	}
-	result := Registered{Instance: reg.Instance.WithoutSecrets(), Created: reg.Created}
+	result := api.Registered{Instance: reg.Instance.WithoutSecrets(), Created: reg.Created}
 	if reg.Replaced != nil {
 		result.Replaced = reg.Replaced.UUID.String()
 	}
@@ -236,7 +192,7 @@ func warning(reg inventory.Registration, published error) string {
 	return strings.Join(all, "; ")
 }
 
-func (b Backend) logRegistered(r Registered) {
+func (b Backend) logRegistered(r api.Registered) {
 	inst := r.Instance
 	level, message := slog.LevelInfo, "guest updated"
 	if r.Created {
@@ -255,9 +211,9 @@ func (b Backend) logRegistered(r Registered) {
 }
 
 func (b Backend) list(w http.ResponseWriter, _ *http.Request) {
-	all := []Guest{}
+	all := []api.Guest{}
 	for inst := range b.Inventory.Snapshot().All() {
-		all = append(all, Guest{inst.WithoutSecrets(), b.State(inst)})
+		all = append(all, api.Guest{Instance: inst.WithoutSecrets(), State: b.State(inst)})
 	}
 	answer(w, all)
 }
@@ -295,7 +251,7 @@ func (b Backend) userdata(w http.ResponseWriter, r *http.Request) {
 		refuseWith(w, http.StatusUnprocessableEntity, err)
 		return
 	}
-	w.Header().Set("Content-Type", face.TypeBytes)
+	w.Header().Set("Content-Type", httpcommon.TypeBytes)
 	_, _ = w.Write(body)
 }
 
@@ -307,14 +263,14 @@ func (b Backend) password(w http.ResponseWriter, r *http.Request) {
 	case inst.Password == "":
 		refuseWith(w, http.StatusNotFound, fmt.Errorf("guest %q has posted no password", inst.Name))
 	default:
-		face.Text(w, inst.Password)
+		httpcommon.Text(w, inst.Password)
 	}
 }
 
 func (b Backend) export(w http.ResponseWriter, r *http.Request) {
 	format := r.URL.Query().Get("format")
-	if !slices.Contains(ExportFormats, format) {
-		refuseWith(w, http.StatusBadRequest, fmt.Errorf("unknown export format %q, accepted: %s", format, strings.Join(ExportFormats, ", ")))
+	if !slices.Contains(api.ExportFormats, format) {
+		refuseWith(w, http.StatusBadRequest, fmt.Errorf("unknown export format %q, accepted: %s", format, strings.Join(api.ExportFormats, ", ")))
 		return
 	}
 	var text bytes.Buffer // all of it or an error
@@ -345,11 +301,7 @@ func refuse(w http.ResponseWriter, err error) { refuseWith(w, statusOf(err), err
 func refuseWith(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(failure{Error: err.Error()})
-}
-
-type failure struct {
-	Error string `json:"error"`
+	_ = json.NewEncoder(w).Encode(api.Error{Error: err.Error()})
 }
 
 // statuses maps what can be wrong with a request to HTTP.

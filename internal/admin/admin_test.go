@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
+	"mdserver/internal/client"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
@@ -46,6 +48,7 @@ func newBackend(t *testing.T) Backend {
 	})
 	return Backend{
 		Inventory: inv,
+		Refresh:   func(context.Context) {},
 		Publish:   func(context.Context) error { return nil },
 		Userdata: func(_ context.Context, guest *instance.Instance) ([]byte, error) {
 			if guest.Name == "broken" {
@@ -59,16 +62,19 @@ func newBackend(t *testing.T) Backend {
 			return err
 		},
 		Export: func(w io.Writer, format string) error { _, err := io.WriteString(w, "{}"); return err },
-		Status: func() Status { return Status{Version: "1.2.3"} },
-		State:  func(*instance.Instance) State { return Unknown },
-		Reload: func(context.Context) (Reloaded, error) { return Reloaded{}, errors.New("line 3: bad") },
+		Status: func() api.Status { return api.Status{Version: "1.2.3"} },
+		State:  func(*instance.Instance) api.State { return api.Unknown },
+		Reload: func(context.Context) (api.Reloaded, error) { return api.Reloaded{}, errors.New("line 3: bad") },
 		Intake: NewIntake(),
 		Log:    log,
 	}
 }
 
 // serveSocket serves the backend on a Unix socket and returns a client of it.
-func serveSocket(t *testing.T, b Backend) *Client {
+func serveSocket(t *testing.T, b Backend) *client.Client { return client.New(listen(t, b)) }
+
+// listen serves the backend on a Unix socket and returns the socket's path.
+func listen(t *testing.T, b Backend) string {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "sock")
 	l, err := net.Listen("unix", socket)
@@ -82,7 +88,7 @@ func serveSocket(t *testing.T, b Backend) *Client {
 		_ = server.Close()
 		<-done
 	})
-	return NewClient(socket)
+	return socket
 }
 
 // domain is a definition with one interface on a network.
@@ -115,11 +121,11 @@ func TestUploadAsCurlSendsIt(t *testing.T) {
 // A guest that libvirt starts on other networks alone is gone from ours. By
 // anybody else's word it stays.
 func TestUploadOfTheUnplugged(t *testing.T) {
-	for agent, want := range map[string]instance.PresenceState{HookAgent: instance.Gone, "curl/8.0": ""} {
+	for agent, want := range map[string]instance.PresenceState{api.HookAgent: instance.Gone, "curl/8.0": ""} {
 		b := newBackend(t)
 		for _, network := range []string{"mds", "default"} {
 			r := httptest.NewRequest(http.MethodPost, "/instance-upload", strings.NewReader(domain("web1", "701", "01", network)))
-			r.Header.Set("User-Agent", HookAgent)
+			r.Header.Set("User-Agent", api.HookAgent)
 			if network == "default" {
 				r.Header.Set("User-Agent", agent)
 			}
@@ -236,7 +242,7 @@ func TestClient(t *testing.T) {
 	if gone, err := c.Release(ctx, odd); err != nil || gone.Name != odd {
 		t.Errorf("release %+v, %v", gone, err)
 	}
-	var refusal *Error
+	var refusal *client.Error
 	if _, err := c.Release(ctx, odd); !errors.As(err, &refusal) || refusal.Status != http.StatusNotFound {
 		t.Errorf("second release: %v", err)
 	}
@@ -248,13 +254,6 @@ func TestPublishTroubleIsAWarning(t *testing.T) {
 	r, err := serveSocket(t, b).Register(t.Context(), []byte(domain("web1", "701", "01", "mds")))
 	if err != nil || r.Warning != "dnsmasq does not answer" {
 		t.Errorf("%+v, %v: a guest is registered even if dnsmasq is in trouble", r, err)
-	}
-}
-
-func TestClientWithoutServerSaysWhatToDo(t *testing.T) {
-	_, err := NewClient(filepath.Join(t.TempDir(), "none")).Status(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "systemctl start mdserver") {
-		t.Errorf("error %v", err)
 	}
 }
 

@@ -15,18 +15,12 @@ import (
 	"strings"
 	"syscall"
 
-	"mdserver/internal/face"
+	"mdserver/internal/api"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/sockdiag"
 )
 
-// Usage is what a running server takes.
-type Usage struct {
-	HeapBytes   uint64 `json:"heap_bytes"` // in use after a garbage collection
-	Goroutines  int    `json:"goroutines"`
-	Descriptors int    `json:"descriptors"` // open files and sockets
-}
-
-// dumps are what Client.Debug gives, by name. They take no lock of the server's,
+// dumps are what /v1/debug answers, by name. They take no lock of the server's,
 // so that they work while requests hang.
 var dumps = map[string]func(*bytes.Buffer) error{
 	"goroutines": func(w *bytes.Buffer) error { return pprof.Lookup("goroutine").WriteTo(w, 2) },
@@ -79,7 +73,7 @@ func debug(w http.ResponseWriter, r *http.Request) {
 		refuseWith(w, http.StatusInternalServerError, err)
 		return
 	}
-	w.Header().Set("Content-Type", face.TypeBytes)
+	w.Header().Set("Content-Type", httpcommon.TypeBytes)
 	_, _ = w.Write(dump.Bytes()) // a client that hangs up is no fault of ours
 }
 
@@ -92,23 +86,8 @@ func usage(w http.ResponseWriter, _ *http.Request) {
 	runtime.GC()
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
-	answer(w, Usage{
+	answer(w, api.Usage{
 		HeapBytes: mem.HeapAlloc, Goroutines: runtime.NumGoroutine(),
 		Descriptors: len(descriptors) - 1, // without the one of the directory
 	})
-}
-
-// Debug returns a dump for those who look for a fault in the server: its
-// "goroutines" as text, or the profile "heap" or "allocs" for `go tool pprof`.
-// Only root and the server's own user get it.
-func (c *Client) Debug(ctx context.Context, dump string) ([]byte, error) {
-	var data []byte
-	return data, c.call(ctx, http.MethodGet, "/v1/debug?"+query("dump", dump), nil, &data)
-}
-
-// Usage returns what the server takes. Only root and the server's own user get
-// it.
-func (c *Client) Usage(ctx context.Context) (Usage, error) {
-	var u Usage
-	return u, c.call(ctx, http.MethodGet, "/v1/usage", nil, &u)
 }

@@ -13,11 +13,12 @@ import (
 	"strings"
 	"testing"
 
+	"mdserver/internal/client"
 	"mdserver/internal/instance"
 )
 
 // serveKnown is serveSocket by a server that knows its clients' users.
-func serveKnown(t *testing.T, b Backend) *Client {
+func serveKnown(t *testing.T, b Backend) *client.Client {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "sock")
 	l, err := net.Listen("unix", path)
@@ -30,7 +31,7 @@ func serveKnown(t *testing.T, b Backend) *Client {
 	server.Config.ConnContext = WithPeer
 	server.Start()
 	t.Cleanup(server.Close)
-	return NewClient(path)
+	return client.New(path)
 }
 
 // Dumps work while a request hangs, and show where.

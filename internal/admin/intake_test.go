@@ -40,7 +40,7 @@ func send(t *testing.T, socket, head, body string) (int, string) {
 }
 
 func TestIntake(t *testing.T) {
-	client := serveSocket(t, newBackend(t))
+	socket := listen(t, newBackend(t))
 	web1 := domain("web1", "701", "01", "mds")
 	padded := func(size int) string { return web1 + strings.Repeat(" ", size-len(web1)) }
 	chunk := func(s string) string { return fmt.Sprintf("%x\r\n", len(s)) + s + "\r\n" }
@@ -61,7 +61,7 @@ func TestIntake(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			status, text := send(t, client.socket, tt.head, tt.body)
+			status, text := send(t, socket, tt.head, tt.body)
 			if status != tt.status || !strings.Contains(text, tt.text) {
 				t.Errorf("%d %q, want %d and %q", status, text, tt.status, tt.text)
 			}

@@ -5,36 +5,12 @@ import (
 	"fmt"
 	"net/http"
 
+	"mdserver/internal/api"
 	"mdserver/internal/explain"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
-	"mdserver/internal/refusal"
 	"mdserver/internal/shell"
 )
-
-// Guest is a guest as it is listed.
-type Guest struct {
-	instance.Instance
-	State State `json:"state"`
-}
-
-// State is what a guest does, as libvirt tells.
-type State string
-
-// The states of a guest.
-const (
-	Running State = "running"
-	Off     State = "off"
-	Away    State = "away"    // migrated, or saved to a file
-	Gone    State = "gone"    // undefined; it is released when it has rested
-	Unknown State = "unknown" // libvirt is not reached, or never had it
-)
-
-// NotServed counts the domains that are no guests.
-type NotServed struct {
-	Refused  int `json:"refused"`  // because of a fault
-	Unserved int `json:"unserved"` // on no network that is served
-}
 
 // refusals lists the domains that are no guests.
 func (b Backend) refusals(w http.ResponseWriter, _ *http.Request) {
@@ -44,7 +20,7 @@ func (b Backend) refusals(w http.ResponseWriter, _ *http.Request) {
 // unreadable notes a definition that cannot be read, and returns why.
 func (b Backend) unreadable(domain instance.Domain, source string, err error) error {
 	b.Log.Warn("domain definition refused", "from", source, "guest", domain.Name, "error", err)
-	b.Inventory.Refuse(refusal.Refusal{Name: domain.Name, UUID: domain.UUID, State: refusal.Refused, Source: source, Reason: err.Error()})
+	b.Inventory.Refuse(api.Refusal{Name: domain.Name, UUID: domain.UUID, State: api.Refused, Source: source, Reason: err.Error()})
 	return err
 }
 

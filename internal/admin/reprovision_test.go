@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"testing"
+
+	"mdserver/internal/client"
 )
 
 // A guest's new instance-id is answered and shown from then on, and its
@@ -29,7 +31,7 @@ func TestReprovision(t *testing.T) {
 	if _, err := c.Password(t.Context(), "win1"); err == nil {
 		t.Error("the old system's password is still there")
 	}
-	var refusal *Error
+	var refusal *client.Error
 	if _, err := c.Reprovision(t.Context(), "nobody"); !errors.As(err, &refusal) || refusal.Status != http.StatusNotFound {
 		t.Errorf("of nobody: %v", err)
 	}

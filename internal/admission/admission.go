@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
 	"mdserver/internal/ingress"
 	"mdserver/internal/instance"
 )
@@ -87,16 +88,8 @@ func (p *Policy) admits(name string) bool {
 	return p.Interfaces == nil || slices.Contains(p.Interfaces, name)
 }
 
-// Counts tell what was turned away since the start.
-type Counts struct {
-	Connections uint64 `json:"connections"` // more than were allowed
-	Requests    uint64 `json:"requests"`    // faster than were allowed
-	Interface   uint64 `json:"interface"`   // came by a wrong interface
-	MAC         uint64 `json:"mac"`         // came from a wrong MAC
-	Port        uint64 `json:"port"`        // came by another port than the guest's
-	Unknown     uint64 `json:"unknown"`     // connections of whose sender the kernel tells nothing
-	Closed      uint64 `json:"closed"`      // connections whose guest was released or changed
-}
+// Counts are what was turned away since the start.
+type Counts = api.Counts
 
 // Door is the one way in. Make one with New.
 type Door struct {

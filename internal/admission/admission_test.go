@@ -16,7 +16,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/ingress"
 	"mdserver/internal/instance"
 )
@@ -75,13 +75,13 @@ func serveFor(t *testing.T, p Policy, guests Guests) (*Door, *httptest.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewUnstartedServer(door.Throttled(face.Identified(door.Caller, face.LogTo(quiet), door.Verified(
+	server := httptest.NewUnstartedServer(door.Throttled(httpcommon.Identified(door.Caller, httpcommon.LogTo(quiet), door.Verified(
 		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			switch who := face.Caller(r); {
+			switch who := httpcommon.Caller(r); {
 			case who.IsLocal():
-				face.Text(w, "this host")
+				httpcommon.Text(w, "this host")
 			case who.Guest != nil:
-				face.Text(w, who.Guest.Name)
+				httpcommon.Text(w, who.Guest.Name)
 			}
 		})))))
 	_ = server.Listener.Close()

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"mdserver/internal/caller"
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 )
 
 // penalty is how long a request that is one too many waits for its refusal.
@@ -28,7 +28,7 @@ func (d *Door) Throttled(next http.Handler) http.Handler {
 		case <-r.Context().Done():
 		}
 		w.Header().Set("Retry-After", "1")
-		face.Refuse(w, http.StatusServiceUnavailable, "Too many requests")
+		httpcommon.Refuse(w, http.StatusServiceUnavailable, "Too many requests")
 	})
 }
 
@@ -52,16 +52,16 @@ func (d *Door) Caller(r *http.Request) caller.Caller {
 func (d *Door) Verified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(connKey{}).(*conn)
-		switch who := face.Caller(r); {
+		switch who := httpcommon.Caller(r); {
 		case !ok, who.Guest != nil, who.Local:
 			next.ServeHTTP(w, r)
 		case c.verdict.refusal != none:
 			d.refuse(c)
 			w.Header().Set("Connection", "close")
-			face.Refuse(w, http.StatusForbidden, texts[c.verdict.refusal])
+			httpcommon.Refuse(w, http.StatusForbidden, texts[c.verdict.refusal])
 		case c.verdict.guest != nil || c.verdict.local:
 			w.Header().Set("Connection", "close")
-			face.Refuse(w, http.StatusForbidden, "Forbidden: the connection was made for another guest")
+			httpcommon.Refuse(w, http.StatusForbidden, "Forbidden: the connection was made for another guest")
 		default:
 			w.Header().Set("Connection", "close") // the next one may be a guest's
 			next.ServeHTTP(w, r)

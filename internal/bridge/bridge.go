@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"mdserver/internal/logging/once"
+
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -26,27 +28,22 @@ const period = 2 * time.Second
 // Linux answers by any interface; twice would have two DNS servers that each
 // listen on all addresses of a bridge fight over it.
 type Keeper struct {
-	log  *slog.Logger
-	stop context.CancelFunc
-	done chan struct{}
+	log *slog.Logger
 
-	mu      sync.Mutex
-	bridges []string
-	addrs   []netip.Addr
-	put     map[netip.Addr]int // by the Keeper, on the interface of this number
-	failed  string             // the last complaint, so that it is made once
+	mu        sync.Mutex
+	bridges   []string
+	addrs     []netip.Addr
+	put       map[netip.Addr]int // by the Keeper, on the interface of this number
+	complaint once.Complaint
 }
 
-// New makes a Keeper that keeps nothing until Set, and works until Close.
+// New makes a Keeper that keeps nothing until Set.
 func New(log *slog.Logger) *Keeper {
-	ctx, cancel := context.WithCancel(context.Background())
-	k := &Keeper{log: log, stop: cancel, done: make(chan struct{}), put: map[netip.Addr]int{}}
-	go k.run(ctx)
-	return k
+	return &Keeper{log: log, put: map[netip.Addr]int{}}
 }
 
-func (k *Keeper) run(ctx context.Context) {
-	defer close(k.done)
+// Run keeps the addresses until ctx ends. They stay until Close.
+func (k *Keeper) Run(ctx context.Context) {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	for {
@@ -68,16 +65,11 @@ func (k *Keeper) Set(bridges []string, addrs []netip.Addr) {
 	k.check()
 }
 
-// check mends what is amiss, and says once if it cannot.
+// check repairs what is wrong, and says once if it cannot.
 func (k *Keeper) check() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	err := k.mend()
-	switch {
-	case err == nil:
-		k.failed = ""
-	case err.Error() != k.failed:
-		k.failed = err.Error()
+	if err := k.mend(); k.complaint.New(err) {
 		k.log.Warn("guests may not reach this server", "error", err)
 	}
 }
@@ -178,11 +170,9 @@ func single(addr netip.Addr) *netlink.Addr {
 	return a
 }
 
-// Close stops, and takes away what the Keeper put on bridges. What was there
-// before stays as it is.
+// Close takes away what the Keeper put on bridges, once Run has ended. What was
+// there before stays as it is.
 func (k *Keeper) Close() error {
-	k.stop()
-	<-k.done
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.addrs = nil

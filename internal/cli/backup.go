@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/inventory/backup"
 )
@@ -31,11 +31,7 @@ that is there is replaced as a whole or, after an error, left as it is.`,
 		Example: `  mdserver backup /var/backups/mdserver.backup
   mdserver backup - | ssh other mdserver restore --yes -`,
 		Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := loadConfig(cmd)
-			if err != nil {
-				return err
-			}
+		RunE: withConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
 			if args[0] == "-" && isTerminal(beneath(cmd.OutOrStdout())) {
 				return &exitError{exitUsage, errors.New("a backup holds secrets and is not shown on a terminal; name a file, or use a pipe")}
 			}
@@ -47,7 +43,7 @@ that is there is replaced as a whole or, after an error, left as it is.`,
 				return printRaw(cmd, data)
 			}
 			return writeBackup(cmd, args[0], data)
-		},
+		}),
 	}
 	cmd.AddCommand(backupCheckCommand(), backupListCommand())
 	return cmd
@@ -56,12 +52,12 @@ that is there is replaced as a whole or, after an error, left as it is.`,
 // makeBackup asks the running server, or else reads the database. What it
 // gives has been checked.
 func makeBackup(cmd *cobra.Command, cfg *config.Config) ([]byte, error) {
-	c, err := client(cmd)
+	c, err := connect(cmd)
 	if err != nil {
 		return nil, err
 	}
 	data, err := c.Backup(cmd.Context())
-	if errors.Is(err, admin.ErrNotRunning) {
+	if errors.Is(err, client.ErrNotRunning) {
 		data, err = readStopped(cmd, cfg)
 	}
 	if err != nil {
@@ -102,7 +98,7 @@ func writeBackup(cmd *cobra.Command, path string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	return printBackup(cmd, path, b)
+	return printBackup(cmd.OutOrStdout(), path, b)
 }
 
 func backupCheckCommand() *cobra.Command {
@@ -113,18 +109,24 @@ func backupCheckCommand() *cobra.Command {
 		Example: "  mdserver backup check /var/backups/mdserver.backup",
 		Args:    args(cobra.ExactArgs(1)),
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	return report(cmd, checkedBackupView, func(cmd *cobra.Command, args []string) (checkedBackup, error) {
 		b, err := readBackup(cmd, args[0])
 		if err != nil {
-			return err
+			return checkedBackup{}, err
 		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), b.Header)
-		}
-		return printBackup(cmd, args[0], b)
-	}
-	return cmd
+		return checkedBackup{args[0], b}, nil
+	})
+}
+
+// checkedBackup is a backup that was read from a file.
+type checkedBackup struct {
+	path   string
+	backup *backup.Backup
+}
+
+var checkedBackupView = view[checkedBackup]{
+	text: func(w io.Writer, c checkedBackup) error { return printBackup(w, c.path, c.backup) },
+	data: func(c checkedBackup) any { return c.backup.Header },
 }
 
 func backupListCommand() *cobra.Command {
@@ -138,26 +140,21 @@ that "mdserver restore FILE" takes. The key mdserver.snapshots sets how many are
 		Example: "  mdserver backup ls",
 		Args:    args(cobra.NoArgs),
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	return report(cmd, view[[]backup.Snapshot]{sheet: snapshotSheet}, func(cmd *cobra.Command, _ []string) ([]backup.Snapshot, error) {
 		cfg, err := loadConfig(cmd)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		all, err := backup.Snapshots(cfg.Server.Database)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), all)
-		}
-		var rows [][]string
-		for _, s := range all {
-			rows = append(rows, []string{s.Path, s.Created.Format(time.RFC3339), strconv.FormatInt(s.Size, 10), string(s.Reason)})
-		}
-		return table(cmd.OutOrStdout(), []string{"FILE", "CREATED", "BYTES", "REASON"}, rows)
+		return backup.Snapshots(cfg.Server.Database)
+	})
+}
+
+func snapshotSheet(all []backup.Snapshot) sheet {
+	s := sheet{columns: []string{"FILE", "CREATED", "BYTES", "REASON"}}
+	for _, file := range all {
+		s.rows = append(s.rows, []string{file.Path, file.Created.Format(time.RFC3339), strconv.FormatInt(file.Size, 10), string(file.Reason)})
 	}
-	return cmd
+	return s
 }
 
 // readBackup reads and checks a backup from a file, or from standard input if
@@ -179,8 +176,8 @@ func readBackup(cmd *cobra.Command, path string) (*backup.Backup, error) {
 	return b, nil
 }
 
-func printBackup(cmd *cobra.Command, path string, b *backup.Backup) error {
+func printBackup(w io.Writer, path string, b *backup.Backup) error {
 	h := b.Header
-	return printf(cmd.OutOrStdout(), "%s: %d guests and %d resting addresses of %s, %s\n",
+	return printf(w, "%s: %d guests and %d resting addresses of %s, %s\n",
 		path, h.Guests, h.Resting, h.Host, h.Created.Format("2006-01-02 15:04:05 MST"))
 }

@@ -15,14 +15,10 @@ import (
 
 // configCommand is about the configuration file; it never asks the server.
 func configCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "config",
 		Short: "Check and show the configuration",
-		Args:  args(cobra.NoArgs),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(configCheckCommand(), configDumpCommand(), configDefaultCommand())
-	return cmd
+	}, configCheckCommand(), configDumpCommand(), configDefaultCommand())
 }
 
 func configCheckCommand() *cobra.Command {
@@ -42,31 +38,24 @@ the original's database, hook or units are on this host, or with --original.
 This needs neither root nor an installation.`,
 		Args: args(cobra.MaximumNArgs(1)),
 	}
-	asJSON := jsonFlag(cmd)
 	original := cmd.Flags().Bool("original", false, "take the configuration for one of the original's")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	return report(cmd, checkView, func(cmd *cobra.Command, args []string) (checkReport, error) {
 		file := configFile(cmd, args)
 		c, warnings, err := config.Load(file)
 		if err == nil {
 			err = checkConfFiles(cmd.Context(), c)
 		}
-		report := newCheckReport(file, warnings, err)
+		found := newCheckReport(file, warnings, err)
 		if c != nil {
-			report.Upgrade = fromOriginal(c, "/", *original)
+			found.Upgrade = fromOriginal(c, "/", *original)
 		}
-		if *asJSON {
-			if err := printJSON(cmd.OutOrStdout(), report); err != nil {
-				return err
-			}
-		} else {
-			report.print(cmd.OutOrStdout())
-		}
-		if !report.OK {
-			return &exitError{code: exitFailure}
-		}
-		return nil
-	}
-	return cmd
+		return found, nil
+	})
+}
+
+var checkView = view[checkReport]{
+	text:  func(w io.Writer, r checkReport) error { r.print(w); return nil },
+	wrong: func(r checkReport) bool { return !r.OK },
 }
 
 // checkConfFiles has dnsmasq check the files of the administrator that it is to
@@ -154,23 +143,21 @@ func configDumpCommand() *cobra.Command {
 		Short: "Print every value in force, without secrets",
 		Args:  args(cobra.MaximumNArgs(1)),
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	return report(cmd, settingsView, func(cmd *cobra.Command, args []string) ([]config.Setting, error) {
 		c, _, err := config.Load(configFile(cmd, args))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		settings := c.Effective()
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), settings)
-		}
-		for _, s := range settings {
-			printf(cmd.OutOrStdout(), "%s=%s\n", s.Key, s.Value)
-		}
-		return nil
-	}
-	return cmd
+		return c.Effective(), nil
+	})
 }
+
+var settingsView = view[[]config.Setting]{text: func(w io.Writer, settings []config.Setting) error {
+	for _, s := range settings {
+		printf(w, "%s=%s\n", s.Key, s.Value)
+	}
+	return nil
+}}
 
 func configDefaultCommand() *cobra.Command {
 	return &cobra.Command{
@@ -181,13 +168,4 @@ func configDefaultCommand() *cobra.Command {
 			return printf(cmd.OutOrStdout(), "%s", verbatim(config.Example()))
 		},
 	}
-}
-
-// configFile is the file named as an argument, or else by --config.
-func configFile(cmd *cobra.Command, args []string) string {
-	if len(args) > 0 {
-		return args[0]
-	}
-	file, _ := cmd.Flags().GetString("config")
-	return file
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -10,14 +11,10 @@ import (
 )
 
 func databaseCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "database",
 		Short: "Look after the database of guests",
-		Args:  args(cobra.NoArgs),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(databaseCheckCommand(), databaseSalvageCommand(), databaseCompactCommand())
-	return cmd
+	}, databaseCheckCommand(), databaseSalvageCommand(), databaseCompactCommand())
 }
 
 // databaseReport is what `mdserver database check --json` prints.
@@ -46,27 +43,18 @@ The exit code is 0 if the database is sound, 1 if it is damaged, and 3 if it
 cannot be looked at.`,
 		Args: args(cobra.MaximumNArgs(1)),
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	return report(cmd, databaseView, func(cmd *cobra.Command, args []string) (databaseReport, error) {
 		path, err := databasePath(cmd, args)
 		if err != nil {
-			return err
+			return databaseReport{}, err
 		}
-		report, err := checkDatabase(cmd, path)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			err = printJSON(cmd.OutOrStdout(), report)
-		} else {
-			err = printDatabase(cmd, report)
-		}
-		if err == nil && len(report.Findings) > 0 {
-			return &exitError{code: exitFailure}
-		}
-		return err
-	}
-	return cmd
+		return checkDatabase(cmd, path)
+	})
+}
+
+var databaseView = view[databaseReport]{
+	text:  printDatabase,
+	wrong: func(r databaseReport) bool { return len(r.Findings) > 0 },
 }
 
 // databasePath is the file that a command names, or the configured one.
@@ -103,8 +91,7 @@ func checkDatabase(cmd *cobra.Command, path string) (databaseReport, error) {
 	return report, nil
 }
 
-func printDatabase(cmd *cobra.Command, r databaseReport) error {
-	out := cmd.OutOrStdout()
+func printDatabase(out io.Writer, r databaseReport) error {
 	for _, f := range r.Findings {
 		printf(out, "damaged: %s\n", f)
 	}

@@ -17,6 +17,7 @@ import (
 // salvageReport is what `mdserver database salvage --json` prints.
 type salvageReport struct {
 	File     string           `json:"file"`
+	Sound    bool             `json:"sound"` // all is sure, and nothing is missing
 	Guests   salvageCount     `json:"guests"`
 	Resting  salvageCount     `json:"resting"` // addresses
 	Notes    salvageCount     `json:"notes"`   // of the server's, such as the key of tokens
@@ -68,7 +69,7 @@ lost, and 3 if the file cannot be looked at.`,
   mdserver database salvage --yes`,
 		Args: args(cobra.MaximumNArgs(1)),
 	}
-	asJSON := jsonFlag(cmd)
+	resultFlags(cmd, false)
 	dryRun := cmd.Flags().Bool("dry-run", false, "show what can be saved, and change nothing")
 	yes := cmd.Flags().Bool("yes", false, "do not ask")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -80,23 +81,23 @@ lost, and 3 if the file cannot be looked at.`,
 		if err != nil {
 			return unreadable(err)
 		}
-		report, err := salvageReportOf(path, salvaged)
+		result, err := salvageReportOf(path, salvaged)
 		if err != nil {
 			return err
 		}
-		if !*asJSON {
-			printSalvage(cmd, report)
-		}
 		if !*dryRun {
+			if !*yes {
+				_ = printSalvage(cmd.ErrOrStderr(), result) // what is asked about
+			}
 			if err := mayReplace(cmd, *yes); err != nil {
 				return err
 			}
-			if report.Kept, report.Aside, err = salvaged.Replace(); err != nil {
+			if result.Kept, result.Aside, err = salvaged.Replace(); err != nil {
 				return unreadable(err)
 			}
-			report.Replaced = true
+			result.Replaced = true
 		}
-		return endSalvage(cmd, report, salvaged.Sound(), *asJSON)
+		return show(cmd, salvageView, result)
 	}
 	return cmd
 }
@@ -109,17 +110,9 @@ func unreadable(err error) error {
 	return &exitError{exitBlind, err}
 }
 
-func endSalvage(cmd *cobra.Command, r salvageReport, sound, asJSON bool) error {
-	var err error
-	if asJSON {
-		err = printJSON(cmd.OutOrStdout(), r)
-	} else if r.Replaced {
-		err = printReplaced(cmd.OutOrStdout(), r)
-	}
-	if err == nil && !sound {
-		return &exitError{code: exitFailure}
-	}
-	return err
+var salvageView = view[salvageReport]{
+	text:  printSalvage,
+	wrong: func(r salvageReport) bool { return !r.Sound },
 }
 
 func salvageReportOf(path string, s *boltstore.Salvaged) (salvageReport, error) {
@@ -127,7 +120,7 @@ func salvageReportOf(path string, s *boltstore.Salvaged) (salvageReport, error) 
 		return salvageCount{s.Count(bucket, boltstore.Sure), s.Count(bucket, boltstore.Likely), s.Count(bucket, boltstore.Uncertain)}
 	}
 	r := salvageReport{
-		File: path, Guests: count(boltstore.Instances), Resting: count(boltstore.Resting), Notes: count(boltstore.Meta),
+		File: path, Sound: s.Sound(), Guests: count(boltstore.Instances), Resting: count(boltstore.Resting), Notes: count(boltstore.Meta),
 		Missing: s.Missing, Problems: append([]string{}, s.Problems...), Records: []salvagedRecord{},
 	}
 	if !s.Sound() {
@@ -152,8 +145,7 @@ func salvageReportOf(path string, s *boltstore.Salvaged) (salvageReport, error) 
 	return r, nil
 }
 
-func printSalvage(cmd *cobra.Command, r salvageReport) {
-	out := cmd.OutOrStdout()
+func printSalvage(out io.Writer, r salvageReport) error {
 	for _, p := range r.Problems {
 		printf(out, "problem: %s\n", p)
 	}
@@ -171,9 +163,9 @@ func printSalvage(cmd *cobra.Command, r salvageReport) {
 	if r.Snapshot != "" {
 		printf(out, "the newest snapshot that can be restored instead: %s\n", r.Snapshot)
 	}
-}
-
-func printReplaced(out io.Writer, r salvageReport) error {
+	if !r.Replaced {
+		return nil
+	}
 	if r.Aside != "" {
 		printf(out, "set aside: %s\n", r.Aside)
 	}
@@ -195,23 +187,21 @@ The exit code is 3 if the database cannot be used.`,
 		Example: "  mdserver database compact",
 		Args:    args(cobra.MaximumNArgs(1)),
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	return report(cmd, compactView, func(cmd *cobra.Command, args []string) (r compactReport, err error) {
 		path, err := databasePath(cmd, args)
 		if err != nil {
-			return err
+			return r, err
 		}
-		report, err := compact(path)
-		if err != nil {
-			return unreadable(err)
+		if r, err = compact(path); err != nil {
+			err = unreadable(err)
 		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), report)
-		}
-		return printf(cmd.OutOrStdout(), "kept: %s\n%s: %d bytes, before %d\n", report.Kept, path, report.After, report.Before)
-	}
-	return cmd
+		return r, err
+	})
 }
+
+var compactView = view[compactReport]{text: func(w io.Writer, r compactReport) error {
+	return printf(w, "kept: %s\n%s: %d bytes, before %d\n", r.Kept, r.File, r.After, r.Before)
+}}
 
 // compactReport is what `mdserver database compact --json` prints.
 type compactReport struct {

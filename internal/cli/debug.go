@@ -1,25 +1,25 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
+	"mdserver/internal/client"
 )
 
 func debugCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "debug",
 		Short: "Look into a running server",
-		Long: `Look into a running server, for those who search for a fault in it. Only root and
-the server's own user may. It works while requests hang. Where the control socket
-does not answer, "systemctl kill --signal=QUIT mdserver" ends the server and has
-it print its goroutines to the log.`,
-		Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(
+		Long: `Look into a running server to find a fault in it. Only root and the server's own
+user may. It works while requests hang. If the control socket does not answer,
+"systemctl kill --signal=QUIT mdserver" ends the server and makes it print its
+goroutines to the log.`,
+	},
 		dumpCommand("goroutines", "Print what each goroutine of the server does",
 			"Print what each goroutine of the server does, as text."),
 		dumpCommand("heap", "Write a profile of the memory in use",
@@ -28,7 +28,6 @@ it print its goroutines to the log.`,
 			"Write a profile of all memory that was allocated since the server started, for\n`go tool pprof`."),
 		usageCommand(),
 	)
-	return cmd
 }
 
 func dumpCommand(name, short, long string) *cobra.Command {
@@ -39,17 +38,13 @@ func dumpCommand(name, short, long string) *cobra.Command {
 		Args:  args(cobra.NoArgs),
 	}
 	output := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := client(cmd)
-		if err != nil {
-			return err
-		}
-		dump, err := c.Debug(cmd.Context(), name)
+	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
+		dump, err := server.Debug(cmd.Context(), name)
 		if err != nil {
 			return err
 		}
 		return writeOutput(cmd, *output, dump)
-	}
+	})
 	return cmd
 }
 
@@ -61,26 +56,13 @@ func usageCommand() *cobra.Command {
 goroutines it has, and how many files and sockets it has open.`,
 		Args: args(cobra.NoArgs),
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := client(cmd)
-		if err != nil {
-			return err
-		}
-		use, err := c.Usage(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), use)
-		}
-		return printUsage(cmd, use)
-	}
-	return cmd
+	return query(cmd, view[api.Usage]{text: printUsage}, func(ctx context.Context, server *client.Client, _ []string) (api.Usage, error) {
+		return server.Usage(ctx)
+	})
 }
 
-func printUsage(cmd *cobra.Command, use admin.Usage) error {
-	return fields(cmd.OutOrStdout(), [][2]string{
+func printUsage(w io.Writer, use api.Usage) error {
+	return fields(w, [][2]string{
 		{"heap", fmt.Sprintf("%d kB", use.HeapBytes/1000)},
 		{"goroutines", fmt.Sprint(use.Goroutines)},
 		{"descriptors", fmt.Sprint(use.Descriptors)},

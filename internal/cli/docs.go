@@ -14,14 +14,15 @@ import (
 // docsCommand writes the reference of all commands, for packages and for the
 // project's own documentation.
 func docsCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:    "docs",
 		Short:  "Write man pages and the command reference",
 		Hidden: true,
-		Args:   args(cobra.NoArgs),
-		RunE:   func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(&cobra.Command{
+	}, manCommand())
+}
+
+func manCommand() *cobra.Command {
+	return &cobra.Command{
 		Use:   "man DIR",
 		Short: "Write man pages into a directory",
 		Args:  args(cobra.ExactArgs(1)),
@@ -38,18 +39,29 @@ func docsCommand() *cobra.Command {
 					return err
 				}
 			}
-			printf(cmd.OutOrStdout(), "wrote %d man pages to %s\n", len(pages), args[0])
-			return nil
+			return printf(cmd.OutOrStdout(), "wrote %d man pages to %s\n", len(pages), args[0])
 		},
-	})
-	return cmd
+	}
 }
+
+// environment is the part of the reference on environment variables.
+const environment = `## Environment variables
+
+| variable | in place of |
+|---|---|
+| ` + "`" + envConfig + "`" + ` | the flag ` + "`--config`" + ` |
+| ` + "`" + envSocket + "`" + ` | the flag ` + "`--socket`" + ` |
+
+A flag takes precedence over its variable.
+
+`
 
 // reference is the reference of all commands in Markdown: docs/reference/commands.md.
 func reference() (string, error) {
 	root := wholeRoot()
 	var b strings.Builder
-	b.WriteString("# Commands\n\nExit codes: 0, all is well; 1, what was asked could not be done; 2, the command line is wrong;\n3, nothing could be looked at (doctor).\n\n")
+	b.WriteString("# Commands\n\n## Exit codes\n\n| code | meaning |\n|---|---|\n" + describeExitCodes("| %d | %s |\n") + "\n")
+	b.WriteString(environment)
 	err := writeReference(&b, root)
 	return b.String(), err
 }

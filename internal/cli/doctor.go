@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/doctor"
 )
@@ -28,27 +28,18 @@ The exit code is 0 if nothing is wrong, 1 if something is, and 3 if the
 configuration cannot be read, so that nothing could be looked at.`,
 		Args: args(cobra.NoArgs),
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	return report(cmd, doctorView, func(cmd *cobra.Command, _ []string) (doctor.Report, error) {
 		file := configFile(cmd, nil)
 		if err := readable(file); err != nil {
-			return &exitError{exitBlind, err}
+			return doctor.Report{}, &exitError{exitBlind, err}
 		}
-		socket, _ := cmd.Flags().GetString("socket")
-		report := examine(cmd.Context(), file, socket)
-		if *asJSON {
-			if err := printJSON(cmd.OutOrStdout(), report); err != nil {
-				return err
-			}
-		} else {
-			printReport(cmd.OutOrStdout(), report)
-		}
-		if !report.Healthy {
-			return &exitError{code: exitFailure}
-		}
-		return nil
-	}
-	return cmd
+		return examine(cmd.Context(), file, socketFlag(cmd)), nil
+	})
+}
+
+var doctorView = view[doctor.Report]{
+	text:  func(w io.Writer, found doctor.Report) error { printReport(w, found); return nil },
+	wrong: func(found doctor.Report) bool { return !found.Healthy },
 }
 
 // examine looks at the host with a configuration. The socket is that of the
@@ -58,7 +49,7 @@ func examine(ctx context.Context, file, socket string) doctor.Report {
 		if socket == "" {
 			socket = cfg.Server.Socket
 		}
-		return admin.NewClient(socket)
+		return client.New(socket)
 	}))
 }
 

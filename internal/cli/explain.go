@@ -1,13 +1,15 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/explain"
+	"mdserver/internal/api"
+	"mdserver/internal/client"
 )
 
 func explainCommand() *cobra.Command {
@@ -23,25 +25,12 @@ is no guest, tell why, and what to do about it.
 		Args:              args(cobra.ExactArgs(1)),
 		ValidArgsFunction: completeGuests,
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := client(cmd)
-		if err != nil {
-			return err
-		}
-		doc, err := c.Explain(cmd.Context(), args[0])
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), doc)
-		}
-		return printExplanation(cmd.OutOrStdout(), doc)
-	}
-	return cmd
+	return query(cmd, view[api.Explanation]{text: printExplanation}, func(ctx context.Context, server *client.Client, args []string) (api.Explanation, error) {
+		return server.Explain(ctx, args[0])
+	})
 }
 
-func printExplanation(w io.Writer, doc explain.Document) error {
+func printExplanation(w io.Writer, doc api.Explanation) error {
 	var facts [][]string
 	for _, f := range doc.Facts {
 		facts = append(facts, []string{f.Name, printable(f.Value), f.Source})
@@ -78,7 +67,7 @@ func printMissing(w io.Writer, missing []string) error {
 	return nil
 }
 
-func printAddresses(w io.Writer, all []explain.Address) {
+func printAddresses(w io.Writer, all []api.ExplainedAddress) {
 	printf(w, "\nADDRESSES\n")
 	for _, a := range all {
 		printf(w, "%s on %s: %s\n", a.Address, printable(a.Network), a.Why)
@@ -91,7 +80,7 @@ func printAddresses(w io.Writer, all []explain.Address) {
 	}
 }
 
-func printTemplate(w io.Writer, doc explain.Document) {
+func printTemplate(w io.Writer, doc api.Explanation) {
 	printf(w, "\nTEMPLATE %s\n", printable(doc.Template.Serves))
 	for _, c := range doc.Template.Candidates {
 		state := "absent"
@@ -105,7 +94,7 @@ func printTemplate(w io.Writer, doc explain.Document) {
 	}
 }
 
-func printRequests(w io.Writer, doc explain.Document) error {
+func printRequests(w io.Writer, doc api.Explanation) error {
 	printf(w, "\nREQUESTS since %s\n", doc.Since.Local().Format(time.DateTime))
 	if doc.DHCP != nil {
 		printf(w, "%s at %s\n", doc.DHCP.Message, doc.DHCP.At.Local().Format(time.DateTime))

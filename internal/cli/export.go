@@ -3,7 +3,8 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
+	"mdserver/internal/client"
 	"mdserver/internal/visible"
 )
 
@@ -30,17 +31,13 @@ With --output the file is replaced as a whole or, after an error, left as it is.
 	}
 	format := cmd.Flags().String("format", "legacy", "format of the output: json, legacy, legacy-list or legacy-object")
 	output := outputFlag(cmd)
-	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(admin.ExportFormats, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := client(cmd)
-		if err != nil {
-			return err
-		}
-		data, err := c.Export(cmd.Context(), *format)
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(api.ExportFormats, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
+	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
+		data, err := server.Export(cmd.Context(), *format)
 		if err != nil {
 			return err
 		}
 		return writeOutput(cmd, *output, visible.EscapeJSON(data))
-	}
+	})
 	return cmd
 }

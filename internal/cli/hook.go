@@ -1,20 +1,18 @@
 package cli
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/syslog"
-	"net"
-	"net/http"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/visible"
 )
@@ -43,7 +41,7 @@ start the guest, this one ends within two seconds, prints nothing, and always
 exits with 0. What went wrong is in the system log under "mdserver-hook".
 
 The server is reached by its Unix socket: $MDSERVER_SOCKET, or the key socket
-of /etc/mdserver/mdserver.conf, or /run/mdserver/mdserver.sock.`,
+of $MDSERVER_CONFIG or /etc/mdserver/mdserver.conf, or /run/mdserver/mdserver.sock.`,
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h := hook{timeout: hookTimeout, socket: hookSocket, report: logHookError}
@@ -104,45 +102,18 @@ func (h *hook) register(ctx context.Context, stdin io.Reader) error {
 	if len(domain) > maxDomainXML {
 		return fmt.Errorf("domain XML is larger than %d bytes", maxDomainXML)
 	}
-	return upload(ctx, h.socket(), domain)
-}
-
-// upload posts a domain XML to the server behind a Unix socket.
-func upload(ctx context.Context, socket string, domain []byte) error {
-	client := http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
-		},
-	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost,
-		"http://mdserver/instance-upload", bytes.NewReader(domain))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/xml")
-	request.Header.Set("User-Agent", admin.HookAgent)
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode/100 == 2 {
-		return nil
-	}
-	reason, _ := io.ReadAll(io.LimitReader(response.Body, 512)) // the status tells enough
-	return fmt.Errorf("the server answers %s: %q", response.Status, bytes.TrimSpace(reason))
+	return client.New(h.socket()).Upload(ctx, domain)
 }
 
 // hookSocket finds the server's socket. A configuration that does not load
 // cannot be the one that the server runs with.
 func hookSocket() string {
-	if path := os.Getenv("MDSERVER_SOCKET"); path != "" {
+	if path := os.Getenv(envSocket); path != "" {
 		return path
 	}
 	var conf *config.Config
 	err := guard(func() (err error) {
-		conf, _, err = config.Load(defaultConfig)
+		conf, _, err = config.Load(cmp.Or(os.Getenv(envConfig), defaultConfig))
 		return err
 	})
 	if err != nil {

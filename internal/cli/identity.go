@@ -1,31 +1,30 @@
 package cli
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/client"
 	"mdserver/internal/identity"
 )
 
 func identityCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "identity",
 		Short: "Let others check which guest they speak to",
 		Long: `Let others check which guest they speak to. A guest finds a document of its own
 at /latest/dynamic/instance-identity/document, and signatures of it beside it:
 signature, pkcs7 and rsa2048. A service to which it shows them checks them by
 the certificate that "mdserver identity ca" prints.`,
-		Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(identityCACommand(), identityVerifyCommand())
-	return cmd
+	}, identityCACommand(), identityVerifyCommand())
 }
 
 // authority is what `mdserver identity ca --json` prints.
@@ -44,26 +43,26 @@ func identityCACommand() *cobra.Command {
 		Example: "  mdserver identity ca > mdserver-identity.pem",
 		Args:    args(cobra.NoArgs),
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		certificate, err := serverCertificate(cmd)
+	text := func(w io.Writer, a authority) error { return printf(w, "%s", verbatim(a.Certificate)) }
+	return query(cmd, view[authority]{text: text}, func(ctx context.Context, server *client.Client, _ []string) (authority, error) {
+		certificate, err := server.Identity(ctx)
 		if err != nil {
-			return err
+			return authority{}, err
 		}
-		if !*asJSON {
-			return printRaw(cmd, certificate)
-		}
-		parsed, err := identity.ParseCertificate(certificate)
-		if err != nil {
-			return fmt.Errorf("answer of mdserver: %w", err)
-		}
-		sum := sha256.Sum256(parsed.Raw)
-		return printJSON(cmd.OutOrStdout(), authority{
-			Subject: parsed.Subject.String(), Fingerprint: hex.EncodeToString(sum[:]),
-			NotBefore: parsed.NotBefore, NotAfter: parsed.NotAfter, Certificate: string(certificate),
-		})
+		return newAuthority(certificate)
+	})
+}
+
+func newAuthority(certificate []byte) (authority, error) {
+	parsed, err := identity.ParseCertificate(certificate)
+	if err != nil {
+		return authority{}, fmt.Errorf("answer of mdserver: %w", err)
 	}
-	return cmd
+	sum := sha256.Sum256(parsed.Raw)
+	return authority{
+		Subject: parsed.Subject.String(), Fingerprint: hex.EncodeToString(sum[:]),
+		NotBefore: parsed.NotBefore, NotAfter: parsed.NotAfter, Certificate: string(certificate),
+	}, nil
 }
 
 func identityVerifyCommand() *cobra.Command {
@@ -109,9 +108,9 @@ document is not genuine. With --ca no server is asked.`,
 }
 
 func serverCertificate(cmd *cobra.Command) ([]byte, error) {
-	c, err := client(cmd)
+	server, err := connect(cmd)
 	if err != nil {
 		return nil, err
 	}
-	return c.Identity(cmd.Context())
+	return server.Identity(cmd.Context())
 }

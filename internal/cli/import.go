@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/inventory/document"
 )
 
@@ -30,36 +30,26 @@ The exit code is 1 if a guest was skipped.`,
   mdserver import guests.json`,
 		Args: args(cobra.ExactArgs(1)),
 	}
-	asJSON := jsonFlag(cmd)
 	replace := cmd.Flags().Bool("replace", false, "put the file's record in the place of that of a known guest")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	return report(cmd, importView, func(cmd *cobra.Command, args []string) (result api.Imported, err error) {
 		data, err := readDocument(cmd, args[0])
 		if err != nil {
-			return err
+			return result, err
 		}
-		c, err := client(cmd)
+		server, err := connect(cmd)
 		if err != nil {
-			return err
+			return result, err
 		}
-		result, err := c.Import(cmd.Context(), data, *replace)
-		if err != nil {
-			return err
-		}
-		out := cmd.OutOrStdout()
-		if *asJSON {
-			err = printJSON(out, result)
-		} else {
-			err = printImported(out, result)
-		}
-		if err == nil && len(result.Skipped) > 0 {
-			return &exitError{code: exitFailure}
-		}
-		return err
-	}
-	return cmd
+		return server.Import(cmd.Context(), data, *replace)
+	})
 }
 
-func printImported(out io.Writer, r admin.Imported) error {
+var importView = view[api.Imported]{
+	text:  printImported,
+	wrong: func(r api.Imported) bool { return len(r.Skipped) > 0 },
+}
+
+func printImported(out io.Writer, r api.Imported) error {
 	for _, skip := range r.Skipped {
 		printf(out, "skipped: %s, uuid %s: %s\n", skip.Name, skip.UUID, skip.Reason)
 	}

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -14,22 +16,19 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
+	"mdserver/internal/client"
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt"
 	"mdserver/internal/visible"
 )
 
 func instanceCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:     "instance",
 		Aliases: []string{"instances", "guest"},
 		Short:   "Add, list, show, remove and reprovision guests",
-		Args:    args(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(addCommand(), listCommand(), showCommand(), removeCommand(), reprovisionCommand(), passwordCommand())
-	return cmd
+	}, addCommand(), listCommand(), showCommand(), removeCommand(), reprovisionCommand(), passwordCommand())
 }
 
 func addCommand() *cobra.Command {
@@ -40,26 +39,21 @@ func addCommand() *cobra.Command {
   mdserver instance add web1.xml`,
 		Args: args(cobra.ExactArgs(1)),
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	return report(cmd, registeredView, func(cmd *cobra.Command, args []string) (registered api.Registered, err error) {
 		xml, err := readInput(cmd, args[0])
 		if err != nil {
-			return err
+			return registered, err
 		}
-		c, err := client(cmd)
+		server, err := connect(cmd)
 		if err != nil {
-			return err
+			return registered, err
 		}
-		registered, err := c.Register(cmd.Context(), xml)
+		registered, err = server.Register(cmd.Context(), xml)
 		if err != nil {
-			return fmt.Errorf("%s: %w", args[0], err)
+			err = fmt.Errorf("%s: %w", args[0], err)
 		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), registered)
-		}
-		return printRegistered(cmd, registered)
-	}
-	return cmd
+		return registered, err
+	})
 }
 
 func readInput(cmd *cobra.Command, name string) ([]byte, error) {
@@ -82,17 +76,19 @@ func readInput(cmd *cobra.Command, name string) ([]byte, error) {
 	return xml, nil
 }
 
-func printRegistered(cmd *cobra.Command, r admin.Registered) error {
-	verb := "updated"
-	if r.Created {
-		verb = "registered"
-	}
-	inst := r.Instance
-	printf(cmd.OutOrStdout(), "%s %s: %s, host name %s\n", verb, printable(inst.Name), addresses(inst), inst.Hostname)
-	if r.Warning != "" {
-		printf(cmd.ErrOrStderr(), "warning: %s\n", r.Warning)
-	}
-	return nil
+var registeredView = view[api.Registered]{
+	text: func(w io.Writer, r api.Registered) error {
+		verb := "updated"
+		if r.Created {
+			verb = "registered"
+		}
+		return printf(w, "%s %s: %s, host name %s\n", verb, printable(r.Instance.Name), addresses(r.Instance), r.Instance.Hostname)
+	},
+	notes: func(w io.Writer, r api.Registered) {
+		if r.Warning != "" {
+			printf(w, "warning: %s\n", r.Warning)
+		}
+	},
 }
 
 func addresses(inst instance.Instance) string {
@@ -135,49 +131,49 @@ With --refused, list the domains that are no guests, because of a fault or becau
 no network that they are on is served, and what to do about each.`,
 		Args: args(cobra.NoArgs),
 	}
-	asJSON := jsonFlag(cmd)
+	resultFlags(cmd, true)
 	refused := cmd.Flags().Bool("refused", false, "list the domains that are no guests, and why")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := client(cmd)
+	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
+		others, err := server.Refusals(cmd.Context())
 		if err != nil {
 			return err
 		}
 		if *refused {
-			return listRefusals(cmd, c, *asJSON)
+			return show(cmd, refusalsView, others)
 		}
-		all, err := c.Guests(cmd.Context())
+		guests, err := server.Guests(cmd.Context())
 		if err != nil {
 			return err
 		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), all)
-		}
-		if err := printList(cmd.OutOrStdout(), all); err != nil {
-			return err
-		}
-		others, err := c.Refusals(cmd.Context())
-		if err == nil {
-			printNotServed(cmd.OutOrStdout(), others)
-		}
-		return err
-	}
+		return show(cmd, guestsView, guestList{guests, others})
+	})
 	return cmd
 }
 
-func printList(w io.Writer, all []admin.Guest) error {
-	rows := make([][]string, 0, len(all))
-	for _, guest := range all {
-		inst := guest.Instance
-		rows = append(rows, []string{
-			printable(inst.Name), inst.Hostname, dash(family(inst, netip.Addr.Is4)), dash(family(inst, netip.Addr.Is6)), inst.MAC.String(), inst.ID, string(guest.State),
-		})
-	}
-	return table(w, []string{"NAME", "HOSTNAME", "IPV4", "IPV6", "MAC", "INSTANCE-ID", "STATE"}, rows)
+// guestList is what `mdserver instance ls` shows. Programs get the guests alone.
+type guestList struct {
+	guests []api.Guest
+	others []api.Refusal // domains that are no guests
 }
 
-func dash(s string) string {
-	if s == "" {
-		return "-"
+var guestsView = view[guestList]{
+	data:  func(l guestList) any { return l.guests },
+	sheet: func(l guestList) sheet { return guestSheet(l.guests) },
+	below: func(w io.Writer, l guestList) { printNotServed(w, l.others) },
+}
+
+func guestSheet(all []api.Guest) sheet {
+	s := sheet{
+		columns: []string{"NAME", "HOSTNAME", "IPV4", "IPV6", "MAC", "INSTANCE-ID", "STATE"},
+		wide:    []string{"UUID", "NETWORK", "LAST UPDATE"},
+	}
+	for _, guest := range all {
+		s.names = append(s.names, word(guest.Instance))
+		s.rows = append(s.rows, []string{
+			printable(guest.Name), guest.Hostname, family(guest.Instance, netip.Addr.Is4), family(guest.Instance, netip.Addr.Is6),
+			guest.MAC.String(), guest.ID, string(guest.State),
+			guest.UUID.String(), guest.Network, guest.LastUpdate.Format(time.RFC3339),
+		})
 	}
 	return s
 }
@@ -192,22 +188,9 @@ func showCommand() *cobra.Command {
 		Args:              args(cobra.ExactArgs(1)),
 		ValidArgsFunction: completeGuests,
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := client(cmd)
-		if err != nil {
-			return err
-		}
-		inst, err := c.Instance(cmd.Context(), args[0])
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), inst)
-		}
-		return printInstance(cmd.OutOrStdout(), inst)
-	}
-	return cmd
+	return query(cmd, view[instance.Instance]{text: printInstance}, func(ctx context.Context, server *client.Client, args []string) (instance.Instance, error) {
+		return server.Instance(ctx, args[0])
+	})
 }
 
 func printInstance(w io.Writer, inst instance.Instance) error {
@@ -277,39 +260,39 @@ while (see "quarantine" in the configuration) before others get them.
 		Args:              args(cobra.MinimumNArgs(1)),
 		ValidArgsFunction: completeGuests,
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, refs []string) error {
-		c, err := client(cmd)
-		if err != nil {
-			return err
-		}
+	resultFlags(cmd, false)
+	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
 		removed := []instance.Instance{}
 		for _, ref := range refs {
-			inst, err := c.Release(cmd.Context(), ref)
+			inst, err := server.Release(cmd.Context(), ref)
+			if err != nil && len(removed) > 0 {
+				return errors.Join(show(cmd, removedView, removed), err)
+			}
 			if err != nil {
 				return err
 			}
 			removed = append(removed, inst)
-			if !*asJSON {
-				printf(cmd.OutOrStdout(), "removed %s: %s\n", printable(inst.Name), addresses(inst))
-			}
 		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), removed)
-		}
-		return nil
-	}
+		return show(cmd, removedView, removed)
+	})
 	return cmd
 }
+
+var removedView = view[[]instance.Instance]{text: func(w io.Writer, removed []instance.Instance) error {
+	for _, inst := range removed {
+		printf(w, "removed %s: %s\n", printable(inst.Name), addresses(inst))
+	}
+	return nil
+}}
 
 // completeGuests offers the names of guests to the shell, and the UUID of one
 // whose name could mean something else to it.
 func completeGuests(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	c, err := client(cmd)
+	server, err := connect(cmd)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	all, err := c.Instances(cmd.Context())
+	all, err := server.Instances(cmd.Context())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -67,7 +67,7 @@ func manPages() ([]install.Page, error) {
 		}
 		content := b.Bytes()
 		if !cmd.HasParent() {
-			content = bytes.Replace(content, []byte(".SH SEE ALSO"), []byte(manRest+".SH SEE ALSO"), 1)
+			content = bytes.Replace(content, []byte(".SH SEE ALSO"), []byte(manRest+manExitStatus()+".SH SEE ALSO"), 1)
 		}
 		name := strings.ReplaceAll(cmd.CommandPath(), " ", "-") + ".8"
 		pages = append(pages, install.Page{Path: manDir + "/" + name, Content: content})
@@ -102,8 +102,17 @@ The control socket, by which the commands and libvirt's hook reach the server.
 .I /var/log/mdserver.log
 The log.
 
-.SH EXIT STATUS
-0, all is well; 1, what was asked could not be done; 2, the command line is wrong; 3, nothing could be looked at
-(doctor); 78, the configuration must be mended before the server can start.
+.SH ENVIRONMENT
+.TP
+.B ` + envConfig + `
+The configuration, if the flag \-\-config is not given.
+.TP
+.B ` + envSocket + `
+The control socket, if the flag \-\-socket is not given.
 
 `
+
+// manExitStatus is the part on exit codes.
+func manExitStatus() string {
+	return ".SH EXIT STATUS\n" + describeExitCodes(".TP\n.B %d\n%s\n") + "\n"
+}

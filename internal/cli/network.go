@@ -1,24 +1,21 @@
 package cli
 
 import (
-	"io"
+	"context"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
+	"mdserver/internal/client"
 )
 
 func networkCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:     "network",
 		Aliases: []string{"networks", "net"},
 		Short:   "List the networks that guests are served on",
-		Args:    args(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(networkListCommand())
-	return cmd
+	}, networkListCommand())
 }
 
 func networkListCommand() *cobra.Command {
@@ -28,35 +25,22 @@ func networkListCommand() *cobra.Command {
 		Short:   "List the networks, their bridges, addresses and guests",
 		Args:    args(cobra.NoArgs),
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := client(cmd)
-		if err != nil {
-			return err
-		}
-		status, err := c.Status(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), status.Networks)
-		}
-		return printNetworks(cmd.OutOrStdout(), status.Networks)
-	}
-	return cmd
+	return query(cmd, view[[]api.Network]{sheet: networkSheet}, func(ctx context.Context, server *client.Client, _ []string) ([]api.Network, error) {
+		status, err := server.Status(ctx)
+		return status.Networks, err
+	})
 }
 
-func printNetworks(w io.Writer, networks []admin.Network) error {
-	rows := make([][]string, 0, len(networks))
+func networkSheet(networks []api.Network) sheet {
+	s := sheet{
+		columns: []string{"NAME", "BACKEND", "BRIDGE", "IPV4", "IPV6", "DOMAIN", "GUESTS", "PORT SECURITY", "TROUBLE"},
+		wide:    []string{"USED"},
+	}
 	for _, n := range networks {
-		trouble := "-"
-		if n.Trouble != "" {
-			trouble = oneLine(n.Trouble)
-		}
-		rows = append(rows, []string{
-			n.Name, n.Backend, dash(n.Bridge), dash(n.IPv4), dash(n.IPv6), dash(n.Domain), strconv.Itoa(n.Guests),
-			describePortSecurity(n.PortSecurity), trouble,
+		s.rows = append(s.rows, []string{
+			n.Name, n.Backend, n.Bridge, n.IPv4, n.IPv6, n.Domain, strconv.Itoa(n.Guests), describePortSecurity(n.PortSecurity), oneLine(n.Trouble),
+			strconv.Itoa(n.Used),
 		})
 	}
-	return table(w, []string{"NAME", "BACKEND", "BRIDGE", "IPV4", "IPV6", "DOMAIN", "GUESTS", "PORT SECURITY", "TROUBLE"}, rows)
+	return s
 }

@@ -65,14 +65,14 @@ type verbatim string
 func printf(w io.Writer, format string, args ...any) error {
 	shown := make([]any, len(args))
 	for i, arg := range args {
-		shown[i] = show(arg)
+		shown[i] = printed(arg)
 	}
 	_, err := fmt.Fprintf(w, format, shown...)
 	return err
 }
 
-// show makes a value visible that fmt would print as a text.
-func show(value any) any {
+// printed makes a value visible that fmt would print as a text.
+func printed(value any) any {
 	switch value.(type) {
 	case verbatim:
 		return value
@@ -111,10 +111,12 @@ func printJSON(w io.Writer, value any) error {
 	return err
 }
 
-// table prints rows in aligned columns under a heading.
+// table prints rows in aligned columns under a heading, unless that is nil.
 func table(w io.Writer, heading []string, rows [][]string) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, strings.Join(heading, "\t"))
+	if heading != nil {
+		fmt.Fprintln(tw, strings.Join(heading, "\t"))
+	}
 	for _, row := range rows {
 		cells := make([]string, len(row))
 		for i, cell := range row {

@@ -20,13 +20,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/doctor"
-	"mdserver/internal/explain"
 	"mdserver/internal/instance"
-	"mdserver/internal/refusal"
-	"mdserver/internal/trail"
-	"mdserver/internal/userdata"
 	"mdserver/internal/visible"
 )
 
@@ -89,36 +85,41 @@ func hostileGuest() instance.Instance {
 
 // Whatever is in a document, it is printed in the lines of its table.
 func TestDocumentsAreHarmless(t *testing.T) {
-	refused := refusal.Refusal{Name: hostile, State: refusal.Refused, Reason: hostile, Advice: []string{hostile}, Source: hostile}
-	doc := explain.Document{
+	refused := api.Refusal{Name: hostile, State: api.Refused, Reason: hostile, Advice: []string{hostile}, Source: hostile}
+	doc := api.Explanation{
 		Name:      hostile,
-		Facts:     []explain.Fact{{Name: hostile, Value: hostile, Source: hostile}},
-		Addresses: []explain.Address{{Network: hostile, Why: hostile, Passed: []explain.Passed{{Reason: hostile}}}},
-		Template:  userdata.Choice{Serves: hostile, Error: hostile, Candidates: []userdata.Candidate{{Path: hostile, Rule: hostile}}},
-		Requests: trail.Trail{
-			Kinds:  []trail.Kind{{Name: hostile}},
-			Recent: []trail.Request{{Method: hostile, Path: hostile}},
+		Facts:     []api.Fact{{Name: hostile, Value: hostile, Source: hostile}},
+		Addresses: []api.ExplainedAddress{{Network: hostile, Why: hostile, Passed: []api.PassedAddress{{Reason: hostile}}}},
+		Template:  api.TemplateChoice{Serves: hostile, Error: hostile, Candidates: []api.TemplateCandidate{{Path: hostile, Rule: hostile}}},
+		Requests: api.Requests{
+			Kinds:  []api.RequestKind{{Name: hostile}},
+			Recent: []api.Request{{Method: hostile, Path: hostile}},
 		},
 		Served:  true,
 		Refusal: &refused,
-		DHCP:    &trail.DHCP{Message: hostile},
+		DHCP:    &api.DHCP{Message: hostile},
 		Missing: []string{hostile},
 	}
-	report := doctor.Report{Findings: []doctor.Finding{{Check: hostile, State: hostile, Text: hostile, Remedy: []string{hostile}}}}
+	found := doctor.Report{Findings: []doctor.Finding{{Check: hostile, State: hostile, Text: hostile, Remedy: []string{hostile}}}}
 	guest := hostileGuest()
+	guests := []api.Guest{{Instance: guest}, {Instance: guest, State: hostile}}
 	for name, print := range map[string]func(*bytes.Buffer) error{
 		"explain": func(b *bytes.Buffer) error { return printExplanation(b, doc) },
-		"doctor":  func(b *bytes.Buffer) error { printReport(b, report); return nil },
+		"doctor":  func(b *bytes.Buffer) error { printReport(b, found); return nil },
 		"show":    func(b *bytes.Buffer) error { return printInstance(b, guest) },
 		"ls": func(b *bytes.Buffer) error {
-			return printList(b, []admin.Guest{{Instance: guest}, {Instance: guest, State: hostile}})
+			return guestSheet(guests).print(b, formatTable, true)
 		},
+		"ls wide": func(b *bytes.Buffer) error { return guestSheet(guests).print(b, formatWide, true) },
+		"ls csv":  func(b *bytes.Buffer) error { return guestSheet(guests).print(b, formatCSV, true) },
+		"ls name": func(b *bytes.Buffer) error { return guestSheet(guests).print(b, formatName, true) },
+		"yaml":    func(b *bytes.Buffer) error { return printYAML(&visible.Writer{W: b}, []any{doc, found, guest}) },
 		"refused": func(b *bytes.Buffer) error {
-			printNotServed(b, []refusal.Refusal{refused})
-			printRefusals(b, []refusal.Refusal{refused})
+			printNotServed(b, []api.Refusal{refused})
+			printRefusals(b, []api.Refusal{refused})
 			return nil
 		},
-		"json": func(b *bytes.Buffer) error { return printJSON(b, []any{doc, report, guest}) },
+		"json": func(b *bytes.Buffer) error { return printJSON(b, []any{doc, found, guest}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
@@ -134,7 +135,7 @@ func TestLongValuesAreCut(t *testing.T) {
 	guest := hostileGuest()
 	guest.Name = strings.Repeat("n", 900_000)
 	var out bytes.Buffer
-	if err := printList(&out, []admin.Guest{{Instance: guest}}); err != nil {
+	if err := guestSheet([]api.Guest{{Instance: guest}}).print(&out, formatTable, true); err != nil {
 		t.Fatal(err)
 	}
 	if out.Len() > 10*maxValue {

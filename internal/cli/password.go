@@ -2,6 +2,8 @@ package cli
 
 import (
 	"github.com/spf13/cobra"
+
+	"mdserver/internal/client"
 )
 
 func passwordCommand() *cobra.Command {
@@ -17,17 +19,13 @@ in base64. A guest can post it once.
     openssl pkeyutl -decrypt -inkey ~/.ssh/id_rsa`,
 		Args:              args(cobra.ExactArgs(1)),
 		ValidArgsFunction: completeGuests,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := client(cmd)
-			if err != nil {
-				return err
-			}
-			password, err := c.Password(cmd.Context(), args[0])
+		RunE: withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
+			password, err := server.Password(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			// Base64 may come in lines; nothing else is printed that a line could look like.
 			return printf(cmd.OutOrStdout(), "%s\n", verbatim(password))
-		},
+		}),
 	}
 }

@@ -3,17 +3,14 @@ package cli
 import (
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 
-	"mdserver/internal/explain"
-	"mdserver/internal/portsecurity"
+	"mdserver/internal/api"
 	ports "mdserver/internal/portsecurity/table"
 )
 
 // printPortSecurity tells what a guest may send on each of its networks.
-func printPortSecurity(w io.Writer, all []explain.PortSecurity) {
+func printPortSecurity(w io.Writer, all []api.GuestPortSecurity) {
 	printf(w, "\nPORT SECURITY\n")
 	for _, p := range all {
 		place := p.Network
@@ -25,13 +22,13 @@ func printPortSecurity(w io.Writer, all []explain.PortSecurity) {
 			printf(w, "  sends from %s\n", strings.Join(sources(p), ", "))
 		}
 		if len(p.Dropped) > 0 {
-			printf(w, "  dropped %s\n", describeDropped(p.Dropped))
+			printf(w, "  dropped %s\n", ports.Describe(p.Dropped))
 		}
 	}
 }
 
 // sources are the addresses that a guest may send from, MACs first.
-func sources(p explain.PortSecurity) []string {
+func sources(p api.GuestPortSecurity) []string {
 	var list []string
 	for _, mac := range p.MACs {
 		list = append(list, mac.String())
@@ -46,17 +43,8 @@ func sources(p explain.PortSecurity) []string {
 	return list
 }
 
-// describeDropped counts frames by kind.
-func describeDropped(dropped ports.Counts) string {
-	var list []string
-	for _, kind := range slices.Sorted(maps.Keys(dropped)) {
-		list = append(list, fmt.Sprintf("%d %s", dropped[kind], kind.Text()))
-	}
-	return strings.Join(list, ", ")
-}
-
 // describePortSecurity is one word or a few for a list of networks.
-func describePortSecurity(s portsecurity.Status) string {
+func describePortSecurity(s api.PortSecurity) string {
 	switch {
 	case !s.On:
 		return "off"
@@ -66,7 +54,7 @@ func describePortSecurity(s portsecurity.Status) string {
 	return "on"
 }
 
-func describeEnforced(s portsecurity.Status) string {
+func describeEnforced(s api.PortSecurity) string {
 	if !s.On || s.Trouble != "" {
 		return describePortSecurity(s)
 	}
@@ -78,7 +66,7 @@ func describeEnforced(s portsecurity.Status) string {
 		text += fmt.Sprintf(", %d taps of no known guest", s.Strangers)
 	}
 	if len(s.Dropped) > 0 {
-		text += ", dropped " + describeDropped(s.Dropped)
+		text += ", dropped " + ports.Describe(s.Dropped)
 	}
 	return text
 }

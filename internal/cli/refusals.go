@@ -6,26 +6,22 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
-	"mdserver/internal/admin"
-	"mdserver/internal/refusal"
+	"mdserver/internal/api"
 )
 
-func listRefusals(cmd *cobra.Command, c *admin.Client, asJSON bool) error {
-	all, err := c.Refusals(cmd.Context())
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return printJSON(cmd.OutOrStdout(), all)
-	}
-	printRefusals(cmd.OutOrStdout(), all)
-	return nil
+var refusalsView = view[[]api.Refusal]{
+	text: func(w io.Writer, all []api.Refusal) error { printRefusals(w, all); return nil },
+	sheet: func(all []api.Refusal) sheet {
+		s := sheet{columns: []string{"NAME", "STATE", "REASON"}, wide: []string{"UUID", "SINCE"}}
+		for _, r := range all {
+			s.rows = append(s.rows, []string{printable(r.Name), string(r.State), r.Reason, r.UUID.String(), r.Since.Format(time.RFC3339)})
+		}
+		return s
+	},
 }
 
 // printRefusal tells why a domain is not served as it is defined now.
-func printRefusal(w io.Writer, r refusal.Refusal) {
+func printRefusal(w io.Writer, r api.Refusal) {
 	printf(w, "\n%s since %s: %s\n", verbatim(strings.ToUpper(string(r.State))), r.Since.Local().Format(time.DateTime), r.Reason)
 	for _, advice := range r.Advice {
 		printf(w, "- %s\n", advice)
@@ -33,7 +29,7 @@ func printRefusal(w io.Writer, r refusal.Refusal) {
 }
 
 // printRefusals lists domains that are no guests, with what to do about each.
-func printRefusals(w io.Writer, all []refusal.Refusal) {
+func printRefusals(w io.Writer, all []api.Refusal) {
 	for _, r := range all {
 		printf(w, "%-8s %s: %s\n", r.State, printable(r.Name), r.Reason)
 		for _, advice := range r.Advice {
@@ -43,8 +39,8 @@ func printRefusals(w io.Writer, all []refusal.Refusal) {
 }
 
 // printNotServed tells of the domains that are missing in a list of guests.
-func printNotServed(w io.Writer, all []refusal.Refusal) {
-	unserved := slices.IndexFunc(all, func(r refusal.Refusal) bool { return r.State == refusal.Unserved })
+func printNotServed(w io.Writer, all []api.Refusal) {
+	unserved := slices.IndexFunc(all, func(r api.Refusal) bool { return r.State == api.Unserved })
 	if unserved < 0 {
 		unserved = len(all)
 	}

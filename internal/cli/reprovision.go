@@ -2,9 +2,11 @@ package cli
 
 import (
 	"errors"
+	"io"
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/client"
 	"mdserver/internal/instance"
 )
 
@@ -33,30 +35,25 @@ func reprovisionCommand() *cobra.Command {
 		Args:              args(cobra.ExactArgs(1)),
 		ValidArgsFunction: completeGuests,
 	}
-	asJSON := jsonFlag(cmd)
+	resultFlags(cmd, false)
 	yes := cmd.Flags().BoolP("yes", "y", false, "do not ask")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := client(cmd)
-		if err != nil {
-			return err
-		}
-		inst, err := c.Instance(cmd.Context(), args[0])
+	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
+		inst, err := server.Instance(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}
 		if err := announce(cmd, inst, *yes); err != nil {
 			return err
 		}
-		// By its UUID: the guest that was shown, whoever has the name by now.
-		changed, err := c.Reprovision(cmd.Context(), inst.UUID.String())
+		// By its UUID: the guest that was shown, whichever has the name by now.
+		changed, err := server.Reprovision(cmd.Context(), inst.UUID.String())
 		if err != nil {
 			return err
 		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), changed)
-		}
-		return printf(cmd.OutOrStdout(), "%s: the instance-id was %s and is %s\n", printable(changed.Name), inst.ID, changed.ID)
-	}
+		return show(cmd, view[instance.Instance]{text: func(w io.Writer, changed instance.Instance) error {
+			return printf(w, "%s: the instance-id was %s and is %s\n", printable(changed.Name), inst.ID, changed.ID)
+		}}, changed)
+	})
 	return cmd
 }
 

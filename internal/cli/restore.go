@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/backup"
@@ -38,11 +38,7 @@ about to be replaced. A restore that was interrupted can be repeated.`,
 	}
 	dryRun := cmd.Flags().Bool("dry-run", false, "show what would change, and change nothing")
 	yes := cmd.Flags().Bool("yes", false, "do not ask")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		cfg, err := loadConfig(cmd)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = withConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
 		b, err := readBackup(cmd, args[0])
 		if err != nil {
 			return err
@@ -55,13 +51,13 @@ about to be replaced. A restore that was interrupted can be repeated.`,
 		}
 		saveFormer(cmd, cfg)
 		return restore(cmd, cfg, b)
-	}
+	})
 	return cmd
 }
 
 // mayRestore checks that no server runs, and that the administrator agrees.
 func mayRestore(cmd *cobra.Command, yes bool) error {
-	c, err := client(cmd)
+	c, err := connect(cmd)
 	if err != nil {
 		return err
 	}
@@ -130,7 +126,7 @@ func restore(cmd *cobra.Command, cfg *config.Config, b *backup.Backup) error {
 // printRestore shows what a restore changes, and what does not fit this host.
 func printRestore(cmd *cobra.Command, cfg *config.Config, path string, b *backup.Backup) error {
 	out := cmd.OutOrStdout()
-	if err := printBackup(cmd, path, b); err != nil {
+	if err := printBackup(cmd.OutOrStdout(), path, b); err != nil {
 		return err
 	}
 	present, err := presentGuests(cmd, cfg)
@@ -159,7 +155,7 @@ func printRestore(cmd *cobra.Command, cfg *config.Config, path string, b *backup
 // presentGuests are the guests of the running server, or else of the sound
 // part of the database.
 func presentGuests(cmd *cobra.Command, cfg *config.Config) ([]instance.Instance, error) {
-	c, err := client(cmd)
+	c, err := connect(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +167,7 @@ func presentGuests(cmd *cobra.Command, cfg *config.Config) ([]instance.Instance,
 		}
 		return b.Table.Instances, nil
 	}
-	if !errors.Is(err, admin.ErrNotRunning) {
+	if !errors.Is(err, client.ErrNotRunning) {
 		return nil, err
 	}
 	table, _, err := boltstore.Read(cmd.Context(), cfg.Server.Database)

@@ -5,24 +5,13 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
 	"mdserver/internal/config"
-)
-
-// Exit codes.
-const (
-	exitFailure = 1 // what was asked could not be done
-	exitUsage   = 2 // the command line is wrong
-	exitBlind   = 3 // nothing could be looked at
-
-	// exitConfig is EX_CONFIG of sysexits.h: the configuration must be mended
-	// first. The unit does not start a server again that ended so.
-	exitConfig = 78
 )
 
 const defaultConfig = "/etc/mdserver/mdserver.conf"
@@ -69,8 +58,8 @@ original mdserver; "mdserver serve" does the same.`,
 	}
 	root.SetVersionTemplate(versionLine())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
-	root.PersistentFlags().StringP("config", "c", defaultConfig, "configuration file")
-	root.PersistentFlags().String("socket", "", "control socket of the server (default: as the configuration says)")
+	root.PersistentFlags().StringP("config", "c", defaultConfig, "configuration `FILE` ($MDSERVER_CONFIG)")
+	root.PersistentFlags().String("socket", "", "control `SOCKET` of the server ($MDSERVER_SOCKET; default: the key socket of the configuration)")
 	root.AddCommand(
 		serveCommand(), instanceCommand(), networkCommand(), userdataCommand(), statusCommand(), reloadCommand(), exportCommand(), importCommand(), backupCommand(), restoreCommand(),
 		configCommand(), identityCommand(), templateCommand(), hookCommand(), installCommand(), uninstallCommand(), docsCommand(),
@@ -98,14 +87,14 @@ func versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  args(cobra.NoArgs),
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), map[string]string{"version": config.Version, "date": config.ReleaseDate})
-		}
-		return printf(cmd.OutOrStdout(), "%s", verbatim(versionLine()))
+	type version struct {
+		Date    string `json:"date"`
+		Version string `json:"version"`
 	}
-	return cmd
+	text := func(w io.Writer, _ version) error { return printf(w, "%s", verbatim(versionLine())) }
+	return report(cmd, view[version]{text: text}, func(*cobra.Command, []string) (version, error) {
+		return version{Version: config.Version, Date: config.ReleaseDate}, nil
+	})
 }
 
 // versionLine is what --version and the version command print.
@@ -173,35 +162,4 @@ func wrongCount(list []string) string {
 		return "an argument is missing"
 	}
 	return fmt.Sprintf("these arguments are too many or too few: %q", list)
-}
-
-// client speaks to the server that the flags or the configuration name. A
-// server goes on running when its configuration is broken, and can be asked at
-// the usual place.
-func client(cmd *cobra.Command) (*admin.Client, error) {
-	if socket, _ := cmd.Flags().GetString("socket"); socket != "" {
-		return admin.NewClient(socket), nil
-	}
-	cfg, err := loadConfig(cmd)
-	if err != nil {
-		usual := config.Default().Server.Socket
-		if info, statErr := os.Stat(usual); statErr != nil || info.Mode().Type() != os.ModeSocket {
-			return nil, err
-		}
-		printError(cmd.ErrOrStderr(), err)
-		printf(cmd.ErrOrStderr(), "mdserver: asking the server at %s, as the configuration cannot be read\n", usual)
-		cfg = config.Default()
-	}
-	return admin.NewClient(cfg.Server.Socket), nil
-}
-
-// loadConfig reads the configuration that the flags name. Where none is named
-// and none is in the usual place, the defaults are in force.
-func loadConfig(cmd *cobra.Command) (*config.Config, error) {
-	file := configFile(cmd, nil)
-	if !isFile(file) && !cmd.Flags().Changed("config") {
-		return config.Default(), nil
-	}
-	cfg, _, err := config.Load(file)
-	return cfg, err
 }

@@ -21,11 +21,7 @@ its configuration again, SIGTERM and SIGINT stop it. The exit code is 78 if the
 configuration or an unreadable database must be repaired first.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := cmd.Flags().GetString("config")
-			if err != nil {
-				return err
-			}
-			return serve(cmd, file)
+			return serve(cmd, configFile(cmd, nil))
 		},
 	}
 }
@@ -46,7 +42,7 @@ func serve(cmd *cobra.Command, file string) error {
 	defer signal.Stop(hup)
 	signal.Ignore(syscall.SIGPIPE) // a broken pipe at standard output must not end the server
 	// The log is visible by itself and need not pass the net.
-	err := daemon.Run(ctx, daemon.Options{ConfigFile: file, Stdout: beneath(cmd.OutOrStdout()), Reload: hup})
+	err := daemon.Serve(ctx, file, beneath(cmd.OutOrStdout()), hup)
 	if bad := (*daemon.ConfigError)(nil); errors.As(err, &bad) || errors.Is(err, daemon.ErrDatabase) {
 		return &exitError{exitConfig, err}
 	}

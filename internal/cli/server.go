@@ -1,15 +1,17 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/admin"
-	"mdserver/internal/dnsmasq"
+	"mdserver/internal/api"
+	"mdserver/internal/client"
 )
 
 func userdataCommand() *cobra.Command {
@@ -23,17 +25,13 @@ the error with file and line, and exit with 1.
 ` + refHelp,
 		Args:              args(cobra.ExactArgs(1)),
 		ValidArgsFunction: completeGuests,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := client(cmd)
-			if err != nil {
-				return err
-			}
-			body, err := c.Userdata(cmd.Context(), args[0])
+		RunE: withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
+			body, err := server.Userdata(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			return printRaw(cmd, body)
-		},
+		}),
 	}
 }
 
@@ -45,36 +43,27 @@ func reloadCommand() *cobra.Command {
 needs a restart. A bad configuration is refused and the old one stays in force.`,
 		Args: args(cobra.NoArgs),
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := client(cmd)
-		if err != nil {
-			return err
-		}
-		result, err := c.Reload(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), result)
-		}
-		printReloaded(cmd, result)
-		return nil
-	}
-	return cmd
+	return query(cmd, reloadedView, func(ctx context.Context, server *client.Client, _ []string) (api.Reloaded, error) {
+		return server.Reload(ctx)
+	})
 }
 
-func printReloaded(cmd *cobra.Command, r admin.Reloaded) {
-	for _, w := range r.Warnings {
-		printf(cmd.ErrOrStderr(), "warning: %s\n", w)
-	}
-	printf(cmd.OutOrStdout(), "reloaded %s\n", r.File)
-	if len(r.Changed) > 0 {
-		printf(cmd.OutOrStdout(), "in force now: %s\n", strings.Join(r.Changed, ", "))
-	}
-	if len(r.Restart) > 0 {
-		printf(cmd.OutOrStdout(), "changed, but needs a restart: %s\n", strings.Join(r.Restart, ", "))
-	}
+var reloadedView = view[api.Reloaded]{
+	text: func(w io.Writer, r api.Reloaded) error {
+		printf(w, "reloaded %s\n", r.File)
+		if len(r.Changed) > 0 {
+			printf(w, "in force now: %s\n", strings.Join(r.Changed, ", "))
+		}
+		if len(r.Restart) > 0 {
+			printf(w, "changed, but needs a restart: %s\n", strings.Join(r.Restart, ", "))
+		}
+		return nil
+	},
+	notes: func(w io.Writer, r api.Reloaded) {
+		for _, warning := range r.Warnings {
+			printf(w, "warning: %s\n", warning)
+		}
+	},
 }
 
 func statusCommand() *cobra.Command {
@@ -88,30 +77,17 @@ The exit code is 0 if nothing is wrong, and 1 if something is or if the server
 does not answer.`,
 		Args: args(cobra.NoArgs),
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := client(cmd)
-		if err != nil {
-			return err
-		}
-		status, err := c.Status(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			err = printJSON(cmd.OutOrStdout(), status)
-		} else {
-			err = printStatus(cmd, status)
-		}
-		if err == nil && len(status.Trouble()) > 0 {
-			return &exitError{code: exitFailure}
-		}
-		return err
-	}
-	return cmd
+	return query(cmd, statusView, func(ctx context.Context, server *client.Client, _ []string) (api.Status, error) {
+		return server.Status(ctx)
+	})
 }
 
-func printStatus(cmd *cobra.Command, s admin.Status) error {
+var statusView = view[api.Status]{
+	text:  printStatus,
+	wrong: func(s api.Status) bool { return len(s.Trouble()) > 0 },
+}
+
+func printStatus(w io.Writer, s api.Status) error {
 	pairs := [][2]string{
 		{"mdserver", fmt.Sprintf("%s, pid %d, up %s", s.Version, s.PID, time.Since(s.Started).Round(time.Second))},
 		{"configuration", s.Config},
@@ -146,10 +122,10 @@ func printStatus(cmd *cobra.Command, s admin.Status) error {
 	for _, t := range trouble {
 		pairs = append(pairs, [2]string{"trouble", oneLine(t.String())})
 	}
-	return fields(cmd.OutOrStdout(), pairs)
+	return fields(w, pairs)
 }
 
-func describeLibvirt(l admin.Libvirt) string {
+func describeLibvirt(l api.Libvirt) string {
 	since := time.Since(l.Since).Round(time.Second)
 	switch {
 	case l.URI == "off":
@@ -163,7 +139,7 @@ func describeLibvirt(l admin.Libvirt) string {
 }
 
 // describeNotServed counts the domains that are no guests; empty for none.
-func describeNotServed(n admin.NotServed) string {
+func describeNotServed(n api.NotServed) string {
 	var list []string
 	if n.Refused > 0 {
 		list = append(list, fmt.Sprintf("%d refused", n.Refused))
@@ -177,7 +153,7 @@ func describeNotServed(n admin.NotServed) string {
 	return strings.Join(list, ", ") + " (mdserver instance ls --refused)"
 }
 
-func describeNetwork(n admin.Network) string {
+func describeNetwork(n api.Network) string {
 	text := n.Name
 	for _, prefix := range []string{n.IPv4, n.IPv6} {
 		if prefix != "" {
@@ -187,7 +163,7 @@ func describeNetwork(n admin.Network) string {
 	return fmt.Sprintf("%s on %s, %d guests, by %s", text, dash(n.Bridge), n.Guests, n.Backend)
 }
 
-func describeDnsmasq(d dnsmasq.Status) string {
+func describeDnsmasq(d api.Dnsmasq) string {
 	text := string(d.Mode)
 	if d.PID > 0 {
 		text += ", pid " + strconv.Itoa(d.PID)

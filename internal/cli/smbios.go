@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,7 +37,7 @@ server need not run.`,
 		Args:              args(cobra.ExactArgs(1)),
 		ValidArgsFunction: completeGuests,
 	}
-	asJSON := jsonFlag(cmd)
+	resultFlags(cmd, false)
 	var opt smbiosOptions
 	cmd.Flags().StringVar((*string)(&opt.face), "as", "", "what to look like: openstack, nocloud, ec2 (Amazon), ec2-clone or nocloud-net")
 	cmd.Flags().BoolVar(&opt.apply, "apply", false, "add it to the domain's definition")
@@ -44,16 +45,15 @@ server need not run.`,
 	_ = cmd.RegisterFlagCompletionFunc("as", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return faceNames(), cobra.ShellCompDirectiveNoFileComp
 	})
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		opt.json = *asJSON
-		return runSMBIOS(cmd, args[0], opt)
-	}
+	cmd.RunE = withConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
+		return runSMBIOS(cmd, cfg, args[0], opt)
+	})
 	return cmd
 }
 
 type smbiosOptions struct {
-	face             smbios.Face
-	apply, yes, json bool
+	face       smbios.Face
+	apply, yes bool
 }
 
 func faceNames() []string {
@@ -64,13 +64,9 @@ func faceNames() []string {
 	return names
 }
 
-func runSMBIOS(cmd *cobra.Command, name string, opt smbiosOptions) error {
+func runSMBIOS(cmd *cobra.Command, cfg *config.Config, name string, opt smbiosOptions) error {
 	if opt.face != smbios.None && opt.face.Title() == smbios.None.Title() {
 		return &exitError{exitUsage, fmt.Errorf("--as %s: choose one of %s", opt.face, strings.Join(faceNames(), ", "))}
-	}
-	cfg, err := loadConfig(cmd)
-	if err != nil {
-		return err
 	}
 	uri := cfg.Libvirt.URI
 	if uri.Off {
@@ -89,14 +85,14 @@ func runSMBIOS(cmd *cobra.Command, name string, opt smbiosOptions) error {
 	case err != nil:
 		return err
 	case !opt.apply && opt.face == smbios.None:
-		return guest.explain(cmd, opt.json)
+		return guest.explain(cmd)
 	}
 	look, changed, err := guest.wear(opt.face)
 	switch {
 	case err != nil:
 		return err
 	case !opt.apply:
-		return guest.show(cmd, look, opt.json)
+		return guest.show(cmd, look)
 	}
 	return guest.apply(cmd, changed, opt, func() error { return definition.Store(cmd.Context(), endpoint, changed.xml) })
 }
@@ -146,19 +142,27 @@ func (g *disguise) apply(cmd *cobra.Command, changed changedDefinition, opt smbi
 			return fmt.Errorf("libvirt refuses the changed definition of %s, which stays as it was: %w", name, err)
 		}
 	}
-	w := cmd.OutOrStdout()
-	if opt.json {
-		return printJSON(w, map[string]any{"name": g.domain.Name, "face": changed.face, "changes": nonNil(changed.changes), "running": g.stored.Running})
+	applied := map[string]any{"name": g.domain.Name, "face": changed.face, "changes": nonNil(changed.changes), "running": g.stored.Running}
+	return show(cmd, view[map[string]any]{
+		text:  func(w io.Writer, _ map[string]any) error { return g.printApplied(w, changed) },
+		notes: func(w io.Writer, _ map[string]any) { g.printCaution(w, changed) },
+	}, applied)
+}
+
+func (g *disguise) printCaution(w io.Writer, changed changedDefinition) {
+	if caution := smbios.Caution(changed.face, g.domain, g.server); caution != "" && len(changed.changes) > 0 {
+		printf(w, "warning: %s\n", caution)
 	}
+}
+
+func (g *disguise) printApplied(w io.Writer, changed changedDefinition) error {
+	name := printable(g.domain.Name)
 	if len(changed.changes) == 0 {
 		return printf(w, "%s is taken for %s already\n", name, changed.face.Title())
 	}
 	printf(w, "%s will be taken for %s:\n", name, changed.face.Title())
 	for _, c := range changed.changes {
 		printf(w, "  %s\n", c)
-	}
-	if caution := smbios.Caution(changed.face, g.domain, g.server); caution != "" {
-		printf(cmd.ErrOrStderr(), "warning: %s\n", caution)
 	}
 	switch {
 	case g.stored.Running:

@@ -34,17 +34,19 @@ func (g *disguise) choice(face smbios.Face) choice {
 }
 
 // explain tells what the guest is taken for and what it could be taken for.
-func (g *disguise) explain(cmd *cobra.Command, asJSON bool) error {
+func (g *disguise) explain(cmd *cobra.Command) error {
 	face, why := g.domain.Face()
 	var choices []choice
 	for _, f := range smbios.Faces() {
 		choices = append(choices, g.choice(f))
 	}
-	w := cmd.OutOrStdout()
-	if asJSON {
-		return printJSON(w, map[string]any{"name": g.domain.Name, "uuid": g.domain.UUID, "face": face, "why_none": why,
-			"readings": g.domain.Readings(), "choices": choices})
-	}
+	v := view[map[string]any]{text: func(w io.Writer, _ map[string]any) error { return g.printChoices(w, choices) }}
+	return show(cmd, v, map[string]any{"name": g.domain.Name, "uuid": g.domain.UUID, "face": face, "why_none": why,
+		"readings": g.domain.Readings(), "choices": choices})
+}
+
+func (g *disguise) printChoices(w io.Writer, choices []choice) error {
+	face, why := g.domain.Face()
 	name := printable(g.domain.Name)
 	if face == smbios.None {
 		printf(w, "%s is taken for no cloud: %s.\nAn image whose cloud-init is not told where to look stays as it is.\n", name, why)
@@ -88,15 +90,15 @@ func (c choice) print(w io.Writer) {
 }
 
 // show prints the XML of one look, and beside it what that means.
-func (g *disguise) show(cmd *cobra.Command, look smbios.Look, asJSON bool) error {
-	c := g.choice(look.Face)
-	if asJSON {
-		return printJSON(cmd.OutOrStdout(), c)
-	}
-	printf(cmd.ErrOrStderr(), "%s as %s; with `virsh edit`, add what is missing of this, or use --apply:\n", printable(g.domain.Name), look.Face)
-	for _, text := range c.Consequences {
-		printf(cmd.ErrOrStderr(), "  %s\n", text)
-	}
-	printf(cmd.ErrOrStderr(), "virt-install has an option that does the same: %s\n", c.VirtInstall)
-	return printf(cmd.OutOrStdout(), "%s", verbatim(look.XML()))
+func (g *disguise) show(cmd *cobra.Command, look smbios.Look) error {
+	return show(cmd, view[choice]{
+		text: func(w io.Writer, _ choice) error { return printf(w, "%s", verbatim(look.XML())) },
+		notes: func(w io.Writer, c choice) {
+			printf(w, "%s as %s; with `virsh edit`, add what is missing of this, or use --apply:\n", printable(g.domain.Name), look.Face)
+			for _, text := range c.Consequences {
+				printf(w, "  %s\n", text)
+			}
+			printf(w, "virt-install has an option that does the same: %s\n", c.VirtInstall)
+		},
+	}, g.choice(look.Face))
 }

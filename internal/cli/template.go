@@ -12,14 +12,10 @@ import (
 )
 
 func templateCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "template",
 		Short: "Try and check user-data templates",
-		Args:  args(cobra.NoArgs),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(renderCommand(), templateCheckCommand())
-	return cmd
+	}, renderCommand(), templateCheckCommand())
 }
 
 func renderCommand() *cobra.Command {

@@ -50,41 +50,39 @@ are told, too, if there is a configuration; a file that others include is best
 checked with its directory.`,
 		Args: args(cobra.MinimumNArgs(1)),
 	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, paths []string) error {
+	return report(cmd, problemsView, func(cmd *cobra.Command, paths []string) ([]templateProblem, error) {
 		cfg, err := checkedConfig(cmd)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		problems := []templateProblem{}
 		for _, path := range paths {
 			found, err := checkTemplates(path, cfg)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			problems = append(problems, found...)
 		}
-		if *asJSON {
-			if err := printJSON(cmd.OutOrStdout(), problems); err != nil {
-				return err
-			}
-		} else {
-			for _, p := range problems {
-				printf(cmd.OutOrStdout(), "%s\n", &p)
-			}
-		}
-		if slices.ContainsFunc(problems, func(p templateProblem) bool { return p.Kind != warningKind }) {
-			return &exitError{code: exitFailure}
+		return problems, nil
+	})
+}
+
+var problemsView = view[[]templateProblem]{
+	text: func(w io.Writer, problems []templateProblem) error {
+		for _, p := range problems {
+			printf(w, "%s\n", &p)
 		}
 		return nil
-	}
-	return cmd
+	},
+	wrong: func(problems []templateProblem) bool {
+		return slices.ContainsFunc(problems, func(p templateProblem) bool { return p.Kind != warningKind })
+	},
 }
 
 // checkedConfig is the configuration that tells which variables there are, or
 // nil if there is none or it is not for this user to read.
 func checkedConfig(cmd *cobra.Command) (*config.Config, error) {
-	named := cmd.Flags().Changed("config")
+	named := configNamed(cmd)
 	if !named && !isFile(configFile(cmd, nil)) {
 		return nil, nil
 	}

@@ -13,8 +13,8 @@ var update = flag.Bool("update", false, "rewrite the sample file and the referen
 // TestDocuments keeps the two documents equal to what the table says.
 func TestDocuments(t *testing.T) {
 	for path, want := range map[string]string{
-		"../../packaging/etc/mdserver.conf": Example(),
-		"../../docs/reference/configuration.md":       Reference(),
+		"../../packaging/etc/mdserver.conf":     Example(),
+		"../../docs/reference/configuration.md": Reference(),
 	} {
 		if *update {
 			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -27,7 +27,8 @@ func (d *Daemon) keepAddresses(cfg *config.Config, networks []instance.Network) 
 	d.keeper.Set(bridges, addrs)
 }
 
-func (d *Daemon) stopKeeping() {
+// takeAddressesAway removes those that keepAddresses added.
+func (d *Daemon) takeAddressesAway() {
 	if err := d.keeper.Close(); err != nil {
 		d.log.Warn("a bridge keeps an address of this server", "error", err)
 	}

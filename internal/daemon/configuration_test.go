@@ -2,8 +2,8 @@ package daemon
 
 import (
 	"context"
-	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,9 +15,11 @@ import (
 
 	"mdserver/internal/config"
 	"mdserver/internal/dnsmasq"
+	"mdserver/internal/hostsfile"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/storetest"
+	"mdserver/internal/networks"
 )
 
 // configurations each differ from the default in what dnsmasq is told.
@@ -114,32 +116,28 @@ func below(dir, path string) string {
 
 // part is the part of a server that makes guests known to DHCP and DNS.
 type part struct {
-	daemon    *Daemon // for its options alone
+	hosts     *hostsfile.File
 	inventory *inventory.Inventory
-	serving   *serving
-	publisher *publisher
+	networks  *networks.Networks
 }
 
 func serveFor(t *testing.T, cfg *config.Config) *part {
 	t.Helper()
-	cfg.Server.LogFile = ""
-	d := newDaemon(Options{Stdout: io.Discard}, cfg)
-	t.Cleanup(d.logs.Close)
-	inv, err := inventory.Open(t.Context(), storetest.NewMemory(), d.inventoryOptions(cfg, configuredNetworks(cfg), nil))
+	log := slog.New(slog.DiscardHandler)
+	hosts := hostsfile.New("/etc/hosts", log)
+	inv, err := inventory.Open(t.Context(), storetest.NewMemory(), inventoryOptions(cfg, hosts, networks.Configured(cfg)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.inventory = inv
-	s := &part{daemon: d, inventory: inv, serving: newServing(cfg, nil, func() {}, d.noteDHCP, d.isGuest, d.log)}
-	s.publisher = newPublisher(inv, s.serving, d.log)
+	heard := func(string, instance.MAC, string) {}
+	s := &part{hosts, inv, networks.New(cfg, inv, nil, heard, log)}
 	t.Cleanup(func() {
-		s.publisher.close()
-		if err := s.serving.close(); err != nil {
+		if err := s.networks.Close(); err != nil {
 			t.Error(err)
 		}
 		_ = inv.Close()
 	})
-	if err := s.publisher.start(t.Context()); err != nil {
+	if err := s.networks.Start(t.Context()); err != nil {
 		t.Errorf("an accepted configuration does not start: %v", err)
 	}
 	return s
@@ -147,11 +145,11 @@ func serveFor(t *testing.T, cfg *config.Config) *part {
 
 func (s *part) reload(t *testing.T, cfg *config.Config) {
 	t.Helper()
-	s.inventory.Reconfigure(s.daemon.inventoryOptions(cfg, configuredNetworks(cfg), nil))
+	s.inventory.Reconfigure(inventoryOptions(cfg, s.hosts, networks.Configured(cfg)))
 	if _, err := s.inventory.Reattach(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.publisher.rewrite(t.Context(), cfg); err != nil {
+	if err := s.networks.Reconfigure(t.Context(), cfg); err != nil {
 		t.Errorf("an accepted configuration cannot be reloaded: %v", err)
 	}
 }
@@ -173,29 +171,29 @@ func (s *part) register(t *testing.T, cfg *config.Config, number byte) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if err := s.publisher.sync(ctx); err != nil {
+	if err := s.networks.Sync(ctx); err != nil {
 		t.Errorf("a guest does not become known: %v", err)
 	}
-	for _, m := range s.serving.list() {
-		place, ok := reg.Instance.On(m.Name)
-		if status := m.server.(*dnsmasq.Service).Status(); status.LastError != "" {
-			t.Errorf("network %s does not serve: %s", m.Name, status.LastError)
+	for i, status := range s.networks.Status() {
+		n := cfg.Networks[i]
+		if status.Trouble != "" {
+			t.Errorf("network %s does not serve: %s", n.Name, status.Trouble)
 		}
-		if ok && m.Run != string(dnsmasq.Off) {
-			checkFiles(t, m, place)
+		if place, ok := reg.Instance.On(n.Name); ok && n.Run != string(dnsmasq.Off) {
+			checkFiles(t, n, place)
 		}
 	}
 }
 
 // checkFiles looks for a guest in the files of a network, and has dnsmasq
 // itself check its configuration.
-func checkFiles(t *testing.T, m *member, place instance.Attachment) {
+func checkFiles(t *testing.T, n config.Network, place instance.Attachment) {
 	t.Helper()
-	if out, err := exec.Command("dnsmasq", "--test", "--conf-file="+filepath.Join(m.BaseDir, m.Name+".conf")).CombinedOutput(); err != nil {
-		t.Errorf("dnsmasq refuses the configuration of network %s: %v\n%s", m.Name, err, out)
+	if out, err := exec.Command("dnsmasq", "--test", "--conf-file="+filepath.Join(n.BaseDir, n.Name+".conf")).CombinedOutput(); err != nil {
+		t.Errorf("dnsmasq refuses the configuration of network %s: %v\n%s", n.Name, err, out)
 	}
-	if place.IPv4.IsValid() && !mentions(t, m.BaseDir, place.MAC.String()) {
-		t.Errorf("network %s: no file tells dnsmasq of %v", m.Name, place)
+	if place.IPv4.IsValid() && !mentions(t, n.BaseDir, place.MAC.String()) {
+		t.Errorf("network %s: no file tells dnsmasq of %v", n.Name, place)
 	}
 }
 

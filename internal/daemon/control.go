@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"mdserver/internal/logging/once"
 )
 
 // controlPeriod is how often a controlListener looks whether its socket is still
@@ -27,7 +29,8 @@ type controlListener struct {
 	mu    sync.Mutex
 	bound *net.UnixListener
 	file  fs.FileInfo // the socket's, as it was made
-	told  string      // the last complaint
+
+	complaint once.Complaint
 }
 
 func listenControl(path string, log *slog.Logger) (*controlListener, error) {
@@ -60,7 +63,7 @@ func (c *controlListener) bind() error {
 	if c.bound != nil {
 		_ = c.bound.Close()
 	}
-	c.bound, c.file, c.told = l, file, ""
+	c.bound, c.file = l, file
 	return nil
 }
 
@@ -88,11 +91,11 @@ func (c *controlListener) look() {
 		return
 	}
 	err := c.bind()
-	if err == nil {
-		c.log.Warn("the control socket was removed or replaced, and is there again", "path", c.path)
-	} else if err.Error() != c.told {
-		c.told = err.Error()
+	switch {
+	case c.complaint.New(err):
 		c.log.Error("the control socket was removed or replaced: commands do not reach this server", "error", err)
+	case err == nil:
+		c.log.Warn("the control socket was removed or replaced, and is there again", "path", c.path)
 	}
 }
 

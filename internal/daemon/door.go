@@ -1,9 +1,7 @@
 package daemon
 
 import (
-	"context"
 	"net/netip"
-	"sync"
 
 	"mdserver/internal/admission"
 	"mdserver/internal/ingress"
@@ -11,38 +9,22 @@ import (
 	"mdserver/internal/inventory"
 )
 
-// openDoor makes the door that guests' connections come by.
-func (d *Daemon) openDoor() error {
-	guests := liveGuests{d.inventory}
+// openKernel opens what tells the door where connections come from.
+func (d *Daemon) openKernel() (*ingress.Kernel, error) {
 	kernel, err := ingress.Open(d.isGuest, d.log)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	d.kernel = kernel
 	if !kernel.SavesSYN() {
 		d.log.Warn("this kernel does not keep the Ethernet source of connections: guests' MACs are verified by the neighbour table, which guests can change", "needed", "Linux 5.10")
 	}
-	d.door = admission.New(admission.Policy{}, guests, kernel, d.log)
-	return nil
+	return kernel, nil
 }
 
 func (d *Daemon) closeDoor() {
 	d.door.Close()
 	if err := d.kernel.Close(); err != nil {
 		d.log.Warn("the kernel's tables are not let go of", "error", err)
-	}
-}
-
-// followGuests has the door follow what becomes of guests, until the function
-// that it returns is called.
-func (d *Daemon) followGuests() (stop func()) {
-	feed := d.inventory.Subscribe()
-	guests := feed.Start().All()
-	var following sync.WaitGroup
-	following.Go(func() { d.door.Follow(context.Background(), guests, feed) })
-	return func() {
-		feed.Close()
-		following.Wait()
 	}
 }
 

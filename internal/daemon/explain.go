@@ -6,20 +6,22 @@ import (
 	"slices"
 	"time"
 
+	"mdserver/internal/api"
 	"mdserver/internal/bridge"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/explain"
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
+	"mdserver/internal/networks"
 	"mdserver/internal/trail"
 )
 
 // noteRequest logs a request, and remembers what a guest asked for.
-func (d *Daemon) noteRequest(r *http.Request, a face.Answer) {
+func (d *Daemon) noteRequest(r *http.Request, a httpcommon.Answer) {
 	if a.Caller.IsLocal() && r.URL.Path == probePath {
 		return
 	}
-	d.logs.request(r, a)
+	d.opts.Log.Request(r, a)
 	if c := a.Caller; c.Guest != nil {
 		d.trail.Note(c.Guest.UUID, trail.Request{At: a.At, Client: c.Addr, Method: r.Method, Path: r.URL.Path, Status: a.Status})
 	}
@@ -39,27 +41,24 @@ func (d *Daemon) isGuest(mac instance.MAC) bool {
 
 // hears reports whether dnsmasq can be heard on a network: it is our child.
 func (d *Daemon) hears(network string) bool {
-	for _, m := range d.serving.list() {
-		if service, ok := m.server.(*dnsmasq.Service); ok && m.Name == network {
-			return service.Status().Mode == dnsmasq.Child
-		}
-	}
-	return false
+	return slices.ContainsFunc(d.networks.Status(), func(s networks.Status) bool {
+		return s.Network.Name == network && s.Dnsmasq != nil && s.Dnsmasq.Mode == dnsmasq.Child
+	})
 }
 
 // explain tells all of a guest, and why it is so.
-func (d *Daemon) explain(ctx context.Context, guest *instance.Instance) explain.Document {
+func (d *Daemon) explain(ctx context.Context, guest *instance.Instance) api.Explanation {
 	cfg := d.config.Load()
 	var keys []string
 	for _, key := range cfg.PublicKeys {
 		keys = append(keys, key.Name)
 	}
-	networks := completed(configuredNetworks(cfg), d.serving.views(), d.log)
+	all := d.networks.Describe(cfg)
 	return explain.Guest(explain.Subject{
 		Guest:    guest,
 		Refusal:  d.refusalOf(guest),
 		Snapshot: d.inventory.Snapshot(),
-		Networks: networks,
+		Networks: all,
 		Settings: cfg.Effective(),
 		Keys:     keys,
 		Template: d.front.Load().renderer.Explain(ctx, guest),
@@ -69,7 +68,7 @@ func (d *Daemon) explain(ctx context.Context, guest *instance.Instance) explain.
 		Started:  d.started,
 		Ports:    d.ports.Of(guest.UUID),
 		Found:    d.foundRunning(guest),
-		Taps:     d.taps(guest, networks),
+		Taps:     d.taps(guest, all),
 	})
 }
 

@@ -6,11 +6,11 @@ import (
 	"strings"
 
 	"mdserver/internal/config"
-	"mdserver/internal/face"
 	"mdserver/internal/face/ec2"
 	"mdserver/internal/face/nocloud"
 	"mdserver/internal/face/openstack"
 	"mdserver/internal/face/service"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
 	"mdserver/internal/userdata"
@@ -79,7 +79,7 @@ func upload(take, other http.Handler) http.Handler {
 
 func localOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if face.Privileged(w, r) {
+		if httpcommon.Privileged(w, r) {
 			next.ServeHTTP(w, r)
 		}
 	})

@@ -5,11 +5,11 @@ import (
 	"path/filepath"
 	"time"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/config"
 	"mdserver/internal/health"
 	"mdserver/internal/inventory/boltstore"
-	"mdserver/internal/logqueue"
+	"mdserver/internal/logging/queue"
 )
 
 // health lists what is wrong besides what the networks tell of themselves.
@@ -24,16 +24,16 @@ func (d *Daemon) health(cfg *config.Config) []health.Trouble {
 	all = append(all, health.Disk("database", dir)...)
 	if file := cfg.Server.LogFile; file != "" {
 		all = append(all, health.Disk("log", filepath.Dir(file))...)
-		all = append(all, logTrouble("the log file "+file, d.logs.toFile.Status())...)
+		all = append(all, logTrouble("the log file "+file, d.opts.Log.File())...)
 	}
-	all = append(all, logTrouble("the log's stream", d.logs.toStream.Status())...)
+	all = append(all, logTrouble("the log's stream", d.opts.Log.Stream())...)
 	if failure := d.snapshotFailure.Load(); failure != nil {
 		all = append(all, *failure)
 	}
 	return append(all, d.libvirtTrouble(cfg)...)
 }
 
-func logTrouble(target string, s logqueue.Status) []health.Trouble {
+func logTrouble(target string, s queue.Status) []health.Trouble {
 	switch {
 	case !s.Stuck.IsZero():
 		return []health.Trouble{{Part: "log", Since: s.Stuck,
@@ -59,9 +59,10 @@ func (d *Daemon) libvirtTrouble(cfg *config.Config) []health.Trouble {
 // asked for every few seconds.
 func (d *Daemon) trouble() []health.Trouble {
 	cfg := d.config.Load()
-	s := admin.Status{SetAside: boltstore.Asides(cfg.Server.Database), Withheld: d.inventory.Withheld(), Health: d.health(cfg)}
-	for _, m := range d.serving.list() {
-		s.Networks = append(s.Networks, admin.Network{Name: m.Name, Trouble: networkTrouble(m.lastError(), d.ports.Trouble(m.Name))})
+	s := api.Status{SetAside: boltstore.Asides(cfg.Server.Database), Withheld: d.withheldNow(), Health: d.health(cfg)}
+	for _, n := range d.networks.Status() {
+		name := n.Network.Name
+		s.Networks = append(s.Networks, api.Network{Name: name, Trouble: networkTrouble(n.Trouble, d.ports.Trouble(name))})
 	}
 	return s.Trouble()
 }

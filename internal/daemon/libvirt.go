@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt/bridges"
@@ -24,7 +24,7 @@ type following struct {
 }
 
 func (d *Daemon) newFollowing(cfg *config.Config) *following {
-	f := &following{keeper: presence.New(d.inventory, cfg.Libvirt.ReleaseAfter, d.log)}
+	f := &following{keeper: presence.New(d.inventory, d.refreshNetworks, cfg.Libvirt.ReleaseAfter, d.log)}
 	if uri := cfg.Libvirt.URI; !uri.Off {
 		endpoint := connection.Endpoint{Session: uri.Session, Socket: uri.Socket}
 		log := d.log.With("part", "libvirt")
@@ -34,19 +34,19 @@ func (d *Daemon) newFollowing(cfg *config.Config) *following {
 	return f
 }
 
-// start follows libvirt until ctx ends; the function it returns waits for that.
-// Guests that are gone are released whether libvirt is there or not.
-func (f *following) start(ctx context.Context) (wait func()) {
+// run follows libvirt until ctx ends. Guests that are gone are released whether
+// libvirt is there or not.
+func (f *following) run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { f.keeper.Run(ctx) })
 	if f.watcher != nil {
 		running.Go(func() { f.watcher.Run(ctx) })
 	}
-	return func() {
-		running.Wait()
-		f.bridges.Close()
-	}
+	running.Wait()
 }
+
+// close lets go of the connection to libvirt.
+func (f *following) close() { f.bridges.Close() }
 
 // complete is called once requests are answered, when libvirt is followed.
 func (d *Daemon) complete(ctx context.Context, dom instance.Domain) instance.Domain {
@@ -75,13 +75,13 @@ func (f *following) running(id uuid.UUID) (running, known bool) {
 // foundRunning reports whether a guest was started before anything told this
 // server of it.
 func (d *Daemon) foundRunning(guest *instance.Instance) bool {
-	return d.following.keeper != nil && d.following.keeper.FoundRunning(guest.UUID) && guest.Seen[instance.ByHook].Before(d.started)
+	return d.following.keeper.FoundRunning(guest.UUID) && guest.Seen[instance.ByHook].Before(d.started)
 }
 
-func (f *following) status(cfg *config.Config) admin.Libvirt {
-	s := admin.Libvirt{URI: cfg.Libvirt.URI.String()}
+func (f *following) status(cfg *config.Config) api.Libvirt {
+	s := api.Libvirt{URI: cfg.Libvirt.URI.String()}
 	if f.watcher != nil {
-		s.Status = f.watcher.Status()
+		s.LibvirtSync = f.watcher.Status()
 		s.Domains = f.keeper.Domains()
 	}
 	return s

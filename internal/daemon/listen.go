@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mdserver/internal/config"
+	"mdserver/internal/hostaddr"
 	"mdserver/internal/ingress"
 )
 
@@ -75,7 +76,7 @@ func listenTCP(addr netip.Addr, port int, log *slog.Logger) (net.Listener, error
 	case err != nil:
 		return nil, err
 	}
-	if !addr.IsUnspecified() && !addr.IsLoopback() && !hostHas(addr) {
+	if !addr.IsUnspecified() && !addr.IsLoopback() && !hostaddr.Has(addr) {
 		log.Warn("no interface of this host has the listen address yet; is the network started?", "address", addr)
 	}
 	return l, nil
@@ -103,27 +104,4 @@ func bindTCP(addr netip.Addr, port int) (*net.TCPListener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", where, err)
 	}
 	return l.(*net.TCPListener), nil
-}
-
-func hostHas(addr netip.Addr) bool {
-	for _, own := range hostAddresses() {
-		if own == addr {
-			return true
-		}
-	}
-	return false
-}
-
-func hostAddresses() []netip.Addr {
-	var addrs []netip.Addr
-	all, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil
-	}
-	for _, a := range all {
-		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
-			addrs = append(addrs, prefix.Addr())
-		}
-	}
-	return addrs
 }

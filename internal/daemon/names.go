@@ -31,12 +31,12 @@ func (d *Daemon) renameReserved(ctx context.Context, cfg *config.Config, network
 	for _, n := range networks {
 		naming += "\n" + n.Name + " " + n.NamePrefix + " " + n.Domain
 	}
-	if naming == d.naming {
+	if naming == d.applied.naming {
 		return nil
 	}
 	renamed, err := d.inventory.RenameReserved(ctx)
 	if err == nil {
-		d.naming = naming
+		d.applied.naming = naming
 	}
 	for _, r := range renamed {
 		d.log.Warn("a guest has another host name now: no guest may have the former one",

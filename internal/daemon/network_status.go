@@ -3,32 +3,24 @@ package daemon
 import (
 	"net/netip"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/inventory"
-	"mdserver/internal/libvirt/network"
 )
 
 // networkStatus tells of each network who serves it and who is on it.
-func (d *Daemon) networkStatus(guests *inventory.Snapshot) []admin.Network {
-	var list []admin.Network
-	for _, m := range d.serving.list() {
-		n := admin.Network{
-			Name: m.Name, Backend: m.Backend, Bridge: m.Interface,
-			IPv4: prefix(m.Network.Network), IPv6: prefix(m.Network6), Domain: m.Domain,
+func (d *Daemon) networkStatus(guests *inventory.Snapshot) []api.Network {
+	var list []api.Network
+	for _, served := range d.networks.Status() {
+		is := served.Network
+		n := api.Network{
+			Name: is.Name, Backend: served.Backend, Bridge: is.Bridge,
+			IPv4: prefix(is.IPv4), IPv6: prefix(is.IPv6), Domain: is.Domain,
+			Dnsmasq: served.Dnsmasq, Libvirt: served.Libvirt,
 		}
 		n.Guests, n.Used = population(guests, n.Name)
 		n.PortSecurity = d.ports.Status(n.Name)
-		switch server := m.server.(type) {
-		case *dnsmasq.Service:
-			st := server.Status()
-			n.Dnsmasq, n.Trouble = &st, st.LastError
-		case *network.Service:
-			view, st := server.View(), server.Status()
-			n.Bridge, n.IPv4, n.Domain = view.Bridge, prefix(view.IPv4), view.Domain
-			n.Libvirt, n.Trouble = &st, st.LastError
-		}
-		n.Trouble = networkTrouble(n.Trouble, n.PortSecurity.Trouble)
+		n.Trouble = networkTrouble(served.Trouble, n.PortSecurity.Trouble)
 		list = append(list, n)
 	}
 	return list
@@ -41,17 +33,6 @@ func networkTrouble(served, enforced string) string {
 		return "port security is not enforced: " + enforced
 	}
 	return served
-}
-
-// lastError is what the server of a network told last.
-func (m *member) lastError() string {
-	switch server := m.server.(type) {
-	case *dnsmasq.Service:
-		return server.Status().LastError
-	case *network.Service:
-		return server.Status().LastError
-	}
-	return ""
 }
 
 // population counts the guests on a network and their IPv4 addresses there.
@@ -78,11 +59,11 @@ func prefix(p netip.Prefix) string {
 }
 
 // firstDnsmasq is the dnsmasq of the first network that has one.
-func firstDnsmasq(networks []admin.Network) dnsmasq.Status {
+func firstDnsmasq(networks []api.Network) api.Dnsmasq {
 	for _, n := range networks {
 		if n.Dnsmasq != nil {
 			return *n.Dnsmasq
 		}
 	}
-	return dnsmasq.Status{Mode: dnsmasq.Off}
+	return api.Dnsmasq{Mode: dnsmasq.Off}
 }

@@ -7,24 +7,24 @@ import (
 	"fmt"
 	"os"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/config"
 )
 
 // reload reads the configuration again and puts in force what can change
 // while running. SIGHUP and the control interface both come here. A bad
 // configuration is refused as a whole; the old one goes on serving.
-func (d *Daemon) reload(ctx context.Context) (admin.Reloaded, error) {
+func (d *Daemon) reload(ctx context.Context) (api.Reloaded, error) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	if err := emptied(d.opts.ConfigFile); err != nil {
-		return admin.Reloaded{}, fmt.Errorf("configuration refused: %w", err)
+		return api.Reloaded{}, fmt.Errorf("configuration refused: %w", err)
 	}
 	cfg, warnings, err := config.Load(d.opts.ConfigFile)
 	if err != nil {
-		return admin.Reloaded{}, fmt.Errorf("configuration refused:\n%w", err)
+		return api.Reloaded{}, fmt.Errorf("configuration refused:\n%w", err)
 	}
-	result := admin.Reloaded{File: d.opts.ConfigFile}
+	result := api.Reloaded{File: d.opts.ConfigFile}
 	changed, restart := config.Diff(d.config.Load(), cfg)
 	result.Changed, result.Restart = append([]string{}, changed...), append([]string{}, restart...) // for JSON
 	for _, w := range warnings {
@@ -33,9 +33,9 @@ func (d *Daemon) reload(ctx context.Context) (admin.Reloaded, error) {
 	}
 	cfg = cfg.KeepFixed(d.config.Load())
 	if err := cfg.Clash(); err != nil {
-		return admin.Reloaded{}, fmt.Errorf("configuration refused: %w", err)
+		return api.Reloaded{}, fmt.Errorf("configuration refused: %w", err)
 	}
-	d.logs.reload(cfg)
+	d.opts.Log.Reload(cfg)
 	d.config.Store(cfg)
 	if err := d.takeOver(ctx, cfg); err != nil {
 		d.log.Error("the networks do not follow the reload", "error", err)
@@ -59,6 +59,6 @@ func emptied(path string) error {
 // made of it.
 func (d *Daemon) takeOver(ctx context.Context, cfg *config.Config) error {
 	d.following.keeper.SetRest(cfg.Libvirt.ReleaseAfter)
-	errTake := d.takeNetworks(ctx)
-	return errors.Join(errTake, d.publisher.rewrite(ctx, cfg))
+	errApply := d.askToApply(ctx)
+	return errors.Join(errApply, d.networks.Reconfigure(ctx, cfg))
 }

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"mdserver/internal/admission"
 	"mdserver/internal/face/facetest"
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
@@ -47,29 +45,16 @@ func newHandlerFor(tb testing.TB, dir, text string, domains ...instance.Domain) 
 		tb.Fatal(err)
 	}
 	cfg := loadFile(tb, file)
-	d := newDaemon(Options{ConfigFile: file, Stdout: io.Discard}, cfg)
-	tb.Cleanup(d.logs.Close)
-	inv, err := d.openInventory(tb.Context(), cfg)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = inv.Close() })
-	d.inventory = inv
-	if err := d.openIdentity(cfg); err != nil {
-		tb.Fatal(err)
-	}
+	d := newDaemon(tb, cfg)
 	var records []instance.Instance
 	for _, domain := range domains {
-		result, err := inv.Register(tb.Context(), domain)
+		result, err := d.inventory.Register(tb.Context(), domain)
 		if err != nil {
 			tb.Fatal(err)
 		}
 		records = append(records, result.Instance)
 	}
-	networks := configuredNetworks(cfg)
-	d.door = admission.New(admissionPolicy(cfg, networks), liveGuests{inv}, nil, d.log) // no connection comes by it
-	d.front.Store(d.newFront(cfg, networks))
-	return d.metadataHandler(facetest.Identify(liveGuests{inv})), records
+	return d.metadataHandler(facetest.Identify(liveGuests{d.inventory})), records
 }
 
 // FuzzRequest sends whatever a guest may send through the whole chain: nothing

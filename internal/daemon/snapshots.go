@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"mdserver/internal/config"
@@ -20,19 +19,11 @@ const (
 	snapshotLook = 10 * time.Minute
 )
 
-// keepSnapshots makes a snapshot a day until the function that it returns is
-// called. It holds up no registration.
-func (d *Daemon) keepSnapshots(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var keeping sync.WaitGroup
-	keeping.Go(func() {
-		d.snapshotOfTheDay()
-		every(ctx, snapshotLook, d.snapshotOfTheDay)
-	})
-	return func() {
-		cancel()
-		keeping.Wait()
-	}
+// keepSnapshots makes a snapshot a day until ctx ends. It holds up no
+// registration.
+func (d *Daemon) keepSnapshots(ctx context.Context) {
+	d.snapshotOfTheDay()
+	every(ctx, snapshotLook, d.snapshotOfTheDay)
 }
 
 func (d *Daemon) snapshotOfTheDay() {

@@ -7,18 +7,19 @@ import (
 	"os"
 	"path/filepath"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/config"
 	"mdserver/internal/identity"
 	"mdserver/internal/imds"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/networks"
 	"mdserver/internal/shell"
 )
 
 // openInventory opens the database and, at the first start, takes over the
-// guests of the original's.
+// guests of the original's. All that fails leaves the database closed.
 func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*inventory.Inventory, error) {
 	path := cfg.Server.Database
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -29,14 +30,14 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 		return nil, unusable(path, err)
 	}
 	d.notes = store
-	inv, err := inventory.Open(ctx, store, d.inventoryOptions(cfg, configuredNetworks(cfg), nil))
+	inv, err := inventory.Open(ctx, store, d.inventoryOptions(cfg, networks.Configured(cfg)))
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	if err := d.completeAsides(cfg, inv); err != nil {
 		d.log.Error("the records that were set aside could not be completed from a snapshot", "error", err)
 	}
-	inv.Reconfigure(d.inventoryOptions(cfg, configuredNetworks(cfg), nil)) // with what is withheld now
+	inv.Reconfigure(d.inventoryOptions(cfg, networks.Configured(cfg))) // with what is withheld now
 	if err := d.importLegacy(ctx, cfg.Server.DBFile, store, inv); err != nil {
 		return nil, errors.Join(err, inv.Close())
 	}
@@ -73,17 +74,16 @@ func newestBackup(database string) string {
 
 // openIdentity opens the authority that signs identity documents, beside the
 // database, and makes it at the first start.
-func (d *Daemon) openIdentity(cfg *config.Config) error {
+func (d *Daemon) openIdentity(cfg *config.Config) (*identity.Authority, error) {
 	path := identity.Beside(cfg.Server.Database)
 	authority, created, err := identity.Open(path, cfg.Service.Hostname)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if created {
 		d.log.Info("created the authority that signs identity documents", "path", path)
 	}
-	d.identity = authority
-	return nil
+	return authority, nil
 }
 
 // tokenKeyName is the note in the database, which only the server can read,
@@ -102,7 +102,7 @@ func tokenKey(store *boltstore.Store) (imds.Key, error) {
 	return key, store.SetMeta(tokenKeyName, key.Text())
 }
 
-func (d *Daemon) status() admin.Status {
+func (d *Daemon) status() api.Status {
 	cfg := d.config.Load()
 	snapshot := d.inventory.Snapshot()
 	networks := d.networkStatus(snapshot)
@@ -110,7 +110,7 @@ func (d *Daemon) status() admin.Status {
 	for _, n := range networks {
 		used += n.Used
 	}
-	return admin.Status{
+	return api.Status{
 		Version:   cfg.Service.Version,
 		PID:       os.Getpid(),
 		Started:   d.started,
@@ -119,8 +119,8 @@ func (d *Daemon) status() admin.Status {
 		Networks:  networks,
 		Guests:    snapshot.Len(),
 		NotServed: d.notServed(),
-		Addresses: admin.Addresses{Used: used, Resting: len(snapshot.Resting())},
-		IMDS: admin.IMDS{
+		Addresses: api.Addresses{Used: used, Resting: len(snapshot.Resting())},
+		IMDS: api.IMDS{
 			Mode:         cfg.Server.IMDS,
 			Tokens:       d.tokens.Tokens.Load(),
 			WithoutToken: d.tokens.WithoutToken.Load(),
@@ -131,7 +131,7 @@ func (d *Daemon) status() admin.Status {
 		Libvirt:  d.following.status(cfg),
 		Dnsmasq:  firstDnsmasq(networks),
 		SetAside: boltstore.Asides(cfg.Server.Database),
-		Withheld: d.inventory.Withheld(),
+		Withheld: d.withheldNow(),
 		Health:   d.health(cfg),
 	}
 }

@@ -1,36 +1,35 @@
 package daemon
 
 import (
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
-	"mdserver/internal/refusal"
 )
 
 // state tells what a guest does, as libvirt told last.
-func (d *Daemon) state(guest *instance.Instance) admin.State {
+func (d *Daemon) state(guest *instance.Instance) api.State {
 	switch guest.Presence.State {
 	case instance.Gone:
-		return admin.Gone
+		return api.Gone
 	case instance.Away:
-		return admin.Away
+		return api.Away
 	}
 	running, known := d.following.running(guest.UUID)
 	switch {
 	case !known:
-		return admin.Unknown
+		return api.Unknown
 	case running:
-		return admin.Running
+		return api.Running
 	}
-	return admin.Off
+	return api.Off
 }
 
-func (d *Daemon) notServed() admin.NotServed {
+func (d *Daemon) notServed() api.NotServed {
 	refused, unserved := d.inventory.Refusals().Count()
-	return admin.NotServed{Refused: refused, Unserved: unserved}
+	return api.NotServed{Refused: refused, Unserved: unserved}
 }
 
 // refusalOf tells why a guest's present definition is refused; nil if it is not.
-func (d *Daemon) refusalOf(guest *instance.Instance) *refusal.Refusal {
+func (d *Daemon) refusalOf(guest *instance.Instance) *api.Refusal {
 	if r, ok := d.inventory.Refusals().Of(guest.UUID); ok {
 		return &r
 	}

@@ -13,7 +13,7 @@ import (
 	"os"
 	"time"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/backup"
@@ -148,7 +148,7 @@ func (d *Daemon) importAgain(ctx context.Context, path string, inv *inventory.In
 // form that format names. "legacy" is the form that was imported, or else the list, which
 // every version of the original reads.
 func (d *Daemon) export(w io.Writer, format string) error {
-	if format == admin.FormatJSON {
+	if format == api.FormatJSON {
 		return d.exportDocument(w)
 	}
 	form := legacy.Form(format)

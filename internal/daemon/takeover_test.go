@@ -48,14 +48,9 @@ func (u *upgraded) original(format string, entries ...string) {
 func (u *upgraded) ours(format string, domains ...instance.Domain) (guests, exported, log string) {
 	u.t.Helper()
 	var logged bytes.Buffer
-	d := newDaemon(Options{ConfigFile: "mdserver.conf", Stdout: &logged}, u.cfg)
-	inv, err := d.openInventory(u.t.Context(), u.cfg)
-	if err != nil {
-		u.t.Fatal(err)
-	}
-	d.inventory = inv
+	d, end := openDaemon(u.t, u.cfg, &logged)
 	for _, domain := range domains {
-		if _, err := inv.Register(u.t.Context(), domain); err != nil {
+		if _, err := d.inventory.Register(u.t.Context(), domain); err != nil {
 			u.t.Error(err)
 		}
 	}
@@ -64,13 +59,10 @@ func (u *upgraded) ours(format string, domains ...instance.Domain) (guests, expo
 		u.t.Error(err)
 	}
 	var list []string
-	for guest := range inv.Snapshot().All() {
+	for guest := range d.inventory.Snapshot().All() {
 		list = append(list, guest.Name+"="+guest.IPv4.String())
 	}
-	if err := inv.Close(); err != nil {
-		u.t.Error(err)
-	}
-	d.logs.Close()
+	end()
 	return strings.Join(list, " "), text.String(), logged.String()
 }
 
@@ -174,18 +166,11 @@ func TestLaterStartsDoNotDependOnTheFile(t *testing.T) {
 // not come back.
 func TestNoteOfAnOlderVersion(t *testing.T) {
 	u := newUpgraded(t)
-	d := newDaemon(Options{ConfigFile: "mdserver.conf", Stdout: io.Discard}, u.cfg)
-	inv, err := d.openInventory(t.Context(), u.cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d, end := openDaemon(t, u.cfg, io.Discard)
 	if err := d.notes.SetMeta(importedKey, u.cfg.Server.DBFile); err != nil {
 		t.Error(err)
 	}
-	if err := inv.Close(); err != nil {
-		t.Error(err)
-	}
-	d.logs.Close()
+	end()
 	u.original(listOf, legacyEntry(1, "web", 1))
 	if guests, _, _ := u.ours("legacy"); guests != "" {
 		t.Errorf("guests are %s, want none", guests)

@@ -8,7 +8,7 @@ import (
 
 	"mdserver/internal/admin"
 	"mdserver/internal/config"
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 	"mdserver/internal/sockdiag"
 )
@@ -42,7 +42,7 @@ func (u uploads) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func refuseUpload(w http.ResponseWriter, reason string) {
-	face.Refuse(w, http.StatusForbidden, "Upload refused: "+reason+
+	httpcommon.Refuse(w, http.StatusForbidden, "Upload refused: "+reason+
 		"; send it as root, use `mdserver instance add FILE`, or set mdserver.upload in mdserver.conf\n")
 }
 

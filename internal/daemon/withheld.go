@@ -1,11 +1,20 @@
 package daemon
 
 import (
+	"mdserver/internal/api"
 	"mdserver/internal/config"
+	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
 )
+
+// inventoryOptions are the rules of the inventory, with what is withheld now.
+func (d *Daemon) inventoryOptions(cfg *config.Config, networks []instance.Network) inventory.Options {
+	opts := inventoryOptions(cfg, d.hosts, networks)
+	opts.Withheld = d.withheld(cfg)
+	return opts
+}
 
 // withheld gives the guests whose records were set aside, as the files beside the
 // database have them now.
@@ -32,4 +41,14 @@ func (d *Daemon) completeAsides(cfg *config.Config, inv *inventory.Inventory) er
 		return err
 	}
 	return boltstore.CompleteAsides(cfg.Server.Database, snapshot, b.Table.Instances, tableOf(inv.Snapshot()).Instances)
+}
+
+// withheldNow lists the guests whose records were set aside and that were not
+// registered again.
+func (d *Daemon) withheldNow() []api.Withheld {
+	var all []api.Withheld
+	for _, w := range d.inventory.Withheld() {
+		all = append(all, api.Withheld{UUID: w.UUID, Name: w.Name, Hostname: w.Hostname, Addrs: w.Addrs, File: w.File})
+	}
+	return all
 }

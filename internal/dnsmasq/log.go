@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"mdserver/internal/logbudget"
+	"mdserver/internal/logging/budget"
 	"mdserver/internal/visible"
 )
 
@@ -25,14 +25,14 @@ const (
 // lineLimit bounds the lines about one DHCP client: a lease costs four lines.
 // Clients that are no guests share one budget, since MACs can be made up; so do
 // all other lines of one level.
-var lineLimit = logbudget.Limit{Burst: 200, PerMinute: 20}
+var lineLimit = budget.Limit{Burst: 200, PerMinute: 20}
 
 // logLines passes dnsmasq's log on. Written to standard error it carries no
 // level, so the level is found by what the line says.
 type logLines struct {
 	log     *slog.Logger
 	clients clients
-	budget  *logbudget.Budget[string]
+	budget  *budget.Budget[string]
 
 	mu        sync.Mutex
 	rest      []byte
@@ -41,11 +41,11 @@ type logLines struct {
 
 // newLogLines is to be closed.
 func newLogLines(log *slog.Logger, clients clients) *logLines {
-	report := func(about string, left logbudget.Left) {
+	report := func(about string, left budget.Left) {
 		log.Log(context.Background(), max(left.Level, slog.LevelWarn), "lines of dnsmasq left out",
 			"about", about, "count", left.Count, "since", left.Since.Format(time.RFC3339))
 	}
-	return &logLines{log: log, clients: clients, budget: logbudget.New(lineLimit, report)}
+	return &logLines{log: log, clients: clients, budget: budget.New(lineLimit, report)}
 }
 
 func (l *logLines) close() { l.budget.Close() }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 )
 
@@ -20,8 +21,6 @@ type Service struct {
 	log      *slog.Logger
 	clients  clients
 	declines declines
-	ctx      context.Context // ends with Close
-	cancel   context.CancelFunc
 
 	// mu lets one of Start, Apply, Reconfigure and Close work at a time.
 	mu       sync.Mutex
@@ -38,30 +37,20 @@ type Service struct {
 	state sync.Mutex // guards what follows, so that Status never waits
 	st    Status
 	peer  runner // the same as runner, for Status
+
+	closed bool
+	giveUp context.CancelFunc // ends the present wait
 }
 
-// Status tells how dnsmasq is, for people and for `mdserver doctor`.
-type Status struct {
-	Mode      Mode      `json:"mode"`                 // in effect: external when a foreign dnsmasq is left alone
-	PID       int       `json:"pid,omitempty"`        // of the dnsmasq that serves, 0 when none does
-	Restarts  int       `json:"restarts"`             // of our child
-	Replaced  int       `json:"replaced,omitempty"`   // how often it did not answer and was killed
-	Repairs   int       `json:"repairs,omitempty"`    // how often its files or its answers were not as they should be
-	Since     time.Time `json:"since"`                // the last change was live, or tried
-	Live      bool      `json:"live"`                 // dnsmasq has confirmed the last change
-	Revision  string    `json:"revision,omitempty"`   // digest of what dnsmasq confirmed last
-	LastError string    `json:"last_error,omitempty"` // what is wrong now
-	Guests    int       `json:"guests"`
-	Warning   string    `json:"warning,omitempty"` // why dnsmasq has no user of its own
-}
+// Status is how a Service and its dnsmasq are.
+type Status = api.Dnsmasq
 
 var errClosed = errors.New("the service for dnsmasq is closed")
 
 // New makes a Service that does nothing until Start.
 func New(settings Settings, log *slog.Logger) *Service {
-	ctx, cancel := context.WithCancel(context.Background())
 	return &Service{
-		settings: settings.complete(), log: log, ctx: ctx, cancel: cancel,
+		settings: settings.complete(), log: log, giveUp: func() {},
 		runner: absent{}, peer: absent{}, guests: map[uuid.UUID][]entry{}, suspects: map[uuid.UUID]bool{}, idle: true,
 	}
 }
@@ -89,7 +78,7 @@ func (s *Service) start(ctx context.Context, all []instance.Instance) error {
 // begin writes the files and starts dnsmasq, or finds the one that runs. If
 // that fails before dnsmasq is started, Apply and CatchUp try again.
 func (s *Service) begin(ctx context.Context) error {
-	if s.ctx.Err() != nil {
+	if s.isClosed() {
 		return errClosed
 	}
 	before, err := s.prepare(ctx)
@@ -285,7 +274,10 @@ func (s *Service) Status() Status {
 // Close stops the child and waits for all that the Service started. A
 // dnsmasq of somebody else runs on.
 func (s *Service) Close() error {
-	s.cancel() // ends waits, so that the lock is free soon
+	s.state.Lock()
+	s.closed = true
+	s.giveUp() // so that the lock is free soon
+	s.state.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stop()
@@ -319,9 +311,20 @@ func (s *Service) report(err error) {
 	}
 }
 
-// bound limits a wait, also by Close.
+// bound limits a wait, also by Close. There is one wait at a time.
 func (s *Service) bound(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("gave up after %v", limit.Round(time.Millisecond)))
-	stop := context.AfterFunc(s.ctx, cancel)
-	return ctx, func() { stop(); cancel() }
+	s.state.Lock()
+	defer s.state.Unlock()
+	s.giveUp = cancel
+	if s.closed {
+		cancel()
+	}
+	return ctx, cancel
+}
+
+func (s *Service) isClosed() bool {
+	s.state.Lock()
+	defer s.state.Unlock()
+	return s.closed
 }

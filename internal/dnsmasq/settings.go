@@ -10,15 +10,18 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"mdserver/internal/api"
 )
 
-// Mode says who runs dnsmasq.
-type Mode string
+// Mode is who runs dnsmasq.
+type Mode = api.DnsmasqMode
 
+// The modes.
 const (
-	Child    Mode = "child"    // mdserver starts, watches and stops it
-	External Mode = "external" // a unit of its own; mdserver writes files and signals it
-	Off      Mode = "off"      // nobody: no file is written
+	Child    = api.DnsmasqChild
+	External = api.DnsmasqExternal
+	Off      = api.DnsmasqOff
 )
 
 // Settings is everything that dnsmasq's files and its supervision depend on.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 
+	"mdserver/internal/api"
 	"mdserver/internal/smbios"
 	"mdserver/internal/trail"
 )
@@ -84,5 +85,5 @@ func (h *Host) fetched(ctx context.Context, d domain) bool {
 		return false
 	}
 	read := slices.Concat(trail.Metadata(), trail.Userdata())
-	return slices.ContainsFunc(doc.Requests.Kinds, func(k trail.Kind) bool { return k.Status == http.StatusOK && slices.Contains(read, k.Name) })
+	return slices.ContainsFunc(doc.Requests.Kinds, func(k api.RequestKind) bool { return k.Status == http.StatusOK && slices.Contains(read, k.Name) })
 }

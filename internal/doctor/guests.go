@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt"
-	"mdserver/internal/refusal"
 	"mdserver/internal/smbios"
 )
 
@@ -74,7 +74,7 @@ func (h *Host) checkRefused(ctx context.Context) []Finding {
 	}
 	var all []Finding
 	for _, r := range refusals {
-		if r.State != refusal.Refused {
+		if r.State != api.Refused {
 			continue
 		}
 		f := wrong("the domain %q is refused: %s", r.Name, r.Reason)

@@ -8,20 +8,18 @@ import (
 	"net/netip"
 	"time"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/config"
-	"mdserver/internal/explain"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/boltstore"
-	"mdserver/internal/refusal"
 )
 
 // Server is a mdserver that may be running, as its control socket shows it.
 type Server interface {
-	Status(context.Context) (admin.Status, error)
+	Status(context.Context) (api.Status, error)
 	Instances(context.Context) ([]instance.Instance, error)
-	Refusals(context.Context) ([]refusal.Refusal, error)
-	Explain(ctx context.Context, ref string) (explain.Document, error)
+	Refusals(context.Context) ([]api.Refusal, error)
+	Explain(ctx context.Context, ref string) (api.Explanation, error)
 }
 
 // Host is what is examined.
@@ -33,7 +31,7 @@ type Host struct {
 	warnings  []config.Warning
 	problem   error // of the configuration
 	server    Server
-	status    admin.Status
+	status    api.Status
 	statusErr error
 	libvirt   view
 }
@@ -87,7 +85,7 @@ func NewHost(ctx context.Context, configFile string, connect func(*config.Config
 // answerTime bounds the question by which a server that hangs is found.
 const answerTime = 5 * time.Second
 
-func statusOf(ctx context.Context, s Server) (admin.Status, error) {
+func statusOf(ctx context.Context, s Server) (api.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	return s.Status(ctx)
@@ -95,7 +93,7 @@ func statusOf(ctx context.Context, s Server) (admin.Status, error) {
 
 // networksOf lists the networks of the configuration. What it leaves to libvirt
 // is filled in by what the running server knows.
-func networksOf(cfg *config.Config, status admin.Status) []Network {
+func networksOf(cfg *config.Config, status api.Status) []Network {
 	var all []Network
 	for _, c := range cfg.Networks {
 		n := Network{
@@ -113,7 +111,7 @@ func networksOf(cfg *config.Config, status admin.Status) []Network {
 	return all
 }
 
-func (n *Network) complete(live admin.Network) {
+func (n *Network) complete(live api.Network) {
 	if live.Libvirt != nil {
 		n.Leases = live.Libvirt.Leases
 	}

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 
+	"mdserver/internal/hostaddr"
+
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -87,18 +89,7 @@ func (h *Host) mustBear(n Network, addr netip.Addr, b bridgeState) bool {
 	case addr.Zone() != "":
 		return addr.Zone() == n.Bridge
 	}
-	return !hostHas(addr)
-}
-
-func hostHas(addr netip.Addr) bool {
-	nets, err := net.InterfaceAddrs()
-	if err != nil {
-		return false
-	}
-	return slices.ContainsFunc(nets, func(n net.Addr) bool {
-		prefix, err := netip.ParsePrefix(n.String())
-		return err == nil && prefix.Addr() == addr
-	})
+	return !hostaddr.Has(addr)
 }
 
 // missing says that the bridge lacks an address. What defines the bridge should

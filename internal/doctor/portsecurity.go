@@ -2,15 +2,12 @@ package doctor
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
-	"mdserver/internal/portsecurity"
+	"mdserver/internal/portsecurity/table"
 )
 
 // checkPortSecurity tells where guests can send as others, and who tried.
@@ -34,7 +31,7 @@ func checkPortSecurity(ctx context.Context, h *Host) []Finding {
 	return append(all, h.withoutPort(ctx)...)
 }
 
-func (h *Host) portsOf(n admin.Network) []Finding {
+func (h *Host) portsOf(n api.Network) []Finding {
 	s := n.PortSecurity
 	switch {
 	case !s.On:
@@ -54,16 +51,13 @@ func (h *Host) portsOf(n admin.Network) []Finding {
 	return all
 }
 
-func (h *Host) attempts(port portsecurity.Counted) Finding {
-	var list []string
-	for _, kind := range slices.Sorted(maps.Keys(port.Dropped)) {
-		list = append(list, fmt.Sprintf("%d %s", port.Dropped[kind], kind.Text()))
-	}
+func (h *Host) attempts(port api.Port) Finding {
+	dropped := table.Describe(port.Dropped)
 	if port.Guest == "" {
-		return warning("%s sent what it may not, which was dropped: %s", port.Name, strings.Join(list, ", ")).
+		return warning("%s sent what it may not, which was dropped: %s", port.Name, dropped).
 			advise("find out what is at that port: no guest is known there")
 	}
-	return warning("the guest %q sent at %s what it may not, which was dropped: %s", port.Guest, port.Name, strings.Join(list, ", ")).
+	return warning("the guest %q sent at %s what it may not, which was dropped: %s", port.Guest, port.Name, dropped).
 		advise("find out what in the guest sends it, by `%s`; the counts begin again when the server restarts", h.mdserver("explain %s", port.Guest))
 }
 

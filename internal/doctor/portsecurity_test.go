@@ -4,28 +4,26 @@ import (
 	"strings"
 	"testing"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/config"
-	"mdserver/internal/portsecurity"
-	"mdserver/internal/portsecurity/plan"
 	"mdserver/internal/portsecurity/table"
 )
 
 func TestCheckPortSecurity(t *testing.T) {
-	on := portsecurity.Status{On: true, Guests: 3}
+	on := api.PortSecurity{On: true, Guests: 3}
 	dropped := on
-	dropped.Ports = []portsecurity.Counted{
-		{Port: plan.Port{Name: "vnet4", Guest: "web 1"}, Dropped: table.Counts{table.KindARP: 7}},
-		{Port: plan.Port{Name: "tap0"}, Dropped: table.Counts{table.KindDHCP: 1}},
+	dropped.Ports = []api.Port{
+		{Name: "vnet4", Guest: "web 1", Dropped: api.Drops{string(table.KindARP): 7}},
+		{Name: "tap0", Dropped: api.Drops{string(table.KindDHCP): 1}},
 	}
 	strangers, failed := on, on
 	strangers.Strangers, failed.Trouble = 2, "no kernel support"
 	for name, test := range map[string]struct {
 		configured bool
-		status     portsecurity.Status
+		status     api.PortSecurity
 		want       []string
 	}{
-		"off":       {false, portsecurity.Status{}, []string{"warning guests on the network \"mds\" can send as each other"}},
+		"off":       {false, api.PortSecurity{}, []string{"warning guests on the network \"mds\" can send as each other"}},
 		"on":        {true, on, []string{"ok on the network \"mds\", 3 guests send only as themselves"}},
 		"failed":    {true, failed, []string{"wrong port security of the network \"mds\" is not enforced: no kernel support"}},
 		"strangers": {true, strangers, []string{"ok ", "warning the bridge br-none has 2 taps of no known guest"}},
@@ -33,7 +31,7 @@ func TestCheckPortSecurity(t *testing.T) {
 			"warning tap0 sent what it may not, which was dropped: 1 DHCP of a server or of another client"}},
 	} {
 		h := &Host{Config: &config.Config{Networks: []config.Network{{Name: "mds", PortSecurity: test.configured}}}}
-		h.status.Networks = []admin.Network{{Name: "mds", Bridge: "br-none", PortSecurity: test.status}}
+		h.status.Networks = []api.Network{{Name: "mds", Bridge: "br-none", PortSecurity: test.status}}
 		var got []string
 		for _, f := range checkPortSecurity(t.Context(), h) {
 			got = append(got, string(f.State)+" "+f.Text)

@@ -8,8 +8,9 @@ import (
 	"syscall"
 	"testing"
 
-	"mdserver/internal/account"
 	"time"
+
+	"mdserver/internal/account"
 )
 
 // socketInfo is a socket with the owner root.

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"mdserver/internal/dnsmasq"
+	"mdserver/internal/api"
 )
 
 // credentials are whom a process runs as.
@@ -46,7 +46,7 @@ func checkUsers(ctx context.Context, h *Host) []Finding {
 }
 
 // apart warns of a dnsmasq that has rights that it does not need.
-func (h *Host) apart(ctx context.Context, network string, st dnsmasq.Status, server credentials) []Finding {
+func (h *Host) apart(ctx context.Context, network string, st api.Dnsmasq, server credentials) []Finding {
 	own, err := credentialsOf(st.PID)
 	if err != nil {
 		return nil // it ended meanwhile, and checkServing tells

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"mdserver/internal/dnsmasq"
+	"mdserver/internal/api"
 )
 
 func TestParseCredentials(t *testing.T) {
@@ -28,13 +28,13 @@ func TestApart(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		st     dnsmasq.Status
+		st     api.Dnsmasq
 		server credentials
 		want   string
 	}{
-		{"same user", dnsmasq.Status{PID: self}, own, "can read the server's files"},
-		{"the server knows why", dnsmasq.Status{PID: self, Warning: "there is no user"}, own, "there is no user"},
-		{"gone", dnsmasq.Status{PID: 1 << 30}, own, ""},
+		{"same user", api.Dnsmasq{PID: self}, own, "can read the server's files"},
+		{"the server knows why", api.Dnsmasq{PID: self, Warning: "there is no user"}, own, "there is no user"},
+		{"gone", api.Dnsmasq{PID: 1 << 30}, own, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			found := (&Host{ConfigFile: "/etc/mdserver/mdserver.conf"}).apart(t.Context(), "mds", c.st, c.server)

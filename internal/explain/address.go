@@ -4,30 +4,16 @@ import (
 	"fmt"
 	"net/netip"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 )
 
-// Address is one of a guest's addresses and how it came by it.
-type Address struct {
-	Address netip.Addr `json:"address"`
-	Network string     `json:"network"`
-	Why     string     `json:"why"`
-	Passed  []Passed   `json:"passed,omitempty"` // addresses before it that were or are another's
-	More    int        `json:"more,omitempty"`   // passed ones beyond these
-}
-
-// Passed is an address that the guest would have been given, were it free.
-type Passed struct {
-	Address netip.Addr `json:"address"`
-	Reason  string     `json:"reason"`
-}
-
 // mostPassed bounds what is listed of the addresses that were passed over.
 const mostPassed = 8
 
-func (s Subject) addresses() []Address {
-	all := []Address{}
+func (s Subject) addresses() []api.ExplainedAddress {
+	all := []api.ExplainedAddress{}
 	for _, place := range s.Guest.Attachments() {
 		for _, addr := range place.Addrs() {
 			all = append(all, s.address(addr))
@@ -36,8 +22,8 @@ func (s Subject) addresses() []Address {
 	return all
 }
 
-func (s Subject) address(addr netip.Addr) Address {
-	a := Address{Address: addr}
+func (s Subject) address(addr netip.Addr) api.ExplainedAddress {
+	a := api.ExplainedAddress{Address: addr}
 	network, known := s.networkOf(addr)
 	a.Network = network.Name
 	switch {
@@ -63,7 +49,7 @@ func (s Subject) networkOf(addr netip.Addr) (instance.Network, bool) {
 }
 
 // chosen tells how the address follows from the guest's UUID.
-func (s Subject) chosen(a *Address, prefix netip.Prefix) {
+func (s Subject) chosen(a *api.ExplainedAddress, prefix netip.Prefix) {
 	first := inventory.FirstCandidate(prefix, s.Guest.UUID)
 	if a.Address == first {
 		a.Why = "the hash of the UUID leads to it"
@@ -72,7 +58,7 @@ func (s Subject) chosen(a *Address, prefix netip.Prefix) {
 	a.Why = fmt.Sprintf("the hash of the UUID leads to %s; the search went on upward from there to the first free one", first)
 	for addr := first; addr != a.Address; {
 		if len(a.Passed) < mostPassed {
-			a.Passed = append(a.Passed, Passed{addr, s.holder(addr)})
+			a.Passed = append(a.Passed, api.PassedAddress{Address: addr, Reason: s.holder(addr)})
 		} else {
 			a.More++
 		}

@@ -7,51 +7,26 @@ package explain
 import (
 	"time"
 
+	"mdserver/internal/api"
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
-	"mdserver/internal/portsecurity"
-	"mdserver/internal/refusal"
-	"mdserver/internal/trail"
-	"mdserver/internal/userdata"
 )
-
-// Document is all that can be told of a guest.
-type Document struct {
-	Name         string           `json:"name"`
-	Served       bool             `json:"served"`            // it is a guest
-	Refusal      *refusal.Refusal `json:"refusal,omitempty"` // why the domain as it is defined now is not served
-	Facts        []Fact           `json:"facts"`
-	Addresses    []Address        `json:"addresses"`
-	Template     userdata.Choice  `json:"template"`
-	Requests     trail.Trail      `json:"requests"`
-	DHCP         *trail.DHCP      `json:"dhcp,omitempty"` // the last that was heard of its DHCP client
-	Since        time.Time        `json:"since"`          // when the server began to note both
-	PortSecurity []PortSecurity   `json:"port_security"`  // on each of its networks
-	Missing      []string         `json:"missing"`
-}
-
-// Fact is one thing that is known of a guest.
-type Fact struct {
-	Name   string `json:"name"`
-	Value  string `json:"value"`
-	Source string `json:"source"`
-}
 
 // Subject is a guest with what the server knows around it.
 type Subject struct {
 	Guest    *instance.Instance
-	Refusal  *refusal.Refusal // of its present definition, if there is one
+	Refusal  *api.Refusal // of its present definition, if there is one
 	Snapshot *inventory.Snapshot
 	Networks []instance.Network
 	Settings []config.Setting // in force, and where they were set
 	Keys     []string         // names of the SSH keys that guests get
-	Template userdata.Choice
-	Requests trail.Trail
-	DHCP     *trail.DHCP
+	Template api.TemplateChoice
+	Requests api.Requests
+	DHCP     *api.DHCP
 	Hears    bool      // DHCP can be heard on the guest's first network
 	Started  time.Time // of the server
-	Ports    []portsecurity.Counted
+	Ports    []api.Port
 	Found    bool // it ran already when the server began to follow libvirt
 	Taps     []Tap
 }
@@ -64,8 +39,8 @@ type Tap struct {
 }
 
 // Guest explains one.
-func Guest(s Subject) Document {
-	return Document{
+func Guest(s Subject) api.Explanation {
+	return api.Explanation{
 		Name:         s.Guest.Name,
 		Served:       true,
 		Refusal:      s.Refusal,

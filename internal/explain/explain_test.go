@@ -10,14 +10,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/storetest"
-	"mdserver/internal/portsecurity"
 	"mdserver/internal/portsecurity/plan"
 	"mdserver/internal/portsecurity/table"
 	"mdserver/internal/trail"
-	"mdserver/internal/userdata"
 )
 
 var network = instance.Network{
@@ -85,21 +84,21 @@ func TestPortSecurity(t *testing.T) {
 	web2, _ := snapshot.ByName("web2")
 	secured := network
 	secured.PortSecurity, secured.Gateway4 = true, netip.MustParseAddr("10.122.0.1")
-	port := portsecurity.Counted{
-		Port:    plan.Port{Name: "vnet3", Network: "mds", Role: plan.Guest, UUID: web1.UUID, Addrs: []netip.Addr{web1.IPv4}, Allowed: []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16")}},
-		Dropped: table.Counts{table.KindARP: 2},
+	port := api.Port{
+		Name: "vnet3", Network: "mds", Role: string(plan.Guest), UUID: web1.UUID, Addrs: []netip.Addr{web1.IPv4},
+		Allowed: []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16")}, Dropped: api.Drops{string(table.KindARP): 2},
 	}
 	off := port
-	off.Role, off.Off = plan.Other, true
+	off.Role, off.Off = string(plan.Other), true
 	for name, test := range map[string]struct {
 		network instance.Network
-		ports   []portsecurity.Counted
+		ports   []api.Port
 		want    string
 	}{
 		"not configured": {network, nil, "off : port_security of the network is no []"},
 		"not running":    {secured, nil, "unknown : the guest does not run, or libvirt has not told its port []"},
-		"on":             {secured, []portsecurity.Counted{port}, fmt.Sprintf("on vnet3: libvirt runs the guest at this port [%s/32 172.17.0.0/16]", web1.IPv4)},
-		"off":            {secured, []portsecurity.Counted{off}, "off vnet3: the domain's <metadata> port_security says so []"},
+		"on":             {secured, []api.Port{port}, fmt.Sprintf("on vnet3: libvirt runs the guest at this port [%s/32 172.17.0.0/16]", web1.IPv4)},
+		"off":            {secured, []api.Port{off}, "off vnet3: the domain's <metadata> port_security says so []"},
 	} {
 		doc := Guest(Subject{Guest: web1, Snapshot: snapshot, Networks: []instance.Network{test.network}, Ports: test.ports})
 		if len(doc.PortSecurity) != 1 {
@@ -143,7 +142,7 @@ func TestMissing(t *testing.T) {
 	want("SSH key", true)
 	want("hook", false)
 	note := func(path string, status int) {
-		log.Note(guest.UUID, trail.Request{At: time.Now(), Client: guest.IPv4, Method: "GET", Path: path, Status: status})
+		log.Note(guest.UUID, api.Request{At: time.Now(), Client: guest.IPv4, Method: "GET", Path: path, Status: status})
 	}
 	note("/service/name", 200)
 	want("never for metadata", true)
@@ -158,8 +157,8 @@ func TestMissing(t *testing.T) {
 	client := trail.DHCPClient{Network: guest.Network, MAC: guest.MAC}
 	elsewhere := trail.DHCPClient{Network: "another", MAC: guest.MAC}
 	at := time.Now()
-	dhcp.Note(client, trail.DHCP{Message: "DHCPDECLINE", At: at.Add(-time.Minute)})
-	dhcp.Note(client, trail.DHCP{Message: "DHCPACK", At: at})
+	dhcp.Note(client, api.DHCP{Message: "DHCPDECLINE", At: at.Add(-time.Minute)})
+	dhcp.Note(client, api.DHCP{Message: "DHCPACK", At: at})
 	withDHCP := func() string {
 		s := subject()
 		s.DHCP = dhcp.Of(client)
@@ -168,14 +167,14 @@ func TestMissing(t *testing.T) {
 	if text := withDHCP(); !strings.Contains(text, "a DHCPDECLINE in its name was heard at "+at.Add(-time.Minute).Local().Format(time.DateTime)) {
 		t.Errorf("no DHCPDECLINE in:\n%s", text)
 	}
-	dhcp.Note(client, trail.DHCP{Message: "DHCPDECLINE", At: at.Add(-2 * declineMatters)})
-	dhcp.Note(elsewhere, trail.DHCP{Message: "DHCPDECLINE", At: at}) // another guest's
+	dhcp.Note(client, api.DHCP{Message: "DHCPDECLINE", At: at.Add(-2 * declineMatters)})
+	dhcp.Note(elsewhere, api.DHCP{Message: "DHCPDECLINE", At: at}) // another guest's
 	if text := withDHCP(); strings.Contains(text, "in its name was heard") {
 		t.Errorf("a DHCPDECLINE of long ago in:\n%s", text)
 	}
 
 	s := subject()
-	s.Template = userdata.Choice{Error: "web1.yaml:3: no such name"}
+	s.Template = api.TemplateChoice{Error: "web1.yaml:3: no such name"}
 	if text := fmt.Sprint(Guest(s).Missing); !strings.Contains(text, "web1.yaml:3") {
 		t.Errorf("the template's error is not in %s", text)
 	}

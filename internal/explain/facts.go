@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"mdserver/internal/api"
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
 )
@@ -17,39 +18,43 @@ const (
 	imported  = "the original's database"
 )
 
-func (s Subject) facts() []Fact {
+func fact(name, value, source string) api.Fact {
+	return api.Fact{Name: name, Value: value, Source: source}
+}
+
+func (s Subject) facts() []api.Fact {
 	g := s.Guest
-	facts := []Fact{
-		{"name", g.Name, domainXML},
-		{"UUID", g.UUID.String(), domainXML},
-		{"instance-id", g.ID, s.idSource()},
-		{"host name", g.Hostname, s.hostnameSource()},
-		{"MAC", g.MAC.String(), domainXML + ", its interface on our network"},
-		{"location", g.Location, s.set("service.location")},
-		{"SSH keys", strings.Join(s.Keys, ", "), "the section [public-keys] of the configuration"},
+	facts := []api.Fact{
+		fact("name", g.Name, domainXML),
+		fact("UUID", g.UUID.String(), domainXML),
+		fact("instance-id", g.ID, s.idSource()),
+		fact("host name", g.Hostname, s.hostnameSource()),
+		fact("MAC", g.MAC.String(), domainXML+", its interface on our network"),
+		fact("location", g.Location, s.set("service.location")),
+		fact("SSH keys", strings.Join(s.Keys, ", "), "the section [public-keys] of the configuration"),
 	}
 	if g.VCPUs > 0 {
-		facts = append(facts, Fact{"CPUs", strconv.Itoa(g.VCPUs), domainXML})
+		facts = append(facts, fact("CPUs", strconv.Itoa(g.VCPUs), domainXML))
 	}
 	if g.Memory > 0 {
-		facts = append(facts, Fact{"memory", strconv.FormatUint(g.Memory>>20, 10) + " MiB", domainXML})
+		facts = append(facts, fact("memory", strconv.FormatUint(g.Memory>>20, 10)+" MiB", domainXML))
 	}
 	for _, nic := range g.Interfaces {
-		facts = append(facts, Fact{"interface", strings.TrimSpace(nic.MAC.String() + " " + nic.Network), domainXML})
+		facts = append(facts, fact("interface", strings.TrimSpace(nic.MAC.String()+" "+nic.Network), domainXML))
 	}
 	flat := g.Metadata.Flat()
 	for _, key := range slices.Sorted(maps.Keys(flat)) {
-		facts = append(facts, Fact{"metadata " + key, flat[key], domainXML + ", <metadata>"})
+		facts = append(facts, fact("metadata "+key, flat[key], domainXML+", <metadata>"))
 	}
 	for _, w := range g.Metadata.Warnings {
-		facts = append(facts, Fact{"warning", w, domainXML + ", <metadata>"})
+		facts = append(facts, fact("warning", w, domainXML+", <metadata>"))
 	}
 	if s.Found {
-		facts = append(facts, Fact{"state", "running since before the server started", "libvirt"})
+		facts = append(facts, fact("state", "running since before the server started", "libvirt"))
 	}
-	facts = append(facts, s.mode(), Fact{"first seen", g.FirstSeen.Format(time.RFC3339), s.firstSource()})
+	facts = append(facts, s.mode(), fact("first seen", g.FirstSeen.Format(time.RFC3339), s.firstSource()))
 	for _, source := range slices.Sorted(maps.Keys(g.Seen)) {
-		facts = append(facts, Fact{"last told", g.Seen[source].Format(time.RFC3339), sources[source]})
+		facts = append(facts, fact("last told", g.Seen[source].Format(time.RFC3339), sources[source]))
 	}
 	return facts
 }
@@ -86,16 +91,16 @@ func (s Subject) hostnameSource() string {
 	return "made from the domain's name, so that it is valid, one label, and no name of another guest or of this host"
 }
 
-func (s Subject) mode() Fact {
+func (s Subject) mode() api.Fact {
 	if mode, own := s.Guest.Metadata.IMDS(); own {
-		return Fact{"IMDS tokens", string(mode), domainXML + ", <metadata> imds"}
+		return fact("IMDS tokens", string(mode), domainXML+", <metadata> imds")
 	}
 	for _, setting := range s.Settings {
 		if setting.Key == "mdserver.imds" {
-			return Fact{"IMDS tokens", setting.Value, s.set(setting.Key)}
+			return fact("IMDS tokens", setting.Value, s.set(setting.Key))
 		}
 	}
-	return Fact{"IMDS tokens", "", "mdserver.imds"}
+	return fact("IMDS tokens", "", "mdserver.imds")
 }
 
 func (s Subject) firstSource() string {

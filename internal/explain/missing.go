@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/trail"
 	"mdserver/internal/visible"
@@ -71,14 +72,14 @@ func (s Subject) last() string {
 }
 
 func (s Subject) asked(kinds []string) bool {
-	return slices.ContainsFunc(s.Requests.Kinds, func(k trail.Kind) bool { return slices.Contains(kinds, k.Name) })
+	return slices.ContainsFunc(s.Requests.Kinds, func(k api.RequestKind) bool { return slices.Contains(kinds, k.Name) })
 }
 
 // refused are the recent requests that failed, each path once.
-func (s Subject) refused() []trail.Request {
-	var list []trail.Request
+func (s Subject) refused() []api.Request {
+	var list []api.Request
 	for _, r := range s.Requests.Recent {
-		same := func(other trail.Request) bool { return other.Path == r.Path && other.Status == r.Status }
+		same := func(other api.Request) bool { return other.Path == r.Path && other.Status == r.Status }
 		if r.Status >= http.StatusBadRequest && !slices.ContainsFunc(list, same) {
 			list = append(list, r)
 		}

@@ -5,24 +5,12 @@ import (
 	"net/netip"
 	"slices"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
-	"mdserver/internal/portsecurity"
-	"mdserver/internal/portsecurity/table"
 )
 
-// PortSecurity tells what a guest may send on one network, and why.
-type PortSecurity struct {
-	Network string         `json:"network"`
-	State   string         `json:"state"` // on, off or unknown
-	Port    string         `json:"port,omitempty"`
-	Why     string         `json:"why"`
-	MACs    []instance.MAC `json:"macs,omitempty"`
-	Sends   []netip.Prefix `json:"sends_from,omitempty"`
-	Dropped table.Counts   `json:"dropped,omitempty"` // frames, by kind
-}
-
-func (s Subject) portSecurity() []PortSecurity {
-	all := []PortSecurity{}
+func (s Subject) portSecurity() []api.GuestPortSecurity {
+	all := []api.GuestPortSecurity{}
 	for _, n := range s.Networks {
 		if _, on := s.Guest.On(n.Name); !on {
 			continue
@@ -40,8 +28,8 @@ func (s Subject) portSecurity() []PortSecurity {
 	return all
 }
 
-func enforced(port portsecurity.Counted) PortSecurity {
-	p := PortSecurity{Network: port.Network, Port: port.Name, State: "on", Dropped: port.Dropped, MACs: port.MACs}
+func enforced(port api.Port) api.GuestPortSecurity {
+	p := api.GuestPortSecurity{Network: port.Network, Port: port.Name, State: "on", Dropped: port.Dropped, MACs: port.MACs}
 	p.Why = "libvirt runs the guest at this port"
 	if port.Off {
 		p.State, p.Why = "off", "the domain's <metadata> port_security says so"
@@ -54,11 +42,11 @@ func enforced(port portsecurity.Counted) PortSecurity {
 	return p
 }
 
-func notEnforced(n instance.Network) PortSecurity {
+func notEnforced(n instance.Network) api.GuestPortSecurity {
 	if !n.PortSecurity {
-		return PortSecurity{Network: n.Name, State: "off", Why: "port_security of the network is no"}
+		return api.GuestPortSecurity{Network: n.Name, State: "off", Why: "port_security of the network is no"}
 	}
-	return PortSecurity{Network: n.Name, State: "unknown", Why: "the guest does not run, or libvirt has not told its port"}
+	return api.GuestPortSecurity{Network: n.Name, State: "unknown", Why: "the guest does not run, or libvirt has not told its port"}
 }
 
 // claimed lists what the guest's allowed_addresses name in vain: what is

@@ -4,27 +4,26 @@ import (
 	"strings"
 	"time"
 
-	"mdserver/internal/refusal"
-	"mdserver/internal/trail"
+	"mdserver/internal/api"
 )
 
 // Refused explains a domain that is no guest. started is when the server did.
-func Refused(r refusal.Refusal, started time.Time) Document {
+func Refused(r api.Refusal, started time.Time) api.Explanation {
 	var macs []string
 	for _, mac := range r.MACs {
 		macs = append(macs, mac.String())
 	}
-	return Document{
+	return api.Explanation{
 		Name: r.Name,
-		Facts: []Fact{
-			{"name", r.Name, domainXML},
-			{"UUID", r.UUID.String(), domainXML},
-			{"MAC", strings.Join(macs, ", "), domainXML},
-			{"last told", r.Last.Format(time.RFC3339), sources[r.Source]},
+		Facts: []api.Fact{
+			fact("name", r.Name, domainXML),
+			fact("UUID", r.UUID.String(), domainXML),
+			fact("MAC", strings.Join(macs, ", "), domainXML),
+			fact("last told", r.Last.Format(time.RFC3339), sources[r.Source]),
 		},
 		Refusal:   &r,
-		Addresses: []Address{},
-		Requests:  trail.Trail{Kinds: []trail.Kind{}, Recent: []trail.Request{}},
+		Addresses: []api.ExplainedAddress{},
+		Requests:  api.Requests{Kinds: []api.RequestKind{}, Recent: []api.Request{}},
 		Since:     started,
 		Missing:   []string{"it is no guest: " + r.Reason},
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/trail"
 )
@@ -69,7 +70,7 @@ func TestStartedBefore(t *testing.T) {
 	if strings.Contains(missing, "clean --reboot") {
 		t.Errorf("it is to be set up anew:\n%s", missing)
 	}
-	log.Note(guest.UUID, trail.Request{At: time.Now(), Client: guest.IPv4, Method: "GET", Path: "/latest/meta-data/", Status: 200})
+	log.Note(guest.UUID, api.Request{At: time.Now(), Client: guest.IPv4, Method: "GET", Path: "/latest/meta-data/", Status: 200})
 	if missing, _ = explained(guest.FirstSeen.Add(-time.Minute)); strings.Contains(missing, "started before") {
 		t.Errorf("it has its metadata, but:\n%s", missing)
 	}

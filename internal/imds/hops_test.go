@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"mdserver/internal/face"
 	"mdserver/internal/face/facetest"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 )
 
@@ -35,8 +35,8 @@ func TestHopLimitIsSetOnTheSocket(t *testing.T) {
 			server.Listener = &spy{listener, conns}
 			log := slog.New(slog.DiscardHandler)
 			gate := New(Settings{Mode: instance.IMDSOptional, HopLimit: 3, Versions: []string{"latest"}}, NewKey(), &Counts{}, log).EC2(
-				http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { face.Text(w, "value") }))
-			server.Config.Handler = face.Identified(facetest.Identify(&everybody{instance.Instance{UUID: web1}}), face.LogTo(log), gate)
+				http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { httpcommon.Text(w, "value") }))
+			server.Config.Handler = httpcommon.Identified(facetest.Identify(&everybody{instance.Instance{UUID: web1}}), httpcommon.LogTo(log), gate)
 			server.Config.ConnContext = WithConn
 			server.Start()
 			defer server.Close()

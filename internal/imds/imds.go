@@ -24,7 +24,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 )
 
@@ -67,7 +67,7 @@ func New(settings Settings, key Key, counts *Counts, log *slog.Logger) *Gate {
 }
 
 // EC2 puts the gate before the EC2 tree, and serves tokens. What it stands before
-// must serve paths in normal form to known callers (see package face), and refuse
+// must serve paths in normal form to known callers (see package httpcommon), and refuse
 // those that are no guests.
 func (g *Gate) EC2(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.serveEC2(w, r, next) })
@@ -76,7 +76,7 @@ func (g *Gate) EC2(next http.Handler) http.Handler {
 // Face puts the gate before another face, which may be exempt from tokens.
 func (g *Gate) Face(name string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		guest := face.Caller(r).Guest
+		guest := httpcommon.Caller(r).Guest
 		mode := g.mode(guest)
 		if guest == nil || mode == instance.IMDSOff || slices.Contains(g.exempt(guest), name) || g.admit(w, r, guest, mode) {
 			next.ServeHTTP(w, r)
@@ -85,13 +85,13 @@ func (g *Gate) Face(name string, next http.Handler) http.Handler {
 }
 
 func (g *Gate) serveEC2(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	guest := face.Caller(r).Guest
+	guest := httpcommon.Caller(r).Guest
 	version, isToken := tokenPath(r.URL.Path)
 	switch mode := g.mode(guest); {
 	case isToken && mode != instance.IMDSOff && version == "latest":
 		g.serveToken(w, r, guest)
 	case isToken && mode != instance.IMDSOff && slices.Contains(g.settings.Versions, version):
-		face.Refuse(w, http.StatusForbidden, "Forbidden: tokens are issued at /latest/api/token")
+		httpcommon.Refuse(w, http.StatusForbidden, "Forbidden: tokens are issued at /latest/api/token")
 	case guest == nil, mode == instance.IMDSOff:
 		next.ServeHTTP(w, r)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead, g.admit(w, r, guest, mode):
@@ -130,31 +130,31 @@ func tokenPath(path string) (version string, ok bool) {
 func (g *Gate) serveToken(w http.ResponseWriter, r *http.Request, guest *instance.Instance) {
 	if r.Method != http.MethodPut {
 		w.Header().Set("Allow", http.MethodPut)
-		face.Refuse(w, http.StatusMethodNotAllowed, "Method not allowed: "+r.Method)
+		httpcommon.Refuse(w, http.StatusMethodNotAllowed, "Method not allowed: "+r.Method)
 		return
 	}
 	if guest == nil {
-		face.UnknownClient(w, face.Caller(r))
+		httpcommon.UnknownClient(w, httpcommon.Caller(r))
 		return
 	}
 	if _, forwarded := r.Header[headerForwarded]; forwarded {
-		face.Refuse(w, http.StatusForbidden, "Forbidden: tokens are not issued through a proxy")
+		httpcommon.Refuse(w, http.StatusForbidden, "Forbidden: tokens are not issued through a proxy")
 		return
 	}
 	ttl, ok := lifetime(r.Header[HeaderTTL])
 	if !ok {
-		face.Refuse(w, http.StatusBadRequest, "Bad request: "+HeaderTTL+" must be one whole number from 1 to 21600")
+		httpcommon.Refuse(w, http.StatusBadRequest, "Bad request: "+HeaderTTL+" must be one whole number from 1 to 21600")
 		return
 	}
 	if err := limitHops(r.Context(), g.settings.HopLimit); err != nil {
 		g.log.Error("no token issued: the hop limit of the connection cannot be set", "guest", guest.Name, "error", err)
-		face.Refuse(w, http.StatusInternalServerError, "Internal server error")
+		httpcommon.Refuse(w, http.StatusInternalServerError, "Internal server error")
 		return
 	}
 	g.counts.Tokens.Add(1)
 	w.Header().Set(HeaderTTL, strconv.Itoa(int(ttl/time.Second)))
 	w.Header().Set("Cache-Control", "no-store")
-	face.Bytes(w, "text/plain", []byte(g.key.Issue(guest.UUID, g.now().Add(ttl))))
+	httpcommon.Bytes(w, "text/plain", []byte(g.key.Issue(guest.UUID, g.now().Add(ttl))))
 }
 
 // lifetime reads the header that says how long a token is to be good.
@@ -196,5 +196,5 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request, guest *instance.Ins
 
 func (g *Gate) refuse(w http.ResponseWriter, why string) {
 	g.counts.Refused.Add(1)
-	face.Refuse(w, http.StatusUnauthorized, "Unauthorised: "+why)
+	httpcommon.Refuse(w, http.StatusUnauthorized, "Unauthorised: "+why)
 }

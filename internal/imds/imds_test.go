@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"mdserver/internal/face"
 	"mdserver/internal/face/facetest"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 )
 
@@ -38,15 +38,15 @@ type service struct {
 func newService(mode instance.IMDSMode) service {
 	log := slog.New(slog.DiscardHandler)
 	tree := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if face.OnlyReads(w, r) {
-			face.Text(w, "value")
+		if httpcommon.OnlyReads(w, r) {
+			httpcommon.Text(w, "value")
 		}
 	})
 	settings := Settings{Mode: mode, HopLimit: 1, Versions: []string{"2009-04-04", "latest"}}
 	s := service{counts: &Counts{}}
 	s.gate = New(settings, NewKey(), s.counts, log)
 	s.gate.now = func() time.Time { return noon }
-	s.Handler = face.Identified(facetest.Identify(known), face.LogTo(log), face.Normalise(s.gate.EC2(tree)))
+	s.Handler = httpcommon.Identified(facetest.Identify(known), httpcommon.LogTo(log), httpcommon.Normalise(s.gate.EC2(tree)))
 	return s
 }
 

@@ -136,9 +136,6 @@ func (inv *Inventory) Subscribe() *Subscription { return inv.feed.subscribe() }
 // ErrMACInUse, ErrHostnameTaken, ErrAddressTaken (*ConflictError); ErrStore,
 // ErrClosed, or that of ctx. An error means that nothing was changed.
 func (inv *Inventory) Register(ctx context.Context, dom instance.Domain) (Registration, error) {
-	if refresh := inv.rules.Load().Refresh; refresh != nil {
-		refresh(ctx)
-	}
 	var result Registration
 	err := inv.submit(ctx, func(d *draft) (err error) {
 		result, err = d.register(dom)

@@ -1,7 +1,6 @@
 package inventory
 
 import (
-	"context"
 	"net/netip"
 	"slices"
 	"time"
@@ -16,9 +15,6 @@ type Options struct {
 	// first that a guest is on is its primary one. No two of them overlap. A
 	// family without a prefix gets no addresses.
 	Networks []instance.Network
-	// Refresh, if it is set, is called before a domain is registered. It may
-	// call Reconfigure, so that what changed on the networks is known.
-	Refresh func(context.Context)
 	// Location is written into every record, see [service] location.
 	Location string
 	// FallbackHostname begins the host name of a guest whose name holds no

@@ -18,9 +18,6 @@ import (
 //
 // Errors: those of Register.
 func (inv *Inventory) Observe(ctx context.Context, dom instance.Domain, running bool) (reg Registration, err error) {
-	if refresh := inv.rules.Load().Refresh; refresh != nil && !inv.knows(dom.UUID) {
-		refresh(ctx)
-	}
 	err = inv.submit(ctx, func(d *draft) (err error) {
 		reg, err = d.observe(dom, running)
 		return err
@@ -72,11 +69,6 @@ func (inv *Inventory) ReleaseGone(ctx context.Context, id uuid.UUID, before time
 		return nil
 	})
 	return released, err
-}
-
-func (inv *Inventory) knows(id uuid.UUID) bool {
-	_, ok := inv.Snapshot().ByUUID(id)
-	return ok
 }
 
 func (d *draft) observe(dom instance.Domain, running bool) (Registration, error) {
@@ -169,4 +161,9 @@ func sameButTime(a, b instance.Instance) bool {
 	one, err := json.Marshal(a)
 	other, failed := json.Marshal(b)
 	return err == nil && failed == nil && bytes.Equal(one, other)
+}
+
+func (inv *Inventory) knows(id uuid.UUID) bool {
+	_, ok := inv.Snapshot().ByUUID(id)
+	return ok
 }

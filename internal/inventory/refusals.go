@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/refusal"
 	"mdserver/internal/shell"
@@ -23,7 +24,7 @@ func (inv *Inventory) judged(dom instance.Domain, err error) error {
 		inv.refusals.Clear(dom.UUID)
 		return nil
 	}
-	r := refusal.Refusal{Name: dom.Name, UUID: dom.UUID, MACs: macs(dom), State: refusal.Refused, Source: cmp.Or(dom.Source, instance.ByLibvirt)}
+	r := api.Refusal{Name: dom.Name, UUID: dom.UUID, MACs: macs(dom), State: api.Refused, Source: cmp.Or(dom.Source, instance.ByLibvirt)}
 	conflict, conflicts := errors.AsType[*ConflictError](err)
 	request, wrong := errors.AsType[*RequestError](err)
 	switch {
@@ -36,7 +37,7 @@ func (inv *Inventory) judged(dom instance.Domain, err error) error {
 		r.Reason = fmt.Sprintf("%v: %s", request.Kind, request.Reason)
 		r.Advice = inv.rules.Load().advice(dom, request)
 		if errors.Is(err, ErrNoInterface) {
-			r.State = refusal.Unserved
+			r.State = api.Unserved
 		}
 	default:
 		return err
@@ -47,7 +48,7 @@ func (inv *Inventory) judged(dom instance.Domain, err error) error {
 
 // Refuse notes that a domain is no guest, or not as it is defined now. What
 // another user of this host uploads says nothing about a guest.
-func (inv *Inventory) Refuse(r refusal.Refusal) {
+func (inv *Inventory) Refuse(r api.Refusal) {
 	if r.Source != instance.ByLocal || !inv.knows(r.UUID) {
 		inv.refusals.Note(r)
 	}

@@ -17,7 +17,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
+	"mdserver/internal/logging/once"
 	"mdserver/internal/portsecurity/plan"
 	"mdserver/internal/portsecurity/table"
 )
@@ -34,8 +36,6 @@ type Keeper struct {
 	guests func() []*instance.Instance
 	log    *slog.Logger
 	wake   chan struct{}
-	stop   context.CancelFunc
-	done   sync.WaitGroup
 
 	mu       sync.Mutex
 	networks []instance.Network
@@ -43,18 +43,23 @@ type Keeper struct {
 	off      bool   // the table was removed, or there was none
 	checked  uint32 // the generation of nftables at which the table was as wanted
 	plan     plan.Plan
-	trouble  string
+	trouble  once.Complaint
 	closed   map[uint32]bool // bridges that learn nothing from control frames
 }
 
-// New makes a Keeper that does nothing before Set, and works until Close. guests
-// gives those that are known when it is called.
+// New makes a Keeper that does nothing before Set. guests gives those that are
+// known when it is called.
 func New(guests func() []*instance.Instance, log *slog.Logger) *Keeper {
-	ctx, cancel := context.WithCancel(context.Background())
-	k := &Keeper{guests: guests, log: log, wake: make(chan struct{}, 1), stop: cancel, closed: map[uint32]bool{}}
-	k.done.Go(func() { k.run(ctx) })
-	k.done.Go(func() { k.watch(ctx) })
-	return k
+	return &Keeper{guests: guests, log: log, wake: make(chan struct{}, 1), closed: map[uint32]bool{}}
+}
+
+// Run keeps the table up to date until ctx ends. The table stays, so that guests
+// are not left without it while the server restarts; see table.Remove.
+func (k *Keeper) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { k.follow(ctx) })
+	running.Go(func() { k.watch(ctx) })
+	running.Wait()
 }
 
 // Set says on which networks port security is enforced: on those that have it. It
@@ -74,14 +79,8 @@ func (k *Keeper) Stir() {
 	}
 }
 
-// Close ends the Keeper. The table stays, so that guests are not left without it
-// while the server restarts; see table.Remove.
-func (k *Keeper) Close() {
-	k.stop()
-	k.done.Wait()
-}
-
-func (k *Keeper) run(ctx context.Context) {
+// follow follows the guests, and looks after the table.
+func (k *Keeper) follow(ctx context.Context) {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	for {
@@ -144,12 +143,7 @@ func (k *Keeper) check() {
 
 // bring makes the table what it should be, and says once if it cannot.
 func (k *Keeper) bring() {
-	err := k.try()
-	switch {
-	case err == nil:
-		k.trouble = ""
-	case err.Error() != k.trouble:
-		k.trouble = err.Error()
+	if err := k.try(); k.trouble.New(err) {
 		k.log.Error("port security is not enforced", "error", err)
 	}
 }
@@ -241,35 +235,18 @@ func guestPorts(p plan.Plan) map[string]string {
 	return ports
 }
 
-// Status tells how port security fares on one network.
-type Status struct {
-	On        bool         `json:"on"`
-	Guests    int          `json:"guests"`    // ports of guests that send only as themselves
-	Off       int          `json:"off"`       // ports of guests whose metadata turns it off
-	Strangers int          `json:"strangers"` // tap devices of no known guest
-	Dropped   table.Counts `json:"dropped"`   // frames, by kind
-	Trouble   string       `json:"trouble,omitempty"`
-	Ports     []Counted    `json:"ports,omitempty"` // that dropped something
-}
-
-// Counted is a port with what it sent in vain.
-type Counted struct {
-	plan.Port
-	Dropped table.Counts `json:"dropped,omitempty"`
-}
-
-// Status tells how a network fares.
-func (k *Keeper) Status(network string) Status {
+// Status returns the state of port security on one network.
+func (k *Keeper) Status(network string) api.PortSecurity {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var s Status
+	var s api.PortSecurity
 	s.On = k.secures(network)
 	if !s.On {
 		return s
 	}
-	s.Trouble, s.Dropped = k.trouble, table.Counts{}
+	s.Trouble, s.Dropped = k.trouble.String(), api.Drops{}
 	for _, port := range k.counted(func(p plan.Port) bool { return p.Network == network }) {
-		s.add(port)
+		add(&s, port)
 	}
 	return s
 }
@@ -282,20 +259,21 @@ func (k *Keeper) Trouble(network string) string {
 	if !k.secures(network) {
 		return ""
 	}
-	return k.trouble
+	return k.trouble.String()
 }
 
 func (k *Keeper) secures(network string) bool {
 	return slices.ContainsFunc(k.networks, func(n instance.Network) bool { return n.Name == network && n.PortSecurity })
 }
 
-func (s *Status) add(port Counted) {
+// add counts one port.
+func add(s *api.PortSecurity, port api.Port) {
 	switch {
-	case port.Role == plan.Guest:
+	case port.Role == string(plan.Guest):
 		s.Guests++
 	case port.Off:
 		s.Off++
-	case port.Role == plan.Stranger:
+	case port.Role == string(plan.Stranger):
 		s.Strangers++
 	}
 	for kind, n := range port.Dropped {
@@ -307,23 +285,31 @@ func (s *Status) add(port Counted) {
 }
 
 // Of gives the ports of a guest.
-func (k *Keeper) Of(guest uuid.UUID) []Counted {
+func (k *Keeper) Of(guest uuid.UUID) []api.Port {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.counted(func(p plan.Port) bool { return p.UUID == guest })
 }
 
 // counted adds the kernel's counters to ports.
-func (k *Keeper) counted(which func(plan.Port) bool) []Counted {
-	var dropped map[string]table.Counts
+func (k *Keeper) counted(which func(plan.Port) bool) []api.Port {
+	var dropped map[string]api.Drops
 	if k.table != nil {
 		dropped, _ = k.table.Dropped() // without the table nothing is dropped
 	}
-	var all []Counted
+	var all []api.Port
 	for _, port := range k.plan.Ports {
 		if which(port) {
-			all = append(all, Counted{port, dropped[port.Name]})
+			all = append(all, report(port, dropped[port.Name]))
 		}
 	}
 	return all
+}
+
+// report is what others learn of a port.
+func report(p plan.Port, dropped api.Drops) api.Port {
+	return api.Port{
+		Name: p.Name, Bridge: p.Bridge, Network: p.Network, Role: string(p.Role), Guest: p.Guest, UUID: p.UUID, Off: p.Off,
+		MACs: p.MACs, Addrs: p.Addrs, Allowed: p.Allowed, Dropped: dropped,
+	}
 }

@@ -1,16 +1,19 @@
 package portsecurity
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/portsecurity/porttest"
 	"mdserver/internal/portsecurity/table"
@@ -30,11 +33,15 @@ func TestKeeper(t *testing.T) {
 	defer netlink.LinkDel(bridge)
 	guests := []*instance.Instance{porttest.Guest(1, "vnet1")}
 	k := New(func() []*instance.Instance { return guests }, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	defer k.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { k.Run(ctx) })
+	defer running.Wait()
+	defer stop()
 	k.Set([]instance.Network{porttest.Network})
-	expect := func(what string, want Status) {
+	expect := func(what string, want api.PortSecurity) {
 		t.Helper()
-		var s Status
+		var s api.PortSecurity
 		for range 100 {
 			if s = k.Status("mds"); s.On == want.On && s.Guests == want.Guests && s.Strangers == want.Strangers && s.Trouble == "" {
 				return
@@ -43,12 +50,12 @@ func TestKeeper(t *testing.T) {
 		}
 		t.Fatalf("%s: %+v, want %+v", what, s, want)
 	}
-	expect("one guest", Status{On: true, Guests: 1})
+	expect("one guest", api.PortSecurity{On: true, Guests: 1})
 	if err := errors.Join(netlink.LinkAdd(tap), netlink.LinkSetMaster(tap, bridge)); err != nil {
 		t.Fatal(err)
 	}
 	defer netlink.LinkDel(tap)
-	expect("a tap", Status{On: true, Guests: 1, Strangers: 1})
+	expect("a tap", api.PortSecurity{On: true, Guests: 1, Strangers: 1})
 	porttest.NFT(t, "flush ruleset")
 	for range 100 {
 		if strings.Contains(porttest.NFT(t, "list", "tables"), table.Name) {
@@ -60,7 +67,7 @@ func TestKeeper(t *testing.T) {
 		t.Errorf("it is not as it was:\n%s", list)
 	}
 	k.Set(nil)
-	expect("turned off", Status{})
+	expect("turned off", api.PortSecurity{})
 	if list := porttest.NFT(t, "list", "tables"); strings.Contains(list, table.Name) {
 		t.Errorf("tables are\n%s", list)
 	}

@@ -14,10 +14,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/libvirt/watch"
-	"mdserver/internal/refusal"
 )
 
 // atOnce is how many domains are registered at a time: the inventory writes
@@ -27,6 +27,7 @@ const atOnce = 128
 // Keeper implements watch.Guests on an inventory.
 type Keeper struct {
 	inventory *inventory.Inventory
+	refresh   func(context.Context)
 	log       *slog.Logger
 	rest      atomic.Int64  // a time.Duration
 	wake      chan struct{} // something to be released may have changed
@@ -35,9 +36,10 @@ type Keeper struct {
 }
 
 // New makes a keeper. A guest that is gone is released after rest; never, if
-// that is negative.
-func New(inv *inventory.Inventory, rest time.Duration, log *slog.Logger) *Keeper {
-	k := &Keeper{inventory: inv, log: log, wake: make(chan struct{}, 1)}
+// that is negative. refresh is called before a domain becomes a new guest, and
+// brings the inventory's networks up to date.
+func New(inv *inventory.Inventory, refresh func(context.Context), rest time.Duration, log *slog.Logger) *Keeper {
+	k := &Keeper{inventory: inv, refresh: refresh, log: log, wake: make(chan struct{}, 1)}
 	k.rest.Store(int64(rest))
 	return k
 }
@@ -52,6 +54,9 @@ func (k *Keeper) SetRest(rest time.Duration) {
 // Seen implements watch.Guests.
 func (k *Keeper) Seen(ctx context.Context, d watch.Domain) error {
 	k.setRunning(d.UUID, d.Running)
+	if _, known := k.inventory.Snapshot().ByUUID(d.UUID); !known {
+		k.refresh(ctx)
+	}
 	reg, err := k.inventory.Observe(ctx, d.Domain, d.Running)
 	switch {
 	case errors.Is(err, inventory.ErrNoInterface) && d.Incomplete:
@@ -131,7 +136,7 @@ func (k *Keeper) Listed(ctx context.Context, began time.Time, domains []watch.Do
 
 // Unread implements watch.Guests: a domain that cannot be read is refused.
 func (k *Keeper) Unread(u watch.Unreadable) {
-	k.inventory.Refuse(refusal.Refusal{Name: u.Name, UUID: u.UUID, State: refusal.Refused, Source: instance.ByLibvirt,
+	k.inventory.Refuse(api.Refusal{Name: u.Name, UUID: u.UUID, State: api.Refused, Source: instance.ByLibvirt,
 		Reason: fmt.Sprintf("its definition cannot be read: %v", u.Err)})
 }
 

@@ -34,7 +34,7 @@ func newKeeper(t *testing.T, rest time.Duration) *Keeper {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { inv.Close() })
-	return New(inv, rest, log)
+	return New(inv, func(context.Context) {}, rest, log)
 }
 
 func id(n int) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, fmt.Append(nil, n)) }
@@ -191,4 +191,20 @@ func TestRun(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	k.expect(t, "migrates away", "stays present")
+}
+
+// The networks are refreshed before a domain becomes a guest, and not for one
+// that is a guest already.
+func TestRefreshBeforeNewGuests(t *testing.T) {
+	k := newKeeper(t, time.Hour)
+	var before []int // guests at each refresh
+	k.refresh = func(context.Context) { before = append(before, k.inventory.Snapshot().Len()) }
+	for _, number := range []int{1, 1, 2} {
+		if err := k.Seen(t.Context(), domain(number, fmt.Sprint("web", number), "mds")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(before, []int{0, 1}) {
+		t.Errorf("refreshed with %v guests, want before the first and before the second", before)
+	}
 }

@@ -13,31 +13,12 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 )
 
-// State tells apart why a domain is no guest.
-type State string
-
-// The states of a domain that is no guest.
-const (
-	Refused  State = "refused"  // it would be one but for a fault
-	Unserved State = "unserved" // it is on no network that is served
-)
-
-// Refusal is one domain that is not served as it is defined now. There may be a
-// guest with the same UUID, which is served as its definition was before.
-type Refusal struct {
-	Name   string         `json:"name"`
-	UUID   uuid.UUID      `json:"uuid"`
-	MACs   []instance.MAC `json:"macs,omitempty"`
-	State  State          `json:"state"`
-	Reason string         `json:"reason"`
-	Advice []string       `json:"advice,omitempty"` // what to do about it, alternatives to each other
-	Source string         `json:"source"`           // who told of the domain last, see instance.ByHook
-	Since  time.Time      `json:"since"`            // of this reason
-	Last   time.Time      `json:"last"`
-}
+// Refusal is one domain that is not served as it is defined now.
+type Refusal = api.Refusal
 
 const (
 	// most is how many domains are remembered.
@@ -107,7 +88,7 @@ func rank(r Refusal) int {
 	switch {
 	case local(r):
 		return 0
-	case r.State == Unserved:
+	case r.State == api.Unserved:
 		return 1
 	}
 	return 2
@@ -173,7 +154,7 @@ func stale(r Refusal) bool { return time.Since(r.Last) > keepTime }
 // Count counts the refusals by their state.
 func (l *Log) Count() (refused, unserved int) {
 	for _, r := range l.All() {
-		if r.State == Unserved {
+		if r.State == api.Unserved {
 			unserved++
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 )
 
@@ -25,10 +26,10 @@ func names(all []Refusal) string {
 
 func TestLog(t *testing.T) {
 	var l Log
-	l.Note(Refusal{Name: "web2", UUID: id(2), State: Refused, Reason: "MAC address in use"})
-	l.Note(Refusal{Name: "a", UUID: id(3), State: Unserved, MACs: []instance.MAC{{0x52, 0x54, 0, 0, 0, 3}}})
-	l.Note(Refusal{Name: "web1", UUID: id(1), State: Refused, Reason: "address in use"})
-	l.Note(Refusal{Name: "nobody", State: Refused})
+	l.Note(Refusal{Name: "web2", UUID: id(2), State: api.Refused, Reason: "MAC address in use"})
+	l.Note(Refusal{Name: "a", UUID: id(3), State: api.Unserved, MACs: []instance.MAC{{0x52, 0x54, 0, 0, 0, 3}}})
+	l.Note(Refusal{Name: "web1", UUID: id(1), State: api.Refused, Reason: "address in use"})
+	l.Note(Refusal{Name: "nobody", State: api.Refused})
 	if got := names(l.All()); got != "web1 web2 a" {
 		t.Errorf("all are %q, want those with a fault first, by name", got)
 	}
@@ -40,7 +41,7 @@ func TestLog(t *testing.T) {
 			t.Errorf("%q means %q, want %q", ref, got, want)
 		}
 	}
-	l.Note(Refusal{Name: "forged", UUID: id(1), State: Refused, Source: instance.ByLocal})
+	l.Note(Refusal{Name: "forged", UUID: id(1), State: api.Refused, Source: instance.ByLocal})
 	if r, _ := l.Of(id(1)); r.Name != "web1" {
 		t.Errorf("an unprivileged user's upload replaced the refusal of web1: %+v", r)
 	}
@@ -54,7 +55,7 @@ func TestLog(t *testing.T) {
 func TestSince(t *testing.T) {
 	var l Log
 	note := func(reason string) Refusal {
-		l.Note(Refusal{Name: "web1", UUID: id(1), State: Refused, Reason: reason})
+		l.Note(Refusal{Name: "web1", UUID: id(1), State: api.Refused, Reason: reason})
 		r, _ := l.Of(id(1))
 		return r
 	}
@@ -72,10 +73,10 @@ func TestSince(t *testing.T) {
 // was asked.
 func TestKeep(t *testing.T) {
 	var l Log
-	l.Note(Refusal{Name: "gone", UUID: id(1), State: Refused})
-	l.Note(Refusal{Name: "here", UUID: id(2), State: Refused})
+	l.Note(Refusal{Name: "gone", UUID: id(1), State: api.Refused})
+	l.Note(Refusal{Name: "here", UUID: id(2), State: api.Refused})
 	asked := time.Now()
-	l.Note(Refusal{Name: "later", UUID: id(3), State: Refused})
+	l.Note(Refusal{Name: "later", UUID: id(3), State: api.Refused})
 	l.Keep(asked, func(u uuid.UUID) bool { return u == id(2) })
 	if got := names(l.All()); got != "here later" {
 		t.Errorf("kept are %q", got)
@@ -86,9 +87,9 @@ func TestKeep(t *testing.T) {
 // bounded, and what has a fault stays longest.
 func TestBounded(t *testing.T) {
 	var l Log
-	l.Note(Refusal{Name: "fault", UUID: id(-1), State: Refused})
+	l.Note(Refusal{Name: "fault", UUID: id(-1), State: api.Refused})
 	for n := range most + 100 {
-		l.Note(Refusal{Name: strings.Repeat("ä", maxText), UUID: id(n), State: Unserved})
+		l.Note(Refusal{Name: strings.Repeat("ä", maxText), UUID: id(n), State: api.Unserved})
 	}
 	all := l.All()
 	if len(all) != most || all[0].Name != "fault" {
@@ -105,7 +106,7 @@ func TestConcurrent(t *testing.T) {
 	for n := range 8 {
 		working.Go(func() {
 			for i := range 100 {
-				l.Note(Refusal{Name: "x", UUID: id(i), State: Refused})
+				l.Note(Refusal{Name: "x", UUID: id(i), State: api.Refused})
 				l.Find("x")
 				l.Clear(id(i + n))
 				l.Keep(time.Now(), func(uuid.UUID) bool { return i%2 == 0 })

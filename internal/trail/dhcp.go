@@ -2,19 +2,13 @@ package trail
 
 import (
 	"sync"
-	"time"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 )
 
-// DHCP is the last that was heard between a guest and the DHCP server.
-type DHCP struct {
-	Message string    `json:"message"` // DHCPDISCOVER, DHCPACK, …
-	At      time.Time `json:"at"`
-
-	// Declined is when a DHCPDECLINE was last heard in the client's name.
-	Declined *time.Time `json:"declined,omitempty"`
-}
+// DHCP is the last message between a guest and the DHCP server.
+type DHCP = api.DHCP
 
 // decline says that the client's address is another's (RFC 2131, 3.1.5).
 const decline = "DHCPDECLINE"

@@ -6,36 +6,21 @@
 package trail
 
 import (
-	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
+
+	"mdserver/internal/api"
 )
 
-// Request is one request of a guest.
-type Request struct {
-	At     time.Time  `json:"at"`
-	Client netip.Addr `json:"client"`
-	Method string     `json:"method"`
-	Path   string     `json:"path"`
-	Status int        `json:"status"`
-}
-
-// Kind counts the requests of one kind.
-type Kind struct {
-	Name   string    `json:"kind"`
-	Count  uint64    `json:"count"`
-	Last   time.Time `json:"last"`
-	Status int       `json:"last_status"`
-}
-
-// Trail is what one guest asked for.
-type Trail struct {
-	Kinds  []Kind    `json:"kinds"`  // only those that were asked for, in the order of a boot
-	Recent []Request `json:"recent"` // the oldest first
-}
+// What is remembered of a guest.
+type (
+	Request = api.Request
+	Kind    = api.RequestKind
+	Trail   = api.Requests
+)
 
 const (
 	shards      = 64

@@ -32,10 +32,10 @@ func TestTrailOfABoot(t *testing.T) {
 	}
 	got := l.Of(web1)
 	want := []Kind{
-		{"token", 1, noon, 200},
-		{"user-data", 1, noon.Add(2 * time.Second), 200},
-		{"ec2 metadata", 2, noon.Add(3 * time.Second), 200},
-		{"other", 1, noon.Add(4 * time.Second), 404},
+		{Name: "token", Count: 1, Last: noon, Status: 200},
+		{Name: "user-data", Count: 1, Last: noon.Add(2 * time.Second), Status: 200},
+		{Name: "ec2 metadata", Count: 2, Last: noon.Add(3 * time.Second), Status: 200},
+		{Name: "other", Count: 1, Last: noon.Add(4 * time.Second), Status: 404},
 	}
 	if fmt.Sprint(got.Kinds) != fmt.Sprint(want) {
 		t.Errorf("kinds %v, want %v", got.Kinds, want)

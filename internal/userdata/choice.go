@@ -6,30 +6,15 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/tree"
 )
 
-// Choice tells which template serves a guest and why, for people.
-type Choice struct {
-	Serves     string      `json:"serves"` // a path, several with commas, or "(built-in)"; empty for none
-	Candidates []Candidate `json:"candidates"`
-	Error      string      `json:"error,omitempty"` // the guest gets none because of it
-}
-
-// Candidate is one place where a guest's template is looked for. The first one
-// that is there serves.
-type Candidate struct {
-	Rule  string `json:"rule"`
-	Path  string `json:"path"`
-	There bool   `json:"there"`
-	Wrong string `json:"wrong,omitempty"` // why it cannot be used, though it is there
-}
-
 // Explain renders the user-data of a guest and lists where its template was
 // looked for, in that order.
-func (r *Renderer) Explain(ctx context.Context, guest *instance.Instance) Choice {
-	choice := Choice{Candidates: r.candidates(guest)}
+func (r *Renderer) Explain(ctx context.Context, guest *instance.Instance) api.TemplateChoice {
+	choice := api.TemplateChoice{Candidates: r.candidates(guest)}
 	rendered, err := r.Render(ctx, guest)
 	if err != nil {
 		choice.Error = err.Error()
@@ -40,9 +25,9 @@ func (r *Renderer) Explain(ctx context.Context, guest *instance.Instance) Choice
 }
 
 // candidates follow search and renderParts.
-func (r *Renderer) candidates(guest *instance.Instance) []Candidate {
+func (r *Renderer) candidates(guest *instance.Instance) []api.TemplateCandidate {
 	if parts := guest.Metadata.UserdataParts(); len(parts) > 0 {
-		var all []Candidate
+		var all []api.TemplateCandidate
 		for _, name := range parts[:min(len(parts), maxParts)] {
 			all = append(all, r.files("the domain's userdata_parts", name)...)
 		}
@@ -55,23 +40,23 @@ func (r *Renderer) candidates(guest *instance.Instance) []Candidate {
 	if r.defaultTemplate != "" {
 		all = append(all, newCandidate("default_template", r.defaultTemplate, filepath.Dir(r.defaultTemplate), filepath.Base(r.defaultTemplate)))
 	}
-	return append(all, Candidate{Rule: "if there is nothing else", Path: builtinName, There: true})
+	return append(all, api.TemplateCandidate{Rule: "if there is nothing else", Path: builtinName, There: true})
 }
 
 // files are those that a name can mean.
-func (r *Renderer) files(rule, name string) []Candidate {
+func (r *Renderer) files(rule, name string) []api.TemplateCandidate {
 	if name == "" || len(name) > maxName {
 		return nil
 	}
-	var all []Candidate
+	var all []api.TemplateCandidate
 	for _, suffix := range r.suffixes {
 		all = append(all, newCandidate(rule, filepath.Join(r.dir, name+suffix), r.dir, name+suffix))
 	}
 	return all
 }
 
-func newCandidate(rule, path, dir, name string) Candidate {
-	c := Candidate{Rule: rule, Path: path}
+func newCandidate(rule, path, dir, name string) api.TemplateCandidate {
+	c := api.TemplateCandidate{Rule: rule, Path: path}
 	_, err := readFile(tree.Open(dir, name))
 	c.There = !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errDirectory)
 	if c.There && err != nil {

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/client"
 	"mdserver/internal/instance"
 	"mdserver/test/lab"
 	"mdserver/test/wire"
@@ -47,7 +47,7 @@ type site struct {
 	protection
 	*lab.Lab
 	server *lab.Server
-	admin  *admin.Client
+	admin  *client.Client
 	bridge net.HardwareAddr
 	guests atomic.Int32 // made so far
 	lone   bool         // it is one test's
@@ -67,7 +67,7 @@ func newSite(p protection, edit func(*lab.Lab, lab.Config)) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{protection: p, Lab: l, admin: admin.NewClient(l.SocketPath())}
+	s := &site{protection: p, Lab: l, admin: client.New(l.SocketPath())}
 	if err := s.start(edit); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w\n%s", err, l.Logs()), l.Close())
 	}
@@ -255,7 +255,7 @@ func mustMAC(t *testing.T, text string) net.HardwareAddr {
 // remove takes the guest away and has the server forget it.
 func (g *guest) remove() error {
 	_, err := g.site.admin.Release(suite.ctx, g.inst.UUID.String())
-	var refused *admin.Error
+	var refused *client.Error
 	if errors.As(err, &refused) && refused.Status == 404 {
 		err = nil // a test released it
 	}

@@ -9,14 +9,14 @@ import (
 	"strings"
 	"testing"
 
-	"mdserver/internal/explain"
+	"mdserver/internal/api"
 	"mdserver/test/lab"
 )
 
 // explained is what `mdserver explain NAME --json` tells.
-func explained(t *testing.T, s *lab.Server, name string) explain.Document {
+func explained(t *testing.T, s *lab.Server, name string) api.Explanation {
 	t.Helper()
-	var doc explain.Document
+	var doc api.Explanation
 	if err := json.Unmarshal([]byte(command(t, s, "explain", name, "--json")), &doc); err != nil {
 		t.Fatalf("explain %s --json: %v", name, err)
 	}
@@ -53,7 +53,7 @@ func TestExplain(t *testing.T) {
 	equal(t, "the client", doc.Requests.Recent[0].Client.String(), lease.IP.String())
 }
 
-func paths(doc explain.Document) []string {
+func paths(doc api.Explanation) []string {
 	var list []string
 	for _, r := range doc.Requests.Recent {
 		list = append(list, fmt.Sprint(r.Path, " ", r.Status))
@@ -61,8 +61,8 @@ func paths(doc explain.Document) []string {
 	return list
 }
 
-func source(doc explain.Document, fact string) string {
-	i := slices.IndexFunc(doc.Facts, func(f explain.Fact) bool { return f.Name == fact })
+func source(doc api.Explanation, fact string) string {
+	i := slices.IndexFunc(doc.Facts, func(f api.Fact) bool { return f.Name == fact })
 	if i < 0 {
 		return ""
 	}

@@ -9,15 +9,14 @@ import (
 	"strings"
 	"testing"
 
-	"mdserver/internal/admin"
-	"mdserver/internal/refusal"
+	"mdserver/internal/api"
 )
 
 // does waits until a guest is in a state.
-func (h *host) does(name string, want admin.State) {
+func (h *host) does(name string, want api.State) {
 	h.t.Helper()
 	eventually(h.t, name+" "+string(want), func(context.Context) error {
-		var all []admin.Guest
+		var all []api.Guest
 		if err := json.Unmarshal([]byte(command(h.t, h.server, "instance", "ls", "--json")), &all); err != nil {
 			return err
 		}
@@ -40,24 +39,24 @@ func TestNetworkByAnotherName(t *testing.T) {
 	}
 	h.virsh("create", h.file(strings.Replace(machine("transient", 1, 1), "network='mds'", "network='alias'", 1)))
 	contains(t, "who told of it", source(explained(t, h.server, "transient"), "last told"), "hook")
-	h.does("transient", admin.Running)
+	h.does("transient", api.Running)
 	h.virsh("destroy", "transient")
-	h.does("transient", admin.Gone)
+	h.does("transient", api.Gone)
 
 	h.virsh("define", h.file(strings.Replace(machine("web1", 2, 1), "network='mds'", "network='alias'", 1)))
-	h.does("web1", admin.Off)
+	h.does("web1", api.Off)
 	address := h.ipv4(2)
 	h.virsh("start", "web1")
-	h.does("web1", admin.Running)
+	h.does("web1", api.Running)
 	h.virsh("destroy", "web1")
-	h.does("web1", admin.Off)
+	h.does("web1", api.Off)
 	h.state(2, "present")
 	equal(t, "the address", h.ipv4(2), address)
 
 	h.virsh("start", "web1")
-	h.does("web1", admin.Running)
+	h.does("web1", api.Running)
 	h.virsh("managedsave", "web1")
-	h.does("web1", admin.Off)
+	h.does("web1", api.Off)
 	equal(t, "the address", h.ipv4(2), address)
 }
 
@@ -75,9 +74,9 @@ func (h *host) ipv4(n int) string {
 func TestRefusedDomains(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, true, true)
-	refusals := func() map[string]refusal.Refusal {
-		byName := map[string]refusal.Refusal{}
-		var all []refusal.Refusal
+	refusals := func() map[string]api.Refusal {
+		byName := map[string]api.Refusal{}
+		var all []api.Refusal
 		if err := json.Unmarshal([]byte(command(t, h.server, "instance", "ls", "--refused", "--json")), &all); err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +85,7 @@ func TestRefusedDomains(t *testing.T) {
 		}
 		return byName
 	}
-	until := func(what string, holds func(map[string]refusal.Refusal) bool) {
+	until := func(what string, holds func(map[string]api.Refusal) bool) {
 		t.Helper()
 		eventually(t, what, func(context.Context) error {
 			if all := refusals(); !holds(all) {
@@ -101,8 +100,8 @@ func TestRefusedDomains(t *testing.T) {
 	h.virsh("define", h.file(machineAt("outside", 2, "192.0.2.1")))
 	h.virsh("define", h.file(strings.Replace(machine("other", 3, 1), "network='mds'", "network='lan'", 1)))
 	h.virsh("define", h.file(strings.Replace(machine("twin", 4, 1), machineMAC(4, 1), machineMAC(1, 1), 1)))
-	until("refused", func(all map[string]refusal.Refusal) bool {
-		return len(all) == 3 && all["outside"].State == refusal.Refused && all["twin"].State == refusal.Refused && all["other"].State == refusal.Unserved
+	until("refused", func(all map[string]api.Refusal) bool {
+		return len(all) == 3 && all["outside"].State == api.Refused && all["twin"].State == api.Refused && all["other"].State == api.Unserved
 	})
 	contains(t, "status", command(t, h.server, "status"), "2 refused, 1 on networks that are not served")
 	contains(t, "the list", command(t, h.server, "instance", "ls"), "refused: twin: MAC address in use", "refused: outside: address outside the network")
@@ -113,5 +112,5 @@ func TestRefusedDomains(t *testing.T) {
 	h.virsh("undefine", "twin")
 	h.virsh("define", h.file(machine("outside", 2, 1)))
 	h.virsh("define", h.file(machine("other", 3, 1)))
-	until("none refused", func(all map[string]refusal.Refusal) bool { return len(all) == 0 })
+	until("none refused", func(all map[string]api.Refusal) bool { return len(all) == 0 })
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/test/lab"
 )
 
@@ -42,7 +42,7 @@ func TestSoak(t *testing.T) {
 	})
 	s.addGuest()
 	began := time.Now()
-	var early admin.Usage
+	var early api.Usage
 	var files int
 	guests := 0
 	for n := firstOfLoad; time.Since(began) < lasts; n++ {
@@ -85,7 +85,7 @@ func (s *subject) live(n int) {
 	}
 }
 
-func (s *subject) usage() admin.Usage {
+func (s *subject) usage() api.Usage {
 	s.t.Helper()
 	use, err := s.control.Usage(context.Background())
 	if err != nil {

@@ -8,14 +8,14 @@ import (
 	"os/exec"
 	"testing"
 
-	"mdserver/internal/admin"
+	"mdserver/internal/client"
 	"mdserver/test/lab"
 )
 
 // subject is a service with what the faults around it need.
 type subject struct {
 	*service
-	control *admin.Client
+	control *client.Client
 	guest   *lab.Guest // see addGuest
 	addr    netip.Addr // the guest's
 	libvirt *lab.Libvirt
@@ -26,7 +26,7 @@ type subject struct {
 func newSubject(t *testing.T, prepare func(*subject, lab.Config) lab.Config) *subject {
 	t.Helper()
 	l := newLab(t)
-	s := &subject{service: &service{l, nil, t}, control: admin.NewClient(l.SocketPath())}
+	s := &subject{service: &service{l, nil, t}, control: client.New(l.SocketPath())}
 	c := l.Config()
 	if prepare != nil {
 		c = prepare(s, c)

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"strings"
 
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/identity"
 )
 
@@ -31,15 +31,15 @@ func (f *Face) serveDynamic(w http.ResponseWriter, r *http.Request, path string)
 	s := f.subject(c.Guest)
 	defer f.subjects.Put(s)
 	if err := f.identify(s, path); err != nil {
-		face.Refuse(w, http.StatusInternalServerError, "Identity document failure for "+c.Guest.Hostname)
+		httpcommon.Refuse(w, http.StatusInternalServerError, "Identity document failure for "+c.Guest.Hostname)
 		return
 	}
 	text, ok := resolve(s, dynamic, path)
 	if !ok {
-		face.NoSuchPath(w, r)
+		httpcommon.NoSuchPath(w, r)
 		return
 	}
-	face.Text(w, text)
+	httpcommon.Text(w, text)
 }
 
 // identify makes the document and, where the path asks for more, signs it.

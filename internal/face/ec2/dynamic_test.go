@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"testing"
 
-	"mdserver/internal/face"
 	"mdserver/internal/face/facetest"
+	"mdserver/internal/httpcommon"
 )
 
 func TestIdentity(t *testing.T) {
@@ -30,7 +30,7 @@ func TestIdentity(t *testing.T) {
 		"/instance-identity/signature": "signature of " + sum,
 	} {
 		w := ask(server, webAddr, http.MethodGet, "/latest/dynamic"+path)
-		if w.Code != http.StatusOK || w.Body.String() != want || w.Header().Get("Content-Type") != face.TypeText {
+		if w.Code != http.StatusOK || w.Body.String() != want || w.Header().Get("Content-Type") != httpcommon.TypeText {
 			t.Errorf("%q: %d %q, want %q", path, w.Code, w.Body, want)
 		}
 	}
@@ -49,7 +49,7 @@ func TestIdentity(t *testing.T) {
 
 func TestIdentityThatCannotBeSigned(t *testing.T) {
 	tree := New([]string{"latest"}, dualSite, fakeUserdata{}, fakeIdentity{errors.New("no entropy")})
-	server := face.Identified(facetest.Identify(guests{webAddr: full}), face.LogTo(slog.New(slog.DiscardHandler)), face.Normalise(tree))
+	server := httpcommon.Identified(facetest.Identify(guests{webAddr: full}), httpcommon.LogTo(slog.New(slog.DiscardHandler)), httpcommon.Normalise(tree))
 	for path, want := range map[string]int{"document": http.StatusOK, "signature": http.StatusInternalServerError} {
 		if w := ask(server, webAddr, http.MethodGet, "/latest/dynamic/instance-identity/"+path); w.Code != want {
 			t.Errorf("%s: %d, want %d", path, w.Code, want)

@@ -24,7 +24,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/caller"
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/identity"
 	"mdserver/internal/instance"
 	"mdserver/internal/metadata"
@@ -57,16 +57,16 @@ func New(versions []string, site metadata.Site, ud Userdata, id Identity) *Face 
 }
 
 // ServeHTTP implements http.Handler for everything from "/" down; it expects
-// a path in normal form and a known caller (see package face).
+// a path in normal form and a known caller (see package httpcommon).
 func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	version, rest, deeper := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	switch {
 	case version == "" && !deeper:
-		if face.OnlyReads(w, r) {
-			face.Listing(w, f.versions)
+		if httpcommon.OnlyReads(w, r) {
+			httpcommon.Listing(w, f.versions)
 		}
 	case !slices.Contains(f.versions, version):
-		face.NoSuchPath(w, r)
+		httpcommon.NoSuchPath(w, r)
 	default:
 		f.serveVersion(w, r, rest)
 	}
@@ -84,34 +84,34 @@ func (f *Face) serveVersion(w http.ResponseWriter, r *http.Request, path string)
 	case top == "user-data" && !deeper:
 		f.serveUserdata(w, r)
 	default:
-		face.NoSuchPath(w, r)
+		httpcommon.NoSuchPath(w, r)
 	}
 }
 
 // serveTop lists what a version has, by bare names as AWS does. user-data is
 // there if the guest has any; who is no guest is told of all three.
 func (f *Face) serveTop(w http.ResponseWriter, r *http.Request) {
-	if !face.OnlyReads(w, r) {
+	if !httpcommon.OnlyReads(w, r) {
 		return
 	}
 	names := []string{"dynamic", "meta-data", "user-data"}
-	if c := face.Caller(r); c.Guest != nil {
+	if c := httpcommon.Caller(r); c.Guest != nil {
 		if _, err := f.userdata.Render(r.Context(), c.Guest); errors.Is(err, userdata.ErrNoTemplate) {
 			names = names[:2]
 		}
 	}
-	face.Listing(w, names)
+	httpcommon.Listing(w, names)
 }
 
 // guest returns who asks, having refused the request if that is no guest or
 // if the request would change something.
 func guest(w http.ResponseWriter, r *http.Request) (caller.Caller, bool) {
-	c := face.Caller(r)
-	if !face.OnlyReads(w, r) {
+	c := httpcommon.Caller(r)
+	if !httpcommon.OnlyReads(w, r) {
 		return c, false
 	}
 	if c.Guest == nil {
-		face.UnknownClient(w, c)
+		httpcommon.UnknownClient(w, c)
 		return c, false
 	}
 	return c, true
@@ -127,11 +127,11 @@ func (f *Face) serveMetadata(w http.ResponseWriter, r *http.Request, path string
 	text, ok := resolve(s, metaData, path)
 	switch {
 	case ok:
-		face.Text(w, text)
+		httpcommon.Text(w, text)
 	case strings.HasPrefix(path, "public-keys/"):
-		face.NotFound(w, "Not found")
+		httpcommon.NotFound(w, "Not found")
 	default:
-		face.NoSuchPath(w, r)
+		httpcommon.NoSuchPath(w, r)
 	}
 }
 
@@ -154,10 +154,10 @@ func (f *Face) serveUserdata(w http.ResponseWriter, r *http.Request) {
 	rendered, err := f.userdata.Render(r.Context(), c.Guest)
 	switch {
 	case errors.Is(err, userdata.ErrNoTemplate):
-		face.NotFound(w, "Metadata prefix userdata not found for "+c.Addr.String())
+		httpcommon.NotFound(w, "Metadata prefix userdata not found for "+c.Addr.String())
 	case err != nil: // logged where it was found
-		face.Refuse(w, http.StatusInternalServerError, "Userdata templating failure for "+c.Guest.Hostname)
+		httpcommon.Refuse(w, http.StatusInternalServerError, "Userdata templating failure for "+c.Guest.Hostname)
 	default:
-		face.Bytes(w, face.TypeBytes, rendered.Body)
+		httpcommon.Bytes(w, httpcommon.TypeBytes, rendered.Body)
 	}
 }

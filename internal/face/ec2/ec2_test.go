@@ -13,8 +13,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"mdserver/internal/face"
 	"mdserver/internal/face/facetest"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/identity"
 	"mdserver/internal/instance"
 	"mdserver/internal/metadata"
@@ -67,7 +67,7 @@ func newServer(site metadata.Site, ud Userdata) http.Handler {
 
 func newServerFor(known guests, versions []string, site metadata.Site, ud Userdata) http.Handler {
 	ec2 := New(versions, site, ud, fakeIdentity{})
-	return face.Identified(facetest.Identify(known), face.LogTo(slog.New(slog.DiscardHandler)), face.Normalise(ec2))
+	return httpcommon.Identified(facetest.Identify(known), httpcommon.LogTo(slog.New(slog.DiscardHandler)), httpcommon.Normalise(ec2))
 }
 
 func ask(h http.Handler, from netip.Addr, method, path string) *httptest.ResponseRecorder {
@@ -169,9 +169,9 @@ func TestAbsentThingsAreNotListed(t *testing.T) {
 func TestContentTypes(t *testing.T) {
 	server := newServer(site, fakeUserdata{})
 	for path, want := range map[string]string{
-		"/latest/meta-data/":            face.TypeText,
-		"/latest/meta-data/instance-id": face.TypeText,
-		"/latest/user-data":             face.TypeBytes,
+		"/latest/meta-data/":            httpcommon.TypeText,
+		"/latest/meta-data/instance-id": httpcommon.TypeText,
+		"/latest/user-data":             httpcommon.TypeBytes,
 	} {
 		if got := ask(server, webAddr, http.MethodGet, path).Header().Get("Content-Type"); got != want {
 			t.Errorf("%s: %q, want %q", path, got, want)

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/caller"
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 	"mdserver/internal/metadata"
 	"mdserver/internal/userdata"
@@ -116,7 +116,7 @@ func (g guests) ByAddr(addr netip.Addr) (*instance.Instance, bool) {
 // Identify tells who sent a request by its RemoteAddr, in place of the
 // connection that a test's request does not come by. What has a loopback address
 // is this host.
-func Identify(known Guests) face.Identify {
+func Identify(known Guests) httpcommon.Identify {
 	return func(r *http.Request) caller.Caller {
 		remote, _ := netip.ParseAddrPort(r.RemoteAddr)
 		c := caller.Caller{Addr: remote.Addr()}
@@ -133,7 +133,7 @@ func Serve(served http.Handler, others ...*instance.Instance) http.Handler {
 	for _, other := range others {
 		known[other.IPv4] = other
 	}
-	return face.Identified(Identify(known), face.LogTo(slog.New(slog.DiscardHandler)), face.Normalise(served))
+	return httpcommon.Identified(Identify(known), httpcommon.LogTo(slog.New(slog.DiscardHandler)), httpcommon.Normalise(served))
 }
 
 // AskWith makes one request with headers, which are lines.

@@ -27,7 +27,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 	"mdserver/internal/metadata"
 	"mdserver/internal/userdata"
@@ -51,19 +51,19 @@ func New(site metadata.Site, ud Userdata) *Face { return &Face{site: site, userd
 var names = []string{"meta-data", "user-data", "vendor-data", "network-config"}
 
 // ServeHTTP implements http.Handler for everything from "/nocloud" down; it
-// expects a path in normal form and a known caller (see package face).
+// expects a path in normal form and a known caller (see package httpcommon).
 func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/nocloud"), "/")
 	switch {
 	case name != "" && !slices.Contains(names, name):
-		face.NoSuchPath(w, r)
-	case !face.OnlyReads(w, r):
+		httpcommon.NoSuchPath(w, r)
+	case !httpcommon.OnlyReads(w, r):
 	case name == "":
-		face.Listing(w, names)
-	case face.Caller(r).Guest == nil:
-		face.UnknownClient(w, face.Caller(r))
+		httpcommon.Listing(w, names)
+	case httpcommon.Caller(r).Guest == nil:
+		httpcommon.UnknownClient(w, httpcommon.Caller(r))
 	default:
-		f.serve(w, r, name, face.Caller(r).Guest)
+		f.serve(w, r, name, httpcommon.Caller(r).Guest)
 	}
 }
 
@@ -85,17 +85,17 @@ func (f *Face) serve(w http.ResponseWriter, r *http.Request, name string, guest 
 
 func serveBytes(w http.ResponseWriter, rendered userdata.Rendered, err error, what string, guest *instance.Instance) {
 	if err != nil && !errors.Is(err, userdata.ErrNoTemplate) { // logged where it was found
-		face.Refuse(w, http.StatusInternalServerError, what+" templating failure for "+guest.Hostname)
+		httpcommon.Refuse(w, http.StatusInternalServerError, what+" templating failure for "+guest.Hostname)
 		return
 	}
-	face.Bytes(w, face.TypeBytes, rendered.Body)
+	httpcommon.Bytes(w, httpcommon.TypeBytes, rendered.Body)
 }
 
 func serveYAML(w http.ResponseWriter, value any) {
 	text, err := yaml.Marshal(value)
 	if err != nil {
-		face.Refuse(w, http.StatusInternalServerError, "Metadata failure")
+		httpcommon.Refuse(w, http.StatusInternalServerError, "Metadata failure")
 		return
 	}
-	face.Text(w, string(text))
+	httpcommon.Text(w, string(text))
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 	"mdserver/internal/metadata"
 )
@@ -143,10 +143,10 @@ func devices(doc *metadata.Document) []device {
 func (f *Face) serveVendorData(q request) {
 	rendered, err := f.userdata.VendorJSON(q.r.Context(), q.guest)
 	if err != nil {
-		face.Refuse(q.w, http.StatusInternalServerError, "Vendordata templating failure for "+q.guest.Hostname)
+		httpcommon.Refuse(q.w, http.StatusInternalServerError, "Vendordata templating failure for "+q.guest.Hostname)
 		return
 	}
-	face.Bytes(q.w, "application/json", rendered.Body)
+	httpcommon.Bytes(q.w, "application/json", rendered.Body)
 }
 
 func (*Face) serveNothing(q request) { serveJSON(q.w, struct{}{}) }
@@ -156,8 +156,8 @@ func serveJSON(w http.ResponseWriter, value any) {
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(value); err != nil {
-		face.Refuse(w, http.StatusInternalServerError, "Metadata failure")
+		httpcommon.Refuse(w, http.StatusInternalServerError, "Metadata failure")
 		return
 	}
-	face.Bytes(w, "application/json", body.Bytes())
+	httpcommon.Bytes(w, "application/json", body.Bytes())
 }

@@ -24,7 +24,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/caller"
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 	"mdserver/internal/metadata"
 	"mdserver/internal/userdata"
@@ -93,17 +93,17 @@ var files = []file{
 }
 
 // ServeHTTP implements http.Handler for everything from "/openstack" down; it
-// expects a path in normal form and a known caller (see package face).
+// expects a path in normal form and a known caller (see package httpcommon).
 func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/openstack"), "/")
 	version, name, deeper := strings.Cut(path, "/")
 	switch {
 	case path == "":
-		if face.OnlyReads(w, r) {
-			face.Listing(w, versions)
+		if httpcommon.OnlyReads(w, r) {
+			httpcommon.Listing(w, versions)
 		}
 	case !slices.Contains(versions, version):
-		face.NoSuchPath(w, r)
+		httpcommon.NoSuchPath(w, r)
 	case !deeper:
 		if c, ok := guest(w, r, false); ok {
 			f.serveListing(request{w, r, version, c.Guest})
@@ -116,7 +116,7 @@ func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (f *Face) serveFile(w http.ResponseWriter, r *http.Request, version, name string) {
 	i := slices.IndexFunc(files, func(file file) bool { return file.name == name })
 	if i < 0 || !atLeast(version, files[i].since) {
-		face.NoSuchPath(w, r)
+		httpcommon.NoSuchPath(w, r)
 		return
 	}
 	if c, ok := guest(w, r, files[i].writes); ok {
@@ -127,13 +127,13 @@ func (f *Face) serveFile(w http.ResponseWriter, r *http.Request, version, name s
 // guest returns who asks, having refused the request if that is no guest or
 // if the method is none that the path takes.
 func guest(w http.ResponseWriter, r *http.Request, writes bool) (caller.Caller, bool) {
-	c := face.Caller(r)
+	c := httpcommon.Caller(r)
 	posts := writes && r.Method == http.MethodPost
-	if !posts && !face.OnlyReads(w, r) {
+	if !posts && !httpcommon.OnlyReads(w, r) {
 		return c, false
 	}
 	if c.Guest == nil {
-		face.UnknownClient(w, c)
+		httpcommon.UnknownClient(w, c)
 		return c, false
 	}
 	return c, true
@@ -153,17 +153,17 @@ func (f *Face) serveListing(q request) {
 		}
 		names = append(names, file.name)
 	}
-	face.Listing(q.w, names)
+	httpcommon.Listing(q.w, names)
 }
 
 func (f *Face) serveUserdata(q request) {
 	rendered, err := f.userdata.Render(q.r.Context(), q.guest)
 	switch {
 	case errors.Is(err, userdata.ErrNoTemplate):
-		face.NotFound(q.w, "no user-data for "+q.guest.Hostname)
+		httpcommon.NotFound(q.w, "no user-data for "+q.guest.Hostname)
 	case err != nil: // logged where it was found
-		face.Refuse(q.w, http.StatusInternalServerError, "Userdata templating failure for "+q.guest.Hostname)
+		httpcommon.Refuse(q.w, http.StatusInternalServerError, "Userdata templating failure for "+q.guest.Hostname)
 	default:
-		face.Bytes(q.w, face.TypeBytes, rendered.Body)
+		httpcommon.Bytes(q.w, httpcommon.TypeBytes, rendered.Body)
 	}
 }

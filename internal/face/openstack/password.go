@@ -8,7 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 	"mdserver/internal/inventory"
 )
 
@@ -20,22 +20,22 @@ const maxPassword = 4 * 255
 // the administrator can.
 func (f *Face) servePassword(q request) {
 	if q.r.Method != http.MethodPost {
-		face.Text(q.w, q.guest.Password)
+		httpcommon.Text(q.w, q.guest.Password)
 		return
 	}
 	password, problem := readPassword(q)
 	if problem != "" {
-		face.Refuse(q.w, http.StatusBadRequest, problem)
+		httpcommon.Refuse(q.w, http.StatusBadRequest, problem)
 		return
 	}
 	err := f.passwords.SetPassword(q.r.Context(), q.guest.UUID, password)
 	switch {
 	case errors.Is(err, inventory.ErrPasswordSet):
-		face.Refuse(q.w, http.StatusConflict, "Password already set")
+		httpcommon.Refuse(q.w, http.StatusConflict, "Password already set")
 	case err != nil:
-		face.Refuse(q.w, http.StatusServiceUnavailable, "Password not kept")
+		httpcommon.Refuse(q.w, http.StatusServiceUnavailable, "Password not kept")
 	default:
-		face.Text(q.w, "")
+		httpcommon.Text(q.w, "")
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"strings"
 
-	"mdserver/internal/face"
+	"mdserver/internal/httpcommon"
 )
 
 // Info is what the tree shows. Configuration holds "key=value" lines without
@@ -44,11 +44,11 @@ func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	value, ok := f.values[name]
 	switch {
 	case !ok && name != "configuration":
-		face.NoSuchPath(w, r)
-	case !face.OnlyReads(w, r):
+		httpcommon.NoSuchPath(w, r)
+	case !httpcommon.OnlyReads(w, r):
 	case name != "configuration":
-		face.Text(w, value)
-	case face.Privileged(w, r):
-		face.Listing(w, f.info.Configuration)
+		httpcommon.Text(w, value)
+	case httpcommon.Privileged(w, r):
+		httpcommon.Listing(w, f.info.Configuration)
 	}
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"slices"
 	"time"
 
+	"mdserver/internal/hostaddr"
 	"mdserver/internal/nameserver"
 )
 
@@ -24,7 +24,8 @@ const (
 // hangs, and mdserver may not signal it.
 func (s *Service) names(ctx context.Context, d definition, guests []entry) string {
 	guests = slices.DeleteFunc(slices.Clone(guests), func(e entry) bool { return len(e.Names) == 0 })
-	if !d.ServeDNS || len(guests) == 0 || !isLocal(d.Gateway) {
+	// The question would go elsewhere if this host did not have the address.
+	if !d.ServeDNS || len(guests) == 0 || !hostaddr.Has(d.Gateway) {
 		s.missed = 0
 		return ""
 	}
@@ -62,13 +63,3 @@ func ask(ctx context.Context, server netip.AddrPort, name string, want netip.Add
 // revive has libvirt start a dnsmasq that has ended. Its guests run on, and stay
 // connected to the network.
 const revive = "if that lasts, end the network's dnsmasq by `kill -9` and restart libvirtd, or virtnetworkd, which starts another"
-
-// isLocal reports whether this host has an address. While it has not, the
-// question would go elsewhere.
-func isLocal(addr netip.Addr) bool {
-	nets, err := net.InterfaceAddrs()
-	return err == nil && slices.ContainsFunc(nets, func(n net.Addr) bool {
-		prefix, err := netip.ParsePrefix(n.String())
-		return err == nil && prefix.Addr() == addr
-	})
-}

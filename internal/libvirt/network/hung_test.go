@@ -54,18 +54,28 @@ func TestHungLibvirt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var seen View
-	s := New(Settings{Name: "default", Endpoint: hung(t)}, notes{"libvirt_view/default": string(text)}, func(v View) { seen = v }, slog.New(slog.DiscardHandler))
+	changed := make(chan struct{}, 1)
+	s := New(Settings{Name: "default", Endpoint: hung(t)}, notes{"libvirt_view/default": string(text)}, changed, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() { _ = s.Close() })
 
 	within(t, "Start", startTime, func(ctx context.Context) error { return s.Start(ctx, nil) })
-	if seen.Bridge != "virbr0" || s.View().Leased[netip.MustParseAddr("192.168.122.7")] != known.Leased[netip.MustParseAddr("192.168.122.7")] {
-		t.Errorf("the network is not as it was: %+v", seen)
+	select {
+	case <-changed:
+	default:
+		t.Error("nobody is told of the network as it was")
+	}
+	if view := s.View(); view.Bridge != "virbr0" || view.Leased[netip.MustParseAddr("192.168.122.7")] != known.Leased[netip.MustParseAddr("192.168.122.7")] {
+		t.Errorf("the network is not as it was: %+v", view)
 	}
 	if st := s.Status(); st.Connected || !strings.Contains(st.LastError, "did not answer") {
 		t.Errorf("status is %+v", st)
 	}
-	within(t, "Refresh", refreshTime, func(ctx context.Context) error { s.Refresh(ctx); return nil })
+	within(t, "Refresh", refreshTime, func(ctx context.Context) error {
+		if s.Refresh(ctx) {
+			return errors.New("the network is another one although libvirt does not answer")
+		}
+		return nil
+	})
 	for i := range 3 {
 		guest := instance.Instance{UUID: uuid.UUID{byte(i)}, Network: "default", MAC: instance.MAC{5: byte(i)}, IPv4: netip.AddrFrom4([4]byte{192, 168, 122, byte(10 + i)})}
 		within(t, "Apply", hungTime, func(ctx context.Context) error {

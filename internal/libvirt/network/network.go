@@ -21,6 +21,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt/connection"
 )
@@ -76,22 +77,15 @@ type View struct {
 	Leased map[netip.Addr]instance.MAC
 }
 
-// Status tells how it fares, for people.
-type Status struct {
-	Connected bool   `json:"connected"`
-	Active    bool   `json:"active"`           // libvirt runs the network
-	Entries   int    `json:"entries"`          // of guests
-	Leases    int    `json:"leases,omitempty"` // how many libvirt grants at a time, if that is limited
-	LastError string `json:"last_error,omitempty"`
-}
+// Status is how a Service and its network are.
+type Status = api.LibvirtNetwork
 
 // Service serves one network. Make it with New.
 type Service struct {
 	notes   Notes
 	log     *slog.Logger
-	changed func(View)
-	cancel  context.CancelFunc
-	ctx     context.Context // ends with Close
+	changed chan<- struct{}
+	stop    context.CancelFunc // ends run; nil before Start
 	running sync.WaitGroup
 
 	// talk is held while libvirt is spoken with.
@@ -113,11 +107,10 @@ type Service struct {
 	unanswered bool
 }
 
-// New makes a Service that does nothing until Start. changed is called with each
-// new view of the network; it must not call the Service.
-func New(settings Settings, notes Notes, changed func(View), log *slog.Logger) *Service {
-	ctx, cancel := context.WithCancel(context.Background())
-	return &Service{settings: settings, notes: notes, changed: changed, log: log, ctx: ctx, cancel: cancel,
+// New makes a Service that does nothing until Start. After each change of the
+// view a value is sent to changed, unless its buffer is full.
+func New(settings Settings, notes Notes, changed chan<- struct{}, log *slog.Logger) *Service {
+	return &Service{settings: settings, notes: notes, changed: changed, log: log,
 		talk: make(turn, 1), guests: map[uuid.UUID]instance.Instance{}}
 }
 
@@ -132,7 +125,9 @@ func (s *Service) Start(ctx context.Context, all []instance.Instance) error {
 	if err := s.change(ctx, startTime); err != nil {
 		s.log.Warn("libvirt's network does not serve the guests yet", "error", err)
 	}
-	s.running.Go(s.run)
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.running.Go(func() { s.run(running) })
 	return nil
 }
 
@@ -149,7 +144,7 @@ func (s *Service) recall() error {
 		}
 	}
 	if !reflect.DeepEqual(s.view, View{}) {
-		s.changed(s.view)
+		s.tell()
 	}
 	return nil
 }
@@ -211,20 +206,23 @@ func (s *Service) bring(ctx context.Context, limit time.Duration) error {
 
 // Refresh brings the view up to date for a registration that is about to choose
 // an address. It does not wait long, and not at all while libvirt is being
-// spoken with: the view is about to be fresh then, or libvirt hangs.
-func (s *Service) Refresh(ctx context.Context) {
+// spoken with: the view is about to be fresh then, or libvirt hangs. It reports
+// whether the view is another one now.
+func (s *Service) Refresh(ctx context.Context) (changed bool) {
 	if !s.talk.tryTake() {
-		return
+		return false
 	}
 	defer s.talk.give()
 	if s.conn == nil || time.Since(s.asked) < fresh {
-		return
+		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, refreshTime)
 	defer cancel()
+	before := s.View()
 	if _, err := s.read(ctx); err != nil {
 		s.log.Warn("libvirt does not tell of its leases", "error", err)
 	}
+	return !reflect.DeepEqual(before, s.View())
 }
 
 // View is the network as it was seen last.
@@ -243,7 +241,9 @@ func (s *Service) Status() Status {
 
 // Close stops. The guests' entries stay, for the guests are still there.
 func (s *Service) Close() error {
-	s.cancel()
+	if s.stop != nil {
+		s.stop()
+	}
 	s.running.Wait()
 	_ = s.talk.take(context.Background())
 	defer s.talk.give()
@@ -251,25 +251,25 @@ func (s *Service) Close() error {
 	return nil
 }
 
-// run looks at the network from time to time.
-func (s *Service) run() {
+// run looks at the network from time to time until ctx ends.
+func (s *Service) run(ctx context.Context) {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	for {
 		if !s.silent() { // else libvirt is asked again at once
 			select {
-			case <-s.ctx.Done():
+			case <-ctx.Done():
 				return
 			case <-ticker.C:
 			}
 		}
-		err := s.bring(s.ctx, callTime)
-		if s.ctx.Err() != nil {
+		err := s.bring(ctx, callTime)
+		if ctx.Err() != nil {
 			return
 		}
 		if err != nil {
 			s.log.Debug("libvirt's network is not as it should be", "error", err)
-			pause(s.ctx, retryTime)
+			pause(ctx, retryTime)
 		}
 	}
 }
@@ -376,5 +376,14 @@ func (s *Service) publish(v View) {
 	if err := s.noteView(v); err != nil {
 		s.log.Warn("libvirt's network will not be known if libvirt does not answer at the next start", "error", err)
 	}
-	s.changed(v)
+	s.tell()
+}
+
+// tell sends word of another view. A value that still waits in the channel says
+// the same.
+func (s *Service) tell() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
 }

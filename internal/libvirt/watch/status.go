@@ -1,16 +1,13 @@
 package watch
 
-import "time"
+import (
+	"time"
 
-// Status is how the watcher stands with libvirt.
-type Status struct {
-	Connected bool      `json:"connected"`
-	Since     time.Time `json:"since"`            // of being connected or not
-	Socket    string    `json:"socket,omitempty"` // of the present or the last connection
-	Domains   int       `json:"domains"`          // when the connection was made
-	Events    uint64    `json:"events"`           // since the server started
-	Error     string    `json:"error,omitempty"`  // why it is not connected
-}
+	"mdserver/internal/api"
+)
+
+// Status is the state of the connection to libvirt.
+type Status = api.LibvirtSync
 
 // Status returns how the watcher stands with libvirt.
 func (w *Watcher) Status() Status {

@@ -45,20 +45,20 @@ type Host struct {
 
 // Port is one port of a bridge, and what it may send.
 type Port struct {
-	Name    string `json:"port"`
-	Bridge  string `json:"bridge"`
-	Network string `json:"network"`
-	Role    Role   `json:"role"`
+	Name    string
+	Bridge  string
+	Network string
+	Role    Role
 
 	// Of a guest's port:
-	Guest   string         `json:"guest,omitempty"`
-	UUID    uuid.UUID      `json:"uuid,omitzero"`
-	Off     bool           `json:"off,omitempty"` // by the guest's metadata
-	MACs    []instance.MAC `json:"macs,omitempty"`
-	Addrs   []netip.Addr   `json:"addresses,omitempty"`
-	Allowed []netip.Prefix `json:"allowed_addresses,omitempty"`
+	Guest   string
+	UUID    uuid.UUID
+	Off     bool // by the guest's metadata
+	MACs    []instance.MAC
+	Addrs   []netip.Addr
+	Allowed []netip.Prefix
 
-	Index   uint32 `json:"-"` // of the interface, if it is there
+	Index   uint32 // of the interface, if it is there
 	updated int64  // of the guest's record, to tell the newest
 }
 

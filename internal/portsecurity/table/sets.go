@@ -1,9 +1,11 @@
 package table
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/nftables"
@@ -11,6 +13,7 @@ import (
 	"github.com/google/nftables/expr"
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/portsecurity/plan"
 )
@@ -60,6 +63,15 @@ func (k Kind) Text() string {
 		KindForm: "unreadable",
 		KindSYN:  "connections opened too fast",
 	}[k]
+}
+
+// Describe counts dropped frames in words, by kind.
+func Describe(dropped api.Drops) string {
+	var list []string
+	for _, kind := range slices.Sorted(maps.Keys(dropped)) {
+		list = append(list, fmt.Sprintf("%d %s", dropped[kind], Kind(kind).Text()))
+	}
+	return strings.Join(list, ", ")
 }
 
 func (k Kind) set() string   { return "dropped_" + string(k) }

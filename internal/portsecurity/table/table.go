@@ -14,6 +14,7 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"mdserver/internal/api"
 	"mdserver/internal/portsecurity/plan"
 )
 
@@ -298,12 +299,9 @@ func (t *Table) exists() (bool, error) {
 	return slices.ContainsFunc(tables, func(t *nftables.Table) bool { return t.Name == Name }), nil
 }
 
-// Counts are the frames of each kind that a port sent in vain.
-type Counts map[Kind]uint64
-
 // Dropped reads the counters of all ports.
-func (t *Table) Dropped() (map[string]Counts, error) {
-	all := map[string]Counts{}
+func (t *Table) Dropped() (map[string]api.Drops, error) {
+	all := map[string]api.Drops{}
 	for _, kind := range Kinds() {
 		elements, err := t.conn.GetSetElements(&nftables.Set{Table: bridgeTable(), Name: kind.set(), KeyType: nftables.TypeIFName})
 		if err != nil {
@@ -315,9 +313,9 @@ func (t *Table) Dropped() (map[string]Counts, error) {
 			}
 			port := portName(e.Key)
 			if all[port] == nil {
-				all[port] = Counts{}
+				all[port] = api.Drops{}
 			}
-			all[port][kind] = e.Counter.Packets
+			all[port][string(kind)] = e.Counter.Packets
 		}
 	}
 	return all, nil

@@ -1,0 +1,234 @@
+// Package client asks a running mdserver by its control socket. Package api has
+// the documents that go over it.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+
+	"mdserver/internal/api"
+	"mdserver/internal/instance"
+)
+
+// ErrNotRunning means that no server listens on the control socket.
+var ErrNotRunning = errors.New("mdserver does not run")
+
+// Client asks one server. Make it with New.
+type Client struct {
+	socket string
+	http   http.Client
+}
+
+// New makes a client of the server behind a Unix socket. Nothing is opened before
+// the first call.
+func New(socket string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}
+	return &Client{socket: socket, http: http.Client{Transport: &http.Transport{DialContext: dial}}}
+}
+
+// Error is a refusal by the server.
+type Error struct {
+	Status  int // HTTP's
+	Message string
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Register sends a domain definition.
+func (c *Client) Register(ctx context.Context, xml []byte) (api.Registered, error) {
+	var result api.Registered
+	return result, c.call(ctx, http.MethodPost, "/v1/instances", xml, &result)
+}
+
+// Upload sends a domain definition as the hook does. The connection is not kept.
+func (c *Client) Upload(ctx context.Context, xml []byte) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://mdserver/instance-upload", bytes.NewReader(xml))
+	if err != nil {
+		return err
+	}
+	req.Close = true
+	req.Header.Set("Content-Type", "application/xml")
+	req.Header.Set("User-Agent", api.HookAgent)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode/100 == 2 {
+		return nil
+	}
+	reason, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // the status is enough
+	return fmt.Errorf("the server answers %s: %q", resp.Status, bytes.TrimSpace(reason))
+}
+
+// Instances lists all guests, sorted by name.
+func (c *Client) Instances(ctx context.Context) ([]instance.Instance, error) {
+	var all []instance.Instance
+	return all, c.call(ctx, http.MethodGet, "/v1/instances", nil, &all)
+}
+
+// Guests lists all guests with what they do, sorted by name.
+func (c *Client) Guests(ctx context.Context) ([]api.Guest, error) {
+	var all []api.Guest
+	return all, c.call(ctx, http.MethodGet, "/v1/instances", nil, &all)
+}
+
+// Refusals lists the domains that are no guests, those with a fault first.
+func (c *Client) Refusals(ctx context.Context) ([]api.Refusal, error) {
+	var all []api.Refusal
+	return all, c.call(ctx, http.MethodGet, "/v1/refusals", nil, &all)
+}
+
+// Instance finds one guest.
+func (c *Client) Instance(ctx context.Context, ref string) (instance.Instance, error) {
+	var inst instance.Instance
+	return inst, c.call(ctx, http.MethodGet, "/v1/instance?"+query("ref", ref), nil, &inst)
+}
+
+// Explain returns everything that is known of a guest, and why it is so.
+func (c *Client) Explain(ctx context.Context, ref string) (api.Explanation, error) {
+	var doc api.Explanation
+	return doc, c.call(ctx, http.MethodGet, "/v1/explain?"+query("ref", ref), nil, &doc)
+}
+
+// Release removes a guest.
+func (c *Client) Release(ctx context.Context, ref string) (instance.Instance, error) {
+	var inst instance.Instance
+	return inst, c.call(ctx, http.MethodDelete, "/v1/instance?"+query("ref", ref), nil, &inst)
+}
+
+// Userdata is what a guest would get as user-data now.
+func (c *Client) Userdata(ctx context.Context, ref string) ([]byte, error) {
+	var body []byte
+	return body, c.call(ctx, http.MethodGet, "/v1/user-data?"+query("ref", ref), nil, &body)
+}
+
+// Password is what a guest posted as its password, as it posted it.
+func (c *Client) Password(ctx context.Context, ref string) ([]byte, error) {
+	var body []byte
+	return body, c.call(ctx, http.MethodGet, "/v1/password?"+query("ref", ref), nil, &body)
+}
+
+// Export returns the whole inventory in another format.
+func (c *Client) Export(ctx context.Context, format string) ([]byte, error) {
+	var body []byte
+	return body, c.call(ctx, http.MethodGet, "/v1/export?"+query("format", format), nil, &body)
+}
+
+// Import adds the guests of an export in api.FormatJSON. With replace their records
+// take the place of known guests' own.
+func (c *Client) Import(ctx context.Context, text []byte, replace bool) (api.Imported, error) {
+	path := "/v1/import"
+	if replace {
+		path += "?replace=true"
+	}
+	var result api.Imported
+	return result, c.call(ctx, http.MethodPost, path, text, &result)
+}
+
+// Backup returns everything that the server keeps, in the format of package backup.
+func (c *Client) Backup(ctx context.Context) ([]byte, error) {
+	var body []byte
+	return body, c.call(ctx, http.MethodGet, "/v1/backup", nil, &body)
+}
+
+// Identity is the certificate, in PEM, by which others check the guests'
+// identity documents.
+func (c *Client) Identity(ctx context.Context) ([]byte, error) {
+	var certificate []byte
+	return certificate, c.call(ctx, http.MethodGet, "/v1/identity", nil, &certificate)
+}
+
+// Status returns the state of the server.
+func (c *Client) Status(ctx context.Context) (api.Status, error) {
+	var status api.Status
+	return status, c.call(ctx, http.MethodGet, "/v1/status", nil, &status)
+}
+
+// Reload makes the server read its configuration again.
+func (c *Client) Reload(ctx context.Context) (api.Reloaded, error) {
+	var result api.Reloaded
+	return result, c.call(ctx, http.MethodPost, "/v1/reload", nil, &result)
+}
+
+// Reprovision gives a guest a new instance-id and returns its new record.
+func (c *Client) Reprovision(ctx context.Context, ref string) (instance.Instance, error) {
+	var inst instance.Instance
+	return inst, c.call(ctx, http.MethodPost, "/v1/reprovision?"+query("ref", ref), nil, &inst)
+}
+
+// Debug returns a dump for finding a fault in the server: its
+// "goroutines" as text, or the profile "heap" or "allocs" for `go tool pprof`.
+// Only root and the server's own user get it.
+func (c *Client) Debug(ctx context.Context, dump string) ([]byte, error) {
+	var data []byte
+	return data, c.call(ctx, http.MethodGet, "/v1/debug?"+query("dump", dump), nil, &data)
+}
+
+// Usage returns what the server uses. Only root and the server's own user get
+// it.
+func (c *Client) Usage(ctx context.Context) (api.Usage, error) {
+	var u api.Usage
+	return u, c.call(ctx, http.MethodGet, "/v1/usage", nil, &u)
+}
+
+func query(key, value string) string { return url.Values{key: {value}}.Encode() }
+
+// call makes one request and stores its answer in result: decoded, or as it
+// is when result is a *[]byte.
+func (c *Client) call(ctx context.Context, method, path string, body []byte, result any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://mdserver"+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.explain(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return fmt.Errorf("answer of mdserver: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return errorOf(resp, data)
+	}
+	if raw, ok := result.(*[]byte); ok {
+		*raw = data
+		return nil
+	}
+	if err := json.Unmarshal(data, result); err != nil {
+		return fmt.Errorf("answer of mdserver: %w", err)
+	}
+	return nil
+}
+
+func errorOf(resp *http.Response, data []byte) error {
+	var refused api.Error
+	if json.Unmarshal(data, &refused) != nil || refused.Error == "" {
+		refused.Error = "mdserver answered " + resp.Status
+	}
+	return &Error{Status: resp.StatusCode, Message: refused.Error}
+}
+
+// explain says what to do when there is no server to speak to.
+func (c *Client) explain(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w: nothing listens on %s; start it with `systemctl start mdserver`, or name its configuration with --config", ErrNotRunning, c.socket)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("no access to %s: be root or a member of the socket's group", c.socket)
+	}
+	return fmt.Errorf("mdserver at %s: %w", c.socket, err)
+}

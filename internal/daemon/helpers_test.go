@@ -1,0 +1,53 @@
+package daemon
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"mdserver/internal/config"
+	"mdserver/internal/logging"
+)
+
+func load(t *testing.T, text string) *config.Config {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "mdserver.conf")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return loadFile(t, file)
+}
+
+func loadFile(tb testing.TB, file string) *config.Config {
+	tb.Helper()
+	cfg, _, err := config.Load(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return cfg
+}
+
+// newDaemon makes a server that does not run, and logs nothing.
+func newDaemon(tb testing.TB, cfg *config.Config) *Daemon {
+	tb.Helper()
+	d, end := openDaemon(tb, cfg, io.Discard)
+	tb.Cleanup(end)
+	return d
+}
+
+// openDaemon makes a server that does not run, with its log, until end is called.
+func openDaemon(tb testing.TB, cfg *config.Config, stdout io.Writer) (d *Daemon, end func()) {
+	tb.Helper()
+	logs := logging.Open(cfg, stdout)
+	d, err := New(tb.Context(), cfg, Options{ConfigFile: "mdserver.conf", Log: logs})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return d, func() {
+		if err := d.Close(); err != nil {
+			tb.Error(err)
+		}
+		logs.Close()
+	}
+}

@@ -1,0 +1,182 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+
+	"mdserver/internal/admin"
+	"mdserver/internal/config"
+	"mdserver/internal/imds"
+	"mdserver/internal/instance"
+	"mdserver/internal/logging"
+)
+
+// ConfigError means that the server cannot start before somebody mends its
+// configuration.
+type ConfigError struct{ err error }
+
+func (e *ConfigError) Error() string { return "configuration refused:\n" + e.err.Error() }
+
+// Unwrap gives the problems that were found.
+func (e *ConfigError) Unwrap() error { return e.err }
+
+// Serve loads a configuration and runs a server until ctx ends; each value of
+// reload makes it load the configuration again. The log's stream is stdout.
+//
+// It returns nil after an orderly stop, a *ConfigError for a configuration that
+// cannot be used, and an ErrDatabase for a database that cannot.
+func Serve(ctx context.Context, file string, stdout io.Writer, reload <-chan os.Signal) error {
+	cfg, warnings, err := config.Load(file)
+	if err != nil {
+		return &ConfigError{err}
+	}
+	logs := logging.Open(cfg, stdout)
+	defer logs.Close()
+	log := logs.Logger()
+	log.Info("mdserver starts", "version", cfg.Service.Version, "config", file)
+	for _, w := range warnings {
+		log.Warn("configuration", "warning", w.String())
+	}
+	if err := newAndRun(ctx, cfg, Options{ConfigFile: file, Log: logs, Reload: reload}); err != nil {
+		log.Error("mdserver ends", "error", err)
+		return err
+	}
+	log.Info("mdserver stopped")
+	return nil
+}
+
+func newAndRun(ctx context.Context, cfg *config.Config, opts Options) error {
+	d, err := New(ctx, cfg, opts)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = d.Close() }()
+	return d.Run(ctx)
+}
+
+// Run serves until ctx ends or a listener fails. It is called once.
+func (d *Daemon) Run(ctx context.Context) error {
+	listeners, err := listen(d.config.Load(), d.log)
+	if err != nil {
+		return err
+	}
+	defer listeners.close()
+	defer d.takeAddressesAway()
+	defer d.closeNetworks()
+	defer d.following.close()
+
+	// What runs in the background outlives ctx until all requests are answered: a
+	// registration waits until DHCP and DNS know its guest.
+	work, end := context.WithCancel(context.WithoutCancel(ctx))
+	var background sync.WaitGroup
+	defer background.Wait()
+	defer end()
+	starting := context.AfterFunc(ctx, end)
+
+	background.Go(func() { d.keeper.Run(work) })
+	background.Go(func() { d.ports.Run(work) })
+	d.onChange(work, &background, func([]instance.Event) { d.ports.Stir() })
+	d.onChange(work, &background, d.forgetReleased)
+	d.followGuests(work, &background)
+	if err := d.startNetworks(work); err != nil {
+		return err
+	}
+	background.Go(func() { d.followNetworks(work) })
+	background.Go(func() { d.keepSnapshots(work) })
+
+	starting()
+	ctx, stop := context.WithCancel(ctx)
+	background.Go(func() { d.following.run(ctx) })
+	defer stop()
+	return d.serve(ctx, listeners)
+}
+
+// onChange calls a function with all changes of the inventory from now on, in
+// their order, until ctx ends.
+func (d *Daemon) onChange(ctx context.Context, running *sync.WaitGroup, do func([]instance.Event)) {
+	feed := d.inventory.Subscribe()
+	running.Go(func() {
+		defer feed.Close()
+		for {
+			events, err := feed.Next(ctx)
+			if err != nil { // the end of ctx or the inventory
+				return
+			}
+			do(events)
+		}
+	})
+}
+
+// followGuests has the door follow what becomes of guests until ctx ends.
+func (d *Daemon) followGuests(ctx context.Context, running *sync.WaitGroup) {
+	feed := d.inventory.Subscribe()
+	guests := feed.Start().All()
+	running.Go(func() {
+		defer feed.Close()
+		d.door.Follow(ctx, guests, feed)
+	})
+}
+
+// serve answers requests until ctx ends or a listener fails.
+func (d *Daemon) serve(ctx context.Context, l listeners) error {
+	metadata := newServer(d.metadataHandler(d.door.Caller), func(ctx context.Context, conn net.Conn) context.Context {
+		return imds.WithConn(d.door.ConnContext(ctx, conn), conn)
+	}, d.log)
+	control := newServer(d.backend(d.control).Handler(), admin.WithPeer, d.log)
+	failed := make(chan error, len(l.metadata)+1)
+	var serving sync.WaitGroup
+	for _, listener := range l.metadata {
+		serving.Go(func() { failed <- metadata.Serve(d.door.Listener(listener)) })
+	}
+	serving.Go(func() { failed <- control.Serve(l.control) })
+	defer serving.Wait()
+	defer stopAll(metadata, control)
+	defer lastCalls(l.metadata, d.log)
+
+	notify := newNotifier(d.log)
+	defer notify.stopping()
+	notify.status(d.statusLine(l))
+	notify.ready()
+	defer d.tellSystemd(ctx, notify, l)()
+	d.log.Info("mdserver serves", "address", l.String(), "guests", d.inventory.Snapshot().Len())
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return fmt.Errorf("listener failed: %w", err)
+		case <-d.opts.Reload:
+			notify.reloading()
+			if _, err := d.reload(ctx); err != nil {
+				d.log.Error("reload refused, the old configuration stays in force", "error", err)
+			}
+			notify.ready()
+		}
+	}
+}
+
+// startNetworks applies the networks, since their backends need this host's
+// addresses on them, and starts the backends. What those know of the networks
+// from before is applied when it returns.
+func (d *Daemon) startNetworks(ctx context.Context) error {
+	if err := d.applyNetworks(ctx); err != nil {
+		return err
+	}
+	if err := d.networks.Start(ctx); err != nil {
+		d.log.Error("DHCP and DNS do not serve yet", "error", err)
+	}
+	if err := d.applyNetworks(ctx); err != nil {
+		d.log.Error("guests do not follow a change of the networks", "error", err)
+	}
+	return nil
+}
+
+func (d *Daemon) closeNetworks() {
+	if err := d.networks.Close(); err != nil {
+		d.log.Error("DHCP and DNS not stopped", "error", err)
+	}
+}
