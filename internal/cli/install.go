@@ -38,7 +38,7 @@ the units that were enabled and running before. A hook with lines of your own
 stays where it is.`,
 		Args: args(cobra.NoArgs),
 	}
-	asJSON := installFlags(cmd, &opts)
+	installFlags(cmd, &opts)
 	cmd.Flags().StringVar(&opts.User, "user", "mdserver", "system user that mdserver runs as; created if missing")
 	cmd.Flags().BoolVar(&opts.NoUser, "no-user", false, "create no user")
 	start := startFlags(cmd)
@@ -54,9 +54,9 @@ stays where it is.`,
 		}
 		report, err := install.Install(cmd.Context(), onThisHost(opts))
 		if opts.Start == nil || opts.DryRun || err != nil {
-			return finishInstall(cmd.OutOrStdout(), report, err, *asJSON)
+			return finishInstall(cmd, report, err)
 		}
-		return finishStart(cmd, report, *asJSON)
+		return finishStart(cmd, report)
 	}
 	return cmd
 }
@@ -74,22 +74,22 @@ Configuration in /etc/mdserver and data in /var/lib/mdserver stay, unless --purg
 removes them, with the log and the user. It can also be given later.`,
 		Args: args(cobra.NoArgs),
 	}
-	asJSON := installFlags(cmd, &opts)
+	installFlags(cmd, &opts)
 	cmd.Flags().BoolVar(&opts.Purge, "purge", false, "remove configuration, user-data, inventory, log and user as well")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		report, err := install.Uninstall(cmd.Context(), onThisHost(opts))
-		return finishInstall(cmd.OutOrStdout(), report, err, *asJSON)
+		return finishInstall(cmd, report, err)
 	}
 	return cmd
 }
 
 // installFlags are those that both commands have.
-func installFlags(cmd *cobra.Command, opts *install.Options) (asJSON *bool) {
+func installFlags(cmd *cobra.Command, opts *install.Options) {
 	flags := cmd.Flags()
 	flags.StringVar(&opts.Root, "root", "", "work on the directory tree below `DIR` instead of the running system")
 	flags.StringVar(&opts.Prefix, "prefix", "/usr/local", "where the program is, as `PREFIX`/bin/mdserver")
 	flags.BoolVar(&opts.DryRun, "dry-run", false, "only tell what would be done")
-	return jsonFlag(cmd)
+	resultFlags(cmd, false)
 }
 
 // onThisHost adds who and where we are.
@@ -106,15 +106,11 @@ func onThisHost(opts install.Options) install.Options {
 }
 
 // finishInstall prints what was done, up to an error if there was one.
-func finishInstall(w io.Writer, report *install.Report, err error, asJSON bool) error {
+func finishInstall(cmd *cobra.Command, report *install.Report, err error) error {
 	if report == nil {
 		return err
 	}
-	show := printInstall
-	if asJSON {
-		show = func(w io.Writer, report *install.Report) error { return printJSON(w, report) }
-	}
-	if printErr := show(w, report); err == nil {
+	if printErr := show(cmd, view[*install.Report]{text: printInstall}, report); err == nil {
 		err = printErr
 	}
 	return err

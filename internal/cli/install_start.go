@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -84,26 +85,25 @@ func settled(ctx context.Context, look func() doctor.Report) doctor.Report {
 
 // finishStart prints what was done, what doctor says of the host, and what to
 // do next. It fails if a step failed or something is wrong.
-func finishStart(cmd *cobra.Command, report *install.Report, asJSON bool) error {
-	out := cmd.OutOrStdout()
+func finishStart(cmd *cobra.Command, report *install.Report) error {
 	found := settled(cmd.Context(), func() doctor.Report { return examine(cmd.Context(), configFile(cmd, nil), "") })
-	if asJSON {
-		if err := printJSON(out, report); err != nil {
-			return err
-		}
-	} else {
-		next := report.Next
-		report.Next = nil
-		if err := printInstall(out, report); err != nil {
-			return err
-		}
-		printf(out, "\nmdserver doctor:\n")
-		printReport(out, found)
-		printFindings(out, "Next:", next)
+	return show(cmd, view[*install.Report]{
+		text: func(w io.Writer, report *install.Report) error { return printStarted(w, *report, found) },
+		wrong: func(report *install.Report) bool {
+			failed := slices.ContainsFunc(report.Changes, func(c install.Change) bool { return c.Action == install.Failed })
+			return failed || !found.Healthy
+		},
+	}, report)
+}
+
+func printStarted(w io.Writer, report install.Report, found doctor.Report) error {
+	next := report.Next
+	report.Next = nil
+	if err := printInstall(w, &report); err != nil {
+		return err
 	}
-	failed := slices.ContainsFunc(report.Changes, func(c install.Change) bool { return c.Action == install.Failed })
-	if failed || !found.Healthy {
-		return &exitError{code: exitFailure}
-	}
+	printf(w, "\nmdserver doctor:\n")
+	printReport(w, found)
+	printFindings(w, "Next:", next)
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -209,11 +208,8 @@ func printInstance(w io.Writer, inst instance.Instance) error {
 	if inst.Presence.State != "" {
 		pairs = append(pairs, [2]string{"in libvirt", fmt.Sprintf("%s since %s", inst.Presence.State, inst.Presence.Since.Local().Format(time.DateTime))})
 	}
-	if inst.VCPUs > 0 {
-		pairs = append(pairs, [2]string{"CPUs", strconv.Itoa(inst.VCPUs)})
-	}
-	if inst.Memory > 0 {
-		pairs = append(pairs, [2]string{"memory", strconv.FormatUint(inst.Memory>>20, 10) + " MiB"})
+	for _, h := range inst.Hardware.Facts() {
+		pairs = append(pairs, [2]string{h.Name, printable(h.Value)})
 	}
 	for i, place := range inst.Places() {
 		pairs = append(pairs, [2]string{"interface", describeInterface(inst.Interfaces[i], place)})

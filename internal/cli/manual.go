@@ -67,7 +67,7 @@ func manPages() ([]install.Page, error) {
 		}
 		content := b.Bytes()
 		if !cmd.HasParent() {
-			content = bytes.Replace(content, []byte(".SH SEE ALSO"), []byte(manRest+manExitStatus()+".SH SEE ALSO"), 1)
+			content = bytes.Replace(content, []byte(".SH SEE ALSO"), []byte(manRest+".SH SEE ALSO"), 1)
 		}
 		name := strings.ReplaceAll(cmd.CommandPath(), " ", "-") + ".8"
 		pages = append(pages, install.Page{Path: manDir + "/" + name, Content: content})
@@ -85,7 +85,15 @@ func manPages() ([]install.Page, error) {
 }
 
 // manRest is what the help of the root command does not tell.
-const manRest = `.SH FILES
+const manRest = `.SH ENVIRONMENT
+.TP
+.B ` + envConfig + `
+The configuration, if the flag \-\-config is not given.
+.TP
+.B ` + envSocket + `
+The control socket, if the flag \-\-socket is not given.
+
+.SH FILES
 .TP
 .I /etc/mdserver/mdserver.conf
 The configuration. "mdserver config default" explains every key.
@@ -102,17 +110,8 @@ The control socket, by which the commands and libvirt's hook reach the server.
 .I /var/log/mdserver.log
 The log.
 
-.SH ENVIRONMENT
-.TP
-.B ` + envConfig + `
-The configuration, if the flag \-\-config is not given.
-.TP
-.B ` + envSocket + `
-The control socket, if the flag \-\-socket is not given.
+.SH EXIT STATUS
+0, all is well; 1, what was asked could not be done; 2, the command line is wrong; 3, nothing could be looked at
+(doctor); 78, the configuration must be mended before the server can start.
 
 `
-
-// manExitStatus is the part on exit codes.
-func manExitStatus() string {
-	return ".SH EXIT STATUS\n" + describeExitCodes(".TP\n.B %d\n%s\n") + "\n"
-}

@@ -95,10 +95,6 @@ func printError(w io.Writer, err error) {
 	}
 }
 
-func jsonFlag(cmd *cobra.Command) *bool {
-	return cmd.Flags().Bool("json", false, "print JSON")
-}
-
 func printJSON(w io.Writer, value any) error {
 	var text bytes.Buffer
 	enc := json.NewEncoder(visible.JSON{W: &text})

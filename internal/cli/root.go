@@ -14,6 +14,17 @@ import (
 	"mdserver/internal/config"
 )
 
+// Exit codes.
+const (
+	exitFailure = 1 // what was asked could not be done
+	exitUsage   = 2 // the command line is wrong
+	exitBlind   = 3 // nothing could be looked at
+
+	// exitConfig is EX_CONFIG of sysexits.h: the configuration must be mended
+	// first. The unit does not start a server again that ended so.
+	exitConfig = 78
+)
+
 const defaultConfig = "/etc/mdserver/mdserver.conf"
 
 // Main runs the command line and returns the exit code.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -21,7 +22,8 @@ type view[T any] struct {
 	sheet func(value T) sheet              // of a list
 	below func(w io.Writer, value T)       // what people read below the table
 	data  func(value T) any                // for programs; nil: the value itself
-	wrong func(value T) bool               // whether the exit code is 1
+	wrong func(value T) bool               // whether the command fails
+	exit  int                              // its exit code then; 0: exitFailure
 }
 
 // sheet is a list in rows and columns. An empty cell is shown as a dash.
@@ -96,7 +98,7 @@ func show[T any](cmd *cobra.Command, v view[T], value T) error {
 		return err
 	}
 	if v.wrong != nil && v.wrong(value) {
-		return &exitError{code: exitFailure}
+		return &exitError{code: cmp.Or(v.exit, exitFailure)}
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ gateway = 10.50.0.1
 run = off
 `,
 	domain: instance.Domain{
-		Name: "web 1", UUID: uuid.MustParse("7e5a544d-d555-4133-a443-8229415be701"), VCPUs: 2, Memory: 2 << 30, Arch: "x86_64",
+		Name: "web 1", UUID: uuid.MustParse("7e5a544d-d555-4133-a443-8229415be701"), Hardware: instance.Hardware{VCPUs: 2, Memory: 2 << 30, Arch: "x86_64"},
 		Interfaces: []instance.Interface{
 			{MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 0xa1}, Network: "mds", MTU: 1400},
 			{MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 0xa2}, Network: "lan"},
@@ -67,7 +67,7 @@ var bare = site{
 	text: "\n[dnsmasq]\nrun = off\n",
 	domain: instance.Domain{
 		Name: "bare", UUID: uuid.MustParse("7e5a544d-d555-4133-a443-8229415be702"),
-		Interfaces: []instance.Interface{{MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 0xb1}, Network: "mds"}}, VCPUs: 1, Memory: 1 << 30,
+		Interfaces: []instance.Interface{{MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 0xb1}, Network: "mds"}}, Hardware: instance.Hardware{VCPUs: 1, Memory: 1 << 30},
 		Metadata: instance.Metadata{Values: map[string]string{instance.KeyUserdataPrefix: "nothing"}},
 	},
 	kind: "kvm.1x1g",

@@ -8,7 +8,11 @@ import (
 
 	"mdserver/internal/config"
 	"mdserver/internal/logging"
+	"mdserver/internal/roottest"
 )
+
+// Some of these tests apply networks to the host that they run on.
+func TestMain(m *testing.M) { os.Exit(roottest.InNamespace(m)) }
 
 func load(t *testing.T, text string) *config.Config {
 	t.Helper()

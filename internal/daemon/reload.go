@@ -59,6 +59,8 @@ func emptied(path string) error {
 // made of it.
 func (d *Daemon) takeOver(ctx context.Context, cfg *config.Config) error {
 	d.following.keeper.SetRest(cfg.Libvirt.ReleaseAfter)
-	errApply := d.askToApply(ctx)
-	return errors.Join(errApply, d.networks.Reconfigure(ctx, cfg))
+	errBefore := d.askToApply(ctx)
+	errNetworks := d.networks.Reconfigure(ctx, cfg)
+	// What new backends know of their networks holds from now on.
+	return errors.Join(errBefore, errNetworks, d.askToApply(ctx))
 }

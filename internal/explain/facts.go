@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -33,11 +32,8 @@ func (s Subject) facts() []api.Fact {
 		fact("location", g.Location, s.set("service.location")),
 		fact("SSH keys", strings.Join(s.Keys, ", "), "the section [public-keys] of the configuration"),
 	}
-	if g.VCPUs > 0 {
-		facts = append(facts, fact("CPUs", strconv.Itoa(g.VCPUs), domainXML))
-	}
-	if g.Memory > 0 {
-		facts = append(facts, fact("memory", strconv.FormatUint(g.Memory>>20, 10)+" MiB", domainXML))
+	for _, h := range g.Hardware.Facts() {
+		facts = append(facts, fact(h.Name, h.Value, domainXML))
 	}
 	for _, nic := range g.Interfaces {
 		facts = append(facts, fact("interface", strings.TrimSpace(nic.MAC.String()+" "+nic.Network), domainXML))

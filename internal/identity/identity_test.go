@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/instance"
 	"mdserver/internal/metadata"
 )
 
@@ -44,7 +45,7 @@ func testAuthority(t testing.TB) *Authority {
 func testDocument(t testing.TB) []byte {
 	t.Helper()
 	document, err := Document(&metadata.Document{
-		InstanceID: "i-0123456789abcdef0", UUID: guest, VCPUs: 2, Memory: 4 << 30, Arch: "aarch64",
+		InstanceID: "i-0123456789abcdef0", UUID: guest, Hardware: instance.Hardware{VCPUs: 2, Memory: 4 << 30, Arch: "aarch64"},
 		LocalIPv4: netip.MustParseAddr("10.122.0.5"), FirstSeen: time.Date(2026, 1, 2, 4, 4, 5, 678, time.FixedZone("CET", 3600)),
 		Region: "kvm1", AvailabilityZone: "kvm1a", AccountID: "123456789012",
 	})

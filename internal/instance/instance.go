@@ -23,9 +23,7 @@ type Domain struct {
 	Interfaces []Interface // in the order of the definition
 	Disks      []Disk      // in the order of the definition
 	Metadata   Metadata
-	VCPUs      int
-	Memory     uint64 // bytes
-	Arch       string // in libvirt's words: x86_64, aarch64, …
+	Hardware
 	Source     string // who tells of it, one of By…; "" for ByLibvirt
 	Incomplete bool   // the bridge of a network could not be asked for
 }
@@ -78,14 +76,12 @@ type Instance struct {
 	IPv4       netip.Addr  `json:"ipv4"` // on that network; the zero Addr when it has none
 	IPv6       netip.Addr  `json:"ipv6"`
 	// Further are the guest's other places on networks of ours.
-	Further    []Attachment `json:"further,omitempty"`
-	VCPUs      int          `json:"vcpus,omitempty"`
-	Memory     uint64       `json:"memory,omitempty"` // bytes
-	Arch       string       `json:"arch,omitempty"`
-	Password   string       `json:"password,omitempty"` // that the guest posted, usually encrypted; for the administrator alone
-	Presence   Presence     `json:"presence,omitzero"`
-	FirstSeen  time.Time    `json:"first_seen"`
-	LastUpdate time.Time    `json:"last_update"`
+	Further []Attachment `json:"further,omitempty"`
+	Hardware
+	Password   string    `json:"password,omitempty"` // that the guest posted, usually encrypted; for the administrator alone
+	Presence   Presence  `json:"presence,omitzero"`
+	FirstSeen  time.Time `json:"first_seen"`
+	LastUpdate time.Time `json:"last_update"`
 
 	Seen map[string]time.Time `json:"seen,omitempty"` // who told of it, and when last: see ByHook
 }

@@ -90,7 +90,7 @@ func mac(n int) instance.MAC {
 // dom is a domain whose UUID and MAC address follow from n; meta is pairs of
 // metadata keys and values.
 func dom(n int, name string, meta ...string) instance.Domain {
-	d := instance.Domain{Name: name, UUID: uid(n), VCPUs: 1, Memory: 1 << 30,
+	d := instance.Domain{Name: name, UUID: uid(n), Hardware: instance.Hardware{VCPUs: 1, Memory: 1 << 30},
 		Interfaces: []instance.Interface{{MAC: mac(1<<20 + n)}, {MAC: mac(n), Network: "mds"}}}
 	for i := 0; i < len(meta); i += 2 {
 		if d.Metadata.Values == nil {

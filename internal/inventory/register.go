@@ -199,9 +199,7 @@ func (d *draft) record(dom instance.Domain, current *instance.Instance) instance
 		Metadata:   instance.Metadata{Values: maps.Clone(dom.Metadata.Values), Tags: maps.Clone(dom.Metadata.Tags), Warnings: slices.Clone(dom.Metadata.Warnings)},
 		Interfaces: slices.Clone(dom.Interfaces),
 		Disks:      slices.Clone(dom.Disks),
-		VCPUs:      dom.VCPUs,
-		Memory:     dom.Memory,
-		Arch:       dom.Arch,
+		Hardware:   dom.Hardware,
 		FirstSeen:  d.now,
 		LastUpdate: d.now,
 	}

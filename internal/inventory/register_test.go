@@ -20,7 +20,7 @@ func TestRegisterNewGuest(t *testing.T) {
 	want := instance.Instance{
 		ID: instance.DeriveID(uid(1)), Name: "web 1", Hostname: "web-1", UUID: uid(1), Location: "here",
 		Metadata: d.Metadata, Network: "mds", MAC: mac(1), Interfaces: d.Interfaces, IPv4: r.Instance.IPv4,
-		VCPUs: 1, Memory: 1 << 30, FirstSeen: l.clock.now(), LastUpdate: l.clock.now(),
+		Hardware: instance.Hardware{VCPUs: 1, Memory: 1 << 30}, FirstSeen: l.clock.now(), LastUpdate: l.clock.now(),
 		Seen: map[string]time.Time{instance.ByLibvirt: l.clock.now()},
 	}
 	if diff := cmp.Diff(want, r.Instance, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {

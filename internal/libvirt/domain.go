@@ -172,7 +172,7 @@ func (dec *decoder) broken(err error) error {
 }
 
 func (doc domainXML) domain() (instance.Domain, error) {
-	d := instance.Domain{Name: doc.Name, Arch: doc.OSType.Arch}
+	d := instance.Domain{Name: doc.Name, Hardware: instance.Hardware{Arch: doc.OSType.Arch}}
 	var err error
 	if d.UUID, err = parseUUID(doc.UUID); err != nil {
 		return d, err

@@ -46,9 +46,7 @@ func TestParseDomainReadsWhatVirshPrints(t *testing.T) {
 			},
 			Tags: map[string]string{"role": "web", "env": "prod", "bare": ""},
 		},
-		VCPUs:  2,
-		Memory: 2 << 30,
-		Arch:   "x86_64",
+		Hardware: instance.Hardware{VCPUs: 2, Memory: 2 << 30, Arch: "x86_64"},
 	}
 	for name, input := range map[string][]byte{
 		"as a file":        data,

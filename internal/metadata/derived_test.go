@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
 )
 
 func TestInstanceType(t *testing.T) {
@@ -23,7 +25,7 @@ func TestInstanceType(t *testing.T) {
 		{2, 0, "", "kvm.unknown"},
 	}
 	for _, tt := range tests {
-		doc := Document{VCPUs: tt.cpus, Memory: tt.memory, Values: map[string]string{"instance_type": tt.chosen}}
+		doc := Document{Hardware: instance.Hardware{VCPUs: tt.cpus, Memory: tt.memory}, Values: map[string]string{"instance_type": tt.chosen}}
 		if got := doc.InstanceType(); got != tt.want {
 			t.Errorf("%d CPUs, %d bytes, chosen %q: %q, want %q", tt.cpus, tt.memory, tt.chosen, got, tt.want)
 		}

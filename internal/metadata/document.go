@@ -43,9 +43,7 @@ type Document struct {
 	UUID       uuid.UUID
 	Hostname   string
 	Location   string
-	VCPUs      int
-	Memory     uint64 // bytes
-	Arch       string // in libvirt's words: x86_64, aarch64, …
+	instance.Hardware
 	FirstSeen  time.Time
 	Tags       map[string]string
 	Values     map[string]string // all other metadata of the domain
@@ -100,9 +98,7 @@ func (d *Document) Become(guest *instance.Instance, site *Site) {
 		UUID:       guest.UUID,
 		Hostname:   guest.Hostname,
 		Location:   guest.Location,
-		VCPUs:      guest.VCPUs,
-		Memory:     guest.Memory,
-		Arch:       guest.Arch,
+		Hardware:   guest.Hardware,
 		FirstSeen:  guest.FirstSeen,
 		Tags:       guest.Metadata.Tags,
 		Values:     guest.Metadata.Values,

@@ -38,7 +38,7 @@ func testGuest() *instance.Instance {
 		ID: "i-0123456789abcdef0", Name: "web 1", Hostname: "web-1", Location: "rack 4",
 		UUID:    uuid.MustParse("7e5a544d-d555-4133-a443-8229415be7ab"),
 		Network: "mds", MAC: mac1, IPv4: netip.MustParseAddr("10.122.0.5"), IPv6: netip.MustParseAddr("fd00:122::5"),
-		VCPUs: 2, Memory: 2 << 30, Arch: "x86_64",
+		Hardware:   instance.Hardware{VCPUs: 2, Memory: 2 << 30, Arch: "x86_64"},
 		Metadata:   instance.Metadata{Values: map[string]string{"rack": "four"}, Tags: map[string]string{"env": "prod"}},
 		Interfaces: []instance.Interface{{MAC: mac2, Network: "default"}, {MAC: mac1, Network: "mds", MTU: 9000}},
 		Disks:      []instance.Disk{{Target: "vda", Bus: "virtio", Device: "disk"}},
@@ -54,7 +54,7 @@ func TestNewTellsWhatIsKnownOfTheGuest(t *testing.T) {
 	guest := testGuest()
 	want := Document{
 		InstanceID: guest.ID, Name: "web 1", UUID: guest.UUID, Hostname: "web-1", Location: "rack 4",
-		VCPUs: 2, Memory: 2 << 30, Arch: "x86_64", Tags: guest.Metadata.Tags, Values: guest.Metadata.Values, Disks: guest.Disks,
+		Hardware: instance.Hardware{VCPUs: 2, Memory: 2 << 30, Arch: "x86_64"}, Tags: guest.Metadata.Tags, Values: guest.Metadata.Values, Disks: guest.Disks,
 		MAC: mac1, LocalIPv4: guest.IPv4, LocalIPv6: guest.IPv6, Network: testSite.Networks[0],
 		PublicKeys: testSite.PublicKeys, Domain: "example.net", MetadataAddress: testSite.MetadataAddress,
 		Host: "kvm1.example.net", Region: "kvm1", AvailabilityZone: "kvm1a", AccountID: "000000000001",

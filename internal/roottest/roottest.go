@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+
+	"github.com/vishvananda/netlink"
 )
 
 const (
@@ -30,10 +32,18 @@ func Need(t testing.TB, what string) {
 }
 
 // InNamespace runs the tests of a package in a new network namespace, where
-// they may make bridges and nftables tables and bind any port. Call it from
-// TestMain. It returns the exit code.
+// they may make bridges and nftables tables and bind any port. Only the loopback
+// interface is up. Without root they run where they are. Call it from TestMain. It
+// returns the exit code.
 func InNamespace(m *testing.M) int {
-	if os.Geteuid() != 0 || os.Getenv(inNamespace) != "" {
+	switch {
+	case os.Geteuid() != 0:
+		return m.Run()
+	case os.Getenv(inNamespace) != "":
+		if err := loopbackUp(); err != nil {
+			fmt.Fprintln(os.Stderr, "cannot bring up the loopback interface:", err)
+			return 1
+		}
 		return m.Run()
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
@@ -47,4 +57,12 @@ func InNamespace(m *testing.M) int {
 		return 1
 	}
 	return cmd.ProcessState.ExitCode()
+}
+
+func loopbackUp() error {
+	loopback, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetUp(loopback)
 }

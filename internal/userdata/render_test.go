@@ -69,7 +69,7 @@ func guest(name string, metadata map[string]string) *instance.Instance {
 	return &instance.Instance{
 		ID: "i-1", Name: name, Hostname: instance.DeriveHostname(name, uuid.Nil, "vm"),
 		UUID: uuid.NewSHA1(uuid.Nil, []byte(name)), MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 1},
-		IPv4: netip.MustParseAddr("10.122.0.5"), VCPUs: 2, Memory: 2 << 30,
+		IPv4: netip.MustParseAddr("10.122.0.5"), Hardware: instance.Hardware{VCPUs: 2, Memory: 2 << 30},
 		Metadata: instance.Metadata{Values: metadata},
 	}
 }

@@ -27,7 +27,7 @@ var dualSite = metadata.Site{
 // full has everything that a guest can have.
 var full = &instance.Instance{
 	ID: "i-0123456789abcdef0", Name: "full", Hostname: "full", UUID: uuid.MustParse("7e5a544d-d555-4133-a443-8229415be7ab"),
-	Network: "mds", MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 1}, IPv4: webAddr, IPv6: ipv6Addr, VCPUs: 2, Memory: 4 << 30,
+	Network: "mds", MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 1}, IPv4: webAddr, IPv6: ipv6Addr, Hardware: instance.Hardware{VCPUs: 2, Memory: 4 << 30},
 	Interfaces: []instance.Interface{
 		{MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 7}, Network: "default"},
 		{MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 1}, Network: "mds"},

@@ -171,7 +171,7 @@ func full(n int) instance.Instance {
 		Metadata:   instance.Metadata{Values: map[string]string{"ipv4": "<&>", "": "\x01"}, Tags: map[string]string{"env": "prod"}},
 		Interfaces: []instance.Interface{{MAC: mac, Network: "mds", MTU: 9000}, {MAC: instance.MAC{2}}},
 		Disks:      []instance.Disk{{Target: "vda", Bus: "virtio", Device: "disk", Serial: "root"}, {Target: "sda", Device: "cdrom"}},
-		IPv4:       addr4(n), IPv6: addr6(n), VCPUs: 4, Memory: 1 << 40, Arch: "x86_64",
+		IPv4:       addr4(n), IPv6: addr6(n), Hardware: instance.Hardware{VCPUs: 4, Memory: 1 << 40, Arch: "x86_64"},
 		FirstSeen:  time.Date(2020, 7, 12, 9, 18, 58, 672943123, time.UTC),
 		LastUpdate: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}

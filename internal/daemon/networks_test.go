@@ -1,0 +1,75 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// follow starts followNetworks, which ends with the test or when stop is called.
+func follow(t *testing.T, d *Daemon) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	go d.followNetworks(ctx)
+	stop = func() {
+		cancel()
+		<-d.followed
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+// unbridged is a server of two networks that touches nothing of this host.
+func unbridged(t *testing.T) *Daemon {
+	t.Helper()
+	dir := t.TempDir()
+	text := `[mdserver]
+db_file = DIR/db_file.json
+userdata_dir = DIR
+[dnsmasq]
+run = off
+own_address = no
+port_security = no
+`
+	file := filepath.Join(dir, "mdserver.conf")
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "DIR", dir)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return newDaemon(t, loadFile(t, file))
+}
+
+// What did not change is not applied again: the frontends keep what they hold.
+func TestNetworksAreAppliedOnce(t *testing.T) {
+	d := unbridged(t)
+	follow(t, d)
+	if err := d.askToApply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first := d.front.Load()
+	if err := d.askToApply(t.Context()); err != nil || d.front.Load() != first {
+		t.Errorf("the same networks were applied twice (%v)", err)
+	}
+	next := *d.config.Load()
+	d.config.Store(&next)
+	if err := d.askToApply(t.Context()); err != nil || d.front.Load() == first {
+		t.Errorf("another configuration was not applied (%v)", err)
+	}
+}
+
+// Nothing waits for networks that are not applied any more.
+func TestApplyingEnds(t *testing.T) {
+	d := unbridged(t)
+	follow(t, d)()
+	if err := d.askToApply(t.Context()); !errors.Is(err, errStopping) {
+		t.Errorf("after the end: %v", err)
+	}
+	busy := unbridged(t) // nothing follows its networks yet
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := busy.askToApply(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a context that has ended: %v", err)
+	}
+}
