@@ -22,6 +22,7 @@ func messages() map[string]any {
 		"Error":       &api.Error{},
 		"Explanation": &api.Explanation{},
 		"Guests":      &[]api.Guest{},
+		"Imported":    &api.Imported{},
 		"Instance":    &instance.Instance{},
 		"Refusals":    &[]api.Refusal{},
 		"Registered":  &api.Registered{},
