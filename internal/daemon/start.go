@@ -127,6 +127,6 @@ func (d *Daemon) status() api.Status {
 		Libvirt:  d.following.status(cfg),
 		Dnsmasq:  firstDnsmasq(networks),
 		SetAside: boltstore.Asides(cfg.Server.Database),
-		Health:   d.health(cfg),
+		Health:   d.health(),
 	}
 }
