@@ -1,9 +1,7 @@
 package api
 
 import (
-	"cmp"
-	"fmt"
-	"strings"
+	"slices"
 	"time"
 )
 
@@ -27,47 +25,54 @@ type Status struct {
 	// Withheld are guests whose records were set aside and that were not
 	// registered again.
 	Withheld []Withheld `json:"withheld,omitempty"`
-	Health   []Trouble  `json:"health,omitempty"` // everything else that is wrong
+	Health   []Part     `json:"health"` // of each part of the server
 }
 
-// Trouble lists everything that is wrong.
+// Trouble lists everything that is wrong, warnings last.
 func (s Status) Trouble() []Trouble {
-	var list []Trouble
-	for _, n := range s.Networks {
-		if n.Trouble != "" {
-			list = append(list, Trouble{Part: n.Name, Message: n.Trouble})
+	var wrong, warnings []Trouble
+	for _, part := range s.Health {
+		for _, t := range part.Trouble {
+			if t.State == Warning {
+				warnings = append(warnings, t)
+			} else {
+				wrong = append(wrong, t)
+			}
 		}
 	}
-	for _, file := range s.SetAside {
-		list = append(list, Trouble{Part: "database", Message: "records of the database were damaged and set aside in " + file})
-	}
-	if len(s.Withheld) > 0 {
-		list = append(list, Trouble{Part: "database", Message: withheldTrouble(s.Withheld)})
-	}
-	return append(list, s.Health...)
+	return append(wrong, warnings...)
 }
 
-// mostNamed is how many guests a message names.
-const mostNamed = 5
-
-func withheldTrouble(all []Withheld) string {
-	var names []string
-	for _, w := range all[:min(len(all), mostNamed)] {
-		names = append(names, cmp.Or(w.Name, w.UUID.String()))
-	}
-	if len(all) > mostNamed {
-		names = append(names, "…")
-	}
-	return fmt.Sprintf("%d guests are not served, since their records were set aside, and their addresses and names are given to no other: %s; `mdserver explain NAME` tells more",
-		len(all), strings.Join(names, ", "))
+// Wrong reports whether something does not work. A warning alone is not wrong.
+func (s Status) Wrong() bool {
+	return slices.ContainsFunc(s.Health, func(p Part) bool { return p.State == Wrong })
 }
+
+// Part is the health of one part of the server.
+type Part struct {
+	Name    string    `json:"name"`
+	State   Condition `json:"state"` // the worst of its troubles
+	Since   time.Time `json:"since"` // when it got into this state
+	Trouble []Trouble `json:"trouble,omitempty"`
+}
+
+// Condition is how a part of the server is.
+type Condition string
+
+// The conditions, from good to bad.
+const (
+	OK      Condition = "ok"
+	Warning Condition = "warning" // everything works, but needs attention
+	Wrong   Condition = "wrong"   // something does not work
+)
 
 // Trouble is something that is wrong now, or was and can come back.
 type Trouble struct {
-	Part    string    `json:"part"` // database, log, disk, libvirt, a network …
+	Part    string    `json:"part"` // database, log, disk, libvirt, clock, network NAME …
+	State   Condition `json:"state"`
 	Message string    `json:"message"`
-	Since   time.Time `json:"since,omitzero"`
-	Look    []string  `json:"look,omitempty"` // commands that show more
+	Since   time.Time `json:"since,omitzero"` // if the part knows
+	Look    []string  `json:"look,omitempty"` // commands that repair it, or show more
 }
 
 // String returns the trouble in one line.

@@ -108,7 +108,10 @@ func loadConfig(cmd *cobra.Command) (*config.Config, error) {
 		return config.Default(), nil
 	}
 	cfg, _, err := config.Load(file)
-	return cfg, err
+	if err != nil {
+		return nil, &exitError{exitBlind, err}
+	}
+	return cfg, nil
 }
 
 // configFile is the file named as an argument, or else by --config or by the

@@ -60,7 +60,7 @@ A flag takes precedence over its variable.
 func reference() (string, error) {
 	root := wholeRoot()
 	var b strings.Builder
-	b.WriteString("# Commands\n\nExit codes: 0, all is well; 1, what was asked could not be done; 2, the command line is wrong;\n3, nothing could be looked at (doctor).\n\n")
+	b.WriteString("# Commands\n\n" + exitCodesMarkdown() + "\n")
 	b.WriteString(environment)
 	err := writeReference(&b, root)
 	return b.String(), err

@@ -1,5 +1,45 @@
 package cli
 
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/client"
+)
+
+// Exit codes.
+const (
+	exitFailure     = 1
+	exitUsage       = 2
+	exitBlind       = 3
+	exitNotFound    = 4
+	exitUnreachable = 5
+	exitTrouble     = 6
+
+	// exitConfig is EX_CONFIG of sysexits.h. The unit does not start a server again
+	// that ended so.
+	exitConfig = 78
+)
+
+// exitCodes is what each exit code means, for help, man pages and docs.
+var exitCodes = []struct {
+	code    int
+	meaning string
+}{
+	{0, "success"},
+	{exitFailure, "the command failed, or found something wrong (doctor, check, verify)"},
+	{exitUsage, "the command line is wrong"},
+	{exitBlind, "the configuration, or the file to check, cannot be read"},
+	{exitNotFound, "there is no such guest"},
+	{exitUnreachable, "the server cannot be reached"},
+	{exitTrouble, "the server runs, but something is wrong (status)"},
+	{exitConfig, "the server cannot start before its configuration or database is repaired (serve)"},
+}
+
 // exitError ends the program with a code of its own. Its err is nil when all
 // that is to be said has been printed.
 type exitError struct {
@@ -15,3 +55,50 @@ func (e *exitError) Error() string {
 }
 
 func (e *exitError) Unwrap() error { return e.err }
+
+// exitCode is the code for the outcome of a command.
+func exitCode(err error) int {
+	var exit *exitError
+	var refused *client.Error
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.code
+	case errors.Is(err, client.ErrNotRunning), errors.Is(err, client.ErrUnreachable):
+		return exitUnreachable
+	case errors.As(err, &refused) && refused.Status == http.StatusNotFound:
+		return exitNotFound
+	}
+	return exitFailure
+}
+
+// exitCodesTopic is a page of help about exit codes.
+func exitCodesTopic() *cobra.Command {
+	var b strings.Builder
+	b.WriteString("Exit codes of all commands:\n\n")
+	for _, e := range exitCodes {
+		b.WriteString(fmt.Sprintf("  %-4d%s\n", e.code, e.meaning))
+	}
+	return &cobra.Command{Use: "exit-codes", Short: "Meaning of the exit codes", Long: strings.TrimSuffix(b.String(), "\n")}
+}
+
+// exitCodesMarkdown is the table of exit codes in Markdown.
+func exitCodesMarkdown() string {
+	var b strings.Builder
+	b.WriteString("## Exit codes\n\n| code | meaning |\n|---|---|\n")
+	for _, e := range exitCodes {
+		b.WriteString(fmt.Sprintf("| %d | %s |\n", e.code, e.meaning))
+	}
+	return b.String()
+}
+
+// exitCodesMan is the section of a man page about exit codes.
+func exitCodesMan() string {
+	var b strings.Builder
+	b.WriteString(".SH EXIT STATUS\n")
+	for _, e := range exitCodes {
+		b.WriteString(fmt.Sprintf(".TP\n.B %d\n%s\n", e.code, e.meaning))
+	}
+	return b.String() + "\n"
+}

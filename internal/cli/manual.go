@@ -67,7 +67,7 @@ func manPages() ([]install.Page, error) {
 		}
 		content := b.Bytes()
 		if !cmd.HasParent() {
-			content = bytes.Replace(content, []byte(".SH SEE ALSO"), []byte(manRest+".SH SEE ALSO"), 1)
+			content = bytes.Replace(content, []byte(".SH SEE ALSO"), []byte(manRest+exitCodesMan()+".SH SEE ALSO"), 1)
 		}
 		name := strings.ReplaceAll(cmd.CommandPath(), " ", "-") + ".8"
 		pages = append(pages, install.Page{Path: manDir + "/" + name, Content: content})
@@ -109,9 +109,5 @@ The control socket, by which the commands and libvirt's hook reach the server.
 .TP
 .I /var/log/mdserver.log
 The log.
-
-.SH EXIT STATUS
-0, all is well; 1, what was asked could not be done; 2, the command line is wrong; 3, nothing could be looked at
-(doctor); 78, the configuration must be mended before the server can start.
 
 `

@@ -14,17 +14,6 @@ import (
 	"mdserver/internal/config"
 )
 
-// Exit codes.
-const (
-	exitFailure = 1 // what was asked could not be done
-	exitUsage   = 2 // the command line is wrong
-	exitBlind   = 3 // nothing could be looked at
-
-	// exitConfig is EX_CONFIG of sysexits.h: the configuration must be mended
-	// first. The unit does not start a server again that ended so.
-	exitConfig = 78
-)
-
 const defaultConfig = "/etc/mdserver/mdserver.conf"
 
 // Main runs the command line and returns the exit code.
@@ -33,18 +22,10 @@ func Main(args []string) int {
 	root.SetArgs(args)
 	defer catchAll(root)()
 	err := root.Execute()
-	var exit *exitError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &exit):
-		if exit.err != nil {
-			printError(root.ErrOrStderr(), exit.err)
-		}
-		return exit.code
+	if err != nil && err.Error() != "" {
+		printError(root.ErrOrStderr(), err)
 	}
-	printError(root.ErrOrStderr(), err)
-	return exitFailure
+	return exitCode(err)
 }
 
 func newRoot() *cobra.Command {
@@ -74,7 +55,7 @@ original mdserver; "mdserver serve" does the same.`,
 	root.AddCommand(
 		serveCommand(), instanceCommand(), networkCommand(), userdataCommand(), statusCommand(), reloadCommand(), exportCommand(), importCommand(), backupCommand(), restoreCommand(),
 		configCommand(), identityCommand(), templateCommand(), hookCommand(), installCommand(), uninstallCommand(), docsCommand(),
-		doctorCommand(), databaseCommand(), explainCommand(), smbiosCommand(), launcherCommand(), versionCommand(), debugCommand(),
+		doctorCommand(), databaseCommand(), explainCommand(), smbiosCommand(), launcherCommand(), versionCommand(), debugCommand(), exitCodesTopic(),
 	)
 	refuseUnknownShells(root)
 	return root

@@ -70,11 +70,12 @@ func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show server status",
-		Long: `Show server status: networks, guests, libvirt, and all that is wrong, such as a
-full disk or a network that is not served.
+		Long: `Show server status: networks, guests, libvirt, the health of each part of the
+server, and everything that is wrong, such as a full disk or a network that is
+not served, with commands that help.
 
-The exit code is 0 if nothing is wrong, and 1 if something is or if the server
-does not answer.`,
+The exit code is 0 if nothing is wrong, 6 if something is, and 5 if the server
+cannot be reached. Warnings alone, such as a disk that is nearly full, are 0.`,
 		Args: args(cobra.NoArgs),
 	}
 	return query(cmd, statusView, func(ctx context.Context, server *client.Client, _ []string) (api.Status, error) {
@@ -84,7 +85,8 @@ does not answer.`,
 
 var statusView = view[api.Status]{
 	text:  printStatus,
-	wrong: func(s api.Status) bool { return len(s.Trouble()) > 0 },
+	wrong: api.Status.Wrong,
+	exit:  exitTrouble,
 }
 
 func printStatus(w io.Writer, s api.Status) error {
@@ -115,13 +117,7 @@ func printStatus(w io.Writer, s api.Status) error {
 			pairs = append(pairs, [2]string{"dnsmasq", n.Name + " " + describeDnsmasq(*n.Dnsmasq)})
 		}
 	}
-	trouble := s.Trouble()
-	if len(trouble) == 0 {
-		pairs = append(pairs, [2]string{"trouble", ""})
-	}
-	for _, t := range trouble {
-		pairs = append(pairs, [2]string{"trouble", oneLine(t.String())})
-	}
+	pairs = append(pairs, describeHealth(s)...)
 	return fields(w, pairs)
 }
 

@@ -22,6 +22,10 @@ import (
 // ErrNotRunning means that no server listens on the control socket.
 var ErrNotRunning = errors.New("mdserver does not run")
 
+// ErrUnreachable: the server may run, but its control socket does not answer, or
+// may not be used.
+var ErrUnreachable = errors.New("mdserver cannot be reached")
+
 // Client asks one server. Make it with New.
 type Client struct {
 	socket string
@@ -228,7 +232,7 @@ func (c *Client) explain(err error) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w: nothing listens on %s; start it with `systemctl start mdserver`, or name its configuration with --config", ErrNotRunning, c.socket)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("no access to %s: be root or a member of the socket's group", c.socket)
+		return fmt.Errorf("%w: no access to %s: be root or a member of the socket's group", ErrUnreachable, c.socket)
 	}
-	return fmt.Errorf("mdserver at %s: %w", c.socket, err)
+	return fmt.Errorf("%w at %s: %w", ErrUnreachable, c.socket, err)
 }

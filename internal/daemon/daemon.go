@@ -65,6 +65,7 @@ type Daemon struct {
 	trail     trail.Log
 	dhcp      trail.DHCPLog
 
+	healthState     healthState
 	snapshotFailure atomic.Pointer[health.Trouble] // of the last snapshot; nil: it was made
 
 	applying chan chan error // asks followNetworks to apply the networks
@@ -87,6 +88,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 		opts: opts, started: time.Now(), log: opts.Log.Logger(),
 		uploading: admin.NewIntake(), control: admin.NewIntake(),
 		applying: make(chan chan error), followed: make(chan struct{}),
+		healthState: healthState{clock: health.NewClock()},
 	}
 	d.hosts = hostsfile.New("/etc/hosts", d.log)
 	d.config.Store(cfg)

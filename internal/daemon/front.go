@@ -43,6 +43,7 @@ func (d *Daemon) newFront(cfg *config.Config, networks []instance.Network) *fron
 		byName: map[string]http.Handler{
 			"instance-upload": upload(localOnly(d.uploads(cfg)), root),
 			"service":         about,
+			probeName:         localOnly(http.HandlerFunc(d.answerProbe)),
 			"openstack":       gate.Face("openstack", openstack.New(site, renderer, d.inventory)),
 			"nocloud":         gate.Face("nocloud", nocloud.New(site, renderer)),
 		},

@@ -1,47 +1,134 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"time"
 
 	"mdserver/internal/api"
 	"mdserver/internal/config"
+	"mdserver/internal/dnsmasq"
 	"mdserver/internal/health"
 	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/logging/queue"
+	"mdserver/internal/shell"
 )
 
-// health lists what is wrong besides what the networks tell of themselves.
-func (d *Daemon) health(cfg *config.Config) []health.Trouble {
-	var all []health.Trouble
-	dir := filepath.Dir(cfg.Server.Database)
-	if failure := d.inventory.WriteFailure(); failure != nil {
-		all = append(all, health.Trouble{Part: "database", Since: failure.Since,
-			Message: "the last change was not written: " + failure.Err.Error(),
-			Look:    []string{"df -h " + dir, "journalctl -k -n 50"}})
+// healthPeriod is how often the server looks at its health.
+const healthPeriod = 2 * time.Second
+
+// parts are those of the server that report their health, besides the networks.
+var parts = []string{"database", "log", "disk", "libvirt", "clock", "snapshots"}
+
+// healthState is what the server remembers about its health.
+type healthState struct {
+	monitor health.Monitor
+	clock   *health.Clock
+	disks   health.Patience
+}
+
+// diskTime is how long the file systems may take to answer.
+const diskTime = time.Second
+
+// keepHealthy looks at the server's health every few seconds until ctx ends, so that
+// it is known since when something is wrong.
+func (d *Daemon) keepHealthy(ctx context.Context) {
+	every(ctx, healthPeriod, func() { d.health() })
+}
+
+// health is the health of all parts now.
+func (d *Daemon) health() []health.Part {
+	cfg := d.config.Load()
+	names := parts[:len(parts):len(parts)]
+	found := d.hostTrouble(cfg)
+	for _, n := range d.networks.Status() {
+		name := networkPart(n.Network.Name)
+		names = append(names, name)
+		if message := networkTrouble(n.Trouble, d.ports.Trouble(n.Network.Name)); message != "" {
+			found = append(found, health.Trouble{Part: name, State: health.Wrong, Message: message})
+		}
 	}
-	all = append(all, health.Disk("database", dir)...)
-	if file := cfg.Server.LogFile; file != "" {
-		all = append(all, health.Disk("log", filepath.Dir(file))...)
-		all = append(all, logTrouble("the log file "+file, d.opts.Log.File())...)
-	}
-	all = append(all, logTrouble("the log's stream", d.opts.Log.Stream())...)
+	return d.healthState.monitor.Observe(time.Now(), names, found)
+}
+
+func networkPart(name string) string { return "network " + name }
+
+// hostTrouble lists what is wrong besides what the networks report.
+func (d *Daemon) hostTrouble(cfg *config.Config) []health.Trouble {
+	all := d.databaseTrouble(cfg)
+	all = append(all, d.logTrouble(cfg)...)
+	all = append(all, d.healthState.disks.Look(diskTime, func() []health.Trouble { return diskTrouble(cfg) })...)
+	all = append(all, d.libvirtTrouble(cfg)...)
+	all = append(all, d.healthState.clock.Trouble()...)
 	if failure := d.snapshotFailure.Load(); failure != nil {
 		all = append(all, *failure)
 	}
-	return append(all, d.libvirtTrouble(cfg)...)
+	return all
 }
 
-func logTrouble(target string, s queue.Status) []health.Trouble {
+// longWrite is how long the database may take for a write without a report.
+const longWrite = 5 * time.Second
+
+func (d *Daemon) databaseTrouble(cfg *config.Config) []health.Trouble {
+	var all []health.Trouble
+	look := []string{"df -h " + shell.Quote(filepath.Dir(cfg.Server.Database)), "journalctl -k -n 50"}
+	if failure := d.inventory.WriteFailure(); failure != nil {
+		all = append(all, health.Trouble{Part: "database", State: health.Wrong, Since: failure.Since,
+			Message: "the last change was not written: " + failure.Err.Error(), Look: look})
+	}
+	if withheld := d.withheldNow(); len(withheld) > 0 {
+		all = append(all, health.Trouble{Part: "database", State: health.Wrong, Message: withheldTrouble(withheld)})
+	}
+	if busy := d.inventory.Writing(); busy > longWrite {
+		all = append(all, health.Trouble{Part: "database", State: health.Wrong, Since: time.Now().Add(-busy),
+			Message: fmt.Sprintf("a write has not ended for %s: guests are served, but nothing can be changed", busy.Round(time.Second)), Look: look})
+	}
+	return all
+}
+
+func (d *Daemon) logTrouble(cfg *config.Config) []health.Trouble {
+	all := queueTrouble("the log's stream", d.opts.Log.Stream())
+	if file := cfg.Server.LogFile; file != "" {
+		all = append(all, queueTrouble("the log file "+file, d.opts.Log.File())...)
+	}
+	return all
+}
+
+func queueTrouble(target string, s queue.Status) []health.Trouble {
 	switch {
 	case !s.Stuck.IsZero():
-		return []health.Trouble{{Part: "log", Since: s.Stuck,
+		return []health.Trouble{{Part: "log", State: health.Wrong, Since: s.Stuck,
 			Message: fmt.Sprintf("%s has taken no line since %s; %d lines are lost so far", target, s.Stuck.Format(time.TimeOnly), s.Lost)}}
 	case s.Error != "":
-		return []health.Trouble{{Part: "log", Message: fmt.Sprintf("%s cannot be written: %s; %d lines are lost so far", target, s.Error, s.Lost)}}
+		return []health.Trouble{{Part: "log", State: health.Wrong,
+			Message: fmt.Sprintf("%s cannot be written: %s; %d lines are lost so far", target, s.Error, s.Lost)}}
 	}
 	return nil
+}
+
+// diskTrouble looks at the directories that the server writes to, and at what it
+// has set aside there.
+func diskTrouble(cfg *config.Config) []health.Trouble {
+	dirs := []string{filepath.Dir(cfg.Server.Database)}
+	for _, n := range cfg.Networks {
+		if n.Backend == config.BackendDnsmasq && dnsmasq.Mode(n.Run) != dnsmasq.Off {
+			dirs = append(dirs, n.BaseDir)
+		}
+	}
+	var all []health.Trouble
+	for _, dir := range dirs {
+		all = append(all, health.Directory(dir)...)
+	}
+	for _, file := range boltstore.Asides(cfg.Server.Database) {
+		all = append(all, health.Trouble{Part: "database", State: health.Wrong,
+			Message: "records of the database were damaged and set aside in " + file,
+			Look:    []string{"mdserver database check"}})
+	}
+	if file := cfg.Server.LogFile; file != "" {
+		all = append(all, health.Disk(filepath.Dir(file))...)
+	}
+	return all
 }
 
 // libvirtTrouble is a connection that was there and is lost. A host without
@@ -51,28 +138,19 @@ func (d *Daemon) libvirtTrouble(cfg *config.Config) []health.Trouble {
 	if s.Connected || s.Error == "" || s.Socket == "" {
 		return nil
 	}
-	return []health.Trouble{{Part: "libvirt", Message: "no connection: " + s.Error, Since: s.Since,
+	return []health.Trouble{{Part: "libvirt", State: health.Wrong, Message: "no connection: " + s.Error, Since: s.Since,
 		Look: []string{"systemctl status libvirtd.service"}}}
-}
-
-// trouble lists all that is wrong, as the status does, but counts nothing: it is
-// asked for every few seconds.
-func (d *Daemon) trouble() []health.Trouble {
-	cfg := d.config.Load()
-	s := api.Status{SetAside: boltstore.Asides(cfg.Server.Database), Withheld: d.withheldNow(), Health: d.health(cfg)}
-	for _, n := range d.networks.Status() {
-		name := n.Network.Name
-		s.Networks = append(s.Networks, api.Network{Name: name, Trouble: networkTrouble(n.Trouble, d.ports.Trouble(name))})
-	}
-	return s.Trouble()
 }
 
 // statusLine is the status that `systemctl status` shows.
 func (d *Daemon) statusLine(l listeners) string {
 	line := fmt.Sprintf("serving %d guests on %s", d.inventory.Snapshot().Len(), l)
-	trouble := d.trouble()
-	if len(trouble) == 0 {
+	switch trouble := (api.Status{Health: d.health()}).Trouble(); len(trouble) {
+	case 0:
 		return line
+	case 1:
+		return fmt.Sprintf("%s; %s: %s; see `mdserver status`", line, trouble[0].State, trouble[0])
+	default:
+		return fmt.Sprintf("%s; %s: %s; and %d more, see `mdserver status`", line, trouble[0].State, trouble[0], len(trouble)-1)
 	}
-	return fmt.Sprintf("%s; %d problems, see `mdserver status`: %s", line, len(trouble), trouble[0])
 }

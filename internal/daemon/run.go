@@ -90,6 +90,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	starting()
 	ctx, stop := context.WithCancel(ctx)
 	background.Go(func() { d.following.run(ctx) })
+	background.Go(func() { d.keepHealthy(ctx) })
 	defer stop()
 	return d.serve(ctx, listeners)
 }

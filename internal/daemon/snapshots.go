@@ -9,6 +9,7 @@ import (
 	"mdserver/internal/health"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/backup"
+	"mdserver/internal/shell"
 )
 
 const (
@@ -49,8 +50,9 @@ func (d *Daemon) saveSnapshot(cfg *config.Config, inv *inventory.Inventory, reas
 	}
 	if err != nil {
 		d.log.Error("no snapshot of the database could be made", "error", err)
-		d.snapshotFailure.Store(&health.Trouble{Part: "snapshots", Since: time.Now(),
-			Message: "no snapshot of the database could be made: " + err.Error()})
+		d.snapshotFailure.Store(&health.Trouble{Part: "snapshots", State: health.Wrong, Since: time.Now(),
+			Message: "no snapshot of the database could be made: " + err.Error(),
+			Look:    []string{"ls -ld " + shell.Quote(backup.SnapshotDir(cfg.Server.Database))}})
 		return
 	}
 	d.snapshotFailure.Store(nil)

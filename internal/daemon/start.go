@@ -132,6 +132,6 @@ func (d *Daemon) status() api.Status {
 		Dnsmasq:  firstDnsmasq(networks),
 		SetAside: boltstore.Asides(cfg.Server.Database),
 		Withheld: d.withheldNow(),
-		Health:   d.health(cfg),
+		Health:   d.health(),
 	}
 }

@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"sync"
 	"time"
 
 	"mdserver/internal/config"
+	"mdserver/internal/httpcommon"
 )
 
 // statusPeriod is how often the status line is brought up to date.
@@ -28,8 +29,9 @@ func (d *Daemon) tellSystemd(ctx context.Context, n *notifier, l listeners) (sto
 		})
 	}
 	if n.period > 0 {
+		dog := &watchdog{log: d.log, notify: n, config: d.config.Load, writing: d.inventory.Writing}
 		telling.Go(func() {
-			every(ctx, n.period, func() { d.watch(ctx, n) })
+			every(ctx, n.period, func() { dog.watch(ctx) })
 		})
 	}
 	return func() {
@@ -52,33 +54,86 @@ func every(ctx context.Context, period time.Duration, do func()) {
 	}
 }
 
-// watch feeds the watchdog if a request is answered within its time, as a
-// guest's would be.
-func (d *Daemon) watch(ctx context.Context, n *notifier) {
-	ctx, cancel := context.WithTimeout(ctx, n.period)
+const (
+	// hungWrite is how long a write to the database may take. A disk that takes
+	// longer than the kernel's own timeouts and retries, some minutes, does not
+	// answer any more. Until then guests are served from memory, which a restart
+	// would end.
+	hungWrite = 5 * time.Minute
+	// unreachedTime is how long the server may be out of its own reach: the control
+	// socket comes back within seconds if that is possible.
+	unreachedTime = time.Minute
+)
+
+var (
+	errHungWrite = errors.New("a write to the database does not end")
+	errUnreached = errors.New("neither the metadata address nor the control socket can be reached")
+)
+
+// watchdog feeds systemd's watchdog as long as the server works.
+type watchdog struct {
+	log     *slog.Logger
+	notify  *notifier
+	config  func() *config.Config
+	writing func() time.Duration // how long the present write has taken
+
+	unreached time.Time // when the server got out of its own reach; zero: it is not
+}
+
+// watch feeds the watchdog if the server has answered a request of its own in time
+// and the writer of the inventory does not hang.
+func (w *watchdog) watch(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, w.notify.period)
 	defer cancel()
-	if err := d.probe(ctx); err == nil {
-		n.alive()
+	err := w.probe(ctx)
+	if busy := w.writing(); err == nil && busy > hungWrite {
+		err = fmt.Errorf("%w: it has taken %s", errHungWrite, busy.Round(time.Second))
+	}
+	if err == nil {
+		w.notify.alive()
 	} else if !errors.Is(ctx.Err(), context.Canceled) {
-		d.log.Error("the server does not answer its own request; systemd ends it if that goes on", "error", err)
+		w.log.Error("the server does not work as it should; systemd restarts it if that goes on", "error", err)
 	}
 }
 
-// probePath is what the server asks itself for. It does not exist, and the request
-// is not logged.
-const probePath = "/mdserver-watchdog"
+// probePath is what the server asks itself for. The request is not logged.
+const probePath = "/" + probeName
+
+const probeName = "mdserver-watchdog"
+
+// answerProbe answers the server's own request, after it has read the inventory as
+// each request for metadata does.
+func (d *Daemon) answerProbe(w http.ResponseWriter, r *http.Request) {
+	d.inventory.Snapshot().ByAddr(httpcommon.Caller(r).Addr)
+	w.WriteHeader(http.StatusNoContent)
+}
 
 // probe makes a request by the listener of the guests. A listener whose address
 // this host does not have at the moment is reached by nobody; then the control
 // socket is asked.
-func (d *Daemon) probe(ctx context.Context) error {
-	cfg := d.config.Load()
+func (w *watchdog) probe(ctx context.Context) error {
+	cfg := w.config()
 	err := ask(ctx, "tcp", probeAddress(cfg))
-	var dial *net.OpError
-	if errors.As(err, &dial) && dial.Op == "dial" && !dial.Timeout() {
-		return ask(ctx, "unix", cfg.Server.Socket)
+	if isDial(err) {
+		err = ask(ctx, "unix", cfg.Server.Socket)
 	}
-	return err
+	if !isDial(err) {
+		w.unreached = time.Time{}
+		return err
+	}
+	if w.unreached.IsZero() {
+		w.unreached = time.Now()
+	}
+	if time.Since(w.unreached) < unreachedTime {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errUnreached, err)
+}
+
+// isDial reports whether a connection could not be made, at once.
+func isDial(err error) bool {
+	var dial *net.OpError
+	return errors.As(err, &dial) && dial.Op == "dial" && !dial.Timeout()
 }
 
 func probeAddress(cfg *config.Config) string {
@@ -109,9 +164,6 @@ func ask(ctx context.Context, network, address string) error {
 		return fmt.Errorf("ask %s: %w", address, err)
 	}
 	resp, err := client.Do(r)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil // the control socket was removed, and is about to come back
-	}
 	if err != nil {
 		return err
 	}

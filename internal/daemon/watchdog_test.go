@@ -62,14 +62,22 @@ func TestWatchdog(t *testing.T) {
 	hangs := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	tests := []struct {
 		name              string
-		metadata, control http.Handler // nil: nothing listens
+		metadata, control http.Handler  // nil: nothing listens
+		writing           time.Duration // of the present write
+		unreached         time.Duration // before this probe
 		want              string
 	}{
-		{"guests are answered", answers, hangs, "WATCHDOG=1"},
-		{"guests are not answered", hangs, answers, ""},
-		{"the address is not there, the control socket answers", nil, answers, "WATCHDOG=1"},
-		{"the address is not there, the control socket does not answer", nil, hangs, ""},
-		{"the control socket was removed", nil, nil, "WATCHDOG=1"},
+		{"guests are answered", answers, hangs, 0, 0, "WATCHDOG=1"},
+		{"guests are not answered", hangs, answers, 0, 0, ""},
+		{"the address is not there, the control socket answers", nil, answers, 0, 0, "WATCHDOG=1"},
+		{"the address is not there, the control socket does not answer", nil, hangs, 0, 0, ""},
+		{"the control socket was removed", nil, nil, 0, 0, "WATCHDOG=1"},
+		{"the control socket has been missing for a while", nil, nil, 0, 50 * time.Second, "WATCHDOG=1"},
+		{"the control socket does not come back", nil, nil, 0, 61 * time.Second, ""},
+		{"the control socket came back", nil, answers, 0, time.Hour, "WATCHDOG=1"},
+		{"the disk is slow", answers, answers, 4 * time.Minute, 0, "WATCHDOG=1"},
+		{"a write hangs", answers, answers, 6 * time.Minute, 0, ""},
+		{"a write hangs, and guests are not reached", nil, answers, 6 * time.Minute, 0, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -91,9 +99,16 @@ func TestWatchdog(t *testing.T) {
 				server.Start()
 				defer server.Close()
 			}
-			d := &Daemon{log: slog.New(slog.DiscardHandler)}
-			d.config.Store(cfg)
-			d.watch(t.Context(), newNotifier(d.log))
+			log := slog.New(slog.DiscardHandler)
+			dog := &watchdog{
+				log: log, notify: newNotifier(log),
+				config:  func() *config.Config { return cfg },
+				writing: func() time.Duration { return tt.writing },
+			}
+			if tt.unreached > 0 {
+				dog.unreached = time.Now().Add(-tt.unreached)
+			}
+			dog.watch(t.Context())
 			if got := messages(); got != tt.want {
 				t.Errorf("systemd was told %q, want %q", got, tt.want)
 			}

@@ -1,6 +1,10 @@
 package daemon
 
 import (
+	"cmp"
+	"fmt"
+	"strings"
+
 	"mdserver/internal/api"
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
@@ -51,4 +55,19 @@ func (d *Daemon) withheldNow() []api.Withheld {
 		all = append(all, api.Withheld{UUID: w.UUID, Name: w.Name, Hostname: w.Hostname, Addrs: w.Addrs, File: w.File})
 	}
 	return all
+}
+
+// mostNamed is how many guests a message names.
+const mostNamed = 5
+
+func withheldTrouble(all []api.Withheld) string {
+	var names []string
+	for _, w := range all[:min(len(all), mostNamed)] {
+		names = append(names, cmp.Or(w.Name, w.UUID.String()))
+	}
+	if len(all) > mostNamed {
+		names = append(names, "…")
+	}
+	return fmt.Sprintf("%d guests are not served, since their records were set aside, and their addresses and names are given to no other: %s; `mdserver explain NAME` tells more",
+		len(all), strings.Join(names, ", "))
 }

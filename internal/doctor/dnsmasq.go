@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"mdserver/internal/dnsmasq"
+	"mdserver/internal/health"
 )
 
 // oldest is the least dnsmasq: from 2.89 on, what leaves a watched hosts
@@ -65,6 +66,9 @@ func (h *Host) checkServing(ctx context.Context) []Finding {
 	var all []Finding
 	for _, trouble := range h.status.Trouble() {
 		f := wrong("the server reports: %s", trouble)
+		if trouble.State == health.Warning {
+			f.State = Warning
+		}
 		if len(trouble.Look) == 0 {
 			f = f.advise("`%s` and `journalctl -u %s -n 20` tell more", h.mdserver("status"), unit)
 		}

@@ -1,31 +1,60 @@
 package health
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"mdserver/internal/shell"
 )
 
 // low is how much space a file system needs for what the server writes: the
 // database is copied when its format changes.
 const low = 16 << 20
 
-// Disk returns what is wrong with the file system of a directory that the server
-// writes to, which holds what the part needs. A directory that is not there is
-// judged by the one above.
-func Disk(part, dir string) []Trouble {
-	at := existing(dir)
-	var fs unix.Statfs_t
-	if err := unix.Statfs(at, &fs); err != nil {
-		return []Trouble{{Part: part, Message: fmt.Sprintf("the file system of %s: %v", dir, err)}}
+// disk is the part of the server whose health this file judges.
+const disk = "disk"
+
+// Directory returns what is wrong with a directory that the server writes to, and
+// with its file system.
+func Directory(dir string) []Trouble {
+	look := []string{"ls -ld " + shell.Quote(dir)}
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return append(wrong("the directory "+dir+" is missing", look), Disk(dir)...)
+	case err != nil:
+		return wrong("the directory "+dir+" cannot be looked at: "+err.Error(), look)
+	case !info.IsDir():
+		return wrong(dir+" is not a directory", look)
 	}
-	return judge(part, dir, space{
-		readOnly: fs.Flags&unix.ST_RDONLY != 0,
-		free:     saturated(fs.Bavail, uint64(fs.Bsize)),
-		files:    fs.Ffree, someFiles: fs.Files > 0,
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil && !errors.Is(err, unix.EROFS) {
+		return append(wrong("the directory "+dir+" cannot be written: "+err.Error(), look), Disk(dir)...)
+	}
+	return Disk(dir)
+}
+
+func wrong(message string, look []string) []Trouble {
+	return []Trouble{{Part: disk, State: Wrong, Message: message, Look: look}}
+}
+
+// Disk returns what is wrong with the file system of a directory that the server
+// writes to. A directory that is not there is judged by the one above.
+func Disk(dir string) []Trouble {
+	at := existing(dir)
+	var st unix.Statfs_t
+	if err := unix.Statfs(at, &st); err != nil {
+		return wrong(fmt.Sprintf("the file system of %s: %v", dir, err), nil)
+	}
+	return judge(dir, space{
+		readOnly: st.Flags&unix.ST_RDONLY != 0,
+		free:     saturated(st.Bavail, uint64(st.Bsize)),
+		files:    st.Ffree, someFiles: st.Files > 0,
 	})
 }
 
@@ -37,18 +66,18 @@ type space struct {
 	someFiles bool // it counts files
 }
 
-func judge(part, dir string, s space) []Trouble {
-	look := []string{"df -h " + dir}
+func judge(dir string, s space) []Trouble {
+	at := shell.Quote(dir)
 	switch {
 	case s.readOnly:
-		return []Trouble{{Part: part, Message: "the file system of " + dir + " is read-only: no change can be kept",
-			Look: []string{"findmnt --target " + dir, "journalctl -k -n 50"}}}
+		return wrong("the file system of "+dir+" is read-only: no change can be kept", []string{"findmnt --target " + at, "journalctl -k -n 50"})
 	case s.free == 0:
-		return []Trouble{{Part: part, Message: "the file system of " + dir + " is full", Look: look}}
-	case s.free < low:
-		return []Trouble{{Part: part, Message: fmt.Sprintf("the file system of %s is nearly full: %d KiB are left", dir, s.free>>10), Look: look}}
+		return wrong("the file system of "+dir+" is full", []string{"df -h " + at})
 	case s.someFiles && s.files == 0:
-		return []Trouble{{Part: part, Message: "the file system of " + dir + " has no room for another file", Look: []string{"df -i " + dir}}}
+		return wrong("the file system of "+dir+" has no room for another file", []string{"df -i " + at})
+	case s.free < low:
+		return []Trouble{{Part: disk, State: Warning, Look: []string{"df -h " + at},
+			Message: fmt.Sprintf("the file system of %s is nearly full: %d KiB are left", dir, s.free>>10)}}
 	}
 	return nil
 }

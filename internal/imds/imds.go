@@ -9,7 +9,8 @@
 //	X-aws-ec2-metadata-token: …
 //
 // Tokens are signed, not stored: any number of them costs no memory, and they
-// survive a restart of the server.
+// survive a restart of the server. They end by the time since the host's boot, so
+// a change of the wall clock neither ends a token early nor lets it live longer.
 //
 // Source: "Use the Instance Metadata Service to access instance metadata",
 // Amazon EC2 User Guide.
@@ -24,6 +25,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mdserver/internal/boottime"
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 )
@@ -58,12 +60,12 @@ type Gate struct {
 	key      Key
 	counts   *Counts
 	log      *slog.Logger
-	now      func() time.Time
+	now      func() time.Duration // since the boot
 }
 
 // New makes a gate.
 func New(settings Settings, key Key, counts *Counts, log *slog.Logger) *Gate {
-	return &Gate{settings: settings, key: key, counts: counts, log: log, now: time.Now}
+	return &Gate{settings: settings, key: key, counts: counts, log: log, now: boottime.Now}
 }
 
 // EC2 puts the gate before the EC2 tree, and serves tokens. What it stands before
@@ -154,7 +156,7 @@ func (g *Gate) serveToken(w http.ResponseWriter, r *http.Request, guest *instanc
 	g.counts.Tokens.Add(1)
 	w.Header().Set(HeaderTTL, strconv.Itoa(int(ttl/time.Second)))
 	w.Header().Set("Cache-Control", "no-store")
-	httpcommon.Bytes(w, "text/plain", []byte(g.key.Issue(guest.UUID, g.now().Add(ttl))))
+	httpcommon.Bytes(w, "text/plain", []byte(g.key.Issue(guest.UUID, g.now()+ttl)))
 }
 
 // lifetime reads the header that says how long a token is to be good.

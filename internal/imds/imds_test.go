@@ -45,7 +45,7 @@ func newService(mode instance.IMDSMode) service {
 	settings := Settings{Mode: mode, HopLimit: 1, Versions: []string{"2009-04-04", "latest"}}
 	s := service{counts: &Counts{}}
 	s.gate = New(settings, NewKey(), s.counts, log)
-	s.gate.now = func() time.Time { return noon }
+	s.gate.now = func() time.Duration { return noon }
 	s.Handler = httpcommon.Identified(facetest.Identify(known), httpcommon.LogTo(log), httpcommon.Normalise(s.gate.EC2(tree)))
 	return s
 }
@@ -63,7 +63,7 @@ func TestIssue(t *testing.T) {
 		if w.Code != 200 || w.Header().Get(HeaderTTL) != "21600" || w.Header().Get("Content-Type") != "text/plain" {
 			t.Fatalf("%s: %d %v %s", path, w.Code, w.Header(), w.Body)
 		}
-		if err := s.gate.key.Verify(w.Body.String(), web1, noon.Add(MaxTTL-time.Second)); err != nil {
+		if err := s.gate.key.Verify(w.Body.String(), web1, noon+MaxTTL-time.Second); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
@@ -132,7 +132,7 @@ func TestReads(t *testing.T) {
 		t.Run(string(tt.mode), func(t *testing.T) {
 			s := newService(tt.mode)
 			key := s.gate.key
-			good := HeaderToken + ": " + key.Issue(web1, noon.Add(time.Second))
+			good := HeaderToken + ": " + key.Issue(web1, noon+time.Second)
 			for _, c := range []struct {
 				name, from string
 				headers    []string
@@ -165,7 +165,7 @@ func TestCounts(t *testing.T) {
 	s := newService(instance.IMDSRequired)
 	s.do("10.122.0.1", "GET", "/latest/")
 	s.do("10.122.0.1", "GET", "/latest/", HeaderToken+": x")
-	s.do("10.122.0.1", "GET", "/latest/", HeaderToken+": "+s.gate.key.Issue(web1, noon.Add(time.Second)))
+	s.do("10.122.0.1", "GET", "/latest/", HeaderToken+": "+s.gate.key.Issue(web1, noon+time.Second))
 	if none, refused := s.counts.WithoutToken.Load(), s.counts.Refused.Load(); none != 1 || refused != 2 {
 		t.Errorf("%d without a token and %d refused, want 1 and 2", none, refused)
 	}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"mdserver/internal/boottime"
 )
 
 // The lifetimes that AWS documents for a token.
@@ -25,13 +27,13 @@ const (
 // Why a token is not accepted.
 var (
 	ErrMalformed = errors.New("the token is malformed")
-	ErrForeign   = errors.New("the token is another guest's or another server's")
+	ErrForeign   = errors.New("the token is another guest's, another server's, or from before the host's start")
 	ErrExpired   = errors.New("the token has expired")
 )
 
 const (
 	keySize    = 32
-	expirySize = 8 // seconds since 1970, big endian
+	expirySize = 8 // nanoseconds since the boot, big endian
 	tokenSize  = expirySize + sha256.Size
 )
 
@@ -39,13 +41,25 @@ var encoding = base64.RawURLEncoding.Strict()
 
 // Key signs tokens. Whoever has it can make them: it is kept where only the
 // server can read it, so that tokens outlive a restart.
+//
+// Tokens end by the time since the host's boot, which nobody can set, so they are
+// good during one boot only.
 type Key struct {
 	secret []byte
+	boot   uuid.UUID
 	macs   *sync.Pool // of HMACs with the secret: to make one costs more than to use it
 }
 
 func newKey(secret []byte) Key {
-	return Key{secret, &sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }}}
+	boot, err := boottime.ID()
+	if err != nil {
+		boot = uuid.New() // tokens then end with this process
+	}
+	return keyOf(secret, boot)
+}
+
+func keyOf(secret []byte, boot uuid.UUID) Key {
+	return Key{secret, boot, &sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }}}
 }
 
 // NewKey makes a random key.
@@ -70,18 +84,18 @@ func (k Key) Text() string { return hex.EncodeToString(k.secret) }
 // String keeps the key out of logs.
 func (k Key) String() string { return "signing key" }
 
-// Issue makes a token for a guest that is good until expiry, to the second.
-// Nothing about it is kept: the token itself says when it ends, and its
-// signature covers that and the guest's UUID.
-func (k Key) Issue(guest uuid.UUID, expiry time.Time) string {
+// Issue makes a token for a guest that is good until expiry, a time of
+// boottime.Now. Nothing about it is kept: the token itself says when it ends, and
+// its signature covers that, the guest's UUID and the boot.
+func (k Key) Issue(guest uuid.UUID, expiry time.Duration) string {
 	token := make([]byte, expirySize, tokenSize)
-	binary.BigEndian.PutUint64(token, uint64(expiry.Unix()))
+	binary.BigEndian.PutUint64(token, uint64(expiry))
 	return encoding.EncodeToString(k.sign(token, guest))
 }
 
-// Verify checks a token that a guest sent.
+// Verify checks a token that a guest sent, at a time of boottime.Now.
 // Errors: ErrMalformed, ErrForeign, ErrExpired.
-func (k Key) Verify(token string, guest uuid.UUID, now time.Time) error {
+func (k Key) Verify(token string, guest uuid.UUID, now time.Duration) error {
 	if len(token) != encoding.EncodedLen(tokenSize) {
 		return ErrMalformed
 	}
@@ -94,8 +108,12 @@ func (k Key) Verify(token string, guest uuid.UUID, now time.Time) error {
 	if !hmac.Equal(want, buf[:]) {
 		return ErrForeign
 	}
-	if expiry := int64(binary.BigEndian.Uint64(buf[:])); now.Unix() >= expiry {
+	left := time.Duration(binary.BigEndian.Uint64(buf[:])) - now
+	switch {
+	case left <= 0:
 		return ErrExpired
+	case left > MaxTTL:
+		return ErrForeign // issued by a clock other than this one
 	}
 	return nil
 }
@@ -107,5 +125,6 @@ func (k Key) sign(expiry []byte, guest uuid.UUID) []byte {
 	mac.Reset()
 	mac.Write(expiry)
 	mac.Write(guest[:])
+	mac.Write(k.boot[:])
 	return mac.Sum(expiry)
 }

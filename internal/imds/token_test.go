@@ -3,22 +3,26 @@ package imds
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+
+	"mdserver/internal/boottime"
+	"mdserver/internal/instance"
 )
 
 var (
 	web1 = uuid.MustParse("7e5a544d-d555-4133-a443-8229415be701")
 	web2 = uuid.MustParse("7e5a544d-d555-4133-a443-8229415be702")
-	noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	noon = 12 * time.Hour // since the boot
 )
 
 func TestVerify(t *testing.T) {
 	key := NewKey()
-	good := key.Issue(web1, noon.Add(time.Minute))
+	good := key.Issue(web1, noon+time.Minute)
 	flipped := "A"
 	if good[len(good)-2] == 'A' {
 		flipped = "B"
@@ -26,15 +30,17 @@ func TestVerify(t *testing.T) {
 	tests := []struct {
 		name, token string
 		guest       uuid.UUID
-		at          time.Time
+		at          time.Duration
 		want        error
 	}{
 		{"good", good, web1, noon, nil},
-		{"good in its last second", good, web1, noon.Add(59 * time.Second), nil},
-		{"expired", good, web1, noon.Add(time.Minute), ErrExpired},
+		{"good in its last second", good, web1, noon + 59*time.Second, nil},
+		{"expired", good, web1, noon + time.Minute, ErrExpired},
 		{"another guest's", good, web2, noon, ErrForeign},
-		{"another server's", NewKey().Issue(web1, noon.Add(time.Minute)), web1, noon, ErrForeign},
-		{"a later end made up", "AAAAAP" + good[6:], web1, noon, ErrForeign},
+		{"another server's", NewKey().Issue(web1, noon+time.Minute), web1, noon, ErrForeign},
+		{"a later end made up", "AAD_AA" + good[6:], web1, noon, ErrForeign},
+		{"from before the host's start", keyOf(key.secret, uuid.New()).Issue(web1, noon+time.Minute), web1, noon, ErrForeign},
+		{"issued by a clock that is far ahead", good, web1, noon - MaxTTL, ErrForeign},
 		{"a signature made up", good[:len(good)-2] + flipped + good[len(good)-1:], web1, noon, ErrForeign},
 		{"cut short", good[:len(good)-1], web1, noon, ErrMalformed},
 		{"too long", good + "A", web1, noon, ErrMalformed},
@@ -53,7 +59,7 @@ func TestVerify(t *testing.T) {
 
 func TestTokensSurviveARestart(t *testing.T) {
 	key := NewKey()
-	token := key.Issue(web1, noon.Add(time.Hour))
+	token := key.Issue(web1, noon+time.Hour)
 	again, err := ParseKey(key.Text())
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +74,20 @@ func TestTokensSurviveARestart(t *testing.T) {
 	}
 }
 
+// A token ends by the time since the boot, whatever the wall clock says.
+func TestTokensEndByTimeSinceBoot(t *testing.T) {
+	s := newService(instance.IMDSOptional)
+	s.gate.now = New(Settings{}, s.gate.key, s.counts, slog.New(slog.DiscardHandler)).now
+	before := boottime.Now()
+	w := s.do("10.122.0.1", "PUT", "/latest/api/token", HeaderTTL+": 60")
+	after := boottime.Now()
+	for at, want := range map[time.Duration]error{after: nil, before + 59*time.Second: nil, after + time.Minute: ErrExpired} {
+		if err := s.gate.key.Verify(w.Body.String(), web1, at); !errors.Is(err, want) {
+			t.Errorf("%s after it was issued: %v, want %v", at-before, err, want)
+		}
+	}
+}
+
 func TestKeyIsNotPrinted(t *testing.T) {
 	key := NewKey()
 	if text := fmt.Sprintf("%v %+v %s", key, key, key); strings.Contains(text, key.Text()) || strings.Contains(text, "[") {
@@ -77,7 +97,7 @@ func TestKeyIsNotPrinted(t *testing.T) {
 
 func FuzzVerify(f *testing.F) {
 	key := NewKey()
-	good := key.Issue(web1, noon.Add(time.Minute))
+	good := key.Issue(web1, noon+time.Minute)
 	f.Add(good)
 	f.Add("")
 	f.Add(strings.Repeat("A", len(good)))

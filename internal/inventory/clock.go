@@ -4,8 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"mdserver/internal/boottime"
 	"mdserver/internal/instance"
 )
 
@@ -13,12 +12,7 @@ import (
 // counts what passes, suspensions included. Steps of the wall clock neither end
 // the rest of an address early nor change the order in which addresses rest.
 func steadyClock() func() time.Time {
-	return steady(time.Now(), func() time.Duration {
-		var now unix.Timespec
-		// This clock is always there: clock_gettime(2), CLOCK_BOOTTIME.
-		_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &now)
-		return time.Duration(now.Nano())
-	})
+	return steady(time.Now(), boottime.Now)
 }
 
 func steady(wall time.Time, passed func() time.Duration) func() time.Time {

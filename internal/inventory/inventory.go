@@ -35,6 +35,7 @@ type Inventory struct {
 	// table is loaded again before the next one.
 	uncertain bool
 	failure   atomic.Pointer[WriteFailure] // of the last write; nil: it was made
+	writing   atomic.Pointer[time.Time]    // when the present batch began; nil: there is none
 
 	queue     chan *request
 	closing   chan struct{}
@@ -106,6 +107,15 @@ type WriteFailure struct {
 // WriteFailure returns why the last write failed, or nil if it was made or there
 // was none.
 func (inv *Inventory) WriteFailure() *WriteFailure { return inv.failure.Load() }
+
+// Writing returns for how long the writer has worked on its present batch, or 0 if
+// it waits for requests. It stays short unless the store hangs.
+func (inv *Inventory) Writing() time.Duration {
+	if began := inv.writing.Load(); began != nil {
+		return time.Since(*began)
+	}
+	return 0
+}
 
 func (inv *Inventory) noteWrite(err error) {
 	if err == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync/atomic"
+	"time"
 
 	"mdserver/internal/instance"
 )
@@ -64,7 +65,10 @@ func (inv *Inventory) write() {
 		case <-inv.closing:
 			return
 		case first := <-inv.queue:
+			began := time.Now()
+			inv.writing.Store(&began)
 			inv.commit(inv.gather(first))
+			inv.writing.Store(nil)
 		}
 	}
 }

@@ -4,6 +4,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -49,6 +50,23 @@ func fill(t *testing.T, dir string) (empty func()) {
 	}
 }
 
+// replaceByFile puts a file in the place of a directory, until the function that it
+// returns is called.
+func replaceByFile(t *testing.T, dir string) (restore func()) {
+	t.Helper()
+	if err := os.Rename(dir, dir+".aside"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := errors.Join(os.Remove(dir), os.Rename(dir+".aside", dir)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // status returns what `mdserver status` prints, and whether it found nothing wrong.
 func (s *service) status() (out string, well bool) {
 	out, err := s.Run(context.Background(), nil, "status")
@@ -58,9 +76,10 @@ func (s *service) status() (out string, well bool) {
 // TestTroubleIsTold makes faults of the file systems that the server writes to.
 // Guests are answered all the time, and status tells the fault until it is gone.
 func TestTroubleIsTold(t *testing.T) {
-	var state, log string
+	var state, log, base string
 	s := newService(t, func(c lab.Config) lab.Config {
 		state, log = filepath.Dir(c["mdserver"]["db_file"]), filepath.Join(filepath.Dir(c["mdserver"]["logfile"]), "own")
+		base = c["dnsmasq"]["base_dir"]
 		onTmpfs(t, state)
 		onTmpfs(t, log)
 		return c.Set("mdserver", "logfile", filepath.Join(log, "mdserver.log"))
@@ -73,8 +92,9 @@ func TestTroubleIsTold(t *testing.T) {
 		fault func() (end func())
 		want  string
 	}{
-		{"full database", func() func() { return fill(t, state) }, "database: the file system of " + state + " is full"},
-		{"full log", func() func() { return fill(t, log) }, "log: the file system of " + log + " is full"},
+		{"full database", func() func() { return fill(t, state) }, "disk: the file system of " + state + " is full"},
+		{"full log", func() func() { return fill(t, log) }, "disk: the file system of " + log + " is full"},
+		{"files for dnsmasq cannot be written", func() func() { return replaceByFile(t, base) }, "disk: " + base + " is not a directory"},
 	}
 	for n, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

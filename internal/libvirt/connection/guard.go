@@ -1,7 +1,9 @@
 package connection
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,49 +17,56 @@ const (
 	maxPacket  = 32<<20 + lengthSize
 )
 
-// guarded is a connection whose reader gets whole packets of a possible length
-// only. go-libvirt makes room for what a packet says of its length, and panics if
-// that is less than its header.
+// guarded is a connection whose reader gets whole packets only, of a possible
+// length and with a payload that fits. go-libvirt makes room for what a packet
+// says of its length, and panics if that is less than its header.
 type guarded struct {
 	net.Conn
-	head []byte // of the packet under way: what of its length is not yet read
-	left uint32 // bytes of the packet that follow
+	packet []byte // what is left to read of the packet under way
 }
 
-// Read implements io.Reader. A length that cannot be ends the connection.
+// Read implements io.Reader. A packet that cannot be ends the connection.
 func (g *guarded) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if len(g.head) == 0 && g.left == 0 {
+	if len(g.packet) == 0 {
 		if err := g.next(); err != nil {
 			return 0, err
 		}
 	}
-	if len(g.head) > 0 {
-		n := copy(p, g.head)
-		g.head = g.head[n:]
-		return n, nil
-	}
-	if uint64(len(p)) > uint64(g.left) {
-		p = p[:g.left]
-	}
-	n, err := g.Conn.Read(p)
-	g.left -= uint32(n)
-	return n, err
+	n := copy(p, g.packet)
+	g.packet = g.packet[n:]
+	return n, nil
 }
 
-// next reads the length of the next packet.
+// next reads a packet. It takes memory as bytes arrive, not as the length says.
 func (g *guarded) next() error {
-	head := make([]byte, lengthSize)
-	if _, err := io.ReadFull(g.Conn, head); err != nil {
-		return err
+	var packet bytes.Buffer
+	if _, err := io.CopyN(&packet, g.Conn, lengthSize); err != nil {
+		return cutOff(err, packet.Len())
 	}
-	length := binary.BigEndian.Uint32(head)
+	length := binary.BigEndian.Uint32(packet.Bytes())
 	if length < lengthSize+headerSize || length > maxPacket {
 		_ = g.Conn.Close()
 		return fmt.Errorf("this is no libvirt: it sends a packet of %d bytes", length)
 	}
-	g.head, g.left = head, length-lengthSize
+	if _, err := io.CopyN(&packet, g.Conn, int64(length)-lengthSize); err != nil {
+		return cutOff(err, packet.Len())
+	}
+	header, payload := packet.Bytes()[lengthSize:lengthSize+headerSize], packet.Bytes()[lengthSize+headerSize:]
+	if !fits(header, payload) {
+		_ = g.Conn.Close()
+		return fmt.Errorf("this is no libvirt: the packet of procedure %d holds less than it says", binary.BigEndian.Uint32(header[8:]))
+	}
+	g.packet = packet.Bytes()
 	return nil
+}
+
+// cutOff makes the end of the stream an error if it is inside of a packet.
+func cutOff(err error, read int) error {
+	if read > 0 && errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }

@@ -76,7 +76,7 @@ func (s stream) Close() error               { return nil }
 
 // The reader gets the packets as they are, up to the first that cannot be.
 func FuzzGuard(f *testing.F) {
-	f.Add(append(packet(28, 24), packet(30, 26)...))
+	f.Add(append(packet(28, 24), packet(32, 28)...))
 	f.Add(append(packet(28, 24), packet(0, 24)...))
 	f.Add(make([]byte, 28))
 	f.Add(packet(1<<31, 3))
@@ -87,23 +87,70 @@ func FuzzGuard(f *testing.F) {
 			if !bytes.Equal(got, want) {
 				t.Errorf("%s: got %x of %x, want %x", name, got, data, want)
 			}
-			if valid && err != nil {
-				t.Errorf("%s: %x: %v", name, data, err)
+			if valid != (err == nil) {
+				t.Errorf("%s: %x: valid %v, %v", name, data, valid, err)
 			}
 		}
 	})
 }
 
-// wellFormed is the beginning of data that is made of possible packets, the last
-// of which may be cut off, and whether that is all of it.
+// wellFormed is the beginning of data that is made of possible packets, and whether
+// that is all of it.
 func wellFormed(data []byte) (good []byte, all bool) {
 	rest := data
-	for len(rest) >= lengthSize {
+	for len(rest) >= lengthSize+headerSize {
 		length := binary.BigEndian.Uint32(rest)
-		if length < lengthSize+headerSize || length > maxPacket {
+		if length < lengthSize+headerSize || uint64(length) > uint64(len(rest)) ||
+			!fits(rest[lengthSize:], rest[lengthSize+headerSize:length]) {
 			break
 		}
-		rest = rest[min(uint64(length), uint64(len(rest))):]
+		rest = rest[length:]
 	}
 	return data[:len(data)-len(rest)], len(rest) == 0
+}
+
+// A payload fits if it holds as much as it says.
+func TestFits(t *testing.T) {
+	header := func(program, procedure, status uint32) []byte {
+		h := make([]byte, headerSize)
+		binary.BigEndian.PutUint32(h, program)
+		binary.BigEndian.PutUint32(h[8:], procedure)
+		binary.BigEndian.PutUint32(h[20:], status)
+		return h
+	}
+	const web1 = "\x00\x00\x00\x04web1" + "0123456789abcdef" + "\x00\x00\x00\x01"
+	const one, two, huge = "\x00\x00\x00\x01", "\x00\x00\x00\x02", "\x7f\xff\xff\xff"
+	tests := []struct {
+		name                       string
+		program, procedure, status uint32
+		payload                    string
+		want                       bool
+	}{
+		{"two domains", remoteProgram, 273, 0, two + web1 + web1 + two, true},
+		{"fewer domains than said", remoteProgram, 273, 0, two + web1, false},
+		{"more domains than memory", remoteProgram, 273, 0, huge + web1 + two, false},
+		{"a name longer than memory", remoteProgram, 273, 0, one + huge + "web1", false},
+		{"a definition", remoteProgram, 14, 0, "\x00\x00\x00\x03<a>\x00", true},
+		{"a definition that is cut off", remoteProgram, 14, 0, "\x00\x00\x00\x09<a>\x00", false},
+		{"a definition longer than memory", remoteProgram, 14, 0, huge + "<a>\x00", false},
+		{"an error", remoteProgram, 14, 1, one + one + one + "\x00\x00\x00\x02no\x00\x00", true},
+		{"an error longer than memory", remoteProgram, 999, 1, one + one + one + huge, false},
+		{"a lifecycle event", remoteProgram, 318, 0, one + web1 + one + one, true},
+		{"an event with a name longer than memory", remoteProgram, 318, 1, one + huge, false},
+		{"changed metadata", remoteProgram, 379, 0, one + web1 + one + one + "\x00\x00\x00\x01x\x00\x00\x00", true},
+		{"changed metadata of many names", remoteProgram, 379, 0, one + web1 + one + huge, false},
+		{"an event that is not asked for", remoteProgram, 346, 0, one + web1 + huge, false},
+		{"a number", remoteProgram, 999, 0, one, true},
+		{"nothing", remoteProgram, 1, 0, "", true},
+		{"another program's", 0x20008087, 273, 0, huge + web1, false},
+		{"a lease", remoteProgram, 341, 0, one + "\x00\x00\x00\x03br0\x00" + "01234567" + one + "\x00\x00\x00\x00" + "\x00\x00\x00\x00" +
+			"\x00\x00\x00\x04addr" + one + one + "\x00\x00\x00\x04web1" + "\x00\x00\x00\x00" + one, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := fits(header(tt.program, tt.procedure, tt.status), []byte(tt.payload)); got != tt.want {
+				t.Errorf("%v, want %v", got, tt.want)
+			}
+		})
+	}
 }

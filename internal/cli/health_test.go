@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"testing"
+	"time"
+
+	"mdserver/internal/api"
+	"mdserver/internal/client"
+)
+
+func TestDescribeHealth(t *testing.T) {
+	ago := func(d time.Duration) time.Time { return time.Now().Add(-d) }
+	low := api.Trouble{Part: "disk", State: api.Warning, Message: "nearly full", Look: []string{"df -h /var"}}
+	stuck := api.Trouble{Part: "log", State: api.Wrong, Message: "stuck"}
+	tests := []struct {
+		name   string
+		health []api.Part
+		wrong  bool
+		want   string
+	}{
+		{"well", []api.Part{{Name: "log", State: api.OK}}, false, "[[health log ok] [trouble ]]"},
+		{"a warning", []api.Part{{Name: "disk", State: api.Warning, Since: ago(time.Hour), Trouble: []api.Trouble{low}}}, false,
+			"[[health disk warning for 1h0m0s] [trouble disk: nearly full] [see df -h /var]]"},
+		{"what is wrong comes first", []api.Part{
+			{Name: "disk", State: api.Warning, Since: ago(time.Hour), Trouble: []api.Trouble{low}},
+			{Name: "log", State: api.Wrong, Since: ago(-time.Hour), Trouble: []api.Trouble{stuck}},
+		}, true, `[[health disk warning for 1h0m0s, log wrong for 0s] [trouble log: stuck] [trouble disk: nearly full] [see df -h /var]]`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			status := api.Status{Health: tt.health}
+			if got := fmt.Sprint(describeHealth(status)); got != tt.want || status.Wrong() != tt.wrong {
+				t.Errorf("%s, wrong: %v\nwant %s, %v", got, status.Wrong(), tt.want, tt.wrong)
+			}
+		})
+	}
+}
+
+func TestExitCode(t *testing.T) {
+	tests := []struct {
+		name string
+		err  error
+		want int
+	}{
+		{"success", nil, 0},
+		{"a failure", fs.ErrNotExist, exitFailure},
+		{"one with a code", fmt.Errorf("x: %w", &exitError{exitUsage, errors.New("y")}), exitUsage},
+		{"no server", fmt.Errorf("x: %w", client.ErrNotRunning), exitUnreachable},
+		{"no access", fmt.Errorf("x: %w", client.ErrUnreachable), exitUnreachable},
+		{"no such guest", fmt.Errorf("x: %w", &client.Error{Status: 404}), exitNotFound},
+		{"refused", &client.Error{Status: 409}, exitFailure},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := exitCode(tt.err); got != tt.want {
+				t.Errorf("%d, want %d", got, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,38 @@
+package dnsmasq
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// BenchmarkChanged is the comparison of all files, which is made every two seconds.
+// The guests are in one file for each of DHCP and DNS, but for the newest ones.
+func BenchmarkChanged(b *testing.B) {
+	for _, n := range []int{300, 50_000} {
+		b.Run(fmt.Sprint(n, " guests"), func(b *testing.B) {
+			dir := b.TempDir()
+			files := newFileSet(Settings{BaseDir: filepath.Join(dir, "dnsmasq"), RunDir: filepath.Join(dir, "run"), NetName: "mds"})
+			if err := files.makeDirs(); err != nil {
+				b.Fatal(err)
+			}
+			table := strings.Repeat("52:54:00:00:00:01,10.122.0.1,guest1\n", n)
+			put := func(path, text string) {
+				if _, err := files.put(path, text, true); err != nil {
+					b.Fatal(err)
+				}
+			}
+			put(files.settings.dhcpFile(), table)
+			put(files.settings.dnsFile(), table)
+			for i := range 256 {
+				put(filepath.Join(files.settings.dnsDir(), fmt.Sprintf("%08x", i)), "10.122.0.1 guest1\n")
+			}
+			for b.Loop() {
+				if changed := files.changed(); len(changed) > 0 {
+					b.Fatal(changed)
+				}
+			}
+		})
+	}
+}
