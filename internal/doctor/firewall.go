@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 
 	"mdserver/internal/doctor/firewall"
 )
@@ -19,8 +20,9 @@ func checkFirewall(ctx context.Context, h *Host) []Finding {
 		if !n.known() {
 			continue
 		}
+		zone := sync.OnceValue(func() bridgeZone { return findZone(ctx, n.Bridge) }) // firewalld answers slowly
 		for _, p := range h.packets(n) {
-			if f, found := judge(ctx, rules, n, p); found {
+			if f, found := judge(rules, n, p, zone); found {
 				all = append(all, f)
 			}
 		}
@@ -112,7 +114,7 @@ func (h *Host) packetsOf(n Network, prefix netip.Prefix, gateway netip.Addr, dhc
 	return packets
 }
 
-func judge(ctx context.Context, rules []firewall.Chains, n Network, p firewall.Packet) (Finding, bool) {
+func judge(rules []firewall.Chains, n Network, p firewall.Packet, zone func() bridgeZone) (Finding, bool) {
 	for _, chains := range rules {
 		v := chains.Input(p)
 		if !v.Dropped {
@@ -123,7 +125,7 @@ func judge(ctx context.Context, rules []firewall.Chains, n Network, p firewall.P
 			f = warning("what guests on %s send to %s port %d by %s may be dropped by %s; other rules before it could not be judged",
 				n.Bridge, p.Proto, p.Port, family(p), v.By)
 		}
-		return f.open(ctx, v.Chain, n.Bridge, p), true
+		return f.open(v.Chain, n.Bridge, p, zone), true
 	}
 	return Finding{}, false
 }
@@ -136,11 +138,11 @@ func family(p firewall.Packet) string {
 }
 
 // open adds the command that lets a packet in.
-func (f Finding) open(ctx context.Context, c firewall.Chain, bridge string, p firewall.Packet) Finding {
+func (f Finding) open(c firewall.Chain, bridge string, p firewall.Packet, zone func() bridgeZone) Finding {
 	const lost = "the command changes the rules of now: add the rule where this host keeps its rules as well, such as %s"
 	switch program := c.Program(); {
 	case c.Table == "firewalld":
-		return f.openZone(ctx, bridge, p)
+		return f.openZone(zone(), bridge, p)
 	case program == "nft":
 		return f.mend(command("nft insert rule %s %s %s iifname %s %s dport %s accept", c.Family, c.Table, c.Name, bridge, p.Proto, p.Port)).
 			advise(lost, "/etc/nftables.conf")

@@ -13,21 +13,33 @@ import (
 // its daemon starts, and when firewalld reloads.
 const libvirtZone = "libvirt"
 
-// openZone lets a packet in where firewalld keeps it out. A bridge that has no
-// zone goes into libvirt's: the default zone is that of the outside.
-func (f Finding) openZone(ctx context.Context, bridge string, p firewall.Packet) Finding {
-	zone := zoneOf(ctx, "--get-zone-of-interface="+bridge)
-	if zone == "" && hasZone(ctx, libvirtZone) {
-		zone = libvirtZone
-		f = f.mend(command("firewall-cmd --permanent --zone=%s --add-interface=%s", zone, bridge))
-		if p.Proto == "udp" {
-			return f.mend("firewall-cmd --reload")
-		}
+// bridgeZone is firewalld's zone for a bridge.
+type bridgeZone struct {
+	name string
+	join bool // the bridge is in no zone, and should be in this one
+}
+
+// findZone asks firewalld for a bridge's zone. A bridge that has none goes into
+// libvirt's: the default zone is that of the outside.
+func findZone(ctx context.Context, bridge string) bridgeZone {
+	if name := zoneOf(ctx, "--get-zone-of-interface="+bridge); name != "" {
+		return bridgeZone{name: name}
 	}
-	if zone == "" {
-		zone = zoneOf(ctx, "--get-default-zone")
+	if hasZone(ctx, libvirtZone) {
+		return bridgeZone{libvirtZone, true}
 	}
-	return f.mend(command("firewall-cmd --permanent --zone=%s --add-port=%s/%s", zone, p.Port, p.Proto), "firewall-cmd --reload")
+	return bridgeZone{name: zoneOf(ctx, "--get-default-zone")}
+}
+
+// openZone lets a packet in where firewalld keeps it out.
+func (f Finding) openZone(zone bridgeZone, bridge string, p firewall.Packet) Finding {
+	if zone.join {
+		f = f.mend(command("firewall-cmd --permanent --zone=%s --add-interface=%s", zone.name, bridge))
+	}
+	if !zone.join || p.Proto != "udp" { // libvirt's zone admits DHCP and DNS
+		f = f.mend(command("firewall-cmd --permanent --zone=%s --add-port=%s/%s", zone.name, p.Port, p.Proto))
+	}
+	return f.mend("firewall-cmd --reload")
 }
 
 // zoneOf asks firewalld for a zone. It is empty if there is none.

@@ -20,7 +20,7 @@ import (
 // refused by the tree, whatever they show.
 func TestMethodsWithoutToken(t *testing.T) {
 	s := newService(instance.IMDSRequired)
-	token := HeaderToken + ": " + s.gate.key.Issue(web1, noon.Add(time.Minute))
+	token := HeaderToken + ": " + s.gate.key.Issue(web1, noon+time.Minute)
 	for _, tt := range []struct {
 		method        string
 		without, with int
@@ -54,8 +54,8 @@ func TestFace(t *testing.T) {
 	}
 	log := slog.New(slog.DiscardHandler)
 	gate := New(Settings{Mode: instance.IMDSRequired, Exempt: []string{"nocloud"}}, NewKey(), &Counts{}, log)
-	gate.now = func() time.Time { return noon }
-	token := HeaderToken + ": " + gate.key.Issue(web1, noon.Add(time.Minute))
+	gate.now = func() time.Duration { return noon }
+	token := HeaderToken + ": " + gate.key.Issue(web1, noon+time.Minute)
 	for _, tt := range []struct {
 		face, from string
 		headers    []string
@@ -91,7 +91,7 @@ func TestFace(t *testing.T) {
 // What clients are told. AWS's own name the header and the status only.
 func TestRefusalsSayWhy(t *testing.T) {
 	s := newService(instance.IMDSRequired)
-	good := HeaderToken + ": " + s.gate.key.Issue(web1, noon.Add(time.Minute))
+	good := HeaderToken + ": " + s.gate.key.Issue(web1, noon+time.Minute)
 	for _, tt := range []struct {
 		method, path string
 		headers      []string
