@@ -19,21 +19,21 @@ import (
 func backupCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup FILE|-",
-		Short: "Save all that the server keeps in one file",
-		Long: `Save all that the server keeps in one file: guests with their addresses,
+		Short: "Back up guests, addresses and keys",
+		Long: `Save everything that the server stores in one file: guests with their addresses,
 instance-ids and passwords, addresses in quarantine, the server's notes, and the
-keys of tokens and identity documents. Whoever reads the file has the guests'
+keys of tokens and identity documents. The file contains the guests'
 secrets; its mode is 0600. Configuration and templates are not in it.
 
 A running server is asked and goes on serving. If none runs, the configured
 database is read. The backup is checked before and after it is written; a file
-that is there is replaced as a whole or, after an error, left as it is.`,
+of that name is replaced as a whole, or not changed after an error.`,
 		Example: `  mdserver backup /var/backups/mdserver.backup
   mdserver backup - | ssh other mdserver restore --yes -`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: withConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
 			if args[0] == "-" && isTerminal(beneath(cmd.OutOrStdout())) {
-				return &exitError{exitUsage, errors.New("a backup holds secrets and is not shown on a terminal; name a file, or use a pipe")}
+				return &exitError{exitUsage, errors.New("a backup contains secrets and is not printed on a terminal; name a file, or use a pipe")}
 			}
 			data, err := makeBackup(cmd, cfg)
 			if err != nil {

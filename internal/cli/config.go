@@ -24,21 +24,21 @@ func configCommand() *cobra.Command {
 func configCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
-		Short: "Tell what is wrong or doubtful in a configuration",
-		Long: `Tell what is wrong or doubtful in a configuration and the files that it
-includes, one line each, with file and line. The exit code is 1 if there is a
-problem that keeps the server from starting, 0 if there are warnings at most.
+		Short: "Check a configuration",
+		Long: `Check a configuration and the files that it includes, and print each problem with
+its file and line. The exit code is 1 if a problem prevents the server from
+starting, and 0 if there are only warnings or none.
 
-A configuration of the original mdserver that was not taken over yet is compared
-with what the original made of it. Lines that begin with "upgrade:" tell what
-will be different, in order of weight: templates that will not run, keys that
-mean something else, paths that the server's unit cannot reach, and the
-original's hook and units on this host. Keys that are not set are among them if
-the original's database, hook or units are on this host, or with --original.
+For a configuration of the Python mdserver that was not imported yet, lines that
+begin with "upgrade:" list what will be different, in order of weight: templates
+that will not run, keys that have another meaning, paths that the server's unit
+cannot reach, and the Python mdserver's hook and units on this host. Keys that
+are not set are included if the Python mdserver's database, hook or units are on
+this host, or with --original.
 This needs neither root nor an installation.`,
 		Args: args(cobra.MaximumNArgs(1)),
 	}
-	original := cmd.Flags().Bool("original", false, "take the configuration for one of the original's")
+	original := cmd.Flags().Bool("original", false, "treat the configuration as one of the Python mdserver")
 	return report(cmd, checkView, func(cmd *cobra.Command, args []string) (checkReport, error) {
 		file := configFile(cmd, args)
 		c, warnings, err := config.Load(file)
@@ -133,14 +133,14 @@ func (r checkReport) print(w io.Writer) {
 		printf(w, "upgrade: %s\n", f.whole)
 	}
 	if r.OK {
-		printf(w, "%s: the configuration holds\n", r.File)
+		printf(w, "%s: the configuration is valid\n", r.File)
 	}
 }
 
 func configDumpCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dump [FILE]",
-		Short: "Print every value in force, without secrets",
+		Short: "Print all active values, without secrets",
 		Args:  args(cobra.MaximumNArgs(1)),
 	}
 	return report(cmd, settingsView, func(cmd *cobra.Command, args []string) ([]config.Setting, error) {

@@ -49,11 +49,11 @@ func TestConfigCheck(t *testing.T) {
 		code int
 		want string
 	}{
-		{"good", []string{"check", good}, 0, good + ": the configuration holds\n"},
-		{"by flag", []string{"check", "--config", good}, 0, good + ": the configuration holds\n"},
+		{"good", []string{"check", good}, 0, good + ": the configuration is valid\n"},
+		{"by flag", []string{"check", "--config", good}, 0, good + ": the configuration is valid\n"},
 		{"doubtful", []string{"check", doubtful}, 0,
 			"warning: " + doubtful + ":2: mdserver.prot: unknown key, the nearest known one is mdserver.port\n" +
-				doubtful + ": the configuration holds\n"},
+				doubtful + ": the configuration is valid\n"},
 		{"bad", []string{"check", bad}, 1,
 			"error: " + bad + ":2: mdserver.port = \"x\": not a whole number, accepted: a whole number from 1 to 65535\n" +
 				"error: " + bad + ":5: dnsmasq.gateway = \"here\": not an IPv4 address, accepted: an IPv4 address\n" +

@@ -13,7 +13,7 @@ import (
 func databaseCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "database",
-		Short: "Look after the database of guests",
+		Short: "Check the database of guests",
 	}, databaseCheckCommand(), databaseSalvageCommand(), databaseCompactCommand())
 }
 

@@ -14,8 +14,8 @@ import (
 func debugCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "debug",
-		Short: "Look into a running server",
-		Long: `Look into a running server to find a fault in it. Only root and the server's own
+		Short: "Debug a running server",
+		Long: `Debug a running server to find a fault in it. Only root and the server's own
 user may. It works while requests hang. If the control socket does not answer,
 "systemctl kill --signal=QUIT mdserver" ends the server and makes it print its
 goroutines to the log.`,

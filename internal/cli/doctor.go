@@ -15,14 +15,14 @@ import (
 func doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Find what is wrong on this host, and say what mends it",
+		Short: "Diagnose this host and suggest fixes",
 		Long: `Look at everything between a guest and its metadata: the configuration, the
 server, its data, libvirt with its networks, guests and hook, the bridge, routes,
-ports, dnsmasq, the firewall and the clock. For what is wrong, the commands that
-mend it are printed. Nothing is changed.
+ports, dnsmasq, the firewall and the clock. For each problem, the commands that
+repair it are printed. Nothing is changed.
 
-It works whether the server runs or not. What needs rights that you do not have
-is reported as unknown; as root it sees everything.
+It works whether the server runs or not. Checks that need more rights than you
+have are reported as unknown; root can run all of them.
 
 The exit code is 0 if nothing is wrong, 1 if something is, and 3 if the
 configuration cannot be read, so that nothing could be looked at.`,

@@ -15,11 +15,11 @@ import (
 func explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain NAME",
-		Short: "Tell why a guest is as it is, what it asked for, and what is missing",
-		Long: `Tell of one guest where each fact came from, which addresses it has and why,
-which template serves it and which others were looked for, what it asked for
-since the server started, and what is missing for it to come up. Of a domain that
-is no guest, tell why, and what to do about it.
+		Short: "Explain a guest: its addresses, its requests, and what is missing",
+		Long: `Show where each fact about a guest came from, which addresses it has and why,
+which template it gets and which others were tried, what it requested since the
+server started, and what is missing for it to boot. For a domain that is not a
+guest, show why, and what to do about it.
 
 ` + refHelp,
 		Args:              args(cobra.ExactArgs(1)),

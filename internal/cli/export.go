@@ -18,13 +18,13 @@ it reads as its db_file:
   json           all of it, for "mdserver import": guests with instance-ids and
                  passwords, and addresses in quarantine. A file that the command
                  makes is readable by its owner only.
-  legacy-list    a list of entries. Every version of the original reads it, and
+  legacy-list    a list of entries. All versions of the Python mdserver read it, and
                  releases up to 0.6.7 read nothing else.
   legacy-object  an object with "metadata" and "entries", which only the
                  development version after 0.6.7 reads.
-  legacy         the one of these that was imported; legacy-list if none was.
+  legacy         the form that was imported, or legacy-list if there was no import.
 
-With --output the file is replaced as a whole or, after an error, left as it is.`,
+With --output, the file is replaced as a whole, or not changed after an error.`,
 		Example: `  mdserver export --format json --output guests.json
   mdserver export --format legacy --output /var/lib/mdserver/db_file.json`,
 		Args: args(cobra.NoArgs),

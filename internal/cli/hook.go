@@ -29,7 +29,7 @@ const (
 func hookCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "hook GUEST OPERATION SUBOPERATION EXTRA",
-		Short: "Register the guest that libvirt is about to start",
+		Short: "Register a guest that libvirt is about to start",
 		Long: `Registers the guest whose domain XML is on standard input. libvirt runs this
 by /etc/libvirt/hooks/qemu.d/mdserver, with its own four arguments.
 

@@ -19,8 +19,8 @@ import (
 func identityCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "identity",
-		Short: "Let others check which guest they speak to",
-		Long: `Let others check which guest they speak to. A guest finds a document of its own
+		Short: "Let services verify a guest's identity",
+		Long: `Let services verify a guest's identity. A guest finds a document of its own
 at /latest/dynamic/instance-identity/document, and signatures of it beside it:
 signature, pkcs7 and rsa2048. A service to which it shows them checks them by
 the certificate that "mdserver identity ca" prints.`,
@@ -39,7 +39,7 @@ type authority struct {
 func identityCACommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "ca",
-		Short:   "Print the certificate that identity documents are checked by",
+		Short:   "Print the certificate for verifying identity documents",
 		Example: "  mdserver identity ca > mdserver-identity.pem",
 		Args:    args(cobra.NoArgs),
 	}
@@ -68,8 +68,8 @@ func newAuthority(certificate []byte) (authority, error) {
 func identityVerifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify DOCUMENT SIGNATURE",
-		Short: "Check an identity document by one of its signatures",
-		Long: `Check an identity document by one of its signatures: files with what a guest
+		Short: "Verify an identity document by one of its signatures",
+		Long: `Verify an identity document by one of its signatures: files with what a guest
 got as document, and as signature, pkcs7 or rsa2048. The exit code is 1 if the
 document is not genuine. With --ca no server is asked.`,
 		Example: "  mdserver identity verify --ca mdserver-identity.pem document rsa2048",

@@ -19,20 +19,19 @@ func installCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install",
 		Short: "Install the program, its units, hook and configuration",
-		Long: `Installs this program with everything that it needs on a libvirt host: the
+		Long: `Install this program with everything that it needs on a libvirt host: the
 systemd units, libvirt's hook and network definition, the sample configuration
 and user-data, rules for tmpfiles and logrotate, man pages, completion for bash,
 zsh and fish, and a system user.
 
-It starts nothing unless --start is given, which also writes the network and the
-SSH keys into the configuration, starts the network, makes libvirt see the hook,
+It starts nothing without --start, which also writes the network and the
+SSH keys into the configuration, starts the network, lets libvirt read the hook,
 opens firewalld's zone libvirt, starts mdserver and runs "mdserver doctor". Each
 command is printed. "mdserver uninstall" undoes them.
 
-It can be run again at any time, which is also how one
-upgrades: what is in place is left alone, and files that you changed are kept,
-with the new version beside them as FILE.new. An existing mdserver.conf is never
-touched. Units, program and hook of the original mdserver are set aside as
+Run it again to upgrade. Files that you changed are kept, and the new version is
+written beside them as FILE.new. An existing mdserver.conf is never
+touched. Units, program and hook of the Python mdserver are renamed to
 FILE.orig-mdserver; "mdserver uninstall" puts them back, and enables and starts
 the units that were enabled and running before. A hook with lines of your own
 stays where it is.`,
@@ -66,12 +65,12 @@ func uninstallCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "uninstall",
 		Short: "Remove what \"mdserver install\" put in place",
-		Long: `Stops mdserver and removes what "mdserver install" put in place, as far as it is
-unchanged, and mdserver's entries in libvirt's networks. Files of the original
-mdserver that were set aside come back.
+		Long: `Stop mdserver and remove what "mdserver install" installed, except for files that
+you changed, and mdserver's entries in libvirt's networks. Files of the Python
+mdserver that were renamed get their names back.
 
-Configuration in /etc/mdserver and data in /var/lib/mdserver stay, unless --purge
-removes them, with the log and the user. It can also be given later.`,
+Configuration in /etc/mdserver and data in /var/lib/mdserver stay. --purge removes
+them, with the log and the user; it also works later.`,
 		Args: args(cobra.NoArgs),
 	}
 	installFlags(cmd, &opts)
@@ -88,7 +87,7 @@ func installFlags(cmd *cobra.Command, opts *install.Options) {
 	flags := cmd.Flags()
 	flags.StringVar(&opts.Root, "root", "", "work on the directory tree below `DIR` instead of the running system")
 	flags.StringVar(&opts.Prefix, "prefix", "/usr/local", "where the program is, as `PREFIX`/bin/mdserver")
-	flags.BoolVar(&opts.DryRun, "dry-run", false, "only tell what would be done")
+	flags.BoolVar(&opts.DryRun, "dry-run", false, "only print what would be done")
 	resultFlags(cmd, false)
 }
 

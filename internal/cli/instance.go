@@ -122,16 +122,16 @@ func listCommand() *cobra.Command {
 		Use:     "ls",
 		Aliases: []string{"list"},
 		Short:   "List all guests, and the domains that are refused",
-		Long: `List all guests with what they do: running, off, away (migrated or saved to a
-file), gone (undefined), or unknown, where libvirt has not told. Below them are the
-domains that are refused, with the reason; --json lists guests alone.
+		Long: `List all guests with their state: running, off, away (migrated or saved to a
+file), gone (undefined), or unknown to libvirt. Refused domains are listed below
+them, with the reason; --json lists guests only.
 
-With --refused, list the domains that are no guests, because of a fault or because
-no network that they are on is served, and what to do about each.`,
+With --refused, list the domains that are not guests, because of an error or because
+none of their networks is served, and what to do about each.`,
 		Args: args(cobra.NoArgs),
 	}
 	resultFlags(cmd, true)
-	refused := cmd.Flags().Bool("refused", false, "list the domains that are no guests, and why")
+	refused := cmd.Flags().Bool("refused", false, "list the domains that are not guests, and why")
 	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
 		others, err := server.Refusals(cmd.Context())
 		if err != nil {

@@ -20,7 +20,7 @@ func launcherCommand() *cobra.Command {
 		Short: "Start dnsmasq for the server, as another user",
 		Long: `Start dnsmasq for the server, as the user that this command runs as. The unit
 mdserver-launcher.service runs it, so that the server needs no right to change
-users; there is no use for it by hand.`,
+users. It is not meant to be run by hand.`,
 		Args:   args(cobra.ExactArgs(1)),
 		Hidden: true,
 	}

@@ -105,7 +105,7 @@ User-data templates of the guests, by name or MAC address.
 The database of guests.
 .TP
 .I /run/mdserver/mdserver.sock
-The control socket, by which the commands and libvirt's hook reach the server.
+The control socket, for the commands and libvirt's hook.
 .TP
 .I /var/log/mdserver.log
 The log.

@@ -11,19 +11,18 @@ import (
 )
 
 // newMachine is what comes of another instance-id.
-const newMachine = `At its next boot cloud-init takes the guest for a new machine:
-  - the user-data and vendor-data of that time run, also what runs once only
-  - SSH host keys are made anew, and clients warn of the change
+const newMachine = `At its next boot, cloud-init treats the guest as a new machine:
+  - user-data and vendor-data run again, including what runs only once
+  - SSH host keys are created again, and clients warn about the change
   - host name, network, authorized keys and passwords are set as for a new guest
 `
 
 // reprovisioning is what comes of one that mdserver gives a guest.
-const reprovisioning = newMachine + `  - a password that the guest has posted is forgotten, and it can post another
+const reprovisioning = newMachine + `  - a password that the guest has posted is deleted, and it can post another
 
-Its disks are not cleared: what earlier runs wrote is still there. Name, address
-and UUID stay. Until it boots nothing changes in the guest. With OpenStack it asks
-for its metadata at every boot from then on, so it no longer starts by itself
-while mdserver is away.
+Its disks are not cleared: what earlier runs wrote stays. Name, address and UUID
+stay. Nothing changes in the guest until it boots. With OpenStack, it requests its
+metadata at every boot from then on, so it waits at boot while mdserver is down.
 `
 
 func reprovisionCommand() *cobra.Command {
@@ -62,7 +61,7 @@ func reprovisionCommand() *cobra.Command {
 func announce(cmd *cobra.Command, inst instance.Instance, agreed bool) error {
 	name := printable(inst.Name)
 	if !agreed && !isTerminal(cmd.InOrStdin()) {
-		return &exitError{exitUsage, errors.New("there is no terminal to ask on whether " + name + " is to be reprovisioned; --yes says so")}
+		return &exitError{exitUsage, errors.New("not a terminal; use --yes to confirm that " + name + " is to be reprovisioned")}
 	}
 	printf(cmd.ErrOrStderr(), "%s (%s) is to get a new instance-id in place of %s.\n\n%s\n", name, addresses(inst), inst.ID, verbatim(reprovisioning))
 	if agreed {

@@ -73,7 +73,7 @@ func mayReplace(cmd *cobra.Command, yes bool) error {
 	case yes:
 		return nil
 	case !isTerminal(cmd.InOrStdin()):
-		return &exitError{exitUsage, errors.New("there is no terminal to ask on; add --yes to replace the database")}
+		return &exitError{exitUsage, errors.New("not a terminal; use --yes to replace the database")}
 	}
 	return confirm(cmd, "Replace the database?")
 }

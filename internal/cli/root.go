@@ -118,7 +118,7 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 		}
 	}
 	if cmd.HasParent() {
-		return fmt.Errorf("%q is no command of `%s`%s; see `%s --help`", name, cmd.CommandPath(), didYouMean(cmd, name), cmd.CommandPath())
+		return fmt.Errorf("%q is not a command of `%s`%s; see `%s --help`", name, cmd.CommandPath(), didYouMean(cmd, name), cmd.CommandPath())
 	}
 	return fmt.Errorf("%q is neither a command nor a configuration file%s; `mdserver help` lists the commands", name, didYouMean(cmd, name))
 }

@@ -17,8 +17,8 @@ import (
 func userdataCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "user-data NAME",
-		Short: "Print the user-data that a guest would get now",
-		Long: `Print the user-data that a guest would get now, byte for byte; on a terminal,
+		Short: "Print a guest's user-data",
+		Long: `Print a guest's user-data, byte for byte; on a terminal,
 control characters are shown as escape sequences. If its template fails, print
 the error with file and line, and exit with 1.
 
@@ -38,9 +38,9 @@ the error with file and line, and exit with 1.
 func reloadCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reload",
-		Short: "Make the server read its configuration again",
-		Long: `Make the server read its configuration again, and print what changed and what
-needs a restart. A bad configuration is refused and the old one stays in force.`,
+		Short: "Reload the server's configuration",
+		Long: `Reload the server's configuration, and print what changed and what
+needs a restart. An invalid configuration is refused, and the old one stays active.`,
 		Args: args(cobra.NoArgs),
 	}
 	return query(cmd, reloadedView, func(ctx context.Context, server *client.Client, _ []string) (api.Reloaded, error) {
@@ -52,7 +52,7 @@ var reloadedView = view[api.Reloaded]{
 	text: func(w io.Writer, r api.Reloaded) error {
 		printf(w, "reloaded %s\n", r.File)
 		if len(r.Changed) > 0 {
-			printf(w, "in force now: %s\n", strings.Join(r.Changed, ", "))
+			printf(w, "active now: %s\n", strings.Join(r.Changed, ", "))
 		}
 		if len(r.Restart) > 0 {
 			printf(w, "changed, but needs a restart: %s\n", strings.Join(r.Restart, ", "))

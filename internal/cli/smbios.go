@@ -18,7 +18,7 @@ import (
 func smbiosCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "smbios NAME",
-		Short: "Have a guest's image recognize the metadata server",
+		Short: "Make a guest's image recognize the metadata server",
 		Long: `Tell what an unmodified image takes a guest's virtual hardware for, and what to
 add to its domain for cloud-init to find mdserver. There are several ways, since
 mdserver looks like several clouds; what each of them means for the guest is
@@ -41,7 +41,7 @@ server need not run.`,
 	var opt smbiosOptions
 	cmd.Flags().StringVar((*string)(&opt.face), "as", "", "what to look like: openstack, nocloud, ec2 (Amazon), ec2-clone or nocloud-net")
 	cmd.Flags().BoolVar(&opt.apply, "apply", false, "add it to the domain's definition")
-	cmd.Flags().BoolVarP(&opt.yes, "yes", "y", false, "do not ask, even if the guest will set itself up anew")
+	cmd.Flags().BoolVarP(&opt.yes, "yes", "y", false, "do not ask, even if the guest will set itself up again")
 	_ = cmd.RegisterFlagCompletionFunc("as", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return faceNames(), cobra.ShellCompDirectiveNoFileComp
 	})
@@ -184,7 +184,7 @@ func (g *disguise) agree(cmd *cobra.Command, name string, to smbios.Face, agreed
 	case agreed:
 		return nil
 	case !isTerminal(cmd.InOrStdin()):
-		return &exitError{exitUsage, errors.New("there is no terminal to ask on whether " + name + " is to be set up anew; --yes says so")}
+		return &exitError{exitUsage, errors.New("not a terminal; use --yes to confirm that " + name + " is to be set up again")}
 	}
 	return confirm(cmd, "Change "+name+"?")
 }

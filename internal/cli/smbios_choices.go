@@ -49,7 +49,7 @@ func (g *disguise) printChoices(w io.Writer, choices []choice) error {
 	face, why := g.domain.Face()
 	name := printable(g.domain.Name)
 	if face == smbios.None {
-		printf(w, "%s is taken for no cloud: %s.\nAn image whose cloud-init is not told where to look stays as it is.\n", name, why)
+		printf(w, "%s recognizes no cloud: %s.\nAn image whose cloud-init is not told where to look stays as it is.\n", name, why)
 	} else {
 		printf(w, "%s is taken for %s.\n", name, face.Title())
 	}

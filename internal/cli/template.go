@@ -14,7 +14,7 @@ import (
 func templateCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "template",
-		Short: "Try and check user-data templates",
+		Short: "Render and check user-data templates",
 	}, renderCommand(), templateCheckCommand())
 }
 

@@ -42,7 +42,7 @@ func (p *templateProblem) String() string {
 func templateCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check FILE|DIR...",
-		Short: "Tell what in templates will not run",
+		Short: "Check templates for errors",
 		Long: `Compile templates, all files of a directory and its folders, and list every
 construct in them that will not run: where it is, and why. The exit code is 1 if
 there is one; warnings do not count. Names that no guest's template has

@@ -80,7 +80,7 @@ func (l *loader) checkNetwork6() {
 	}
 	if !d.Network6.Contains(d.Gateway6) || d.Gateway6 == d.Network6.Addr() {
 		l.problem(l.place("dnsmasq.gateway6", "dnsmasq.net_address6"),
-			fmt.Sprintf("the gateway %s is no host of the network %s", d.Gateway6, d.Network6),
+			fmt.Sprintf("the gateway %s is not a host address in the network %s", d.Gateway6, d.Network6),
 			fmt.Sprintf("an address from %s to %s", d.Network6.Addr().Next(), last(d.Network6)))
 	}
 	l.checkReserved("dnsmasq.reserved6", d.Reserved6, d.Network6)
@@ -99,7 +99,7 @@ func (l *loader) checkPaths() {
 	s := &l.config.Server
 	if filepath.Clean(s.Database) == filepath.Clean(s.DBFile) {
 		l.problem(l.place("mdserver.database", "mdserver.db_file"),
-			"is the same file as mdserver.db_file, which holds the original's format", "a file of its own")
+			"is the same file as mdserver.db_file, which has the Python mdserver's format", "a file of its own")
 	}
 }
 
@@ -119,7 +119,7 @@ func (l *loader) checkPublicKeys() {
 			l.warnAt(v, "is empty and is passed over")
 		case v.text == notConfigured:
 		case !looksLikePublicKey(v.text):
-			l.warnAt(v, "does not look like an OpenSSH public key, guests get it as it is")
+			l.warnAt(v, "does not look like an OpenSSH public key, guests get it unchanged")
 		}
 		if strings.Contains(v.name, "/") {
 			l.warnAt(v, "has a slash in its name, guests can fetch it by its number only")
@@ -156,7 +156,7 @@ func (l *loader) checkItems() {
 		section, name, _ := strings.Cut(item, ".")
 		known := l.config.values.byKey[item] != nil || slices.ContainsFunc(table, func(k key) bool { return k.full() == item })
 		if !known {
-			l.warnAt(l.place("template-data._config_items_"), "names %q, which is no key and is passed over%s", item, nearestKey(section, name))
+			l.warnAt(l.place("template-data._config_items_"), "names %q, which is not a key and is ignored%s", item, nearestKey(section, name))
 		}
 	}
 }

@@ -53,7 +53,7 @@ var addresses = kind[[]netip.Addr]{
 		for _, word := range commaList(text) {
 			a, err := netip.ParseAddr(word)
 			if err != nil || a.Zone() != "" {
-				return nil, errors.New("has an element that is no IP address")
+				return nil, errors.New("contains something that is not an IP address")
 			}
 			list = append(list, a.Unmap())
 		}

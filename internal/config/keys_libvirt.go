@@ -82,7 +82,7 @@ var libvirtURI = kind[LibvirtURI]{
 		case text == "":
 			return LibvirtURI{}, errEmpty
 		case err != nil:
-			return LibvirtURI{}, errors.New("is no URI")
+			return LibvirtURI{}, errors.New("is not a URI")
 		case u.Scheme != "qemu" && u.Scheme != "qemu+unix":
 			return LibvirtURI{}, errors.New("has neither the scheme qemu nor qemu+unix")
 		case u.Host != "" || u.User != nil:

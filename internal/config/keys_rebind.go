@@ -35,7 +35,7 @@ var dnsDomains = kind[[]string]{
 		for _, word := range commaList(text) {
 			domain := strings.Trim(word, ".")
 			if checkDNS(domain) != nil {
-				return nil, errors.New("has an element that is no DNS name")
+				return nil, errors.New("contains something that is not a DNS name")
 			}
 			list = append(list, domain)
 		}

@@ -109,7 +109,7 @@ func readText(path string) (string, error) {
 	case len(text) > maxFile:
 		return "", errors.New("longer than 4 MiB, which no configuration is")
 	case bytes.IndexByte(text, 0) >= 0:
-		return "", errors.New("not a text file: it holds zero bytes")
+		return "", errors.New("not a text file: it contains zero bytes")
 	}
 	return string(text), nil
 }

@@ -38,7 +38,7 @@ func nearestSection(name string) string {
 
 func meant(best string) string {
 	if best == "" {
-		return ", no known one is near it"
+		return ""
 	}
 	return ", the nearest known one is " + best
 }

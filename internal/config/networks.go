@@ -256,7 +256,7 @@ func (l *loader) complete4(n *Network) {
 		n.Gateway = n.Network.Addr().Next()
 	}
 	if !n.Network.Contains(n.Gateway) || n.Gateway == n.Network.Addr() || n.Gateway == last(n.Network) {
-		l.problem(l.sectionValue(n.Name, "gateway", "net_address"), fmt.Sprintf("the gateway %s is no host of the network %s", n.Gateway, n.Network),
+		l.problem(l.sectionValue(n.Name, "gateway", "net_address"), fmt.Sprintf("the gateway %s is not a host address in the network %s", n.Gateway, n.Network),
 			fmt.Sprintf("an address from %s to %s", n.Network.Addr().Next(), last(n.Network).Prev()))
 	}
 }
@@ -267,7 +267,7 @@ func (l *loader) complete6(n *Network) {
 		n.Gateway6 = n.Network6.Addr().Next()
 	}
 	if !n.Network6.Contains(n.Gateway6) || n.Gateway6 == n.Network6.Addr() {
-		l.problem(l.sectionValue(n.Name, "gateway6", "net_address6"), fmt.Sprintf("the gateway %s is no host of the network %s", n.Gateway6, n.Network6),
+		l.problem(l.sectionValue(n.Name, "gateway6", "net_address6"), fmt.Sprintf("the gateway %s is not a host address in the network %s", n.Gateway6, n.Network6),
 			fmt.Sprintf("an address from %s to %s", n.Network6.Addr().Next(), last(n.Network6)))
 	}
 }

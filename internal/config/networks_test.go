@@ -71,7 +71,7 @@ func TestNetworkProblems(t *testing.T) {
 		{"no bridge", "[network lan]\nnet_address = 10.50.0.0\n", ":1: network lan.interface = \"\": the bridge of the network is not set"},
 		{"no address", "[network lan]\ninterface = br-lan\n", ":1: network lan.net_address = \"\": the address of the network is not set"},
 		{"wrong address", "[network lan]\ninterface = br-lan\nnet_address = ten\n", ":3: network lan.net_address = \"ten\": not an IPv4 address, accepted: an IPv4 address"},
-		{"gateway outside", lan + "gateway = 10.51.0.1\n", ":4: network lan.gateway = \"10.51.0.1\": the gateway 10.51.0.1 is no host of the network 10.50.0.0/24"},
+		{"gateway outside", lan + "gateway = 10.51.0.1\n", ":4: network lan.gateway = \"10.51.0.1\": the gateway 10.51.0.1 is not a host address in the network 10.50.0.0/24"},
 		{"overlap", lan + "[network b]\ninterface = br-b\nnet_address = 10.0.0.0\nnet_prefix = 8\n",
 			":6: network b.net_address = \"10.0.0.0\": the network b, 10.0.0.0/8, overlaps the network lan, 10.50.0.0/24"},
 		{"overlap with the short form", "[dnsmasq]\nnet_name = mds\n[network b]\ninterface = br-b\nnet_address = 10.122.5.0\n",

@@ -29,14 +29,14 @@ type difference struct {
 // differences are in order of weight: what guests notice, then this host.
 var differences = []difference{
 	{"dnsmasq.use_dns", false, func(c *Config) bool { return !c.Dnsmasq.UseDNS },
-		"means no: guests are told of no DNS server. The original's dnsmasq offered itself in any case; set it to yes to have that again"},
+		"means no: guests get no DNS server. The Python mdserver's dnsmasq always offered itself; set it to yes to keep that"},
 	{"dnsmasq.use_dns", true, func(c *Config) bool { return !c.Dnsmasq.UseDNS },
-		"is not set, which means no: guests are told of no DNS server. The original's dnsmasq offered itself in any case; set it to yes to have that again"},
+		"is not set, which means no: guests get no DNS server. The Python mdserver's dnsmasq always offered itself; set it to yes to keep that"},
 	{"dnsmasq.domain", false, func(c *Config) bool { return c.Dnsmasq.Domain != "" },
-		"is also the domain that guests are told by DHCP; the original wrote it to its hosts file alone"},
-	{"dnsmasq.lease_len", false, nil, "is the length of a lease in seconds; the original stopped when a file set it"},
-	{"mdserver.hostname_prefix", false, nil, "begins the host name of a guest whose own name gives none; it had no effect in the original"},
-	{"service.ec2_versions", true, nil, "is not set, and has a longer default than in the original: guests see more versions"},
+		"is also sent to guests by DHCP; the Python mdserver only wrote it to its hosts file"},
+	{"dnsmasq.lease_len", false, nil, "is the length of a lease in seconds; the Python mdserver stopped when a file set it"},
+	{"mdserver.hostname_prefix", false, nil, "is the prefix of host names made for guests without one; it had no effect in the Python mdserver"},
+	{"service.ec2_versions", true, nil, "is not set, and has a longer default than in the Python mdserver: guests see more versions"},
 	{"dnsmasq.user", false, nil, "is the user that dnsmasq runs as; without it dnsmasq runs as a user of its own, which can read no other files of the server's"},
 }
 

@@ -51,7 +51,7 @@ func TestProblems(t *testing.T) {
 		{"[dnsmasq]\nreserved = fd00::1", `has an element that is no IPv4 address, range or network, accepted`},
 		{"[dnsmasq]\nreserved = 10.0.0.1-fd00::1", `has an element that is no IPv4 address, range or network, accepted`},
 		{"[dnsmasq]\nnet_address6 = 10.0.0.0", `not an IPv6 address, accepted`},
-		{"[dnsmasq]\nnet_address6 = fd00::\ngateway6 = fd01::1", `3: dnsmasq.gateway6 = "fd01::1": the gateway fd01::1 is no host of the network fd00::/64`},
+		{"[dnsmasq]\nnet_address6 = fd00::\ngateway6 = fd01::1", `3: dnsmasq.gateway6 = "fd01::1": the gateway fd01::1 is not a host address in the network fd00::/64`},
 		{"[dnsmasq]\nnet_address6 = fd00:122::\nnet_prefix6 = 56", `3: dnsmasq.net_prefix6 = "56": out of range, accepted: a whole number from 64 to 126`},
 		{"[network lan]\ninterface = br-lan\nnet_address = 10.50.0.0\nnet_address6 = fd00:50::\nnet_prefix6 = 63", `5: network lan.net_prefix6 = "63": out of range, accepted: a whole number from 64 to 126`},
 		{"[dnsmasq]\nbase_dir = /a,b", `2: dnsmasq.base_dir = "/a,b": has the character ',', which dnsmasq's files cannot hold, accepted: a path without commas`},
@@ -110,7 +110,7 @@ func TestWarnings(t *testing.T) {
 		{"[mdserver]\nprot = 80", "2: mdserver.prot: unknown key, the nearest known one is mdserver.port"},
 		{"[mdserver]\ngateway = 10.122.0.1", "2: mdserver.gateway: unknown key, the nearest known one is dnsmasq.gateway"},
 		{"[mdserver]\nlog_level = info", "2: mdserver.log_level: unknown key, the nearest known one is mdserver.logfile"},
-		{"[dnsmasq]\nxyzzyqwerty = 1", "2: dnsmasq.xyzzyqwerty: unknown key, no known one is near it"},
+		{"[dnsmasq]\nxyzzyqwerty = 1", "2: dnsmasq.xyzzyqwerty: unknown key"},
 		{"[mdserver]\npo\x1b[2Jrt = 1", `2: "mdserver.po\x1b[2jrt": unknown key, the nearest known one is mdserver.port`},
 		{"[Dnsmasq]\ninterface = br0", "1: [Dnsmasq]: unknown section, the nearest known one is [dnsmasq]"},
 		{"[public_keys]\nx = y", "1: [public_keys]: unknown section, the nearest known one is [public-keys]"},
@@ -121,10 +121,10 @@ func TestWarnings(t *testing.T) {
 		{"[dnsmasq]\nreserved = 10.9.0.0/24", "2: dnsmasq.reserved: 10.9.0.0-10.9.0.255 is outside the network 10.122.0.0/16"},
 		{"[dnsmasq]\ngateway6 = fd00::1", "2: dnsmasq.gateway6: has no effect without dnsmasq.net_address6"},
 		{"[dnsmasq]\nlease_len = 60", "2: dnsmasq.lease_len: dnsmasq makes it 120 seconds, its least"},
-		{"[public-keys]\ndefault = not a real key", "2: public-keys.default: does not look like an OpenSSH public key, guests get it as it is"},
+		{"[public-keys]\ndefault = not a real key", "2: public-keys.default: does not look like an OpenSSH public key, guests get it unchanged"},
 		{"[public-keys]\nops =", "2: public-keys.ops: is empty and is passed over"},
 		{"[public-keys]\na/b = ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyOne x", "2: public-keys.a/b: has a slash in its name, guests can fetch it by its number only"},
-		{"[template-data]\n_config_items_ = dnsmasq.domian", `2: template-data._config_items_: names "dnsmasq.domian", which is no key and is passed over, the nearest known one is dnsmasq.domain`},
+		{"[template-data]\n_config_items_ = dnsmasq.domian", `2: template-data._config_items_: names "dnsmasq.domian", which is not a key and is ignored, the nearest known one is dnsmasq.domain`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.want, func(t *testing.T) {

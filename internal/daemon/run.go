@@ -152,7 +152,7 @@ func (d *Daemon) serve(ctx context.Context, l listeners) error {
 		case <-d.opts.Reload:
 			notify.reloading()
 			if _, err := d.reload(ctx); err != nil {
-				d.log.Error("reload refused, the old configuration stays in force", "error", err)
+				d.log.Error("reload refused, the old configuration stays active", "error", err)
 			}
 			notify.ready()
 		}

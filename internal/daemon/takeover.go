@@ -79,9 +79,9 @@ func (d *Daemon) importLegacy(ctx context.Context, path string, notes network.No
 	}
 	switch {
 	case err != nil && first:
-		return fmt.Errorf("the original's database %s cannot be imported; repair it, move it away or set db_file: %w", path, err)
+		return fmt.Errorf("the Python mdserver's database %s cannot be imported; repair it, move it away or set db_file: %w", path, err)
 	case err != nil: // the guests are known already
-		d.log.Warn("the original's database has changed since its import and cannot be read; its guests stay as they were imported", "file", path, "error", err)
+		d.log.Warn("the Python mdserver's database has changed since its import and cannot be read; its guests stay as imported", "file", path, "error", err)
 		return nil
 	case first:
 		err = d.importFirst(ctx, path, inv, guests)
@@ -101,7 +101,7 @@ func (d *Daemon) importLegacy(ctx context.Context, path string, notes network.No
 func (d *Daemon) parseLegacy(path string, data []byte) ([]instance.Instance, error) {
 	guests, skipped, err := legacy.Parse(data)
 	for _, s := range skipped {
-		d.log.Warn("entry of the original's database not imported", "file", path, "reason", s.String())
+		d.log.Warn("entry of the Python mdserver's database not imported", "file", path, "reason", s.String())
 	}
 	return guests, err
 }
@@ -112,9 +112,9 @@ func (d *Daemon) importFirst(ctx context.Context, path string, inv *inventory.In
 		return err
 	}
 	for _, s := range result.Skipped {
-		d.log.Warn("guest of the original's database not imported", "file", path, "guest", s.Instance.Name, "reason", s.Err)
+		d.log.Warn("guest of the Python mdserver's database not imported", "file", path, "guest", s.Instance.Name, "reason", s.Err)
 	}
-	d.log.Info("imported the original's database, which is left as it is", "file", path, "guests", len(result.Added))
+	d.log.Info("imported the Python mdserver's database, which is not changed", "file", path, "guests", len(result.Added))
 	return nil
 }
 
@@ -126,20 +126,20 @@ func (d *Daemon) importAgain(ctx context.Context, path string, inv *inventory.In
 		return err
 	}
 	for message, guests := range map[string][]instance.Instance{
-		"guest added from the original's database":                                                                 result.Added,
-		"guest replaced by the newer one of the original's database":                                               result.Replaced,
-		"metadata of a guest taken from the original's database":                                                   result.Updated,
-		"guest of the original's database not imported: it was removed here; `mdserver instance add` registers it": result.Released,
+		"guest added from the Python mdserver's database":                                                                 result.Added,
+		"guest replaced by the newer one of the Python mdserver's database":                                               result.Replaced,
+		"metadata of a guest taken from the Python mdserver's database":                                                   result.Updated,
+		"guest of the Python mdserver's database not imported: it was removed here; `mdserver instance add` registers it": result.Released,
 	} {
 		for _, guest := range guests {
 			d.log.Info(message, "file", path, "guest", guest.Name, "address", guest.IPv4)
 		}
 	}
 	for _, s := range result.Kept {
-		d.log.Warn("guest of the original's database not imported, the one here stays; if it is wrong, `mdserver instance rm` it and register the other one by `virsh dumpxml NAME | mdserver instance add -`",
+		d.log.Warn("guest of the Python mdserver's database not imported, the one here stays; if it is wrong, remove it with `mdserver instance rm` and register the other with `virsh dumpxml NAME | mdserver instance add -`",
 			"file", path, "guest", s.Instance.Name, "address", s.Instance.IPv4, "reason", s.Err)
 	}
-	d.log.Info("the original's database had changed and was merged", "file", path, "added", len(result.Added),
+	d.log.Info("the Python mdserver's database had changed and was merged", "file", path, "added", len(result.Added),
 		"replaced", len(result.Replaced), "updated", len(result.Updated), "kept", len(result.Kept), "removed_before", len(result.Released))
 	return nil
 }

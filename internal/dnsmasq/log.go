@@ -92,7 +92,7 @@ func (l *logLines) about(text string, level slog.Level) string {
 	if guest := l.clients.guest(text); guest != "" {
 		return guest
 	}
-	return "DHCP clients that are no guests"
+	return "DHCP clients that are not guests"
 }
 
 // explain adds the last complaint to the exit status.

@@ -25,7 +25,7 @@ func checkConfiguration(ctx context.Context, h *Host) []Finding {
 		all = append(all, warning("mdserver.upload is local: every user of this host may register guests; mdserver's own hook needs no upload by TCP").
 			change(ctx, h, "mdserver", "upload", "root"))
 	}
-	return unless(all, fine("%s holds", h.ConfigFile))
+	return unless(all, fine("%s is valid", h.ConfigFile))
 }
 
 // flatten undoes errors.Join.

@@ -146,7 +146,7 @@ func exposed(database string) []Finding {
 	if err != nil || info.Mode().Perm()&0o007 == 0 {
 		return nil
 	}
-	return []Finding{wrong("everybody may open %s, which holds the guests' secrets", database).mend(command("chmod 600 %s", database))}
+	return []Finding{wrong("all users may open %s, which contains the guests' secrets", database).mend(command("chmod 600 %s", database))}
 }
 
 func checkDatabase(ctx context.Context, h *Host) []Finding {
@@ -170,7 +170,7 @@ func checkDatabase(ctx context.Context, h *Host) []Finding {
 		return []Finding{warning("%s is damaged in %d places: %v", path, len(findings), findings[0]).
 			advise("start the server: it sets aside what is damaged and serves all other guests")}
 	}
-	return append(setAside(path), fine("%s holds %d guests", path, len(table.Instances)))
+	return append(setAside(path), fine("%s has %d guests", path, len(table.Instances)))
 }
 
 // restore says what there is to do about a database that cannot be used: restore the
@@ -244,7 +244,7 @@ func room(n Network, used int) Finding {
 	if n.Leases > 0 {
 		f = f.advise("enlarge the network's <dhcp> range by `virsh net-edit %s`, and restart the network when no guest runs on it: running guests lose their link with it", n.Name)
 	}
-	return f.advise("remove guests that are no more, by `mdserver instance rm NAME`, or enlarge the network; `mdserver instance ls` lists the guests")
+	return f.advise("remove guests that no longer exist with `mdserver instance rm NAME`, or enlarge the network; `mdserver instance ls` lists the guests")
 }
 
 // usedAddresses counts IPv4 addresses by network.

@@ -35,7 +35,7 @@ func (h *Host) detects(ctx context.Context, d domain) []Finding {
 	case face == smbios.None && h.fetched(ctx, d):
 		return nil // whatever its hardware says, its image has found the server
 	case face == smbios.None:
-		return []Finding{wrong("the guest %q: %s; an image whose cloud-init is not configured for a datasource stays as it is", d.Name, why).
+		return []Finding{wrong("the guest %q: %s; cloud-init in its image finds no datasource unless one is configured", d.Name, why).
 			mend(h.dress(d))}
 	case server.Denies(face):
 		return []Finding{wrong("the guest %q takes this for %s, where cloud-init sends no tokens, but imds requires them: it gets no metadata", d.Name, face.Title()).
@@ -47,13 +47,13 @@ func (h *Host) detects(ctx context.Context, d domain) []Finding {
 		var all []Finding
 		for _, text := range d.Readers() {
 			if smbios.Moves(face, smbios.EC2) {
-				text += " An upgrade past that gives it another instance-id, so that it sets itself up anew."
+				text += " An upgrade past that version changes its instance-id, so cloud-init sets it up again."
 			}
 			found := warning("the guest %q is taken for %s, but %s", d.Name, face.Title(), text)
 			if face == smbios.NoCloud {
 				found = found.mend(h.dress(d))
 			} else {
-				found = found.advise("no command changes this without setting the guest up anew: give a new guest another UUID")
+				found = found.advise("no command changes this without setting the guest up again: give a new guest another UUID")
 			}
 			all = append(all, found)
 		}

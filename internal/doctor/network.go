@@ -64,7 +64,7 @@ func (h *Host) checkBridge(n Network) []Finding {
 		all = append(all, h.missing(n, n.Gateway, n.IPv4.Bits(), "the guests' router"))
 	}
 	if n.IPv6.IsValid() && !b.has(n.Gateway6) {
-		f := h.missing(n, n.Gateway6, n.IPv6.Bits(), "without which dnsmasq answers no DHCPv6, and cloud-init waits for an address in vain")
+		f := h.missing(n, n.Gateway6, n.IPv6.Bits(), "so dnsmasq does not answer DHCPv6, and cloud-init waits for an address until it times out")
 		all = append(all, f)
 	}
 	for _, addr := range h.metadataAddresses() {

@@ -66,7 +66,7 @@ func checkClash(_ context.Context, h *Host) []Finding {
 			all = append(all, h.checkClashOn(n, sockets)...)
 		}
 	}
-	return unless(all, fine("nobody else has the ports of DHCP and DNS there"))
+	return unless(all, fine("no other program uses the ports of DHCP and DNS there"))
 }
 
 func (h *Host) checkClashOn(n Network, sockets []listener) []Finding {
@@ -132,9 +132,9 @@ func (h *Host) ours(p process) bool {
 func clash(n Network, p process, sockets []string) Finding {
 	held := strings.Join(sockets, ", ")
 	if p.name != "dnsmasq" {
-		return wrong("%s holds %s, which the dnsmasq of %s needs", p, held, n.Bridge).mend(p.stop())
+		return wrong("%s uses %s, which the dnsmasq of %s needs", p, held, n.Bridge).mend(p.stop())
 	}
-	f := wrong("%s holds %s, which the dnsmasq of %s needs: it binds to all addresses, as it runs without bind-dynamic", p, held, n.Bridge)
+	f := wrong("%s uses %s, which the dnsmasq of %s needs: it binds to all addresses, as it runs without bind-dynamic", p, held, n.Bridge)
 	if service := p.service(); service != "" {
 		return f.mend(command(`printf '%%s\n' bind-dynamic %s > /etc/dnsmasq.d/beside-mdserver.conf`, "except-interface="+n.Bridge),
 			command("systemctl restart %s", service))

@@ -42,8 +42,8 @@ func (h *Host) portsOf(n api.Network) []Finding {
 	}
 	all := []Finding{fine("on the network %q, %d guests send only as themselves; for %d port security is off", n.Name, s.Guests, s.Off)}
 	if s.Strangers > 0 {
-		all = append(all, warning("the bridge %s has %d taps of no known guest, which are only kept from sending as others", n.Bridge, s.Strangers).
-			advise("compare `%s` and `%s`: a domain that runs and is no guest is on the bridge, or a tap of another program", h.virsh("list"), h.mdserver("instance ls")))
+		all = append(all, warning("the bridge %s has %d taps that belong to no known guest; they are only prevented from sending as others", n.Bridge, s.Strangers).
+			advise("compare `%s` and `%s`: a running domain that is not a guest is on the bridge, or another program's tap", h.virsh("list"), h.mdserver("instance ls")))
 	}
 	for _, port := range s.Ports {
 		all = append(all, h.attempts(port))

@@ -26,7 +26,7 @@ func TestCheckPortSecurity(t *testing.T) {
 		"off":       {false, api.PortSecurity{}, []string{"warning guests on the network \"mds\" can send as each other"}},
 		"on":        {true, on, []string{"ok on the network \"mds\", 3 guests send only as themselves"}},
 		"failed":    {true, failed, []string{"wrong port security of the network \"mds\" is not enforced: no kernel support"}},
-		"strangers": {true, strangers, []string{"ok ", "warning the bridge br-none has 2 taps of no known guest"}},
+		"strangers": {true, strangers, []string{"ok ", "warning the bridge br-none has 2 taps that belong to no known guest"}},
 		"dropped": {true, dropped, []string{"ok ", "warning the guest \"web 1\" sent at vnet4 what it may not, which was dropped: 7 ARP of a foreign address",
 			"warning tap0 sent what it may not, which was dropped: 1 DHCP of a server or of another client"}},
 	} {

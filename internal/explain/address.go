@@ -30,7 +30,7 @@ func (s Subject) address(addr netip.Addr) api.ExplainedAddress {
 	case addr == s.Guest.Metadata.IPv4() || addr == s.Guest.Metadata.IPv6():
 		a.Why = "static: the domain's <metadata> asks for it"
 	case s.isImported():
-		a.Why = "kept from the original's database"
+		a.Why = "imported from the Python mdserver"
 	case !known:
 		a.Why = "kept from before; no network that is configured now has it"
 	default:

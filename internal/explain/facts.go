@@ -14,7 +14,7 @@ import (
 
 const (
 	domainXML = "the domain's definition"
-	imported  = "the original's database"
+	imported  = "the Python mdserver's database"
 )
 
 func fact(name, value, source string) api.Fact {
@@ -58,7 +58,7 @@ func (s Subject) facts() []api.Fact {
 // sources in words, for those who register guests.
 var sources = map[string]string{
 	instance.ByHook:    "libvirt's hook",
-	instance.ByUpload:  "an upload by root, by the original's hook or by hand",
+	instance.ByUpload:  "an upload by root, by the Python mdserver's hook or by hand",
 	instance.ByLocal:   "an upload by another user of this host",
 	instance.ByCommand: "mdserver instance add",
 	instance.ByLibvirt: "libvirt's events",
@@ -68,7 +68,7 @@ func (s Subject) isImported() bool { return s.Guest.ID != instance.DeriveID(s.Gu
 
 func (s Subject) idSource() string {
 	if s.isImported() {
-		return imported + ", or given anew"
+		return imported + ", or given again"
 	}
 	return "made from the UUID"
 }

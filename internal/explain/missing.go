@@ -22,13 +22,13 @@ func (s Subject) missing() []string {
 	}
 	g := s.Guest
 	if r := s.Refusal; r != nil {
-		add(true, "its definition as it is now is %s, and it is served as it was before: %s", r.State, r.Reason)
+		add(true, "its current definition is %s, so it is served as before: %s", r.State, r.Reason)
 	}
-	add(!g.IPv4.IsValid() && !g.IPv6.IsValid(), "it has no address: no network of ours has one left")
-	add(len(s.Keys) == 0, "no SSH key is configured in [public-keys], so nobody can log in by one")
+	add(!g.IPv4.IsValid() && !g.IPv6.IsValid(), "it has no address: no served network has one left")
+	add(len(s.Keys) == 0, "no SSH key is configured in [public-keys]")
 	add(s.Template.Error != "", "its user-data fails: %s", s.Template.Error)
 	_, hooked := g.Seen[instance.ByHook]
-	add(!hooked, "libvirt's hook has not told of it; `mdserver doctor` looks into the hook")
+	add(!hooked, "libvirt's hook has not reported it; `mdserver doctor` checks the hook")
 
 	list = append(list, s.detached()...)
 	since := s.Started.Format(time.DateTime)

@@ -25,6 +25,6 @@ func Refused(r api.Refusal, started time.Time) api.Explanation {
 		Addresses: []api.ExplainedAddress{},
 		Requests:  api.Requests{Kinds: []api.RequestKind{}, Recent: []api.Request{}},
 		Since:     started,
-		Missing:   []string{"it is no guest: " + r.Reason},
+		Missing:   []string{"it is not a guest: " + r.Reason},
 	}
 }

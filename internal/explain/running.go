@@ -40,7 +40,7 @@ func (s Subject) startedBefore() []string {
 		"OpenStack: it came up without keys and user-data, and finds them at its next boot",
 		"NoCloud: it asked for ten seconds, came up without keys and user-data, and finds them at its next boot",
 		"EC2: it asks for some minutes and is set up by the server if it answers in time, else at its next boot",
-		fmt.Sprintf("to set it up now: `virsh reboot %s`, or `cloud-init clean --reboot` on its console, which also sets up anew what cloud-init did without metadata",
+		fmt.Sprintf("to set it up now: `virsh reboot %s`, or `cloud-init clean --reboot` on its console, which also repeats what cloud-init did without metadata",
 			shell.Quote(s.Guest.Name)),
 	}
 }

@@ -105,7 +105,7 @@ func (j *job) moveFile(name string) error {
 		return err
 	}
 	if err := j.tree.rename(name, backup); err != nil {
-		return fmt.Errorf("set the original's file aside: %w", err)
+		return fmt.Errorf("rename the Python mdserver's file: %w", err)
 	}
 	j.report.add(Moved, name, "to "+backup+"; \"mdserver uninstall\" puts it back")
 	return nil

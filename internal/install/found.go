@@ -11,14 +11,14 @@ type Found struct {
 	Text string
 }
 
-// FindOriginal looks for the original's hook and units below root. What this
+// FindOriginal looks for the Python mdserver's hook and units below root. What this
 // user cannot read is left out.
 func FindOriginal(root string) []Found {
 	var found []Found
 	hooks, _ := filepath.Glob(filepath.Join(root, "/etc/libvirt/hooks/qemu.d/*")) // the pattern is valid
 	for _, hook := range append([]string{filepath.Join(root, "/etc/libvirt/hooks/qemu")}, hooks...) {
 		if is(hook, isOriginalHook) {
-			found = append(found, Found{hook, "is the original's hook. A guest's start waits for its answer. `mdserver install` adds the new one " +
+			found = append(found, Found{hook, "is the Python mdserver's hook. A guest's start waits for its answer. `mdserver install` adds the new one " +
 				"in qemu.d and moves this one aside, unless it is in qemu.d too or you changed it: then remove its part yourself"})
 		}
 	}
@@ -27,11 +27,11 @@ func FindOriginal(root string) []Found {
 		recognise func([]byte) bool
 	}{{serverUnit, isOriginalServerUnit}, {dnsmasqUnit, isOriginalDnsmasqUnit}, {pathUnit, isOriginalPathUnit}} {
 		if path := filepath.Join(root, unitDir, unit.name); is(path, unit.recognise) {
-			found = append(found, Found{path, "is the original's unit; `mdserver install` moves it to " + unit.name + originalSuffix + ", and `mdserver uninstall` puts it back"})
+			found = append(found, Found{path, "is the Python mdserver's unit; `mdserver install` renames it to " + unit.name + originalSuffix + ", and `mdserver uninstall` puts it back"})
 		}
 	}
 	if path := filepath.Join(root, unitDir, pathUnit); exists(path) && !is(path, isOriginalPathUnit) {
-		found = append(found, Found{path, "starts the original's dnsmasq again; stop it and move it away"})
+		found = append(found, Found{path, "starts the Python mdserver's dnsmasq again; stop it and move it away"})
 	}
 	return found
 }

@@ -78,7 +78,7 @@ func TestPurgeAfterUninstallIsRefused(t *testing.T) {
 		change func(h *host)
 		want   string
 	}{
-		{"an upgraded host", originalHost, func(*host) {}, "upgraded from the original"},
+		{"an upgraded host", originalHost, func(*host) {}, "upgraded from the Python mdserver"},
 		{"another prefix", newHost, func(h *host) { h.opts.Prefix = "/usr" }, "nothing is installed with the prefix /usr"},
 		{"a record that others can write", newHost, func(h *host) { _ = os.Chmod(h.path(leftRecord), 0o660) }, "only root can write"},
 		{"a record of another user", newHost, func(h *host) { h.give(leftRecord, 12345) }, "only root can write"},

@@ -131,7 +131,7 @@ func TestPurgeSparesTheOriginal(t *testing.T) {
 	h.install()
 	before := h.files()
 	h.opts.Purge = true
-	if _, err := Uninstall(context.Background(), h.opts); err == nil || !strings.Contains(err.Error(), "upgraded from the original") {
+	if _, err := Uninstall(context.Background(), h.opts); err == nil || !strings.Contains(err.Error(), "upgraded from the Python mdserver") {
 		t.Errorf("error %v", err)
 	}
 	if after := h.files(); len(after) != len(before) {

@@ -89,9 +89,9 @@ func (j *job) setAside(it item) error {
 		return j.keep(it, file{}, backup+" exists already")
 	}
 	if err := j.tree.rename(it.path, backup); err != nil {
-		return fmt.Errorf("set the original's file aside: %w", err)
+		return fmt.Errorf("rename the Python mdserver's file: %w", err)
 	}
-	return j.put(it, it.path, Replaced, "the original's is now "+backup)
+	return j.put(it, it.path, Replaced, "the Python mdserver's is now "+backup)
 }
 
 // removeUnchanged removes a file if it still is what we installed, and reports

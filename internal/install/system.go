@@ -152,7 +152,7 @@ func (j *job) findLeftovers() {
 	}
 	for _, unit := range []string{serverUnit, dnsmasqUnit} {
 		if drop := path.Join(unitDir, unit+".d"); j.has(drop) {
-			j.report.find(drop + "/ changes the unit: see that it still fits, above all an ExecStart of the original")
+			j.report.find(drop + "/ changes the unit: check that it still fits, above all an ExecStart of the Python mdserver")
 		}
 	}
 	j.findDnsmasq()
@@ -170,11 +170,11 @@ func (j *job) findHook() {
 	switch {
 	case err != nil || !isOriginalHook(content) || j.moved(hook):
 	case isShippedHook(content):
-		j.report.find("the original's hook "+hook+" registers every guest a second time, and holds up its start while mdserver is stopped",
+		j.report.find("the Python mdserver's hook "+hook+" registers every guest a second time, and delays its start while mdserver is stopped",
 			"rm "+hook)
 	default:
-		j.report.find(hook + " posts guests to /instance-upload, as the original's hook does, but is not as that was shipped: " +
-			"take out that part, which holds up a guest's start while mdserver is stopped, and keep what is yours")
+		j.report.find(hook + " posts guests to /instance-upload, as the Python mdserver's hook does, but was changed: " +
+			"remove that part, which delays a guest's start while mdserver is stopped, and keep your own")
 	}
 }
 
@@ -195,7 +195,7 @@ func (j *job) findDnsmasq() {
 	if err != nil || strings.TrimSpace(string(name)) != "dnsmasq" || j.ours(pid) {
 		return
 	}
-	j.report.find(fmt.Sprintf("dnsmasq (process %d) of the original's unit still runs. mdserver leaves it to that unit as long as it does; "+
+	j.report.find(fmt.Sprintf("dnsmasq (process %d) of the Python mdserver's unit still runs. mdserver leaves it alone while it runs; "+
 		"to have mdserver run dnsmasq itself, which is the default, stop it before you start mdserver", pid),
 		"systemctl stop mdserver.service mdserver-dnsmasq.path mdserver-dnsmasq.service")
 }

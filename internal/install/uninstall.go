@@ -36,7 +36,7 @@ func Uninstall(ctx context.Context, opts Options) (*Report, error) {
 // refusePurge keeps the original's configuration and database from being
 // purged as ours.
 func (j *job) refusePurge() error {
-	const why = "purge: this host was upgraded from the original mdserver, to which configuration and data belong too; "
+	const why = "purge: this host was upgraded from the Python mdserver, which uses the same configuration and data; "
 	if j.manifest.Original {
 		return errors.New(why + "remove by hand what you do not need")
 	}
@@ -153,7 +153,7 @@ func (j *job) restore(name string, gone bool) error {
 		return nil
 	}
 	if err := j.tree.rename(backup, name); err != nil {
-		return fmt.Errorf("restore the original's file: %w", err)
+		return fmt.Errorf("restore the Python mdserver's file: %w", err)
 	}
 	j.report.add(Restored, name, "from "+backup)
 	return nil
@@ -232,7 +232,7 @@ func (j *job) afterwards(started bool) {
 	})
 	switch {
 	case original && !started:
-		j.report.next("start the original mdserver again", "systemctl start mdserver.service")
+		j.report.next("start the Python mdserver again", "systemctl start mdserver.service")
 	case !original && j.has("/etc/libvirt/qemu/networks/mds.xml"): // the original serves it, too
 		j.report.next("remove the guests' network, if nothing uses it", "virsh net-destroy mds", "virsh net-undefine mds")
 	}

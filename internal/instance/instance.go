@@ -31,7 +31,7 @@ type Domain struct {
 // Who tells of guests.
 const (
 	ByHook    = "hook"    // libvirt's hook, by the control socket
-	ByUpload  = "upload"  // POST /instance-upload by root, as the original's hook does
+	ByUpload  = "upload"  // POST /instance-upload by root, as the Python mdserver's hook does
 	ByLocal   = "local"   // POST /instance-upload by another user of this host
 	ByCommand = "command" // mdserver instance add
 	ByLibvirt = "libvirt" // libvirt's events

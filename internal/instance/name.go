@@ -23,7 +23,7 @@ func ValidateName(name string) error {
 	case n > MaxName:
 		return fmt.Errorf("the domain name has %d characters, accepted: at most %d", n, MaxName)
 	case strings.ContainsAny(name, "/\n\r\x00"):
-		return fmt.Errorf("the domain name %q holds a slash or a line break, which libvirt does not allow", name)
+		return fmt.Errorf("the domain name %q contains a slash or a line break, which libvirt does not allow", name)
 	case !utf8.ValidString(name):
 		return fmt.Errorf("the domain name %q is not valid UTF-8", name)
 	}

@@ -67,7 +67,7 @@ func (s *Snapshot) Find(ref string) (*instance.Instance, error) {
 		if guest, ok := s.ByHostname(ref); ok {
 			return guest, nil
 		}
-		return nil, fmt.Errorf("%w: %q is no guest's name, UUID, address, MAC address, instance-id or host name; `mdserver instance ls` lists them", ErrNotFound, ref)
+		return nil, fmt.Errorf("%w: %q is not the name, UUID, address, MAC address, instance-id or host name of a guest; `mdserver instance ls` lists them", ErrNotFound, ref)
 	case 1:
 		return matches[0], nil
 	}

@@ -86,7 +86,7 @@ func (d *draft) makeRoom(dom instance.Domain, current *instance.Instance) error 
 		return nil
 	}
 	return &RequestError{ErrTooManyGuests, dom.Name, fmt.Sprintf(
-		"there are %d guests, and mdserver.max_guests allows %d; remove guests that are no more with `mdserver instance rm`, or allow more", number, d.rules.MaxGuests)}
+		"there are %d guests, and mdserver.max_guests allows %d; remove guests that no longer exist with `mdserver instance rm`, or raise it", number, d.rules.MaxGuests)}
 }
 
 // checkConfirmed keeps an unconfirmed guest from changing or replacing one that

@@ -92,7 +92,7 @@ type Process struct {
 func (p *Process) Signal(signal os.Signal) error {
 	number, ok := signal.(syscall.Signal)
 	if !ok {
-		return fmt.Errorf("launcher: %v is no signal of Unix", signal)
+		return fmt.Errorf("launcher: %v is not a Unix signal", signal)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -62,7 +62,7 @@ func (k *Keeper) Seen(ctx context.Context, d watch.Domain) error {
 	case errors.Is(err, inventory.ErrNoInterface) && d.Incomplete:
 		return err // it may be on one of the networks
 	case errors.Is(err, inventory.ErrNoInterface):
-		k.log.Debug("a domain is no guest", "domain", d.Name, "reason", err)
+		k.log.Debug("a domain is not a guest", "domain", d.Name, "reason", err)
 		return k.Unplugged(ctx, d.UUID)
 	case err != nil:
 		return err

@@ -72,7 +72,7 @@ func (d Domain) Face() (face Face, why string) {
 	case d.SMBIOS.Mode == "sysinfo":
 		return tables.face(d.UUID)
 	case !tables.empty():
-		return None, "its <sysinfo> is not in force without <smbios mode='sysinfo'/>"
+		return None, "its <sysinfo> has no effect without <smbios mode='sysinfo'/>"
 	case d.SMBIOS.Mode == "host":
 		return None, "its SMBIOS is a copy of this host's"
 	}

@@ -81,10 +81,10 @@ func LookOf(face Face, d Domain, server Server) (Look, error) {
 		look.entry = Entry{"system", "serial", netSeedPrefix + ";s=" + server.url() + "nocloud/"}
 	case EC2:
 		if !d.mayBeAWS() {
-			return look, fmt.Errorf("the UUID %s does not begin with ec2, and libvirt does not let a domain change its UUID: define the domain anew with another, or choose another face", look.uuid)
+			return look, fmt.Errorf("the UUID %s does not begin with ec2, and libvirt does not let a domain change its UUID: define the domain again with another, or choose another datasource", look.uuid)
 		}
 		if !server.Tokens {
-			return look, errors.New("with imds = off there are no tokens, which a guest that takes this for AWS cannot do without")
+			return look, errors.New("imds = off: there are no tokens, which a guest that recognizes AWS needs")
 		}
 		look.entry = Entry{"system", "serial", look.uuid}
 	case EC2Clone:
@@ -93,7 +93,7 @@ func LookOf(face Face, d Domain, server Server) (Look, error) {
 		}
 		look.entry = Entry{"system", "manufacturer", cloneVendor}
 	default:
-		return look, fmt.Errorf("there is no face %q; choose one of %s", face, names())
+		return look, fmt.Errorf("unknown datasource %q; choose one of %s", face, names())
 	}
 	return look, nil
 }

@@ -84,7 +84,7 @@ func TestLookOf(t *testing.T) {
 		{"a clone", EC2Clone, plain(otherID), server, "e24cloud"},
 		{"a clone where tokens are required", EC2Clone, plain(otherID), required, "required"},
 		{"a mainframe", OpenStack, mainframe, server, "no SMBIOS"},
-		{"nothing of ours", "azure", plain(otherID), server, `no face "azure"; choose one of openstack, nocloud, ec2, ec2-clone, nocloud-net`},
+		{"nothing of ours", "azure", plain(otherID), server, `datasource "azure"; choose one of openstack, nocloud, ec2, ec2-clone, nocloud-net`},
 	}
 	for _, tt := range tests {
 		look, err := LookOf(tt.face, tt.domain, tt.server)

@@ -131,7 +131,7 @@ func readAnswer(data []byte) (answer, error) {
 func established(conn net.Conn) error {
 	socket, ok := conn.(syscall.Conn)
 	if !ok {
-		return fmt.Errorf("a %T is no TCP connection", conn)
+		return fmt.Errorf("a %T is not a TCP connection", conn)
 	}
 	raw, err := socket.SyscallConn()
 	if err != nil {

@@ -74,7 +74,7 @@ func (r *Renderer) search(guest *instance.Instance) (template, error) {
 		case !errors.Is(err, fs.ErrNotExist):
 			return template{watched: watched}, fmt.Errorf("default_template: %w", err)
 		}
-		r.log.Error("there is no default template, the built-in one is used", "error", err)
+		r.log.Error("no default template is set; the built-in one is used", "error", err)
 	}
 	return template{builtinName, r.builtin(guest), watched}, nil
 }
@@ -104,7 +104,7 @@ func (r *Renderer) firstOf(names []string) (template, []fingerprint, error) {
 			case err == nil:
 				return template{path, text, watched}, watched, nil
 			case errors.Is(err, errDirectory):
-				r.log.Warn("a directory is no template", "directory", path)
+				r.log.Warn("a directory, not a template", "directory", path)
 			case !errors.Is(err, fs.ErrNotExist):
 				return template{}, watched, fmt.Errorf("template: %w", err)
 			}

@@ -361,7 +361,7 @@ func TestDoctorAndLibvirt(t *testing.T) {
 	w.healthy()
 	w.inside("virsh undefine web1")
 	w.define("define", fmt.Sprintf(wardGuest, wardSysinfo, "", "mds"))
-	w.mend(w.ill("datasource", `"web1"`, "not in force"))
+	w.mend(w.ill("datasource", `"web1"`, "has no effect without"))
 	w.healthy()
 
 	t.Log("no hook")

@@ -28,7 +28,7 @@ func TestDoctorPorts(t *testing.T) {
 
 	t.Log("a tap of no guest")
 	p.do("ip tuntap add dev stranger mode tap && ip link set stranger master br-mds up")
-	p.mend(p.sees("port security", "1 taps of no known guest"))
+	p.mend(p.sees("port security", "1 taps that belong to no known guest"))
 	const spoof = "import fcntl,os,struct,time\nt=os.open('/dev/net/tun',os.O_RDWR)\n" + // TUNSETIFF; IFF_TAP and IFF_NO_PI
 		"fcntl.ioctl(t,0x400454ca,struct.pack('16sH22x',b'stranger',0x1002))\ntime.sleep(1)\nos.write(t,bytes.fromhex('ffffffffffff%s08060001080006040001%s%s000000000000%s'))\ntime.sleep(1)"
 	mac, addr := strings.ReplaceAll(s.other.MAC, ":", ""), fmt.Sprintf("%x", s.other.IPv4.AsSlice())

@@ -83,7 +83,7 @@ func TestExplainFaults(t *testing.T) {
 	register(t, s, "web2")
 	register(t, s, "web1")
 	contains(t, "what web1 lacks", strings.Join(explained(t, s, "web1").Missing, "\n"),
-		"it has no address", "web1.yaml", "nobody", "no SSH key", "hook has not told", "asked for nothing")
+		"it has no address", "web1.yaml", "nobody", "no SSH key", "hook has not reported it", "asked for nothing")
 	if missing := strings.Join(explained(t, s, "web2").Missing, "\n"); strings.Contains(missing, "address:") || strings.Contains(missing, "fails") {
 		t.Errorf("web2 lacks %s", missing)
 	}

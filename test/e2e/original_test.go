@@ -135,7 +135,7 @@ func (o *original) stop() {
 	o.running = nil
 }
 
-// register registers a guest as the original's hook does. The newest version
+// register registers a guest as the Python mdserver's hook does. The newest version
 // answers that with an error and cannot register a guest, so the guest is
 // entered into its database.
 func (o *original) register(name string) {

@@ -234,7 +234,7 @@ func TestFloodOfDHCPInTheLog(t *testing.T) {
 		} else {
 			t.Logf("%s: %d bytes, %d lines for %d packets", name, len(text), n, packets)
 		}
-		contains(t, name, text, `msg="lines of dnsmasq left out"`, `about="DHCP clients that are no guests"`, "DHCPACK("+lab.Bridge+") "+own.IPv4.String())
+		contains(t, name, text, `msg="lines of dnsmasq left out"`, `about="DHCP clients that are not guests"`, "DHCPACK("+lab.Bridge+") "+own.IPv4.String())
 	}
 }
 

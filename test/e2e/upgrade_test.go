@@ -93,7 +93,7 @@ func TestUpgradeFromTheOriginal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			equal(t, "the original's database", string(dbAfter), string(dbBefore))
+			equal(t, "the Python mdserver's database", string(dbAfter), string(dbBefore))
 		})
 	}
 }

@@ -126,7 +126,7 @@ func TestRemediesOnHost(t *testing.T) {
 	const dnsmasq = "/usr/sbin/dnsmasq --no-daemon --user=root --pid-file= "
 	w.cure("systemctl stop mdserver && "+service("thief", dnsmasq+"--conf-file=/dev/null --port=80"), "", "169.254.169.254:80 is taken by dnsmasq")
 	w.cure(service("squatter", `/usr/bin/perl -MSocket -e 'socket(S,PF_INET,SOCK_DGRAM,0);bind(S,sockaddr_in(53,inet_aton("10.122.0.1")))||die;sleep 600'`),
-		"", "perl", "holds udp 10.122.0.1:53")
+		"", "perl", "uses udp 10.122.0.1:53")
 	w.cure("mkdir -p /etc/dnsmasq.d && "+service("other", dnsmasq+"--conf-file=/dev/null --conf-dir=/etc/dnsmasq.d --dhcp-range=192.0.2.10,192.0.2.20 --dhcp-leasefile=/tmp/leases"),
 		"", "dnsmasq", "runs without bind-dynamic")
 	w.must("root", "systemctl start mdserver")

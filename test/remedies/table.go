@@ -46,8 +46,8 @@ const (
 	leaves    = "packets to %s leave this host by %s: no interface here has the address"
 	elsewhere = "packets to the guests' network %s leave by %s, not by %s: another network has the same addresses"
 	taken     = "%s is taken by %s, which listens on %s"
-	holds     = "%s holds %s, which the dnsmasq of %s needs"
-	clash     = "%s holds %s, which the dnsmasq of %s needs: it binds to all addresses, as it runs without bind-dynamic"
+	holds     = "%s uses %s, which the dnsmasq of %s needs"
+	clash     = "%s uses %s, which the dnsmasq of %s needs: it binds to all addresses, as it runs without bind-dynamic"
 	noSocket  = "the user %s may not use libvirt's socket %s, which is %s: it cannot edit the network %q"
 	deaf      = "a mdserver, process %d, listens on %s but does not answer on %s"
 	mute      = "mdserver runs, but does not listen on %s"
@@ -93,7 +93,7 @@ var Table = []Row{
 	{mayNot, []string{"chown %s %s", chmod}, "TestDoctorRights", ""},
 	{mayNot, []string{"chgrp %s %s", chmod}, "TestDoctorRights", ""},
 	{mayNot, []string{chmod}, "TestDoctorRights", ""},
-	{"everybody may open %s, which holds the guests' secrets", []string{"chmod 600 %s"}, "TestDoctorData", ""},
+	{"all users may open %s, which contains the guests' secrets", []string{"chmod 600 %s"}, "TestDoctorData", ""},
 	{database, []string{moveAway, unmark}, "TestDoctorData", ""},
 	{database, []string{unmark}, "TestDoctorData", ""},
 	{database, []string{"mdserver restore --yes %s"}, "TestDoctorData", ""},
@@ -182,7 +182,7 @@ var Table = []Row{
 	{"the guest %q has no network: its tap %s is on no bridge, and should be on %s", []string{attach}, "TestDoctorTaps", ""},
 	{"the guest %q is on another network: its tap %s is on %s, and should be on %s", []string{attach}, "TestDoctorTaps", ""},
 	{"the guest %q has devices for which the kernels of many cloud images have no driver: %s", nil, "", "there is advice only: its owner edits the definition"},
-	{"the guest %q: %s; an image whose cloud-init is not configured for a datasource stays as it is", []string{smbios}, "TestDoctorAndLibvirt", ""},
+	{"the guest %q: %s; cloud-init in its image finds no datasource unless one is configured", []string{smbios}, "TestDoctorAndLibvirt", ""},
 	{tokens, []string{reload}, "TestDoctorDatasources", ""},
 	{tokens, nil, "TestDoctorDatasources", ""},
 	{noTokens, []string{reload}, "TestDoctorDatasources", ""},
@@ -194,7 +194,7 @@ var Table = []Row{
 	// Port security.
 	{"the spanning tree of the bridge %s holds back a new guest's packets for %s", []string{"ip link set %s type bridge stp_state 0"}, "TestDoctorPorts", ""},
 	{"a guest behind %s leads the spanning tree of the bridge %s, and can hold back the packets of new guests", []string{"ip link set %s type bridge stp_state 0"}, "", "the guests of the laboratory have no taps; the command is that of the row above"},
-	{"the bridge %s has %d taps of no known guest, which are only kept from sending as others", nil, "TestDoctorPorts", ""},
+	{"the bridge %s has %d taps that belong to no known guest; they are only prevented from sending as others", nil, "TestDoctorPorts", ""},
 	{"%s sent what it may not, which was dropped: %s", nil, "TestDoctorPorts", ""},
 	{"the guest %q sent at %s what it may not, which was dropped: %s", nil, "TestDoctorPorts", ""},
 	{"port security of the network %q is not enforced: %s", nil, "", "needs a kernel that refuses the rules; there is advice only"},

@@ -114,7 +114,7 @@ func TestReadRefuses(t *testing.T) {
 		{"version 0", strings.Replace(sound, `"version":1`, `"version":0`, 1), ErrDamaged, "line 1"},
 		{"the header alone", first + "\n", ErrDamaged, "line 2: it ends before its checksum"},
 		{"an unknown line", first + "\n{\"x\":1}\n" + rest, ErrDamaged, "line 2"},
-		{"an empty line", first + "\n{}\n" + rest, ErrDamaged, "line 2: it holds nothing"},
+		{"an empty line", first + "\n{}\n" + rest, ErrDamaged, "line 2: it is empty"},
 		{"more after the end", sound + "x", ErrDamaged, "something follows"},
 		{"a guest twice", string(text(t, twice)), ErrDamaged, "there twice"},
 		{"a guest without UUID", string(text(t, nobody)), ErrDamaged, "no UUID"},

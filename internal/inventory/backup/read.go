@@ -140,7 +140,7 @@ func (d *decoder) take(l line) error {
 			return d.damaged("identity: %v", err)
 		}
 	default:
-		return d.damaged("it holds nothing")
+		return d.damaged("it is empty")
 	}
 	return nil
 }

@@ -145,7 +145,7 @@ func (s *Store) asItIs(c *content, failure error) bool {
 		return false
 	}
 	s.state = c.state
-	s.log.Warn("the database could not be written as a new file, and is used as it is", "path", s.path, "error", failure)
+	s.log.Warn("the database could not be written as a new file; the present file is used", "path", s.path, "error", failure)
 	return true
 }
 

@@ -78,10 +78,10 @@ func Write(w io.Writer, form Form, guests []instance.Instance, meta Meta) error 
 		content = db.Entries
 	}
 	if err := enc.Encode(content); err != nil {
-		return fmt.Errorf("write the original's database: %w", err)
+		return fmt.Errorf("write the Python mdserver's database: %w", err)
 	}
 	if _, err := w.Write(ascii(text.Bytes())); err != nil {
-		return fmt.Errorf("write the original's database: %w", err)
+		return fmt.Errorf("write the Python mdserver's database: %w", err)
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ func (g *guarded) next() error {
 	length := binary.BigEndian.Uint32(packet.Bytes())
 	if length < lengthSize+headerSize || length > maxPacket {
 		_ = g.Conn.Close()
-		return fmt.Errorf("this is no libvirt: it sends a packet of %d bytes", length)
+		return fmt.Errorf("not a libvirt socket: it sends a packet of %d bytes", length)
 	}
 	if _, err := io.CopyN(&packet, g.Conn, int64(length)-lengthSize); err != nil {
 		return cutOff(err, packet.Len())

@@ -220,7 +220,7 @@ func (s *Service) Refresh(ctx context.Context) (changed bool) {
 	defer cancel()
 	before := s.View()
 	if _, err := s.read(ctx); err != nil {
-		s.log.Warn("libvirt does not tell of its leases", "error", err)
+		s.log.Warn("cannot read libvirt's leases", "error", err)
 	}
 	return !reflect.DeepEqual(before, s.View())
 }

@@ -109,7 +109,7 @@ func (p *plan) addHost(hosts []dhcpHost, h dhcpHost) {
 		case other.MAC == h.MAC && other.IP == h.IP:
 			return // there already, whoever made it
 		case other.MAC == h.MAC, other.IP == h.IP:
-			p.problem("%s cannot get %s: the network has an entry of somebody else for %s, %s", h.MAC, h.IP, other.MAC, other.IP)
+			p.problem("%s cannot get %s: the network has another entry for %s, %s", h.MAC, h.IP, other.MAC, other.IP)
 			return
 		case h.Name != "" && other.Name == h.Name:
 			h.Name = ""
@@ -123,12 +123,12 @@ func (p *plan) addHost(hosts []dhcpHost, h dhcpHost) {
 func (p *plan) addNames(names []dnsHost, h dnsHost) {
 	left, taken := without(h, names)
 	if len(taken) > 0 {
-		p.problem("%s goes without names that somebody else has in the network's DNS: %s", h.IP, strings.Join(taken, ", "))
+		p.problem("%s does not get names that other entries in the network's DNS have: %s", h.IP, strings.Join(taken, ", "))
 	}
 	at := slices.IndexFunc(names, func(o dnsHost) bool { return o.IP == h.IP })
 	switch {
 	case at >= 0 && !names[at].equal(left):
-		p.problem("%s has names of somebody else in the network's DNS: %s", h.IP, strings.Join(names[at].Names, ", "))
+		p.problem("%s has names that other entries in the network's DNS have, too: %s", h.IP, strings.Join(names[at].Names, ", "))
 	case at < 0 && len(left.Names) > 0:
 		p.steps = append(p.steps, step{dns: &left})
 	}

@@ -156,8 +156,8 @@ func TestPlan(t *testing.T) {
 			"-" + webDHCP + "\n" + webGone + "\n" +
 				`+<host mac="52:54:00:51:00:05" name="web" ip="192.168.122.6"></host>` + "\n" + `+<host ip="192.168.122.6"><hostname>web</hostname></host>`, ""},
 		{"it gets further names", had(guest(5, "web")), []entry{web}, []entry{guest(5, "web")}, webGone + "\n+" + webDNS, ""},
-		{"its MAC is somebody else's", had(), []entry{{MAC: mac(0x99), IP: ip(5), Name: "web"}}, nil, "", "an entry of somebody else"},
-		{"its address is somebody else's", had(), []entry{{MAC: mac(5), IP: ip(99), Name: "web"}}, nil, "", "an entry of somebody else"},
+		{"its MAC is somebody else's", had(), []entry{{MAC: mac(0x99), IP: ip(5), Name: "web"}}, nil, "", "another entry"},
+		{"its address is somebody else's", had(), []entry{{MAC: mac(5), IP: ip(99), Name: "web"}}, nil, "", "another entry"},
 		{"somebody else made its entry", had(), []entry{{MAC: mac(0x99), IP: ip(99), Name: "box", Names: []string{"box"}}}, nil,
 			`+<host ip="192.168.122.99"><hostname>box</hostname></host>`, ""},
 		{"its DHCP name is somebody else's", had(), []entry{{MAC: mac(5), IP: ip(5), Name: "nas", Names: []string{"nas"}}}, nil,
