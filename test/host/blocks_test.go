@@ -56,6 +56,7 @@ var covered = map[string]coverage{
 	"docs/howto/automation.md#Register a guest by hand#1":              {test: "TestDebian13"},
 	"docs/howto/backup.md#What to save#1":                              {test: "TestDebian13"},
 	"docs/howto/backup.md#The way back#1":                              {test: "TestDebian13"},
+	"docs/howto/backup.md#Single guests, and other tools#1":            {why: "the script import of internal/cli exports and imports the same way"},
 	"docs/howto/backup.md#Another host#1":                              {why: "there is one host; the script backup of internal/cli restores from standard input"},
 	"docs/howto/dns.md#Resolve guests from the host#1":                 {why: "the host of the test has no systemd-resolved"},
 	"docs/howto/dns.md#Set a guest's host name#1":                      {test: "TestDebian13"},
