@@ -24,8 +24,8 @@ import (
 
 	"mdserver/internal/admin"
 	"mdserver/internal/config"
-	"mdserver/internal/face/ec2"
-	"mdserver/internal/face/facetest"
+	"mdserver/internal/frontend/ec2"
+	"mdserver/internal/frontend/frontendtest"
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
@@ -101,7 +101,7 @@ func newServer(b *testing.B, inv *inventory.Inventory) http.Handler {
 		b.Fatal(err)
 	}
 	tree := ec2.New([]string{"latest"}, metadata.Site{}, userdata.New(cfg, quiet), nil)
-	return httpcommon.Identified(facetest.Identify(liveGuests{inv}), httpcommon.LogTo(quiet), httpcommon.Normalise(tree))
+	return httpcommon.Identified(frontendtest.Identify(liveGuests{inv}), httpcommon.LogTo(quiet), httpcommon.Normalise(tree))
 }
 
 func request(b *testing.B, h http.Handler, from netip.Addr, path string) {

@@ -57,7 +57,7 @@ type Backend struct {
 	// identity documents.
 	Identity func() []byte
 	// Intake bounds what definitions take that arrive by this interface.
-	Intake *Intake
+	Intake *UploadLimiter
 	Reload func(context.Context) (api.Reloaded, error)
 	Log    *slog.Logger
 }

@@ -29,16 +29,16 @@ const (
 // ErrBusy means that too many definitions arrive at once.
 var ErrBusy = errors.New("too many definitions arrive at once")
 
-// Intake bounds the memory that definitions take while they are read and
+// UploadLimiter bounds the memory that definitions take while they are read and
 // decoded. Each way by which they arrive has its own, so that a flood by one
 // does not hold up another. Make one with NewIntake.
-type Intake struct{ room *semaphore.Weighted }
+type UploadLimiter struct{ room *semaphore.Weighted }
 
 // NewIntake makes an Intake that has room for several large definitions.
-func NewIntake() *Intake { return &Intake{semaphore.NewWeighted(intakeSize)} }
+func NewIntake() *UploadLimiter { return &UploadLimiter{semaphore.NewWeighted(intakeSize)} }
 
 // read reads the domain that a request carries, when there is room for it.
-func (in *Intake) read(w http.ResponseWriter, r *http.Request) (instance.Domain, error) {
+func (in *UploadLimiter) read(w http.ResponseWriter, r *http.Request) (instance.Domain, error) {
 	size := r.ContentLength
 	switch {
 	case size > libvirt.MaxDomainXML:

@@ -3,9 +3,9 @@
 // many connections and requests. A connection belongs to the guest that it was
 // accepted for. What one guest does, slow or hostile, does not hold up another.
 //
-//	listener = door.Listener(listener) // made with ingress.Control
-//	server.ConnContext = door.ConnContext
-//	server.Handler = door.Throttled(face.Identified(door.Caller, …, door.Verified(…)))
+//	listener = admission.Listener(listener) // made with ingress.Control
+//	server.ConnContext = admission.ConnContext
+//	server.Handler = admission.Throttled(frontend.Identified(admission.Caller, …, admission.Verified(…)))
 package admission
 
 import (
@@ -91,8 +91,8 @@ func (p *Policy) admits(name string) bool {
 // Counts are what was turned away since the start.
 type Counts = api.Counts
 
-// Door is the one way in. Make one with New.
-type Door struct {
+// Admission is the one way in. Make one with New.
+type Admission struct {
 	guests Guests
 	kernel Kernel
 	log    *slog.Logger
@@ -112,22 +112,22 @@ type Door struct {
 	refused                                [refusals]atomic.Uint64
 }
 
-// New makes a door. Close ends what is left of its connections.
-func New(policy Policy, guests Guests, kernel Kernel, log *slog.Logger) *Door {
-	d := &Door{guests: guests, kernel: kernel, log: log, clients: map[clientKey]*client{}, strangers: map[*conn]struct{}{}, sweepAt: minClients, stopping: make(chan struct{})}
+// New makes an Admission. Close ends what is left of its connections.
+func New(policy Policy, guests Guests, kernel Kernel, log *slog.Logger) *Admission {
+	d := &Admission{guests: guests, kernel: kernel, log: log, clients: map[clientKey]*client{}, strangers: map[*conn]struct{}{}, sweepAt: minClients, stopping: make(chan struct{})}
 	d.taps.owners = map[string]uuid.UUID{}
 	d.SetPolicy(policy)
 	return d
 }
 
 // SetPolicy replaces the policy.
-func (d *Door) SetPolicy(p Policy) {
+func (d *Admission) SetPolicy(p Policy) {
 	d.policy.Store(&p)
 	d.review(d.all())
 }
 
 // Counts tells what was turned away so far.
-func (d *Door) Counts() Counts {
+func (d *Admission) Counts() Counts {
 	return Counts{
 		Connections: d.connections.Load(),
 		Requests:    d.requests.Load(),

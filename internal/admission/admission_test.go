@@ -51,13 +51,13 @@ var known = guests{
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// serve serves "hello" behind a door with the policy.
-func serve(t *testing.T, p Policy) (*Door, *httptest.Server) {
+// serve serves "hello" behind an Admission with the policy.
+func serve(t *testing.T, p Policy) (*Admission, *httptest.Server) {
 	t.Helper()
 	return serveFor(t, p, known)
 }
 
-func serveFor(t *testing.T, p Policy, guests Guests) (*Door, *httptest.Server) {
+func serveFor(t *testing.T, p Policy, guests Guests) (*Admission, *httptest.Server) {
 	t.Helper()
 	kernel, err := ingress.Open(func(mac instance.MAC) bool { return len(guests.ByMAC(mac)) > 0 }, quiet)
 	if err != nil {
@@ -68,14 +68,14 @@ func serveFor(t *testing.T, p Policy, guests Guests) (*Door, *httptest.Server) {
 			t.Error(err)
 		}
 	})
-	door := New(p, guests, kernel, quiet)
+	admission := New(p, guests, kernel, quiet)
 	lc := net.ListenConfig{Control: ingress.Control}
 	lc.SetMultipathTCP(false)
 	listener, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewUnstartedServer(door.Throttled(httpcommon.Identified(door.Caller, httpcommon.LogTo(quiet), door.Verified(
+	server := httptest.NewUnstartedServer(admission.Throttled(httpcommon.Identified(admission.Caller, httpcommon.LogTo(quiet), admission.Verified(
 		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch who := httpcommon.Caller(r); {
 			case who.IsLocal():
@@ -85,11 +85,11 @@ func serveFor(t *testing.T, p Policy, guests Guests) (*Door, *httptest.Server) {
 			}
 		})))))
 	_ = server.Listener.Close()
-	server.Listener = door.Listener(listener)
-	server.Config.ConnContext = door.ConnContext
+	server.Listener = admission.Listener(listener)
+	server.Config.ConnContext = admission.ConnContext
 	server.Start()
 	t.Cleanup(server.Close)
-	return door, server
+	return admission, server
 }
 
 // dial returns nil if the connection was cut at once.
@@ -138,14 +138,14 @@ func expect(t *testing.T, what string, conn net.Conn, want int) {
 }
 
 func TestConnectionsOfOneGuest(t *testing.T) {
-	door, server := serve(t, Policy{Connections: 100, GuestConnections: 2})
+	admission, server := serve(t, Policy{Connections: 100, GuestConnections: 2})
 	first := dial(t, server, web1)
 	expect(t, "the first connection", first, 200)
 	expect(t, "the second connection", dial(t, server, web1), 200)
 	expect(t, "one too many", dial(t, server, web1), 0)
 	expect(t, "another guest", dial(t, server, web2), 200)
 	expect(t, "this host", dial(t, server, host), 200)
-	if n := door.Counts().Connections; n != 1 {
+	if n := admission.Counts().Connections; n != 1 {
 		t.Errorf("%d connections counted as refused, want 1", n)
 	}
 	_ = first.Close()
@@ -165,7 +165,7 @@ func TestConnectionsInAll(t *testing.T) {
 }
 
 func TestRequestRate(t *testing.T) {
-	door, server := serve(t, Policy{Connections: 100, GuestConnections: 100, RequestRate: 1})
+	admission, server := serve(t, Policy{Connections: 100, GuestConnections: 100, RequestRate: 1})
 	conn := dial(t, server, web1)
 	var status int
 	var header http.Header
@@ -179,10 +179,10 @@ func TestRequestRate(t *testing.T) {
 	}
 	expect(t, "a new connection of the same guest", dial(t, server, web1), 503)
 	expect(t, "another guest", dial(t, server, web2), 200)
-	if door.Counts().Requests < 2 {
-		t.Errorf("%+v", door.Counts())
+	if admission.Counts().Requests < 2 {
+		t.Errorf("%+v", admission.Counts())
 	}
-	door.SetPolicy(Policy{Connections: 100, GuestConnections: 100})
+	admission.SetPolicy(Policy{Connections: 100, GuestConnections: 100})
 	expect(t, "after the limit was lifted", conn, 200)
 }
 
@@ -196,7 +196,7 @@ func TestLoopbackIsOpenWhateverTheInterfaces(t *testing.T) {
 func TestIdleClientsAreForgotten(t *testing.T) {
 	d := New(Policy{Connections: 1 << 20, GuestConnections: 2, RequestRate: 100}, known, nil, quiet)
 	enter := func() *conn {
-		c := &conn{verdict: verdict{guest: &instance.Instance{UUID: uuid.New()}}, door: d}
+		c := &conn{verdict: verdict{guest: &instance.Instance{UUID: uuid.New()}}, admission: d}
 		if !d.enter(c) {
 			t.Fatal("a guest's first connection was refused")
 		}

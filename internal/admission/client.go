@@ -37,7 +37,7 @@ const (
 	thisHost // has no limits: the hook and the administrator are there
 )
 
-// client is what is remembered of one, under the Door's lock but for the
+// client is what is remembered of one, under the Admission's lock but for the
 // limiter, which has its own.
 type client struct {
 	key     clientKey
@@ -87,7 +87,7 @@ func (p *Policy) rate(kind clientKind) int {
 }
 
 // enter counts a connection in. It reports false if there are too many.
-func (d *Door) enter(c *conn) bool {
+func (d *Admission) enter(c *conn) bool {
 	policy := d.policy.Load()
 	key, name := c.account()
 	d.mu.Lock()
@@ -112,7 +112,7 @@ func (d *Door) enter(c *conn) bool {
 	return true
 }
 
-func (d *Door) leave(c *conn) {
+func (d *Admission) leave(c *conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(c.client.conns, c)
@@ -125,7 +125,7 @@ func (d *Door) leave(c *conn) {
 // client finds or makes the entry of a client. Entries that tell nothing, of
 // clients that hold no connection and have saved up all their requests, are
 // forgotten when there are many: memory is bounded by those that are active.
-func (d *Door) client(key clientKey, name string, policy *Policy) *client {
+func (d *Admission) client(key clientKey, name string, policy *Policy) *client {
 	if c := d.clients[key]; c != nil {
 		return c
 	}
@@ -148,7 +148,7 @@ func newLimiter(perSecond int) *rate.Limiter {
 
 // allow takes one request of a client into account and reports whether it may
 // go on.
-func (d *Door) allow(c *client) bool {
+func (d *Admission) allow(c *client) bool {
 	perSecond := d.policy.Load().rate(c.key.kind)
 	if perSecond == 0 {
 		return true
@@ -169,7 +169,7 @@ func (d *Door) allow(c *client) bool {
 }
 
 // warn complains of a client, but not all the time. It needs the lock.
-func (d *Door) warn(c *client, message string, args ...any) {
+func (d *Admission) warn(c *client, message string, args ...any) {
 	now := time.Now()
 	if now.Sub(c.warned) < warnTime {
 		c.unsaid++

@@ -20,7 +20,7 @@ type Feed interface {
 // Follow closes the connections of guests that are released, or have changed so
 // that their connections are no longer theirs. It starts from the guests that
 // there are and returns when ctx or the feed ends.
-func (d *Door) Follow(ctx context.Context, guests iter.Seq[*instance.Instance], feed Feed) {
+func (d *Admission) Follow(ctx context.Context, guests iter.Seq[*instance.Instance], feed Feed) {
 	for _, guest := range slices.SortedFunc(guests, older) {
 		d.taps.change(nil, guest)
 	}
@@ -44,7 +44,7 @@ func (d *Door) Follow(ctx context.Context, guests iter.Seq[*instance.Instance], 
 func older(a, b *instance.Instance) int { return a.LastUpdate.Compare(b.LastUpdate) }
 
 // review judges connections again and closes those that are another's now.
-func (d *Door) review(conns []*conn) {
+func (d *Admission) review(conns []*conn) {
 	for _, c := range conns {
 		if !d.judge(&c.facts).is(c.verdict) {
 			d.closed.Add(1)
@@ -55,7 +55,7 @@ func (d *Door) review(conns []*conn) {
 
 // held lists the connections of guests, and those of strangers, any of which may
 // be a guest's by now.
-func (d *Door) held(guests []uuid.UUID) []*conn {
+func (d *Admission) held(guests []uuid.UUID) []*conn {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	list := slices.Collect(maps.Keys(d.strangers))
@@ -68,7 +68,7 @@ func (d *Door) held(guests []uuid.UUID) []*conn {
 }
 
 // all lists all connections.
-func (d *Door) all() []*conn {
+func (d *Admission) all() []*conn {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var list []*conn

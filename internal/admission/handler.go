@@ -14,7 +14,7 @@ const penalty = 100 * time.Millisecond
 
 // Throttled answers 503 to what a client sends too fast, unlogged: the log is
 // not for a guest to fill.
-func (d *Door) Throttled(next http.Handler) http.Handler {
+func (d *Admission) Throttled(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(connKey{}).(*conn)
 		if !ok || d.allow(c.client) {
@@ -34,7 +34,7 @@ func (d *Door) Throttled(next http.Handler) http.Handler {
 
 // Caller tells who sent a request: whose connection it came by, if that is still
 // so. The guest's record is the present one.
-func (d *Door) Caller(r *http.Request) caller.Caller {
+func (d *Admission) Caller(r *http.Request) caller.Caller {
 	c, ok := r.Context().Value(connKey{}).(*conn)
 	if !ok {
 		return caller.Caller{}
@@ -48,8 +48,8 @@ func (d *Door) Caller(r *http.Request) caller.Caller {
 
 // Verified answers 403 to what is not sent by whom its address is of, and to what
 // comes by a connection that was another guest's before. It expects the caller
-// that Door.Caller tells.
-func (d *Door) Verified(next http.Handler) http.Handler {
+// that Admission.Caller tells.
+func (d *Admission) Verified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(connKey{}).(*conn)
 		switch who := httpcommon.Caller(r); {
@@ -70,7 +70,7 @@ func (d *Door) Verified(next http.Handler) http.Handler {
 }
 
 // refuse counts a refused request and tells the log of it.
-func (d *Door) refuse(c *conn) {
+func (d *Admission) refuse(c *conn) {
 	why := c.verdict.refusal
 	d.refused[why].Add(1)
 	args := []any{"address", c.Addr(), "interface", c.Interface, "mac", c.MAC}

@@ -26,8 +26,8 @@ var bridged = Policy{Interfaces: []string{"br-mds", "br-lan"}, Bridges: map[stri
 	Verify: VerifyBridge, Connections: 100, GuestConnections: 10}
 
 // connect is a connection that has been accepted, with the facts of its sender.
-func (d *Door) connect(f facts) *conn {
-	c := &conn{door: d, facts: f, verdict: d.judge(&f)}
+func (d *Admission) connect(f facts) *conn {
+	c := &conn{admission: d, facts: f, verdict: d.judge(&f)}
 	if !d.enter(c) {
 		panic("no room")
 	}
@@ -35,7 +35,7 @@ func (d *Door) connect(f facts) *conn {
 }
 
 // request is what handlers answer to a request that comes by a connection.
-func (d *Door) request(c *conn) *httptest.ResponseRecorder {
+func (d *Admission) request(c *conn) *httptest.ResponseRecorder {
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := httpcommon.Caller(r)
 		switch {

@@ -62,7 +62,7 @@ func (v verdict) is(other verdict) bool {
 
 // judge decides, from the facts and from what is known of guests now, who sent
 // what comes by a connection.
-func (d *Door) judge(f *facts) verdict {
+func (d *Admission) judge(f *facts) verdict {
 	policy := d.policy.Load()
 	if f.Loopback() {
 		if guest, ok := d.byAddr(f); ok { // a network of guests on this host's loopback addresses
@@ -89,7 +89,7 @@ func (d *Door) judge(f *facts) verdict {
 func scoped(addr netip.Addr) bool { return addr.Is6() && addr.IsLinkLocalUnicast() }
 
 // byAddr finds the guest that has the sender's address.
-func (d *Door) byAddr(f *facts) (*instance.Instance, bool) {
+func (d *Admission) byAddr(f *facts) (*instance.Instance, bool) {
 	if scoped(f.Addr()) {
 		return nil, false
 	}
@@ -98,7 +98,7 @@ func (d *Door) byAddr(f *facts) (*instance.Instance, bool) {
 
 // byLinkLocal finds the guest that has the sender's MAC on the link of its
 // link-local address.
-func (d *Door) byLinkLocal(f *facts, policy *Policy) (*instance.Instance, instance.Attachment) {
+func (d *Admission) byLinkLocal(f *facts, policy *Policy) (*instance.Instance, instance.Attachment) {
 	if !f.Addr().IsLinkLocalUnicast() || f.MAC.IsZero() {
 		return nil, instance.Attachment{}
 	}
@@ -121,7 +121,7 @@ func here(places []instance.Attachment, f *facts, policy *Policy) (instance.Atta
 }
 
 // doubt tells why a sender is not the guest that it seems to be.
-func (d *Door) doubt(f *facts, v *verdict, policy *Policy) refusal {
+func (d *Admission) doubt(f *facts, v *verdict, policy *Policy) refusal {
 	home := policy.Bridges[v.place.Network]
 	away := home != "" && home != f.Interface
 	if away && !policy.Routed {
@@ -151,7 +151,7 @@ func (d *Door) doubt(f *facts, v *verdict, policy *Policy) refusal {
 
 // matches compares the sender's MAC with a guest's. The original's database may
 // lack that of a guest, which then is anybody's but another guest's.
-func (d *Door) matches(f *facts, mac instance.MAC, policy *Policy) bool {
+func (d *Admission) matches(f *facts, mac instance.MAC, policy *Policy) bool {
 	if mac.IsZero() && policy.Verify != VerifyAll {
 		return len(d.guests.ByMAC(f.MAC)) == 0
 	}
@@ -160,7 +160,7 @@ func (d *Door) matches(f *facts, mac instance.MAC, policy *Policy) bool {
 
 // doubtPort compares the bridge's port that the sender's MAC is at with the tap
 // that libvirt gave the guest.
-func (d *Door) doubtPort(f *facts, v *verdict) refusal {
+func (d *Admission) doubtPort(f *facts, v *verdict) refusal {
 	target := v.guest.Target(v.place)
 	switch {
 	case f.portErr != nil:

@@ -191,7 +191,7 @@ func TestNoAccountTakesAll(t *testing.T) {
 	enter := func(f facts, v verdict) int {
 		n := 0
 		for range 100 {
-			if d.enter(&conn{facts: f, verdict: v, door: d}) {
+			if d.enter(&conn{facts: f, verdict: v, admission: d}) {
 				n++
 			}
 		}

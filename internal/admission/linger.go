@@ -25,7 +25,7 @@ func (c *conn) linger(left int) {
 	for left > 0 {
 		select {
 		case <-time.After(lookTime):
-		case <-c.door.stopping:
+		case <-c.admission.stopping:
 			end = time.Time{}
 		}
 		now, before := time.Now(), left
@@ -38,7 +38,7 @@ func (c *conn) linger(left int) {
 		}
 	}
 	_ = c.Conn.Close() // it may be closed already
-	c.door.leave(c)
+	c.admission.leave(c)
 	c.unpin()
 }
 
@@ -61,7 +61,7 @@ func unconfirmed(tcp *net.TCPConn) (left int) {
 }
 
 // Close ends the connections that are closed but for what is still to be sent.
-func (d *Door) Close() {
+func (d *Admission) Close() {
 	close(d.stopping)
 	d.lingering.Wait()
 }

@@ -11,13 +11,15 @@ import (
 
 // Listener lets in what the policy allows; what there is too much of is cut
 // off at once. Its sockets must have been made with ingress.Control.
-func (d *Door) Listener(l net.Listener) net.Listener { return &listener{Listener: l, door: d} }
+func (d *Admission) Listener(l net.Listener) net.Listener {
+	return &listener{Listener: l, admission: d}
+}
 
 type listener struct {
 	net.Listener
-	door   *Door
-	warned time.Time
-	unsaid int
+	admission *Admission
+	warned    time.Time
+	unsaid    int
 }
 
 func (l *listener) Accept() (net.Conn, error) {
@@ -30,11 +32,11 @@ func (l *listener) Accept() (net.Conn, error) {
 		if !ok {
 			return accepted, nil // nothing that guests could come by
 		}
-		c, err := l.door.receive(tcp)
+		c, err := l.admission.receive(tcp)
 		if err != nil {
 			l.warn(tcp, err)
-		} else if l.door.enter(c) {
-			l.door.review([]*conn{c}) // what changed before it was counted in
+		} else if l.admission.enter(c) {
+			l.admission.review([]*conn{c}) // what changed before it was counted in
 			return c, nil
 		} else {
 			c.unpin()
@@ -46,12 +48,12 @@ func (l *listener) Accept() (net.Conn, error) {
 // warn complains of a connection of which the kernel tells too little, but not
 // of each.
 func (l *listener) warn(tcp *net.TCPConn, err error) {
-	l.door.unknown.Add(1)
+	l.admission.unknown.Add(1)
 	if time.Since(l.warned) < warnTime {
 		l.unsaid++
 		return
 	}
-	l.door.log.Warn("connection refused: its sender cannot be told", "client", tcp.RemoteAddr(), "error", err, "left_out", l.unsaid)
+	l.admission.log.Warn("connection refused: its sender cannot be told", "client", tcp.RemoteAddr(), "error", err, "left_out", l.unsaid)
 	l.warned, l.unsaid = time.Now(), 0
 }
 
@@ -64,9 +66,9 @@ func reset(tcp *net.TCPConn) {
 // conn is an accepted connection and what is known of its other end.
 type conn struct {
 	*deadline.Conn
-	tcp    *net.TCPConn
-	door   *Door
-	client *client
+	tcp       *net.TCPConn
+	admission *Admission
+	client    *client
 	facts
 	verdict verdict // when it was accepted: whose connection it is
 	release func()  // nil, or what undoes the pinning of the sender's MAC
@@ -74,8 +76,8 @@ type conn struct {
 }
 
 // receive finds out who made a connection.
-func (d *Door) receive(tcp *net.TCPConn) (*conn, error) {
-	c := &conn{Conn: deadline.New(tcp), tcp: tcp, door: d}
+func (d *Admission) receive(tcp *net.TCPConn) (*conn, error) {
+	c := &conn{Conn: deadline.New(tcp), tcp: tcp, admission: d}
 	var err error
 	if c.Source, err = d.kernel.Source(tcp); err != nil {
 		return nil, err
@@ -91,7 +93,7 @@ func (d *Door) receive(tcp *net.TCPConn) (*conn, error) {
 // chooses such addresses itself, so port security cannot tell whose they are.
 func (c *conn) pin() (err error) {
 	if c.verdict.guest != nil && c.verdict.refusal == none && scoped(c.Addr()) {
-		c.release, err = c.door.kernel.Pin(c.Source)
+		c.release, err = c.admission.kernel.Pin(c.Source)
 	}
 	return err
 }
@@ -108,12 +110,12 @@ func (c *conn) Close() (err error) {
 	c.closing.Do(func() {
 		if c.release != nil {
 			if left := unconfirmed(c.tcp); left > 0 {
-				c.door.lingering.Go(func() { c.linger(left) })
+				c.admission.lingering.Go(func() { c.linger(left) })
 				return
 			}
 		}
 		err = c.Conn.Close()
-		c.door.leave(c)
+		c.admission.leave(c)
 		c.unpin()
 	})
 	return err
@@ -127,7 +129,7 @@ type connKey struct{}
 
 // ConnContext hands on what is known of a connection to its requests: it is an
 // http.Server's ConnContext.
-func (d *Door) ConnContext(ctx context.Context, accepted net.Conn) context.Context {
+func (d *Admission) ConnContext(ctx context.Context, accepted net.Conn) context.Context {
 	c, ok := accepted.(*conn)
 	if !ok {
 		return ctx

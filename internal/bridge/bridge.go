@@ -19,31 +19,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// period is how often a Keeper looks whether the addresses are still there:
+// period is how often a Reconciler looks whether the addresses are still there:
 // libvirt makes a bridge anew whenever it starts its network.
 const period = 2 * time.Second
 
-// Keeper sees to it that this host has some addresses: if no interface has one,
+// Reconciler sees to it that this host has some addresses: if no interface has one,
 // it puts it on the first of the bridges that is there. Once is enough, for
 // Linux answers by any interface; twice would have two DNS servers that each
 // listen on all addresses of a bridge fight over it.
-type Keeper struct {
+type Reconciler struct {
 	log *slog.Logger
 
 	mu        sync.Mutex
 	bridges   []string
 	addrs     []netip.Addr
-	put       map[netip.Addr]int // by the Keeper, on the interface of this number
+	put       map[netip.Addr]int // by the Reconciler, on the interface of this number
 	complaint once.Complaint
 }
 
-// New makes a Keeper that keeps nothing until Set.
-func New(log *slog.Logger) *Keeper {
-	return &Keeper{log: log, put: map[netip.Addr]int{}}
+// New makes a Reconciler that keeps nothing until Set.
+func New(log *slog.Logger) *Reconciler {
+	return &Reconciler{log: log, put: map[netip.Addr]int{}}
 }
 
 // Run keeps the addresses until ctx ends. They stay until Close.
-func (k *Keeper) Run(ctx context.Context) {
+func (k *Reconciler) Run(ctx context.Context) {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	for {
@@ -58,7 +58,7 @@ func (k *Keeper) Run(ctx context.Context) {
 
 // Set says which addresses are kept, and on which bridges they may be put, in
 // the order of preference. They are there when it returns, if a bridge is.
-func (k *Keeper) Set(bridges []string, addrs []netip.Addr) {
+func (k *Reconciler) Set(bridges []string, addrs []netip.Addr) {
 	k.mu.Lock()
 	k.bridges, k.addrs = bridges, addrs
 	k.mu.Unlock()
@@ -66,7 +66,7 @@ func (k *Keeper) Set(bridges []string, addrs []netip.Addr) {
 }
 
 // check repairs what is wrong, and says once if it cannot.
-func (k *Keeper) check() {
+func (k *Reconciler) check() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err := k.mend(); k.complaint.New(err) {
@@ -74,7 +74,7 @@ func (k *Keeper) check() {
 	}
 }
 
-func (k *Keeper) mend() error {
+func (k *Reconciler) mend() error {
 	if len(k.addrs)+len(k.put) == 0 {
 		return nil
 	}
@@ -96,7 +96,7 @@ func (k *Keeper) mend() error {
 
 // mendOne puts an address somewhere if nobody has it, and takes it away again
 // where somebody else has it now.
-func (k *Keeper) mendOne(addr netip.Addr, holders []int) error {
+func (k *Reconciler) mendOne(addr netip.Addr, holders []int) error {
 	own, mine := k.put[addr]
 	others := slices.ContainsFunc(holders, func(index int) bool { return !mine || index != own })
 	switch {
@@ -120,7 +120,7 @@ func (k *Keeper) mendOne(addr netip.Addr, holders []int) error {
 }
 
 // allowed reports whether an interface is one of the bridges, or is gone.
-func (k *Keeper) allowed(index int) bool {
+func (k *Reconciler) allowed(index int) bool {
 	link, err := netlink.LinkByIndex(index)
 	return err != nil || slices.Contains(k.bridges, link.Attrs().Name)
 }
@@ -136,7 +136,7 @@ func holders(there []netlink.Addr, addr netip.Addr) []int {
 	return list
 }
 
-func (k *Keeper) add(link netlink.Link, addr netip.Addr) error {
+func (k *Reconciler) add(link netlink.Link, addr netip.Addr) error {
 	name := link.Attrs().Name
 	if err := netlink.AddrAdd(link, single(addr)); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("putting %s on %s: %w", addr, name, err)
@@ -146,7 +146,7 @@ func (k *Keeper) add(link netlink.Link, addr netip.Addr) error {
 	return nil
 }
 
-func (k *Keeper) takeAway(addr netip.Addr) error {
+func (k *Reconciler) takeAway(addr netip.Addr) error {
 	link, err := netlink.LinkByIndex(k.put[addr])
 	delete(k.put, addr)
 	if err != nil {
@@ -170,9 +170,9 @@ func single(addr netip.Addr) *netlink.Addr {
 	return a
 }
 
-// Close takes away what the Keeper put on bridges, once Run has ended. What was
+// Close takes away what the Reconciler put on bridges, once Run has ended. What was
 // there before stays as it is.
-func (k *Keeper) Close() error {
+func (k *Reconciler) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.addrs = nil

@@ -39,11 +39,11 @@ server need not run.`,
 	}
 	resultFlags(cmd, false)
 	var opt smbiosOptions
-	cmd.Flags().StringVar((*string)(&opt.face), "as", "", "what to look like: openstack, nocloud, ec2 (Amazon), ec2-clone or nocloud-net")
+	cmd.Flags().StringVar((*string)(&opt.datasource), "as", "", "what to look like: openstack, nocloud, ec2 (Amazon), ec2-clone or nocloud-net")
 	cmd.Flags().BoolVar(&opt.apply, "apply", false, "add it to the domain's definition")
 	cmd.Flags().BoolVarP(&opt.yes, "yes", "y", false, "do not ask, even if the guest will set itself up again")
 	_ = cmd.RegisterFlagCompletionFunc("as", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return faceNames(), cobra.ShellCompDirectiveNoFileComp
+		return datasourceNames(), cobra.ShellCompDirectiveNoFileComp
 	})
 	cmd.RunE = withConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
 		return runSMBIOS(cmd, cfg, args[0], opt)
@@ -52,21 +52,21 @@ server need not run.`,
 }
 
 type smbiosOptions struct {
-	face       smbios.Face
+	datasource smbios.Datasource
 	apply, yes bool
 }
 
-func faceNames() []string {
+func datasourceNames() []string {
 	var names []string
-	for _, f := range smbios.Faces() {
+	for _, f := range smbios.Datasources() {
 		names = append(names, string(f))
 	}
 	return names
 }
 
 func runSMBIOS(cmd *cobra.Command, cfg *config.Config, name string, opt smbiosOptions) error {
-	if opt.face != smbios.None && opt.face.Title() == smbios.None.Title() {
-		return &exitError{exitUsage, fmt.Errorf("--as %s: choose one of %s", opt.face, strings.Join(faceNames(), ", "))}
+	if opt.datasource != smbios.None && opt.datasource.Title() == smbios.None.Title() {
+		return &exitError{exitUsage, fmt.Errorf("--as %s: choose one of %s", opt.datasource, strings.Join(datasourceNames(), ", "))}
 	}
 	uri := cfg.Libvirt.URI
 	if uri.Off {
@@ -84,10 +84,10 @@ func runSMBIOS(cmd *cobra.Command, cfg *config.Config, name string, opt smbiosOp
 	switch {
 	case err != nil:
 		return err
-	case !opt.apply && opt.face == smbios.None:
+	case !opt.apply && opt.datasource == smbios.None:
 		return guest.explain(cmd)
 	}
-	look, changed, err := guest.wear(opt.face)
+	look, changed, err := guest.wear(opt.datasource)
 	switch {
 	case err != nil:
 		return err
@@ -112,22 +112,22 @@ func newDisguise(cfg *config.Config, stored definition.Domain) (*disguise, error
 
 // changedDefinition is a definition with another look.
 type changedDefinition struct {
-	face    smbios.Face
-	xml     string
-	changes []smbios.Change
+	datasource smbios.Datasource
+	xml        string
+	changes    []smbios.Change
 }
 
 // wear makes the definition with a look, the recommended one if none is chosen.
-func (g *disguise) wear(face smbios.Face) (smbios.Look, changedDefinition, error) {
-	if face == smbios.None {
-		face = smbios.Recommend(g.domain, g.server)
+func (g *disguise) wear(datasource smbios.Datasource) (smbios.Look, changedDefinition, error) {
+	if datasource == smbios.None {
+		datasource = smbios.Recommend(g.domain, g.server)
 	}
-	look, err := smbios.LookOf(face, g.domain, g.server)
+	look, err := smbios.LookOf(datasource, g.domain, g.server)
 	if err != nil {
-		return look, changedDefinition{}, fmt.Errorf("%s as %s: %w", printable(g.domain.Name), face, err)
+		return look, changedDefinition{}, fmt.Errorf("%s as %s: %w", printable(g.domain.Name), datasource, err)
 	}
 	xml, changes, err := look.Apply(g.stored.XML)
-	return look, changedDefinition{face, xml, changes}, err
+	return look, changedDefinition{datasource, xml, changes}, err
 }
 
 // apply has the changed definition stored, asking first if the guest is going
@@ -135,14 +135,14 @@ func (g *disguise) wear(face smbios.Face) (smbios.Look, changedDefinition, error
 func (g *disguise) apply(cmd *cobra.Command, changed changedDefinition, opt smbiosOptions, store func() error) error {
 	name := printable(g.domain.Name)
 	if len(changed.changes) > 0 {
-		if err := g.agree(cmd, name, changed.face, opt.yes); err != nil {
+		if err := g.agree(cmd, name, changed.datasource, opt.yes); err != nil {
 			return err
 		}
 		if err := store(); err != nil {
 			return fmt.Errorf("libvirt refuses the changed definition of %s, which stays as it was: %w", name, err)
 		}
 	}
-	applied := map[string]any{"name": g.domain.Name, "face": changed.face, "changes": nonNil(changed.changes), "running": g.stored.Running}
+	applied := map[string]any{"name": g.domain.Name, "face": changed.datasource, "changes": nonNil(changed.changes), "running": g.stored.Running}
 	return show(cmd, view[map[string]any]{
 		text:  func(w io.Writer, _ map[string]any) error { return g.printApplied(w, changed) },
 		notes: func(w io.Writer, _ map[string]any) { g.printCaution(w, changed) },
@@ -150,7 +150,7 @@ func (g *disguise) apply(cmd *cobra.Command, changed changedDefinition, opt smbi
 }
 
 func (g *disguise) printCaution(w io.Writer, changed changedDefinition) {
-	if caution := smbios.Caution(changed.face, g.domain, g.server); caution != "" && len(changed.changes) > 0 {
+	if caution := smbios.Caution(changed.datasource, g.domain, g.server); caution != "" && len(changed.changes) > 0 {
 		printf(w, "warning: %s\n", caution)
 	}
 }
@@ -158,9 +158,9 @@ func (g *disguise) printCaution(w io.Writer, changed changedDefinition) {
 func (g *disguise) printApplied(w io.Writer, changed changedDefinition) error {
 	name := printable(g.domain.Name)
 	if len(changed.changes) == 0 {
-		return printf(w, "%s is taken for %s already\n", name, changed.face.Title())
+		return printf(w, "%s is taken for %s already\n", name, changed.datasource.Title())
 	}
-	printf(w, "%s will be taken for %s:\n", name, changed.face.Title())
+	printf(w, "%s will be taken for %s:\n", name, changed.datasource.Title())
 	for _, c := range changed.changes {
 		printf(w, "  %s\n", c)
 	}
@@ -174,8 +174,8 @@ func (g *disguise) printApplied(w io.Writer, changed changedDefinition) error {
 }
 
 // agree asks for what makes a guest that is set up a new machine.
-func (g *disguise) agree(cmd *cobra.Command, name string, to smbios.Face, agreed bool) error {
-	from, _ := g.domain.Face()
+func (g *disguise) agree(cmd *cobra.Command, name string, to smbios.Datasource, agreed bool) error {
+	from, _ := g.domain.Datasource()
 	if !smbios.Moves(from, to) {
 		return nil
 	}

@@ -49,7 +49,7 @@ type Server struct {
 
 	IMDS         string   // "optional", "required" or "off"
 	IMDSHopLimit int      // IP TTL of an answer with a token
-	IMDSExempt   []string // faces that ask for no token, see instance.IMDSFaces
+	IMDSExempt   []string // frontends that ask for no token, see instance.IMDSFrontends
 
 	AcceptInterfaces []string // see GuestInterfaces
 	VerifyMAC        string   // "bridge", "yes" or "no"

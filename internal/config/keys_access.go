@@ -58,7 +58,7 @@ var accessKeys = []key{
 			"separated by commas. cloud-init's datasources of these names send no tokens. The\n" +
 			"metadata key `imds_exempt` overrides it for one guest.",
 		example: "openstack, nocloud",
-		binding: bind(imdsFaces, func(c *Config) *[]string { return &c.Server.IMDSExempt }),
+		binding: bind(imdsFrontends, func(c *Config) *[]string { return &c.Server.IMDSExempt }),
 	},
 	{
 		section: "mdserver", name: "imds_hop_limit", def: 1,

@@ -39,9 +39,9 @@ var hostNames = kind[[]string]{
 	},
 }
 
-// imdsFaces is a comma separated list of what tokens may not be needed for.
-var imdsFaces = kind[[]string]{
-	accepts: strings.Join(instance.IMDSFaces, " and ") + ", separated by commas, or nothing",
+// imdsFrontends is a comma separated list of what tokens may not be needed for.
+var imdsFrontends = kind[[]string]{
+	accepts: strings.Join(instance.IMDSFrontends, " and ") + ", separated by commas, or nothing",
 	quotes:  true,
-	parse:   instance.ParseIMDSFaces,
+	parse:   instance.ParseIMDSFrontends,
 }

@@ -24,12 +24,12 @@ func (d *Daemon) keepAddresses(cfg *config.Config, networks []instance.Network) 
 			}
 		}
 	}
-	d.keeper.Set(bridges, addrs)
+	d.addresses.Set(bridges, addrs)
 }
 
 // takeAddressesAway removes those that keepAddresses added.
 func (d *Daemon) takeAddressesAway() {
-	if err := d.keeper.Close(); err != nil {
+	if err := d.addresses.Close(); err != nil {
 		d.log.Warn("a bridge keeps an address of this server", "error", err)
 	}
 }

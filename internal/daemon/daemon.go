@@ -51,16 +51,16 @@ type Daemon struct {
 	hosts     *hostsfile.File
 
 	// What makes guests known, and what they are known by.
-	following *following
+	libvirt   *libvirtSync
 	networks  *networks.Networks
-	keeper    *bridge.Keeper
-	ports     *portsecurity.Keeper
+	addresses *bridge.Reconciler
+	ports     *portsecurity.Reconciler
 	kernel    *ingress.Kernel
-	door      *admission.Door
+	admission *admission.Admission
 
 	// What people are told.
-	uploading *admin.Intake // by TCP
-	control   *admin.Intake // by the control socket
+	uploading *admin.UploadLimiter // by TCP
+	control   *admin.UploadLimiter // by the control socket
 	tokens    imds.Counts
 	trail     trail.Log
 	dhcp      trail.DHCPLog
@@ -75,7 +75,7 @@ type Daemon struct {
 	// reloading serialises reloads; config and front are what they replace.
 	reloading sync.Mutex
 	config    atomic.Pointer[config.Config]
-	front     atomic.Pointer[front]
+	front     atomic.Pointer[router]
 }
 
 // New opens the database and makes a server that is complete, but serves nothing
@@ -102,11 +102,11 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	if d.kernel, err = d.openKernel(); err != nil {
 		return nil, errors.Join(err, d.inventory.Close())
 	}
-	d.door = admission.New(admissionPolicy(cfg, networks.Configured(cfg)), liveGuests{d.inventory}, d.kernel, d.log)
-	d.keeper = bridge.New(d.log)
+	d.admission = admission.New(admissionPolicy(cfg, networks.Configured(cfg)), liveGuests{d.inventory}, d.kernel, d.log)
+	d.addresses = bridge.New(d.log)
 	d.ports = portsecurity.New(d.guests, d.log.With("part", "port security"))
 	d.networks = networks.New(cfg, d.inventory, d.notes, d.noteDHCP, d.log)
-	d.following = d.newFollowing(cfg)
+	d.libvirt = d.newLibvirtSync(cfg)
 	d.front.Store(d.newFront(cfg, d.networks.Describe(cfg)))
 	return d, nil
 }
@@ -124,11 +124,11 @@ func (d *Daemon) metadataHandler(identify httpcommon.Identify) http.Handler {
 	current := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d.front.Load().ServeHTTP(w, r)
 	})
-	verified := d.door.Verified(httpcommon.Normalise(current))
-	return d.door.Throttled(httpcommon.Identified(identify, d.noteRequest, verified))
+	verified := d.admission.Verified(httpcommon.Normalise(current))
+	return d.admission.Throttled(httpcommon.Identified(identify, d.noteRequest, verified))
 }
 
-func (d *Daemon) backend(intake *admin.Intake) admin.Backend {
+func (d *Daemon) backend(intake *admin.UploadLimiter) admin.Backend {
 	return admin.Backend{
 		Inventory: d.inventory,
 		Refresh:   d.refreshNetworks,

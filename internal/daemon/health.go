@@ -134,7 +134,7 @@ func diskTrouble(cfg *config.Config) []health.Trouble {
 // libvirtTrouble is a connection that was there and is lost. A host without
 // libvirt is in no trouble: guests may be registered by hand.
 func (d *Daemon) libvirtTrouble(cfg *config.Config) []health.Trouble {
-	s := d.following.status(cfg)
+	s := d.libvirt.status(cfg)
 	if s.Connected || s.Error == "" || s.Socket == "" {
 		return nil
 	}

@@ -16,29 +16,29 @@ import (
 	"mdserver/internal/presence"
 )
 
-// following keeps the inventory in step with libvirt.
-type following struct {
-	keeper  *presence.Keeper
-	watcher *watch.Watcher    // nil: libvirt is left alone
-	bridges *bridges.Resolver // nil, too, then
+// libvirtSync keeps the inventory in step with libvirt.
+type libvirtSync struct {
+	presence *presence.Reconciler
+	watcher  *watch.Watcher    // nil: libvirt is left alone
+	bridges  *bridges.Resolver // nil, too, then
 }
 
-func (d *Daemon) newFollowing(cfg *config.Config) *following {
-	f := &following{keeper: presence.New(d.inventory, d.refreshNetworks, cfg.Libvirt.ReleaseAfter, d.log)}
+func (d *Daemon) newLibvirtSync(cfg *config.Config) *libvirtSync {
+	f := &libvirtSync{presence: presence.New(d.inventory, d.refreshNetworks, cfg.Libvirt.ReleaseAfter, d.log)}
 	if uri := cfg.Libvirt.URI; !uri.Off {
 		endpoint := connection.Endpoint{Session: uri.Session, Socket: uri.Socket}
 		log := d.log.With("part", "libvirt")
 		f.bridges = bridges.New(endpoint, d.servesNetwork, log)
-		f.watcher = watch.New(endpoint, f.keeper, f.bridges, log)
+		f.watcher = watch.New(endpoint, f.presence, f.bridges, log)
 	}
 	return f
 }
 
 // run follows libvirt until ctx ends. Guests that are gone are released whether
 // libvirt is there or not.
-func (f *following) run(ctx context.Context) {
+func (f *libvirtSync) run(ctx context.Context) {
 	var running sync.WaitGroup
-	running.Go(func() { f.keeper.Run(ctx) })
+	running.Go(func() { f.presence.Run(ctx) })
 	if f.watcher != nil {
 		running.Go(func() { f.watcher.Run(ctx) })
 	}
@@ -46,11 +46,11 @@ func (f *following) run(ctx context.Context) {
 }
 
 // close lets go of the connection to libvirt.
-func (f *following) close() { f.bridges.Close() }
+func (f *libvirtSync) close() { f.bridges.Close() }
 
 // complete is called once requests are answered, when libvirt is followed.
 func (d *Daemon) complete(ctx context.Context, dom instance.Domain) instance.Domain {
-	return d.following.bridges.Complete(ctx, dom)
+	return d.libvirt.bridges.Complete(ctx, dom)
 }
 
 // servesNetwork reports whether guests are served on a network by its name.
@@ -60,29 +60,29 @@ func (d *Daemon) servesNetwork(name string) bool {
 
 // unplugged is called once requests are answered, when libvirt is followed.
 func (d *Daemon) unplugged(ctx context.Context, id uuid.UUID) error {
-	return d.following.keeper.Unplugged(ctx, id)
+	return d.libvirt.presence.Unplugged(ctx, id)
 }
 
 // running tells whether a domain runs, and whether that is known: libvirt is
 // followed now and has told so.
-func (f *following) running(id uuid.UUID) (running, known bool) {
+func (f *libvirtSync) running(id uuid.UUID) (running, known bool) {
 	if f.watcher == nil || !f.watcher.Status().Connected {
 		return false, false
 	}
-	return f.keeper.Running(id)
+	return f.presence.Running(id)
 }
 
 // foundRunning reports whether a guest was started before anything told this
 // server of it.
 func (d *Daemon) foundRunning(guest *instance.Instance) bool {
-	return d.following.keeper.FoundRunning(guest.UUID) && guest.Seen[instance.ByHook].Before(d.started)
+	return d.libvirt.presence.FoundRunning(guest.UUID) && guest.Seen[instance.ByHook].Before(d.started)
 }
 
-func (f *following) status(cfg *config.Config) api.Libvirt {
+func (f *libvirtSync) status(cfg *config.Config) api.Libvirt {
 	s := api.Libvirt{URI: cfg.Libvirt.URI.String()}
 	if f.watcher != nil {
 		s.LibvirtSync = f.watcher.Status()
-		s.Domains = f.keeper.Domains()
+		s.Domains = f.presence.Domains()
 	}
 	return s
 }

@@ -79,7 +79,7 @@ func (d *Daemon) applyNetworks(ctx context.Context) error {
 		return nil
 	}
 	d.inventory.Reconfigure(d.inventoryOptions(cfg, all))
-	d.door.SetPolicy(admissionPolicy(cfg, all))
+	d.admission.SetPolicy(admissionPolicy(cfg, all))
 	d.front.Store(d.newFront(cfg, all))
 	d.keepAddresses(cfg, all)
 	d.ports.Set(all)

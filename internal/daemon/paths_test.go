@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"mdserver/internal/face/facetest"
+	"mdserver/internal/frontend/frontendtest"
 	"mdserver/internal/instance"
 )
 
@@ -28,7 +28,7 @@ func everyPath(t *testing.T, handler http.Handler, from string) []string {
 			continue
 		}
 		paths[i] = path
-		list := facetest.AskWith(handler, from, "GET", path).Body.String()
+		list := frontendtest.AskWith(handler, from, "GET", path).Body.String()
 		for name := range strings.SplitSeq(list, "\n") {
 			if index, _, isKey := strings.Cut(name, "="); isKey && strings.HasSuffix(path, "/public-keys") {
 				name = index + "/"
@@ -61,9 +61,9 @@ func TestTrailingSlash(t *testing.T) {
 	paths = append(paths, "/nowhere", "/latest/meta-data/nothing", "/service/configuration", "/2021-03-23/api/token", "/latest/api/token")
 	for _, path := range paths {
 		for _, method := range []string{"GET", "HEAD", "PUT", "DELETE"} {
-			want := facetest.AskWith(handler, from, method, path)
+			want := frontendtest.AskWith(handler, from, method, path)
 			for _, end := range []string{"/", "//", "%2F"} {
-				got := facetest.AskWith(handler, from, method, path+end)
+				got := frontendtest.AskWith(handler, from, method, path+end)
 				same := bytes.Equal(seed.ReplaceAll(got.Body.Bytes(), nil), seed.ReplaceAll(want.Body.Bytes(), nil))
 				if got.Code != want.Code || !same || got.Header().Get("Content-Type") != want.Header().Get("Content-Type") {
 					t.Errorf("%s %s%s: %d %q, without it %d %q", method, path, end, got.Code, got.Body, want.Code, want.Body)
@@ -89,7 +89,7 @@ func TestTrailingSlashOfWrites(t *testing.T) {
 		{"POST", "/instance-upload/", "X: from a guest", 401},
 		{"POST", "/openstack/latest/password/", "X: an empty one", 401},
 	} {
-		if w := facetest.AskWith(server, fromGuest, tt.method, tt.path, tt.header); w.Code != tt.status {
+		if w := frontendtest.AskWith(server, fromGuest, tt.method, tt.path, tt.header); w.Code != tt.status {
 			t.Errorf("%s %s: %d %s, want %d", tt.method, tt.path, w.Code, w.Body, tt.status)
 		}
 	}
@@ -105,7 +105,7 @@ func TestTrailingSlashOfPasswords(t *testing.T) {
 		{"POST", 400}, // an empty one
 		{"PUT", 405},
 	} {
-		if w := facetest.AskWith(server, fromGuest, tt.method, "/openstack/latest/password/", "X: none"); w.Code != tt.status {
+		if w := frontendtest.AskWith(server, fromGuest, tt.method, "/openstack/latest/password/", "X: none"); w.Code != tt.status {
 			t.Errorf("%s: %d %s, want %d", tt.method, w.Code, w.Body, tt.status)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mdserver/internal/face/facetest"
+	"mdserver/internal/frontend/frontendtest"
 	"mdserver/internal/instance"
 )
 
@@ -39,8 +39,8 @@ func twoGuests(t *testing.T, mode string, more ...string) http.Handler {
 func TestRefusals(t *testing.T) {
 	optional, required, off := twoGuests(t, "optional"), twoGuests(t, "required"), twoGuests(t, "off")
 	exempt := twoGuests(t, "required", "imds_exempt = openstack")
-	others := "X-aws-ec2-metadata-token: " + facetest.AskWith(required, fromOther, "PUT", tokenPath, ttl+"60").Body.String()
-	foreign := "X-aws-ec2-metadata-token: " + facetest.AskWith(optional, fromGuest, "PUT", tokenPath, ttl+"60").Body.String()
+	others := "X-aws-ec2-metadata-token: " + frontendtest.AskWith(required, fromOther, "PUT", tokenPath, ttl+"60").Body.String()
+	foreign := "X-aws-ec2-metadata-token: " + frontendtest.AskWith(optional, fromGuest, "PUT", tokenPath, ttl+"60").Body.String()
 	tests := []struct {
 		name         string
 		server       http.Handler
@@ -116,13 +116,13 @@ func TestRefusals(t *testing.T) {
 			if tt.header != "" {
 				headers = []string{tt.header}
 			}
-			w := facetest.AskWith(tt.server, tt.from, tt.method, tt.path, headers...)
+			w := frontendtest.AskWith(tt.server, tt.from, tt.method, tt.path, headers...)
 			if w.Code != tt.status || w.Body.Len() == 0 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") {
 				t.Errorf("%d %v %q, want %d with a reason", w.Code, w.Header(), w.Body, tt.status)
 			}
 		})
 	}
-	if w := facetest.AskWith(required, fromGuest, "PUT", tokenPath, ttl+"60", "X-Forwarded-For: 10.0.0.1"); w.Code != 403 {
+	if w := frontendtest.AskWith(required, fromGuest, "PUT", tokenPath, ttl+"60", "X-Forwarded-For: 10.0.0.1"); w.Code != 403 {
 		t.Errorf("a token through a proxy: %d %s, want 403", w.Code, w.Body)
 	}
 }
@@ -135,7 +135,7 @@ func TestEmptyAnswers(t *testing.T) {
 		"/nocloud/user-data": "", "/nocloud/vendor-data": "", "/openstack/latest/password": "",
 		"/openstack/latest/vendor_data.json": "{}\n", "/openstack/latest/vendor_data2.json": "{}\n",
 	} {
-		if w := facetest.AskWith(server, fromGuest, "GET", path); w.Code != 200 || w.Body.String() != want {
+		if w := frontendtest.AskWith(server, fromGuest, "GET", path); w.Code != 200 || w.Body.String() != want {
 			t.Errorf("%s: %d %q, want 200 with %q", path, w.Code, w.Body, want)
 		}
 	}

@@ -58,7 +58,7 @@ func emptied(path string) error {
 // takeOver puts the networks of the configuration in force, and what else is
 // made of it.
 func (d *Daemon) takeOver(ctx context.Context, cfg *config.Config) error {
-	d.following.keeper.SetRest(cfg.Libvirt.ReleaseAfter)
+	d.libvirt.presence.SetRest(cfg.Libvirt.ReleaseAfter)
 	errBefore := d.askToApply(ctx)
 	errNetworks := d.networks.Reconfigure(ctx, cfg)
 	// What new backends know of their networks holds from now on.

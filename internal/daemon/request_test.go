@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mdserver/internal/face/facetest"
+	"mdserver/internal/frontend/frontendtest"
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
 )
@@ -54,7 +54,7 @@ func newHandlerFor(tb testing.TB, dir, text string, domains ...instance.Domain) 
 		}
 		records = append(records, result.Instance)
 	}
-	return d.metadataHandler(facetest.Identify(liveGuests{d.inventory})), records
+	return d.metadataHandler(frontendtest.Identify(liveGuests{d.inventory})), records
 }
 
 // FuzzRequest sends whatever a guest may send through the whole chain: nothing

@@ -66,7 +66,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	defer listeners.close()
 	defer d.takeAddressesAway()
 	defer d.closeNetworks()
-	defer d.following.close()
+	defer d.libvirt.close()
 
 	// What runs in the background outlives ctx until all requests are answered: a
 	// registration waits until DHCP and DNS know its guest.
@@ -76,9 +76,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	defer end()
 	starting := context.AfterFunc(ctx, end)
 
-	background.Go(func() { d.keeper.Run(work) })
+	background.Go(func() { d.addresses.Run(work) })
 	background.Go(func() { d.ports.Run(work) })
-	d.onChange(work, &background, func([]instance.Event) { d.ports.Stir() })
+	d.onChange(work, &background, func([]instance.Event) { d.ports.Wake() })
 	d.onChange(work, &background, d.forgetReleased)
 	d.followGuests(work, &background)
 	if err := d.startNetworks(work); err != nil {
@@ -89,7 +89,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 	starting()
 	ctx, stop := context.WithCancel(ctx)
-	background.Go(func() { d.following.run(ctx) })
+	background.Go(func() { d.libvirt.run(ctx) })
 	background.Go(func() { d.keepHealthy(ctx) })
 	defer stop()
 	return d.serve(ctx, listeners)
@@ -111,26 +111,26 @@ func (d *Daemon) onChange(ctx context.Context, running *sync.WaitGroup, do func(
 	})
 }
 
-// followGuests has the door follow what becomes of guests until ctx ends.
+// followGuests has admission follow what becomes of guests until ctx ends.
 func (d *Daemon) followGuests(ctx context.Context, running *sync.WaitGroup) {
 	feed := d.inventory.Subscribe()
 	guests := feed.Start().All()
 	running.Go(func() {
 		defer feed.Close()
-		d.door.Follow(ctx, guests, feed)
+		d.admission.Follow(ctx, guests, feed)
 	})
 }
 
 // serve answers requests until ctx ends or a listener fails.
 func (d *Daemon) serve(ctx context.Context, l listeners) error {
-	metadata := newServer(d.metadataHandler(d.door.Caller), func(ctx context.Context, conn net.Conn) context.Context {
-		return imds.WithConn(d.door.ConnContext(ctx, conn), conn)
+	metadata := newServer(d.metadataHandler(d.admission.Caller), func(ctx context.Context, conn net.Conn) context.Context {
+		return imds.WithConn(d.admission.ConnContext(ctx, conn), conn)
 	}, d.log)
 	control := newServer(d.backend(d.control).Handler(), admin.WithPeer, d.log)
 	failed := make(chan error, len(l.metadata)+1)
 	var serving sync.WaitGroup
 	for _, listener := range l.metadata {
-		serving.Go(func() { failed <- metadata.Serve(d.door.Listener(listener)) })
+		serving.Go(func() { failed <- metadata.Serve(d.admission.Listener(listener)) })
 	}
 	serving.Go(func() { failed <- control.Serve(l.control) })
 	defer serving.Wait()

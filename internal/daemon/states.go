@@ -13,7 +13,7 @@ func (d *Daemon) state(guest *instance.Instance) api.State {
 	case instance.Away:
 		return api.Away
 	}
-	running, known := d.following.running(guest.UUID)
+	running, known := d.libvirt.running(guest.UUID)
 	switch {
 	case !known:
 		return api.Unknown

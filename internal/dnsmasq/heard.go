@@ -6,9 +6,9 @@ import (
 	"mdserver/internal/instance"
 )
 
-// Heard takes what a DHCP client and dnsmasq said to each other: the message's
+// OnDHCPMessage takes what a DHCP client and dnsmasq said to each other: the message's
 // name, such as DHCPDISCOVER or DHCPACK, and the client's MAC. It must not wait.
-type Heard func(mac instance.MAC, message string)
+type OnDHCPMessage func(mac instance.MAC, message string)
 
 // Known tells whether a MAC is a guest's. It must not wait.
 type Known func(mac instance.MAC) bool
@@ -16,13 +16,13 @@ type Known func(mac instance.MAC) bool
 // OnDHCP sets who is told of DHCPv4 messages, and who knows the guests among
 // the clients. It comes before Start; only a dnsmasq that mdserver runs itself
 // can be heard.
-func (s *Service) OnDHCP(heard Heard, known Known) {
+func (s *Service) OnDHCP(heard OnDHCPMessage, known Known) {
 	s.clients = clients{heard: heard, known: known}
 }
 
 // clients are functions about DHCP clients; any may be nil.
 type clients struct {
-	heard    Heard
+	heard    OnDHCPMessage
 	known    Known
 	declined func(text string) // gets every line of the DHCP server
 }

@@ -137,7 +137,7 @@ func (l *lab) start(guests ...instance.Instance) *Service {
 }
 
 // listen is start with somebody who is told of DHCP messages.
-func (l *lab) listen(heard Heard, guests ...instance.Instance) *Service {
+func (l *lab) listen(heard OnDHCPMessage, guests ...instance.Instance) *Service {
 	l.t.Helper()
 	s := New(l.Settings, slog.New(l.log))
 	s.OnDHCP(heard, nil)

@@ -31,26 +31,26 @@ func (h *Host) dress(d domain) string {
 // detects judges what cloud-init's ds-identify makes of the guest's hardware.
 func (h *Host) detects(ctx context.Context, d domain) []Finding {
 	server := smbios.ServerFor(h.Config, d.metadata)
-	switch face, why := d.Face(); {
-	case face == smbios.None && h.fetched(ctx, d):
+	switch datasource, why := d.Datasource(); {
+	case datasource == smbios.None && h.fetched(ctx, d):
 		return nil // whatever its hardware says, its image has found the server
-	case face == smbios.None:
+	case datasource == smbios.None:
 		return []Finding{wrong("the guest %q: %s; cloud-init in its image finds no datasource unless one is configured", d.Name, why).
 			mend(h.dress(d))}
-	case server.Denies(face):
-		return []Finding{wrong("the guest %q takes this for %s, where cloud-init sends no tokens, but imds requires them: it gets no metadata", d.Name, face.Title()).
-			admit(ctx, h, d, face)}
-	case face == smbios.EC2 && !server.Tokens:
+	case server.Denies(datasource):
+		return []Finding{wrong("the guest %q takes this for %s, where cloud-init sends no tokens, but imds requires them: it gets no metadata", d.Name, datasource.Title()).
+			admit(ctx, h, d, datasource)}
+	case datasource == smbios.EC2 && !server.Tokens:
 		return []Finding{wrong("the guest %q takes this for AWS, where cloud-init needs tokens, but imds is off", d.Name).
 			change(ctx, h, "mdserver", "imds", "optional")}
 	default:
 		var all []Finding
 		for _, text := range d.Readers() {
-			if smbios.Moves(face, smbios.EC2) {
+			if smbios.Moves(datasource, smbios.EC2) {
 				text += " An upgrade past that version changes its instance-id, so cloud-init sets it up again."
 			}
-			found := warning("the guest %q is taken for %s, but %s", d.Name, face.Title(), text)
-			if face == smbios.NoCloud {
+			found := warning("the guest %q is taken for %s, but %s", d.Name, datasource.Title(), text)
+			if datasource == smbios.NoCloud {
 				found = found.mend(h.dress(d))
 			} else {
 				found = found.advise("no command changes this without setting the guest up again: give a new guest another UUID")
@@ -62,13 +62,13 @@ func (h *Host) detects(ctx context.Context, d domain) []Finding {
 }
 
 // admit adds how a guest is served without tokens.
-func (f Finding) admit(ctx context.Context, h *Host, d domain, face smbios.Face) Finding {
+func (f Finding) admit(ctx context.Context, h *Host, d domain, datasource smbios.Datasource) Finding {
 	_, mode := d.metadata.IMDS()
 	_, exempt := d.metadata.IMDSExempt()
 	switch {
 	case mode || exempt:
 		return f.advise("change imds or imds_exempt in the domain's <metadata>: %s", h.virsh("edit %s", d.Name))
-	case face == smbios.EC2Clone: // the EC2 tree is never exempt
+	case datasource == smbios.EC2Clone: // the EC2 tree is never exempt
 		return f.change(ctx, h, "mdserver", "imds", "optional")
 	}
 	return f.change(ctx, h, "mdserver", "imds_exempt", "openstack, nocloud")

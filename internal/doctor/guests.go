@@ -68,7 +68,7 @@ func checkGuests(ctx context.Context, h *Host) []Finding {
 	served := len(h.libvirt.domains) - len(others)
 	for _, d := range others {
 		// One that is made for this server, or the first of a new host.
-		if face, _ := d.Face(); face != smbios.None || served == 0 {
+		if datasource, _ := d.Datasource(); datasource != smbios.None || served == 0 {
 			all = append(all, h.elsewhere(d))
 		}
 	}

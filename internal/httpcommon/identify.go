@@ -29,8 +29,8 @@ type Answer struct {
 	Bytes    int64 // of the body
 }
 
-// Tell is called after each request.
-type Tell func(r *http.Request, a Answer)
+// LogFunc is called after each request.
+type LogFunc func(r *http.Request, a Answer)
 
 // Identify tells who sent a request. Nothing that the request says counts,
 // headers such as X-Forwarded-For least of all: a guest could write there what
@@ -39,7 +39,7 @@ type Identify func(*http.Request) caller.Caller
 
 // Identified finds out who sends each request, hands that on to next, and
 // tells how it was answered.
-func Identified(identify Identify, tell Tell, next http.Handler) http.Handler {
+func Identified(identify Identify, tell LogFunc, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		rec := &recorder{ResponseWriter: w, caller: identify(r), status: http.StatusOK}

@@ -21,7 +21,7 @@ const maxLogged = 256
 func loggable(text string) string { return visible.Quotable(text, maxLogged) }
 
 // LogTo tells a log of each request.
-func LogTo(log *slog.Logger) Tell {
+func LogTo(log *slog.Logger) LogFunc {
 	return func(r *http.Request, a Answer) {
 		level := a.Level()
 		if !log.Enabled(r.Context(), level) {

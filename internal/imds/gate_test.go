@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"mdserver/internal/face/facetest"
+	"mdserver/internal/frontend/frontendtest"
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 )
@@ -43,7 +43,7 @@ func TestMethodsWithoutToken(t *testing.T) {
 	}
 }
 
-// A face is before the gate unless it is exempt, for all guests or for one.
+// A frontend is before the gate unless it is exempt, for all guests or for one.
 func TestFace(t *testing.T) {
 	guests := guests{
 		"10.122.0.1": {Name: "web1", UUID: web1},
@@ -57,9 +57,9 @@ func TestFace(t *testing.T) {
 	gate.now = func() time.Duration { return noon }
 	token := HeaderToken + ": " + gate.key.Issue(web1, noon+time.Minute)
 	for _, tt := range []struct {
-		face, from string
-		headers    []string
-		want       int
+		frontend, from string
+		headers        []string
+		want           int
 	}{
 		{"nocloud", "10.122.0.1", nil, 200},
 		{"nocloud", "10.122.0.1", []string{HeaderToken + ": x"}, 200},
@@ -72,17 +72,17 @@ func TestFace(t *testing.T) {
 		{"nocloud", "10.122.0.5", nil, 401},
 		{"nocloud", "10.122.0.6", nil, 401},
 		{"openstack", "10.122.0.6", nil, 401},
-		{"openstack", "10.122.0.9", nil, 200}, // no guest: the face's to refuse
+		{"openstack", "10.122.0.9", nil, 200}, // no guest: the frontend's to refuse
 	} {
 		inner := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { httpcommon.Text(w, "value") })
-		handler := httpcommon.Identified(facetest.Identify(guests), httpcommon.LogTo(log), gate.Face(tt.face, inner))
+		handler := httpcommon.Identified(frontendtest.Identify(guests), httpcommon.LogTo(log), gate.Frontend(tt.frontend, inner))
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
-			w := facetest.AskWith(handler, tt.from, method, "/", tt.headers...)
+			w := frontendtest.AskWith(handler, tt.from, method, "/", tt.headers...)
 			if w.Code != tt.want {
-				t.Errorf("%s of %s by %s with %q: %d, want %d", method, tt.face, tt.from, tt.headers, w.Code, tt.want)
+				t.Errorf("%s of %s by %s with %q: %d, want %d", method, tt.frontend, tt.from, tt.headers, w.Code, tt.want)
 			}
 			if reached := w.Body.String() == "value"; reached != (tt.want == 200) {
-				t.Errorf("%s of %s by %s: answered %q", method, tt.face, tt.from, w.Body)
+				t.Errorf("%s of %s by %s: answered %q", method, tt.frontend, tt.from, w.Body)
 			}
 		}
 	}
@@ -179,7 +179,7 @@ func TestNoHopLimitNoToken(t *testing.T) {
 			handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				s.ServeHTTP(w, r.WithContext(WithConn(r.Context(), conn)))
 			})
-			w := facetest.AskWith(handler, "10.122.0.1", "PUT", "/latest/api/token", ttlHeader+"60")
+			w := frontendtest.AskWith(handler, "10.122.0.1", "PUT", "/latest/api/token", ttlHeader+"60")
 			if w.Code != http.StatusInternalServerError || strings.TrimSpace(w.Body.String()) != "Internal server error" || s.counts.Tokens.Load() != 0 {
 				t.Errorf("%d %q, %d tokens", w.Code, w.Body, s.counts.Tokens.Load())
 			}

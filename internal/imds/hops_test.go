@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"mdserver/internal/face/facetest"
+	"mdserver/internal/frontend/frontendtest"
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 )
@@ -36,7 +36,7 @@ func TestHopLimitIsSetOnTheSocket(t *testing.T) {
 			log := slog.New(slog.DiscardHandler)
 			gate := New(Settings{Mode: instance.IMDSOptional, HopLimit: 3, Versions: []string{"latest"}}, NewKey(), &Counts{}, log).EC2(
 				http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { httpcommon.Text(w, "value") }))
-			server.Config.Handler = httpcommon.Identified(facetest.Identify(&everybody{instance.Instance{UUID: web1}}), httpcommon.LogTo(log), gate)
+			server.Config.Handler = httpcommon.Identified(frontendtest.Identify(&everybody{instance.Instance{UUID: web1}}), httpcommon.LogTo(log), gate)
 			server.Config.ConnContext = WithConn
 			server.Start()
 			defer server.Close()

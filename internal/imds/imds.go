@@ -41,7 +41,7 @@ const (
 // Settings say how tokens are dealt with.
 type Settings struct {
 	Mode     instance.IMDSMode // of guests that do not say otherwise
-	Exempt   []string          // faces that ask those guests for no token
+	Exempt   []string          // frontends that ask those guests for no token
 	HopLimit int               // IP TTL of an answer with a token
 	Versions []string          // of the EC2 tree
 }
@@ -75,8 +75,8 @@ func (g *Gate) EC2(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.serveEC2(w, r, next) })
 }
 
-// Face puts the gate before another face, which may be exempt from tokens.
-func (g *Gate) Face(name string, next http.Handler) http.Handler {
+// Frontend puts the gate before another frontend, which may be exempt from tokens.
+func (g *Gate) Frontend(name string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		guest := httpcommon.Caller(r).Guest
 		mode := g.mode(guest)
@@ -101,11 +101,11 @@ func (g *Gate) serveEC2(w http.ResponseWriter, r *http.Request, next http.Handle
 	}
 }
 
-// exempt are the faces that ask a guest for no token: as it says itself, or as
+// exempt are the frontends that ask a guest for no token: as it says itself, or as
 // for all.
 func (g *Gate) exempt(guest *instance.Instance) []string {
-	if faces, ok := guest.Metadata.IMDSExempt(); ok {
-		return faces
+	if frontends, ok := guest.Metadata.IMDSExempt(); ok {
+		return frontends
 	}
 	return g.settings.Exempt
 }

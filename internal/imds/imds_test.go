@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"mdserver/internal/face/facetest"
+	"mdserver/internal/frontend/frontendtest"
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 )
@@ -46,12 +46,12 @@ func newService(mode instance.IMDSMode) service {
 	s := service{counts: &Counts{}}
 	s.gate = New(settings, NewKey(), s.counts, log)
 	s.gate.now = func() time.Duration { return noon }
-	s.Handler = httpcommon.Identified(facetest.Identify(known), httpcommon.LogTo(log), httpcommon.Normalise(s.gate.EC2(tree)))
+	s.Handler = httpcommon.Identified(frontendtest.Identify(known), httpcommon.LogTo(log), httpcommon.Normalise(s.gate.EC2(tree)))
 	return s
 }
 
 func (s service) do(from, method, path string, headers ...string) *httptest.ResponseRecorder {
-	return facetest.AskWith(s, from, method, path, headers...)
+	return frontendtest.AskWith(s, from, method, path, headers...)
 }
 
 const ttlHeader = "X-aws-ec2-metadata-token-ttl-seconds: "

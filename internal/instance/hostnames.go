@@ -60,10 +60,10 @@ func DHCPName(hostname, domain string) string {
 // allForms is an entry_order with every name that a guest can have.
 var allForms = []string{"base", "prefix", "domain"}
 
-// Rivals are the host names, hostname among them, that share a name with it in
+// ConflictingNames are the host names, hostname among them, that share a name with it in
 // the DNS of the network: with the prefix lab- these are web and lab-web, since
 // web is lab-web there, too. All are in lower case.
-func (n Network) Rivals(hostname string) []string {
+func (n Network) ConflictingNames(hostname string) []string {
 	prefix, domain := strings.ToLower(n.NamePrefix), strings.ToLower(n.Domain)
 	var rivals []string
 	add := func(name string) {

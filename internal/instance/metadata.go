@@ -97,8 +97,8 @@ func (m Metadata) Validate() error {
 		return fmt.Errorf("metadata imds %q is none of the modes, accepted: optional, required, off", v)
 	}
 	if v, ok := m.Values[KeyIMDSExempt]; ok {
-		if _, err := ParseIMDSFaces(v); err != nil {
-			return fmt.Errorf("metadata imds_exempt %q: %w, accepted: %s", v, err, strings.Join(IMDSFaces, ", "))
+		if _, err := ParseIMDSFrontends(v); err != nil {
+			return fmt.Errorf("metadata imds_exempt %q: %w, accepted: %s", v, err, strings.Join(IMDSFrontends, ", "))
 		}
 	}
 	return m.validatePortSecurity()
@@ -122,27 +122,27 @@ func (m Metadata) IMDS() (IMDSMode, bool) {
 	return mode, mode.valid()
 }
 
-// IMDSFaces are those that can be served without a token where one is required:
+// IMDSFrontends are those that can be served without a token where one is required:
 // their clients know of no tokens.
-var IMDSFaces = []string{"openstack", "nocloud"}
+var IMDSFrontends = []string{"openstack", "nocloud"}
 
-// ParseIMDSFaces reads a list of some of IMDSFaces.
-func ParseIMDSFaces(text string) ([]string, error) {
-	faces := SplitList(text)
-	for _, face := range faces {
-		if !slices.Contains(IMDSFaces, face) {
-			return nil, fmt.Errorf("%q is not served without a token", face)
+// ParseIMDSFrontends reads a list of some of IMDSFrontends.
+func ParseIMDSFrontends(text string) ([]string, error) {
+	frontends := SplitList(text)
+	for _, frontend := range frontends {
+		if !slices.Contains(IMDSFrontends, frontend) {
+			return nil, fmt.Errorf("%q is not served without a token", frontend)
 		}
 	}
-	return faces, nil
+	return frontends, nil
 }
 
-// IMDSExempt are the faces that the administrator exempts from tokens for this
+// IMDSExempt are the frontends that the administrator exempts from tokens for this
 // guest alone, if its metadata says anything of it.
-func (m Metadata) IMDSExempt() (faces []string, ok bool) {
+func (m Metadata) IMDSExempt() (frontends []string, ok bool) {
 	text, ok := m.Values[KeyIMDSExempt]
-	faces, err := ParseIMDSFaces(text)
-	return faces, ok && err == nil
+	frontends, err := ParseIMDSFrontends(text)
+	return frontends, ok && err == nil
 }
 
 // Flat gives all metadata as one map of text, the form in which the original

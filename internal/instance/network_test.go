@@ -108,7 +108,7 @@ func TestRivals(t *testing.T) {
 		for _, one := range hostnames {
 			for _, other := range hostnames {
 				shared := slices.ContainsFunc(namesInDNS(n, one), func(name string) bool { return slices.Contains(namesInDNS(n, other), name) })
-				if got := slices.Contains(n.Rivals(one), strings.ToLower(other)); got != shared {
+				if got := slices.Contains(n.ConflictingNames(one), strings.ToLower(other)); got != shared {
 					t.Errorf("prefix %q, domain %q: %q and %q share a name: %v, rivals: %v", n.NamePrefix, n.Domain, one, other, shared, got)
 				}
 			}

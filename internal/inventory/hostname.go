@@ -123,7 +123,7 @@ func (d *draft) hostnameHolder(hostname string, id uuid.UUID, places []instance.
 	}
 	for _, place := range places {
 		network, _ := d.rules.network(place.Network)
-		for _, rival := range network.Rivals(hostname) {
+		for _, rival := range network.ConflictingNames(hostname) {
 			other, ok := d.byHostname.Get(hostnameKey(rival))
 			if !ok || other.UUID == id {
 				continue

@@ -117,7 +117,7 @@ func (d *draft) withheldName(hostname string, id uuid.UUID, places []instance.At
 	names := []string{hostname}
 	for _, place := range places {
 		network, _ := d.rules.network(place.Network)
-		names = append(names, network.Rivals(hostname)...)
+		names = append(names, network.ConflictingNames(hostname)...)
 	}
 	for _, name := range names {
 		if other := d.rules.withheld.hostname(name, id); other != nil {

@@ -22,7 +22,7 @@ type Log struct {
 	budgets      *budgets
 
 	toStream, toFile *queue.Queue
-	writeRequest     httpcommon.Tell
+	writeRequest     httpcommon.LogFunc
 }
 
 // flushTime is how long a writer of the log may take where somebody waits for it.
@@ -119,8 +119,8 @@ func (l *Log) reopen(cfg *config.Config) {
 
 // hurry has the lines that wait written at once.
 func (l *Log) hurry() {
-	l.toStream.Hurry()
-	l.toFile.Hurry()
+	l.toStream.FlushSoon()
+	l.toFile.FlushSoon()
 }
 
 // tellLost is called when a target takes lines again.

@@ -1,6 +1,6 @@
 // Package metadata makes one neutral document of a guest, out of which every
-// datasource face draws its answers. What is true of a guest is decided here
-// once, so that no two faces can disagree.
+// datasource frontend draws its answers. What is true of a guest is decided here
+// once, so that no two frontends can disagree.
 package metadata
 
 import (
@@ -35,7 +35,7 @@ type Site struct {
 }
 
 // Document is what a guest may learn of itself. Zero values are absent: a
-// face shows no name for them. Slices and maps are shared with the guest's
+// frontend shows no name for them. Slices and maps are shared with the guest's
 // record and the Site, and are read only.
 type Document struct {
 	InstanceID string
@@ -84,13 +84,13 @@ type Interface struct {
 // New draws up the document of one guest.
 func New(guest *instance.Instance, site Site) Document {
 	var d Document
-	d.Become(guest, &site)
+	d.Fill(guest, &site)
 	return d
 }
 
-// Become draws up the document of a guest in the memory of another, which
+// Fill draws up the document of a guest in the memory of another, which
 // nobody may be using any more.
-func (d *Document) Become(guest *instance.Instance, site *Site) {
+func (d *Document) Fill(guest *instance.Instance, site *Site) {
 	network := site.network(guest.Network)
 	*d = Document{
 		InstanceID: guest.ID,

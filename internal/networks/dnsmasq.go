@@ -17,7 +17,7 @@ const launcherSocket = "/run/mdserver-launcher/socket"
 // byDnsmasq is the backend of a network that has a dnsmasq of its own.
 type byDnsmasq struct{ *dnsmasq.Service }
 
-func newDnsmasq(cfg *config.Config, n config.Network, heard dnsmasq.Heard, known dnsmasq.Known, log *slog.Logger) byDnsmasq {
+func newDnsmasq(cfg *config.Config, n config.Network, heard dnsmasq.OnDHCPMessage, known dnsmasq.Known, log *slog.Logger) byDnsmasq {
 	service := dnsmasq.New(dnsmasqSettings(cfg, n), log)
 	service.OnDHCP(heard, known)
 	return byDnsmasq{service}

@@ -59,16 +59,16 @@ type member struct {
 // configuration.
 func (m member) serves(n config.Network) bool { return m.Name == n.Name && m.Backend == n.Backend }
 
-// Heard is called with what a DHCP client and the server of a network said to
+// OnDHCPMessage is called with what a DHCP client and the server of a network said to
 // each other. It must not wait.
-type Heard func(network string, mac instance.MAC, message string)
+type OnDHCPMessage func(network string, mac instance.MAC, message string)
 
 // Networks are all networks that are served. Its methods may be called from any
 // goroutine.
 type Networks struct {
 	inventory *inventory.Inventory
 	notes     network.Notes
-	heard     Heard
+	heard     OnDHCPMessage
 	log       *slog.Logger
 	changed   chan struct{}
 	progress  *progress
@@ -86,7 +86,7 @@ type Networks struct {
 
 // New makes the backends of a configuration's networks. None of them does
 // anything before Start. Notes keep what is known of libvirt's networks.
-func New(cfg *config.Config, inv *inventory.Inventory, notes network.Notes, heard Heard, log *slog.Logger) *Networks {
+func New(cfg *config.Config, inv *inventory.Inventory, notes network.Notes, heard OnDHCPMessage, log *slog.Logger) *Networks {
 	s := &Networks{inventory: inv, notes: notes, heard: heard, log: log,
 		changed: make(chan struct{}, 1), progress: newProgress()}
 	for _, n := range cfg.Networks {

@@ -24,8 +24,8 @@ import (
 // those that wait for it in one transaction.
 const atOnce = 128
 
-// Keeper implements watch.Guests on an inventory.
-type Keeper struct {
+// Reconciler implements watch.Guests on an inventory.
+type Reconciler struct {
 	inventory *inventory.Inventory
 	refresh   func(context.Context)
 	log       *slog.Logger
@@ -35,24 +35,24 @@ type Keeper struct {
 	found     sync.Map      // UUIDs of the domains that were running when they were found
 }
 
-// New makes a keeper. A guest that is gone is released after rest; never, if
+// New makes a reconciler. A guest that is gone is released after rest; never, if
 // that is negative. refresh is called before a domain becomes a new guest, and
 // brings the inventory's networks up to date.
-func New(inv *inventory.Inventory, refresh func(context.Context), rest time.Duration, log *slog.Logger) *Keeper {
-	k := &Keeper{inventory: inv, refresh: refresh, log: log, wake: make(chan struct{}, 1)}
+func New(inv *inventory.Inventory, refresh func(context.Context), rest time.Duration, log *slog.Logger) *Reconciler {
+	k := &Reconciler{inventory: inv, refresh: refresh, log: log, wake: make(chan struct{}, 1)}
 	k.rest.Store(int64(rest))
 	return k
 }
 
 // SetRest changes how long guests that are gone rest, also those that are gone
 // already.
-func (k *Keeper) SetRest(rest time.Duration) {
+func (k *Reconciler) SetRest(rest time.Duration) {
 	k.rest.Store(int64(rest))
 	k.stir()
 }
 
 // Seen implements watch.Guests.
-func (k *Keeper) Seen(ctx context.Context, d watch.Domain) error {
+func (k *Reconciler) Seen(ctx context.Context, d watch.Domain) error {
 	k.setRunning(d.UUID, d.Running)
 	if _, known := k.inventory.Snapshot().ByUUID(d.UUID); !known {
 		k.refresh(ctx)
@@ -84,20 +84,20 @@ func (k *Keeper) Seen(ctx context.Context, d watch.Domain) error {
 }
 
 // Unplugged notes that a domain is on none of the networks.
-func (k *Keeper) Unplugged(ctx context.Context, id uuid.UUID) error {
+func (k *Reconciler) Unplugged(ctx context.Context, id uuid.UUID) error {
 	missed, err := k.inventory.Unplug(ctx, id)
 	return k.tell(id, missed, err)
 }
 
 // Left implements watch.Guests.
-func (k *Keeper) Left(ctx context.Context, id uuid.UUID, away bool) error {
+func (k *Reconciler) Left(ctx context.Context, id uuid.UUID, away bool) error {
 	k.forgetRunning(id)
 	missed, err := k.inventory.Miss(ctx, id, away)
 	return k.tell(id, missed, err)
 }
 
 // tell tells of a guest that is missed, and whose release may be next.
-func (k *Keeper) tell(id uuid.UUID, missed bool, err error) error {
+func (k *Reconciler) tell(id uuid.UUID, missed bool, err error) error {
 	if err != nil || !missed {
 		return err
 	}
@@ -109,7 +109,7 @@ func (k *Keeper) tell(id uuid.UUID, missed bool, err error) error {
 }
 
 // Listed implements watch.Guests.
-func (k *Keeper) Listed(ctx context.Context, began time.Time, domains []watch.Domain, unreadable []watch.Unreadable) error {
+func (k *Reconciler) Listed(ctx context.Context, began time.Time, domains []watch.Domain, unreadable []watch.Unreadable) error {
 	here := map[uuid.UUID]bool{}
 	for _, u := range unreadable {
 		here[u.UUID] = true
@@ -135,7 +135,7 @@ func (k *Keeper) Listed(ctx context.Context, began time.Time, domains []watch.Do
 }
 
 // Unread implements watch.Guests: a domain that cannot be read is refused.
-func (k *Keeper) Unread(u watch.Unreadable) {
+func (k *Reconciler) Unread(u watch.Unreadable) {
 	k.inventory.Refuse(api.Refusal{Name: u.Name, UUID: u.UUID, State: api.Refused, Source: instance.ByLibvirt,
 		Reason: fmt.Sprintf("its definition cannot be read: %v", u.Err)})
 }
@@ -149,7 +149,7 @@ func missable(guest *instance.Instance, began time.Time) bool {
 }
 
 // seenTogether registers many domains, in whatever order.
-func (k *Keeper) seenTogether(ctx context.Context, domains []watch.Domain) {
+func (k *Reconciler) seenTogether(ctx context.Context, domains []watch.Domain) {
 	var working sync.WaitGroup
 	places := make(chan struct{}, atOnce)
 	for _, d := range domains {

@@ -24,7 +24,7 @@ var networks = []instance.Network{
 }
 
 // newKeeper keeps an inventory in a file of its own.
-func newKeeper(t *testing.T, rest time.Duration) *Keeper {
+func newKeeper(t *testing.T, rest time.Duration) *Reconciler {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	store, err := boltstore.Open(t.TempDir()+"/mdserver.db", log)
@@ -51,7 +51,7 @@ func domain(n int, name, network string) watch.Domain {
 }
 
 // guests tells every guest's name and presence.
-func (k *Keeper) guests() []string {
+func (k *Reconciler) guests() []string {
 	var out []string
 	for g := range k.inventory.Snapshot().All() {
 		out = append(out, fmt.Sprint(g.Name, " ", g.Presence.State))
@@ -60,7 +60,7 @@ func (k *Keeper) guests() []string {
 	return out
 }
 
-func (k *Keeper) expect(t *testing.T, want ...string) {
+func (k *Reconciler) expect(t *testing.T, want ...string) {
 	t.Helper()
 	if got := k.guests(); !slices.Equal(got, want) {
 		t.Errorf("the guests are %q, want %q", got, want)

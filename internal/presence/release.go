@@ -11,7 +11,7 @@ import (
 const retryTime = 10 * time.Second
 
 // Run releases the guests that have rested, until ctx ends.
-func (k *Keeper) Run(ctx context.Context) {
+func (k *Reconciler) Run(ctx context.Context) {
 	for {
 		next := k.release(ctx)
 		select {
@@ -33,7 +33,7 @@ func after(wait time.Duration) <-chan time.Time {
 
 // release releases those that have rested, and tells in how long the next one
 // will have; negative if there is none.
-func (k *Keeper) release(ctx context.Context) time.Duration {
+func (k *Reconciler) release(ctx context.Context) time.Duration {
 	rest := time.Duration(k.rest.Load())
 	next := time.Duration(-1)
 	if rest < 0 {
@@ -57,7 +57,7 @@ func (k *Keeper) release(ctx context.Context) time.Duration {
 
 // releaseOne releases a guest that is still gone, and tells when to try again;
 // negative if there is no need.
-func (k *Keeper) releaseOne(ctx context.Context, guest *instance.Instance, before time.Time) time.Duration {
+func (k *Reconciler) releaseOne(ctx context.Context, guest *instance.Instance, before time.Time) time.Duration {
 	released, err := k.inventory.ReleaseGone(ctx, guest.UUID, before)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -72,7 +72,7 @@ func (k *Keeper) releaseOne(ctx context.Context, guest *instance.Instance, befor
 }
 
 // stir makes Run look again.
-func (k *Keeper) stir() {
+func (k *Reconciler) stir() {
 	select {
 	case k.wake <- struct{}{}:
 	default: // it will look anyway

@@ -36,9 +36,9 @@ func (m *memory) Apply(context.Context, []instance.Change) error {
 	return nil
 }
 
-// inBubble runs a test with a keeper whose clock is that of the test. What it
+// inBubble runs a test with a reconciler whose clock is that of the test. What it
 // logs is kept.
-func inBubble(t *testing.T, rest time.Duration, test func(t *testing.T, k *Keeper, store *memory, log *strings.Builder)) {
+func inBubble(t *testing.T, rest time.Duration, test func(t *testing.T, k *Reconciler, store *memory, log *strings.Builder)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		store, log := &memory{}, &strings.Builder{}
@@ -52,8 +52,8 @@ func inBubble(t *testing.T, rest time.Duration, test func(t *testing.T, k *Keepe
 	})
 }
 
-// run runs the keeper until the test ends.
-func (k *Keeper) run(t *testing.T) {
+// run runs the reconciler until the test ends.
+func (k *Reconciler) run(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -73,7 +73,7 @@ func sleep(d time.Duration) {
 }
 
 // seen registers running guests that are called by their number, as "g1".
-func (k *Keeper) seen(t *testing.T, numbers ...int) {
+func (k *Reconciler) seen(t *testing.T, numbers ...int) {
 	t.Helper()
 	for _, n := range numbers {
 		if err := k.Seen(t.Context(), domain(n, fmt.Sprint("g", n), "mds")); err != nil {
@@ -82,7 +82,7 @@ func (k *Keeper) seen(t *testing.T, numbers ...int) {
 	}
 }
 
-func (k *Keeper) left(t *testing.T, n int, away bool) {
+func (k *Reconciler) left(t *testing.T, n int, away bool) {
 	t.Helper()
 	if err := k.Left(t.Context(), id(n), away); err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ func (k *Keeper) left(t *testing.T, n int, away bool) {
 }
 
 func TestGuestsAreReleasedWhenTheyHaveRested(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Keeper, _ *memory, log *strings.Builder) {
+	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, log *strings.Builder) {
 		k.run(t)
 		k.seen(t, 1, 2, 3, 4)
 		synctest.Wait()
@@ -118,7 +118,7 @@ func TestGuestsAreReleasedWhenTheyHaveRested(t *testing.T) {
 func TestTheNextReleaseIsTheEarliest(t *testing.T) {
 	for _, order := range [][]int{{1, 2, 3}, {3, 2, 1}, {2, 3, 1}, {2, 1, 3}} {
 		t.Run(fmt.Sprint(order), func(t *testing.T) {
-			inBubble(t, time.Hour, func(t *testing.T, k *Keeper, _ *memory, _ *strings.Builder) {
+			inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
 				k.seen(t, 1, 2, 3)
 				for _, n := range order {
 					k.left(t, n, false)
@@ -136,7 +136,7 @@ func TestTheNextReleaseIsTheEarliest(t *testing.T) {
 // inventory has them. Guests that are there need no release.
 func TestTheReleaseAfterARelease(t *testing.T) {
 	for first := 1; first <= 3; first++ {
-		inBubble(t, time.Hour, func(t *testing.T, k *Keeper, _ *memory, _ *strings.Builder) {
+		inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
 			k.seen(t, 1, 2, 3)
 			if next := k.release(t.Context()); next >= 0 {
 				t.Errorf("a release is due in %s, though no guest is gone", next)
@@ -167,7 +167,7 @@ func TestAnotherRest(t *testing.T) {
 		{"of those kept for ever", -1, time.Hour, 30 * time.Minute},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, tt.before, func(t *testing.T, k *Keeper, _ *memory, _ *strings.Builder) {
+			inBubble(t, tt.before, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
 				k.run(t)
 				k.seen(t, 1)
 				k.left(t, 1, false)
@@ -186,7 +186,7 @@ func TestAnotherRest(t *testing.T) {
 }
 
 func TestNeverReleased(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Keeper, _ *memory, _ *strings.Builder) {
+	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
 		k.run(t)
 		k.seen(t, 1)
 		k.left(t, 1, false)
@@ -197,7 +197,7 @@ func TestNeverReleased(t *testing.T) {
 }
 
 func TestAFailedReleaseIsTriedAgain(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Keeper, store *memory, log *strings.Builder) {
+	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, store *memory, log *strings.Builder) {
 		k.run(t)
 		k.seen(t, 1)
 		k.left(t, 1, false)
@@ -219,7 +219,7 @@ func TestAFailedReleaseIsTriedAgain(t *testing.T) {
 
 // A release that fails keeps no other one from its time.
 func TestAFailedReleaseAndAnEarlierOne(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Keeper, store *memory, _ *strings.Builder) {
+	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, store *memory, _ *strings.Builder) {
 		k.seen(t, 1, 2)
 		k.left(t, 1, false)
 		sleep(retryTime / 2)
@@ -234,7 +234,7 @@ func TestAFailedReleaseAndAnEarlierOne(t *testing.T) {
 
 // Nothing is said of releases that fail because the server stops.
 func TestNoErrorAtAStop(t *testing.T) {
-	inBubble(t, 0, func(t *testing.T, k *Keeper, _ *memory, log *strings.Builder) {
+	inBubble(t, 0, func(t *testing.T, k *Reconciler, _ *memory, log *strings.Builder) {
 		k.seen(t, 1)
 		k.left(t, 1, false)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -247,7 +247,7 @@ func TestNoErrorAtAStop(t *testing.T) {
 
 // A guest that comes back while its release is decided stays.
 func TestBackInTime(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Keeper, _ *memory, log *strings.Builder) {
+	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, log *strings.Builder) {
 		k.seen(t, 1)
 		k.left(t, 1, false)
 		gone, _ := k.inventory.Snapshot().ByUUID(id(1))
@@ -268,7 +268,7 @@ func TestBackInTime(t *testing.T) {
 func TestAwayIsNotGone(t *testing.T) {
 	for _, source := range []string{instance.ByHook, instance.ByLibvirt} {
 		t.Run(source, func(t *testing.T) {
-			inBubble(t, time.Hour, func(t *testing.T, k *Keeper, _ *memory, _ *strings.Builder) {
+			inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
 				guest := domain(1, "g1", "mds").Domain
 				guest.Source = source
 				if _, err := k.inventory.Register(t.Context(), guest); err != nil {
@@ -297,22 +297,22 @@ func TestFailures(t *testing.T) {
 	failed := inventory.ErrStore
 	for _, tt := range []struct {
 		name string
-		do   func(ctx context.Context, k *Keeper) error
+		do   func(ctx context.Context, k *Reconciler) error
 		want error
 	}{
-		{"a new guest", func(ctx context.Context, k *Keeper) error { return k.Seen(ctx, domain(2, "g2", "mds")) }, failed},
-		{"one that leaves", func(ctx context.Context, k *Keeper) error { return k.Left(ctx, id(1), false) }, failed},
-		{"one that is unplugged", func(ctx context.Context, k *Keeper) error { return k.Unplugged(ctx, id(1)) }, failed},
-		{"one that is seen elsewhere", func(ctx context.Context, k *Keeper) error { return k.Seen(ctx, domain(1, "g1", "other")) }, failed},
-		{"one that is in no list", func(ctx context.Context, k *Keeper) error { return k.Listed(ctx, k.inventory.Now(), nil, nil) }, failed},
-		{"one that is not known whole", func(ctx context.Context, k *Keeper) error {
+		{"a new guest", func(ctx context.Context, k *Reconciler) error { return k.Seen(ctx, domain(2, "g2", "mds")) }, failed},
+		{"one that leaves", func(ctx context.Context, k *Reconciler) error { return k.Left(ctx, id(1), false) }, failed},
+		{"one that is unplugged", func(ctx context.Context, k *Reconciler) error { return k.Unplugged(ctx, id(1)) }, failed},
+		{"one that is seen elsewhere", func(ctx context.Context, k *Reconciler) error { return k.Seen(ctx, domain(1, "g1", "other")) }, failed},
+		{"one that is in no list", func(ctx context.Context, k *Reconciler) error { return k.Listed(ctx, k.inventory.Now(), nil, nil) }, failed},
+		{"one that is not known whole", func(ctx context.Context, k *Reconciler) error {
 			d := domain(3, "g3", "other")
 			d.Incomplete = true
 			return k.Seen(ctx, d)
 		}, inventory.ErrNoInterface},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, time.Hour, func(t *testing.T, k *Keeper, store *memory, log *strings.Builder) {
+			inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, store *memory, log *strings.Builder) {
 				k.seen(t, 1)
 				store.broken.Store(true)
 				before := log.Len()
@@ -330,7 +330,7 @@ func TestFailures(t *testing.T) {
 
 // A listed domain that cannot be registered is logged, and the others are.
 func TestAFailedDomainOfAList(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Keeper, store *memory, log *strings.Builder) {
+	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, store *memory, log *strings.Builder) {
 		twin := domain(1, "twin", "mds")
 		twin.UUID = id(2)
 		domains := []watch.Domain{domain(1, "g1", "mds"), domain(3, "g3", "mds")}
@@ -357,7 +357,7 @@ func TestAFailedDomainOfAList(t *testing.T) {
 }
 
 func TestManyDomainsAreListed(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Keeper, _ *memory, _ *strings.Builder) {
+	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
 		var domains []watch.Domain
 		for n := range 2 * atOnce {
 			d := domain(n, fmt.Sprint("g", n), "mds")
@@ -374,7 +374,7 @@ func TestManyDomainsAreListed(t *testing.T) {
 }
 
 func TestLogged(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Keeper, _ *memory, log *strings.Builder) {
+	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, log *strings.Builder) {
 		expect := func(want ...string) {
 			t.Helper()
 			for _, text := range want {
@@ -422,7 +422,7 @@ func TestLogged(t *testing.T) {
 }
 
 func TestDomains(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Keeper, _ *memory, _ *strings.Builder) {
+	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
 		expect := func(want int) {
 			t.Helper()
 			if got := k.Domains(); got != want {
@@ -450,7 +450,7 @@ func TestDomains(t *testing.T) {
 
 // A domain that left and came back was started since, whatever was found first.
 func TestFoundRunningIsForgotten(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Keeper, _ *memory, _ *strings.Builder) {
+	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
 		listed := func(running bool) {
 			t.Helper()
 			d := domain(1, "g1", "mds")

@@ -7,7 +7,7 @@ import (
 )
 
 // Running tells whether a domain runs, and whether libvirt has told so.
-func (k *Keeper) Running(id uuid.UUID) (running, known bool) {
+func (k *Reconciler) Running(id uuid.UUID) (running, known bool) {
 	value, known := k.running.Load(id)
 	if !known {
 		return false, false
@@ -17,13 +17,13 @@ func (k *Keeper) Running(id uuid.UUID) (running, known bool) {
 
 // FoundRunning reports whether a domain that runs did so already when libvirt's
 // domains were listed for the first time: nothing told of its start.
-func (k *Keeper) FoundRunning(id uuid.UUID) bool {
+func (k *Reconciler) FoundRunning(id uuid.UUID) bool {
 	_, found := k.found.Load(id)
 	return found
 }
 
 // noteFound notes the domains of a list that run and of which nothing was known.
-func (k *Keeper) noteFound(domains []watch.Domain) {
+func (k *Reconciler) noteFound(domains []watch.Domain) {
 	for _, d := range domains {
 		if _, known := k.running.Load(d.UUID); d.Running && !known {
 			k.found.Store(d.UUID, true)
@@ -32,7 +32,7 @@ func (k *Keeper) noteFound(domains []watch.Domain) {
 }
 
 // setRunning notes whether a domain runs.
-func (k *Keeper) setRunning(id uuid.UUID, running bool) {
+func (k *Reconciler) setRunning(id uuid.UUID, running bool) {
 	k.running.Store(id, running)
 	if !running {
 		k.found.Delete(id)
@@ -40,13 +40,13 @@ func (k *Keeper) setRunning(id uuid.UUID, running bool) {
 }
 
 // forgetRunning forgets a domain.
-func (k *Keeper) forgetRunning(id uuid.UUID) {
+func (k *Reconciler) forgetRunning(id uuid.UUID) {
 	k.running.Delete(id)
 	k.found.Delete(id)
 }
 
 // keepRunning forgets the domains that libvirt no longer has.
-func (k *Keeper) keepRunning(here map[uuid.UUID]bool) {
+func (k *Reconciler) keepRunning(here map[uuid.UUID]bool) {
 	k.running.Range(func(key, _ any) bool {
 		if !here[key.(uuid.UUID)] {
 			k.forgetRunning(key.(uuid.UUID))
@@ -56,7 +56,7 @@ func (k *Keeper) keepRunning(here map[uuid.UUID]bool) {
 }
 
 // Domains returns how many domains libvirt has, as far as it has told.
-func (k *Keeper) Domains() (count int) {
+func (k *Reconciler) Domains() (count int) {
 	k.running.Range(func(any, any) bool {
 		count++
 		return true

@@ -12,7 +12,7 @@ import (
 )
 
 // refusals tells every refusal's name and state.
-func (k *Keeper) refusals() []string {
+func (k *Reconciler) refusals() []string {
 	out := []string{}
 	for _, r := range k.inventory.Refusals().All() {
 		out = append(out, fmt.Sprint(r.Name, " ", r.State))

@@ -29,7 +29,7 @@ func (c Change) String() string {
 }
 
 // Apply puts the look on a domain definition and says what it changed. What
-// gave the guest another face goes; all else stays as it is, byte for byte.
+// gave the guest another datasource goes; all else stays as it is, byte for byte.
 func (l Look) Apply(definition string) (string, []Change, error) {
 	doc, err := scan(definition)
 	if err != nil {

@@ -3,7 +3,7 @@
 // finds by them where to look for metadata, or that there is none.
 //
 //	domain, err := smbios.Parse(definition)
-//	face, why := domain.Face()                    // what the guest takes itself for
+//	datasource, why := domain.Datasource()                    // what the guest takes itself for
 //	look, err := smbios.LookOf(smbios.OpenStack, domain, server)
 //	changed, changes, err := look.Apply(definition)
 //

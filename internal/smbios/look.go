@@ -20,7 +20,7 @@ type Server struct {
 	Port    int
 	Tokens  bool     // IMDSv2 is not off
 	Only    bool     // nothing is served without a token: IMDSv2 is required
-	Exempt  []string // but for these faces
+	Exempt  []string // but for these datasources
 }
 
 // ServerFor is the server of a configuration for a guest with this metadata.
@@ -31,30 +31,30 @@ func ServerFor(cfg *config.Config, guest instance.Metadata) Server {
 		mode = instance.IMDSMode(cfg.Server.IMDS)
 	}
 	s.Tokens, s.Only = mode != instance.IMDSOff, mode == instance.IMDSRequired
-	if faces, ok := guest.IMDSExempt(); ok {
-		s.Exempt = faces
+	if datasources, ok := guest.IMDSExempt(); ok {
+		s.Exempt = datasources
 	}
 	return s
 }
 
-// Denies reports whether a guest with this face gets nothing from the server, since
+// Denies reports whether a guest with this datasource gets nothing from the server, since
 // its cloud-init sends no tokens.
-func (s Server) Denies(face Face) bool {
+func (s Server) Denies(datasource Datasource) bool {
 	switch {
-	case !s.Only || face == EC2 || face == None:
+	case !s.Only || datasource == EC2 || datasource == None:
 		return false
-	case face == EC2Clone:
+	case datasource == EC2Clone:
 		return true
 	}
-	return !slices.Contains(s.Exempt, face.frontend())
+	return !slices.Contains(s.Exempt, datasource.frontend())
 }
 
 // Look is what the SMBIOS tables of one domain have to say for the guest to
-// show itself as Face. Make one with LookOf.
+// show itself as Datasource. Make one with LookOf.
 type Look struct {
-	Face  Face
-	entry Entry
-	uuid  string
+	Datasource Datasource
+	entry      Entry
+	uuid       string
 }
 
 // Entry is one string of a SMBIOS table in libvirt's words: the table's element
@@ -65,12 +65,12 @@ type Entry struct {
 
 // LookOf makes the look of a domain. The error says why the domain cannot have
 // it and what to do instead.
-func LookOf(face Face, d Domain, server Server) (Look, error) {
-	look := Look{Face: face, uuid: strings.ToLower(d.UUID)}
+func LookOf(datasource Datasource, d Domain, server Server) (Look, error) {
+	look := Look{Datasource: datasource, uuid: strings.ToLower(d.UUID)}
 	if !d.HasSMBIOS() {
 		return look, fmt.Errorf("a machine of the architecture %s has no SMBIOS; an image for it finds its datasource by the kernel's command line or by its own configuration", d.OSType.Arch)
 	}
-	switch face {
+	switch datasource {
 	case OpenStack:
 		look.entry = Entry{"system", "product", openStackProduct}
 	case NoCloud:
@@ -93,24 +93,24 @@ func LookOf(face Face, d Domain, server Server) (Look, error) {
 		}
 		look.entry = Entry{"system", "manufacturer", cloneVendor}
 	default:
-		return look, fmt.Errorf("unknown datasource %q; choose one of %s", face, names())
+		return look, fmt.Errorf("unknown datasource %q; choose one of %s", datasource, names())
 	}
 	return look, nil
 }
 
-// Recommend chooses the face for a domain: the one that it has, since another
+// Recommend chooses the datasource for a domain: the one that it has, since another
 // may make cloud-init set the guest up anew, or that it would have if its tables
 // were in force; else the one that asks least of the domain and gives the guest
 // most.
-func Recommend(d Domain, server Server) Face {
+func Recommend(d Domain, server Server) Datasource {
 	d.SMBIOS.Mode = "sysinfo"
-	has, _ := d.Face()
-	for _, face := range []Face{has, EC2} {
-		if face == EC2 && !d.mayBeAWS() {
+	has, _ := d.Datasource()
+	for _, datasource := range []Datasource{has, EC2} {
+		if datasource == EC2 && !d.mayBeAWS() {
 			continue
 		}
-		if _, err := LookOf(face, d, server); err == nil {
-			return face
+		if _, err := LookOf(datasource, d, server); err == nil {
+			return datasource
 		}
 	}
 	return OpenStack
@@ -119,27 +119,27 @@ func Recommend(d Domain, server Server) Face {
 // mayBeAWS reports whether the UUID is one by which AWS is known.
 func (d Domain) mayBeAWS() bool { return strings.HasPrefix(strings.ToLower(d.UUID), awsUUID) }
 
-// Caution tells what stands in the way of a face, or "".
-func Caution(face Face, d Domain, server Server) string {
+// Caution tells what stands in the way of a datasource, or "".
+func Caution(datasource Datasource, d Domain, server Server) string {
 	switch {
-	case face != EC2Clone && server.Denies(face):
-		return "It gets no metadata: its cloud-init sends no tokens, which imds requires, and imds_exempt does not name " + face.frontend() + "."
-	case strings.Contains(d.Cmdline, seedPrefix) && !face.isNoCloud():
+	case datasource != EC2Clone && server.Denies(datasource):
+		return "It gets no metadata: its cloud-init sends no tokens, which imds requires, and imds_exempt does not name " + datasource.frontend() + "."
+	case strings.Contains(d.Cmdline, seedPrefix) && !datasource.isNoCloud():
 		return "Its kernel's command line names a NoCloud seed, which wins over this: take it away."
-	case d.amazonUUID() != "" && (face == OpenStack || face == EC2Clone):
+	case d.amazonUUID() != "" && (datasource == OpenStack || datasource == EC2Clone):
 		return "Its UUID " + d.amazonUUID() + ", so cloud-init from " + byUUID + " on takes it for AWS all the same; NoCloud would win over that."
 	}
 	return ""
 }
 
-// Moves reports whether a guest that was set up with one face takes itself for
+// Moves reports whether a guest that was set up with one datasource takes itself for
 // a new machine with another: OpenStack's instance-id is the domain's UUID, that
 // of all others is mdserver's.
-func Moves(from, to Face) bool { return from != None && (from == OpenStack) != (to == OpenStack) }
+func Moves(from, to Datasource) bool { return from != None && (from == OpenStack) != (to == OpenStack) }
 
 func names() string {
 	var list []string
-	for _, f := range Faces() {
+	for _, f := range Datasources() {
 		list = append(list, string(f))
 	}
 	return strings.Join(list, ", ")
@@ -157,7 +157,7 @@ func (s Server) url() string {
 	return "http://" + host + "/"
 }
 
-// gives reports whether an entry that is there already belongs to some face,
+// gives reports whether an entry that is there already belongs to some datasource,
 // which is to be gone when another one is put on.
 func (e Entry) gives(uuid string) bool {
 	switch e.Table + " " + e.Name {
@@ -192,7 +192,7 @@ func (l Look) VirtInstall() string {
 
 // Consequences tells, a sentence each, what it means for a guest to show
 // itself so.
-func (f Face) Consequences() []string {
+func (f Datasource) Consequences() []string {
 	switch f {
 	case OpenStack:
 		return []string{

@@ -8,8 +8,8 @@ import (
 
 // Reading is what some releases of cloud-init take a domain for.
 type Reading struct {
-	Since string `json:"since,omitempty"` // the first of them; "" stands for all older ones
-	Face  Face   `json:"face"`
+	Since      string     `json:"since,omitempty"` // the first of them; "" stands for all older ones
+	Datasource Datasource `json:"face"`
 }
 
 // byUUID is the first release that takes a machine for AWS by its UUID alone.
@@ -17,16 +17,16 @@ type Reading struct {
 const byUUID = "24.2"
 
 // Readings tells what each release of cloud-init takes a domain for, oldest
-// first: one entry if all agree, else two. Face is the first of them.
+// first: one entry if all agree, else two. Datasource is the first of them.
 //
 // AWS goes before OpenStack and before clones of EC2, NoCloud before AWS: that
 // is the order of ds-identify's list and of DataSourceEc2's checks. Releases
 // from 22.4.2 to 26.2 were read.
 func (d Domain) Readings() []Reading {
-	face, _ := d.Face()
-	readings := []Reading{{Face: face}}
-	if d.HasSMBIOS() && d.amazonUUID() != "" && face != EC2 && !face.isNoCloud() {
-		readings = append(readings, Reading{Since: byUUID, Face: EC2})
+	datasource, _ := d.Datasource()
+	readings := []Reading{{Datasource: datasource}}
+	if d.HasSMBIOS() && d.amazonUUID() != "" && datasource != EC2 && !datasource.isNoCloud() {
+		readings = append(readings, Reading{Since: byUUID, Datasource: EC2})
 	}
 	return readings
 }
@@ -59,12 +59,12 @@ func (d Domain) seed() string {
 // they make of a domain.
 func (d Domain) Readers() []string {
 	var texts []string
-	face, _ := d.Face()
-	if seed := d.seed(); face == NoCloud && strings.Contains(seed, "=http") && !strings.Contains(seed, netMode) {
+	datasource, _ := d.Datasource()
+	if seed := d.seed(); datasource == NoCloud && strings.Contains(seed, "=http") && !strings.Contains(seed, netMode) {
 		texts = append(texts, "cloud-init before 23.2 reads the seed and does not act on it, since it does not say "+netMode+".")
 	}
 	for _, r := range d.Readings()[1:] {
-		texts = append(texts, "cloud-init from "+r.Since+" on takes it for "+r.Face.Title()+", since its UUID "+d.amazonUUID()+".")
+		texts = append(texts, "cloud-init from "+r.Since+" on takes it for "+r.Datasource.Title()+", since its UUID "+d.amazonUUID()+".")
 	}
 	return texts
 }

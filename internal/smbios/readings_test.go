@@ -23,7 +23,7 @@ func TestReadings(t *testing.T) {
 	const mainframe = "<os><type arch='s390x'>hvm</type></os>"
 	tests := []struct {
 		uuid, elements string
-		older, newer   Face
+		older, newer   Datasource
 		row            string // of the documentation, if it is there
 	}{
 		{awsID, `<os/>`, None, EC2, "nothing else"},
@@ -54,7 +54,7 @@ func TestReadings(t *testing.T) {
 		d := parse(t, domain(tt.uuid, tt.elements))
 		readings := d.Readings()
 		last := readings[len(readings)-1]
-		if readings[0].Face != tt.older || last.Face != tt.newer || len(readings) == 2 && last.Since != byUUID || len(readings) > 2 {
+		if readings[0].Datasource != tt.older || last.Datasource != tt.newer || len(readings) == 2 && last.Since != byUUID || len(readings) > 2 {
 			t.Errorf("%s %s is taken for %+v, want %q, then %q", tt.uuid, tt.elements, readings, tt.older, tt.newer)
 		}
 		differ := tt.older != tt.newer
@@ -92,7 +92,7 @@ func TestReadersOfSeeds(t *testing.T) {
 	}
 }
 
-func inDocs(f Face) string {
+func inDocs(f Datasource) string {
 	if f == None {
 		return "none"
 	}

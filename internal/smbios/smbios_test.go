@@ -35,7 +35,7 @@ func TestFace(t *testing.T) {
 	}
 	tests := []struct {
 		name, elements string
-		want           Face
+		want           Datasource
 	}{
 		{"plain QEMU", `<os/>`, None},
 		{"a copy of the host", `<os><smbios mode='host'/></os>`, None},
@@ -53,7 +53,7 @@ func TestFace(t *testing.T) {
 		{"another kind of sysinfo", `<os><smbios mode='sysinfo'/></os><sysinfo type='fwcfg'><system><entry name='product'>OpenStack Nova</entry></system></sysinfo>`, None},
 	}
 	for _, tt := range tests {
-		got, why := parse(t, domain(awsID, tt.elements)).Face()
+		got, why := parse(t, domain(awsID, tt.elements)).Datasource()
 		if got != tt.want || (got == None) == (why == "") {
 			t.Errorf("%s: %q (%q), want %q", tt.name, got, why, tt.want)
 		}
@@ -67,11 +67,11 @@ func TestLookOf(t *testing.T) {
 	required, off := server, server
 	required.Only, off.Tokens = true, false
 	tests := []struct {
-		name   string
-		face   Face
-		domain Domain
-		server Server
-		want   string // the entry's value, or part of the error
+		name       string
+		datasource Datasource
+		domain     Domain
+		server     Server
+		want       string // the entry's value, or part of the error
 	}{
 		{"OpenStack", OpenStack, plain(otherID), server, "OpenStack Nova"},
 		{"NoCloud", NoCloud, plain(otherID), server, "ds=nocloud;s=http://169.254.169.254/nocloud/;dsmode=net"},
@@ -87,7 +87,7 @@ func TestLookOf(t *testing.T) {
 		{"nothing of ours", "azure", plain(otherID), server, `datasource "azure"; choose one of openstack, nocloud, ec2, ec2-clone, nocloud-net`},
 	}
 	for _, tt := range tests {
-		look, err := LookOf(tt.face, tt.domain, tt.server)
+		look, err := LookOf(tt.datasource, tt.domain, tt.server)
 		got := look.entry.Value
 		if err != nil {
 			got = err.Error()
@@ -105,7 +105,7 @@ func TestRecommend(t *testing.T) {
 	tests := []struct {
 		name, definition string
 		server           Server
-		want             Face
+		want             Datasource
 	}{
 		{"plain QEMU", domain(otherID, `<os/>`), server, OpenStack},
 		{"plain QEMU with AWS's UUID", domain(awsID, `<os/>`), server, EC2},
@@ -142,9 +142,9 @@ func TestApply(t *testing.T) {
 		{"a clone", `<sysinfo type='smbios'><system><entry name='manufacturer'>e24cloud</entry></system></sysinfo><os>` + mode + `</os>`},
 	}
 	for _, start := range starts {
-		for _, face := range Faces() {
+		for _, datasource := range Datasources() {
 			definition := domain(awsID, start.elements)
-			look, err := LookOf(face, parse(t, definition), server)
+			look, err := LookOf(datasource, parse(t, definition), server)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -152,19 +152,19 @@ func TestApply(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, why := parse(t, changed).Face(); got != face {
-				t.Errorf("%s as %s is taken for %q (%s):\n%s", start.name, face, got, why, changed)
+			if got, why := parse(t, changed).Datasource(); got != datasource {
+				t.Errorf("%s as %s is taken for %q (%s):\n%s", start.name, datasource, got, why, changed)
 			}
 			again, more, err := look.Apply(changed)
 			if err != nil || again != changed || len(more) != 0 {
-				t.Errorf("%s as %s is changed once more by %v (%v)", start.name, face, more, err)
+				t.Errorf("%s as %s is changed once more by %v (%v)", start.name, datasource, more, err)
 			}
 			if (changed == definition) != (len(changes) == 0) {
-				t.Errorf("%s as %s: changes %v in\n%s", start.name, face, changes, changed)
+				t.Errorf("%s as %s: changes %v in\n%s", start.name, datasource, changes, changed)
 			}
 			for _, kept := range []string{board, fwcfg, "<entry name='version'>7</entry>", "<boot dev='hd'/>", "LENOVO", "<entry name='uuid'>"} {
 				if strings.Contains(definition, kept) && !strings.Contains(changed, kept) {
-					t.Errorf("%s as %s has lost %s:\n%s", start.name, face, kept, changed)
+					t.Errorf("%s as %s has lost %s:\n%s", start.name, datasource, kept, changed)
 				}
 			}
 		}
@@ -236,25 +236,25 @@ func FuzzApply(f *testing.F) {
 	})
 }
 
-// TestDenies: where tokens are required, a face whose cloud-init sends none must
+// TestDenies: where tokens are required, a datasource whose cloud-init sends none must
 // be exempt.
 func TestDenies(t *testing.T) {
 	for _, tt := range []struct {
 		exempt []string
-		denied []Face
+		denied []Datasource
 	}{
-		{nil, []Face{OpenStack, NoCloud, NoCloudNet, EC2Clone}},
-		{[]string{"openstack"}, []Face{NoCloud, NoCloudNet, EC2Clone}},
-		{[]string{"nocloud"}, []Face{OpenStack, EC2Clone}},
-		{[]string{"openstack", "nocloud"}, []Face{EC2Clone}},
+		{nil, []Datasource{OpenStack, NoCloud, NoCloudNet, EC2Clone}},
+		{[]string{"openstack"}, []Datasource{NoCloud, NoCloudNet, EC2Clone}},
+		{[]string{"nocloud"}, []Datasource{OpenStack, EC2Clone}},
+		{[]string{"openstack", "nocloud"}, []Datasource{EC2Clone}},
 	} {
-		for _, face := range append(Faces(), None) {
-			want := slices.Contains(tt.denied, face)
-			if got := (Server{Only: true, Exempt: tt.exempt}).Denies(face); got != want {
-				t.Errorf("with %v exempt, %q is denied: %v", tt.exempt, face, got)
+		for _, datasource := range append(Datasources(), None) {
+			want := slices.Contains(tt.denied, datasource)
+			if got := (Server{Only: true, Exempt: tt.exempt}).Denies(datasource); got != want {
+				t.Errorf("with %v exempt, %q is denied: %v", tt.exempt, datasource, got)
 			}
-			if (Server{Exempt: tt.exempt}).Denies(face) {
-				t.Errorf("%q is denied where tokens are optional", face)
+			if (Server{Exempt: tt.exempt}).Denies(datasource) {
+				t.Errorf("%q is denied where tokens are optional", datasource)
 			}
 		}
 	}

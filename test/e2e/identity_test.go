@@ -420,7 +420,7 @@ func TestHostAndOrigin(t *testing.T) {
 	equal(t, "an upload by the original's hook", code, "200")
 }
 
-// Where tokens are required, no face gives anything without one unless it is
+// Where tokens are required, no frontend gives anything without one unless it is
 // exempt.
 func TestRequiredTokensOnEachFace(t *testing.T) {
 	t.Parallel()

@@ -32,8 +32,8 @@ func TestNetworkDataNamesServers(t *testing.T) {
 	t.Parallel()
 	roots := map[string]string{"22.4": chroot(t), "25.1": built(t, "../../scripts/build-cloud-init", "trixie")}
 	forms := map[string]string{
-		"OpenStack": "../../internal/face/openstack/testdata/network_data.json",
-		"NoCloud":   "../../internal/face/nocloud/testdata/network-config.yaml",
+		"OpenStack": "../../internal/frontend/openstack/testdata/network_data.json",
+		"NoCloud":   "../../internal/frontend/nocloud/testdata/network-config.yaml",
 	}
 	renderers := map[string][]string{
 		"netplan":  {"- 10.122.0.1\n", "- fd00:122::1\n", "search:", "- example.net\n"},

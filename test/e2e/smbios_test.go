@@ -32,7 +32,7 @@ func TestSMBIOS(t *testing.T) {
 
 	before := h.apartFromSMBIOS("a guest")
 	contains(t, "the definition", before, "passwd='secret'", "role>web<")
-	for _, face := range []struct{ as, entry string }{
+	for _, datasource := range []struct{ as, entry string }{
 		{"", "<entry name='serial'>ec2a544d-d555-4133-a443-8229415c0001</entry>"},
 		{"nocloud", "<entry name='serial'>ds=nocloud;s=http://169.254.169.254/nocloud/;dsmode=net</entry>"},
 		{"nocloud-net", "<entry name='serial'>ds=nocloud-net;s=http://169.254.169.254/nocloud/</entry>"},
@@ -40,14 +40,14 @@ func TestSMBIOS(t *testing.T) {
 		{"openstack", "<entry name='product'>OpenStack Nova</entry>"},
 	} {
 		args := []string{"smbios", "a guest", "--apply", "--yes"}
-		if face.as != "" {
-			args = append(args, "--as", face.as)
+		if datasource.as != "" {
+			args = append(args, "--as", datasource.as)
 		}
-		contains(t, "what is said of "+face.as, command(t, h.server, args...), "a guest will be taken for")
+		contains(t, "what is said of "+datasource.as, command(t, h.server, args...), "a guest will be taken for")
 		now := h.virsh("dumpxml", "--inactive", "a guest")
-		contains(t, "the definition as "+face.as, now, face.entry, "<smbios mode='sysinfo'/>", "<entry name='version'>7</entry>", "<entry>ours</entry>")
+		contains(t, "the definition as "+datasource.as, now, datasource.entry, "<smbios mode='sysinfo'/>", "<entry name='version'>7</entry>", "<entry>ours</entry>")
 		if n := strings.Count(now, "<entry name="); n != 2 {
-			t.Errorf("as %s there are %d entries:\n%s", face.as, n, now)
+			t.Errorf("as %s there are %d entries:\n%s", datasource.as, n, now)
 		}
 		equal(t, "the definition apart from its SMBIOS", h.apartFromSMBIOS("a guest"), before)
 	}
@@ -92,13 +92,13 @@ func TestSMBIOSRefusals(t *testing.T) {
 	equal(t, "the definition", h.virsh("dumpxml", "--inactive", "web1"), before)
 
 	var doc struct {
-		Face    string
-		Choices []struct{ Face, Impossible, XML string }
+		Datasource string
+		Choices    []struct{ Datasource, Impossible, XML string }
 	}
 	if err := json.Unmarshal([]byte(command(t, h.server, "smbios", "web1", "--json")), &doc); err != nil {
 		t.Fatal(err)
 	}
-	if doc.Face != "openstack" || len(doc.Choices) != 5 || doc.Choices[2].Face != "ec2" || doc.Choices[2].Impossible == "" {
+	if doc.Datasource != "openstack" || len(doc.Choices) != 5 || doc.Choices[2].Datasource != "ec2" || doc.Choices[2].Impossible == "" {
 		t.Errorf("JSON tells %+v", doc)
 	}
 }

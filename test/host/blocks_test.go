@@ -93,7 +93,7 @@ var covered = map[string]coverage{
 	"docs/howto/user-data.md#Test it before a guest boots#1":           {test: "TestDebian13"},
 	"docs/howto/user-data.md#Run it again#1":                           {test: "TestDebian13"},
 	"docs/howto/windows.md#1":                                          {why: "there is no Windows image to test with"},
-	"docs/howto/windows.md#Get the administrator's password#1":         {why: "there is no Windows image to test with; the tests of internal/face/openstack post a password"},
+	"docs/howto/windows.md#Get the administrator's password#1":         {why: "there is no Windows image to test with; the tests of internal/frontend/openstack post a password"},
 
 	"docs/reference/images.md#Make an image recognize mdserver#1":           {why: "README.md has the same command with other options"},
 	"docs/reference/images.md#Make an image recognize mdserver#2":           {test: "TestDebian13"},

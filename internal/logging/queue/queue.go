@@ -81,8 +81,8 @@ func (q *Queue) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Hurry has the lines that wait written without waiting for others.
-func (q *Queue) Hurry() {
+// FlushSoon has the lines that wait written without waiting for others.
+func (q *Queue) FlushSoon() {
 	q.mu.Lock()
 	q.urgent = true
 	q.mu.Unlock()
@@ -98,7 +98,7 @@ func (q *Queue) Flush(atMost time.Duration) {
 	if empty {
 		return
 	}
-	q.Hurry()
+	q.FlushSoon()
 	select {
 	case <-flushed:
 	case <-q.done:

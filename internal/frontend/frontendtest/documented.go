@@ -1,4 +1,4 @@
-package facetest
+package frontendtest
 
 import (
 	"os"
@@ -7,7 +7,7 @@ import (
 )
 
 // Documented checks that the reference of all that is served tells of these
-// names. It is called by a package directly below internal/face.
+// names. It is called by a package directly below internal/frontend.
 func Documented(t *testing.T, names ...string) {
 	t.Helper()
 	text, err := os.ReadFile("../../../docs/reference/http.md")

@@ -23,7 +23,7 @@ var dynamic = []entry{
 	}},
 }
 
-func (f *Face) serveDynamic(w http.ResponseWriter, r *http.Request, path string) {
+func (f *Frontend) serveDynamic(w http.ResponseWriter, r *http.Request, path string) {
 	c, ok := guest(w, r)
 	if !ok {
 		return
@@ -43,7 +43,7 @@ func (f *Face) serveDynamic(w http.ResponseWriter, r *http.Request, path string)
 }
 
 // identify makes the document and, where the path asks for more, signs it.
-func (f *Face) identify(s *subject, path string) error {
+func (f *Frontend) identify(s *subject, path string) error {
 	document, err := identity.Document(&s.Document)
 	if err != nil {
 		return err

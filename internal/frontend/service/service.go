@@ -17,8 +17,8 @@ type Info struct {
 	Configuration                              []string
 }
 
-// Face answers requests below /service/. It is immutable.
-type Face struct {
+// Frontend answers requests below /service/. It is immutable.
+type Frontend struct {
 	info   Info
 	values map[string]string
 }
@@ -26,9 +26,9 @@ type Face struct {
 // names is the listing of /service/, in the original's order.
 var names = []string{"name", "type", "version", "location", "ec2_versions"}
 
-// New makes the face of one configuration.
-func New(info Info) *Face {
-	return &Face{info: info, values: map[string]string{
+// New makes the frontend of one configuration.
+func New(info Info) *Frontend {
+	return &Frontend{info: info, values: map[string]string{
 		"":             strings.Join(names, "\n"),
 		"name":         info.Name,
 		"type":         info.Type,
@@ -39,7 +39,7 @@ func New(info Info) *Face {
 }
 
 // ServeHTTP implements http.Handler.
-func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *Frontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/service"), "/")
 	value, ok := f.values[name]
 	switch {

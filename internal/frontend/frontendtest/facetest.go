@@ -1,5 +1,5 @@
-// Package facetest is a server with three guests for the tests of faces.
-package facetest
+// Package frontendtest is a server with three guests for the tests of frontends.
+package frontendtest
 
 import (
 	"context"
@@ -82,12 +82,12 @@ type Userdata struct {
 	UserErr, VendoredErr error
 }
 
-// Render implements the interface of that name of the faces.
+// Render implements the interface of that name of the frontends.
 func (u Userdata) Render(context.Context, *instance.Instance) (userdata.Rendered, error) {
 	return userdata.Rendered{Body: u.User}, u.UserErr
 }
 
-// VendorJSON implements the interface of that name of the face openstack.
+// VendorJSON implements the interface of that name of the frontend openstack.
 func (u Userdata) VendorJSON(context.Context, *instance.Instance) (userdata.Rendered, error) {
 	if u.VendoredErr != nil {
 		return userdata.Rendered{}, u.VendoredErr
@@ -96,7 +96,7 @@ func (u Userdata) VendorJSON(context.Context, *instance.Instance) (userdata.Rend
 	return userdata.Rendered{Body: body}, err
 }
 
-// Vendor implements the interface of that name of the faces.
+// Vendor implements the interface of that name of the frontends.
 func (u Userdata) Vendor(context.Context, *instance.Instance) (userdata.Rendered, error) {
 	return userdata.Rendered{Body: u.Vendored}, u.VendoredErr
 }
@@ -126,7 +126,7 @@ func Identify(known Guests) httpcommon.Identify {
 	}
 }
 
-// Serve puts a face behind what every request goes through. The guests are
+// Serve puts a frontend behind what every request goes through. The guests are
 // Web and Six, unless others are given.
 func Serve(served http.Handler, others ...*instance.Instance) http.Handler {
 	known := guests{FromWeb: &Web, FromSix: &Six}

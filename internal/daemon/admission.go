@@ -9,7 +9,7 @@ import (
 	"mdserver/internal/inventory"
 )
 
-// openKernel opens what tells the door where connections come from.
+// openKernel opens what tells admission where connections come from.
 func (d *Daemon) openKernel() (*ingress.Kernel, error) {
 	kernel, err := ingress.Open(d.isGuest, d.log)
 	if err != nil {
@@ -22,7 +22,7 @@ func (d *Daemon) openKernel() (*ingress.Kernel, error) {
 }
 
 func (d *Daemon) closeDoor() {
-	d.door.Close()
+	d.admission.Close()
 	if err := d.kernel.Close(); err != nil {
 		d.log.Warn("the kernel's tables are not let go of", "error", err)
 	}

@@ -56,7 +56,7 @@ type device struct {
 	Tags    []string `json:"tags"`
 }
 
-func (f *Face) serveMetadata(q request) {
+func (f *Frontend) serveMetadata(q request) {
 	doc := metadata.New(q.guest, f.site)
 	answer := describe(&doc, q.version)
 	if atLeast(q.version, "2013-04-04") {
@@ -140,7 +140,7 @@ func devices(doc *metadata.Document) []device {
 	return list
 }
 
-func (f *Face) serveVendorData(q request) {
+func (f *Frontend) serveVendorData(q request) {
 	rendered, err := f.userdata.VendorJSON(q.r.Context(), q.guest)
 	if err != nil {
 		httpcommon.Refuse(q.w, http.StatusInternalServerError, "Vendordata templating failure for "+q.guest.Hostname)
@@ -149,7 +149,7 @@ func (f *Face) serveVendorData(q request) {
 	httpcommon.Bytes(q.w, "application/json", rendered.Body)
 }
 
-func (*Face) serveNothing(q request) { serveJSON(q.w, struct{}{}) }
+func (*Frontend) serveNothing(q request) { serveJSON(q.w, struct{}{}) }
 
 func serveJSON(w http.ResponseWriter, value any) {
 	var body bytes.Buffer

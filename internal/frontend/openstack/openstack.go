@@ -1,4 +1,4 @@
-// Package openstack is the OpenStack face of a guest's metadata:
+// Package openstack is the OpenStack frontend of a guest's metadata:
 //
 //	/openstack                              versions
 //	/openstack/{version}/meta_data.json     who the guest is, and its keys
@@ -54,17 +54,17 @@ var versions = []string{
 // as text, and so does "latest" with dates.
 func atLeast(version, since string) bool { return version >= since }
 
-// Face answers requests for the OpenStack tree. Make one with New.
-type Face struct {
+// Frontend answers requests for the OpenStack tree. Make one with New.
+type Frontend struct {
 	site      metadata.Site
 	userdata  Userdata
 	passwords Passwords
 	random    io.Reader
 }
 
-// New makes the face of one configuration.
-func New(site metadata.Site, ud Userdata, passwords Passwords) *Face {
-	return &Face{site: site, userdata: ud, passwords: passwords, random: rand.Reader}
+// New makes the frontend of one configuration.
+func New(site metadata.Site, ud Userdata, passwords Passwords) *Frontend {
+	return &Frontend{site: site, userdata: ud, passwords: passwords, random: rand.Reader}
 }
 
 // request is one request of a guest for a file of the tree.
@@ -80,21 +80,21 @@ type file struct {
 	name   string
 	since  string // the first version that has it
 	writes bool   // takes POST
-	serve  func(*Face, request)
+	serve  func(*Frontend, request)
 }
 
 var files = []file{
-	{name: "meta_data.json", since: "2012-08-10", serve: (*Face).serveMetadata},
-	{name: "user_data", since: "2012-08-10", serve: (*Face).serveUserdata},
-	{name: "password", since: "2013-04-04", writes: true, serve: (*Face).servePassword},
-	{name: "vendor_data.json", since: "2013-10-17", serve: (*Face).serveVendorData},
-	{name: "network_data.json", since: "2015-10-15", serve: (*Face).serveNetworkData},
-	{name: "vendor_data2.json", since: "2016-10-06", serve: (*Face).serveNothing},
+	{name: "meta_data.json", since: "2012-08-10", serve: (*Frontend).serveMetadata},
+	{name: "user_data", since: "2012-08-10", serve: (*Frontend).serveUserdata},
+	{name: "password", since: "2013-04-04", writes: true, serve: (*Frontend).servePassword},
+	{name: "vendor_data.json", since: "2013-10-17", serve: (*Frontend).serveVendorData},
+	{name: "network_data.json", since: "2015-10-15", serve: (*Frontend).serveNetworkData},
+	{name: "vendor_data2.json", since: "2016-10-06", serve: (*Frontend).serveNothing},
 }
 
 // ServeHTTP implements http.Handler for everything from "/openstack" down; it
 // expects a path in normal form and a known caller (see package httpcommon).
-func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *Frontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/openstack"), "/")
 	version, name, deeper := strings.Cut(path, "/")
 	switch {
@@ -113,7 +113,7 @@ func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f *Face) serveFile(w http.ResponseWriter, r *http.Request, version, name string) {
+func (f *Frontend) serveFile(w http.ResponseWriter, r *http.Request, version, name string) {
 	i := slices.IndexFunc(files, func(file file) bool { return file.name == name })
 	if i < 0 || !atLeast(version, files[i].since) {
 		httpcommon.NoSuchPath(w, r)
@@ -140,7 +140,7 @@ func guest(w http.ResponseWriter, r *http.Request, writes bool) (caller.Caller, 
 }
 
 // serveListing lists what answers: user_data only if the guest has any.
-func (f *Face) serveListing(q request) {
+func (f *Frontend) serveListing(q request) {
 	var names []string
 	for _, file := range files {
 		if !atLeast(q.version, file.since) {
@@ -156,7 +156,7 @@ func (f *Face) serveListing(q request) {
 	httpcommon.Listing(q.w, names)
 }
 
-func (f *Face) serveUserdata(q request) {
+func (f *Frontend) serveUserdata(q request) {
 	rendered, err := f.userdata.Render(q.r.Context(), q.guest)
 	switch {
 	case errors.Is(err, userdata.ErrNoTemplate):

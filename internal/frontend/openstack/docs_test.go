@@ -3,12 +3,12 @@ package openstack
 import (
 	"testing"
 
-	"mdserver/internal/face/facetest"
+	"mdserver/internal/frontend/frontendtest"
 )
 
 // What guests can ask for is in the reference.
 func TestDocumented(t *testing.T) {
 	for _, f := range files {
-		facetest.Documented(t, f.name)
+		frontendtest.Documented(t, f.name)
 	}
 }

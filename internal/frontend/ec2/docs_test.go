@@ -3,7 +3,7 @@ package ec2
 import (
 	"testing"
 
-	"mdserver/internal/face/facetest"
+	"mdserver/internal/frontend/frontendtest"
 )
 
 // namesOf are all names of a tree, whether a guest has them or not.
@@ -21,6 +21,6 @@ func namesOf(entries []entry) []string {
 
 // What guests can ask for is in the reference.
 func TestDocumented(t *testing.T) {
-	facetest.Documented(t, namesOf(metaData)...)
-	facetest.Documented(t, namesOf(dynamic)...)
+	frontendtest.Documented(t, namesOf(metaData)...)
+	frontendtest.Documented(t, namesOf(dynamic)...)
 }

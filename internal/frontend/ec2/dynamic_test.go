@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"testing"
 
-	"mdserver/internal/face/facetest"
+	"mdserver/internal/frontend/frontendtest"
 	"mdserver/internal/httpcommon"
 )
 
@@ -49,7 +49,7 @@ func TestIdentity(t *testing.T) {
 
 func TestIdentityThatCannotBeSigned(t *testing.T) {
 	tree := New([]string{"latest"}, dualSite, fakeUserdata{}, fakeIdentity{errors.New("no entropy")})
-	server := httpcommon.Identified(facetest.Identify(guests{webAddr: full}), httpcommon.LogTo(slog.New(slog.DiscardHandler)), httpcommon.Normalise(tree))
+	server := httpcommon.Identified(frontendtest.Identify(guests{webAddr: full}), httpcommon.LogTo(slog.New(slog.DiscardHandler)), httpcommon.Normalise(tree))
 	for path, want := range map[string]int{"document": http.StatusOK, "signature": http.StatusInternalServerError} {
 		if w := ask(server, webAddr, http.MethodGet, "/latest/dynamic/instance-identity/"+path); w.Code != want {
 			t.Errorf("%s: %d, want %d", path, w.Code, want)

@@ -1,4 +1,4 @@
-// Package nocloud is the NoCloud face of a guest's metadata, cloud-init's own
+// Package nocloud is the NoCloud frontend of a guest's metadata, cloud-init's own
 // format, over HTTP. A guest finds it by its SMBIOS serial number or kernel
 // command line:
 //
@@ -39,20 +39,20 @@ type Userdata interface {
 	Vendor(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error)
 }
 
-// Face answers requests for the NoCloud seed. Make one with New.
-type Face struct {
+// Frontend answers requests for the NoCloud seed. Make one with New.
+type Frontend struct {
 	site     metadata.Site
 	userdata Userdata
 }
 
-// New makes the face of one configuration.
-func New(site metadata.Site, ud Userdata) *Face { return &Face{site: site, userdata: ud} }
+// New makes the frontend of one configuration.
+func New(site metadata.Site, ud Userdata) *Frontend { return &Frontend{site: site, userdata: ud} }
 
 var names = []string{"meta-data", "user-data", "vendor-data", "network-config"}
 
 // ServeHTTP implements http.Handler for everything from "/nocloud" down; it
 // expects a path in normal form and a known caller (see package httpcommon).
-func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *Frontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/nocloud"), "/")
 	switch {
 	case name != "" && !slices.Contains(names, name):
@@ -67,7 +67,7 @@ func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f *Face) serve(w http.ResponseWriter, r *http.Request, name string, guest *instance.Instance) {
+func (f *Frontend) serve(w http.ResponseWriter, r *http.Request, name string, guest *instance.Instance) {
 	doc := metadata.New(guest, f.site)
 	switch name {
 	case "meta-data":

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"mdserver/internal/face/facetest"
+	"mdserver/internal/frontend/frontendtest"
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 )
@@ -21,7 +21,7 @@ func TestTree(t *testing.T) {
 		Name: "rack4", Type: "mdserver", Version: "1.0", ReleaseDate: "2026-11-24", Location: "host1",
 		EC2Versions: []string{"2009-04-04", "latest"}, Configuration: []string{"a.b=c", "d.e=None"},
 	})
-	handler := httpcommon.Identified(facetest.Identify(nobody{}), httpcommon.LogTo(slog.New(slog.DiscardHandler)), about)
+	handler := httpcommon.Identified(frontendtest.Identify(nobody{}), httpcommon.LogTo(slog.New(slog.DiscardHandler)), about)
 	tests := []struct {
 		from, method, path string
 		status             int

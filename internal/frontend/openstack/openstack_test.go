@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
-	"mdserver/internal/face/facetest"
+	"mdserver/internal/frontend/frontendtest"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/userdata"
@@ -25,8 +25,8 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 var (
-	web, six, stranger = facetest.FromWeb, facetest.FromSix, facetest.FromStranger
-	plain              = facetest.Userdata{User: []byte("#cloud-config\n"), Vendored: []byte("#cloud-config\na: <b>\n")}
+	web, six, stranger = frontendtest.FromWeb, frontendtest.FromSix, frontendtest.FromStranger
+	plain              = frontendtest.Userdata{User: []byte("#cloud-config\n"), Vendored: []byte("#cloud-config\na: <b>\n")}
 )
 
 // passwords remembers what was set, or fails as it is told.
@@ -42,8 +42,8 @@ func (p *passwords) SetPassword(_ context.Context, guest uuid.UUID, password str
 	return p.err
 }
 
-func newFace(ud Userdata) *Face {
-	f := New(facetest.Site, ud, &passwords{set: map[uuid.UUID]string{}})
+func newFace(ud Userdata) *Frontend {
+	f := New(frontendtest.Site, ud, &passwords{set: map[uuid.UUID]string{}})
 	f.random = bytes.NewReader(make([]byte, 1<<20))
 	return f
 }
@@ -68,7 +68,7 @@ func TestDocuments(t *testing.T) {
 		if tt.six {
 			from = six
 		}
-		w := facetest.Ask(facetest.Serve(newFace(plain)), from, http.MethodGet, tt.path, "")
+		w := frontendtest.Ask(frontendtest.Serve(newFace(plain)), from, http.MethodGet, tt.path, "")
 		var pretty bytes.Buffer
 		if err := json.Indent(&pretty, w.Body.Bytes(), "", "  "); err != nil || w.Code != http.StatusOK {
 			t.Errorf("%s: %d %v %s", tt.path, w.Code, err, w.Body)
@@ -130,9 +130,9 @@ func TestTree(t *testing.T) {
 		{"/openstack/content/0000", 404, ""},
 		{"/openstack/latest/../latest/user_data", 404, ""},
 	}
-	server := facetest.Serve(newFace(plain))
+	server := frontendtest.Serve(newFace(plain))
 	for _, tt := range tests {
-		w := facetest.Ask(server, web, http.MethodGet, tt.path, "")
+		w := frontendtest.Ask(server, web, http.MethodGet, tt.path, "")
 		if w.Code != tt.status || tt.status == 200 && w.Body.String() != tt.body {
 			t.Errorf("%s: %d %q, want %d %q", tt.path, w.Code, w.Body, tt.status, tt.body)
 		}
@@ -142,13 +142,13 @@ func TestTree(t *testing.T) {
 // Every name that a listing shows answers, in every version, whatever the
 // guest has.
 func TestEveryListedNameAnswers(t *testing.T) {
-	for _, ud := range []facetest.Userdata{plain, {}, {UserErr: userdata.ErrNoTemplate}} {
-		server := facetest.Serve(newFace(ud))
+	for _, ud := range []frontendtest.Userdata{plain, {}, {UserErr: userdata.ErrNoTemplate}} {
+		server := frontendtest.Serve(newFace(ud))
 		for _, version := range versions {
 			dir := "/openstack/" + version + "/"
-			listing := facetest.Ask(server, six, http.MethodGet, dir, "").Body.String()
+			listing := frontendtest.Ask(server, six, http.MethodGet, dir, "").Body.String()
 			for name := range strings.SplitSeq(listing, "\n") {
-				if w := facetest.Ask(server, six, http.MethodGet, dir+name, ""); w.Code != http.StatusOK {
+				if w := frontendtest.Ask(server, six, http.MethodGet, dir+name, ""); w.Code != http.StatusOK {
 					t.Errorf("%s%s: %d", dir, name, w.Code)
 				}
 			}
@@ -160,7 +160,7 @@ func TestRefusals(t *testing.T) {
 	broken := errors.New("x.yaml:3: NameError")
 	tests := []struct {
 		name         string
-		ud           facetest.Userdata
+		ud           frontendtest.Userdata
 		fromStranger bool
 		method, path string
 		status       int
@@ -172,17 +172,17 @@ func TestRefusals(t *testing.T) {
 		{"a POST", plain, false, "POST", "/openstack/latest/user_data", 405, "Method not allowed: POST"},
 		{"a PUT of a password", plain, false, "PUT", "/openstack/latest/password", 405, "Method not allowed: PUT"},
 		{"a DELETE", plain, false, "DELETE", "/openstack", 405, "Method not allowed: DELETE"},
-		{"no user-data", facetest.Userdata{UserErr: userdata.ErrNoTemplate}, false, "GET", "/openstack/latest/user_data", 404, "Resource not found: no user-data for web-1"},
-		{"broken user-data", facetest.Userdata{UserErr: broken}, false, "GET", "/openstack/latest/user_data", 500, "Userdata templating failure for web-1"},
-		{"broken vendor-data", facetest.Userdata{VendoredErr: broken}, false, "GET", "/openstack/latest/vendor_data.json", 500, "Vendordata templating failure for web-1"},
-		{"binary vendor-data", facetest.Userdata{Vendored: []byte("\xff\xfe")}, false, "GET", "/openstack/latest/vendor_data.json", 500, "Vendordata templating failure for web-1"},
+		{"no user-data", frontendtest.Userdata{UserErr: userdata.ErrNoTemplate}, false, "GET", "/openstack/latest/user_data", 404, "Resource not found: no user-data for web-1"},
+		{"broken user-data", frontendtest.Userdata{UserErr: broken}, false, "GET", "/openstack/latest/user_data", 500, "Userdata templating failure for web-1"},
+		{"broken vendor-data", frontendtest.Userdata{VendoredErr: broken}, false, "GET", "/openstack/latest/vendor_data.json", 500, "Vendordata templating failure for web-1"},
+		{"binary vendor-data", frontendtest.Userdata{Vendored: []byte("\xff\xfe")}, false, "GET", "/openstack/latest/vendor_data.json", 500, "Vendordata templating failure for web-1"},
 	}
 	for _, tt := range tests {
 		from := web
 		if tt.fromStranger {
 			from = stranger
 		}
-		w := facetest.Ask(facetest.Serve(newFace(tt.ud)), from, tt.method, tt.path, "")
+		w := frontendtest.Ask(frontendtest.Serve(newFace(tt.ud)), from, tt.method, tt.path, "")
 		if w.Code != tt.status || w.Body.String() != tt.body {
 			t.Errorf("%s: %d %q, want %d %q", tt.name, w.Code, w.Body, tt.status, tt.body)
 		}
@@ -209,7 +209,7 @@ func TestPassword(t *testing.T) {
 		f := newFace(plain)
 		kept := &passwords{set: map[uuid.UUID]string{}, err: tt.err}
 		f.passwords = kept
-		w := facetest.Ask(facetest.Serve(f), web, http.MethodPost, "/openstack/2013-04-04/password", tt.body)
+		w := frontendtest.Ask(frontendtest.Serve(f), web, http.MethodPost, "/openstack/2013-04-04/password", tt.body)
 		if w.Code != tt.status {
 			t.Errorf("%s: %d %s, want %d", tt.name, w.Code, w.Body, tt.status)
 		}
@@ -217,26 +217,26 @@ func TestPassword(t *testing.T) {
 		if tt.status == 200 {
 			want = strings.TrimSuffix(tt.body, "\n")
 		}
-		if got := kept.set[facetest.Web.UUID]; got != want {
+		if got := kept.set[frontendtest.Web.UUID]; got != want {
 			t.Errorf("%s: kept %q, want %q", tt.name, got, want)
 		}
 	}
-	guest := facetest.Web
+	guest := frontendtest.Web
 	guest.Password = "c2VjcmV0"
-	if w := facetest.Ask(facetest.Serve(newFace(plain), &guest), web, http.MethodGet, "/openstack/latest/password", ""); w.Body.String() != "c2VjcmV0" {
+	if w := frontendtest.Ask(frontendtest.Serve(newFace(plain), &guest), web, http.MethodGet, "/openstack/latest/password", ""); w.Body.String() != "c2VjcmV0" {
 		t.Errorf("read back: %d %q", w.Code, w.Body)
 	}
 }
 
 // A guest knows itself by its UUID, until it is to set itself up anew.
 func TestIdentity(t *testing.T) {
-	given := facetest.Web
+	given := frontendtest.Web
 	for id, same := range map[string]bool{
 		given.ID: true, "i-10.122.0.5": true, "i-0123456789abcdef0": false, "i-0123456789abcdef1": false,
 	} {
 		guest := given
 		guest.ID = id
-		w := facetest.Ask(facetest.Serve(newFace(plain), &guest), web, http.MethodGet, "/openstack/latest/meta_data.json", "")
+		w := frontendtest.Ask(frontendtest.Serve(newFace(plain), &guest), web, http.MethodGet, "/openstack/latest/meta_data.json", "")
 		var doc struct{ UUID uuid.UUID }
 		if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil || (doc.UUID == guest.UUID) != same {
 			t.Errorf("%s: %s, %v", id, doc.UUID, err)
@@ -245,12 +245,12 @@ func TestIdentity(t *testing.T) {
 }
 
 func TestNoAddressesNoLinks(t *testing.T) {
-	guest := instance.Instance{Hostname: "new", Network: "elsewhere", MAC: facetest.Web.MAC, Interfaces: facetest.Web.Interfaces}
+	guest := instance.Instance{Hostname: "new", Network: "elsewhere", MAC: frontendtest.Web.MAC, Interfaces: frontendtest.Web.Interfaces}
 	guest.IPv4 = web // by which it is found; its network gives no IPv4
 	f := newFace(plain)
 	f.site.Networks = []instance.Network{{Name: "elsewhere"}}
 	guest.MAC = instance.MAC{2}
-	w := facetest.Ask(facetest.Serve(f, &guest), web, http.MethodGet, "/openstack/latest/network_data.json", "")
+	w := frontendtest.Ask(frontendtest.Serve(f, &guest), web, http.MethodGet, "/openstack/latest/network_data.json", "")
 	if got := strings.TrimSpace(w.Body.String()); got != `{"links":[],"networks":[],"services":[]}` {
 		t.Error(got)
 	}
@@ -261,12 +261,12 @@ func FuzzPath(f *testing.F) {
 		f.Add("GET", seed, "")
 		f.Add("POST", seed, "body")
 	}
-	server := facetest.Serve(newFace(plain))
+	server := frontendtest.Serve(newFace(plain))
 	f.Fuzz(func(t *testing.T, method, path, body string) {
 		if _, err := http.NewRequest(method, "/", nil); err != nil {
 			return
 		}
-		w := facetest.Ask(server, web, method, "/openstack"+path, body)
+		w := frontendtest.Ask(server, web, method, "/openstack"+path, body)
 		switch w.Code {
 		case 200, 400, 404, 405:
 		default:

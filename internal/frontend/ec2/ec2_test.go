@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"mdserver/internal/face/facetest"
+	"mdserver/internal/frontend/frontendtest"
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/identity"
 	"mdserver/internal/instance"
@@ -67,7 +67,7 @@ func newServer(site metadata.Site, ud Userdata) http.Handler {
 
 func newServerFor(known guests, versions []string, site metadata.Site, ud Userdata) http.Handler {
 	ec2 := New(versions, site, ud, fakeIdentity{})
-	return httpcommon.Identified(facetest.Identify(known), httpcommon.LogTo(slog.New(slog.DiscardHandler)), httpcommon.Normalise(ec2))
+	return httpcommon.Identified(frontendtest.Identify(known), httpcommon.LogTo(slog.New(slog.DiscardHandler)), httpcommon.Normalise(ec2))
 }
 
 func ask(h http.Handler, from netip.Addr, method, path string) *httptest.ResponseRecorder {

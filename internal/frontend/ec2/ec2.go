@@ -1,4 +1,4 @@
-// Package ec2 is the EC2 face of a guest's metadata: the tree that AWS
+// Package ec2 is the EC2 frontend of a guest's metadata: the tree that AWS
 // documents as the Instance Metadata Service, as far as cloud-init and its
 // kin need it to configure a guest, and the signed document by which a guest
 // shows others who it is.
@@ -41,9 +41,9 @@ type Identity interface {
 	Sign(guest uuid.UUID, document []byte) (identity.Signed, error)
 }
 
-// Face answers requests for the EC2 tree. Make one with New; its settings never
+// Frontend answers requests for the EC2 tree. Make one with New; its settings never
 // change.
-type Face struct {
+type Frontend struct {
 	versions []string
 	site     metadata.Site
 	userdata Userdata
@@ -51,14 +51,14 @@ type Face struct {
 	subjects sync.Pool // of *subject, so that a request makes no garbage of one
 }
 
-// New makes the face that serves the given versions, dates or "latest".
-func New(versions []string, site metadata.Site, ud Userdata, id Identity) *Face {
-	return &Face{versions: versions, site: site, userdata: ud, identity: id}
+// New makes the frontend that serves the given versions, dates or "latest".
+func New(versions []string, site metadata.Site, ud Userdata, id Identity) *Frontend {
+	return &Frontend{versions: versions, site: site, userdata: ud, identity: id}
 }
 
 // ServeHTTP implements http.Handler for everything from "/" down; it expects
 // a path in normal form and a known caller (see package httpcommon).
-func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *Frontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	version, rest, deeper := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	switch {
 	case version == "" && !deeper:
@@ -72,7 +72,7 @@ func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f *Face) serveVersion(w http.ResponseWriter, r *http.Request, path string) {
+func (f *Frontend) serveVersion(w http.ResponseWriter, r *http.Request, path string) {
 	top, rest, deeper := strings.Cut(path, "/")
 	switch {
 	case top == "":
@@ -90,7 +90,7 @@ func (f *Face) serveVersion(w http.ResponseWriter, r *http.Request, path string)
 
 // serveTop lists what a version has, by bare names as AWS does. user-data is
 // there if the guest has any; who is no guest is told of all three.
-func (f *Face) serveTop(w http.ResponseWriter, r *http.Request) {
+func (f *Frontend) serveTop(w http.ResponseWriter, r *http.Request) {
 	if !httpcommon.OnlyReads(w, r) {
 		return
 	}
@@ -117,7 +117,7 @@ func guest(w http.ResponseWriter, r *http.Request) (caller.Caller, bool) {
 	return c, true
 }
 
-func (f *Face) serveMetadata(w http.ResponseWriter, r *http.Request, path string) {
+func (f *Frontend) serveMetadata(w http.ResponseWriter, r *http.Request, path string) {
 	c, ok := guest(w, r)
 	if !ok {
 		return
@@ -136,17 +136,17 @@ func (f *Face) serveMetadata(w http.ResponseWriter, r *http.Request, path string
 }
 
 // subject makes a guest that of a request.
-func (f *Face) subject(guest *instance.Instance) *subject {
+func (f *Frontend) subject(guest *instance.Instance) *subject {
 	s, ok := f.subjects.Get().(*subject)
 	if !ok {
 		s = &subject{}
 	}
 	*s = subject{Document: s.Document}
-	s.Become(guest, &f.site)
+	s.Fill(guest, &f.site)
 	return s
 }
 
-func (f *Face) serveUserdata(w http.ResponseWriter, r *http.Request) {
+func (f *Frontend) serveUserdata(w http.ResponseWriter, r *http.Request) {
 	c, ok := guest(w, r)
 	if !ok {
 		return

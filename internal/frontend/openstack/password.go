@@ -18,7 +18,7 @@ const maxPassword = 4 * 255
 // servePassword lets a guest post its password once, usually encrypted with
 // its first public key. The guest itself can read it back; of the others only
 // the administrator can.
-func (f *Face) servePassword(q request) {
+func (f *Frontend) servePassword(q request) {
 	if q.r.Method != http.MethodPost {
 		httpcommon.Text(q.w, q.guest.Password)
 		return

@@ -6,24 +6,24 @@ import (
 	"strings"
 
 	"mdserver/internal/config"
-	"mdserver/internal/face/ec2"
-	"mdserver/internal/face/nocloud"
-	"mdserver/internal/face/openstack"
-	"mdserver/internal/face/service"
+	"mdserver/internal/frontend/ec2"
+	"mdserver/internal/frontend/nocloud"
+	"mdserver/internal/frontend/openstack"
+	"mdserver/internal/frontend/service"
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
 	"mdserver/internal/userdata"
 )
 
-// front is everything that answers guests under one configuration. A reload
+// router is everything that answers guests under one configuration. A reload
 // replaces it as a whole.
-type front struct {
+type router struct {
 	http.Handler
 	renderer *userdata.Renderer
 }
 
-func (d *Daemon) newFront(cfg *config.Config, networks []instance.Network) *front {
+func (d *Daemon) newFront(cfg *config.Config, networks []instance.Network) *router {
 	renderer := userdata.New(cfg, d.log)
 	about := service.New(service.Info{
 		Name:          cfg.Service.Name,
@@ -38,27 +38,27 @@ func (d *Daemon) newFront(cfg *config.Config, networks []instance.Network) *fron
 	tree := ec2.New(cfg.Service.EC2Versions, site, renderer, d.identity)
 	gate := imds.New(imdsSettings(cfg), d.tokenKey, &d.tokens, d.log)
 	root := gate.EC2(tree)
-	return &front{servedHosts(cfg).Only(faces{
+	return &router{servedHosts(cfg).Only(frontends{
 		root: root,
 		byName: map[string]http.Handler{
 			"instance-upload": upload(localOnly(d.uploads(cfg)), root),
 			"service":         about,
 			probeName:         localOnly(http.HandlerFunc(d.answerProbe)),
-			"openstack":       gate.Face("openstack", openstack.New(site, renderer, d.inventory)),
-			"nocloud":         gate.Face("nocloud", nocloud.New(site, renderer)),
+			"openstack":       gate.Frontend("openstack", openstack.New(site, renderer, d.inventory)),
+			"nocloud":         gate.Frontend("nocloud", nocloud.New(site, renderer)),
 		},
 	}), renderer}
 }
 
-// faces are chosen by the first name of a path in normal form; root has the
+// frontends are chosen by the first name of a path in normal form; root has the
 // rest. A mux would do as well, but takes longer than the answer.
-type faces struct {
+type frontends struct {
 	byName map[string]http.Handler
 	root   http.Handler
 }
 
 // ServeHTTP implements http.Handler.
-func (f faces) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f frontends) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if named, ok := f.byName[name]; ok {
 		named.ServeHTTP(w, r)

@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(roottest.InNamespace(m)) }
 
-// A Keeper follows guests and interfaces, and puts the table back.
+// A Reconciler follows guests and interfaces, and puts the table back.
 func TestKeeper(t *testing.T) {
 	roottest.Need(t, "makes nftables tables")
 	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br-mds"}}

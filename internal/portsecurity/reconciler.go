@@ -3,7 +3,7 @@
 // plain bridges what port security does in OpenStack Neutron.
 //
 // Data flows one way. Package plan turns networks, guests and the host's interfaces
-// into a plan, package table brings nftables to it, and the Keeper here has both
+// into a plan, package table brings nftables to it, and the Reconciler here has both
 // done whenever guests, networks or interfaces change.
 package portsecurity
 
@@ -25,14 +25,14 @@ import (
 )
 
 const (
-	// period is how often a Keeper looks whether the table is still there.
+	// period is how often a Reconciler looks whether the table is still there.
 	period = 2 * time.Second
 	// longest bounds the pause between two changes when many come.
 	longest = time.Second
 )
 
-// Keeper keeps the kernel's table as guests, networks and interfaces ask for it.
-type Keeper struct {
+// Reconciler keeps the kernel's table as guests, networks and interfaces ask for it.
+type Reconciler struct {
 	guests func() []*instance.Instance
 	log    *slog.Logger
 	wake   chan struct{}
@@ -47,15 +47,15 @@ type Keeper struct {
 	closed   map[uint32]bool // bridges that learn nothing from control frames
 }
 
-// New makes a Keeper that does nothing before Set. guests gives those that are
+// New makes a Reconciler that does nothing before Set. guests gives those that are
 // known when it is called.
-func New(guests func() []*instance.Instance, log *slog.Logger) *Keeper {
-	return &Keeper{guests: guests, log: log, wake: make(chan struct{}, 1), closed: map[uint32]bool{}}
+func New(guests func() []*instance.Instance, log *slog.Logger) *Reconciler {
+	return &Reconciler{guests: guests, log: log, wake: make(chan struct{}, 1), closed: map[uint32]bool{}}
 }
 
 // Run keeps the table up to date until ctx ends. The table stays, so that guests
 // are not left without it while the server restarts; see table.Remove.
-func (k *Keeper) Run(ctx context.Context) {
+func (k *Reconciler) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { k.follow(ctx) })
 	running.Go(func() { k.watch(ctx) })
@@ -64,15 +64,15 @@ func (k *Keeper) Run(ctx context.Context) {
 
 // Set says on which networks port security is enforced: on those that have it. It
 // is enforced when Set returns, unless Status tells why not.
-func (k *Keeper) Set(networks []instance.Network) {
+func (k *Reconciler) Set(networks []instance.Network) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.networks = networks
 	k.bring()
 }
 
-// Stir has the Keeper look at the guests again, soon.
-func (k *Keeper) Stir() {
+// Wake has the Reconciler look at the guests again, soon.
+func (k *Reconciler) Wake() {
 	select {
 	case k.wake <- struct{}{}:
 	default:
@@ -80,7 +80,7 @@ func (k *Keeper) Stir() {
 }
 
 // follow follows the guests, and looks after the table.
-func (k *Keeper) follow(ctx context.Context) {
+func (k *Reconciler) follow(ctx context.Context) {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	for {
@@ -101,12 +101,12 @@ func (k *Keeper) follow(ctx context.Context) {
 }
 
 // watch follows the host's interfaces.
-func (k *Keeper) watch(ctx context.Context) {
+func (k *Reconciler) watch(ctx context.Context) {
 	for ctx.Err() == nil {
-		if err := watch(ctx, k.Stir); ctx.Err() == nil {
+		if err := watch(ctx, k.Wake); ctx.Err() == nil {
 			k.log.Debug("port security looks at all interfaces again", "reason", err)
 			pause(ctx, 100*time.Millisecond)
-			k.Stir()
+			k.Wake()
 		}
 	}
 }
@@ -119,7 +119,7 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // check puts the table back if it was changed from outside.
-func (k *Keeper) check() {
+func (k *Reconciler) check() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !plan.On(k.networks) || k.table == nil {
@@ -142,13 +142,13 @@ func (k *Keeper) check() {
 }
 
 // bring makes the table what it should be, and says once if it cannot.
-func (k *Keeper) bring() {
+func (k *Reconciler) bring() {
 	if err := k.try(); k.trouble.New(err) {
 		k.log.Error("port security is not enforced", "error", err)
 	}
 }
 
-func (k *Keeper) try() error {
+func (k *Reconciler) try() error {
 	if !plan.On(k.networks) {
 		k.turnOff()
 		return nil
@@ -174,7 +174,7 @@ func (k *Keeper) try() error {
 }
 
 // closeBridges has the bridges learn nothing from control frames, once each.
-func (k *Keeper) closeBridges(host plan.Host) {
+func (k *Reconciler) closeBridges(host plan.Host) {
 	for _, link := range host.Links {
 		secured := func(n instance.Network) bool { return n.PortSecurity && n.Bridge == link.Name }
 		if k.closed[link.Index] || !slices.ContainsFunc(k.networks, secured) {
@@ -187,7 +187,7 @@ func (k *Keeper) closeBridges(host plan.Host) {
 	}
 }
 
-func (k *Keeper) openBridges() {
+func (k *Reconciler) openBridges() {
 	for index := range k.closed {
 		_ = learnFromControl(index, true) // the bridge may be gone
 	}
@@ -195,7 +195,7 @@ func (k *Keeper) openBridges() {
 }
 
 // turnOff takes the table away, which an earlier run of the server may have left.
-func (k *Keeper) turnOff() {
+func (k *Reconciler) turnOff() {
 	if k.off {
 		return
 	}
@@ -211,7 +211,7 @@ func (k *Keeper) turnOff() {
 }
 
 // tell logs which guests' ports came and went.
-func (k *Keeper) tell(wanted plan.Plan) {
+func (k *Reconciler) tell(wanted plan.Plan) {
 	before, after := guestPorts(k.plan), guestPorts(wanted)
 	for _, name := range slices.Sorted(maps.Keys(after)) {
 		if before[name] != after[name] {
@@ -236,7 +236,7 @@ func guestPorts(p plan.Plan) map[string]string {
 }
 
 // Status returns the state of port security on one network.
-func (k *Keeper) Status(network string) api.PortSecurity {
+func (k *Reconciler) Status(network string) api.PortSecurity {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var s api.PortSecurity
@@ -253,7 +253,7 @@ func (k *Keeper) Status(network string) api.PortSecurity {
 
 // Trouble returns why port security of a network is not enforced, or "". Unlike
 // Status it reads no counters of the kernel's.
-func (k *Keeper) Trouble(network string) string {
+func (k *Reconciler) Trouble(network string) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.secures(network) {
@@ -262,7 +262,7 @@ func (k *Keeper) Trouble(network string) string {
 	return k.trouble.String()
 }
 
-func (k *Keeper) secures(network string) bool {
+func (k *Reconciler) secures(network string) bool {
 	return slices.ContainsFunc(k.networks, func(n instance.Network) bool { return n.Name == network && n.PortSecurity })
 }
 
@@ -285,14 +285,14 @@ func add(s *api.PortSecurity, port api.Port) {
 }
 
 // Of gives the ports of a guest.
-func (k *Keeper) Of(guest uuid.UUID) []api.Port {
+func (k *Reconciler) Of(guest uuid.UUID) []api.Port {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.counted(func(p plan.Port) bool { return p.UUID == guest })
 }
 
 // counted adds the kernel's counters to ports.
-func (k *Keeper) counted(which func(plan.Port) bool) []api.Port {
+func (k *Reconciler) counted(which func(plan.Port) bool) []api.Port {
 	var dropped map[string]api.Drops
 	if k.table != nil {
 		dropped, _ = k.table.Dropped() // without the table nothing is dropped

@@ -2,39 +2,39 @@ package smbios
 
 import "strings"
 
-// Face is what a guest takes the place that it runs in for. Its text is the
+// Datasource is what a guest takes the place that it runs in for. Its text is the
 // name by which an administrator chooses it.
-type Face string
+type Datasource string
 
-// The faces that mdserver shows. None is that of plain QEMU.
+// The datasources that mdserver shows. None is that of plain QEMU.
 const (
-	None      Face = ""
-	OpenStack Face = "openstack"
-	NoCloud   Face = "nocloud"
-	EC2       Face = "ec2"       // Amazon itself
-	EC2Clone  Face = "ec2-clone" // another cloud with Amazon's metadata
+	None      Datasource = ""
+	OpenStack Datasource = "openstack"
+	NoCloud   Datasource = "nocloud"
+	EC2       Datasource = "ec2"       // Amazon itself
+	EC2Clone  Datasource = "ec2-clone" // another cloud with Amazon's metadata
 
 	// NoCloudNet is NoCloud by a name that cloud-init calls deprecated, and that
 	// some images know alone.
-	NoCloudNet Face = "nocloud-net"
+	NoCloudNet Datasource = "nocloud-net"
 )
 
 // Faces lists all that can be chosen, the most useful first.
-func Faces() []Face { return []Face{OpenStack, NoCloud, EC2, EC2Clone, NoCloudNet} }
+func Datasources() []Datasource { return []Datasource{OpenStack, NoCloud, EC2, EC2Clone, NoCloudNet} }
 
-func (f Face) isNoCloud() bool { return f == NoCloud || f == NoCloudNet }
+func (f Datasource) isNoCloud() bool { return f == NoCloud || f == NoCloudNet }
 
 // frontend is what imds_exempt calls the part of the server that answers a guest
-// with this face.
-func (f Face) frontend() string {
+// with this datasource.
+func (f Datasource) frontend() string {
 	if f.isNoCloud() {
 		return string(NoCloud)
 	}
 	return string(f)
 }
 
-// Title names the face in prose.
-func (f Face) Title() string {
+// Title names the datasource in prose.
+func (f Datasource) Title() string {
 	switch f {
 	case OpenStack:
 		return "OpenStack"
@@ -60,17 +60,17 @@ const (
 	awsUUID          = "ec2"
 )
 
-// Face tells what ds-identify takes a guest for by its hardware and kernel
+// Datasource tells what ds-identify takes a guest for by its hardware and kernel
 // command line alone, or why it takes it for nothing. Where releases of
 // cloud-init differ, it is what older ones do; see [Domain.Readings].
-func (d Domain) Face() (face Face, why string) {
+func (d Domain) Datasource() (datasource Datasource, why string) {
 	if _, seed, found := strings.Cut(d.Cmdline, seedPrefix); found {
 		return seedFace(seedPrefix + seed), ""
 	}
 	tables := d.tables()
 	switch {
 	case d.SMBIOS.Mode == "sysinfo":
-		return tables.face(d.UUID)
+		return tables.datasource(d.UUID)
 	case !tables.empty():
 		return None, "its <sysinfo> has no effect without <smbios mode='sysinfo'/>"
 	case d.SMBIOS.Mode == "host":
@@ -79,7 +79,7 @@ func (d Domain) Face() (face Face, why string) {
 	return None, "its SMBIOS says nothing but QEMU"
 }
 
-func (s sysinfo) face(uuid string) (face Face, why string) {
+func (s sysinfo) datasource(uuid string) (datasource Datasource, why string) {
 	uuid = strings.ToLower(uuid)
 	serial, product, asset := value(s.System, "serial"), value(s.System, "product"), value(s.Chassis, "asset")
 	switch {
@@ -98,7 +98,7 @@ func (s sysinfo) face(uuid string) (face Face, why string) {
 }
 
 // seedFace is NoCloud by the name that a seed has.
-func seedFace(seed string) Face {
+func seedFace(seed string) Datasource {
 	if strings.HasPrefix(seed, netSeedPrefix) {
 		return NoCloudNet
 	}

@@ -53,7 +53,7 @@ type service struct {
 	Address string `json:"address"`
 }
 
-func (f *Face) serveNetworkData(q request) {
+func (f *Frontend) serveNetworkData(q request) {
 	doc := metadata.New(q.guest, f.site)
 	serveJSON(q.w, describeNetwork(&doc))
 }
