@@ -19,7 +19,7 @@ const (
 // Until then it stays pinned, so that nobody else is sent the rest, and on its
 // guest's account.
 func (c *conn) linger(left int) {
-	_ = c.tcp.CloseWrite()
+	_ = c.TCPConn.CloseWrite()
 	end := time.Now().Add(lingerTime)
 	stalled := time.Now().Add(stallTime)
 	for left > 0 {
@@ -29,15 +29,15 @@ func (c *conn) linger(left int) {
 			end = time.Time{}
 		}
 		now, before := time.Now(), left
-		if left = unconfirmed(c.tcp); left < before {
+		if left = unconfirmed(c.TCPConn); left < before {
 			stalled = now.Add(stallTime)
 		}
 		if now.After(end) || now.After(stalled) {
-			reset(c.tcp)
+			reset(c.TCPConn)
 			break
 		}
 	}
-	_ = c.Conn.Close() // it may be closed already
+	_ = c.TCPConn.Close() // it may be closed already
 	c.admission.leave(c)
 	c.unpin()
 }

@@ -5,8 +5,6 @@ import (
 	"net"
 	"sync"
 	"time"
-
-	"mdserver/internal/deadline"
 )
 
 // Listener lets in what the policy allows; what there is too much of is cut
@@ -65,8 +63,7 @@ func reset(tcp *net.TCPConn) {
 
 // conn is an accepted connection and what is known of its other end.
 type conn struct {
-	*deadline.Conn
-	tcp       *net.TCPConn
+	*net.TCPConn
 	admission *Admission
 	client    *client
 	facts
@@ -77,7 +74,7 @@ type conn struct {
 
 // receive finds out who made a connection.
 func (d *Admission) receive(tcp *net.TCPConn) (*conn, error) {
-	c := &conn{Conn: deadline.New(tcp), tcp: tcp, admission: d}
+	c := &conn{TCPConn: tcp, admission: d}
 	var err error
 	if c.Source, err = d.kernel.Source(tcp); err != nil {
 		return nil, err
@@ -109,12 +106,12 @@ func (c *conn) unpin() {
 func (c *conn) Close() (err error) {
 	c.closing.Do(func() {
 		if c.release != nil {
-			if left := unconfirmed(c.tcp); left > 0 {
+			if left := unconfirmed(c.TCPConn); left > 0 {
 				c.admission.lingering.Go(func() { c.linger(left) })
 				return
 			}
 		}
-		err = c.Conn.Close()
+		err = c.TCPConn.Close()
 		c.admission.leave(c)
 		c.unpin()
 	})
@@ -123,7 +120,7 @@ func (c *conn) Close() (err error) {
 
 // cut ends the connection for both sides. Whoever serves it finds out and
 // closes it.
-func (c *conn) cut() { reset(c.tcp) }
+func (c *conn) cut() { reset(c.TCPConn) }
 
 type connKey struct{}
 
