@@ -46,9 +46,6 @@ func Open(cfg *config.Config, stdout io.Writer) *Log {
 	l.budgets = newBudgets(unbounded)
 	l.logger = slog.New(&budgeted{unbounded.Handler(), l.budgets})
 	l.writeRequest = httpcommon.LogTo(unbounded)
-	if format == "text" {
-		l.writeRequest = l.requestText
-	}
 	l.reopen(cfg)
 	return l
 }
@@ -69,24 +66,6 @@ func (l *Log) Request(r *http.Request, a httpcommon.Answer) {
 		return
 	}
 	l.writeRequest(r, a)
-}
-
-// requestText is httpcommon.LogTo for the text format, made once for both targets and
-// without a Record.
-func (l *Log) requestText(r *http.Request, a httpcommon.Answer) {
-	level := a.Level()
-	stream, file := level >= l.stream.Level(), level >= l.file.Level()
-	var space [512]byte
-	line := httpcommon.AppendLine(space[:0], r, a)
-	if stream {
-		_, _ = l.toStream.Write(line)
-	}
-	if file {
-		_, _ = l.toFile.Write(line)
-	}
-	if level >= slog.LevelWarn {
-		l.hurry()
-	}
 }
 
 // Reload takes over the levels and the file of another configuration, and opens
