@@ -34,31 +34,6 @@ func (h *budgeted) WithGroup(name string) slog.Handler {
 	return &budgeted{h.Handler.WithGroup(name), h.budgets}
 }
 
-// hurried is a log whose warnings, and what is worse, do not wait in a buffer.
-type hurried struct {
-	slog.Handler
-	hurry func()
-}
-
-// Handle implements slog.Handler.
-func (h *hurried) Handle(ctx context.Context, r slog.Record) error {
-	err := h.Handler.Handle(ctx, r)
-	if r.Level >= slog.LevelWarn {
-		h.hurry()
-	}
-	return err
-}
-
-// WithAttrs implements slog.Handler.
-func (h *hurried) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &hurried{h.Handler.WithAttrs(attrs), h.hurry}
-}
-
-// WithGroup implements slog.Handler.
-func (h *hurried) WithGroup(name string) slog.Handler {
-	return &hurried{h.Handler.WithGroup(name), h.hurry}
-}
-
 // newHandler makes the handler of a target in a format. It writes one line of
 // visible characters for each record, whatever the fields hold.
 func newHandler(w io.Writer, format string, level slog.Leveler) slog.Handler {

@@ -39,10 +39,10 @@ func Open(cfg *config.Config, stdout io.Writer) *Log {
 	l.toFile = queue.New(l.out, func(lost uint64) { l.tellLost("logfile", lost) })
 	l.setLevels(cfg)
 	format := cfg.LogLevels.LogFormat
-	unbounded := slog.New(&hurried{slog.NewMultiHandler(
+	unbounded := slog.New(slog.NewMultiHandler(
 		newHandler(l.toStream, format, &l.stream),
 		newHandler(l.toFile, format, &l.file),
-	), l.hurry})
+	))
 	l.budgets = newBudgets(unbounded)
 	l.logger = slog.New(&budgeted{unbounded.Handler(), l.budgets})
 	l.writeRequest = httpcommon.LogTo(unbounded)
@@ -94,12 +94,6 @@ func (l *Log) reopen(cfg *config.Config) {
 	if cfg.Server.LogFile == "" {
 		l.file.Set(off)
 	}
-}
-
-// hurry has the lines that wait written at once.
-func (l *Log) hurry() {
-	l.toStream.FlushSoon()
-	l.toFile.FlushSoon()
 }
 
 // tellLost is called when a target takes lines again.

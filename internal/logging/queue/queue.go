@@ -10,11 +10,6 @@ import (
 )
 
 const (
-	// gatherTime is how long a line may wait for others: a system call for each
-	// line would cost more than to answer a request.
-	gatherTime = 50 * time.Millisecond
-	// gatherSize is how many bytes are worth a system call at once.
-	gatherSize = 64 << 10
 	// most is how many bytes may wait. What comes then is left out.
 	most = 1 << 20
 	// stuckTime is how long one write may take before the writer counts as stuck.
@@ -34,7 +29,6 @@ type Queue struct {
 	status  Status
 	unsaid  uint64        // of status.Lost
 	began   time.Time     // of the write that is under way, or zero
-	urgent  bool          // the lines are not to wait for others
 	flushed chan struct{} // closed when all lines of this moment are written
 	closed  bool
 
@@ -68,25 +62,15 @@ func (q *Queue) Write(line []byte) (int, error) {
 		q.mu.Unlock()
 		return len(line), nil
 	}
-	before := len(q.lines)
 	q.lines = append(q.lines, line...)
 	closed := q.closed
 	q.mu.Unlock()
-	switch {
-	case closed:
+	if closed {
 		q.write()
-	case before == 0, before < gatherSize && before+len(line) >= gatherSize:
-		q.stir()
+	} else {
+		q.signal()
 	}
 	return len(line), nil
-}
-
-// FlushSoon has the lines that wait written without waiting for others.
-func (q *Queue) FlushSoon() {
-	q.mu.Lock()
-	q.urgent = true
-	q.mu.Unlock()
-	q.stir()
 }
 
 // Flush waits until the lines are written that are there now, but no longer than
@@ -98,7 +82,7 @@ func (q *Queue) Flush(atMost time.Duration) {
 	if empty {
 		return
 	}
-	q.FlushSoon()
+	q.signal()
 	select {
 	case <-flushed:
 	case <-q.done:
@@ -133,7 +117,8 @@ func (q *Queue) Close(atMost time.Duration) {
 	}
 }
 
-func (q *Queue) stir() {
+// signal tells run that there is something to write.
+func (q *Queue) signal() {
 	select {
 	case q.wake <- struct{}{}:
 	default: // run knows
@@ -142,42 +127,18 @@ func (q *Queue) stir() {
 
 func (q *Queue) run() {
 	defer close(q.done)
-	for q.wait() {
-		q.write()
-	}
-	q.write()
-}
-
-// wait returns true when there are lines that have waited long enough, and false
-// at the end.
-func (q *Queue) wait() bool {
-	select {
-	case <-q.stop:
-		return false
-	case <-q.wake:
-	}
-	gather := time.NewTimer(gatherTime)
-	defer gather.Stop()
-	for !q.ripe() {
+	for {
 		select {
 		case <-q.stop:
-			return false
-		case <-gather.C:
-			return true
+			q.write()
+			return
 		case <-q.wake:
+			q.write()
 		}
 	}
-	return true
 }
 
-// ripe reports whether the lines need not wait for others.
-func (q *Queue) ripe() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.urgent || len(q.lines) >= gatherSize
-}
-
-// write writes what has gathered, and tells what was lost before.
+// write writes the lines that wait, and tells what was lost before.
 func (q *Queue) write() {
 	lost := q.writeLines()
 	if lost > 0 && q.recovered != nil {
@@ -191,7 +152,7 @@ func (q *Queue) writeLines() (lost uint64) {
 	q.mu.Lock()
 	lines, flushed := q.lines, q.flushed
 	q.lines, q.spare = q.spare[:0], nil
-	q.flushed, q.urgent = make(chan struct{}), false
+	q.flushed = make(chan struct{})
 	q.began = time.Now()
 	q.mu.Unlock()
 	var err error
