@@ -107,7 +107,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	d.ports = portsecurity.New(d.guests, d.log.With("part", "port security"))
 	d.networks = networks.New(cfg, d.inventory, d.notes, d.noteDHCP, d.log)
 	d.libvirt = d.newLibvirtSync(cfg)
-	d.front.Store(d.newFront(cfg, d.networks.Describe(cfg)))
+	d.front.Store(d.newRouter(cfg, d.networks.Describe(cfg)))
 	return d, nil
 }
 

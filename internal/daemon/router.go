@@ -23,7 +23,7 @@ type router struct {
 	renderer *userdata.Renderer
 }
 
-func (d *Daemon) newFront(cfg *config.Config, networks []instance.Network) *router {
+func (d *Daemon) newRouter(cfg *config.Config, networks []instance.Network) *router {
 	renderer := userdata.New(cfg, d.log)
 	about := service.New(service.Info{
 		Name:          cfg.Service.Name,
@@ -51,7 +51,8 @@ func (d *Daemon) newFront(cfg *config.Config, networks []instance.Network) *rout
 }
 
 // frontends are chosen by the first name of a path in normal form; root has the
-// rest. A mux would do as well, but takes longer than the answer.
+// rest. http.ServeMux would answer paths with dot segments with a redirect, which
+// small clients do not follow.
 type frontends struct {
 	byName map[string]http.Handler
 	root   http.Handler
