@@ -522,7 +522,7 @@ func TestPortSecurityOfStrangers(t *testing.T) {
 		}
 	}
 	eventually(t, "the tap", func(context.Context) error {
-		if text := status(); !strings.Contains(text, "1 taps that belong to no known guest") {
+		if text := status(); !strings.Contains(text, "1 taps of no known guest") {
 			return errors.New(text)
 		}
 		return nil

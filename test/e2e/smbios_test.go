@@ -28,7 +28,7 @@ func TestSMBIOS(t *testing.T) {
 	h := newHost(t, false, true)
 	h.virsh("define", h.file(dressed))
 	explained := command(t, h.server, "smbios", "a guest")
-	contains(t, "the explanation", explained, "a guest is taken for no cloud", "openstack\n", "ec2 (recommended)", "--apply")
+	contains(t, "the explanation", explained, "a guest recognizes no cloud", "openstack\n", "ec2 (recommended)", "--apply")
 
 	before := h.apartFromSMBIOS("a guest")
 	contains(t, "the definition", before, "passwd='secret'", "role>web<")
@@ -80,7 +80,7 @@ func TestSMBIOSRefusals(t *testing.T) {
 		{"is transient", []string{"passing", "--apply"}},
 		{"does not begin with ec2", []string{"web1", "--as", "ec2", "--apply"}},
 		{"choose one of openstack", []string{"web1", "--as", "azure"}},
-		{"--yes says so", []string{"web1", "--as", "nocloud", "--apply"}},
+		{"use --yes", []string{"web1", "--as", "nocloud", "--apply"}},
 	} {
 		out, err := h.server.Run(suite.ctx, nil, append([]string{"smbios"}, tt.args...)...)
 		if err == nil {
@@ -92,8 +92,11 @@ func TestSMBIOSRefusals(t *testing.T) {
 	equal(t, "the definition", h.virsh("dumpxml", "--inactive", "web1"), before)
 
 	var doc struct {
-		Datasource string
-		Choices    []struct{ Datasource, Impossible, XML string }
+		Datasource string `json:"face"`
+		Choices    []struct {
+			Datasource      string `json:"face"`
+			Impossible, XML string
+		}
 	}
 	if err := json.Unmarshal([]byte(command(t, h.server, "smbios", "web1", "--json")), &doc); err != nil {
 		t.Fatal(err)
