@@ -31,9 +31,10 @@ func TestFirewalld(t *testing.T) {
 
 	// A zone that admits all needs no opening, until libvirt takes its bridges back.
 	const (
-		shut    = "for i in service=http port=80/tcp; do firewall-cmd --quiet --permanent --zone=libvirt --remove-$i; done; firewall-cmd --quiet --reload && sleep 2"
+		back    = "until test \"$(" + zones + ")\" = 'libvirt libvirt'; do sleep 0.2; done" // libvirt puts its bridges there after a reload
+		shut    = "for i in service=http port=80/tcp; do firewall-cmd --quiet --permanent --zone=libvirt --remove-$i; done; firewall-cmd --quiet --reload && " + back
 		trust   = "for i in virbr0 br-mds; do firewall-cmd --quiet --zone=trusted --change-interface=$i; done"
-		restart = "systemctl restart libvirtd && virsh list && " + "until test \"$(" + zones + ")\" = 'libvirt libvirt'; do sleep 0.2; done"
+		restart = "systemctl restart libvirtd && virsh list && " + back
 	)
 	w.must("root", shut)
 	w.sees("guests on virbr0 send to tcp port 80", "is dropped")

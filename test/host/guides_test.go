@@ -26,12 +26,12 @@ func (h *host) guided(mds, other guest) {
 
 func (h *host) addresses1(g guest) {
 	h.t.Helper()
-	h.block("docs/howto/addresses.md#Find a guest's address#1", "root")
+	h.block("docs/howto/addresses.md#Find a guest's address#1", "alice")
 	h.must("root", "virsh destroy web1")
-	h.block("docs/howto/addresses.md#Give a guest a fixed address#1", "root")
+	h.block("docs/howto/addresses.md#Give a guest a fixed address#1", "alice")
 	h.wants("dig +short web1 @"+onMds, "10.122.0.80\n")
 	h.guide("docs/howto/addresses.md#Reserve addresses", "alice")
-	h.block("docs/howto/addresses.md#See which addresses are free#1", "root")
+	h.block("docs/howto/addresses.md#See which addresses are free#1", "alice")
 }
 
 func (h *host) userData(g guest) {
@@ -40,10 +40,10 @@ func (h *host) userData(g guest) {
 	h.wants("mdserver user-data web1 | grep -c manage_etc_hosts", "1\n")
 	h.must("root", "echo '#cloud-config' >/etc/mdserver/userdata/webserver.yaml")
 	h.must("root", "virsh destroy web1")
-	h.block("docs/howto/user-data.md#Give a group of guests their user-data#1", "root")
+	h.block("docs/howto/user-data.md#Give a group of guests their user-data#1", "alice")
 	h.wants("mdserver user-data web1", "#cloud-config\n")
 	h.must("root", "virsh start web1")
-	h.block("docs/howto/user-data.md#Test it before a guest boots#1", "root")
+	h.block("docs/howto/user-data.md#Test it before a guest boots#1", "alice")
 	before := h.must("root", "mdserver instance show web1 --json | jq -r .instance_id")
 	h.block("docs/howto/user-data.md#Run it again#1", "alice")
 	if after := h.must("root", "mdserver instance show web1 --json | jq -r .instance_id"); after == before {
@@ -60,7 +60,7 @@ func (h *host) userData(g guest) {
 func (h *host) names(g guest) {
 	h.t.Helper()
 	h.must("root", "virsh destroy web1")
-	h.block("docs/howto/dns.md#Set a guest's host name#1", "root")
+	h.block("docs/howto/dns.md#Set a guest's host name#1", "alice")
 	h.must("root", "virsh start web1")
 	h.must("root", h.eventually("dig +short www @"+onMds+" | grep -q 10.122"))
 	h.guide("docs/howto/dns.md#Set NTP servers, search domains and the MTU", "alice")
@@ -86,15 +86,15 @@ func (h *host) networks() {
 
 func (h *host) operation(g guest) {
 	h.t.Helper()
-	h.block("docs/howto/automation.md#Get JSON#1", "root")
+	h.block("docs/howto/automation.md#Get JSON#1", "alice")
 	h.wants("bash -c "+quote(readBlock(h.t, "docs/howto/automation.md#Get JSON#2")), h.must("root", "dig +short web1 @"+onMds))
 	h.block("docs/howto/automation.md#Use the commands as another user#1", "alice")
 	h.block("docs/howto/automation.md#Get JSON#2", "alice")
 	h.must("root", "virsh destroy web1")
-	h.block("docs/howto/automation.md#Wait until a guest is registered#1", "root")
-	h.block("docs/howto/automation.md#Register a guest by hand#1", "root")
+	h.block("docs/howto/automation.md#Wait until a guest is registered#1", "alice")
+	h.block("docs/howto/automation.md#Register a guest by hand#1", "alice")
 	h.guide("docs/howto/logging.md#Change the level", "alice")
-	h.guide("docs/howto/logging.md#Log JSON", "root")
+	h.guide("docs/howto/logging.md#Log JSON", "alice")
 	h.block("docs/howto/identity.md#In the service#1", "alice")
 	h.unguide()
 	h.must("root", "systemctl reload mdserver; rm -f ~alice/mdserver/mdserver-identity.pem; gpasswd --delete alice mdserver")
