@@ -102,7 +102,7 @@ func TestDocumentsAreHarmless(t *testing.T) {
 	}
 	found := doctor.Report{Findings: []doctor.Finding{{Check: hostile, State: hostile, Text: hostile, Remedy: []string{hostile}}}}
 	guest := hostileGuest()
-	guests := []api.Guest{{Instance: guest}, {Instance: guest, State: hostile}}
+	guests := guestList{guests: []api.Guest{{Instance: guest}, {Instance: guest, State: hostile}}, bridges: map[string]string{hostile: hostile}}
 	for name, print := range map[string]func(*bytes.Buffer) error{
 		"explain": func(b *bytes.Buffer) error { return printExplanation(b, doc) },
 		"doctor":  func(b *bytes.Buffer) error { printReport(b, found); return nil },
@@ -135,7 +135,7 @@ func TestLongValuesAreCut(t *testing.T) {
 	guest := hostileGuest()
 	guest.Name = strings.Repeat("n", 900_000)
 	var out bytes.Buffer
-	if err := guestSheet([]api.Guest{{Instance: guest}}).print(&out, formatTable, true); err != nil {
+	if err := guestSheet(guestList{guests: []api.Guest{{Instance: guest}}}).print(&out, formatTable, true); err != nil {
 		t.Fatal(err)
 	}
 	if out.Len() > 10*maxValue {

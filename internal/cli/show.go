@@ -80,16 +80,22 @@ func resultFlags(cmd *cobra.Command, list bool) {
 	if list {
 		f.accepted = []format{formatTable, formatWide, formatJSON, formatYAML, formatCSV, formatName}
 		cmd.Flags().Bool("no-headers", false, "print no column names")
+		cmd.Flags().BoolFuncP("quiet", "q", "print names only, as -o name does", f.shorthand(formatName))
 	}
 	cmd.Flags().VarP(f, "output", "o", "output `FORMAT`: "+strings.Join(f.names(), ", "))
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(f.names(), cobra.ShellCompDirectiveNoFileComp)) // the flag exists
-	cmd.Flags().BoolFunc("json", "print JSON, as -o json does", func(text string) error {
+	cmd.Flags().BoolFunc("json", "print JSON, as -o json does", f.shorthand(formatJSON))
+}
+
+// shorthand is the value of a flag without an argument that chooses a format.
+func (f *formatFlag) shorthand(chosen format) func(text string) error {
+	return func(text string) error {
 		on, err := strconv.ParseBool(text)
 		if on {
-			f.format = formatJSON
+			f.format = chosen
 		}
 		return err
-	})
+	}
 }
 
 // show prints a result in the format that the flags of the command choose.
