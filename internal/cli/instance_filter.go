@@ -19,15 +19,15 @@ var guestStates = []string{string(api.Running), string(api.Off), string(api.Away
 // guestFilter selects guests. An empty list of it selects all.
 type guestFilter struct {
 	networks []string
-	states   []string
+	states   someOf
 	tags     []tagFilter
 }
 
 // guestFilterFlags adds the flags that select guests to a command.
 func guestFilterFlags(cmd *cobra.Command) *guestFilter {
-	f := &guestFilter{}
+	f := &guestFilter{states: someOf{accepted: guestStates, unit: "STATES"}}
 	cmd.Flags().StringSliceVar(&f.networks, "network", nil, "only guests on one of these `NETWORKS`")
-	cmd.Flags().Var(&choiceFlag{&f.states, guestStates, "STATES"}, "state", "only guests in one of these `STATES`: "+strings.Join(guestStates, ", "))
+	cmd.Flags().Var(&f.states, "state", "only guests in one of these `STATES`: "+strings.Join(guestStates, ", "))
 	cmd.Flags().VarP((*tagFlag)(&f.tags), "label", "l", "only guests with these `TAGS`: TAG=VALUE, TAG!=VALUE or TAG")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(guestStates, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	_ = cmd.RegisterFlagCompletionFunc("network", completeNetworks)
@@ -35,7 +35,7 @@ func guestFilterFlags(cmd *cobra.Command) *guestFilter {
 	return f
 }
 
-func (f guestFilter) active() bool { return len(f.networks)+len(f.states)+len(f.tags) > 0 }
+func (f guestFilter) active() bool { return len(f.networks)+len(f.states.values)+len(f.tags) > 0 }
 
 // checkNetworks makes sure that the networks of the filter are served.
 func (f guestFilter) checkNetworks(served []api.Network) error {
@@ -54,7 +54,7 @@ func (f guestFilter) checkNetworks(served []api.Network) error {
 func (f guestFilter) passes(guest api.Guest) bool {
 	on := func(network string) bool { _, on := guest.On(network); return on }
 	return (len(f.networks) == 0 || slices.ContainsFunc(f.networks, on)) &&
-		(len(f.states) == 0 || slices.Contains(f.states, string(guest.State))) &&
+		(len(f.states.values) == 0 || slices.Contains(f.states.values, string(guest.State))) &&
 		!slices.ContainsFunc(f.tags, func(t tagFilter) bool { return !t.passes(guest.Metadata.Tags) })
 }
 
@@ -114,35 +114,6 @@ func (f *tagFlag) Set(text string) error {
 			return err
 		}
 		*f = append(*f, parsed)
-	}
-	return nil
-}
-
-// choiceFlag is a list of words, each of which is one of those accepted. It
-// implements pflag.Value.
-type choiceFlag struct {
-	list     *[]string
-	accepted []string
-	unit     string
-}
-
-func (f *choiceFlag) String() string {
-	if f.list == nil {
-		return "" // the zero value, which pflag makes to tell defaults
-	}
-	return strings.Join(*f.list, ",")
-}
-
-// Type names the value in the usage of the flag.
-func (f *choiceFlag) Type() string { return f.unit }
-
-// Set adds words.
-func (f *choiceFlag) Set(text string) error {
-	for word := range strings.SplitSeq(text, ",") {
-		if !slices.Contains(f.accepted, word) {
-			return fmt.Errorf("%q is unknown; accepted: %s", word, strings.Join(f.accepted, ", "))
-		}
-		*f.list = append(*f.list, word)
 	}
 	return nil
 }

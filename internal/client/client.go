@@ -44,6 +44,7 @@ func New(socket string) *Client {
 // Error is a refusal by the server.
 type Error struct {
 	Status  int // HTTP's
+	Code    api.ErrorCode
 	Message string
 }
 
@@ -223,7 +224,7 @@ func errorOf(resp *http.Response, data []byte) error {
 	if json.Unmarshal(data, &refused) != nil || refused.Error == "" {
 		refused.Error = "mdserver answered " + resp.Status
 	}
-	return &Error{Status: resp.StatusCode, Message: refused.Error}
+	return &Error{Status: resp.StatusCode, Code: refused.Code, Message: refused.Error}
 }
 
 // explain says what to do when there is no server to speak to.

@@ -31,6 +31,7 @@ type Finding struct {
 	Check  string   `json:"check"`
 	Looked string   `json:"looked_at"`
 	State  State    `json:"state"`
+	Code   string   `json:"code"` // the kind of finding, for programs
 	Text   string   `json:"finding"`
 	Advice []string `json:"advice,omitempty"` // what to decide or to edit before that
 	Remedy []string `json:"remedy,omitempty"` // commands to type, in this order
