@@ -233,7 +233,7 @@ func (c *Client) explain(err error) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w: nothing listens on %s; start it with `systemctl start mdserver`, or name its configuration with --config", ErrNotRunning, c.socket)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: no access to %s: be root or a member of the socket's group", ErrUnreachable, c.socket)
+		return fmt.Errorf("%w: no access to %s: run as root or as a member of the socket's group", ErrUnreachable, c.socket)
 	}
 	return fmt.Errorf("%w at %s: %w", ErrUnreachable, c.socket, err)
 }

@@ -13,7 +13,7 @@ func checkClock(context.Context, *Host) []Finding {
 	synced, known := health.Synchronised()
 	switch {
 	case health.InContainer():
-		return []Finding{fine("this host is a container, whose clock is set outside of it")}
+		return []Finding{fine("this host is a container; its clock is set outside")}
 	case !known:
 		return []Finding{unknown("the kernel does not report the state of its clock")}
 	case !synced:

@@ -9,7 +9,7 @@ func checkConfiguration(ctx context.Context, h *Host) []Finding {
 	if h.problem != nil {
 		var all []Finding
 		for _, err := range flatten(h.problem) {
-			all = append(all, wrong("the configuration does not hold: %v", err).
+			all = append(all, wrong("the configuration is not valid: %v", err).
 				advise("change that line; `%s` checks the file", command("mdserver config check %s", h.ConfigFile)))
 		}
 		return all
@@ -17,7 +17,7 @@ func checkConfiguration(ctx context.Context, h *Host) []Finding {
 	var all []Finding
 	for _, w := range h.warnings {
 		if w.Level >= slog.LevelWarn {
-			all = append(all, warning("the configuration: %s", w.String()).
+			all = append(all, warning("the configuration has a warning: %s", w.String()).
 				advise("change that line; `%s` checks the file", command("mdserver config check %s", h.ConfigFile)))
 		}
 	}

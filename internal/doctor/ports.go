@@ -37,13 +37,13 @@ func (h *Host) checkPortOf(ctx context.Context, wanted netip.AddrPort, all []lis
 	case h.running() && (p.pid == h.status.PID || p.pid == 0):
 		return []Finding{fine("mdserver listens on %s", wanted)}
 	case p.pid == 0:
-		return []Finding{unknown("%s is taken by a process that only root may see", wanted)}
+		return []Finding{unknown("%s is used by a process that only root may see", wanted)}
 	case !h.running() && p.name == "mdserver":
-		return []Finding{warning("a mdserver, process %d, listens on %s but does not answer on %s", p.pid, wanted, h.Config.Server.Socket).
+		return []Finding{warning("an mdserver, process %d, listens on %s but does not answer on %s", p.pid, wanted, h.Config.Server.Socket).
 			mend(p.stop(), h.startServer(ctx))}
 	}
-	return []Finding{wrong("%s is taken by %s, which listens on %s", wanted, p, l.addr).
-		advise("or let it listen on other addresses only, or set port in the section [mdserver] to another one").mend(p.stop())}
+	return []Finding{wrong("%s is used by %s, which listens on %s", wanted, p, l.addr).
+		advise("or let it listen on other addresses only, or set another port in the section [mdserver]").mend(p.stop())}
 }
 
 func holdersOf(list []listener) map[uint32]process {
@@ -66,7 +66,7 @@ func checkClash(_ context.Context, h *Host) []Finding {
 			all = append(all, h.checkClashOn(n, sockets)...)
 		}
 	}
-	return unless(all, fine("no other program uses the ports of DHCP and DNS there"))
+	return unless(all, fine("no other program uses the ports of DHCP and DNS"))
 }
 
 func (h *Host) checkClashOn(n Network, sockets []listener) []Finding {
@@ -134,7 +134,7 @@ func clash(n Network, p process, sockets []string) Finding {
 	if p.name != "dnsmasq" {
 		return wrong("%s uses %s, which the dnsmasq of %s needs", p, held, n.Bridge).mend(p.stop())
 	}
-	f := wrong("%s uses %s, which the dnsmasq of %s needs: it binds to all addresses, as it runs without bind-dynamic", p, held, n.Bridge)
+	f := wrong("%s uses %s, which the dnsmasq of %s needs: it runs without bind-dynamic and binds to all addresses", p, held, n.Bridge)
 	if service := p.service(); service != "" {
 		return f.mend(command(`printf '%%s\n' bind-dynamic %s > /etc/dnsmasq.d/beside-mdserver.conf`, "except-interface="+n.Bridge),
 			command("systemctl restart %s", service))

@@ -11,7 +11,7 @@ import (
 // the running guests off it.
 func checkTaps(_ context.Context, h *Host) []Finding {
 	if h.libvirt.err != nil {
-		return []Finding{unknown("libvirt is not asked: %v", h.libvirt.err)}
+		return []Finding{unknown("libvirt is not checked: %v", h.libvirt.err)}
 	}
 	var all []Finding
 	for _, d := range h.libvirt.domains {

@@ -24,7 +24,7 @@ func (s Subject) missing() []string {
 	if r := s.Refusal; r != nil {
 		add(true, "its current definition is %s, so it is served as before: %s", r.State, r.Reason)
 	}
-	add(!g.IPv4.IsValid() && !g.IPv6.IsValid(), "it has no address: no served network has one left")
+	add(!g.IPv4.IsValid() && !g.IPv6.IsValid(), "it has no address: no served network has a free one")
 	add(len(s.Keys) == 0, "no SSH key is configured in [public-keys]")
 	add(s.Template.Error != "", "its user-data fails: %s", s.Template.Error)
 	_, hooked := g.Seen[instance.ByHook]
@@ -32,19 +32,19 @@ func (s Subject) missing() []string {
 
 	list = append(list, s.detached()...)
 	since := s.Started.Format(time.DateTime)
-	add(s.Hears && s.DHCP == nil && !s.Found, "its DHCP client was not heard since the server started, %s: is it on, and has its interface a carrier?", since)
-	add(s.DHCP != nil && s.DHCP.Message != "DHCPACK", "DHCP has given it no address: the last message was %s", s.last())
+	add(s.Hears && s.DHCP == nil && !s.Found, "no DHCP messages since the server started, %s: does the guest run, and does its interface have a link?", since)
+	add(s.DHCP != nil && s.DHCP.Message != "DHCPACK", "it got no address by DHCP: the last message was %s", s.last())
 	if when, ok := s.declined(); ok {
-		add(true, "a DHCPDECLINE in its name was heard at %s: its DHCP client found another machine that uses its address, or a neighbour forged the "+
-			"message. The guest keeps its address; `ip neigh show %s` on a neighbour tells who else has it", when.Local().Format(time.DateTime), g.IPv4)
+		add(true, "a DHCPDECLINE with its MAC address arrived at %s: its DHCP client found another machine that uses its address, or a neighbour forged the "+
+			"message. The guest keeps its address; `ip neigh show %s` on a neighbour shows which machine uses it", when.Local().Format(time.DateTime), g.IPv4)
 	}
 	asked := s.asked(trail.Metadata())
 	if s.Found && !asked {
 		list = append(list, s.startedBefore()...)
 	}
-	add(len(s.Requests.Kinds) == 0 && !s.Found, "it has asked for nothing since the server started, %s: is it on, does its image look for a datasource?", since)
-	add(len(s.Requests.Kinds) > 0 && !asked, "it has asked, but never for metadata, since %s", since)
-	add(asked && !s.asked(trail.Userdata()), "it has read its metadata, but never its user-data, since %s", since)
+	add(len(s.Requests.Kinds) == 0 && !s.Found, "no requests since the server started, %s: does the guest run, and does its image find a datasource?", since)
+	add(len(s.Requests.Kinds) > 0 && !asked, "requests, but none for metadata, since %s", since)
+	add(asked && !s.asked(trail.Userdata()), "it has read its metadata, but not its user-data, since %s", since)
 	list = append(list, s.claimed()...)
 	for _, r := range s.refused() {
 		add(true, "%s %s was answered with %d %s", visible.String(r.Method), visible.String(r.Path), r.Status, http.StatusText(r.Status))

@@ -18,7 +18,7 @@ func (s Subject) detached() []string {
 		if tap.Bridge != "" {
 			on = tap.Bridge
 		}
-		list = append(list, fmt.Sprintf("its tap %s is on %s and not on %s, as after a restart of the network: `ip link set %s master %s` puts it there",
+		list = append(list, fmt.Sprintf("its tap %s is on %s instead of %s, for example after a restart of the network; connect it with `ip link set %s master %s`",
 			tap.Name, on, tap.Wanted, shell.Quote(tap.Name), shell.Quote(tap.Wanted)))
 	}
 	return list
@@ -33,13 +33,13 @@ const openVSwitch = "ovs-system"
 func (s Subject) startedBefore() []string {
 	since := s.Started.Format(time.DateTime)
 	if s.Guest.FirstSeen.Before(s.Started) {
-		return []string{fmt.Sprintf("it was running when the server started, %s; what it asked for before that is not known", since)}
+		return []string{fmt.Sprintf("it was running when the server started, %s; earlier requests are not known", since)}
 	}
 	return []string{
-		fmt.Sprintf("it was started before the server, %s, which did not know it: a first boot then finds no metadata", since),
-		"OpenStack: it came up without keys and user-data, and finds them at its next boot",
-		"NoCloud: it asked for ten seconds, came up without keys and user-data, and finds them at its next boot",
-		"EC2: it asks for some minutes and is set up by the server if it answers in time, else at its next boot",
+		fmt.Sprintf("it was started before the server, %s, and was not registered: a first boot then finds no metadata", since),
+		"OpenStack: it booted without keys and user-data, and gets them at its next boot",
+		"NoCloud: it tried for ten seconds, booted without keys and user-data, and gets them at its next boot",
+		"EC2: it tries for some minutes, and is set up when the server answers, or else at its next boot",
 		fmt.Sprintf("to set it up now: `virsh reboot %s`, or `cloud-init clean --reboot` on its console, which also repeats what cloud-init did without metadata",
 			shell.Quote(s.Guest.Name)),
 	}

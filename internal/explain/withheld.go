@@ -19,9 +19,9 @@ func Withheld(w inventory.Withheld, started time.Time) api.Explanation {
 		Name: w.Name, Facts: []api.Fact{}, Addresses: []api.ExplainedAddress{}, Since: started,
 		Requests: api.Requests{Kinds: []api.RequestKind{}, Recent: []api.Request{}},
 		Missing: []string{
-			"its record was damaged, lost or contradicted another one, and is set aside in " + w.File,
-			"register it again to have it served, with its former address and instance-id as far as they are known: virsh dumpxml NAME | mdserver instance add -",
-			"its addresses and host name are given to no other guest until that file is removed and `mdserver reload` was run",
+			"its record was damaged, lost or in conflict with another one, and was set aside in " + w.File,
+			"register it again to serve it, with its previous address and instance-id if they are known: virsh dumpxml NAME | mdserver instance add -",
+			"its addresses and host name are reserved until you remove that file and run `mdserver reload`",
 		},
 	}
 	for _, f := range [][2]string{
