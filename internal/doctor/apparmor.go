@@ -47,7 +47,7 @@ func checkAppArmor(ctx context.Context, h *Host) []Finding {
 	if len(lacks) == 0 {
 		return []Finding{fine("AppArmor's profile for dnsmasq has rules for mdserver's directories")}
 	}
-	f := wrong("AppArmor enforces a profile for dnsmasq without a rule for %s: dnsmasq cannot use its files there", strings.Join(lacks, " and "))
+	f := wrong("apparmor_denies_dnsmasq", "AppArmor enforces a profile for dnsmasq without a rule for %s: dnsmasq cannot use its files there", strings.Join(lacks, " and "))
 	return []Finding{h.restart(ctx, f.mend(admit(lacks), command("apparmor_parser --replace %s", dnsmasqProfile)))}
 }
 

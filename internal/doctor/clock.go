@@ -17,7 +17,7 @@ func checkClock(context.Context, *Host) []Finding {
 	case !known:
 		return []Finding{unknown("the kernel does not report the state of its clock")}
 	case !synced:
-		return []Finding{warning("the clock is not synchronised").mend("timedatectl set-ntp true")}
+		return []Finding{warning("clock_not_synchronised", "the clock is not synchronised").mend("timedatectl set-ntp true")}
 	}
 	return []Finding{fine("the clock is synchronised")}
 }

@@ -105,7 +105,7 @@ func checkPath(a account.Account, path string, need fs.FileMode) []Finding {
 	case errors.Is(err, fs.ErrPermission):
 		return []Finding{unknown("%s: only root may read it", path)}
 	case err != nil:
-		return []Finding{wrong("%s cannot be read: %v", path, err).
+		return []Finding{wrong("path_unreadable", "%s cannot be read: %v", path, err).
 			advise("`%s` shows what it is", command("ls -ld %s", path))}
 	case !a.May(info, need):
 		return []Finding{refused(a, path, info, need)}
@@ -116,7 +116,7 @@ func checkPath(a account.Account, path string, need fs.FileMode) []Finding {
 // refused says what is missing. The server's own things are to be its own;
 // what it only reads is to be its group's.
 func refused(a account.Account, path string, info fs.FileInfo, need fs.FileMode) Finding {
-	f := wrong("the user %s cannot use %s, which is %s", a.Name, path, describe(info))
+	f := wrong("path_denied", "the user %s cannot use %s, which is %s", a.Name, path, describe(info))
 	letters := ""
 	for _, right := range []struct {
 		bit    fs.FileMode
@@ -146,7 +146,7 @@ func exposed(database string) []Finding {
 	if err != nil || info.Mode().Perm()&0o007 == 0 {
 		return nil
 	}
-	return []Finding{wrong("all users can read %s, which contains the guests' secrets", database).mend(command("chmod 600 %s", database))}
+	return []Finding{wrong("database_world_readable", "all users can read %s, which contains the guests' secrets", database).mend(command("chmod 600 %s", database))}
 }
 
 func checkDatabase(ctx context.Context, h *Host) []Finding {
@@ -161,13 +161,13 @@ func checkDatabase(ctx context.Context, h *Host) []Finding {
 	case errors.Is(err, fs.ErrPermission):
 		return []Finding{unknown("%s: only root can read it", path)}
 	case errors.Is(err, boltstore.ErrInUse):
-		return []Finding{h.restart(ctx, warning("%v: it runs, but does not answer on %s", err, h.Config.Server.Socket))}
+		return []Finding{h.restart(ctx, warning("database_in_use", "%v: it runs, but does not answer on %s", err, h.Config.Server.Socket))}
 	case errors.Is(err, boltstore.ErrNewer):
-		return []Finding{wrong("the database cannot be used: %v", err).advise("install that version of mdserver again, or restore a backup of this version: mdserver restore FILE")}
+		return []Finding{wrong("database_too_new", "the database cannot be used: %v", err).advise("install that version of mdserver again, or restore a backup of this version: mdserver restore FILE")}
 	case err != nil:
-		return []Finding{h.restore(wrong("the database cannot be used: %v", err), path)}
+		return []Finding{h.restore(wrong("database_unusable", "the database cannot be used: %v", err), path)}
 	case len(findings) > 0:
-		return []Finding{warning("%s is damaged in %d places: %v", path, len(findings), findings[0]).
+		return []Finding{warning("database_damaged", "%s is damaged in %d places: %v", path, len(findings), findings[0]).
 			advise("start the server: it sets aside what is damaged and serves all other guests")}
 	}
 	return append(setAside(path), fine("%s has %d guests", path, len(table.Instances)))
@@ -194,7 +194,7 @@ func (h *Host) restore(f Finding, path string) Finding {
 func setAside(path string) []Finding {
 	var all []Finding
 	for _, name := range boltstore.Asides(path) {
-		all = append(all, warning("damaged records of the database were set aside in %s", name).
+		all = append(all, warning("records_set_aside", "damaged records of the database were set aside in %s", name).
 			advise("register the guests in it again, then remove the file and run `mdserver reload`"))
 	}
 	withheld, err := boltstore.Withheld(path)
@@ -235,9 +235,9 @@ func room(n Network, used int) Finding {
 	f := fine("%s: %d of %d %s are free or in quarantine", n.IPv4, left, total, of)
 	switch {
 	case left <= 0:
-		f = wrong("%s is full: %d of %d %s are free or in quarantine", n.IPv4, left, total, of)
+		f = wrong("network_full", "%s is full: %d of %d %s are free or in quarantine", n.IPv4, left, total, of)
 	case left*100 < total*scarce:
-		f = warning("%s is nearly full: %d of %d %s are free or in quarantine", n.IPv4, left, total, of)
+		f = warning("network_nearly_full", "%s is nearly full: %d of %d %s are free or in quarantine", n.IPv4, left, total, of)
 	default:
 		return f
 	}

@@ -35,13 +35,13 @@ func (h *Host) detects(ctx context.Context, d domain) []Finding {
 	case datasource == smbios.None && h.fetched(ctx, d):
 		return nil // whatever its hardware says, its image has found the server
 	case datasource == smbios.None:
-		return []Finding{wrong("the guest %q: %s; cloud-init finds no datasource unless its image configures one", d.Name, why).
+		return []Finding{wrong("datasource_not_detected", "the guest %q: %s; cloud-init finds no datasource unless its image configures one", d.Name, why).
 			mend(h.dress(d))}
 	case server.Denies(datasource):
-		return []Finding{wrong("the guest %q detects %s and sends no tokens, but imds requires them: it gets no metadata", d.Name, datasource.Title()).
+		return []Finding{wrong("datasource_without_tokens", "the guest %q detects %s and sends no tokens, but imds requires them: it gets no metadata", d.Name, datasource.Title()).
 			admit(ctx, h, d, datasource)}
 	case datasource == smbios.EC2 && !server.Tokens:
-		return []Finding{wrong("the guest %q detects AWS and needs tokens, but imds is off", d.Name).
+		return []Finding{wrong("datasource_needs_tokens", "the guest %q detects AWS and needs tokens, but imds is off", d.Name).
 			change(ctx, h, "mdserver", "imds", "optional")}
 	default:
 		var all []Finding
@@ -49,7 +49,7 @@ func (h *Host) detects(ctx context.Context, d domain) []Finding {
 			if smbios.Moves(datasource, smbios.EC2) {
 				text += " An upgrade to that version changes its instance-id, so cloud-init sets it up again."
 			}
-			found := warning("the guest %q detects %s, but %s", d.Name, datasource.Title(), text)
+			found := warning("datasource_limited", "the guest %q detects %s, but %s", d.Name, datasource.Title(), text)
 			if datasource == smbios.NoCloud {
 				found = found.mend(h.dress(d))
 			} else {

@@ -26,12 +26,15 @@ const (
 	Wrong   State = "wrong"
 )
 
+// NotChecked is the code of all findings in the state Unknown.
+const NotChecked = "not_checked"
+
 // Finding is one thing that a check has found.
 type Finding struct {
 	Check  string   `json:"check"`
 	Looked string   `json:"looked_at"`
 	State  State    `json:"state"`
-	Code   string   `json:"code"` // the kind of finding, for programs
+	Code   string   `json:"code,omitempty"` // the kind of finding, for programs; empty for OK
 	Text   string   `json:"finding"`
 	Advice []string `json:"advice,omitempty"` // what to decide or to edit before that
 	Remedy []string `json:"remedy,omitempty"` // commands to type, in this order
@@ -115,15 +118,15 @@ func fine(format string, args ...any) Finding {
 }
 
 func unknown(format string, args ...any) Finding {
-	return Finding{State: Unknown, Text: fmt.Sprintf(format, args...)}
+	return Finding{State: Unknown, Code: NotChecked, Text: fmt.Sprintf(format, args...)}
 }
 
-func warning(format string, args ...any) Finding {
-	return Finding{State: Warning, Text: fmt.Sprintf(format, args...)}
+func warning(code, format string, args ...any) Finding {
+	return Finding{State: Warning, Code: code, Text: fmt.Sprintf(format, args...)}
 }
 
-func wrong(format string, args ...any) Finding {
-	return Finding{State: Wrong, Text: fmt.Sprintf(format, args...)}
+func wrong(code, format string, args ...any) Finding {
+	return Finding{State: Wrong, Code: code, Text: fmt.Sprintf(format, args...)}
 }
 
 // mend adds the commands that mend what was found.

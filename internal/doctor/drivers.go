@@ -17,7 +17,7 @@ func checkDrivers(ctx context.Context, h *Host) []Finding {
 	var all []Finding
 	for _, d := range h.libvirt.domains {
 		if foreign := h.foreign(d); len(foreign) > 0 && !h.fetched(ctx, d) {
-			all = append(all, warning("the guest %q has devices without a driver in the kernels of many cloud images: %s", d.Name, strings.Join(foreign, ", ")).
+			all = append(all, warning("driver_missing", "the guest %q has devices without a driver in the kernels of many cloud images: %s", d.Name, strings.Join(foreign, ", ")).
 				advise("change it to virtio with %s, then shut the guest down and start it: model type='virtio' for a card, target dev='vda' bus='virtio' for a disk", h.virsh("edit %s", d.Name)))
 		}
 	}

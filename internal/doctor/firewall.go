@@ -120,9 +120,9 @@ func judge(rules []firewall.Chains, n Network, p firewall.Packet, zone func() br
 		if !v.Dropped {
 			continue
 		}
-		f := wrong("packets from guests on %s to %s port %d by %s are dropped by %s", n.Bridge, p.Proto, p.Port, family(p), v.By)
+		f := wrong("firewall_drops", "packets from guests on %s to %s port %d by %s are dropped by %s", n.Bridge, p.Proto, p.Port, family(p), v.By)
 		if v.Doubtful {
-			f = warning("packets from guests on %s to %s port %d by %s may be dropped by %s; earlier rules could not be evaluated",
+			f = warning("firewall_may_drop", "packets from guests on %s to %s port %d by %s may be dropped by %s; earlier rules could not be evaluated",
 				n.Bridge, p.Proto, p.Port, family(p), v.By)
 		}
 		return f.open(v.Chain, n.Bridge, p, zone), true

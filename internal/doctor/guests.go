@@ -89,7 +89,7 @@ func (h *Host) checkRefused(ctx context.Context) []Finding {
 		if r.State != api.Refused {
 			continue
 		}
-		f := wrong("the domain %q is refused: %s", r.Name, r.Reason)
+		f := wrong("domain_refused", "the domain %q is refused: %s", r.Name, r.Reason)
 		if r.Source == instance.ByLocal { // which anybody can send
 			f.State = Warning
 		}
@@ -144,7 +144,7 @@ func (h *Host) elsewhere(d domain) Finding {
 		where = "is on " + strings.Join(places, ", ")
 	}
 	n := h.Networks[0].Name
-	f := warning("the domain %q %s, and not on the served network %q", d.Name, where, n)
+	f := warning("guest_on_unserved_network", "the domain %q %s, and not on the served network %q", d.Name, where, n)
 	slices.Sort(serve)
 	f.Advice = slices.Compact(serve)
 	return f.mend(h.virsh("attach-interface %s network %s --model virtio --config", d.Name, n))

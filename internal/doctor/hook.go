@@ -21,10 +21,10 @@ func checkHook(ctx context.Context, h *Host) []Finding {
 	}
 	ours := ourHook()
 	if ours == "" {
-		return []Finding{wrong("libvirt has no hook for mdserver").mend("mdserver install", reloadLibvirt(h))}
+		return []Finding{wrong("hook_missing", "libvirt has no hook for mdserver").mend("mdserver install", reloadLibvirt(h))}
 	}
 	if info, err := os.Stat(ours); err == nil && info.Mode().Perm()&0o111 == 0 {
-		return []Finding{wrong("the hook %s is not executable", ours).mend(command("chmod 755 %s", ours), reloadLibvirt(h))}
+		return []Finding{wrong("hook_not_executable", "the hook %s is not executable", ours).mend(command("chmod 755 %s", ours), reloadLibvirt(h))}
 	}
 	daemon, found := h.libvirt.daemon()
 	if !found {
@@ -35,7 +35,7 @@ func checkHook(ctx context.Context, h *Host) []Finding {
 		return []Finding{unknown("%s is installed; the start of %s is not known: %v", ours, daemon, err)}
 	}
 	if oldest := hooks.Oldest(os.DirFS("/")); oldest.After(since.Add(startSlack)) {
-		return []Finding{wrong("%s has run since %s and looks for hooks only when it starts or reloads; the hook was installed at %s",
+		return []Finding{wrong("hook_not_loaded", "%s has run since %s and looks for hooks only when it starts or reloads; the hook was installed at %s",
 			daemon, since.Format(time.DateTime), oldest.Format(time.DateTime)).mend(reloadLibvirt(h))}
 	}
 	return []Finding{fine("%s is installed, and %s has read it", ours, daemon)}

@@ -16,7 +16,7 @@ func checkStateDir(dir string) []Finding {
 	case !exists(filepath.Dir(dir)):
 		return []Finding{fine("libvirt on this host does not use %s", filepath.Dir(dir))}
 	case !exists(dir):
-		return []Finding{wrong("%s is missing; libvirt cannot start guests on its networks without it", dir).mend(command("mkdir --mode=755 %s", dir))}
+		return []Finding{wrong("libvirt_state_missing", "%s is missing; libvirt cannot start guests on its networks without it", dir).mend(command("mkdir --mode=755 %s", dir))}
 	}
 	return []Finding{fine("%s exists", dir)}
 }

@@ -53,6 +53,6 @@ func (h *Host) sharedNames(n Network, guests []instance.Instance) []Finding {
 }
 
 func (h *Host) sharedName(n Network, guest, other *instance.Instance, names []string) Finding {
-	f := wrong("on the network %q, the guests %q and %q are both %s in DNS", n.Name, other.Name, guest.Name, strings.Join(names, " and "))
+	f := wrong("name_ambiguous", "on the network %q, the guests %q and %q are both %s in DNS", n.Name, other.Name, guest.Name, strings.Join(names, " and "))
 	return f.advise("shut the guest down before you rename it").mend(h.virsh("domrename %s %s", guest.Name, instance.DistinctHostname(guest.Hostname, guest.UUID)))
 }

@@ -54,10 +54,10 @@ func checkBridges(_ context.Context, h *Host) []Finding {
 func (h *Host) checkBridge(n Network) []Finding {
 	b, err := findBridge(n.Bridge)
 	if err != nil {
-		return []Finding{wrong("the bridge %s of the network %q does not exist", n.Bridge, n.Name).makeBridge(h, n)}
+		return []Finding{wrong("bridge_missing", "the bridge %s of the network %q does not exist", n.Bridge, n.Name).makeBridge(h, n)}
 	}
 	if !b.up {
-		return []Finding{wrong("the bridge %s is down", n.Bridge).mend(command("ip link set %s up", n.Bridge))}
+		return []Finding{wrong("bridge_down", "the bridge %s is down", n.Bridge).mend(command("ip link set %s up", n.Bridge))}
 	}
 	var all []Finding
 	if !b.has(n.Gateway) {
@@ -95,7 +95,7 @@ func (h *Host) mustBear(n Network, addr netip.Addr, b bridgeState) bool {
 // missing says that the bridge lacks an address. What defines the bridge should
 // have it, too: it is lost with the bridge otherwise.
 func (h *Host) missing(n Network, addr netip.Addr, bits int, why string) Finding {
-	f := wrong("%s has no address %s, %s", n.Bridge, addr, why).mend(command("ip address add %s dev %s", netip.PrefixFrom(addr, bits), n.Bridge))
+	f := wrong("bridge_address_missing", "%s has no address %s, %s", n.Bridge, addr, why).mend(command("ip address add %s dev %s", netip.PrefixFrom(addr, bits), n.Bridge))
 	if owner, ok := h.libvirt.owner(n); ok {
 		return f.advise("if the bridge gets its addresses from libvirt's network %q, add this one to its definition, too: %s", owner.name, h.virsh("net-edit %s", owner.name))
 	}
@@ -137,12 +137,12 @@ func (h *Host) checkLocal(addr netip.Addr) (Finding, bool) {
 	}
 	routes, err := netlink.RouteGet(addr.AsSlice())
 	if err != nil {
-		return remedy(wrong("there is no route to %s: no interface has the address", addr)), true
+		return remedy(wrong("route_missing", "there is no route to %s: no interface has the address", addr)), true
 	}
 	if len(routes) > 0 && routes[0].Type == localRoute {
 		return Finding{}, false
 	}
-	return remedy(wrong("packets to %s leave this host by %s: no interface here has the address", addr, linkName(routes))), true
+	return remedy(wrong("route_elsewhere", "packets to %s leave this host by %s: no interface here has the address", addr, linkName(routes))), true
 }
 
 // tentative reports whether an interface has an IPv6 address that it does not
@@ -172,7 +172,7 @@ func checkReturn(n Network, b bridgeState) []Finding {
 		if err == nil && len(routes) > 0 && routes[0].LinkIndex == b.index {
 			continue
 		}
-		all = append(all, wrong("packets to the guests' network %s leave by %s, not by %s: another network has the same addresses", prefix, linkName(routes), n.Bridge).
+		all = append(all, wrong("network_routed_elsewhere", "packets to the guests' network %s leave by %s, not by %s: another network has the same addresses", prefix, linkName(routes), n.Bridge).
 			withdraw(routes, guest))
 	}
 	return all

@@ -15,7 +15,7 @@ func checkPortSecurity(ctx context.Context, h *Host) []Finding {
 	var all []Finding
 	for _, n := range h.Config.Networks {
 		if !n.PortSecurity {
-			all = append(all, warning("guests on the network %q can pose as each other and as this host: port_security is no", n.Name).
+			all = append(all, warning("port_security_off", "guests on the network %q can pose as each other and as this host: port_security is no", n.Name).
 				change(ctx, h, h.section(n.Name), "port_security", "yes"))
 		}
 	}
@@ -37,12 +37,12 @@ func (h *Host) portsOf(n api.Network) []Finding {
 	case !s.On:
 		return nil
 	case s.Trouble != "":
-		return []Finding{wrong("port security of the network %q is not enforced: %s", n.Name, s.Trouble).
+		return []Finding{wrong("port_security_not_enforced", "port security of the network %q is not enforced: %s", n.Name, s.Trouble).
 			advise("see `journalctl -u %s -n 20`", unit)}
 	}
 	all := []Finding{fine("on the network %q, port security is on for %d guests and off for %d", n.Name, s.Guests, s.Off)}
 	if s.Strangers > 0 {
-		all = append(all, warning("the bridge %s has %d taps of no known guest; these are only prevented from posing as others", n.Bridge, s.Strangers).
+		all = append(all, warning("unknown_taps", "the bridge %s has %d taps of no known guest; these are only prevented from posing as others", n.Bridge, s.Strangers).
 			advise("compare `%s` and `%s`: another program's tap, or a running domain that is not a guest, is on the bridge", h.virsh("list"), h.mdserver("instance ls")))
 	}
 	for _, port := range s.Ports {
@@ -54,10 +54,10 @@ func (h *Host) portsOf(n api.Network) []Finding {
 func (h *Host) attempts(port api.Port) Finding {
 	dropped := table.Describe(port.Dropped)
 	if port.Guest == "" {
-		return warning("frames from %s were dropped: %s", port.Name, dropped).
+		return warning("tap_frames_dropped", "frames from %s were dropped: %s", port.Name, dropped).
 			advise("find out what uses that port: it belongs to no known guest")
 	}
-	return warning("frames from the guest %q at %s were dropped: %s", port.Guest, port.Name, dropped).
+	return warning("guest_frames_dropped", "frames from the guest %q at %s were dropped: %s", port.Guest, port.Name, dropped).
 		advise("find the program in the guest that sends them: `%s` shows more; the counts restart with the server", h.mdserver("explain %s", port.Guest))
 }
 
@@ -85,7 +85,7 @@ func (h *Host) withoutPort(ctx context.Context) []Finding {
 	if len(names) == 0 {
 		return nil
 	}
-	return []Finding{warning("libvirt cannot be reached, so the ports of %d guests are not known: %s", len(names), strings.Join(names, ", ")).
+	return []Finding{warning("guest_ports_unknown", "libvirt cannot be reached, so the ports of %d guests are not known: %s", len(names), strings.Join(names, ", ")).
 		advise("see the findings on libvirt")}
 }
 

@@ -37,7 +37,7 @@ func (h *Host) checkReach(ctx context.Context) []Finding {
 	if reaches(who, info, now) {
 		return nil
 	}
-	f := wrong("the user %s may not use libvirt's socket %s, which is %s: it cannot edit the network %q", who.Name, h.libvirt.socket, describe(info), h.Networks[i].Name)
+	f := wrong("libvirt_socket_denied", "the user %s may not use libvirt's socket %s, which is %s: it cannot edit the network %q", who.Name, h.libvirt.socket, describe(info), h.Networks[i].Name)
 	return []Finding{h.restart(ctx, f.join(who, info, member))}
 }
 

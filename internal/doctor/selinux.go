@@ -22,7 +22,7 @@ func checkSELinux(ctx context.Context, _ *Host) []Finding {
 		return []Finding{unknown("SELinux's rules for hooks are not known: %v", err)}
 	}
 	if strings.HasSuffix(strings.TrimSpace(state), " off") {
-		return []Finding{warning("SELinux prevents libvirt from running hooks: guests are registered by libvirt's events instead, just after they start").
+		return []Finding{warning("selinux_blocks_hooks", "SELinux prevents libvirt from running hooks: guests are registered by libvirt's events instead, just after they start").
 			mend(command("setsebool -P %s on", hooksBoolean), "restorecon -R /etc/libvirt/hooks")}
 	}
 	return []Finding{fine("SELinux lets libvirt run hooks")}

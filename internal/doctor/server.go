@@ -20,10 +20,10 @@ func checkServer(ctx context.Context, h *Host) []Finding {
 		return []Finding{unknown("no access to %s: run as root or as a member of its group", socket)}
 	}
 	if state := unitProperty(ctx, unit, "ActiveState"); state != "" {
-		return []Finding{wrong("the unit %s is %s: %v", unit, state, h.statusErr).
+		return []Finding{wrong("server_unit_failed", "the unit %s is %s: %v", unit, state, h.statusErr).
 			advise("see `journalctl -u %s -n 20`", unit).mend(startUnit(state))}
 	}
-	return []Finding{wrong("mdserver does not run: nothing answers on %s", socket).
+	return []Finding{wrong("server_not_running", "mdserver does not run: nothing answers on %s", socket).
 		mend(h.mdserver("serve"))}
 }
 

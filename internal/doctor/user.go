@@ -38,7 +38,7 @@ func checkUsers(ctx context.Context, h *Host) []Finding {
 	const libvirt = "libvirt"
 	edits := slices.ContainsFunc(h.Networks, func(n Network) bool { return n.Libvirt })
 	if server.uid != 0 && slices.Contains(server.groups, libvirt) && !edits && h.Config.Libvirt.URI.Socket == "" {
-		all = append(all, h.restart(ctx, warning("the server is in the group libvirt, which is equivalent to root, but no network needs it: "+
+		all = append(all, h.restart(ctx, warning("server_in_group_libvirt", "the server is in the group libvirt, which is equivalent to root, but no network needs it: "+
 			"only networks with backend = libvirt do").
 			mend(command("gpasswd --delete %s libvirt", name(server.uid)))))
 	}
@@ -64,7 +64,7 @@ func (h *Host) apart(ctx context.Context, network string, st api.Dnsmasq, server
 	default:
 		return nil
 	}
-	return []Finding{h.restart(ctx, warning("network %q: %s", network, why).
+	return []Finding{h.restart(ctx, warning("dnsmasq_overprivileged", "network %q: %s", network, why).
 		advise("if %s sets user in [dnsmasq], set it to mdserver-dnsmasq", h.ConfigFile).
 		mend("mdserver install"))}
 }
