@@ -98,7 +98,7 @@ func TestDocumentsAreHarmless(t *testing.T) {
 		Served:  true,
 		Refusal: &refused,
 		DHCP:    &api.DHCP{Message: hostile},
-		Missing: []string{hostile},
+		Missing: []string{hostile}, Problems: []api.Missing{{Code: hostile, Text: hostile}},
 	}
 	found := doctor.Report{Findings: []doctor.Finding{{Check: hostile, State: hostile, Text: hostile, Remedy: []string{hostile}}}}
 	guest := hostileGuest()

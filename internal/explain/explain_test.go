@@ -114,7 +114,7 @@ func TestPortSecurity(t *testing.T) {
 	greedy.Metadata.Values = map[string]string{instance.KeyAllowedAddresses: "10.122.0.1, 172.17.0.0/16, " + web1.IPv4.String() + ", " + web2.IPv4.String()}
 	doc := Guest(Subject{Guest: &greedy, Snapshot: snapshot, Networks: []instance.Network{secured}})
 	missing := strings.Join(doc.Missing, "\n")
-	for _, want := range []string{"contain 10.122.0.1, the router of the network mds", "name " + web2.IPv4.String() + ", which belongs to guest web2"} {
+	for _, want := range []string{"contain 10.122.0.1, the router of the network mds", "contain " + web2.IPv4.String() + ", which belongs to guest web2"} {
 		if !strings.Contains(missing, want) {
 			t.Errorf("it does not say %q:\n%s", want, missing)
 		}

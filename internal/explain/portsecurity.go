@@ -1,7 +1,6 @@
 package explain
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 
@@ -51,18 +50,18 @@ func notEnforced(n instance.Network) api.GuestPortSecurity {
 
 // claimed lists what the guest's allowed_addresses name in vain: what is
 // another's stays another's.
-func (s Subject) claimed() []string {
-	var list []string
+func (s Subject) claimed() []api.Missing {
+	var list []api.Missing
 	for _, prefix := range s.Guest.Metadata.AllowedAddresses().Prefixes {
 		if !prefix.IsSingleIP() || slices.Contains(s.Guest.Addrs(), prefix.Addr()) {
 			continue
 		}
 		if other, ok := s.Snapshot.ByAddr(prefix.Addr()); ok {
-			list = append(list, fmt.Sprintf("its allowed_addresses contain %s, which belongs to guest %s: ignored", prefix.Addr(), other.Name))
+			list = append(list, lacks("allowed_address_ignored", "its allowed_addresses contain %s, which belongs to guest %s: ignored", prefix.Addr(), other.Name))
 		}
 		for _, n := range s.Networks {
 			if prefix.Addr() == n.Gateway4 || prefix.Addr() == n.Gateway6 {
-				list = append(list, fmt.Sprintf("its allowed_addresses contain %s, the router of the network %s: ignored", prefix.Addr(), n.Name))
+				list = append(list, lacks("allowed_address_ignored", "its allowed_addresses contain %s, the router of the network %s: ignored", prefix.Addr(), n.Name))
 			}
 		}
 	}
