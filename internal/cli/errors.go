@@ -64,7 +64,7 @@ func errorCode(err error) api.ErrorCode {
 func errorCodesMarkdown() string {
 	var b strings.Builder
 	b.WriteString("## Error codes\n\nWith `-o json` or `--json`, an error is a document on standard error, such as\n" +
-		"`{\"error\": \"guest not found: \\\"web9\\\"\", \"code\": \"not_found\"}`; with `-o yaml`, it is the same in YAML.\n\n" +
+		"`{\"error\": \"no such guest: …\", \"code\": \"not_found\"}`; with `-o yaml`, it is the same in YAML.\n\n" +
 		"| code | meaning |\n|---|---|\n")
 	for _, e := range api.ErrorCodes {
 		b.WriteString(fmt.Sprintf("| `%s` | %s |\n", e.Code, e.Meaning))
