@@ -248,7 +248,7 @@ func (b Backend) userdata(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := b.Userdata(r.Context(), inst)
 	if err != nil {
-		refuseWith(w, http.StatusUnprocessableEntity, err)
+		refuseWith(w, http.StatusUnprocessableEntity, api.CodeUserdata, err)
 		return
 	}
 	w.Header().Set("Content-Type", httpcommon.TypeBytes)
@@ -261,7 +261,7 @@ func (b Backend) password(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		refuse(w, err)
 	case inst.Password == "":
-		refuseWith(w, http.StatusNotFound, fmt.Errorf("guest %q has posted no password", inst.Name))
+		refuseWith(w, http.StatusNotFound, api.CodeNoPassword, fmt.Errorf("guest %q has posted no password", inst.Name))
 	default:
 		httpcommon.Text(w, inst.Password)
 	}
@@ -270,12 +270,12 @@ func (b Backend) password(w http.ResponseWriter, r *http.Request) {
 func (b Backend) export(w http.ResponseWriter, r *http.Request) {
 	format := r.URL.Query().Get("format")
 	if !slices.Contains(api.ExportFormats, format) {
-		refuseWith(w, http.StatusBadRequest, fmt.Errorf("unknown export format %q, accepted: %s", format, strings.Join(api.ExportFormats, ", ")))
+		refuseWith(w, http.StatusBadRequest, api.CodeInvalid, fmt.Errorf("unknown export format %q, accepted: %s", format, strings.Join(api.ExportFormats, ", ")))
 		return
 	}
 	var text bytes.Buffer // all of it or an error
 	if err := b.Export(&text, format); err != nil {
-		refuseWith(w, http.StatusInternalServerError, err)
+		refuseWith(w, http.StatusInternalServerError, api.CodeInternal, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -285,7 +285,7 @@ func (b Backend) export(w http.ResponseWriter, r *http.Request) {
 func (b Backend) reload(w http.ResponseWriter, r *http.Request) {
 	result, err := b.Reload(r.Context())
 	if err != nil {
-		refuseWith(w, http.StatusUnprocessableEntity, err)
+		refuseWith(w, http.StatusUnprocessableEntity, api.CodeConfiguration, err)
 		return
 	}
 	answer(w, result)
@@ -296,44 +296,55 @@ func answer(w http.ResponseWriter, value any) {
 	_ = json.NewEncoder(w).Encode(value) // a client that hangs up is no fault of ours
 }
 
-func refuse(w http.ResponseWriter, err error) { refuseWith(w, statusOf(err), err) }
+func refuse(w http.ResponseWriter, err error) {
+	k := kindOf(err)
+	refuseWith(w, k.status, k.code, err)
+}
 
-func refuseWith(w http.ResponseWriter, status int, err error) {
+func refuseWith(w http.ResponseWriter, status int, code api.ErrorCode, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(api.Error{Error: err.Error()})
+	_ = json.NewEncoder(w).Encode(api.Error{Error: err.Error(), Code: code})
 }
 
-// statuses maps what can be wrong with a request to HTTP.
-var statuses = []struct {
-	err    error
+// kind is a kind of error in HTTP and for programs.
+type kind struct {
 	status int
-}{
-	{libvirt.ErrTooLarge, http.StatusRequestEntityTooLarge},
-	{inventory.ErrNotFound, http.StatusNotFound},
-	{inventory.ErrInvalid, http.StatusBadRequest},
-	{inventory.ErrNoInterface, http.StatusUnprocessableEntity},
-	{inventory.ErrAddressOutside, http.StatusUnprocessableEntity},
-	{inventory.ErrAmbiguous, http.StatusConflict},
-	{inventory.ErrNameTaken, http.StatusConflict},
-	{inventory.ErrUUIDTaken, http.StatusConflict},
-	{inventory.ErrMACInUse, http.StatusConflict},
-	{inventory.ErrHostnameTaken, http.StatusConflict},
-	{inventory.ErrAddressTaken, http.StatusConflict},
-	{inventory.ErrTooManyGuests, http.StatusInsufficientStorage},
-	{inventory.ErrStore, http.StatusServiceUnavailable},
-	{inventory.ErrClosed, http.StatusServiceUnavailable},
-	{ErrBusy, http.StatusServiceUnavailable},
+	code   api.ErrorCode
 }
 
-func statusOf(err error) int {
+// kinds are what can be wrong with a request.
+var kinds = []struct {
+	err error
+	kind
+}{
+	{libvirt.ErrTooLarge, kind{http.StatusRequestEntityTooLarge, api.CodeTooLarge}},
+	{inventory.ErrNotFound, kind{http.StatusNotFound, api.CodeNotFound}},
+	{inventory.ErrInvalid, kind{http.StatusBadRequest, api.CodeInvalid}},
+	{inventory.ErrNoInterface, kind{http.StatusUnprocessableEntity, api.CodeNoInterface}},
+	{inventory.ErrAddressOutside, kind{http.StatusUnprocessableEntity, api.CodeAddressOutside}},
+	{inventory.ErrAmbiguous, kind{http.StatusConflict, api.CodeAmbiguous}},
+	{inventory.ErrNameTaken, kind{http.StatusConflict, api.CodeNameTaken}},
+	{inventory.ErrUUIDTaken, kind{http.StatusConflict, api.CodeUUIDTaken}},
+	{inventory.ErrMACInUse, kind{http.StatusConflict, api.CodeMACInUse}},
+	{inventory.ErrHostnameTaken, kind{http.StatusConflict, api.CodeHostnameTaken}},
+	{inventory.ErrAddressTaken, kind{http.StatusConflict, api.CodeAddressTaken}},
+	{inventory.ErrTooManyGuests, kind{http.StatusInsufficientStorage, api.CodeTooManyGuests}},
+	{inventory.ErrStore, kind{http.StatusServiceUnavailable, api.CodeDatabase}},
+	{inventory.ErrClosed, kind{http.StatusServiceUnavailable, api.CodeStopping}},
+	{ErrBusy, kind{http.StatusServiceUnavailable, api.CodeBusy}},
+}
+
+func kindOf(err error) kind {
 	if bad := (badDomain{}); errors.As(err, &bad) {
-		return http.StatusBadRequest
+		return kind{http.StatusBadRequest, api.CodeInvalid}
 	}
-	for _, s := range statuses {
-		if errors.Is(err, s.err) {
-			return s.status
+	for _, k := range kinds {
+		if errors.Is(err, k.err) {
+			return k.kind
 		}
 	}
-	return http.StatusInternalServerError
+	return kind{http.StatusInternalServerError, api.CodeInternal}
 }
+
+func statusOf(err error) int { return kindOf(err).status }

@@ -3,12 +3,14 @@ package admin
 import (
 	"bytes"
 	"net/http"
+
+	"mdserver/internal/api"
 )
 
 func (b Backend) backup(w http.ResponseWriter, _ *http.Request) {
 	var text bytes.Buffer // all of it or an error
 	if err := b.Backup(&text); err != nil {
-		refuseWith(w, http.StatusInternalServerError, err)
+		refuseWith(w, http.StatusInternalServerError, api.CodeInternal, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/jsonl")

@@ -53,7 +53,7 @@ func rootOnly(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		uid, known := r.Context().Value(peerKey{}).(uint32)
 		if !known || uid != 0 && int(uid) != os.Getuid() {
-			refuseWith(w, http.StatusForbidden, errors.New("only root may look into the server"))
+			refuseWith(w, http.StatusForbidden, api.CodeForbidden, errors.New("only root may look into the server"))
 			return
 		}
 		next(w, r)
@@ -65,12 +65,12 @@ func debug(w http.ResponseWriter, r *http.Request) {
 	write, ok := dumps[name]
 	if !ok {
 		accepted := slices.Sorted(maps.Keys(dumps))
-		refuseWith(w, http.StatusBadRequest, fmt.Errorf("unknown dump %q, accepted: %s", name, strings.Join(accepted, ", ")))
+		refuseWith(w, http.StatusBadRequest, api.CodeInvalid, fmt.Errorf("unknown dump %q, accepted: %s", name, strings.Join(accepted, ", ")))
 		return
 	}
 	var dump bytes.Buffer // all of it or an error
 	if err := write(&dump); err != nil {
-		refuseWith(w, http.StatusInternalServerError, err)
+		refuseWith(w, http.StatusInternalServerError, api.CodeInternal, err)
 		return
 	}
 	w.Header().Set("Content-Type", httpcommon.TypeBytes)
@@ -80,7 +80,7 @@ func debug(w http.ResponseWriter, r *http.Request) {
 func usage(w http.ResponseWriter, _ *http.Request) {
 	descriptors, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		refuseWith(w, http.StatusInternalServerError, err)
+		refuseWith(w, http.StatusInternalServerError, api.CodeInternal, err)
 		return
 	}
 	runtime.GC()

@@ -17,12 +17,12 @@ const maxImport = 256 << 20
 func (b Backend) importDocument(w http.ResponseWriter, r *http.Request) {
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxImport))
 	if err != nil {
-		refuseWith(w, http.StatusBadRequest, err)
+		refuseWith(w, http.StatusBadRequest, api.CodeInvalid, err)
 		return
 	}
 	_, table, err := document.Read(data)
 	if err != nil {
-		refuseWith(w, http.StatusBadRequest, err)
+		refuseWith(w, http.StatusBadRequest, api.CodeInvalid, err)
 		return
 	}
 	adopted, err := b.Import(r.Context(), table, r.URL.Query().Get("replace") == "true")

@@ -45,7 +45,8 @@ var ExportFormats = []string{"legacy", "legacy-list", "legacy-object", FormatJSO
 
 // Error is the answer to a request that was refused.
 type Error struct {
-	Error string `json:"error"`
+	Error string    `json:"error"`
+	Code  ErrorCode `json:"code"`
 }
 
 // Guest is a guest as it is listed.

@@ -20,6 +20,13 @@ type Explanation struct {
 	Since        time.Time           `json:"since"`          // when the server began to note requests and DHCP
 	PortSecurity []GuestPortSecurity `json:"port_security"`  // on each of its networks
 	Missing      []string            `json:"missing"`
+	Problems     []Missing           `json:"problems"` // the same as Missing, with codes
+}
+
+// Missing is something that a guest lacks, or will lack at its next start.
+type Missing struct {
+	Code string `json:"code"` // its kind, for programs
+	Text string `json:"text"`
 }
 
 // Fact is one thing that is known of a guest.

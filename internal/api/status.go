@@ -17,7 +17,7 @@ type Status struct {
 	NotServed NotServed `json:"not_served"`
 	Addresses Addresses `json:"addresses"`
 	IMDS      IMDS      `json:"imds"`
-	Identity  string    `json:"identity"` // how guests are told apart
+	Identity  string    `json:"identity"` // how guests are identified
 	Refused   Counts    `json:"refused"`
 	Libvirt   Libvirt   `json:"libvirt"`
 	Dnsmasq   Dnsmasq   `json:"dnsmasq"`             // of the first network that has one

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -55,6 +56,7 @@ This needs neither root nor an installation.`,
 
 var checkView = view[checkReport]{
 	text:  func(w io.Writer, r checkReport) error { r.print(w); return nil },
+	sheet: checkReport.sheet,
 	wrong: func(r checkReport) bool { return !r.OK },
 }
 
@@ -124,10 +126,10 @@ func flatten(err error) []error {
 
 func (r checkReport) print(w io.Writer) {
 	for _, p := range r.Problems {
-		printf(w, "error: %s\n", p.whole)
+		printf(w, "%s: %s\n", colorState("error"), p.whole)
 	}
 	for _, f := range r.Warnings {
-		printf(w, "warning: %s\n", f.whole)
+		printf(w, "%s: %s\n", colorState("warning"), f.whole)
 	}
 	for _, f := range r.Upgrade {
 		printf(w, "upgrade: %s\n", f.whole)
@@ -135,6 +137,20 @@ func (r checkReport) print(w io.Writer) {
 	if r.OK {
 		printf(w, "%s: the configuration is valid\n", r.File)
 	}
+}
+
+func (r checkReport) sheet() sheet {
+	s := sheet{columns: []string{"KIND", "FILE", "LINE", "KEY", "MESSAGE"}, wide: []string{"VALUE", "ACCEPTED"}}
+	for _, list := range []struct {
+		kind     string
+		findings []finding
+	}{{"error", r.Problems}, {"warning", r.Warnings}, {"upgrade", r.Upgrade}} {
+		for _, f := range list.findings {
+			s.rows = append(s.rows, []string{list.kind, f.File, strconv.Itoa(f.Line), f.Key, f.Text, f.Value, f.Accepted})
+			s.names = append(s.names, f.Key)
+		}
+	}
+	return s
 }
 
 func configDumpCommand() *cobra.Command {
@@ -152,12 +168,21 @@ func configDumpCommand() *cobra.Command {
 	})
 }
 
-var settingsView = view[[]config.Setting]{text: func(w io.Writer, settings []config.Setting) error {
-	for _, s := range settings {
-		printf(w, "%s=%s\n", s.Key, s.Value)
-	}
-	return nil
-}}
+var settingsView = view[[]config.Setting]{
+	text: func(w io.Writer, settings []config.Setting) error {
+		for _, s := range settings {
+			printf(w, "%s=%s\n", s.Key, s.Value)
+		}
+		return nil
+	},
+	sheet: func(settings []config.Setting) sheet {
+		s := sheet{columns: []string{"KEY", "VALUE"}, wide: []string{"FILE", "LINE"}}
+		for _, one := range settings {
+			s.rows = append(s.rows, []string{one.Key, one.Value, one.File, strconv.Itoa(one.Line)})
+		}
+		return s
+	},
+}
 
 func configDefaultCommand() *cobra.Command {
 	return &cobra.Command{

@@ -60,7 +60,7 @@ A flag takes precedence over its variable.
 func reference() (string, error) {
 	root := wholeRoot()
 	var b strings.Builder
-	b.WriteString("# Commands\n\n" + exitCodesMarkdown() + "\n")
+	b.WriteString("# Commands\n\n" + exitCodesMarkdown() + "\n" + errorCodesMarkdown() + "\n")
 	b.WriteString(environment)
 	err := writeReference(&b, root)
 	return b.String(), err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +40,7 @@ configuration cannot be read, so that nothing could be looked at.`,
 
 var doctorView = view[doctor.Report]{
 	text:  func(w io.Writer, found doctor.Report) error { printReport(w, found); return nil },
+	sheet: func(found doctor.Report) sheet { return findingSheet(found.Findings) },
 	wrong: func(found doctor.Report) bool { return !found.Healthy },
 }
 
@@ -62,9 +64,17 @@ func readable(path string) error {
 	return file.Close()
 }
 
+func findingSheet(findings []doctor.Finding) sheet {
+	s := sheet{columns: []string{"CHECK", "STATE", "CODE", "FINDING"}, wide: []string{"ADVICE", "REMEDY"}}
+	for _, f := range findings {
+		s.rows = append(s.rows, []string{f.Check, string(f.State), f.Code, oneLine(f.Text), strings.Join(f.Advice, "; "), strings.Join(f.Remedy, "; ")})
+	}
+	return s
+}
+
 func printReport(w io.Writer, report doctor.Report) {
 	for _, f := range report.Findings {
-		printf(w, "%-8s %s: %s\n", f.State, f.Check, oneLine(f.Text))
+		printf(w, "%-8s %s: %s\n", colorState(f.State), f.Check, oneLine(f.Text))
 		for _, advice := range f.Advice {
 			printf(w, "%-8s   - %s\n", "", advice)
 		}

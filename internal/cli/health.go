@@ -10,23 +10,37 @@ import (
 
 // describeHealth is the state of all parts of the server, then each trouble, and
 // below it the commands that repair it or show more.
-func describeHealth(s api.Status) [][2]string {
+func describeHealth(s api.Status) []field {
 	var states []string
+	worst := api.OK
 	for _, part := range s.Health {
 		states = append(states, describePart(part))
-	}
-	pairs := [][2]string{{"health", strings.Join(states, ", ")}}
-	trouble := s.Trouble()
-	if len(trouble) == 0 {
-		pairs = append(pairs, [2]string{"trouble", ""})
-	}
-	for _, t := range trouble {
-		pairs = append(pairs, [2]string{"trouble", oneLine(t.String())})
-		for _, command := range t.Look {
-			pairs = append(pairs, [2]string{"see", oneLine(command)})
+		if worst == api.OK || part.State == api.Wrong {
+			worst = part.State
 		}
 	}
-	return pairs
+	list := []field{{"health", colored{strings.Join(states, ", "), colorOf(string(worst))}}}
+	for _, t := range s.Trouble() {
+		list = append(list, field{"trouble", colored{oneLine(t.String()), colorOf(string(t.State))}})
+		for _, command := range t.Look {
+			list = append(list, field{"see", colored{text: oneLine(command)}})
+		}
+	}
+	return list
+}
+
+// healthSheet lists each part of the server, or each trouble of a part that has some.
+func healthSheet(s api.Status) sheet {
+	list := sheet{columns: []string{"PART", "STATE", "SINCE", "MESSAGE"}, wide: []string{"SEE"}}
+	for _, part := range s.Health {
+		for _, t := range part.Trouble {
+			list.rows = append(list.rows, []string{t.Part, string(t.State), t.Since.Format(time.RFC3339), oneLine(t.Message), strings.Join(t.Look, "; ")})
+		}
+		if len(part.Trouble) == 0 {
+			list.rows = append(list.rows, []string{part.Name, string(part.State), part.Since.Format(time.RFC3339), "", ""})
+		}
+	}
+	return list
 }
 
 func describePart(p api.Part) string {

@@ -117,66 +117,6 @@ func addr(a netip.Addr) string {
 	return a.String()
 }
 
-func listCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "ls",
-		Aliases: []string{"list"},
-		Short:   "List all guests, and the domains that are refused",
-		Long: `List all guests with their state: running, off, away (migrated or saved to a
-file), gone (undefined), or unknown to libvirt. Refused domains are listed below
-them, with the reason; --json lists guests only.
-
-With --refused, list the domains that are not guests, because of an error or because
-none of their networks is served, and what to do about each.`,
-		Args: args(cobra.NoArgs),
-	}
-	resultFlags(cmd, true)
-	refused := cmd.Flags().Bool("refused", false, "list the domains that are not guests, and why")
-	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
-		others, err := server.Refusals(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if *refused {
-			return show(cmd, refusalsView, others)
-		}
-		guests, err := server.Guests(cmd.Context())
-		if err != nil {
-			return err
-		}
-		return show(cmd, guestsView, guestList{guests, others})
-	})
-	return cmd
-}
-
-// guestList is what `mdserver instance ls` shows. Programs get the guests alone.
-type guestList struct {
-	guests []api.Guest
-	others []api.Refusal // domains that are no guests
-}
-
-var guestsView = view[guestList]{
-	data:  func(l guestList) any { return l.guests },
-	sheet: func(l guestList) sheet { return guestSheet(l.guests) },
-	below: func(w io.Writer, l guestList) { printNotServed(w, l.others) },
-}
-
-func guestSheet(all []api.Guest) sheet {
-	s := sheet{
-		columns: []string{"NAME", "HOSTNAME", "IPV4", "IPV6", "MAC", "INSTANCE-ID", "STATE"},
-		wide:    []string{"UUID", "NETWORK", "LAST UPDATE"},
-	}
-	for _, guest := range all {
-		s.names = append(s.names, word(guest.Instance))
-		s.rows = append(s.rows, []string{
-			printable(guest.Name), guest.Hostname, family(guest.Instance, netip.Addr.Is4), family(guest.Instance, netip.Addr.Is6),
-			guest.MAC.String(), guest.ID, string(guest.State),
-			guest.UUID.String(), guest.Network, guest.LastUpdate.Format(time.RFC3339),
-		})
-	}
-	return s
-}
-
 const refHelp = "NAME may also be a UUID, an instance-id, a MAC address, an IP address or a host name."
 
 func showCommand() *cobra.Command {
@@ -302,11 +242,16 @@ func completeGuests(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.S
 // word names a guest by letters, digits and what else no shell and no terminal
 // takes for more than that.
 func word(inst instance.Instance) string {
-	special := func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-+@", r)
-	}
-	if inst.Name == "" || strings.ContainsFunc(inst.Name, special) || strings.HasPrefix(inst.Name, "-") || visible.Limit(inst.Name, maxValue) != inst.Name {
+	if !isWord(inst.Name) {
 		return inst.UUID.String()
 	}
 	return inst.Name
+}
+
+// isWord reports whether a shell and a terminal take a text for nothing but a word.
+func isWord(text string) bool {
+	special := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-+@", r)
+	}
+	return text != "" && !strings.ContainsFunc(text, special) && !strings.HasPrefix(text, "-") && visible.Limit(text, maxValue) == text
 }

@@ -33,13 +33,12 @@ func networkListCommand() *cobra.Command {
 
 func networkSheet(networks []api.Network) sheet {
 	s := sheet{
-		columns: []string{"NAME", "BACKEND", "BRIDGE", "IPV4", "IPV6", "DOMAIN", "GUESTS", "PORT SECURITY", "TROUBLE"},
-		wide:    []string{"USED"},
+		columns: []string{"NAME", "BACKEND", "BRIDGE", "IPV4", "IPV6", "DOMAIN", "GUESTS", "USED", "FREE", "PORT SECURITY", "TROUBLE"},
 	}
 	for _, n := range networks {
 		s.rows = append(s.rows, []string{
-			n.Name, n.Backend, n.Bridge, n.IPv4, n.IPv6, n.Domain, strconv.Itoa(n.Guests), describePortSecurity(n.PortSecurity), oneLine(n.Trouble),
-			strconv.Itoa(n.Used),
+			n.Name, n.Backend, n.Bridge, n.IPv4, n.IPv6, n.Domain, strconv.Itoa(n.Guests), strconv.Itoa(n.Used), strconv.Itoa(n.Free),
+			describePortSecurity(n.PortSecurity), oneLine(n.Trouble),
 		})
 	}
 	return s

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -30,7 +31,7 @@ const (
 // catchAll puts the net below a command and those under it. Call the function
 // it returns at the end.
 func catchAll(root *cobra.Command) (finish func()) {
-	out, err := &visible.Writer{W: os.Stdout}, &visible.Writer{W: os.Stderr}
+	out, err := &screen{Writer: visible.Writer{W: os.Stdout}}, &visible.Writer{W: os.Stderr}
 	root.SetOut(out)
 	root.SetErr(err)
 	return func() {
@@ -39,12 +40,30 @@ func catchAll(root *cobra.Command) (finish func()) {
 	}
 }
 
+// screen is the net below standard output.
+type screen struct {
+	visible.Writer
+	colored bool
+}
+
 // beneath is the output below the net, for what is visible by itself.
 func beneath(w io.Writer) io.Writer {
-	if net, ok := w.(*visible.Writer); ok {
+	switch net := w.(type) {
+	case *screen:
+		return net.W
+	case *visible.Writer:
 		return net.W
 	}
 	return w
+}
+
+// canvas is where texts with colors are written to, and whether they may have
+// them. All else in such a text must be visible by itself.
+func canvas(w io.Writer) (to io.Writer, color bool) {
+	if s, ok := w.(*screen); ok && s.colored {
+		return s.W, true
+	}
+	return w, false
 }
 
 // printRaw prints what must stay as it is, byte for byte. A terminal shows it
@@ -63,19 +82,29 @@ type verbatim string
 
 // printf prints like fmt.Fprintf, with all texts among its arguments visible.
 func printf(w io.Writer, format string, args ...any) error {
+	isColored := func(arg any) bool { _, is := arg.(colored); return is }
+	color := false
+	if slices.ContainsFunc(args, isColored) {
+		w, color = canvas(w)
+	}
 	shown := make([]any, len(args))
 	for i, arg := range args {
-		shown[i] = printed(arg)
+		shown[i] = printed(arg, color)
 	}
 	_, err := fmt.Fprintf(w, format, shown...)
 	return err
 }
 
 // printed makes a value visible that fmt would print as a text.
-func printed(value any) any {
-	switch value.(type) {
+func printed(value any, color bool) any {
+	switch v := value.(type) {
 	case verbatim:
 		return value
+	case colored:
+		if !color {
+			v.color = ""
+		}
+		return v
 	case error, fmt.Stringer: // a number, too
 	default:
 		if v := reflect.ValueOf(value); v.CanInt() || v.CanUint() || v.CanFloat() {
@@ -125,10 +154,30 @@ func table(w io.Writer, heading []string, rows [][]string) error {
 
 // fields prints "name: value" lines with aligned values; empty ones are left out.
 func fields(w io.Writer, pairs [][2]string) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	return coloredFields(w, plainFields(pairs))
+}
+
+func plainFields(pairs [][2]string) []field {
+	var list []field
 	for _, pair := range pairs {
-		if pair[1] != "" {
-			fmt.Fprintf(tw, "%s:\t%s\n", visible.Limit(pair[0], maxValue), visible.Limit(pair[1], maxText))
+		list = append(list, field{pair[0], colored{text: pair[1]}})
+	}
+	return list
+}
+
+// field is a line "name: value".
+type field struct {
+	name  string
+	value colored
+}
+
+// coloredFields is fields with values that have colors.
+func coloredFields(w io.Writer, list []field) error {
+	to, color := canvas(w)
+	tw := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	for _, f := range list {
+		if f.value.text != "" {
+			fmt.Fprintf(tw, "%s:\t%s\n", visible.Limit(f.name, maxValue), printed(f.value, color))
 		}
 	}
 	return tw.Flush()

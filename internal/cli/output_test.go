@@ -98,11 +98,17 @@ func TestDocumentsAreHarmless(t *testing.T) {
 		Served:  true,
 		Refusal: &refused,
 		DHCP:    &api.DHCP{Message: hostile},
-		Missing: []string{hostile},
+		Missing: []string{hostile}, Problems: []api.Missing{{Code: hostile, Text: hostile}},
 	}
 	found := doctor.Report{Findings: []doctor.Finding{{Check: hostile, State: hostile, Text: hostile, Remedy: []string{hostile}}}}
 	guest := hostileGuest()
-	guests := []api.Guest{{Instance: guest}, {Instance: guest, State: hostile}}
+	guests := guestList{guests: []api.Guest{{Instance: guest}, {Instance: guest, State: hostile}}, bridges: map[string]string{hostile: hostile}}
+	status := api.Status{
+		Health:   []api.Part{{Name: hostile, State: hostile}, {Name: hostile, Trouble: []api.Trouble{{Part: hostile, Message: hostile, Look: []string{hostile}}}}},
+		Networks: []api.Network{{Name: hostile, Bridge: hostile, Domain: hostile, Trouble: hostile}},
+	}
+	checked := checkReport{Problems: []finding{{File: hostile, Key: hostile, Value: hostile, Text: hostile}}}
+	problems := []templateProblem{{hostile, 1, hostile, hostile}}
 	for name, print := range map[string]func(*bytes.Buffer) error{
 		"explain": func(b *bytes.Buffer) error { return printExplanation(b, doc) },
 		"doctor":  func(b *bytes.Buffer) error { printReport(b, found); return nil },
@@ -110,10 +116,25 @@ func TestDocumentsAreHarmless(t *testing.T) {
 		"ls": func(b *bytes.Buffer) error {
 			return guestSheet(guests).print(b, formatTable, true)
 		},
-		"ls wide": func(b *bytes.Buffer) error { return guestSheet(guests).print(b, formatWide, true) },
-		"ls csv":  func(b *bytes.Buffer) error { return guestSheet(guests).print(b, formatCSV, true) },
-		"ls name": func(b *bytes.Buffer) error { return guestSheet(guests).print(b, formatName, true) },
-		"yaml":    func(b *bytes.Buffer) error { return printYAML(&visible.Writer{W: b}, []any{doc, found, guest}) },
+		"ls wide":     func(b *bytes.Buffer) error { return guestSheet(guests).print(b, formatWide, true) },
+		"ls csv":      func(b *bytes.Buffer) error { return guestSheet(guests).print(b, formatCSV, true) },
+		"ls name":     func(b *bytes.Buffer) error { return guestSheet(guests).print(b, formatName, true) },
+		"yaml":        func(b *bytes.Buffer) error { return printYAML(&visible.Writer{W: b}, []any{doc, found, guest}) },
+		"doctor csv":  func(b *bytes.Buffer) error { return findingSheet(found.Findings).print(b, formatCSV, true) },
+		"doctor wide": func(b *bytes.Buffer) error { return findingSheet(found.Findings).print(b, formatWide, true) },
+		"status csv":  func(b *bytes.Buffer) error { return healthSheet(status).print(b, formatCSV, true) },
+		"status name": func(b *bytes.Buffer) error { return healthSheet(status).print(b, formatName, true) },
+		"networks":    func(b *bytes.Buffer) error { return networkSheet(status.Networks).print(b, formatCSV, true) },
+		"refusals": func(b *bytes.Buffer) error {
+			return refusalsView.sheet([]api.Refusal{refused}).print(b, formatCSV, true)
+		},
+		"config":    func(b *bytes.Buffer) error { return checked.sheet().print(b, formatName, true) },
+		"templates": func(b *bytes.Buffer) error { return problemsView.sheet(problems).print(b, formatCSV, true) },
+		"error":     func(b *bytes.Buffer) error { reportError(b, formatJSON, errors.New(hostile)); return nil },
+		"error yaml": func(b *bytes.Buffer) error {
+			reportError(&visible.Writer{W: b}, formatYAML, errors.New(hostile))
+			return nil
+		},
 		"refused": func(b *bytes.Buffer) error {
 			printNotServed(b, []api.Refusal{refused})
 			printRefusals(b, []api.Refusal{refused})
@@ -135,7 +156,7 @@ func TestLongValuesAreCut(t *testing.T) {
 	guest := hostileGuest()
 	guest.Name = strings.Repeat("n", 900_000)
 	var out bytes.Buffer
-	if err := guestSheet([]api.Guest{{Instance: guest}}).print(&out, formatTable, true); err != nil {
+	if err := guestSheet(guestList{guests: []api.Guest{{Instance: guest}}}).print(&out, formatTable, true); err != nil {
 		t.Fatal(err)
 	}
 	if out.Len() > 10*maxValue {

@@ -21,9 +21,9 @@ func Main(args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
 	defer catchAll(root)()
-	err := root.Execute()
+	cmd, err := root.ExecuteC()
 	if err != nil && err.Error() != "" {
-		printError(root.ErrOrStderr(), err)
+		reportError(root.ErrOrStderr(), formatOf(cmd), err)
 	}
 	return exitCode(err)
 }
@@ -52,6 +52,7 @@ original mdserver; "mdserver serve" does the same.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
 	root.PersistentFlags().StringP("config", "c", defaultConfig, "configuration `FILE` ($MDSERVER_CONFIG)")
 	root.PersistentFlags().String("socket", "", "control `SOCKET` of the server ($MDSERVER_SOCKET; default: the key socket of the configuration)")
+	colorFlag(root)
 	root.AddCommand(
 		serveCommand(), instanceCommand(), networkCommand(), userdataCommand(), statusCommand(), reloadCommand(), exportCommand(), importCommand(), backupCommand(), restoreCommand(),
 		configCommand(), identityCommand(), templateCommand(), hookCommand(), installCommand(), uninstallCommand(), docsCommand(),

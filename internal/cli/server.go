@@ -72,7 +72,8 @@ func statusCommand() *cobra.Command {
 		Short: "Show server status",
 		Long: `Show server status: networks, guests, libvirt, the health of each part of the
 server, and everything that is wrong, such as a full disk or a network that is
-not served, with commands that help.
+not served, with commands that help. -o wide, csv and name list the parts of the
+server.
 
 The exit code is 0 if nothing is wrong, 6 if something is, and 5 if the server
 cannot be reached. Warnings alone, such as a disk that is nearly full, are 0.`,
@@ -85,6 +86,7 @@ cannot be reached. Warnings alone, such as a disk that is nearly full, are 0.`,
 
 var statusView = view[api.Status]{
 	text:  printStatus,
+	sheet: healthSheet,
 	wrong: api.Status.Wrong,
 	exit:  exitTrouble,
 }
@@ -117,8 +119,7 @@ func printStatus(w io.Writer, s api.Status) error {
 			pairs = append(pairs, [2]string{"dnsmasq", n.Name + " " + describeDnsmasq(*n.Dnsmasq)})
 		}
 	}
-	pairs = append(pairs, describeHealth(s)...)
-	return fields(w, pairs)
+	return coloredFields(w, append(plainFields(pairs), describeHealth(s)...))
 }
 
 func describeLibvirt(l api.Libvirt) string {

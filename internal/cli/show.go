@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"encoding/csv"
-	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -34,62 +33,51 @@ type sheet struct {
 	names   []string // of the rows, as words for a shell; nil: the first column
 }
 
-// format is how a result is printed.
-type format string
-
+// Formats of results.
 const (
-	formatTable format = "table"
-	formatWide  format = "wide"
-	formatJSON  format = "json"
-	formatYAML  format = "yaml"
-	formatCSV   format = "csv"
-	formatName  format = "name"
+	formatTable = "table"
+	formatWide  = "wide"
+	formatJSON  = "json"
+	formatYAML  = "yaml"
+	formatCSV   = "csv"
+	formatName  = "name"
 )
 
-// formatFlag is the value of -o. It implements pflag.Value.
-type formatFlag struct {
-	format   format
-	accepted []format
-}
-
-func (f *formatFlag) String() string { return string(f.format) }
-
-// Type names the value in the usage of the flag.
-func (f *formatFlag) Type() string { return "FORMAT" }
-
-func (f *formatFlag) Set(text string) error {
-	if !slices.Contains(f.accepted, format(text)) {
-		return fmt.Errorf("accepted: %s", strings.Join(f.names(), ", "))
-	}
-	f.format = format(text)
-	return nil
-}
-
-func (f *formatFlag) names() []string {
-	var names []string
-	for _, format := range f.accepted {
-		names = append(names, string(format))
-	}
-	return names
-}
+// formatUnit tells -o from other flags of that name.
+const formatUnit = "FORMAT"
 
 // resultFlags adds the flags of a command that shows a result: -o and --json,
 // and for a list --no-headers.
 func resultFlags(cmd *cobra.Command, list bool) {
-	f := &formatFlag{formatTable, []format{formatTable, formatJSON, formatYAML}}
+	f := &oneOf{formatTable, []string{formatTable, formatJSON, formatYAML}, formatUnit}
 	if list {
-		f.accepted = []format{formatTable, formatWide, formatJSON, formatYAML, formatCSV, formatName}
+		f.accepted = []string{formatTable, formatWide, formatJSON, formatYAML, formatCSV, formatName}
 		cmd.Flags().Bool("no-headers", false, "print no column names")
+		cmd.Flags().BoolFuncP("quiet", "q", "print names only, as -o name does", shorthand(f, formatName))
 	}
-	cmd.Flags().VarP(f, "output", "o", "output `FORMAT`: "+strings.Join(f.names(), ", "))
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(f.names(), cobra.ShellCompDirectiveNoFileComp)) // the flag exists
-	cmd.Flags().BoolFunc("json", "print JSON, as -o json does", func(text string) error {
+	cmd.Flags().VarP(f, "output", "o", "output `FORMAT`: "+strings.Join(f.accepted, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(f.accepted, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
+	cmd.Flags().BoolFunc("json", "print JSON, as -o json does", shorthand(f, formatJSON))
+}
+
+// shorthand is the value of a flag without an argument that chooses a format.
+func shorthand(f *oneOf, chosen string) func(text string) error {
+	return func(text string) error {
 		on, err := strconv.ParseBool(text)
 		if on {
-			f.format = formatJSON
+			f.value = chosen
 		}
 		return err
-	})
+	}
+}
+
+// formatOf is the format that the flags of a command choose. It is empty for a
+// command without a result.
+func formatOf(cmd *cobra.Command) string {
+	if flag := cmd.Flags().Lookup("output"); flag != nil && flag.Value.Type() == formatUnit {
+		return flag.Value.String()
+	}
+	return ""
 }
 
 // show prints a result in the format that the flags of the command choose.
@@ -104,7 +92,7 @@ func show[T any](cmd *cobra.Command, v view[T], value T) error {
 }
 
 func (v view[T]) print(cmd *cobra.Command, value T) error {
-	w, chosen := cmd.OutOrStdout(), cmd.Flags().Lookup("output").Value.(*formatFlag).format
+	w, chosen := cmd.OutOrStdout(), formatOf(cmd)
 	switch {
 	case chosen == formatJSON:
 		return printJSON(w, v.dataOf(value))
@@ -131,7 +119,7 @@ func (v view[T]) dataOf(value T) any {
 	return v.data(value)
 }
 
-func (s sheet) print(w io.Writer, as format, headers bool) error {
+func (s sheet) print(w io.Writer, as string, headers bool) error {
 	switch as {
 	case formatName:
 		for i, row := range s.rows {

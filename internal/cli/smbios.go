@@ -70,7 +70,7 @@ func runSMBIOS(cmd *cobra.Command, cfg *config.Config, name string, opt smbiosOp
 	}
 	uri := cfg.Libvirt.URI
 	if uri.Off {
-		return errors.New("libvirt is to be left alone: the configuration says [libvirt] uri = off")
+		return errors.New("libvirt is to be left alone: [libvirt] uri is off")
 	}
 	endpoint := connection.Endpoint{Session: uri.Session, Socket: uri.Socket}
 	stored, err := definition.Read(cmd.Context(), endpoint, name)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -70,9 +71,20 @@ checked with its directory.`,
 var problemsView = view[[]templateProblem]{
 	text: func(w io.Writer, problems []templateProblem) error {
 		for _, p := range problems {
-			printf(w, "%s\n", &p)
+			state := "error"
+			if p.Kind == warningKind {
+				state = "warning"
+			}
+			printf(w, "%s\n", colored{p.String(), colorOf(state)})
 		}
 		return nil
+	},
+	sheet: func(problems []templateProblem) sheet {
+		s := sheet{columns: []string{"FILE", "LINE", "KIND", "MESSAGE"}}
+		for _, p := range problems {
+			s.rows = append(s.rows, []string{p.File, strconv.Itoa(p.Line), p.Kind, p.Message})
+		}
+		return s
 	},
 	wrong: func(problems []templateProblem) bool {
 		return slices.ContainsFunc(problems, func(p templateProblem) bool { return p.Kind != warningKind })

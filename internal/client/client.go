@@ -44,6 +44,7 @@ func New(socket string) *Client {
 // Error is a refusal by the server.
 type Error struct {
 	Status  int // HTTP's
+	Code    api.ErrorCode
 	Message string
 }
 
@@ -223,7 +224,7 @@ func errorOf(resp *http.Response, data []byte) error {
 	if json.Unmarshal(data, &refused) != nil || refused.Error == "" {
 		refused.Error = "mdserver answered " + resp.Status
 	}
-	return &Error{Status: resp.StatusCode, Message: refused.Error}
+	return &Error{Status: resp.StatusCode, Code: refused.Code, Message: refused.Error}
 }
 
 // explain says what to do when there is no server to speak to.
@@ -232,7 +233,7 @@ func (c *Client) explain(err error) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w: nothing listens on %s; start it with `systemctl start mdserver`, or name its configuration with --config", ErrNotRunning, c.socket)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: no access to %s: be root or a member of the socket's group", ErrUnreachable, c.socket)
+		return fmt.Errorf("%w: no access to %s: run as root or as a member of the socket's group", ErrUnreachable, c.socket)
 	}
 	return fmt.Errorf("%w at %s: %w", ErrUnreachable, c.socket, err)
 }

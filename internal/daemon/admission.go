@@ -16,7 +16,7 @@ func (d *Daemon) openKernel() (*ingress.Kernel, error) {
 		return nil, err
 	}
 	if !kernel.SavesSYN() {
-		d.log.Warn("this kernel does not keep the Ethernet source of connections: guests' MACs are verified by the neighbour table, which guests can change", "needed", "Linux 5.10")
+		d.log.Warn("this kernel does not store the Ethernet source of connections: MAC addresses are verified by the neighbour table, which guests can change", "needed", "Linux 5.10")
 	}
 	return kernel, nil
 }

@@ -122,7 +122,7 @@ func diskTrouble(cfg *config.Config) []health.Trouble {
 	}
 	for _, file := range boltstore.Asides(cfg.Server.Database) {
 		all = append(all, health.Trouble{Part: "database", State: health.Wrong,
-			Message: "records of the database were damaged and set aside in " + file,
+			Message: "damaged records of the database were set aside in " + file,
 			Look:    []string{"mdserver database check"}})
 	}
 	if file := cfg.Server.LogFile; file != "" {

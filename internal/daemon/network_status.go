@@ -19,11 +19,21 @@ func (d *Daemon) networkStatus(guests *inventory.Snapshot) []api.Network {
 			Dnsmasq: served.Dnsmasq, Libvirt: served.Libvirt,
 		}
 		n.Guests, n.Used = population(guests, n.Name)
+		n.Free = free(d.inventory.Free(n.Name), n)
 		n.PortSecurity = d.ports.Status(n.Name)
 		n.Trouble = networkTrouble(served.Trouble, n.PortSecurity.Trouble)
 		list = append(list, n)
 	}
 	return list
+}
+
+// free is how many addresses the next guests can be given. libvirt grants no more
+// leases than its DHCP range has addresses.
+func free(addresses int, n api.Network) int {
+	if n.Libvirt == nil || n.Libvirt.Leases == 0 {
+		return addresses
+	}
+	return max(0, min(addresses, n.Libvirt.Leases-n.Used))
 }
 
 // networkTrouble is what is wrong with a network: what its server told last, or

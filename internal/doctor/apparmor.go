@@ -23,7 +23,7 @@ func checkAppArmor(ctx context.Context, h *Host) []Finding {
 	loaded, err := os.ReadFile(loadedProfiles)
 	switch {
 	case os.IsPermission(err):
-		return []Finding{unknown("%s: only root may look there", loadedProfiles)}
+		return []Finding{unknown("%s: only root may read it", loadedProfiles)}
 	case !confines(string(loaded)):
 		return []Finding{fine("AppArmor enforces no profile for dnsmasq on this host")}
 	}
@@ -47,7 +47,7 @@ func checkAppArmor(ctx context.Context, h *Host) []Finding {
 	if len(lacks) == 0 {
 		return []Finding{fine("AppArmor's profile for dnsmasq has rules for mdserver's directories")}
 	}
-	f := wrong("AppArmor enforces a profile for dnsmasq, and it has no rule for %s: dnsmasq can use none of its files there", strings.Join(lacks, " and "))
+	f := wrong("apparmor_denies_dnsmasq", "AppArmor enforces a profile for dnsmasq without a rule for %s: dnsmasq cannot use its files there", strings.Join(lacks, " and "))
 	return []Finding{h.restart(ctx, f.mend(admit(lacks), command("apparmor_parser --replace %s", dnsmasqProfile)))}
 }
 

@@ -29,7 +29,7 @@ type network struct {
 }
 
 // errOff says that libvirt is to be left alone.
-var errOff = errors.New("the configuration says [libvirt] uri = off")
+var errOff = errors.New("[libvirt] uri is off")
 
 // look asks libvirt for its networks and domains.
 func look(ctx context.Context, uri config.LibvirtURI) view {

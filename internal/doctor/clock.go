@@ -13,11 +13,11 @@ func checkClock(context.Context, *Host) []Finding {
 	synced, known := health.Synchronised()
 	switch {
 	case health.InContainer():
-		return []Finding{fine("this host is a container, whose clock is set outside of it")}
+		return []Finding{fine("this host is a container; its clock is set outside")}
 	case !known:
 		return []Finding{unknown("the kernel does not report the state of its clock")}
 	case !synced:
-		return []Finding{warning("the clock is not synchronised").mend("timedatectl set-ntp true")}
+		return []Finding{warning("clock_not_synchronised", "the clock is not synchronised").mend("timedatectl set-ntp true")}
 	}
 	return []Finding{fine("the clock is synchronised")}
 }

@@ -27,7 +27,7 @@ const needsRoom = account.Read | account.Write | account.Enter
 func checkData(ctx context.Context, h *Host) []Finding {
 	who, err := h.account(ctx)
 	if err != nil {
-		return []Finding{unknown("whom the server runs as: %v", err)}
+		return []Finding{unknown("the server's user is not known: %v", err)}
 	}
 	database := h.Config.Server.Database
 	dirs := []struct {
@@ -52,7 +52,7 @@ func checkData(ctx context.Context, h *Host) []Finding {
 	}
 	all = append(all, checkUserdata(who, h.Config.Server.UserdataDir)...)
 	all = append(all, exposed(database)...)
-	return unless(all, fine("the user %s can read and write what the server needs", who.Name))
+	return unless(all, fine("the user %s can read and write all files that the server needs", who.Name))
 }
 
 // mostUnreadable bounds the files with user-data that are named.
@@ -103,9 +103,9 @@ func checkPath(a account.Account, path string, need fs.FileMode) []Finding {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case errors.Is(err, fs.ErrPermission):
-		return []Finding{unknown("%s: only root may look there", path)}
+		return []Finding{unknown("%s: only root may read it", path)}
 	case err != nil:
-		return []Finding{wrong("%s cannot be looked at: %v", path, err).
+		return []Finding{wrong("path_unreadable", "%s cannot be read: %v", path, err).
 			advise("`%s` shows what it is", command("ls -ld %s", path))}
 	case !a.May(info, need):
 		return []Finding{refused(a, path, info, need)}
@@ -116,7 +116,7 @@ func checkPath(a account.Account, path string, need fs.FileMode) []Finding {
 // refused says what is missing. The server's own things are to be its own;
 // what it only reads is to be its group's.
 func refused(a account.Account, path string, info fs.FileInfo, need fs.FileMode) Finding {
-	f := wrong("the user %s cannot use %s, which is %s", a.Name, path, describe(info))
+	f := wrong("path_denied", "the user %s cannot use %s, which is %s", a.Name, path, describe(info))
 	letters := ""
 	for _, right := range []struct {
 		bit    fs.FileMode
@@ -137,7 +137,7 @@ func refused(a account.Account, path string, info fs.FileInfo, need fs.FileMode)
 
 func describe(info fs.FileInfo) string {
 	owner := info.Sys().(*syscall.Stat_t)
-	return fmt.Sprintf("%s's with the mode %v", name(owner.Uid), info.Mode())
+	return fmt.Sprintf("owned by %s with mode %v", name(owner.Uid), info.Mode())
 }
 
 // exposed warns if others may read the database, which holds secrets.
@@ -146,7 +146,7 @@ func exposed(database string) []Finding {
 	if err != nil || info.Mode().Perm()&0o007 == 0 {
 		return nil
 	}
-	return []Finding{wrong("all users may open %s, which contains the guests' secrets", database).mend(command("chmod 600 %s", database))}
+	return []Finding{wrong("database_world_readable", "all users can read %s, which contains the guests' secrets", database).mend(command("chmod 600 %s", database))}
 }
 
 func checkDatabase(ctx context.Context, h *Host) []Finding {
@@ -157,17 +157,17 @@ func checkDatabase(ctx context.Context, h *Host) []Finding {
 	table, findings, err := boltstore.Read(ctx, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return []Finding{fine("%s is not there yet; the server makes it at its first start", path)}
+		return []Finding{fine("%s does not exist yet; the server creates it at its first start", path)}
 	case errors.Is(err, fs.ErrPermission):
-		return []Finding{unknown("%s: be root to read it", path)}
+		return []Finding{unknown("%s: only root can read it", path)}
 	case errors.Is(err, boltstore.ErrInUse):
-		return []Finding{h.restart(ctx, warning("%v: it runs, but does not answer on %s", err, h.Config.Server.Socket))}
+		return []Finding{h.restart(ctx, warning("database_in_use", "%v: it runs, but does not answer on %s", err, h.Config.Server.Socket))}
 	case errors.Is(err, boltstore.ErrNewer):
-		return []Finding{wrong("the database cannot be used: %v", err).advise("install that version of mdserver again, or restore a backup that this version has made: mdserver restore FILE")}
+		return []Finding{wrong("database_too_new", "the database cannot be used: %v", err).advise("install that version of mdserver again, or restore a backup of this version: mdserver restore FILE")}
 	case err != nil:
-		return []Finding{h.restore(wrong("the database cannot be used: %v", err), path)}
+		return []Finding{h.restore(wrong("database_unusable", "the database cannot be used: %v", err), path)}
 	case len(findings) > 0:
-		return []Finding{warning("%s is damaged in %d places: %v", path, len(findings), findings[0]).
+		return []Finding{warning("database_damaged", "%s is damaged in %d places: %v", path, len(findings), findings[0]).
 			advise("start the server: it sets aside what is damaged and serves all other guests")}
 	}
 	return append(setAside(path), fine("%s has %d guests", path, len(table.Instances)))
@@ -177,13 +177,13 @@ func checkDatabase(ctx context.Context, h *Host) []Finding {
 // newest snapshot, or begin again if there is none.
 func (h *Host) restore(f Finding, path string) Finding {
 	if exists(path) {
-		f = f.advise("`mdserver database salvage --dry-run` shows what can be saved of it")
+		f = f.advise("`mdserver database salvage --dry-run` shows what can be saved")
 	}
 	if snapshot := backup.NewestSound(path); snapshot != "" {
-		return f.advise("what was registered after that snapshot is lost; restore a newer backup instead, if there is one").
+		return f.advise("later registrations are lost; if you have a newer backup, restore that instead").
 			mend(h.mdserver("restore --yes %s", snapshot))
 	}
-	f = f.advise("restore a backup by `mdserver restore FILE`; without one, guests are registered again, and the server's notes on them are lost")
+	f = f.advise("restore a backup: `mdserver restore FILE`; without a backup, register the guests again, which loses their passwords and instance-ids")
 	if exists(path) {
 		f = f.mend(command("mv --backup=numbered %s %s", path, path+".damaged"))
 	}
@@ -194,7 +194,7 @@ func (h *Host) restore(f Finding, path string) Finding {
 func setAside(path string) []Finding {
 	var all []Finding
 	for _, name := range boltstore.Asides(path) {
-		all = append(all, warning("records of the database were damaged and set aside in %s", name).
+		all = append(all, warning("records_set_aside", "damaged records of the database were set aside in %s", name).
 			advise("register the guests in it again, then remove the file and run `mdserver reload`"))
 	}
 	withheld, err := boltstore.Withheld(path)
@@ -202,7 +202,7 @@ func setAside(path string) []Finding {
 		all = append(all, unknown("%v", err))
 	}
 	for _, w := range withheld {
-		all = append(all, fine("given to no other guest: addresses and host name of %s", w))
+		all = append(all, fine("reserved: addresses and host name of %s", w))
 	}
 	return all
 }
@@ -213,7 +213,7 @@ const scarce = 10
 func checkAddresses(ctx context.Context, h *Host) []Finding {
 	used, err := h.usedAddresses(ctx)
 	if err != nil {
-		return []Finding{unknown("the guests' addresses: %v", err)}
+		return []Finding{unknown("the guests' addresses are not known: %v", err)}
 	}
 	var all []Finding
 	for _, n := range h.Networks {
@@ -221,7 +221,7 @@ func checkAddresses(ctx context.Context, h *Host) []Finding {
 			all = append(all, room(n, used[n.Name]))
 		}
 	}
-	return unless(all, unknown("libvirt alone knows the networks' addresses"))
+	return unless(all, unknown("only libvirt knows the networks' addresses"))
 }
 
 // room judges how many addresses are left. Those that rest are among them: in
@@ -232,17 +232,17 @@ func room(n Network, used int) Finding {
 		total, of = n.Leases, "leases of libvirt's DHCP range"
 	}
 	left := total - used
-	f := fine("%s: %d of %d %s are free or rest", n.IPv4, left, total, of)
+	f := fine("%s: %d of %d %s are free or in quarantine", n.IPv4, left, total, of)
 	switch {
 	case left <= 0:
-		f = wrong("%s is full: %d of %d %s are free or rest", n.IPv4, left, total, of)
+		f = wrong("network_full", "%s is full: %d of %d %s are free or in quarantine", n.IPv4, left, total, of)
 	case left*100 < total*scarce:
-		f = warning("%s is nearly full: %d of %d %s are free or rest", n.IPv4, left, total, of)
+		f = warning("network_nearly_full", "%s is nearly full: %d of %d %s are free or in quarantine", n.IPv4, left, total, of)
 	default:
 		return f
 	}
 	if n.Leases > 0 {
-		f = f.advise("enlarge the network's <dhcp> range by `virsh net-edit %s`, and restart the network when no guest runs on it: running guests lose their link with it", n.Name)
+		f = f.advise("enlarge the network's <dhcp> range with `virsh net-edit %s`, and restart the network when no guest runs on it: running guests lose their link", n.Name)
 	}
 	return f.advise("remove guests that no longer exist with `mdserver instance rm NAME`, or enlarge the network; `mdserver instance ls` lists the guests")
 }

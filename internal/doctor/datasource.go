@@ -12,7 +12,7 @@ import (
 
 func checkDatasource(ctx context.Context, h *Host) []Finding {
 	if h.libvirt.err != nil {
-		return []Finding{unknown("libvirt is not asked: %v", h.libvirt.err)}
+		return []Finding{unknown("libvirt is not checked: %v", h.libvirt.err)}
 	}
 	var all []Finding
 	for _, d := range h.libvirt.domains {
@@ -20,7 +20,7 @@ func checkDatasource(ctx context.Context, h *Host) []Finding {
 			all = append(all, h.detects(ctx, d)...)
 		}
 	}
-	return unless(all, fine("the images of all guests can tell where their metadata is"))
+	return unless(all, fine("the images of all guests can find their datasource"))
 }
 
 // dress is the command that gives a guest the recommended look.
@@ -35,25 +35,25 @@ func (h *Host) detects(ctx context.Context, d domain) []Finding {
 	case datasource == smbios.None && h.fetched(ctx, d):
 		return nil // whatever its hardware says, its image has found the server
 	case datasource == smbios.None:
-		return []Finding{wrong("the guest %q: %s; cloud-init in its image finds no datasource unless one is configured", d.Name, why).
+		return []Finding{wrong("datasource_not_detected", "the guest %q: %s; cloud-init finds no datasource unless its image configures one", d.Name, why).
 			mend(h.dress(d))}
 	case server.Denies(datasource):
-		return []Finding{wrong("the guest %q takes this for %s, where cloud-init sends no tokens, but imds requires them: it gets no metadata", d.Name, datasource.Title()).
+		return []Finding{wrong("datasource_without_tokens", "the guest %q detects %s and sends no tokens, but imds requires them: it gets no metadata", d.Name, datasource.Title()).
 			admit(ctx, h, d, datasource)}
 	case datasource == smbios.EC2 && !server.Tokens:
-		return []Finding{wrong("the guest %q takes this for AWS, where cloud-init needs tokens, but imds is off", d.Name).
+		return []Finding{wrong("datasource_needs_tokens", "the guest %q detects AWS and needs tokens, but imds is off", d.Name).
 			change(ctx, h, "mdserver", "imds", "optional")}
 	default:
 		var all []Finding
 		for _, text := range d.Readers() {
 			if smbios.Moves(datasource, smbios.EC2) {
-				text += " An upgrade past that version changes its instance-id, so cloud-init sets it up again."
+				text += " An upgrade to that version changes its instance-id, so cloud-init sets it up again."
 			}
-			found := warning("the guest %q is taken for %s, but %s", d.Name, datasource.Title(), text)
+			found := warning("datasource_limited", "the guest %q detects %s, but %s", d.Name, datasource.Title(), text)
 			if datasource == smbios.NoCloud {
 				found = found.mend(h.dress(d))
 			} else {
-				found = found.advise("no command changes this without setting the guest up again: give a new guest another UUID")
+				found = found.advise("no command changes this for an existing guest without setting it up again: give new guests another UUID")
 			}
 			all = append(all, found)
 		}

@@ -25,10 +25,10 @@ func TestDetects(t *testing.T) {
 		{awsID, "serial", awsID, "optional", OK, ""},
 		{awsID, "serial", awsID, "off", Wrong, "needs tokens"},
 		{awsID, "serial", "4711", "optional", Wrong, "cloud-init before 24.2"},
-		{awsID, "product", "OpenStack Nova", "optional", Warning, "from 24.2 on takes it for AWS, since its UUID begins with ec2. An upgrade"},
+		{awsID, "product", "OpenStack Nova", "optional", Warning, "from 24.2 on detects AWS, because its UUID begins with ec2. An upgrade"},
 		{awsID, "serial", "ds=nocloud;s=http://169.254.169.254/nocloud/;dsmode=net", "optional", OK, ""},
 		{swappedID, "product", "OpenStack Nova", "optional", Warning, "if its first four bytes are read backwards"},
-		{swappedID, "manufacturer", "e24cloud", "optional", Warning, "from 24.2 on takes it for AWS"},
+		{swappedID, "manufacturer", "e24cloud", "optional", Warning, "from 24.2 on detects AWS"},
 	}
 	for _, tt := range tests {
 		d, err := parseDomain(fmt.Sprintf("<domain><name>web1</name><uuid>%s</uuid><os><smbios mode='sysinfo'/></os>"+

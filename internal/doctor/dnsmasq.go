@@ -19,11 +19,11 @@ var versionText = regexp.MustCompile(`Dnsmasq version (\d+)\.(\d+)`)
 
 func checkDnsmasq(ctx context.Context, h *Host) []Finding {
 	if !slices.ContainsFunc(h.Networks, Network.ownDnsmasq) {
-		return []Finding{fine("dnsmasq is off: others serve DHCP and DNS")}
+		return []Finding{fine("dnsmasq is off: other programs serve DHCP and DNS")}
 	}
 	program := h.Config.Dnsmasq.Binary
 	if _, err := os.Stat(program); err != nil {
-		return []Finding{h.installDnsmasq(ctx, wrong("there is no dnsmasq at %s (%v)", program, err))}
+		return []Finding{h.installDnsmasq(ctx, wrong("dnsmasq_missing", "there is no dnsmasq at %s (%v)", program, err))}
 	}
 	all := checkVersion(ctx, program)
 	if h.running() {
@@ -46,16 +46,16 @@ func (h *Host) installDnsmasq(ctx context.Context, f Finding) Finding {
 func checkVersion(ctx context.Context, program string) []Finding {
 	text, err := run(ctx, program, "--version")
 	if err != nil {
-		return []Finding{wrong("dnsmasq does not run: %v", err).mend("apt-get install --reinstall dnsmasq-base")}
+		return []Finding{wrong("dnsmasq_broken", "dnsmasq does not run: %v", err).mend("apt-get install --reinstall dnsmasq-base")}
 	}
 	m := versionText.FindStringSubmatch(text)
 	if m == nil {
-		return []Finding{unknown("%s does not tell its version", program)}
+		return []Finding{unknown("%s does not print its version", program)}
 	}
 	major, _ := strconv.Atoi(m[1])
 	minor, _ := strconv.Atoi(m[2])
 	if major < oldest[0] || major == oldest[0] && minor < oldest[1] {
-		return []Finding{wrong("%s is version %s.%s, needed is %d.%d or later", program, m[1], m[2], oldest[0], oldest[1]).
+		return []Finding{wrong("dnsmasq_too_old", "%s is version %s.%s, but %d.%d or later is required", program, m[1], m[2], oldest[0], oldest[1]).
 			mend("apt-get install dnsmasq-base")}
 	}
 	return nil
@@ -65,12 +65,12 @@ func checkVersion(ctx context.Context, program string) []Finding {
 func (h *Host) checkServing(ctx context.Context) []Finding {
 	var all []Finding
 	for _, trouble := range h.status.Trouble() {
-		f := wrong("the server reports: %s", trouble)
+		f := wrong("server_trouble", "the server reports: %s", trouble)
 		if trouble.State == health.Warning {
 			f.State = Warning
 		}
 		if len(trouble.Look) == 0 {
-			f = f.advise("`%s` and `journalctl -u %s -n 20` tell more", h.mdserver("status"), unit)
+			f = f.advise("see `%s` and `journalctl -u %s -n 20`", h.mdserver("status"), unit)
 		}
 		for _, look := range trouble.Look {
 			f = f.advise("see `%s`", look)
@@ -81,10 +81,10 @@ func (h *Host) checkServing(ctx context.Context) []Finding {
 		switch st := n.Dnsmasq; {
 		case st == nil || st.Mode == dnsmasq.Off || st.PID != 0 || n.Trouble != "":
 		case st.Mode == dnsmasq.External:
-			all = append(all, wrong("no dnsmasq runs with the server's files of the network %q", n.Name).
+			all = append(all, wrong("dnsmasq_external_not_running", "no dnsmasq runs with the server's files for the network %q", n.Name).
 				mend("systemctl enable --now mdserver-dnsmasq.service"))
 		default:
-			all = append(all, h.restart(ctx, wrong("the server's dnsmasq of the network %q does not run", n.Name)))
+			all = append(all, h.restart(ctx, wrong("dnsmasq_not_running", "the server's dnsmasq for the network %q does not run", n.Name)))
 		}
 	}
 	return all

@@ -26,11 +26,15 @@ const (
 	Wrong   State = "wrong"
 )
 
+// NotChecked is the code of all findings in the state Unknown.
+const NotChecked = "not_checked"
+
 // Finding is one thing that a check has found.
 type Finding struct {
 	Check  string   `json:"check"`
 	Looked string   `json:"looked_at"`
 	State  State    `json:"state"`
+	Code   string   `json:"code,omitempty"` // the kind of finding, for programs; empty for OK
 	Text   string   `json:"finding"`
 	Advice []string `json:"advice,omitempty"` // what to decide or to edit before that
 	Remedy []string `json:"remedy,omitempty"` // commands to type, in this order
@@ -65,7 +69,7 @@ func checks() []check {
 	return []check{
 		{"configuration", "mdserver.conf and what it includes", checkConfiguration, true},
 		{"server", "the control socket and the systemd unit", checkServer, false},
-		{"identity", "how guests are told apart", checkIdentity, false},
+		{"identity", "how guests are identified", checkIdentity, false},
 		{"data", "rights of the directories and files that the server uses", checkData, false},
 		{"database", "the database of guests", checkDatabase, false},
 		{"libvirt", "libvirt's socket", checkLibvirt, false},
@@ -73,19 +77,19 @@ func checks() []check {
 		{"libvirt network", "libvirt's networks", checkLibvirtNetworks, false},
 		{"bridge", "the bridges and their addresses", checkBridges, false},
 		{"route", "the kernel's routes to the guests and to the metadata address", checkRoutes, false},
-		{"port", "who listens on the metadata server's port", checkPort, false},
-		{"dnsmasq", "the dnsmasq program and what the server says of it", checkDnsmasq, false},
-		{"users", "whom dnsmasq and the server run as", checkUsers, false},
-		{"dnsmasq clash", "who holds the ports of DHCP and DNS", checkClash, false},
+		{"port", "the program that listens on the metadata server's port", checkPort, false},
+		{"dnsmasq", "the dnsmasq program and its state", checkDnsmasq, false},
+		{"users", "the users of dnsmasq and of the server", checkUsers, false},
+		{"dnsmasq clash", "the programs on the ports of DHCP and DNS", checkClash, false},
 		{"firewall", "nftables and iptables rules on what guests send to this host", checkFirewall, false},
-		{"port security", "what guests may send, as the server enforces it", checkPortSecurity, false},
+		{"port security", "port security, as the server enforces it", checkPortSecurity, false},
 		{"hook", "libvirt's hooks and the age of its daemon", checkHook, false},
-		{"selinux", "whether SELinux lets libvirt run hooks", checkSELinux, true},
-		{"apparmor", "whether AppArmor lets dnsmasq use its files", checkAppArmor, false},
+		{"selinux", "SELinux's rules for libvirt's hooks", checkSELinux, true},
+		{"apparmor", "AppArmor's rules for dnsmasq's files", checkAppArmor, false},
 		{"guests", "the domains' network interfaces", checkGuests, false},
 		{"taps", "the bridges that the running guests are on", checkTaps, false},
 		{"drivers", "the domains' cards and disks", checkDrivers, false},
-		{"datasource", "the domains' SMBIOS, as cloud-init's ds-identify reads it", checkDatasource, false},
+		{"datasource", "the datasources that cloud-init detects by the domains' SMBIOS", checkDatasource, false},
 		{"names", "the guests' names in DNS", checkNames, false},
 		{"addresses", "free addresses of the networks", checkAddresses, false},
 		{"clock", "the kernel's clock", checkClock, true},
@@ -96,7 +100,7 @@ func checks() []check {
 func Examine(ctx context.Context, h *Host) Report {
 	report := Report{}
 	for _, c := range checks() {
-		findings := []Finding{unknown("not looked at: the configuration does not hold")}
+		findings := []Finding{unknown("not checked: the configuration is not valid")}
 		if c.always || h.Config != nil {
 			findings = c.run(ctx, h)
 		}
@@ -114,15 +118,15 @@ func fine(format string, args ...any) Finding {
 }
 
 func unknown(format string, args ...any) Finding {
-	return Finding{State: Unknown, Text: fmt.Sprintf(format, args...)}
+	return Finding{State: Unknown, Code: NotChecked, Text: fmt.Sprintf(format, args...)}
 }
 
-func warning(format string, args ...any) Finding {
-	return Finding{State: Warning, Text: fmt.Sprintf(format, args...)}
+func warning(code, format string, args ...any) Finding {
+	return Finding{State: Warning, Code: code, Text: fmt.Sprintf(format, args...)}
 }
 
-func wrong(format string, args ...any) Finding {
-	return Finding{State: Wrong, Text: fmt.Sprintf(format, args...)}
+func wrong(code, format string, args ...any) Finding {
+	return Finding{State: Wrong, Code: code, Text: fmt.Sprintf(format, args...)}
 }
 
 // mend adds the commands that mend what was found.

@@ -12,16 +12,16 @@ import (
 // Guests that have fetched something are left alone: their kernel has the drivers.
 func checkDrivers(ctx context.Context, h *Host) []Finding {
 	if h.libvirt.err != nil {
-		return []Finding{unknown("libvirt is not asked: %v", h.libvirt.err)}
+		return []Finding{unknown("libvirt is not checked: %v", h.libvirt.err)}
 	}
 	var all []Finding
 	for _, d := range h.libvirt.domains {
 		if foreign := h.foreign(d); len(foreign) > 0 && !h.fetched(ctx, d) {
-			all = append(all, warning("the guest %q has devices for which the kernels of many cloud images have no driver: %s", d.Name, strings.Join(foreign, ", ")).
-				advise("change it to virtio by %s, then shut the guest down and start it: model type='virtio' for a card, target dev='vda' bus='virtio' for a disk", h.virsh("edit %s", d.Name)))
+			all = append(all, warning("driver_missing", "the guest %q has devices without a driver in the kernels of many cloud images: %s", d.Name, strings.Join(foreign, ", ")).
+				advise("change it to virtio with %s, then shut the guest down and start it: model type='virtio' for a card, target dev='vda' bus='virtio' for a disk", h.virsh("edit %s", d.Name)))
 		}
 	}
-	return unless(all, fine("the guests' cards and disks are such as cloud images have drivers for"))
+	return unless(all, fine("cloud images have drivers for the guests' cards and disks"))
 }
 
 // foreign names the devices of a guest that cloud kernels do not know.

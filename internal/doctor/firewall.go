@@ -31,7 +31,7 @@ func checkFirewall(ctx context.Context, h *Host) []Finding {
 	if len(all) == 0 && len(blind) > 0 {
 		return []Finding{unknown("%s", strings.Join(blind, "; "))}
 	}
-	return unless(all, fine("no rule keeps guests from DHCP, DNS and metadata"))
+	return unless(all, fine("no rule drops DHCP, DNS or metadata"))
 }
 
 // readRules reads the rules of both kinds, and tells what it could not read.
@@ -52,7 +52,7 @@ func readRules(ctx context.Context) (all []firewall.Chains, blind []string) {
 		}
 		text, err := run(ctx, r.program, r.args...)
 		if err != nil {
-			blind = append(blind, fmt.Sprintf("rules not read (be root): %v", err))
+			blind = append(blind, fmt.Sprintf("rules not read (run as root): %v", err))
 			continue
 		}
 		chains, err := r.parse(text)
@@ -120,9 +120,9 @@ func judge(rules []firewall.Chains, n Network, p firewall.Packet, zone func() br
 		if !v.Dropped {
 			continue
 		}
-		f := wrong("what guests on %s send to %s port %d by %s is dropped by %s", n.Bridge, p.Proto, p.Port, family(p), v.By)
+		f := wrong("firewall_drops", "packets from guests on %s to %s port %d by %s are dropped by %s", n.Bridge, p.Proto, p.Port, family(p), v.By)
 		if v.Doubtful {
-			f = warning("what guests on %s send to %s port %d by %s may be dropped by %s; other rules before it could not be judged",
+			f = warning("firewall_may_drop", "packets from guests on %s to %s port %d by %s may be dropped by %s; earlier rules could not be evaluated",
 				n.Bridge, p.Proto, p.Port, family(p), v.By)
 		}
 		return f.open(v.Chain, n.Bridge, p, zone), true
@@ -139,7 +139,7 @@ func family(p firewall.Packet) string {
 
 // open adds the command that lets a packet in.
 func (f Finding) open(c firewall.Chain, bridge string, p firewall.Packet, zone func() bridgeZone) Finding {
-	const lost = "the command changes the rules of now: add the rule where this host keeps its rules as well, such as %s"
+	const lost = "the command changes the active rules only; also add the rule to this host's firewall configuration, such as %s"
 	switch program := c.Program(); {
 	case c.Table == "firewalld":
 		return f.openZone(zone(), bridge, p)

@@ -57,7 +57,7 @@ func parseDomain(text string) (domain, error) {
 func checkGuests(ctx context.Context, h *Host) []Finding {
 	all := h.checkRefused(ctx)
 	if h.libvirt.err != nil {
-		return append(all, unknown("libvirt is not asked: %v", h.libvirt.err))
+		return append(all, unknown("libvirt is not checked: %v", h.libvirt.err))
 	}
 	var others []domain
 	for _, d := range h.libvirt.domains {
@@ -72,7 +72,7 @@ func checkGuests(ctx context.Context, h *Host) []Finding {
 			all = append(all, h.elsewhere(d))
 		}
 	}
-	return unless(all, fine("%d of %d domains are on the networks that are served", served, len(h.libvirt.domains)))
+	return unless(all, fine("%d of %d domains are on served networks", served, len(h.libvirt.domains)))
 }
 
 // checkRefused tells which domains the server refuses.
@@ -82,14 +82,14 @@ func (h *Host) checkRefused(ctx context.Context) []Finding {
 	}
 	refusals, err := h.server.Refusals(ctx)
 	if err != nil {
-		return []Finding{unknown("the domains that the server refuses: %v", err)}
+		return []Finding{unknown("the refused domains are not known: %v", err)}
 	}
 	var all []Finding
 	for _, r := range refusals {
 		if r.State != api.Refused {
 			continue
 		}
-		f := wrong("the domain %q is refused: %s", r.Name, r.Reason)
+		f := wrong("domain_refused", "the domain %q is refused: %s", r.Name, r.Reason)
 		if r.Source == instance.ByLocal { // which anybody can send
 			f.State = Warning
 		}
@@ -144,7 +144,7 @@ func (h *Host) elsewhere(d domain) Finding {
 		where = "is on " + strings.Join(places, ", ")
 	}
 	n := h.Networks[0].Name
-	f := warning("the domain %q %s, and not on the network %q that is served", d.Name, where, n)
+	f := warning("guest_on_unserved_network", "the domain %q %s, and not on the served network %q", d.Name, where, n)
 	slices.Sort(serve)
 	f.Advice = slices.Compact(serve)
 	return f.mend(h.virsh("attach-interface %s network %s --model virtio --config", d.Name, n))

@@ -17,28 +17,28 @@ const startSlack = time.Second
 
 func checkHook(ctx context.Context, h *Host) []Finding {
 	if _, err := os.Stat("/" + hooks.Dir); errors.Is(err, fs.ErrPermission) {
-		return []Finding{unknown("/%s: only root may look there", hooks.Dir)}
+		return []Finding{unknown("/%s: only root may read it", hooks.Dir)}
 	}
 	ours := ourHook()
 	if ours == "" {
-		return []Finding{wrong("libvirt has no hook that tells mdserver of guests").mend("mdserver install", reloadLibvirt(h))}
+		return []Finding{wrong("hook_missing", "libvirt has no hook for mdserver").mend("mdserver install", reloadLibvirt(h))}
 	}
 	if info, err := os.Stat(ours); err == nil && info.Mode().Perm()&0o111 == 0 {
-		return []Finding{wrong("the hook %s cannot be executed", ours).mend(command("chmod 755 %s", ours), reloadLibvirt(h))}
+		return []Finding{wrong("hook_not_executable", "the hook %s is not executable", ours).mend(command("chmod 755 %s", ours), reloadLibvirt(h))}
 	}
 	daemon, found := h.libvirt.daemon()
 	if !found {
-		return []Finding{unknown("%s is there; no libvirt daemon runs that could know it", ours)}
+		return []Finding{unknown("%s is installed; no libvirt daemon runs", ours)}
 	}
 	since, err := knowsSince(ctx, daemon)
 	if err != nil {
-		return []Finding{unknown("%s is there; since when %s runs: %v", ours, daemon, err)}
+		return []Finding{unknown("%s is installed; the start of %s is not known: %v", ours, daemon, err)}
 	}
 	if oldest := hooks.Oldest(os.DirFS("/")); oldest.After(since.Add(startSlack)) {
-		return []Finding{wrong("%s has run since %s and looks for hooks only when it starts or reloads; the hook is of %s",
+		return []Finding{wrong("hook_not_loaded", "%s has run since %s and looks for hooks only when it starts or reloads; the hook was installed at %s",
 			daemon, since.Format(time.DateTime), oldest.Format(time.DateTime)).mend(reloadLibvirt(h))}
 	}
-	return []Finding{fine("%s is there, and %s knows it", ours, daemon)}
+	return []Finding{fine("%s is installed, and %s has read it", ours, daemon)}
 }
 
 // ourHook finds the hook that calls mdserver.

@@ -49,24 +49,24 @@ func checkLibvirt(ctx context.Context, h *Host) []Finding {
 	v := h.libvirt
 	switch {
 	case v.err == nil:
-		answers := fine("libvirt answers on %s, with %d networks and %d domains", v.socket, len(v.networks), len(v.domains))
+		answers := fine("libvirt answers on %s and has %d networks and %d domains", v.socket, len(v.networks), len(v.domains))
 		return append([]Finding{answers}, h.checkReach(ctx)...)
 	case errors.Is(v.err, errOff):
-		return []Finding{fine("not asked: %v", v.err)}
+		return []Finding{fine("not checked: %v", v.err)}
 	case errors.Is(v.err, context.DeadlineExceeded): // one of several sockets; the others may not be there
 		return []Finding{silent(v.err)}
 	case errors.Is(v.err, fs.ErrPermission):
-		return []Finding{unknown("no permission to use libvirt: be root or a member of the group libvirt (%v)", v.err)}
+		return []Finding{unknown("no permission to use libvirt: run as root or as a member of the group libvirt (%v)", v.err)}
 	case errors.Is(v.err, syscall.ECONNREFUSED):
-		return []Finding{wrong("nothing listens on libvirt's socket, its daemon is dead: %v", v.err).mend(startLibvirt())}
+		return []Finding{wrong("libvirt_dead", "libvirt's socket exists, but its daemon does not run: %v", v.err).mend(startLibvirt())}
 	case errors.Is(v.err, fs.ErrNotExist):
-		return []Finding{wrong("libvirt's socket is not there, libvirt does not run: %v", v.err).mend(startLibvirt())}
+		return []Finding{wrong("libvirt_not_running", "libvirt does not run, its socket is missing: %v", v.err).mend(startLibvirt())}
 	}
 	return []Finding{silent(v.err)}
 }
 
 func silent(err error) Finding {
-	return wrong("libvirt does not answer: %v", err).mend(command("systemctl restart %s", daemonUnit()))
+	return wrong("libvirt_no_answer", "libvirt does not answer: %v", err).mend(command("systemctl restart %s", daemonUnit()))
 }
 
 func startLibvirt() string { return command("systemctl start %s", daemonUnit()) }
@@ -83,13 +83,13 @@ func daemonUnit() string {
 
 func checkLibvirtNetworks(ctx context.Context, h *Host) []Finding {
 	if h.libvirt.err != nil {
-		return []Finding{unknown("libvirt is not asked: %v", h.libvirt.err)}
+		return []Finding{unknown("libvirt is not checked: %v", h.libvirt.err)}
 	}
 	var all []Finding
 	for _, n := range h.Networks {
 		all = append(all, h.checkLibvirtNetwork(ctx, n)...)
 	}
-	return unless(all, fine("the networks of guests are started"))
+	return unless(all, fine("the guests' networks are started"))
 }
 
 // checkLibvirtNetwork compares a network with libvirt's of that name. Guests may
@@ -101,12 +101,12 @@ func (h *Host) checkLibvirtNetwork(ctx context.Context, n Network) []Finding {
 		return []Finding{h.absent(n)}
 	case !defined:
 		if _, err := findBridge(n.Bridge); err != nil {
-			return []Finding{wrong("libvirt has no network %q, and there is no bridge %s", n.Name, n.Bridge).makeBridge(h, n)}
+			return []Finding{wrong("network_and_bridge_missing", "libvirt has no network %q, and there is no bridge %s", n.Name, n.Bridge).makeBridge(h, n)}
 		}
 	case !found.active:
-		return []Finding{wrong("the network %q is not started", n.Name).mend(h.virsh("net-start %s", n.Name), h.virsh("net-autostart %s", n.Name))}
+		return []Finding{wrong("network_not_started", "the network %q is not started", n.Name).mend(h.virsh("net-start %s", n.Name), h.virsh("net-autostart %s", n.Name))}
 	case !n.Libvirt && found.bridge != "" && found.bridge != n.Bridge:
-		f := wrong("libvirt's network %q has the bridge %s, but the configuration says %s", n.Name, found.bridge, n.Bridge)
+		f := wrong("network_bridge_differs", "libvirt's network %q has the bridge %s, but the configuration says %s", n.Name, found.bridge, n.Bridge)
 		return []Finding{f.change(ctx, h, h.section(n.Name), "interface", found.bridge)}
 	}
 	return nil
@@ -117,7 +117,7 @@ const stockNetwork = "/usr/share/libvirt/networks/default.xml"
 
 // absent says that libvirt lacks a network which it is to serve.
 func (h *Host) absent(n Network) Finding {
-	f := wrong("libvirt has no network %q", n.Name)
+	f := wrong("network_missing", "libvirt has no network %q", n.Name)
 	if n.Name == "default" && exists(stockNetwork) {
 		return f.mend(h.virsh("net-define %s", stockNetwork), h.virsh("net-autostart default"), h.virsh("net-start default"))
 	}
@@ -126,9 +126,9 @@ func (h *Host) absent(n Network) Finding {
 		names = append(names, strconv.Quote(other.name))
 	}
 	if len(names) == 0 {
-		return f.advise("define the network %q in libvirt, by `virsh net-define FILE`", n.Name)
+		return f.advise("define the network %q in libvirt with `virsh net-define FILE`", n.Name)
 	}
-	return f.advise("define the network %q in libvirt, or name in the section [network %s] of %s one that it has: %s", n.Name, n.Name, h.ConfigFile, strings.Join(names, ", "))
+	return f.advise("define the network %q in libvirt, or change the section [network %s] of %s to one that exists: %s", n.Name, n.Name, h.ConfigFile, strings.Join(names, ", "))
 }
 
 // network finds libvirt's network of a name.

@@ -14,9 +14,9 @@ func checkLibvirtState(context.Context, *Host) []Finding { return checkStateDir(
 func checkStateDir(dir string) []Finding {
 	switch {
 	case !exists(filepath.Dir(dir)):
-		return []Finding{fine("this host's libvirt keeps no state in %s", filepath.Dir(dir))}
+		return []Finding{fine("libvirt on this host does not use %s", filepath.Dir(dir))}
 	case !exists(dir):
-		return []Finding{wrong("%s is missing, and libvirt starts no guest on its networks without it", dir).mend(command("mkdir --mode=755 %s", dir))}
+		return []Finding{wrong("libvirt_state_missing", "%s is missing; libvirt cannot start guests on its networks without it", dir).mend(command("mkdir --mode=755 %s", dir))}
 	}
-	return []Finding{fine("%s is there", dir)}
+	return []Finding{fine("%s exists", dir)}
 }

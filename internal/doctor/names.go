@@ -15,7 +15,7 @@ import (
 func checkNames(ctx context.Context, h *Host) []Finding {
 	guests, err := h.guests(ctx)
 	if err != nil {
-		return []Finding{unknown("the guests' names: %v", err)}
+		return []Finding{unknown("the guests' names are not known: %v", err)}
 	}
 	slices.SortFunc(guests, func(a, b instance.Instance) int {
 		return cmp.Or(a.FirstSeen.Compare(b.FirstSeen), strings.Compare(a.Name, b.Name))
@@ -24,7 +24,7 @@ func checkNames(ctx context.Context, h *Host) []Finding {
 	for _, n := range h.Networks {
 		all = append(all, h.sharedNames(n, guests)...)
 	}
-	return unless(all, fine("each of the names of %d guests is one guest's alone", len(guests)))
+	return unless(all, fine("the names of %d guests are unique", len(guests)))
 }
 
 // sharedNames finds each guest that has a name of an earlier one.
@@ -53,6 +53,6 @@ func (h *Host) sharedNames(n Network, guests []instance.Instance) []Finding {
 }
 
 func (h *Host) sharedName(n Network, guest, other *instance.Instance, names []string) Finding {
-	f := wrong("on the network %q the guests %q and %q are both %s in DNS, which leads to either", n.Name, other.Name, guest.Name, strings.Join(names, " and "))
-	return f.advise("the guest must be off while it is renamed").mend(h.virsh("domrename %s %s", guest.Name, instance.DistinctHostname(guest.Hostname, guest.UUID)))
+	f := wrong("name_ambiguous", "on the network %q, the guests %q and %q are both %s in DNS", n.Name, other.Name, guest.Name, strings.Join(names, " and "))
+	return f.advise("shut the guest down before you rename it").mend(h.virsh("domrename %s %s", guest.Name, instance.DistinctHostname(guest.Hostname, guest.UUID)))
 }

@@ -43,7 +43,7 @@ func checkBridges(_ context.Context, h *Host) []Finding {
 	var all []Finding
 	for _, n := range h.Networks {
 		if !n.known() {
-			all = append(all, unknown("libvirt alone knows the addresses of the network %q; the server tells them while it runs", n.Name))
+			all = append(all, unknown("only libvirt knows the addresses of the network %q; start the server to check them", n.Name))
 			continue
 		}
 		all = append(all, h.checkBridge(n)...)
@@ -54,17 +54,17 @@ func checkBridges(_ context.Context, h *Host) []Finding {
 func (h *Host) checkBridge(n Network) []Finding {
 	b, err := findBridge(n.Bridge)
 	if err != nil {
-		return []Finding{wrong("the bridge %s of the network %q is not there", n.Bridge, n.Name).makeBridge(h, n)}
+		return []Finding{wrong("bridge_missing", "the bridge %s of the network %q does not exist", n.Bridge, n.Name).makeBridge(h, n)}
 	}
 	if !b.up {
-		return []Finding{wrong("the bridge %s is down", n.Bridge).mend(command("ip link set %s up", n.Bridge))}
+		return []Finding{wrong("bridge_down", "the bridge %s is down", n.Bridge).mend(command("ip link set %s up", n.Bridge))}
 	}
 	var all []Finding
 	if !b.has(n.Gateway) {
 		all = append(all, h.missing(n, n.Gateway, n.IPv4.Bits(), "the guests' router"))
 	}
 	if n.IPv6.IsValid() && !b.has(n.Gateway6) {
-		f := h.missing(n, n.Gateway6, n.IPv6.Bits(), "so dnsmasq does not answer DHCPv6, and cloud-init waits for an address until it times out")
+		f := h.missing(n, n.Gateway6, n.IPv6.Bits(), "without it, dnsmasq does not answer DHCPv6, and cloud-init waits for an address until it times out")
 		all = append(all, f)
 	}
 	for _, addr := range h.metadataAddresses() {
@@ -95,11 +95,11 @@ func (h *Host) mustBear(n Network, addr netip.Addr, b bridgeState) bool {
 // missing says that the bridge lacks an address. What defines the bridge should
 // have it, too: it is lost with the bridge otherwise.
 func (h *Host) missing(n Network, addr netip.Addr, bits int, why string) Finding {
-	f := wrong("%s has no address %s, %s", n.Bridge, addr, why).mend(command("ip address add %s dev %s", netip.PrefixFrom(addr, bits), n.Bridge))
+	f := wrong("bridge_address_missing", "%s has no address %s, %s", n.Bridge, addr, why).mend(command("ip address add %s dev %s", netip.PrefixFrom(addr, bits), n.Bridge))
 	if owner, ok := h.libvirt.owner(n); ok {
-		return f.advise("the definition of libvirt's network %q should have the address as well, if the bridge has its other addresses from there: %s", owner.name, h.virsh("net-edit %s", owner.name))
+		return f.advise("if the bridge gets its addresses from libvirt's network %q, add this one to its definition, too: %s", owner.name, h.virsh("net-edit %s", owner.name))
 	}
-	return f.advise("what defines the bridge on this host should have the address as well")
+	return f.advise("add the address to this host's configuration of the bridge, too")
 }
 
 func checkRoutes(_ context.Context, h *Host) []Finding {
@@ -120,7 +120,7 @@ func checkRoutes(_ context.Context, h *Host) []Finding {
 			all = append(all, checkReturn(n, b)...)
 		}
 	}
-	return unless(all, fine("the metadata address is this host's own, and the way to the guests is their bridge"))
+	return unless(all, fine("this host has the metadata address, and the routes to the guests lead to their bridge"))
 }
 
 // checkLocal makes sure that packets to the server's address stay here.
@@ -137,12 +137,12 @@ func (h *Host) checkLocal(addr netip.Addr) (Finding, bool) {
 	}
 	routes, err := netlink.RouteGet(addr.AsSlice())
 	if err != nil {
-		return remedy(wrong("there is no route to %s: no interface has the address", addr)), true
+		return remedy(wrong("route_missing", "there is no route to %s: no interface has the address", addr)), true
 	}
 	if len(routes) > 0 && routes[0].Type == localRoute {
 		return Finding{}, false
 	}
-	return remedy(wrong("packets to %s leave this host by %s: no interface here has the address", addr, linkName(routes))), true
+	return remedy(wrong("route_elsewhere", "packets to %s leave this host by %s: no interface here has the address", addr, linkName(routes))), true
 }
 
 // tentative reports whether an interface has an IPv6 address that it does not
@@ -172,7 +172,7 @@ func checkReturn(n Network, b bridgeState) []Finding {
 		if err == nil && len(routes) > 0 && routes[0].LinkIndex == b.index {
 			continue
 		}
-		all = append(all, wrong("packets to the guests' network %s leave by %s, not by %s: another network has the same addresses", prefix, linkName(routes), n.Bridge).
+		all = append(all, wrong("network_routed_elsewhere", "packets to the guests' network %s leave by %s, not by %s: another network has the same addresses", prefix, linkName(routes), n.Bridge).
 			withdraw(routes, guest))
 	}
 	return all
@@ -181,7 +181,7 @@ func checkReturn(n Network, b bridgeState) []Finding {
 // withdraw adds the command that removes the route which a packet took.
 func (f Finding) withdraw(taken []netlink.Route, guest netip.Addr) Finding {
 	if len(taken) == 0 {
-		return f.advise("give the bridge the route that it lacks")
+		return f.advise("add the missing route to the bridge")
 	}
 	family := netlink.FAMILY_V4
 	if guest.Is6() {

@@ -27,7 +27,7 @@ func (h *Host) checkPortOf(ctx context.Context, wanted netip.AddrPort, all []lis
 	taken := slices.DeleteFunc(slices.Clone(all), func(l listener) bool { return !l.takes("tcp", wanted, 0) })
 	switch {
 	case len(taken) == 0 && h.running():
-		return []Finding{h.restart(ctx, wrong("mdserver runs, but does not listen on %s", wanted))}
+		return []Finding{h.restart(ctx, wrong("port_not_served", "mdserver runs, but does not listen on %s", wanted))}
 	case len(taken) == 0:
 		return []Finding{fine("%s is free", wanted)}
 	}
@@ -37,13 +37,13 @@ func (h *Host) checkPortOf(ctx context.Context, wanted netip.AddrPort, all []lis
 	case h.running() && (p.pid == h.status.PID || p.pid == 0):
 		return []Finding{fine("mdserver listens on %s", wanted)}
 	case p.pid == 0:
-		return []Finding{unknown("%s is taken by a process that only root may see", wanted)}
+		return []Finding{unknown("%s is used by a process that only root may see", wanted)}
 	case !h.running() && p.name == "mdserver":
-		return []Finding{warning("a mdserver, process %d, listens on %s but does not answer on %s", p.pid, wanted, h.Config.Server.Socket).
+		return []Finding{warning("server_without_socket", "an mdserver, process %d, listens on %s but does not answer on %s", p.pid, wanted, h.Config.Server.Socket).
 			mend(p.stop(), h.startServer(ctx))}
 	}
-	return []Finding{wrong("%s is taken by %s, which listens on %s", wanted, p, l.addr).
-		advise("or let it listen on other addresses only, or set port in the section [mdserver] to another one").mend(p.stop())}
+	return []Finding{wrong("port_taken", "%s is used by %s, which listens on %s", wanted, p, l.addr).
+		advise("or let it listen on other addresses only, or set another port in the section [mdserver]").mend(p.stop())}
 }
 
 func holdersOf(list []listener) map[uint32]process {
@@ -66,7 +66,7 @@ func checkClash(_ context.Context, h *Host) []Finding {
 			all = append(all, h.checkClashOn(n, sockets)...)
 		}
 	}
-	return unless(all, fine("no other program uses the ports of DHCP and DNS there"))
+	return unless(all, fine("no other program uses the ports of DHCP and DNS"))
 }
 
 func (h *Host) checkClashOn(n Network, sockets []listener) []Finding {
@@ -132,9 +132,9 @@ func (h *Host) ours(p process) bool {
 func clash(n Network, p process, sockets []string) Finding {
 	held := strings.Join(sockets, ", ")
 	if p.name != "dnsmasq" {
-		return wrong("%s uses %s, which the dnsmasq of %s needs", p, held, n.Bridge).mend(p.stop())
+		return wrong("dnsmasq_port_taken", "%s uses %s, which the dnsmasq of %s needs", p, held, n.Bridge).mend(p.stop())
 	}
-	f := wrong("%s uses %s, which the dnsmasq of %s needs: it binds to all addresses, as it runs without bind-dynamic", p, held, n.Bridge)
+	f := wrong("dnsmasq_port_taken_by_wildcard", "%s uses %s, which the dnsmasq of %s needs: it runs without bind-dynamic and binds to all addresses", p, held, n.Bridge)
 	if service := p.service(); service != "" {
 		return f.mend(command(`printf '%%s\n' bind-dynamic %s > /etc/dnsmasq.d/beside-mdserver.conf`, "except-interface="+n.Bridge),
 			command("systemctl restart %s", service))

@@ -15,12 +15,12 @@ func checkPortSecurity(ctx context.Context, h *Host) []Finding {
 	var all []Finding
 	for _, n := range h.Config.Networks {
 		if !n.PortSecurity {
-			all = append(all, warning("guests on the network %q can send as each other and as this host: port_security is no", n.Name).
+			all = append(all, warning("port_security_off", "guests on the network %q can pose as each other and as this host: port_security is no", n.Name).
 				change(ctx, h, h.section(n.Name), "port_security", "yes"))
 		}
 	}
 	if !h.running() {
-		return append(all, unknown("what is enforced, only the running server tells"))
+		return append(all, unknown("port security is not known: the server does not run"))
 	}
 	for _, n := range h.status.Networks {
 		all = append(all, h.portsOf(n)...)
@@ -37,13 +37,13 @@ func (h *Host) portsOf(n api.Network) []Finding {
 	case !s.On:
 		return nil
 	case s.Trouble != "":
-		return []Finding{wrong("port security of the network %q is not enforced: %s", n.Name, s.Trouble).
-			advise("`journalctl -u %s -n 20` tells more", unit)}
+		return []Finding{wrong("port_security_not_enforced", "port security of the network %q is not enforced: %s", n.Name, s.Trouble).
+			advise("see `journalctl -u %s -n 20`", unit)}
 	}
-	all := []Finding{fine("on the network %q, %d guests send only as themselves; for %d port security is off", n.Name, s.Guests, s.Off)}
+	all := []Finding{fine("on the network %q, port security is on for %d guests and off for %d", n.Name, s.Guests, s.Off)}
 	if s.Strangers > 0 {
-		all = append(all, warning("the bridge %s has %d taps that belong to no known guest; they are only prevented from sending as others", n.Bridge, s.Strangers).
-			advise("compare `%s` and `%s`: a running domain that is not a guest is on the bridge, or another program's tap", h.virsh("list"), h.mdserver("instance ls")))
+		all = append(all, warning("unknown_taps", "the bridge %s has %d taps of no known guest; these are only prevented from posing as others", n.Bridge, s.Strangers).
+			advise("compare `%s` and `%s`: another program's tap, or a running domain that is not a guest, is on the bridge", h.virsh("list"), h.mdserver("instance ls")))
 	}
 	for _, port := range s.Ports {
 		all = append(all, h.attempts(port))
@@ -54,11 +54,11 @@ func (h *Host) portsOf(n api.Network) []Finding {
 func (h *Host) attempts(port api.Port) Finding {
 	dropped := table.Describe(port.Dropped)
 	if port.Guest == "" {
-		return warning("%s sent what it may not, which was dropped: %s", port.Name, dropped).
-			advise("find out what is at that port: no guest is known there")
+		return warning("tap_frames_dropped", "frames from %s were dropped: %s", port.Name, dropped).
+			advise("find out what uses that port: it belongs to no known guest")
 	}
-	return warning("the guest %q sent at %s what it may not, which was dropped: %s", port.Guest, port.Name, dropped).
-		advise("find out what in the guest sends it, by `%s`; the counts begin again when the server restarts", h.mdserver("explain %s", port.Guest))
+	return warning("guest_frames_dropped", "frames from the guest %q at %s were dropped: %s", port.Guest, port.Name, dropped).
+		advise("find the program in the guest that sends them: `%s` shows more; the counts restart with the server", h.mdserver("explain %s", port.Guest))
 }
 
 // withoutPort tells of guests that libvirt runs and whose port is not known.
@@ -68,7 +68,7 @@ func (h *Host) withoutPort(ctx context.Context) []Finding {
 	}
 	guests, err := h.guests(ctx)
 	if err != nil {
-		return []Finding{unknown("the guests' ports: %v", err)}
+		return []Finding{unknown("the guests' ports are not known: %v", err)}
 	}
 	var names []string
 	for _, guest := range guests {
@@ -85,8 +85,8 @@ func (h *Host) withoutPort(ctx context.Context) []Finding {
 	if len(names) == 0 {
 		return nil
 	}
-	return []Finding{warning("libvirt is not reached, and the ports of %d guests are not known: %s", len(names), strings.Join(names, ", ")).
-		advise("see what is said of libvirt")}
+	return []Finding{warning("guest_ports_unknown", "libvirt cannot be reached, so the ports of %d guests are not known: %s", len(names), strings.Join(names, ", ")).
+		advise("see the findings on libvirt")}
 }
 
 func (h *Host) secured(network string) bool {

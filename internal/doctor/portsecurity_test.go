@@ -23,12 +23,12 @@ func TestCheckPortSecurity(t *testing.T) {
 		status     api.PortSecurity
 		want       []string
 	}{
-		"off":       {false, api.PortSecurity{}, []string{"warning guests on the network \"mds\" can send as each other"}},
-		"on":        {true, on, []string{"ok on the network \"mds\", 3 guests send only as themselves"}},
+		"off":       {false, api.PortSecurity{}, []string{"warning guests on the network \"mds\" can pose as each other"}},
+		"on":        {true, on, []string{"ok on the network \"mds\", port security is on for 3 guests"}},
 		"failed":    {true, failed, []string{"wrong port security of the network \"mds\" is not enforced: no kernel support"}},
-		"strangers": {true, strangers, []string{"ok ", "warning the bridge br-none has 2 taps that belong to no known guest"}},
-		"dropped": {true, dropped, []string{"ok ", "warning the guest \"web 1\" sent at vnet4 what it may not, which was dropped: 7 ARP of a foreign address",
-			"warning tap0 sent what it may not, which was dropped: 1 DHCP of a server or of another client"}},
+		"strangers": {true, strangers, []string{"ok ", "warning the bridge br-none has 2 taps of no known guest"}},
+		"dropped": {true, dropped, []string{"ok ", "warning frames from the guest \"web 1\" at vnet4 were dropped: 7 ARP of a foreign address",
+			"warning frames from tap0 were dropped: 1 DHCP of a server or of another client"}},
 	} {
 		h := &Host{Config: &config.Config{Networks: []config.Network{{Name: "mds", PortSecurity: test.configured}}}}
 		h.status.Networks = []api.Network{{Name: "mds", Bridge: "br-none", PortSecurity: test.status}}

@@ -26,7 +26,7 @@ func (h *Host) checkReach(ctx context.Context) []Finding {
 	}
 	who, err := h.account(ctx)
 	if err != nil {
-		return []Finding{unknown("whom the server runs as: %v", err)}
+		return []Finding{unknown("the server's user is not known: %v", err)}
 	}
 	member := memberships(who.Name)
 	now := member
@@ -37,7 +37,7 @@ func (h *Host) checkReach(ctx context.Context) []Finding {
 	if reaches(who, info, now) {
 		return nil
 	}
-	f := wrong("the user %s may not use libvirt's socket %s, which is %s: it cannot edit the network %q", who.Name, h.libvirt.socket, describe(info), h.Networks[i].Name)
+	f := wrong("libvirt_socket_denied", "the user %s may not use libvirt's socket %s, which is %s: it cannot edit the network %q", who.Name, h.libvirt.socket, describe(info), h.Networks[i].Name)
 	return []Finding{h.restart(ctx, f.join(who, info, member))}
 }
 
@@ -82,7 +82,7 @@ func reaches(a account.Account, socket fs.FileInfo, groups []uint32) bool {
 func (f Finding) join(who account.Account, socket fs.FileInfo, member []uint32) Finding {
 	switch group := groupOf(socket); {
 	case group == 0 || !groupMay(socket):
-		return f.advise("give libvirt's socket to a group of its own (unix_sock_group and unix_sock_rw_perms in /etc/libvirt/libvirtd.conf), and put %s into it", who.Name)
+		return f.advise("create a group for libvirt's socket (unix_sock_group and unix_sock_rw_perms in /etc/libvirt/libvirtd.conf), and add %s to it", who.Name)
 	case slices.Contains(member, group):
 		return f // since the server started
 	default:

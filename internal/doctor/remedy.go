@@ -66,10 +66,10 @@ func (f Finding) makeBridge(h *Host, n Network) Finding {
 	case defined && !owner.active:
 		return f.mend(h.virsh("net-start %s", owner.name), h.virsh("net-autostart %s", owner.name))
 	case n.Libvirt:
-		return f.advise("libvirt makes the bridge of the network %q: see what is said of libvirt", n.Name)
+		return f.advise("libvirt creates the bridge of the network %q: see the findings on libvirt", n.Name)
 	case defined || h.libvirt.err != nil: // it is not libvirt that makes it
 		return f.mend(n.linkCommands()...).
-			advise("define the bridge where this host's network is configured as well, such as systemd-networkd: it is lost with the next boot otherwise")
+			advise("also define the bridge in this host's network configuration, such as systemd-networkd: otherwise it is lost at the next boot")
 	}
 	define := h.virsh("net-define %s", sampleNetwork)
 	if !n.asSample() {

@@ -15,14 +15,14 @@ const hooksBoolean = "virt_hooks_unconfined"
 func checkSELinux(ctx context.Context, _ *Host) []Finding {
 	mode, err := run(ctx, "getenforce")
 	if err != nil || strings.TrimSpace(mode) != "Enforcing" {
-		return []Finding{fine("SELinux enforces nothing on this host")}
+		return []Finding{fine("SELinux is not enforcing on this host")}
 	}
 	state, err := run(ctx, "getsebool", hooksBoolean)
 	if err != nil {
-		return []Finding{unknown("whether SELinux lets libvirt run hooks: %v", err)}
+		return []Finding{unknown("SELinux's rules for hooks are not known: %v", err)}
 	}
 	if strings.HasSuffix(strings.TrimSpace(state), " off") {
-		return []Finding{warning("SELinux keeps libvirt from running hooks: guests are found by libvirt's events instead, just after they start").
+		return []Finding{warning("selinux_blocks_hooks", "SELinux prevents libvirt from running hooks: guests are registered by libvirt's events instead, just after they start").
 			mend(command("setsebool -P %s on", hooksBoolean), "restorecon -R /etc/libvirt/hooks")}
 	}
 	return []Finding{fine("SELinux lets libvirt run hooks")}

@@ -17,13 +17,13 @@ func checkServer(ctx context.Context, h *Host) []Finding {
 	}
 	socket := h.Config.Server.Socket
 	if errors.Is(socketError(socket), fs.ErrPermission) {
-		return []Finding{unknown("no access to %s: be root or a member of its group", socket)}
+		return []Finding{unknown("no access to %s: run as root or as a member of its group", socket)}
 	}
 	if state := unitProperty(ctx, unit, "ActiveState"); state != "" {
-		return []Finding{wrong("the unit %s is %s: %v", unit, state, h.statusErr).
-			advise("`journalctl -u %s -n 20` tells more", unit).mend(startUnit(state))}
+		return []Finding{wrong("server_unit_failed", "the unit %s is %s: %v", unit, state, h.statusErr).
+			advise("see `journalctl -u %s -n 20`", unit).mend(startUnit(state))}
 	}
-	return []Finding{wrong("mdserver does not run: nothing answers on %s", socket).
+	return []Finding{wrong("server_not_running", "mdserver does not run: nothing answers on %s", socket).
 		mend(h.mdserver("serve"))}
 }
 

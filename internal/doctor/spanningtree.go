@@ -26,14 +26,14 @@ func (h *Host) spanningTree(devices fs.FS, network, bridge string) []Finding {
 	delay := time.Duration(tree.number("forward_delay", 10)) * 10 * time.Millisecond
 	switch leader := tree.leader(bridge); {
 	case leader != "":
-		found = warning("a guest behind %s leads the spanning tree of the bridge %s, and can hold back the packets of new guests", leader, bridge)
+		found = warning("spanning_tree_led_by_guest", "a guest behind %s leads the spanning tree of the bridge %s, and can delay the packets of new guests", leader, bridge)
 	case delay > shortestDelay:
-		found = warning("the spanning tree of the bridge %s holds back a new guest's packets for %s", bridge, 2*delay)
+		found = warning("spanning_tree_delay", "the spanning tree of the bridge %s delays a new guest's packets for %s", bridge, 2*delay)
 	default:
 		return nil
 	}
 	return []Finding{found.
-		advise("set <bridge stp='off'/> in the network's definition if libvirt makes the bridge: %s", h.virsh("net-edit %s", network)).
+		advise("if libvirt creates the bridge, set <bridge stp='off'/> in the network's definition: %s", h.virsh("net-edit %s", network)).
 		mend(command("ip link set %s type bridge stp_state 0", bridge))}
 }
 

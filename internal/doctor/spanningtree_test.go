@@ -36,7 +36,7 @@ func TestSpanningTree(t *testing.T) {
 		{"of libvirt's default network", with(nil), ""},
 		{"off", with(map[string]string{"virbr0/bridge/stp_state": "0\n", "virbr0/bridge/forward_delay": "1500\n"}), ""},
 		{"no bridge", fstest.MapFS{}, ""},
-		{"the kernel's default", with(map[string]string{"virbr0/bridge/forward_delay": "1500\n"}), "holds back a new guest's packets for 30s"},
+		{"the kernel's default", with(map[string]string{"virbr0/bridge/forward_delay": "1500\n"}), "delays a new guest's packets for 30s"},
 		{"a switch leads", with(map[string]string{"virbr0/bridge/root_port": "10\n"}), ""},
 		{"a guest leads", with(map[string]string{"virbr0/bridge/root_port": "11\n"}), "a guest behind vnet0 leads the spanning tree of the bridge virbr0"},
 	} {

@@ -11,7 +11,7 @@ import (
 // the running guests off it.
 func checkTaps(_ context.Context, h *Host) []Finding {
 	if h.libvirt.err != nil {
-		return []Finding{unknown("libvirt is not asked: %v", h.libvirt.err)}
+		return []Finding{unknown("libvirt is not checked: %v", h.libvirt.err)}
 	}
 	var all []Finding
 	for _, d := range h.libvirt.domains {
@@ -36,9 +36,9 @@ func (h *Host) checkTap(d domain, nic nic) []Finding {
 	case !there || master == wanted || master == openVSwitch:
 		return nil
 	case master == "":
-		return []Finding{wrong("the guest %q has no network: its tap %s is on no bridge, and should be on %s", d.Name, nic.Target.Dev, wanted).attach(nic, wanted)}
+		return []Finding{wrong("tap_without_bridge", "the guest %q has no network: its tap %s is on no bridge, and should be on %s", d.Name, nic.Target.Dev, wanted).attach(nic, wanted)}
 	}
-	return []Finding{wrong("the guest %q is on another network: its tap %s is on %s, and should be on %s", d.Name, nic.Target.Dev, master, wanted).attach(nic, wanted)}
+	return []Finding{wrong("tap_on_other_bridge", "the guest %q is on another network: its tap %s is on %s, and should be on %s", d.Name, nic.Target.Dev, master, wanted).attach(nic, wanted)}
 }
 
 // openVSwitch is the device that has all ports of Open vSwitch's bridges.

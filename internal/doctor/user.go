@@ -27,7 +27,7 @@ func checkUsers(ctx context.Context, h *Host) []Finding {
 	}
 	server, err := credentialsOf(h.status.PID)
 	if err != nil {
-		return []Finding{unknown("whom the server runs as: %v", err)}
+		return []Finding{unknown("the server's user is not known: %v", err)}
 	}
 	var all []Finding
 	for _, n := range h.status.Networks {
@@ -38,11 +38,11 @@ func checkUsers(ctx context.Context, h *Host) []Finding {
 	const libvirt = "libvirt"
 	edits := slices.ContainsFunc(h.Networks, func(n Network) bool { return n.Libvirt })
 	if server.uid != 0 && slices.Contains(server.groups, libvirt) && !edits && h.Config.Libvirt.URI.Socket == "" {
-		all = append(all, h.restart(ctx, warning("the server is in the group libvirt, which is as good as root, and no network needs it: "+
-			"that is for networks with backend = libvirt alone").
+		all = append(all, h.restart(ctx, warning("server_in_group_libvirt", "the server is in the group libvirt, which is equivalent to root, but no network needs it: "+
+			"only networks with backend = libvirt do").
 			mend(command("gpasswd --delete %s libvirt", name(server.uid)))))
 	}
-	return unless(all, fine("dnsmasq cannot use what is the server's"))
+	return unless(all, fine("dnsmasq cannot use the server's files"))
 }
 
 // apart warns of a dnsmasq that has rights that it does not need.
@@ -64,7 +64,7 @@ func (h *Host) apart(ctx context.Context, network string, st api.Dnsmasq, server
 	default:
 		return nil
 	}
-	return []Finding{h.restart(ctx, warning("network %q: %s", network, why).
+	return []Finding{h.restart(ctx, warning("dnsmasq_overprivileged", "network %q: %s", network, why).
 		advise("if %s sets user in [dnsmasq], set it to mdserver-dnsmasq", h.ConfigFile).
 		mend("mdserver install"))}
 }

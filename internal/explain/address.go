@@ -28,11 +28,11 @@ func (s Subject) address(addr netip.Addr) api.ExplainedAddress {
 	a.Network = network.Name
 	switch {
 	case addr == s.Guest.Metadata.IPv4() || addr == s.Guest.Metadata.IPv6():
-		a.Why = "static: the domain's <metadata> asks for it"
+		a.Why = "static: requested by the domain's <metadata>"
 	case s.isImported():
 		a.Why = "imported from the Python mdserver"
 	case !known:
-		a.Why = "kept from before; no network that is configured now has it"
+		a.Why = "kept; it is on no configured network"
 	default:
 		s.chosen(&a, network.Prefix(addr))
 	}
@@ -52,10 +52,10 @@ func (s Subject) networkOf(addr netip.Addr) (instance.Network, bool) {
 func (s Subject) chosen(a *api.ExplainedAddress, prefix netip.Prefix) {
 	first := inventory.FirstCandidate(prefix, s.Guest.UUID)
 	if a.Address == first {
-		a.Why = "the hash of the UUID leads to it"
+		a.Why = "chosen by the hash of the UUID"
 		return
 	}
-	a.Why = fmt.Sprintf("the hash of the UUID leads to %s; the search went on upward from there to the first free one", first)
+	a.Why = fmt.Sprintf("the hash of the UUID gives %s; this is the first free address from there", first)
 	for addr := first; addr != a.Address; {
 		if len(a.Passed) < mostPassed {
 			a.Passed = append(a.Passed, api.PassedAddress{Address: addr, Reason: s.holder(addr)})
@@ -89,8 +89,8 @@ func (s Subject) holder(addr netip.Addr) string {
 	}
 	for _, r := range s.Snapshot.Resting() {
 		if r.Addr == addr {
-			return "rests since its guest was removed"
+			return "in quarantine since its guest was removed"
 		}
 	}
-	return "was taken then, and is free now"
+	return "was in use then, and is free now"
 }

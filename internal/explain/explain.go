@@ -40,6 +40,7 @@ type Tap struct {
 
 // Guest explains one.
 func Guest(s Subject) api.Explanation {
+	missing := s.missing()
 	return api.Explanation{
 		Name:         s.Guest.Name,
 		Served:       true,
@@ -51,7 +52,8 @@ func Guest(s Subject) api.Explanation {
 		DHCP:         s.DHCP,
 		Since:        s.Started,
 		PortSecurity: s.portSecurity(),
-		Missing:      s.missing(),
+		Missing:      texts(missing),
+		Problems:     missing,
 	}
 }
 

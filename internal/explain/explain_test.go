@@ -96,9 +96,9 @@ func TestPortSecurity(t *testing.T) {
 		want    string
 	}{
 		"not configured": {network, nil, "off : port_security of the network is no []"},
-		"not running":    {secured, nil, "unknown : the guest does not run, or libvirt has not told its port []"},
-		"on":             {secured, []api.Port{port}, fmt.Sprintf("on vnet3: libvirt runs the guest at this port [%s/32 172.17.0.0/16]", web1.IPv4)},
-		"off":            {secured, []api.Port{off}, "off vnet3: the domain's <metadata> port_security says so []"},
+		"not running":    {secured, nil, "unknown : the guest does not run, or its port is not known []"},
+		"on":             {secured, []api.Port{port}, fmt.Sprintf("on vnet3: libvirt runs the guest on this port [%s/32 172.17.0.0/16]", web1.IPv4)},
+		"off":            {secured, []api.Port{off}, "off vnet3: port_security in the domain's <metadata> []"},
 	} {
 		doc := Guest(Subject{Guest: web1, Snapshot: snapshot, Networks: []instance.Network{test.network}, Ports: test.ports})
 		if len(doc.PortSecurity) != 1 {
@@ -114,7 +114,7 @@ func TestPortSecurity(t *testing.T) {
 	greedy.Metadata.Values = map[string]string{instance.KeyAllowedAddresses: "10.122.0.1, 172.17.0.0/16, " + web1.IPv4.String() + ", " + web2.IPv4.String()}
 	doc := Guest(Subject{Guest: &greedy, Snapshot: snapshot, Networks: []instance.Network{secured}})
 	missing := strings.Join(doc.Missing, "\n")
-	for _, want := range []string{"name 10.122.0.1, which is the router of the network mds", "name " + web2.IPv4.String() + ", which belongs to guest web2"} {
+	for _, want := range []string{"contain 10.122.0.1, the router of the network mds", "contain " + web2.IPv4.String() + ", which belongs to guest web2"} {
 		if !strings.Contains(missing, want) {
 			t.Errorf("it does not say %q:\n%s", want, missing)
 		}
@@ -138,16 +138,16 @@ func TestMissing(t *testing.T) {
 			t.Errorf("%q: want %v in:\n%s", words, there, missing())
 		}
 	}
-	want("asked for nothing", true)
+	want("no requests since", true)
 	want("SSH key", true)
 	want("hook", false)
 	note := func(path string, status int) {
 		log.Note(guest.UUID, api.Request{At: time.Now(), Client: guest.IPv4, Method: "GET", Path: path, Status: status})
 	}
 	note("/service/name", 200)
-	want("never for metadata", true)
+	want("none for metadata", true)
 	note("/latest/meta-data/", 200)
-	want("never its user-data", true)
+	want("not its user-data", true)
 	note("/latest/meta-data/spot", 404)
 	want("GET /latest/meta-data/spot was answered with 404 Not Found", true)
 	note("/latest/user-data", 200)
@@ -164,12 +164,12 @@ func TestMissing(t *testing.T) {
 		s.DHCP = dhcp.Of(client)
 		return strings.Join(Guest(s).Missing, "\n")
 	}
-	if text := withDHCP(); !strings.Contains(text, "a DHCPDECLINE in its name was heard at "+at.Add(-time.Minute).Local().Format(time.DateTime)) {
+	if text := withDHCP(); !strings.Contains(text, "a DHCPDECLINE with its MAC address arrived at "+at.Add(-time.Minute).Local().Format(time.DateTime)) {
 		t.Errorf("no DHCPDECLINE in:\n%s", text)
 	}
 	dhcp.Note(client, api.DHCP{Message: "DHCPDECLINE", At: at.Add(-2 * declineMatters)})
 	dhcp.Note(elsewhere, api.DHCP{Message: "DHCPDECLINE", At: at}) // another guest's
-	if text := withDHCP(); strings.Contains(text, "in its name was heard") {
+	if text := withDHCP(); strings.Contains(text, "a DHCPDECLINE with its MAC address") {
 		t.Errorf("a DHCPDECLINE of long ago in:\n%s", text)
 	}
 

@@ -28,7 +28,7 @@ func (s Subject) facts() []api.Fact {
 		fact("UUID", g.UUID.String(), domainXML),
 		fact("instance-id", g.ID, s.idSource()),
 		fact("host name", g.Hostname, s.hostnameSource()),
-		fact("MAC", g.MAC.String(), domainXML+", its interface on our network"),
+		fact("MAC", g.MAC.String(), domainXML+", its interface on a served network"),
 		fact("location", g.Location, s.set("service.location")),
 		fact("SSH keys", strings.Join(s.Keys, ", "), "the section [public-keys] of the configuration"),
 	}
@@ -68,9 +68,9 @@ func (s Subject) isImported() bool { return s.Guest.ID != instance.DeriveID(s.Gu
 
 func (s Subject) idSource() string {
 	if s.isImported() {
-		return imported + ", or given again"
+		return imported + ", or set by `mdserver instance reprovision`"
 	}
-	return "made from the UUID"
+	return "derived from the UUID"
 }
 
 func (s Subject) hostnameSource() string {
@@ -82,9 +82,9 @@ func (s Subject) hostnameSource() string {
 		return "the domain's name"
 	}
 	if why := instance.ReservedName(g.Name); why != "" {
-		return "made from the domain's name, which no guest is given: " + why
+		return "derived from the domain's name, which is reserved: " + why
 	}
-	return "made from the domain's name, so that it is valid, one label, and no name of another guest or of this host"
+	return "derived from the domain's name, to be valid, a single label, and different from other guests' and this host's names"
 }
 
 func (s Subject) mode() api.Fact {

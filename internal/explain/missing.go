@@ -13,43 +13,57 @@ import (
 )
 
 // missing lists what keeps the guest from coming up, or would at its next start.
-func (s Subject) missing() []string {
-	list := []string{}
-	add := func(missing bool, format string, args ...any) {
+func (s Subject) missing() []api.Missing {
+	list := []api.Missing{}
+	add := func(missing bool, code, format string, args ...any) {
 		if missing {
-			list = append(list, fmt.Sprintf(format, args...))
+			list = append(list, lacks(code, format, args...))
 		}
 	}
 	g := s.Guest
 	if r := s.Refusal; r != nil {
-		add(true, "its current definition is %s, so it is served as before: %s", r.State, r.Reason)
+		add(true, "definition_refused", "its current definition is %s, so it is served as before: %s", r.State, r.Reason)
 	}
-	add(!g.IPv4.IsValid() && !g.IPv6.IsValid(), "it has no address: no served network has one left")
-	add(len(s.Keys) == 0, "no SSH key is configured in [public-keys]")
-	add(s.Template.Error != "", "its user-data fails: %s", s.Template.Error)
+	add(!g.IPv4.IsValid() && !g.IPv6.IsValid(), "no_address", "it has no address: no served network has a free one")
+	add(len(s.Keys) == 0, "no_ssh_key", "no SSH key is configured in [public-keys]")
+	add(s.Template.Error != "", "user_data_failed", "its user-data fails: %s", s.Template.Error)
 	_, hooked := g.Seen[instance.ByHook]
-	add(!hooked, "libvirt's hook has not reported it; `mdserver doctor` checks the hook")
+	add(!hooked, "hook_did_not_report", "libvirt's hook has not reported it; `mdserver doctor` checks the hook")
 
 	list = append(list, s.detached()...)
 	since := s.Started.Format(time.DateTime)
-	add(s.Hears && s.DHCP == nil && !s.Found, "its DHCP client was not heard since the server started, %s: is it on, and has its interface a carrier?", since)
-	add(s.DHCP != nil && s.DHCP.Message != "DHCPACK", "DHCP has given it no address: the last message was %s", s.last())
+	add(s.Hears && s.DHCP == nil && !s.Found, "no_dhcp", "no DHCP messages since the server started, %s: does the guest run, and does its interface have a link?", since)
+	add(s.DHCP != nil && s.DHCP.Message != "DHCPACK", "dhcp_incomplete", "it got no address by DHCP: the last message was %s", s.last())
 	if when, ok := s.declined(); ok {
-		add(true, "a DHCPDECLINE in its name was heard at %s: its DHCP client found another machine that uses its address, or a neighbour forged the "+
-			"message. The guest keeps its address; `ip neigh show %s` on a neighbour tells who else has it", when.Local().Format(time.DateTime), g.IPv4)
+		add(true, "dhcp_declined", "a DHCPDECLINE with its MAC address arrived at %s: its DHCP client found another machine that uses its address, or a neighbour forged the "+
+			"message. The guest keeps its address; `ip neigh show %s` on a neighbour shows which machine uses it", when.Local().Format(time.DateTime), g.IPv4)
 	}
 	asked := s.asked(trail.Metadata())
 	if s.Found && !asked {
 		list = append(list, s.startedBefore()...)
 	}
-	add(len(s.Requests.Kinds) == 0 && !s.Found, "it has asked for nothing since the server started, %s: is it on, does its image look for a datasource?", since)
-	add(len(s.Requests.Kinds) > 0 && !asked, "it has asked, but never for metadata, since %s", since)
-	add(asked && !s.asked(trail.Userdata()), "it has read its metadata, but never its user-data, since %s", since)
+	add(len(s.Requests.Kinds) == 0 && !s.Found, "no_requests", "no requests since the server started, %s: does the guest run, and does its image find a datasource?", since)
+	add(len(s.Requests.Kinds) > 0 && !asked, "no_metadata_requests", "requests, but none for metadata, since %s", since)
+	add(asked && !s.asked(trail.Userdata()), "no_user_data_request", "it has read its metadata, but not its user-data, since %s", since)
 	list = append(list, s.claimed()...)
 	for _, r := range s.refused() {
-		add(true, "%s %s was answered with %d %s", visible.String(r.Method), visible.String(r.Path), r.Status, http.StatusText(r.Status))
+		add(true, "request_failed", "%s %s was answered with %d %s", visible.String(r.Method), visible.String(r.Path), r.Status, http.StatusText(r.Status))
 	}
 	return list
+}
+
+// lacks is one thing that is missing. Its code stays the same when the text changes.
+func lacks(code, format string, args ...any) api.Missing {
+	return api.Missing{Code: code, Text: fmt.Sprintf(format, args...)}
+}
+
+// texts are those of a list.
+func texts(list []api.Missing) []string {
+	all := []string{}
+	for _, m := range list {
+		all = append(all, m.Text)
+	}
+	return all
 }
 
 // declineMatters is how long a DHCPDECLINE may tell why a guest has no address.

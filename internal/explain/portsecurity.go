@@ -1,7 +1,6 @@
 package explain
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 
@@ -30,9 +29,9 @@ func (s Subject) portSecurity() []api.GuestPortSecurity {
 
 func enforced(port api.Port) api.GuestPortSecurity {
 	p := api.GuestPortSecurity{Network: port.Network, Port: port.Name, State: "on", Dropped: port.Dropped, MACs: port.MACs}
-	p.Why = "libvirt runs the guest at this port"
+	p.Why = "libvirt runs the guest on this port"
 	if port.Off {
-		p.State, p.Why = "off", "the domain's <metadata> port_security says so"
+		p.State, p.Why = "off", "port_security in the domain's <metadata>"
 		return p
 	}
 	for _, addr := range port.Addrs {
@@ -46,23 +45,23 @@ func notEnforced(n instance.Network) api.GuestPortSecurity {
 	if !n.PortSecurity {
 		return api.GuestPortSecurity{Network: n.Name, State: "off", Why: "port_security of the network is no"}
 	}
-	return api.GuestPortSecurity{Network: n.Name, State: "unknown", Why: "the guest does not run, or libvirt has not told its port"}
+	return api.GuestPortSecurity{Network: n.Name, State: "unknown", Why: "the guest does not run, or its port is not known"}
 }
 
 // claimed lists what the guest's allowed_addresses name in vain: what is
 // another's stays another's.
-func (s Subject) claimed() []string {
-	var list []string
+func (s Subject) claimed() []api.Missing {
+	var list []api.Missing
 	for _, prefix := range s.Guest.Metadata.AllowedAddresses().Prefixes {
 		if !prefix.IsSingleIP() || slices.Contains(s.Guest.Addrs(), prefix.Addr()) {
 			continue
 		}
 		if other, ok := s.Snapshot.ByAddr(prefix.Addr()); ok {
-			list = append(list, fmt.Sprintf("its allowed_addresses name %s, which belongs to guest %s and stays so", prefix.Addr(), other.Name))
+			list = append(list, lacks("allowed_address_ignored", "its allowed_addresses contain %s, which belongs to guest %s: ignored", prefix.Addr(), other.Name))
 		}
 		for _, n := range s.Networks {
 			if prefix.Addr() == n.Gateway4 || prefix.Addr() == n.Gateway6 {
-				list = append(list, fmt.Sprintf("its allowed_addresses name %s, which is the router of the network %s and stays so", prefix.Addr(), n.Name))
+				list = append(list, lacks("allowed_address_ignored", "its allowed_addresses contain %s, the router of the network %s: ignored", prefix.Addr(), n.Name))
 			}
 		}
 	}

@@ -13,6 +13,7 @@ func Refused(r api.Refusal, started time.Time) api.Explanation {
 	for _, mac := range r.MACs {
 		macs = append(macs, mac.String())
 	}
+	missing := []api.Missing{lacks("not_a_guest", "it is not a guest: %s", r.Reason)}
 	return api.Explanation{
 		Name: r.Name,
 		Facts: []api.Fact{
@@ -25,6 +26,7 @@ func Refused(r api.Refusal, started time.Time) api.Explanation {
 		Addresses: []api.ExplainedAddress{},
 		Requests:  api.Requests{Kinds: []api.RequestKind{}, Recent: []api.Request{}},
 		Since:     started,
-		Missing:   []string{"it is not a guest: " + r.Reason},
+		Missing:   texts(missing),
+		Problems:  missing,
 	}
 }

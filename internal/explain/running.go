@@ -1,15 +1,15 @@
 package explain
 
 import (
-	"fmt"
 	"time"
 
+	"mdserver/internal/api"
 	"mdserver/internal/shell"
 )
 
 // detached names the taps that are not on the bridge of their network.
-func (s Subject) detached() []string {
-	var list []string
+func (s Subject) detached() []api.Missing {
+	var list []api.Missing
 	for _, tap := range s.Taps {
 		if tap.Wanted == "" || tap.Bridge == tap.Wanted || tap.Bridge == openVSwitch {
 			continue
@@ -18,7 +18,7 @@ func (s Subject) detached() []string {
 		if tap.Bridge != "" {
 			on = tap.Bridge
 		}
-		list = append(list, fmt.Sprintf("its tap %s is on %s and not on %s, as after a restart of the network: `ip link set %s master %s` puts it there",
+		list = append(list, lacks("tap_not_on_bridge", "its tap %s is on %s instead of %s, for example after a restart of the network; connect it with `ip link set %s master %s`",
 			tap.Name, on, tap.Wanted, shell.Quote(tap.Name), shell.Quote(tap.Wanted)))
 	}
 	return list
@@ -30,17 +30,18 @@ const openVSwitch = "ovs-system"
 // startedBefore tells what it means for a guest to have been started before the
 // server, and to have asked for no metadata since. What a guest does without
 // the server depends on its datasource; docs/reference/images.md has the same.
-func (s Subject) startedBefore() []string {
+func (s Subject) startedBefore() []api.Missing {
+	const code = "started_before_server"
 	since := s.Started.Format(time.DateTime)
 	if s.Guest.FirstSeen.Before(s.Started) {
-		return []string{fmt.Sprintf("it was running when the server started, %s; what it asked for before that is not known", since)}
+		return []api.Missing{lacks(code, "it was running when the server started, %s; earlier requests are not known", since)}
 	}
-	return []string{
-		fmt.Sprintf("it was started before the server, %s, which did not know it: a first boot then finds no metadata", since),
-		"OpenStack: it came up without keys and user-data, and finds them at its next boot",
-		"NoCloud: it asked for ten seconds, came up without keys and user-data, and finds them at its next boot",
-		"EC2: it asks for some minutes and is set up by the server if it answers in time, else at its next boot",
-		fmt.Sprintf("to set it up now: `virsh reboot %s`, or `cloud-init clean --reboot` on its console, which also repeats what cloud-init did without metadata",
+	return []api.Missing{
+		lacks(code, "it was started before the server, %s, and was not registered: a first boot then finds no metadata", since),
+		lacks(code, "OpenStack: it booted without keys and user-data, and gets them at its next boot"),
+		lacks(code, "NoCloud: it tried for ten seconds, booted without keys and user-data, and gets them at its next boot"),
+		lacks(code, "EC2: it tries for some minutes, and is set up when the server answers, or else at its next boot"),
+		lacks(code, "to set it up now: `virsh reboot %s`, or `cloud-init clean --reboot` on its console, which also repeats what cloud-init did without metadata",
 			shell.Quote(s.Guest.Name)),
 	}
 }

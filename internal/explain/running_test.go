@@ -18,8 +18,8 @@ func TestDetached(t *testing.T) {
 		want string // "" for nothing
 	}{
 		"in place":             {Tap{"vnet3", "br-mds", "br-mds"}, ""},
-		"on no bridge":         {Tap{"vnet3", "", "br-mds"}, "its tap vnet3 is on no bridge and not on br-mds"},
-		"on another one":       {Tap{"vnet3", "virbr0", "br-mds"}, "its tap vnet3 is on virbr0 and not on br-mds"},
+		"on no bridge":         {Tap{"vnet3", "", "br-mds"}, "its tap vnet3 is on no bridge instead of br-mds"},
+		"on another one":       {Tap{"vnet3", "virbr0", "br-mds"}, "its tap vnet3 is on virbr0 instead of br-mds"},
 		"the command":          {Tap{"vnet3", "", "br mds"}, "ip link set vnet3 master 'br mds'"},
 		"of Open vSwitch":      {Tap{"vnet3", "ovs-system", "ovsbr0"}, ""},
 		"the bridge not known": {Tap{"vnet3", "", ""}, ""},
@@ -61,7 +61,7 @@ func TestStartedBefore(t *testing.T) {
 		}
 	}
 	missing, state := explained(guest.FirstSeen.Add(-time.Minute))
-	want(missing, "OpenStack: it came up without keys", "NoCloud:", "EC2:", "virsh reboot web1", "cloud-init clean --reboot")
+	want(missing, "OpenStack: it booted without keys", "NoCloud:", "EC2:", "virsh reboot web1", "cloud-init clean --reboot")
 	if state != "running since before the server started" {
 		t.Errorf("its state is %q", state)
 	}

@@ -15,14 +15,16 @@ import (
 // did.
 func Withheld(w inventory.Withheld, started time.Time) api.Explanation {
 	const source = "the record that was set aside"
+	missing := []api.Missing{
+		lacks("record_set_aside", "its record was damaged, lost or in conflict with another one, and was set aside in %s", w.File),
+		lacks("record_set_aside", "register it again to serve it, with its previous address and instance-id if they are known: virsh dumpxml NAME | mdserver instance add -"),
+		lacks("record_set_aside", "its addresses and host name are reserved until you remove that file and run `mdserver reload`"),
+	}
 	doc := api.Explanation{
 		Name: w.Name, Facts: []api.Fact{}, Addresses: []api.ExplainedAddress{}, Since: started,
 		Requests: api.Requests{Kinds: []api.RequestKind{}, Recent: []api.Request{}},
-		Missing: []string{
-			"its record was damaged, lost or contradicted another one, and is set aside in " + w.File,
-			"register it again to have it served, with its former address and instance-id as far as they are known: virsh dumpxml NAME | mdserver instance add -",
-			"its addresses and host name are given to no other guest until that file is removed and `mdserver reload` was run",
-		},
+		Missing:  texts(missing),
+		Problems: missing,
 	}
 	for _, f := range [][2]string{
 		{"name", w.Name}, {"UUID", uuidText(w.UUID)}, {"instance-id", w.ID}, {"host name", w.Hostname}, {"addresses", addressList(w.Addrs)},

@@ -166,7 +166,7 @@ func (j *job) ensureLibvirtState() error {
 	}
 	made, err := j.tree.mkdir(libvirtState, 0o755, noOwner, noOwner)
 	for _, dir := range made {
-		j.report.add(Created, dir+"/", "libvirt starts no guest on its networks without it")
+		j.report.add(Created, dir+"/", "libvirt cannot start guests on its networks without it")
 	}
 	if err != nil {
 		return fmt.Errorf("make directory %s: %w", libvirtState, err)

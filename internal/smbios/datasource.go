@@ -76,7 +76,7 @@ func (d Domain) Datasource() (datasource Datasource, why string) {
 	case d.SMBIOS.Mode == "host":
 		return None, "its SMBIOS is a copy of this host's"
 	}
-	return None, "its SMBIOS says nothing but QEMU"
+	return None, "its SMBIOS only names QEMU"
 }
 
 func (s sysinfo) datasource(uuid string) (datasource Datasource, why string) {
@@ -92,7 +92,7 @@ func (s sysinfo) datasource(uuid string) (datasource Datasource, why string) {
 	case strings.HasPrefix(uuid, awsUUID) && strings.ToLower(serial) == uuid:
 		return EC2, ""
 	case strings.HasPrefix(uuid, awsUUID):
-		return None, "its UUID begins with ec2, but its serial number is not the same, which cloud-init before " + byUUID + " wants"
+		return None, "its UUID begins with ec2, but its serial number differs, and cloud-init before " + byUUID + " needs both"
 	}
 	return None, "its SMBIOS names no datasource"
 }

@@ -68,7 +68,7 @@ type Entry struct {
 func LookOf(datasource Datasource, d Domain, server Server) (Look, error) {
 	look := Look{Datasource: datasource, uuid: strings.ToLower(d.UUID)}
 	if !d.HasSMBIOS() {
-		return look, fmt.Errorf("a machine of the architecture %s has no SMBIOS; an image for it finds its datasource by the kernel's command line or by its own configuration", d.OSType.Arch)
+		return look, fmt.Errorf("machines with the architecture %s have no SMBIOS; set the datasource on the kernel's command line or in the image", d.OSType.Arch)
 	}
 	switch datasource {
 	case OpenStack:
@@ -81,15 +81,15 @@ func LookOf(datasource Datasource, d Domain, server Server) (Look, error) {
 		look.entry = Entry{"system", "serial", netSeedPrefix + ";s=" + server.url() + "nocloud/"}
 	case EC2:
 		if !d.mayBeAWS() {
-			return look, fmt.Errorf("the UUID %s does not begin with ec2, and libvirt does not let a domain change its UUID: define the domain again with another, or choose another datasource", look.uuid)
+			return look, fmt.Errorf("the UUID %s does not begin with ec2, and libvirt cannot change the UUID of a domain: define the domain again with another one, or choose another datasource", look.uuid)
 		}
 		if !server.Tokens {
-			return look, errors.New("imds = off: there are no tokens, which a guest that recognizes AWS needs")
+			return look, errors.New("imds = off: guests that detect AWS need tokens")
 		}
 		look.entry = Entry{"system", "serial", look.uuid}
 	case EC2Clone:
 		if server.Denies(EC2Clone) {
-			return look, errors.New("a clone of EC2 is asked without tokens, which are required here (imds)")
+			return look, errors.New("guests that detect an EC2 clone send no tokens, but imds requires them")
 		}
 		look.entry = Entry{"system", "manufacturer", cloneVendor}
 	default:
@@ -123,11 +123,11 @@ func (d Domain) mayBeAWS() bool { return strings.HasPrefix(strings.ToLower(d.UUI
 func Caution(datasource Datasource, d Domain, server Server) string {
 	switch {
 	case datasource != EC2Clone && server.Denies(datasource):
-		return "It gets no metadata: its cloud-init sends no tokens, which imds requires, and imds_exempt does not name " + datasource.frontend() + "."
+		return "It gets no metadata: its cloud-init sends no tokens, imds requires them, and imds_exempt does not contain " + datasource.frontend() + "."
 	case strings.Contains(d.Cmdline, seedPrefix) && !datasource.isNoCloud():
-		return "Its kernel's command line names a NoCloud seed, which wins over this: take it away."
+		return "Its kernel's command line names a NoCloud seed, which takes precedence: remove it."
 	case d.amazonUUID() != "" && (datasource == OpenStack || datasource == EC2Clone):
-		return "Its UUID " + d.amazonUUID() + ", so cloud-init from " + byUUID + " on takes it for AWS all the same; NoCloud would win over that."
+		return "Its UUID " + d.amazonUUID() + ", so cloud-init from " + byUUID + " on detects AWS nevertheless. NoCloud would take precedence."
 	}
 	return ""
 }
@@ -196,40 +196,40 @@ func (f Datasource) Consequences() []string {
 	switch f {
 	case OpenStack:
 		return []string{
-			"The domain's UUID may be any.",
-			"Addresses, routes and DNS servers are set up as the metadata says, without DHCP.",
-			"A guest that has been set up starts again while mdserver is away. At its first boot mdserver must be there: else it has no keys until the next boot.",
-			"The site's vendor-data is run, and a password that the guest posts is kept.",
-			"There are no tokens: every program in the guest can read its user-data.",
+			"Any UUID works.",
+			"Addresses, routes and DNS servers are set up by the metadata, without DHCP.",
+			"A guest that was set up can boot while mdserver is down. mdserver must run at the first boot: otherwise the guest has no keys until the next one.",
+			"The site's vendor-data runs, and the guest can post a password.",
+			"It uses no tokens: every program in the guest can read its user-data.",
 		}
 	case NoCloud:
 		return []string{
-			"cloud-init and Alpine's tiny-cloud know it; Talos Linux knows nocloud-net only.",
-			"The domain's UUID may be any.",
-			"The network is set up by DHCP; from cloud-init 24.3 on as the metadata says.",
-			"At each boot the guest asks for ten seconds. If mdserver does not answer, cloud-init takes it for a new machine without a cloud, and makes new ssh host keys; openstack has no such trouble.",
-			"The site's vendor-data is run.",
-			"There are no tokens: every program in the guest can read its user-data.",
+			"cloud-init and Alpine's tiny-cloud support it; Talos Linux supports nocloud-net only.",
+			"Any UUID works.",
+			"The network is set up by DHCP, and from cloud-init 24.3 on by the metadata.",
+			"At each boot, the guest tries for ten seconds. If mdserver does not answer, cloud-init treats it as a new machine and creates new ssh host keys; with openstack, it does not.",
+			"The site's vendor-data runs.",
+			"It uses no tokens: every program in the guest can read its user-data.",
 		}
 	case NoCloudNet:
 		return []string{
-			"The same as nocloud, by the name that Talos Linux knows.",
-			"cloud-init warns from 24.1 on that the name is deprecated.",
+			"The same as nocloud, with the name that Talos Linux supports.",
+			"From 24.1 on, cloud-init warns that the name is deprecated.",
 		}
 	case EC2:
 		return []string{
 			"The domain's UUID must begin with ec2, and the serial number must be the same.",
-			"cloud-init asks with tokens (IMDSv2), and so do Amazon's own tools and SDKs, which believe in AWS.",
-			"The network is set up by DHCP; the metadata says on which interfaces.",
-			"At each boot the guest waits until mdserver answers, for up to four minutes.",
+			"cloud-init uses tokens (IMDSv2), and so do Amazon's tools and SDKs, which also detect AWS.",
+			"The network is set up by DHCP, on the interfaces in the metadata.",
+			"At each boot, the guest waits up to four minutes for mdserver.",
 			"There is no vendor-data.",
 		}
 	case EC2Clone:
 		return []string{
-			"The domain's UUID may be any.",
-			"cloud-init asks without tokens (IMDSv1): every program in the guest can read its user-data.",
-			"The network is left as the image sets it up, which must be by DHCP.",
-			"At each boot the guest waits until mdserver answers.",
+			"Any UUID works.",
+			"cloud-init uses no tokens (IMDSv1): every program in the guest can read its user-data.",
+			"The image must set up the network by DHCP.",
+			"At each boot, the guest waits for mdserver.",
 			"There is no vendor-data.",
 		}
 	}

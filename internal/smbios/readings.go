@@ -61,10 +61,10 @@ func (d Domain) Readers() []string {
 	var texts []string
 	datasource, _ := d.Datasource()
 	if seed := d.seed(); datasource == NoCloud && strings.Contains(seed, "=http") && !strings.Contains(seed, netMode) {
-		texts = append(texts, "cloud-init before 23.2 reads the seed and does not act on it, since it does not say "+netMode+".")
+		texts = append(texts, "cloud-init before 23.2 ignores the seed, because it lacks "+netMode+".")
 	}
 	for _, r := range d.Readings()[1:] {
-		texts = append(texts, "cloud-init from "+r.Since+" on takes it for "+r.Datasource.Title()+", since its UUID "+d.amazonUUID()+".")
+		texts = append(texts, "cloud-init from "+r.Since+" on detects "+r.Datasource.Title()+", because its UUID "+d.amazonUUID()+".")
 	}
 	return texts
 }

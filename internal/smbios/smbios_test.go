@@ -82,7 +82,7 @@ func TestLookOf(t *testing.T) {
 		{"AWS with another UUID", EC2, plain(otherID), server, "does not begin with ec2"},
 		{"AWS without tokens", EC2, plain(awsID), off, "imds = off"},
 		{"a clone", EC2Clone, plain(otherID), server, "e24cloud"},
-		{"a clone where tokens are required", EC2Clone, plain(otherID), required, "required"},
+		{"a clone where tokens are required", EC2Clone, plain(otherID), required, "but imds requires them"},
 		{"a mainframe", OpenStack, mainframe, server, "no SMBIOS"},
 		{"nothing of ours", "azure", plain(otherID), server, `datasource "azure"; choose one of openstack, nocloud, ec2, ec2-clone, nocloud-net`},
 	}

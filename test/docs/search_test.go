@@ -2,6 +2,7 @@ package docs
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -95,11 +96,12 @@ func rank(page Page, words []string) (float64, bool) {
 	headings := strings.ToLower(strings.Join(page.Headings, "\n"))
 	total := 0.0
 	for _, word := range words {
-		n := strings.Count(text.String(), word)
+		begins := regexp.MustCompile(`\b` + regexp.QuoteMeta(word))
+		n := len(begins.FindAllString(text.String(), -1))
 		if n == 0 {
 			return 0, false
 		}
-		total += float64(n)/float64(len(page.Lines)) + 2*float64(min(2, strings.Count(headings, word)))
+		total += float64(n)/float64(len(page.Lines)) + 2*float64(min(2, len(begins.FindAllString(headings, -1))))
 	}
 	return total, true
 }

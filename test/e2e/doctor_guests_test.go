@@ -239,7 +239,7 @@ func TestDoctorDatasources(t *testing.T) {
 
 	t.Log("a clone, which a newer cloud-init takes for AWS")
 	c.define("define", showing("aws", amazon1, nova, ""))
-	c.mend(c.sees("datasource", `"aws"`, "takes it for"))
+	c.mend(c.sees("datasource", `"aws"`, "detects AWS"))
 	c.virsh("undefine", "aws")
 	c.gone("datasource", `"aws"`)
 }
@@ -288,7 +288,7 @@ func TestExplainStartedBefore(t *testing.T) {
 	c.virsh("destroy", "web")
 	c.virsh("start", "web")
 	eventually(t, "the guest that is started again", func(context.Context) error {
-		if doc := explained(t, c.server, "web"); source(doc, "state") != "" || !strings.Contains(strings.Join(doc.Missing, "\n"), "asked for nothing") {
+		if doc := explained(t, c.server, "web"); source(doc, "state") != "" || !strings.Contains(strings.Join(doc.Missing, "\n"), "no requests since") {
 			return errors.New(strings.Join(doc.Missing, "\n"))
 		}
 		return nil

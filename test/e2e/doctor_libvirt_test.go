@@ -332,7 +332,7 @@ func TestDoctorAndLibvirt(t *testing.T) {
 	t.Log("a domain that has nothing to do with mdserver")
 	w.inside("virsh undefine web2")
 	w.define("define", strings.NewReplacer("web1", "web2", "7a01", "7a02", "0c:11", "0c:12").Replace(fmt.Sprintf(wardGuest, "", "", "elsewhere")))
-	if w.finds("guests", doctor.OK, "1 of 2 domains are on the networks that are served") == nil {
+	if w.finds("guests", doctor.OK, "1 of 2 domains are on served networks") == nil {
 		report, _ := w.examine()
 		t.Errorf("an unrelated domain is not left alone: %s", describe(report))
 	}
@@ -357,7 +357,7 @@ func TestDoctorAndLibvirt(t *testing.T) {
 	t.Log("a guest whose image finds no datasource")
 	w.inside("virsh undefine web2")
 	w.define("define", fmt.Sprintf(wardGuest, "", "", "mds"))
-	w.mend(w.ill("datasource", `"web1"`, "nothing but QEMU"))
+	w.mend(w.ill("datasource", `"web1"`, "only names QEMU"))
 	w.healthy()
 	w.inside("virsh undefine web1")
 	w.define("define", fmt.Sprintf(wardGuest, wardSysinfo, "", "mds"))
@@ -368,7 +368,7 @@ func TestDoctorAndLibvirt(t *testing.T) {
 	w.inside("rm /etc/libvirt/hooks/qemu.d/mdserver")
 	w.ill("hook", "no hook")
 	w.inside("cp " + w.Path("hook") + " /etc/libvirt/hooks/qemu.d/mdserver && chmod 644 /etc/libvirt/hooks/qemu.d/mdserver")
-	w.mend(w.ill("hook", "cannot be executed"))
+	w.mend(w.ill("hook", "is not executable"))
 	w.cured("hook")
 
 	t.Log("a hook younger than libvirtd")
@@ -385,7 +385,7 @@ func TestDoctorAndLibvirt(t *testing.T) {
 		}
 		return nil
 	})
-	contains(t, "the remedy", w.ill("libvirt", "daemon is dead").Remedy[0], "systemctl start libvirtd.service")
+	contains(t, "the remedy", w.ill("libvirt", "its daemon does not run").Remedy[0], "systemctl start libvirtd.service")
 	w.inside("rm -f /run/libvirt/libvirt-sock")
 	w.ill("libvirt", "not there")
 	w.startLibvirt()
@@ -395,7 +395,7 @@ func TestDoctorAndLibvirt(t *testing.T) {
 	t.Log("a guest whose hardware names no datasource, and which has found its metadata")
 	w.inside("virsh undefine web1")
 	w.define("define", fmt.Sprintf(wardGuest, "", "", "mds"))
-	w.ill("datasource", `"web1"`, "nothing but QEMU")
+	w.ill("datasource", `"web1"`, "only names QEMU")
 	guest, err := w.AddGuest(suite.ctx, "web1", "52:54:00:4a:0c:11")
 	if err != nil {
 		t.Fatal(err)

@@ -331,7 +331,7 @@ func TestDoctorData(t *testing.T) {
 	p.carryOut("data", p.finds("data", "everybody"))
 
 	p.do("mv " + p.Path("userdata") + " " + p.Path("away") + " && ln -s userdata " + p.Path("userdata"))
-	p.mend(p.finds("data", "cannot be looked at", p.Path("userdata")))
+	p.mend(p.finds("data", "cannot be read", p.Path("userdata")))
 	p.do("rm " + p.Path("userdata") + " && mv " + p.Path("away") + " " + p.Path("userdata"))
 	p.well("data")
 

@@ -30,7 +30,7 @@ func TestExplain(t *testing.T) {
 	s := startServer(t, l, l.Config())
 	runHook(t, l, "web1")
 	missing := strings.Join(explained(t, s, "web1").Missing, "\n")
-	contains(t, "what is missing before the boot", missing, "asked for nothing since the server started", "its DHCP client was not heard")
+	contains(t, "what is missing before the boot", missing, "no requests since the server started", "its DHCP client was not heard")
 	if strings.Contains(missing, "hook") {
 		t.Errorf("the hook told of it, but: %s", missing)
 	}
@@ -83,7 +83,7 @@ func TestExplainFaults(t *testing.T) {
 	register(t, s, "web2")
 	register(t, s, "web1")
 	contains(t, "what web1 lacks", strings.Join(explained(t, s, "web1").Missing, "\n"),
-		"it has no address", "web1.yaml", "nobody", "no SSH key", "hook has not reported it", "asked for nothing")
+		"it has no address", "web1.yaml", "nobody", "no SSH key", "hook has not reported it", "no requests since")
 	if missing := strings.Join(explained(t, s, "web2").Missing, "\n"); strings.Contains(missing, "address:") || strings.Contains(missing, "fails") {
 		t.Errorf("web2 lacks %s", missing)
 	}

@@ -107,7 +107,7 @@ func TestDoctorConfiguration(t *testing.T) {
 	for _, tt := range []struct{ check, words string }{
 		{"configuration", "mdserver.upload is local"},
 		{"identity", "verify_mac is no"},
-		{"port security", `the network "lan" can send as each other`},
+		{"port security", `the network "lan" can pose as each other`},
 	} {
 		f := p.sees(tt.check, tt.words)
 		p.follow(f)
@@ -171,7 +171,7 @@ func TestDoctorFirewall(t *testing.T) {
 		{"DHCP and DNS dropped by nftables", chain + "nft add rule inet strict input iifname br-mds udp dport '{ 53, 67 }' drop", []string{"udp port 67 by IPv4", "udp port 53 by IPv4"}},
 		{"a policy that drops", policy, []string{"tcp port 80 by IPv4", "udp port 67 by IPv4", "udp port 53 by IPv4", "udp port 547 by IPv6", "udp port 53 by IPv6"}},
 		{"a policy behind a rule that cannot be judged", policy + " && nft add rule inet strict input meta mark 7 accept", []string{"tcp port 80 by IPv4 may be", "udp port 547 by IPv6 may be"}},
-		{"HTTP rejected by iptables", "iptables -A INPUT -i br-mds -p tcp -m tcp --dport 80 -j REJECT", []string{"tcp port 80 by IPv4 is dropped by the rule"}},
+		{"HTTP rejected by iptables", "iptables -A INPUT -i br-mds -p tcp -m tcp --dport 80 -j REJECT", []string{"tcp port 80 by IPv4 are dropped by the rule"}},
 		{"a policy of iptables", "iptables -P INPUT DROP", []string{"udp port 67 by IPv4", "the policy of the iptables chain INPUT"}},
 		{"a policy of ip6tables", "ip6tables -P INPUT DROP", []string{"udp port 547 by IPv6", "udp port 53 by IPv6", "the policy of the ip6tables chain INPUT"}},
 		{"iptables behind a rule that cannot be judged", "iptables -P INPUT DROP && iptables -A INPUT -m mark --mark 7 -j ACCEPT", []string{"udp port 67 by IPv4 may be"}},

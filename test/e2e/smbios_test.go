@@ -52,7 +52,7 @@ func TestSMBIOS(t *testing.T) {
 		equal(t, "the definition apart from its SMBIOS", h.apartFromSMBIOS("a guest"), before)
 	}
 	contains(t, "the explanation", command(t, h.server, "smbios", "ec2a544d-d555-4133-a443-8229415c0001"), "is taken for OpenStack", "openstack (recommended)",
-		"cloud-init from 24.2 on takes it for AWS, since its UUID begins with ec2.")
+		"cloud-init from 24.2 on detects AWS, because its UUID begins with ec2.")
 	contains(t, "what is said the second time", command(t, h.server, "smbios", "a guest", "--apply"), "is taken for OpenStack already")
 }
 

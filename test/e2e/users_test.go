@@ -67,7 +67,7 @@ func TestDnsmasqCannotUseTheServersFiles(t *testing.T) {
 		t.Errorf("only %d files were tried", tried)
 	}
 	report, _ := diagnosis(t, l, s.ConfigFile)
-	contains(t, "doctor", describe(report), "dnsmasq cannot use what is the server's")
+	contains(t, "doctor", describe(report), "dnsmasq cannot use the server's files")
 }
 
 // wantOwnUser checks what the kernel says of a dnsmasq.
@@ -126,5 +126,5 @@ func TestForgedDecline(t *testing.T) {
 	if _, lease := boot(t, l, victim); lease.IP != victim.IPv4 {
 		t.Errorf("the guest gets %s, want %s", lease.IP, victim.IPv4)
 	}
-	contains(t, "what explain tells", strings.Join(explained(t, s, "web1").Missing, "\n"), "a DHCPDECLINE in its name was heard at")
+	contains(t, "what explain tells", strings.Join(explained(t, s, "web1").Missing, "\n"), "a DHCPDECLINE with its MAC address arrived at")
 }

@@ -49,6 +49,8 @@ var covered = map[string]coverage{
 	"docs/howto/addresses.md#See which addresses are free#1":           {test: "TestDebian13"},
 	"docs/howto/automation.md#Get JSON#1":                              {test: "TestDebian13"},
 	"docs/howto/automation.md#Get JSON#2":                              {test: "TestDebian13"},
+	"docs/howto/automation.md#Select guests#1":                         {test: "TestDebian13"},
+	"docs/howto/automation.md#Handle errors#1":                         {test: "TestDebian13"},
 	"docs/howto/automation.md#Use the commands as another user#1":      {test: "TestDebian13"},
 	"docs/howto/automation.md#Wait until a guest is registered#1":      {test: "TestDebian13"},
 	"docs/howto/automation.md#Wait until a guest has booted#1":         {why: "TestDebian12 waits the same way, by README.md's block"},

@@ -37,21 +37,21 @@ func TestFirewalld(t *testing.T) {
 		restart = "systemctl restart libvirtd && virsh list && " + back
 	)
 	w.must("root", shut)
-	w.sees("guests on virbr0 send to tcp port 80", "is dropped")
+	w.sees("guests on virbr0 to tcp port 80", "are dropped by")
 	w.must("root", trust)
 	w.green("with the bridges in a zone that admits all")
-	w.cure(restart, "", "guests on virbr0 send to tcp port 80 by IPv4 is dropped", "filter_IN_libvirt")
-	w.gone("guests on br-mds send")
+	w.cure(restart, "", "guests on virbr0 to tcp port 80 by IPv4 are dropped", "filter_IN_libvirt")
+	w.gone("guests on br-mds to")
 	w.must("root", shut)
-	w.sees("guests on virbr0 send to tcp port 80", "is dropped")
+	w.sees("guests on virbr0 to tcp port 80", "are dropped by")
 	w.block("docs/howto/firewall.md#firewalld#1", "alice")
 	w.must("root", restart)
 	w.green("after libvirt put the bridges into its zone once more")
 
 	// A bridge without a zone is in that of the outside.
 	const leave = " && firewall-cmd --quiet --zone=libvirt --remove-interface=virbr0"
-	w.cure(shut+leave, "", "guests on virbr0 send to tcp port 80 by IPv4 is dropped", "public")
-	w.cure("true"+leave+" && firewall-cmd --quiet --permanent --zone=libvirt --remove-interface=virbr0", "", "guests on virbr0 send to udp port 67 by IPv4 is dropped", "public")
+	w.cure(shut+leave, "", "guests on virbr0 to tcp port 80 by IPv4 are dropped", "public")
+	w.cure("true"+leave+" && firewall-cmd --quiet --permanent --zone=libvirt --remove-interface=virbr0", "", "guests on virbr0 to udp port 67 by IPv4 are dropped", "public")
 	w.must("root", restart+" && virsh net-destroy default && virsh net-start default")
 	w.green("after the network started once more")
 	w.wants("firewall-cmd --list-all --zone=public | grep -c '67/udp\\|80/tcp' || true", "0\n")

@@ -88,6 +88,8 @@ func (h *host) operation(g guest) {
 	h.t.Helper()
 	h.block("docs/howto/automation.md#Get JSON#1", "alice")
 	h.wants("bash -c "+quote(readBlock(h.t, "docs/howto/automation.md#Get JSON#2")), h.must("root", "dig +short web1 @"+onMds))
+	h.block("docs/howto/automation.md#Select guests#1", "root")
+	h.block("docs/howto/automation.md#Handle errors#1", "root")
 	h.block("docs/howto/automation.md#Use the commands as another user#1", "alice")
 	h.block("docs/howto/automation.md#Get JSON#2", "alice")
 	h.must("root", "virsh destroy web1")

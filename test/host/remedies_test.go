@@ -124,7 +124,7 @@ func TestRemediesOnHost(t *testing.T) {
 	w.cure(removeIt, "", "does not listen on 169.254.169.254:80")
 
 	const dnsmasq = "/usr/sbin/dnsmasq --no-daemon --user=root --pid-file= "
-	w.cure("systemctl stop mdserver && "+service("thief", dnsmasq+"--conf-file=/dev/null --port=80"), "", "169.254.169.254:80 is taken by dnsmasq")
+	w.cure("systemctl stop mdserver && "+service("thief", dnsmasq+"--conf-file=/dev/null --port=80"), "", "169.254.169.254:80 is used by dnsmasq")
 	w.cure(service("squatter", `/usr/bin/perl -MSocket -e 'socket(S,PF_INET,SOCK_DGRAM,0);bind(S,sockaddr_in(53,inet_aton("10.122.0.1")))||die;sleep 600'`),
 		"", "perl", "uses udp 10.122.0.1:53")
 	w.cure("mkdir -p /etc/dnsmasq.d && "+service("other", dnsmasq+"--conf-file=/dev/null --conf-dir=/etc/dnsmasq.d --dhcp-range=192.0.2.10,192.0.2.20 --dhcp-leasefile=/tmp/leases"),
@@ -140,17 +140,17 @@ func TestRemediesOnHost(t *testing.T) {
 
 	const undefine = "virsh net-destroy mds && virsh net-undefine mds"
 	w.cure(undefine, "", `libvirt has no network "mds", and there is no bridge br-mds`)
-	w.cure(undefine, "", `the bridge br-mds of the network "mds" is not there`)
+	w.cure(undefine, "", `the bridge br-mds of the network "mds" does not exist`)
 
 	w.cure("usermod --append --groups libvirt mdserver && systemctl restart mdserver", "", "the server is in the group libvirt")
 	w.cure("systemctl stop mdserver && userdel mdserver-dnsmasq && systemctl start mdserver", "", `network "mds":`)
 
 	w.cure("rm "+hookFile, "", "libvirt has no hook")
-	w.cure("chmod 644 "+hookFile, "", "cannot be executed")
+	w.cure("chmod 644 "+hookFile, "", "is not executable")
 	w.cure("sleep 2 && cp "+hookFile+" /tmp/hook && rm "+hookFile+" && install -m 755 /tmp/hook "+hookFile, "", "looks for hooks only when it starts or reloads")
 
-	w.cure(stopAll, "", "libvirt's socket is not there")
-	w.cure(stopAll+` && perl -MSocket -e 'socket(S,PF_UNIX,SOCK_STREAM,0);bind(S,sockaddr_un("/run/libvirt/libvirt-sock"))||die'`, "", "its daemon is dead")
+	w.cure(stopAll, "", "its socket is missing")
+	w.cure(stopAll+` && perl -MSocket -e 'socket(S,PF_UNIX,SOCK_STREAM,0);bind(S,sockaddr_un("/run/libvirt/libvirt-sock"))||die'`, "", "its daemon does not run")
 	w.must("root", "systemctl start libvirtd.socket && virsh list")
 	w.cure("kill -STOP $(systemctl show --property MainPID --value libvirtd)", "", "libvirt does not answer")
 

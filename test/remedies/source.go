@@ -14,6 +14,7 @@ import (
 // that are no good news, and of all command lines.
 type Source struct {
 	Findings, Commands []string
+	Codes              []string // of Findings
 	Unquoted           []string // places where a command line is put together by hand
 }
 
@@ -46,7 +47,8 @@ func ReadSource(dir string) (Source, error) {
 func (s *Source) read(fset *token.FileSet, call *ast.CallExpr) {
 	switch name := called(call); name {
 	case "wrong", "warning":
-		s.Findings = append(s.Findings, format(call.Args[0]))
+		s.Codes = append(s.Codes, format(call.Args[0]))
+		s.Findings = append(s.Findings, format(call.Args[1]))
 	case "command":
 		s.Commands = append(s.Commands, format(call.Args[0]))
 	case "virsh", "mdserver":

@@ -32,33 +32,33 @@ const (
 
 // Findings that several rows have.
 const (
-	noBridge  = "the bridge %s of the network %q is not there"
+	noBridge  = "the bridge %s of the network %q does not exist"
 	neither   = "libvirt has no network %q, and there is no bridge %s"
-	noHook    = "libvirt has no hook that tells mdserver of guests"
-	notExec   = "the hook %s cannot be executed"
-	oldHook   = "%s has run since %s and looks for hooks only when it starts or reloads; the hook is of %s"
+	noHook    = "libvirt has no hook for mdserver"
+	notExec   = "the hook %s is not executable"
+	oldHook   = "%s has run since %s and looks for hooks only when it starts or reloads; the hook was installed at %s"
 	mayNot    = "the user %s cannot use %s, which is %s"
 	database  = "the database cannot be used: %v"
 	inUse     = "%v: it runs, but does not answer on %s"
-	dropped   = "what guests on %s send to %s port %d by %s is dropped by %s"
-	maybe     = "what guests on %s send to %s port %d by %s may be dropped by %s; other rules before it could not be judged"
+	dropped   = "packets from guests on %s to %s port %d by %s are dropped by %s"
+	maybe     = "packets from guests on %s to %s port %d by %s may be dropped by %s; earlier rules could not be evaluated"
 	noRoute   = "there is no route to %s: no interface has the address"
 	leaves    = "packets to %s leave this host by %s: no interface here has the address"
 	elsewhere = "packets to the guests' network %s leave by %s, not by %s: another network has the same addresses"
-	taken     = "%s is taken by %s, which listens on %s"
+	taken     = "%s is used by %s, which listens on %s"
 	holds     = "%s uses %s, which the dnsmasq of %s needs"
-	clash     = "%s uses %s, which the dnsmasq of %s needs: it binds to all addresses, as it runs without bind-dynamic"
+	clash     = "%s uses %s, which the dnsmasq of %s needs: it runs without bind-dynamic and binds to all addresses"
 	noSocket  = "the user %s may not use libvirt's socket %s, which is %s: it cannot edit the network %q"
-	deaf      = "a mdserver, process %d, listens on %s but does not answer on %s"
+	deaf      = "an mdserver, process %d, listens on %s but does not answer on %s"
 	mute      = "mdserver runs, but does not listen on %s"
 	noDnsmasq = "there is no dnsmasq at %s (%v)"
-	tokens    = "the guest %q takes this for %s, where cloud-init sends no tokens, but imds requires them: it gets no metadata"
-	noTokens  = "the guest %q takes this for AWS, where cloud-init needs tokens, but imds is off"
+	tokens    = "the guest %q detects %s and sends no tokens, but imds requires them: it gets no metadata"
+	noTokens  = "the guest %q detects AWS and needs tokens, but imds is off"
 	network   = "libvirt has no network %q"
 	bridge    = "libvirt's network %q has the bridge %s, but the configuration says %s"
-	noServer  = "the server's dnsmasq of the network %q does not run"
+	noServer  = "the server's dnsmasq for the network %q does not run"
 	rights    = "network %q: %s"
-	group     = "the server is in the group libvirt, which is as good as root, and no network needs it: that is for networks with backend = libvirt alone"
+	group     = "the server is in the group libvirt, which is equivalent to root, but no network needs it: only networks with backend = libvirt do"
 )
 
 // Why a row has no test.
@@ -71,11 +71,11 @@ const (
 // Table has a row for each remedy of each finding that is no good news.
 var Table = []Row{
 	// The configuration and the server.
-	{"the configuration does not hold: %v", nil, "TestDoctorConfiguration", ""},
-	{"the configuration: %s", nil, "TestDoctorConfiguration", ""},
+	{"the configuration is not valid: %v", nil, "TestDoctorConfiguration", ""},
+	{"the configuration has a warning: %s", nil, "TestDoctorConfiguration", ""},
 	{"mdserver.upload is local: every user of this host may register guests; mdserver's own hook needs no upload by TCP", []string{reload}, "TestDoctorConfiguration", ""},
-	{"verify_mac is no: a guest that takes another's address reads its metadata", []string{reload}, "TestDoctorConfiguration", ""},
-	{"guests on the network %q can send as each other and as this host: port_security is no", []string{reload}, "TestDoctorConfiguration", ""},
+	{"verify_mac is no: a guest that uses another guest's address can read its metadata", []string{reload}, "TestDoctorConfiguration", ""},
+	{"guests on the network %q can pose as each other and as this host: port_security is no", []string{reload}, "TestDoctorConfiguration", ""},
 	{"the unit %s is %s: %v", []string{enable}, "TestRemediesOnHost", ""},
 	{"the unit %s is %s: %v", []string{restart}, "TestRemediesOnHost", ""},
 	{"mdserver does not run: nothing answers on %s", []string{"mdserver serve"}, "TestDoctorServer", ""},
@@ -85,15 +85,15 @@ var Table = []Row{
 	{mute, nil, "", offline},
 	{taken, []string{stop}, "TestDoctorPortTaken", ""},
 	{taken, []string{disable}, "TestRemediesOnHost", ""},
-	{"this kernel does not keep the Ethernet source of connections, as Linux does since 5.10: guests' MACs are verified by the neighbour table, which guests can change", nil, "", "needs an older kernel; the finding says that no command helps"},
+	{"this kernel is older than Linux 5.10 and does not store the Ethernet source of connections: MAC addresses are verified by the neighbour table, which guests can change", nil, "", "needs an older kernel; the finding says that no command helps"},
 	{"the clock is not synchronised", []string{"timedatectl set-ntp true"}, "", "a test may not set the kernel's clock"},
 
 	// Data.
-	{"%s cannot be looked at: %v", nil, "TestDoctorData", ""},
+	{"%s cannot be read: %v", nil, "TestDoctorData", ""},
 	{mayNot, []string{"chown %s %s", chmod}, "TestDoctorRights", ""},
 	{mayNot, []string{"chgrp %s %s", chmod}, "TestDoctorRights", ""},
 	{mayNot, []string{chmod}, "TestDoctorRights", ""},
-	{"all users may open %s, which contains the guests' secrets", []string{"chmod 600 %s"}, "TestDoctorData", ""},
+	{"all users can read %s, which contains the guests' secrets", []string{"chmod 600 %s"}, "TestDoctorData", ""},
 	{database, []string{moveAway, unmark}, "TestDoctorData", ""},
 	{database, []string{unmark}, "TestDoctorData", ""},
 	{database, []string{"mdserver restore --yes %s"}, "TestDoctorData", ""},
@@ -101,15 +101,15 @@ var Table = []Row{
 	{inUse, []string{restart}, "TestRemediesOnHost", ""},
 	{inUse, nil, "", offline},
 	{"%s is damaged in %d places: %v", nil, "TestDoctorDamage", ""},
-	{"records of the database were damaged and set aside in %s", nil, "TestDoctorDamage", ""},
-	{"%s is full: %d of %d %s are free or rest", nil, "TestDoctorAddresses", ""},
-	{"%s is nearly full: %d of %d %s are free or rest", nil, "TestDoctorAddresses", ""},
+	{"damaged records of the database were set aside in %s", nil, "TestDoctorDamage", ""},
+	{"%s is full: %d of %d %s are free or in quarantine", nil, "TestDoctorAddresses", ""},
+	{"%s is nearly full: %d of %d %s are free or in quarantine", nil, "TestDoctorAddresses", ""},
 
 	// libvirt and its networks.
-	{"nothing listens on libvirt's socket, its daemon is dead: %v", []string{"systemctl start %s"}, "TestRemediesOnHost", ""},
-	{"libvirt's socket is not there, libvirt does not run: %v", []string{"systemctl start %s"}, "TestRemediesOnHost", ""},
+	{"libvirt's socket exists, but its daemon does not run: %v", []string{"systemctl start %s"}, "TestRemediesOnHost", ""},
+	{"libvirt does not run, its socket is missing: %v", []string{"systemctl start %s"}, "TestRemediesOnHost", ""},
 	{"libvirt does not answer: %v", []string{restart}, "TestRemediesOnHost", ""},
-	{"%s is missing, and libvirt starts no guest on its networks without it", []string{"mkdir --mode=755 %s"}, "TestDoctorAndLibvirt", ""},
+	{"%s is missing; libvirt cannot start guests on its networks without it", []string{"mkdir --mode=755 %s"}, "TestDoctorAndLibvirt", ""},
 	{noSocket, []string{"usermod --append --groups %s %s", restart}, "TestRemediesOnHost", ""},
 	{noSocket, []string{restart}, "TestRemediesOnHost", ""},
 	{noSocket, []string{"usermod --append --groups %s %s"}, "", offline},
@@ -142,9 +142,9 @@ var Table = []Row{
 	{noDnsmasq, []string{restart}, "TestRemediesOnHost", ""},
 	{noDnsmasq, nil, "TestDoctorConfiguration", ""},
 	{"dnsmasq does not run: %v", []string{"apt-get install --reinstall dnsmasq-base"}, "", registry},
-	{"%s is version %s.%s, needed is %d.%d or later", []string{apt}, "", registry},
+	{"%s is version %s.%s, but %d.%d or later is required", []string{apt}, "", registry},
 	{"the server reports: %s", nil, "TestDoctorConfiguration", ""},
-	{"no dnsmasq runs with the server's files of the network %q", []string{"systemctl enable --now mdserver-dnsmasq.service"}, "TestRemediesOnHost", ""},
+	{"no dnsmasq runs with the server's files for the network %q", []string{"systemctl enable --now mdserver-dnsmasq.service"}, "TestRemediesOnHost", ""},
 	{noServer, []string{restart}, "", moment},
 	{noServer, nil, "", moment},
 	{rights, []string{install, restart}, "TestRemediesOnHost", ""},
@@ -164,9 +164,9 @@ var Table = []Row{
 	{dropped, []string{openPort, rezone}, "TestFirewalld", ""},
 	{dropped, []string{joinZone, openPort, rezone}, "TestFirewalld", ""},
 	{dropped, []string{joinZone, rezone}, "TestFirewalld", ""},
-	{"SELinux keeps libvirt from running hooks: guests are found by libvirt's events instead, just after they start", []string{"setsebool -P %s on", "restorecon -R /etc/libvirt/hooks"}, "", "needs a kernel with SELinux"},
-	{"AppArmor enforces a profile for dnsmasq, and it has no rule for %s: dnsmasq can use none of its files there", []string{"%s >> %s", "apparmor_parser --replace %s", restart}, "", "needs a kernel with AppArmor"},
-	{"AppArmor enforces a profile for dnsmasq, and it has no rule for %s: dnsmasq can use none of its files there", []string{"%s >> %s", "apparmor_parser --replace %s"}, "", "needs a kernel with AppArmor"},
+	{"SELinux prevents libvirt from running hooks: guests are registered by libvirt's events instead, just after they start", []string{"setsebool -P %s on", "restorecon -R /etc/libvirt/hooks"}, "", "needs a kernel with SELinux"},
+	{"AppArmor enforces a profile for dnsmasq without a rule for %s: dnsmasq cannot use its files there", []string{"%s >> %s", "apparmor_parser --replace %s", restart}, "", "needs a kernel with AppArmor"},
+	{"AppArmor enforces a profile for dnsmasq without a rule for %s: dnsmasq cannot use its files there", []string{"%s >> %s", "apparmor_parser --replace %s"}, "", "needs a kernel with AppArmor"},
 
 	// The hook.
 	{noHook, []string{install, resettle}, "TestRemediesOnHost", ""},
@@ -178,27 +178,27 @@ var Table = []Row{
 
 	// Guests.
 	{"the domain %q is refused: %s", nil, "TestDoctorAndLibvirt", ""},
-	{"the domain %q %s, and not on the network %q that is served", []string{"virsh attach-interface %s network %s --model virtio --config"}, "TestDoctorAndLibvirt", ""},
+	{"the domain %q %s, and not on the served network %q", []string{"virsh attach-interface %s network %s --model virtio --config"}, "TestDoctorAndLibvirt", ""},
 	{"the guest %q has no network: its tap %s is on no bridge, and should be on %s", []string{attach}, "TestDoctorTaps", ""},
 	{"the guest %q is on another network: its tap %s is on %s, and should be on %s", []string{attach}, "TestDoctorTaps", ""},
-	{"the guest %q has devices for which the kernels of many cloud images have no driver: %s", nil, "", "there is advice only: its owner edits the definition"},
-	{"the guest %q: %s; cloud-init in its image finds no datasource unless one is configured", []string{smbios}, "TestDoctorAndLibvirt", ""},
+	{"the guest %q has devices without a driver in the kernels of many cloud images: %s", nil, "", "there is advice only: its owner edits the definition"},
+	{"the guest %q: %s; cloud-init finds no datasource unless its image configures one", []string{smbios}, "TestDoctorAndLibvirt", ""},
 	{tokens, []string{reload}, "TestDoctorDatasources", ""},
 	{tokens, nil, "TestDoctorDatasources", ""},
 	{noTokens, []string{reload}, "TestDoctorDatasources", ""},
 	{noTokens, nil, "TestDoctorDatasources", ""},
-	{"the guest %q is taken for %s, but %s", []string{smbios}, "TestDoctorDatasources", ""},
-	{"the guest %q is taken for %s, but %s", nil, "TestDoctorDatasources", ""},
-	{"on the network %q the guests %q and %q are both %s in DNS, which leads to either", []string{"virsh domrename %s %s"}, "TestDoctorNames", ""},
+	{"the guest %q detects %s, but %s", []string{smbios}, "TestDoctorDatasources", ""},
+	{"the guest %q detects %s, but %s", nil, "TestDoctorDatasources", ""},
+	{"on the network %q, the guests %q and %q are both %s in DNS", []string{"virsh domrename %s %s"}, "TestDoctorNames", ""},
 
 	// Port security.
-	{"the spanning tree of the bridge %s holds back a new guest's packets for %s", []string{"ip link set %s type bridge stp_state 0"}, "TestDoctorPorts", ""},
-	{"a guest behind %s leads the spanning tree of the bridge %s, and can hold back the packets of new guests", []string{"ip link set %s type bridge stp_state 0"}, "", "the guests of the laboratory have no taps; the command is that of the row above"},
-	{"the bridge %s has %d taps that belong to no known guest; they are only prevented from sending as others", nil, "TestDoctorPorts", ""},
-	{"%s sent what it may not, which was dropped: %s", nil, "TestDoctorPorts", ""},
-	{"the guest %q sent at %s what it may not, which was dropped: %s", nil, "TestDoctorPorts", ""},
+	{"the spanning tree of the bridge %s delays a new guest's packets for %s", []string{"ip link set %s type bridge stp_state 0"}, "TestDoctorPorts", ""},
+	{"a guest behind %s leads the spanning tree of the bridge %s, and can delay the packets of new guests", []string{"ip link set %s type bridge stp_state 0"}, "", "the guests of the laboratory have no taps; the command is that of the row above"},
+	{"the bridge %s has %d taps of no known guest; these are only prevented from posing as others", nil, "TestDoctorPorts", ""},
+	{"frames from %s were dropped: %s", nil, "TestDoctorPorts", ""},
+	{"frames from the guest %q at %s were dropped: %s", nil, "TestDoctorPorts", ""},
 	{"port security of the network %q is not enforced: %s", nil, "", "needs a kernel that refuses the rules; there is advice only"},
-	{"libvirt is not reached, and the ports of %d guests are not known: %s", nil, "TestDoctorPorts", ""},
+	{"libvirt cannot be reached, so the ports of %d guests are not known: %s", nil, "TestDoctorPorts", ""},
 }
 
 // Looks are commands that advice names. They change nothing, or lead to an

@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mdserver/internal/api"
+	"mdserver/internal/doctor"
+	"mdserver/internal/visible"
+)
+
+func TestWantsColor(t *testing.T) {
+	terminal, _ := newTerminal(t)
+	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, tt := range []struct {
+		mode, noColor, term string
+		out                 *os.File
+		want                bool
+	}{
+		{colorAuto, "", "xterm", terminal, true},
+		{colorAuto, "", "", terminal, true},
+		{colorAuto, "1", "xterm", terminal, false},
+		{colorAuto, "", "dumb", terminal, false},
+		{colorAuto, "", "xterm", file, false},
+		{colorNever, "", "xterm", terminal, false},
+		{colorAlways, "1", "dumb", file, true},
+	} {
+		t.Setenv("NO_COLOR", tt.noColor)
+		t.Setenv("TERM", tt.term)
+		if got := wantsColor(tt.mode, tt.out); got != tt.want {
+			t.Errorf("%+v: %v", tt, got)
+		}
+	}
+}
+
+// A command on a terminal shows its states in colors; in a pipe it does not.
+func TestColorOnTerminal(t *testing.T) {
+	template := filepath.Join(t.TempDir(), "bad.yaml")
+	if err := os.WriteFile(template, []byte("% x = \"\x1b[35m\" +\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mdserver := func(env string) *exec.Cmd {
+		cmd := exec.Command(os.Args[0], "template", "check", template)
+		cmd.Args[0] = "mdserver" // see TestMain
+		cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=", env)
+		return cmd
+	}
+	for _, tt := range []struct {
+		env   string
+		color bool
+	}{{"A=B", true}, {"NO_COLOR=1", false}, {"TERM=dumb", false}} {
+		terminal, read := newTerminal(t)
+		cmd := mdserver(tt.env)
+		cmd.Stdout = terminal
+		if err := cmd.Run(); err == nil {
+			t.Fatal("the template is found to be good")
+		}
+		line, err := bufio.NewReader(read).ReadString('\n')
+		if err != nil || strings.HasPrefix(line, sgrRed+template) != tt.color || strings.Count(line, "\x1b") != strings.Count(line, sgrRed)+strings.Count(line, sgrReset) {
+			t.Errorf("%s: %q, %v", tt.env, line, err)
+		}
+		_ = terminal.Close()
+	}
+	if out, _ := mdserver("A=B").Output(); len(out) == 0 || bytes.ContainsRune(out, '\x1b') {
+		t.Errorf("in a pipe: %q", out)
+	}
+}
+
+// With colors, too, nothing but our own sequences reaches a terminal.
+func TestColorsAreHarmless(t *testing.T) {
+	var out bytes.Buffer
+	s := &screen{Writer: visible.Writer{W: &out}, colored: true}
+	var findings []doctor.Finding
+	for _, state := range []doctor.State{doctor.OK, doctor.Warning, doctor.Wrong, hostile} {
+		findings = append(findings, doctor.Finding{Check: hostile, State: state, Text: hostile, Remedy: []string{hostile}})
+	}
+	printReport(s, doctor.Report{Findings: findings})
+	if err := printStatus(s, api.Status{Version: hostile, Health: []api.Part{{Name: hostile, State: api.Wrong,
+		Trouble: []api.Trouble{{Part: hostile, State: api.Warning, Message: hostile, Look: []string{hostile}}}}}}); err != nil {
+		t.Fatal(err)
+	}
+	printf(s, "%s %s\n", colored{hostile, sgrRed}, hostile)
+	for _, want := range []string{sgrGreen + "ok      " + sgrReset, sgrYellow + "warning " + sgrReset, sgrRed + "wrong   " + sgrReset} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in %q", want, out.String())
+		}
+	}
+	mustBeHarmless(t, strings.NewReplacer(sgrGreen, "", sgrYellow, "", sgrRed, "", sgrReset, "").Replace(out.String()))
+}

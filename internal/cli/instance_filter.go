@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/api"
+	"mdserver/internal/client"
+)
+
+// guestStates are the states that --state accepts.
+var guestStates = []string{string(api.Running), string(api.Off), string(api.Away), string(api.Gone), string(api.Unknown)}
+
+// guestFilter selects guests. An empty list of it selects all.
+type guestFilter struct {
+	networks []string
+	states   someOf
+	tags     []tagFilter
+}
+
+// guestFilterFlags adds the flags that select guests to a command.
+func guestFilterFlags(cmd *cobra.Command) *guestFilter {
+	f := &guestFilter{states: someOf{accepted: guestStates, unit: "STATES"}}
+	cmd.Flags().StringSliceVar(&f.networks, "network", nil, "only guests on one of these `NETWORKS`")
+	cmd.Flags().Var(&f.states, "state", "only guests in one of these `STATES`: "+strings.Join(guestStates, ", "))
+	cmd.Flags().VarP((*tagFlag)(&f.tags), "label", "l", "only guests with these `TAGS`: TAG=VALUE, TAG!=VALUE or TAG")
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(guestStates, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
+	_ = cmd.RegisterFlagCompletionFunc("network", completeNetworks)
+	_ = cmd.RegisterFlagCompletionFunc("label", completeTags)
+	return f
+}
+
+func (f guestFilter) active() bool { return len(f.networks)+len(f.states.values)+len(f.tags) > 0 }
+
+// checkNetworks makes sure that the networks of the filter are served.
+func (f guestFilter) checkNetworks(served []api.Network) error {
+	var names []string
+	for _, n := range served {
+		names = append(names, n.Name)
+	}
+	for _, name := range f.networks {
+		if !slices.Contains(names, name) {
+			return &exitError{exitUsage, fmt.Errorf("--network: no network %q is served; accepted: %s", name, strings.Join(names, ", "))}
+		}
+	}
+	return nil
+}
+
+func (f guestFilter) passes(guest api.Guest) bool {
+	on := func(network string) bool { _, on := guest.On(network); return on }
+	return (len(f.networks) == 0 || slices.ContainsFunc(f.networks, on)) &&
+		(len(f.states.values) == 0 || slices.Contains(f.states.values, string(guest.State))) &&
+		!slices.ContainsFunc(f.tags, func(t tagFilter) bool { return !t.passes(guest.Metadata.Tags) })
+}
+
+// tagFilter is one condition on a guest's tags.
+type tagFilter struct {
+	tag, operator, value string // the operator is "=", "!=", or empty: there is such a tag
+}
+
+// parseTagFilter reads TAG, TAG=VALUE or TAG!=VALUE.
+func parseTagFilter(text string) (tagFilter, error) {
+	tag, value, valued := strings.Cut(text, "=")
+	f := tagFilter{tag: tag, value: value}
+	if valued {
+		f.operator = "="
+	}
+	if negated, ok := strings.CutSuffix(tag, "!"); valued && ok {
+		f.tag, f.operator = negated, "!="
+	}
+	if f.tag == "" {
+		return f, fmt.Errorf("%q names no tag; accepted: TAG=VALUE, TAG!=VALUE or TAG", text)
+	}
+	return f, nil
+}
+
+// passes reports whether tags fulfil the condition. A guest without the tag
+// passes TAG!=VALUE.
+func (f tagFilter) passes(tags map[string]string) bool {
+	value, there := tags[f.tag]
+	switch f.operator {
+	case "=":
+		return there && value == f.value
+	case "!=":
+		return !there || value != f.value
+	}
+	return there
+}
+
+// tagFlag is the value of --label. It implements pflag.Value.
+type tagFlag []tagFilter
+
+func (f *tagFlag) String() string {
+	var list []string
+	for _, t := range *f {
+		list = append(list, t.tag+t.operator+t.value)
+	}
+	return strings.Join(list, ",")
+}
+
+// Type names the value in the usage of the flag.
+func (f *tagFlag) Type() string { return "TAGS" }
+
+// Set adds conditions.
+func (f *tagFlag) Set(text string) error {
+	for condition := range strings.SplitSeq(text, ",") {
+		parsed, err := parseTagFilter(condition)
+		if err != nil {
+			return err
+		}
+		*f = append(*f, parsed)
+	}
+	return nil
+}
+
+// completeNetworks offers the names of networks to the shell.
+var completeNetworks = completion(func(ctx context.Context, server *client.Client) (words []string) {
+	status, _ := server.Status(ctx) // no words without an answer
+	for _, n := range status.Networks {
+		words = append(words, n.Name)
+	}
+	return words
+})
+
+// completeTags offers the tags that guests have to the shell.
+var completeTags = completion(func(ctx context.Context, server *client.Client) (words []string) {
+	guests, _ := server.Guests(ctx) // no words without an answer
+	for _, guest := range guests {
+		words = slices.AppendSeq(words, maps.Keys(guest.Metadata.Tags))
+	}
+	return words
+})
+
+// completion makes a function that offers words of the server to the shell: those
+// that a shell and a terminal take for nothing else.
+func completion(words func(context.Context, *client.Client) []string) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		server, err := connect(cmd)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		offered := slices.DeleteFunc(words(cmd.Context(), server), func(w string) bool { return !isWord(w) })
+		slices.Sort(offered)
+		return slices.Compact(offered), cobra.ShellCompDirectiveNoFileComp
+	}
+}

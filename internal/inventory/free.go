@@ -1,0 +1,49 @@
+package inventory
+
+import "net/netip"
+
+// Free is how many IPv4 addresses of a network the next guests can be given.
+// Addresses in quarantine are among them, because they are given to others when
+// no other address is left. It is 0 for an unknown network.
+func (inv *Inventory) Free(network string) int {
+	p, ok := inv.rules.Load().network(network)
+	if !ok || !p.ipv4.configured() {
+		return 0
+	}
+	held := map[netip.Addr]bool{}
+	hold := func(addrs []netip.Addr) {
+		for _, addr := range addrs {
+			if p.ipv4.gives(addr) {
+				held[addr] = true
+			}
+		}
+	}
+	for guest := range inv.Snapshot().All() {
+		hold(guest.Addrs())
+	}
+	for _, w := range inv.Withheld() {
+		hold(w.Addrs)
+	}
+	return p.ipv4.size() - len(held)
+}
+
+// size is the number of addresses in an IPv4 pool.
+func (p pool) size() int {
+	if p.hi < p.lo {
+		return 0
+	}
+	size := p.hi - p.lo + 1
+	for _, gap := range p.gaps {
+		size -= gap.hi - gap.lo + 1
+	}
+	return int(size)
+}
+
+// gives reports whether addr is one of those that size counts.
+func (p pool) gives(addr netip.Addr) bool {
+	if !addr.Is4() || lower(addr) < p.lo || p.hi < lower(addr) {
+		return false
+	}
+	_, excluded := p.gapAt(lower(addr))
+	return !excluded
+}
