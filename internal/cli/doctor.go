@@ -82,6 +82,6 @@ func printReport(w io.Writer, report doctor.Report) {
 			printf(w, "%-8s   %s\n", "", command)
 		}
 	}
-	printf(w, "\n%d wrong, %d with a warning, %d could not be looked at, %d well\n",
+	printf(w, "\n%d wrong, %d warnings, %d unknown, %d ok\n",
 		report.Count(doctor.Wrong), report.Count(doctor.Warning), report.Count(doctor.Unknown), report.Count(doctor.OK))
 }

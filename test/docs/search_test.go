@@ -96,12 +96,12 @@ func rank(page Page, words []string) (float64, bool) {
 	headings := strings.ToLower(strings.Join(page.Headings, "\n"))
 	total := 0.0
 	for _, word := range words {
-		begins := regexp.MustCompile(`\b` + regexp.QuoteMeta(word))
-		n := len(begins.FindAllString(text.String(), -1))
+		begin := regexp.MustCompile(`\b` + regexp.QuoteMeta(word)) // "ports" is not in "reports"
+		n := len(begin.FindAllString(text.String(), -1))
 		if n == 0 {
 			return 0, false
 		}
-		total += float64(n)/float64(len(page.Lines)) + 2*float64(min(2, len(begins.FindAllString(headings, -1))))
+		total += float64(n)/float64(len(page.Lines)) + 2*float64(len(begin.FindAllString(headings, 2)))
 	}
 	return total, true
 }

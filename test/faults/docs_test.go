@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// Every test that docs/explanation/reliability.md names exists.
+// Every test that docs/development/faults.md names exists.
 func TestDocumentNamesTests(t *testing.T) {
-	const document = "../../docs/explanation/reliability.md"
+	const document = "../../docs/development/faults.md"
 	text, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)

@@ -66,9 +66,9 @@ func (h *host) documented(g guest) {
 	h.must("root", "virsh start web1")
 	h.wants("mdserver user-data web1 | grep -c '^Content-Type: text/'", "3\n")
 
-	h.block("docs/howto/backup.md#What to save#1", "root")
+	h.block("docs/howto/backup.md#Back up#1", "root")
 	h.must("root", "mdserver instance rm web1")
-	h.block("docs/howto/backup.md#The way back#1", "root")
+	h.block("docs/howto/backup.md#Restore#1", "root")
 	h.settles("after the guest came back by a backup", []guest{g})
 	h.must("root", "rm /var/backups/mdserver.backup")
 }
