@@ -86,7 +86,7 @@ func openInRoot(dir, name string) (*os.File, error) {
 	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, there := root.Lstat(name); there == nil {
-			return nil, fmt.Errorf("%s is a symbolic link that leads nowhere", filepath.Join(dir, name))
+			return nil, fmt.Errorf("%s is a broken symbolic link", filepath.Join(dir, name))
 		}
 	}
 	return f, err

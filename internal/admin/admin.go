@@ -166,7 +166,7 @@ func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (ap
 		result.Replaced = reg.Replaced.UUID.String()
 	}
 	for _, former := range reg.Yielded {
-		b.Log.Info("guest released before its time: another one has its MAC address or needs its address or name",
+		b.Log.Info("guest released early: another one has its MAC address or needs its address or name",
 			"guest", former.Name, "uuid", former.UUID, "ipv4", former.IPv4, "other", reg.Instance.Name)
 	}
 	result.Warning = warning(reg, b.Publish(ctx))
@@ -235,7 +235,7 @@ func (b Backend) release(w http.ResponseWriter, r *http.Request) {
 	}
 	b.Log.Info("guest released", "guest", inst.Name, "uuid", inst.UUID, "ipv4", inst.IPv4, "ipv6", inst.IPv6)
 	if err := b.Publish(r.Context()); err != nil {
-		b.Log.Warn("released guest may still be served by dnsmasq", "guest", inst.Name, "error", err)
+		b.Log.Warn("dnsmasq may still serve a released guest", "guest", inst.Name, "error", err)
 	}
 	answer(w, inst.WithoutSecrets())
 }

@@ -53,7 +53,7 @@ func rootOnly(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		uid, known := r.Context().Value(peerKey{}).(uint32)
 		if !known || uid != 0 && int(uid) != os.Getuid() {
-			refuseWith(w, http.StatusForbidden, api.CodeForbidden, errors.New("only root may look into the server"))
+			refuseWith(w, http.StatusForbidden, api.CodeForbidden, errors.New("only root may debug the server"))
 			return
 		}
 		next(w, r)

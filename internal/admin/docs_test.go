@@ -18,7 +18,7 @@ func TestRoutesAreDocumented(t *testing.T) {
 	}
 	for pattern := range (Backend{}).routes() {
 		if !strings.Contains(reference, "`"+pattern+"`") && !strings.Contains(reference, "`"+pattern+"?") {
-			t.Errorf("docs/reference/http.md does not tell of %s", pattern)
+			t.Errorf("docs/reference/http.md does not describe %s", pattern)
 		}
 	}
 }

@@ -48,7 +48,7 @@ func imported(a inventory.Adopted) api.Imported {
 	for _, skip := range a.Skipped {
 		reason := skip.Err.Error()
 		if errors.Is(skip.Err, inventory.ErrUUIDTaken) {
-			reason = "the guest is known, and its record differs; --replace puts the imported one in its place"
+			reason = "the guest exists, and its record differs; use --replace to replace it"
 		}
 		result.Skipped = append(result.Skipped, api.Skipped{Name: skip.Instance.Name, UUID: skip.Instance.UUID.String(), Reason: reason})
 	}

@@ -49,7 +49,7 @@ func (in *UploadLimiter) read(w http.ResponseWriter, r *http.Request) (instance.
 	waiting, cancel := context.WithTimeout(r.Context(), intakeWait)
 	defer cancel()
 	if err := in.room.Acquire(waiting, size); err != nil {
-		return instance.Domain{}, fmt.Errorf("%w: it was not this one's turn within %v; send it again later", ErrBusy, intakeWait)
+		return instance.Domain{}, fmt.Errorf("%w: it waited %v for its turn; send it again later", ErrBusy, intakeWait)
 	}
 	defer in.room.Release(size)
 	data, err := readBody(w, r, size)

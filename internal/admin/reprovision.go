@@ -8,6 +8,6 @@ func (b Backend) reprovision(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	b.Log.Info("guest has a new instance-id", "guest", inst.Name, "uuid", inst.UUID, "instance_id", inst.ID)
+	b.Log.Info("the guest has a new instance-id", "guest", inst.Name, "uuid", inst.UUID, "instance_id", inst.ID)
 	answer(w, inst.WithoutSecrets())
 }

@@ -101,7 +101,7 @@ func (d *Admission) enter(c *conn) bool {
 	if held >= policy.connections(key.kind) || d.open >= policy.Connections ||
 		key.kind == stranger && len(d.strangers) >= policy.strangersConnections() {
 		d.connections.Add(1)
-		d.warn(c.client, "connections refused: there are too many", "held", held, "in_all", d.open)
+		d.warn(c.client, "connections refused: too many connections", "held", held, "in_all", d.open)
 		return false
 	}
 	c.client.conns[c] = struct{}{}
@@ -164,7 +164,7 @@ func (d *Admission) allow(c *client) bool {
 	d.requests.Add(1)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.warn(c, "requests throttled: there are too many", "allowed_per_second", perSecond)
+	d.warn(c, "requests throttled: too many requests", "allowed_per_second", perSecond)
 	return false
 }
 

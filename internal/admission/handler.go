@@ -61,7 +61,7 @@ func (d *Admission) Verified(next http.Handler) http.Handler {
 			httpcommon.Refuse(w, http.StatusForbidden, texts[c.verdict.refusal])
 		case c.verdict.guest != nil || c.verdict.local:
 			w.Header().Set("Connection", "close")
-			httpcommon.Refuse(w, http.StatusForbidden, "Forbidden: the connection was made for another guest")
+			httpcommon.Refuse(w, http.StatusForbidden, "Forbidden: the connection belongs to another guest")
 		default:
 			w.Header().Set("Connection", "close") // the next one may be a guest's
 			next.ServeHTTP(w, r)

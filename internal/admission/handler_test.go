@@ -68,13 +68,13 @@ func TestVerified(t *testing.T) {
 		{"this host", came("lo", "127.0.0.1", instance.MAC{}, ingress.Port{}), 200, "this host", false, Counts{}, ""},
 		{"a stranger", came("br-mds", "10.122.0.9", mac2, at("vnet7")), 200, "a stranger", true, Counts{}, ""},
 		{"another interface", came("virbr0", "10.122.0.1", mac1, at("lo")), 403, "Forbidden: guests are not served on this network", true,
-			Counts{Interface: 1}, `msg="request refused: it came by an interface that guests are not served on" client="strangers by lo" address=10.122.0.1 interface=virbr0 mac=52:54:00:00:00:01` + "\n"},
-		{"another network", came("br-lan", "10.122.0.1", mac1, at("lo")), 403, "Forbidden: the address is one of another network", true,
-			Counts{Interface: 1}, `it came by another network than its address is of" client="strangers by lo" address=10.122.0.1 interface=br-lan mac=52:54:00:00:00:01 guest=vm1 expected=52:54:00:00:00:01` + "\n"},
+			Counts{Interface: 1}, `msg="request refused: guests are not served on this interface" client="strangers by lo" address=10.122.0.1 interface=virbr0 mac=52:54:00:00:00:01` + "\n"},
+		{"another network", came("br-lan", "10.122.0.1", mac1, at("lo")), 403, "Forbidden: the address belongs to another network", true,
+			Counts{Interface: 1}, `its address belongs to another network" client="strangers by lo" address=10.122.0.1 interface=br-lan mac=52:54:00:00:00:01 guest=vm1 expected=52:54:00:00:00:01` + "\n"},
 		{"another MAC", came("br-mds", "10.122.0.1", mac2, at("vnet7")), 403, "Forbidden: not sent by the guest that owns the address", true,
-			Counts{MAC: 1}, `the address is a guest's, the MAC is not" client="strangers by vnet7" address=10.122.0.1 interface=br-mds mac=52:54:00:00:00:02 guest=vm1 expected=52:54:00:00:00:01` + "\n"},
+			Counts{MAC: 1}, `the MAC is not that of the address's guest" client="strangers by vnet7" address=10.122.0.1 interface=br-mds mac=52:54:00:00:00:02 guest=vm1 expected=52:54:00:00:00:01` + "\n"},
 		{"another port", came("br-mds", "10.122.0.1", mac1, at("vnet7")), 403, "Forbidden: not sent from where the guest that owns the address is", true,
-			Counts{Port: 1}, `the MAC is a guest's, the bridge's port is not" client="strangers by vnet7" address=10.122.0.1 interface=br-mds mac=52:54:00:00:00:01 guest=vm1 expected=52:54:00:00:00:01 port=vnet7 expected_port=lo contested=false` + "\n"},
+			Counts{Port: 1}, `the bridge port is not that of the MAC's guest" client="strangers by vnet7" address=10.122.0.1 interface=br-mds mac=52:54:00:00:00:01 guest=vm1 expected=52:54:00:00:00:01 port=vnet7 expected_port=lo contested=false` + "\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			log := &strings.Builder{}
@@ -105,7 +105,7 @@ func TestConnectionsOfFormerGuests(t *testing.T) {
 	renamed.Name = "renamed"
 	moved := *vm1
 	moved.MAC = mac3
-	const former = "Forbidden: the connection was made for another guest"
+	const former = "Forbidden: the connection belongs to another guest"
 	for _, tt := range []struct {
 		name          string
 		before, after inventory

@@ -30,17 +30,17 @@ const (
 // texts are what senders are told.
 var texts = [refusals]string{
 	wrongInterface: "Forbidden: guests are not served on this network",
-	wrongNetwork:   "Forbidden: the address is one of another network",
+	wrongNetwork:   "Forbidden: the address belongs to another network",
 	wrongMAC:       "Forbidden: not sent by the guest that owns the address",
 	wrongPort:      "Forbidden: not sent from where the guest that owns the address is",
 }
 
 // messages are what the log says.
 var messages = [refusals]string{
-	wrongInterface: "request refused: it came by an interface that guests are not served on",
-	wrongNetwork:   "request refused: it came by another network than its address is of",
-	wrongMAC:       "request refused: the address is a guest's, the MAC is not",
-	wrongPort:      "request refused: the MAC is a guest's, the bridge's port is not",
+	wrongInterface: "request refused: guests are not served on this interface",
+	wrongNetwork:   "request refused: its address belongs to another network",
+	wrongMAC:       "request refused: the MAC is not that of the address's guest",
+	wrongPort:      "request refused: the bridge port is not that of the MAC's guest",
 }
 
 // verdict is who sent what comes by a connection: a guest, this host, or, if

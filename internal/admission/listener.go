@@ -51,7 +51,7 @@ func (l *listener) warn(tcp *net.TCPConn, err error) {
 		l.unsaid++
 		return
 	}
-	l.admission.log.Warn("connection refused: its sender cannot be told", "client", tcp.RemoteAddr(), "error", err, "left_out", l.unsaid)
+	l.admission.log.Warn("connection refused: its sender cannot be determined", "client", tcp.RemoteAddr(), "error", err, "left_out", l.unsaid)
 	l.warned, l.unsaid = time.Now(), 0
 }
 

@@ -70,7 +70,7 @@ func (k *Reconciler) check() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err := k.mend(); k.complaint.New(err) {
-		k.log.Warn("guests may not reach this server", "error", err)
+		k.log.Warn("guests may be unable to reach this server", "error", err)
 	}
 }
 
@@ -139,10 +139,10 @@ func holders(there []netlink.Addr, addr netip.Addr) []int {
 func (k *Reconciler) add(link netlink.Link, addr netip.Addr) error {
 	name := link.Attrs().Name
 	if err := netlink.AddrAdd(link, single(addr)); err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("putting %s on %s: %w", addr, name, err)
+		return fmt.Errorf("adding %s to %s: %w", addr, name, err)
 	}
 	k.put[addr] = link.Attrs().Index
-	k.log.Info("put an address on a bridge", "address", addr, "bridge", name)
+	k.log.Info("added an address to a bridge", "address", addr, "bridge", name)
 	return nil
 }
 
@@ -153,9 +153,9 @@ func (k *Reconciler) takeAway(addr netip.Addr) error {
 		return nil // the bridge is gone, and its addresses with it
 	}
 	if err := netlink.AddrDel(link, single(addr)); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
-		return fmt.Errorf("taking %s from %s: %w", addr, link.Attrs().Name, err)
+		return fmt.Errorf("removing %s from %s: %w", addr, link.Attrs().Name, err)
 	}
-	k.log.Info("took an address from a bridge", "address", addr, "bridge", link.Attrs().Name)
+	k.log.Info("removed an address from a bridge", "address", addr, "bridge", link.Attrs().Name)
 	return nil
 }
 

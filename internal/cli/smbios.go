@@ -158,9 +158,9 @@ func (g *disguise) printCaution(w io.Writer, changed changedDefinition) {
 func (g *disguise) printApplied(w io.Writer, changed changedDefinition) error {
 	name := printable(g.domain.Name)
 	if len(changed.changes) == 0 {
-		return printf(w, "%s is taken for %s already\n", name, changed.datasource.Title())
+		return printf(w, "%s detects %s already\n", name, changed.datasource.Title())
 	}
-	printf(w, "%s will be taken for %s:\n", name, changed.datasource.Title())
+	printf(w, "%s will detect %s:\n", name, changed.datasource.Title())
 	for _, c := range changed.changes {
 		printf(w, "  %s\n", c)
 	}
@@ -179,7 +179,7 @@ func (g *disguise) agree(cmd *cobra.Command, name string, to smbios.Datasource, 
 	if !smbios.Moves(from, to) {
 		return nil
 	}
-	printf(cmd.ErrOrStderr(), "%s is taken for %s. Taken for %s it has another instance-id.\n\n%s\n", name, from.Title(), to.Title(), verbatim(newMachine))
+	printf(cmd.ErrOrStderr(), "%s detects %s. With %s, its instance-id changes.\n\n%s\n", name, from.Title(), to.Title(), verbatim(newMachine))
 	switch {
 	case agreed:
 		return nil

@@ -49,9 +49,9 @@ func (g *disguise) printChoices(w io.Writer, choices []choice) error {
 	datasource, why := g.domain.Datasource()
 	name := printable(g.domain.Name)
 	if datasource == smbios.None {
-		printf(w, "%s recognizes no cloud: %s.\nAn image whose cloud-init is not told where to look stays as it is.\n", name, why)
+		printf(w, "%s detects no datasource: %s.\ncloud-init does nothing, unless the image configures a datasource.\n", name, why)
 	} else {
-		printf(w, "%s is taken for %s.\n", name, datasource.Title())
+		printf(w, "%s detects %s.\n", name, datasource.Title())
 	}
 	for _, text := range g.domain.Readers() {
 		printf(w, "%s\n", text)
@@ -60,9 +60,9 @@ func (g *disguise) printChoices(w io.Writer, choices []choice) error {
 		c.print(w)
 	}
 	if datasource == smbios.None && g.domain.HasSMBIOS() {
-		printf(w, "\nTo do as recommended:   mdserver smbios %s --apply\n", g.ref())
+		printf(w, "\nTo apply the recommended one:  mdserver smbios %s --apply\n", g.ref())
 	}
-	printf(w, "To see the XML of one:  mdserver smbios %s --as FACE\n", g.ref())
+	printf(w, "To see the XML of one:         mdserver smbios %s --as DATASOURCE\n", g.ref())
 	return nil
 }
 

@@ -30,7 +30,7 @@ func (d *Daemon) keepAddresses(cfg *config.Config, networks []instance.Network) 
 // takeAddressesAway removes those that keepAddresses added.
 func (d *Daemon) takeAddressesAway() {
 	if err := d.addresses.Close(); err != nil {
-		d.log.Warn("a bridge keeps an address of this server", "error", err)
+		d.log.Warn("an address of this server stays on a bridge", "error", err)
 	}
 }
 

@@ -24,7 +24,7 @@ func (d *Daemon) openKernel() (*ingress.Kernel, error) {
 func (d *Daemon) closeDoor() {
 	d.admission.Close()
 	if err := d.kernel.Close(); err != nil {
-		d.log.Warn("the kernel's tables are not let go of", "error", err)
+		d.log.Warn("closing the kernel's tables failed", "error", err)
 	}
 }
 

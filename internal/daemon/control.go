@@ -93,9 +93,9 @@ func (c *controlListener) look() {
 	err := c.bind()
 	switch {
 	case c.complaint.New(err):
-		c.log.Error("the control socket was removed or replaced: commands do not reach this server", "error", err)
+		c.log.Error("the control socket was removed or replaced; commands cannot reach this server", "error", err)
 	case err == nil:
-		c.log.Warn("the control socket was removed or replaced, and is there again", "path", c.path)
+		c.log.Warn("the control socket was removed or replaced, and was created again", "path", c.path)
 	}
 }
 

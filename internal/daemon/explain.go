@@ -84,7 +84,7 @@ func (d *Daemon) taps(guest *instance.Instance, networks []instance.Network) []e
 		}
 		master, there, err := bridge.Master(name)
 		if err != nil {
-			d.log.Warn("the bridge of a guest's tap is not known", "guest", guest.Name, "tap", name, "error", err)
+			d.log.Warn("the bridge of a guest's tap is unknown", "guest", guest.Name, "tap", name, "error", err)
 		}
 		if there && err == nil {
 			taps = append(taps, explain.Tap{Name: name, Bridge: master, Wanted: networks[i].Bridge})

@@ -82,7 +82,7 @@ func (d *Daemon) databaseTrouble(cfg *config.Config) []health.Trouble {
 	}
 	if busy := d.inventory.Writing(); busy > longWrite {
 		all = append(all, health.Trouble{Part: "database", State: health.Wrong, Since: time.Now().Add(-busy),
-			Message: fmt.Sprintf("a write has not ended for %s: guests are served, but nothing can be changed", busy.Round(time.Second)), Look: look})
+			Message: fmt.Sprintf("a write has taken %s so far: guests are served, but changes wait", busy.Round(time.Second)), Look: look})
 	}
 	return all
 }
@@ -99,7 +99,7 @@ func queueTrouble(target string, s queue.Status) []health.Trouble {
 	switch {
 	case !s.Stuck.IsZero():
 		return []health.Trouble{{Part: "log", State: health.Wrong, Since: s.Stuck,
-			Message: fmt.Sprintf("%s has taken no line since %s; %d lines are lost so far", target, s.Stuck.Format(time.TimeOnly), s.Lost)}}
+			Message: fmt.Sprintf("%s has accepted no line since %s; %d lines are lost so far", target, s.Stuck.Format(time.TimeOnly), s.Lost)}}
 	case s.Error != "":
 		return []health.Trouble{{Part: "log", State: health.Wrong,
 			Message: fmt.Sprintf("%s cannot be written: %s; %d lines are lost so far", target, s.Error, s.Lost)}}

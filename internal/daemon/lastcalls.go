@@ -24,7 +24,7 @@ func lastCalls(all []net.Listener, log *slog.Logger) {
 		}
 		if tcp, ok := l.(*net.TCPListener); ok && tcp != nil {
 			if err := dropSYN(tcp); err != nil {
-				log.Debug("connections may be reset by this stop", "error", err)
+				log.Debug("stopping may reset connections", "error", err)
 			}
 		}
 	}

@@ -70,14 +70,14 @@ func listenTCP(addr netip.Addr, port int, log *slog.Logger) (net.Listener, error
 	l, err := bindTCP(addr, port)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("listen address %s, port %d: another program listens there already; `ss -ltnp 'sport = :%d'` shows which", addr, port, port)
+		return nil, fmt.Errorf("listen address %s, port %d: another program listens there already; find it with `ss -ltnp 'sport = :%d'`", addr, port, port)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("listen address %s, port %d: a port below 1024 needs root or CAP_NET_BIND_SERVICE", addr, port)
 	case err != nil:
 		return nil, err
 	}
 	if !addr.IsUnspecified() && !addr.IsLoopback() && !hostaddr.Has(addr) {
-		log.Warn("no interface of this host has the listen address yet; is the network started?", "address", addr)
+		log.Warn("no interface has the listen address yet; is the network started?", "address", addr)
 	}
 	return l, nil
 }

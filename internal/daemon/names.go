@@ -39,7 +39,7 @@ func (d *Daemon) renameReserved(ctx context.Context, cfg *config.Config, network
 		d.applied.naming = naming
 	}
 	for _, r := range renamed {
-		d.log.Warn("a guest has another host name now: no guest may have the former one",
+		d.log.Warn("a guest's host name was changed, because its previous one is reserved",
 			"guest", r.Guest.Name, "hostname", r.Guest.Hostname, "former", r.Former, "reason", r.Reason)
 	}
 	return err

@@ -30,7 +30,7 @@ func (d *Daemon) followNetworks(ctx context.Context) {
 			return
 		case <-d.networks.Changed():
 			if err := d.applyNetworks(ctx); err != nil && ctx.Err() == nil {
-				d.log.Error("guests do not follow a change of the networks", "error", err)
+				d.log.Error("guests were not updated after a change of the networks", "error", err)
 			}
 		case answer := <-d.applying:
 			answer <- d.applyNetworks(ctx)
@@ -65,7 +65,7 @@ func (d *Daemon) refreshNetworks(ctx context.Context) {
 		return
 	}
 	if err := d.askToApply(ctx); err != nil && ctx.Err() == nil {
-		d.log.Error("a guest is registered before a change of the networks is applied", "error", err)
+		d.log.Error("registering a guest before a change of the networks was applied", "error", err)
 	}
 }
 
@@ -104,7 +104,7 @@ func (d *Daemon) reattach(ctx context.Context, all []instance.Network) error {
 		d.applied.places = now
 	}
 	if moved > 0 {
-		d.log.Info("guests have other places on the networks now", "guests", moved)
+		d.log.Info("guests were updated after a change of the networks", "guests", moved)
 	}
 	return err
 }

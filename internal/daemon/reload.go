@@ -38,7 +38,7 @@ func (d *Daemon) reload(ctx context.Context) (api.Reloaded, error) {
 	d.opts.Log.Reload(cfg)
 	d.config.Store(cfg)
 	if err := d.takeOver(ctx, cfg); err != nil {
-		d.log.Error("the networks do not follow the reload", "error", err)
+		d.log.Error("the networks were not updated by the reload", "error", err)
 		result.Warnings = append(result.Warnings, err.Error())
 	}
 	d.log.Info("configuration reloaded", "changed", result.Changed, "needs_restart", result.Restart)
@@ -52,7 +52,7 @@ func emptied(path string) error {
 	if err != nil || len(bytes.TrimSpace(text)) > 0 {
 		return nil // what cannot be read is reported when it is loaded
 	}
-	return fmt.Errorf("%s is empty; write a comment into it if all defaults are meant", path)
+	return fmt.Errorf("%s is empty; to use the defaults, add a comment", path)
 }
 
 // takeOver puts the networks of the configuration in force, and what else is

@@ -167,10 +167,10 @@ func (d *Daemon) startNetworks(ctx context.Context) error {
 		return err
 	}
 	if err := d.networks.Start(ctx); err != nil {
-		d.log.Error("DHCP and DNS do not serve yet", "error", err)
+		d.log.Error("DHCP and DNS are not ready yet", "error", err)
 	}
 	if err := d.applyNetworks(ctx); err != nil && ctx.Err() == nil {
-		d.log.Error("guests do not follow a change of the networks", "error", err)
+		d.log.Error("guests were not updated after a change of the networks", "error", err)
 	}
 	return nil
 }

@@ -49,9 +49,9 @@ func (d *Daemon) saveSnapshot(cfg *config.Config, inv *inventory.Inventory, reas
 		err = backup.Save(cfg.Server.Database, b, cfg.Server.Snapshots)
 	}
 	if err != nil {
-		d.log.Error("no snapshot of the database could be made", "error", err)
+		d.log.Error("the snapshot of the database failed", "error", err)
 		d.snapshotFailure.Store(&health.Trouble{Part: "snapshots", State: health.Wrong, Since: time.Now(),
-			Message: "no snapshot of the database could be made: " + err.Error(),
+			Message: "the snapshot of the database failed: " + err.Error(),
 			Look:    []string{"ls -ld " + shell.Quote(backup.SnapshotDir(cfg.Server.Database))}})
 		return
 	}

@@ -35,7 +35,7 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 		return nil, errors.Join(err, store.Close())
 	}
 	if err := d.completeAsides(cfg, inv); err != nil {
-		d.log.Error("the records that were set aside could not be completed from a snapshot", "error", err)
+		d.log.Error("records that were set aside could not be completed from a snapshot", "error", err)
 	}
 	inv.Reconfigure(d.inventoryOptions(cfg, networks.Configured(cfg))) // with what is withheld now
 	if err := d.importLegacy(ctx, cfg.Server.DBFile, store, inv); err != nil {
@@ -58,7 +58,7 @@ func unusable(path string, err error) error {
 	case errors.Is(err, boltstore.ErrNewer):
 		return fmt.Errorf("%w: %w; install that version again", ErrDatabase, err)
 	case errors.Is(err, boltstore.ErrDamaged), errors.Is(err, boltstore.ErrMissing):
-		return fmt.Errorf("%w: %w; restore a backup (`mdserver restore %s`), put a copy of the database in its place, or move it and %s.mark away to begin with an empty one",
+		return fmt.Errorf("%w: %w; restore a backup (`mdserver restore %s`), replace it by a copy of the database, or move it and %s.mark away to begin with an empty one",
 			ErrDatabase, err, newestBackup(path), path)
 	}
 	return err
@@ -81,7 +81,7 @@ func (d *Daemon) openIdentity(cfg *config.Config) (*identity.Authority, error) {
 		return nil, err
 	}
 	if created {
-		d.log.Info("created the authority that signs identity documents", "path", path)
+		d.log.Info("created the key and certificate for identity documents", "path", path)
 	}
 	return authority, nil
 }

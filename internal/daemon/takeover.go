@@ -81,7 +81,7 @@ func (d *Daemon) importLegacy(ctx context.Context, path string, notes network.No
 	case err != nil && first:
 		return fmt.Errorf("the Python mdserver's database %s cannot be imported; repair it, move it away or set db_file: %w", path, err)
 	case err != nil: // the guests are known already
-		d.log.Warn("the Python mdserver's database has changed since its import and cannot be read; its guests stay as imported", "file", path, "error", err)
+		d.log.Warn("the Python mdserver's database has changed since its import and cannot be read; its guests keep their imported records", "file", path, "error", err)
 		return nil
 	case first:
 		err = d.importFirst(ctx, path, inv, guests)
@@ -127,8 +127,8 @@ func (d *Daemon) importAgain(ctx context.Context, path string, inv *inventory.In
 	}
 	for message, guests := range map[string][]instance.Instance{
 		"guest added from the Python mdserver's database":                                                                 result.Added,
-		"guest replaced by the newer one of the Python mdserver's database":                                               result.Replaced,
-		"metadata of a guest taken from the Python mdserver's database":                                                   result.Updated,
+		"guest replaced by a newer record of the Python mdserver's database":                                               result.Replaced,
+		"guest's metadata updated from the Python mdserver's database":                                                   result.Updated,
 		"guest of the Python mdserver's database not imported: it was removed here; `mdserver instance add` registers it": result.Released,
 	} {
 		for _, guest := range guests {
@@ -136,7 +136,7 @@ func (d *Daemon) importAgain(ctx context.Context, path string, inv *inventory.In
 		}
 	}
 	for _, s := range result.Kept {
-		d.log.Warn("guest of the Python mdserver's database not imported, the one here stays; if it is wrong, remove it with `mdserver instance rm` and register the other with `virsh dumpxml NAME | mdserver instance add -`",
+		d.log.Warn("guest of the Python mdserver's database not imported, because the existing one differs; if the existing one is wrong, remove it with `mdserver instance rm` and register the other with `virsh dumpxml NAME | mdserver instance add -`",
 			"file", path, "guest", s.Instance.Name, "address", s.Instance.IPv4, "reason", s.Err)
 	}
 	d.log.Info("the Python mdserver's database had changed and was merged", "file", path, "added", len(result.Added),

@@ -56,7 +56,7 @@ func sentByRoot(r *http.Request) error {
 	uid, err := sockdiag.Sender(conn)
 	switch {
 	case err != nil:
-		return fmt.Errorf("the sender's user cannot be told: %w", err)
+		return fmt.Errorf("the sender's user is not known: %w", err)
 	case uid != 0 && int(uid) != os.Geteuid():
 		return fmt.Errorf("the sender runs as user %d", uid)
 	}

@@ -66,7 +66,7 @@ const (
 )
 
 var (
-	errHungWrite = errors.New("a write to the database does not end")
+	errHungWrite = errors.New("a write to the database hangs")
 	errUnreached = errors.New("neither the metadata address nor the control socket can be reached")
 )
 
@@ -92,7 +92,7 @@ func (w *watchdog) watch(ctx context.Context) {
 	if err == nil {
 		w.notify.alive()
 	} else if !errors.Is(ctx.Err(), context.Canceled) {
-		w.log.Error("the server does not work as it should; systemd restarts it if that goes on", "error", err)
+		w.log.Error("the server's self-check failed; systemd restarts the server if this continues", "error", err)
 	}
 }
 

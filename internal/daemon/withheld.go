@@ -25,7 +25,7 @@ func (d *Daemon) inventoryOptions(cfg *config.Config, networks []instance.Networ
 func (d *Daemon) withheld(cfg *config.Config) []inventory.Withheld {
 	all, err := boltstore.Withheld(cfg.Server.Database)
 	if err != nil {
-		d.log.Error("addresses of guests whose records were set aside may be given to others", "error", err)
+		d.log.Error("addresses of guests whose records were set aside are not reserved", "error", err)
 	}
 	return all
 }
@@ -68,6 +68,6 @@ func withheldTrouble(all []api.Withheld) string {
 	if len(all) > mostNamed {
 		names = append(names, "…")
 	}
-	return fmt.Sprintf("%d guests are not served, since their records were set aside, and their addresses and names are given to no other: %s; `mdserver explain NAME` tells more",
+	return fmt.Sprintf("%d guests are not served, because their records were set aside; their addresses and names are reserved: %s; see `mdserver explain NAME`",
 		len(all), strings.Join(names, ", "))
 }

@@ -290,7 +290,7 @@ func TestServerUserIsAWarning(t *testing.T) {
 	guest := newGuest(1, "web1")
 	s := l.start(guest)
 	l.wantServed(guest)
-	if w := s.Status().Warning; !strings.Contains(w, "the server's own user") {
+	if w := s.Status().Warning; !strings.Contains(w, "the server's user") {
 		t.Errorf("warning %q", w)
 	}
 }

@@ -22,7 +22,7 @@ func (s *Service) CatchUp(ctx context.Context) {
 		return
 	case s.idle:
 		if s.begin(ctx) == nil && !s.pub.stale {
-			s.log.Info("dnsmasq knows all guests again", "guests", len(s.guests))
+			s.log.Info("dnsmasq serves all guests again", "guests", len(s.guests))
 		}
 		return
 	}
@@ -63,7 +63,7 @@ func (s *Service) noticeChanges() {
 // readAgain has dnsmasq read all of its files, or be restarted to do so.
 func (s *Service) readAgain(ctx context.Context, restart bool, why error) error {
 	if why != nil {
-		s.log.Error("dnsmasq is made to read its files again", "error", why, "by_restart", restart)
+		s.log.Error("making dnsmasq read its files again", "error", why, "by_restart", restart)
 		s.count(func(st *Status) { st.Repairs++ })
 	}
 	s.pub.stale = true
@@ -78,7 +78,7 @@ func (s *Service) replaceHung(ctx context.Context, why error) error {
 	if t == nil || !t.ours {
 		return why
 	}
-	s.log.Error("dnsmasq does not answer, it is killed and replaced", "pid", t.pid)
+	s.log.Error("dnsmasq does not answer; killing and restarting it", "pid", t.pid)
 	s.count(func(st *Status) { st.Replaced++ })
 	ctx, cancel := s.bound(ctx, startPatience+s.reloadPatience())
 	defer cancel()
@@ -102,7 +102,7 @@ func (s *Service) reportLook(found finding, err error) {
 	case err == nil && before.LastError == "" && before.Live, err != nil && before.LastError == err.Error():
 		return
 	case err == nil && before.LastError != "":
-		s.log.Info("dnsmasq knows all guests again", "guests", len(s.guests))
+		s.log.Info("dnsmasq serves all guests again", "guests", len(s.guests))
 	}
 	s.report(err)
 }

@@ -61,7 +61,7 @@ func (s *Service) look(ctx context.Context) (finding, error) {
 	case err != nil:
 		return mute, s.unanswered(t)
 	case len(wrong) > 0:
-		return differs, fmt.Errorf("dnsmasq answers otherwise than its files say: %s", strings.Join(wrong, ", "))
+		return differs, fmt.Errorf("dnsmasq's answers differ from its files: %s", strings.Join(wrong, ", "))
 	}
 	s.pub.revision = s.newestMarker().revision()
 	return healthy, nil
@@ -79,7 +79,7 @@ func (s *Service) unanswered(t *target) error {
 	if t.ours {
 		return errMute
 	}
-	return fmt.Errorf("%w, and is not mdserver's to restart: `systemctl restart mdserver-dnsmasq.service`, or end process %d",
+	return fmt.Errorf("%w; mdserver does not run it: `systemctl restart mdserver-dnsmasq.service`, or end process %d",
 		errMute, t.pid)
 }
 

@@ -84,7 +84,7 @@ func (c *child) run(ctx context.Context) {
 // standBack leaves the field to an administrator's dnsmasq until it ends.
 func (c *child) standBack(ctx context.Context, alien *process) {
 	defer alien.release()
-	c.log.Warn("a dnsmasq that mdserver did not start serves this network and is left alone and treated as external; to let mdserver run it: "+
+	c.log.Warn("another dnsmasq serves this network; mdserver treats it as external. To let mdserver run its own: "+
 		"systemctl disable --now mdserver-dnsmasq.service, then restart mdserver", "pid", alien.pid)
 	c.update(func() {
 		c.epoch++
@@ -96,7 +96,7 @@ func (c *child) standBack(ctx context.Context, alien *process) {
 	}
 	c.update(func() { c.current = nil })
 	if ctx.Err() == nil {
-		c.log.Warn("the dnsmasq that mdserver did not start has ended, mdserver starts its own", "pid", alien.pid)
+		c.log.Warn("the external dnsmasq has ended, mdserver starts its own", "pid", alien.pid)
 	}
 }
 
@@ -108,7 +108,7 @@ func (c *child) once(ctx context.Context) (ran time.Duration, err error) {
 	}
 	written, err := c.files.restore()
 	if err != nil {
-		c.log.Error("dnsmasq starts with files that are not as they should be", "error", err)
+		c.log.Error("starting dnsmasq, although some of its files are not up to date", "error", err)
 	}
 	if len(written) > 0 {
 		c.log.Warn(filesChanged, named(written)...)
@@ -181,7 +181,7 @@ func (c *child) end(p running, ended <-chan error, signal syscall.Signal) error 
 		case <-time.After(grace):
 		}
 	}
-	return fmt.Errorf("dnsmasq, process %d, does not end by SIGKILL; it may be that mdserver-launcher.service hangs: `systemctl restart` it", p.Pid())
+	return fmt.Errorf("dnsmasq, process %d, does not end after SIGKILL; if mdserver-launcher.service hangs, restart it", p.Pid())
 }
 
 // writePidFile tells administrators of our child. dnsmasq may not write where
@@ -205,7 +205,7 @@ func (c *child) dropPidFile(pid int) {
 func (c *child) stopOrphans() error {
 	orphans, err := c.settings.orphans()
 	for _, orphan := range orphans {
-		c.log.Info("stopping the dnsmasq of an mdserver that was killed", "pid", orphan.pid)
+		c.log.Info("stopping the dnsmasq of an earlier mdserver that was killed", "pid", orphan.pid)
 		err = errors.Join(err, orphan.stop(grace))
 		orphan.release()
 	}

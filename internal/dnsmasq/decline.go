@@ -87,7 +87,7 @@ func (d *declines) done(took time.Duration) {
 
 // heal has dnsmasq read its files again, and so enable the addresses.
 func (s *Service) heal(ctx context.Context, addrs []netip.Addr) error {
-	s.log.Warn("a DHCPDECLINE disabled addresses of guests; dnsmasq is made to forget it. Either another machine has such an address, "+
+	s.log.Warn("a DHCPDECLINE disabled addresses of guests; making dnsmasq forget it. Either another machine has such an address, "+
 		"or a neighbour forged the message", "addresses", addrs)
 	for e := range s.all() {
 		if s.clients.heard != nil && slices.Contains(addrs, e.lease6.addr) {

@@ -187,7 +187,7 @@ func (f *fileSet) moved() bool {
 	})
 }
 
-const filesChanged = "files of dnsmasq were changed by others, mdserver writes them again"
+const filesChanged = "dnsmasq's files were changed by another program, mdserver writes them again"
 
 // mostNamed bounds the files that one line of the log names.
 const mostNamed = 5

@@ -14,7 +14,7 @@ func readFurther(path string) (string, error) {
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("the further lines for dnsmasq: %w", err)
+		return "", fmt.Errorf("conf_file: %w", err)
 	}
 	return string(text) + "\n", nil
 }

@@ -49,7 +49,7 @@ func TestFloodOfDHCP(t *testing.T) {
 	}
 	for _, want := range []string{
 		"DHCPACK(br-mds) 10.122.0.9", "DHCPREPLY(br-mds) fd00::9", "failed to bind",
-		`msg="lines of dnsmasq left out" about="DHCP clients that are not guests" count=19800`, `about="level WARN" count=9800`,
+		`msg="lines of dnsmasq omitted" about="DHCP clients that are not guests" count=19800`, `about="level WARN" count=9800`,
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the log lacks %s", want)

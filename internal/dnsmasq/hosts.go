@@ -108,7 +108,7 @@ func (w *lineWriter) dhcp4(b binding, h hostLine) {
 	switch {
 	case h.nameless:
 	case !instance.ValidHostname(h.hostname):
-		w.problem("host name %q is left out of DHCP", h.hostname)
+		w.problem("host name %q is omitted from DHCP", h.hostname)
 	default:
 		if name := instance.DHCPName(h.hostname, h.domain); name != "" {
 			fields = append(fields, escapeWord(name))
@@ -132,7 +132,7 @@ func (w *lineWriter) host(addr netip.Addr, names ...string) {
 func (w *lineWriter) line(b *strings.Builder, text string) {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] > '~' {
-			w.problem("a line with forbidden characters is left out: %q", text)
+			w.problem("omitted a line with forbidden characters: %q", text)
 			return
 		}
 	}
@@ -147,7 +147,7 @@ func (w *lineWriter) keepValid(names []string) []string {
 		if validName(name) {
 			return false
 		}
-		w.problem("%q is left out of DNS, it is not a valid name", name)
+		w.problem("%q is not a valid name, omitted from DNS", name)
 		return true
 	})
 }

@@ -42,7 +42,7 @@ type logLines struct {
 // newLogLines is to be closed.
 func newLogLines(log *slog.Logger, clients clients) *logLines {
 	report := func(about string, left budget.Left) {
-		log.Log(context.Background(), max(left.Level, slog.LevelWarn), "lines of dnsmasq left out",
+		log.Log(context.Background(), max(left.Level, slog.LevelWarn), "lines of dnsmasq omitted",
 			"about", about, "count", left.Count, "since", left.Since.Format(time.RFC3339))
 	}
 	return &logLines{log: log, clients: clients, budget: budget.New(lineLimit, report)}

@@ -180,7 +180,7 @@ func (s *Service) takeOver(ctx context.Context, restart bool, departed []binding
 func (s *Service) replace(ctx context.Context, t *target) error {
 	err := s.runner.restart(ctx, syscall.SIGTERM)
 	if errors.Is(err, errNotOurs) {
-		s.log.Warn("dnsmasq must be restarted to take over all of the change, which is not for mdserver to do", "pid", t.pid)
+		s.log.Warn("restart dnsmasq to apply the whole change; mdserver does not run it", "pid", t.pid)
 		s.pub.heard, s.pub.modern = true, false // it may watch other directories
 		return s.reload(ctx, t)
 	}
@@ -237,7 +237,7 @@ func (s *Service) serving(ctx context.Context) (*target, error) {
 	}
 	s.follow(t)
 	if t == nil && !s.pub.warned {
-		s.log.Warn("dnsmasq does not run, guests get no address until it does", "pid_file", s.settings.externalPidFile(),
+		s.log.Warn("dnsmasq does not run, so guests get no addresses", "pid_file", s.settings.externalPidFile(),
 			"start_with", "systemctl start mdserver-dnsmasq.service, or "+s.settings.Binary+" --conf-file="+s.settings.confFile())
 	}
 	s.pub.warned = t == nil
@@ -258,7 +258,7 @@ func (s *Service) confirm(ctx context.Context, m marker) error {
 // anybody listens: if not, the next change is not made to wait as long.
 func (s *Service) deafened(err error) error {
 	s.pub.deaf = errors.Is(err, errNoAddress) || errors.Is(err, syscall.ECONNREFUSED)
-	return fmt.Errorf("dnsmasq has not taken over the change (its log, and `ip address show %s`, may tell why): %w",
+	return fmt.Errorf("dnsmasq has not applied the change (see its log, and `ip address show %s`): %w",
 		s.settings.Interface, err)
 }
 
@@ -281,7 +281,7 @@ func (s *Service) verify(ctx context.Context, fresh []entry) error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("dnsmasq did not accept %s, its log tells why", strings.Join(missing, ", "))
+		return fmt.Errorf("dnsmasq did not accept %s; see its log", strings.Join(missing, ", "))
 	}
 	return nil
 }

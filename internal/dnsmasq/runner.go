@@ -34,7 +34,7 @@ type runner interface {
 	close() error
 }
 
-var errNotOurs = errors.New("this dnsmasq is not run by mdserver, which cannot restart it")
+var errNotOurs = errors.New("mdserver does not run this dnsmasq, and cannot restart it")
 
 // absent is the runner of a network without dnsmasq.
 type absent struct{}

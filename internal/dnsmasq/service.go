@@ -124,12 +124,12 @@ func (s *Service) prepare(ctx context.Context) ([]binding, error) {
 	}
 	old, err := os.ReadFile(s.settings.dhcpFile())
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		s.log.Warn("leases of guests that are gone are not released, since dnsmasq's old file cannot be read", "error", err)
+		s.log.Warn("leases of removed guests are not released, because dnsmasq's previous file cannot be read", "error", err)
 	}
 	s.left = ""
 	if err := s.settings.dropFurther(ctx); err != nil {
 		s.left = err.Error()
-		s.log.Error("a file for dnsmasq is left out", "error", err)
+		s.log.Error("a file for dnsmasq is omitted", "error", err)
 	}
 	text, digest := s.settings.configuration()
 	s.pub = publication{config: digest}

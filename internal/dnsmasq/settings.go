@@ -159,7 +159,7 @@ func (s Settings) check() error {
 		{"interface", s.Interface}, {"prefix", s.Prefix}, {"domain", s.Domain},
 	} {
 		if !plainText(text.value) {
-			return fmt.Errorf("dnsmasq.%s %q cannot stand in dnsmasq's files, accepted: no comma, quote, #, backslash or control character",
+			return fmt.Errorf("dnsmasq.%s %q cannot be written to dnsmasq's files, accepted: no comma, quote, #, backslash or control character",
 				text.name, text.value)
 		}
 	}
@@ -171,7 +171,7 @@ func (s Settings) check() error {
 	case slices.ContainsFunc(s.RebindDomains, func(d string) bool { return !validName(d) }):
 		return fmt.Errorf("dnsmasq.rebind_domains %q: not all are domain names", s.RebindDomains)
 	case s.NetName == "" || strings.ContainsAny(s.NetName, "/ ") || strings.HasPrefix(s.NetName, "."):
-		return fmt.Errorf("dnsmasq.net_name %q cannot be part of a file's name", s.NetName)
+		return fmt.Errorf("dnsmasq.net_name %q is not valid in a file name", s.NetName)
 	case s.Interface == "":
 		return errors.New("dnsmasq.interface is empty")
 	case !s.Network.IsValid() || !s.Network.Addr().Is4():

@@ -34,11 +34,11 @@ func (s Settings) starter(mustLaunch bool) (starter, string, error) {
 	own := uint32(os.Geteuid())
 	switch {
 	case s.account == nil && own == 0:
-		return nil, "", fmt.Errorf("there is no user %q for dnsmasq; `mdserver install` makes the user mdserver-dnsmasq", s.User)
+		return nil, "", fmt.Errorf("there is no user %q for dnsmasq; `mdserver install` creates the user mdserver-dnsmasq", s.User)
 	case s.account == nil:
 		return s.asServer, s.sharedUser(fmt.Sprintf("there is no user %q", s.User)), nil
 	case s.account.uid == own:
-		return s.asServer, s.sharedUser("the configuration says so (user in [dnsmasq])"), nil
+		return s.asServer, s.sharedUser("as configured by user in [dnsmasq]"), nil
 	}
 	if err := s.account.reaches(s.BaseDir); err != nil {
 		return s.asServer, s.sharedUser(err.Error()), nil
@@ -57,7 +57,7 @@ func (s Settings) starter(mustLaunch bool) (starter, string, error) {
 }
 
 func (s Settings) sharedUser(why string) string {
-	return "dnsmasq runs as the server's own user, whose files it can read: " + why
+	return "dnsmasq runs as the server's user and can read its files: " + why
 }
 
 // launcherReady reports whether the launcher can start dnsmasq as its user. The

@@ -36,7 +36,7 @@ func (s *Service) setGuest(guest instance.Instance) {
 	for i, place := range guest.AllOn(s.settings.NetName) {
 		e, problems := s.settings.entryOf(guest, place, i == 0)
 		for _, problem := range problems {
-			s.log.Warn("dnsmasq cannot be told all of a guest", "guest", guest.Name, "problem", problem)
+			s.log.Warn("dnsmasq cannot serve a guest completely", "guest", guest.Name, "problem", problem)
 		}
 		if !e.empty() {
 			entries = append(entries, e)

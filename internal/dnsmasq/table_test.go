@@ -164,7 +164,7 @@ func TestReadFurther(t *testing.T) {
 			t.Errorf("%q: %q, %v", file, got, err)
 		}
 	}
-	if _, err := readFurther(path + ".absent"); err == nil || !strings.HasPrefix(err.Error(), "the further lines for dnsmasq: ") {
+	if _, err := readFurther(path + ".absent"); err == nil || !strings.HasPrefix(err.Error(), "conf_file: ") {
 		t.Errorf("error %v", err)
 	}
 }

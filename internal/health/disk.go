@@ -70,11 +70,11 @@ func judge(dir string, s space) []Trouble {
 	at := shell.Quote(dir)
 	switch {
 	case s.readOnly:
-		return wrong("the file system of "+dir+" is read-only: no change can be kept", []string{"findmnt --target " + at, "journalctl -k -n 50"})
+		return wrong("the file system of "+dir+" is read-only: changes are refused", []string{"findmnt --target " + at, "journalctl -k -n 50"})
 	case s.free == 0:
 		return wrong("the file system of "+dir+" is full", []string{"df -h " + at})
 	case s.someFiles && s.files == 0:
-		return wrong("the file system of "+dir+" has no room for another file", []string{"df -i " + at})
+		return wrong("the file system of "+dir+" has no free inodes", []string{"df -i " + at})
 	case s.free < low:
 		return []Trouble{{Part: disk, State: Warning, Look: []string{"df -h " + at},
 			Message: fmt.Sprintf("the file system of %s is nearly full: %d KiB are left", dir, s.free>>10)}}

@@ -21,7 +21,7 @@ func TestJudge(t *testing.T) {
 		{"read-only", space{readOnly: true, free: 1 << 30, files: 9, someFiles: true}, Wrong, "is read-only"},
 		{"full", space{files: 9, someFiles: true}, Wrong, "is full"},
 		{"nearly full", space{free: 15 << 20, files: 9, someFiles: true}, Warning, "nearly full: 15360 KiB are left"},
-		{"no more files", space{free: 1 << 30, someFiles: true}, Wrong, "no room for another file"},
+		{"no more files", space{free: 1 << 30, someFiles: true}, Wrong, "no free inodes"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

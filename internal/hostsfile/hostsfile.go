@@ -62,9 +62,9 @@ func (f *File) read() map[string][]netip.Addr {
 	switch {
 	case os.IsNotExist(err):
 	case err != nil:
-		f.log.Warn("the hosts file cannot be read: guests may get names that are in it", "path", f.path, "error", err)
+		f.log.Warn("the hosts file cannot be read: its names may be given to guests", "path", f.path, "error", err)
 	case len(data) > maxSize:
-		f.log.Warn("the hosts file is too large: guests may get names from the end of it", "path", f.path, "read_bytes", maxSize)
+		f.log.Warn("the hosts file is too large: names at its end may be given to guests", "path", f.path, "read_bytes", maxSize)
 		data = data[:maxSize]
 	}
 	return Parse(data)

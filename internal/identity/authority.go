@@ -39,7 +39,7 @@ const (
 )
 
 // ErrDamaged: the file holds no key with its certificate.
-var ErrDamaged = errors.New("it does not hold an RSA key and its certificate; restore it from a backup, or move it away to have a new authority made, which verifiers must then be given")
+var ErrDamaged = errors.New("it does not contain an RSA key and its certificate; restore it from a backup, or move it away to create a new authority, and give its certificate to all verifiers")
 
 // Authority signs identity documents. It may be used by many at once.
 type Authority struct {

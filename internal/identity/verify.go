@@ -64,7 +64,7 @@ func verifyPKCS7(certificate *x509.Certificate, document, der []byte) error {
 		return fmt.Errorf("the signature is neither RSA's nor PKCS #7: %w", err)
 	}
 	if len(message.Content) > 0 && !bytes.Equal(message.Content, document) {
-		return fmt.Errorf("%w: the signature is of another document", ErrNotGenuine)
+		return fmt.Errorf("%w: the signature belongs to another document", ErrNotGenuine)
 	}
 	message.Content, message.Certificates = document, []*x509.Certificate{certificate}
 	roots := x509.NewCertPool()

@@ -27,7 +27,7 @@ const (
 // Why a token is not accepted.
 var (
 	ErrMalformed = errors.New("the token is malformed")
-	ErrForeign   = errors.New("the token is another guest's, another server's, or from before the host's start")
+	ErrForeign   = errors.New("the token belongs to another guest or server, or is from before the host's boot")
 	ErrExpired   = errors.New("the token has expired")
 )
 

@@ -39,7 +39,7 @@ func TestVerify(t *testing.T) {
 		{"another guest's", good, web2, noon, ErrForeign},
 		{"another server's", NewKey().Issue(web1, noon+time.Minute), web1, noon, ErrForeign},
 		{"a later end made up", "AAD_AA" + good[6:], web1, noon, ErrForeign},
-		{"from before the host's start", keyOf(key.secret, uuid.New()).Issue(web1, noon+time.Minute), web1, noon, ErrForeign},
+		{"from before the host's boot", keyOf(key.secret, uuid.New()).Issue(web1, noon+time.Minute), web1, noon, ErrForeign},
 		{"issued by a clock that is far ahead", good, web1, noon - MaxTTL, ErrForeign},
 		{"a signature made up", good[:len(good)-2] + flipped + good[len(good)-1:], web1, noon, ErrForeign},
 		{"cut short", good[:len(good)-1], web1, noon, ErrMalformed},

@@ -21,7 +21,7 @@ const (
 	ipv6PktOptions = 6 // IPV6_2292PKTOPTIONS
 )
 
-var errNoInterface = errors.New("the kernel does not say")
+var errNoInterface = errors.New("the kernel does not report it")
 
 // arrival asks the kernel by which interface the connection was made. For a
 // port of a bridge that is the bridge. The option is documented for datagrams,

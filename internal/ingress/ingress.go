@@ -30,7 +30,7 @@ const Loopback = "lo"
 
 // ErrNoSYN means that the kernel answered the SYN with a SYN cookie: nothing is
 // known of who sent it.
-var ErrNoSYN = errors.New("the kernel kept no SYN of the connection")
+var ErrNoSYN = errors.New("the kernel has no SYN of the connection")
 
 // Source is where a connection came from.
 type Source struct {

@@ -140,7 +140,7 @@ func (m *moves) drain(fd int) {
 
 func (m *moves) lose() {
 	if time.Since(m.lost) > handshakeTime {
-		m.log.Warn("news of the bridges' forwarding tables were lost: connections of guests are refused for some seconds")
+		m.log.Warn("updates of the bridges' forwarding tables were lost; refusing connections of guests for some seconds")
 	}
 	m.lost, m.stale = time.Now(), true
 }

@@ -14,7 +14,7 @@ type linkHeader struct {
 	destination, source instance.MAC
 }
 
-var errOtherSYN = errors.New("the SYN that the kernel kept is not the connection's")
+var errOtherSYN = errors.New("the SYN in the kernel does not belong to the connection")
 
 const (
 	sizeofEthernet = 14

@@ -48,7 +48,7 @@ func (j *job) ensureAccounts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	made, err = j.createAccount(ctx, dnsmasqUser, "/nonexistent", "dnsmasq of mdserver")
+	made, err = j.createAccount(ctx, dnsmasqUser, "/nonexistent", "mdserver's dnsmasq")
 	if made {
 		j.manifest.CreatedDnsmasqUser = dnsmasqUser
 	}
@@ -80,13 +80,13 @@ func (j *job) createAccount(ctx context.Context, account, home, comment string) 
 		j.report.add(Unchanged, name, "")
 		return false, nil
 	case j.NoUser:
-		j.report.add(Skipped, name, "as you asked; files stay root's")
+		j.report.add(Skipped, name, "as requested; files belong to root")
 		return false, nil
 	case j.UID != 0 && !j.DryRun:
-		j.report.add(Skipped, name, "only root can create it; files keep your ownership")
+		j.report.add(Skipped, name, "only root can create it; files belong to you")
 		return false, nil
 	case passwd == nil:
-		j.report.add(Skipped, name, "there is no /etc/passwd in "+j.Root+"; files stay root's")
+		j.report.add(Skipped, name, "there is no /etc/passwd in "+j.Root+"; files belong to root")
 		return false, nil
 	}
 	tool, args := "useradd", []string{"--system", "--home-dir", home, "--no-create-home",

@@ -73,7 +73,7 @@ func TestAccountIsSkipped(t *testing.T) {
 		set  func(h *host)
 		note string
 	}{
-		{"as asked", 0, func(h *host) { h.write("/etc/passwd", rootOnly); h.opts.NoUser = true }, "as you asked"},
+		{"as asked", 0, func(h *host) { h.write("/etc/passwd", rootOnly); h.opts.NoUser = true }, "as requested"},
 		{"by an ordinary user", 1000, func(h *host) { h.write("/etc/passwd", rootOnly) }, "only root"},
 		{"in a tree without accounts", 0, func(*host) {}, "there is no /etc/passwd"},
 	}

@@ -113,7 +113,7 @@ func TestHookOfTheOriginal(t *testing.T) {
 	}{
 		{"as it was shipped", func(t *testing.T) string { return shippedHook(t, "169.254.169.254") }, nil, Moved, ""},
 		{"with another address", func(t *testing.T) string { return shippedHook(t, "10.122.0.1") }, nil, Moved, ""},
-		{"with lines of one's own", func(t *testing.T) string { return shippedHook(t, "169.254.169.254") + "touch /run/x\n" }, nil, "", "keep your own"},
+		{"with lines of one's own", func(t *testing.T) string { return shippedHook(t, "169.254.169.254") + "touch /run/x\n" }, nil, "", "remove that part"},
 		{"another hook", func(*testing.T) string { return "#!/bin/sh\nexit 0\n" }, nil, "", ""},
 		{"a backup is there", func(t *testing.T) string { return shippedHook(t, "169.254.169.254") },
 			func(h *host) { h.write(originalHookPath+originalSuffix, "older\n") }, Kept, "registers every guest a second time"},

@@ -59,7 +59,7 @@ func (j *job) configure() error {
 		return fmt.Errorf("start: %w", err)
 	case sum(old) != j.manifest.Files[dropIn].SHA256:
 		j.report.add(Kept, dropIn, "you changed it")
-		j.report.find("the file "+dropIn+" is yours; add these lines to it", lines(lacks)...)
+		j.report.find("the file "+dropIn+" was changed; add these lines to it", lines(lacks)...)
 		return nil
 	}
 	if err := j.writeDropIn(extend(string(old), lacks)); err != nil || j.DryRun {
@@ -142,7 +142,7 @@ func (j *job) lacksNetwork(cfg *config.Config) []part {
 func (j *job) compareBackend(cfg *config.Config) {
 	name := j.Start.Network
 	if n, configured := networkOf(cfg, name); configured && name != ownNetwork && n.Backend != config.BackendLibvirt {
-		j.report.add(Kept, "network "+name, "your configuration has it with the backend "+n.Backend)
+		j.report.add(Kept, "network "+name, "your configuration has it with another backend, "+n.Backend)
 	}
 }
 

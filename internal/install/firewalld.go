@@ -53,7 +53,7 @@ func (j *job) adviseFirewall(ctx context.Context) {
 		return // "mdserver config check" says what is wrong with it
 	}
 	if name, runs, admitted := j.opening(ctx, cfg.Server.Port); runs && !admitted {
-		j.report.next("let guests reach the metadata through firewalld",
+		j.report.next("open firewalld for guests' metadata requests",
 			strings.Join(inZone("--add-"+name), " "), strings.Join(reloadFirewalld, " "))
 	}
 }

@@ -18,8 +18,8 @@ func FindOriginal(root string) []Found {
 	hooks, _ := filepath.Glob(filepath.Join(root, "/etc/libvirt/hooks/qemu.d/*")) // the pattern is valid
 	for _, hook := range append([]string{filepath.Join(root, "/etc/libvirt/hooks/qemu")}, hooks...) {
 		if is(hook, isOriginalHook) {
-			found = append(found, Found{hook, "is the Python mdserver's hook. A guest's start waits for its answer. `mdserver install` adds the new one " +
-				"in qemu.d and moves this one aside, unless it is in qemu.d too or you changed it: then remove its part yourself"})
+			found = append(found, Found{hook, "is the Python mdserver's hook, which delays each guest's start. `mdserver install` adds the new hook " +
+				"in qemu.d and renames this one, unless it is in qemu.d too or you changed it: then remove it by hand"})
 		}
 	}
 	for _, unit := range []struct {
@@ -31,7 +31,7 @@ func FindOriginal(root string) []Found {
 		}
 	}
 	if path := filepath.Join(root, unitDir, pathUnit); exists(path) && !is(path, isOriginalPathUnit) {
-		found = append(found, Found{path, "starts the Python mdserver's dnsmasq again; stop it and move it away"})
+		found = append(found, Found{path, "starts the Python mdserver's dnsmasq again; stop it and remove it"})
 	}
 	return found
 }

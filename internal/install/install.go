@@ -59,8 +59,8 @@ type Page struct {
 type Runner func(ctx context.Context, name string, args ...string) error
 
 // ErrNotRoot is the answer to a user who cannot install into the running system.
-var ErrNotRoot = errors.New("only root can do this to the running system; " +
-	"use --root DIR to work on another directory tree, or --dry-run to see what would be done")
+var ErrNotRoot = errors.New("only root can change the running system; " +
+	"use --root DIR for another directory tree, or --dry-run to list the steps")
 
 func (o *Options) prepare() error {
 	if o.Prefix == "" {

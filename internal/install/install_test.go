@@ -368,7 +368,7 @@ func TestUninstallLeavesConfigurationAndData(t *testing.T) {
 	if _, err := os.Stat(h.path("/usr")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("empty directories are left: %v", err)
 	}
-	if _, err := Uninstall(context.Background(), h.opts); err == nil || !strings.Contains(err.Error(), "uninstalled already; --purge removes") {
+	if _, err := Uninstall(context.Background(), h.opts); err == nil || !strings.Contains(err.Error(), "already uninstalled; --purge removes") {
 		t.Errorf("the second time: %v", err)
 	}
 }

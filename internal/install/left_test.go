@@ -178,7 +178,7 @@ func TestUninstallKeepsEntries(t *testing.T) {
 			s := newStartable(t)
 			s.opts.Withdraw = func(context.Context, *config.Config, []string) ([]network.Withdrawal, error) {
 				calls++
-				return nil, errors.New("another mdserver uses it")
+				return nil, errors.New("another mdserver is using it")
 			}
 			s.start(Start{Network: "default"})
 			j := s.job()

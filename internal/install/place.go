@@ -68,7 +68,7 @@ func (j *job) keep(it item, last file, why string) error {
 		return nil
 	}
 	path := it.path + newSuffix
-	j.report.add(Kept, it.path, why+"; ours is in "+path)
+	j.report.add(Kept, it.path, why+"; the new version is in "+path)
 	it.policy, it.original = example, nil
 	if info, err := j.tree.lstat(path); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (j *job) removeUnchanged(path, why string) (gone bool, err error) {
 		return false, err
 	}
 	if sum(current) != j.manifest.Files[path].SHA256 {
-		j.report.add(Kept, path, "it is not what was installed")
+		j.report.add(Kept, path, "it was changed after the installation")
 		return false, nil
 	}
 	if err := j.tree.remove(path); err != nil {
@@ -149,7 +149,7 @@ func (j *job) inheritGroup(d directory) error {
 	if err != nil || info == nil || !info.IsDir() || info.Mode()&fs.ModeSetgid != 0 || groupOf(info) != j.account.gid {
 		return err
 	}
-	j.report.add(Done, "chmod g+s "+d.path, "new files in it get the group "+j.User)
+	j.report.add(Done, "chmod g+s "+d.path, "new files in it belong to the group "+j.User)
 	return j.tree.chmod(d.path, info.Mode()|fs.ModeSetgid)
 }
 

@@ -32,9 +32,9 @@ func (o *Options) checkStart() error {
 	case o.Start == nil:
 		return nil
 	case o.Root != "":
-		return errors.New("start: a directory tree cannot be started; leave out --root")
+		return errors.New("start: cannot start with --root")
 	case !o.Systemd:
-		return errors.New("start: systemd does not run this system")
+		return errors.New("start: this host does not run systemd")
 	case o.Start.Network != "" && !networkName.MatchString(o.Start.Network):
 		return fmt.Errorf("network %q: must be the name of a libvirt network: letters, digits, '.', '_' and '-', not beginning with . or -, at most 60", o.Start.Network)
 	}
@@ -95,7 +95,7 @@ func (j *job) startNetwork(ctx context.Context, n served) {
 		j.report.add(Failed, "network "+name, "libvirt has no such network; it has: "+strings.Join(all, ", "))
 		return
 	case n.otherBridge:
-		j.report.add(Skipped, "network "+name, "libvirt has no such network; its bridge is made elsewhere")
+		j.report.add(Skipped, "network "+name, "libvirt has no such network; its bridge is created elsewhere")
 		return
 	default:
 		j.undoable(ctx, virsh("net-define", networkPath(j.Prefix)), virsh("net-undefine", name))
@@ -123,7 +123,7 @@ const libvirtGroup = "libvirt"
 func (j *job) joinGroup(ctx context.Context) {
 	switch members, found := j.members(libvirtGroup); {
 	case !found:
-		j.report.add(Skipped, "group "+libvirtGroup, "there is no such group; libvirt's own rules decide who may use its socket")
+		j.report.add(Skipped, "group "+libvirtGroup, "there is no such group; libvirt's configuration decides who can use its socket")
 	case slices.Contains(members, j.User):
 		j.report.add(Unchanged, "group "+libvirtGroup, j.User+" is a member")
 	default:
@@ -159,7 +159,7 @@ func (j *job) reloadLibvirt(ctx context.Context) {
 			continue
 		}
 		if j.knowsHook(ctx, unit) {
-			j.report.add(Unchanged, unit, "knows the hook")
+			j.report.add(Unchanged, unit, "has read the hook")
 			continue
 		}
 		j.system(ctx, "systemctl", "reload-or-restart", unit)
@@ -191,7 +191,7 @@ func (j *job) undo(ctx context.Context) {
 		}
 		if network, stops := stopsNetwork(command); stops && j.inUse(ctx, network) {
 			j.report.add(Kept, "network "+network, "guests use it")
-			j.report.next("stop the network when no guest uses it", strings.Join(command, " "))
+			j.report.next("stop the network after its guests", strings.Join(command, " "))
 			rest = append(rest, command)
 			continue
 		}

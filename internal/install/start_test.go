@@ -499,8 +499,8 @@ func TestStartDryRun(t *testing.T) {
 
 func TestStartOptionsAreChecked(t *testing.T) {
 	for want, o := range map[string]Options{
-		"leave out --root":      {Root: "/srv/root", Systemd: true, Start: &Start{Network: "default"}},
-		"systemd does not run":  {Start: &Start{Network: "default"}},
+		"cannot start with --root":      {Root: "/srv/root", Systemd: true, Start: &Start{Network: "default"}},
+		"this host does not run systemd":  {Start: &Start{Network: "default"}},
 		`network "a]\nb"`:       {Systemd: true, Start: &Start{Network: "a]\nb"}},
 		`network "--all"`:       {Systemd: true, Start: &Start{Network: "--all"}},
 		"one line of a public":  {Systemd: true, Start: &Start{Network: "default", Keys: []string{"ssh-rsa AAAA\n[mdserver]"}}},

@@ -104,7 +104,7 @@ func (j *job) nextSteps(ctx context.Context) {
 	}
 	j.adviseFirewall(ctx)
 	j.report.next("start mdserver, now and at every boot", "systemctl enable mdserver.service", "systemctl restart mdserver.service")
-	j.report.next("make libvirt see the new hook: it looks for hooks only when it starts or reloads",
+	j.report.next("make libvirt read the new hook: it looks for hooks only when it starts or reloads",
 		"systemctl reload "+j.guestDaemon())
 }
 
@@ -136,7 +136,7 @@ func (j *job) hasKeys() bool {
 
 // firstGuest says how to start a guest.
 func (j *job) firstGuest() {
-	j.report.next("start a guest from a vendor's cloud image that is in /var/lib/libvirt/images",
+	j.report.next("start a guest from a vendor's cloud image in /var/lib/libvirt/images",
 		"virt-install --connect qemu:///system --name web1 --memory 1024 --osinfo linux2022 --import --noautoconsole "+
 			"--disk size=10,backing_store=/var/lib/libvirt/images/IMAGE.qcow2 --network network="+j.served[0].name+
 			" --sysinfo 'system.product=OpenStack Nova'")
@@ -147,12 +147,12 @@ func (j *job) firstGuest() {
 func (j *job) findLeftovers() {
 	j.findHook()
 	if unit := path.Join(unitDir, pathUnit); j.has(unit) && !j.moved(unit) {
-		j.report.find("the unit "+unit+" would start a second dnsmasq; nothing needs it any more",
+		j.report.find("the unit "+unit+" would start a second dnsmasq, and is no longer needed",
 			"systemctl stop "+pathUnit, "mv "+unit+" "+unit+originalSuffix, "systemctl daemon-reload")
 	}
 	for _, unit := range []string{serverUnit, dnsmasqUnit} {
 		if drop := path.Join(unitDir, unit+".d"); j.has(drop) {
-			j.report.find(drop + "/ changes the unit: check that it still fits, above all an ExecStart of the Python mdserver")
+			j.report.find(drop + "/ changes the unit: check that it still fits; remove an ExecStart of the Python mdserver")
 		}
 	}
 	j.findDnsmasq()
@@ -173,8 +173,8 @@ func (j *job) findHook() {
 		j.report.find("the Python mdserver's hook "+hook+" registers every guest a second time, and delays its start while mdserver is stopped",
 			"rm "+hook)
 	default:
-		j.report.find(hook + " posts guests to /instance-upload, as the Python mdserver's hook does, but was changed: " +
-			"remove that part, which delays a guest's start while mdserver is stopped, and keep your own")
+		j.report.find(hook + " is a changed version of the Python mdserver's hook and posts guests to /instance-upload: " +
+			"remove that part, because it delays a guest's start while mdserver is stopped")
 	}
 }
 
@@ -195,8 +195,8 @@ func (j *job) findDnsmasq() {
 	if err != nil || strings.TrimSpace(string(name)) != "dnsmasq" || j.ours(pid) {
 		return
 	}
-	j.report.find(fmt.Sprintf("dnsmasq (process %d) of the Python mdserver's unit still runs. mdserver leaves it alone while it runs; "+
-		"to have mdserver run dnsmasq itself, which is the default, stop it before you start mdserver", pid),
+	j.report.find(fmt.Sprintf("dnsmasq (process %d) of the Python mdserver's unit still runs, and mdserver uses it as it is; "+
+		"to let mdserver run its own (the default), stop it before you start mdserver", pid),
 		"systemctl stop mdserver.service mdserver-dnsmasq.path mdserver-dnsmasq.service")
 }
 
@@ -234,7 +234,7 @@ func (j *job) findUnreadableConfig() {
 		if mode&wanted == wanted || groupOf(info) == j.account.gid && mode>>3&wanted == wanted {
 			continue
 		}
-		j.report.find(name+" cannot be read by the group "+j.User+", as which mdserver runs",
+		j.report.find(name+" is not readable for the group "+j.User+" of mdserver's user",
 			"chgrp -R "+j.User+" "+name, "chmod -R g+"+need+" "+name)
 	}
 }

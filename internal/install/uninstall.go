@@ -22,7 +22,7 @@ func Uninstall(ctx context.Context, opts Options) (*Report, error) {
 	defer j.tree.close()
 	switch {
 	case j.manifest.left && !j.Purge:
-		return nil, fmt.Errorf("mdserver is uninstalled already; --purge removes configuration and data, which are left")
+		return nil, fmt.Errorf("mdserver is already uninstalled; --purge removes the remaining configuration and data")
 	case !j.manifest.left && !j.manifest.installed:
 		return nil, fmt.Errorf("nothing is installed with the prefix %s: there is no %s", j.Prefix, manifestPath(j.Prefix))
 	case j.Purge:
@@ -113,7 +113,7 @@ func (j *job) removeTable() {
 	}
 	const table = "nftables table bridge mdserver"
 	if j.DryRun {
-		j.report.add(Removed, table, "if it is there")
+		j.report.add(Removed, table, "if it exists")
 		return
 	}
 	switch there, err := j.RemoveTable(); {
@@ -173,7 +173,7 @@ func (j *job) purge(ctx context.Context) error {
 		if err := j.tree.removeAll(name); err != nil {
 			return fmt.Errorf("purge: %w", err)
 		}
-		j.report.add(Removed, name, "with all that was in it")
+		j.report.add(Removed, name, "with its contents")
 	}
 	for _, user := range []string{j.manifest.CreatedUser, j.manifest.CreatedDnsmasqUser} {
 		if user != "" && j.Root == "" && !j.NoUser {
@@ -234,6 +234,6 @@ func (j *job) afterwards(started bool) {
 	case original && !started:
 		j.report.next("start the Python mdserver again", "systemctl start mdserver.service")
 	case !original && j.has("/etc/libvirt/qemu/networks/mds.xml"): // the original serves it, too
-		j.report.next("remove the guests' network, if nothing uses it", "virsh net-destroy mds", "virsh net-undefine mds")
+		j.report.next("remove the guests' network, if it is not used", "virsh net-destroy mds", "virsh net-undefine mds")
 	}
 }

@@ -14,7 +14,7 @@ func (j *job) withdraw(ctx context.Context) {
 		return
 	}
 	if j.DryRun {
-		j.report.add(Removed, entries, "those of mdserver, if there are any")
+		j.report.add(Removed, entries, "mdserver's, if any")
 		return
 	}
 	cfg, err := j.loadConfig()
@@ -38,7 +38,7 @@ func (j *job) withdraw(ctx context.Context) {
 		}
 		j.report.add(Failed, name, strings.Join(w.Problems, "; "))
 		if len(w.Commands) > 0 {
-			j.report.next("remove what is left of mdserver's entries in libvirt's network "+w.Network+
+			j.report.next("remove mdserver's remaining entries in libvirt's network "+w.Network+
 				"; leave out --live if the network does not run, and --config if it is not persistent", w.Commands...)
 		}
 	}

@@ -94,7 +94,7 @@ func (m Metadata) Validate() error {
 		}
 	}
 	if v, ok := m.Values[KeyIMDS]; ok && !IMDSMode(v).valid() {
-		return fmt.Errorf("metadata imds %q is none of the modes, accepted: optional, required, off", v)
+		return fmt.Errorf("metadata imds %q is not a mode, accepted: optional, required, off", v)
 	}
 	if v, ok := m.Values[KeyIMDSExempt]; ok {
 		if _, err := ParseIMDSFrontends(v); err != nil {

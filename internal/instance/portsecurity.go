@@ -71,7 +71,7 @@ func parsePrefix(item string) (netip.Prefix, error) {
 	if err != nil {
 		addr, err := netip.ParseAddr(item)
 		if err != nil || addr.Zone() != "" {
-			return netip.Prefix{}, fmt.Errorf("%q is none, accepted: addresses, prefixes and MAC addresses, separated by commas", item)
+			return netip.Prefix{}, fmt.Errorf("%q is not valid, accepted: addresses, prefixes and MAC addresses, separated by commas", item)
 		}
 		prefix = netip.PrefixFrom(addr, addr.BitLen())
 	}
@@ -99,7 +99,7 @@ func (a *Allowed) add(prefix netip.Prefix) {
 // validatePortSecurity checks the keys of port security.
 func (m Metadata) validatePortSecurity() error {
 	if v, ok := m.Values[KeyPortSecurity]; ok && v != "on" && v != "off" {
-		return fmt.Errorf("metadata %s %q is neither, accepted: on, off", KeyPortSecurity, v)
+		return fmt.Errorf("metadata %s %q is not valid, accepted: on, off", KeyPortSecurity, v)
 	}
 	if v, ok := m.Values[KeyAllowedAddresses]; ok {
 		if _, err := parseAllowed(v); err != nil {

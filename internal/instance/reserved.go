@@ -9,12 +9,12 @@ import (
 // told to, in any domain that they search. Who has such a name speaks for that
 // service to all others.
 var services = map[string]string{
-	"wpad":          "browsers take their proxy from it (WPAD; CERT VU#598349)",
-	"isatap":        "Windows takes its IPv6 router from it (RFC 5214)",
-	"localhost":     "it means the machine that asks (RFC 6761)",
-	"localdomain":   "it means the machine that asks",
+	"wpad":          "browsers use it to find a proxy (WPAD; CERT VU#598349)",
+	"isatap":        "Windows uses it to find an IPv6 router (RFC 5214)",
+	"localhost":     "it means the local machine (RFC 6761)",
+	"localdomain":   "it means the local machine",
 	"broadcasthost": "it means the broadcast address in BSD's hosts file",
-	"gateway":       "it is taken for the network's router",
+	"gateway":       "it names the network's router",
 	"metadata":      "guests look for GCE's metadata server there",
 	"instance-data": "cloud-init looks for EC2's metadata server there",
 	"data-server":   "cloud-init looks for CloudStack's metadata server there",

@@ -52,25 +52,25 @@ func (d *draft) choose(p pool, c claim) (addr netip.Addr, problem, err error) {
 	if addr, ok := d.allocate(p, c); ok {
 		return addr, nil, nil
 	}
-	return netip.Addr{}, fmt.Errorf("%w: guest %q has no address: none is left in %s; remove guests that are gone, or enlarge the network",
+	return netip.Addr{}, fmt.Errorf("%w: guest %q has no address: %s has no free one; remove old guests, or enlarge the network",
 		ErrNetworkFull, c.guest.Name, p.prefix), nil
 }
 
 // grant checks an address that the guest asks for.
 func (d *draft) grant(p pool, c claim) error {
 	if _, rests := d.resting.Get(addrKey(c.wanted)); rests && d.unconfirmed {
-		return &RequestError{ErrAddressTaken, c.guest.Name, fmt.Sprintf("%s rests since its guest was removed", c.wanted)}
+		return &RequestError{ErrAddressTaken, c.guest.Name, fmt.Sprintf("%s is in quarantine since its guest was removed", c.wanted)}
 	}
 	if reason := p.refusal(c.wanted, c.mac); reason != "" {
 		return &RequestError{ErrAddressOutside, c.guest.Name,
-			fmt.Sprintf("the metadata asks for an address that the network %q does not give: %s", p.network, reason)}
+			fmt.Sprintf("the metadata requests an address that the network %q does not have: %s", p.network, reason)}
 	}
 	if other := d.rules.withheld.addr(c.wanted, c.guest.UUID); other != nil && c.wanted != c.current {
-		return &RequestError{ErrAddressTaken, c.guest.Name, fmt.Sprintf("%s is withheld for %s", c.wanted, other)}
+		return &RequestError{ErrAddressTaken, c.guest.Name, fmt.Sprintf("%s is reserved for %s", c.wanted, other)}
 	}
 	if other := d.holder(c.wanted, c.guest.UUID); other != nil {
 		return &ConflictError{Kind: ErrAddressTaken, Value: c.wanted.String(), Guest: c.guest.Name, Holder: other.Name,
-			Hint: "ask for another one in the metadata"}
+			Hint: "request another one in the metadata"}
 	}
 	return nil
 }

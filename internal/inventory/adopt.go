@@ -106,7 +106,7 @@ func (d *draft) fit(guest, former *instance.Instance) error {
 		// One that another record of the table has given up does not rest.
 		_, rested := d.base.resting.Get(addrKey(addr))
 		if r, rests := d.resting.Get(addrKey(addr)); rests && rested && r.UUID != guest.UUID {
-			return &RequestError{ErrAddressTaken, guest.Name, fmt.Sprintf("%s rests since its guest was removed", addr)}
+			return &RequestError{ErrAddressTaken, guest.Name, fmt.Sprintf("%s is in quarantine since its guest was removed", addr)}
 		}
 	}
 	if former == nil {

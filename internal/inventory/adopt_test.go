@@ -103,7 +103,7 @@ func TestAdoptSkips(t *testing.T) {
 		record instance.Instance
 		want   error
 	}{
-		{"the guest is known", fresh(func(g *instance.Instance) { g.UUID = ours.UUID }), inventory.ErrUUIDTaken},
+		{"the guest exists", fresh(func(g *instance.Instance) { g.UUID = ours.UUID }), inventory.ErrUUIDTaken},
 		{"its name", fresh(func(g *instance.Instance) { g.Name = "web" }), inventory.ErrNameTaken},
 		{"its address", fresh(func(g *instance.Instance) { g.IPv4 = ours.IPv4 }), inventory.ErrAddressTaken},
 		{"its MAC", fresh(func(g *instance.Instance) { g.MAC = ours.MAC }), inventory.ErrMACInUse},

@@ -42,7 +42,7 @@ var (
 	// ErrTooManyGuests: there are as many guests as there may be [507].
 	ErrTooManyGuests = errors.New("too many guests")
 	// ErrPasswordSet: the guest has posted a password before [409].
-	ErrPasswordSet = errors.New("password set already")
+	ErrPasswordSet = errors.New("the password is already set")
 	// ErrStore: the change could not be made durable and was not made [503].
 	// With ErrUncertain, it may have been made.
 	ErrStore = errors.New("inventory not written")

@@ -24,9 +24,9 @@ func (d *draft) hostname(dom instance.Domain, places []instance.Attachment, curr
 	}
 	derived := d.derive(dom.Name, dom.UUID, places)
 	if why := d.reserved(derived, places); why != "" {
-		problem = fmt.Sprintf("the host name %q is not given: %s", derived, why)
+		problem = fmt.Sprintf("the host name %q is not available: %s", derived, why)
 	} else if other := d.withheldName(derived, dom.UUID, places); other != nil {
-		problem = fmt.Sprintf("the host name %q is not given: it is withheld for %s", derived, other)
+		problem = fmt.Sprintf("the host name %q is not available: it is reserved for %s", derived, other)
 	}
 	hostname = distinct(derived, dom.UUID, func(name string) bool {
 		return d.hostnameHolder(name, dom.UUID, places) == nil && d.reserved(name, places) == "" && d.withheldName(name, dom.UUID, places) == nil
@@ -37,20 +37,20 @@ func (d *draft) hostname(dom instance.Domain, places []instance.Attachment, curr
 // grantHostname checks a host name that the guest asks for.
 func (d *draft) grantHostname(dom instance.Domain, wanted string, places []instance.Attachment) error {
 	refuse := func(why string) error {
-		return &RequestError{ErrInvalid, dom.Name, fmt.Sprintf("the metadata asks for the hostname %q, which is not given: %s", wanted, why)}
+		return &RequestError{ErrInvalid, dom.Name, fmt.Sprintf("the metadata requests the host name %q, which is not available: %s", wanted, why)}
 	}
 	if why := d.reserved(wanted, places); why != "" {
 		return refuse(why)
 	}
 	if d.unconfirmed && !d.mayBeDotted(wanted, places) {
-		return refuse("only root may ask for a name outside the network's domain")
+		return refuse("only root may request a name outside the network's domain")
 	}
 	if other := d.withheldName(wanted, dom.UUID, places); other != nil {
-		return refuse(fmt.Sprintf("it is withheld for %s", other))
+		return refuse(fmt.Sprintf("it is reserved for %s", other))
 	}
 	if other := d.hostnameHolder(wanted, dom.UUID, places); other != nil {
 		return &ConflictError{Kind: ErrHostnameTaken, Value: wanted, Guest: dom.Name, Holder: other.Name,
-			Hint: fmt.Sprintf("ask for another one in the metadata, or, if %q is gone, remove it: mdserver instance rm %s", other.Name, shellRef(other))}
+			Hint: fmt.Sprintf("request another one in the metadata, or, if %q no longer exists, remove it: mdserver instance rm %s", other.Name, shellRef(other))}
 	}
 	return nil
 }
@@ -97,7 +97,7 @@ func (d *draft) reserved(hostname string, places []instance.Attachment) string {
 		if len(listed) == 0 || slices.ContainsFunc(place.Addrs(), func(own netip.Addr) bool { return slices.Contains(listed, own) }) {
 			return ""
 		}
-		return fmt.Sprintf("this host's hosts file has it for %v", listed[0])
+		return fmt.Sprintf("it is the name of %v in this host's hosts file", listed[0])
 	})
 }
 

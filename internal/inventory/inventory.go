@@ -189,7 +189,7 @@ func load(ctx context.Context, store Store, r *rules) (trees, error) {
 	}
 	guests, reasons := contradictory(conflicts)
 	if err := store.SetAside(ctx, guests, reasons); err != nil {
-		return trees{}, fmt.Errorf("set aside %d records that contradict others: %w", len(guests), err)
+		return trees{}, fmt.Errorf("set aside %d conflicting records: %w", len(guests), err)
 	}
 	return load(ctx, store, r)
 }
@@ -260,4 +260,4 @@ func (e editable) holderOf(err error) *instance.Instance {
 	return holder
 }
 
-var errIncomplete = errors.New("it lacks a name, a UUID, an instance-id or a host name")
+var errIncomplete = errors.New("its name, UUID, instance-id or host name is missing")

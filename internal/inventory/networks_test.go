@@ -190,7 +190,7 @@ func TestLeasedAddresses(t *testing.T) {
 	if r := l.register(onBoth(3, "late")); r.Instance.IPv4.IsValid() || r.AddressProblem == nil {
 		t.Errorf("in a full network: %+v", r.Instance)
 	}
-	l.refused(onBoth(4, "wish", "ipv4", "10.50.0.4"), inventory.ErrAddressOutside, "leased to "+mac(104).String())
+	l.refused(onBoth(4, "wish", "ipv4", "10.50.0.4"), inventory.ErrAddressOutside, "leased by libvirt to "+mac(104).String())
 }
 
 // One MAC address on two networks that are apart gives a place on each; the

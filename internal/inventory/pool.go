@@ -151,7 +151,7 @@ func (p pool) refusal(addr netip.Addr, mac instance.MAC) string {
 		return fmt.Sprintf("%s is the broadcast address of %s", addr, p.prefix)
 	}
 	if holder, ok := p.leased[addr]; ok && holder != mac {
-		return fmt.Sprintf("%s is leased to %s", addr, holder)
+		return fmt.Sprintf("%s is leased by libvirt to %s", addr, holder)
 	}
 	for _, r := range p.excluded {
 		if r.Contains(addr) {

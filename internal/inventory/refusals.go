@@ -71,7 +71,7 @@ func (r *rules) advice(dom instance.Domain, err *RequestError) []string {
 	case errors.Is(err, ErrNoInterface):
 		return r.servingAdvice(dom)
 	case errors.Is(err, ErrAddressOutside):
-		return []string{"change the address in the domain's <metadata>, or remove it there: then one is chosen"}
+		return []string{"change the address in the domain's <metadata>, or remove it to get an automatic one"}
 	}
 	return nil
 }
@@ -81,7 +81,7 @@ func (r *rules) advice(dom instance.Domain, err *RequestError) []string {
 func (r *rules) servingAdvice(dom instance.Domain) []string {
 	var advice []string
 	if len(r.Networks) > 0 {
-		advice = append(advice, fmt.Sprintf("give it an interface on a network that is served: virsh attach-interface %s network %s --model virtio --config",
+		advice = append(advice, fmt.Sprintf("give it an interface on a served network: virsh attach-interface %s network %s --model virtio --config",
 			shell.Quote(dom.Name), shell.Quote(r.Networks[0].Name)))
 	}
 	var places []string

@@ -153,7 +153,7 @@ func networksOf(dom instance.Domain) string {
 		}
 	}
 	if len(names) == 0 {
-		return "it has no network interface at all"
+		return "it has no network interface"
 	}
 	return "they are on " + strings.Join(names, ", ")
 }
@@ -162,7 +162,7 @@ func (d *draft) checkMACs(dom instance.Domain, places []instance.Attachment) err
 	for _, place := range places {
 		for _, other := range d.sameMAC(place, dom.UUID) {
 			return &ConflictError{Kind: ErrMACInUse, Value: place.MAC.String(), Guest: dom.Name, Holder: other.Name,
-				Hint: fmt.Sprintf("give one of them another MAC address, or, if %q is gone, remove it: mdserver instance rm %s", other.Name, shellRef(other))}
+				Hint: fmt.Sprintf("give one of them another MAC address, or, if %q no longer exists, remove it: mdserver instance rm %s", other.Name, shellRef(other))}
 		}
 	}
 	return nil

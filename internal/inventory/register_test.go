@@ -71,7 +71,7 @@ func TestUnusableDomains(t *testing.T) {
 		{"no UUID", func(d *instance.Domain) { d.UUID = uuid.Nil }, inventory.ErrInvalid, []string{"no UUID"}},
 		{"bad metadata", func(d *instance.Domain) { d.Metadata.Values = map[string]string{"ipv4": "x"} }, inventory.ErrInvalid, []string{`ipv4 "x"`}},
 		{"no MAC", func(d *instance.Domain) { d.Interfaces[1].MAC = instance.MAC{} }, inventory.ErrInvalid, []string{"no MAC address"}},
-		{"no interface", func(d *instance.Domain) { d.Interfaces = nil }, inventory.ErrNoInterface, []string{`"web1"`, `"mds"`, "no network interface at all"}},
+		{"no interface", func(d *instance.Domain) { d.Interfaces = nil }, inventory.ErrNoInterface, []string{`"web1"`, `"mds"`, "no network interface"}},
 		{"other networks", func(d *instance.Domain) { d.Interfaces[1].Network = "default" }, inventory.ErrNoInterface,
 			[]string{`"web1"`, `"mds"`, `no libvirt network, "default"`}},
 	}

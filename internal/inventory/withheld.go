@@ -132,7 +132,7 @@ func (d *draft) withheldName(hostname string, id uuid.UUID, places []instance.At
 func (d *draft) checkWithheld(guest *instance.Instance) error {
 	for _, addr := range guest.Addrs() {
 		if other := d.rules.withheld.addr(addr, guest.UUID); other != nil {
-			return &RequestError{ErrAddressTaken, guest.Name, fmt.Sprintf("%s is withheld for %s", addr, other)}
+			return &RequestError{ErrAddressTaken, guest.Name, fmt.Sprintf("%s is reserved for %s", addr, other)}
 		}
 	}
 	return nil

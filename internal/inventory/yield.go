@@ -86,13 +86,13 @@ func (d *draft) makeRoom(dom instance.Domain, current *instance.Instance) error 
 		return nil
 	}
 	return &RequestError{ErrTooManyGuests, dom.Name, fmt.Sprintf(
-		"there are %d guests, and mdserver.max_guests allows %d; remove guests that no longer exist with `mdserver instance rm`, or raise it", number, d.rules.MaxGuests)}
+		"there are %d guests, and mdserver.max_guests is %d; remove guests that no longer exist with `mdserver instance rm`, or raise the limit", number, d.rules.MaxGuests)}
 }
 
 // checkConfirmed keeps an unconfirmed guest from changing or replacing one that
 // was registered otherwise.
 func (d *draft) checkConfirmed(dom instance.Domain, current, holder *instance.Instance) error {
-	const hint = "with mdserver.upload = local, users other than root change only guests that they have uploaded themselves"
+	const hint = "with mdserver.upload = local, users other than root can only change guests that they have uploaded"
 	switch {
 	case !d.unconfirmed:
 		return nil

@@ -86,7 +86,7 @@ func (s *Server) serve(conn *net.UnixConn) error {
 	}
 	if uid != 0 && uid != s.Client {
 		// Not logged: anybody could fill the log.
-		return send(conn, reply{Error: fmt.Sprintf("user %d may not ask, only %d and root", uid, s.Client)}, nil)
+		return send(conn, reply{Error: fmt.Sprintf("user %d has no access, only %d and root", uid, s.Client)}, nil)
 	}
 	var r request
 	_ = conn.SetReadDeadline(time.Now().Add(patience))
@@ -108,7 +108,7 @@ func (s *Server) serve(conn *net.UnixConn) error {
 		}
 		return send(conn, reply{PID: r.PID}, nil)
 	case len(r.Command) == 0:
-		return errors.New("no command is named")
+		return errors.New("the command is missing")
 	}
 	return run(conn, r.Command, output)
 }

@@ -122,13 +122,13 @@ func TestParseDomainMetadata(t *testing.T) {
 func TestParseDomainWarnsOfOddMetadata(t *testing.T) {
 	tests := []struct{ name, xml, want string }{
 		{"nested", `<m:c><m:network><m:ip>10.0.0.1</m:ip></m:network></m:c>`, `<ip> within <network> is ignored: a value is text only`},
-		{"text in a container", `<m:c>web<m:rack>4</m:rack></m:c>`, `the text "web" in <c> is ignored: it stands beside other elements`},
+		{"text in a container", `<m:c>web<m:rack>4</m:rack></m:c>`, `the text "web" in <c> is ignored, because the element contains others`},
 		{"a value as an attribute", `<m:userdata_prefix name="web"/>`, `the attribute "name" of <userdata_prefix> is ignored: write <userdata_prefix>value</userdata_prefix>`},
-		{"twice", `<m:c><m:rack>4</m:rack><m:rack>5</m:rack></m:c>`, `<rack> is there twice: "4" is ignored`},
-		{"tags twice", `<m:c><m:tags>a</m:tags><m:tags>b</m:tags></m:c>`, `<tags> is there twice: the first is ignored`},
-		{"one tag twice", `<m:tags><m:a>1</m:a><m:a>2</m:a></m:tags>`, `the tag "a" is there twice: "1" is ignored`},
-		{"tags without names", `<m:tags><m:tag>1</m:tag><m:tag>2</m:tag></m:tags>`, `the tag "tag" is there twice: "1" is ignored`},
-		{"text beside tags", `<m:tags>a=1<m:b>2</m:b></m:tags>`, `the text "a=1" in <tags> is ignored: it stands beside other elements`},
+		{"twice", `<m:c><m:rack>4</m:rack><m:rack>5</m:rack></m:c>`, `<rack> occurs twice: "4" is ignored`},
+		{"tags twice", `<m:c><m:tags>a</m:tags><m:tags>b</m:tags></m:c>`, `<tags> occurs twice: the first is ignored`},
+		{"one tag twice", `<m:tags><m:a>1</m:a><m:a>2</m:a></m:tags>`, `the tag "a" occurs twice: "1" is ignored`},
+		{"tags without names", `<m:tags><m:tag>1</m:tag><m:tag>2</m:tag></m:tags>`, `the tag "tag" occurs twice: "1" is ignored`},
+		{"text beside tags", `<m:tags>a=1<m:b>2</m:b></m:tags>`, `the text "a=1" in <tags> is ignored, because the element contains others`},
 		{"elements in a tag", `<m:tags><m:a><m:b>2</m:b></m:a></m:tags>`, `<b> within the tag "a" is ignored: a value is text only`},
 		{"tags by semicolons", `<m:tags>a=1; b=2</m:tags>`, `the tag "a" has the value "1; b=2": commas separate tags`},
 	}

@@ -53,7 +53,7 @@ func (m *metadataXML) UnmarshalXML(dec *xml.Decoder, start xml.StartElement) err
 
 func (m *metadataXML) container(n node) {
 	if text := trimmed(n.Text); text != "" {
-		m.warn("the text %s in <%s> is ignored: it stands beside other elements", quoted(text), n.name())
+		m.warn("the text %s in <%s> is ignored, because the element contains others", quoted(text), n.name())
 	}
 	for _, child := range n.Children {
 		m.add(child)
@@ -76,7 +76,7 @@ func (m *metadataXML) add(n node) {
 		m.Values = map[string]string{}
 	}
 	if before, twice := m.Values[key]; twice {
-		m.warn("<%s> is there twice: %s is ignored", n.name(), quoted(before))
+		m.warn("<%s> occurs twice: %s is ignored", n.name(), quoted(before))
 	}
 	m.Values[key] = trimmed(n.Text)
 }
@@ -85,7 +85,7 @@ func (m *metadataXML) add(n node) {
 // <tags><tag name='a'>1</tag><b>2</b></tags>.
 func (m *metadataXML) addTags(n node) {
 	if m.Tags != nil {
-		m.warn("<%s> is there twice: the first is ignored", n.name())
+		m.warn("<%s> occurs twice: the first is ignored", n.name())
 	}
 	if len(n.Children) == 0 {
 		m.Tags = instance.ParseTags(trimmed(n.Text))
@@ -97,7 +97,7 @@ func (m *metadataXML) addTags(n node) {
 		return
 	}
 	if text := trimmed(n.Text); text != "" {
-		m.warn("the text %s in <%s> is ignored: it stands beside other elements", quoted(text), n.name())
+		m.warn("the text %s in <%s> is ignored, because the element contains others", quoted(text), n.name())
 	}
 	m.Tags = map[string]string{}
 	for _, child := range n.Children {
@@ -114,7 +114,7 @@ func (m *metadataXML) addTag(n node) {
 		m.warn("<%s> within the tag %s is ignored: a value is text only", child.name(), quoted(name))
 	}
 	if before, twice := m.Tags[name]; twice {
-		m.warn("the tag %s is there twice: %s is ignored", quoted(name), quoted(before))
+		m.warn("the tag %s occurs twice: %s is ignored", quoted(name), quoted(before))
 	}
 	m.Tags[name] = trimmed(n.Text)
 }

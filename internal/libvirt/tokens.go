@@ -62,7 +62,7 @@ func (t *tokens) Token() (xml.Token, error) {
 	case t.elements > maxElements:
 		return nil, excessError(fmt.Sprintf("more than %d elements", maxElements))
 	case t.depth > maxDepth:
-		return nil, excessError(fmt.Sprintf("elements within more than %d others", maxDepth))
+		return nil, excessError(fmt.Sprintf("elements nested deeper than %d levels", maxDepth))
 	}
 	return token, err
 }
@@ -97,7 +97,7 @@ func (a *attributeCounter) ReadByte() (byte, error) {
 	}
 	a.equals = c == '='
 	if a.count > maxAttributes {
-		return 0, excessError(fmt.Sprintf("an element with more than %d attributes", maxAttributes))
+		return 0, excessError(fmt.Sprintf("more than %d attributes in an element", maxAttributes))
 	}
 	return c, nil
 }

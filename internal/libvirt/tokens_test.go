@@ -18,7 +18,7 @@ func hostile() map[string]struct{ xml, want string } {
 		"many empty elements":       {domain(repeat("<a/>")), "more than 20000 elements"},
 		"many elements of metadata": {metadata(repeat("<m:a/>")), "more than 20000 elements"},
 		"many disks":                {domain("<devices>" + repeat("<disk/>") + "</devices>"), "more than 20000 elements"},
-		"deep elements":             {domain(repeat("<a>")), "within more than 256 others"},
+		"deep elements":             {domain(repeat("<a>")), "nested deeper than 256 levels"},
 		"many attributes":           {domain("<a " + repeat(`b="" `) + "/>"), "more than 1024 attributes"},
 		"attributes without space":  {domain("<a " + repeat(`b=''`) + "/>"), "more than 1024 attributes"},
 		"attributes of brackets":    {domain("<a " + repeat(`b = ">"c=">"`) + "/>"), "more than 1024 attributes"},

@@ -54,10 +54,10 @@ func newBudgets(log *slog.Logger) *budgets {
 	}
 	return &budgets{
 		requests: budget.New(requestLines, func(s sender, l budget.Left) {
-			left("request lines left out", l, "from", s.String(), "guest", s.guest)
+			left("request lines omitted", l, "from", s.String(), "guest", s.guest)
 		}),
 		events: budget.New(eventLines, func(e event, l budget.Left) {
-			left("lines left out", l, "message", e.message, "guest", e.about)
+			left("lines omitted", l, "message", e.message, "guest", e.about)
 		}),
 	}
 }

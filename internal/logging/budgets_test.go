@@ -59,7 +59,7 @@ func TestFloodOfRequests(t *testing.T) {
 				t.Errorf("%d lines of the quiet guest, want 100", n)
 			}
 			for _, who := range []string{"guest", "strangers"} {
-				if summary := lineWith(stream.String(), "request lines left out", who); summary == "" {
+				if summary := lineWith(stream.String(), "request lines omitted", who); summary == "" {
 					t.Errorf("no summary of %s", who)
 				}
 			}
@@ -88,7 +88,7 @@ func TestFloodOfWarnings(t *testing.T) {
 	for i := range 1000 {
 		log.Warn("request refused", "guest", "web1", "client", i)
 		log.Warn("connection refused", "client", fmt.Sprintf("10.0.0.%d", i))
-		log.Warn("a guest does not follow its domain", "uuid", "7e5a544d", "error", "x")
+		log.Warn("guest not updated from its domain", "uuid", "7e5a544d", "error", "x")
 		log.Error("of the server itself", "error", "x")
 	}
 	log.Warn("request refused", "guest", "web2")
@@ -103,8 +103,8 @@ func TestFloodOfWarnings(t *testing.T) {
 	if !strings.Contains(out, "guest=web2") {
 		t.Error("another guest's warning is left out")
 	}
-	for _, message := range []string{"request refused", "connection refused", "a guest does not follow its domain"} {
-		if lineWith(out, "lines left out", message) == "" {
+	for _, message := range []string{"request refused", "connection refused", "guest not updated from its domain"} {
+		if lineWith(out, "lines omitted", message) == "" {
 			t.Errorf("no summary of %q in\n%s", message, out)
 		}
 	}

@@ -42,7 +42,7 @@ func (s *Networks) Describe(cfg *config.Config) []instance.Network {
 		members[at].describe(n)
 		overlaps := func(o instance.Network) bool { return o.Name != n.Name && n.Overlaps(o) }
 		if other := slices.IndexFunc(all, overlaps); other >= 0 {
-			s.log.Error("a network overlaps another one and is not served", "network", n.Name, "prefix", n.IPv4, "other", all[other].Name)
+			s.log.Error("network not served: it overlaps another one", "network", n.Name, "prefix", n.IPv4, "other", all[other].Name)
 			n.IPv4, n.Pending = netip.Prefix{}, true
 		}
 	}

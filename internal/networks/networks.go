@@ -140,7 +140,7 @@ func (s *Networks) follow(ctx context.Context) {
 		}
 		err = s.apply(ctx, events)
 		if err != nil && ctx.Err() == nil {
-			s.log.Error("DHCP and DNS do not serve a change", "error", err)
+			s.log.Error("DHCP and DNS have not applied a change", "error", err)
 		}
 		s.progress.move(s.feed.Revision(), err)
 	}

@@ -104,7 +104,7 @@ func (k *Reconciler) follow(ctx context.Context) {
 func (k *Reconciler) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := watch(ctx, k.Wake); ctx.Err() == nil {
-			k.log.Debug("port security looks at all interfaces again", "reason", err)
+			k.log.Debug("port security reads all interfaces again", "reason", err)
 			pause(ctx, 100*time.Millisecond)
 			k.Wake()
 		}
@@ -135,7 +135,7 @@ func (k *Reconciler) check() {
 		return
 	}
 	if k.table.Known() {
-		k.log.Warn("the table of port security was changed from outside and is made again", "table", "bridge "+table.Name)
+		k.log.Warn("the table of port security was changed by another program and is written again", "table", "bridge "+table.Name)
 	}
 	k.table.Forget()
 	k.bring()
@@ -182,7 +182,7 @@ func (k *Reconciler) closeBridges(host plan.Host) {
 		}
 		k.closed[link.Index] = true
 		if err := learnFromControl(link.Index, false); err != nil { // Linux before 5.0
-			k.log.Warn("a guest can have frames for others sent to its port", "bridge", link.Name, "error", err)
+			k.log.Warn("a guest may receive other guests' frames", "bridge", link.Name, "error", err)
 		}
 	}
 }
@@ -215,12 +215,12 @@ func (k *Reconciler) tell(wanted plan.Plan) {
 	before, after := guestPorts(k.plan), guestPorts(wanted)
 	for _, name := range slices.Sorted(maps.Keys(after)) {
 		if before[name] != after[name] {
-			k.log.Info("port security for a guest", "guest", after[name], "port", name)
+			k.log.Info("port security enabled for a guest", "guest", after[name], "port", name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(before)) {
 		if after[name] == "" {
-			k.log.Info("port security without a guest", "guest", before[name], "port", name)
+			k.log.Info("port security enabled for an unknown port", "guest", before[name], "port", name)
 		}
 	}
 }

@@ -71,10 +71,10 @@ func (k *Reconciler) Seen(ctx context.Context, d watch.Domain) error {
 		k.log.Info("guest found in libvirt", "guest", reg.Instance.Name, "uuid", reg.Instance.UUID, "ipv4", reg.Instance.IPv4)
 	}
 	if reg.NameProblem != "" {
-		k.log.Warn("a guest has another host name than its domain's name", "guest", reg.Instance.Name, "hostname", reg.Instance.Hostname, "reason", reg.NameProblem)
+		k.log.Warn("a guest's host name differs from its domain's name", "guest", reg.Instance.Name, "hostname", reg.Instance.Hostname, "reason", reg.NameProblem)
 	}
 	for _, former := range reg.Yielded {
-		k.log.Info("guest released before its time: another one has its MAC address or needs its address or name",
+		k.log.Info("guest released early: another one has its MAC address or needs its address or name",
 			"guest", former.Name, "uuid", former.UUID, "ipv4", former.IPv4, "other", reg.Instance.Name)
 	}
 	if reg.AddressProblem != nil {
@@ -157,7 +157,7 @@ func (k *Reconciler) seenTogether(ctx context.Context, domains []watch.Domain) {
 		working.Go(func() {
 			defer func() { <-places }()
 			if err := k.Seen(ctx, d); err != nil && ctx.Err() == nil {
-				k.log.Warn("a guest does not follow its domain", "guest", d.Name, "uuid", d.UUID, "error", err)
+				k.log.Warn("guest not updated from its domain", "guest", d.Name, "uuid", d.UUID, "error", err)
 			}
 		})
 	}

@@ -61,7 +61,7 @@ func (k *Reconciler) releaseOne(ctx context.Context, guest *instance.Instance, b
 	released, err := k.inventory.ReleaseGone(ctx, guest.UUID, before)
 	if err != nil {
 		if ctx.Err() == nil {
-			k.log.Error("a guest that is gone is not released", "guest", guest.Name, "error", err)
+			k.log.Error("a removed guest could not be released", "guest", guest.Name, "error", err)
 		}
 		return retryTime
 	}

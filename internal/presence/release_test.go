@@ -208,7 +208,7 @@ func TestAFailedReleaseIsTriedAgain(t *testing.T) {
 		if n := store.writes.Load() - before; n != 3 {
 			t.Errorf("tried %d times, want 3", n)
 		}
-		if !strings.Contains(log.String(), "a guest that is gone is not released") {
+		if !strings.Contains(log.String(), "a removed guest could not be released") {
 			t.Errorf("the log says nothing of the failure:\n%s", log)
 		}
 		store.broken.Store(false)
@@ -344,7 +344,7 @@ func TestAFailedDomainOfAList(t *testing.T) {
 			t.Fatal(err)
 		}
 		k.expect(t, "g1 present", "g3 present")
-		if !strings.Contains(log.String(), `msg="a guest does not follow its domain" guest=twin`) {
+		if !strings.Contains(log.String(), `msg="guest not updated from its domain" guest=twin`) {
 			t.Errorf("the log does not tell of the twin:\n%s", log)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -401,11 +401,11 @@ func TestLogged(t *testing.T) {
 		if err := k.Seen(t.Context(), again); err != nil {
 			t.Fatal(err)
 		}
-		expect(`msg="guest found in libvirt" guest=again`, `msg="guest released before its time`)
+		expect(`msg="guest found in libvirt" guest=again`, `msg="guest released early`)
 		if err := k.Seen(t.Context(), domain(3, "router", "mds")); err != nil {
 			t.Fatal(err)
 		}
-		expect(`msg="guest found in libvirt" guest=router`, `msg="a guest has another host name than its domain's name" guest=router`)
+		expect(`msg="guest found in libvirt" guest=router`, `msg="a guest's host name differs from its domain's name" guest=router`)
 		for n := 4; n <= 8; n++ {
 			log.Reset()
 			if err := k.Seen(t.Context(), domain(n, fmt.Sprint("g", n), "tiny")); err != nil {

@@ -23,7 +23,7 @@ func (c Change) String() string {
 	case c.From == "":
 		return fmt.Sprintf("%s: %q", c.What, c.To)
 	case c.To == "":
-		return fmt.Sprintf("%s: %q goes", c.What, c.From)
+		return fmt.Sprintf("%s: %q is removed", c.What, c.From)
 	}
 	return fmt.Sprintf("%s: %q becomes %q", c.What, c.From, c.To)
 }

@@ -15,7 +15,7 @@ import (
 
 // ErrNoSender means that no process of this host has the other end of a
 // connection open.
-var ErrNoSender = errors.New("no process of this host has the other end of the connection open")
+var ErrNoSender = errors.New("no process of this host has opened the connection")
 
 // Sender is the user ID of the process that opened the other end of a TCP
 // connection from this host, as this process's user namespace sees it: root of
@@ -59,9 +59,9 @@ func owner(own, peer netip.AddrPort) (uid uint32, err error) {
 	case errors.Is(err, unix.ENOENT):
 		return 0, ErrNoSender
 	case err != nil:
-		return 0, fmt.Errorf("asking the kernel whose connection it is: %w", err)
+		return 0, fmt.Errorf("asking the kernel for the connection's owner: %w", err)
 	case len(answers) != 1:
-		return 0, fmt.Errorf("asking the kernel whose connection it is: %d answers", len(answers))
+		return 0, fmt.Errorf("asking the kernel for the connection's owner: %d answers", len(answers))
 	}
 	socket, err := readAnswer(answers[0])
 	if err != nil {

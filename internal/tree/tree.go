@@ -53,7 +53,7 @@ func open(dir, name string, trusted func(uid uint32) bool) (*os.File, error) {
 // dirError tells a directory that is absent from one that cannot be used.
 func dirError(dir string, err error) error {
 	if _, there := os.Lstat(dir); there == nil && errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is a symbolic link that leads nowhere", dir)
+		return fmt.Errorf("%s is a broken symbolic link", dir)
 	}
 	return &fs.PathError{Op: "open", Path: dir, Err: err}
 }
@@ -143,7 +143,7 @@ func (w *walk) failure(err error) error {
 	case !absent:
 		return &fs.PathError{Op: "open", Path: w.path, Err: err}
 	case w.links > 0:
-		return fmt.Errorf("%s is or goes through a symbolic link that leads nowhere", w.path)
+		return fmt.Errorf("%s is a broken symbolic link, or its path contains one", w.path)
 	}
 	return &fs.PathError{Op: "open", Path: w.path, Err: fs.ErrNotExist}
 }

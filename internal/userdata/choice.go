@@ -40,7 +40,7 @@ func (r *Renderer) candidates(guest *instance.Instance) []api.TemplateCandidate 
 	if r.defaultTemplate != "" {
 		all = append(all, newCandidate("default_template", r.defaultTemplate, filepath.Dir(r.defaultTemplate), filepath.Base(r.defaultTemplate)))
 	}
-	return append(all, api.TemplateCandidate{Rule: "if there is nothing else", Path: builtinName, There: true})
+	return append(all, api.TemplateCandidate{Rule: "the default", Path: builtinName, There: true})
 }
 
 // files are those that a name can mean.

@@ -57,7 +57,7 @@ func (r *Renderer) renderPart(ctx context.Context, budget *stpl.Budget, guest *i
 		return Rendered{}, watched, err
 	}
 	if found.name == "" {
-		return Rendered{}, watched, fmt.Errorf("%w: %s, looked for %s", ErrNoTemplate, instance.KeyUserdataParts, r.tried(name))
+		return Rendered{}, watched, fmt.Errorf("%w: %s; tried %s", ErrNoTemplate, instance.KeyUserdataParts, r.tried(name))
 	}
 	return r.renderTemplate(ctx, budget, guest, found)
 }

@@ -184,7 +184,7 @@ func TestADocumentIsBounded(t *testing.T) {
 	} {
 		s.write(name, text)
 	}
-	const large = "too large when unpacked and joined: userdata_size allows 2048 KiB"
+	const large = "too large after unpacking and joining: userdata_size allows 2048 KiB"
 	tests := []struct {
 		name, parts, want string // the error
 	}{

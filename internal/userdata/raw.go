@@ -45,7 +45,7 @@ func Raw(name, source string, byDefault bool) (body string, raw bool, err error)
 		return source, true, nil
 	}
 	if line := misplacedHeader(source); line > 0 {
-		return "", false, &stpl.Error{File: name, Line: line, Kind: "SyntaxError", Message: "the header ## mdserver: raw has to be the first line"}
+		return "", false, &stpl.Error{File: name, Line: line, Kind: "SyntaxError", Message: "the header ## mdserver: raw must be the first line"}
 	}
 	return source, false, nil
 }
@@ -90,4 +90,4 @@ func binary(source string) bool {
 func HasMark(source string) bool { return strings.HasPrefix(source, bom) }
 
 // MarkWarning says what is wrong with such a template.
-const MarkWarning = "the template begins with a byte order mark: cloud-init does not know what follows it; save it as UTF-8 without one"
+const MarkWarning = "the template begins with a byte order mark, which cloud-init does not accept; save it as UTF-8 without one"

@@ -20,7 +20,7 @@ func TestHeaders(t *testing.T) {
 		"##mdserver:\n":                               `web:1: SyntaxError: unknown header "", accepted: raw`,
 		"## mdserver: raw please\n":                   `unknown header "raw please"`,
 		"\ufeff## mdserver: rwa\n":                    `unknown header "rwa"`,
-		"#cloud-config\n## mdserver: raw\n":           "web:2: SyntaxError: the header ## mdserver: raw has to be the first line",
+		"#cloud-config\n## mdserver: raw\n":           "web:2: SyntaxError: the header ## mdserver: raw must be the first line",
 		"\n##MDSERVER: raw\r\n":                       "web:2: SyntaxError",
 		"#!/bin/sh\n\n##  mdserver:Raw":               "web:3: SyntaxError",
 		"## template: jinja\n## mdserver: raw\n{{x}}": "web:2: SyntaxError",

@@ -63,7 +63,7 @@ func (r *Renderer) search(guest *instance.Instance) (template, error) {
 		return found, err
 	}
 	if insists {
-		return template{watched: watched}, fmt.Errorf("%w: userdata_prefix %.100q, looked for %s", ErrNoTemplate, prefix, r.tried(prefix))
+		return template{watched: watched}, fmt.Errorf("%w: userdata_prefix %.100q; tried %s", ErrNoTemplate, prefix, r.tried(prefix))
 	}
 	if r.defaultTemplate != "" {
 		watched = append(watched, takeFingerprint(r.defaultTemplate))

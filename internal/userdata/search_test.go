@@ -33,8 +33,8 @@ func TestLinksAndUnusableFiles(t *testing.T) {
 		"a link within":                 {link("roles/db.yaml"), "from within"},
 		"as Kubernetes mounts":          {link("..data/web.yaml"), "from within"},
 		"a link of another user":        {foreign, "of user 4242 is not followed"},
-		"a dangling link":               {link("nothere"), "leads nowhere"},
-		"a dangling link out":           {link("/nothere/web"), "leads nowhere"},
+		"a dangling link":               {link("nothere"), "broken symbolic link"},
+		"a dangling link out":           {link("/nothere/web"), "broken symbolic link"},
 		"a link to itself":              {link("web"), "too many levels of symbolic links"},
 		"a link to a device":            {link("/dev/null"), "is not a regular file"},
 		"a FIFO":                        {func(path string) error { return syscall.Mkfifo(path, 0o600) }, "is not a regular file"},
@@ -74,7 +74,7 @@ func TestLinksAndUnusableFiles(t *testing.T) {
 
 // What is configured is read by the same rules.
 func TestConfiguredTemplatesMayBeLinks(t *testing.T) {
-	for target, want := range map[string]string{"real.yaml": "the site's", "nothere": "leads nowhere", ".": "a directory", "base.yaml": "too many levels"} {
+	for target, want := range map[string]string{"real.yaml": "the site's", "nothere": "broken symbolic link", ".": "a directory", "base.yaml": "too many levels"} {
 		s := newSite(t, "")
 		link := filepath.Join(t.TempDir(), "base.yaml")
 		s.conf = "default_template = " + link + "\nvendordata_template = " + link + "\n"

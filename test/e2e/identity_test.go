@@ -360,7 +360,7 @@ func TestConnectionsFromManyAddresses(t *testing.T) {
 		code, _ := answer(t, bufio.NewReader(conn))
 		equal(t, "the victim meanwhile", code, "200")
 	}
-	if n := strings.Count(l.Logs(), "connections refused: there are too many"); n > 4 {
+	if n := strings.Count(l.Logs(), "connections refused: too many connections"); n > 4 {
 		t.Errorf("%d warnings in the log", n)
 	}
 }

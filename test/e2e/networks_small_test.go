@@ -64,7 +64,7 @@ func TestNetworkOfLibvirtWithoutDNS(t *testing.T) {
 	uploadXML(t, s, domainOnDefault("small3", "3", "52:54:00:51:00:03", ""))
 	eventually(t, "the status says that the range is too small", func(ctx context.Context) error {
 		out, err := s.Run(ctx, nil, "network", "ls", "--json")
-		if err == nil && !strings.Contains(out, "3 interfaces of guests are on the network, but libvirt grants at most 2 leases") {
+		if err == nil && !strings.Contains(out, "3 interfaces of guests are on the network, but its DHCP range limits libvirt to 2 leases") {
 			err = fmt.Errorf("network ls: %s", out)
 		}
 		return err

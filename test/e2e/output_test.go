@@ -147,7 +147,7 @@ func TestFloodOfRequestsInTheLog(t *testing.T) {
 		if n < 500 || n > 1000 {
 			t.Errorf("%s has %d lines of the noisy guest", name, n)
 		}
-		contains(t, name, text, `msg="request lines left out" from=guest guest=web2 count=`)
+		contains(t, name, text, `msg="request lines omitted" from=guest guest=web2 count=`)
 		t.Logf("%s: %d bytes, %d of %d requests of the noisy guest", name, len(text), n, requests)
 	}
 }
@@ -234,7 +234,7 @@ func TestFloodOfDHCPInTheLog(t *testing.T) {
 		} else {
 			t.Logf("%s: %d bytes, %d lines for %d packets", name, len(text), n, packets)
 		}
-		contains(t, name, text, `msg="lines of dnsmasq left out"`, `about="DHCP clients that are not guests"`, "DHCPACK("+lab.Bridge+") "+own.IPv4.String())
+		contains(t, name, text, `msg="lines of dnsmasq omitted"`, `about="DHCP clients that are not guests"`, "DHCPACK("+lab.Bridge+") "+own.IPv4.String())
 	}
 }
 

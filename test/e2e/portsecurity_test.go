@@ -381,7 +381,7 @@ func TestPortSecurityTable(t *testing.T) {
 	}
 	contains(t, "network ls", command(t, s.server, "network", "ls"), " on ")
 	report, _ := s.server.Run(suite.ctx, nil, "doctor") // which finds other faults of a lab
-	contains(t, "doctor", report, `on the network "mds", port security is on for 2 guests`, `the guest "web1" sent at `+s.attacker.Port()+` what it may not`)
+	contains(t, "doctor", report, `on the network "mds", port security is on for 2 guests`, `the guest "web1" at `+s.attacker.Port()+` were dropped`)
 	s.reload("no")
 	if out, err := s.nft("list", "tables"); err != nil || strings.Contains(out, "mdserver") {
 		t.Errorf("the table is there after port security was turned off: %s %v", out, err)

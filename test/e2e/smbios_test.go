@@ -28,7 +28,7 @@ func TestSMBIOS(t *testing.T) {
 	h := newHost(t, false, true)
 	h.virsh("define", h.file(dressed))
 	explained := command(t, h.server, "smbios", "a guest")
-	contains(t, "the explanation", explained, "a guest recognizes no cloud", "openstack\n", "ec2 (recommended)", "--apply")
+	contains(t, "the explanation", explained, "a guest detects no datasource", "openstack\n", "ec2 (recommended)", "--apply")
 
 	before := h.apartFromSMBIOS("a guest")
 	contains(t, "the definition", before, "passwd='secret'", "role>web<")
@@ -51,9 +51,9 @@ func TestSMBIOS(t *testing.T) {
 		}
 		equal(t, "the definition apart from its SMBIOS", h.apartFromSMBIOS("a guest"), before)
 	}
-	contains(t, "the explanation", command(t, h.server, "smbios", "ec2a544d-d555-4133-a443-8229415c0001"), "is taken for OpenStack", "openstack (recommended)",
+	contains(t, "the explanation", command(t, h.server, "smbios", "ec2a544d-d555-4133-a443-8229415c0001"), "detects OpenStack", "openstack (recommended)",
 		"cloud-init from 24.2 on detects AWS, because its UUID begins with ec2.")
-	contains(t, "what is said the second time", command(t, h.server, "smbios", "a guest", "--apply"), "is taken for OpenStack already")
+	contains(t, "what is said the second time", command(t, h.server, "smbios", "a guest", "--apply"), "detects OpenStack already")
 }
 
 // smbiosXML is all that a definition says of SMBIOS.

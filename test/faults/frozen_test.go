@@ -91,7 +91,7 @@ func TestFrozenDisk(t *testing.T) {
 		}
 		uploaded <- err
 	}()
-	s.statusBecomes(t, false, "database: a write has not ended")
+	s.statusBecomes(t, false, "database: a write has taken")
 	s.askFor(t, time.Second)
 	select {
 	case err := <-uploaded:

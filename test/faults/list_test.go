@@ -38,7 +38,7 @@ var faults = []fault{
 			s.t.Fatal(err)
 		}
 		return func() {}
-	}, served: true, said: `the control socket was removed or replaced, and is there again`},
+	}, served: true, said: `the control socket was removed or replaced, and was created again`},
 	{name: "garbage on the control socket", harm: func(s *subject) func() {
 		return s.babble(func() (net.Conn, error) { return net.Dial("unix", s.SocketPath()) })
 	}, served: true},

@@ -17,7 +17,7 @@ func Documented(t *testing.T, names ...string) {
 	for _, name := range names {
 		// a whole segment of a path, in code
 		if !regexp.MustCompile("`[^`\n]*\\b" + regexp.QuoteMeta(name) + "\\b[^`\n]*`").Match(text) {
-			t.Errorf("docs/reference/http.md does not tell of %s", name)
+			t.Errorf("docs/reference/http.md does not describe %s", name)
 		}
 	}
 }

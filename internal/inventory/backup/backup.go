@@ -28,7 +28,7 @@ const (
 
 var (
 	// ErrForeign: it is no backup.
-	ErrForeign = errors.New("it is not a backup of mdserver's")
+	ErrForeign = errors.New("it is not a backup of mdserver")
 	// ErrNewer: a newer mdserver wrote it, in a format that this one does not know.
 	ErrNewer = errors.New("it was written by a newer mdserver")
 	// ErrDamaged: it is incomplete or was altered.

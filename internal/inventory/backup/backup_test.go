@@ -116,7 +116,7 @@ func TestReadRefuses(t *testing.T) {
 		{"an unknown line", first + "\n{\"x\":1}\n" + rest, ErrDamaged, "line 2"},
 		{"an empty line", first + "\n{}\n" + rest, ErrDamaged, "line 2: it is empty"},
 		{"more after the end", sound + "x", ErrDamaged, "something follows"},
-		{"a guest twice", string(text(t, twice)), ErrDamaged, "there twice"},
+		{"a guest twice", string(text(t, twice)), ErrDamaged, "duplicate"},
 		{"a guest without UUID", string(text(t, nobody)), ErrDamaged, "no UUID"},
 		{"a guest too few", string(text(t, fewer)), ErrDamaged, "2 guests"},
 	} {
@@ -322,7 +322,7 @@ func TestRestoreOnAFullDiskChangesNothing(t *testing.T) {
 func TestRestoreRefusesBeforeItChanges(t *testing.T) {
 	for name, change := range map[string]func(*Backup){
 		"broken identity": func(b *Backup) { b.Identity = "PEM" },
-		"the store's own": func(b *Backup) { b.Identity = ""; b.Notes = map[string]string{"schema": "9"} },
+		"reserved for the store": func(b *Backup) { b.Identity = ""; b.Notes = map[string]string{"schema": "9"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -22,7 +22,7 @@ func FromDatabase(ctx context.Context, database, host, version string) (*Backup,
 		return nil, err
 	}
 	if len(findings) > 0 {
-		return nil, fmt.Errorf("the database %s is damaged (%v); start the server once, which sets aside what is damaged", database, findings[0])
+		return nil, fmt.Errorf("the database %s is damaged (%v); start the server once: it sets damaged records aside", database, findings[0])
 	}
 	notes, err := boltstore.Notes(database, "")
 	if err != nil {

@@ -88,7 +88,7 @@ func (d *decoder) header() error {
 	}
 	switch {
 	case h.Version > formatVersion:
-		return fmt.Errorf("%w: its format is %d, this one knows up to %d", ErrNewer, h.Version, formatVersion)
+		return fmt.Errorf("%w: its format is %d, this version supports formats up to %d", ErrNewer, h.Version, formatVersion)
 	case h.Version < 1:
 		return fmt.Errorf("%w: line 1: version %d", ErrDamaged, h.Version)
 	}
@@ -126,13 +126,13 @@ func (d *decoder) take(l line) error {
 		return d.takeGuest(*l.Guest)
 	case l.Resting != nil:
 		if !l.Resting.Addr.IsValid() || d.resting[l.Resting.Addr] {
-			return d.damaged("the resting address %q is invalid, or there twice", l.Resting.Addr)
+			return d.damaged("the address in quarantine %q is invalid or a duplicate", l.Resting.Addr)
 		}
 		d.resting[l.Resting.Addr] = true
 		b.Table.Resting = append(b.Table.Resting, *l.Resting)
 	case l.Note != nil:
 		if _, twice := b.Notes[l.Note.Key]; twice || l.Note.Key == "" {
-			return d.damaged("the note %q is there twice, or has no key", l.Note.Key)
+			return d.damaged("the note %q is a duplicate or has no key", l.Note.Key)
 		}
 		b.Notes[l.Note.Key] = l.Note.Value
 	case l.Identity != nil:
@@ -147,7 +147,7 @@ func (d *decoder) take(l line) error {
 
 func (d *decoder) takeGuest(guest instance.Instance) error {
 	if guest.UUID == uuid.Nil || d.guests[guest.UUID] {
-		return d.damaged("the guest %q has no UUID, or is there twice", guest.Name)
+		return d.damaged("the guest %q has no UUID or is a duplicate", guest.Name)
 	}
 	d.guests[guest.UUID] = true
 	d.backup.Table.Instances = append(d.backup.Table.Instances, guest)
@@ -158,11 +158,11 @@ func (d *decoder) takeGuest(guest instance.Instance) error {
 func (d *decoder) end() error {
 	b, h := d.backup, d.backup.Header
 	if len(b.Table.Instances) != h.Guests || len(b.Table.Resting) != h.Resting || len(b.Notes) != h.Notes {
-		return d.damaged("%d guests, %d resting addresses and %d notes are there; the first line says %d, %d and %d",
+		return d.damaged("it has %d guests, %d addresses in quarantine and %d notes; its first line announces %d, %d and %d",
 			len(b.Table.Instances), len(b.Table.Resting), len(b.Notes), h.Guests, h.Resting, h.Notes)
 	}
 	if _, err := d.in.ReadByte(); !errors.Is(err, io.EOF) {
-		return d.damaged("something follows the checksum")
+		return d.damaged("it continues after its checksum")
 	}
 	return nil
 }

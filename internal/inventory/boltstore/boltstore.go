@@ -46,12 +46,12 @@ var (
 
 var (
 	// ErrInUse: another process has the file open.
-	ErrInUse = errors.New("another mdserver uses it")
+	ErrInUse = errors.New("another mdserver is using it")
 	// ErrDamaged: the file is no database of mdserver's, or is damaged so that
 	// no guest can be served.
-	ErrDamaged = errors.New("it is damaged, or not a database of mdserver's")
+	ErrDamaged = errors.New("it is damaged, or not a database of mdserver")
 	// ErrMissing: there was a database, and the file is gone or empty.
-	ErrMissing = errors.New("the database is gone or empty")
+	ErrMissing = errors.New("the database is missing or empty")
 	// ErrNewer: the file was written by a newer mdserver.
 	ErrNewer = errors.New("it was written by a newer mdserver")
 )
@@ -125,7 +125,7 @@ func (s *Store) prepare(known *mark) error {
 		return err
 	}
 	if known != nil && c.sequence < known.Sequence {
-		c.found(metaBucket, nil, nil, "the last %d changes are missing; an older database was put in its place, or the disk has lost them", known.Sequence-c.sequence)
+		c.found(metaBucket, nil, nil, "the last %d changes are missing; the file was replaced by an older one, or the disk has lost them", known.Sequence-c.sequence)
 		c.sequence = known.Sequence
 	}
 	if err := s.keep(c); err != nil {
@@ -145,7 +145,7 @@ func (s *Store) asItIs(c *content, failure error) bool {
 		return false
 	}
 	s.state = c.state
-	s.log.Warn("the database could not be written as a new file; the present file is used", "path", s.path, "error", failure)
+	s.log.Warn("the database could not be written as a new file; the existing file is used", "path", s.path, "error", failure)
 	return true
 }
 
@@ -159,7 +159,7 @@ func (s *Store) beginning(known *mark) (bool, error) {
 	case err == nil && info.Size() > 0:
 		return false, nil
 	case known != nil:
-		return false, fmt.Errorf("%w, but %s says that there was one", ErrMissing, markPath(s.path))
+		return false, fmt.Errorf("%w, but %s shows that it existed", ErrMissing, markPath(s.path))
 	case err == nil:
 		return false, fmt.Errorf("%w", ErrMissing)
 	}
@@ -177,7 +177,7 @@ func (s *Store) keep(c *content) error {
 	}
 	if c.schema < schemaVersion {
 		older := fmt.Sprintf("%s.schema%d", s.path, c.schema)
-		s.log.Info("upgrading the database; the older one is kept", "path", s.path, "schema", schemaVersion, "older", older)
+		s.log.Info("upgrading the database; a copy of the older one is kept", "path", s.path, "schema", schemaVersion, "older", older)
 		return copyFile(s.path, older)
 	}
 	return nil
@@ -335,7 +335,7 @@ func (s *Store) view(fn func(*bbolt.Tx) error) error {
 	return s.wrap("read", err)
 }
 
-var errNotOpen = errors.New("it could not be opened again after a failed write")
+var errNotOpen = errors.New("it could not be reopened after a failed write")
 
 func (s *Store) wrap(doing string, err error) error {
 	if err != nil {

@@ -137,7 +137,7 @@ func TestUnusableContent(t *testing.T) {
 		text   string
 	}{
 		{"newer schema", func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put([]byte(schemaKey), []byte("3")) },
-			ErrNewer, "its schema is 3, this one knows up to 2"},
+			ErrNewer, "its schema is 3, this version supports schemas up to 2"},
 		{"unknown schema", func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put([]byte(schemaKey), []byte("x")) },
 			ErrDamaged, `schema "x"`},
 		{"another program's", func(tx *bbolt.Tx) error {

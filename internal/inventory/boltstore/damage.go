@@ -76,7 +76,7 @@ func setAside(path string, c *content, log *slog.Logger) error {
 		return err
 	}
 	for _, f := range c.findings {
-		log.Error("the database is damaged; what is damaged is set aside, all else is served",
+		log.Error("the database is damaged; damaged records are set aside, all others are served",
 			"path", path, "bucket", f.Bucket, "key", fmt.Sprintf("%x", f.Key), "reason", f.Reason, "aside", name+".json")
 	}
 	return nil
@@ -123,7 +123,7 @@ func (s *Store) SetAside(ctx context.Context, guests []instance.Instance, reason
 	for i, guest := range guests {
 		aside.Reasons = append(aside.Reasons, reasons[i].Error())
 		change.Delete = append(change.Delete, guest.UUID)
-		s.log.Error("a record contradicts another; it is set aside, all others are served",
+		s.log.Error("a record is in conflict with another; it is set aside, all others are served",
 			"path", s.path, "guest", guest.Name, "uuid", guest.UUID, "reason", reasons[i], "aside", name)
 	}
 	if err := writeAside(name, aside); err != nil {

@@ -111,7 +111,7 @@ func verify(bucket, key, text []byte) error {
 			return err
 		}
 		if id, err := uuid.FromBytes(key); err != nil || id != guest.UUID {
-			return fmt.Errorf("it is the record of another guest, %s", guest.UUID)
+			return fmt.Errorf("it belongs to another guest, %s", guest.UUID)
 		}
 	case string(restingBucket):
 		var resting instance.Resting
@@ -119,7 +119,7 @@ func verify(bucket, key, text []byte) error {
 			return err
 		}
 		if addr, ok := netip.AddrFromSlice(key); !ok || addr != resting.Addr {
-			return fmt.Errorf("it is the record of another address, %s", resting.Addr)
+			return fmt.Errorf("it belongs to another address, %s", resting.Addr)
 		}
 	}
 	return nil

@@ -73,7 +73,7 @@ func replace(path string, seen fs.FileInfo, c *content) (former string, err erro
 		return "", fmt.Errorf("write the inventory %s: %w", fresh, err)
 	}
 	if former, err = KeepFormer(path); err != nil {
-		return "", fmt.Errorf("keep the former inventory: %w", err)
+		return "", fmt.Errorf("keep the previous inventory: %w", err)
 	}
 	if err := errors.Join(GiveToService(path, fresh), os.Rename(fresh, path)); err != nil {
 		return former, err
@@ -104,7 +104,7 @@ func contentOf(table instance.Table, notes map[string]string) (*content, error) 
 	}
 	for key, value := range notes {
 		if isOwn(metaBucket, []byte(key)) {
-			return nil, fmt.Errorf("the note %q is the store's own", key)
+			return nil, fmt.Errorf("the note %q is reserved for the store", key)
 		}
 		c.records[string(metaBucket)] = append(c.records[string(metaBucket)], record{[]byte(key), []byte(value)})
 	}

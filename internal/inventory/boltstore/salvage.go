@@ -157,7 +157,7 @@ func (s *Salvaged) Replace() (former, aside string, err error) {
 	return former, aside, err
 }
 
-const uncertainReason = "the database was salvaged, and it is not known whether this version is the last one"
+const uncertainReason = "the database was salvaged before; this may not be the record's last version"
 
 // Compact writes a sound database that no server has open as a new file, without
 // the room that earlier changes have left, and returns the name of a copy of the
@@ -204,16 +204,16 @@ func (w *wreck) salvage(marked uint64) *Salvaged {
 	s := &Salvaged{Sequence: marked, content: &content{schema: schemaVersion, records: map[string][]record{}}}
 	switch {
 	case marked == 0:
-		s.problem("the database's mark is lost: it is not known which change was the last")
+		s.problem("the database's mark is missing, so the last change is not known")
 	case w.state == nil:
-		s.problem("the store's note of its last change is lost: it is not known which versions are the last ones")
+		s.problem("the note of the last change is missing, so the last versions are not known")
 	case w.rivals:
-		s.problem("two changes have the number %d, and one of them failed: it is not known which", w.state.Sequence)
+		s.problem("two changes have the number %d; one of them failed, but it is not known which one", w.state.Sequence)
 	case w.state.Sequence < marked:
 		s.Missing = marked - w.state.Sequence
 		s.problem("the last %d changes are missing", s.Missing)
 	case w.state.Sequence > marked:
-		s.problem("the last %d changes are not in the mark: it is not known whether they were answered", w.state.Sequence-marked)
+		s.problem("the last %d changes are not in the mark; they may not have been answered", w.state.Sequence-marked)
 	}
 	if w.state != nil {
 		s.Sequence = w.state.Sequence
@@ -224,7 +224,7 @@ func (w *wreck) salvage(marked uint64) *Salvaged {
 		chosen, complete := w.choose(string(bucket))
 		if !complete && w.state != nil {
 			seen, want := chosen.tally(), w.state.Tallies[string(bucket)]
-			s.problem("the bucket %q does not have the records that were last written: %d are there, %d were written", bucket, seen.Count, want.Count)
+			s.problem("the bucket %q has %d records, but %d were written last", bucket, seen.Count, want.Count)
 		}
 		w.judge(s, string(bucket), chosen, complete)
 	}

@@ -61,7 +61,7 @@ func scan(db *bbolt.DB) (*content, error) {
 		seen := c.readBucket(db, bucket)
 		want := expected.Tallies[string(bucket)]
 		if want != nil && *want != seen && !c.damaged(bucket) {
-			c.found(bucket, nil, nil, "records of the bucket %q are missing: %d are there, %d were written", bucket, seen.Count, want.Count)
+			c.found(bucket, nil, nil, "records of the bucket %q are missing: it has %d, but %d were written", bucket, seen.Count, want.Count)
 		}
 	}
 	if guests := expected.Tallies[string(instancesBucket)]; guests != nil {
@@ -97,7 +97,7 @@ func schemaOf(tx *bbolt.Tx, first []byte) (int, error) {
 	case err != nil || version < 1:
 		return 0, fmt.Errorf("%w (schema %q)", ErrDamaged, text)
 	case version > schemaVersion:
-		return 0, fmt.Errorf("%w: its schema is %d, this one knows up to %d", ErrNewer, version, schemaVersion)
+		return 0, fmt.Errorf("%w: its schema is %d, this version supports schemas up to %d", ErrNewer, version, schemaVersion)
 	}
 	return version, nil
 }
@@ -150,7 +150,7 @@ func (c *content) readBucket(db *bbolt.DB, bucket []byte) (seen tally) {
 	}
 	err := walk(db, bucket, (*bbolt.Cursor).First, (*bbolt.Cursor).Next, take)
 	if err != nil {
-		c.found(bucket, nil, nil, "the bucket %q cannot be read to its end: %v", bucket, err)
+		c.found(bucket, nil, nil, "the bucket %q cannot be read completely: %v", bucket, err)
 		_ = walk(db, bucket, (*bbolt.Cursor).Last, (*bbolt.Cursor).Prev, take) // fails at the same place
 	}
 	return seen

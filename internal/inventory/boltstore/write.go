@@ -33,7 +33,7 @@ func (s *Store) Apply(ctx context.Context, changes []instance.Change) error {
 // SetMeta leaves a durable note for later runs, about an import for instance.
 func (s *Store) SetMeta(key, value string) error {
 	if isOwn(metaBucket, []byte(key)) {
-		return fmt.Errorf("write the inventory %s: the note %q is the store's own", s.path, key)
+		return fmt.Errorf("write the inventory %s: the note %q is reserved for the store", s.path, key)
 	}
 	return s.write(func(w *writer) error { return w.put(metaBucket, []byte(key), []byte(value)) })
 }
@@ -136,15 +136,15 @@ func (s *Store) write(fn func(*writer) error) error {
 func (s *Store) decide(next *state, failure error) error {
 	before := next.Sequence - 1
 	if err := s.settle(); err != nil {
-		s.log.Error("a write to the database failed, and it cannot be opened again; guests are served as before it, and nothing is changed until it can",
+		s.log.Error("a write to the database failed, and the database cannot be reopened; guests are served as before, and changes are refused until it can",
 			"path", s.path, "error", failure, "reopening", err)
-		return fmt.Errorf("%w: %w; opening the database again: %w", inventory.ErrUncertain, failure, err)
+		return fmt.Errorf("%w: %w; reopening the database: %w", inventory.ErrUncertain, failure, err)
 	}
 	if s.state.Sequence > before {
-		s.log.Warn("a write to the database reported an error, but was made, as the database shows now", "path", s.path, "error", failure)
+		s.log.Warn("a write to the database reported an error, but the database contains the change", "path", s.path, "error", failure)
 		return nil
 	}
-	s.log.Error("a write to the database failed and was not made; the database was opened again", "path", s.path, "error", failure)
+	s.log.Error("a write to the database failed; the change was not made, and the database was reopened", "path", s.path, "error", failure)
 	return failure
 }
 

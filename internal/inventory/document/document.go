@@ -31,7 +31,7 @@ const (
 
 var (
 	// ErrForeign: it is no such document.
-	ErrForeign = errors.New("it is not an inventory as `mdserver export --format json` writes it")
+	ErrForeign = errors.New("it is not an export of `mdserver export --format json`")
 	// ErrNewer: a newer mdserver wrote it, in a format that this one does not know.
 	ErrNewer = errors.New("it was written by a newer mdserver")
 	// ErrInvalid: a record or field is wrong or unknown.
@@ -76,7 +76,7 @@ func Read(data []byte) (Header, instance.Table, error) {
 		return Header{}, instance.Table{}, ErrForeign
 	}
 	if d.Version > formatVersion {
-		return d.Header, instance.Table{}, fmt.Errorf("%w: its format is %d, this one knows up to %d", ErrNewer, d.Version, formatVersion)
+		return d.Header, instance.Table{}, fmt.Errorf("%w: its format is %d, this version supports formats up to %d", ErrNewer, d.Version, formatVersion)
 	}
 	if err := strict(data, &d); err != nil {
 		return d.Header, instance.Table{}, fmt.Errorf("%w: %w", ErrInvalid, err)
@@ -96,7 +96,7 @@ func strict(data []byte, value any) error {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the end")
+		return errors.New("it continues after its end")
 	}
 	return nil
 }
@@ -134,7 +134,7 @@ func checkGuest() func(instance.Instance) error {
 	seen := map[uuid.UUID]bool{}
 	return func(guest instance.Instance) error {
 		if guest.UUID == uuid.Nil || seen[guest.UUID] {
-			return errors.New("its uuid is missing, or another record has it")
+			return errors.New("its uuid is missing or a duplicate")
 		}
 		seen[guest.UUID] = true
 		return guest.Metadata.Validate()
@@ -145,7 +145,7 @@ func checkResting() func(instance.Resting) error {
 	seen := map[netip.Addr]bool{}
 	return func(r instance.Resting) error {
 		if !r.Addr.IsValid() || seen[r.Addr] {
-			return errors.New("its addr is missing, or another record has it")
+			return errors.New("its addr is missing or a duplicate")
 		}
 		seen[r.Addr] = true
 		return nil

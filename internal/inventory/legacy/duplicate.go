@@ -23,7 +23,7 @@ func lastWins(guests []indexed) ([]instance.Instance, []Skipped) {
 	for _, g := range slices.Backward(guests) {
 		if field, winner, ok := clash(seen, g.guest); ok {
 			skipped = append(skipped, Skipped{g.index, g.guest.Name, field,
-				fmt.Sprintf("entry %d has the same, and the last one counts", winner), true})
+				fmt.Sprintf("entry %d has the same; the last one is used", winner), true})
 			continue
 		}
 		for _, key := range identity(g.guest) {

@@ -155,7 +155,7 @@ func (r *entryReader) addr(key string, family func(netip.Addr) bool) netip.Addr 
 	}
 	addr, err := netip.ParseAddr(text)
 	if err != nil || !family(addr) || addr.IsUnspecified() || addr.IsMulticast() {
-		r.note(key, fmt.Sprintf("%q is not an address of this family that a guest can have", text))
+		r.note(key, fmt.Sprintf("%q is not a valid address of this family for a guest", text))
 		return netip.Addr{}
 	}
 	return addr

@@ -100,7 +100,7 @@ func (r *Resolver) bridge(ctx context.Context, network string) (bridge string, k
 	bridge, err := r.lookup(ctx, network)
 	if err != nil {
 		r.paused = time.Now()
-		r.log.Warn("libvirt does not tell the bridge of a network", "network", network, "error", err)
+		r.log.Warn("the bridge of a libvirt network is not known", "network", network, "error", err)
 		return before.bridge, known
 	}
 	if len(r.known) >= most {

@@ -57,7 +57,7 @@ func (g *guarded) next() error {
 	header, payload := packet.Bytes()[lengthSize:lengthSize+headerSize], packet.Bytes()[lengthSize+headerSize:]
 	if !fits(header, payload) {
 		_ = g.Conn.Close()
-		return fmt.Errorf("this is no libvirt: the packet of procedure %d holds less than it says", binary.BigEndian.Uint32(header[8:]))
+		return fmt.Errorf("not a libvirt socket: the packet of procedure %d is shorter than announced", binary.BigEndian.Uint32(header[8:]))
 	}
 	g.packet = packet.Bytes()
 	return nil

@@ -23,10 +23,10 @@ const callTime = 15 * time.Second
 const stored = libvirt.DomainXMLInactive | libvirt.DomainXMLSecure
 
 // ErrUnreachable is that of a libvirt that does not answer.
-var ErrUnreachable = errors.New("libvirt cannot be asked")
+var ErrUnreachable = errors.New("libvirt cannot be reached")
 
 // errTransient says why a domain has no definition.
-var errTransient = errors.New("the domain is transient: libvirt forgets it when it stops and keeps no definition that could be changed")
+var errTransient = errors.New("the domain is transient: libvirt stores no definition that could be changed")
 
 // Domain is a domain and its stored definition.
 type Domain struct {
@@ -74,7 +74,7 @@ func find(l *libvirt.Libvirt, ref string) (libvirt.Domain, error) {
 		found, err = l.DomainLookupByUUID(libvirt.UUID(id))
 	}
 	if libvirt.IsNotFound(err) {
-		return found, fmt.Errorf("libvirt has no domain %q; `virsh list --all` lists what it has", ref)
+		return found, fmt.Errorf("libvirt has no domain %q; `virsh list --all` lists all domains", ref)
 	}
 	return found, err
 }

@@ -42,7 +42,7 @@ func (s *Service) convergeOnce(ctx context.Context) error {
 		}
 	}
 	if most := now.current().Leases; most > 0 && len(wanted) > most {
-		problems = append(problems, fmt.Sprintf("%d interfaces of guests are on the network, but libvirt grants at most %d leases, the size of its DHCP range; "+
+		problems = append(problems, fmt.Sprintf("%d interfaces of guests are on the network, but its DHCP range limits libvirt to %d leases; "+
 			"widen <range> with `virsh net-edit %s`, then restart the network", len(wanted), most, s.set().Name))
 	}
 	if now.active {
@@ -65,7 +65,7 @@ func (s *Service) forgetLeases(ctx context.Context, now state, before, wanted []
 			continue
 		}
 		if err := dhcprelease.Send(ctx, now.live.Gateway, mac, addr); err != nil {
-			s.log.Warn("a lease of libvirt's network outlives its guest", "mac", mac, "address", addr, "error", err)
+			s.log.Warn("a lease of libvirt's network remains after its guest was removed", "mac", mac, "address", addr, "error", err)
 		}
 	}
 }
@@ -84,7 +84,7 @@ func (s *Service) complain(problems []string) {
 	problems = slices.Compact(problems)
 	for _, problem := range problems {
 		if !slices.Contains(s.problems, problem) {
-			s.log.Warn("libvirt's network contradicts a guest", "problem", problem)
+			s.log.Warn("libvirt's network is in conflict with a guest", "problem", problem)
 		}
 	}
 	s.problems = problems

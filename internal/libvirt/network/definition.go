@@ -163,7 +163,7 @@ func (ip ipXML) bits(addr netip.Addr) (int, error) {
 		mask := net.IPMask(net.ParseIP(ip.Netmask).To4())
 		bits, length := mask.Size()
 		if length == 0 {
-			return 0, fmt.Errorf("the netmask %q of the network %s is not one", ip.Netmask, addr)
+			return 0, fmt.Errorf("%q is not a netmask, in the network %s", ip.Netmask, addr)
 		}
 		return bits, nil
 	}

@@ -57,9 +57,9 @@ func ask(ctx context.Context, server netip.AddrPort, name string, want netip.Add
 	if err != nil {
 		return fmt.Sprintf("libvirt's DNS server at %v does not answer; %s", server.Addr(), revive)
 	}
-	return fmt.Sprintf("libvirt's DNS server at %v does not have %v for %s, as the network's definition says; %s", server.Addr(), want, name, revive)
+	return fmt.Sprintf("libvirt's DNS server at %v does not answer %v for %s, as in the network's definition; %s", server.Addr(), want, name, revive)
 }
 
 // revive has libvirt start a dnsmasq that has ended. Its guests run on, and stay
 // connected to the network.
-const revive = "if that lasts, end the network's dnsmasq by `kill -9` and restart libvirtd, or virtnetworkd, which starts another"
+const revive = "if this lasts, end the network's dnsmasq with `kill -9` and restart libvirtd or virtnetworkd, to start another one"

@@ -40,8 +40,8 @@ func TestAnswersOfLibvirtsDNS(t *testing.T) {
 		want       string // in what is told; "" for nothing
 	}{
 		{conn.LocalAddr(), "web1", "10.0.0.1", ""},
-		{conn.LocalAddr(), "web1", "10.0.0.2", "does not have 10.0.0.2 for web1"},
-		{conn.LocalAddr(), "web2", "10.0.0.1", "does not have 10.0.0.1 for web2"},
+		{conn.LocalAddr(), "web1", "10.0.0.2", "does not answer 10.0.0.2 for web1"},
+		{conn.LocalAddr(), "web2", "10.0.0.1", "does not answer 10.0.0.1 for web2"},
 		{silent.LocalAddr(), "web1", "10.0.0.1", "does not answer"},
 	} {
 		got := ask(t.Context(), c.server.(*net.UDPAddr).AddrPort(), c.name, netip.MustParseAddr(c.addr))

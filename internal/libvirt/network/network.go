@@ -268,7 +268,7 @@ func (s *Service) run(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			s.log.Debug("libvirt's network is not as it should be", "error", err)
+			s.log.Debug("libvirt's network could not be brought up to date", "error", err)
 			pause(ctx, retryTime)
 		}
 	}
@@ -374,7 +374,7 @@ func (s *Service) publish(v View) {
 		return
 	}
 	if err := s.noteView(v); err != nil {
-		s.log.Warn("libvirt's network will not be known if libvirt does not answer at the next start", "error", err)
+		s.log.Warn("libvirt's network was not stored; at the next start, it is unknown until libvirt answers", "error", err)
 	}
 	s.tell()
 }

@@ -123,12 +123,12 @@ func (p *plan) addHost(hosts []dhcpHost, h dhcpHost) {
 func (p *plan) addNames(names []dnsHost, h dnsHost) {
 	left, taken := without(h, names)
 	if len(taken) > 0 {
-		p.problem("%s does not get names that other entries in the network's DNS have: %s", h.IP, strings.Join(taken, ", "))
+		p.problem("%s does not get these names, because other DNS entries of the network have them: %s", h.IP, strings.Join(taken, ", "))
 	}
 	at := slices.IndexFunc(names, func(o dnsHost) bool { return o.IP == h.IP })
 	switch {
 	case at >= 0 && !names[at].equal(left):
-		p.problem("%s has names that other entries in the network's DNS have, too: %s", h.IP, strings.Join(names[at].Names, ", "))
+		p.problem("%s shares names with other DNS entries of the network: %s", h.IP, strings.Join(names[at].Names, ", "))
 	case at < 0 && len(left.Names) > 0:
 		p.steps = append(p.steps, step{dns: &left})
 	}

@@ -29,4 +29,4 @@ func (t turn) tryTake() bool {
 func (t turn) give() { <-t }
 
 // errBusy is what a change gets that libvirt has not taken in time.
-var errBusy = errors.New("libvirt does not answer; the change is made when it does")
+var errBusy = errors.New("libvirt does not answer; the change will be made when it does")

@@ -54,7 +54,7 @@ func (w *Watcher) look(ctx context.Context, conn *connection.Conn, n notice) err
 // better.
 func (w *Watcher) report(ctx context.Context, id uuid.UUID, err error) error {
 	if err != nil && ctx.Err() == nil {
-		w.log.Warn("a guest does not follow its domain", "uuid", id, "error", err)
+		w.log.Warn("guest not updated from its domain", "uuid", id, "error", err)
 	}
 	return ctx.Err()
 }

@@ -34,7 +34,7 @@ func (w *Watcher) interrupted(err error) {
 		w.status.Since = time.Now()
 	}
 	w.status.Connected, w.status.Error = false, err.Error()
-	level("no connection to libvirt, trying again; guests are served as they are known", "error", err)
+	level("no connection to libvirt, trying again; known guests are served", "error", err)
 }
 
 func (w *Watcher) counted(events int) {

@@ -183,9 +183,9 @@ func (t *Table) flush() error {
 func explained(err error) error {
 	switch {
 	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("nftables refuses a change: it takes CAP_NET_ADMIN: %w", err)
+		return fmt.Errorf("nftables refuses a change: CAP_NET_ADMIN is required: %w", err)
 	case errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EINVAL):
-		return fmt.Errorf("this kernel lacks nftables for bridges (CONFIG_NF_TABLES, CONFIG_NF_TABLES_BRIDGE), or an old one lacks a part of it: %w", err)
+		return fmt.Errorf("this kernel does not fully support nftables for bridges (CONFIG_NF_TABLES, CONFIG_NF_TABLES_BRIDGE): %w", err)
 	}
 	return fmt.Errorf("nftables: %w", err)
 }
@@ -258,7 +258,7 @@ func (t *Table) readHandles() (string, error) {
 			return "", err
 		}
 		if len(there) != len(c.rules) {
-			return "", fmt.Errorf("the chain %s has been changed meanwhile", c.name)
+			return "", fmt.Errorf("the chain %s was changed by another program", c.name)
 		}
 		text += c.name
 		for _, r := range there {
@@ -355,5 +355,5 @@ func Generation() (uint32, error) {
 			return ad.Uint32(), ad.Err()
 		}
 	}
-	return 0, errors.New("the kernel tells no generation of nftables")
+	return 0, errors.New("the kernel reports no nftables generation")
 }

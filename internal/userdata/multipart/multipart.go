@@ -32,7 +32,7 @@ const (
 )
 
 // ErrTooLarge says that data, unpacked and joined, exceeds the limit.
-var ErrTooLarge = errors.New("too large when unpacked and joined")
+var ErrTooLarge = errors.New("too large after unpacking and joining")
 
 // Part is one piece: text of any kind that cloud-init knows, a MIME message of
 // its own, or either of them compressed with gzip.

@@ -65,7 +65,7 @@ var errPage = errors.New("damaged page")
 // page reads the page of a number.
 func (f *File) page(number uint64) (page, error) {
 	if number >= uint64(len(f.data)/f.size) {
-		return page{}, fmt.Errorf("%w %d: it is outside of the file", errPage, number)
+		return page{}, fmt.Errorf("%w %d: it is outside the file", errPage, number)
 	}
 	start := int(number) * f.size
 	overflow := uint64(binary.LittleEndian.Uint32(f.data[start+12:]))
@@ -122,14 +122,14 @@ func (p page) elements(yield func(Element) bool) error {
 	for i := range p.count {
 		at := headerSize * (i + 1)
 		if at+headerSize > len(p.text) {
-			return fmt.Errorf("%w: it has room for %d elements, and claims %d", errPage, i, p.count)
+			return fmt.Errorf("%w: it can have at most %d elements, not %d", errPage, i, p.count)
 		}
 		flags := binary.LittleEndian.Uint32(p.text[at:])
 		start := uint64(at) + uint64(binary.LittleEndian.Uint32(p.text[at+4:]))
 		middle := start + uint64(binary.LittleEndian.Uint32(p.text[at+8:]))
 		end := middle + uint64(binary.LittleEndian.Uint32(p.text[at+12:]))
 		if end > uint64(len(p.text)) {
-			failed = fmt.Errorf("%w: element %d is outside of it", errPage, i)
+			failed = fmt.Errorf("%w: element %d is outside the page", errPage, i)
 			continue
 		}
 		if !yield(Element{p.text[start:middle], p.text[middle:end], flags&flagBucket != 0}) {
@@ -144,7 +144,7 @@ func (p page) children() (numbers []uint64, err error) {
 	for i := range p.count {
 		at := headerSize * (i + 1)
 		if at+headerSize > len(p.text) {
-			return numbers, fmt.Errorf("%w: it has room for %d elements, and claims %d", errPage, i, p.count)
+			return numbers, fmt.Errorf("%w: it can have at most %d elements, not %d", errPage, i, p.count)
 		}
 		numbers = append(numbers, binary.LittleEndian.Uint64(p.text[at+8:]))
 	}
@@ -192,7 +192,7 @@ func (f *File) Walk(b Bucket, yield func(Element)) error {
 
 func (f *File) walk(number uint64, seen map[uint64]bool, depth int, take func(Element) bool) error {
 	if seen[number] || depth > maxDepth {
-		return fmt.Errorf("%w %d: it was read already", errPage, number)
+		return fmt.Errorf("%w %d: it was already read", errPage, number)
 	}
 	seen[number] = true
 	p, err := f.page(number)
