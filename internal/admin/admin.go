@@ -42,12 +42,12 @@ type Backend struct {
 	// networks, and may have been before.
 	Unplugged func(context.Context, uuid.UUID) error
 	// Export writes all guests in one of api.ExportFormats.
-	Export func(w io.Writer, format string) error
+	Export func(ctx context.Context, w io.Writer, format string) error
 	// Import adds the records of a document. With replace they take the place of
 	// known guests' records.
 	Import func(ctx context.Context, table instance.Table, replace bool) (inventory.Adopted, error)
 	// Backup writes all that the server keeps, in the format of package backup.
-	Backup func(w io.Writer) error
+	Backup func(ctx context.Context, w io.Writer) error
 	Status func() api.Status
 	// State returns the state of a guest's domain.
 	State func(*instance.Instance) api.State
@@ -274,7 +274,7 @@ func (b Backend) export(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var text bytes.Buffer // all of it or an error
-	if err := b.Export(&text, format); err != nil {
+	if err := b.Export(r.Context(), &text, format); err != nil {
 		refuseWith(w, http.StatusInternalServerError, api.CodeInternal, err)
 		return
 	}

@@ -61,7 +61,10 @@ func newBackend(t *testing.T) Backend {
 			_, err := inv.Unplug(ctx, id)
 			return err
 		},
-		Export: func(w io.Writer, format string) error { _, err := io.WriteString(w, "{}"); return err },
+		Export: func(_ context.Context, w io.Writer, format string) error {
+			_, err := io.WriteString(w, "{}")
+			return err
+		},
 		Status: func() api.Status { return api.Status{Version: "1.2.3"} },
 		State:  func(*instance.Instance) api.State { return api.Unknown },
 		Reload: func(context.Context) (api.Reloaded, error) { return api.Reloaded{}, errors.New("line 3: bad") },

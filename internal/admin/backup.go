@@ -7,9 +7,9 @@ import (
 	"mdserver/internal/api"
 )
 
-func (b Backend) backup(w http.ResponseWriter, _ *http.Request) {
+func (b Backend) backup(w http.ResponseWriter, r *http.Request) {
 	var text bytes.Buffer // all of it or an error
-	if err := b.Backup(&text); err != nil {
+	if err := b.Backup(r.Context(), &text); err != nil {
 		refuseWith(w, http.StatusInternalServerError, api.CodeInternal, err)
 		return
 	}

@@ -70,7 +70,7 @@ func makeBackup(cmd *cobra.Command, cfg *config.Config) ([]byte, error) {
 }
 
 func readStopped(cmd *cobra.Command, cfg *config.Config) ([]byte, error) {
-	b, err := backup.FromDatabase(cmd.Context(), cfg.Server.Database, cfg.Service.Hostname, config.Version)
+	b, err := backup.FromFiles(cmd.Context(), filesOf(cfg), cfg.Service.Hostname, config.Version)
 	if err != nil {
 		return nil, err
 	}

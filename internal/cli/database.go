@@ -76,7 +76,7 @@ func checkDatabase(cmd *cobra.Command, path string) (databaseReport, error) {
 		report.Findings = append(report.Findings, err.Error())
 	}
 	report.Withheld = append([]inventory.Withheld{}, withheld...)
-	table, findings, err := boltstore.Read(cmd.Context(), path)
+	reader, err := boltstore.OpenReader(path)
 	switch {
 	case errors.Is(err, boltstore.ErrDamaged), errors.Is(err, boltstore.ErrMissing):
 		report.Findings = append(report.Findings, err.Error())
@@ -84,8 +84,13 @@ func checkDatabase(cmd *cobra.Command, path string) (databaseReport, error) {
 	case err != nil:
 		return report, &exitError{exitBlind, err}
 	}
+	defer reader.Close()
+	table, err := reader.Load(cmd.Context())
+	if err != nil {
+		return report, &exitError{exitBlind, err}
+	}
 	report.Guests, report.Resting = len(table.Instances), len(table.Resting)
-	for _, f := range findings {
+	for _, f := range reader.Findings() {
 		report.Findings = append(report.Findings, f.String())
 	}
 	return report, nil

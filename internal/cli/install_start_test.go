@@ -37,10 +37,10 @@ func TestReadKeys(t *testing.T) {
 
 func TestInstallChecksStartFlags(t *testing.T) {
 	for want, args := range map[string][]string{
-		"with --start only":    {"--network", "default"},
-		"cannot start with --root":     {"--start", "--root", t.TempDir()},
-		"read the SSH key":     {"--start", "--key", "/does/not/exist", "--dry-run"},
-		"is a private key; na": {"--start", "--key", privateKey(t), "--dry-run"},
+		"with --start only":        {"--network", "default"},
+		"cannot start with --root": {"--start", "--root", t.TempDir()},
+		"read the SSH key":         {"--start", "--key", "/does/not/exist", "--dry-run"},
+		"is a private key; na":     {"--start", "--key", privateKey(t), "--dry-run"},
 	} {
 		cmd := installCommand()
 		cmd.SilenceErrors, cmd.SilenceUsage = true, true

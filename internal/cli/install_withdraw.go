@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"maps"
 	"slices"
 
@@ -14,7 +16,7 @@ import (
 // withdraw removes the entries that the database notes as mdserver's from
 // libvirt's networks, except from those that are named.
 func withdraw(ctx context.Context, cfg *config.Config, except []string) ([]network.Withdrawal, error) {
-	notes, err := boltstore.Notes(cfg.Server.Database, network.NotePrefix)
+	notes, err := entryNotes(ctx, cfg.Server.Database)
 	if err != nil {
 		return nil, err
 	}
@@ -26,4 +28,22 @@ func withdraw(ctx context.Context, cfg *config.Config, except []string) ([]netwo
 		}
 	}
 	return all, nil
+}
+
+// entryNotes returns the notes on the entries in libvirt's networks, by network.
+// A database that is not there has none.
+func entryNotes(ctx context.Context, database string) (map[string]string, error) {
+	reader, err := boltstore.OpenReader(database)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer reader.Close()
+	all, err := reader.Notes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return network.EntryNotes(all), nil
 }

@@ -84,7 +84,7 @@ func saveFormer(cmd *cobra.Command, cfg *config.Config) {
 	if cfg.Server.Snapshots == 0 {
 		return
 	}
-	present, err := backup.FromDatabase(cmd.Context(), cfg.Server.Database, cfg.Service.Hostname, config.Version)
+	present, err := backup.FromFiles(cmd.Context(), filesOf(cfg), cfg.Service.Hostname, config.Version)
 	if err == nil && present.Header.Guests > 0 {
 		present.Header.Reason = backup.BeforeRestore
 		err = backup.Save(cfg.Server.Database, present, cfg.Server.Snapshots)
@@ -107,9 +107,13 @@ func saveRestored(cmd *cobra.Command, cfg *config.Config, b *backup.Backup) {
 	}
 }
 
+// filesOf are the files that a backup contains.
+func filesOf(cfg *config.Config) backup.Files {
+	return backup.Files{Database: cfg.Server.Database, Identity: cfg.Server.Identity}
+}
+
 func restore(cmd *cobra.Command, cfg *config.Config, b *backup.Backup) error {
-	database := cfg.Server.Database
-	former, err := backup.Restore(database, b)
+	former, err := backup.Restore(filesOf(cfg), b)
 	for _, name := range former {
 		printf(cmd.OutOrStdout(), "kept: %s\n", name)
 	}
@@ -120,7 +124,7 @@ func restore(cmd *cobra.Command, cfg *config.Config, b *backup.Backup) error {
 		return err
 	}
 	saveRestored(cmd, cfg, b)
-	return printf(cmd.OutOrStdout(), "restored %s; start the server: systemctl start mdserver\n", database)
+	return printf(cmd.OutOrStdout(), "restored %s; start the server: systemctl start mdserver\n", cfg.Server.Database)
 }
 
 // printRestore shows what a restore changes, and what does not fit this host.
@@ -170,7 +174,12 @@ func presentGuests(cmd *cobra.Command, cfg *config.Config) ([]instance.Instance,
 	if !errors.Is(err, client.ErrNotRunning) {
 		return nil, err
 	}
-	table, _, err := boltstore.Read(cmd.Context(), cfg.Server.Database)
+	reader, err := boltstore.OpenReader(cfg.Server.Database)
+	if err != nil {
+		return nil, err
+	}
+	defer reader.Close()
+	table, err := reader.Load(cmd.Context())
 	return table.Instances, err
 }
 

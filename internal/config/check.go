@@ -97,9 +97,16 @@ func (l *loader) checkReserved(name string, reserved []Range, network netip.Pref
 // checkPaths keeps files apart that must not be one.
 func (l *loader) checkPaths() {
 	s := &l.config.Server
-	if filepath.Clean(s.Database) == filepath.Clean(s.DBFile) {
+	same := func(a, b string) bool { return filepath.Clean(a) == filepath.Clean(b) }
+	if same(s.Database, s.DBFile) {
 		l.problem(l.place("mdserver.database", "mdserver.db_file"),
 			"is the same file as mdserver.db_file, which has the Python mdserver's format", "a file of its own")
+	}
+	switch {
+	case same(s.Identity, s.Database):
+		l.problem(l.place("mdserver.identity", "mdserver.database"), "is the same file as mdserver.database", "a file of its own")
+	case same(s.Identity, s.DBFile):
+		l.problem(l.place("mdserver.identity", "mdserver.db_file"), "is the same file as mdserver.db_file", "a file of its own")
 	}
 }
 

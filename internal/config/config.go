@@ -45,6 +45,7 @@ type Server struct {
 
 	DBFile   string // the original's JSON database, imported at first start
 	Database string // our bbolt file
+	Identity string // key and certificate of the identity authority
 	Socket   string // Unix socket of the hook and the commands
 
 	IMDS         string   // "optional", "required" or "off"

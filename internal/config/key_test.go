@@ -46,7 +46,7 @@ func TestTable(t *testing.T) {
 var other = map[string]string{
 	"mdserver.port": "81", "mdserver.listen_address": "::", "mdserver.listen_address6": "fd00::7", "mdserver.userdata_dir": "/u", "mdserver.userdata_suffixes": ".x",
 	"mdserver.default_template": "/t", "mdserver.vendordata_template": "/v", "mdserver.password": "p", "mdserver.hostname_prefix": "h", "mdserver.db_file": "/var/lib/mdserver/o.json",
-	"mdserver.database": "/d/o.db", "mdserver.socket": "/s", "mdserver.logfile": "", "mdserver.debug": "YES",
+	"mdserver.database": "/var/lib/mdserver/o.db", "mdserver.identity": "/i.pem", "mdserver.socket": "/s", "mdserver.logfile": "", "mdserver.debug": "YES",
 	"mdserver.debug_userdata": "on", "mdserver.template_escape": "None", "mdserver.template_none": "empty",
 	"mdserver.template_format": "raw", "mdserver.template_path": "/a:/b", "mdserver.template_steps": "1000", "mdserver.template_memory": "5", "mdserver.template_recursion": "77",
 	"mdserver.template_output": "1", "mdserver.template_time": "5", "mdserver.userdata_size": "7",
@@ -72,7 +72,7 @@ var other = map[string]string{
 
 // restartKeys cannot change while the server runs.
 var restartKeys = strings.Fields(`mdserver.port mdserver.listen_address mdserver.listen_address6
-	mdserver.db_file mdserver.database mdserver.socket
+	mdserver.db_file mdserver.database mdserver.identity mdserver.socket
 	dnsmasq.run dnsmasq.binary dnsmasq.base_dir dnsmasq.run_dir dnsmasq.net_name dnsmasq.net_address dnsmasq.net_prefix
 	dnsmasq.net_address6 dnsmasq.net_prefix6 dnsmasq.gateway dnsmasq.gateway6 dnsmasq.interface dnsmasq.listen_address
 	libvirt.uri`)
@@ -217,6 +217,7 @@ func TestEffective(t *testing.T) {
 	for _, want := range []Setting{
 		{"mdserver.port", "8080", path, 3},
 		{"mdserver.database", "/var/lib/mdserver/mdserver.db", "", 0},
+		{"mdserver.identity", "/var/lib/mdserver/identity.pem", "", 0},
 		{"dnsmasq.quarantine", "1h", "", 0},
 	} {
 		if !slices.Contains(settings, want) {

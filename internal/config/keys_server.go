@@ -80,6 +80,15 @@ var serverKeys = []key{
 		binding: bind(path, func(c *Config) *string { return &c.Server.Database }),
 	},
 	{
+		section: "mdserver", name: "identity", restart: true,
+		doc: "Key and certificate that sign identity documents. The server creates the file. A backup\n" +
+			"contains it.",
+		derive:  func(d *defaults) any { return filepath.Join(filepath.Dir(d.config.Server.Database), "identity.pem") },
+		derived: "`identity.pem` beside `database`",
+		example: "/var/lib/mdserver/identity.pem",
+		binding: bind(path, func(c *Config) *string { return &c.Server.Identity }),
+	},
+	{
 		section: "mdserver", name: "socket", def: "/run/mdserver/mdserver.sock", restart: true,
 		doc:     "Unix socket for libvirt's hook and the mdserver commands.",
 		binding: bind(socketPath, func(c *Config) *string { return &c.Server.Socket }),

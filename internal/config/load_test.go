@@ -95,7 +95,8 @@ func TestParityFields(t *testing.T) {
 	s := &want.Server
 	s.ListenAddress, s.Port = ip("127.9.0.1"), 8090
 	s.UserdataDir, s.DefaultTemplate = dir+"/userdata", dir+"/userdata/base.yaml"
-	s.DBFile, s.Database, s.LogFile = dir+"/db_file.json", dir+"/mdserver.db", dir+"/mdserver.log"
+	s.DBFile, s.Database, s.Identity = dir+"/db_file.json", dir+"/mdserver.db", dir+"/identity.pem"
+	s.LogFile = dir + "/mdserver.log"
 	s.Password, s.PasswordSet = "$6$rounds=4096$saltsalt$abcDEF./0123", true
 	n := &want.Dnsmasq
 	n.User, n.BaseDir, n.RunDir, n.Interface = "root", dir+"/dnsmasq", dir+"/run", "lo"

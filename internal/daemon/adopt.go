@@ -28,7 +28,7 @@ func tableOf(snapshot *inventory.Snapshot) instance.Table {
 // importDocument adds the guests of a document, after a snapshot of those that are
 // there.
 func (d *Daemon) importDocument(ctx context.Context, table instance.Table, replace bool) (inventory.Adopted, error) {
-	d.saveSnapshot(d.config.Load(), d.inventory, backup.BeforeImport)
+	d.saveSnapshot(ctx, d.config.Load(), d.inventory, backup.BeforeImport)
 	result, err := d.inventory.Adopt(ctx, table, replace)
 	if err != nil {
 		return result, err

@@ -1,14 +1,15 @@
 package daemon
 
 import (
+	"context"
 	"io"
 
 	"mdserver/internal/inventory/backup"
 )
 
 // backup writes all that the server keeps.
-func (d *Daemon) backup(w io.Writer) error {
-	b, err := d.backupOf(d.config.Load(), d.inventory)
+func (d *Daemon) backup(ctx context.Context, w io.Writer) error {
+	b, err := d.backupOf(ctx, d.config.Load(), d.inventory)
 	if err != nil {
 		return err
 	}

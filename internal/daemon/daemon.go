@@ -23,7 +23,6 @@ import (
 	"mdserver/internal/imds"
 	"mdserver/internal/ingress"
 	"mdserver/internal/inventory"
-	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/logging"
 	"mdserver/internal/networks"
 	"mdserver/internal/portsecurity"
@@ -44,7 +43,7 @@ type Daemon struct {
 	log     *slog.Logger
 
 	// What is known.
-	notes     *boltstore.Store
+	store     inventory.Store // it belongs to inventory; others use its notes
 	inventory *inventory.Inventory
 	identity  *identity.Authority
 	tokenKey  imds.Key
@@ -105,7 +104,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	d.admission = admission.New(admissionPolicy(cfg, networks.Configured(cfg)), liveGuests{d.inventory}, d.kernel, d.log)
 	d.addresses = bridge.New(d.log)
 	d.ports = portsecurity.New(d.guests, d.log.With("part", "port security"))
-	d.networks = networks.New(cfg, d.inventory, d.notes, d.noteDHCP, d.log)
+	d.networks = networks.New(cfg, d.inventory, d.store, d.noteDHCP, d.log)
 	d.libvirt = d.newLibvirtSync(cfg)
 	d.front.Store(d.newRouter(cfg, d.networks.Describe(cfg)))
 	return d, nil

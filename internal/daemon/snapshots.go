@@ -23,27 +23,27 @@ const (
 // keepSnapshots makes a snapshot a day until ctx ends. It holds up no
 // registration.
 func (d *Daemon) keepSnapshots(ctx context.Context) {
-	d.snapshotOfTheDay()
-	every(ctx, snapshotLook, d.snapshotOfTheDay)
+	d.snapshotOfTheDay(ctx)
+	every(ctx, snapshotLook, func() { d.snapshotOfTheDay(ctx) })
 }
 
-func (d *Daemon) snapshotOfTheDay() {
+func (d *Daemon) snapshotOfTheDay(ctx context.Context) {
 	cfg := d.config.Load()
 	all, err := backup.Snapshots(cfg.Server.Database)
 	// If the clock was set back, the first ones are of the future.
 	if err == nil && slices.ContainsFunc(all, func(s backup.Snapshot) bool { return time.Since(s.Created).Abs() < snapshotAge }) {
 		return
 	}
-	d.saveSnapshot(cfg, d.inventory, backup.Daily)
+	d.saveSnapshot(ctx, cfg, d.inventory, backup.Daily)
 }
 
 // saveSnapshot makes a snapshot of the guests as they are now, if there are any
 // and the configuration wants it.
-func (d *Daemon) saveSnapshot(cfg *config.Config, inv *inventory.Inventory, reason backup.Reason) {
+func (d *Daemon) saveSnapshot(ctx context.Context, cfg *config.Config, inv *inventory.Inventory, reason backup.Reason) {
 	if cfg.Server.Snapshots == 0 || inv.Snapshot().Len() == 0 {
 		return
 	}
-	b, err := d.backupOf(cfg, inv)
+	b, err := d.backupOf(ctx, cfg, inv)
 	if err == nil {
 		b.Header.Reason = reason
 		err = backup.Save(cfg.Server.Database, b, cfg.Server.Snapshots)
@@ -62,13 +62,13 @@ func (d *Daemon) saveSnapshot(cfg *config.Config, inv *inventory.Inventory, reas
 // backupOf is all that the server keeps. The guests are a snapshot of the
 // inventory, which holds what is durable and takes no lock, so a backup holds up
 // no registration.
-func (d *Daemon) backupOf(cfg *config.Config, inv *inventory.Inventory) (*backup.Backup, error) {
+func (d *Daemon) backupOf(ctx context.Context, cfg *config.Config, inv *inventory.Inventory) (*backup.Backup, error) {
 	table := tableOf(inv.Snapshot())
-	notes, err := d.notes.Notes()
+	notes, err := d.store.Notes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	authority, err := backup.ReadIdentity(cfg.Server.Database)
+	authority, err := backup.ReadIdentity(cfg.Server.Identity)
 	if err != nil {
 		return nil, err
 	}

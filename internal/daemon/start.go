@@ -29,7 +29,7 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 	if err != nil {
 		return nil, unusable(path, err)
 	}
-	d.notes = store
+	d.store = store
 	inv, err := inventory.Open(ctx, store, d.inventoryOptions(cfg, networks.Configured(cfg)))
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
@@ -41,7 +41,7 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 	if err := d.importLegacy(ctx, cfg.Server.DBFile, store, inv); err != nil {
 		return nil, errors.Join(err, inv.Close())
 	}
-	if d.tokenKey, err = tokenKey(store); err != nil {
+	if d.tokenKey, err = tokenKey(ctx, store); err != nil {
 		return nil, errors.Join(err, inv.Close())
 	}
 	return inv, nil
@@ -72,10 +72,10 @@ func newestBackup(database string) string {
 	return "FILE"
 }
 
-// openIdentity opens the authority that signs identity documents, beside the
-// database, and makes it at the first start.
+// openIdentity opens the authority that signs identity documents, and makes it at
+// the first start.
 func (d *Daemon) openIdentity(cfg *config.Config) (*identity.Authority, error) {
-	path := identity.Beside(cfg.Server.Database)
+	path := cfg.Server.Identity
 	authority, created, err := identity.Open(path, cfg.Service.Hostname)
 	if err != nil {
 		return nil, err
@@ -90,8 +90,8 @@ func (d *Daemon) openIdentity(cfg *config.Config) (*identity.Authority, error) {
 // that holds the key by which tokens are signed.
 const tokenKeyName = "imds_key"
 
-func tokenKey(store *boltstore.Store) (imds.Key, error) {
-	text, err := store.Meta(tokenKeyName)
+func tokenKey(ctx context.Context, store inventory.Store) (imds.Key, error) {
+	text, err := store.Note(ctx, tokenKeyName)
 	if err != nil {
 		return imds.Key{}, err
 	}
@@ -99,7 +99,7 @@ func tokenKey(store *boltstore.Store) (imds.Key, error) {
 		return imds.ParseKey(text)
 	}
 	key := imds.NewKey()
-	return key, store.SetMeta(tokenKeyName, key.Text())
+	return key, store.SetNote(ctx, tokenKeyName, key.Text())
 }
 
 func (d *Daemon) status() api.Status {

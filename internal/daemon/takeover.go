@@ -18,7 +18,6 @@ import (
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/legacy"
-	"mdserver/internal/libvirt/network"
 )
 
 // importedKey is the note in the database about the import.
@@ -33,9 +32,9 @@ type importNote struct {
 	Time   time.Time   `json:"time,omitzero"`
 }
 
-func readImportNote(notes network.Notes) (importNote, error) {
+func readImportNote(ctx context.Context, store inventory.Store) (importNote, error) {
 	var note importNote
-	text, err := notes.Meta(importedKey)
+	text, err := store.Note(ctx, importedKey)
 	if err != nil || text == "" {
 		return note, err
 	}
@@ -45,18 +44,18 @@ func readImportNote(notes network.Notes) (importNote, error) {
 	return note, nil
 }
 
-func writeImportNote(notes network.Notes, note importNote) error {
+func writeImportNote(ctx context.Context, store inventory.Store, note importNote) error {
 	text, err := json.Marshal(note)
 	if err != nil {
 		return fmt.Errorf("note of the import: %w", err)
 	}
-	return notes.SetMeta(importedKey, string(text))
+	return store.SetNote(ctx, importedKey, string(text))
 }
 
 // importLegacy takes over the guests of the original's database at the first
 // start, and what the original has changed there since at later ones.
-func (d *Daemon) importLegacy(ctx context.Context, path string, notes network.Notes, inv *inventory.Inventory) error {
-	note, err := readImportNote(notes)
+func (d *Daemon) importLegacy(ctx context.Context, path string, store inventory.Store, inv *inventory.Inventory) error {
+	note, err := readImportNote(ctx, store)
 	if err != nil {
 		return err
 	}
@@ -73,7 +72,7 @@ func (d *Daemon) importLegacy(ctx context.Context, path string, notes network.No
 		case now.SHA256 == note.SHA256 && now.File == note.File:
 			return nil
 		case note.File != "" && note.SHA256 == "": // it cannot be known whether it has changed
-			return writeImportNote(notes, now)
+			return writeImportNote(ctx, store, now)
 		}
 		guests, err = d.parseLegacy(path, data)
 	}
@@ -89,13 +88,13 @@ func (d *Daemon) importLegacy(ctx context.Context, path string, notes network.No
 		if note.File != path {
 			note.Time = time.Time{} // another database: all of it is new
 		}
-		d.saveSnapshot(d.config.Load(), inv, backup.BeforeImport)
+		d.saveSnapshot(ctx, d.config.Load(), inv, backup.BeforeImport)
 		err = d.importAgain(ctx, path, inv, guests, note.Time)
 	}
 	if err != nil {
 		return fmt.Errorf("import of %s: %w", path, err)
 	}
-	return writeImportNote(notes, now)
+	return writeImportNote(ctx, store, now)
 }
 
 func (d *Daemon) parseLegacy(path string, data []byte) ([]instance.Instance, error) {
@@ -127,8 +126,8 @@ func (d *Daemon) importAgain(ctx context.Context, path string, inv *inventory.In
 	}
 	for message, guests := range map[string][]instance.Instance{
 		"guest added from the Python mdserver's database":                                                                 result.Added,
-		"guest replaced by a newer record of the Python mdserver's database":                                               result.Replaced,
-		"guest's metadata updated from the Python mdserver's database":                                                   result.Updated,
+		"guest replaced by a newer record of the Python mdserver's database":                                              result.Replaced,
+		"guest's metadata updated from the Python mdserver's database":                                                    result.Updated,
 		"guest of the Python mdserver's database not imported: it was removed here; `mdserver instance add` registers it": result.Released,
 	} {
 		for _, guest := range guests {
@@ -147,13 +146,13 @@ func (d *Daemon) importAgain(ctx context.Context, path string, inv *inventory.In
 // export writes all guests as a document, or as a database of the original, in the
 // form that format names. "legacy" is the form that was imported, or else the list, which
 // every version of the original reads.
-func (d *Daemon) export(w io.Writer, format string) error {
+func (d *Daemon) export(ctx context.Context, w io.Writer, format string) error {
 	if format == api.FormatJSON {
 		return d.exportDocument(w)
 	}
 	form := legacy.Form(format)
 	if format == "legacy" {
-		note, err := readImportNote(d.notes)
+		note, err := readImportNote(ctx, d.store)
 		if err != nil {
 			return err
 		}

@@ -55,7 +55,7 @@ func (u *upgraded) ours(format string, domains ...instance.Domain) (guests, expo
 		}
 	}
 	var text bytes.Buffer
-	if err := d.export(&text, format); err != nil {
+	if err := d.export(u.t.Context(), &text, format); err != nil {
 		u.t.Error(err)
 	}
 	var list []string
@@ -167,7 +167,7 @@ func TestLaterStartsDoNotDependOnTheFile(t *testing.T) {
 func TestNoteOfAnOlderVersion(t *testing.T) {
 	u := newUpgraded(t)
 	d, end := openDaemon(t, u.cfg, io.Discard)
-	if err := d.notes.SetMeta(importedKey, u.cfg.Server.DBFile); err != nil {
+	if err := d.store.SetNote(t.Context(), importedKey, u.cfg.Server.DBFile); err != nil {
 		t.Error(err)
 	}
 	end()

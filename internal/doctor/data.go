@@ -15,7 +15,6 @@ import (
 	"syscall"
 
 	"mdserver/internal/account"
-	"mdserver/internal/identity"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
 )
@@ -36,7 +35,7 @@ func checkData(ctx context.Context, h *Host) []Finding {
 	}{
 		{filepath.Dir(database), needsRoom},
 		{database, account.Read | account.Write},
-		{identity.Beside(database), account.Read},
+		{h.Config.Server.Identity, account.Read},
 		{h.Config.Dnsmasq.BaseDir, needsRoom},
 		{h.Config.Dnsmasq.RunDir, needsRoom},
 		{h.Config.Server.UserdataDir, account.Read | account.Enter},
@@ -51,7 +50,7 @@ func checkData(ctx context.Context, h *Host) []Finding {
 		all = append(all, checkPath(who, d.path, d.need)...)
 	}
 	all = append(all, checkUserdata(who, h.Config.Server.UserdataDir)...)
-	all = append(all, exposed(database)...)
+	all = append(all, exposed(database, h.Config.Server.Identity)...)
 	return unless(all, fine("the user %s can read and write all files that the server needs", who.Name))
 }
 
@@ -140,13 +139,16 @@ func describe(info fs.FileInfo) string {
 	return fmt.Sprintf("owned by %s with mode %v", name(owner.Uid), info.Mode())
 }
 
-// exposed warns if others may read the database, which holds secrets.
-func exposed(database string) []Finding {
-	info, err := os.Stat(database)
-	if err != nil || info.Mode().Perm()&0o007 == 0 {
-		return nil
+// exposed finds files with secrets that all users may open.
+func exposed(paths ...string) []Finding {
+	var all []Finding
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err == nil && info.Mode().Perm()&0o007 != 0 {
+			all = append(all, wrong("secrets_world_readable", "all users can read %s, which contains secrets", path).mend(command("chmod 600 %s", path)))
+		}
 	}
-	return []Finding{wrong("database_world_readable", "all users can read %s, which contains the guests' secrets", database).mend(command("chmod 600 %s", database))}
+	return all
 }
 
 func checkDatabase(ctx context.Context, h *Host) []Finding {
@@ -154,7 +156,7 @@ func checkDatabase(ctx context.Context, h *Host) []Finding {
 	if h.running() {
 		return append(setAside(path), fine("the server has %s open", path))
 	}
-	table, findings, err := boltstore.Read(ctx, path)
+	guests, findings, err := readDatabase(ctx, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return []Finding{fine("%s does not exist yet; the server creates it at its first start", path)}
@@ -170,7 +172,7 @@ func checkDatabase(ctx context.Context, h *Host) []Finding {
 		return []Finding{warning("database_damaged", "%s is damaged in %d places: %v", path, len(findings), findings[0]).
 			advise("start the server: it sets aside what is damaged and serves all other guests")}
 	}
-	return append(setAside(path), fine("%s has %d guests", path, len(table.Instances)))
+	return append(setAside(path), fine("%s has %d guests", path, len(guests)))
 }
 
 // restore says what there is to do about a database that cannot be used: restore the
@@ -256,11 +258,11 @@ func (h *Host) usedAddresses(ctx context.Context) (map[string]int, error) {
 	if h.running() {
 		return used, nil
 	}
-	table, _, err := boltstore.Read(ctx, h.Config.Server.Database)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	guests, err := h.guests(ctx)
+	if err != nil {
 		return nil, err
 	}
-	for _, guest := range table.Instances {
+	for _, guest := range guests {
 		for _, place := range guest.Attachments() {
 			if place.IPv4.IsValid() {
 				used[cmp.Or(place.Network, h.Networks[0].Name)]++

@@ -132,11 +132,23 @@ func (h *Host) guests(ctx context.Context) ([]instance.Instance, error) {
 	if h.running() {
 		return h.server.Instances(ctx)
 	}
-	table, _, err := boltstore.Read(ctx, h.Config.Server.Database)
+	guests, _, err := readDatabase(ctx, h.Config.Server.Database)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return table.Instances, err
+	return guests, err
+}
+
+// readDatabase returns the sound guests of a database that no server has open, and
+// what is wrong with it. Errors: those of boltstore.OpenReader.
+func readDatabase(ctx context.Context, path string) ([]instance.Instance, []boltstore.Finding, error) {
+	reader, err := boltstore.OpenReader(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer reader.Close()
+	table, err := reader.Load(ctx)
+	return table.Instances, reader.Findings(), err
 }
 
 // metadataAddresses are those at which guests look for the server.

@@ -78,11 +78,6 @@ func Open(path, host string) (a *Authority, created bool, err error) {
 	return a, created, nil
 }
 
-// Beside is the path of the authority's file, which is beside the database.
-func Beside(database string) string {
-	return filepath.Join(filepath.Dir(database), "identity.pem")
-}
-
 // Check checks the content of an authority's file. Error: ErrDamaged.
 func Check(data []byte) error {
 	_, err := parse(data)

@@ -499,12 +499,12 @@ func TestStartDryRun(t *testing.T) {
 
 func TestStartOptionsAreChecked(t *testing.T) {
 	for want, o := range map[string]Options{
-		"cannot start with --root":      {Root: "/srv/root", Systemd: true, Start: &Start{Network: "default"}},
-		"this host does not run systemd":  {Start: &Start{Network: "default"}},
-		`network "a]\nb"`:       {Systemd: true, Start: &Start{Network: "a]\nb"}},
-		`network "--all"`:       {Systemd: true, Start: &Start{Network: "--all"}},
-		"one line of a public":  {Systemd: true, Start: &Start{Network: "default", Keys: []string{"ssh-rsa AAAA\n[mdserver]"}}},
-		"SSH key: must be one ": {Systemd: true, Start: &Start{Network: "default", Keys: []string{"AAAA"}}},
+		"cannot start with --root":       {Root: "/srv/root", Systemd: true, Start: &Start{Network: "default"}},
+		"this host does not run systemd": {Start: &Start{Network: "default"}},
+		`network "a]\nb"`:                {Systemd: true, Start: &Start{Network: "a]\nb"}},
+		`network "--all"`:                {Systemd: true, Start: &Start{Network: "--all"}},
+		"one line of a public":           {Systemd: true, Start: &Start{Network: "default", Keys: []string{"ssh-rsa AAAA\n[mdserver]"}}},
+		"SSH key: must be one ":          {Systemd: true, Start: &Start{Network: "default", Keys: []string{"AAAA"}}},
 	} {
 		if err := o.checkStart(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)

@@ -14,26 +14,23 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storetest"
 	"mdserver/internal/libvirt/watch"
 )
 
 // memory is a store whose writes fail on demand.
 type memory struct {
+	*storetest.Memory
 	broken atomic.Bool
 	writes atomic.Int32
 }
 
-func (*memory) Load(context.Context) (instance.Table, error) { return instance.Table{}, nil }
-func (*memory) Close() error                                 { return nil }
-
-func (*memory) SetAside(context.Context, []instance.Instance, []error) error { return nil }
-
-func (m *memory) Apply(context.Context, []instance.Change) error {
+func (m *memory) Apply(ctx context.Context, changes []instance.Change) error {
 	m.writes.Add(1)
 	if m.broken.Load() {
 		return errors.New("no space left on device")
 	}
-	return nil
+	return m.Memory.Apply(ctx, changes)
 }
 
 // inBubble runs a test with a reconciler whose clock is that of the test. What it
@@ -41,7 +38,7 @@ func (m *memory) Apply(context.Context, []instance.Change) error {
 func inBubble(t *testing.T, rest time.Duration, test func(t *testing.T, k *Reconciler, store *memory, log *strings.Builder)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		store, log := &memory{}, &strings.Builder{}
+		store, log := &memory{Memory: storetest.NewMemory()}, &strings.Builder{}
 		opts := inventory.Options{Networks: networks, Now: time.Now, OwnNames: []string{"router"}}
 		inv, err := inventory.Open(t.Context(), store, opts)
 		if err != nil {

@@ -327,8 +327,10 @@ func TestDoctorWithoutRights(t *testing.T) {
 func TestDoctorData(t *testing.T) {
 	t.Parallel()
 	p := newPatient(t, remedies.Covers(t))
-	p.do("chmod 644 " + p.Path("state", "mdserver.db"))
-	p.carryOut("data", p.finds("data", "everybody"))
+	for _, name := range []string{"mdserver.db", "identity.pem"} {
+		p.do("chmod 644 " + p.Path("state", name))
+		p.carryOut("data", p.finds("data", "all users may open", name))
+	}
 
 	p.do("mv " + p.Path("userdata") + " " + p.Path("away") + " && ln -s userdata " + p.Path("userdata"))
 	p.mend(p.finds("data", "cannot be read", p.Path("userdata")))

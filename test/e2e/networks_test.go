@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -296,10 +297,15 @@ func TestNetworkOfLibvirt(t *testing.T) {
 // uninstall" does, and leaves the others'.
 func withdraw(t *testing.T, l *lab.Lab, v *lab.Libvirt, dumps func() string, before string) {
 	t.Helper()
-	notes, err := boltstore.Notes(l.Path("state", "mdserver.db"), network.NotePrefix)
+	reader, err := boltstore.OpenReader(l.Path("state", "mdserver.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	all, err := reader.Notes(suite.ctx)
+	if err := errors.Join(err, reader.Close()); err != nil {
+		t.Fatal(err)
+	}
+	notes := network.EntryNotes(all)
 	uri, err := url.Parse(v.URI)
 	if err != nil {
 		t.Fatal(err)

@@ -36,6 +36,11 @@ func guest(n int) instance.Instance {
 	}
 }
 
+// beside are the files of a configuration that only says where the database is.
+func beside(database string) Files {
+	return Files{Database: database, Identity: filepath.Join(filepath.Dir(database), "identity.pem")}
+}
+
 func sample() *Backup {
 	table := instance.Table{
 		Instances: []instance.Instance{guest(1), guest(2)},
@@ -132,20 +137,20 @@ func TestReadRefuses(t *testing.T) {
 func TestRestoreGivesTheSameDatabase(t *testing.T) {
 	dir := t.TempDir()
 	database := filepath.Join(dir, "mdserver.db")
-	if _, _, err := identity.Open(identity.Beside(database), "host1"); err != nil {
+	if _, _, err := identity.Open(beside(database).Identity, "host1"); err != nil {
 		t.Fatal(err)
 	}
 	want := sample()
 	var err error
-	if want.Identity, err = ReadIdentity(database); err != nil {
+	if want.Identity, err = ReadIdentity(beside(database).Identity); err != nil {
 		t.Fatal(err)
 	}
-	other := filepath.Join(t.TempDir(), "mdserver.db")
+	other := Files{Database: filepath.Join(t.TempDir(), "mdserver.db"), Identity: filepath.Join(t.TempDir(), "elsewhere.pem")}
 	former, err := Restore(other, want)
 	if err != nil || len(former) != 0 {
 		t.Fatal(former, err)
 	}
-	got, err := FromDatabase(t.Context(), other, "host2", "1.0")
+	got, err := FromFiles(t.Context(), other, "host2", "1.0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,17 +168,17 @@ func TestRestoreKeepsTheFormerFiles(t *testing.T) {
 	}
 	b := sample()
 	b.Identity = ""
-	if _, err := Restore(database, b); !errors.Is(err, boltstore.ErrInUse) {
+	if _, err := Restore(beside(database), b); !errors.Is(err, boltstore.ErrInUse) {
 		t.Fatalf("got %v while the database is open", err)
 	}
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	former, err := Restore(database, b)
+	former, err := Restore(beside(database), b)
 	if err != nil || len(former) != 1 {
 		t.Fatal(former, err)
 	}
-	old, err := FromDatabase(t.Context(), former[0], "h", "1")
+	old, err := FromFiles(t.Context(), beside(former[0]), "h", "1")
 	if err != nil || len(old.Table.Instances) != 1 || old.Table.Instances[0].Name != "web7" {
 		t.Errorf("the former database has %+v, %v", old, err)
 	}
@@ -196,14 +201,14 @@ func TestRestoreReplacesWhatIsDamaged(t *testing.T) {
 			if err := os.WriteFile(database, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			former, err := Restore(database, b)
+			former, err := Restore(beside(database), b)
 			if err != nil || len(former) != 1 {
 				t.Fatal(former, err)
 			}
 			if kept, err := os.ReadFile(former[0]); err != nil || string(kept) != content {
 				t.Errorf("the former file was not kept: %v", err)
 			}
-			got, err := FromDatabase(t.Context(), database, "h", "1")
+			got, err := FromFiles(t.Context(), beside(database), "h", "1")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -230,10 +235,10 @@ func TestRestoreReplacesANewerDatabase(t *testing.T) {
 	}
 	b := sample()
 	b.Identity = ""
-	if _, err := Restore(database, b); err != nil {
+	if _, err := Restore(beside(database), b); err != nil {
 		t.Fatal(err)
 	}
-	got, err := FromDatabase(t.Context(), database, "h", "1")
+	got, err := FromFiles(t.Context(), beside(database), "h", "1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +285,7 @@ func TestRestoreGivesTheFilesToTheService(t *testing.T) {
 			if err := os.Chown(owned(database), service, service); err != nil {
 				t.Fatal(err)
 			}
-			former, err := Restore(database, b)
+			former, err := Restore(beside(database), b)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -302,14 +307,14 @@ func TestRestoreOnAFullDiskChangesNothing(t *testing.T) {
 	database := filepath.Join(dir, "mdserver.db")
 	small := sample()
 	small.Identity = ""
-	if _, err := Restore(database, small); err != nil {
+	if _, err := Restore(beside(database), small); err != nil {
 		t.Fatal(err)
 	}
 	large := New("h", "1", instance.Table{}, map[string]string{"large": strings.Repeat("x", 1<<20)}, "")
-	if _, err := Restore(database, large); !errors.Is(err, syscall.ENOSPC) {
+	if _, err := Restore(beside(database), large); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("got %v on a full disk", err)
 	}
-	got, err := FromDatabase(t.Context(), database, "h", "1")
+	got, err := FromFiles(t.Context(), beside(database), "h", "1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,14 +326,14 @@ func TestRestoreOnAFullDiskChangesNothing(t *testing.T) {
 
 func TestRestoreRefusesBeforeItChanges(t *testing.T) {
 	for name, change := range map[string]func(*Backup){
-		"broken identity": func(b *Backup) { b.Identity = "PEM" },
+		"broken identity":        func(b *Backup) { b.Identity = "PEM" },
 		"reserved for the store": func(b *Backup) { b.Identity = ""; b.Notes = map[string]string{"schema": "9"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			b := sample()
 			change(b)
-			if _, err := Restore(filepath.Join(dir, "mdserver.db"), b); err == nil {
+			if _, err := Restore(beside(filepath.Join(dir, "mdserver.db")), b); err == nil {
 				t.Error("it was restored")
 			}
 			if left, _ := os.ReadDir(dir); len(left) > 0 {

@@ -13,58 +13,67 @@ import (
 	"mdserver/internal/inventory/boltstore"
 )
 
-// FromDatabase makes a backup of a database that no server has open, and of
-// the identity authority beside it. A damaged database is refused. Errors: those
-// of boltstore.Read.
-func FromDatabase(ctx context.Context, database, host, version string) (*Backup, error) {
-	table, findings, err := boltstore.Read(ctx, database)
+// Files are the files that a backup is made of, and that Restore replaces.
+type Files struct {
+	Database string
+	Identity string // the key and certificate of the identity authority
+}
+
+// FromFiles makes a backup while no server runs. A damaged database is refused.
+// Errors: those of boltstore.OpenReader, and those of the operating system.
+func FromFiles(ctx context.Context, files Files, host, version string) (*Backup, error) {
+	database, err := boltstore.OpenReader(files.Database)
 	if err != nil {
 		return nil, err
 	}
-	if len(findings) > 0 {
-		return nil, fmt.Errorf("the database %s is damaged (%v); start the server once: it sets damaged records aside", database, findings[0])
+	defer database.Close()
+	if findings := database.Findings(); len(findings) > 0 {
+		return nil, fmt.Errorf("the database %s is damaged (%v); start the server once: it sets damaged records aside", files.Database, findings[0])
 	}
-	notes, err := boltstore.Notes(database, "")
+	table, err := database.Load(ctx)
 	if err != nil {
 		return nil, err
 	}
-	authority, err := ReadIdentity(database)
+	notes, err := database.Notes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	authority, err := ReadIdentity(files.Identity)
 	if err != nil {
 		return nil, err
 	}
 	return New(host, version, table, notes, authority), nil
 }
 
-// ReadIdentity reads the file of the identity authority beside a database. It
-// gives "" if there is none.
-func ReadIdentity(database string) (string, error) {
-	text, err := os.ReadFile(identity.Beside(database))
+// ReadIdentity reads the file of the identity authority. It returns "" if there
+// is none.
+func ReadIdentity(path string) (string, error) {
+	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
 	return string(text), err
 }
 
-// Restore puts a backup in the place of the database and of the identity
-// authority beside it. It returns the names of the copies that it made of the
-// former files. No server may run. After an error the former database is still
-// in place, unless the error is of the identity authority; Restore can then be
-// repeated. Errors: boltstore.ErrInUse, identity.ErrDamaged, or those of the
-// operating system.
-func Restore(database string, b *Backup) (former []string, err error) {
+// Restore replaces files by those of a backup. It returns the names of the copies
+// that it made of the former files. No server may run. After an error the former
+// database is still in place, unless the error is of the identity authority;
+// Restore can then be repeated. Errors: boltstore.ErrInUse, identity.ErrDamaged,
+// or those of the operating system.
+func Restore(files Files, b *Backup) (former []string, err error) {
 	if b.Identity != "" {
 		if err := identity.Check([]byte(b.Identity)); err != nil {
 			return nil, fmt.Errorf("identity authority of the backup: %w", err)
 		}
 	}
-	kept, err := boltstore.Replace(database, b.Table, b.Notes)
+	kept, err := boltstore.Replace(files.Database, b.Table, b.Notes)
 	if kept != "" {
 		former = append(former, kept)
 	}
 	if err != nil {
 		return former, err
 	}
-	kept, err = restoreIdentity(database, b.Identity)
+	kept, err = restoreIdentity(files, b.Identity)
 	if kept != "" {
 		former = append(former, kept)
 	}
@@ -76,19 +85,18 @@ func Restore(database string, b *Backup) (former []string, err error) {
 
 // restoreIdentity replaces the file of the authority if it is another one. A
 // backup without an authority leaves it.
-func restoreIdentity(database, text string) (former string, err error) {
-	present, err := ReadIdentity(database)
+func restoreIdentity(files Files, text string) (former string, err error) {
+	present, err := ReadIdentity(files.Identity)
 	if err != nil || text == "" || text == present {
 		return "", err
 	}
-	path := identity.Beside(database)
-	if former, err = boltstore.KeepFormer(path); err != nil {
+	if former, err = boltstore.KeepFormer(files.Identity); err != nil {
 		return "", err
 	}
-	if err := renameio.WriteFile(path, []byte(text), fileMode); err != nil {
+	if err := renameio.WriteFile(files.Identity, []byte(text), fileMode); err != nil {
 		return former, err
 	}
-	return former, boltstore.GiveToService(database, path)
+	return former, boltstore.GiveToService(files.Database, files.Identity)
 }
 
 const fileMode = 0o600

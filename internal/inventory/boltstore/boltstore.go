@@ -283,24 +283,6 @@ func read[T any](ctx context.Context, tx *bbolt.Tx, bucket []byte) ([]T, error) 
 	return records, err
 }
 
-// Meta reads a note that SetMeta left, or gives "" when there is none.
-func (s *Store) Meta(key string) (string, error) {
-	var value string
-	err := s.view(func(tx *bbolt.Tx) error {
-		sealed := tx.Bucket(metaBucket).Get([]byte(key))
-		if sealed == nil {
-			return nil
-		}
-		text, err := unseal(metaBucket, []byte(key), sealed)
-		if err != nil {
-			return fmt.Errorf("%w (note %q: %w)", ErrDamaged, key, err)
-		}
-		value = string(text)
-		return nil
-	})
-	return value, err
-}
-
 // Close implements inventory.Store.
 func (s *Store) Close() error {
 	s.mu.Lock()

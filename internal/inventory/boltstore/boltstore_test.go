@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,6 +36,27 @@ func open(t *testing.T, path string) *Store {
 	return store
 }
 
+func openReader(t testing.TB, path string) *Reader {
+	t.Helper()
+	reader, err := OpenReader(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reader
+}
+
+// readAll opens a database for reading, and returns what is sound in it and what is
+// not.
+func readAll(t testing.TB, path string) (instance.Table, []Finding) {
+	t.Helper()
+	reader := openReader(t, path)
+	table, err := reader.Load(t.Context())
+	if err := errors.Join(err, reader.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return table, reader.Findings()
+}
+
 func closeStore(t *testing.T, store *Store) {
 	t.Helper()
 	if err := store.Close(); err != nil {
@@ -43,9 +65,12 @@ func closeStore(t *testing.T, store *Store) {
 }
 
 func TestStoreKeepsTheContract(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) func() inventory.Store {
+	storetest.Run(t, func(t *testing.T) storetest.Opener {
 		path := filepath.Join(t.TempDir(), "inventory.db")
-		return func() inventory.Store { return open(t, path) }
+		return storetest.Opener{
+			Open: func() inventory.Store { return open(t, path) },
+			Read: func() inventory.Reader { return openReader(t, path) },
+		}
 	})
 }
 
@@ -76,45 +101,64 @@ func TestSecondServerIsRefused(t *testing.T) {
 	closeStore(t, open(t, path))
 }
 
-func TestNotes(t *testing.T) {
+func TestNotesOfTheStore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "inventory.db")
 	store := open(t, path)
-	if value, err := store.Meta("imported from"); err != nil || value != "" {
-		t.Errorf("a new store notes %q, %v", value, err)
-	}
-	if err := store.SetMeta("imported from", "/var/lib/x.json"); err != nil {
-		t.Fatal(err)
-	}
-	if err := store.SetMeta(schemaKey, "7"); err == nil {
-		t.Error("the schema version can be overwritten")
-	}
-	closeStore(t, store)
-	store = open(t, path)
-	defer closeStore(t, store)
-	if value, err := store.Meta("imported from"); err != nil || value != "/var/lib/x.json" {
-		t.Errorf("the note is %q, %v", value, err)
-	}
-}
-
-func TestNotesOfClosedStore(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "inventory.db")
-	if notes, err := Notes(path, "network/"); err != nil || len(notes) > 0 {
-		t.Errorf("without a database: %v, %v", notes, err)
-	}
-	store := open(t, path)
-	for key, value := range map[string]string{"network/lan": "a", "network/dmz": "b", "networks": "c"} {
-		if err := store.SetMeta(key, value); err != nil {
-			t.Fatal(err)
+	for _, key := range []string{schemaKey, stateKey} {
+		if err := store.SetNote(t.Context(), key, "7"); err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("the store's own note %q can be overwritten: %v", key, err)
+		}
+		if text, err := store.Note(t.Context(), key); err != nil || text != "" {
+			t.Errorf("the store's own note %q is one of the server's: %q, %v", key, text, err)
 		}
 	}
-	if _, err := Notes(path, "network/"); !errors.Is(err, ErrInUse) {
+	closeStore(t, store)
+	closeStore(t, open(t, path))
+}
+
+func TestReaderOfMissingOrOpenDatabase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "inventory.db")
+	if _, err := OpenReader(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("without a database: %v, want %v", err, os.ErrNotExist)
+	}
+	store := open(t, path)
+	if _, err := OpenReader(path); !errors.Is(err, ErrInUse) {
 		t.Errorf("while a server has it open: %v, want %v", err, ErrInUse)
 	}
 	closeStore(t, store)
-	want := map[string]string{"lan": "a", "dmz": "b"}
-	if notes, err := Notes(path, "network/"); err != nil || !maps.Equal(notes, want) {
-		t.Errorf("%v, %v, want %v", notes, err, want)
+}
+
+// A Reader writes nothing, neither the database nor a file beside it.
+func TestReaderChangesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "inventory.db")
+	store := open(t, path)
+	if err := store.SetNote(t.Context(), "key", "text"); err != nil {
+		t.Fatal(err)
 	}
+	closeStore(t, store)
+	before := contents(t, filepath.Dir(path))
+	readAll(t, path)
+	if after := contents(t, filepath.Dir(path)); !maps.Equal(before, after) {
+		t.Errorf("files are %q, and were %q", slices.Sorted(maps.Keys(after)), slices.Sorted(maps.Keys(before)))
+	}
+}
+
+// contents returns what the files in a directory contain, by name.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = string(data)
+	}
+	return files
 }
 
 // edit changes a closed store's file behind its back.
@@ -236,9 +280,9 @@ func newDamageTest(t *testing.T) *damageTest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table, findings, err := Read(t.Context(), path)
-	if err != nil || len(findings) > 0 {
-		t.Fatal(findings, err)
+	table, findings := readAll(t, path)
+	if len(findings) > 0 {
+		t.Fatal(findings)
 	}
 	d := &damageTest{t: t, content: content, mark: mark, want: map[uuid.UUID]instance.Instance{}}
 	for _, guest := range table.Instances {
@@ -391,9 +435,9 @@ func TestLostChange(t *testing.T) {
 	if err := os.WriteFile(path, before, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, findings, err := Read(t.Context(), path)
-	if err != nil || len(findings) != 1 || !strings.Contains(findings[0].Reason, "the last 1 changes are missing") {
-		t.Errorf("%v, %v; want that the last change is missing", findings, err)
+	_, findings := readAll(t, path)
+	if len(findings) != 1 || !strings.Contains(findings[0].Reason, "the last 1 changes are missing") {
+		t.Errorf("%v; want that the last change is missing", findings)
 	}
 	closeStore(t, open(t, path))
 	if n := len(Asides(path)); n != 1 {
@@ -427,7 +471,7 @@ func TestUpgrade(t *testing.T) {
 	if err != nil || len(table.Instances) != 1 || !reflect.DeepEqual(table.Instances[0], guest) {
 		t.Errorf("%v, %v; want %v", table.Instances, err, guest)
 	}
-	if note, err := store.Meta("imds_key"); err != nil || note != "secret" {
+	if note, err := store.Note(t.Context(), "imds_key"); err != nil || note != "secret" {
 		t.Errorf("the note is %q, %v", note, err)
 	}
 	older, err := os.ReadFile(path + ".schema1")

@@ -7,44 +7,51 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"go.etcd.io/bbolt"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
 )
 
-// Read gives all that is sound in a database, and what is wrong with it,
-// without changing it; no server may run. Errors: those of Open, and
-// fs.ErrNotExist.
-func Read(ctx context.Context, path string) (instance.Table, []Finding, error) {
-	c, err := inspect(path)
-	if err != nil {
-		return instance.Table{}, nil, err
-	}
-	table, err := c.table(ctx)
-	return table, c.findings, err
-}
+// Reader implements inventory.Reader for a database that no server has open. It
+// reads the file once, when it is opened.
+type Reader struct{ content *content }
 
-// Notes reads the sound notes whose keys begin with a prefix, by the rest of
-// their key, of a database that no server has open. It changes nothing. A
-// database that is not there has no notes. Errors: those of Open.
-func Notes(path, prefix string) (map[string]string, error) {
-	notes := map[string]string{}
+// OpenReader reads all that is sound in a database, without changing it. What is
+// not sound is in Findings. Errors: those of Open, and fs.ErrNotExist if there is
+// no database.
+func OpenReader(path string) (*Reader, error) {
 	c, err := inspect(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return notes, nil
-	}
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range c.records[string(metaBucket)] {
-		if rest, found := strings.CutPrefix(string(r.key), prefix); found {
-			notes[rest] = string(r.text)
-		}
-	}
-	return notes, nil
+	return &Reader{c}, nil
 }
+
+// Findings are what is wrong with the database.
+func (r *Reader) Findings() []Finding { return r.content.findings }
+
+// Load implements inventory.Reader.
+func (r *Reader) Load(ctx context.Context) (instance.Table, error) { return r.content.table(ctx) }
+
+// Note implements inventory.Reader.
+func (r *Reader) Note(ctx context.Context, key string) (string, error) {
+	notes, err := r.Notes(ctx)
+	return notes[key], err
+}
+
+// Notes implements inventory.Reader.
+func (r *Reader) Notes(ctx context.Context) (map[string]string, error) {
+	notes := map[string]string{}
+	for _, note := range r.content.records[string(metaBucket)] {
+		notes[string(note.key)] = string(note.text)
+	}
+	return notes, ctx.Err()
+}
+
+// Close implements inventory.Reader.
+func (r *Reader) Close() error { return nil }
 
 func inspect(path string) (*content, error) {
 	known, err := readMark(path)
@@ -118,3 +125,5 @@ func decode[T any](ctx context.Context, records []record) ([]T, error) {
 	}
 	return all, nil
 }
+
+var _ inventory.Reader = (*Reader)(nil)

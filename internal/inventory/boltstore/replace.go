@@ -12,29 +12,8 @@ import (
 	"syscall"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"mdserver/internal/instance"
 )
-
-// Notes gives all notes that SetMeta left, by key.
-func (s *Store) Notes() (map[string]string, error) {
-	notes := map[string]string{}
-	err := s.view(func(tx *bbolt.Tx) error {
-		return tx.Bucket(metaBucket).ForEach(func(key, sealed []byte) error {
-			if isOwn(metaBucket, key) {
-				return nil
-			}
-			text, err := unseal(metaBucket, key, sealed)
-			if err != nil {
-				return fmt.Errorf("%w (note %q: %w)", ErrDamaged, key, err)
-			}
-			notes[string(key)] = string(text)
-			return nil
-		})
-	})
-	return notes, err
-}
 
 // Replace puts a new database in the place of the one at path, which may be
 // damaged or missing. It returns the name of a copy of the former file, or "".

@@ -67,9 +67,9 @@ func (h *history) replace(what string, s *Salvaged) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	got, findings, err := Read(h.t.Context(), s.path)
-	if err != nil || len(findings) > 0 {
-		h.t.Fatalf("%s: %v, %v", what, findings, err)
+	got, findings := readAll(h.t, s.path)
+	if len(findings) > 0 {
+		h.t.Fatalf("%s: %v", what, findings)
 	}
 	if diff := storetest.Diff(want, got); diff != "" {
 		h.t.Errorf("%s: (-want +got):\n%s", what, diff)
@@ -192,10 +192,7 @@ func FuzzSalvage(f *testing.F) {
 
 func TestCompact(t *testing.T) {
 	h := newHistory(t, 200)
-	before, _, err := Read(t.Context(), h.path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	before, _ := readAll(t, h.path)
 	former, err := Compact(h.path)
 	if err != nil {
 		t.Fatal(err)
@@ -206,9 +203,9 @@ func TestCompact(t *testing.T) {
 	if now := readFile(t, h.path); len(now) >= len(h.content) {
 		t.Errorf("%d bytes, before %d", len(now), len(h.content))
 	}
-	after, findings, err := Read(t.Context(), h.path)
-	if err != nil || len(findings) > 0 {
-		t.Fatal(findings, err)
+	after, findings := readAll(t, h.path)
+	if len(findings) > 0 {
+		t.Fatal(findings)
 	}
 	if diff := storetest.Diff(before, after); diff != "" {
 		t.Error(diff)

@@ -30,14 +30,6 @@ func (s *Store) Apply(ctx context.Context, changes []instance.Change) error {
 	})
 }
 
-// SetMeta leaves a durable note for later runs, about an import for instance.
-func (s *Store) SetMeta(key, value string) error {
-	if isOwn(metaBucket, []byte(key)) {
-		return fmt.Errorf("write the inventory %s: the note %q is reserved for the store", s.path, key)
-	}
-	return s.write(func(w *writer) error { return w.put(metaBucket, []byte(key), []byte(value)) })
-}
-
 // writer makes changes within one transaction and keeps the tallies.
 type writer struct {
 	tx    *bbolt.Tx

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,14 +20,19 @@ import (
 	"mdserver/internal/inventory"
 )
 
-// Run tests that a store keeps the contract of inventory.Store. For each of
-// its tests it calls fresh once, which gives a function that opens the test's
-// store, empty the first time and with what was written later on.
-func Run(t *testing.T, fresh func(t *testing.T) (open func() inventory.Store)) {
+// Opener opens one store again and again. One Store or Reader is open at a time.
+type Opener struct {
+	Open func() inventory.Store  // the store is empty the first time
+	Read func() inventory.Reader // for reading only, without a server
+}
+
+// Run tests that a store keeps the contract of inventory.Store, and its Reader
+// that of inventory.Reader. Each of its tests has a fresh store.
+func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 	for _, tt := range contract {
 		t.Run(tt.name, func(t *testing.T) {
-			open := fresh(t)
-			tt.test(&session{t: t, open: open, store: open()})
+			opener := fresh(t)
+			tt.test(&session{t: t, opener: opener, store: opener.Open()})
 		})
 	}
 }
@@ -91,6 +98,80 @@ var contract = []struct {
 		}
 		s.expect(instance.Table{})
 	}},
+	{"guests set aside are not in the table", func(s *session) {
+		s.apply(instance.Change{Put: []instance.Instance{full(1), full(2)}, Rest: []instance.Resting{rest(3)}})
+		if err := s.store.SetAside(s.t.Context(), []instance.Instance{full(1)}, []error{errors.New("it contradicts another")}); err != nil {
+			s.t.Fatalf("SetAside: %v", err)
+		}
+		s.expect(instance.Table{Instances: []instance.Instance{full(2)}, Resting: []instance.Resting{rest(3)}})
+	}},
+	{"a new store has no notes", func(s *session) {
+		s.expectNotes(map[string]string{})
+	}},
+	{"notes keep any text", func(s *session) {
+		notes := map[string]string{"key": "secret", "a/b": "{\"a\":\n\x00}", "Größe \t": "🐧", "long": strings.Repeat("x", 1<<20)}
+		for key, text := range notes {
+			s.note(key, text)
+		}
+		s.expectNotes(notes)
+	}},
+	{"a note replaces the former one", func(s *session) {
+		s.note("a", "former")
+		s.note("b", "other")
+		s.note("a", "latter")
+		s.expectNotes(map[string]string{"a": "latter", "b": "other"})
+	}},
+	{"an empty text removes a note", func(s *session) {
+		s.note("a", "text")
+		s.note("a", "")
+		s.note("never there", "")
+		s.expectNotes(map[string]string{})
+	}},
+	{"a note needs a key", func(s *session) {
+		if err := s.store.SetNote(s.t.Context(), "", "text"); err == nil {
+			s.t.Error("SetNote accepts an empty key")
+		}
+		s.expectNotes(map[string]string{})
+	}},
+	{"notes and guests are apart", func(s *session) {
+		id := uid(1)
+		s.apply(instance.Change{Put: []instance.Instance{full(1)}})
+		s.note(string(id[:]), "a note with a guest's UUID as its key")
+		s.apply(instance.Change{Delete: []uuid.UUID{id}})
+		s.expectNotes(map[string]string{string(id[:]): "a note with a guest's UUID as its key"})
+	}},
+	{"an ended context leaves the notes", func(s *session) {
+		s.note("a", "text")
+		ctx, cancel := context.WithCancel(s.t.Context())
+		cancel()
+		_, noteErr := s.store.Note(ctx, "a")
+		_, notesErr := s.store.Notes(ctx)
+		for call, err := range map[string]error{"SetNote": s.store.SetNote(ctx, "a", "other"), "Note": noteErr, "Notes": notesErr} {
+			if !errors.Is(err, context.Canceled) {
+				s.t.Errorf("%s: %v, want %v", call, err, context.Canceled)
+			}
+		}
+		s.expectNotes(map[string]string{"a": "text"})
+	}},
+	{"notes from several goroutines while guests are written", func(s *session) {
+		want := map[string]string{}
+		var running sync.WaitGroup
+		for i := range 8 {
+			key := fmt.Sprint("key ", i)
+			want[key] = "text"
+			running.Go(func() {
+				if err := s.store.SetNote(s.t.Context(), key, "text"); err != nil {
+					s.t.Errorf("SetNote: %v", err)
+				}
+				if text, err := s.store.Note(s.t.Context(), key); err != nil || text != "text" {
+					s.t.Errorf("Note: %q, %v", text, err)
+				}
+			})
+			s.apply(instance.Change{Put: []instance.Instance{full(i)}})
+		}
+		running.Wait()
+		s.expectNotes(want)
+	}},
 	{"many guests in one step", func(s *session) {
 		var table instance.Table
 		for i := range 2000 {
@@ -103,9 +184,9 @@ var contract = []struct {
 
 // session is one test's use of a store.
 type session struct {
-	t     *testing.T
-	open  func() inventory.Store
-	store inventory.Store
+	t      *testing.T
+	opener Opener
+	store  inventory.Store
 }
 
 func (s *session) apply(changes ...instance.Change) {
@@ -115,29 +196,65 @@ func (s *session) apply(changes ...instance.Change) {
 	}
 }
 
-// expect compares the table at once and after closing and opening again, and
-// closes the store.
-func (s *session) expect(want instance.Table) {
+func (s *session) note(key, text string) {
 	s.t.Helper()
-	s.compare("before Close", want)
-	if err := s.store.Close(); err != nil {
-		s.t.Fatalf("Close: %v", err)
-	}
-	s.store = s.open()
-	s.compare("opened again", want)
-	if err := s.store.Close(); err != nil {
-		s.t.Fatalf("Close: %v", err)
+	if err := s.store.SetNote(s.t.Context(), key, text); err != nil {
+		s.t.Fatalf("SetNote: %v", err)
 	}
 }
 
-func (s *session) compare(when string, want instance.Table) {
+// expect compares the table, see each.
+func (s *session) expect(want instance.Table) {
 	s.t.Helper()
-	got, err := s.store.Load(s.t.Context())
-	if err != nil {
-		s.t.Fatalf("%s: Load: %v", when, err)
-	}
-	if diff := Diff(want, got); diff != "" {
-		s.t.Fatalf("%s (-want +got):\n%s", when, diff)
+	s.each(func(when string, r inventory.Reader) {
+		s.t.Helper()
+		got, err := r.Load(s.t.Context())
+		if err != nil {
+			s.t.Fatalf("%s: Load: %v", when, err)
+		}
+		if diff := Diff(want, got); diff != "" {
+			s.t.Fatalf("%s (-want +got):\n%s", when, diff)
+		}
+	})
+}
+
+// expectNotes compares all notes, see each.
+func (s *session) expectNotes(want map[string]string) {
+	s.t.Helper()
+	s.each(func(when string, r inventory.Reader) {
+		s.t.Helper()
+		got, err := r.Notes(s.t.Context())
+		if err != nil {
+			s.t.Fatalf("%s: Notes: %v", when, err)
+		}
+		if !maps.Equal(got, want) {
+			s.t.Fatalf("%s: the notes are %q, want %q", when, got, want)
+		}
+		for _, key := range append(slices.Collect(maps.Keys(want)), "not there") {
+			if text, err := r.Note(s.t.Context(), key); err != nil || text != want[key] {
+				s.t.Fatalf("%s: the note %q is %q, %v, want %q", when, key, text, err, want[key])
+			}
+		}
+	})
+}
+
+// each looks at the store at once, opened again, and opened for reading only. It
+// closes the store.
+func (s *session) each(look func(when string, r inventory.Reader)) {
+	s.t.Helper()
+	for _, step := range []struct {
+		when string
+		next func() inventory.Reader
+	}{
+		{"before Close", func() inventory.Reader { return s.store }},
+		{"opened again", func() inventory.Reader { return s.opener.Open() }},
+		{"opened for reading", s.opener.Read},
+	} {
+		r := step.next()
+		look(step.when, r)
+		if err := r.Close(); err != nil {
+			s.t.Fatalf("%s: Close: %v", step.when, err)
+		}
 	}
 }
 

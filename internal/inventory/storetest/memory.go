@@ -4,6 +4,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/netip"
 	"slices"
@@ -20,14 +21,15 @@ type Memory struct {
 	mu      sync.Mutex
 	guests  map[uuid.UUID]instance.Instance
 	resting map[netip.Addr]instance.Resting
+	notes   map[string]string
 }
 
 // NewMemory gives an empty store.
 func NewMemory() *Memory {
-	return &Memory{guests: map[uuid.UUID]instance.Instance{}, resting: map[netip.Addr]instance.Resting{}}
+	return &Memory{guests: map[uuid.UUID]instance.Instance{}, resting: map[netip.Addr]instance.Resting{}, notes: map[string]string{}}
 }
 
-// Load implements inventory.Store.
+// Load implements inventory.Reader.
 func (m *Memory) Load(ctx context.Context) (instance.Table, error) {
 	if err := ctx.Err(); err != nil {
 		return instance.Table{}, err
@@ -73,5 +75,37 @@ func (m *Memory) SetAside(ctx context.Context, guests []instance.Instance, _ []e
 	return m.Apply(ctx, []instance.Change{change})
 }
 
-// Close implements inventory.Store.
+// Note implements inventory.Reader.
+func (m *Memory) Note(ctx context.Context, key string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.notes[key], ctx.Err()
+}
+
+// Notes implements inventory.Reader.
+func (m *Memory) Notes(ctx context.Context) (map[string]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.notes), ctx.Err()
+}
+
+// SetNote implements inventory.Store.
+func (m *Memory) SetNote(ctx context.Context, key, text string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if key == "" {
+		return errors.New("a note needs a key")
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if text == "" {
+		delete(m.notes, key)
+	} else {
+		m.notes[key] = text
+	}
+	return nil
+}
+
+// Close implements inventory.Reader.
 func (m *Memory) Close() error { return nil }

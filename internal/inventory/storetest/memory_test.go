@@ -7,8 +7,11 @@ import (
 )
 
 func TestMemoryKeepsTheContract(t *testing.T) {
-	Run(t, func(*testing.T) func() inventory.Store {
+	Run(t, func(*testing.T) Opener {
 		memory := NewMemory()
-		return func() inventory.Store { return memory }
+		return Opener{
+			Open: func() inventory.Store { return memory },
+			Read: func() inventory.Reader { return memory },
+		}
 	})
 }

@@ -26,7 +26,7 @@ func (s *Service) convergeOnce(ctx context.Context) error {
 	}
 	wanted, before := s.wanted(), s.ours
 	kept := mine(wanted, before, now.config, now.live)
-	if err := s.remember(union(before, kept)); err != nil {
+	if err := s.remember(ctx, union(before, kept)); err != nil {
 		return err
 	}
 	var problems []string
@@ -52,7 +52,7 @@ func (s *Service) convergeOnce(ctx context.Context) error {
 	}
 	s.complain(problems)
 	s.forgetLeases(ctx, now, before, wanted)
-	return s.remember(kept)
+	return s.remember(ctx, kept)
 }
 
 // forgetLeases ends leases that contradict the entries: those of guests that
@@ -131,23 +131,23 @@ func (s *Service) report(err error) {
 	}
 }
 
-func (s *Service) noteKey() string { return NotePrefix + s.set().Name }
+func (s *Service) noteKey() string { return notePrefix + s.set().Name }
 func (s *Service) viewKey() string { return "libvirt_view/" + s.set().Name }
 
 // noteView keeps a view for a start at which libvirt does not answer.
-func (s *Service) noteView(v View) error {
+func (s *Service) noteView(ctx context.Context, v View) error {
 	text, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("noting the network's state: %w", err)
 	}
-	if err := s.notes.SetMeta(s.viewKey(), string(text)); err != nil {
+	if err := s.notes.SetNote(ctx, s.viewKey(), string(text)); err != nil {
 		return fmt.Errorf("noting the network's state: %w", err)
 	}
 	return nil
 }
 
 // remember notes which entries may be mdserver's.
-func (s *Service) remember(entries []entry) error {
+func (s *Service) remember(ctx context.Context, entries []entry) error {
 	if slices.EqualFunc(s.ours, entries, entry.equal) {
 		return nil
 	}
@@ -155,7 +155,7 @@ func (s *Service) remember(entries []entry) error {
 	if err != nil {
 		return fmt.Errorf("noting the network's entries: %w", err)
 	}
-	if err := s.notes.SetMeta(s.noteKey(), string(text)); err != nil {
+	if err := s.notes.SetNote(ctx, s.noteKey(), string(text)); err != nil {
 		return fmt.Errorf("noting the network's entries: %w", err)
 	}
 	s.ours = entries

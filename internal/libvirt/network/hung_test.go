@@ -21,8 +21,12 @@ import (
 // notes are Notes in memory.
 type notes map[string]string
 
-func (n notes) Meta(key string) (string, error) { return n[key], nil }
-func (n notes) SetMeta(key, value string) error { n[key] = value; return nil }
+func (n notes) Note(_ context.Context, key string) (string, error) { return n[key], nil }
+
+func (n notes) SetNote(_ context.Context, key, text string) error {
+	n[key] = text
+	return nil
+}
 
 // hung is a libvirtd that accepts connections and says nothing, as one that waits
 // for a hook.

@@ -47,10 +47,11 @@ const (
 	retryTime = time.Second
 )
 
-// Notes keep a text by its key where it survives the process.
+// Notes keep a text by its key where it survives the process. inventory.Store
+// says what its methods do.
 type Notes interface {
-	Meta(key string) (string, error)
-	SetMeta(key, value string) error
+	Note(ctx context.Context, key string) (string, error)
+	SetNote(ctx context.Context, key, text string) error
 }
 
 // Settings say which network it is and how guests are named on it.
@@ -118,7 +119,7 @@ func New(settings Settings, notes Notes, changed chan<- struct{}, log *slog.Logg
 // Close. If libvirt does not answer at once, the network is what it was when
 // libvirt last told, and libvirt is asked again.
 func (s *Service) Start(ctx context.Context, all []instance.Instance) error {
-	if err := s.recall(); err != nil {
+	if err := s.recall(ctx); err != nil {
 		return err
 	}
 	s.setGuests(all)
@@ -133,9 +134,9 @@ func (s *Service) Start(ctx context.Context, all []instance.Instance) error {
 
 // recall reads what was noted before: which entries are mdserver's, and the
 // network as libvirt told of it last.
-func (s *Service) recall() error {
+func (s *Service) recall(ctx context.Context) error {
 	for key, value := range map[string]any{s.noteKey(): &s.ours, s.viewKey(): &s.view} {
-		text, err := s.notes.Meta(key)
+		text, err := s.notes.Note(ctx, key)
 		if err == nil && text != "" {
 			err = json.Unmarshal([]byte(text), value)
 		}
@@ -315,7 +316,7 @@ func (s *Service) read(ctx context.Context) (state, error) {
 		return state{}, err
 	}
 	s.asked = time.Now()
-	s.publish(s.viewOf(now))
+	s.publish(ctx, s.viewOf(now))
 	return now, nil
 }
 
@@ -365,7 +366,7 @@ func (s *Service) viewOf(now state) View {
 	return v
 }
 
-func (s *Service) publish(v View) {
+func (s *Service) publish(ctx context.Context, v View) {
 	s.state.Lock()
 	same := reflect.DeepEqual(s.view, v)
 	s.view = v
@@ -373,7 +374,8 @@ func (s *Service) publish(v View) {
 	if same {
 		return
 	}
-	if err := s.noteView(v); err != nil {
+	// The same view is not published again, so it is noted even if ctx ends now.
+	if err := s.noteView(context.WithoutCancel(ctx), v); err != nil {
 		s.log.Warn("libvirt's network was not stored; at the next start, it is unknown until libvirt answers", "error", err)
 	}
 	s.tell()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	libvirt "github.com/digitalocean/go-libvirt"
 
@@ -12,9 +13,21 @@ import (
 	"mdserver/internal/shell"
 )
 
-// NotePrefix begins the keys of the notes that say which entries of a libvirt
+// notePrefix begins the keys of the notes that say which entries of a libvirt
 // network are mdserver's. The network's name follows.
-const NotePrefix = "libvirt_network/"
+const notePrefix = "libvirt_network/"
+
+// EntryNotes picks the notes that Withdraw needs from all of a store's notes. It
+// returns them by the name of their network.
+func EntryNotes(all map[string]string) map[string]string {
+	notes := map[string]string{}
+	for key, text := range all {
+		if name, found := strings.CutPrefix(key, notePrefix); found {
+			notes[name] = text
+		}
+	}
+	return notes
+}
 
 // Withdrawal is what became of mdserver's entries in a network.
 type Withdrawal struct {
