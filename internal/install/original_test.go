@@ -146,7 +146,7 @@ func TestInstallTellsWhatTheOriginalLeft(t *testing.T) {
 	h.write(originalHookPath, editedHook)
 	findings := h.install().Findings
 	for _, want := range []string{
-		"/etc/libvirt/hooks/qemu posts guests", unitDir + "/mdserver-dnsmasq.path would start", unitPath + ".d/ changes the unit",
+		"/etc/libvirt/hooks/qemu is a changed version", unitDir + "/mdserver-dnsmasq.path would start", unitPath + ".d/ changes the unit",
 	} {
 		found := false
 		for _, f := range findings {

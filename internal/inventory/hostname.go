@@ -37,7 +37,7 @@ func (d *draft) hostname(dom instance.Domain, places []instance.Attachment, curr
 // grantHostname checks a host name that the guest asks for.
 func (d *draft) grantHostname(dom instance.Domain, wanted string, places []instance.Attachment) error {
 	refuse := func(why string) error {
-		return &RequestError{ErrInvalid, dom.Name, fmt.Sprintf("the metadata requests the host name %q, which is not available: %s", wanted, why)}
+		return &RequestError{ErrInvalid, dom.Name, fmt.Sprintf("the metadata requests the hostname %q, which is not available: %s", wanted, why)}
 	}
 	if why := d.reserved(wanted, places); why != "" {
 		return refuse(why)
