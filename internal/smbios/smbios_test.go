@@ -192,7 +192,7 @@ func TestApplyTellsWhatItChanges(t *testing.T) {
 	want := []string{
 		`os/smbios mode: "sysinfo"`,
 		`system serial: "4711" becomes "ds=nocloud;s=http://169.254.169.254/nocloud/;dsmode=net"`,
-		`system manufacturer: "e24cloud" goes`,
+		`system manufacturer: "e24cloud" is removed`,
 	}
 	if !slices.Equal(texts, want) {
 		t.Errorf("changes %q, want %q", texts, want)

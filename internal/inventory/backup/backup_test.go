@@ -120,7 +120,7 @@ func TestReadRefuses(t *testing.T) {
 		{"the header alone", first + "\n", ErrDamaged, "line 2: it ends before its checksum"},
 		{"an unknown line", first + "\n{\"x\":1}\n" + rest, ErrDamaged, "line 2"},
 		{"an empty line", first + "\n{}\n" + rest, ErrDamaged, "line 2: it is empty"},
-		{"more after the end", sound + "x", ErrDamaged, "something follows"},
+		{"more after the end", sound + "x", ErrDamaged, "it continues after"},
 		{"a guest twice", string(text(t, twice)), ErrDamaged, "duplicate"},
 		{"a guest without UUID", string(text(t, nobody)), ErrDamaged, "no UUID"},
 		{"a guest too few", string(text(t, fewer)), ErrDamaged, "2 guests"},
