@@ -47,7 +47,7 @@ func (a *attempts) trouble(running bool, ran time.Duration) string {
 	case a.last == nil, running && (a.failed < hopeless || ran > steady):
 		return ""
 	case a.failed > 1:
-		return fmt.Sprintf("dnsmasq failed to start %d times, mdserver keeps trying: %v", a.failed, a.last)
+		return fmt.Sprintf("dnsmasq failed %d times in succession, mdserver keeps trying: %v", a.failed, a.last)
 	}
 	return a.last.Error()
 }

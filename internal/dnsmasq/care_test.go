@@ -82,7 +82,7 @@ func TestPauseBetweenStarts(t *testing.T) {
 
 // One end is told until dnsmasq runs again, several until it has run for long.
 func TestTroubleOfStarts(t *testing.T) {
-	const once, often = "it ended", "dnsmasq failed to start 4 times, mdserver keeps trying: it ended"
+	const once, often = "it ended", "dnsmasq failed 4 times in succession, mdserver keeps trying: it ended"
 	for _, c := range []struct {
 		failed  int
 		running bool

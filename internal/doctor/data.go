@@ -145,7 +145,7 @@ func exposed(paths ...string) []Finding {
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err == nil && info.Mode().Perm()&0o007 != 0 {
-			all = append(all, wrong("secrets_world_readable", "all users can read %s, which contains secrets", path).mend(command("chmod 600 %s", path)))
+			all = append(all, wrong("secrets_world_readable", "all users have access to %s, which contains secrets", path).mend(command("chmod 600 %s", path)))
 		}
 	}
 	return all
@@ -185,7 +185,7 @@ func (h *Host) restore(f Finding, path string) Finding {
 		return f.advise("later registrations are lost; if you have a newer backup, restore that instead").
 			mend(h.mdserver("restore --yes %s", snapshot))
 	}
-	f = f.advise("restore a backup: `mdserver restore FILE`; without a backup, register the guests again, which loses their passwords and instance-ids")
+	f = f.advise("restore a backup: `mdserver restore FILE`; without a backup, register the guests again; what else the server stored about them is lost")
 	if exists(path) {
 		f = f.mend(command("mv --backup=numbered %s %s", path, path+".damaged"))
 	}

@@ -101,7 +101,7 @@ func TestDnsmasqThatCannotStart(t *testing.T) {
 	})
 	guest := s.addServed(1)
 	s.eventually("status tells why", 20*time.Second, func() error {
-		if trouble := s.trouble(); !strings.Contains(trouble, "dnsmasq failed to start") || !strings.Contains(trouble, "out of luck") {
+		if trouble := s.trouble(); !strings.Contains(trouble, "times in succession") || !strings.Contains(trouble, "out of luck") {
 			return fmt.Errorf("trouble: %q", trouble)
 		}
 		return nil

@@ -93,7 +93,7 @@ var Table = []Row{
 	{mayNot, []string{"chown %s %s", chmod}, "TestDoctorRights", ""},
 	{mayNot, []string{"chgrp %s %s", chmod}, "TestDoctorRights", ""},
 	{mayNot, []string{chmod}, "TestDoctorRights", ""},
-	{"all users can read %s, which contains secrets", []string{"chmod 600 %s"}, "TestDoctorData", ""},
+	{"all users have access to %s, which contains secrets", []string{"chmod 600 %s"}, "TestDoctorData", ""},
 	{database, []string{moveAway, unmark}, "TestDoctorData", ""},
 	{database, []string{unmark}, "TestDoctorData", ""},
 	{database, []string{"mdserver restore --yes %s"}, "TestDoctorData", ""},
