@@ -122,7 +122,7 @@ func TestDoctorTaps(t *testing.T) {
 	}
 
 	c.virsh("net-destroy", "default")
-	c.mend(c.finds("bridge", "virbr0", "not there"))
+	c.mend(c.finds("bridge", "virbr0", "does not exist"))
 	f := c.finds("taps", `the guest "web" has no network`, "on no bridge", "virbr0")
 	if !detached() {
 		t.Error("explain says nothing of the tap")
@@ -141,7 +141,7 @@ func TestDoctorTaps(t *testing.T) {
 	t.Log("the network is gone for good: no command knows what it was")
 	c.virsh("net-destroy", "default")
 	c.virsh("net-undefine", "default")
-	c.mend(c.finds("bridge", "virbr0", "not there"))
+	c.mend(c.finds("bridge", "virbr0", "does not exist"))
 }
 
 // Two guests of an imported database share a name in DNS, by the prefix. It is

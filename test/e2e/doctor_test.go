@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mdserver/internal/doctor"
+	"mdserver/internal/health"
 	"mdserver/test/lab"
 	"mdserver/test/remedies"
 )
@@ -299,7 +300,7 @@ func TestDoctorIPv6(t *testing.T) {
 	p.carryOut("bridge", f)
 
 	p.do("ip link del br-mds && sysctl -qw net.ipv6.conf.default.disable_ipv6=0")
-	p.mend(p.finds("bridge", "br-mds", "not there"))
+	p.mend(p.finds("bridge", "br-mds", "does not exist"))
 	p.carryOut("bridge", p.finds("bridge", "169.254.169.254")) // which is another finding
 	p.well("route")
 }
@@ -329,7 +330,7 @@ func TestDoctorData(t *testing.T) {
 	p := newPatient(t, remedies.Covers(t))
 	for _, name := range []string{"mdserver.db", "identity.pem"} {
 		p.do("chmod 644 " + p.Path("state", name))
-		p.carryOut("data", p.finds("data", "all users may open", name))
+		p.carryOut("data", p.finds("data", "all users have access to", name))
 	}
 
 	p.do("mv " + p.Path("userdata") + " " + p.Path("away") + " && ln -s userdata " + p.Path("userdata"))
@@ -461,7 +462,7 @@ func TestDoctorClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := doctor.OK
-	if state == unix.TIME_ERROR {
+	if state == unix.TIME_ERROR && !health.InContainer() { // whose clock is set outside
 		want = doctor.Warning
 	}
 	for _, f := range report.Findings {

@@ -316,7 +316,7 @@ func TestReservedNamesAreInNobodysDNS(t *testing.T) {
 			t.Errorf("%s is %+v", name, guest)
 		}
 		if !strings.Contains(name, ".") {
-			contains(t, "the answer to "+name, body, "is not given", guest.Hostname)
+			contains(t, "the answer to "+name, body, "is not available", guest.Hostname)
 		}
 	}
 	guest, _ := boot(t, l, show(t, s, "wpad"))

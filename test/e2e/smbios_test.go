@@ -43,7 +43,7 @@ func TestSMBIOS(t *testing.T) {
 		if datasource.as != "" {
 			args = append(args, "--as", datasource.as)
 		}
-		contains(t, "what is said of "+datasource.as, command(t, h.server, args...), "a guest will be taken for")
+		contains(t, "what is said of "+datasource.as, command(t, h.server, args...), "a guest will detect")
 		now := h.virsh("dumpxml", "--inactive", "a guest")
 		contains(t, "the definition as "+datasource.as, now, datasource.entry, "<smbios mode='sysinfo'/>", "<entry name='version'>7</entry>", "<entry>ours</entry>")
 		if n := strings.Count(now, "<entry name="); n != 2 {

@@ -22,12 +22,17 @@ type Row struct {
 
 // Find returns the row of a finding as doctor reports it.
 func Find(text string, commands []string) (Row, error) {
+	var found Row
 	for _, row := range Table {
-		if row.is(text, commands) {
-			return row, nil
+		// "frames from %s …" is also true of "frames from the guest %q …", which says more.
+		if row.is(text, commands) && len(row.Finding) > len(found.Finding) {
+			found = row
 		}
 	}
-	return Row{}, fmt.Errorf("the table of remedies has no row for %q with the commands %q", text, commands)
+	if found.Finding == "" {
+		return Row{}, fmt.Errorf("the table of remedies has no row for %q with the commands %q", text, commands)
+	}
+	return found, nil
 }
 
 func (r Row) is(text string, commands []string) bool {
