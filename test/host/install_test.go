@@ -39,7 +39,6 @@ func TestDebian13(t *testing.T) {
 		t.Errorf("the guests' addresses after an upgrade are %s, and were %s", after, served)
 	}
 	h.documented(web1)
-	h.guided(web1, idle1)
 	h.removed(before)
 }
 
