@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -30,12 +29,6 @@ type healthState struct {
 
 // diskTime is how long the file systems may take to answer.
 const diskTime = time.Second
-
-// keepHealthy looks at the server's health every few seconds until ctx ends, so that
-// it is known since when something is wrong.
-func (d *Daemon) keepHealthy(ctx context.Context) {
-	every(ctx, healthPeriod, func() { d.health() })
-}
 
 // health is the health of all parts now.
 func (d *Daemon) health() []health.Part {
@@ -142,7 +135,8 @@ func (d *Daemon) libvirtTrouble(cfg *config.Config) []health.Trouble {
 		Look: []string{"systemctl status libvirtd.service"}}}
 }
 
-// statusLine is the status that `systemctl status` shows.
+// statusLine looks at the server's health and returns the status that `systemctl
+// status` shows.
 func (d *Daemon) statusLine(l listeners) string {
 	line := fmt.Sprintf("serving %d guests on %s", d.inventory.Snapshot().Len(), l)
 	switch trouble := (api.Status{Health: d.health()}).Trouble(); len(trouble) {

@@ -3,7 +3,6 @@ package daemon
 import (
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -15,16 +14,15 @@ import (
 // notifier tells systemd how the service does (sd_notify(3)). Where systemd
 // is not, it does nothing.
 type notifier struct {
-	log     *slog.Logger
-	listens bool          // systemd takes messages
-	period  time.Duration // between two signs of life; 0: there is no watchdog
+	log    *slog.Logger
+	period time.Duration // between two signs of life; 0: there is no watchdog
 
 	mu   sync.Mutex
 	line string // the status that was told last
 }
 
 func newNotifier(log *slog.Logger) *notifier {
-	n := &notifier{log: log, listens: os.Getenv("NOTIFY_SOCKET") != ""}
+	n := &notifier{log: log}
 	if interval, err := sd.SdWatchdogEnabled(false); err == nil {
 		// One late answer is no reason to end the server.
 		n.period = interval / 4

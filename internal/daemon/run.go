@@ -90,7 +90,6 @@ func (d *Daemon) Run(ctx context.Context) error {
 	starting()
 	ctx, stop := context.WithCancel(ctx)
 	background.Go(func() { d.libvirt.run(ctx) })
-	background.Go(func() { d.keepHealthy(ctx) })
 	defer stop()
 	return d.serve(ctx, listeners)
 }

@@ -15,19 +15,16 @@ import (
 	"mdserver/internal/httpcommon"
 )
 
-// statusPeriod is how often the status line is brought up to date.
-const statusPeriod = 2 * time.Second
-
-// tellSystemd keeps the status line up to date, and feeds the watchdog as long as
-// requests are answered, until the function that it returns is called.
+// tellSystemd looks at the server's health every few seconds, so that it is known
+// since when something is wrong, and keeps the status line up to date. It feeds the
+// watchdog as long as requests are answered. Both end when the function that it
+// returns is called.
 func (d *Daemon) tellSystemd(ctx context.Context, n *notifier, l listeners) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var telling sync.WaitGroup
-	if n.listens {
-		telling.Go(func() {
-			every(ctx, statusPeriod, func() { n.status(d.statusLine(l)) })
-		})
-	}
+	telling.Go(func() {
+		every(ctx, healthPeriod, func() { n.status(d.statusLine(l)) })
+	})
 	if n.period > 0 {
 		dog := &watchdog{log: d.log, notify: n, config: d.config.Load, writing: d.inventory.Writing}
 		telling.Go(func() {
