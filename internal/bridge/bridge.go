@@ -69,12 +69,12 @@ func (k *Reconciler) Set(bridges []string, addrs []netip.Addr) {
 func (k *Reconciler) check() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if err := k.mend(); k.complaint.New(err) {
+	if err := k.reconcile(); k.complaint.New(err) {
 		k.log.Warn("guests may be unable to reach this server", "error", err)
 	}
 }
 
-func (k *Reconciler) mend() error {
+func (k *Reconciler) reconcile() error {
 	if len(k.addrs)+len(k.put) == 0 {
 		return nil
 	}
@@ -89,14 +89,14 @@ func (k *Reconciler) mend() error {
 		}
 	}
 	for _, addr := range k.addrs {
-		errs = append(errs, k.mendOne(addr, holders(there, addr)))
+		errs = append(errs, k.reconcileOne(addr, holders(there, addr)))
 	}
 	return errors.Join(errs...)
 }
 
-// mendOne puts an address somewhere if nobody has it, and takes it away again
+// reconcileOne puts an address somewhere if nobody has it, and takes it away again
 // where somebody else has it now.
-func (k *Reconciler) mendOne(addr netip.Addr, holders []int) error {
+func (k *Reconciler) reconcileOne(addr netip.Addr, holders []int) error {
 	own, mine := k.put[addr]
 	others := slices.ContainsFunc(holders, func(index int) bool { return !mine || index != own })
 	switch {
@@ -176,5 +176,5 @@ func (k *Reconciler) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.addrs = nil
-	return k.mend()
+	return k.reconcile()
 }

@@ -21,7 +21,7 @@ func (d *Daemon) openKernel() (*ingress.Kernel, error) {
 	return kernel, nil
 }
 
-func (d *Daemon) closeDoor() {
+func (d *Daemon) closeAdmission() {
 	d.admission.Close()
 	if err := d.kernel.Close(); err != nil {
 		d.log.Warn("closing the kernel's tables failed", "error", err)

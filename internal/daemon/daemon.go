@@ -71,10 +71,10 @@ type Daemon struct {
 	followed chan struct{}   // closed when followNetworks has ended
 	applied  applied
 
-	// reloading serialises reloads; config and front are what they replace.
+	// reloading serialises reloads; config and router are what they replace.
 	reloading sync.Mutex
 	config    atomic.Pointer[config.Config]
-	front     atomic.Pointer[router]
+	router    atomic.Pointer[router]
 }
 
 // New opens the database and makes a server that is complete, but serves nothing
@@ -106,22 +106,22 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	d.ports = portsecurity.New(d.guests, d.log.With("part", "port security"))
 	d.networks = networks.New(cfg, d.inventory, d.store, d.noteDHCP, d.log)
 	d.libvirt = d.newLibvirtSync(cfg)
-	d.front.Store(d.newRouter(cfg, d.networks.Describe(cfg)))
+	d.router.Store(d.newRouter(cfg, d.networks.Describe(cfg)))
 	return d, nil
 }
 
 // Close lets go of what New opened. Run has returned before.
 func (d *Daemon) Close() error {
-	d.closeDoor()
+	d.closeAdmission()
 	return d.inventory.Close()
 }
 
 // metadataHandler serves what guests and the local host ask over TCP. It
-// looks the present front up for each request, so that a reload needs no
+// looks the present router up for each request, so that a reload needs no
 // restart of the listener.
 func (d *Daemon) metadataHandler(identify httpcommon.Identify) http.Handler {
 	current := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		d.front.Load().ServeHTTP(w, r)
+		d.router.Load().ServeHTTP(w, r)
 	})
 	verified := d.admission.Verified(httpcommon.Normalise(current))
 	return d.admission.Throttled(httpcommon.Identified(identify, d.noteRequest, verified))

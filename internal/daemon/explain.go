@@ -61,7 +61,7 @@ func (d *Daemon) explain(ctx context.Context, guest *instance.Instance) api.Expl
 		Networks: all,
 		Settings: cfg.Effective(),
 		Keys:     keys,
-		Template: d.front.Load().renderer.Explain(ctx, guest),
+		Template: d.router.Load().renderer.Explain(ctx, guest),
 		Requests: d.trail.Of(guest.UUID),
 		DHCP:     d.dhcp.Of(trail.DHCPClient{Network: guest.Network, MAC: guest.MAC}),
 		Hears:    d.hears(guest.Network),

@@ -80,7 +80,7 @@ func (d *Daemon) applyNetworks(ctx context.Context) error {
 	}
 	d.inventory.Reconfigure(d.inventoryOptions(cfg, all))
 	d.admission.SetPolicy(admissionPolicy(cfg, all))
-	d.front.Store(d.newRouter(cfg, all))
+	d.router.Store(d.newRouter(cfg, all))
 	d.keepAddresses(cfg, all)
 	d.ports.Set(all)
 	if err := d.renameReserved(ctx, cfg, all); err != nil {

@@ -48,13 +48,13 @@ func TestNetworksAreAppliedOnce(t *testing.T) {
 	if err := d.askToApply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	first := d.front.Load()
-	if err := d.askToApply(t.Context()); err != nil || d.front.Load() != first {
+	first := d.router.Load()
+	if err := d.askToApply(t.Context()); err != nil || d.router.Load() != first {
 		t.Errorf("the same networks were applied twice (%v)", err)
 	}
 	next := *d.config.Load()
 	d.config.Store(&next)
-	if err := d.askToApply(t.Context()); err != nil || d.front.Load() == first {
+	if err := d.askToApply(t.Context()); err != nil || d.router.Load() == first {
 		t.Errorf("another configuration was not applied (%v)", err)
 	}
 }

@@ -88,6 +88,6 @@ func localOnly(next http.Handler) http.Handler {
 }
 
 func (d *Daemon) renderUserdata(ctx context.Context, guest *instance.Instance) ([]byte, error) {
-	rendered, err := d.front.Load().renderer.Render(ctx, guest)
+	rendered, err := d.router.Load().renderer.Render(ctx, guest)
 	return rendered.Body, err
 }
