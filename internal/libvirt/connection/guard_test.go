@@ -46,7 +46,16 @@ func TestGarbageOnTheSocket(t *testing.T) {
 // sends is a socket that sends the same to all.
 func sends(t *testing.T, data []byte) (path string) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "libvirt-sock")
+	return listens(t, func(conn net.Conn) {
+		_, _ = conn.Write(data)
+		t.Cleanup(func() { _ = conn.Close() })
+	})
+}
+
+// listens is a socket that hands each of its connections to a function.
+func listens(t *testing.T, accept func(net.Conn)) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "s") // a socket's path is short
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
@@ -58,8 +67,7 @@ func sends(t *testing.T, data []byte) (path string) {
 			if err != nil {
 				return
 			}
-			_, _ = conn.Write(data)
-			t.Cleanup(func() { _ = conn.Close() })
+			accept(conn)
 		}
 	}()
 	return path

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -15,22 +14,7 @@ import (
 // answers is a libvirt that answers each call with the same status and payload.
 func answers(t *testing.T, status uint32, payload []byte) (path string) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "s")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go answerAll(conn, status, payload)
-		}
-	}()
-	return path
+	return listens(t, func(conn net.Conn) { go answerAll(conn, status, payload) })
 }
 
 // answerAll answers the calls of one connection. The header of an answer is that of
