@@ -98,10 +98,7 @@ func (d *draft) fit(guest, former *instance.Instance) error {
 	if err := d.checkWithheld(guest); err != nil {
 		return err
 	}
-	places := guest.Attachments()
-	guest.Hostname = distinct(guest.Hostname, guest.UUID, func(name string) bool {
-		return d.hostnameHolder(name, guest.UUID, nil) == nil && d.never(name, places) == "" && d.withheldName(name, guest.UUID, places) == nil
-	})
+	guest.Hostname = d.freeHostname(guest, guest.Attachments())
 	for _, addr := range guest.Addrs() {
 		// One that another record of the table has given up does not rest.
 		_, rested := d.base.resting.Get(addrKey(addr))

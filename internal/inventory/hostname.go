@@ -147,6 +147,15 @@ func distinct(hostname string, id uuid.UUID, free func(string) bool) string {
 	return unique
 }
 
+// freeHostname returns the host name of a record that comes from elsewhere, or a
+// distinct one if the guest cannot have it. Its DNS names at these places must not
+// be reserved for a guest that was set aside.
+func (d *draft) freeHostname(guest *instance.Instance, places []instance.Attachment) string {
+	return distinct(guest.Hostname, guest.UUID, func(name string) bool {
+		return d.hostnameHolder(name, guest.UUID, nil) == nil && d.never(name, guest.Attachments()) == "" && d.withheldName(name, guest.UUID, places) == nil
+	})
+}
+
 // Renamed is a guest that has another host name, and why.
 type Renamed struct {
 	Guest  instance.Instance

@@ -99,9 +99,7 @@ func (d *draft) prepare(guest instance.Instance) (instance.Instance, error) {
 	if guest.Network == "" { // the other database knows of one network
 		guest.Network = d.rules.primary()
 	}
-	guest.Hostname = distinct(guest.Hostname, guest.UUID, func(name string) bool { // in DNS as the original had it
-		return d.hostnameHolder(name, guest.UUID, nil) == nil && d.never(name, guest.Attachments()) == "" && d.withheldName(name, guest.UUID, nil) == nil
-	})
+	guest.Hostname = d.freeHostname(&guest, nil) // in DNS as the Python mdserver had it
 	if len(guest.Interfaces) == 0 && !guest.MAC.IsZero() {
 		guest.Interfaces = []instance.Interface{{MAC: guest.MAC, Network: guest.Network}}
 	}
