@@ -135,7 +135,7 @@ func TestConnectionsOfFormerGuests(t *testing.T) {
 	}
 }
 
-// fakeKernel tells of all connections what the test says.
+// fakeKernel gives the same answers for each connection.
 type fakeKernel struct {
 	source  ingress.Source
 	err     error

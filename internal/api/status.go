@@ -115,7 +115,7 @@ type Libvirt struct {
 	LibvirtSync
 }
 
-// LibvirtSync is the state of the connection by which domains are followed.
+// LibvirtSync is the state of the connection to libvirt.
 type LibvirtSync struct {
 	Connected bool      `json:"connected"`
 	Since     time.Time `json:"since"`            // of being connected or not

@@ -34,8 +34,8 @@ func (d *Daemon) newLibvirtSync(cfg *config.Config) *libvirtSync {
 	return f
 }
 
-// run follows libvirt until ctx ends. Guests that are gone are released whether
-// libvirt is there or not.
+// run follows libvirt until ctx ends. It also releases guests that are gone, even
+// while libvirt cannot be reached.
 func (f *libvirtSync) run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { f.presence.Run(ctx) })

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// fileOf is what stat says of a file that nobody has to make.
+// fileOf is the stat of a file that does not exist.
 type fileOf struct {
 	fs.FileInfo
 	mode     fs.FileMode
