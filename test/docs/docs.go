@@ -3,10 +3,12 @@
 package docs
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -16,7 +18,7 @@ type Page struct {
 	Lines    []Line
 	Anchors  map[string]bool // of its headings, as GitHub makes them
 	Headings []string
-	starts   []int // lines of the headings
+	blocks   []Block
 }
 
 // Line is a line of a page and what it is part of.
@@ -29,7 +31,8 @@ type Line struct {
 // Block is a fenced block of a page.
 type Block struct {
 	Path     string
-	Line     int // of its first line
+	Section  string // the heading above it, below the page's title; "" if there is none
+	Line     int    // of its first line
 	Language string
 	Text     string
 }
@@ -65,26 +68,29 @@ func read(top, file string) (Page, error) {
 		return Page{}, err
 	}
 	page := Page{Path: path, Anchors: map[string]bool{}}
-	block := ""
+	section, language := "", ""
 	for i, line := range strings.Split(string(text), "\n") {
 		mark := fence.FindStringSubmatch(line)
 		switch {
-		case mark != nil && block == "":
-			block = mark[1]
-			if block == "" {
-				block = "unnamed"
-			}
+		case mark != nil && language == "":
+			language = cmp.Or(mark[1], "unnamed")
+			page.blocks = append(page.blocks, Block{Path: path, Section: section, Line: i + 2, Language: language})
 			continue
 		case mark != nil:
-			block = ""
+			language = ""
 			continue
+		case language != "":
+			page.blocks[len(page.blocks)-1].Text += line + "\n"
+		case strings.HasPrefix(line, "#"):
+			heading := strings.TrimSpace(strings.TrimLeft(line, "#"))
+			page.heading(heading)
+			if strings.HasPrefix(line, "##") {
+				section = heading
+			}
 		}
-		if block == "" && strings.HasPrefix(line, "#") {
-			page.heading(i+1, strings.TrimSpace(strings.TrimLeft(line, "#")))
-		}
-		page.Lines = append(page.Lines, Line{i + 1, line, block})
+		page.Lines = append(page.Lines, Line{i + 1, line, language})
 	}
-	if block != "" {
+	if language != "" {
 		return Page{}, fmt.Errorf("%s: the last block has no end", path)
 	}
 	return page, nil
@@ -94,8 +100,8 @@ var notInAnchor = regexp.MustCompile(`[^\p{L}\p{N}_\- ]`)
 
 // heading adds a heading and its anchor: lower case, without punctuation, with
 // hyphens for spaces, and with a number if the page has it already.
-func (p *Page) heading(line int, text string) {
-	p.Headings, p.starts = append(p.Headings, text), append(p.starts, line)
+func (p *Page) heading(text string) {
+	p.Headings = append(p.Headings, text)
 	anchor := strings.ReplaceAll(notInAnchor.ReplaceAllString(strings.ToLower(text), ""), " ", "-")
 	unique := anchor
 	for n := 1; p.Anchors[unique]; n++ {
@@ -104,32 +110,15 @@ func (p *Page) heading(line int, text string) {
 	p.Anchors[unique] = true
 }
 
-// HeadingAt returns the heading above a line.
-func (p Page) HeadingAt(line int) string {
-	heading := ""
-	for i, start := range p.starts {
-		if start < line {
-			heading = p.Headings[i]
+// Blocks returns the page's blocks in any of these languages.
+func (p Page) Blocks(languages ...string) []Block {
+	var found []Block
+	for _, block := range p.blocks {
+		if slices.Contains(languages, block.Language) {
+			found = append(found, block)
 		}
 	}
-	return heading
-}
-
-// Blocks returns the page's blocks in a language.
-func (p Page) Blocks(language string) []Block {
-	var blocks []Block
-	last := -1
-	for i, line := range p.Lines {
-		if line.Block != language {
-			continue
-		}
-		if last != i-1 || last == -1 || p.Lines[last].Number != line.Number-1 {
-			blocks = append(blocks, Block{Path: p.Path, Line: line.Number, Language: language})
-		}
-		blocks[len(blocks)-1].Text += line.Text + "\n"
-		last = i
-	}
-	return blocks
+	return found
 }
 
 // Link is a link of a page's prose.

@@ -6,9 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
+
+	"mdserver/test/docs"
 )
 
 // sources is the directory with README.md, from here.
@@ -107,89 +108,45 @@ var covered = map[string]coverage{
 	"CONTRIBUTING.md#The loop#1": {why: "it runs all tests, and these among them"},
 }
 
-// documents are the files whose blocks a reader may paste.
-func documents() ([]string, error) {
-	var all []string
-	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md"} {
-		files, err := filepath.Glob(filepath.Join(sources, pattern))
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, files...)
-	}
-	return all, nil
-}
+// shells are the languages of blocks that a reader may paste.
+var shells = []string{"sh", "bash", "shell", "console", "shell-session", "zsh"}
 
-// fence is a line that begins or ends a block.
-var fence = regexp.MustCompile("^(```+|~~~+) *([^ ]*)")
-
-// blocksOf returns the shell blocks of a document, and fails for a block that
-// does not say what it is in.
-func blocksOf(file string) ([]block, error) {
-	text, err := os.ReadFile(filepath.Join(sources, file))
+// shellBlocks returns the shell blocks of the documentation.
+func shellBlocks() ([]block, error) {
+	pages, err := docs.Read(sources)
 	if err != nil {
 		return nil, err
 	}
-	var (
-		all           []block
-		place, inside = file, ""
-		number        int
-		lines         []string
-	)
-	for i, line := range strings.Split(string(text), "\n") {
-		mark := fence.FindStringSubmatch(line)
-		switch heading := strings.TrimLeft(line, "#"); {
-		case inside != "" && mark == nil:
-			lines = append(lines, line)
-		case inside != "":
-			if shell(inside) {
-				number++
-				all = append(all, block{fmt.Sprintf("%s#%d", place, number), strings.Join(lines, "\n")})
+	var all []block
+	for _, page := range pages {
+		if page.Path == "docs/reference/commands.md" {
+			continue // written by the program: usage, and no commands to paste
+		}
+		numbers := map[string]int{}
+		for _, b := range page.Blocks(shells...) {
+			place := page.Path
+			if b.Section != "" {
+				place += "#" + b.Section
 			}
-			inside, lines = "", nil
-		case mark != nil && mark[2] == "":
-			return nil, fmt.Errorf("%s:%d: a block without a language", file, i+1)
-		case mark != nil:
-			inside = mark[2]
-		case strings.HasPrefix(line, "##"):
-			place, number = file+"#"+strings.TrimSpace(heading), 0
+			numbers[place]++
+			all = append(all, block{fmt.Sprintf("%s#%d", place, numbers[place]), strings.TrimSuffix(b.Text, "\n")})
 		}
 	}
-	if inside != "" {
-		return nil, fmt.Errorf("%s: the last block has no end", file)
-	}
 	return all, nil
-}
-
-func shell(language string) bool {
-	return slices.Contains([]string{"sh", "bash", "shell", "console", "shell-session", "zsh"}, language)
 }
 
 // Each shell block of the documentation is run by a test, or has a reason why not.
 func TestEveryShellBlockIsCovered(t *testing.T) {
-	files, err := documents()
-	if err != nil || len(files) < 10 {
-		t.Fatalf("documents: %v %v", files, err)
+	blocks, err := shellBlocks()
+	if err != nil || len(blocks) < 10 {
+		t.Fatalf("%d blocks, %v", len(blocks), err)
 	}
 	missing := maps.Clone(covered)
-	for _, path := range files {
-		file, err := filepath.Rel(sources, path)
-		if err != nil {
-			t.Fatal(err)
+	for _, b := range blocks {
+		if _, ok := covered[b.place]; !ok {
+			t.Errorf("%s: no test runs this block; run it in test/host, or say in the table there why not:\n%s", b.place, b.text)
 		}
-		if file == "docs/reference/commands.md" {
-			continue // written by the program: usage, and no commands to paste
-		}
-		blocks, err := blocksOf(file)
-		if err != nil {
-			t.Error(err)
-		}
-		for _, b := range blocks {
-			if _, ok := covered[b.place]; !ok {
-				t.Errorf("%s: no test runs this block; run it in test/host, or say in the table there why not:\n%s", b.place, b.text)
-			}
-			delete(missing, b.place)
-		}
+		delete(missing, b.place)
 	}
 	for place := range missing {
 		t.Errorf("the table has %s, and the documentation does not", place)

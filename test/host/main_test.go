@@ -72,8 +72,7 @@ func allRan() int {
 // readBlock returns the text of a block that the calling test runs.
 func readBlock(t *testing.T, place string) string {
 	t.Helper()
-	file, _, _ := strings.Cut(place, "#")
-	blocks, err := blocksOf(file)
+	blocks, err := shellBlocks()
 	if err != nil {
 		t.Fatal(err)
 	}
