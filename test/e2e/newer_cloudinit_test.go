@@ -26,6 +26,9 @@ func newerLooks() []look {
 			l.source = "DataSourceNoCloudNet [seed=dmi,http://" + lab.MetadataAddr + "/nocloud/]"
 			l.network = []string{"iface eth0 inet static", "iface eth0 inet6 static", "dns-nameservers " + lab.Gateway, "dns-search example.net"}
 			l.ipv6 = true
+			if strings.HasSuffix(l.name, "older name") {
+				l.complaint = "The 'nocloud-net' datasource name is deprecated in 24.1"
+			}
 		case strings.HasPrefix(l.name, "OpenStack with a UUID"):
 			aws := looks[0]
 			aws.name, aws.firmware = l.name, l.firmware

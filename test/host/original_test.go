@@ -80,7 +80,8 @@ func TestDocumentedUpgrade(t *testing.T) {
 	h.must("root", standIn)
 	h.must("root", service("libvirtd", "/bin/sleep infinity\nExecReload=/bin/true"))
 	h.must("root", `
-chmod -R o-rwx /etc/mdserver # as the original's installation leaves it
+useradd --system --user-group --home-dir /var/lib/mdserver mdserver # as the original's installation does, and:
+chgrp -R mdserver /etc/mdserver; chmod -R o-rwx /etc/mdserver
 ip link add br-mds type bridge
 ip address add 10.122.0.1/16 dev br-mds
 ip address add 169.254.169.254 dev br-mds
