@@ -2,14 +2,13 @@ package doctor
 
 import (
 	"context"
-	"slices"
 	"strings"
+
+	"mdserver/internal/instance"
 )
 
 // checkDrivers looks for devices that the kernels of cloud images have no driver
-// for. Those of Debian's genericcloud images (linux-image-cloud-amd64 6.1) have
-// virtio_net, vmxnet3 and xen-netfront for network cards, and no ahci for disks.
-// Guests that have fetched something are left alone: their kernel has the drivers.
+// for. Guests that have fetched something are left alone: their kernel has the drivers.
 func checkDrivers(ctx context.Context, h *Host) []Finding {
 	if h.libvirt.err != nil {
 		return []Finding{unknown("libvirt is not checked: %v", h.libvirt.err)}
@@ -29,20 +28,11 @@ func (h *Host) foreign(d domain) []string {
 	if !h.serves(d) {
 		return nil
 	}
-	var devices []string
+	var cards []instance.Interface
 	for _, nic := range d.Interfaces {
-		if h.servesInterface(nic) && !paravirtual(nic.Model.Type) {
-			devices = append(devices, "the network card "+nic.Model.Type)
+		if h.servesInterface(nic) {
+			cards = append(cards, instance.Interface{Model: nic.Model.Type})
 		}
 	}
-	if slices.ContainsFunc(d.Disks, func(disk disk) bool { return disk.Target.Bus == "sata" && (disk.Device == "" || disk.Device == "disk") }) {
-		devices = append(devices, "a SATA disk")
-	}
-	return devices
-}
-
-// paravirtual reports whether cloud kernels have a driver for a card's model. A
-// card without a model is a device of the host.
-func paravirtual(model string) bool {
-	return model == "" || strings.HasPrefix(model, "virtio") || model == "vmxnet3" || model == "netfront"
+	return instance.DevicesWithoutDriver(cards, d.disks)
 }

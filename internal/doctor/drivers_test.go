@@ -13,7 +13,7 @@ import (
 func TestDrivers(t *testing.T) {
 	const onOurs, elsewhere = "<source network='mds'/>", "<source network='lan'/>"
 	card := func(source, model string) string {
-		return fmt.Sprintf("<interface type='network'>%s<model type='%s'/></interface>", source, model)
+		return fmt.Sprintf("<interface type='network'><mac address='52:54:00:00:00:01'/>%s<model type='%s'/></interface>", source, model)
 	}
 	disk := func(device, bus string) string {
 		return fmt.Sprintf("<disk type='file' device='%s'><target dev='x' bus='%s'/></disk>", device, bus)
@@ -22,7 +22,7 @@ func TestDrivers(t *testing.T) {
 		"virtio":                      {card(onOurs, "virtio") + disk("disk", "virtio"), ""},
 		"an older name of virtio":     {card(onOurs, "virtio-transitional"), ""},
 		"vmxnet3":                     {card(onOurs, "vmxnet3"), ""},
-		"a device of the host":        {"<interface type='network'>" + onOurs + "</interface>", ""},
+		"a device of the host":        {"<interface type='network'><mac address='52:54:00:00:00:01'/>" + onOurs + "</interface>", ""},
 		"virt-install without osinfo": {card(onOurs, "e1000") + disk("disk", "ide"), "the network card e1000"},
 		"e1000e":                      {card(onOurs, "e1000e"), "the network card e1000e"},
 		"rtl8139":                     {card(onOurs, "rtl8139"), "the network card rtl8139"},

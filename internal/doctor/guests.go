@@ -17,16 +17,8 @@ import (
 type domain struct {
 	smbios.Domain
 	metadata   instance.Metadata
-	Interfaces []nic  `xml:"devices>interface"`
-	Disks      []disk `xml:"devices>disk"`
-}
-
-// disk is a drive of a domain.
-type disk struct {
-	Device string `xml:"device,attr"` // such as "disk" or "cdrom"
-	Target struct {
-		Bus string `xml:"bus,attr"`
-	} `xml:"target"`
+	Interfaces []nic `xml:"devices>interface"`
+	disks      []instance.Disk
 }
 
 // nic is a network interface of a domain.
@@ -50,7 +42,7 @@ func parseDomain(text string) (domain, error) {
 		return d, fmt.Errorf("libvirt's domain definition: %w", err)
 	}
 	guest, _ := libvirt.ParseDomain([]byte(text))
-	d.metadata = guest.Metadata
+	d.metadata, d.disks = guest.Metadata, guest.Disks
 	return d, nil
 }
 

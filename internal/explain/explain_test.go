@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,36 @@ func TestPortSecurity(t *testing.T) {
 	}
 	if n := strings.Count(missing, "allowed_addresses"); n != 2 {
 		t.Errorf("it blames %d addresses:\n%s", n, missing)
+	}
+}
+
+func TestDevicesWithoutDriver(t *testing.T) {
+	snapshot := newInventory(t, "web1")
+	registered, _ := snapshot.ByName("web1")
+	ours, others := registered.MAC, instance.MAC{2, 9}
+	asked := api.Requests{Kinds: []api.RequestKind{{Name: "ec2 metadata", Count: 1}}}
+	for name, test := range map[string]struct {
+		card     instance.Interface
+		disk     instance.Disk
+		requests api.Requests
+		want     string
+	}{
+		"virtio":                         {card: instance.Interface{MAC: ours, Model: "virtio"}, disk: instance.Disk{Device: "disk", Bus: "virtio"}},
+		"a card of another model":        {card: instance.Interface{MAC: ours, Model: "e1000"}, want: "the network card e1000"},
+		"on a network of others":         {card: instance.Interface{MAC: others, Model: "e1000"}},
+		"a SATA disk":                    {disk: instance.Disk{Device: "disk", Bus: "sata"}, want: "a SATA disk"},
+		"a SATA drive for CDs":           {disk: instance.Disk{Device: "cdrom", Bus: "sata"}},
+		"a guest that has asked already": {card: instance.Interface{MAC: ours, Model: "e1000"}, requests: asked},
+	} {
+		t.Run(name, func(t *testing.T) {
+			guest := *registered
+			guest.Interfaces, guest.Disks = []instance.Interface{test.card}, []instance.Disk{test.disk}
+			found := Guest(Subject{Guest: &guest, Snapshot: snapshot, Networks: []instance.Network{network}, Requests: test.requests})
+			i := slices.IndexFunc(found.Problems, func(m api.Missing) bool { return m.Code == "driver_missing" })
+			if there := i >= 0; there != (test.want != "") || there && !strings.Contains(found.Missing[i], test.want) {
+				t.Errorf("%v, want %q", found.Missing, test.want)
+			}
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"mdserver/internal/api"
@@ -32,6 +33,9 @@ func (s Subject) missing() []api.Missing {
 
 	list = append(list, s.detached()...)
 	since := s.Started.Format(time.DateTime)
+	if devices := s.withoutDriver(); len(devices) > 0 && len(s.Requests.Kinds) == 0 {
+		add(true, "driver_missing", "it has devices without a driver in the kernels of many cloud images: %s; `mdserver doctor` shows how to change them", strings.Join(devices, ", "))
+	}
 	add(s.Hears && s.DHCP == nil && !s.Found, "no_dhcp", "no DHCP messages since the server started, %s: does the guest run, and does its interface have a link?", since)
 	add(s.DHCP != nil && s.DHCP.Message != "DHCPACK", "dhcp_incomplete", "it got no address by DHCP: the last message was %s", s.last())
 	if when, ok := s.declined(); ok {
@@ -50,6 +54,19 @@ func (s Subject) missing() []api.Missing {
 		add(true, "request_failed", "%s %s was answered with %d %s", visible.String(r.Method), visible.String(r.Path), r.Status, http.StatusText(r.Status))
 	}
 	return list
+}
+
+// withoutDriver names the disks, and the cards on served networks, that cloud
+// kernels do not know.
+func (s Subject) withoutDriver() []string {
+	var cards []instance.Interface
+	for _, nic := range s.Guest.Interfaces {
+		served := func(a instance.Attachment) bool { return a.MAC == nic.MAC }
+		if slices.ContainsFunc(s.Guest.Attachments(), served) {
+			cards = append(cards, nic)
+		}
+	}
+	return instance.DevicesWithoutDriver(cards, s.Guest.Disks)
 }
 
 // lacks is one thing that is missing. Its code stays the same when the text changes.

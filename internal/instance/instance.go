@@ -40,13 +40,15 @@ const (
 // Interface is one network interface of a guest. Network is the name of the
 // libvirt network it is attached to, and Bridge that of the host's bridge, as
 // far as the definition tells them. Target is the host's end of the interface, a
-// tap device such as vnet3; libvirt names it while the guest runs. MTU is 0
-// unless the definition sets one.
+// tap device such as vnet3; libvirt names it while the guest runs. Model is the
+// card that the guest sees, such as virtio, and empty for a device of the host.
+// MTU is 0 unless the definition sets one.
 type Interface struct {
 	MAC     MAC    `json:"mac"`
 	Network string `json:"network,omitempty"`
 	Bridge  string `json:"bridge,omitempty"`
 	Target  string `json:"target,omitempty"`
+	Model   string `json:"model,omitempty"`
 	MTU     int    `json:"mtu,omitempty"`
 }
 

@@ -20,6 +20,9 @@ type interfaceXML struct {
 	Target struct {
 		Dev string `xml:"dev,attr"`
 	} `xml:"target"`
+	Model struct {
+		Type string `xml:"type,attr"`
+	} `xml:"model"`
 	MTU struct {
 		Size string `xml:"size,attr"`
 	} `xml:"mtu"`
@@ -48,7 +51,9 @@ func interfaces(all []interfaceXML) ([]instance.Interface, error) {
 		if err != nil {
 			return nil, fmt.Errorf("interface %d: %w", i+1, err)
 		}
-		nics = append(nics, instance.Interface{MAC: mac, Network: nic.Source.Network, Bridge: nic.Source.Bridge, Target: nic.target(), MTU: mtu})
+		nics = append(nics, instance.Interface{
+			MAC: mac, Network: nic.Source.Network, Bridge: nic.Source.Bridge, Target: nic.target(), Model: trimmed(nic.Model.Type), MTU: mtu,
+		})
 	}
 	return nics, nil
 }

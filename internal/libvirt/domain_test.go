@@ -31,9 +31,9 @@ func TestParseDomainReadsWhatVirshPrints(t *testing.T) {
 		Name: "web1",
 		UUID: uuid.MustParse("7e5a544d-d555-4133-a443-8229415be7ab"),
 		Interfaces: []instance.Interface{
-			{MAC: mac(t, "52:54:00:aa:00:99"), Network: "default", Bridge: "virbr0", Target: "vnet0"},
-			{MAC: mac(t, "52:54:00:09:00:ab"), Network: "mds", Bridge: "br-mds", Target: "vnet1", MTU: 9000},
-			{MAC: mac(t, "52:54:00:bb:00:99"), Bridge: "br0", Target: "vnet2"},
+			{MAC: mac(t, "52:54:00:aa:00:99"), Network: "default", Bridge: "virbr0", Target: "vnet0", Model: "virtio"},
+			{MAC: mac(t, "52:54:00:09:00:ab"), Network: "mds", Bridge: "br-mds", Target: "vnet1", Model: "virtio", MTU: 9000},
+			{MAC: mac(t, "52:54:00:bb:00:99"), Bridge: "br0", Target: "vnet2", Model: "virtio"},
 		},
 		Disks: []instance.Disk{
 			{Target: "vda", Bus: "virtio", Device: "disk"},
