@@ -71,7 +71,7 @@ lost, and 3 if the file cannot be looked at.`,
 	}
 	resultFlags(cmd, false)
 	dryRun := cmd.Flags().Bool("dry-run", false, "show what can be saved, and change nothing")
-	yes := cmd.Flags().Bool("yes", false, "do not ask")
+	yes := yesFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		path, err := databasePath(cmd, args)
 		if err != nil {

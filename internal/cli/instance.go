@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -183,43 +182,6 @@ func describeInterface(nic instance.Interface, place instance.Attachment) string
 	}
 	return text
 }
-
-func removeCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "rm NAME...",
-		Aliases: []string{"remove"},
-		Short:   "Remove guests, so that their addresses can be used again",
-		Long: `Remove guests: from the inventory, DHCP and DNS. Their addresses rest for a
-while (see "quarantine" in the configuration) before others get them.
-
-` + refHelp,
-		Args:              args(cobra.MinimumNArgs(1)),
-		ValidArgsFunction: completeGuests,
-	}
-	resultFlags(cmd, false)
-	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
-		removed := []instance.Instance{}
-		for _, ref := range refs {
-			inst, err := server.Release(cmd.Context(), ref)
-			if err != nil && len(removed) > 0 {
-				return errors.Join(show(cmd, removedView, removed), err)
-			}
-			if err != nil {
-				return err
-			}
-			removed = append(removed, inst)
-		}
-		return show(cmd, removedView, removed)
-	})
-	return cmd
-}
-
-var removedView = view[[]instance.Instance]{text: func(w io.Writer, removed []instance.Instance) error {
-	for _, inst := range removed {
-		printf(w, "removed %s: %s\n", printable(inst.Name), addresses(inst))
-	}
-	return nil
-}}
 
 // completeGuests offers the names of guests to the shell, and the UUID of one
 // whose name could mean something else to it.
