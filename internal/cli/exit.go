@@ -34,7 +34,7 @@ var exitCodes = []struct {
 	{exitFailure, "the command failed, or found something wrong (doctor, check, verify)"},
 	{exitUsage, "the command line is wrong"},
 	{exitBlind, "the configuration, or the file to check, cannot be read"},
-	{exitNotFound, "there is no such guest"},
+	{exitNotFound, "there is no such guest, network or configuration key"},
 	{exitUnreachable, "the server cannot be reached"},
 	{exitTrouble, "the server runs, but something is wrong (status)"},
 	{exitConfig, "the server cannot start before its configuration or database is repaired (serve)"},

@@ -128,9 +128,17 @@ func didYouMean(cmd *cobra.Command, name string) string {
 	const typingErrors = 2
 	cmd.SuggestionsMinimumDistance = typingErrors
 	if near := cmd.SuggestionsFor(name); len(near) > 0 {
-		return fmt.Sprintf("; did you mean %q?", near[0])
+		return suggest(near[0])
 	}
 	return ""
+}
+
+// suggest completes an error with what was probably meant, unless that is empty.
+func suggest(near string) string {
+	if near == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", near)
 }
 
 // args wraps an argument check so that its failure is a usage error that says
