@@ -19,7 +19,7 @@ func configCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "config",
 		Short: "Check and show the configuration",
-	}, configCheckCommand(), configDumpCommand(), configDefaultCommand())
+	}, configCheckCommand(), configGetCommand(), configDumpCommand(), configDefaultCommand())
 }
 
 func configCheckCommand() *cobra.Command {
@@ -162,7 +162,7 @@ func configDumpCommand() *cobra.Command {
 	return report(cmd, settingsView, func(cmd *cobra.Command, args []string) ([]config.Setting, error) {
 		c, _, err := config.Load(configFile(cmd, args))
 		if err != nil {
-			return nil, err
+			return nil, &exitError{exitBlind, err}
 		}
 		return c.Effective(), nil
 	})
