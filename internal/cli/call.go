@@ -109,7 +109,7 @@ func loadConfig(cmd *cobra.Command) (*config.Config, error) {
 	}
 	cfg, _, err := config.Load(file)
 	if err != nil {
-		return nil, &exitError{exitBlind, err}
+		return nil, &exitError{exitUnreadable, err}
 	}
 	return cfg, nil
 }

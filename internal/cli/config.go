@@ -162,7 +162,7 @@ func configDumpCommand() *cobra.Command {
 	return report(cmd, settingsView, func(cmd *cobra.Command, args []string) ([]config.Setting, error) {
 		c, _, err := config.Load(configFile(cmd, args))
 		if err != nil {
-			return nil, &exitError{exitBlind, err}
+			return nil, &exitError{exitUnreadable, err}
 		}
 		return c.Effective(), nil
 	})

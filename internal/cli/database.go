@@ -82,12 +82,12 @@ func checkDatabase(cmd *cobra.Command, path string) (databaseReport, error) {
 		report.Findings = append(report.Findings, err.Error())
 		return report, nil
 	case err != nil:
-		return report, &exitError{exitBlind, err}
+		return report, &exitError{exitUnreadable, err}
 	}
 	defer reader.Close()
 	table, err := reader.Load(cmd.Context())
 	if err != nil {
-		return report, &exitError{exitBlind, err}
+		return report, &exitError{exitUnreadable, err}
 	}
 	report.Guests, report.Resting = len(table.Instances), len(table.Resting)
 	for _, f := range reader.Findings() {

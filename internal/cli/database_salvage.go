@@ -107,7 +107,7 @@ func unreadable(err error) error {
 	if errors.Is(err, boltstore.ErrInUse) {
 		err = errRunning
 	}
-	return &exitError{exitBlind, err}
+	return &exitError{exitUnreadable, err}
 }
 
 var salvageView = view[salvageReport]{

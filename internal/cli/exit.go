@@ -15,7 +15,7 @@ import (
 const (
 	exitFailure     = 1
 	exitUsage       = 2
-	exitBlind       = 3
+	exitUnreadable       = 3
 	exitNotFound    = 4
 	exitUnreachable = 5
 	exitTrouble     = 6
@@ -33,7 +33,7 @@ var exitCodes = []struct {
 	{0, "success"},
 	{exitFailure, "the command failed, or found something wrong (doctor, check, verify)"},
 	{exitUsage, "the command line is wrong"},
-	{exitBlind, "the configuration, or the file to check, cannot be read"},
+	{exitUnreadable, "the configuration, or the file to check, cannot be read"},
 	{exitNotFound, "there is no such guest, network or configuration key"},
 	{exitUnreachable, "the server cannot be reached"},
 	{exitTrouble, "the server runs, but something is wrong (status)"},
