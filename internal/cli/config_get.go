@@ -21,7 +21,7 @@ The exit code is 4 if there is no such key.`,
 		Example: `  mdserver config get mdserver.port
   mdserver config get dnsmasq.net_address
   mdserver config get "network lab.interface"`,
-		Args:              args(cobra.ExactArgs(1)),
+		Args:              exactly(1),
 		ValidArgsFunction: completeKeys,
 	}
 	return report(cmd, settingView, func(cmd *cobra.Command, args []string) (config.Setting, error) {

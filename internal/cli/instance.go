@@ -25,7 +25,9 @@ func instanceCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:     "instance",
 		Aliases: []string{"instances", "guest"},
-		Short:   "Add, list, show, remove and reprovision guests",
+		Short:   "List, show, add, remove and reprovision guests",
+		Example: `  mdserver instance ls
+  mdserver instance show web1`,
 	}, addCommand(), listCommand(), showCommand(), removeCommand(), reprovisionCommand(), passwordCommand())
 }
 
@@ -35,7 +37,7 @@ func addCommand() *cobra.Command {
 		Short: "Register the guest of a domain definition, or update it",
 		Example: `  virsh dumpxml web1 | mdserver instance add -
   mdserver instance add web1.xml`,
-		Args: args(cobra.ExactArgs(1)),
+		Args: exactly(1),
 	}
 	return report(cmd, registeredView, func(cmd *cobra.Command, args []string) (registered api.Registered, err error) {
 		xml, err := readInput(cmd, args[0])
@@ -120,10 +122,12 @@ const refHelp = "NAME may also be a UUID, an instance-id, a MAC address, an IP a
 
 func showCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:               "show NAME",
-		Short:             "Show all that is known of a guest",
+		Use:   "show NAME",
+		Short: "Show all that is known of a guest",
+		Example: `  mdserver instance show web1
+  mdserver instance show 52:54:00:12:34:56 -o json`,
 		Long:              "Show all that is known of a guest.\n\n" + refHelp,
-		Args:              args(cobra.ExactArgs(1)),
+		Args:              exactly(1),
 		ValidArgsFunction: completeGuests,
 	}
 	return query(cmd, view[instance.Instance]{text: printInstance}, func(ctx context.Context, server *client.Client, args []string) (instance.Instance, error) {

@@ -21,6 +21,8 @@ func networkCommand() *cobra.Command {
 		Use:     "network",
 		Aliases: []string{"networks", "net"},
 		Short:   "List and show the networks that guests are served on",
+		Example: `  mdserver network ls
+  mdserver network show mds`,
 	}, networkListCommand(), networkShowCommand())
 }
 
@@ -31,7 +33,7 @@ func networkListCommand() *cobra.Command {
 		Short:   "List the networks, their bridges, addresses and guests",
 		Example: `  mdserver network ls
   mdserver network ls -o json`,
-		Args: args(cobra.NoArgs),
+		Args: exactly(0),
 	}
 	return query(cmd, view[[]api.Network]{sheet: networkSheet}, func(ctx context.Context, server *client.Client, _ []string) ([]api.Network, error) {
 		status, err := server.Status(ctx)
@@ -60,7 +62,7 @@ func networkShowCommand() *cobra.Command {
 the state of its dnsmasq or of libvirt, its port security, and trouble.`,
 		Example: `  mdserver network show mds
   mdserver network show default -o json`,
-		Args:              args(cobra.ExactArgs(1)),
+		Args:              exactly(1),
 		ValidArgsFunction: completeNetworks,
 	}
 	return query(cmd, view[api.Network]{text: printNetwork}, func(ctx context.Context, server *client.Client, args []string) (api.Network, error) {

@@ -29,7 +29,7 @@ name is unknown, it says so at the end, and the exit code is 4.
 		Example: `  mdserver instance rm web1
   mdserver instance rm --dry-run web1 web2
   mdserver instance rm --yes 10.122.0.7`,
-		Args:              args(cobra.MinimumNArgs(1)),
+		Args:              atLeast(1),
 		ValidArgsFunction: completeGuests,
 	}
 	resultFlags(cmd, false)

@@ -32,7 +32,7 @@ func reprovisionCommand() *cobra.Command {
   mdserver instance reprovision --yes web1`,
 		Long: "Give a guest a new instance-id, so that cloud-init runs again at its next boot.\n\n" +
 			reprovisioning + "\n" + refHelp,
-		Args:              args(cobra.ExactArgs(1)),
+		Args:              exactly(1),
 		ValidArgsFunction: completeGuests,
 	}
 	resultFlags(cmd, false)

@@ -34,7 +34,7 @@ about to be replaced. A restore that was interrupted can be repeated.`,
   systemctl stop mdserver
   mdserver restore /var/backups/mdserver.backup
   systemctl start mdserver`,
-		Args: args(cobra.ExactArgs(1)),
+		Args: exactly(1),
 	}
 	dryRun := cmd.Flags().Bool("dry-run", false, "show what would change, and change nothing")
 	yes := yesFlag(cmd)

@@ -34,7 +34,7 @@ server need not run.`,
 		Example: `  mdserver smbios web1
   mdserver smbios web1 --apply
   mdserver smbios web1 --as nocloud`,
-		Args:              args(cobra.ExactArgs(1)),
+		Args:              exactly(1),
 		ValidArgsFunction: completeGuests,
 	}
 	resultFlags(cmd, false)

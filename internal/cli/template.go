@@ -13,8 +13,9 @@ import (
 
 func templateCommand() *cobra.Command {
 	return group(&cobra.Command{
-		Use:   "template",
-		Short: "Render and check user-data templates",
+		Use:     "template",
+		Short:   "Render and check user-data templates",
+		Example: "  mdserver template check /etc/mdserver/userdata",
 	}, renderCommand(), templateCheckCommand())
 }
 
@@ -22,17 +23,16 @@ func renderCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "render FILE",
 		Short: "Print what a template gives with variables of a JSON file",
-		Args:  args(cobra.ExactArgs(1)),
+		Example: `  mdserver template render web1.yaml
+  mdserver template render web1.yaml --vars web1.json`,
+		Args: exactly(1),
 	}
-	varsFile := cmd.Flags().String("vars", "", "JSON file with one object: the variables")
-	views := cmd.Flags().StringSlice("views", nil, "directory of included templates (default: the template's own)")
-	escape := cmd.Flags().String("escape", "html", "what {{ }} does: html or none")
-	none := cmd.Flags().String("none", "text", "what None prints: text or empty")
+	varsFile := cmd.Flags().String("vars", "", "JSON `FILE` with one object: the variables")
+	views := cmd.Flags().StringSlice("views", nil, "`DIR` with included templates (default: the template's own)")
+	escape := choiceFlag(cmd, "escape", "how {{ }} is escaped", "html", "none")
+	none := choiceFlag(cmd, "none", "what None prints", "text", "empty")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		opts, err := engineOptions(*escape, *none)
-		if err != nil {
-			return err
-		}
+		opts := engineOptions(escape.value, none.value)
 		if opts.Roots = *views; len(opts.Roots) == 0 {
 			opts.Roots = []string{filepath.Dir(args[0])}
 		}
@@ -45,23 +45,15 @@ func renderCommand() *cobra.Command {
 	return cmd
 }
 
-func engineOptions(escape, none string) (stpl.Options, error) {
+func engineOptions(escape, none string) stpl.Options {
 	opts := userdata.TemplateOptions()
-	switch escape {
-	case "html":
-	case "none":
+	if escape == "none" {
 		opts.Escape = stpl.EscapeNone
-	default:
-		return opts, &exitError{exitUsage, fmt.Errorf("--escape %q, accepted: html, none", escape)}
 	}
-	switch none {
-	case "text":
-	case "empty":
+	if none == "empty" {
 		opts.None = stpl.NoneEmpty
-	default:
-		return opts, &exitError{exitUsage, fmt.Errorf("--none %q, accepted: text, empty", none)}
 	}
-	return opts, nil
+	return opts
 }
 
 func readVars(file string) (map[string]any, error) {

@@ -44,12 +44,14 @@ func templateCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check FILE|DIR...",
 		Short: "Check templates for errors",
+		Example: `  mdserver template check /etc/mdserver/userdata
+  mdserver template check web1.yaml base.yaml`,
 		Long: `Compile templates, all files of a directory and its folders, and list every
 construct in them that will not run: where it is, and why. The exit code is 1 if
 there is one; warnings do not count. Names that no guest's template has
 are told, too, if there is a configuration; a file that others include is best
 checked with its directory.`,
-		Args: args(cobra.MinimumNArgs(1)),
+		Args: atLeast(1),
 	}
 	return report(cmd, problemsView, func(cmd *cobra.Command, paths []string) ([]templateProblem, error) {
 		cfg, err := checkedConfig(cmd)
