@@ -108,7 +108,7 @@ func TestDocumentsAreHarmless(t *testing.T) {
 		Networks: []api.Network{{Name: hostile, Bridge: hostile, Domain: hostile, Trouble: hostile}},
 	}
 	checked := checkReport{Problems: []finding{{File: hostile, Key: hostile, Value: hostile, Text: hostile}}}
-	problems := []templateProblem{{hostile, 1, hostile, hostile}}
+	problems := []templateProblem{{hostile, 1, hostile, hostile, hostile}}
 	for name, print := range map[string]func(*bytes.Buffer) error{
 		"explain": func(b *bytes.Buffer) error { return printExplanation(b, doc) },
 		"doctor":  func(b *bytes.Buffer) error { printReport(b, found); return nil },

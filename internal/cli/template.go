@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -78,24 +79,30 @@ func renderTemplate(cmd *cobra.Command, file string, opts stpl.Options, vars map
 	}
 	body, raw, err := userdata.Raw(file, string(data), false)
 	if err != nil {
-		return failedTemplate(cmd, err)
+		return failedTemplate(cmd, err, file, string(data))
 	}
 	if raw {
 		return printRaw(cmd, []byte(body))
 	}
 	tpl, err := stpl.New(opts).Compile(file, body)
 	if err != nil {
-		return failedTemplate(cmd, err)
+		return failedTemplate(cmd, err, file, string(data))
 	}
 	out, err := tpl.Render(cmd.Context(), vars)
 	if err != nil {
-		return failedTemplate(cmd, err)
+		return failedTemplate(cmd, err, file, string(data))
 	}
 	return printRaw(cmd, out.Text)
 }
 
-// failedTemplate prints FILE:LINE: Kind: message, as compilers do.
-func failedTemplate(cmd *cobra.Command, err error) error {
+// failedTemplate prints FILE:LINE: Kind: message, as compilers do, and the text of
+// the line if it is in this file.
+func failedTemplate(cmd *cobra.Command, err error, file, text string) error {
 	printf(cmd.ErrOrStderr(), "%s\n", err)
+	if bad, ok := errors.AsType[*stpl.Error](err); ok && bad.File == file {
+		if source := textLine(text, bad.Line); source != "" {
+			printf(cmd.ErrOrStderr(), "    %s\n", source)
+		}
+	}
 	return &exitError{code: exitFailure}
 }
