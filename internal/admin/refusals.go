@@ -9,6 +9,7 @@ import (
 	"mdserver/internal/explain"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/nearest"
 	"mdserver/internal/shell"
 )
 
@@ -24,8 +25,8 @@ func (b Backend) unreadable(domain instance.Domain, source string, err error) er
 	return err
 }
 
-// find finds the guest that a reference means. Of a domain that is no guest the
-// error says why.
+// find finds the guest that a reference means. If there is none, the error says
+// why the domain of that name is not a guest, or suggests a guest's name.
 func (b Backend) find(ref string) (*instance.Instance, error) {
 	inst, err := b.Inventory.Snapshot().Find(ref)
 	if !errors.Is(err, inventory.ErrNotFound) {
@@ -36,6 +37,16 @@ func (b Backend) find(ref string) (*instance.Instance, error) {
 	}
 	if w, ok := b.withheld(ref); ok {
 		return nil, fmt.Errorf("%w: %s; see `mdserver explain %s`", inventory.ErrNotFound, w, shell.Quote(ref))
+	}
+	names := func(yield func(string) bool) {
+		for guest := range b.Inventory.Snapshot().All() {
+			if !yield(guest.Name) {
+				return
+			}
+		}
+	}
+	if near := nearest.Word(ref, names); near != "" {
+		err = fmt.Errorf("%w; did you mean %q?", err, near)
 	}
 	return nil, err
 }
@@ -53,7 +64,7 @@ func (b Backend) withheld(ref string) (inventory.Withheld, bool) {
 // explain tells all of a guest, or why a domain is none.
 func (b Backend) explain(w http.ResponseWriter, r *http.Request) {
 	ref := r.URL.Query().Get("ref")
-	inst, err := b.Inventory.Snapshot().Find(ref)
+	inst, err := b.find(ref)
 	if err == nil {
 		answer(w, b.Explain(r.Context(), inst))
 		return

@@ -51,7 +51,7 @@ var ErrorCodes = []struct {
 	{CodeDeclined, "the question was not answered with yes"},
 	{CodeNotRunning, "no server listens on the control socket"},
 	{CodeUnreachable, "the control socket does not answer, or may not be used"},
-	{CodeNotFound, "there is no such guest"},
+	{CodeNotFound, "there is no such guest, network or configuration key"},
 	{CodeAmbiguous, "several guests have this name, address or host name"},
 	{CodeNoPassword, "the guest has posted no password"},
 	{CodeInvalid, "a domain definition, an import or an argument is invalid"},

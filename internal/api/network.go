@@ -18,8 +18,9 @@ type Network struct {
 	IPv6    string          `json:"ipv6,omitempty"`
 	Domain  string          `json:"domain,omitempty"`
 	Guests  int             `json:"guests"`
-	Used    int             `json:"used"` // IPv4 addresses
-	Free    int             `json:"free"` // IPv4 addresses for the next guests, those in quarantine included
+	Used    int             `json:"used"`             // IPv4 addresses
+	Ranges  []string        `json:"ranges,omitempty"` // IPv4 addresses that guests can be given, as FIRST-LAST or one address
+	Free    int             `json:"free"`             // IPv4 addresses for the next guests, those in quarantine included
 	Dnsmasq *Dnsmasq        `json:"dnsmasq,omitempty"`
 	Libvirt *LibvirtNetwork `json:"libvirt,omitempty"` // of a network that libvirt runs
 	Trouble string          `json:"trouble,omitempty"`

@@ -30,7 +30,7 @@ database is read. The backup is checked before and after it is written; a file
 of that name is replaced as a whole, or not changed after an error.`,
 		Example: `  mdserver backup /var/backups/mdserver.backup
   mdserver backup - | ssh other mdserver restore --yes -`,
-		Args: args(cobra.ExactArgs(1)),
+		Args: exactly(1),
 		RunE: withConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
 			if args[0] == "-" && isTerminal(beneath(cmd.OutOrStdout())) {
 				return &exitError{exitUsage, errors.New("a backup contains secrets and is not printed on a terminal; name a file, or use a pipe")}
@@ -107,7 +107,7 @@ func backupCheckCommand() *cobra.Command {
 		Short:   "Check a backup and say what is in it",
 		Long:    "Check a backup, its checksum and each record, and say what is in it.",
 		Example: "  mdserver backup check /var/backups/mdserver.backup",
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    exactly(1),
 	}
 	return report(cmd, checkedBackupView, func(cmd *cobra.Command, args []string) (checkedBackup, error) {
 		b, err := readBackup(cmd, args[0])
@@ -138,7 +138,7 @@ one is made daily, before an import, before a restore (of the guests that are
 replaced), and after a restore (of those that are restored). Each is a backup
 that "mdserver restore FILE" takes. The key mdserver.snapshots sets how many are kept.`,
 		Example: "  mdserver backup ls",
-		Args:    args(cobra.NoArgs),
+		Args:    exactly(0),
 	}
 	return report(cmd, view[[]backup.Snapshot]{sheet: snapshotSheet}, func(cmd *cobra.Command, _ []string) ([]backup.Snapshot, error) {
 		cfg, err := loadConfig(cmd)

@@ -22,7 +22,7 @@ type run = func(cmd *cobra.Command, args []string) error
 
 // group declares a command that has others below it.
 func group(cmd *cobra.Command, members ...*cobra.Command) *cobra.Command {
-	cmd.Args = args(cobra.NoArgs)
+	cmd.Args = exactly(0)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	cmd.AddCommand(members...)
 	return cmd
@@ -109,7 +109,7 @@ func loadConfig(cmd *cobra.Command) (*config.Config, error) {
 	}
 	cfg, _, err := config.Load(file)
 	if err != nil {
-		return nil, &exitError{exitBlind, err}
+		return nil, &exitError{exitUnreadable, err}
 	}
 	return cfg, nil
 }

@@ -19,13 +19,17 @@ func configCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "config",
 		Short: "Check and show the configuration",
-	}, configCheckCommand(), configDumpCommand(), configDefaultCommand())
+		Example: `  mdserver config check
+  mdserver config get mdserver.port`,
+	}, configCheckCommand(), configGetCommand(), configDumpCommand(), configDefaultCommand())
 }
 
 func configCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Check a configuration",
+		Example: `  mdserver config check
+  mdserver config check --original /etc/mdserver/old.conf`,
 		Long: `Check a configuration and the files that it includes, and print each problem with
 its file and line. The exit code is 1 if a problem prevents the server from
 starting, and 0 if there are only warnings or none.
@@ -37,7 +41,7 @@ cannot reach, and the Python mdserver's hook and units on this host. Keys that
 are not set are included if the Python mdserver's database, hook or units are on
 this host, or with --original.
 This needs neither root nor an installation.`,
-		Args: args(cobra.MaximumNArgs(1)),
+		Args: atMost(1),
 	}
 	original := cmd.Flags().Bool("original", false, "treat the configuration as one of the Python mdserver")
 	return report(cmd, checkView, func(cmd *cobra.Command, args []string) (checkReport, error) {
@@ -157,12 +161,14 @@ func configDumpCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dump [FILE]",
 		Short: "Print all active values, without secrets",
-		Args:  args(cobra.MaximumNArgs(1)),
+		Example: `  mdserver config dump
+  mdserver config dump -o wide`,
+		Args: atMost(1),
 	}
 	return report(cmd, settingsView, func(cmd *cobra.Command, args []string) ([]config.Setting, error) {
 		c, _, err := config.Load(configFile(cmd, args))
 		if err != nil {
-			return nil, err
+			return nil, &exitError{exitUnreadable, err}
 		}
 		return c.Effective(), nil
 	})
@@ -186,9 +192,10 @@ var settingsView = view[[]config.Setting]{
 
 func configDefaultCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "default",
-		Short: "Print a commented configuration with every key",
-		Args:  args(cobra.NoArgs),
+		Use:     "default",
+		Short:   "Print a commented configuration with every key",
+		Example: "  mdserver config default > mdserver.conf",
+		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return printf(cmd.OutOrStdout(), "%s", verbatim(config.Example()))
 		},

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,13 +20,10 @@ func runConfig(t *testing.T, args ...string) (string, int) {
 	cmd.SetErr(&out)
 	cmd.SetArgs(args)
 	err := cmd.Execute()
-	if exit, ok := errors.AsType[*exitError](err); ok {
-		return out.String(), exit.code
-	}
 	if err != nil {
-		return out.String() + err.Error(), 1
+		out.WriteString(err.Error())
 	}
-	return out.String(), 0
+	return out.String(), exitCode(err)
 }
 
 func configText(t *testing.T, text string) string {
@@ -115,7 +111,7 @@ func TestConfigDump(t *testing.T) {
 	if strings.Contains(out+asJSON, "s3cret") {
 		t.Error("a secret is in the dump")
 	}
-	if out, code := runConfig(t, "dump", configText(t, "x")); code != 1 || !strings.Contains(out, ":1: text before the first section") {
+	if out, code := runConfig(t, "dump", configText(t, "x")); code != exitUnreadable || !strings.Contains(out, ":1: text before the first section") {
 		t.Errorf("exit %d, %s", code, out)
 	}
 }

@@ -25,6 +25,20 @@ func isTerminal(stream any) bool {
 	return err == nil
 }
 
+// yesFlag adds --yes to a command that asks before it changes something.
+func yesFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().BoolP("yes", "y", false, "do not ask")
+}
+
+// needsTerminal is the error of a command that must ask and cannot. The purpose
+// completes "use --yes".
+func needsTerminal(cmd *cobra.Command, purpose string) error {
+	if isTerminal(cmd.InOrStdin()) {
+		return nil
+	}
+	return &exitError{exitUsage, errors.New("not a terminal; use --yes " + purpose)}
+}
+
 // confirm asks a question; all but yes is an error.
 func confirm(cmd *cobra.Command, question string) error {
 	printf(cmd.ErrOrStderr(), "%s [y/N] ", question)

@@ -12,8 +12,9 @@ import (
 
 func databaseCommand() *cobra.Command {
 	return group(&cobra.Command{
-		Use:   "database",
-		Short: "Check the database of guests",
+		Use:     "database",
+		Short:   "Check the database of guests",
+		Example: "  sudo mdserver database check",
 	}, databaseCheckCommand(), databaseSalvageCommand(), databaseCompactCommand())
 }
 
@@ -33,6 +34,8 @@ func databaseCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Check each record of the database, without changing it",
+		Example: `  sudo mdserver database check
+  mdserver database check copy.db`,
 		Long: `Check each record of the database, without changing it: its checksum, that it is
 under its own key, that none is missing, and that the last change is there. FILE
 is the configured database, if none is given. No server may have it open; a
@@ -41,7 +44,7 @@ all other guests.
 
 The exit code is 0 if the database is sound, 1 if it is damaged, and 3 if it
 cannot be looked at.`,
-		Args: args(cobra.MaximumNArgs(1)),
+		Args: atMost(1),
 	}
 	return report(cmd, databaseView, func(cmd *cobra.Command, args []string) (databaseReport, error) {
 		path, err := databasePath(cmd, args)
@@ -82,12 +85,12 @@ func checkDatabase(cmd *cobra.Command, path string) (databaseReport, error) {
 		report.Findings = append(report.Findings, err.Error())
 		return report, nil
 	case err != nil:
-		return report, &exitError{exitBlind, err}
+		return report, &exitError{exitUnreadable, err}
 	}
 	defer reader.Close()
 	table, err := reader.Load(cmd.Context())
 	if err != nil {
-		return report, &exitError{exitBlind, err}
+		return report, &exitError{exitUnreadable, err}
 	}
 	report.Guests, report.Resting = len(table.Instances), len(table.Resting)
 	for _, f := range reader.Findings() {

@@ -67,11 +67,11 @@ The exit code is 0 if all records are sure, 1 if some are not or something is
 lost, and 3 if the file cannot be looked at.`,
 		Example: `  mdserver database salvage --dry-run
   mdserver database salvage --yes`,
-		Args: args(cobra.MaximumNArgs(1)),
+		Args: atMost(1),
 	}
 	resultFlags(cmd, false)
 	dryRun := cmd.Flags().Bool("dry-run", false, "show what can be saved, and change nothing")
-	yes := cmd.Flags().Bool("yes", false, "do not ask")
+	yes := yesFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		path, err := databasePath(cmd, args)
 		if err != nil {
@@ -107,7 +107,7 @@ func unreadable(err error) error {
 	if errors.Is(err, boltstore.ErrInUse) {
 		err = errRunning
 	}
-	return &exitError{exitBlind, err}
+	return &exitError{exitUnreadable, err}
 }
 
 var salvageView = view[salvageReport]{
@@ -185,7 +185,7 @@ salvage".
 
 The exit code is 3 if the database cannot be used.`,
 		Example: "  mdserver database compact",
-		Args:    args(cobra.MaximumNArgs(1)),
+		Args:    atMost(1),
 	}
 	return report(cmd, compactView, func(cmd *cobra.Command, args []string) (r compactReport, err error) {
 		path, err := databasePath(cmd, args)

@@ -13,8 +13,9 @@ import (
 
 func debugCommand() *cobra.Command {
 	return group(&cobra.Command{
-		Use:   "debug",
-		Short: "Debug a running server",
+		Use:     "debug",
+		Short:   "Debug a running server",
+		Example: "  sudo mdserver debug usage",
 		Long: `Debug a running server to find a fault in it. Only root and the server's own
 user may. It works while requests hang. If the control socket does not answer,
 "systemctl kill --signal=QUIT mdserver" ends the server and makes it print its
@@ -32,10 +33,11 @@ goroutines to the log.`,
 
 func dumpCommand(name, short, long string) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   name,
-		Short: short,
-		Long:  long,
-		Args:  args(cobra.NoArgs),
+		Use:     name,
+		Short:   short,
+		Long:    long,
+		Example: "  sudo mdserver debug " + name + " -o " + name,
+		Args:    exactly(0),
 	}
 	output := outputFlag(cmd)
 	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
@@ -50,11 +52,12 @@ func dumpCommand(name, short, long string) *cobra.Command {
 
 func usageCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "usage",
-		Short: "Print how much memory and how many descriptors the server uses",
+		Use:     "usage",
+		Short:   "Print how much memory and how many descriptors the server uses",
+		Example: "  sudo mdserver debug usage",
 		Long: `Print how much memory the server uses after a garbage collection, how many
 goroutines it has, and how many files and sockets it has open.`,
-		Args: args(cobra.NoArgs),
+		Args: exactly(0),
 	}
 	return query(cmd, view[api.Usage]{text: printUsage}, func(ctx context.Context, server *client.Client, _ []string) (api.Usage, error) {
 		return server.Usage(ctx)

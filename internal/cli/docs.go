@@ -15,17 +15,19 @@ import (
 // project's own documentation.
 func docsCommand() *cobra.Command {
 	return group(&cobra.Command{
-		Use:    "docs",
-		Short:  "Write man pages and the command reference",
-		Hidden: true,
-	}, manCommand())
+		Use:     "docs",
+		Short:   "Write man pages and the command reference",
+		Example: "  mdserver docs man man8",
+		Hidden:  true,
+	}, manPagesCommand())
 }
 
-func manCommand() *cobra.Command {
+func manPagesCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "man DIR",
-		Short: "Write man pages into a directory",
-		Args:  args(cobra.ExactArgs(1)),
+		Use:     "man DIR",
+		Short:   "Write man pages into a directory",
+		Example: "  mdserver docs man man8",
+		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			pages, err := manPages()
 			if err != nil {
@@ -58,9 +60,9 @@ A flag takes precedence over its variable.
 
 // reference is the reference of all commands in Markdown: docs/reference/commands.md.
 func reference() (string, error) {
-	root := wholeRoot()
+	root := newRoot()
 	var b strings.Builder
-	b.WriteString("# Commands\n\n" + exitCodesMarkdown() + "\n" + errorCodesMarkdown() + "\n")
+	b.WriteString("# Commands\n\n[Exit codes](exit-codes.md) of all commands.\n\n" + errorCodesMarkdown() + "\n")
 	b.WriteString(environment)
 	err := writeReference(&b, root)
 	return b.String(), err

@@ -6,24 +6,29 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/reference/commands.md")
+var update = flag.Bool("update", false, "rewrite the pages of docs/reference about commands")
 
+// The pages about commands say what the commands do.
 func TestCommandReferenceIsUpToDate(t *testing.T) {
-	const file = "../../docs/reference/commands.md"
-	want, err := reference()
+	commands, err := reference()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+	for file, want := range map[string]string{
+		"../../docs/reference/commands.md":   commands,
+		"../../docs/reference/exit-codes.md": exitCodesPage(),
+	} {
+		if *update {
+			if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(file)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Errorf("%s is not what the commands say; run go test ./internal/cli -update", file)
+		if string(got) != want {
+			t.Errorf("%s differs from the commands; run go test ./internal/cli -update", file)
+		}
 	}
 }

@@ -17,6 +17,8 @@ func doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Diagnose this host and suggest fixes",
+		Example: `  sudo mdserver doctor
+  sudo mdserver doctor -o json`,
 		Long: `Look at everything between a guest and its metadata: the configuration, the
 server, its data, libvirt with its networks, guests and hook, the bridge, routes,
 ports, dnsmasq, the firewall and the clock. For each problem, the commands that
@@ -27,12 +29,12 @@ have are reported as unknown; root can run all of them.
 
 The exit code is 0 if nothing is wrong, 1 if something is, and 3 if the
 configuration cannot be read, so that nothing could be looked at.`,
-		Args: args(cobra.NoArgs),
+		Args: exactly(0),
 	}
 	return report(cmd, doctorView, func(cmd *cobra.Command, _ []string) (doctor.Report, error) {
 		file := configFile(cmd, nil)
 		if err := readable(file); err != nil {
-			return doctor.Report{}, &exitError{exitBlind, err}
+			return doctor.Report{}, &exitError{exitUnreadable, err}
 		}
 		return examine(cmd.Context(), file, socketFlag(cmd)), nil
 	})

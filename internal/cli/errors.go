@@ -46,7 +46,7 @@ func errorCode(err error) api.ErrorCode {
 	switch exitCode(err) {
 	case exitUsage:
 		return api.CodeUsage
-	case exitBlind:
+	case exitUnreadable:
 		return api.CodeConfiguration
 	case exitNotFound:
 		return api.CodeNotFound

@@ -15,7 +15,7 @@ import (
 const (
 	exitFailure     = 1
 	exitUsage       = 2
-	exitBlind       = 3
+	exitUnreadable  = 3
 	exitNotFound    = 4
 	exitUnreachable = 5
 	exitTrouble     = 6
@@ -33,8 +33,8 @@ var exitCodes = []struct {
 	{0, "success"},
 	{exitFailure, "the command failed, or found something wrong (doctor, check, verify)"},
 	{exitUsage, "the command line is wrong"},
-	{exitBlind, "the configuration, or the file to check, cannot be read"},
-	{exitNotFound, "there is no such guest"},
+	{exitUnreadable, "the configuration, or the file to check, cannot be read"},
+	{exitNotFound, "there is no such guest, network or configuration key"},
 	{exitUnreachable, "the server cannot be reached"},
 	{exitTrouble, "the server runs, but something is wrong (status)"},
 	{exitConfig, "the server cannot start before its configuration or database is repaired (serve)"},
@@ -80,16 +80,19 @@ func exitCodesTopic() *cobra.Command {
 	for _, e := range exitCodes {
 		b.WriteString(fmt.Sprintf("  %-4d%s\n", e.code, e.meaning))
 	}
-	return &cobra.Command{Use: "exit-codes", Short: "Meaning of the exit codes", Long: strings.TrimSuffix(b.String(), "\n")}
+	return &cobra.Command{Use: "exit-codes", Short: "List the exit codes of all commands", Long: strings.TrimSuffix(b.String(), "\n")}
 }
 
-// exitCodesMarkdown is the table of exit codes in Markdown.
-func exitCodesMarkdown() string {
+// exitCodesPage is docs/reference/exit-codes.md.
+func exitCodesPage() string {
 	var b strings.Builder
-	b.WriteString("## Exit codes\n\n| code | meaning |\n|---|---|\n")
+	b.WriteString("# Exit codes\n\nAll commands share these exit codes. The help of a command says when it ends with 1 or 6\n" +
+		"although it did its work: it found something wrong.\n\n| code | meaning |\n|---|---|\n")
 	for _, e := range exitCodes {
 		b.WriteString(fmt.Sprintf("| %d | %s |\n", e.code, e.meaning))
 	}
+	b.WriteString("\nWith `-o json`, an error also has a [code for programs](commands.md#error-codes). `mdserver help exit-codes` prints this table.\n" +
+		"libvirt's hook, `mdserver hook`, always ends with 0, so that it never keeps a guest from starting.\n")
 	return b.String()
 }
 

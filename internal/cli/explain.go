@@ -16,13 +16,15 @@ func explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain NAME",
 		Short: "Explain a guest: its addresses, its requests, and what is missing",
+		Example: `  mdserver explain web1
+  mdserver explain 10.122.0.7`,
 		Long: `Show where each fact about a guest came from, which addresses it has and why,
 which template it gets and which others were tried, what it requested since the
 server started, and what is missing for it to boot. For a domain that is not a
 guest, show why, and what to do about it.
 
 ` + refHelp,
-		Args:              args(cobra.ExactArgs(1)),
+		Args:              exactly(1),
 		ValidArgsFunction: completeGuests,
 	}
 	return query(cmd, view[api.Explanation]{text: printExplanation}, func(ctx context.Context, server *client.Client, args []string) (api.Explanation, error) {

@@ -27,7 +27,7 @@ it reads as its db_file:
 With --output, the file is replaced as a whole, or not changed after an error.`,
 		Example: `  mdserver export --format json --output guests.json
   mdserver export --format legacy --output /var/lib/mdserver/db_file.json`,
-		Args: args(cobra.NoArgs),
+		Args: exactly(0),
 	}
 	format := cmd.Flags().String("format", "legacy", "format of the output: json, legacy, legacy-list or legacy-object")
 	output := outputFlag(cmd)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
 
 // oneOf is a flag whose value is one of those accepted. It implements pflag.Value.
@@ -17,6 +19,14 @@ func (c *oneOf) String() string { return c.value }
 
 // Type names the value in the usage of the flag.
 func (c *oneOf) Type() string { return c.unit }
+
+// choiceFlag adds a flag whose value is one of several words; the first is the default.
+func choiceFlag(cmd *cobra.Command, name, usage string, accepted ...string) *oneOf {
+	f := &oneOf{accepted[0], accepted, "WORD"}
+	cmd.Flags().Var(f, name, usage+": "+strings.Join(accepted, " or "))
+	_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(accepted, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
+	return f
+}
 
 // Set takes an accepted value.
 func (c *oneOf) Set(text string) error {

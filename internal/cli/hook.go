@@ -28,8 +28,9 @@ const (
 
 func hookCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "hook GUEST OPERATION SUBOPERATION EXTRA",
-		Short: "Register a guest that libvirt is about to start",
+		Use:     "hook GUEST OPERATION SUBOPERATION EXTRA",
+		Short:   "Register a guest that libvirt is about to start",
+		Example: "  virsh dumpxml web1 | mdserver hook web1 prepare begin -",
 		Long: `Registers the guest whose domain XML is on standard input. libvirt runs this
 by /etc/libvirt/hooks/qemu.d/mdserver, with its own four arguments.
 

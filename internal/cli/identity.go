@@ -18,8 +18,9 @@ import (
 
 func identityCommand() *cobra.Command {
 	return group(&cobra.Command{
-		Use:   "identity",
-		Short: "Let services verify a guest's identity",
+		Use:     "identity",
+		Short:   "Verify a guest's identity",
+		Example: "  mdserver identity ca > mdserver-identity.pem",
 		Long: `Let services verify a guest's identity. A guest finds a document of its own
 at /latest/dynamic/instance-identity/document, and signatures of it beside it:
 signature, pkcs7 and rsa2048. A service to which it shows them checks them by
@@ -41,7 +42,7 @@ func identityCACommand() *cobra.Command {
 		Use:     "ca",
 		Short:   "Print the certificate for verifying identity documents",
 		Example: "  mdserver identity ca > mdserver-identity.pem",
-		Args:    args(cobra.NoArgs),
+		Args:    exactly(0),
 	}
 	text := func(w io.Writer, a authority) error { return printf(w, "%s", verbatim(a.Certificate)) }
 	return query(cmd, view[authority]{text: text}, func(ctx context.Context, server *client.Client, _ []string) (authority, error) {
@@ -73,9 +74,9 @@ func identityVerifyCommand() *cobra.Command {
 got as document, and as signature, pkcs7 or rsa2048. The exit code is 1 if the
 document is not genuine. With --ca no server is asked.`,
 		Example: "  mdserver identity verify --ca mdserver-identity.pem document rsa2048",
-		Args:    args(cobra.ExactArgs(2)),
+		Args:    exactly(2),
 	}
-	ca := cmd.Flags().String("ca", "", "file with the authority's certificate (default: ask the server)")
+	ca := cmd.Flags().String("ca", "", "`FILE` with the authority's certificate (default: ask the server)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		document, err := os.ReadFile(args[0])
 		if err != nil {

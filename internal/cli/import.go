@@ -28,7 +28,7 @@ has an unknown field.
 The exit code is 1 if a guest was skipped.`,
 		Example: `  mdserver export --format json --output guests.json
   mdserver import guests.json`,
-		Args: args(cobra.ExactArgs(1)),
+		Args: exactly(1),
 	}
 	replace := cmd.Flags().Bool("replace", false, "put the file's record in the place of that of a known guest")
 	return report(cmd, importView, func(cmd *cobra.Command, args []string) (result api.Imported, err error) {

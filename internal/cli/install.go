@@ -19,6 +19,8 @@ func installCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install",
 		Short: "Install the program, its units, hook and configuration",
+		Example: `  sudo ./mdserver install --dry-run
+  sudo ./mdserver install --start`,
 		Long: `Install this program with everything that it needs on a libvirt host: the
 systemd units, libvirt's hook and network definition, the sample configuration
 and user-data, rules for tmpfiles and logrotate, man pages, completion for bash,
@@ -35,7 +37,7 @@ touched. Units, program and hook of the Python mdserver are renamed to
 FILE.orig-mdserver; "mdserver uninstall" puts them back, and enables and starts
 the units that were enabled and running before. A hook with lines of your own
 stays where it is.`,
-		Args: args(cobra.NoArgs),
+		Args: exactly(0),
 	}
 	installFlags(cmd, &opts)
 	cmd.Flags().StringVar(&opts.User, "user", "mdserver", "system user that mdserver runs as; created if missing")
@@ -65,13 +67,15 @@ func uninstallCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "uninstall",
 		Short: "Remove what \"mdserver install\" put in place",
+		Example: `  sudo mdserver uninstall --dry-run
+  sudo mdserver uninstall`,
 		Long: `Stop mdserver and remove what "mdserver install" installed, except for files that
 you changed, and mdserver's entries in libvirt's networks. Files of the Python
 mdserver that were renamed get their names back.
 
 Configuration in /etc/mdserver and data in /var/lib/mdserver stay. --purge removes
 them, with the log and the user; it also works later.`,
-		Args: args(cobra.NoArgs),
+		Args: exactly(0),
 	}
 	installFlags(cmd, &opts)
 	cmd.Flags().BoolVar(&opts.Purge, "purge", false, "remove configuration, user-data, inventory, log and user as well")

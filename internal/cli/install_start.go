@@ -21,6 +21,7 @@ func startFlags(cmd *cobra.Command) func() (*install.Start, error) {
 	flags := cmd.Flags()
 	start := flags.Bool("start", false, "configure and start mdserver and its network, and run doctor")
 	network := flags.String("network", "", "with --start: serve the guests of the libvirt network `NAME`; mds is mdserver's own (default: the networks of the configuration, or the network default)")
+	_ = cmd.RegisterFlagCompletionFunc("network", cobra.FixedCompletions([]string{"mds", "default"}, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	files := flags.StringArray("key", nil, "with --start: give guests the SSH public keys in `FILE`; may be repeated")
 	return func() (*install.Start, error) {
 		if !*start {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -26,7 +25,9 @@ func instanceCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:     "instance",
 		Aliases: []string{"instances", "guest"},
-		Short:   "Add, list, show, remove and reprovision guests",
+		Short:   "List, show, add, remove and reprovision guests",
+		Example: `  mdserver instance ls
+  mdserver instance show web1`,
 	}, addCommand(), listCommand(), showCommand(), removeCommand(), reprovisionCommand(), passwordCommand())
 }
 
@@ -36,7 +37,7 @@ func addCommand() *cobra.Command {
 		Short: "Register the guest of a domain definition, or update it",
 		Example: `  virsh dumpxml web1 | mdserver instance add -
   mdserver instance add web1.xml`,
-		Args: args(cobra.ExactArgs(1)),
+		Args: exactly(1),
 	}
 	return report(cmd, registeredView, func(cmd *cobra.Command, args []string) (registered api.Registered, err error) {
 		xml, err := readInput(cmd, args[0])
@@ -121,10 +122,12 @@ const refHelp = "NAME may also be a UUID, an instance-id, a MAC address, an IP a
 
 func showCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:               "show NAME",
-		Short:             "Show all that is known of a guest",
+		Use:   "show NAME",
+		Short: "Show all that is known of a guest",
+		Example: `  mdserver instance show web1
+  mdserver instance show 52:54:00:12:34:56 -o json`,
 		Long:              "Show all that is known of a guest.\n\n" + refHelp,
-		Args:              args(cobra.ExactArgs(1)),
+		Args:              exactly(1),
 		ValidArgsFunction: completeGuests,
 	}
 	return query(cmd, view[instance.Instance]{text: printInstance}, func(ctx context.Context, server *client.Client, args []string) (instance.Instance, error) {
@@ -183,43 +186,6 @@ func describeInterface(nic instance.Interface, place instance.Attachment) string
 	}
 	return text
 }
-
-func removeCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "rm NAME...",
-		Aliases: []string{"remove"},
-		Short:   "Remove guests, so that their addresses can be used again",
-		Long: `Remove guests: from the inventory, DHCP and DNS. Their addresses rest for a
-while (see "quarantine" in the configuration) before others get them.
-
-` + refHelp,
-		Args:              args(cobra.MinimumNArgs(1)),
-		ValidArgsFunction: completeGuests,
-	}
-	resultFlags(cmd, false)
-	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
-		removed := []instance.Instance{}
-		for _, ref := range refs {
-			inst, err := server.Release(cmd.Context(), ref)
-			if err != nil && len(removed) > 0 {
-				return errors.Join(show(cmd, removedView, removed), err)
-			}
-			if err != nil {
-				return err
-			}
-			removed = append(removed, inst)
-		}
-		return show(cmd, removedView, removed)
-	})
-	return cmd
-}
-
-var removedView = view[[]instance.Instance]{text: func(w io.Writer, removed []instance.Instance) error {
-	for _, inst := range removed {
-		printf(w, "removed %s: %s\n", printable(inst.Name), addresses(inst))
-	}
-	return nil
-}}
 
 // completeGuests offers the names of guests to the shell, and the UUID of one
 // whose name could mean something else to it.

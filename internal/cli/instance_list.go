@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,7 +99,7 @@ func listGuests(ctx context.Context, server *client.Client, filter guestFilter, 
 		return list, err
 	}
 	for _, guest := range all {
-		if (len(names) == 0 || named[guest.UUID.String()]) && filter.passes(guest) {
+		if (len(names) == 0 || contains(named, guest.Instance)) && filter.passes(guest) {
 			list.guests = append(list.guests, guest)
 		}
 	}
@@ -108,20 +109,27 @@ func listGuests(ctx context.Context, server *client.Client, filter guestFilter, 
 	return list, err
 }
 
-// find returns the UUIDs of the guests that are named. The error has all names
-// that are no guest's.
-func find(ctx context.Context, server *client.Client, names []string) (map[string]bool, error) {
-	found := map[string]bool{}
+// find returns the guests that are named, each once. The error has all names that
+// are not a guest's.
+func find(ctx context.Context, server *client.Client, names []string) (found []instance.Instance, unknown error) {
 	var errs []error
 	for _, name := range names {
-		inst, err := server.Instance(ctx, name)
-		if err != nil {
-			errs = append(errs, err)
-			continue
+		guest, err := server.Instance(ctx, name)
+		if _, refused := errors.AsType[*client.Error](err); err != nil && !refused {
+			return nil, err // there is no server to ask for the other names
 		}
-		found[inst.UUID.String()] = true
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case !contains(found, guest):
+			found = append(found, guest)
+		}
 	}
 	return found, errors.Join(errs...)
+}
+
+func contains(guests []instance.Instance, guest instance.Instance) bool {
+	return slices.ContainsFunc(guests, func(other instance.Instance) bool { return other.UUID == guest.UUID })
 }
 
 var guestsView = view[guestList]{

@@ -16,12 +16,13 @@ import (
 
 func launcherCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "launcher SOCKET",
-		Short: "Start dnsmasq for the server, as another user",
+		Use:     "launcher SOCKET",
+		Short:   "Start dnsmasq for the server, as another user",
+		Example: "  mdserver launcher /run/mdserver-launcher/socket",
 		Long: `Start dnsmasq for the server, as the user that this command runs as. The unit
 mdserver-launcher.service runs it, so that the server needs no right to change
 users. It is not meant to be run by hand.`,
-		Args:   args(cobra.ExactArgs(1)),
+		Args:   exactly(1),
 		Hidden: true,
 	}
 	client := cmd.Flags().String("client", "mdserver", "user that may ask, besides root")

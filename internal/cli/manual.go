@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,7 +22,7 @@ func manual() ([]install.Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := wholeRoot()
+	root := newRoot()
 	for _, shell := range []struct {
 		path  string
 		write func(*bytes.Buffer) error
@@ -41,15 +40,6 @@ func manual() ([]install.Page, error) {
 	return pages, nil
 }
 
-// wholeRoot is the root command with those that cobra adds when it runs.
-func wholeRoot() *cobra.Command {
-	root := newRoot()
-	root.DisableAutoGenTag = true
-	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
-	return root
-}
-
 // manPages returns the man pages of all commands. Their date is that of the
 // release, so that the same program always writes the same pages.
 func manPages() ([]install.Page, error) {
@@ -65,12 +55,12 @@ func manPages() ([]install.Page, error) {
 		if err := doc.GenMan(cmd, header, &b); err != nil {
 			return fmt.Errorf("man page of %s: %w", cmd.CommandPath(), err)
 		}
-		content := b.Bytes()
+		extra := exitCodesMan()
 		if !cmd.HasParent() {
-			content = bytes.Replace(content, []byte(".SH SEE ALSO"), []byte(manRest+exitCodesMan()+".SH SEE ALSO"), 1)
+			extra = manRest + extra
 		}
-		name := strings.ReplaceAll(cmd.CommandPath(), " ", "-") + ".8"
-		pages = append(pages, install.Page{Path: manDir + "/" + name, Content: content})
+		content := bytes.Replace(b.Bytes(), []byte(".SH SEE ALSO"), []byte(extra+".SH SEE ALSO"), 1)
+		pages = append(pages, install.Page{Path: manDir + "/" + manName(cmd), Content: content})
 		for _, child := range cmd.Commands() {
 			if !child.IsAvailableCommand() || child.IsAdditionalHelpTopicCommand() || cmd.Name() == "completion" {
 				continue
@@ -81,7 +71,7 @@ func manPages() ([]install.Page, error) {
 		}
 		return nil
 	}
-	return pages, add(wholeRoot())
+	return pages, add(newRoot())
 }
 
 // manRest is what the help of the root command does not tell.

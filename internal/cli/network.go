@@ -2,20 +2,28 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
 	"mdserver/internal/client"
+	"mdserver/internal/nearest"
 )
 
 func networkCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:     "network",
 		Aliases: []string{"networks", "net"},
-		Short:   "List the networks that guests are served on",
-	}, networkListCommand())
+		Short:   "List and show the networks that guests are served on",
+		Example: `  mdserver network ls
+  mdserver network show mds`,
+	}, networkListCommand(), networkShowCommand())
 }
 
 func networkListCommand() *cobra.Command {
@@ -23,7 +31,9 @@ func networkListCommand() *cobra.Command {
 		Use:     "ls",
 		Aliases: []string{"list"},
 		Short:   "List the networks, their bridges, addresses and guests",
-		Args:    args(cobra.NoArgs),
+		Example: `  mdserver network ls
+  mdserver network ls -o json`,
+		Args: exactly(0),
 	}
 	return query(cmd, view[[]api.Network]{sheet: networkSheet}, func(ctx context.Context, server *client.Client, _ []string) ([]api.Network, error) {
 		status, err := server.Status(ctx)
@@ -42,4 +52,97 @@ func networkSheet(networks []api.Network) sheet {
 		})
 	}
 	return s
+}
+
+func networkShowCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show NAME",
+		Short: "Show a network: its addresses, its DHCP and DNS server, and trouble",
+		Long: `Show a network: the addresses that guests can be given and how many are free,
+the state of its dnsmasq or of libvirt, its port security, and trouble.`,
+		Example: `  mdserver network show mds
+  mdserver network show default -o json`,
+		Args:              exactly(1),
+		ValidArgsFunction: completeNetworks,
+	}
+	return query(cmd, view[api.Network]{text: printNetwork}, func(ctx context.Context, server *client.Client, args []string) (api.Network, error) {
+		status, err := server.Status(ctx)
+		if err != nil {
+			return api.Network{}, err
+		}
+		return findNetwork(status.Networks, args[0])
+	})
+}
+
+// findNetwork finds a network by its name.
+func findNetwork(networks []api.Network, name string) (api.Network, error) {
+	var names []string
+	for _, n := range networks {
+		if n.Name == name {
+			return n, nil
+		}
+		names = append(names, n.Name)
+	}
+	return api.Network{}, &exitError{exitNotFound, fmt.Errorf("no such network: %q; there are: %s%s",
+		name, strings.Join(names, ", "), suggest(nearest.Word(name, slices.Values(names))))}
+}
+
+func printNetwork(w io.Writer, n api.Network) error {
+	pairs := [][2]string{
+		{"name", printable(n.Name)},
+		{"backend", n.Backend},
+		{"bridge", n.Bridge},
+		{"IPv4", n.IPv4},
+		{"addresses", describeUse(n)},
+		{"ranges", strings.Join(n.Ranges, ", ")},
+		{"IPv6", n.IPv6},
+		{"domain", n.Domain},
+		{"guests", strconv.Itoa(n.Guests)},
+		{"port security", describeEnforced(n.PortSecurity)},
+	}
+	if n.Dnsmasq != nil {
+		pairs = append(pairs,
+			[2]string{"dnsmasq", describeDnsmasq(*n.Dnsmasq)},
+			[2]string{"last change", describeChange(*n.Dnsmasq)},
+		)
+	}
+	if n.Libvirt != nil {
+		pairs = append(pairs, [2]string{"libvirt", describeLibvirtNetwork(*n.Libvirt)})
+	}
+	list := append(plainFields(pairs), field{"trouble", colored{oneLine(n.Trouble), sgrRed}})
+	return coloredFields(w, list)
+}
+
+// describeUse counts the IPv4 addresses of a network.
+func describeUse(n api.Network) string {
+	if n.IPv4 == "" {
+		return ""
+	}
+	return fmt.Sprintf("%d used, %d free", n.Used, n.Free)
+}
+
+// describeChange says whether dnsmasq serves the present guests.
+func describeChange(d api.Dnsmasq) string {
+	switch {
+	case d.Mode == api.DnsmasqOff || d.Since.IsZero():
+		return ""
+	case d.Live:
+		return fmt.Sprintf("confirmed by dnsmasq at %s, %d guests", d.Since.Local().Format(time.DateTime), d.Guests)
+	}
+	return fmt.Sprintf("not confirmed by dnsmasq since %s", d.Since.Local().Format(time.DateTime))
+}
+
+func describeLibvirtNetwork(l api.LibvirtNetwork) string {
+	if !l.Connected {
+		return "not connected"
+	}
+	state := "inactive"
+	if l.Active {
+		state = "active"
+	}
+	text := fmt.Sprintf("%s, %d guests' entries", state, l.Entries)
+	if l.Leases > 0 {
+		text += fmt.Sprintf(", %d leases at most", l.Leases)
+	}
+	return text
 }

@@ -108,7 +108,7 @@ func TestDocumentsAreHarmless(t *testing.T) {
 		Networks: []api.Network{{Name: hostile, Bridge: hostile, Domain: hostile, Trouble: hostile}},
 	}
 	checked := checkReport{Problems: []finding{{File: hostile, Key: hostile, Value: hostile, Text: hostile}}}
-	problems := []templateProblem{{hostile, 1, hostile, hostile}}
+	problems := []templateProblem{{hostile, 1, hostile, hostile, hostile}}
 	for name, print := range map[string]func(*bytes.Buffer) error{
 		"explain": func(b *bytes.Buffer) error { return printExplanation(b, doc) },
 		"doctor":  func(b *bytes.Buffer) error { printReport(b, found); return nil },
@@ -124,7 +124,10 @@ func TestDocumentsAreHarmless(t *testing.T) {
 		"doctor wide": func(b *bytes.Buffer) error { return findingSheet(found.Findings).print(b, formatWide, true) },
 		"status csv":  func(b *bytes.Buffer) error { return healthSheet(status).print(b, formatCSV, true) },
 		"status name": func(b *bytes.Buffer) error { return healthSheet(status).print(b, formatName, true) },
-		"networks":    func(b *bytes.Buffer) error { return networkSheet(status.Networks).print(b, formatCSV, true) },
+		"network show": func(b *bytes.Buffer) error {
+			return printNetwork(b, api.Network{Name: hostile, Bridge: hostile, Domain: hostile, Trouble: hostile, Ranges: []string{hostile}})
+		},
+		"networks": func(b *bytes.Buffer) error { return networkSheet(status.Networks).print(b, formatCSV, true) },
 		"refusals": func(b *bytes.Buffer) error {
 			return refusalsView.sheet([]api.Refusal{refused}).print(b, formatCSV, true)
 		},

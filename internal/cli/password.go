@@ -17,7 +17,7 @@ in base64. A guest can post it once.
 ` + refHelp,
 		Example: `  mdserver instance password win1 | base64 -d |
     openssl pkeyutl -decrypt -inkey ~/.ssh/id_rsa`,
-		Args:              args(cobra.ExactArgs(1)),
+		Args:              exactly(1),
 		ValidArgsFunction: completeGuests,
 		RunE: withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
 			password, err := server.Password(cmd.Context(), args[0])

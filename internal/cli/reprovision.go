@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -29,20 +28,24 @@ func reprovisionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reprovision NAME",
 		Short: "Give a guest a new instance-id, so that cloud-init runs again at its next boot",
+		Example: `  mdserver instance reprovision web1
+  mdserver instance reprovision --yes web1`,
 		Long: "Give a guest a new instance-id, so that cloud-init runs again at its next boot.\n\n" +
 			reprovisioning + "\n" + refHelp,
-		Args:              args(cobra.ExactArgs(1)),
+		Args:              exactly(1),
 		ValidArgsFunction: completeGuests,
 	}
 	resultFlags(cmd, false)
-	yes := cmd.Flags().BoolP("yes", "y", false, "do not ask")
+	yes := yesFlag(cmd)
 	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
 		inst, err := server.Instance(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}
-		if err := announce(cmd, inst, *yes); err != nil {
-			return err
+		if !*yes {
+			if err := askToReprovision(cmd, inst); err != nil {
+				return err
+			}
 		}
 		// By its UUID: the guest that was shown, whichever has the name by now.
 		changed, err := server.Reprovision(cmd.Context(), inst.UUID.String())
@@ -56,16 +59,12 @@ func reprovisionCommand() *cobra.Command {
 	return cmd
 }
 
-// announce says what is about to happen and, unless that is agreed to already,
-// asks for it.
-func announce(cmd *cobra.Command, inst instance.Instance, agreed bool) error {
+// askToReprovision says what will happen, and asks for it.
+func askToReprovision(cmd *cobra.Command, inst instance.Instance) error {
 	name := printable(inst.Name)
-	if !agreed && !isTerminal(cmd.InOrStdin()) {
-		return &exitError{exitUsage, errors.New("not a terminal; use --yes to confirm that " + name + " is to be reprovisioned")}
+	if err := needsTerminal(cmd, "to confirm that "+name+" is to be reprovisioned"); err != nil {
+		return err
 	}
-	printf(cmd.ErrOrStderr(), "%s (%s) is to get a new instance-id in place of %s.\n\n%s\n", name, addresses(inst), inst.ID, verbatim(reprovisioning))
-	if agreed {
-		return nil
-	}
+	printf(cmd.ErrOrStderr(), "%s (%s) will get a new instance-id in place of %s.\n\n%s\n", name, addresses(inst), inst.ID, verbatim(reprovisioning))
 	return confirm(cmd, "Reprovision "+name+"?")
 }

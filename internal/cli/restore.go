@@ -34,10 +34,10 @@ about to be replaced. A restore that was interrupted can be repeated.`,
   systemctl stop mdserver
   mdserver restore /var/backups/mdserver.backup
   systemctl start mdserver`,
-		Args: args(cobra.ExactArgs(1)),
+		Args: exactly(1),
 	}
 	dryRun := cmd.Flags().Bool("dry-run", false, "show what would change, and change nothing")
-	yes := cmd.Flags().Bool("yes", false, "do not ask")
+	yes := yesFlag(cmd)
 	cmd.RunE = withConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
 		b, err := readBackup(cmd, args[0])
 		if err != nil {
@@ -69,11 +69,11 @@ func mayRestore(cmd *cobra.Command, yes bool) error {
 
 // mayReplace checks that the administrator agrees.
 func mayReplace(cmd *cobra.Command, yes bool) error {
-	switch {
-	case yes:
+	if yes {
 		return nil
-	case !isTerminal(cmd.InOrStdin()):
-		return &exitError{exitUsage, errors.New("not a terminal; use --yes to replace the database")}
+	}
+	if err := needsTerminal(cmd, "to replace the database"); err != nil {
+		return err
 	}
 	return confirm(cmd, "Replace the database?")
 }

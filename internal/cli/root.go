@@ -3,15 +3,18 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/config"
+	"mdserver/internal/nearest"
 )
 
 const defaultConfig = "/etc/mdserver/mdserver.conf"
@@ -30,17 +33,19 @@ func Main(args []string) int {
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "mdserver [CONFIG]",
-		Short: "Metadata server for cloud images under libvirt",
+		Use:   "mdserver",
+		Short: "Serve metadata to cloud images under libvirt",
 		Long: `mdserver gives unmodified cloud images under plain libvirt what a cloud gives
-them: an address, a name that resolves, keys, and user-data made from templates.
-
-With the path of a configuration file as its only argument it serves, like the
-original mdserver; "mdserver serve" does the same.`,
-		Args:          configOnly,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Version:       config.Version,
+them: an address, a name that resolves, keys, and user-data made from templates.`,
+		Example: `  sudo mdserver doctor
+  mdserver status
+  mdserver instance ls
+  mdserver explain web1`,
+		Args:              configOnly,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+		Version:           config.Version,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cmd.Help()
@@ -53,32 +58,25 @@ original mdserver; "mdserver serve" does the same.`,
 	root.PersistentFlags().StringP("config", "c", defaultConfig, "configuration `FILE` ($MDSERVER_CONFIG)")
 	root.PersistentFlags().String("socket", "", "control `SOCKET` of the server ($MDSERVER_SOCKET; default: the key socket of the configuration)")
 	colorFlag(root)
-	root.AddCommand(
-		serveCommand(), instanceCommand(), networkCommand(), userdataCommand(), statusCommand(), reloadCommand(), exportCommand(), importCommand(), backupCommand(), restoreCommand(),
-		configCommand(), identityCommand(), templateCommand(), hookCommand(), installCommand(), uninstallCommand(), docsCommand(),
-		doctorCommand(), databaseCommand(), explainCommand(), smbiosCommand(), launcherCommand(), versionCommand(), debugCommand(), exitCodesTopic(),
-	)
-	refuseUnknownShells(root)
+	addGroup(root, groupGuests, instanceCommand(), networkCommand(), smbiosCommand(), identityCommand())
+	addGroup(root, groupUserdata, userdataCommand(), templateCommand())
+	addGroup(root, groupServer, serveCommand(), statusCommand(), reloadCommand(), configCommand())
+	addGroup(root, groupDiagnosis, doctorCommand(), explainCommand(), debugCommand())
+	addGroup(root, groupMaintenance, backupCommand(), restoreCommand(), exportCommand(), importCommand(), databaseCommand())
+	addGroup(root, groupSetup, installCommand(), uninstallCommand(), hookCommand())
+	addGroup(root, groupHelp, manCommand(), versionCommand())
+	root.AddCommand(docsCommand(), launcherCommand(), exitCodesTopic())
+	setHelp(root)
+	completeNothing(root)
 	return root
-}
-
-// refuseUnknownShells makes `completion` with the name of no shell an error:
-// cobra's own prints its help and succeeds.
-func refuseUnknownShells(root *cobra.Command) {
-	root.InitDefaultCompletionCmd()
-	completion, _, err := root.Find([]string{"completion"})
-	if err != nil {
-		return
-	}
-	completion.Args = args(cobra.NoArgs)
-	completion.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
 func versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  args(cobra.NoArgs),
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  mdserver version",
+		Args:    exactly(0),
 	}
 	type version struct {
 		Date    string `json:"date"`
@@ -127,32 +125,19 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 func didYouMean(cmd *cobra.Command, name string) string {
 	const typingErrors = 2
 	cmd.SuggestionsMinimumDistance = typingErrors
-	if near := cmd.SuggestionsFor(name); len(near) > 0 {
-		return fmt.Sprintf("; did you mean %q?", near[0])
+	near := cmd.SuggestionsFor(name)
+	if len(near) == 0 {
+		return ""
 	}
-	return ""
+	return suggest(slices.MinFunc(near, func(a, b string) int {
+		return cmp.Compare(nearest.Distance(name, a), nearest.Distance(name, b))
+	}))
 }
 
-// args wraps an argument check so that its failure is a usage error that says
-// how the command is called.
-func args(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, list []string) error {
-		err := check(cmd, list)
-		switch {
-		case err == nil:
-			return nil
-		case cmd.HasAvailableSubCommands() && len(list) > 0:
-			err = unknownCommand(cmd, list[0])
-		default:
-			err = fmt.Errorf("%s; usage: %s; see `%s --help`", wrongCount(list), cmd.UseLine(), cmd.CommandPath())
-		}
-		return &exitError{exitUsage, err}
+// suggest completes an error with what was probably meant, unless that is empty.
+func suggest(near string) string {
+	if near == "" {
+		return ""
 	}
-}
-
-func wrongCount(list []string) string {
-	if len(list) == 0 {
-		return "an argument is missing"
-	}
-	return fmt.Sprintf("these arguments are too many or too few: %q", list)
+	return fmt.Sprintf("; did you mean %q?", near)
 }

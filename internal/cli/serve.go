@@ -16,10 +16,14 @@ func serveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server in the foreground",
+		Example: `  sudo mdserver serve
+  sudo mdserver serve --config mdserver.conf`,
 		Long: `Run the server in the foreground, as its systemd unit does. SIGHUP makes it read
 its configuration again, SIGTERM and SIGINT stop it. The exit code is 78 if the
-configuration or an unreadable database must be repaired first.`,
-		Args: args(cobra.NoArgs),
+configuration or an unreadable database must be repaired first.
+
+"mdserver FILE" serves with the configuration FILE, as the Python mdserver did.`,
+		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd, configFile(cmd, nil))
 		},

@@ -16,14 +16,15 @@ import (
 
 func userdataCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "user-data NAME",
-		Short: "Print a guest's user-data",
+		Use:     "user-data NAME",
+		Short:   "Print a guest's user-data",
+		Example: "  mdserver user-data web1",
 		Long: `Print a guest's user-data, byte for byte; on a terminal,
 control characters are shown as escape sequences. If its template fails, print
 the error with file and line, and exit with 1.
 
 ` + refHelp,
-		Args:              args(cobra.ExactArgs(1)),
+		Args:              exactly(1),
 		ValidArgsFunction: completeGuests,
 		RunE: withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
 			body, err := server.Userdata(cmd.Context(), args[0])
@@ -37,11 +38,12 @@ the error with file and line, and exit with 1.
 
 func reloadCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "reload",
-		Short: "Reload the server's configuration",
+		Use:     "reload",
+		Short:   "Reload the server's configuration",
+		Example: "  sudo mdserver reload",
 		Long: `Reload the server's configuration, and print what changed and what
 needs a restart. An invalid configuration is refused, and the old one stays active.`,
-		Args: args(cobra.NoArgs),
+		Args: exactly(0),
 	}
 	return query(cmd, reloadedView, func(ctx context.Context, server *client.Client, _ []string) (api.Reloaded, error) {
 		return server.Reload(ctx)
@@ -70,6 +72,8 @@ func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show server status",
+		Example: `  mdserver status
+  mdserver status -o json`,
 		Long: `Show server status: networks, guests, libvirt, the health of each part of the
 server, and everything that is wrong, such as a full disk or a network that is
 not served, with commands that help. -o wide, csv and name list the parts of the
@@ -77,7 +81,7 @@ server.
 
 The exit code is 0 if nothing is wrong, 6 if something is, and 5 if the server
 cannot be reached. Warnings alone, such as a disk that is nearly full, are 0.`,
-		Args: args(cobra.NoArgs),
+		Args: exactly(0),
 	}
 	return query(cmd, statusView, func(ctx context.Context, server *client.Client, _ []string) (api.Status, error) {
 		return server.Status(ctx)

@@ -34,7 +34,7 @@ server need not run.`,
 		Example: `  mdserver smbios web1
   mdserver smbios web1 --apply
   mdserver smbios web1 --as nocloud`,
-		Args:              args(cobra.ExactArgs(1)),
+		Args:              exactly(1),
 		ValidArgsFunction: completeGuests,
 	}
 	resultFlags(cmd, false)
@@ -180,11 +180,11 @@ func (g *disguise) agree(cmd *cobra.Command, name string, to smbios.Datasource, 
 		return nil
 	}
 	printf(cmd.ErrOrStderr(), "%s detects %s. With %s, its instance-id changes.\n\n%s\n", name, from.Title(), to.Title(), verbatim(newMachine))
-	switch {
-	case agreed:
+	if agreed {
 		return nil
-	case !isTerminal(cmd.InOrStdin()):
-		return &exitError{exitUsage, errors.New("not a terminal; use --yes to confirm that " + name + " is to be set up again")}
+	}
+	if err := needsTerminal(cmd, "to confirm that "+name+" is to be set up again"); err != nil {
+		return err
 	}
 	return confirm(cmd, "Change "+name+"?")
 }

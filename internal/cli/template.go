@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,8 +14,9 @@ import (
 
 func templateCommand() *cobra.Command {
 	return group(&cobra.Command{
-		Use:   "template",
-		Short: "Render and check user-data templates",
+		Use:     "template",
+		Short:   "Render and check user-data templates",
+		Example: "  mdserver template check /etc/mdserver/userdata",
 	}, renderCommand(), templateCheckCommand())
 }
 
@@ -22,17 +24,16 @@ func renderCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "render FILE",
 		Short: "Print what a template gives with variables of a JSON file",
-		Args:  args(cobra.ExactArgs(1)),
+		Example: `  mdserver template render web1.yaml
+  mdserver template render web1.yaml --vars web1.json`,
+		Args: exactly(1),
 	}
-	varsFile := cmd.Flags().String("vars", "", "JSON file with one object: the variables")
-	views := cmd.Flags().StringSlice("views", nil, "directory of included templates (default: the template's own)")
-	escape := cmd.Flags().String("escape", "html", "what {{ }} does: html or none")
-	none := cmd.Flags().String("none", "text", "what None prints: text or empty")
+	varsFile := cmd.Flags().String("vars", "", "JSON `FILE` with one object: the variables")
+	views := cmd.Flags().StringSlice("views", nil, "`DIR` with included templates (default: the template's own)")
+	escape := choiceFlag(cmd, "escape", "how {{ }} is escaped", "html", "none")
+	none := choiceFlag(cmd, "none", "what None prints", "text", "empty")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		opts, err := engineOptions(*escape, *none)
-		if err != nil {
-			return err
-		}
+		opts := engineOptions(escape.value, none.value)
 		if opts.Roots = *views; len(opts.Roots) == 0 {
 			opts.Roots = []string{filepath.Dir(args[0])}
 		}
@@ -45,23 +46,15 @@ func renderCommand() *cobra.Command {
 	return cmd
 }
 
-func engineOptions(escape, none string) (stpl.Options, error) {
+func engineOptions(escape, none string) stpl.Options {
 	opts := userdata.TemplateOptions()
-	switch escape {
-	case "html":
-	case "none":
+	if escape == "none" {
 		opts.Escape = stpl.EscapeNone
-	default:
-		return opts, &exitError{exitUsage, fmt.Errorf("--escape %q, accepted: html, none", escape)}
 	}
-	switch none {
-	case "text":
-	case "empty":
+	if none == "empty" {
 		opts.None = stpl.NoneEmpty
-	default:
-		return opts, &exitError{exitUsage, fmt.Errorf("--none %q, accepted: text, empty", none)}
 	}
-	return opts, nil
+	return opts
 }
 
 func readVars(file string) (map[string]any, error) {
@@ -86,24 +79,30 @@ func renderTemplate(cmd *cobra.Command, file string, opts stpl.Options, vars map
 	}
 	body, raw, err := userdata.Raw(file, string(data), false)
 	if err != nil {
-		return failedTemplate(cmd, err)
+		return failedTemplate(cmd, err, file, string(data))
 	}
 	if raw {
 		return printRaw(cmd, []byte(body))
 	}
 	tpl, err := stpl.New(opts).Compile(file, body)
 	if err != nil {
-		return failedTemplate(cmd, err)
+		return failedTemplate(cmd, err, file, string(data))
 	}
 	out, err := tpl.Render(cmd.Context(), vars)
 	if err != nil {
-		return failedTemplate(cmd, err)
+		return failedTemplate(cmd, err, file, string(data))
 	}
 	return printRaw(cmd, out.Text)
 }
 
-// failedTemplate prints FILE:LINE: Kind: message, as compilers do.
-func failedTemplate(cmd *cobra.Command, err error) error {
+// failedTemplate prints FILE:LINE: Kind: message, as compilers do, and the text of
+// the line if it is in this file.
+func failedTemplate(cmd *cobra.Command, err error, file, text string) error {
 	printf(cmd.ErrOrStderr(), "%s\n", err)
+	if bad, ok := errors.AsType[*stpl.Error](err); ok && bad.File == file {
+		if source := textLine(text, bad.Line); source != "" {
+			printf(cmd.ErrOrStderr(), "    %s\n", source)
+		}
+	}
 	return &exitError{code: exitFailure}
 }

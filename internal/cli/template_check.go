@@ -19,6 +19,7 @@ import (
 	"mdserver/internal/shell"
 	"mdserver/internal/tree"
 	"mdserver/internal/userdata"
+	"mdserver/internal/visible"
 	"mdserver/stpl"
 )
 
@@ -28,6 +29,7 @@ type templateProblem struct {
 	Line    int    `json:"line"` // 0 if it is with the file as a whole
 	Kind    string `json:"kind"`
 	Message string `json:"message"`
+	Source  string `json:"source,omitempty"` // text of the line
 }
 
 // warningKind is the kind of a problem with which the template runs.
@@ -44,12 +46,14 @@ func templateCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check FILE|DIR...",
 		Short: "Check templates for errors",
+		Example: `  mdserver template check /etc/mdserver/userdata
+  mdserver template check web1.yaml base.yaml`,
 		Long: `Compile templates, all files of a directory and its folders, and list every
 construct in them that will not run: where it is, and why. The exit code is 1 if
 there is one; warnings do not count. Names that no guest's template has
 are told, too, if there is a configuration; a file that others include is best
 checked with its directory.`,
-		Args: args(cobra.MinimumNArgs(1)),
+		Args: atLeast(1),
 	}
 	return report(cmd, problemsView, func(cmd *cobra.Command, paths []string) ([]templateProblem, error) {
 		cfg, err := checkedConfig(cmd)
@@ -76,13 +80,16 @@ var problemsView = view[[]templateProblem]{
 				state = "warning"
 			}
 			printf(w, "%s\n", colored{p.String(), colorOf(state)})
+			if p.Source != "" {
+				printf(w, "    %s\n", p.Source)
+			}
 		}
 		return nil
 	},
 	sheet: func(problems []templateProblem) sheet {
-		s := sheet{columns: []string{"FILE", "LINE", "KIND", "MESSAGE"}}
+		s := sheet{columns: []string{"FILE", "LINE", "KIND", "MESSAGE"}, wide: []string{"SOURCE"}}
 		for _, p := range problems {
-			s.rows = append(s.rows, []string{p.File, strconv.Itoa(p.Line), p.Kind, p.Message})
+			s.rows = append(s.rows, []string{p.File, strconv.Itoa(p.Line), p.Kind, p.Message, p.Source})
 		}
 		return s
 	},
@@ -138,7 +145,7 @@ func checkTemplates(path string, cfg *config.Config) ([]templateProblem, error) 
 	}
 	for _, s := range c.sources {
 		for _, bad := range c.engine.Check(s.path, s.body, c.known) {
-			c.problems = append(c.problems, problemOf(bad))
+			c.problems = append(c.problems, problemOf(bad, s.path, s.body))
 		}
 	}
 	slices.SortStableFunc(c.problems, func(a, b templateProblem) int {
@@ -147,8 +154,25 @@ func checkTemplates(path string, cfg *config.Config) ([]templateProblem, error) 
 	return c.problems, nil
 }
 
-func problemOf(bad *stpl.Error) templateProblem {
-	return templateProblem{bad.File, bad.Line, bad.Kind, bad.Message}
+// problemOf is an error in a template as it is reported, with the text of its line
+// if it is in this file.
+func problemOf(bad *stpl.Error, file, text string) templateProblem {
+	p := templateProblem{File: bad.File, Line: bad.Line, Kind: bad.Kind, Message: bad.Message}
+	if bad.File == file {
+		p.Source = textLine(text, bad.Line)
+	}
+	return p
+}
+
+// textLine is a line of a text, counted from 1, without its indentation. It is
+// empty if there is no such line.
+func textLine(text string, number int) string {
+	for line := range strings.Lines(text) {
+		if number--; number == 0 {
+			return visible.Limit(strings.TrimSpace(line), maxValue)
+		}
+	}
+	return ""
 }
 
 type templateSource struct{ path, body string }
@@ -161,7 +185,7 @@ type templateChecker struct {
 }
 
 func (c *templateChecker) unreadable(path string, err error) {
-	c.problems = append(c.problems, templateProblem{path, 0, "OSError", err.Error()})
+	c.problems = append(c.problems, templateProblem{File: path, Kind: "OSError", Message: err.Error()})
 }
 
 // unreadableByServer finds files that the server's user, who owns the database,
@@ -227,11 +251,11 @@ func (c *templateChecker) file(path string, f io.Reader) {
 		return
 	}
 	if userdata.HasMark(string(data)) {
-		c.problems = append(c.problems, templateProblem{path, 1, warningKind, userdata.MarkWarning})
+		c.problems = append(c.problems, templateProblem{File: path, Line: 1, Kind: warningKind, Message: userdata.MarkWarning})
 	}
 	body, raw, err := userdata.Raw(path, string(data), false)
 	if bad, ok := errors.AsType[*stpl.Error](err); ok {
-		c.problems = append(c.problems, problemOf(bad))
+		c.problems = append(c.problems, problemOf(bad, path, string(data)))
 	}
 	if raw || err != nil {
 		return

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"math/rand/v2"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -240,31 +239,6 @@ func TestRange(t *testing.T) {
 	}
 	if r.String() != "10.0.0.5-10.0.0.7" || (Range{ip("::1"), ip("::1")}).String() != "::1" {
 		t.Errorf("%s", r)
-	}
-}
-
-// TestDistance checks the measure against its definition's own laws.
-func TestDistance(t *testing.T) {
-	for _, tt := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"port", "prot", 2}, {"port", "", 4}, {"kitten", "sitting", 3}, {"abc", "abc", 0}, {"abc", "xabc", 1}} {
-		if got := distance(tt.a, tt.b); got != tt.want {
-			t.Errorf("%q to %q is %d, want %d", tt.a, tt.b, got, tt.want)
-		}
-	}
-	word := func() string {
-		b := make([]byte, rand.IntN(8))
-		for i := range b {
-			b[i] = "abc"[rand.IntN(3)]
-		}
-		return string(b)
-	}
-	for range 2000 {
-		a, b, c := word(), word(), word()
-		if distance(a, b) != distance(b, a) || distance(a, c) > distance(a, b)+distance(b, c) || (distance(a, b) == 0) != (a == b) {
-			t.Fatalf("%q %q %q: %d %d %d", a, b, c, distance(a, b), distance(b, c), distance(a, c))
-		}
 	}
 }
 

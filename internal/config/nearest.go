@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"strings"
+
+	"mdserver/internal/nearest"
+)
 
 // nearestKey completes "unknown key" with what was probably meant: a key of the
 // same name in another section, else the key that takes the fewest changes.
@@ -11,7 +15,7 @@ func nearestKey(section, name string) string {
 		if k.rest != nil {
 			continue
 		}
-		d := distance(name, k.name)
+		d := nearest.Distance(name, k.name)
 		switch {
 		case k.section == section: // likelier than one of another section
 		case d == 0:
@@ -29,7 +33,7 @@ func nearestKey(section, name string) string {
 func nearestSection(name string) string {
 	best, least := "", len(name)/2+2
 	for _, s := range sections {
-		if d := distance(strings.ToLower(name), s.name); d < least {
+		if d := nearest.Distance(strings.ToLower(name), s.name); d < least {
 			best, least = "["+s.name+"]", d
 		}
 	}
@@ -41,25 +45,4 @@ func meant(best string) string {
 		return ""
 	}
 	return ", the nearest known one is " + best
-}
-
-// distance counts the insertions, deletions and replacements that make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -19,6 +19,9 @@ func (d *Daemon) networkStatus(guests *inventory.Snapshot) []api.Network {
 			Dnsmasq: served.Dnsmasq, Libvirt: served.Libvirt,
 		}
 		n.Guests, n.Used = population(guests, n.Name)
+		for _, r := range d.inventory.Ranges(n.Name) {
+			n.Ranges = append(n.Ranges, r.String())
+		}
 		n.Free = free(d.inventory.Free(n.Name), n)
 		n.PortSecurity = d.ports.Status(n.Name)
 		n.Trouble = networkTrouble(served.Trouble, n.PortSecurity.Trouble)

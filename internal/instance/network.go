@@ -15,6 +15,14 @@ func (r AddrRange) Contains(addr netip.Addr) bool {
 	return addr.BitLen() == r.First.BitLen() && r.First.Compare(addr) <= 0 && addr.Compare(r.Last) <= 0
 }
 
+// String is FIRST-LAST, or the address if there is only one.
+func (r AddrRange) String() string {
+	if r.First == r.Last {
+		return r.First.String()
+	}
+	return r.First.String() + "-" + r.Last.String()
+}
+
 // Network is one network that mdserver serves: who is on it, the addresses it
 // gives to guests and those it never gives, and what guests are told of it. No
 // two networks of a server overlap, so an address tells its network.

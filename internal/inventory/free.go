@@ -1,6 +1,10 @@
 package inventory
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"mdserver/internal/instance"
+)
 
 // Free is how many IPv4 addresses of a network the next guests can be given.
 // Addresses in quarantine are among them, because they are given to others when
@@ -25,6 +29,35 @@ func (inv *Inventory) Free(network string) int {
 		hold(w.Addrs)
 	}
 	return p.ipv4.size() - len(held)
+}
+
+// Ranges are the IPv4 addresses that guests of a network can be given, in order:
+// all but those that are reserved. It is empty for an unknown network.
+func (inv *Inventory) Ranges(network string) []instance.AddrRange {
+	p, ok := inv.rules.Load().network(network)
+	if !ok || !p.ipv4.configured() {
+		return nil
+	}
+	return p.ipv4.ranges()
+}
+
+// ranges are the addresses of a pool without those that are excluded.
+func (p pool) ranges() []instance.AddrRange {
+	var list []instance.AddrRange
+	lo := p.lo
+	add := func(hi uint64) {
+		if lo <= hi {
+			list = append(list, instance.AddrRange{First: p.at(lo), Last: p.at(hi)})
+		}
+	}
+	for _, gap := range p.clip(p.excluded) {
+		if gap.lo > p.lo {
+			add(gap.lo - 1)
+		}
+		lo = gap.hi + 1
+	}
+	add(p.hi)
+	return list
 }
 
 // size is the number of addresses in an IPv4 pool.

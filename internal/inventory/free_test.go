@@ -58,3 +58,28 @@ func TestFreeWithoutWithheldAndLeased(t *testing.T) {
 		t.Errorf("%d addresses are free, want 8", got)
 	}
 }
+
+// The ranges of a network are what is left between its reserved addresses.
+func TestRanges(t *testing.T) {
+	for prefix, want := range map[string]string{
+		"10.0.0.0/28": "[10.0.0.2-10.0.0.4 10.0.0.8-10.0.0.14]",
+		"10.0.0.0/30": "[10.0.0.2]",
+		"10.0.0.4/30": "[]",
+		"10.0.0.2/31": "[10.0.0.2-10.0.0.3]",
+		"10.0.0.8/32": "[10.0.0.8]",
+		"0.0.0.0/0":   "[0.0.0.1-10.0.0.0 10.0.0.2-10.0.0.4 10.0.0.8-255.255.255.254]",
+		"fd00::/64":   "[]",
+	} {
+		l := newLab(t, func(o *inventory.Options) {
+			o.Networks[0].IPv4, o.Networks[0].IPv6 = netip.Prefix{}, netip.Prefix{}
+			if p := netip.MustParsePrefix(prefix); p.Addr().Is4() {
+				o.Networks[0].IPv4 = p
+			} else {
+				o.Networks[0].IPv6 = p
+			}
+		})
+		if got := fmt.Sprint(l.Ranges("mds")); got != want {
+			t.Errorf("%s: the ranges are %s, want %s", prefix, got, want)
+		}
+	}
+}

@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"path"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func manCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "man [COMMAND...]",
+		Short: "Print the man page of mdserver, or of a command",
+		Example: `  mdserver man | man -l -
+  mdserver man instance rm | man -l -`,
+		ValidArgsFunction: completeCommands,
+		RunE: func(cmd *cobra.Command, words []string) error {
+			target, rest, err := cmd.Root().Find(words)
+			if err == nil && len(rest) > 0 {
+				err = unknownCommand(target, rest[0])
+			}
+			if err != nil {
+				return &exitError{exitUsage, err}
+			}
+			pages, err := manPages()
+			if err != nil {
+				return err
+			}
+			for _, page := range pages {
+				if path.Base(page.Path) == manName(target) {
+					return printRaw(cmd, page.Content)
+				}
+			}
+			return &exitError{exitUsage, unknownCommand(cmd.Root(), target.Name())}
+		},
+	}
+}
+
+// manName is the name of a command's man page.
+func manName(cmd *cobra.Command) string {
+	return strings.ReplaceAll(cmd.CommandPath(), " ", "-") + ".8"
+}
+
+// completeCommands offers the commands below those that are named.
+func completeCommands(cmd *cobra.Command, words []string, _ string) ([]string, cobra.ShellCompDirective) {
+	target, rest, err := cmd.Root().Find(words)
+	if err != nil || len(rest) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, child := range target.Commands() {
+		if child.IsAvailableCommand() {
+			names = append(names, child.Name()+"\t"+child.Short)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

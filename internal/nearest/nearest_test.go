@@ -1,0 +1,52 @@
+package nearest_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"mdserver/internal/nearest"
+)
+
+func TestWord(t *testing.T) {
+	words := []string{"web1", "web2", "database", "mail"}
+	for text, want := range map[string]string{
+		"wbe1":     "web1",
+		"WEB2":     "web2",
+		"databse":  "database",
+		"web":      "web1",
+		"maill":    "mail",
+		"x":        "",
+		"":         "",
+		"printers": "",
+	} {
+		if got := nearest.Word(text, slices.Values(words)); got != want {
+			t.Errorf("the word nearest to %q is %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestDistance checks the measure against its definition's own laws.
+func TestDistance(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"port", "prot", 2}, {"port", "", 4}, {"kitten", "sitting", 3}, {"abc", "abc", 0}, {"abc", "xabc", 1}} {
+		if got := nearest.Distance(tt.a, tt.b); got != tt.want {
+			t.Errorf("%q to %q is %d, want %d", tt.a, tt.b, got, tt.want)
+		}
+	}
+	word := func() string {
+		b := make([]byte, rand.IntN(8))
+		for i := range b {
+			b[i] = "abc"[rand.IntN(3)]
+		}
+		return string(b)
+	}
+	for range 2000 {
+		a, b, c := word(), word(), word()
+		if nearest.Distance(a, b) != nearest.Distance(b, a) || nearest.Distance(a, c) > nearest.Distance(a, b)+nearest.Distance(b, c) || (nearest.Distance(a, b) == 0) != (a == b) {
+			t.Fatalf("%q %q %q: %d %d %d", a, b, c, nearest.Distance(a, b), nearest.Distance(b, c), nearest.Distance(a, c))
+		}
+	}
+}
