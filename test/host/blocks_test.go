@@ -78,6 +78,7 @@ var covered = map[string]coverage{
 	"docs/howto/install.md#Uninstall#2":                                {why: "TestDebian12 and TestDebian13 install, upgrade and uninstall with more checks"},
 	"docs/howto/logging.md#Change the level#1":                         {why: "no test runs the guides yet"},
 	"docs/howto/logging.md#Log JSON#1":                                 {why: "no test runs the guides yet"},
+	"docs/howto/logging.md#Log JSON#2":                                 {why: "no test runs the guides yet"},
 	"docs/howto/logging.md#Read the log#1":                             {why: "it follows the log without end"},
 	"docs/howto/move.md#Move the server with all its guests#1":         {why: "there is one host; the script backup of internal/cli restores from standard input"},
 	"docs/howto/move.md#Move one guest#1":                              {why: "the script instance of internal/cli removes guests"},
