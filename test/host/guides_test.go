@@ -139,7 +139,7 @@ func configuration(t *testing.T, section string) string {
 			continue
 		}
 		for _, block := range page.Blocks("ini") {
-			if page.HeadingAt(block.Line) == heading {
+			if block.Section == heading {
 				return block.Text
 			}
 		}
