@@ -74,7 +74,7 @@ var restartKeys = strings.Fields(`mdserver.port mdserver.listen_address mdserver
 	mdserver.db_file mdserver.database mdserver.identity mdserver.socket
 	dnsmasq.run dnsmasq.binary dnsmasq.base_dir dnsmasq.run_dir dnsmasq.net_name dnsmasq.net_address dnsmasq.net_prefix
 	dnsmasq.net_address6 dnsmasq.net_prefix6 dnsmasq.gateway dnsmasq.gateway6 dnsmasq.interface dnsmasq.listen_address
-	libvirt.uri`)
+	libvirt.uri loglevels.log_format`)
 
 // followers are keys whose defaults follow another key.
 var followers = map[string][]string{

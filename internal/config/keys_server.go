@@ -186,7 +186,7 @@ var logKeys = []key{
 		binding: bind(level, func(c *Config) *logLevel { return &c.LogLevels.File }),
 	},
 	{
-		section: "loglevels", name: "log_format", def: "text",
+		section: "loglevels", name: "log_format", def: "text", restart: true,
 		doc:     "Format of messages. text: key=value pairs. json: one object per line.",
 		binding: bind(choice("text", "json"), func(c *Config) *string { return &c.LogLevels.LogFormat }),
 	},

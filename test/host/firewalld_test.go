@@ -17,6 +17,7 @@ func TestFirewalld(t *testing.T) {
 	w := &ward{newHost(t, "trixie"), r}
 	w.must("root", "apt-get install -y --no-install-recommends firewalld && systemctl is-active firewalld")
 	w.must("alice", readBlock(t, "README.md#First guest#1"))
+	before := w.must("root", services)
 	w.bring(sources, "/root/mdserver")
 
 	if out := w.must("root", "./mdserver install"); !strings.Contains(out, openHTTP) {
@@ -46,9 +47,25 @@ func TestFirewalld(t *testing.T) {
 	w.block("docs/howto/firewall.md#firewalld#1", "alice")
 	w.must("root", restart)
 	w.green("after libvirt put the bridges into its zone once more")
+
+	// A bridge without a zone is in that of the outside, which admits neither. The
+	// packet leaves that zone's chain and meets the last rule of firewalld's input.
+	const leave = " && firewall-cmd --quiet --zone=libvirt --remove-interface=virbr0"
+	w.cure(shut+leave, "", "guests on virbr0 to tcp port 80 by IPv4 are dropped", "filter_INPUT_POLICIES")
+	w.cure("true"+leave+" && firewall-cmd --quiet --permanent --zone=libvirt --remove-interface=virbr0", "", "guests on virbr0 to udp port 67 by IPv4 are dropped", "filter_INPUT_POLICIES")
+	w.must("root", restart+" && virsh net-destroy default && virsh net-start default")
+	w.green("after the network started once more")
+	w.wants("firewall-cmd --list-all --zone=public | grep -c '67/udp\\|80/tcp' || true", "0\n")
+
+	w.must("root", "firewall-cmd --quiet --permanent --zone=libvirt --remove-port=80/tcp && firewall-cmd --quiet --reload")
+	w.must("root", "mdserver install --start; mdserver uninstall --purge")
+	if after := w.must("root", services); after != before {
+		t.Errorf("after the purge firewalld's zone has %q, and had %q before", after, before)
+	}
 }
 
 const (
 	openHTTP = "firewall-cmd --permanent --zone=libvirt --add-service=http"
+	services = "firewall-cmd --permanent --zone=libvirt --list-services"
 	zones    = "echo $(firewall-cmd --get-zone-of-interface=virbr0) $(firewall-cmd --get-zone-of-interface=br-mds)"
 )

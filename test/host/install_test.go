@@ -17,6 +17,7 @@ import (
 func TestDebian13(t *testing.T) {
 	h := newHost(t, "trixie")
 	h.block("README.md#First guest#1", "alice")
+	h.must("root", "apt-get install --yes --no-install-recommends jq ufw") // which the guides use
 	before := h.everything()
 	former := h.bring(h.former(), "/root/former")
 	web1, idle1 := guest{"web1", onMds}, guest{"idle1", onDefault}
@@ -39,6 +40,7 @@ func TestDebian13(t *testing.T) {
 		t.Errorf("the guests' addresses after an upgrade are %s, and were %s", after, served)
 	}
 	h.documented(web1)
+	h.guided(web1, idle1)
 	h.removed(before)
 }
 

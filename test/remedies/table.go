@@ -66,7 +66,6 @@ const (
 	registry = "the command asks the distribution's package registry, which a test must not need"
 	offline  = "without systemd there is no command, and a person starts the server; with it, TestRemediesOnHost runs the command"
 	moment   = "the state lasts for a moment only: the server puts it right itself"
-	unzoned  = "no test takes a bridge out of its zone yet"
 )
 
 // Table has a row for each remedy of each finding that is no good news.
@@ -163,8 +162,8 @@ var Table = []Row{
 	{maybe, []string{nft}, "TestDoctorFirewall", ""},
 	{maybe, []string{iptables}, "TestDoctorFirewall", ""},
 	{dropped, []string{openPort, rezone}, "TestFirewalld", ""},
-	{dropped, []string{joinZone, openPort, rezone}, "", unzoned},
-	{dropped, []string{joinZone, rezone}, "", unzoned},
+	{dropped, []string{joinZone, openPort, rezone}, "TestFirewalld", ""},
+	{dropped, []string{joinZone, rezone}, "TestFirewalld", ""},
 	{"SELinux prevents libvirt from running hooks: guests are registered by libvirt's events instead, just after they start", []string{"setsebool -P %s on", "restorecon -R /etc/libvirt/hooks"}, "", "needs a kernel with SELinux"},
 	{"AppArmor enforces a profile for dnsmasq without a rule for %s: dnsmasq cannot use its files there", []string{"%s >> %s", "apparmor_parser --replace %s", restart}, "", "needs a kernel with AppArmor"},
 	{"AppArmor enforces a profile for dnsmasq without a rule for %s: dnsmasq cannot use its files there", []string{"%s >> %s", "apparmor_parser --replace %s"}, "", "needs a kernel with AppArmor"},
