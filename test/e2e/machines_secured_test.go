@@ -39,8 +39,10 @@ type pair struct {
 	web1, web2 *vm
 }
 
-// Two machines with an unmodified image and port security: they are set up, and
-// neither can pass for the other. Rules follow a plug and allowed_addresses.
+// Two machines with an unmodified image and port security: they take mdserver for
+// AWS and are set up, and neither can pass for the other. Rules follow a plug and
+// allowed_addresses. The first has a systemd, so that it is a host to install
+// mdserver on as well.
 func TestMachinesWithPortSecurity(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -49,12 +51,14 @@ func TestMachinesWithPortSecurity(t *testing.T) {
 		run  func(*pair)
 	}{
 		{"cloud-init", (*pair).areSetUp},
+		{"AWS", func(p *pair) { p.web1.check(lookNamed(p.t, "AWS")) }},
 		{"claimed addresses", (*pair).claimsAddresses},
 		{"cloned MAC", (*pair).clonesMAC},
 		{"hot plug", (*pair).plugs},
 		{"allowed addresses", (*pair).sharesAddress},
 		{"container behind NAT", (*pair).runsContainerBehindNAT},
 		{"bridged container", (*pair).runsBridgedContainer},
+		{"units", func(p *pair) { p.web1.runsTheUnits() }},
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			p.t = t
@@ -100,6 +104,7 @@ func (p *pair) areSetUp() {
 	p.web1.root("ping -c 1 -W 10 "+p.web2.guest.IPv4.String(), "ping -c 1 -W 10 "+p.web2.guest.IPv6.String())
 	p.web1.sentAsItself()
 	p.web2.sentAsItself()
+	contains(p.t, "the counts of tokens", command(p.t, p.server, "status"), "0 refused")
 }
 
 // web1 takes web2's addresses beside its own.

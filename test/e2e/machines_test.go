@@ -186,16 +186,6 @@ func lookNamed(t *testing.T, name string) look {
 	return look{}
 }
 
-// A machine with an unmodified image takes mdserver for AWS. It has a systemd,
-// so that it is a host to install mdserver on as well.
-func TestMachineOnAWS(t *testing.T) {
-	t.Parallel()
-	v := newVM(t, "mds", "ec2a544d-d555-4133-a443-8229416d0001")
-	v.check(lookNamed(t, "AWS"))
-	contains(t, "the counts of tokens", command(t, v.server, "status"), "0 refused")
-	v.runsTheUnits()
-}
-
 // A machine with an unmodified image is set up by NoCloud over HTTP.
 func TestMachineWithNoCloud(t *testing.T) {
 	t.Parallel()
