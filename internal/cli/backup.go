@@ -160,15 +160,11 @@ func snapshotSheet(all []backup.Snapshot) sheet {
 // readBackup reads and checks a backup from a file, or from standard input if
 // path is "-".
 func readBackup(cmd *cobra.Command, path string) (*backup.Backup, error) {
-	in := cmd.InOrStdin()
-	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		in = io.Reader(file)
+	in, err := openInput(cmd, path)
+	if err != nil {
+		return nil, err
 	}
+	defer in.Close()
 	b, err := backup.Read(in)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -85,12 +85,12 @@ func checkDatabase(cmd *cobra.Command, path string) (databaseReport, error) {
 		report.Findings = append(report.Findings, err.Error())
 		return report, nil
 	case err != nil:
-		return report, &exitError{exitUnreadable, err}
+		return report, unreadable(err)
 	}
 	defer reader.Close()
 	table, err := reader.Load(cmd.Context())
 	if err != nil {
-		return report, &exitError{exitUnreadable, err}
+		return report, unreadable(err)
 	}
 	report.Guests, report.Resting = len(table.Instances), len(table.Resting)
 	for _, f := range reader.Findings() {

@@ -79,7 +79,7 @@ lost, and 3 if the file cannot be looked at.`,
 		}
 		salvaged, err := boltstore.Salvage(path)
 		if err != nil {
-			return unreadable(err)
+			return unreadableDatabase(err)
 		}
 		result, err := salvageReportOf(path, salvaged)
 		if err != nil {
@@ -93,7 +93,7 @@ lost, and 3 if the file cannot be looked at.`,
 				return err
 			}
 			if result.Kept, result.Aside, err = salvaged.Replace(); err != nil {
-				return unreadable(err)
+				return unreadableDatabase(err)
 			}
 			result.Replaced = true
 		}
@@ -102,12 +102,12 @@ lost, and 3 if the file cannot be looked at.`,
 	return cmd
 }
 
-// unreadable is the error of a file that cannot be looked at.
-func unreadable(err error) error {
+// unreadableDatabase is the error of a database that cannot be read.
+func unreadableDatabase(err error) error {
 	if errors.Is(err, boltstore.ErrInUse) {
 		err = errRunning
 	}
-	return &exitError{exitUnreadable, err}
+	return unreadable(err)
 }
 
 var salvageView = view[salvageReport]{
@@ -193,7 +193,7 @@ The exit code is 3 if the database cannot be used.`,
 			return r, err
 		}
 		if r, err = compact(path); err != nil {
-			err = unreadable(err)
+			err = unreadableDatabase(err)
 		}
 		return r, err
 	})

@@ -34,7 +34,7 @@ configuration cannot be read, so that nothing could be looked at.`,
 	return report(cmd, doctorView, func(cmd *cobra.Command, _ []string) (doctor.Report, error) {
 		file := configFile(cmd, nil)
 		if err := readable(file); err != nil {
-			return doctor.Report{}, &exitError{exitUnreadable, err}
+			return doctor.Report{}, unreadable(err)
 		}
 		return examine(cmd.Context(), file, socketFlag(cmd)), nil
 	})

@@ -80,15 +80,16 @@ document is not genuine. With --ca no server is asked.`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		document, err := os.ReadFile(args[0])
 		if err != nil {
-			return err
+			return unreadable(err)
 		}
 		signature, err := os.ReadFile(args[1])
 		if err != nil {
-			return err
+			return unreadable(err)
 		}
 		certificate, source := []byte(nil), *ca
 		if source != "" {
 			certificate, err = os.ReadFile(source)
+			err = unreadable(err)
 		} else {
 			certificate, err = serverCertificate(cmd)
 		}

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -63,7 +62,7 @@ func printImported(out io.Writer, r api.Imported) error {
 // readDocument reads and checks an exported inventory from a file, or from standard
 // input if path is "-". What does not fit the configured networks is told.
 func readDocument(cmd *cobra.Command, path string) ([]byte, error) {
-	data, err := readAll(cmd, path)
+	data, err := readInput(cmd, path)
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +80,4 @@ func readDocument(cmd *cobra.Command, path string) ([]byte, error) {
 		}
 	}
 	return data, nil
-}
-
-func readAll(cmd *cobra.Command, path string) ([]byte, error) {
-	if path == "-" {
-		return io.ReadAll(cmd.InOrStdin())
-	}
-	return os.ReadFile(path)
 }

@@ -63,7 +63,7 @@ func readVars(file string) (map[string]any, error) {
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, err
+		return nil, unreadable(err)
 	}
 	vars, err := stpl.ParseVariables(data)
 	if err != nil {
@@ -75,7 +75,7 @@ func readVars(file string) (map[string]any, error) {
 func renderTemplate(cmd *cobra.Command, file string, opts stpl.Options, vars map[string]any) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return err
+		return unreadable(err)
 	}
 	body, raw, err := userdata.Raw(file, string(data), false)
 	if err != nil {

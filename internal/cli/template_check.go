@@ -118,7 +118,7 @@ func checkedConfig(cmd *cobra.Command) (*config.Config, error) {
 func checkTemplates(path string, cfg *config.Config) ([]templateProblem, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, unreadable(err)
 	}
 	c := &templateChecker{}
 	opts := userdata.TemplateOptions()
@@ -138,7 +138,7 @@ func checkTemplates(path string, cfg *config.Config) ([]templateProblem, error) 
 	} else {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, err
+			return nil, unreadable(err)
 		}
 		defer f.Close()
 		c.file(path, f)
