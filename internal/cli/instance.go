@@ -120,10 +120,10 @@ const refHelp = "NAME may also be a UUID, an instance-id, a MAC address, an IP a
 func showCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show NAME",
-		Short: "Show all that is known of a guest",
+		Short: "Show everything that is known about a guest",
 		Example: `  mdserver instance show web1
   mdserver instance show 52:54:00:12:34:56 -o json`,
-		Long:              "Show all that is known of a guest.\n\n" + refHelp,
+		Long:              "Show everything that is known about a guest.\n\n" + refHelp,
 		Args:              exactly(1),
 		ValidArgsFunction: completeGuests,
 	}

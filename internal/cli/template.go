@@ -23,7 +23,7 @@ func templateCommand() *cobra.Command {
 func renderCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "render FILE",
-		Short: "Print what a template gives with variables of a JSON file",
+		Short: "Render a template with the variables of a JSON file",
 		Example: `  mdserver template render web1.yaml
   mdserver template render web1.yaml --vars web1.json`,
 		Args: exactly(1),
