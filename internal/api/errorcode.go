@@ -45,7 +45,7 @@ var ErrorCodes = []struct {
 }{
 	{CodeFailed, "any other error"},
 	{CodeUsage, "the command line is wrong"},
-	{CodeConfiguration, "the configuration, or the file to check, cannot be read"},
+	{CodeConfiguration, "the configuration cannot be read, or is invalid"},
 	{CodeNoFile, "a file does not exist"},
 	{CodePermissionDenied, "a file may not be used"},
 	{CodeDeclined, "the question was not answered with yes"},

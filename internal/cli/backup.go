@@ -25,8 +25,8 @@ instance-ids and passwords, addresses in quarantine, the server's notes, and the
 keys of tokens and identity documents. The file contains the guests'
 secrets; its mode is 0600. Configuration and templates are not in it.
 
-A running server is asked and goes on serving. If none runs, the configured
-database is read. The backup is checked before and after it is written; a file
+If the server runs, it makes the backup and continues to serve. If it does not run,
+the configured database is read. The backup is checked before and after it is written; a file
 of that name is replaced as a whole, or not changed after an error.`,
 		Example: `  mdserver backup /var/backups/mdserver.backup
   mdserver backup - | ssh other mdserver restore --yes -`,
@@ -160,15 +160,11 @@ func snapshotSheet(all []backup.Snapshot) sheet {
 // readBackup reads and checks a backup from a file, or from standard input if
 // path is "-".
 func readBackup(cmd *cobra.Command, path string) (*backup.Backup, error) {
-	in := cmd.InOrStdin()
-	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		in = io.Reader(file)
+	in, err := openInput(cmd, path)
+	if err != nil {
+		return nil, err
 	}
+	defer in.Close()
 	b, err := backup.Read(in)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -178,6 +174,6 @@ func readBackup(cmd *cobra.Command, path string) (*backup.Backup, error) {
 
 func printBackup(w io.Writer, path string, b *backup.Backup) error {
 	h := b.Header
-	return printf(w, "%s: %d guests and %d resting addresses of %s, %s\n",
+	return printf(w, "%s: %d guests and %d addresses in quarantine of %s, %s\n",
 		path, h.Guests, h.Resting, h.Host, h.Created.Format("2006-01-02 15:04:05 MST"))
 }

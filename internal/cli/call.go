@@ -109,7 +109,7 @@ func loadConfig(cmd *cobra.Command) (*config.Config, error) {
 	}
 	cfg, _, err := config.Load(file)
 	if err != nil {
-		return nil, &exitError{exitUnreadable, err}
+		return nil, unreadable(err)
 	}
 	return cfg, nil
 }

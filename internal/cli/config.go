@@ -32,7 +32,7 @@ func configCheckCommand() *cobra.Command {
   mdserver config check --original /etc/mdserver/old.conf`,
 		Long: `Check a configuration and the files that it includes, and print each problem with
 its file and line. The exit code is 1 if a problem prevents the server from
-starting, and 0 if there are only warnings or none.
+starting, 0 if there are only warnings or none, and 3 if a file cannot be read.
 
 For a configuration of the Python mdserver that was not imported yet, lines that
 begin with "upgrade:" list what will be different, in order of weight: templates
@@ -47,6 +47,9 @@ This needs neither root nor an installation.`,
 	return report(cmd, checkView, func(cmd *cobra.Command, args []string) (checkReport, error) {
 		file := configFile(cmd, args)
 		c, warnings, err := config.Load(file)
+		if config.IsUnreadable(err) {
+			return checkReport{}, unreadable(err)
+		}
 		if err == nil {
 			err = checkConfFiles(cmd.Context(), c)
 		}
@@ -168,7 +171,7 @@ func configDumpCommand() *cobra.Command {
 	return report(cmd, settingsView, func(cmd *cobra.Command, args []string) ([]config.Setting, error) {
 		c, _, err := config.Load(configFile(cmd, args))
 		if err != nil {
-			return nil, &exitError{exitUnreadable, err}
+			return nil, unreadable(err)
 		}
 		return c.Effective(), nil
 	})

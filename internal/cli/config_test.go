@@ -54,7 +54,7 @@ func TestConfigCheck(t *testing.T) {
 			"error: " + bad + ":2: mdserver.port = \"x\": not a whole number, accepted: a whole number from 1 to 65535\n" +
 				"error: " + bad + ":5: dnsmasq.gateway = \"here\": not an IPv4 address, accepted: an IPv4 address\n" +
 				"warning: " + bad + ":3: mdserver.prot: unknown key, the nearest known one is mdserver.port\n"},
-		{"missing", []string{"check"}, 1, "error: /nonexistent/mdserver.conf: cannot open the file: no such file or directory\n"},
+		{"missing", []string{"check"}, 3, "/nonexistent/mdserver.conf: cannot open the file: no such file or directory"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -43,7 +43,7 @@ server checks its database at each start, sets aside what is damaged, and serves
 all other guests.
 
 The exit code is 0 if the database is sound, 1 if it is damaged, and 3 if it
-cannot be looked at.`,
+cannot be read.`,
 		Args: atMost(1),
 	}
 	return report(cmd, databaseView, func(cmd *cobra.Command, args []string) (databaseReport, error) {
@@ -85,12 +85,12 @@ func checkDatabase(cmd *cobra.Command, path string) (databaseReport, error) {
 		report.Findings = append(report.Findings, err.Error())
 		return report, nil
 	case err != nil:
-		return report, &exitError{exitUnreadable, err}
+		return report, unreadable(err)
 	}
 	defer reader.Close()
 	table, err := reader.Load(cmd.Context())
 	if err != nil {
-		return report, &exitError{exitUnreadable, err}
+		return report, unreadable(err)
 	}
 	report.Guests, report.Resting = len(table.Instances), len(table.Resting)
 	for _, f := range reader.Findings() {
@@ -107,7 +107,7 @@ func printDatabase(out io.Writer, r databaseReport) error {
 		printf(out, "set aside before: %s\n", name)
 	}
 	for _, w := range r.Withheld {
-		printf(out, "given to no other guest: addresses %v and host name %q of %s\n", w.Addrs, w.Hostname, w)
+		printf(out, "reserved: addresses %v and host name %q of %s\n", w.Addrs, w.Hostname, w)
 	}
-	return printf(out, "%s: %d guests and %d resting addresses are sound, %d findings\n", r.File, r.Guests, r.Resting, len(r.Findings))
+	return printf(out, "%s: %d guests and %d addresses in quarantine are sound, %d findings\n", r.File, r.Guests, r.Resting, len(r.Findings))
 }

@@ -53,18 +53,18 @@ func databaseSalvageCommand() *cobra.Command {
 FILE is the configured database, if none is given. No server may have it open.
 
 Each record has a checksum, and each change notes sums over all records. They
-tell how far a record can be trusted:
+show how far a record can be trusted:
 
   sure       it is as it was last written
   likely     it is whole, and the file has no version that may be newer
   uncertain  there are several versions, or it may have been deleted
 
 Sure and likely records are kept. Uncertain ones are set aside in a file beside
-the database; while that is there, their addresses and names are given to no
+the database; while that file exists, their addresses and names are given to no
 other guest. The damaged database is kept beside the new one.
 
 The exit code is 0 if all records are sure, 1 if some are not or something is
-lost, and 3 if the file cannot be looked at.`,
+lost, and 3 if the file cannot be read.`,
 		Example: `  mdserver database salvage --dry-run
   mdserver database salvage --yes`,
 		Args: atMost(1),
@@ -79,7 +79,7 @@ lost, and 3 if the file cannot be looked at.`,
 		}
 		salvaged, err := boltstore.Salvage(path)
 		if err != nil {
-			return unreadable(err)
+			return unreadableDatabase(err)
 		}
 		result, err := salvageReportOf(path, salvaged)
 		if err != nil {
@@ -93,7 +93,7 @@ lost, and 3 if the file cannot be looked at.`,
 				return err
 			}
 			if result.Kept, result.Aside, err = salvaged.Replace(); err != nil {
-				return unreadable(err)
+				return unreadableDatabase(err)
 			}
 			result.Replaced = true
 		}
@@ -102,12 +102,12 @@ lost, and 3 if the file cannot be looked at.`,
 	return cmd
 }
 
-// unreadable is the error of a file that cannot be looked at.
-func unreadable(err error) error {
+// unreadableDatabase is the error of a database that cannot be read.
+func unreadableDatabase(err error) error {
 	if errors.Is(err, boltstore.ErrInUse) {
 		err = errRunning
 	}
-	return &exitError{exitUnreadable, err}
+	return unreadable(err)
 }
 
 var salvageView = view[salvageReport]{
@@ -157,7 +157,7 @@ func printSalvage(out io.Writer, r salvageReport) error {
 	for _, part := range []struct {
 		what string
 		salvageCount
-	}{{"guests", r.Guests}, {"resting addresses", r.Resting}, {"notes", r.Notes}} {
+	}{{"guests", r.Guests}, {"addresses in quarantine", r.Resting}, {"notes", r.Notes}} {
 		printf(out, "%s: %d %s are sure, %d are likely, %d versions are uncertain\n", r.File, part.Sure, part.what, part.Likely, part.Uncertain)
 	}
 	if r.Snapshot != "" {
@@ -176,8 +176,8 @@ func printSalvage(out io.Writer, r salvageReport) error {
 func databaseCompactCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compact [FILE]",
-		Short: "Write the database as a new file, without unused room",
-		Long: `Write a sound database as a new file, without the room that former changes have
+		Short: "Write the database as a new file, without unused space",
+		Long: `Write a sound database as a new file, without the space that former changes have
 left in it. FILE is the configured database, if none is given. No server may
 have it open; a server does the same at each start. The former file is kept
 beside the new one. A damaged database is refused, see "mdserver database
@@ -193,7 +193,7 @@ The exit code is 3 if the database cannot be used.`,
 			return r, err
 		}
 		if r, err = compact(path); err != nil {
-			err = unreadable(err)
+			err = unreadableDatabase(err)
 		}
 		return r, err
 	})

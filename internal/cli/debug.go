@@ -17,7 +17,7 @@ func debugCommand() *cobra.Command {
 		Short:   "Debug a running server",
 		Example: "  sudo mdserver debug usage",
 		Long: `Debug a running server to find a fault in it. Only root and the server's own
-user may. It works while requests hang. If the control socket does not answer,
+user can use it. It works while requests hang. If the control socket does not answer,
 "systemctl kill --signal=QUIT mdserver" ends the server and makes it print its
 goroutines to the log.`,
 	},

@@ -28,13 +28,13 @@ It works whether the server runs or not. Checks that need more rights than you
 have are reported as unknown; root can run all of them.
 
 The exit code is 0 if nothing is wrong, 1 if something is, and 3 if the
-configuration cannot be read, so that nothing could be looked at.`,
+configuration cannot be read, so that nothing could be checked.`,
 		Args: exactly(0),
 	}
 	return report(cmd, doctorView, func(cmd *cobra.Command, _ []string) (doctor.Report, error) {
 		file := configFile(cmd, nil)
 		if err := readable(file); err != nil {
-			return doctor.Report{}, &exitError{exitUnreadable, err}
+			return doctor.Report{}, unreadable(err)
 		}
 		return examine(cmd.Context(), file, socketFlag(cmd)), nil
 	})

@@ -9,6 +9,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/client"
+	"mdserver/internal/config"
 )
 
 // reportError prints the error of a command: as a document if the command was
@@ -46,12 +47,13 @@ func errorCode(err error) api.ErrorCode {
 	switch exitCode(err) {
 	case exitUsage:
 		return api.CodeUsage
-	case exitUnreadable:
-		return api.CodeConfiguration
 	case exitNotFound:
 		return api.CodeNotFound
 	}
+	_, configuration := errors.AsType[*config.Problem](err)
 	switch {
+	case configuration:
+		return api.CodeConfiguration
 	case errors.Is(err, fs.ErrNotExist):
 		return api.CodeNoFile
 	case errors.Is(err, fs.ErrPermission):

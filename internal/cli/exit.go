@@ -33,7 +33,7 @@ var exitCodes = []struct {
 	{0, "success"},
 	{exitFailure, "the command failed, or found something wrong (doctor, check, verify)"},
 	{exitUsage, "the command line is wrong"},
-	{exitUnreadable, "the configuration, or the file to check, cannot be read"},
+	{exitUnreadable, "the configuration, or a file that the command line names, cannot be read"},
 	{exitNotFound, "there is no such guest, network or configuration key"},
 	{exitUnreachable, "the server cannot be reached"},
 	{exitTrouble, "the server runs, but something is wrong (status)"},

@@ -11,11 +11,11 @@ import (
 func exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
-		Short: "Write the inventory as JSON, or as the original's database",
-		Long: `Write the inventory as JSON, or as the database of the original mdserver, which
-it reads as its db_file:
+		Short: "Write the inventory as JSON, or as the Python mdserver's database",
+		Long: `Write the inventory as JSON, or as a database that the Python mdserver reads as
+its db_file:
 
-  json           all of it, for "mdserver import": guests with instance-ids and
+  json           everything, for "mdserver import": guests with instance-ids and
                  passwords, and addresses in quarantine. A file that the command
                  makes is readable by its owner only.
   legacy-list    a list of entries. All versions of the Python mdserver read it, and

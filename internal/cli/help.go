@@ -114,10 +114,11 @@ func completionHelp(root *cobra.Command) {
 	}
 	group(completion)
 	completion.Short = "Print a script that completes commands in a shell"
-	completion.Long = ""
+	completion.Long = "\"mdserver install\" installs the scripts for bash, zsh and fish."
 	completion.Example = "  source <(mdserver completion bash)"
 	for _, shell := range completion.Commands() {
 		shell.Short = "Print the script for " + shell.Name()
+		shell.Long = ""
 		shell.Example = "  mdserver completion " + shell.Name()
 	}
 }

@@ -31,17 +31,17 @@ func hookCommand() *cobra.Command {
 		Use:     "hook GUEST OPERATION SUBOPERATION EXTRA",
 		Short:   "Register a guest that libvirt is about to start",
 		Example: "  virsh dumpxml web1 | mdserver hook web1 prepare begin -",
-		Long: `Registers the guest whose domain XML is on standard input. libvirt runs this
-by /etc/libvirt/hooks/qemu.d/mdserver, with its own four arguments.
+		Long: `Register the guest whose domain XML is on standard input. libvirt runs this
+command by /etc/libvirt/hooks/qemu.d/mdserver, with its own four arguments.
 
 Only "prepare begin" and "migrate begin" do anything: libvirt passes through
 prepare for every start, also for that of a saved or a received guest.
 
-As libvirt waits for its hooks, and takes a failing one for a reason not to
-start the guest, this one ends within two seconds, prints nothing, and always
-exits with 0. What went wrong is in the system log under "mdserver-hook".
+libvirt waits for its hooks, and does not start the guest if one fails. So this
+command ends within two seconds, prints nothing, and always exits with 0. Errors
+are in the system log under "mdserver-hook".
 
-The server is reached by its Unix socket: $MDSERVER_SOCKET, or the key socket
+The server listens on a Unix socket: $MDSERVER_SOCKET, or the key socket
 of $MDSERVER_CONFIG or /etc/mdserver/mdserver.conf, or /run/mdserver/mdserver.sock.`,
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -22,9 +22,9 @@ func identityCommand() *cobra.Command {
 		Short:   "Verify a guest's identity",
 		Example: "  mdserver identity ca > mdserver-identity.pem",
 		Long: `Let services verify a guest's identity. A guest finds a document of its own
-at /latest/dynamic/instance-identity/document, and signatures of it beside it:
-signature, pkcs7 and rsa2048. A service to which it shows them checks them by
-the certificate that "mdserver identity ca" prints.`,
+at /latest/dynamic/instance-identity/document, and its signatures beside it:
+signature, pkcs7 and rsa2048. The guest sends both to a service, which
+verifies them with the certificate that "mdserver identity ca" prints.`,
 	}, identityCACommand(), identityVerifyCommand())
 }
 
@@ -72,7 +72,7 @@ func identityVerifyCommand() *cobra.Command {
 		Short: "Verify an identity document by one of its signatures",
 		Long: `Verify an identity document by one of its signatures: files with what a guest
 got as document, and as signature, pkcs7 or rsa2048. The exit code is 1 if the
-document is not genuine. With --ca no server is asked.`,
+document is not genuine. With --ca, no server is needed.`,
 		Example: "  mdserver identity verify --ca mdserver-identity.pem document rsa2048",
 		Args:    exactly(2),
 	}
@@ -80,15 +80,16 @@ document is not genuine. With --ca no server is asked.`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		document, err := os.ReadFile(args[0])
 		if err != nil {
-			return err
+			return unreadable(err)
 		}
 		signature, err := os.ReadFile(args[1])
 		if err != nil {
-			return err
+			return unreadable(err)
 		}
 		certificate, source := []byte(nil), *ca
 		if source != "" {
 			certificate, err = os.ReadFile(source)
+			err = unreadable(err)
 		} else {
 			certificate, err = serverCertificate(cmd)
 		}

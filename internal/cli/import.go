@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -17,12 +16,12 @@ func importCommand() *cobra.Command {
 		Short: "Add the guests of an exported inventory",
 		Long: `Add the guests and the addresses in quarantine of a file that "mdserver export
 --format json" has written, on this host or another one: instance-ids,
-addresses, passwords and all else stay as they are. The server must run; it makes
+addresses, passwords and everything else stay the same. The server must run; it makes
 a snapshot of its guests first.
 
-A guest that is known and differs is skipped, or replaced with --replace. So is
-a guest whose name, address or MAC address another guest has, or whose address
-rests. A host name that is taken is changed. The file is refused as a whole if it
+If a guest exists already and its record differs, it is skipped, or replaced with
+--replace. The same applies if another guest has its name, address or MAC address,
+or if its address is in quarantine. A host name that is taken is changed. The file is refused as a whole if it
 has an unknown field.
 
 The exit code is 1 if a guest was skipped.`,
@@ -30,7 +29,7 @@ The exit code is 1 if a guest was skipped.`,
   mdserver import guests.json`,
 		Args: exactly(1),
 	}
-	replace := cmd.Flags().Bool("replace", false, "put the file's record in the place of that of a known guest")
+	replace := cmd.Flags().Bool("replace", false, "replace the records of guests that exist already")
 	return report(cmd, importView, func(cmd *cobra.Command, args []string) (result api.Imported, err error) {
 		data, err := readDocument(cmd, args[0])
 		if err != nil {
@@ -56,14 +55,14 @@ func printImported(out io.Writer, r api.Imported) error {
 	if r.Warning != "" {
 		printf(out, "warning: %s\n", r.Warning)
 	}
-	return printf(out, "%d guests added, %d replaced, %d unchanged, %d skipped; %d addresses rest\n",
+	return printf(out, "%d guests added, %d replaced, %d unchanged, %d skipped; %d addresses in quarantine\n",
 		len(r.Added), len(r.Replaced), r.Unchanged, len(r.Skipped), r.Resting)
 }
 
 // readDocument reads and checks an exported inventory from a file, or from standard
 // input if path is "-". What does not fit the configured networks is told.
 func readDocument(cmd *cobra.Command, path string) ([]byte, error) {
-	data, err := readAll(cmd, path)
+	data, err := readInput(cmd, path)
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +80,4 @@ func readDocument(cmd *cobra.Command, path string) ([]byte, error) {
 		}
 	}
 	return data, nil
-}
-
-func readAll(cmd *cobra.Command, path string) ([]byte, error) {
-	if path == "-" {
-		return io.ReadAll(cmd.InOrStdin())
-	}
-	return os.ReadFile(path)
 }

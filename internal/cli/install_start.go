@@ -46,7 +46,7 @@ func startFlags(cmd *cobra.Command) func() (*install.Start, error) {
 func readKeys(file string) ([]string, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("read the SSH key: %w", err)
+		return nil, unreadable(fmt.Errorf("read the SSH key: %w", err))
 	}
 	if strings.Contains(string(content), "PRIVATE KEY") {
 		return nil, fmt.Errorf("%s is a private key; name the public one, %s.pub", file, file)

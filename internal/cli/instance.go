@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +39,7 @@ func addCommand() *cobra.Command {
 		Args: exactly(1),
 	}
 	return report(cmd, registeredView, func(cmd *cobra.Command, args []string) (registered api.Registered, err error) {
-		xml, err := readInput(cmd, args[0])
+		xml, err := readDefinition(cmd, args[0])
 		if err != nil {
 			return registered, err
 		}
@@ -56,19 +55,17 @@ func addCommand() *cobra.Command {
 	})
 }
 
-func readInput(cmd *cobra.Command, name string) ([]byte, error) {
-	var in = cmd.InOrStdin()
-	if name != "-" {
-		file, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		in = file
+// readDefinition reads a domain definition from a file, or from standard input if
+// name is "-".
+func readDefinition(cmd *cobra.Command, name string) ([]byte, error) {
+	in, err := openInput(cmd, name)
+	if err != nil {
+		return nil, err
 	}
+	defer in.Close()
 	xml, err := io.ReadAll(io.LimitReader(in, libvirt.MaxDomainXML+1))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, unreadable(err)
 	}
 	if len(xml) > libvirt.MaxDomainXML {
 		return nil, fmt.Errorf("%s: %w", name, libvirt.ErrTooLarge)
@@ -123,10 +120,10 @@ const refHelp = "NAME may also be a UUID, an instance-id, a MAC address, an IP a
 func showCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show NAME",
-		Short: "Show all that is known of a guest",
+		Short: "Show everything that is known about a guest",
 		Example: `  mdserver instance show web1
   mdserver instance show 52:54:00:12:34:56 -o json`,
-		Long:              "Show all that is known of a guest.\n\n" + refHelp,
+		Long:              "Show everything that is known about a guest.\n\n" + refHelp,
 		Args:              exactly(1),
 		ValidArgsFunction: completeGuests,
 	}

@@ -25,7 +25,7 @@ users. It is not meant to be run by hand.`,
 		Args:   exactly(1),
 		Hidden: true,
 	}
-	client := cmd.Flags().String("client", "mdserver", "user that may ask, besides root")
+	client := cmd.Flags().String("client", "mdserver", "user that has access, in addition to root")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		uid, err := userID(*client)
 		if err != nil {
@@ -50,11 +50,11 @@ users. It is not meant to be run by hand.`,
 func userID(name string) (uint32, error) {
 	u, err := user.Lookup(name)
 	if err != nil {
-		return 0, fmt.Errorf("whom to obey: %w", err)
+		return 0, fmt.Errorf("user with access: %w", err)
 	}
 	uid, err := strconv.ParseUint(u.Uid, 10, 32)
 	if err != nil {
-		return 0, fmt.Errorf("whom to obey: the id of %s: %w", name, err)
+		return 0, fmt.Errorf("user with access: the id of %s: %w", name, err)
 	}
 	return uint32(uid), nil
 }

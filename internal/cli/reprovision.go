@@ -62,7 +62,7 @@ func reprovisionCommand() *cobra.Command {
 // askToReprovision says what will happen, and asks for it.
 func askToReprovision(cmd *cobra.Command, inst instance.Instance) error {
 	name := printable(inst.Name)
-	if err := needsTerminal(cmd, "to confirm that "+name+" is to be reprovisioned"); err != nil {
+	if err := needsTerminal(cmd, "to reprovision "+name); err != nil {
 		return err
 	}
 	printf(cmd.ErrOrStderr(), "%s (%s) will get a new instance-id in place of %s.\n\n%s\n", name, addresses(inst), inst.ID, verbatim(reprovisioning))

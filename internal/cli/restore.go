@@ -25,10 +25,10 @@ func restoreCommand() *cobra.Command {
 		Short: "Replace the database by a backup",
 		Long: `Replace the configured database and the identity authority by those of a
 backup. The backup is checked first, and the former files are kept beside the
-new ones; snapshots of the former and of the restored guests are made, too. What does not fit this
-host's configuration is listed, and restored nevertheless.
+new ones; snapshots of the former and of the restored guests are made, too. Guests
+that do not fit this host's configuration are listed, and restored anyway.
 
-The server must be stopped, so that no guest is registered in a database that is
+Stop the server first, so that no guest is registered in a database that is
 about to be replaced. A restore that was interrupted can be repeated.`,
 		Example: `  mdserver restore --dry-run /var/backups/mdserver.backup
   systemctl stop mdserver
@@ -199,7 +199,7 @@ func misfits(cfg *config.Config, guest *instance.Instance) []string {
 		}
 		for _, addr := range place.Addrs() {
 			if !n.Network.Contains(addr) && !n.Network6.Contains(addr) {
-				problems = append(problems, fmt.Sprintf("its address %s is outside of the network %q", addr, n.Name))
+				problems = append(problems, fmt.Sprintf("its address %s is outside the network %q", addr, n.Name))
 			}
 		}
 	}

@@ -20,7 +20,7 @@ func serveCommand() *cobra.Command {
   sudo mdserver serve --config mdserver.conf`,
 		Long: `Run the server in the foreground, as its systemd unit does. SIGHUP makes it read
 its configuration again, SIGTERM and SIGINT stop it. The exit code is 78 if the
-configuration or an unreadable database must be repaired first.
+configuration or the database must be repaired first.
 
 "mdserver FILE" serves with the configuration FILE, as the Python mdserver did.`,
 		Args: exactly(0),

@@ -111,7 +111,7 @@ func printStatus(w io.Writer, s api.Status) error {
 		{"libvirt", describeLibvirt(s.Libvirt)},
 		{"guests", strconv.Itoa(s.Guests)},
 		{"other domains", describeNotServed(s.NotServed)},
-		{"addresses", fmt.Sprintf("%d in use, %d resting", s.Addresses.Used, s.Addresses.Resting)},
+		{"addresses", fmt.Sprintf("%d in use, %d in quarantine", s.Addresses.Used, s.Addresses.Resting)},
 		{"imds", fmt.Sprintf("%s, %d tokens, %d requests without one, %d refused",
 			s.IMDS.Mode, s.IMDS.Tokens, s.IMDS.WithoutToken, s.IMDS.Refused)},
 		{"guests known by", s.Identity},
@@ -130,7 +130,7 @@ func describeLibvirt(l api.Libvirt) string {
 	since := time.Since(l.Since).Round(time.Second)
 	switch {
 	case l.URI == "off":
-		return "left alone"
+		return "not used"
 	case l.Connected:
 		return fmt.Sprintf("%s for %s, %d domains, %d events", l.Socket, since, l.Domains, l.Events)
 	case l.Error != "":
@@ -176,7 +176,7 @@ func describeDnsmasq(d api.Dnsmasq) string {
 		text += fmt.Sprintf(", did not answer %d times", d.Replaced)
 	}
 	if d.Repairs > 0 {
-		text += fmt.Sprintf(", files or answers put right %d times", d.Repairs)
+		text += fmt.Sprintf(", files or answers corrected %d times", d.Repairs)
 	}
 	if d.Warning != "" {
 		text += "; " + d.Warning

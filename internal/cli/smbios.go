@@ -19,18 +19,18 @@ func smbiosCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "smbios NAME",
 		Short: "Make a guest's image recognize the metadata server",
-		Long: `Tell what an unmodified image takes a guest's virtual hardware for, and what to
-add to its domain for cloud-init to find mdserver. There are several ways, since
-mdserver looks like several clouds; what each of them means for the guest is
-explained, and one is recommended.
+		Long: `Show which cloud an unmodified image detects by a guest's virtual hardware, and
+what to add to the guest's domain so that cloud-init finds mdserver. There are
+several ways, because mdserver speaks the protocols of several clouds. The command
+explains what each means for the guest, and recommends one.
 
-With --as the XML for one way is printed, and nothing else, on standard output.
-With --apply it is added to the domain's definition, as libvirt stores it; the
-recommended way is taken where --as chooses none. All else in the definition
-stays. A guest that runs finds the change after it was shut down and started.
+With --as, only the XML for that way is printed. With --apply, it is added to the
+definition that libvirt stores; without --as, the recommended way is used.
+Everything else in the definition stays the same. A running guest must be shut
+down and started to find the change.
 
-NAME is the domain's name or its UUID; libvirt is asked for the domain, and the
-server need not run.`,
+NAME is the domain's name or its UUID; The domain is read from libvirt, and
+the server does not have to run.`,
 		Example: `  mdserver smbios web1
   mdserver smbios web1 --apply
   mdserver smbios web1 --as nocloud`,
@@ -39,7 +39,7 @@ server need not run.`,
 	}
 	resultFlags(cmd, false)
 	var opt smbiosOptions
-	cmd.Flags().StringVar((*string)(&opt.datasource), "as", "", "what to look like: openstack, nocloud, ec2 (Amazon), ec2-clone or nocloud-net")
+	cmd.Flags().StringVar((*string)(&opt.datasource), "as", "", "cloud to look like: openstack, nocloud, ec2 (Amazon), ec2-clone or nocloud-net")
 	cmd.Flags().BoolVar(&opt.apply, "apply", false, "add it to the domain's definition")
 	cmd.Flags().BoolVarP(&opt.yes, "yes", "y", false, "do not ask, even if the guest will set itself up again")
 	_ = cmd.RegisterFlagCompletionFunc("as", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -70,7 +70,7 @@ func runSMBIOS(cmd *cobra.Command, cfg *config.Config, name string, opt smbiosOp
 	}
 	uri := cfg.Libvirt.URI
 	if uri.Off {
-		return errors.New("libvirt is to be left alone: [libvirt] uri is off")
+		return errors.New("libvirt is not used: [libvirt] uri is off")
 	}
 	endpoint := connection.Endpoint{Session: uri.Session, Socket: uri.Socket}
 	stored, err := definition.Read(cmd.Context(), endpoint, name)
@@ -139,7 +139,7 @@ func (g *disguise) apply(cmd *cobra.Command, changed changedDefinition, opt smbi
 			return err
 		}
 		if err := store(); err != nil {
-			return fmt.Errorf("libvirt refuses the changed definition of %s, which stays as it was: %w", name, err)
+			return fmt.Errorf("libvirt refuses the changed definition of %s, which is unchanged: %w", name, err)
 		}
 	}
 	applied := map[string]any{"name": g.domain.Name, "face": changed.datasource, "changes": nonNil(changed.changes), "running": g.stored.Running}
@@ -183,7 +183,7 @@ func (g *disguise) agree(cmd *cobra.Command, name string, to smbios.Datasource, 
 	if agreed {
 		return nil
 	}
-	if err := needsTerminal(cmd, "to confirm that "+name+" is to be set up again"); err != nil {
+	if err := needsTerminal(cmd, "to set up "+name+" again"); err != nil {
 		return err
 	}
 	return confirm(cmd, "Change "+name+"?")

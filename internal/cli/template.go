@@ -23,7 +23,7 @@ func templateCommand() *cobra.Command {
 func renderCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "render FILE",
-		Short: "Print what a template gives with variables of a JSON file",
+		Short: "Render a template with the variables of a JSON file",
 		Example: `  mdserver template render web1.yaml
   mdserver template render web1.yaml --vars web1.json`,
 		Args: exactly(1),
@@ -63,7 +63,7 @@ func readVars(file string) (map[string]any, error) {
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, err
+		return nil, unreadable(err)
 	}
 	vars, err := stpl.ParseVariables(data)
 	if err != nil {
@@ -75,7 +75,7 @@ func readVars(file string) (map[string]any, error) {
 func renderTemplate(cmd *cobra.Command, file string, opts stpl.Options, vars map[string]any) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return err
+		return unreadable(err)
 	}
 	body, raw, err := userdata.Raw(file, string(data), false)
 	if err != nil {

@@ -48,11 +48,12 @@ func templateCheckCommand() *cobra.Command {
 		Short: "Check templates for errors",
 		Example: `  mdserver template check /etc/mdserver/userdata
   mdserver template check web1.yaml base.yaml`,
-		Long: `Compile templates, all files of a directory and its folders, and list every
-construct in them that will not run: where it is, and why. The exit code is 1 if
-there is one; warnings do not count. Names that no guest's template has
-are told, too, if there is a configuration; a file that others include is best
-checked with its directory.`,
+		Long: `Compile templates, all files of a directory and its folders, and list each
+construct that will not run, with its line and the reason. If there is a
+configuration, unknown variables are listed, too. Check a file that others include
+together with its directory.
+
+The exit code is 1 if a template has an error; warnings do not count.`,
 		Args: atLeast(1),
 	}
 	return report(cmd, problemsView, func(cmd *cobra.Command, paths []string) ([]templateProblem, error) {
@@ -118,7 +119,7 @@ func checkedConfig(cmd *cobra.Command) (*config.Config, error) {
 func checkTemplates(path string, cfg *config.Config) ([]templateProblem, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, unreadable(err)
 	}
 	c := &templateChecker{}
 	opts := userdata.TemplateOptions()
@@ -138,7 +139,7 @@ func checkTemplates(path string, cfg *config.Config) ([]templateProblem, error) 
 	} else {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, err
+			return nil, unreadable(err)
 		}
 		defer f.Close()
 		c.file(path, f)

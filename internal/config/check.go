@@ -112,7 +112,7 @@ func (l *loader) checkPaths() {
 
 func (l *loader) checkLease() {
 	if n := l.config.Dnsmasq.LeaseLen; n > 0 && n < 2*time.Minute {
-		l.warnAt(l.place("dnsmasq.lease_len"), "dnsmasq makes it 120 seconds, its least")
+		l.warnAt(l.place("dnsmasq.lease_len"), "dnsmasq's minimum is 120 seconds")
 	}
 }
 
@@ -123,7 +123,7 @@ func (l *loader) checkPublicKeys() {
 		}
 		switch {
 		case v.text == "":
-			l.warnAt(v, "is empty and is passed over")
+			l.warnAt(v, "is empty and is ignored")
 		case v.text == notConfigured:
 		case !looksLikePublicKey(v.text):
 			l.warnAt(v, "does not look like an OpenSSH public key, guests get it unchanged")

@@ -98,7 +98,7 @@ var bootFile = kind[string]{
 			return "", errors.New("has more than three parts")
 		case len(parts) == 3:
 			if a, err := netip.ParseAddr(parts[2]); err != nil || !a.Is4() {
-				return "", errors.New("has a third part that is no IPv4 address")
+				return "", errors.New("has a third part that is not an IPv4 address")
 			}
 		}
 		return strings.Join(parts, ","), plain(text)

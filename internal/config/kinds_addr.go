@@ -79,7 +79,7 @@ func ranges(family string, fits func(netip.Addr) bool) kind[[]Range] {
 			for _, word := range commaList(text) {
 				r, ok := parseRange(word)
 				if !ok || !fits(r.First) || !fits(r.Last) {
-					return nil, errors.New("has an element that is no " + family + " address, range or network")
+					return nil, errors.New("has an element that is not an " + family + " address, range or network")
 				}
 				if r.Last.Less(r.First) {
 					return nil, errors.New("has a range that ends before it begins")

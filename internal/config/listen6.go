@@ -30,7 +30,7 @@ var listen6 = kind[Listen6]{
 		for _, word := range commaList(text) {
 			a, err := netip.ParseAddr(word)
 			if err != nil || !a.Is6() || a.Is4In6() || plain(a.Zone()) != nil {
-				return Listen6{}, errors.New("has an element that is no IPv6 address")
+				return Listen6{}, errors.New("has an element that is not an IPv6 address")
 			}
 			v.Addresses = append(v.Addresses, a)
 		}

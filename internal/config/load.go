@@ -107,7 +107,7 @@ func readText(path string) (string, error) {
 	case err != nil:
 		return "", bare(err)
 	case len(text) > maxFile:
-		return "", errors.New("longer than 4 MiB, which no configuration is")
+		return "", errors.New("longer than 4 MiB, the limit for a configuration")
 	case bytes.IndexByte(text, 0) >= 0:
 		return "", errors.New("not a text file: it contains zero bytes")
 	}
@@ -127,7 +127,7 @@ func (l *loader) section(path string, s *ini.Section, isMain bool) {
 	switch {
 	case s.Name == "_include_" && !isMain:
 		l.warn(Warning{File: path, Line: s.Line, Key: "[_include_]", Level: slog.LevelWarn,
-			Text: "counts in the main file only and is passed over here"})
+			Text: "is read in the main file only, and ignored here"})
 		return
 	case !knownSection(s.Name):
 		l.warn(Warning{File: path, Line: s.Line, Key: "[" + s.Name + "]", Level: slog.LevelWarn,
@@ -215,13 +215,13 @@ func (l *loader) exists(path string, is func(os.FileMode) bool, what string) boo
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		w.Level, w.Text = slog.LevelDebug, fmt.Sprintf("%s does not exist and is passed over", path)
+		w.Level, w.Text = slog.LevelDebug, fmt.Sprintf("%s does not exist and is ignored", path)
 	case err != nil:
 		err = bare(err)
 		l.problems = append(l.problems, &Problem{File: path, Reason: err.Error(), err: err})
 		return false
 	case !is(info.Mode()):
-		w.Level, w.Text = slog.LevelWarn, fmt.Sprintf("%s is no %s and is passed over", path, what)
+		w.Level, w.Text = slog.LevelWarn, fmt.Sprintf("%s is not a %s and is ignored", path, what)
 	default:
 		return true
 	}

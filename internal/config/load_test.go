@@ -264,9 +264,9 @@ files = `+dir+`/last.txt:`+dir+`/none.txt:`+dir+`/first.txt
 		said = append(said, w.Level.String()+" "+strings.ReplaceAll(w.String(), dir, ""))
 	}
 	wantSaid := []string{
-		"WARN /one/03.conf:3: [_include_]: counts in the main file only and is passed over here",
-		"DEBUG /mdserver.conf: _include_: /missing does not exist and is passed over",
-		"DEBUG /mdserver.conf: _include_: /none.txt does not exist and is passed over",
+		"WARN /one/03.conf:3: [_include_]: is read in the main file only, and ignored here",
+		"DEBUG /mdserver.conf: _include_: /missing does not exist and is ignored",
+		"DEBUG /mdserver.conf: _include_: /none.txt does not exist and is ignored",
 	}
 	slices.Sort(said)
 	slices.Sort(wantSaid)

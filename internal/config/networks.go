@@ -194,7 +194,7 @@ func (c *Config) Clash() error {
 	for i, n := range c.Networks {
 		for _, earlier := range c.Networks[:i] {
 			if reason := clash(earlier, n); reason != "" {
-				return fmt.Errorf("%s; it takes a restart", reason)
+				return fmt.Errorf("%s; it needs a restart", reason)
 			}
 		}
 	}
@@ -244,7 +244,7 @@ func (l *loader) checkLibvirt(n *Network) {
 		}
 	}
 	if l.config.Libvirt.URI.Off {
-		l.problem(l.sectionValue(n.Name, "backend"), "libvirt is not asked, as libvirt.uri says", BackendDnsmasq)
+		l.problem(l.sectionValue(n.Name, "backend"), "libvirt is not used, because libvirt.uri is off", BackendDnsmasq)
 	}
 	n.Domain, n.LeaseLen, n.Run = "", 0, ""
 	n.NTPServers, n.DomainSearch, n.MTU, n.DHCPBoot, n.ConfFile = nil, nil, 0, "", ""

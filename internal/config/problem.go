@@ -1,9 +1,11 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
+	"syscall"
 	"unicode/utf8"
 
 	"mdserver/internal/config/ini"
@@ -38,8 +40,15 @@ func (p *Problem) Error() string {
 	return text
 }
 
-// Unwrap gives the system's error if a file could not be read.
+// Unwrap returns the operating system's error if a file could not be read.
 func (p *Problem) Unwrap() error { return p.err }
+
+// IsUnreadable reports whether an error of Load means that the configuration, or a
+// file that it includes, could not be read.
+func IsUnreadable(err error) bool {
+	_, found := errors.AsType[syscall.Errno](err)
+	return found
+}
 
 // Warning is something to look at that does not keep the server from starting.
 type Warning struct {

@@ -29,7 +29,7 @@ func Directory(dir string) []Trouble {
 	case errors.Is(err, fs.ErrNotExist):
 		return append(wrong("the directory "+dir+" is missing", look), Disk(dir)...)
 	case err != nil:
-		return wrong("the directory "+dir+" cannot be looked at: "+err.Error(), look)
+		return wrong("the directory "+dir+" cannot be read: "+err.Error(), look)
 	case !info.IsDir():
 		return wrong(dir+" is not a directory", look)
 	}

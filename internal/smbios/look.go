@@ -127,7 +127,7 @@ func Caution(datasource Datasource, d Domain, server Server) string {
 	case strings.Contains(d.Cmdline, seedPrefix) && !datasource.isNoCloud():
 		return "Its kernel's command line names a NoCloud seed, which takes precedence: remove it."
 	case d.amazonUUID() != "" && (datasource == OpenStack || datasource == EC2Clone):
-		return "Its UUID " + d.amazonUUID() + ", so cloud-init from " + byUUID + " on detects AWS nevertheless. NoCloud would take precedence."
+		return "Its UUID " + d.amazonUUID() + ", so cloud-init from " + byUUID + " on detects AWS anyway. NoCloud would take precedence."
 	}
 	return ""
 }

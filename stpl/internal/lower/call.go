@@ -13,7 +13,7 @@ var hostFunctions = map[string]string{
 	"exec":       "templates run no code made at run time",
 	"compile":    "templates run no code made at run time",
 	"__import__": "use an import statement",
-	"input":      "nobody is there to answer",
+	"input":      "a template has no user to ask",
 	"globals":    "use get, defined and setdefault",
 	"locals":     "use get, defined and setdefault",
 	"vars":       "use get, defined and setdefault",

@@ -33,7 +33,7 @@ func uuidModule() members {
 	m["UUID"] = uuidType
 	m["NAMESPACE_DNS"], m["NAMESPACE_URL"] = id(uuid.NameSpaceDNS), id(uuid.NameSpaceURL)
 	m["NAMESPACE_OID"], m["NAMESPACE_X500"] = id(uuid.NameSpaceOID), id(uuid.NameSpaceX500)
-	refuse(m, "uuid", "it tells of the host; use uuid.uuid4 or uuid.uuid5", "uuid1", "getnode")
+	refuse(m, "uuid", "it reveals data of the host; use uuid.uuid4 or uuid.uuid5", "uuid1", "getnode")
 	return m
 }
 

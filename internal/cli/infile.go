@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"io"
+	"os"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// readInput reads a file that the user names, or standard input if path is "-".
+func readInput(cmd *cobra.Command, path string) ([]byte, error) {
+	in, err := openInput(cmd, path)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	data, err := io.ReadAll(in)
+	return data, unreadable(err)
+}
+
+// openInput opens a file that the user names, or standard input if path is "-".
+func openInput(cmd *cobra.Command, path string) (io.ReadCloser, error) {
+	if path == "-" {
+		return io.NopCloser(cmd.InOrStdin()), nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		file.Close()
+		return nil, unreadable(&os.PathError{Op: "read", Path: path, Err: syscall.EISDIR})
+	}
+	return file, nil
+}
+
+// unreadable ends a command with exitUnreadable if a file could not be read.
+func unreadable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{exitUnreadable, err}
+}
