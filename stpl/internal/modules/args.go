@@ -53,6 +53,41 @@ func binary(v object.Value) (string, error) {
 	return string(b), nil
 }
 
+// orNone is an optional argument, or None.
+func orNone(v object.Value) object.Value {
+	if v == nil {
+		return object.None
+	}
+	return v
+}
+
+// subjectText is an argument that must be a string or bytes.
+func subjectText(v object.Value) (s string, isBytes bool, err error) {
+	switch v := v.(type) {
+	case object.Str:
+		return string(v), false, nil
+	case object.Bytes:
+		return string(v), true, nil
+	}
+	return "", false, object.Raise(object.TypeError, "expected string or bytes-like object, got '%s'", object.TypeName(v))
+}
+
+// asciiData is an argument that may be bytes or ASCII text.
+func asciiData(v object.Value) (string, error) {
+	switch v := v.(type) {
+	case object.Bytes:
+		return string(v), nil
+	case object.Str:
+		for i := range len(v) {
+			if v[i] >= 0x80 {
+				return "", object.Raise(object.ValueError, "string argument should contain only ASCII characters")
+			}
+		}
+		return string(v), nil
+	}
+	return "", object.Raise(object.TypeError, "argument should be a bytes-like object or ASCII string, not '%s'", object.TypeName(v))
+}
+
 // number is an argument that must be a real number.
 func number(v object.Value) (float64, error) {
 	f, ok := object.AsFloat(v)

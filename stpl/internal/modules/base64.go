@@ -88,22 +88,6 @@ func b64Encode(t *object.Thread, v, alt object.Value) (object.Value, error) {
 	return object.Bytes(r.Replace(string(out.(object.Bytes)))), nil
 }
 
-// asciiData is an argument that may be bytes or ASCII text.
-func asciiData(v object.Value) (string, error) {
-	switch v := v.(type) {
-	case object.Bytes:
-		return string(v), nil
-	case object.Str:
-		for i := range len(v) {
-			if v[i] >= 0x80 {
-				return "", object.Raise(object.ValueError, "string argument should contain only ASCII characters")
-			}
-		}
-		return string(v), nil
-	}
-	return "", object.Raise(object.TypeError, "argument should be a bytes-like object or ASCII string, not '%s'", object.TypeName(v))
-}
-
 func b64Decode(t *object.Thread, v, alt object.Value, strict bool) (object.Value, error) {
 	s, err := asciiData(v)
 	if err != nil {

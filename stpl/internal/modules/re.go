@@ -71,16 +71,6 @@ func reEscape(t *object.Thread, a []object.Value) (object.Value, error) {
 	return object.Str(b.String()), nil
 }
 
-func subjectText(v object.Value) (s string, isBytes bool, err error) {
-	switch v := v.(type) {
-	case object.Str:
-		return string(v), false, nil
-	case object.Bytes:
-		return string(v), true, nil
-	}
-	return "", false, object.Raise(object.TypeError, "expected string or bytes-like object, got '%s'", object.TypeName(v))
-}
-
 // subject is a text that is searched.
 type subject struct {
 	value object.Value

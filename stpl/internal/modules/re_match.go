@@ -49,13 +49,6 @@ func init() {
 	)
 }
 
-func orNone(v object.Value) object.Value {
-	if v == nil {
-		return object.None
-	}
-	return v
-}
-
 // Class implements object.Value.
 func (*match) Class() *object.Type { return matchType }
 

@@ -164,7 +164,7 @@ func unparseURL(t *object.Thread, a []object.Value) (object.Value, error) {
 
 // urlProperty are the parts of a netloc.
 func urlProperty(_ *object.Thread, v object.Value, name string) (object.Value, error) {
-	netloc := string(v.(*namedTuple).items[1].(object.Str))
+	netloc := string(v.(object.TupleLike).Tuple()[1].(object.Str))
 	at := strings.LastIndexByte(netloc, '@')
 	user, password, hasPassword := strings.Cut(netloc[:max(at, 0)], ":")
 	host, port := splitHost(netloc[at+1:])

@@ -172,14 +172,27 @@ func (r *yamlRepresenter) node(v object.Value) (*yamlNode, error) {
 		return nil, err
 	}
 	n := &yamlNode{}
-	switch v.(type) {
-	case *object.List, *object.Dict, *object.Set, *instant:
+	if isShared(v) {
 		if seen := r.nodes[v]; seen != nil {
 			return &yamlNode{kind: yamlAlias, alias: seen}, nil
 		}
 		r.nodes[v] = n
 	}
 	return n, r.fill(n, v)
+}
+
+// isShared reports whether a value that comes up again becomes an alias.
+func isShared(v object.Value) bool {
+	switch v.(type) {
+	case *object.List, *object.Dict, *object.Set:
+		return true
+	}
+	return isMoment(v)
+}
+
+// isMoment reports a date or a datetime.
+func isMoment(v object.Value) bool {
+	return v.Class() == dateType || v.Class() == datetimeType
 }
 
 func (r *yamlRepresenter) fill(n *yamlNode, v object.Value) error {
@@ -227,10 +240,10 @@ func yamlScalarText(t *object.Thread, v object.Value) (tag, s string, err error)
 		return "!!float", yamlFloatText(float64(v)), nil
 	case object.Bytes:
 		return "!!binary", yamlBase64(string(v)), t.AllocN(len(v), 4)
-	case *instant:
-		if v.kind != clockType {
-			return "!!timestamp", v.Text(), nil
-		}
+	}
+	if isMoment(v) {
+		s, err = object.ToStr(t, v)
+		return "!!timestamp", s, err
 	}
 	return "", "", object.Raise(yamlError, "cannot represent an object of type %s: %s", object.TypeName(v), plain(v))
 }

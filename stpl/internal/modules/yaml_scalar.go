@@ -168,38 +168,46 @@ func yamlTimestamp(t *object.Thread, s string) (object.Value, error) {
 	if m == nil {
 		return nil, object.Raise(object.ValueError, "%s is no timestamp", plain(object.Str(s)))
 	}
-	var f fields
+	var parts [7]int
 	for i := range 6 {
-		f[i], _ = strconv.Atoi(m[i+1]) // one to four digits, or none
+		parts[i], _ = strconv.Atoi(m[i+1]) // one to four digits, or none
 	}
 	if m[4] == "" {
-		return f.build(dateType, nil)
+		return object.CallPos(t, dateType, ints(parts[:3])...)
 	}
-	f[6], _ = strconv.Atoi((m[7] + "000000")[:6])
+	parts[6], _ = strconv.Atoi((m[7] + "000000")[:6])
 	z, err := yamlZone(t, m[8:])
 	if err != nil {
 		return nil, err
 	}
-	return f.build(datetimeType, z)
+	return object.CallPos(t, datetimeType, append(ints(parts[:]), z)...)
 }
 
-// yamlZone reads "Z", or a sign, hours and minutes.
-func yamlZone(t *object.Thread, m []string) (*zone, error) {
+func ints(list []int) []object.Value {
+	var values []object.Value
+	for _, n := range list {
+		values = append(values, object.Int(n))
+	}
+	return values
+}
+
+// yamlZone reads "Z", or a sign, hours and minutes; None if there is nothing.
+func yamlZone(t *object.Thread, m []string) (object.Value, error) {
 	if m[0] != "" {
 		return utc, nil
 	}
 	if m[1] == "" {
-		return nil, nil
+		return object.None, nil
 	}
-	hours, _ := strconv.ParseInt(m[2], 10, 64)
-	minutes, _ := strconv.ParseInt("0"+m[3], 10, 64)
-	offset := hours*hour + minutes*minute
+	hours, _ := strconv.Atoi(m[2])
+	minutes, _ := strconv.Atoi("0" + m[3])
+	seconds := 60 * (60*hours + minutes)
 	if m[1] == "-" {
-		offset = -offset
+		seconds = -seconds
 	}
-	z, err := object.CallPos(t, zoneType, &delta{offset})
+	offset, err := object.CallPos(t, deltaType, object.Int(0), object.Int(seconds))
 	if err != nil {
 		return nil, err
 	}
-	return z.(*zone), nil
+	return object.CallPos(t, zoneType, offset)
 }
