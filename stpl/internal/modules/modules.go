@@ -12,47 +12,59 @@ import (
 	"strings"
 	"sync"
 
+	"mdserver/stpl/internal/modules/binary"
+	"mdserver/stpl/internal/modules/collections"
+	"mdserver/stpl/internal/modules/crypto"
+	"mdserver/stpl/internal/modules/datetime"
+	"mdserver/stpl/internal/modules/functional"
+	"mdserver/stpl/internal/modules/ipaddress"
+	"mdserver/stpl/internal/modules/json"
+	"mdserver/stpl/internal/modules/native"
+	"mdserver/stpl/internal/modules/numeric"
+	"mdserver/stpl/internal/modules/re"
+	"mdserver/stpl/internal/modules/system"
+	"mdserver/stpl/internal/modules/text"
+	"mdserver/stpl/internal/modules/url"
+	"mdserver/stpl/internal/modules/uuid"
+	"mdserver/stpl/internal/modules/yaml"
 	"mdserver/stpl/internal/object"
 )
-
-// members are the names of a module.
-type members = map[string]object.Value
 
 // all builds every module.
 var all = sync.OnceValue(func() map[string]*object.Module {
 	m := map[string]*object.Module{}
-	for name, build := range map[string]func() members{
-		"base64":       base64Module,
-		"hashlib":      hashlibModule,
-		"hmac":         hmacModule,
-		"json":         jsonModule,
-		"math":         mathModule,
-		"collections":  collectionsModule,
-		"copy":         copyModule,
-		"gzip":         gzipModule,
-		"operator":     operatorModule,
-		"shlex":        shlexModule,
-		"struct":       structModule,
-		"zlib":         zlibModule,
-		"yaml":         yamlModule,
-		"sys":          sysModule,
-		"itertools":    itertoolsModule,
-		"functools":    functoolsModule,
-		"html":         htmlModule,
-		"secrets":      secretsModule,
-		"urllib.parse": urllibParseModule,
-		"urllib":       urllibModule,
-		"os":           osModule,
-		"os.path":      osPathModule,
-		"ipaddress":    ipaddressModule,
-		"random":       randomModule,
-		"uuid":         uuidModule,
-		"crypt":        cryptModule,
-		"datetime":     datetimeModule,
-		"time":         timeModule,
-		"re":           reModule,
-		"string":       stringModule,
-		"textwrap":     textwrapModule,
+	for name, build := range map[string]func() native.Members{
+		"base64":       binary.Base64,
+		"collections":  collections.Module,
+		"copy":         collections.Copy,
+		"crypt":        crypto.Crypt,
+		"datetime":     datetime.Module,
+		"functools":    functional.Functools,
+		"gzip":         binary.Gzip,
+		"hashlib":      crypto.Hashlib,
+		"hmac":         crypto.HMAC,
+		"html":         text.HTML,
+		"ipaddress":    ipaddress.Module,
+		"itertools":    functional.Itertools,
+		"json":         json.Module,
+		"math":         numeric.Math,
+		"operator":     functional.Operator,
+		"os":           system.OS,
+		"os.path":      system.Path,
+		"random":       numeric.Random,
+		"re":           re.Module,
+		"secrets":      crypto.Secrets,
+		"shlex":        text.Shlex,
+		"string":       text.String,
+		"struct":       binary.Struct,
+		"sys":          system.Sys,
+		"textwrap":     text.Textwrap,
+		"time":         datetime.Time,
+		"urllib":       url.Module,
+		"urllib.parse": url.Parse,
+		"uuid":         uuid.Module,
+		"yaml":         yaml.Module,
+		"zlib":         binary.Zlib,
 	} {
 		m[name] = object.NewModule(name, build())
 	}
@@ -108,47 +120,15 @@ func Member(m *object.Module, name string) object.Value {
 // Reason tells why templates do not have a member that Python has, for the end
 // of a message; empty if there is no such member.
 func Reason(m *object.Module, name string) string {
-	if r, ok := m.Member(name).(*refused); ok {
-		return ": " + r.reason
+	if r, ok := m.Member(name).(*native.Refused); ok {
+		return ": " + r.Reason
 	}
 	return ""
 }
 
 func usable(v object.Value) object.Value {
-	if _, no := v.(*refused); no {
+	if _, no := v.(*native.Refused); no {
 		return nil
 	}
 	return v
-}
-
-// refused stands for a function that Python has and templates do not get.
-// Calling it says why.
-type refused struct{ name, reason string }
-
-// Class implements object.Value.
-func (*refused) Class() *object.Type { return object.BuiltinType }
-
-// Call implements object.Callable.
-func (r *refused) Call(*object.Thread, *object.Args) (object.Value, error) {
-	return nil, object.Raise(object.PermissionError, "%s is not available in templates: %s", r.name, r.reason)
-}
-
-// refuse adds refused functions to a module.
-func refuse(m members, module, reason string, names ...string) {
-	for _, name := range names {
-		m[name] = &refused{module + "." + name, reason}
-	}
-}
-
-// functions makes members of builtins, by their names.
-func functions(list ...*object.Builtin) members {
-	m := members{}
-	for _, f := range list {
-		m[f.Name] = f
-	}
-	return m
-}
-
-func fn(name, signature string, f object.Func) *object.Builtin {
-	return object.NewBuiltin(name, signature, f)
 }

@@ -1,16 +1,12 @@
 package modules_test
 
 import (
-	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"mdserver/stpl/internal/modules"
-	"mdserver/stpl/internal/object"
 )
 
 func TestNames(t *testing.T) {
@@ -87,86 +83,4 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-// FuzzJSON reads text as JSON, writes it and reads it again.
-func FuzzJSON(f *testing.F) {
-	for _, s := range []string{`{"a": [1, -2.5e3, true, null, "x\u00e9\ud83d\ude00\n"]}`, `[[[`, `{"a":1,}`, `"\ud800"`, `-`, `1e999`, `NaN`} {
-		f.Add(s)
-	}
-	small := object.Limits{Steps: 200_000, Memory: 8 << 20, Output: 1 << 20, Time: 5 * time.Second, Recursion: 100}
-	f.Fuzz(func(t *testing.T, text string) {
-		if strings.ToValidUTF8(text, "") != text {
-			return // templates hold valid UTF-8 only
-		}
-		thread := object.NewThread(context.Background(), object.NewBudget(small), nil)
-		defer thread.End()
-		call := func(name string, v object.Value) (object.Value, error) {
-			m, err := modules.Import(thread, "json")
-			if err != nil {
-				return nil, err
-			}
-			return object.CallMethod(thread, m, name, &object.Args{Pos: []object.Value{v}})
-		}
-		v, err := call("loads", object.Str(text))
-		if err != nil {
-			var e *object.Exception
-			if !errors.As(err, &e) {
-				t.Fatalf("an error of an unknown kind: %v", err)
-			}
-			return
-		}
-		first, err := call("dumps", v)
-		if err != nil {
-			return
-		}
-		again, err := call("loads", first)
-		if err != nil {
-			t.Fatalf("%q was written as %q, which cannot be read: %v", text, first, err)
-		}
-		if second, err := call("dumps", again); err == nil && second != first {
-			t.Fatalf("%q was written as %q, and then as %q", text, first, second)
-		}
-	})
-}
-
-// FuzzYAML reads text as YAML, writes it and reads it again.
-func FuzzYAML(f *testing.F) {
-	for _, s := range []string{"a: [1, yes, 2024-01-01]\nb: |\n  x\n", "&a [*a]", "{<<: {a: 1}}", "- \"\\x07\"", "? a\n: b", "!!set {a}", "%YAML 1.1\n---\n"} {
-		f.Add(s)
-	}
-	small := object.Limits{Steps: 200_000, Memory: 8 << 20, Output: 1 << 20, Time: 5 * time.Second, Recursion: 100}
-	f.Fuzz(func(t *testing.T, text string) {
-		if strings.ToValidUTF8(text, "") != text {
-			return // templates hold valid UTF-8 only
-		}
-		thread := object.NewThread(context.Background(), object.NewBudget(small), nil)
-		defer thread.End()
-		call := func(name string, v object.Value) (object.Value, error) {
-			m, err := modules.Import(thread, "yaml")
-			if err != nil {
-				return nil, err
-			}
-			return object.CallMethod(thread, m, name, &object.Args{Pos: []object.Value{v}})
-		}
-		v, err := call("safe_load", object.Str(text))
-		if err != nil {
-			var e *object.Exception
-			if !errors.As(err, &e) {
-				t.Fatalf("an error of an unknown kind: %v", err)
-			}
-			return
-		}
-		first, err := call("safe_dump", v)
-		if err != nil {
-			return
-		}
-		again, err := call("safe_load", first)
-		if err != nil {
-			t.Fatalf("%q was written as %q, which cannot be read: %v", text, first, err)
-		}
-		if second, err := call("safe_dump", again); err == nil && second != first {
-			t.Fatalf("%q was written as %q, and then as %q", text, first, second)
-		}
-	})
 }

@@ -1,0 +1,248 @@
+// Package binary is Python's base64, struct, zlib and gzip.
+package binary
+
+import (
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/hex"
+	"strconv"
+	"strings"
+
+	"mdserver/stpl/internal/modules/native"
+	"mdserver/stpl/internal/object"
+)
+
+// binasciiError is what wrong base64 raises; Python's name for it is
+// binascii.Error.
+var binasciiError = object.NewExceptionType("Error", object.ValueError)
+
+// Base64 makes the module base64.
+func Base64() native.Members {
+	return native.Functions(
+		native.Func("b64encode", "s altchars?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return b64Encode(t, a[0], a[1])
+		}),
+		native.Func("b64decode", "s altchars? validate?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return DecodeBase64(t, a[0], a[1], native.Truth(a[2], false))
+		}),
+		native.Func("standard_b64encode", "s", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return b64Encode(t, a[0], nil)
+		}),
+		native.Func("standard_b64decode", "s", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return DecodeBase64(t, a[0], nil, false)
+		}),
+		native.Func("urlsafe_b64encode", "s", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return b64Encode(t, a[0], object.Bytes("-_"))
+		}),
+		native.Func("urlsafe_b64decode", "s", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return DecodeBase64(t, a[0], object.Bytes("-_"), false)
+		}),
+		native.Func("b32encode", "s", encodeWith(base32.StdEncoding.EncodeToString)),
+		native.Func("b32decode", "s casefold?", b32Decode),
+		native.Func("b16encode", "s", encodeWith(func(b []byte) string { return strings.ToUpper(hex.EncodeToString(b)) })),
+		native.Func("b16decode", "s casefold?", b16Decode),
+		native.Func("encodebytes", "s", encodeBytes),
+		native.Func("decodebytes", "s", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			if _, err := native.Bytes(a[0]); err != nil {
+				return nil, err
+			}
+			return DecodeBase64(t, a[0], nil, false)
+		}),
+	)
+}
+
+// encodeWith wraps an encoder whose output is at most twice its input and a
+// little.
+func encodeWith(encode func([]byte) string) object.Func {
+	return func(t *object.Thread, a []object.Value) (object.Value, error) {
+		s, err := native.Bytes(a[0])
+		if err != nil {
+			return nil, err
+		}
+		if err := native.Charge(t, 3*len(s)+16); err != nil {
+			return nil, err
+		}
+		return object.Bytes(encode([]byte(s))), nil
+	}
+}
+
+// altchars are the two characters that replace + and /.
+func altchars(v object.Value) (string, error) {
+	if native.IsNone(v) {
+		return "", nil
+	}
+	s, err := native.ASCII(v)
+	if err == nil && len(s) != 2 {
+		err = object.Raise(object.AssertionError, "altchars must be two characters, not %d", len(s))
+	}
+	return s, err
+}
+
+func b64Encode(t *object.Thread, v, alt object.Value) (object.Value, error) {
+	out, err := encodeWith(base64.StdEncoding.EncodeToString)(t, []object.Value{v})
+	if err != nil {
+		return nil, err
+	}
+	chars, err := altchars(alt)
+	if err != nil || chars == "" {
+		return out, err
+	}
+	r := strings.NewReplacer("+", chars[:1], "/", chars[1:])
+	return object.Bytes(r.Replace(string(out.(object.Bytes)))), nil
+}
+
+// DecodeBase64 decodes str or bytes as b64decode does. Two characters alt stand for + and
+// /, unless it is None; strict accepts the characters of base64 alone.
+func DecodeBase64(t *object.Thread, v, alt object.Value, strict bool) (object.Value, error) {
+	s, err := native.ASCII(v)
+	if err != nil {
+		return nil, err
+	}
+	if err := native.Charge(t, 2*len(s)); err != nil {
+		return nil, err
+	}
+	chars, err := altchars(alt)
+	if err != nil {
+		return nil, err
+	}
+	if chars != "" {
+		s = strings.NewReplacer(chars[:1], "+", chars[1:], "/").Replace(s)
+	}
+	out, problem := decode64(s, strict)
+	if problem != "" {
+		return nil, object.Raise(binasciiError, "%s", problem)
+	}
+	return object.Bytes(out), nil
+}
+
+// decode64 reads base64 as binascii does: unless it is strict it passes over
+// characters that are not base64 and ends at the padding.
+func decode64(s string, strict bool) (out []byte, problem string) {
+	if strict && strings.HasPrefix(s, "=") {
+		return nil, "Leading padding not allowed"
+	}
+	quad, pads, padding := 0, 0, false
+	bits := uint32(0)
+	for i := range len(s) {
+		if s[i] == '=' {
+			padding = true
+			if quad >= 2 {
+				if pads++; quad+pads >= 4 {
+					if strict && i+1 < len(s) {
+						return nil, "Excess data after padding"
+					}
+					return out, ""
+				}
+			}
+			continue
+		}
+		d, ok := digit64(s[i])
+		switch {
+		case !ok && strict:
+			return nil, "Only base64 data is allowed"
+		case !ok:
+			continue
+		case strict && padding:
+			return nil, "Discontinuous padding not allowed"
+		}
+		pads = 0
+		bits = bits<<6 | d
+		if quad > 0 {
+			out = append(out, byte(bits>>(6-2*quad)))
+		}
+		quad = (quad + 1) % 4
+	}
+	switch quad {
+	case 0:
+		return out, ""
+	case 1:
+		n := strconv.Itoa(len(out)/3*4 + 1)
+		return nil, "Invalid base64-encoded string: number of data characters (" + n +
+			") cannot be 1 more than a multiple of 4"
+	}
+	return nil, "Incorrect padding"
+}
+
+func digit64(c byte) (uint32, bool) {
+	switch {
+	case c >= 'A' && c <= 'Z':
+		return uint32(c - 'A'), true
+	case c >= 'a' && c <= 'z':
+		return uint32(c-'a') + 26, true
+	case c >= '0' && c <= '9':
+		return uint32(c-'0') + 52, true
+	case c == '+':
+		return 62, true
+	case c == '/':
+		return 63, true
+	}
+	return 0, false
+}
+
+func b32Decode(t *object.Thread, a []object.Value) (object.Value, error) {
+	s, err := native.ASCII(a[0])
+	if err != nil {
+		return nil, err
+	}
+	if err := native.Charge(t, 2*len(s)); err != nil {
+		return nil, err
+	}
+	if len(s)%8 != 0 {
+		return nil, object.Raise(binasciiError, "Incorrect padding")
+	}
+	if native.Truth(a[1], false) {
+		s = strings.ToUpper(s)
+	}
+	if strings.Trim(strings.TrimRight(s, "="), "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
+		return nil, object.Raise(binasciiError, "Non-base32 digit found")
+	}
+	out, err := base32.StdEncoding.DecodeString(s)
+	if err != nil {
+		return nil, object.Raise(binasciiError, "Incorrect padding")
+	}
+	return object.Bytes(out), nil
+}
+
+func b16Decode(t *object.Thread, a []object.Value) (object.Value, error) {
+	s, err := native.ASCII(a[0])
+	if err != nil {
+		return nil, err
+	}
+	if err := native.Charge(t, len(s)); err != nil {
+		return nil, err
+	}
+	digits := "0123456789ABCDEF"
+	if native.Truth(a[1], false) {
+		digits += "abcdef"
+	}
+	if strings.Trim(s, digits) != "" {
+		return nil, object.Raise(binasciiError, "Non-base16 digit found")
+	}
+	if len(s)%2 != 0 {
+		return nil, object.Raise(binasciiError, "Odd-length string")
+	}
+	out, err := hex.DecodeString(s)
+	if err != nil {
+		return nil, object.Raise(binasciiError, "Non-base16 digit found")
+	}
+	return object.Bytes(out), nil
+}
+
+// encodeBytes writes lines of 76 characters.
+func encodeBytes(t *object.Thread, a []object.Value) (object.Value, error) {
+	s, err := native.Bytes(a[0])
+	if err != nil {
+		return nil, err
+	}
+	if err := native.Charge(t, 2*len(s)+2); err != nil {
+		return nil, err
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		n := min(57, len(s))
+		b.WriteString(base64.StdEncoding.EncodeToString([]byte(s[:n])))
+		b.WriteByte('\n')
+		s = s[n:]
+	}
+	return object.Bytes(b.String()), nil
+}

@@ -1,0 +1,184 @@
+package collections
+
+import (
+	"slices"
+
+	"mdserver/stpl/internal/modules/native"
+	"mdserver/stpl/internal/object"
+)
+
+func counterMethods() []*object.Builtin {
+	return []*object.Builtin{
+		native.Func("update", "iterable? / **kwds", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return object.None, countAll(t, a[0].(*object.Dict), a[1:], object.Add)
+		}),
+		native.Func("subtract", "iterable? / **kwds", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return object.None, countAll(t, a[0].(*object.Dict), a[1:], object.Sub)
+		}),
+		native.Func("most_common", "n?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			items, err := mostCommon(t, a[0].(*object.Dict))
+			if err != nil || native.IsNone(a[1]) {
+				return object.NewList(items), err
+			}
+			n, err := object.IndexArg(a[1])
+			return object.NewList(items[:max(0, min(n, len(items)))]), err
+		}),
+		native.Func("elements", "", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			out := object.NewList(nil)
+			for _, key := range a[0].(*object.Dict).Keys() {
+				v, _, err := a[0].(*object.Dict).Get(t, key)
+				if err != nil {
+					return nil, err
+				}
+				n, err := object.IndexArg(v)
+				if err != nil {
+					return nil, err
+				}
+				for range n {
+					if err := out.Append(t, key); err != nil {
+						return nil, err
+					}
+				}
+			}
+			it, err := object.Iterate(t, out)
+			return object.NewIterator(it), err
+		}),
+		native.Func("total", "", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			values, err := object.CallMethod(t, a[0], "values", &object.Args{})
+			if err != nil {
+				return nil, err
+			}
+			return object.CallPos(t, object.Builtins()["sum"], values)
+		}),
+	}
+}
+
+// countAll adds the counts of a mapping, or one for each item of an iterable,
+// and those of the keywords.
+func countAll(t *object.Thread, d *object.Dict, a []object.Value, op object.Op) error {
+	for _, from := range a {
+		if native.IsNone(from) {
+			continue
+		}
+		counts, ok := from.(*object.Dict)
+		if !ok {
+			if err := object.Each(t, from, func(key object.Value) error { return addCount(t, d, key, object.Int(1), op) }); err != nil {
+				return err
+			}
+			continue
+		}
+		items, err := pairs(t, counts)
+		if err != nil {
+			return err
+		}
+		for _, item := range items {
+			if err := addCount(t, d, item.(object.Tuple)[0], item.(object.Tuple)[1], op); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func addCount(t *object.Thread, d *object.Dict, key, n object.Value, op object.Op) error {
+	old, ok, err := d.Get(t, key)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		old = object.Int(0)
+	}
+	sum, err := object.Binary(t, op, old, n)
+	if err != nil {
+		return err
+	}
+	return d.Set(t, key, sum)
+}
+
+// mostCommon are the items of a counter, the largest counts first.
+func mostCommon(t *object.Thread, d *object.Dict) ([]object.Value, error) {
+	items, err := pairs(t, d)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(items, func(a, b object.Value) int {
+		x, y := a.(object.Tuple)[1], b.(object.Tuple)[1]
+		less, failed := object.Ordered(t, object.Less, x, y)
+		if failed != nil {
+			err = failed
+		}
+		if less {
+			return 1
+		}
+		if greater, _ := object.Ordered(t, object.Greater, x, y); greater {
+			return -1
+		}
+		return 0
+	})
+	return items, err
+}
+
+func counterParts(t *object.Thread, d *object.Dict) ([]any, error) {
+	if d.Len() == 0 {
+		return []any{"Counter()"}, nil
+	}
+	items, err := mostCommon(t, d)
+	if err != nil {
+		return nil, err
+	}
+	shown := object.NewDict()
+	return []any{"Counter(", shown, ")"}, shown.Update(t, object.NewList(items))
+}
+
+// counterBinary combines two counters and keeps the positive counts.
+func counterBinary(t *object.Thread, op object.Op, a, b *object.Dict) (object.Value, error) {
+	if op != object.Add && op != object.Sub && op != object.Or && op != object.And {
+		return nil, nil
+	}
+	keys, err := pairs(t, a)
+	if err != nil {
+		return nil, err
+	}
+	more, err := pairs(t, b)
+	if err != nil {
+		return nil, err
+	}
+	out := object.NewDictOfClass(&counter)
+	for _, item := range append(keys, more...) {
+		key := item.(object.Tuple)[0]
+		n, err := combined(t, op, counted(t, a, key), counted(t, b, key))
+		if err != nil {
+			return nil, err
+		}
+		positive, err := object.Ordered(t, object.Greater, n, object.Int(0))
+		if err != nil {
+			return nil, err
+		}
+		if positive {
+			if err := out.Set(t, key, n); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// counted is the count of a key that is known to be hashable.
+func counted(t *object.Thread, d *object.Dict, key object.Value) object.Value {
+	if v, ok, err := d.Get(t, key); ok && err == nil {
+		return v
+	}
+	return object.Int(0)
+}
+
+func combined(t *object.Thread, op object.Op, x, y object.Value) (object.Value, error) {
+	switch op {
+	case object.Or, object.And:
+		less, err := object.Ordered(t, object.Less, x, y)
+		if less == (op == object.Or) {
+			return y, err
+		}
+		return x, err
+	}
+	return object.Binary(t, op, x, y)
+}

@@ -1,0 +1,132 @@
+package collections
+
+import (
+	"slices"
+
+	"mdserver/stpl/internal/modules/native"
+	"mdserver/stpl/internal/object"
+)
+
+// namedTuple is a tuple whose items have names.
+type namedTuple struct {
+	class  *object.Type
+	fields []string
+	items  object.Tuple
+}
+
+// NamedTuple has the methods of all named tuples.
+var NamedTuple = object.NewType("tuple", "", func(_ *object.Thread, v object.Value, name string) (object.Value, error) {
+	n := v.(*namedTuple)
+	if i := slices.Index(n.fields, name); i >= 0 {
+		return n.items[i], nil
+	}
+	return nil, nil
+}).Extend(object.TupleType)
+
+func init() {
+	NamedTuple.Define(
+		native.Func("_asdict", "", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			n := a[0].(*namedTuple)
+			d := object.NewDict()
+			for i, field := range n.fields {
+				if err := d.Set(t, object.Str(field), n.items[i]); err != nil {
+					return nil, err
+				}
+			}
+			return d, nil
+		}),
+		native.Func("_replace", "**kwds", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			n, given := a[0].(*namedTuple), a[1].(*object.Dict)
+			if err := t.AllocSlots(len(n.items)); err != nil {
+				return nil, err
+			}
+			changed := &namedTuple{n.class, n.fields, slices.Clone(n.items)}
+			for _, key := range given.Keys() {
+				i := slices.Index(n.fields, string(key.(object.Str)))
+				if i < 0 {
+					return nil, object.Raise(object.ValueError, "Got unexpected field names: [%s]", native.Repr(key))
+				}
+				changed.items[i], _ = given.GetStr(n.fields[i])
+			}
+			return changed, nil
+		}),
+	)
+}
+
+// NewNamedTuple makes a class of named tuples. Calling it makes one, whose
+// last fields may have defaults.
+func NewNamedTuple(name, module string, fields []string, defaults []object.Value) *object.Type {
+	class := object.NewType(name, module, nil).Extend(NamedTuple)
+	signature := ""
+	for i, field := range fields {
+		signature += field
+		if i >= len(fields)-len(defaults) {
+			signature += "?"
+		}
+		signature += " "
+	}
+	names := make(object.Tuple, len(fields))
+	for i, field := range fields {
+		names[i] = object.Str(field)
+	}
+	return class.Static("_fields", names).Constructor(native.Func(name, signature, func(t *object.Thread, a []object.Value) (object.Value, error) {
+		if err := t.AllocSlots(len(a)); err != nil {
+			return nil, err
+		}
+		items := make(object.Tuple, len(fields))
+		for i := range items {
+			if items[i] = a[i]; items[i] == nil {
+				items[i] = defaults[i-len(fields)+len(defaults)]
+			}
+		}
+		return &namedTuple{class, fields, items}, nil
+	}))
+}
+
+// Class implements object.Value.
+func (n *namedTuple) Class() *object.Type { return n.class }
+
+// Tuple implements object.TupleLike.
+func (n *namedTuple) Tuple() object.Tuple { return n.items }
+
+// Binary implements object.Operand: operators see the plain tuple.
+func (n *namedTuple) Binary(t *object.Thread, op object.Op, other object.Value, reflected bool) (object.Value, error) {
+	switch {
+	case other == nil: // unary
+		return nil, nil
+	case reflected:
+		return object.Binary(t, op, other, n.items)
+	}
+	return object.Binary(t, op, n.items, other)
+}
+
+// Len implements object.Sized.
+func (n *namedTuple) Len() int { return len(n.items) }
+
+// Truth implements object.Truth.
+func (n *namedTuple) Truth() bool { return len(n.items) > 0 }
+
+// Index implements object.Indexed.
+func (n *namedTuple) Index(t *object.Thread, key object.Value) (object.Value, error) {
+	return object.Index(t, n.items, key)
+}
+
+// Iterate implements object.Iterable.
+func (n *namedTuple) Iterate(t *object.Thread) (object.Iterator, error) {
+	return object.Iterate(t, n.items)
+}
+
+// ReprParts implements object.Composed.
+func (n *namedTuple) ReprParts(t *object.Thread) ([]any, error) {
+	if err := t.AllocSlots(4 * len(n.items)); err != nil {
+		return nil, err
+	}
+	parts := []any{n.class.Name + "("}
+	for i, field := range n.fields {
+		if i > 0 {
+			field = ", " + field
+		}
+		parts = append(parts, field+"=", n.items[i])
+	}
+	return append(parts, ")"), nil
+}

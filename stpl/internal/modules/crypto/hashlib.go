@@ -1,0 +1,171 @@
+// Package crypto is Python's hashlib, hmac, secrets and crypt.
+package crypto
+
+import (
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha3"
+	"crypto/sha512"
+	"encoding"
+	"encoding/hex"
+	"hash"
+
+	"golang.org/x/crypto/blake2b"
+	"golang.org/x/crypto/blake2s"
+
+	"mdserver/stpl/internal/modules/native"
+	"mdserver/stpl/internal/object"
+)
+
+// algorithms are the hash functions with a digest of fixed length.
+var algorithms = map[string]func() hash.Hash{
+	"md5":      md5.New,
+	"sha1":     sha1.New,
+	"sha224":   sha256.New224,
+	"sha256":   sha256.New,
+	"sha384":   sha512.New384,
+	"sha512":   sha512.New,
+	"sha3_224": func() hash.Hash { return sha3.New224() },
+	"sha3_256": func() hash.Hash { return sha3.New256() },
+	"sha3_384": func() hash.Hash { return sha3.New384() },
+	"sha3_512": func() hash.Hash { return sha3.New512() },
+}
+
+// Hashlib makes the module hashlib.
+func Hashlib() native.Members {
+	m := native.Members{}
+	for name, make := range algorithms {
+		m[name] = native.Func(name, "string? * usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return newDigest(t, name, make(), a[0])
+		})
+	}
+	m["blake2b"] = native.Func("blake2b", "data? * digest_size:int? key:bytes? usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		return blake2(t, "blake2b", 64, blake2b.New, a)
+	})
+	m["blake2s"] = native.Func("blake2s", "data? * digest_size:int? key:bytes? usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		return blake2(t, "blake2s", 32, newBlake2s, a)
+	})
+	m["new"] = native.Func("new", "name:str string? * usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		name := object.Text(a[0])
+		f, ok := m[name]
+		if !ok || name == "new" || name == "pbkdf2_hmac" {
+			return nil, object.Raise(object.ValueError, "unsupported hash type %s", name)
+		}
+		if a[1] == nil {
+			return object.CallPos(t, f)
+		}
+		return object.CallPos(t, f, a[1])
+	})
+	m["pbkdf2_hmac"] = native.Func("pbkdf2_hmac", "hash_name password:bytes salt:bytes iterations:int dklen:none+int?", pbkdf2HMAC)
+	return m
+}
+
+func newBlake2s(size int, key []byte) (hash.Hash, error) {
+	if size == 32 {
+		return blake2s.New256(key)
+	}
+	if size == 16 && len(key) > 0 {
+		return blake2s.New128(key)
+	}
+	return nil, object.Raise(object.ValueError, "blake2s digests of %d bytes are not available in templates", size)
+}
+
+func blake2(t *object.Thread, name string, limit int, make func(int, []byte) (hash.Hash, error), a []object.Value) (object.Value, error) {
+	size := object.IntOr(a[1], limit)
+	if size < 1 || size > limit {
+		return nil, object.Raise(object.ValueError, "digest_size for %s must be between 1 and %d bytes, here it is %d", name, limit, size)
+	}
+	key, _ := a[2].(object.Bytes)
+	if len(key) > limit {
+		return nil, object.Raise(object.ValueError, "maximum key length is %d bytes", limit)
+	}
+	h, err := make(size, []byte(key))
+	if err != nil {
+		return nil, err
+	}
+	return newDigest(t, name, h, a[0])
+}
+
+// digest is a hash object.
+type digest struct {
+	name string
+	h    hash.Hash
+}
+
+func newDigest(t *object.Thread, name string, h hash.Hash, data object.Value) (object.Value, error) {
+	d := &digest{name, h}
+	if err := t.Alloc(512); err != nil {
+		return nil, err
+	}
+	if data == nil {
+		return d, nil
+	}
+	return d, d.update(t, data)
+}
+
+func (d *digest) update(t *object.Thread, data object.Value) error {
+	if _, ok := data.(object.Str); ok {
+		return object.Raise(object.TypeError, "Strings must be encoded before hashing")
+	}
+	b, ok := data.(object.Bytes)
+	if !ok {
+		return object.Raise(object.TypeError, "object supporting the buffer API required")
+	}
+	if err := native.Charge(t, len(b)); err != nil {
+		return err
+	}
+	_, err := d.h.Write([]byte(b))
+	return err
+}
+
+func (d *digest) copy() (*digest, error) {
+	state, ok := d.h.(encoding.BinaryMarshaler)
+	if !ok {
+		return nil, object.Raise(object.NotImplementedError, "%s objects cannot be copied in templates", d.name)
+	}
+	make := algorithms[d.name]
+	if make == nil {
+		return nil, object.Raise(object.NotImplementedError, "%s objects cannot be copied in templates", d.name)
+	}
+	b, err := state.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	c := &digest{d.name, make()}
+	return c, c.h.(encoding.BinaryUnmarshaler).UnmarshalBinary(b)
+}
+
+// Class implements object.Value.
+func (*digest) Class() *object.Type { return digestType }
+
+var digestType = object.NewType("HASH", "_hashlib", digestProperty).Define(
+	native.Func("update", "data", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		return object.None, a[0].(*digest).update(t, a[1])
+	}),
+	native.Func("digest", "", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		return object.Bytes(a[0].(*digest).h.Sum(nil)), native.Charge(t, 256)
+	}),
+	native.Func("hexdigest", "", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		return object.Str(hex.EncodeToString(a[0].(*digest).h.Sum(nil))), native.Charge(t, 256)
+	}),
+	native.Func("copy", "", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		if err := t.Alloc(512); err != nil {
+			return nil, err
+		}
+		return a[0].(*digest).copy()
+	}),
+)
+
+func digestProperty(_ *object.Thread, v object.Value, name string) (object.Value, error) {
+	d := v.(*digest)
+	switch name {
+	case "name":
+		return object.Str(d.name), nil
+	case "digest_size":
+		return object.Int(d.h.Size()), nil
+	case "block_size":
+		return object.Int(d.h.BlockSize()), nil
+	}
+	return nil, nil
+}

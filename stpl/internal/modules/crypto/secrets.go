@@ -1,0 +1,74 @@
+package crypto
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"math/big"
+
+	"mdserver/stpl/internal/modules/native"
+	"mdserver/stpl/internal/object"
+)
+
+// maxToken bounds a secret, in bytes.
+const maxToken = 1 << 20
+
+// Secrets makes the module secrets.
+func Secrets() native.Members {
+	m := native.Functions(
+		native.Func("randbelow", "exclusive_upper_bound", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			n, err := native.Integer(a[0])
+			if err != nil {
+				return nil, err
+			}
+			if n.Sign() <= 0 {
+				return nil, object.Raise(object.ValueError, "Upper bound must be positive.")
+			}
+			r, err := rand.Int(rand.Reader, n)
+			if err != nil {
+				return nil, err
+			}
+			return object.MakeInt(r), t.Work(n.BitLen() / 8)
+		}),
+		native.Func("choice", "sequence", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			n, err := object.Len(a[0])
+			if err != nil {
+				return nil, err
+			}
+			if n == 0 {
+				return nil, object.Raise(object.IndexError, "Cannot choose from an empty sequence")
+			}
+			r, err := rand.Int(rand.Reader, big.NewInt(int64(n)))
+			if err != nil {
+				return nil, err
+			}
+			return object.Index(t, a[0], object.Int(r.Int64()))
+		}),
+		native.Func("compare_digest", "a b", compareDigest),
+	)
+	for name, f := range map[string]func([]byte) object.Value{
+		"token_bytes":   func(b []byte) object.Value { return object.Bytes(b) },
+		"token_hex":     func(b []byte) object.Value { return object.Str(hex.EncodeToString(b)) },
+		"token_urlsafe": func(b []byte) object.Value { return object.Str(base64.RawURLEncoding.EncodeToString(b)) },
+	} {
+		m[name] = native.Func(name, "nbytes?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			n := 32
+			if !native.IsNone(a[0]) {
+				var err error
+				if n, err = native.Count(a[0], "negative argument not allowed"); err != nil {
+					return nil, err
+				}
+			}
+			if n > maxToken {
+				return nil, object.Raise(object.ValueError, "a secret of %d bytes is too long, at most %d are supported", n, maxToken)
+			}
+			if err := native.Charge(t, 3*n); err != nil {
+				return nil, err
+			}
+			b := make([]byte, n)
+			rand.Read(b) //nolint:errcheck // it never fails
+			return f(b), nil
+		})
+	}
+	return m
+}

@@ -1,0 +1,280 @@
+package datetime
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"mdserver/stpl/internal/modules/native"
+	"mdserver/stpl/internal/object"
+)
+
+func init() {
+	Date.Constructor(native.Func("date", "year month day", construct(Date, 0, 3)))
+	Clock.Constructor(native.Func("time", "hour? minute? second? microsecond? tzinfo? * fold?", construct(Clock, 3, 4)))
+	DateTime.Constructor(native.Func("datetime", "year month day hour? minute? second? microsecond? tzinfo? * fold?", construct(DateTime, 0, 7)))
+	DateTime.Extend(Date)
+
+	Date.Define(calendarMethods()...).Define(native.Func("isoformat", "", isoFormat), native.Func("replace", "year? month? day?", replace(0, 3)))
+	Clock.Define(textMethods()...).Define(native.Func("isoformat", "timespec?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		return isoFormat(t, []object.Value{a[0], nil, a[1]})
+	}), native.Func("replace", "hour? minute? second? microsecond? tzinfo?", replace(3, 4)))
+	DateTime.Define(datetimeMethods()...).Define(zoneMethods()...)
+	Clock.Define(zoneMethods()...)
+	for _, f := range dateStatics() {
+		Date.Static(f.Name, f)
+	}
+	for _, f := range datetimeStatics() {
+		DateTime.Static(f.Name, f)
+	}
+	limit := func(kind *object.Type, y, m, d, h, min, s, us int) *instant {
+		return &instant{kind, time.Date(y, time.Month(m), d, h, min, s, us*1000, time.UTC), nil}
+	}
+	Date.Static("min", limit(Date, 1, 1, 1, 0, 0, 0, 0)).Static("max", limit(Date, 9999, 12, 31, 0, 0, 0, 0))
+	DateTime.Static("min", limit(DateTime, 1, 1, 1, 0, 0, 0, 0)).Static("max", limit(DateTime, 9999, 12, 31, 23, 59, 59, 999999))
+}
+
+// on makes a method of an instant.
+func on(name, signature string, f func(d *instant) object.Value) *object.Builtin {
+	return native.Func(name, signature, func(_ *object.Thread, a []object.Value) (object.Value, error) { return f(a[0].(*instant)), nil })
+}
+
+func textMethods() []*object.Builtin {
+	return []*object.Builtin{
+		native.Func("strftime", "format:str", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			format := object.Text(a[1])
+			s, err := strftime(t, a[0].(*instant), format)
+			return object.Str(s), err
+		}),
+	}
+}
+
+func calendarMethods() []*object.Builtin {
+	return append(textMethods(),
+		on("weekday", "", func(d *instant) object.Value { return object.Int((d.wall.Weekday() + 6) % 7) }),
+		on("isoweekday", "", func(d *instant) object.Value { return object.Int((d.wall.Weekday()+6)%7 + 1) }),
+		on("toordinal", "", func(d *instant) object.Value { return object.Int(ordinal(d.wall)) }),
+		on("ctime", "", func(d *instant) object.Value { return object.Str(d.wall.Format("Mon Jan _2 15:04:05 2006")) }),
+		on("isocalendar", "", func(d *instant) object.Value {
+			year, week := d.wall.ISOWeek()
+			return object.Tuple{object.Int(year), object.Int(week), object.Int((d.wall.Weekday()+6)%7 + 1)}
+		}),
+		on("timetuple", "", func(d *instant) object.Value { return newTimeTuple(d.wall, -1) }),
+	)
+}
+
+// ordinal is the number of a day; January 1st of year 1 is 1.
+func ordinal(t time.Time) int64 { return floorDiv(t.Unix(), 86400) + 719163 }
+
+func zoneMethods() []*object.Builtin {
+	return []*object.Builtin{
+		on("utcoffset", "", func(d *instant) object.Value {
+			if d.zone == nil {
+				return object.None
+			}
+			return &delta{d.zone.offset}
+		}),
+		on("tzname", "", func(d *instant) object.Value {
+			if d.zone == nil {
+				return object.None
+			}
+			return object.Str(d.zone.Text())
+		}),
+		on("dst", "", func(*instant) object.Value { return object.None }),
+	}
+}
+
+func datetimeMethods() []*object.Builtin {
+	return []*object.Builtin{
+		native.Func("isoformat", "sep? timespec?", isoFormat),
+		native.Func("replace", "year? month? day? hour? minute? second? microsecond? tzinfo? * fold?", replace(0, 7)),
+		on("date", "", func(d *instant) object.Value {
+			y, m, n := d.wall.Date()
+			return &instant{Date, time.Date(y, m, n, 0, 0, 0, 0, time.UTC), nil}
+		}),
+		on("time", "", func(d *instant) object.Value { return d.clock(nil) }),
+		on("timetz", "", func(d *instant) object.Value { return d.clock(d.zone) }),
+		on("timestamp", "", func(d *instant) object.Value {
+			return object.Float(float64(micros(d.utc())) / 1e6) // a naive time is taken as UTC
+		}),
+		on("utctimetuple", "", func(d *instant) object.Value { return newTimeTuple(d.utc(), 0) }),
+		native.Func("astimezone", "tz?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+			z, err := zoneArg(a[1])
+			if z == nil {
+				z = UTC
+			}
+			if err != nil {
+				return nil, err
+			}
+			d := a[0].(*instant)
+			return newInstant(d.kind, d.utc().Add(time.Duration(z.offset)*time.Microsecond), z)
+		}),
+	}
+}
+
+// clock is the time of the day alone.
+func (d *instant) clock(z *zone) *instant {
+	f := d.fields()
+	return &instant{Clock, time.Date(1900, 1, 1, f[3], f[4], f[5], f[6]*1000, time.UTC), z}
+}
+
+var timespecs = map[string]string{
+	"hours": "15", "minutes": "15:04", "seconds": "15:04:05", "milliseconds": "15:04:05.000", "microseconds": "15:04:05.000000",
+}
+
+func isoFormat(_ *object.Thread, a []object.Value) (object.Value, error) {
+	sep, spec := "T", "auto"
+	if len(a) > 1 {
+		var err error
+		if sep, err = native.StrOr(a[1], sep); err != nil {
+			return nil, err
+		}
+		if spec, err = native.StrOr(a[2], spec); err != nil {
+			return nil, err
+		}
+		if len([]rune(sep)) != 1 {
+			return nil, object.Raise(object.TypeError, "isoformat() argument 1 must be a unicode character, not str")
+		}
+		if spec != "auto" && timespecs[spec] == "" {
+			return nil, object.Raise(object.ValueError, "Unknown timespec value")
+		}
+	}
+	return object.Str(a[0].(*instant).iso(sep, spec)), nil
+}
+
+func (d *instant) iso(sep, spec string) string {
+	date := fmt.Sprintf("%04d-%02d-%02d", d.wall.Year(), d.wall.Month(), d.wall.Day())
+	if d.kind == Date {
+		return date
+	}
+	if spec == "auto" {
+		spec = "seconds"
+		if d.wall.Nanosecond() != 0 {
+			spec = "microseconds"
+		}
+	}
+	s := d.wall.Format(timespecs[spec])
+	if d.kind == DateTime {
+		s = date + sep + s
+	}
+	if d.zone != nil {
+		s += offsetText(d.zone.offset, ":")
+	}
+	return s
+}
+
+// Repr implements object.Texter.
+func (d *instant) Repr() string {
+	f := d.fields()
+	first, last := 0, 7
+	switch d.kind {
+	case Date:
+		last = 3
+	case Clock:
+		first = 3
+	}
+	for last > 5 && f[last-1] == 0 {
+		last--
+	}
+	var parts []string
+	for _, n := range f[first:last] {
+		parts = append(parts, fmt.Sprint(n))
+	}
+	if d.zone != nil {
+		parts = append(parts, "tzinfo="+d.zone.Repr())
+	}
+	return "datetime." + d.kind.Name + "(" + strings.Join(parts, ", ") + ")"
+}
+
+func dateStatics() []*object.Builtin {
+	return []*object.Builtin{
+		native.Func("today", "", func(*object.Thread, []object.Value) (object.Value, error) {
+			return &instant{Date, time.Now().UTC().Truncate(24 * time.Hour), nil}, nil
+		}),
+		native.Func("fromisoformat", "date_string", parseISO(Date)),
+		native.Func("fromtimestamp", "timestamp", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+			d, err := fromTimestamp(a[0], nil)
+			if err != nil {
+				return nil, err
+			}
+			return &instant{Date, d.(*instant).wall.Truncate(24 * time.Hour), nil}, nil
+		}),
+		native.Func("fromordinal", "ordinal", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+			n, err := object.IndexArg(a[0])
+			if err != nil {
+				return nil, err
+			}
+			if n < 1 || n > 3652059 {
+				return nil, object.Raise(object.ValueError, "ordinal must be in 1..3652059")
+			}
+			return newInstant(Date, time.Unix(int64(n-719163)*86400, 0).UTC(), nil)
+		}),
+	}
+}
+
+func datetimeStatics() []*object.Builtin {
+	now := func(z *zone) object.Value {
+		t := time.Now().UTC().Truncate(time.Microsecond)
+		if z != nil {
+			t = t.Add(time.Duration(z.offset) * time.Microsecond)
+		}
+		return &instant{DateTime, t, z}
+	}
+	return []*object.Builtin{
+		native.Func("now", "tz?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+			z, err := zoneArg(a[0])
+			return now(z), err
+		}),
+		native.Func("today", "", func(*object.Thread, []object.Value) (object.Value, error) { return now(nil), nil }),
+		native.Func("utcnow", "", func(*object.Thread, []object.Value) (object.Value, error) { return now(nil), nil }),
+		native.Func("fromtimestamp", "timestamp tz?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+			z, err := zoneArg(a[1])
+			if err != nil {
+				return nil, err
+			}
+			return fromTimestamp(a[0], z)
+		}),
+		native.Func("utcfromtimestamp", "timestamp", func(_ *object.Thread, a []object.Value) (object.Value, error) { return fromTimestamp(a[0], nil) }),
+		native.Func("fromisoformat", "date_string", parseISO(DateTime)),
+		native.Func("strptime", "date_string:str format:str", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			s := object.Text(a[0])
+			format := object.Text(a[1])
+			return strptime(t, s, format)
+		}),
+		native.Func("combine", "date time tzinfo?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+			d, ok := a[0].(*instant)
+			c, ok2 := a[1].(*instant)
+			if !ok || !ok2 || d.kind == Clock || c.kind != Clock {
+				return nil, object.Raise(object.TypeError, "combine() wants a date and a time, not %s and %s", object.TypeName(a[0]), object.TypeName(a[1]))
+			}
+			f, g := d.fields(), c.fields()
+			copy(f[3:], g[3:])
+			return f.build(DateTime, c.zone)
+		}),
+	}
+}
+
+// fromTimestamp makes a datetime of seconds since 1970. Without a zone it is
+// in UTC: templates do not see the host's.
+func fromTimestamp(v object.Value, z *zone) (object.Value, error) {
+	f, err := native.Number(v)
+	switch {
+	case err != nil:
+		return nil, err
+	case math.IsNaN(f):
+		return nil, object.Raise(object.ValueError, "Invalid value NaN (not a number)")
+	case math.Abs(f) > 1e12:
+		return nil, object.Raise(object.ValueError, "year is out of range")
+	}
+	whole := math.Floor(f)
+	us := int64(math.RoundToEven((f - whole) * 1e6))
+	wall := time.Unix(int64(whole), us*1000).UTC()
+	if z != nil {
+		wall = wall.Add(time.Duration(z.offset) * time.Microsecond)
+	}
+	if y := wall.Year(); y < minYear || y > maxYear {
+		return nil, object.Raise(object.ValueError, "year %d is out of range", y)
+	}
+	return &instant{DateTime, wall, z}, nil
+}

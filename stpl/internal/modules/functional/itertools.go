@@ -1,0 +1,311 @@
+// Package functional is Python's itertools, functools and operator.
+package functional
+
+import (
+	"mdserver/stpl/internal/modules/native"
+	"mdserver/stpl/internal/object"
+)
+
+// Itertools makes the module itertools.
+func Itertools() native.Members {
+	m := native.Functions(
+		native.Func("count", "start? step?", itCount), native.Func("repeat", "object times:int?", itRepeat), native.Func("cycle", "iterable", itCycle),
+		native.Func("islice", "iterable *args", itSlice), native.Func("product", "*iterables repeat:int?", itProduct),
+		native.Func("combinations", "iterable r", itCombinations), native.Func("permutations", "iterable r?", itPermutations),
+		native.Func("accumulate", "iterable func? * initial?", itAccumulate), native.Func("groupby", "iterable key?", itGroupBy),
+		native.Func("zip_longest", "*iterables fillvalue?", itZipLongest), native.Func("starmap", "function iterable", itStarMap),
+		native.Func("takewhile", "predicate iterable", itTakeWhile), native.Func("dropwhile", "predicate iterable", itDropWhile),
+		native.Func("filterfalse", "predicate iterable", itFilterFalse), native.Func("pairwise", "iterable", itPairwise),
+	)
+	chain := object.NewType("chain", "itertools", nil)
+	chain.Constructor(native.Func("chain", "*iterables", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		return chained(t, a[0])
+	}))
+	chain.Static("from_iterable", native.Func("from_iterable", "iterable", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		return chained(t, a[0])
+	}))
+	m["chain"] = chain
+	return m
+}
+
+// yield makes an iterator value that charges a step for each item.
+func yield(next func(t *object.Thread) (object.Value, error)) object.Value {
+	return object.NewIterator(object.IterFunc(func(t *object.Thread) (object.Value, error) {
+		if err := t.Step(1); err != nil {
+			return nil, err
+		}
+		return next(t)
+	}))
+}
+
+// tuple copies items into a new tuple, charged for.
+func tuple(t *object.Thread, items []object.Value) (object.Value, error) {
+	if err := t.AllocSlots(len(items)); err != nil {
+		return nil, err
+	}
+	return append(object.Tuple{}, items...), nil
+}
+
+func chained(t *object.Thread, iterables object.Value) (object.Value, error) {
+	outer, err := object.Iterate(t, iterables)
+	if err != nil {
+		return nil, err
+	}
+	var inner object.Iterator
+	return yield(func(t *object.Thread) (object.Value, error) {
+		for {
+			if inner != nil {
+				if v, err := inner.Next(t); v != nil || err != nil {
+					return v, err
+				}
+			}
+			next, err := outer.Next(t)
+			if next == nil || err != nil {
+				return nil, err
+			}
+			if err := t.Step(1); err != nil {
+				return nil, err
+			}
+			if inner, err = object.Iterate(t, next); err != nil {
+				return nil, err
+			}
+		}
+	}), nil
+}
+
+func itCount(_ *object.Thread, a []object.Value) (object.Value, error) {
+	var at, step object.Value = object.Int(0), object.Int(1)
+	if a[0] != nil {
+		at = a[0]
+	}
+	if a[1] != nil {
+		step = a[1]
+	}
+	return yield(func(t *object.Thread) (v object.Value, err error) {
+		v = at
+		at, err = object.Binary(t, object.Add, at, step)
+		return v, err
+	}), nil
+}
+
+func itRepeat(_ *object.Thread, a []object.Value) (object.Value, error) {
+	left := object.IntOr(a[1], -1)
+	if a[1] != nil {
+		left = max(left, 0)
+	}
+	return yield(func(*object.Thread) (object.Value, error) {
+		if left == 0 {
+			return nil, nil
+		}
+		left--
+		return a[0], nil
+	}), nil
+}
+
+func itCycle(t *object.Thread, a []object.Value) (object.Value, error) {
+	items, err := object.ToSlice(t, a[0])
+	if err != nil {
+		return nil, err
+	}
+	i := -1
+	return yield(func(*object.Thread) (object.Value, error) {
+		if len(items) == 0 {
+			return nil, nil
+		}
+		i = (i + 1) % len(items)
+		return items[i], nil
+	}), nil
+}
+
+func itSlice(t *object.Thread, a []object.Value) (object.Value, error) {
+	args := a[1].(object.Tuple)
+	if len(args) < 1 || len(args) > 3 {
+		return nil, object.Raise(object.TypeError, "islice expected 2 to 4 arguments, got %d", len(args)+1)
+	}
+	it, err := object.Iterate(t, a[0])
+	if err != nil {
+		return nil, err
+	}
+	bounds := [3]int{0, -1, 1}
+	if len(args) == 1 {
+		args = object.Tuple{object.None, args[0]}
+	}
+	for i, v := range args {
+		if native.IsNone(v) {
+			continue
+		}
+		if bounds[i], err = object.IndexArg(v); err != nil || bounds[i] < 0 || i == 2 && bounds[i] == 0 {
+			return nil, object.Raise(object.ValueError, "the arguments of islice() must be None or integers that are not negative")
+		}
+	}
+	next, at := bounds[0], 0
+	return yield(func(t *object.Thread) (object.Value, error) {
+		for {
+			if bounds[1] >= 0 && next >= bounds[1] {
+				return nil, nil
+			}
+			v, err := it.Next(t)
+			if v == nil || err != nil {
+				return nil, err
+			}
+			if err := t.Step(1); err != nil {
+				return nil, err
+			}
+			if at++; at > next {
+				next += bounds[2]
+				return v, nil
+			}
+		}
+	}), nil
+}
+
+func itProduct(t *object.Thread, a []object.Value) (object.Value, error) {
+	times := object.IntOr(a[0], 1)
+	var pools [][]object.Value
+	for _, v := range a[1].(object.Tuple) {
+		items, err := object.ToSlice(t, v)
+		if err != nil {
+			return nil, err
+		}
+		pools = append(pools, items)
+	}
+	if len(pools) > 0 {
+		if err := t.AllocN(max(times, 0), 64*len(pools)); err != nil {
+			return nil, err
+		}
+	} else {
+		times = 0
+	}
+	var all [][]object.Value
+	for range times {
+		all = append(all, pools...)
+	}
+	return yield(odometer(all)), nil
+}
+
+// odometer counts through all pools, the last one fastest.
+func odometer(pools [][]object.Value) func(t *object.Thread) (object.Value, error) {
+	at := make([]int, len(pools))
+	done := false
+	for _, p := range pools {
+		done = done || len(p) == 0
+	}
+	return func(t *object.Thread) (object.Value, error) {
+		if done {
+			return nil, nil
+		}
+		if err := t.AllocSlots(len(pools)); err != nil {
+			return nil, err
+		}
+		out := make(object.Tuple, len(pools))
+		for i, p := range pools {
+			out[i] = p[at[i]]
+		}
+		done = true
+		for i := len(at) - 1; i >= 0; i-- {
+			if at[i]++; at[i] < len(pools[i]) {
+				done = false
+				break
+			}
+			at[i] = 0
+		}
+		return out, t.Work(len(pools))
+	}
+}
+
+func itCombinations(t *object.Thread, a []object.Value) (object.Value, error) {
+	items, err := object.ToSlice(t, a[0])
+	if err != nil {
+		return nil, err
+	}
+	r, err := native.Count(a[1], "r must be non-negative")
+	if err != nil {
+		return nil, err
+	}
+	if r > len(items) {
+		return yield(func(*object.Thread) (object.Value, error) { return nil, nil }), nil
+	}
+	at := make([]int, r)
+	for i := range at {
+		at[i] = i
+	}
+	done := false
+	return yield(func(t *object.Thread) (object.Value, error) {
+		if done {
+			return nil, nil
+		}
+		out := make([]object.Value, r)
+		for i, j := range at {
+			out[i] = items[j]
+		}
+		i := r - 1
+		for i >= 0 && at[i] == i+len(items)-r {
+			i--
+		}
+		if done = i < 0; !done {
+			at[i]++
+			for j := i + 1; j < r; j++ {
+				at[j] = at[j-1] + 1
+			}
+		}
+		return tuple(t, out)
+	}), nil
+}
+
+func itPermutations(t *object.Thread, a []object.Value) (object.Value, error) {
+	items, err := object.ToSlice(t, a[0])
+	if err != nil {
+		return nil, err
+	}
+	r := len(items)
+	if !native.IsNone(a[1]) {
+		if r, err = native.Count(a[1], "r must be non-negative"); err != nil {
+			return nil, err
+		}
+	}
+	if r > len(items) {
+		return yield(func(*object.Thread) (object.Value, error) { return nil, nil }), nil
+	}
+	at := make([]int, r)
+	used := make([]bool, len(items))
+	for i := range at {
+		at[i], used[i] = i, true
+	}
+	done := false
+	return yield(func(t *object.Thread) (object.Value, error) {
+		if done {
+			return nil, nil
+		}
+		out := make([]object.Value, r)
+		for i, j := range at {
+			out[i] = items[j]
+		}
+		done = !nextPermutation(at, used)
+		if err := t.Work(len(items)); err != nil {
+			return nil, err
+		}
+		return tuple(t, out)
+	}), nil
+}
+
+// nextPermutation advances a choice of distinct indices, false at the end.
+func nextPermutation(at []int, used []bool) bool {
+	for i := len(at) - 1; i >= 0; i-- {
+		used[at[i]] = false
+		for j := at[i] + 1; j < len(used); j++ {
+			if used[j] {
+				continue
+			}
+			at[i], used[j] = j, true
+			free := 0
+			for k := i + 1; k < len(at); k++ {
+				for used[free] {
+					free++
+				}
+				at[k], used[free] = free, true
+			}
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,309 @@
+// Package ipaddress is Python's ipaddress, on net/netip.
+package ipaddress
+
+import (
+	"fmt"
+	"math/big"
+	"net/netip"
+	"strings"
+
+	"mdserver/stpl/internal/modules/native"
+	"mdserver/stpl/internal/object"
+)
+
+var (
+	addressValueError = object.NewExceptionType("AddressValueError", object.ValueError)
+	netmaskValueError = object.NewExceptionType("NetmaskValueError", object.ValueError)
+
+	ipv4Address   = object.NewType("IPv4Address", "ipaddress", addressProperty)
+	ipv6Address   = object.NewType("IPv6Address", "ipaddress", addressProperty)
+	ipv4Interface = object.NewType("IPv4Interface", "ipaddress", interfaceProperty).Extend(ipv4Address)
+	ipv6Interface = object.NewType("IPv6Interface", "ipaddress", interfaceProperty).Extend(ipv6Address)
+	ipv4Network   = object.NewType("IPv4Network", "ipaddress", networkProperty)
+	ipv6Network   = object.NewType("IPv6Network", "ipaddress", networkProperty)
+)
+
+// Module makes the module ipaddress.
+func Module() native.Members {
+	m := native.Functions(
+		native.Func("ip_address", "address", func(_ *object.Thread, a []object.Value) (object.Value, error) { return newAddress(a[0], 0) }),
+		native.Func("ip_network", "address strict?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+			return newNetwork(a[0], native.Truth(a[1], true), 0)
+		}),
+		native.Func("ip_interface", "address", func(_ *object.Thread, a []object.Value) (object.Value, error) { return newInterface(a[0], 0) }),
+	)
+	for _, c := range []*object.Type{ipv4Address, ipv6Address, ipv4Interface, ipv6Interface, ipv4Network, ipv6Network} {
+		m[c.Name] = c
+	}
+	m["AddressValueError"], m["NetmaskValueError"] = addressValueError, netmaskValueError
+	return m
+}
+
+func init() {
+	for version, types := range map[int][3]*object.Type{4: {ipv4Address, ipv4Interface, ipv4Network}, 6: {ipv6Address, ipv6Interface, ipv6Network}} {
+		types[0].Constructor(native.Func(types[0].Name, "address", func(_ *object.Thread, a []object.Value) (object.Value, error) { return newAddress(a[0], version) }))
+		types[1].Constructor(native.Func(types[1].Name, "address", func(_ *object.Thread, a []object.Value) (object.Value, error) { return newInterface(a[0], version) }))
+		types[2].Constructor(native.Func(types[2].Name, "address strict?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+			return newNetwork(a[0], native.Truth(a[1], true), version)
+		}))
+		types[2].Define(networkMethods()...)
+	}
+}
+
+// address is an IPv4Address or an IPv6Address.
+type address struct{ ip netip.Addr }
+
+// Class implements object.Value.
+func (a address) Class() *object.Type {
+	if a.ip.Is4() {
+		return ipv4Address
+	}
+	return ipv6Address
+}
+
+// Text implements object.Texter.
+func (a address) Text() string { return addressText(a.ip) }
+
+// addressText writes an address; one that is mapped has no dotted part.
+func addressText(ip netip.Addr) string {
+	if !ip.Is4In6() {
+		return ip.String()
+	}
+	b := ip.As16()
+	s := fmt.Sprintf("::ffff:%x:%x", int(b[12])<<8|int(b[13]), int(b[14])<<8|int(b[15]))
+	if z := ip.Zone(); z != "" {
+		s += "%" + z
+	}
+	return s
+}
+
+// Repr implements object.Texter.
+func (a address) Repr() string { return a.Class().Name + "('" + a.Text() + "')" }
+
+// HashKey implements object.Hashable.
+func (a address) HashKey() any { return a }
+
+// Truth makes an address true; with Integer it is what int() accepts.
+func (a address) Truth() bool { return true }
+
+// Integer implements object.Integer.
+func (a address) Integer() *big.Int { return addressInt(a.ip) }
+
+// Format implements object.Formatter.
+func (a address) Format(t *object.Thread, spec string) (string, error) {
+	return formatAddress(t, a, a.ip, a.Text(), spec)
+}
+
+// formatAddress formats an address or an interface: as text, or with the
+// presentations b, n, x and X as a number of full width. Python takes nothing
+// else.
+// Source: _BaseAddress.__format__ in CPython 3.11's Lib/ipaddress.py.
+func formatAddress(t *object.Thread, v object.Value, ip netip.Addr, text, spec string) (string, error) {
+	if spec == "" || strings.HasSuffix(spec, "s") {
+		return object.Format(t, object.Str(text), spec)
+	}
+	rest, alternate := strings.CutPrefix(spec, "#")
+	base, grouped := strings.CutPrefix(rest, "_")
+	if base == "n" {
+		base = "b"
+		if ip.Is6() {
+			base = "x"
+		}
+	}
+	width := ip.BitLen()
+	switch base {
+	case "b":
+	case "x", "X":
+		width /= 4
+	default:
+		return "", object.Raise(object.TypeError, "unsupported format string passed to %s.__format__", object.TypeName(v))
+	}
+	flags, grouping := "", ""
+	if grouped {
+		grouping = "_"
+		width += width/4 - 1
+	}
+	if alternate {
+		flags = "#"
+		width += len("0x")
+	}
+	return object.Format(t, object.MakeInt(addressInt(ip)), fmt.Sprintf("%s0%d%s%s", flags, width, grouping, base))
+}
+
+// Compare implements object.Comparable.
+func (a address) Compare(other object.Value) (cmp int, ordered, ok bool) {
+	o, same := other.(address)
+	if !same || o.ip.BitLen() != a.ip.BitLen() {
+		return 0, false, false
+	}
+	return a.ip.Compare(o.ip), true, true
+}
+
+// Binary implements object.Operand: an address plus or minus an integer.
+func (a address) Binary(_ *object.Thread, op object.Op, other object.Value, reflected bool) (object.Value, error) {
+	n, ok := object.BigInt(other)
+	if !ok || reflected || op != object.Add && op != object.Sub {
+		return nil, nil
+	}
+	sum := a.Integer()
+	if op == object.Add {
+		sum.Add(sum, n)
+	} else {
+		sum.Sub(sum, n)
+	}
+	ip, ok := intAddress(sum, a.ip.BitLen())
+	if !ok {
+		return nil, intRange(sum, a.ip.BitLen())
+	}
+	return address{ip}, nil
+}
+
+func intRange(n *big.Int, bits int) error {
+	version := 4
+	if bits == 128 {
+		version = 6
+	}
+	if n.Sign() < 0 {
+		return object.Raise(addressValueError, "%v (< 0) is not permitted as an IPv%d address", n, version)
+	}
+	return object.Raise(addressValueError, "%v (>= 2**%d) is not permitted as an IPv%d address", n, bits, version)
+}
+
+func addressInt(ip netip.Addr) *big.Int { return new(big.Int).SetBytes(ip.AsSlice()) }
+
+// intAddress makes an address of an integer; ok is false if it is too large.
+func intAddress(n *big.Int, bits int) (netip.Addr, bool) {
+	if n.Sign() < 0 || n.BitLen() > bits {
+		return netip.Addr{}, false
+	}
+	return netip.AddrFromSlice(n.FillBytes(make([]byte, bits/8)))
+}
+
+// parseAddress reads an address of a version, 0 for either, of a string, an
+// integer or bytes.
+func parseAddress(v object.Value, version int) (netip.Addr, error) {
+	switch x := v.(type) {
+	case address:
+		return parseText(x.Text(), version)
+	case network, iface:
+		return parseText(x.(object.Texter).Text(), version)
+	case object.Str:
+		return parseText(string(x), version)
+	case object.Bytes:
+		ip, ok := netip.AddrFromSlice([]byte(x))
+		if ok && (version == 0 || (version == 4) == ip.Is4()) {
+			return ip, nil
+		}
+		return ip, object.Raise(addressValueError, "%s (len %d != 4 or 16) is not an address", native.Repr(v), len(x))
+	}
+	n, ok := object.BigInt(v)
+	if !ok {
+		return parseText(plainText(v), version)
+	}
+	if version != 6 {
+		if ip, ok := intAddress(n, 32); ok {
+			return ip, nil
+		}
+	}
+	if version != 4 {
+		if ip, ok := intAddress(n, 128); ok {
+			return ip, nil
+		}
+	}
+	if version == 0 {
+		return netip.Addr{}, object.Raise(object.ValueError, "%v does not appear to be an IPv4 or IPv6 address", n)
+	}
+	return netip.Addr{}, intRange(n, map[int]int{4: 32, 6: 128}[version])
+}
+
+func plainText(v object.Value) string {
+	if x, ok := v.(object.Texter); ok {
+		return x.Text()
+	}
+	return native.Repr(v)
+}
+
+func parseText(s string, version int) (netip.Addr, error) {
+	ip, err := netip.ParseAddr(s)
+	if err == nil && (version == 0 || (version == 4) == ip.Is4()) {
+		return ip, nil
+	}
+	quoted := native.Repr(object.Str(s))
+	if version != 0 {
+		return ip, object.Raise(addressValueError, "%s is not an IPv%d address", quoted, version)
+	}
+	return ip, object.Raise(object.ValueError, "%s does not appear to be an IPv4 or IPv6 address", quoted)
+}
+
+func newAddress(v object.Value, version int) (object.Value, error) {
+	ip, err := parseAddress(v, version)
+	if err != nil {
+		return nil, err
+	}
+	return address{ip}, nil
+}
+
+func addressProperty(_ *object.Thread, v object.Value, name string) (object.Value, error) {
+	ip := v.(interface{ addr() netip.Addr }).addr()
+	switch name {
+	case "version":
+		if ip.Is4() {
+			return object.Int(4), nil
+		}
+		return object.Int(6), nil
+	case "max_prefixlen":
+		return object.Int(ip.BitLen()), nil
+	case "packed":
+		return object.Bytes(ip.AsSlice()), nil
+	case "compressed":
+		return object.Str(v.(object.Texter).Text()), nil
+	case "exploded":
+		return object.Str(exploded(ip)), nil
+	case "reverse_pointer":
+		return object.Str(reversePointer(ip)), nil
+	case "scope_id":
+		if ip.Is6() && ip.Zone() != "" {
+			return object.Str(ip.Zone()), nil
+		}
+		return object.None, nil
+	case "ipv4_mapped":
+		if ip.Is6() && ip.Is4In6() {
+			return address{ip.Unmap()}, nil
+		}
+		if ip.Is6() {
+			return object.None, nil
+		}
+	}
+	if kind, ok := addressKinds[name]; ok {
+		return object.Bool(kind(netip.PrefixFrom(ip.WithZone(""), ip.BitLen()))), nil
+	}
+	return nil, nil
+}
+
+func (a address) addr() netip.Addr { return a.ip }
+
+func exploded(ip netip.Addr) string {
+	if ip.Is4() {
+		return ip.String()
+	}
+	b := ip.As16()
+	var parts []string
+	for i := 0; i < 16; i += 2 {
+		parts = append(parts, fmt.Sprintf("%02x%02x", b[i], b[i+1]))
+	}
+	return strings.Join(parts, ":")
+}
+
+func reversePointer(ip netip.Addr) string {
+	var out []string
+	if ip.Is4() {
+		for _, b := range ip.AsSlice() {
+			out = append([]string{fmt.Sprint(b)}, out...)
+		}
+		return strings.Join(out, ".") + ".in-addr.arpa"
+	}
+	for _, r := range strings.ReplaceAll(exploded(ip), ":", "") {
+		out = append([]string{string(r)}, out...)
+	}
+	return strings.Join(out, ".") + ".ip6.arpa"
+}

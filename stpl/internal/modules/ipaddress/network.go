@@ -1,0 +1,324 @@
+package ipaddress
+
+import (
+	"math/big"
+	"math/bits"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"mdserver/stpl/internal/modules/native"
+	"mdserver/stpl/internal/object"
+)
+
+// network is an IPv4Network or an IPv6Network.
+type network struct{ p netip.Prefix }
+
+func (n network) addr() netip.Addr { return n.p.Addr() }
+
+// Class implements object.Value.
+func (n network) Class() *object.Type {
+	if n.p.Addr().Is4() {
+		return ipv4Network
+	}
+	return ipv6Network
+}
+
+// Text implements object.Texter.
+func (n network) Text() string { return addressText(n.p.Addr()) + "/" + strconv.Itoa(n.p.Bits()) }
+
+// Repr implements object.Texter.
+func (n network) Repr() string { return n.Class().Name + "('" + n.Text() + "')" }
+
+// HashKey implements object.Hashable.
+func (n network) HashKey() any { return n }
+
+// Truth makes a network true although it has a length in Python.
+func (n network) Truth() bool { return true }
+
+// Compare implements object.Comparable.
+func (n network) Compare(other object.Value) (cmp int, ordered, ok bool) {
+	o, same := other.(network)
+	if !same || o.addr().BitLen() != n.addr().BitLen() {
+		return 0, false, false
+	}
+	if c := n.addr().Compare(o.addr()); c != 0 {
+		return c, true, true
+	}
+	return n.p.Bits() - o.p.Bits(), true, true
+}
+
+// Contains implements object.Container.
+func (n network) Contains(_ *object.Thread, item object.Value) (bool, error) {
+	switch x := item.(type) {
+	case network:
+		return false, nil
+	case interface{ addr() netip.Addr }:
+		return x.addr().BitLen() == n.addr().BitLen() && contains(n.p, x.addr()), nil
+	}
+	return false, object.Raise(object.AttributeError, "'%s' object has no attribute '_version'", object.TypeName(item))
+}
+
+func (n network) host() int { return n.addr().BitLen() - n.p.Bits() }
+
+// size is the number of addresses.
+func (n network) size() *big.Int { return new(big.Int).Lsh(big.NewInt(1), uint(n.host())) }
+
+// at is the i-th address of the network.
+func (n network) at(i *big.Int) address {
+	sum := addressInt(n.addr())
+	ip, _ := intAddress(sum.Add(sum, i), n.addr().BitLen())
+	return address{ip}
+}
+
+// Index implements object.Indexed.
+func (n network) Index(_ *object.Thread, key object.Value) (object.Value, error) {
+	i, err := native.Integer(key)
+	if err != nil {
+		return nil, err
+	}
+	at := new(big.Int).Set(i)
+	if i.Sign() < 0 {
+		at.Add(at, n.size())
+	}
+	if at.Sign() < 0 || at.Cmp(n.size()) >= 0 {
+		return nil, object.Raise(object.IndexError, "address out of range")
+	}
+	return n.at(at), nil
+}
+
+// Iterate implements object.Iterable: all addresses.
+func (n network) Iterate(*object.Thread) (object.Iterator, error) {
+	return n.walk(new(big.Int), new(big.Int).Sub(n.size(), big.NewInt(1))), nil
+}
+
+// walk yields the addresses from the first to the last offset.
+func (n network) walk(first, last *big.Int) object.Iterator {
+	next := new(big.Int).Set(first)
+	one := big.NewInt(1)
+	return object.IterFunc(func(t *object.Thread) (object.Value, error) {
+		if next.Cmp(last) > 0 {
+			return nil, nil
+		}
+		if err := t.Step(1); err != nil {
+			return nil, err
+		}
+		if err := t.Alloc(64); err != nil {
+			return nil, err
+		}
+		a := n.at(next)
+		next.Add(next, one)
+		return a, nil
+	})
+}
+
+// maskBits reads what follows the slash: a length, a netmask or a hostmask.
+func maskBits(s string, ip netip.Addr) (int, error) {
+	bad := object.Raise(netmaskValueError, "%s is not a valid netmask", native.Repr(object.Str(s)))
+	if s != "" && strings.Trim(s, "0123456789") == "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n > ip.BitLen() {
+			return 0, bad
+		}
+		return n, nil
+	}
+	mask, err := netip.ParseAddr(s)
+	if err != nil || !mask.Is4() || !ip.Is4() {
+		return 0, bad
+	}
+	b := mask.As4()
+	v := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+	switch {
+	case v<<bits.LeadingZeros32(^v) == 0:
+		return bits.LeadingZeros32(^v), nil
+	case v&(v+1) == 0:
+		return bits.LeadingZeros32(v), nil
+	}
+	return 0, bad
+}
+
+// parsePrefix reads an address with a prefix: a string, a pair, or an address
+// alone. The error of the module's own functions is a plain ValueError.
+func parsePrefix(v object.Value, version int, kind string) (netip.Prefix, error) {
+	p, err := readPrefix(v, version)
+	if err == nil || version != 0 {
+		return p, err
+	}
+	return p, object.Raise(object.ValueError, "%s does not appear to be an IPv4 or IPv6 %s", native.Repr(v), kind)
+}
+
+func readPrefix(v object.Value, version int) (netip.Prefix, error) {
+	var host object.Value = v
+	mask := ""
+	switch x := v.(type) {
+	case object.Str:
+		before, after, ok := strings.Cut(string(x), "/")
+		host = object.Str(before)
+		if ok {
+			mask = after
+		}
+		if strings.Contains(after, "/") {
+			return netip.Prefix{}, object.Raise(addressValueError, "Only one '/' permitted in %s", native.Repr(v))
+		}
+		if ok && after == "" {
+			return netip.Prefix{}, object.Raise(netmaskValueError, "'' is not a valid netmask")
+		}
+	case object.Tuple:
+		if len(x) != 2 {
+			return netip.Prefix{}, object.Raise(addressValueError, "a pair of address and prefix is wanted, not %s", native.Repr(v))
+		}
+		host, mask = x[0], plainText(x[1])
+		if s, ok := x[1].(object.Str); ok {
+			mask = string(s)
+		}
+	case network:
+		return x.p, nil
+	case iface:
+		return x.p, nil
+	}
+	ip, err := parseAddress(host, version)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	n := ip.BitLen()
+	if mask != "" {
+		if n, err = maskBits(mask, ip); err != nil {
+			return netip.Prefix{}, err
+		}
+	}
+	return netip.PrefixFrom(ip.WithZone(""), n), nil
+}
+
+func newNetwork(v object.Value, strict bool, version int) (object.Value, error) {
+	p, err := parsePrefix(v, version, "network")
+	if err != nil {
+		return nil, err
+	}
+	if strict && p.Masked() != p {
+		shown := network{p}.Text()
+		if s, ok := v.(object.Str); ok {
+			shown = string(s)
+		}
+		return nil, object.Raise(object.ValueError, "%s has host bits set", shown)
+	}
+	return network{p.Masked()}, nil
+}
+
+// iface is an address with its network.
+type iface struct{ p netip.Prefix }
+
+func (i iface) addr() netip.Addr { return i.p.Addr() }
+
+func newInterface(v object.Value, version int) (object.Value, error) {
+	p, err := parsePrefix(v, version, "interface")
+	if err != nil {
+		return nil, err
+	}
+	return iface{p}, nil
+}
+
+// Class implements object.Value.
+func (i iface) Class() *object.Type {
+	if i.p.Addr().Is4() {
+		return ipv4Interface
+	}
+	return ipv6Interface
+}
+
+// Text implements object.Texter.
+func (i iface) Text() string { return addressText(i.p.Addr()) + "/" + strconv.Itoa(i.p.Bits()) }
+
+// Repr implements object.Texter.
+func (i iface) Repr() string { return i.Class().Name + "('" + i.Text() + "')" }
+
+// HashKey implements object.Hashable.
+func (i iface) HashKey() any { return i }
+
+// Format implements object.Formatter.
+func (i iface) Format(t *object.Thread, spec string) (string, error) {
+	return formatAddress(t, i, i.addr(), i.Text(), spec)
+}
+
+// Integer implements object.Integer.
+func (i iface) Integer() *big.Int { return addressInt(i.p.Addr()) }
+
+// Compare implements object.Comparable.
+func (i iface) Compare(other object.Value) (cmp int, ordered, ok bool) {
+	o, same := other.(iface)
+	if !same || o.addr().BitLen() != i.addr().BitLen() {
+		return 0, false, false
+	}
+	if c, _, _ := (network{i.p.Masked()}).Compare(network{o.p.Masked()}); c != 0 {
+		return c, true, true
+	}
+	return i.addr().Compare(o.addr()), true, true
+}
+
+// Binary implements object.Operand: the sum has no network.
+func (i iface) Binary(t *object.Thread, op object.Op, other object.Value, reflected bool) (object.Value, error) {
+	v, err := address{i.p.Addr()}.Binary(t, op, other, reflected)
+	if v == nil || err != nil {
+		return nil, err
+	}
+	ip := v.(address).ip
+	return iface{netip.PrefixFrom(ip, ip.BitLen())}, nil
+}
+
+func interfaceProperty(_ *object.Thread, v object.Value, name string) (object.Value, error) {
+	i := v.(iface)
+	switch name {
+	case "ip":
+		return address{i.p.Addr()}, nil
+	case "network":
+		return network{i.p.Masked()}, nil
+	}
+	return maskProperty(i.p, addressText(i.p.Addr()), name), nil
+}
+
+// maskProperty are the members that networks and interfaces share; host is
+// the address that they are shown with.
+func maskProperty(p netip.Prefix, host, name string) object.Value {
+	mask := netip.PrefixFrom(lastOf(netip.PrefixFrom(p.Addr(), 0)), p.Bits()).Masked().Addr()
+	wild := lastOf(netip.PrefixFrom(zeroOf(p.Addr()), p.Bits()))
+	switch name {
+	case "netmask":
+		return address{mask}
+	case "hostmask":
+		return address{wild}
+	case "with_prefixlen":
+		return object.Str(host + "/" + strconv.Itoa(p.Bits()))
+	case "with_netmask":
+		return object.Str(host + "/" + addressText(mask))
+	case "with_hostmask":
+		return object.Str(host + "/" + addressText(wild))
+	}
+	return nil
+}
+
+func zeroOf(ip netip.Addr) netip.Addr {
+	if ip.Is4() {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
+}
+
+func networkProperty(t *object.Thread, v object.Value, name string) (object.Value, error) {
+	n := v.(network)
+	switch name {
+	case "network_address":
+		return address{n.addr()}, nil
+	case "broadcast_address":
+		return address{lastOf(n.p)}, nil
+	case "prefixlen":
+		return object.Int(n.p.Bits()), nil
+	case "num_addresses":
+		return object.MakeInt(n.size()), nil
+	case "exploded":
+		return object.Str(exploded(n.addr()) + "/" + strconv.Itoa(n.p.Bits())), nil
+	case "is_multicast", "is_link_local", "is_reserved", "is_loopback", "is_unspecified", "is_private", "is_global":
+		return object.Bool(addressKinds[name](n.p)), nil
+	case "version", "max_prefixlen", "compressed":
+		return addressProperty(t, v, name)
+	}
+	return maskProperty(n.p, addressText(n.addr()), name), nil
+}

@@ -1,0 +1,344 @@
+// Package json is Python's json.
+package json
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"mdserver/stpl/internal/modules/native"
+	"mdserver/stpl/internal/object"
+)
+
+// Module makes the module json.
+func Module() native.Members {
+	m := native.Functions(
+		native.Func("dumps", "obj * skipkeys? ensure_ascii? check_circular? allow_nan? indent? separators? default? sort_keys?", dumps),
+		native.Func("loads", "s * object_hook? parse_float? parse_int? object_pairs_hook?", loads),
+	)
+	m["JSONDecodeError"] = decodeError
+	native.Refuse(m, "json", "use json.dumps and json.loads; templates have no files", "dump", "load")
+	return m
+}
+
+// dumper writes one value as JSON.
+type dumper struct {
+	t         *object.Thread
+	b         strings.Builder
+	ascii     bool
+	skipKeys  bool
+	nan       bool
+	sortKeys  bool
+	pretty    bool
+	indent    string
+	itemSep   string
+	keySep    string
+	converter object.Value // default=
+	inside    []object.Value
+}
+
+func dumps(t *object.Thread, a []object.Value) (object.Value, error) {
+	d := &dumper{
+		t: t, skipKeys: native.Truth(a[1], false), ascii: native.Truth(a[2], true), nan: native.Truth(a[4], true),
+		sortKeys: native.Truth(a[8], false), itemSep: ", ", keySep: ": ",
+	}
+	if !native.IsNone(a[7]) {
+		d.converter = a[7]
+	}
+	if err := d.setIndent(a[5]); err != nil {
+		return nil, err
+	}
+	if err := d.setSeparators(a[6]); err != nil {
+		return nil, err
+	}
+	if err := d.value(a[0]); err != nil {
+		return nil, err
+	}
+	return object.Str(d.b.String()), nil
+}
+
+func (d *dumper) setIndent(v object.Value) error {
+	if native.IsNone(v) {
+		return nil
+	}
+	d.pretty, d.itemSep = true, ","
+	if s, ok := v.(object.Str); ok {
+		d.indent = string(s)
+		return nil
+	}
+	n, err := object.IndexArg(v)
+	if err != nil {
+		return err
+	}
+	d.indent, err = object.RepeatString(d.t, " ", n)
+	return err
+}
+
+func (d *dumper) setSeparators(v object.Value) error {
+	if native.IsNone(v) {
+		return nil
+	}
+	pair, err := object.ToSlice(d.t, v)
+	if err != nil {
+		return err
+	}
+	if len(pair) != 2 {
+		return object.Raise(object.ValueError, "separators must be a pair of strings, not %d items", len(pair))
+	}
+	if d.itemSep, err = native.Text(pair[0]); err != nil {
+		return err
+	}
+	d.keySep, err = native.Text(pair[1])
+	return err
+}
+
+func (d *dumper) write(s string) error {
+	if err := native.Charge(d.t, len(s)); err != nil {
+		return err
+	}
+	d.b.WriteString(s)
+	return nil
+}
+
+func (d *dumper) value(v object.Value) error {
+	switch x := v.(type) {
+	case object.Str:
+		return d.str(string(x))
+	case *object.Dict:
+		return d.nested(v, func() error { return d.dict(x) })
+	case *object.List:
+		return d.nested(v, func() error { return d.list(x.Items()) })
+	case object.TupleLike:
+		return d.value(x.Tuple())
+	case object.Tuple:
+		return d.nested(v, func() error { return d.list(x) })
+	}
+	if s, ok, err := d.scalar(v); ok || err != nil {
+		if err != nil {
+			return err
+		}
+		return d.write(s)
+	}
+	if d.converter == nil {
+		return object.Raise(object.TypeError, "Object of type %s is not JSON serializable", object.TypeName(v))
+	}
+	return d.nested(v, func() error {
+		w, err := object.CallPos(d.t, d.converter, v)
+		if err != nil {
+			return err
+		}
+		return d.value(w)
+	})
+}
+
+// scalar is the text of a constant or a number, which may be a key, too.
+func (d *dumper) scalar(v object.Value) (string, bool, error) {
+	switch v := v.(type) {
+	case object.NoneValue:
+		return "null", true, nil
+	case object.Bool:
+		return strconv.FormatBool(bool(v)), true, nil
+	case object.Int, *object.Big:
+		s, err := object.ToStr(d.t, v)
+		return s, true, err
+	case object.Float:
+		return d.float(float64(v))
+	}
+	return "", false, nil
+}
+
+func (d *dumper) float(f float64) (string, bool, error) {
+	special := ""
+	switch {
+	case math.IsNaN(f):
+		special = "NaN"
+	case math.IsInf(f, 1):
+		special = "Infinity"
+	case math.IsInf(f, -1):
+		special = "-Infinity"
+	default:
+		return object.FloatRepr(f), true, nil
+	}
+	if !d.nan {
+		return "", false, object.Raise(object.ValueError, "Out of range float values are not JSON compliant")
+	}
+	return special, true, nil
+}
+
+// nested guards against values that contain themselves.
+func (d *dumper) nested(v object.Value, f func() error) error {
+	for _, o := range d.inside {
+		if object.Is(o, v) {
+			if n, err := object.Len(v); err != nil || n > 0 {
+				return object.Raise(object.ValueError, "Circular reference detected")
+			}
+		}
+	}
+	if err := d.t.Enter(); err != nil {
+		return err
+	}
+	defer d.t.Leave()
+	if err := d.t.Step(1 + len(d.inside)); err != nil {
+		return err
+	}
+	d.inside = append(d.inside, v)
+	err := f()
+	d.inside = d.inside[:len(d.inside)-1]
+	return err
+}
+
+// newline starts a line of a pretty text.
+func (d *dumper) newline(depth int) error {
+	if !d.pretty {
+		return nil
+	}
+	margin, err := object.RepeatString(d.t, d.indent, depth)
+	if err != nil {
+		return err
+	}
+	return d.write("\n" + margin)
+}
+
+func (d *dumper) list(items []object.Value) error {
+	if len(items) == 0 {
+		return d.write("[]")
+	}
+	sep := "["
+	for _, item := range items {
+		if err := d.write(sep); err != nil {
+			return err
+		}
+		if err := d.newline(len(d.inside)); err != nil {
+			return err
+		}
+		if err := d.value(item); err != nil {
+			return err
+		}
+		sep = d.itemSep
+	}
+	if err := d.newline(len(d.inside) - 1); err != nil {
+		return err
+	}
+	return d.write("]")
+}
+
+func (d *dumper) dict(m *object.Dict) error {
+	if m.Len() == 0 {
+		return d.write("{}")
+	}
+	keys, err := d.keys(m)
+	if err != nil {
+		return err
+	}
+	sep := "{"
+	for _, key := range keys {
+		name, ok, err := d.key(key)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		if err := d.write(sep); err != nil {
+			return err
+		}
+		if err := d.member(m, key, name); err != nil {
+			return err
+		}
+		sep = d.itemSep
+	}
+	if sep == "{" {
+		return d.write("{}")
+	}
+	if err := d.newline(len(d.inside) - 1); err != nil {
+		return err
+	}
+	return d.write("}")
+}
+
+func (d *dumper) keys(m *object.Dict) ([]object.Value, error) {
+	if err := d.t.AllocSlots(m.Len()); err != nil {
+		return nil, err
+	}
+	keys := m.Keys()
+	if !d.sortKeys {
+		return keys, nil
+	}
+	l := object.NewList(keys)
+	_, err := object.CallMethod(d.t, l, "sort", &object.Args{})
+	return l.Items(), err
+}
+
+func (d *dumper) member(m *object.Dict, key object.Value, name string) error {
+	if err := d.newline(len(d.inside)); err != nil {
+		return err
+	}
+	if err := d.str(name); err != nil {
+		return err
+	}
+	if err := d.write(d.keySep); err != nil {
+		return err
+	}
+	v, _, err := m.Get(d.t, key)
+	if err != nil {
+		return err
+	}
+	if v == nil {
+		v = object.None // default= removed the key
+	}
+	return d.value(v)
+}
+
+// key is the name of a member; ok is false if it is to be left out.
+func (d *dumper) key(v object.Value) (name string, ok bool, err error) {
+	if s, ok := v.(object.Str); ok {
+		return string(s), true, nil
+	}
+	name, ok, err = d.scalar(v)
+	if ok || err != nil || d.skipKeys {
+		return name, ok, err
+	}
+	return "", false, object.Raise(object.TypeError, "keys must be str, int, float, bool or None, not %s", object.TypeName(v))
+}
+
+func (d *dumper) str(s string) error {
+	if err := native.Charge(d.t, 6*len(s)+2); err != nil {
+		return err
+	}
+	d.b.WriteByte('"')
+	for _, r := range s {
+		d.rune(r)
+	}
+	d.b.WriteByte('"')
+	return nil
+}
+
+var escapes = map[rune]string{
+	'"': `\"`, '\\': `\\`, '\n': `\n`, '\r': `\r`, '\t': `\t`, '\f': `\f`, '\b': `\b`,
+}
+
+func (d *dumper) rune(r rune) {
+	if esc, ok := escapes[r]; ok {
+		d.b.WriteString(esc)
+		return
+	}
+	switch {
+	case r < 0x20 || d.ascii && r >= 0x7f && r < 0x10000:
+		d.unicode(r)
+	case r < utf8.RuneSelf || !d.ascii:
+		d.b.WriteRune(r)
+	default:
+		r -= 0x10000
+		d.unicode(0xd800 + r>>10)
+		d.unicode(0xdc00 + r&0x3ff)
+	}
+}
+
+func (d *dumper) unicode(r rune) {
+	const hex = "0123456789abcdef"
+	d.b.WriteString(`\u`)
+	for shift := 12; shift >= 0; shift -= 4 {
+		d.b.WriteByte(hex[r>>shift&15])
+	}
+}

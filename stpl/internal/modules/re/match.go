@@ -1,0 +1,186 @@
+package re
+
+import (
+	"fmt"
+
+	"mdserver/stpl/internal/modules/native"
+	"mdserver/stpl/internal/object"
+)
+
+// match is a match object.
+type match struct {
+	p        *pattern
+	s        subject
+	at       []int // two positions for each group, then the last group
+	pos, end int
+}
+
+var matchType *object.Type
+
+func init() {
+	matchType = object.NewType("Match", "re", matchProperty).Define(
+		native.Func("group", "*args", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return a[0].(*match).pick(t, a[1].(object.Tuple))
+		}),
+		native.Func("groups", "default?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return a[0].(*match).groups(t, native.OrNone(a[1]))
+		}),
+		native.Func("groupdict", "default?", groupDict),
+		native.Func("start", "group?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+			from, _, err := a[0].(*match).span(a[1])
+			return object.Int(from), err
+		}),
+		native.Func("end", "group?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+			_, to, err := a[0].(*match).span(a[1])
+			return object.Int(to), err
+		}),
+		native.Func("span", "group?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+			from, to, err := a[0].(*match).span(a[1])
+			return object.Tuple{object.Int(from), object.Int(to)}, err
+		}),
+		native.Func("expand", "template", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			m := a[0].(*match)
+			parts, err := parseReplacement(t, m.p, a[1])
+			if err != nil {
+				return nil, err
+			}
+			r, err := m.expand(t, parts, nil)
+			return m.s.join(r), err
+		}),
+	)
+}
+
+// Class implements object.Value.
+func (*match) Class() *object.Type { return matchType }
+
+// Text implements object.Texter.
+func (m *match) Text() string { return m.Repr() }
+
+// Repr implements object.Texter.
+func (m *match) Repr() string {
+	whole := m.s.runes[m.at[0]:m.at[1]]
+	shown := native.Repr(m.s.join(whole[:min(len(whole), 50)]))
+	if r := []rune(shown); len(whole) > 0 && len(r) > 50 {
+		shown = string(r[:50])
+	}
+	return fmt.Sprintf("<re.Match object; span=(%d, %d), match=%s>", m.at[0], m.at[1], shown)
+}
+
+// Index implements object.Indexed.
+func (m *match) Index(t *object.Thread, key object.Value) (object.Value, error) {
+	n, err := m.number(key)
+	if err != nil {
+		return nil, err
+	}
+	return m.group(t, n, object.None)
+}
+
+// number resolves a group's number or name.
+func (m *match) number(v object.Value) (int, error) {
+	switch v := v.(type) {
+	case object.Int, object.Bool:
+		if n, _ := object.AsInt(v); n >= 0 && n <= int64(m.p.re.Groups) {
+			return int(n), nil
+		}
+	case object.Str:
+		if n, ok := m.p.re.Names[string(v)]; ok {
+			return n, nil
+		}
+	}
+	return 0, object.Raise(object.IndexError, "no such group")
+}
+
+// group returns the text of a group, or def if it did not take part.
+func (m *match) group(t *object.Thread, n int, def object.Value) (object.Value, error) {
+	if m.at[2*n] < 0 || m.at[2*n+1] < 0 {
+		return def, nil
+	}
+	return m.s.slice(t, m.at[2*n], m.at[2*n+1])
+}
+
+func (m *match) groups(t *object.Thread, def object.Value) (object.Value, error) {
+	if err := t.AllocSlots(m.p.re.Groups); err != nil {
+		return nil, err
+	}
+	out := make(object.Tuple, m.p.re.Groups)
+	for i := range out {
+		var err error
+		if out[i], err = m.group(t, i+1, def); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (m *match) pick(t *object.Thread, which object.Tuple) (object.Value, error) {
+	switch len(which) {
+	case 0:
+		return m.group(t, 0, object.None)
+	case 1:
+		return m.Index(t, which[0])
+	}
+	out := make(object.Tuple, len(which))
+	for i, key := range which {
+		var err error
+		if out[i], err = m.Index(t, key); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (m *match) span(v object.Value) (from, to int, err error) {
+	if v == nil {
+		v = object.Int(0)
+	}
+	n, err := m.number(v)
+	if err != nil {
+		return 0, 0, err
+	}
+	return m.at[2*n], m.at[2*n+1], nil
+}
+
+func groupDict(t *object.Thread, a []object.Value) (object.Value, error) {
+	m := a[0].(*match)
+	d := object.NewDict()
+	for n := 1; n <= m.p.re.Groups; n++ {
+		name := m.p.groupName(n)
+		if name == "" {
+			continue
+		}
+		v, err := m.group(t, n, native.OrNone(a[1]))
+		if err != nil {
+			return nil, err
+		}
+		if err := d.Set(t, object.Str(name), v); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+func matchProperty(_ *object.Thread, v object.Value, name string) (object.Value, error) {
+	m := v.(*match)
+	last := m.at[len(m.at)-1]
+	switch name {
+	case "string":
+		return m.s.value, nil
+	case "re":
+		return m.p, nil
+	case "pos":
+		return object.Int(m.pos), nil
+	case "endpos":
+		return object.Int(m.end), nil
+	case "lastindex":
+		if last < 0 {
+			return object.None, nil
+		}
+		return object.Int(last), nil
+	case "lastgroup":
+		if last < 0 || m.p.groupName(last) == "" {
+			return object.None, nil
+		}
+		return object.Str(m.p.groupName(last)), nil
+	}
+	return nil, nil
+}

@@ -1,0 +1,18 @@
+package system
+
+import (
+	"math"
+
+	"mdserver/stpl/internal/modules/native"
+	"mdserver/stpl/internal/object"
+)
+
+// Sys makes the module sys.
+func Sys() native.Members {
+	m := native.Members{
+		"maxsize": object.Int(math.MaxInt64), "version_info": object.Tuple{object.Int(3), object.Int(11), object.Int(0), object.Str("final"), object.Int(0)},
+		"byteorder": object.Str("little"), "maxunicode": object.Int(0x10ffff), "platform": object.Str("linux"),
+	}
+	native.Refuse(m, "sys", "raise an exception to end a render", "exit")
+	return m
+}
