@@ -13,16 +13,7 @@ import (
 
 // exportDocument writes all guests and resting addresses without a loss.
 func (d *Daemon) exportDocument(w io.Writer) error {
-	return document.Write(w, document.NewHeader(d.config.Load().Service.Hostname, config.Version), tableOf(d.inventory.Snapshot()))
-}
-
-// tableOf is the whole table of a snapshot.
-func tableOf(snapshot *inventory.Snapshot) instance.Table {
-	table := instance.Table{Resting: snapshot.Resting()}
-	for guest := range snapshot.All() {
-		table.Instances = append(table.Instances, *guest)
-	}
-	return table
+	return document.Write(w, document.NewHeader(d.config.Load().Service.Hostname, config.Version), d.inventory.Snapshot().Table())
 }
 
 // importDocument adds the guests of a document, after a snapshot of those that are

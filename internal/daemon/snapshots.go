@@ -63,7 +63,7 @@ func (d *Daemon) saveSnapshot(ctx context.Context, cfg *config.Config, inv *inve
 // inventory, which holds what is durable and takes no lock, so a backup holds up
 // no registration.
 func (d *Daemon) backupOf(ctx context.Context, cfg *config.Config, inv *inventory.Inventory) (*backup.Backup, error) {
-	table := tableOf(inv.Snapshot())
+	table := inv.Snapshot().Table()
 	notes, err := d.store.Notes(ctx)
 	if err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ func (d *Daemon) completeAsides(cfg *config.Config, inv *inventory.Inventory) er
 	if err != nil {
 		return err
 	}
-	return boltstore.CompleteAsides(cfg.Server.Database, snapshot, b.Table.Instances, tableOf(inv.Snapshot()).Instances)
+	return boltstore.CompleteAsides(cfg.Server.Database, snapshot, b.Table.Instances, inv.Snapshot().Table().Instances)
 }
 
 // withheldNow lists the guests whose records were set aside and that were not

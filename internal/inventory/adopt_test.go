@@ -13,14 +13,6 @@ import (
 	"mdserver/internal/inventory/storetest"
 )
 
-func tableOf(inv *inventory.Inventory) instance.Table {
-	table := instance.Table{Resting: inv.Snapshot().Resting()}
-	for guest := range inv.Snapshot().All() {
-		table.Instances = append(table.Instances, *guest)
-	}
-	return table
-}
-
 // TestAdoptIsLossless adopts the tables of random runs, some guests of which have
 // two interfaces on one network. A second time changes nothing.
 func TestAdoptIsLossless(t *testing.T) {
@@ -29,7 +21,7 @@ func TestAdoptIsLossless(t *testing.T) {
 		for range 80 {
 			r.step()
 		}
-		want := tableOf(r.inv)
+		want := r.inv.Snapshot().Table()
 		want.Resting = slices.DeleteFunc(want.Resting, func(rest instance.Resting) bool {
 			return !rest.Since.Add(r.opts.Quarantine).After(r.clock.now()) // its rest is over
 		})
@@ -47,7 +39,7 @@ func TestAdoptIsLossless(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, got := range []instance.Table{tableOf(other), stored} {
+			for _, got := range []instance.Table{other.Snapshot().Table(), stored} {
 				if diff := storetest.Diff(want, got); diff != "" {
 					t.Fatalf("seed %d: (-want +got):\n%s", seed, diff)
 				}
@@ -66,7 +58,7 @@ func TestAdoptReplaces(t *testing.T) {
 	for n := range 4 {
 		l.register(dom(n, []string{"a", "b", "c", "d"}[n]))
 	}
-	want := tableOf(l.Inventory)
+	want := l.Inventory.Snapshot().Table()
 	want.Instances[0].Password = "posted"
 	random := rand.New(rand.NewPCG(1, 1))
 	for range 20 {
@@ -82,7 +74,7 @@ func TestAdoptReplaces(t *testing.T) {
 	if err != nil || len(result.Skipped) > 0 {
 		t.Fatalf("%+v, %v", result, err)
 	}
-	if diff := storetest.Diff(instance.Table{Instances: want.Instances}, instance.Table{Instances: tableOf(l.Inventory).Instances}); diff != "" {
+	if diff := storetest.Diff(instance.Table{Instances: want.Instances}, instance.Table{Instances: l.Inventory.Snapshot().Table().Instances}); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -112,14 +104,14 @@ func TestAdoptSkips(t *testing.T) {
 		{"no instance-id", fresh(func(g *instance.Instance) { g.ID = "" }), inventory.ErrInvalid},
 		{"no name", fresh(func(g *instance.Instance) { g.Name = "" }), inventory.ErrInvalid},
 	}
-	before := tableOf(l.Inventory)
+	before := l.Inventory.Snapshot().Table()
 	for _, tt := range tests {
 		result, err := l.Adopt(t.Context(), instance.Table{Instances: []instance.Instance{tt.record}}, false)
 		if err != nil || len(result.Skipped) != 1 || !errors.Is(result.Skipped[0].Err, tt.want) {
 			t.Errorf("%s: %+v, %v; want %v", tt.name, result, err, tt.want)
 		}
 	}
-	if diff := storetest.Diff(before, tableOf(l.Inventory)); diff != "" {
+	if diff := storetest.Diff(before, l.Inventory.Snapshot().Table()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	result, err := l.Adopt(t.Context(), instance.Table{Instances: []instance.Instance{fresh(func(g *instance.Instance) { g.Hostname = "web" })},

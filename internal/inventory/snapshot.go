@@ -120,6 +120,15 @@ func (s *Snapshot) Resting() []instance.Resting {
 	return resting
 }
 
+// Table is a copy of all guests, sorted by name, and of the resting addresses.
+func (s *Snapshot) Table() instance.Table {
+	table := instance.Table{Instances: make([]instance.Instance, 0, s.Len()), Resting: s.Resting()}
+	for guest := range s.All() {
+		table.Instances = append(table.Instances, *guest)
+	}
+	return table
+}
+
 // Revision counts the writes since the inventory was opened: of two snapshots
 // the one with the higher revision is the newer one.
 func (s *Snapshot) Revision() uint64 { return s.revision }
