@@ -155,7 +155,9 @@ func (l *lab) client6(guest instance.Instance, act func(*nclient6.Client)) {
 	l.inGuest(func() {
 		link, err := netlink.LinkByName(l.veth)
 		must(l.t, err)
+		must(l.t, netlink.LinkSetDown(link)) // or it keeps the former guest's link-local address
 		must(l.t, netlink.LinkSetHardwareAddr(link, guest.MAC[:]))
+		must(l.t, netlink.LinkSetUp(link))
 		l.eventually("the guest's link-local address is usable", func() bool { return hasLinkLocal(l.t, l.veth) })
 		client, err := nclient6.New(l.veth, nclient6.WithTimeout(400*time.Millisecond), nclient6.WithRetry(2))
 		must(l.t, err)
@@ -177,6 +179,17 @@ func (l *lab) leased6(guest instance.Instance) (got string) {
 		}
 	})
 	return got
+}
+
+// lease6 has the guest take its IPv6 address.
+func (l *lab) lease6(guest instance.Instance) {
+	l.t.Helper()
+	l.client6(guest, func(client *nclient6.Client) {
+		adv, err := client.Solicit(l.t.Context())
+		must(l.t, err)
+		_, err = client.Request(l.t.Context(), adv)
+		must(l.t, err)
+	})
 }
 
 // decline6 says that the guest's IPv6 address is another's.

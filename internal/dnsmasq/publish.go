@@ -20,6 +20,9 @@ const (
 	deafPatience  = 300 * time.Millisecond
 	// mostSmall is how many small files may lie in a watched directory.
 	mostSmall = 1000
+	// mostDeparted is how many leases of guests that are gone are remembered, for
+	// each family of addresses. Beyond that, dnsmasq is restarted and forgets all.
+	mostDeparted = 4096
 )
 
 // publication is what the files hold and what dnsmasq is known to have read.
@@ -59,14 +62,14 @@ func (s *Service) publish(ctx context.Context, c change) error {
 	if s.files.moved() {
 		s.pub.stale, s.pub.outlived = true, true
 	}
-	if len(c.past) == 0 && !s.pub.stale && s.hasOptions(c.fresh) && s.watches(ctx, s.runner.peek()) {
+	if len(c.past) == 0 && !s.pub.stale && s.hasOptions(c.fresh) && s.watches(ctx, s.runner.peek()) && !s.conflict6(c.fresh) {
 		return s.publishNew(ctx, c.fresh)
 	}
 	s.pub.stale = true
 	s.pub.reloads++
 	text, _ := s.settings.configuration()
 	if _, err := s.writeAll(text); err != nil {
-		s.pub.departed = append(s.pub.departed, s.released(c)...)
+		s.depart(s.released(c))
 		return err
 	}
 	s.remember6(c.past)
@@ -157,7 +160,7 @@ func (s *Service) bringUp(ctx context.Context, departed []binding) error {
 // guests that are gone.
 func (s *Service) takeOver(ctx context.Context, restart bool, departed []binding) error {
 	s.pub.stale = true
-	s.pub.departed = append(s.pub.departed, departed...)
+	s.depart(departed)
 	t, err := s.serving(ctx)
 	if err != nil {
 		return err
@@ -294,6 +297,14 @@ func (s *Service) reloadPatience() time.Duration {
 	return time.Duration(thousands * thousands * 8 * float64(time.Millisecond))
 }
 
+// depart keeps the IPv4 leases that dnsmasq is to release.
+func (s *Service) depart(leases []binding) {
+	s.pub.departed = append(s.pub.departed, leases...)
+	if len(s.pub.departed) > mostDeparted {
+		s.pub.departed, s.pub.outlived = nil, true
+	}
+}
+
 // remember6 keeps the IPv6 leases that dnsmasq will not forget.
 func (s *Service) remember6(past []entry) {
 	for _, e := range past {
@@ -304,6 +315,9 @@ func (s *Service) remember6(past []entry) {
 			s.pub.leased6 = map[netip.Addr]instance.MAC{}
 		}
 		s.pub.leased6[e.lease6.addr] = e.lease6.mac
+	}
+	if len(s.pub.leased6) > mostDeparted {
+		s.pub.leased6, s.pub.outlived = nil, true
 	}
 }
 

@@ -211,7 +211,7 @@ func (s *Service) reconfigure(ctx context.Context, settings Settings, all []inst
 	}
 	changed, err := s.writeAll(text)
 	if err != nil {
-		s.pub.departed = append(s.pub.departed, s.departed(before)...)
+		s.depart(s.departed(before))
 		return err
 	}
 	if !changed && !s.pub.stale {

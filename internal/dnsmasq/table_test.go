@@ -116,6 +116,33 @@ func TestConflict6(t *testing.T) {
 	}
 }
 
+// What is remembered of guests that are gone is bounded: beyond that, dnsmasq is
+// to be restarted.
+func TestDepartedAreBounded(t *testing.T) {
+	addr4, addr6 := netip.MustParseAddr("10.122.0.0"), netip.MustParseAddr("fd00:122::")
+	for name, remember := range map[string]func(*Service){
+		"IPv4": func(s *Service) {
+			addr4 = addr4.Next()
+			s.depart([]binding{{instance.MAC{2, 1}, addr4}})
+		},
+		"IPv6": func(s *Service) {
+			addr6 = addr6.Next()
+			s.remember6([]entry{{lease6: binding{instance.MAC{2, 1}, addr6}}})
+		},
+	} {
+		s := New(settingsFor(t), slog.New(slog.DiscardHandler))
+		for n := range mostDeparted {
+			if remember(s); s.pub.outlived {
+				t.Fatalf("%s: a restart after %d guests", name, n)
+			}
+		}
+		remember(s)
+		if left := len(s.pub.departed) + len(s.pub.leased6); !s.pub.outlived || left != 0 {
+			t.Errorf("%s: %d leases are remembered, restart %v; want none and a restart", name, left, s.pub.outlived)
+		}
+	}
+}
+
 // A change makes the next dnsmasq release leases, and a new process knows none.
 func TestFollowAnotherDnsmasq(t *testing.T) {
 	s := New(settingsFor(t), slog.New(slog.DiscardHandler))

@@ -35,6 +35,22 @@ func TestIPv6(t *testing.T) {
 	}
 }
 
+// TestAddressOfDepartedGuest6: dnsmasq keeps an IPv6 lease until it runs out. A new
+// guest that has the address of one that is gone gets it all the same.
+func TestAddressOfDepartedGuest6(t *testing.T) {
+	l := newLab(t)
+	guest := l.withIPv6(newGuest(1, "web1"))
+	s := l.start(guest)
+	l.lease6(guest)
+	must(t, s.Apply(t.Context(), removed(guest)))
+	heir := newGuest(2, "web2")
+	heir.IPv6 = guest.IPv6
+	must(t, s.Apply(t.Context(), added(heir)))
+	if got := l.leased6(heir); got != heir.IPv6.String() {
+		t.Errorf("the guest gets %q, want %s", got, heir.IPv6)
+	}
+}
+
 func TestOddPrefixes(t *testing.T) {
 	for _, bits := range []int{8, 20, 28} {
 		t.Run(fmt.Sprint(bits), func(t *testing.T) {
