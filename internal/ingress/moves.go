@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"sync"
@@ -25,6 +26,8 @@ const (
 	repeatedTime = 5 * time.Minute
 	// moveBuffer is what the kernel may keep for us, in bytes.
 	moveBuffer = 8 << 20
+	// leastPlaces is how many places are kept before old ones are looked for.
+	leastPlaces = 1024
 )
 
 // moves follows which MACs go from one port of a bridge to another. Whoever sends
@@ -40,6 +43,7 @@ type moves struct {
 
 	mu    sync.Mutex // of reading, and what follows
 	at    map[place]sighting
+	kept  int       // places, when old ones were last forgotten
 	lost  time.Time // when news were lost last
 	stale bool      // the tables are to be read again
 }
@@ -48,7 +52,11 @@ type moves struct {
 type sighting struct {
 	port  int
 	moved time.Time // from another port; zero if it was not seen to
+	gone  bool      // from the table
 }
+
+// over reports whether a sighting matters no more.
+func (s sighting) over() bool { return s.gone && time.Since(s.moved) > repeatedTime }
 
 // follow begins to follow those MACs that are known.
 func follow(known func(instance.MAC) bool, log *slog.Logger) (*moves, error) {
@@ -165,9 +173,17 @@ func (m *moves) readTables() error {
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) { // by a change, which is news
 		return err
 	}
+	there := map[place]bool{}
 	for _, e := range entries {
 		if len(e.HardwareAddr) == len(instance.MAC{}) && e.MasterIndex != 0 {
-			m.see(place{e.MasterIndex, uint16(e.Vlan), instance.MAC(e.HardwareAddr)}, e.LinkIndex)
+			at := place{e.MasterIndex, uint16(e.Vlan), instance.MAC(e.HardwareAddr)}
+			there[at] = true
+			m.see(at, e.LinkIndex)
+		}
+	}
+	for at := range m.at { // its removal may be among the news that were lost
+		if err == nil && !there[at] {
+			m.leave(at)
 		}
 	}
 	return nil
@@ -186,9 +202,7 @@ func (m *moves) take(news []byte) {
 		case message.Header.Type == unix.RTM_NEWNEIGH:
 			m.see(at, port)
 		case message.Header.Type == unix.RTM_DELNEIGH:
-			if time.Since(m.at[at].moved) > repeatedTime {
-				delete(m.at, at)
-			}
+			m.leave(at)
 		}
 	}
 }
@@ -199,13 +213,40 @@ func (m *moves) see(at place, port int) {
 	if !m.known(at.mac) {
 		return
 	}
-	before, seen := m.at[at]
-	switch {
-	case !seen:
-		m.at[at] = sighting{port: port}
-	case before.port != port:
-		m.at[at] = sighting{port, time.Now()}
+	now := sighting{port: port}
+	if before, seen := m.at[at]; seen {
+		now.moved = before.moved
+		if before.port != port {
+			now.moved = time.Now()
+		}
+	} else {
+		m.forget()
 	}
+	m.at[at] = now
+}
+
+// leave notes that a MAC is in a table no more. If it has moved shortly before,
+// that is not forgotten at once.
+func (m *moves) leave(at place) {
+	was, seen := m.at[at]
+	if !seen {
+		return
+	}
+	if was.gone = true; was.over() {
+		delete(m.at, at)
+		return
+	}
+	m.at[at] = was
+}
+
+// forget drops what matters no more once there are twice as many places as were
+// left the last time.
+func (m *moves) forget() {
+	if len(m.at) < max(leastPlaces, 2*m.kept) {
+		return
+	}
+	maps.DeleteFunc(m.at, func(_ place, s sighting) bool { return s.over() })
+	m.kept = len(m.at)
 }
 
 // parseEntry reads an entry of a bridge's forwarding table: struct ndmsg and its

@@ -72,6 +72,32 @@ func TestMoves(t *testing.T) {
 	}
 }
 
+// TestMovesAreForgotten: guests that have moved shortly before they are gone leave
+// nothing behind in the long run.
+func TestMovesAreForgotten(t *testing.T) {
+	m := &moves{known: func(instance.MAC) bool { return true }, log: slog.New(slog.DiscardHandler), at: map[place]sighting{}}
+	at := func(n int) place { return place{3, 0, instance.MAC{2, 0, 0, 0, byte(n >> 8), byte(n)}} }
+	age := func(p place) {
+		s := m.at[p]
+		s.moved = s.moved.Add(-2 * repeatedTime)
+		m.at[p] = s
+	}
+	m.take(news(unix.RTM_NEWNEIGH, at(0), 5)) // it stays
+	m.take(news(unix.RTM_NEWNEIGH, at(0), 6))
+	for n := 1; n < 10*leastPlaces; n++ {
+		m.take(news(unix.RTM_NEWNEIGH, at(n), 5))
+		m.take(news(unix.RTM_NEWNEIGH, at(n), 6))
+		m.take(news(unix.RTM_DELNEIGH, at(n), 6))
+		age(at(n))
+	}
+	if len(m.at) > leastPlaces+1 {
+		t.Errorf("%d places are kept of one guest and of others that are gone", len(m.at))
+	}
+	if m.at[at(0)].moved.IsZero() {
+		t.Error("a guest that is there is forgotten")
+	}
+}
+
 // The kernel's tables are read as it writes them.
 func TestParseEntry(t *testing.T) {
 	want := place{bridge: 3, vlan: 7, mac: guestMAC}
