@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -28,7 +29,11 @@ type history struct {
 	random  *rand.Rand
 }
 
-func newHistory(t testing.TB, changes int) *history {
+// fewGuests still take several pages. Fuzzers use them: each input is a whole
+// database.
+const fewGuests = 24
+
+func newHistory(t testing.TB, guests, changes int) *history {
 	t.Helper()
 	h := &history{
 		t: t, path: filepath.Join(t.TempDir(), "inventory.db"), random: rand.New(rand.NewPCG(1, 2)),
@@ -39,12 +44,12 @@ func newHistory(t testing.TB, changes int) *history {
 		t.Fatal(err)
 	}
 	var first instance.Change
-	for i := range guestsInFile {
+	for i := range guests {
 		first.Put = append(first.Put, h.version(i, 0))
 	}
 	h.apply(store, first)
 	for n := range changes {
-		guest := h.version(h.random.IntN(guestsInFile), n+1)
+		guest := h.version(h.random.IntN(guests), n+1)
 		if _, there := h.now[guest.UUID]; there && n%5 == 0 {
 			h.apply(store, instance.Change{Delete: []uuid.UUID{guest.UUID}, Rest: []instance.Resting{{Addr: guest.IPv4, UUID: guest.UUID}}})
 			continue
@@ -87,6 +92,31 @@ func (h *history) apply(store *Store, change instance.Change) {
 		h.now[guest.UUID] = guest
 		h.ever[guest.UUID] = append(h.ever[guest.UUID], guest)
 	}
+}
+
+// put writes a damaged copy to a new directory.
+func (h *history) put(damaged []byte) (path string) {
+	h.t.Helper()
+	path = filepath.Join(inMemory(h.t), "inventory.db")
+	if err := errors.Join(os.WriteFile(path, damaged, 0o600), os.WriteFile(markPath(path), h.mark, 0o600)); err != nil {
+		h.t.Fatal(err)
+	}
+	return path
+}
+
+// inMemory is a directory for one test, on a file system in memory if the host has
+// one: the tests of damages sync thousands of files.
+func inMemory(t testing.TB) string {
+	dir, err := os.MkdirTemp("/dev/shm", "boltstore-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // damage makes the i-th damage.

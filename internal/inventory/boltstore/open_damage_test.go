@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
@@ -17,10 +16,7 @@ import (
 // answered.
 func (h *history) open(what string, damaged []byte) {
 	h.t.Helper()
-	path := filepath.Join(h.t.TempDir(), "inventory.db")
-	if err := errors.Join(os.WriteFile(path, damaged, 0o600), os.WriteFile(markPath(path), h.mark, 0o600)); err != nil {
-		h.t.Fatal(err)
-	}
+	path := h.put(damaged)
 	store, err := Open(path, quiet)
 	if err != nil {
 		if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrMissing) && !errors.Is(err, ErrNewer) {
@@ -48,7 +44,7 @@ func (h *history) open(what string, damaged []byte) {
 // TestOpenRandomDamage opens a database that holds older versions of its records,
 // after the damages of TestSalvageRandomDamage.
 func TestOpenRandomDamage(t *testing.T) {
-	h := newHistory(t, 60)
+	h := newHistory(t, guestsInFile, 60)
 	for i := range 60 {
 		what, damaged := h.damage(i)
 		h.open(what, damaged)
@@ -60,7 +56,7 @@ func TestOpenRandomDamage(t *testing.T) {
 func FuzzOpenDatabase(f *testing.F) {
 	f.Add(uint32(0), byte(0xff), uint8(1), uint8(2), uint8(0))
 	f.Add(uint32(5000), byte(1), uint8(0), uint8(0), uint8(3))
-	h := newHistory(f, 30)
+	h := newHistory(f, fewGuests, 30)
 	f.Fuzz(func(t *testing.T, at uint32, flip byte, to, from, cut uint8) {
 		h.t = t
 		page := os.Getpagesize()

@@ -20,10 +20,7 @@ import (
 // as it was is told of.
 func (h *history) salvage(what string, damaged []byte) *Salvaged {
 	h.t.Helper()
-	path := filepath.Join(h.t.TempDir(), "inventory.db")
-	if err := errors.Join(os.WriteFile(path, damaged, 0o600), os.WriteFile(markPath(path), h.mark, 0o600)); err != nil {
-		h.t.Fatal(err)
-	}
+	path := h.put(damaged)
 	s, err := Salvage(path)
 	if err != nil {
 		if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrNewer) {
@@ -79,7 +76,7 @@ func (h *history) replace(what string, s *Salvaged) {
 // TestSalvage: what the present pages hold is sure, whatever page of bbolt's own
 // is gone.
 func TestSalvage(t *testing.T) {
-	h := newHistory(t, 40)
+	h := newHistory(t, guestsInFile, 40)
 	page := os.Getpagesize()
 	zeroed := func(numbers ...int) []byte {
 		damaged := bytes.Clone(h.content)
@@ -117,7 +114,7 @@ func freelists(content []byte) (numbers []int) {
 // TestSalvageRandomDamage makes 200 damages of several kinds, among them pages
 // that hold what they held before, as after writes that a disk has lost.
 func TestSalvageRandomDamage(t *testing.T) {
-	h := newHistory(t, 60)
+	h := newHistory(t, guestsInFile, 60)
 	sound, complete, likely, uncertain := 0, 0, 0, 0
 	for i := range 200 {
 		what, damaged := h.damage(i)
@@ -146,7 +143,7 @@ func TestSalvageRandomDamage(t *testing.T) {
 // TestSalvageStaleFile puts the database before the last change in its place: no
 // record is sure.
 func TestSalvageStaleFile(t *testing.T) {
-	h := newHistory(t, 10)
+	h := newHistory(t, guestsInFile, 10)
 	older := h.content
 	store := open(t, h.path)
 	h.apply(store, instance.Change{Put: []instance.Instance{h.version(3, 99)}})
@@ -178,7 +175,7 @@ func TestSalvageWhatIsNone(t *testing.T) {
 func FuzzSalvage(f *testing.F) {
 	f.Add(uint32(0), byte(0xff), uint8(1), uint8(2))
 	f.Add(uint32(5000), byte(1), uint8(0), uint8(0))
-	h := newHistory(f, 30)
+	h := newHistory(f, fewGuests, 30)
 	f.Fuzz(func(t *testing.T, at uint32, flip byte, to, from uint8) {
 		h.t = t
 		page := os.Getpagesize()
@@ -191,7 +188,7 @@ func FuzzSalvage(f *testing.F) {
 }
 
 func TestCompact(t *testing.T) {
-	h := newHistory(t, 200)
+	h := newHistory(t, guestsInFile, 200)
 	before, _ := readAll(t, h.path)
 	former, err := Compact(h.path)
 	if err != nil {
