@@ -23,6 +23,7 @@ import (
 	"mdserver/internal/imds"
 	"mdserver/internal/ingress"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/logging"
 	"mdserver/internal/networks"
 	"mdserver/internal/portsecurity"
@@ -43,7 +44,7 @@ type Daemon struct {
 	log     *slog.Logger
 
 	// What is known.
-	store     inventory.Store // it belongs to inventory; others use its notes
+	store     *boltstore.Store // it belongs to inventory; others use its notes
 	inventory *inventory.Inventory
 	identity  *identity.Authority
 	tokenKey  imds.Key
@@ -66,6 +67,7 @@ type Daemon struct {
 
 	healthState     healthState
 	snapshotFailure atomic.Pointer[health.Trouble] // of the last snapshot; nil: it was made
+	databaseFailure atomic.Pointer[health.Trouble] // of the database's file; nil: it is in its place
 
 	applying chan chan error // asks followNetworks to apply the networks
 	followed chan struct{}   // closed when followNetworks has ended

@@ -70,6 +70,9 @@ func (d *Daemon) databaseTrouble(cfg *config.Config) []health.Trouble {
 		all = append(all, health.Trouble{Part: "database", State: health.Wrong, Since: failure.Since,
 			Message: "the last change was not written: " + failure.Err.Error(), Look: look})
 	}
+	if failure := d.databaseFailure.Load(); failure != nil {
+		all = append(all, *failure)
+	}
 	if withheld := d.withheldNow(); len(withheld) > 0 {
 		all = append(all, health.Trouble{Part: "database", State: health.Wrong, Message: withheldTrouble(withheld)})
 	}

@@ -86,6 +86,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	background.Go(func() { d.followNetworks(work) })
 	background.Go(func() { d.keepSnapshots(work) })
+	background.Go(func() { d.keepDatabase(work) })
 
 	starting()
 	ctx, stop := context.WithCancel(ctx)

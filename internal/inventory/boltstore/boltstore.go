@@ -294,8 +294,8 @@ func (s *Store) Close() error {
 		s.drop()
 		return s.mark.Close()
 	}
-	err := catch(s.db.Close)
-	return errors.Join(err, letGo(s.file), s.mark.Close())
+	err := s.keepFile()
+	return errors.Join(err, catch(s.db.Close), letGo(s.file), s.mark.Close())
 }
 
 // view reads the database. A panic leaves a lock of bbolt's held, so the store

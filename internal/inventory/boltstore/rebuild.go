@@ -96,6 +96,11 @@ func (s *Store) drop() {
 // say may differ, and bbolt's pages may be half written.
 func (s *Store) reopen() error {
 	s.drop()
+	if info, err := os.Stat(s.path); err != nil {
+		return err
+	} else if info.Size() == 0 {
+		return ErrMissing // bbolt would begin a new database
+	}
 	if err := s.openFile(); err != nil {
 		return err
 	}
@@ -105,6 +110,9 @@ func (s *Store) reopen() error {
 	}
 	if len(c.findings) > 0 {
 		return fmt.Errorf("%w (%v)", ErrDamaged, c.findings[0])
+	}
+	if c.sequence < s.state.Sequence {
+		return fmt.Errorf("%w (the last %d changes are missing)", ErrDamaged, s.state.Sequence-c.sequence)
 	}
 	if c.sequence == s.state.Sequence {
 		return nil // the change was not made, and all before it is durable

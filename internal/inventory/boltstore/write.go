@@ -93,12 +93,16 @@ func (w *writer) remove(bucket, key []byte) error {
 func (s *Store) write(fn func(*writer) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.settle(); err != nil {
+	err := s.settle()
+	if err == nil {
+		err = s.keepFile()
+	}
+	if err != nil {
 		return s.wrap("write", err)
 	}
 	next := s.state.next()
 	made := false // the transaction was made, and is to be committed
-	err := catch(func() error {
+	err = catch(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
 			if err := fn(&writer{tx, next}); err != nil {
 				return err

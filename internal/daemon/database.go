@@ -1,0 +1,28 @@
+package daemon
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"mdserver/internal/health"
+	"mdserver/internal/logging/once"
+	"mdserver/internal/shell"
+)
+
+// keepDatabase puts the database's file back when it was removed or replaced,
+// until ctx ends.
+func (d *Daemon) keepDatabase(ctx context.Context) {
+	var complaint once.Complaint
+	every(ctx, healthPeriod, func() {
+		err := d.store.Keep()
+		if complaint.New(err) {
+			d.log.Error("the database is not in its place", "error", err)
+			d.databaseFailure.Store(&health.Trouble{Part: "database", State: health.Wrong, Since: time.Now(),
+				Message: err.Error(), Look: []string{"ls -la " + shell.Quote(filepath.Dir(d.config.Load().Server.Database))}})
+		}
+		if err == nil {
+			d.databaseFailure.Store(nil)
+		}
+	})
+}
