@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -117,6 +118,22 @@ func inMemory(t testing.TB) string {
 		}
 	})
 	return dir
+}
+
+// fuzzed alters one byte, and puts one page in the place of another. If to is at
+// least 128, the page gets the number of its new place: bbolt takes it for what was
+// written there, as when a disk has lost a later write.
+func (h *history) fuzzed(at uint32, flip byte, to, from uint8) []byte {
+	page := os.Getpagesize()
+	count := len(h.content) / page
+	damaged := bytes.Clone(h.content)
+	damaged[int(at)%len(damaged)] ^= flip
+	place := int(to) % count
+	copy(damaged[place*page:][:page], h.content[int(from)%count*page:])
+	if to >= 128 {
+		binary.NativeEndian.PutUint64(damaged[place*page:], uint64(place))
+	}
+	return damaged
 }
 
 // damage makes the i-th damage.

@@ -1,7 +1,6 @@
 package boltstore
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"reflect"
@@ -51,19 +50,16 @@ func TestOpenRandomDamage(t *testing.T) {
 	}
 }
 
-// FuzzOpenDatabase alters one byte, puts one page in the place of another, and
-// cuts the file off.
+// FuzzOpenDatabase damages the database as fuzzed does, and cuts it off.
 func FuzzOpenDatabase(f *testing.F) {
 	f.Add(uint32(0), byte(0xff), uint8(1), uint8(2), uint8(0))
 	f.Add(uint32(5000), byte(1), uint8(0), uint8(0), uint8(3))
+	f.Add(uint32(5000), byte(0), uint8(132), uint8(8), uint8(0))
 	h := newHistory(f, fewGuests, 30)
 	f.Fuzz(func(t *testing.T, at uint32, flip byte, to, from, cut uint8) {
 		h.t = t
 		page := os.Getpagesize()
-		count := len(h.content) / page
-		damaged := bytes.Clone(h.content)
-		damaged[int(at)%len(damaged)] ^= flip
-		copy(damaged[int(to)%count*page:][:page], h.content[int(from)%count*page:])
-		h.open("fuzzed", damaged[:len(damaged)-int(cut)%count*page])
+		damaged := h.fuzzed(at, flip, to, from)
+		h.open("fuzzed", damaged[:len(damaged)-int(cut)%(len(damaged)/page)*page])
 	})
 }

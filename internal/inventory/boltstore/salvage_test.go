@@ -175,15 +175,11 @@ func TestSalvageWhatIsNone(t *testing.T) {
 func FuzzSalvage(f *testing.F) {
 	f.Add(uint32(0), byte(0xff), uint8(1), uint8(2))
 	f.Add(uint32(5000), byte(1), uint8(0), uint8(0))
+	f.Add(uint32(5000), byte(0), uint8(132), uint8(8))
 	h := newHistory(f, fewGuests, 30)
 	f.Fuzz(func(t *testing.T, at uint32, flip byte, to, from uint8) {
 		h.t = t
-		page := os.Getpagesize()
-		count := len(h.content) / page
-		damaged := bytes.Clone(h.content)
-		damaged[int(at)%len(damaged)] ^= flip
-		copy(damaged[int(to)%count*page:][:page], h.content[int(from)%count*page:])
-		h.salvage("fuzzed", damaged)
+		h.salvage("fuzzed", h.fuzzed(at, flip, to, from))
 	})
 }
 
