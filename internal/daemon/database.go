@@ -10,11 +10,14 @@ import (
 	"mdserver/internal/shell"
 )
 
-// keepDatabase puts the database's file back when it was removed or replaced,
-// until ctx ends.
+// keepDatabase puts the database's file back when it was removed or replaced, and
+// brings it back to a known state after a failed write, until ctx ends.
 func (d *Daemon) keepDatabase(ctx context.Context) {
 	var complaint once.Complaint
 	every(ctx, healthPeriod, func() {
+		if d.inventory.WriteFailure() != nil {
+			_ = d.inventory.Settle(ctx) // WriteFailure tells whether that helped
+		}
 		err := d.store.Keep()
 		if complaint.New(err) {
 			d.log.Error("the database is not in its place", "error", err)

@@ -108,6 +108,12 @@ type WriteFailure struct {
 // was none.
 func (inv *Inventory) WriteFailure() *WriteFailure { return inv.failure.Load() }
 
+// Settle brings the store back to a known state after a failed write, as the next
+// change does. It does nothing if the state is known.
+func (inv *Inventory) Settle(ctx context.Context) error {
+	return inv.submit(ctx, func(*draft) error { return nil })
+}
+
 // Writing returns for how long the writer has worked on its present batch, or 0 if
 // it waits for requests. It stays short unless the store hangs.
 func (inv *Inventory) Writing() time.Duration {

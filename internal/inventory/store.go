@@ -26,7 +26,7 @@ type Reader interface {
 }
 
 // Store keeps the table and the notes where they survive the process. The
-// inventory calls Load, Apply and SetAside from one goroutine at a time. The
+// inventory calls Load, Apply, SetAside and Rewrite from one goroutine at a time. The
 // methods for notes may be called from any goroutine at any time.
 //
 // After an error that is ErrUncertain, Load first brings the store back to a
@@ -43,6 +43,10 @@ type Reader interface {
 // SetAside takes guests out of the table, and keeps their records where an
 // administrator finds them, with the reason for each.
 //
+// Rewrite makes a damaged store hold this table, and the notes that it had. What
+// is damaged is kept where an administrator finds it. It fails if the store is not
+// damaged.
+//
 // SetNote makes a note durable before it returns, and replaces a former one
 // with the same key. An empty text removes the note. It fails like Apply. A key
 // is any text that is not empty; SetNote refuses keys that the store keeps for
@@ -51,5 +55,6 @@ type Store interface {
 	Reader
 	Apply(ctx context.Context, changes []instance.Change) error
 	SetAside(ctx context.Context, guests []instance.Instance, reasons []error) error
+	Rewrite(ctx context.Context, table instance.Table) error
 	SetNote(ctx context.Context, key, text string) error
 }

@@ -170,8 +170,9 @@ func (inv *Inventory) apply(changes []instance.Change) (err error) {
 	return inv.store.Apply(inv.ctx, changes)
 }
 
-// settle loads the table again after a write of which it is not known whether
-// it was made. Until then readers have the table before that write.
+// settle loads the table again after a write when it is not known whether it was
+// made. Until then readers have the table before that write. A store that was
+// damaged meanwhile is rewritten with that table.
 func (inv *Inventory) settle() (err error) {
 	if !inv.uncertain {
 		return nil
@@ -183,6 +184,9 @@ func (inv *Inventory) settle() (err error) {
 	}()
 	r := inv.rules.Load()
 	table, err := read(inv.ctx, inv.store, r)
+	if err != nil && inv.store.Rewrite(inv.ctx, inv.Snapshot().Table()) == nil {
+		table, err = read(inv.ctx, inv.store, r)
+	}
 	if err != nil {
 		return fmt.Errorf("load the inventory: %w", err)
 	}
@@ -191,6 +195,7 @@ func (inv *Inventory) settle() (err error) {
 		return fmt.Errorf("load the inventory: %w", conflicts[0].Err)
 	}
 	inv.uncertain = false
+	inv.noteWrite(nil)
 	if events := differences(inv.Snapshot().trees, loaded); len(events) > 0 {
 		inv.publish(loaded, events)
 	}

@@ -65,6 +65,7 @@ type Store struct {
 	db     *bbolt.DB
 	file   *os.File // the one that db has open
 	state  *state
+	kept   map[string]string // the notes
 	mark   *os.File
 	broken bool // bbolt has panicked and may hold its own locks
 	// suspect: a write has failed, and the store is reopened before the next one.
@@ -134,6 +135,7 @@ func (s *Store) prepare(known *mark) error {
 	if err := s.rebuild(c); err != nil && !s.asItIs(c, err) {
 		return err
 	}
+	s.kept = notesOf(c)
 	s.mark, err = createMark(s.path, mark{schemaVersion, s.state.Sequence})
 	return err
 }

@@ -1,6 +1,13 @@
 package boltstore
 
-import "fmt"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"mdserver/internal/instance"
+)
 
 // Keep puts the database back if its file was removed or replaced while the store
 // has it open. The guests are still in the open file, but would be gone after a
@@ -44,19 +51,69 @@ func (s *Store) putBack() error {
 	if len(c.findings) > 0 {
 		return fmt.Errorf("%w (%v)", ErrDamaged, c.findings[0])
 	}
-	former, err := KeepFormer(s.path)
+	former, err := s.renew(c)
 	if err != nil {
-		return err
-	}
-	if err := s.rebuild(c); err != nil {
 		return err
 	}
 	s.log.Warn("the database was removed or replaced while the server ran, and was put back", "path", s.path, "found_instead", former)
-	fresh, err := createMark(s.path, mark{schemaVersion, s.state.Sequence})
+	return nil
+}
+
+// Rewrite implements inventory.Store.
+func (s *Store) Rewrite(ctx context.Context, table instance.Table) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wrap("rewrite", s.rewrite(table))
+}
+
+func (s *Store) rewrite(table instance.Table) error {
+	err := s.settle()
+	if err == nil {
+		return errNotDamaged
+	}
+	err = explain(s.path, err)
+	if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrMissing) && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	s.drop()
+	release, err := hold(s.path)
 	if err != nil {
 		return err
 	}
+	defer release()
+	c, err := contentOf(table, s.kept)
+	if err != nil {
+		return err
+	}
+	c.sequence = s.state.Sequence + 2 // the next one may have been written
+	former, err := s.renew(c)
+	if err != nil {
+		return err
+	}
+	s.suspect = false
+	s.log.Error("the database was damaged while the server ran, and was written again from memory", "path", s.path, "damaged", former)
+	return nil
+}
+
+var errNotDamaged = errors.New("it is not damaged")
+
+// renew puts a new file in the place of the present one, and returns the name of
+// a copy of that, or "".
+func (s *Store) renew(c *content) (former string, err error) {
+	if former, err = KeepFormer(s.path); err != nil {
+		return former, err
+	}
+	if err := s.rebuild(c); err != nil {
+		return former, err
+	}
+	fresh, err := createMark(s.path, mark{schemaVersion, s.state.Sequence})
+	if err != nil {
+		return former, err
+	}
 	_ = s.mark.Close() // nothing is lost with it
 	s.mark = fresh
-	return nil
+	return former, nil
 }

@@ -119,6 +119,47 @@ func TestPlaceTaken(t *testing.T) {
 	}
 }
 
+// TestRewrite damages the file in place under an open store. A write fails, and
+// then the guests that are in memory, and the notes, are written to a new file.
+func TestRewrite(t *testing.T) {
+	for name, fault := range map[string]func(path string) error{
+		"cut off":     func(path string) error { return os.Truncate(path, int64(2*os.Getpagesize())) },
+		"emptied":     func(path string) error { return os.Truncate(path, 0) },
+		"overwritten": func(path string) error { return os.WriteFile(path, []byte("another's"), 0o600) },
+		"zeroed": func(path string) error {
+			info, err := os.Stat(path)
+			return errors.Join(err, os.Truncate(path, 0), os.Truncate(path, info.Size()))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path, _ := filled(t)
+			store := open(t, path)
+			must(t, store.SetNote(t.Context(), "key", "text"))
+			table, err := store.Load(t.Context())
+			must(t, err)
+			if store.Rewrite(t.Context(), instance.Table{}) == nil {
+				t.Fatal("a sound store was rewritten")
+			}
+			change := []instance.Change{{Put: []instance.Instance{{UUID: uuid.New(), Name: "new"}}}}
+			must(t, fault(path))
+			if store.Apply(t.Context(), change) == nil {
+				t.Fatal("a write to a damaged file succeeded")
+			}
+			must(t, store.Rewrite(t.Context(), table))
+			must(t, store.Apply(t.Context(), change))
+			must(t, store.Close())
+			again := open(t, path)
+			defer closeStore(t, again)
+			got, err := again.Load(t.Context())
+			note, noteErr := again.Note(t.Context(), "key")
+			must(t, errors.Join(err, noteErr))
+			if len(got.Instances) != guestsInFile+1 || note != "text" || len(Asides(path)) > 0 {
+				t.Errorf("%d guests, note %q, set aside in %q", len(got.Instances), note, Asides(path))
+			}
+		})
+	}
+}
+
 // TestReopenNeverBegins: a file that is gone when a failed write has the store open
 // it again is not taken for an empty database.
 func TestReopenNeverBegins(t *testing.T) {

@@ -4,41 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"go.etcd.io/bbolt"
+	"maps"
 )
 
 // Note implements inventory.Reader.
 func (s *Store) Note(ctx context.Context, key string) (string, error) {
-	notes, err := s.notes(ctx, func(k []byte) bool { return string(k) == key })
+	notes, err := s.Notes(ctx)
 	return notes[key], err
 }
 
-// Notes implements inventory.Reader.
+// Notes implements inventory.Reader. Notes are few and kept in memory, so that
+// damage to the file does not reach them.
 func (s *Store) Notes(ctx context.Context) (map[string]string, error) {
-	return s.notes(ctx, func([]byte) bool { return true })
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return maps.Clone(s.kept), ctx.Err()
 }
 
-// notes reads those notes whose keys are wanted. Damage to others does no harm.
-func (s *Store) notes(ctx context.Context, wanted func(key []byte) bool) (map[string]string, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
+func notesOf(c *content) map[string]string {
 	notes := map[string]string{}
-	err := s.view(func(tx *bbolt.Tx) error {
-		return tx.Bucket(metaBucket).ForEach(func(key, sealed []byte) error {
-			if isOwn(metaBucket, key) || !wanted(key) {
-				return nil
-			}
-			text, err := unseal(metaBucket, key, sealed)
-			if err != nil {
-				return fmt.Errorf("%w (note %q: %w)", ErrDamaged, key, err)
-			}
-			notes[string(key)] = string(text)
-			return nil
-		})
-	})
-	return notes, err
+	for _, note := range c.records[string(metaBucket)] {
+		notes[string(note.key)] = string(note.text)
+	}
+	return notes
 }
 
 // SetNote implements inventory.Store.
@@ -53,9 +41,12 @@ func (s *Store) SetNote(ctx context.Context, key, text string) error {
 		return s.wrap("write", fmt.Errorf("the note %q is the store's own", key))
 	}
 	return s.write(func(w *writer) error {
+		w.notes = maps.Clone(s.kept)
 		if text == "" {
+			delete(w.notes, key)
 			return w.remove(metaBucket, []byte(key))
 		}
+		w.notes[key] = text
 		return w.put(metaBucket, []byte(key), []byte(text))
 	})
 }

@@ -43,11 +43,7 @@ func (r *Reader) Note(ctx context.Context, key string) (string, error) {
 
 // Notes implements inventory.Reader.
 func (r *Reader) Notes(ctx context.Context) (map[string]string, error) {
-	notes := map[string]string{}
-	for _, note := range r.content.records[string(metaBucket)] {
-		notes[string(note.key)] = string(note.text)
-	}
-	return notes, ctx.Err()
+	return notesOf(r.content), ctx.Err()
 }
 
 // Close implements inventory.Reader.

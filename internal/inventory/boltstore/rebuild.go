@@ -114,6 +114,7 @@ func (s *Store) reopen() error {
 	if c.sequence < s.state.Sequence {
 		return fmt.Errorf("%w (the last %d changes are missing)", ErrDamaged, s.state.Sequence-c.sequence)
 	}
+	s.kept = notesOf(c)
 	if c.sequence == s.state.Sequence {
 		return nil // the change was not made, and all before it is durable
 	}

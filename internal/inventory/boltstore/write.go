@@ -34,6 +34,7 @@ func (s *Store) Apply(ctx context.Context, changes []instance.Change) error {
 type writer struct {
 	tx    *bbolt.Tx
 	state *state
+	notes map[string]string // all of them, if one was changed
 }
 
 func (w *writer) guests(change instance.Change) error {
@@ -102,9 +103,11 @@ func (s *Store) write(fn func(*writer) error) error {
 	}
 	next := s.state.next()
 	made := false // the transaction was made, and is to be committed
+	w := &writer{state: next, notes: s.kept}
 	err = catch(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
-			if err := fn(&writer{tx, next}); err != nil {
+			w.tx = tx
+			if err := fn(w); err != nil {
 				return err
 			}
 			if err := putState(tx, next); err != nil {
@@ -117,7 +120,7 @@ func (s *Store) write(fn func(*writer) error) error {
 	damage := (*panicError)(nil)
 	panicked := errors.As(err, &damage)
 	if err == nil {
-		s.state = next
+		s.state, s.kept = next, w.notes
 		s.writeMark()
 		return nil
 	}

@@ -75,6 +75,11 @@ func (m *Memory) SetAside(ctx context.Context, guests []instance.Instance, _ []e
 	return m.Apply(ctx, []instance.Change{change})
 }
 
+// Rewrite implements inventory.Store; memory is never damaged.
+func (m *Memory) Rewrite(context.Context, instance.Table) error {
+	return errors.New("it is not damaged")
+}
+
 // Note implements inventory.Reader.
 func (m *Memory) Note(ctx context.Context, key string) (string, error) {
 	m.mu.Lock()
