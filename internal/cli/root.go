@@ -60,7 +60,7 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 	colorFlag(root)
 	addGroup(root, groupGuests, instanceCommand(), networkCommand(), smbiosCommand(), identityCommand())
 	addGroup(root, groupUserdata, userdataCommand(), templateCommand())
-	addGroup(root, groupServer, serveCommand(), statusCommand(), reloadCommand(), configCommand())
+	addGroup(root, groupServer, serveCommand(), statusCommand(), metricsCommand(), reloadCommand(), configCommand())
 	addGroup(root, groupDiagnosis, doctorCommand(), explainCommand(), debugCommand())
 	addGroup(root, groupMaintenance, backupCommand(), restoreCommand(), exportCommand(), importCommand(), databaseCommand())
 	addGroup(root, groupSetup, installCommand(), uninstallCommand(), hookCommand())
