@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -18,6 +19,10 @@ var frontends = map[string]string{
 	"nocloud":         "nocloud",
 	"service":         "service",
 	"instance-upload": "upload",
+}
+
+func allFrontends() []string {
+	return append(slices.Collect(maps.Values(frontends)), RootFrontend)
 }
 
 // Frontend names the frontend that answers a path.
@@ -58,10 +63,21 @@ var families = []struct{ prefix, family string }{
 	{"iPXE/", "ipxe"},
 }
 
+// noFamily is that of a program that does not say what it is.
+const noFamily = "none"
+
+func allFamilies() []string {
+	all := []string{noFamily, other}
+	for _, f := range families {
+		all = append(all, f.family)
+	}
+	return all
+}
+
 // clientFamily is the kind of program that sent a request, as far as it says so.
 func clientFamily(agent string) string {
 	if agent == "" {
-		return "none"
+		return noFamily
 	}
 	for _, f := range families {
 		if strings.HasPrefix(agent, f.prefix) {
@@ -70,6 +86,15 @@ func clientFamily(agent string) string {
 	}
 	return other
 }
+
+// documents are those that are rendered, as package userdata names them.
+var documents = []string{"user-data", "vendor-data", "vendor_data.json"}
+
+// Results of a render.
+const (
+	renderOK     = "ok"
+	renderFailed = "failed"
+)
 
 // dhcpMessages are those of DHCPv4 (RFC 2132, 9.6), as dnsmasq names them.
 var dhcpMessages = []string{

@@ -65,7 +65,21 @@ func New(sources Sources) *Metrics {
 		stateCollector{sources},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.beginFailures()
 	return m
+}
+
+// beginFailures has all failures begin at zero: the increase of a series that was
+// not there before is not seen, and no alert would tell of the first failure.
+func (m *Metrics) beginFailures() {
+	for _, frontend := range allFrontends() {
+		for _, client := range allFamilies() {
+			m.requests.WithLabelValues(frontend, statusClass(http.StatusInternalServerError), client)
+		}
+	}
+	for _, document := range documents {
+		m.renders.WithLabelValues(document, renderFailed)
+	}
 }
 
 var (
@@ -103,9 +117,9 @@ func (m *Metrics) Request(r *http.Request, a httpcommon.Answer) {
 // Render counts a render of user-data or vendor-data that succeeded, or failed
 // with err.
 func (m *Metrics) Render(document string, took time.Duration, err error) {
-	result := "ok"
+	result := renderOK
 	if err != nil {
-		result = "failed"
+		result = renderFailed
 	}
 	m.renders.WithLabelValues(document, result).Inc()
 	m.renderTime.WithLabelValues(document).Observe(took.Seconds())

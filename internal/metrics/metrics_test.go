@@ -152,6 +152,20 @@ func TestOddState(t *testing.T) {
 	}
 }
 
+// An alert sees the first failure of each kind: it begins at zero.
+func TestFailuresBeginAtZero(t *testing.T) {
+	text := scrape(t, New(sources()))
+	for _, want := range []string{
+		`mdserver_http_requests_total{client="cloud-init",code="5xx",frontend="openstack"} 0`,
+		`mdserver_http_requests_total{client="none",code="5xx",frontend="ec2"} 0`,
+		`mdserver_renders_total{document="user-data",result="failed"} 0`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("there is no line %s", want)
+		}
+	}
+}
+
 // The names follow the rules of Prometheus; promtool has the same ones.
 func TestLint(t *testing.T) {
 	m := New(sources())
@@ -174,10 +188,11 @@ func TestLint(t *testing.T) {
 // A guest chooses paths, methods and User-Agents. It cannot fill the memory.
 func TestSeriesAreBounded(t *testing.T) {
 	m := New(sources())
+	before := testutil.CollectAndCount(m.requests)
 	for i := range 5000 {
 		request(m, fmt.Sprintf("/%d/%x", i, i), fmt.Sprintf("agent-%d\xff\n{}", i), i)
 	}
-	if got := testutil.CollectAndCount(m.requests); got > 10 {
+	if got := testutil.CollectAndCount(m.requests) - before; got > 10 {
 		t.Errorf("5,000 odd requests make %d series", got)
 	}
 	if got := testutil.CollectAndCount(m.latency); got != 1 {
