@@ -15,6 +15,10 @@ import (
 // everyGuest is the group of all guests.
 const everyGuest = "mdserver"
 
+// states always have groups, so that a pattern such as all:!state_off is good
+// where no guest is off.
+var states = []api.State{api.Running, api.Off, api.Away, api.Gone, api.Unknown}
+
 // Inventory is the answer to --list: groups by their names, and the variables of
 // all hosts in "_meta".
 type Inventory map[string]any
@@ -36,6 +40,9 @@ type meta struct {
 // groups by its networks, its state and its tags.
 func List(guests []api.Guest) Inventory {
 	groups := map[string][]string{everyGuest: {}}
+	for _, state := range states {
+		groups[groupName("state", string(state))] = []string{}
+	}
 	vars := map[string]Variables{}
 	for _, guest := range guests {
 		vars[guest.Hostname] = Host(guest)

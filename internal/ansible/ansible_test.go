@@ -44,7 +44,7 @@ func decoded(t *testing.T, value any) any {
 	return result
 }
 
-func hosts(names ...any) map[string]any { return map[string]any{"hosts": names} }
+func hosts(names ...any) map[string]any { return map[string]any{"hosts": append([]any{}, names...)} }
 
 func TestList(t *testing.T) {
 	got := decoded(t, List([]api.Guest{web1, six, nowhere})).(map[string]any)
@@ -60,6 +60,8 @@ func TestList(t *testing.T) {
 		"state_running":   hosts("web-1"),
 		"state_off":       hosts("six"),
 		"state_gone":      hosts("nowhere"),
+		"state_away":      hosts(),
+		"state_unknown":   hosts(),
 		"tag_role_web":    hosts("six", "web-1"),
 		"tag_env_gr__e_1": hosts("web-1"),
 		"tag_bare":        hosts("web-1"),
@@ -70,7 +72,10 @@ func TestList(t *testing.T) {
 }
 
 func TestEmptyList(t *testing.T) {
-	want := map[string]any{"_meta": map[string]any{"hostvars": map[string]any{}}, "mdserver": map[string]any{"hosts": []any{}}}
+	want := map[string]any{
+		"_meta": map[string]any{"hostvars": map[string]any{}}, "mdserver": hosts(),
+		"state_running": hosts(), "state_off": hosts(), "state_away": hosts(), "state_gone": hosts(), "state_unknown": hosts(),
+	}
 	if diff := cmp.Diff(any(want), decoded(t, List(nil))); diff != "" {
 		t.Error(diff)
 	}
