@@ -18,14 +18,14 @@ import (
 
 func inventoryCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "inventory {--ansible [--list | --host NAME] | --terraform}",
+		Use:   "inventory",
 		Short: "Print the guests in the form that Ansible or Terraform reads",
 		Long: `Print the guests in the form that Ansible or Terraform reads.
 
 --ansible prints what Ansible expects of an inventory script. Hosts are guests by
 their host names. Groups are mdserver (all guests), network_NETWORK, state_STATE,
-tag_TAG_VALUE, and tag_TAG for a tag without a value; signs in names become
-underscores. Filters select guests as those of "mdserver instance ls" do.
+tag_TAG_VALUE, and tag_TAG for a tag without a value. In names, all but ASCII's
+letters and digits becomes an underscore. Filters select guests as those of "mdserver instance ls" do.
 
 --terraform is a program for the data source "external" of Terraform and OpenTofu.
 It reads {"name": "GUEST"} from standard input and prints one guest as a map of
