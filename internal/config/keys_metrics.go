@@ -59,3 +59,17 @@ func endpoint(word string) (netip.AddrPort, error) {
 	}
 	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), nil
 }
+
+// checkMetrics warns of addresses at which guests reach what is not for them. The
+// prefix of a network that libvirt runs is not known here.
+func (l *loader) checkMetrics() {
+	for _, at := range l.config.Metrics.Listen {
+		addr := at.Addr()
+		onNetwork := slices.ContainsFunc(l.config.Networks, func(n Network) bool {
+			return n.Network.Contains(addr) || n.Network6.Contains(addr)
+		})
+		if addr.IsUnspecified() || onNetwork || addr == metadataAddress4 || addr == metadataAddress6 {
+			l.warnAt(l.place("metrics.listen"), "lets guests read the metrics and the names and addresses of all guests at %s, unless a firewall refuses them", at)
+		}
+	}
+}

@@ -37,3 +37,20 @@ func TestMetricsListen(t *testing.T) {
 		t.Error("a change needs a restart")
 	}
 }
+
+func TestMetricsForGuests(t *testing.T) {
+	const network = "[dnsmasq]\nnet_address = 10.122.0.0\nnet_address6 = fd00:122::\n[network lan]\ninterface = br-lan\nnet_address = 10.50.0.0\nnet_prefix = 24\n"
+	for listen, warned := range map[string]bool{
+		"9810": false, "192.0.2.7:9810": false, "[::1]:9810": false, "10.50.1.1:9810": false,
+		"0.0.0.0:9810": true, "[::]:9810": true, "10.122.0.1:9810": true, "[fd00:122::1]:9810": true, "10.50.0.1:9810": true,
+		"169.254.169.254:9810": true, "9810, 10.122.0.1:9810": true,
+	} {
+		_, warnings, err := Load(write(t, "[metrics]\nlisten = "+listen+"\n"+network))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(fmt.Sprint(warnings), "lets guests read the metrics"); got != warned {
+			t.Errorf("%s: warned is %v, want %v: %v", listen, got, warned, warnings)
+		}
+	}
+}
