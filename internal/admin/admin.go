@@ -56,6 +56,8 @@ type Backend struct {
 	// Identity is the certificate, in PEM, by which others check the guests'
 	// identity documents.
 	Identity func() []byte
+	// Metrics answers with the metrics in the format of Prometheus.
+	Metrics http.Handler
 	// Intake bounds what definitions take that arrive by this interface.
 	Intake *UploadLimiter
 	Reload func(context.Context) (api.Reloaded, error)
@@ -89,6 +91,7 @@ func (b Backend) routes() map[string]http.HandlerFunc {
 		"GET /v1/backup":        b.backup,
 		"GET /v1/status":        func(w http.ResponseWriter, _ *http.Request) { answer(w, b.Status()) },
 		"GET /v1/identity":      func(w http.ResponseWriter, _ *http.Request) { httpcommon.Text(w, string(b.Identity())) },
+		"GET /v1/metrics":       func(w http.ResponseWriter, r *http.Request) { b.Metrics.ServeHTTP(w, r) },
 		"POST /v1/reload":       b.reload,
 		"GET /v1/debug":         rootOnly(debug),
 		"GET /v1/usage":         rootOnly(usage),

@@ -17,6 +17,7 @@
 //	GET    /v1/backup                all that the server keeps, see package backup
 //	GET    /v1/status                Status
 //	GET    /v1/identity              the certificate of identity documents, in PEM
+//	GET    /v1/metrics               the metrics, in the text format of Prometheus
 //	POST   /v1/reload                Reloaded
 //	GET    /v1/debug?dump=D          goroutines, heap or allocs
 //	GET    /v1/usage                 Usage

@@ -161,6 +161,12 @@ func (c *Client) Status(ctx context.Context) (api.Status, error) {
 	return status, c.call(ctx, http.MethodGet, "/v1/status", nil, &status)
 }
 
+// Metrics returns the server's metrics in the text format of Prometheus.
+func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
+	var text []byte
+	return text, c.call(ctx, http.MethodGet, "/v1/metrics", nil, &text)
+}
+
 // Reload makes the server read its configuration again.
 func (c *Client) Reload(ctx context.Context) (api.Reloaded, error) {
 	var result api.Reloaded

@@ -18,6 +18,7 @@ func (l *loader) check() {
 		l.checkNetwork6()
 		l.checkNetworks()
 		l.checkPaths()
+		l.checkMetrics()
 	}
 	l.checkLease()
 	l.checkPublicKeys()

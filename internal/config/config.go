@@ -22,6 +22,7 @@ type Config struct {
 	ConfigItems  []string   // "section.key" names out of _config_items_
 	Service      Service
 	Libvirt      Libvirt
+	Metrics      Metrics
 	Files        Files
 
 	values    *values           // as read, for Values and Dump

@@ -53,6 +53,7 @@ var other = map[string]string{
 	"mdserver.accept_interfaces": "br0,br1", "mdserver.verify_mac": "yes", "mdserver.max_connections": "5",
 	"mdserver.guest_connections": "6", "mdserver.request_rate": "0",
 	"mdserver.upload": "Local", "mdserver.max_guests": "7", "mdserver.snapshots": "3",
+	"metrics.listen": "9810",
 	"loglevels.base": "CRITICAL", "loglevels.stream": "Warning", "loglevels.file": "error", "loglevels.log_format": "json",
 	"dnsmasq.run": "off", "dnsmasq.binary": "/opt/dnsmasq", "dnsmasq.user": "nobody", "dnsmasq.base_dir": "/b", "dnsmasq.run_dir": "/r",
 	"dnsmasq.net_name": "n", "dnsmasq.net_address": "10.122.1.0", "dnsmasq.net_prefix": "17", "dnsmasq.gateway": "10.122.0.2",

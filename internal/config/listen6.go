@@ -6,9 +6,10 @@ import (
 	"slices"
 )
 
-// Where guests look for the metadata server by IPv6: AWS's address, and the
-// link-local one that cloud-init and Ignition know.
+// Where guests look for the metadata server: AWS's addresses, and the link-local
+// one of IPv6 that cloud-init and Ignition know.
 var (
+	metadataAddress4  = netip.MustParseAddr("169.254.169.254")
 	metadataAddress6  = netip.MustParseAddr("fd00:ec2::254")
 	metadataLinkLocal = netip.MustParseAddr("fe80::a9fe:a9fe")
 )

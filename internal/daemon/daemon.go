@@ -16,6 +16,7 @@ import (
 	"mdserver/internal/admission"
 	"mdserver/internal/bridge"
 	"mdserver/internal/config"
+	"mdserver/internal/exporter"
 	"mdserver/internal/health"
 	"mdserver/internal/hostsfile"
 	"mdserver/internal/httpcommon"
@@ -25,6 +26,7 @@ import (
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/logging"
+	"mdserver/internal/metrics"
 	"mdserver/internal/networks"
 	"mdserver/internal/portsecurity"
 	"mdserver/internal/trail"
@@ -64,6 +66,9 @@ type Daemon struct {
 	tokens    imds.Counts
 	trail     trail.Log
 	dhcp      trail.DHCPLog
+	metrics   *metrics.Metrics
+	exporter  *exporter.Exporter
+	serving   atomic.Bool // guests are served
 
 	healthState     healthState
 	snapshotFailure atomic.Pointer[health.Trouble] // of the last snapshot; nil: it was made
@@ -93,6 +98,8 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	}
 	d.hosts = hostsfile.New("/etc/hosts", d.log)
 	d.config.Store(cfg)
+	d.metrics = metrics.New(metrics.Sources{Status: d.status, Guests: d.countGuests})
+	d.exporter = exporter.New(d.monitoringHandler(), d.log)
 	var err error
 	if d.inventory, err = d.openInventory(ctx, cfg); err != nil {
 		return nil, err
@@ -144,6 +151,7 @@ func (d *Daemon) backend(intake *admin.UploadLimiter) admin.Backend {
 		State:     d.state,
 		Explain:   d.explain,
 		Identity:  d.identity.Certificate,
+		Metrics:   d.metrics.Handler(),
 		Intake:    intake,
 		Reload:    d.reload,
 		Log:       d.log,

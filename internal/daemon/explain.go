@@ -16,21 +16,23 @@ import (
 	"mdserver/internal/trail"
 )
 
-// noteRequest logs a request, and remembers what a guest asked for.
+// noteRequest logs and counts a request, and remembers what a guest asked for.
 func (d *Daemon) noteRequest(r *http.Request, a httpcommon.Answer) {
 	if a.Caller.IsLocal() && r.URL.Path == probePath {
 		return
 	}
 	d.opts.Log.Request(r, a)
+	d.metrics.Request(r, a)
 	if c := a.Caller; c.Guest != nil {
 		d.trail.Note(c.Guest.UUID, trail.Request{At: a.At, Client: c.Addr, Method: r.Method, Path: r.URL.Path, Status: a.Status})
 	}
 }
 
-// noteDHCP remembers that a guest's DHCP client was heard. Others are not
+// noteDHCP counts and remembers that a guest's DHCP client was heard. Others are not
 // remembered: made-up MACs would take the guests' places.
 func (d *Daemon) noteDHCP(network string, mac instance.MAC, message string) {
 	if d.isGuest(mac) {
+		d.metrics.DHCP(network, message)
 		d.dhcp.Note(trail.DHCPClient{Network: network, MAC: mac}, trail.DHCP{Message: message, At: time.Now()})
 	}
 }

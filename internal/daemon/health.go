@@ -57,6 +57,9 @@ func (d *Daemon) hostTrouble(cfg *config.Config) []health.Trouble {
 	if failure := d.snapshotFailure.Load(); failure != nil {
 		all = append(all, *failure)
 	}
+	if err := d.exporter.Failure(); err != nil {
+		all = append(all, health.Trouble{Part: "metrics", State: health.Wrong, Message: err.Error()})
+	}
 	return all
 }
 

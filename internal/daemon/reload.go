@@ -41,6 +41,9 @@ func (d *Daemon) reload(ctx context.Context) (api.Reloaded, error) {
 		d.log.Error("the networks were not updated by the reload", "error", err)
 		result.Warnings = append(result.Warnings, err.Error())
 	}
+	if err := d.exporter.Set(cfg.Metrics.Listen); err != nil {
+		result.Warnings = append(result.Warnings, err.Error())
+	}
 	d.log.Info("configuration reloaded", "changed", result.Changed, "needs_restart", result.Restart)
 	return result, nil
 }

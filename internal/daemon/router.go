@@ -25,6 +25,7 @@ type router struct {
 
 func (d *Daemon) newRouter(cfg *config.Config, networks []instance.Network) *router {
 	renderer := userdata.New(cfg, d.log)
+	renderer.OnRender(d.metrics.Render)
 	about := service.New(service.Info{
 		Name:          cfg.Service.Name,
 		Type:          cfg.Service.Type,

@@ -76,6 +76,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	defer end()
 	starting := context.AfterFunc(ctx, end)
 
+	background.Go(func() { d.exporter.Run(work) })
+	_ = d.exporter.Set(d.config.Load().Metrics.Listen) // a failure is logged, and keeps no guest from being served
 	background.Go(func() { d.addresses.Run(work) })
 	background.Go(func() { d.ports.Run(work) })
 	d.onChange(work, &background, func([]instance.Event) { d.ports.Wake() })
@@ -141,6 +143,8 @@ func (d *Daemon) serve(ctx context.Context, l listeners) error {
 	defer notify.stopping()
 	notify.status(d.statusLine(l))
 	notify.ready()
+	d.serving.Store(true)
+	defer d.serving.Store(false)
 	defer d.tellSystemd(ctx, notify, l)()
 	d.log.Info("mdserver serves", "address", l.String(), "guests", d.inventory.Snapshot().Len())
 	for {

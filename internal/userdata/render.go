@@ -56,7 +56,15 @@ type Renderer struct {
 	flights         flight.Group[job, *result]
 	cache           *weighted.Cache[document, *result]
 	warned          sync.Map // of warning
+	rendered        OnRender
 }
+
+// OnRender is told of each render: which document (user-data, vendor-data or
+// vendor_data.json), how long it took, and its error. It must not wait.
+type OnRender func(document string, took time.Duration, err error)
+
+// OnRender sets what is told of renders. It comes before the first one.
+func (r *Renderer) OnRender(told OnRender) { r.rendered = told }
 
 // New makes the renderer of one configuration.
 func New(cfg *config.Config, log *slog.Logger) *Renderer {
@@ -78,6 +86,7 @@ func New(cfg *config.Config, log *slog.Logger) *Renderer {
 		work:            clockFactor * cfg.Server.TemplateTime,
 		slots:           make(chan struct{}, renders(runtime.GOMAXPROCS(0), cfg.Server.TemplateMemory)),
 		cache:           weighted.New[document, *result](maxCached, maxCachedBytes),
+		rendered:        func(string, time.Duration, error) {},
 	}
 	if cfg.Server.DebugUserdata {
 		r.debugDir = filepath.Join(cfg.Dnsmasq.RunDir, "userdata")

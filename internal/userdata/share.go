@@ -143,6 +143,7 @@ func (r *Renderer) make(ctx context.Context, want job, render renderFunc) (*resu
 	} else {
 		r.keepForDebugging(want.document, want.guest, made.rendered)
 	}
+	r.rendered(want.kind, now.Sub(made.began), made.err)
 	if settled(made.prints, now) {
 		r.cache.Add(want.document, made, made.weight())
 	}

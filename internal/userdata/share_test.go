@@ -3,6 +3,7 @@ package userdata
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -234,5 +235,25 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	}
 	if kept == 0 || kept > maxCachedBytes>>20 {
 		t.Errorf("%d documents of a MiB are kept", kept)
+	}
+}
+
+// Each render is reported once, and what is served from memory is not.
+func TestRendersAreReported(t *testing.T) {
+	s := newSite(t, "")
+	s.write("web", "#cloud-config\n")
+	s.write("broken", "{{1 / 0}}")
+	r, _ := settledRenderer(t, s)
+	var reported []string
+	r.OnRender(func(document string, _ time.Duration, err error) {
+		reported = append(reported, fmt.Sprint(document, " ", err == nil))
+	})
+	web, broken := guest("web", nil), guest("broken", nil)
+	for range 2 {
+		_, _ = r.Render(t.Context(), web)
+		_, _ = r.Render(t.Context(), broken)
+	}
+	if got, want := strings.Join(reported, ", "), "user-data true, user-data false"; got != want {
+		t.Errorf("reported: %s, want %s", got, want)
 	}
 }

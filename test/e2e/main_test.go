@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := lab.Check("unshare", "ping", "mmdebstrap", "systemd-analyze", "nsenter", "nft", "iptables", "libvirtd", "virsh", "qemu-system-x86_64", "qemu-img", "mke2fs", "ssh", "ec2-metadata", ignitionBinary); err != nil {
+	if err := lab.Check("unshare", "ping", "mmdebstrap", "systemd-analyze", "nsenter", "nft", "iptables", "libvirtd", "virsh", "qemu-system-x86_64", "qemu-img", "mke2fs", "ssh", "ec2-metadata", "promtool", "ansible-playbook", ignitionBinary); err != nil {
 		fmt.Fprintln(os.Stderr, "end-to-end tests cannot run:", err)
 		fmt.Fprintln(os.Stderr, "MDSERVER_SKIP_E2E=1 skips them")
 		return 1

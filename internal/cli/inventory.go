@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/ansible"
+	"mdserver/internal/api"
+	"mdserver/internal/client"
+)
+
+func inventoryCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "inventory",
+		Short: "Print the guests in the form that Ansible or Terraform reads",
+		Long: `Print the guests in the form that Ansible or Terraform reads.
+
+--ansible prints what Ansible expects of an inventory script. Hosts are guests by
+their host names. Groups are mdserver (all guests), network_NETWORK, state_STATE,
+tag_TAG_VALUE, and tag_TAG for a tag without a value. In names, all but ASCII's
+letters and digits becomes an underscore. Filters select guests as those of "mdserver instance ls" do.
+
+--terraform is a program for the data source "external" of Terraform and OpenTofu.
+It reads {"name": "GUEST"} from standard input and prints one guest as a map of
+strings. A guest is named as for other commands.`,
+		Example: `  mdserver inventory --ansible --list
+  mdserver inventory --ansible --state running -l role=web
+  echo '{"name": "web1"}' | mdserver inventory --terraform`,
+		Args: exactly(0),
+	}
+	asAnsible := cmd.Flags().Bool("ansible", false, "print an inventory of Ansible")
+	list := cmd.Flags().Bool("list", false, "print all guests (the default)")
+	host := cmd.Flags().String("host", "", "print the variables of one `GUEST`")
+	asTerraform := cmd.Flags().Bool("terraform", false, "answer a query of Terraform or OpenTofu")
+	filter := guestFilterFlags(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("host", completeGuests) // the flag exists
+	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
+		switch {
+		case *asAnsible == *asTerraform:
+			return &exitError{exitUsage, errors.New("choose one of --ansible and --terraform")}
+		case *asTerraform && (*list || *host != "" || filter.active()):
+			return &exitError{exitUsage, errors.New("--terraform takes no other flags: the query on standard input names the guest")}
+		case *list && *host != "":
+			return &exitError{exitUsage, errors.New("choose one of --list and --host")}
+		case *asTerraform:
+			return answerTerraform(cmd, server)
+		}
+		all, err := listGuests(cmd.Context(), server, *filter, nil)
+		if err != nil {
+			return err
+		}
+		if *host == "" {
+			return printJSON(cmd.OutOrStdout(), ansible.List(all.guests))
+		}
+		guest, err := ansibleHost(cmd, server, all.guests, *host)
+		if err != nil {
+			return err
+		}
+		return printJSON(cmd.OutOrStdout(), ansible.Host(guest))
+	})
+	return cmd
+}
+
+// ansibleHost finds the guest that has a host name, as hosts are named in the
+// inventory. People may use any other reference that is not one.
+func ansibleHost(cmd *cobra.Command, server *client.Client, guests []api.Guest, name string) (api.Guest, error) {
+	for _, guest := range guests {
+		if guest.Hostname == name {
+			return guest, nil
+		}
+	}
+	return oneGuest(cmd, server, name)
+}
+
+// oneGuest finds the guest that a name or another reference means.
+func oneGuest(cmd *cobra.Command, server *client.Client, ref string) (api.Guest, error) {
+	found, err := listGuests(cmd.Context(), server, guestFilter{}, []string{ref})
+	switch {
+	case err != nil:
+		return api.Guest{}, err
+	case len(found.guests) == 0: // it was released in the meantime
+		return api.Guest{}, fmt.Errorf("the guest %q is gone", ref)
+	}
+	return found.guests[0], nil
+}
+
+// maxQuery bounds a query of Terraform, in bytes.
+const maxQuery = 64 << 10
+
+// answerTerraform answers the query on standard input.
+//
+// Source: "External data source", Terraform's documentation: a JSON object of
+// strings comes in and goes out; an error goes to standard error.
+func answerTerraform(cmd *cobra.Command, server *client.Client) error {
+	name, err := readQuery(cmd.InOrStdin())
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	guest, err := oneGuest(cmd, server, name)
+	if err != nil {
+		return err
+	}
+	return printJSON(cmd.OutOrStdout(), flat(guest))
+}
+
+func readQuery(r io.Reader) (name string, err error) {
+	const accepted = `accepted: a JSON object such as {"name": "web1"}`
+	text, err := io.ReadAll(io.LimitReader(r, maxQuery+1))
+	if err != nil {
+		return "", fmt.Errorf("query on standard input: %w", err)
+	}
+	query := map[string]string{}
+	if len(text) > maxQuery {
+		return "", fmt.Errorf("query on standard input: longer than %d bytes, %s", maxQuery, accepted)
+	}
+	if err := json.Unmarshal(text, &query); err != nil {
+		return "", fmt.Errorf("query on standard input: %w, %s", err, accepted)
+	}
+	for _, key := range slices.Sorted(maps.Keys(query)) {
+		if key != "name" {
+			return "", fmt.Errorf("query on standard input: unknown key %q, %s", key, accepted)
+		}
+	}
+	if query["name"] == "" {
+		return "", fmt.Errorf("query on standard input: no name, %s", accepted)
+	}
+	return query["name"], nil
+}
+
+// flat is a guest as a map of strings. What a guest lacks is empty, so that
+// Terraform's expressions find each key.
+func flat(guest api.Guest) map[string]string {
+	all := map[string]string{
+		"name": guest.Name, "hostname": guest.Hostname, "uuid": guest.UUID.String(), "instance_id": guest.ID,
+		"state": string(guest.State), "network": guest.Network, "mac": guest.MAC.String(),
+		"ipv4": firstAddress(guest, netip.Addr.Is4), "ipv6": firstAddress(guest, netip.Addr.Is6),
+	}
+	for tag, value := range guest.Metadata.Tags {
+		all["tag_"+tag] = value
+	}
+	return all
+}
+
+func firstAddress(guest api.Guest, is func(netip.Addr) bool) string {
+	addrs := guest.Addrs()
+	if i := slices.IndexFunc(addrs, is); i >= 0 {
+		return addrs[i].String()
+	}
+	return ""
+}

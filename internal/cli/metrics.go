@@ -1,0 +1,25 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/client"
+)
+
+func metricsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "metrics",
+		Short: "Print the server's metrics in the text format of Prometheus",
+		Long: `Print the server's metrics in the text format of Prometheus. The key listen in
+[metrics] serves them by HTTP.`,
+		Example: `  mdserver metrics | grep mdserver_network_addresses_free`,
+		Args:    exactly(0),
+		RunE: withServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
+			text, err := server.Metrics(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return printRaw(cmd, text)
+		}),
+	}
+}

@@ -1,0 +1,75 @@
+package config
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strconv"
+)
+
+// Metrics is the section [metrics].
+type Metrics struct {
+	Listen []netip.AddrPort // for monitoring; none: not served by TCP
+}
+
+var metricsKeys = []key{
+	{
+		section: "metrics", name: "listen", def: "",
+		doc: "Addresses with a port on which monitoring is served by HTTP, separated by commas:\n" +
+			"`/metrics`, `/healthz`, `/readyz`, and `/sd`, the list of guests. A port alone is on\n" +
+			"127.0.0.1. Everyone who reaches such an address may read these, so do not let guests\n" +
+			"reach it. If it is not set, only the command `mdserver metrics` shows the metrics.",
+		example: "127.0.0.1:9810",
+		binding: bind(endpoints, func(c *Config) *[]netip.AddrPort { return &c.Metrics.Listen }),
+	},
+}
+
+// endpoints is a list of addresses with their ports.
+var endpoints = kind[[]netip.AddrPort]{
+	accepts: "ADDRESS:PORT, [IPV6]:PORT or PORT, separated by commas, or nothing",
+	quotes:  true,
+	parse: func(text string) ([]netip.AddrPort, error) {
+		if isNone(text) || isFalse(text) {
+			return nil, nil
+		}
+		var list []netip.AddrPort
+		for _, word := range commaList(text) {
+			at, err := endpoint(word)
+			if err != nil {
+				return nil, err
+			}
+			if !slices.Contains(list, at) {
+				list = append(list, at)
+			}
+		}
+		return list, nil
+	},
+}
+
+func endpoint(word string) (netip.AddrPort, error) {
+	if port, err := strconv.ParseUint(word, 10, 16); err == nil {
+		word = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port)).String()
+	}
+	at, err := netip.ParseAddrPort(word)
+	if err != nil || plain(at.Addr().Zone()) != nil {
+		return netip.AddrPort{}, errors.New("has an element that is neither an IP address with a port nor a port")
+	}
+	if at.Port() == 0 {
+		return netip.AddrPort{}, errors.New("has the port 0")
+	}
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), nil
+}
+
+// checkMetrics warns of addresses at which guests reach what is not for them. The
+// prefix of a network that libvirt runs is not known here.
+func (l *loader) checkMetrics() {
+	for _, at := range l.config.Metrics.Listen {
+		addr := at.Addr()
+		onNetwork := slices.ContainsFunc(l.config.Networks, func(n Network) bool {
+			return n.Network.Contains(addr) || n.Network6.Contains(addr)
+		})
+		if addr.IsUnspecified() || onNetwork || addr == metadataAddress4 || addr == metadataAddress6 {
+			l.warnAt(l.place("metrics.listen"), "lets guests read the metrics and the names and addresses of all guests at %s, unless a firewall refuses them", at)
+		}
+	}
+}

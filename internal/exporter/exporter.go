@@ -1,0 +1,171 @@
+// Package exporter serves monitoring programs over TCP, apart from what guests
+// ask: metrics, whether the server is alive and serves, and the list of guests.
+package exporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"mdserver/internal/logging/once"
+)
+
+const (
+	// retryTime is how often an address that could not be used is tried again: the
+	// host may get it later, and another program may leave it.
+	retryTime = 5 * time.Second
+	// maxConnections is how many connections one address has at a time.
+	maxConnections = 64
+)
+
+// Exporter serves a handler on any number of addresses. Make one with New.
+type Exporter struct {
+	handler http.Handler
+	log     *slog.Logger
+	serving sync.WaitGroup
+
+	mu        sync.Mutex
+	wanted    []netip.AddrPort
+	doors     map[netip.AddrPort]*door
+	failure   error // why addresses are not served
+	complaint once.Complaint
+	closed    bool
+}
+
+// door is one address that is served.
+type door struct {
+	server   *http.Server
+	listener net.Listener
+}
+
+// close frees the address at once, even if the server does not know it yet.
+func (d *door) close() {
+	_ = d.server.Close()
+	_ = d.listener.Close()
+}
+
+// New makes an exporter that serves nothing before Set.
+func New(handler http.Handler, log *slog.Logger) *Exporter {
+	return &Exporter{handler: handler, log: log, doors: map[netip.AddrPort]*door{}}
+}
+
+// Set serves these addresses from now on, and no others. The error names those
+// that cannot be used now; Run tries them again.
+func (e *Exporter) Set(addrs []netip.AddrPort) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.wanted = slices.Clone(addrs)
+	for addr, door := range e.doors {
+		if !slices.Contains(e.wanted, addr) {
+			door.close()
+			delete(e.doors, addr)
+		}
+	}
+	e.open()
+	return e.failure
+}
+
+// Failure is why not all addresses are served; nil if they are.
+func (e *Exporter) Failure() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.failure
+}
+
+// Run keeps the addresses served until ctx ends. It closes them then, and returns
+// when no request is being answered.
+func (e *Exporter) Run(ctx context.Context) {
+	ticker := time.NewTicker(retryTime)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			e.close()
+			return
+		case <-ticker.C:
+			e.retry()
+		}
+	}
+}
+
+func (e *Exporter) retry() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.open()
+}
+
+func (e *Exporter) close() {
+	e.mu.Lock()
+	e.closed = true
+	for _, door := range e.doors {
+		door.close()
+	}
+	e.mu.Unlock()
+	e.serving.Wait()
+}
+
+// open serves the addresses that are wanted and not served yet. It needs the lock.
+func (e *Exporter) open() {
+	if e.closed {
+		return
+	}
+	var failures []error
+	for _, addr := range e.wanted {
+		if e.doors[addr] != nil {
+			continue
+		}
+		if err := e.serve(addr); err != nil {
+			failures = append(failures, err)
+		}
+	}
+	e.failure = errors.Join(failures...)
+	if e.complaint.New(e.failure) {
+		e.log.Error("monitoring is not served on all addresses", "error", e.failure)
+	}
+}
+
+// serve needs the lock.
+func (e *Exporter) serve(addr netip.AddrPort) error {
+	l, err := net.Listen("tcp", addr.String())
+	if err != nil {
+		return fmt.Errorf("metrics.listen: %w", err)
+	}
+	server := &http.Server{
+		Handler:           e.handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute, // Prometheus asks once a minute by default
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(e.log.Handler(), slog.LevelDebug),
+	}
+	door := &door{server, l}
+	e.doors[addr] = door
+	e.log.Info("monitoring is served", "address", addr)
+	e.serving.Go(func() {
+		if err := server.Serve(netutil.LimitListener(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+			e.log.Error("a monitoring listener failed", "address", addr, "error", err)
+			e.forget(addr, door)
+		}
+	})
+	return nil
+}
+
+// forget has Run serve an address again whose listener failed.
+func (e *Exporter) forget(addr netip.AddrPort, door *door) {
+	door.close()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.doors[addr] == door {
+		delete(e.doors, addr)
+	}
+}

@@ -1,0 +1,241 @@
+package metrics
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"mdserver/internal/api"
+	"mdserver/internal/caller"
+	"mdserver/internal/httpcommon"
+)
+
+// status is one of a server with all kinds of networks and troubles.
+func status() api.Status {
+	return api.Status{
+		Version:   "1.2.3",
+		NotServed: api.NotServed{Refused: 1, Unserved: 2},
+		Addresses: api.Addresses{Used: 3, Resting: 4},
+		IMDS:      api.IMDS{Tokens: 5, WithoutToken: 6, Refused: 7},
+		Refused:   api.Counts{Connections: 8, Requests: 9, Interface: 10, MAC: 11, Port: 12, Unknown: 13, Closed: 14},
+		Libvirt:   api.Libvirt{URI: "qemu:///system", LibvirtSync: api.LibvirtSync{Connected: true, Events: 15}},
+		Health: []api.Part{
+			{Name: "database", State: api.OK},
+			{Name: "libvirt", State: api.Wrong},
+		},
+		Networks: []api.Network{
+			{
+				Name: "mds", Guests: 2, Used: 3, Free: 250,
+				Dnsmasq: &api.Dnsmasq{Mode: api.DnsmasqChild, PID: 4711, Live: true, Restarts: 1, Replaced: 2, Repairs: 3},
+				PortSecurity: api.PortSecurity{
+					On: true, Guests: 2, Off: 1, Strangers: 3, Dropped: api.Drops{"mac": 20},
+				},
+			},
+			{Name: "default", Trouble: "libvirt does not run the network", Libvirt: &api.LibvirtNetwork{}},
+		},
+	}
+}
+
+func sources() Sources {
+	return Sources{
+		Status: status,
+		Guests: func() map[api.State]int { return map[api.State]int{api.Running: 2, api.Off: 1} },
+	}
+}
+
+// scrape returns what a scrape shows.
+func scrape(t testing.TB, m *Metrics) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if w.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	return w.Body.String()
+}
+
+func request(m *Metrics, path, agent string, status int) {
+	r := &http.Request{Method: http.MethodGet, URL: httptest.NewRequest(http.MethodGet, "/", nil).URL, Header: http.Header{}}
+	r.URL.Path = path
+	r.Header.Set("User-Agent", agent)
+	m.Request(r, httpcommon.Answer{Status: status, Duration: 3 * time.Millisecond})
+}
+
+func TestRecorded(t *testing.T) {
+	m := New(sources())
+	request(m, "/latest/meta-data/", "Cloud-Init/22.4.2", 200)
+	request(m, "/latest/meta-data/", "Cloud-Init/26.2", 200)
+	request(m, "/openstack/latest/user_data", "", 404)
+	request(m, "/nocloud", "Wget", 503)
+	request(m, "/service/name", "a browser", 200)
+	request(m, "/instance-upload", "curl/7.88.1", 200)
+	m.Render("user-data", 20*time.Millisecond, nil)
+	m.Render("user-data", 20*time.Millisecond, errors.New("no such variable"))
+	m.DHCP("mds", "DHCPACK")
+	m.DHCP("mds", "DHCPFORGED")
+	text := scrape(t, m)
+	for _, want := range []string{
+		`mdserver_http_requests_total{client="cloud-init",code="2xx",frontend="ec2"} 2`,
+		`mdserver_http_requests_total{client="none",code="4xx",frontend="openstack"} 1`,
+		`mdserver_http_requests_total{client="wget",code="5xx",frontend="nocloud"} 1`,
+		`mdserver_http_requests_total{client="other",code="2xx",frontend="service"} 1`,
+		`mdserver_http_requests_total{client="curl",code="2xx",frontend="upload"} 1`,
+		`mdserver_http_request_duration_seconds_bucket{frontend="ec2",le="0.0025"} 0`,
+		`mdserver_http_request_duration_seconds_bucket{frontend="ec2",le="0.005"} 2`,
+		`mdserver_renders_total{document="user-data",result="failed"} 1`,
+		`mdserver_renders_total{document="user-data",result="ok"} 1`,
+		`mdserver_render_duration_seconds_count{document="user-data"} 2`,
+		`mdserver_dhcp_messages_total{message="DHCPACK",network="mds"} 1`,
+		`mdserver_dhcp_messages_total{message="other",network="mds"} 1`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("there is no line %s", want)
+		}
+	}
+}
+
+func TestState(t *testing.T) {
+	text := scrape(t, New(sources()))
+	for _, want := range []string{
+		`mdserver_health{part="database",state="ok"} 1`,
+		`mdserver_health{part="libvirt",state="ok"} 0`,
+		`mdserver_health{part="libvirt",state="wrong"} 1`,
+		`mdserver_guests{state="running"} 2`,
+		`mdserver_guests{state="gone"} 0`,
+		`mdserver_domains_not_served{state="refused"} 1`,
+		`mdserver_addresses_resting 4`,
+		`mdserver_refused_total{reason="mac"} 11`,
+		`mdserver_refused_total{reason="token"} 7`,
+		`mdserver_imds_tokens_issued_total 5`,
+		`mdserver_libvirt_connected 1`,
+		`mdserver_network_addresses_free{network="mds"} 250`,
+		`mdserver_network_up{network="mds"} 1`,
+		`mdserver_network_up{network="default"} 0`,
+		`mdserver_dnsmasq_running{network="mds"} 1`,
+		`mdserver_libvirt_network_active{network="default"} 0`,
+		`mdserver_port_security_dropped_frames_total{kind="mac",network="mds"} 20`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("there is no line %s", want)
+		}
+	}
+	for _, absent := range []string{`dnsmasq_running{network="default"}`, `port_security_ports{kind="guest",network="default"}`} {
+		if strings.Contains(text, absent) {
+			t.Errorf("there is a metric %s of a network that has none", absent)
+		}
+	}
+}
+
+// What does not apply has no metric, and what cannot be shown hides nothing.
+func TestOddState(t *testing.T) {
+	odd := sources()
+	odd.Status = func() api.Status {
+		return api.Status{
+			Libvirt:  api.Libvirt{URI: "off"},
+			Networks: []api.Network{{Name: "m\xffds", Free: 3, Dnsmasq: &api.Dnsmasq{Mode: api.DnsmasqOff}}},
+		}
+	}
+	text := scrape(t, New(odd))
+	if strings.Contains(text, "libvirt_connected") || strings.Contains(text, "dnsmasq_running") {
+		t.Error("there is a metric of what is off")
+	}
+	if want := "mdserver_network_addresses_free{network=\"m\uFFFDds\"} 3\n"; !strings.Contains(text, want) {
+		t.Errorf("there is no line %s", want)
+	}
+}
+
+// An alert sees the first failure of each kind: it begins at zero.
+func TestFailuresBeginAtZero(t *testing.T) {
+	text := scrape(t, New(sources()))
+	for _, want := range []string{
+		`mdserver_http_requests_total{client="cloud-init",code="5xx",frontend="openstack"} 0`,
+		`mdserver_http_requests_total{client="none",code="5xx",frontend="ec2"} 0`,
+		`mdserver_renders_total{document="user-data",result="failed"} 0`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("there is no line %s", want)
+		}
+	}
+}
+
+// The names follow the rules of Prometheus; promtool has the same ones.
+func TestLint(t *testing.T) {
+	m := New(sources())
+	request(m, "/", "curl/8", 200)
+	m.Render("user-data", time.Second, nil)
+	m.DHCP("mds", "DHCPACK")
+	families, err := m.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// A guest chooses paths, methods and User-Agents. It cannot fill the memory.
+func TestSeriesAreBounded(t *testing.T) {
+	m := New(sources())
+	before := testutil.CollectAndCount(m.requests)
+	for i := range 5000 {
+		request(m, fmt.Sprintf("/%d/%x", i, i), fmt.Sprintf("agent-%d\xff\n{}", i), i)
+	}
+	if got := testutil.CollectAndCount(m.requests) - before; got > 10 {
+		t.Errorf("5,000 odd requests make %d series", got)
+	}
+	if got := testutil.CollectAndCount(m.latency); got != 1 {
+		t.Errorf("5,000 odd paths make %d histograms", got)
+	}
+	scrape(t, m)
+}
+
+// BenchmarkRequest compares requests that are recorded with requests that are not.
+func BenchmarkRequest(b *testing.B) {
+	value := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { httpcommon.Text(w, "i-0123456789abcdef0") })
+	m := New(sources())
+	for _, bench := range []struct {
+		name string
+		tell httpcommon.LogFunc
+	}{
+		{"recorded=no", func(*http.Request, httpcommon.Answer) {}},
+		{"recorded=yes", m.Request},
+	} {
+		server := httptest.NewServer(httpcommon.Identified(func(*http.Request) (c caller.Caller) { return c }, bench.tell, value))
+		b.Run(bench.name, func(b *testing.B) {
+			for b.Loop() {
+				resp, err := http.Get(server.URL + "/latest/meta-data/instance-id")
+				if err != nil {
+					b.Fatal(err)
+				}
+				_, _ = io.Copy(io.Discard, resp.Body) // so that the connection is used again
+				_ = resp.Body.Close()
+			}
+		})
+		server.Close()
+	}
+}
+
+// BenchmarkRecord is what recording alone costs.
+func BenchmarkRecord(b *testing.B) {
+	m := New(sources())
+	r := httptest.NewRequest(http.MethodGet, "/latest/meta-data/instance-id", nil)
+	r.Header.Set("User-Agent", "Cloud-Init/22.4.2")
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			m.Request(r, httpcommon.Answer{Status: http.StatusOK, Duration: time.Millisecond})
+		}
+	})
+}

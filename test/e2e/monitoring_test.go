@@ -1,0 +1,232 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"mdserver/test/docs"
+	"mdserver/test/lab"
+)
+
+const monitoringDir = "../../packaging/monitoring"
+
+// promtool accepts the metrics of a server that has been used, and the alerts.
+func TestPromtool(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := startServer(t, l, l.Config())
+	guest, _ := boot(t, l, register(t, s, "web1"))
+	get(t, guest, "/latest/user-data")
+	check := l.Host.Command(suite.ctx, "promtool", "check", "metrics")
+	check.Stdin = strings.NewReader(command(t, s, "metrics"))
+	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool check metrics: %v\n%s", err, out)
+	}
+	if out, err := l.Host.Output(suite.ctx, "promtool", "check", "rules", filepath.Join(monitoringDir, "prometheus-rules.yml")); err != nil {
+		t.Errorf("promtool check rules: %v\n%s", err, out)
+	}
+}
+
+// prometheus is Debian's Prometheus in the host's namespace.
+type prometheus struct {
+	t   *testing.T
+	lab *lab.Lab
+}
+
+const prometheusAddr = "127.0.0.1:9090"
+
+// startPrometheus runs it with the configuration that the documentation shows,
+// but looks more often.
+func startPrometheus(t *testing.T, l *lab.Lab) prometheus {
+	t.Helper()
+	rules, err := filepath.Abs(filepath.Join(monitoringDir, "prometheus-rules.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := documentedConfig(t)
+	config["global"] = map[string]any{"scrape_interval": "1s", "evaluation_interval": "1s"}
+	config["rule_files"] = []any{rules}
+	for _, job := range config["scrape_configs"].([]any) {
+		if discovery, ok := job.(map[string]any)["http_sd_configs"].([]any); ok {
+			discovery[0].(map[string]any)["refresh_interval"] = "1s"
+		}
+	}
+	text, err := yaml.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := l.WriteFile("prometheus.yml", string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := l.Host.Output(suite.ctx, "promtool", "check", "config", file); err != nil {
+		t.Fatalf("promtool check config: %v\n%s", err, out)
+	}
+	if _, err := l.Host.Start("prometheus", nil, "prometheus", "--config.file="+file,
+		"--storage.tsdb.path="+l.Path("tsdb"), "--web.listen-address="+prometheusAddr); err != nil {
+		t.Fatal(err)
+	}
+	return prometheus{t, l}
+}
+
+// documentedConfig joins the blocks of docs/howto/monitoring.md.
+func documentedConfig(t *testing.T) map[string]any {
+	t.Helper()
+	pages, err := docs.Read("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := map[string]any{}
+	var jobs []any
+	for _, page := range pages {
+		if page.Path != "docs/howto/monitoring.md" {
+			continue
+		}
+		for _, block := range page.Blocks("yaml") {
+			if err := yaml.Unmarshal([]byte(block.Text), &config); err != nil {
+				t.Fatalf("%s:%d: %v", block.Path, block.Line, err)
+			}
+			if more, ok := config["scrape_configs"].([]any); ok {
+				jobs = append(jobs, more...)
+				delete(config, "scrape_configs")
+			}
+		}
+	}
+	if len(jobs) != 2 || config["rule_files"] == nil {
+		t.Fatalf("docs/howto/monitoring.md shows %d jobs", len(jobs))
+	}
+	config["scrape_configs"] = jobs
+	return config
+}
+
+// has waits until a query has this value, or with the empty value no result.
+func (p prometheus) has(query, want string) {
+	p.t.Helper()
+	eventually(p.t, query, func(ctx context.Context) error {
+		got, err := p.ask(ctx, query)
+		if err == nil && got != want {
+			err = fmt.Errorf("it is %q, want %q", got, want)
+		}
+		return err
+	})
+}
+
+// ask returns the value of the only result of a query.
+func (p prometheus) ask(ctx context.Context, query string) (string, error) {
+	address := "http://" + prometheusAddr + "/api/v1/query?" + url.Values{"query": {query}}.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := p.lab.Host.HTTPClient(netip.Addr{}).Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	var answer struct {
+		Data struct {
+			Result []struct{ Value [2]any }
+		}
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return "", err
+	}
+	switch result := answer.Data.Result; len(result) {
+	case 0:
+		return "", nil
+	case 1:
+		return fmt.Sprint(result[0].Value[1]), nil
+	default:
+		return "", fmt.Errorf("there are %d results", len(result))
+	}
+}
+
+// exportNode answers as a node exporter in a guest until the test ends.
+func exportNode(t *testing.T, g *lab.Guest) {
+	t.Helper()
+	var l net.Listener
+	err := g.Do(func() (err error) {
+		l, err = net.Listen("tcp", ":9100")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "node_load1 0.25\n")
+	})}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(l)
+	}()
+	t.Cleanup(func() {
+		_ = server.Close()
+		<-done
+	})
+}
+
+// Prometheus scrapes the server and its guests as the documentation shows, and
+// alerts.
+func TestPrometheus(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := startServer(t, l, l.Config())
+	web1, _ := boot(t, l, register(t, s, "web1"))
+	exportNode(t, web1)
+	if _, err := l.WriteFile("mdserver.conf", l.Config().Set("metrics", "listen", "127.0.0.1:9810").String()); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, "the reload", command(t, s, "reload"), "metrics.listen")
+
+	p := startPrometheus(t, l)
+	p.has(`up{job="mdserver"}`, "1")
+	p.has(`mdserver_network_guests{network="mds"}`, "1")
+	p.has(`mdserver_health{part="database",state="ok"}`, "1")
+	p.has(`mdserver_dhcp_messages_total{network="mds",message="DHCPACK"}`, "1")
+	p.has(`up{job="guests",guest="web1"}`, "1")
+	p.has(`node_load1{guest="web1"}`, "0.25")
+	p.has(`count(ALERTS)`, "")
+
+	t.Run("a guest comes and goes", func(t *testing.T) {
+		register(t, s, "web2") // it does not answer
+		p.has(`up{job="guests",guest="web2"}`, "0")
+		command(t, s, "instance", "rm", "web2")
+		p.has(`up{job="guests",guest="web2"}`, "")
+	})
+	t.Run("user-data fails", func(t *testing.T) {
+		if _, err := l.WriteFile("userdata/web1", "#cloud-config\n{{ nothing }}\n"); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the failure", func(ctx context.Context) error {
+			_, err := web1.Output(ctx, "curl", "--fail", "--silent", "http://"+lab.MetadataAddr+"/latest/user-data")
+			if err == nil {
+				return fmt.Errorf("the user-data is served")
+			}
+			return nil
+		})
+		p.has(`ALERTS{alertname="MdserverUserdataFails",document="user-data",alertstate="firing"}`, "1")
+		p.has(`ALERTS{alertname="MdserverErrors",frontend="ec2",alertstate="firing"}`, "1")
+	})
+	t.Run("the server stops", func(t *testing.T) {
+		if err := s.Stop(10 * time.Second); err != nil {
+			t.Fatal(err)
+		}
+		p.has(`up{job="mdserver"}`, "0")
+		p.has(`ALERTS{alertname="MdserverDown",alertstate="pending"}`, "1")
+	})
+}
