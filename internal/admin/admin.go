@@ -36,7 +36,7 @@ type Backend struct {
 	Publish func(context.Context) error
 	// Userdata renders the user-data of a guest as it would be served now.
 	Userdata func(context.Context, *instance.Instance) ([]byte, error)
-	// Complete adds what libvirt tells of a domain beyond its definition.
+	// Complete adds what libvirt reports about a domain beyond its definition.
 	Complete func(context.Context, instance.Domain) instance.Domain
 	// Unplugged notes that libvirt starts a domain which is on none of the
 	// networks, and may have been before.
@@ -53,8 +53,8 @@ type Backend struct {
 	State func(*instance.Instance) api.State
 	// Explain returns everything that is known of a guest, and why it is so.
 	Explain func(context.Context, *instance.Instance) api.Explanation
-	// Identity is the certificate, in PEM, by which others check the guests'
-	// identity documents.
+	// Identity is the certificate, in PEM, for checking the guests' identity
+	// documents.
 	Identity func() []byte
 	// Metrics answers with the metrics in the format of Prometheus.
 	Metrics http.Handler
@@ -108,10 +108,9 @@ func (b Backend) Upload(w http.ResponseWriter, r *http.Request) {
 	b.UploadFrom(source, w, r)
 }
 
-// UploadFrom registers the domain in the request's body and answers in plain
-// text, empty when all is well: the original's way, for its hook and for
-// people with curl. Who may upload, and as which source, is for the caller to
-// decide.
+// UploadFrom registers the domain in the request's body and answers in plain text,
+// empty on success, as the Python mdserver does, for its hook and for curl. The
+// caller decides who may upload, and as which source.
 func (b Backend) UploadFrom(source string, w http.ResponseWriter, r *http.Request) {
 	registered, err := b.add(w, r, source)
 	if err != nil {
@@ -282,7 +281,7 @@ func (b Backend) export(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(text.Bytes()) // a client that hangs up is no fault of ours
+	_, _ = w.Write(text.Bytes()) // a client that hangs up is not the server's fault
 }
 
 func (b Backend) reload(w http.ResponseWriter, r *http.Request) {
@@ -296,7 +295,7 @@ func (b Backend) reload(w http.ResponseWriter, r *http.Request) {
 
 func answer(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(value) // a client that hangs up is no fault of ours
+	_ = json.NewEncoder(w).Encode(value) // a client that hangs up is not the server's fault
 }
 
 func refuse(w http.ResponseWriter, err error) {

@@ -14,5 +14,5 @@ func (b Backend) backup(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/jsonl")
-	_, _ = w.Write(text.Bytes()) // a client that hangs up is no fault of ours
+	_, _ = w.Write(text.Bytes()) // a client that hangs up is not the server's fault
 }

@@ -74,7 +74,7 @@ func debug(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", httpcommon.TypeBytes)
-	_, _ = w.Write(dump.Bytes()) // a client that hangs up is no fault of ours
+	_, _ = w.Write(dump.Bytes()) // a client that hangs up is not the server's fault
 }
 
 func usage(w http.ResponseWriter, _ *http.Request) {

@@ -30,8 +30,8 @@ const (
 var ErrBusy = errors.New("too many definitions arrive at once")
 
 // UploadLimiter bounds the memory that definitions take while they are read and
-// decoded. Each way by which they arrive has its own, so that a flood by one
-// does not hold up another. Make one with NewIntake.
+// decoded. Each way of uploading has its own, so that a flood on one does not
+// delay another. Make one with NewIntake.
 type UploadLimiter struct{ room *semaphore.Weighted }
 
 // NewIntake makes an Intake that has room for several large definitions.

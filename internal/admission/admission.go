@@ -1,7 +1,8 @@
 // Package admission decides who is asking, once, when a connection is accepted,
-// and who gets in: by which interface, from which MAC and bridge's port, with how
-// many connections and requests. A connection belongs to the guest that it was
-// accepted for. What one guest does, slow or hostile, does not hold up another.
+// and whether to admit the sender, by interface, MAC, port of the bridge, and the
+// number of connections and requests. A connection belongs to the guest that it
+// was accepted for. What one guest does, slow or hostile, does not hold up
+// another.
 //
 //	listener = admission.Listener(listener) // made with ingress.Control
 //	server.ConnContext = admission.ConnContext
@@ -36,18 +37,18 @@ type Kernel interface {
 	Pin(ingress.Source) (release func(), err error)
 }
 
-// Verify says of which guests the MAC and the bridge's port are verified. A
-// sender with a link-local address is known by them alone, whatever it says.
+// Verify selects the guests whose MAC and bridge port are verified. A sender with
+// a link-local address is always identified by these alone.
 type Verify string
 
-// Of guests that ask by a bridge of ours, of all guests, of none.
+// Guests on a bridge of a served network, all guests, none.
 const (
 	VerifyBridge Verify = "bridge"
 	VerifyAll    Verify = "yes"
 	VerifyNone   Verify = "no"
 )
 
-// What guests are told apart by, as `mdserver status` says it.
+// How guests are identified, as `mdserver status` prints it.
 const (
 	BySYN       = "address, MAC and bridge's port"
 	ByNeighbour = "address and neighbour table"
@@ -103,9 +104,9 @@ type Admission struct {
 	clients   map[clientKey]*client
 	open      int                // connections, without this host's own
 	strangers map[*conn]struct{} // those of them that no guest has
-	sweepAt   int                // clients, at which idle ones are forgotten
+	sweepAt   int                // clients; at that number, idle ones are forgotten
 
-	lingering sync.WaitGroup // connections that are closed but for their last bytes
+	lingering sync.WaitGroup // connections that are closed except for their last bytes
 	stopping  chan struct{}
 
 	connections, requests, unknown, closed atomic.Uint64

@@ -21,8 +21,8 @@ const (
 	strangersRate = 10
 )
 
-// clientKey tells clients apart. All that enter by one port and are no guest
-// share one key, whatever addresses and MACs they make up.
+// clientKey tells clients apart. All senders on one port that are not guests share
+// one key, even if they invent addresses and MACs.
 type clientKey struct {
 	kind  clientKind
 	guest uuid.UUID
@@ -37,8 +37,8 @@ const (
 	thisHost // has no limits: the hook and the administrator are there
 )
 
-// client is what is remembered of one, under the Admission's lock but for the
-// limiter, which has its own.
+// client is the state of one client. The Admission's lock protects it, except for
+// the limiter, which has its own.
 type client struct {
 	key     clientKey
 	name    string // for the log
@@ -48,8 +48,8 @@ type client struct {
 	unsaid  int // warnings that were left out since
 }
 
-// account tells on whose account a connection is, and a name for the log. What is
-// not verified is on nobody's but its port's.
+// account returns the key that a connection counts against, and a name for the
+// log. An unverified sender counts against its port.
 func (c *conn) account() (clientKey, string) {
 	switch v := c.verdict; {
 	case v.guest != nil && v.refusal == none:

@@ -12,7 +12,7 @@ import (
 	"mdserver/internal/instance"
 )
 
-// Feed tells of changes of the guests, in their order.
+// Feed returns changes of the guests, in their order.
 type Feed interface {
 	Next(ctx context.Context) ([]instance.Event, error)
 }
@@ -53,8 +53,8 @@ func (d *Admission) review(conns []*conn) {
 	}
 }
 
-// held lists the connections of guests, and those of strangers, any of which may
-// be a guest's by now.
+// held lists the connections of guests, and those of unknown senders, which may
+// have become guests since.
 func (d *Admission) held(guests []uuid.UUID) []*conn {
 	d.mu.Lock()
 	defer d.mu.Unlock()

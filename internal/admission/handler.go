@@ -46,9 +46,9 @@ func (d *Admission) Caller(r *http.Request) caller.Caller {
 	return who
 }
 
-// Verified answers 403 to what is not sent by whom its address is of, and to what
-// comes by a connection that was another guest's before. It expects the caller
-// that Admission.Caller tells.
+// Verified answers 403 to requests that the owner of their address did not send,
+// and to requests on a connection that was accepted for another guest. It expects
+// the caller of Admission.Caller.
 func (d *Admission) Verified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(connKey{}).(*conn)

@@ -7,7 +7,7 @@ import (
 	"mdserver/internal/instance"
 )
 
-// facts are what the kernel told of a connection when it was accepted. They
+// facts are what the kernel reported about a connection when it was accepted. They
 // never change; what follows from them may.
 type facts struct {
 	ingress.Source
@@ -27,7 +27,7 @@ const (
 	refusals
 )
 
-// texts are what senders are told.
+// texts are the answers to refused senders.
 var texts = [refusals]string{
 	wrongInterface: "Forbidden: guests are not served on this network",
 	wrongNetwork:   "Forbidden: the address belongs to another network",
@@ -149,8 +149,8 @@ func (d *Admission) doubt(f *facts, v *verdict, policy *Policy) refusal {
 	return d.doubtPort(f, v)
 }
 
-// matches compares the sender's MAC with a guest's. The original's database may
-// lack that of a guest, which then is anybody's but another guest's.
+// matches compares the sender's MAC with a guest's. The Python mdserver's database
+// may lack a guest's MAC; any MAC that is not another guest's matches then.
 func (d *Admission) matches(f *facts, mac instance.MAC, policy *Policy) bool {
 	if mac.IsZero() && policy.Verify != VerifyAll {
 		return len(d.guests.ByMAC(f.MAC)) == 0

@@ -15,9 +15,9 @@ const (
 	lookTime = 20 * time.Millisecond
 )
 
-// linger ends a pinned connection once the other side has all that was written.
-// Until then it stays pinned, so that nobody else is sent the rest, and on its
-// guest's account.
+// linger ends a pinned connection once the other side has received everything.
+// Until then it stays pinned, so that no other machine gets the remaining bytes,
+// and it counts against its guest's limit.
 func (c *conn) linger(left int) {
 	_ = c.TCPConn.CloseWrite()
 	end := time.Now().Add(lingerTime)
@@ -60,7 +60,8 @@ func unconfirmed(tcp *net.TCPConn) (left int) {
 	return left
 }
 
-// Close ends the connections that are closed but for what is still to be sent.
+// Close ends the connections that are closed except for bytes that were not sent
+// yet.
 func (d *Admission) Close() {
 	close(d.stopping)
 	d.lingering.Wait()

@@ -43,8 +43,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// warn complains of a connection of which the kernel tells too little, but not
-// of each.
+// warn logs some of the connections that the kernel reports too little about.
 func (l *listener) warn(tcp *net.TCPConn, err error) {
 	l.admission.unknown.Add(1)
 	if time.Since(l.warned) < warnTime {
@@ -118,7 +117,7 @@ func (c *conn) Close() (err error) {
 	return err
 }
 
-// cut ends the connection for both sides. Whoever serves it finds out and
+// cut ends the connection for both sides. The goroutine that serves it notices and
 // closes it.
 func (c *conn) cut() { reset(c.TCPConn) }
 

@@ -40,8 +40,8 @@ const HookAgent = "mdserver-hook"
 // FormatJSON is the format of /v1/export that loses nothing, see package document.
 const FormatJSON = "json"
 
-// ExportFormats are the formats of /v1/export: the original's database in the
-// form that was imported, as a list, and as an object; and FormatJSON.
+// ExportFormats are the formats of /v1/export: the Python mdserver's database in
+// the form that was imported, as a list, and as an object; and FormatJSON.
 var ExportFormats = []string{"legacy", "legacy-list", "legacy-object", FormatJSON}
 
 // Error is the answer to a request that was refused.
@@ -110,6 +110,6 @@ type RefusalState string
 
 // The states of a domain that is no guest.
 const (
-	Refused  RefusalState = "refused"  // it would be a guest but for a fault
+	Refused  RefusalState = "refused"  // it would be a guest without the fault
 	Unserved RefusalState = "unserved" // it is on no network that is served
 )

@@ -73,7 +73,7 @@ type PortSecurity struct {
 	Ports     []Port `json:"ports,omitempty"` // that dropped something
 }
 
-// Port is one port of a bridge, with what it may send and what it sent in vain.
+// Port is one port of a bridge, with what it may send and what was dropped.
 type Port struct {
 	Name    string `json:"port"`
 	Bridge  string `json:"bridge"`

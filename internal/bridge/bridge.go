@@ -19,8 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// period is how often a Reconciler looks whether the addresses are still there:
-// libvirt makes a bridge anew whenever it starts its network.
+// period is how often a Reconciler checks the addresses: libvirt creates a bridge
+// again whenever it starts its network.
 const period = 2 * time.Second
 
 // Reconciler sees to it that this host has some addresses: if no interface has one,
@@ -94,8 +94,8 @@ func (k *Reconciler) reconcile() error {
 	return errors.Join(errs...)
 }
 
-// reconcileOne puts an address somewhere if nobody has it, and takes it away again
-// where somebody else has it now.
+// reconcileOne adds an address to a bridge if no interface has it, and removes it
+// again if another interface has it, too.
 func (k *Reconciler) reconcileOne(addr netip.Addr, holders []int) error {
 	own, mine := k.put[addr]
 	others := slices.ContainsFunc(holders, func(index int) bool { return !mine || index != own })
@@ -159,8 +159,8 @@ func (k *Reconciler) takeAway(addr netip.Addr) error {
 	return nil
 }
 
-// single is the address without a network. An IPv6 address is at once ready:
-// guests find it by routing, and nobody else on the link has it.
+// single is the address without a network. An IPv6 address is ready at once:
+// guests find it by routing, and no other machine on the link has it.
 func single(addr netip.Addr) *netlink.Addr {
 	bits := addr.BitLen()
 	a := &netlink.Addr{IPNet: &net.IPNet{IP: addr.AsSlice(), Mask: net.CIDRMask(bits, bits)}}

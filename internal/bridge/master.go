@@ -7,9 +7,9 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// Master returns the name of the bridge, or other device, to which an interface of
-// this host belongs, or "" if it belongs to none. It reports whether this host has
-// the interface at all.
+// Master returns the name of the bridge, or other device, that an interface of
+// this host belongs to, or "" if it belongs to none. It reports whether this host
+// has the interface at all.
 func Master(name string) (master string, there bool, err error) {
 	link, err := netlink.LinkByName(name)
 	if _, missing := errors.AsType[netlink.LinkNotFoundError](err); missing {

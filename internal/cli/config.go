@@ -90,7 +90,7 @@ type checkReport struct {
 	OK       bool      `json:"ok"`
 	Problems []finding `json:"problems"`
 	Warnings []finding `json:"warnings"`
-	Upgrade  []finding `json:"upgrade"` // what the original's configuration will mean
+	Upgrade  []finding `json:"upgrade"` // what the Python mdserver's configuration will mean
 }
 
 type finding struct {

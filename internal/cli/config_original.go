@@ -10,12 +10,13 @@ import (
 	"mdserver/internal/install"
 )
 
-// fromOriginal tells what will be different after an upgrade from the original,
-// in order of weight: templates that will not run, keys that mean something
-// else, and what belongs to the original on the host below root. It is empty
-// unless the configuration can be one of the original's that was not taken over.
-// What no key of the file says is left out unless it is sure to be the
-// original's: sure says so, as do the original's files on the host.
+// fromOriginal lists what will be different after an upgrade from the Python
+// mdserver, in order of weight: templates that will not run, keys that mean
+// something else, and what belongs to the Python mdserver on the host below root.
+// It is empty unless the configuration can be one of the Python mdserver's that
+// was not imported. Keys that are not set count only if the configuration is
+// certainly the Python mdserver's: if sure is true, or if its files are on the
+// host.
 func fromOriginal(c *config.Config, root string, sure bool) []finding {
 	list := []finding{}
 	if !sure && (!c.OfOriginal() || !absent(c.Server.Database)) {
@@ -43,7 +44,7 @@ func absent(path string) bool {
 }
 
 // templateFindings are the problems of all templates that guests can get. Missing
-// ones are told if missing is set.
+// ones are reported if missing is set.
 func templateFindings(c *config.Config, missing bool) []finding {
 	var list []finding
 	for _, path := range []string{c.Server.DefaultTemplate, c.Server.UserdataDir} {

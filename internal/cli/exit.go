@@ -40,8 +40,8 @@ var exitCodes = []struct {
 	{exitConfig, "the server cannot start before its configuration or database is repaired (serve)"},
 }
 
-// exitError ends the program with a code of its own. Its err is nil when all
-// that is to be said has been printed.
+// exitError ends the program with a code of its own. Its err is nil if everything
+// has been printed.
 type exitError struct {
 	code int
 	err  error

@@ -86,8 +86,8 @@ func (h *hook) run(ctx context.Context, args []string, stdin io.Reader) {
 	}
 }
 
-// registers reports whether libvirt's arguments name a moment at which a guest
-// is registered. See https://libvirt.org/hooks.html.
+// registers reports whether libvirt's arguments name a moment when a guest is
+// registered. See https://libvirt.org/hooks.html.
 func registers(args []string) bool {
 	return len(args) >= 3 && args[2] == "begin" && (args[1] == "prepare" || args[1] == "migrate")
 }
@@ -123,7 +123,7 @@ func hookSocket() string {
 	return conf.Server.Socket
 }
 
-// guard turns a panic into an error: whatever happens, the guest shall start.
+// guard turns a panic into an error, so that the guest starts in any case.
 func guard(f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -148,7 +148,7 @@ func logHookError(hookErr error) {
 		})
 	}()
 	select {
-	case <-done: // there is nobody else to tell
+	case <-done: // there is no other place to report it
 	case <-time.After(syslogTimeout):
 	}
 }

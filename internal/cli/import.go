@@ -60,7 +60,8 @@ func printImported(out io.Writer, r api.Imported) error {
 }
 
 // readDocument reads and checks an exported inventory from a file, or from standard
-// input if path is "-". What does not fit the configured networks is told.
+// input if path is "-". Guests that do not fit the configured networks are
+// reported.
 func readDocument(cmd *cobra.Command, path string) ([]byte, error) {
 	data, err := readInput(cmd, path)
 	if err != nil {

@@ -135,7 +135,7 @@ func printInstall(w io.Writer, report *install.Report) error {
 	return nil
 }
 
-// withoutPages sums up man pages with which the same was done.
+// withoutPages summarizes man pages with the same action.
 func withoutPages(changes []install.Change) []install.Change {
 	count := map[install.Action]int{}
 	isPage := func(c install.Change) bool { return strings.HasSuffix(c.Name, ".8") && c.Note == "" }

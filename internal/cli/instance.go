@@ -165,7 +165,7 @@ func printInstance(w io.Writer, inst instance.Instance) error {
 }
 
 // describeInterface names the network of an interface, and the guest's addresses
-// there if it is one of ours.
+// there if it is a served one.
 func describeInterface(nic instance.Interface, place instance.Attachment) string {
 	ours := place != (instance.Attachment{})
 	network := nic.Network

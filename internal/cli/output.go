@@ -58,7 +58,7 @@ func beneath(w io.Writer) io.Writer {
 }
 
 // canvas is where texts with colors are written to, and whether they may have
-// them. All else in such a text must be visible by itself.
+// them. Everything else in such a text must be visible characters.
 func canvas(w io.Writer) (to io.Writer, color bool) {
 	if s, ok := w.(*screen); ok && s.colored {
 		return s.W, true

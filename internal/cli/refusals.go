@@ -38,7 +38,7 @@ func printRefusals(w io.Writer, all []api.Refusal) {
 	}
 }
 
-// printNotServed tells of the domains that are missing in a list of guests.
+// printNotServed prints the domains that are missing in a list of guests.
 func printNotServed(w io.Writer, all []api.Refusal) {
 	unserved := slices.IndexFunc(all, func(r api.Refusal) bool { return r.State == api.Unserved })
 	if unserved < 0 {

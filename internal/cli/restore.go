@@ -78,8 +78,8 @@ func mayReplace(cmd *cobra.Command, yes bool) error {
 	return confirm(cmd, "Replace the database?")
 }
 
-// saveFormer makes a snapshot of the database that is to be replaced. A
-// database that is damaged has none; a copy of it is kept in any case.
+// saveFormer makes a snapshot of the database before it is replaced. A database
+// that is damaged has none; a copy of it is kept in any case.
 func saveFormer(cmd *cobra.Command, cfg *config.Config) {
 	if cfg.Server.Snapshots == 0 {
 		return

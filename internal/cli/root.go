@@ -91,7 +91,7 @@ func versionCommand() *cobra.Command {
 // versionLine is what --version and the version command print.
 func versionLine() string { return "mdserver " + config.Version + " (" + config.ReleaseDate + ")\n" }
 
-// configOnly accepts the one argument that the original took.
+// configOnly accepts the one argument that the Python mdserver took.
 func configOnly(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:

@@ -97,7 +97,7 @@ func runSMBIOS(cmd *cobra.Command, cfg *config.Config, name string, opt smbiosOp
 	return guest.apply(cmd, changed, opt, func() error { return definition.Store(cmd.Context(), endpoint, changed.xml) })
 }
 
-// disguise is a guest that is to be recognized by its SMBIOS.
+// disguise is a guest whose SMBIOS will be changed.
 type disguise struct {
 	stored definition.Domain
 	domain smbios.Domain
@@ -130,8 +130,8 @@ func (g *disguise) wear(datasource smbios.Datasource) (smbios.Look, changedDefin
 	return look, changedDefinition{datasource, xml, changes}, err
 }
 
-// apply has the changed definition stored, asking first if the guest is going
-// to set itself up anew.
+// apply stores the changed definition, and asks first if the guest will set itself
+// up again.
 func (g *disguise) apply(cmd *cobra.Command, changed changedDefinition, opt smbiosOptions, store func() error) error {
 	name := printable(g.domain.Name)
 	if len(changed.changes) > 0 {

@@ -32,7 +32,7 @@ type templateProblem struct {
 	Source  string `json:"source,omitempty"` // text of the line
 }
 
-// warningKind is the kind of a problem with which the template runs.
+// warningKind is the kind of a problem that does not keep a template from running.
 const warningKind = "Warning"
 
 func (p *templateProblem) String() string {
@@ -269,8 +269,8 @@ func (c *templateChecker) file(path string, f io.Reader) {
 	}
 }
 
-// leftover reports whether a file is none that somebody wrote as a template:
-// editors, version control and package managers leave such names behind.
+// leftover reports whether a file is not a template: editors, version control and
+// package managers leave files of such names behind.
 func leftover(name string) bool {
 	if strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") || strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#") {
 		return true

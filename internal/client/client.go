@@ -148,8 +148,8 @@ func (c *Client) Backup(ctx context.Context) ([]byte, error) {
 	return body, c.call(ctx, http.MethodGet, "/v1/backup", nil, &body)
 }
 
-// Identity is the certificate, in PEM, by which others check the guests'
-// identity documents.
+// Identity is the certificate, in PEM, for checking the guests' identity
+// documents.
 func (c *Client) Identity(ctx context.Context) ([]byte, error) {
 	var certificate []byte
 	return certificate, c.call(ctx, http.MethodGet, "/v1/identity", nil, &certificate)

@@ -59,8 +59,8 @@ func renamed(name string) *key {
 	return nil
 }
 
-// rename moves values under former names to where they belong. They override
-// the new name, wherever that is set, as in the original.
+// rename moves values under former names to where they belong. They override the
+// new name, wherever that is set, as in the Python mdserver.
 func (l *loader) rename() {
 	for i := range table {
 		k := &table[i]
@@ -110,8 +110,8 @@ func (l *loader) apply() {
 	c.Server.PasswordSet = c.Server.Password != ""
 }
 
-// defaultValue gives the value of a key that no file sets; v is its entry
-// among the values if the original had such a default.
+// defaultValue gives the value of a key that no file sets; v is its entry among
+// the values if the Python mdserver had such a default.
 func (l *loader) defaultValue(k *key, v *value, d *defaults) *value {
 	def := k.def
 	if k.derive != nil {

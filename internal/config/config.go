@@ -1,8 +1,7 @@
-// Package config reads mdserver.conf: an INI file with its includes, every key
-// of the original mdserver under its name, meaning and default, and new keys
-// beside them. It gives typed, validated values, tells each problem with file
-// and line, and writes the sample file and the reference out of the same table
-// of keys that it reads by.
+// Package config reads mdserver.conf: an INI file with its includes, every key of
+// the Python mdserver under its name, meaning and default, and new keys beside
+// them. It gives typed, validated values, reports each problem with file and line,
+// and writes the sample file and the reference from the same table of keys.
 package config
 
 import (
@@ -26,7 +25,7 @@ type Config struct {
 	Files        Files
 
 	values    *values           // as read, for Values and Dump
-	effective map[string]string // text in force by full name
+	effective map[string]string // active text by full name
 }
 
 // Server is the section [mdserver].
@@ -44,7 +43,7 @@ type Server struct {
 	PasswordSet        bool
 	HostnamePrefix     string // of guests whose own name makes no host name
 
-	DBFile   string // the original's JSON database, imported at first start
+	DBFile   string // the Python mdserver's JSON database, imported at first start
 	Database string // our bbolt file
 	Identity string // key and certificate of the identity authority
 	Socket   string // Unix socket of the hook and the commands
@@ -103,7 +102,7 @@ type KeyValue struct{ Key, Value string }
 // Dnsmasq is the section [dnsmasq]: the guests' network and the program that
 // serves it.
 type Dnsmasq struct {
-	User    string // whom dnsmasq runs as
+	User    string // user that dnsmasq runs as
 	BaseDir string // of the generated files
 	RunDir  string // of the pid-file
 	Run     string // "child", "external" or "off"
@@ -130,7 +129,7 @@ type Dnsmasq struct {
 	StopRebind    string   // "own", "private" or "no"
 	RebindDomains []string // that may name private addresses
 
-	NTPServers   []netip.Addr // that guests are told of
+	NTPServers   []netip.Addr // that guests get
 	DomainSearch []string     // that guests search; Domain if empty
 	MTU          int          // 0: not set
 	DHCPBoot     string       // as dnsmasq's dhcp-boot has it

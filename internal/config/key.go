@@ -9,10 +9,12 @@ import (
 // reloading and both documents.
 type key struct {
 	section, name string
-	// rank is the place among the original's defaults, whose order templates
-	// and /service/configuration see; 0 if the original sets no default.
+	// rank is the place among the Python mdserver's defaults, whose order
+	// templates and /service/configuration see; 0 if the Python mdserver sets no
+	// default.
 	rank int
-	// def is the default as the original holds it: nil, bool, int or string.
+	// def is the default as the Python mdserver holds it: nil, bool, int or
+	// string.
 	def any
 	// derive computes the default instead, from keys further up in the table.
 	derive func(*defaults) any
@@ -22,7 +24,8 @@ type key struct {
 	example string
 	// shipped is the value that the sample file sets; "" leaves it commented.
 	shipped string
-	// old is a former "section.key". If it is set, it wins, as in the original.
+	// old is a former "section.key". If it is set, it wins, as in the Python
+	// mdserver.
 	old string
 	// rest takes every key of the section that has no row of its own.
 	rest func(c *Config, name, text string) error
@@ -41,7 +44,7 @@ type key struct {
 // full is the name that messages and templates use.
 func (k *key) full() string { return k.section + "." + k.name }
 
-// original reports whether the original knew the key.
+// original reports whether the Python mdserver knew the key.
 func (k *key) original() bool {
 	switch k.section {
 	case "public-keys", "template-data", "_include_":

@@ -29,7 +29,8 @@ var interfaces = kind[[]string]{
 
 var interfaceName = token(15) // IFNAMSIZ less its final zero
 
-// GuestInterfaces are the interfaces by which guests may ask; nil means any.
+// GuestInterfaces are the interfaces on which guests' requests are accepted; nil
+// means any.
 func (c *Config) GuestInterfaces() []string {
 	switch list := c.Server.AcceptInterfaces; {
 	case len(list) == 0:

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// What guests are told by DHCP beside their address, in [dnsmasq] and in the
+// What guests get by DHCP in addition to their address, in [dnsmasq] and in the
 // sections [network NAME].
 const (
 	ntpDoc    = "NTP servers for guests: IP addresses, separated by commas."

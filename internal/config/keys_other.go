@@ -13,7 +13,7 @@ type (
 	logLevel = slog.Level
 )
 
-// notConfigured is the original's default of public-keys.default.
+// notConfigured is the Python mdserver's default of public-keys.default.
 const notConfigured = "__NOT_CONFIGURED__"
 
 // knownVersions are all versions that AWS ever served, for clients pin them:
@@ -167,7 +167,7 @@ func noneIsNil(text string) any {
 	return text
 }
 
-// boolOrText is what the original made of prefix and domain: Python's
+// boolOrText is what the Python mdserver made of prefix and domain: Python's
 // strtobool gives 1 or 0, and other text stays.
 func boolOrText(text string) any {
 	switch {

@@ -161,7 +161,7 @@ var line = kind[string]{
 	},
 }
 
-// secret is line, with None for nothing as the original's sample wrote it.
+// secret is line, with None for nothing as the Python mdserver's sample wrote it.
 var secret = kind[string]{
 	accepts: "text on one line, or nothing",
 	parse: func(text string) (string, error) {

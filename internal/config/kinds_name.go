@@ -126,8 +126,8 @@ func checkDNS(name string) error {
 	return nil
 }
 
-// unlessOff handles the words for "not set" and refuses the words for "yes",
-// which the original took for the value True.
+// unlessOff handles the words for "not set" and refuses the words for "yes", which
+// the Python mdserver took for the value True.
 func unlessOff(text string, parse func(string) (string, error)) (string, error) {
 	switch {
 	case isNone(text) || isFalse(text):
@@ -193,8 +193,8 @@ var entryOrder = kind[[]string]{
 	},
 }
 
-// versions are path elements. A slash at either end is dropped, as the
-// original rooted each of them.
+// versions are path elements. A slash at either end is dropped, as the Python
+// mdserver rooted each of them.
 var versions = kind[[]string]{
 	accepts: "version names such as 2021-03-23 or latest, separated by commas",
 	quotes:  true,
@@ -228,8 +228,8 @@ func checkVersion(v string) error {
 	return nil
 }
 
-// items are "section.key" names. The original's documentation wrote the whole
-// list in quotes, so they are dropped, around the list and around each name.
+// items are "section.key" names. The Python mdserver's documentation wrote the
+// whole list in quotes, so they are dropped, around the list and around each name.
 var items = kind[[]string]{
 	accepts: "section.key names, separated by commas",
 	parse: func(text string) ([]string, error) {

@@ -17,7 +17,7 @@ import (
 
 const (
 	maxFile     = 4 << 20 // length of a configuration file
-	maxProblems = 25      // that are told of; a file with more is another kind of file
+	maxProblems = 25      // that are reported; a file with more is not a configuration
 )
 
 // Load reads a file and what it includes, fills in the defaults and checks
@@ -50,7 +50,7 @@ func Default() *Config {
 	return l.config
 }
 
-// loader gathers a configuration and what is to be said about it.
+// loader gathers a configuration and its problems and warnings.
 type loader struct {
 	config   *Config
 	order    []string // files in the order they were read
@@ -209,7 +209,8 @@ func (l *loader) directory(dir string) {
 	l.note(dir, strings.Join(names, ","))
 }
 
-// exists passes over what is not there, as the original did, with a remark.
+// exists ignores a path that does not exist, as the Python mdserver did, with a
+// remark.
 func (l *loader) exists(path string, is func(os.FileMode) bool, what string) bool {
 	w := Warning{File: l.config.Files.Main, Key: "_include_"}
 	info, err := os.Stat(path)
@@ -236,7 +237,7 @@ func absolute(path string) string {
 	return path // the working directory is gone
 }
 
-// note records a file among the values, as the original did.
+// note records a file among the values, as the Python mdserver did.
 func (l *loader) note(name, text string) {
 	l.config.values.set(&value{section: "_files_", name: name, text: text, seen: text, file: l.config.Files.Main})
 }

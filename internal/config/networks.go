@@ -44,7 +44,7 @@ type Network struct {
 	Domain     string
 	EntryOrder []string
 
-	NTPServers   []netip.Addr // that guests are told of
+	NTPServers   []netip.Addr // that guests get
 	DomainSearch []string     // that guests search; Domain if empty
 	MTU          int          // 0: not set
 	DHCPBoot     string       // as dnsmasq's dhcp-boot has it
@@ -188,8 +188,9 @@ func clash(a, b Network) string {
 	return ""
 }
 
-// Clash tells what two of the networks must not share. Load has looked at the
-// networks of a configuration; it is for one that was put together (KeepFixed).
+// Clash returns an error if two of the networks share what they must not share.
+// Load checks the networks of a file; Clash is for a configuration made by
+// KeepFixed.
 func (c *Config) Clash() error {
 	for i, n := range c.Networks {
 		for _, earlier := range c.Networks[:i] {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// OfOriginal reports whether the files set no key that the original mdserver
-// did not know, as is so before an upgrade from it.
+// OfOriginal reports whether the files set no key that the Python mdserver did not
+// know, as before an upgrade from it.
 func (c *Config) OfOriginal() bool {
 	for _, v := range c.values.list {
 		if v.file != "" && v.key != nil && !v.key.original() {
@@ -18,7 +18,7 @@ func (c *Config) OfOriginal() bool {
 }
 
 // difference is what one key means here, where that is not what it meant to the
-// original.
+// Python mdserver.
 type difference struct {
 	key     string
 	unset   bool // it counts if no file sets the key; else if one does
@@ -40,7 +40,7 @@ var differences = []difference{
 	{"dnsmasq.user", false, nil, "is the user that dnsmasq runs as; without it dnsmasq runs as a user of its own, which can read no other files of the server's"},
 }
 
-// Differences tells what the original's configuration means here that it did
+// Differences lists what a configuration of the Python mdserver means here and did
 // not mean there, in order of weight.
 func (c *Config) Differences() []Warning {
 	var list []Warning

@@ -86,7 +86,7 @@ func printable(name string) string {
 	return name
 }
 
-// shorten keeps a message readable when somebody pasted a whole file.
+// shorten keeps a message readable if the value is a whole file.
 func shorten(s string) string {
 	const most = 200
 	if len(s) <= most {

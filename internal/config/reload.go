@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// KeepFixed returns c as a server that already runs under another
-// configuration can put it in force: what takes a restart stays as running has
-// it (see Diff), all else is c's. Neither of the two is changed.
+// KeepFixed returns the configuration that a running server can apply: keys that
+// need a restart have the values of running (see Diff), and all others those of c.
+// It changes neither of the two.
 func (c *Config) KeepFixed(running *Config) *Config {
 	kept := *c
 	kept.effective = make(map[string]string, len(table))

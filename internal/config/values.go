@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// Value is one configuration key as the original showed it to templates.
+// Value is one configuration key as the Python mdserver showed it to templates.
 type Value struct {
 	Key    string // "section.key"
-	Value  any    // nil, bool, int or string, after the original's Python types
+	Value  any    // nil, bool, int or string, after the Python mdserver's Python types
 	Secret bool   // not for logs or answers
 }
 
-// values keeps what was read in the original's order: the defaults first, then
-// whatever files add; setting a key again leaves it in its place.
+// values keeps what was read in the Python mdserver's order: the defaults first,
+// then the keys that files add; setting a key again leaves it in its place.
 type values struct {
 	list  []*value
 	byKey map[string]*value
@@ -40,7 +40,7 @@ func (v *value) secret() bool {
 	return v.key.secret
 }
 
-// newValues holds the original's defaults.
+// newValues holds the Python mdserver's defaults.
 func newValues() *values {
 	vs := &values{byKey: map[string]*value{}}
 	var ranked []*key
@@ -70,10 +70,10 @@ func (vs *values) delete(v *value) {
 	vs.list = slices.DeleteFunc(vs.list, func(other *value) bool { return other == v })
 }
 
-// Values lists the keys in the original's order with the types that its
-// template variables had: its defaults, then what the files add, with
-// _include_ and _files_. A new key is in the list only if a file sets it. A
-// Config that was not made by Load or Default has none.
+// Values lists the keys in the Python mdserver's order with the types that its
+// template variables had: its defaults, then what the files add, with _include_
+// and _files_. A new key is in the list only if a file sets it. A Config that was
+// not made by Load or Default has none.
 func (c *Config) Values() []Value {
 	if c.values == nil {
 		return nil
@@ -85,8 +85,8 @@ func (c *Config) Values() []Value {
 	return list
 }
 
-// InForce is Values and every other key with a value in force, new keys,
-// defaults and derived values, as text.
+// InForce is Values and every other key with an active value: new keys, defaults
+// and derived values, as text.
 func (c *Config) InForce() []Value {
 	list := c.Values()
 	for i := range table {
@@ -112,7 +112,8 @@ func (c *Config) Dump() []string {
 	return lines
 }
 
-// soundsSecret is the original's test. It catches the names of files as well.
+// soundsSecret is the Python mdserver's test. It catches the names of files as
+// well.
 func soundsSecret(key string) bool {
 	for _, word := range []string{"password", "public-keys", "template-data"} {
 		if strings.Contains(key, word) {
@@ -134,8 +135,8 @@ func pythonText(v any) string {
 	return fmt.Sprint(v)
 }
 
-// Effective lists every key that is no secret with the text that is in force,
-// new keys and defaults included, in the order of the sample file.
+// Effective lists every key that is not a secret with its active text, including
+// new keys and defaults, in the order of the sample file.
 func (c *Config) Effective() []Setting {
 	var list []Setting
 	for i := range table {
@@ -168,7 +169,8 @@ func (c *Config) networkSettings() []Setting {
 	return list
 }
 
-// Setting is one key in force and where it was set; File is empty for defaults.
+// Setting is one key with its active value and where it was set; File is empty for
+// defaults.
 type Setting struct {
 	Key   string `json:"key"`
 	Value string `json:"value"`

@@ -8,8 +8,8 @@ import (
 	"mdserver/internal/instance"
 )
 
-// keepAddresses has this host bear the addresses at which guests ask, on a bridge
-// of those networks whose configuration says so.
+// keepAddresses adds the metadata addresses to a bridge of those networks whose
+// configuration says so.
 func (d *Daemon) keepAddresses(cfg *config.Config, networks []instance.Network) {
 	var bridges []string
 	var addrs []netip.Addr
@@ -34,8 +34,8 @@ func (d *Daemon) takeAddressesAway() {
 	}
 }
 
-// The addresses at which clients look for the metadata of any cloud: they are of
-// no network, and the same on each.
+// The addresses that clients of any cloud request metadata from: they belong to no
+// network, and are the same on each.
 var (
 	metadata4 = netip.MustParseAddr("169.254.169.254")
 	metadata6 = netip.MustParseAddr("fd00:ec2::254")

@@ -28,7 +28,7 @@ func (d *Daemon) closeAdmission() {
 	}
 }
 
-// knownBy says in `mdserver status` by what guests are told apart.
+// knownBy is the way of identifying guests, for `mdserver status`.
 func (d *Daemon) knownBy() string {
 	switch {
 	case d.config.Load().Server.VerifyMAC == string(admission.VerifyNone):

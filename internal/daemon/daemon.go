@@ -60,7 +60,7 @@ type Daemon struct {
 	kernel    *ingress.Kernel
 	admission *admission.Admission
 
-	// What people are told.
+	// What commands report.
 	uploading *admin.UploadLimiter // by TCP
 	control   *admin.UploadLimiter // by the control socket
 	tokens    imds.Counts
@@ -85,7 +85,7 @@ type Daemon struct {
 }
 
 // New opens the database and makes a server that is complete, but serves nothing
-// before Run. It is to be closed. The values of ctx hold for later writes to the
+// before Run. The caller closes it. The values of ctx hold for later writes to the
 // database, too.
 //
 // An error that is ErrDatabase means that the database cannot be used.

@@ -40,7 +40,7 @@ func newServer(handler http.Handler, inContext func(context.Context, net.Conn) c
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    16 << 10,
-		// "OPTIONS *" is refused like all else that has no use here.
+		// "OPTIONS *" is refused like every other method without a use here.
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}

@@ -18,8 +18,8 @@ import (
 	"mdserver/internal/shell"
 )
 
-// openInventory opens the database and, at the first start, takes over the
-// guests of the original's. All that fails leaves the database closed.
+// openInventory opens the database and, at the first start, takes over the guests
+// of the Python mdserver's. All that fails leaves the database closed.
 func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*inventory.Inventory, error) {
 	path := cfg.Server.Database
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -52,8 +52,8 @@ func writeImportNote(ctx context.Context, store inventory.Store, note importNote
 	return store.SetNote(ctx, importedKey, string(text))
 }
 
-// importLegacy takes over the guests of the original's database at the first
-// start, and what the original has changed there since at later ones.
+// importLegacy takes over the guests of the Python mdserver's database at the
+// first start, and what the Python mdserver has changed there since at later ones.
 func (d *Daemon) importLegacy(ctx context.Context, path string, store inventory.Store, inv *inventory.Inventory) error {
 	note, err := readImportNote(ctx, store)
 	if err != nil {
@@ -117,8 +117,8 @@ func (d *Daemon) importFirst(ctx context.Context, path string, inv *inventory.In
 	return nil
 }
 
-// importAgain merges a database that has changed since its import, as after a
-// way back to the original. The import was at the time since.
+// importAgain merges a database that has changed since its import, as after a way
+// back to the Python mdserver. The import was at the time since.
 func (d *Daemon) importAgain(ctx context.Context, path string, inv *inventory.Inventory, guests []instance.Instance, since time.Time) error {
 	result, err := inv.Merge(ctx, guests, since)
 	if err != nil {
@@ -143,9 +143,9 @@ func (d *Daemon) importAgain(ctx context.Context, path string, inv *inventory.In
 	return nil
 }
 
-// export writes all guests as a document, or as a database of the original, in the
+// export writes all guests as a document, or as a database of the Python mdserver, in the
 // form that format names. "legacy" is the form that was imported, or else the list, which
-// every version of the original reads.
+// every version of the Python mdserver reads.
 func (d *Daemon) export(ctx context.Context, w io.Writer, format string) error {
 	if format == api.FormatJSON {
 		return d.exportDocument(w)

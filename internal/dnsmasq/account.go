@@ -76,12 +76,13 @@ func (a *account) reaches(dir string) error {
 	}
 }
 
-// share lets the account read a directory of ours, and what is made in it. The
-// account never owns it: it could put files in the place of ours.
+// share lets the account read a directory of mdserver's, and the files that are
+// created in it. The account never owns the directory: it could replace files in
+// it.
 //
-// root gives the directory to the account's group. mdserver's own user may not;
-// `mdserver install` has done that in the usual place, and any other place is
-// opened to everybody: host names and addresses are no secret.
+// root gives the directory to the account's group. mdserver's own user has no
+// right to do so; `mdserver install` has done it in the usual place, and any other
+// place is made readable for all users: host names and addresses are no secret.
 func (a *account) share(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {

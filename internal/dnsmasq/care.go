@@ -6,7 +6,7 @@ import "time"
 type finding int
 
 const (
-	unreachable finding = iota // nobody can be asked: dnsmasq does not run, or the network has no address
+	unreachable finding = iota // no answer is possible: dnsmasq does not run, or the network has no address
 	healthy                    // it answers as it should
 	lagging                    // it answers, but has not read its files yet
 	differs                    // it answers otherwise than its files say
@@ -41,7 +41,7 @@ type care struct {
 	wrong  int       // looks with a wrong answer, in a row
 }
 
-// treat decides. While dnsmasq reads its files it answers nobody; patience is
+// treat decides. While dnsmasq reads its files it answers no requests; patience is
 // how long that may take.
 func (c *care) treat(f finding, now time.Time, patience time.Duration) remedy {
 	switch f {

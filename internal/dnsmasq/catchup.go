@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// CatchUp looks after dnsmasq. It is to be called every few seconds, and is
-// cheap where there is nothing to do.
+// CatchUp looks after dnsmasq. Call it every few seconds; it is cheap if there is
+// nothing to do.
 //
 // It tries again what failed: to write the files, to start dnsmasq, to have it
 // read them. It writes files that others have changed. It asks dnsmasq for what
@@ -88,8 +88,8 @@ func (s *Service) replaceHung(ctx context.Context, why error) error {
 	return s.bringUp(ctx, nil)
 }
 
-// reportLook keeps the outcome of a look for Status, if it is another than
-// before. One look without an answer is not enough to tell of.
+// reportLook keeps the outcome of a check for Status, if it differs from the one
+// before. One check without an answer is not reported.
 func (s *Service) reportLook(found finding, err error) {
 	switch {
 	case err == nil && (found == unreachable || s.pub.stale), found == mute && s.care.muted == 1:

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// A client that finds its address in use by another machine says so by
-// DHCPDECLINE (RFC 2131, 3.1.5). dnsmasq then disables a static address for ten
-// minutes, and believes any neighbour that says it in a guest's name. A guest
-// has no other address, so disabling it helps nobody.
+// A client that finds its address in use by another machine says so by DHCPDECLINE
+// (RFC 2131, 3.1.5). dnsmasq then disables a static address for ten minutes, and
+// believes any neighbour that says it in a guest's name. A guest has no other
+// address, so disabling it does not help.
 //
 // For DHCPv4 the message is matched by its type (option 53) and gets a tag;
 // the lines of the guests count only for messages without that tag, so that
@@ -41,9 +41,9 @@ type declines struct {
 // mostDeclined bounds what is remembered: all are healed at once.
 const mostDeclined = 64
 
-// Every healThrottle times as long as dnsmasq took to read its files it may be
-// made to read them for declined addresses: it answers nobody meanwhile, and
-// whoever forges one DHCPDECLINE can forge more.
+// After a reload for declined addresses, mdserver waits healThrottle times as long
+// as dnsmasq took to read its files: dnsmasq answers no requests meanwhile, and a
+// neighbour that forges one DHCPDECLINE can forge more.
 const healThrottle = 20
 
 // note takes a line of the DHCP server's log.

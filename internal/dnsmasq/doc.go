@@ -25,10 +25,10 @@
 // first. dnsmasq takes file events in order and in one thread, so once DNS
 // knows what the second file says, DHCP serves the first.
 //
-// Any other change rewrites the compact files, empties the watched
-// directories and sends SIGHUP: of a DHCP host that is changed or removed in
-// a watched directory dnsmasq keeps the old state. During the reload it
-// answers nobody, and DHCP is done before the first answer.
+// Any other change rewrites the compact files, empties the watched directories and
+// sends SIGHUP: of a DHCP host that is changed or removed in a watched directory
+// dnsmasq keeps the old state. During the reload it answers no requests, and DHCP
+// is done before the first answer.
 //
 // Both ways end with a marker, an AAAA record in mdserver.invalid whose
 // address is a digest of what was written. When dnsmasq answers with it, the

@@ -11,7 +11,7 @@ import (
 
 const (
 	dirMode  = 0o755
-	fileMode = 0o644 // dnsmasq may run as somebody else; host names are no secret
+	fileMode = 0o644 // dnsmasq may run as another user; host names are not secret
 )
 
 // dirs are the directories of the files that dnsmasq reads.
@@ -77,8 +77,8 @@ func (s Settings) makePidDir() error {
 	return nil
 }
 
-// holds reports whether a file has the given content, and the owner and mode
-// with which the server makes its files.
+// holds reports whether a file has the given content, and the owner and mode of
+// files that the server creates.
 func holds(path, content string) bool {
 	info, err := os.Lstat(path)
 	if err != nil || info.Mode() != fileMode || ownerOf(info) != uint32(os.Geteuid()) {
@@ -88,9 +88,9 @@ func holds(path, content string) bool {
 	return err == nil && bytes.Equal(text, []byte(content))
 }
 
-// write puts a file in place by renaming it out of the scratch directory,
-// which lies in the same file system and is watched by nobody: dnsmasq never
-// sees half a file. durable is for files that are written seldom.
+// write puts a file in place by renaming it out of the scratch directory, which is
+// in the same file system and is not watched: dnsmasq never sees half a file.
+// durable is for files that are written seldom.
 func (s Settings) write(path, content string, durable bool) error {
 	tmp, err := os.CreateTemp(s.scratch(), "*")
 	if err != nil {
@@ -111,9 +111,9 @@ func (s Settings) write(path, content string, durable bool) error {
 	return nil
 }
 
-// takeAway removes files from the watched directories. They are moved out
-// first and then removed, because dnsmasq is not told of the move: for each
-// file that is removed under its eyes it would search its whole cache.
+// takeAway removes files from the watched directories. They are moved out first
+// and then removed, because dnsmasq does not notice the move: for each file that
+// is removed from a watched directory, it would search its whole cache.
 func (s Settings) takeAway(paths []string) error {
 	for _, path := range paths {
 		away := filepath.Join(s.scratch(), filepath.Base(filepath.Dir(path))+"."+filepath.Base(path))

@@ -57,8 +57,8 @@ func stampOf(path string, lookUp func(string) (fs.FileInfo, error)) (stamp, bool
 	return s, true
 }
 
-// fileStamp does not follow a symbolic link: one in the place of a file is none
-// of ours. An administrator may have put a directory elsewhere.
+// fileStamp does not follow a symbolic link: mdserver creates none in the place of
+// a file. An administrator may have put a directory elsewhere.
 func fileStamp(path string) (stamp, bool) { return stampOf(path, os.Lstat) }
 func dirStamp(path string) (stamp, bool)  { return stampOf(path, os.Stat) }
 

@@ -13,9 +13,9 @@ type OnDHCPMessage func(mac instance.MAC, message string)
 // Known tells whether a MAC is a guest's. It must not wait.
 type Known func(mac instance.MAC) bool
 
-// OnDHCP sets who is told of DHCPv4 messages, and who knows the guests among
-// the clients. It comes before Start; only a dnsmasq that mdserver runs itself
-// can be heard.
+// OnDHCP sets the receiver of DHCPv4 messages, and a function that knows the
+// guests among the clients. Call it before Start. Only messages of a dnsmasq that
+// mdserver runs itself are received.
 func (s *Service) OnDHCP(heard OnDHCPMessage, known Known) {
 	s.clients = clients{heard: heard, known: known}
 }

@@ -12,14 +12,14 @@ import (
 	"mdserver/internal/instance"
 )
 
-// entry is what dnsmasq is told of one interface of a guest. Both texts end in a
-// newline or are empty.
+// entry is the text for dnsmasq about one interface of a guest. Both texts end in
+// a newline or are empty.
 type entry struct {
 	dhcp, dns string
 	lease     binding  // the IPv4 lease it leads to; the MAC is always there
 	lease6    binding  // the IPv6 lease
 	names     []string // in DNS, the first is what PTR answers
-	mtu       int      // that this interface alone is told of, or 0
+	mtu       int      // for this interface alone, or 0
 }
 
 // binding ties an address to a MAC, as a lease does.
@@ -33,7 +33,7 @@ func (b binding) valid() bool { return !b.mac.IsZero() && b.addr.IsValid() }
 // same reports whether dnsmasq could not tell the two apart.
 func (e entry) same(o entry) bool { return e.dhcp == o.dhcp && e.dns == o.dns }
 
-// empty reports whether dnsmasq is told nothing.
+// empty reports whether there is no text for dnsmasq.
 func (e entry) empty() bool { return e.dhcp == "" && e.dns == "" }
 
 // entryOf makes the lines of one of a guest's places on this network. The first
@@ -65,8 +65,8 @@ func (s Settings) entryOf(guest instance.Instance, place instance.Attachment, fi
 	return e, w.problems
 }
 
-// lineWriter is the only way into the host files. It checks what it writes,
-// whatever the callers have checked before.
+// lineWriter is the only way into the host files. It checks what it writes, even
+// if the callers have checked it.
 type lineWriter struct {
 	dhcpText, dnsText strings.Builder
 	problems          []string
@@ -81,7 +81,7 @@ type hostLine struct {
 	nameless                  bool // the host name is another line's
 	hasIPv6                   bool
 	further                   bool // the guest has its default route by another interface
-	mtu                       int  // that the guest is told of, or 0
+	mtu                       int  // for the guest, or 0
 }
 
 // furtherTag marks interfaces of guests that have their default route by another.
@@ -192,15 +192,15 @@ type hostFiles struct {
 	marker
 }
 
-// marker is a name by which dnsmasq tells that it has read a file. Its address
-// is out of the discard-only prefix (RFC 6666), which nobody can have.
+// marker is a name that shows whether dnsmasq has read a file. Its address is in
+// the discard-only prefix (RFC 6666), which no machine can have.
 type marker struct {
 	name    string
 	address netip.Addr
 }
 
-// compact renders all guests, ordered by address. extra is whatever else is
-// read at SIGHUP and must make a difference to the marker.
+// compact renders all guests, ordered by address. extra is further content that is
+// read at SIGHUP and must change the marker.
 func compact(entries []entry, name string, extra ...string) hostFiles {
 	slices.SortFunc(entries, func(a, b entry) int {
 		return cmp.Or(a.lease.addr.Compare(b.lease.addr), a.lease6.addr.Compare(b.lease6.addr), cmp.Compare(a.dhcp, b.dhcp),
@@ -233,8 +233,8 @@ func (m marker) revision() string {
 	return fmt.Sprintf("%016x", binary.BigEndian.Uint64(raw[8:]))
 }
 
-// bindings reads the IPv4 leases that a compact DHCP file leads to, ours or
-// the Python mdserver's. Lines of another form are passed over.
+// bindings reads the IPv4 leases that a compact DHCP file leads to, of this or of
+// the Python mdserver. Lines of another form are ignored.
 func bindings(text string) []binding {
 	var found []binding
 	for line := range strings.Lines(text) {

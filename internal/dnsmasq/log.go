@@ -39,7 +39,7 @@ type logLines struct {
 	lastError string
 }
 
-// newLogLines is to be closed.
+// The caller closes it.
 func newLogLines(log *slog.Logger, clients clients) *logLines {
 	report := func(about string, left budget.Left) {
 		log.Log(context.Background(), max(left.Level, slog.LevelWarn), "lines of dnsmasq omitted",

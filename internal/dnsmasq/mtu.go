@@ -9,8 +9,8 @@ import (
 	"mdserver/internal/instance"
 )
 
-// guestMTU is what a guest is told for an interface whose MTU is not that of the
-// network, or 0. dnsmasq prefers options with a tag.
+// guestMTU is the MTU for an interface if it differs from the network's, or 0.
+// dnsmasq prefers options with a tag.
 func (s Settings) guestMTU(nic int) int {
 	mtu := instance.EffectiveMTU(nic, s.MTU)
 	if mtu == s.MTU {
@@ -19,7 +19,7 @@ func (s Settings) guestMTU(nic int) int {
 	return mtu
 }
 
-// mtuTag marks guests that are told of an MTU.
+// mtuTag marks guests that get an MTU of their own.
 func mtuTag(mtu int) string { return fmt.Sprintf("mtu%d", mtu) }
 
 // options is the text of the options file, with the MTUs that guests need.

@@ -6,12 +6,11 @@ import (
 	"strings"
 )
 
-// options is the text of mds.opts. Option 249 is what Windows asks for in
-// place of 121. A guest that takes either ignores option 3 (RFC 3442), hence
-// the default route in all of them. A guest has one default route, on its first
-// network; on the others it is told of the way to the metadata alone. dnsmasq
-// offers itself as router and DNS server unless it is told not to, by an empty
-// option.
+// options is the text of mds.opts. Option 249 is what Windows asks for in place of
+// 121. A guest that takes either ignores option 3 (RFC 3442), hence the default
+// route in all of them. A guest has one default route, on its first network; on
+// the others it gets only the route to the metadata. dnsmasq offers itself as
+// router and DNS server unless an empty option prevents that.
 func (s Settings) options() string {
 	var b strings.Builder
 	b.WriteString(fileHeader)

@@ -78,7 +78,7 @@ func (s Settings) await(ctx context.Context, name string, addr netip.Addr) error
 	return err
 }
 
-// firstAnswer waits for any answer, and returns what dnsmasq tells of its
+// firstAnswer waits for any answer, and returns what dnsmasq reports about its
 // configuration.
 func (s Settings) firstAnswer(ctx context.Context) ([]string, error) {
 	a, err := s.askUntil(ctx, configName, dnsmessage.TypeTXT, func(nameserver.Answer) error { return nil })

@@ -33,7 +33,7 @@ type publication struct {
 	number   int      // of the last small file since dnsmasq read its directories
 	reloads  int      // makes each compact file's marker another
 	stale    bool     // the files lag behind the table, or dnsmasq behind the files
-	deaf     bool     // nobody answered DNS the last time
+	deaf     bool     // DNS did not answer the last time
 	outlived bool     // dnsmasq runs with a configuration, or watches directories, that are no longer ours
 
 	unwritten bool // a file could not be written
@@ -41,7 +41,7 @@ type publication struct {
 	warned   bool   // that dnsmasq is absent
 	revision string // confirmed by dnsmasq
 
-	epoch    int          // of the dnsmasq that the rest tells of
+	epoch    int          // of the dnsmasq that the other fields describe
 	heard    bool         // it has answered, and can be signalled
 	modern   bool         // it runs with the present configuration
 	mtus     map[int]bool // that the options file has
@@ -86,7 +86,7 @@ func (s *Service) watches(ctx context.Context, t *target) bool {
 	return s.hear(ctx, t) == nil && s.pub.modern
 }
 
-// publishNew tells of guests that are new, by one file for all of them.
+// publishNew publishes new guests, in one file for all of them.
 func (s *Service) publishNew(ctx context.Context, fresh []entry) error {
 	s.pub.number++
 	name := fmt.Sprintf("%08d", s.pub.number)
@@ -178,8 +178,8 @@ func (s *Service) takeOver(ctx context.Context, restart bool, departed []binding
 	return err
 }
 
-// replace restarts our child, which forgets all leases. Somebody else's
-// dnsmasq is reloaded instead.
+// replace restarts the child, which forgets all leases. An external dnsmasq is
+// reloaded instead.
 func (s *Service) replace(ctx context.Context, t *target) error {
 	err := s.runner.restart(ctx, syscall.SIGTERM)
 	if errors.Is(err, errNotOurs) {
@@ -217,8 +217,8 @@ func (s *Service) follow(t *target) {
 	s.pub.epoch, s.pub.heard, s.pub.modern, s.pub.leased6 = t.epoch, false, t.ours, nil
 }
 
-// hear waits until dnsmasq answers at all, once in its life, and so finds out
-// with which configuration it runs.
+// hear waits for the first answer of a dnsmasq, and so finds out which
+// configuration it has.
 func (s *Service) hear(ctx context.Context, t *target) error {
 	if s.follow(t); s.pub.heard {
 		return nil
@@ -231,8 +231,8 @@ func (s *Service) hear(ctx context.Context, t *target) error {
 	return nil
 }
 
-// serving waits for a dnsmasq to talk to. None, without an error, means that
-// it is somebody else's business; the log says so once.
+// serving waits for a dnsmasq that runs. It returns none, and no error, if another
+// service is responsible for it and it does not run; the log reports that once.
 func (s *Service) serving(ctx context.Context) (*target, error) {
 	t, err := s.runner.wait(ctx)
 	if err != nil {
@@ -257,8 +257,8 @@ func (s *Service) confirm(ctx context.Context, m marker) error {
 	return nil
 }
 
-// deafened explains that dnsmasq does not answer, and keeps in mind whether
-// anybody listens: if not, the next change is not made to wait as long.
+// deafened explains that dnsmasq does not answer, and remembers whether any
+// process listens: if none does, the next change waits for a shorter time.
 func (s *Service) deafened(err error) error {
 	s.pub.deaf = errors.Is(err, errNoAddress) || errors.Is(err, syscall.ECONNREFUSED)
 	return fmt.Errorf("dnsmasq has not applied the change (see its log, and `ip address show %s`): %w",

@@ -11,20 +11,20 @@ import (
 type Rebind string
 
 const (
-	RebindOwn     Rebind = "own"     // answers that name an address of ours
+	RebindOwn     Rebind = "own"     // answers with an address of mdserver's networks
 	RebindPrivate Rebind = "private" // answers that name any private address
 	RebindNo      Rebind = "no"      // none: all answers are passed on
 )
 
-// metadataAddresses are where guests look for metadata, on whatever network.
+// metadataAddresses are where guests look for metadata, on every network.
 var metadataAddresses = []netip.Prefix{
 	netip.MustParsePrefix("169.254.169.254/32"),
 	netip.MustParsePrefix("fd00:ec2::254/128"),
 	netip.MustParsePrefix("fe80::a9fe:a9fe/128"),
 }
 
-// rebind keeps answers from outside from naming addresses of ours. Names that
-// dnsmasq knows from its own files are not affected.
+// rebind blocks answers from outside with addresses of mdserver's networks. Names
+// that dnsmasq knows from its own files are not affected.
 //
 // bogus-nxdomain takes prefixes and answers that there is no such name; it
 // knows no exceptions. stop-dns-rebind takes all private addresses, and lets
@@ -44,9 +44,8 @@ func (c *directives) rebind(s Settings) {
 	}
 }
 
-// bogus has dnsmasq deny names that lead to a private address of these, by
-// IPv6 also in its IPv4-mapped form. Public addresses of guests may be named
-// by anybody.
+// bogus has dnsmasq deny names that lead to a private address of these, by IPv6
+// also in its IPv4-mapped form. Any name may have a public address of a guest.
 func (c *directives) bogus(prefixes []netip.Prefix) {
 	var seen []netip.Prefix
 	for _, p := range prefixes {

@@ -21,7 +21,7 @@ type target struct {
 
 // runner knows which dnsmasq serves us, if any.
 type runner interface {
-	// peek tells of the dnsmasq that runs at this moment, or nil.
+	// peek returns the dnsmasq that runs at this moment, or nil.
 	peek() *target
 	// wait does the same, but waits for one that is about to start. None and
 	// no error means that none is expected.
@@ -46,7 +46,7 @@ func (absent) close() error                          { return nil }
 
 func (absent) restart(context.Context, syscall.Signal) error { return errNotOurs }
 
-// external follows a dnsmasq that somebody else runs, by its pid-file.
+// external follows a dnsmasq that another service runs, by its pid-file.
 type external struct {
 	settings Settings
 	mu       sync.Mutex

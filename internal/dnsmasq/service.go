@@ -105,7 +105,7 @@ func (s *Service) begin(ctx context.Context) error {
 }
 
 // startPatience bounds the wait for a dnsmasq that starts. While the network is
-// down there is nobody to answer.
+// down, it does not answer.
 func (s *Service) startPatience() time.Duration {
 	if _, err := s.settings.probeAddress(); err != nil {
 		return deafPatience
@@ -152,11 +152,11 @@ func (s *Service) departed(before []binding) []binding {
 	return gone
 }
 
-// Apply makes a batch of changes known. It returns when all of them are live
-// in DHCP and in DNS. An error says that they are not, or not known to be;
-// the files are written in any case, so that dnsmasq's next reload or start
-// finds them. Where dnsmasq is somebody else's and does not run, there is
-// nothing to wait for: the log says so once.
+// Apply makes a batch of changes known. It returns when all of them are live in
+// DHCP and in DNS. An error says that they are not, or not known to be; the files
+// are written in any case, so that dnsmasq's next reload or start finds them. If
+// another service is responsible for dnsmasq and it does not run, Apply does not
+// wait, and the log reports it once.
 func (s *Service) Apply(ctx context.Context, events []instance.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,9 +174,9 @@ func (s *Service) Apply(ctx context.Context, events []instance.Event) error {
 	return err
 }
 
-// Reconfigure takes over new settings and all guests anew. dnsmasq is
-// restarted only if its configuration is another one; one that dnsmasq
-// refuses is an error and leaves the old one serving.
+// Reconfigure applies new settings, and publishes all guests again. dnsmasq is
+// restarted only if its configuration has changed. A configuration that dnsmasq
+// refuses is an error; the old one continues to serve.
 func (s *Service) Reconfigure(ctx context.Context, settings Settings, all []instance.Instance) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -271,8 +271,8 @@ func (s *Service) Status() Status {
 	return st
 }
 
-// Close stops the child and waits for all that the Service started. A
-// dnsmasq of somebody else runs on.
+// Close stops the child and waits for all goroutines of the Service. An external
+// dnsmasq continues to run.
 func (s *Service) Close() error {
 	s.state.Lock()
 	s.closed = true

@@ -28,7 +28,7 @@ const (
 type Settings struct {
 	Mode      Mode
 	Binary    string // path of the dnsmasq program
-	User      string // whom dnsmasq runs as
+	User      string // user that dnsmasq runs as
 	Launcher  string // socket of the launcher, which starts it as that user; "" for none
 	BaseDir   string // of the files that dnsmasq reads
 	RunDir    string // of the pid-file
@@ -91,8 +91,8 @@ func (s Settings) scratch() string  { return filepath.Join(s.BaseDir, "tmp") }
 // pidFile tells administrators of our child, as it did when dnsmasq wrote it.
 func (s Settings) pidFile() string { return filepath.Join(s.RunDir, s.NetName+".pid") }
 
-// pidDir is for the pid-file that dnsmasq itself writes, by which one that runs
-// as a service of its own is found.
+// pidDir is for the pid-file that dnsmasq itself writes. mdserver finds a dnsmasq
+// that runs as a service of its own by that file.
 func (s Settings) pidDir() string          { return filepath.Join(s.RunDir, "dnsmasq") }
 func (s Settings) externalPidFile() string { return filepath.Join(s.pidDir(), s.NetName+".pid") }
 
@@ -111,10 +111,10 @@ func (s Settings) lease() time.Duration {
 	return max(s.LeaseTime, leastLease).Truncate(time.Second)
 }
 
-// runsAs is the user and group to name in the configuration. dnsmasq becomes
-// them when it is started as root. It insists that they exist even when it
-// cannot become anybody else: an unprivileged child without a user of its own
-// is told its present one.
+// runsAs is the user and group to name in the configuration. dnsmasq becomes them
+// when it is started as root. dnsmasq requires that they exist even if it cannot
+// change its user. So an unprivileged child without a user of its own gets the
+// name of its current user.
 func (s Settings) runsAs() (user, group string) {
 	switch {
 	case s.account != nil:

@@ -27,9 +27,9 @@ type running interface {
 // starter starts dnsmasq with arguments; what it says goes to output.
 type starter func(args []string, output io.Writer) (running, error)
 
-// starter chooses as whom dnsmasq is started, and by whom. The text says why
-// that is not a user of dnsmasq's own, if so. mustLaunch refuses to start it as
-// the server's user.
+// starter chooses the user for dnsmasq, and how dnsmasq is started. The text says
+// why dnsmasq has no user of its own, if it has none. mustLaunch refuses to start
+// it as the server's user.
 func (s Settings) starter(mustLaunch bool) (starter, string, error) {
 	own := uint32(os.Geteuid())
 	switch {
@@ -79,8 +79,8 @@ type local struct{ *exec.Cmd }
 func (l local) Pid() int                   { return l.Process.Pid }
 func (l local) Signal(sig os.Signal) error { return l.Process.Signal(sig) }
 
-// asServer starts dnsmasq as whom the server runs as, with the capabilities
-// that the server has itself.
+// asServer starts dnsmasq as the server's user, with the capabilities of the
+// server.
 func (s Settings) asServer(args []string, output io.Writer) (running, error) {
 	attr := &syscall.SysProcAttr{}
 	if os.Geteuid() != 0 {

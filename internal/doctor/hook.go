@@ -52,7 +52,7 @@ func ourHook() string {
 	return ""
 }
 
-// tellsServer recognises our hook, and the original's, which uses curl.
+// tellsServer recognises our hook, and the Python mdserver's, which uses curl.
 func tellsServer(text string) bool {
 	return strings.Contains(text, "mdserver hook") || strings.Contains(text, "/instance-upload")
 }

@@ -23,7 +23,7 @@ const (
 // would take a single value for a list.
 func Text(w http.ResponseWriter, value string) {
 	begin(w, http.StatusOK, TypeText, len(value))
-	_, _ = io.WriteString(w, value) // a guest that hangs up is no fault of ours
+	_, _ = io.WriteString(w, value) // a guest that hangs up is not the server's fault
 }
 
 // Bytes answers a request with a body as it is.
@@ -46,8 +46,8 @@ func Listing(w http.ResponseWriter, names []string) {
 	Text(w, strings.Join(names, "\n"))
 }
 
-// UnknownClient refuses a client that owns no guest's address, with 400 as
-// the original does: scripts may rely on it.
+// UnknownClient refuses a client that owns no guest's address, with 400 as the
+// Python mdserver does: scripts may rely on it.
 func UnknownClient(w http.ResponseWriter, c caller.Caller) {
 	Refuse(w, http.StatusBadRequest, "Unknown client: "+c.Addr.String())
 }

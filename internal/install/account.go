@@ -19,8 +19,8 @@ func validUser(name string) bool { return userName.MatchString(name) }
 // unknown.
 type account struct{ uid, gid int }
 
-// dnsmasqUser is the user for dnsmasq. It has the same name whatever the
-// server's user is: the configuration takes it without being told.
+// dnsmasqUser is the user for dnsmasq. Its name does not depend on the server's
+// user, so that the configuration has it as a default.
 const dnsmasqUser = "mdserver-dnsmasq"
 
 // owners gives what to set as a file's owner and group: noOwner for root's.

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// The original has a path unit that starts its dnsmasq. Nothing of ours has
-// that name.
+// The Python mdserver has a path unit that starts its dnsmasq. mdserver has
+// nothing of that name.
 const pathUnit = "mdserver-dnsmasq.path"
 
 const originalHookPath = hooksDir + "/qemu"
 
-// originalUnits are the original's, each after those that it needs.
+// originalUnits are the Python mdserver's, each after those that it needs.
 var originalUnits = []struct {
 	name      string
 	recognise func(content []byte) bool
@@ -24,16 +24,16 @@ var originalUnits = []struct {
 	{dnsmasqUnit, isOriginalDnsmasqUnit},
 }
 
-// formerUnit is a unit of the original as it was before the upgrade.
+// formerUnit is a unit of the Python mdserver as it was before the upgrade.
 type formerUnit struct {
 	Name    string `json:"name"`
 	Enabled bool   `json:"enabled"`
 	Active  bool   `json:"active"`
 }
 
-// noteOriginal remembers which of the original's units are enabled and which
-// run, before they are set aside. It is saved at once: an installation that is
-// interrupted could not find out again.
+// noteOriginal remembers which of the Python mdserver's units are enabled and
+// which run, before they are set aside. It is saved at once: an installation that
+// is interrupted could not find out again.
 func (j *job) noteOriginal(ctx context.Context) error {
 	if !j.live() {
 		return nil
@@ -59,7 +59,8 @@ func (j *job) unitIs(ctx context.Context, unit, state string) bool {
 	return err == nil && strings.TrimSpace(out) == state
 }
 
-// isOriginal reports whether a file is there and is recognised as the original's.
+// isOriginal reports whether a file is there and is recognised as the Python
+// mdserver's.
 func (j *job) isOriginal(name string, recognise func([]byte) bool) bool {
 	info, err := j.tree.lstat(name)
 	if err != nil || info == nil || !info.Mode().IsRegular() {
@@ -69,8 +70,9 @@ func (j *job) isOriginal(name string, recognise func([]byte) bool) bool {
 	return err == nil && recognise(content)
 }
 
-// moveAside moves away what the original has and we do not replace: the unit
-// that starts its dnsmasq, and the hook if nothing in it is the administrator's.
+// moveAside moves away files of the Python mdserver that mdserver does not
+// replace: the unit that starts its dnsmasq, and the hook if nothing in it is the
+// administrator's.
 func (j *job) moveAside(ctx context.Context) error {
 	unit := path.Join(unitDir, pathUnit)
 	if j.isOriginal(unit, isOriginalPathUnit) {
@@ -112,7 +114,7 @@ func (j *job) moveFile(name string) error {
 }
 
 // stopPathUnit stops the unit that was set aside. It comes after daemon-reload:
-// the original's server stops with that unit, and ours does not.
+// the Python mdserver stops with that unit, and this one does not.
 func (j *job) stopPathUnit(ctx context.Context) {
 	if slices.Contains(j.manifest.Aside, path.Join(unitDir, pathUnit)) && j.unitIs(ctx, pathUnit, "active") {
 		j.system(ctx, "systemctl", "stop", pathUnit)
@@ -130,7 +132,7 @@ func (j *job) putBack() error {
 	return nil
 }
 
-// revive enables and starts the original's units as they were, and reports
+// revive enables and starts the Python mdserver's units as they were, and reports
 // whether it started the server.
 func (j *job) revive(ctx context.Context) (started bool) {
 	var enabled, active []string

@@ -110,8 +110,8 @@ func (j *job) writeDropIn(content string) error {
 	return j.put(item{content: []byte(content), mode: 0o640, group: true}, dropIn, action, "the network and the keys")
 }
 
-// verify makes sure that the server reads what was written: a configuration
-// of the original need not include the directory.
+// verify makes sure that the server reads what was written: a configuration of the
+// Python mdserver need not include the directory.
 func (j *job) verify() error {
 	cfg, err := j.loadConfig()
 	if err != nil {

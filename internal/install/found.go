@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 )
 
-// Found is a file of the original mdserver on this host, and what becomes of it.
+// Found is a file of the Python mdserver on this host, and what becomes of it.
 type Found struct {
 	Path string
 	Text string

@@ -1,10 +1,10 @@
 // Package install puts mdserver's files onto a host and takes them away again.
 //
-// It keeps what the administrator changed, as dpkg does with configuration
-// files: a manifest remembers what was installed last, so a file that still is
-// that may be replaced, and beside any other the new version is laid as
-// "PATH.new". Files of the original mdserver that ours replace or make
-// superfluous are moved to "PATH.orig-mdserver", and Uninstall moves them back.
+// It keeps what the administrator changed, as dpkg does with configuration files:
+// a manifest remembers what was installed last, so a file that still is that may
+// be replaced, and beside any other the new version is laid as "PATH.new". Files
+// of the Python mdserver that are replaced or no longer needed are moved to
+// "PATH.orig-mdserver", and Uninstall moves them back.
 package install
 
 import (
@@ -119,8 +119,8 @@ func newJob(opts Options) (*job, error) {
 	}, nil
 }
 
-// Install puts everything in place. It may be called again at any time: what
-// is in place is left alone. On an error the report tells what was done before.
+// Install puts everything in place. It may be called again at any time: what is in
+// place is left alone. On an error, the report lists what was done before.
 func Install(ctx context.Context, opts Options) (*Report, error) {
 	j, err := newJob(opts)
 	if err != nil {

@@ -24,13 +24,13 @@ type manifest struct {
 
 	Undo [][]string `json:"undo,omitempty"` // commands that undo what start did, in the order of the steps
 
-	// Withdrawn are the libvirt networks from which the server's entries are gone.
+	// Withdrawn are the libvirt networks without entries of the server any more.
 	Withdrawn []string     `json:"withdrawn,omitempty"`
-	Aside     []string     `json:"aside,omitempty"` // files of the original that nothing of ours replaces
-	Units     []formerUnit `json:"units,omitempty"` // of the original, as they were
+	Aside     []string     `json:"aside,omitempty"` // files of the Python mdserver that mdserver does not replace
+	Units     []formerUnit `json:"units,omitempty"` // of the Python mdserver, as they were
 
-	// Original: the files of the original mdserver are back, to which
-	// configuration and data belong too.
+	// Original: the files of the Python mdserver are back. Configuration and data
+	// belong to it, too.
 	Original bool `json:"original,omitempty"`
 
 	installed bool

@@ -48,8 +48,8 @@ func servedAs(n config.Network) served {
 
 // setsNetwork reports whether the configuration describes a network. The sample
 // describes none, and sets two keys that hold for any. A file that does not
-// include the directory of the sample's drop-ins is the original's, whose guests
-// are on the network of the defaults unless it says otherwise.
+// include the directory of the sample's drop-ins is the Python mdserver's, whose
+// guests are on the network of the defaults unless it says otherwise.
 func setsNetwork(cfg *config.Config) bool {
 	includes := slices.ContainsFunc(cfg.Files.Directories, func(d config.Directory) bool {
 		return strings.HasSuffix(d.Path, path.Dir(dropIn))

@@ -80,7 +80,7 @@ func (j *job) keep(it item, last file, why string) error {
 	return j.put(it, path, Created, "")
 }
 
-// setAside moves a file of the original mdserver away and installs ours.
+// setAside moves a file of the Python mdserver away and installs mdserver's.
 func (j *job) setAside(it item) error {
 	backup := it.path + originalSuffix
 	if info, err := j.tree.lstat(backup); err != nil {

@@ -28,8 +28,8 @@ type item struct {
 	policy  policy
 	content []byte
 
-	// original recognises the original mdserver's file at this path, which is
-	// then set aside.
+	// original recognises the Python mdserver's file at this path, which is then
+	// set aside.
 	original func(content []byte) bool
 }
 

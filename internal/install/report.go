@@ -11,9 +11,9 @@ const (
 	Replaced  Action = "replaced"
 	Kept      Action = "kept" // it is not what we installed, or it is yours
 	Unchanged Action = "unchanged"
-	Moved     Action = "moved" // a file of the original mdserver is aside
+	Moved     Action = "moved" // a file of the Python mdserver is aside
 	Removed   Action = "removed"
-	Restored  Action = "restored" // a file of the original mdserver is back
+	Restored  Action = "restored" // a file of the Python mdserver is back
 	Skipped   Action = "skipped"
 	Done      Action = "done" // a command of the system was run
 	Failed    Action = "failed"

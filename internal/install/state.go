@@ -11,8 +11,8 @@ import (
 // sharedDir is below the state directory and is what dnsmasq's user may read.
 const sharedDir = "dnsmasq"
 
-// takeOverState gives what lies in the state directory to mdserver's user, as
-// the original wrote it as root, and lets dnsmasq's user read what is written
+// takeOverState gives what lies in the state directory to mdserver's user, as the
+// Python mdserver wrote it as root, and lets dnsmasq's user read what is written
 // for it, and nothing else.
 func (j *job) takeOverState() error {
 	uid, gid := j.owners(true, true)

@@ -142,8 +142,8 @@ func (j *job) firstGuest() {
 			" --sysinfo 'system.product=OpenStack Nova'")
 }
 
-// findLeftovers looks for what the original mdserver left that only the
-// administrator can judge.
+// findLeftovers looks for files of the Python mdserver that only the administrator
+// can judge.
 func (j *job) findLeftovers() {
 	j.findHook()
 	if unit := path.Join(unitDir, pathUnit); j.has(unit) && !j.moved(unit) {
@@ -214,8 +214,8 @@ func (j *job) ours(pid int) bool {
 	return err == nil && strings.TrimSpace(string(parent)) == "mdserver"
 }
 
-// findUnreadableConfig tells of a kept configuration that mdserver's user may
-// not read: the original ran as root.
+// findUnreadableConfig reports a kept configuration that mdserver's user cannot
+// read: the Python mdserver ran as root.
 func (j *job) findUnreadableConfig() {
 	if j.account.gid == noOwner {
 		return

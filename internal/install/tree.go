@@ -142,7 +142,7 @@ func (t *tree) mkdir(name string, mode fs.FileMode, uid, gid int) (made []string
 	if err := t.root.Chown(rel, uid, gid); err != nil {
 		return made, err
 	}
-	return made, t.root.Chmod(rel, mode) // whatever the umask is
+	return made, t.root.Chmod(rel, mode) // regardless of the umask
 }
 
 // openDir opens a directory, following a link to it.

@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// Uninstall takes away what Install put in place and nobody changed since, and
-// puts the original's files back. Configuration and data stay unless Purge is
-// set. On an error the report tells what was done before.
+// Uninstall removes what Install installed and the administrator did not change,
+// and puts the Python mdserver's files back. Configuration and data stay unless
+// Purge is set. On an error, the report lists what was done before.
 func Uninstall(ctx context.Context, opts Options) (*Report, error) {
 	j, err := newJob(opts)
 	if err != nil {
@@ -33,8 +33,8 @@ func Uninstall(ctx context.Context, opts Options) (*Report, error) {
 	return j.report, j.uninstall(ctx)
 }
 
-// refusePurge keeps the original's configuration and database from being
-// purged as ours.
+// refusePurge protects the Python mdserver's configuration and database from being
+// removed.
 func (j *job) refusePurge() error {
 	const why = "purge: this host was upgraded from the Python mdserver, which uses the same configuration and data; "
 	if j.manifest.Original {
@@ -141,7 +141,7 @@ func (j *job) takeAway(name string) error {
 	return j.restore(name, gone)
 }
 
-// restore puts the original's file back if ours is gone.
+// restore puts the Python mdserver's file back if mdserver's is gone.
 func (j *job) restore(name string, gone bool) error {
 	backup := name + originalSuffix
 	if !j.has(backup) {
@@ -233,7 +233,7 @@ func (j *job) afterwards(started bool) {
 	switch {
 	case original && !started:
 		j.report.next("start the Python mdserver again", "systemctl start mdserver.service")
-	case !original && j.has("/etc/libvirt/qemu/networks/mds.xml"): // the original serves it, too
+	case !original && j.has("/etc/libvirt/qemu/networks/mds.xml"): // the Python mdserver serves it, too
 		j.report.next("remove the guests' network, if it is not used", "virsh net-destroy mds", "virsh net-undefine mds")
 	}
 }

@@ -145,8 +145,8 @@ func (m Metadata) IMDSExempt() (frontends []string, ok bool) {
 	return frontends, ok && err == nil
 }
 
-// Flat gives all metadata as one map of text, the form in which the original
-// keeps it: tags become a comma separated list of name=value.
+// Flat gives all metadata as one map of text, the form in which the Python
+// mdserver keeps it: tags become a comma separated list of name=value.
 func (m Metadata) Flat() map[string]string {
 	flat := maps.Clone(m.Values)
 	if flat == nil {

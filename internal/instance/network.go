@@ -43,10 +43,10 @@ type Network struct {
 
 	Gateway4 netip.Addr
 	Gateway6 netip.Addr   // valid where DHCPv6 is served
-	DNS      []netip.Addr // the DNS servers that guests are told of, if any
+	DNS      []netip.Addr // the DNS servers that guests get, if any
 	Domain   string       // the guests' DNS domain, or empty
 	Search   []string     // the domains that guests search; Domain if empty
-	MTU      int          // that guests are told of; 0: not set
+	MTU      int          // that guests get; 0: not set
 
 	NamePrefix string // before each guest's name in DNS, or empty
 

@@ -22,8 +22,8 @@ type claim struct {
 	given     []netip.Addr // to other interfaces of the guest by the same request
 }
 
-// givenByHand tells which addresses of a guest came neither from the pool nor
-// from its metadata: those of a record that the original's database had.
+// givenByHand tells which addresses of a guest came neither from the pool nor from
+// its metadata: those of a record that the Python mdserver's database had.
 func givenByHand(guest *instance.Instance) (ipv4, ipv6 bool) {
 	imported := guest.ID != instance.DeriveID(guest.UUID)
 	return imported && guest.IPv4 != guest.Metadata.IPv4(), imported && guest.IPv6 != guest.Metadata.IPv6()

@@ -1,9 +1,9 @@
 // Package libvirt reads what libvirt knows of a guest: its domain definition,
 // as `virsh dumpxml` prints it and as libvirtd hands it to the qemu hook.
 //
-// The few elements that mdserver needs are decoded with encoding/xml itself.
-// A full schema binding decodes the content of <metadata> to text and loses
-// the namespace that the original's users declare on that element.
+// The few elements that mdserver needs are decoded with encoding/xml itself. A
+// full schema binding decodes the content of <metadata> to text and loses the
+// namespace that the Python mdserver's users declare on that element.
 package libvirt
 
 import (

@@ -11,14 +11,14 @@ import (
 	"mdserver/internal/instance"
 )
 
-// MetadataNamespace is the XML namespace of mdserver's elements within a
-// domain's <metadata>. It is the original's.
+// MetadataNamespace is the XML namespace of mdserver's elements within a domain's
+// <metadata>. It is the Python mdserver's.
 const MetadataNamespace = "urn:md_server:domain_metadata"
 
-// metadataXML collects mdserver's elements from a domain's <metadata>. Two
-// forms are understood: the original's, a key directly below <metadata>, and
-// one container element (of any name) that holds all keys. Use the container
-// for more than one key: libvirt keeps one top-level element per namespace.
+// metadataXML collects mdserver's elements from a domain's <metadata>. Two forms
+// are understood: the Python mdserver's, a key directly below <metadata>, and one
+// container element (of any name) that holds all keys. Use the container for more
+// than one key: libvirt keeps one top-level element per namespace.
 type metadataXML struct {
 	instance.Metadata
 }

@@ -7,8 +7,8 @@ import (
 	"mdserver/internal/instance"
 )
 
-// unknownType is the type of a guest whose CPUs or memory are not on record:
-// one that came from the original's database and was not started since.
+// unknownType is the type of a guest whose CPUs or memory are not on record: one
+// that came from the Python mdserver's database and was not started since.
 const unknownType = "kvm.unknown"
 
 // InstanceType names the size of the guest as clouds do, family.size: what

@@ -131,7 +131,7 @@ func (s *Site) network(name string) instance.Network {
 	return instance.Network{}
 }
 
-// appendInterfaces lists the guest's interfaces. A guest of the original's
+// appendInterfaces lists the guest's interfaces. A guest of the Python mdserver's
 // database has none on record but the one that the address belongs to.
 func appendInterfaces(list []Interface, guest *instance.Instance, site *Site) []Interface {
 	list = slices.Grow(list, max(1, len(guest.Interfaces)))

@@ -88,8 +88,8 @@ func Configured(cfg *config.Config) []instance.Network {
 	return all
 }
 
-// guestDNS lists the DNS servers that guests are told of: this host's own
-// addresses on their network, as in the DHCP options.
+// guestDNS lists the DNS servers that guests get: this host's own addresses on
+// their network, as in the DHCP options.
 func guestDNS(n config.Network) []netip.Addr {
 	if !n.UseDNS || !n.Gateway.IsValid() {
 		return nil

@@ -46,11 +46,10 @@ type template struct {
 	watched []fingerprint // taken before the file was read
 }
 
-// search finds the template of a guest, or tells at least what it watched, in
-// the original's order: the file that
-// the domain's metadata names, and no other if it names one; else the file
-// called like the domain, then like its MAC address; then the default
-// template; then the built-in one.
+// search finds the template of a guest, or tells at least what it watched, in the
+// Python mdserver's order: the file that the domain's metadata names, and no other
+// if it names one; else the file called like the domain, then like its MAC
+// address; then the default template; then the built-in one.
 func (r *Renderer) search(guest *instance.Instance) (template, error) {
 	prefix, insists := guest.Metadata.UserdataPrefix()
 	names := []string{guest.Name, guest.MAC.String()}
@@ -79,8 +78,8 @@ func (r *Renderer) search(guest *instance.Instance) (template, error) {
 	return template{builtinName, r.builtin(guest), watched}, nil
 }
 
-// builtin is the built-in template for a guest. A guest without a domain gets
-// the original's.
+// builtin is the built-in template for a guest. A guest without a domain gets the
+// Python mdserver's.
 func (r *Renderer) builtin(guest *instance.Instance) string {
 	domain := cmp.Or(r.domains[guest.Network], "localdomain")
 	return strings.Replace(builtin, "%s", instance.FQDN(guest.Hostname, domain), 1)

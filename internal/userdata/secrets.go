@@ -26,8 +26,8 @@ func redactor(cfg *config.Config) func(string) string {
 	return strings.NewReplacer(pairs...).Replace
 }
 
-// keepForDebugging writes what a guest gets below run_dir when debug_userdata
-// asks for it, readable by the server's own user only. The original wrote to
+// keepForDebugging writes what a guest gets below run_dir when debug_userdata asks
+// for it, readable by the server's own user only. The Python mdserver wrote to
 // /tmp, where anybody could read it or be there first.
 func (r *Renderer) keepForDebugging(doc document, guest *instance.Instance, rendered Rendered) {
 	if r.debugDir == "" {

@@ -10,9 +10,9 @@ import (
 	"mdserver/stpl"
 )
 
-// siteVariables are the template variables that all guests share. The order
-// of precedence is the original's: configuration keys first, then public
-// keys; template data and _config_items_ fill only names that are still free.
+// siteVariables are the template variables that all guests share. The order of
+// precedence is the Python mdserver's: configuration keys first, then public keys;
+// template data and _config_items_ fill only names that are still free.
 func siteVariables(cfg *config.Config) map[string]any {
 	vars := map[string]any{}
 	for _, v := range cfg.InForce() {
@@ -43,8 +43,8 @@ func Names(cfg *config.Config) stpl.Names {
 	return names
 }
 
-// addPublicKeys adds public_keys and public_key_<name>. Where no default key
-// is configured the original offers a placeholder under its name; so do we,
+// addPublicKeys adds public_keys and public_key_<name>. Where no default key is
+// configured the Python mdserver offers a placeholder under its name; so do we,
 // since templates name that variable, but it is no member of public_keys.
 func addPublicKeys(vars map[string]any, cfg *config.Config) {
 	keys := stpl.Dict{} // in the order of the configuration

@@ -1,12 +1,12 @@
 // Package ini reads the dialect of INI that Python's configparser reads with
 // its default settings, and reports where each value stands.
 //
-// The original mdserver read its files with configparser, so a file in the
-// field may use all of it: "=" and ":" between key and value, full-line
-// comments with "#" and ";", values that go on in indented lines, a [DEFAULT]
-// section that every other section inherits, and "%(key)s" references. An
-// error about a wrong value has to name the line, and gopkg.in/ini.v1, the
-// usual library, keeps no positions; hence this small reader.
+// The Python mdserver read its files with configparser, so a file in the field may
+// use all of it: "=" and ":" between key and value, full-line comments with "#"
+// and ";", values that go on in indented lines, a [DEFAULT] section that every
+// other section inherits, and "%(key)s" references. An error about a wrong value
+// has to name the line, and gopkg.in/ini.v1, the usual library, keeps no
+// positions; hence this small reader.
 //
 // It departs from configparser in three places. A file's problems are all
 // reported, not only the first. A "%" that configparser would refuse is taken

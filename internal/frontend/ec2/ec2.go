@@ -10,7 +10,7 @@
 //	/{version}/user-data           the rendered user-data
 //
 // Source: "Instance metadata and user data", Amazon EC2 User Guide; wording of
-// refusals: the original mdserver 0.6.5.
+// refusals: the Python mdserver 0.6.5.
 package ec2
 
 import (

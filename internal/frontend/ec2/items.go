@@ -9,8 +9,8 @@ import (
 	"mdserver/internal/instance"
 )
 
-// publicKeys lists keys as "0=name"; a client then asks for 0/openssh-key. As
-// in the original a key is found by its name, too.
+// publicKeys lists keys as "0=name"; a client then asks for 0/openssh-key. As in
+// the Python mdserver a key is found by its name, too.
 var publicKeys = &each{names: keyNames, enter: enterKey, entries: []entry{
 	{name: "openssh-key", value: func(s *subject) string { return s.key.Key }},
 }}

@@ -99,7 +99,7 @@ func describe(doc *metadata.Document, version string) metaData {
 func identity(doc *metadata.Document) string {
 	derived := instance.DeriveID(doc.UUID)
 	if doc.InstanceID == derived || len(doc.InstanceID) != len(derived) {
-		return doc.UUID.String() // also for a guest of the original's database
+		return doc.UUID.String() // also for a guest of the Python mdserver's database
 	}
 	return uuid.NewSHA1(doc.UUID, []byte(doc.InstanceID)).String()
 }

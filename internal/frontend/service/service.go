@@ -23,7 +23,7 @@ type Frontend struct {
 	values map[string]string
 }
 
-// names is the listing of /service/, in the original's order.
+// names is the listing of /service/, in the Python mdserver's order.
 var names = []string{"name", "type", "version", "location", "ec2_versions"}
 
 // New makes the frontend of one configuration.

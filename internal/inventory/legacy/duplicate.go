@@ -14,8 +14,8 @@ type indexed struct {
 }
 
 // lastWins drops guests that share a name, UUID, MAC address or address with a
-// later one: the original looked its entries up in indices that later entries
-// overwrote.
+// later one: the Python mdserver looked its entries up in indices that later
+// entries overwrote.
 func lastWins(guests []indexed) ([]instance.Instance, []Skipped) {
 	seen := map[[2]string]int{} // key and value → place of the entry that has it
 	var kept []instance.Instance

@@ -78,7 +78,7 @@ func (r *entryReader) guest() instance.Instance {
 	return guest
 }
 
-// instanceID is what the original answered as instance-id.
+// instanceID is what the Python mdserver answered as instance-id.
 func instanceID(guest instance.Instance) string {
 	if !guest.IPv4.IsValid() {
 		return instance.DeriveID(guest.UUID)
@@ -86,8 +86,8 @@ func instanceID(guest instance.Instance) string {
 	return "i-" + guest.IPv4.String()
 }
 
-// hostname is the domain name if it can be one, as it was in the original. It
-// need not be unique yet.
+// hostname is the domain name if it can be one, as it was in the Python mdserver.
+// It need not be unique yet.
 func hostname(guest instance.Instance) string {
 	if wanted := guest.Metadata.Hostname(); instance.ValidHostname(wanted) {
 		return wanted
@@ -179,7 +179,7 @@ func (r *entryReader) time(key string) time.Time {
 const maxSeconds = 253402300800
 
 // metadata reads text to text. An empty element of the domain XML is null here,
-// and to the original the same as a missing one.
+// and to the Python mdserver the same as a missing one.
 func (r *entryReader) metadata() instance.Metadata {
 	if !r.has(keyMetadata) {
 		return instance.Metadata{}

@@ -1,4 +1,4 @@
-// Package legacy reads and writes the JSON database of the original mdserver
+// Package legacy reads and writes the JSON database of the Python mdserver
 // (db_file), so that a host can move to this one and back.
 //
 // There are two forms: a plain list of entries, which the releases up to 0.6.7
@@ -23,7 +23,7 @@ const (
 	Object Form = "legacy-object"
 )
 
-// Meta is what the original's database says of itself.
+// Meta is what the Python mdserver's database says of itself.
 type Meta struct {
 	Initialised time.Time
 	Updated     time.Time

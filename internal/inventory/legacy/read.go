@@ -9,8 +9,8 @@ import (
 	"mdserver/internal/instance"
 )
 
-// Parse reads the original's database in either form. The guests keep their
-// addresses and the instance-id that the original told them. What cannot be
+// Parse reads the Python mdserver's database in either form. The guests keep their
+// addresses and the instance-id that the Python mdserver told them. What cannot be
 // used is skipped and reported; an error means that the file as a whole is not
 // such a database.
 func Parse(data []byte) ([]instance.Instance, []Skipped, error) {

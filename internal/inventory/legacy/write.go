@@ -14,7 +14,7 @@ import (
 	"mdserver/internal/instance"
 )
 
-// The format as the original writes it, keys in its order.
+// The format as the Python mdserver writes it, keys in its order.
 type (
 	database struct {
 		Metadata metadata `json:"metadata"`
@@ -61,9 +61,9 @@ func (s seconds) MarshalJSON() ([]byte, error) {
 	return text, nil
 }
 
-// Write writes guests as a database of this form. Only Object has room for
-// meta. What the original does not know, the instance-id, other interfaces and
-// so on, is not in it.
+// Write writes guests as a database of this form. Only Object has room for meta.
+// What the Python mdserver does not know, the instance-id, other interfaces and so
+// on, is not in it.
 func Write(w io.Writer, form Form, guests []instance.Instance, meta Meta) error {
 	db := database{Metadata: metadataOf(meta), Entries: make([]entry, 0, len(guests))}
 	for _, guest := range guests {
@@ -132,7 +132,7 @@ func addrOrNull(addr netip.Addr) *string {
 	return orNull(addr.String())
 }
 
-// ascii escapes all that is not ASCII: the original opens the file in the
+// ascii escapes all that is not ASCII: the Python mdserver opens the file in the
 // encoding of its locale, which may be "C".
 func ascii(text []byte) []byte {
 	out := make([]byte, 0, len(text))
