@@ -36,7 +36,7 @@ const (
 	python         // a name of Python's own
 )
 
-// rebase is the template that is to be rendered around this one.
+// rebase is the template to render around this one.
 type rebase struct {
 	name string
 	vars *object.Dict

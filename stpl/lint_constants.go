@@ -98,8 +98,8 @@ func (l *linter) fixed(n *syntax.Name) bool {
 	return builtin
 }
 
-// typeOf returns the type that a literal has whatever is in it, nil if the
-// expression is no literal.
+// typeOf returns the type of a literal, regardless of its content, or nil if the
+// expression is not a literal.
 func typeOf(x syntax.Expr) *object.Type {
 	switch x := x.(type) {
 	case *syntax.Const:

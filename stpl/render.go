@@ -81,7 +81,7 @@ func (e *Engine) NewBudget() Budget {
 
 // RenderWithin is Render for one of several renders that share a budget.
 func (t *Template) RenderWithin(ctx context.Context, budget *Budget, vars map[string]any) (Output, error) {
-	if t.plain != nil { // whoever asked for it bounds a text
+	if t.plain != nil { // the caller bounds a text
 		return Output{Text: []byte(strings.Join(t.plain, ""))}, nil
 	}
 	space := t.engine.spaces.Get().(*workspace)
@@ -180,8 +180,8 @@ func (r *render) searched() []string {
 	return searched
 }
 
-// compile makes a template of an included file. One that is to be passed
-// through untouched is printed; what is left of it is an empty template.
+// compile makes a template of an included file. A file that is sent as it is gets
+// printed; an empty template remains.
 func (r *render) compile(path, source string) (*Template, error) {
 	body, raw, err := r.engine.opts.Raw(path, source)
 	if err == nil && raw {
@@ -208,8 +208,8 @@ func (r *render) chargeSource(n int) error {
 	return r.thread.Alloc(2 * n)
 }
 
-// compileFailure is the error of an included template, at that template's
-// line. It ends the render: no template can mend another.
+// compileFailure is the error of an included template, at that template's line. It
+// ends the render: no template can catch another's error.
 func compileFailure(e *Error) error {
 	err := object.Fatal(e.Kind, "%s", e.Message)
 	return object.At(err, e.File, e.Line)

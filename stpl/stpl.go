@@ -22,9 +22,9 @@ import (
 // Escape is what {{ }} does to a value.
 type Escape int
 
-// EscapeHTML replaces & < > " and ', as the original does; EscapeNone prints
-// the value as it is; EscapeSwapped exchanges {{ }} and {{! }}, which is what
-// bottle's option noescape does.
+// EscapeHTML replaces & < > " and ', as Bottle does; EscapeNone prints the value
+// as it is; EscapeSwapped exchanges {{ }} and {{! }}, which is what bottle's
+// option noescape does.
 const (
 	EscapeHTML Escape = iota
 	EscapeNone

@@ -2,7 +2,7 @@
 // mdserver, as JSON. It is a vocabulary without logic: the server's parts report
 // in it, package admin sends it, and package client gives it to commands.
 //
-//	POST   /instance-upload          domain XML, answers as the original does
+//	POST   /instance-upload          domain XML, answers as the Python mdserver does
 //	POST   /v1/instances             domain XML, answers Registered
 //	GET    /v1/instances             []Guest, sorted by name
 //	GET    /v1/refusals              []Refusal

@@ -30,7 +30,7 @@ type Network struct {
 
 // Dnsmasq is the state of a network's dnsmasq.
 type Dnsmasq struct {
-	Mode      DnsmasqMode `json:"mode"`                 // in effect: external if a foreign dnsmasq is left alone
+	Mode      DnsmasqMode `json:"mode"`                 // in effect: external if mdserver uses a foreign dnsmasq
 	PID       int         `json:"pid,omitempty"`        // of the dnsmasq that serves, 0 if none does
 	Restarts  int         `json:"restarts"`             // of our child
 	Replaced  int         `json:"replaced,omitempty"`   // how often it did not answer and was killed

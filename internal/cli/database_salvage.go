@@ -36,9 +36,9 @@ type salvageCount struct {
 	Uncertain int `json:"uncertain"` // versions; a record may have several
 }
 
-// salvagedRecord is one version of a guest or of a resting address.
+// salvagedRecord is one version of a guest or of an address in quarantine.
 type salvagedRecord struct {
-	Kind      string              `json:"kind"` // guest or resting
+	Kind      string              `json:"kind"` // "guest" or "resting"
 	Name      string              `json:"name"` // of the guest, or the address
 	UUID      string              `json:"uuid"`
 	Updated   time.Time           `json:"updated"`

@@ -11,7 +11,7 @@ import (
 	"mdserver/internal/inventory/document"
 )
 
-// exportDocument writes all guests and resting addresses without a loss.
+// exportDocument writes all guests and addresses in quarantine without a loss.
 func (d *Daemon) exportDocument(w io.Writer) error {
 	return document.Write(w, document.NewHeader(d.config.Load().Service.Hostname, config.Version), d.inventory.Snapshot().Table())
 }

@@ -19,7 +19,7 @@ import (
 // libvirtSync keeps the inventory in step with libvirt.
 type libvirtSync struct {
 	presence *presence.Reconciler
-	watcher  *watch.Watcher    // nil: libvirt is left alone
+	watcher  *watch.Watcher    // nil: libvirt is not used
 	bridges  *bridges.Resolver // nil, too, then
 }
 

@@ -9,9 +9,9 @@ import (
 	"mdserver/internal/instance"
 )
 
-// ownNames are the names of this host that no guest may have, in lower case:
-// those that the kernel and the configuration have, and their first labels. Its
-// hosts file tells of further ones.
+// ownNames are the names of this host that no guest may have, in lower case: those
+// that the kernel and the configuration have, and their first labels. Its hosts
+// file has further ones.
 func ownNames(cfg *config.Config) []string {
 	var names []string
 	hostname, _ := os.Hostname() // none is none

@@ -8,7 +8,8 @@ import (
 	"mdserver/internal/inventory"
 )
 
-// networkStatus tells of each network who serves it and who is on it.
+// networkStatus reports for each network what serves it and how many guests are on
+// it.
 func (d *Daemon) networkStatus(guests *inventory.Snapshot) []api.Network {
 	var list []api.Network
 	for _, served := range d.networks.Status() {

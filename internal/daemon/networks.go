@@ -20,8 +20,8 @@ type applied struct {
 // errStopping means that the networks are not applied any more.
 var errStopping = errors.New("the server is stopping")
 
-// followNetworks applies the networks when libvirt tells of a change and when it
-// is asked to, until ctx ends. Nothing else applies them.
+// followNetworks applies the networks when libvirt reports a change and on
+// request, until ctx ends. Nothing else applies them.
 func (d *Daemon) followNetworks(ctx context.Context) {
 	defer close(d.followed)
 	for {

@@ -11,9 +11,9 @@ import (
 	"mdserver/internal/config"
 )
 
-// reload reads the configuration again and puts in force what can change
-// while running. SIGHUP and the control interface both come here. A bad
-// configuration is refused as a whole; the old one goes on serving.
+// reload reads the configuration again and applies everything that can change
+// while the server runs. SIGHUP and the control interface both call it. An invalid
+// configuration is refused as a whole; the old one stays active.
 func (d *Daemon) reload(ctx context.Context) (api.Reloaded, error) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
@@ -58,8 +58,8 @@ func emptied(path string) error {
 	return fmt.Errorf("%s is empty; to use the defaults, add a comment", path)
 }
 
-// takeOver puts the networks of the configuration in force, and what else is
-// made of it.
+// takeOver applies the networks of the configuration, and everything that depends
+// on it.
 func (d *Daemon) takeOver(ctx context.Context, cfg *config.Config) error {
 	d.libvirt.presence.SetRest(cfg.Libvirt.ReleaseAfter)
 	errBefore := d.askToApply(ctx)

@@ -69,7 +69,7 @@ func (f frontends) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.root.ServeHTTP(w, r)
 }
 
-// upload takes domain XML that is posted; all else about its path is other's.
+// upload receives posted domain XML; other handlers do the rest.
 func upload(take, other http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost && r.URL.Path == "/instance-upload" {

@@ -15,11 +15,11 @@ import (
 // rebindPeriod is how often a scopedListener looks for its interface.
 const rebindPeriod = 2 * time.Second
 
-// scopedListener listens on a link-local address. Such an address belongs to
-// an interface, by number: there is nothing to bind to before the interface is
-// there, and the socket is dead when it is gone. So it waits for its interface
-// and binds again to one that was made anew, as libvirt does whenever it
-// starts its network.
+// scopedListener listens on a link-local address. Such an address belongs to an
+// interface, by number: there is nothing to bind to before the interface is there,
+// and the socket is dead when it is gone. So it waits for its interface, and binds
+// again when that was created again, as libvirt does whenever it starts its
+// network.
 type scopedListener struct {
 	addr   netip.Addr // with its zone
 	port   int

@@ -15,7 +15,7 @@ import (
 const (
 	// snapshotAge is how old the newest snapshot may be.
 	snapshotAge = 24 * time.Hour
-	// snapshotLook is how often that is looked at. A snapshot that failed is tried
+	// snapshotLook is how often that is checked. A snapshot that failed is tried
 	// again as often.
 	snapshotLook = 10 * time.Minute
 )

@@ -86,8 +86,8 @@ func (d *Daemon) openIdentity(cfg *config.Config) (*identity.Authority, error) {
 	return authority, nil
 }
 
-// tokenKeyName is the note in the database, which only the server can read,
-// that holds the key by which tokens are signed.
+// tokenKeyName is the note in the database, which only the server can read, that
+// holds the signing key of tokens.
 const tokenKeyName = "imds_key"
 
 func tokenKey(ctx context.Context, store inventory.Store) (imds.Key, error) {

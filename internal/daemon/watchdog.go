@@ -105,9 +105,8 @@ func (d *Daemon) answerProbe(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// probe makes a request by the listener of the guests. A listener whose address
-// this host does not have at the moment is reached by nobody; then the control
-// socket is asked.
+// probe makes a request to the listener of the guests. If this host does not have
+// the listener's address at the moment, probe asks the control socket.
 func (w *watchdog) probe(ctx context.Context) error {
 	cfg := w.config()
 	err := ask(ctx, "tcp", probeAddress(cfg))

@@ -28,7 +28,7 @@ type network struct {
 	active       bool
 }
 
-// errOff says that libvirt is to be left alone.
+// errOff means that libvirt is not used.
 var errOff = errors.New("[libvirt] uri is off")
 
 // look asks libvirt for its networks and domains.

@@ -112,8 +112,8 @@ func checkPath(a account.Account, path string, need fs.FileMode) []Finding {
 	return nil
 }
 
-// refused says what is missing. The server's own things are to be its own;
-// what it only reads is to be its group's.
+// refused lists what is missing. The server must own its own files; files that it
+// only reads must belong to its group.
 func refused(a account.Account, path string, info fs.FileInfo, need fs.FileMode) Finding {
 	f := wrong("path_denied", "the user %s cannot use %s, which is %s", a.Name, path, describe(info))
 	letters := ""
@@ -192,7 +192,7 @@ func (h *Host) restore(f Finding, path string) Finding {
 	return f.mend(command("rm -f %s", path+".mark"))
 }
 
-// setAside tells of records that were damaged or contradicted each other.
+// setAside reports records that were damaged or contradicted each other.
 func setAside(path string) []Finding {
 	var all []Finding
 	for _, name := range boltstore.Asides(path) {

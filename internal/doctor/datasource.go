@@ -33,7 +33,7 @@ func (h *Host) detects(ctx context.Context, d domain) []Finding {
 	server := smbios.ServerFor(h.Config, d.metadata)
 	switch datasource, why := d.Datasource(); {
 	case datasource == smbios.None && h.fetched(ctx, d):
-		return nil // whatever its hardware says, its image has found the server
+		return nil // its image has found the server, regardless of its hardware
 	case datasource == smbios.None:
 		return []Finding{wrong("datasource_not_detected", "the guest %q: %s; cloud-init finds no datasource unless its image configures one", d.Name, why).
 			mend(h.dress(d))}

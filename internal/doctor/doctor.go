@@ -1,12 +1,11 @@
-// Package doctor looks at a host on which mdserver is to serve guests, finds
-// what commonly goes wrong there, and says which command mends it. It changes
-// nothing, works whether the server runs or not, and, where it may not look,
-// says so instead of guessing.
+// Package doctor examines a host of mdserver, finds common problems, and suggests
+// the commands that repair them. It changes nothing, and works whether the server
+// runs or not. It reports checks that it has no right to make, and does not guess.
 //
 //	report := doctor.Examine(ctx, doctor.NewHost(ctx, configFile, client))
 //	for _, finding := range report.Findings { … }
 //
-// Each check is one row of a table: its name, what it looks at, and a function.
+// Each check is one row of a table: its name, what it checks, and a function.
 package doctor
 
 import (
@@ -18,7 +17,7 @@ import (
 // State is the outcome of one finding.
 type State string
 
-// The states, from good to bad; Unknown is what could not be looked at.
+// The states, from good to bad; Unknown is what could not be checked.
 const (
 	OK      State = "ok"
 	Unknown State = "unknown"
@@ -129,7 +128,7 @@ func wrong(code, format string, args ...any) Finding {
 	return Finding{State: Wrong, Code: code, Text: fmt.Sprintf(format, args...)}
 }
 
-// mend adds the commands that mend what was found.
+// mend adds the commands that repair the problem.
 func (f Finding) mend(commands ...string) Finding {
 	f.Remedy = append(f.Remedy, commands...)
 	return f

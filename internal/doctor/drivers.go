@@ -7,8 +7,8 @@ import (
 	"mdserver/internal/instance"
 )
 
-// checkDrivers looks for devices that the kernels of cloud images have no driver
-// for. Guests that have fetched something are left alone: their kernel has the drivers.
+// checkDrivers looks for devices that the kernels of cloud images have no driver for.
+// Guests that have fetched something are skipped: their kernel has the drivers.
 func checkDrivers(ctx context.Context, h *Host) []Finding {
 	if h.libvirt.err != nil {
 		return []Finding{unknown("libvirt is not checked: %v", h.libvirt.err)}

@@ -70,7 +70,7 @@ func iptables(family string) func(string) (firewall.Chains, error) {
 }
 
 // packets are what a guest sends to this host to come up: by IPv4, and by IPv6
-// where the network has it. Whether libvirt's dnsmasq or one of ours answers
+// where the network has it. Whether libvirt's dnsmasq or one of mdserver's answers
 // makes no difference to the rules.
 func (h *Host) packets(n Network) []firewall.Packet {
 	packets := h.packetsOf(n, n.IPv4, n.Gateway, dhcp4)

@@ -82,7 +82,7 @@ func (h *Host) checkRefused(ctx context.Context) []Finding {
 			continue
 		}
 		f := wrong("domain_refused", "the domain %q is refused: %s", r.Name, r.Reason)
-		if r.Source == instance.ByLocal { // which anybody can send
+		if r.Source == instance.ByLocal { // which any user can send
 			f.State = Warning
 		}
 		f.Advice = r.Advice
@@ -104,7 +104,7 @@ func (h *Host) servesInterface(nic nic) bool {
 	})
 }
 
-// bridgeOf is the bridge that an interface is to be on; empty if that is not
+// bridgeOf is the bridge that an interface should be on; empty if that is not
 // known.
 func (h *Host) bridgeOf(nic nic) string {
 	if nic.Source.Bridge != "" {
@@ -114,8 +114,8 @@ func (h *Host) bridgeOf(nic nic) string {
 	return found.bridge
 }
 
-// elsewhere tells of a domain that is on none of the networks, and how it can
-// be served: on one of them, or where it is.
+// elsewhere reports a domain that is on none of the networks, and how it can be
+// served: on one of them, or on its own network.
 func (h *Host) elsewhere(d domain) Finding {
 	var places []string
 	var serve []string

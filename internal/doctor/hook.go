@@ -71,8 +71,8 @@ func knowsSince(ctx context.Context, daemon process) (time.Time, error) {
 	return since, nil
 }
 
-// reloadLibvirt is how the daemon is made to look for hooks. One that systemd
-// did not start is started anew, which no guest notices.
+// reloadLibvirt are the commands that make the daemon look for hooks. A daemon
+// that systemd did not start is restarted, which no guest notices.
 func reloadLibvirt(h *Host) string {
 	daemon, ok := h.libvirt.daemon()
 	if !ok || daemon.service() != "" {

@@ -36,7 +36,7 @@ type Host struct {
 	libvirt   view
 }
 
-// Network is one network of guests that is to be served.
+// Network is one network of guests to serve.
 type Network struct {
 	Name     string // libvirt's
 	Bridge   string
@@ -54,7 +54,7 @@ type Network struct {
 	Leases   int      // how many that dnsmasq grants at a time; 0 for any number
 }
 
-// ownDnsmasq reports whether a dnsmasq of ours serves the network.
+// ownDnsmasq reports whether a dnsmasq of mdserver's serves the network.
 func (n Network) ownDnsmasq() bool { return !n.Libvirt && n.Run != "off" }
 
 // known reports whether there is enough to look at the network: what libvirt
@@ -82,7 +82,7 @@ func NewHost(ctx context.Context, configFile string, connect func(*config.Config
 	return h
 }
 
-// answerTime bounds the question by which a server that hangs is found.
+// answerTime bounds the request that finds a hanging server.
 const answerTime = 5 * time.Second
 
 func statusOf(ctx context.Context, s Server) (api.Status, error) {
@@ -151,7 +151,7 @@ func readDatabase(ctx context.Context, path string) ([]instance.Instance, []bolt
 	return table.Instances, reader.Findings(), err
 }
 
-// metadataAddresses are those at which guests look for the server.
+// metadataAddresses are the addresses that guests request metadata from.
 func (h *Host) metadataAddresses() []netip.Addr {
 	return append([]netip.Addr{h.Config.Server.ListenAddress}, h.Config.ListenAddresses6()...)
 }

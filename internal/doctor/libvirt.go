@@ -140,7 +140,7 @@ func (v view) network(name string) (network, bool) {
 	return v.networks[i], true
 }
 
-// owner finds libvirt's network that makes the bridge of one of ours.
+// owner finds libvirt's network that creates the bridge of a served network.
 func (v view) owner(n Network) (network, bool) {
 	if found, ok := v.network(n.Name); ok {
 		return found, true

@@ -61,10 +61,10 @@ func (h *Host) attempts(port api.Port) Finding {
 		advise("find the program in the guest that sends them: `%s` shows more; the counts restart with the server", h.mdserver("explain %s", port.Guest))
 }
 
-// withoutPort tells of guests that libvirt runs and whose port is not known.
+// withoutPort reports guests that libvirt runs and whose port is not known.
 func (h *Host) withoutPort(ctx context.Context) []Finding {
 	if h.libvirt.err == nil {
-		return nil // libvirt tells of every port
+		return nil // libvirt reports every port
 	}
 	guests, err := h.guests(ctx)
 	if err != nil {

@@ -94,7 +94,7 @@ func groupOf(info fs.FileInfo) uint32 { return info.Sys().(*syscall.Stat_t).Gid 
 
 func groupMay(info fs.FileInfo) bool { return info.Mode().Perm()&(account.Write<<3) != 0 }
 
-// restart adds how the server is started anew.
+// restart adds the command that restarts the server.
 func (h *Host) restart(ctx context.Context, f Finding) Finding {
 	if unitProperty(ctx, unit, "ActiveState") == "" {
 		return f.advise("restart mdserver")

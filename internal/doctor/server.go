@@ -35,7 +35,7 @@ func startUnit(state string) string {
 	return command("systemctl enable --now %s", unit)
 }
 
-// socketError tells why nobody can be reached behind a Unix socket.
+// socketError says why no process answers on a Unix socket.
 func socketError(path string) error {
 	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
 	if err != nil {

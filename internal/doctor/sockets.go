@@ -7,7 +7,7 @@ import (
 	"mdserver/internal/sockdiag"
 )
 
-// listener is a socket that waits for anybody.
+// listener is a socket that accepts any sender.
 type listener struct {
 	proto string // tcp or udp
 	addr  netip.AddrPort

@@ -13,9 +13,9 @@ import (
 // the guest has booted.
 const shortestDelay = 2 * time.Second
 
-// spanningTree tells of a bridge on which spanning tree does harm. No rule sees
-// its messages, and a guest may send them: the guest then leads the tree, and
-// decides how long the packets of new guests are held back. The file system is
+// spanningTree reports a bridge on which spanning tree does harm. No rule sees its
+// messages, and a guest may send them: the guest then leads the tree, and decides
+// how long the packets of new guests are held back. The file system is
 // /sys/class/net.
 func (h *Host) spanningTree(devices fs.FS, network, bridge string) []Finding {
 	tree := bridgeDir{devices, path.Join(bridge, "bridge")}

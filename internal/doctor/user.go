@@ -12,7 +12,7 @@ import (
 	"mdserver/internal/api"
 )
 
-// credentials are whom a process runs as.
+// credentials are the user and groups of a process.
 type credentials struct {
 	uid    uint32
 	gid    uint32

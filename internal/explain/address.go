@@ -9,7 +9,7 @@ import (
 	"mdserver/internal/inventory"
 )
 
-// mostPassed bounds what is listed of the addresses that were passed over.
+// mostPassed bounds the list of the addresses that were skipped.
 const mostPassed = 8
 
 func (s Subject) addresses() []api.ExplainedAddress {

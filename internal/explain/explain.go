@@ -1,7 +1,6 @@
-// Package explain tells of one guest what it is and why: where each fact came
-// from, how it came by its addresses and its template, what it asked for, and
-// what is missing. It is for people who look into a guest that did not come up
-// as they meant it to.
+// Package explain explains one guest: where each fact came from, why it has its
+// addresses and its template, what it requested, and what is missing. It helps to
+// find out why a guest did not come up as expected.
 package explain
 
 import (
@@ -19,7 +18,7 @@ type Subject struct {
 	Refusal  *api.Refusal // of its present definition, if there is one
 	Snapshot *inventory.Snapshot
 	Networks []instance.Network
-	Settings []config.Setting // in force, and where they were set
+	Settings []config.Setting // active, and where they were set
 	Keys     []string         // names of the SSH keys that guests get
 	Template api.TemplateChoice
 	Requests api.Requests

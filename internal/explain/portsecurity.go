@@ -48,8 +48,8 @@ func notEnforced(n instance.Network) api.GuestPortSecurity {
 	return api.GuestPortSecurity{Network: n.Name, State: "unknown", Why: "the guest does not run, or its port is not known"}
 }
 
-// claimed lists what the guest's allowed_addresses name in vain: what is
-// another's stays another's.
+// claimed lists the guest's allowed_addresses that have no effect, because they
+// belong to others.
 func (s Subject) claimed() []api.Missing {
 	var list []api.Missing
 	for _, prefix := range s.Guest.Metadata.AllowedAddresses().Prefixes {

@@ -79,9 +79,9 @@ func readFile(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(file, maxSize+1))
 }
 
-// Parse reads the names of a hosts file, in lower case, and their addresses.
-// Lines that are none are passed over, and so is the unspecified address, by
-// which block lists say that a name is to have none.
+// Parse reads the names of a hosts file, in lower case, and their addresses. Other
+// lines are ignored, and so is the unspecified address, which block lists use for
+// names without an address.
 func Parse(data []byte) map[string][]netip.Addr {
 	names := map[string][]netip.Addr{}
 	lines := bufio.NewScanner(bytes.NewReader(data))

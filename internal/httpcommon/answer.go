@@ -12,8 +12,8 @@ import (
 	"mdserver/internal/caller"
 )
 
-// Content types. Metadata is text; user-data is whatever the administrator
-// wrote and must reach the guest byte for byte.
+// Content types. Metadata is text; user-data is what the administrator wrote, and
+// must reach the guest byte for byte.
 const (
 	TypeText  = "text/plain; charset=utf-8"
 	TypeBytes = "application/octet-stream"

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// Hosts are the addresses and names by which this server may be asked. Any other
-// Host in a request shows that its sender takes us for somebody else, as a
-// browser does whose page has its own name resolve to our address.
+// Hosts are the accepted addresses and names of this server. With any other Host,
+// the sender meant another server: for example a browser, if the name of a web
+// page resolves to this server's address.
 type Hosts struct {
 	addrs map[netip.Addr]bool
 	names map[string]bool
 }
 
-// NewHosts makes a list of addresses and names, to which the address that a
-// connection was made to is added for each request.
+// NewHosts makes a list of addresses and names. For each request, the local
+// address of its connection is accepted, too.
 func NewHosts(addrs []netip.Addr, names []string) *Hosts {
 	h := &Hosts{map[netip.Addr]bool{}, map[string]bool{}}
 	for _, addr := range addrs {
@@ -32,8 +32,8 @@ func NewHosts(addrs []netip.Addr, names []string) *Hosts {
 	return h
 }
 
-// Only answers 421 to requests for other hosts. One without a Host, as of
-// HTTP/1.0, is for whoever it reaches. Only expects a known caller.
+// Only answers 421 to requests for other hosts. A request without a Host, as in
+// HTTP/1.0, is accepted. Only expects a known caller.
 func (h *Hosts) Only(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host != "" && !h.serve(r) {

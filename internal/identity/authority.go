@@ -58,9 +58,9 @@ type cached struct {
 // mostCached bounds the memory that signatures take, about 5 KB each.
 const mostCached = 4096
 
-// Open reads the authority's key and certificate from a file, or makes them
-// when there is no file; created tells which. An existing file is never
-// overwritten. host is the name of this host, which the certificate bears.
+// Open reads the authority's key and certificate from a file, or creates them if
+// there is no file; created reports which. An existing file is never overwritten.
+// host is the name of this host for the certificate.
 func Open(path, host string) (a *Authority, created bool, err error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

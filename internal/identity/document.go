@@ -56,8 +56,8 @@ func Document(d *metadata.Document) ([]byte, error) {
 	return json.MarshalIndent(doc, "", "  ")
 }
 
-// architecture is the guest's in AWS's words. A guest of which it is not on
-// record has that of this host.
+// architecture is the guest's in AWS's words. A guest without a recorded
+// architecture has that of this host.
 func architecture(arch string) string {
 	if arch == "" {
 		arch = runtime.GOARCH

@@ -56,8 +56,8 @@ func Verify(certificatePEM, document, signature []byte) error {
 	return verifyPKCS7(certificate, document, der)
 }
 
-// verifyPKCS7 accepts the signature of the given certificate alone, whatever
-// certificates the message brings along.
+// verifyPKCS7 accepts only the signature of the given certificate, and ignores
+// certificates in the message.
 func verifyPKCS7(certificate *x509.Certificate, document, der []byte) error {
 	message, err := pkcs7.Parse(der)
 	if err != nil {

@@ -18,10 +18,10 @@ func WithConn(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// limitHops makes the packets of the connection live for so many hops. It is
-// not undone after the answer: the kernel would send the answer again, if its
-// receipt is not confirmed, with whatever limit is set by then. What follows on
-// the connection goes the same way and needs no more hops.
+// limitHops limits the packets of the connection to so many hops. The limit stays
+// after the answer: if the receipt is not confirmed, the kernel sends the answer
+// again with the limit that is set by then. Further answers on the connection go
+// the same way and need no more hops.
 func limitHops(ctx context.Context, hops int) error {
 	conn, ok := ctx.Value(connKey{}).(net.Conn)
 	if !ok {

@@ -159,7 +159,7 @@ func (g *Gate) serveToken(w http.ResponseWriter, r *http.Request, guest *instanc
 	httpcommon.Bytes(w, "text/plain", []byte(g.key.Issue(guest.UUID, g.now()+ttl)))
 }
 
-// lifetime reads the header that says how long a token is to be good.
+// lifetime reads the header with the lifetime of a token.
 func lifetime(values []string) (time.Duration, bool) {
 	if len(values) != 1 {
 		return 0, false

@@ -39,11 +39,11 @@ const (
 
 var encoding = base64.RawURLEncoding.Strict()
 
-// Key signs tokens. Whoever has it can make them: it is kept where only the
-// server can read it, so that tokens outlive a restart.
+// Key signs tokens. A process that has it can make tokens, so only the server can
+// read it. It is stored, so that tokens outlive a restart.
 //
-// Tokens end by the time since the host's boot, which nobody can set, so they are
-// good during one boot only.
+// Tokens end by the time since the host's boot, which cannot be set, so they are
+// valid during one boot only.
 type Key struct {
 	secret []byte
 	boot   uuid.UUID

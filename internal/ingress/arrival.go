@@ -23,10 +23,10 @@ const (
 
 var errNoInterface = errors.New("the kernel does not report it")
 
-// arrival asks the kernel by which interface the connection was made. For a
-// port of a bridge that is the bridge. The option is documented for datagrams,
-// but of a TCP connection the kernel keeps the interface of its handshake.
-// Source: ip(7) and ipv6(7); do_ip_getsockopt in Linux's net/ipv4/ip_sockglue.c.
+// arrival asks the kernel for the interface of the connection. For a port of a
+// bridge that is the bridge. The option is documented for datagrams, but of a TCP
+// connection the kernel keeps the interface of its handshake. Source: ip(7) and
+// ipv6(7); do_ip_getsockopt in Linux's net/ipv4/ip_sockglue.c.
 func arrival(fd int, ipv6 bool) (int, error) {
 	level, option := unix.SOL_IP, ipPktOptions
 	if ipv6 {
@@ -101,9 +101,9 @@ func hardwareAddress(fd int, name string) (instance.MAC, error) {
 	return instance.MAC(request.data[:6]), nil
 }
 
-// neighbour asks the kernel's neighbour table for the MAC of an address on a
-// link. It asks for that one entry, whatever the size of the table.
-// Source: RTM_GETNEIGH, rtnetlink(7).
+// neighbour asks the kernel's neighbour table for the MAC of an address on a link.
+// It asks for that one entry, so the size of the table does not matter. Source:
+// RTM_GETNEIGH, rtnetlink(7).
 func neighbour(index int, addr netip.Addr) (instance.MAC, error) {
 	family := unix.AF_INET
 	if addr.Is6() {

@@ -20,8 +20,8 @@ type place struct {
 	mac    instance.MAC
 }
 
-// bridgeSocket asks for one entry at a time, whatever the size of the table.
-// Source: rtnl_fdb_get in Linux's net/core/rtnetlink.c, since 5.0.
+// bridgeSocket asks for one entry at a time, so the size of the table does not
+// matter. Source: rtnl_fdb_get in Linux's net/core/rtnetlink.c, since 5.0.
 type bridgeSocket struct {
 	mu  sync.Mutex
 	fd  int

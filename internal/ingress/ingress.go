@@ -24,8 +24,8 @@ import (
 	"mdserver/internal/instance"
 )
 
-// Loopback is the interface by which a host speaks to itself, whichever of its
-// addresses it uses.
+// Loopback is the interface of a host's connections to itself, on any of its
+// addresses.
 const Loopback = "lo"
 
 // ErrNoSYN means that the kernel answered the SYN with a SYN cookie: nothing is
@@ -139,7 +139,7 @@ func (k *Kernel) look(fd int, s *Source) (err error) {
 	if k.savesSYN {
 		return savedSYN(fd, s)
 	}
-	// The kernel takes such a source from nobody else, but may name the
+	// The kernel accepts such a source only from this host, but may name the
 	// interface that has the address.
 	if s.Addr().IsLoopback() || s.Addr() == s.Local.Addr() {
 		s.Interface = Loopback

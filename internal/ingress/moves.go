@@ -30,10 +30,10 @@ const (
 	leastPlaces = 1024
 )
 
-// moves follows which MACs go from one port of a bridge to another. Whoever sends
-// with another guest's MAC makes it go to the own port for a moment. The kernel
-// queues the news of that before it hands on the frame, so by the time that a
-// connection is accepted, all that matters to it is here.
+// moves follows which MACs go from one port of a bridge to another. A guest that
+// sends with another guest's MAC moves it to its own port for a moment. The kernel
+// queues a message about that before it forwards the frame, so when a connection
+// is accepted, all messages that concern it are here.
 type moves struct {
 	known func(instance.MAC) bool
 	log   *slog.Logger
@@ -45,7 +45,7 @@ type moves struct {
 	at    map[place]sighting
 	kept  int       // places, when old ones were last forgotten
 	lost  time.Time // when news were lost last
-	stale bool      // the tables are to be read again
+	stale bool      // the tables must be read again
 }
 
 // sighting is where a MAC is.
@@ -153,7 +153,7 @@ func (m *moves) lose() {
 	m.lost, m.stale = time.Now(), true
 }
 
-// resync reads the tables if news were lost, at most once in the time for which
+// resync reads the tables if messages were lost, at most once in the time that
 // connections are refused because of that.
 func (m *moves) resync() {
 	if !m.stale || time.Since(m.lost) < handshakeTime/2 {

@@ -13,7 +13,7 @@ import (
 	"mdserver/internal/instance"
 )
 
-// ErrNoPort means that the bridge does not know at which port a MAC is.
+// ErrNoPort means that the bridge does not know the port of a MAC.
 var ErrNoPort = errors.New("the bridge has no port for the sender's MAC")
 
 // Port is where a connection entered this host.
@@ -21,18 +21,18 @@ type Port struct {
 	Index int
 	Name  string       // such as vnet3
 	MAC   instance.MAC // of the port itself, which follows from the guest's for libvirt's taps
-	// Bridged: it is a port of the bridge by which the connection came, and not
-	// that interface itself.
+	// Bridged: it is a port of the connection's bridge, and not that interface
+	// itself.
 	Bridged bool
 	// Contested: the MAC was at another port, too, while the connection was made,
 	// so it may have entered there.
 	Contested bool
 }
 
-// Port asks the bridge at which port the Ethernet source of a connection is. A
-// bridge learns that from what is sent, so another guest can change it for a
-// moment; see Port.Contested. If the connection did not come by a bridge, the
-// port is its interface. Errors: ErrNoPort, and those of the kernel.
+// Port asks the bridge for the port of a connection's Ethernet source. A bridge
+// learns that from frames, so another guest can change it for a moment; see
+// Port.Contested. If the connection did not come through a bridge, the port is its
+// interface. Errors: ErrNoPort, and those of the kernel.
 func (k *Kernel) Port(tcp *net.TCPConn, s Source) (Port, error) {
 	self := Port{Index: s.Index, Name: s.Interface}
 	if s.MAC.IsZero() {
@@ -145,8 +145,8 @@ func Exists(name string) bool {
 }
 
 // MadeFor reports whether libvirt made the port for a guest with this MAC: it
-// gives the tap the same address but for the first byte.
-// Source: virNetDevTapCreateInBridgePort in libvirt's src/util/virnetdevtap.c.
+// gives the tap the same address except for the first byte. Source:
+// virNetDevTapCreateInBridgePort in libvirt's src/util/virnetdevtap.c.
 func (p Port) MadeFor(mac instance.MAC) bool {
 	return p.MAC[0]&0xf0 == 0xf0 && p.MAC[0] != mac[0] && [5]byte(p.MAC[1:]) == [5]byte(mac[1:])
 }

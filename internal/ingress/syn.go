@@ -21,9 +21,9 @@ const (
 	protocolTCP    = 6
 )
 
-// parseSYN reads the packet by which remote opened a connection to local: an IP
-// packet, with an Ethernet header before it if it came by Ethernet. All of it has
-// to be that packet, so that nothing else can be taken for an Ethernet header.
+// parseSYN reads the packet that opened a connection from remote to local: an IP
+// packet, with an Ethernet header before it if it came by Ethernet. There must be
+// nothing else, so that no other bytes can count as an Ethernet header.
 func parseSYN(packet []byte, remote, local netip.AddrPort) (linkHeader, error) {
 	if isSYN(packet, remote, local) {
 		return linkHeader{}, nil // by an interface without Ethernet, such as a tunnel

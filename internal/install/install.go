@@ -22,7 +22,7 @@ import (
 type Options struct {
 	Root   string // directory to take for "/"; "" is the running system
 	Prefix string // of the program and its data; "" is /usr/local
-	User   string // whom mdserver runs as; "" is mdserver
+	User   string // user that mdserver runs as; "" is mdserver
 	NoUser bool   // leave accounts alone
 	DryRun bool   // tell what would be done, and do nothing
 	Purge  bool   // Uninstall: configuration and data too
@@ -120,7 +120,7 @@ func newJob(opts Options) (*job, error) {
 }
 
 // Install puts everything in place. It may be called again at any time: what is in
-// place is left alone. On an error, the report lists what was done before.
+// place stays. On an error, the report lists what was done before.
 func Install(ctx context.Context, opts Options) (*Report, error) {
 	j, err := newJob(opts)
 	if err != nil {

@@ -60,8 +60,8 @@ func (j *job) put(it item, path string, action Action, note string) error {
 	return nil
 }
 
-// keep leaves a file alone. The new version goes beside it unless it is the
-// one that was offered the last time.
+// keep keeps a file. The new version goes beside it unless the same one was
+// offered the last time.
 func (j *job) keep(it item, last file, why string) error {
 	if it.policy == example || last.SHA256 == sum(it.content) {
 		j.report.add(Kept, it.path, why)

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// DevicesWithoutDriver names the devices of a guest for which the kernels of many
-// cloud images have no driver. Those of Debian's genericcloud images
+// DevicesWithoutDriver names the devices of a guest that lack a driver in the
+// kernels of many cloud images. Those of Debian's genericcloud images
 // (linux-image-cloud-amd64 6.1) have virtio_net, vmxnet3 and xen-netfront for
 // network cards, and no ahci for disks.
 func DevicesWithoutDriver(cards []Interface, disks []Disk) []string {

@@ -72,9 +72,9 @@ func DeriveHostname(name string, id uuid.UUID, fallback string) string {
 }
 
 // DeriveLabel makes a host name of one label of a domain name: accents are
-// dropped, everything that is not a letter or digit becomes a hyphen, and the
-// rest is cut to the length of a label. A name of which nothing is left becomes
-// fallback and digits from the UUID.
+// dropped, everything that is not a letter or digit becomes a hyphen, and the rest
+// is cut to the length of a label. An empty result becomes fallback and digits
+// from the UUID.
 func DeriveLabel(name string, id uuid.UUID, fallback string) string {
 	label := asciiLabel(name)
 	if label == "" {

@@ -46,10 +46,10 @@ func FQDN(hostname, domain string) string {
 	return within(hostname, domain) + "." + domain
 }
 
-// DHCPName is the name that a guest is told by DHCP (option 12), which dnsmasq
-// also serves by DNS while the guest has a lease. dnsmasq takes one label and
-// adds the network's domain. A host name that is not one label, or one label
-// below the domain, gives no name: its first label may be another guest's.
+// DHCPName is the name that a guest gets by DHCP (option 12), which dnsmasq also
+// serves by DNS while the guest has a lease. dnsmasq takes one label and adds the
+// network's domain. A host name that is not one label, or one label below the
+// domain, gives no name: its first label may be another guest's.
 func DHCPName(hostname, domain string) string {
 	if name := within(hostname, domain); !strings.Contains(name, ".") {
 		return name

@@ -1,7 +1,7 @@
 // Package instance is the vocabulary that the rest of mdserver shares: what
-// libvirt says of a guest (Domain), what mdserver keeps of it (Instance), and
-// the small types both are made of. It imports nothing of ours and does no
-// input or output.
+// libvirt says of a guest (Domain), what mdserver keeps of it (Instance), and the
+// small types both are made of. It imports no other package of mdserver, and does
+// no input or output.
 package instance
 
 import (
@@ -14,9 +14,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// Domain is what a libvirt domain definition tells of a guest. It is input:
-// names and metadata are the administrator's, and have been checked only as
-// far as libvirt itself checks them.
+// Domain is what a libvirt domain definition says about a guest. It is input:
+// names and metadata are the administrator's, and have been checked only as far as
+// libvirt itself checks them.
 type Domain struct {
 	Name       string
 	UUID       uuid.UUID
@@ -24,11 +24,11 @@ type Domain struct {
 	Disks      []Disk      // in the order of the definition
 	Metadata   Metadata
 	Hardware
-	Source     string // who tells of it, one of By…; "" for ByLibvirt
+	Source     string // who registered it, one of By…; "" for ByLibvirt
 	Incomplete bool   // the bridge of a network could not be asked for
 }
 
-// Who tells of guests.
+// Who registers guests.
 const (
 	ByHook    = "hook"    // libvirt's hook, by the control socket
 	ByUpload  = "upload"  // POST /instance-upload by root, as the Python mdserver's hook does
@@ -62,8 +62,8 @@ type Disk struct {
 	Serial string `json:"serial,omitempty"`
 }
 
-// Instance is one guest as mdserver knows it. It is a value: nobody changes
-// an Instance in place once the inventory has published it.
+// Instance is one guest as mdserver knows it. It is a value: an Instance does not
+// change once the inventory has published it.
 type Instance struct {
 	ID         string      `json:"instance_id"` // what cloud-init calls instance-id
 	Name       string      `json:"name"`        // libvirt's domain name, any text libvirt accepts
@@ -71,13 +71,13 @@ type Instance struct {
 	UUID       uuid.UUID   `json:"uuid"`
 	Location   string      `json:"location,omitempty"`
 	Metadata   Metadata    `json:"metadata"`
-	Network    string      `json:"network,omitempty"` // of ours, the guest's first; see Attachments
+	Network    string      `json:"network,omitempty"` // served, the guest's first; see Attachments
 	MAC        MAC         `json:"mac"`               // of the interface on that network
 	Interfaces []Interface `json:"interfaces,omitempty"`
 	Disks      []Disk      `json:"disks,omitempty"`
 	IPv4       netip.Addr  `json:"ipv4"` // on that network; the zero Addr when it has none
 	IPv6       netip.Addr  `json:"ipv6"`
-	// Further are the guest's other places on networks of ours.
+	// Further are the guest's other places on served networks.
 	Further []Attachment `json:"further,omitempty"`
 	Hardware
 	Password   string    `json:"password,omitempty"` // that the guest posted, usually encrypted; for the administrator alone
@@ -85,7 +85,7 @@ type Instance struct {
 	FirstSeen  time.Time `json:"first_seen"`
 	LastUpdate time.Time `json:"last_update"`
 
-	Seen map[string]time.Time `json:"seen,omitempty"` // who told of it, and when last: see ByHook
+	Seen map[string]time.Time `json:"seen,omitempty"` // who registered it, and when last: see ByHook
 }
 
 // WithoutSecrets is the record as it may be shown in lists.
@@ -136,8 +136,8 @@ func DeriveID(id uuid.UUID) string {
 	return "i-" + hex.EncodeToString(sum[:])[:idDigits]
 }
 
-// NewID makes an instance-id of the same form that depends on nothing, for a
-// guest that is to be provisioned anew.
+// NewID makes an instance-id of the same form that depends on nothing, for a guest
+// that will be provisioned again.
 func NewID() string {
 	var random [(idDigits + 1) / 2]byte
 	_, _ = rand.Read(random[:]) // never fails

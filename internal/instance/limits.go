@@ -8,8 +8,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Bounds of what a domain may bring. They are far beyond what libvirt's domains
-// have, and keep one record small, whoever sends it.
+// Bounds of what a domain may bring. They are far beyond those of libvirt's
+// domains, and keep each record small.
 const (
 	// MaxValue is the length of one value of the metadata, in bytes: as much
 	// as EC2 allows for all of a guest's user-data.

@@ -23,9 +23,9 @@ func (r AddrRange) String() string {
 	return r.First.String() + "-" + r.Last.String()
 }
 
-// Network is one network that mdserver serves: who is on it, the addresses it
-// gives to guests and those it never gives, and what guests are told of it. No
-// two networks of a server overlap, so an address tells its network.
+// Network is one network that mdserver serves: its guests, the addresses that it
+// gives to guests and those that it never gives, and the settings for guests. No
+// two networks of a server overlap, so an address determines its network.
 type Network struct {
 	Name   string // libvirt's name of it
 	Bridge string // the host's interface on it; may be unknown for a while
@@ -37,8 +37,8 @@ type Network struct {
 	IPv6     netip.Prefix
 	Excluded []AddrRange // gateway, the server's own addresses, reserved ranges
 
-	// Leased is what the network's DHCP server gave out by itself, or has an
-	// entry for that is not ours. Nobody else may be given such an address.
+	// Leased are the addresses that the network's DHCP server assigned itself, or
+	// has foreign entries for. No other guest may get such an address.
 	Leased map[netip.Addr]MAC
 
 	Gateway4 netip.Addr
@@ -83,9 +83,9 @@ func (n Network) Overlaps(other Network) bool {
 	return n.IPv4.Overlaps(other.IPv4) || n.IPv6.Overlaps(other.IPv6)
 }
 
-// Attachment is the place of one of a guest's interfaces on a network of ours,
-// with the addresses that it was given there. Network and MAC identify it: a
-// guest may have several interfaces on one network.
+// Attachment is the place of one of a guest's interfaces on a served network, with
+// its addresses there. Network and MAC identify it: a guest may have several
+// interfaces on one network.
 type Attachment struct {
 	Network string     `json:"network,omitempty"`
 	MAC     MAC        `json:"mac"`
@@ -103,7 +103,7 @@ func (i *Instance) Primary() Attachment {
 	return Attachment{Network: i.Network, MAC: i.MAC, IPv4: i.IPv4, IPv6: i.IPv6}
 }
 
-// Attachments are the guest's places on all networks of ours, the primary one
+// Attachments are the guest's places on all served networks, the primary one
 // first.
 func (i *Instance) Attachments() []Attachment {
 	return append([]Attachment{i.Primary()}, i.Further...)

@@ -16,9 +16,9 @@ func (i *Instance) Places() []Attachment {
 	return places
 }
 
-// interfaceOf is the index of the interface by which the guest has a place,
-// among those that have no other place: the one whose definition names the
-// network, else one on a bridge, else any with the MAC address.
+// interfaceOf is the index of the interface of a place, among those that have no
+// other place: the one whose definition names the network, else one on a bridge,
+// else any with the MAC address.
 func (i *Instance) interfaceOf(a Attachment, taken []Attachment) int {
 	for _, fits := range []func(Interface) bool{
 		func(nic Interface) bool { return nic.Network == a.Network && a.Network != "" },
@@ -34,15 +34,14 @@ func (i *Instance) interfaceOf(a Attachment, taken []Attachment) int {
 	return -1
 }
 
-// Target is the host's end of the interface by which the guest has a place on
-// a network, or empty while libvirt does not name it.
+// Target is the host's end of the guest's interface on a network, or empty while
+// libvirt does not name it.
 func (i *Instance) Target(a Attachment) string {
 	nic := i.interfaceAt(a)
 	return nic.Target
 }
 
-// MTU is what the definition sets for the interface by which the guest has a
-// place on a network, or 0.
+// MTU is what the definition sets for the guest's interface on a network, or 0.
 func (i *Instance) MTU(a Attachment) int {
 	nic := i.interfaceAt(a)
 	return nic.MTU
@@ -51,9 +50,9 @@ func (i *Instance) MTU(a Attachment) int {
 // leastMTU is the smallest value of DHCP's option 26 (RFC 2132, 5.1).
 const leastMTU = 68
 
-// EffectiveMTU is the MTU that a guest is told of for one of its interfaces, by
-// whatever protocol, or 0 for none: what the domain's definition sets for the
-// interface, else that of the network.
+// EffectiveMTU is the MTU that a guest gets for one of its interfaces by each
+// protocol, or 0 for none: that of the interface in the domain's definition, or
+// else that of the network.
 func EffectiveMTU(nic, network int) int {
 	if nic >= leastMTU {
 		return nic
@@ -61,8 +60,8 @@ func EffectiveMTU(nic, network int) int {
 	return network
 }
 
-// interfaceAt is the interface by which the guest has a place, the zero
-// Interface if its definition is not known.
+// interfaceAt is the interface of a place, or the zero Interface if its definition
+// is not known.
 func (i *Instance) interfaceAt(a Attachment) Interface {
 	same := func(p Attachment) bool { return p != (Attachment{}) && p.Network == a.Network && p.MAC == a.MAC }
 	if k := slices.IndexFunc(i.Places(), same); k >= 0 {

@@ -30,8 +30,8 @@ func (m Metadata) AllowedAddresses() Allowed {
 // maxAllowed bounds allowed_addresses.
 const maxAllowed = 64
 
-// neverAllowed are addresses that no guest may claim: those at which guests
-// find the metadata of any cloud, and those that are nobody's.
+// neverAllowed are addresses that no guest may claim: the metadata addresses of
+// all clouds, and addresses that cannot belong to a machine.
 var neverAllowed = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/32"),
 	netip.MustParsePrefix("127.0.0.0/8"),

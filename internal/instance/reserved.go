@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// services are first labels by which machines look for a service without being
-// told to, in any domain that they search. Who has such a name speaks for that
-// service to all others.
+// services are first labels that machines use to look for a service in their
+// search domains, without any configuration. A guest with such a name could pose
+// as that service.
 var services = map[string]string{
 	"wpad":          "browsers use it to find a proxy (WPAD; CERT VU#598349)",
 	"isatap":        "Windows uses it to find an IPv6 router (RFC 5214)",
@@ -40,10 +40,10 @@ func ReservedName(name string) string {
 	return ""
 }
 
-// DNSNames are the names that a guest with a host name may have in the DNS of
-// the network, whatever entry_order says, in lower case. A DHCP server that
-// knows the first label of a dotted name alone answers for that one, too. Names
-// with a prefix that has a dot are the administrator's choice and left out.
+// DNSNames are the names that a guest with a host name may have in the DNS of the
+// network, with any entry_order, in lower case. A DHCP server that knows the first
+// label of a dotted name alone answers for that one, too. Names with a prefix that
+// has a dot are the administrator's choice and left out.
 func (n Network) DNSNames(hostname string) []string {
 	hostname = strings.ToLower(hostname)
 	first, _, _ := strings.Cut(hostname, ".")

@@ -22,17 +22,17 @@ type claim struct {
 	given     []netip.Addr // to other interfaces of the guest by the same request
 }
 
-// givenByHand tells which addresses of a guest came neither from the pool nor from
-// its metadata: those of a record that the Python mdserver's database had.
+// givenByHand returns the addresses of a guest that came neither from the pool nor
+// from its metadata: those of a record from the Python mdserver's database.
 func givenByHand(guest *instance.Instance) (ipv4, ipv6 bool) {
 	imported := guest.ID != instance.DeriveID(guest.UUID)
 	return imported && guest.IPv4 != guest.Metadata.IPv4(), imported && guest.IPv6 != guest.Metadata.IPv6()
 }
 
-// choose picks the guest's address on one network: the one it asks for, the one
-// it has, one of its own that rests, the one of the guest it replaces, the one
-// that it was leased already, or one of the pool.
-// err refuses the registration, problem does not.
+// choose picks the guest's address on one network: the one it requests, the one it
+// has, one of its own in quarantine, the one of the guest it replaces, the one
+// that it was leased already, or one of the pool. err refuses the registration,
+// problem does not.
 func (d *draft) choose(p pool, c claim) (addr netip.Addr, problem, err error) {
 	if c.wanted.IsValid() {
 		return c.wanted, nil, d.grant(p, c)

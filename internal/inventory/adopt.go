@@ -17,11 +17,12 @@ type Adopted struct {
 	Skipped   []ImportSkip
 }
 
-// Adopt adds the guests and resting addresses of another inventory as they are.
-// Only the host name changes, if it is given to no guest or another guest has it.
-// A guest that is known and differs is skipped, or replaced if replace is set. So
-// is a record that contradicts another guest, or has an address that rests for
-// another one. All others are added in one step, or none if an error is returned.
+// Adopt adds the guests and the addresses in quarantine of another inventory as
+// they are. Only the host name changes, if it is given to no guest or another
+// guest has it. A guest that is known and differs is skipped, or replaced if
+// replace is set. The same applies to a record that contradicts another guest, or
+// has an address in quarantine of another one. All others are added in one step,
+// or none if an error is returned.
 //
 // Errors: ErrStore, ErrClosed, or that of ctx.
 func (inv *Inventory) Adopt(ctx context.Context, table instance.Table, replace bool) (Adopted, error) {
@@ -114,7 +115,7 @@ func (d *draft) fit(guest, former *instance.Instance) error {
 	return d.admissible(guest)
 }
 
-// mayRest tells whether an address neither rests nor is a guest's.
+// mayRest reports whether an address is neither in quarantine nor a guest's.
 func (d *draft) mayRest(r instance.Resting) bool {
 	_, rests := d.resting.Get(addrKey(r.Addr))
 	_, held := d.byAddr.Get(addrKey(r.Addr))

@@ -131,9 +131,9 @@ func (d *draft) former(places []instance.Attachment, guest *instance.Instance) [
 	return paired
 }
 
-// meant is the index of the place at which a guest wants an address: the first
-// on the network that contains it, else the first of all, which then says why
-// not.
+// meant is the index of the place that a requested address belongs to: the first
+// on the network that contains it, or else the first of all, which then gives the
+// error.
 func (d *draft) meant(wanted netip.Addr, places []instance.Attachment) int {
 	for i, place := range places {
 		if network, _ := d.rules.network(place.Network); network.Contains(wanted) {

@@ -20,8 +20,8 @@ type draft struct {
 	now    time.Time
 	change instance.Change
 	events []instance.Event
-	// unconfirmed: the request is for a guest that no one but a user other than
-	// root has told of. It takes nothing from other guests.
+	// unconfirmed: the request is for a guest that only users other than root have
+	// registered. It takes nothing from other guests.
 	unconfirmed bool
 	// yielded are the guests that were released in favour of another
 	yielded []*instance.Instance
@@ -67,8 +67,9 @@ func (d *draft) remove(old *instance.Instance) {
 	d.retire(old)
 }
 
-// retire lays the addresses of old to rest, but for those that are kept. Those
-// of an unconfirmed guest do not rest, or uploads could wear a network out.
+// retire puts the addresses of old into quarantine, except for those that are
+// kept. Addresses of an unconfirmed guest need no quarantine: otherwise uploads
+// could exhaust a network.
 func (d *draft) retire(old *instance.Instance, kept ...netip.Addr) {
 	for _, place := range old.Attachments() {
 		for _, addr := range place.Addrs() {
@@ -88,7 +89,7 @@ func (d *draft) rest(r instance.Resting) {
 	d.indexResting(&r)
 }
 
-// wake ends the rest of an address, if it rests.
+// wake ends the quarantine of an address, if it is in quarantine.
 func (d *draft) wake(addr netip.Addr) {
 	r, ok := d.resting.Get(addrKey(addr))
 	if !ok {
@@ -131,7 +132,8 @@ func (e editable) dropResting(r *instance.Resting) {
 	e.vacate(r.Addr)
 }
 
-// restingOf gives the resting addresses of a former guest, the latest first.
+// restingOf returns the addresses in quarantine of a former guest, the latest
+// first.
 func (d *draft) restingOf(id uuid.UUID) []*instance.Resting {
 	var found []*instance.Resting
 	d.restOwner.Root().WalkPrefix(id[:], func(_ []byte, r *instance.Resting) bool {

@@ -73,8 +73,8 @@ func (e *ConflictError) Error() string {
 
 func (e *ConflictError) Unwrap() error { return e.Kind }
 
-// RequestError is a request that is wrong in itself, whatever other guests
-// there are. Nothing was changed. HTTP: 400 for ErrInvalid, 422 for the rest.
+// RequestError is a request that is wrong in itself, independent of other guests.
+// Nothing was changed. HTTP: 400 for ErrInvalid, 422 for the rest.
 type RequestError struct {
 	Kind   error // ErrInvalid, ErrNoInterface, ErrAddressOutside, …
 	Guest  string

@@ -8,9 +8,9 @@ import (
 	"mdserver/internal/instance"
 )
 
-// The feed is a linked list that the writer appends to and every subscriber
-// walks on its own: a slow subscriber delays nobody and loses nothing, and
-// what all have passed is left to the garbage collector.
+// The feed is a linked list that the writer appends to and every subscriber walks
+// on its own: a slow subscriber does not delay others and loses nothing, and the
+// garbage collector removes what all have read.
 
 // entry is filled in by the writer and then closed; before that its readers
 // wait for ready.
@@ -61,8 +61,8 @@ func (f *feed) subscribe() *Subscription {
 	return &Subscription{feed: f, at: at, start: at.before, revision: at.before.revision, closed: make(chan struct{})}
 }
 
-// Start is the inventory to which the first event applies. It is for use before
-// the first Next, which lets go of it.
+// Start is the inventory before the first event. Use it before the first Next,
+// which releases it.
 func (s *Subscription) Start() *Snapshot { return s.start }
 
 // Revision is the revision of the inventory after the events that Next

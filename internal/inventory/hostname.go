@@ -55,8 +55,8 @@ func (d *draft) grantHostname(dom instance.Domain, wanted string, places []insta
 	return nil
 }
 
-// derive makes a host name of a domain's name. Its dots stay only below a domain
-// of ours: elsewhere the name may be that of another machine.
+// derive makes a host name from a domain's name. Its dots stay only below a domain
+// of a served network: elsewhere the name may be that of another machine.
 func (d *draft) derive(name string, id uuid.UUID, places []instance.Attachment) string {
 	if !d.mayBeDotted(name, places) {
 		return instance.DeriveLabel(name, id, d.rules.FallbackHostname)

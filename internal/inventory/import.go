@@ -23,11 +23,11 @@ type ImportSkip struct {
 	Err      error
 }
 
-// Import adds records of another database as they are: instance-id, MAC
-// address, addresses (of whatever network) and times are kept. Only the host
-// name changes, if it is unusable, given to no guest, or another guest has it. The inventory's own
-// guests win: a record that contradicts one of them, or an earlier record, is
-// skipped. All others are added in one step, or none if an error is returned.
+// Import adds records of another database as they are: instance-id, MAC address, addresses (of any
+// network) and times are kept. Only the host name changes, if it is unusable, given to no guest,
+// or another guest has it. The inventory's own guests win: a record that contradicts one of them,
+// or an earlier record, is skipped. All others are added in one step, or none if an error is
+// returned.
 func (inv *Inventory) Import(ctx context.Context, records []instance.Instance) (Import, error) {
 	var result Import
 	err := inv.submit(ctx, func(d *draft) error {

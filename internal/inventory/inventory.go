@@ -86,7 +86,7 @@ func (inv *Inventory) Close() error {
 // Snapshot gives the inventory as it is now.
 func (inv *Inventory) Snapshot() *Snapshot { return inv.snapshot.Load() }
 
-// Now is the inventory's time, by which guests and addresses rest.
+// Now is the inventory's time, for quarantine and for guests that are gone.
 func (inv *Inventory) Now() time.Time { return inv.rules.Load().now() }
 
 // Reconfigure replaces the rules for all requests that are not being worked on
@@ -142,10 +142,10 @@ func (inv *Inventory) Subscribe() *Subscription { return inv.feed.subscribe() }
 // Register makes a domain a guest of the inventory, or updates it. When it
 // returns without an error, the guest is durable and in every new snapshot.
 //
-// A guest is its UUID: it keeps its instance-id and its addresses whatever
-// else changes. A domain of another UUID under a name that exists replaces the
-// guest of that name and takes over its addresses. A known guest that is
-// renamed to another's name replaces that one, too, but keeps its own
+// A guest is its UUID: it keeps its instance-id and its addresses, even if
+// everything else changes. A domain of another UUID under a name that exists
+// replaces the guest of that name and takes over its addresses. A known guest that
+// is renamed to another's name replaces that one, too, but keeps its own
 // addresses.
 //
 // Errors: ErrInvalid, ErrNoInterface, ErrAddressOutside (*RequestError);

@@ -22,12 +22,12 @@ type Merged struct {
 	Released []instance.Instance // records of guests that were released here
 }
 
-// Merge brings in what another database has learnt since an earlier import, the
-// time of which is since. A record of a guest that is unknown here is added, as
+// Merge adds the changes of another database since an earlier import; since is the
+// time of that import. A record of a guest that is unknown here is added, as
 // Import does, unless it is older than that import: such a guest was released
 // here. A record that has the name or UUID of a guest here, but differs, takes
-// that guest's place unless the guest here was updated later. Guests that are
-// in no record stay.
+// that guest's place unless the guest here was updated later. Guests that are in
+// no record stay.
 func (inv *Inventory) Merge(ctx context.Context, records []instance.Instance, since time.Time) (Merged, error) {
 	var result Merged
 	err := inv.submit(ctx, func(d *draft) error {

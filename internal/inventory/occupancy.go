@@ -6,10 +6,10 @@ import (
 	iradix "github.com/hashicorp/go-immutable-radix/v2"
 )
 
-// The occupied addresses, held or resting, are kept as runs: maximal ranges
-// without a gap, as first address → last address. Looking for a free address
-// then jumps over a whole run at a time, so that a nearly full network costs
-// no more than an empty one.
+// The occupied addresses, of guests or in quarantine, are kept as runs: maximal
+// ranges without a gap, as first address → last address. Looking for a free
+// address then jumps over a whole run at a time, so that a nearly full network
+// costs no more than an empty one.
 
 // runAround returns the run that addr lies in.
 func runAround(runs *iradix.Node[netip.Addr], addr netip.Addr) (first, last netip.Addr, ok bool) {

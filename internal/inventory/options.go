@@ -20,8 +20,8 @@ type Options struct {
 	// FallbackHostname begins the host name of a guest whose name holds no
 	// letter or digit that a host name can have. Default: "vm".
 	FallbackHostname string
-	// Quarantine is how long a released address rests before another guest
-	// may get it. Zero: not at all.
+	// Quarantine is how long a released address is in quarantine before another
+	// guest may get it. Zero: not at all.
 	Quarantine time.Duration
 	// MaxGuests is how many guests there may be in all. Zero: any number.
 	MaxGuests int

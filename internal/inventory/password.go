@@ -6,9 +6,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// SetPassword keeps the password that a guest posts, once for each
-// instance-id: whoever takes over a running guest cannot replace what the
-// administrator is going to read.
+// SetPassword keeps the password that a guest posts, once for each instance-id: an
+// attacker who takes over a running guest cannot replace the password that the
+// administrator will read.
 //
 // Errors: ErrNotFound, ErrPasswordSet, ErrStore, ErrClosed, or that of ctx.
 func (inv *Inventory) SetPassword(ctx context.Context, id uuid.UUID, password string) error {

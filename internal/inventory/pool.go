@@ -51,8 +51,8 @@ func newPool(prefix netip.Prefix, n instance.Network) pool {
 	return p
 }
 
-// leasedRanges are the leased addresses as ranges: nobody is given one of them
-// by chance, not even who has the lease (see own).
+// leasedRanges are the leased addresses as ranges: no guest gets one of them by
+// chance, not even the guest that has the lease (see own).
 func (p pool) leasedRanges() []instance.AddrRange {
 	ranges := make([]instance.AddrRange, 0, len(p.leased))
 	for addr := range p.leased {
@@ -172,8 +172,8 @@ func (p pool) first(id uuid.UUID) uint64 {
 	return p.lo + hash
 }
 
-// FirstCandidate is the address in prefix at which the search for one for a
-// guest starts.
+// FirstCandidate is the first address in prefix that the search for a guest's
+// address tries.
 func FirstCandidate(prefix netip.Prefix, id uuid.UUID) netip.Addr {
 	p := newPool(prefix, instance.Network{})
 	return p.at(p.first(id))

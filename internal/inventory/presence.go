@@ -41,9 +41,9 @@ func (inv *Inventory) Miss(ctx context.Context, id uuid.UUID, away bool) (missed
 	return missed, err
 }
 
-// Unplug notes that a domain, which libvirt still has, is on none of the
-// networks any more: as a guest it is gone. One whose network went from the
-// configuration is left alone. It reports whether that is new.
+// Unplug notes that a domain, which libvirt still has, is on none of the networks
+// any more: as a guest it is gone. A guest whose network was removed from the
+// configuration stays. It reports whether that is new.
 //
 // Errors: ErrStore, ErrClosed, or that of ctx.
 func (inv *Inventory) Unplug(ctx context.Context, id uuid.UUID) (missed bool, err error) {
@@ -80,9 +80,9 @@ func (d *draft) observe(dom instance.Domain, running bool) (Registration, error)
 }
 
 // makeWay takes the name that a domain has in libvirt now from a guest that is
-// present as well. Names are unique there: that guest has another one, of which
-// libvirt tells next, and keeps all else. One whose MAC address the domain has,
-// too, is the same machine made anew, and not renamed.
+// present as well. Names are unique there: that guest has another one, which
+// libvirt reports next, and keeps everything else. A guest whose MAC address the
+// domain has, too, is the same machine, defined again and not renamed.
 func (d *draft) makeWay(dom instance.Domain) {
 	holder, ok := d.byName.Get([]byte(dom.Name))
 	if !ok || holder.UUID == dom.UUID || holder.Presence.State != instance.Present || sharesMAC(dom, *holder) {
@@ -151,8 +151,8 @@ func (d *draft) miss(id uuid.UUID, away bool) bool {
 	return true
 }
 
-// sameButTime compares records as they are stored, but for when who told of
-// the guest.
+// sameButTime compares records as they are stored, except for who registered the
+// guest and when.
 func sameButTime(a, b instance.Instance) bool {
 	if len(a.Seen) != len(b.Seen) { // b has all that a has
 		return false

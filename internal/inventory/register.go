@@ -24,11 +24,11 @@ type Registration struct {
 	// Yielded are guests that were gone and had what this one has or asks for.
 	// They are released before their time.
 	Yielded []*instance.Instance
-	// NameProblem tells why the guest has not got the host name that its
-	// domain's name would give, or is empty. It is told when a name is chosen.
+	// NameProblem says why the guest does not have the host name that its domain's
+	// name would give, or is empty. It is set when a name is chosen.
 	NameProblem string
-	// AddressProblem tells why the guest has no address although the network
-	// gives them: ErrNetworkFull. It is nil when all is well.
+	// AddressProblem says why the guest has no address although the network gives
+	// them: ErrNetworkFull. It is nil if the guest has one.
 	AddressProblem error
 }
 
@@ -43,8 +43,8 @@ func (d *draft) register(dom instance.Domain) (Registration, error) {
 	return d.enrol(dom, func(_, _ *instance.Instance) bool { return true })
 }
 
-// enrol is what all ways to register have in common. finish completes the
-// record and tells whether it is to be kept, or current left as it is.
+// enrol is what all ways to register have in common. finish completes the record
+// and reports whether to keep it, or else current stays as it is.
 func (d *draft) enrol(dom instance.Domain, finish func(current, guest *instance.Instance) bool) (Registration, error) {
 	places, err := d.check(dom)
 	if err != nil {
@@ -85,8 +85,8 @@ func (d *draft) enrol(dom instance.Domain, finish func(current, guest *instance.
 		NameProblem: named, AddressProblem: problem}, nil
 }
 
-// check refuses domains that cannot be guests, and gives the others' places on
-// networks of ours.
+// check refuses domains that cannot be guests, and returns the others' places on
+// served networks.
 func (d *draft) check(dom instance.Domain) ([]instance.Attachment, error) {
 	if err := dom.Validate(); err != nil {
 		return nil, &RequestError{ErrInvalid, dom.Name, err.Error()}
@@ -212,7 +212,7 @@ func (d *draft) record(dom instance.Domain, current *instance.Instance) instance
 	return guest
 }
 
-// tellers adds who tells of the guest now to those who did before.
+// tellers adds the source that registers the guest now to the earlier ones.
 func (d *draft) tellers(dom instance.Domain, current *instance.Instance) map[string]time.Time {
 	seen := map[string]time.Time{}
 	if current != nil {

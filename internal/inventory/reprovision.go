@@ -7,9 +7,9 @@ import (
 )
 
 // Reprovision gives the guest that ref means, see Snapshot.Find, a new
-// instance-id, so that it takes itself for a new machine at its next boot, and
-// returns its new record. All else stays, but for a password that the guest
-// has posted.
+// instance-id, so that it sets itself up as a new machine at its next boot, and
+// returns its new record. Everything else stays, except for a password that the
+// guest has posted.
 //
 // Errors: ErrNotFound, ErrAmbiguous, ErrStore, ErrClosed, or that of ctx.
 func (inv *Inventory) Reprovision(ctx context.Context, ref string) (instance.Instance, error) {

@@ -109,8 +109,8 @@ func (s *Snapshot) All() iter.Seq[*instance.Instance] {
 // Len is the number of guests.
 func (s *Snapshot) Len() int { return s.trees.byUUID.Len() }
 
-// Resting gives the addresses in quarantine, the one resting longest first.
-// Those whose quarantine is over are among them until the next write.
+// Resting returns the addresses in quarantine, the earliest first. Those whose
+// quarantine is over are among them until the next write.
 func (s *Snapshot) Resting() []instance.Resting {
 	resting := make([]instance.Resting, 0, s.trees.restSince.Len())
 	s.trees.restSince.Root().Walk(func(_ []byte, r *instance.Resting) bool {

@@ -170,9 +170,9 @@ func (inv *Inventory) apply(changes []instance.Change) (err error) {
 	return inv.store.Apply(inv.ctx, changes)
 }
 
-// settle loads the table again after a write when it is not known whether it was
-// made. Until then readers have the table before that write. A store that was
-// damaged meanwhile is rewritten with that table.
+// settle loads the table again after a write with an unknown outcome. Until then
+// readers have the table before that write. A store that was damaged in the
+// meantime is rewritten with that table.
 func (inv *Inventory) settle() (err error) {
 	if !inv.uncertain {
 		return nil

@@ -85,7 +85,7 @@ func (s *Server) serve(conn *net.UnixConn) error {
 		return err
 	}
 	if uid != 0 && uid != s.Client {
-		// Not logged: anybody could fill the log.
+		// Not logged: any user could fill the log.
 		return send(conn, reply{Error: fmt.Sprintf("user %d has no access, only %d and root", uid, s.Client)}, nil)
 	}
 	var r request

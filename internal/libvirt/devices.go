@@ -85,8 +85,8 @@ func (nic interfaceXML) mtu() (int, error) {
 	return int(n), nil
 }
 
-// disks reads what a guest may learn of its drives; one without a target has
-// no name by which it could. Without a device attribute it is a hard disk.
+// disks reads what a guest may learn about its drives; a drive without a target
+// has no name. Without a device attribute it is a hard disk.
 func disks(all []diskXML) []instance.Disk {
 	var list []instance.Disk
 	for _, disk := range all {

@@ -164,6 +164,6 @@ func (n node) attr(name string) (string, bool) {
 	return "", false
 }
 
-// trimmed is text without the space around it. It is a copy: a short text would
-// keep a long one in memory of which it is a part.
+// trimmed is text without the space around it. It is a copy, because a part of a
+// text keeps the whole text in memory.
 func trimmed(text string) string { return strings.Clone(strings.TrimSpace(text)) }

@@ -81,7 +81,7 @@ type attributeCounter struct {
 	count  int  // since the last token
 }
 
-// ReadByte implements io.ByteReader, by which the decoder reads.
+// ReadByte implements io.ByteReader, which the decoder reads from.
 func (a *attributeCounter) ReadByte() (byte, error) {
 	c, err := a.data.ReadByte()
 	if err != nil {

@@ -17,8 +17,8 @@ var requestLines = budget.Limit{Burst: 600, PerMinute: 60}
 // eventLines bounds each message about each guest: warnings repeat.
 var eventLines = budget.Limit{Burst: 60, PerMinute: 10}
 
-// budgets bound what others can write to the log: requests by their sender, all
-// else by the message and the guest that it is about.
+// budgets bound what others can write to the log: requests by their sender,
+// everything else by the message and the guest that it is about.
 type budgets struct {
 	requests *budget.Budget[sender]
 	events   *budget.Budget[event]
@@ -71,8 +71,8 @@ func (b *budgets) close() {
 	b.events.Close()
 }
 
-// causer tells whom a record is about. Addresses and MACs tell nobody apart:
-// they can be made up.
+// causer returns the guest or sender that a record is about. Addresses and MACs do
+// not count: senders can invent them.
 func causer(r slog.Record) (about string, caused bool) {
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {

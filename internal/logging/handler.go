@@ -35,7 +35,7 @@ func (h *budgeted) WithGroup(name string) slog.Handler {
 }
 
 // newHandler makes the handler of a target in a format. It writes one line of
-// visible characters for each record, whatever the fields hold.
+// visible characters for each record, with any content of the fields.
 func newHandler(w io.Writer, format string, level slog.Leveler) slog.Handler {
 	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: visible.Attr}
 	if format == "json" {

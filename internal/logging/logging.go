@@ -25,14 +25,14 @@ type Log struct {
 	writeRequest     httpcommon.LogFunc
 }
 
-// flushTime is how long a writer of the log may take where somebody waits for it.
+// flushTime is how long a caller waits for a writer of the log.
 const flushTime = time.Second
 
 // off is above every level that is used.
 const off = slog.Level(100)
 
 // Open makes the log of a configuration; stdout is its stream. A file that cannot
-// be opened is reported on the stream. The log is to be closed.
+// be opened is reported on the stream. The caller closes the log.
 func Open(cfg *config.Config, stdout io.Writer) *Log {
 	l := &Log{out: &reopenable{}}
 	l.toStream = queue.New(stdout, func(lost uint64) { l.tellLost("stream", lost) })

@@ -1,6 +1,5 @@
-// Package metadata makes one neutral document of a guest, out of which every
-// datasource frontend draws its answers. What is true of a guest is decided here
-// once, so that no two frontends can disagree.
+// Package metadata makes one neutral document for a guest. Every datasource
+// frontend makes its answers from it, so that no two frontends can disagree.
 package metadata
 
 import (
@@ -50,7 +49,7 @@ type Document struct {
 	Disks      []instance.Disk
 	Interfaces []Interface // all that the guest has, in its own order
 
-	// Of the interface on the guest's first network of ours.
+	// Of the interface on the guest's first served network.
 	MAC       instance.MAC
 	LocalIPv4 netip.Addr
 	LocalIPv6 netip.Addr
@@ -65,11 +64,11 @@ type Document struct {
 	AccountID                string
 }
 
-// Interface is one network interface of a guest. Only one on a network of
-// ours carries addresses; of the others no more is known than what is wired.
+// Interface is one network interface of a guest. Only an interface on a served
+// network has addresses; of the others only the hardware is known.
 type Interface struct {
 	MAC      instance.MAC
-	Network  string       // of ours, or libvirt's, or empty
+	Network  string       // served, or libvirt's, or empty
 	IPv4     netip.Prefix // the address, with the length of its network's prefix
 	IPv6     netip.Prefix // the same; it is had by DHCPv6
 	Gateway4 netip.Addr   // where the default route is: one is enough, see instance.DefaultRoutes
@@ -77,8 +76,8 @@ type Interface struct {
 	NoRoute6 bool // the IPv6 default route is on another interface
 	DNS      []netip.Addr
 	Search   []string // domains to search for names in
-	MTU      int      // 0: whatever the network's is
-	Primary  bool     // the one by which metadata is asked for
+	MTU      int      // 0: that of the network
+	Primary  bool     // the one that metadata is requested on
 }
 
 // New draws up the document of one guest.
@@ -88,8 +87,8 @@ func New(guest *instance.Instance, site Site) Document {
 	return d
 }
 
-// Fill draws up the document of a guest in the memory of another, which
-// nobody may be using any more.
+// Fill writes the document of a guest into the memory of another one, which must
+// not be in use any more.
 func (d *Document) Fill(guest *instance.Instance, site *Site) {
 	network := site.network(guest.Network)
 	*d = Document{
@@ -121,7 +120,7 @@ func (d *Document) Fill(guest *instance.Instance, site *Site) {
 	}
 }
 
-// network finds a network of ours by its name.
+// network finds a served network by its name.
 func (s *Site) network(name string) instance.Network {
 	for i := range s.Networks {
 		if s.Networks[i].Name == name {
@@ -131,8 +130,8 @@ func (s *Site) network(name string) instance.Network {
 	return instance.Network{}
 }
 
-// appendInterfaces lists the guest's interfaces. A guest of the Python mdserver's
-// database has none on record but the one that the address belongs to.
+// appendInterfaces lists the guest's interfaces. A guest from the Python
+// mdserver's database has only the one that the address belongs to.
 func appendInterfaces(list []Interface, guest *instance.Instance, site *Site) []Interface {
 	list = slices.Grow(list, max(1, len(guest.Interfaces)))
 	for i, place := range guest.Places() {
@@ -149,7 +148,7 @@ func appendInterfaces(list []Interface, guest *instance.Instance, site *Site) []
 	return list
 }
 
-// served is an interface on a network of ours.
+// served is an interface on a served network.
 func served(guest *instance.Instance, place instance.Attachment, mtu int, site *Site) Interface {
 	network := site.network(place.Network)
 	out := Interface{

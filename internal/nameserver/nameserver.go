@@ -17,8 +17,8 @@ import (
 
 const (
 	maxUDP = 4096
-	// firstAnswer is how long one query waits; it doubles, as a server may answer
-	// nobody while it reads its files.
+	// firstAnswer is how long one query waits; it doubles, because a server may
+	// not answer while it reads its files.
 	firstAnswer   = 250 * time.Millisecond
 	longestAnswer = 2 * time.Second
 )

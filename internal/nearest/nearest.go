@@ -24,7 +24,7 @@ func Word(text string, words iter.Seq[string]) string {
 	return best
 }
 
-// Limit is the distance from which a word is not what text meant.
+// Limit is the distance that is too large for a suggestion.
 func Limit(text string) int { return len(text)/2 + 1 }
 
 // Distance is the Levenshtein distance of a and b in bytes.

@@ -49,7 +49,7 @@ func (s *Networks) Describe(cfg *config.Config) []instance.Network {
 	return all
 }
 
-// Status is what a network's backend tells of itself.
+// Status is what a network's backend reports about itself.
 type Status struct {
 	Network instance.Network // as the backend knows it
 	Backend string           // as the configuration names it

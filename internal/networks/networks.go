@@ -19,7 +19,7 @@ import (
 	"mdserver/internal/libvirt/network"
 )
 
-// catchUpPeriod is how often the backends are told to catch up.
+// catchUpPeriod is how often the backends catch up.
 const catchUpPeriod = 2 * time.Second
 
 // backend gives the guests of one network their addresses and names. Start,
@@ -109,8 +109,8 @@ func (s *Networks) isGuest(mac instance.MAC) bool {
 }
 
 // Start hands the whole inventory to the backends, and then follows its changes
-// until ctx ends or Close is called. The error tells of networks that are not
-// served yet; they are tried again.
+// until ctx ends or Close is called. The error lists networks that are not served
+// yet; they are tried again.
 func (s *Networks) Start(ctx context.Context) error {
 	s.feed = s.inventory.Subscribe()
 	start := s.feed.Start()

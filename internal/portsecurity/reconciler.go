@@ -41,7 +41,7 @@ type Reconciler struct {
 	networks []instance.Network
 	table    *table.Table
 	off      bool   // the table was removed, or there was none
-	checked  uint32 // the generation of nftables at which the table was as wanted
+	checked  uint32 // the generation of nftables when the table was as wanted
 	plan     plan.Plan
 	trouble  once.Complaint
 	closed   map[uint32]bool // bridges that learn nothing from control frames

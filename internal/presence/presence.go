@@ -96,7 +96,7 @@ func (k *Reconciler) Left(ctx context.Context, id uuid.UUID, away bool) error {
 	return k.tell(id, missed, err)
 }
 
-// tell tells of a guest that is missed, and whose release may be next.
+// tell logs a guest that is missed, and that may be released next.
 func (k *Reconciler) tell(id uuid.UUID, missed bool, err error) error {
 	if err != nil || !missed {
 		return err
@@ -140,15 +140,14 @@ func (k *Reconciler) Unread(u watch.Unreadable) {
 		Reason: fmt.Sprintf("its definition cannot be read: %v", u.Err)})
 }
 
-// missable tells that a guest which is not in a list was in libvirt before. Of
-// one that the hook told of after the list was asked for, the list knows
-// nothing.
+// missable reports whether a guest that is not in a list was in libvirt before. A
+// list does not have guests that the hook registered after the list was requested.
 func missable(guest *instance.Instance, began time.Time) bool {
 	hooked := guest.Seen[instance.ByHook]
 	return guest.Presence.State == instance.Present || !hooked.IsZero() && hooked.Before(began)
 }
 
-// seenTogether registers many domains, in whatever order.
+// seenTogether registers many domains, in any order.
 func (k *Reconciler) seenTogether(ctx context.Context, domains []watch.Domain) {
 	var working sync.WaitGroup
 	places := make(chan struct{}, atOnce)

@@ -16,13 +16,13 @@ func (k *Reconciler) Running(id uuid.UUID) (running, known bool) {
 }
 
 // FoundRunning reports whether a domain that runs did so already when libvirt's
-// domains were listed for the first time: nothing told of its start.
+// domains were listed for the first time: its start was not reported.
 func (k *Reconciler) FoundRunning(id uuid.UUID) bool {
 	_, found := k.found.Load(id)
 	return found
 }
 
-// noteFound notes the domains of a list that run and of which nothing was known.
+// noteFound notes the running domains of a list that were not known before.
 func (k *Reconciler) noteFound(domains []watch.Domain) {
 	for _, d := range domains {
 		if _, known := k.running.Load(d.UUID); d.Running && !known {

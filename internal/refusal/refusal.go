@@ -25,8 +25,8 @@ const (
 	most = 4096
 	// maxText is the length of a name or a reason that is kept, in bytes.
 	maxText = 1024
-	// keepTime is how long a refusal is kept that nobody repeats. libvirt's
-	// domains are looked at more often; the hook tells of a domain at each start.
+	// keepTime is how long a refusal is kept that is not repeated. libvirt's
+	// domains are checked more often; the hook reports a domain at each start.
 	keepTime = 7 * 24 * time.Hour
 )
 
@@ -94,7 +94,7 @@ func rank(r Refusal) int {
 	return 2
 }
 
-// local reports whether no one but an unprivileged user told of the domain.
+// local reports whether only unprivileged users have registered the domain.
 func local(r Refusal) bool { return r.Source == instance.ByLocal }
 
 // Clear forgets a domain: it is a guest now, or libvirt no longer has it.

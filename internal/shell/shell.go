@@ -3,7 +3,7 @@ package shell
 
 import "strings"
 
-// Quote makes one word of a text, whatever is in it.
+// Quote makes one word of any text.
 func Quote(word string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-:=@%+,", r)

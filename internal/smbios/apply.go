@@ -28,8 +28,9 @@ func (c Change) String() string {
 	return fmt.Sprintf("%s: %q becomes %q", c.What, c.From, c.To)
 }
 
-// Apply puts the look on a domain definition and says what it changed. What
-// gave the guest another datasource goes; all else stays as it is, byte for byte.
+// Apply puts the look on a domain definition and reports the changes. Entries that
+// give the guest another datasource are removed; everything else stays the same,
+// byte for byte.
 func (l Look) Apply(definition string) (string, []Change, error) {
 	doc, err := scan(definition)
 	if err != nil {
@@ -44,7 +45,7 @@ func (l Look) Apply(definition string) (string, []Change, error) {
 	return e.result(definition), e.changes, nil
 }
 
-// edit collects what is to be replaced in a definition.
+// edit collects replacements in a definition.
 type edit struct {
 	doc     *document
 	changes []Change

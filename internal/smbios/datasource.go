@@ -2,8 +2,8 @@ package smbios
 
 import "strings"
 
-// Datasource is what a guest takes the place that it runs in for. Its text is the
-// name by which an administrator chooses it.
+// Datasource is the cloud that a guest detects. Its text is the name that an
+// administrator chooses it with.
 type Datasource string
 
 // The datasources that mdserver shows. None is that of plain QEMU.

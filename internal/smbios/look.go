@@ -20,7 +20,7 @@ type Server struct {
 	Port    int
 	Tokens  bool     // IMDSv2 is not off
 	Only    bool     // nothing is served without a token: IMDSv2 is required
-	Exempt  []string // but for these datasources
+	Exempt  []string // except for these datasources
 }
 
 // ServerFor is the server of a configuration for a guest with this metadata.
@@ -98,10 +98,10 @@ func LookOf(datasource Datasource, d Domain, server Server) (Look, error) {
 	return look, nil
 }
 
-// Recommend chooses the datasource for a domain: the one that it has, since another
-// may make cloud-init set the guest up anew, or that it would have if its tables
-// were in force; else the one that asks least of the domain and gives the guest
-// most.
+// Recommend chooses the datasource for a domain: the one that it has, because
+// another one may make cloud-init set the guest up again, or the one that it would
+// have if its tables were active. Otherwise it chooses the one with the smallest
+// change and the most features.
 func Recommend(d Domain, server Server) Datasource {
 	d.SMBIOS.Mode = "sysinfo"
 	has, _ := d.Datasource()
@@ -116,7 +116,7 @@ func Recommend(d Domain, server Server) Datasource {
 	return OpenStack
 }
 
-// mayBeAWS reports whether the UUID is one by which AWS is known.
+// mayBeAWS reports whether clients detect AWS by the UUID.
 func (d Domain) mayBeAWS() bool { return strings.HasPrefix(strings.ToLower(d.UUID), awsUUID) }
 
 // Caution tells what stands in the way of a datasource, or "".
@@ -157,8 +157,8 @@ func (s Server) url() string {
 	return "http://" + host + "/"
 }
 
-// gives reports whether an entry that is there already belongs to some datasource,
-// which is to be gone when another one is put on.
+// gives reports whether an existing entry belongs to a datasource. It must be
+// removed when the domain gets another one.
 func (e Entry) gives(uuid string) bool {
 	switch e.Table + " " + e.Name {
 	case "system product", "chassis asset":
@@ -184,7 +184,7 @@ func (l Look) XML() string {
 `, l.entry.Table, l.entry.Name, escape(l.entry.Value))
 }
 
-// VirtInstall is the option by which virt-install makes a guest with the look,
+// VirtInstall is the option that makes virt-install create a guest with the look,
 // in words of a shell.
 func (l Look) VirtInstall() string {
 	return fmt.Sprintf("--sysinfo '%s.%s=%s'", l.entry.Table, l.entry.Name, l.entry.Value)

@@ -21,8 +21,8 @@ var ErrNoSender = errors.New("no process of this host has opened the connection"
 // connection from this host, as this process's user namespace sees it: root of
 // another user namespace is not 0. conn is a *net.TCPConn or wraps one.
 //
-// A connection whose other end is being closed has no sender: the kernel gives
-// a socket that is nobody's any more the user ID 0.
+// A connection whose other end is being closed has no sender: the kernel gives a
+// socket without an owner the user ID 0.
 func Sender(conn net.Conn) (uid uint32, err error) {
 	local, remote := endpoint(conn.LocalAddr()), endpoint(conn.RemoteAddr())
 	if uid, err = owner(remote, local); err != nil {

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Socket is a socket that waits for anybody.
+// Socket is a socket that accepts any sender.
 type Socket struct {
 	Proto string // tcp or udp
 	Addr  netip.AddrPort

@@ -29,8 +29,8 @@ type DHCPLog struct {
 	last map[DHCPClient]DHCP
 }
 
-// Note remembers a message. Where there are too many clients, all are
-// forgotten: somebody makes up MACs.
+// Note remembers a message. If there are too many clients, all are forgotten: a
+// guest is inventing MACs.
 func (l *DHCPLog) Note(client DHCPClient, heard DHCP) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -162,12 +162,12 @@ var kinds = [...]struct{ name, part string }{
 	{"other", ""},
 }
 
-// Metadata names the kinds by which a datasource is found.
+// Metadata names the kinds of requests that find a datasource.
 func Metadata() []string {
 	return []string{"ec2 metadata", "openstack metadata", "nocloud metadata"}
 }
 
-// Userdata names the kinds by which user-data is fetched.
+// Userdata names the kinds of requests that fetch user-data.
 func Userdata() []string { return []string{"user-data", "openstack user-data"} }
 
 func kindOf(path string) int {

@@ -24,7 +24,7 @@ func Open(dir, name string) (*os.File, error) {
 	return open(dir, name, func(uid uint32) bool { return uid == 0 || uid == uint32(os.Geteuid()) })
 }
 
-// OpenPath is Open for a file in whatever directory.
+// OpenPath is Open for a file in any directory.
 func OpenPath(path string) (*os.File, error) {
 	return Open(filepath.Dir(path), filepath.Base(path))
 }

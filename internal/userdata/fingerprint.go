@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// settling is how long a file must have been left alone before its times can
-// be trusted to show a later change: the kernel stamps files with a clock
-// that ticks only every few milliseconds.
+// settling is how long a file must be unchanged before its times can be trusted to
+// show a later change: the kernel stamps files with a clock that ticks only every
+// few milliseconds.
 const settling = 100 * time.Millisecond
 
-// fingerprint is the state of a path: two equal ones mean an unchanged file.
-// A path at which there is nothing has the zero state.
+// fingerprint is the state of a path: two equal ones mean an unchanged file. A
+// path without a file has the zero state.
 type fingerprint struct {
 	path         string
 	dev, ino     uint64

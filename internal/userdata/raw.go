@@ -28,11 +28,10 @@ const headerRaw = "raw"
 // bom is the byte order mark that some editors put before UTF-8 text.
 const bom = "\ufeff"
 
-// Raw tells whether a template is to be passed through untouched, and returns
-// what is to be passed through. A header decides, then the content, since a
-// compressed file or another binary one is no template, then the suffix
-// ".raw", then the site's default. The error is an *Error for a header that is
-// not known or not the first line.
+// Raw reports whether a file is sent as it is, without rendering, and returns the
+// bytes to send. A header decides, then the content, because a compressed or other
+// binary file is not a template, then the suffix ".raw", then the site's default.
+// The error is an *Error for a header that is not known or not the first line.
 func Raw(name, source string, byDefault bool) (body string, raw bool, err error) {
 	first, rest, _ := strings.Cut(strings.TrimPrefix(source, bom), "\n")
 	if word, ok := header(first); ok {

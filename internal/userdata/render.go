@@ -1,6 +1,6 @@
-// Package userdata decides which templates serve a guest as its user-data and
-// vendor-data, with which variables, and renders them. Results are kept until
-// the guest's record, the configuration or one of the files involved changes.
+// Package userdata chooses the templates and variables for a guest's user-data and
+// vendor-data, and renders them. Results are kept until the guest's record, the
+// configuration or one of the files involved changes.
 package userdata
 
 import (

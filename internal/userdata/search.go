@@ -21,8 +21,7 @@ const maxTemplate = 4 << 20
 // directories in it.
 const maxName = 1024
 
-// builtin serves guests for which there is no template at all. %s is the guest's
-// full name.
+// builtin is for guests without any template. %s is the guest's full name.
 const builtin = `#cloud-config
 hostname: {{!hostname}}
 fqdn: %s
@@ -46,9 +45,9 @@ type template struct {
 	watched []fingerprint // taken before the file was read
 }
 
-// search finds the template of a guest, or tells at least what it watched, in the
-// Python mdserver's order: the file that the domain's metadata names, and no other
-// if it names one; else the file called like the domain, then like its MAC
+// search finds the template of a guest, or returns at least what it watched, in
+// the Python mdserver's order: the file that the domain's metadata names, and no
+// other if it names one; else the file with the domain's name, then with its MAC
 // address; then the default template; then the built-in one.
 func (r *Renderer) search(guest *instance.Instance) (template, error) {
 	prefix, insists := guest.Metadata.UserdataPrefix()

@@ -28,7 +28,7 @@ func redactor(cfg *config.Config) func(string) string {
 
 // keepForDebugging writes what a guest gets below run_dir when debug_userdata asks
 // for it, readable by the server's own user only. The Python mdserver wrote to
-// /tmp, where anybody could read it or be there first.
+// /tmp, where any user could read it, or create the file first.
 func (r *Renderer) keepForDebugging(doc document, guest *instance.Instance, rendered Rendered) {
 	if r.debugDir == "" {
 		return

@@ -18,8 +18,8 @@ const (
 	// guests' usual user-data, or fewer guests' large ones.
 	maxCached      = 8192
 	maxCachedBytes = 64 << 20
-	// recheck is how long files are trusted not to have changed since they were
-	// last looked at: to look costs more than all else that a request takes.
+	// recheck is how long files are trusted not to have changed since the last
+	// check: a check costs more than everything else in a request.
 	recheck = 100 * time.Millisecond
 	// minFailure is how long a failure is kept. One that took long to happen
 	// is kept failureFactor times as long, up to maxFailure, so that a guest
@@ -37,7 +37,7 @@ type document struct {
 	guest uuid.UUID
 }
 
-// job is a document that is to be made from a guest's record.
+// job is a document to make from a guest's record.
 type job struct {
 	document
 	guest *instance.Instance
@@ -54,8 +54,8 @@ type result struct {
 	checked  atomic.Int64 // when the files were last known not to have changed, in ns since 1970
 }
 
-// fresh reports whether it is still what would be made for the guest. The
-// files are looked at no more often than once a recheck.
+// fresh reports whether it is still what would be made for the guest. The files
+// are checked at most once per recheck.
 func (r *result) fresh(guest *instance.Instance, now time.Time) bool {
 	if r.guest != guest || r.err != nil && now.After(r.expires) {
 		return false
@@ -94,7 +94,7 @@ func (r *Renderer) shared(ctx context.Context, want job, render renderFunc) (Ren
 	}
 	for {
 		made, err := r.flights.Do(ctx, want, func(ctx context.Context) (*result, error) {
-			// another render may have ended since the cache was looked at
+			// another render may have ended since the cache was checked
 			if kept, ok := r.cache.Get(want.document); ok && kept.fresh(want.guest, came) {
 				return kept, nil
 			}

@@ -3,7 +3,7 @@
 // lines is written as its escape sequence in Go, such as \x1b or \u202e; all
 // others stay as they are.
 //
-//	fmt.Println(visible.String(path))     // one line, whatever the path is
+//	fmt.Println(visible.String(path))     // one line for any path
 //	out := &visible.Writer{W: os.Stdout}  // a net below: lines pass, the rest is escaped
 package visible
 

@@ -5,9 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// Writer passes text on to W with all escaped that is not visible but line
-// breaks and tabs. It is the net below what commands print; a value's own line
-// breaks are to be escaped before, by String. Close it at the end.
+// Writer passes text on to W, and escapes everything that is not visible except
+// line breaks and tabs. It is the safety net below the output of commands; line
+// breaks in a value must be escaped before, by String. Close it at the end.
 type Writer struct {
 	W io.Writer
 

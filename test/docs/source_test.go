@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -71,5 +72,19 @@ func TestProseOfMessages(t *testing.T) {
 	}
 	if messages < 2000 {
 		t.Errorf("found %d texts only", messages)
+	}
+}
+
+// quoted is a name in a comment: in quotes, or of another package.
+var quoted = regexp.MustCompile(`"[^"]*"|\w+\.\w+`)
+
+// The comments do not either, apart from quoted names and the name that each
+// begins with.
+func TestProseOfComments(t *testing.T) {
+	for _, s := range sources(t) {
+		for _, comment := range s.Comments {
+			_, text, _ := strings.Cut(strings.Join(strings.Fields(comment.Text()), " "), " ")
+			checkProse(t, s.place(comment), quoted.ReplaceAllString(text, "NAME"))
+		}
 	}
 }

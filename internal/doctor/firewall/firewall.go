@@ -1,8 +1,8 @@
-// Package firewall tells whether a host's packet filter lets a packet in: it
-// reads the rules that nft and iptables-save print, and follows one packet
-// through the chains of the input hook. What a rule asks beyond interface,
-// addresses, protocol, ports and connection state it cannot know; such a rule
-// is passed over, and the verdict says so.
+// Package firewall determines whether a host's packet filter accepts a packet: it
+// reads the rules that nft and iptables-save print, and follows one packet through
+// the chains of the input hook. It evaluates interface, addresses, protocol, ports
+// and connection state. A rule with other conditions is skipped, and the verdict
+// says so.
 package firewall
 
 import "net/netip"
@@ -23,8 +23,8 @@ type Verdict struct {
 	Doubtful bool   // an earlier rule that could not be judged may let it in
 }
 
-// Chain is one chain. Table is empty for one of iptables or ip6tables, of which
-// only the filter table is read.
+// Chain is one chain. Table is empty for one of iptables or ip6tables; only their
+// filter table is read.
 type Chain struct {
 	Family, Table, Name string
 	Priority            int

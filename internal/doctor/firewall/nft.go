@@ -37,8 +37,8 @@ type nftSet struct {
 	Elem                []json.RawMessage
 }
 
-// ParseNFT reads what `nft -j list ruleset` prints. What iptables put there is
-// passed over: `iptables-save` shows it whole.
+// ParseNFT reads what `nft -j list ruleset` prints. Tables of iptables are
+// skipped: `iptables-save` shows them completely.
 func ParseNFT(text string) (Chains, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil

@@ -1,7 +1,7 @@
 // Package ec2 is the EC2 frontend of a guest's metadata: the tree that AWS
-// documents as the Instance Metadata Service, as far as cloud-init and its
-// kin need it to configure a guest, and the signed document by which a guest
-// shows others who it is.
+// documents as the Instance Metadata Service, as far as cloud-init and its kin
+// need it to configure a guest, and the signed document that proves a guest's
+// identity.
 //
 //	/                              versions, bare
 //	/{version}/                    dynamic, meta-data and user-data, bare
@@ -88,8 +88,8 @@ func (f *Frontend) serveVersion(w http.ResponseWriter, r *http.Request, path str
 	}
 }
 
-// serveTop lists what a version has, by bare names as AWS does. user-data is
-// there if the guest has any; who is no guest is told of all three.
+// serveTop lists what a version has, by bare names as AWS does. user-data is there
+// if the guest has any; a client that is not a guest gets all three.
 func (f *Frontend) serveTop(w http.ResponseWriter, r *http.Request) {
 	if !httpcommon.OnlyReads(w, r) {
 		return

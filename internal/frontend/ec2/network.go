@@ -8,11 +8,11 @@ import (
 	"mdserver/internal/metadata"
 )
 
-// interfaces is network/interfaces/macs/ with the guest's interfaces on
-// networks of ours. cloud-init takes it whole or not at all (22.4.2,
+// interfaces is network/interfaces/macs/ with the guest's interfaces on served
+// networks. cloud-init takes it whole or not at all (22.4.2,
 // DataSourceEc2.convert_ec2_metadata_network_config): without it there is a
-// warning and DHCP on whichever interface comes first, so it is there for
-// every guest that has an address.
+// warning and DHCP on whichever interface comes first, so it is there for every
+// guest that has an address.
 var interfaces = &each{names: macs, enter: enterInterface, entries: interfaceTable}
 
 var interfaceTable = []entry{

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Documented checks that the reference of all that is served tells of these
-// names. It is called by a package directly below internal/frontend.
+// Documented checks that the reference of HTTP has these names. Call it from a
+// package directly below internal/frontend.
 func Documented(t *testing.T, names ...string) {
 	t.Helper()
 	text, err := os.ReadFile("../../../docs/reference/http.md")

@@ -22,7 +22,7 @@ import (
 var (
 	FromWeb      = netip.MustParseAddr("10.122.0.5")     // the guest Web
 	FromSix      = netip.MustParseAddr("fd00:122::6")    // the guest Six
-	FromStranger = netip.MustParseAddr("10.122.200.200") // nobody's address
+	FromStranger = netip.MustParseAddr("10.122.200.200") // an address without a guest
 )
 
 // Web has all that a guest can have.

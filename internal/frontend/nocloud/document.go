@@ -29,11 +29,10 @@ func describe(doc *metadata.Document) metaData {
 	return m
 }
 
-// networkConfig is network-config, version 2. An interface is there if its
-// addresses are ours to give; of others no more is known than that they exist,
-// and to try DHCP on them could hold up the boot. The addresses are static:
-// they are the guest's for life, and a guest that has them starts without
-// DHCP. One that has none yet is told to ask for it.
+// networkConfig is network-config, version 2. It has the interfaces on served
+// networks; nothing else is known about the others, and trying DHCP on them could
+// delay the boot. The addresses are static: a guest keeps them for life, and
+// starts without DHCP. An interface without an address uses DHCP.
 type networkConfig struct {
 	Version   int                 `yaml:"version"`
 	Ethernets map[string]ethernet `yaml:"ethernets,omitempty"`

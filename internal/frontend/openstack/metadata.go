@@ -19,8 +19,8 @@ import (
 // seedSize is how much randomness a guest gets, in bytes; Nova gives as much.
 const seedSize = 512
 
-// metaData is meta_data.json. The comments tell from which version on Nova
-// has a field; older versions lack it here, too.
+// metaData is meta_data.json. The comments say since which version Nova has a
+// field; older versions lack it here, too.
 type metaData struct {
 	UUID             string            `json:"uuid"`
 	Name             string            `json:"name"`
@@ -93,9 +93,9 @@ func describe(doc *metadata.Document, version string) metaData {
 	return m
 }
 
-// identity is what cloud-init takes for the instance-id. It is the domain's
-// UUID, by which a guest knows its own identity at a reboot without asking,
-// until the guest is given another instance-id on purpose.
+// identity is what cloud-init uses as the instance-id. It is the domain's UUID, so
+// that a guest knows its identity at a reboot without a request, until it gets
+// another instance-id.
 func identity(doc *metadata.Document) string {
 	derived := instance.DeriveID(doc.UUID)
 	if doc.InstanceID == derived || len(doc.InstanceID) != len(derived) {

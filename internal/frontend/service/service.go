@@ -1,5 +1,5 @@
-// Package service is the tree /service/ in which a mdserver tells of itself:
-// its name, where it runs, what it serves.
+// Package service is the tree /service/, where mdserver describes itself: its
+// name, its location, and what it serves.
 package service
 
 import (

@@ -10,7 +10,7 @@
 //	{"identity":"-----BEGIN …"}           the authority of identity documents, if there is one
 //	{"sha256":"…"}                        of all lines before this one
 //
-// It holds passwords and keys, so whoever reads it can act as the server.
+// It holds passwords and keys: a process that can read it can act as the server.
 package backup
 
 import (

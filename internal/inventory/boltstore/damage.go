@@ -34,7 +34,7 @@ type Aside struct {
 // Asides lists the files beside a database in which records were set aside.
 // They stay until an administrator removes them.
 func Asides(path string) []string {
-	found, _ := filepath.Glob(globEscape(path) + ".damaged-*.json") // the pattern is well formed
+	found, _ := filepath.Glob(globEscape(path) + ".damaged-*.json") // the pattern is valid
 	return found
 }
 

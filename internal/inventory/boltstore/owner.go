@@ -6,8 +6,8 @@ import (
 )
 
 // likeDatabase gives a new file beside the database to the database's owner, so
-// that the server can read what root has written by a command or a start by
-// hand. The owner of a database that is new is whoever made it.
+// that the server can read what root has written by a command or a start by hand.
+// A new database belongs to the user who created it.
 func likeDatabase(path, name string) error {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -79,8 +79,8 @@ func putState(tx *bbolt.Tx, s *state) error {
 	return tx.Bucket(metaBucket).Put([]byte(stateKey), seal(metaBucket, []byte(stateKey), text))
 }
 
-// drop closes the database that is to be replaced. After a failed write
-// bbolt's own Close might wait for a lock for ever, or fail.
+// drop closes the database before it is replaced. After a failed write bbolt's own
+// Close might wait for a lock for ever, or fail.
 func (s *Store) drop() {
 	if s.db == nil {
 		return

@@ -139,7 +139,7 @@ func writeNew(path string, c *content) error {
 // keptFormer is how many copies of former files stay beside each file.
 const keptFormer = 3
 
-// KeepFormer copies a file that is to be replaced, and returns the name of the
+// KeepFormer copies a file before it is replaced, and returns the name of the
 // copy, or "" if there is no file. It removes the oldest copies of former
 // replacements, so that three are left.
 func KeepFormer(path string) (string, error) {

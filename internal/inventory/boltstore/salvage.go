@@ -66,7 +66,7 @@ func (s *Salvaged) Sound() bool {
 	return len(s.Problems) == 0 && !slices.ContainsFunc(s.Records, func(r SalvagedRecord) bool { return r.Certainty != Sure })
 }
 
-// Table gives the guests and resting addresses that are sure or likely.
+// Table returns the guests and addresses in quarantine that are sure or likely.
 func (s *Salvaged) Table(ctx context.Context) (instance.Table, error) { return s.content.table(ctx) }
 
 // The names of the buckets, for Salvaged.Count.

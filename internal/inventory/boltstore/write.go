@@ -102,7 +102,7 @@ func (s *Store) write(fn func(*writer) error) error {
 		return s.wrap("write", err)
 	}
 	next := s.state.next()
-	made := false // the transaction was made, and is to be committed
+	made := false // the transaction was made, and must be committed
 	w := &writer{state: next, notes: s.kept}
 	err = catch(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {

@@ -123,7 +123,7 @@ func nameOf(text []byte) string {
 	var guest struct {
 		Name string `json:"name"`
 	}
-	_ = json.Unmarshal(text, &guest) // what is wrong is told already
+	_ = json.Unmarshal(text, &guest) // the error is reported already
 	if guest.Name == "" {
 		return ""
 	}

@@ -2,11 +2,11 @@
 // (db_file), so that a host can move to this one and back.
 //
 // There are two forms: a plain list of entries, which the releases up to 0.6.7
-// write and every version reads, and {"metadata": {…}, "entries": […]}, which
-// only its development version after 0.6.7 knows. An entry has these
-// keys, of which any but the name and UUID may be missing or null:
-// location, domain_name, domain_uuid, domain_metadata (text to text), mds_mac,
-// mds_ipv4, mds_ipv6, first_seen and last_update (seconds since 1970).
+// write and every version reads, and {"metadata": {…}, "entries": […]}, which only
+// its development version after 0.6.7 knows. An entry has these keys; all except
+// the name and UUID may be missing or null: location, domain_name, domain_uuid,
+// domain_metadata (text to text), mds_mac, mds_ipv4, mds_ipv6, first_seen and
+// last_update (seconds since 1970).
 package legacy
 
 import (
@@ -23,7 +23,7 @@ const (
 	Object Form = "legacy-object"
 )
 
-// Meta is what the Python mdserver's database says of itself.
+// Meta is the Python mdserver's description of its database.
 type Meta struct {
 	Initialised time.Time
 	Updated     time.Time

@@ -10,8 +10,8 @@ import (
 )
 
 // Parse reads the Python mdserver's database in either form. The guests keep their
-// addresses and the instance-id that the Python mdserver told them. What cannot be
-// used is skipped and reported; an error means that the file as a whole is not
+// addresses and the instance-id that the Python mdserver gave them. Invalid
+// entries are skipped and reported; an error means that the file as a whole is not
 // such a database.
 func Parse(data []byte) ([]instance.Instance, []Skipped, error) {
 	raw, err := entries(data)

@@ -260,7 +260,7 @@ func (s *session) each(look func(when string, r inventory.Reader)) {
 	}
 }
 
-// Diff tells how two tables differ, whatever the order of their records.
+// Diff reports how two tables differ, regardless of the order of their records.
 func Diff(want, got instance.Table) string {
 	want, got = sorted(want), sorted(got)
 	if reflect.DeepEqual(want, got) {

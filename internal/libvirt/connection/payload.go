@@ -90,7 +90,7 @@ func (s shape) fits(payload []byte) bool {
 	return r.ok
 }
 
-// reader passes over fields as long as they fit.
+// reader skips fields as long as they fit.
 type reader struct {
 	left []byte
 	ok   bool

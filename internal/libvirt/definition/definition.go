@@ -1,5 +1,5 @@
 // Package definition reads and changes the definition of a domain that libvirt
-// stores: what the guest is to be at its next start, not what it is now.
+// stores: what the guest will be at its next start, not what it is now.
 package definition
 
 import (

@@ -134,7 +134,7 @@ func (s *Service) report(err error) {
 func (s *Service) noteKey() string { return notePrefix + s.set().Name }
 func (s *Service) viewKey() string { return "libvirt_view/" + s.set().Name }
 
-// noteView keeps a view for a start at which libvirt does not answer.
+// noteView keeps a view for a start while libvirt does not answer.
 func (s *Service) noteView(ctx context.Context, v View) error {
 	text, err := json.Marshal(v)
 	if err != nil {

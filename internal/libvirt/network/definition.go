@@ -90,7 +90,7 @@ type dnsHostXML struct {
 }
 
 // parseDefinition reads what `virsh net-dumpxml` prints. Entries that mdserver
-// could not have made, for DHCPv6 for instance, are passed over.
+// could not have made, for DHCPv6 for instance, are ignored.
 func parseDefinition(text string) (definition, error) {
 	var doc networkXML
 	if err := xml.Unmarshal([]byte(text), &doc); err != nil {

@@ -15,7 +15,7 @@ import (
 const (
 	// answerTime bounds the wait for libvirt's DNS server at one look.
 	answerTime = 500 * time.Millisecond
-	// missedLooks is after how many looks in a row its answers are told of.
+	// missedLooks is the number of failed looks in a row before they are reported.
 	missedLooks = 2
 )
 

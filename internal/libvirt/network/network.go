@@ -1,10 +1,10 @@
-// Package network serves guests on a network that libvirt itself runs, such as
-// its stock "default": it keeps their entries in libvirt's definition of the
-// network, running and stored, and touches nobody else's.
+// Package network serves guests on a network that libvirt itself runs, such as its
+// stock "default": it keeps their entries in libvirt's definition of the network,
+// running and stored, and touches no other entries.
 //
-// libvirt's definition says what the network is; View tells. Which entries are
-// mdserver's is kept in its own database, written before libvirt is told: after
-// a crash nothing is left behind that is not known.
+// libvirt's definition determines the network; View returns it. The server's
+// database notes which entries are mdserver's before libvirt gets them, so that a
+// crash leaves no unknown entries behind.
 package network
 
 import (
@@ -27,8 +27,8 @@ import (
 )
 
 const (
-	// period is how often the network is looked at: it may have been stopped,
-	// started or edited by somebody else.
+	// period is how often the network is checked: another program may have
+	// stopped, started or edited it.
 	period = 5 * time.Second
 	// callTime bounds one exchange with libvirt.
 	callTime = 5 * time.Second
@@ -96,7 +96,7 @@ type Service struct {
 	ours     []entry
 	asked    time.Time
 	problems []string
-	missed   int // looks in a row at which DNS did not answer as it should
+	missed   int // looks in a row without the expected answers of DNS
 
 	// state guards the fields below. It is never held while libvirt is spoken with.
 	state    sync.Mutex
@@ -132,8 +132,8 @@ func (s *Service) Start(ctx context.Context, all []instance.Instance) error {
 	return nil
 }
 
-// recall reads what was noted before: which entries are mdserver's, and the
-// network as libvirt told of it last.
+// recall reads the notes: which entries are mdserver's, and the network as libvirt
+// reported it last.
 func (s *Service) recall(ctx context.Context) error {
 	for key, value := range map[string]any{s.noteKey(): &s.ours, s.viewKey(): &s.view} {
 		text, err := s.notes.Note(ctx, key)
@@ -170,7 +170,7 @@ func (s *Service) Apply(ctx context.Context, events []instance.Event) error {
 	return s.change(ctx, applyTime)
 }
 
-// Reconfigure takes over other settings and all guests anew.
+// Reconfigure applies other settings, and publishes all guests again.
 func (s *Service) Reconfigure(ctx context.Context, settings Settings, all []instance.Instance) error {
 	s.state.Lock()
 	s.settings = settings
@@ -186,7 +186,7 @@ func (s *Service) Retire(ctx context.Context) error {
 	return s.bring(ctx, callTime)
 }
 
-// change has libvirt take what is wanted for somebody who waits.
+// change updates libvirt for a caller that waits.
 func (s *Service) change(ctx context.Context, limit time.Duration) error {
 	if s.silent() {
 		limit = hungTime

@@ -9,9 +9,9 @@ import (
 	"mdserver/internal/instance"
 )
 
-// entry is what libvirt's network is told of one guest. Of an entry that is
-// remembered as mdserver's, the MAC is zero if the DHCP entry is somebody
-// else's, and there are no names if the DNS entry is.
+// entry is one guest's entry in libvirt's network. In an entry that is noted as
+// mdserver's, the MAC is zero if the DHCP entry is foreign, and there are no names
+// if the DNS entry is foreign.
 type entry struct {
 	MAC   instance.MAC `json:"mac"`
 	IP    netip.Addr   `json:"ip"`
@@ -66,8 +66,8 @@ func (p *plan) removeHosts(hosts []dhcpHost, wanted, ours []entry) []dhcpHost {
 	})
 }
 
-// removeNames plans what goes, and returns what stays: what is somebody else's,
-// and what is already as it is wanted.
+// removeNames plans removals, and returns the entries that stay: foreign ones, and
+// those that are right already.
 func (p *plan) removeNames(names []dnsHost, wanted, ours []entry) []dnsHost {
 	isOurs := func(h dnsHost) bool { return hasNames(ours, h) }
 	foreign := slices.DeleteFunc(slices.Clone(names), isOurs)
@@ -101,13 +101,13 @@ func contains(all, some []string) bool {
 	return !slices.ContainsFunc(some, func(name string) bool { return !slices.Contains(all, name) })
 }
 
-// addHost plans a DHCP entry. libvirt refuses one of which it has the MAC, the
-// address or the name.
+// addHost plans a DHCP entry. libvirt refuses it if another entry has its MAC,
+// address or name.
 func (p *plan) addHost(hosts []dhcpHost, h dhcpHost) {
 	for _, other := range hosts {
 		switch {
 		case other.MAC == h.MAC && other.IP == h.IP:
-			return // there already, whoever made it
+			return // there already
 		case other.MAC == h.MAC, other.IP == h.IP:
 			p.problem("%s cannot get %s: the network has another entry for %s, %s", h.MAC, h.IP, other.MAC, other.IP)
 			return
@@ -118,7 +118,7 @@ func (p *plan) addHost(hosts []dhcpHost, h dhcpHost) {
 	p.steps = append(p.steps, step{dhcp: &h})
 }
 
-// addNames plans a DNS entry. libvirt refuses one of which it has the address
+// addNames plans a DNS entry. libvirt refuses it if another entry has its address
 // or a name.
 func (p *plan) addNames(names []dnsHost, h dnsHost) {
 	left, taken := without(h, names)
@@ -153,8 +153,8 @@ func union(a, b []entry) []entry {
 	return all
 }
 
-// mine is what of the wanted entries is mdserver's to remove one day: all but
-// what somebody else has in a definition.
+// mine are the wanted entries that mdserver may remove one day: all except foreign
+// ones in a definition.
 func mine(wanted, before []entry, definitions ...definition) []entry {
 	var list []entry
 	for _, e := range wanted {
@@ -172,7 +172,7 @@ func mine(wanted, before []entry, definitions ...definition) []entry {
 }
 
 // hasHost reports whether a DHCP entry is one of these. It may lack its name,
-// because somebody else's had it.
+// because a foreign entry had it.
 func hasHost(entries []entry, h dhcpHost) bool {
 	return slices.ContainsFunc(entries, func(e entry) bool {
 		return !e.MAC.IsZero() && e.MAC == h.MAC && e.IP == h.IP && (h.Name == e.Name || h.Name == "")

@@ -111,8 +111,8 @@ func (w *Withdrawal) remove(ctx context.Context, e connection.Endpoint, ours []e
 	return nil
 }
 
-// removals are the steps that remove entries of which it is not known whether
-// the network has them.
+// removals are the steps that remove entries, even if it is not known whether the
+// network has them.
 func removals(ours []entry) []step {
 	var steps []step
 	for _, e := range ours {

@@ -10,14 +10,14 @@ import (
 	"mdserver/internal/libvirt/connection"
 )
 
-// notice names a domain of which something happened.
+// notice names a domain that has changed.
 type notice struct {
 	id       uuid.UUID
 	migrated bool // it stopped because it runs elsewhere now
 	saved    bool // it stopped because it was saved to a file
 }
 
-// topics are the events that say that a domain is to be looked at.
+// topics are the events that make a look at a domain necessary.
 var topics = []golibvirt.DomainEventID{
 	golibvirt.DomainEventIDLifecycle,
 	golibvirt.DomainEventIDMetadataChange,

@@ -20,7 +20,7 @@ var errLost = errors.New("libvirt closed the connection")
 // five requests of a client at once.
 const readers = 4
 
-// look looks a domain up and tells of it.
+// look looks a domain up and reports it.
 func (w *Watcher) look(ctx context.Context, conn *connection.Conn, n notice) error {
 	w.counted(1)
 	calling, cancel := context.WithTimeout(ctx, callTime)
@@ -83,8 +83,8 @@ func isRefusal(err error) bool {
 	return ok
 }
 
-// list reads all domains and tells of them. The list is libvirt's own, whole
-// at one moment; domains that go while their definitions are read make events.
+// list reads all domains and reports them. The list is libvirt's own, whole at one
+// moment; domains that go while their definitions are read make events.
 func (w *Watcher) list(ctx context.Context, conn *connection.Conn) (int, error) {
 	calling, cancel := context.WithTimeout(ctx, listTime)
 	defer cancel()

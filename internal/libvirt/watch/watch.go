@@ -54,8 +54,8 @@ const (
 	listTime = 2 * time.Minute
 	// pingTime is how often a quiet connection is tried.
 	pingTime = 30 * time.Second
-	// listAgain is how often all domains are listed anew: some changes make
-	// no event, as that of an interface of a domain that is off.
+	// listAgain is how often all domains are listed again: some changes make no
+	// event, such as that of an interface of a domain that is off.
 	listAgain = 5 * time.Minute
 
 	firstWait = 250 * time.Millisecond
@@ -78,9 +78,8 @@ func New(e connection.Endpoint, guests Guests, b *bridges.Resolver, log *slog.Lo
 	return &Watcher{endpoint: e, guests: guests, bridges: b, log: log}
 }
 
-// Run follows the domains until ctx ends. Whatever libvirt does, it goes on:
-// after an interruption it tries again, soon at first and then every ten
-// seconds or so.
+// Run follows the domains until ctx ends. It continues in any case: after an
+// interruption it tries again, soon at first and then every ten seconds or so.
 func (w *Watcher) Run(ctx context.Context) {
 	wait := firstWait
 	for ctx.Err() == nil {

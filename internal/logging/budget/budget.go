@@ -27,14 +27,15 @@ type Left struct {
 	Level slog.Level // the highest of the lines
 }
 
-// Report tells of what was left out for an account. It must not call the
+// Report receives the number of omitted lines of an account. It must not call the
 // Budget.
 type Report[K comparable] func(account K, left Left)
 
 const (
 	// mostAccounts bounds the memory. Further ones share the zero K's.
 	mostAccounts = 16384
-	// sweepTime is how often it is looked whether something is to be reported.
+	// sweepTime is how often the budget checks whether there is something to
+	// report.
 	sweepTime = 5 * time.Second
 	// sweepRest is the least time between two searches for idle accounts.
 	sweepRest = 10 * time.Second
@@ -55,11 +56,11 @@ type Budget[K comparable] struct {
 
 type account struct {
 	lines float64   // that may come, as of the time at
-	at    time.Time // at which lines was counted
+	at    time.Time // when lines was counted
 	left  Left
 }
 
-// New makes a budget, which is to be closed.
+// New makes a budget. The caller closes it.
 func New[K comparable](limit Limit, report Report[K]) *Budget[K] {
 	b := &Budget[K]{
 		limit: limit, report: report, accounts: map[K]*account{},

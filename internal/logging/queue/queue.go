@@ -1,5 +1,5 @@
-// Package queue lets a log's lines wait in memory for a writer that may be
-// slow, full or stuck: whoever logs never waits for it.
+// Package queue lets a log's lines wait in memory for a writer that may be slow,
+// full or stuck: logging never waits for it.
 package queue
 
 import (
@@ -164,7 +164,7 @@ func (q *Queue) writeLines() (lost uint64) {
 	return lost
 }
 
-// note keeps how a write ended. It returns how many lost lines are to be told.
+// note keeps how a write ended. It returns the number of lost lines to report.
 func (q *Queue) note(lines []byte, err error) (lost uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

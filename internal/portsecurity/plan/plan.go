@@ -62,7 +62,7 @@ type Port struct {
 	updated int64  // of the guest's record, to tell the newest
 }
 
-// Plan is what is to be enforced.
+// Plan is what port security enforces.
 type Plan struct {
 	Ports []Port // by name
 	// Host are the addresses of this host, which no port may claim.
@@ -168,9 +168,9 @@ func (p *planner) guest(n instance.Network, guest *instance.Instance) {
 	}
 }
 
-// portsOf are the ports by which an interface of a guest sends: the one that
-// libvirt names, and any whose own address libvirt made from the guest's MAC.
-// The latter is known as soon as the port is there, before libvirt tells of it.
+// portsOf are the ports of a guest's interface: the one that libvirt names, and
+// any whose own address libvirt made from the guest's MAC. The address is known as
+// soon as the port is there, before libvirt reports it.
 func (p *planner) portsOf(n instance.Network, guest *instance.Instance, nic instance.Interface) []string {
 	var names []string
 	link, there := p.links[nic.Target]

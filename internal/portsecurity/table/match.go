@@ -51,8 +51,8 @@ func meta(key expr.MetaKey, length uint32) field {
 	return field{len: length, load: func(register uint32) expr.Any { return &expr.Meta{Key: key, Register: register} }}
 }
 
-// The fields that are looked at. Those of the Ethernet header are as they were on
-// the wire, with a VLAN tag if there is one; protocol and what follows are behind it.
+// The fields that rules read. Those of the Ethernet header are as they were on the
+// wire, with a VLAN tag if there is one; protocol and what follows are behind it.
 var (
 	iif         = meta(expr.MetaKeyIIF, 4)
 	iifname     = meta(expr.MetaKeyIIFNAME, 16)

@@ -117,8 +117,9 @@ func guest4Chains() []chain {
 			match(is(transport, protoIGMP), goTo("guest_igmp")),
 			{goTo(KindIPv4.chain())},
 		}},
-		// DHCP's servers answer to port 68, and relays to port 67: what goes to ports
-		// above 255 is neither's, whatever port it comes from (RFC 2131, section 4.1).
+		// DHCP's servers answer to port 68, and relays to port 67: packets to ports
+		// above 255 are neither's, regardless of their source port (RFC 2131, section
+		// 4.1).
 		{name: "fast_udp4", rules: []rule{
 			match(isNot(udpTargetHigh, "\x00"), accept),
 			{goTo("guest_ip4_sent")},
@@ -195,7 +196,7 @@ func guest6Chains() []chain {
 			{goTo(KindForm.chain())},
 		}},
 		{name: "guest_icmp6", rules: append([]rule{
-			// A later fragment means nothing without the first, which is looked at.
+			// A later fragment means nothing without the first, which is checked.
 			match(laterFragment6(), accept),
 			// RFC 6980: neighbour discovery never comes in fragments.
 			match(fragment6(), above(icmpType, 132), below(icmpType, 138), goTo(KindICMP.chain())),
@@ -214,7 +215,7 @@ func guest6Chains() []chain {
 	}
 }
 
-// icmp6OfHosts are the ICMPv6 messages that a host sends, but for neighbour
+// icmp6OfHosts are the ICMPv6 messages that a host sends, except for neighbour
 // advertisements: errors, echo, multicast listener reports, router and neighbour
 // solicitations, node information. Others are a router's or unknown.
 var icmp6OfHosts = []byte{1, 2, 3, 4, 128, 129, 131, 132, 133, 135, 139, 140, 143, 160, 161}

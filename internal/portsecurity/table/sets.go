@@ -178,7 +178,7 @@ func (c contents) addAddr(set4, set6 string, addr netip.Addr, before ...string) 
 	c.add(set, element{key: key(append(before, string(addr.AsSlice()))...)})
 }
 
-// contentsOf are the sets' elements by which a plan is enforced.
+// contentsOf are the elements of the sets for a plan.
 func contentsOf(p plan.Plan) contents {
 	c := contents{}
 	for _, addr := range p.Host {

@@ -170,8 +170,8 @@ func token(name string) bool {
 	})
 }
 
-// beginnings are the first words by which cloud-init 22.4.2 tells user-data
-// from user-data, longer ones first.
+// beginnings are the first words that tell cloud-init 22.4.2 the kind of
+// user-data, longer ones first.
 var beginnings = []struct{ prefix, contentType string }{
 	{"#cloud-config-archive", "text/cloud-config-archive"},
 	{"#cloud-config-jsonp", "text/cloud-config-jsonp"},

@@ -135,7 +135,7 @@ func (f *frame) gather(parts []textPart) error {
 		if err != nil {
 			return err
 		}
-		// v may have printed, so the buffer is looked at only now
+		// v may have printed, so the buffer is read only now
 		if f.run.Scratch, err = f.run.Output.Append(f.t, f.run.Scratch, v, p.raw); err != nil {
 			return p.pos.wrap(err)
 		}

@@ -143,8 +143,8 @@ func (h *handler) run(f *frame, e *object.Exception) (control, error) {
 	return how, err
 }
 
-// finally runs last whatever body did, and wins when it returns, breaks,
-// continues or fails. An exhausted limit ends the render at once.
+// finally runs last in any case, and wins when it returns, breaks, continues or
+// fails. An exhausted limit ends the render at once.
 func finally(body, last exec) exec {
 	return func(f *frame) (control, error) {
 		how, err := body(f)

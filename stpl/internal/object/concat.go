@@ -8,7 +8,7 @@ type growing struct {
 	buf  Builder
 }
 
-// minJoined is the length from which a buffer is worth its room.
+// minJoined is the least length that makes a buffer worth its memory.
 const minJoined = 256
 
 // appended returns a + b.

@@ -1,6 +1,6 @@
 package object
 
-// smallDict is the size up to which a dict is searched without an index.
+// smallDict is the largest size of a dict that is searched without an index.
 const smallDict = 8
 
 type entry struct {

@@ -157,7 +157,7 @@ var (
 	SystemExit          = excType("SystemExit", BaseException)
 	KeyboardInterrupt   = excType("KeyboardInterrupt", BaseException)
 
-	// What an exhausted limit raises bears these names, but cannot be caught.
+	// The errors of an exhausted limit have these names, but cannot be caught.
 	MemoryError    = excType("MemoryError", ExceptionType)
 	RecursionError = excType("RecursionError", RuntimeError)
 	TimeoutError   = excType("TimeoutError", OSError)

@@ -90,7 +90,7 @@ func tupleHash(t *Thread, v Tuple) (any, error) {
 	return tupleKey(sum.Sum(nil)), nil
 }
 
-// setHash digests the items of a frozenset, whatever their order.
+// setHash digests the items of a frozenset, regardless of their order.
 func setHash(t *Thread, s *Set) (any, error) {
 	if err := t.AllocSlots(s.d.live); err != nil {
 		return nil, err

@@ -118,7 +118,7 @@ func strJoin(t *Thread, a []Value) (Value, error) {
 	return Str(joined), err
 }
 
-// joinedSize is the length of a joined list or tuple, 0 for what is to be
+// joinedSize is the length of a joined list or tuple, 0 for a value that must be
 // iterated over first. It must be of strings alone.
 func joinedSize(v Value, sep int) int {
 	items, ok := v.(Tuple)

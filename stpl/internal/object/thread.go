@@ -33,7 +33,7 @@ type Budget struct {
 	steps    int64
 	memory   int64
 	computed time.Duration // by the renders before
-	grace    time.Duration // for which no computing time is measured
+	grace    time.Duration // computing time that is not measured
 }
 
 // NewBudget returns a budget that is as large as the limits.

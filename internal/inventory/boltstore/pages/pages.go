@@ -80,7 +80,7 @@ func (f *File) page(number uint64) (page, error) {
 	return p, nil
 }
 
-// parse reads the header of a page, of which text has at least the header.
+// parse reads the header of a page; text has at least that.
 func parse(text []byte) page {
 	return page{
 		kind:  int(binary.LittleEndian.Uint16(text[8:])),

@@ -115,8 +115,8 @@ func DecodeBase64(t *object.Thread, v, alt object.Value, strict bool) (object.Va
 	return object.Bytes(out), nil
 }
 
-// decode64 reads base64 as binascii does: unless it is strict it passes over
-// characters that are not base64 and ends at the padding.
+// decode64 reads base64 as binascii does: unless it is strict, it skips characters
+// that are not base64 and ends at the padding.
 func decode64(s string, strict bool) (out []byte, problem string) {
 	if strict && strings.HasPrefix(s, "=") {
 		return nil, "Leading padding not allowed"

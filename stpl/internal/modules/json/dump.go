@@ -290,7 +290,7 @@ func (d *dumper) member(m *object.Dict, key object.Value, name string) error {
 	return d.value(v)
 }
 
-// key is the name of a member; ok is false if it is to be left out.
+// key is the name of a member; ok is false if it must be omitted.
 func (d *dumper) key(v object.Value) (name string, ok bool, err error) {
 	if s, ok := v.(object.Str); ok {
 		return string(s), true, nil

@@ -110,7 +110,7 @@ func readOptions(a []object.Value) (o options, err error) {
 	return o, o.setWidth(a[3], a[4])
 }
 
-// setWidth reads indent and width. PyYAML passes over values that make no sense.
+// setWidth reads indent and width. PyYAML ignores values that make no sense.
 func (o *options) setWidth(indent, width object.Value) error {
 	if !native.IsNone(indent) {
 		n, err := object.IndexArg(indent)
@@ -133,7 +133,7 @@ func (o *options) setWidth(indent, width object.Value) error {
 	return nil
 }
 
-// node is a value that is to be written.
+// node is a value to write.
 type node struct {
 	kind     kind
 	tag      string // as !!str
@@ -307,7 +307,7 @@ func (r *representer) set(n *node, s *object.Set) error {
 	return r.add(n, items...)
 }
 
-// sorted sorts keys unless their order is to be kept or they have none.
+// sorted sorts keys unless their order must be kept or they have none.
 func (r *representer) sorted(keys []object.Value) []object.Value {
 	if !r.o.sort {
 		return keys

@@ -273,8 +273,8 @@ func (c *constructor) flatten(n *yaml.Node) ([]*yaml.Node, error) {
 	return c.pairs[n], nil
 }
 
-// merge returns what the value of "<<" adds: a mapping, or several of which the
-// first counts most.
+// merge returns what the value of "<<" adds: a mapping, or several; earlier ones
+// take precedence.
 func (c *constructor) merge(n *yaml.Node) ([]*yaml.Node, error) {
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias

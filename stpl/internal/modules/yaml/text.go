@@ -231,8 +231,8 @@ func (e *emitter) escape(r rune) string {
 	return fmt.Sprintf(`\U%08X`, r)
 }
 
-// literal writes a block of lines as they are, with a header that tells of
-// leading spaces and of line ends at the end.
+// literal writes a block of lines as they are, with a header for leading spaces
+// and for line ends at the end.
 func (e *emitter) literal(text []rune) {
 	header := "|"
 	if n := len(text); n > 0 {
