@@ -102,12 +102,33 @@ var notInAnchor = regexp.MustCompile(`[^\p{L}\p{N}_\- ]`)
 // hyphens for spaces, and with a number if the page has it already.
 func (p *Page) heading(text string) {
 	p.Headings = append(p.Headings, text)
-	anchor := strings.ReplaceAll(notInAnchor.ReplaceAllString(strings.ToLower(text), ""), " ", "-")
+	anchor := anchorOf(text)
 	unique := anchor
 	for n := 1; p.Anchors[unique]; n++ {
 		unique = fmt.Sprintf("%s-%d", anchor, n)
 	}
 	p.Anchors[unique] = true
+}
+
+// section returns the text below the heading with an anchor, to the next heading of
+// its level or above, with its blocks; without an anchor, it is that of the page.
+func (p Page) section(anchor string) string {
+	var b strings.Builder
+	inside, level := anchor == "", 0
+	for _, line := range p.Lines {
+		if marks := len(line.Text) - len(strings.TrimLeft(line.Text, "#")); marks > 0 && line.Block == "" && anchor != "" {
+			switch heading := strings.TrimSpace(line.Text[marks:]); {
+			case anchorOf(heading) == anchor:
+				inside, level = true, marks
+			case marks <= level:
+				inside = false
+			}
+		}
+		if inside {
+			b.WriteString(line.Text + "\n")
+		}
+	}
+	return b.String()
 }
 
 // Blocks returns the page's blocks in any of these languages.
@@ -119,6 +140,11 @@ func (p Page) Blocks(languages ...string) []Block {
 		}
 	}
 	return found
+}
+
+// anchorOf makes the anchor of a heading.
+func anchorOf(heading string) string {
+	return strings.ReplaceAll(notInAnchor.ReplaceAllString(strings.ToLower(heading), ""), " ", "-")
 }
 
 // Link is a link of a page's prose.
