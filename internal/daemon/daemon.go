@@ -26,7 +26,7 @@ import (
 	"mdserver/internal/logging"
 	"mdserver/internal/networks"
 	"mdserver/internal/portsecurity"
-	"mdserver/internal/trail"
+	"mdserver/internal/timeline"
 )
 
 // Options are what a Daemon needs beside its configuration.
@@ -61,8 +61,7 @@ type Daemon struct {
 	uploading *admin.UploadLimiter // by TCP
 	control   *admin.UploadLimiter // by the control socket
 	tokens    imds.Counts
-	trail     trail.Log
-	dhcp      trail.DHCPLog
+	timeline  *timeline.Log
 
 	healthState     healthState
 	snapshotFailure atomic.Pointer[health.Trouble] // of the last snapshot; nil: it was made
@@ -88,6 +87,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 		uploading: admin.NewIntake(), control: admin.NewIntake(),
 		applying: make(chan chan error), followed: make(chan struct{}),
 		healthState: healthState{clock: health.NewClock()},
+		timeline:    timeline.New(nil, opts.Log.Logger()),
 	}
 	d.hosts = hostsfile.New("/etc/hosts", d.log)
 	d.config.Store(cfg)
