@@ -33,9 +33,8 @@ type BootEntry struct {
 	Name   string `json:"name,omitempty"`
 	Detail string `json:"detail,omitempty"` // one line
 	Status int    `json:"status,omitempty"` // HTTP's, of a request
-	// Result is, of a stage that has ended, ResultSuccess, ResultWarn or ResultFail;
-	// of a status, StatusDone, StatusDegraded or StatusError; of a render that
-	// failed, ResultFail.
+	// Result is ResultSuccess, ResultWarn or ResultFail. A stage that has not ended has
+	// none. A status has ResultWarn for recoverable errors. A render has one if it failed.
 	Result  string  `json:"result,omitempty"`
 	Seconds float64 `json:"seconds,omitempty"` // that it took
 	Count   uint64  `json:"count,omitempty"`   // of requests of this kind with this status, if several
@@ -76,18 +75,11 @@ const (
 	FromServer   Source = "server"
 )
 
-// Results of stages, as cloud-init names them.
+// Results, as cloud-init names those of its stages.
 const (
 	ResultSuccess = "SUCCESS"
 	ResultWarn    = "WARN"
 	ResultFail    = "FAIL"
-)
-
-// Results of a status, as `cloud-init status` has them.
-const (
-	StatusDone     = "done"
-	StatusDegraded = "degraded" // done, with recoverable errors
-	StatusError    = "error"
 )
 
 // Verdict is how a boot went, or goes.
