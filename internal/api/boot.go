@@ -22,6 +22,18 @@ type Boot struct {
 	Dropped  int         `json:"dropped,omitempty"` // entries that there was no room for
 }
 
+// BootBrief is a boot without its entries.
+type BootBrief struct {
+	Number  int        `json:"number"`
+	Began   time.Time  `json:"began"`
+	Ended   *time.Time `json:"ended,omitempty"`
+	Verdict Verdict    `json:"verdict"`
+	Reached Reached    `json:"reached"`
+}
+
+// Brief returns the boot without its entries.
+func (b Boot) Brief() BootBrief { return BootBrief{b.Number, b.Began, b.Ended, b.Verdict, b.Reached} }
+
 // BootEntry is one thing that happened in a boot. All texts are safe to print.
 type BootEntry struct {
 	At     time.Time `json:"at"` // when it began
@@ -52,6 +64,8 @@ const (
 	EntryRebooted  EntryKind = "rebooted"
 	EntryStopped   EntryKind = "stopped"
 	EntryCrashed   EntryKind = "crashed"
+	EntrySuspended EntryKind = "suspended" // saved to a file, or migrated away
+	EntryResumed   EntryKind = "resumed"   // from a file or snapshot, or migrated to this host
 	EntryDHCP      EntryKind = "dhcp"
 	EntryRequest   EntryKind = "request"
 	EntryRender    EntryKind = "render"
@@ -86,6 +100,7 @@ const (
 type Verdict struct {
 	State    BootState     `json:"state"`
 	Since    time.Time     `json:"since,omitzero"`
+	Phase    string        `json:"phase,omitempty"`  // how far it came: started, lease, metadata, user-data, or a stage of cloud-init
 	Reason   string        `json:"reason,omitempty"` // one line
 	Module   string        `json:"module,omitempty"` // of cloud-init, such as runcmd
 	Error    string        `json:"error,omitempty"`
@@ -119,4 +134,27 @@ type Reached struct {
 	Userdata *time.Time `json:"user_data,omitempty"` // it fetched its user-data
 	SSH      *time.Time `json:"ssh,omitempty"`       // its ssh port answered
 	Ready    *time.Time `json:"ready,omitempty"`     // cloud-init finished without an error
+}
+
+// Progress is what guests do, as of one revision of the record.
+type Progress struct {
+	Revision uint64          `json:"revision"`
+	Guests   []GuestProgress `json:"guests"`
+}
+
+// GuestProgress is what one guest does.
+type GuestProgress struct {
+	Ref   string `json:"ref,omitempty"`   // that was asked for
+	Guest *Guest `json:"guest,omitempty"` // nil if there is none
+	// Boot is its last boot, with the entries that have changed since the revision
+	// that was asked for.
+	Boot *Boot `json:"boot,omitempty"`
+}
+
+// ProgressQuery asks for the progress of guests.
+type ProgressQuery struct {
+	Refs  []string      // whose; empty: all guests that have changed since
+	Since uint64        // revision; 0: answer at once
+	Wait  time.Duration // how long to wait for a change
+	SSH   bool          // also try the ssh ports of the guests meanwhile
 }
