@@ -27,6 +27,7 @@ import (
 	"mdserver/internal/networks"
 	"mdserver/internal/portsecurity"
 	"mdserver/internal/timeline"
+	"mdserver/internal/timeline/archive"
 )
 
 // Options are what a Daemon needs beside its configuration.
@@ -62,6 +63,7 @@ type Daemon struct {
 	control   *admin.UploadLimiter // by the control socket
 	tokens    imds.Counts
 	timeline  *timeline.Log
+	archive   *archive.Archive // of timeline; nil: it could not be opened
 
 	healthState     healthState
 	snapshotFailure atomic.Pointer[health.Trouble] // of the last snapshot; nil: it was made
@@ -87,7 +89,6 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 		uploading: admin.NewIntake(), control: admin.NewIntake(),
 		applying: make(chan chan error), followed: make(chan struct{}),
 		healthState: healthState{clock: health.NewClock()},
-		timeline:    timeline.New(nil, opts.Log.Logger()),
 	}
 	d.hosts = hostsfile.New("/etc/hosts", d.log)
 	d.config.Store(cfg)
@@ -101,6 +102,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	if d.kernel, err = d.openKernel(); err != nil {
 		return nil, errors.Join(err, d.inventory.Close())
 	}
+	d.openTimeline(cfg)
 	d.admission = admission.New(admissionPolicy(cfg, networks.Configured(cfg)), liveGuests{d.inventory}, d.kernel, d.log)
 	d.addresses = bridge.New(d.log)
 	d.ports = portsecurity.New(d.guests, d.log.With("part", "port security"))
@@ -113,7 +115,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 // Close lets go of what New opened. Run has returned before.
 func (d *Daemon) Close() error {
 	d.closeAdmission()
-	return d.inventory.Close()
+	return errors.Join(d.closeTimeline(), d.inventory.Close())
 }
 
 // metadataHandler serves what guests and the local host ask over TCP. It
@@ -129,21 +131,25 @@ func (d *Daemon) metadataHandler(identify httpcommon.Identify) http.Handler {
 
 func (d *Daemon) backend(intake *admin.UploadLimiter) admin.Backend {
 	return admin.Backend{
-		Inventory: d.inventory,
-		Refresh:   d.refreshNetworks,
-		Publish:   d.networks.Sync,
-		Userdata:  d.renderUserdata,
-		Complete:  d.complete,
-		Unplugged: d.unplugged,
-		Export:    d.export,
-		Import:    d.importDocument,
-		Backup:    d.backup,
-		Status:    d.status,
-		State:     d.state,
-		Explain:   d.explain,
-		Identity:  d.identity.Certificate,
-		Intake:    intake,
-		Reload:    d.reload,
-		Log:       d.log,
+		Inventory:  d.inventory,
+		Refresh:    d.refreshNetworks,
+		Publish:    d.networks.Sync,
+		Userdata:   d.renderUserdata,
+		Complete:   d.complete,
+		Unplugged:  d.unplugged,
+		Export:     d.export,
+		Import:     d.importDocument,
+		Backup:     d.backup,
+		Status:     d.status,
+		Explain:    d.explain,
+		Brief:      d.guestBrief,
+		Boots:      d.boots,
+		Progress:   d.progress,
+		Content:    d.timeline.Content,
+		Registered: d.noteRegistered,
+		Identity:   d.identity.Certificate,
+		Intake:     intake,
+		Reload:     d.reload,
+		Log:        d.log,
 	}
 }

@@ -15,7 +15,8 @@ const (
 	// cloud-init's result, whatever a guest sends.
 	reserved = 20
 	// sameStart is how far two sources may be apart that tell of one start.
-	sameStart = 30 * time.Second
+	sameStart     = 30 * time.Second
+	longestDetail = 512 // bytes of a text that others chose
 	// linger is how long after a stop something may arrive that was sent before.
 	linger = 2 * time.Second
 )

@@ -11,6 +11,7 @@ import (
 // news tells those who wait that something has changed.
 type news struct {
 	revision atomic.Uint64
+	woken    atomic.Uint64 // the revision of the last Wake
 	mu       sync.Mutex
 	changed  chan struct{} // closed at the next change; nil: nobody waits
 }
@@ -43,20 +44,24 @@ func (n *news) wait() <-chan struct{} {
 // Revision is the number of the last change.
 func (l *Log) Revision() uint64 { return l.news.now() }
 
-// Wake ends the waiting of all Changes, for a change that others know of.
+// Wake has all Changed return, for a change that others know of.
 func (l *Log) Wake() {
-	l.news.next()
+	l.news.woken.Store(l.news.next())
 	l.news.publish()
 }
 
-// Changed waits until there is a change after a revision, or ctx is done. It returns
-// the present revision, and the guests whose present boot has changed since; both
-// are valid if ctx is done, too.
-func (l *Log) Changed(ctx context.Context, since uint64) (revision uint64, guests []uuid.UUID) {
+// Changed waits until there is a change after a revision, or ctx is done. With guests
+// named, only theirs count, and a Wake. It returns the present revision, and those
+// guests whose boots have changed.
+func (l *Log) Changed(ctx context.Context, since uint64, of ...uuid.UUID) (revision uint64, changed []uuid.UUID) {
 	for {
 		wake := l.news.wait()
-		if revision = l.news.now(); revision != since { // it may be of a former server
-			break
+		revision = l.news.now()
+		if since > revision { // it is a former server's
+			since = 0
+		}
+		if changed = l.changedSince(since, of); len(changed) > 0 || l.news.woken.Load() > since {
+			return revision, changed
 		}
 		select {
 		case <-wake:
@@ -64,15 +69,33 @@ func (l *Log) Changed(ctx context.Context, since uint64) (revision uint64, guest
 			return revision, nil
 		}
 	}
+}
+
+// changedSince lists the guests, among those named if any are, that have changed.
+func (l *Log) changedSince(since uint64, of []uuid.UUID) (changed []uuid.UUID) {
+	if l.news.now() <= since {
+		return nil
+	}
+	for _, id := range of {
+		s := l.shard(id)
+		s.mu.Lock()
+		if g := s.guests[id]; g != nil && g.revision > since {
+			changed = append(changed, id)
+		}
+		s.mu.Unlock()
+	}
+	if len(of) > 0 {
+		return changed
+	}
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()
 		for id, g := range s.guests {
-			if g.revision > since || since > revision {
-				guests = append(guests, id)
+			if g.revision > since {
+				changed = append(changed, id)
 			}
 		}
 		s.mu.Unlock()
 	}
-	return revision, guests
+	return changed
 }

@@ -6,6 +6,7 @@ package timeline
 
 import (
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -130,7 +131,7 @@ func (l *Log) Reboot(id uuid.UUID, at time.Time) {
 // detail says how, in one line. Without an open boot it changes nothing.
 func (l *Log) Stop(id uuid.UUID, at time.Time, kind api.EntryKind, detail string) {
 	l.change(id, func(g *guest) {
-		if g.boot.isOpen() {
+		if g.boot.isOpen() && !at.Before(g.boot.Began) {
 			g.boot.add(api.BootEntry{At: at, Kind: kind, Source: api.FromLibvirt, Detail: detail})
 			g.boot.Ended = &at
 		}
@@ -190,6 +191,24 @@ func (l *Log) Served(id uuid.UUID, d Document) {
 		}
 		g.boot.serve(d, hash)
 	})
+}
+
+// RenderFailed notes that a document for a guest could not be made, and the line of
+// the template that is to blame if it is known.
+func (l *Log) RenderFailed(id uuid.UUID, document, failure string, line *api.TemplateLine) {
+	l.Note(id, api.BootEntry{Kind: api.EntryRender, Source: api.FromServer, Name: document, Result: api.ResultFail,
+		Detail: visible.Quotable(failure, longestDetail), Template: line})
+}
+
+// Guests lists the guests that have a boot on record.
+func (l *Log) Guests() (all []uuid.UUID) {
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		all = slices.AppendSeq(all, maps.Keys(s.guests))
+		s.mu.Unlock()
+	}
+	return all
 }
 
 // Forget removes all that is known of a guest.
