@@ -33,10 +33,10 @@ func (b Backend) boots(w http.ResponseWriter, r *http.Request) {
 func (b Backend) progress(w http.ResponseWriter, r *http.Request) {
 	values := r.URL.Query()
 	q := api.ProgressQuery{Refs: values["ref"]}
-	var wait uint64
+	var wait float64
 	for name, parse := range map[string]func(string) error{
 		"since": func(text string) (err error) { q.Since, err = strconv.ParseUint(text, 10, 64); return err },
-		"wait":  func(text string) (err error) { wait, err = strconv.ParseUint(text, 10, 16); return err },
+		"wait":  func(text string) (err error) { wait, err = strconv.ParseFloat(text, 64); return err },
 		"ssh":   func(text string) (err error) { q.SSH, err = strconv.ParseBool(text); return err },
 	} {
 		if text := values.Get(name); text != "" {
@@ -46,7 +46,10 @@ func (b Backend) progress(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
-	q.Wait = min(time.Duration(wait)*time.Second, longestWait)
+	if !(wait >= 0) { // it may be no number
+		wait = 0
+	}
+	q.Wait = time.Duration(min(wait, longestWait.Seconds()) * float64(time.Second))
 	answer(w, b.Progress(r.Context(), q))
 }
 

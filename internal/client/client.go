@@ -15,7 +15,6 @@ import (
 	"net/url"
 	"strconv"
 	"syscall"
-	"time"
 
 	"mdserver/internal/api"
 	"mdserver/internal/instance"
@@ -138,7 +137,7 @@ func (c *Client) Boots(ctx context.Context, ref string) ([]api.Boot, error) {
 func (c *Client) Progress(ctx context.Context, q api.ProgressQuery) (api.Progress, error) {
 	values := url.Values{
 		"ref": q.Refs, "since": {strconv.FormatUint(q.Since, 10)},
-		"wait": {strconv.Itoa(int(q.Wait / time.Second))}, "ssh": {strconv.FormatBool(q.SSH)},
+		"wait": {strconv.FormatFloat(q.Wait.Seconds(), 'f', 3, 64)}, "ssh": {strconv.FormatBool(q.SSH)},
 	}
 	var p api.Progress
 	return p, c.call(ctx, http.MethodGet, "/v1/progress?"+values.Encode(), nil, &p)
