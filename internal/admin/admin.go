@@ -49,8 +49,17 @@ type Backend struct {
 	// Backup writes all that the server keeps, in the format of package backup.
 	Backup func(ctx context.Context, w io.Writer) error
 	Status func() api.Status
-	// State returns the state of a guest's domain.
-	State func(*instance.Instance) api.State
+	// Brief returns a guest as it is listed.
+	Brief func(*instance.Instance) api.Guest
+	// Boots returns the boots of a guest, the oldest first. With an error it returns
+	// those that are known all the same.
+	Boots func(*instance.Instance) ([]api.Boot, error)
+	// Progress waits for what was asked for, and returns how it is then.
+	Progress func(context.Context, api.ProgressQuery) api.Progress
+	// Content returns what a guest was given, by its hash; nil if it is not kept.
+	Content func(hash string) ([]byte, error)
+	// Registered is told of each registration and its source.
+	Registered func(guest *instance.Instance, source string)
 	// Explain returns everything that is known of a guest, and why it is so.
 	Explain func(context.Context, *instance.Instance) api.Explanation
 	// Identity is the certificate, in PEM, for checking the guests' identity
@@ -85,6 +94,8 @@ func (b Backend) routes() map[string]http.HandlerFunc {
 		"GET /v1/explain":       b.explain,
 		"POST /v1/reprovision":  b.reprovision,
 		"GET /v1/user-data":     b.userdata,
+		"GET /v1/boots":         b.boots,
+		"GET /v1/progress":      b.progress,
 		"GET /v1/password":      b.password,
 		"GET /v1/export":        b.export,
 		"POST /v1/import":       b.importDocument,
@@ -163,6 +174,7 @@ func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (ap
 		b.Log.Warn("guest not registered", "guest", domain.Name, "uuid", domain.UUID, "error", err)
 		return api.Registered{}, err
 	}
+	b.Registered(&reg.Instance, domain.Source)
 	result := api.Registered{Instance: reg.Instance.WithoutSecrets(), Created: reg.Created}
 	if reg.Replaced != nil {
 		result.Replaced = reg.Replaced.UUID.String()
@@ -215,7 +227,7 @@ func (b Backend) logRegistered(r api.Registered) {
 func (b Backend) list(w http.ResponseWriter, _ *http.Request) {
 	all := []api.Guest{}
 	for inst := range b.Inventory.Snapshot().All() {
-		all = append(all, api.Guest{Instance: inst.WithoutSecrets(), State: b.State(inst)})
+		all = append(all, b.Brief(inst))
 	}
 	answer(w, all)
 }
@@ -246,6 +258,10 @@ func (b Backend) userdata(w http.ResponseWriter, r *http.Request) {
 	inst, err := b.find(r.URL.Query().Get("ref"))
 	if err != nil {
 		refuse(w, err)
+		return
+	}
+	if which := r.URL.Query().Get("boot"); which != "" {
+		b.userdataOf(w, inst, which)
 		return
 	}
 	body, err := b.Userdata(r.Context(), inst)

@@ -66,10 +66,13 @@ func newBackend(t *testing.T) Backend {
 			return err
 		},
 		Status: func() api.Status { return api.Status{Version: "1.2.3"} },
-		State:  func(*instance.Instance) api.State { return api.Unknown },
-		Reload: func(context.Context) (api.Reloaded, error) { return api.Reloaded{}, errors.New("line 3: bad") },
-		Intake: NewIntake(),
-		Log:    log,
+		Brief: func(guest *instance.Instance) api.Guest {
+			return api.Guest{Instance: guest.WithoutSecrets(), State: api.Unknown}
+		},
+		Registered: func(*instance.Instance, string) {},
+		Reload:     func(context.Context) (api.Reloaded, error) { return api.Reloaded{}, errors.New("line 3: bad") },
+		Intake:     NewIntake(),
+		Log:        log,
 	}
 }
 

@@ -11,6 +11,9 @@
 //	GET    /v1/explain?ref=R         Explanation
 //	POST   /v1/reprovision?ref=R     instance.Instance, with a new instance-id
 //	GET    /v1/user-data?ref=R       what the guest would get, byte for byte
+//	GET    /v1/user-data?ref=R&boot=N  what it got in a boot: a number, 0 the last, -1 the one before
+//	GET    /v1/boots?ref=R           []Boot, the oldest first
+//	GET    /v1/progress              Progress; ref=R (repeated), since=REVISION, wait=SECONDS, ssh=B
 //	GET    /v1/password?ref=R        what the guest posted as its password
 //	GET    /v1/export?format=F       the inventory in one of ExportFormats
 //	POST   /v1/import?replace=B      an export in FormatJSON, answers Imported
@@ -53,7 +56,8 @@ type Error struct {
 // Guest is a guest as it is listed.
 type Guest struct {
 	instance.Instance
-	State State `json:"state"`
+	State State      `json:"state"`
+	Boot  *BootBrief `json:"boot,omitempty"` // its last
 }
 
 // State is the state of a guest's domain.

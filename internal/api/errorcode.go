@@ -7,6 +7,7 @@ type ErrorCode string
 const (
 	CodeNotFound       ErrorCode = "not_found"
 	CodeNoPassword     ErrorCode = "no_password"
+	CodeNoBoot         ErrorCode = "no_boot"
 	CodeAmbiguous      ErrorCode = "ambiguous"
 	CodeInvalid        ErrorCode = "invalid"
 	CodeTooLarge       ErrorCode = "too_large"
@@ -54,6 +55,7 @@ var ErrorCodes = []struct {
 	{CodeNotFound, "there is no such guest, network or configuration key"},
 	{CodeAmbiguous, "several guests have this name, address or host name"},
 	{CodeNoPassword, "the guest has posted no password"},
+	{CodeNoBoot, "the boot, or what the guest got in it, is not on record"},
 	{CodeInvalid, "a domain definition, an import or an argument is invalid"},
 	{CodeTooLarge, "a domain definition is too large"},
 	{CodeNoInterface, "the domain has no interface on a served network"},

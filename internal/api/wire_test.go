@@ -19,11 +19,13 @@ var update = flag.Bool("update", false, "write the golden file")
 // messages are all JSON documents that go over the control socket.
 func messages() map[string]any {
 	return map[string]any{
+		"Boots":       &[]api.Boot{},
 		"Error":       &api.Error{},
 		"Explanation": &api.Explanation{},
 		"Guests":      &[]api.Guest{},
 		"Imported":    &api.Imported{},
 		"Instance":    &instance.Instance{},
+		"Progress":    &api.Progress{},
 		"Refusals":    &[]api.Refusal{},
 		"Registered":  &api.Registered{},
 		"Reloaded":    &api.Reloaded{},
@@ -103,6 +105,8 @@ func fill(t *testing.T, v reflect.Value) {
 		v.SetInt(1)
 	case reflect.Uint, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		v.SetUint(1)
+	case reflect.Float64:
+		v.SetFloat(1.5)
 	default:
 		t.Fatalf("%v is of a kind that no test knows", v.Type())
 	}

@@ -19,6 +19,8 @@ const (
 	exitNotFound    = 4
 	exitUnreachable = 5
 	exitTrouble     = 6
+	exitDegraded    = 2   // as cloud-init's status has it
+	exitTimeout     = 124 // as timeout(1) has it
 
 	// exitConfig is EX_CONFIG of sysexits.h. The unit does not start a server again
 	// that ended so.
@@ -31,12 +33,13 @@ var exitCodes = []struct {
 	meaning string
 }{
 	{0, "success"},
-	{exitFailure, "the command failed, or found something wrong (doctor, check, verify)"},
-	{exitUsage, "the command line is wrong"},
+	{exitFailure, "the command failed, or found something wrong (doctor, check, verify), or the boot of a guest failed (wait)"},
+	{exitUsage, "the command line is wrong; or the boot of a guest is degraded (wait)"},
 	{exitUnreadable, "the configuration, or a file that the command line names, cannot be read"},
 	{exitNotFound, "there is no such guest, network or configuration key"},
 	{exitUnreachable, "the server cannot be reached"},
 	{exitTrouble, "the server runs, but something is wrong (status)"},
+	{exitTimeout, "the time is over (wait)"},
 	{exitConfig, "the server cannot start before its configuration or database is repaired (serve)"},
 }
 

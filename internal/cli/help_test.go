@@ -10,8 +10,8 @@ import (
 )
 
 // verbs are the words that summaries of commands begin with.
-var verbs = strings.Fields(`Add Back Check Debug Diagnose Explain Export Give Import Install List Make Print Register
-	Reload Remove Render Replace Run Save Serve Show Start Verify Write`)
+var verbs = strings.Fields(`Add Back Check Compare Debug Diagnose Explain Export Give Import Install List Make Print Register
+	Reload Remove Render Replace Run Save Serve Show Start Verify Wait Write`)
 
 // everyCommand runs a test for each command that helps people.
 func everyCommand(t *testing.T, test func(t *testing.T, cmd *cobra.Command)) {

@@ -23,8 +23,9 @@ func listCommand() *cobra.Command {
 		Aliases: []string{"list"},
 		Short:   "List guests, and the domains that are refused",
 		Long: `List guests with their state: running, off, away (migrated or saved to a
-file), gone (undefined), or unknown to libvirt. AGE is the time since a guest
-was first registered. -o wide adds the network, the bridge, the tap device and more.
+file), gone (undefined), or unknown to libvirt. BOOT is how far its boot is, or how
+it went, see "mdserver boots --help". AGE is the time since a guest was first
+registered. -o wide adds the network, the bridge, the tap device and more.
 
 Names and filters select guests; a guest must match all filters. A tag filter is
 TAG=VALUE, TAG!=VALUE, or TAG for guests that have the tag; commas separate several.
@@ -140,14 +141,14 @@ var guestsView = view[guestList]{
 
 func guestSheet(list guestList) sheet {
 	s := sheet{
-		columns: []string{"NAME", "HOSTNAME", "IPV4", "IPV6", "MAC", "INSTANCE-ID", "STATE", "AGE"},
+		columns: []string{"NAME", "HOSTNAME", "IPV4", "IPV6", "MAC", "INSTANCE-ID", "STATE", "BOOT", "AGE"},
 		wide:    []string{"UUID", "NETWORK", "BRIDGE", "TAP", "FIRST SEEN", "LAST UPDATE"},
 	}
 	for _, guest := range list.guests {
 		s.names = append(s.names, word(guest.Instance))
 		s.rows = append(s.rows, []string{
 			printable(guest.Name), guest.Hostname, family(guest.Instance, netip.Addr.Is4), family(guest.Instance, netip.Addr.Is6),
-			guest.MAC.String(), guest.ID, string(guest.State), age(list.now.Sub(guest.FirstSeen)),
+			guest.MAC.String(), guest.ID, string(guest.State), bootCell(guest.Boot), age(list.now.Sub(guest.FirstSeen)),
 			guest.UUID.String(), eachPlace(guest.Instance, func(a instance.Attachment) string { return a.Network }),
 			eachPlace(guest.Instance, func(a instance.Attachment) string { return list.bridges[a.Network] }),
 			eachPlace(guest.Instance, guest.Target),
@@ -155,6 +156,17 @@ func guestSheet(list guestList) sheet {
 		})
 	}
 	return s
+}
+
+// bootCell is how a guest's boot goes: how far it is, or how it went.
+func bootCell(b *api.BootBrief) string {
+	switch {
+	case b == nil:
+		return ""
+	case b.Verdict.State == api.Booting:
+		return b.Verdict.Phase
+	}
+	return string(b.Verdict.State)
 }
 
 // eachPlace joins what the guest's places on networks have.

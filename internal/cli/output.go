@@ -136,6 +136,18 @@ func printJSON(w io.Writer, value any) error {
 	return err
 }
 
+// printJSONLine prints a document in one line.
+func printJSONLine(w io.Writer, value any) error {
+	var text bytes.Buffer
+	enc := json.NewEncoder(visible.JSON{W: &text})
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(value); err != nil {
+		return err
+	}
+	_, err := w.Write(text.Bytes())
+	return err
+}
+
 // table prints rows in aligned columns under a heading, unless that is nil.
 func table(w io.Writer, heading []string, rows [][]string) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

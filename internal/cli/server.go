@@ -14,28 +14,6 @@ import (
 	"mdserver/internal/client"
 )
 
-func userdataCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "user-data NAME",
-		Short:   "Print a guest's user-data",
-		Example: "  mdserver user-data web1",
-		Long: `Print a guest's user-data, byte for byte; on a terminal,
-control characters are shown as escape sequences. If its template fails, print
-the error with file and line, and exit with 1.
-
-` + refHelp,
-		Args:              exactly(1),
-		ValidArgsFunction: completeGuests,
-		RunE: withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
-			body, err := server.Userdata(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return printRaw(cmd, body)
-		}),
-	}
-}
-
 func reloadCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "reload",

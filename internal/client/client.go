@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"syscall"
 
 	"mdserver/internal/api"
@@ -117,6 +118,29 @@ func (c *Client) Release(ctx context.Context, ref string) (instance.Instance, er
 func (c *Client) Userdata(ctx context.Context, ref string) ([]byte, error) {
 	var body []byte
 	return body, c.call(ctx, http.MethodGet, "/v1/user-data?"+query("ref", ref), nil, &body)
+}
+
+// UserdataOf is what a guest got as user-data in a boot: its number, 0 for the last
+// one, -1 for the one before.
+func (c *Client) UserdataOf(ctx context.Context, ref string, boot int) ([]byte, error) {
+	var body []byte
+	return body, c.call(ctx, http.MethodGet, fmt.Sprintf("/v1/user-data?%s&boot=%d", query("ref", ref), boot), nil, &body)
+}
+
+// Boots returns the boots of a guest, the oldest first.
+func (c *Client) Boots(ctx context.Context, ref string) ([]api.Boot, error) {
+	var all []api.Boot
+	return all, c.call(ctx, http.MethodGet, "/v1/boots?"+query("ref", ref), nil, &all)
+}
+
+// Progress waits for a change, and returns how the guests are then.
+func (c *Client) Progress(ctx context.Context, q api.ProgressQuery) (api.Progress, error) {
+	values := url.Values{
+		"ref": q.Refs, "since": {strconv.FormatUint(q.Since, 10)},
+		"wait": {strconv.FormatFloat(q.Wait.Seconds(), 'f', 3, 64)}, "ssh": {strconv.FormatBool(q.SSH)},
+	}
+	var p api.Progress
+	return p, c.call(ctx, http.MethodGet, "/v1/progress?"+values.Encode(), nil, &p)
 }
 
 // Password is what a guest posted as its password, as it posted it.

@@ -78,6 +78,7 @@ type Server struct {
 	TemplateOutput    int           // limit of one render's output, in KiB
 	TemplateTime      time.Duration // limit of one render's computing time
 	UserdataSize      int           // limit of a whole document, in KiB
+	StuckAfter        time.Duration // without a sign of progress
 }
 
 // LogLevels is the section [loglevels]. A message passes Base first, then the

@@ -162,6 +162,12 @@ var serverKeys = []key{
 		binding: bind(units(1, 60000, time.Millisecond, "milliseconds"), func(c *Config) *time.Duration { return &c.Server.TemplateTime }),
 	},
 	{
+		section: "mdserver", name: "stuck_after", def: "10m",
+		doc: "Time without a sign of progress after which a boot that has not ended counts as stuck,\n" +
+			"see `mdserver boots`. For example 90s, 10m or 1h.",
+		binding: bind(positive(duration(8760*time.Hour)), func(c *Config) *time.Duration { return &c.Server.StuckAfter }),
+	},
+	{
 		section: "mdserver", name: "userdata_size", def: 16384,
 		doc: "Maximum size of a guest's user-data, with all parts unpacked and joined, in KiB. The\n" +
 			"limit for vendor-data is the same.",

@@ -98,6 +98,20 @@ func duration(high time.Duration) kind[time.Duration] {
 	}
 }
 
+// positive is a duration that is not zero.
+func positive(k kind[time.Duration]) kind[time.Duration] {
+	parse := k.parse
+	k.accepts += ", more than 0"
+	k.parse = func(text string) (time.Duration, error) {
+		d, err := parse(text)
+		if err == nil && d == 0 {
+			err = errors.New("out of range")
+		}
+		return d, err
+	}
+	return k
+}
+
 // The words that Python's strtobool knows.
 var (
 	trueWords  = []string{"y", "yes", "t", "true", "on", "1"}

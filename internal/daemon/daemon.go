@@ -29,7 +29,8 @@ import (
 	"mdserver/internal/metrics"
 	"mdserver/internal/networks"
 	"mdserver/internal/portsecurity"
-	"mdserver/internal/trail"
+	"mdserver/internal/timeline"
+	"mdserver/internal/timeline/archive"
 )
 
 // Options are what a Daemon needs beside its configuration.
@@ -64,8 +65,8 @@ type Daemon struct {
 	uploading *admin.UploadLimiter // by TCP
 	control   *admin.UploadLimiter // by the control socket
 	tokens    imds.Counts
-	trail     trail.Log
-	dhcp      trail.DHCPLog
+	timeline  *timeline.Log
+	archive   *archive.Archive // of timeline; nil: it could not be opened
 	metrics   *metrics.Metrics
 	exporter  *exporter.Exporter
 	serving   atomic.Bool // guests are served
@@ -110,6 +111,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	if d.kernel, err = d.openKernel(); err != nil {
 		return nil, errors.Join(err, d.inventory.Close())
 	}
+	d.openTimeline(cfg)
 	d.admission = admission.New(admissionPolicy(cfg, networks.Configured(cfg)), liveGuests{d.inventory}, d.kernel, d.log)
 	d.addresses = bridge.New(d.log)
 	d.ports = portsecurity.New(d.guests, d.log.With("part", "port security"))
@@ -122,7 +124,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 // Close lets go of what New opened. Run has returned before.
 func (d *Daemon) Close() error {
 	d.closeAdmission()
-	return d.inventory.Close()
+	return errors.Join(d.closeTimeline(), d.inventory.Close())
 }
 
 // metadataHandler serves what guests and the local host ask over TCP. It
@@ -138,22 +140,26 @@ func (d *Daemon) metadataHandler(identify httpcommon.Identify) http.Handler {
 
 func (d *Daemon) backend(intake *admin.UploadLimiter) admin.Backend {
 	return admin.Backend{
-		Inventory: d.inventory,
-		Refresh:   d.refreshNetworks,
-		Publish:   d.networks.Sync,
-		Userdata:  d.renderUserdata,
-		Complete:  d.complete,
-		Unplugged: d.unplugged,
-		Export:    d.export,
-		Import:    d.importDocument,
-		Backup:    d.backup,
-		Status:    d.status,
-		State:     d.state,
-		Explain:   d.explain,
-		Identity:  d.identity.Certificate,
-		Metrics:   d.metrics.Handler(),
-		Intake:    intake,
-		Reload:    d.reload,
-		Log:       d.log,
+		Inventory:  d.inventory,
+		Refresh:    d.refreshNetworks,
+		Publish:    d.networks.Sync,
+		Userdata:   d.renderUserdata,
+		Complete:   d.complete,
+		Unplugged:  d.unplugged,
+		Export:     d.export,
+		Import:     d.importDocument,
+		Backup:     d.backup,
+		Status:     d.status,
+		Explain:    d.explain,
+		Brief:      d.guestBrief,
+		Boots:      d.boots,
+		Progress:   d.progress,
+		Content:    d.timeline.Content,
+		Registered: d.noteRegistered,
+		Identity:   d.identity.Certificate,
+		Metrics:    d.metrics.Handler(),
+		Intake:     intake,
+		Reload:     d.reload,
+		Log:        d.log,
 	}
 }

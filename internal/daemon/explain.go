@@ -13,7 +13,7 @@ import (
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 	"mdserver/internal/networks"
-	"mdserver/internal/trail"
+	"mdserver/internal/timeline"
 )
 
 // noteRequest logs and counts a request, and remembers what a guest asked for.
@@ -24,21 +24,35 @@ func (d *Daemon) noteRequest(r *http.Request, a httpcommon.Answer) {
 	d.opts.Log.Request(r, a)
 	d.metrics.Request(r, a)
 	if c := a.Caller; c.Guest != nil {
-		d.trail.Note(c.Guest.UUID, trail.Request{At: a.At, Client: c.Addr, Method: r.Method, Path: r.URL.Path, Status: a.Status})
+		d.timeline.Request(c.Guest.UUID, timeline.Request{At: a.At, Client: c.Addr, Method: r.Method, Path: r.URL.Path, Status: a.Status})
 	}
 }
 
 // noteDHCP counts and remembers that a guest's DHCP client was heard. Others are not
 // remembered: made-up MACs would take the guests' places.
 func (d *Daemon) noteDHCP(network string, mac instance.MAC, message string) {
-	if d.isGuest(mac) {
+	heard := timeline.DHCP{Message: message, At: time.Now()}
+	client := timeline.DHCPClient{Network: network, MAC: mac}
+	guests := d.inventory.Snapshot().ByMAC(mac)
+	if len(guests) > 0 {
 		d.metrics.DHCP(network, message)
-		d.dhcp.Note(trail.DHCPClient{Network: network, MAC: mac}, trail.DHCP{Message: message, At: time.Now()})
+	}
+	for _, guest := range guests {
+		if isOn(guest, client) {
+			d.timeline.Heard(guest.UUID, client, heard)
+		}
 	}
 }
 
 func (d *Daemon) isGuest(mac instance.MAC) bool {
 	return len(d.inventory.Snapshot().ByMAC(mac)) > 0
+}
+
+// isOn reports whether a guest has an interface on a network of ours.
+func isOn(guest *instance.Instance, client timeline.DHCPClient) bool {
+	return slices.ContainsFunc(guest.Attachments(), func(a instance.Attachment) bool {
+		return a.Network == client.Network && a.MAC == client.MAC
+	})
 }
 
 // hears reports whether dnsmasq can be heard on a network: it is our child.
@@ -64,8 +78,8 @@ func (d *Daemon) explain(ctx context.Context, guest *instance.Instance) api.Expl
 		Settings: cfg.Effective(),
 		Keys:     keys,
 		Template: d.router.Load().renderer.Explain(ctx, guest),
-		Requests: d.trail.Of(guest.UUID),
-		DHCP:     d.dhcp.Of(trail.DHCPClient{Network: guest.Network, MAC: guest.MAC}),
+		Requests: d.timeline.Requests.Of(guest.UUID),
+		DHCP:     d.timeline.DHCP.Of(timeline.DHCPClient{Network: guest.Network, MAC: guest.MAC}),
 		Hears:    d.hears(guest.Network),
 		Started:  d.started,
 		Ports:    d.ports.Of(guest.UUID),

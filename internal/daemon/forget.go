@@ -2,10 +2,10 @@ package daemon
 
 import (
 	"mdserver/internal/instance"
-	"mdserver/internal/trail"
+	"mdserver/internal/timeline"
 )
 
-// forgetReleased has the trails of guests go with the guests.
+// forgetReleased removes the record of guests that are released.
 func (d *Daemon) forgetReleased(events []instance.Event) {
 	for _, e := range events {
 		if e.Old != nil && e.New == nil {
@@ -15,8 +15,8 @@ func (d *Daemon) forgetReleased(events []instance.Event) {
 }
 
 func (d *Daemon) forgetGuest(guest *instance.Instance) {
-	d.trail.Forget(guest.UUID)
+	d.timeline.Forget(guest.UUID)
 	for _, place := range guest.Attachments() {
-		d.dhcp.Forget(trail.DHCPClient{Network: place.Network, MAC: place.MAC})
+		d.timeline.DHCP.Forget(timeline.DHCPClient{Network: place.Network, MAC: place.MAC})
 	}
 }

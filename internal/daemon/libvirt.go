@@ -29,7 +29,7 @@ func (d *Daemon) newLibvirtSync(cfg *config.Config) *libvirtSync {
 		endpoint := connection.Endpoint{Session: uri.Session, Socket: uri.Socket}
 		log := d.log.With("part", "libvirt")
 		f.bridges = bridges.New(endpoint, d.servesNetwork, log)
-		f.watcher = watch.New(endpoint, f.presence, f.bridges, log)
+		f.watcher = watch.New(endpoint, f.presence, d.noteHappening, f.bridges, log)
 	}
 	return f
 }

@@ -36,7 +36,8 @@ func (d *Daemon) newRouter(cfg *config.Config, networks []instance.Network) *rou
 		Configuration: cfg.Dump(),
 	})
 	site := siteMetadata(cfg, networks)
-	tree := ec2.New(cfg.Service.EC2Versions, site, renderer, d.identity)
+	served := recorder{renderer, d.timeline}
+	tree := ec2.New(cfg.Service.EC2Versions, site, served, d.identity)
 	gate := imds.New(imdsSettings(cfg), d.tokenKey, &d.tokens, d.log)
 	root := gate.EC2(tree)
 	return &router{servedHosts(cfg).Only(frontends{
@@ -45,8 +46,8 @@ func (d *Daemon) newRouter(cfg *config.Config, networks []instance.Network) *rou
 			"instance-upload": upload(localOnly(d.uploads(cfg)), root),
 			"service":         about,
 			probeName:         localOnly(http.HandlerFunc(d.answerProbe)),
-			"openstack":       gate.Frontend("openstack", openstack.New(site, renderer, d.inventory)),
-			"nocloud":         gate.Frontend("nocloud", nocloud.New(site, renderer)),
+			"openstack":       gate.Frontend("openstack", openstack.New(site, served, d.inventory)),
+			"nocloud":         gate.Frontend("nocloud", nocloud.New(site, served)),
 		},
 	}), renderer}
 }

@@ -78,10 +78,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 	background.Go(func() { d.exporter.Run(work) })
 	_ = d.exporter.Set(d.config.Load().Metrics.Listen) // a failure is logged, and keeps no guest from being served
+	background.Go(func() { d.timeline.Run(work) })
 	background.Go(func() { d.addresses.Run(work) })
 	background.Go(func() { d.ports.Run(work) })
 	d.onChange(work, &background, func([]instance.Event) { d.ports.Wake() })
-	d.onChange(work, &background, d.forgetReleased)
+	d.onChange(work, &background, func(events []instance.Event) {
+		d.forgetReleased(events)
+		d.timeline.Wake()
+	})
 	d.followGuests(work, &background)
 	if err := d.startNetworks(work); err != nil {
 		return err

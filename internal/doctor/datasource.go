@@ -7,7 +7,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/smbios"
-	"mdserver/internal/trail"
+	"mdserver/internal/timeline"
 )
 
 func checkDatasource(ctx context.Context, h *Host) []Finding {
@@ -84,6 +84,6 @@ func (h *Host) fetched(ctx context.Context, d domain) bool {
 	if err != nil {
 		return false
 	}
-	read := slices.Concat(trail.Metadata(), trail.Userdata())
+	read := slices.Concat(timeline.Metadata(), timeline.Userdata())
 	return slices.ContainsFunc(doc.Requests.Kinds, func(k api.RequestKind) bool { return k.Status == http.StatusOK && slices.Contains(read, k.Name) })
 }

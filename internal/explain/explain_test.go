@@ -17,7 +17,7 @@ import (
 	"mdserver/internal/inventory/storetest"
 	"mdserver/internal/portsecurity/plan"
 	"mdserver/internal/portsecurity/table"
-	"mdserver/internal/trail"
+	"mdserver/internal/timeline"
 )
 
 var network = instance.Network{
@@ -158,7 +158,7 @@ func TestDevicesWithoutDriver(t *testing.T) {
 func TestMissing(t *testing.T) {
 	snapshot := newInventory(t, "web1")
 	guest, _ := snapshot.ByName("web1")
-	var log trail.Log
+	var log timeline.RequestLog
 	subject := func() Subject {
 		return Subject{Guest: guest, Snapshot: snapshot, Networks: []instance.Network{network}, Requests: log.Of(guest.UUID)}
 	}
@@ -184,9 +184,9 @@ func TestMissing(t *testing.T) {
 	note("/latest/user-data", 200)
 	want("never", false)
 
-	var dhcp trail.DHCPLog
-	client := trail.DHCPClient{Network: guest.Network, MAC: guest.MAC}
-	elsewhere := trail.DHCPClient{Network: "another", MAC: guest.MAC}
+	var dhcp timeline.DHCPLog
+	client := timeline.DHCPClient{Network: guest.Network, MAC: guest.MAC}
+	elsewhere := timeline.DHCPClient{Network: "another", MAC: guest.MAC}
 	at := time.Now()
 	dhcp.Note(client, api.DHCP{Message: "DHCPDECLINE", At: at.Add(-time.Minute)})
 	dhcp.Note(client, api.DHCP{Message: "DHCPACK", At: at})

@@ -9,7 +9,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/instance"
-	"mdserver/internal/trail"
+	"mdserver/internal/timeline"
 	"mdserver/internal/visible"
 )
 
@@ -42,13 +42,13 @@ func (s Subject) missing() []api.Missing {
 		add(true, "dhcp_declined", "a DHCPDECLINE with its MAC address arrived at %s: its DHCP client found another machine that uses its address, or a neighbour forged the "+
 			"message. The guest keeps its address; `ip neigh show %s` on a neighbour shows which machine uses it", when.Local().Format(time.DateTime), g.IPv4)
 	}
-	asked := s.asked(trail.Metadata())
+	asked := s.asked(timeline.Metadata())
 	if s.Found && !asked {
 		list = append(list, s.startedBefore()...)
 	}
 	add(len(s.Requests.Kinds) == 0 && !s.Found, "no_requests", "no requests since the server started, %s: does the guest run, and does its image find a datasource?", since)
 	add(len(s.Requests.Kinds) > 0 && !asked, "no_metadata_requests", "requests, but none for metadata, since %s", since)
-	add(asked && !s.asked(trail.Userdata()), "no_user_data_request", "it has read its metadata, but not its user-data, since %s", since)
+	add(asked && !s.asked(timeline.Userdata()), "no_user_data_request", "it has read its metadata, but not its user-data, since %s", since)
 	list = append(list, s.claimed()...)
 	for _, r := range s.refused() {
 		add(true, "request_failed", "%s %s was answered with %d %s", visible.String(r.Method), visible.String(r.Path), r.Status, http.StatusText(r.Status))

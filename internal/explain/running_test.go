@@ -7,7 +7,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/instance"
-	"mdserver/internal/trail"
+	"mdserver/internal/timeline"
 )
 
 func TestDetached(t *testing.T) {
@@ -37,7 +37,7 @@ func TestDetached(t *testing.T) {
 func TestStartedBefore(t *testing.T) {
 	snapshot := newInventory(t, "web1")
 	guest, _ := snapshot.ByName("web1")
-	var log trail.Log
+	var log timeline.RequestLog
 	explained := func(started time.Time) (string, string) {
 		doc := Guest(Subject{Guest: guest, Snapshot: snapshot, Networks: []instance.Network{network}, Hears: true,
 			Requests: log.Of(guest.UUID), Found: true, Started: started})

@@ -3,10 +3,12 @@ package watch
 import (
 	"context"
 	"sync"
+	"time"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
 	"mdserver/internal/libvirt/connection"
 )
 
@@ -15,11 +17,13 @@ type notice struct {
 	id       uuid.UUID
 	migrated bool // it stopped because it runs elsewhere now
 	saved    bool // it stopped because it was saved to a file
+	happened []Happening
 }
 
 // topics are the events that make a look at a domain necessary.
 var topics = []golibvirt.DomainEventID{
 	golibvirt.DomainEventIDLifecycle,
+	golibvirt.DomainEventIDReboot,
 	golibvirt.DomainEventIDMetadataChange,
 	golibvirt.DomainEventIDDeviceAdded, // a plugged interface changes no life cycle
 	golibvirt.DomainEventIDDeviceRemoved,
@@ -71,7 +75,9 @@ func forward(ctx context.Context, events <-chan any, notices chan<- notice) {
 func read(event any) (notice, bool) {
 	switch e := event.(type) {
 	case *golibvirt.DomainEventCallbackLifecycleMsg:
-		return stopping(e.Msg), true
+		return lifecycle(e.Msg, time.Now()), true
+	case *golibvirt.DomainEventCallbackRebootMsg:
+		return notice{id: uuid.UUID(e.Msg.Dom.UUID), happened: []Happening{{At: time.Now(), Kind: api.EntryRebooted}}}, true
 	case *golibvirt.DomainEventCallbackMetadataChangeMsg:
 		return notice{id: uuid.UUID(e.Dom.UUID)}, true
 	case *golibvirt.DomainEventCallbackDeviceAddedMsg:
@@ -82,15 +88,45 @@ func read(event any) (notice, bool) {
 	return notice{}, false
 }
 
-// stopping tells why a domain stopped, if it did.
-func stopping(m golibvirt.DomainEventLifecycleMsg) notice {
+// lifecycle reads an event of a domain's life.
+func lifecycle(m golibvirt.DomainEventLifecycleMsg, now time.Time) notice {
 	n := notice{id: uuid.UUID(m.Dom.UUID)}
+	if h, ok := happenings[golibvirt.DomainEventType(m.Event)][m.Detail]; ok {
+		h.At = now
+		n.happened = []Happening{h}
+	}
 	if golibvirt.DomainEventType(m.Event) == golibvirt.DomainEventStopped {
 		detail := golibvirt.DomainEventStoppedDetailType(m.Detail)
 		n.migrated = detail == golibvirt.DomainEventStoppedMigrated
 		n.saved = detail == golibvirt.DomainEventStoppedSaved
 	}
 	return n
+}
+
+// happenings are what events say, by their type and detail.
+var happenings = map[golibvirt.DomainEventType]map[int32]Happening{
+	golibvirt.DomainEventStarted: {
+		int32(golibvirt.DomainEventStartedBooted):       {Kind: api.EntryStarted},
+		int32(golibvirt.DomainEventStartedRecreated):    {Kind: api.EntryStarted},
+		int32(golibvirt.DomainEventStartedMigrated):     {Kind: api.EntryResumed, Detail: "migrated to this host"},
+		int32(golibvirt.DomainEventStartedRestored):     {Kind: api.EntryResumed, Detail: "restored from a file"},
+		int32(golibvirt.DomainEventStartedFromSnapshot): {Kind: api.EntryResumed, Detail: "restored from a snapshot"},
+		int32(golibvirt.DomainEventStartedWakeup):       {Kind: api.EntryResumed, Detail: "woken up"},
+	},
+	golibvirt.DomainEventStopped: {
+		int32(golibvirt.DomainEventStoppedShutdown):     {Kind: api.EntryStopped, Detail: "shut down"},
+		int32(golibvirt.DomainEventStoppedDestroyed):    {Kind: api.EntryStopped, Detail: "destroyed by the host"},
+		int32(golibvirt.DomainEventStoppedCrashed):      {Kind: api.EntryCrashed, Detail: "it crashed"},
+		int32(golibvirt.DomainEventStoppedFailed):       {Kind: api.EntryCrashed, Detail: "its emulator failed"},
+		int32(golibvirt.DomainEventStoppedMigrated):     {Kind: api.EntrySuspended, Detail: "migrated away"},
+		int32(golibvirt.DomainEventStoppedSaved):        {Kind: api.EntrySuspended, Detail: "saved to a file"},
+		int32(golibvirt.DomainEventStoppedFromSnapshot): {Kind: api.EntryStopped, Detail: "replaced by a snapshot"},
+		int32(golibvirt.DomainEventStoppedRecreated):    {Kind: api.EntryStopped, Detail: "to be started again"},
+	},
+	golibvirt.DomainEventCrashed: {
+		int32(golibvirt.DomainEventCrashedPanicked):    {Kind: api.EntryCrashed, Detail: "its kernel panicked"},
+		int32(golibvirt.DomainEventCrashedCrashloaded): {Kind: api.EntryCrashed, Detail: "its kernel panicked and loaded a crash kernel"},
+	},
 }
 
 // together takes what else is waiting, and names each domain once.
@@ -111,6 +147,7 @@ func add(all []notice, n notice) []notice {
 		if all[i].id == n.id {
 			all[i].migrated = all[i].migrated || n.migrated
 			all[i].saved = all[i].saved || n.saved
+			all[i].happened = append(all[i].happened, n.happened...)
 			return all
 		}
 	}

@@ -1,11 +1,13 @@
 package watch
 
 import (
-	"slices"
+	"reflect"
 	"testing"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
 	"github.com/google/uuid"
+
+	"mdserver/internal/api"
 )
 
 func TestRead(t *testing.T) {
@@ -16,34 +18,50 @@ func TestRead(t *testing.T) {
 	for name, tt := range map[string]struct {
 		event           any
 		migrated, saved bool
+		happened        api.EntryKind
 	}{
-		"defined":   {lifecycle(golibvirt.DomainEventDefined, 0), false, false},
-		"shut down": {lifecycle(golibvirt.DomainEventStopped, int32(golibvirt.DomainEventStoppedShutdown)), false, false},
-		"migrated":  {lifecycle(golibvirt.DomainEventStopped, int32(golibvirt.DomainEventStoppedMigrated)), true, false},
-		"saved":     {lifecycle(golibvirt.DomainEventStopped, int32(golibvirt.DomainEventStoppedSaved)), false, true},
+		"defined":            {lifecycle(golibvirt.DomainEventDefined, 0), false, false, ""},
+		"shut down":          {lifecycle(golibvirt.DomainEventStopped, int32(golibvirt.DomainEventStoppedShutdown)), false, false, api.EntryStopped},
+		"migrated":           {lifecycle(golibvirt.DomainEventStopped, int32(golibvirt.DomainEventStoppedMigrated)), true, false, api.EntrySuspended},
+		"saved":              {lifecycle(golibvirt.DomainEventStopped, int32(golibvirt.DomainEventStoppedSaved)), false, true, api.EntrySuspended},
+		"crashed":            {lifecycle(golibvirt.DomainEventStopped, int32(golibvirt.DomainEventStoppedCrashed)), false, false, api.EntryCrashed},
+		"panicked":           {lifecycle(golibvirt.DomainEventCrashed, int32(golibvirt.DomainEventCrashedPanicked)), false, false, api.EntryCrashed},
+		"started":            {lifecycle(golibvirt.DomainEventStarted, 0), false, false, api.EntryStarted},
+		"of a newer libvirt": {lifecycle(golibvirt.DomainEventStarted, 99), false, false, ""},
+		"rebooted":           {&golibvirt.DomainEventCallbackRebootMsg{Msg: golibvirt.DomainEventRebootMsg{Dom: dom}}, false, false, api.EntryRebooted},
 		// the same numbers as "migrated", of another event
-		"started from a snapshot": {lifecycle(golibvirt.DomainEventStarted, 3), false, false},
-		"new metadata":            {&golibvirt.DomainEventCallbackMetadataChangeMsg{Dom: dom}, false, false},
-		"plugged":                 {&golibvirt.DomainEventCallbackDeviceAddedMsg{Dom: dom}, false, false},
-		"unplugged":               {&golibvirt.DomainEventCallbackDeviceRemovedMsg{Msg: golibvirt.DomainEventDeviceRemovedMsg{Dom: dom}}, false, false},
+		"started from a snapshot": {lifecycle(golibvirt.DomainEventStarted, 3), false, false, api.EntryResumed},
+		"new metadata":            {&golibvirt.DomainEventCallbackMetadataChangeMsg{Dom: dom}, false, false, ""},
+		"plugged":                 {&golibvirt.DomainEventCallbackDeviceAddedMsg{Dom: dom}, false, false, ""},
+		"unplugged":               {&golibvirt.DomainEventCallbackDeviceRemovedMsg{Msg: golibvirt.DomainEventDeviceRemovedMsg{Dom: dom}}, false, false, ""},
 	} {
-		if n, ok := read(tt.event); !ok || n.id != uuid.UUID(dom.UUID) || n.migrated != tt.migrated || n.saved != tt.saved {
+		n, ok := read(tt.event)
+		if !ok || n.id != uuid.UUID(dom.UUID) || n.migrated != tt.migrated || n.saved != tt.saved || kindOf(n) != tt.happened {
 			t.Errorf("%s: %+v %v", name, n, ok)
 		}
 	}
-	if _, ok := read(&golibvirt.DomainEventCallbackRebootMsg{}); ok {
-		t.Error("a reboot is of interest")
+	if _, ok := read(&golibvirt.DomainEventCallbackRtcChangeMsg{}); ok {
+		t.Error("a change of the clock is of interest")
 	}
+}
+
+func kindOf(n notice) api.EntryKind {
+	if len(n.happened) == 0 {
+		return ""
+	}
+	return n.happened[0].Kind
 }
 
 // TestTogether: a start makes three events, and one look is enough.
 func TestTogether(t *testing.T) {
 	a, b := uuid.UUID{1}, uuid.UUID{2}
 	waiting := make(chan notice, 4)
-	for _, n := range []notice{{id: b}, {id: a, migrated: true}, {id: b, saved: true}} {
+	started, stopped := Happening{Kind: api.EntryStarted}, Happening{Kind: api.EntryStopped}
+	for _, n := range []notice{{id: b, happened: []Happening{started}}, {id: a, migrated: true}, {id: b, saved: true, happened: []Happening{stopped}}} {
 		waiting <- n
 	}
-	if got, want := together(notice{id: a}, waiting), []notice{{id: a, migrated: true}, {id: b, saved: true}}; !slices.Equal(got, want) {
+	want := []notice{{id: a, migrated: true}, {id: b, saved: true, happened: []Happening{started, stopped}}}
+	if got := together(notice{id: a}, waiting); !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	golibvirt "github.com/digitalocean/go-libvirt"
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
 	"mdserver/internal/libvirt"
 	"mdserver/internal/libvirt/connection"
 )
@@ -108,6 +109,11 @@ func (w *Watcher) list(ctx context.Context, conn *connection.Conn) (int, error) 
 	}
 	if err := w.guests.Listed(ctx, began, domains, unreadable); err != nil {
 		return 0, err
+	}
+	for _, d := range domains {
+		if !d.Running { // its stop may have been missed
+			w.happened(d.UUID, Happening{At: began, Kind: api.EntryStopped, Detail: "it was found off"})
+		}
 	}
 	return len(domains) + len(unreadable), nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt/bridges"
 	"mdserver/internal/libvirt/connection"
@@ -31,6 +32,16 @@ type Guests interface {
 	// Left is called for a domain that libvirt no longer has. Away tells that
 	// it may come back: it was saved to a file, or migrated.
 	Left(ctx context.Context, id uuid.UUID, away bool) error
+}
+
+// Happened is called for what happened to a domain, after the domain was looked up.
+type Happened func(id uuid.UUID, h Happening)
+
+// Happening is something that happened to a domain.
+type Happening struct {
+	At     time.Time // when libvirt told of it
+	Kind   api.EntryKind
+	Detail string // how, in one line
 }
 
 // Domain is a domain that libvirt has.
@@ -66,6 +77,7 @@ const (
 type Watcher struct {
 	endpoint connection.Endpoint
 	guests   Guests
+	happened Happened
 	bridges  *bridges.Resolver
 	log      *slog.Logger
 
@@ -74,8 +86,8 @@ type Watcher struct {
 }
 
 // New makes a watcher; Run starts it.
-func New(e connection.Endpoint, guests Guests, b *bridges.Resolver, log *slog.Logger) *Watcher {
-	return &Watcher{endpoint: e, guests: guests, bridges: b, log: log}
+func New(e connection.Endpoint, guests Guests, happened Happened, b *bridges.Resolver, log *slog.Logger) *Watcher {
+	return &Watcher{endpoint: e, guests: guests, happened: happened, bridges: b, log: log}
 }
 
 // Run follows the domains until ctx ends. It continues in any case: after an
@@ -145,7 +157,11 @@ func (w *Watcher) follow(ctx context.Context, conn *connection.Conn, notices <-c
 			}
 		case n := <-notices:
 			for _, n := range together(n, notices) {
-				if err := w.look(ctx, conn, n); err != nil {
+				err := w.look(ctx, conn, n)
+				for _, h := range n.happened {
+					w.happened(n.id, h)
+				}
+				if err != nil {
 					return err
 				}
 			}

@@ -1,9 +1,4 @@
-// Package trail remembers, in memory and for a while, what guests asked the
-// server for: the last requests of each guest, and of each kind of request how
-// often it came, when last, and how that ended. It is for people who look into
-// why a guest did not come up; noting a request takes one short lock that no
-// two guests are likely to share, and formats nothing.
-package trail
+package timeline
 
 import (
 	"strings"
@@ -30,8 +25,12 @@ const (
 	longestVerb = 16  // bytes of a method; all that are served are shorter
 )
 
-// Log keeps the trails. The zero Log is ready for use.
-type Log struct {
+// RequestLog keeps the last requests of each guest, and of each kind of request
+// how often it came, when last, and how that ended. It is for people who look into
+// why a guest did not come up. Noting a request takes one short lock that no two
+// guests are likely to share, and formats nothing. The zero RequestLog is ready for
+// use.
+type RequestLog struct {
 	shards [shards]shard
 }
 
@@ -74,7 +73,7 @@ func appendCut(dst []byte, text string, limit int) []byte {
 }
 
 // Note remembers one request.
-func (l *Log) Note(guest uuid.UUID, r Request) {
+func (l *RequestLog) Note(guest uuid.UUID, r Request) {
 	kind := kindOf(r.Path)
 	s := l.shard(guest)
 	s.mu.Lock()
@@ -87,7 +86,7 @@ func (l *Log) Note(guest uuid.UUID, r Request) {
 }
 
 // Of is the trail of one guest, empty if nothing is remembered.
-func (l *Log) Of(guest uuid.UUID) Trail {
+func (l *RequestLog) Of(guest uuid.UUID) Trail {
 	s := l.shard(guest)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,10 +108,10 @@ func (l *Log) Of(guest uuid.UUID) Trail {
 }
 
 // shard is chosen by the UUID's last byte, the least regular one.
-func (l *Log) shard(guest uuid.UUID) *shard { return &l.shards[guest[len(guest)-1]%shards] }
+func (l *RequestLog) shard(guest uuid.UUID) *shard { return &l.shards[guest[len(guest)-1]%shards] }
 
 // Forget removes the trail of a guest, such as one that was released.
-func (l *Log) Forget(guest uuid.UUID) {
+func (l *RequestLog) Forget(guest uuid.UUID) {
 	s := l.shard(guest)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,4 +1,4 @@
-package trail
+package timeline
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ var (
 )
 
 func TestTrailOfABoot(t *testing.T) {
-	var l Log
+	var l RequestLog
 	for i, path := range []string{
 		"/latest/api/token", "/2021-03-23/meta-data/instance-id", "/2021-03-23/user-data", "/2021-03-23/meta-data/", "/latest/nonsense",
 	} {
@@ -50,7 +50,7 @@ func TestTrailOfABoot(t *testing.T) {
 
 // Neither many requests nor many guests nor long paths make it grow.
 func TestBounds(t *testing.T) {
-	var l Log
+	var l RequestLog
 	for i := range 3 * mostRecent {
 		l.Note(web1, Request{At: noon, Method: strings.Repeat("M", 16<<10), Path: fmt.Sprintf("/latest/meta-data/%d%0200d", i, 0)})
 	}
@@ -73,7 +73,7 @@ func TestBounds(t *testing.T) {
 
 // Who asked last stays when there are too many.
 func TestQuietestMakesWay(t *testing.T) {
-	var l Log
+	var l RequestLog
 	guest := func(n int) uuid.UUID { return uuid.UUID{byte(n), byte(n >> 8)} } // all in one shard
 	for n := range mostGuests {
 		l.Note(guest(n), Request{At: noon.Add(time.Duration(n) * time.Second), Path: "/"})
@@ -88,7 +88,7 @@ func TestQuietestMakesWay(t *testing.T) {
 }
 
 func TestForget(t *testing.T) {
-	var l Log
+	var l RequestLog
 	l.Note(web1, Request{At: noon, Path: "/"})
 	l.Forget(web1)
 	l.Forget(uuid.UUID{7})
@@ -107,7 +107,7 @@ func TestForget(t *testing.T) {
 // The text of a request's line is not kept for the sake of its path.
 func TestMemoryOfShortPaths(t *testing.T) {
 	const line = 1 << 20
-	var l Log
+	var l RequestLog
 	before := heap()
 	for i := range 10 * mostRecent {
 		text := strings.Repeat(string(rune('a'+i%26)), line)
@@ -129,7 +129,7 @@ func heap() int64 {
 }
 
 func TestManyAtOnce(t *testing.T) {
-	var l Log
+	var l RequestLog
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -146,7 +146,7 @@ func TestManyAtOnce(t *testing.T) {
 }
 
 func BenchmarkNote(b *testing.B) {
-	var l Log
+	var l RequestLog
 	r := Request{At: noon, Client: netip.MustParseAddr("10.122.0.9"), Path: "/2021-03-23/meta-data/instance-id", Status: 200}
 	b.ReportAllocs()
 	for b.Loop() {

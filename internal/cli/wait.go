@@ -1,0 +1,244 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/api"
+	"mdserver/internal/client"
+)
+
+// condition is something that a guest can be waited for. It returns the outcome, ""
+// while it is open.
+type condition func(p api.GuestProgress) outcome
+
+// outcome is how waiting for a guest ended.
+type outcome string
+
+const (
+	reached  outcome = "reached"
+	failed   outcome = "failed"
+	degraded outcome = "degraded"
+	timedOut outcome = "timed out"
+)
+
+// conditionNames are the conditions in the order in which a boot reaches them.
+var conditionNames = []string{"registered", "lease", "metadata", "ssh", "ready", "gone"}
+
+var conditions = map[string]condition{
+	"registered": when(func(p api.GuestProgress) bool { return p.Guest != nil }),
+	"gone":       when(func(p api.GuestProgress) bool { return p.Guest == nil || p.Guest.State == api.Gone }),
+	"lease": inBoot(func(r api.Reached) bool {
+		return r.Lease != nil || r.Metadata != nil || r.SSH != nil // libvirt's own DHCP server is not heard
+	}),
+	"metadata": inBoot(func(r api.Reached) bool { return r.Metadata != nil }),
+	"ssh":      inBoot(func(r api.Reached) bool { return r.SSH != nil }),
+	"ready":    isReady,
+}
+
+func when(is func(api.GuestProgress) bool) condition {
+	return func(p api.GuestProgress) outcome {
+		if is(p) {
+			return reached
+		}
+		return ""
+	}
+}
+
+// inBoot is a condition of the present boot.
+func inBoot(is func(api.Reached) bool) condition {
+	return when(func(p api.GuestProgress) bool { return p.Boot != nil && p.Boot.Ended == nil && is(p.Boot.Reached) })
+}
+
+func isReady(p api.GuestProgress) outcome {
+	if p.Boot == nil || p.Boot.Ended != nil { // it may start again, as cloud-init has it
+		return ""
+	}
+	switch p.Boot.Verdict.State {
+	case api.Ready:
+		return reached
+	case api.Degraded:
+		return degraded
+	case api.Failed:
+		return failed
+	}
+	return ""
+}
+
+func waitCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "wait NAME...",
+		Short: "Wait until guests are up, or gone",
+		Example: `  virsh start web1 && mdserver wait web1
+  mdserver wait web1 web2 --for ssh --timeout 2m
+  mdserver wait web1 --for gone`,
+		Long: `Wait until all of the named guests are
+  registered  known to the server
+  lease       given an address by DHCP
+  metadata    served with metadata
+  ssh         answering at their ssh port, which the server tries meanwhile
+  ready       done with cloud-init, which needs ` + "`report = yes`" + `
+  gone        no longer known to libvirt or to the server
+
+Except for registered and gone, the boot counts that is under way: a guest that
+reboots, as cloud-init may have it do, is waited for again. A guest that is not
+known yet, or off, is waited for as well.
+
+The exit code is 0 if all guests are as wanted, 1 if the boot of one failed, 2 if
+one is degraded, and 124 if the time is over. On a terminal, progress is shown.
+
+` + refHelp,
+		Args:              atLeast(1),
+		ValidArgsFunction: completeGuests,
+	}
+	resultFlags(cmd, false)
+	goal := &oneOf{"ready", conditionNames, "CONDITION"}
+	cmd.Flags().Var(goal, "for", "wait for `CONDITION`: "+strings.Join(conditionNames, ", "))
+	completeWords(cmd, "for", conditionNames...)
+	timeout := cmd.Flags().Duration("timeout", 5*time.Minute, "wait for `DURATION` at most")
+	completeWords(cmd, "timeout", "30s", "5m", "1h")
+	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
+		w := waiter{cmd: cmd, server: server, goal: goal.value, end: time.Now().Add(*timeout), shown: map[string]string{}}
+		results, err := w.wait(cmd.Context(), refs)
+		if err != nil {
+			return err
+		}
+		if err := show(cmd, waitView, results); err != nil {
+			return err
+		}
+		if code := waitExit(results); code != 0 {
+			return &exitError{code: code}
+		}
+		return nil
+	})
+	return cmd
+}
+
+// waitResult is how waiting for one guest ended.
+type waitResult struct {
+	Ref     string         `json:"ref"`
+	For     string         `json:"for"`
+	Outcome outcome        `json:"outcome"`
+	Guest   *api.Guest     `json:"guest,omitempty"`
+	Boot    *api.BootBrief `json:"boot,omitempty"`
+}
+
+var waitView = view[[]waitResult]{text: printWaited}
+
+func printWaited(w io.Writer, results []waitResult) error {
+	var rows [][]string
+	for _, r := range results {
+		row := []string{printable(r.Ref), string(r.Outcome), r.For, "-", "-"}
+		if r.Boot != nil {
+			row[3], row[4] = string(r.Boot.Verdict.State), reason(r.Boot.Verdict)
+		}
+		rows = append(rows, row)
+	}
+	return table(w, []string{"NAME", "OUTCOME", "FOR", "BOOT", "REASON"}, rows)
+}
+
+// waitExit is the exit code for some results: that of the worst.
+func waitExit(results []waitResult) int {
+	code := 0
+	for _, r := range results {
+		switch {
+		case r.Outcome == failed:
+			return exitFailure
+		case r.Outcome == timedOut:
+			code = exitTimeout
+		case r.Outcome == degraded && code == 0:
+			code = exitDegraded
+		}
+	}
+	return code
+}
+
+// waiter waits for guests.
+type waiter struct {
+	cmd    *cobra.Command
+	server *client.Client
+	goal   string
+	end    time.Time
+	shown  map[string]string // the progress of each guest that was printed last
+}
+
+const (
+	longPoll = 30 * time.Second
+	// retryTime is how long a server that restarts is given before the next attempt.
+	retryTime = time.Second
+)
+
+// wait returns when each guest is as wanted or has failed, or when the time is over.
+func (w *waiter) wait(ctx context.Context, refs []string) ([]waitResult, error) {
+	q := api.ProgressQuery{Refs: refs, SSH: w.goal == "ssh"}
+	for asked := false; ; {
+		p, err := w.server.Progress(ctx, q)
+		left := time.Until(w.end)
+		switch away := errors.Is(err, client.ErrNotRunning) || errors.Is(err, client.ErrUnreachable); {
+		case err == nil:
+			asked = true
+		case !away || !asked || left <= 0 || ctx.Err() != nil:
+			return nil, err
+		default: // it restarts
+			time.Sleep(min(retryTime, left))
+			continue
+		}
+		results, open := w.judge(p)
+		if open == 0 || left <= 0 {
+			return results, nil
+		}
+		q.Since, q.Wait = p.Revision, min(longPoll, left)
+	}
+}
+
+// judge says how each guest is, and how many are to be waited for.
+func (w *waiter) judge(p api.Progress) (results []waitResult, open int) {
+	for _, guest := range p.Guests {
+		r := waitResult{Ref: guest.Ref, For: w.goal, Guest: guest.Guest, Outcome: conditions[w.goal](guest)}
+		if guest.Boot != nil {
+			brief := guest.Boot.Brief()
+			r.Boot = &brief
+		}
+		w.tell(guest)
+		if r.Outcome == "" {
+			r.Outcome = timedOut
+			open++
+		}
+		results = append(results, r)
+	}
+	return results, open
+}
+
+// tell prints how far a guest is, if that is news, on a terminal.
+func (w *waiter) tell(p api.GuestProgress) {
+	text := describeProgress(p)
+	if !isTerminal(beneath(w.cmd.ErrOrStderr())) || w.shown[p.Ref] == text {
+		return
+	}
+	w.shown[p.Ref] = text
+	printf(w.cmd.ErrOrStderr(), "%s: %s\n", printable(p.Ref), text)
+}
+
+// describeProgress is what a guest does, in a few words.
+func describeProgress(p api.GuestProgress) string {
+	switch {
+	case p.Guest == nil:
+		return "not registered"
+	case p.Boot == nil:
+		return "no boot is on record"
+	}
+	v := p.Boot.Verdict
+	text := string(v.State)
+	if v.State == api.Booting || v.State == api.BootUnknown {
+		text += ", " + v.Phase
+	}
+	if v.Reason != "" {
+		text += ": " + reason(v)
+	}
+	return text
+}

@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/api"
+	"mdserver/internal/client"
+)
+
+func watchCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "watch [NAME...]",
+		Short: "Show what happens to guests, as it happens",
+		Example: `  mdserver watch
+  mdserver watch web1 web2
+  mdserver watch --json | jq -r .guest.name`,
+		Long: `Show what happens to the named guests, or to all, as it happens, until the command
+is interrupted. With --json, each line is the state of a guest that has changed.
+
+` + refHelp,
+		ValidArgsFunction: completeGuests,
+	}
+	asJSON := streamFlags(cmd)
+	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
+		if _, err := find(cmd.Context(), server, refs); err != nil {
+			return err
+		}
+		present, err := server.Progress(cmd.Context(), api.ProgressQuery{Refs: refs})
+		if err != nil {
+			return err
+		}
+		f := follower{out: cmd.OutOrStdout(), json: *asJSON, named: true, since: present.Revision, seen: map[string]uint64{}}
+		return f.follow(cmd.Context(), server, refs)
+	})
+	return cmd
+}
+
+func logsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "logs NAME",
+		Short: "Print what happened in a guest's boot, one line each",
+		Example: `  mdserver logs web1
+  mdserver logs web1 -f
+  mdserver logs web1 --boot -1`,
+		Long: `Print what happened in a guest's last boot, or in another one. With -f, go on with
+what happens from then on, also in later boots, until the command is interrupted.
+With --json, each line is a document.
+
+` + refHelp,
+		Args:              exactly(1),
+		ValidArgsFunction: completeGuests,
+	}
+	asJSON := streamFlags(cmd)
+	which := bootFlag(cmd, "print the boot `N`")
+	on := cmd.Flags().BoolP("follow", "f", false, "go on until interrupted")
+	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
+		all, err := server.Boots(cmd.Context(), refs[0])
+		if err != nil {
+			return err
+		}
+		f := follower{out: cmd.OutOrStdout(), json: *asJSON, entries: true, seen: map[string]uint64{}}
+		if len(all) > 0 || cmd.Flags().Changed("boot") {
+			one, err := oneBoot(all, *which)
+			if err != nil {
+				return err
+			}
+			if err := f.print("", one[0]); err != nil {
+				return err
+			}
+		}
+		if !*on {
+			return nil
+		}
+		f.since = f.seen[""]
+		return f.follow(cmd.Context(), server, refs)
+	})
+	return cmd
+}
+
+// streamFlags adds the flag of a command that prints lines as they come.
+func streamFlags(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("json", false, "print one JSON document per line")
+}
+
+// follower prints what happens to guests.
+type follower struct {
+	out     io.Writer
+	json    bool
+	entries bool // as JSON, each entry alone
+	named   bool // with the names of the guests
+	since   uint64
+	seen    map[string]uint64 // the last revision that was printed, by guest
+}
+
+// follow prints what happens from now on until ctx is done or the server is gone.
+func (f *follower) follow(ctx context.Context, server *client.Client, refs []string) error {
+	for {
+		p, err := server.Progress(ctx, api.ProgressQuery{Refs: refs, Since: max(f.since, 1), Wait: longPoll})
+		if err != nil {
+			return err
+		}
+		f.since = p.Revision
+		for _, guest := range p.Guests {
+			if guest.Guest == nil || guest.Boot == nil {
+				continue
+			}
+			if err := f.printGuest(guest); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (f *follower) printGuest(p api.GuestProgress) error {
+	name := ""
+	if f.named {
+		name = p.Guest.Name
+	}
+	if f.json && !f.entries {
+		if newest(*p.Boot) <= f.seen[name] {
+			return nil
+		}
+		f.seen[name] = newest(*p.Boot)
+		return printJSONLine(f.out, p)
+	}
+	return f.print(name, *p.Boot)
+}
+
+// print prints those entries of a boot that were not printed before.
+func (f *follower) print(name string, b api.Boot) error {
+	before := f.seen[name]
+	for _, e := range b.Entries {
+		if e.Revision <= before {
+			continue
+		}
+		f.seen[name] = max(f.seen[name], e.Revision)
+		if f.json {
+			if err := printJSONLine(f.out, e); err != nil {
+				return err
+			}
+			continue
+		}
+		at := e.At.Add(time.Duration(e.Seconds * float64(time.Second)))
+		label := fmt.Sprintf("boot %d", b.Number)
+		if name != "" {
+			label = printable(name) + " " + label
+		}
+		if err := printf(f.out, "%s  %s  %s\n", at.Local().Format("2006-01-02 15:04:05.000"), label, entryLine(e, b.Began)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newest is the revision of a boot's newest entry.
+func newest(b api.Boot) (revision uint64) {
+	for _, e := range b.Entries {
+		revision = max(revision, e.Revision)
+	}
+	return revision
+}

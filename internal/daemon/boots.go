@@ -1,0 +1,241 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/api"
+	"mdserver/internal/config"
+	"mdserver/internal/instance"
+	"mdserver/internal/libvirt/watch"
+	"mdserver/internal/timeline"
+	"mdserver/internal/timeline/archive"
+	"mdserver/internal/timeline/verdict"
+	"mdserver/internal/userdata"
+)
+
+// openTimeline opens the record of boots. Without its file it is kept in memory, and
+// guests are served all the same.
+func (d *Daemon) openTimeline(cfg *config.Config) {
+	path := filepath.Join(filepath.Dir(cfg.Server.Database), "boots.db")
+	kept, err := archive.Open(path, d.log)
+	if err != nil {
+		d.log.Error("the record of boots is kept in memory only", "path", path, "error", err)
+		d.timeline = timeline.New(nil, d.log)
+		return
+	}
+	d.archive = kept
+	d.timeline = timeline.New(kept, d.log)
+	for _, guest := range d.timeline.Guests() { // released while the file could not be written
+		if _, known := d.inventory.Snapshot().ByUUID(guest); !known {
+			d.timeline.Forget(guest)
+		}
+	}
+}
+
+func (d *Daemon) closeTimeline() error {
+	if d.archive == nil {
+		return nil
+	}
+	return d.archive.Close()
+}
+
+// noteHappening notes what libvirt told of a guest.
+func (d *Daemon) noteHappening(id uuid.UUID, h watch.Happening) {
+	if _, known := d.inventory.Snapshot().ByUUID(id); !known {
+		return
+	}
+	switch h.Kind {
+	case api.EntryStarted:
+		d.timeline.Start(id, h.At, api.FromLibvirt)
+	case api.EntryRebooted:
+		d.timeline.Reboot(id, h.At)
+	case api.EntryStopped, api.EntryCrashed:
+		d.timeline.Stop(id, h.At, h.Kind, h.Detail)
+	default:
+		d.timeline.Note(id, api.BootEntry{At: h.At, Kind: h.Kind, Source: api.FromLibvirt, Detail: h.Detail})
+	}
+}
+
+// noteRegistered notes that a guest was registered: libvirt's hook does so when the
+// guest starts.
+func (d *Daemon) noteRegistered(guest *instance.Instance, source string) {
+	if source == instance.ByHook {
+		d.timeline.Start(guest.UUID, time.Now(), api.FromHook)
+	}
+}
+
+// recorder is a renderer that notes what guests are given.
+type recorder struct {
+	*userdata.Renderer
+	record *timeline.Log
+}
+
+// Render implements the frontends' Userdata.
+func (r recorder) Render(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error) {
+	rendered, err := r.Renderer.Render(ctx, guest)
+	return r.note(guest, timeline.UserdataDocument, rendered, err)
+}
+
+// Vendor implements nocloud.Userdata.
+func (r recorder) Vendor(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error) {
+	rendered, err := r.Renderer.Vendor(ctx, guest)
+	return r.note(guest, timeline.VendordataDocument, rendered, err)
+}
+
+// VendorJSON implements openstack.Userdata.
+func (r recorder) VendorJSON(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error) {
+	rendered, err := r.Renderer.VendorJSON(ctx, guest)
+	return r.note(guest, timeline.VendordataDocument, rendered, err)
+}
+
+func (r recorder) note(guest *instance.Instance, kind string, rendered userdata.Rendered, err error) (userdata.Rendered, error) {
+	switch {
+	case errors.Is(err, context.Canceled), err == nil && len(rendered.Body) == 0:
+	case err != nil:
+		r.record.RenderFailed(guest.UUID, kind, err.Error(), userdata.FailedLine(err))
+	default:
+		r.record.Served(guest.UUID, timeline.Document{Kind: kind, Body: rendered.Body, Template: rendered.Template})
+	}
+	return rendered, err
+}
+
+// boots returns the boots of a guest with the verdicts on them, the oldest first.
+func (d *Daemon) boots(guest *instance.Instance) ([]api.Boot, error) {
+	all, err := d.timeline.Boots(guest.UUID)
+	for i := range all {
+		d.judge(guest, &all[i])
+	}
+	return all, err
+}
+
+// presentBoot returns the last boot of a guest, nil if none is on record. Its verdict
+// is off if it has ended.
+func (d *Daemon) presentBoot(guest *instance.Instance) *api.Boot {
+	b, ok := d.timeline.Present(guest.UUID)
+	if !ok {
+		return nil
+	}
+	d.judge(guest, &b)
+	if v := &b.Verdict; b.Ended != nil && v.State != api.BootOff {
+		v.Reason, v.State, v.Since = "before: "+string(v.State), api.BootOff, *b.Ended
+	}
+	return &b
+}
+
+// judge adds the verdict to a boot.
+func (d *Daemon) judge(guest *instance.Instance, b *api.Boot) {
+	b.Verdict = verdict.Of(*b, time.Now(), d.config.Load().Server.StuckAfter)
+	if b.Verdict.State == api.Ready {
+		b.Reached.Ready = &b.Verdict.Since
+	}
+	if v := &b.Verdict; v.Template == nil && (v.State == api.Failed || v.State == api.Degraded) {
+		v.Template = d.blame(b)
+	}
+}
+
+// blame finds the line of the template that made a boot fail, nil if none is known.
+func (d *Daemon) blame(b *api.Boot) *api.TemplateLine {
+	body, err := d.timeline.Content(b.Userdata)
+	if err != nil || body == nil {
+		return nil
+	}
+	return userdata.Blame(b.Template, body, b.Verdict.Module, b.Verdict.Error)
+}
+
+// guestBrief is a guest as it is listed.
+func (d *Daemon) guestBrief(guest *instance.Instance) api.Guest {
+	g := api.Guest{Instance: guest.WithoutSecrets(), State: d.state(guest)}
+	if b := d.presentBoot(guest); b != nil {
+		brief := b.Brief()
+		g.Boot = &brief
+	}
+	return g
+}
+
+// progress waits until what was asked for changes, and returns how it is then.
+func (d *Daemon) progress(ctx context.Context, q api.ProgressQuery) api.Progress {
+	if q.Since == 0 {
+		q.Wait = 0
+	}
+	now := time.Now()
+	ctx, cancel := context.WithDeadline(ctx, d.nextVerdict(q, now))
+	defer cancel()
+	guests := d.named(q.Refs)
+	if q.SSH {
+		defer d.trySSH(ctx, guests)()
+	}
+	revision, changed := d.timeline.Changed(ctx, q.Since, ids(guests)...)
+	p := api.Progress{Revision: revision, Guests: []api.GuestProgress{}}
+	if len(q.Refs) == 0 {
+		for _, id := range changed {
+			if guest, ok := d.inventory.Snapshot().ByUUID(id); ok {
+				p.Guests = append(p.Guests, d.progressOf("", guest, q.Since))
+			}
+		}
+		return p
+	}
+	for _, ref := range q.Refs {
+		guest, _ := d.inventory.Snapshot().Find(ref)
+		p.Guests = append(p.Guests, d.progressOf(ref, guest, q.Since))
+	}
+	return p
+}
+
+// nextVerdict is when a query is to be answered though nothing happens: the time is
+// over, or makes a verdict another one.
+func (d *Daemon) nextVerdict(q api.ProgressQuery, now time.Time) time.Time {
+	end := now.Add(q.Wait)
+	for _, guest := range d.named(q.Refs) {
+		if guest == nil {
+			continue
+		}
+		b, ok := d.timeline.Present(guest.UUID)
+		if next := verdict.Next(b, now, d.config.Load().Server.StuckAfter); ok && next.After(now) && next.Before(end) {
+			end = next
+		}
+	}
+	return end
+}
+
+// named finds guests; nil for one that is not there.
+func (d *Daemon) named(refs []string) []*instance.Instance {
+	guests := make([]*instance.Instance, len(refs))
+	for i, ref := range refs {
+		guests[i], _ = d.inventory.Snapshot().Find(ref)
+	}
+	return guests
+}
+
+// ids are the UUIDs of those that are there. For none of those named it is a UUID
+// that no guest has.
+func ids(guests []*instance.Instance) []uuid.UUID {
+	var list []uuid.UUID
+	for _, guest := range guests {
+		if guest != nil {
+			list = append(list, guest.UUID)
+		}
+	}
+	if len(guests) > 0 && len(list) == 0 {
+		return []uuid.UUID{uuid.Max}
+	}
+	return list
+}
+
+func (d *Daemon) progressOf(ref string, guest *instance.Instance, since uint64) api.GuestProgress {
+	p := api.GuestProgress{Ref: ref}
+	if guest == nil {
+		return p
+	}
+	brief := d.guestBrief(guest)
+	p.Guest = &brief
+	if p.Boot = d.presentBoot(guest); p.Boot != nil {
+		p.Boot.Entries = slices.DeleteFunc(p.Boot.Entries, func(e api.BootEntry) bool { return e.Revision <= since })
+	}
+	return p
+}

@@ -1,0 +1,303 @@
+// Package archive keeps the boots of guests in one file. Records are appended to
+// it, each with a checksum: damage costs what it hits and nothing else, and a
+// server that is killed leaves at worst an incomplete last record. When the file
+// has become too long, it is written anew without what has been replaced. An index
+// of it is in memory.
+package archive
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/api"
+	"mdserver/internal/timeline"
+)
+
+const (
+	mostBoots = 20 // of one guest
+	// mostBytes is how much of the file is kept when it is written anew.
+	mostBytes = 64 << 20
+	// slack is by how much the file may grow beyond twice of what was kept before it
+	// is written anew.
+	slack = 4 << 20
+)
+
+// Archive implements timeline.Archive. Make it with Open.
+type Archive struct {
+	path string
+	log  *slog.Logger
+	most int64 // bytes that are kept
+
+	mu       sync.RWMutex
+	file     *os.File
+	size     int64 // of the file
+	live     int64 // bytes of it that the index names
+	next     int64 // size at which it is written anew
+	guests   map[uuid.UUID][]entry
+	contents map[contentKey]place
+}
+
+// place is where a record is in the file.
+type place struct {
+	offset int64
+	length int32
+}
+
+// entry is a boot in the file.
+type entry struct {
+	place
+	number int32
+	began  int64 // nanoseconds since 1970
+}
+
+// Open opens the archive at path, or creates it. Records that are damaged are
+// skipped. A file that is no archive is set aside, as path with the ending
+// .damaged, and another one is begun.
+func Open(path string, log *slog.Logger) (*Archive, error) {
+	a := &Archive{path: path, log: log, most: mostBytes}
+	err := a.open()
+	if errors.Is(err, errForeign) {
+		aside := path + ".damaged"
+		if err := os.Rename(path, aside); err != nil {
+			return nil, fmt.Errorf("boots: %w", err)
+		}
+		log.Error("the record of boots cannot be read, and is begun again", "path", path, "aside", aside, "error", err)
+		err = a.open()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("boots: %w", err)
+	}
+	return a, nil
+}
+
+func (a *Archive) open() error {
+	data, err := os.ReadFile(a.path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := os.OpenFile(a.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	if len(data) == 0 {
+		_, err = file.WriteString(heading)
+		data = []byte(heading)
+	} else if !bytes.HasPrefix(data, []byte(heading)) {
+		err = errForeign
+	}
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	a.file, a.size, a.live = file, int64(len(data)), 0
+	a.guests, a.contents = map[uuid.UUID][]entry{}, map[contentKey]place{}
+	lost := scan(data, a.index)
+	if a.next = 2*a.live + slack; lost > 0 {
+		a.log.Warn("the record of boots was damaged; the sound parts are used", "path", a.path, "lost_bytes", lost)
+		a.next = 0
+	}
+	a.tidy()
+	return nil
+}
+
+// Close closes the file.
+func (a *Archive) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.file.Close()
+}
+
+// index adds a record to the index.
+func (a *Archive) index(at place, r record) {
+	switch r := r.(type) {
+	case contentRecord:
+		if _, known := a.contents[r.key]; !known {
+			a.contents[r.key] = at
+			a.live += int64(at.length)
+		}
+	case removal:
+		a.drop(a.guests[r.guest])
+		delete(a.guests, r.guest)
+	case bootRecord:
+		a.indexBoot(at, r)
+	}
+}
+
+// indexBoot adds a boot. It replaces that of the same number.
+func (a *Archive) indexBoot(at place, r bootRecord) {
+	all := a.guests[r.guest]
+	i, known := slices.BinarySearchFunc(all, r.number, func(e entry, number int32) int { return int(e.number) - int(number) })
+	if known {
+		a.live -= int64(all[i].length)
+	} else {
+		all = slices.Insert(all, i, entry{})
+	}
+	all[i] = entry{at, r.number, r.began}
+	a.live += int64(at.length)
+	old := max(0, len(all)-mostBoots)
+	a.drop(all[:old])
+	a.guests[r.guest] = all[old:]
+}
+
+// drop counts what is no longer in the index.
+func (a *Archive) drop(old []entry) {
+	for _, e := range old {
+		a.live -= int64(e.length)
+	}
+}
+
+// Last implements timeline.Archive.
+func (a *Archive) Last() (map[uuid.UUID]api.Boot, error) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	last := make(map[uuid.UUID]api.Boot, len(a.guests))
+	var failed error
+	for guest, all := range a.guests {
+		boot, err := a.readBoot(all[len(all)-1].place)
+		if err != nil {
+			failed = err
+			continue
+		}
+		last[guest] = boot
+	}
+	return last, failed
+}
+
+// Boots implements timeline.Archive.
+func (a *Archive) Boots(guest uuid.UUID) ([]api.Boot, error) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	var all []api.Boot
+	var failed error
+	for _, e := range a.guests[guest] {
+		boot, err := a.readBoot(e.place)
+		if err != nil {
+			failed = err
+			continue
+		}
+		all = append(all, boot)
+	}
+	return all, failed
+}
+
+// Content implements timeline.Archive.
+func (a *Archive) Content(hash string) ([]byte, error) {
+	key, ok := keyOf(hash)
+	if !ok {
+		return nil, fmt.Errorf("boots: %q is no hash", hash)
+	}
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	at, known := a.contents[key]
+	if !known {
+		return nil, nil
+	}
+	r, err := a.read(at)
+	if err != nil {
+		return nil, err
+	}
+	content, ok := r.(contentRecord)
+	if !ok {
+		return nil, fmt.Errorf("boots: %w", errDamaged)
+	}
+	return inflate(content.packed)
+}
+
+func (a *Archive) readBoot(at place) (api.Boot, error) {
+	r, err := a.read(at)
+	if err != nil {
+		return api.Boot{}, err
+	}
+	boot, ok := r.(bootRecord)
+	if !ok {
+		return api.Boot{}, fmt.Errorf("boots: %w", errDamaged)
+	}
+	return boot.unpack()
+}
+
+func (a *Archive) read(at place) (record, error) {
+	frame := make([]byte, at.length)
+	if _, err := a.file.ReadAt(frame, at.offset); err != nil {
+		return nil, fmt.Errorf("boots: %w", err)
+	}
+	r, _, err := parse(frame)
+	if err != nil {
+		return nil, fmt.Errorf("boots: %w", err)
+	}
+	return r, nil
+}
+
+// Write implements timeline.Archive.
+func (a *Archive) Write(b timeline.Batch) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var out frames
+	for _, guest := range b.Removed {
+		if len(a.guests[guest]) > 0 {
+			out.add(removal{guest})
+		}
+	}
+	for hash, body := range b.Contents {
+		if err := out.addContent(hash, body, a.contents); err != nil {
+			return err
+		}
+	}
+	for _, g := range b.Boots {
+		r, err := pack(g.Guest, g.Boot)
+		if err != nil {
+			return err
+		}
+		out.add(r)
+	}
+	if err := a.append(out); err != nil {
+		return fmt.Errorf("boots: %w", err)
+	}
+	a.tidy()
+	return nil
+}
+
+// tidy writes the file anew if it has become too long.
+func (a *Archive) tidy() {
+	if a.size < a.next {
+		return
+	}
+	err := a.rewrite()
+	if a.next = 2*a.live + slack; err != nil {
+		a.log.Error("the record of boots cannot be shortened", "path", a.path, "error", err)
+		a.next = a.size + slack
+	}
+}
+
+// append writes records to the end of the file. After a failure it removes what it
+// has written.
+func (a *Archive) append(out frames) error {
+	_, err := a.file.Write(out.bytes)
+	if err == nil {
+		err = a.file.Sync()
+	}
+	if err != nil {
+		return errors.Join(err, a.file.Truncate(a.size))
+	}
+	for _, f := range out.list {
+		a.index(place{a.size + f.offset, f.length}, f.record)
+	}
+	a.size += int64(len(out.bytes))
+	return nil
+}
+
+// keyOf shortens a hash: half of SHA-256 is enough to tell documents apart.
+func keyOf(hash string) (key contentKey, ok bool) {
+	raw, err := hex.DecodeString(hash)
+	if err != nil || len(raw) < len(key) {
+		return key, false
+	}
+	return contentKey(raw[:len(key)]), true
+}

@@ -1,0 +1,291 @@
+// Package timeline keeps the record of each boot of each guest: what libvirt, the
+// DHCP server, the guest's requests and its own reports told of it. It is told by
+// others, and asks nobody. The present boot of each guest is in memory; package
+// archive keeps it and those before it on the disk.
+package timeline
+
+import (
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/api"
+	"mdserver/internal/logging/once"
+	"mdserver/internal/visible"
+)
+
+// Archive keeps boots over a restart of the server. It is safe for concurrent use.
+type Archive interface {
+	// Last returns the last boot of each guest.
+	Last() (map[uuid.UUID]api.Boot, error)
+	// Boots returns the boots of a guest, the oldest first.
+	Boots(guest uuid.UUID) ([]api.Boot, error)
+	// Content returns bytes that were kept, nil if there are none of that hash.
+	Content(hash string) ([]byte, error)
+	// Write stores boots and contents, and removes all that is known of some guests.
+	Write(Batch) error
+}
+
+// Batch is what an Archive writes at a time.
+type Batch struct {
+	Boots    []GuestBoot
+	Contents map[string][]byte // by hash
+	Removed  []uuid.UUID
+}
+
+// GuestBoot is a boot and whose it is.
+type GuestBoot struct {
+	Guest uuid.UUID
+	Boot  api.Boot
+}
+
+// Log is the record of all guests. Make it with New. All its methods that are told
+// something return at once.
+type Log struct {
+	// Requests and DHCP are what was heard last, over all boots.
+	Requests RequestLog
+	DHCP     DHCPLog
+
+	archive  Archive
+	log      *slog.Logger
+	now      func() time.Time
+	shards   [shards]bootShard
+	news     news
+	contents contents
+
+	turn      int // of gather
+	complaint once.Complaint
+}
+
+type bootShard struct {
+	mu      sync.Mutex
+	guests  map[uuid.UUID]*guest
+	removed map[uuid.UUID]bool // that the archive still has
+}
+
+// guest is what is in memory of one guest.
+type guest struct {
+	boot     *boot      // the present one
+	former   []api.Boot // before it, that are not yet in the archive
+	revision uint64     // of the last change
+	written  uint64     // the revision that the archive has
+}
+
+// New makes a record that continues the one of an archive. A nil archive keeps
+// nothing beyond the memory.
+func New(archive Archive, log *slog.Logger) *Log {
+	l := &Log{archive: archive, log: log, now: time.Now}
+	for i := range l.shards {
+		l.shards[i] = bootShard{guests: map[uuid.UUID]*guest{}, removed: map[uuid.UUID]bool{}}
+	}
+	if archive == nil {
+		return l
+	}
+	last, err := archive.Last()
+	if err != nil {
+		log.Error("earlier boots of guests are not known", "error", err)
+	}
+	for id, b := range last {
+		g := &guest{boot: &boot{Boot: b}}
+		for _, e := range b.Entries {
+			g.revision = max(g.revision, e.Revision)
+		}
+		g.written = g.revision
+		l.shard(id).guests[id] = g
+		l.news.startAt(g.revision)
+	}
+	return l
+}
+
+// Start notes that a guest was started. It begins a boot, unless another source has
+// told of the same start.
+func (l *Log) Start(id uuid.UUID, at time.Time, source api.Source) {
+	e := api.BootEntry{At: at, Kind: api.EntryStarted, Source: source}
+	l.change(id, func(g *guest) {
+		if g.boot.isSameStart(e) {
+			g.boot.startedBy(e)
+			return
+		}
+		g.begin(at, e)
+	})
+}
+
+// Reboot notes that a guest was reset. It begins a boot if the present one has shown
+// a sign of life: firmware may reset a machine before it boots.
+func (l *Log) Reboot(id uuid.UUID, at time.Time) {
+	e := api.BootEntry{At: at, Kind: api.EntryRebooted, Source: api.FromLibvirt}
+	l.change(id, func(g *guest) {
+		if g.boot.isOpen() && g.boot.Last.IsZero() {
+			g.boot.add(e)
+			return
+		}
+		g.begin(at, e)
+	})
+}
+
+// Stop notes that a guest stopped. kind is api.EntryStopped or api.EntryCrashed, and
+// detail says how, in one line. Without an open boot it changes nothing.
+func (l *Log) Stop(id uuid.UUID, at time.Time, kind api.EntryKind, detail string) {
+	l.change(id, func(g *guest) {
+		if g.boot.isOpen() && !at.Before(g.boot.Began) {
+			g.boot.add(api.BootEntry{At: at, Kind: kind, Source: api.FromLibvirt, Detail: detail})
+			g.boot.Ended = &at
+		}
+	})
+}
+
+// Note adds an entry to the present boot. An entry without a time is of now. After
+// a stop it begins a boot.
+func (l *Log) Note(id uuid.UUID, e api.BootEntry) {
+	if e.At.IsZero() {
+		e.At = l.now()
+	}
+	l.change(id, func(g *guest) {
+		if g.boot.isOver(e) {
+			g.begin(e.At)
+		}
+		g.boot.sign(e)
+	})
+}
+
+// Request notes a request of a guest.
+func (l *Log) Request(id uuid.UUID, r Request) {
+	l.Requests.Note(id, r)
+	e := api.BootEntry{At: r.At, Kind: api.EntryRequest, Source: api.FromMetadata, Name: kinds[kindOf(r.Path)].name, Status: r.Status}
+	if l.repeated(id, e) { // as most are
+		return
+	}
+	e.Detail = visible.Quotable(r.Method, longestVerb) + " " + visible.Quotable(r.Path, longest)
+	l.Note(id, e)
+}
+
+// Heard notes a DHCP message of a guest.
+func (l *Log) Heard(id uuid.UUID, client DHCPClient, heard DHCP) {
+	l.DHCP.Note(client, heard)
+	e := api.BootEntry{At: heard.At, Kind: api.EntryDHCP, Source: api.FromDnsmasq, Name: heard.Message, Detail: "on network " + client.Network}
+	if !l.repeated(id, e) {
+		l.Note(id, e)
+	}
+}
+
+// repeated counts an entry that the present boot has already, and reports whether
+// it has. It publishes nothing.
+func (l *Log) repeated(id uuid.UUID, e api.BootEntry) bool {
+	s := l.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.guests[id]
+	return g != nil && !g.boot.isOver(e) && g.boot.count(e)
+}
+
+// Served notes what a guest was given as user-data or vendor-data.
+func (l *Log) Served(id uuid.UUID, d Document) {
+	hash := l.contents.add(d.Body)
+	l.change(id, func(g *guest) {
+		if !g.boot.isOpen() {
+			g.begin(l.now())
+		}
+		g.boot.serve(d, hash)
+	})
+}
+
+// RenderFailed notes that a document for a guest could not be made, and the line of
+// the template that is to blame if it is known.
+func (l *Log) RenderFailed(id uuid.UUID, document, failure string, line *api.TemplateLine) {
+	l.Note(id, api.BootEntry{Kind: api.EntryRender, Source: api.FromServer, Name: document, Result: api.ResultFail,
+		Detail: visible.Quotable(failure, longestDetail), Template: line})
+}
+
+// Guests lists the guests that have a boot on record.
+func (l *Log) Guests() (all []uuid.UUID) {
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		all = slices.AppendSeq(all, maps.Keys(s.guests))
+		s.mu.Unlock()
+	}
+	return all
+}
+
+// Forget removes all that is known of a guest.
+func (l *Log) Forget(id uuid.UUID) {
+	l.Requests.Forget(id)
+	s := l.shard(id)
+	s.mu.Lock()
+	delete(s.guests, id)
+	if l.archive != nil {
+		s.removed[id] = true
+	}
+	s.mu.Unlock()
+	l.news.publish()
+}
+
+// Present returns the last boot of a guest, ended or not, and whether there is one.
+func (l *Log) Present(id uuid.UUID) (api.Boot, bool) {
+	s := l.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.guests[id]
+	if g == nil || g.boot == nil {
+		return api.Boot{}, false
+	}
+	return g.boot.copy(), true
+}
+
+// Boots returns the boots of a guest, the oldest first. Its error is the archive's;
+// those that are in memory are returned all the same.
+func (l *Log) Boots(id uuid.UUID) ([]api.Boot, error) {
+	recent := l.inMemory(id)
+	if len(recent) == 0 || l.archive == nil { // what the archive has is to be removed
+		return recent, nil
+	}
+	all, err := l.archive.Boots(id)
+	older := slices.DeleteFunc(all, func(b api.Boot) bool { return b.Number >= recent[0].Number })
+	return slices.Concat(older, recent), err
+}
+
+func (l *Log) inMemory(id uuid.UUID) []api.Boot {
+	s := l.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.guests[id]
+	if g == nil || g.boot == nil {
+		return nil
+	}
+	return append(slices.Clone(g.former), g.boot.copy())
+}
+
+// Content returns what was served and has a hash; nil if it is not kept.
+func (l *Log) Content(hash string) ([]byte, error) {
+	if body := l.contents.get(hash); body != nil || l.archive == nil {
+		return body, nil
+	}
+	return l.archive.Content(hash)
+}
+
+// change has a function change what is known of a guest, and publishes the change
+// if there is one.
+func (l *Log) change(id uuid.UUID, do func(*guest)) {
+	s := l.shard(id)
+	s.mu.Lock()
+	g := s.guests[id]
+	if g == nil {
+		g = &guest{}
+		s.guests[id] = g
+	}
+	do(g)
+	changed := g.boot != nil && g.boot.stamp(l.news.next)
+	if changed {
+		g.revision = l.news.now()
+	}
+	s.mu.Unlock()
+	if changed {
+		l.news.publish()
+	}
+}
+
+func (l *Log) shard(id uuid.UUID) *bootShard { return &l.shards[id[len(id)-1]%shards] }

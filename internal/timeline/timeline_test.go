@@ -1,0 +1,213 @@
+package timeline
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"mdserver/internal/api"
+)
+
+func newLog() *Log { return New(nil, slog.New(slog.DiscardHandler)) }
+
+func after(seconds float64) time.Time {
+	return noon.Add(time.Duration(seconds * float64(time.Second)))
+}
+
+// told is something that a Log is told of.
+type told func(*Log)
+
+func start(at float64, source api.Source) told {
+	return func(l *Log) { l.Start(web1, after(at), source) }
+}
+
+func reboot(at float64) told { return func(l *Log) { l.Reboot(web1, after(at)) } }
+
+func stop(at float64) told {
+	return func(l *Log) { l.Stop(web1, after(at), api.EntryStopped, "shut down") }
+}
+
+func dhcp(at float64, message string) told {
+	return func(l *Log) { l.Heard(web1, DHCPClient{Network: "mds"}, DHCP{Message: message, At: after(at)}) }
+}
+
+func asks(at float64, path string, status int) told {
+	return func(l *Log) { l.Request(web1, Request{At: after(at), Method: "GET", Path: path, Status: status}) }
+}
+
+func stage(at float64, name, result string) told {
+	return func(l *Log) {
+		l.Note(web1, api.BootEntry{At: after(at), Kind: api.EntryStage, Source: api.FromGuest, Name: name, Result: result})
+	}
+}
+
+// sketch is a boot in one line: the kinds and names of its entries.
+func sketch(b api.Boot) string {
+	var words []string
+	for _, e := range b.Entries {
+		word := string(e.Kind)
+		if e.Name != "" {
+			word = e.Name
+		}
+		if e.Result != "" {
+			word += "=" + e.Result
+		}
+		words = append(words, word)
+	}
+	if b.Ended != nil {
+		words = append(words, "|")
+	}
+	return strings.Join(words, " ")
+}
+
+func TestBoots(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		told []told
+		want []string
+	}{
+		{"a start", []told{start(0, api.FromLibvirt)}, []string{"started"}},
+		{"the hook and libvirt tell of one start", []told{start(0, api.FromHook), start(1, api.FromLibvirt)}, []string{"started started"}},
+		{"libvirt tells late", []told{start(0, api.FromHook), dhcp(2, "DHCPACK"), start(1, api.FromLibvirt)}, []string{"started started DHCPACK"}},
+		{"two starts", []told{start(0, api.FromLibvirt), start(5, api.FromLibvirt)}, []string{"started |", "started"}},
+		{"starts that failed", []told{start(0, api.FromHook), stop(1), start(2, api.FromHook)}, []string{"started stopped |", "started"}},
+		{"a start long after the hook", []told{start(0, api.FromHook), start(60, api.FromLibvirt)}, []string{"started |", "started"}},
+		{"a sign of life without a start", []told{dhcp(0, "DHCPDISCOVER"), dhcp(1, "DHCPACK")}, []string{"DHCPDISCOVER DHCPACK"}},
+		{"a sign of life before libvirt tells of the start", []told{dhcp(1, "DHCPDISCOVER"), start(0, api.FromLibvirt)}, []string{"started DHCPDISCOVER"}},
+		{"a sign of life after a stop", []told{start(0, api.FromLibvirt), stop(10), dhcp(20, "DHCPDISCOVER")}, []string{"started stopped |", "DHCPDISCOVER"}},
+		{"what is late after a stop", []told{start(0, api.FromLibvirt), stop(10), asks(11, "/latest/meta-data/", 200), dhcp(30, "DHCPRELEASE")}, []string{"started stopped ec2 metadata DHCPRELEASE |"}},
+		{"a reboot", []told{start(0, api.FromLibvirt), dhcp(1, "DHCPACK"), reboot(20), dhcp(25, "DHCPACK")}, []string{"started DHCPACK |", "rebooted DHCPACK"}},
+		{"a reset by firmware", []told{start(0, api.FromLibvirt), reboot(1), dhcp(2, "DHCPACK")}, []string{"started rebooted DHCPACK"}},
+		{"a reboot that nothing told of", []told{stage(0, "init-network", ""), stage(1, "init-network", "SUCCESS"), stage(2, "modules-final", "SUCCESS"), stage(60, "init-local", "")},
+			[]string{"init-network=SUCCESS modules-final=SUCCESS |", "init-local"}},
+		{"requests of a kind count once", []told{asks(0, "/latest/meta-data/", 401), asks(1, "/latest/meta-data/", 200), asks(2, "/latest/meta-data/mac", 200)}, []string{"ec2 metadata ec2 metadata"}},
+		{"a stop that is told twice", []told{start(0, api.FromLibvirt), stop(1), stop(2)}, []string{"started stopped |"}},
+		{"a stop of what never started", []told{stop(1)}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := newLog()
+			for _, tell := range c.told {
+				tell(l)
+			}
+			boots, err := l.Boots(web1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for i, b := range boots {
+				got = append(got, sketch(b))
+				if b.Number != i+1 {
+					t.Errorf("boot %d has the number %d", i+1, b.Number)
+				}
+			}
+			if strings.Join(got, "\n") != strings.Join(c.want, "\n") {
+				t.Errorf("boots\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			}
+		})
+	}
+}
+
+func TestReached(t *testing.T) {
+	l := newLog()
+	for _, tell := range []told{
+		start(0, api.FromLibvirt), dhcp(3, "DHCPDISCOVER"), dhcp(4, "DHCPACK"), asks(5, "/latest/meta-data/", 401),
+		asks(6, "/latest/meta-data/", 200), asks(7, "/latest/user-data", 404), asks(8, "/latest/user-data", 200), dhcp(3600, "DHCPACK"),
+	} {
+		tell(l)
+	}
+	b, _ := l.Present(web1)
+	for name, c := range map[string]struct {
+		got  *time.Time
+		want float64
+	}{"lease": {b.Reached.Lease, 4}, "metadata": {b.Reached.Metadata, 6}, "user-data": {b.Reached.Userdata, 8}} {
+		if c.got == nil || !c.got.Equal(after(c.want)) {
+			t.Errorf("%s at %v, want %v", name, c.got, after(c.want))
+		}
+	}
+	if !b.Last.Equal(after(3600)) || !b.Began.Equal(noon) {
+		t.Errorf("began %v, last sign %v", b.Began, b.Last)
+	}
+}
+
+// A guest that sends much leaves room for what libvirt and cloud-init's end tell.
+func TestEntriesAreBounded(t *testing.T) {
+	l := newLog()
+	l.Start(web1, noon, api.FromLibvirt)
+	for i := range 10 * mostEntries {
+		l.Note(web1, api.BootEntry{At: after(float64(i)), Kind: api.EntryHostKeys, Source: api.FromGuest})
+	}
+	stage(9000, "modules-final", "SUCCESS")(l)
+	stop(9001)(l)
+	b, _ := l.Present(web1)
+	if n := len(b.Entries); n != mostEntries-reserved+2 || b.Entries[n-1].Kind != api.EntryStopped || b.Dropped != 9*mostEntries+reserved+1 {
+		t.Errorf("%d entries, %d dropped, the last is %+v", n, b.Dropped, b.Entries[n-1])
+	}
+}
+
+func TestBootsAreBounded(t *testing.T) {
+	l := newLog()
+	for i := range 3 * mostBoots {
+		l.Start(web1, after(float64(60*i)), api.FromLibvirt)
+	}
+	boots, _ := l.Boots(web1)
+	if len(boots) != mostBoots || boots[mostBoots-1].Number != 3*mostBoots {
+		t.Errorf("%d boots, the last is %d", len(boots), boots[len(boots)-1].Number)
+	}
+}
+
+func TestServed(t *testing.T) {
+	l := newLog()
+	give := func(text string) {
+		l.Served(web1, Document{Kind: UserdataDocument, Body: []byte(text), Template: "web.yaml"})
+	}
+	start(0, api.FromLibvirt)(l)
+	give("old")
+	give("old")
+	start(60, api.FromLibvirt)(l)
+	give("new")
+	boots, _ := l.Boots(web1)
+	for i, want := range []string{"old", "new"} {
+		body, err := l.Content(boots[i].Userdata)
+		if err != nil || string(body) != want || boots[i].Template != "web.yaml" {
+			t.Errorf("boot %d was given %q of %q, %v", i+1, body, boots[i].Template, err)
+		}
+	}
+}
+
+func TestChanged(t *testing.T) {
+	l := newLog()
+	start(0, api.FromLibvirt)(l)
+	revision := l.Revision()
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	if got, guests := l.Changed(done, revision); got != revision || guests != nil {
+		t.Errorf("revision %d and %v without a change", got, guests)
+	}
+	go dhcp(1, "DHCPACK")(l)
+	got, guests := l.Changed(context.Background(), revision)
+	if got <= revision || len(guests) != 1 || guests[0] != web1 {
+		t.Errorf("revision %d after %d, guests %v", got, revision, guests)
+	}
+	b, _ := l.Present(web1)
+	if last := b.Entries[len(b.Entries)-1].Revision; last != got {
+		t.Errorf("the entry is of revision %d, the change %d", last, got)
+	}
+	go l.Wake()
+	if again, guests := l.Changed(context.Background(), got); again <= got || guests != nil {
+		t.Errorf("revision %d after %d, guests %v", again, got, guests)
+	}
+}
+
+// A stage has one entry, which its end completes.
+func TestStage(t *testing.T) {
+	l := newLog()
+	stage(0, "modules-final", "")(l)
+	before := l.Revision()
+	stage(7, "modules-final", "FAIL")(l)
+	b, _ := l.Present(web1)
+	if e := b.Entries[0]; len(b.Entries) != 1 || e.Seconds != 7 || e.Result != "FAIL" || !e.At.Equal(noon) || e.Revision <= before {
+		t.Errorf("%+v", b.Entries)
+	}
+}

@@ -1,0 +1,162 @@
+package userdata
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/mail"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"mdserver/internal/api"
+	"mdserver/internal/tree"
+	"mdserver/stpl"
+)
+
+// Blame finds the line of a template that made cloud-init fail: by the number of a
+// line in the error, or else by the key of the module that failed. templates are the
+// files that body was rendered from, as Rendered has them. It returns nil if nothing
+// there is to blame. A template that has changed since may lead to nil, too.
+func Blame(templates string, body []byte, module, failure string) *api.TemplateLine {
+	for _, part := range partsOf(body) {
+		line := blamedLine(part, module, failure)
+		if line == "" {
+			continue
+		}
+		for name := range strings.SplitSeq(templates, ", ") {
+			text, err := readFile(tree.OpenPath(name))
+			if err != nil {
+				continue // the built-in one, or one that is gone
+			}
+			if n := templateLine(text, line); n > 0 {
+				return &api.TemplateLine{Name: name, Line: n}
+			}
+		}
+	}
+	return nil
+}
+
+// FailedLine is the line of a template that an error of Render names, nil if it names
+// none.
+func FailedLine(err error) *api.TemplateLine {
+	if bad, ok := errors.AsType[*stpl.Error](err); ok && bad.Line > 0 {
+		return &api.TemplateLine{Name: bad.File, Line: bad.Line}
+	}
+	return nil
+}
+
+// numbered is a line of user-data in cloud-init's messages: of its YAML parser, and of
+// its schema ("format-l3.c1").
+var numbered = regexp.MustCompile(`\bline (\d+)\b|\bformat-l(\d+)\.c`)
+
+// schemaKey is the first key in a message of cloud-init's schema.
+var schemaKey = regexp.MustCompile(`schema (?:errors|deprecations): ([a-z_]+)`)
+
+// blamedLine is the line of user-data to blame, "" if there is none.
+func blamedLine(body, module, failure string) string {
+	lines := strings.Split(body, "\n")
+	if m := numbered.FindStringSubmatch(failure); m != nil {
+		n, err := strconv.Atoi(m[1] + m[2])
+		if err == nil && n > 0 && n <= len(lines) {
+			return lines[n-1]
+		}
+	}
+	keys := moduleKeys(module)
+	if m := schemaKey.FindStringSubmatch(failure); m != nil {
+		keys = []string{m[1]}
+	}
+	for _, key := range keys {
+		for _, line := range lines {
+			if strings.HasPrefix(line, key+":") {
+				return line
+			}
+		}
+	}
+	return ""
+}
+
+// keysOf are the keys of cloud-config that modules of cloud-init read, where they have
+// other names than the module.
+var keysOf = map[string][]string{
+	"apt_configure":                  {"apt"},
+	"ca_certs":                       {"ca_certs", "ca-certs"},
+	"disk_setup":                     {"disk_setup", "fs_setup"},
+	"mounts":                         {"mounts", "swap"},
+	"package_update_upgrade_install": {"packages", "package_upgrade", "package_update"},
+	"scripts_user":                   {"runcmd"},
+	"set_hostname":                   {"hostname", "fqdn"},
+	"set_passwords":                  {"chpasswd", "password", "ssh_pwauth"},
+	"ssh":                            {"ssh_keys", "ssh_authorized_keys"},
+	"ssh_import_id":                  {"ssh_import_id"},
+	"update_hostname":                {"hostname", "fqdn"},
+	"users_groups":                   {"users", "groups", "user"},
+	"write_files_deferred":           {"write_files"},
+	"yum_add_repo":                   {"yum_repos"},
+}
+
+func moduleKeys(module string) []string {
+	if keys := keysOf[module]; keys != nil {
+		return keys
+	}
+	if module == "" {
+		return nil
+	}
+	return []string{module}
+}
+
+// expression is a part of a template's line that is replaced.
+var expression = regexp.MustCompile(`\{\{.*?\}\}`)
+
+// templateLine finds the line of a template that a line of its output came from; 0 if
+// there is none. A line without expressions counts before one that fits.
+func templateLine(template, line string) int {
+	lines := strings.Split(template, "\n")
+	if i := slices.Index(lines, line); i >= 0 {
+		return i + 1
+	}
+	for i, source := range lines {
+		if expression.MatchString(source) && fits(source, line) {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// fits reports whether a template's line can have become a line of output.
+func fits(source, line string) bool {
+	literal := expression.Split(strings.TrimSuffix(source, "\r"), -1)
+	if strings.TrimSpace(strings.Join(literal, "")) == "" {
+		return false // it fits everything
+	}
+	for i, text := range literal {
+		literal[i] = regexp.QuoteMeta(text)
+	}
+	pattern, err := regexp.Compile("^" + strings.Join(literal, ".*") + "$")
+	return err == nil && pattern.MatchString(line)
+}
+
+// partsOf are the texts in user-data: it alone, or the parts of a MIME message.
+func partsOf(body []byte) []string {
+	message, err := mail.ReadMessage(bytes.NewReader(body))
+	if err != nil {
+		return []string{string(body)}
+	}
+	kind, params, err := mime.ParseMediaType(message.Header.Get("Content-Type"))
+	if err != nil || !strings.HasPrefix(kind, "multipart/") {
+		return []string{string(body)}
+	}
+	var parts []string
+	for r := multipart.NewReader(message.Body, params["boundary"]); ; {
+		part, err := r.NextPart()
+		if err != nil {
+			return parts
+		}
+		if text, err := io.ReadAll(part); err == nil {
+			parts = append(parts, string(text))
+		}
+	}
+}
