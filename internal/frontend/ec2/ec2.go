@@ -34,6 +34,7 @@ import (
 // Userdata renders a guest's user-data.
 type Userdata interface {
 	Render(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error)
+	RenderReporting(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error)
 }
 
 // Identity signs the identity documents of guests.
@@ -151,7 +152,11 @@ func (f *Frontend) serveUserdata(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	rendered, err := f.userdata.Render(r.Context(), c.Guest)
+	render := f.userdata.Render
+	if httpcommon.FromCloudInit(r) {
+		render = f.userdata.RenderReporting
+	}
+	rendered, err := render(r.Context(), c.Guest)
 	switch {
 	case errors.Is(err, userdata.ErrNoTemplate):
 		httpcommon.NotFound(w, "Metadata prefix userdata not found for "+c.Addr.String())

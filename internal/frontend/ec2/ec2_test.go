@@ -47,6 +47,11 @@ func (f fakeUserdata) Render(_ context.Context, guest *instance.Instance) (userd
 	return userdata.Rendered{Body: []byte("hello " + guest.Name)}, f.err
 }
 
+// RenderReporting renders "report, NAME".
+func (f fakeUserdata) RenderReporting(_ context.Context, guest *instance.Instance) (userdata.Rendered, error) {
+	return userdata.Rendered{Body: []byte("report, " + guest.Name)}, f.err
+}
+
 // fakeIdentity signs with the length of the document.
 type fakeIdentity struct{ err error }
 
@@ -129,6 +134,24 @@ func TestTree(t *testing.T) {
 		w := ask(server, webAddr, http.MethodGet, tt.path)
 		if w.Code != tt.status || w.Body.String() != tt.body {
 			t.Errorf("%s: %d %q, want %d %q", tt.path, w.Code, w.Body, tt.status, tt.body)
+		}
+	}
+}
+
+// Only cloud-init is asked to report its boot.
+func TestUserdataOfCloudInit(t *testing.T) {
+	server := newServer(site, fakeUserdata{})
+	for agent, want := range map[string]string{
+		"Cloud-Init/22.4.2":                "report, web 1",
+		"Ignition/2.15.0":                  "hello web 1",
+		"cloudbase-init/1.1.4":             "hello web 1",
+		"curl/7.88.1":                      "hello web 1",
+		"":                                 "hello web 1",
+		"Mozilla/5.0 (like Cloud-Init/22)": "hello web 1",
+	} {
+		w := frontendtest.AskWith(server, webAddr.String(), http.MethodGet, "/latest/user-data", "User-Agent: "+agent)
+		if got := w.Body.String(); got != want {
+			t.Errorf("%s gets %q, want %q", agent, got, want)
 		}
 	}
 }
