@@ -80,6 +80,12 @@ answer=0
 in_guest timeout 60 cloud-init status --wait --long >"$results/status" 2>&1 || answer=$?
 echo "$answer" >"$results/status-code"
 
+# A report to mdserver goes on behind the boot. In a guest with systemd it is a unit.
+for _ in $(seq 100); do
+	in_guest sh -c 'grep -q "^[^ ]*python.*/run/mdserver/report" /proc/[0-9]*/cmdline 2>/dev/null' || break
+	sleep 0.1
+done
+
 hostname >"$results/hostname"
 ip address show >"$results/addresses"
 { ip -4 route show && ip -6 route show; } >"$results/routes"

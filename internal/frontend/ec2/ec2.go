@@ -49,12 +49,13 @@ type Frontend struct {
 	site     metadata.Site
 	userdata Userdata
 	identity Identity
+	booting  *cloudInits
 	subjects sync.Pool // of *subject, so that a request makes no garbage of one
 }
 
 // New makes the frontend that serves the given versions, dates or "latest".
 func New(versions []string, site metadata.Site, ud Userdata, id Identity) *Frontend {
-	return &Frontend{versions: versions, site: site, userdata: ud, identity: id}
+	return &Frontend{versions: versions, site: site, userdata: ud, identity: id, booting: newCloudInits()}
 }
 
 // ServeHTTP implements http.Handler for everything from "/" down; it expects
@@ -123,6 +124,7 @@ func (f *Frontend) serveMetadata(w http.ResponseWriter, r *http.Request, path st
 	if !ok {
 		return
 	}
+	f.booting.asks(r, c.Guest.UUID)
 	s := f.subject(c.Guest)
 	defer f.subjects.Put(s)
 	text, ok := resolve(s, metaData, path)
@@ -153,7 +155,7 @@ func (f *Frontend) serveUserdata(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	render := f.userdata.Render
-	if httpcommon.FromCloudInit(r) {
+	if f.booting.asks(r, c.Guest.UUID) {
 		render = f.userdata.RenderReporting
 	}
 	rendered, err := render(r.Context(), c.Guest)

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -154,6 +155,33 @@ func TestUserdataOfCloudInit(t *testing.T) {
 			t.Errorf("%s gets %q, want %q", agent, got, want)
 		}
 	}
+}
+
+// cloud-init 22.4.2 asks for user-data as Python's requests does, a moment after it
+// has asked under its own name. Others of that name never do that.
+func TestUserdataOfOlderCloudInit(t *testing.T) {
+	const requests, cloudInit = "python-requests/2.28.1", "Cloud-Init/22.4.2"
+	now := time.Unix(1_700_000_000, 0)
+	tree := New([]string{"latest"}, site, fakeUserdata{}, fakeIdentity{})
+	tree.booting.now = func() time.Time { return now }
+	other := &instance.Instance{UUID: uuid.New(), IPv4: netip.MustParseAddr("10.122.0.77")}
+	server := frontendtest.Serve(tree, other)
+	get := func(from netip.Addr, path, agent string) string {
+		return frontendtest.AskWith(server, from.String(), http.MethodGet, path, "User-Agent: "+agent).Body.String()
+	}
+	step := func(what string, from netip.Addr, agent, want string) {
+		t.Helper()
+		if got, _, _ := strings.Cut(get(from, "/latest/user-data", agent), " "); got != want {
+			t.Errorf("%s: %q, want %q", what, got, want)
+		}
+	}
+	step("before cloud-init", frontendtest.FromWeb, requests, "hello")
+	get(frontendtest.FromWeb, "/latest/meta-data/instance-id", cloudInit)
+	step("after cloud-init", frontendtest.FromWeb, requests, "report,")
+	step("another program", frontendtest.FromWeb, "curl/7.88.1", "hello")
+	step("another guest", other.IPv4, requests, "hello")
+	now = now.Add(crawlTime)
+	step("later", frontendtest.FromWeb, requests, "hello")
 }
 
 // user-data is listed where there is some, as AWS does it, even if it cannot be
