@@ -56,7 +56,7 @@ var serverKeys = []key{
 		section: "mdserver", name: "report", def: "no", shipped: "yes",
 		doc: "Ask guests to report their boots: cloud-init's stages as they go, how the boot ended, and\n" +
 			"the public ssh host keys. cloud-init is asked by its vendor-data (OpenStack, NoCloud), or\n" +
-			"by a part in front of its user-data (EC2). Nothing is added for other programs. What a\n" +
+			"by parts behind its user-data (EC2). Nothing is added for other programs. What a\n" +
 			"guest's own user-data sets wins.",
 		binding: bind(boolean, func(c *Config) *bool { return &c.Server.Report }),
 	},

@@ -9,14 +9,16 @@ import (
 	"mdserver/internal/userdata/multipart"
 )
 
-// webhook has cloud-init report its stages and modules. It sets no list: with a
-// user's own lists cloud-init might merge it.
+// webhook has cloud-init report its stages and modules. What other parts set stays:
+// merge_how says how this part is merged into those before it, and there is no list to
+// be merged with a user's (cloudinit/handlers/cloud_config.py).
 //
 // Nothing is tried again: cloud-init waits a second before each further try, and at
 // the end of each stage until three reports have failed (cloudinit/reporting/
 // handlers.py, process_requests). Its module phone_home waits longer, without a
 // timeout, so the agent does its work.
 const webhook = `#cloud-config
+merge_how: dict(no_replace)+list(no_replace)+str()
 reporting:
   mdserver:
     type: webhook
@@ -36,7 +38,7 @@ var boothook string
 var agent string
 
 // Parts are the parts of user-data or vendor-data that make cloud-init report to a
-// server at this address.
+// server at this address. They come behind all others.
 func Parts(server netip.AddrPort) []multipart.Part {
 	host := server.Addr().String()
 	port := strconv.Itoa(int(server.Port()))

@@ -187,6 +187,9 @@ func fromPrivilegedPort(r *http.Request) bool {
 func (s *Reports) note(guest *instance.Instance, entry api.BootEntry) {
 	entry.At, entry.Source = s.now(), api.FromGuest
 	s.timeline.Note(guest.UUID, entry)
+	if entry.Kind == api.EntryStage && entry.Result == "" {
+		return // its end is logged
+	}
 	s.log.Debug("guest reports", "guest", guest.Name, "kind", entry.Kind, "name", entry.Name, "result", entry.Result, "detail", entry.Detail)
 }
 

@@ -154,7 +154,7 @@ func (r *Renderer) Render(ctx context.Context, guest *instance.Instance) (Render
 }
 
 // RenderReporting returns the user-data of a guest for a cloud-init that gets no
-// vendor-data: what makes it report comes before the user-data. Its errors are those
+// vendor-data: what makes it report comes behind the user-data. Its errors are those
 // of Render.
 func (r *Renderer) RenderReporting(ctx context.Context, guest *instance.Instance) (Rendered, error) {
 	if r.reports == nil {
@@ -174,7 +174,7 @@ func (r *Renderer) VendorJSON(ctx context.Context, guest *instance.Instance, rep
 }
 
 // Vendor returns the vendor-data of a guest: what the site's own template,
-// vendordata_template, gives with the guest's variables, and before it what makes
+// vendordata_template, gives with the guest's variables, and behind it what makes
 // cloud-init report, if reporting is set. It is empty if there is neither. Its
 // errors are those of Render.
 func (r *Renderer) Vendor(ctx context.Context, guest *instance.Instance, reporting bool) (Rendered, error) {

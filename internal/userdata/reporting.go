@@ -9,11 +9,10 @@ import (
 	"mdserver/internal/userdata/multipart"
 )
 
-// reporting puts what makes cloud-init report before a document, as one message with
-// it. It comes first, since of two parts that set the same value cloud-init takes the
-// later one (22.4.2, handlers/cloud_config.py). A document that cloud-init does not
-// handle by its first words, such as Ignition's, stays as it is, and so does one that
-// would become too large. Its part is called name.
+// reporting puts what makes cloud-init report behind a document, as one message with
+// it. The document's part is called name. A document that cloud-init does not handle
+// by its first words, such as Ignition's, stays as it is, and so does one that would
+// become too large.
 func (r *Renderer) reporting(name string, render renderFunc) renderFunc {
 	return func(ctx context.Context, guest *instance.Instance) (Rendered, []fingerprint, error) {
 		rendered, prints, err := render(ctx, guest)
@@ -26,7 +25,7 @@ func (r *Renderer) reporting(name string, render renderFunc) renderFunc {
 			return rendered, prints, nil
 		}
 		if !empty {
-			parts = append(parts, multipart.Part{Name: name, Body: rendered.Body})
+			parts = append([]multipart.Part{{Name: name, Body: rendered.Body}}, parts...)
 		}
 		body, err := multipart.Join(parts, r.maxSize)
 		if errors.Is(err, multipart.ErrTooLarge) {

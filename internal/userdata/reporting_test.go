@@ -65,14 +65,14 @@ func bodies(t *testing.T, message []byte) []string {
 	}
 }
 
-// User-data that cloud-init handles follows what makes it report; all else stays as
+// User-data that cloud-init handles comes before what makes it report; all else stays as
 // it is.
 func TestReportingUserdata(t *testing.T) {
 	const config, script = "#cloud-config\nruncmd: [true]\n", "#!/bin/sh\ntrue\n"
 	const message = "Content-Type: multipart/mixed; boundary=\"x\"\nMIME-Version: 1.0\n\n--x\nContent-Type: text/cloud-config\n\n" + config + "\n--x--\n"
 	tests := []struct {
 		name, text string
-		want       string // the last part; "" if the text stays as it is
+		want       string // the first part; "" if the text stays as it is
 	}{
 		{"cloud-config", config, config},
 		{"after blank lines", "\n\n" + config, "\n\n" + config},
@@ -111,8 +111,8 @@ func TestReportingUserdata(t *testing.T) {
 					continue
 				}
 				all := bodies(t, got.Body)
-				if len(all) != 2 || all[0] != asksForReports || strings.TrimSuffix(all[1], "\n") != strings.TrimSuffix(tt.want, "\n") {
-					t.Errorf("%q, want %q and %q", all, asksForReports, tt.want)
+				if len(all) != 2 || strings.TrimSuffix(all[0], "\n") != strings.TrimSuffix(tt.want, "\n") || all[1] != asksForReports {
+					t.Errorf("%q, want %q and %q", all, tt.want, asksForReports)
 				}
 			}
 			if got := s.render(r, guestWeb); got != tt.text {
@@ -161,7 +161,7 @@ func TestUserdataGoesBeforeReporting(t *testing.T) {
 	}
 }
 
-// Vendor-data of the site's own follows what makes cloud-init report.
+// Vendor-data of the site's own comes before what makes cloud-init report.
 func TestReportingVendorData(t *testing.T) {
 	for name, tt := range map[string]struct{ template, want string }{
 		"none":         {"", ""},
@@ -182,8 +182,8 @@ func TestReportingVendorData(t *testing.T) {
 				t.Fatal(err)
 			}
 			all := bodies(t, got.Body)
-			if all[0] != asksForReports || tt.want != "" && all[1] != tt.want {
-				t.Errorf("%q, want %q and %q", all, asksForReports, tt.want)
+			if all[len(all)-1] != asksForReports || tt.want != "" && all[0] != tt.want {
+				t.Errorf("%q, want %q and %q", all, tt.want, asksForReports)
 			}
 			if plain, err := r.Vendor(t.Context(), guestWeb, false); err != nil || string(plain.Body) != tt.template {
 				t.Errorf("others get %q, %v", plain.Body, err)

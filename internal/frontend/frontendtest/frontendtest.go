@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -82,7 +83,7 @@ type Userdata struct {
 	UserErr, VendoredErr error
 }
 
-// Reporting comes before all that is for a cloud-init that is to report.
+// Reporting comes behind all that is for a cloud-init that is to report.
 const Reporting = "#reporting\n"
 
 // Render implements the interface Userdata of the frontends.
@@ -113,7 +114,7 @@ func withReporting(body []byte, reporting bool) []byte {
 	if !reporting {
 		return body
 	}
-	return append([]byte(Reporting), body...)
+	return append(slices.Clip(body), Reporting...)
 }
 
 // Guests finds guests by their addresses.

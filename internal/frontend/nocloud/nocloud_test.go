@@ -114,7 +114,7 @@ func TestTree(t *testing.T) {
 // Only cloud-init is asked to report its boot, and only by vendor-data.
 func TestDataOfCloudInit(t *testing.T) {
 	for path, want := range map[string]string{
-		"/nocloud/vendor-data": frontendtest.Reporting + "#cloud-config\na: b\n",
+		"/nocloud/vendor-data": "#cloud-config\na: b\n" + frontendtest.Reporting,
 		"/nocloud/user-data":   "#cloud-config\n",
 	} {
 		w := frontendtest.AskWith(serve(plain), frontendtest.FromWeb.String(), http.MethodGet, path, "User-Agent: Cloud-Init/25.1.4")

@@ -260,7 +260,7 @@ func TestNoAddressesNoLinks(t *testing.T) {
 func TestDataOfCloudInit(t *testing.T) {
 	server := frontendtest.Serve(newFace(plain))
 	for path, want := range map[string]string{
-		"/openstack/latest/vendor_data.json": `{"cloud-init":"` + strings.TrimSpace(frontendtest.Reporting) + `\n#cloud-config\na: <b>\n"}` + "\n",
+		"/openstack/latest/vendor_data.json": `{"cloud-init":"#cloud-config\na: <b>\n` + strings.TrimSpace(frontendtest.Reporting) + `\n"}` + "\n",
 		"/openstack/latest/user_data":        "#cloud-config\n",
 	} {
 		w := frontendtest.AskWith(server, web.String(), http.MethodGet, path, "User-Agent: Cloud-Init/22.4.2")
