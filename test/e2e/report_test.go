@@ -3,9 +3,12 @@
 package e2e
 
 import (
+	"context"
+	"errors"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"mdserver/test/lab"
 )
@@ -23,7 +26,7 @@ func TestCloudInitReports(t *testing.T) {
 	for _, look := range oneOfEach(newerLooks()) {
 		t.Run("13 "+look.name, func(t *testing.T) {
 			t.Parallel()
-			bootReporting(t, built(t, "../../scripts/build-cloud-init", "trixie"), look)
+			bootReporting(t, trixie(t), look)
 		})
 	}
 }
@@ -62,25 +65,25 @@ func bootReporting(t *testing.T, root string, look look) {
 	}
 	checkBoot(t, look, web1, boot)
 	checkReports(t, l, boot,
-		report{"stage", "modules-config/config-runcmd", "SUCCESS"},
-		report{"stage", "modules-final/config-scripts-user", "SUCCESS"},
-		report{"stage", "modules-final", "SUCCESS"},
-		report{"status", "", "SUCCESS"},
-		report{"host-keys", "", ""},
-		report{"phone-home", "", ""})
+		noted{"stage", "modules-config/config-runcmd", "SUCCESS"},
+		noted{"stage", "modules-final/config-scripts-user", "SUCCESS"},
+		noted{"stage", "modules-final", "SUCCESS"},
+		noted{"status", "", "SUCCESS"},
+		noted{"host-keys", "", ""},
+		noted{"phone-home", "", ""})
 }
 
-// report is what the log tells of a report.
-type report struct{ kind, name, result string }
+// noted is what the log tells of a report.
+type noted struct{ kind, name, result string }
 
 // checkReports checks that the server noted these reports, and refused none.
-func checkReports(t *testing.T, l *lab.Lab, boot *lab.CloudInit, wants ...report) {
+func checkReports(t *testing.T, l *lab.Lab, boot *lab.CloudInit, wants ...noted) {
 	t.Helper()
-	noted := strings.ReplaceAll(reportLines(t, l), "_", "-") // cloud-init spells modules in both ways
+	lines := strings.ReplaceAll(reportLines(t, l), "_", "-") // cloud-init spells modules in both ways
 	for _, want := range wants {
 		line := `kind=` + want.kind + ` name=` + quotedIfEmpty(want.name) + ` result=` + quotedIfEmpty(want.result)
-		if !strings.Contains(noted, line) {
-			t.Errorf("no report %s in\n%s\n%s", line, noted, boot.Output)
+		if !strings.Contains(lines, line) {
+			t.Errorf("no report %s in\n%s\n%s", line, lines, boot.Output)
 		}
 	}
 }
@@ -96,12 +99,8 @@ func quotedIfEmpty(text string) string {
 // refused ones.
 func reportLines(t *testing.T, l *lab.Lab) string {
 	t.Helper()
-	text, err := os.ReadFile(l.Path("log", "mdserver-file.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var b strings.Builder
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(serverLog(t, l)) {
 		if strings.Contains(line, "guest reports") {
 			b.WriteString(line)
 		} else if strings.Contains(line, "/mdserver/") && !strings.Contains(line, "status=204") {
@@ -110,4 +109,132 @@ func reportLines(t *testing.T, l *lab.Lab) string {
 		}
 	}
 	return b.String()
+}
+
+func serverLog(t *testing.T, l *lab.Lab) string {
+	t.Helper()
+	text, err := os.ReadFile(l.Path("log", "mdserver-file.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func trixie(t *testing.T) string {
+	t.Helper()
+	return built(t, "../../scripts/build-cloud-init", "trixie")
+}
+
+// ownReporting is the second part of a guest's user-data. Its list is appended to that
+// of the first part. It reports to the same server by a path of its own.
+const ownReporting = `#cloud-config
+merge_how: dict(recurse_list)+list(append)+str()
+runcmd:
+  - echo "own runcmd" >>/var/lib/lab/own
+reporting:
+  mdserver: {endpoint: 'http://` + lab.MetadataAddr + `//mdserver/report'}
+`
+
+// What user-data sets wins, and its lists stay what they are.
+func TestOwnReportingWins(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		root func(*testing.T) string
+		look look
+	}{
+		{"12 AWS", chroot, oneOfEach(looks)[0]},
+		{"13 OpenStack", trixie, oneOfEach(newerLooks())[1]},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			s := startServer(t, l, l.Config().Set("mdserver", "report", "yes").Set("mdserver", "template_escape", "none"))
+			if _, err := l.WriteFile("userdata/own", ownReporting); err != nil {
+				t.Fatal(err)
+			}
+			web1 := registerWithParts(t, l, s, "base, own")
+			guest, err := l.AddGuest(suite.ctx, web1.Name, web1.MAC)
+			if err != nil {
+				t.Fatal(err)
+			}
+			boot, err := guest.BootCloudInit(suite.ctx, tt.root(t), tt.look.firmware(web1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for path, want := range map[string]string{"var/lib/lab/ran": "ran on web1\n", "var/lib/lab/own": "own runcmd\n"} {
+				text, err := boot.File(path)
+				if err != nil {
+					t.Fatal(err, boot.Output)
+				}
+				equal(t, path, text, want)
+			}
+			checkReports(t, l, boot, noted{"stage", "modules-final", "SUCCESS"}, noted{"status", "", "SUCCESS"})
+			log := serverLog(t, l)
+			if !strings.Contains(log, "path=//mdserver/report ") || strings.Contains(log, "path=/mdserver/report ") {
+				t.Error("cloud-init does not report to where its user-data says")
+			}
+		})
+	}
+}
+
+// mostDelay is far above what the ends of three processes take on a busy machine, and
+// below what three stages wait if cloud-init tries each report twice: 7.5 seconds.
+const mostDelay = 4 * time.Second
+
+// A server that goes away holds up no boot.
+func TestServerGoesAwayInABoot(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		root func(*testing.T) string
+		look look
+	}{
+		{"12 NoCloud", chroot, oneOfEach(looks)[2]},
+		{"13 AWS", trixie, oneOfEach(newerLooks())[0]},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			s := startServer(t, l, l.Config().Set("mdserver", "report", "yes").Set("mdserver", "template_escape", "none"))
+			web1 := registerWithParts(t, l, s, "base, script")
+			guest, err := l.AddGuest(suite.ctx, web1.Name, web1.MAC)
+			if err != nil {
+				t.Fatal(err)
+			}
+			gone := make(chan error, 1)
+			go func() { gone <- stopAtFirstReport(l, s) }()
+			boot, err := guest.BootCloudInit(suite.ctx, tt.root(t), tt.look.firmware(web1))
+			if err := errors.Join(err, <-gone); err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("reports that could not be sent and the ends of the stages' processes took %s of %s", boot.Flushing, boot.Total)
+			if boot.Flushing > mostDelay || boot.Flushing == 0 {
+				t.Errorf("the stages waited %s for their reports, want at most %s", boot.Flushing, mostDelay)
+			}
+			if len(boot.Errors) > 0 {
+				t.Error("cloud-init has errors:", boot.Errors)
+			}
+			if !strings.Contains(boot.Log, "Failed posting event") {
+				t.Error("the server did not go away in time")
+			}
+			for _, path := range []string{"var/lib/lab/ran", "var/lib/lab/script"} {
+				if _, err := boot.File(path); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// stopAtFirstReport stops a server as soon as a guest has reported something.
+func stopAtFirstReport(l *lab.Lab, s *lab.Server) error {
+	err := lab.Poll(suite.ctx, 2*time.Minute, func(context.Context) error {
+		text, err := os.ReadFile(l.Path("log", "mdserver-file.log"))
+		if err == nil && !strings.Contains(string(text), "path=/mdserver/report ") {
+			err = errors.New("no report yet")
+		}
+		return err
+	})
+	return errors.Join(err, s.Stop(10*time.Second))
 }

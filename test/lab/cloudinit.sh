@@ -67,13 +67,21 @@ network() {
 	in_guest ifup -a >"$results/ifup" 2>&1
 }
 
+# stage runs a stage, and notes when its process ended.
+stage() {
+	local answer=0
+	in_guest cloud-init "$@" || answer=$?
+	date +%s.%N >>"$results/stages"
+	return "$answer"
+}
+
 status=0
 identify &&
-	in_guest cloud-init init --local &&
+	stage init --local &&
 	network &&
-	in_guest cloud-init init &&
-	in_guest cloud-init modules --mode=config &&
-	in_guest cloud-init modules --mode=final || status=$?
+	stage init &&
+	stage modules --mode=config &&
+	stage modules --mode=final || status=$?
 
 # What a guest's owner, or a provisioning tool, asks for.
 answer=0
