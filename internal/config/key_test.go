@@ -50,7 +50,7 @@ var other = map[string]string{
 	"mdserver.template_format": "raw", "mdserver.template_path": "/a:/b", "mdserver.template_steps": "1000", "mdserver.template_memory": "5", "mdserver.template_recursion": "77",
 	"mdserver.template_output": "1", "mdserver.template_time": "5", "mdserver.userdata_size": "7",
 	"mdserver.stuck_after": "90s",
-	"mdserver.imds": "Required", "mdserver.imds_hop_limit": "2", "mdserver.imds_exempt": "nocloud", "mdserver.accept_hosts": "md.example.net",
+	"mdserver.imds":        "Required", "mdserver.imds_hop_limit": "2", "mdserver.imds_exempt": "nocloud", "mdserver.accept_hosts": "md.example.net",
 	"mdserver.accept_interfaces": "br0,br1", "mdserver.verify_mac": "yes", "mdserver.max_connections": "5",
 	"mdserver.guest_connections": "6", "mdserver.request_rate": "0",
 	"mdserver.upload": "Local", "mdserver.max_guests": "7", "mdserver.snapshots": "3",
