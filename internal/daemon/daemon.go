@@ -105,7 +105,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 		return nil, errors.Join(err, d.inventory.Close())
 	}
 	d.openTimeline(cfg)
-	d.reports = report.New(d.timeline, noHostKeys{}, d.log)
+	d.reports = report.New(d.timeline, noHostKeys{})
 	d.admission = admission.New(admissionPolicy(cfg, networks.Configured(cfg)), liveGuests{d.inventory}, d.kernel, d.log)
 	d.addresses = bridge.New(d.log)
 	d.ports = portsecurity.New(d.guests, d.log.With("part", "port security"))

@@ -17,7 +17,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -59,14 +58,13 @@ type HostKeys interface {
 type Reports struct {
 	timeline Timeline
 	hostKeys HostKeys
-	log      *slog.Logger
 	rates    rates
 	now      func() time.Time
 }
 
 // New makes the receiver of reports.
-func New(timeline Timeline, hostKeys HostKeys, log *slog.Logger) *Reports {
-	return &Reports{timeline: timeline, hostKeys: hostKeys, log: log, now: time.Now}
+func New(timeline Timeline, hostKeys HostKeys) *Reports {
+	return &Reports{timeline: timeline, hostKeys: hostKeys, now: time.Now}
 }
 
 // Forget drops what is remembered of a guest that is gone.
@@ -187,10 +185,6 @@ func fromPrivilegedPort(r *http.Request) bool {
 func (s *Reports) note(guest *instance.Instance, entry api.BootEntry) {
 	entry.At, entry.Source = s.now(), api.FromGuest
 	s.timeline.Note(guest.UUID, entry)
-	if entry.Kind == api.EntryStage && entry.Result == "" {
-		return // its end is logged
-	}
-	s.log.Debug("guest reports", "guest", guest.Name, "kind", entry.Kind, "name", entry.Name, "result", entry.Result, "detail", entry.Detail)
 }
 
 // oneLine makes a text of a guest's safe to print, in at most limit bytes.

@@ -3,7 +3,6 @@ package report
 import (
 	"crypto/ed25519"
 	"crypto/rand"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -50,7 +49,7 @@ type fixture struct {
 
 func newFixture() *fixture {
 	f := &fixture{record: record{}, keys: &keyring{kept: map[uuid.UUID][]ssh.PublicKey{}}}
-	f.Reports = New(f.record, f.keys, slog.New(slog.DiscardHandler))
+	f.Reports = New(f.record, f.keys)
 	f.now = func() time.Time { return time.Unix(1_700_000_000, 0) }
 	return f
 }
