@@ -100,7 +100,7 @@ func newServer(b *testing.B, inv *inventory.Inventory) http.Handler {
 	if err != nil {
 		b.Fatal(err)
 	}
-	tree := ec2.New([]string{"latest"}, metadata.Site{}, userdata.New(cfg, quiet), nil)
+	tree := ec2.New([]string{"latest"}, metadata.Site{}, userdata.New(cfg, nil, quiet), nil)
 	return httpcommon.Identified(frontendtest.Identify(liveGuests{inv}), httpcommon.LogTo(quiet), httpcommon.Normalise(tree))
 }
 

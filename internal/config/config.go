@@ -39,6 +39,7 @@ type Server struct {
 	DefaultTemplate  string   // a file; "" for the built-in template
 
 	VendordataTemplate string // a file; "" for no vendor-data
+	Report             bool
 	Password           string // secret, for templates; usually a crypt hash
 	PasswordSet        bool
 	HostnamePrefix     string // of guests whose own name makes no host name

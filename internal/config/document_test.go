@@ -41,7 +41,7 @@ func TestSampleLoads(t *testing.T) {
 	sample := strings.ReplaceAll(Example(), "/etc/mdserver/mdserver.conf.d", t.TempDir()+"/conf.d")
 	c, warnings := mustLoad(t, sample)
 	live, restart := Diff(Default(), c)
-	if got := strings.Join(append(live, restart...), " "); got != "mdserver.template_escape dnsmasq.use_dns dnsmasq.port_security _include_.directories" {
+	if got := strings.Join(append(live, restart...), " "); got != "mdserver.report mdserver.template_escape dnsmasq.use_dns dnsmasq.port_security _include_.directories" {
 		t.Errorf("the sample changes %s", got)
 	}
 	for _, w := range warnings {

@@ -44,7 +44,7 @@ func TestTable(t *testing.T) {
 // other is a value for each key that differs from its default.
 var other = map[string]string{
 	"mdserver.port": "81", "mdserver.listen_address": "::", "mdserver.listen_address6": "fd00::7", "mdserver.userdata_dir": "/u", "mdserver.userdata_suffixes": ".x",
-	"mdserver.default_template": "/t", "mdserver.vendordata_template": "/v", "mdserver.password": "p", "mdserver.hostname_prefix": "h", "mdserver.db_file": "/var/lib/mdserver/o.json",
+	"mdserver.default_template": "/t", "mdserver.vendordata_template": "/v", "mdserver.report": "yes", "mdserver.password": "p", "mdserver.hostname_prefix": "h", "mdserver.db_file": "/var/lib/mdserver/o.json",
 	"mdserver.database": "/var/lib/mdserver/o.db", "mdserver.identity": "/i.pem", "mdserver.socket": "/s", "mdserver.logfile": "", "mdserver.debug": "YES",
 	"mdserver.debug_userdata": "on", "mdserver.template_escape": "None", "mdserver.template_none": "empty",
 	"mdserver.template_format": "raw", "mdserver.template_path": "/a:/b", "mdserver.template_steps": "1000", "mdserver.template_memory": "5", "mdserver.template_recursion": "77",

@@ -53,6 +53,14 @@ var serverKeys = []key{
 		binding: bind(optionalPath, func(c *Config) *string { return &c.Server.VendordataTemplate }),
 	},
 	{
+		section: "mdserver", name: "report", def: "no", shipped: "yes",
+		doc: "Ask guests to report their boots: cloud-init's stages as they go, how the boot ended, and\n" +
+			"the public ssh host keys. cloud-init is asked by its vendor-data (OpenStack, NoCloud), or\n" +
+			"by parts behind its user-data (EC2). Nothing is added for other programs. What a\n" +
+			"guest's own user-data sets wins.",
+		binding: bind(boolean, func(c *Config) *bool { return &c.Server.Report }),
+	},
+	{
 		section: "mdserver", name: "password", rank: 8, secret: true,
 		doc: "Password for templates, as `{{mdserver_password}}`. Use a hash, as printed by `openssl\n" +
 			"passwd -6`. If it is not set, templates have no such variable.",

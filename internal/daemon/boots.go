@@ -82,15 +82,21 @@ func (r recorder) Render(ctx context.Context, guest *instance.Instance) (userdat
 	return r.note(guest, timeline.UserdataDocument, rendered, err)
 }
 
+// RenderReporting implements ec2.Userdata.
+func (r recorder) RenderReporting(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error) {
+	rendered, err := r.Renderer.RenderReporting(ctx, guest)
+	return r.note(guest, timeline.UserdataDocument, rendered, err)
+}
+
 // Vendor implements nocloud.Userdata.
-func (r recorder) Vendor(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error) {
-	rendered, err := r.Renderer.Vendor(ctx, guest)
+func (r recorder) Vendor(ctx context.Context, guest *instance.Instance, reporting bool) (userdata.Rendered, error) {
+	rendered, err := r.Renderer.Vendor(ctx, guest, reporting)
 	return r.note(guest, timeline.VendordataDocument, rendered, err)
 }
 
 // VendorJSON implements openstack.Userdata.
-func (r recorder) VendorJSON(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error) {
-	rendered, err := r.Renderer.VendorJSON(ctx, guest)
+func (r recorder) VendorJSON(ctx context.Context, guest *instance.Instance, reporting bool) (userdata.Rendered, error) {
+	rendered, err := r.Renderer.VendorJSON(ctx, guest, reporting)
 	return r.note(guest, timeline.VendordataDocument, rendered, err)
 }
 

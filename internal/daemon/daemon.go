@@ -29,6 +29,7 @@ import (
 	"mdserver/internal/metrics"
 	"mdserver/internal/networks"
 	"mdserver/internal/portsecurity"
+	"mdserver/internal/report"
 	"mdserver/internal/timeline"
 	"mdserver/internal/timeline/archive"
 )
@@ -67,6 +68,7 @@ type Daemon struct {
 	tokens    imds.Counts
 	timeline  *timeline.Log
 	archive   *archive.Archive // of timeline; nil: it could not be opened
+	reports   *report.Reports
 	metrics   *metrics.Metrics
 	exporter  *exporter.Exporter
 	serving   atomic.Bool // guests are served
@@ -112,6 +114,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 		return nil, errors.Join(err, d.inventory.Close())
 	}
 	d.openTimeline(cfg)
+	d.reports = report.New(d.timeline, noHostKeys{})
 	d.admission = admission.New(admissionPolicy(cfg, networks.Configured(cfg)), liveGuests{d.inventory}, d.kernel, d.log)
 	d.addresses = bridge.New(d.log)
 	d.ports = portsecurity.New(d.guests, d.log.With("part", "port security"))

@@ -16,6 +16,7 @@ func (d *Daemon) forgetReleased(events []instance.Event) {
 
 func (d *Daemon) forgetGuest(guest *instance.Instance) {
 	d.timeline.Forget(guest.UUID)
+	d.reports.Forget(guest.UUID)
 	for _, place := range guest.Attachments() {
 		d.timeline.DHCP.Forget(timeline.DHCPClient{Network: place.Network, MAC: place.MAC})
 	}

@@ -13,6 +13,7 @@ import (
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
+	"mdserver/internal/report"
 	"mdserver/internal/userdata"
 )
 
@@ -24,7 +25,7 @@ type router struct {
 }
 
 func (d *Daemon) newRouter(cfg *config.Config, networks []instance.Network) *router {
-	renderer := userdata.New(cfg, d.log)
+	renderer := userdata.New(cfg, reportParts(cfg), d.log)
 	renderer.OnRender(d.metrics.Render)
 	about := service.New(service.Info{
 		Name:          cfg.Service.Name,
@@ -48,6 +49,7 @@ func (d *Daemon) newRouter(cfg *config.Config, networks []instance.Network) *rou
 			probeName:         localOnly(http.HandlerFunc(d.answerProbe)),
 			"openstack":       gate.Frontend("openstack", openstack.New(site, served, d.inventory)),
 			"nocloud":         gate.Frontend("nocloud", nocloud.New(site, served)),
+			report.Name:       d.reports, // without a token: cloud-init's webhook has none
 		},
 	}), renderer}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"mdserver/internal/caller"
@@ -77,3 +78,8 @@ func (r *recorder) WriteString(s string) (int, error) {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// FromCloudInit reports whether a request is sent by cloud-init, as far as it says.
+func FromCloudInit(r *http.Request) bool {
+	return strings.HasPrefix(r.UserAgent(), "Cloud-Init/")
+}

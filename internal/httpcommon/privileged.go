@@ -6,13 +6,21 @@ import (
 )
 
 // Privileged reports whether a request may do what only this host may, and
-// refuses it if not. A program on this host that sends others' requests on, a
-// proxy or a browser, speaks for them and not for this host; such programs say so
-// in headers, which neither curl nor libvirt's hook sends.
+// refuses it if not.
 func Privileged(w http.ResponseWriter, r *http.Request) bool {
-	switch {
-	case !Caller(r).IsLocal():
+	if !Caller(r).IsLocal() {
 		Unauthorised(w, Caller(r))
+		return false
+	}
+	return Direct(w, r)
+}
+
+// Direct reports whether a request comes from a program that speaks for the
+// machine it runs on, and refuses it if not. A program that sends others' requests
+// on, a proxy or a browser, speaks for them; such programs say so in headers, which
+// neither curl nor libvirt's hook nor cloud-init sends.
+func Direct(w http.ResponseWriter, r *http.Request) bool {
+	switch {
 	case fromBrowser(r.Header):
 		Refuse(w, http.StatusForbidden, "Forbidden: sent by a page in a browser")
 	case forwarded(r.Header):

@@ -15,7 +15,7 @@ func TestBuiltinNamesTheDomain(t *testing.T) {
 	cfg.Networks = []config.Network{{}, {}}
 	cfg.Networks[0].Name, cfg.Networks[0].Domain = "lab", "lab.example"
 	cfg.Networks[1].Name = "bare"
-	r := New(&cfg, slog.New(slog.DiscardHandler))
+	r := New(&cfg, nil, slog.New(slog.DiscardHandler))
 	for _, tt := range []struct{ network, hostname, want string }{
 		{"lab", "web1", "fqdn: web1.lab.example\n"},
 		{"lab", "web1.lab.example", "fqdn: web1.lab.example\n"},

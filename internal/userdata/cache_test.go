@@ -30,7 +30,7 @@ func TestAFileBeforeAnIncludedOne(t *testing.T) {
 			if got := s.render(r, web); got != "old" && got != "old\n" {
 				t.Fatalf("%q before the change", got)
 			}
-			if _, kept := r.cache.Get(document{"user-data", web.UUID}); !kept {
+			if _, kept := r.cache.Get(document{"user-data", false, web.UUID}); !kept {
 				t.Fatal("the result is not kept")
 			}
 			s.write(tt.before, "new")
@@ -55,7 +55,7 @@ func TestEveryFileIsWatched(t *testing.T) {
 	web, parts := guest("web", nil), guest("parts", map[string]string{"userdata_parts": "a,b"})
 	documents := func() [3]string {
 		t.Helper()
-		vendor, err := r.Vendor(t.Context(), web)
+		vendor, err := r.Vendor(t.Context(), web, false)
 		if err != nil {
 			t.Fatal(err)
 		}

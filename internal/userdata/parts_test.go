@@ -101,7 +101,7 @@ func TestCompressedAndBinaryFilesPassByteForByte(t *testing.T) {
 
 func TestVendorData(t *testing.T) {
 	s := newSite(t, "")
-	if got, err := s.renderer().Vendor(t.Context(), guest("web", nil)); err != nil || len(got.Body) != 0 {
+	if got, err := s.renderer().Vendor(t.Context(), guest("web", nil), false); err != nil || len(got.Body) != 0 {
 		t.Errorf("without a template: %q, %v", got.Body, err)
 	}
 	s.write("site/vendor.yaml", "#cloud-config\ntimezone: {{zone}} # {{hostname}}\n")
@@ -110,7 +110,7 @@ func TestVendorData(t *testing.T) {
 	s.write("web", "user-data")
 	r := s.renderer()
 	for range 2 { // once made, once kept
-		got, err := r.Vendor(t.Context(), guest("web", nil))
+		got, err := r.Vendor(t.Context(), guest("web", nil), false)
 		if err != nil || string(got.Body) != "#cloud-config\ntimezone: Europe/Berlin # web\n" || got.Template != file {
 			t.Errorf("%q of %s, %v", got.Body, got.Template, err)
 		}
@@ -121,7 +121,7 @@ func TestVendorData(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := r.Vendor(t.Context(), guest("web", nil)); err == nil || !strings.Contains(err.Error(), "vendordata_template") {
+	if got, err := r.Vendor(t.Context(), guest("web", nil), false); err == nil || !strings.Contains(err.Error(), "vendordata_template") {
 		t.Errorf("without its file: %q, %v", got.Body, err)
 	}
 }
@@ -139,8 +139,8 @@ func TestVendorDataAsJSON(t *testing.T) {
 		s.conf = "vendordata_template = " + filepath.Join(s.dir, "vendor") + "\n"
 		r := s.renderer()
 		waitSettled(t, filepath.Join(s.dir, "vendor"))
-		first, err := r.VendorJSON(t.Context(), guestWeb)
-		if _, plainErr := r.Vendor(t.Context(), guestWeb); (plainErr == nil) != (err == nil) {
+		first, err := r.VendorJSON(t.Context(), guestWeb, false)
+		if _, plainErr := r.Vendor(t.Context(), guestWeb, false); (plainErr == nil) != (err == nil) {
 			t.Errorf("%q: as JSON %v, as it is %v", tt.template, err, plainErr)
 		}
 		switch {
@@ -149,13 +149,13 @@ func TestVendorDataAsJSON(t *testing.T) {
 		case err == nil && string(first.Body) != tt.want:
 			t.Errorf("%q: %q, want %q", tt.template, first.Body, tt.want)
 		case err == nil:
-			if second, _ := r.VendorJSON(t.Context(), guestWeb); &second.Body[0] != &first.Body[0] {
+			if second, _ := r.VendorJSON(t.Context(), guestWeb, false); &second.Body[0] != &first.Body[0] {
 				t.Errorf("%q: a request makes a copy", tt.template)
 			}
 		}
 	}
 	s := newSite(t, "")
-	if got, err := s.renderer().VendorJSON(t.Context(), guest("web", nil)); err != nil || string(got.Body) != "{}\n" {
+	if got, err := s.renderer().VendorJSON(t.Context(), guest("web", nil), false); err != nil || string(got.Body) != "{}\n" {
 		t.Errorf("without a template: %q, %v", got.Body, err)
 	}
 }

@@ -50,6 +50,7 @@ type Renderer struct {
 	debugDir        string
 	log             *slog.Logger
 	now             func() time.Time
+	reports         Reports
 	maxSize         int           // of a document, in bytes
 	work            time.Duration // what one document may take by the clock
 	slots           chan struct{} // one for each render under way
@@ -59,15 +60,21 @@ type Renderer struct {
 	rendered        OnRender
 }
 
-// OnRender is told of each render: which document (user-data, vendor-data or
-// vendor_data.json), how long it took, and its error. It must not wait.
+// OnRender gets the outcome of each render: which document (user-data, vendor-data
+// or vendor_data.json), how long it took, and its error. It must not wait.
 type OnRender func(document string, took time.Duration, err error)
 
-// OnRender sets what is told of renders. It comes before the first one.
-func (r *Renderer) OnRender(told OnRender) { r.rendered = told }
+// OnRender sets the function that gets the outcome of renders. Call it before the
+// first render.
+func (r *Renderer) OnRender(outcome OnRender) { r.rendered = outcome }
 
-// New makes the renderer of one configuration.
-func New(cfg *config.Config, log *slog.Logger) *Renderer {
+// Reports returns the parts of user-data or vendor-data that make cloud-init in a
+// guest report to this server. There may be none.
+type Reports func(guest *instance.Instance) []multipart.Part
+
+// New makes the renderer of one configuration. Without reports, no guest is asked
+// for any.
+func New(cfg *config.Config, reports Reports, log *slog.Logger) *Renderer {
 	dir := cfg.Server.UserdataDir
 	roots := append([]string{dir, filepath.Join(dir, "views")}, cfg.Server.TemplatePath...)
 	r := &Renderer{
@@ -80,6 +87,7 @@ func New(cfg *config.Config, log *slog.Logger) *Renderer {
 		engine:          stpl.New(engineOptions(cfg, roots)),
 		site:            siteVariables(cfg),
 		redact:          redactor(cfg),
+		reports:         reports,
 		log:             log,
 		now:             time.Now,
 		maxSize:         cfg.Server.UserdataSize << 10,
@@ -152,27 +160,58 @@ func engineOptions(cfg *config.Config, roots []string) stpl.Options {
 // none; any other error is a template that failed, which is logged here with
 // its file and line and without the values of secrets.
 func (r *Renderer) Render(ctx context.Context, guest *instance.Instance) (Rendered, error) {
-	return r.shared(ctx, job{document{"user-data", guest.UUID}, guest}, r.renderUserdata)
+	return r.shared(ctx, job{document{"user-data", false, guest.UUID}, guest}, r.renderUserdata)
+}
+
+// RenderReporting returns the user-data of a guest for a cloud-init that gets no
+// vendor-data: what makes it report comes behind the user-data. Its errors are those
+// of Render.
+func (r *Renderer) RenderReporting(ctx context.Context, guest *instance.Instance) (Rendered, error) {
+	if r.reports == nil {
+		return r.Render(ctx, guest)
+	}
+	return r.shared(ctx, job{document{"user-data", true, guest.UUID}, guest}, r.reporting("user-data", r.renderUserdata))
 }
 
 // VendorJSON returns the vendor-data of a guest as OpenStack has it:
-// {"cloud-init": "…"}, or an empty object if there is none. Its errors are those
-// of Render.
-func (r *Renderer) VendorJSON(ctx context.Context, guest *instance.Instance) (Rendered, error) {
-	if r.vendorTemplate == "" {
+// {"cloud-init": "…"}, or an empty object if there is none. See Vendor.
+func (r *Renderer) VendorJSON(ctx context.Context, guest *instance.Instance, reporting bool) (Rendered, error) {
+	render := r.vendor(reporting)
+	if render == nil {
 		return Rendered{Body: []byte("{}\n")}, nil
 	}
-	return r.shared(ctx, job{document{"vendor_data.json", guest.UUID}, guest}, r.renderVendorJSON)
+	return r.shared(ctx, job{document{"vendor_data.json", reporting, guest.UUID}, guest}, r.asJSON(render))
 }
 
 // Vendor returns the vendor-data of a guest: what the site's own template,
-// vendordata_template, gives with the guest's variables. It is empty if there
-// is no such template. Its errors are those of Render.
-func (r *Renderer) Vendor(ctx context.Context, guest *instance.Instance) (Rendered, error) {
-	if r.vendorTemplate == "" {
+// vendordata_template, gives with the guest's variables, and behind it what makes
+// cloud-init report, if reporting is set. It is empty if there is neither. Its
+// errors are those of Render.
+func (r *Renderer) Vendor(ctx context.Context, guest *instance.Instance, reporting bool) (Rendered, error) {
+	render := r.vendor(reporting)
+	if render == nil {
 		return Rendered{}, nil
 	}
-	return r.shared(ctx, job{document{"vendor-data", guest.UUID}, guest}, r.renderVendor)
+	return r.shared(ctx, job{document{"vendor-data", reporting, guest.UUID}, guest}, render)
+}
+
+// vendor is what makes vendor-data, or nil if there is none.
+func (r *Renderer) vendor(reporting bool) renderFunc {
+	render := r.renderVendor
+	if r.vendorTemplate == "" {
+		render = renderNothing
+	}
+	switch {
+	case reporting && r.reports != nil:
+		return r.reporting("vendor-data", render)
+	case r.vendorTemplate == "":
+		return nil
+	}
+	return render
+}
+
+func renderNothing(context.Context, *instance.Instance) (Rendered, []fingerprint, error) {
+	return Rendered{}, nil, nil
 }
 
 func (r *Renderer) renderUserdata(ctx context.Context, guest *instance.Instance) (Rendered, []fingerprint, error) {
@@ -187,16 +226,19 @@ func (r *Renderer) renderUserdata(ctx context.Context, guest *instance.Instance)
 	return r.renderTemplate(ctx, &budget, guest, found)
 }
 
-func (r *Renderer) renderVendorJSON(ctx context.Context, guest *instance.Instance) (Rendered, []fingerprint, error) {
-	rendered, prints, err := r.renderVendor(ctx, guest)
-	if err != nil {
-		return Rendered{}, prints, err
+// asJSON makes OpenStack's JSON of vendor-data.
+func (r *Renderer) asJSON(render renderFunc) renderFunc {
+	return func(ctx context.Context, guest *instance.Instance) (Rendered, []fingerprint, error) {
+		rendered, prints, err := render(ctx, guest)
+		if err != nil {
+			return Rendered{}, prints, err
+		}
+		body, err := VendorJSON(rendered.Body, r.maxSize)
+		if err != nil {
+			return Rendered{}, prints, fmt.Errorf("vendordata_template: %w", err)
+		}
+		return Rendered{body, rendered.Template}, prints, nil
 	}
-	body, err := VendorJSON(rendered.Body, r.maxSize)
-	if err != nil {
-		return Rendered{}, prints, fmt.Errorf("vendordata_template: %w", err)
-	}
-	return Rendered{body, rendered.Template}, prints, nil
 }
 
 // VendorJSON wraps vendor-data of at most limit bytes, unpacked, in the form

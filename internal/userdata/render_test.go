@@ -24,6 +24,8 @@ type site struct {
 	dir  string // of the templates
 	log  bytes.Buffer
 	conf string // what follows the basic keys in mdserver.conf
+
+	reports Reports
 }
 
 func newSite(t *testing.T, conf string) *site {
@@ -53,7 +55,7 @@ func (s *site) renderer() *Renderer {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return New(cfg, slog.New(slog.NewTextHandler(&s.log, nil)))
+	return New(cfg, s.reports, slog.New(slog.NewTextHandler(&s.log, nil)))
 }
 
 func (s *site) render(r *Renderer, guest *instance.Instance) string {
@@ -245,7 +247,7 @@ func TestResultsAreKept(t *testing.T) {
 	web := guest("web", nil)
 	waitSettled(t, filepath.Join(s.dir, "web"))
 	s.render(r, web)
-	kept, ok := r.cache.Get(document{"user-data", web.UUID})
+	kept, ok := r.cache.Get(document{"user-data", false, web.UUID})
 	if !ok {
 		t.Fatal("the result is not kept")
 	}
@@ -382,7 +384,7 @@ func benchmarkRender(b *testing.B, uncached bool) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	r := New(cfg, slog.New(slog.DiscardHandler))
+	r := New(cfg, nil, slog.New(slog.DiscardHandler))
 	web := guest("web", nil)
 	for b.Loop() {
 		if uncached {

@@ -86,7 +86,7 @@ func TestConfiguredTemplatesMayBeLinks(t *testing.T) {
 		}
 		r := s.renderer()
 		user, userErr := r.Render(t.Context(), guest("web", nil))
-		vendor, vendorErr := r.Vendor(t.Context(), guest("web", nil))
+		vendor, vendorErr := r.Vendor(t.Context(), guest("web", nil), false)
 		for kind, got := range map[string]string{"default": string(user.Body) + text(userErr), "vendor": string(vendor.Body) + text(vendorErr)} {
 			if !strings.Contains(got, want) {
 				t.Errorf("%s template linked to %s: %s, want %s", kind, target, got, want)

@@ -33,8 +33,9 @@ const (
 
 // document is one of the things that are rendered for a guest.
 type document struct {
-	kind  string // user-data, vendor-data or vendor_data.json
-	guest uuid.UUID
+	kind      string // user-data, vendor-data or vendor_data.json
+	reporting bool   // with what makes cloud-init report
+	guest     uuid.UUID
 }
 
 // job is a document to make from a guest's record.

@@ -229,7 +229,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	for i := range guests {
 		g := guest("web", nil)
 		g.UUID[0] = byte(i)
-		if _, ok := r.cache.Get(document{"user-data", g.UUID}); ok {
+		if _, ok := r.cache.Get(document{"user-data", false, g.UUID}); ok {
 			kept++
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -55,6 +56,7 @@ type CloudInit struct {
 	Crawl      time.Duration // reading the metadata, by cloud-init's own clock
 	Datasource time.Duration // the whole search for the datasource
 	Total      time.Duration // all four stages
+	Flushing   time.Duration // how long stages ended later because of reports, and their processes' own ends
 
 	dir string
 }
@@ -125,7 +127,8 @@ func (c *CloudInit) read() error {
 	c.Log = file("var/log/cloud-init.log")
 	c.Status, c.StatusCode = file("status"), strings.TrimSpace(file("status-code"))
 	outcome := file("run/cloud-init/result.json")
-	if err := errors.Join(errs...); err != nil {
+	err := errors.Join(errs...)
+	if err != nil {
 		return err
 	}
 	var doc struct {
@@ -145,6 +148,9 @@ func (c *CloudInit) read() error {
 			}
 		}
 	}
+	if c.Flushing, err = flushTime(c.Log, file("stages")); err != nil {
+		return err
+	}
 	c.Crawl = crawlTime(c.Log)
 	c.Datasource = searchTime(c.Log)
 	return nil
@@ -161,6 +167,33 @@ func searchTime(log string) time.Duration {
 }
 
 var foundLine = regexp.MustCompile(`finish: (init-(?:local|network)/search-\w+): SUCCESS: found`)
+
+// flushTime sums up the time from where cloud-init waits for its reports to be sent
+// until the stage's process has ended, which stages tells for each, in seconds.
+func flushTime(log, stages string) (time.Duration, error) {
+	ends := strings.Fields(stages)
+	var total time.Duration
+	for line := range strings.Lines(log) {
+		if !strings.Contains(line, "flushing remaining events") {
+			continue
+		}
+		began, err := time.ParseInLocation(stampLayout, line[:len(stampLayout)], time.UTC)
+		if err != nil {
+			return 0, err
+		}
+		for _, text := range ends {
+			seconds, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				return 0, err
+			}
+			if end := time.UnixMicro(int64(seconds * 1e6)); end.After(began) {
+				total += end.Sub(began)
+				break
+			}
+		}
+	}
+	return total, nil
+}
 
 var crawlLine = regexp.MustCompile(`Crawl of metadata service took ([0-9.]+) seconds`)
 
@@ -184,11 +217,13 @@ func span(log, start, finish string) time.Duration {
 	return ended.Sub(began)
 }
 
+// stampLayout is how lines of the log begin.
+const stampLayout = "2006-01-02 15:04:05,000"
+
 func stamp(log, text string) time.Time {
-	const layout = "2006-01-02 15:04:05,000"
 	for line := range strings.Lines(log) {
-		if len(line) > len(layout) && strings.Contains(line, text) {
-			t, _ := time.Parse(layout, line[:len(layout)])
+		if len(line) > len(stampLayout) && strings.Contains(line, text) {
+			t, _ := time.Parse(stampLayout, line[:len(stampLayout)])
 			return t
 		}
 	}

@@ -67,18 +67,32 @@ network() {
 	in_guest ifup -a >"$results/ifup" 2>&1
 }
 
+# stage runs a stage, and notes when its process ended.
+stage() {
+	local answer=0
+	in_guest cloud-init "$@" || answer=$?
+	date +%s.%N >>"$results/stages"
+	return "$answer"
+}
+
 status=0
 identify &&
-	in_guest cloud-init init --local &&
+	stage init --local &&
 	network &&
-	in_guest cloud-init init &&
-	in_guest cloud-init modules --mode=config &&
-	in_guest cloud-init modules --mode=final || status=$?
+	stage init &&
+	stage modules --mode=config &&
+	stage modules --mode=final || status=$?
 
 # What a guest's owner, or a provisioning tool, asks for.
 answer=0
 in_guest timeout 60 cloud-init status --wait --long >"$results/status" 2>&1 || answer=$?
 echo "$answer" >"$results/status-code"
+
+# A report to mdserver goes on behind the boot. In a guest with systemd it is a unit.
+for _ in $(seq 100); do
+	in_guest sh -c 'grep -q "^[^ ]*python.*/run/mdserver/report" /proc/[0-9]*/cmdline 2>/dev/null' || break
+	sleep 0.1
+done
 
 hostname >"$results/hostname"
 ip address show >"$results/addresses"

@@ -34,6 +34,7 @@ import (
 // Userdata renders a guest's user-data.
 type Userdata interface {
 	Render(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error)
+	RenderReporting(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error)
 }
 
 // Identity signs the identity documents of guests.
@@ -48,12 +49,13 @@ type Frontend struct {
 	site     metadata.Site
 	userdata Userdata
 	identity Identity
+	booting  *cloudInits
 	subjects sync.Pool // of *subject, so that a request makes no garbage of one
 }
 
 // New makes the frontend that serves the given versions, dates or "latest".
 func New(versions []string, site metadata.Site, ud Userdata, id Identity) *Frontend {
-	return &Frontend{versions: versions, site: site, userdata: ud, identity: id}
+	return &Frontend{versions: versions, site: site, userdata: ud, identity: id, booting: newCloudInits()}
 }
 
 // ServeHTTP implements http.Handler for everything from "/" down; it expects
@@ -122,6 +124,7 @@ func (f *Frontend) serveMetadata(w http.ResponseWriter, r *http.Request, path st
 	if !ok {
 		return
 	}
+	f.booting.asks(r, c.Guest.UUID)
 	s := f.subject(c.Guest)
 	defer f.subjects.Put(s)
 	text, ok := resolve(s, metaData, path)
@@ -151,7 +154,11 @@ func (f *Frontend) serveUserdata(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	rendered, err := f.userdata.Render(r.Context(), c.Guest)
+	render := f.userdata.Render
+	if f.booting.asks(r, c.Guest.UUID) {
+		render = f.userdata.RenderReporting
+	}
+	rendered, err := render(r.Context(), c.Guest)
 	switch {
 	case errors.Is(err, userdata.ErrNoTemplate):
 		httpcommon.NotFound(w, "Metadata prefix userdata not found for "+c.Addr.String())

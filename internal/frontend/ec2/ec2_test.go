@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -45,6 +46,11 @@ type fakeUserdata struct{ err error }
 
 func (f fakeUserdata) Render(_ context.Context, guest *instance.Instance) (userdata.Rendered, error) {
 	return userdata.Rendered{Body: []byte("hello " + guest.Name)}, f.err
+}
+
+// RenderReporting renders "report, NAME".
+func (f fakeUserdata) RenderReporting(_ context.Context, guest *instance.Instance) (userdata.Rendered, error) {
+	return userdata.Rendered{Body: []byte("report, " + guest.Name)}, f.err
 }
 
 // fakeIdentity signs with the length of the document.
@@ -131,6 +137,51 @@ func TestTree(t *testing.T) {
 			t.Errorf("%s: %d %q, want %d %q", tt.path, w.Code, w.Body, tt.status, tt.body)
 		}
 	}
+}
+
+// Only cloud-init is asked to report its boot.
+func TestUserdataOfCloudInit(t *testing.T) {
+	server := newServer(site, fakeUserdata{})
+	for agent, want := range map[string]string{
+		"Cloud-Init/22.4.2":                "report, web 1",
+		"Ignition/2.15.0":                  "hello web 1",
+		"cloudbase-init/1.1.4":             "hello web 1",
+		"curl/7.88.1":                      "hello web 1",
+		"":                                 "hello web 1",
+		"Mozilla/5.0 (like Cloud-Init/22)": "hello web 1",
+	} {
+		w := frontendtest.AskWith(server, webAddr.String(), http.MethodGet, "/latest/user-data", "User-Agent: "+agent)
+		if got := w.Body.String(); got != want {
+			t.Errorf("%s gets %q, want %q", agent, got, want)
+		}
+	}
+}
+
+// cloud-init 22.4.2 asks for user-data as Python's requests does, a moment after it
+// has asked under its own name. Others of that name never do that.
+func TestUserdataOfOlderCloudInit(t *testing.T) {
+	const requests, cloudInit = "python-requests/2.28.1", "Cloud-Init/22.4.2"
+	now := time.Unix(1_700_000_000, 0)
+	tree := New([]string{"latest"}, site, fakeUserdata{}, fakeIdentity{})
+	tree.booting.now = func() time.Time { return now }
+	other := &instance.Instance{UUID: uuid.New(), IPv4: netip.MustParseAddr("10.122.0.77")}
+	server := frontendtest.Serve(tree, other)
+	get := func(from netip.Addr, path, agent string) string {
+		return frontendtest.AskWith(server, from.String(), http.MethodGet, path, "User-Agent: "+agent).Body.String()
+	}
+	step := func(what string, from netip.Addr, agent, want string) {
+		t.Helper()
+		if got, _, _ := strings.Cut(get(from, "/latest/user-data", agent), " "); got != want {
+			t.Errorf("%s: %q, want %q", what, got, want)
+		}
+	}
+	step("before cloud-init", frontendtest.FromWeb, requests, "hello")
+	get(frontendtest.FromWeb, "/latest/meta-data/instance-id", cloudInit)
+	step("after cloud-init", frontendtest.FromWeb, requests, "report,")
+	step("another program", frontendtest.FromWeb, "curl/7.88.1", "hello")
+	step("another guest", other.IPv4, requests, "hello")
+	now = now.Add(crawlTime)
+	step("later", frontendtest.FromWeb, requests, "hello")
 }
 
 // user-data is listed where there is some, as AWS does it, even if it cannot be

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -82,23 +83,38 @@ type Userdata struct {
 	UserErr, VendoredErr error
 }
 
-// Render implements the interface of that name of the frontends.
+// Reporting comes behind all that is for a cloud-init that is to report.
+const Reporting = "#reporting\n"
+
+// Render implements the interface Userdata of the frontends.
 func (u Userdata) Render(context.Context, *instance.Instance) (userdata.Rendered, error) {
 	return userdata.Rendered{Body: u.User}, u.UserErr
 }
 
-// VendorJSON implements the interface of that name of the frontend openstack.
-func (u Userdata) VendorJSON(context.Context, *instance.Instance) (userdata.Rendered, error) {
+// RenderReporting implements the interface Userdata of the frontend ec2.
+func (u Userdata) RenderReporting(context.Context, *instance.Instance) (userdata.Rendered, error) {
+	return userdata.Rendered{Body: withReporting(u.User, true)}, u.UserErr
+}
+
+// VendorJSON implements the interface Userdata of the frontend openstack.
+func (u Userdata) VendorJSON(_ context.Context, _ *instance.Instance, reporting bool) (userdata.Rendered, error) {
 	if u.VendoredErr != nil {
 		return userdata.Rendered{}, u.VendoredErr
 	}
-	body, err := userdata.VendorJSON(u.Vendored, 1<<20)
+	body, err := userdata.VendorJSON(withReporting(u.Vendored, reporting), 1<<20)
 	return userdata.Rendered{Body: body}, err
 }
 
-// Vendor implements the interface of that name of the frontends.
-func (u Userdata) Vendor(context.Context, *instance.Instance) (userdata.Rendered, error) {
-	return userdata.Rendered{Body: u.Vendored}, u.VendoredErr
+// Vendor implements the interface Userdata of the frontend nocloud.
+func (u Userdata) Vendor(_ context.Context, _ *instance.Instance, reporting bool) (userdata.Rendered, error) {
+	return userdata.Rendered{Body: withReporting(u.Vendored, reporting)}, u.VendoredErr
+}
+
+func withReporting(body []byte, reporting bool) []byte {
+	if !reporting {
+		return body
+	}
+	return append(slices.Clip(body), Reporting...)
 }
 
 // Guests finds guests by their addresses.

@@ -36,7 +36,7 @@ import (
 // Userdata renders a guest's user-data and vendor-data.
 type Userdata interface {
 	Render(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error)
-	Vendor(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error)
+	Vendor(ctx context.Context, guest *instance.Instance, reporting bool) (userdata.Rendered, error)
 }
 
 // Frontend answers requests for the NoCloud seed. Make one with New.
@@ -78,7 +78,7 @@ func (f *Frontend) serve(w http.ResponseWriter, r *http.Request, name string, gu
 		rendered, err := f.userdata.Render(r.Context(), guest)
 		serveBytes(w, rendered, err, "Userdata", guest)
 	case "vendor-data":
-		rendered, err := f.userdata.Vendor(r.Context(), guest)
+		rendered, err := f.userdata.Vendor(r.Context(), guest, httpcommon.FromCloudInit(r))
 		serveBytes(w, rendered, err, "Vendordata", guest)
 	}
 }

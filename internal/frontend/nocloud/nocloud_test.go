@@ -111,6 +111,19 @@ func TestTree(t *testing.T) {
 	}
 }
 
+// Only cloud-init is asked to report its boot, and only by vendor-data.
+func TestDataOfCloudInit(t *testing.T) {
+	for path, want := range map[string]string{
+		"/nocloud/vendor-data": "#cloud-config\na: b\n" + frontendtest.Reporting,
+		"/nocloud/user-data":   "#cloud-config\n",
+	} {
+		w := frontendtest.AskWith(serve(plain), frontendtest.FromWeb.String(), http.MethodGet, path, "User-Agent: Cloud-Init/25.1.4")
+		if got := w.Body.String(); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
 func FuzzPath(f *testing.F) {
 	for _, seed := range []string{"", "/meta-data", "//user-data", "/x/../y"} {
 		f.Add(seed)

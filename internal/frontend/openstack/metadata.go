@@ -141,7 +141,7 @@ func devices(doc *metadata.Document) []device {
 }
 
 func (f *Frontend) serveVendorData(q request) {
-	rendered, err := f.userdata.VendorJSON(q.r.Context(), q.guest)
+	rendered, err := f.userdata.VendorJSON(q.r.Context(), q.guest, httpcommon.FromCloudInit(q.r))
 	if err != nil {
 		httpcommon.Refuse(q.w, http.StatusInternalServerError, "Vendordata templating failure for "+q.guest.Hostname)
 		return

@@ -33,7 +33,7 @@ import (
 // Userdata renders a guest's user-data and vendor-data.
 type Userdata interface {
 	Render(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error)
-	VendorJSON(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error)
+	VendorJSON(ctx context.Context, guest *instance.Instance, reporting bool) (userdata.Rendered, error)
 }
 
 // Passwords keeps what guests post as their passwords.

@@ -256,6 +256,20 @@ func TestNoAddressesNoLinks(t *testing.T) {
 	}
 }
 
+// Only cloud-init is asked to report its boot, and only by vendor-data.
+func TestDataOfCloudInit(t *testing.T) {
+	server := frontendtest.Serve(newFace(plain))
+	for path, want := range map[string]string{
+		"/openstack/latest/vendor_data.json": `{"cloud-init":"#cloud-config\na: <b>\n` + strings.TrimSpace(frontendtest.Reporting) + `\n"}` + "\n",
+		"/openstack/latest/user_data":        "#cloud-config\n",
+	} {
+		w := frontendtest.AskWith(server, web.String(), http.MethodGet, path, "User-Agent: Cloud-Init/22.4.2")
+		if got := w.Body.String(); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
 func FuzzPath(f *testing.F) {
 	for _, seed := range []string{"/openstack", "/openstack/latest/meta_data.json", "/openstack/2013-04-04/password", "/openstack//x/../y"} {
 		f.Add("GET", seed, "")

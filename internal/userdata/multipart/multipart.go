@@ -188,18 +188,38 @@ var beginnings = []struct{ prefix, contentType string }{
 // of a message for one by its content type.
 var windowsScript = regexp.MustCompile(`(?i)^(?:#ps1(?:_sysnative|_x86)?(?:\s|$)|rem\s+cmd(?:\s|$)|<(?:powershell|script)>)`)
 
+// Known reports whether data is of a kind that cloud-init handles in a message as it
+// does by itself. Data that exceeds limit bytes after unpacking, or that is damaged, is
+// not.
+func Known(data []byte, limit int) bool {
+	body, err := inflate(data, limit)
+	if err != nil {
+		return false
+	}
+	return isMessage(body) || beginning(body) != ""
+}
+
+// beginning is the content type of text by its first words, "" if cloud-init knows
+// none.
+func beginning(body []byte) string {
+	text := bytes.TrimLeft(body, " \t\r\n")
+	for _, b := range beginnings {
+		if len(text) >= len(b.prefix) && strings.EqualFold(string(text[:len(b.prefix)]), b.prefix) {
+			return b.contentType
+		}
+	}
+	return ""
+}
+
 func contentType(body []byte) string {
 	script := bytes.HasPrefix(body, []byte("#!")) // perhaps with an archive at its end
 	if !utf8.Valid(body) || !script && bytes.IndexByte(body, 0) >= 0 {
 		return "application/octet-stream"
 	}
-	text := strings.TrimLeft(string(body[:min(len(body), 256)]), " \t\r\n")
-	for _, b := range beginnings {
-		if len(text) >= len(b.prefix) && strings.EqualFold(text[:len(b.prefix)], b.prefix) {
-			return b.contentType + `; charset="utf-8"`
-		}
+	if known := beginning(body); known != "" {
+		return known + `; charset="utf-8"`
 	}
-	if windowsScript.MatchString(text) {
+	if windowsScript.Match(bytes.TrimLeft(body[:min(len(body), 256)], " \t\r\n")) {
 		return `text/x-shellscript; charset="utf-8"`
 	}
 	return `text/plain; charset="utf-8"`
