@@ -7,6 +7,7 @@ type ErrorCode string
 const (
 	CodeNotFound       ErrorCode = "not_found"
 	CodeNoPassword     ErrorCode = "no_password"
+	CodeNoHostCA       ErrorCode = "no_host_ca"
 	CodeAmbiguous      ErrorCode = "ambiguous"
 	CodeInvalid        ErrorCode = "invalid"
 	CodeTooLarge       ErrorCode = "too_large"
@@ -54,6 +55,7 @@ var ErrorCodes = []struct {
 	{CodeNotFound, "there is no such guest, network or configuration key"},
 	{CodeAmbiguous, "several guests have this name, address or host name"},
 	{CodeNoPassword, "the guest has posted no password"},
+	{CodeNoHostCA, "the server signs no host certificates"},
 	{CodeInvalid, "a domain definition, an import or an argument is invalid"},
 	{CodeTooLarge, "a domain definition is too large"},
 	{CodeNoInterface, "the domain has no interface on a served network"},

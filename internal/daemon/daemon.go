@@ -51,6 +51,7 @@ type Daemon struct {
 	identity  *identity.Authority
 	tokenKey  imds.Key
 	hosts     *hostsfile.File
+	ssh       *sshHosts
 
 	// What makes guests known, and what they are known by.
 	libvirt   *libvirtSync
@@ -107,6 +108,9 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	if d.identity, err = d.openIdentity(cfg); err != nil {
 		return nil, errors.Join(err, d.inventory.Close())
 	}
+	if d.ssh, err = d.openSSH(ctx); err != nil {
+		return nil, errors.Join(err, d.inventory.Close())
+	}
 	if d.kernel, err = d.openKernel(); err != nil {
 		return nil, errors.Join(err, d.inventory.Close())
 	}
@@ -152,6 +156,7 @@ func (d *Daemon) backend(intake *admin.UploadLimiter) admin.Backend {
 		Explain:   d.explain,
 		Identity:  d.identity.Certificate,
 		Metrics:   d.metrics.Handler(),
+		SSH:       d.ssh,
 		Intake:    intake,
 		Reload:    d.reload,
 		Log:       d.log,

@@ -21,6 +21,7 @@ import (
 type router struct {
 	http.Handler
 	renderer *userdata.Renderer
+	networks []instance.Network
 }
 
 func (d *Daemon) newRouter(cfg *config.Config, networks []instance.Network) *router {
@@ -48,7 +49,7 @@ func (d *Daemon) newRouter(cfg *config.Config, networks []instance.Network) *rou
 			"openstack":       gate.Frontend("openstack", openstack.New(site, renderer, d.inventory)),
 			"nocloud":         gate.Frontend("nocloud", nocloud.New(site, renderer)),
 		},
-	}), renderer}
+	}), renderer, networks}
 }
 
 // frontends are chosen by the first name of a path in normal form; root has the

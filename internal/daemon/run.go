@@ -82,6 +82,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	background.Go(func() { d.ports.Run(work) })
 	d.onChange(work, &background, func([]instance.Event) { d.ports.Wake() })
 	d.onChange(work, &background, d.forgetReleased)
+	d.onChange(work, &background, d.ssh.keys.Forget)
+	background.Go(func() { d.ssh.keys.Run(work) })
 	d.followGuests(work, &background)
 	if err := d.startNetworks(work); err != nil {
 		return err
