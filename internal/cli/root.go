@@ -58,7 +58,8 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 	root.PersistentFlags().StringP("config", "c", defaultConfig, "configuration `FILE` ($MDSERVER_CONFIG)")
 	root.PersistentFlags().String("socket", "", "control `SOCKET` of the server ($MDSERVER_SOCKET; default: the key socket of the configuration)")
 	colorFlag(root)
-	addGroup(root, groupGuests, instanceCommand(), inventoryCommand(), networkCommand(), smbiosCommand(), identityCommand())
+	addGroup(root, groupGuests, instanceCommand(), inventoryCommand(), networkCommand(), sshCommand(), sshConfigCommand(), knownHostsCommand(),
+		smbiosCommand(), identityCommand())
 	addGroup(root, groupUserdata, userdataCommand(), templateCommand())
 	addGroup(root, groupServer, serveCommand(), statusCommand(), metricsCommand(), reloadCommand(), configCommand())
 	addGroup(root, groupDiagnosis, doctorCommand(), explainCommand(), debugCommand())
