@@ -78,7 +78,7 @@ func sshArguments(cmd *cobra.Command, guest api.SSHGuest, further []string) []st
 // sshOptions are the options of ssh_config(5) for a guest.
 func sshOptions(cmd *cobra.Command, guest api.SSHGuest) [][2]string {
 	// By its alias ssh asks for the keys of this guest, even if another one has the address by now.
-	options := [][2]string{{"HostName", guest.Addresses[0].String()}, {"HostKeyAlias", guest.Hostname}}
+	options := [][2]string{{"HostName", guest.Addresses[0].String()}, {"HostKeyAlias", strings.ToLower(guest.Hostname)}}
 	if guest.User != "" {
 		options = append(options, [2]string{"User", guest.User})
 	}
