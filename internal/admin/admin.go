@@ -67,6 +67,8 @@ type Backend struct {
 	Identity func() []byte
 	// Metrics answers with the metrics in the format of Prometheus.
 	Metrics http.Handler
+	// SSH lists what SSH clients need to know of guests.
+	SSH SSH
 	// Intake bounds what definitions take that arrive by this interface.
 	Intake *UploadLimiter
 	Reload func(context.Context) (api.Reloaded, error)
@@ -103,6 +105,8 @@ func (b Backend) routes() map[string]http.HandlerFunc {
 		"GET /v1/status":        func(w http.ResponseWriter, _ *http.Request) { answer(w, b.Status()) },
 		"GET /v1/identity":      func(w http.ResponseWriter, _ *http.Request) { httpcommon.Text(w, string(b.Identity())) },
 		"GET /v1/metrics":       func(w http.ResponseWriter, r *http.Request) { b.Metrics.ServeHTTP(w, r) },
+		"GET /v1/ssh":           b.ssh,
+		"GET /v1/ssh/ca":        b.sshCA,
 		"POST /v1/reload":       b.reload,
 		"GET /v1/debug":         rootOnly(debug),
 		"GET /v1/usage":         rootOnly(usage),

@@ -8,6 +8,7 @@ const (
 	CodeNotFound       ErrorCode = "not_found"
 	CodeNoPassword     ErrorCode = "no_password"
 	CodeNoBoot         ErrorCode = "no_boot"
+	CodeNoHostCA       ErrorCode = "no_host_ca"
 	CodeAmbiguous      ErrorCode = "ambiguous"
 	CodeInvalid        ErrorCode = "invalid"
 	CodeTooLarge       ErrorCode = "too_large"
@@ -56,6 +57,7 @@ var ErrorCodes = []struct {
 	{CodeAmbiguous, "several guests have this name, address or host name"},
 	{CodeNoPassword, "the guest has posted no password"},
 	{CodeNoBoot, "the boot, or what the guest got in it, is not on record"},
+	{CodeNoHostCA, "the server signs no host certificates"},
 	{CodeInvalid, "a domain definition, an import or an argument is invalid"},
 	{CodeTooLarge, "a domain definition is too large"},
 	{CodeNoInterface, "the domain has no interface on a served network"},

@@ -29,6 +29,8 @@ func messages() map[string]any {
 		"Refusals":    &[]api.Refusal{},
 		"Registered":  &api.Registered{},
 		"Reloaded":    &api.Reloaded{},
+		"SSHGuests":   &[]api.SSHGuest{},
+		"SSHKey":      &api.SSHKey{},
 		"Status":      &api.Status{},
 		"Usage":       &api.Usage{},
 	}

@@ -10,6 +10,8 @@ import (
 // Groups of commands in the help of the root command.
 var (
 	groupGuests      = &cobra.Group{ID: "guests", Title: "Guests and networks:"}
+	groupBoots       = &cobra.Group{ID: "boots", Title: "Boots:"}
+	groupSSH         = &cobra.Group{ID: "ssh", Title: "SSH:"}
 	groupUserdata    = &cobra.Group{ID: "userdata", Title: "User-data:"}
 	groupServer      = &cobra.Group{ID: "server", Title: "Server:"}
 	groupDiagnosis   = &cobra.Group{ID: "diagnosis", Title: "Diagnosis:"}

@@ -10,7 +10,7 @@ import (
 )
 
 // verbs are the words that summaries of commands begin with.
-var verbs = strings.Fields(`Add Back Check Compare Debug Diagnose Explain Export Give Import Install List Make Print Register
+var verbs = strings.Fields(`Add Back Check Compare Connect Debug Diagnose Explain Export Give Import Install List Make Print Register
 	Reload Remove Render Replace Run Save Serve Show Start Verify Wait Write`)
 
 // everyCommand runs a test for each command that helps people.
@@ -100,7 +100,7 @@ func exampleWords(line string) []string {
 }
 
 // freeText are flags whose values the program cannot list.
-var freeText = []string{"install --user", "launcher --client"}
+var freeText = []string{"install --user", "launcher --client", "ca --hosts"}
 
 // The shell completes the value of each flag: a word of a list, or a file.
 func TestFlagsComplete(t *testing.T) {

@@ -28,7 +28,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata/script",
 		Setup: setupScript,
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor, "harmless": harmless},
+		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor, "harmless": harmless, "reported": reported},
 	})
 }
 

@@ -13,6 +13,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"os/user"
 	"strconv"
 	"syscall"
 
@@ -179,6 +181,31 @@ func (c *Client) Identity(ctx context.Context) ([]byte, error) {
 	return certificate, c.call(ctx, http.MethodGet, "/v1/identity", nil, &certificate)
 }
 
+// SSHGuests lists what SSH clients need to know of all guests, sorted by name.
+func (c *Client) SSHGuests(ctx context.Context) ([]api.SSHGuest, error) {
+	var all []api.SSHGuest
+	return all, c.call(ctx, http.MethodGet, "/v1/ssh", nil, &all)
+}
+
+// SSHGuest is what SSH clients need to know of one guest.
+func (c *Client) SSHGuest(ctx context.Context, ref string) (api.SSHGuest, error) {
+	var one [1]api.SSHGuest
+	return one[0], c.call(ctx, http.MethodGet, "/v1/ssh?"+query("ref", ref), nil, &one)
+}
+
+// SSHHost is the guest, in a list, that SSH clients mean by a host: a name or an
+// address, maybe with a port. The list is empty if there is none.
+func (c *Client) SSHHost(ctx context.Context, host string) ([]api.SSHGuest, error) {
+	var found []api.SSHGuest
+	return found, c.call(ctx, http.MethodGet, "/v1/ssh?"+query("host", host), nil, &found)
+}
+
+// HostCA is the key by which the server signs host certificates.
+func (c *Client) HostCA(ctx context.Context) (api.SSHKey, error) {
+	var key api.SSHKey
+	return key, c.call(ctx, http.MethodGet, "/v1/ssh/ca", nil, &key)
+}
+
 // Status returns the state of the server.
 func (c *Client) Status(ctx context.Context) (api.Status, error) {
 	var status api.Status
@@ -263,7 +290,19 @@ func (c *Client) explain(err error) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w: nothing listens on %s; start it with `systemctl start mdserver`, or name its configuration with --config", ErrNotRunning, c.socket)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: no access to %s: run as root or as a member of the socket's group", ErrUnreachable, c.socket)
+		return fmt.Errorf("%w: no access to %s: run as root or as a member of %s", ErrUnreachable, c.socket, groupOf(c.socket))
 	}
 	return fmt.Errorf("%w at %s: %w", ErrUnreachable, c.socket, err)
+}
+
+// groupOf names the group of a file, as far as it is known.
+func groupOf(path string) string {
+	if info, err := os.Stat(path); err == nil {
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			if group, err := user.LookupGroupId(strconv.Itoa(int(stat.Gid))); err == nil {
+				return "the group " + group.Name
+			}
+		}
+	}
+	return "the socket's group"
 }

@@ -22,6 +22,7 @@ type Config struct {
 	Service      Service
 	Libvirt      Libvirt
 	Metrics      Metrics
+	SSH          SSH
 	Files        Files
 
 	values    *values           // as read, for Values and Dump

@@ -90,6 +90,7 @@ var sections = []section{
 		"meaning."},
 	{"libvirt", "The connection to libvirt."},
 	{"metrics", "Monitoring. docs/howto/monitoring.md shows the steps."},
+	{"ssh", "SSH host keys of guests; docs/howto/ssh.md shows the steps."},
 	{"service", "Names of this host for `/service/` and for EC2."},
 	{"_include_", "Further files, read after the main file: first the directories, then the files. If several\n" +
 		"set a key, the last one wins. Missing files are ignored. Only the main file may have this\n" +
@@ -97,7 +98,7 @@ var sections = []section{
 }
 
 // table holds every key, section by section.
-var table = slices.Concat(serverKeys, accessKeys, registrationKeys, logKeys, publicKeys, dnsmasqKeys, rebindKeys, localNameKeys, dhcpKeys, networkKeys, networkDHCPKeys, templateKeys, serviceKeys, libvirtKeys, metricsKeys, includeKeys)
+var table = slices.Concat(serverKeys, accessKeys, registrationKeys, logKeys, publicKeys, dnsmasqKeys, rebindKeys, localNameKeys, dhcpKeys, networkKeys, networkDHCPKeys, templateKeys, serviceKeys, libvirtKeys, metricsKeys, sshKeys, includeKeys)
 
 // index finds a row by its full name.
 var index = func() map[string]*key {

@@ -53,6 +53,7 @@ type Daemon struct {
 	identity  *identity.Authority
 	tokenKey  imds.Key
 	hosts     *hostsfile.File
+	ssh       *sshHosts
 
 	// What makes guests known, and what they are known by.
 	libvirt   *libvirtSync
@@ -110,11 +111,14 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	if d.identity, err = d.openIdentity(cfg); err != nil {
 		return nil, errors.Join(err, d.inventory.Close())
 	}
+	if d.ssh, err = d.openSSH(ctx); err != nil {
+		return nil, errors.Join(err, d.inventory.Close())
+	}
 	if d.kernel, err = d.openKernel(); err != nil {
 		return nil, errors.Join(err, d.inventory.Close())
 	}
 	d.openTimeline(cfg)
-	d.reports = report.New(d.timeline, noHostKeys{})
+	d.reports = report.New(d.timeline, d.ssh)
 	d.admission = admission.New(admissionPolicy(cfg, networks.Configured(cfg)), liveGuests{d.inventory}, d.kernel, d.log)
 	d.addresses = bridge.New(d.log)
 	d.ports = portsecurity.New(d.guests, d.log.With("part", "port security"))
@@ -160,6 +164,7 @@ func (d *Daemon) backend(intake *admin.UploadLimiter) admin.Backend {
 		Content:    d.timeline.Content,
 		Registered: d.noteRegistered,
 		Identity:   d.identity.Certificate,
+		SSH:        d.ssh,
 		Metrics:    d.metrics.Handler(),
 		Intake:     intake,
 		Reload:     d.reload,

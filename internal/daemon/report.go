@@ -3,9 +3,6 @@ package daemon
 import (
 	"net/netip"
 
-	"github.com/google/uuid"
-	"golang.org/x/crypto/ssh"
-
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
 	"mdserver/internal/report"
@@ -51,9 +48,3 @@ func reportAddress(cfg *config.Config, guest *instance.Instance) netip.Addr {
 	}
 	return netip.Addr{}
 }
-
-// noHostKeys keeps no host keys.
-type noHostKeys struct{}
-
-func (noHostKeys) Keep(uuid.UUID, []ssh.PublicKey)                       {}
-func (noHostKeys) Certify(uuid.UUID, []ssh.PublicKey) []*ssh.Certificate { return nil }

@@ -22,6 +22,7 @@ import (
 type router struct {
 	http.Handler
 	renderer *userdata.Renderer
+	networks []instance.Network
 }
 
 func (d *Daemon) newRouter(cfg *config.Config, networks []instance.Network) *router {
@@ -51,7 +52,7 @@ func (d *Daemon) newRouter(cfg *config.Config, networks []instance.Network) *rou
 			"nocloud":         gate.Frontend("nocloud", nocloud.New(site, served)),
 			report.Name:       d.reports, // without a token: cloud-init's webhook has none
 		},
-	}), renderer}
+	}), renderer, networks}
 }
 
 // frontends are chosen by the first name of a path in normal form; root has the

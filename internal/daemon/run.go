@@ -86,6 +86,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.forgetReleased(events)
 		d.timeline.Wake()
 	})
+	d.onChange(work, &background, d.ssh.keys.Forget)
+	background.Go(func() { d.ssh.keys.Run(work) })
 	d.followGuests(work, &background)
 	if err := d.startNetworks(work); err != nil {
 		return err

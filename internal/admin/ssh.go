@@ -1,0 +1,51 @@
+package admin
+
+import (
+	"errors"
+	"net/http"
+
+	"mdserver/internal/api"
+	"mdserver/internal/instance"
+)
+
+// SSH is what SSH clients ask for.
+type SSH interface {
+	// Describe returns what clients need to know of a guest.
+	Describe(*instance.Instance) api.SSHGuest
+	// Find returns the guest that a client means by a host.
+	Find(host string) (*instance.Instance, bool)
+	// CA is the key by which host certificates are signed; false if none are.
+	CA() (api.SSHKey, bool)
+}
+
+func (b Backend) ssh(w http.ResponseWriter, r *http.Request) {
+	list := []api.SSHGuest{}
+	query := r.URL.Query()
+	switch {
+	case query.Has("ref"):
+		guest, err := b.find(query.Get("ref"))
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		list = append(list, b.SSH.Describe(guest))
+	case query.Has("host"):
+		if guest, ok := b.SSH.Find(query.Get("host")); ok {
+			list = append(list, b.SSH.Describe(guest))
+		}
+	default:
+		for guest := range b.Inventory.Snapshot().All() {
+			list = append(list, b.SSH.Describe(guest))
+		}
+	}
+	answer(w, list)
+}
+
+func (b Backend) sshCA(w http.ResponseWriter, _ *http.Request) {
+	key, ok := b.SSH.CA()
+	if !ok {
+		refuseWith(w, http.StatusConflict, api.CodeNoHostCA, errors.New("the server signs no host certificates; set host_ca = yes in the section [ssh] of its configuration"))
+		return
+	}
+	answer(w, key)
+}

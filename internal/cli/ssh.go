@@ -1,0 +1,234 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"mdserver/internal/api"
+	"mdserver/internal/client"
+)
+
+func sshCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "ssh [USER@]NAME [-- ARGUMENT...]",
+		Short: "Connect to a guest with ssh",
+		Long: `Connect to a guest with ssh, at its present address. If the guest has reported
+its host keys, ssh asks no question, accepts those keys only, and does not read
+its known_hosts files. If the guest has not, ssh uses these files as usual.
+
+The user is USER, or the metadata key ssh_user, or the configuration's ssh.user,
+or what ssh chooses. The arguments go to ssh after the host: options, and a
+command to run. The exit code is that of ssh. It needs OpenSSH 8.5 or later.
+
+` + refHelp + ` For a guest with the name of a command below,
+write "mdserver ssh -- NAME".`,
+		Example: `  mdserver ssh web1
+  mdserver ssh root@web1 -- -L 8080:localhost:80 uptime`,
+		Args:              atLeast(1),
+		ValidArgsFunction: completeGuests,
+		RunE: withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
+			user, ref, given := cutUser(args[0])
+			guest, err := server.SSHGuest(cmd.Context(), ref)
+			if err != nil {
+				return err
+			}
+			if given {
+				guest.User = user
+			}
+			if len(guest.Addresses) == 0 {
+				return fmt.Errorf("guest %q has no address", guest.Name)
+			}
+			if len(guest.Keys) == 0 {
+				printf(cmd.ErrOrStderr(), "mdserver: %s has not reported its host keys; ssh looks for them in its known_hosts files\n", printable(guest.Name))
+			}
+			return execSSH(sshArguments(cmd, guest, args[1:]))
+		}),
+	}
+	cmd.AddCommand(sshCACommand())
+	return cmd
+}
+
+// cutUser splits USER@NAME.
+func cutUser(text string) (user, ref string, given bool) {
+	if i := strings.LastIndexByte(text, '@'); i > 0 {
+		return text[:i], text[i+1:], true
+	}
+	return "", text, false
+}
+
+// sshArguments are the arguments of ssh, without its own name.
+func sshArguments(cmd *cobra.Command, guest api.SSHGuest, further []string) []string {
+	var list []string
+	for _, option := range sshOptions(cmd, guest) {
+		if option[0] != "HostName" {
+			list = append(list, "-o", option[0]+"="+option[1])
+		}
+	}
+	return append(append(list, guest.Addresses[0].String()), further...)
+}
+
+// sshOptions are the options of ssh_config(5) for a guest.
+func sshOptions(cmd *cobra.Command, guest api.SSHGuest) [][2]string {
+	// By its alias ssh asks for the keys of this guest, even if another one has the address by now.
+	options := [][2]string{{"HostName", guest.Addresses[0].String()}, {"HostKeyAlias", strings.ToLower(guest.Hostname)}}
+	if guest.User != "" {
+		options = append(options, [2]string{"User", guest.User})
+	}
+	if len(guest.Keys) > 0 {
+		// Other files may have keys of an earlier guest with this name.
+		options = append(options, [2]string{"KnownHostsCommand", knownHostsCommandLine(cmd)}, [2]string{"UserKnownHostsFile", os.DevNull},
+			[2]string{"GlobalKnownHostsFile", os.DevNull}, [2]string{"StrictHostKeyChecking", "yes"})
+	}
+	return options
+}
+
+// knownHostsCommandLine is the value of ssh's option KnownHostsCommand that asks
+// the same server as this command. ssh wants an absolute path.
+func knownHostsCommandLine(cmd *cobra.Command) string {
+	words := []string{programPath()}
+	if socket := socketFlag(cmd); socket != "" {
+		words = append(words, "--socket", absolute(socket))
+	} else if configNamed(cmd) {
+		words = append(words, "--config", absolute(configFile(cmd, nil)))
+	}
+	for i, word := range words {
+		word = strings.ReplaceAll(word, "%", "%%")
+		if strings.ContainsAny(word, " \t\"'\\#") {
+			word = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(word) + `"`
+		}
+		words[i] = word
+	}
+	return strings.Join(append(words, "known-hosts", "--ssh=%I", "%H"), " ")
+}
+
+// programPath is the path by which this program was called.
+func programPath() string {
+	if path, err := exec.LookPath(os.Args[0]); err == nil {
+		return absolute(path)
+	}
+	path, _ := os.Executable() // Linux always knows it
+	return path
+}
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// execSSH replaces this program by ssh.
+func execSSH(arguments []string) error {
+	path, err := exec.LookPath("ssh")
+	if err != nil {
+		return fmt.Errorf("ssh is not installed: %w", err)
+	}
+	if err := unix.Exec(path, append([]string{"ssh"}, arguments...), os.Environ()); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// hostCA is what `mdserver ssh ca --json` prints.
+type hostCA struct {
+	api.SSHKey
+	Hosts string `json:"hosts"`
+	Line  string `json:"line"` // of known_hosts
+}
+
+func sshCACommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "ca",
+		Short: "Print the known_hosts line that trusts the guests' host certificates",
+		Long: `Print the known_hosts line for the host certificates of guests. With this line,
+ssh trusts the certificates that the server signs. It is the same for all guests,
+also for future ones. The server signs if the configuration has host_ca = yes in
+the section [ssh].
+
+A certificate holds for the names and addresses of one guest. With --hosts, the
+client trusts certificates for some names and addresses only.`,
+		Example: `  mdserver ssh ca | sudo tee -a /etc/ssh/ssh_known_hosts
+  mdserver ssh ca --hosts '*.vm.example.net,10.122.*' >> ~/.ssh/known_hosts`,
+		Args: exactly(0),
+	}
+	hosts := cmd.Flags().String("hosts", "*", "host `PATTERNS` of ssh, separated by commas; certificates of other hosts are not trusted")
+	text := func(w io.Writer, ca hostCA) error { return printf(w, "%s\n", ca.Line) }
+	return query(cmd, view[hostCA]{text: text}, func(ctx context.Context, server *client.Client, _ []string) (hostCA, error) {
+		if *hosts == "" || strings.ContainsAny(*hosts, " \t\r\n#") {
+			return hostCA{}, &exitError{exitUsage, fmt.Errorf("--hosts %q: accepted are patterns without spaces, separated by commas", *hosts)}
+		}
+		key, err := server.HostCA(ctx)
+		return hostCA{key, *hosts, "@cert-authority " + *hosts + " " + key.Type + " " + key.Key + " mdserver"}, err
+	})
+}
+
+func sshConfigCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "ssh-config [NAME...]",
+		Short: "Print an ssh configuration for the guests",
+		Long: `Print a configuration for ssh with an entry for each guest: its names and
+addresses, its present address, the user as far as it is known, and where ssh
+finds its host keys. Include it in ~/.ssh/config, and print it again when guests
+were added or got other addresses. It needs OpenSSH 8.5 or later.
+
+For a guest that has reported its host keys, ssh accepts those and no others.
+
+` + refHelp,
+		Example: `  mdserver ssh-config > ~/.ssh/mdserver.conf
+  sed -i '1i Include mdserver.conf' ~/.ssh/config`,
+		Args:              atLeast(0),
+		ValidArgsFunction: completeGuests,
+	}
+	return query(cmd, view[[]api.SSHGuest]{text: func(w io.Writer, guests []api.SSHGuest) error {
+		return printSSHConfig(w, cmd, guests)
+	}}, sshGuests)
+}
+
+func printSSHConfig(w io.Writer, cmd *cobra.Command, guests []api.SSHGuest) error {
+	for _, guest := range guests {
+		if len(guest.Addresses) == 0 {
+			printf(w, "# %s has no address\n", printable(guest.Name))
+			continue
+		}
+		printf(w, "Host %s\n", strings.Join(hostsOf(guest), " "))
+		for _, option := range sshOptions(cmd, guest) {
+			if err := printf(w, "    %s %s\n", option[0], option[1]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// hostsOf are the names and addresses of a guest.
+func hostsOf(guest api.SSHGuest) []string {
+	hosts := append([]string{}, guest.Names...)
+	for _, addr := range guest.Addresses {
+		hosts = append(hosts, addr.String())
+	}
+	return hosts
+}
+
+// sshGuests are the guests that are named, or all.
+func sshGuests(ctx context.Context, server *client.Client, refs []string) ([]api.SSHGuest, error) {
+	if len(refs) == 0 {
+		return server.SSHGuests(ctx)
+	}
+	guests := []api.SSHGuest{}
+	for _, ref := range refs {
+		guest, err := server.SSHGuest(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		guests = append(guests, guest)
+	}
+	return guests, nil
+}

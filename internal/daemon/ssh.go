@@ -1,0 +1,95 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/crypto/ssh"
+
+	"mdserver/internal/api"
+	"mdserver/internal/hostkeys"
+	"mdserver/internal/instance"
+)
+
+// sshHosts is what SSH clients are told of guests, and what guests are given to
+// show to them.
+type sshHosts struct {
+	d         *Daemon
+	keys      *hostkeys.Keys
+	authority *hostkeys.Authority
+}
+
+func (d *Daemon) openSSH(ctx context.Context) (*sshHosts, error) {
+	keys, err := hostkeys.Open(ctx, d.store, d.inventory.Snapshot, d.log)
+	if err != nil {
+		return nil, err
+	}
+	authority, err := hostkeys.OpenAuthority(ctx, d.store)
+	if err != nil {
+		return nil, err
+	}
+	return &sshHosts{d, keys, authority}, nil
+}
+
+func (h *sshHosts) directory() hostkeys.Directory {
+	return hostkeys.Directory{Guests: h.d.inventory.Snapshot(), Networks: h.d.router.Load().networks}
+}
+
+// Keep records the host keys that a guest reports.
+func (h *sshHosts) Keep(guest uuid.UUID, keys []ssh.PublicKey) { h.keys.Keep(guest, keys) }
+
+// Certify signs host certificates for keys that a guest reports. There are none
+// unless the configuration asks for them.
+func (h *sshHosts) Certify(id uuid.UUID, keys []ssh.PublicKey) []*ssh.Certificate {
+	settings, names := h.d.config.Load().SSH, h.directory()
+	guest, ok := names.Guests.ByUUID(id)
+	if !settings.HostCA || !ok {
+		return nil
+	}
+	certificates, err := h.authority.Certify(guest, names, keys, settings.CertificateLifetime)
+	if err != nil {
+		h.d.log.Error("a guest got no ssh host certificates", "guest", guest.Name, "uuid", id, "error", err)
+	}
+	return certificates
+}
+
+// Find implements admin.SSH.
+func (h *sshHosts) Find(host string) (*instance.Instance, bool) { return h.directory().Find(host) }
+
+// CA implements admin.SSH.
+func (h *sshHosts) CA() (api.SSHKey, bool) {
+	return sshKey(h.authority.PublicKey()), h.d.config.Load().SSH.HostCA
+}
+
+// Describe implements admin.SSH.
+func (h *sshHosts) Describe(guest *instance.Instance) api.SSHGuest {
+	record := h.keys.Of(guest)
+	described := api.SSHGuest{
+		Name: guest.Name, UUID: guest.UUID, Hostname: guest.Hostname,
+		Names: h.directory().Names(guest), Addresses: hostkeys.Addresses(guest),
+		User: cmp.Or(guest.Metadata.SSHUser(), h.d.config.Load().SSH.User),
+		Keys: []api.SSHKey{}, Since: known(record.Since), Reported: known(record.Reported),
+	}
+	for _, key := range record.Keys {
+		described.Keys = append(described.Keys, sshKey(key))
+	}
+	for _, change := range record.Changes {
+		described.Changes = append(described.Changes, api.SSHKeysChange(change))
+	}
+	return described
+}
+
+func sshKey(key ssh.PublicKey) api.SSHKey {
+	return api.SSHKey{Type: key.Type(), Key: base64.StdEncoding.EncodeToString(key.Marshal()), Fingerprint: ssh.FingerprintSHA256(key)}
+}
+
+// known is a time, or nil for one that is not known.
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

@@ -1,0 +1,302 @@
+package hostkeys
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/crypto/ssh"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+)
+
+func fingerprints(keys []ssh.PublicKey) []string {
+	list := []string{}
+	for _, key := range keys {
+		list = append(list, ssh.FingerprintSHA256(key))
+	}
+	return list
+}
+
+func (h *house) expect(guest *instance.Instance, want ...ssh.PublicKey) Record {
+	h.t.Helper()
+	record := h.keys.Of(guest)
+	if got, want := fmt.Sprint(fingerprints(record.Keys)), fmt.Sprint(fingerprints(want)); got != want {
+		h.t.Errorf("the keys of %s are %s, want %s", guest.Name, got, want)
+	}
+	return record
+}
+
+func TestKeysSurviveARestart(t *testing.T) {
+	h := newHouse(t)
+	web := h.start(1, "web", "mds")
+	h.expect(web)
+	h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 1)})
+	h.expect(web, hostKey(t, 1))
+	h.save()
+	h.reopen()
+	record := h.expect(web, hostKey(t, 1))
+	if record.Since.IsZero() || record.Reported.IsZero() || len(record.Changes) != 0 {
+		t.Errorf("%+v", record)
+	}
+}
+
+func TestKeysGoWithTheGuest(t *testing.T) {
+	for name, whenForgotten := range map[string]func(*house){"at once": func(*house) {}, "after a restart": (*house).reopen} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			web, db := h.start(1, "web", "mds"), h.start(2, "db", "mds")
+			h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 1)})
+			h.keys.Keep(db.UUID, []ssh.PublicKey{hostKey(t, 2)})
+			h.save()
+			if name == "at once" {
+				h.release(web)
+			} else if _, err := h.inv.Release(t.Context(), "web"); err != nil {
+				t.Fatal(err)
+			}
+			whenForgotten(h)
+			h.save()
+			notes, err := h.store.Notes(t.Context())
+			if err != nil || len(notes) != 1 || notes[notePrefix+db.UUID.String()] == "" {
+				t.Errorf("the notes are %q, %v; want those of db alone", notes, err)
+			}
+			web = h.start(1, "web", "mds") // back again, with its instance-id
+			h.expect(web)
+			h.expect(db, hostKey(t, 2))
+		})
+	}
+}
+
+func TestKeysGoWithReprovision(t *testing.T) {
+	h := newHouse(t)
+	web := h.start(1, "web", "mds")
+	h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 1)})
+	feed := h.inv.Subscribe()
+	defer feed.Close()
+	again, err := h.inv.Reprovision(t.Context(), "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.expect(&again) // even before the event arrives
+	h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 2)})
+	h.follow(feed)
+	if record := h.expect(&again, hostKey(t, 2)); len(record.Changes) != 0 {
+		t.Errorf("new keys after a reprovision are a change: %+v", record.Changes)
+	}
+}
+
+// The last report wins, and the change is on record.
+func TestChangeUnderOneInstanceID(t *testing.T) {
+	h := newHouse(t)
+	web := h.start(1, "web", "mds")
+	h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 1), hostKey(t, 2)})
+	h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 2), hostKey(t, 1)}) // the order makes no change
+	if record := h.keys.Of(web); len(record.Changes) != 0 {
+		t.Errorf("the same keys are a change: %+v", record.Changes)
+	}
+	h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 2), hostKey(t, 3)})
+	h.save()
+	h.reopen()
+	record := h.keys.Of(web)
+	if len(record.Keys) != 2 || len(record.Changes) != 1 {
+		t.Fatalf("%+v", record)
+	}
+	change := record.Changes[0]
+	if fmt.Sprint(change.Added, change.Removed) != fmt.Sprint(fingerprints([]ssh.PublicKey{hostKey(t, 3)}), fingerprints([]ssh.PublicKey{hostKey(t, 1)})) {
+		t.Errorf("the change is %+v", change)
+	}
+	for n := range 50 {
+		h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, n)})
+	}
+	if record := h.expect(web, hostKey(t, 49)); len(record.Changes) != maxChanges {
+		t.Errorf("%d changes are kept, want %d", len(record.Changes), maxChanges)
+	}
+}
+
+func TestReportsOfStrangersAreIgnored(t *testing.T) {
+	h := newHouse(t)
+	h.keys.Keep(uuid.New(), []ssh.PublicKey{hostKey(t, 1)})
+	h.save()
+	if notes, err := h.store.Notes(t.Context()); err != nil || len(notes) != 0 {
+		t.Errorf("notes: %q, %v", notes, err)
+	}
+}
+
+func newKeyOf(t *testing.T, public any) ssh.PublicKey {
+	t.Helper()
+	key, err := ssh.NewPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func rsaKey(t *testing.T, bits int) ssh.PublicKey {
+	n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
+	return newKeyOf(t, &rsa.PublicKey{N: n.Add(n, big.NewInt(1)), E: 65537})
+}
+
+func TestAcceptable(t *testing.T) {
+	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ec, ed, good := newKeyOf(t, &curve.PublicKey), hostKey(t, 1), rsaKey(t, 2048)
+	signer, err := ssh.NewSignerFromKey(curve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate := &ssh.Certificate{Key: ed, CertType: ssh.HostCert}
+	if err := certificate.SignCert(rand.Reader, signer); err != nil {
+		t.Fatal(err)
+	}
+	p, q := new(big.Int).SetBit(big.NewInt(1), 1023, 1), new(big.Int).SetBit(big.NewInt(1), 159, 1)
+	dsa, err := ssh.ParsePublicKey(ssh.Marshal(struct {
+		Name       string
+		P, Q, G, Y *big.Int
+	}{"ssh-dss", p, q, big.NewInt(2), big.NewInt(3)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	many := []ssh.PublicKey{}
+	for n := range 20 {
+		many = append(many, hostKey(t, n))
+	}
+	for _, tt := range []struct {
+		name string
+		keys []ssh.PublicKey
+		want int
+		says string
+	}{
+		{"nothing", nil, 0, ""},
+		{"one of each", []ssh.PublicKey{good, ec, ed}, 3, ""},
+		{"one twice", []ssh.PublicKey{ed, ed}, 1, ""},
+		{"a short RSA key", []ssh.PublicKey{rsaKey(t, 1024), ed}, 1, "of 1024 bits, at least 2048"},
+		{"a long RSA key", []ssh.PublicKey{rsaKey(t, 16384)}, 1, ""},
+		{"a huge RSA key", []ssh.PublicKey{rsaKey(t, 65536)}, 0, "at most 4096"},
+		{"DSA", []ssh.PublicKey{dsa, ed}, 1, `type "ssh-dss"`},
+		{"a certificate", []ssh.PublicKey{certificate}, 0, "ssh-ed25519-cert-v01@openssh.com"},
+		{"too many", many, maxKeys, "20 keys"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := Acceptable(tt.keys)
+			if len(got) != tt.want || (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("%d keys, %v; want %d, %q", len(got), err, tt.want, tt.says)
+			}
+		})
+	}
+	got, _ := Acceptable([]ssh.PublicKey{good, ec, ed})
+	if got[0].Type() != ssh.KeyAlgoED25519 || got[1].Type() != ssh.KeyAlgoECDSA256 || got[2].Type() != ssh.KeyAlgoRSA {
+		t.Errorf("the order is %s, %s, %s", got[0].Type(), got[1].Type(), got[2].Type())
+	}
+}
+
+func TestReportWithoutGoodKeysChangesNothing(t *testing.T) {
+	h := newHouse(t)
+	web := h.start(1, "web", "mds")
+	h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 1)})
+	h.keys.Keep(web.UUID, nil)
+	h.keys.Keep(web.UUID, []ssh.PublicKey{rsaKey(t, 1024)})
+	h.expect(web, hostKey(t, 1))
+}
+
+func TestDamagedNotesAreForgotten(t *testing.T) {
+	h := newHouse(t)
+	web, db := h.start(1, "web", "mds"), h.start(2, "db", "mds")
+	h.keys.Keep(db.UUID, []ssh.PublicKey{hostKey(t, 2)})
+	h.save()
+	for _, text := range []string{"{", "{}", `{"keys":["AAAA"]}`, `{"keys":[]}`, "null"} {
+		if err := h.store.SetNote(t.Context(), notePrefix+web.UUID.String(), text); err != nil {
+			t.Fatal(err)
+		}
+		h.reopen()
+		h.expect(web)
+		h.expect(db, hostKey(t, 2))
+		h.save()
+		if left, err := h.store.Note(t.Context(), notePrefix+web.UUID.String()); err != nil || left != "" {
+			t.Errorf("%s is left as %q, %v", text, left, err)
+		}
+	}
+}
+
+// failing are notes that cannot be written for a while.
+type failing struct {
+	inventory.Store
+	fails int
+}
+
+func (f *failing) SetNote(ctx context.Context, key, text string) error {
+	if f.fails--; f.fails >= 0 {
+		return errors.New("no space left on device")
+	}
+	return f.Store.SetNote(ctx, key, text)
+}
+
+func TestFailedWritesAreTriedAgain(t *testing.T) {
+	h := newHouse(t)
+	h.keys.notes = &failing{Store: h.store, fails: 1}
+	guests := []*instance.Instance{h.start(1, "a", "mds"), h.start(2, "b", "mds"), h.start(3, "c", "mds")}
+	for n, guest := range guests {
+		h.keys.Keep(guest.UUID, []ssh.PublicKey{hostKey(t, n)})
+	}
+	if err := h.keys.write(t.Context()); err == nil {
+		t.Fatal("a write that failed is not reported")
+	}
+	if err := h.keys.write(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.reopen()
+	for n, guest := range guests {
+		h.expect(guest, hostKey(t, n))
+	}
+}
+
+// What a note says is either a record that writes the same note, or refused.
+func FuzzRecord(f *testing.F) {
+	f.Add(Record{InstanceID: "i-1", Keys: []ssh.PublicKey{hostKey(f, 1)}}.text())
+	f.Add("{}")
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := parseRecord(text)
+		if err != nil {
+			return
+		}
+		again, err := parseRecord(r.text())
+		if err != nil || len(again.Keys) != len(r.Keys) || again.InstanceID != r.InstanceID {
+			t.Errorf("%q becomes %q: %v", text, r.text(), err)
+		}
+	})
+}
+
+// Run writes reports soon after they arrive, and those of the last moment when it
+// ends.
+func TestRun(t *testing.T) {
+	h := newHouse(t)
+	web, db := h.start(1, "web", "mds"), h.start(2, "db", "mds")
+	ctx, end := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { h.keys.Run(ctx) })
+	h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 1)})
+	for note := ""; note == ""; time.Sleep(time.Millisecond) {
+		var err error
+		if note, err = h.store.Note(t.Context(), notePrefix+web.UUID.String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.keys.Keep(db.UUID, []ssh.PublicKey{hostKey(t, 2)})
+	end()
+	running.Wait()
+	h.reopen()
+	h.expect(web, hostKey(t, 1))
+	h.expect(db, hostKey(t, 2))
+}
