@@ -13,7 +13,7 @@ func BenchmarkChanged(b *testing.B) {
 	for _, n := range []int{300, 50_000} {
 		b.Run(fmt.Sprint(n, " guests"), func(b *testing.B) {
 			dir := b.TempDir()
-			files := newFileSet(Settings{BaseDir: filepath.Join(dir, "dnsmasq"), RunDir: filepath.Join(dir, "run"), NetName: "mds"})
+			files := newFileSet(host{Settings: Settings{BaseDir: filepath.Join(dir, "dnsmasq"), RunDir: filepath.Join(dir, "run"), NetName: "mds"}})
 			if err := files.makeDirs(); err != nil {
 				b.Fatal(err)
 			}

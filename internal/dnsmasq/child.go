@@ -27,7 +27,7 @@ const (
 // when it ends, stops it at the end. It stands back from a dnsmasq that the
 // pid-file names and that we did not start, for as long as that one lives.
 type child struct {
-	settings Settings
+	settings host
 	files    *fileSet
 	log      *slog.Logger
 	clients  clients
@@ -46,7 +46,7 @@ type child struct {
 	warning  string // why dnsmasq has no user of its own
 }
 
-func startChild(settings Settings, files *fileSet, log *slog.Logger, clients clients) *child {
+func startChild(settings host, files *fileSet, log *slog.Logger, clients clients) *child {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &child{
 		settings: settings, files: files, log: log, clients: clients, cancel: cancel,
@@ -213,7 +213,7 @@ func (c *child) stopOrphans() error {
 }
 
 // test has dnsmasq check a configuration, as the user that will read it.
-func (s Settings) test(ctx context.Context, start starter, conf string) error {
+func (s host) test(ctx context.Context, start starter, conf string) error {
 	ctx, cancel := context.WithTimeout(ctx, testTimeout)
 	defer cancel()
 	var out bytes.Buffer

@@ -39,7 +39,7 @@ func (s Settings) configuration() (text, digest string) {
 	c.local(s)
 	c.rebind(s)
 	c.dhcp(s)
-	c.WriteString(s.further)
+	c.WriteString(s.Lines)
 	digest = digestOf(c.String())
 	c.add("txt-record", configName+","+digest)
 	return fileHeader + c.String(), digest
@@ -66,12 +66,11 @@ func (c *directives) add(name string, value ...string) {
 }
 
 func (c *directives) identity(s Settings) {
-	user, group := s.runsAs()
-	if user != "" {
-		c.add("user", user)
+	if s.RunsAs != "" {
+		c.add("user", s.RunsAs)
 	}
-	if group != "" {
-		c.add("group", group)
+	if s.RunsAsGroup != "" {
+		c.add("group", s.RunsAsGroup)
 	}
 	c.add("pid-file", s.externalPidFile())
 }

@@ -12,7 +12,7 @@ import (
 func newFiles(t *testing.T) (files *fileSet, file, watched string) {
 	t.Helper()
 	dir := t.TempDir()
-	files = newFileSet(Settings{BaseDir: filepath.Join(dir, "dnsmasq"), RunDir: filepath.Join(dir, "run"), NetName: "mds"})
+	files = newFileSet(host{Settings: Settings{BaseDir: filepath.Join(dir, "dnsmasq"), RunDir: filepath.Join(dir, "run"), NetName: "mds"}})
 	must(t, files.makeDirs())
 	file, watched = files.settings.dhcpFile(), filepath.Join(files.settings.dnsDir(), "00000001")
 	for _, path := range []string{file, watched} {

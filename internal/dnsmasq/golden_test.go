@@ -75,7 +75,7 @@ func TestGoldenFiles(t *testing.T) {
 }
 
 // filesBelow is the text of all files below base_dir, with the mode of each.
-func filesBelow(t *testing.T, s Settings) string {
+func filesBelow(t *testing.T, s host) string {
 	t.Helper()
 	var b strings.Builder
 	must(t, filepath.WalkDir(s.BaseDir, func(path string, entry fs.DirEntry, err error) error {

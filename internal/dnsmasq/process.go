@@ -131,7 +131,7 @@ func (p *process) stop(grace time.Duration) error {
 
 // fromPidFile finds the dnsmasq that an administrator or a unit runs with our
 // configuration. None is no error.
-func (s Settings) fromPidFile() *process {
+func (s host) fromPidFile() *process {
 	for _, file := range []string{s.externalPidFile(), s.pidFile()} {
 		if p := s.fromFile(file); p != nil {
 			return p
@@ -140,7 +140,7 @@ func (s Settings) fromPidFile() *process {
 	return nil
 }
 
-func (s Settings) fromFile(file string) *process {
+func (s host) fromFile(file string) *process {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil
@@ -162,7 +162,7 @@ func (s Settings) fromFile(file string) *process {
 
 // orphans finds children of an mdserver that was killed. One whose mdserver
 // lives is an error: two of them must not fight over one network.
-func (s Settings) orphans() ([]*process, error) {
+func (s host) orphans() ([]*process, error) {
 	procs, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, fmt.Errorf("looking for dnsmasq processes: %w", err)

@@ -17,7 +17,7 @@ import (
 //
 // dnsmasq takes one DHCP message and then answers DNS in turn, so the answer
 // to a query that was sent after the release follows it by one round.
-func (s Settings) releaseLeases(ctx context.Context, leases []binding) error {
+func (s host) releaseLeases(ctx context.Context, leases []binding) error {
 	if len(leases) == 0 {
 		return nil
 	}
@@ -41,7 +41,7 @@ func (s Settings) releaseLeases(ctx context.Context, leases []binding) error {
 
 // serverID is by what name dnsmasq goes among its DHCP clients: the address
 // of its interface within the network.
-func (s Settings) serverID() netip.Addr {
+func (s host) serverID() netip.Addr {
 	local := interfaceAddrs(s.Interface)
 	if i := slices.IndexFunc(local, s.Network.Contains); i >= 0 && !slices.Contains(local, s.Gateway) {
 		return local[i]

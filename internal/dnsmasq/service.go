@@ -24,7 +24,7 @@ type Service struct {
 
 	// mu lets one of Start, Apply, Reconfigure and Close work at a time.
 	mu       sync.Mutex
-	settings Settings
+	settings host
 	runner   runner
 	files    *fileSet // nil until they are first written
 	guests   map[uuid.UUID][]entry
@@ -50,7 +50,7 @@ var errClosed = errors.New("the service for dnsmasq is closed")
 // New makes a Service that does nothing until Start.
 func New(settings Settings, log *slog.Logger) *Service {
 	return &Service{
-		settings: settings.complete(), log: log, giveUp: func() {},
+		settings: newHost(settings), log: log, giveUp: func() {},
 		runner: absent{}, peer: absent{}, guests: map[uuid.UUID][]entry{}, suspects: map[uuid.UUID]bool{}, idle: true,
 	}
 }
@@ -180,21 +180,21 @@ func (s *Service) Apply(ctx context.Context, events []instance.Event) error {
 func (s *Service) Reconfigure(ctx context.Context, settings Settings, all []instance.Instance) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	settings = settings.complete()
-	if err := errors.Join(settings.check(), settings.furtherErr); err != nil {
+	wanted := newHost(settings)
+	if err := errors.Join(wanted.check(), wanted.linesErr); err != nil {
 		return err
 	}
-	if !settings.samePlace(s.settings) || settings.Mode == Off || s.idle {
+	if !wanted.samePlace(s.settings.Settings) || wanted.Mode == Off || s.idle {
 		err := s.stop()
-		s.settings = settings
+		s.settings = wanted
 		return errors.Join(err, s.start(ctx, all))
 	}
-	err := s.reconfigure(ctx, settings, all)
+	err := s.reconfigure(ctx, wanted, all)
 	s.report(err)
 	return err
 }
 
-func (s *Service) reconfigure(ctx context.Context, settings Settings, all []instance.Instance) error {
+func (s *Service) reconfigure(ctx context.Context, settings host, all []instance.Instance) error {
 	text, digest := settings.configuration()
 	if digest != s.pub.config {
 		if err := settings.tryOut(ctx, text); err != nil {
@@ -238,7 +238,7 @@ func (s *Service) writeAll(configuration string) (bool, error) {
 
 // tryOut has dnsmasq check a configuration that is not in place yet, as the user
 // that will read it.
-func (s Settings) tryOut(ctx context.Context, text string) error {
+func (s host) tryOut(ctx context.Context, text string) error {
 	if s.Mode != Child {
 		return s.checkFurther(ctx)
 	}
@@ -253,7 +253,7 @@ func (s Settings) tryOut(ctx context.Context, text string) error {
 }
 
 // testText has dnsmasq check a configuration.
-func (s Settings) testText(ctx context.Context, start starter, text string) error {
+func (s host) testText(ctx context.Context, start starter, text string) error {
 	candidate := filepath.Join(s.scratch(), "candidate.conf")
 	if err := os.WriteFile(candidate, []byte(text), fileMode); err != nil {
 		return fmt.Errorf("writing dnsmasq's new configuration: %w", err)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -65,10 +64,9 @@ type Settings struct {
 	OwnPrefixes   []netip.Prefix // the networks that only this host may name
 	RebindDomains []string       // domains that may name private addresses, with RebindPrivate
 
-	account *account // of User; nil if there is none
-
-	further    string // the content of ConfFile
-	furtherErr error  // why it cannot be read
+	// What this host says of the above; see newHost.
+	RunsAs, RunsAsGroup string // whom the configuration names
+	Lines               string // the content of ConfFile
 }
 
 const (
@@ -111,22 +109,6 @@ func (s Settings) lease() time.Duration {
 	return max(s.LeaseTime, leastLease).Truncate(time.Second)
 }
 
-// runsAs is the user and group to name in the configuration. dnsmasq becomes them
-// when it is started as root. dnsmasq requires that they exist even if it cannot
-// change its user. So an unprivileged child without a user of its own gets the
-// name of its current user.
-func (s Settings) runsAs() (user, group string) {
-	switch {
-	case s.account != nil:
-		return s.account.name, s.account.group
-	case s.Mode == Child && os.Geteuid() != 0:
-		if own := lookupID(os.Geteuid()); own != nil {
-			return own.name, own.group
-		}
-	}
-	return s.User, ""
-}
-
 // complete fills in what may be left out.
 func (s Settings) complete() Settings {
 	if s.Binary == "" {
@@ -136,19 +118,7 @@ func (s Settings) complete() Settings {
 		s.EntryOrder = []string{"base"}
 	}
 	s.Network, s.Network6 = s.Network.Masked(), s.Network6.Masked()
-	s.account = lookup(s.User)
-	s.BaseDir, s.RunDir = absolute(s.BaseDir), absolute(s.RunDir)
-	s.further, s.furtherErr = readFurther(s.ConfFile)
 	return s
-}
-
-// absolute makes a path independent of the working directory, which a dnsmasq
-// that mdserver does not start may not share.
-func absolute(path string) string {
-	if full, err := filepath.Abs(path); err == nil {
-		return full
-	}
-	return path // the working directory is gone
 }
 
 // check refuses settings that would break dnsmasq's files. The configuration
