@@ -162,7 +162,7 @@ func (s *Service) wrongGuests(ctx context.Context, p *nameserver.Client, ids []u
 // one.
 func unknownName(ctx context.Context, p *nameserver.Client, entries []entry) (string, error) {
 	for _, e := range entries {
-		if ok, err := e.known(ctx, p); err != nil {
+		if ok, err := known(ctx, p, e); err != nil {
 			return "", err
 		} else if !ok {
 			return e.names[0], nil
@@ -172,7 +172,7 @@ func unknownName(ctx context.Context, p *nameserver.Client, entries []entry) (st
 }
 
 // known reports whether a guest's first name has its addresses.
-func (e entry) known(ctx context.Context, server *nameserver.Client) (bool, error) {
+func known(ctx context.Context, server *nameserver.Client, e entry) (bool, error) {
 	if len(e.names) == 0 {
 		return true, nil
 	}

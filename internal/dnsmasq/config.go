@@ -133,6 +133,21 @@ func (c *directives) dhcp(s Settings) {
 	c.add("dhcp-optsfile", s.optsFile())
 }
 
+// A client that finds its address in use by another machine says so by DHCPDECLINE
+// (RFC 2131, 3.1.5). dnsmasq then disables a static address for ten minutes, and
+// believes any neighbour that says it in a guest's name. A guest has no other
+// address, so disabling it does not help.
+//
+// For DHCPv4 the message is matched by its type (option 53) and gets a tag;
+// the lines of the guests count only for messages without that tag, so that
+// dnsmasq finds no static address to disable. DHCPv6 has the type outside of
+// its options.
+const (
+	declineTag      = "declined"
+	dhcpMessageType = 53
+	dhcpDecline     = 4
+)
+
 func (s Settings) leaseSeconds() string { return fmt.Sprintf("%d", int64(s.lease().Seconds())) }
 
 // mostLeases lets every address of the network be leased, IPv6 too.

@@ -275,7 +275,7 @@ func (s *Service) verify(ctx context.Context, fresh []entry) error {
 	defer p.Close()
 	var missing []string
 	for _, e := range fresh {
-		ok, err := e.known(ctx, p)
+		ok, err := known(ctx, p, e)
 		if err != nil {
 			return err
 		}
