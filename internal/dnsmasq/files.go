@@ -16,11 +16,11 @@ const (
 
 // dirs are the directories of the files that dnsmasq reads.
 func (s host) dirs() []string {
-	return []string{s.BaseDir, filepath.Dir(s.dhcpFile()), filepath.Dir(s.dnsFile()), s.dhcpDir(), s.dnsDir(), s.scratch()}
+	return []string{s.BaseDir, filepath.Dir(s.DHCPFile()), filepath.Dir(s.DNSFile()), s.DHCPDir(), s.DNSDir(), s.Scratch()}
 }
 
 // watchedDirs are those in which dnsmasq notices new files by itself.
-func (s host) watchedDirs() []string { return []string{s.dhcpDir(), s.dnsDir()} }
+func (s host) watchedDirs() []string { return []string{s.DHCPDir(), s.DNSDir()} }
 
 // makeDirs creates what is missing of the directories that dnsmasq needs, and
 // sees to it that the server can use them and dnsmasq's user can read them.
@@ -67,9 +67,9 @@ func keepOpen(dir string) error {
 // may write there and nowhere else: the control socket is in run_dir. An
 // unprivileged dnsmasq that cannot write the file does without.
 func (s host) makePidDir() error {
-	err := os.MkdirAll(s.pidDir(), dirMode)
+	err := os.MkdirAll(s.PIDDir(), dirMode)
 	if err == nil && os.Geteuid() == 0 {
-		err = os.Chown(s.pidDir(), int(s.account.uid), int(s.account.gid))
+		err = os.Chown(s.PIDDir(), int(s.account.uid), int(s.account.gid))
 	}
 	if err != nil {
 		return fmt.Errorf("making the directory of dnsmasq's pid-file: %w", err)
@@ -92,7 +92,7 @@ func holds(path, content string) bool {
 // in the same file system and is not watched: dnsmasq never sees half a file.
 // durable is for files that are written seldom.
 func (s host) write(path, content string, durable bool) error {
-	tmp, err := os.CreateTemp(s.scratch(), "*")
+	tmp, err := os.CreateTemp(s.Scratch(), "*")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
@@ -116,7 +116,7 @@ func (s host) write(path, content string, durable bool) error {
 // is removed from a watched directory, it would search its whole cache.
 func (s host) takeAway(paths []string) error {
 	for _, path := range paths {
-		away := filepath.Join(s.scratch(), filepath.Base(filepath.Dir(path))+"."+filepath.Base(path))
+		away := filepath.Join(s.Scratch(), filepath.Base(filepath.Dir(path))+"."+filepath.Base(path))
 		if err := os.Rename(path, away); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("emptying dnsmasq's directory: %w", err)
 		}
@@ -141,12 +141,12 @@ func (s host) watchedFiles() ([]string, error) {
 
 // clearScratch removes what a killed mdserver may have left.
 func (s host) clearScratch() error {
-	files, err := os.ReadDir(s.scratch())
+	files, err := os.ReadDir(s.Scratch())
 	if err != nil {
 		return fmt.Errorf("emptying the scratch directory: %w", err)
 	}
 	for _, file := range files {
-		if err := os.RemoveAll(filepath.Join(s.scratch(), file.Name())); err != nil {
+		if err := os.RemoveAll(filepath.Join(s.Scratch(), file.Name())); err != nil {
 			return fmt.Errorf("emptying the scratch directory: %w", err)
 		}
 	}

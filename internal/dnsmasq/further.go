@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"mdserver/internal/dnsmasq/content"
 )
 
 // readFurther reads the administrator's lines, "" for no file.
@@ -24,7 +26,7 @@ func CheckFile(ctx context.Context, binary, path string) error {
 	if _, err := readFurther(path); err != nil {
 		return err
 	}
-	s := host{Settings: Settings{Binary: binary}}
+	s := host{Settings: content.Settings{Binary: binary}}
 	return s.test(ctx, s.asServer, path)
 }
 
@@ -37,7 +39,7 @@ func (s host) checkFurther(ctx context.Context) error {
 	if err := s.makeDirs(); err != nil {
 		return err
 	}
-	text, _ := s.configuration()
+	text, _ := s.Configuration()
 	return s.testText(ctx, s.asServer, text)
 }
 

@@ -3,33 +3,35 @@ package dnsmasq
 import (
 	"os"
 	"path/filepath"
+
+	"mdserver/internal/dnsmasq/content"
 )
 
 // host is dnsmasq on this host: its settings, and what the host says of them.
 type host struct {
-	Settings
+	content.Settings
 	account  *account // of User; nil if there is none
 	linesErr error    // why ConfFile cannot be read
 }
 
 // newHost completes settings by what this host has.
-func newHost(s Settings) host {
-	h := host{Settings: s.complete(), account: lookup(s.User)}
+func newHost(s content.Settings) host {
+	h := host{Settings: s.Complete(), account: lookup(s.User)}
 	h.BaseDir, h.RunDir = absolute(h.BaseDir), absolute(h.RunDir)
 	h.RunsAs, h.RunsAsGroup = h.runsAs()
 	h.Lines, h.linesErr = readFurther(h.ConfFile)
 	return h
 }
 
-// runsAs is the user and group to name in the configuration. dnsmasq becomes
-// them when it is started as root. It insists that they exist even when it
-// cannot become another user: an unprivileged child without a user of its own
-// is told the server's.
+// runsAs is the user and group to name in the configuration. dnsmasq becomes them
+// when it is started as root. dnsmasq requires that they exist even if it cannot
+// change its user. So an unprivileged child without a user of its own gets the
+// name of its current user.
 func (h host) runsAs() (user, group string) {
 	switch {
 	case h.account != nil:
 		return h.account.name, h.account.group
-	case h.Mode == Child && os.Geteuid() != 0:
+	case h.Mode == content.Child && os.Geteuid() != 0:
 		if own := lookupID(os.Geteuid()); own != nil {
 			return own.name, own.group
 		}

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
+	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/nameserver"
 )
 
@@ -81,7 +82,7 @@ func (s host) await(ctx context.Context, name string, addr netip.Addr) error {
 // firstAnswer waits for any answer, and returns what dnsmasq reports about its
 // configuration.
 func (s host) firstAnswer(ctx context.Context) ([]string, error) {
-	a, err := s.askUntil(ctx, configName, dnsmessage.TypeTXT, func(nameserver.Answer) error { return nil })
+	a, err := s.askUntil(ctx, content.ConfigName, dnsmessage.TypeTXT, func(nameserver.Answer) error { return nil })
 	return a.Texts, err
 }
 

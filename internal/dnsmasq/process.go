@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"mdserver/internal/dnsmasq/content"
 )
 
 // process is a dnsmasq that is not our child, held by a pidfd where the
@@ -111,7 +113,7 @@ func (p *process) sameFile(file, conf string) bool {
 
 // ours reports whether an mdserver started it, for this configuration.
 func (p *process) ours(conf string) bool {
-	return slices.Contains(p.args, childRecord) && p.mayServe(conf)
+	return slices.Contains(p.args, content.ChildRecord) && p.mayServe(conf)
 }
 
 // stop ends the process: politely first.
@@ -132,7 +134,7 @@ func (p *process) stop(grace time.Duration) error {
 // fromPidFile finds the dnsmasq that an administrator or a unit runs with our
 // configuration. None is no error.
 func (s host) fromPidFile() *process {
-	for _, file := range []string{s.externalPidFile(), s.pidFile()} {
+	for _, file := range []string{s.ExternalPIDFile(), s.PIDFile()} {
 		if p := s.fromFile(file); p != nil {
 			return p
 		}
@@ -153,7 +155,7 @@ func (s host) fromFile(file string) *process {
 	if err != nil {
 		return nil
 	}
-	if !p.mayServe(s.confFile()) || p.ours(s.confFile()) {
+	if !p.mayServe(s.ConfigFile()) || p.ours(s.ConfigFile()) {
 		p.release()
 		return nil
 	}
@@ -177,7 +179,7 @@ func (s host) orphans() ([]*process, error) {
 		if err != nil {
 			continue
 		}
-		if !p.ours(s.confFile()) {
+		if !p.ours(s.ConfigFile()) {
 			p.release()
 			continue
 		}

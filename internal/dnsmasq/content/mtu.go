@@ -1,4 +1,4 @@
-package dnsmasq
+package content
 
 import (
 	"fmt"
@@ -16,5 +16,5 @@ func (s Settings) guestMTU(nic int) int {
 	return mtu
 }
 
-// mtuTag marks guests that get an MTU of their own.
-func mtuTag(mtu int) string { return fmt.Sprintf("mtu%d", mtu) }
+// MTUTag marks guests that get an MTU of their own.
+func MTUTag(mtu int) string { return fmt.Sprintf("mtu%d", mtu) }
