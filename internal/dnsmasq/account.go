@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"mdserver/internal/dnsmasq/content"
 )
 
 // account is a user of this host with its own group. Further groups that it may
@@ -30,7 +32,7 @@ func accountOf(u *user.User, err error) *account {
 	uid, errUID := strconv.ParseUint(u.Uid, 10, 32)
 	gid, errGID := strconv.ParseUint(u.Gid, 10, 32)
 	g, errGroup := user.LookupGroupId(u.Gid)
-	if errors.Join(errUID, errGID, errGroup) != nil || !plainText(g.Name) {
+	if errors.Join(errUID, errGID, errGroup) != nil || !content.PlainText(g.Name) {
 		return nil
 	}
 	return &account{name: u.Username, group: g.Name, uid: uint32(uid), gid: uint32(gid)}

@@ -70,7 +70,7 @@ func TestRootStartsItAsItsUser(t *testing.T) {
 			must(t, err)
 			info, err := entry.Info()
 			must(t, err)
-			if strings.HasPrefix(path, l.pidDir()) {
+			if strings.HasPrefix(path, l.PIDDir()) {
 				return nil // its own
 			}
 			if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 || info.Mode().Perm()&0o022 != 0 {
@@ -79,7 +79,7 @@ func TestRootStartsItAsItsUser(t *testing.T) {
 			return nil
 		}))
 	}
-	pid, err := os.ReadFile(l.pidFile())
+	pid, err := os.ReadFile(l.PIDFile())
 	if err != nil || strings.TrimSpace(string(pid)) != fmt.Sprint(s.Status().PID) {
 		t.Errorf("the pid-file says %q, %v", pid, err)
 	}
@@ -273,7 +273,7 @@ func (l *lab) childOf(uid uint32) int {
 			continue
 		}
 		if p, err := findProcess(pid); err == nil {
-			ours := p.ours(l.confFile())
+			ours := p.ours(l.ConfigFile())
 			p.release()
 			if ours {
 				return pid

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"mdserver/internal/dnsmasq/content"
 )
 
 // BenchmarkChanged is the comparison of all files, which is made every two seconds.
@@ -13,7 +15,7 @@ func BenchmarkChanged(b *testing.B) {
 	for _, n := range []int{300, 50_000} {
 		b.Run(fmt.Sprint(n, " guests"), func(b *testing.B) {
 			dir := b.TempDir()
-			files := newFileSet(Settings{BaseDir: filepath.Join(dir, "dnsmasq"), RunDir: filepath.Join(dir, "run"), NetName: "mds"})
+			files := newFileSet(host{Settings: content.Settings{BaseDir: filepath.Join(dir, "dnsmasq"), RunDir: filepath.Join(dir, "run"), NetName: "mds"}})
 			if err := files.makeDirs(); err != nil {
 				b.Fatal(err)
 			}
@@ -23,10 +25,10 @@ func BenchmarkChanged(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			put(files.settings.dhcpFile(), table)
-			put(files.settings.dnsFile(), table)
+			put(files.settings.DHCPFile(), table)
+			put(files.settings.DNSFile(), table)
 			for i := range 256 {
-				put(filepath.Join(files.settings.dnsDir(), fmt.Sprintf("%08x", i)), "10.122.0.1 guest1\n")
+				put(filepath.Join(files.settings.DNSDir(), fmt.Sprintf("%08x", i)), "10.122.0.1 guest1\n")
 			}
 			for b.Loop() {
 				if changed := files.changed(); len(changed) > 0 {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/instance"
 )
 
@@ -33,28 +34,28 @@ func (l *lab) crash(s *Service) {
 
 // fileFaults are what others may do to dnsmasq's files.
 var fileFaults = map[string]func(t *testing.T, l *lab){
-	"configuration removed": func(t *testing.T, l *lab) { must(t, os.Remove(l.confFile())) },
+	"configuration removed": func(t *testing.T, l *lab) { must(t, os.Remove(l.ConfigFile())) },
 	"all removed":           func(t *testing.T, l *lab) { must(t, os.RemoveAll(l.BaseDir)) },
 	"run_dir removed":       func(t *testing.T, l *lab) { must(t, os.RemoveAll(l.RunDir)) },
 	"host files locked": func(t *testing.T, l *lab) {
-		must(t, os.Chmod(l.dhcpFile(), 0o600))
-		must(t, os.Chmod(l.dnsFile(), 0o600))
+		must(t, os.Chmod(l.DHCPFile(), 0o600))
+		must(t, os.Chmod(l.DNSFile(), 0o600))
 	},
 	"directories locked": func(t *testing.T, l *lab) { must(t, os.Chmod(l.BaseDir, 0o700)) },
 	"host files altered": func(t *testing.T, l *lab) {
-		for _, file := range []string{l.dhcpFile(), l.dnsFile()} {
+		for _, file := range []string{l.DHCPFile(), l.DNSFile()} {
 			text, err := os.ReadFile(file)
 			must(t, err)
 			must(t, os.WriteFile(file, []byte(strings.ReplaceAll(string(text), "10.122.1.1", "10.122.1.77")), 0o644))
 		}
 	},
 	"small files removed": func(t *testing.T, l *lab) {
-		must(t, os.RemoveAll(l.dhcpDir()))
-		must(t, os.RemoveAll(l.dnsDir()))
+		must(t, os.RemoveAll(l.DHCPDir()))
+		must(t, os.RemoveAll(l.DNSDir()))
 	},
-	"options emptied": func(t *testing.T, l *lab) { must(t, os.Truncate(l.optsFile(), 0)) },
+	"options emptied": func(t *testing.T, l *lab) { must(t, os.Truncate(l.OptionsFile(), 0)) },
 	"strange name": func(t *testing.T, l *lab) {
-		must(t, os.WriteFile(filepath.Join(l.dnsDir(), "stranger"), []byte("10.122.1.1 evil\n"), 0o644))
+		must(t, os.WriteFile(filepath.Join(l.DNSDir(), "stranger"), []byte("10.122.1.1 evil\n"), 0o644))
 	},
 }
 
@@ -120,9 +121,9 @@ func TestAnswersThatDiffer(t *testing.T) {
 			guest := newGuest(1, "web1")
 			s := l.start(guest)
 			pid := s.Status().PID
-			text, err := os.ReadFile(l.dnsFile())
+			text, err := os.ReadFile(l.DNSFile())
 			must(t, err)
-			must(t, os.WriteFile(l.dnsFile(), []byte(strings.NewReplacer(replace...).Replace(string(text))+"10.122.9.9 read\n"), 0o644))
+			must(t, os.WriteFile(l.DNSFile(), []byte(strings.NewReplacer(replace...).Replace(string(text))+"10.122.9.9 read\n"), 0o644))
 			must(t, syscall.Kill(pid, syscall.SIGHUP))
 			l.eventually("dnsmasq has read the altered file", func() bool { return l.lookup("read") != nil })
 			_, err = s.files.restore() // as if nobody had touched it
@@ -140,9 +141,9 @@ func TestAnswersThatDiffer(t *testing.T) {
 func TestOtherConfiguration(t *testing.T) {
 	l := newLab(t)
 	s := l.start(newGuest(1, "web1"))
-	text, err := os.ReadFile(l.confFile())
+	text, err := os.ReadFile(l.ConfigFile())
 	must(t, err)
-	_, err = s.files.put(l.confFile(), strings.ReplaceAll(string(text), s.pub.config, "another"), true)
+	_, err = s.files.put(l.ConfigFile(), strings.ReplaceAll(string(text), s.pub.config, "another"), true)
 	must(t, err)
 	first := s.Status().PID
 	must(t, s.runner.restart(t.Context(), syscall.SIGTERM))
@@ -152,7 +153,7 @@ func TestOtherConfiguration(t *testing.T) {
 		texts, err := s.settings.firstAnswer(t.Context())
 		return other != 0 && other != first && err == nil && slices.Contains(texts, "another")
 	})
-	_, err = s.files.put(l.confFile(), string(text), true)
+	_, err = s.files.put(l.ConfigFile(), string(text), true)
 	must(t, err)
 	l.eventually("dnsmasq is another one", func() bool {
 		s.CatchUp(t.Context())
@@ -191,9 +192,9 @@ func TestDeafnessEnds(t *testing.T) {
 // somebody restarts it. It learns of new guests all the same.
 func TestExternalWithOldDirectories(t *testing.T) {
 	l := newLab(t)
-	l.Mode = External
+	l.Mode = content.External
 	s := l.start(newGuest(1, "web1"))
-	l.runDnsmasq("--conf-file="+l.confFile(), "--keep-in-foreground")
+	l.runDnsmasq("--conf-file="+l.ConfigFile(), "--keep-in-foreground")
 	l.lookAfter(s)
 	must(t, os.RemoveAll(l.BaseDir))
 	l.lookAfter(s)
@@ -210,7 +211,7 @@ func TestAnswersThatNothingMends(t *testing.T) {
 	l := newLab(t)
 	guest := newGuest(1, "web1")
 	s := l.start(guest)
-	s.guests[guest.UUID][0].names = []string{"unknown.example.net"} // which is in no file
+	s.guests[guest.UUID][0].Names = []string{"unknown.example.net"} // which is in no file
 	for range 5 {
 		s.CatchUp(t.Context())
 	}
@@ -252,10 +253,10 @@ func TestHungChildIsReplaced(t *testing.T) {
 // One that mdserver does not run is only told of, with what to do.
 func TestHungExternalIsTold(t *testing.T) {
 	l := newLab(t)
-	l.Mode = External
+	l.Mode = content.External
 	guest := newGuest(1, "web1")
 	s := l.start(guest)
-	other := l.runDnsmasq("--conf-file="+l.confFile(), "--keep-in-foreground")
+	other := l.runDnsmasq("--conf-file="+l.ConfigFile(), "--keep-in-foreground")
 	l.lookAfter(s)
 	must(t, other.Process.Signal(syscall.SIGSTOP))
 	for range 5 {

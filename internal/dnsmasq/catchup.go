@@ -4,6 +4,8 @@ import (
 	"context"
 	"syscall"
 	"time"
+
+	"mdserver/internal/dnsmasq/content"
 )
 
 // CatchUp looks after dnsmasq. Call it every few seconds; it is cheap if there is
@@ -18,7 +20,7 @@ func (s *Service) CatchUp(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.settings.Mode == Off:
+	case s.settings.Mode == content.Off:
 		return
 	case s.idle:
 		if s.begin(ctx) == nil && !s.pub.stale {

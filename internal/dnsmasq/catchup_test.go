@@ -9,6 +9,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/instance"
 )
 
@@ -28,7 +29,7 @@ func TestFilesThatCannotBeWrittenAtTheStart(t *testing.T) {
 			if err := s.Start(t.Context(), []instance.Instance{guest}); err == nil {
 				t.Fatal("the start tells nothing of a directory that cannot be made")
 			}
-			if st := s.Status(); st.Mode != Child || st.LastError == "" || st.Live {
+			if st := s.Status(); st.Mode != content.Child || st.LastError == "" || st.Live {
 				t.Errorf("status is %+v", st)
 			}
 			if err := s.Apply(t.Context(), added(newGuest(3, "web3"))); err == nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/nameserver"
 )
 
@@ -63,7 +64,7 @@ func (s *Service) look(ctx context.Context) (finding, error) {
 	case len(wrong) > 0:
 		return differs, fmt.Errorf("dnsmasq's answers differ from its files: %s", strings.Join(wrong, ", "))
 	}
-	s.pub.revision = s.newestMarker().revision()
+	s.pub.revision = s.newestMarker().Revision()
 	return healthy, nil
 }
 
@@ -83,7 +84,7 @@ func (s *Service) unanswered(t *target) error {
 		errMute, t.pid)
 }
 
-func (s *Service) newestMarker() marker {
+func (s *Service) newestMarker() content.Marker {
 	if n := len(s.pub.small); n > 0 {
 		return s.pub.small[n-1]
 	}
@@ -99,7 +100,7 @@ func (s *Service) examine(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	defer p.Close()
-	markers := []marker{s.pub.compact}
+	markers := []content.Marker{s.pub.compact}
 	if s.pub.modern {
 		for range min(sampleSize, len(s.pub.small)) {
 			markers = append(markers, s.pub.small[rand.IntN(len(s.pub.small))])
@@ -107,12 +108,12 @@ func (s *Service) examine(ctx context.Context) ([]string, error) {
 	}
 	var wrong []string
 	for _, m := range markers {
-		ok, err := p.Has(ctx, m.name, m.address)
+		ok, err := p.Has(ctx, m.Name, m.Address)
 		if err != nil {
 			return nil, err
 		}
 		if !ok {
-			wrong = append(wrong, m.name)
+			wrong = append(wrong, m.Name)
 		}
 	}
 	guests, err := s.wrongGuests(ctx, p, s.sample())
@@ -160,27 +161,27 @@ func (s *Service) wrongGuests(ctx context.Context, p *nameserver.Client, ids []u
 
 // unknownName returns the first name of a guest that lacks an address, if there is
 // one.
-func unknownName(ctx context.Context, p *nameserver.Client, entries []entry) (string, error) {
+func unknownName(ctx context.Context, p *nameserver.Client, entries []content.Entry) (string, error) {
 	for _, e := range entries {
-		if ok, err := e.known(ctx, p); err != nil {
+		if ok, err := known(ctx, p, e); err != nil {
 			return "", err
 		} else if !ok {
-			return e.names[0], nil
+			return e.Names[0], nil
 		}
 	}
 	return "", nil
 }
 
 // known reports whether a guest's first name has its addresses.
-func (e entry) known(ctx context.Context, server *nameserver.Client) (bool, error) {
-	if len(e.names) == 0 {
+func known(ctx context.Context, server *nameserver.Client, e content.Entry) (bool, error) {
+	if len(e.Names) == 0 {
 		return true, nil
 	}
-	for _, addr := range []netip.Addr{e.lease.addr, e.lease6.addr} {
+	for _, addr := range []netip.Addr{e.Lease.Addr, e.Lease6.Addr} {
 		if !addr.IsValid() {
 			continue
 		}
-		if ok, err := server.Has(ctx, e.names[0], addr); !ok || err != nil {
+		if ok, err := server.Has(ctx, e.Names[0], addr); !ok || err != nil {
 			return false, err
 		}
 	}

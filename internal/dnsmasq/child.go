@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"mdserver/internal/dnsmasq/content"
 )
 
 const (
@@ -27,7 +29,7 @@ const (
 // when it ends, stops it at the end. It stands back from a dnsmasq that the
 // pid-file names and that we did not start, for as long as that one lives.
 type child struct {
-	settings Settings
+	settings host
 	files    *fileSet
 	log      *slog.Logger
 	clients  clients
@@ -46,7 +48,7 @@ type child struct {
 	warning  string // why dnsmasq has no user of its own
 }
 
-func startChild(settings Settings, files *fileSet, log *slog.Logger, clients clients) *child {
+func startChild(settings host, files *fileSet, log *slog.Logger, clients clients) *child {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &child{
 		settings: settings, files: files, log: log, clients: clients, cancel: cancel,
@@ -117,7 +119,7 @@ func (c *child) once(ctx context.Context) (ran time.Duration, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := c.settings.test(ctx, start, c.settings.confFile()); err != nil {
+	if err := c.settings.test(ctx, start, c.settings.ConfigFile()); err != nil {
 		return 0, err
 	}
 	lines := newLogLines(c.log, c.clients)
@@ -126,7 +128,7 @@ func (c *child) once(ctx context.Context) (ran time.Duration, err error) {
 	case <-c.again: // what was asked for happens now
 	default:
 	}
-	process, err := start([]string{"--keep-in-foreground", "--log-facility=-", childRecord, "--conf-file=" + c.settings.confFile()}, lines)
+	process, err := start([]string{"--keep-in-foreground", "--log-facility=-", content.ChildRecord, "--conf-file=" + c.settings.ConfigFile()}, lines)
 	if err != nil {
 		return 0, fmt.Errorf("starting dnsmasq: %w", err)
 	}
@@ -187,16 +189,16 @@ func (c *child) end(p running, ended <-chan error, signal syscall.Signal) error 
 // writePidFile tells administrators of our child. dnsmasq may not write where
 // the control socket is.
 func (c *child) writePidFile(pid int) {
-	_ = os.Remove(c.settings.pidFile()) // an earlier version's dnsmasq may have made it
-	if err := os.WriteFile(c.settings.pidFile(), fmt.Appendln(nil, pid), fileMode); err != nil {
+	_ = os.Remove(c.settings.PIDFile()) // an earlier version's dnsmasq may have made it
+	if err := os.WriteFile(c.settings.PIDFile(), fmt.Appendln(nil, pid), fileMode); err != nil {
 		c.log.Warn("dnsmasq's pid-file cannot be written", "error", err)
 	}
 }
 
 func (c *child) dropPidFile(pid int) {
-	text, err := os.ReadFile(c.settings.pidFile())
+	text, err := os.ReadFile(c.settings.PIDFile())
 	if err == nil && strings.TrimSpace(string(text)) == fmt.Sprint(pid) {
-		_ = os.Remove(c.settings.pidFile()) // a stale one is recognised anyway
+		_ = os.Remove(c.settings.PIDFile()) // a stale one is recognised anyway
 	}
 }
 
@@ -213,7 +215,7 @@ func (c *child) stopOrphans() error {
 }
 
 // test has dnsmasq check a configuration, as the user that will read it.
-func (s Settings) test(ctx context.Context, start starter, conf string) error {
+func (s host) test(ctx context.Context, start starter, conf string) error {
 	ctx, cancel := context.WithTimeout(ctx, testTimeout)
 	defer cancel()
 	var out bytes.Buffer
@@ -298,7 +300,7 @@ func (c *child) status(st *Status) {
 	} else {
 		st.PID = c.current.pid
 		if !c.current.ours {
-			st.Mode = External
+			st.Mode = content.External
 		}
 	}
 }

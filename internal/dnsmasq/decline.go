@@ -10,22 +10,11 @@ import (
 	"time"
 )
 
-// A client that finds its address in use by another machine says so by DHCPDECLINE
-// (RFC 2131, 3.1.5). dnsmasq then disables a static address for ten minutes, and
-// believes any neighbour that says it in a guest's name. A guest has no other
-// address, so disabling it does not help.
-//
-// For DHCPv4 the message is matched by its type (option 53) and gets a tag;
-// the lines of the guests count only for messages without that tag, so that
-// dnsmasq finds no static address to disable. DHCPv6 has the type outside of
-// its options: there dnsmasq has to read its files again, which makes it
+// declineMessage is the DHCP message of a client that finds its address in use
+// by another machine. What is said of it in DHCPv4's configuration does not
+// help DHCPv6; there, dnsmasq has to read its files again, which makes it
 // forget what was declined.
-const (
-	declineTag      = "declined"
-	dhcpMessageType = 53
-	dhcpDecline     = 4
-	declineMessage  = "DHCPDECLINE"
-)
+const declineMessage = "DHCPDECLINE"
 
 // declinedLine is what dnsmasq says of an address that it has disabled.
 var declinedLine = regexp.MustCompile(`^disabling DHCP static address (\S+) for `)
@@ -90,8 +79,8 @@ func (s *Service) heal(ctx context.Context, addrs []netip.Addr) error {
 	s.log.Warn("a DHCPDECLINE disabled addresses of guests; making dnsmasq forget it. Either another machine has such an address, "+
 		"or a neighbour forged the message", "addresses", addrs)
 	for e := range s.all() {
-		if s.clients.heard != nil && slices.Contains(addrs, e.lease6.addr) {
-			s.clients.heard(e.lease6.mac, declineMessage) // the log of DHCPv6 has no MAC
+		if s.clients.heard != nil && slices.Contains(addrs, e.Lease6.Addr) {
+			s.clients.heard(e.Lease6.MAC, declineMessage) // the log of DHCPv6 has no MAC
 		}
 	}
 	began := time.Now()

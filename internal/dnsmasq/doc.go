@@ -17,7 +17,8 @@
 //	dhcp.d/, dns.d/      guests that came since, read at once
 //	tmp/                 files on their way into the others
 //
-// dnsmasq reads them as a user of its own, and owns none of them.
+// dnsmasq reads them as a user of its own, and owns none of them. Package
+// content decides what they say.
 //
 // # How a change becomes live
 //

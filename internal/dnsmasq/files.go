@@ -15,16 +15,16 @@ const (
 )
 
 // dirs are the directories of the files that dnsmasq reads.
-func (s Settings) dirs() []string {
-	return []string{s.BaseDir, filepath.Dir(s.dhcpFile()), filepath.Dir(s.dnsFile()), s.dhcpDir(), s.dnsDir(), s.scratch()}
+func (s host) dirs() []string {
+	return []string{s.BaseDir, filepath.Dir(s.DHCPFile()), filepath.Dir(s.DNSFile()), s.DHCPDir(), s.DNSDir(), s.Scratch()}
 }
 
 // watchedDirs are those in which dnsmasq notices new files by itself.
-func (s Settings) watchedDirs() []string { return []string{s.dhcpDir(), s.dnsDir()} }
+func (s host) watchedDirs() []string { return []string{s.DHCPDir(), s.DNSDir()} }
 
 // makeDirs creates what is missing of the directories that dnsmasq needs, and
 // sees to it that the server can use them and dnsmasq's user can read them.
-func (s Settings) makeDirs() error {
+func (s host) makeDirs() error {
 	for _, dir := range append(s.dirs(), s.RunDir) {
 		if err := os.MkdirAll(dir, dirMode); err != nil {
 			return fmt.Errorf("creating dnsmasq's directory: %w", err)
@@ -66,10 +66,10 @@ func keepOpen(dir string) error {
 // makePidDir makes the directory where dnsmasq itself writes its pid-file. It
 // may write there and nowhere else: the control socket is in run_dir. An
 // unprivileged dnsmasq that cannot write the file does without.
-func (s Settings) makePidDir() error {
-	err := os.MkdirAll(s.pidDir(), dirMode)
+func (s host) makePidDir() error {
+	err := os.MkdirAll(s.PIDDir(), dirMode)
 	if err == nil && os.Geteuid() == 0 {
-		err = os.Chown(s.pidDir(), int(s.account.uid), int(s.account.gid))
+		err = os.Chown(s.PIDDir(), int(s.account.uid), int(s.account.gid))
 	}
 	if err != nil {
 		return fmt.Errorf("making the directory of dnsmasq's pid-file: %w", err)
@@ -91,8 +91,8 @@ func holds(path, content string) bool {
 // write puts a file in place by renaming it out of the scratch directory, which is
 // in the same file system and is not watched: dnsmasq never sees half a file.
 // durable is for files that are written seldom.
-func (s Settings) write(path, content string, durable bool) error {
-	tmp, err := os.CreateTemp(s.scratch(), "*")
+func (s host) write(path, content string, durable bool) error {
+	tmp, err := os.CreateTemp(s.Scratch(), "*")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
@@ -114,9 +114,9 @@ func (s Settings) write(path, content string, durable bool) error {
 // takeAway removes files from the watched directories. They are moved out first
 // and then removed, because dnsmasq does not notice the move: for each file that
 // is removed from a watched directory, it would search its whole cache.
-func (s Settings) takeAway(paths []string) error {
+func (s host) takeAway(paths []string) error {
 	for _, path := range paths {
-		away := filepath.Join(s.scratch(), filepath.Base(filepath.Dir(path))+"."+filepath.Base(path))
+		away := filepath.Join(s.Scratch(), filepath.Base(filepath.Dir(path))+"."+filepath.Base(path))
 		if err := os.Rename(path, away); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("emptying dnsmasq's directory: %w", err)
 		}
@@ -125,7 +125,7 @@ func (s Settings) takeAway(paths []string) error {
 }
 
 // watchedFiles are the files in the watched directories.
-func (s Settings) watchedFiles() ([]string, error) {
+func (s host) watchedFiles() ([]string, error) {
 	var paths []string
 	for _, dir := range s.watchedDirs() {
 		files, err := os.ReadDir(dir)
@@ -140,13 +140,13 @@ func (s Settings) watchedFiles() ([]string, error) {
 }
 
 // clearScratch removes what a killed mdserver may have left.
-func (s Settings) clearScratch() error {
-	files, err := os.ReadDir(s.scratch())
+func (s host) clearScratch() error {
+	files, err := os.ReadDir(s.Scratch())
 	if err != nil {
 		return fmt.Errorf("emptying the scratch directory: %w", err)
 	}
 	for _, file := range files {
-		if err := os.RemoveAll(filepath.Join(s.scratch(), file.Name())); err != nil {
+		if err := os.RemoveAll(filepath.Join(s.Scratch(), file.Name())); err != nil {
 			return fmt.Errorf("emptying the scratch directory: %w", err)
 		}
 	}

@@ -22,14 +22,14 @@ import (
 // only, before which they are compared anyway, and a watch ends with the
 // directory that is removed.
 type fileSet struct {
-	settings Settings // for the files' places and rights
+	settings host // for the files' places and rights
 
 	mu    sync.Mutex
 	texts map[string]string // by path
 	seen  map[string]stamp  // the files and directories when they were last as they should be
 }
 
-func newFileSet(s Settings) *fileSet {
+func newFileSet(s host) *fileSet {
 	return &fileSet{settings: s, texts: map[string]string{}, seen: map[string]stamp{}}
 }
 

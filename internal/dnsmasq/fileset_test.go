@@ -6,15 +6,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mdserver/internal/dnsmasq/content"
 )
 
 // newFiles makes a set with one file, and one in a watched directory.
 func newFiles(t *testing.T) (files *fileSet, file, watched string) {
 	t.Helper()
 	dir := t.TempDir()
-	files = newFileSet(Settings{BaseDir: filepath.Join(dir, "dnsmasq"), RunDir: filepath.Join(dir, "run"), NetName: "mds"})
+	files = newFileSet(host{Settings: content.Settings{BaseDir: filepath.Join(dir, "dnsmasq"), RunDir: filepath.Join(dir, "run"), NetName: "mds"}})
 	must(t, files.makeDirs())
-	file, watched = files.settings.dhcpFile(), filepath.Join(files.settings.dnsDir(), "00000001")
+	file, watched = files.settings.DHCPFile(), filepath.Join(files.settings.DNSDir(), "00000001")
 	for _, path := range []string{file, watched} {
 		if written, err := files.put(path, "wanted\n", true); err != nil || !written {
 			t.Fatalf("written: %v, %v", written, err)

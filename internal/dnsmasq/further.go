@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"mdserver/internal/dnsmasq/content"
 )
 
 // readFurther reads the administrator's lines, "" for no file.
@@ -24,28 +26,28 @@ func CheckFile(ctx context.Context, binary, path string) error {
 	if _, err := readFurther(path); err != nil {
 		return err
 	}
-	s := Settings{Binary: binary}
+	s := host{Settings: content.Settings{Binary: binary}}
 	return s.test(ctx, s.asServer, path)
 }
 
 // checkFurther has dnsmasq check the further lines within the configuration. It
 // needs no launcher, which may start later than the server.
-func (s Settings) checkFurther(ctx context.Context) error {
-	if s.further == "" {
+func (s host) checkFurther(ctx context.Context) error {
+	if s.Lines == "" {
 		return nil
 	}
 	if err := s.makeDirs(); err != nil {
 		return err
 	}
-	text, _ := s.configuration()
+	text, _ := s.Configuration()
 	return s.testText(ctx, s.asServer, text)
 }
 
 // dropFurther leaves out further lines that dnsmasq refuses, so that guests get
 // their addresses all the same. It reports why, if so.
-func (s *Settings) dropFurther(ctx context.Context) error {
-	if err := errors.Join(s.furtherErr, s.checkFurther(ctx)); err != nil {
-		s.further, s.furtherErr = "", nil
+func (s *host) dropFurther(ctx context.Context) error {
+	if err := errors.Join(s.linesErr, s.checkFurther(ctx)); err != nil {
+		s.Lines, s.linesErr = "", nil
 		return fmt.Errorf("dnsmasq runs without the lines of %s: %w", s.ConfFile, err)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/instance"
 )
 
@@ -20,16 +21,16 @@ var update = flag.Bool("update", false, "write the golden files")
 
 // settingsFor makes settings whose files need neither root nor a dnsmasq: the
 // one of somebody else, which does not run.
-func settingsFor(t *testing.T) Settings {
+func settingsFor(t *testing.T) content.Settings {
 	dir := t.TempDir()
-	return Settings{
-		Mode: External, Binary: "/nonexistent", User: "mdserver-does-not-exist", NetName: "mds", Interface: "br-mds",
+	return content.Settings{
+		Mode: content.External, Binary: "/nonexistent", User: "mdserver-does-not-exist", NetName: "mds", Interface: "br-mds",
 		BaseDir: filepath.Join(dir, "dnsmasq"), RunDir: filepath.Join(dir, "run"),
 		Network: netip.MustParsePrefix("10.122.0.0/16"), Gateway: netip.MustParseAddr("10.122.0.1"),
 	}
 }
 
-func startWithout(t *testing.T, settings Settings, guests ...instance.Instance) *Service {
+func startWithout(t *testing.T, settings content.Settings, guests ...instance.Instance) *Service {
 	s := New(settings, slog.New(slog.DiscardHandler))
 	must(t, s.Start(t.Context(), guests))
 	t.Cleanup(func() { must(t, s.Close()) })
@@ -37,9 +38,9 @@ func startWithout(t *testing.T, settings Settings, guests ...instance.Instance) 
 }
 
 // goldenCases are settings with little and with much in them.
-var goldenCases = map[string]func(*Settings){
-	"least": func(*Settings) {},
-	"most": func(s *Settings) {
+var goldenCases = map[string]func(*content.Settings){
+	"least": func(*content.Settings) {},
+	"most": func(s *content.Settings) {
 		s.MetadataAddress = netip.MustParseAddr("169.254.169.254")
 		s.ListenAddress = netip.MustParseAddr("10.122.0.2")
 		s.UseDNS, s.ServeHosts = true, true
@@ -49,12 +50,12 @@ var goldenCases = map[string]func(*Settings){
 		s.NTPServers = []netip.Addr{netip.MustParseAddr("10.122.0.1"), netip.MustParseAddr("fd00:122::1")}
 		s.DomainSearch = []string{"example.net", "corp.example"}
 		s.MTU, s.Boot = 1450, "ipxe.efi,tftp,10.122.0.7"
-		s.Rebind, s.OwnPrefixes = RebindOwn, []netip.Prefix{netip.MustParsePrefix("10.122.0.0/16"), netip.MustParsePrefix("8.8.8.0/24")}
+		s.Rebind, s.OwnPrefixes = content.RebindOwn, []netip.Prefix{netip.MustParsePrefix("10.122.0.0/16"), netip.MustParsePrefix("8.8.8.0/24")}
 	},
-	"further network": func(s *Settings) {
+	"further network": func(s *content.Settings) {
 		s.Further, s.ForwardPlain = true, true
 		s.Network6 = netip.MustParsePrefix("fd00:122::/64")
-		s.Rebind, s.RebindDomains = RebindPrivate, []string{"corp.example"}
+		s.Rebind, s.RebindDomains = content.RebindPrivate, []string{"corp.example"}
 	},
 }
 
@@ -75,7 +76,7 @@ func TestGoldenFiles(t *testing.T) {
 }
 
 // filesBelow is the text of all files below base_dir, with the mode of each.
-func filesBelow(t *testing.T, s Settings) string {
+func filesBelow(t *testing.T, s host) string {
 	t.Helper()
 	var b strings.Builder
 	must(t, filepath.WalkDir(s.BaseDir, func(path string, entry fs.DirEntry, err error) error {
@@ -135,7 +136,7 @@ func TestSmallFilesNeverShareAName(t *testing.T) {
 			}
 		}
 	}
-	for _, file := range []string{s.settings.dhcpFile(), s.settings.dnsFile()} {
+	for _, file := range []string{s.settings.DHCPFile(), s.settings.DNSFile()} {
 		text, err := os.ReadFile(file)
 		must(t, err)
 		if lines := strings.Count(string(text), "10.122."); lines != mostSmall {
@@ -152,7 +153,7 @@ func TestChangeEmptiesTheWatchedDirectories(t *testing.T) {
 	if paths, err := s.settings.watchedFiles(); err != nil || len(paths) > 0 {
 		t.Errorf("left: %v, %v", paths, err)
 	}
-	text, err := os.ReadFile(s.settings.dnsFile())
+	text, err := os.ReadFile(s.settings.DNSFile())
 	must(t, err)
 	if got := strings.Join(strings.Fields(digests.ReplaceAllString(string(text), "${1}DIGEST")), " "); got != "10.122.1.1 web1 10.122.1.3 web3 DIGEST live.mdserver.invalid" {
 		t.Errorf("the hosts file is %q", got)

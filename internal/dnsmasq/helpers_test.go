@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/instance"
 )
 
@@ -48,7 +49,7 @@ func (l *lab) eventually(what string, ok func() bool) {
 }
 
 type order struct {
-	Settings Settings
+	Settings content.Settings
 	Guests   []instance.Instance
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 
+	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/instance"
 	"mdserver/internal/roottest"
 )
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) { os.Exit(roottest.InNamespace(m)) }
 
 // lab is a bridge with a guest's interface on it, as libvirt makes them.
 type lab struct {
-	Settings
+	content.Settings
 	t     testing.TB
 	log   *logBook
 	guest netns.NsHandle // where the other end of the veth is
@@ -47,8 +48,8 @@ func newLab(t testing.TB) *lab {
 	for parent := dir; parent != os.TempDir() && parent != "/"; parent = filepath.Dir(parent) {
 		must(t, os.Chmod(parent, 0o755)) // dnsmasq may become nobody
 	}
-	l := &lab{t: t, log: &logBook{}, veth: "guest0", Settings: Settings{
-		Mode: Child, Binary: "dnsmasq", User: "root", NetName: "mds", Interface: "br-mds",
+	l := &lab{t: t, log: &logBook{}, veth: "guest0", Settings: content.Settings{
+		Mode: content.Child, Binary: "dnsmasq", User: "root", NetName: "mds", Interface: "br-mds",
 		BaseDir: filepath.Join(dir, "dnsmasq"), RunDir: filepath.Join(dir, "run"),
 		Network: netip.MustParsePrefix("10.122.0.0/16"), Gateway: netip.MustParseAddr("10.122.0.1"),
 		MetadataAddress: netip.MustParseAddr("169.254.169.254"),

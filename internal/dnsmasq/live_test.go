@@ -10,6 +10,7 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
+	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/instance"
 )
 
@@ -25,7 +26,7 @@ func TestNewGuestIsLiveWhenApplyReturns(t *testing.T) {
 	if got := l.reverse("10.122.1.1"); !slices.Equal(got, []string{"lab-web1.example.net."}) {
 		t.Errorf("PTR says %v", got)
 	}
-	if st := s.Status(); st.Guests != 11 || !st.Live || st.PID == 0 || st.Mode != Child || st.Restarts != 0 {
+	if st := s.Status(); st.Guests != 11 || !st.Live || st.PID == 0 || st.Mode != content.Child || st.Restarts != 0 {
 		t.Errorf("status is %+v", st)
 	}
 }

@@ -3,7 +3,6 @@ package dnsmasq
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -147,29 +146,4 @@ func hostsName(t *testing.T) string {
 	}
 	t.Fatal("/etc/hosts names nothing")
 	return ""
-}
-
-func TestReverseZones(t *testing.T) {
-	for network, want := range map[string]struct {
-		count       int
-		first, last string
-	}{
-		"10.122.0.0/16":       {1, "122.10.in-addr.arpa", "122.10.in-addr.arpa"},
-		"10.122.16.0/20":      {16, "16.122.10.in-addr.arpa", "31.122.10.in-addr.arpa"},
-		"192.168.7.128/25":    {128, "128.7.168.192.in-addr.arpa", "255.7.168.192.in-addr.arpa"},
-		"192.168.7.4/30":      {4, "4.7.168.192.in-addr.arpa", "7.7.168.192.in-addr.arpa"},
-		"128.0.0.0/1":         {128, "128.in-addr.arpa", "255.in-addr.arpa"},
-		"169.254.169.254/32":  {1, "254.169.254.169.in-addr.arpa", "254.169.254.169.in-addr.arpa"},
-		"fd00:122::/32":       {1, "2.2.1.0.0.0.d.f.ip6.arpa", "2.2.1.0.0.0.d.f.ip6.arpa"},
-		"fd00::/6":            {4, "c.f.ip6.arpa", "f.f.ip6.arpa"},
-		"fd00:122:0:0:4::/78": {4, "4.0.0.0.0.0.0.0.0.0.0.0.2.2.1.0.0.0.d.f.ip6.arpa", "7.0.0.0.0.0.0.0.0.0.0.0.2.2.1.0.0.0.d.f.ip6.arpa"},
-	} {
-		zones := reverseZones(netip.MustParsePrefix(network))
-		if len(zones) != want.count || zones[0] != want.first || zones[len(zones)-1] != want.last {
-			t.Errorf("%s: %v", network, zones)
-		}
-	}
-	if zones := reverseZones(netip.Prefix{}); zones != nil {
-		t.Errorf("no network: %v", zones)
-	}
 }

@@ -29,7 +29,7 @@ func TestFirstLabelShared(t *testing.T) {
 					t.Errorf("after %s had a lease, master-0 is %v", guest.Hostname, got)
 				}
 			}
-			l.wantOnce("dhcp-host names", l.dhcpFile(), 4)
+			l.wantOnce("dhcp-host names", l.DHCPFile(), 4)
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
+	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/nameserver"
 )
 
@@ -26,7 +27,7 @@ var errNoAddress = errors.New("the interface has no address yet")
 
 // probeAddress is where our dnsmasq answers DNS: an address of its interface,
 // or a loopback or listen address.
-func (s Settings) probeAddress() (netip.AddrPort, error) {
+func (s host) probeAddress() (netip.AddrPort, error) {
 	local := interfaceAddrs(s.Interface)
 	for _, addr := range []netip.Addr{s.Gateway, s.ListenAddress} {
 		if addr.IsValid() && (addr.IsLoopback() || slices.Contains(local, addr)) {
@@ -59,7 +60,7 @@ func interfaceAddrs(name string) []netip.Addr {
 	return addrs
 }
 
-func (s Settings) newProber(ctx context.Context) (*nameserver.Client, error) {
+func (s host) newProber(ctx context.Context) (*nameserver.Client, error) {
 	addr, err := s.probeAddress()
 	if err != nil {
 		return nil, err
@@ -68,7 +69,7 @@ func (s Settings) newProber(ctx context.Context) (*nameserver.Client, error) {
 }
 
 // await asks until the name has the address, or the context ends.
-func (s Settings) await(ctx context.Context, name string, addr netip.Addr) error {
+func (s host) await(ctx context.Context, name string, addr netip.Addr) error {
 	_, err := s.askUntil(ctx, name, nameserver.TypeOf(addr), func(a nameserver.Answer) error {
 		if slices.Contains(a.Addrs, addr) {
 			return nil
@@ -80,13 +81,13 @@ func (s Settings) await(ctx context.Context, name string, addr netip.Addr) error
 
 // firstAnswer waits for any answer, and returns what dnsmasq reports about its
 // configuration.
-func (s Settings) firstAnswer(ctx context.Context) ([]string, error) {
-	a, err := s.askUntil(ctx, configName, dnsmessage.TypeTXT, func(nameserver.Answer) error { return nil })
+func (s host) firstAnswer(ctx context.Context) ([]string, error) {
+	a, err := s.askUntil(ctx, content.ConfigName, dnsmessage.TypeTXT, func(nameserver.Answer) error { return nil })
 	return a.Texts, err
 }
 
 // askUntil asks until an answer is as wanted, or the context ends.
-func (s Settings) askUntil(ctx context.Context, name string, kind dnsmessage.Type, want func(nameserver.Answer) error) (nameserver.Answer, error) {
+func (s host) askUntil(ctx context.Context, name string, kind dnsmessage.Type, want func(nameserver.Answer) error) (nameserver.Answer, error) {
 	var p *nameserver.Client
 	defer func() { p.Close() }()
 	var last error

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"mdserver/internal/dnsmasq/content"
 )
 
 // process is a dnsmasq that is not our child, held by a pidfd where the
@@ -111,7 +113,7 @@ func (p *process) sameFile(file, conf string) bool {
 
 // ours reports whether an mdserver started it, for this configuration.
 func (p *process) ours(conf string) bool {
-	return slices.Contains(p.args, childRecord) && p.mayServe(conf)
+	return slices.Contains(p.args, content.ChildRecord) && p.mayServe(conf)
 }
 
 // stop ends the process: politely first.
@@ -131,8 +133,8 @@ func (p *process) stop(grace time.Duration) error {
 
 // fromPidFile finds the dnsmasq that an administrator or a unit runs with our
 // configuration. None is no error.
-func (s Settings) fromPidFile() *process {
-	for _, file := range []string{s.externalPidFile(), s.pidFile()} {
+func (s host) fromPidFile() *process {
+	for _, file := range []string{s.ExternalPIDFile(), s.PIDFile()} {
 		if p := s.fromFile(file); p != nil {
 			return p
 		}
@@ -140,7 +142,7 @@ func (s Settings) fromPidFile() *process {
 	return nil
 }
 
-func (s Settings) fromFile(file string) *process {
+func (s host) fromFile(file string) *process {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil
@@ -153,7 +155,7 @@ func (s Settings) fromFile(file string) *process {
 	if err != nil {
 		return nil
 	}
-	if !p.mayServe(s.confFile()) || p.ours(s.confFile()) {
+	if !p.mayServe(s.ConfigFile()) || p.ours(s.ConfigFile()) {
 		p.release()
 		return nil
 	}
@@ -162,7 +164,7 @@ func (s Settings) fromFile(file string) *process {
 
 // orphans finds children of an mdserver that was killed. One whose mdserver
 // lives is an error: two of them must not fight over one network.
-func (s Settings) orphans() ([]*process, error) {
+func (s host) orphans() ([]*process, error) {
 	procs, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, fmt.Errorf("looking for dnsmasq processes: %w", err)
@@ -177,7 +179,7 @@ func (s Settings) orphans() ([]*process, error) {
 		if err != nil {
 			continue
 		}
-		if !p.ours(s.confFile()) {
+		if !p.ours(s.ConfigFile()) {
 			p.release()
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/instance"
 )
 
@@ -27,25 +28,25 @@ const (
 
 // publication is what the files hold and what dnsmasq is known to have read.
 type publication struct {
-	config   string   // digest of mds.conf
-	compact  marker   // of the compact files
-	small    []marker // of the files in the watched directories
-	number   int      // of the last small file since dnsmasq read its directories
-	reloads  int      // makes each compact file's marker another
-	stale    bool     // the files lag behind the table, or dnsmasq behind the files
-	deaf     bool     // DNS did not answer the last time
-	outlived bool     // dnsmasq runs with a configuration, or watches directories, that are no longer ours
+	config   string           // digest of mds.conf
+	compact  content.Marker   // of the compact files
+	small    []content.Marker // of the files in the watched directories
+	number   int              // of the last small file since dnsmasq read its directories
+	reloads  int              // makes each compact file's marker another
+	stale    bool             // the files lag behind the table, or dnsmasq behind the files
+	deaf     bool             // DNS did not answer the last time
+	outlived bool             // dnsmasq runs with a configuration, or watches directories, that are no longer ours
 
 	unwritten bool // a file could not be written
 
 	warned   bool   // that dnsmasq is absent
 	revision string // confirmed by dnsmasq
 
-	epoch    int          // of the dnsmasq that the other fields describe
-	heard    bool         // it has answered, and can be signalled
-	modern   bool         // it runs with the present configuration
-	mtus     map[int]bool // that the options file has
-	departed []binding    // leases that it may hold for guests that are gone
+	epoch    int               // of the dnsmasq that the other fields describe
+	heard    bool              // it has answered, and can be signalled
+	modern   bool              // it runs with the present configuration
+	mtus     map[int]bool      // that the options file has
+	departed []content.Binding // leases that it may hold for guests that are gone
 
 	// leased6 are the same of IPv6, and cannot be released.
 	leased6 map[netip.Addr]instance.MAC
@@ -67,7 +68,7 @@ func (s *Service) publish(ctx context.Context, c change) error {
 	}
 	s.pub.stale = true
 	s.pub.reloads++
-	text, _ := s.settings.configuration()
+	text, _ := s.settings.Configuration()
 	if _, err := s.writeAll(text); err != nil {
 		s.depart(s.released(c))
 		return err
@@ -87,24 +88,24 @@ func (s *Service) watches(ctx context.Context, t *target) bool {
 }
 
 // publishNew publishes new guests, in one file for all of them.
-func (s *Service) publishNew(ctx context.Context, fresh []entry) error {
+func (s *Service) publishNew(ctx context.Context, fresh []content.Entry) error {
 	s.pub.number++
 	name := fmt.Sprintf("%08d", s.pub.number)
-	batch := compact(fresh, "n"+name+"."+liveName, s.pub.config)
+	batch := content.Compact(fresh, "n"+name+"."+content.LiveName, s.pub.config)
 	s.pub.stale = true
-	_, errDHCP := s.files.put(filepath.Join(s.settings.dhcpDir(), name), batch.dhcp, false)
-	_, errDNS := s.files.put(filepath.Join(s.settings.dnsDir(), name), batch.dns, false)
+	_, errDHCP := s.files.put(filepath.Join(s.settings.DHCPDir(), name), batch.DHCP, false)
+	_, errDNS := s.files.put(filepath.Join(s.settings.DNSDir(), name), batch.DNS, false)
 	if err := errors.Join(errDHCP, errDNS); err != nil {
 		s.pub.unwritten = true
 		return err
 	}
-	s.pub.small = append(s.pub.small, batch.marker)
+	s.pub.small = append(s.pub.small, batch.Marker)
 	t, err := s.serving(ctx)
 	if err != nil {
 		return err
 	}
 	if t != nil {
-		if err := s.confirm(ctx, batch.marker); err != nil {
+		if err := s.confirm(ctx, batch.Marker); err != nil {
 			return err
 		}
 		if err := s.verify(ctx, fresh); err != nil {
@@ -131,20 +132,20 @@ func (s *Service) fold() error {
 // writeCompact writes all guests into the compact files and empties the
 // watched directories. It reports whether a compact file changed.
 func (s *Service) writeCompact() (bool, error) {
-	files := compact(s.entries(), liveName, fmt.Sprint(s.pub.reloads), s.pub.config, s.options())
-	dhcp, errDHCP := s.files.put(s.settings.dhcpFile(), files.dhcp, true)
-	dns, errDNS := s.files.put(s.settings.dnsFile(), files.dns, true)
+	files := content.Compact(s.entries(), content.LiveName, fmt.Sprint(s.pub.reloads), s.pub.config, s.options())
+	dhcp, errDHCP := s.files.put(s.settings.DHCPFile(), files.DHCP, true)
+	dns, errDNS := s.files.put(s.settings.DNSFile(), files.DNS, true)
 	if err := errors.Join(errDHCP, errDNS); err != nil {
 		return true, err
 	}
-	s.pub.compact = files.marker
+	s.pub.compact = files.Marker
 	s.pub.small, s.pub.number = nil, 0
 	return dhcp || dns, s.files.emptyWatched()
 }
 
 // bringUp waits until a dnsmasq that was just started or found serves the
 // compact files. Our own was started after they were written.
-func (s *Service) bringUp(ctx context.Context, departed []binding) error {
+func (s *Service) bringUp(ctx context.Context, departed []content.Binding) error {
 	s.pub.stale = true
 	t, err := s.serving(ctx)
 	if err == nil && t != nil && t.ours {
@@ -158,7 +159,7 @@ func (s *Service) bringUp(ctx context.Context, departed []binding) error {
 
 // takeOver has dnsmasq read the compact files, and forget the leases of the
 // guests that are gone.
-func (s *Service) takeOver(ctx context.Context, restart bool, departed []binding) error {
+func (s *Service) takeOver(ctx context.Context, restart bool, departed []content.Binding) error {
 	s.pub.stale = true
 	s.depart(departed)
 	t, err := s.serving(ctx)
@@ -240,20 +241,20 @@ func (s *Service) serving(ctx context.Context) (*target, error) {
 	}
 	s.follow(t)
 	if t == nil && !s.pub.warned {
-		s.log.Warn("dnsmasq does not run, so guests get no addresses", "pid_file", s.settings.externalPidFile(),
-			"start_with", "systemctl start mdserver-dnsmasq.service, or "+s.settings.Binary+" --conf-file="+s.settings.confFile())
+		s.log.Warn("dnsmasq does not run, so guests get no addresses", "pid_file", s.settings.ExternalPIDFile(),
+			"start_with", "systemctl start mdserver-dnsmasq.service, or "+s.settings.Binary+" --conf-file="+s.settings.ConfigFile())
 	}
 	s.pub.warned = t == nil
 	return t, nil
 }
 
 // confirm waits until dnsmasq answers with the marker of the files.
-func (s *Service) confirm(ctx context.Context, m marker) error {
-	if err := s.settings.await(ctx, m.name, m.address); err != nil {
+func (s *Service) confirm(ctx context.Context, m content.Marker) error {
+	if err := s.settings.await(ctx, m.Name, m.Address); err != nil {
 		return s.deafened(err)
 	}
 	s.pub.deaf = false
-	s.pub.revision = m.revision()
+	s.pub.revision = m.Revision()
 	return nil
 }
 
@@ -267,7 +268,7 @@ func (s *Service) deafened(err error) error {
 
 // verify asks for the first name of each guest. dnsmasq has read the file, so
 // what it does not know by now it did not accept.
-func (s *Service) verify(ctx context.Context, fresh []entry) error {
+func (s *Service) verify(ctx context.Context, fresh []content.Entry) error {
 	p, err := s.settings.newProber(ctx)
 	if err != nil {
 		return err
@@ -275,12 +276,12 @@ func (s *Service) verify(ctx context.Context, fresh []entry) error {
 	defer p.Close()
 	var missing []string
 	for _, e := range fresh {
-		ok, err := e.known(ctx, p)
+		ok, err := known(ctx, p, e)
 		if err != nil {
 			return err
 		}
 		if !ok {
-			missing = append(missing, e.names[0])
+			missing = append(missing, e.Names[0])
 		}
 	}
 	if len(missing) > 0 {
@@ -298,7 +299,7 @@ func (s *Service) reloadPatience() time.Duration {
 }
 
 // depart keeps the IPv4 leases that dnsmasq is to release.
-func (s *Service) depart(leases []binding) {
+func (s *Service) depart(leases []content.Binding) {
 	s.pub.departed = append(s.pub.departed, leases...)
 	if len(s.pub.departed) > mostDeparted {
 		s.pub.departed, s.pub.outlived = nil, true
@@ -306,15 +307,15 @@ func (s *Service) depart(leases []binding) {
 }
 
 // remember6 keeps the IPv6 leases that dnsmasq will not forget.
-func (s *Service) remember6(past []entry) {
+func (s *Service) remember6(past []content.Entry) {
 	for _, e := range past {
-		if !e.lease6.valid() {
+		if !e.Lease6.Valid() {
 			continue
 		}
 		if s.pub.leased6 == nil {
 			s.pub.leased6 = map[netip.Addr]instance.MAC{}
 		}
-		s.pub.leased6[e.lease6.addr] = e.lease6.mac
+		s.pub.leased6[e.Lease6.Addr] = e.Lease6.MAC
 	}
 	if len(s.pub.leased6) > mostDeparted {
 		s.pub.leased6, s.pub.outlived = nil, true
@@ -323,9 +324,9 @@ func (s *Service) remember6(past []entry) {
 
 // conflict6 reports whether a guest needs an address that dnsmasq may hold
 // for another: then only a restart makes it forget.
-func (s *Service) conflict6(added []entry) bool {
-	return s.settings.Network6.IsValid() && slices.ContainsFunc(added, func(e entry) bool {
-		mac, leased := s.pub.leased6[e.lease6.addr]
-		return leased && mac != e.lease6.mac
+func (s *Service) conflict6(added []content.Entry) bool {
+	return s.settings.Network6.IsValid() && slices.ContainsFunc(added, func(e content.Entry) bool {
+		mac, leased := s.pub.leased6[e.Lease6.Addr]
+		return leased && mac != e.Lease6.MAC
 	})
 }

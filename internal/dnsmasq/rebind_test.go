@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"mdserver/internal/dnsmasq/content"
 )
 
 // upstream is what a DNS server outside answers, by the name that is asked for.
@@ -78,12 +80,12 @@ func TestRebinding(t *testing.T) {
 		"mixed.example", "alias.example", "intranet.corp.example", "intranet.elsewhere.example", "blocklist.example",
 	}
 	for _, c := range []struct {
-		rebind Rebind
+		rebind content.Rebind
 		passed []string
 	}{
-		{RebindNo, all},
-		{RebindOwn, []string{"public.example", "intranet.corp.example", "intranet.elsewhere.example", "blocklist.example"}},
-		{RebindPrivate, []string{"public.example", "intranet.corp.example", "blocklist.example"}},
+		{content.RebindNo, all},
+		{content.RebindOwn, []string{"public.example", "intranet.corp.example", "intranet.elsewhere.example", "blocklist.example"}},
+		{content.RebindPrivate, []string{"public.example", "intranet.corp.example", "blocklist.example"}},
 	} {
 		t.Run(string(c.rebind), func(t *testing.T) {
 			l := newLab(t)
@@ -124,16 +126,5 @@ func (l *lab) wantAnswers(name string, kind uint16, all []string, passed bool) {
 		if !slices.Equal(got, want) {
 			l.t.Errorf("%s %s by %s is %v, want %v", dns.TypeToString[kind], name, network, got, want)
 		}
-	}
-}
-
-// A public network's guests may be named by anybody.
-func TestPublicAddressesAreNotDenied(t *testing.T) {
-	c := &directives{}
-	c.rebind(Settings{Rebind: RebindOwn, OwnPrefixes: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24"), {}, netip.MustParsePrefix("169.254.169.254/32")}})
-	const want = "bogus-nxdomain=169.254.169.254/32\nbogus-nxdomain=::ffff:169.254.169.254/128\n" +
-		"bogus-nxdomain=fd00:ec2::254/128\nbogus-nxdomain=fe80::a9fe:a9fe/128\n"
-	if got := c.String(); got != want {
-		t.Errorf("got\n%s", got)
 	}
 }

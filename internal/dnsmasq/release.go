@@ -8,6 +8,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"mdserver/internal/dhcprelease"
+	"mdserver/internal/dnsmasq/content"
 )
 
 // releaseLeases makes dnsmasq forget leases whose guests are gone or have
@@ -17,7 +18,7 @@ import (
 //
 // dnsmasq takes one DHCP message and then answers DNS in turn, so the answer
 // to a query that was sent after the release follows it by one round.
-func (s Settings) releaseLeases(ctx context.Context, leases []binding) error {
+func (s host) releaseLeases(ctx context.Context, leases []content.Binding) error {
 	if len(leases) == 0 {
 		return nil
 	}
@@ -28,20 +29,20 @@ func (s Settings) releaseLeases(ctx context.Context, leases []binding) error {
 	}
 	defer p.Close()
 	for _, lease := range leases {
-		if err := dhcprelease.Send(ctx, server, lease.mac, lease.addr); err != nil {
+		if err := dhcprelease.Send(ctx, server, lease.MAC, lease.Addr); err != nil {
 			return err
 		}
-		if _, err := p.Ask(ctx, liveName, dnsmessage.TypeAAAA); err != nil {
+		if _, err := p.Ask(ctx, content.LiveName, dnsmessage.TypeAAAA); err != nil {
 			return err
 		}
 	}
-	_, err = p.Ask(ctx, liveName, dnsmessage.TypeAAAA)
+	_, err = p.Ask(ctx, content.LiveName, dnsmessage.TypeAAAA)
 	return err
 }
 
 // serverID is by what name dnsmasq goes among its DHCP clients: the address
 // of its interface within the network.
-func (s Settings) serverID() netip.Addr {
+func (s host) serverID() netip.Addr {
 	local := interfaceAddrs(s.Interface)
 	if i := slices.IndexFunc(local, s.Network.Contains); i >= 0 && !slices.Contains(local, s.Gateway) {
 		return local[i]

@@ -89,16 +89,6 @@ func TestDefaultRoute(t *testing.T) {
 	l.wantRoutes(third, false)
 }
 
-func TestMetadataRoute(t *testing.T) {
-	for listen, want := range map[string]string{
-		"169.254.169.254": "169.254.169.254", "10.122.0.1": "10.122.0.1", "0.0.0.0": "169.254.169.254", "::": "169.254.169.254",
-	} {
-		if got := (Settings{MetadataAddress: netip.MustParseAddr(listen)}).metadataAddress(); got.String() != want {
-			t.Errorf("listening at %s, the route leads to %s, want %s", listen, got, want)
-		}
-	}
-}
-
 // Router advertisements are for all guests of a network: on further networks
 // this host is a router of low preference.
 func TestRouterPreference(t *testing.T) {

@@ -48,7 +48,7 @@ func (absent) restart(context.Context, syscall.Signal) error { return errNotOurs
 
 // external follows a dnsmasq that another service runs, by its pid-file.
 type external struct {
-	settings Settings
+	settings host
 	mu       sync.Mutex
 	process  *process
 	epoch    int
@@ -74,7 +74,7 @@ func (e *external) peek() *target {
 
 // signaller signals a dnsmasq that is not our child. If it is another user's,
 // the launcher does so.
-func (s Settings) signaller(p *process) func(os.Signal) error {
+func (s host) signaller(p *process) func(os.Signal) error {
 	return func(sig os.Signal) error {
 		err := p.os.Signal(sig)
 		number, ok := sig.(syscall.Signal)

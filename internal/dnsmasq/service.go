@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/api"
+	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/instance"
 )
 
@@ -24,10 +25,10 @@ type Service struct {
 
 	// mu lets one of Start, Apply, Reconfigure and Close work at a time.
 	mu       sync.Mutex
-	settings Settings
+	settings host
 	runner   runner
 	files    *fileSet // nil until they are first written
-	guests   map[uuid.UUID][]entry
+	guests   map[uuid.UUID][]content.Entry
 	pub      publication
 	care     care
 	suspects map[uuid.UUID]bool // guests that dnsmasq knew otherwise the last time
@@ -48,10 +49,10 @@ type Status = api.Dnsmasq
 var errClosed = errors.New("the service for dnsmasq is closed")
 
 // New makes a Service that does nothing until Start.
-func New(settings Settings, log *slog.Logger) *Service {
+func New(settings content.Settings, log *slog.Logger) *Service {
 	return &Service{
-		settings: settings.complete(), log: log, giveUp: func() {},
-		runner: absent{}, peer: absent{}, guests: map[uuid.UUID][]entry{}, suspects: map[uuid.UUID]bool{}, idle: true,
+		settings: newHost(settings), log: log, giveUp: func() {},
+		runner: absent{}, peer: absent{}, guests: map[uuid.UUID][]content.Entry{}, suspects: map[uuid.UUID]bool{}, idle: true,
 	}
 }
 
@@ -67,7 +68,7 @@ func (s *Service) Start(ctx context.Context, all []instance.Instance) error {
 
 func (s *Service) start(ctx context.Context, all []instance.Instance) error {
 	s.setTable(all)
-	if s.settings.Mode == Off {
+	if s.settings.Mode == content.Off {
 		s.setRunner(absent{})
 		s.report(nil)
 		return nil
@@ -87,7 +88,7 @@ func (s *Service) begin(ctx context.Context) error {
 		s.report(err)
 		return err
 	}
-	if s.settings.Mode == Child {
+	if s.settings.Mode == content.Child {
 		clients := s.clients
 		clients.declined = s.declines.note
 		s.setRunner(startChild(s.settings, s.files, s.log, clients))
@@ -114,15 +115,15 @@ func (s *Service) startPatience() time.Duration {
 }
 
 // prepare writes all files and returns the leases that the old ones granted.
-func (s *Service) prepare(ctx context.Context) ([]binding, error) {
-	if err := s.settings.check(); err != nil {
+func (s *Service) prepare(ctx context.Context) ([]content.Binding, error) {
+	if err := s.settings.Check(); err != nil {
 		return nil, err
 	}
 	s.files = newFileSet(s.settings)
 	if err := s.files.makeDirs(); err != nil {
 		return nil, err
 	}
-	old, err := os.ReadFile(s.settings.dhcpFile())
+	old, err := os.ReadFile(s.settings.DHCPFile())
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		s.log.Warn("leases of removed guests are not released, because dnsmasq's previous file cannot be read", "error", err)
 	}
@@ -131,19 +132,19 @@ func (s *Service) prepare(ctx context.Context) ([]binding, error) {
 		s.left = err.Error()
 		s.log.Error("a file for dnsmasq is omitted", "error", err)
 	}
-	text, digest := s.settings.configuration()
+	text, digest := s.settings.Configuration()
 	s.pub = publication{config: digest}
 	_, err = s.writeAll(text)
-	return bindings(string(old)), err
+	return content.Bindings(string(old)), err
 }
 
 // departed picks the leases that no guest has any more.
-func (s *Service) departed(before []binding) []binding {
-	current := map[binding]bool{}
+func (s *Service) departed(before []content.Binding) []content.Binding {
+	current := map[content.Binding]bool{}
 	for e := range s.all() {
-		current[e.lease] = true
+		current[e.Lease] = true
 	}
-	var gone []binding
+	var gone []content.Binding
 	for _, lease := range before {
 		if !current[lease] {
 			gone = append(gone, lease)
@@ -162,7 +163,7 @@ func (s *Service) Apply(ctx context.Context, events []instance.Event) error {
 	defer s.mu.Unlock()
 	change := s.take(events)
 	switch {
-	case s.settings.Mode == Off:
+	case s.settings.Mode == content.Off:
 		return nil
 	case s.idle:
 		return s.begin(ctx)
@@ -177,25 +178,25 @@ func (s *Service) Apply(ctx context.Context, events []instance.Event) error {
 // Reconfigure applies new settings, and publishes all guests again. dnsmasq is
 // restarted only if its configuration has changed. A configuration that dnsmasq
 // refuses is an error; the old one continues to serve.
-func (s *Service) Reconfigure(ctx context.Context, settings Settings, all []instance.Instance) error {
+func (s *Service) Reconfigure(ctx context.Context, settings content.Settings, all []instance.Instance) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	settings = settings.complete()
-	if err := errors.Join(settings.check(), settings.furtherErr); err != nil {
+	wanted := newHost(settings)
+	if err := errors.Join(wanted.Check(), wanted.linesErr); err != nil {
 		return err
 	}
-	if !settings.samePlace(s.settings) || settings.Mode == Off || s.idle {
+	if !wanted.SamePlace(s.settings.Settings) || wanted.Mode == content.Off || s.idle {
 		err := s.stop()
-		s.settings = settings
+		s.settings = wanted
 		return errors.Join(err, s.start(ctx, all))
 	}
-	err := s.reconfigure(ctx, settings, all)
+	err := s.reconfigure(ctx, wanted, all)
 	s.report(err)
 	return err
 }
 
-func (s *Service) reconfigure(ctx context.Context, settings Settings, all []instance.Instance) error {
-	text, digest := settings.configuration()
+func (s *Service) reconfigure(ctx context.Context, settings host, all []instance.Instance) error {
+	text, digest := settings.Configuration()
 	if digest != s.pub.config {
 		if err := settings.tryOut(ctx, text); err != nil {
 			return err
@@ -225,8 +226,8 @@ func (s *Service) reconfigure(ctx context.Context, settings Settings, all []inst
 // writeAll writes every file, and reports whether one changed.
 func (s *Service) writeAll(configuration string) (bool, error) {
 	errDirs := s.files.makeDirs()
-	conf, errConf := s.files.put(s.settings.confFile(), configuration, true)
-	opts, errOpts := s.files.put(s.settings.optsFile(), s.options(), true)
+	conf, errConf := s.files.put(s.settings.ConfigFile(), configuration, true)
+	opts, errOpts := s.files.put(s.settings.OptionsFile(), s.options(), true)
 	s.pub.mtus = s.mtus()
 	hosts, errHosts := s.writeCompact()
 	err := errors.Join(errDirs, errConf, errOpts, errHosts)
@@ -238,8 +239,8 @@ func (s *Service) writeAll(configuration string) (bool, error) {
 
 // tryOut has dnsmasq check a configuration that is not in place yet, as the user
 // that will read it.
-func (s Settings) tryOut(ctx context.Context, text string) error {
-	if s.Mode != Child {
+func (s host) tryOut(ctx context.Context, text string) error {
+	if s.Mode != content.Child {
 		return s.checkFurther(ctx)
 	}
 	if err := s.makeDirs(); err != nil {
@@ -253,8 +254,8 @@ func (s Settings) tryOut(ctx context.Context, text string) error {
 }
 
 // testText has dnsmasq check a configuration.
-func (s Settings) testText(ctx context.Context, start starter, text string) error {
-	candidate := filepath.Join(s.scratch(), "candidate.conf")
+func (s host) testText(ctx context.Context, start starter, text string) error {
+	candidate := filepath.Join(s.Scratch(), "candidate.conf")
 	if err := os.WriteFile(candidate, []byte(text), fileMode); err != nil {
 		return fmt.Errorf("writing dnsmasq's new configuration: %w", err)
 	}

@@ -30,7 +30,7 @@ type starter func(args []string, output io.Writer) (running, error)
 // starter chooses the user for dnsmasq, and how dnsmasq is started. The text says
 // why dnsmasq has no user of its own, if it has none. mustLaunch refuses to start
 // it as the server's user.
-func (s Settings) starter(mustLaunch bool) (starter, string, error) {
+func (s host) starter(mustLaunch bool) (starter, string, error) {
 	own := uint32(os.Geteuid())
 	switch {
 	case s.account == nil && own == 0:
@@ -56,13 +56,13 @@ func (s Settings) starter(mustLaunch bool) (starter, string, error) {
 	return s.asServer, s.sharedUser("mdserver-launcher.service does not run"), nil
 }
 
-func (s Settings) sharedUser(why string) string {
+func (s host) sharedUser(why string) string {
 	return "dnsmasq runs as the server's user and can read its files: " + why
 }
 
 // launcherReady reports whether the launcher can start dnsmasq as its user. The
 // error is fs.ErrNotExist if this host has none.
-func (s Settings) launcherReady() error {
+func (s host) launcherReady() error {
 	if _, err := os.Stat(filepath.Dir(s.Launcher)); s.Launcher == "" || err != nil {
 		return fs.ErrNotExist
 	}
@@ -81,7 +81,7 @@ func (l local) Signal(sig os.Signal) error { return l.Process.Signal(sig) }
 
 // asServer starts dnsmasq as the server's user, with the capabilities of the
 // server.
-func (s Settings) asServer(args []string, output io.Writer) (running, error) {
+func (s host) asServer(args []string, output io.Writer) (running, error) {
 	attr := &syscall.SysProcAttr{}
 	if os.Geteuid() != 0 {
 		attr.AmbientCaps = heldCapabilities()
@@ -91,7 +91,7 @@ func (s Settings) asServer(args []string, output io.Writer) (running, error) {
 
 // asAccount has root start dnsmasq as its user: without groups, and with the
 // capabilities that it needs and no others.
-func (s Settings) asAccount(args []string, output io.Writer) (running, error) {
+func (s host) asAccount(args []string, output io.Writer) (running, error) {
 	return s.start(&syscall.SysProcAttr{
 		Credential:  &syscall.Credential{Uid: s.account.uid, Gid: s.account.gid},
 		AmbientCaps: heldCapabilities(),
@@ -100,7 +100,7 @@ func (s Settings) asAccount(args []string, output io.Writer) (running, error) {
 
 // start starts a child. It gets a process group of its own, so that a Ctrl-C
 // meant for mdserver does not end it first.
-func (s Settings) start(attr *syscall.SysProcAttr, args []string, output io.Writer) (running, error) {
+func (s host) start(attr *syscall.SysProcAttr, args []string, output io.Writer) (running, error) {
 	cmd := exec.Command(s.Binary, args...)
 	cmd.Env = environment()
 	cmd.Stdout, cmd.Stderr = output, output
@@ -134,7 +134,7 @@ func (l launched) Wait() error {
 }
 
 // byLauncher has the launcher start dnsmasq as its user.
-func (s Settings) byLauncher(args []string, output io.Writer) (running, error) {
+func (s host) byLauncher(args []string, output io.Writer) (running, error) {
 	binary, err := exec.LookPath(s.Binary)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/instance"
 )
 
@@ -38,7 +39,7 @@ func TestKilledParentLeavesNoTrouble(t *testing.T) {
 	l.wantServed(guest) // the orphan serves on
 	s := l.start(guest, newGuest(2, "web2"))
 	l.wantServed(newGuest(2, "web2"))
-	if st := s.Status(); st.PID == orphan || st.Mode != Child || !st.Live {
+	if st := s.Status(); st.PID == orphan || st.Mode != content.Child || !st.Live {
 		t.Errorf("status is %+v, the orphan was %d", st, orphan)
 	}
 	if isDnsmasq(orphan) && !zombie(orphan) {
@@ -81,7 +82,7 @@ func TestUserNobody(t *testing.T) {
 
 func TestExternal(t *testing.T) {
 	l := newLab(t)
-	l.Mode = External
+	l.Mode = content.External
 	guest, later := newGuest(1, "web1"), newGuest(2, "web2")
 	s := l.start(guest)
 	began := time.Now()
@@ -92,7 +93,7 @@ func TestExternal(t *testing.T) {
 	if n := strings.Count(l.log.text(), "dnsmasq does not run"); n != 1 {
 		t.Errorf("%d warnings", n)
 	}
-	l.runDnsmasq("--conf-file="+l.confFile(), "--keep-in-foreground")
+	l.runDnsmasq("--conf-file="+l.ConfigFile(), "--keep-in-foreground")
 	l.eventually("dnsmasq runs", func() bool { return s.Status().PID != 0 })
 	third := newGuest(3, "web3")
 	must(t, s.Apply(t.Context(), added(third)))
@@ -113,23 +114,23 @@ func TestOldUnitStillRuns(t *testing.T) {
 		must(t, os.MkdirAll(filepath.Join(l.BaseDir, d), 0o755))
 	}
 	must(t, os.MkdirAll(l.RunDir, 0o755))
-	must(t, os.WriteFile(l.optsFile(), nil, 0o644))
+	must(t, os.WriteFile(l.OptionsFile(), nil, 0o644))
 	conf := fmt.Sprintf("user=root\nleasefile-ro\nstrict-order\nexpand-hosts\npid-file=%s\nexcept-interface=lo\ninterface=br-mds\n"+
 		"dhcp-range=10.122.0.1,static\ndhcp-no-override\ndhcp-lease-max=86400\ndhcp-hostsfile=%s/dhcp\ndhcp-optsfile=%s\nhostsdir=%s/dns\n",
-		l.pidFile(), l.BaseDir, l.optsFile(), l.BaseDir)
-	must(t, os.WriteFile(l.confFile(), []byte(conf), 0o644))
-	old := l.runDnsmasq("--conf-file="+l.confFile(), "--keep-in-foreground")
-	l.eventually("the old one is up", func() bool { _, err := os.Stat(l.pidFile()); return err == nil })
+		l.PIDFile(), l.BaseDir, l.OptionsFile(), l.BaseDir)
+	must(t, os.WriteFile(l.ConfigFile(), []byte(conf), 0o644))
+	old := l.runDnsmasq("--conf-file="+l.ConfigFile(), "--keep-in-foreground")
+	l.eventually("the old one is up", func() bool { _, err := os.Stat(l.PIDFile()); return err == nil })
 	guest, later := newGuest(1, "web1"), newGuest(2, "web2")
 	s := l.start(guest)
-	if st := s.Status(); st.Mode != External || st.PID != old.Process.Pid || !st.Live {
+	if st := s.Status(); st.Mode != content.External || st.PID != old.Process.Pid || !st.Live {
 		t.Fatalf("status is %+v", st)
 	}
 	l.wantServed(guest)
 	must(t, s.Apply(t.Context(), added(later)))
 	l.wantServed(later)
 	kill(old)
-	l.eventually("mdserver starts its own", func() bool { return s.Status().Mode == Child && s.Status().PID != 0 })
+	l.eventually("mdserver starts its own", func() bool { return s.Status().Mode == content.Child && s.Status().PID != 0 })
 	third := newGuest(3, "web3")
 	must(t, s.Apply(t.Context(), added(third)))
 	l.wantServed(third)
@@ -169,7 +170,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if isDnsmasq(pid) {
 		t.Error("the child still runs")
 	}
-	if _, err := os.Stat(l.pidFile()); err == nil {
+	if _, err := os.Stat(l.PIDFile()); err == nil {
 		t.Error("the pid-file is still there")
 	}
 }

@@ -7,24 +7,25 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/instance"
 )
 
 // change is what a batch of events comes to.
 type change struct {
-	fresh []entry // interfaces that dnsmasq was told nothing of before
-	past  []entry // what no longer holds of others, gone or changed
-	next  []entry // what holds of the changed ones instead
+	fresh []content.Entry // interfaces that dnsmasq was told nothing of before
+	past  []content.Entry // what no longer holds of others, gone or changed
+	next  []content.Entry // what holds of the changed ones instead
 }
 
 func (c change) none() bool { return len(c.fresh)+len(c.past) == 0 }
 
 // added is all that is new, of new and changed guests.
-func (c change) added() []entry { return slices.Concat(c.fresh, c.next) }
+func (c change) added() []content.Entry { return slices.Concat(c.fresh, c.next) }
 
 // setTable forgets all guests but these.
 func (s *Service) setTable(all []instance.Instance) {
-	s.guests = make(map[uuid.UUID][]entry, len(all))
+	s.guests = make(map[uuid.UUID][]content.Entry, len(all))
 	for _, guest := range all {
 		s.setGuest(guest)
 	}
@@ -32,13 +33,13 @@ func (s *Service) setTable(all []instance.Instance) {
 
 // setGuest keeps a guest's entries, if it has any on this network.
 func (s *Service) setGuest(guest instance.Instance) {
-	var entries []entry
+	var entries []content.Entry
 	for i, place := range guest.AllOn(s.settings.NetName) {
-		e, problems := s.settings.entryOf(guest, place, i == 0)
+		e, problems := s.settings.EntryOf(guest, place, i == 0)
 		for _, problem := range problems {
 			s.log.Warn("dnsmasq cannot serve a guest completely", "guest", guest.Name, "problem", problem)
 		}
-		if !e.empty() {
+		if !e.Empty() {
 			entries = append(entries, e)
 		}
 	}
@@ -50,7 +51,7 @@ func (s *Service) setGuest(guest instance.Instance) {
 // take brings the table up to date and compares it with what it was before
 // the whole batch: a guest that came and went in it makes no difference.
 func (s *Service) take(events []instance.Event) change {
-	before := map[uuid.UUID][]entry{}
+	before := map[uuid.UUID][]content.Entry{}
 	var order []uuid.UUID
 	remember := func(id uuid.UUID) {
 		if _, seen := before[id]; !seen {
@@ -77,75 +78,75 @@ func (s *Service) take(events []instance.Event) change {
 
 // compareAll compares a guest's entries, which belong together by their
 // interface.
-func (c *change) compareAll(before, after []entry) {
+func (c *change) compareAll(before, after []content.Entry) {
 	for _, was := range before {
-		c.compare(was, entryFor(after, was.lease.mac))
+		c.compare(was, entryFor(after, was.Lease.MAC))
 	}
 	for _, is := range after {
-		if entryFor(before, is.lease.mac).empty() {
-			c.compare(entry{}, is)
+		if entryFor(before, is.Lease.MAC).Empty() {
+			c.compare(content.Entry{}, is)
 		}
 	}
 }
 
 // entryFor is the entry of the interface with this MAC address, or the empty one.
-func entryFor(entries []entry, mac instance.MAC) entry {
+func entryFor(entries []content.Entry, mac instance.MAC) content.Entry {
 	for _, e := range entries {
-		if e.lease.mac == mac {
+		if e.Lease.MAC == mac {
 			return e
 		}
 	}
-	return entry{}
+	return content.Entry{}
 }
 
-func (c *change) compare(before, after entry) {
+func (c *change) compare(before, after content.Entry) {
 	switch {
-	case before.same(after):
-	case before.empty():
+	case before.Same(after):
+	case before.Empty():
 		c.fresh = append(c.fresh, after)
 	default:
 		c.past = append(c.past, before)
-		if !after.empty() {
+		if !after.Empty() {
 			c.next = append(c.next, after)
 		}
 	}
 }
 
 // leases are the IPv4 leases of all guests.
-func (s *Service) leases() []binding {
-	var leases []binding
+func (s *Service) leases() []content.Binding {
+	var leases []content.Binding
 	for e := range s.all() {
-		if e.lease.valid() {
-			leases = append(leases, e.lease)
+		if e.Lease.Valid() {
+			leases = append(leases, e.Lease)
 		}
 	}
 	return leases
 }
 
 // released picks the IPv4 leases that a change ends.
-func (s *Service) released(c change) []binding {
+func (s *Service) released(c change) []content.Binding {
 	if len(c.past) == 0 {
 		return nil
 	}
-	kept := map[binding]bool{}
+	kept := map[content.Binding]bool{}
 	for _, e := range c.next {
-		kept[e.lease] = true
+		kept[e.Lease] = true
 	}
 	for _, e := range c.fresh {
-		kept[e.lease] = true
+		kept[e.Lease] = true
 	}
-	ended := map[binding]bool{}
+	ended := map[content.Binding]bool{}
 	for _, e := range c.past {
-		if e.lease.valid() && !kept[e.lease] {
-			ended[e.lease] = true
+		if e.Lease.Valid() && !kept[e.Lease] {
+			ended[e.Lease] = true
 		}
 	}
 	return slices.Collect(maps.Keys(ended))
 }
 
 // all yields the entries of all guests.
-func (s *Service) all() iter.Seq[entry] {
-	return func(yield func(entry) bool) {
+func (s *Service) all() iter.Seq[content.Entry] {
+	return func(yield func(content.Entry) bool) {
 		for _, entries := range s.guests {
 			for _, e := range entries {
 				if !yield(e) {
@@ -156,4 +157,4 @@ func (s *Service) all() iter.Seq[entry] {
 	}
 }
 
-func (s *Service) entries() []entry { return slices.Collect(s.all()) }
+func (s *Service) entries() []content.Entry { return slices.Collect(s.all()) }

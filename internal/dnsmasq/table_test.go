@@ -9,10 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/instance"
 )
 
-func lease(n int) binding { return binding{newGuest(n, "").MAC, newGuest(n, "").IPv4} }
+func lease(n int) content.Binding {
+	return content.Binding{MAC: newGuest(n, "").MAC, Addr: newGuest(n, "").IPv4}
+}
 
 // What a batch of events comes to, as dnsmasq can tell.
 func TestTake(t *testing.T) {
@@ -26,20 +29,20 @@ func TestTake(t *testing.T) {
 		before            []instance.Instance
 		events            []instance.Event
 		fresh, past, next int
-		released          []binding
+		released          []content.Binding
 	}{
 		{"nothing", []instance.Instance{one}, nil, 0, 0, 0, nil},
 		{"a new guest", nil, added(one), 1, 0, 0, nil},
-		{"a guest is released", []instance.Instance{one}, removed(one), 0, 1, 0, []binding{lease(1)}},
-		{"another address", []instance.Instance{one}, changed(one, moved), 0, 1, 1, []binding{lease(1)}},
+		{"a guest is released", []instance.Instance{one}, removed(one), 0, 1, 0, []content.Binding{lease(1)}},
+		{"another address", []instance.Instance{one}, changed(one, moved), 0, 1, 1, []content.Binding{lease(1)}},
 		{"another name", []instance.Instance{one}, changed(one, renamed), 0, 1, 1, nil},
 		{"what dnsmasq is not told", []instance.Instance{one}, changed(one, same), 0, 0, 0, nil},
-		{"a guest that loses its address", []instance.Instance{one}, changed(one, bare), 0, 1, 0, []binding{lease(1)}},
+		{"a guest that loses its address", []instance.Instance{one}, changed(one, bare), 0, 1, 0, []content.Binding{lease(1)}},
 		{"a guest that gets its address", []instance.Instance{bare}, changed(bare, one), 1, 0, 0, nil},
 		{"come and gone", nil, append(added(one), removed(one)...), 0, 0, 0, nil},
 		{"gone and back", []instance.Instance{one}, append(removed(one), added(one)...), 0, 0, 0, nil},
 		{"there and back", []instance.Instance{one}, append(changed(one, moved), changed(moved, one)...), 0, 0, 0, nil},
-		{"several", []instance.Instance{one}, append(removed(one), added(two)...), 1, 1, 0, []binding{lease(1)}},
+		{"several", []instance.Instance{one}, append(removed(one), added(two)...), 1, 1, 0, []content.Binding{lease(1)}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := New(settingsFor(t), slog.New(slog.DiscardHandler))
@@ -61,19 +64,19 @@ func TestTake(t *testing.T) {
 // A lease that passes from one guest's entry to another's is not released.
 func TestReleasedIsNotKept(t *testing.T) {
 	s := New(settingsFor(t), slog.New(slog.DiscardHandler))
-	e1, e2 := entry{lease: lease(1), dhcp: "a"}, entry{lease: lease(2), dhcp: "b"}
+	e1, e2 := content.Entry{Lease: lease(1), DHCP: "a"}, content.Entry{Lease: lease(2), DHCP: "b"}
 	for name, tt := range map[string]struct {
 		c    change
 		want int
 	}{
-		"gone":              {change{past: []entry{e1, e2}}, 2},
-		"one told again":    {change{past: []entry{e1, e2}, next: []entry{e2}}, 1},
-		"one is new":        {change{past: []entry{e1, e2}, fresh: []entry{e1}}, 1},
-		"gone twice":        {change{past: []entry{e1, e1}}, 1},
-		"without a lease":   {change{past: []entry{{dns: "x"}}}, 0},
-		"only new":          {change{fresh: []entry{e1}}, 0},
-		"without an IPv4":   {change{past: []entry{{lease: binding{mac: e1.lease.mac}, dns: "x"}}}, 0},
-		"new and told only": {change{fresh: []entry{e1}, next: []entry{e2}}, 0},
+		"gone":              {change{past: []content.Entry{e1, e2}}, 2},
+		"one told again":    {change{past: []content.Entry{e1, e2}, next: []content.Entry{e2}}, 1},
+		"one is new":        {change{past: []content.Entry{e1, e2}, fresh: []content.Entry{e1}}, 1},
+		"gone twice":        {change{past: []content.Entry{e1, e1}}, 1},
+		"without a lease":   {change{past: []content.Entry{{DNS: "x"}}}, 0},
+		"only new":          {change{fresh: []content.Entry{e1}}, 0},
+		"without an IPv4":   {change{past: []content.Entry{{Lease: content.Binding{MAC: e1.Lease.MAC}, DNS: "x"}}}, 0},
+		"new and told only": {change{fresh: []content.Entry{e1}, next: []content.Entry{e2}}, 0},
 	} {
 		if got := s.released(tt.c); len(got) != tt.want {
 			t.Errorf("%s: %v, want %d", name, got, tt.want)
@@ -87,31 +90,31 @@ func TestConflict6(t *testing.T) {
 	settings := settingsFor(t)
 	settings.Network6 = netip.MustParsePrefix("fd00:122::/64")
 	s := New(settings, slog.New(slog.DiscardHandler))
-	six := func(mac byte, addr string) entry {
-		return entry{lease6: binding{instance.MAC{2, mac}, netip.MustParseAddr(addr)}}
+	six := func(mac byte, addr string) content.Entry {
+		return content.Entry{Lease6: content.Binding{MAC: instance.MAC{2, mac}, Addr: netip.MustParseAddr(addr)}}
 	}
-	if s.conflict6([]entry{six(1, "fd00:122::1")}) {
+	if s.conflict6([]content.Entry{six(1, "fd00:122::1")}) {
 		t.Error("a conflict before there was any guest")
 	}
-	s.remember6([]entry{six(1, "fd00:122::1"), {}, six(2, "fd00:122::2")})
+	s.remember6([]content.Entry{six(1, "fd00:122::1"), {}, six(2, "fd00:122::2")})
 	for _, tt := range []struct {
-		added []entry
+		added []content.Entry
 		want  bool
 	}{
 		{nil, false},
-		{[]entry{{}}, false},
-		{[]entry{six(1, "fd00:122::1")}, false},
-		{[]entry{six(3, "fd00:122::3")}, false},
-		{[]entry{six(3, "fd00:122::1")}, true},
-		{[]entry{six(2, "fd00:122::1")}, true},
-		{[]entry{six(4, "fd00:122::4"), six(1, "fd00:122::2")}, true},
+		{[]content.Entry{{}}, false},
+		{[]content.Entry{six(1, "fd00:122::1")}, false},
+		{[]content.Entry{six(3, "fd00:122::3")}, false},
+		{[]content.Entry{six(3, "fd00:122::1")}, true},
+		{[]content.Entry{six(2, "fd00:122::1")}, true},
+		{[]content.Entry{six(4, "fd00:122::4"), six(1, "fd00:122::2")}, true},
 	} {
 		if got := s.conflict6(tt.added); got != tt.want {
 			t.Errorf("conflict %v of %v, want %v", got, tt.added, tt.want)
 		}
 	}
 	s.settings.Network6 = netip.Prefix{}
-	if s.conflict6([]entry{six(3, "fd00:122::1")}) {
+	if s.conflict6([]content.Entry{six(3, "fd00:122::1")}) {
 		t.Error("a conflict on a network without IPv6")
 	}
 }
@@ -123,11 +126,11 @@ func TestDepartedAreBounded(t *testing.T) {
 	for name, remember := range map[string]func(*Service){
 		"IPv4": func(s *Service) {
 			addr4 = addr4.Next()
-			s.depart([]binding{{instance.MAC{2, 1}, addr4}})
+			s.depart([]content.Binding{{MAC: instance.MAC{2, 1}, Addr: addr4}})
 		},
 		"IPv6": func(s *Service) {
 			addr6 = addr6.Next()
-			s.remember6([]entry{{lease6: binding{instance.MAC{2, 1}, addr6}}})
+			s.remember6([]content.Entry{{Lease6: content.Binding{MAC: instance.MAC{2, 1}, Addr: addr6}}})
 		},
 	} {
 		s := New(settingsFor(t), slog.New(slog.DiscardHandler))
@@ -196,38 +199,17 @@ func TestReadFurther(t *testing.T) {
 	}
 }
 
-func TestBindings(t *testing.T) {
-	text := "52:54:00:00:00:01,id:*,10.122.0.1,tag:!declined,web1,3600\n" +
-		"52:54:00:00:00:02,id:*,[fd00:122::2],3600\n" +
-		"52:54:00:00:00:03,id:*,fd00:122::3,3600\n" +
-		"  52:54:00:00:00:04,web4,10.122.0.4,3600  \n" +
-		"52:54:00:00:00:05,10.122.0.5\n" +
-		"no,id:*,10.122.0.6\n\n"
-	want := []binding{
-		{instance.MAC{0x52, 0x54, 0, 0, 0, 1}, netip.MustParseAddr("10.122.0.1")},
-		{instance.MAC{0x52, 0x54, 0, 0, 0, 4}, netip.MustParseAddr("10.122.0.4")},
-	}
-	if got := bindings(text); !slices.Equal(got, want) {
-		t.Errorf("found %v, want %v", got, want)
-	}
-}
-
 func TestMTUs(t *testing.T) {
 	s := New(settingsFor(t), slog.New(slog.DiscardHandler))
 	s.settings.MTU = 1450
-	for nic, want := range map[int]int{0: 0, 1450: 0, 1400: 1400} {
-		if got := s.settings.guestMTU(nic); got != want {
-			t.Errorf("an interface with the MTU %d is told %d, want %d", nic, got, want)
-		}
-	}
-	s.guests[newGuest(1, "").UUID] = []entry{{mtu: 1400}, {}}
-	s.guests[newGuest(2, "").UUID] = []entry{{mtu: 1300}, {mtu: 1400}}
+	s.guests[newGuest(1, "").UUID] = []content.Entry{{MTU: 1400}, {}}
+	s.guests[newGuest(2, "").UUID] = []content.Entry{{MTU: 1300}, {MTU: 1400}}
 	if text := s.options(); !strings.HasSuffix(text, "\ntag:mtu1300,option:mtu,1300\ntag:mtu1400,option:mtu,1400\n") || strings.Count(text, "tag:mtu") != 2 {
 		t.Errorf("options\n%s", text)
 	}
 	s.pub.mtus = map[int]bool{1400: true}
 	for mtu, want := range map[int]bool{0: true, 1400: true, 1300: false} {
-		if got := s.hasOptions([]entry{{}, {mtu: mtu}}); got != want {
+		if got := s.hasOptions([]content.Entry{{}, {MTU: mtu}}); got != want {
 			t.Errorf("has the options of an MTU of %d: %v", mtu, got)
 		}
 	}

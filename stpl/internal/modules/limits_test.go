@@ -56,7 +56,6 @@ func TestLimits(t *testing.T) {
 		{"a deque that moves all", "MemoryError", []string{"import collections", "d = collections.deque(range(100000))", "while True:", "    d.rotate(1)", "1"}},
 		{"a huge structure", "error", []string{"import struct", "struct.pack('999999999s', b'')"}},
 		{"many structures", "MemoryError", []string{"import struct", "struct.unpack('10000000b', b'x' * 10000000)"}},
-		{"a URL of many dots", "MemoryError", []string{"import urllib.parse", "urllib.parse.urljoin('http://a/', '../' * 2000000)"}},
 		{"words without end", "MemoryError", []string{"import shlex", "shlex.split('a ' * 9000000)"}},
 		{"wide text", "MemoryError", []string{"('x' * 9000000).encode('utf-32')"}},
 		{"a bomb of YAML aliases", "TimeoutError", []string{"import yaml", "t = 'a0: &a0 [x]\\n' + ''.join(f'a{i}: &a{i} [' + ', '.join([f'*a{i-1}'] * 9) + ']\\n' for i in range(1, 12))", "str(yaml.safe_load(t))"}},

@@ -4,7 +4,6 @@ package binary
 import (
 	"encoding/base32"
 	"encoding/base64"
-	"encoding/hex"
 	"strconv"
 	"strings"
 
@@ -38,9 +37,6 @@ func Base64() native.Members {
 			return DecodeBase64(t, a[0], object.Bytes("-_"), false)
 		}),
 		native.Func("b32encode", "s", encodeWith(base32.StdEncoding.EncodeToString)),
-		native.Func("b32decode", "s casefold?", b32Decode),
-		native.Func("b16encode", "s", encodeWith(func(b []byte) string { return strings.ToUpper(hex.EncodeToString(b)) })),
-		native.Func("b16decode", "s casefold?", b16Decode),
 		native.Func("encodebytes", "s", encodeBytes),
 		native.Func("decodebytes", "s", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			if _, err := native.Bytes(a[0]); err != nil {
@@ -177,55 +173,6 @@ func digit64(c byte) (uint32, bool) {
 		return 63, true
 	}
 	return 0, false
-}
-
-func b32Decode(t *object.Thread, a []object.Value) (object.Value, error) {
-	s, err := native.ASCII(a[0])
-	if err != nil {
-		return nil, err
-	}
-	if err := native.Charge(t, 2*len(s)); err != nil {
-		return nil, err
-	}
-	if len(s)%8 != 0 {
-		return nil, object.Raise(binasciiError, "Incorrect padding")
-	}
-	if native.Truth(a[1], false) {
-		s = strings.ToUpper(s)
-	}
-	if strings.Trim(strings.TrimRight(s, "="), "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
-		return nil, object.Raise(binasciiError, "Non-base32 digit found")
-	}
-	out, err := base32.StdEncoding.DecodeString(s)
-	if err != nil {
-		return nil, object.Raise(binasciiError, "Incorrect padding")
-	}
-	return object.Bytes(out), nil
-}
-
-func b16Decode(t *object.Thread, a []object.Value) (object.Value, error) {
-	s, err := native.ASCII(a[0])
-	if err != nil {
-		return nil, err
-	}
-	if err := native.Charge(t, len(s)); err != nil {
-		return nil, err
-	}
-	digits := "0123456789ABCDEF"
-	if native.Truth(a[1], false) {
-		digits += "abcdef"
-	}
-	if strings.Trim(s, digits) != "" {
-		return nil, object.Raise(binasciiError, "Non-base16 digit found")
-	}
-	if len(s)%2 != 0 {
-		return nil, object.Raise(binasciiError, "Odd-length string")
-	}
-	out, err := hex.DecodeString(s)
-	if err != nil {
-		return nil, object.Raise(binasciiError, "Non-base16 digit found")
-	}
-	return object.Bytes(out), nil
 }
 
 // encodeBytes writes lines of 76 characters.

@@ -2,7 +2,6 @@ package binary
 
 import (
 	endian "encoding/binary"
-	"math"
 	"math/big"
 	"strings"
 
@@ -47,8 +46,8 @@ type layout struct {
 
 // nativeSizes are for "@", which also aligns; the others have standard sizes.
 var (
-	standardSizes = map[byte]int{'x': 1, 'c': 1, 'b': 1, 'B': 1, '?': 1, 'h': 2, 'H': 2, 'e': 2, 'i': 4, 'I': 4, 'l': 4, 'L': 4, 'q': 8, 'Q': 8, 'f': 4, 'd': 8, 's': 1, 'p': 1}
-	nativeSizes   = map[byte]int{'x': 1, 'c': 1, 'b': 1, 'B': 1, '?': 1, 'h': 2, 'H': 2, 'e': 2, 'i': 4, 'I': 4, 'l': 8, 'L': 8, 'q': 8, 'Q': 8, 'n': 8, 'N': 8, 'f': 4, 'd': 8, 's': 1, 'p': 1}
+	standardSizes = map[byte]int{'x': 1, 'c': 1, 'b': 1, 'B': 1, '?': 1, 'h': 2, 'H': 2, 'i': 4, 'I': 4, 'l': 4, 'L': 4, 'q': 8, 'Q': 8, 's': 1}
+	nativeSizes   = map[byte]int{'x': 1, 'c': 1, 'b': 1, 'B': 1, '?': 1, 'h': 2, 'H': 2, 'i': 4, 'I': 4, 'l': 8, 'L': 8, 'q': 8, 'Q': 8, 's': 1}
 )
 
 // maxStruct bounds the size of a structure in bytes.
@@ -113,7 +112,7 @@ func (l *layout) add(t *object.Thread, code byte, count, size int) error {
 	case 'x':
 		l.size += count
 		return nil
-	case 's', 'p':
+	case 's':
 		l.items = append(l.items, structItem{code, l.size, count})
 		l.size += count
 		return t.Alloc(64)
@@ -151,15 +150,13 @@ func structPack(t *object.Thread, a []object.Value) (object.Value, error) {
 
 func (l *layout) put(to []byte, code byte, v object.Value) error {
 	switch code {
-	case 's', 'p', 'c':
+	case 's', 'c':
 		b, ok := v.(object.Bytes)
 		switch {
 		case code == 'c' && (!ok || len(b) != 1):
 			return object.Raise(structError, "char format requires a bytes object of length 1")
 		case !ok:
 			return object.Raise(structError, "argument for '%c' must be a bytes object", code)
-		case code == 'p' && len(to) > 0:
-			to[0] = byte(min(copy(to[1:], b), 255))
 		default:
 			copy(to, b)
 		}
@@ -169,33 +166,12 @@ func (l *layout) put(to []byte, code byte, v object.Value) error {
 			to[0] = 1
 		}
 		return nil
-	case 'f', 'd', 'e':
-		f, ok := object.AsFloat(v)
-		if !ok {
-			return object.Raise(structError, "required argument is not a float")
-		}
-		return l.putFloat(to, code, f)
 	}
 	n, ok := object.BigInt(v)
 	if !ok {
 		return object.Raise(structError, "required argument is not an integer")
 	}
 	return l.putInt(to, code, n)
-}
-
-func (l *layout) putFloat(to []byte, code byte, f float64) error {
-	switch code {
-	case 'd':
-		l.order.PutUint64(to, math.Float64bits(f))
-	case 'f':
-		if math.Abs(f) > math.MaxFloat32 && !math.IsInf(f, 0) && math.IsInf(float64(float32(f)), 0) {
-			return object.Raise(object.OverflowError, "float too large to pack with f format")
-		}
-		l.order.PutUint32(to, math.Float32bits(float32(f)))
-	default:
-		return object.Raise(object.NotImplementedError, "struct has no half-precision floats in templates")
-	}
-	return nil
 }
 
 // signed reports whether a code is of a signed integer: those in lower case.
@@ -279,19 +255,8 @@ func (l *layout) get(from []byte, code byte) (object.Value, error) {
 	switch code {
 	case 's', 'c':
 		return object.Bytes(from), nil
-	case 'p':
-		if len(from) == 0 {
-			return object.Bytes(""), nil
-		}
-		return object.Bytes(from[1 : 1+min(int(from[0]), len(from)-1)]), nil
 	case '?':
 		return object.Bool(from[0] != 0), nil
-	case 'd':
-		return object.Float(math.Float64frombits(l.order.Uint64(from))), nil
-	case 'f':
-		return object.Float(math.Float32frombits(l.order.Uint32(from))), nil
-	case 'e':
-		return nil, object.Raise(object.NotImplementedError, "struct has no half-precision floats in templates")
 	}
 	var u uint64
 	for i := range from {

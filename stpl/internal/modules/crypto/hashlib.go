@@ -11,9 +11,6 @@ import (
 	"encoding/hex"
 	"hash"
 
-	"golang.org/x/crypto/blake2b"
-	"golang.org/x/crypto/blake2s"
-
 	"mdserver/stpl/internal/modules/native"
 	"mdserver/stpl/internal/object"
 )
@@ -40,12 +37,6 @@ func Hashlib() native.Members {
 			return newDigest(t, name, make(), a[0])
 		})
 	}
-	m["blake2b"] = native.Func("blake2b", "data? * digest_size:int? key:bytes? usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-		return blake2(t, "blake2b", 64, blake2b.New, a)
-	})
-	m["blake2s"] = native.Func("blake2s", "data? * digest_size:int? key:bytes? usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-		return blake2(t, "blake2s", 32, newBlake2s, a)
-	})
 	m["new"] = native.Func("new", "name:str string? * usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 		name := object.Text(a[0])
 		f, ok := m[name]
@@ -59,32 +50,6 @@ func Hashlib() native.Members {
 	})
 	m["pbkdf2_hmac"] = native.Func("pbkdf2_hmac", "hash_name password:bytes salt:bytes iterations:int dklen:none+int?", pbkdf2HMAC)
 	return m
-}
-
-func newBlake2s(size int, key []byte) (hash.Hash, error) {
-	if size == 32 {
-		return blake2s.New256(key)
-	}
-	if size == 16 && len(key) > 0 {
-		return blake2s.New128(key)
-	}
-	return nil, object.Raise(object.ValueError, "blake2s digests of %d bytes are not available in templates", size)
-}
-
-func blake2(t *object.Thread, name string, limit int, make func(int, []byte) (hash.Hash, error), a []object.Value) (object.Value, error) {
-	size := object.IntOr(a[1], limit)
-	if size < 1 || size > limit {
-		return nil, object.Raise(object.ValueError, "digest_size for %s must be between 1 and %d bytes, here it is %d", name, limit, size)
-	}
-	key, _ := a[2].(object.Bytes)
-	if len(key) > limit {
-		return nil, object.Raise(object.ValueError, "maximum key length is %d bytes", limit)
-	}
-	h, err := make(size, []byte(key))
-	if err != nil {
-		return nil, err
-	}
-	return newDigest(t, name, h, a[0])
 }
 
 // digest is a hash object.
@@ -121,11 +86,8 @@ func (d *digest) update(t *object.Thread, data object.Value) error {
 
 func (d *digest) copy() (*digest, error) {
 	state, ok := d.h.(encoding.BinaryMarshaler)
-	if !ok {
-		return nil, object.Raise(object.NotImplementedError, "%s objects cannot be copied in templates", d.name)
-	}
 	make := algorithms[d.name]
-	if make == nil {
+	if !ok || make == nil {
 		return nil, object.Raise(object.NotImplementedError, "%s objects cannot be copied in templates", d.name)
 	}
 	b, err := state.MarshalBinary()

@@ -11,11 +11,8 @@ func Itertools() native.Members {
 	m := native.Functions(
 		native.Func("count", "start? step?", itCount), native.Func("repeat", "object times:int?", itRepeat), native.Func("cycle", "iterable", itCycle),
 		native.Func("islice", "iterable *args", itSlice), native.Func("product", "*iterables repeat:int?", itProduct),
-		native.Func("combinations", "iterable r", itCombinations), native.Func("permutations", "iterable r?", itPermutations),
-		native.Func("accumulate", "iterable func? * initial?", itAccumulate), native.Func("groupby", "iterable key?", itGroupBy),
-		native.Func("zip_longest", "*iterables fillvalue?", itZipLongest), native.Func("starmap", "function iterable", itStarMap),
-		native.Func("takewhile", "predicate iterable", itTakeWhile), native.Func("dropwhile", "predicate iterable", itDropWhile),
-		native.Func("filterfalse", "predicate iterable", itFilterFalse), native.Func("pairwise", "iterable", itPairwise),
+		native.Func("combinations", "iterable r", itCombinations),
+		native.Func("groupby", "iterable key?", itGroupBy), native.Func("zip_longest", "*iterables fillvalue?", itZipLongest),
 	)
 	chain := object.NewType("chain", "itertools", nil)
 	chain.Constructor(native.Func("chain", "*iterables", func(t *object.Thread, a []object.Value) (object.Value, error) {
@@ -252,60 +249,100 @@ func itCombinations(t *object.Thread, a []object.Value) (object.Value, error) {
 	}), nil
 }
 
-func itPermutations(t *object.Thread, a []object.Value) (object.Value, error) {
-	items, err := object.ToSlice(t, a[0])
+// itGroupBy makes the groups as lists: each is whole when it is handed out.
+func itGroupBy(t *object.Thread, a []object.Value) (object.Value, error) {
+	it, err := object.Iterate(t, a[0])
 	if err != nil {
 		return nil, err
 	}
-	r := len(items)
-	if !native.IsNone(a[1]) {
-		if r, err = native.Count(a[1], "r must be non-negative"); err != nil {
-			return nil, err
+	keyOf := func(t *object.Thread, v object.Value) (object.Value, error) {
+		if native.IsNone(a[1]) {
+			return v, nil
 		}
+		return object.CallPos(t, a[1], v)
 	}
-	if r > len(items) {
-		return yield(func(*object.Thread) (object.Value, error) { return nil, nil }), nil
-	}
-	at := make([]int, r)
-	used := make([]bool, len(items))
-	for i := range at {
-		at[i], used[i] = i, true
-	}
-	done := false
+	var pending object.Value
 	return yield(func(t *object.Thread) (object.Value, error) {
-		if done {
-			return nil, nil
+		if pending == nil {
+			if pending, err = it.Next(t); pending == nil || err != nil {
+				return nil, err
+			}
 		}
-		out := make([]object.Value, r)
-		for i, j := range at {
-			out[i] = items[j]
-		}
-		done = !nextPermutation(at, used)
-		if err := t.Work(len(items)); err != nil {
+		key, err := keyOf(t, pending)
+		if err != nil {
 			return nil, err
 		}
-		return tuple(t, out)
+		group := object.NewList(nil)
+		for {
+			if err := t.Step(1); err != nil {
+				return nil, err
+			}
+			if err := group.Append(t, pending); err != nil {
+				return nil, err
+			}
+			if pending, err = it.Next(t); err != nil {
+				return nil, err
+			}
+			if pending == nil {
+				break
+			}
+			other, err := keyOf(t, pending)
+			if err != nil {
+				return nil, err
+			}
+			if same, err := object.Equal(t, key, other); err != nil || !same {
+				if err != nil {
+					return nil, err
+				}
+				break
+			}
+		}
+		items, err := object.Iterate(t, group)
+		return object.Tuple{key, object.NewIterator(items)}, err
 	}), nil
 }
 
-// nextPermutation advances a choice of distinct indices, false at the end.
-func nextPermutation(at []int, used []bool) bool {
-	for i := len(at) - 1; i >= 0; i-- {
-		used[at[i]] = false
-		for j := at[i] + 1; j < len(used); j++ {
-			if used[j] {
-				continue
-			}
-			at[i], used[j] = j, true
-			free := 0
-			for k := i + 1; k < len(at); k++ {
-				for used[free] {
-					free++
-				}
-				at[k], used[free] = free, true
-			}
-			return true
+func iterators(t *object.Thread, vs object.Tuple) ([]object.Iterator, error) {
+	out := make([]object.Iterator, len(vs))
+	for i, v := range vs {
+		var err error
+		if out[i], err = object.Iterate(t, v); err != nil {
+			return nil, err
 		}
 	}
-	return false
+	return out, nil
+}
+
+func itZipLongest(t *object.Thread, a []object.Value) (object.Value, error) {
+	its, err := iterators(t, a[1].(object.Tuple))
+	if err != nil {
+		return nil, err
+	}
+	fill := native.OrNone(a[0])
+	return yield(func(t *object.Thread) (object.Value, error) {
+		if err := t.AllocSlots(len(its)); err != nil {
+			return nil, err
+		}
+		out := make(object.Tuple, len(its))
+		live := false
+		for i, it := range its {
+			out[i] = fill
+			if it == nil {
+				continue
+			}
+			v, err := it.Next(t)
+			if err != nil {
+				return nil, err
+			}
+			if v == nil {
+				its[i] = nil
+				continue
+			}
+			out[i], live = v, true
+		}
+		if !live {
+			return nil, nil
+		}
+		return out, nil
+	}), nil
 }

@@ -10,7 +10,6 @@ import (
 // Operator makes the module operator.
 func Operator() native.Members {
 	m := native.Functions(
-		unary("neg", object.Sub), unary("pos", object.Add), unary("inv", object.Xor), unary("invert", object.Xor),
 		order("lt", object.Less), order("le", object.LessEqual), order("gt", object.Greater), order("ge", object.GreaterEqual),
 		native.Func("eq", "a b /", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			same, err := object.Equal(t, a[0], a[1])
@@ -20,10 +19,6 @@ func Operator() native.Members {
 			same, err := object.Equal(t, a[0], a[1])
 			return object.Bool(!same), err
 		}),
-		test("not_", "a /", func(a []object.Value) bool { return !object.Truthy(a[0]) }),
-		test("truth", "a /", func(a []object.Value) bool { return object.Truthy(a[0]) }),
-		test("is_", "a b /", func(a []object.Value) bool { return object.Is(a[0], a[1]) }),
-		test("is_not", "a b /", func(a []object.Value) bool { return !object.Is(a[0], a[1]) }),
 		native.Func("contains", "a b /", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			found, err := object.Contains(t, a[0], a[1])
 			return object.Bool(found), err
@@ -41,7 +36,6 @@ func Operator() native.Members {
 			}
 			return getter("attrgetter", dottedAttr, names), nil
 		}),
-		native.Func("methodcaller", "name *args **kwargs", methodCaller),
 	)
 	for name, op := range map[string]object.Op{
 		"add": object.Add, "sub": object.Sub, "mul": object.Mul, "truediv": object.Div, "floordiv": object.FloorDiv, "mod": object.Mod,
@@ -54,19 +48,11 @@ func Operator() native.Members {
 	return m
 }
 
-func unary(name string, op object.Op) *object.Builtin {
-	return native.Func(name, "a /", func(t *object.Thread, a []object.Value) (object.Value, error) { return object.Unary(t, op, a[0]) })
-}
-
 func order(name string, o object.Order) *object.Builtin {
 	return native.Func(name, "a b /", func(t *object.Thread, a []object.Value) (object.Value, error) {
 		holds, err := object.Ordered(t, o, a[0], a[1])
 		return object.Bool(holds), err
 	})
-}
-
-func test(name, signature string, f func(a []object.Value) bool) *object.Builtin {
-	return native.Func(name, signature, func(_ *object.Thread, a []object.Value) (object.Value, error) { return object.Bool(f(a)), nil })
 }
 
 // getter makes a function that gets one thing from its argument, or a tuple of
@@ -98,19 +84,4 @@ func dottedAttr(t *object.Thread, v, name object.Value) (object.Value, error) {
 		}
 	}
 	return v, nil
-}
-
-func methodCaller(_ *object.Thread, made []object.Value) (object.Value, error) {
-	name, err := native.Text(made[0])
-	if err != nil {
-		return nil, object.Raise(object.TypeError, "method name must be a string")
-	}
-	args := &object.Args{Pos: made[1].(object.Tuple)}
-	made[2].(*object.Dict).Each(func(key, v object.Value) bool {
-		args.Kw = append(args.Kw, object.Keyword{Name: string(key.(object.Str)), Value: v})
-		return true
-	})
-	return native.Func("methodcaller", "obj /", func(t *object.Thread, a []object.Value) (object.Value, error) {
-		return object.CallMethod(t, a[0], name, args)
-	}), nil
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha512"
 	"math"
 	"math/big"
-	"sort"
 
 	"mdserver/stpl/internal/modules/native"
 	"mdserver/stpl/internal/object"
@@ -93,7 +92,7 @@ func randomFunctions() []randomFunction {
 			return g.randrange([]object.Value{a[0], stop, nil})
 		}},
 		{"choice", "seq", choice},
-		{"choices", "population weights? * k?", choices},
+		{"choices", "population * k?", choices},
 		{"shuffle", "x", shuffle},
 		{"sample", "population k", sample},
 		{"uniform", "a b", func(_ *object.Thread, g *generator, a []object.Value) (object.Value, error) {
@@ -299,20 +298,11 @@ func choices(t *object.Thread, g *generator, a []object.Value) (object.Value, er
 	if err != nil {
 		return nil, err
 	}
-	k, err := native.IntOr(a[2], 1)
+	k, err := native.IntOr(a[1], 1)
 	if err != nil {
 		return nil, err
 	}
-	weights, err := cumulated(t, a[1])
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case weights != nil && len(weights) != n:
-		return nil, object.Raise(object.ValueError, "The number of weights does not match the population")
-	case weights != nil && n > 0 && weights[n-1] <= 0:
-		return nil, object.Raise(object.ValueError, "Total of weights must be greater than zero")
-	case n == 0 && k > 0:
+	if n == 0 && k > 0 {
 		return nil, object.Raise(object.IndexError, "list index out of range")
 	}
 	out := object.NewList(nil)
@@ -320,42 +310,13 @@ func choices(t *object.Thread, g *generator, a []object.Value) (object.Value, er
 		if err := t.Step(1); err != nil {
 			return nil, err
 		}
-		i := 0
-		if weights == nil {
-			i = int(math.Floor(g.float() * float64(n)))
-		} else {
-			x := g.float() * weights[n-1]
-			i = min(sort.Search(n, func(i int) bool { return weights[i] > x }), n-1)
-		}
-		v, err := object.Index(t, a[0], object.Int(i))
+		v, err := object.Index(t, a[0], object.Int(math.Floor(g.float()*float64(n))))
 		if err != nil {
 			return nil, err
 		}
 		if err := out.Append(t, v); err != nil {
 			return nil, err
 		}
-	}
-	return out, nil
-}
-
-// cumulated is the sum of the weights up to each; nil if there are none.
-func cumulated(t *object.Thread, weights object.Value) ([]float64, error) {
-	if native.IsNone(weights) {
-		return nil, nil
-	}
-	items, err := object.ToSlice(t, weights)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]float64, len(items))
-	sum := 0.0
-	for i, item := range items {
-		f, err := native.Number(item)
-		if err != nil {
-			return nil, err
-		}
-		sum += f
-		out[i] = sum
 	}
 	return out, nil
 }

@@ -25,10 +25,8 @@ func Path() native.Members {
 			root, ext := splitExt(p)
 			return object.Tuple{object.Str(root), object.Str(ext)}
 		},
-		"splitdrive": func(p string) object.Value { return object.Tuple{object.Str(""), object.Str(p)} },
-		"normpath":   func(p string) object.Value { return object.Str(normPath(p)) },
-		"normcase":   func(p string) object.Value { return object.Str(p) },
-		"isabs":      func(p string) object.Value { return object.Bool(strings.HasPrefix(p, "/")) },
+		"normpath": func(p string) object.Value { return object.Str(normPath(p)) },
+		"isabs":    func(p string) object.Value { return object.Bool(strings.HasPrefix(p, "/")) },
 	} {
 		m[name] = native.Func(name, "p", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			p, err := pathArg(name, a[0])
@@ -46,8 +44,6 @@ func Path() native.Members {
 		m[name] = native.Func(name, "path", func(*object.Thread, []object.Value) (object.Value, error) { return object.Bool(false), nil })
 	}
 	m["join"] = native.Func("join", "a *p", joinPath)
-	m["commonprefix"] = native.Func("commonprefix", "m", commonPrefix)
-	m["relpath"] = native.Func("relpath", "path start", relPath)
 	native.Refuse(m, "os.path", "templates do not see the host's files", "abspath", "realpath", "expanduser", "expandvars",
 		"getsize", "getmtime", "getatime", "getctime", "samefile")
 	return m
@@ -117,63 +113,4 @@ func joinPath(t *object.Thread, a []object.Value) (object.Value, error) {
 		}
 	}
 	return object.Str(joined), nil
-}
-
-func commonPrefix(t *object.Thread, a []object.Value) (object.Value, error) {
-	items, err := object.ToSlice(t, a[0])
-	if err != nil {
-		return nil, err
-	}
-	var prefix []rune
-	for i, v := range items {
-		s, err := native.Text(v)
-		if err != nil {
-			return nil, err
-		}
-		r, err := native.Runes(t, s)
-		if err != nil {
-			return nil, err
-		}
-		if i == 0 {
-			prefix = r
-			continue
-		}
-		n := 0
-		for n < len(prefix) && n < len(r) && prefix[n] == r[n] {
-			n++
-		}
-		prefix = prefix[:n]
-	}
-	return object.Str(string(prefix)), nil
-}
-
-// relPath needs absolute paths: there is no current directory.
-func relPath(t *object.Thread, a []object.Value) (object.Value, error) {
-	var parts [2][]string
-	for i, v := range a {
-		p, err := pathArg("relpath", v)
-		if err != nil {
-			return nil, err
-		}
-		if err := t.AllocN(len(p), 48); err != nil {
-			return nil, err
-		}
-		if !strings.HasPrefix(p, "/") {
-			return nil, object.Raise(object.ValueError, "os.path.relpath takes absolute paths in templates, not %s", native.Repr(v))
-		}
-		parts[i] = strings.FieldsFunc(path.Clean(p), func(r rune) bool { return r == '/' })
-	}
-	to, from := parts[0], parts[1]
-	n := 0
-	for n < len(to) && n < len(from) && to[n] == from[n] {
-		n++
-	}
-	var out []string
-	for range from[n:] {
-		out = append(out, "..")
-	}
-	if out = append(out, to[n:]...); len(out) == 0 {
-		return object.Str("."), nil
-	}
-	return object.Str(strings.Join(out, "/")), nil
 }

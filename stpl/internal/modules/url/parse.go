@@ -61,19 +61,15 @@ const (
 	schemeChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-."
 )
 
-// The schemes whose URLs have params, are relative to others, or have a
-// netloc, as urllib.parse lists them.
+// The schemes whose URLs have params or a netloc, as urllib.parse lists them.
 var (
-	withParams   = strings.Fields("ftp hdl prospero http imap https shttp rtsp rtspu sip sips mms sftp tel")
-	withRelative = strings.Fields("ftp http gopher nntp imap wais file https shttp mms prospero rtsp rtspu sftp svn svn+ssh ws wss")
-	withNetloc   = strings.Fields("ftp http gopher nntp telnet imap wais file mms https shttp snews prospero rtsp rtspu rsync svn svn+ssh sftp nfs git git+ssh ws wss")
+	withParams = strings.Fields("ftp hdl prospero http imap https shttp rtsp rtspu sip sips mms sftp tel")
+	withNetloc = strings.Fields("ftp http gopher nntp telnet imap wais file mms https shttp snews prospero rtsp rtspu rsync svn svn+ssh sftp nfs git git+ssh ws wss")
 )
-
-func uses(list []string, scheme string) bool { return scheme == "" || slices.Contains(list, scheme) }
 
 // splitParams takes the params of the last segment out of the path.
 func (u *parts) splitParams() {
-	if !uses(withParams, u.scheme) {
+	if u.scheme != "" && !slices.Contains(withParams, u.scheme) {
 		return
 	}
 	last := strings.LastIndexByte(u.path, '/') + 1
@@ -82,7 +78,7 @@ func (u *parts) splitParams() {
 	}
 }
 
-// String puts a URL together as urlunparse does.
+// String puts a URL together as geturl does.
 func (u *parts) String() string {
 	s := u.path
 	if u.params != "" {
@@ -156,14 +152,6 @@ func partsOf(t *object.Thread, v object.Value) (parts, error) {
 	return u, nil
 }
 
-func unparse(t *object.Thread, a []object.Value) (object.Value, error) {
-	u, err := partsOf(t, a[0])
-	if err != nil {
-		return nil, err
-	}
-	return object.Str(u.String()), nil
-}
-
 // property are the parts of a netloc.
 func property(_ *object.Thread, v object.Value, name string) (object.Value, error) {
 	netloc := string(v.(object.TupleLike).Tuple()[1].(object.Str))
@@ -213,130 +201,4 @@ func portOf(port string) (object.Value, error) {
 		return nil, object.Raise(object.ValueError, "Port out of range 0-65535")
 	}
 	return object.Int(n), nil
-}
-
-// join is urljoin: RFC 3986, section 5.2.
-func join(t *object.Thread, a []object.Value) (object.Value, error) {
-	base := object.Text(a[0])
-	ref := object.Text(a[1])
-	if err := native.ChargeFor(t, 24*(len(base)+len(ref))+512, 8*(len(base)+len(ref))); err != nil {
-		return nil, err
-	}
-	if base == "" || ref == "" {
-		return object.Str(base + ref), nil
-	}
-	fragments := native.Truth(a[2], true)
-	b, err := split(base, "", fragments)
-	if err != nil {
-		return nil, err
-	}
-	u, err := split(ref, b.scheme, fragments)
-	if err != nil {
-		return nil, err
-	}
-	b.splitParams()
-	u.splitParams()
-	if u.scheme != b.scheme || !uses(withRelative, u.scheme) {
-		return object.Str(ref), nil
-	}
-	if uses(withNetloc, u.scheme) {
-		if u.netloc != "" {
-			return object.Str(u.String()), nil
-		}
-		u.netloc = b.netloc
-	}
-	if u.path == "" && u.params == "" {
-		u.path, u.params = b.path, b.params
-		if u.query == "" {
-			u.query = b.query
-		}
-		return object.Str(u.String()), nil
-	}
-	u.path = joinPath(b.path, u.path)
-	return object.Str(u.String()), nil
-}
-
-// joinPath resolves a path against that of a base, without dots.
-func joinPath(base, path string) string {
-	segments := strings.Split(path, "/")
-	if !strings.HasPrefix(path, "/") {
-		before := strings.Split(base, "/")
-		if before[len(before)-1] != "" {
-			before = before[:len(before)-1]
-		}
-		segments = append(before, segments...)
-		for i := len(segments) - 2; i > 0; i-- {
-			if segments[i] == "" {
-				segments = slices.Delete(segments, i, i+1)
-			}
-		}
-	}
-	var out []string
-	for _, s := range segments {
-		switch {
-		case s == ".." && len(out) > 0:
-			out = out[:len(out)-1]
-		case s != ".." && s != ".":
-			out = append(out, s)
-		}
-	}
-	if last := segments[len(segments)-1]; last == "." || last == ".." {
-		out = append(out, "")
-	}
-	if joined := strings.Join(out, "/"); joined != "" {
-		return joined
-	}
-	return "/"
-}
-
-// parseQuery is parse_qs with lists and parse_qsl without.
-func parseQuery(t *object.Thread, a []object.Value, lists bool) (object.Value, error) {
-	s := object.Text(a[0])
-	if err := native.Charge(t, len(s)); err != nil {
-		return nil, err
-	}
-	d, all := object.NewDict(), object.NewList(nil)
-	for part := range strings.SplitSeq(s, "&") {
-		if err := t.Step(1); err != nil {
-			return nil, err
-		}
-		name, value, hasValue := strings.Cut(part, "=")
-		if !hasValue && part != "" && native.Truth(a[2], false) {
-			return nil, object.Raise(object.ValueError, "bad query field: %s", native.Repr(object.Str(part)))
-		}
-		if part == "" || value == "" && !native.Truth(a[1], false) {
-			continue
-		}
-		key, err := unquote(t, object.Str(name), true)
-		if err != nil {
-			return nil, err
-		}
-		v, err := unquote(t, object.Str(value), true)
-		if err != nil {
-			return nil, err
-		}
-		if !lists {
-			if err := all.Append(t, object.Tuple{key, v}); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		list, ok, err := d.Get(t, key)
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			list = object.NewList(nil)
-			if err := d.Set(t, key, list); err != nil {
-				return nil, err
-			}
-		}
-		if err := list.(*object.List).Append(t, v); err != nil {
-			return nil, err
-		}
-	}
-	if lists {
-		return d, nil
-	}
-	return all, nil
 }

@@ -17,15 +17,6 @@ func Parse() native.Members {
 		native.Func("urlsplit", "url:str scheme? allow_fragments?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return parse(t, a, splitResult)
 		}),
-		native.Func("urlunparse", "components", unparse),
-		native.Func("urlunsplit", "components", unparse),
-		native.Func("urljoin", "base:str url:str allow_fragments?", join),
-		native.Func("parse_qs", "qs:str keep_blank_values? strict_parsing?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			return parseQuery(t, a, true)
-		}),
-		native.Func("parse_qsl", "qs:str keep_blank_values? strict_parsing?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			return parseQuery(t, a, false)
-		}),
 		native.Func("quote", "string safe? encoding? errors?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return quote(t, a[0], a[1], "/", false)
 		}),

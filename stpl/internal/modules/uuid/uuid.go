@@ -155,7 +155,6 @@ func (v id) Compare(other object.Value) (cmp int, ordered, ok bool) {
 
 func uuidProperty(_ *object.Thread, value object.Value, name string) (object.Value, error) {
 	v := value.(id)
-	part := func(from, to int) object.Value { return object.MakeInt(new(big.Int).SetBytes(v[from:to])) }
 	switch name {
 	case "hex":
 		return object.Str(hex.EncodeToString(v[:])), nil
@@ -165,33 +164,11 @@ func uuidProperty(_ *object.Thread, value object.Value, name string) (object.Val
 		return object.Bytes(v[:]), nil
 	case "urn":
 		return object.Str("urn:uuid:" + v.Text()), nil
-	case "variant":
-		return object.Str(variants[v[8]>>5]), nil
 	case "version":
 		if v[8]>>6 != 2 {
 			return object.None, nil
 		}
 		return object.Int(v[6] >> 4), nil
-	case "time_low":
-		return part(0, 4), nil
-	case "time_mid":
-		return part(4, 6), nil
-	case "time_hi_version":
-		return part(6, 8), nil
-	case "clock_seq_hi_variant":
-		return part(8, 9), nil
-	case "clock_seq_low":
-		return part(9, 10), nil
-	case "node":
-		return part(10, 16), nil
-	case "fields":
-		return object.Tuple{part(0, 4), part(4, 6), part(6, 8), part(8, 9), part(9, 10), part(10, 16)}, nil
 	}
 	return nil, nil
-}
-
-// variants are named by the first three bits of the ninth byte.
-var variants = [8]string{
-	"reserved for NCS compatibility", "reserved for NCS compatibility", "reserved for NCS compatibility", "reserved for NCS compatibility",
-	"specified in RFC 4122", "specified in RFC 4122", "reserved for Microsoft compatibility", "reserved for future definition",
 }

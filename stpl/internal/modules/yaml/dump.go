@@ -9,6 +9,7 @@ import (
 
 	"mdserver/stpl/internal/modules/datetime"
 	"mdserver/stpl/internal/modules/native"
+	"mdserver/stpl/internal/modules/yaml/emitter"
 	"mdserver/stpl/internal/object"
 )
 
@@ -53,38 +54,36 @@ func isSafeDumper(v object.Value) bool {
 
 // dumpText returns the text of documents.
 func dumpText(t *object.Thread, docs []object.Value, o options) (string, error) {
-	e := &emitter{t: t, o: o, whitespace: true, indention: true}
+	e := emitter.New(t, o.Layout)
 	for i, v := range docs {
-		r := &representer{t: t, o: o, nodes: map[object.Value]*node{}}
+		r := &representer{t: t, o: o, nodes: map[object.Value]*emitter.Node{}}
 		n, err := r.node(v)
 		if err != nil {
 			return "", err
 		}
 		r.nameAnchors(n)
-		if err := e.document(n, o.start || i > 0); err != nil {
+		if err := e.Document(n, o.start || i > 0); err != nil {
 			return "", err
 		}
 	}
-	e.finish()
-	return e.b.String(), e.err
+	return e.Finish()
 }
 
 // options say how values are written.
 type options struct {
-	style         byte         // of scalars: 0, ', " or |
-	flow          object.Value // true, false, or None: the innermost collections
-	indent, width int
-	unicode       bool
-	start, end    bool // the marks of documents are always written
-	sort          bool
-	tuples        bool
-	encoding      string
+	emitter.Layout
+	style    byte         // of scalars: 0, ', " or |
+	flow     object.Value // true, false, or None: the innermost collections
+	start    bool         // the mark of a document is always written
+	sort     bool
+	tuples   bool
+	encoding string
 }
 
 func readOptions(a []object.Value) (o options, err error) {
 	o = options{
-		flow: object.Bool(false), indent: 2, width: 80,
-		unicode: native.Truth(a[5], false), start: native.Truth(a[8], false), end: native.Truth(a[9], false), sort: native.Truth(a[12], true),
+		Layout: emitter.Layout{Indent: 2, Width: 80, Unicode: native.Truth(a[5], false), End: native.Truth(a[9], false)},
+		flow:   object.Bool(false), start: native.Truth(a[8], false), sort: native.Truth(a[12], true),
 	}
 	if a[1] != nil {
 		o.flow = a[1]
@@ -118,7 +117,7 @@ func (o *options) setWidth(indent, width object.Value) error {
 			return err
 		}
 		if n > 1 && n < 10 {
-			o.indent = n
+			o.Indent = n
 		}
 	}
 	if !native.IsNone(width) {
@@ -126,46 +125,24 @@ func (o *options) setWidth(indent, width object.Value) error {
 		if err != nil {
 			return err
 		}
-		if f > float64(2*o.indent) {
-			o.width = int(min(f, math.MaxInt32))
+		if f > float64(2*o.Indent) {
+			o.Width = int(min(f, math.MaxInt32))
 		}
 	}
 	return nil
 }
-
-// node is a value to write.
-type node struct {
-	kind     kind
-	tag      string // as !!str
-	implicit bool   // the tag is what the text or the kind says
-	text     string
-	style    byte // 0, ', " or |
-	flow     bool
-	items    []*node // of a mapping: keys and values
-	anchor   string
-	alias    *node
-}
-
-type kind int
-
-const (
-	scalarNode kind = iota
-	sequenceNode
-	mappingNode
-	aliasNode
-)
 
 // representer makes nodes of values. A value that is there more than once
 // becomes an anchor with aliases.
 type representer struct {
 	t       *object.Thread
 	o       options
-	nodes   map[object.Value]*node
+	nodes   map[object.Value]*emitter.Node
 	anchors int
 }
 
 // node represents a value, or refers to the node that already does.
-func (r *representer) node(v object.Value) (*node, error) {
+func (r *representer) node(v object.Value) (*emitter.Node, error) {
 	if err := r.t.Enter(); err != nil {
 		return nil, err
 	}
@@ -173,10 +150,10 @@ func (r *representer) node(v object.Value) (*node, error) {
 	if err := native.Charge(r.t, nodeSize); err != nil {
 		return nil, err
 	}
-	n := &node{}
+	n := &emitter.Node{}
 	if isShared(v) {
 		if seen := r.nodes[v]; seen != nil {
-			return &node{kind: aliasNode, alias: seen}, nil
+			return &emitter.Node{Kind: emitter.Alias, Alias: seen}, nil
 		}
 		r.nodes[v] = n
 	}
@@ -197,7 +174,7 @@ func isMoment(v object.Value) bool {
 	return v.Class() == datetime.Date || v.Class() == datetime.DateTime
 }
 
-func (r *representer) fill(n *node, v object.Value) error {
+func (r *representer) fill(n *emitter.Node, v object.Value) error {
 	switch v := v.(type) {
 	case *object.List:
 		return r.sequence(n, "!!seq", v.Items())
@@ -219,9 +196,9 @@ func (r *representer) fill(n *node, v object.Value) error {
 	if err != nil {
 		return err
 	}
-	n.tag, n.text, n.style, n.implicit = tag, s, r.o.style, resolve(s) == tag
+	n.Tag, n.Text, n.Style, n.Implicit = tag, s, r.o.style, resolve(s) == tag
 	if tag == "!!binary" {
-		n.style = '|'
+		n.Style = '|'
 	}
 	return native.Charge(r.t, len(s))
 }
@@ -276,13 +253,13 @@ func base64Lines(s string) string {
 	return b.String()
 }
 
-func (r *representer) sequence(n *node, tag string, items []object.Value) error {
-	n.kind, n.tag, n.implicit = sequenceNode, tag, tag == "!!seq"
+func (r *representer) sequence(n *emitter.Node, tag string, items []object.Value) error {
+	n.Kind, n.Tag, n.Implicit = emitter.Sequence, tag, tag == "!!seq"
 	return r.add(n, items...)
 }
 
-func (r *representer) mapping(n *node, d *object.Dict) error {
-	n.kind, n.tag, n.implicit = mappingNode, "!!map", true
+func (r *representer) mapping(n *emitter.Node, d *object.Dict) error {
+	n.Kind, n.Tag, n.Implicit = emitter.Mapping, "!!map", true
 	var items []object.Value
 	for _, key := range r.sorted(d.Keys()) {
 		v, _, err := d.Get(r.t, key)
@@ -294,8 +271,8 @@ func (r *representer) mapping(n *node, d *object.Dict) error {
 	return r.add(n, items...)
 }
 
-func (r *representer) set(n *node, s *object.Set) error {
-	n.kind, n.tag = mappingNode, "!!set"
+func (r *representer) set(n *emitter.Node, s *object.Set) error {
+	n.Kind, n.Tag = emitter.Mapping, "!!set"
 	keys, err := object.ToSlice(r.t, s)
 	if err != nil {
 		return err
@@ -321,34 +298,34 @@ func (r *representer) sorted(keys []object.Value) []object.Value {
 
 // add fills a collection and chooses its style. If nothing was asked for,
 // collections of plain scalars get the flow style.
-func (r *representer) add(n *node, items ...object.Value) error {
+func (r *representer) add(n *emitter.Node, items ...object.Value) error {
 	plain := true
 	for _, v := range items {
 		item, err := r.node(v)
 		if err != nil {
 			return err
 		}
-		n.items = append(n.items, item)
+		n.Items = append(n.Items, item)
 		to := item
-		if item.kind == aliasNode {
-			to = item.alias
+		if item.Kind == emitter.Alias {
+			to = item.Alias
 		}
-		plain = plain && to.kind == scalarNode && to.style == 0
+		plain = plain && to.Kind == emitter.Scalar && to.Style == 0
 	}
-	if n.flow = plain; r.o.flow != object.None {
-		n.flow = object.Truthy(r.o.flow)
+	if n.Flow = plain; r.o.flow != object.None {
+		n.Flow = object.Truthy(r.o.flow)
 	}
 	return nil
 }
 
 // nameAnchors names the nodes that aliases refer to, in the order of the first
 // aliases.
-func (r *representer) nameAnchors(n *node) {
-	if n.kind == aliasNode && n.alias.anchor == "" {
+func (r *representer) nameAnchors(n *emitter.Node) {
+	if n.Kind == emitter.Alias && n.Alias.Anchor == "" {
 		r.anchors++
-		n.alias.anchor = fmt.Sprintf("id%03d", r.anchors)
+		n.Alias.Anchor = fmt.Sprintf("id%03d", r.anchors)
 	}
-	for _, item := range n.items {
+	for _, item := range n.Items {
 		r.nameAnchors(item)
 	}
 }

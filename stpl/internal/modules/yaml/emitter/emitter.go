@@ -1,4 +1,5 @@
-package yaml
+// Package emitter writes nodes of YAML as PyYAML does.
+package emitter
 
 import (
 	"strings"
@@ -8,11 +9,11 @@ import (
 	"mdserver/stpl/internal/object"
 )
 
-// emitter writes nodes as PyYAML's emitter does (yaml/emitter.py), byte for
+// Emitter writes nodes as PyYAML's emitter does (yaml/emitter.py), byte for
 // byte. The emitters of Go's libraries break lines and indent otherwise.
-type emitter struct {
+type Emitter struct {
 	t   *object.Thread
-	o   options
+	o   Layout
 	b   strings.Builder
 	err error // the first one; nothing is written after it
 
@@ -22,6 +23,11 @@ type emitter struct {
 	whitespace bool // the last character was white space
 	indention  bool // the line has only indentation so far
 	openEnded  bool // the document needs an end mark if nothing follows
+}
+
+// New makes an emitter. The thread is charged for what it writes.
+func New(t *object.Thread, o Layout) *Emitter {
+	return &Emitter{t: t, o: o, whitespace: true, indention: true}
 }
 
 // position is where a node stands.
@@ -34,7 +40,7 @@ const (
 	atSimpleKey
 )
 
-func (e *emitter) put(s string) {
+func (e *Emitter) put(s string) {
 	if e.err == nil {
 		e.err = native.Charge(e.t, len(s))
 	}
@@ -45,7 +51,7 @@ func (e *emitter) put(s string) {
 }
 
 // indicator writes a mark, after a space if it needs one.
-func (e *emitter) indicator(s string, needSpace bool) {
+func (e *Emitter) indicator(s string, needSpace bool) {
 	if needSpace && !e.whitespace {
 		s = " " + s
 	}
@@ -55,20 +61,20 @@ func (e *emitter) indicator(s string, needSpace bool) {
 
 // opening writes the mark of a block item, behind which another may follow as if
 // it began a line.
-func (e *emitter) opening(s string) {
+func (e *Emitter) opening(s string) {
 	indention := e.indention
 	e.indicator(s, true)
 	e.indention = indention
 }
 
-func (e *emitter) newline(s string) {
+func (e *Emitter) newline(s string) {
 	e.put(s)
 	e.column, e.whitespace, e.indention = 0, true, true
 }
 
 // newIndent goes to the indentation of the innermost collection, on a new line
 // unless this one is empty so far.
-func (e *emitter) newIndent() {
+func (e *Emitter) newIndent() {
 	indent := max(e.indent, 0)
 	if !e.indention || e.column > indent || e.column == indent && !e.whitespace {
 		e.newline("\n")
@@ -80,7 +86,7 @@ func (e *emitter) newIndent() {
 }
 
 // within runs f with a deeper indentation.
-func (e *emitter) within(deeper int, f func()) {
+func (e *Emitter) within(deeper int, f func()) {
 	before := e.indent
 	e.indent = max(e.indent, 0) + deeper
 	f()
@@ -89,14 +95,15 @@ func (e *emitter) within(deeper int, f func()) {
 
 // deeper is how much further a block collection at the root, or any other, is
 // indented.
-func (e *emitter) deeper() int {
+func (e *Emitter) deeper() int {
 	if e.indent < 0 {
 		return 0
 	}
-	return e.o.indent
+	return e.o.Indent
 }
 
-func (e *emitter) document(root *node, mark bool) error {
+// Document writes a node as one document, with a mark before it if mark is set.
+func (e *Emitter) Document(root *Node, mark bool) error {
 	e.indent = -1
 	if mark {
 		e.newIndent()
@@ -104,47 +111,48 @@ func (e *emitter) document(root *node, mark bool) error {
 	}
 	e.node(root, atRoot)
 	e.newIndent()
-	if e.o.end {
+	if e.o.End {
 		e.indicator("...", true)
 		e.newIndent()
 	}
 	return e.err
 }
 
-// finish ends a text whose last document has no other end.
-func (e *emitter) finish() {
+// Finish ends a text whose last document has no other end, and returns it.
+func (e *Emitter) Finish() (string, error) {
 	if e.openEnded {
 		e.indicator("...", true)
 		e.newIndent()
 	}
+	return e.b.String(), e.err
 }
 
-func (e *emitter) node(n *node, at position) {
+func (e *Emitter) node(n *Node, at position) {
 	if e.err == nil {
 		e.err = e.t.Step(1)
 	}
 	if e.err != nil {
 		return
 	}
-	if n.kind == aliasNode {
-		e.indicator("*"+n.alias.anchor, true)
+	if n.Kind == Alias {
+		e.indicator("*"+n.Alias.Anchor, true)
 		return
 	}
-	if n.anchor != "" {
-		e.indicator("&"+n.anchor, true)
+	if n.Anchor != "" {
+		e.indicator("&"+n.Anchor, true)
 	}
-	if n.kind == scalarNode {
-		e.within(e.o.indent, func() { e.scalar(n, at) })
+	if n.Kind == Scalar {
+		e.within(e.o.Indent, func() { e.scalar(n, at) })
 		return
 	}
-	if !n.implicit {
-		e.indicator(n.tag, true)
+	if !n.Implicit {
+		e.indicator(n.Tag, true)
 	}
-	flow := e.flow > 0 || n.flow || len(n.items) == 0
+	flow := e.flow > 0 || n.Flow || len(n.Items) == 0
 	switch {
-	case n.kind == sequenceNode && flow:
+	case n.Kind == Sequence && flow:
 		e.inFlow("[", "]", func() { e.flowSequence(n) })
-	case n.kind == sequenceNode:
+	case n.Kind == Sequence:
 		deeper := e.deeper()
 		if at == inMapping && !e.indention {
 			deeper = 0
@@ -157,17 +165,17 @@ func (e *emitter) node(n *node, at position) {
 	}
 }
 
-func (e *emitter) inFlow(open, end string, f func()) {
+func (e *Emitter) inFlow(open, end string, f func()) {
 	e.indicator(open, true)
 	e.whitespace = true
 	e.flow++
-	e.within(e.o.indent, f)
+	e.within(e.o.Indent, f)
 	e.flow--
 	e.indicator(end, false)
 }
 
 // separate goes on to the i-th item of a flow collection.
-func (e *emitter) separate(i int) {
+func (e *Emitter) separate(i int) {
 	if i > 0 {
 		e.indicator(",", false)
 	}
@@ -175,23 +183,23 @@ func (e *emitter) separate(i int) {
 }
 
 // breakLong begins a new line if this one is full.
-func (e *emitter) breakLong() {
-	if e.column > e.o.width {
+func (e *Emitter) breakLong() {
+	if e.column > e.o.Width {
 		e.newIndent()
 	}
 }
 
-func (e *emitter) flowSequence(n *node) {
-	for i, item := range n.items {
+func (e *Emitter) flowSequence(n *Node) {
+	for i, item := range n.Items {
 		e.separate(i)
 		e.node(item, inSequence)
 	}
 }
 
-func (e *emitter) flowMapping(n *node) {
-	for i := 0; i < len(n.items); i += 2 {
+func (e *Emitter) flowMapping(n *Node) {
+	for i := 0; i < len(n.Items); i += 2 {
 		e.separate(i)
-		if key := n.items[i]; e.isSimpleKey(key) {
+		if key := n.Items[i]; e.isSimpleKey(key) {
 			e.node(key, atSimpleKey)
 			e.indicator(":", false)
 		} else {
@@ -200,22 +208,22 @@ func (e *emitter) flowMapping(n *node) {
 			e.breakLong()
 			e.indicator(":", true)
 		}
-		e.node(n.items[i+1], inMapping)
+		e.node(n.Items[i+1], inMapping)
 	}
 }
 
-func (e *emitter) blockSequence(n *node) {
-	for _, item := range n.items {
+func (e *Emitter) blockSequence(n *Node) {
+	for _, item := range n.Items {
 		e.newIndent()
 		e.opening("-")
 		e.node(item, inSequence)
 	}
 }
 
-func (e *emitter) blockMapping(n *node) {
-	for i := 0; i < len(n.items); i += 2 {
+func (e *Emitter) blockMapping(n *Node) {
+	for i := 0; i < len(n.Items); i += 2 {
 		e.newIndent()
-		if key := n.items[i]; e.isSimpleKey(key) {
+		if key := n.Items[i]; e.isSimpleKey(key) {
 			e.node(key, atSimpleKey)
 			e.indicator(":", false)
 		} else {
@@ -224,7 +232,7 @@ func (e *emitter) blockMapping(n *node) {
 			e.newIndent()
 			e.opening(":")
 		}
-		e.node(n.items[i+1], inMapping)
+		e.node(n.Items[i+1], inMapping)
 	}
 }
 
@@ -232,13 +240,13 @@ func (e *emitter) blockMapping(n *node) {
 // before a colon.
 const maxSimpleKey = 128
 
-func (e *emitter) isSimpleKey(n *node) bool {
-	switch n.kind {
-	case aliasNode:
+func (e *Emitter) isSimpleKey(n *Node) bool {
+	switch n.Kind {
+	case Alias:
 		return true
-	case scalarNode:
-		length := len(n.anchor) + len(n.tag) + utf8.RuneCountInString(n.text)
-		return length < maxSimpleKey && n.text != "" && !strings.ContainsFunc(n.text, isBreak)
+	case Scalar:
+		length := len(n.Anchor) + len(n.Tag) + utf8.RuneCountInString(n.Text)
+		return length < maxSimpleKey && n.Text != "" && !strings.ContainsFunc(n.Text, isBreak)
 	}
-	return len(n.items) == 0
+	return len(n.Items) == 0
 }

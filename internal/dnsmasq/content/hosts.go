@@ -1,4 +1,4 @@
-package dnsmasq
+package content
 
 import (
 	"cmp"
@@ -12,56 +12,56 @@ import (
 	"mdserver/internal/instance"
 )
 
-// entry is the text for dnsmasq about one interface of a guest. Both texts end in
+// Entry is the text for dnsmasq about one interface of a guest. Both texts end in
 // a newline or are empty.
-type entry struct {
-	dhcp, dns string
-	lease     binding  // the IPv4 lease it leads to; the MAC is always there
-	lease6    binding  // the IPv6 lease
-	names     []string // in DNS, the first is what PTR answers
-	mtu       int      // for this interface alone, or 0
+type Entry struct {
+	DHCP, DNS string
+	Lease     Binding  // the IPv4 lease it leads to; the MAC is always there
+	Lease6    Binding  // the IPv6 lease
+	Names     []string // in DNS, the first is what PTR answers
+	MTU       int      // for this interface alone, or 0
 }
 
-// binding ties an address to a MAC, as a lease does.
-type binding struct {
-	mac  instance.MAC
-	addr netip.Addr
+// Binding ties an address to a MAC, as a lease does.
+type Binding struct {
+	MAC  instance.MAC
+	Addr netip.Addr
 }
 
-func (b binding) valid() bool { return !b.mac.IsZero() && b.addr.IsValid() }
+func (b Binding) Valid() bool { return !b.MAC.IsZero() && b.Addr.IsValid() }
 
-// same reports whether dnsmasq could not tell the two apart.
-func (e entry) same(o entry) bool { return e.dhcp == o.dhcp && e.dns == o.dns }
+// Same reports whether dnsmasq could not tell the two apart.
+func (e Entry) Same(o Entry) bool { return e.DHCP == o.DHCP && e.DNS == o.DNS }
 
-// empty reports whether there is no text for dnsmasq.
-func (e entry) empty() bool { return e.dhcp == "" && e.dns == "" }
+// Empty reports whether there is no text for dnsmasq.
+func (e Entry) Empty() bool { return e.DHCP == "" && e.DNS == "" }
 
-// entryOf makes the lines of one of a guest's places on this network. The first
+// EntryOf makes the lines of one of a guest's places on this network. The first
 // of them has the guest's names, for a name leads to one address; the others
 // have none. A problem is a line that had to be left out.
-func (s Settings) entryOf(guest instance.Instance, place instance.Attachment, first bool) (entry, []string) {
+func (s Settings) EntryOf(guest instance.Instance, place instance.Attachment, first bool) (Entry, []string) {
 	w := &lineWriter{}
-	e := entry{}
-	if e.lease6 = (binding{place.MAC, place.IPv6}); e.lease6.valid() {
-		w.dhcp6(e.lease6, s.leaseSeconds())
+	e := Entry{}
+	if e.Lease6 = (Binding{place.MAC, place.IPv6}); e.Lease6.Valid() {
+		w.dhcp6(e.Lease6, s.leaseSeconds())
 	}
-	if e.lease = (binding{place.MAC, place.IPv4}); e.lease.valid() {
+	if e.Lease = (Binding{place.MAC, place.IPv4}); e.Lease.Valid() {
 		routed4, _ := guest.DefaultRoutes(place)
-		e.mtu = s.guestMTU(guest.MTU(place))
-		w.dhcp4(e.lease, hostLine{
-			nameless: !first, hostname: guest.Hostname, domain: s.Domain, seconds: s.leaseSeconds(), hasIPv6: e.lease6.valid(),
-			further: !routed4, mtu: e.mtu,
+		e.MTU = s.guestMTU(guest.MTU(place))
+		w.dhcp4(e.Lease, hostLine{
+			nameless: !first, hostname: guest.Hostname, domain: s.Domain, seconds: s.leaseSeconds(), hasIPv6: e.Lease6.Valid(),
+			further: !routed4, MTU: e.MTU,
 		})
 	}
 	if first {
-		e.names = w.keepValid(instance.HostNames(guest.Hostname, s.Prefix, s.Domain, s.EntryOrder))
+		e.Names = w.keepValid(instance.HostNames(guest.Hostname, s.Prefix, s.Domain, s.EntryOrder))
 	}
 	for _, addr := range place.Addrs() {
-		if len(e.names) > 0 {
-			w.host(addr, e.names...)
+		if len(e.Names) > 0 {
+			w.host(addr, e.Names...)
 		}
 	}
-	e.dhcp, e.dns = w.dhcpText.String(), w.dnsText.String()
+	e.DHCP, e.DNS = w.dhcpText.String(), w.dnsText.String()
 	return e, w.problems
 }
 
@@ -81,7 +81,7 @@ type hostLine struct {
 	nameless                  bool // the host name is another line's
 	hasIPv6                   bool
 	further                   bool // the guest has its default route by another interface
-	mtu                       int  // for the guest, or 0
+	MTU                       int  // for the guest, or 0
 }
 
 // furtherTag marks interfaces of guests that have their default route by another.
@@ -94,13 +94,13 @@ const furtherTag = "further"
 // For a line that names a host but no IPv6 address dnsmasq looks one up in the
 // hosts file, and then warns that the guest's line for DHCPv6 has it, too. An
 // address that is on no network keeps it from looking and is never leased.
-func (w *lineWriter) dhcp4(b binding, h hostLine) {
-	fields := []string{b.mac.String(), "id:*", b.addr.String(), "tag:!" + declineTag}
+func (w *lineWriter) dhcp4(b Binding, h hostLine) {
+	fields := []string{b.MAC.String(), "id:*", b.Addr.String(), "tag:!" + declineTag}
 	if h.further {
 		fields = append(fields, "set:"+furtherTag)
 	}
-	if h.mtu > 0 {
-		fields = append(fields, "set:"+mtuTag(h.mtu))
+	if h.MTU > 0 {
+		fields = append(fields, "set:"+MTUTag(h.MTU))
 	}
 	if h.hasIPv6 && !h.nameless {
 		fields = append(fields, "["+nowhere.String()+"]")
@@ -120,8 +120,8 @@ func (w *lineWriter) dhcp4(b binding, h hostLine) {
 // dhcp6 writes a line without the host name: dnsmasq would keep serving the
 // name out of its lease after the guest is gone, and DHCPv6 leases cannot be
 // released for a guest.
-func (w *lineWriter) dhcp6(b binding, seconds string) {
-	w.line(&w.dhcpText, strings.Join([]string{b.mac.String(), "id:*", "[" + b.addr.String() + "]", seconds}, ","))
+func (w *lineWriter) dhcp6(b Binding, seconds string) {
+	w.line(&w.dhcpText, strings.Join([]string{b.MAC.String(), "id:*", "[" + b.Addr.String() + "]", seconds}, ","))
 }
 
 // host writes a line as in /etc/hosts.
@@ -185,35 +185,35 @@ func validName(name string) bool {
 	return true
 }
 
-// hostFiles is the content of the two files for a set of guests, and their
+// HostFiles is the content of the two files for a set of guests, and their
 // marker.
-type hostFiles struct {
-	dhcp, dns string
-	marker
+type HostFiles struct {
+	DHCP, DNS string
+	Marker
 }
 
-// marker is a name that shows whether dnsmasq has read a file. Its address is in
+// Marker is a name that shows whether dnsmasq has read a file. Its address is in
 // the discard-only prefix (RFC 6666), which no machine can have.
-type marker struct {
-	name    string
-	address netip.Addr
+type Marker struct {
+	Name    string
+	Address netip.Addr
 }
 
-// compact renders all guests, ordered by address. extra is further content that is
+// Compact renders all guests, ordered by address. extra is further content that is
 // read at SIGHUP and must change the marker.
-func compact(entries []entry, name string, extra ...string) hostFiles {
-	slices.SortFunc(entries, func(a, b entry) int {
-		return cmp.Or(a.lease.addr.Compare(b.lease.addr), a.lease6.addr.Compare(b.lease6.addr), cmp.Compare(a.dhcp, b.dhcp),
-			cmp.Compare(a.dns, b.dns))
+func Compact(entries []Entry, name string, extra ...string) HostFiles {
+	slices.SortFunc(entries, func(a, b Entry) int {
+		return cmp.Or(a.Lease.Addr.Compare(b.Lease.Addr), a.Lease6.Addr.Compare(b.Lease6.Addr), cmp.Compare(a.DHCP, b.DHCP),
+			cmp.Compare(a.DNS, b.DNS))
 	})
 	var dhcp, dns strings.Builder
 	for _, e := range entries {
-		dhcp.WriteString(e.dhcp)
-		dns.WriteString(e.dns)
+		dhcp.WriteString(e.DHCP)
+		dns.WriteString(e.DNS)
 	}
-	f := hostFiles{dhcp: dhcp.String(), marker: marker{name: name}}
-	f.address = markerAddress(digestOf(append(extra, name, dhcp.String(), dns.String())...))
-	f.dns = fmt.Sprintf("%s%v %s\n", dns.String(), f.address, name)
+	f := HostFiles{DHCP: dhcp.String(), Marker: Marker{Name: name}}
+	f.Address = markerAddress(digestOf(append(extra, name, dhcp.String(), dns.String())...))
+	f.DNS = fmt.Sprintf("%s%v %s\n", dns.String(), f.Address, name)
 	return f
 }
 
@@ -227,16 +227,16 @@ func markerAddress(digest string) netip.Addr {
 	return netip.AddrFrom16(addr)
 }
 
-// revision is the marker's digest, for people.
-func (m marker) revision() string {
-	raw := m.address.As16()
+// Revision is the marker's digest, for people.
+func (m Marker) Revision() string {
+	raw := m.Address.As16()
 	return fmt.Sprintf("%016x", binary.BigEndian.Uint64(raw[8:]))
 }
 
-// bindings reads the IPv4 leases that a compact DHCP file leads to, of this or of
+// Bindings reads the IPv4 leases that a compact DHCP file leads to, of this or of
 // the Python mdserver. Lines of another form are ignored.
-func bindings(text string) []binding {
-	var found []binding
+func Bindings(text string) []Binding {
+	var found []Binding
 	for line := range strings.Lines(text) {
 		fields := strings.Split(strings.TrimSpace(line), ",")
 		if len(fields) < 3 {
@@ -245,7 +245,7 @@ func bindings(text string) []binding {
 		mac, errMAC := instance.ParseMAC(fields[0])
 		addr, errAddr := netip.ParseAddr(fields[2])
 		if errMAC == nil && errAddr == nil && addr.Is4() {
-			found = append(found, binding{mac, addr})
+			found = append(found, Binding{mac, addr})
 		}
 	}
 	return found

@@ -1,4 +1,4 @@
-package dnsmasq
+package content
 
 import (
 	"crypto/sha256"
@@ -13,16 +13,16 @@ import (
 // invalid is reserved (RFC 6761, 6.4): no name of the world can be hidden.
 const (
 	markerZone = "mdserver.invalid"
-	// configName is a TXT record in the configuration: its digest. It tells
+	// ConfigName is a TXT record in the configuration: its digest. It tells
 	// a dnsmasq that runs with the present configuration from one that was
 	// started with another, such as the Python mdserver's.
-	configName = "config." + markerZone
-	// liveName is an AAAA record in the compact hosts file: the digest of all
+	ConfigName = "config." + markerZone
+	// LiveName is an AAAA record in the compact hosts file: the digest of all
 	// that dnsmasq reads at SIGHUP.
-	liveName = "live." + markerZone
-	// childRecord is on the command line of a dnsmasq that mdserver started,
+	LiveName = "live." + markerZone
+	// ChildRecord is on the command line of a dnsmasq that mdserver started,
 	// and of no other.
-	childRecord = "--txt-record=child." + markerZone + ",mdserver"
+	ChildRecord = "--txt-record=child." + markerZone + ",mdserver"
 )
 
 const fileHeader = "# Written by mdserver, which will overwrite it. Change mdserver's configuration\n# in /etc/mdserver instead.\n"
@@ -30,8 +30,8 @@ const fileHeader = "# Written by mdserver, which will overwrite it. Change mdser
 // leastLeases is dnsmasq's own default of dhcp-lease-max.
 const leastLeases = 1000
 
-// configuration is the text of mds.conf, and the digest it answers with.
-func (s Settings) configuration() (text, digest string) {
+// Configuration is the text of mds.conf, and the digest it answers with.
+func (s Settings) Configuration() (text, digest string) {
 	c := &directives{}
 	c.identity(s)
 	c.listening(s)
@@ -39,9 +39,9 @@ func (s Settings) configuration() (text, digest string) {
 	c.local(s)
 	c.rebind(s)
 	c.dhcp(s)
-	c.WriteString(s.further)
+	c.WriteString(s.Lines)
 	digest = digestOf(c.String())
-	c.add("txt-record", configName+","+digest)
+	c.add("txt-record", ConfigName+","+digest)
 	return fileHeader + c.String(), digest
 }
 
@@ -66,14 +66,13 @@ func (c *directives) add(name string, value ...string) {
 }
 
 func (c *directives) identity(s Settings) {
-	user, group := s.runsAs()
-	if user != "" {
-		c.add("user", user)
+	if s.RunsAs != "" {
+		c.add("user", s.RunsAs)
 	}
-	if group != "" {
-		c.add("group", group)
+	if s.RunsAsGroup != "" {
+		c.add("group", s.RunsAsGroup)
 	}
-	c.add("pid-file", s.externalPidFile())
+	c.add("pid-file", s.ExternalPIDFile())
 }
 
 // listening binds to single addresses, as they come and go, so that libvirt's
@@ -106,8 +105,8 @@ func (c *directives) dns(s Settings) {
 			c.add("domain", s.Domain, s.Network6.String(), "local")
 		}
 	}
-	c.add("addn-hosts", s.dnsFile())
-	c.add("hostsdir", s.dnsDir())
+	c.add("addn-hosts", s.DNSFile())
+	c.add("hostsdir", s.DNSDir())
 }
 
 // dhcp serves known guests only, and is authoritative: a guest that renews a
@@ -129,10 +128,25 @@ func (c *directives) dhcp(s Settings) {
 	if s.Boot != "" {
 		c.add("dhcp-boot", s.Boot)
 	}
-	c.add("dhcp-hostsfile", s.dhcpFile())
-	c.add("dhcp-hostsdir", s.dhcpDir())
-	c.add("dhcp-optsfile", s.optsFile())
+	c.add("dhcp-hostsfile", s.DHCPFile())
+	c.add("dhcp-hostsdir", s.DHCPDir())
+	c.add("dhcp-optsfile", s.OptionsFile())
 }
+
+// A client that finds its address in use by another machine says so by DHCPDECLINE
+// (RFC 2131, 3.1.5). dnsmasq then disables a static address for ten minutes, and
+// believes any neighbour that says it in a guest's name. A guest has no other
+// address, so disabling it does not help.
+//
+// For DHCPv4 the message is matched by its type (option 53) and gets a tag;
+// the lines of the guests count only for messages without that tag, so that
+// dnsmasq finds no static address to disable. DHCPv6 has the type outside of
+// its options.
+const (
+	declineTag      = "declined"
+	dhcpMessageType = 53
+	dhcpDecline     = 4
+)
 
 func (s Settings) leaseSeconds() string { return fmt.Sprintf("%d", int64(s.lease().Seconds())) }
 

@@ -1,4 +1,4 @@
-package yaml
+package emitter
 
 import (
 	"fmt"
@@ -17,7 +17,7 @@ type styles struct {
 	multiline                            bool
 }
 
-func (e *emitter) analyze(text []rune) styles {
+func (e *Emitter) analyze(text []rune) styles {
 	if len(text) == 0 {
 		return styles{blockPlain: true, single: true}
 	}
@@ -39,12 +39,12 @@ func (e *emitter) analyze(text []rune) styles {
 }
 
 // isSpecial reports whether a character needs an escape.
-func (e *emitter) isSpecial(r rune) bool {
+func (e *Emitter) isSpecial(r rune) bool {
 	switch {
 	case r == '\n', r >= ' ' && r <= '~':
 		return false
 	case r == 0x85, r >= 0xa0 && r <= 0xfffd && r != 0xfeff, r >= 0x10000 && r < 0x10ffff:
-		return !e.o.unicode
+		return !e.o.Unicode
 	}
 	return true
 }
@@ -71,14 +71,14 @@ func indicators(text []rune) (flow, block bool) {
 }
 
 // scalar writes a tag, if it needs one, and a text.
-func (e *emitter) scalar(n *node, at position) {
-	if e.err = e.t.AllocN(len(n.text), 4); e.err != nil {
+func (e *Emitter) scalar(n *Node, at position) {
+	if e.err = e.t.AllocN(len(n.Text), 4); e.err != nil {
 		return
 	}
-	text := []rune(n.text)
+	text := []rune(n.Text)
 	style := e.choose(n, e.analyze(text), at)
-	if style == 0 && !n.implicit || style != 0 && n.tag != "!!str" {
-		e.indicator(n.tag, true)
+	if style == 0 && !n.Implicit || style != 0 && n.Tag != "!!str" {
+		e.indicator(n.Tag, true)
 	}
 	split := at != atSimpleKey
 	switch style {
@@ -95,23 +95,23 @@ func (e *emitter) scalar(n *node, at position) {
 }
 
 // choose returns the style of a text: the simplest that fits.
-func (e *emitter) choose(n *node, a styles, at position) byte {
+func (e *Emitter) choose(n *Node, a styles, at position) byte {
 	isKey := at == atSimpleKey
-	if n.style == 0 && n.implicit && !(isKey && (n.text == "" || a.multiline)) &&
+	if n.Style == 0 && n.Implicit && !(isKey && (n.Text == "" || a.multiline)) &&
 		(e.flow > 0 && a.flowPlain || e.flow == 0 && a.blockPlain) {
 		return 0
 	}
 	switch {
-	case n.style == '|' && e.flow == 0 && !isKey && a.block:
+	case n.Style == '|' && e.flow == 0 && !isKey && a.block:
 		return '|'
-	case (n.style == 0 || n.style == '\'') && a.single && !(isKey && a.multiline):
+	case (n.Style == 0 || n.Style == '\'') && a.single && !(isKey && a.multiline):
 		return '\''
 	}
 	return '"'
 }
 
 // plain writes a text of one line. It is broken at single spaces.
-func (e *emitter) plain(text []rune, split bool) {
+func (e *Emitter) plain(text []rune, split bool) {
 	if len(text) == 0 {
 		return
 	}
@@ -151,11 +151,11 @@ func runEnd(text []rune, i int) int {
 }
 
 // breaksAt reports whether a line ends at the run text[i:j].
-func (e *emitter) breaksAt(text []rune, i, j int, split bool) bool {
-	return split && text[i] == ' ' && j == i+1 && e.column > e.o.width
+func (e *Emitter) breaksAt(text []rune, i, j int, split bool) bool {
+	return split && text[i] == ' ' && j == i+1 && e.column > e.o.Width
 }
 
-func (e *emitter) singleQuoted(text []rune, split bool) {
+func (e *Emitter) singleQuoted(text []rune, split bool) {
 	e.indicator("'", true)
 	for i := 0; i < len(text); {
 		j := runEnd(text, i)
@@ -176,14 +176,14 @@ func (e *emitter) singleQuoted(text []rune, split bool) {
 	e.indicator("'", false)
 }
 
-func (e *emitter) newlines(text []rune) {
+func (e *Emitter) newlines(text []rune) {
 	for _, r := range text {
 		e.newline(string(r))
 	}
 }
 
 // doubleQuoted breaks lines at spaces and before escapes.
-func (e *emitter) doubleQuoted(text []rune, split bool) {
+func (e *Emitter) doubleQuoted(text []rune, split bool) {
 	e.indicator(`"`, true)
 	start := 0 // of what is not written yet
 	for i, r := range text {
@@ -193,7 +193,7 @@ func (e *emitter) doubleQuoted(text []rune, split bool) {
 			e.put(escape)
 			start = i + 1
 		}
-		if split && i > 0 && i < len(text)-1 && (r == ' ' || start >= i) && e.column+i-start > e.o.width {
+		if split && i > 0 && i < len(text)-1 && (r == ' ' || start >= i) && e.column+i-start > e.o.Width {
 			e.put(string(text[start:max(start, i)]) + `\`)
 			start = max(start, i)
 			e.newIndent()
@@ -214,9 +214,9 @@ var escapes = map[rune]string{
 
 // escape returns the escape of a character within double quotes, empty if it
 // needs none.
-func (e *emitter) escape(r rune) string {
+func (e *Emitter) escape(r rune) string {
 	quotes := r == '"' || r == '\\' || isBreak(r) || r == 0xfeff
-	if !quotes && (r >= ' ' && r <= '~' || e.o.unicode && r >= 0xa0 && r <= 0xfffd) {
+	if !quotes && (r >= ' ' && r <= '~' || e.o.Unicode && r >= 0xa0 && r <= 0xfffd) {
 		return ""
 	}
 	if s := escapes[r]; s != "" {
@@ -233,11 +233,11 @@ func (e *emitter) escape(r rune) string {
 
 // literal writes a block of lines as they are, with a header for leading spaces
 // and for line ends at the end.
-func (e *emitter) literal(text []rune) {
+func (e *Emitter) literal(text []rune) {
 	header := "|"
 	if n := len(text); n > 0 {
 		if text[0] == ' ' || isBreak(text[0]) {
-			header += strconv.Itoa(e.o.indent)
+			header += strconv.Itoa(e.o.Indent)
 		}
 		switch {
 		case !isBreak(text[n-1]):

@@ -1,4 +1,4 @@
-package dnsmasq
+package content
 
 import (
 	"fmt"
@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// options is the text of mds.opts. Option 249 is what Windows asks for in place of
+// Options is the text of mds.opts. Option 249 is what Windows asks for in place of
 // 121. A guest that takes either ignores option 3 (RFC 3442), hence the default
 // route in all of them. A guest has one default route, on its first network; on
 // the others it gets only the route to the metadata. dnsmasq offers itself as
 // router and DNS server unless an empty option prevents that.
-func (s Settings) options() string {
+func (s Settings) Options() string {
 	var b strings.Builder
 	b.WriteString(fileHeader)
 	metadata := fmt.Sprintf("%v/32,%v", s.metadataAddress(), s.Gateway)

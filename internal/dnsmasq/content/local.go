@@ -1,4 +1,4 @@
-package dnsmasq
+package content
 
 import (
 	"fmt"
