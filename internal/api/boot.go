@@ -76,7 +76,7 @@ const (
 	EntrySSH       EntryKind = "ssh"    // its port was found to answer
 )
 
-// Source is who told of an entry.
+// Source is the source of an entry.
 type Source string
 
 // The sources of entries.

@@ -25,8 +25,8 @@ var errNoInterface = errors.New("the kernel does not report it")
 
 // arrival asks the kernel for the interface of the connection. For a port of a
 // bridge that is the bridge. The option is documented for datagrams, but of a TCP
-// connection the kernel keeps the interface of its handshake. Source: ip(7) and
-// ipv6(7); do_ip_getsockopt in Linux's net/ipv4/ip_sockglue.c.
+// connection the kernel keeps the interface of its handshake.
+// Source: ip(7) and ipv6(7); do_ip_getsockopt in Linux's net/ipv4/ip_sockglue.c.
 func arrival(fd int, ipv6 bool) (int, error) {
 	level, option := unix.SOL_IP, ipPktOptions
 	if ipv6 {

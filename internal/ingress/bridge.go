@@ -21,7 +21,8 @@ type place struct {
 }
 
 // bridgeSocket asks for one entry at a time, so the size of the table does not
-// matter. Source: rtnl_fdb_get in Linux's net/core/rtnetlink.c, since 5.0.
+// matter.
+// Source: rtnl_fdb_get in Linux's net/core/rtnetlink.c, since 5.0.
 type bridgeSocket struct {
 	mu  sync.Mutex
 	fd  int

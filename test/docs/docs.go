@@ -19,6 +19,7 @@ type Page struct {
 	Anchors  map[string]bool // of its headings, as GitHub makes them
 	Headings []string
 	blocks   []Block
+	lower    string // all text in lower case
 }
 
 // Line is a line of a page and what it is part of.
@@ -67,7 +68,7 @@ func read(top, file string) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	page := Page{Path: path, Anchors: map[string]bool{}}
+	page := Page{Path: path, Anchors: map[string]bool{}, lower: strings.ToLower(string(text))}
 	section, language := "", ""
 	for i, line := range strings.Split(string(text), "\n") {
 		mark := fence.FindStringSubmatch(line)

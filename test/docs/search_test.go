@@ -92,15 +92,11 @@ func search(all map[string]Page, words string) []string {
 }
 
 func rank(page Page, words []string) (float64, bool) {
-	var text strings.Builder
-	for _, line := range page.Lines {
-		text.WriteString(strings.ToLower(line.Text) + "\n")
-	}
 	headings := strings.ToLower(strings.Join(page.Headings, "\n"))
 	total := 0.0
 	for _, word := range words {
 		begin := regexp.MustCompile(`\b` + regexp.QuoteMeta(word)) // "ports" is not in "reports"
-		n := len(begin.FindAllString(text.String(), -1))
+		n := len(begin.FindAllString(page.lower, -1))
 		if n == 0 {
 			return 0, false
 		}
