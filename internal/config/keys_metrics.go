@@ -60,8 +60,8 @@ func endpoint(word string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), nil
 }
 
-// checkMetrics warns of addresses at which guests reach what is not for them. The
-// prefix of a network that libvirt runs is not known here.
+// checkMetrics warns of addresses that guests can reach. The prefix of a network
+// that libvirt runs is not known here.
 func (l *loader) checkMetrics() {
 	for _, at := range l.config.Metrics.Listen {
 		addr := at.Addr()

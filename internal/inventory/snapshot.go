@@ -120,7 +120,7 @@ func (s *Snapshot) Resting() []instance.Resting {
 	return resting
 }
 
-// Table is a copy of all guests, sorted by name, and of the resting addresses.
+// Table is a copy of all guests, sorted by name, and of the addresses in quarantine.
 func (s *Snapshot) Table() instance.Table {
 	table := instance.Table{Instances: make([]instance.Instance, 0, s.Len()), Resting: s.Resting()}
 	for guest := range s.All() {

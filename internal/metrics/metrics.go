@@ -69,8 +69,8 @@ func New(sources Sources) *Metrics {
 	return m
 }
 
-// beginFailures has all failures begin at zero: the increase of a series that was
-// not there before is not seen, and no alert would tell of the first failure.
+// beginFailures has all failures begin at zero. Prometheus sees no increase in the
+// first sample of a series, so the first failure would raise no alert.
 func (m *Metrics) beginFailures() {
 	for _, frontend := range allFrontends() {
 		for _, client := range allFamilies() {

@@ -59,11 +59,11 @@ type Renderer struct {
 	rendered        OnRender
 }
 
-// OnRender is told of each render: which document (user-data, vendor-data or
+// OnRender is called after each render: which document (user-data, vendor-data or
 // vendor_data.json), how long it took, and its error. It must not wait.
 type OnRender func(document string, took time.Duration, err error)
 
-// OnRender sets what is told of renders. It comes before the first one.
+// OnRender sets what is called after each render. It comes before the first one.
 func (r *Renderer) OnRender(told OnRender) { r.rendered = told }
 
 // New makes the renderer of one configuration.
