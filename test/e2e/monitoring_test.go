@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -38,6 +39,20 @@ func TestPromtool(t *testing.T) {
 	}
 	if out, err := l.Host.Output(suite.ctx, "promtool", "check", "rules", filepath.Join(monitoringDir, "prometheus-rules.yml")); err != nil {
 		t.Errorf("promtool check rules: %v\n%s", err, out)
+	}
+}
+
+// Each alert fires when it should, and none when nothing is wrong.
+func TestAlerts(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, file := range []string{monitoringDir + "/prometheus-rules.yml", testdata + "/monitoring/rules_test.yml"} {
+		copyFile(t, file, filepath.Join(dir, filepath.Base(file)))
+	}
+	check := exec.CommandContext(suite.ctx, "promtool", "test", "rules", "rules_test.yml")
+	check.Dir = dir
+	if out, err := check.CombinedOutput(); err != nil {
+		t.Errorf("promtool test rules: %v\n%s", err, out)
 	}
 }
 
