@@ -25,8 +25,8 @@ func reportParts(cfg *config.Config) userdata.Reports {
 	}
 }
 
-// reportAddress is the address of this server to which a guest reports. It has no
-// zone: the name of an interface is different in each guest.
+// reportAddress is where a guest finds this server for its reports. The address has
+// no zone: the name of an interface is different in each guest.
 func reportAddress(cfg *config.Config, guest *instance.Instance) netip.Addr {
 	listen := cfg.Server.ListenAddress
 	if guest.IPv4.IsValid() && (listen.Is4() || listen == netip.IPv6Unspecified()) {

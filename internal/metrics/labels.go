@@ -19,6 +19,7 @@ var frontends = map[string]string{
 	"nocloud":         "nocloud",
 	"service":         "service",
 	"instance-upload": "upload",
+	"mdserver":        "report",
 }
 
 func allFrontends() []string {

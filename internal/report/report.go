@@ -70,6 +70,12 @@ func New(timeline Timeline, hostKeys HostKeys) *Reports {
 // Forget drops what is remembered of a guest that is gone.
 func (s *Reports) Forget(guest uuid.UUID) { s.rates.forget(guest) }
 
+// Accepted reports whether a request, as it was answered, was a report that was noted.
+func Accepted(path string, status int) bool {
+	name, _, _ := strings.Cut(strings.TrimLeft(path, "/"), "/")
+	return name == Name && status < http.StatusMultipleChoices
+}
+
 // reader makes an entry from a body. Its error says what is accepted.
 type reader func(body []byte) (api.BootEntry, error)
 

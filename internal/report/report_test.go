@@ -106,6 +106,24 @@ func TestReports(t *testing.T) {
 	}
 }
 
+func TestAccepted(t *testing.T) {
+	for _, tt := range []struct {
+		path   string
+		status int
+		want   bool
+	}{
+		{"/mdserver/report", 204, true},
+		{"//mdserver/host-keys", 200, true},
+		{"/mdserver/report", 400, false},
+		{"/mdserver2/report", 200, false},
+		{"/latest/user-data", 200, false},
+	} {
+		if got := Accepted(tt.path, tt.status); got != tt.want {
+			t.Errorf("%s, %d: %v", tt.path, tt.status, got)
+		}
+	}
+}
+
 func TestRefusedReports(t *testing.T) {
 	long := `{"name": "` + strings.Repeat("x", MaxBody) + `", "event_type": "start"}`
 	tests := []struct {

@@ -26,8 +26,8 @@ type stageStatus struct {
 type trouble struct{ stage, text string }
 
 // parseStatus reads /run/cloud-init/status.json. The result follows `cloud-init
-// status`: an error of any stage is a failure, and an error from which cloud-init
-// recovered is a warning. A boot that has not finished has no result.
+// status`: an error of any stage is a failure, and a recoverable error is a
+// warning. A boot that has not finished has no result.
 //
 // Source: cloudinit/cmd/main.py, status_wrapper; cloudinit/cmd/status.py.
 func parseStatus(body []byte) (api.BootEntry, error) {

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// maxBooting is how many guests are remembered of which cloud-init asked last.
+	// maxBooting is how many guests with a cloud-init are remembered, the last ones.
 	maxBooting = 8192
 	// crawlTime is how long after another request of cloud-init's its request for
 	// user-data comes at the latest.

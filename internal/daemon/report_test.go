@@ -1,0 +1,107 @@
+package daemon
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mdserver/internal/instance"
+)
+
+// A guest reports without a token, also where everything else needs one, and by the
+// server's own addresses and names only.
+func TestReportsNeedNoToken(t *testing.T) {
+	handler, _ := newHandlerFor(t, t.TempDir(), "imds = required\n[dnsmasq]\nrun = off\n", bare.domain, domainAt("10.122.0.10"))
+	for _, tt := range []struct {
+		from, method, host, path string
+		status                   int
+	}{
+		{"10.122.0.10", "POST", "169.254.169.254", "/mdserver/report", 204},
+		{"10.122.0.10", "POST", "instance-data", "/mdserver/report", 204},
+		{"10.122.0.10", "POST", "rebound.example.com", "/mdserver/report", 421},
+		{"10.122.0.10", "GET", "169.254.169.254", "/mdserver/report", 405},
+		{"10.122.0.10", "GET", "169.254.169.254", "/latest/user-data", 401},
+		{"10.122.0.99", "POST", "169.254.169.254", "/mdserver/report", 400},
+		{"127.0.0.1", "POST", "169.254.169.254", "/mdserver/report", 400},
+	} {
+		r := httptest.NewRequest(tt.method, tt.path, strings.NewReader(`{"name": "init-network", "event_type": "start"}`))
+		r.Host, r.RemoteAddr = tt.host, tt.from+":4711"
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code != tt.status {
+			t.Errorf("%s %s to %s from %s: %d %q, want %d", tt.method, tt.path, tt.host, tt.from, w.Code, w.Body, tt.status)
+		}
+	}
+}
+
+func domainAt(address string) instance.Domain {
+	domain := bare.domain
+	domain.Name, domain.UUID[15] = "web1", domain.UUID[15]+1
+	domain.Interfaces = []instance.Interface{{MAC: instance.MAC{0x52, 0x54, 0, 9, 0, 0xc1}, Network: "mds"}}
+	domain.Metadata = instance.Metadata{Values: map[string]string{"ipv4": address}}
+	return domain
+}
+
+// Only cloud-init is asked to report, and only if the configuration says so.
+func TestReportAsksCloudInitOnly(t *testing.T) {
+	const endpoint = "endpoint: http://169.254.169.254/mdserver/report"
+	for _, tt := range []struct {
+		report, agent string
+		asked         bool
+	}{
+		{"report = yes", "Cloud-Init/25.1.4", true},
+		{"report = yes", "Ignition/2.15.0", false},
+		{"report = no", "Cloud-Init/25.1.4", false},
+		{"", "Cloud-Init/25.1.4", false},
+	} {
+		handler, _ := newHandlerFor(t, t.TempDir(), tt.report+"\n[dnsmasq]\nrun = off\n", domainAt("10.122.0.10"))
+		for path, hasParts := range map[string]bool{
+			"/latest/user-data": true, "/nocloud/vendor-data": true, "/openstack/latest/vendor_data.json": true,
+			"/nocloud/user-data": false, "/openstack/latest/user_data": false,
+		} {
+			r := httptest.NewRequest(http.MethodGet, path, nil)
+			r.Host, r.RemoteAddr = "169.254.169.254", "10.122.0.10:4711"
+			r.Header.Set("User-Agent", tt.agent)
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r)
+			if asked := strings.Contains(w.Body.String(), endpoint); w.Code != http.StatusOK || asked != (tt.asked && hasParts) {
+				t.Errorf("%q, %s, %s: %d, asked to report: %v", tt.report, tt.agent, path, w.Code, asked)
+			}
+		}
+	}
+}
+
+func TestReportAddress(t *testing.T) {
+	dual := instance.Instance{IPv4: netip.MustParseAddr("10.122.0.10"), IPv6: netip.MustParseAddr("fd00:122::10")}
+	only6, none := instance.Instance{IPv6: dual.IPv6}, instance.Instance{}
+	const network6 = "[dnsmasq]\nnet_address6 = fd00:122::\n"
+	for _, tt := range []struct {
+		text  string
+		guest instance.Instance
+		want  string
+	}{
+		{"", dual, "169.254.169.254"},
+		{"listen_address = 10.122.0.1\n", dual, "10.122.0.1"},
+		{"listen_address = 0.0.0.0\n", dual, "169.254.169.254"},
+		{"listen_address = ::\n", dual, "169.254.169.254"},
+		{"listen_address = ::\n", only6, "fd00:ec2::254"},
+		{"listen_address = fd00::1\n", dual, "fd00::1"},
+		{"listen_address6 = fe80::1%br0, fd00::2\n" + network6, only6, "fd00::2"},
+		{network6, only6, "fd00:ec2::254"},
+		{"listen_address6 = fe80::1%br0\n" + network6, only6, "invalid IP"},
+		{"", only6, "invalid IP"},
+		{"", none, "invalid IP"},
+	} {
+		file := filepath.Join(t.TempDir(), "mdserver.conf")
+		if err := os.WriteFile(file, []byte("[mdserver]\n"+tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := reportAddress(loadFile(t, file), &tt.guest).String(); got != tt.want {
+			t.Errorf("%q: %s, want %s", tt.text, got, tt.want)
+		}
+	}
+}
