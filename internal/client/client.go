@@ -200,7 +200,7 @@ func (c *Client) SSHHost(ctx context.Context, host string) ([]api.SSHGuest, erro
 	return found, c.call(ctx, http.MethodGet, "/v1/ssh?"+query("host", host), nil, &found)
 }
 
-// HostCA is the key by which the server signs host certificates.
+// HostCA is the key that signs host certificates.
 func (c *Client) HostCA(ctx context.Context) (api.SSHKey, error) {
 	var key api.SSHKey
 	return key, c.call(ctx, http.MethodGet, "/v1/ssh/ca", nil, &key)

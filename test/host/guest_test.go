@@ -39,6 +39,7 @@ func TestDebian12(t *testing.T) {
 	h.green("after the first guest")
 	h.firstGuest("web2", "README.md#First guest#3")
 	h.green("after the second guest")
+	h.reported()
 	h.identity(readmes[0])
 
 	for _, g := range all[len(readmes):] {
@@ -72,6 +73,22 @@ func (h *host) firstGuest(name, place string) {
 	out := h.block(place, "alice", "cloud-init status --wait", "echo I am $(hostname)")
 	if !strings.Contains(out, "status: done") || !strings.Contains(out, "I am "+name+"\n") {
 		h.t.Fatalf("%s did not lead to a shell in %s:\n%s", place, name, out)
+	}
+}
+
+// reported checks what the guests of README.md have reported of their boots, and that
+// ssh trusts the host keys in the reports.
+func (h *host) reported() {
+	h.t.Helper()
+	h.block("docs/howto/reports.md#Ask guests to report#1", "alice")
+	out := h.block("docs/howto/reports.md#See the reports#1", "alice")
+	if !strings.Contains(out, "modules-final") {
+		h.t.Errorf("web1 has not reported its last stage:\n%s", out)
+	}
+	for _, g := range readmes {
+		h.must("root", "mdserver wait "+g.name+" --for ready --timeout 1m")
+		h.must("root", "mdserver known-hosts "+g.name+" >/tmp/"+g.name)
+		h.wants("su alice -c 'ssh -o StrictHostKeyChecking=yes -o UserKnownHostsFile=/tmp/"+g.name+" debian@"+h.address(g)+" hostname'", g.name+"\n")
 	}
 }
 

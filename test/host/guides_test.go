@@ -104,6 +104,8 @@ func (h *host) operation(g guest) {
 		h.t.Errorf("the log has no line of web1:\n%s", out)
 	}
 	h.block("docs/howto/identity.md#In the service#1", "alice")
+	h.block("docs/howto/monitoring.md#Look at the metrics#1", "alice")
+	h.guide("docs/howto/monitoring.md#Let Prometheus scrape them", "alice")
 	h.unguide()
 	h.must("root", "systemctl restart mdserver; rm -f ~alice/mdserver/mdserver-identity.pem; gpasswd --delete alice mdserver")
 }
