@@ -14,8 +14,8 @@ import (
 	"mdserver/internal/instance"
 )
 
-// sshHosts is what SSH clients are told of guests, and what guests are given to
-// show to them.
+// sshHosts answers SSH clients about guests, and gives guests certificates for
+// these clients.
 type sshHosts struct {
 	d         *Daemon
 	keys      *hostkeys.Keys
