@@ -14,7 +14,7 @@ type SSH interface {
 	Describe(*instance.Instance) api.SSHGuest
 	// Find returns the guest that a client means by a host.
 	Find(host string) (*instance.Instance, bool)
-	// CA is the key that signs host certificates; false if none does.
+	// CA returns the key that signs host certificates; false if none are signed.
 	CA() (api.SSHKey, bool)
 }
 

@@ -22,7 +22,7 @@
 //	GET    /v1/identity              the certificate of identity documents, in PEM
 //	GET    /v1/metrics               the metrics, in the text format of Prometheus
 //	GET    /v1/ssh                   []SSHGuest; with ?ref=R one guest, with ?host=H the one with this name or address, if any
-//	GET    /v1/ssh/ca                SSHKey that signs host certificates
+//	GET    /v1/ssh/ca                SSHKey, which signs host certificates
 //	POST   /v1/reload                Reloaded
 //	GET    /v1/debug?dump=D          goroutines, heap or allocs
 //	GET    /v1/usage                 Usage

@@ -12,8 +12,8 @@ import (
 	"mdserver/internal/api"
 )
 
-// reasonHostname is ssh's reason when it asks for the keys that it accepts. It asks
-// for ORDER before that, and maybe for ADDRESS.
+// reasonHostname is ssh's reason when it asks for the keys that it accepts. It
+// asks for ORDER before that, and maybe for ADDRESS.
 const reasonHostname = "HOSTNAME"
 
 // knownHostsPatience is how long ssh waits for a server that does not answer.

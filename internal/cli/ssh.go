@@ -109,7 +109,7 @@ func knownHostsCommandLine(cmd *cobra.Command) string {
 	return strings.Join(append(words, "known-hosts", "--ssh=%I", "%H"), " ")
 }
 
-// programPath is the path that this program was called with.
+// programPath is the path of this program, as it was called.
 func programPath() string {
 	if path, err := exec.LookPath(os.Args[0]); err == nil {
 		return absolute(path)

@@ -14,8 +14,8 @@ import (
 	"mdserver/internal/instance"
 )
 
-// sshHosts answers SSH clients' questions about guests, and certifies the guests'
-// host keys.
+// sshHosts answers SSH clients about guests, and gives guests certificates for
+// these clients.
 type sshHosts struct {
 	d         *Daemon
 	keys      *hostkeys.Keys

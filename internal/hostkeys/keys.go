@@ -42,9 +42,9 @@ const lastPatience = 5 * time.Second
 // Keys are the host keys of all guests. They are in memory at once and in the
 // notes soon after. Make it with Open.
 //
-// The last report of a guest counts. Root in a guest chooses its host
-// keys, so an earlier report deserves no more trust than a later one; a change
-// under one instance-id is recorded and logged.
+// The last report of a guest counts. Root of a guest chooses its host keys, so an
+// earlier report deserves no more trust than a later one. A change under one
+// instance-id is recorded and logged.
 type Keys struct {
 	notes  Notes
 	guests func() *inventory.Snapshot

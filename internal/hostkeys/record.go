@@ -21,7 +21,7 @@ const (
 	leastRSABits = 2048
 )
 
-// Record is what is kept of one guest. A published Record never changes.
+// Record is what is kept of one guest. A Record is never changed.
 type Record struct {
 	InstanceID string
 	Keys       []ssh.PublicKey // the preferred ones first
