@@ -121,15 +121,15 @@ func (d *Daemon) boots(guest *instance.Instance) ([]api.Boot, error) {
 }
 
 // presentBoot returns the last boot of a guest, nil if none is on record. Its verdict
-// is off if it has ended.
+// is off if it has ended and did not fail.
 func (d *Daemon) presentBoot(guest *instance.Instance) *api.Boot {
 	b, ok := d.timeline.Present(guest.UUID)
 	if !ok {
 		return nil
 	}
 	d.judge(guest, &b)
-	if v := &b.Verdict; b.Ended != nil && v.State != api.BootOff {
-		v.Reason, v.State, v.Since = "before: "+string(v.State), api.BootOff, *b.Ended
+	if v := &b.Verdict; b.Ended != nil && (v.State == api.Ready || v.State == api.Degraded) {
+		v.Reason, v.State, v.Since = "it was "+string(v.State)+" before", api.BootOff, *b.Ended
 	}
 	return &b
 }

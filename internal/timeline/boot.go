@@ -185,6 +185,7 @@ func (b *boot) stamp(next func() uint64) bool {
 	}
 	b.changed = false
 	revision := next()
+	b.Revision = revision
 	for i := range b.Entries {
 		if b.Entries[i].Revision == 0 {
 			b.Entries[i].Revision = revision

@@ -90,11 +90,7 @@ func New(archive Archive, log *slog.Logger) *Log {
 		log.Error("earlier boots of guests are not known", "error", err)
 	}
 	for id, b := range last {
-		g := &guest{boot: &boot{Boot: b}}
-		for _, e := range b.Entries {
-			g.revision = max(g.revision, e.Revision)
-		}
-		g.written = g.revision
+		g := &guest{boot: &boot{Boot: b}, revision: b.Revision, written: b.Revision}
 		l.shard(id).guests[id] = g
 		l.news.startAt(g.revision)
 	}
@@ -280,7 +276,7 @@ func (l *Log) change(id uuid.UUID, do func(*guest)) {
 	do(g)
 	changed := g.boot != nil && g.boot.stamp(l.news.next)
 	if changed {
-		g.revision = l.news.now()
+		g.revision = g.boot.Revision
 	}
 	s.mu.Unlock()
 	if changed {

@@ -25,7 +25,7 @@ import (
 const (
 	mostBoots = 20 // of one guest
 	// mostBytes is how much of the file is kept when it is written anew.
-	mostBytes = 64 << 20
+	mostBytes = 128 << 20
 	// slack is by how much the file may grow beyond twice of what was kept before it
 	// is written anew.
 	slack = 4 << 20
