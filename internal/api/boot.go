@@ -77,7 +77,7 @@ const (
 	EntrySSH       EntryKind = "ssh"    // its port was found to answer
 )
 
-// Source is who told of an entry.
+// Source is where an entry comes from.
 type Source string
 
 // The sources of entries.

@@ -45,7 +45,7 @@ func (d *Daemon) closeTimeline() error {
 	return d.archive.Close()
 }
 
-// noteHappening notes what libvirt told of a guest.
+// noteHappening notes an event of libvirt.
 func (d *Daemon) noteHappening(id uuid.UUID, h watch.Happening) {
 	if _, known := d.inventory.Snapshot().ByUUID(id); !known {
 		return
@@ -193,8 +193,8 @@ func (d *Daemon) progress(ctx context.Context, q api.ProgressQuery) api.Progress
 	return p
 }
 
-// nextVerdict is when a query is to be answered though nothing happens: the time is
-// over, or makes a verdict another one.
+// nextVerdict is when a query ends even if nothing happens: its time is over, or a
+// verdict changes with the time alone.
 func (d *Daemon) nextVerdict(q api.ProgressQuery, now time.Time) time.Time {
 	end := now.Add(q.Wait)
 	for _, guest := range d.named(q.Refs) {
@@ -218,8 +218,8 @@ func (d *Daemon) named(refs []string) []*instance.Instance {
 	return guests
 }
 
-// ids are the UUIDs of those that are there. For none of those named it is a UUID
-// that no guest has.
+// ids are the UUIDs of the guests that exist. If guests are named and none exists, it
+// returns a UUID that no guest has.
 func ids(guests []*instance.Instance) []uuid.UUID {
 	var list []uuid.UUID
 	for _, guest := range guests {
