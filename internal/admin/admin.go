@@ -58,7 +58,7 @@ type Backend struct {
 	Progress func(context.Context, api.ProgressQuery) api.Progress
 	// Content returns what a guest was given, by its hash; nil if it is not kept.
 	Content func(hash string) ([]byte, error)
-	// Registered receives each registration and its source.
+	// Registered is called for each registration, with its source.
 	Registered func(guest *instance.Instance, source string)
 	// Explain returns everything that is known of a guest, and why it is so.
 	Explain func(context.Context, *instance.Instance) api.Explanation

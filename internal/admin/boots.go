@@ -61,7 +61,7 @@ func (b Backend) userdataOf(w http.ResponseWriter, guest *instance.Instance, whi
 		return
 	}
 	w.Header().Set("Content-Type", httpcommon.TypeBytes)
-	_, _ = w.Write(body) // a client that hangs up is not the server's fault
+	_, _ = w.Write(body) // a client may hang up
 }
 
 func (b Backend) given(guest *instance.Instance, which string) ([]byte, error) {

@@ -20,6 +20,7 @@ type Boot struct {
 	Template string      `json:"template,omitempty"`
 	Entries  []BootEntry `json:"entries"`           // in the order of their beginning
 	Dropped  int         `json:"dropped,omitempty"` // entries that there was no room for
+	Revision uint64      `json:"revision"`          // of the record when the boot changed last
 }
 
 // BootBrief is a boot without its entries.
@@ -76,7 +77,7 @@ const (
 	EntrySSH       EntryKind = "ssh"    // its port was found to answer
 )
 
-// Source is the source of an entry.
+// Source is where an entry comes from.
 type Source string
 
 // The sources of entries.

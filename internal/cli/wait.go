@@ -196,7 +196,7 @@ func (w *waiter) wait(ctx context.Context, refs []string) ([]waitResult, error) 
 	}
 }
 
-// judge prints the state of each guest, and how many are still missing.
+// judge returns how each guest is, and how many still have to reach the goal.
 func (w *waiter) judge(p api.Progress) (results []waitResult, open int) {
 	for _, guest := range p.Guests {
 		r := waitResult{Ref: guest.Ref, For: w.goal, Guest: guest.Guest, Outcome: conditions[w.goal](guest)}

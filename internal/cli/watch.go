@@ -34,7 +34,13 @@ is interrupted. With --json, each line is the state of a guest that has changed.
 		if err != nil {
 			return err
 		}
-		f := follower{out: cmd.OutOrStdout(), json: *asJSON, named: true, since: present.Revision, seen: map[string]uint64{}}
+		known := map[string]string{}
+		for _, guest := range present.Guests {
+			if guest.Guest != nil && guest.Boot != nil {
+				known[guest.Guest.Name] = fmt.Sprint(guest.Boot.Number, guest.Boot.Verdict.State)
+			}
+		}
+		f := follower{out: cmd.OutOrStdout(), json: *asJSON, named: true, since: present.Revision, seen: map[string]uint64{}, verdicts: known}
 		return f.follow(cmd.Context(), server, refs)
 	})
 	return cmd
@@ -63,7 +69,7 @@ With --json, each line is a document.
 		if err != nil {
 			return err
 		}
-		f := follower{out: cmd.OutOrStdout(), json: *asJSON, entries: true, seen: map[string]uint64{}}
+		f := follower{out: cmd.OutOrStdout(), json: *asJSON, entries: true, seen: map[string]uint64{}, verdicts: map[string]string{}}
 		if len(all) > 0 || cmd.Flags().Changed("boot") {
 			one, err := oneBoot(all, *which)
 			if err != nil {
@@ -94,7 +100,9 @@ type follower struct {
 	entries bool // as JSON, each entry alone
 	named   bool // with the names of the guests
 	since   uint64
-	seen    map[string]uint64 // the last revision that was printed, by guest
+	// By guest: the last revision and the last verdict that were printed.
+	seen     map[string]uint64
+	verdicts map[string]string
 }
 
 // follow prints what happens from now on until ctx is done or the server is gone.
@@ -122,10 +130,10 @@ func (f *follower) printGuest(p api.GuestProgress) error {
 		name = p.Guest.Name
 	}
 	if f.json && !f.entries {
-		if newest(*p.Boot) <= f.seen[name] {
+		if p.Boot.Revision <= f.seen[name] {
 			return nil
 		}
-		f.seen[name] = newest(*p.Boot)
+		f.seen[name] = p.Boot.Revision
 		return printJSONLine(f.out, p)
 	}
 	return f.print(name, *p.Boot)
@@ -146,21 +154,38 @@ func (f *follower) print(name string, b api.Boot) error {
 			continue
 		}
 		at := e.At.Add(time.Duration(e.Seconds * float64(time.Second)))
-		label := fmt.Sprintf("boot %d", b.Number)
-		if name != "" {
-			label = printable(name) + " " + label
-		}
-		if err := printf(f.out, "%s  %s  %s\n", at.Local().Format("2006-01-02 15:04:05.000"), label, entryLine(e, b.Began)); err != nil {
+		if err := printf(f.out, "%s  %s  %s\n", stamp(at), label(name, b), entryLine(e, b.Began)); err != nil {
 			return err
 		}
 	}
-	return nil
+	if f.json {
+		return nil
+	}
+	return f.printVerdict(name, b)
 }
 
-// newest is the revision of a boot's newest entry.
-func newest(b api.Boot) (revision uint64) {
-	for _, e := range b.Entries {
-		revision = max(revision, e.Revision)
+// printVerdict prints how a guest's boot went, if that is known and news.
+func (f *follower) printVerdict(name string, b api.Boot) error {
+	v := b.Verdict
+	news := fmt.Sprint(b.Number, v.State)
+	if v.State == api.Booting || f.verdicts[name] == news {
+		return nil
 	}
-	return revision
+	f.verdicts[name] = news
+	text := string(v.State)
+	if v.Reason != "" {
+		text += ": " + reason(v)
+	}
+	return printf(f.out, "%s  %s  %s\n", stamp(v.Since), label(name, b), text)
+}
+
+func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05.000") }
+
+// label names a boot, and the guest if several are followed.
+func label(name string, b api.Boot) string {
+	text := fmt.Sprintf("boot %d", b.Number)
+	if name != "" {
+		text = printable(name) + " " + text
+	}
+	return text
 }

@@ -45,7 +45,7 @@ func (d *Daemon) closeTimeline() error {
 	return d.archive.Close()
 }
 
-// noteHappening notes what libvirt reported about a guest.
+// noteHappening notes an event of libvirt.
 func (d *Daemon) noteHappening(id uuid.UUID, h watch.Happening) {
 	if _, known := d.inventory.Snapshot().ByUUID(id); !known {
 		return
@@ -121,15 +121,15 @@ func (d *Daemon) boots(guest *instance.Instance) ([]api.Boot, error) {
 }
 
 // presentBoot returns the last boot of a guest, nil if none is on record. Its verdict
-// is off if it has ended.
+// is off if it has ended and did not fail.
 func (d *Daemon) presentBoot(guest *instance.Instance) *api.Boot {
 	b, ok := d.timeline.Present(guest.UUID)
 	if !ok {
 		return nil
 	}
 	d.judge(guest, &b)
-	if v := &b.Verdict; b.Ended != nil && v.State != api.BootOff {
-		v.Reason, v.State, v.Since = "before: "+string(v.State), api.BootOff, *b.Ended
+	if v := &b.Verdict; b.Ended != nil && (v.State == api.Ready || v.State == api.Degraded) {
+		v.Reason, v.State, v.Since = "it was "+string(v.State)+" before", api.BootOff, *b.Ended
 	}
 	return &b
 }
@@ -193,8 +193,8 @@ func (d *Daemon) progress(ctx context.Context, q api.ProgressQuery) api.Progress
 	return p
 }
 
-// nextVerdict is when a query must be answered even if nothing happens: the time is
-// over, or it changes a verdict.
+// nextVerdict is when a query ends even if nothing happens: its time is over, or a
+// verdict changes with the time alone.
 func (d *Daemon) nextVerdict(q api.ProgressQuery, now time.Time) time.Time {
 	end := now.Add(q.Wait)
 	for _, guest := range d.named(q.Refs) {
@@ -218,8 +218,8 @@ func (d *Daemon) named(refs []string) []*instance.Instance {
 	return guests
 }
 
-// ids are the UUIDs of those that are there. If there is none of the named guests,
-// it is one UUID without a guest.
+// ids are the UUIDs of the guests that exist. If guests are named and none exists, it
+// returns a UUID that no guest has.
 func ids(guests []*instance.Instance) []uuid.UUID {
 	var list []uuid.UUID
 	for _, guest := range guests {

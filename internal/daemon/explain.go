@@ -52,7 +52,7 @@ func (d *Daemon) isGuest(mac instance.MAC) bool {
 	return len(d.inventory.Snapshot().ByMAC(mac)) > 0
 }
 
-// isOn reports whether a guest has an interface on a served network.
+// isOn reports whether a guest has a DHCP client on its network.
 func isOn(guest *instance.Instance, client timeline.DHCPClient) bool {
 	return slices.ContainsFunc(guest.Attachments(), func(a instance.Attachment) bool {
 		return a.Network == client.Network && a.MAC == client.MAC

@@ -11,10 +11,10 @@ import (
 const (
 	mostBoots   = 20  // of one guest
 	mostEntries = 200 // of one boot
-	// reserved are the entries of a boot that are kept free for libvirt's and for
-	// cloud-init's result, whatever a guest sends.
+	// reserved is the room in a boot for libvirt's entries and cloud-init's result. A
+	// guest cannot fill it with other entries.
 	reserved = 20
-	// sameStart is how far two sources may be apart that tell of one start.
+	// sameStart is how much time may pass between two sources' reports of one start.
 	sameStart     = 30 * time.Second
 	longestDetail = 512 // bytes of a text that others chose
 	// linger is how long after a stop something may arrive that was sent before.
@@ -49,7 +49,7 @@ func lastBoots(all []api.Boot) []api.Boot { return all[max(0, len(all)-(mostBoot
 
 func (b *boot) isOpen() bool { return b != nil && b.Ended == nil }
 
-// isSameStart reports whether another source has told of the same start before.
+// isSameStart reports whether another source has reported the same start before.
 func (b *boot) isSameStart(start api.BootEntry) bool {
 	if !b.isOpen() || start.At.Sub(b.Began).Abs() > sameStart {
 		return false
@@ -121,7 +121,7 @@ func (b *boot) count(e api.BootEntry) bool {
 	return false
 }
 
-// running finds the stage of which an entry is the end; -1 if there is none.
+// running finds the stage that an entry ends; -1 if there is none.
 func (b *boot) running(e api.BootEntry) int {
 	if e.Kind != api.EntryStage || e.Result == "" {
 		return -1
@@ -185,6 +185,7 @@ func (b *boot) stamp(next func() uint64) bool {
 	}
 	b.changed = false
 	revision := next()
+	b.Revision = revision
 	for i := range b.Entries {
 		if b.Entries[i].Revision == 0 {
 			b.Entries[i].Revision = revision

@@ -56,7 +56,7 @@ func (c *contents) get(hash string) []byte {
 	return c.byHash[hash]
 }
 
-// waiting are the documents that are to be written.
+// waiting are the documents that the next batch will have.
 func (c *contents) waiting() map[string][]byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,7 +13,7 @@ type news struct {
 	revision atomic.Uint64
 	woken    atomic.Uint64 // the revision of the last Wake
 	mu       sync.Mutex
-	changed  chan struct{} // closed at the next change; nil: nobody waits
+	changed  chan struct{} // closed at the next change; nil if no call waits
 }
 
 func (n *news) now() uint64  { return n.revision.Load() }

@@ -1,7 +1,7 @@
-// Package timeline keeps the record of each boot of each guest: what libvirt, the
-// DHCP server, the guest's requests and its own reports told of it. It is told by
-// others, and asks nobody. The present boot of each guest is in memory; package
-// archive keeps it and those before it on the disk.
+// Package timeline keeps the record of each boot of each guest: libvirt's events, DHCP
+// messages, requests and the guest's own reports. Its callers pass all of that in; it
+// asks no other part. The present boot of each guest is in memory. Package archive
+// keeps it and earlier boots on the disk.
 package timeline
 
 import (
@@ -43,8 +43,8 @@ type GuestBoot struct {
 	Boot  api.Boot
 }
 
-// Log is the record of all guests. Make it with New. All its methods that are told
-// something return at once.
+// Log is the record of all guests. Make it with New. Methods that add to it return at
+// once.
 type Log struct {
 	// Requests and DHCP are what was heard last, over all boots.
 	Requests RequestLog
@@ -90,11 +90,7 @@ func New(archive Archive, log *slog.Logger) *Log {
 		log.Error("earlier boots of guests are not known", "error", err)
 	}
 	for id, b := range last {
-		g := &guest{boot: &boot{Boot: b}}
-		for _, e := range b.Entries {
-			g.revision = max(g.revision, e.Revision)
-		}
-		g.written = g.revision
+		g := &guest{boot: &boot{Boot: b}, revision: b.Revision, written: b.Revision}
 		l.shard(id).guests[id] = g
 		l.news.startAt(g.revision)
 	}
@@ -102,7 +98,7 @@ func New(archive Archive, log *slog.Logger) *Log {
 }
 
 // Start notes that a guest was started. It begins a boot, unless another source has
-// told of the same start.
+// reported the same start.
 func (l *Log) Start(id uuid.UUID, at time.Time, source api.Source) {
 	e := api.BootEntry{At: at, Kind: api.EntryStarted, Source: source}
 	l.change(id, func(g *guest) {
@@ -240,7 +236,7 @@ func (l *Log) Present(id uuid.UUID) (api.Boot, bool) {
 // those that are in memory are returned all the same.
 func (l *Log) Boots(id uuid.UUID) ([]api.Boot, error) {
 	recent := l.inMemory(id)
-	if len(recent) == 0 || l.archive == nil { // what the archive has is to be removed
+	if len(recent) == 0 || l.archive == nil { // the archive may still have boots that will be removed
 		return recent, nil
 	}
 	all, err := l.archive.Boots(id)
@@ -280,7 +276,7 @@ func (l *Log) change(id uuid.UUID, do func(*guest)) {
 	do(g)
 	changed := g.boot != nil && g.boot.stamp(l.news.next)
 	if changed {
-		g.revision = l.news.now()
+		g.revision = g.boot.Revision
 	}
 	s.mu.Unlock()
 	if changed {

@@ -68,7 +68,7 @@ type gathered struct {
 	revision uint64 // that was written before
 }
 
-// gather takes what is to be written, beginning with a different shard each time.
+// gather takes what the archive lacks, beginning with a different shard each time.
 func (l *Log) gather() batch {
 	b := batch{Batch: Batch{Contents: l.contents.waiting()}, gathered: map[uuid.UUID]gathered{}}
 	l.turn++

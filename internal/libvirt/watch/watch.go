@@ -39,7 +39,7 @@ type Happened func(id uuid.UUID, h Happening)
 
 // Happening is something that happened to a domain.
 type Happening struct {
-	At     time.Time // when libvirt reported it
+	At     time.Time // when its event arrived
 	Kind   api.EntryKind
 	Detail string // how, in one line
 }

@@ -1,8 +1,8 @@
-// Package archive keeps the boots of guests in one file. Records are appended to
-// it, each with a checksum: damage costs what it hits and nothing else, and a
-// server that is killed leaves at worst an incomplete last record. When the file
-// has become too long, it is written anew without what has been replaced. An index
-// of it is in memory.
+// Package archive keeps the boots of guests in one file. Records are appended to it,
+// each with a checksum. Damage costs only the records that it hits, and a server that
+// is killed leaves at worst an incomplete last record. When the file has become too
+// long, a new one takes its place, without records that others have replaced. An index
+// of the file is in memory.
 package archive
 
 import (
@@ -24,10 +24,9 @@ import (
 
 const (
 	mostBoots = 20 // of one guest
-	// mostBytes is how much of the file is kept when it is written anew.
-	mostBytes = 64 << 20
-	// slack is by how much the file may grow beyond twice of what was kept before it
-	// is written anew.
+	// mostBytes bounds what is copied when a new file takes the place of a long one.
+	mostBytes = 128 << 20
+	// slack is by how much the file may grow beyond twice of what was copied.
 	slack = 4 << 20
 )
 
@@ -41,7 +40,7 @@ type Archive struct {
 	file     *os.File
 	size     int64 // of the file
 	live     int64 // bytes of it that the index names
-	next     int64 // size at which it is written anew
+	next     int64 // the size that makes it too long
 	guests   map[uuid.UUID][]entry
 	contents map[contentKey]place
 }
@@ -264,7 +263,7 @@ func (a *Archive) Write(b timeline.Batch) error {
 	return nil
 }
 
-// tidy writes the file anew if it has become too long.
+// tidy replaces the file by a shorter one if it has become too long.
 func (a *Archive) tidy() {
 	if a.size < a.next {
 		return

@@ -10,7 +10,7 @@ import (
 )
 
 // A file is its heading and frames. A frame is the mark, the length and CRC-32C of
-// its payload, and the payload, of which the first byte is the kind of the record.
+// its payload, and the payload. A payload begins with a byte for the record's kind.
 // Numbers are big-endian.
 
 const (

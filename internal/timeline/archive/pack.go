@@ -48,8 +48,16 @@ func deflate(data []byte) ([]byte, error) {
 // mostUnpacked bounds what a record becomes, in bytes.
 const mostUnpacked = 4 << 20
 
+// inflaters are readers of flate; one takes much memory to make.
+var inflaters = sync.Pool{New: func() any { return flate.NewReaderDict(nil, nil) }}
+
 func inflate(packed []byte) ([]byte, error) {
-	r := flate.NewReaderDict(bytes.NewReader(packed), []byte(dictionary))
+	r := inflaters.Get().(io.Reader)
+	defer inflaters.Put(r)
+	err := r.(flate.Resetter).Reset(bytes.NewReader(packed), []byte(dictionary)) // package flate promises it
+	if err != nil {
+		return nil, fmt.Errorf("boots: %w", err)
+	}
 	data, err := io.ReadAll(io.LimitReader(r, mostUnpacked+1))
 	if err == nil && len(data) > mostUnpacked {
 		err = errDamaged

@@ -9,9 +9,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// rewrite writes the file anew with what is kept: all that the index has, or, if
-// that is too much, without the oldest boots and documents. The last boot of each
-// guest stays.
+// rewrite replaces the file by one with all that the index has. If that is too much,
+// the oldest boots and documents are left out. The last boot of each guest stays.
 func (a *Archive) rewrite() error {
 	if a.live > a.most {
 		a.dropOldest()
@@ -76,7 +75,7 @@ func (a *Archive) dropOldest() {
 	}
 }
 
-// inOrder lists what is to be kept in the order of the file. Documents that no boot
+// inOrder lists what the new file will have, in the order of the old one. Documents that no boot
 // was given are left out.
 func (a *Archive) inOrder() []place {
 	used := map[contentKey]bool{}

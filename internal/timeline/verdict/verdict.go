@@ -12,7 +12,7 @@ import (
 )
 
 // settle is how long cloud-init's result is waited for after its last stage. The
-// stage alone does not tell of errors that cloud-init has recovered from.
+// stage does not show errors that cloud-init has recovered from.
 const settle = 5 * time.Second
 
 const lastStage = "modules-final"
@@ -102,7 +102,7 @@ func ended(b api.Boot) api.Verdict {
 	return api.Verdict{State: api.BootOff, Since: *b.Ended, Reason: reason}
 }
 
-// underWay is the verdict on a boot of which nothing tells the end.
+// underWay is the verdict on a boot that has not ended.
 func underWay(b api.Boot, now time.Time, stuckAfter time.Duration) api.Verdict {
 	since := quiet(b).Add(stuckAfter)
 	switch {

@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"testing"
+	"time"
+
+	"mdserver/internal/api"
+)
+
+func TestConditions(t *testing.T) {
+	now := time.Now()
+	booted := func(state api.BootState, r api.Reached) api.GuestProgress {
+		return api.GuestProgress{Guest: &api.Guest{State: api.Running}, Boot: &api.Boot{Verdict: api.Verdict{State: state}, Reached: r}}
+	}
+	stopped := booted(api.Failed, api.Reached{Lease: &now, SSH: &now})
+	stopped.Boot.Ended = &now
+	gone := api.GuestProgress{Guest: &api.Guest{State: api.Gone}}
+	for _, c := range []struct {
+		name, goal string
+		progress   api.GuestProgress
+		want       outcome
+	}{
+		{"unknown", "registered", api.GuestProgress{}, ""},
+		{"known", "registered", gone, reached},
+		{"unknown", "gone", api.GuestProgress{}, reached},
+		{"undefined", "gone", gone, reached},
+		{"running", "gone", booted(api.Ready, api.Reached{}), ""},
+		{"never booted", "ready", gone, ""},
+		{"booting", "ready", booted(api.Booting, api.Reached{}), ""},
+		{"stuck, which may end", "ready", booted(api.Stuck, api.Reached{}), ""},
+		{"ready", "ready", booted(api.Ready, api.Reached{}), reached},
+		{"degraded", "ready", booted(api.Degraded, api.Reached{}), degraded},
+		{"failed", "ready", booted(api.Failed, api.Reached{}), failed},
+		{"failed, and it may start again", "ready", stopped, ""},
+		{"no lease", "lease", booted(api.Booting, api.Reached{}), ""},
+		{"a lease", "lease", booted(api.Booting, api.Reached{Lease: &now}), reached},
+		{"a lease that was not heard", "lease", booted(api.Booting, api.Reached{Metadata: &now}), reached},
+		{"a lease of the boot before", "lease", stopped, ""},
+		{"metadata", "metadata", booted(api.Booting, api.Reached{Metadata: &now}), reached},
+		{"ssh of a boot that failed", "ssh", booted(api.Failed, api.Reached{SSH: &now}), reached},
+	} {
+		if got := conditions[c.goal](c.progress); got != c.want {
+			t.Errorf("--for %s, %s: %q, want %q", c.goal, c.name, got, c.want)
+		}
+	}
+	for _, name := range conditionNames {
+		if conditions[name] == nil {
+			t.Errorf("there is no condition %s", name)
+		}
+	}
+}
+
+func TestExitOfWait(t *testing.T) {
+	for _, c := range []struct {
+		outcomes []outcome
+		want     int
+	}{
+		{[]outcome{reached, reached}, 0},
+		{[]outcome{reached, degraded}, 2},
+		{[]outcome{degraded, timedOut}, 124},
+		{[]outcome{timedOut, degraded}, 124},
+		{[]outcome{timedOut, failed, degraded}, 1},
+	} {
+		var results []waitResult
+		for _, o := range c.outcomes {
+			results = append(results, waitResult{Outcome: o})
+		}
+		if got := waitExit(results); got != c.want {
+			t.Errorf("%v: exit code %d, want %d", c.outcomes, got, c.want)
+		}
+	}
+}
