@@ -54,7 +54,7 @@ var questions = []struct{ question, words, place, answer string }{
 	{"How do I begin again?", "empty database", "docs/howto/troubleshooting.md#begin-with-an-empty-database", "mdserver.db.mark"},
 	{"How do I back up?", "backup", "docs/howto/backup.md#back-up", "mdserver backup"},
 	{"How do I move to a new host?", "move another host", "docs/howto/move.md", "mdserver restore"},
-	{"How do I wait for a guest in a script?", "wait", "docs/howto/automation.md#wait-until-a-guest-has-booted", "cloud-init status --wait"},
+	{"How do I wait for a guest in a script?", "wait", "docs/howto/automation.md#wait-until-a-guest-has-booted", "mdserver wait"},
 	{"How do I use Terraform?", "Terraform", "docs/howto/automation.md#terraform-and-opentofu", "libvirt_domain"},
 	{"How do I use Ansible?", "Ansible", "docs/howto/automation.md#ansible", "ansible_host"},
 	{"How do I monitor the server?", "monitor", "docs/howto/monitoring.md", "Prometheus"},

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -79,16 +78,10 @@ func TestProseOfMessages(t *testing.T) {
 // quoted is a name in a comment: in quotes, or of another package.
 var quoted = regexp.MustCompile(`"[^"]*"|\w+\.\w+`)
 
-// toReword are directories whose comments still have to be reworded.
-var toReword = []string{"internal/timeline"}
-
 // The comments do not either, apart from quoted names and the name that each
 // begins with.
 func TestProseOfComments(t *testing.T) {
 	for _, s := range sources(t) {
-		if slices.ContainsFunc(toReword, func(dir string) bool { return strings.HasPrefix(s.path, dir+"/") }) {
-			continue
-		}
 		for _, comment := range s.Comments {
 			_, text, _ := strings.Cut(strings.Join(strings.Fields(comment.Text()), " "), " ")
 			checkProse(t, s.place(comment), quoted.ReplaceAllString(text, "NAME"))
