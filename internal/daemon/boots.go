@@ -138,10 +138,33 @@ func (d *Daemon) presentBoot(guest *instance.Instance) *api.Boot {
 func (d *Daemon) judge(guest *instance.Instance, b *api.Boot) {
 	b.Verdict = verdict.Of(*b, time.Now(), d.config.Load().Server.StuckAfter)
 	if b.Verdict.State == api.Ready {
+		d.checkIgnored(&b.Verdict, b.Userdata)
+	}
+	if b.Verdict.State == api.Ready {
 		b.Reached.Ready = &b.Verdict.Since
 	}
 	if v := &b.Verdict; v.Template == nil && (v.State == api.Failed || v.State == api.Degraded) {
 		v.Template = d.blame(b)
+	}
+}
+
+// mostMistakes bounds the user-data whose check is remembered.
+const mostMistakes = 16384
+
+// checkIgnored makes the verdict on a boot degraded if cloud-init ignored the
+// user-data with this hash. Older releases do not report that.
+func (d *Daemon) checkIgnored(v *api.Verdict, hash string) {
+	mistake, known := d.mistakes.Get(hash)
+	if !known {
+		body, err := d.timeline.Content(hash)
+		if err != nil || body == nil {
+			return
+		}
+		mistake = userdata.Mistake(body)
+		d.mistakes.Add(hash, mistake, int64(len(hash)+len(mistake)))
+	}
+	if mistake != "" {
+		v.State, v.Error, v.Reason = api.Degraded, mistake, "cloud-init ignored the user-data: "+mistake
 	}
 }
 

@@ -32,6 +32,7 @@ import (
 	"mdserver/internal/report"
 	"mdserver/internal/timeline"
 	"mdserver/internal/timeline/archive"
+	"mdserver/internal/weighted"
 )
 
 // Options are what a Daemon needs beside its configuration.
@@ -68,7 +69,8 @@ type Daemon struct {
 	control   *admin.UploadLimiter // by the control socket
 	tokens    imds.Counts
 	timeline  *timeline.Log
-	archive   *archive.Archive // of timeline; nil: it could not be opened
+	archive   *archive.Archive                // of timeline; nil: it could not be opened
+	mistakes  *weighted.Cache[string, string] // in user-data that guests were given, by its hash
 	reports   *report.Reports
 	metrics   *metrics.Metrics
 	exporter  *exporter.Exporter
@@ -97,6 +99,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	d := &Daemon{
 		opts: opts, started: time.Now(), log: opts.Log.Logger(),
 		uploading: admin.NewIntake(), control: admin.NewIntake(),
+		mistakes: weighted.New[string, string](mostMistakes, 1<<20),
 		applying: make(chan chan error), followed: make(chan struct{}),
 		healthState: healthState{clock: health.NewClock()},
 	}

@@ -107,6 +107,16 @@ func TestParseStatus(t *testing.T) {
 			want: api.BootEntry{Result: "FAIL", Name: "scripts_user", Detail: "('scripts_user', RuntimeError('Runparts: 1 failures (runcmd) in 1 attempted commands'))"},
 		},
 		{
+			name: "a module that the configuration spells with a hyphen",
+			body: `{"v1": {"modules-final": {"errors": ["('scripts-user', RuntimeError('x'))"], "finished": 2}}}`,
+			want: api.BootEntry{Result: "FAIL", Name: "scripts_user", Detail: "('scripts-user', RuntimeError('x'))"},
+		},
+		{
+			name: "a program that a module lacks, 25.1",
+			body: `{"v1": {"modules-config": {"errors": [], "recoverable_errors": {"WARNING": ["ssh-import-id is not installed, but module ssh_import_id is configured. Skipping module."]}, "finished": 2}}}`,
+			want: api.BootEntry{Result: "WARN", Name: "ssh_import_id", Detail: "ssh-import-id is not installed, but module ssh_import_id is configured. Skipping module."},
+		},
+		{
 			name: "recovered errors, 25.1",
 			body: `{"v1": {"init": {"errors": [], "recoverable_errors": {"WARNING": ["Failed posting event", "b"], "DEPRECATED": ["a"]}, "finished": 1}, "modules-final": {"errors": [], "recoverable_errors": {}, "finished": 2}}}`,
 			want: api.BootEntry{Result: "WARN", Name: "init", Detail: "a; Failed posting event; b"},

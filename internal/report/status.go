@@ -92,12 +92,14 @@ func troubled(result string, all []trouble) api.BootEntry {
 //
 //	('runcmd', RuntimeError('…'))                             an error, before 24.1
 //	Running module runcmd (<module 'cloudinit.config…) failed    a recovered one
-var modules = regexp.MustCompile(`^\('([A-Za-z0-9_-]{1,64})',|^Running module ([A-Za-z0-9_-]{1,64}) `)
+//	… is not installed, but module ssh_import_id is configured   a recovered one
+var modules = regexp.MustCompile(`^\('([A-Za-z0-9_-]{1,64})',|^Running module ([A-Za-z0-9_-]{1,64}) |\bmodule ([A-Za-z0-9_-]{1,64}) is configured\b`)
 
-// module is the module that an error names, or else its stage.
+// module is the module that an error names, as the name of its source file, or else
+// its stage.
 func module(t trouble) string {
 	if m := modules.FindStringSubmatch(t.text); m != nil {
-		return m[1] + m[2]
+		return strings.ReplaceAll(m[1]+m[2]+m[3], "-", "_")
 	}
 	return t.stage
 }

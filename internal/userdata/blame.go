@@ -2,6 +2,7 @@ package userdata
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"io"
 	"mime"
@@ -139,23 +140,39 @@ func fits(source, line string) bool {
 	return err == nil && pattern.MatchString(line)
 }
 
-// partsOf are the texts in user-data: it alone, or the parts of a MIME message.
+// partsOf are the texts in user-data: it alone, or the parts of a MIME message, which
+// may be messages themselves.
 func partsOf(body []byte) []string {
 	message, err := mail.ReadMessage(bytes.NewReader(body))
 	if err != nil {
 		return []string{string(body)}
 	}
-	kind, params, err := mime.ParseMediaType(message.Header.Get("Content-Type"))
-	if err != nil || !strings.HasPrefix(kind, "multipart/") {
-		return []string{string(body)}
+	if parts, ok := partsBelow(message.Header.Get("Content-Type"), message.Body); ok {
+		return parts
 	}
-	var parts []string
-	for r := multipart.NewReader(message.Body, params["boundary"]); ; {
+	return []string{string(body)}
+}
+
+// partsBelow are the texts below a message of many parts; false if it is none.
+func partsBelow(contentType string, body io.Reader) (parts []string, ok bool) {
+	kind, params, err := mime.ParseMediaType(contentType)
+	if err != nil || !strings.HasPrefix(kind, "multipart/") {
+		return nil, false
+	}
+	for r := multipart.NewReader(body, params["boundary"]); ; {
 		part, err := r.NextPart()
 		if err != nil {
-			return parts
+			return parts, true
 		}
-		if text, err := io.ReadAll(part); err == nil {
+		if below, ok := partsBelow(part.Header.Get("Content-Type"), part); ok {
+			parts = append(parts, below...)
+			continue
+		}
+		var text io.Reader = part
+		if strings.EqualFold(part.Header.Get("Content-Transfer-Encoding"), "base64") {
+			text = base64.NewDecoder(base64.StdEncoding, part)
+		}
+		if text, err := io.ReadAll(text); err == nil {
 			parts = append(parts, string(text))
 		}
 	}

@@ -75,13 +75,14 @@ stage() {
 	return "$answer"
 }
 
+# As the units do, a stage runs although one before it has failed.
 status=0
-identify &&
-	stage init --local &&
-	network &&
-	stage init &&
-	stage modules --mode=config &&
-	stage modules --mode=final || status=$?
+identify && stage init --local || status=$?
+network || status=$?
+for args in init 'modules --mode=config' 'modules --mode=final'; do
+	# shellcheck disable=SC2086 # words
+	stage $args || status=$?
+done
 
 # What a guest's owner, or a provisioning tool, asks for.
 answer=0

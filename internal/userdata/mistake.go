@@ -1,0 +1,41 @@
+package userdata
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Mistake returns the reason why cloud-init ignores user-data, or a part of it, as a
+// whole; "" if it does not. Releases before 23.4 only log a warning and end with
+// success. A mistake in YAML has its line.
+func Mistake(body []byte) string {
+	for _, part := range partsOf(body) {
+		first, _, _ := strings.Cut(part, "\n")
+		if strings.TrimSpace(first) != "#cloud-config" {
+			continue
+		}
+		var doc yaml.Node
+		if err := yaml.Unmarshal([]byte(part), &doc); err != nil {
+			return "invalid YAML: " + yamlProblem(err)
+		}
+	}
+	return ""
+}
+
+// collection is an error in a list or a mapping. yaml gives the line where the
+// collection begins, counted from 0.
+var collection = regexp.MustCompile(`^line (\d+): (did not find expected .*)$`)
+
+func yamlProblem(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	m := collection.FindStringSubmatch(text)
+	if m == nil {
+		return text
+	}
+	line, _ := strconv.Atoi(m[1]) // digits
+	return fmt.Sprintf("%s, in the list or mapping that begins in line %d", m[2], line+1)
+}
