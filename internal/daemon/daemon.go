@@ -105,7 +105,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	}
 	d.hosts = hostsfile.New("/etc/hosts", d.log)
 	d.config.Store(cfg)
-	d.metrics = metrics.New(metrics.Sources{Status: d.status, Guests: d.countGuests})
+	d.metrics = metrics.New(metrics.Sources{Status: d.status, Guests: d.countGuests, Boots: d.countBoots})
 	d.exporter = exporter.New(d.monitoringHandler(), d.log)
 	var err error
 	if d.inventory, err = d.openInventory(ctx, cfg); err != nil {

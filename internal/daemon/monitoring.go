@@ -56,3 +56,16 @@ func (d *Daemon) countGuests() map[api.State]int {
 	}
 	return counts
 }
+
+// countBoots counts the guests by the verdicts on their last boots.
+func (d *Daemon) countBoots() map[api.BootState]int {
+	counts := map[api.BootState]int{}
+	for inst := range d.inventory.Snapshot().All() {
+		state := api.BootUnknown
+		if b := d.presentBoot(inst); b != nil {
+			state = b.Verdict.State
+		}
+		counts[state]++
+	}
+	return counts
+}

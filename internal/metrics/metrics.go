@@ -32,6 +32,8 @@ type Sources struct {
 	Status func() api.Status
 	// Guests counts the guests by the state of their domains.
 	Guests func() map[api.State]int
+	// Boots counts the guests by how their last boots went, or go.
+	Boots func() map[api.BootState]int
 }
 
 // Metrics are all metrics of one server. Make them with New. The methods that

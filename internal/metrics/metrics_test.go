@@ -48,6 +48,7 @@ func sources() Sources {
 	return Sources{
 		Status: status,
 		Guests: func() map[api.State]int { return map[api.State]int{api.Running: 2, api.Off: 1} },
+		Boots:  func() map[api.BootState]int { return map[api.BootState]int{api.Ready: 2, api.Stuck: 1} },
 	}
 }
 
@@ -110,6 +111,8 @@ func TestState(t *testing.T) {
 		`mdserver_health{part="libvirt",state="wrong"} 1`,
 		`mdserver_guests{state="running"} 2`,
 		`mdserver_guests{state="gone"} 0`,
+		`mdserver_guest_boots{state="ready"} 2`,
+		`mdserver_guest_boots{state="failed"} 0`,
 		`mdserver_domains_not_served{state="refused"} 1`,
 		`mdserver_addresses_resting 4`,
 		`mdserver_refused_total{reason="mac"} 11`,

@@ -23,6 +23,7 @@ var (
 	health    = desc("health", "Whether a part of the server is in a state: ok, warning or wrong.", "part", "state")
 
 	guests     = desc("guests", "Guests, by the state of their domains.", "state")
+	boots      = desc("guest_boots", "Guests, by how their last boots went, or go.", "state")
 	notServed  = desc("domains_not_served", "Domains that are not guests: refused because of an error, or unserved because none of their networks is served.", "state")
 	resting    = desc("addresses_resting", "Addresses of released guests that are in quarantine.")
 	refused    = desc("refused_total", "Connections and requests that were refused.", "reason")
@@ -65,6 +66,10 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 	counts := c.sources.Guests()
 	for _, state := range []api.State{api.Running, api.Off, api.Away, api.Gone, api.Unknown} {
 		out.gauge(guests, counts[state], string(state))
+	}
+	verdicts := c.sources.Boots()
+	for _, state := range []api.BootState{api.Booting, api.Ready, api.Degraded, api.Failed, api.Stuck, api.BootOff, api.BootUnknown} {
+		out.gauge(boots, verdicts[state], string(state))
 	}
 	out.gauge(notServed, s.NotServed.Refused, string(api.Refused))
 	out.gauge(notServed, s.NotServed.Unserved, string(api.Unserved))
