@@ -35,7 +35,7 @@ var cloudInit = []Client{
 			"while mdserver is away",
 	},
 	{
-		Name: "the same", Version: "12", As: "AWS", Test: "TestMachineOnAWS", Tokens: Always, Reads: "the same, with tokens",
+		Name: "the same", Version: "12", As: "AWS", Test: "TestMachinesWithPortSecurity", Tokens: Always, Reads: "the same, with tokens",
 	},
 	{
 		Name: "the same", Version: "12", As: "NoCloud", Test: "TestMachineWithNoCloud", Tokens: Unused, Reads: "the same, vendor-data",
