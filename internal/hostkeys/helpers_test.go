@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -42,17 +41,6 @@ func newHouseIn(t testing.TB, dir string) *house {
 	h := &house{t: t}
 	h.open(filepath.Join(dir, "mdserver.db"))
 	return h
-}
-
-// inMemory is a directory for thousands of writes that need not be durable.
-func inMemory(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "hostkeys-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
 }
 
 func (h *house) open(path string) {

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/memorytest"
 )
 
 // client checks hosts as ssh does, by the keys that KnownHostsCommand prints and
@@ -51,7 +52,7 @@ func (c client) boot(n int, name string) machine {
 // guest that had the name before, and not a neighbour.
 func TestGuestsMadeAnewUnderOldNames(t *testing.T) {
 	const guests = 1000
-	h := newHouseIn(t, inMemory(t))
+	h := newHouseIn(t, memorytest.Dir(t))
 	c := client{h, h.authority()}
 	former := make([]machine, guests)
 	for n := range guests {

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/memorytest"
 )
 
 // history is a database that was changed many times since it was opened, so that
@@ -98,26 +99,11 @@ func (h *history) apply(store *Store, change instance.Change) {
 // put writes a damaged copy to a new directory.
 func (h *history) put(damaged []byte) (path string) {
 	h.t.Helper()
-	path = filepath.Join(inMemory(h.t), "inventory.db")
+	path = filepath.Join(memorytest.Dir(h.t), "inventory.db")
 	if err := errors.Join(os.WriteFile(path, damaged, 0o600), os.WriteFile(markPath(path), h.mark, 0o600)); err != nil {
 		h.t.Fatal(err)
 	}
 	return path
-}
-
-// inMemory is a directory for one test, on a file system in memory if the host has
-// one: the tests of damages sync thousands of files.
-func inMemory(t testing.TB) string {
-	dir, err := os.MkdirTemp("/dev/shm", "boltstore-test-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
 }
 
 // fuzzed alters one byte, and puts one page in the place of another. If to is at

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/api"
+	"mdserver/internal/memorytest"
 	"mdserver/internal/timeline"
 )
 
@@ -212,21 +213,6 @@ func TestFailedWrite(t *testing.T) {
 	}
 }
 
-// inMemory makes a directory in memory if there is one: a fuzz test need not wait for
-// a disk.
-func inMemory(t testing.TB) string {
-	dir, err := os.MkdirTemp("/dev/shm", "archive-test-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
 func FuzzOpen(f *testing.F) {
 	var out frames
 	r, err := pack(web1, boot(1))
@@ -238,7 +224,7 @@ func FuzzOpen(f *testing.F) {
 	out.add(removal{web2})
 	f.Add([]byte(heading + string(out.bytes)))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		path := filepath.Join(inMemory(t), "boots.db")
+		path := filepath.Join(memorytest.Dir(t), "boots.db")
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
