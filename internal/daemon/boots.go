@@ -115,7 +115,7 @@ func (r recorder) note(guest *instance.Instance, kind string, rendered userdata.
 func (d *Daemon) boots(guest *instance.Instance) ([]api.Boot, error) {
 	all, err := d.timeline.Boots(guest.UUID)
 	for i := range all {
-		d.judge(guest, &all[i])
+		d.judge(&all[i])
 	}
 	return all, err
 }
@@ -127,24 +127,48 @@ func (d *Daemon) presentBoot(guest *instance.Instance) *api.Boot {
 	if !ok {
 		return nil
 	}
-	d.judge(guest, &b)
-	if v := &b.Verdict; b.Ended != nil && (v.State == api.Ready || v.State == api.Degraded) {
+	d.judge(&b)
+	if v := &b.Verdict; isOver(&b) {
 		v.Reason, v.State, v.Since = "it was "+string(v.State)+" before", api.BootOff, *b.Ended
 	}
 	return &b
 }
 
-// judge adds the verdict to a boot.
-func (d *Daemon) judge(guest *instance.Instance, b *api.Boot) {
+// bootState returns the state of a guest's present boot. It looks for nothing to
+// blame, and reads no template.
+func (d *Daemon) bootState(guest *instance.Instance) api.BootState {
+	b, ok := d.timeline.Present(guest.UUID)
+	if !ok {
+		return api.BootUnknown
+	}
+	d.judgeState(&b)
+	if isOver(&b) {
+		return api.BootOff
+	}
+	return b.Verdict.State
+}
+
+// isOver reports whether a boot has ended after it was up.
+func isOver(b *api.Boot) bool {
+	return b.Ended != nil && (b.Verdict.State == api.Ready || b.Verdict.State == api.Degraded)
+}
+
+// judge adds the verdict to a boot, with the line of a template that is to blame.
+func (d *Daemon) judge(b *api.Boot) {
+	d.judgeState(b)
+	if v := &b.Verdict; v.Template == nil && (v.State == api.Failed || v.State == api.Degraded) {
+		v.Template = d.blame(b)
+	}
+}
+
+// judgeState adds the verdict to a boot.
+func (d *Daemon) judgeState(b *api.Boot) {
 	b.Verdict = verdict.Of(*b, time.Now(), d.config.Load().Server.StuckAfter)
 	if b.Verdict.State == api.Ready {
 		d.checkIgnored(&b.Verdict, b.Userdata)
 	}
 	if b.Verdict.State == api.Ready {
 		b.Reached.Ready = &b.Verdict.Since
-	}
-	if v := &b.Verdict; v.Template == nil && (v.State == api.Failed || v.State == api.Degraded) {
-		v.Template = d.blame(b)
 	}
 }
 

@@ -61,11 +61,7 @@ func (d *Daemon) countGuests() map[api.State]int {
 func (d *Daemon) countBoots() map[api.BootState]int {
 	counts := map[api.BootState]int{}
 	for inst := range d.inventory.Snapshot().All() {
-		state := api.BootUnknown
-		if b := d.presentBoot(inst); b != nil {
-			state = b.Verdict.State
-		}
-		counts[state]++
+		counts[d.bootState(inst)]++
 	}
 	return counts
 }
