@@ -44,12 +44,9 @@ func (s *Store) putBack() error {
 		return err
 	}
 	defer release()
-	c, err := scan(s.db)
+	c, err := soundContent(s.file)
 	if err != nil {
 		return err
-	}
-	if len(c.findings) > 0 {
-		return fmt.Errorf("%w (%v)", ErrDamaged, c.findings[0])
 	}
 	former, err := s.renew(c)
 	if err != nil {

@@ -171,8 +171,8 @@ func Compact(path string) (former string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if len(c.findings) > 0 {
-		return "", explain(path, fmt.Errorf("%w (%v)", ErrDamaged, c.findings[0]))
+	if err := c.damage(); err != nil {
+		return "", explain(path, err)
 	}
 	return replace(path, seen, c)
 }

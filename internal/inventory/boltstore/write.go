@@ -101,6 +101,7 @@ func (s *Store) write(fn func(*writer) error) error {
 	if err != nil {
 		return s.wrap("write", err)
 	}
+	s.opened = nil
 	next := s.state.next()
 	made := false // the transaction was made, and must be committed
 	w := &writer{state: next, notes: s.kept}
@@ -147,13 +148,7 @@ func (s *Store) decide(next *state, failure error) error {
 	return failure
 }
 
-// recover opens the file again if a write has failed.
-func (s *Store) recover() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.wrap("open", s.settle())
-}
-
+// settle opens the file again if a write has failed.
 func (s *Store) settle() error {
 	if !s.suspect {
 		return nil
