@@ -51,7 +51,7 @@ func TestGoldenFiles(t *testing.T) {
 
 	configuration, _ := s.settings.Configuration()
 	for path, want := range map[string]string{s.settings.ConfigFile(): configuration, s.settings.OptionsFile(): s.options()} {
-		if !holds(path, want) {
+		if text, err := os.ReadFile(path); err != nil || string(text) != want {
 			t.Errorf("%s does not hold what package content says", path)
 		}
 	}
@@ -108,7 +108,7 @@ func TestSmallFilesNeverShareAName(t *testing.T) {
 	var last string
 	for n := 1; n <= mostSmall+2; n++ {
 		must(t, s.Apply(t.Context(), added(newGuest(n, fmt.Sprint("g", n)))))
-		paths, err := s.settings.watchedFiles()
+		paths, err := s.settings.WatchedFiles()
 		must(t, err)
 		want := 2 * (n % mostSmall) // one for DHCP and one for DNS
 		if len(paths) != want {
@@ -136,7 +136,7 @@ func TestChangeEmptiesTheWatchedDirectories(t *testing.T) {
 	s := startWithout(t, settingsFor(t), newGuest(1, "web1"))
 	must(t, s.Apply(t.Context(), added(newGuest(2, "web2"), newGuest(3, "web3"))))
 	must(t, s.Apply(t.Context(), removed(newGuest(2, "web2"))))
-	if paths, err := s.settings.watchedFiles(); err != nil || len(paths) > 0 {
+	if paths, err := s.settings.WatchedFiles(); err != nil || len(paths) > 0 {
 		t.Errorf("left: %v, %v", paths, err)
 	}
 	text, err := os.ReadFile(s.settings.DNSFile())
