@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -71,7 +72,7 @@ const (
 func New(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{
-		Socket:  filepath.Join(t.TempDir(), "libvirt-sock"),
+		Socket:  filepath.Join(shortDir(t), "libvirt-sock"),
 		bridges: map[string]string{}, refused: map[Procedure]golibvirt.ErrorNumber{},
 		calls: map[Procedure]int{}, conns: map[net.Conn][]int32{},
 	}
@@ -98,6 +99,18 @@ func New(t testing.TB) *Server {
 		serving.Wait()
 	})
 	return s
+}
+
+// shortDir makes a directory without the test's name in its path: the path of a
+// socket has 107 bytes at most.
+func shortDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "libvirt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // Define adds a domain, or changes the one with the same UUID.
