@@ -74,24 +74,31 @@ func (r *recorder) happened(id uuid.UUID, h Happening) {
 	_ = r.note("happened: %d %s %s", id[0], h.Kind, h.Detail)
 }
 
-// has waits for a line, and forgets all up to it.
-func (r *recorder) has(t *testing.T, want string) {
+// has waits for a line, and returns and forgets all up to it.
+func (r *recorder) has(t *testing.T, want string) []string {
 	t.Helper()
 	for range 1000 {
-		r.mu.Lock()
-		i := slices.Index(r.lines, want)
-		if i >= 0 {
-			r.lines = r.lines[i+1:]
-		}
-		r.mu.Unlock()
-		if i >= 0 {
-			return
+		if lines := r.upTo(want); lines != nil {
+			return lines
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t.Fatalf("there is no %q in %q", want, r.lines)
+	return nil
+}
+
+func (r *recorder) upTo(want string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := slices.Index(r.lines, want)
+	if i < 0 {
+		return nil
+	}
+	lines := r.lines[:i+1]
+	r.lines = r.lines[i+1:]
+	return lines
 }
 
 func web(n byte, running bool) libvirttest.Domain {
@@ -179,11 +186,21 @@ func TestFollow(t *testing.T) {
 	r.has(t, "seen: web2 on br-lan")
 	r.has(t, "left: 2, away true")
 	s.Lifecycle(uuid.UUID{2}, evStopped, int32(golibvirt.DomainEventStoppedShutdown))
-	r.has(t, "seen: web2 on br-lan")
-	r.has(t, "happened: 2 stopped shut down")
+	for _, line := range r.has(t, "happened: 2 stopped shut down") {
+		if strings.HasPrefix(line, "left: ") {
+			t.Errorf("a domain that was shut down is %q", line)
+		}
+	}
+	s.Define(web(2, true))
+	s.Lifecycle(uuid.UUID{2}, evStopped, int32(golibvirt.DomainEventStoppedMigrated)) // and back before it was looked up
+	r.has(t, "seen: web2 runs on br-lan")
 
 	s.Lifecycle(uuid.UUID{3}, evDefined, 0)
-	r.has(t, `unread: 3 "broken": true`)
+	for _, line := range r.has(t, `unread: 3 "broken": true`) {
+		if strings.HasPrefix(line, "left: ") {
+			t.Errorf("a domain that libvirt has is %q", line)
+		}
+	}
 	if text := log.String(); !strings.Contains(text, `level=WARN msg="a domain cannot be read"`) ||
 		!strings.Contains(text, `msg="following libvirt's domains" socket=`) {
 		t.Errorf("the log: %s", text)
