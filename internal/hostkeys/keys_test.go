@@ -488,3 +488,29 @@ func TestRunComplains(t *testing.T) {
 		}
 	})
 }
+
+// unreadable are notes of a store that is broken.
+type unreadable struct{ inventory.Store }
+
+var errBroken = errors.New("input/output error")
+
+func (unreadable) Note(context.Context, string) (string, error)        { return "", errBroken }
+func (unreadable) Notes(context.Context) (map[string]string, error)    { return nil, errBroken }
+func (unreadable) SetNote(_ context.Context, _ string, _ string) error { return errBroken }
+
+// unwritable are notes of a store that only reads.
+type unwritable struct{ inventory.Store }
+
+func (unwritable) SetNote(context.Context, string, string) error { return errBroken }
+
+func TestBrokenStore(t *testing.T) {
+	h := newHouse(t)
+	if keys, err := Open(t.Context(), unreadable{}, h.inv.Snapshot, quiet); keys != nil || !errors.Is(err, errBroken) || err.Error() != "ssh host keys: input/output error" {
+		t.Errorf("keys %v, %v", keys, err)
+	}
+	for _, notes := range []Notes{unreadable{}, unwritable{h.store}} {
+		if a, err := OpenAuthority(t.Context(), notes); a != nil || !errors.Is(err, errBroken) || err.Error() != "ssh host authority: input/output error" {
+			t.Errorf("%T: authority %v, %v", notes, a, err)
+		}
+	}
+}
