@@ -51,6 +51,10 @@ var (
 	ErrDamaged = errors.New("it is damaged, or not a database of mdserver")
 	// ErrMissing: there was a database, and the file is gone or empty.
 	ErrMissing = errors.New("the database is missing or empty")
+	// ErrDisplaced: the file was removed or replaced, and cannot be put back.
+	ErrDisplaced = errors.New("its file was removed or replaced, and cannot be put back")
+	// ErrAltered: another program has written to the file.
+	ErrAltered = errors.New("another program has written to its file")
 	// ErrNewer: the file was written by a newer mdserver.
 	ErrNewer = errors.New("it was written by a newer mdserver")
 )
@@ -63,6 +67,7 @@ type Store struct {
 	mu     sync.RWMutex // held for writing by changes and by reopening
 	db     *bbolt.DB
 	file   *os.File // the one that db has open
+	stamp  stamp    // of the file after the last change of ours
 	state  *state
 	kept   map[string]string // the notes
 	mark   *os.File
@@ -217,8 +222,10 @@ func (s *Store) openFile() error {
 	if err != nil {
 		s.db = nil
 		_ = letGo(s.file)
+		return err
 	}
-	return err
+	s.stamp = stampOf(s.file)
+	return nil
 }
 
 // sameFile checks that no other process has replaced the file while this one
@@ -279,6 +286,10 @@ func (s *Store) Close() error {
 		return s.mark.Close()
 	}
 	err := s.keepFile()
+	if errors.Is(err, ErrAltered) {
+		s.log.Warn("another program has written to the database; the next start checks it", "path", s.path)
+		err = nil
+	}
 	return errors.Join(err, catch(s.db.Close), letGo(s.file), s.mark.Close())
 }
 
