@@ -67,7 +67,7 @@ type Store struct {
 	mu     sync.RWMutex // held for writing by changes and by reopening
 	db     *bbolt.DB
 	file   *os.File // the one that db has open
-	stamp  stamp    // of the file after the last change of ours
+	stamp  stamp    // of the file after the last change by this store
 	state  *state
 	kept   map[string]string // the notes
 	mark   *os.File
