@@ -119,7 +119,7 @@ func Salvage(path string) (*Salvaged, error) {
 	return s, nil
 }
 
-// salvageWhole salvages a file of which nothing is lost. marked is the last change
+// salvageWhole salvages a file that has lost nothing. marked is the last change
 // that the mark knows of. The error is ErrDamaged if anything is uncertain.
 func salvageWhole(file *os.File, marked uint64) (*content, error) {
 	data, release, err := mapped(file)
