@@ -181,14 +181,14 @@ func (b *boot) reach(e api.BootEntry) {
 }
 
 // serve notes what the guest was given.
-func (b *boot) serve(d Document, hash string) {
+func (b *boot) serve(d Document) {
 	to := &b.Vendordata
 	if d.Kind == UserdataDocument {
 		to = &b.Userdata
 		b.Template = d.Template
 	}
-	b.changed = b.changed || *to != hash
-	*to = hash
+	b.changed = b.changed || *to != d.Hash
+	*to = d.Hash
 }
 
 // stamp gives all that has changed a revision, and reports whether anything has.
