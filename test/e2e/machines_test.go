@@ -30,9 +30,9 @@ type vm struct {
 
 // newVM registers a machine, dressed up as a cloud, by `virsh define` and
 // `mdserver smbios` alone, and boots it.
-func newVM(t *testing.T, network, id string, args ...string) *vm {
+func newVM(t *testing.T, network, id string, prepare func(*lab.Lab, lab.Config), args ...string) *vm {
 	t.Helper()
-	h := newMachineHost(t, network, nil)
+	h := newMachineHost(t, network, prepare)
 	v := h.define(lab.Machine{Name: "web1", UUID: uuid.MustParse(id), MAC: "52:54:00:6d:00:01"}, args...)
 	bootMachines(t, v)
 	return v
@@ -186,11 +186,13 @@ func lookNamed(t *testing.T, name string) look {
 	return look{}
 }
 
-// A machine with an unmodified image is set up by NoCloud over HTTP.
+// A machine with an unmodified image is set up by NoCloud over HTTP, and ssh knows it by
+// a certificate.
 func TestMachineWithNoCloud(t *testing.T) {
 	t.Parallel()
-	v := newVM(t, "mds", "7e5a544d-d555-4133-a443-8229416d0002", "--as", "nocloud")
+	v := newVM(t, "mds", "7e5a544d-d555-4133-a443-8229416d0002", certified, "--as", "nocloud")
 	v.check(lookNamed(t, "NoCloud"))
+	v.isCertified()
 }
 
 // A machine on the network that every libvirt host has, dressed up as mdserver
@@ -198,7 +200,7 @@ func TestMachineWithNoCloud(t *testing.T) {
 // no trace of it.
 func TestMachineOnStockNetwork(t *testing.T) {
 	t.Parallel()
-	v := newVM(t, "default", "7e5a544d-d555-4133-a443-8229416d0003")
+	v := newVM(t, "default", "7e5a544d-d555-4133-a443-8229416d0003", nil)
 	openStack := lookNamed(t, "OpenStack")
 	v.check(openStack)
 
