@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -245,6 +246,28 @@ func TestChanged(t *testing.T) {
 	go l.Wake()
 	if again, guests := l.Changed(context.Background(), got); again <= got || guests != nil {
 		t.Errorf("revision %d after %d, guests %v", again, got, guests)
+	}
+}
+
+// Who follows all guests gets many changes in one answer.
+func TestChangesOfAllAreGathered(t *testing.T) {
+	l := newLog()
+	start(0, api.FromLibvirt)(l)
+	revision := l.Revision()
+	const changes = 50
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range changes {
+			stage(float64(i), fmt.Sprintf("modules-final/config-%d", i), "")(l)
+		}
+	}()
+	answers := 0
+	for last := revision + changes; revision < last; answers++ {
+		revision, _ = l.Changed(t.Context(), revision)
+	}
+	if <-done; answers > 5 {
+		t.Errorf("%d answers for %d changes", answers, changes)
 	}
 }
 
