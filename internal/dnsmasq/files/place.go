@@ -21,7 +21,7 @@ const (
 	Mode = 0o644
 )
 
-// Place is where the files of a network's dnsmasq are, and for whom.
+// Place is where the files of a network's dnsmasq are, and who reads them.
 type Place struct {
 	content.Settings
 	Account *Account // of User; nil if there is none
