@@ -17,49 +17,58 @@ func (d *Daemon) progress(ctx context.Context, q api.ProgressQuery) api.Progress
 	if q.Since == 0 {
 		q.Wait = 0
 	}
-	if now := time.Now(); q.Judged.IsZero() || q.Judged.After(now) {
-		q.Judged = now
-	}
 	guests := d.named(q.Refs)
-	due := d.dueVerdicts(q)
-	ctx, cancel := context.WithDeadline(ctx, earliest(due, time.Now().Add(q.Wait)))
-	defer cancel()
 	if q.SSH {
 		defer d.trySSH(ctx, guests)()
 	}
-	revision, changed := d.timeline.Changed(ctx, q.Since, ids(guests)...)
-	p := api.Progress{Revision: revision, Judged: time.Now(), Guests: []api.GuestProgress{}}
-	if len(q.Refs) > 0 {
-		for _, ref := range q.Refs {
-			guest, _ := d.inventory.Snapshot().Find(ref)
-			p.Guests = append(p.Guests, d.progressOf(ref, guest, q.Since))
+	revision, judged, changed := d.changes(ctx, q, ids(guests))
+	p := api.Progress{Revision: revision, Judged: judged, Guests: []api.GuestProgress{}}
+	if len(q.Refs) == 0 {
+		for _, id := range changed {
+			if guest, ok := d.inventory.Snapshot().ByUUID(id); ok {
+				p.Guests = append(p.Guests, d.progressOf("", guest, q.Since))
+			}
 		}
 		return p
 	}
-	for id, at := range due {
-		if !at.After(p.Judged) && !slices.Contains(changed, id) {
-			changed = append(changed, id)
-		}
-	}
-	for _, id := range changed {
-		if guest, ok := d.inventory.Snapshot().ByUUID(id); ok {
-			p.Guests = append(p.Guests, d.progressOf("", guest, q.Since))
-		}
+	for _, ref := range q.Refs {
+		guest, _ := d.inventory.Snapshot().Find(ref)
+		p.Guests = append(p.Guests, d.progressOf(ref, guest, q.Since))
 	}
 	return p
 }
 
-// dueVerdicts tells when the verdicts on the guests that a query is about change with
-// the time alone.
-func (d *Daemon) dueVerdicts(q api.ProgressQuery) map[uuid.UUID]time.Time {
+// changes waits until the boot of one of these guests changes, or of any if there are
+// none, or the time alone changes the verdict on it. It returns the revision of the
+// record, the time up to which it looked, and the guests with a change.
+func (d *Daemon) changes(ctx context.Context, q api.ProgressQuery, of []uuid.UUID) (revision uint64, judged time.Time, changed []uuid.UUID) {
+	now := time.Now()
+	if q.Judged.IsZero() || q.Judged.After(now) {
+		q.Judged = now
+	}
+	due := d.dueVerdicts(q, of)
+	ctx, cancel := context.WithDeadline(ctx, earliest(due, now.Add(q.Wait)))
+	defer cancel()
+	revision, changed = d.timeline.Changed(ctx, q.Since, of...)
+	judged = time.Now()
+	for id, at := range due {
+		if !at.After(judged) && !slices.Contains(changed, id) {
+			changed = append(changed, id)
+		}
+	}
+	return revision, judged, changed
+}
+
+// dueVerdicts tells when the time alone changes the verdicts on these guests, or on all
+// if there are none.
+func (d *Daemon) dueVerdicts(q api.ProgressQuery, of []uuid.UUID) map[uuid.UUID]time.Time {
 	if q.Since == 0 {
 		return nil
 	}
-	wanted := ids(d.named(q.Refs))
 	stuckAfter := d.config.Load().Server.StuckAfter
 	due := map[uuid.UUID]time.Time{}
 	d.timeline.EachPresent(func(id uuid.UUID, b api.Boot) {
-		if len(wanted) > 0 && !slices.Contains(wanted, id) {
+		if len(of) > 0 && !slices.Contains(of, id) {
 			return
 		}
 		if at := verdict.Next(b, q.Judged, stuckAfter); !at.IsZero() {
@@ -69,6 +78,7 @@ func (d *Daemon) dueVerdicts(q api.ProgressQuery) map[uuid.UUID]time.Time {
 	return due
 }
 
+// earliest is the first of these times and of end.
 func earliest(due map[uuid.UUID]time.Time, end time.Time) time.Time {
 	for _, at := range due {
 		if at.Before(end) {
