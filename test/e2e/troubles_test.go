@@ -72,7 +72,9 @@ var troubles = []trouble{
 		}},
 	{name: "a guest killed midway and started again", userdata: hangs, before: []outcome{{"off", "", 0}},
 		older: outcome{"failed", "scripts_user", 2}, newer: outcome{"failed", "scripts_user", 2}, happens: func(b *troubled) error {
-			if err := b.killWhen(func(v api.Verdict) bool { return strings.HasPrefix(v.Phase, "modules-final/config-scripts") && strings.HasSuffix(v.Phase, "user") }); err != nil {
+			if err := b.killWhen(func(v api.Verdict) bool {
+				return strings.HasPrefix(v.Phase, "modules-final/config-scripts") && strings.HasSuffix(v.Phase, "user")
+			}); err != nil {
 				return err
 			}
 			b.use("#cloud-config\nruncmd:\n- exit 3\n")
