@@ -38,6 +38,16 @@ func (d *Daemon) progress(ctx context.Context, q api.ProgressQuery) api.Progress
 	return p
 }
 
+// endWith has queries return when the server stops. They would hold up its stop.
+func endWith(stop context.Context, progress func(context.Context, api.ProgressQuery) api.Progress) func(context.Context, api.ProgressQuery) api.Progress {
+	return func(ctx context.Context, q api.ProgressQuery) api.Progress {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(stop, cancel)()
+		return progress(ctx, q)
+	}
+}
+
 // changes waits until the boot of one of these guests changes, or of any if there are
 // none, or the time alone changes the verdict on it. It returns the revision of the
 // record, the time up to which it looked, and the guests with a change.

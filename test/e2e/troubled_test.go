@@ -168,7 +168,10 @@ func (b *troubled) killWhen(is func(api.Verdict) bool) error {
 // restartAtFirstReport stops the server as soon as the guest has reported something,
 // and starts it two seconds later.
 func (b *troubled) restartAtFirstReport() error {
-	if err := stopAtFirstReport(b.lab, b.server); err != nil {
+	if err := waitForReport(b.lab); err != nil {
+		return err
+	}
+	if err := b.server.Stop(10 * time.Second); err != nil {
 		return err
 	}
 	select {

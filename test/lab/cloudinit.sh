@@ -90,7 +90,7 @@ boot() {
 # reboot. Without systemd, nothing else would follow.
 reboots() {
 	for _ in $(seq 100); do
-		in_guest sh -c 'grep -q -e "^[^ ]*python.*bin/cloud-init" -e "bin/[s]hutdown" /proc/[0-9]*/cmdline 2>/dev/null' || break
+		in_guest sh -c 'grep -aq -e "^[^ ]*python.*bin/cloud-init" -e "bin/[s]hutdown" /proc/[0-9]*/cmdline 2>/dev/null' || break
 		sleep 0.1
 	done
 	[ -e "$guest/run/lab-reboot" ]
@@ -117,7 +117,7 @@ echo "$answer" >"$results/status-code"
 
 # A report to mdserver goes on behind the boot. In a guest with systemd it is a unit.
 for _ in $(seq 100); do
-	in_guest sh -c 'grep -q "^[^ ]*python.*/run/mdserver/report" /proc/[0-9]*/cmdline 2>/dev/null' || break
+	in_guest sh -c 'grep -aq "^[^ ]*python.*/run/mdserver/report" /proc/[0-9]*/cmdline 2>/dev/null' || break
 	sleep 0.1
 done
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 
 	"go.etcd.io/bbolt"
@@ -40,7 +41,7 @@ func (s *Store) rebuild(c *content) error {
 		return errors.Join(err, letGo(next.file))
 	}
 	s.drop()
-	s.db, s.file, s.state = next.db, next.file, next.state
+	s.db, s.file, s.state, s.stamp = next.db, next.file, next.state, stampOf(next.file)
 	return nil
 }
 
@@ -116,10 +117,13 @@ func (s *Store) reopen() error {
 	if err != nil {
 		return err
 	}
-	if c.sequence < s.state.Sequence {
+	switch {
+	case c.sequence < s.state.Sequence:
 		return fmt.Errorf("%w (the last %d changes are missing)", ErrDamaged, s.state.Sequence-c.sequence)
+	case c.sequence > s.state.Sequence+1, c.sequence == s.state.Sequence && !reflect.DeepEqual(c.state, s.state):
+		return fmt.Errorf("%w (it is another database)", ErrDamaged)
 	}
-	s.kept = notesOf(c)
+	s.kept, s.opened = notesOf(c), c
 	if c.sequence == s.state.Sequence { // the change was not made, and all before it is durable
 		return s.openFile()
 	}

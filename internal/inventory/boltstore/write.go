@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"go.etcd.io/bbolt"
 
@@ -94,18 +95,14 @@ func (w *writer) remove(bucket, key []byte) error {
 func (s *Store) write(fn func(*writer) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err := s.settle()
-	if err == nil {
-		err = s.keepFile()
-	}
-	if err != nil {
+	if err := s.ready(); err != nil {
 		return s.wrap("write", err)
 	}
 	s.opened = nil
 	next := s.state.next()
 	made := false // the transaction was made, and must be committed
 	w := &writer{state: next, notes: s.kept}
-	err = catch(func() error {
+	err := catch(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
 			w.tx = tx
 			if err := fn(w); err != nil {
@@ -118,10 +115,11 @@ func (s *Store) write(fn func(*writer) error) error {
 			return nil
 		})
 	})
+	s.nameFile(err)
 	damage := (*panicError)(nil)
 	panicked := errors.As(err, &damage)
 	if err == nil {
-		s.state, s.kept = next, w.notes
+		s.state, s.kept, s.stamp = next, w.notes, stampOf(s.file)
 		s.writeMark()
 		return nil
 	}
@@ -130,6 +128,35 @@ func (s *Store) write(fn func(*writer) error) error {
 	}
 	s.suspect, s.broken = true, panicked
 	return s.wrap("write", s.decide(next, err))
+}
+
+// nameFile gives the file its present name in an error. It was opened under that of
+// a new file.
+func (s *Store) nameFile(err error) {
+	var failed *fs.PathError
+	if errors.As(err, &failed) && failed.Path == s.file.Name() {
+		failed.Path = s.path
+	}
+}
+
+// ready brings the store to a state in which bbolt can write: it trusts its file,
+// and could look for a key for ever in one that was damaged meanwhile.
+func (s *Store) ready() error {
+	if err := s.settle(); err != nil {
+		return err
+	}
+	err := s.keepFile()
+	if !errors.Is(err, ErrAltered) {
+		return err
+	}
+	before := s.state.Sequence
+	switch settled := s.settle(); { // the whole file is read
+	case settled != nil:
+		return fmt.Errorf("%w: %w: %w", inventory.ErrUncertain, err, settled)
+	case s.state.Sequence != before:
+		return fmt.Errorf("%w: %w", inventory.ErrUncertain, err)
+	}
+	return nil
 }
 
 // decide finds out whether a change whose commit failed was made.
