@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"mdserver/internal/api"
@@ -74,10 +75,18 @@ func (b *boot) isOver(e api.BootEntry) bool {
 		return true
 	case b.Ended != nil:
 		return e.At.Sub(*b.Ended) > linger && e.Name != release
-	case e.Kind == api.EntryStage && e.Result == "" && (e.Name == "init-local" || e.Name == "init-network"):
+	case e.Kind == api.EntryStage && isFirst(e.Name):
 		return slices.ContainsFunc(b.Entries, func(e api.BootEntry) bool { return e.Name == finalStage && e.Result != "" })
 	}
 	return false
+}
+
+// isFirst reports whether a stage, or the one that a step belongs to, is the first that
+// a boot reports. cloud-init knows where to report only within it, so its start may
+// be missing.
+func isFirst(name string) bool {
+	stage, _, _ := strings.Cut(name, "/")
+	return stage == "init-local" || stage == "init-network"
 }
 
 const (

@@ -82,6 +82,8 @@ func TestBoots(t *testing.T) {
 		{"what is late after a stop", []told{start(0, api.FromLibvirt), stop(10), asks(11, "/latest/meta-data/", 200), dhcp(30, "DHCPRELEASE")}, []string{"started stopped ec2 metadata DHCPRELEASE |"}},
 		{"a reboot", []told{start(0, api.FromLibvirt), dhcp(1, "DHCPACK"), reboot(20), dhcp(25, "DHCPACK")}, []string{"started DHCPACK |", "rebooted DHCPACK"}},
 		{"a reset by firmware", []told{start(0, api.FromLibvirt), reboot(1), dhcp(2, "DHCPACK")}, []string{"started rebooted DHCPACK"}},
+		{"a reboot whose first reports are missing", []told{stage(0, "init-network", "SUCCESS"), stage(2, "modules-final", "SUCCESS"), stage(60, "init-network/consume-user-data", "SUCCESS")},
+			[]string{"init-network=SUCCESS modules-final=SUCCESS |", "init-network/consume-user-data=SUCCESS"}},
 		{"a reboot that nothing told of", []told{stage(0, "init-network", ""), stage(1, "init-network", "SUCCESS"), stage(2, "modules-final", "SUCCESS"), stage(60, "init-local", "")},
 			[]string{"init-network=SUCCESS modules-final=SUCCESS |", "init-local"}},
 		{"requests of a kind count once", []told{asks(0, "/latest/meta-data/", 401), asks(1, "/latest/meta-data/", 200), asks(2, "/latest/meta-data/mac", 200)}, []string{"ec2 metadata ec2 metadata"}},
