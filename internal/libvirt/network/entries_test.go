@@ -164,7 +164,7 @@ func TestFailedCalls(t *testing.T) {
 func TestLateStart(t *testing.T) {
 	server := newServer(t)
 	server.Refuse(libvirttest.NetworkGetXML, golibvirt.ErrOperationFailed)
-	s := serve(t, server, notes{}, machine(2, "web"))
+	s := begin(t, server, notes{}, machine(2, "web"))
 	server.Refuse(libvirttest.NetworkGetXML, 0)
 	for range 1000 {
 		if n := server.Network("lan"); len(n.Config) == 2 && len(n.Live) == 2 {
