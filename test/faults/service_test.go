@@ -122,7 +122,9 @@ func TestStopIsQuick(t *testing.T) {
 	s := newService(t, nil)
 	silent, half, idle, posting, deaf := s.dial(), s.dial(), s.dial(), s.dial(), s.dial()
 	fmt.Fprint(posting, "POST /mdserver/report HTTP/1.1\r\nHost: 169.254.169.254\r\nContent-Length: 100\r\n\r\n{")
-	go func() { _, _ = io.WriteString(deaf, strings.Repeat("GET / HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n", 1<<17)) }()
+	go func() {
+		_, _ = io.WriteString(deaf, strings.Repeat("GET / HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n", 1<<17))
+	}()
 	fmt.Fprint(half, "GET /latest/meta-data/ HTTP/1.1\r\nHost:")
 	fmt.Fprint(idle, "GET / HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n")
 	if _, err := http.ReadResponse(bufio.NewReader(idle), nil); err != nil {
