@@ -2,16 +2,13 @@ package hostkeys
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
 	"errors"
 	"fmt"
-	"math/big"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -133,75 +130,6 @@ func TestReportsOfStrangersAreIgnored(t *testing.T) {
 	}
 }
 
-func newKeyOf(t *testing.T, public any) ssh.PublicKey {
-	t.Helper()
-	key, err := ssh.NewPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func rsaKey(t *testing.T, bits int) ssh.PublicKey {
-	n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
-	return newKeyOf(t, &rsa.PublicKey{N: n.Add(n, big.NewInt(1)), E: 65537})
-}
-
-func TestAcceptable(t *testing.T) {
-	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ec, ed, good := newKeyOf(t, &curve.PublicKey), hostKey(t, 1), rsaKey(t, 2048)
-	signer, err := ssh.NewSignerFromKey(curve)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate := &ssh.Certificate{Key: ed, CertType: ssh.HostCert}
-	if err := certificate.SignCert(rand.Reader, signer); err != nil {
-		t.Fatal(err)
-	}
-	p, q := new(big.Int).SetBit(big.NewInt(1), 1023, 1), new(big.Int).SetBit(big.NewInt(1), 159, 1)
-	dsa, err := ssh.ParsePublicKey(ssh.Marshal(struct {
-		Name       string
-		P, Q, G, Y *big.Int
-	}{"ssh-dss", p, q, big.NewInt(2), big.NewInt(3)}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	many := []ssh.PublicKey{}
-	for n := range 20 {
-		many = append(many, hostKey(t, n))
-	}
-	for _, tt := range []struct {
-		name string
-		keys []ssh.PublicKey
-		want int
-		says string
-	}{
-		{"nothing", nil, 0, ""},
-		{"one of each", []ssh.PublicKey{good, ec, ed}, 3, ""},
-		{"one twice", []ssh.PublicKey{ed, ed}, 1, ""},
-		{"a short RSA key", []ssh.PublicKey{rsaKey(t, 1024), ed}, 1, "of 1024 bits, at least 2048"},
-		{"a long RSA key", []ssh.PublicKey{rsaKey(t, 16384)}, 1, ""},
-		{"a huge RSA key", []ssh.PublicKey{rsaKey(t, 65536)}, 0, "at most 4096"},
-		{"DSA", []ssh.PublicKey{dsa, ed}, 1, `type "ssh-dss"`},
-		{"a certificate", []ssh.PublicKey{certificate}, 0, "ssh-ed25519-cert-v01@openssh.com"},
-		{"too many", many, maxKeys, "20 keys"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := Acceptable(tt.keys)
-			if len(got) != tt.want || (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("%d keys, %v; want %d, %q", len(got), err, tt.want, tt.says)
-			}
-		})
-	}
-	got, _ := Acceptable([]ssh.PublicKey{good, ec, ed})
-	if got[0].Type() != ssh.KeyAlgoED25519 || got[1].Type() != ssh.KeyAlgoECDSA256 || got[2].Type() != ssh.KeyAlgoRSA {
-		t.Errorf("the order is %s, %s, %s", got[0].Type(), got[1].Type(), got[2].Type())
-	}
-}
-
 func TestReportWithoutGoodKeysChangesNothing(t *testing.T) {
 	h := newHouse(t)
 	web := h.start(1, "web", "mds")
@@ -262,22 +190,6 @@ func TestFailedWritesAreTriedAgain(t *testing.T) {
 	}
 }
 
-// What a note says is either a record that writes the same note, or refused.
-func FuzzRecord(f *testing.F) {
-	f.Add(Record{InstanceID: "i-1", Keys: []ssh.PublicKey{hostKey(f, 1)}}.text())
-	f.Add("{}")
-	f.Fuzz(func(t *testing.T, text string) {
-		r, err := parseRecord(text)
-		if err != nil {
-			return
-		}
-		again, err := parseRecord(r.text())
-		if err != nil || len(again.Keys) != len(r.Keys) || again.InstanceID != r.InstanceID {
-			t.Errorf("%q becomes %q: %v", text, r.text(), err)
-		}
-	})
-}
-
 // Run writes reports soon after they arrive, and those of the last moment when it
 // ends.
 func TestRun(t *testing.T) {
@@ -299,4 +211,182 @@ func TestRun(t *testing.T) {
 	h.reopen()
 	h.expect(web, hostKey(t, 1))
 	h.expect(db, hostKey(t, 2))
+}
+
+// listening returns what a house's keys log.
+func (h *house) listening() *strings.Builder {
+	var log strings.Builder
+	h.keys.log = slog.New(slog.NewTextHandler(&log, nil))
+	return &log
+}
+
+// A change under one instance-id is a warning, once, and ignored keys are a note.
+func TestWhatIsLogged(t *testing.T) {
+	h := newHouse(t)
+	log := h.listening()
+	web := h.start(1, "web", "mds")
+	for _, step := range []struct {
+		keys []ssh.PublicKey
+		want string
+	}{
+		{[]ssh.PublicKey{hostKey(t, 1)}, ""},
+		{[]ssh.PublicKey{hostKey(t, 1), rsaKey(t, 1024)}, "some ssh host keys of a guest are ignored"},
+		{[]ssh.PublicKey{hostKey(t, 1)}, ""},
+	} {
+		log.Reset()
+		h.keys.Keep(web.UUID, step.keys)
+		if (log.Len() == 0) != (step.want == "") || !strings.Contains(log.String(), step.want) {
+			t.Errorf("logged %q, want %q", log, step.want)
+		}
+	}
+	// changes count by the second
+	record := h.keys.records[web.UUID]
+	record.Since = record.Since.Add(-time.Minute)
+	h.keys.records[web.UUID] = record
+	log.Reset()
+	h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 2)})
+	if want := ssh.FingerprintSHA256(hostKey(t, 2)); strings.Count(log.String(), "level=WARN") != 1 || !strings.Contains(log.String(), "added=["+want+"] removed=["+ssh.FingerprintSHA256(hostKey(t, 1))+"]") {
+		t.Errorf("a change logs %q", log)
+	}
+	log.Reset()
+	h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 2)})
+	if log.Len() > 0 {
+		t.Errorf("the same keys again log %q", log)
+	}
+}
+
+// Only a release and a new instance-id have keys forgotten.
+func TestForget(t *testing.T) {
+	for name, tt := range map[string]struct {
+		event func(old, moved, renewed *instance.Instance) instance.Event
+		kept  bool
+	}{
+		"added":           {func(old, _, _ *instance.Instance) instance.Event { return instance.Event{New: old} }, true},
+		"changed":         {func(old, moved, _ *instance.Instance) instance.Event { return instance.Event{Old: old, New: moved} }, true},
+		"released":        {func(old, _, _ *instance.Instance) instance.Event { return instance.Event{Old: old} }, false},
+		"new instance-id": {func(old, _, renewed *instance.Instance) instance.Event { return instance.Event{Old: old, New: renewed} }, false},
+		// its first report was faster than the event
+		"already reported": {func(old, _, renewed *instance.Instance) instance.Event { return instance.Event{Old: renewed, New: old} }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			old := h.start(1, "web", "mds")
+			h.keys.Keep(old.UUID, []ssh.PublicKey{hostKey(t, 1)})
+			h.save()
+			moved, renewed := *old, *old
+			moved.Hostname, renewed.ID = "moved", "i-renewed"
+			h.keys.Forget([]instance.Event{tt.event(old, &moved, &renewed)})
+			if _, kept := h.keys.records[old.UUID]; kept != tt.kept || h.keys.dirty[old.UUID] == tt.kept {
+				t.Errorf("kept: %v, to be written: %v", kept, h.keys.dirty[old.UUID])
+			}
+		})
+	}
+}
+
+// Notes of others stay, and one that is named like ours is ignored.
+func TestStrangeNotes(t *testing.T) {
+	h := newHouse(t)
+	web := h.start(1, "web", "mds")
+	h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 1)})
+	h.save()
+	strange := []string{notePrefix + "web", "zzz", "another/" + web.UUID.String()}
+	for _, key := range strange {
+		if err := h.store.SetNote(t.Context(), key, "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.reopen()
+	h.expect(web, hostKey(t, 1))
+	if len(h.keys.dirty) != 0 {
+		t.Errorf("to be written: %v", h.keys.dirty)
+	}
+	h.save()
+	for _, key := range strange {
+		if text, err := h.store.Note(t.Context(), key); err != nil || text != "x" {
+			t.Errorf("%s is %q, %v", key, text, err)
+		}
+	}
+}
+
+// What was written is not written again, and a write that failed is.
+func TestWriteOnce(t *testing.T) {
+	h := newHouse(t)
+	notes := &counting{Store: h.store}
+	h.keys.notes = notes
+	web, db := h.start(1, "web", "mds"), h.start(2, "db", "mds")
+	h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 1)})
+	h.keys.Keep(db.UUID, []ssh.PublicKey{hostKey(t, 2)})
+	notes.refuse = 2 // the second of two
+	if err := h.keys.write(t.Context()); err == nil || len(h.keys.dirty) != 1 {
+		t.Errorf("%v, to be written: %v", err, h.keys.dirty)
+	}
+	h.save()
+	h.save()
+	if notes.writes != 3 {
+		t.Errorf("%d writes of two notes, of which one failed; want 3", notes.writes)
+	}
+}
+
+// counting are notes that count writes and refuse one.
+type counting struct {
+	inventory.Store
+	writes, refuse int
+}
+
+func (c *counting) SetNote(ctx context.Context, key, text string) error {
+	if c.writes++; c.writes == c.refuse {
+		return errors.New("no space left on device")
+	}
+	return c.Store.SetNote(ctx, key, text)
+}
+
+// Run reports a store that fails once, not in each round, and not that it was ended.
+func TestRunComplains(t *testing.T) {
+	h := newHouse(t)
+	web := h.start(1, "web", "mds")
+	synctest.Test(t, func(t *testing.T) {
+		log := h.listening()
+		h.keys.notes = &failing{Store: nil, fails: 1000}
+		h.keys.wake = make(chan struct{}, 1) // of this bubble
+		h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 1)})
+		ctx, end := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { h.keys.Run(ctx) })
+		time.Sleep(10*pause + pause/2)
+		left := h.keys.notes.(*failing).fails
+		end()
+		running.Wait()
+		if tried := 1000 - left; tried != 11 {
+			t.Errorf("tried %d times in %v", tried, 10*pause)
+		}
+		if n := strings.Count(log.String(), `level=ERROR msg="the ssh host keys of guests were not saved"`); n != 1 {
+			t.Errorf("%d complaints:\n%s", n, log)
+		}
+	})
+}
+
+// unreadable are notes of a store that is broken.
+type unreadable struct{ inventory.Store }
+
+var errBroken = errors.New("input/output error")
+
+func (unreadable) Note(context.Context, string) (string, error)        { return "", errBroken }
+func (unreadable) Notes(context.Context) (map[string]string, error)    { return nil, errBroken }
+func (unreadable) SetNote(_ context.Context, _ string, _ string) error { return errBroken }
+
+// unwritable are notes of a store that only reads.
+type unwritable struct{ inventory.Store }
+
+func (unwritable) SetNote(context.Context, string, string) error { return errBroken }
+
+func TestBrokenStore(t *testing.T) {
+	h := newHouse(t)
+	if keys, err := Open(t.Context(), unreadable{}, h.inv.Snapshot, quiet); keys != nil || !errors.Is(err, errBroken) || err.Error() != "ssh host keys: input/output error" {
+		t.Errorf("keys %v, %v", keys, err)
+	}
+	for _, notes := range []Notes{unreadable{}, unwritable{h.store}} {
+		if a, err := OpenAuthority(t.Context(), notes); a != nil || !errors.Is(err, errBroken) || err.Error() != "ssh host authority: input/output error" {
+			t.Errorf("%T: authority %v, %v", notes, a, err)
+		}
+	}
 }

@@ -180,12 +180,15 @@ func (l *Log) repeated(id uuid.UUID, e api.BootEntry) bool {
 
 // Served notes what a guest was given as user-data or vendor-data.
 func (l *Log) Served(id uuid.UUID, d Document) {
-	hash := l.contents.add(d.Body)
+	if d.Hash == "" {
+		d.Hash = hashOf(d.Body)
+	}
+	l.contents.add(d.Hash, d.Body)
 	l.change(id, func(g *guest) {
 		if !g.boot.isOpen() {
 			g.begin(l.now())
 		}
-		g.boot.serve(d, hash)
+		g.boot.serve(d)
 	})
 }
 
@@ -230,6 +233,21 @@ func (l *Log) Present(id uuid.UUID) (api.Boot, bool) {
 		return api.Boot{}, false
 	}
 	return g.boot.copy(), true
+}
+
+// EachPresent calls a function with the last boot of each guest. The function must
+// neither keep the boot nor use the record.
+func (l *Log) EachPresent(do func(uuid.UUID, api.Boot)) {
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		for id, g := range s.guests {
+			if g.boot != nil {
+				do(id, g.boot.Boot)
+			}
+		}
+		s.mu.Unlock()
+	}
 }
 
 // Boots returns the boots of a guest, the oldest first. Its error is the archive's;

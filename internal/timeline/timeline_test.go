@@ -2,7 +2,9 @@ package timeline
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +82,8 @@ func TestBoots(t *testing.T) {
 		{"what is late after a stop", []told{start(0, api.FromLibvirt), stop(10), asks(11, "/latest/meta-data/", 200), dhcp(30, "DHCPRELEASE")}, []string{"started stopped ec2 metadata DHCPRELEASE |"}},
 		{"a reboot", []told{start(0, api.FromLibvirt), dhcp(1, "DHCPACK"), reboot(20), dhcp(25, "DHCPACK")}, []string{"started DHCPACK |", "rebooted DHCPACK"}},
 		{"a reset by firmware", []told{start(0, api.FromLibvirt), reboot(1), dhcp(2, "DHCPACK")}, []string{"started rebooted DHCPACK"}},
+		{"a reboot whose first reports are missing", []told{stage(0, "init-network", "SUCCESS"), stage(2, "modules-final", "SUCCESS"), stage(60, "init-network/consume-user-data", "SUCCESS")},
+			[]string{"init-network=SUCCESS modules-final=SUCCESS |", "init-network/consume-user-data=SUCCESS"}},
 		{"a reboot that nothing told of", []told{stage(0, "init-network", ""), stage(1, "init-network", "SUCCESS"), stage(2, "modules-final", "SUCCESS"), stage(60, "init-local", "")},
 			[]string{"init-network=SUCCESS modules-final=SUCCESS |", "init-local"}},
 		{"requests of a kind count once", []told{asks(0, "/latest/meta-data/", 401), asks(1, "/latest/meta-data/", 200), asks(2, "/latest/meta-data/mac", 200)}, []string{"ec2 metadata ec2 metadata"}},
@@ -131,18 +135,63 @@ func TestReached(t *testing.T) {
 	}
 }
 
-// A guest that sends much leaves room for what libvirt and cloud-init's end tell.
+// A guest that sends much, of whatever kind and name, leaves room for what others tell.
 func TestEntriesAreBounded(t *testing.T) {
-	l := newLog()
-	l.Start(web1, noon, api.FromLibvirt)
-	for i := range 10 * mostEntries {
-		l.Note(web1, api.BootEntry{At: after(float64(i)), Kind: api.EntryHostKeys, Source: api.FromGuest})
+	const invented, known = mostEntries - 3*reserved, mostEntries - reserved
+	for name, tt := range map[string]struct {
+		sent api.BootEntry
+		most int    // entries that are kept of these
+		want string // of what comes behind them: failures to render, a stage, starts, a crash
+	}{
+		"host keys":           {api.BootEntry{Kind: api.EntryHostKeys}, invented, "render stage started crashed"},
+		"stages of any name":  {api.BootEntry{Kind: api.EntryStage, Name: "x"}, invented, "render stage started crashed"},
+		"cloud-init's stages": {api.BootEntry{Kind: api.EntryStage, Name: "init-network"}, known, "started crashed"},
+		"results":             {api.BootEntry{Kind: api.EntryStatus, Result: api.ResultFail}, known, "started crashed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLog()
+			tt.sent.Source = api.FromGuest
+			for i := range 10 * mostEntries {
+				tt.sent.At = after(float64(i) / 1000)
+				l.Note(web1, tt.sent)
+			}
+			b, _ := l.Present(web1)
+			if len(b.Entries) != tt.most || b.Dropped != 10*mostEntries-tt.most {
+				t.Errorf("%d entries, %d dropped, want %d", len(b.Entries), b.Dropped, tt.most)
+			}
+			for range mostEntries {
+				l.Note(web1, api.BootEntry{At: after(10), Kind: api.EntryRender, Source: api.FromServer})
+			}
+			stage(11, "modules-final", "SUCCESS")(l)
+			for range mostEntries {
+				l.Note(web1, api.BootEntry{At: after(12), Kind: api.EntryStarted, Source: api.FromLibvirt})
+			}
+			l.Stop(web1, after(13), api.EntryCrashed, "crashed")
+			b, _ = l.Present(web1)
+			var kinds []string
+			for _, e := range b.Entries[tt.most:] {
+				kinds = append(kinds, string(e.Kind))
+			}
+			if got := strings.Join(slices.Compact(kinds), " "); got != tt.want {
+				t.Errorf("then it keeps %q, want %q", got, tt.want)
+			}
+		})
 	}
-	stage(9000, "modules-final", "SUCCESS")(l)
-	stop(9001)(l)
-	b, _ := l.Present(web1)
-	if n := len(b.Entries); n != mostEntries-reserved+2 || b.Entries[n-1].Kind != api.EntryStopped || b.Dropped != 9*mostEntries+reserved+1 {
-		t.Errorf("%d entries, %d dropped, the last is %+v", n, b.Dropped, b.Entries[n-1])
+}
+
+// What is left out causes no writing, and wakes no one.
+func TestDroppedEntriesChangeNothing(t *testing.T) {
+	l := newLog()
+	for range mostEntries {
+		stage(0, "x", "")(l)
+	}
+	before := l.Revision()
+	for range 100 {
+		stage(1, "y", "")(l)
+		l.Note(web1, api.BootEntry{At: after(1), Kind: api.EntryPhoneHome, Source: api.FromGuest})
+	}
+	if got := l.Revision(); got != before {
+		t.Errorf("%d changes", got-before)
 	}
 }
 
@@ -197,6 +246,28 @@ func TestChanged(t *testing.T) {
 	go l.Wake()
 	if again, guests := l.Changed(context.Background(), got); again <= got || guests != nil {
 		t.Errorf("revision %d after %d, guests %v", again, got, guests)
+	}
+}
+
+// Who follows all guests gets many changes in one answer.
+func TestChangesOfAllAreGathered(t *testing.T) {
+	l := newLog()
+	start(0, api.FromLibvirt)(l)
+	revision := l.Revision()
+	const changes = 50
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range changes {
+			stage(float64(i), fmt.Sprintf("modules-final/config-%d", i), "")(l)
+		}
+	}()
+	answers := 0
+	for last := revision + changes; revision < last; answers++ {
+		revision, _ = l.Changed(t.Context(), revision)
+	}
+	if <-done; answers > 5 {
+		t.Errorf("%d answers for %d changes", answers, changes)
 	}
 }
 
