@@ -119,7 +119,7 @@ type Libvirt struct {
 type LibvirtSync struct {
 	Connected bool      `json:"connected"`
 	Since     time.Time `json:"since"`            // of being connected or not
-	Socket    string    `json:"socket,omitempty"` // of the present or the last connection
+	Socket    string    `json:"socket,omitempty"` // of the present or the last connection, even to what does not answer
 	Domains   int       `json:"domains"`          // when the connection was made
 	Events    uint64    `json:"events"`           // since the server started
 	Error     string    `json:"error,omitempty"`  // why it is not connected

@@ -132,8 +132,8 @@ func diskTrouble(cfg *config.Config) []health.Trouble {
 	return all
 }
 
-// libvirtTrouble is a connection that was there and is lost. A host without
-// libvirt is in no trouble: guests may be registered by hand.
+// libvirtTrouble is a connection that is lost, or a libvirt that does not answer. A
+// host without libvirt is in no trouble: guests may be registered by hand.
 func (d *Daemon) libvirtTrouble(cfg *config.Config) []health.Trouble {
 	s := d.libvirt.status(cfg)
 	if s.Connected || s.Error == "" || s.Socket == "" {

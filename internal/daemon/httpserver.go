@@ -13,25 +13,26 @@ import (
 const (
 	// stopTime bounds how long requests may take to end at a stop.
 	stopTime = 5 * time.Second
-	// askTime is how long at a stop a client may take to finish the head of a
-	// request.
-	askTime = 400 * time.Millisecond
+	// silence is how long at a stop a client may take to finish the head of a
+	// request, to send more of its body, or to read more of an answer.
+	silence = 400 * time.Millisecond
 )
 
-// httpServer is an http.Server that ends without waiting for clients who ask
-// nothing. http.Server.Shutdown alone waits five seconds for a connection that
-// never sent a byte.
+// httpServer is an http.Server that ends without waiting for silent clients.
+// http.Server.Shutdown alone waits five seconds for a connection that never sent a
+// byte, and for ever for the rest of a body.
 type httpServer struct {
 	*http.Server
 
-	mu    sync.Mutex
-	asked map[net.Conn]bool // whether a request of a connection is being answered
+	mu       sync.Mutex
+	conns    map[*clientConn]struct{}
+	stopping bool
 }
 
 // newServer bounds what one client can take: a slow or stuck one ends. inContext
 // is the server's ConnContext.
 func newServer(handler http.Handler, inContext func(context.Context, net.Conn) context.Context, log *slog.Logger) *httpServer {
-	s := &httpServer{asked: map[net.Conn]bool{}}
+	s := &httpServer{conns: map[*clientConn]struct{}{}}
 	s.Server = &http.Server{
 		Handler:           s.answer(handler),
 		ConnState:         s.follow,
@@ -45,59 +46,94 @@ func newServer(handler http.Handler, inContext func(context.Context, net.Conn) c
 		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	s.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
-		return inContext(withConn(ctx, conn), conn)
+		client := conn.(*clientConn) // from Serve
+		return inContext(withConn(ctx, client), client.Conn)
 	}
 	return s
 }
 
+// Serve answers the clients of a listener until the server stops.
+func (s *httpServer) Serve(l net.Listener) error {
+	return s.Server.Serve(clientListener{l})
+}
+
+// clientListener accepts connections as clientConns.
+type clientListener struct{ net.Listener }
+
+// Accept implements net.Listener.
+func (l clientListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &clientConn{Conn: conn}, nil
+}
+
 // follow is the server's ConnState.
 func (s *httpServer) follow(conn net.Conn, state http.ConnState) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	client := conn.(*clientConn) // from Serve
 	switch state {
-	case http.StateNew, http.StateIdle:
-		s.asked[conn] = false
+	case http.StateNew:
+		s.add(client)
+	case http.StateIdle:
+		client.idle()
 	case http.StateClosed, http.StateHijacked:
-		delete(s.asked, conn)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.conns, client)
 	}
 }
 
-// answer notes that a request has come whole, or its head at least.
+func (s *httpServer) add(client *clientConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns[client] = struct{}{}
+	if s.stopping {
+		client.stop()
+	}
+}
+
+// answer notes that a request has arrived, or its head at least.
 func (s *httpServer) answer(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if conn, ok := connOf(r); ok {
-			s.mu.Lock()
-			s.asked[conn] = true
-			s.mu.Unlock()
+		if client, ok := connOf(r); ok {
+			r.Body = client.ask(r.Body)
 		}
 		handler.ServeHTTP(w, r)
 	})
 }
 
-// stop answers the requests that have come, and closes all connections. Those
-// whose clients still send or read after stopTime are cut off.
+// stop answers the requests that have arrived, and closes all connections. Clients
+// that still send or read after stopTime are cut off.
 func (s *httpServer) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
-	late := time.AfterFunc(askTime, s.closeSilent)
+	s.stopWaiting()
+	late := time.AfterFunc(silence, s.closeSilent)
 	defer late.Stop()
 	if err := s.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
 		_ = s.Close()
 	}
 }
 
+// stopWaiting bounds how long each client is waited for.
+func (s *httpServer) stopWaiting() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping = true
+	for client := range s.conns {
+		client.stop()
+	}
+}
+
 // closeSilent closes the connections that have no request to be answered.
 func (s *httpServer) closeSilent() {
 	s.mu.Lock()
-	var silent []net.Conn
-	for conn, asked := range s.asked {
-		if !asked {
-			silent = append(silent, conn)
+	defer s.mu.Unlock()
+	for client := range s.conns {
+		if client.silent() {
+			_ = client.Close()
 		}
-	}
-	s.mu.Unlock()
-	for _, conn := range silent {
-		_ = conn.Close()
 	}
 }
 
@@ -113,12 +149,12 @@ func stopAll(servers ...*httpServer) {
 type connKey struct{}
 
 // withConn remembers the connection that requests come by.
-func withConn(ctx context.Context, conn net.Conn) context.Context {
+func withConn(ctx context.Context, conn *clientConn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
 // connOf returns the connection that a request came by.
-func connOf(r *http.Request) (net.Conn, bool) {
-	conn, ok := r.Context().Value(connKey{}).(net.Conn)
+func connOf(r *http.Request) (*clientConn, bool) {
+	conn, ok := r.Context().Value(connKey{}).(*clientConn)
 	return conn, ok
 }

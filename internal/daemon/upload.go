@@ -49,11 +49,11 @@ func refuseUpload(w http.ResponseWriter, reason string) {
 // sentByRoot returns nil if the process that sends a request runs as root, or
 // as the user that this server runs as.
 func sentByRoot(r *http.Request) error {
-	conn, ok := connOf(r)
+	client, ok := connOf(r)
 	if !ok {
 		return errors.New("the request's connection is not known")
 	}
-	uid, err := sockdiag.Sender(conn)
+	uid, err := sockdiag.Sender(client.Conn)
 	switch {
 	case err != nil:
 		return fmt.Errorf("the sender's user is not known: %w", err)

@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -114,10 +116,15 @@ func (s *service) dial() net.Conn {
 	return conn
 }
 
-// TestStopIsQuick: no client that asks nothing, or waits for news, holds up a stop.
+// TestStopIsQuick: no client that asks nothing, waits for news, stops in the middle of
+// a request, or does not read its answers holds up a stop.
 func TestStopIsQuick(t *testing.T) {
 	s := newService(t, nil)
-	silent, half, idle := s.dial(), s.dial(), s.dial()
+	silent, half, idle, posting, deaf := s.dial(), s.dial(), s.dial(), s.dial(), s.dial()
+	fmt.Fprint(posting, "POST /mdserver/report HTTP/1.1\r\nHost: 169.254.169.254\r\nContent-Length: 100\r\n\r\n{")
+	go func() {
+		_, _ = io.WriteString(deaf, strings.Repeat("GET / HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n", 1<<17))
+	}()
 	fmt.Fprint(half, "GET /latest/meta-data/ HTTP/1.1\r\nHost:")
 	fmt.Fprint(idle, "GET / HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n")
 	if _, err := http.ReadResponse(bufio.NewReader(idle), nil); err != nil {
@@ -155,8 +162,10 @@ func TestStopAnswersUpload(t *testing.T) {
 	if err := s.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(700 * time.Millisecond) // longer than a silent client is waited for
-	fmt.Fprint(conn, xml[40:])
+	for piece := range slices.Chunk([]byte(xml[40:]), 40) { // longer in all than a silent client is waited for
+		time.Sleep(100 * time.Millisecond)
+		_, _ = conn.Write(piece)
+	}
 	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {

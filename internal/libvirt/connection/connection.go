@@ -54,6 +54,19 @@ func dialAny(ctx context.Context, e Endpoint, driver Driver, sockets []string) (
 	return nil, fmt.Errorf("connecting to libvirt: %w", errors.Join(failures...))
 }
 
+// OpenError is the failure of a socket that accepts connections, but does not answer
+// as libvirt does.
+type OpenError struct {
+	Socket string
+	uri    libvirt.ConnectURI
+	err    error
+}
+
+func (e *OpenError) Error() string { return fmt.Sprintf("%s: opening %s: %v", e.Socket, e.uri, e.err) }
+
+// Unwrap returns the reason.
+func (e *OpenError) Unwrap() error { return e.err }
+
 func dial(ctx context.Context, socket string, uri libvirt.ConnectURI) (*Conn, error) {
 	raw, err := new(net.Dialer).DialContext(ctx, "unix", socket)
 	if err != nil {
@@ -64,7 +77,7 @@ func dial(ctx context.Context, socket string, uri libvirt.ConnectURI) (*Conn, er
 	err = c.Do(ctx, func(l *libvirt.Libvirt) error { return l.ConnectToURI(uri) })
 	if err != nil {
 		c.Close()
-		return nil, fmt.Errorf("%s: opening %s: %w", socket, uri, err)
+		return nil, &OpenError{Socket: socket, uri: uri, err: err}
 	}
 	return c, nil
 }

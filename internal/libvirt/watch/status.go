@@ -1,9 +1,11 @@
 package watch
 
 import (
+	"errors"
 	"time"
 
 	"mdserver/internal/api"
+	"mdserver/internal/libvirt/connection"
 )
 
 // Status is the state of the connection to libvirt.
@@ -34,6 +36,10 @@ func (w *Watcher) interrupted(err error) {
 		w.status.Since = time.Now()
 	}
 	w.status.Connected, w.status.Error = false, err.Error()
+	var silent *connection.OpenError
+	if errors.As(err, &silent) {
+		w.status.Socket = silent.Socket
+	}
 	level("no connection to libvirt, trying again; known guests are served", "error", err)
 }
 
