@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// clientConn is a connection to a client that a stop does not wait for in vain: from
-// then on, a client that neither sends the rest of its request nor reads its answer
-// gets silence for each read and write.
+// clientConn is a connection to a client, with a bound for silent clients at a stop:
+// from then on, each read of a request and each write of an answer may take as long
+// as silence says.
 type clientConn struct {
 	net.Conn
 
