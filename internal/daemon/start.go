@@ -21,6 +21,9 @@ import (
 // openInventory opens the database and, at the first start, takes over the guests
 // of the Python mdserver's. All that fails leaves the database closed.
 func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*inventory.Inventory, error) {
+	if err := CheckStore(cfg); err != nil {
+		return nil, err
+	}
 	path := cfg.Server.Database
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("database: %w", err)
