@@ -53,6 +53,9 @@ const (
 	// sharedTimeout bounds a write to a shared store. The start of a guest may
 	// wait for it.
 	sharedTimeout = 2 * time.Second
+	// largeTimeout is the bound for a change that does not fit in one step, such as
+	// an import.
+	largeTimeout = time.Minute
 	// maxAttempts is how often a request is worked out again.
 	maxAttempts = 50
 	// maxWait is the longest wait between two attempts.
@@ -134,6 +137,11 @@ func (inv *Inventory) workOut(waiting []*request) round {
 func (inv *Inventory) persistShared(ctx context.Context, changes []instance.Change) error {
 	if len(changes) == 0 {
 		return nil
+	}
+	if !inv.shared.Fits(changes) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(inv.ctx, largeTimeout)
+		defer cancel()
 	}
 	revision, err := inv.shared.Commit(ctx, changes)
 	if errors.Is(err, ErrConflict) {
