@@ -2,16 +2,19 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"time"
 
 	"mdserver/internal/health"
+	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/logging/once"
 	"mdserver/internal/shell"
 )
 
-// keepDatabase puts the database's file back when it was removed or replaced, and
-// brings it back to a known state after a failed write, until ctx ends.
+// keepDatabase puts the database's file back when it was removed or replaced, reads
+// it again when another program has written to it, and brings it back to a known
+// state after a failed write, until ctx ends.
 func (d *Daemon) keepDatabase(ctx context.Context) {
 	var complaint once.Complaint
 	every(ctx, healthPeriod, func() {
@@ -19,6 +22,10 @@ func (d *Daemon) keepDatabase(ctx context.Context) {
 			_ = d.inventory.Settle(ctx) // WriteFailure tells whether that helped
 		}
 		err := d.store.Keep()
+		if errors.Is(err, boltstore.ErrAltered) {
+			d.log.Warn("another program has written to the database's file, which is read again")
+			err = d.inventory.Reload(ctx)
+		}
 		if complaint.New(err) {
 			d.log.Error("the database is not in its place", "error", err)
 			d.databaseFailure.Store(&health.Trouble{Part: "database", State: health.Wrong, Since: time.Now(),

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -69,12 +70,13 @@ const longWrite = 5 * time.Second
 func (d *Daemon) databaseTrouble(cfg *config.Config) []health.Trouble {
 	var all []health.Trouble
 	look := []string{"df -h " + shell.Quote(filepath.Dir(cfg.Server.Database)), "journalctl -k -n 50"}
-	if failure := d.inventory.WriteFailure(); failure != nil {
+	displaced := d.databaseFailure.Load()
+	if failure := d.inventory.WriteFailure(); failure != nil && (displaced == nil || !errors.Is(failure.Err, boltstore.ErrDisplaced)) {
 		all = append(all, health.Trouble{Part: "database", State: health.Wrong, Since: failure.Since,
 			Message: "the last change was not written: " + failure.Err.Error(), Look: look})
 	}
-	if failure := d.databaseFailure.Load(); failure != nil {
-		all = append(all, *failure)
+	if displaced != nil {
+		all = append(all, *displaced)
 	}
 	if withheld := d.withheldNow(); len(withheld) > 0 {
 		all = append(all, health.Trouble{Part: "database", State: health.Wrong, Message: withheldTrouble(withheld)})

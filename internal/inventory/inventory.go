@@ -114,6 +114,16 @@ func (inv *Inventory) Settle(ctx context.Context) error {
 	return inv.submit(ctx, func(*draft) error { return nil })
 }
 
+// Reload reads the table again from a store that another program has written to. A
+// store that is damaged is written again from memory.
+func (inv *Inventory) Reload(ctx context.Context) error {
+	err := inv.submit(ctx, func(*draft) error { inv.uncertain = true; return nil })
+	if err != nil {
+		return err
+	}
+	return inv.Settle(ctx)
+}
+
 // Writing returns for how long the writer has worked on its present batch, or 0 if
 // it waits for requests. It stays short unless the store hangs.
 func (inv *Inventory) Writing() time.Duration {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/storetest"
@@ -15,6 +17,16 @@ type faulty struct {
 	*storetest.Memory
 	apply func(make func() error) error // nil: no fault
 	load  error
+	// rewritten is what Rewrite does. nil: the store cannot be rewritten.
+	rewritten func()
+}
+
+func (f *faulty) Rewrite(context.Context, instance.Table) error {
+	if f.rewritten == nil {
+		return errDisk
+	}
+	f.rewritten()
+	return nil
 }
 
 func (f *faulty) Apply(ctx context.Context, changes []instance.Change) error {
@@ -91,6 +103,33 @@ func TestFailedWrite(t *testing.T) {
 				t.Errorf("%d guests are stored (%v), %d served", len(table.Instances), err, l.Snapshot().Len())
 			}
 		})
+	}
+}
+
+// TestReload: what another program has changed in the store is served, and a store
+// that is damaged is written again from memory.
+func TestReload(t *testing.T) {
+	store := &faulty{Memory: storetest.NewMemory()}
+	l := labOn(t, store)
+	l.register(dom(1, "web1"))
+	l.register(dom(2, "web2"))
+	gone, _ := l.Snapshot().ByName("web1")
+	if err := store.Memory.Apply(t.Context(), []instance.Change{{Delete: []uuid.UUID{gone.UUID}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := l.Snapshot().ByName("web1"); ok || l.Snapshot().Len() != 1 {
+		t.Error("a guest that the store does not have is served")
+	}
+	store.load = errDisk
+	if err := l.Reload(t.Context()); !errors.Is(err, errDisk) {
+		t.Errorf("Reload of a store that cannot be read: %v", err)
+	}
+	store.rewritten = func() { store.load = nil }
+	if err := l.Reload(t.Context()); err != nil || l.Snapshot().Len() != 1 {
+		t.Errorf("Reload of a damaged store: %v; %d guests, want 1", err, l.Snapshot().Len())
 	}
 }
 

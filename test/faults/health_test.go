@@ -95,6 +95,14 @@ func TestTroubleIsTold(t *testing.T) {
 		{"full database", func() func() { return fill(t, state) }, "disk: the file system of " + state + " is full"},
 		{"full log", func() func() { return fill(t, log) }, "disk: the file system of " + log + " is full"},
 		{"files for dnsmasq cannot be written", func() func() { return replaceByFile(t, base) }, "disk: " + base + " is not a directory"},
+		{"the database's place is taken", func() func() {
+			path := s.DatabasePath()
+			if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
+				t.Fatal(err)
+			}
+			s.statusBecomes(t, false, "cannot be put back") // before a change is refused for it
+			return func() { _ = os.Remove(path) }
+		}, "its file was removed or replaced, and cannot be put back"},
 	}
 	for n, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -117,12 +125,13 @@ func TestTroubleIsTold(t *testing.T) {
 	}
 }
 
-// statusBecomes waits until status finds something wrong, or nothing any more.
+// statusBecomes waits until status finds something wrong, and says it once, or
+// nothing any more.
 func (s *service) statusBecomes(t *testing.T, wellThen bool, want string) {
 	t.Helper()
 	err := lab.Poll(context.Background(), 10*time.Second, func(context.Context) error {
-		if out, well := s.status(); well != wellThen || !strings.Contains(out, want) {
-			return fmt.Errorf("nothing is wrong: %v; want %v and %q:\n%s", well, wellThen, want, out)
+		if out, well := s.status(); well != wellThen || want != "" && strings.Count(out, want) != 1 {
+			return fmt.Errorf("nothing is wrong: %v; want %v and %q once:\n%s", well, wellThen, want, out)
 		}
 		return nil
 	})

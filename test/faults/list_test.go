@@ -33,6 +33,18 @@ var faults = []fault{
 	{name: "no memory", harm: noMemory},
 	{name: "full tmpfs", prepare: stateOnTmpfs, harm: fillState, served: true, said: `no space left on device`},
 	{name: "full file system", prepare: stateOnLoop, harm: fillState, served: true, said: `no space left on device`},
+	{name: "database removed", harm: func(s *subject) func() {
+		if err := os.Remove(s.DatabasePath()); err != nil {
+			s.t.Fatal(err)
+		}
+		return func() {}
+	}, served: true, said: `the database was removed or replaced while the server ran, and was put back`},
+	{name: "database overwritten", harm: func(s *subject) func() {
+		if err := os.WriteFile(s.DatabasePath(), garbage(), 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+		return func() {}
+	}, served: true, said: `the database was damaged while the server ran, and was written again from memory`},
 	{name: "control socket removed", harm: func(s *subject) func() {
 		if err := os.Remove(s.SocketPath()); err != nil {
 			s.t.Fatal(err)

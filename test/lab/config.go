@@ -77,5 +77,8 @@ func (l *Lab) Config() Config {
 	}
 }
 
+// DatabasePath is the database in the configuration that [Lab.Config] gives.
+func (l *Lab) DatabasePath() string { return l.Path("state", "mdserver.db") }
+
 // SocketPath is the control socket in the configuration that [Lab.Config] gives.
 func (l *Lab) SocketPath() string { return l.Path("run", "mdserver.sock") }

@@ -9,7 +9,6 @@ package boltstore
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,7 +19,6 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
@@ -35,6 +33,7 @@ const (
 	// lockTimeout is how long Open waits for another process, which may be
 	// about to end, to let go of the file.
 	lockTimeout = 2 * time.Second
+	lockRetry   = 50 * time.Millisecond
 )
 
 var (
@@ -52,6 +51,10 @@ var (
 	ErrDamaged = errors.New("it is damaged, or not a database of mdserver")
 	// ErrMissing: there was a database, and the file is gone or empty.
 	ErrMissing = errors.New("the database is missing or empty")
+	// ErrDisplaced: the file was removed or replaced, and cannot be put back.
+	ErrDisplaced = errors.New("its file was removed or replaced, and cannot be put back")
+	// ErrAltered: another program has written to the file.
+	ErrAltered = errors.New("another program has written to its file")
 	// ErrNewer: the file was written by a newer mdserver.
 	ErrNewer = errors.New("it was written by a newer mdserver")
 )
@@ -64,12 +67,14 @@ type Store struct {
 	mu     sync.RWMutex // held for writing by changes and by reopening
 	db     *bbolt.DB
 	file   *os.File // the one that db has open
+	stamp  stamp    // of the file after the last change by this store
 	state  *state
 	kept   map[string]string // the notes
 	mark   *os.File
 	broken bool // bbolt has panicked and may hold its own locks
 	// suspect: a write has failed, and the store is reopened before the next one.
 	suspect bool
+	opened  *content // what was read when the file was opened, until the first Load or write
 }
 
 // Open opens the database at path or creates it, readable by its owner only;
@@ -116,18 +121,14 @@ func (s *Store) removeEmpty() {
 	}
 }
 
-// prepare opens the file and rebuilds it from what is sound in it.
+// prepare reads the file and rebuilds it from what is sound in it.
 func (s *Store) prepare(known *mark) error {
-	if err := s.openFile(); err != nil {
+	if err := s.take(); err != nil {
 		return err
 	}
-	c, err := scan(s.db)
+	c, err := s.usable(known)
 	if err != nil {
 		return err
-	}
-	if known != nil && c.sequence < known.Sequence {
-		c.found(metaBucket, nil, nil, "the last %d changes are missing; the file was replaced by an older one, or the disk has lost them", known.Sequence-c.sequence)
-		c.sequence = known.Sequence
 	}
 	if err := s.keep(c); err != nil {
 		return err
@@ -135,15 +136,46 @@ func (s *Store) prepare(known *mark) error {
 	if err := s.rebuild(c); err != nil && !s.asItIs(c, err) {
 		return err
 	}
-	s.kept = notesOf(c)
+	s.kept, s.opened = notesOf(c), c
 	s.mark, err = createMark(s.path, mark{schemaVersion, s.state.Sequence})
 	return err
+}
+
+// usable reads what can be served of the file: what its pages lead to, or, if that
+// is no guest, all its records, provided that they are as they were last written.
+func (s *Store) usable(known *mark) (*content, error) {
+	c, err := scan(s.file)
+	if err == nil {
+		err = c.judge(known)
+	}
+	if !errors.Is(err, ErrDamaged) || known == nil {
+		return c, err
+	}
+	whole, salvageErr := salvageWhole(s.file, known.Sequence)
+	if salvageErr != nil {
+		return nil, err
+	}
+	whole.found(nil, nil, nil, "%v; all records were found in it as they were last written", err)
+	return whole, nil
+}
+
+// judge adds what the mark knows to the findings. The error is ErrDamaged if the
+// database is damaged and no guest can be read.
+func (c *content) judge(known *mark) error {
+	if known != nil && c.sequence < known.Sequence {
+		c.found(metaBucket, nil, nil, "the last %d changes are missing; the file was replaced by an older one, or the disk has lost them", known.Sequence-c.sequence)
+		c.sequence = known.Sequence
+	}
+	if len(c.records[string(instancesBucket)]) == 0 && c.expected != 0 {
+		return c.damage()
+	}
+	return nil
 }
 
 // asItIs uses a sound file that could not be rebuilt, for want of room for
 // instance: the guests of a full disk are served, too.
 func (s *Store) asItIs(c *content, failure error) bool {
-	if len(c.findings) > 0 || c.state == nil || s.sameFile() != nil {
+	if len(c.findings) > 0 || c.state == nil || s.sameFile() != nil || s.openFile() != nil {
 		return false
 	}
 	s.state = c.state
@@ -172,9 +204,6 @@ func (s *Store) beginning(known *mark) (bool, error) {
 // an older schema.
 func (s *Store) keep(c *content) error {
 	if len(c.findings) > 0 {
-		if len(c.records[string(instancesBucket)]) == 0 && c.expected != 0 {
-			return fmt.Errorf("%w (%v)", ErrDamaged, c.findings[0])
-		}
 		return setAside(s.path, c, s.log)
 	}
 	if c.schema < schemaVersion {
@@ -185,33 +214,42 @@ func (s *Store) keep(c *content) error {
 	return nil
 }
 
-// openFile keeps hold of the file, so that its lock goes when bbolt gives up
-// half way.
+// take opens the file, or creates it, and locks it as bbolt does. Errors: ErrInUse,
+// or those of the operating system.
+func (s *Store) take() error {
+	file, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE, fileMode)
+	if err != nil {
+		return err
+	}
+	s.file = file
+	if err = lock(file, syscall.LOCK_EX); err == nil {
+		err = s.sameFile()
+	}
+	if err != nil {
+		_ = letGo(file)
+	}
+	return err
+}
+
+// openFile has bbolt open the file that was taken. It is for files that are new or
+// were found sound: bbolt trusts its file. The lock goes with the file, even when
+// bbolt gives up half way.
 func (s *Store) openFile() error {
-	s.file = nil
 	opts := &bbolt.Options{
-		Timeout:      lockTimeout,
 		FreelistType: bbolt.FreelistMapType,
-		OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
-			var err error
-			s.file, err = os.OpenFile(name, flag, perm)
-			return s.file, err
-		},
+		OpenFile:     func(string, int, fs.FileMode) (*os.File, error) { return s.file, nil },
 	}
 	err := catch(func() (err error) {
 		s.db, err = bbolt.Open(s.path, fileMode, opts)
 		return err
 	})
-	if err == nil {
-		err = s.sameFile()
-	}
 	if err != nil {
 		s.db = nil
-		if s.file != nil {
-			_ = letGo(s.file)
-		}
+		_ = letGo(s.file)
+		return err
 	}
-	return err
+	s.stamp = stampOf(s.file)
+	return nil
 }
 
 // sameFile checks that no other process has replaced the file while this one
@@ -232,8 +270,6 @@ func (s *Store) sameFile() error {
 func explain(path string, err error) error {
 	var system syscall.Errno
 	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		err = ErrInUse
 	case errors.As(err, &system), errors.Is(err, ErrDamaged), errors.Is(err, ErrMissing), errors.Is(err, ErrNewer), errors.Is(err, ErrInUse):
 	default:
 		err = fmt.Errorf("%w (%w)", ErrDamaged, err)
@@ -243,83 +279,43 @@ func explain(path string, err error) error {
 
 // Load implements inventory.Store.
 func (s *Store) Load(ctx context.Context) (instance.Table, error) {
-	var table instance.Table
-	if err := s.recover(); err != nil {
-		return table, err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.settle(); err != nil {
+		return instance.Table{}, s.wrap("open", err)
 	}
-	err := s.view(func(tx *bbolt.Tx) error {
-		var err error
-		if table.Instances, err = read[instance.Instance](ctx, tx, instancesBucket); err != nil {
-			return err
-		}
-		table.Resting, err = read[instance.Resting](ctx, tx, restingBucket)
-		return err
-	})
+	c, err := s.content()
 	if err != nil {
-		return instance.Table{}, err
+		s.suspect = true
+		return instance.Table{}, s.wrap("read", err)
 	}
-	return table, nil
+	table, err := c.table(ctx)
+	return table, s.wrap("read", err)
 }
 
-func read[T any](ctx context.Context, tx *bbolt.Tx, bucket []byte) ([]T, error) {
-	b := tx.Bucket(bucket)
-	if b == nil {
-		return nil, fmt.Errorf("%w (the bucket %q is missing)", ErrDamaged, bucket)
+func (s *Store) content() (*content, error) {
+	if c := s.opened; c != nil {
+		s.opened = nil
+		return c, nil
 	}
-	var records []T
-	err := b.ForEach(func(key, value []byte) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		text, err := unseal(bucket, key, value)
-		if err != nil {
-			return fmt.Errorf("%w (bucket %q, key %x: %w)", ErrDamaged, bucket, key, err)
-		}
-		var record T
-		if err := json.Unmarshal(text, &record); err != nil {
-			return fmt.Errorf("%w (bucket %q, key %x: %w)", ErrDamaged, bucket, key, err)
-		}
-		records = append(records, record)
-		return nil
-	})
-	return records, err
+	return soundContent(s.file)
 }
 
 // Close implements inventory.Store.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.db == nil {
-		return s.mark.Close()
-	}
-	if s.broken || s.suspect {
+	if s.db == nil || s.broken || s.suspect {
 		s.drop()
 		return s.mark.Close()
 	}
 	err := s.keepFile()
+	if errors.Is(err, ErrAltered) {
+		s.log.Warn("another program has written to the database; the next start checks it", "path", s.path)
+		err = nil
+	}
 	return errors.Join(err, catch(s.db.Close), letGo(s.file), s.mark.Close())
 }
-
-// view reads the database. A panic leaves a lock of bbolt's held, so the store
-// is reopened before the next write.
-func (s *Store) view(fn func(*bbolt.Tx) error) error {
-	s.mu.RLock()
-	db := s.db
-	if db == nil {
-		s.mu.RUnlock()
-		return s.wrap("read", errNotOpen)
-	}
-	err := view(db, fn)
-	s.mu.RUnlock()
-	if damage := (*panicError)(nil); errors.As(err, &damage) {
-		s.mu.Lock()
-		s.suspect = true
-		s.mu.Unlock()
-	}
-	return s.wrap("read", err)
-}
-
-var errNotOpen = errors.New("it could not be reopened after a failed write")
 
 func (s *Store) wrap(doing string, err error) error {
 	if err != nil {

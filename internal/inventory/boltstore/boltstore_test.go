@@ -508,6 +508,9 @@ func TestOwner(t *testing.T) {
 func TestDamageWhileRunning(t *testing.T) {
 	path, _ := filled(t)
 	store := open(t, path)
+	if _, err := store.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Truncate(path, int64(2*os.Getpagesize())); err != nil {
 		t.Fatal(err)
 	}

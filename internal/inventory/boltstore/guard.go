@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime/debug"
 	"syscall"
+	"time"
 )
 
 // panicError is a panic of bbolt's.
@@ -26,6 +27,20 @@ func catch(fn func() error) (err error) {
 		}
 	}()
 	return fn()
+}
+
+// lock waits for the lock of a file, shared or exclusive, for lockTimeout. Errors:
+// ErrInUse, or that of the operating system.
+func lock(file *os.File, how int) error {
+	for began := time.Now(); ; time.Sleep(lockRetry) {
+		err := syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB)
+		switch {
+		case !errors.Is(err, syscall.EWOULDBLOCK):
+			return err
+		case time.Since(began) > lockTimeout:
+			return ErrInUse
+		}
+	}
 }
 
 // letGo closes a file that bbolt has left mapped into memory. The mapping would

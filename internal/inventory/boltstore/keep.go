@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"time"
 
 	"mdserver/internal/instance"
 )
@@ -15,8 +17,8 @@ import (
 // does. Each write does the same first; Keep is for the time between. It does not
 // wait for a write.
 //
-// Errors: ErrInUse if another process has the other file open, ErrDamaged if the
-// open file is damaged, or those of the operating system.
+// Errors: ErrDisplaced if the file cannot be put back; ErrAltered if another
+// program has written to it, which Load checks.
 func (s *Store) Keep() error {
 	if !s.mu.TryLock() {
 		return nil // a write keeps the file, too
@@ -29,13 +31,32 @@ func (s *Store) Keep() error {
 }
 
 func (s *Store) keepFile() error {
+	if s.stamp != stampOf(s.file) {
+		s.suspect = true
+		return ErrAltered
+	}
 	if s.sameFile() == nil {
 		return nil
 	}
 	if err := s.putBack(); err != nil {
-		return fmt.Errorf("the file %s was removed or replaced, and cannot be put back: %w", s.path, err)
+		return fmt.Errorf("%w: %w", ErrDisplaced, err)
 	}
 	return nil
+}
+
+// stamp changes whenever a file is written to.
+type stamp struct {
+	size    int64
+	written time.Time
+}
+
+// stampOf gives the zero stamp for a file that cannot be asked.
+func stampOf(file *os.File) stamp {
+	info, err := file.Stat()
+	if err != nil {
+		return stamp{}
+	}
+	return stamp{info.Size(), info.ModTime()}
 }
 
 func (s *Store) putBack() error {
@@ -44,12 +65,9 @@ func (s *Store) putBack() error {
 		return err
 	}
 	defer release()
-	c, err := scan(s.db)
+	c, err := soundContent(s.file)
 	if err != nil {
 		return err
-	}
-	if len(c.findings) > 0 {
-		return fmt.Errorf("%w (%v)", ErrDamaged, c.findings[0])
 	}
 	former, err := s.renew(c)
 	if err != nil {

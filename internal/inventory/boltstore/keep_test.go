@@ -1,10 +1,12 @@
 package boltstore
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -157,6 +159,56 @@ func TestRewrite(t *testing.T) {
 				t.Errorf("%d guests, note %q, set aside in %q", len(got.Instances), note, Asides(path))
 			}
 		})
+	}
+}
+
+// TestAltered: what another program has written into the open file is noticed by
+// the next write or by Keep. Nothing is written to a file that may be damaged.
+func TestAltered(t *testing.T) {
+	page := os.Getpagesize()
+	branch := func(content []byte) int { return pagesOfKind(content, 0x01)[0] }
+	for name, tt := range map[string]struct {
+		alter func(content []byte) []byte
+		sound bool
+	}{
+		"as it was":                    {bytes.Clone, true},
+		"a page that leads to itself":  {func(c []byte) []byte { return leading(c, branch(c), branch(c), false) }, false},
+		"a letter of a record":         {func(c []byte) []byte { c[bytes.Index(c, []byte("hhhh"))] = 'x'; return c }, false},
+		"both pages that say the root": {func(c []byte) []byte { return append(make([]byte, 2*page), c[2*page:]...) }, false},
+		"another database":             {func([]byte) []byte { _, other := filled(t); return other }, false},
+	} {
+		for by, notice := range map[string]func(*Store, []instance.Change) error{
+			"a write": func(s *Store, change []instance.Change) error { return s.Apply(t.Context(), change) },
+			"Keep": func(s *Store, _ []instance.Change) error {
+				if err := s.Keep(); !errors.Is(err, ErrAltered) {
+					t.Errorf("Keep: %v, want %v", err, ErrAltered)
+				}
+				_, err := s.Load(t.Context())
+				return err
+			},
+		} {
+			t.Run(name+", noticed by "+by, func(t *testing.T) {
+				path, _ := filled(t)
+				store := open(t, path)
+				must(t, store.SetNote(t.Context(), "key", "text"))
+				table, err := store.Load(t.Context())
+				must(t, err)
+				change := []instance.Change{{Put: []instance.Instance{{UUID: uuid.New(), Name: "new"}}}}
+				must(t, os.WriteFile(path, tt.alter(readFile(t, path)), 0o600))
+				later := time.Now().Add(time.Second) // the file system's clock may be coarse
+				must(t, os.Chtimes(path, later, later))
+				if err := notice(store, change); (err == nil) != tt.sound {
+					t.Errorf("%v, want an error: %v", err, !tt.sound)
+				}
+				if !tt.sound {
+					must(t, store.Rewrite(t.Context(), table))
+				}
+				must(t, errors.Join(store.Keep(), store.Apply(t.Context(), change), store.Close()))
+				if got, findings := readAll(t, path); len(got.Instances) != guestsInFile+1 || len(findings) > 0 {
+					t.Errorf("%d guests, %v", len(got.Instances), findings)
+				}
+			})
+		}
 	}
 }
 

@@ -1,7 +1,10 @@
 package boltstore
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"reflect"
 	"slices"
@@ -50,11 +53,78 @@ func TestOpenRandomDamage(t *testing.T) {
 	}
 }
 
+// TestOpenWhole: while all records are in the file as they were last written, all
+// guests are served, even without the pages that say where the records are.
+func TestOpenWhole(t *testing.T) {
+	h := newHistory(t, guestsInFile, 60)
+	page := os.Getpagesize()
+	free := pagesOfKind(h.content, 0x10)
+	for _, zeroed := range [][]int{{0}, {1}, {0, 1}, free, append([]int{0, 1}, free...)} {
+		damaged := bytes.Clone(h.content)
+		for _, n := range zeroed {
+			clear(damaged[n*page:][:page])
+		}
+		path := h.put(damaged)
+		store, err := Open(path, quiet)
+		if err != nil {
+			t.Errorf("without the pages %d: %v", zeroed, err)
+			continue
+		}
+		table, err := store.Load(t.Context())
+		if err != nil || len(table.Instances) != len(h.now) {
+			t.Errorf("without the pages %d: %d guests, want %d (%v)", zeroed, len(table.Instances), len(h.now), err)
+		}
+		closeStore(t, store)
+	}
+}
+
+// TestOpenCircles opens a database in which a page leads back to itself, or to one
+// that leads to it.
+func TestOpenCircles(t *testing.T) {
+	h := newHistory(t, guestsInFile, 60)
+	branches := pagesOfKind(h.content, 0x01)
+	if len(branches) == 0 {
+		t.Fatal("the database has no branch pages")
+	}
+	for _, from := range branches {
+		for _, to := range branches {
+			for _, which := range []string{"first", "last"} {
+				what := fmt.Sprintf("the %s child of page %d is page %d", which, from, to)
+				h.open(what, leading(h.content, from, to, which == "last"))
+				h.salvage(what, leading(h.content, from, to, which == "last"))
+			}
+		}
+	}
+	for _, leaf := range pagesOfKind(h.content, 0x02) { // the list of buckets is one of them
+		what := fmt.Sprintf("page %d leads to itself", leaf)
+		damaged := bytes.Clone(h.content)
+		header := damaged[leaf*os.Getpagesize():]
+		binary.NativeEndian.PutUint16(header[8:], 0x01)
+		binary.NativeEndian.PutUint16(header[10:], 1)
+		damaged = leading(damaged, leaf, leaf, false)
+		h.open(what, damaged)
+		h.salvage(what, damaged)
+	}
+}
+
+// leading gives a copy in which a child of a branch page is another page.
+func leading(content []byte, from, to int, last bool) []byte {
+	damaged := bytes.Clone(content)
+	page := damaged[from*os.Getpagesize():]
+	element := 1
+	if last {
+		element = int(binary.NativeEndian.Uint16(page[10:]))
+	}
+	binary.NativeEndian.PutUint64(page[element*16+8:], uint64(to))
+	return damaged
+}
+
 // FuzzOpenDatabase damages the database as fuzzed does, and cuts it off.
 func FuzzOpenDatabase(f *testing.F) {
 	f.Add(uint32(0), byte(0xff), uint8(1), uint8(2), uint8(0))
 	f.Add(uint32(5000), byte(1), uint8(0), uint8(0), uint8(3))
 	f.Add(uint32(5000), byte(0), uint8(132), uint8(8), uint8(0))
+	f.Add(uint32(78), byte(0xa3), uint8(0xb4), uint8(0x1b), uint8(0)) // a circle
 	h := newHistory(f, fewGuests, 30)
 	f.Fuzz(func(t *testing.T, at uint32, flip byte, to, from, cut uint8) {
 		h.t = t

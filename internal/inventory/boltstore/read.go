@@ -7,8 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-
-	"go.etcd.io/bbolt"
+	"syscall"
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
@@ -73,29 +72,34 @@ func inspect(path string) (*content, error) {
 	return c, nil
 }
 
+// scanFile scans a file that no server has open.
 func scanFile(path string) (*content, error) {
-	var (
-		db   *bbolt.DB
-		file *os.File
-		c    *content
-	)
-	opts := &bbolt.Options{ReadOnly: true, Timeout: lockTimeout, OpenFile: func(name string, _ int, _ fs.FileMode) (*os.File, error) {
-		var err error
-		file, err = os.Open(name)
-		return file, err
-	}}
-	err := catch(func() (err error) {
-		db, err = bbolt.Open(path, fileMode, opts)
-		return err
-	})
-	if err == nil {
-		c, err = scan(db)
-		_ = catch(db.Close)
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
 	}
-	if file != nil {
-		err = errors.Join(err, letGo(file))
+	defer file.Close()
+	if err := lock(file, syscall.LOCK_SH); err != nil {
+		return nil, err
 	}
-	return c, err
+	return scan(file)
+}
+
+// soundContent scans a file in which nothing may be damaged.
+func soundContent(file *os.File) (*content, error) {
+	c, err := scan(file)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.damage()
+}
+
+// damage gives the first thing that is wrong, or nil.
+func (c *content) damage() error {
+	if len(c.findings) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w (%v)", ErrDamaged, c.findings[0])
 }
 
 // table decodes the records.

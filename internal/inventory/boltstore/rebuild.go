@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 
 	"go.etcd.io/bbolt"
@@ -21,11 +22,11 @@ func (s *Store) rebuild(c *content) error {
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	next := &Store{path: fresh}
-	if err := next.openFile(); err != nil {
+	next, err := newFile(fresh)
+	if err != nil {
 		return err
 	}
-	err := catch(func() error { return next.fill(c) })
+	err = catch(func() error { return next.fill(c) })
 	if err == nil {
 		err = likeDatabase(s.path, fresh)
 	}
@@ -40,8 +41,17 @@ func (s *Store) rebuild(c *content) error {
 		return errors.Join(err, letGo(next.file))
 	}
 	s.drop()
-	s.db, s.file, s.state = next.db, next.file, next.state
+	s.db, s.file, s.state, s.stamp = next.db, next.file, next.state, stampOf(next.file)
 	return nil
+}
+
+// newFile makes a file for fill.
+func newFile(path string) (*Store, error) {
+	s := &Store{path: path}
+	if err := s.take(); err != nil {
+		return nil, err
+	}
+	return s, s.openFile()
 }
 
 // fill writes all records in one transaction.
@@ -79,17 +89,16 @@ func putState(tx *bbolt.Tx, s *state) error {
 	return tx.Bucket(metaBucket).Put([]byte(stateKey), seal(metaBucket, []byte(stateKey), text))
 }
 
-// drop closes the database before it is replaced. After a failed write bbolt's own
+// drop lets go of the file before it is replaced. After a failed write bbolt's own
 // Close might wait for a lock for ever, or fail.
 func (s *Store) drop() {
-	if s.db == nil {
-		return
+	if s.db != nil && !s.broken {
+		_ = catch(s.db.Close)
 	}
-	if !s.broken {
-		s.broken = catch(s.db.Close) != nil
+	if s.file != nil {
+		_ = letGo(s.file)
 	}
-	_ = letGo(s.file)
-	s.db, s.broken = nil, false
+	s.db, s.file, s.broken = nil, nil, false
 }
 
 // reopen brings the store back after a write that failed: what memory and disk
@@ -99,24 +108,24 @@ func (s *Store) reopen() error {
 	if info, err := os.Stat(s.path); err != nil {
 		return err
 	} else if info.Size() == 0 {
-		return ErrMissing // bbolt would begin a new database
+		return ErrMissing // it would be taken for a new database
 	}
-	if err := s.openFile(); err != nil {
+	if err := s.take(); err != nil {
 		return err
 	}
-	c, err := scan(s.db)
+	c, err := soundContent(s.file)
 	if err != nil {
 		return err
 	}
-	if len(c.findings) > 0 {
-		return fmt.Errorf("%w (%v)", ErrDamaged, c.findings[0])
-	}
-	if c.sequence < s.state.Sequence {
+	switch {
+	case c.sequence < s.state.Sequence:
 		return fmt.Errorf("%w (the last %d changes are missing)", ErrDamaged, s.state.Sequence-c.sequence)
+	case c.sequence > s.state.Sequence+1, c.sequence == s.state.Sequence && !reflect.DeepEqual(c.state, s.state):
+		return fmt.Errorf("%w (it is another database)", ErrDamaged)
 	}
-	s.kept = notesOf(c)
-	if c.sequence == s.state.Sequence {
-		return nil // the change was not made, and all before it is durable
+	s.kept, s.opened = notesOf(c), c
+	if c.sequence == s.state.Sequence { // the change was not made, and all before it is durable
+		return s.openFile()
 	}
 	return s.rebuild(c)
 }

@@ -117,11 +117,11 @@ func writeNew(path string, c *content) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	s := &Store{path: path}
-	if err := s.openFile(); err != nil {
+	s, err := newFile(path)
+	if err != nil {
 		return err
 	}
-	err := catch(func() error { return s.fill(c) })
+	err = catch(func() error { return s.fill(c) })
 	s.drop()
 	if err != nil {
 		return err
@@ -130,10 +130,7 @@ func writeNew(path string, c *content) error {
 	if err != nil {
 		return err
 	}
-	if len(written.findings) > 0 {
-		return fmt.Errorf("%w (%v)", ErrDamaged, written.findings[0])
-	}
-	return nil
+	return written.damage()
 }
 
 // keptFormer is how many copies of former files stay beside each file.

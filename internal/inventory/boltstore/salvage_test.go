@@ -90,7 +90,7 @@ func TestSalvage(t *testing.T) {
 		"one meta page":                        zeroed(0),
 		"the other meta page":                  zeroed(1),
 		"both meta pages":                      zeroed(0, 1),
-		"both meta pages and the list of free": zeroed(append([]int{0, 1}, freelists(h.content)...)...),
+		"both meta pages and the list of free": zeroed(append([]int{0, 1}, pagesOfKind(h.content, 0x10)...)...),
 	} {
 		s := h.salvage(name, damaged)
 		if s == nil || !s.Sound() || s.Count(Instances, Sure) != len(h.now) {
@@ -100,11 +100,12 @@ func TestSalvage(t *testing.T) {
 	}
 }
 
-// freelists are the pages with a list of free pages.
-func freelists(content []byte) (numbers []int) {
+// pagesOfKind are the numbers of the pages of a kind: 1 for branches, 2 for leaves,
+// 16 for lists of free pages.
+func pagesOfKind(content []byte, kind byte) (numbers []int) {
 	page := os.Getpagesize()
 	for n := range len(content) / page {
-		if content[n*page+8] == 0x10 {
+		if content[n*page+8] == kind {
 			numbers = append(numbers, n)
 		}
 	}

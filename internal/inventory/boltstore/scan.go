@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
+	"syscall"
 
-	"go.etcd.io/bbolt"
+	"mdserver/internal/inventory/boltstore/pages"
 )
 
 // Finding is one thing that is wrong with a database.
@@ -41,24 +43,48 @@ func (c *content) found(bucket []byte, key, value []byte, format string, args ..
 	c.findings = append(c.findings, Finding{string(bucket), bytes.Clone(key), bytes.Clone(value), fmt.Sprintf(format, args...)})
 }
 
-// scan reads all that is sound in a database. A bucket with a damaged page is
-// read from both ends up to that page. Errors: ErrNewer, ErrDamaged if it is
-// another program's.
-func scan(db *bbolt.DB) (*content, error) {
-	c := &content{records: map[string][]record{}, expected: -1}
-	empty := false
-	err := view(db, func(tx *bbolt.Tx) (err error) {
-		first, _ := tx.Cursor().First()
-		empty = first == nil
-		c.schema, err = schemaOf(tx, first)
-		return err
-	})
-	if err != nil || empty {
+// scan reads all that is sound in a database, and nothing by bbolt, which trusts
+// its file: on a damaged one it may never come to an end.
+//
+// Errors: ErrNewer, ErrDamaged if it is another program's, or those of the
+// operating system.
+func scan(file *os.File) (*content, error) {
+	c := &content{schema: schemaVersion, records: map[string][]record{}, expected: -1}
+	data, release, err := mapped(file)
+	if err != nil || len(data) == 0 {
 		return c, err
 	}
-	expected := c.readState(db)
+	defer release()
+	// The file may be cut off meanwhile.
+	return c, catch(func() error { return c.read(pages.New(data, os.Getpagesize())) })
+}
+
+// mapped maps a file into memory, for reading. An empty file is no bytes.
+func mapped(file *os.File) (data []byte, release func(), err error) {
+	info, err := file.Stat()
+	if err != nil || info.Size() == 0 {
+		return nil, nil, err
+	}
+	data, err = syscall.Mmap(int(file.Fd()), 0, int(info.Size()), syscall.PROT_READ, syscall.MAP_SHARED)
+	return data, func() { _ = syscall.Munmap(data) }, err
+}
+
+func (c *content) read(file *pages.File) error {
+	named, first, err := bucketsOf(file)
+	switch {
+	case first == nil && err == nil:
+		return nil // a new file
+	case first == nil:
+		return fmt.Errorf("%w (%w)", ErrDamaged, err)
+	case err != nil:
+		c.found(nil, nil, nil, "the list of buckets cannot be read completely: %v", err)
+	}
+	if c.schema, err = schemaOf(file, named, first); err != nil {
+		return err
+	}
+	expected := c.readState(file, named[string(metaBucket)])
 	for _, bucket := range buckets {
-		seen := c.readBucket(db, bucket)
+		seen := c.readBucket(file, named, bucket)
 		want := expected.Tallies[string(bucket)]
 		if want != nil && *want != seen && !c.damaged(bucket) {
 			c.found(bucket, nil, nil, "records of the bucket %q are missing: it has %d, but %d were written", bucket, seen.Count, want.Count)
@@ -67,31 +93,35 @@ func scan(db *bbolt.DB) (*content, error) {
 	if guests := expected.Tallies[string(instancesBucket)]; guests != nil {
 		c.expected = guests.Count
 	}
-	return c, nil
+	return nil
 }
 
-// view reads a database that may be damaged.
-func view(db *bbolt.DB, fn func(*bbolt.Tx) error) error {
-	return catch(func() error {
-		tx, err := db.Begin(false)
-		if err != nil {
-			return err
+// bucketsOf gives the buckets of a file by name, and the name of any of them.
+func bucketsOf(file *pages.File) (named map[string]pages.Bucket, first []byte, err error) {
+	root, err := file.Root()
+	if err != nil {
+		return nil, nil, err
+	}
+	named = map[string]pages.Bucket{}
+	err = file.Walk(root, func(e pages.Element) {
+		b, ok := e.Bucket()
+		if _, known := named[string(e.Key)]; ok && !known {
+			named[string(e.Key)] = b
+			if first == nil {
+				first = e.Key
+			}
 		}
-		defer tx.Rollback()
-		return fn(tx)
 	})
+	return named, first, err
 }
 
 // schemaOf gives the version of the schema; first is the name of any bucket.
-func schemaOf(tx *bbolt.Tx, first []byte) (int, error) {
-	meta := tx.Bucket(metaBucket)
-	if meta == nil {
-		if first == nil {
-			return schemaVersion, nil
-		}
+func schemaOf(file *pages.File, named map[string]pages.Bucket, first []byte) (int, error) {
+	meta, ok := named[string(metaBucket)]
+	if !ok {
 		return 0, fmt.Errorf("%w (it has the bucket %q, but no schema)", ErrDamaged, first)
 	}
-	text := string(meta.Get([]byte(schemaKey)))
+	text := string(get(file, meta, schemaKey))
 	version, err := strconv.Atoi(text)
 	switch {
 	case err != nil || version < 1:
@@ -102,21 +132,28 @@ func schemaOf(tx *bbolt.Tx, first []byte) (int, error) {
 	return version, nil
 }
 
+// get gives the value of a key, or nil if the bucket does not have it.
+func get(file *pages.File, bucket pages.Bucket, key string) (value []byte) {
+	_ = file.Walk(bucket, func(e pages.Element) { // what cannot be read is reported with the bucket's records
+		if value == nil && string(e.Key) == key {
+			value = e.Value
+		}
+	})
+	return value
+}
+
 // readState reads what the store noted of itself. The first schema had no
 // such note.
-func (c *content) readState(db *bbolt.DB) *state {
+func (c *content) readState(file *pages.File, meta pages.Bucket) *state {
 	none := &state{}
 	if c.schema < sealedSchema {
 		return none
 	}
 	s := &state{}
-	err := view(db, func(tx *bbolt.Tx) error {
-		text, err := unseal(metaBucket, []byte(stateKey), tx.Bucket(metaBucket).Get([]byte(stateKey)))
-		if err != nil {
-			return err
-		}
-		return json.Unmarshal(text, s)
-	})
+	text, err := unseal(metaBucket, []byte(stateKey), get(file, meta, stateKey))
+	if err == nil {
+		err = json.Unmarshal(text, s)
+	}
 	if err == nil && !s.complete() {
 		err = errors.New("it is incomplete")
 	}
@@ -138,20 +175,23 @@ func (c *content) damaged(bucket []byte) bool {
 }
 
 // readBucket takes the sound records of a bucket and sums up all values.
-func (c *content) readBucket(db *bbolt.DB, bucket []byte) (seen tally) {
+func (c *content) readBucket(file *pages.File, named map[string]pages.Bucket, bucket []byte) (seen tally) {
+	b, ok := named[string(bucket)]
+	if !ok {
+		c.found(bucket, nil, nil, "the bucket %q is missing", bucket)
+		return seen
+	}
 	known := map[string]bool{}
-	take := func(key, value []byte) {
-		if known[string(key)] || isOwn(bucket, key) {
+	err := file.Walk(b, func(e pages.Element) {
+		if known[string(e.Key)] || isOwn(bucket, e.Key) {
 			return
 		}
-		known[string(key)] = true
-		seen.add(key, value)
-		c.take(bucket, key, value)
-	}
-	err := walk(db, bucket, (*bbolt.Cursor).First, (*bbolt.Cursor).Next, take)
+		known[string(e.Key)] = true
+		seen.add(e.Key, e.Value)
+		c.take(bucket, e)
+	})
 	if err != nil {
 		c.found(bucket, nil, nil, "the bucket %q cannot be read completely: %v", bucket, err)
-		_ = walk(db, bucket, (*bbolt.Cursor).Last, (*bbolt.Cursor).Prev, take) // fails at the same place
 	}
 	return seen
 }
@@ -161,27 +201,11 @@ func isOwn(bucket, key []byte) bool {
 	return bytes.Equal(bucket, metaBucket) && (string(key) == schemaKey || string(key) == stateKey)
 }
 
-func walk(db *bbolt.DB, bucket []byte, start, step func(*bbolt.Cursor) ([]byte, []byte), take func(key, value []byte)) error {
-	return view(db, func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucket)
-		if b == nil {
-			return errors.New("it is missing")
-		}
-		// A damaged page can lead back to one that was read: more steps than
-		// fit into the file are a circle.
-		limit := tx.Size()
-		cursor := b.Cursor()
-		for key, value := start(cursor); key != nil; key, value = step(cursor) {
-			take(key, value)
-			if limit--; limit < 0 {
-				return errors.New("its pages form a circle")
-			}
-		}
-		return nil
-	})
-}
-
-func (c *content) take(bucket, key, value []byte) {
+func (c *content) take(bucket []byte, e pages.Element) {
+	key, value := e.Key, e.Value
+	if _, nested := e.Bucket(); nested {
+		c.found(bucket, nil, nil, "the record with the key %x is marked as a bucket", key)
+	}
 	text := value
 	if c.schema >= sealedSchema {
 		var err error

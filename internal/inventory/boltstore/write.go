@@ -94,17 +94,14 @@ func (w *writer) remove(bucket, key []byte) error {
 func (s *Store) write(fn func(*writer) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err := s.settle()
-	if err == nil {
-		err = s.keepFile()
-	}
-	if err != nil {
+	if err := s.ready(); err != nil {
 		return s.wrap("write", err)
 	}
+	s.opened = nil
 	next := s.state.next()
 	made := false // the transaction was made, and must be committed
 	w := &writer{state: next, notes: s.kept}
-	err = catch(func() error {
+	err := catch(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
 			w.tx = tx
 			if err := fn(w); err != nil {
@@ -120,7 +117,7 @@ func (s *Store) write(fn func(*writer) error) error {
 	damage := (*panicError)(nil)
 	panicked := errors.As(err, &damage)
 	if err == nil {
-		s.state, s.kept = next, w.notes
+		s.state, s.kept, s.stamp = next, w.notes, stampOf(s.file)
 		s.writeMark()
 		return nil
 	}
@@ -129,6 +126,26 @@ func (s *Store) write(fn func(*writer) error) error {
 	}
 	s.suspect, s.broken = true, panicked
 	return s.wrap("write", s.decide(next, err))
+}
+
+// ready brings the store to a state in which bbolt can write: it trusts its file,
+// and could look for a key for ever in one that was damaged meanwhile.
+func (s *Store) ready() error {
+	if err := s.settle(); err != nil {
+		return err
+	}
+	err := s.keepFile()
+	if !errors.Is(err, ErrAltered) {
+		return err
+	}
+	before := s.state.Sequence
+	switch settled := s.settle(); { // the whole file is read
+	case settled != nil:
+		return fmt.Errorf("%w: %w: %w", inventory.ErrUncertain, err, settled)
+	case s.state.Sequence != before:
+		return fmt.Errorf("%w: %w", inventory.ErrUncertain, err)
+	}
+	return nil
 }
 
 // decide finds out whether a change whose commit failed was made.
@@ -147,13 +164,7 @@ func (s *Store) decide(next *state, failure error) error {
 	return failure
 }
 
-// recover opens the file again if a write has failed.
-func (s *Store) recover() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.wrap("open", s.settle())
-}
-
+// settle opens the file again if a write has failed.
 func (s *Store) settle() error {
 	if !s.suspect {
 		return nil

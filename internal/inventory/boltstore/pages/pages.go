@@ -20,9 +20,6 @@ const (
 	kindBranch       = 0x01
 	kindLeaf         = 0x02
 	flagBucket       = 0x01
-	magic            = 0xED0CDAED
-	metaMagicOffset  = headerSize
-	metaPageOffset   = headerSize + 8
 	minSize, maxSize = 512, 64 << 10 // of a page
 	maxDepth         = 64            // of a tree
 )
@@ -30,32 +27,27 @@ const (
 // File is the content of a bbolt file.
 type File struct {
 	data []byte
-	size int // of a page
+	size int   // of a page
+	meta *meta // nil if neither of the two is sound
 }
 
-// New reads a file. The size of its pages is what either of the first two pages
-// says, or usual if they say nothing.
+// New reads a file. The size of its pages is what its first two pages say, or
+// usual if they say nothing.
 func New(data []byte, usual int) *File {
 	f := &File{data: data, size: usual}
-	for _, at := range []int{0, usual} {
-		if size, ok := pageSize(data, at); ok {
-			f.size = size
-			break
-		}
+	f.meta = newestMeta(data)
+	switch {
+	case f.meta != nil:
+		f.size = f.meta.pageSize
+	default:
+		f.size = claimedSize(data, usual)
 	}
 	return f
 }
 
-func pageSize(data []byte, at int) (int, bool) {
-	if len(data) < at+metaPageOffset+4 || binary.LittleEndian.Uint32(data[at+metaMagicOffset:]) != magic {
-		return 0, false
-	}
-	size := int(binary.LittleEndian.Uint32(data[at+metaPageOffset:]))
-	return size, size >= minSize && size <= maxSize && size&(size-1) == 0
-}
-
 // page is the text of a page with its overflow pages.
 type page struct {
+	number      uint64 // as the page itself says
 	kind, count int
 	text        []byte
 }
@@ -83,9 +75,10 @@ func (f *File) page(number uint64) (page, error) {
 // parse reads the header of a page; text has at least that.
 func parse(text []byte) page {
 	return page{
-		kind:  int(binary.LittleEndian.Uint16(text[8:])),
-		count: int(binary.LittleEndian.Uint16(text[10:])),
-		text:  text,
+		number: binary.LittleEndian.Uint64(text),
+		kind:   int(binary.LittleEndian.Uint16(text[8:])),
+		count:  int(binary.LittleEndian.Uint16(text[10:])),
+		text:   text,
 	}
 }
 
@@ -199,10 +192,14 @@ func (f *File) walk(number uint64, seen map[uint64]bool, depth int, take func(El
 	if err != nil {
 		return err
 	}
-	if p.kind == kindLeaf {
-		return p.elements(take)
+	if p.number != number {
+		err = fmt.Errorf("%w %d: it says that it is page %d", errPage, number, p.number)
 	}
-	children, err := p.children()
+	if p.kind == kindLeaf {
+		return errors.Join(err, p.elements(take))
+	}
+	children, failed := p.children()
+	err = errors.Join(err, failed)
 	for _, child := range children {
 		err = errors.Join(err, f.walk(child, seen, depth+1, take))
 	}
