@@ -240,6 +240,16 @@ func (d *Daemon) progress(ctx context.Context, q api.ProgressQuery) api.Progress
 	return p
 }
 
+// endWith has queries return when the server stops. They would hold up its stop.
+func endWith(stop context.Context, progress func(context.Context, api.ProgressQuery) api.Progress) func(context.Context, api.ProgressQuery) api.Progress {
+	return func(ctx context.Context, q api.ProgressQuery) api.Progress {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(stop, cancel)()
+		return progress(ctx, q)
+	}
+}
+
 // nextVerdict is when a query ends even if nothing happens: its time is over, or a
 // verdict changes with the time alone.
 func (d *Daemon) nextVerdict(q api.ProgressQuery, now time.Time) time.Time {

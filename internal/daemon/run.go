@@ -134,7 +134,9 @@ func (d *Daemon) serve(ctx context.Context, l listeners) error {
 	metadata := newServer(d.metadataHandler(d.admission.Caller), func(ctx context.Context, conn net.Conn) context.Context {
 		return imds.WithConn(d.admission.ConnContext(ctx, conn), conn)
 	}, d.log)
-	control := newServer(d.backend(d.control).Handler(), admin.WithPeer, d.log)
+	backend := d.backend(d.control)
+	backend.Progress = endWith(ctx, backend.Progress)
+	control := newServer(backend.Handler(), admin.WithPeer, d.log)
 	failed := make(chan error, len(l.metadata)+1)
 	var serving sync.WaitGroup
 	for _, listener := range l.metadata {

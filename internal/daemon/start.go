@@ -60,7 +60,10 @@ func unusable(path string, err error) error {
 	switch {
 	case errors.Is(err, boltstore.ErrNewer):
 		return fmt.Errorf("%w: %w; install that version again", ErrDatabase, err)
-	case errors.Is(err, boltstore.ErrDamaged), errors.Is(err, boltstore.ErrMissing):
+	case errors.Is(err, boltstore.ErrDamaged):
+		return fmt.Errorf("%w: %w; save what is left of it (`mdserver database salvage`), restore a backup (`mdserver restore %s`), or move it and %s.mark away to begin with an empty one",
+			ErrDatabase, err, newestBackup(path), path)
+	case errors.Is(err, boltstore.ErrMissing):
 		return fmt.Errorf("%w: %w; restore a backup (`mdserver restore %s`), replace it by a copy of the database, or move it and %s.mark away to begin with an empty one",
 			ErrDatabase, err, newestBackup(path), path)
 	}

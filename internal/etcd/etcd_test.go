@@ -305,6 +305,53 @@ func TestWithoutMajority(t *testing.T) {
 	within(t, 10*time.Second, func() error { return put(c, time.Second) })
 }
 
+func TestFullDisk(t *testing.T) {
+	cluster := etcdtest.Start(t, etcdtest.Options{Members: 3, DiskSize: 140 << 20})
+	c, _ := open(t, cluster.Config())
+	within(t, 10*time.Second, allUsable(c))
+	victim := cluster.Leader()
+	victim.FillDisk()
+	large := strings.Repeat("x", 1<<20)
+	within(t, 60*time.Second, func() error { // it has space set aside for its log
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, _ = c.Put(ctx, "/mdserver/large", large)
+		if victim.Alive() {
+			return errors.New("the member still runs")
+		}
+		return nil
+	})
+	within(t, 10*time.Second, func() error { return put(c, time.Second) })
+	victim.FreeDisk()
+	victim.Start()
+	within(t, 20*time.Second, allUsable(c))
+}
+
+func TestAlarm(t *testing.T) {
+	cluster := etcdtest.Start(t, etcdtest.Options{Args: []string{"--quota-backend-bytes", "1048576"}})
+	c, log := open(t, cluster.Config())
+	large := strings.Repeat("x", 500000)
+	within(t, 20*time.Second, func() error {
+		_, err := c.Put(t.Context(), "/mdserver/large", large)
+		if !errors.Is(err, rpctypes.ErrNoSpace) {
+			return fmt.Errorf("no alarm: %v", err)
+		}
+		return nil
+	})
+	within(t, 5*time.Second, func() error {
+		if m := c.Members()[0]; !m.Usable() || !strings.Contains(fmt.Sprint(m.Alarms), "NOSPACE") || m.Size < 500_000 {
+			return fmt.Errorf("%+v", m)
+		}
+		return nil
+	})
+	within(t, time.Second, func() error {
+		if !strings.Contains(log.String(), "NOSPACE") {
+			return errors.New("nothing in the log")
+		}
+		return nil
+	})
+}
+
 func TestCheckFiles(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -22,7 +23,7 @@ type Member struct {
 	Leader   bool     // it knows a leader, so it can take part in changes
 	Learner  bool     // it does not vote and does not serve clients
 	Size     int64    // of its database, in bytes
-	Alarms   []string // what it complains about, such as "alarm:NOSPACE"
+	Alarms   []string // such as "memberID:1 alarm:NOSPACE"
 }
 
 // Usable reports whether requests may be sent to the member.
@@ -85,13 +86,18 @@ func probe(ctx context.Context, endpoint string, conn *grpc.ClientConn) Member {
 	m.Latency = time.Since(begin)
 	switch status.Code(err) {
 	case codes.OK:
-		m.Version, m.Leader, m.Learner, m.Size, m.Alarms = reply.Version, reply.Leader != 0, reply.IsLearner, reply.DbSize, reply.Errors
+		m.Version, m.Leader, m.Learner, m.Size, m.Alarms = reply.Version, reply.Leader != 0, reply.IsLearner, reply.DbSize, alarms(reply.Errors)
 	case codes.Unavailable, codes.DeadlineExceeded:
 		m = Member{Endpoint: endpoint, Err: err}
 	default: // it refuses to tell, but answers
 		m.Leader = true
 	}
 	return m
+}
+
+// alarms are the errors of a member, less the one that Leader shows.
+func alarms(errs []string) []string {
+	return slices.DeleteFunc(errs, func(e string) bool { return e == rpctypes.ErrNoLeader.Error() })
 }
 
 // note keeps what a member answered, and sends requests to the members that can

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"mdserver/internal/api"
+	"mdserver/internal/client"
 	"mdserver/test/lab"
 )
 
@@ -112,7 +114,7 @@ func (s *service) dial() net.Conn {
 	return conn
 }
 
-// TestStopIsQuick: no client that asks nothing holds up a stop.
+// TestStopIsQuick: no client that asks nothing, or waits for news, holds up a stop.
 func TestStopIsQuick(t *testing.T) {
 	s := newService(t, nil)
 	silent, half, idle := s.dial(), s.dial(), s.dial()
@@ -121,9 +123,23 @@ func TestStopIsQuick(t *testing.T) {
 	if _, err := http.ReadResponse(bufio.NewReader(idle), nil); err != nil {
 		t.Fatal(err)
 	}
+	control := client.New(s.SocketPath())
+	now, err := control.Progress(t.Context(), api.ProgressQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting := make(chan error, 1)
+	go func() {
+		_, err := control.Progress(t.Context(), api.ProgressQuery{Since: now.Revision, Wait: time.Minute})
+		waiting <- err
+	}()
+	time.Sleep(100 * time.Millisecond) // the query waits
 	began := time.Now()
 	if err := s.Stop(4 * time.Second); err != nil {
 		t.Fatal(err)
+	}
+	if err := <-waiting; err != nil {
+		t.Errorf("the query for news: %v", err)
 	}
 	t.Logf("stopped after %s", time.Since(began).Round(time.Millisecond))
 	_ = silent

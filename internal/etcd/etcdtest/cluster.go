@@ -28,6 +28,7 @@ type Options struct {
 	Isolated bool     // each member in a network namespace of its own; see Cut
 	DiskSize int64    // of each member's file system, in bytes; 0 for no limit
 	Args     []string // further arguments for etcd
+	Dir      string   // an empty directory for all files; one in memory if it is ""
 }
 
 // User is the one user who may do what mdserver needs, and nothing else.
@@ -63,7 +64,10 @@ func Start(t testing.TB, options Options) *Cluster {
 		t.Fatalf("this test needs etcd (Debian's package etcd-server): %v", err)
 	}
 	options.Members = max(options.Members, 1)
-	c := &Cluster{t: t, options: options, dir: memorytest.Dir(t), net: loopback{}}
+	c := &Cluster{t: t, options: options, dir: options.Dir, net: loopback{}}
+	if c.dir == "" {
+		c.dir = memorytest.Dir(t)
+	}
 	if options.Isolated {
 		c.net = newBridge(t, options.Members)
 	}

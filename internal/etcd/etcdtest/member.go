@@ -102,14 +102,7 @@ func (m *Member) Cut(in, out bool) {
 // WaitUsable waits until the member serves a read that needs a majority.
 func (m *Member) WaitUsable() {
 	m.t.Helper()
-	cfg := clientv3.Config{Endpoints: []string{m.Endpoint}, Logger: zap.NewNop()}
-	if m.cluster.options.TLS {
-		cfg.TLS = m.cluster.clientTLS()
-	}
-	client, err := clientv3.New(cfg)
-	if err != nil {
-		m.t.Fatal(err)
-	}
+	client := m.anonymous()
 	defer client.Close()
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -123,6 +116,36 @@ func (m *Member) WaitUsable() {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+}
+
+// anonymous is a client of this member alone, without a user.
+func (m *Member) anonymous() *clientv3.Client {
+	m.t.Helper()
+	cfg := clientv3.Config{Endpoints: []string{m.Endpoint}, Logger: zap.NewNop()}
+	if m.cluster.options.TLS {
+		cfg.TLS = m.cluster.clientTLS()
+	}
+	client, err := clientv3.New(cfg)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return client
+}
+
+// WaitAlone waits until the member knows no leader.
+func (m *Member) WaitAlone() {
+	m.t.Helper()
+	client := m.anonymous()
+	defer client.Close()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		reply, err := client.Status(ctx, m.Endpoint)
+		cancel()
+		if err == nil && reply.Leader == 0 {
+			return
+		}
+	}
+	m.t.Fatalf("%s still has a leader", name(m.number))
 }
 
 // makeDir makes the member's directory, on a file system of a certain size if

@@ -74,7 +74,7 @@ type Store struct {
 	broken bool // bbolt has panicked and may hold its own locks
 	// suspect: a write has failed, and the store is reopened before the next one.
 	suspect bool
-	opened  *content // what Open has read, until the first Load or write
+	opened  *content // what was read when the file was opened, until the first Load or write
 }
 
 // Open opens the database at path or creates it, readable by its owner only;
@@ -126,13 +126,9 @@ func (s *Store) prepare(known *mark) error {
 	if err := s.take(); err != nil {
 		return err
 	}
-	c, err := scan(s.file)
+	c, err := s.usable(known)
 	if err != nil {
 		return err
-	}
-	if known != nil && c.sequence < known.Sequence {
-		c.found(metaBucket, nil, nil, "the last %d changes are missing; the file was replaced by an older one, or the disk has lost them", known.Sequence-c.sequence)
-		c.sequence = known.Sequence
 	}
 	if err := s.keep(c); err != nil {
 		return err
@@ -143,6 +139,37 @@ func (s *Store) prepare(known *mark) error {
 	s.kept, s.opened = notesOf(c), c
 	s.mark, err = createMark(s.path, mark{schemaVersion, s.state.Sequence})
 	return err
+}
+
+// usable reads what can be served of the file: what its pages lead to, or, if that
+// is no guest, all its records, provided that they are as they were last written.
+func (s *Store) usable(known *mark) (*content, error) {
+	c, err := scan(s.file)
+	if err == nil {
+		err = c.judge(known)
+	}
+	if !errors.Is(err, ErrDamaged) || known == nil {
+		return c, err
+	}
+	whole, salvageErr := salvageWhole(s.file, known.Sequence)
+	if salvageErr != nil {
+		return nil, err
+	}
+	whole.found(nil, nil, nil, "%v; all records were found in it as they were last written", err)
+	return whole, nil
+}
+
+// judge adds what the mark knows to the findings. The error is ErrDamaged if the
+// database is damaged and no guest can be read.
+func (c *content) judge(known *mark) error {
+	if known != nil && c.sequence < known.Sequence {
+		c.found(metaBucket, nil, nil, "the last %d changes are missing; the file was replaced by an older one, or the disk has lost them", known.Sequence-c.sequence)
+		c.sequence = known.Sequence
+	}
+	if len(c.records[string(instancesBucket)]) == 0 && c.expected != 0 {
+		return c.damage()
+	}
+	return nil
 }
 
 // asItIs uses a sound file that could not be rebuilt, for want of room for
@@ -177,9 +204,6 @@ func (s *Store) beginning(known *mark) (bool, error) {
 // an older schema.
 func (s *Store) keep(c *content) error {
 	if len(c.findings) > 0 {
-		if len(c.records[string(instancesBucket)]) == 0 && c.expected != 0 {
-			return fmt.Errorf("%w (%v)", ErrDamaged, c.findings[0])
-		}
 		return setAside(s.path, c, s.log)
 	}
 	if c.schema < schemaVersion {

@@ -53,6 +53,31 @@ func TestOpenRandomDamage(t *testing.T) {
 	}
 }
 
+// TestOpenWhole: while all records are in the file as they were last written, all
+// guests are served, even without the pages that say where the records are.
+func TestOpenWhole(t *testing.T) {
+	h := newHistory(t, guestsInFile, 60)
+	page := os.Getpagesize()
+	free := pagesOfKind(h.content, 0x10)
+	for _, zeroed := range [][]int{{0}, {1}, {0, 1}, free, append([]int{0, 1}, free...)} {
+		damaged := bytes.Clone(h.content)
+		for _, n := range zeroed {
+			clear(damaged[n*page:][:page])
+		}
+		path := h.put(damaged)
+		store, err := Open(path, quiet)
+		if err != nil {
+			t.Errorf("without the pages %d: %v", zeroed, err)
+			continue
+		}
+		table, err := store.Load(t.Context())
+		if err != nil || len(table.Instances) != len(h.now) {
+			t.Errorf("without the pages %d: %d guests, want %d (%v)", zeroed, len(table.Instances), len(h.now), err)
+		}
+		closeStore(t, store)
+	}
+}
+
 // TestOpenCircles opens a database in which a page leads back to itself, or to one
 // that leads to it.
 func TestOpenCircles(t *testing.T) {

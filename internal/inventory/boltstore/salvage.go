@@ -119,6 +119,32 @@ func Salvage(path string) (*Salvaged, error) {
 	return s, nil
 }
 
+// salvageWhole salvages a file that has lost nothing. marked is the last change
+// that the mark knows of. The error is ErrDamaged if anything is uncertain.
+func salvageWhole(file *os.File, marked uint64) (*content, error) {
+	data, release, err := mapped(file)
+	if err != nil || len(data) == 0 {
+		return nil, errors.Join(ErrDamaged, err)
+	}
+	defer release()
+	var s *Salvaged
+	err = catch(func() error {
+		w := gather(pages.New(data, os.Getpagesize()))
+		if w.schema > schemaVersion || w.empty() {
+			return ErrDamaged
+		}
+		s = w.salvage(marked)
+		return nil
+	})
+	if err == nil && !s.Sound() {
+		err = ErrDamaged
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.content, nil
+}
+
 func readWhole(path string) (fs.FileInfo, []byte, error) {
 	seen, err := os.Stat(path)
 	if err != nil {
