@@ -82,6 +82,7 @@ type Instance struct {
 	Hardware
 	Password   string    `json:"password,omitempty"` // that the guest posted, usually encrypted; for the administrator alone
 	Presence   Presence  `json:"presence,omitzero"`
+	Host       string    `json:"host,omitempty"` // that registered it last; empty if there is one host only
 	FirstSeen  time.Time `json:"first_seen"`
 	LastUpdate time.Time `json:"last_update"`
 

@@ -124,6 +124,10 @@ func (inv *Inventory) Settle(ctx context.Context) error {
 // Reload reads the table again from a store that another program has written to. A
 // store that is damaged is written again from memory.
 func (inv *Inventory) Reload(ctx context.Context) error {
+	if inv.shared != nil { // the table follows the other writers anyway
+		_, err := inv.shared.Load(ctx)
+		return err
+	}
 	err := inv.submit(ctx, func(*draft) error { inv.uncertain = true; return nil })
 	if err != nil {
 		return err

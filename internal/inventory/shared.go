@@ -123,15 +123,22 @@ func (inv *Inventory) workOut(waiting []*request) round {
 			r.answers = append(r.answers, answer{req, err, len(r.changes) > 0})
 			continue
 		}
+		if onlyWakes(d.change) { // they can wait for a change that is asked for
+			d.change.Wake = nil
+		}
 		changes := appendChange(r.changes, d.change)
 		if len(r.changes) > 0 && len(changes) > len(r.changes) && !inv.shared.Fits(changes) {
 			break
 		}
-		r.changes, table = changes, d.commit()
+		if len(changes) > len(r.changes) {
+			r.changes, table = changes, d.commit()
+		}
 		r.answers = append(r.answers, answer{req, nil, len(r.changes) > 0})
 	}
 	return r
 }
+
+func onlyWakes(c instance.Change) bool { return len(c.Put)+len(c.Delete)+len(c.Rest) == 0 }
 
 // persistShared commits changes and waits until they are in the snapshot.
 func (inv *Inventory) persistShared(ctx context.Context, changes []instance.Change) error {

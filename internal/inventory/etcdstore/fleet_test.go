@@ -306,6 +306,51 @@ func (h *host) anySequence(t *testing.T, dice *rand.Rand) {
 	}
 }
 
+// TestOwner: libvirt's word on one host concerns the guests of that host. A guest
+// that has moved keeps what it has.
+func TestOwner(t *testing.T) {
+	cluster := etcdtest.Start(t, etcdtest.Options{})
+	on := func(name string) *host {
+		opts := options("10.0.0.0/24")
+		opts.Host = name
+		return newHost(t, connect(t, cluster), opts)
+	}
+	a, b := on("kvm1"), on("kvm2")
+	first, err := a.Observe(t.Context(), dom(1, "web"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	agree(t, []*host{a, b})
+	unchanged := func(what string, err error) {
+		t.Helper()
+		table := agree(t, []*host{a, b})
+		if err != nil || len(table.Instances) != 1 || storetest.Diff(instance.Table{Instances: []instance.Instance{first.Instance}}, table) != "" {
+			t.Errorf("%s: %v: %+v", what, err, table.Instances)
+		}
+	}
+	missed, err := b.Miss(t.Context(), uid(1), false)
+	unchanged("missed on another host", err)
+	if missed {
+		t.Error("a guest of another host is missed")
+	}
+	_, err = b.Unplug(t.Context(), uid(1))
+	unchanged("unplugged on another host", err)
+	_, err = b.Observe(t.Context(), dom(1, "web"), false)
+	unchanged("defined on another host", err)
+
+	moved, err := b.Observe(t.Context(), dom(1, "web"), true)
+	if err != nil || moved.Instance.Host != "kvm2" || moved.Instance.IPv4 != first.Instance.IPv4 || moved.Instance.ID != first.Instance.ID {
+		t.Errorf("moved: %v: %+v", err, moved.Instance)
+	}
+	agree(t, []*host{a, b})
+	if missed, err := a.Miss(t.Context(), uid(1), false); missed || err != nil {
+		t.Errorf("the former host misses it: %v, %v", missed, err)
+	}
+	if missed, err := b.Miss(t.Context(), uid(1), false); !missed || err != nil {
+		t.Errorf("its own host misses it: %v, %v", missed, err)
+	}
+}
+
 // TestLargeChange: one request that is larger than a transaction.
 func TestLargeChange(t *testing.T) {
 	list := hosts(t, 2, options("10.0.0.0/16"))

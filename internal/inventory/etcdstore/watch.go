@@ -14,6 +14,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
 )
 
 const (
@@ -135,6 +136,11 @@ func (s *Store) checkMark(ctx context.Context) (revision int64, id string, err e
 	if err != nil {
 		return 0, "", err
 	}
+	if known == "" {
+		if err := s.checkEmpty(ctx); err != nil {
+			return 0, "", err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	resp, err := s.client.Get(ctx, s.prefix+schemaKey)
@@ -157,6 +163,26 @@ func (s *Store) checkMark(ctx context.Context) (revision int64, id string, err e
 		return 0, "", fmt.Errorf("%w: it is %s, and this host knows %s; choose another prefix, or move the cache of this host away", ErrOther, m.Inventory, known)
 	}
 	return resp.Header.Revision, m.Inventory, nil
+}
+
+// checkEmpty keeps guests that were never in etcd from being replaced.
+func (s *Store) checkEmpty(ctx context.Context) error {
+	table, err := s.cache.Load(ctx)
+	if err == nil && len(table.Instances) > 0 {
+		err = fmt.Errorf("%w: this host's database has %d guests that are not in etcd; export them with the backend bolt, "+
+			"set mdserver.database to a new file, and import them", ErrOther, len(table.Instances))
+	}
+	return err
+}
+
+// Detach notes that a cache is used as a database of its own from now on. Its guests
+// are not replaced by those in etcd later.
+func Detach(ctx context.Context, cache inventory.Store) error {
+	id, err := cache.Note(ctx, inventoryNote)
+	if err != nil || id == "" {
+		return err
+	}
+	return cache.SetNote(ctx, inventoryNote, "")
 }
 
 func (s *Store) createMark(ctx context.Context) (int64, string, error) {
