@@ -101,14 +101,40 @@ func TestCompaction(t *testing.T) {
 	agree(t, []*host{stays, away})
 }
 
+// TestRestored: etcd has gone back to an earlier state.
+func TestRestored(t *testing.T) {
+	h := hosts(t, 1, options("10.0.0.0/24"))[0]
+	if _, err := h.Register(t.Context(), dom(1, "web")); err != nil {
+		t.Fatal(err)
+	}
+	for what, prepare := range map[string]func(*Store, *int64){
+		"an earlier revision": func(_ *Store, revision *int64) { *revision += 1000 },
+		"another cluster":     func(s *Store, _ *int64) { s.cluster = 1 },
+	} {
+		second := openStore(t, h.store.client, prefix, filepath.Join(t.TempDir(), "cache.db"))
+		second.stop() // the test follows etcd itself
+		<-second.done
+		revision := int64(1)
+		prepare(second, &revision)
+		if err := second.check(t.Context(), &revision); err == nil || revision != 0 {
+			t.Errorf("%s: %v, the next revision is %d", what, err, revision)
+		}
+		if err := second.cache.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestUnknownOutcome: the answer to a transaction is lost.
 func TestUnknownOutcome(t *testing.T) {
 	for _, made := range []bool{true, false} {
 		t.Run(fmt.Sprint("made ", made), func(t *testing.T) {
-			h := hosts(t, 1, options("10.0.0.0/24"))[0]
-			agree(t, []*host{h})
-			lossy := &lossyKV{KV: h.store.client.KV, make: made}
-			h.store.client.KV = lossy
+			client := connect(t, etcdtest.Start(t, etcdtest.Options{}))
+			lossy := &lossyKV{KV: client.KV, make: made}
+			through := clientv3.NewCtxClient(t.Context())
+			through.KV, through.Watcher = lossy, client.Watcher
+			h := newHost(t, through, options("10.0.0.0/24"))
+			within(t, 5*time.Second, func() error { err, _ := h.store.Link(); return err })
 			lossy.lose.Store(1)
 			_, err := h.Register(context.Background(), dom(1, "web"))
 			if (err == nil) != made || errors.Is(err, inventory.ErrUncertain) {

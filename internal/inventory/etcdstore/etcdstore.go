@@ -66,9 +66,12 @@ type Store struct {
 	link    link
 	changed chan struct{}
 
-	unsaved []instance.Change // that the cache has refused; for the watching goroutine
-	stop    context.CancelFunc
-	done    chan struct{}
+	// Of the goroutine that follows etcd.
+	unsaved []instance.Change // that the cache has refused
+	cluster uint64            // ID of the cluster
+
+	stop context.CancelFunc
+	done chan struct{}
 }
 
 // Open makes a store of the cache, and starts to follow etcd. It does not wait for

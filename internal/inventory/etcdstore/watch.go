@@ -22,6 +22,9 @@ const (
 	pageSize    = 1000
 	listTimeout = 10 * time.Second // for each page
 	maxPause    = time.Second      // between two attempts
+
+	checkEvery   = 2 * time.Second
+	checkTimeout = 5 * time.Second
 )
 
 // mark is the value of the schema key.
@@ -65,20 +68,56 @@ func (s *Store) follow(ctx context.Context, revision *int64) error {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
 	watch := s.client.Watch(ctx, s.prefix, clientv3.WithPrefix(), clientv3.WithRev(*revision+1), clientv3.WithCreatedNotify())
-	for resp := range watch {
-		if resp.CompactRevision > 0 {
-			*revision = 0
+	check := time.NewTicker(checkEvery)
+	defer check.Stop()
+	for {
+		select {
+		case resp, ok := <-watch:
+			if !ok {
+				return errors.New("the watch has ended")
+			}
+			if err := s.receive(ctx, resp, revision); err != nil {
+				return err
+			}
+		case <-check.C:
+			if err := s.check(ctx, revision); err != nil {
+				return err
+			}
 		}
-		if err := resp.Err(); err != nil {
-			return err
-		}
-		if steps := s.steps(resp.Events); len(steps) > 0 {
-			s.deliver(ctx, steps...)
-			*revision = steps[len(steps)-1].revision
-		}
-		s.found()
 	}
-	return errors.New("the watch has ended")
+}
+
+// receive delivers what a watch has returned.
+func (s *Store) receive(ctx context.Context, resp clientv3.WatchResponse, revision *int64) error {
+	if resp.CompactRevision > 0 {
+		*revision = 0
+	}
+	if err := resp.Err(); err != nil {
+		return err
+	}
+	if steps := s.steps(resp.Events); len(steps) > 0 {
+		s.deliver(ctx, steps...)
+		*revision = steps[len(steps)-1].revision
+	}
+	s.found()
+	return nil
+}
+
+// check asks etcd whether it answers and is still the one that is followed. A watch
+// tells neither: it waits for revisions that a restored etcd reaches much later.
+func (s *Store) check(ctx context.Context, revision *int64) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	resp, err := s.client.Get(ctx, s.prefix+schemaKey)
+	if err != nil {
+		return err
+	}
+	if resp.Header.Revision < *revision || s.cluster != 0 && resp.Header.ClusterId != s.cluster {
+		*revision = 0
+		return errors.New("etcd was replaced, or restored from a backup; the inventory is read again")
+	}
+	s.cluster = resp.Header.ClusterId
+	return nil
 }
 
 // steps are the events by revision. A watch has all events of a revision in one
@@ -144,6 +183,9 @@ func (s *Store) checkMark(ctx context.Context) (revision int64, id string, err e
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	resp, err := s.client.Get(ctx, s.prefix+schemaKey)
+	if err == nil {
+		s.cluster = resp.Header.ClusterId
+	}
 	switch {
 	case err != nil:
 		return 0, "", err
