@@ -117,6 +117,9 @@ type Change struct {
 	Delete []uuid.UUID
 	Rest   []Resting    // addresses that begin to rest
 	Wake   []netip.Addr // addresses that rest no longer
+	// Free are host names, in lower case, that the change relies on: no guest has them
+	// before it, because they would mean the same in DNS as one in Put.
+	Free []string
 }
 
 // Table is all that a store holds.

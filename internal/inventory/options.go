@@ -45,6 +45,8 @@ type rules struct {
 	Options
 	pools    []pools // of Networks, in their order
 	withheld withheld
+	// mostWakes is how many addresses end their quarantine in one change. Zero: all.
+	mostWakes int
 }
 
 // pools are the addresses of one network.
