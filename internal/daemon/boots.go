@@ -106,7 +106,7 @@ func (r recorder) note(guest *instance.Instance, kind string, rendered userdata.
 	case err != nil:
 		r.record.RenderFailed(guest.UUID, kind, err.Error(), userdata.FailedLine(err))
 	default:
-		r.record.Served(guest.UUID, timeline.Document{Kind: kind, Body: rendered.Body, Template: rendered.Template})
+		r.record.Served(guest.UUID, timeline.Document{Kind: kind, Body: rendered.Body, Hash: rendered.Hash, Template: rendered.Template})
 	}
 	return rendered, err
 }

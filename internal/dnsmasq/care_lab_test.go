@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mdserver/internal/dnsmasq/content"
+	"mdserver/internal/dnsmasq/probe"
 	"mdserver/internal/instance"
 )
 
@@ -126,7 +127,7 @@ func TestAnswersThatDiffer(t *testing.T) {
 			must(t, os.WriteFile(l.DNSFile(), []byte(strings.NewReplacer(replace...).Replace(string(text))+"10.122.9.9 read\n"), 0o644))
 			must(t, syscall.Kill(pid, syscall.SIGHUP))
 			l.eventually("dnsmasq has read the altered file", func() bool { return l.lookup("read") != nil })
-			_, err = s.files.restore() // as if nobody had touched it
+			_, err = s.files.Restore() // as if nobody had touched it
 			must(t, err)
 			l.lookAfter(s)
 			l.wantServed(guest)
@@ -143,17 +144,17 @@ func TestOtherConfiguration(t *testing.T) {
 	s := l.start(newGuest(1, "web1"))
 	text, err := os.ReadFile(l.ConfigFile())
 	must(t, err)
-	_, err = s.files.put(l.ConfigFile(), strings.ReplaceAll(string(text), s.pub.config, "another"), true)
+	_, err = s.files.Put(l.ConfigFile(), strings.ReplaceAll(string(text), s.pub.config, "another"), true)
 	must(t, err)
 	first := s.Status().PID
 	must(t, s.runner.restart(t.Context(), syscall.SIGTERM))
 	var other int
 	l.eventually("dnsmasq runs with that configuration", func() bool {
 		other = s.Status().PID
-		texts, err := s.settings.firstAnswer(t.Context())
+		texts, err := probe.FirstAnswer(t.Context(), s.settings.Settings)
 		return other != 0 && other != first && err == nil && slices.Contains(texts, "another")
 	})
-	_, err = s.files.put(l.ConfigFile(), string(text), true)
+	_, err = s.files.Put(l.ConfigFile(), string(text), true)
 	must(t, err)
 	l.eventually("dnsmasq is another one", func() bool {
 		s.CatchUp(t.Context())

@@ -2,6 +2,7 @@ package dnsmasq
 
 import (
 	"context"
+	"strings"
 	"syscall"
 	"time"
 
@@ -53,7 +54,7 @@ func (s *Service) noticeChanges() {
 	if s.pub.unwritten {
 		return
 	}
-	changed := s.files.changed()
+	changed := s.files.Changed()
 	if len(changed) == 0 {
 		return
 	}
@@ -114,4 +115,14 @@ func (s *Service) count(change func(*Status)) {
 	s.state.Lock()
 	defer s.state.Unlock()
 	change(&s.st)
+}
+
+const filesChanged = "dnsmasq's files were changed by another program, mdserver writes them again"
+
+// mostNamed bounds the files that one line of the log names.
+const mostNamed = 5
+
+// named are the fields of the log for a list of files.
+func named(files []string) []any {
+	return []any{"files", strings.Join(files[:min(len(files), mostNamed)], " "), "number", len(files)}
 }

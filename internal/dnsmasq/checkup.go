@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"slices"
 	"strings"
 	"syscall"
@@ -14,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/dnsmasq/content"
+	"mdserver/internal/dnsmasq/probe"
 	"mdserver/internal/nameserver"
 )
 
@@ -39,10 +39,10 @@ func (s *Service) look(ctx context.Context) (finding, error) {
 	s.follow(t)
 	ctx, cancel := s.bound(ctx, lookPatience)
 	defer cancel()
-	texts, err := s.settings.firstAnswer(ctx)
+	texts, err := probe.FirstAnswer(ctx, s.settings.Settings)
 	switch {
 	case err == nil:
-	case errors.Is(err, errNoAddress), errors.Is(err, syscall.ECONNREFUSED) && !s.pub.heard:
+	case errors.Is(err, probe.ErrNoAddress), errors.Is(err, syscall.ECONNREFUSED) && !s.pub.heard:
 		return unreachable, err
 	default:
 		return mute, s.unanswered(t)
@@ -95,7 +95,7 @@ func (s *Service) newestMarker() content.Marker {
 // and returns what is not as it should be. Guests that were found wrong before
 // are in each sample until they are right.
 func (s *Service) examine(ctx context.Context) ([]string, error) {
-	p, err := s.settings.newProber(ctx)
+	p, err := probe.Dial(ctx, s.settings.Settings)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (s *Service) sample() []uuid.UUID {
 func (s *Service) wrongGuests(ctx context.Context, p *nameserver.Client, ids []uuid.UUID) ([]string, error) {
 	var wrong []string
 	for _, id := range ids {
-		unknown, err := unknownName(ctx, p, s.guests[id])
+		unknown, err := probe.UnknownName(ctx, p, s.guests[id])
 		if err != nil {
 			return nil, err
 		}
@@ -157,33 +157,4 @@ func (s *Service) wrongGuests(ctx context.Context, p *nameserver.Client, ids []u
 		}
 	}
 	return wrong, nil
-}
-
-// unknownName returns the first name of a guest that lacks an address, if there is
-// one.
-func unknownName(ctx context.Context, p *nameserver.Client, entries []content.Entry) (string, error) {
-	for _, e := range entries {
-		if ok, err := known(ctx, p, e); err != nil {
-			return "", err
-		} else if !ok {
-			return e.Names[0], nil
-		}
-	}
-	return "", nil
-}
-
-// known reports whether a guest's first name has its addresses.
-func known(ctx context.Context, server *nameserver.Client, e content.Entry) (bool, error) {
-	if len(e.Names) == 0 {
-		return true, nil
-	}
-	for _, addr := range []netip.Addr{e.Lease.Addr, e.Lease6.Addr} {
-		if !addr.IsValid() {
-			continue
-		}
-		if ok, err := server.Has(ctx, e.Names[0], addr); !ok || err != nil {
-			return false, err
-		}
-	}
-	return true, nil
 }

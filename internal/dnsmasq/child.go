@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"mdserver/internal/dnsmasq/content"
+	"mdserver/internal/dnsmasq/files"
+	"mdserver/internal/dnsmasq/lines"
 )
 
 const (
@@ -30,9 +32,9 @@ const (
 // pid-file names and that we did not start, for as long as that one lives.
 type child struct {
 	settings host
-	files    *fileSet
+	files    *files.Set
 	log      *slog.Logger
-	clients  clients
+	clients  lines.Clients
 	ownUser  bool // dnsmasq was started as a user of its own; used by run alone
 	cancel   context.CancelFunc
 	done     chan struct{}
@@ -48,10 +50,10 @@ type child struct {
 	warning  string // why dnsmasq has no user of its own
 }
 
-func startChild(settings host, files *fileSet, log *slog.Logger, clients clients) *child {
+func startChild(settings host, set *files.Set, log *slog.Logger, clients lines.Clients) *child {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &child{
-		settings: settings, files: files, log: log, clients: clients, cancel: cancel,
+		settings: settings, files: set, log: log, clients: clients, cancel: cancel,
 		done: make(chan struct{}), again: make(chan syscall.Signal, 1), changed: make(chan struct{}),
 	}
 	go c.run(ctx)
@@ -94,7 +96,10 @@ func (c *child) standBack(ctx context.Context, alien *process) {
 		c.current = &target{pid: alien.pid, epoch: c.epoch, signal: c.settings.signaller(alien)}
 	})
 	for alien.alive() && ctx.Err() == nil {
-		sleep(ctx, alienPoll)
+		select {
+		case <-ctx.Done():
+		case <-time.After(alienPoll):
+		}
 	}
 	c.update(func() { c.current = nil })
 	if ctx.Err() == nil {
@@ -108,7 +113,7 @@ func (c *child) once(ctx context.Context) (ran time.Duration, err error) {
 	if err := c.stopOrphans(); err != nil {
 		return 0, err
 	}
-	written, err := c.files.restore()
+	written, err := c.files.Restore()
 	if err != nil {
 		c.log.Error("starting dnsmasq, although some of its files are not up to date", "error", err)
 	}
@@ -122,13 +127,13 @@ func (c *child) once(ctx context.Context) (ran time.Duration, err error) {
 	if err := c.settings.test(ctx, start, c.settings.ConfigFile()); err != nil {
 		return 0, err
 	}
-	lines := newLogLines(c.log, c.clients)
-	defer lines.close()
+	output := lines.New(c.log, c.clients)
+	defer output.Close()
 	select {
 	case <-c.again: // what was asked for happens now
 	default:
 	}
-	process, err := start([]string{"--keep-in-foreground", "--log-facility=-", content.ChildRecord, "--conf-file=" + c.settings.ConfigFile()}, lines)
+	process, err := start([]string{"--keep-in-foreground", "--log-facility=-", content.ChildRecord, "--conf-file=" + c.settings.ConfigFile()}, output)
 	if err != nil {
 		return 0, fmt.Errorf("starting dnsmasq: %w", err)
 	}
@@ -146,7 +151,7 @@ func (c *child) once(ctx context.Context) (ran time.Duration, err error) {
 	signal := syscall.SIGTERM
 	select {
 	case err := <-ended:
-		return time.Since(began), lines.explain(err)
+		return time.Since(began), output.Explain(err)
 	case <-ctx.Done():
 	case signal = <-c.again:
 	}
@@ -190,7 +195,7 @@ func (c *child) end(p running, ended <-chan error, signal syscall.Signal) error 
 // the control socket is.
 func (c *child) writePidFile(pid int) {
 	_ = os.Remove(c.settings.PIDFile()) // an earlier version's dnsmasq may have made it
-	if err := os.WriteFile(c.settings.PIDFile(), fmt.Appendln(nil, pid), fileMode); err != nil {
+	if err := os.WriteFile(c.settings.PIDFile(), fmt.Appendln(nil, pid), files.Mode); err != nil {
 		c.log.Warn("dnsmasq's pid-file cannot be written", "error", err)
 	}
 }

@@ -79,8 +79,8 @@ func (s *Service) heal(ctx context.Context, addrs []netip.Addr) error {
 	s.log.Warn("a DHCPDECLINE disabled addresses of guests; making dnsmasq forget it. Either another machine has such an address, "+
 		"or a neighbour forged the message", "addresses", addrs)
 	for e := range s.all() {
-		if s.clients.heard != nil && slices.Contains(addrs, e.Lease6.Addr) {
-			s.clients.heard(e.Lease6.MAC, declineMessage) // the log of DHCPv6 has no MAC
+		if s.clients.OnMessage != nil && slices.Contains(addrs, e.Lease6.Addr) {
+			s.clients.OnMessage(e.Lease6.MAC, declineMessage) // the log of DHCPv6 has no MAC
 		}
 	}
 	began := time.Now()

@@ -18,7 +18,7 @@
 //	tmp/                 files on their way into the others
 //
 // dnsmasq reads them as a user of its own, and owns none of them. Package
-// content decides what they say.
+// content decides what they say, and package files writes them.
 //
 // # How a change becomes live
 //
@@ -33,7 +33,7 @@
 //
 // Both ways end with a marker, an AAAA record in mdserver.invalid whose
 // address is a digest of what was written. When dnsmasq answers with it, the
-// change is live.
+// change is live. Package probe asks for it.
 //
 // A dnsmasq that was started with another configuration, such as the Python
 // mdserver's, knows nothing of the watched directories. It is recognised by a

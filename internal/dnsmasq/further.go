@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"mdserver/internal/dnsmasq/content"
+	"mdserver/internal/dnsmasq/files"
 )
 
 // readFurther reads the administrator's lines, "" for no file.
@@ -26,7 +27,7 @@ func CheckFile(ctx context.Context, binary, path string) error {
 	if _, err := readFurther(path); err != nil {
 		return err
 	}
-	s := host{Settings: content.Settings{Binary: binary}}
+	s := host{Place: files.Place{Settings: content.Settings{Binary: binary}}}
 	return s.test(ctx, s.asServer, path)
 }
 
@@ -36,7 +37,7 @@ func (s host) checkFurther(ctx context.Context) error {
 	if s.Lines == "" {
 		return nil
 	}
-	if err := s.makeDirs(); err != nil {
+	if err := s.MakeDirs(); err != nil {
 		return err
 	}
 	text, _ := s.Configuration()

@@ -70,7 +70,10 @@ func helper() int {
 	caring.Go(func() {
 		for ctx.Err() == nil {
 			s.CatchUp(ctx)
-			sleep(ctx, 200*time.Millisecond)
+			select {
+			case <-ctx.Done():
+			case <-time.After(200 * time.Millisecond):
+			}
 		}
 	})
 	_, _ = io.Copy(io.Discard, os.Stdin)

@@ -5,18 +5,18 @@ import (
 	"path/filepath"
 
 	"mdserver/internal/dnsmasq/content"
+	"mdserver/internal/dnsmasq/files"
 )
 
 // host is dnsmasq on this host: its settings, and what the host says of them.
 type host struct {
-	content.Settings
-	account  *account // of User; nil if there is none
-	linesErr error    // why ConfFile cannot be read
+	files.Place
+	linesErr error // why ConfFile cannot be read
 }
 
 // newHost completes settings by what this host has.
 func newHost(s content.Settings) host {
-	h := host{Settings: s.Complete(), account: lookup(s.User)}
+	h := host{Place: files.Place{Settings: s.Complete(), Account: files.Lookup(s.User)}}
 	h.BaseDir, h.RunDir = absolute(h.BaseDir), absolute(h.RunDir)
 	h.RunsAs, h.RunsAsGroup = h.runsAs()
 	h.Lines, h.linesErr = readFurther(h.ConfFile)
@@ -29,11 +29,11 @@ func newHost(s content.Settings) host {
 // name of its current user.
 func (h host) runsAs() (user, group string) {
 	switch {
-	case h.account != nil:
-		return h.account.name, h.account.group
+	case h.Account != nil:
+		return h.Account.Name, h.Account.Group
 	case h.Mode == content.Child && os.Geteuid() != 0:
-		if own := lookupID(os.Geteuid()); own != nil {
-			return own.name, own.group
+		if own := files.LookupID(os.Geteuid()); own != nil {
+			return own.Name, own.Group
 		}
 	}
 	return h.User, ""

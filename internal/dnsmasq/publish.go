@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mdserver/internal/dnsmasq/content"
+	"mdserver/internal/dnsmasq/probe"
 	"mdserver/internal/instance"
 )
 
@@ -60,7 +61,7 @@ func (s *Service) publish(ctx context.Context, c change) error {
 	}
 	ctx, cancel := s.bound(ctx, limit)
 	defer cancel()
-	if s.files.moved() {
+	if s.files.Moved() {
 		s.pub.stale, s.pub.outlived = true, true
 	}
 	if len(c.past) == 0 && !s.pub.stale && s.hasOptions(c.fresh) && s.watches(ctx, s.runner.peek()) && !s.conflict6(c.fresh) {
@@ -93,8 +94,8 @@ func (s *Service) publishNew(ctx context.Context, fresh []content.Entry) error {
 	name := fmt.Sprintf("%08d", s.pub.number)
 	batch := content.Compact(fresh, "n"+name+"."+content.LiveName, s.pub.config)
 	s.pub.stale = true
-	_, errDHCP := s.files.put(filepath.Join(s.settings.DHCPDir(), name), batch.DHCP, false)
-	_, errDNS := s.files.put(filepath.Join(s.settings.DNSDir(), name), batch.DNS, false)
+	_, errDHCP := s.files.Put(filepath.Join(s.settings.DHCPDir(), name), batch.DHCP, false)
+	_, errDNS := s.files.Put(filepath.Join(s.settings.DNSDir(), name), batch.DNS, false)
 	if err := errors.Join(errDHCP, errDNS); err != nil {
 		s.pub.unwritten = true
 		return err
@@ -133,14 +134,14 @@ func (s *Service) fold() error {
 // watched directories. It reports whether a compact file changed.
 func (s *Service) writeCompact() (bool, error) {
 	files := content.Compact(s.entries(), content.LiveName, fmt.Sprint(s.pub.reloads), s.pub.config, s.options())
-	dhcp, errDHCP := s.files.put(s.settings.DHCPFile(), files.DHCP, true)
-	dns, errDNS := s.files.put(s.settings.DNSFile(), files.DNS, true)
+	dhcp, errDHCP := s.files.Put(s.settings.DHCPFile(), files.DHCP, true)
+	dns, errDNS := s.files.Put(s.settings.DNSFile(), files.DNS, true)
 	if err := errors.Join(errDHCP, errDNS); err != nil {
 		return true, err
 	}
 	s.pub.compact = files.Marker
 	s.pub.small, s.pub.number = nil, 0
-	return dhcp || dns, s.files.emptyWatched()
+	return dhcp || dns, s.files.EmptyWatched()
 }
 
 // bringUp waits until a dnsmasq that was just started or found serves the
@@ -207,7 +208,7 @@ func (s *Service) reload(ctx context.Context, t *target) error {
 	if err := s.confirm(ctx, s.pub.compact); err != nil {
 		return err
 	}
-	return s.settings.releaseLeases(ctx, s.pub.departed)
+	return probe.Release(ctx, s.settings.Settings, s.pub.departed)
 }
 
 // follow takes note that another dnsmasq serves now.
@@ -224,7 +225,7 @@ func (s *Service) hear(ctx context.Context, t *target) error {
 	if s.follow(t); s.pub.heard {
 		return nil
 	}
-	texts, err := s.settings.firstAnswer(ctx)
+	texts, err := probe.FirstAnswer(ctx, s.settings.Settings)
 	if err != nil {
 		return s.deafened(err)
 	}
@@ -250,7 +251,7 @@ func (s *Service) serving(ctx context.Context) (*target, error) {
 
 // confirm waits until dnsmasq answers with the marker of the files.
 func (s *Service) confirm(ctx context.Context, m content.Marker) error {
-	if err := s.settings.await(ctx, m.Name, m.Address); err != nil {
+	if err := probe.Await(ctx, s.settings.Settings, m.Name, m.Address); err != nil {
 		return s.deafened(err)
 	}
 	s.pub.deaf = false
@@ -261,7 +262,7 @@ func (s *Service) confirm(ctx context.Context, m content.Marker) error {
 // deafened explains that dnsmasq does not answer, and remembers whether any
 // process listens: if none does, the next change waits for a shorter time.
 func (s *Service) deafened(err error) error {
-	s.pub.deaf = errors.Is(err, errNoAddress) || errors.Is(err, syscall.ECONNREFUSED)
+	s.pub.deaf = errors.Is(err, probe.ErrNoAddress) || errors.Is(err, syscall.ECONNREFUSED)
 	return fmt.Errorf("dnsmasq has not applied the change (see its log, and `ip address show %s`): %w",
 		s.settings.Interface, err)
 }
@@ -269,14 +270,14 @@ func (s *Service) deafened(err error) error {
 // verify asks for the first name of each guest. dnsmasq has read the file, so
 // what it does not know by now it did not accept.
 func (s *Service) verify(ctx context.Context, fresh []content.Entry) error {
-	p, err := s.settings.newProber(ctx)
+	p, err := probe.Dial(ctx, s.settings.Settings)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
 	var missing []string
 	for _, e := range fresh {
-		ok, err := known(ctx, p, e)
+		ok, err := probe.Known(ctx, p, e)
 		if err != nil {
 			return err
 		}

@@ -14,20 +14,23 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/dnsmasq/content"
+	"mdserver/internal/dnsmasq/files"
+	"mdserver/internal/dnsmasq/lines"
+	"mdserver/internal/dnsmasq/probe"
 	"mdserver/internal/instance"
 )
 
 // Service keeps one network's dnsmasq informed.
 type Service struct {
 	log      *slog.Logger
-	clients  clients
+	clients  lines.Clients
 	declines declines
 
 	// mu lets one of Start, Apply, Reconfigure and Close work at a time.
 	mu       sync.Mutex
 	settings host
 	runner   runner
-	files    *fileSet // nil until they are first written
+	files    *files.Set // nil until they are first written
 	guests   map[uuid.UUID][]content.Entry
 	pub      publication
 	care     care
@@ -90,7 +93,7 @@ func (s *Service) begin(ctx context.Context) error {
 	}
 	if s.settings.Mode == content.Child {
 		clients := s.clients
-		clients.declined = s.declines.note
+		clients.OnLine = s.declines.note
 		s.setRunner(startChild(s.settings, s.files, s.log, clients))
 	} else {
 		s.setRunner(&external{settings: s.settings})
@@ -108,7 +111,7 @@ func (s *Service) begin(ctx context.Context) error {
 // startPatience bounds the wait for a dnsmasq that starts. While the network is
 // down, it does not answer.
 func (s *Service) startPatience() time.Duration {
-	if _, err := s.settings.probeAddress(); err != nil {
+	if _, err := probe.Address(s.settings.Settings); err != nil {
 		return deafPatience
 	}
 	return startPatience + s.reloadPatience()
@@ -119,8 +122,8 @@ func (s *Service) prepare(ctx context.Context) ([]content.Binding, error) {
 	if err := s.settings.Check(); err != nil {
 		return nil, err
 	}
-	s.files = newFileSet(s.settings)
-	if err := s.files.makeDirs(); err != nil {
+	s.files = files.New(s.settings.Place)
+	if err := s.files.MakeDirs(); err != nil {
 		return nil, err
 	}
 	old, err := os.ReadFile(s.settings.DHCPFile())
@@ -225,9 +228,9 @@ func (s *Service) reconfigure(ctx context.Context, settings host, all []instance
 
 // writeAll writes every file, and reports whether one changed.
 func (s *Service) writeAll(configuration string) (bool, error) {
-	errDirs := s.files.makeDirs()
-	conf, errConf := s.files.put(s.settings.ConfigFile(), configuration, true)
-	opts, errOpts := s.files.put(s.settings.OptionsFile(), s.options(), true)
+	errDirs := s.files.MakeDirs()
+	conf, errConf := s.files.Put(s.settings.ConfigFile(), configuration, true)
+	opts, errOpts := s.files.Put(s.settings.OptionsFile(), s.options(), true)
 	s.pub.mtus = s.mtus()
 	hosts, errHosts := s.writeCompact()
 	err := errors.Join(errDirs, errConf, errOpts, errHosts)
@@ -243,7 +246,7 @@ func (s host) tryOut(ctx context.Context, text string) error {
 	if s.Mode != content.Child {
 		return s.checkFurther(ctx)
 	}
-	if err := s.makeDirs(); err != nil {
+	if err := s.MakeDirs(); err != nil {
 		return err
 	}
 	start, _, err := s.starter(false)
@@ -256,7 +259,7 @@ func (s host) tryOut(ctx context.Context, text string) error {
 // testText has dnsmasq check a configuration.
 func (s host) testText(ctx context.Context, start starter, text string) error {
 	candidate := filepath.Join(s.Scratch(), "candidate.conf")
-	if err := os.WriteFile(candidate, []byte(text), fileMode); err != nil {
+	if err := os.WriteFile(candidate, []byte(text), files.Mode); err != nil {
 		return fmt.Errorf("writing dnsmasq's new configuration: %w", err)
 	}
 	defer func() { _ = os.Remove(candidate) }() // else the next start clears it

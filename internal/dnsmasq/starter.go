@@ -33,14 +33,14 @@ type starter func(args []string, output io.Writer) (running, error)
 func (s host) starter(mustLaunch bool) (starter, string, error) {
 	own := uint32(os.Geteuid())
 	switch {
-	case s.account == nil && own == 0:
+	case s.Account == nil && own == 0:
 		return nil, "", fmt.Errorf("there is no user %q for dnsmasq; `mdserver install` creates the user mdserver-dnsmasq", s.User)
-	case s.account == nil:
+	case s.Account == nil:
 		return s.asServer, s.sharedUser(fmt.Sprintf("there is no user %q", s.User)), nil
-	case s.account.uid == own:
+	case s.Account.UID == own:
 		return s.asServer, s.sharedUser("as configured by user in [dnsmasq]"), nil
 	}
-	if err := s.account.reaches(s.BaseDir); err != nil {
+	if err := s.Account.Reaches(s.BaseDir); err != nil {
 		return s.asServer, s.sharedUser(err.Error()), nil
 	}
 	if own == 0 {
@@ -67,8 +67,8 @@ func (s host) launcherReady() error {
 		return fs.ErrNotExist
 	}
 	uid, err := launcher.Socket(s.Launcher).User()
-	if err == nil && uid != s.account.uid {
-		err = fmt.Errorf("the launcher at %s runs as user %d, not as %s", s.Launcher, uid, s.account.name)
+	if err == nil && uid != s.Account.UID {
+		err = fmt.Errorf("the launcher at %s runs as user %d, not as %s", s.Launcher, uid, s.Account.Name)
 	}
 	return err
 }
@@ -93,7 +93,7 @@ func (s host) asServer(args []string, output io.Writer) (running, error) {
 // capabilities that it needs and no others.
 func (s host) asAccount(args []string, output io.Writer) (running, error) {
 	return s.start(&syscall.SysProcAttr{
-		Credential:  &syscall.Credential{Uid: s.account.uid, Gid: s.account.gid},
+		Credential:  &syscall.Credential{Uid: s.Account.UID, Gid: s.Account.GID},
 		AmbientCaps: heldCapabilities(),
 	}, args, output)
 }

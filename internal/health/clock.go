@@ -3,6 +3,8 @@ package health
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -95,16 +97,21 @@ func Synchronised() (synced, known bool) {
 	if InContainer() {
 		return false, false
 	}
-	state, err := unix.Adjtimex(&unix.Timex{})
+	return kernelSays(unix.Adjtimex(&unix.Timex{}))
+}
+
+// kernelSays takes the answer of adjtimex(2).
+func kernelSays(state int, err error) (synced, known bool) {
 	return state != clockError, err == nil
 }
 
 // InContainer reports whether this process runs in a container.
-func InContainer() bool {
-	for _, mark := range containerMarks {
-		if _, err := os.Stat(mark); err == nil {
-			return true
-		}
-	}
-	return false
+func InContainer() bool { return isContainer("/") }
+
+// isContainer looks for the marks below a root directory.
+func isContainer(root string) bool {
+	return slices.ContainsFunc(containerMarks, func(mark string) bool {
+		_, err := os.Stat(filepath.Join(root, mark))
+		return err == nil
+	})
 }

@@ -1,7 +1,10 @@
 package health
 
 import (
-	"strings"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -21,6 +24,10 @@ func TestClockJumps(t *testing.T) {
 		{"a leap second", 2 * time.Second, -time.Second, time.Hour, ""},
 		{"set back", 2 * time.Second, -time.Hour, time.Hour, "the clock was set back by 1h0m0s"},
 		{"set forward", 2 * time.Second, 90 * time.Second, time.Hour, "the clock was set forward by 1m30s"},
+		{"set by just less than a jump", 2 * time.Second, jump + 2*time.Second/slew, time.Hour, ""},
+		{"set by a jump", 2 * time.Second, jump + 2*time.Second/slew + 1, time.Hour, "the clock was set forward by 2s"},
+		{"set when the host had just settled", 2 * time.Second, 9 * time.Hour, settling - 2*time.Second, ""},
+		{"set when the host had settled", 2 * time.Second, 9 * time.Hour, settling - 2*time.Second + 1, "the clock was set forward by 9h0m0s"},
 		{"set for the first time after the boot", 2 * time.Second, 9 * time.Hour, time.Minute, ""},
 	}
 	for _, tt := range tests {
@@ -29,18 +36,18 @@ func TestClockJumps(t *testing.T) {
 			c := newClock(func() time.Time { return wall }, func() time.Duration { return passed }, func() (bool, bool) { return true, true })
 			passed += tt.after
 			wall = wall.Add(tt.after + tt.moved)
-			set := wall
-			for range 2 { // it is reported for a while
-				got := c.Trouble()
-				switch {
-				case tt.want == "" && len(got) != 0, tt.want != "" && (len(got) != 1 || got[0].Message != tt.want || !got[0].Since.Equal(set)):
-					t.Fatalf("%+v, want %q since %s", got, tt.want, set)
-				}
-				passed += time.Minute
-				wall = wall.Add(time.Minute)
+			var want []Trouble
+			if tt.want != "" {
+				want = []Trouble{{Part: "clock", State: Warning, Since: wall, Message: tt.want, Look: []string{"timedatectl"}}}
 			}
-			passed += jumpTold
-			wall = wall.Add(jumpTold)
+			const last = jumpTold - time.Minute - 1
+			for _, pause := range []time.Duration{time.Minute, last, 1} { // it is reported for an hour
+				if got := c.Trouble(); !reflect.DeepEqual(got, want) {
+					t.Fatalf("%+v, want %+v", got, want)
+				}
+				passed += pause
+				wall = wall.Add(pause)
+			}
 			if got := c.Trouble(); len(got) != 0 {
 				t.Errorf("an hour later: %+v", got)
 			}
@@ -48,19 +55,71 @@ func TestClockJumps(t *testing.T) {
 	}
 }
 
+// The clocks of the host pass: the server does not start with a report.
+func TestClockOfTheHost(t *testing.T) {
+	c := NewClock()
+	c.synced = func() (bool, bool) { return true, true }
+	if got := c.Trouble(); len(got) != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestClockNotSynchronised(t *testing.T) {
 	for _, tt := range []struct {
 		synced, known bool
-		want          string
+		want          []Trouble
 	}{
-		{true, true, ""},
-		{false, true, "not synchronised"},
-		{false, false, ""}, // a container
+		{true, true, nil},
+		{false, true, []Trouble{{Part: "clock", State: Warning, Message: "the clock is not synchronised", Look: []string{"timedatectl set-ntp true"}}}},
+		{false, false, nil}, // a container
 	} {
 		c := newClock(time.Now, func() time.Duration { return time.Hour }, func() (bool, bool) { return tt.synced, tt.known })
 		got := c.Trouble()
-		if (len(got) == 0) != (tt.want == "") || len(got) > 0 && (!strings.Contains(got[0].Message, tt.want) || got[0].State != Warning) {
+		if !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("synchronised %v, known %v: %+v", tt.synced, tt.known, got)
+		}
+	}
+}
+
+func TestKernelSays(t *testing.T) {
+	for _, tt := range []struct {
+		state         int
+		err           error
+		synced, known bool
+	}{
+		{0, nil, true, true},
+		{clockError, nil, false, true},
+		{-1, errors.New("operation not permitted"), true, false},
+	} {
+		if synced, known := kernelSays(tt.state, tt.err); known != tt.known || known && synced != tt.synced {
+			t.Errorf("state %d, error %v: synchronised %v, known %v", tt.state, tt.err, synced, known)
+		}
+	}
+}
+
+// Reading the clock's state needs no right, so it is known outside of containers.
+func TestSynchronised(t *testing.T) {
+	container := isContainer("/")
+	if synced, known := Synchronised(); known == container || container && synced {
+		t.Errorf("synchronised %v, known %v; in a container: %v", synced, known, container)
+	}
+	if InContainer() != container {
+		t.Errorf("in a container: %v, want %v", !container, container)
+	}
+}
+
+func TestContainerMarks(t *testing.T) {
+	for _, mark := range []string{"run/systemd/container", ".dockerenv", "run/.containerenv"} {
+		root := t.TempDir()
+		if isContainer(root) {
+			t.Errorf("a host without marks is a container")
+		}
+		file := filepath.Join(root, mark)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, nil, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		if !isContainer(root) {
+			t.Errorf("no container with %s", mark)
 		}
 	}
 }

@@ -15,6 +15,7 @@ func TestMonitor(t *testing.T) {
 	lower := Trouble{Part: "disk", State: Warning, Message: "nearly full: 8 KiB are left"}
 	full := Trouble{Part: "disk", State: Wrong, Message: "full"}
 	early := Trouble{Part: "disk", State: Wrong, Message: "full", Since: at(-9)}
+	late := Trouble{Part: "disk", State: Warning, Message: "nearly full", Since: at(99)} // the clock was set back
 	steps := []struct {
 		minute int
 		found  []Trouble
@@ -29,6 +30,7 @@ func TestMonitor(t *testing.T) {
 		{5, []Trouble{full, low}, Wrong, 4},
 		{6, nil, OK, 6},
 		{7, []Trouble{early}, Wrong, -9},
+		{8, []Trouble{late}, Warning, 8},
 	}
 	for _, step := range steps {
 		parts := m.Observe(at(step.minute), []string{"disk", "log"}, step.found)
@@ -39,7 +41,7 @@ func TestMonitor(t *testing.T) {
 			t.Errorf("minute %d: %+v, want %s since minute %d", step.minute, disk, step.state, step.since)
 		}
 	}
-	if parts := m.Observe(at(8), nil, []Trouble{full}); len(parts) != 1 || len(m.parts) != 1 {
+	if parts := m.Observe(at(9), nil, []Trouble{full}); len(parts) != 1 || len(m.parts) != 1 {
 		t.Errorf("after a part has gone: %+v, remembered: %+v", parts, m.parts)
 	}
 }

@@ -3,6 +3,7 @@ package hostkeys
 import (
 	"bytes"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -113,6 +114,39 @@ func BenchmarkCertify(b *testing.B) {
 	for b.Loop() {
 		if _, err := a.Certify(web, h.directory(), keys, month); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// A certificate is valid for clients whose clocks are behind, has a number of its
+// own, and no more principals than OpenSSH reads.
+func TestCertificateFields(t *testing.T) {
+	h := newHouse(t)
+	a := h.authority()
+	web := h.start(1, "web", "mds")
+	var more []instance.Attachment
+	for n := range 2 * maxPrincipals {
+		more = append(more, instance.Attachment{Network: "mds", MAC: web.MAC, IPv4: netip.AddrFrom4([4]byte{10, 122, byte(1 + n>>8), byte(n)})})
+	}
+	web.Attach(more)
+	before := time.Now().Truncate(time.Second)
+	list, err := a.Certify(web, h.directory(), []ssh.PublicKey{hostKey(t, 1), hostKey(t, 2)}, month)
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%d certificates, %v", len(list), err)
+	}
+	if list[0].Serial == list[1].Serial || list[0].Serial == 0 {
+		t.Errorf("the serial numbers are %d and %d", list[0].Serial, list[1].Serial)
+	}
+	for _, c := range list {
+		from, to := time.Unix(int64(c.ValidAfter), 0), time.Unix(int64(c.ValidBefore), 0)
+		if since := before.Sub(from); since < skew-time.Minute || since > skew || to.Sub(from) != month+skew {
+			t.Errorf("valid from %v to %v", from, to)
+		}
+		if len(c.ValidPrincipals) != 256 || c.ValidPrincipals[0] != "web" {
+			t.Errorf("%d principals, the first is %q", len(c.ValidPrincipals), c.ValidPrincipals[0])
+		}
+		if want := "web " + web.UUID.String() + " " + web.ID; c.KeyId != want {
+			t.Errorf("the id is %q, want %q", c.KeyId, want)
 		}
 	}
 }

@@ -8,10 +8,12 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -299,4 +301,216 @@ func TestRun(t *testing.T) {
 	h.reopen()
 	h.expect(web, hostKey(t, 1))
 	h.expect(db, hostKey(t, 2))
+}
+
+// listening returns what a house's keys log.
+func (h *house) listening() *strings.Builder {
+	var log strings.Builder
+	h.keys.log = slog.New(slog.NewTextHandler(&log, nil))
+	return &log
+}
+
+// A change under one instance-id is a warning, once, and ignored keys are a note.
+func TestWhatIsLogged(t *testing.T) {
+	h := newHouse(t)
+	log := h.listening()
+	web := h.start(1, "web", "mds")
+	for _, step := range []struct {
+		keys []ssh.PublicKey
+		want string
+	}{
+		{[]ssh.PublicKey{hostKey(t, 1)}, ""},
+		{[]ssh.PublicKey{hostKey(t, 1), rsaKey(t, 1024)}, "some ssh host keys of a guest are ignored"},
+		{[]ssh.PublicKey{hostKey(t, 1)}, ""},
+	} {
+		log.Reset()
+		h.keys.Keep(web.UUID, step.keys)
+		if (log.Len() == 0) != (step.want == "") || !strings.Contains(log.String(), step.want) {
+			t.Errorf("logged %q, want %q", log, step.want)
+		}
+	}
+	// changes count by the second
+	record := h.keys.records[web.UUID]
+	record.Since = record.Since.Add(-time.Minute)
+	h.keys.records[web.UUID] = record
+	log.Reset()
+	h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 2)})
+	if want := ssh.FingerprintSHA256(hostKey(t, 2)); strings.Count(log.String(), "level=WARN") != 1 || !strings.Contains(log.String(), "added=["+want+"] removed=["+ssh.FingerprintSHA256(hostKey(t, 1))+"]") {
+		t.Errorf("a change logs %q", log)
+	}
+	log.Reset()
+	h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 2)})
+	if log.Len() > 0 {
+		t.Errorf("the same keys again log %q", log)
+	}
+}
+
+// A report of the same keys counts as a report, and not as a change.
+func TestNext(t *testing.T) {
+	monday := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	tuesday := monday.Add(24 * time.Hour)
+	keys := []ssh.PublicKey{hostKey(t, 1)}
+	first := Record{}.next("i-1", keys, monday)
+	if !first.Since.Equal(monday) || !first.Reported.Equal(monday) || first.InstanceID != "i-1" {
+		t.Errorf("%+v", first)
+	}
+	if again := first.next("i-1", keys, tuesday); !again.Since.Equal(monday) || !again.Reported.Equal(tuesday) || len(again.Changes) != 0 {
+		t.Errorf("%+v", again)
+	}
+	other := first.next("i-1", []ssh.PublicKey{hostKey(t, 2)}, tuesday)
+	if !other.Since.Equal(tuesday) || !other.Reported.Equal(tuesday) || len(other.Changes) != 1 || !other.Changes[0].At.Equal(tuesday) {
+		t.Errorf("%+v", other)
+	}
+	if fresh := other.next("i-2", keys, tuesday); len(fresh.Changes) != 0 || fresh.InstanceID != "i-2" {
+		t.Errorf("%+v", fresh)
+	}
+}
+
+// Only a release and a new instance-id have keys forgotten.
+func TestForget(t *testing.T) {
+	for name, tt := range map[string]struct {
+		event func(old, moved, renewed *instance.Instance) instance.Event
+		kept  bool
+	}{
+		"added":           {func(old, _, _ *instance.Instance) instance.Event { return instance.Event{New: old} }, true},
+		"changed":         {func(old, moved, _ *instance.Instance) instance.Event { return instance.Event{Old: old, New: moved} }, true},
+		"released":        {func(old, _, _ *instance.Instance) instance.Event { return instance.Event{Old: old} }, false},
+		"new instance-id": {func(old, _, renewed *instance.Instance) instance.Event { return instance.Event{Old: old, New: renewed} }, false},
+		// its first report was faster than the event
+		"already reported": {func(old, _, renewed *instance.Instance) instance.Event { return instance.Event{Old: renewed, New: old} }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			old := h.start(1, "web", "mds")
+			h.keys.Keep(old.UUID, []ssh.PublicKey{hostKey(t, 1)})
+			h.save()
+			moved, renewed := *old, *old
+			moved.Hostname, renewed.ID = "moved", "i-renewed"
+			h.keys.Forget([]instance.Event{tt.event(old, &moved, &renewed)})
+			if _, kept := h.keys.records[old.UUID]; kept != tt.kept || h.keys.dirty[old.UUID] == tt.kept {
+				t.Errorf("kept: %v, to be written: %v", kept, h.keys.dirty[old.UUID])
+			}
+		})
+	}
+}
+
+// Notes of others stay, and one that is named like ours is ignored.
+func TestStrangeNotes(t *testing.T) {
+	h := newHouse(t)
+	web := h.start(1, "web", "mds")
+	h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 1)})
+	h.save()
+	strange := []string{notePrefix + "web", "zzz", "another/" + web.UUID.String()}
+	for _, key := range strange {
+		if err := h.store.SetNote(t.Context(), key, "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.reopen()
+	h.expect(web, hostKey(t, 1))
+	if len(h.keys.dirty) != 0 {
+		t.Errorf("to be written: %v", h.keys.dirty)
+	}
+	h.save()
+	for _, key := range strange {
+		if text, err := h.store.Note(t.Context(), key); err != nil || text != "x" {
+			t.Errorf("%s is %q, %v", key, text, err)
+		}
+	}
+}
+
+func TestMostKeys(t *testing.T) {
+	var keys []ssh.PublicKey
+	for n := range maxKeys + 1 {
+		keys = append(keys, hostKey(t, n))
+	}
+	if got, err := Acceptable(keys[:maxKeys]); len(got) != maxKeys || err != nil {
+		t.Errorf("%d keys, %v", len(got), err)
+	}
+	if got, err := Acceptable(keys); len(got) != maxKeys || err == nil || err.Error() != "9 keys, at most 8 are kept" {
+		t.Errorf("%d keys, %v", len(got), err)
+	}
+}
+
+// What was written is not written again, and a write that failed is.
+func TestWriteOnce(t *testing.T) {
+	h := newHouse(t)
+	notes := &counting{Store: h.store}
+	h.keys.notes = notes
+	web, db := h.start(1, "web", "mds"), h.start(2, "db", "mds")
+	h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 1)})
+	h.keys.Keep(db.UUID, []ssh.PublicKey{hostKey(t, 2)})
+	notes.refuse = 2 // the second of two
+	if err := h.keys.write(t.Context()); err == nil || len(h.keys.dirty) != 1 {
+		t.Errorf("%v, to be written: %v", err, h.keys.dirty)
+	}
+	h.save()
+	h.save()
+	if notes.writes != 3 {
+		t.Errorf("%d writes of two notes, of which one failed; want 3", notes.writes)
+	}
+}
+
+// counting are notes that count writes and refuse one.
+type counting struct {
+	inventory.Store
+	writes, refuse int
+}
+
+func (c *counting) SetNote(ctx context.Context, key, text string) error {
+	if c.writes++; c.writes == c.refuse {
+		return errors.New("no space left on device")
+	}
+	return c.Store.SetNote(ctx, key, text)
+}
+
+// Run reports a store that fails once, not in each round, and not that it was ended.
+func TestRunComplains(t *testing.T) {
+	h := newHouse(t)
+	web := h.start(1, "web", "mds")
+	synctest.Test(t, func(t *testing.T) {
+		log := h.listening()
+		h.keys.notes = &failing{Store: nil, fails: 1000}
+		h.keys.wake = make(chan struct{}, 1) // of this bubble
+		h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 1)})
+		ctx, end := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { h.keys.Run(ctx) })
+		time.Sleep(10*pause + pause/2)
+		left := h.keys.notes.(*failing).fails
+		end()
+		running.Wait()
+		if tried := 1000 - left; tried != 11 {
+			t.Errorf("tried %d times in %v", tried, 10*pause)
+		}
+		if n := strings.Count(log.String(), `level=ERROR msg="the ssh host keys of guests were not saved"`); n != 1 {
+			t.Errorf("%d complaints:\n%s", n, log)
+		}
+	})
+}
+
+// unreadable are notes of a store that is broken.
+type unreadable struct{ inventory.Store }
+
+var errBroken = errors.New("input/output error")
+
+func (unreadable) Note(context.Context, string) (string, error)        { return "", errBroken }
+func (unreadable) Notes(context.Context) (map[string]string, error)    { return nil, errBroken }
+func (unreadable) SetNote(_ context.Context, _ string, _ string) error { return errBroken }
+
+// unwritable are notes of a store that only reads.
+type unwritable struct{ inventory.Store }
+
+func (unwritable) SetNote(context.Context, string, string) error { return errBroken }
+
+func TestBrokenStore(t *testing.T) {
+	h := newHouse(t)
+	if keys, err := Open(t.Context(), unreadable{}, h.inv.Snapshot, quiet); keys != nil || !errors.Is(err, errBroken) || err.Error() != "ssh host keys: input/output error" {
+		t.Errorf("keys %v, %v", keys, err)
+	}
+	for _, notes := range []Notes{unreadable{}, unwritable{h.store}} {
+		if a, err := OpenAuthority(t.Context(), notes); a != nil || !errors.Is(err, errBroken) || err.Error() != "ssh host authority: input/output error" {
+			t.Errorf("%T: authority %v, %v", notes, a, err)
+		}
+	}
 }

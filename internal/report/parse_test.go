@@ -118,8 +118,13 @@ func TestParseStatus(t *testing.T) {
 		},
 		{
 			name: "recovered errors, 25.1",
-			body: `{"v1": {"init": {"errors": [], "recoverable_errors": {"WARNING": ["Failed posting event", "b"], "DEPRECATED": ["a"]}, "finished": 1}, "modules-final": {"errors": [], "recoverable_errors": {}, "finished": 2}}}`,
-			want: api.BootEntry{Result: "WARN", Name: "init", Detail: "a; Failed posting event; b"},
+			body: `{"v1": {"init": {"errors": [], "recoverable_errors": {"WARNING": ["c", "b"], "DEPRECATED": ["a"]}, "finished": 1}, "modules-final": {"errors": [], "recoverable_errors": {}, "finished": 2}}}`,
+			want: api.BootEntry{Result: "WARN", Name: "init", Detail: "a; c; b"},
+		},
+		{
+			name: "reports that were lost, 25.1",
+			body: `{"v1": {"init": {"errors": [], "recoverable_errors": {"WARNING": ["Failed posting event: {\"name\": \"init-network\"}. This was caused by: timed out", "Multiple consecutive failures in WebHookHandler. Cancelling all queued events."]}, "finished": 1}, "modules-final": {"errors": [], "finished": 2}}}`,
+			want: api.BootEntry{Result: "SUCCESS"},
 		},
 		{
 			name: "an error beside recovered ones",

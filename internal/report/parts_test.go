@@ -25,14 +25,15 @@ func TestPartsNameTheServer(t *testing.T) {
 		parts := Parts(server)
 		var config struct {
 			Reporting map[string]struct {
-				Type, Endpoint   string
-				Timeout, Retries int
+				Type, Endpoint string
+				Timeout        float64
+				Retries        int
 			}
 		}
 		if err := yaml.Unmarshal(parts[0].Body, &config); err != nil {
 			t.Fatal(err)
 		}
-		if got := config.Reporting["mdserver"]; got.Type != "webhook" || got.Endpoint != want || got.Timeout != 5 || got.Retries != 0 {
+		if got := config.Reporting["mdserver"]; got.Type != "webhook" || got.Endpoint != want || got.Timeout != 0.1 || got.Retries != 0 {
 			t.Errorf("%s: %+v", address, got)
 		}
 		hook := string(parts[1].Body)

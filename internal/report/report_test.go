@@ -114,6 +114,8 @@ func TestAccepted(t *testing.T) {
 	}{
 		{"/mdserver/report", 204, true},
 		{"//mdserver/host-keys", 200, true},
+		{"/mdserver/report", 299, true},
+		{"/mdserver/report", 300, false},
 		{"/mdserver/report", 400, false},
 		{"/mdserver2/report", 200, false},
 		{"/latest/user-data", 200, false},
@@ -158,6 +160,9 @@ func TestRefusedReports(t *testing.T) {
 			headers = []string{tt.header}
 		}
 		w := f.ask(tt.method, tt.from, tt.path, tt.body, headers...)
+		if allow := w.Header().Get("Allow"); (allow == "POST") != (w.Code == http.StatusMethodNotAllowed) {
+			t.Errorf("%s: Allow is %q", tt.name, allow)
+		}
 		if w.Code != tt.status || !strings.HasPrefix(w.Body.String(), tt.text) {
 			t.Errorf("%s: %d %q, want %d %q", tt.name, w.Code, w.Body, tt.status, tt.text)
 		}
@@ -211,8 +216,8 @@ func TestRates(t *testing.T) {
 			t.Fatalf("report %d: %d", i, code)
 		}
 	}
-	if code := send(web); code != http.StatusServiceUnavailable {
-		t.Errorf("one too many: %d", code)
+	if w := f.post(web, "/mdserver/report", stageStarts); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" || !strings.HasPrefix(w.Body.String(), "Too many reports") {
+		t.Errorf("one too many: %d %v %q", w.Code, w.Header(), w.Body)
 	}
 	if code := send(netip.AddrPortFrom(frontendtest.FromSix, 5)); code != http.StatusNoContent {
 		t.Errorf("another guest: %d", code)
@@ -239,7 +244,7 @@ func TestIncompleteReport(t *testing.T) {
 	r.RemoteAddr = web.String()
 	w := httptest.NewRecorder()
 	frontendtest.Serve(f.Reports).ServeHTTP(w, r)
-	if w.Code != http.StatusBadRequest || len(f.record) > 0 {
+	if w.Code != http.StatusBadRequest || !strings.HasPrefix(w.Body.String(), "Report is incomplete") || len(f.record) > 0 {
 		t.Errorf("%d %q, noted %v", w.Code, w.Body, f.record)
 	}
 }
@@ -247,3 +252,15 @@ func TestIncompleteReport(t *testing.T) {
 type errorReader struct{}
 
 func (errorReader) Read([]byte) (int, error) { return 0, http.ErrBodyReadAfterClose }
+
+func TestPrivilegedPort(t *testing.T) {
+	for addr, want := range map[string]bool{
+		"10.122.1.1:1": true, "10.122.1.1:1023": true, "[fd00::1]:22": true,
+		"10.122.1.1:0": false, "10.122.1.1:1024": false, "10.122.1.1:65536": false, "10.122.1.1:": false, "10.122.1.1:x": false,
+		"10.122.1.1:0x10": false, "10.122.1.1": false, "": false,
+	} {
+		if got := fromPrivilegedPort(&http.Request{RemoteAddr: addr}); got != want {
+			t.Errorf("%q: %v, want %v", addr, got, want)
+		}
+	}
+}

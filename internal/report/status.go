@@ -68,10 +68,16 @@ func parseStatus(body []byte) (api.BootEntry, error) {
 
 func appendTroubles(all []trouble, stage string, texts []string) []trouble {
 	for _, text := range texts {
-		all = append(all, trouble{stage, text})
+		if !slices.ContainsFunc(lost, func(warning string) bool { return strings.HasPrefix(text, warning) }) {
+			all = append(all, trouble{stage, text})
+		}
 	}
 	return all
 }
+
+// lost begins the warnings of a webhook whose server was away. They say nothing of
+// the boot (cloudinit/reporting/handlers.py).
+var lost = []string{"Failed posting event: ", "Multiple consecutive failures in WebHookHandler."}
 
 // mostTroubles is how many errors an entry shows.
 const mostTroubles = 3

@@ -2,7 +2,6 @@ package timeline
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"mdserver/internal/api"
@@ -11,8 +10,8 @@ import (
 const (
 	mostBoots   = 20  // of one guest
 	mostEntries = 200 // of one boot
-	// reserved is the room in a boot for libvirt's entries and cloud-init's result. A
-	// guest cannot fill it with other entries.
+	// reserved is the room in a boot for libvirt's entries and cloud-init's results.
+	// Half of it is for libvirt's alone.
 	reserved = 20
 	// sameStart is how much time may pass between two sources' reports of one start.
 	sameStart     = 30 * time.Second
@@ -131,20 +130,34 @@ func (b *boot) running(e api.BootEntry) int {
 	})
 }
 
-// add appends an entry if there is room.
+// add appends an entry if there is room. An entry that is left out is only counted: it
+// causes no work, however many a guest sends.
 func (b *boot) add(e api.BootEntry) {
-	b.changed = true
-	limit := mostEntries - reserved
-	if e.Source == api.FromLibvirt || e.Kind == api.EntryStatus || e.Kind == api.EntryStage && !strings.Contains(e.Name, "/") {
-		limit = mostEntries
-	}
-	if len(b.Entries) >= limit {
+	if len(b.Entries) >= room(e) {
 		b.Dropped++
 		return
 	}
+	b.changed = true
 	e.Revision = 0
 	b.Entries = append(b.Entries, e)
 }
+
+// room is how many entries a boot may have after this one. A guest chooses how many it
+// sends and how its stages are called, so it cannot fill the room of other sources.
+func room(e api.BootEntry) int {
+	switch {
+	case e.Kind == api.EntryStopped || e.Kind == api.EntryCrashed:
+		return mostEntries + 1 // a boot ends once
+	case e.Source == api.FromLibvirt || e.Source == api.FromHook:
+		return mostEntries
+	case e.Kind == api.EntryStatus || e.Kind == api.EntryStage && slices.Contains(stages, e.Name):
+		return mostEntries - reserved/2
+	}
+	return mostEntries - reserved
+}
+
+// stages are cloud-init's, as its reports call them.
+var stages = []string{"init-local", "init-network", "modules-config", finalStage}
 
 func (b *boot) alive(at time.Time) {
 	if at.After(b.Last) {
@@ -168,14 +181,14 @@ func (b *boot) reach(e api.BootEntry) {
 }
 
 // serve notes what the guest was given.
-func (b *boot) serve(d Document, hash string) {
+func (b *boot) serve(d Document) {
 	to := &b.Vendordata
 	if d.Kind == UserdataDocument {
 		to = &b.Userdata
 		b.Template = d.Template
 	}
-	b.changed = b.changed || *to != hash
-	*to = hash
+	b.changed = b.changed || *to != d.Hash
+	*to = d.Hash
 }
 
 // stamp gives all that has changed a revision, and reports whether anything has.

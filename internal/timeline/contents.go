@@ -12,6 +12,7 @@ import (
 type Document struct {
 	Kind     string // UserdataDocument or VendordataDocument
 	Body     []byte
+	Hash     string // SHA-256 of Body in hexadecimal; empty: Served computes it
 	Template string // what it was made from
 }
 
@@ -33,21 +34,23 @@ type contents struct {
 	bytes  int
 }
 
-// add keeps a document and returns its hash.
-func (c *contents) add(body []byte) string {
+func hashOf(body []byte) string {
 	sum := sha256.Sum256(body)
-	hash := hex.EncodeToString(sum[:])
+	return hex.EncodeToString(sum[:])
+}
+
+// add keeps a document by its hash.
+func (c *contents) add(hash string, body []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, known := c.byHash[hash]; known || len(body) > longestContent || c.bytes+len(body) > mostContents {
-		return hash
+		return
 	}
 	if c.byHash == nil {
 		c.byHash = map[string][]byte{}
 	}
 	c.byHash[hash] = bytes.Clone(body)
 	c.bytes += len(body)
-	return hash
 }
 
 func (c *contents) get(hash string) []byte {

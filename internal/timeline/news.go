@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -50,18 +51,34 @@ func (l *Log) Wake() {
 	l.news.publish()
 }
 
+// gathering is how long changes of all guests are gathered before they are returned, so
+// that many who follow all guests cost little while many guests boot.
+const gathering = 100 * time.Millisecond
+
+func sleep(ctx context.Context, pause time.Duration) {
+	select {
+	case <-time.After(pause):
+	case <-ctx.Done():
+	}
+}
+
 // Changed waits until there is a change after a revision, or ctx is done. With guests
-// named, only theirs count, and a Wake. It returns the present revision, and those
+// named, only theirs count, and a Wake; without, changes are gathered for a moment. It returns the present revision, and those
 // guests whose boots have changed.
 func (l *Log) Changed(ctx context.Context, since uint64, of ...uuid.UUID) (revision uint64, changed []uuid.UUID) {
-	for {
+	for gathered := len(of) > 0 || since == 0; ; {
 		wake := l.news.wait()
 		revision = l.news.now()
 		if since > revision { // it is a former server's
 			since = 0
 		}
 		if changed = l.changedSince(since, of); len(changed) > 0 || l.news.woken.Load() > since {
-			return revision, changed
+			if gathered {
+				return revision, changed
+			}
+			sleep(ctx, gathering)
+			gathered = true
+			continue
 		}
 		select {
 		case <-wake:

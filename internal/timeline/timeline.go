@@ -180,12 +180,15 @@ func (l *Log) repeated(id uuid.UUID, e api.BootEntry) bool {
 
 // Served notes what a guest was given as user-data or vendor-data.
 func (l *Log) Served(id uuid.UUID, d Document) {
-	hash := l.contents.add(d.Body)
+	if d.Hash == "" {
+		d.Hash = hashOf(d.Body)
+	}
+	l.contents.add(d.Hash, d.Body)
 	l.change(id, func(g *guest) {
 		if !g.boot.isOpen() {
 			g.begin(l.now())
 		}
-		g.boot.serve(d, hash)
+		g.boot.serve(d)
 	})
 }
 

@@ -2,7 +2,9 @@ package timeline
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -131,18 +133,65 @@ func TestReached(t *testing.T) {
 	}
 }
 
-// A guest that sends much leaves room for what libvirt and cloud-init's end tell.
+// A guest that sends much, of whatever kind and name, leaves room for what others tell.
 func TestEntriesAreBounded(t *testing.T) {
-	l := newLog()
-	l.Start(web1, noon, api.FromLibvirt)
-	for i := range 10 * mostEntries {
-		l.Note(web1, api.BootEntry{At: after(float64(i)), Kind: api.EntryHostKeys, Source: api.FromGuest})
+	for name, tt := range map[string]struct {
+		entry       api.BootEntry
+		most        int  // entries that are kept of these
+		alsoStarted bool // a further start and cloud-init's last stage are kept
+	}{
+		"host keys":           {api.BootEntry{Kind: api.EntryHostKeys}, mostEntries - reserved, true},
+		"stages of any name":  {api.BootEntry{Kind: api.EntryStage, Name: "x"}, mostEntries - reserved, true},
+		"cloud-init's stages": {api.BootEntry{Kind: api.EntryStage, Name: "init-network"}, mostEntries - reserved/2, false},
+		"results":             {api.BootEntry{Kind: api.EntryStatus, Result: api.ResultFail}, mostEntries - reserved/2, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLog()
+			tt.entry.Source = api.FromGuest
+			for i := range 10 * mostEntries {
+				tt.entry.At = after(float64(i) / 1000)
+				l.Note(web1, tt.entry)
+			}
+			if b, _ := l.Present(web1); len(b.Entries) != tt.most || b.Dropped != 10*mostEntries-tt.most {
+				t.Errorf("%d entries, %d dropped, want %d", len(b.Entries), b.Dropped, tt.most)
+			}
+			stage(9, "modules-final", "SUCCESS")(l)
+			start(9, api.FromLibvirt)(l)
+			want := []api.EntryKind{api.EntryStarted}
+			if tt.alsoStarted {
+				want = []api.EntryKind{api.EntryStage, api.EntryStarted}
+			}
+			for i := range mostEntries {
+				l.Note(web1, api.BootEntry{At: after(10 + float64(i)/1000), Kind: api.EntryStarted, Source: api.FromLibvirt})
+			}
+			l.Stop(web1, after(100), api.EntryCrashed, "crashed")
+			b, _ := l.Present(web1)
+			var got []api.EntryKind
+			for _, e := range b.Entries {
+				if e.Name == "modules-final" || e.Kind == api.EntryStarted && !slices.Contains(got, e.Kind) {
+					got = append(got, e.Kind)
+				}
+			}
+			if last := b.Entries[len(b.Entries)-1]; !slices.Equal(slices.Sorted(slices.Values(got)), want) || last.Kind != api.EntryCrashed || len(b.Entries) != mostEntries+1 {
+				t.Errorf("kept %q and at the end %q, of %d entries, want %q", got, last.Kind, len(b.Entries), want)
+			}
+		})
 	}
-	stage(9000, "modules-final", "SUCCESS")(l)
-	stop(9001)(l)
-	b, _ := l.Present(web1)
-	if n := len(b.Entries); n != mostEntries-reserved+2 || b.Entries[n-1].Kind != api.EntryStopped || b.Dropped != 9*mostEntries+reserved+1 {
-		t.Errorf("%d entries, %d dropped, the last is %+v", n, b.Dropped, b.Entries[n-1])
+}
+
+// What is left out causes no writing, and wakes no one.
+func TestDroppedEntriesChangeNothing(t *testing.T) {
+	l := newLog()
+	for range mostEntries {
+		stage(0, "x", "")(l)
+	}
+	before := l.Revision()
+	for range 100 {
+		stage(1, "y", "")(l)
+		l.Note(web1, api.BootEntry{At: after(1), Kind: api.EntryPhoneHome, Source: api.FromGuest})
+	}
+	if got := l.Revision(); got != before {
+		t.Errorf("%d changes", got-before)
 	}
 }
 
@@ -197,6 +246,28 @@ func TestChanged(t *testing.T) {
 	go l.Wake()
 	if again, guests := l.Changed(context.Background(), got); again <= got || guests != nil {
 		t.Errorf("revision %d after %d, guests %v", again, got, guests)
+	}
+}
+
+// Who follows all guests gets many changes in one answer.
+func TestChangesOfAllAreGathered(t *testing.T) {
+	l := newLog()
+	start(0, api.FromLibvirt)(l)
+	revision := l.Revision()
+	const changes = 50
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range changes {
+			stage(float64(i), fmt.Sprintf("modules-final/config-%d", i), "")(l)
+		}
+	}()
+	answers := 0
+	for last := revision + changes; revision < last; answers++ {
+		revision, _ = l.Changed(t.Context(), revision)
+	}
+	if <-done; answers > 5 {
+		t.Errorf("%d answers for %d changes", answers, changes)
 	}
 }
 

@@ -48,7 +48,7 @@ func (r *Renderer) renderParts(ctx context.Context, guest *instance.Instance, na
 		files = append(files, rendered.Template)
 	}
 	body, err := multipart.Join(parts, r.maxSize)
-	return Rendered{body, strings.Join(files, ", ")}, prints, err
+	return Rendered{Body: body, Template: strings.Join(files, ", ")}, prints, err
 }
 
 func (r *Renderer) renderPart(ctx context.Context, budget *stpl.Budget, guest *instance.Instance, name string) (Rendered, []fingerprint, error) {

@@ -33,6 +33,7 @@ var ErrNoTemplate = errors.New("no such template")
 type Rendered struct {
 	Body     []byte // what the guest gets, byte for byte; read only
 	Template string // the file it was made from, several with commas, or "(built-in)"
+	Hash     string // SHA-256 of Body in hexadecimal, made once for many requests; empty for a constant
 }
 
 // Renderer renders user-data under one configuration; a changed configuration
@@ -237,7 +238,7 @@ func (r *Renderer) asJSON(render renderFunc) renderFunc {
 		if err != nil {
 			return Rendered{}, prints, fmt.Errorf("vendordata_template: %w", err)
 		}
-		return Rendered{body, rendered.Template}, prints, nil
+		return Rendered{Body: body, Template: rendered.Template}, prints, nil
 	}
 }
 
@@ -287,7 +288,7 @@ func (r *Renderer) renderTemplate(ctx context.Context, budget *stpl.Budget, gues
 		r.warnOnce(found.name, MarkWarning)
 	}
 	if raw {
-		return Rendered{[]byte(body), found.name}, prints, nil
+		return Rendered{Body: []byte(body), Template: found.name}, prints, nil
 	}
 	tpl, err := r.engine.Compile(found.name, body)
 	if err != nil {
@@ -302,7 +303,7 @@ func (r *Renderer) renderTemplate(ctx context.Context, budget *stpl.Budget, gues
 	if out.Escaped {
 		r.warnOnce(found.name, "HTML escaping changed a value in user-data; write {{!value}}, or set template_escape = none in [mdserver]")
 	}
-	return Rendered{out.Text, found.name}, prints, nil
+	return Rendered{Body: out.Text, Template: found.name}, prints, nil
 }
 
 // warning is what a template was warned of.

@@ -32,6 +32,6 @@ func (r *Renderer) reporting(name string, render renderFunc) renderFunc {
 			r.warnOnce(rendered.Template, "guests do not report their boots: with the request for it, the document would be larger than userdata_size")
 			return rendered, prints, nil
 		}
-		return Rendered{body, rendered.Template}, prints, err
+		return Rendered{Body: body, Template: rendered.Template}, prints, err
 	}
 }

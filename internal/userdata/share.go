@@ -2,6 +2,7 @@ package userdata
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -142,6 +143,7 @@ func (r *Renderer) make(ctx context.Context, want job, render renderFunc) (*resu
 		made.expires = now.Add(min(max(minFailure, failureFactor*now.Sub(made.began)), maxFailure))
 		r.log.Error(want.kind+" failed", "guest", want.guest.Name, "error", made.err)
 	} else {
+		made.rendered.Hash = fmt.Sprintf("%x", sha256.Sum256(made.rendered.Body))
 		r.keepForDebugging(want.document, want.guest, made.rendered)
 	}
 	r.rendered(want.kind, now.Sub(made.began), made.err)

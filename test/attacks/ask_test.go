@@ -71,7 +71,10 @@ func everything(w way, headers ...string) string {
 
 // dial connects a guest with the server from one of its addresses, or from
 // whichever the kernel takes if from is the zero Addr.
-func dial(g *guest, w way, from netip.Addr) (net.Conn, error) {
+func dial(g *guest, w way, from netip.Addr) (net.Conn, error) { return dialFrom(g, w, from, 0) }
+
+// dialFrom also chooses the port; 0 is any above 1023.
+func dialFrom(g *guest, w way, from netip.Addr, port uint16) (net.Conn, error) {
 	zone := ""
 	if w == byLinkLocal {
 		zone = strconv.Itoa(g.index)
@@ -82,7 +85,7 @@ func dial(g *guest, w way, from netip.Addr) (net.Conn, error) {
 		d.Timeout = 5 * time.Second // an honest guest is patient
 	}
 	if from.IsValid() {
-		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from.WithZone(zone), 0))
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from.WithZone(zone), port))
 	}
 	var conn net.Conn
 	err := g.Do(func() (err error) {

@@ -183,57 +183,75 @@ func TestOwnReportingWins(t *testing.T) {
 	}
 }
 
-// A boot goes on without a server that goes away. How long it waits for reports to be
-// sent depends on the load of the machine, so it is only shown.
+// A boot goes on without a server that goes away, whether the host then refuses
+// connections or drops packets. How long the boot waits for reports to be sent depends
+// on the load of the machine, so it is shown, and only much is a failure.
 func TestServerGoesAwayInABoot(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name string
-		root func(*testing.T) string
-		look look
-	}{
-		{"12 NoCloud", chroot, oneOfEach(looks)[2]},
-		{"13 AWS", trixie, oneOfEach(newerLooks())[0]},
+	for name, leave := range map[string]func(*lab.Lab, *lab.Server) error{
+		"stops":         func(_ *lab.Lab, s *lab.Server) error { return s.Stop(10 * time.Second) },
+		"drops packets": func(l *lab.Lab, _ *lab.Server) error { return dropRequests(l) },
 	} {
-		t.Run(tt.name, func(t *testing.T) {
+		t.Run("12 NoCloud "+name, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t)
-			s := startServer(t, l, l.Config().Set("mdserver", "report", "yes").Set("mdserver", "template_escape", "none"))
-			web1 := registerWithParts(t, l, s, "base, script")
-			guest, err := l.AddGuest(suite.ctx, web1.Name, web1.MAC)
-			if err != nil {
-				t.Fatal(err)
-			}
-			gone := make(chan error, 1)
-			go func() { gone <- stopAtFirstReport(l, s) }()
-			boot, err := guest.BootCloudInit(suite.ctx, tt.root(t), tt.look.firmware(web1))
-			if err := errors.Join(err, <-gone); err != nil {
-				t.Fatal(err)
-			}
-			t.Logf("reports that could not be sent and the ends of the stages' processes took %s of %s", boot.Flushing, boot.Total)
-			if len(boot.Errors) > 0 {
-				t.Error("cloud-init has errors:", boot.Errors)
-			}
-			if !strings.Contains(boot.Log, "Failed posting event") {
-				t.Error("the server did not go away in time")
-			}
-			for _, path := range []string{"var/lib/lab/ran", "var/lib/lab/script"} {
-				if _, err := boot.File(path); err != nil {
-					t.Error(err)
-				}
-			}
+			bootWithoutServer(t, chroot(t), oneOfEach(looks)[2], leave)
+		})
+		t.Run("13 AWS "+name, func(t *testing.T) {
+			t.Parallel()
+			bootWithoutServer(t, trixie(t), oneOfEach(newerLooks())[0], leave)
 		})
 	}
 }
 
-// stopAtFirstReport stops a server as soon as a guest has reported something.
-func stopAtFirstReport(l *lab.Lab, s *lab.Server) error {
-	err := lab.Poll(suite.ctx, 2*time.Minute, func(context.Context) error {
+// bootWithoutServer boots a guest whose server leaves at the first report.
+func bootWithoutServer(t *testing.T, root string, look look, leave func(*lab.Lab, *lab.Server) error) {
+	t.Helper()
+	l := newLab(t)
+	s := startServer(t, l, l.Config().Set("mdserver", "report", "yes").Set("mdserver", "template_escape", "none"))
+	web1 := registerWithParts(t, l, s, "base, script")
+	guest, err := l.AddGuest(suite.ctx, web1.Name, web1.MAC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := make(chan error, 1)
+	go func() {
+		err := waitForReport(l)
+		gone <- errors.Join(err, leave(l, s))
+	}()
+	boot, err := guest.BootCloudInit(suite.ctx, root, look.firmware(web1))
+	if err := errors.Join(err, <-gone); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("reports that could not be sent and the ends of the stages' processes took %s of %s", boot.Flushing, boot.Total)
+	if boot.Flushing > 10*time.Second {
+		t.Error("cloud-init waits for a server that is away")
+	}
+	if len(boot.Errors) > 0 {
+		t.Error("cloud-init has errors:", boot.Errors)
+	}
+	if !strings.Contains(boot.Log, "Failed posting event") {
+		t.Error("the server did not go away in time")
+	}
+	for _, path := range []string{"var/lib/lab/ran", "var/lib/lab/script"} {
+		if _, err := boot.File(path); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// waitForReport waits until a guest has reported something.
+func waitForReport(l *lab.Lab) error {
+	return lab.Poll(suite.ctx, 2*time.Minute, func(context.Context) error {
 		text, err := os.ReadFile(l.Path("log", "mdserver-file.log"))
 		if err == nil && !strings.Contains(string(text), "path=/mdserver/report ") {
 			err = errors.New("no report yet")
 		}
 		return err
 	})
-	return errors.Join(err, s.Stop(10*time.Second))
+}
+
+// dropRequests has the host drop all packets that guests send to the server.
+func dropRequests(l *lab.Lab) error {
+	_, err := l.Host.Output(suite.ctx, "nft", "table inet away { chain in { type filter hook input priority -10; tcp dport 80 drop; }; }")
+	return err
 }

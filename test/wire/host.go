@@ -37,6 +37,8 @@ type Host struct {
 	// Said is the MAC that ARP and neighbour discovery are told; nil for MAC.
 	Said net.HardwareAddr
 	Tags []Tag
+	// Port is where the host asks from; 0 for one that any program may use.
+	Port uint16
 	// Before is called before each frame that the host sends, if it is set.
 	Before func()
 }
@@ -51,7 +53,10 @@ type Server struct {
 // Ask opens a connection, sends a request and returns all that comes back until
 // the other end closes, or for a while says nothing.
 func (h *Host) Ask(s Server, request string) (string, error) {
-	c := &conversation{Host: h, server: s, port: uint16(20000 + rand.IntN(40000)), seq: rand.Uint32()}
+	c := &conversation{Host: h, server: s, port: h.Port, seq: rand.Uint32()}
+	if c.port == 0 {
+		c.port = uint16(20000 + rand.IntN(40000))
+	}
 	if err := c.open(); err != nil {
 		return "", err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"go.etcd.io/bbolt"
 
@@ -114,6 +115,7 @@ func (s *Store) write(fn func(*writer) error) error {
 			return nil
 		})
 	})
+	s.nameFile(err)
 	damage := (*panicError)(nil)
 	panicked := errors.As(err, &damage)
 	if err == nil {
@@ -126,6 +128,15 @@ func (s *Store) write(fn func(*writer) error) error {
 	}
 	s.suspect, s.broken = true, panicked
 	return s.wrap("write", s.decide(next, err))
+}
+
+// nameFile gives the file its present name in an error. It was opened under that of
+// a new file.
+func (s *Store) nameFile(err error) {
+	var failed *fs.PathError
+	if errors.As(err, &failed) && failed.Path == s.file.Name() {
+		failed.Path = s.path
+	}
 }
 
 // ready brings the store to a state in which bbolt can write: it trusts its file,

@@ -3,6 +3,7 @@ package watch
 import (
 	"reflect"
 	"testing"
+	"time"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
 	"github.com/google/uuid"
@@ -63,5 +64,58 @@ func TestTogether(t *testing.T) {
 	want := []notice{{id: a, migrated: true}, {id: b, saved: true, happened: []Happening{started, stopped}}}
 	if got := together(notice{id: a}, waiting); !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// The log of a boot shows these texts.
+func TestHappenings(t *testing.T) {
+	type event struct {
+		kind   golibvirt.DomainEventType
+		detail int32
+	}
+	tests := map[event]string{
+		{golibvirt.DomainEventStarted, 0}: "started ",
+		{golibvirt.DomainEventStarted, 1}: "resumed migrated to this host",
+		{golibvirt.DomainEventStarted, 2}: "resumed restored from a file",
+		{golibvirt.DomainEventStarted, 3}: "resumed restored from a snapshot",
+		{golibvirt.DomainEventStarted, 4}: "resumed woken up",
+		{golibvirt.DomainEventStarted, 5}: "started ",
+		{golibvirt.DomainEventStopped, 0}: "stopped shut down",
+		{golibvirt.DomainEventStopped, 1}: "stopped destroyed by the host",
+		{golibvirt.DomainEventStopped, 2}: "crashed it crashed",
+		{golibvirt.DomainEventStopped, 3}: "suspended migrated away",
+		{golibvirt.DomainEventStopped, 4}: "suspended saved to a file",
+		{golibvirt.DomainEventStopped, 5}: "crashed its emulator failed",
+		{golibvirt.DomainEventStopped, 6}: "stopped replaced by a snapshot",
+		{golibvirt.DomainEventStopped, 7}: "stopped to be started again",
+		{golibvirt.DomainEventCrashed, 0}: "crashed its kernel panicked",
+		{golibvirt.DomainEventCrashed, 1}: "crashed its kernel panicked and loaded a crash kernel",
+	}
+	count := 0
+	for _, details := range happenings {
+		count += len(details)
+	}
+	if count != len(tests) {
+		t.Errorf("%d happenings, and %d tests", count, len(tests))
+	}
+	now := time.Now()
+	for e, want := range tests {
+		n := lifecycle(golibvirt.DomainEventLifecycleMsg{Event: int32(e.kind), Detail: e.detail}, now)
+		if len(n.happened) != 1 || string(n.happened[0].Kind)+" "+n.happened[0].Detail != want || !n.happened[0].At.Equal(now) {
+			t.Errorf("event %d with %d: %+v, want %q", e.kind, e.detail, n.happened, want)
+		}
+	}
+}
+
+// What one of several events of a domain says is not lost.
+func TestAddKeepsBoth(t *testing.T) {
+	id := uuid.UUID{1}
+	for _, first := range []bool{true, false} {
+		for _, second := range []bool{true, false} {
+			got := add([]notice{{id: id, migrated: first, saved: first}}, notice{id: id, migrated: second, saved: second})
+			if want := first || second; len(got) != 1 || got[0].migrated != want || got[0].saved != want {
+				t.Errorf("%v and %v make %+v", first, second, got)
+			}
+		}
 	}
 }

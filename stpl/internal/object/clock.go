@@ -21,6 +21,13 @@ type stopwatch struct {
 	base    time.Duration // the thread's processor time when it was bound
 	next    time.Duration // after began: before then no limit can be reached
 	turn    time.Duration // after began: then other goroutines have their turn
+
+	since func(time.Time) time.Duration // the host's clock
+	spent func() time.Duration          // the processor time of the calling thread
+}
+
+func newStopwatch(grace time.Duration) stopwatch {
+	return stopwatch{began: time.Now(), next: grace, turn: turnTime, since: time.Since, spent: threadTime}
 }
 
 // turnTime is how long a render computes before others have their turn. The
@@ -50,7 +57,7 @@ func (s *stopwatch) used() time.Duration {
 	if !s.running {
 		return 0
 	}
-	return threadTime() - s.base
+	return s.spent() - s.base
 }
 
 // check returns an error if the time of the budget is up. It is called when
@@ -58,7 +65,7 @@ func (s *stopwatch) used() time.Duration {
 func (s *stopwatch) check(b *Budget, elapsed time.Duration) error {
 	if !s.running {
 		runtime.LockOSThread()
-		s.running, s.base = true, threadTime()
+		s.running, s.base = true, s.spent()
 	}
 	limit := b.limits.Time
 	used := b.computed + s.used()
@@ -75,7 +82,7 @@ func (s *stopwatch) check(b *Budget, elapsed time.Duration) error {
 // stop unbinds the goroutine and charges the budget.
 func (s *stopwatch) stop(b *Budget) {
 	if !s.running {
-		b.grace -= min(b.grace, time.Since(s.began))
+		b.grace -= min(b.grace, s.since(s.began))
 		return
 	}
 	b.computed += s.used()

@@ -7,7 +7,7 @@ import "time"
 func (t *Thread) TimeLeft() time.Duration {
 	used := t.clock.used()
 	if !t.clock.running {
-		used = time.Since(t.clock.began)
+		used = t.clock.since(t.clock.began)
 	}
 	return t.left.limits.Time - t.left.computed - used
 }

@@ -73,7 +73,7 @@ func NewThread(ctx context.Context, budget Budget, room *Room) *Thread {
 	}
 	return &Thread{
 		left: budget, glance: budget.steps,
-		clock: stopwatch{began: time.Now(), next: budget.grace, turn: turnTime}, ctx: ctx, room: room,
+		clock: newStopwatch(budget.grace), ctx: ctx, room: room,
 	}
 }
 
@@ -118,7 +118,7 @@ func (t *Thread) look() error {
 	if err := t.ctx.Err(); err != nil {
 		return fatal("TimeoutError", "the render was given up: %v", err)
 	}
-	elapsed := time.Since(t.clock.began)
+	elapsed := t.clock.since(t.clock.began)
 	if elapsed >= t.clock.next {
 		if err := t.clock.check(&t.left, elapsed); err != nil {
 			return err

@@ -1,4 +1,4 @@
-package dnsmasq
+package files
 
 import (
 	"errors"
@@ -10,22 +10,24 @@ import (
 	"strconv"
 	"syscall"
 
+	"mdserver/internal/account"
 	"mdserver/internal/dnsmasq/content"
 )
 
-// account is a user of this host with its own group. Further groups that it may
-// be a member of are not meant.
-type account struct {
-	name, group string
-	uid, gid    uint32
+// Account is a user of this host with its own group. Further groups that it may
+// be a member of do not count.
+type Account struct {
+	account.Account
+	Group string
 }
 
-// lookup finds the user that dnsmasq runs as. It is nil if there is none.
-func lookup(name string) *account { return accountOf(user.Lookup(name)) }
+// Lookup finds the user that dnsmasq runs as. It is nil if there is none.
+func Lookup(name string) *Account { return accountOf(user.Lookup(name)) }
 
-func lookupID(uid int) *account { return accountOf(user.LookupId(strconv.Itoa(uid))) }
+// LookupID finds a user by its number. It is nil if there is none.
+func LookupID(uid int) *Account { return accountOf(user.LookupId(strconv.Itoa(uid))) }
 
-func accountOf(u *user.User, err error) *account {
+func accountOf(u *user.User, err error) *Account {
 	if err != nil {
 		return nil
 	}
@@ -35,42 +37,21 @@ func accountOf(u *user.User, err error) *account {
 	if errors.Join(errUID, errGID, errGroup) != nil || !content.PlainText(g.Name) {
 		return nil
 	}
-	return &account{name: u.Username, group: g.Name, uid: uint32(uid), gid: uint32(gid)}
+	return &Account{Account: account.Account{Name: u.Username, UID: uint32(uid), GID: uint32(gid)}, Group: g.Name}
 }
-
-// Rights on a file, as the last three bits of its mode have them.
-const (
-	mayRead  fs.FileMode = 4
-	mayEnter fs.FileMode = 1
-)
 
 // ownerOf is the user that owns a file.
 func ownerOf(info fs.FileInfo) uint32 { return info.Sys().(*syscall.Stat_t).Uid }
 
-// may reports whether the account has a right on a file.
-func (a *account) may(info fs.FileInfo, need fs.FileMode) bool {
-	owner := info.Sys().(*syscall.Stat_t)
-	mode := info.Mode().Perm()
-	switch {
-	case a.uid == 0:
-		return true
-	case owner.Uid == a.uid:
-		mode >>= 6
-	case owner.Gid == a.gid:
-		mode >>= 3
-	}
-	return mode&need == need
-}
-
-// reaches tells why the account cannot enter a directory, if so.
-func (a *account) reaches(dir string) error {
+// Reaches returns why the account cannot enter a directory, if it cannot.
+func (a *Account) Reaches(dir string) error {
 	for ; ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
 		if err != nil {
 			return err
 		}
-		if !a.may(info, mayEnter) {
-			return fmt.Errorf("the user %s cannot enter %s", a.name, dir)
+		if !a.May(info, account.Enter) {
+			return fmt.Errorf("the user %s cannot enter %s", a.Name, dir)
 		}
 		if dir == filepath.Dir(dir) {
 			return nil
@@ -85,16 +66,16 @@ func (a *account) reaches(dir string) error {
 // root gives the directory to the account's group. mdserver's own user has no
 // right to do so; `mdserver install` has done it in the usual place, and any other
 // place is made readable for all users: host names and addresses are no secret.
-func (a *account) share(dir string) error {
+func (a *Account) share(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return fmt.Errorf("sharing dnsmasq's directory: %w", err)
 	}
 	owner, own := ownerOf(info), uint32(os.Geteuid())
-	if own == 0 && a.uid != 0 && (owner == a.uid || !a.may(info, mayRead|mayEnter)) {
-		err = errors.Join(os.Chown(dir, 0, int(a.gid)), os.Chmod(dir, 0o750|fs.ModeSetgid))
-	} else if owner == own && !a.may(info, mayRead|mayEnter) {
-		err = os.Chmod(dir, info.Mode()|mayRead|mayEnter)
+	if own == 0 && a.UID != 0 && (owner == a.UID || !a.May(info, account.Read|account.Enter)) {
+		err = errors.Join(os.Chown(dir, 0, int(a.GID)), os.Chmod(dir, 0o750|fs.ModeSetgid))
+	} else if owner == own && !a.May(info, account.Read|account.Enter) {
+		err = os.Chmod(dir, info.Mode()|account.Read|account.Enter)
 	}
 	if err != nil {
 		return fmt.Errorf("sharing dnsmasq's directory: %w", err)
@@ -103,12 +84,12 @@ func (a *account) share(dir string) error {
 }
 
 // disown takes a directory back that an earlier version gave to the account.
-func (a *account) disown(dir string) error {
+func (a *Account) disown(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return fmt.Errorf("taking dnsmasq's directory back: %w", err)
 	}
-	if os.Geteuid() != 0 || ownerOf(info) != a.uid {
+	if os.Geteuid() != 0 || ownerOf(info) != a.UID {
 		return nil
 	}
 	if err := os.Chown(dir, 0, -1); err != nil {

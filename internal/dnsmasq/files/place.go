@@ -1,4 +1,7 @@
-package dnsmasq
+// Package files keeps dnsmasq's files on disk as they should be: written whole,
+// readable by dnsmasq's user, and written again when others change them. Package
+// content decides what they say.
+package files
 
 import (
 	"bytes"
@@ -7,25 +10,35 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"mdserver/internal/dnsmasq/content"
 )
 
 const (
-	dirMode  = 0o755
-	fileMode = 0o644 // dnsmasq may run as another user; host names are not secret
+	dirMode = 0o755
+	// Mode is that of every file: dnsmasq may run as another user, and host names
+	// are not secret.
+	Mode = 0o644
 )
 
+// Place is where the files of a network's dnsmasq are, and who reads them.
+type Place struct {
+	content.Settings
+	Account *Account // of User; nil if there is none
+}
+
 // dirs are the directories of the files that dnsmasq reads.
-func (s host) dirs() []string {
-	return []string{s.BaseDir, filepath.Dir(s.DHCPFile()), filepath.Dir(s.DNSFile()), s.DHCPDir(), s.DNSDir(), s.Scratch()}
+func (p Place) dirs() []string {
+	return []string{p.BaseDir, filepath.Dir(p.DHCPFile()), filepath.Dir(p.DNSFile()), p.DHCPDir(), p.DNSDir(), p.Scratch()}
 }
 
 // watchedDirs are those in which dnsmasq notices new files by itself.
-func (s host) watchedDirs() []string { return []string{s.DHCPDir(), s.DNSDir()} }
+func (p Place) watchedDirs() []string { return []string{p.DHCPDir(), p.DNSDir()} }
 
-// makeDirs creates what is missing of the directories that dnsmasq needs, and
+// MakeDirs creates what is missing of the directories that dnsmasq needs, and
 // sees to it that the server can use them and dnsmasq's user can read them.
-func (s host) makeDirs() error {
-	for _, dir := range append(s.dirs(), s.RunDir) {
+func (p Place) MakeDirs() error {
+	for _, dir := range append(p.dirs(), p.RunDir) {
 		if err := os.MkdirAll(dir, dirMode); err != nil {
 			return fmt.Errorf("creating dnsmasq's directory: %w", err)
 		}
@@ -33,18 +46,18 @@ func (s host) makeDirs() error {
 			return err
 		}
 	}
-	if s.account == nil {
+	if p.Account == nil {
 		return nil
 	}
-	for _, dir := range s.dirs() {
-		if err := s.account.share(dir); err != nil {
+	for _, dir := range p.dirs() {
+		if err := p.Account.share(dir); err != nil {
 			return err
 		}
 	}
-	if err := s.account.disown(s.RunDir); err != nil {
+	if err := p.Account.disown(p.RunDir); err != nil {
 		return err
 	}
-	return s.makePidDir()
+	return p.makePidDir()
 }
 
 // keepOpen gives the server its own rights on a directory back.
@@ -66,10 +79,10 @@ func keepOpen(dir string) error {
 // makePidDir makes the directory where dnsmasq itself writes its pid-file. It
 // may write there and nowhere else: the control socket is in run_dir. An
 // unprivileged dnsmasq that cannot write the file does without.
-func (s host) makePidDir() error {
-	err := os.MkdirAll(s.PIDDir(), dirMode)
+func (p Place) makePidDir() error {
+	err := os.MkdirAll(p.PIDDir(), dirMode)
 	if err == nil && os.Geteuid() == 0 {
-		err = os.Chown(s.PIDDir(), int(s.account.uid), int(s.account.gid))
+		err = os.Chown(p.PIDDir(), int(p.Account.UID), int(p.Account.GID))
 	}
 	if err != nil {
 		return fmt.Errorf("making the directory of dnsmasq's pid-file: %w", err)
@@ -81,7 +94,7 @@ func (s host) makePidDir() error {
 // files that the server creates.
 func holds(path, content string) bool {
 	info, err := os.Lstat(path)
-	if err != nil || info.Mode() != fileMode || ownerOf(info) != uint32(os.Geteuid()) {
+	if err != nil || info.Mode() != Mode || ownerOf(info) != uint32(os.Geteuid()) {
 		return false
 	}
 	text, err := os.ReadFile(path)
@@ -91,14 +104,14 @@ func holds(path, content string) bool {
 // write puts a file in place by renaming it out of the scratch directory, which is
 // in the same file system and is not watched: dnsmasq never sees half a file.
 // durable is for files that are written seldom.
-func (s host) write(path, content string, durable bool) error {
-	tmp, err := os.CreateTemp(s.Scratch(), "*")
+func (p Place) write(path, content string, durable bool) error {
+	tmp, err := os.CreateTemp(p.Scratch(), "*")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	defer func() { _ = os.Remove(tmp.Name()) }() // gone after the rename
 	_, err = tmp.WriteString(content)
-	err = errors.Join(err, tmp.Chmod(fileMode))
+	err = errors.Join(err, tmp.Chmod(Mode))
 	if durable {
 		err = errors.Join(err, tmp.Sync())
 	}
@@ -114,20 +127,20 @@ func (s host) write(path, content string, durable bool) error {
 // takeAway removes files from the watched directories. They are moved out first
 // and then removed, because dnsmasq does not notice the move: for each file that
 // is removed from a watched directory, it would search its whole cache.
-func (s host) takeAway(paths []string) error {
+func (p Place) takeAway(paths []string) error {
 	for _, path := range paths {
-		away := filepath.Join(s.Scratch(), filepath.Base(filepath.Dir(path))+"."+filepath.Base(path))
+		away := filepath.Join(p.Scratch(), filepath.Base(filepath.Dir(path))+"."+filepath.Base(path))
 		if err := os.Rename(path, away); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("emptying dnsmasq's directory: %w", err)
 		}
 	}
-	return s.clearScratch()
+	return p.clearScratch()
 }
 
-// watchedFiles are the files in the watched directories.
-func (s host) watchedFiles() ([]string, error) {
+// WatchedFiles are the files in the watched directories.
+func (p Place) WatchedFiles() ([]string, error) {
 	var paths []string
-	for _, dir := range s.watchedDirs() {
+	for _, dir := range p.watchedDirs() {
 		files, err := os.ReadDir(dir)
 		if err != nil {
 			return nil, fmt.Errorf("reading dnsmasq's directory: %w", err)
@@ -140,13 +153,13 @@ func (s host) watchedFiles() ([]string, error) {
 }
 
 // clearScratch removes what a killed mdserver may have left.
-func (s host) clearScratch() error {
-	files, err := os.ReadDir(s.Scratch())
+func (p Place) clearScratch() error {
+	files, err := os.ReadDir(p.Scratch())
 	if err != nil {
 		return fmt.Errorf("emptying the scratch directory: %w", err)
 	}
 	for _, file := range files {
-		if err := os.RemoveAll(filepath.Join(s.Scratch(), file.Name())); err != nil {
+		if err := os.RemoveAll(filepath.Join(p.Scratch(), file.Name())); err != nil {
 			return fmt.Errorf("emptying the scratch directory: %w", err)
 		}
 	}

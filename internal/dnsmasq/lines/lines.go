@@ -1,4 +1,6 @@
-package dnsmasq
+// Package lines passes the log of dnsmasq on: with levels, which dnsmasq does not
+// write, and bounded, because its clients can cause any number of lines.
+package lines
 
 import (
 	"bytes"
@@ -27,11 +29,11 @@ const (
 // all other lines of one level.
 var lineLimit = budget.Limit{Burst: 200, PerMinute: 20}
 
-// logLines passes dnsmasq's log on. Written to standard error it carries no
-// level, so the level is found by what the line says.
-type logLines struct {
+// Writer takes what dnsmasq writes to standard error. That has no level, so the
+// level follows from what a line says.
+type Writer struct {
 	log     *slog.Logger
-	clients clients
+	clients Clients
 	budget  *budget.Budget[string]
 
 	mu        sync.Mutex
@@ -39,73 +41,74 @@ type logLines struct {
 	lastError string
 }
 
-// The caller closes it.
-func newLogLines(log *slog.Logger, clients clients) *logLines {
+// New makes a Writer that passes lines to log. The caller closes it.
+func New(log *slog.Logger, clients Clients) *Writer {
 	report := func(about string, left budget.Left) {
 		log.Log(context.Background(), max(left.Level, slog.LevelWarn), "lines of dnsmasq omitted",
 			"about", about, "count", left.Count, "since", left.Since.Format(time.RFC3339))
 	}
-	return &logLines{log: log, clients: clients, budget: budget.New(lineLimit, report)}
+	return &Writer{log: log, clients: clients, budget: budget.New(lineLimit, report)}
 }
 
-func (l *logLines) close() { l.budget.Close() }
+// Close reports the lines that were omitted.
+func (w *Writer) Close() { w.budget.Close() }
 
 // Write takes any piece of the log.
-func (l *logLines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.rest = append(l.rest, p...)
+func (w *Writer) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rest = append(w.rest, p...)
 	for {
-		line, rest, whole := bytes.Cut(l.rest, []byte{'\n'})
+		line, rest, whole := bytes.Cut(w.rest, []byte{'\n'})
 		if !whole && len(line) < longestLine {
 			return len(p), nil
 		}
-		l.pass(string(line[:min(len(line), longestLine)]))
-		l.rest = append(l.rest[:0], rest...)
+		w.pass(string(line[:min(len(line), longestLine)]))
+		w.rest = append(w.rest[:0], rest...)
 	}
 }
 
-func (l *logLines) pass(line string) {
+func (w *Writer) pass(line string) {
 	part, text := splitLine(line)
 	if text == "" {
 		return
 	}
 	if part == "dnsmasq-dhcp" {
-		l.clients.hear(text)
+		w.clients.hear(text)
 	}
 	text = visible.Quotable(text, longestText)
 	level := levelOf(text)
 	if level >= slog.LevelError {
-		l.lastError = text
+		w.lastError = text
 	}
-	about := l.about(text, level)
-	if l.log.Enabled(context.Background(), level) && l.budget.Allow(about, level, time.Now()) {
-		l.log.Log(context.Background(), level, text, "from", part)
+	about := w.about(text, level)
+	if w.log.Enabled(context.Background(), level) && w.budget.Allow(about, level, time.Now()) {
+		w.log.Log(context.Background(), level, text, "from", part)
 	}
 }
 
 // about is the account of a line.
-func (l *logLines) about(text string, level slog.Level) string {
+func (w *Writer) about(text string, level slog.Level) string {
 	if !dhcpEvent.MatchString(text) {
 		return "level " + level.String()
 	}
-	if guest := l.clients.guest(text); guest != "" {
+	if guest := w.clients.guest(text); guest != "" {
 		return guest
 	}
 	return "DHCP clients that are not guests"
 }
 
-// explain adds the last complaint to the exit status.
-func (l *logLines) explain(err error) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// Explain adds dnsmasq's last complaint to its exit status.
+func (w *Writer) Explain(err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if err == nil {
 		err = errors.New("it ended without an error")
 	}
-	if l.lastError == "" {
+	if w.lastError == "" {
 		return fmt.Errorf("dnsmasq ended: %w", err)
 	}
-	return fmt.Errorf("dnsmasq ended: %s: %w", l.lastError, err)
+	return fmt.Errorf("dnsmasq ended: %s: %w", w.lastError, err)
 }
 
 // linePrefix is "dnsmasq: ", "dnsmasq[123]: " or "dnsmasq-dhcp[123]: ".

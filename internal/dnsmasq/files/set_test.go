@@ -1,4 +1,4 @@
-package dnsmasq
+package files
 
 import (
 	"os"
@@ -11,14 +11,14 @@ import (
 )
 
 // newFiles makes a set with one file, and one in a watched directory.
-func newFiles(t *testing.T) (files *fileSet, file, watched string) {
+func newFiles(t *testing.T) (files *Set, file, watched string) {
 	t.Helper()
 	dir := t.TempDir()
-	files = newFileSet(host{Settings: content.Settings{BaseDir: filepath.Join(dir, "dnsmasq"), RunDir: filepath.Join(dir, "run"), NetName: "mds"}})
-	must(t, files.makeDirs())
-	file, watched = files.settings.DHCPFile(), filepath.Join(files.settings.DNSDir(), "00000001")
+	files = New(Place{Settings: content.Settings{BaseDir: filepath.Join(dir, "dnsmasq"), RunDir: filepath.Join(dir, "run"), NetName: "mds"}})
+	must(t, files.MakeDirs())
+	file, watched = files.place.DHCPFile(), filepath.Join(files.place.DNSDir(), "00000001")
 	for _, path := range []string{file, watched} {
-		if written, err := files.put(path, "wanted\n", true); err != nil || !written {
+		if written, err := files.Put(path, "wanted\n", true); err != nil || !written {
 			t.Fatalf("written: %v, %v", written, err)
 		}
 	}
@@ -48,24 +48,24 @@ func TestChangedFiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			files, file, watched := newFiles(t)
-			if changed := files.changed(); len(changed) > 0 {
+			if changed := files.Changed(); len(changed) > 0 {
 				t.Fatalf("changed before anything happened: %v", changed)
 			}
 			damage(t, file, watched)
-			if len(files.changed()) == 0 {
+			if len(files.Changed()) == 0 {
 				t.Error("the change goes unnoticed")
 			}
-			_, err := files.restore()
+			_, err := files.Restore()
 			must(t, err)
 			for _, path := range []string{file, watched} {
 				if !holds(path, "wanted\n") {
 					t.Errorf("%s is not restored", path)
 				}
 			}
-			if changed := files.changed(); len(changed) > 0 {
+			if changed := files.Changed(); len(changed) > 0 {
 				t.Errorf("still changed: %v", changed)
 			}
-			if left, err := files.settings.watchedFiles(); err != nil || !slices.Equal(left, []string{watched}) {
+			if left, err := files.place.WatchedFiles(); err != nil || !slices.Equal(left, []string{watched}) {
 				t.Errorf("watched files %v, %v", left, err)
 			}
 		})
@@ -95,11 +95,11 @@ func exchanged(t *testing.T, _, watched string) {
 // dnsmasq watches the directory that it opened, not its name.
 func TestMovedDirectory(t *testing.T) {
 	files, _, watched := newFiles(t)
-	if files.moved() {
+	if files.Moved() {
 		t.Error("the directory of before is said to be another one")
 	}
 	exchanged(t, "", watched)
-	if !files.moved() {
+	if !files.Moved() {
 		t.Error("another directory goes unnoticed")
 	}
 }
@@ -109,7 +109,7 @@ func TestMovedDirectory(t *testing.T) {
 func TestFilesThatAreRightStay(t *testing.T) {
 	files, file, _ := newFiles(t)
 	before, _ := fileStamp(file)
-	if written, err := files.restore(); err != nil || len(written) > 0 {
+	if written, err := files.Restore(); err != nil || len(written) > 0 {
 		t.Errorf("written: %v, %v", written, err)
 	}
 	if after, _ := fileStamp(file); after != before {
@@ -123,13 +123,13 @@ func TestFileThatCannotBeRestored(t *testing.T) {
 	must(t, os.Remove(file))
 	must(t, os.MkdirAll(filepath.Join(file, "full"), 0o755))
 	must(t, os.Remove(watched))
-	if _, err := files.restore(); err == nil || !strings.Contains(err.Error(), file) {
+	if _, err := files.Restore(); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("the error is %v", err)
 	}
 	if !holds(watched, "wanted\n") {
 		t.Error("the other file is not restored")
 	}
-	if changed := files.changed(); !slices.Contains(changed, file) {
+	if changed := files.Changed(); !slices.Contains(changed, file) {
 		t.Errorf("changed: %v", changed)
 	}
 }

@@ -1,4 +1,4 @@
-package dnsmasq
+package lines
 
 import (
 	"bytes"
@@ -14,10 +14,10 @@ import (
 
 func TestHearDHCP(t *testing.T) {
 	var got []string
-	lines := newLogLines(slog.New(slog.DiscardHandler), clients{heard: func(mac instance.MAC, message string) {
+	lines := New(slog.New(slog.DiscardHandler), Clients{OnMessage: func(mac instance.MAC, message string) {
 		got = append(got, message+" "+mac.String())
 	}})
-	defer lines.close()
+	defer lines.Close()
 	fmt.Fprint(lines, "dnsmasq-dhcp[7]: DHCPDISCOVER(br-mds) 52:54:00:4a:0c:11 no address available\n",
 		"dnsmasq-dhcp: DHCPACK(br-mds) 10.122.0.9 52:54:00:4a:0c:11 web1\n",
 		"dnsmasq-dhcp: DHCP, static leases only on 10.122.0.0, lease time 1d\n",
@@ -29,11 +29,11 @@ func TestHearDHCP(t *testing.T) {
 	}
 }
 
-// Who makes up MACs, or has a client's name printed, leaves the log to others.
+// A client that invents MACs or floods the log leaves room for others.
 func TestFloodOfDHCP(t *testing.T) {
 	var log bytes.Buffer
 	web1 := instance.MAC{0x52, 0x54, 0, 0x4a, 0x0c, 0x11}
-	lines := newLogLines(slog.New(slog.NewTextHandler(&log, nil)), clients{known: func(mac instance.MAC) bool { return mac == web1 }})
+	lines := New(slog.New(slog.NewTextHandler(&log, nil)), Clients{IsGuest: func(mac instance.MAC) bool { return mac == web1 }})
 	for i := range 10_000 {
 		fmt.Fprintf(lines, "dnsmasq-dhcp: DHCPDISCOVER(br-mds) 02:00:00:00:%02x:%02x no address available\n", i>>8, i&0xff)
 		fmt.Fprintf(lines, "dnsmasq-dhcp: DHCPREPLY(br-mds) 00:04:%02x:%02x no addresses available\n", i>>8, i&0xff)
@@ -42,7 +42,7 @@ func TestFloodOfDHCP(t *testing.T) {
 	fmt.Fprint(lines, "dnsmasq-dhcp: DHCPACK(br-mds) 10.122.0.9 52:54:00:4a:0c:11 web1\n",
 		"dnsmasq-dhcp: DHCPREPLY(br-mds) fd00::9 00:01:00:01:2a:bb:cc:dd:52:54:00:4a:0c:11 web1\n",
 		"dnsmasq: failed to bind\n")
-	lines.close()
+	lines.Close()
 	out := log.String()
 	if n := strings.Count(out, "\n"); n > 2*lineLimit.Burst+5 || len(out) > 400_000 {
 		t.Errorf("%d lines of %d bytes", n, len(out))

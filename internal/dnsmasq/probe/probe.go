@@ -1,4 +1,6 @@
-package dnsmasq
+// Package probe asks the dnsmasq of a network what is live, at the addresses where
+// guests ask it.
+package probe
 
 import (
 	"context"
@@ -22,12 +24,12 @@ const (
 	longestPause = 20 * time.Millisecond
 )
 
-// errNoAddress is the state before libvirt has brought the network up.
-var errNoAddress = errors.New("the interface has no address yet")
+// ErrNoAddress is the state before libvirt has brought the network up.
+var ErrNoAddress = errors.New("the interface has no address yet")
 
-// probeAddress is where our dnsmasq answers DNS: an address of its interface,
-// or a loopback or listen address.
-func (s host) probeAddress() (netip.AddrPort, error) {
+// Address is where our dnsmasq answers DNS: an address of its interface, or a
+// loopback or listen address. The error is ErrNoAddress if there is none.
+func Address(s content.Settings) (netip.AddrPort, error) {
 	local := interfaceAddrs(s.Interface)
 	for _, addr := range []netip.Addr{s.Gateway, s.ListenAddress} {
 		if addr.IsValid() && (addr.IsLoopback() || slices.Contains(local, addr)) {
@@ -39,7 +41,7 @@ func (s host) probeAddress() (netip.AddrPort, error) {
 			return netip.AddrPortFrom(addr, dnsPort), nil
 		}
 	}
-	return netip.AddrPort{}, fmt.Errorf("asking dnsmasq on %s: %w", s.Interface, errNoAddress)
+	return netip.AddrPort{}, fmt.Errorf("asking dnsmasq on %s: %w", s.Interface, ErrNoAddress)
 }
 
 func interfaceAddrs(name string) []netip.Addr {
@@ -60,17 +62,18 @@ func interfaceAddrs(name string) []netip.Addr {
 	return addrs
 }
 
-func (s host) newProber(ctx context.Context) (*nameserver.Client, error) {
-	addr, err := s.probeAddress()
+// Dial connects to our dnsmasq. The caller closes the client.
+func Dial(ctx context.Context, s content.Settings) (*nameserver.Client, error) {
+	addr, err := Address(s)
 	if err != nil {
 		return nil, err
 	}
 	return nameserver.Dial(ctx, addr)
 }
 
-// await asks until the name has the address, or the context ends.
-func (s host) await(ctx context.Context, name string, addr netip.Addr) error {
-	_, err := s.askUntil(ctx, name, nameserver.TypeOf(addr), func(a nameserver.Answer) error {
+// Await asks until the name has the address, or the context ends.
+func Await(ctx context.Context, s content.Settings, name string, addr netip.Addr) error {
+	_, err := askUntil(ctx, s, name, nameserver.TypeOf(addr), func(a nameserver.Answer) error {
 		if slices.Contains(a.Addrs, addr) {
 			return nil
 		}
@@ -79,15 +82,15 @@ func (s host) await(ctx context.Context, name string, addr netip.Addr) error {
 	return err
 }
 
-// firstAnswer waits for any answer, and returns what dnsmasq reports about its
+// FirstAnswer waits for any answer, and returns what dnsmasq reports about its
 // configuration.
-func (s host) firstAnswer(ctx context.Context) ([]string, error) {
-	a, err := s.askUntil(ctx, content.ConfigName, dnsmessage.TypeTXT, func(nameserver.Answer) error { return nil })
+func FirstAnswer(ctx context.Context, s content.Settings) ([]string, error) {
+	a, err := askUntil(ctx, s, content.ConfigName, dnsmessage.TypeTXT, func(nameserver.Answer) error { return nil })
 	return a.Texts, err
 }
 
 // askUntil asks until an answer is as wanted, or the context ends.
-func (s host) askUntil(ctx context.Context, name string, kind dnsmessage.Type, want func(nameserver.Answer) error) (nameserver.Answer, error) {
+func askUntil(ctx context.Context, s content.Settings, name string, kind dnsmessage.Type, want func(nameserver.Answer) error) (nameserver.Answer, error) {
 	var p *nameserver.Client
 	defer func() { p.Close() }()
 	var last error
@@ -95,7 +98,7 @@ func (s host) askUntil(ctx context.Context, name string, kind dnsmessage.Type, w
 		var a nameserver.Answer
 		var err error
 		if p == nil {
-			p, err = s.newProber(ctx)
+			p, err = Dial(ctx, s)
 		}
 		if err == nil {
 			if a, err = p.Ask(ctx, name, kind); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -112,18 +115,10 @@ func (s host) askUntil(ctx context.Context, name string, kind dnsmessage.Type, w
 		if ctx.Err() == nil || last == nil {
 			last = err
 		}
-		sleep(ctx, pause)
-		if ctx.Err() != nil {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
 			return nameserver.Answer{}, fmt.Errorf("%w: %w", context.Cause(ctx), last)
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
 	}
 }

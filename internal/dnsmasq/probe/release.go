@@ -1,4 +1,4 @@
-package dnsmasq
+package probe
 
 import (
 	"context"
@@ -11,19 +11,19 @@ import (
 	"mdserver/internal/dnsmasq/content"
 )
 
-// releaseLeases makes dnsmasq forget leases whose guests are gone or have
+// Release makes dnsmasq forget leases whose guests are gone or have
 // moved, by the DHCPRELEASE that the guests never sent. Otherwise it would
 // refuse the address to its next owner until the lease has run out, and keep
 // serving the old owner's name. A lease that does not exist is no harm.
 //
 // dnsmasq takes one DHCP message and then answers DNS in turn, so the answer
 // to a query that was sent after the release follows it by one round.
-func (s host) releaseLeases(ctx context.Context, leases []content.Binding) error {
+func Release(ctx context.Context, s content.Settings, leases []content.Binding) error {
 	if len(leases) == 0 {
 		return nil
 	}
-	server := s.serverID()
-	p, err := s.newProber(ctx)
+	server := serverID(s)
+	p, err := Dial(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -40,9 +40,9 @@ func (s host) releaseLeases(ctx context.Context, leases []content.Binding) error
 	return err
 }
 
-// serverID is by what name dnsmasq goes among its DHCP clients: the address
-// of its interface within the network.
-func (s host) serverID() netip.Addr {
+// serverID identifies dnsmasq to its DHCP clients: the address of its interface
+// within the network.
+func serverID(s content.Settings) netip.Addr {
 	local := interfaceAddrs(s.Interface)
 	if i := slices.IndexFunc(local, s.Network.Contains); i >= 0 && !slices.Contains(local, s.Gateway) {
 		return local[i]

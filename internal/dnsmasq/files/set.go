@@ -1,4 +1,4 @@
-package dnsmasq
+package files
 
 import (
 	"errors"
@@ -8,29 +8,29 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 )
 
-// fileSet is what dnsmasq's files should hold. The Service decides it. Others
-// may change, remove or lock the files; the child brings them back before each
-// start of dnsmasq, and the Service when it finds them changed.
+// Set is what dnsmasq's files should hold. The owner decides it. Others
+// may change, remove or lock the files; Restore brings them back before each
+// start of dnsmasq, and Put when Changed finds a change.
 //
-// The Service looks every few seconds, by the metadata of the files. inotify
+// Changed is called every few seconds, and compares the metadata of the files. inotify
 // would tell sooner, but dnsmasq reads most of the files at a start or a reload
 // only, before which they are compared anyway, and a watch ends with the
 // directory that is removed.
-type fileSet struct {
-	settings host // for the files' places and rights
+type Set struct {
+	place Place
 
 	mu    sync.Mutex
 	texts map[string]string // by path
 	seen  map[string]stamp  // the files and directories when they were last as they should be
 }
 
-func newFileSet(s host) *fileSet {
-	return &fileSet{settings: s, texts: map[string]string{}, seen: map[string]stamp{}}
+// New makes an empty Set, and touches no file.
+func New(place Place) *Set {
+	return &Set{place: place, texts: map[string]string{}, seen: map[string]stamp{}}
 }
 
 // stamp is a file's metadata. Its change time cannot be set back.
@@ -62,37 +62,37 @@ func stampOf(path string, lookUp func(string) (fs.FileInfo, error)) (stamp, bool
 func fileStamp(path string) (stamp, bool) { return stampOf(path, os.Lstat) }
 func dirStamp(path string) (stamp, bool)  { return stampOf(path, os.Stat) }
 
-// makeDirs makes the directories as they should be.
-func (f *fileSet) makeDirs() error {
+// MakeDirs makes the directories as they should be.
+func (f *Set) MakeDirs() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.makeDirsLocked()
 }
 
-func (f *fileSet) makeDirsLocked() error {
-	if err := f.settings.makeDirs(); err != nil {
+func (f *Set) makeDirsLocked() error {
+	if err := f.place.MakeDirs(); err != nil {
 		return err
 	}
-	for _, dir := range f.settings.dirs() {
+	for _, dir := range f.place.dirs() {
 		f.seen[dir], _ = dirStamp(dir)
 	}
 	return nil
 }
 
-// put sets what a file should hold, and writes it if it does not. It reports
+// Put sets what a file should hold, and writes it if it does not. It reports
 // whether it did.
-func (f *fileSet) put(path, text string, durable bool) (bool, error) {
+func (f *Set) Put(path, text string, durable bool) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.texts[path] = text
 	return f.putLocked(path, text, durable)
 }
 
-func (f *fileSet) putLocked(path, text string, durable bool) (bool, error) {
+func (f *Set) putLocked(path, text string, durable bool) (bool, error) {
 	changed := !holds(path, text)
 	if changed {
 		delete(f.seen, path)
-		if err := f.settings.write(path, text, durable); err != nil {
+		if err := f.place.write(path, text, durable); err != nil {
 			return true, err
 		}
 	}
@@ -100,12 +100,12 @@ func (f *fileSet) putLocked(path, text string, durable bool) (bool, error) {
 	return changed, nil
 }
 
-// emptyWatched leaves no file in the watched directories.
-func (f *fileSet) emptyWatched() error {
+// EmptyWatched leaves no file in the watched directories.
+func (f *Set) EmptyWatched() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for path := range f.texts {
-		if slices.Contains(f.settings.watchedDirs(), filepath.Dir(path)) {
+		if slices.Contains(f.place.watchedDirs(), filepath.Dir(path)) {
 			delete(f.texts, path)
 			delete(f.seen, path)
 		}
@@ -114,25 +114,25 @@ func (f *fileSet) emptyWatched() error {
 }
 
 // strangers are files in the watched directories that should not be there.
-func (f *fileSet) strangers() ([]string, error) {
-	paths, err := f.settings.watchedFiles()
+func (f *Set) strangers() ([]string, error) {
+	paths, err := f.place.WatchedFiles()
 	return slices.DeleteFunc(paths, func(path string) bool {
 		_, wanted := f.texts[path]
 		return wanted
 	}), err
 }
 
-func (f *fileSet) removeStrangers() error {
+func (f *Set) removeStrangers() error {
 	paths, err := f.strangers()
 	if err != nil {
 		return err
 	}
-	return f.settings.takeAway(paths)
+	return f.place.takeAway(paths)
 }
 
-// restore brings directories and files back to what they should be, for a
+// Restore brings directories and files back to what they should be, for a
 // dnsmasq that is about to start. It returns the files that had to be written.
-func (f *fileSet) restore() (written []string, err error) {
+func (f *Set) Restore() (written []string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.makeDirsLocked(); err != nil {
@@ -152,13 +152,13 @@ func (f *fileSet) restore() (written []string, err error) {
 	return written, nil
 }
 
-// changed lists the files and directories that others have changed, removed or
+// Changed lists the files and directories that others have changed, removed or
 // added since they were as they should be.
-func (f *fileSet) changed() []string {
+func (f *Set) Changed() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var list []string
-	for _, dir := range f.settings.dirs() {
+	for _, dir := range f.place.dirs() {
 		if now, ok := dirStamp(dir); !ok || now != f.seen[dir] {
 			list = append(list, dir)
 		}
@@ -175,24 +175,14 @@ func (f *fileSet) changed() []string {
 	return append(list, added...)
 }
 
-// moved reports whether a watched directory is another one than before. dnsmasq
+// Moved reports whether a watched directory is another one than before. dnsmasq
 // watches the old one until it is restarted.
-func (f *fileSet) moved() bool {
+func (f *Set) Moved() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.ContainsFunc(f.settings.watchedDirs(), func(dir string) bool {
+	return slices.ContainsFunc(f.place.watchedDirs(), func(dir string) bool {
 		now, _ := dirStamp(dir)
 		before := f.seen[dir]
 		return now.dev != before.dev || now.ino != before.ino
 	})
-}
-
-const filesChanged = "dnsmasq's files were changed by another program, mdserver writes them again"
-
-// mostNamed bounds the files that one line of the log names.
-const mostNamed = 5
-
-// named are the fields of the log for a list of files.
-func named(files []string) []any {
-	return []any{"files", strings.Join(files[:min(len(files), mostNamed)], " "), "number", len(files)}
 }

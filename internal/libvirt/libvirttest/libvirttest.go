@@ -1,0 +1,332 @@
+// Package libvirttest is a libvirt for tests that need neither root nor libvirt's
+// daemons. It speaks libvirt's protocol on a socket, as far as reading domains and
+// networks goes: src/rpc/virnetprotocol.x and src/remote/remote_protocol.x.
+package libvirttest
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	golibvirt "github.com/digitalocean/go-libvirt"
+	"github.com/google/uuid"
+)
+
+// Domain is a domain that the server has.
+type Domain struct {
+	UUID    uuid.UUID
+	Name    string
+	XML     string
+	Running bool
+}
+
+// Server is a libvirt. Make one with New.
+type Server struct {
+	Socket string // where it listens
+
+	mu       sync.Mutex
+	domains  []Domain
+	bridges  map[string]string // by network
+	refused  map[Procedure]golibvirt.ErrorNumber
+	calls    map[Procedure]int
+	conns    map[net.Conn][]int32 // the events that each asked for
+	silenced bool
+}
+
+// Procedure is the number of a call.
+type Procedure uint32
+
+// The calls that the server answers.
+const (
+	ConnectOpen       Procedure = 1
+	DomainGetXML      Procedure = 14
+	DomainLookup      Procedure = 24
+	NetworkGetBridge  Procedure = 45
+	NetworkLookup     Procedure = 46
+	AuthList          Procedure = 66
+	GetLibVersion     Procedure = 157
+	ListAllDomains    Procedure = 273
+	RegisterEvents    Procedure = 316
+	DeregisterEvents  Procedure = 317
+	lifecycleCallback Procedure = 318
+)
+
+const (
+	program     = 0x20008086
+	version     = 1
+	typeReply   = 1
+	typeMessage = 2
+	statusOK    = 0
+	statusError = 1
+	headerSize  = 28 // with the length before it
+)
+
+// New starts a server that has neither domains nor networks. It ends with the test.
+func New(t testing.TB) *Server {
+	t.Helper()
+	s := &Server{
+		Socket:  filepath.Join(shortDir(t), "libvirt-sock"),
+		bridges: map[string]string{}, refused: map[Procedure]golibvirt.ErrorNumber{},
+		calls: map[Procedure]int{}, conns: map[net.Conn][]int32{},
+	}
+	listener, err := net.Listen("unix", s.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			s.mu.Lock()
+			s.conns[conn] = nil
+			s.mu.Unlock()
+			serving.Go(func() { s.serve(conn) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		s.HangUp()
+		serving.Wait()
+	})
+	return s
+}
+
+// shortDir makes a directory without the test's name in its path: the path of a
+// socket has 107 bytes at most.
+func shortDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "libvirt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// Define adds a domain, or changes the one with the same UUID.
+func (s *Server) Define(d Domain) {
+	s.Undefine(d.UUID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.domains = append(s.domains, d)
+}
+
+// Undefine removes a domain.
+func (s *Server) Undefine(id uuid.UUID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.domains = slices.DeleteFunc(s.domains, func(d Domain) bool { return d.UUID == id })
+}
+
+// SetBridge gives a network a bridge.
+func (s *Server) SetBridge(network, bridge string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bridges[network] = bridge
+}
+
+// Refuse has a call fail with an error; 0 ends that.
+func (s *Server) Refuse(call Procedure, with golibvirt.ErrorNumber) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused[call] = with
+}
+
+// Silence has the server answer no calls, or answer again.
+func (s *Server) Silence(silent bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silenced = silent
+}
+
+// Calls returns how often a call was made.
+func (s *Server) Calls(call Procedure) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[call]
+}
+
+// Connections returns the number of clients.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// HangUp closes all connections.
+func (s *Server) HangUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for conn := range s.conns {
+		_ = conn.Close()
+	}
+}
+
+// Lifecycle sends an event of a domain's life to all who asked for such events.
+func (s *Server) Lifecycle(id uuid.UUID, event golibvirt.DomainEventType, detail int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	const topic = int32(golibvirt.DomainEventIDLifecycle)
+	for conn, topics := range s.conns {
+		if slices.Contains(topics, topic) {
+			var body payload
+			body.number(topic) // the server uses an event's number as that of the callback
+			body.domain(Domain{UUID: id})
+			body.number(int32(event))
+			body.number(detail)
+			_, _ = conn.Write(packet(lifecycleCallback, typeMessage, 0, statusOK, body.Bytes()))
+		}
+	}
+}
+
+// serve answers the calls of one connection until it ends.
+func (s *Server) serve(conn net.Conn) {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.conns, conn)
+		_ = conn.Close()
+	}()
+	for {
+		head := make([]byte, headerSize)
+		if _, err := io.ReadFull(conn, head); err != nil {
+			return
+		}
+		arguments := make([]byte, binary.BigEndian.Uint32(head)-headerSize)
+		if _, err := io.ReadFull(conn, arguments); err != nil {
+			return
+		}
+		call, serial := Procedure(binary.BigEndian.Uint32(head[12:])), binary.BigEndian.Uint32(head[20:])
+		if err := s.answer(conn, call, serial, arguments); err != nil {
+			return
+		}
+	}
+}
+
+var errProtocol = errors.New("a call that the server does not know")
+
+func (s *Server) answer(conn net.Conn, call Procedure, serial uint32, arguments []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls[call]++
+	if s.silenced {
+		return nil
+	}
+	var body payload
+	failed := s.refused[call]
+	if failed == 0 {
+		var err error
+		if failed, err = s.reply(conn, call, arguments, &body); err != nil {
+			return err
+		}
+	}
+	status := uint32(statusOK)
+	if failed != 0 {
+		status = statusError
+		body = payload{}
+		body.number(int32(failed))
+		body.number(0) // the part of libvirt
+		body.number(1) // there is a message
+		body.text("refused by the test")
+		body.number(2) // an error
+	}
+	_, err := conn.Write(packet(call, typeReply, serial, status, body.Bytes()))
+	return err
+}
+
+// reply answers a call. A number other than 0 is libvirt's error.
+func (s *Server) reply(conn net.Conn, call Procedure, arguments []byte, body *payload) (golibvirt.ErrorNumber, error) {
+	switch call {
+	case ConnectOpen, DeregisterEvents:
+	case AuthList:
+		body.number(0)
+	case GetLibVersion:
+		body.number(0)
+		body.number(9_000_000)
+	case ListAllDomains:
+		body.number(int32(len(s.domains)))
+		for _, d := range s.domains {
+			body.domain(d)
+		}
+		body.number(int32(len(s.domains)))
+	case DomainLookup:
+		d, ok := s.find(uuid.UUID(arguments[:16]))
+		if !ok {
+			return golibvirt.ErrNoDomain, nil
+		}
+		body.domain(d)
+	case DomainGetXML:
+		d, ok := s.find(uuid.UUID(arguments[len(arguments)-24:][:16])) // before the id and the flags
+		if !ok {
+			return golibvirt.ErrNoDomain, nil
+		}
+		body.text(d.XML)
+	case NetworkLookup:
+		name := string(arguments[4:][:binary.BigEndian.Uint32(arguments)])
+		if _, ok := s.bridges[name]; !ok {
+			return golibvirt.ErrNoNetwork, nil
+		}
+		body.text(name)
+		body.Write(make([]byte, 16))
+	case NetworkGetBridge:
+		bridge := s.bridges[string(arguments[4:][:binary.BigEndian.Uint32(arguments)])]
+		if bridge == "" {
+			return golibvirt.ErrInternalError, nil
+		}
+		body.text(bridge)
+	case RegisterEvents:
+		topic := int32(binary.BigEndian.Uint32(arguments))
+		s.conns[conn] = append(s.conns[conn], topic)
+		body.number(topic)
+	default:
+		return 0, errProtocol
+	}
+	return 0, nil
+}
+
+func (s *Server) find(id uuid.UUID) (Domain, bool) {
+	i := slices.IndexFunc(s.domains, func(d Domain) bool { return d.UUID == id })
+	if i < 0 {
+		return Domain{}, false
+	}
+	return s.domains[i], true
+}
+
+// payload is the body of a packet, in XDR (RFC 4506).
+type payload struct{ bytes.Buffer }
+
+func (p *payload) number(n int32) { _ = binary.Write(p, binary.BigEndian, n) }
+
+func (p *payload) text(s string) {
+	p.number(int32(len(s)))
+	p.WriteString(s)
+	p.Write(make([]byte, -len(s)&3))
+}
+
+func (p *payload) domain(d Domain) {
+	p.text(d.Name)
+	p.Write(d.UUID[:])
+	if d.Running {
+		p.number(1)
+	} else {
+		p.number(-1)
+	}
+}
+
+func packet(call Procedure, kind, serial, status uint32, body []byte) []byte {
+	var b []byte
+	for _, n := range []uint32{uint32(headerSize + len(body)), program, version, uint32(call), kind, serial, status} {
+		b = binary.BigEndian.AppendUint32(b, n)
+	}
+	return append(b, body...)
+}
