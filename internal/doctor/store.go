@@ -2,12 +2,15 @@ package doctor
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/status"
 
 	"mdserver/internal/config"
 	"mdserver/internal/etcd"
+	"mdserver/internal/inventory/etcdstore"
 )
 
 const (
@@ -46,8 +49,15 @@ func storeFindings(found etcd.Inspection, now time.Time) []Finding {
 		all = append(all, wrong("etcd_access_denied", "keys in etcd cannot be read: %s", status.Convert(found.Access).Message()).
 			advise("check user, password_file and cert_file in the section [store], and the rights of the user in etcd; "+fleetPage))
 	}
+	if strange := slices.DeleteFunc(slices.Clone(found.Kinds), isOurs); len(strange) > 0 {
+		all = append(all, wrong("etcd_prefix_shared", "another program has keys below the prefix in etcd: %s", strings.Join(strange, ", ")).
+			advise("give mdserver a prefix of its own, the same on all hosts"))
+	}
 	return unless(all, fine("%d of %d etcd members can be used", usable, len(found.Members)))
 }
+
+// isOurs reports whether mdserver has keys of a kind.
+func isOurs(kind string) bool { return slices.Contains(etcdstore.Kinds(), kind) }
 
 func memberFindings(m etcd.Inspected, now time.Time) []Finding {
 	var all []Finding

@@ -10,6 +10,7 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/etcd"
 	"mdserver/internal/etcd/etcdtest"
+	"mdserver/internal/inventory/etcdstore"
 )
 
 // codes are those of the findings that are not OK.
@@ -52,6 +53,21 @@ func TestCheckStore(t *testing.T) {
 	check(t, wrongFile, map[string]State{"etcd_files_unusable": Wrong})
 	check(t, config.Store{Backend: config.BackendBolt}, map[string]State{})
 
+	for key, shared := range map[string]bool{"guests/1": false, "guests/2": false, "schema": false, "writers/a/b": false, "guests.old": true, "services/x": true} {
+		root := cluster.Root()
+		if _, err := root.Put(t.Context(), "/mdserver/"+key, "x"); err != nil {
+			t.Fatal(err)
+		}
+		want := maps.Clone(soon)
+		if shared {
+			want["etcd_prefix_shared"] = Wrong
+		}
+		check(t, cluster.Config(), want)
+		if _, err := root.Delete(t.Context(), "/mdserver/"+key); err != nil {
+			t.Fatal(err)
+		}
+	}
+
 	cluster.Members[0].Pause()
 	check(t, cluster.Config(), map[string]State{"etcd_certificate_expires": Warning, "etcd_member_unreachable": Warning})
 	cluster.Members[0].Resume()
@@ -84,6 +100,8 @@ func TestStoreFindings(t *testing.T) {
 		"unreachable":       {changed(func(m *etcd.Inspected) { m.Err = errors.New("refused") }), map[string]State{"etcd_member_unreachable": Warning}},
 		"no leader":         {changed(func(m *etcd.Inspected) { m.Leader = false }), map[string]State{"etcd_member_without_leader": Warning}},
 		"own certificate":   {etcd.Inspection{Members: []etcd.Inspected{good}, Own: now.Add(-time.Hour)}, map[string]State{"etcd_certificate_expired": Wrong}},
+		"shared":            {etcd.Inspection{Members: []etcd.Inspected{good}, Kinds: []string{"guests", "services"}}, map[string]State{"etcd_prefix_shared": Wrong}},
+		"not shared":        {etcd.Inspection{Members: []etcd.Inspected{good}, Kinds: etcdstore.Kinds()}, nil},
 		"no member":         {etcd.Inspection{}, map[string]State{"etcd_unavailable": Wrong}},
 		"no right":          {etcd.Inspection{Members: []etcd.Inspected{good}, Access: errors.New("permission denied")}, map[string]State{"etcd_access_denied": Wrong}},
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -17,7 +18,8 @@ import (
 type Inspection struct {
 	Members []Inspected
 	Own     time.Time // end of the client certificate; zero without one
-	Access  error     // why keys below the prefix cannot be read
+	Kinds   []string  // first parts of the keys below the prefix
+	Access  error     // why those cannot be read
 }
 
 // Inspected is a member with what only a report needs.
@@ -55,8 +57,31 @@ func Inspect(ctx context.Context, cfg config.Store) (Inspection, error) {
 	}
 	limit, stop := context.WithTimeout(ctx, dialTimeout)
 	defer stop()
-	_, found.Access = c.Get(limit, cfg.Prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
+	found.Kinds, found.Access = kinds(limit, c.Client, cfg.Prefix)
 	return found, nil
+}
+
+// mostKinds bounds the requests of kinds.
+const mostKinds = 100
+
+// kinds returns the first parts of the keys below a prefix. It reads one key of
+// each kind.
+func kinds(ctx context.Context, c *clientv3.Client, prefix string) ([]string, error) {
+	end := clientv3.GetPrefixRangeEnd(prefix)
+	var list []string
+	for from := prefix; len(list) < mostKinds; {
+		reply, err := c.Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(1), clientv3.WithKeysOnly())
+		if err != nil || len(reply.Kvs) == 0 {
+			return list, err
+		}
+		key := string(reply.Kvs[0].Key)
+		kind, _, more := strings.Cut(key[len(prefix):], "/")
+		list = append(list, kind)
+		if from = key + "\x00"; more {
+			from = clientv3.GetPrefixRangeEnd(prefix + kind + "/")
+		}
+	}
+	return list, nil
 }
 
 func ownExpiry(cfg config.Store) (time.Time, error) {

@@ -37,7 +37,7 @@ chown etcd: /var/lib/etcd
 cat >bin/systemctl <<'END'
 #!/bin/bash
 dir=${0%/bin/*}
-stop() { [ ! -e "$dir/pid" ] || { kill "$(cat "$dir/pid")"; tail --pid="$(cat "$dir/pid")" -f /dev/null; rm "$dir/pid"; }; }
+stop() { [ ! -e "$dir/pid" ] || { kill "$(cat "$dir/pid")"; tail -s 0.05 --pid="$(cat "$dir/pid")" -f /dev/null; rm "$dir/pid"; }; }
 start() {
 	set -a; . /etc/default/etcd; set +a
 	setsid setpriv --reuid=etcd --regid=etcd --clear-groups etcd >>"$dir/log" 2>&1 </dev/null &
@@ -173,7 +173,7 @@ func TestEtcdGuide(t *testing.T) {
 	first.eventually(first.guide("Start the members#2"))
 	first.must(first.guide("Create the user#1"))
 	third.must(asUser + "etcdctl put /mdserver/key before")
-	for _, denied := range []string{asUser + "etcdctl put /other/key x", asUser + "etcdctl user list", asRoot + "unset ETCDCTL_CERT ETCDCTL_KEY; etcdctl get /mdserver/key"} {
+	for _, denied := range []string{asUser + "etcdctl put /other/key x", asUser + "etcdctl user list", asRoot + "unset ETCDCTL_CERT ETCDCTL_KEY; etcdctl --command-timeout 1s get /mdserver/key"} {
 		if out, err := third.run(denied); err == nil {
 			t.Errorf("%s is allowed: %s", denied, out)
 		}
