@@ -134,7 +134,7 @@ func (s *Store) settle(ctx context.Context, id string, failure error) (int64, er
 
 // putFence writes the key that each transaction of this host compares. So a
 // transaction that is still on its way cannot be made after it. It reports whether
-// the transaction with this ID was made before, and at which revision.
+// the transaction with this ID was made before, with its revision.
 func (s *Store) putFence(ctx context.Context, id string) (made bool, revision int64, err error) {
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -14,7 +14,7 @@ import (
 //
 //	schema                   who wrote the first record, and in which format
 //	guests/UUID              the record of a guest
-//	resting/ADDRESS          an address in quarantine
+//	quarantine/ADDRESS       an address that is in quarantine
 //	claims/address/ADDRESS   the UUID of the guest that has it, and so on:
 //	claims/mac/MAC/NETWORK
 //	claims/name/NAME
@@ -29,7 +29,7 @@ import (
 const (
 	schemaKey  = "schema"
 	guestsKey  = "guests/"
-	restingKey = "resting/"
+	restingKey = "quarantine/"
 	writersKey = "writers/"
 	notesKey   = "notes/"
 	asideKey   = "aside/"
