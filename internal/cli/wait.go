@@ -192,7 +192,7 @@ func (w *waiter) wait(ctx context.Context, refs []string) ([]waitResult, error) 
 		if open == 0 || left <= 0 {
 			return results, nil
 		}
-		q.Since, q.Wait = p.Revision, min(longPoll, left)
+		q.Since, q.Judged, q.Wait = p.Revision, p.Judged, min(longPoll, left)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"os/user"
 	"strconv"
 	"syscall"
+	"time"
 
 	"mdserver/internal/api"
 	"mdserver/internal/instance"
@@ -140,6 +141,9 @@ func (c *Client) Progress(ctx context.Context, q api.ProgressQuery) (api.Progres
 	values := url.Values{
 		"ref": q.Refs, "since": {strconv.FormatUint(q.Since, 10)},
 		"wait": {strconv.FormatFloat(q.Wait.Seconds(), 'f', 3, 64)}, "ssh": {strconv.FormatBool(q.SSH)},
+	}
+	if !q.Judged.IsZero() {
+		values.Set("judged", q.Judged.Format(time.RFC3339Nano))
 	}
 	var p api.Progress
 	return p, c.call(ctx, http.MethodGet, "/v1/progress?"+values.Encode(), nil, &p)

@@ -153,10 +153,13 @@ func isOver(b *api.Boot) bool {
 	return b.Ended != nil && (b.Verdict.State == api.Ready || b.Verdict.State == api.Degraded)
 }
 
+// blamable are the states of boots that a line of a template may be to blame for.
+var blamable = []api.BootState{api.Failed, api.Degraded, api.Stuck}
+
 // judge adds the verdict to a boot, with the line of a template that is to blame.
 func (d *Daemon) judge(b *api.Boot) {
 	d.judgeState(b)
-	if v := &b.Verdict; v.Template == nil && (v.State == api.Failed || v.State == api.Degraded) {
+	if v := &b.Verdict; v.Template == nil && slices.Contains(blamable, v.State) {
 		v.Template = d.blame(b)
 	}
 }
@@ -209,96 +212,4 @@ func (d *Daemon) guestBrief(guest *instance.Instance) api.Guest {
 		g.Boot = &brief
 	}
 	return g
-}
-
-// progress waits until what was asked for changes, and returns how it is then.
-func (d *Daemon) progress(ctx context.Context, q api.ProgressQuery) api.Progress {
-	if q.Since == 0 {
-		q.Wait = 0
-	}
-	now := time.Now()
-	ctx, cancel := context.WithDeadline(ctx, d.nextVerdict(q, now))
-	defer cancel()
-	guests := d.named(q.Refs)
-	if q.SSH {
-		defer d.trySSH(ctx, guests)()
-	}
-	revision, changed := d.timeline.Changed(ctx, q.Since, ids(guests)...)
-	p := api.Progress{Revision: revision, Guests: []api.GuestProgress{}}
-	if len(q.Refs) == 0 {
-		for _, id := range changed {
-			if guest, ok := d.inventory.Snapshot().ByUUID(id); ok {
-				p.Guests = append(p.Guests, d.progressOf("", guest, q.Since))
-			}
-		}
-		return p
-	}
-	for _, ref := range q.Refs {
-		guest, _ := d.inventory.Snapshot().Find(ref)
-		p.Guests = append(p.Guests, d.progressOf(ref, guest, q.Since))
-	}
-	return p
-}
-
-// endWith has queries return when the server stops. They would hold up its stop.
-func endWith(stop context.Context, progress func(context.Context, api.ProgressQuery) api.Progress) func(context.Context, api.ProgressQuery) api.Progress {
-	return func(ctx context.Context, q api.ProgressQuery) api.Progress {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		defer context.AfterFunc(stop, cancel)()
-		return progress(ctx, q)
-	}
-}
-
-// nextVerdict is when a query ends even if nothing happens: its time is over, or a
-// verdict changes with the time alone.
-func (d *Daemon) nextVerdict(q api.ProgressQuery, now time.Time) time.Time {
-	end := now.Add(q.Wait)
-	for _, guest := range d.named(q.Refs) {
-		if guest == nil {
-			continue
-		}
-		b, ok := d.timeline.Present(guest.UUID)
-		if next := verdict.Next(b, now, d.config.Load().Server.StuckAfter); ok && next.After(now) && next.Before(end) {
-			end = next
-		}
-	}
-	return end
-}
-
-// named finds guests; nil for one that is not there.
-func (d *Daemon) named(refs []string) []*instance.Instance {
-	guests := make([]*instance.Instance, len(refs))
-	for i, ref := range refs {
-		guests[i], _ = d.inventory.Snapshot().Find(ref)
-	}
-	return guests
-}
-
-// ids are the UUIDs of the guests that exist. If guests are named and none exists, it
-// returns a UUID that no guest has.
-func ids(guests []*instance.Instance) []uuid.UUID {
-	var list []uuid.UUID
-	for _, guest := range guests {
-		if guest != nil {
-			list = append(list, guest.UUID)
-		}
-	}
-	if len(guests) > 0 && len(list) == 0 {
-		return []uuid.UUID{uuid.Max}
-	}
-	return list
-}
-
-func (d *Daemon) progressOf(ref string, guest *instance.Instance, since uint64) api.GuestProgress {
-	p := api.GuestProgress{Ref: ref}
-	if guest == nil {
-		return p
-	}
-	brief := d.guestBrief(guest)
-	p.Guest = &brief
-	if p.Boot = d.presentBoot(guest); p.Boot != nil {
-		p.Boot.Entries = slices.DeleteFunc(p.Boot.Entries, func(e api.BootEntry) bool { return e.Revision <= since })
-	}
-	return p
 }

@@ -235,6 +235,21 @@ func (l *Log) Present(id uuid.UUID) (api.Boot, bool) {
 	return g.boot.copy(), true
 }
 
+// EachPresent calls a function with the last boot of each guest. The function must
+// neither keep the boot nor use the record.
+func (l *Log) EachPresent(do func(uuid.UUID, api.Boot)) {
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		for id, g := range s.guests {
+			if g.boot != nil {
+				do(id, g.boot.Boot)
+			}
+		}
+		s.mu.Unlock()
+	}
+}
+
 // Boots returns the boots of a guest, the oldest first. Its error is the archive's;
 // those that are in memory are returned all the same.
 func (l *Log) Boots(id uuid.UUID) ([]api.Boot, error) {

@@ -22,6 +22,34 @@ func Mistake(body []byte) string {
 		if err := yaml.Unmarshal([]byte(part), &doc); err != nil {
 			return "invalid YAML: " + yamlProblem(err)
 		}
+		if mistake := mergeMistake(doc); mistake != "" {
+			return mistake
+		}
+	}
+	return ""
+}
+
+// merger is a word of merge_how, such as list(append).
+//
+// Source: cloudinit/mergers/__init__.py, string_extract_mergers.
+var merger = regexp.MustCompile(`^[a-zA-Z_][A-Za-z0-9_]*\(.*?\)$`)
+
+// mergeMistake returns what is wrong with a part's merge_how or merge_type.
+func mergeMistake(doc yaml.Node) string {
+	if len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
+		return ""
+	}
+	pairs := doc.Content[0].Content
+	for i := 0; i+1 < len(pairs); i += 2 {
+		key, value := pairs[i].Value, pairs[i+1]
+		if key != "merge_how" && key != "merge_type" || value.Kind != yaml.ScalarNode {
+			continue
+		}
+		for word := range strings.SplitSeq(value.Value, "+") {
+			if word = strings.TrimSpace(word); word != "" && !merger.MatchString(strings.ReplaceAll(word, "-", "_")) {
+				return fmt.Sprintf("invalid %s: line %d: %q is not of the form name(options)", key, value.Line, word)
+			}
+		}
 	}
 	return ""
 }

@@ -63,9 +63,15 @@ func TestHook(t *testing.T) {
 // runHook calls the hook as libvirt does when it is about to start a guest.
 func runHook(t *testing.T, l *lab.Lab, guest string) {
 	t.Helper()
+	runHookWith(t, l, guest, domainXML(t, guest))
+}
+
+// runHookWith is runHook for a definition of the caller's.
+func runHookWith(t *testing.T, l *lab.Lab, guest, xml string) {
+	t.Helper()
 	cmd := l.Host.Command(suite.ctx, suite.binary, "hook", guest, "prepare", "begin", "-")
 	cmd.Env = append(os.Environ(), "MDSERVER_SOCKET="+l.SocketPath())
-	cmd.Stdin = strings.NewReader(domainXML(t, guest))
+	cmd.Stdin = strings.NewReader(xml)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Errorf("the hook fails: %v", err)

@@ -103,7 +103,7 @@ func (g *Guest) runCloudInit(ctx context.Context, root, datasource string, dmi .
 	result.Total = time.Since(began)
 	if err != nil {
 		log, _ := result.File("var/log/cloud-init.log")
-		return nil, fmt.Errorf("cloud-init: %w\n%s\n%s", err, result.Output, log)
+		return result, fmt.Errorf("cloud-init: %w\n%s\n%s", err, result.Output, log)
 	}
 	return result, result.read()
 }
@@ -113,6 +113,20 @@ func (g *Guest) runCloudInit(ctx context.Context, root, datasource string, dmi .
 func (c *CloudInit) File(path string) (string, error) {
 	text, err := os.ReadFile(filepath.Join(c.dir, path))
 	return string(text), err
+}
+
+// Ended is when the last stage ended, by cloud-init's own clock; zero if it did not.
+func (c *CloudInit) Ended() time.Time {
+	var doc struct {
+		V1 struct {
+			Final struct{ Finished float64 } `json:"modules-final"`
+		}
+	}
+	text, err := c.File("run/cloud-init/status.json")
+	if err != nil || json.Unmarshal([]byte(text), &doc) != nil || doc.V1.Final.Finished <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(int64(doc.V1.Final.Finished * 1e6))
 }
 
 func (c *CloudInit) read() error {

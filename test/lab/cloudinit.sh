@@ -9,7 +9,8 @@
 # ROOT is left as it is. CONFIG becomes a file of /etc/cloud/cloud.cfg.d.
 # RESULTS, a directory, gets what cloud-init left behind. DMI is a directory that
 # stands for /sys/class/dmi/id: with it the guest decides by itself where its
-# metadata comes from, and sets up its network as that says.
+# metadata comes from, and sets up its network as that says. A guest that reboots
+# itself is booted again, once, with the disk that it has.
 set -euo pipefail
 root=$1 config=$2 results=$3 dmi=${4:-}
 
@@ -75,14 +76,39 @@ stage() {
 	return "$answer"
 }
 
-# As the units do, a stage runs although one before it has failed.
+# boot runs all stages. As the units do, a stage runs although one before it has failed.
+boot() {
+	identify && stage init --local || status=$?
+	network || status=$?
+	for args in init 'modules --mode=config' 'modules --mode=final'; do
+		# shellcheck disable=SC2086 # words
+		stage $args || status=$?
+	done
+}
+
+# reboots waits for cloud-init's last process, and reports whether it has asked for a
+# reboot. Without systemd, nothing else would follow.
+reboots() {
+	for _ in $(seq 100); do
+		in_guest sh -c 'grep -aq -e "^[^ ]*python.*bin/cloud-init" -e "bin/[s]hutdown" /proc/[0-9]*/cmdline 2>/dev/null' || break
+		sleep 0.1
+	done
+	[ -e "$guest/run/lab-reboot" ]
+}
+
+printf '%s\n' '#!/bin/sh' 'touch /run/lab-reboot' >"$guest/usr/sbin/shutdown.lab"
+chmod 755 "$guest/usr/sbin/shutdown.lab"
+mv "$guest/usr/sbin/shutdown.lab" "$guest/usr/sbin/shutdown" # where it may be a link to systemctl
+
 status=0
-identify && stage init --local || status=$?
-network || status=$?
-for args in init 'modules --mode=config' 'modules --mode=final'; do
-	# shellcheck disable=SC2086 # words
-	stage $args || status=$?
-done
+boot
+if reboots; then
+	kill -9 -1 || true # all but this shell, the first process of its namespace
+	umount -l "$guest/run"
+	mount -t tmpfs -o mode=755 run "$guest/run"
+	ip address flush dev eth0
+	boot
+fi
 
 # What a guest's owner, or a provisioning tool, asks for.
 answer=0
@@ -91,7 +117,7 @@ echo "$answer" >"$results/status-code"
 
 # A report to mdserver goes on behind the boot. In a guest with systemd it is a unit.
 for _ in $(seq 100); do
-	in_guest sh -c 'grep -q "^[^ ]*python.*/run/mdserver/report" /proc/[0-9]*/cmdline 2>/dev/null' || break
+	in_guest sh -c 'grep -aq "^[^ ]*python.*/run/mdserver/report" /proc/[0-9]*/cmdline 2>/dev/null' || break
 	sleep 0.1
 done
 
