@@ -174,6 +174,20 @@ func TestUser(t *testing.T) {
 	})
 }
 
+// Without a user in the configuration, the certificate's common name is the user.
+func TestCommonName(t *testing.T) {
+	cluster := etcdtest.Start(t, etcdtest.Options{TLS: true, Users: true})
+	cfg := cluster.Config()
+	cfg.User, cfg.PasswordFile = "", ""
+	c, _ := open(t, cfg)
+	if err := put(c, 5*time.Second); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Put(t.Context(), "/other/key", "x"); !errors.Is(err, rpctypes.ErrPermissionDenied) {
+		t.Errorf("a key of others: %v", err)
+	}
+}
+
 func TestRenewedCertificate(t *testing.T) {
 	cluster := etcdtest.Start(t, etcdtest.Options{TLS: true})
 	c, _ := open(t, cluster.Config())
