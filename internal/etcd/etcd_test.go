@@ -133,7 +133,11 @@ func TestUser(t *testing.T) {
 		within(t, 5*time.Second, func() error { return put(c, time.Second) })
 	})
 
-	t.Run("watch", func(t *testing.T) {
+	t.Run("watch after a restart", func(t *testing.T) {
+		cluster.Members[0].Kill()
+		cluster.Members[0].Start()
+		cluster.Members[0].WaitUsable()
+		within(t, 5*time.Second, allUsable(c)) // no request has noticed that the token is gone
 		watch := c.Watch(clientv3.WithRequireLeader(ctx), "/mdserver/", clientv3.WithPrefix())
 		within(t, 10*time.Second, func() error {
 			if err := put(c, time.Second); err != nil {
