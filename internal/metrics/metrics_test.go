@@ -79,7 +79,9 @@ func TestRecorded(t *testing.T) {
 	request(m, "/service/name", "a browser", 200)
 	request(m, "/instance-upload", "curl/7.88.1", 200)
 	m.Render("user-data", 20*time.Millisecond, nil)
-	m.Render("user-data", 20*time.Millisecond, errors.New("no such variable"))
+	for range 2 {
+		m.Render("user-data", 20*time.Millisecond, errors.New("no such variable"))
+	}
 	m.DHCP("mds", "DHCPACK")
 	m.DHCP("mds", "DHCPFORGED")
 	text := scrape(t, m)
@@ -91,9 +93,9 @@ func TestRecorded(t *testing.T) {
 		`mdserver_http_requests_total{client="curl",code="2xx",frontend="upload"} 1`,
 		`mdserver_http_request_duration_seconds_bucket{frontend="ec2",le="0.0025"} 0`,
 		`mdserver_http_request_duration_seconds_bucket{frontend="ec2",le="0.005"} 2`,
-		`mdserver_renders_total{document="user-data",result="failed"} 1`,
+		`mdserver_renders_total{document="user-data",result="failed"} 2`,
 		`mdserver_renders_total{document="user-data",result="ok"} 1`,
-		`mdserver_render_duration_seconds_count{document="user-data"} 2`,
+		`mdserver_render_duration_seconds_count{document="user-data"} 3`,
 		`mdserver_dhcp_messages_total{message="DHCPACK",network="mds"} 1`,
 		`mdserver_dhcp_messages_total{message="other",network="mds"} 1`,
 	} {
