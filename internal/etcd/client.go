@@ -83,7 +83,7 @@ func dialOptions(cfg config.Store, conns *conns) []grpc.DialOption {
 		options = append(options, grpc.WithTransportCredentials(newTransport(cfg)))
 	}
 	if cfg.User != "" {
-		options = append(options, newLogin(cfg).options()...)
+		options = append(options, newLogin(cfg, &conns.dials).options()...)
 	}
 	return options
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // conns knows the open connections to each member, to close those that hang.
 // gRPC's own keepalive cannot do that soon: its shortest interval is ten seconds.
 type conns struct {
+	dials atomic.Int64 // connections that were made
+
 	mu   sync.Mutex
 	open map[string]map[*conn]bool // by address
 }
@@ -21,6 +24,7 @@ func (cs *conns) dial(ctx context.Context, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	cs.dials.Add(1)
 	c := &conn{Conn: inner, owner: cs, address: address}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

@@ -133,7 +133,11 @@ func TestUser(t *testing.T) {
 		within(t, 5*time.Second, func() error { return put(c, time.Second) })
 	})
 
-	t.Run("watch", func(t *testing.T) {
+	t.Run("watch after a restart", func(t *testing.T) {
+		cluster.Members[0].Kill()
+		cluster.Members[0].Start()
+		cluster.Members[0].WaitUsable()
+		within(t, 5*time.Second, allUsable(c)) // no request has noticed that the token is gone
 		watch := c.Watch(clientv3.WithRequireLeader(ctx), "/mdserver/", clientv3.WithPrefix())
 		within(t, 10*time.Second, func() error {
 			if err := put(c, time.Second); err != nil {
@@ -172,6 +176,20 @@ func TestUser(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// Without a user in the configuration, the certificate's common name is the user.
+func TestCommonName(t *testing.T) {
+	cluster := etcdtest.Start(t, etcdtest.Options{TLS: true, Users: true})
+	cfg := cluster.Config()
+	cfg.User, cfg.PasswordFile = "", ""
+	c, _ := open(t, cfg)
+	if err := put(c, 5*time.Second); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Put(t.Context(), "/other/key", "x"); !errors.Is(err, rpctypes.ErrPermissionDenied) {
+		t.Errorf("a key of others: %v", err)
+	}
 }
 
 func TestRenewedCertificate(t *testing.T) {

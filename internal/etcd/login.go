@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -18,15 +20,20 @@ import (
 // login adds the token of a user to each request. The client of etcd can do so
 // too, but cannot be made without a member that answers, and keeps the password.
 type login struct {
-	cfg  config.Store
-	turn chan struct{} // one authentication at a time
+	cfg   config.Store
+	dials *atomic.Int64 // counts connections
+	turn  chan struct{} // one authentication at a time
 
-	mu    sync.Mutex
-	known bool
-	token string // "" if the cluster has authentication disabled
+	mu     sync.Mutex
+	known  bool
+	token  string // "" if the cluster has authentication disabled
+	asked  time.Time
+	dialed int64 // connections that were made before
 }
 
-func newLogin(cfg config.Store) *login { return &login{cfg: cfg, turn: make(chan struct{}, 1)} }
+func newLogin(cfg config.Store, dials *atomic.Int64) *login {
+	return &login{cfg: cfg, dials: dials, turn: make(chan struct{}, 1)}
+}
 
 func (l *login) options() []grpc.DialOption {
 	return []grpc.DialOption{grpc.WithChainUnaryInterceptor(l.unary), grpc.WithChainStreamInterceptor(l.stream)}
@@ -57,11 +64,19 @@ func (l *login) unary(ctx context.Context, method string, request, reply any, cc
 	return invoke(withToken(ctx, token), method, request, reply, cc, options...)
 }
 
-// stream begins a stream with a new token, because a stream that etcd refuses
-// fails only later, as if the user had no permission.
+// tokenAge is how long a token is used for streams. etcd forgets tokens that were not
+// used for five minutes.
+const tokenAge = time.Minute
+
+// stream begins a stream with a token that etcd surely knows, because a stream that
+// etcd refuses fails only later, as if the user had no permission. A member that
+// was started again knows no tokens, and has a new connection.
 func (l *login) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, stream grpc.Streamer, options ...grpc.CallOption) (grpc.ClientStream, error) {
-	token, _ := l.current()
-	l.forget(token)
+	l.mu.Lock()
+	if l.dialed != l.dials.Load() || time.Since(l.asked) > tokenAge {
+		l.token, l.known = "", false
+	}
+	l.mu.Unlock()
 	token, err := l.get(ctx, cc)
 	if err != nil {
 		return nil, err
@@ -111,13 +126,14 @@ func (l *login) get(ctx context.Context, cc *grpc.ClientConn) (string, error) {
 	if token, known := l.current(); known { // another request has fetched it
 		return token, nil
 	}
+	asked, dialed := time.Now(), l.dials.Load()
 	token, err := l.authenticate(ctx, cc)
 	if err != nil {
 		return "", err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.token, l.known = token, true
+	l.token, l.known, l.asked, l.dialed = token, true, asked, dialed
 	return token, nil
 }
 
