@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/config"
+	"mdserver/internal/daemon"
 	"mdserver/internal/dnsmasq"
 )
 
@@ -51,7 +52,7 @@ This needs neither root nor an installation.`,
 			return checkReport{}, unreadable(err)
 		}
 		if err == nil {
-			err = checkConfFiles(cmd.Context(), c)
+			err = errors.Join(daemon.CheckStore(c), checkConfFiles(cmd.Context(), c))
 		}
 		found := newCheckReport(file, warnings, err)
 		if c != nil {
@@ -122,13 +123,18 @@ func newCheckReport(file string, warnings []config.Warning, err error) checkRepo
 
 // flatten undoes errors.Join.
 func flatten(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return joined.Unwrap()
-	}
-	if err == nil {
+	joined, ok := err.(interface{ Unwrap() []error })
+	switch {
+	case err == nil:
 		return nil
+	case !ok:
+		return []error{err}
 	}
-	return []error{err}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, flatten(e)...)
+	}
+	return all
 }
 
 func (r checkReport) print(w io.Writer) {

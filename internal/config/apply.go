@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -136,11 +137,14 @@ func (l *loader) set(k *key, v *value, set func(string) error) {
 	}
 }
 
+// userinfo is the part of a URL that may have a password.
+var userinfo = regexp.MustCompile(`://[^/@]*@`)
+
 // problem blames one value.
 func (l *loader) problem(v *value, reason, accepted string) {
 	p := &Problem{File: v.file, Line: v.line, Key: v.full(), Reason: reason, Accepted: accepted}
 	if !v.secret() {
-		p.Value, p.shown = v.text, true
+		p.Value, p.shown = userinfo.ReplaceAllString(v.text, "://…@"), true
 	} else {
 		p.Reason += " (the value is secret)"
 	}

@@ -19,6 +19,7 @@ func (l *loader) check() {
 		l.checkNetworks()
 		l.checkPaths()
 		l.checkMetrics()
+		l.checkStore()
 	}
 	l.checkLease()
 	l.checkPublicKeys()

@@ -22,6 +22,7 @@ type Config struct {
 	Service      Service
 	Libvirt      Libvirt
 	Metrics      Metrics
+	Store        Store
 	SSH          SSH
 	Files        Files
 

@@ -89,6 +89,7 @@ var sections = []section{
 		"always as a string. Names that templates have already, such as `hostname`, keep their\n" +
 		"meaning."},
 	{"libvirt", "The connection to libvirt."},
+	{"store", "Where guests are kept: on this host, or in etcd for several hosts."},
 	{"metrics", "Monitoring. docs/howto/monitoring.md shows the steps."},
 	{"ssh", "SSH host keys of guests; docs/howto/ssh.md shows the steps."},
 	{"service", "Names of this host for `/service/` and for EC2."},
@@ -98,7 +99,7 @@ var sections = []section{
 }
 
 // table holds every key, section by section.
-var table = slices.Concat(serverKeys, accessKeys, registrationKeys, logKeys, publicKeys, dnsmasqKeys, rebindKeys, localNameKeys, dhcpKeys, networkKeys, networkDHCPKeys, templateKeys, serviceKeys, libvirtKeys, metricsKeys, sshKeys, includeKeys)
+var table = slices.Concat(serverKeys, accessKeys, registrationKeys, logKeys, publicKeys, dnsmasqKeys, rebindKeys, localNameKeys, dhcpKeys, networkKeys, networkDHCPKeys, templateKeys, serviceKeys, libvirtKeys, storeKeys, metricsKeys, sshKeys, includeKeys)
 
 // index finds a row by its full name.
 var index = func() map[string]*key {

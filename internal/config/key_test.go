@@ -64,11 +64,13 @@ var other = map[string]string{
 	"dnsmasq.stop_rebind": "Private", "dnsmasq.rebind_domains": "corp.example, lan",
 	"dnsmasq.ntp_server": "10.122.0.1", "dnsmasq.domain_search": "lan", "dnsmasq.mtu": "1450", "dnsmasq.dhcp_boot": "pxe.0", "dnsmasq.conf_file": "/c",
 	"dnsmasq.serve_hosts": "yes", "dnsmasq.domain_needed": "no",
-	"libvirt.uri":                  "qemu:///session",
-	"libvirt.release_after":        "never",
-	"ssh.host_ca":                  "yes",
-	"ssh.certificate_lifetime":     "30",
-	"ssh.user":                     "debian",
+	"libvirt.uri":              "qemu:///session",
+	"libvirt.release_after":    "never",
+	"ssh.host_ca":              "yes",
+	"ssh.certificate_lifetime": "30",
+	"ssh.user":                 "debian",
+	"store.backend":            "etcd", "store.endpoints": "https://etcd1", "store.ca_file": "/ca", "store.cert_file": "/cert", "store.key_file": "/key",
+	"store.user": "mdserver", "store.password_file": "/password", "store.prefix": "/other",
 	"template-data._config_items_": "dnsmasq.user", "service.name": "n", "service.type": "t", "service.version": "v",
 	"service.release_date": "r", "service.hostname": "other.host", "service.location": "other", "service.region": "eu-other-1", "service.availability_zone": "eu-other-1c", "service.account_id": "123456789012", "service.ec2_versions": "latest",
 	"_include_.directories": "/nowhere", "_include_.files": "/nowhere",
@@ -79,7 +81,15 @@ var restartKeys = strings.Fields(`mdserver.port mdserver.listen_address mdserver
 	mdserver.db_file mdserver.database mdserver.identity mdserver.socket
 	dnsmasq.run dnsmasq.binary dnsmasq.base_dir dnsmasq.run_dir dnsmasq.net_name dnsmasq.net_address dnsmasq.net_prefix
 	dnsmasq.net_address6 dnsmasq.net_prefix6 dnsmasq.gateway dnsmasq.gateway6 dnsmasq.interface dnsmasq.listen_address
-	libvirt.uri loglevels.log_format`)
+	libvirt.uri loglevels.log_format
+	store.backend store.endpoints store.ca_file store.cert_file store.key_file store.user store.password_file store.prefix`)
+
+// companions are settings without which a key has no effect, or is refused.
+var companions = map[string]string{
+	"dnsmasq.gateway6":  "[dnsmasq]\nnet_address6 = fd00::\n",
+	"dnsmasq.reserved6": "[dnsmasq]\nnet_address6 = fd00::\n",
+	"store.backend":     "[store]\nendpoints = https://etcd1\n",
+}
 
 // followers are keys whose defaults follow another key.
 var followers = map[string][]string{
@@ -104,10 +114,9 @@ func TestEachKeyAlone(t *testing.T) {
 			}
 			was := base
 			setting := "[" + k.section + "]\n" + k.name + " = " + text + "\n"
-			if k.name == "gateway6" || k.name == "reserved6" {
-				const ipv6 = "[dnsmasq]\nnet_address6 = fd00::\n"
-				was, _ = mustLoad(t, ipv6)
-				setting = ipv6 + k.name + " = " + text + "\n"
+			if section := companions[k.full()]; section != "" {
+				was, _ = mustLoad(t, section)
+				setting = section + k.name + " = " + text + "\n"
 			}
 			c, _ := mustLoad(t, setting)
 			live, restart := Diff(was, c)

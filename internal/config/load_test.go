@@ -89,6 +89,7 @@ func TestParityFields(t *testing.T) {
 		ConfigItems:  []string{"dnsmasq.prefix", "dnsmasq.domain"},
 		Service:      d.Service,
 		Libvirt:      d.Libvirt,
+		Store:        d.Store,
 		SSH:          d.SSH,
 		Files: Files{Main: dir + "/mdserver.conf",
 			Directories: []Directory{{Path: dir + "/mdserver.conf.d", Names: []string{"50-site.conf"}}}},

@@ -16,6 +16,7 @@ import (
 	"mdserver/internal/admission"
 	"mdserver/internal/bridge"
 	"mdserver/internal/config"
+	"mdserver/internal/etcd"
 	"mdserver/internal/exporter"
 	"mdserver/internal/health"
 	"mdserver/internal/hostsfile"
@@ -50,6 +51,7 @@ type Daemon struct {
 
 	// What is known.
 	store     *boltstore.Store // it belongs to inventory; others use its notes
+	etcd      *etcd.Client     // nil: the store is a database of this host alone
 	inventory *inventory.Inventory
 	identity  *identity.Authority
 	tokenKey  imds.Key
@@ -112,13 +114,13 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 		return nil, err
 	}
 	if d.identity, err = d.openIdentity(cfg); err != nil {
-		return nil, errors.Join(err, d.inventory.Close())
+		return nil, errors.Join(err, d.closeInventory())
 	}
 	if d.ssh, err = d.openSSH(ctx); err != nil {
-		return nil, errors.Join(err, d.inventory.Close())
+		return nil, errors.Join(err, d.closeInventory())
 	}
 	if d.kernel, err = d.openKernel(); err != nil {
-		return nil, errors.Join(err, d.inventory.Close())
+		return nil, errors.Join(err, d.closeInventory())
 	}
 	d.openTimeline(cfg)
 	d.reports = report.New(d.timeline, d.ssh)
@@ -134,7 +136,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 // Close lets go of what New opened. Run has returned before.
 func (d *Daemon) Close() error {
 	d.closeAdmission()
-	return errors.Join(d.closeTimeline(), d.inventory.Close())
+	return errors.Join(d.closeTimeline(), d.closeInventory())
 }
 
 // metadataHandler serves what guests and the local host ask over TCP. It

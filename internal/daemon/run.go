@@ -175,7 +175,7 @@ func (d *Daemon) serve(ctx context.Context, l listeners) error {
 // addresses on them, and starts the backends. What those know of the networks
 // from before is applied when it returns.
 func (d *Daemon) startNetworks(ctx context.Context) error {
-	if err := d.applyNetworks(ctx); err != nil {
+	if err := d.applyNetworks(ctx); d.refusesStart(err) {
 		return err
 	}
 	if err := d.networks.Start(ctx); err != nil {

@@ -21,28 +21,35 @@ import (
 // openInventory opens the database and, at the first start, takes over the guests
 // of the Python mdserver's. All that fails leaves the database closed.
 func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*inventory.Inventory, error) {
+	if err := CheckStore(cfg); err != nil {
+		return nil, err
+	}
 	path := cfg.Server.Database
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
-	store, err := boltstore.Open(path, d.log)
+	database, err := boltstore.Open(path, d.log)
 	if err != nil {
 		return nil, unusable(path, err)
 	}
-	d.store = store
+	d.store = database
+	store, err := d.openStore(ctx, cfg, database)
+	if err != nil {
+		return nil, errors.Join(err, database.Close())
+	}
 	inv, err := inventory.Open(ctx, store, d.inventoryOptions(cfg, networks.Configured(cfg)))
 	if err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, errors.Join(err, store.Close(), d.closeEtcd())
 	}
 	if err := d.completeAsides(cfg, inv); err != nil {
 		d.log.Error("records that were set aside could not be completed from a snapshot", "error", err)
 	}
 	inv.Reconfigure(d.inventoryOptions(cfg, networks.Configured(cfg))) // with what is withheld now
-	if err := d.importLegacy(ctx, cfg.Server.DBFile, store, inv); err != nil {
-		return nil, errors.Join(err, inv.Close())
+	if err := d.importLegacy(ctx, cfg.Server.DBFile, database, inv); d.refusesStart(err) {
+		return nil, errors.Join(err, inv.Close(), d.closeEtcd())
 	}
-	if d.tokenKey, err = tokenKey(ctx, store); err != nil {
-		return nil, errors.Join(err, inv.Close())
+	if d.tokenKey, err = tokenKey(ctx, database); err != nil {
+		return nil, errors.Join(err, inv.Close(), d.closeEtcd())
 	}
 	return inv, nil
 }

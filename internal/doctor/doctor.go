@@ -71,6 +71,7 @@ func checks() []check {
 		{"identity", "how guests are identified", checkIdentity, false},
 		{"data", "rights of the directories and files that the server uses", checkData, false},
 		{"database", "the database of guests", checkDatabase, false},
+		{"store", "the etcd cluster that has the inventory", checkStore, false},
 		{"libvirt", "libvirt's socket", checkLibvirt, false},
 		{"libvirt state", "the directory that libvirt needs to start a guest on a network", checkLibvirtState, true},
 		{"libvirt network", "libvirt's networks", checkLibvirtNetworks, false},

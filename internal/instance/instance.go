@@ -82,6 +82,7 @@ type Instance struct {
 	Hardware
 	Password   string    `json:"password,omitempty"` // that the guest posted, usually encrypted; for the administrator alone
 	Presence   Presence  `json:"presence,omitzero"`
+	Host       string    `json:"host,omitempty"` // that registered it last; empty if there is one host only
 	FirstSeen  time.Time `json:"first_seen"`
 	LastUpdate time.Time `json:"last_update"`
 
@@ -117,6 +118,9 @@ type Change struct {
 	Delete []uuid.UUID
 	Rest   []Resting    // addresses that begin to rest
 	Wake   []netip.Addr // addresses that rest no longer
+	// Free are host names, in lower case, that the change relies on: no guest has them
+	// before it, because they would mean the same in DNS as one in Put.
+	Free []string
 }
 
 // Table is all that a store holds.

@@ -111,7 +111,7 @@ func (d *draft) wakeExpired() {
 			return true
 		}
 		over = append(over, r)
-		return false
+		return len(over) == d.rules.mostWakes
 	})
 	for _, r := range over {
 		d.wake(r.Addr)

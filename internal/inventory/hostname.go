@@ -125,6 +125,9 @@ func (d *draft) hostnameHolder(hostname string, id uuid.UUID, places []instance.
 		network, _ := d.rules.network(place.Network)
 		for _, rival := range network.ConflictingNames(hostname) {
 			other, ok := d.byHostname.Get(hostnameKey(rival))
+			if !ok {
+				d.change.Free = append(d.change.Free, rival)
+			}
 			if !ok || other.UUID == id {
 				continue
 			}

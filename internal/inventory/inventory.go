@@ -26,6 +26,8 @@ import (
 type Inventory struct {
 	ctx      context.Context // of the store's writes
 	store    Store
+	shared   Shared // store, if it is one; else nil
+	revision int64  // the writer's own; of the last update of shared
 	snapshot atomic.Pointer[Snapshot]
 	rules    atomic.Pointer[rules]
 	now      func() time.Time // of Open's options
@@ -66,6 +68,7 @@ func Open(ctx context.Context, store Store, opts Options) (*Inventory, error) {
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 	}
+	inv.shared, _ = store.(Shared)
 	inv.snapshot.Store(start)
 	inv.Reconfigure(opts)
 	go inv.write()
@@ -95,7 +98,11 @@ func (inv *Inventory) Reconfigure(opts Options) {
 	if opts.Now == nil {
 		opts.Now = inv.now
 	}
-	inv.rules.Store(newRules(opts))
+	r := newRules(opts)
+	if inv.shared != nil {
+		r.mostWakes = sharedWakes
+	}
+	inv.rules.Store(r)
 }
 
 // WriteFailure is a write to the store that failed.
@@ -117,6 +124,10 @@ func (inv *Inventory) Settle(ctx context.Context) error {
 // Reload reads the table again from a store that another program has written to. A
 // store that is damaged is written again from memory.
 func (inv *Inventory) Reload(ctx context.Context) error {
+	if inv.shared != nil { // the table follows the other writers anyway
+		_, err := inv.shared.Load(ctx)
+		return err
+	}
 	err := inv.submit(ctx, func(*draft) error { inv.uncertain = true; return nil })
 	if err != nil {
 		return err
@@ -200,7 +211,7 @@ func load(ctx context.Context, store Store, r *rules) (trees, error) {
 		return trees{}, err
 	}
 	loaded, conflicts := build(table, r.primary())
-	if len(conflicts) == 0 {
+	if _, shared := store.(Shared); len(conflicts) == 0 || shared { // what is true follows by Take
 		return loaded, nil
 	}
 	guests, reasons := contradictory(conflicts)
@@ -213,7 +224,7 @@ func load(ctx context.Context, store Store, r *rules) (trees, error) {
 // read reads the table, in which nothing is still to come.
 func read(ctx context.Context, store Store, r *rules) (instance.Table, error) {
 	table, err := store.Load(ctx)
-	if err == nil {
+	if _, shared := store.(Shared); err == nil && !shared { // all hosts have the same table
 		pastOnly(&table, r.now())
 	}
 	return table, err

@@ -17,6 +17,10 @@ type Options struct {
 	Networks []instance.Network
 	// Location is written into every record, see [service] location.
 	Location string
+	// Host is the name of this host among those that share the inventory, or empty
+	// if there are no others. Only the host that has registered a guest last can
+	// miss it.
+	Host string
 	// FallbackHostname begins the host name of a guest whose name holds no
 	// letter or digit that a host name can have. Default: "vm".
 	FallbackHostname string
@@ -45,6 +49,8 @@ type rules struct {
 	Options
 	pools    []pools // of Networks, in their order
 	withheld withheld
+	// mostWakes is how many addresses end their quarantine in one change. Zero: all.
+	mostWakes int
 }
 
 // pools are the addresses of one network.

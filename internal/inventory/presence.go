@@ -49,7 +49,7 @@ func (inv *Inventory) Miss(ctx context.Context, id uuid.UUID, away bool) (missed
 func (inv *Inventory) Unplug(ctx context.Context, id uuid.UUID) (missed bool, err error) {
 	err = inv.submit(ctx, func(d *draft) error {
 		current, ok := d.byUUID.Get(id[:])
-		missed = ok && len(d.places(instance.Domain{Interfaces: current.Interfaces})) > 0 && d.miss(id, false)
+		missed = ok && !d.elsewhere(current) && len(d.places(instance.Domain{Interfaces: current.Interfaces})) > 0 && d.miss(id, false)
 		return nil
 	})
 	return missed, err
@@ -62,7 +62,7 @@ func (inv *Inventory) Unplug(ctx context.Context, id uuid.UUID) (missed bool, er
 func (inv *Inventory) ReleaseGone(ctx context.Context, id uuid.UUID, before time.Time) (released bool, err error) {
 	err = inv.submit(ctx, func(d *draft) error {
 		current, ok := d.byUUID.Get(id[:])
-		released = ok && current.Presence.State == instance.Gone && !current.Presence.Since.After(before)
+		released = ok && !d.elsewhere(current) && current.Presence.State == instance.Gone && !current.Presence.Since.After(before)
 		if released {
 			d.remove(current)
 		}
@@ -74,9 +74,17 @@ func (inv *Inventory) ReleaseGone(ctx context.Context, id uuid.UUID, before time
 func (d *draft) observe(dom instance.Domain, running bool) (Registration, error) {
 	d.makeWay(dom)
 	return d.enrol(dom, func(current, guest *instance.Instance) bool {
+		if current != nil && d.elsewhere(current) && !running {
+			return false // a definition that was left behind
+		}
 		guest.Presence = d.sighted(guest.Presence, running)
 		return current == nil || !sameButTime(*current, *guest)
 	})
+}
+
+// elsewhere reports whether another host has the guest.
+func (d *draft) elsewhere(guest *instance.Instance) bool {
+	return guest.Host != "" && d.rules.Host != "" && guest.Host != d.rules.Host
 }
 
 // makeWay takes the name that a domain has in libvirt now from a guest that is
@@ -134,7 +142,7 @@ func hookAlone(guest instance.Instance) bool {
 
 func (d *draft) miss(id uuid.UUID, away bool) bool {
 	current, ok := d.byUUID.Get(id[:])
-	if !ok {
+	if !ok || d.elsewhere(current) {
 		return false
 	}
 	state := instance.Gone

@@ -196,6 +196,7 @@ func (d *draft) record(dom instance.Domain, current *instance.Instance) instance
 		Name:       dom.Name,
 		UUID:       dom.UUID,
 		Location:   d.rules.Location,
+		Host:       d.rules.Host,
 		Metadata:   instance.Metadata{Values: maps.Clone(dom.Metadata.Values), Tags: maps.Clone(dom.Metadata.Tags), Warnings: slices.Clone(dom.Metadata.Warnings)},
 		Interfaces: slices.Clone(dom.Interfaces),
 		Disks:      slices.Clone(dom.Disks),

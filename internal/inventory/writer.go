@@ -67,8 +67,14 @@ func (inv *Inventory) write() {
 		case first := <-inv.queue:
 			began := time.Now()
 			inv.writing.Store(&began)
-			inv.commit(inv.gather(first))
+			if batch := inv.gather(first); inv.shared != nil {
+				inv.commitShared(batch)
+			} else {
+				inv.commit(batch)
+			}
 			inv.writing.Store(nil)
+		case <-inv.updates():
+			inv.follow()
 		}
 	}
 }
@@ -221,6 +227,7 @@ func differences(from, to trees) []instance.Event {
 	return events
 }
 
+// publish makes a table the present one and feeds the subscribers.
 func (inv *Inventory) publish(table trees, events []instance.Event) {
 	next := &Snapshot{trees: table, revision: inv.Snapshot().revision + 1}
 	inv.snapshot.Store(next)

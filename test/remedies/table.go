@@ -65,6 +65,7 @@ const (
 const (
 	registry = "the command asks the distribution's package registry, which a test must not need"
 	offline  = "without systemd there is no command, and a person starts the server; with it, TestRemediesOnHost runs the command"
+	cluster  = "no command repairs it; the tests of internal/doctor cause it in a real cluster, or make it up"
 	moment   = "the state lasts for a moment only: the server puts it right itself"
 )
 
@@ -104,6 +105,18 @@ var Table = []Row{
 	{"damaged records of the database were set aside in %s", nil, "TestDoctorDamage", ""},
 	{"%s is full: %d of %d %s are free or in quarantine", nil, "TestDoctorAddresses", ""},
 	{"%s is nearly full: %d of %d %s are free or in quarantine", nil, "TestDoctorAddresses", ""},
+
+	// The etcd cluster.
+	{"etcd cannot be used: %v", nil, "", cluster},
+	{"no etcd member can take changes", nil, "", cluster},
+	{"keys in etcd cannot be read: %s", nil, "", cluster},
+	{"another program has keys below the prefix in etcd: %s", nil, "", cluster},
+	{"the etcd member %s does not answer: %s", nil, "", cluster},
+	{"the etcd member %s knows no leader", nil, "", cluster},
+	{"the etcd member %s reports %s", nil, "", cluster},
+	{"the clock of the etcd member %s differs from this host's by %s", nil, "", cluster},
+	{"%s expired on %s", nil, "", cluster},
+	{"%s expires on %s", nil, "", cluster},
 
 	// libvirt and its networks.
 	{"libvirt's socket exists, but its daemon does not run: %v", []string{"systemctl start %s"}, "TestRemediesOnHost", ""},

@@ -1,0 +1,54 @@
+package etcdstore
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"testing"
+
+	"mdserver/internal/etcd/etcdtest"
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/boltstore"
+)
+
+// BenchmarkRegister compares a registration through etcd, with one member on this
+// host's disk, with one through a database file. Each changes a guest's name.
+func BenchmarkRegister(b *testing.B) {
+	for _, guests := range []int{10, 1000, 10_000} {
+		b.Run(fmt.Sprint("bolt/", guests), func(b *testing.B) {
+			store, err := boltstore.Open(filepath.Join(b.TempDir(), "inventory.db"), quiet)
+			if err != nil {
+				b.Fatal(err)
+			}
+			inv, err := inventory.Open(b.Context(), store, options("10.0.0.0/8"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = inv.Close() })
+			benchRegister(b, inv, guests)
+		})
+		b.Run(fmt.Sprint("etcd/", guests), func(b *testing.B) {
+			h := newHost(b, connect(b, etcdtest.Start(b, etcdtest.Options{})), options("10.0.0.0/8"))
+			benchRegister(b, h.Inventory, guests)
+		})
+	}
+}
+
+func benchRegister(b *testing.B, inv *inventory.Inventory, guests int) {
+	records := make([]instance.Instance, guests)
+	for n := range records {
+		records[n] = instance.Instance{Name: fmt.Sprint("g", n), UUID: uid(n), MAC: dom(n, "").Interfaces[0].MAC,
+			IPv4: netip.AddrFrom4([4]byte{10, 1, byte(n >> 8), byte(n)})}
+	}
+	if result, err := inv.Import(b.Context(), records); err != nil || len(result.Added) != guests {
+		b.Fatalf("%d of %d imported: %v", len(result.Added), guests, err)
+	}
+	n := 0
+	for b.Loop() {
+		if _, err := inv.Register(b.Context(), dom(n%guests, fmt.Sprint("renamed", n))); err != nil {
+			b.Fatal(err)
+		}
+		n++
+	}
+}

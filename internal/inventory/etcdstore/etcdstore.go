@@ -1,0 +1,221 @@
+// Package etcdstore keeps the inventory in etcd (3.4 or newer), where several hosts
+// read and write it. What this host knows of it is also in a cache on its disk, so
+// that guests are served while etcd does not answer.
+//
+// Uniqueness comes from etcd's transactions: each name, address and so on of a guest
+// has a key of its own, see keys.go, and a transaction holds only if these keys and
+// the records that it changes are as they were.
+package etcdstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+)
+
+var (
+	// ErrAway: etcd does not answer.
+	ErrAway = errors.New("etcd does not answer")
+	// ErrOther: the prefix has another inventory than the one that this host knows,
+	// or none.
+	ErrOther = errors.New("etcd has another inventory")
+	// ErrNewer: a newer mdserver has changed the schema.
+	ErrNewer = errors.New("the inventory in etcd was written by a newer mdserver")
+	// ErrTooLarge: records that can only change together do not fit into one
+	// transaction of etcd.
+	ErrTooLarge = errors.New("the change is too large for one transaction of etcd")
+)
+
+// Notes of the cache that belong to this package.
+const (
+	writerNote    = "etcd/writer"    // the ID of this host
+	inventoryNote = "etcd/inventory" // the ID in etcd's schema key
+)
+
+// Options are what a Store needs.
+type Options struct {
+	Client *clientv3.Client // the caller closes it after the store
+	Prefix string           // of all keys, with a slash at its end
+	Cache  inventory.Store  // on this host's disk, for this prefix alone; the store closes it
+	Log    *slog.Logger
+}
+
+// Store implements inventory.Shared.
+type Store struct {
+	client *clientv3.Client
+	prefix string
+	cache  inventory.Store
+	log    *slog.Logger
+	writer string // the key of this host below writers/
+
+	// Of the inventory's writer.
+	mirror  *mirror
+	unknown bool // the outcome of the last transaction; see fence
+
+	mu      sync.Mutex
+	pending []*step // that Take returns next
+	link    link
+	changed chan struct{}
+
+	// Of the goroutine that follows etcd.
+	unsaved []instance.Change // that the cache has refused
+	cluster uint64            // ID of the cluster
+
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// Open makes a store of the cache, and starts to follow etcd. It does not wait for
+// etcd. Errors: those of the cache.
+func Open(ctx context.Context, opts Options) (*Store, error) {
+	id, err := writerID(ctx, opts.Cache)
+	if err != nil {
+		return nil, fmt.Errorf("open the cache of the inventory: %w", err)
+	}
+	following, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s := &Store{
+		client: opts.Client, prefix: opts.Prefix, cache: opts.Cache, log: opts.Log, writer: writersKey + id,
+		mirror: newMirror(), link: newLink(), changed: make(chan struct{}, 1), stop: stop, done: make(chan struct{}),
+	}
+	go s.run(following)
+	return s, nil
+}
+
+// writerID is the ID that this host has chosen for itself.
+func writerID(ctx context.Context, cache inventory.Store) (string, error) {
+	id, err := cache.Note(ctx, writerNote)
+	if err == nil && id == "" {
+		id = uuid.NewString()
+		err = cache.SetNote(ctx, writerNote, id)
+	}
+	return id, err
+}
+
+// Load implements inventory.Reader: it returns the table of the cache.
+func (s *Store) Load(ctx context.Context) (instance.Table, error) { return s.cache.Load(ctx) }
+
+// Changed implements inventory.Shared.
+func (s *Store) Changed() <-chan struct{} { return s.changed }
+
+// Take implements inventory.Shared.
+func (s *Store) Take() []inventory.Update {
+	s.mu.Lock()
+	steps := s.pending
+	s.pending = nil
+	s.mu.Unlock()
+	updates := make([]inventory.Update, 0, len(steps))
+	for _, step := range steps {
+		s.mirror.apply(step)
+		update := inventory.Update{Revision: step.revision}
+		if step.whole != nil {
+			table := step.whole.table()
+			update.Whole = &table
+		} else {
+			update.Change = step.change()
+		}
+		updates = append(updates, update)
+	}
+	return updates
+}
+
+// deliver saves steps in the cache and hands them to Take.
+func (s *Store) deliver(ctx context.Context, steps ...*step) {
+	for _, step := range steps {
+		if step.whole == nil && len(step.guests)+len(step.resting) > 0 {
+			s.unsaved = append(s.unsaved, step.change())
+		}
+	}
+	s.save(ctx)
+	s.mu.Lock()
+	s.pending = append(s.pending, steps...)
+	s.mu.Unlock()
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// save brings the cache up to date. What fails is tried again with the next change.
+func (s *Store) save(ctx context.Context) {
+	if len(s.unsaved) == 0 {
+		return
+	}
+	if err := s.cache.Apply(ctx, s.unsaved); err != nil {
+		s.log.Error("the inventory could not be saved on this host; without etcd, the next start would lack its last changes", "changes", len(s.unsaved), "error", err)
+		return
+	}
+	s.unsaved = nil
+}
+
+// Apply implements inventory.Store.
+func (s *Store) Apply(ctx context.Context, changes []instance.Change) error {
+	for {
+		s.Take()
+		revision, err := s.Commit(ctx, changes)
+		for err == nil && s.mirror.revision < revision {
+			err = s.awaitChange(ctx)
+			s.Take()
+		}
+		if !errors.Is(err, inventory.ErrConflict) {
+			return err
+		}
+		if err := s.awaitChange(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// awaitChange waits until Take may have something to return, or a moment.
+func (s *Store) awaitChange(ctx context.Context) error {
+	select {
+	case <-s.changed:
+	case <-time.After(10 * time.Millisecond):
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
+
+// SetAside implements inventory.Store: the records go below aside/.
+func (s *Store) SetAside(ctx context.Context, guests []instance.Instance, reasons []error) error {
+	var change instance.Change
+	for i, guest := range guests {
+		text, err := encode(guest, nil)
+		if err != nil {
+			return err
+		}
+		if _, err := s.client.Put(ctx, s.prefix+asideKey+guest.UUID.String(), text); err != nil {
+			return s.wrap("write", err)
+		}
+		change.Delete = append(change.Delete, guest.UUID)
+		s.log.Error("a record is in conflict with another; it is set aside, all others are served",
+			"guest", guest.Name, "uuid", guest.UUID, "reason", reasons[i], "key", s.prefix+asideKey+guest.UUID.String())
+	}
+	return s.Apply(ctx, []instance.Change{change})
+}
+
+// Rewrite implements inventory.Store; etcd repairs itself.
+func (s *Store) Rewrite(context.Context, instance.Table) error {
+	return errors.New("etcd is not damaged")
+}
+
+// Close implements inventory.Reader.
+func (s *Store) Close() error {
+	s.stop()
+	<-s.done
+	return s.cache.Close()
+}
+
+func (s *Store) wrap(doing string, err error) error {
+	return fmt.Errorf("%s the inventory in etcd below %s: %w", doing, s.prefix, err)
+}
+
+var _ inventory.Shared = (*Store)(nil)

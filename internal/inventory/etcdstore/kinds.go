@@ -1,0 +1,13 @@
+package etcdstore
+
+import "strings"
+
+// Kinds are the first parts of all keys below the prefix. Keys with another one
+// are of another program.
+func Kinds() []string {
+	var list []string
+	for _, key := range []string{schemaKey, guestsKey, restingKey, "claims", writersKey, notesKey, asideKey} {
+		list = append(list, strings.TrimSuffix(key, "/"))
+	}
+	return list
+}

@@ -1,0 +1,46 @@
+package etcdstore
+
+import (
+	"context"
+	"sync/atomic"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// lossyKV loses answers of etcd: of the next writes, as many as lose says.
+type lossyKV struct {
+	clientv3.KV
+	lose atomic.Int32
+	make bool // the transaction was made nevertheless
+}
+
+func (l *lossyKV) loses() bool { return l.lose.Add(-1) >= 0 }
+
+func (l *lossyKV) Put(ctx context.Context, key, value string, opts ...clientv3.OpOption) (*clientv3.PutResponse, error) {
+	if l.loses() {
+		return nil, context.DeadlineExceeded
+	}
+	return l.KV.Put(ctx, key, value, opts...)
+}
+
+func (l *lossyKV) Txn(ctx context.Context) clientv3.Txn { return &lossyTxn{l.KV.Txn(ctx), l} }
+
+type lossyTxn struct {
+	clientv3.Txn
+	kv *lossyKV
+}
+
+func (t *lossyTxn) If(cs ...clientv3.Cmp) clientv3.Txn   { t.Txn = t.Txn.If(cs...); return t }
+func (t *lossyTxn) Then(ops ...clientv3.Op) clientv3.Txn { t.Txn = t.Txn.Then(ops...); return t }
+
+func (t *lossyTxn) Commit() (*clientv3.TxnResponse, error) {
+	if !t.kv.loses() {
+		return t.Txn.Commit()
+	}
+	if t.kv.make {
+		if _, err := t.Txn.Commit(); err != nil {
+			return nil, err
+		}
+	}
+	return nil, context.DeadlineExceeded
+}

@@ -1,0 +1,295 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+)
+
+// ErrConflict: another writer has changed what a commit was worked out from.
+// Nothing was changed. Only Shared.Commit returns it.
+var ErrConflict = errors.New("the inventory was changed meanwhile")
+
+// Shared is a Store that several inventories write, each on its own host.
+//
+// Load returns the last table that this host knows, and does not wait for
+// others. What has changed since follows by Take.
+//
+// Changed receives a value when Take may have something to return. Take returns
+// the updates since the table of Load, in the order in which they were made,
+// those of this inventory among them.
+//
+// Commit is like Apply, and holds only if all that the changes touch is as it was
+// after the last update that Take returned, and if the host names in Free are
+// still free. If not, the error is ErrConflict. It returns the revision of the
+// change, which Take returns later.
+//
+// Fits reports whether the changes can be made in one step.
+//
+// Changed, Take, Commit and Fits are called from one goroutine at a time.
+type Shared interface {
+	Store
+	Changed() <-chan struct{}
+	Take() []Update
+	Commit(ctx context.Context, changes []instance.Change) (revision int64, err error)
+	Fits(changes []instance.Change) bool
+}
+
+// Update is one step of a shared store.
+type Update struct {
+	Revision int64 // grows with each update
+	Change   instance.Change
+	Whole    *instance.Table // the whole table instead of a change, or nil
+}
+
+const (
+	// sharedTimeout bounds a write to a shared store. The start of a guest may
+	// wait for it.
+	sharedTimeout = 2 * time.Second
+	// largeTimeout is the bound for a change that does not fit in one step, such as
+	// an import.
+	largeTimeout = time.Minute
+	// maxAttempts is how often a request is worked out again.
+	maxAttempts = 50
+	// maxWait is the longest wait between two attempts.
+	maxWait = 20 * time.Millisecond
+	// sharedWakes is how many addresses end their quarantine in one change. All
+	// hosts find the same ones, so more of them would only cause conflicts.
+	sharedWakes = 4
+)
+
+// round is what is committed to a shared store at once.
+type round struct {
+	answers []answer
+	changes []instance.Change
+}
+
+// answer is what a request gets if the round is committed.
+type answer struct {
+	req     *request
+	err     error
+	depends bool // on a change of this round
+}
+
+// commitShared is commit for a shared store. Requests are worked out on the newest
+// table, and once more after a conflict.
+func (inv *Inventory) commitShared(batch []*request) {
+	var waiting []*request
+	for _, req := range batch {
+		if req.ctx.Err() == nil && req.taken.CompareAndSwap(false, true) {
+			waiting = append(waiting, req)
+		}
+	}
+	ctx, cancel := context.WithTimeout(inv.ctx, sharedTimeout)
+	defer cancel()
+	var failure error
+	for attempt := 1; len(waiting) > 0; attempt++ {
+		inv.follow()
+		r := inv.workOut(waiting)
+		if failure == nil {
+			failure = inv.persistShared(ctx, r.changes)
+		}
+		if errors.Is(failure, ErrConflict) && attempt < maxAttempts && inv.awaitUpdate(ctx) {
+			failure = nil
+			continue
+		}
+		for _, a := range r.answers {
+			if a.depends && failure != nil {
+				a.err = fmt.Errorf("%w: %w", ErrStore, failure)
+			}
+			a.req.done <- a.err
+		}
+		waiting = waiting[len(r.answers):]
+		attempt = 0
+	}
+}
+
+// workOut applies requests one after the other, as many as fit in one step of the
+// store. The first one is always taken.
+func (inv *Inventory) workOut(waiting []*request) round {
+	var r round
+	rules, table := inv.rules.Load(), inv.Snapshot().trees
+	for _, req := range waiting {
+		d := newDraft(table, rules)
+		err := req.apply(d)
+		if err != nil {
+			r.answers = append(r.answers, answer{req, err, len(r.changes) > 0})
+			continue
+		}
+		if onlyWakes(d.change) { // they can wait for a change that is asked for
+			d.change.Wake = nil
+		}
+		changes := appendChange(r.changes, d.change)
+		if len(r.changes) > 0 && len(changes) > len(r.changes) && !inv.shared.Fits(changes) {
+			break
+		}
+		if len(changes) > len(r.changes) {
+			r.changes, table = changes, d.commit()
+		}
+		r.answers = append(r.answers, answer{req, nil, len(r.changes) > 0})
+	}
+	return r
+}
+
+func onlyWakes(c instance.Change) bool { return len(c.Put)+len(c.Delete)+len(c.Rest) == 0 }
+
+// persistShared commits changes and waits until they are in the snapshot.
+func (inv *Inventory) persistShared(ctx context.Context, changes []instance.Change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	if !inv.shared.Fits(changes) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(inv.ctx, largeTimeout)
+		defer cancel()
+	}
+	revision, err := inv.shared.Commit(ctx, changes)
+	if errors.Is(err, ErrConflict) {
+		return err
+	}
+	inv.noteWrite(err)
+	if err != nil {
+		return err
+	}
+	for inv.revision < revision {
+		select {
+		case <-inv.shared.Changed():
+			inv.follow()
+		case <-ctx.Done():
+			return fmt.Errorf("%w: it was made, but has not come back from the store", ErrUncertain)
+		}
+	}
+	return nil
+}
+
+// awaitUpdate waits for what caused a conflict, and for a random time so that
+// several hosts do not meet again. It reports whether ctx has not ended.
+func (inv *Inventory) awaitUpdate(ctx context.Context) bool {
+	wait := time.NewTimer(rand.N(maxWait))
+	defer wait.Stop()
+	select {
+	case <-inv.shared.Changed():
+		inv.follow()
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}
+
+// updates signals updates of a shared store, and never those of another store.
+func (inv *Inventory) updates() <-chan struct{} {
+	if inv.shared == nil {
+		return nil
+	}
+	return inv.shared.Changed()
+}
+
+// follow publishes the updates of a shared store.
+func (inv *Inventory) follow() {
+	for _, update := range inv.shared.Take() {
+		before := inv.Snapshot().trees
+		var after trees
+		var err error
+		if update.Whole != nil {
+			after, err = rebuilt(*update.Whole)
+		} else {
+			after, err = before.after(update.Change)
+		}
+		inv.noteWrite(err) // an update also shows that the store works again
+		inv.revision = update.Revision
+		if events := differencesOf(before, after, update); len(events) > 0 || update.Whole != nil || restsDiffer(update.Change) {
+			inv.publish(after, events)
+		}
+	}
+}
+
+func restsDiffer(c instance.Change) bool { return len(c.Rest)+len(c.Wake) > 0 }
+
+// rebuilt makes the indices of a whole table, without records that contradict
+// others. Such records are not written by inventories.
+func rebuilt(table instance.Table) (trees, error) {
+	loaded, conflicts := build(table, "")
+	if len(conflicts) == 0 {
+		return loaded, nil
+	}
+	return loaded, fmt.Errorf("the store has %d records that contradict others and are not served; the first: %w", len(conflicts), conflicts[0].Err)
+}
+
+// after is the table after a change that is not checked. A record that contradicts
+// others is left out, and is the error.
+func (t trees) after(c instance.Change) (trees, error) {
+	e := t.edit()
+	gone := c.Delete
+	for i := range c.Put {
+		gone = append(gone[:len(gone):len(gone)], c.Put[i].UUID)
+	}
+	for _, id := range gone { // all, because guests may have exchanged names
+		if old, ok := e.byUUID.Get(id[:]); ok {
+			e.index(old, nil)
+			for _, addr := range old.Addrs() {
+				e.vacate(addr)
+			}
+		}
+	}
+	for _, addr := range c.Wake {
+		e.forgetResting(addr)
+	}
+	var failures []error
+	for i := range c.Put {
+		guest := c.Put[i]
+		if err := e.admissible(&guest); err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		e.index(nil, &guest)
+		e.occupyAll(&guest)
+	}
+	for i := range c.Rest {
+		resting := c.Rest[i]
+		e.forgetResting(resting.Addr)
+		if _, held := e.byAddr.Get(addrKey(resting.Addr)); !held && resting.Addr.IsValid() {
+			e.indexResting(&resting)
+		}
+	}
+	return e.commit(), errors.Join(failures...)
+}
+
+func (e editable) forgetResting(addr netip.Addr) {
+	r, ok := e.resting.Get(addrKey(addr))
+	if !ok {
+		return
+	}
+	e.dropResting(r)
+	if _, held := e.byAddr.Get(addrKey(addr)); held {
+		e.occupy(addr)
+	}
+}
+
+// differencesOf gives the events of an update: guests that are gone first.
+func differencesOf(before, after trees, update Update) []instance.Event {
+	if update.Whole != nil {
+		return differences(before, after)
+	}
+	var events []instance.Event
+	add := func(id uuid.UUID) {
+		old, _ := before.byUUID.Get(id[:])
+		guest, _ := after.byUUID.Get(id[:])
+		if old != nil || guest != nil {
+			events = append(events, instance.Event{Old: old, New: guest})
+		}
+	}
+	for _, id := range update.Change.Delete {
+		add(id)
+	}
+	for i := range update.Change.Put {
+		add(update.Change.Put[i].UUID)
+	}
+	return events
+}
