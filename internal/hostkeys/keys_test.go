@@ -353,6 +353,7 @@ func TestRunComplains(t *testing.T) {
 		var running sync.WaitGroup
 		running.Go(func() { h.keys.Run(ctx) })
 		time.Sleep(10*pause + pause/2)
+		synctest.Wait()
 		left := h.keys.notes.(*failing).fails
 		end()
 		running.Wait()

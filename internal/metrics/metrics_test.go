@@ -84,6 +84,7 @@ func TestRecorded(t *testing.T) {
 	}
 	m.DHCP("mds", "DHCPACK")
 	m.DHCP("mds", "DHCPFORGED")
+	m.BootPhase(api.WholeBoot, 25*time.Second)
 	text := scrape(t, m)
 	for _, want := range []string{
 		`mdserver_http_requests_total{client="cloud-init",code="2xx",frontend="ec2"} 2`,
@@ -98,6 +99,10 @@ func TestRecorded(t *testing.T) {
 		`mdserver_render_duration_seconds_count{document="user-data"} 3`,
 		`mdserver_dhcp_messages_total{message="DHCPACK",network="mds"} 1`,
 		`mdserver_dhcp_messages_total{message="other",network="mds"} 1`,
+		`mdserver_boot_phase_duration_seconds_bucket{phase="boot",le="20"} 0`,
+		`mdserver_boot_phase_duration_seconds_bucket{phase="boot",le="30"} 1`,
+		`mdserver_boot_phase_duration_seconds_sum{phase="boot"} 25`,
+		`mdserver_boot_phase_duration_seconds_count{phase="lease"} 0`,
 	} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("there is no line %s", want)

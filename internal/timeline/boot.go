@@ -189,6 +189,7 @@ func (b *boot) reach(e api.BootEntry) {
 	first(&b.Reached.Metadata, answered && slices.Contains(Metadata(), e.Name))
 	first(&b.Reached.Userdata, answered && slices.Contains(Userdata(), e.Name))
 	first(&b.Reached.SSH, e.Kind == api.EntrySSH)
+	first(&b.Reached.Ready, e.Kind == api.EntryStatus && e.Result == api.ResultSuccess)
 }
 
 // serve notes what the guest was given.

@@ -303,3 +303,92 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
+
+// The second meta page is found at each size that pages can have.
+func TestSecondMetaPage(t *testing.T) {
+	data, _ := bolt(t, 10)
+	for size := minSize; size <= maxSize; size *= 2 {
+		file := make([]byte, 2*size)
+		copy(file[size:], data[:headerSize+metaLength])
+		binary.LittleEndian.PutUint32(file[size+headerSize+pageSizeAt:], uint32(size))
+		sumMeta(file, size)
+		if m := newestMeta(file); m == nil || m.pageSize != size {
+			t.Errorf("pages of %d bytes: %+v", size, m)
+		}
+		binary.LittleEndian.PutUint32(file[size+headerSize+pageSizeAt:], uint32(size^(minSize|2*minSize)))
+		sumMeta(file, size)
+		if m := newestMeta(file); m != nil {
+			t.Errorf("a page at %d that says another size: %+v", size, m)
+		}
+	}
+	for _, changes := range [][2]uint64{{7, 8}, {8, 7}, {7, 7}} {
+		for i, at := range []int{0, pageSize} {
+			binary.LittleEndian.PutUint64(data[at+headerSize+changeAt:], changes[i])
+			binary.LittleEndian.PutUint64(data[at+headerSize+rootAt:], uint64(10+i))
+			sumMeta(data, at)
+		}
+		want := uint64(10)
+		if changes[1] > changes[0] {
+			want = 11
+		}
+		if root, err := New(data, pageSize).Root(); err != nil || root.Root != want {
+			t.Errorf("changes %v: the root is %d, %v; want %d", changes, root.Root, err, want)
+		}
+	}
+}
+
+// sheet is one page of 512 bytes with elements that are empty, or lead to children.
+func sheet(number uint64, kind byte, count int, children ...uint64) []byte {
+	text := make([]byte, minSize)
+	binary.LittleEndian.PutUint64(text, number)
+	text[8] = kind
+	binary.LittleEndian.PutUint16(text[10:], uint16(count))
+	for i, child := range children {
+		binary.LittleEndian.PutUint64(text[headerSize*(i+1)+8:], child)
+	}
+	return text
+}
+
+func TestFullPages(t *testing.T) {
+	const most = minSize/headerSize - 1
+	for count, says := range map[int]string{most: "", most + 1: "it can have at most 31 elements, not 32"} {
+		found := 0
+		err := New(sheet(0, kindLeaf, count), minSize).walk(0, map[uint64]bool{}, 0, func(Element) bool { found++; return true })
+		if found != most || (err == nil) != (says == "") || err != nil && !strings.HasSuffix(err.Error(), says) {
+			t.Errorf("a leaf of %d: %d elements, %v", count, found, err)
+		}
+		numbers, err := parse(sheet(0, kindBranch, count)).children()
+		if len(numbers) != most || (err == nil) != (says == "") || err != nil && !strings.HasSuffix(err.Error(), says) {
+			t.Errorf("a branch of %d: %d children, %v", count, len(numbers), err)
+		}
+	}
+	// an inline bucket has its errors, too
+	inline := sheet(0, kindLeaf, 5)[:2*headerSize]
+	if err := New(nil, minSize).Walk(Bucket{inline: inline}, func(Element) {}); !errors.Is(err, errPage) {
+		t.Errorf("an inline bucket of which most is missing: %v", err)
+	}
+	if err := New(nil, minSize).Walk(Bucket{inline: inline[:headerSize-1]}, func(Element) {}); !errors.Is(err, errPage) {
+		t.Errorf("an inline bucket without a header: %v", err)
+	}
+}
+
+// A page that two others lead to is read once, and a tree of any depth ends.
+func TestTreesThatAreNone(t *testing.T) {
+	twice := slices.Concat(sheet(0, kindBranch, 2, 1, 1), sheet(1, kindLeaf, 3))
+	found := 0
+	count := func(Element) bool { found++; return true }
+	if err := New(twice, minSize).walk(0, map[uint64]bool{}, 0, count); err == nil || found != 3 || !strings.Contains(err.Error(), "page 1: it was already read") {
+		t.Errorf("%d elements, %v", found, err)
+	}
+	for depth, ok := range map[uint64]bool{maxDepth: true, maxDepth + 1: false} {
+		var deep []byte
+		for number := range depth {
+			deep = append(deep, sheet(number, kindBranch, 1, number+1)...)
+		}
+		deep = append(deep, sheet(depth, kindLeaf, 1)...)
+		found = 0
+		if err := New(deep, minSize).walk(0, map[uint64]bool{}, 0, count); (err == nil) != ok || (found == 1) != ok {
+			t.Errorf("depth %d: %d elements, %v", depth, found, err)
+		}
+	}
+}
