@@ -134,7 +134,7 @@ func TestUnknownOutcome(t *testing.T) {
 			through := clientv3.NewCtxClient(t.Context())
 			through.KV, through.Watcher = lossy, client.Watcher
 			h := newHost(t, through, options("10.0.0.0/24"))
-			within(t, 5*time.Second, func() error { err, _ := h.store.Link(); return err })
+			within(t, 5*time.Second, h.store.Link)
 			lossy.lose.Store(1)
 			_, err := h.Register(context.Background(), dom(1, "web"))
 			if (err == nil) != made || errors.Is(err, inventory.ErrUncertain) {

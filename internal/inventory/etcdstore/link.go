@@ -57,11 +57,11 @@ func (s *Store) lost(err error) {
 	s.link.err = err
 }
 
-// Link reports why etcd is not followed and since when, or nil.
-func (s *Store) Link() (error, time.Time) {
+// Link returns why etcd is not followed, or nil if it is.
+func (s *Store) Link() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.link.err, s.link.since
+	return s.link.err
 }
 
 // awaitLink waits for etcd as long as that can help.
@@ -85,7 +85,7 @@ func (s *Store) awaitLink(ctx context.Context) error {
 	case <-patience.C:
 	case <-ctx.Done():
 	}
-	err, _ := s.Link()
+	err := s.Link()
 	if err == nil || errors.Is(err, ErrOther) || errors.Is(err, ErrNewer) {
 		return err
 	}
