@@ -10,9 +10,8 @@ import (
 	"time"
 )
 
-// clientConn is a connection to a client that a stop does not wait for in vain: from
-// then on, a client that neither sends the rest of its request nor reads its answer
-// gets silence for each read and write.
+// clientConn is a connection to a client. A stop bounds its reads and writes: a client
+// may take silence to send more of its request, and to read more of its answer.
 type clientConn struct {
 	net.Conn
 
