@@ -78,6 +78,7 @@ var covered = map[string]coverage{
 	"docs/howto/fleet.md#Replace a member#2":                           {test: "TestEtcdGuide"},
 	"docs/howto/fleet.md#Recover from the loss of the majority#1":      {test: "TestEtcdGuide"},
 	"docs/howto/fleet.md#Install etcd#1":                               {why: "scripts/install-deps installs the same packages"},
+	"docs/howto/fleet.md#Configure mdserver#1":                         {why: "the script import of internal/cli exports and imports the same way"},
 	"docs/howto/fleet.md#Upgrade a member#1":                           {why: "Debian has one version; TestEtcdGuide restarts members"},
 	"docs/howto/harden.md#Check what is protected#1":                   {test: "TestDebian13"},
 	"docs/howto/harden.md#Turn on port security#1":                     {test: "TestDebian13"},

@@ -55,6 +55,8 @@ var (
 	ErrDisplaced = errors.New("its file was removed or replaced, and cannot be put back")
 	// ErrAltered: another program has written to the file.
 	ErrAltered = errors.New("another program has written to its file")
+	// errNotOpened: bbolt has panicked, as it does on a full file system.
+	errNotOpened = errors.New("it cannot be opened")
 	// ErrNewer: the file was written by a newer mdserver.
 	ErrNewer = errors.New("it was written by a newer mdserver")
 )
@@ -246,6 +248,9 @@ func (s *Store) openFile() error {
 	if err != nil {
 		s.db = nil
 		_ = letGo(s.file)
+		if damage := (*panicError)(nil); errors.As(err, &damage) { // the file is new, or was found sound
+			return fmt.Errorf("%w: %v", errNotOpened, damage.value)
+		}
 		return err
 	}
 	s.stamp = stampOf(s.file)
@@ -270,7 +275,7 @@ func (s *Store) sameFile() error {
 func explain(path string, err error) error {
 	var system syscall.Errno
 	switch {
-	case errors.As(err, &system), errors.Is(err, ErrDamaged), errors.Is(err, ErrMissing), errors.Is(err, ErrNewer), errors.Is(err, ErrInUse):
+	case errors.As(err, &system), errors.Is(err, ErrDamaged), errors.Is(err, ErrMissing), errors.Is(err, ErrNewer), errors.Is(err, ErrInUse), errors.Is(err, errNotOpened):
 	default:
 		err = fmt.Errorf("%w (%w)", ErrDamaged, err)
 	}
