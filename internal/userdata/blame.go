@@ -57,6 +57,9 @@ var numbered = regexp.MustCompile(`\bline (\d+)\b|\bformat-l(\d+)\.c`)
 // schemaKey is the first key in a message of cloud-init's schema.
 var schemaKey = regexp.MustCompile(`schema (?:errors|deprecations): ([a-z_]+)`)
 
+// unmerged is in cloud-init's message about a part whose merge_how it rejects.
+const unmerged = "Failed at merging in cloud config part"
+
 // blamedLine is the line of user-data to blame, "" if there is none.
 func blamedLine(body, module, failure string) string {
 	lines := strings.Split(body, "\n")
@@ -69,6 +72,9 @@ func blamedLine(body, module, failure string) string {
 	keys := moduleKeys(module)
 	if m := schemaKey.FindStringSubmatch(failure); m != nil {
 		keys = []string{m[1]}
+	}
+	if strings.Contains(failure, unmerged) {
+		keys = []string{"merge_how", "merge_type"}
 	}
 	for _, key := range keys {
 		for _, line := range lines {

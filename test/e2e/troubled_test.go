@@ -137,6 +137,9 @@ func (b *troubled) unplug() error {
 
 // boot boots cloud-init, which may fail: then the verdict says so.
 func (b *troubled) boot(ctx context.Context) error {
+	if err := b.guest.IP(ctx, "-4", "address", "flush", "dev", "eth0"); err != nil { // of the boot before
+		return err
+	}
 	ran, err := b.guest.BootCloudInit(ctx, b.root, b.look.firmware(b.web1))
 	if err != nil && ctx.Err() == nil {
 		b.t.Log("cloud-init ended with an error, as it may:", firstLine(err.Error()))

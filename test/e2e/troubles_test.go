@@ -62,7 +62,7 @@ var troubles = []trouble{
 		older: outcome{"degraded", "", 2}, newer: outcome{"degraded", "init", 2}},
 	{name: "reports that the user sends elsewhere", userdata: "#cloud-config\nreporting:\n  mdserver: {type: webhook, endpoint: 'http://169.254.169.254/elsewhere'}\nruncmd:\n- exit 3\n",
 		older: outcome{"failed", "scripts_user", 4}, newer: outcome{"failed", "scripts_user", 4}},
-	{name: "more errors than a report may have", userdata: "#cloud-config\nruncmd: [" + strings.Repeat("{a: b}, ", 4000) + "x]\n",
+	{name: "many commands of the wrong type", userdata: "#cloud-config\nruncmd: [" + strings.Repeat("{a: b}, ", 4000) + "x]\n",
 		older: outcome{"failed", "runcmd", 2}, newer: outcome{"failed", "runcmd", 2}},
 	{name: "vendor-data that fails", userdata: "#cloud-config\n", config: map[string]string{"vendordata_template": "userdata/vendor"},
 		older: outcome{"ready", "", 0}, newer: outcome{"failed", "", 2}}, // EC2 has no vendor-data

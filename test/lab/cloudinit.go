@@ -115,19 +115,18 @@ func (c *CloudInit) File(path string) (string, error) {
 	return string(text), err
 }
 
-// Ended is when the last stage ended, by cloud-init's own clock; zero if it did not.
+// Ended is when the last stage ended, by cloud-init's log; zero if it did not. The times
+// in status.json are counted from the guest's start in newer releases.
 func (c *CloudInit) Ended() time.Time {
-	var doc struct {
-		V1 struct {
-			Final struct{ Finished float64 } `json:"modules-final"`
-		}
-	}
-	text, err := c.File("run/cloud-init/status.json")
-	if err != nil || json.Unmarshal([]byte(text), &doc) != nil || doc.V1.Final.Finished <= 0 {
+	log, err := c.File("var/log/cloud-init.log")
+	if err != nil {
 		return time.Time{}
 	}
-	return time.UnixMicro(int64(doc.V1.Final.Finished * 1e6))
+	return stamp(log[max(0, strings.LastIndex(log, lastBoot)):], "finish: modules-final:")
 }
+
+// lastBoot begins a boot in the log.
+const lastBoot = "running 'init-local'"
 
 func (c *CloudInit) read() error {
 	var errs []error

@@ -106,7 +106,7 @@ if reboots; then
 	kill -9 -1 || true # all but this shell, the first process of its namespace
 	umount -l "$guest/run"
 	mount -t tmpfs -o mode=755 run "$guest/run"
-	ip address flush dev eth0
+	ip -4 address flush dev eth0
 	boot
 fi
 
