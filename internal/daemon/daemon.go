@@ -26,6 +26,7 @@ import (
 	"mdserver/internal/ingress"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/inventory/etcdstore"
 	"mdserver/internal/logging"
 	"mdserver/internal/metrics"
 	"mdserver/internal/networks"
@@ -52,6 +53,7 @@ type Daemon struct {
 	// What is known.
 	store     *boltstore.Store // it belongs to inventory; others use its notes
 	etcd      *etcd.Client     // nil: the store is a database of this host alone
+	shared    *etcdstore.Store // what etcd is for; nil without etcd
 	inventory *inventory.Inventory
 	identity  *identity.Authority
 	tokenKey  imds.Key

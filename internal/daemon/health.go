@@ -35,6 +35,9 @@ const diskTime = time.Second
 func (d *Daemon) health() []health.Part {
 	cfg := d.config.Load()
 	names := parts[:len(parts):len(parts)]
+	if d.shared != nil {
+		names = append(names, "etcd")
+	}
 	found := d.hostTrouble(cfg)
 	for _, n := range d.networks.Status() {
 		name := networkPart(n.Network.Name)
@@ -57,6 +60,12 @@ func (d *Daemon) hostTrouble(cfg *config.Config) []health.Trouble {
 	all = append(all, d.healthState.clock.Trouble()...)
 	if failure := d.snapshotFailure.Load(); failure != nil {
 		all = append(all, *failure)
+	}
+	if d.shared != nil {
+		if err := d.shared.Link(); err != nil {
+			all = append(all, health.Trouble{Part: "etcd", State: health.Wrong, Look: []string{"mdserver doctor"},
+				Message: "the inventory cannot be followed; guests are served as before, and changes are refused: " + err.Error()})
+		}
 	}
 	if err := d.exporter.Failure(); err != nil {
 		all = append(all, health.Trouble{Part: "metrics", State: health.Wrong, Message: err.Error()})

@@ -36,6 +36,7 @@ func (d *Daemon) openStore(ctx context.Context, cfg *config.Config, database *bo
 	if err != nil {
 		return nil, errors.Join(err, d.closeEtcd())
 	}
+	d.shared = store
 	return store, nil
 }
 
