@@ -7,7 +7,7 @@ VCS := $(if $(shell git rev-parse HEAD 2>/dev/null),auto,false)
 # An older Go fetches the version that go.mod asks for.
 export GOTOOLCHAIN ?= auto
 
-.PHONY: help build check demo test troubles mutants bench bench-http bench-render bench-attack clean check-go bin/mdserver bin/demo
+.PHONY: help build check demo test troubles mutants bench bench-http bench-render bench-attack bench-boots clean check-go bin/mdserver bin/demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ bench-render: bin/mdserver ## measure a guest's requests while another guest's t
 
 bench-attack: bin/mdserver ## measure a boot while another guest attacks
 	go run ./bench/beside -attack
+
+bench-boots: bin/mdserver ## measure the record of boots of many guests
+	go run ./bench/boots
 
 clean: ## remove what was built
 	rm -rf bin

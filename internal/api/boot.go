@@ -137,6 +137,20 @@ type Reached struct {
 	Ready    *time.Time `json:"ready,omitempty"`     // cloud-init finished without an error
 }
 
+// BootPhase is a phase of a boot whose duration is measured.
+type BootPhase string
+
+// The phases of a boot. Each begins where the one before it ends.
+const (
+	LeasePhase    BootPhase = "lease"    // from the start until DHCP gives the guest an address
+	MetadataPhase BootPhase = "metadata" // until the guest has read its metadata
+	ReadyPhase    BootPhase = "ready"    // until cloud-init reports that it has finished without an error
+	WholeBoot     BootPhase = "boot"     // from the start to the end of ReadyPhase
+)
+
+// BootPhases lists all phases.
+func BootPhases() []BootPhase { return []BootPhase{LeasePhase, MetadataPhase, ReadyPhase, WholeBoot} }
+
 // Progress is what guests do, as of one revision of the record.
 type Progress struct {
 	Revision uint64          `json:"revision"`

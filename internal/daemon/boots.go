@@ -26,16 +26,22 @@ func (d *Daemon) openTimeline(cfg *config.Config) {
 	kept, err := archive.Open(path, d.log)
 	if err != nil {
 		d.log.Error("the record of boots is kept in memory only", "path", path, "error", err)
-		d.timeline = timeline.New(nil, d.log)
+		d.timeline = d.newTimeline(nil)
 		return
 	}
 	d.archive = kept
-	d.timeline = timeline.New(kept, d.log)
+	d.timeline = d.newTimeline(kept)
 	for _, guest := range d.timeline.Guests() { // released while the file could not be written
 		if _, known := d.inventory.Snapshot().ByUUID(guest); !known {
 			d.timeline.Forget(guest)
 		}
 	}
+}
+
+func (d *Daemon) newTimeline(kept timeline.Archive) *timeline.Log {
+	record := timeline.New(kept, d.log)
+	record.Measured = d.metrics.BootPhase
+	return record
 }
 
 func (d *Daemon) closeTimeline() error {
@@ -170,6 +176,7 @@ func (d *Daemon) judgeState(b *api.Boot) {
 	if b.Verdict.State == api.Ready {
 		d.checkIgnored(&b.Verdict, b.Userdata)
 	}
+	b.Reached.Ready = nil
 	if b.Verdict.State == api.Ready {
 		b.Reached.Ready = &b.Verdict.Since
 	}

@@ -90,6 +90,7 @@ func checks() []check {
 		{"drivers", "the domains' cards and disks", checkDrivers, false},
 		{"datasource", "the datasources that cloud-init detects by the domains' SMBIOS", checkDatasource, false},
 		{"names", "the guests' names in DNS", checkNames, false},
+		{"resolver", "systemd-resolved, which resolves names for this host", checkResolver, false},
 		{"addresses", "free addresses of the networks", checkAddresses, false},
 		{"clock", "the kernel's clock", checkClock, true},
 	}

@@ -46,6 +46,7 @@ type Metrics struct {
 	renders    *prometheus.CounterVec
 	renderTime *prometheus.HistogramVec
 	dhcp       *prometheus.CounterVec
+	bootPhases *prometheus.HistogramVec
 }
 
 // New makes metrics that begin at zero.
@@ -62,12 +63,17 @@ func New(sources Sources) *Metrics {
 			"Time to render user-data or vendor-data.", renderBuckets, "document"),
 		dhcp: counter("dhcp_messages_total",
 			"DHCPv4 messages between guests and the dnsmasq that mdserver runs. DHCPACK grants or renews a lease.", "network", "message"),
+		bootPhases: histogram("boot_phase_duration_seconds",
+			"Duration of the phases of guests' boots.", bootBuckets, "phase"),
 	}
-	m.registry.MustRegister(m.requests, m.latency, m.renders, m.renderTime, m.dhcp,
+	m.registry.MustRegister(m.requests, m.latency, m.renders, m.renderTime, m.dhcp, m.bootPhases,
 		stateCollector{sources},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.beginFailures()
+	for _, phase := range api.BootPhases() {
+		m.bootPhases.WithLabelValues(string(phase))
+	}
 	return m
 }
 
@@ -87,6 +93,7 @@ func (m *Metrics) beginFailures() {
 var (
 	latencyBuckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5}
 	renderBuckets  = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}
+	bootBuckets    = []float64{.5, 1, 2.5, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 3600}
 )
 
 func counter(name, help string, labels ...string) *prometheus.CounterVec {
@@ -130,4 +137,9 @@ func (m *Metrics) Render(document string, took time.Duration, err error) {
 // DHCP counts a DHCPv4 message between a guest and the DHCP server of a network.
 func (m *Metrics) DHCP(network, message string) {
 	m.dhcp.WithLabelValues(network, dhcpMessage(message)).Inc()
+}
+
+// BootPhase records how long a phase of a guest's boot took.
+func (m *Metrics) BootPhase(phase api.BootPhase, took time.Duration) {
+	m.bootPhases.WithLabelValues(string(phase)).Observe(took.Seconds())
 }

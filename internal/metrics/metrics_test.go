@@ -79,9 +79,12 @@ func TestRecorded(t *testing.T) {
 	request(m, "/service/name", "a browser", 200)
 	request(m, "/instance-upload", "curl/7.88.1", 200)
 	m.Render("user-data", 20*time.Millisecond, nil)
-	m.Render("user-data", 20*time.Millisecond, errors.New("no such variable"))
+	for range 2 {
+		m.Render("user-data", 20*time.Millisecond, errors.New("no such variable"))
+	}
 	m.DHCP("mds", "DHCPACK")
 	m.DHCP("mds", "DHCPFORGED")
+	m.BootPhase(api.WholeBoot, 25*time.Second)
 	text := scrape(t, m)
 	for _, want := range []string{
 		`mdserver_http_requests_total{client="cloud-init",code="2xx",frontend="ec2"} 2`,
@@ -91,11 +94,15 @@ func TestRecorded(t *testing.T) {
 		`mdserver_http_requests_total{client="curl",code="2xx",frontend="upload"} 1`,
 		`mdserver_http_request_duration_seconds_bucket{frontend="ec2",le="0.0025"} 0`,
 		`mdserver_http_request_duration_seconds_bucket{frontend="ec2",le="0.005"} 2`,
-		`mdserver_renders_total{document="user-data",result="failed"} 1`,
+		`mdserver_renders_total{document="user-data",result="failed"} 2`,
 		`mdserver_renders_total{document="user-data",result="ok"} 1`,
-		`mdserver_render_duration_seconds_count{document="user-data"} 2`,
+		`mdserver_render_duration_seconds_count{document="user-data"} 3`,
 		`mdserver_dhcp_messages_total{message="DHCPACK",network="mds"} 1`,
 		`mdserver_dhcp_messages_total{message="other",network="mds"} 1`,
+		`mdserver_boot_phase_duration_seconds_bucket{phase="boot",le="20"} 0`,
+		`mdserver_boot_phase_duration_seconds_bucket{phase="boot",le="30"} 1`,
+		`mdserver_boot_phase_duration_seconds_sum{phase="boot"} 25`,
+		`mdserver_boot_phase_duration_seconds_count{phase="lease"} 0`,
 	} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("there is no line %s", want)

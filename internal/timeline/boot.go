@@ -11,9 +11,8 @@ import (
 const (
 	mostBoots   = 20  // of one guest
 	mostEntries = 200 // of one boot
-	// reserved is the room in a boot for libvirt's entries and cloud-init's results.
-	// Half of it is for libvirt's alone.
-	reserved = 20
+	// reserved is the room in a boot that only some entries can fill; see room.
+	reserved = 10
 	// sameStart is how much time may pass between two sources' reports of one start.
 	sameStart     = 30 * time.Second
 	longestDetail = 512 // bytes of a text that others chose
@@ -152,7 +151,8 @@ func (b *boot) add(e api.BootEntry) {
 }
 
 // room is how many entries a boot may have after this one. A guest chooses how many it
-// sends and how its stages are called, so it cannot fill the room of other sources.
+// sends and what it calls its stages, so it cannot fill the room of libvirt's entries, of
+// cloud-init's results and of what the server itself noticed.
 func room(e api.BootEntry) int {
 	switch {
 	case e.Kind == api.EntryStopped || e.Kind == api.EntryCrashed:
@@ -160,9 +160,11 @@ func room(e api.BootEntry) int {
 	case e.Source == api.FromLibvirt || e.Source == api.FromHook:
 		return mostEntries
 	case e.Kind == api.EntryStatus || e.Kind == api.EntryStage && slices.Contains(stages, e.Name):
-		return mostEntries - reserved/2
+		return mostEntries - reserved
+	case e.Source != api.FromGuest:
+		return mostEntries - 2*reserved
 	}
-	return mostEntries - reserved
+	return mostEntries - 3*reserved
 }
 
 // stages are cloud-init's, as its reports call them.
@@ -187,6 +189,7 @@ func (b *boot) reach(e api.BootEntry) {
 	first(&b.Reached.Metadata, answered && slices.Contains(Metadata(), e.Name))
 	first(&b.Reached.Userdata, answered && slices.Contains(Userdata(), e.Name))
 	first(&b.Reached.SSH, e.Kind == api.EntrySSH)
+	first(&b.Reached.Ready, e.Kind == api.EntryStatus && e.Result == api.ResultSuccess)
 }
 
 // serve notes what the guest was given.

@@ -93,7 +93,7 @@ func TestForgetOne(t *testing.T) {
 	select {
 	case <-wait:
 	default:
-		t.Error("nobody who waits is told")
+		t.Error("a call that waits is not woken")
 	}
 	if got := l.Guests(); len(got) != 1 || got[0] != other {
 		t.Errorf("guests %v", got)

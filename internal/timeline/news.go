@@ -63,8 +63,8 @@ func sleep(ctx context.Context, pause time.Duration) {
 }
 
 // Changed waits until there is a change after a revision, or ctx is done. With guests
-// named, only theirs count, and a Wake; without, changes are gathered for a moment. It returns the present revision, and those
-// guests whose boots have changed.
+// named, only theirs count, and a Wake; without, changes are gathered for a moment. It
+// returns the present revision, and those guests whose boots have changed.
 func (l *Log) Changed(ctx context.Context, since uint64, of ...uuid.UUID) (revision uint64, changed []uuid.UUID) {
 	for gathered := len(of) > 0 || since == 0; ; {
 		wake := l.news.wait()

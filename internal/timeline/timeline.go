@@ -49,6 +49,9 @@ type Log struct {
 	// Requests and DHCP are what was heard last, over all boots.
 	Requests RequestLog
 	DHCP     DHCPLog
+	// Measured, unless nil, is called at the end of each phase of a boot. It must not
+	// wait. It is set before the Log is used.
+	Measured func(api.BootPhase, time.Duration)
 
 	archive  Archive
 	log      *slog.Logger
@@ -144,7 +147,11 @@ func (l *Log) Note(id uuid.UUID, e api.BootEntry) {
 		if g.boot.isOver(e) {
 			g.begin(e.At)
 		}
+		before := g.boot.Reached
 		g.boot.sign(e)
+		if l.Measured != nil {
+			g.boot.measure(before, l.Measured)
+		}
 	})
 }
 

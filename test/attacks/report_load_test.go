@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"mdserver/test/lab"
 )
 
 // Ten connections with reports as fast as they are answered, each for a stage of its own.
@@ -40,6 +42,21 @@ func TestFloodReports(t *testing.T) {
 		}
 		if mib := a.memory(t); mib > 300 {
 			t.Errorf("the server has used %d MiB", mib)
+		}
+	})
+}
+
+// Only the metadata addresses take reports, not the others that the bridge has.
+func TestReportToOtherAddressesOfHost(t *testing.T) {
+	requests(t, func(t *testing.T, a *arena) {
+		for addr, w := range map[string]way{lab.Gateway: byIPv4, lab.Gateway6: byIPv6, hostLinkLocal(t, a.site, lab.Bridge).String(): byLinkLocal} {
+			server := a.target(w)
+			server.Addr = parse(addr)
+			for path, body := range reportBodies {
+				if got, _ := a.attacker.host(t, w).Ask(server, post(w, path, body)); !refused(got) {
+					t.Errorf("%s at %s: %.100q", path, addr, got)
+				}
+			}
 		}
 	})
 }

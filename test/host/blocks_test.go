@@ -63,6 +63,7 @@ var covered = map[string]coverage{
 	"docs/howto/backup.md#Export and import guests#1":                  {why: "the script import of internal/cli exports and imports the same way"},
 	"docs/howto/backup.md#Move to another host#1":                      {why: "there is one host; the script backup of internal/cli restores from standard input"},
 	"docs/howto/dns.md#Resolve guests from the host#1":                 {why: "the host of the test has no systemd-resolved"},
+	"docs/howto/dns.md#Resolve guests from the host#2":                 {why: "the host of the test has no systemd-resolved"},
 	"docs/howto/dns.md#Set a guest's host name#1":                      {test: "TestDebian13"},
 	"docs/howto/dns.md#Set NTP servers, search domains and the MTU#1":  {test: "TestDebian13"},
 	"docs/howto/firewall.md#ufw#1":                                     {test: "TestDebian13"},

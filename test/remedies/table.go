@@ -189,6 +189,7 @@ var Table = []Row{
 	{noTokens, nil, "TestDoctorDatasources", ""},
 	{"the guest %q detects %s, but %s", []string{smbios}, "TestDoctorDatasources", ""},
 	{"the guest %q detects %s, but %s", nil, "TestDoctorDatasources", ""},
+	{"this host does not resolve names of guests in %s, the domain of the network %q", []string{"resolvectl dns %s %s", "resolvectl domain %s %s"}, "", "the hosts of the tests have no systemd-resolved"},
 	{"on the network %q, the guests %q and %q are both %s in DNS", []string{"virsh domrename %s %s"}, "TestDoctorNames", ""},
 
 	// Port security.

@@ -33,7 +33,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	domains  []Domain
-	bridges  map[string]string // by network
+	networks map[string]*Network
 	refused  map[Procedure]golibvirt.ErrorNumber
 	calls    map[Procedure]int
 	conns    map[net.Conn][]int32 // the events that each asked for
@@ -48,13 +48,19 @@ const (
 	ConnectOpen       Procedure = 1
 	DomainGetXML      Procedure = 14
 	DomainLookup      Procedure = 24
+	NetworkGetXML     Procedure = 43
 	NetworkGetBridge  Procedure = 45
 	NetworkLookup     Procedure = 46
+	SupportsFeature   Procedure = 60
 	AuthList          Procedure = 66
+	NetworkActive     Procedure = 152
+	NetworkPersistent Procedure = 153
 	GetLibVersion     Procedure = 157
 	ListAllDomains    Procedure = 273
+	NetworkUpdate     Procedure = 291
 	RegisterEvents    Procedure = 316
 	DeregisterEvents  Procedure = 317
+	NetworkLeases     Procedure = 341
 	lifecycleCallback Procedure = 318
 )
 
@@ -72,8 +78,8 @@ const (
 func New(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{
-		Socket:  filepath.Join(shortDir(t), "libvirt-sock"),
-		bridges: map[string]string{}, refused: map[Procedure]golibvirt.ErrorNumber{},
+		Socket:   filepath.Join(shortDir(t), "libvirt-sock"),
+		networks: map[string]*Network{}, refused: map[Procedure]golibvirt.ErrorNumber{},
 		calls: map[Procedure]int{}, conns: map[net.Conn][]int32{},
 	}
 	listener, err := net.Listen("unix", s.Socket)
@@ -126,13 +132,6 @@ func (s *Server) Undefine(id uuid.UUID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.domains = slices.DeleteFunc(s.domains, func(d Domain) bool { return d.UUID == id })
-}
-
-// SetBridge gives a network a bridge.
-func (s *Server) SetBridge(network, bridge string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.bridges[network] = bridge
 }
 
 // Refuse has a call fail with an error; 0 ends that.
@@ -271,25 +270,12 @@ func (s *Server) reply(conn net.Conn, call Procedure, arguments []byte, body *pa
 			return golibvirt.ErrNoDomain, nil
 		}
 		body.text(d.XML)
-	case NetworkLookup:
-		name := string(arguments[4:][:binary.BigEndian.Uint32(arguments)])
-		if _, ok := s.bridges[name]; !ok {
-			return golibvirt.ErrNoNetwork, nil
-		}
-		body.text(name)
-		body.Write(make([]byte, 16))
-	case NetworkGetBridge:
-		bridge := s.bridges[string(arguments[4:][:binary.BigEndian.Uint32(arguments)])]
-		if bridge == "" {
-			return golibvirt.ErrInternalError, nil
-		}
-		body.text(bridge)
 	case RegisterEvents:
 		topic := int32(binary.BigEndian.Uint32(arguments))
 		s.conns[conn] = append(s.conns[conn], topic)
 		body.number(topic)
 	default:
-		return 0, errProtocol
+		return s.networkReply(call, arguments, body)
 	}
 	return 0, nil
 }

@@ -80,6 +80,8 @@ type Watcher struct {
 	happened Happened
 	bridges  *bridges.Resolver
 	log      *slog.Logger
+	ping     time.Duration // how often a quiet connection is tried
+	again    time.Duration // how often all domains are listed again
 
 	mu     sync.Mutex
 	status Status
@@ -87,7 +89,7 @@ type Watcher struct {
 
 // New makes a watcher; Run starts it.
 func New(e connection.Endpoint, guests Guests, happened Happened, b *bridges.Resolver, log *slog.Logger) *Watcher {
-	return &Watcher{endpoint: e, guests: guests, happened: happened, bridges: b, log: log}
+	return &Watcher{endpoint: e, guests: guests, happened: happened, bridges: b, log: log, ping: pingTime, again: listAgain}
 }
 
 // Run follows the domains until ctx ends. It continues in any case: after an
@@ -137,9 +139,9 @@ func (w *Watcher) session(ctx context.Context) (connected bool, err error) {
 
 // follow looks at what events name until the connection ends.
 func (w *Watcher) follow(ctx context.Context, conn *connection.Conn, notices <-chan notice) error {
-	ping := time.NewTicker(pingTime)
+	ping := time.NewTicker(w.ping)
 	defer ping.Stop()
-	again := time.NewTicker(listAgain)
+	again := time.NewTicker(w.again)
 	defer again.Stop()
 	for {
 		select {

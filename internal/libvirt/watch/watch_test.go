@@ -126,14 +126,17 @@ func (b *syncBuffer) String() string {
 	return b.text.String()
 }
 
-// follow runs a watcher until the end of the test.
-func follow(t *testing.T, s *libvirttest.Server, r *recorder) (*Watcher, *syncBuffer) {
+// follow runs a watcher with these changes until the end of the test.
+func follow(t *testing.T, s *libvirttest.Server, r *recorder, changes ...func(*Watcher)) (*Watcher, *syncBuffer) {
 	t.Helper()
 	log := &syncBuffer{}
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	e := connection.Endpoint{Socket: s.Socket}
 	resolver := bridges.New(e, func(string) bool { return false }, logger)
 	w := New(e, r, r.happened, resolver, logger)
+	for _, change := range changes {
+		change(w)
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { w.Run(ctx) })
@@ -302,6 +305,68 @@ func TestListThatIsNotTaken(t *testing.T) {
 	if st := w.Status(); st.Connected || st.Error != "the disk is full" {
 		t.Errorf("%+v", st)
 	}
+}
+
+// A quiet connection is tried, and all domains are listed, from time to time. One
+// that fails is replaced.
+func TestFromTimeToTime(t *testing.T) {
+	for call, change := range map[libvirttest.Procedure]func(*Watcher){
+		libvirttest.GetLibVersion:  func(w *Watcher) { w.ping = 10 * time.Millisecond },
+		libvirttest.ListAllDomains: func(w *Watcher) { w.again = 10 * time.Millisecond },
+	} {
+		s, r := libvirttest.New(t), &recorder{}
+		follow(t, s, r, change)
+		r.has(t, "listed: ")
+		wait := func(what string, done func() bool) {
+			t.Helper()
+			for range 1000 {
+				if done() {
+					return
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			t.Fatalf("%d: not %s", call, what)
+		}
+		before := s.Calls(call)
+		wait("called again", func() bool { return s.Calls(call) > before+1 })
+		if n := s.Calls(libvirttest.ConnectOpen); n != 1 {
+			t.Errorf("%d: %d connections", call, n)
+		}
+		s.Refuse(call, golibvirt.ErrInternalError)
+		wait("connected again", func() bool { return s.Calls(libvirttest.ConnectOpen) > 1 })
+		s.Refuse(call, 0)
+		before = s.Calls(call)
+		wait("called after that", func() bool { return s.Calls(call) > before })
+	}
+	if w := New(connection.Endpoint{}, nil, nil, nil, nil); w.ping != 30*time.Second || w.again != 5*time.Minute {
+		t.Errorf("a connection is tried every %v, domains are listed every %v", w.ping, w.again)
+	}
+}
+
+// A connection that ends while it is opened is replaced.
+func TestEndWhileConnecting(t *testing.T) {
+	s, r := libvirttest.New(t), &recorder{}
+	s.Define(web(1, true))
+	s.Silence(true)
+	w, _ := follow(t, s, r)
+	for range 1000 {
+		if s.Calls(libvirttest.AuthList) > 0 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	s.HangUp()
+	for range 1000 {
+		if w.Status().Error != "" {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if st := w.Status(); st.Connected || st.Error == "" {
+		t.Errorf("%+v", st)
+	}
+	s.Silence(false)
+	r.has(t, "listed: web1 runs on ")
 }
 
 // tryOut asks libvirt for something cheap.
