@@ -48,9 +48,9 @@ func endWith(stop context.Context, progress func(context.Context, api.ProgressQu
 	}
 }
 
-// changes waits until the boot of a guest changes, or time alone changes the verdict on
-// it. An empty list stands for all guests. It returns the revision of the record, when it
-// looked last, and the guests with a change.
+// changes waits until the boot of one of these guests changes, or of any if there are
+// none, or the time alone changes the verdict on it. It returns the revision of the
+// record, until when it looked, and the guests with a change.
 func (d *Daemon) changes(ctx context.Context, q api.ProgressQuery, of []uuid.UUID) (revision uint64, judged time.Time, changed []uuid.UUID) {
 	now := time.Now()
 	if q.Judged.IsZero() || q.Judged.After(now) {
@@ -69,8 +69,8 @@ func (d *Daemon) changes(ctx context.Context, q api.ProgressQuery, of []uuid.UUI
 	return revision, judged, changed
 }
 
-// dueVerdicts tells when time alone changes the verdicts on guests. An empty list stands
-// for all of them.
+// dueVerdicts tells when the time alone changes the verdicts on these guests, or on all
+// if there are none.
 func (d *Daemon) dueVerdicts(q api.ProgressQuery, of []uuid.UUID) map[uuid.UUID]time.Time {
 	if q.Since == 0 {
 		return nil

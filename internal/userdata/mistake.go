@@ -34,7 +34,7 @@ func Mistake(body []byte) string {
 // Source: cloudinit/mergers/__init__.py, string_extract_mergers.
 var merger = regexp.MustCompile(`^[a-zA-Z_][A-Za-z0-9_]*\(.*?\)$`)
 
-// mergeMistake returns what is wrong with merge_how or merge_type; "" if nothing is.
+// mergeMistake returns what is wrong with a part's merge_how or merge_type.
 func mergeMistake(doc yaml.Node) string {
 	if len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
 		return ""
