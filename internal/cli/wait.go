@@ -133,13 +133,28 @@ var waitView = view[[]waitResult]{text: printWaited}
 func printWaited(w io.Writer, results []waitResult) error {
 	var rows [][]string
 	for _, r := range results {
-		row := []string{printable(r.Ref), string(r.Outcome), r.For, "-", "-"}
+		row := []string{printable(r.Ref), string(r.Outcome), r.For, "-", r.reason()}
 		if r.Boot != nil {
-			row[3], row[4] = string(r.Boot.Verdict.State), reason(r.Boot.Verdict)
+			row[3] = string(r.Boot.Verdict.State)
 		}
 		rows = append(rows, row)
 	}
 	return table(w, []string{"NAME", "OUTCOME", "FOR", "BOOT", "REASON"}, rows)
+}
+
+// reason is why the guest is as it is, or why it is not as wanted.
+func (r waitResult) reason() string {
+	switch {
+	case r.Boot != nil && (r.Boot.Verdict.Reason != "" || r.Outcome != timedOut):
+		return reason(r.Boot.Verdict)
+	case r.Outcome != timedOut:
+		return "-"
+	case r.Guest == nil:
+		return "no such guest is known"
+	case r.Boot == nil:
+		return "no boot of it was seen"
+	}
+	return "it came as far as " + r.Boot.Verdict.Phase
 }
 
 // waitExit is the exit code for some results: that of the worst.

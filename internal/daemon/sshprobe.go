@@ -3,6 +3,7 @@ package daemon
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -30,13 +31,14 @@ func (d *Daemon) trySSH(ctx context.Context, guests []*instance.Instance) (wait 
 	var trying sync.WaitGroup
 	slots := make(chan struct{}, sshAtOnce)
 	for _, guest := range guests {
-		if guest == nil || d.answersSSH(guest) || !guest.IPv4.IsValid() {
+		if guest == nil || d.answersSSH(guest) {
 			continue
 		}
+		addrs := guest.Addrs()
 		trying.Go(func() {
 			for ctx.Err() == nil {
 				slots <- struct{}{}
-				banner, err := sshBanner(ctx, netip.AddrPortFrom(guest.IPv4, sshPort))
+				banner, err := anyBanner(ctx, addrs, sshPort)
 				<-slots
 				if err == nil {
 					d.timeline.Note(guest.UUID, api.BootEntry{Kind: api.EntrySSH, Source: api.FromServer, Detail: banner})
@@ -60,6 +62,19 @@ func (d *Daemon) answersSSH(guest *instance.Instance) bool {
 	b, ok := d.timeline.Present(guest.UUID)
 	return ok && b.Ended == nil && b.Reached.SSH != nil
 }
+
+// anyBanner is the sshBanner of the first address that has one.
+func anyBanner(ctx context.Context, addrs []netip.Addr, port uint16) (banner string, err error) {
+	err = errNoAddress
+	for _, addr := range addrs {
+		if banner, err = sshBanner(ctx, netip.AddrPortFrom(addr, port)); err == nil {
+			break
+		}
+	}
+	return banner, err
+}
+
+var errNoAddress = errors.New("the guest has no address")
 
 // sshBanner connects to an ssh server and returns its first line (RFC 4253, section
 // 4.2), safe to print.
