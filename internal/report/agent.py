@@ -21,6 +21,7 @@ import urllib.parse
 HOST, PORT = "@HOST@", int("@PORT@")
 STATUS = "/run/cloud-init/status.json"
 SNIPPET = "/etc/ssh/sshd_config.d/10-mdserver.conf"
+MOST = 60000  # bytes of a report, less than the server takes
 
 
 def read(path):
@@ -108,9 +109,29 @@ def configure(text):
         subprocess.call(["systemctl", "--no-block", "try-reload-or-restart", unit])
 
 
+def fitting(status):
+    """The status, without the rest of long lists and texts if it is too large."""
+    if len(status.encode()) <= MOST:
+        return status
+    try:
+        return json.dumps(shortened(json.loads(status)), ensure_ascii=False)
+    except ValueError:
+        return status
+
+
+def shortened(value):
+    if isinstance(value, str):
+        return value[:200]
+    if isinstance(value, list):
+        return [shortened(item) for item in value[:8]]
+    if isinstance(value, dict):
+        return {name: shortened(item) for name, item in value.items()}
+    return value
+
+
 def end():
     """Reports how the boot ended: cloud-init's status, and what phone_home sends."""
-    post("status", read(STATUS))
+    post("status", fitting(read(STATUS)))
     fields = {
         "instance_id": read("/run/cloud-init/.instance-id").strip(),
         "hostname": socket.gethostname(),

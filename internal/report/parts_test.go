@@ -1,6 +1,10 @@
 package report
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"mdserver/internal/api"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -87,5 +91,41 @@ func TestScripts(t *testing.T) {
 		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", command, err, out)
 		}
+	}
+}
+
+// TestLargeStatus: the agent shortens a status that the server would refuse for its
+// size.
+func TestLargeStatus(t *testing.T) {
+	var failures, warnings []string
+	for i := range 2000 {
+		failures = append(failures, fmt.Sprintf("error %d of the stage: %s", i, strings.Repeat("é", i%300)))
+		warnings = append(warnings, "a warning")
+	}
+	finished := 1.0
+	status, err := json.Marshal(map[string]any{"v1": map[string]any{
+		"modules-config": map[string]any{"errors": failures, "recoverable_errors": map[string][]string{"WARNING": warnings}, "finished": finished},
+		"modules-final":  map[string]any{"errors": []string{}, "finished": finished},
+	}})
+	if err != nil || len(status) < MaxBody {
+		t.Fatalf("%d bytes, %v", len(status), err)
+	}
+	const program = `import sys
+code = open("agent.py").read().replace("@PORT@", "80")
+agent = {"__name__": "agent"}
+exec(code, agent)
+sys.stdout.buffer.write(agent["fitting"](sys.stdin.buffer.read().decode()).encode())`
+	cmd := exec.Command("python3", "-c", program)
+	cmd.Stdin = bytes.NewReader(status)
+	sent, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(sent) > MaxBody {
+		t.Errorf("the agent sends %d bytes, and the server takes %d", len(sent), MaxBody)
+	}
+	entry, err := parseStatus(sent)
+	if err != nil || entry.Result != api.ResultFail || !strings.HasPrefix(entry.Detail, "error 0 of the stage") {
+		t.Errorf("%+v, %v", entry, err)
 	}
 }
