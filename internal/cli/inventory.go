@@ -8,6 +8,8 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +31,8 @@ letters and digits becomes an underscore. Filters select guests as those of "mds
 
 --terraform is a program for the data source "external" of Terraform and OpenTofu.
 It reads {"name": "GUEST"} from standard input and prints one guest as a map of
-strings. A guest is named as for other commands.`,
+strings. A guest is named as for other commands. With "wait_for" in the query, it
+waits first, for a condition of "mdserver wait", and for "timeout" (5m) at most.`,
 		Example: `  mdserver inventory --ansible --list
   mdserver inventory --ansible --state running -l role=web
   echo '{"name": "web1"}' | mdserver inventory --terraform`,
@@ -99,39 +102,85 @@ const maxQuery = 64 << 10
 // Source: "External data source", Terraform's documentation: a JSON object of
 // strings comes in and goes out; an error goes to standard error.
 func answerTerraform(cmd *cobra.Command, server *client.Client) error {
-	name, err := readQuery(cmd.InOrStdin())
+	query, err := readQuery(cmd.InOrStdin())
 	if err != nil {
-		return &exitError{exitUsage, err}
+		return &exitError{exitUsage, fmt.Errorf("query on standard input: %w", err)}
 	}
-	guest, err := oneGuest(cmd, server, name)
+	if query.goal != "" {
+		if err := query.wait(cmd, server); err != nil {
+			return err
+		}
+	}
+	guest, err := oneGuest(cmd, server, query.name)
 	if err != nil {
 		return err
 	}
 	return printJSON(cmd.OutOrStdout(), flat(guest))
 }
 
-func readQuery(r io.Reader) (name string, err error) {
-	const accepted = `accepted: a JSON object such as {"name": "web1"}`
+// terraformQuery is what Terraform asks for.
+type terraformQuery struct {
+	name    string
+	goal    string // empty: do not wait
+	timeout time.Duration
+}
+
+func readQuery(r io.Reader) (q terraformQuery, err error) {
+	const accepted = `accepted: a JSON object such as {"name": "web1"}, with "wait_for" and "timeout" if it is to wait`
 	text, err := io.ReadAll(io.LimitReader(r, maxQuery+1))
 	if err != nil {
-		return "", fmt.Errorf("query on standard input: %w", err)
+		return q, err
 	}
-	query := map[string]string{}
+	values := map[string]string{}
 	if len(text) > maxQuery {
-		return "", fmt.Errorf("query on standard input: longer than %d bytes, %s", maxQuery, accepted)
+		return q, fmt.Errorf("longer than %d bytes, %s", maxQuery, accepted)
 	}
-	if err := json.Unmarshal(text, &query); err != nil {
-		return "", fmt.Errorf("query on standard input: %w, %s", err, accepted)
+	if err := json.Unmarshal(text, &values); err != nil {
+		return q, fmt.Errorf("%w, %s", err, accepted)
 	}
-	for _, key := range slices.Sorted(maps.Keys(query)) {
-		if key != "name" {
-			return "", fmt.Errorf("query on standard input: unknown key %q, %s", key, accepted)
+	q.timeout = defaultWait
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		value := values[key]
+		switch key {
+		case "name":
+			q.name = value
+		case "wait_for":
+			q.goal = value
+			if !slices.Contains(terraformGoals, value) {
+				return q, fmt.Errorf("wait_for: %q, accepted: %s", value, strings.Join(terraformGoals, ", "))
+			}
+		case "timeout":
+			if q.timeout, err = time.ParseDuration(value); err != nil || q.timeout < 0 {
+				return q, fmt.Errorf("timeout: %q, accepted: a duration such as 90s or 5m", value)
+			}
+		default:
+			return q, fmt.Errorf("unknown key %q, %s", key, accepted)
 		}
 	}
-	if query["name"] == "" {
-		return "", fmt.Errorf("query on standard input: no name, %s", accepted)
+	switch _, timed := values["timeout"]; {
+	case q.name == "":
+		return q, fmt.Errorf("no name, %s", accepted)
+	case timed && q.goal == "":
+		return q, fmt.Errorf("timeout without wait_for, %s", accepted)
 	}
-	return query["name"], nil
+	return q, nil
+}
+
+// terraformGoals are the conditions in which there is a guest to print.
+var terraformGoals = slices.DeleteFunc(slices.Clone(conditionNames), func(name string) bool { return name == "gone" })
+
+// wait waits until the guest is as wanted. The error, with the exit code of the
+// command wait, says how it is instead.
+func (q terraformQuery) wait(cmd *cobra.Command, server *client.Client) error {
+	w := waiter{cmd: cmd, server: server, goal: q.goal, end: time.Now().Add(q.timeout), shown: map[string]string{}}
+	results, err := w.wait(cmd.Context(), []string{q.name})
+	if err != nil {
+		return err
+	}
+	if code := waitExit(results); code != 0 {
+		return &exitError{code, fmt.Errorf("the guest %q is not as wanted: %s: %s: %s", q.name, q.goal, results[0].Outcome, results[0].reason())}
+	}
+	return nil
 }
 
 // flat is a guest as a map of strings. What a guest lacks is empty, so that

@@ -27,6 +27,9 @@ const (
 	timedOut outcome = "timed out"
 )
 
+// defaultWait is how long a wait takes at most unless told otherwise.
+const defaultWait = 5 * time.Minute
+
 // conditionNames are the conditions in the order in which a boot reaches them.
 var conditionNames = []string{"registered", "lease", "metadata", "ssh", "ready", "gone"}
 
@@ -100,7 +103,7 @@ one is degraded, and 124 if the time is over. On a terminal, progress is shown.
 	goal := &oneOf{"ready", conditionNames, "CONDITION"}
 	cmd.Flags().Var(goal, "for", "wait for `CONDITION`: "+strings.Join(conditionNames, ", "))
 	completeWords(cmd, "for", conditionNames...)
-	timeout := cmd.Flags().Duration("timeout", 5*time.Minute, "wait for `DURATION` at most")
+	timeout := cmd.Flags().Duration("timeout", defaultWait, "wait for `DURATION` at most")
 	completeWords(cmd, "timeout", "30s", "5m", "1h")
 	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
 		w := waiter{cmd: cmd, server: server, goal: goal.value, end: time.Now().Add(*timeout), shown: map[string]string{}}
