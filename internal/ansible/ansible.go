@@ -36,9 +36,15 @@ type meta struct {
 	Hostvars map[string]Variables `json:"hostvars"`
 }
 
+// Guest is a guest with the host keys that it has reported.
+type Guest struct {
+	api.Guest
+	Keys []api.SSHKey
+}
+
 // List makes the inventory of some guests. Each is a host by its host name, in
 // groups by its networks, its state and its tags.
-func List(guests []api.Guest) Inventory {
+func List(guests []Guest) Inventory {
 	groups := map[string][]string{everyGuest: {}}
 	for _, state := range states {
 		groups[groupName("state", string(state))] = []string{}
@@ -46,7 +52,7 @@ func List(guests []api.Guest) Inventory {
 	vars := map[string]Variables{}
 	for _, guest := range guests {
 		vars[guest.Hostname] = Host(guest)
-		for _, group := range groupsOf(guest) {
+		for _, group := range groupsOf(guest.Guest) {
 			groups[group] = append(groups[group], guest.Hostname)
 		}
 	}
@@ -96,14 +102,15 @@ func networks(guest api.Guest) []string {
 
 // Host returns the variables of a guest: where Ansible reaches it, and what is
 // known of it.
-func Host(guest api.Guest) Variables {
+func Host(guest Guest) Variables {
 	vars := Variables{
 		"mdserver_name":        literal(guest.Name),
 		"mdserver_uuid":        guest.UUID.String(),
 		"mdserver_instance_id": literal(guest.ID),
 		"mdserver_state":       string(guest.State),
 		"mdserver_mac":         guest.MAC.String(),
-		"mdserver_networks":    literals(networks(guest)),
+		"mdserver_networks":    literals(networks(guest.Guest)),
+		"mdserver_host_keys":   literals(lines(guest.Keys)),
 	}
 	// The first address wins, and IPv4 before IPv6.
 	for _, place := range slices.Backward(guest.Attachments()) {
@@ -120,6 +127,15 @@ func Host(guest api.Guest) Variables {
 	}
 	vars["mdserver_tags"] = tags
 	return vars
+}
+
+// lines are keys as files of OpenSSH have them.
+func lines(keys []api.SSHKey) []string {
+	list := make([]string, len(keys))
+	for i, key := range keys {
+		list[i] = key.Type + " " + key.Key
+	}
+	return list
 }
 
 func setAddress(vars Variables, place instance.Attachment) {

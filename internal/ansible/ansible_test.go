@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	web1 = api.Guest{State: api.Running, Instance: instance.Instance{
+	web1 = Guest{Keys: []api.SSHKey{{Type: "ssh-ed25519", Key: "AAAA"}}, Guest: api.Guest{State: api.Running, Instance: instance.Instance{
 		ID: "i-1", Name: "web 1", Hostname: "web-1", UUID: uuid.MustParse("4f2c8f0e-6a0b-4d0e-9d6e-0f6f6f1f7a01"),
 		Network: "mds", MAC: instance.MAC{0x52, 0x54, 0, 0, 0, 1}, IPv4: netip.MustParseAddr("10.122.0.9"),
 		Further: []instance.Attachment{
@@ -22,12 +22,12 @@ var (
 		},
 		Metadata: instance.Metadata{Tags: map[string]string{"role": "web", "env": "größe 1", "bare": ""}},
 		Password: "geheim",
-	}}
-	six = api.Guest{State: api.Off, Instance: instance.Instance{
+	}}}
+	six = Guest{Guest: api.Guest{State: api.Off, Instance: instance.Instance{
 		Name: "six", Hostname: "six", Network: "mds", IPv6: netip.MustParseAddr("fd00::6"),
 		Metadata: instance.Metadata{Tags: map[string]string{"role": "web"}},
-	}}
-	nowhere = api.Guest{State: api.Gone, Instance: instance.Instance{Name: "nowhere", Hostname: "nowhere"}}
+	}}}
+	nowhere = Guest{Guest: api.Guest{State: api.Gone, Instance: instance.Instance{Name: "nowhere", Hostname: "nowhere"}}}
 )
 
 // decoded is a value as Ansible reads it.
@@ -47,7 +47,7 @@ func decoded(t *testing.T, value any) any {
 func hosts(names ...any) map[string]any { return map[string]any{"hosts": append([]any{}, names...)} }
 
 func TestList(t *testing.T) {
-	got := decoded(t, List([]api.Guest{web1, six, nowhere})).(map[string]any)
+	got := decoded(t, List([]Guest{web1, six, nowhere})).(map[string]any)
 	vars := got["_meta"].(map[string]any)["hostvars"].(map[string]any)
 	if len(vars) != 3 {
 		t.Errorf("there are variables of %d hosts", len(vars))
@@ -86,12 +86,12 @@ func TestHost(t *testing.T) {
 		"ansible_host": "10.122.0.9", "mdserver_ipv4": "10.122.0.9", "mdserver_ipv6": "fd00:50::9",
 		"mdserver_name": "web 1", "mdserver_instance_id": "i-1", "mdserver_uuid": "4f2c8f0e-6a0b-4d0e-9d6e-0f6f6f1f7a01",
 		"mdserver_state": "running", "mdserver_mac": "52:54:00:00:00:01", "mdserver_networks": []any{"mds", "lan-2"},
-		"mdserver_tags": map[string]any{"role": "web", "env": "größe 1", "bare": ""},
+		"mdserver_tags": map[string]any{"role": "web", "env": "größe 1", "bare": ""}, "mdserver_host_keys": []any{"ssh-ed25519 AAAA"},
 	}
 	if diff := cmp.Diff(any(want), decoded(t, Host(web1))); diff != "" {
 		t.Error(diff)
 	}
-	for guest, addr := range map[*api.Guest]any{&six: "fd00::6", &nowhere: nil} {
+	for guest, addr := range map[*Guest]any{&six: "fd00::6", &nowhere: nil} {
 		if got := Host(*guest)["ansible_host"]; got != addr {
 			t.Errorf("%s: ansible_host is %v, want %v", guest.Name, got, addr)
 		}

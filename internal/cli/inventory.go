@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/ansible"
@@ -59,16 +61,40 @@ waits first, for a condition of "mdserver wait", and for "timeout" (5m) at most.
 		if err != nil {
 			return err
 		}
-		if *host == "" {
-			return printJSON(cmd.OutOrStdout(), ansible.List(all.guests))
+		if *host != "" {
+			guest, err := ansibleHost(cmd, server, all.guests, *host)
+			if err != nil {
+				return err
+			}
+			all.guests = []api.Guest{guest}
 		}
-		guest, err := ansibleHost(cmd, server, all.guests, *host)
+		guests, err := withKeys(cmd.Context(), server, all.guests)
 		if err != nil {
 			return err
 		}
-		return printJSON(cmd.OutOrStdout(), ansible.Host(guest))
+		if *host != "" {
+			return printJSON(cmd.OutOrStdout(), ansible.Host(guests[0]))
+		}
+		return printJSON(cmd.OutOrStdout(), ansible.List(guests))
 	})
 	return cmd
+}
+
+// withKeys adds the host keys of guests.
+func withKeys(ctx context.Context, server *client.Client, guests []api.Guest) ([]ansible.Guest, error) {
+	known, err := server.SSHGuests(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys := map[uuid.UUID][]api.SSHKey{}
+	for _, guest := range known {
+		keys[guest.UUID] = guest.Keys
+	}
+	all := make([]ansible.Guest, len(guests))
+	for i, guest := range guests {
+		all[i] = ansible.Guest{Guest: guest, Keys: keys[guest.UUID]}
+	}
+	return all, nil
 }
 
 // ansibleHost finds the guest that has a host name, as hosts are named in the
