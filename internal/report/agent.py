@@ -105,8 +105,9 @@ def configure(text):
             text = ""
     if not text:
         os.unlink(SNIPPET)
-    for unit in ("ssh.service", "sshd.service"):
-        subprocess.call(["systemctl", "--no-block", "try-reload-or-restart", unit])
+    for unit in ("ssh.service", "sshd.service"):  # Debian has both names for one unit
+        if subprocess.call(["systemctl", "--no-block", "try-reload-or-restart", unit]) == 0:
+            break
 
 
 def fitting(status):
