@@ -77,10 +77,7 @@ func (d *Daemon) dueVerdicts(q api.ProgressQuery, of []uuid.UUID) map[uuid.UUID]
 	}
 	stuckAfter := d.config.Load().Server.StuckAfter
 	due := map[uuid.UUID]time.Time{}
-	d.timeline.EachPresent(func(id uuid.UUID, b api.Boot) {
-		if len(of) > 0 && !slices.Contains(of, id) {
-			return
-		}
+	d.timeline.EachPresent(of, func(id uuid.UUID, b api.Boot) {
 		if at := verdict.Next(b, q.Judged, stuckAfter); !at.IsZero() {
 			due[id] = at
 		}

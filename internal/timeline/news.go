@@ -93,26 +93,10 @@ func (l *Log) changedSince(since uint64, of []uuid.UUID) (changed []uuid.UUID) {
 	if l.news.now() <= since {
 		return nil
 	}
-	for _, id := range of {
-		s := l.shard(id)
-		s.mu.Lock()
-		if g := s.guests[id]; g != nil && g.revision > since {
+	l.each(of, func(id uuid.UUID, g *guest) {
+		if g.revision > since {
 			changed = append(changed, id)
 		}
-		s.mu.Unlock()
-	}
-	if len(of) > 0 {
-		return changed
-	}
-	for i := range l.shards {
-		s := &l.shards[i]
-		s.mu.Lock()
-		for id, g := range s.guests {
-			if g.revision > since {
-				changed = append(changed, id)
-			}
-		}
-		s.mu.Unlock()
-	}
+	})
 	return changed
 }

@@ -149,7 +149,7 @@ func (l *Log) Note(id uuid.UUID, e api.BootEntry) {
 		}
 		before := g.boot.Reached
 		g.boot.sign(e)
-		if l.Measured != nil {
+		if l.Measured != nil && g.boot.Reached != before {
 			g.boot.measure(before, l.Measured)
 		}
 	})
@@ -242,16 +242,35 @@ func (l *Log) Present(id uuid.UUID) (api.Boot, bool) {
 	return g.boot.copy(), true
 }
 
-// EachPresent calls a function with the last boot of each guest. The function must
-// neither keep the boot nor use the record.
-func (l *Log) EachPresent(do func(uuid.UUID, api.Boot)) {
+// EachPresent calls a function with the last boot of each of these guests, or of all if
+// none are named. The function must neither keep the boot nor use the record.
+func (l *Log) EachPresent(of []uuid.UUID, do func(uuid.UUID, api.Boot)) {
+	l.each(of, func(id uuid.UUID, g *guest) {
+		if g.boot != nil {
+			do(id, g.boot.Boot)
+		}
+	})
+}
+
+// each calls a function with each of these guests, or with all if none are named, under
+// the lock of the guest.
+func (l *Log) each(of []uuid.UUID, do func(uuid.UUID, *guest)) {
+	for _, id := range of {
+		s := l.shard(id)
+		s.mu.Lock()
+		if g := s.guests[id]; g != nil {
+			do(id, g)
+		}
+		s.mu.Unlock()
+	}
+	if len(of) > 0 {
+		return
+	}
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()
 		for id, g := range s.guests {
-			if g.boot != nil {
-				do(id, g.boot.Boot)
-			}
+			do(id, g)
 		}
 		s.mu.Unlock()
 	}

@@ -30,7 +30,8 @@ func Of(b api.Boot, now time.Time, stuckAfter time.Duration) api.Verdict {
 
 // Next is when the verdict on a boot changes if nothing happens; zero if it stays.
 func Next(b api.Boot, now time.Time, stuckAfter time.Duration) time.Time {
-	if b.Ended != nil || Of(b, now, stuckAfter).State != api.Booting {
+	over := b.Ended != nil || last(b, isStatus) != nil // known at once, as of most guests
+	if over || Of(b, now, stuckAfter).State != api.Booting {
 		return time.Time{}
 	}
 	if final := stage(b, lastStage); final != nil && final.Result != "" {
