@@ -76,7 +76,7 @@ type Store struct {
 	broken bool // bbolt has panicked and may hold its own locks
 	// suspect: a write has failed, and the store is reopened before the next one.
 	suspect bool
-	opened  *content // what was read when the file was opened, until the first Load or write
+	opened  *content // what Open has read, until the first Load or write
 }
 
 // Open opens the database at path or creates it, readable by its owner only;

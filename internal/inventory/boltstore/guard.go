@@ -30,17 +30,24 @@ func catch(fn func() error) (err error) {
 }
 
 // lock waits for the lock of a file, shared or exclusive, for lockTimeout. Errors:
-// ErrInUse, or that of the operating system.
+// those of tryLock.
 func lock(file *os.File, how int) error {
 	for began := time.Now(); ; time.Sleep(lockRetry) {
-		err := syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB)
-		switch {
-		case !errors.Is(err, syscall.EWOULDBLOCK):
+		err := tryLock(file, how)
+		if !errors.Is(err, ErrInUse) || time.Since(began) > lockTimeout {
 			return err
-		case time.Since(began) > lockTimeout:
-			return ErrInUse
 		}
 	}
+}
+
+// tryLock locks a file as bbolt does. Errors: ErrInUse, or that of the operating
+// system.
+func tryLock(file *os.File, how int) error {
+	err := syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return ErrInUse
+	}
+	return err
 }
 
 // letGo closes a file that bbolt has left mapped into memory. The mapping would

@@ -123,7 +123,7 @@ func (s *Store) reopen() error {
 	case c.sequence > s.state.Sequence+1, c.sequence == s.state.Sequence && !reflect.DeepEqual(c.state, s.state):
 		return fmt.Errorf("%w (it is another database)", ErrDamaged)
 	}
-	s.kept, s.opened = notesOf(c), c
+	s.kept = notesOf(c)
 	if c.sequence == s.state.Sequence { // the change was not made, and all before it is durable
 		return s.openFile()
 	}
