@@ -16,8 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"mdserver/bench/cputime"
 	"mdserver/internal/client"
 )
 
@@ -39,16 +38,8 @@ func (s *server) stop() error {
 	return err
 }
 
-// cpu is the time that the process has had a processor, in user and kernel
-// mode. Its clock is found by its pid, see clock_getcpuclockid(3).
-func (s *server) cpu() (time.Duration, error) {
-	const scheduler = 2 // CPUCLOCK_SCHED of Linux's posix-timers_types.h
-	var spent unix.Timespec
-	if err := unix.ClockGettime(int32(^s.cmd.Process.Pid<<3|scheduler), &spent); err != nil {
-		return 0, fmt.Errorf("CPU time of process %d: %w", s.cmd.Process.Pid, err)
-	}
-	return time.Duration(spent.Nano()), nil
-}
+// cpu is the time that the process has had a processor.
+func (s *server) cpu() (time.Duration, error) { return cputime.Of(s.cmd.Process.Pid) }
 
 // startBare starts this program as a net/http server with nothing but one
 // answer: its content type and its body.

@@ -11,8 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"mdserver/bench/cputime"
 	"mdserver/internal/client"
 )
 
@@ -94,11 +93,5 @@ func (s *server) memory() (int, error) {
 	return resident * os.Getpagesize() >> 20, nil
 }
 
-// cpu is the time that the process has had a processor, in user and kernel mode. Its
-// clock is found by its pid, see clock_getcpuclockid(3).
-func (s *server) cpu() (time.Duration, error) {
-	const scheduler = 2 // CPUCLOCK_SCHED of Linux's posix-timers_types.h
-	var spent unix.Timespec
-	err := unix.ClockGettime(int32(^s.cmd.Process.Pid<<3|scheduler), &spent)
-	return time.Duration(spent.Nano()), err
-}
+// cpu is the time that the process has had a processor.
+func (s *server) cpu() (time.Duration, error) { return cputime.Of(s.cmd.Process.Pid) }
