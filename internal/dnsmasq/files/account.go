@@ -21,10 +21,11 @@ type Account struct {
 	Group string
 }
 
-// Lookup finds the user that dnsmasq runs as. It is nil if there is none.
+// Lookup finds the user that dnsmasq runs as. It returns nil if this host has no such
+// user.
 func Lookup(name string) *Account { return accountOf(user.Lookup(name)) }
 
-// LookupID finds a user by its number. It is nil if there is none.
+// LookupID finds a user by its number. It returns nil if this host has no such user.
 func LookupID(uid int) *Account { return accountOf(user.LookupId(strconv.Itoa(uid))) }
 
 func accountOf(u *user.User, err error) *Account {

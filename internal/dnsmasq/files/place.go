@@ -24,7 +24,7 @@ const (
 // Place is where the files of a network's dnsmasq are, and who reads them.
 type Place struct {
 	content.Settings
-	Account *Account // of User; nil if there is none
+	Account *Account // of User; nil if this host has no such user
 }
 
 // dirs are the directories of the files that dnsmasq reads.
