@@ -106,8 +106,7 @@ one is degraded, and 124 if the time is over. On a terminal, progress is shown.
 	timeout := cmd.Flags().Duration("timeout", defaultWait, "wait for `DURATION` at most")
 	completeWords(cmd, "timeout", "30s", "5m", "1h")
 	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
-		w := waiter{cmd: cmd, server: server, goal: goal.value, end: time.Now().Add(*timeout), shown: map[string]string{}}
-		results, err := w.wait(cmd.Context(), refs)
+		results, err := newWaiter(cmd, server, goal.value, *timeout).wait(cmd.Context(), refs)
 		if err != nil {
 			return err
 		}
@@ -183,6 +182,10 @@ type waiter struct {
 	goal   string
 	end    time.Time
 	shown  map[string]string // the progress of each guest that was printed last
+}
+
+func newWaiter(cmd *cobra.Command, server *client.Client, goal string, timeout time.Duration) *waiter {
+	return &waiter{cmd: cmd, server: server, goal: goal, end: time.Now().Add(timeout), shown: map[string]string{}}
 }
 
 const (
