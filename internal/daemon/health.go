@@ -53,19 +53,13 @@ func networkPart(name string) string { return "network " + name }
 
 // hostTrouble lists what is wrong besides what the networks report.
 func (d *Daemon) hostTrouble(cfg *config.Config) []health.Trouble {
-	all := d.databaseTrouble(cfg)
+	all := append(d.databaseTrouble(cfg), d.etcdTrouble()...)
 	all = append(all, d.logTrouble(cfg)...)
 	all = append(all, d.healthState.disks.Look(diskTime, func() []health.Trouble { return diskTrouble(cfg) })...)
 	all = append(all, d.libvirtTrouble(cfg)...)
 	all = append(all, d.healthState.clock.Trouble()...)
 	if failure := d.snapshotFailure.Load(); failure != nil {
 		all = append(all, *failure)
-	}
-	if d.shared != nil {
-		if err := d.shared.Link(); err != nil {
-			all = append(all, health.Trouble{Part: "etcd", State: health.Wrong, Look: []string{"mdserver doctor"},
-				Message: "the inventory cannot be followed; guests are served as before, and changes are refused: " + err.Error()})
-		}
 	}
 	if err := d.exporter.Failure(); err != nil {
 		all = append(all, health.Trouble{Part: "metrics", State: health.Wrong, Message: err.Error()})
@@ -95,6 +89,18 @@ func (d *Daemon) databaseTrouble(cfg *config.Config) []health.Trouble {
 			Message: fmt.Sprintf("a write has taken %s so far: guests are served, but changes wait", busy.Round(time.Second)), Look: look})
 	}
 	return all
+}
+
+func (d *Daemon) etcdTrouble() []health.Trouble {
+	if d.shared == nil {
+		return nil
+	}
+	err := d.shared.Link()
+	if err == nil {
+		return nil
+	}
+	return []health.Trouble{{Part: "etcd", State: health.Wrong, Look: []string{"mdserver doctor"},
+		Message: "the inventory cannot be followed; guests are served as before, and changes are refused: " + err.Error()}}
 }
 
 func (d *Daemon) logTrouble(cfg *config.Config) []health.Trouble {
