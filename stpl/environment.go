@@ -169,11 +169,11 @@ func isFunction(name string) bool {
 }
 
 var environmentType = object.NewType("dict", "", nil).Define(
-	object.NewBuiltin("include", "_name:str **vars", includeFunc),
-	object.NewBuiltin("rebase", "_name:str **vars", rebaseFunc),
-	object.NewBuiltin("get", "name default?", getFunc),
-	object.NewBuiltin("setdefault", "name:str default?", setdefaultFunc),
-	object.NewBuiltin("defined", "name", definedFunc),
+	object.Method("include", "_name:str **vars", includeFunc),
+	object.Method("rebase", "_name:str **vars", rebaseFunc),
+	object.Method("get", "name default?", getFunc),
+	object.Method("setdefault", "name:str default?", setdefaultFunc),
+	object.Method("defined", "name", definedFunc),
 )
 
 // Class implements object.Value.
@@ -212,46 +212,37 @@ func (e *environment) Iterate(t *object.Thread) (object.Iterator, error) {
 	return object.Iterate(t, items)
 }
 
-func includeFunc(_ *object.Thread, a []object.Value) (object.Value, error) {
-	env := a[0].(*environment)
-	inner, err := env.render.include(env, object.Text(a[1]), a[2].(*object.Dict))
+func includeFunc(_ *object.Thread, env *environment, a []object.Value) (object.Value, error) {
+	inner, err := env.render.include(env, object.Text(a[0]), a[1].(*object.Dict))
 	if err != nil {
 		return nil, err
 	}
 	return inner, nil
 }
 
-func rebaseFunc(_ *object.Thread, a []object.Value) (object.Value, error) {
-	a[0].(*environment).rebase = &rebase{object.Text(a[1]), a[2].(*object.Dict)}
+func rebaseFunc(_ *object.Thread, env *environment, a []object.Value) (object.Value, error) {
+	env.rebase = &rebase{object.Text(a[0]), a[1].(*object.Dict)}
 	return object.None, nil
 }
 
-func getFunc(_ *object.Thread, a []object.Value) (object.Value, error) {
-	if v, ok := a[0].(*environment).named(a[1]); ok {
+func getFunc(_ *object.Thread, env *environment, a []object.Value) (object.Value, error) {
+	if v, ok := env.named(a[0]); ok {
 		return v, nil
 	}
-	return orNone(a[2]), nil
+	return object.OrNone(a[1]), nil
 }
 
-func setdefaultFunc(t *object.Thread, a []object.Value) (object.Value, error) {
-	env := a[0].(*environment)
-	name := env.program.Name(object.Text(a[1]))
+func setdefaultFunc(t *object.Thread, env *environment, a []object.Value) (object.Value, error) {
+	name := env.program.Name(object.Text(a[0]))
 	if v, ok := env.variable(name); ok {
 		return v, nil
 	}
-	v := orNone(a[2])
+	v := object.OrNone(a[1])
 	env.Assign(name, v)
 	return v, t.AllocSlots(2)
 }
 
-func definedFunc(_ *object.Thread, a []object.Value) (object.Value, error) {
-	_, ok := a[0].(*environment).named(a[1])
+func definedFunc(_ *object.Thread, env *environment, a []object.Value) (object.Value, error) {
+	_, ok := env.named(a[0])
 	return object.Bool(ok), nil
-}
-
-func orNone(v object.Value) object.Value {
-	if v == nil {
-		return object.None
-	}
-	return v
 }

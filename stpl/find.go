@@ -27,18 +27,19 @@ const (
 // bottle's.
 var suffixes = []string{"", ".tpl", ".html", ".thtml", ".stpl", ".yaml"}
 
-// find reads a file below one of the roots: no absolute path, no "..", nothing
-// but a regular file. A file that is there but cannot be read is an error.
-func (e *Engine) find(t *object.Thread, name string) (path, text string, err error) {
+// find reads a file below one of the roots: no absolute path, none that leads out of
+// the root, nothing but a regular file. A file that is there but cannot be read is an
+// error.
+func (r *render) find(name string) (path, text string, err error) {
 	if len(name) > maxName {
 		return "", "", object.Raise(object.TemplateError, "Template '%.100s…' not found.", name)
 	}
-	for _, dir := range e.opts.Roots {
+	for _, dir := range r.engine.opts.Roots {
 		for _, suffix := range suffixes {
-			if err := t.Step(openSteps); err != nil {
+			if err := r.thread.Step(openSteps); err != nil {
 				return "", "", err
 			}
-			data, err := e.read(dir, name+suffix)
+			data, err := r.engine.read(dir, name+suffix, r.look)
 			switch {
 			case err == nil:
 				return filepath.Join(dir, name+suffix), string(data), nil
@@ -51,12 +52,17 @@ func (e *Engine) find(t *object.Thread, name string) (path, text string, err err
 }
 
 // read reads a file below a root. A directory counts as absent: a file with a
-// suffix may stand beside it.
-func (e *Engine) read(dir, name string) ([]byte, error) {
+// suffix may stand beside it. look is called as RenderWithin says.
+func (e *Engine) read(dir, name string, look func(path string)) ([]byte, error) {
 	if !filepath.IsLocal(name) || strings.ContainsRune(name, 0) {
 		return nil, fs.ErrNotExist
 	}
-	f, err := e.opts.Open(dir, name)
+	path := filepath.Join(dir, name)
+	look(filepath.Dir(path))
+	f, err := e.opts.Open(dir, filepath.Clean(name))
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		look(path)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -68,11 +74,23 @@ func (e *Engine) read(dir, name string) ([]byte, error) {
 	case info.IsDir():
 		return nil, fs.ErrNotExist
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is not a regular file", filepath.Join(dir, name))
+		return nil, fmt.Errorf("%s is not a regular file", path)
 	case info.Size() > maxTemplate:
 		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxTemplate)
 	}
 	return io.ReadAll(io.LimitReader(f, maxTemplate))
+}
+
+// look reports a path on which the choice of an included file depends, once.
+func (r *render) look(path string) {
+	if r.looked == nil || r.seen[path] {
+		return
+	}
+	if r.seen == nil {
+		r.seen = map[string]bool{}
+	}
+	r.seen[path] = true
+	r.looked(path)
 }
 
 // openInRoot opens a file below a directory, without following links out of

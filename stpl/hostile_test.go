@@ -173,7 +173,7 @@ big = 3 ** 100000
 					t.Fatal(err)
 				}
 				budget := engine.NewBudget()
-				if _, err := tpl.RenderWithin(t.Context(), &budget, nil); err != nil {
+				if _, err := tpl.RenderWithin(t.Context(), &budget, nil, nil); err != nil {
 					t.Fatal(err)
 				}
 				used, _ := budget.left.Used()

@@ -214,7 +214,7 @@ func (l *linter) include(n *syntax.Call) {
 	}
 	for _, dir := range l.engine.opts.Roots {
 		for _, suffix := range suffixes {
-			if _, err := l.engine.read(dir, name+suffix); err == nil {
+			if _, err := l.engine.read(dir, name+suffix, func(string) {}); err == nil {
 				return
 			}
 		}

@@ -3,6 +3,7 @@ package stpl
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"mdserver/stpl/internal/lower"
@@ -37,47 +38,24 @@ func (l *linter) constant(x syntax.Expr) bool {
 
 // closed reports whether an expression has the same value for every guest.
 func (l *linter) closed(x syntax.Expr) bool {
-	switch x := x.(type) {
-	case *syntax.Const:
-		return true
-	case *syntax.Name:
-		return l.fixed(x)
-	case *syntax.Attr:
-		return !l.texts[x.Name] && l.closed(x.X)
-	case *syntax.Call:
-		for _, arg := range x.Args {
-			if arg.Star > 0 || !l.closed(arg.X) {
-				return false
-			}
+	closed := true
+	syntax.Walk(x, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.Name:
+			closed = closed && l.fixed(n)
+		case *syntax.Attr:
+			closed = closed && !l.texts[n.Name]
+		case *syntax.Call:
+			closed = closed && !slices.ContainsFunc(n.Args, func(a syntax.Arg) bool { return a.Star > 0 })
+		case *syntax.Dict:
+			closed = closed && !slices.Contains(n.Keys, nil) // which unpacks another
+		case *syntax.Const, *syntax.Index, *syntax.Unary, *syntax.Binary, *syntax.Compare, *syntax.Tuple, *syntax.List, *syntax.Set:
+		default:
+			closed = false
 		}
-		return l.closed(x.Fn)
-	case *syntax.Index:
-		return l.closed(x.X) && l.closed(x.Key)
-	case *syntax.Unary:
-		return l.closed(x.X)
-	case *syntax.Binary:
-		return l.closed(x.X) && l.closed(x.Y)
-	case *syntax.Compare:
-		return l.closed(x.X) && l.allClosed(x.Rest)
-	case *syntax.Tuple:
-		return l.allClosed(x.Elts)
-	case *syntax.List:
-		return l.allClosed(x.Elts)
-	case *syntax.Set:
-		return l.allClosed(x.Elts)
-	case *syntax.Dict:
-		return l.allClosed(x.Keys) && l.allClosed(x.Values)
-	}
-	return false
-}
-
-func (l *linter) allClosed(xs []syntax.Expr) bool {
-	for _, x := range xs {
-		if x == nil || !l.closed(x) {
-			return false
-		}
-	}
-	return true
+		return closed
+	})
+	return closed
 }
 
 // fixed reports whether a name always stands for the same thing, and one that

@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"mdserver/stpl/internal/lower"
+	"mdserver/stpl/internal/modules"
 	"mdserver/stpl/internal/object"
 )
 
@@ -17,7 +16,6 @@ import (
 type Output struct {
 	Text    []byte
 	Files   []string // every included file, by absolute path, once
-	Dirs    []string // every directory in which an included file could have been: a new file there may come first
 	Escaped bool     // HTML escaping changed at least one value
 }
 
@@ -28,7 +26,8 @@ type render struct {
 	space   *workspace
 	out     []byte
 	files   []string
-	dirs    map[string]bool // of the names of included files, below each root
+	looked  func(path string) // see RenderWithin; may be nil
+	seen    map[string]bool   // the paths it was called with
 	escaped bool
 	depth   int // of includes
 }
@@ -67,7 +66,7 @@ func (r *render) outermost(program *lower.Program) *environment {
 // the Output tells which files were included.
 func (t *Template) Render(ctx context.Context, vars map[string]any) (Output, error) {
 	budget := t.engine.NewBudget()
-	return t.RenderWithin(ctx, &budget, vars)
+	return t.RenderWithin(ctx, &budget, vars, nil)
 }
 
 // Budget bounds the steps, the memory and the time of several renders that
@@ -79,8 +78,11 @@ func (e *Engine) NewBudget() Budget {
 	return Budget{object.NewBudget(e.opts.Limits.thread())}
 }
 
-// RenderWithin is Render for one of several renders that share a budget.
-func (t *Template) RenderWithin(ctx context.Context, budget *Budget, vars map[string]any) (Output, error) {
+// RenderWithin is Render for one of several renders that share a budget. looked, unless
+// nil, is called with each path on which the choice of included files depends: each
+// directory before it is searched, and each file or other obstacle that is found, before
+// it is read. As long as all of them are unchanged, a render includes the same files.
+func (t *Template) RenderWithin(ctx context.Context, budget *Budget, vars map[string]any, looked func(path string)) (Output, error) {
 	if t.plain != nil { // the caller bounds a text
 		return Output{Text: []byte(strings.Join(t.plain, ""))}, nil
 	}
@@ -89,14 +91,14 @@ func (t *Template) RenderWithin(ctx context.Context, budget *Budget, vars map[st
 	space.vars.given = vars
 	thread := object.NewThread(ctx, budget.left, space.room)
 	defer func() { budget.left = thread.End() }()
-	r := &render{engine: t.engine, thread: thread, space: space, out: make([]byte, 0, len(t.source))}
+	r := &render{engine: t.engine, thread: thread, space: space, out: make([]byte, 0, len(t.source)), looked: looked}
 	if err := r.execute(t, r.outermost(t.program)); err != nil {
 		if ctx.Err() != nil {
-			return Output{Files: r.files, Dirs: r.searched()}, fmt.Errorf("%s: %w", t.name, ctx.Err())
+			return Output{Files: r.files}, fmt.Errorf("%s: %w", t.name, ctx.Err())
 		}
-		return Output{Files: r.files, Dirs: r.searched()}, runError(t, err)
+		return Output{Files: r.files}, runError(t, err)
 	}
-	return Output{Text: r.out, Files: r.files, Dirs: r.searched(), Escaped: r.escaped}, nil
+	return Output{Text: r.out, Files: r.files, Escaped: r.escaped}, nil
 }
 
 // giveBack keeps a workspace for later renders.
@@ -108,7 +110,7 @@ func (e *Engine) giveBack(space *workspace) {
 // execute runs a template and, if it asked for that, the one it is the base
 // text of.
 func (r *render) execute(t *Template, env *environment) error {
-	run := &lower.Run{Thread: r.thread, Globals: env, Output: r, Import: importModule, Scratch: r.space.scratch}
+	run := &lower.Run{Thread: r.thread, Globals: env, Output: r, Import: modules.Import, Scratch: r.space.scratch}
 	r.space.scratch = nil
 	err := t.program.Exec(run)
 	r.space.scratch, run.Scratch = run.Scratch, nil // its functions may still be called
@@ -134,8 +136,7 @@ func (r *render) include(env *environment, name string, vars *object.Dict) (*env
 	if r.depth >= r.engine.opts.Limits.IncludeDepth {
 		return nil, object.Fatal("RecursionError", "templates include each other more than %d deep", r.engine.opts.Limits.IncludeDepth)
 	}
-	r.look(name)
-	file, source, err := r.engine.find(r.thread, name)
+	file, source, err := r.find(name)
 	if err != nil {
 		return nil, err
 	}
@@ -156,28 +157,6 @@ func (r *render) include(env *environment, name string, vars *object.Dict) (*env
 	r.depth++
 	defer func() { r.depth-- }()
 	return inner, r.execute(t, inner)
-}
-
-// look notes where an included file is looked for.
-func (r *render) look(name string) {
-	dir := filepath.Dir(name)
-	if len(name) > maxName || !filepath.IsLocal(dir) {
-		return
-	}
-	if r.dirs == nil {
-		r.dirs = map[string]bool{}
-	}
-	r.dirs[dir] = true
-}
-
-func (r *render) searched() []string {
-	var searched []string
-	for _, dir := range slices.Sorted(maps.Keys(r.dirs)) {
-		for _, root := range r.engine.opts.Roots {
-			searched = append(searched, filepath.Join(root, dir))
-		}
-	}
-	return searched
 }
 
 // compile makes a template of an included file. A file that is sent as it is gets

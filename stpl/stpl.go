@@ -196,7 +196,7 @@ func (e *Engine) compile(name, source string) (*compilation, []*Error) {
 }
 
 func loweringOptions() lower.Options {
-	return lower.Options{Known: knownModule, Has: hasMember, Modules: modules.Names()}
+	return lower.Options{Known: modules.Known, Has: modules.Has, Modules: modules.Names()}
 }
 
 // plainText is the text of a template without any code, or nil.

@@ -176,12 +176,53 @@ func TestIncludeStaysBelowItsRoots(t *testing.T) {
 	if err != nil || string(out.Text) != "part for web1\npart for web2\n" || len(out.Files) != 1 {
 		t.Errorf("%q, files %q (%v)", out.Text, out.Files, err)
 	}
-	if want := []string{root}; !slices.Equal(out.Dirs, want) {
-		t.Errorf("directories %q, want %q", out.Dirs, want)
-	}
 	for _, name := range []string{"link", "dangling", "fifo", "../secret", outside, "/etc/passwd", ".", "self"} {
 		if got, err := renderText(t, opts, "% include('"+name+"')\n", nil); err == nil {
 			t.Errorf("include of %s gave %q", name, got)
+		}
+	}
+}
+
+// What decides which files are included is reported before it is used: each directory
+// that is searched, and each file, link and directory with a name that is tried.
+func TestLookedPaths(t *testing.T) {
+	dir := t.TempDir()
+	first, second := filepath.Join(dir, "first"), filepath.Join(dir, "second")
+	for _, name := range []string{"first/both.tpl", "second/both", "second/a/deep", "first/folder/x", "second/folder"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("text\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("nothere", filepath.Join(first, "broken")); err != nil {
+		t.Fatal(err)
+	}
+	for source, want := range map[string][]string{
+		"text\n":              nil,
+		"{{1}}\n":             nil,
+		"% include('both')\n": {first, first + "/both.tpl"},
+		"% include('both')\n% include('both.tpl')\n":            {first, first + "/both.tpl"},
+		"% include('a/deep')\n":                                 {first + "/a", second + "/a", second + "/a/deep"},
+		"% include('a/../both')\n":                              {first, first + "/both.tpl"},
+		"% include('folder')\n":                                 {first, first + "/folder", second, second + "/folder"},
+		"% include('broken')\n":                                 {first, first + "/broken"},
+		"% include('nothere')\n":                                {first, second},
+		"% include('../both')\n":                                nil,
+		"% include('" + strings.Repeat("x", maxName+1) + "')\n": nil,
+	} {
+		engine := New(Options{Roots: []string{first, second}})
+		tpl, err := engine.Compile("t.tpl", source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		budget := engine.NewBudget()
+		_, _ = tpl.RenderWithin(t.Context(), &budget, nil, func(path string) { got = append(got, path) })
+		if !slices.Equal(got, want) {
+			t.Errorf("%.60s: looked at %q, want %q", source, got, want)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/instance"
 	"mdserver/internal/launcher"
 )
@@ -161,7 +162,7 @@ func TestLauncherStartsItAsItsUser(t *testing.T) {
 	}
 
 	kill(first)
-	l.eventually("dnsmasq ends with the launcher", func() bool { return !isDnsmasq(pid) || zombie(pid) })
+	l.eventually("dnsmasq ends with the launcher", func() bool { return !lives(pid) })
 	l.runLauncher()
 	l.eventually("another launcher starts it again", func() bool { return l.childOf(nobody) != 0 })
 	next := l.childOf(nobody)
@@ -170,7 +171,7 @@ func TestLauncherStartsItAsItsUser(t *testing.T) {
 
 	must(t, stop.Close())
 	must(t, server.Wait())
-	if isDnsmasq(next) && !zombie(next) {
+	if lives(next) {
 		t.Error("dnsmasq outlives the server")
 	}
 }
@@ -206,7 +207,7 @@ func TestLauncherFollowsKilledServer(t *testing.T) {
 	l.runLauncher()
 	server, _, pid := l.runHelper(attr, newGuest(1, "web1"))
 	kill(server)
-	l.eventually("dnsmasq ends", func() bool { return !isDnsmasq(pid) || zombie(pid) })
+	l.eventually("dnsmasq ends", func() bool { return !lives(pid) })
 	guest := newGuest(2, "web2")
 	_, _, next := l.runHelper(attr, guest)
 	l.wantServed(guest)
@@ -222,7 +223,7 @@ func TestNoLauncherNoServerUser(t *testing.T) {
 	_, _, pid := l.runHelper(attr, newGuest(1, "web1"))
 	must(t, os.RemoveAll(filepath.Dir(l.Launcher)))
 	kill(first)
-	l.eventually("dnsmasq ends with the launcher", func() bool { return !isDnsmasq(pid) || zombie(pid) })
+	l.eventually("dnsmasq ends with the launcher", func() bool { return !lives(pid) })
 	for range 10 {
 		if other := l.childOf(serverUser); other != 0 {
 			t.Fatalf("dnsmasq, process %d, runs as the server's user", other)
@@ -265,19 +266,16 @@ func (l *lab) childOf(uid uint32) int {
 	must(l.t, err)
 	for _, proc := range procs {
 		var pid int
-		if _, err := fmt.Sscan(proc.Name(), &pid); err != nil || !isDnsmasq(pid) || zombie(pid) {
+		if _, err := fmt.Sscan(proc.Name(), &pid); err != nil || !lives(pid) {
 			continue
 		}
 		info, err := os.Stat(filepath.Join("/proc", proc.Name()))
 		if err != nil || info.Sys().(*syscall.Stat_t).Uid != uid {
 			continue
 		}
-		if p, err := findProcess(pid); err == nil {
-			ours := p.ours(l.ConfigFile())
-			p.release()
-			if ours {
-				return pid
-			}
+		args, err := os.ReadFile(filepath.Join("/proc", proc.Name(), "cmdline"))
+		if err == nil && strings.Contains(string(args), content.ChildRecord) && strings.Contains(string(args), l.ConfigFile()) {
+			return pid
 		}
 	}
 	return 0

@@ -147,7 +147,7 @@ func TestOtherConfiguration(t *testing.T) {
 	_, err = s.files.Put(l.ConfigFile(), strings.ReplaceAll(string(text), s.pub.config, "another"), true)
 	must(t, err)
 	first := s.Status().PID
-	must(t, s.runner.restart(t.Context(), syscall.SIGTERM))
+	must(t, s.runner.Restart(t.Context(), syscall.SIGTERM))
 	var other int
 	l.eventually("dnsmasq runs with that configuration", func() bool {
 		other = s.Status().PID

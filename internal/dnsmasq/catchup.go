@@ -2,11 +2,11 @@ package dnsmasq
 
 import (
 	"context"
-	"strings"
 	"syscall"
 	"time"
 
 	"mdserver/internal/dnsmasq/content"
+	"mdserver/internal/dnsmasq/files"
 )
 
 // CatchUp looks after dnsmasq. Call it every few seconds; it is cheap if there is
@@ -58,7 +58,7 @@ func (s *Service) noticeChanges() {
 	if len(changed) == 0 {
 		return
 	}
-	s.log.Warn(filesChanged, named(changed)...)
+	files.LogChanged(s.log, changed)
 	s.count(func(st *Status) { st.Repairs++ })
 	s.pub.stale, s.pub.unwritten = true, true
 }
@@ -77,15 +77,15 @@ func (s *Service) readAgain(ctx context.Context, restart bool, why error) error 
 // replaceHung has another dnsmasq take the place of one that does not answer.
 func (s *Service) replaceHung(ctx context.Context, why error) error {
 	s.pub.deaf = true // no change waits long for this one
-	t := s.runner.peek()
-	if t == nil || !t.ours {
+	t := s.runner.Peek()
+	if t == nil || !t.Ours {
 		return why
 	}
-	s.log.Error("dnsmasq does not answer; killing and restarting it", "pid", t.pid)
+	s.log.Error("dnsmasq does not answer; killing and restarting it", "pid", t.PID)
 	s.count(func(st *Status) { st.Replaced++ })
 	ctx, cancel := s.bound(ctx, startPatience+s.reloadPatience())
 	defer cancel()
-	if err := s.runner.restart(ctx, syscall.SIGKILL); err != nil {
+	if err := s.runner.Restart(ctx, syscall.SIGKILL); err != nil {
 		return err
 	}
 	return s.bringUp(ctx, nil)
@@ -115,14 +115,4 @@ func (s *Service) count(change func(*Status)) {
 	s.state.Lock()
 	defer s.state.Unlock()
 	change(&s.st)
-}
-
-const filesChanged = "dnsmasq's files were changed by another program, mdserver writes them again"
-
-// mostNamed bounds the files that one line of the log names.
-const mostNamed = 5
-
-// named are the fields of the log for a list of files.
-func named(files []string) []any {
-	return []any{"files", strings.Join(files[:min(len(files), mostNamed)], " "), "number", len(files)}
 }

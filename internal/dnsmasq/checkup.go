@@ -14,6 +14,7 @@ import (
 
 	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/dnsmasq/probe"
+	"mdserver/internal/dnsmasq/process"
 	"mdserver/internal/nameserver"
 )
 
@@ -32,7 +33,7 @@ var (
 // look asks dnsmasq, where guests ask it, for the markers of its files and for
 // the names of some guests, and tells what is wrong.
 func (s *Service) look(ctx context.Context) (finding, error) {
-	t := s.runner.peek()
+	t := s.runner.Peek()
 	if t == nil {
 		return unreachable, nil
 	}
@@ -54,7 +55,7 @@ func (s *Service) look(ctx context.Context) (finding, error) {
 	case s.pub.stale:
 		return lagging, nil
 	}
-	if t.ours && !slices.Contains(texts, s.pub.config) {
+	if t.Ours && !slices.Contains(texts, s.pub.config) {
 		return outdated, errOutdated
 	}
 	wrong, err := s.examine(ctx)
@@ -69,19 +70,19 @@ func (s *Service) look(ctx context.Context) (finding, error) {
 }
 
 // heardFrom notes that dnsmasq has answered, and with what configuration.
-func (s *Service) heardFrom(t *target, texts []string) {
+func (s *Service) heardFrom(t *process.Running, texts []string) {
 	s.pub.deaf = false
 	if !s.pub.heard {
-		s.pub.heard, s.pub.modern = true, t.ours || slices.Contains(texts, s.pub.config)
+		s.pub.heard, s.pub.modern = true, t.Ours || slices.Contains(texts, s.pub.config)
 	}
 }
 
-func (s *Service) unanswered(t *target) error {
-	if t.ours {
+func (s *Service) unanswered(t *process.Running) error {
+	if t.Ours {
 		return errMute
 	}
 	return fmt.Errorf("%w; mdserver does not run it: `systemctl restart mdserver-dnsmasq.service`, or end process %d",
-		errMute, t.pid)
+		errMute, t.PID)
 }
 
 func (s *Service) newestMarker() content.Marker {

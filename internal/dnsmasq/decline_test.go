@@ -8,6 +8,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -133,6 +134,16 @@ func TestHealingIsThrottled(t *testing.T) {
 	if got := d.take(); len(got) != 1 {
 		t.Errorf("forgot what was declined meanwhile: %v", got)
 	}
+	synctest.Test(t, func(t *testing.T) {
+		d.done(time.Second)
+		d.note(line)
+		if time.Sleep(healThrottle*time.Second - 1); d.take() != nil {
+			t.Errorf("takes addresses before %d times a reload of a second", healThrottle)
+		}
+		if time.Sleep(time.Nanosecond); len(d.take()) != 1 {
+			t.Errorf("takes no addresses after %d times a reload of a second", healThrottle)
+		}
+	})
 }
 
 // withIPv6 gives the network IPv6, and the guest an address.

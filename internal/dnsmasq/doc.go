@@ -41,7 +41,7 @@
 //
 // # How dnsmasq is looked after
 //
-// A child that ends is started again. Every two seconds CatchUp compares the
+// Package process runs dnsmasq, and starts it again when it ends. Every two seconds CatchUp compares the
 // files with what they should hold, and asks dnsmasq for their markers and for
 // the names of some guests; care decides what is done about the answers.
 package dnsmasq

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/dnsmasq/files"
+	"mdserver/internal/dnsmasq/process"
 )
 
 // readFurther reads the administrator's lines, "" for no file.
@@ -27,21 +29,38 @@ func CheckFile(ctx context.Context, binary, path string) error {
 	if _, err := readFurther(path); err != nil {
 		return err
 	}
-	s := host{Place: files.Place{Settings: content.Settings{Binary: binary}}}
-	return s.test(ctx, s.asServer, path)
+	return process.CheckAsServer(ctx, files.Place{Settings: content.Settings{Binary: binary}}, path)
 }
 
-// checkFurther has dnsmasq check the further lines within the configuration. It
-// needs no launcher, which may start later than the server.
+// tryOut has dnsmasq check a configuration that is not in place yet. One that
+// mdserver does not run is asked about the administrator's lines only.
+func (s host) tryOut(ctx context.Context, text string) error {
+	if s.Mode != content.Child {
+		return s.checkFurther(ctx)
+	}
+	return s.tryText(ctx, process.Check, text)
+}
+
+// tryText puts a configuration where dnsmasq can read it, and checks it.
+func (s host) tryText(ctx context.Context, check func(context.Context, files.Place, string) error, text string) error {
+	if err := s.MakeDirs(); err != nil {
+		return err
+	}
+	candidate := filepath.Join(s.Scratch(), "candidate.conf")
+	if err := os.WriteFile(candidate, []byte(text), files.Mode); err != nil {
+		return fmt.Errorf("writing dnsmasq's new configuration: %w", err)
+	}
+	defer func() { _ = os.Remove(candidate) }() // else the next start clears it
+	return check(ctx, s.Place, candidate)
+}
+
+// checkFurther has dnsmasq check the administrator's lines within the configuration.
 func (s host) checkFurther(ctx context.Context) error {
 	if s.Lines == "" {
 		return nil
 	}
-	if err := s.MakeDirs(); err != nil {
-		return err
-	}
 	text, _ := s.Configuration()
-	return s.testText(ctx, s.asServer, text)
+	return s.tryText(ctx, process.CheckAsServer, text)
 }
 
 // dropFurther leaves out further lines that dnsmasq refuses, so that guests get

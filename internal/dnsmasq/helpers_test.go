@@ -33,6 +33,12 @@ func (l *lab) runDnsmasq(args ...string) *exec.Cmd {
 	return cmd
 }
 
+// lives reports whether a process is a dnsmasq that has not ended.
+func lives(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && strings.Contains(string(stat), " (dnsmasq) ") && !strings.Contains(string(stat), " (dnsmasq) Z ")
+}
+
 func kill(cmd *exec.Cmd) {
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()

@@ -13,6 +13,7 @@ import (
 
 	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/dnsmasq/probe"
+	"mdserver/internal/dnsmasq/process"
 	"mdserver/internal/instance"
 )
 
@@ -64,7 +65,7 @@ func (s *Service) publish(ctx context.Context, c change) error {
 	if s.files.Moved() {
 		s.pub.stale, s.pub.outlived = true, true
 	}
-	if len(c.past) == 0 && !s.pub.stale && s.hasOptions(c.fresh) && s.watches(ctx, s.runner.peek()) && !s.conflict6(c.fresh) {
+	if len(c.past) == 0 && !s.pub.stale && s.hasOptions(c.fresh) && s.watches(ctx, s.runner.Peek()) && !s.conflict6(c.fresh) {
 		return s.publishNew(ctx, c.fresh)
 	}
 	s.pub.stale = true
@@ -80,9 +81,9 @@ func (s *Service) publish(ctx context.Context, c change) error {
 
 // watches reports whether new guests can be told by small files: dnsmasq runs
 // with our configuration, or will when it starts.
-func (s *Service) watches(ctx context.Context, t *target) bool {
+func (s *Service) watches(ctx context.Context, t *process.Running) bool {
 	s.follow(t)
-	if t == nil || t.ours {
+	if t == nil || t.Ours {
 		return true
 	}
 	return s.hear(ctx, t) == nil && s.pub.modern
@@ -149,7 +150,7 @@ func (s *Service) writeCompact() (bool, error) {
 func (s *Service) bringUp(ctx context.Context, departed []content.Binding) error {
 	s.pub.stale = true
 	t, err := s.serving(ctx)
-	if err == nil && t != nil && t.ours {
+	if err == nil && t != nil && t.Ours {
 		if err = s.confirm(ctx, s.pub.compact); err == nil {
 			s.pub.heard, s.pub.stale, s.pub.outlived = true, false, false
 		}
@@ -182,10 +183,10 @@ func (s *Service) takeOver(ctx context.Context, restart bool, departed []content
 
 // replace restarts the child, which forgets all leases. An external dnsmasq is
 // reloaded instead.
-func (s *Service) replace(ctx context.Context, t *target) error {
-	err := s.runner.restart(ctx, syscall.SIGTERM)
-	if errors.Is(err, errNotOurs) {
-		s.log.Warn("restart dnsmasq to apply the whole change; mdserver does not run it", "pid", t.pid)
+func (s *Service) replace(ctx context.Context, t *process.Running) error {
+	err := s.runner.Restart(ctx, syscall.SIGTERM)
+	if errors.Is(err, process.ErrNotOurs) {
+		s.log.Warn("restart dnsmasq to apply the whole change; mdserver does not run it", "pid", t.PID)
 		s.pub.heard, s.pub.modern = true, false // it may watch other directories
 		return s.reload(ctx, t)
 	}
@@ -198,12 +199,12 @@ func (s *Service) replace(ctx context.Context, t *target) error {
 // reload sends SIGHUP, waits until dnsmasq has read the compact files, and
 // releases leases. A child that has never answered may not have got as far as
 // to catch the signal, and would die of it.
-func (s *Service) reload(ctx context.Context, t *target) error {
-	if err := s.hear(ctx, t); err != nil && t.ours {
+func (s *Service) reload(ctx context.Context, t *process.Running) error {
+	if err := s.hear(ctx, t); err != nil && t.Ours {
 		return err
 	}
-	if err := t.signal(syscall.SIGHUP); err != nil {
-		return fmt.Errorf("signalling dnsmasq, process %d: %w", t.pid, err)
+	if err := t.Signal(syscall.SIGHUP); err != nil {
+		return fmt.Errorf("signalling dnsmasq, process %d: %w", t.PID, err)
 	}
 	if err := s.confirm(ctx, s.pub.compact); err != nil {
 		return err
@@ -212,16 +213,16 @@ func (s *Service) reload(ctx context.Context, t *target) error {
 }
 
 // follow takes note that another dnsmasq serves now.
-func (s *Service) follow(t *target) {
-	if t == nil || t.epoch == s.pub.epoch {
+func (s *Service) follow(t *process.Running) {
+	if t == nil || t.Epoch == s.pub.epoch {
 		return
 	}
-	s.pub.epoch, s.pub.heard, s.pub.modern, s.pub.leased6 = t.epoch, false, t.ours, nil
+	s.pub.epoch, s.pub.heard, s.pub.modern, s.pub.leased6 = t.Epoch, false, t.Ours, nil
 }
 
 // hear waits for the first answer of a dnsmasq, and so finds out which
 // configuration it has.
-func (s *Service) hear(ctx context.Context, t *target) error {
+func (s *Service) hear(ctx context.Context, t *process.Running) error {
 	if s.follow(t); s.pub.heard {
 		return nil
 	}
@@ -235,8 +236,8 @@ func (s *Service) hear(ctx context.Context, t *target) error {
 
 // serving waits for a dnsmasq that runs. It returns none, and no error, if another
 // service is responsible for it and it does not run; the log reports that once.
-func (s *Service) serving(ctx context.Context) (*target, error) {
-	t, err := s.runner.wait(ctx)
+func (s *Service) serving(ctx context.Context) (*process.Running, error) {
+	t, err := s.runner.Wait(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"mdserver/internal/dnsmasq/files"
 	"mdserver/internal/dnsmasq/lines"
 	"mdserver/internal/dnsmasq/probe"
+	"mdserver/internal/dnsmasq/process"
 	"mdserver/internal/instance"
 )
 
@@ -29,7 +29,7 @@ type Service struct {
 	// mu lets one of Start, Apply, Reconfigure and Close work at a time.
 	mu       sync.Mutex
 	settings host
-	runner   runner
+	runner   process.Runner
 	files    *files.Set // nil until they are first written
 	guests   map[uuid.UUID][]content.Entry
 	pub      publication
@@ -40,7 +40,7 @@ type Service struct {
 
 	state sync.Mutex // guards what follows, so that Status never waits
 	st    Status
-	peer  runner // the same as runner, for Status
+	peer  process.Runner // the same as runner, for Status
 
 	closed bool
 	giveUp context.CancelFunc // ends the present wait
@@ -55,7 +55,7 @@ var errClosed = errors.New("the service for dnsmasq is closed")
 func New(settings content.Settings, log *slog.Logger) *Service {
 	return &Service{
 		settings: newHost(settings), log: log, giveUp: func() {},
-		runner: absent{}, peer: absent{}, guests: map[uuid.UUID][]content.Entry{}, suspects: map[uuid.UUID]bool{}, idle: true,
+		runner: process.Absent{}, peer: process.Absent{}, guests: map[uuid.UUID][]content.Entry{}, suspects: map[uuid.UUID]bool{}, idle: true,
 	}
 }
 
@@ -72,7 +72,7 @@ func (s *Service) Start(ctx context.Context, all []instance.Instance) error {
 func (s *Service) start(ctx context.Context, all []instance.Instance) error {
 	s.setTable(all)
 	if s.settings.Mode == content.Off {
-		s.setRunner(absent{})
+		s.setRunner(process.Absent{})
 		s.report(nil)
 		return nil
 	}
@@ -87,16 +87,16 @@ func (s *Service) begin(ctx context.Context) error {
 	}
 	before, err := s.prepare(ctx)
 	if s.idle = err != nil; s.idle {
-		s.setRunner(absent{})
+		s.setRunner(process.Absent{})
 		s.report(err)
 		return err
 	}
 	if s.settings.Mode == content.Child {
 		clients := s.clients
 		clients.OnLine = s.declines.note
-		s.setRunner(startChild(s.settings, s.files, s.log, clients))
+		s.setRunner(process.Start(s.settings.Place, s.files, s.log, clients))
 	} else {
-		s.setRunner(&external{settings: s.settings})
+		s.setRunner(process.Follow(s.settings.Place))
 	}
 	ctx, cancel := s.bound(ctx, s.startPatience())
 	defer cancel()
@@ -240,38 +240,12 @@ func (s *Service) writeAll(configuration string) (bool, error) {
 	return conf || opts || hosts, err
 }
 
-// tryOut has dnsmasq check a configuration that is not in place yet, as the user
-// that will read it.
-func (s host) tryOut(ctx context.Context, text string) error {
-	if s.Mode != content.Child {
-		return s.checkFurther(ctx)
-	}
-	if err := s.MakeDirs(); err != nil {
-		return err
-	}
-	start, _, err := s.starter(false)
-	if err != nil {
-		return err
-	}
-	return s.testText(ctx, start, text)
-}
-
-// testText has dnsmasq check a configuration.
-func (s host) testText(ctx context.Context, start starter, text string) error {
-	candidate := filepath.Join(s.Scratch(), "candidate.conf")
-	if err := os.WriteFile(candidate, []byte(text), files.Mode); err != nil {
-		return fmt.Errorf("writing dnsmasq's new configuration: %w", err)
-	}
-	defer func() { _ = os.Remove(candidate) }() // else the next start clears it
-	return s.test(ctx, start, candidate)
-}
-
 // Status tells the present state. It never waits for a change under way.
 func (s *Service) Status() Status {
 	s.state.Lock()
 	st, peer := s.st, s.peer
 	s.state.Unlock()
-	peer.status(&st)
+	peer.Report(&st)
 	return st
 }
 
@@ -288,12 +262,12 @@ func (s *Service) Close() error {
 }
 
 func (s *Service) stop() error {
-	err := s.runner.close()
-	s.setRunner(absent{})
+	err := s.runner.Close()
+	s.setRunner(process.Absent{})
 	return err
 }
 
-func (s *Service) setRunner(r runner) {
+func (s *Service) setRunner(r process.Runner) {
 	s.runner = r
 	s.state.Lock()
 	defer s.state.Unlock()

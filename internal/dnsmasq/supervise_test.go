@@ -42,7 +42,7 @@ func TestKilledParentLeavesNoTrouble(t *testing.T) {
 	if st := s.Status(); st.PID == orphan || st.Mode != content.Child || !st.Live {
 		t.Errorf("status is %+v, the orphan was %d", st, orphan)
 	}
-	if isDnsmasq(orphan) && !zombie(orphan) {
+	if lives(orphan) {
 		t.Error("the orphan still runs")
 	}
 }
@@ -154,7 +154,7 @@ func TestBesideLibvirt(t *testing.T) {
 				time.Sleep(300 * time.Millisecond)
 			}
 			l.wantServed(newGuest(1, "web1"))
-			if zombie(other.Process.Pid) {
+			if !lives(other.Process.Pid) {
 				t.Error("the other dnsmasq ended")
 			}
 		})
@@ -167,7 +167,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	must(t, s.Start(t.Context(), nil))
 	pid := s.Status().PID
 	must(t, s.Close())
-	if isDnsmasq(pid) {
+	if lives(pid) {
 		t.Error("the child still runs")
 	}
 	if _, err := os.Stat(l.PIDFile()); err == nil {

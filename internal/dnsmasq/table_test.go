@@ -10,11 +10,27 @@ import (
 	"time"
 
 	"mdserver/internal/dnsmasq/content"
+	"mdserver/internal/dnsmasq/process"
 	"mdserver/internal/instance"
 )
 
 func lease(n int) content.Binding {
 	return content.Binding{MAC: newGuest(n, "").MAC, Addr: newGuest(n, "").IPv4}
+}
+
+// The guests of other networks are not counted.
+func TestGuestsOfOtherNetworks(t *testing.T) {
+	here, elsewhere := newGuest(1, "here"), newGuest(2, "elsewhere")
+	elsewhere.Network = "other"
+	s := New(settingsFor(t), slog.New(slog.DiscardHandler))
+	s.setTable([]instance.Instance{here, elsewhere})
+	if s.report(nil); s.Status().Guests != 1 {
+		t.Errorf("%d guests", s.Status().Guests)
+	}
+	s.take(changed(here, elsewhere))
+	if s.report(nil); s.Status().Guests != 0 {
+		t.Errorf("%d guests are left", s.Status().Guests)
+	}
 }
 
 // What a batch of events comes to, as dnsmasq can tell.
@@ -24,6 +40,8 @@ func TestTake(t *testing.T) {
 	bare.IPv4, bare.MAC = netip.Addr{}, instance.MAC{}
 	same := one
 	same.Location = "elsewhere" // of which dnsmasq is told nothing
+	away := one
+	away.HostID = "another host"
 	for _, tt := range []struct {
 		name              string
 		before            []instance.Instance
@@ -39,13 +57,17 @@ func TestTake(t *testing.T) {
 		{"what dnsmasq is not told", []instance.Instance{one}, changed(one, same), 0, 0, 0, nil},
 		{"a guest that loses its address", []instance.Instance{one}, changed(one, bare), 0, 1, 0, []content.Binding{lease(1)}},
 		{"a guest that gets its address", []instance.Instance{bare}, changed(bare, one), 1, 0, 0, nil},
+		{"a guest that moves to another host", []instance.Instance{one}, changed(one, away), 0, 1, 1, []content.Binding{lease(1)}},
+		{"a guest that comes from another host", []instance.Instance{away}, changed(away, one), 0, 1, 1, nil},
 		{"come and gone", nil, append(added(one), removed(one)...), 0, 0, 0, nil},
 		{"gone and back", []instance.Instance{one}, append(removed(one), added(one)...), 0, 0, 0, nil},
 		{"there and back", []instance.Instance{one}, append(changed(one, moved), changed(moved, one)...), 0, 0, 0, nil},
 		{"several", []instance.Instance{one}, append(removed(one), added(two)...), 1, 1, 0, []content.Binding{lease(1)}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := New(settingsFor(t), slog.New(slog.DiscardHandler))
+			settings := settingsFor(t)
+			settings.HostID = "this host"
+			s := New(settings, slog.New(slog.DiscardHandler))
 			s.setTable(tt.before)
 			c := s.take(tt.events)
 			if len(c.fresh) != tt.fresh || len(c.past) != tt.past || len(c.next) != tt.next {
@@ -152,14 +174,14 @@ func TestFollowAnotherDnsmasq(t *testing.T) {
 	old := publication{epoch: 1, heard: true, modern: false, leased6: map[netip.Addr]instance.MAC{{}: {}}}
 	for _, tt := range []struct {
 		name                   string
-		to                     *target
+		to                     *process.Running
 		epoch                  int
 		heard, modern, forgets bool
 	}{
 		{"none", nil, 1, true, false, false},
-		{"the same", &target{epoch: 1, ours: true}, 1, true, false, false},
-		{"a new child", &target{epoch: 2, ours: true}, 2, false, true, true},
-		{"a new one of others", &target{epoch: 3}, 3, false, false, true},
+		{"the same", &process.Running{Epoch: 1, Ours: true}, 1, true, false, false},
+		{"a new child", &process.Running{Epoch: 2, Ours: true}, 2, false, true, true},
+		{"a new one of others", &process.Running{Epoch: 3}, 3, false, false, true},
 	} {
 		s.pub = old
 		s.follow(tt.to)

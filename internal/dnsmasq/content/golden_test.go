@@ -108,6 +108,37 @@ func guests() []instance.Instance {
 	return []instance.Instance{six, guest(1, "web1"), guest(2, "ignore"), guest(4, "12h"), only6, guest(6, "a b"), guest(7, strings.Repeat("x", 63)), twice}
 }
 
+// A guest that another host serves has names here, and gets its lease there. While it
+// moves, both hosts serve it.
+func TestGuestsOfOtherHosts(t *testing.T) {
+	for name, tt := range map[string]struct {
+		home   instance.Home
+		own    string
+		leases bool
+	}{
+		"one host only":            {instance.Home{}, "", true},
+		"no host has it":           {instance.Home{}, "a", true},
+		"its own host":             {instance.Home{HostID: "a"}, "a", true},
+		"another host":             {instance.Home{HostID: "a"}, "b", false},
+		"the host that it leaves":  {instance.Home{HostID: "a", FromID: "b"}, "b", true},
+		"a host that it passed by": {instance.Home{HostID: "a", FromID: "b"}, "c", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := valid().Complete()
+			s.HostID = tt.own
+			guest := guests()[0]
+			guest.Home = tt.home
+			e, problems := s.EntryOf(guest, guest.Primary(), true)
+			if e.Lease.Valid() != tt.leases || e.Lease6.Valid() != tt.leases || (e.DHCP != "") != tt.leases {
+				t.Errorf("lease %v and %v, DHCP %q", e.Lease, e.Lease6, e.DHCP)
+			}
+			if e.DNS != "10.122.1.3 web3.example.net\nfd00:122::77 web3.example.net\n" || len(problems) > 0 {
+				t.Errorf("DNS %q, problems %q", e.DNS, problems)
+			}
+		})
+	}
+}
+
 func compare(t *testing.T, file, got string) {
 	t.Helper()
 	if *update {

@@ -38,14 +38,18 @@ func (e Entry) Empty() bool { return e.DHCP == "" && e.DNS == "" }
 
 // EntryOf makes the lines of one of a guest's places on this network. The first
 // of them has the guest's names, for a name leads to one address; the others
-// have none. A problem is a line that had to be left out.
+// have none. A guest that another host serves, or whose address is in the range of
+// another host, gets its lease there, and only has names here. A problem is a line that had to be left out.
 func (s Settings) EntryOf(guest instance.Instance, place instance.Attachment, first bool) (Entry, []string) {
 	w := &lineWriter{}
-	e := Entry{}
-	if e.Lease6 = (Binding{place.MAC, place.IPv6}); e.Lease6.Valid() {
+	e := Entry{Lease: Binding{MAC: place.MAC}, Lease6: Binding{MAC: place.MAC}}
+	if guest.ServedBy(s.HostID) {
+		e.Lease.Addr, e.Lease6.Addr = s.within(place.IPv4), s.within(place.IPv6)
+	}
+	if e.Lease6.Valid() {
 		w.dhcp6(e.Lease6, s.leaseSeconds())
 	}
-	if e.Lease = (Binding{place.MAC, place.IPv4}); e.Lease.Valid() {
+	if e.Lease.Valid() {
 		routed4, _ := guest.DefaultRoutes(place)
 		e.MTU = s.guestMTU(guest.MTU(place))
 		w.dhcp4(e.Lease, hostLine{
@@ -58,11 +62,46 @@ func (s Settings) EntryOf(guest instance.Instance, place instance.Attachment, fi
 	}
 	for _, addr := range place.Addrs() {
 		if len(e.Names) > 0 {
-			w.host(addr, e.Names...)
+			w.host(addr, s.namesAt(addr, e.Names)...)
 		}
 	}
 	e.DHCP, e.DNS = w.dhcpText.String(), w.dnsText.String()
 	return e, w.problems
+}
+
+// within is an address unless the network has another range of its family; then it is
+// the zero Addr.
+func (s Settings) within(addr netip.Addr) netip.Addr {
+	prefix := s.Network6
+	if addr.Is4() {
+		prefix = s.Network
+	}
+	if prefix.IsValid() && !prefix.Contains(addr) {
+		return netip.Addr{}
+	}
+	return addr
+}
+
+// namesAt are the names of an address as the hosts file has them. dnsmasq adds the
+// domain to names without a dot, before each, for the addresses of the network alone;
+// those of a network's other hosts may be elsewhere.
+func (s Settings) namesAt(addr netip.Addr, names []string) []string {
+	if s.Domain == "" || s.within(addr).IsValid() {
+		return names
+	}
+	var all []string
+	add := func(name string) {
+		if validName(name) && !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	for _, name := range names {
+		if !strings.Contains(name, ".") {
+			add(name + "." + s.Domain)
+		}
+		add(name)
+	}
+	return all
 }
 
 // lineWriter is the only way into the host files. It checks what it writes, even

@@ -34,6 +34,7 @@ type Settings struct {
 	BaseDir   string // of the files that dnsmasq reads
 	RunDir    string // of the pid-file
 	NetName   string // names the files: mds.conf, mds.opts, …
+	HostID    string // of this host among several with one inventory, or empty
 	Interface string // where dnsmasq listens
 
 	// Further is set for all networks but the first of the configuration.

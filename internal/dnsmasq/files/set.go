@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -185,4 +187,15 @@ func (f *Set) Moved() bool {
 		before := f.seen[dir]
 		return now.dev != before.dev || now.ino != before.ino
 	})
+}
+
+// mostNamed bounds the files that one line of the log names.
+const mostNamed = 5
+
+// LogChanged warns of files that other programs have changed, if there are any.
+func LogChanged(log *slog.Logger, changed []string) {
+	if len(changed) > 0 {
+		log.Warn("dnsmasq's files were changed by another program, mdserver writes them again",
+			"files", strings.Join(changed[:min(len(changed), mostNamed)], " "), "number", len(changed))
+	}
 }

@@ -93,6 +93,42 @@ func exchanged(t *testing.T, _, watched string) {
 }
 
 // dnsmasq watches the directory that it opened, not its name.
+// The mode of a file is brought back, too, for who may read it whatever its mode.
+func TestModeIsRestored(t *testing.T) {
+	for _, mode := range []os.FileMode{0o600, 0o666, 0o755} {
+		files, file, _ := newFiles(t)
+		must(t, os.Chmod(file, mode))
+		written, err := files.Restore()
+		must(t, err)
+		info, err := os.Stat(file)
+		must(t, err)
+		if info.Mode() != Mode || !slices.Equal(written, []string{file}) {
+			t.Errorf("%v became %v, written are %q", mode, info.Mode(), written)
+		}
+	}
+}
+
+// What the watched directories had is neither there nor wanted once they are emptied.
+func TestEmptyWatched(t *testing.T) {
+	files, file, watched := newFiles(t)
+	must(t, files.EmptyWatched())
+	for range 2 {
+		if _, err := os.Stat(watched); !os.IsNotExist(err) {
+			t.Errorf("%s: %v", watched, err)
+		}
+		if changed := files.Changed(); len(changed) > 0 {
+			t.Errorf("changed are %q", changed)
+		}
+		written, err := files.Restore()
+		if must(t, err); len(written) > 0 {
+			t.Errorf("written are %q", written)
+		}
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestMovedDirectory(t *testing.T) {
 	files, _, watched := newFiles(t)
 	if files.Moved() {

@@ -2,6 +2,7 @@ package lines
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -57,5 +58,26 @@ func TestFloodOfDHCP(t *testing.T) {
 	}
 	if visible.String(out) != strings.ReplaceAll(out, "\n", `\n`) {
 		t.Error("the log has characters that are not visible")
+	}
+}
+
+// The last error of dnsmasq's explains how it ended, and nothing else that it says does.
+func TestExplain(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "dnsmasq ended: exit status 2",
+		"dnsmasq: started, version 2.90\ndnsmasq: warning: no upstream servers\n":                                      "dnsmasq ended: exit status 2",
+		"dnsmasq: failed to create listening socket: in use\ndnsmasq: unknown user or group: x\ndnsmasq: warning: x\n": "dnsmasq ended: unknown user or group: x: exit status 2",
+	} {
+		w := New(slog.New(slog.DiscardHandler), Clients{})
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Explain(errors.New("exit status 2")); got.Error() != want {
+			t.Errorf("%q: %v, want %s", text, got, want)
+		}
+		if got := w.Explain(nil); !strings.HasSuffix(got.Error(), "it ended without an error") {
+			t.Errorf("%q: %v", text, got)
+		}
+		w.Close()
 	}
 }

@@ -30,7 +30,11 @@ var ErrNoAddress = errors.New("the interface has no address yet")
 // Address is where our dnsmasq answers DNS: an address of its interface, or a
 // loopback or listen address. The error is ErrNoAddress if there is none.
 func Address(s content.Settings) (netip.AddrPort, error) {
-	local := interfaceAddrs(s.Interface)
+	return address(s, interfaceAddrs(s.Interface))
+}
+
+// address is Address, given the addresses of the interface.
+func address(s content.Settings, local []netip.Addr) (netip.AddrPort, error) {
 	for _, addr := range []netip.Addr{s.Gateway, s.ListenAddress} {
 		if addr.IsValid() && (addr.IsLoopback() || slices.Contains(local, addr)) {
 			return netip.AddrPortFrom(addr, dnsPort), nil
@@ -71,9 +75,21 @@ func Dial(ctx context.Context, s content.Settings) (*nameserver.Client, error) {
 	return nameserver.Dial(ctx, addr)
 }
 
+// dialer connects to a dnsmasq. The caller closes the client.
+type dialer func(context.Context) (*nameserver.Client, error)
+
+// to connects to our dnsmasq.
+func to(s content.Settings) dialer {
+	return func(ctx context.Context) (*nameserver.Client, error) { return Dial(ctx, s) }
+}
+
 // Await asks until the name has the address, or the context ends.
 func Await(ctx context.Context, s content.Settings, name string, addr netip.Addr) error {
-	_, err := askUntil(ctx, s, name, nameserver.TypeOf(addr), func(a nameserver.Answer) error {
+	return await(ctx, to(s), name, addr)
+}
+
+func await(ctx context.Context, dial dialer, name string, addr netip.Addr) error {
+	_, err := askUntil(ctx, dial, name, nameserver.TypeOf(addr), func(a nameserver.Answer) error {
 		if slices.Contains(a.Addrs, addr) {
 			return nil
 		}
@@ -85,12 +101,16 @@ func Await(ctx context.Context, s content.Settings, name string, addr netip.Addr
 // FirstAnswer waits for any answer, and returns what dnsmasq reports about its
 // configuration.
 func FirstAnswer(ctx context.Context, s content.Settings) ([]string, error) {
-	a, err := askUntil(ctx, s, content.ConfigName, dnsmessage.TypeTXT, func(nameserver.Answer) error { return nil })
+	return firstAnswer(ctx, to(s))
+}
+
+func firstAnswer(ctx context.Context, dial dialer) ([]string, error) {
+	a, err := askUntil(ctx, dial, content.ConfigName, dnsmessage.TypeTXT, func(nameserver.Answer) error { return nil })
 	return a.Texts, err
 }
 
 // askUntil asks until an answer is as wanted, or the context ends.
-func askUntil(ctx context.Context, s content.Settings, name string, kind dnsmessage.Type, want func(nameserver.Answer) error) (nameserver.Answer, error) {
+func askUntil(ctx context.Context, dial dialer, name string, kind dnsmessage.Type, want func(nameserver.Answer) error) (nameserver.Answer, error) {
 	var p *nameserver.Client
 	defer func() { p.Close() }()
 	var last error
@@ -98,7 +118,7 @@ func askUntil(ctx context.Context, s content.Settings, name string, kind dnsmess
 		var a nameserver.Answer
 		var err error
 		if p == nil {
-			p, err = Dial(ctx, s)
+			p, err = dial(ctx)
 		}
 		if err == nil {
 			if a, err = p.Ask(ctx, name, kind); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -112,7 +132,7 @@ func askUntil(ctx context.Context, s content.Settings, name string, kind dnsmess
 		if err == nil {
 			return a, nil
 		}
-		if ctx.Err() == nil || last == nil {
+		if last == nil || !over(ctx) {
 			last = err
 		}
 		select {
@@ -121,4 +141,11 @@ func askUntil(ctx context.Context, s content.Settings, name string, kind dnsmess
 			return nameserver.Answer{}, fmt.Errorf("%w: %w", context.Cause(ctx), last)
 		}
 	}
+}
+
+// over reports whether ctx has ended, or is about to: a connection notices its
+// deadline a moment earlier.
+func over(ctx context.Context) bool {
+	deadline, limited := ctx.Deadline()
+	return ctx.Err() != nil || limited && !time.Now().Before(deadline)
 }

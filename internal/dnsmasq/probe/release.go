@@ -19,11 +19,14 @@ import (
 // dnsmasq takes one DHCP message and then answers DNS in turn, so the answer
 // to a query that was sent after the release follows it by one round.
 func Release(ctx context.Context, s content.Settings, leases []content.Binding) error {
+	return release(ctx, to(s), serverID(s, interfaceAddrs(s.Interface)), leases)
+}
+
+func release(ctx context.Context, dial dialer, server netip.Addr, leases []content.Binding) error {
 	if len(leases) == 0 {
 		return nil
 	}
-	server := serverID(s)
-	p, err := Dial(ctx, s)
+	p, err := dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -41,9 +44,8 @@ func Release(ctx context.Context, s content.Settings, leases []content.Binding) 
 }
 
 // serverID identifies dnsmasq to its DHCP clients: the address of its interface
-// within the network.
-func serverID(s content.Settings) netip.Addr {
-	local := interfaceAddrs(s.Interface)
+// within the network. local are the addresses of that interface.
+func serverID(s content.Settings, local []netip.Addr) netip.Addr {
 	if i := slices.IndexFunc(local, s.Network.Contains); i >= 0 && !slices.Contains(local, s.Gateway) {
 		return local[i]
 	}

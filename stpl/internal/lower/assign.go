@@ -12,12 +12,12 @@ func (c *compiler) target(e syntax.Expr) assign {
 		return c.store(e.ID)
 	case *syntax.Attr:
 		x, pos := c.expr(e.X), c.at(e)
-		return func(f *frame, v object.Value) error {
+		return func(f *frame, _ object.Value) error {
 			owner, err := x(f)
 			if err != nil {
 				return err
 			}
-			return pos.wrap(object.SetAttr(f.t, owner, e.Name, v))
+			return pos.wrap(object.SetAttr(f.t, owner, e.Name))
 		}
 	case *syntax.Index:
 		x, key, pos := c.expr(e.X), c.expr(e.Key), c.at(e)
@@ -149,11 +149,11 @@ func (c *compiler) augmented(s *syntax.AugAssign) exec {
 	}
 	switch t := s.Target.(type) {
 	case *syntax.Name:
-		return augmentName(c.load(t), c.store(t.ID), update)
-	case *syntax.Attr:
-		return augmentAttr(c.expr(t.X), t.Name, pos, update)
+		return augmentedName(c.load(t), c.store(t.ID), update)
+	case *syntax.Attr: // which fails at last, so that its parts may be evaluated again
+		return augmentedName(c.attr(t), c.target(t), update)
 	case *syntax.Index:
-		return augmentIndex(c.expr(t.X), c.expr(t.Key), pos, update)
+		return augmentedIndex(c.expr(t.X), c.expr(t.Key), pos, update)
 	}
 	c.refuse(s, "SyntaxError", "this expression is an illegal target for augmented assignment")
 	return func(*frame) (control, error) { return next, nil }
@@ -161,7 +161,7 @@ func (c *compiler) augmented(s *syntax.AugAssign) exec {
 
 type updater func(f *frame, old object.Value) (object.Value, error)
 
-func augmentName(load eval, store assign, update updater) exec {
+func augmentedName(load eval, store assign, update updater) exec {
 	return func(f *frame) (control, error) {
 		v, err := load(f)
 		if err == nil {
@@ -174,24 +174,7 @@ func augmentName(load eval, store assign, update updater) exec {
 	}
 }
 
-func augmentAttr(x eval, name string, pos position, update updater) exec {
-	return func(f *frame) (control, error) {
-		owner, err := x(f)
-		if err != nil {
-			return next, err
-		}
-		v, err := object.GetAttr(f.t, owner, name)
-		if err != nil {
-			return next, pos.wrap(err)
-		}
-		if v, err = update(f, v); err != nil {
-			return next, err
-		}
-		return next, pos.wrap(object.SetAttr(f.t, owner, name, v))
-	}
-}
-
-func augmentIndex(x, key eval, pos position, update updater) exec {
+func augmentedIndex(x, key eval, pos position, update updater) exec {
 	return func(f *frame) (control, error) {
 		owner, k, err := both(f, x, key)
 		if err != nil {

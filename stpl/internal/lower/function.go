@@ -192,14 +192,7 @@ func (fn *function) fill(slots []object.Value) error {
 
 func (fn *function) missing(kind string, names []string) error {
 	return object.Raise(object.TypeError, "%s() missing %d required %s argument%s: %s",
-		fn.name, len(names), kind, plural(len(names)), enumerate(names))
-}
-
-func plural(n int) string {
-	if n == 1 {
-		return ""
-	}
-	return "s"
+		fn.name, len(names), kind, object.Plural(len(names)), enumerate(names))
 }
 
 // enumerate writes 'a', 'b', and 'c' as Python does.
@@ -221,7 +214,7 @@ func (fn *function) tooMany(slots []object.Value, given int) error {
 			least++
 		}
 	}
-	takes := fmt.Sprintf("%d positional argument%s", most, plural(most))
+	takes := fmt.Sprintf("%d positional argument%s", most, object.Plural(most))
 	if least != most {
 		takes = fmt.Sprintf("from %d to %d positional arguments", least, most)
 	}
@@ -233,7 +226,7 @@ func (fn *function) tooMany(slots []object.Value, given int) error {
 	}
 	got := fmt.Sprint(given)
 	if keywords > 0 {
-		got = fmt.Sprintf("%d positional argument%s (and %d keyword-only argument%s)", given, plural(given), keywords, plural(keywords))
+		got = fmt.Sprintf("%d positional argument%s (and %d keyword-only argument%s)", given, object.Plural(given), keywords, object.Plural(keywords))
 	}
 	verb := "were"
 	if given == 1 && keywords == 0 {

@@ -57,13 +57,9 @@ func (c *compiler) importAll(s *syntax.Import) exec {
 	}
 	pos, names := c.at(s), c.names
 	return func(f *frame) (control, error) {
-		v, err := f.run.Import(f.t, s.From)
+		m, err := f.run.Import(f.t, s.From)
 		if err != nil {
 			return next, pos.wrap(err)
-		}
-		m, ok := v.(*object.Module)
-		if !ok {
-			return next, pos.wrap(object.Raise(object.ImportError, "'%s' is no module", s.From))
 		}
 		return next, pos.wrap(m.Public(func(name string, v object.Value) error {
 			f.run.Globals.Assign(names.find(name), v)
@@ -94,10 +90,10 @@ func importModule(n syntax.ImportName) eval {
 	return func(f *frame) (object.Value, error) {
 		m, err := f.run.Import(f.t, n.Name)
 		top, _, dotted := strings.Cut(n.Name, ".")
-		if err != nil || n.As != "" || !dotted {
-			return m, err
+		if err == nil && n.As == "" && dotted {
+			m, err = f.run.Import(f.t, top)
 		}
-		return f.run.Import(f.t, top)
+		return m, err
 	}
 }
 

@@ -89,7 +89,7 @@ type Run struct {
 	Thread  *object.Thread
 	Globals Globals
 	Output  Output
-	Import  func(t *object.Thread, module string) (object.Value, error)
+	Import  func(t *object.Thread, module string) (*object.Module, error)
 
 	// Scratch is for the text of a line under way, so that calls in it print
 	// first.

@@ -101,8 +101,7 @@ func evaluate(ctx context.Context, limits object.Limits, lines ...string) (strin
 	thread := object.NewThread(ctx, object.NewBudget(limits), nil)
 	defer thread.End()
 	g := globals{}
-	load := func(t *object.Thread, name string) (object.Value, error) { return modules.Import(t, name) }
-	if err := program.Exec(&lower.Run{Thread: thread, Globals: g, Import: load}); err != nil {
+	if err := program.Exec(&lower.Run{Thread: thread, Globals: g, Import: modules.Import}); err != nil {
 		return "", err
 	}
 	return string(g["answer"].(object.Str)), nil

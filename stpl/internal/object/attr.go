@@ -39,7 +39,7 @@ func lookupAttr(t *Thread, v Value, name string) (Value, error) {
 		return v.Member(name), nil
 	}
 	class := v.Class()
-	if m := class.method(name); m != nil {
+	if m := class.Method(name); m != nil {
 		return m.Bind(v), t.AllocSlots(6)
 	}
 	for c := class; c != nil; c = c.Base {
@@ -55,7 +55,7 @@ func lookupAttr(t *Thread, v Value, name string) (Value, error) {
 	if name == "__class__" {
 		return class, nil
 	}
-	return builtinProperty(v, name), nil
+	return nil, nil
 }
 
 // Member returns an attribute of the class itself, nil if there is none.
@@ -65,7 +65,7 @@ func (c *Type) Member(name string) Value {
 			return a
 		}
 	}
-	if m := c.method(name); m != nil {
+	if m := c.Method(name); m != nil {
 		return m
 	}
 	switch name {
@@ -77,74 +77,49 @@ func (c *Type) Member(name string) Value {
 	return nil
 }
 
-func builtinProperty(v Value, name string) Value {
-	switch v := v.(type) {
-	case *Dict:
-		if item, ok := v.GetStr(name); ok && v.record {
-			return item
-		}
-	case *Exception:
-		if name == "args" {
-			return Tuple(v.Args)
-		}
-	case *Builtin:
-		if name == "__name__" || name == "__qualname__" {
-			return Str(v.Name)
-		}
-	case *Range:
-		switch name {
-		case "start":
-			return Int(v.start)
-		case "stop":
-			return Int(v.stop)
-		case "step":
-			return Int(v.step)
-		}
-	case *Slice:
-		switch name {
-		case "start":
-			return v.Start
-		case "stop":
-			return v.Stop
-		case "step":
-			return v.Step
-		}
-	case Bool, Int, *Big:
-		return intProperty(v, name)
-	case Float:
-		switch name {
-		case "real":
-			return v
-		case "imag":
-			return Float(0)
-		}
-	}
-	return nil
-}
-
-func intProperty(v Value, name string) Value {
-	switch name {
-	case "real", "numerator":
-		i, _ := toBig(v)
+func init() {
+	real := func(v Value) Value {
+		i, _ := BigInt(v)
 		return MakeInt(new(big.Int).Set(i))
-	case "imag":
-		return Int(0)
-	case "denominator":
-		return Int(1)
 	}
-	return nil
+	IntType.property = Properties(map[string]func(Value) Value{
+		"real": real, "numerator": real,
+		"imag":        func(Value) Value { return Int(0) },
+		"denominator": func(Value) Value { return Int(1) },
+	})
+	FloatType.property = Properties(map[string]func(Float) Value{
+		"real": func(v Float) Value { return v },
+		"imag": func(Float) Value { return Float(0) },
+	})
+	RangeType.property = Properties(map[string]func(*Range) Value{
+		"start": func(r *Range) Value { return Int(r.start) },
+		"stop":  func(r *Range) Value { return Int(r.stop) },
+		"step":  func(r *Range) Value { return Int(r.step) },
+	})
+	SliceType.property = Properties(map[string]func(*Slice) Value{
+		"start": func(s *Slice) Value { return s.Start },
+		"stop":  func(s *Slice) Value { return s.Stop },
+		"step":  func(s *Slice) Value { return s.Step },
+	})
+	name := func(v Value) Value {
+		if b, ok := v.(*Builtin); ok { // and no function that templates do not get
+			return Str(b.Name)
+		}
+		return nil
+	}
+	BuiltinType.property = Properties(map[string]func(Value) Value{"__name__": name, "__qualname__": name})
+	BaseException.property = Properties(map[string]func(*Exception) Value{"args": func(e *Exception) Value { return Tuple(e.Args) }})
+	DictType.property = func(_ *Thread, v Value, name string) (Value, error) {
+		d := v.(*Dict)
+		if item, ok := d.GetStr(name); ok && d.record {
+			return item, nil
+		}
+		return nil, nil
+	}
 }
 
-// AttributeSetter is a value of another package whose attributes can be set.
-type AttributeSetter interface {
-	SetAttr(t *Thread, name string, v Value) error
-}
-
-// SetAttr does v.name = value. Only values that say so allow it.
-func SetAttr(t *Thread, v Value, name string, value Value) error {
-	if s, ok := v.(AttributeSetter); ok {
-		return s.SetAttr(t, name, value)
-	}
+// SetAttr is the error of v.name = …, which no value allows.
+func SetAttr(t *Thread, v Value, name string) error {
 	a, err := lookupAttr(t, v, name)
 	if err != nil {
 		return err
@@ -162,7 +137,7 @@ func FindMethod(v Value, name string) *Builtin {
 	case *Module, *Type:
 		return nil
 	}
-	return v.Class().method(name)
+	return v.Class().Method(name)
 }
 
 // CallOn calls a method that FindMethod found, without a bound method in

@@ -1,19 +1,19 @@
 package object
 
+import "slices"
+
 // Builtins returns the built-in names. The map is the caller's.
 func Builtins() map[string]Value {
-	m := map[string]Value{"Ellipsis": Ellipsis{}, "NotImplemented": Ellipsis{}}
+	m := map[string]Value{"Ellipsis": Ellipsis{}, "EnvironmentError": OSError, "IOError": OSError}
 	for _, c := range []*Type{
 		ObjectType, TypeType, StrType, BytesType, IntType, FloatType, BoolType, ListType,
 		TupleType, DictType, SetType, FrozenSetType, RangeType, SliceType,
 	} {
 		m[c.Name] = c
 	}
-	for _, c := range exceptionTypes() {
+	for _, c := range exceptionTypes {
 		m[c.Name] = c
 	}
-	m["EnvironmentError"], m["IOError"] = OSError, OSError
-	delete(m, "NotImplemented")
 	for _, group := range [][]*Builtin{iterBuiltins(), numberBuiltins(), textBuiltins(), typeBuiltins()} {
 		for _, b := range group {
 			m[b.Name] = b
@@ -49,16 +49,14 @@ func iterBuiltins() []*Builtin {
 
 func builtinReversed(t *Thread, a []Value) (Value, error) {
 	switch v := a[0].(type) {
-	case *Dict, *dictView, *List, Tuple, Str, Bytes, *Range:
-		if r, ok := v.(*Range); ok {
-			n := r.len()
-			return NewIterator(&rangeIter{r: &Range{r.start + (n-1)*r.step, r.start - r.step, -r.step}}), nil
-		}
+	case *Range:
+		return NewIterator(&rangeIter{r: &Range{v.start + (v.len()-1)*v.step, v.start - v.step, -v.step}}), nil
+	case *Dict, *dictView, *List, Tuple, Str, Bytes:
 		items, err := ToSlice(t, v)
 		if err != nil {
 			return nil, err
 		}
-		reverse(items)
+		slices.Reverse(items)
 		return NewIterator(&sliceIter{items: items}), nil
 	}
 	return nil, Raise(TypeError, "'%s' object is not reversible", TypeName(a[0]))
@@ -135,7 +133,8 @@ func builtinEnumerate(t *Thread, a []Value) (Value, error) {
 	})), nil
 }
 
-func iterators(t *Thread, vs []Value) ([]Iterator, error) {
+// Iterators returns an iterator over each of the values.
+func Iterators(t *Thread, vs []Value) ([]Iterator, error) {
 	its := make([]Iterator, len(vs))
 	for i, v := range vs {
 		var err error
@@ -148,7 +147,7 @@ func iterators(t *Thread, vs []Value) ([]Iterator, error) {
 
 func builtinZip(t *Thread, a []Value) (Value, error) {
 	strict := Flag(a[0])
-	its, err := iterators(t, a[1].(Tuple))
+	its, err := Iterators(t, a[1].(Tuple))
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +199,7 @@ func upTo(i int) string {
 }
 
 func builtinMap(t *Thread, a []Value) (Value, error) {
-	its, err := iterators(t, a[1].(Tuple))
+	its, err := Iterators(t, a[1].(Tuple))
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package object
 import (
 	"math"
 	"math/big"
-	"strings"
 )
 
 func numberBuiltins() []*Builtin {
@@ -13,7 +12,7 @@ func numberBuiltins() []*Builtin {
 			case Float:
 				return Float(math.Abs(float64(v))), nil
 			case Int, Bool, *Big:
-				i, _ := toBig(v)
+				i, _ := BigInt(v)
 				return MakeInt(new(big.Int).Abs(i)), nil
 			case Operand:
 				if less, err := Ordered(t, Less, v, zeroOf(v)); err == nil && less {
@@ -62,9 +61,9 @@ func builtinPow(t *Thread, a []Value) (Value, error) {
 	if a[2] == nil || a[2] == None {
 		return Binary(t, Pow, a[0], a[1])
 	}
-	x, ok1 := toBig(a[0])
-	y, ok2 := toBig(a[1])
-	m, ok3 := toBig(a[2])
+	x, ok1 := BigInt(a[0])
+	y, ok2 := BigInt(a[1])
+	m, ok3 := BigInt(a[2])
 	if !ok1 || !ok2 || !ok3 {
 		return nil, Raise(TypeError, "pow() 3rd argument not allowed unless all arguments are integers")
 	}
@@ -96,7 +95,7 @@ func builtinRound(t *Thread, a []Value) (Value, error) {
 		return roundFloat(float64(v), digits, given)
 	case Int, Bool, *Big:
 		if digits >= 0 {
-			i, _ := toBig(v)
+			i, _ := BigInt(v)
 			return MakeInt(new(big.Int).Set(i)), nil
 		}
 		return roundInt(v, -digits), nil
@@ -105,22 +104,27 @@ func builtinRound(t *Thread, a []Value) (Value, error) {
 }
 
 func roundInt(v Value, digits int) Value {
-	i, _ := toBig(v)
+	i, _ := BigInt(v)
 	if digits > maxBits/3 || digits < 0 { // the least int has no negative
 		return Int(0)
 	}
 	unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(digits)), nil)
-	q, r := new(big.Int).DivMod(i, unit, new(big.Int))
-	switch c := new(big.Int).Lsh(r, 1).Cmp(unit); {
-	case c > 0, c == 0 && q.Bit(0) == 1:
+	q := RoundHalfEven(i, unit)
+	return MakeInt(q.Mul(q, unit))
+}
+
+// RoundHalfEven is the integer nearest to num/den, the even one of two.
+func RoundHalfEven(num, den *big.Int) *big.Int {
+	q, r := new(big.Int).DivMod(num, den, new(big.Int))
+	if c := r.Lsh(r, 1).Cmp(den); c > 0 || c == 0 && q.Bit(0) == 1 {
 		q.Add(q, big.NewInt(1))
 	}
-	return MakeInt(q.Mul(q, unit))
+	return q
 }
 
 func roundFloat(f float64, digits int, given bool) (Value, error) {
 	if !given {
-		return floatInt(math.RoundToEven(f))
+		return FloatToInt(math.RoundToEven(f))
 	}
 	if math.IsInf(f, 0) || math.IsNaN(f) || digits > 323 {
 		return Float(f), nil
@@ -136,31 +140,15 @@ func roundFloat(f float64, digits int, given bool) (Value, error) {
 		unit.Inv(unit)
 	}
 	r.Mul(r, unit)
-	q, rem := new(big.Int).DivMod(r.Num(), r.Denom(), new(big.Int))
-	switch c := new(big.Int).Lsh(rem, 1).Cmp(r.Denom()); {
-	case c > 0, c == 0 && q.Bit(0) == 1:
-		q.Add(q, big.NewInt(1))
-	}
-	r.SetInt(q)
+	r.SetInt(RoundHalfEven(r.Num(), r.Denom()))
 	x, _ := r.Quo(r, unit).Float64()
 	return Float(math.Copysign(x, f)), nil
 }
 
 // radix makes bin, oct and hex.
-func radix(name, prefix string, base int) *Builtin {
-	return NewBuiltin(name, "number /", func(t *Thread, a []Value) (Value, error) {
-		i, ok := toBig(a[0])
-		if !ok {
-			return nil, Raise(TypeError, "'%s' object cannot be interpreted as an integer", TypeName(a[0]))
-		}
-		if err := t.Alloc(i.BitLen() + 8); err != nil {
-			return nil, err
-		}
-		digits, neg := strings.CutPrefix(i.Text(base), "-")
-		if neg {
-			prefix := "-" + prefix
-			return Str(prefix + digits), nil
-		}
-		return Str(prefix + digits), nil
+func radix(name, spec string) *Builtin {
+	return NewBuiltin(name, "number:int /", func(t *Thread, a []Value) (Value, error) {
+		s, err := Format(t, a[0], spec)
+		return Str(s), err
 	})
 }

@@ -41,7 +41,7 @@ func textBuiltins() []*Builtin {
 			}
 			return nil, Raise(TypeError, "ord() expected string of length 1, but %s found", TypeName(a[0]))
 		}),
-		radix("bin", "0b", 2), radix("oct", "0o", 8), radix("hex", "0x", 16),
+		radix("bin", "#b"), radix("oct", "#o"), radix("hex", "#x"),
 		// print goes nowhere: a template's text is its output.
 		NewBuiltin("print", "*args sep? end? file? flush?", func(*Thread, []Value) (Value, error) { return None, nil }),
 	}

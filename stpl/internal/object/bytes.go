@@ -2,6 +2,7 @@ package object
 
 import (
 	"math/big"
+	"slices"
 	"strings"
 )
 
@@ -71,7 +72,7 @@ func intFromBytes(t *Thread, a []Value) (Value, error) {
 		return nil, err
 	}
 	if !big1 {
-		reverse(b)
+		slices.Reverse(b)
 	}
 	i := new(big.Int).SetBytes(b)
 	if Flag(a[2]) && len(b) > 0 && b[0]&0x80 != 0 {
@@ -81,7 +82,7 @@ func intFromBytes(t *Thread, a []Value) (Value, error) {
 }
 
 func intToBytes(t *Thread, a []Value) (Value, error) {
-	i, _ := toBig(a[0])
+	i, _ := BigInt(a[0])
 	n := IntOr(a[1], 1)
 	if n < 0 {
 		return nil, Raise(ValueError, "length argument must be non-negative")
@@ -112,7 +113,7 @@ func intToBytes(t *Thread, a []Value) (Value, error) {
 	}
 	b := i.FillBytes(make([]byte, n))
 	if !bigEnd {
-		reverse(b)
+		slices.Reverse(b)
 	}
 	return Bytes(b), nil
 }

@@ -17,12 +17,12 @@ func setupBytes() {
 		BytesType.Define(viaStr(StrType.methods[name]))
 	}
 	BytesType.Define(
-		method("decode", codecSignature, func(t *Thread, a []Value) (Value, error) {
+		NewBuiltin("decode", codecSignature, func(t *Thread, a []Value) (Value, error) {
 			encoding, errors := codecArgs(a[1:])
 			return Decode(t, string(a[0].(Bytes)), encoding, errors)
 		}),
-		method("hex", "sep:str? bytes_per_sep:int?", bytesHex),
-		method("splitlines", "keepends?", func(t *Thread, a []Value) (Value, error) {
+		NewBuiltin("hex", "sep:str? bytes_per_sep:int?", bytesHex),
+		NewBuiltin("splitlines", "keepends?", func(t *Thread, a []Value) (Value, error) {
 			s := string(a[0].(Bytes))
 			p := parts{t: t}
 			p.lines(s, Flag(a[1]), func(r rune) bool { return r == '\n' || r == '\r' })

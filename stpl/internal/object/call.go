@@ -47,6 +47,12 @@ func NewBuiltin(name, signature string, fn Func) *Builtin {
 	return &Builtin{definition: &definition{Name: name, sig: parseSignature(signature), fn: fn}}
 }
 
+// Method makes a method of the values of one Go type. Its body gets the receiver
+// apart from the arguments.
+func Method[T Value](name, signature string, fn func(t *Thread, self T, a []Value) (Value, error)) *Builtin {
+	return NewBuiltin(name, signature, func(t *Thread, a []Value) (Value, error) { return fn(t, a[0].(T), a[1:]) })
+}
+
 // Call calls any callable value.
 func Call(t *Thread, f Value, a *Args) (Value, error) {
 	switch f := f.(type) {
@@ -147,10 +153,7 @@ func (b *Builtin) bind(t *Thread, args []Value, base int, a *Args) ([]Value, err
 		return nil, err
 	}
 	if more := len(a.Pos) - s.pos; more > 0 {
-		if err := t.Work(more); err != nil {
-			return nil, err
-		}
-		if err := t.AllocN(more, 16); err != nil {
+		if err := t.Charge(16*more, more); err != nil {
 			return nil, err
 		}
 	}

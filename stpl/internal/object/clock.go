@@ -73,7 +73,7 @@ func (s *stopwatch) check(b *Budget, elapsed time.Duration) error {
 	case used >= limit:
 		return computedTooLong(limit)
 	case elapsed >= clockFactor*limit:
-		return reached(LimitTime, fatal("TimeoutError", "the template took more than %v by the clock", clockFactor*limit))
+		return reached(LimitTime, Fatal("TimeoutError", "the template took more than %v by the clock", clockFactor*limit))
 	}
 	s.next = min(elapsed+limit-used, clockFactor*limit)
 	return nil

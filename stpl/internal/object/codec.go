@@ -136,38 +136,28 @@ func Decode(t *Thread, s, name, errors string) (Value, error) {
 	if isASCII(s) || e.name == "utf-8" && utf8.ValidString(s) {
 		return Str(s), nil
 	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, n, reason := e.next(s, i)
-		if reason == "" {
-			b.WriteRune(r)
-		} else if err := decodeProblem(&b, e.name, s, i, n, reason, errors); err != nil {
-			return nil, err
-		}
-		i += n
-	}
-	return Str(b.String()), nil
+	return decodeWith(e.name, s, 0, errors, e.next)
 }
 
-// next reads the character at s[i:], of n bytes, or says why there is none.
-func (e encoding) next(s string, i int) (r rune, n int, reason string) {
+// next is for decodeWith.
+func (e encoding) next(s string) (r rune, n int, reason string) {
 	switch {
 	case e.with != nil:
-		r, ok := e.with.decode(s[i])
+		r, ok := e.with.decode(s[0])
 		if !ok {
 			reason = "character maps to <undefined>"
 		}
 		return r, 1, reason
 	case e.name != "utf-8":
-		if r = rune(s[i]); r > e.high {
+		if r = rune(s[0]); r > e.high {
 			reason = "ordinal not in range(128)"
 		}
 		return r, 1, reason
 	}
-	if r, n = utf8.DecodeRuneInString(s[i:]); r != utf8.RuneError || n > 1 {
+	if r, n = utf8.DecodeRuneInString(s); r != utf8.RuneError || n > 1 {
 		return r, n, ""
 	}
-	return 0, badLength(s[i:]), utf8Problem(s[i:])
+	return 0, badLength(s), utf8Problem(s)
 }
 
 // badLength is how many bytes at the start of s are a broken UTF-8 sequence: as

@@ -70,24 +70,17 @@ type wide struct {
 }
 
 var wides = map[string]wide{
-	"utf-16": {"utf-16", 2, endian.LittleEndian, true}, "utf-16-le": {"utf-16-le", 2, endian.LittleEndian, false}, "utf-16-be": {"utf-16-be", 2, endian.BigEndian, false},
-	"utf-32": {"utf-32", 4, endian.LittleEndian, true}, "utf-32-le": {"utf-32-le", 4, endian.LittleEndian, false}, "utf-32-be": {"utf-32-be", 4, endian.BigEndian, false},
+	"utf16": {"utf-16", 2, endian.LittleEndian, true}, "utf16le": {"utf-16-le", 2, endian.LittleEndian, false}, "utf16be": {"utf-16-be", 2, endian.BigEndian, false},
+	"utf32": {"utf-32", 4, endian.LittleEndian, true}, "utf32le": {"utf-32-le", 4, endian.LittleEndian, false}, "utf32be": {"utf-32-be", 4, endian.BigEndian, false},
 }
 
 // findWide returns the encoding of a name in lower case.
 func findWide(name string) (wide, bool) {
-	switch name = strings.ReplaceAll(name, "utf-", "utf"); name {
-	case "u16":
-		name = "utf16"
-	case "u32":
-		name = "utf32"
+	name = strings.ReplaceAll(name, "-", "")
+	if name == "u16" || name == "u32" {
+		name = "utf" + name[1:]
 	}
-	size, order, _ := strings.Cut(strings.Replace(strings.Replace(name, "le", "-le", 1), "be", "-be", 1), "-")
-	full := strings.Replace(size, "utf", "utf-", 1)
-	if order = strings.Trim(order, "-"); order != "" {
-		full += "-" + order
-	}
-	w, ok := wides[full]
+	w, ok := wides[name]
 	return w, ok
 }
 
@@ -129,19 +122,33 @@ func (w wide) decode(t *Thread, s, errors string) (Value, error) {
 	}
 	at := 0
 	if w.mark && len(s) >= w.size {
-		switch big := w.big(); {
+		big := wide{size: w.size, order: endian.BigEndian}
+		switch {
 		case w.unit(s) == 0xfeff:
 			at = w.size
 		case big.unit(s) == 0xfeff:
 			w.order, at = big.order, w.size
 		}
 	}
+	name := w.name
+	switch {
+	case w.mark && w.order == endian.BigEndian:
+		name += "-be"
+	case w.mark:
+		name += "-le"
+	}
+	return decodeWith(name, s, at, errors, w.next)
+}
+
+// decodeWith decodes s from a place on. Next reads the character that a text
+// begins with, of n bytes, or says why there is none.
+func decodeWith(name, s string, at int, errors string, next func(s string) (r rune, n int, reason string)) (Value, error) {
 	var b strings.Builder
 	for at < len(s) {
-		r, n, reason := w.next(s[at:])
+		r, n, reason := next(s[at:])
 		if reason == "" {
 			b.WriteRune(r)
-		} else if err := decodeProblem(&b, w.name, s, at, n, reason, errors); err != nil {
+		} else if err := decodeProblem(&b, name, s, at, n, reason, errors); err != nil {
 			return nil, err
 		}
 		at += n
@@ -149,12 +156,7 @@ func (w wide) decode(t *Thread, s, errors string) (Value, error) {
 	return Str(b.String()), nil
 }
 
-func (w wide) big() wide {
-	w.order = endian.BigEndian
-	return w
-}
-
-// next reads one character of n bytes, or says why there is none.
+// next is for decodeWith.
 func (w wide) next(s string) (r rune, n int, reason string) {
 	if len(s) < w.size {
 		return 0, len(s), "truncated data"

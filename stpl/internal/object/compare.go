@@ -173,8 +173,8 @@ func compareNumbers(a, b Value) (cmp int, ordered bool) {
 			return 0, true
 		}
 	}
-	x, xi := toBig(a)
-	y, yi := toBig(b)
+	x, xi := BigInt(a)
+	y, yi := BigInt(b)
 	if xi && yi {
 		return x.Cmp(y), true
 	}
@@ -200,7 +200,7 @@ func exact(v Value) *big.Float {
 		}
 		return big.NewFloat(float64(f))
 	}
-	i, _ := toBig(v)
+	i, _ := BigInt(v)
 	return new(big.Float).SetPrec(uint(i.BitLen()) + 64).SetInt(i)
 }
 

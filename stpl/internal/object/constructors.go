@@ -35,22 +35,22 @@ func setupConstructors() {
 		if a[1] == nil {
 			return &Slice{None, a[0], None}, nil
 		}
-		return &Slice{a[0], a[1], orNone(a[2])}, nil
+		return &Slice{a[0], a[1], OrNone(a[2])}, nil
 	}))
 	TypeType.Constructor(NewBuiltin("type", "object /", func(_ *Thread, a []Value) (Value, error) { return a[0].Class(), nil }))
 	FloatType.Define(
-		method("is_integer", "/", func(_ *Thread, a []Value) (Value, error) {
+		NewBuiltin("is_integer", "/", func(_ *Thread, a []Value) (Value, error) {
 			f := float64(a[0].(Float))
 			return Bool(f == math.Trunc(f) && !math.IsInf(f, 0)), nil
 		}),
-		method("hex", "/", func(_ *Thread, a []Value) (Value, error) { return Str(floatHex(float64(a[0].(Float)))), nil }),
+		NewBuiltin("hex", "/", func(_ *Thread, a []Value) (Value, error) { return Str(floatHex(float64(a[0].(Float)))), nil }),
 	)
 	IntType.Define(
-		method("bit_length", "/", func(_ *Thread, a []Value) (Value, error) {
-			i, _ := toBig(a[0])
+		NewBuiltin("bit_length", "/", func(_ *Thread, a []Value) (Value, error) {
+			i, _ := BigInt(a[0])
 			return Int(i.BitLen()), nil
 		}),
-		method("to_bytes", "length:int? byteorder? * signed?", intToBytes),
+		NewBuiltin("to_bytes", "length:int? byteorder? * signed?", intToBytes),
 	)
 }
 
@@ -114,7 +114,7 @@ func newInt(t *Thread, a []Value) (Value, error) {
 	case Bool:
 		return boolInt(v), nil
 	case Float:
-		return floatInt(float64(v))
+		return FloatToInt(float64(v))
 	case Str:
 		return parseInt(t, string(v), 10)
 	case Bytes:
@@ -129,7 +129,7 @@ func newInt(t *Thread, a []Value) (Value, error) {
 func ofBytes(b Bytes, parse func(text string) (Value, error)) (Value, error) {
 	v, err := parse(string(b))
 	if e, ok := err.(*Exception); ok && e.Kind == ValueError {
-		message := strings.Replace(e.Message(), plainRepr(Str(b)), plainRepr(b), 1)
+		message := strings.Replace(e.Message(), PlainRepr(Str(b)), PlainRepr(b), 1)
 		return nil, Raise(ValueError, "%s", message)
 	}
 	return v, err
@@ -161,7 +161,7 @@ func parseFloat(t *Thread, text string) (Value, error) {
 		return nil, err
 	}
 	bad := func() error {
-		return Raise(ValueError, "could not convert string to float: %s", plainRepr(Str(text)))
+		return Raise(ValueError, "could not convert string to float: %s", PlainRepr(Str(text)))
 	}
 	s := asciiDigits(strings.TrimFunc(text, isSpace))
 	if strings.ContainsAny(s, "xXpP") || strings.HasPrefix(s, "_") || strings.HasSuffix(s, "_") || strings.Contains(s, "__") {

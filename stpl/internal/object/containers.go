@@ -1,29 +1,32 @@
 package object
 
-import "sort"
+import (
+	"slices"
+	"sort"
+)
 
 func setupSequences() {
 	ListType.Define(listMethods()...)
 	TupleType.Define(
-		method("count", "value /", func(t *Thread, a []Value) (Value, error) {
+		NewBuiltin("count", "value /", func(t *Thread, a []Value) (Value, error) {
 			items, _ := asTuple(a[0])
 			return countOf(t, items, a[1])
 		}),
-		method("index", "value start? stop? /", func(t *Thread, a []Value) (Value, error) {
+		NewBuiltin("index", "value start? stop? /", func(t *Thread, a []Value) (Value, error) {
 			items, _ := asTuple(a[0])
 			return indexOf(t, items, a[1:], "tuple.index(x): x not in tuple")
 		}),
 	)
 	RangeType.Define(
-		method("count", "value /", func(t *Thread, a []Value) (Value, error) {
+		NewBuiltin("count", "value /", func(t *Thread, a []Value) (Value, error) {
 			ok, err := Contains(t, a[0], a[1])
 			return boolInt(Bool(ok)), err
 		}),
-		method("index", "value /", func(t *Thread, a []Value) (Value, error) {
+		NewBuiltin("index", "value /", func(t *Thread, a []Value) (Value, error) {
 			r := a[0].(*Range)
 			i, ok := AsInt(a[1])
 			if !ok || !r.contains(i) {
-				return nil, Raise(ValueError, "%s is not in range", plainRepr(a[1]))
+				return nil, Raise(ValueError, "%s is not in range", PlainRepr(a[1]))
 			}
 			return Int((i - r.start) / r.step), nil
 		}),
@@ -49,7 +52,7 @@ func countOf(t *Thread, items []Value, v Value) (Value, error) {
 
 // indexOf searches for a[0] between the optional a[1] and a[2].
 func indexOf(t *Thread, items []Value, a []Value, message string) (Value, error) {
-	s := Slice{Start: orNone(a[1]), Stop: orNone(a[2]), Step: None}
+	s := Slice{Start: OrNone(a[1]), Stop: OrNone(a[2]), Step: None}
 	start, stop, _, err := s.bounds(len(items))
 	if err != nil {
 		return nil, err
@@ -67,23 +70,20 @@ func indexOf(t *Thread, items []Value, a []Value, message string) (Value, error)
 		}
 	}
 	if message == "" {
-		message = plainRepr(a[0]) + " is not in list"
+		message = PlainRepr(a[0]) + " is not in list"
 	}
 	return nil, Raise(ValueError, "%s", message)
 }
 
 func listMethods() []*Builtin {
-	on := func(name, sig string, f func(t *Thread, l *List, a []Value) (Value, error)) *Builtin {
-		return method(name, sig, func(t *Thread, a []Value) (Value, error) { return f(t, a[0].(*List), a[1:]) })
-	}
 	return []*Builtin{
-		on("append", "object /", func(t *Thread, l *List, a []Value) (Value, error) { return None, l.Append(t, a[0]) }),
-		on("extend", "iterable /", func(t *Thread, l *List, a []Value) (Value, error) { return None, l.Extend(t, a[0]) }),
-		on("insert", "index:int object /", func(t *Thread, l *List, a []Value) (Value, error) {
+		Method("append", "object /", func(t *Thread, l *List, a []Value) (Value, error) { return None, l.Append(t, a[0]) }),
+		Method("extend", "iterable /", func(t *Thread, l *List, a []Value) (Value, error) { return None, l.Extend(t, a[0]) }),
+		Method("insert", "index:int object /", func(t *Thread, l *List, a []Value) (Value, error) {
 			return None, l.insert(t, IntOr(a[0], 0), a[1])
 		}),
-		on("pop", "index:int? /", listPop),
-		on("remove", "value /", func(t *Thread, l *List, a []Value) (Value, error) {
+		Method("pop", "index:int? /", listPop),
+		Method("remove", "value /", func(t *Thread, l *List, a []Value) (Value, error) {
 			i, err := indexOf(t, l.items, []Value{a[0], nil, nil}, "list.remove(x): x not in list")
 			if err != nil {
 				return nil, err
@@ -91,18 +91,18 @@ func listMethods() []*Builtin {
 			l.removeAt(int(i.(Int)))
 			return None, nil
 		}),
-		on("clear", "/", func(t *Thread, l *List, a []Value) (Value, error) { l.items = nil; return None, nil }),
-		on("count", "value /", func(t *Thread, l *List, a []Value) (Value, error) { return countOf(t, l.items, a[0]) }),
-		on("index", "value start? stop? /", func(t *Thread, l *List, a []Value) (Value, error) { return indexOf(t, l.items, a, "") }),
-		on("reverse", "/", func(t *Thread, l *List, a []Value) (Value, error) {
-			reverse(l.items)
+		Method("clear", "/", func(t *Thread, l *List, a []Value) (Value, error) { l.items = nil; return None, nil }),
+		Method("count", "value /", func(t *Thread, l *List, a []Value) (Value, error) { return countOf(t, l.items, a[0]) }),
+		Method("index", "value start? stop? /", func(t *Thread, l *List, a []Value) (Value, error) { return indexOf(t, l.items, a, "") }),
+		Method("reverse", "/", func(t *Thread, l *List, a []Value) (Value, error) {
+			slices.Reverse(l.items)
 			return None, t.Work(len(l.items))
 		}),
-		on("copy", "/", func(t *Thread, l *List, a []Value) (Value, error) {
+		Method("copy", "/", func(t *Thread, l *List, a []Value) (Value, error) {
 			items, err := copySlots(t, l.items)
 			return NewList(items), err
 		}),
-		on("sort", "* key? reverse?", func(t *Thread, l *List, a []Value) (Value, error) {
+		Method("sort", "* key? reverse?", func(t *Thread, l *List, a []Value) (Value, error) {
 			items, err := copySlots(t, l.items)
 			if err != nil {
 				return nil, err
@@ -136,56 +136,52 @@ func listPop(t *Thread, l *List, a []Value) (Value, error) {
 	return v, nil
 }
 
-// sorter sorts values by their keys. It remembers the first error and then
-// compares no more.
-type sorter struct {
-	t       *Thread
-	values  []Value
-	keys    []Value
-	reverse bool
-	err     error
+// keyed is a value with what it is sorted by.
+type keyed struct{ key, value Value }
+
+// byKey implements sort.Interface, which needs no reflection.
+type byKey struct {
+	pairs []keyed
+	less  func(a, b Value) bool
 }
 
-func (s *sorter) Len() int { return len(s.values) }
+func (s *byKey) Len() int           { return len(s.pairs) }
+func (s *byKey) Swap(i, j int)      { s.pairs[i], s.pairs[j] = s.pairs[j], s.pairs[i] }
+func (s *byKey) Less(i, j int) bool { return s.less(s.pairs[i].key, s.pairs[j].key) }
 
-func (s *sorter) Swap(i, j int) {
-	s.values[i], s.values[j] = s.values[j], s.values[i]
-	if len(s.keys) > 0 && &s.keys[0] != &s.values[0] {
-		s.keys[i], s.keys[j] = s.keys[j], s.keys[i]
-	}
-}
+// Sort sorts values in place.
+func Sort(t *Thread, values []Value) error { return sortValues(t, values, nil, false) }
 
-func (s *sorter) Less(i, j int) bool {
-	if s.err != nil {
-		return false
+// sortValues sorts items in place. After the first error it compares no more.
+func sortValues(t *Thread, items []Value, key Value, reversed bool) (err error) {
+	if err := t.AllocSlots(len(items)); err != nil {
+		return err
 	}
-	if s.err = s.t.Step(1); s.err != nil {
-		return false
-	}
-	if s.reverse {
-		i, j = j, i
-	}
-	var less bool
-	less, s.err = Ordered(s.t, Less, s.keys[i], s.keys[j])
-	return less
-}
-
-func sortValues(t *Thread, items []Value, key Value, reversed bool) error {
-	keys := items
-	if key != nil && key != None {
-		if err := t.AllocSlots(len(items)); err != nil {
+	pairs := make([]keyed, len(items))
+	for i, v := range items {
+		pairs[i] = keyed{v, v}
+		if key == nil || key == None {
+			continue
+		}
+		if pairs[i].key, err = CallPos(t, key, v); err != nil {
 			return err
 		}
-		keys = make([]Value, len(items))
-		for i, v := range items {
-			k, err := CallPos(t, key, v)
-			if err != nil {
-				return err
-			}
-			keys[i] = k
-		}
 	}
-	s := &sorter{t: t, values: items, keys: keys, reverse: reversed}
-	sort.Stable(s)
-	return s.err
+	sort.Stable(&byKey{pairs, func(a, b Value) (less bool) {
+		if err == nil {
+			err = t.Step(1)
+		}
+		if err != nil {
+			return false
+		}
+		if reversed {
+			a, b = b, a
+		}
+		less, err = Ordered(t, Less, a, b)
+		return less
+	}})
+	for i, p := range pairs {
+		items[i] = p.value
+	}
+	return err
 }

@@ -18,5 +18,5 @@ func (t *Thread) TimeUp() error {
 }
 
 func computedTooLong(limit time.Duration) error {
-	return reached(LimitTime, fatal("TimeoutError", "the template computed for more than %v", limit))
+	return reached(LimitTime, Fatal("TimeoutError", "the template computed for more than %v", limit))
 }

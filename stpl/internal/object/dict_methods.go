@@ -4,7 +4,7 @@ func setupMappings() {
 	DictType.Define(dictMethods()...)
 	DictType.Static("fromkeys", NewBuiltin("fromkeys", "iterable value? /", func(t *Thread, a []Value) (Value, error) {
 		d := NewDict()
-		return d, Each(t, a[0], func(k Value) error { return d.Set(t, k, orNone(a[1])) })
+		return d, Each(t, a[0], func(k Value) error { return d.Set(t, k, OrNone(a[1])) })
 	}))
 	for _, kind := range []viewKind{viewKeys, viewItems} {
 		viewTypes[kind].Define(setTest("isdisjoint", disjoint))
@@ -15,30 +15,27 @@ func setupMappings() {
 }
 
 func dictMethods() []*Builtin {
-	on := func(name, sig string, f func(t *Thread, d *Dict, a []Value) (Value, error)) *Builtin {
-		return method(name, sig, func(t *Thread, a []Value) (Value, error) { return f(t, a[0].(*Dict), a[1:]) })
-	}
 	view := func(name string, kind viewKind) *Builtin {
-		return on(name, "/", func(t *Thread, d *Dict, a []Value) (Value, error) { return &dictView{d, kind}, nil })
+		return Method(name, "/", func(t *Thread, d *Dict, a []Value) (Value, error) { return &dictView{d, kind}, nil })
 	}
 	return []*Builtin{
 		view("keys", viewKeys), view("values", viewValues), view("items", viewItems),
-		on("get", "key default? /", func(t *Thread, d *Dict, a []Value) (Value, error) {
+		Method("get", "key default? /", func(t *Thread, d *Dict, a []Value) (Value, error) {
 			v, ok, err := d.Get(t, a[0])
 			if ok || err != nil {
 				return v, err
 			}
-			return orNone(a[1]), nil
+			return OrNone(a[1]), nil
 		}),
-		on("setdefault", "key default? /", func(t *Thread, d *Dict, a []Value) (Value, error) {
+		Method("setdefault", "key default? /", func(t *Thread, d *Dict, a []Value) (Value, error) {
 			v, ok, err := d.Get(t, a[0])
 			if ok || err != nil {
 				return v, err
 			}
-			v = orNone(a[1])
+			v = OrNone(a[1])
 			return v, d.Set(t, a[0], v)
 		}),
-		on("pop", "key default? /", func(t *Thread, d *Dict, a []Value) (Value, error) {
+		Method("pop", "key default? /", func(t *Thread, d *Dict, a []Value) (Value, error) {
 			v, ok, err := d.Delete(t, a[0])
 			if ok || err != nil {
 				return v, err
@@ -48,7 +45,7 @@ func dictMethods() []*Builtin {
 			}
 			return a[1], nil
 		}),
-		on("popitem", "/", func(t *Thread, d *Dict, a []Value) (Value, error) {
+		Method("popitem", "/", func(t *Thread, d *Dict, a []Value) (Value, error) {
 			for i := len(d.entries) - 1; i >= 0; i-- {
 				if e := d.entries[i]; e.key != nil {
 					d.deleteAt(i)
@@ -57,27 +54,26 @@ func dictMethods() []*Builtin {
 			}
 			return nil, RaiseValue(KeyError, Str("popitem(): dictionary is empty"))
 		}),
-		on("clear", "/", func(t *Thread, d *Dict, a []Value) (Value, error) { d.Clear(); return None, nil }),
-		on("copy", "/", func(t *Thread, d *Dict, a []Value) (Value, error) { return d.Copy(t) }),
-		method("update", "*others **kwargs", func(t *Thread, a []Value) (Value, error) {
-			others := a[1].(Tuple)
+		Method("clear", "/", func(t *Thread, d *Dict, a []Value) (Value, error) { d.Clear(); return None, nil }),
+		Method("copy", "/", func(t *Thread, d *Dict, a []Value) (Value, error) { return d.Copy(t) }),
+		Method("update", "*others **kwargs", func(t *Thread, d *Dict, a []Value) (Value, error) {
+			others := a[0].(Tuple)
 			if len(others) > 1 {
 				return nil, Raise(TypeError, "update expected at most 1 argument, got %d", len(others))
 			}
-			d := a[0].(*Dict)
 			for _, o := range others {
 				if err := d.Update(t, o); err != nil {
 					return nil, err
 				}
 			}
-			return None, d.Update(t, a[2])
+			return None, d.Update(t, a[1])
 		}),
 	}
 }
 
 // setMethod makes a method that takes any number of iterables.
 func setMethod(name string, f func(t *Thread, s *Set, others []*Set) (Value, error)) *Builtin {
-	return method(name, "*others", func(t *Thread, a []Value) (Value, error) {
+	return NewBuiltin(name, "*others", func(t *Thread, a []Value) (Value, error) {
 		var others []*Set
 		for _, v := range a[1].(Tuple) {
 			o, ok := v.(*Set)
@@ -135,7 +131,7 @@ func setMethods() []*Builtin {
 		setTest("issubset", subset),
 		setTest("issuperset", func(t *Thread, s, o *Set) (bool, error) { return subset(t, o, s) }),
 		setTest("isdisjoint", disjoint),
-		method("copy", "/", func(t *Thread, a []Value) (Value, error) { return a[0].(*Set).copy(t) }),
+		Method("copy", "/", func(t *Thread, s *Set, _ []Value) (Value, error) { return s.copy(t) }),
 	}
 }
 
@@ -153,25 +149,22 @@ func updater(name string, op Op) *Builtin {
 }
 
 func setMutators() []*Builtin {
-	on := func(name, sig string, f func(t *Thread, s *Set, a []Value) (Value, error)) *Builtin {
-		return method(name, sig, func(t *Thread, a []Value) (Value, error) { return f(t, a[0].(*Set), a[1:]) })
-	}
 	return []*Builtin{
 		updater("update", Or), updater("intersection_update", And), updater("difference_update", Sub),
 		updater("symmetric_difference_update", Xor),
-		on("add", "elem /", func(t *Thread, s *Set, a []Value) (Value, error) { return None, s.Add(t, a[0]) }),
-		on("discard", "elem /", func(t *Thread, s *Set, a []Value) (Value, error) {
+		Method("add", "elem /", func(t *Thread, s *Set, a []Value) (Value, error) { return None, s.Add(t, a[0]) }),
+		Method("discard", "elem /", func(t *Thread, s *Set, a []Value) (Value, error) {
 			_, _, err := s.d.Delete(t, a[0])
 			return None, err
 		}),
-		on("remove", "elem /", func(t *Thread, s *Set, a []Value) (Value, error) {
+		Method("remove", "elem /", func(t *Thread, s *Set, a []Value) (Value, error) {
 			_, ok, err := s.d.Delete(t, a[0])
 			if err == nil && !ok {
 				err = RaiseValue(KeyError, a[0])
 			}
 			return None, err
 		}),
-		on("pop", "/", func(t *Thread, s *Set, a []Value) (Value, error) {
+		Method("pop", "/", func(t *Thread, s *Set, a []Value) (Value, error) {
 			for i, e := range s.d.entries {
 				if e.key != nil {
 					s.d.deleteAt(i)
@@ -180,6 +173,6 @@ func setMutators() []*Builtin {
 			}
 			return nil, RaiseValue(KeyError, Str("pop from an empty set"))
 		}),
-		on("clear", "/", func(t *Thread, s *Set, a []Value) (Value, error) { s.d.Clear(); return None, nil }),
+		Method("clear", "/", func(t *Thread, s *Set, a []Value) (Value, error) { s.d.Clear(); return None, nil }),
 	}
 }

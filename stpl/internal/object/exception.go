@@ -41,14 +41,14 @@ func (e *Exception) Message() string {
 			return string(s)
 		}
 		if e.Kind.IsSubclass(KeyError) {
-			return plainRepr(e.Args[0])
+			return PlainRepr(e.Args[0])
 		}
-		return plainStr(e.Args[0])
+		return PlainStr(e.Args[0])
 	}
 	if len(e.Args) == 2 && e.Kind.IsSubclass(OSError) {
-		return "[Errno " + plainStr(e.Args[0]) + "] " + plainStr(e.Args[1])
+		return "[Errno " + PlainStr(e.Args[0]) + "] " + PlainStr(e.Args[1])
 	}
-	return plainRepr(Tuple(e.Args))
+	return PlainRepr(Tuple(e.Args))
 }
 
 // messageSteps is charged for the text of an exception, which is short.
@@ -98,7 +98,8 @@ func RaiseValue(kind *Type, arg Value) error {
 	return &Exception{Kind: kind, Args: []Value{arg}}
 }
 
-func fatal(name, format string, args ...any) error {
+// Fatal makes an exception that no template can catch.
+func Fatal(name, format string, args ...any) error {
 	return &Exception{Kind: BaseException, name: name, Fatal: true, Args: []Value{Str(fmt.Sprintf(format, args...))}}
 }
 
@@ -110,18 +111,21 @@ func reached(limit Limit, err error) error {
 
 // OutputLimit is the exception of a text that is longer than the limit, in bytes.
 func OutputLimit(limit int64) error {
-	return reached(LimitOutput, fatal("MemoryError", "the output is longer than %d bytes", limit))
-}
-
-// Fatal makes an exception that no template can catch.
-func Fatal(name, format string, args ...any) error { return fatal(name, format, args...) }
-
-func excType(name string, base *Type) *Type {
-	return &Type{Name: name, Base: base, exception: true}
+	return reached(LimitOutput, Fatal("MemoryError", "the output is longer than %d bytes", limit))
 }
 
 // NewExceptionType makes an exception type of a module, as re.error.
-func NewExceptionType(name string, base *Type) *Type { return excType(name, base) }
+func NewExceptionType(name string, base *Type) *Type {
+	return &Type{Name: name, Base: base, exception: true}
+}
+
+// exceptionTypes are those that have built-in names.
+var exceptionTypes []*Type
+
+func excType(name string, base *Type) *Type {
+	exceptionTypes = append(exceptionTypes, NewExceptionType(name, base))
+	return exceptionTypes[len(exceptionTypes)-1]
+}
 
 // The exception types that templates can raise and catch.
 var (
@@ -150,7 +154,6 @@ var (
 	UnicodeError        = excType("UnicodeError", ValueError)
 	UnicodeDecodeError  = excType("UnicodeDecodeError", UnicodeError)
 	UnicodeEncodeError  = excType("UnicodeEncodeError", UnicodeError)
-	TemplateError       = excType("TemplateError", ExceptionType)
 	WarningType         = excType("Warning", ExceptionType)
 	EOFError            = excType("EOFError", ExceptionType)
 	SyntaxErrorType     = excType("SyntaxError", ExceptionType)
@@ -161,15 +164,7 @@ var (
 	MemoryError    = excType("MemoryError", ExceptionType)
 	RecursionError = excType("RecursionError", RuntimeError)
 	TimeoutError   = excType("TimeoutError", OSError)
-)
 
-func exceptionTypes() []*Type {
-	return []*Type{
-		BaseException, ExceptionType, ArithmeticError, ZeroDivisionError, OverflowError,
-		AssertionError, AttributeError, ImportError, ModuleNotFoundError, LookupError,
-		IndexError, KeyError, NameError, UnboundLocalError, OSError, FileNotFoundError,
-		PermissionError, RuntimeError, NotImplementedError, StopIteration, TypeError,
-		ValueError, UnicodeError, UnicodeDecodeError, UnicodeEncodeError, WarningType,
-		EOFError, SyntaxErrorType, SystemExit, KeyboardInterrupt, MemoryError, RecursionError, TimeoutError,
-	}
-}
+	// TemplateError has no name in Python.
+	TemplateError = NewExceptionType("TemplateError", ExceptionType)
+)

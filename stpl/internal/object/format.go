@@ -1,6 +1,7 @@
 package object
 
 import (
+	"fmt"
 	"math"
 	"math/big"
 	"strconv"
@@ -26,9 +27,7 @@ func Format(t *Thread, v Value, spec string) (string, error) {
 	switch v := v.(type) {
 	case Str:
 		return formatStr(t, v, spec)
-	case Bool:
-		return formatBool(t, v, spec)
-	case Int, *Big:
+	case Bool, Int, *Big:
 		return formatInt(t, v, spec)
 	case Float:
 		f, err := parseSpec(spec, v)
@@ -38,20 +37,6 @@ func Format(t *Thread, v Value, spec string) (string, error) {
 		return f.float(t, float64(v), v)
 	}
 	return "", Raise(TypeError, "unsupported format string passed to %s.__format__", TypeName(v))
-}
-
-func formatBool(t *Thread, v Bool, spec string) (string, error) {
-	f, err := parseSpec(spec, v)
-	if err != nil {
-		return "", err
-	}
-	if f.verb == 0 && spec == "" {
-		return simpleRepr(v), nil
-	}
-	if f.verb == 0 || strings.ContainsRune("bcdeEfFgGnoxX%", f.verb) {
-		return formatInt(t, boolInt(v), spec)
-	}
-	return "", unknownVerb(f.verb, v)
 }
 
 func unknownVerb(verb rune, v Value) error {
@@ -92,7 +77,7 @@ func formatInt(t *Thread, v Value, spec string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	i, _ := toBig(v)
+	i, _ := BigInt(v)
 	if f.precision >= 0 && (f.verb == 0 || strings.ContainsRune("dbcoxXn", f.verb)) {
 		return "", Raise(ValueError, "Precision not allowed in integer format specifier")
 	}
@@ -242,7 +227,8 @@ func floatText(x float64, verb byte, precision int, alt bool) string {
 	case math.IsNaN(x):
 		s = "nan" + percentSign(verb)
 	case verb == 0 && precision < 0:
-		return FloatRepr(x)
+		s = FloatRepr(x)
+		return withPoint(s, alt && !strings.Contains(s, "."))
 	case verb == '%':
 		if precision < 0 {
 			precision = 6
@@ -282,34 +268,32 @@ func withPoint(s string, add bool) string {
 }
 
 // general is %g: significant digits, trailing zeros removed unless alt. The
-// empty verb keeps one digit after the point.
+// empty verb keeps one digit after the point and, as repr would, writes 1e+01 at
+// one digit.
 func general(x float64, precision int, alt, keepPoint bool) string {
 	if precision < 0 {
 		precision = 6
 	}
 	precision = max(precision, 1)
-	e := strconv.FormatFloat(x, 'e', precision-1, 64)
-	exp, _ := strconv.Atoi(e[strings.IndexByte(e, 'e')+1:])
-	limit := precision
-	if keepPoint {
-		limit-- // as repr would: 1e+01 at one digit
+	verb := "%.*g"
+	if alt {
+		verb = "%#.*g"
 	}
-	if exp < -4 || exp >= max(limit, 0) && (exp >= precision || keepPoint && exp >= limit) {
-		mant, tail, _ := strings.Cut(e, "e")
-		if !alt && strings.Contains(mant, ".") {
-			mant = strings.TrimRight(strings.TrimRight(mant, "0"), ".")
+	s := fmt.Sprintf(verb, precision, x)
+	if !keepPoint || strings.Contains(s, "e") {
+		return s
+	}
+	whole, _, hasPoint := strings.Cut(s, ".")
+	switch {
+	case len(whole) == precision && (whole != "0" || x == 0):
+		s = strconv.FormatFloat(x, 'e', precision-1, 64)
+		mant, exp, _ := strings.Cut(s, "e")
+		if alt || precision == 1 {
+			return withPoint(s, alt && precision == 1)
 		}
-		return mant + "e" + tail
-	}
-	s := strconv.FormatFloat(x, 'f', max(precision-1-exp, 0), 64)
-	if !alt && strings.Contains(s, ".") {
-		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
-	}
-	switch hasPoint := strings.Contains(s, "."); {
-	case keepPoint && !hasPoint:
-		s += ".0"
-	case alt && !hasPoint:
-		s += "."
+		return strings.TrimRight(strings.TrimRight(mant, "0"), ".") + "e" + exp
+	case !hasPoint:
+		return s + ".0"
 	}
 	return s
 }

@@ -44,7 +44,13 @@ func Iterate(t *Thread, v Value) (Iterator, error) {
 	case Str:
 		return &strIter{s: string(v)}, nil
 	case Bytes:
-		return &bytesIter{s: v}, nil
+		i := -1
+		return IterFunc(func(*Thread) (Value, error) {
+			if i++; i >= len(v) {
+				return nil, nil
+			}
+			return Int(v[i]), nil
+		}), nil
 	case *Dict:
 		return newDictIter(v, viewKeys), nil
 	case *dictView:
@@ -121,10 +127,7 @@ func (r *Range) items(t *Thread) ([]Value, error) {
 }
 
 func copySlots(t *Thread, items []Value) ([]Value, error) {
-	if err := t.AllocSlots(len(items)); err != nil {
-		return nil, err
-	}
-	if err := t.Work(len(items)); err != nil {
+	if err := t.chargeSlots(len(items)); err != nil {
 		return nil, err
 	}
 	return append([]Value(nil), items...), nil
@@ -167,19 +170,6 @@ func (it *strIter) Next(*Thread) (Value, error) {
 	c := it.s[:n]
 	it.s = it.s[n:]
 	return Str(c), nil
-}
-
-type bytesIter struct {
-	s Bytes
-	i int
-}
-
-func (it *bytesIter) Next(*Thread) (Value, error) {
-	if it.i >= len(it.s) {
-		return nil, nil
-	}
-	it.i++
-	return Int(it.s[it.i-1]), nil
 }
 
 type viewKind uint8

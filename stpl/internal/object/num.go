@@ -20,8 +20,8 @@ func MakeInt(i *big.Int) Value {
 	return &Big{i}
 }
 
-// toBig returns the integer value of an int or bool.
-func toBig(v Value) (*big.Int, bool) {
+// BigInt returns the integer value of an int or bool. It must not be changed.
+func BigInt(v Value) (*big.Int, bool) {
 	switch v := v.(type) {
 	case Int:
 		return big.NewInt(int64(v)), true
@@ -32,9 +32,6 @@ func toBig(v Value) (*big.Int, bool) {
 	}
 	return nil, false
 }
-
-// BigInt returns the integer value of an int or bool. It must not be changed.
-func BigInt(v Value) (*big.Int, bool) { return toBig(v) }
 
 func boolInt(b Bool) Int {
 	if b {
@@ -162,8 +159,8 @@ func intBinary(t *Thread, op Op, a, b Value) (Value, error) {
 			}
 		}
 	}
-	x, _ := toBig(a)
-	y, _ := toBig(b)
+	x, _ := BigInt(a)
+	y, _ := BigInt(b)
 	if err := chargeBig(t, op, x, y); err != nil {
 		return nil, err
 	}
@@ -274,8 +271,8 @@ func zeroDivision(op Op, float bool) error {
 }
 
 func intDiv(a, b Value) (Value, error) {
-	x, _ := toBig(a)
-	y, _ := toBig(b)
+	x, _ := BigInt(a)
+	y, _ := BigInt(b)
 	if y.Sign() == 0 {
 		return nil, zeroDivision(Div, false)
 	}
@@ -290,8 +287,8 @@ func intDiv(a, b Value) (Value, error) {
 }
 
 func intPow(t *Thread, a, b Value) (Value, error) {
-	x, _ := toBig(a)
-	y, _ := toBig(b)
+	x, _ := BigInt(a)
+	y, _ := BigInt(b)
 	if y.Sign() < 0 {
 		if x.Sign() == 0 {
 			return nil, Raise(ZeroDivisionError, "0.0 cannot be raised to a negative power")
@@ -321,9 +318,9 @@ func intPow(t *Thread, a, b Value) (Value, error) {
 }
 
 func shift(t *Thread, op Op, a, b Value) (Value, error) {
-	x, _ := toBig(a)
+	x, _ := BigInt(a)
 	n, ok := AsInt(b)
-	if y, _ := toBig(b); y.Sign() < 0 {
+	if y, _ := BigInt(b); y.Sign() < 0 {
 		return nil, Raise(ValueError, "negative shift count")
 	}
 	if op == RShift {

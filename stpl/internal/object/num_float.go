@@ -66,8 +66,8 @@ func floatPow(x, y float64) (Value, error) {
 	return Float(r), nil
 }
 
-// floatInt converts a float to an int, as int() does.
-func floatInt(f float64) (Value, error) {
+// FloatToInt converts a float to an int, as int() does.
+func FloatToInt(f float64) (Value, error) {
 	switch {
 	case math.IsNaN(f):
 		return nil, Raise(ValueError, "cannot convert float NaN to integer")
@@ -81,6 +81,3 @@ func floatInt(f float64) (Value, error) {
 	i, _ := big.NewFloat(f).Int(nil)
 	return MakeInt(i), nil
 }
-
-// FloatToInt converts a float to an int, as int() does.
-func FloatToInt(f float64) (Value, error) { return floatInt(f) }

@@ -18,7 +18,7 @@ func parseInt(t *Thread, text string, base int) (Value, error) {
 	}
 	named := base
 	bad := func() error {
-		return Raise(ValueError, "invalid literal for int() with base %d: %s", named, plainRepr(Str(text)))
+		return Raise(ValueError, "invalid literal for int() with base %d: %s", named, PlainRepr(Str(text)))
 	}
 	s := asciiDigits(strings.TrimFunc(text, isSpace))
 	neg := strings.HasPrefix(s, "-")

@@ -1,5 +1,7 @@
 package object
 
+import "slices"
+
 // Op is a binary operator.
 type Op uint8
 
@@ -132,14 +134,10 @@ func concat(t *Thread, a, b Value) (Value, error) {
 }
 
 func joined(t *Thread, a, b []Value) ([]Value, error) {
-	if err := t.AllocSlots(len(a) + len(b)); err != nil {
+	if err := t.chargeSlots(len(a) + len(b)); err != nil {
 		return nil, err
 	}
-	if err := t.Work(len(a) + len(b)); err != nil {
-		return nil, err
-	}
-	out := make([]Value, 0, len(a)+len(b))
-	return append(append(out, a...), b...), nil
+	return slices.Concat(a, b), nil
 }
 
 func repeatEither(t *Thread, a, b Value) (Value, error) {

@@ -1,6 +1,7 @@
 package object
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -25,9 +26,6 @@ func (p *parts) add(s string) bool {
 }
 
 func (p *parts) list() (Value, error) { return NewList(p.items), p.err }
-
-// reverse turns pieces around that were collected from the right.
-func (p *parts) reverse() { reverse(p.items) }
 
 // lines splits text into lines, each with its end if keep is set.
 func (p *parts) lines(s string, keep bool, isEnd func(rune) bool) {
@@ -70,7 +68,7 @@ func (p *parts) spaces(s string, limit int) {
 
 // rspaces splits at runs of white space from the right.
 func (p *parts) rspaces(s string, limit int) {
-	defer p.reverse()
+	defer func() { slices.Reverse(p.items) }() // they are collected from the right
 	for s = strings.TrimRightFunc(s, isSpace); s != ""; {
 		i := strings.LastIndexFunc(s, isSpace)
 		if i < 0 || limit >= 0 && len(p.items) == limit {
@@ -112,7 +110,7 @@ func expectedParts(s, sep string, limit int) int {
 
 // rsplit splits at sep from the right.
 func (p *parts) rsplit(s, sep string, limit int) {
-	defer p.reverse()
+	defer func() { slices.Reverse(p.items) }() // they are collected from the right
 	for limit < 0 || len(p.items) < limit {
 		i := strings.LastIndex(s, sep)
 		if i < 0 {

@@ -237,21 +237,18 @@ func (p *percent) text(f *formatSpec, v Value) (string, error) {
 		return "", p.unsupported('b')
 	}
 	var s string
-	var err error
-	switch b, isBytes := v.(Bytes); {
-	case p.bytes && isBytes && f.verb != 'r' && f.verb != 'a':
+	if p.bytes && (f.verb == 's' || f.verb == 'b') {
+		b, ok := v.(Bytes)
+		if !ok {
+			return "", Raise(TypeError, "%%b requires a bytes-like object, or an object that implements __bytes__, not '%s'", TypeName(v))
+		}
 		s = string(b)
-	case f.verb == 'r':
-		s, err = Repr(p.t, v)
-	case f.verb == 'a':
-		s, err = ASCII(p.t, v)
-	case p.bytes:
-		return "", Raise(TypeError, "%%b requires a bytes-like object, or an object that implements __bytes__, not '%s'", TypeName(v))
-	default:
-		s, err = ToStr(p.t, v)
-	}
-	if err != nil {
-		return "", err
+	} else {
+		converted, err := Convert(p.t, v, byte(f.verb))
+		if err != nil {
+			return "", err
+		}
+		s = Text(converted)
 	}
 	if f.precision >= 0 {
 		s = s[:byteOffset(s, f.precision)]
@@ -280,7 +277,7 @@ func (p *percent) integer(f *formatSpec, v Value) (string, error) {
 	if i, ok := v.(Int); ok && f.verb == 'd' && f.sign == 0 && f.width == 0 && f.precision < 0 { // the usual case
 		return strconv.FormatInt(int64(i), 10), nil
 	}
-	i, ok := toBig(v)
+	i, ok := BigInt(v)
 	if !ok {
 		x, isF := v.(Float)
 		decimal := f.verb == 'd' || f.verb == 'i' || f.verb == 'u'
@@ -291,11 +288,11 @@ func (p *percent) integer(f *formatSpec, v Value) (string, error) {
 			}
 			return "", Raise(TypeError, "%%%c format: %s, not %s", f.verb, want, TypeName(v))
 		}
-		n, err := floatInt(float64(x))
+		n, err := FloatToInt(float64(x))
 		if err != nil {
 			return "", err
 		}
-		i, _ = toBig(n)
+		i, _ = BigInt(n)
 	}
 	base, prefix := 10, ""
 	switch f.verb {

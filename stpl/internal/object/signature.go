@@ -169,7 +169,7 @@ func (b *Builtin) checkArity(given, keywords int) error {
 	case given < least:
 		return nil // may be the first missing argument, which bind names
 	}
-	return Raise(TypeError, "%s() takes at most %d argument%s (%d given)", b.Name, most, plural(most), given)
+	return Raise(TypeError, "%s() takes at most %d argument%s (%d given)", b.Name, most, Plural(most), given)
 }
 
 // arity says how many arguments there may be, as far as given is wrong.
@@ -182,10 +182,11 @@ func arity(given, least, most int) string {
 	default:
 		bound, n = "at most ", most
 	}
-	return bound + strconv.Itoa(n) + " argument" + plural(n)
+	return bound + strconv.Itoa(n) + " argument" + Plural(n)
 }
 
-func plural(n int) string {
+// Plural is the ending of a word for so many things.
+func Plural(n int) string {
 	if n == 1 {
 		return ""
 	}

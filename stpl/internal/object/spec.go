@@ -21,8 +21,8 @@ type formatSpec struct {
 	noMinusZero bool // "z": a value that rounds to zero has no minus sign
 }
 
-// maxWidth bounds widths and precisions.
-const maxWidth = 1 << 20
+// maxWidth bounds widths and precisions, as package fmt bounds them.
+const maxWidth = 1_000_000
 
 func isAlign(r rune) bool { return r == '<' || r == '>' || r == '=' || r == '^' }
 

@@ -114,26 +114,15 @@ func isTitle(s string) bool {
 
 // cased makes a test of the characters that have case; there must be one.
 func cased(name string, ok, bad func(rune) bool) *Builtin {
-	return method(name, "/", func(t *Thread, a []Value) (Value, error) {
-		s := string(a[0].(Str))
-		if err := t.Work(len(s)); err != nil {
-			return nil, err
-		}
-		found := false
-		for _, r := range s {
-			if bad(r) || unicode.IsTitle(r) {
-				return Bool(false), nil
-			}
-			found = found || ok(r)
-		}
-		return Bool(found), nil
+	return strTestText(name, func(s string) bool {
+		return strings.ContainsFunc(s, ok) && !strings.ContainsFunc(s, func(r rune) bool { return bad(r) || unicode.IsTitle(r) })
 	})
 }
 
 // strMap makes a method of a function from text to text that may be three
 // times as long.
 func strMap(name string, f func(string) string) *Builtin {
-	return method(name, "/", func(t *Thread, a []Value) (Value, error) {
+	return NewBuiltin(name, "/", func(t *Thread, a []Value) (Value, error) {
 		s := string(a[0].(Str))
 		if err := t.AllocN(len(s), 3); err != nil {
 			return nil, err

@@ -6,8 +6,6 @@ import (
 	"unicode/utf8"
 )
 
-func method(name, sig string, fn Func) *Builtin { return NewBuiltin(name, sig, fn) }
-
 func setupStr() {
 	StrType.Define(strTests()...)
 	StrType.Define(strCases()...)
@@ -23,7 +21,7 @@ func window(t *Thread, s string, start, end Value) (string, int, bool, error) {
 	if start == nil && end == nil {
 		return s, 0, true, nil
 	}
-	sl := Slice{Start: orNone(start), Stop: orNone(end), Step: None}
+	sl := Slice{Start: OrNone(start), Stop: OrNone(end), Step: None}
 	if err := t.Scan(len(s)); err != nil {
 		return "", 0, false, err
 	}
@@ -32,14 +30,15 @@ func window(t *Thread, s string, start, end Value) (string, int, bool, error) {
 	if err != nil {
 		return "", 0, false, err
 	}
-	if i, ok := AsInt(orNone(start)); from > to || ok && i > int64(n) {
+	if i, ok := AsInt(OrNone(start)); from > to || ok && i > int64(n) {
 		return "", 0, false, nil
 	}
 	lo := byteOffset(s, from)
 	return s[lo : lo+byteOffset(s[lo:], to-from)], lo, true, nil
 }
 
-func orNone(v Value) Value {
+// OrNone returns an optional argument, or None.
+func OrNone(v Value) Value {
 	if v == nil {
 		return None
 	}
@@ -57,7 +56,7 @@ func subArg(v Value) (string, error) {
 
 // strFind makes find, rfind, index and rindex.
 func strFind(name string, last, raise bool) *Builtin {
-	return method(name, "sub start? end? /", func(t *Thread, a []Value) (Value, error) {
+	return NewBuiltin(name, "sub start? end? /", func(t *Thread, a []Value) (Value, error) {
 		s := string(a[0].(Str))
 		sub, err := subArg(a[1])
 		if err != nil {
@@ -88,7 +87,7 @@ func strFind(name string, last, raise bool) *Builtin {
 
 // strAffix makes startswith and endswith.
 func strAffix(name string, has func(s, affix string) bool) *Builtin {
-	return method(name, "prefix start? end? /", func(t *Thread, a []Value) (Value, error) {
+	return NewBuiltin(name, "prefix start? end? /", func(t *Thread, a []Value) (Value, error) {
 		w, _, ok, err := window(t, string(a[0].(Str)), a[2], a[3])
 		if err != nil {
 			return nil, err
@@ -121,16 +120,16 @@ func strSearches() []*Builtin {
 		strFind("find", false, false), strFind("rfind", true, false),
 		strFind("index", false, true), strFind("rindex", true, true),
 		strAffix("startswith", strings.HasPrefix), strAffix("endswith", strings.HasSuffix),
-		method("count", "sub start? end? /", strCount),
-		method("replace", "old:str new:str count:int? /", strReplace),
-		method("translate", "table /", strTranslate),
-		method("removeprefix", "prefix:str /", strRemove(strings.TrimPrefix)),
-		method("removesuffix", "suffix:str /", strRemove(strings.TrimSuffix)),
-		method("format", "*args **kwargs", func(t *Thread, a []Value) (Value, error) {
+		NewBuiltin("count", "sub start? end? /", strCount),
+		NewBuiltin("replace", "old:str new:str count:int? /", strReplace),
+		NewBuiltin("translate", "table /", strTranslate),
+		NewBuiltin("removeprefix", "prefix:str /", strRemove(strings.TrimPrefix)),
+		NewBuiltin("removesuffix", "suffix:str /", strRemove(strings.TrimSuffix)),
+		NewBuiltin("format", "*args **kwargs", func(t *Thread, a []Value) (Value, error) {
 			s, err := strFormat(t, string(a[0].(Str)), a[1].(Tuple), a[2].(*Dict))
 			return Str(s), err
 		}),
-		method("format_map", "mapping /", func(t *Thread, a []Value) (Value, error) {
+		NewBuiltin("format_map", "mapping /", func(t *Thread, a []Value) (Value, error) {
 			d, ok := a[1].(*Dict)
 			if !ok {
 				return nil, Raise(TypeError, "format_map() wants a dict, not %s", TypeName(a[1]))

@@ -7,9 +7,9 @@ import (
 
 func strParts() []*Builtin {
 	return []*Builtin{
-		method("split", "sep? maxsplit:int?", strSplit(false)),
-		method("rsplit", "sep? maxsplit:int?", strSplit(true)),
-		method("splitlines", "keepends?", func(t *Thread, a []Value) (Value, error) {
+		NewBuiltin("split", "sep? maxsplit:int?", strSplit(false)),
+		NewBuiltin("rsplit", "sep? maxsplit:int?", strSplit(true)),
+		NewBuiltin("splitlines", "keepends?", func(t *Thread, a []Value) (Value, error) {
 			s := string(a[0].(Str))
 			if err := t.Work(len(s) * 4); err != nil {
 				return nil, err
@@ -18,13 +18,13 @@ func strParts() []*Builtin {
 			p.lines(s, Flag(a[1]), isLineEnd)
 			return p.list()
 		}),
-		method("partition", "sep /", strPartition(false)),
-		method("rpartition", "sep /", strPartition(true)),
-		method("join", "iterable /", strJoin),
-		method("strip", "chars? /", strStrip("strip", true, true)),
-		method("lstrip", "chars? /", strStrip("lstrip", true, false)),
-		method("rstrip", "chars? /", strStrip("rstrip", false, true)),
-		method("encode", codecSignature, func(t *Thread, a []Value) (Value, error) {
+		NewBuiltin("partition", "sep /", strPartition(false)),
+		NewBuiltin("rpartition", "sep /", strPartition(true)),
+		NewBuiltin("join", "iterable /", strJoin),
+		NewBuiltin("strip", "chars? /", strStrip("strip", true, true)),
+		NewBuiltin("lstrip", "chars? /", strStrip("lstrip", true, false)),
+		NewBuiltin("rstrip", "chars? /", strStrip("rstrip", false, true)),
+		NewBuiltin("encode", codecSignature, func(t *Thread, a []Value) (Value, error) {
 			encoding, errors := codecArgs(a[1:])
 			return Encode(t, Text(a[0]), encoding, errors)
 		}),
@@ -166,11 +166,11 @@ func strStrip(name string, left, right bool) Func {
 
 func strPads() []*Builtin {
 	return []*Builtin{
-		method("ljust", "width:int fillchar? /", strPad('<')),
-		method("rjust", "width:int fillchar? /", strPad('>')),
-		method("center", "width:int fillchar? /", strPad('^')),
-		method("zfill", "width:int /", strZfill),
-		method("expandtabs", "tabsize:int?", strExpandTabs),
+		NewBuiltin("ljust", "width:int fillchar? /", strPad('<')),
+		NewBuiltin("rjust", "width:int fillchar? /", strPad('>')),
+		NewBuiltin("center", "width:int fillchar? /", strPad('^')),
+		NewBuiltin("zfill", "width:int /", strZfill),
+		NewBuiltin("expandtabs", "tabsize:int?", strExpandTabs),
 	}
 }
 

@@ -40,8 +40,8 @@ func isNumeric(r rune) bool {
 	return unicode.IsNumber(r) || unicode.IsLetter(r) && r > 0x3000 && strings.ContainsRune(hanNumbers, r)
 }
 
-// isIdentifier is str.isidentifier: keywords count, too.
-func isIdentifier(s string) bool {
+// IsIdentifier is str.isidentifier: keywords count, too.
+func IsIdentifier(s string) bool {
 	for i, r := range s {
 		start := r == '_' || unicode.IsLetter(r) && r != 0x37a || unicode.Is(unicode.Nl, r)
 		more := unicode.In(r, unicode.Mn, unicode.Mc, unicode.Nd, unicode.Pc) || r == '·'
@@ -53,20 +53,13 @@ func isIdentifier(s string) bool {
 }
 
 func strTest(name string, empty bool, f func(rune) bool) *Builtin {
-	return method(name, "/", func(t *Thread, a []Value) (Value, error) {
-		s := string(a[0].(Str))
-		if err := t.Work(len(s)); err != nil {
-			return nil, err
-		}
-		return Bool((s != "" || empty) && strings.IndexFunc(s, func(r rune) bool { return !f(r) }) < 0), nil
+	return strTestText(name, func(s string) bool {
+		return (s != "" || empty) && !strings.ContainsFunc(s, func(r rune) bool { return !f(r) })
 	})
 }
 
 func strTestText(name string, f func(string) bool) *Builtin {
-	return method(name, "/", func(t *Thread, a []Value) (Value, error) {
-		s := string(a[0].(Str))
-		return Bool(f(s)), t.Work(len(s))
-	})
+	return Method(name, "/", func(t *Thread, s Str, _ []Value) (Value, error) { return Bool(f(string(s))), t.Work(len(s)) })
 }
 
 func strTests() []*Builtin {
@@ -83,6 +76,6 @@ func strTests() []*Builtin {
 		cased("isupper", isUpper, isLower),
 		cased("islower", isLower, isUpper),
 		strTestText("istitle", isTitle),
-		strTestText("isidentifier", isIdentifier),
+		strTestText("isidentifier", IsIdentifier),
 	}
 }

@@ -33,12 +33,6 @@ func isLineEnd(r rune) bool {
 	return false
 }
 
-func reverse[T any](s []T) {
-	for i, j := 0, len(s)-1; i < j; i, j = i+1, j-1 {
-		s[i], s[j] = s[j], s[i]
-	}
-}
-
 // asciiDigits replaces decimal digits of other scripts.
 func asciiDigits(s string) string {
 	if isASCII(s) {

@@ -10,10 +10,14 @@ import (
 	"unicode/utf8"
 )
 
-// Texter is a value of another package with a text of its own.
+// Represented is a value of another package with a repr of its own, which is its
+// str, too, unless it is a [Texter].
+type Represented interface{ Repr() string }
+
+// Texter is a value of another package with a str and a repr of its own.
 type Texter interface {
+	Represented
 	Text() string // str()
-	Repr() string // repr()
 }
 
 // ToStr returns str(v).
@@ -39,8 +43,8 @@ func Repr(t *Thread, v Value) (string, error) {
 	return p.Text()
 }
 
-// plainRepr is repr within a message; it is short and never fails.
-func plainRepr(v Value) string {
+// PlainRepr is repr within a message; it is short and never fails.
+func PlainRepr(v Value) string {
 	s, err := Repr(messageThread(), v)
 	if err != nil {
 		return "<" + TypeName(v) + ">"
@@ -48,14 +52,15 @@ func plainRepr(v Value) string {
 	return s
 }
 
-func plainStr(v Value) string {
+// PlainStr is str within a message.
+func PlainStr(v Value) string {
 	switch v := v.(type) {
 	case Str:
 		return string(v)
 	case Texter:
 		return v.Text()
 	}
-	return plainRepr(v)
+	return PlainRepr(v)
 }
 
 // messageLimits are for the text of a message.
@@ -253,7 +258,7 @@ func simpleRepr(v Value) string {
 	case *Range:
 		return v.text()
 	case *Slice:
-		return "slice(" + plainRepr(v.Start) + ", " + plainRepr(v.Stop) + ", " + plainRepr(v.Step) + ")"
+		return "slice(" + PlainRepr(v.Start) + ", " + PlainRepr(v.Stop) + ", " + PlainRepr(v.Step) + ")"
 	case *Type:
 		return "<class '" + v.qualified() + "'>"
 	case *Builtin:
@@ -266,7 +271,7 @@ func simpleRepr(v Value) string {
 		return "<built-in function " + v.Name + ">"
 	case *Module:
 		return "<module '" + v.Name + "'>"
-	case Texter:
+	case Represented:
 		return v.Repr()
 	}
 	return "<" + TypeName(v) + " object>"

@@ -116,7 +116,7 @@ func (t *Thread) Step(n int) error {
 // looks again.
 func (t *Thread) look() error {
 	if err := t.ctx.Err(); err != nil {
-		return fatal("TimeoutError", "the render was given up: %v", err)
+		return Fatal("TimeoutError", "the render was given up: %v", err)
 	}
 	elapsed := t.clock.since(t.clock.began)
 	if elapsed >= t.clock.next {
@@ -126,7 +126,7 @@ func (t *Thread) look() error {
 	}
 	t.clock.yield(elapsed)
 	if t.left.steps < 0 {
-		return reached(LimitSteps, fatal("TimeoutError", "the template took more than %d steps", t.left.limits.Steps))
+		return reached(LimitSteps, Fatal("TimeoutError", "the template took more than %d steps", t.left.limits.Steps))
 	}
 	t.glance = max(t.left.steps-glanceSteps, 0)
 	return nil
@@ -181,6 +181,14 @@ const slotSize = 48
 
 // AllocSlots charges for n elements of a container.
 func (t *Thread) AllocSlots(n int) error { return t.AllocN(n, slotSize) }
+
+// chargeSlots is Charge for n elements of a container.
+func (t *Thread) chargeSlots(n int) error {
+	if err := t.AllocSlots(n); err != nil {
+		return err
+	}
+	return t.Work(n)
+}
 
 // Enter notes one more nested call. Leave takes it back.
 func (t *Thread) Enter() error {

@@ -10,7 +10,7 @@ type Type struct {
 
 	methods   map[string]*Builtin
 	statics   map[string]Value // members of the class itself, as dict.fromkeys
-	property  func(t *Thread, v Value, name string) (Value, error)
+	property  Property
 	construct *Builtin
 	exception bool
 }
@@ -38,9 +38,22 @@ var (
 	BuiltinType   = &Type{Name: "builtin_function_or_method", Base: ObjectType}
 )
 
-// NewType makes a type for a module's own values. Property may be nil; it
-// returns nil for a name it does not know.
-func NewType(name, module string, property func(t *Thread, v Value, name string) (Value, error)) *Type {
+// Property finds an attribute of a value; it returns nil for a name that it does
+// not know.
+type Property = func(t *Thread, v Value, name string) (Value, error)
+
+// Properties makes a Property of a table with a function for each name.
+func Properties[T Value](table map[string]func(T) Value) Property {
+	return func(_ *Thread, v Value, name string) (Value, error) {
+		if get := table[name]; get != nil {
+			return get(v.(T)), nil
+		}
+		return nil, nil
+	}
+}
+
+// NewType makes a type for a module's own values. Property may be nil.
+func NewType(name, module string, property Property) *Type {
 	return &Type{Name: name, Module: module, Base: ObjectType, property: property}
 }
 
@@ -91,9 +104,7 @@ func (c *Type) IsSubclass(other *Type) bool {
 func (c *Type) IsException() bool { return c.exception }
 
 // Method returns the unbound method of a name, nil if there is none.
-func (c *Type) Method(name string) *Builtin { return c.method(name) }
-
-func (c *Type) method(name string) *Builtin {
+func (c *Type) Method(name string) *Builtin {
 	for ; c != nil; c = c.Base {
 		if m := c.methods[name]; m != nil {
 			return m

@@ -70,47 +70,20 @@ func (m *Module) Public(f func(name string, v Value) error) error {
 	return nil
 }
 
-// Class returns the value's type.
+// The types of the values of this package.
+
 func (NoneValue) Class() *Type { return NoneType }
-
-// Class returns the value's type.
-func (Bool) Class() *Type { return BoolType }
-
-// Class returns the value's type.
-func (Int) Class() *Type { return IntType }
-
-// Class returns the value's type.
-func (*Big) Class() *Type { return IntType }
-
-// Class returns the value's type.
-func (Float) Class() *Type { return FloatType }
-
-// Class returns the value's type.
-func (Str) Class() *Type { return StrType }
-
-// Class returns the value's type.
-func (Bytes) Class() *Type { return BytesType }
-
-// Class returns the value's type.
-func (Tuple) Class() *Type { return TupleType }
-
-// Class returns the value's type.
-func (Ellipsis) Class() *Type { return EllipsisType }
-
-// Class returns the value's type.
-func (*List) Class() *Type { return ListType }
-
-// Class returns the value's type.
-func (*Slice) Class() *Type { return SliceType }
-
-// Class returns the value's type.
-func (*Range) Class() *Type { return RangeType }
-
-// Class returns the value's type.
-func (*Module) Class() *Type { return ModuleType }
-
-// Class returns the value's type.
-func (*Builtin) Class() *Type { return BuiltinType }
-
-// Class returns the value's type.
-func (*Type) Class() *Type { return TypeType }
+func (Bool) Class() *Type      { return BoolType }
+func (Int) Class() *Type       { return IntType }
+func (*Big) Class() *Type      { return IntType }
+func (Float) Class() *Type     { return FloatType }
+func (Str) Class() *Type       { return StrType }
+func (Bytes) Class() *Type     { return BytesType }
+func (Tuple) Class() *Type     { return TupleType }
+func (Ellipsis) Class() *Type  { return EllipsisType }
+func (*List) Class() *Type     { return ListType }
+func (*Slice) Class() *Type    { return SliceType }
+func (*Range) Class() *Type    { return RangeType }
+func (*Module) Class() *Type   { return ModuleType }
+func (*Builtin) Class() *Type  { return BuiltinType }
+func (*Type) Class() *Type     { return TypeType }

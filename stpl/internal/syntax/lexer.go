@@ -1,6 +1,7 @@
 package syntax
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -260,72 +261,32 @@ func (l *lexer) close(c string, line int) bool {
 	return true
 }
 
+// number and afterNumber are a number literal and what may follow it without a
+// space.
+var (
+	number = regexp.MustCompile(`^(?:0[xX](?:_?[0-9a-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+` +
+		`|(?:\d(?:_?\d)*)?(?:\.(?:\d(?:_?\d)*)?)?(?:[eE][-+]?\d(?:_?\d)*)?)`)
+	afterNumber = regexp.MustCompile(`^(?:and|or|in|is|if|else|not|for)?(?:[^_\pL\p{Nd}]|$)`)
+	imaginary   = regexp.MustCompile(`^[jJ](?:\W|$)`)
+)
+
 func (l *lexer) number(s string, line int) int {
-	n := numberLength(s)
-	if n < len(s) {
-		r, _ := utf8.DecodeRuneInString(s[n:])
-		word := wordAt(s[n:])
-		switch {
-		case word == "j" || word == "J":
-			l.bad(line, "complex numbers are not supported: use two numbers")
-			return 0
-		case (r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r)) && !isKeywordAfterNumber(word):
-			l.bad(line, "invalid decimal literal")
-			return 0
-		}
+	n := len(s) - len(strings.TrimLeft(s, "0123456789"))
+	if n < len(s) && strings.IndexByte(" ,:)]}+-*/%", s[n]) >= 0 { // the usual case
+		l.add(tokNumber, s[:n], line)
+		return n
+	}
+	n = len(number.FindString(s))
+	switch {
+	case imaginary.MatchString(s[n:]):
+		l.bad(line, "complex numbers are not supported: use two numbers")
+		return 0
+	case !afterNumber.MatchString(s[n:]):
+		l.bad(line, "invalid decimal literal")
+		return 0
 	}
 	l.add(tokNumber, s[:n], line)
 	return n
-}
-
-func wordAt(s string) string {
-	n := 0
-	for n < len(s) && (s[n]|0x20 >= 'a' && s[n]|0x20 <= 'z' || s[n] == '_' || s[n] >= '0' && s[n] <= '9') {
-		n++
-	}
-	return s[:n]
-}
-
-func isKeywordAfterNumber(w string) bool {
-	switch w {
-	case "and", "or", "in", "is", "if", "else", "not", "for":
-		return true
-	}
-	return false
-}
-
-func numberLength(s string) int {
-	digits := func(i int, ok string) int {
-		for i < len(s) && (strings.IndexByte(ok, s[i]) >= 0 || s[i] == '_' && i+1 < len(s) && strings.IndexByte(ok, s[i+1]) >= 0) {
-			i++
-		}
-		return i
-	}
-	const dec = "0123456789"
-	if len(s) > 2 && s[0] == '0' {
-		switch s[1] | 0x20 {
-		case 'x':
-			return digits(2, dec+"abcdefABCDEF")
-		case 'o':
-			return digits(2, "01234567")
-		case 'b':
-			return digits(2, "01")
-		}
-	}
-	i := digits(0, dec)
-	if i < len(s) && s[i] == '.' {
-		i = digits(i+1, dec)
-	}
-	if i < len(s) && s[i]|0x20 == 'e' {
-		j := i + 1
-		if j < len(s) && (s[j] == '+' || s[j] == '-') {
-			j++
-		}
-		if j < len(s) && s[j] >= '0' && s[j] <= '9' {
-			i = digits(j, dec)
-		}
-	}
-	return i
 }
 
 // stringPrefix returns the length of a string literal's prefix, -1 if s does

@@ -9,38 +9,24 @@ import (
 
 // numberValue reads a number literal.
 func numberValue(text string) (any, string) {
-	s := strings.ReplaceAll(text, "_", "")
-	base := 10
-	if len(s) > 1 && s[0] == '0' {
-		switch s[1] | 0x20 {
-		case 'x':
-			base = 16
-		case 'o':
-			base = 8
-		case 'b':
-			base = 2
-		}
-	}
-	if base == 10 && strings.ContainsAny(s, ".eE") {
-		f, err := strconv.ParseFloat(s, 64)
+	digits := strings.ReplaceAll(text, "_", "")
+	isDecimal := len(digits) < 2 || digits[0] != '0' || strings.IndexByte("xXoObB", digits[1]) < 0
+	switch {
+	case isDecimal && strings.ContainsAny(digits, ".eE"):
+		f, err := strconv.ParseFloat(digits, 64)
 		if err != nil && f == 0 {
 			return nil, "invalid decimal literal"
 		}
 		return f, ""
-	}
-	digits := s
-	if base != 10 {
-		digits = s[2:]
-	} else if len(s) > 1 && s[0] == '0' && strings.Trim(s, "0") != "" {
+	case isDecimal && len(digits) > 1 && digits[0] == '0' && strings.Trim(digits, "0") != "":
 		return nil, "leading zeros in decimal integer literals are not permitted; use an 0o prefix for octal integers"
-	}
-	if len(digits) > 4300 {
+	case len(digits) > 4300:
 		return nil, "integer literal of more than 4300 digits"
 	}
-	if i, err := strconv.ParseInt(digits, base, 64); err == nil {
+	if i, err := strconv.ParseInt(digits, 0, 64); err == nil {
 		return i, ""
 	}
-	i, ok := new(big.Int).SetString(digits, base)
+	i, ok := new(big.Int).SetString(digits, 0)
 	if !ok {
 		return nil, "invalid number literal"
 	}

@@ -18,30 +18,27 @@ var binasciiError = object.NewExceptionType("Error", object.ValueError)
 // Base64 makes the module base64.
 func Base64() native.Members {
 	return native.Functions(
-		native.Func("b64encode", "s altchars?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		native.Func("b64encode", "s:bytes altchars?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return b64Encode(t, a[0], a[1])
 		}),
 		native.Func("b64decode", "s altchars? validate?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return DecodeBase64(t, a[0], a[1], native.Truth(a[2], false))
 		}),
-		native.Func("standard_b64encode", "s", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		native.Func("standard_b64encode", "s:bytes", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return b64Encode(t, a[0], nil)
 		}),
 		native.Func("standard_b64decode", "s", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return DecodeBase64(t, a[0], nil, false)
 		}),
-		native.Func("urlsafe_b64encode", "s", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		native.Func("urlsafe_b64encode", "s:bytes", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return b64Encode(t, a[0], object.Bytes("-_"))
 		}),
 		native.Func("urlsafe_b64decode", "s", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return DecodeBase64(t, a[0], object.Bytes("-_"), false)
 		}),
-		native.Func("b32encode", "s", encodeWith(base32.StdEncoding.EncodeToString)),
-		native.Func("encodebytes", "s", encodeBytes),
-		native.Func("decodebytes", "s", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			if _, err := native.Bytes(a[0]); err != nil {
-				return nil, err
-			}
+		native.Func("b32encode", "s:bytes", encodeWith(base32.StdEncoding.EncodeToString)),
+		native.Func("encodebytes", "s:bytes", encodeBytes),
+		native.Func("decodebytes", "s:bytes", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return DecodeBase64(t, a[0], nil, false)
 		}),
 	)
@@ -51,10 +48,7 @@ func Base64() native.Members {
 // little.
 func encodeWith(encode func([]byte) string) object.Func {
 	return func(t *object.Thread, a []object.Value) (object.Value, error) {
-		s, err := native.Bytes(a[0])
-		if err != nil {
-			return nil, err
-		}
+		s := a[0].(object.Bytes)
 		if err := native.Charge(t, 3*len(s)+16); err != nil {
 			return nil, err
 		}
@@ -111,76 +105,51 @@ func DecodeBase64(t *object.Thread, v, alt object.Value, strict bool) (object.Va
 	return object.Bytes(out), nil
 }
 
+const digits64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
 // decode64 reads base64 as binascii does: unless it is strict, it skips characters
 // that are not base64 and ends at the padding.
 func decode64(s string, strict bool) (out []byte, problem string) {
 	if strict && strings.HasPrefix(s, "=") {
 		return nil, "Leading padding not allowed"
 	}
-	quad, pads, padding := 0, 0, false
-	bits := uint32(0)
+	digits, pads, padding := make([]byte, 0, len(s)), 0, false
 	for i := range len(s) {
-		if s[i] == '=' {
-			padding = true
-			if quad >= 2 {
-				if pads++; quad+pads >= 4 {
-					if strict && i+1 < len(s) {
-						return nil, "Excess data after padding"
-					}
-					return out, ""
-				}
-			}
-			continue
-		}
-		d, ok := digit64(s[i])
+		isDigit := strings.IndexByte(digits64, s[i]) >= 0
 		switch {
-		case !ok && strict:
+		case s[i] == '=':
+			padding = true
+			if pads++; len(digits)%4 < 2 || len(digits)%4+pads < 4 {
+				continue
+			}
+			if strict && i+1 < len(s) {
+				return nil, "Excess data after padding"
+			}
+			out, _ = base64.RawStdEncoding.DecodeString(string(digits)) // all are digits
+			return out, ""
+		case !isDigit && strict:
 			return nil, "Only base64 data is allowed"
-		case !ok:
-			continue
-		case strict && padding:
+		case isDigit && strict && padding:
 			return nil, "Discontinuous padding not allowed"
+		case isDigit:
+			digits, pads = append(digits, s[i]), 0
 		}
-		pads = 0
-		bits = bits<<6 | d
-		if quad > 0 {
-			out = append(out, byte(bits>>(6-2*quad)))
-		}
-		quad = (quad + 1) % 4
 	}
-	switch quad {
+	switch len(digits) % 4 {
 	case 0:
+		out, _ = base64.StdEncoding.DecodeString(string(digits))
 		return out, ""
 	case 1:
-		n := strconv.Itoa(len(out)/3*4 + 1)
+		n := strconv.Itoa(len(digits))
 		return nil, "Invalid base64-encoded string: number of data characters (" + n +
 			") cannot be 1 more than a multiple of 4"
 	}
 	return nil, "Incorrect padding"
 }
 
-func digit64(c byte) (uint32, bool) {
-	switch {
-	case c >= 'A' && c <= 'Z':
-		return uint32(c - 'A'), true
-	case c >= 'a' && c <= 'z':
-		return uint32(c-'a') + 26, true
-	case c >= '0' && c <= '9':
-		return uint32(c-'0') + 52, true
-	case c == '+':
-		return 62, true
-	case c == '/':
-		return 63, true
-	}
-	return 0, false
-}
-
 // encodeBytes writes lines of 76 characters.
 func encodeBytes(t *object.Thread, a []object.Value) (object.Value, error) {
-	s, err := native.Bytes(a[0])
-	if err != nil {
-		return nil, err
-	}
+	s := a[0].(object.Bytes)
 	if err := native.Charge(t, 2*len(s)+2); err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"errors"
-	"hash/adler32"
 	"hash/crc32"
 	"io"
 
@@ -22,24 +21,19 @@ var badGzip = object.NewExceptionType("BadGzipFile", object.OSError)
 // Zlib makes the module zlib.
 func Zlib() native.Members {
 	m := native.Functions(
-		native.Func("compress", "data / level? wbits:int?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			wbits := object.IntOr(a[2], 15)
-			return compress(t, a[0], a[1], -1, wbits)
+		native.Func("compress", "data:bytes / level:int? wbits:int?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return compress(t, a[0], object.IntOr(a[1], -1), object.IntOr(a[2], 15))
 		}),
-		native.Func("decompress", "data / wbits:int? bufsize?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			wbits := object.IntOr(a[1], 15)
-			return decompress(t, a[0], wbits)
+		native.Func("decompress", "data:bytes / wbits:int? bufsize?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return decompress(t, a[0], object.IntOr(a[1], 15))
 		}),
-		native.Func("crc32", "data value? /", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			data, start, err := checksumArgs(t, a)
-			return object.Int(crc32.Update(start, crc32.IEEETable, []byte(data))), err
+		native.Func("crc32", "data:bytes value:int? /", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			data := a[0].(object.Bytes)
+			return object.Int(crc32.Update(uint32(object.IntOr(a[1], 0)), crc32.IEEETable, []byte(data))), t.Work(len(data))
 		}),
-		native.Func("adler32", "data value? /", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			data, start, err := checksumArgs(t, a)
-			if err != nil || a[1] == nil {
-				return object.Int(adler32.Checksum([]byte(data))), err
-			}
-			return object.Int(adlerUpdate(start, data)), nil
+		native.Func("adler32", "data:bytes value:int? /", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			data := a[0].(object.Bytes)
+			return object.Int(adler32Update(uint32(object.IntOr(a[1], 1)), data)), t.Work(len(data))
 		}),
 	)
 	m["error"], m["MAX_WBITS"], m["DEFLATED"] = zlibError, object.Int(15), object.Int(8)
@@ -51,10 +45,10 @@ func Zlib() native.Members {
 // Gzip makes the module gzip.
 func Gzip() native.Members {
 	m := native.Functions(
-		native.Func("compress", "data compresslevel? * mtime?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			return compress(t, a[0], a[1], 9, 31)
+		native.Func("compress", "data:bytes compresslevel:int? * mtime?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			return compress(t, a[0], object.IntOr(a[1], 9), 31)
 		}),
-		native.Func("decompress", "data", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		native.Func("decompress", "data:bytes", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			if a[0] == object.Value(object.Bytes("")) {
 				return a[0], nil
 			}
@@ -66,21 +60,8 @@ func Gzip() native.Members {
 	return m
 }
 
-func checksumArgs(t *object.Thread, a []object.Value) (data string, start uint32, err error) {
-	if data, err = native.Bytes(a[0]); err != nil {
-		return "", 0, err
-	}
-	if a[1] != nil {
-		n, ok := object.AsInt(a[1])
-		if !ok {
-			return "", 0, object.Raise(object.TypeError, "an integer is required")
-		}
-		start = uint32(n)
-	}
-	return data, start, t.Work(len(data))
-}
-
-func adlerUpdate(start uint32, data string) uint32 {
+// adler32Update goes on with a checksum, which package adler32 cannot.
+func adler32Update(start uint32, data object.Bytes) uint32 {
 	const mod = 65521
 	a, b := start&0xffff, start>>16
 	for i := range len(data) {
@@ -93,25 +74,19 @@ func adlerUpdate(start uint32, data string) uint32 {
 // deflateMemory is what a compressor or decompressor takes.
 const deflateMemory = 1 << 20
 
-// compress writes the format that wbits names: zlib to 15, gzip from 25 to 31,
+// compress writes at level n the format that wbits names: zlib to 15, gzip from 25 to 31,
 // neither header nor sum if negative. All have the largest window.
-func compress(t *object.Thread, v, level object.Value, def, wbits int) (object.Value, error) {
-	data, err := native.Bytes(v)
-	if err != nil {
-		return nil, err
-	}
-	n, err := native.IntOr(level, def)
-	if err != nil {
-		return nil, err
-	}
+func compress(t *object.Thread, v object.Value, n, wbits int) (object.Value, error) {
+	data := string(v.(object.Bytes))
 	if n < -1 || n > 9 {
 		return nil, object.Raise(zlibError, "Bad compression level")
 	}
-	if err := native.ChargeFor(t, deflateMemory+3*len(data), 4*len(data)); err != nil {
+	if err := t.Charge(deflateMemory+3*len(data), 4*len(data)); err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
 	var w io.WriteCloser
+	var err error
 	switch {
 	case wbits >= 9 && wbits <= 15:
 		w, err = zlib.NewWriterLevel(&out, n)
@@ -138,16 +113,14 @@ func compress(t *object.Thread, v, level object.Value, def, wbits int) (object.V
 // decompress reads the format that wbits names. It charges for each piece
 // before it reads on, so that a small text cannot grow without bound.
 func decompress(t *object.Thread, v object.Value, wbits int) (object.Value, error) {
-	data, err := native.Bytes(v)
-	if err != nil {
-		return nil, err
-	}
-	if err := native.ChargeFor(t, deflateMemory, len(data)); err != nil {
+	data := string(v.(object.Bytes))
+	if err := t.Charge(deflateMemory, len(data)); err != nil {
 		return nil, err
 	}
 	source := bytes.NewReader([]byte(data))
 	gz := wbits >= 25 && wbits <= 31 || wbits >= 40 && wbits <= 47 && len(data) > 1 && data[:2] == "\x1f\x8b"
 	var r io.Reader
+	var err error
 	switch {
 	case gz:
 		r, err = gzip.NewReader(source)
@@ -186,7 +159,7 @@ func decompressError(err error, gz bool, data string) error {
 	truncated := errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
 	switch {
 	case gz && (errors.Is(err, gzip.ErrHeader) || len(data) > 1 && data[:2] != "\x1f\x8b"):
-		return object.Raise(badGzip, "Not a gzipped file (%s)", native.Repr(object.Bytes(data[:min(2, len(data))])))
+		return object.Raise(badGzip, "Not a gzipped file (%s)", object.PlainRepr(object.Bytes(data[:min(2, len(data))])))
 	case gz && truncated:
 		return object.Raise(object.EOFError, "Compressed file ended before the end-of-stream marker was reached")
 	case gz && errors.Is(err, gzip.ErrChecksum):

@@ -4,7 +4,6 @@ package collections
 import (
 	"slices"
 	"strings"
-	"unicode"
 
 	"mdserver/stpl/internal/modules/native"
 	"mdserver/stpl/internal/object"
@@ -37,20 +36,20 @@ func makeNamedTuple(t *object.Thread, a []object.Value) (object.Value, error) {
 			return err
 		case len(fields) == maxFields:
 			return object.Raise(object.ValueError, "templates make named tuples of at most %d fields", maxFields)
-		case !isIdentifier(field):
-			return object.Raise(object.ValueError, "Type names and field names must be valid identifiers: %s", native.Repr(v))
+		case !object.IsIdentifier(field):
+			return object.Raise(object.ValueError, "Type names and field names must be valid identifiers: %s", object.PlainRepr(v))
 		case strings.HasPrefix(field, "_"):
-			return object.Raise(object.ValueError, "Field names cannot start with an underscore: %s", native.Repr(v))
+			return object.Raise(object.ValueError, "Field names cannot start with an underscore: %s", object.PlainRepr(v))
 		case slices.Contains(fields, field):
-			return object.Raise(object.ValueError, "Encountered duplicate field name: %s", native.Repr(v))
+			return object.Raise(object.ValueError, "Encountered duplicate field name: %s", object.PlainRepr(v))
 		}
 		fields = append(fields, field)
 		return t.Alloc(64 + 4*len(field))
 	}); err != nil {
 		return nil, err
 	}
-	if !isIdentifier(name) {
-		return nil, object.Raise(object.ValueError, "Type names and field names must be valid identifiers: %s", native.Repr(a[0]))
+	if !object.IsIdentifier(name) {
+		return nil, object.Raise(object.ValueError, "Type names and field names must be valid identifiers: %s", object.PlainRepr(a[0]))
 	}
 	var defaults []object.Value
 	if !native.IsNone(a[3]) {
@@ -62,15 +61,6 @@ func makeNamedTuple(t *object.Thread, a []object.Value) (object.Value, error) {
 		return nil, object.Raise(object.TypeError, "Got more default values than field names")
 	}
 	return NewNamedTuple(name, "", fields, defaults), t.Alloc(1024)
-}
-
-func isIdentifier(s string) bool {
-	for i, r := range s {
-		if r != '_' && !unicode.IsLetter(r) && (i == 0 || !unicode.IsDigit(r)) {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // dictType makes a subclass of dict, whose constructor fills a new dict.
@@ -111,9 +101,8 @@ var defaultDictType = object.NewType("defaultdict", "collections", func(_ *objec
 func init() {
 	orderedDict = object.Subclass{Class: dictType("OrderedDict", func() *object.Subclass { return &orderedDict }), ReprParts: orderedParts}
 	orderedDict.Class.Define(
-		native.Func("move_to_end", "key last?", moveToEnd),
-		native.Func("popitem", "last?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			d := a[0].(*object.Dict)
+		object.Method("move_to_end", "key last?", moveToEnd),
+		object.Method("popitem", "last?", func(t *object.Thread, d *object.Dict, a []object.Value) (object.Value, error) {
 			if d.Len() == 0 {
 				return nil, object.RaiseValue(object.KeyError, object.Str("dictionary is empty"))
 			}
@@ -122,7 +111,7 @@ func init() {
 			}
 			keys := d.Keys()
 			key := keys[len(keys)-1]
-			if !native.Truth(a[1], true) {
+			if !native.Truth(a[0], true) {
 				key = keys[0]
 			}
 			v, _, err := d.Delete(t, key)
@@ -160,24 +149,23 @@ func pairs(t *object.Thread, d *object.Dict) ([]object.Value, error) {
 	return items, t.Work(d.Len())
 }
 
-func moveToEnd(t *object.Thread, a []object.Value) (object.Value, error) {
-	d := a[0].(*object.Dict)
-	v, ok, err := d.Delete(t, a[1])
+func moveToEnd(t *object.Thread, d *object.Dict, a []object.Value) (object.Value, error) {
+	v, ok, err := d.Delete(t, a[0])
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
-		return nil, object.RaiseValue(object.KeyError, a[1])
+		return nil, object.RaiseValue(object.KeyError, a[0])
 	}
-	if native.Truth(a[2], true) {
-		return object.None, d.Set(t, a[1], v)
+	if native.Truth(a[1], true) {
+		return object.None, d.Set(t, a[0], v)
 	}
 	rest, err := d.Copy(t)
 	if err != nil {
 		return nil, err
 	}
 	d.Clear()
-	if err := d.Set(t, a[1], v); err != nil {
+	if err := d.Set(t, a[0], v); err != nil {
 		return nil, err
 	}
 	return object.None, d.Update(t, rest)

@@ -9,24 +9,21 @@ import (
 
 func counterMethods() []*object.Builtin {
 	return []*object.Builtin{
-		native.Func("update", "iterable? / **kwds", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			return object.None, countAll(t, a[0].(*object.Dict), a[1:], object.Add)
+		object.Method("update", "iterable? / **kwds", func(t *object.Thread, d *object.Dict, a []object.Value) (object.Value, error) {
+			return object.None, countAll(t, d, a, object.Add)
 		}),
-		native.Func("subtract", "iterable? / **kwds", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			return object.None, countAll(t, a[0].(*object.Dict), a[1:], object.Sub)
+		object.Method("subtract", "iterable? / **kwds", func(t *object.Thread, d *object.Dict, a []object.Value) (object.Value, error) {
+			return object.None, countAll(t, d, a, object.Sub)
 		}),
-		native.Func("most_common", "n?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			items, err := mostCommon(t, a[0].(*object.Dict))
-			if err != nil || native.IsNone(a[1]) {
-				return object.NewList(items), err
-			}
-			n, err := object.IndexArg(a[1])
+		object.Method("most_common", "n:none+int?", func(t *object.Thread, d *object.Dict, a []object.Value) (object.Value, error) {
+			items, err := mostCommon(t, d)
+			n := object.IntOr(a[0], len(items))
 			return object.NewList(items[:max(0, min(n, len(items)))]), err
 		}),
-		native.Func("elements", "", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		object.Method("elements", "", func(t *object.Thread, d *object.Dict, _ []object.Value) (object.Value, error) {
 			out := object.NewList(nil)
-			for _, key := range a[0].(*object.Dict).Keys() {
-				v, _, err := a[0].(*object.Dict).Get(t, key)
+			for _, key := range d.Keys() {
+				v, _, err := d.Get(t, key)
 				if err != nil {
 					return nil, err
 				}

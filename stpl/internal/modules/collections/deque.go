@@ -26,7 +26,7 @@ var dequeType = object.NewType("deque", "collections", func(_ *object.Thread, v 
 })
 
 func init() {
-	dequeType.Constructor(native.Func("deque", "iterable? maxlen?", newDeque)).Define(
+	dequeType.Constructor(native.Func("deque", "iterable? maxlen:none+int?", newDeque)).Define(
 		onDeque("append", "x /", func(t *object.Thread, d *deque, a []object.Value) error { return d.add(t, a[0], false) }),
 		onDeque("appendleft", "x /", func(t *object.Thread, d *deque, a []object.Value) error { return d.add(t, a[0], true) }),
 		onDeque("extend", "iterable /", func(t *object.Thread, d *deque, a []object.Value) error { return d.extend(t, a[0], false) }),
@@ -36,12 +36,11 @@ func init() {
 			slices.Reverse(d.list.Items())
 			return t.Work(d.Len())
 		}),
-		onDeque("rotate", "n? /", func(t *object.Thread, d *deque, a []object.Value) error {
-			n, err := native.IntOr(a[0], 1)
-			if err != nil || d.Len() == 0 {
-				return err
+		onDeque("rotate", "n:int? /", func(t *object.Thread, d *deque, a []object.Value) error {
+			n, items := object.IntOr(a[0], 1), d.list.Items()
+			if len(items) == 0 {
+				return nil
 			}
-			items := d.list.Items()
 			at := ((-n)%len(items) + len(items)) % len(items)
 			if err := t.AllocSlots(len(items)); err != nil {
 				return err
@@ -49,33 +48,28 @@ func init() {
 			d.set(slices.Concat(items[at:], items[:at]))
 			return nil
 		}),
-		native.Func("pop", "", func(_ *object.Thread, a []object.Value) (object.Value, error) { return a[0].(*deque).pop(false) }),
-		native.Func("popleft", "", func(_ *object.Thread, a []object.Value) (object.Value, error) { return a[0].(*deque).pop(true) }),
-		native.Func("copy", "", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			d := a[0].(*deque)
+		object.Method("pop", "", func(_ *object.Thread, d *deque, _ []object.Value) (object.Value, error) { return d.pop(false) }),
+		object.Method("popleft", "", func(_ *object.Thread, d *deque, _ []object.Value) (object.Value, error) { return d.pop(true) }),
+		object.Method("copy", "", func(t *object.Thread, d *deque, _ []object.Value) (object.Value, error) {
 			out := &deque{list: object.NewList(nil), max: d.max}
 			return out, out.extend(t, d.list, false)
 		}),
-		native.Func("count", "x /", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			return object.CallMethod(t, a[0].(*deque).list, "count", &object.Args{Pos: a[1:]})
+		object.Method("count", "x /", func(t *object.Thread, d *deque, a []object.Value) (object.Value, error) {
+			return object.CallMethod(t, d.list, "count", &object.Args{Pos: a})
 		}),
 	)
 }
 
 func onDeque(name, signature string, f func(t *object.Thread, d *deque, a []object.Value) error) *object.Builtin {
-	return native.Func(name, signature, func(t *object.Thread, a []object.Value) (object.Value, error) {
-		return object.None, f(t, a[0].(*deque), a[1:])
+	return object.Method(name, signature, func(t *object.Thread, d *deque, a []object.Value) (object.Value, error) {
+		return object.None, f(t, d, a)
 	})
 }
 
 func newDeque(t *object.Thread, a []object.Value) (object.Value, error) {
 	d := &deque{list: object.NewList(nil), max: -1}
 	if !native.IsNone(a[1]) {
-		n, err := object.IndexArg(a[1])
-		if err != nil {
-			return nil, err
-		}
-		if d.max = n; n < 0 {
+		if d.max = object.IntOr(a[1], 0); d.max < 0 {
 			return nil, object.Raise(object.ValueError, "maxlen must be non-negative")
 		}
 	}

@@ -25,8 +25,7 @@ var NamedTuple = object.NewType("tuple", "", func(_ *object.Thread, v object.Val
 
 func init() {
 	NamedTuple.Define(
-		native.Func("_asdict", "", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			n := a[0].(*namedTuple)
+		object.Method("_asdict", "", func(t *object.Thread, n *namedTuple, _ []object.Value) (object.Value, error) {
 			d := object.NewDict()
 			for i, field := range n.fields {
 				if err := d.Set(t, object.Str(field), n.items[i]); err != nil {
@@ -35,8 +34,8 @@ func init() {
 			}
 			return d, nil
 		}),
-		native.Func("_replace", "**kwds", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			n, given := a[0].(*namedTuple), a[1].(*object.Dict)
+		object.Method("_replace", "**kwds", func(t *object.Thread, n *namedTuple, a []object.Value) (object.Value, error) {
+			given := a[0].(*object.Dict)
 			if err := t.AllocSlots(len(n.items)); err != nil {
 				return nil, err
 			}
@@ -44,7 +43,7 @@ func init() {
 			for _, key := range given.Keys() {
 				i := slices.Index(n.fields, string(key.(object.Str)))
 				if i < 0 {
-					return nil, object.Raise(object.ValueError, "Got unexpected field names: [%s]", native.Repr(key))
+					return nil, object.Raise(object.ValueError, "Got unexpected field names: [%s]", object.PlainRepr(key))
 				}
 				changed.items[i], _ = given.GetStr(n.fields[i])
 			}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"hash"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -37,33 +38,22 @@ const (
 	maxPassword   = 511
 )
 
-var cryptMethodType = object.NewType("_Method", "crypt", func(_ *object.Thread, v object.Value, name string) (object.Value, error) {
-	m := v.(*cryptMethod)
-	switch name {
-	case "name":
-		return object.Str(m.name), nil
-	case "ident":
-		return object.Str(m.ident), nil
-	case "salt_chars":
-		return object.Int(maxSalt), nil
-	case "total_size":
-		return object.Int(m.size), nil
-	}
-	return nil, nil
-})
+var cryptMethodType = object.NewType("_Method", "crypt", object.Properties(map[string]func(*cryptMethod) object.Value{
+	"name":       func(m *cryptMethod) object.Value { return object.Str(m.name) },
+	"ident":      func(m *cryptMethod) object.Value { return object.Str(m.ident) },
+	"salt_chars": func(*cryptMethod) object.Value { return object.Int(maxSalt) },
+	"total_size": func(m *cryptMethod) object.Value { return object.Int(m.size) },
+}))
 
 // Class implements object.Value.
 func (*cryptMethod) Class() *object.Type { return cryptMethodType }
 
-// Text implements object.Texter.
-func (m *cryptMethod) Text() string { return m.Repr() }
-
-// Repr implements object.Texter.
+// Repr implements object.Represented.
 func (m *cryptMethod) Repr() string { return "<crypt.METHOD_" + m.name + ">" }
 
 // Crypt makes the module crypt.
 func Crypt() native.Members {
-	m := native.Functions(native.Func("crypt", "word:str salt?", cryptWord), native.Func("mksalt", "method? * rounds?", mksalt))
+	m := native.Functions(native.Func("crypt", "word:str salt?", cryptWord), native.Func("mksalt", "method? * rounds:none+int?", mksalt))
 	m["METHOD_SHA512"], m["METHOD_SHA256"] = cryptSHA512, cryptSHA256
 	m["methods"] = object.Tuple{cryptSHA512, cryptSHA256}
 	return m
@@ -87,10 +77,7 @@ func mksalt(_ *object.Thread, a []object.Value) (object.Value, error) {
 	}
 	s := "$" + m.ident + "$"
 	if !native.IsNone(a[1]) {
-		rounds, err := object.IndexArg(a[1])
-		if err != nil {
-			return nil, err
-		}
+		rounds := object.IntOr(a[1], 0)
 		if rounds < minRounds || rounds > maxRounds {
 			return nil, object.Raise(object.ValueError, "rounds out of the range 1000 to 999_999_999")
 		}
@@ -136,26 +123,23 @@ type crypter struct {
 	prefix string
 }
 
+var settingPattern = regexp.MustCompile(`^(\$([56])\$(?:rounds=(\d+)\$)?)([^$]*)`)
+
 func parseSetting(s string) (*crypter, error) {
-	c := &crypter{method: cryptSHA512, rounds: defaultRounds}
-	rest, ok := strings.CutPrefix(s, "$6$")
-	if !ok {
-		if rest, ok = strings.CutPrefix(s, "$5$"); !ok {
-			return nil, object.Raise(object.ValueError, "unsupported salt %s: templates have $6$ (SHA-512) and $5$ (SHA-256)", native.Repr(object.Str(s)))
-		}
+	found := settingPattern.FindStringSubmatch(s)
+	if found == nil {
+		return nil, object.Raise(object.ValueError, "unsupported salt %s: templates have $6$ (SHA-512) and $5$ (SHA-256)", object.PlainRepr(object.Str(s)))
+	}
+	salt := found[4]
+	c := &crypter{method: cryptSHA512, rounds: defaultRounds, prefix: found[1], salt: []byte(salt[:min(len(salt), maxSalt)])}
+	if found[2] == "5" {
 		c.method = cryptSHA256
 	}
-	c.prefix = "$" + c.method.ident + "$"
-	if given, ok := strings.CutPrefix(rest, "rounds="); ok {
-		digits, after, found := strings.Cut(given, "$")
-		n, err := strconv.Atoi(digits)
-		if err != nil || !found || n < minRounds || n > maxRounds {
-			return nil, object.Raise(object.ValueError, "rounds in salt %s must be from %d to %d", native.Repr(object.Str(s)), minRounds, maxRounds)
-		}
-		c.rounds, rest = n, after
-		c.prefix += "rounds=" + digits + "$"
+	if found[3] != "" {
+		c.rounds, _ = strconv.Atoi(found[3]) // what is too large is the largest int
 	}
-	salt, _, _ := strings.Cut(rest, "$")
-	c.salt = []byte(salt[:min(len(salt), maxSalt)])
+	if c.rounds < minRounds || c.rounds > maxRounds || strings.HasPrefix(salt, "rounds=") {
+		return nil, object.Raise(object.ValueError, "rounds in salt %s must be from %d to %d", object.PlainRepr(object.Str(s)), minRounds, maxRounds)
+	}
 	return c, nil
 }

@@ -101,33 +101,24 @@ func (d *digest) copy() (*digest, error) {
 // Class implements object.Value.
 func (*digest) Class() *object.Type { return digestType }
 
-var digestType = object.NewType("HASH", "_hashlib", digestProperty).Define(
-	native.Func("update", "data", func(t *object.Thread, a []object.Value) (object.Value, error) {
-		return object.None, a[0].(*digest).update(t, a[1])
+var digestType = object.NewType("HASH", "_hashlib", object.Properties(map[string]func(*digest) object.Value{
+	"name":        func(d *digest) object.Value { return object.Str(d.name) },
+	"digest_size": func(d *digest) object.Value { return object.Int(d.h.Size()) },
+	"block_size":  func(d *digest) object.Value { return object.Int(d.h.BlockSize()) },
+})).Define(
+	object.Method("update", "data", func(t *object.Thread, d *digest, a []object.Value) (object.Value, error) {
+		return object.None, d.update(t, a[0])
 	}),
-	native.Func("digest", "", func(t *object.Thread, a []object.Value) (object.Value, error) {
-		return object.Bytes(a[0].(*digest).h.Sum(nil)), native.Charge(t, 256)
+	object.Method("digest", "", func(t *object.Thread, d *digest, _ []object.Value) (object.Value, error) {
+		return object.Bytes(d.h.Sum(nil)), native.Charge(t, 256)
 	}),
-	native.Func("hexdigest", "", func(t *object.Thread, a []object.Value) (object.Value, error) {
-		return object.Str(hex.EncodeToString(a[0].(*digest).h.Sum(nil))), native.Charge(t, 256)
+	object.Method("hexdigest", "", func(t *object.Thread, d *digest, _ []object.Value) (object.Value, error) {
+		return object.Str(hex.EncodeToString(d.h.Sum(nil))), native.Charge(t, 256)
 	}),
-	native.Func("copy", "", func(t *object.Thread, a []object.Value) (object.Value, error) {
+	object.Method("copy", "", func(t *object.Thread, d *digest, _ []object.Value) (object.Value, error) {
 		if err := t.Alloc(512); err != nil {
 			return nil, err
 		}
-		return a[0].(*digest).copy()
+		return d.copy()
 	}),
 )
-
-func digestProperty(_ *object.Thread, v object.Value, name string) (object.Value, error) {
-	d := v.(*digest)
-	switch name {
-	case "name":
-		return object.Str(d.name), nil
-	case "digest_size":
-		return object.Int(d.h.Size()), nil
-	case "block_size":
-		return object.Int(d.h.BlockSize()), nil
-	}
-	return nil, nil
-}

@@ -28,7 +28,7 @@ func hashName(v object.Value) (string, func() hash.Hash, error) {
 
 // HMAC makes the module hmac.
 func HMAC() native.Members {
-	m := native.Functions(
+	return native.Functions(
 		native.Func("new", "key:bytes msg? digestmod?", newHMAC),
 		native.Func("digest", "key:bytes msg digest", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			d, err := newHMAC(t, a)
@@ -39,7 +39,6 @@ func HMAC() native.Members {
 		}),
 		native.Func("compare_digest", "a b", compareDigest),
 	)
-	return m
 }
 
 func newHMAC(t *object.Thread, a []object.Value) (object.Value, error) {
@@ -92,10 +91,7 @@ func pbkdf2HMAC(t *object.Thread, a []object.Value) (object.Value, error) {
 	if rounds > 1<<24 {
 		rounds = 1 << 24 // more steps than any limit allows
 	}
-	if err := t.Step(rounds * blocks * 4); err != nil {
-		return nil, err
-	}
-	if err := native.Charge(t, len(password)+len(salt)+size); err != nil {
+	if err := t.Charge(len(password)+len(salt)+size, 64*rounds*blocks); err != nil { // four steps for each round
 		return nil, err
 	}
 	key, err := pbkdf2.Key(make, password, []byte(salt), rounds, size)

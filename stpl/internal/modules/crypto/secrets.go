@@ -16,11 +16,8 @@ const maxToken = 1 << 20
 // Secrets makes the module secrets.
 func Secrets() native.Members {
 	m := native.Functions(
-		native.Func("randbelow", "exclusive_upper_bound", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			n, err := native.Integer(a[0])
-			if err != nil {
-				return nil, err
-			}
+		native.Func("randbelow", "exclusive_upper_bound:int", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			n := native.Integer(a[0])
 			if n.Sign() <= 0 {
 				return nil, object.Raise(object.ValueError, "Upper bound must be positive.")
 			}
@@ -51,15 +48,12 @@ func Secrets() native.Members {
 		"token_hex":     func(b []byte) object.Value { return object.Str(hex.EncodeToString(b)) },
 		"token_urlsafe": func(b []byte) object.Value { return object.Str(base64.RawURLEncoding.EncodeToString(b)) },
 	} {
-		m[name] = native.Func(name, "nbytes?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			n := 32
-			if !native.IsNone(a[0]) {
-				var err error
-				if n, err = native.Count(a[0], "negative argument not allowed"); err != nil {
-					return nil, err
-				}
-			}
-			if n > maxToken {
+		m[name] = native.Func(name, "nbytes:none+int?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+			n := object.IntOr(a[0], 32)
+			switch {
+			case n < 0:
+				return nil, object.Raise(object.ValueError, "negative argument not allowed")
+			case n > maxToken:
 				return nil, object.Raise(object.ValueError, "a secret of %d bytes is too long, at most %d are supported", n, maxToken)
 			}
 			if err := native.Charge(t, 3*n); err != nil {

@@ -33,7 +33,7 @@ var (
 	Date      = object.NewType("date", "datetime", instantProperty(0, 3, false))
 	DateTime  = object.NewType("datetime", "datetime", instantProperty(0, 7, true))
 	Clock     = object.NewType("time", "datetime", instantProperty(3, 4, true))
-	TimeDelta = object.NewType("timedelta", "datetime", deltaProperty)
+	TimeDelta = object.NewType("timedelta", "datetime", object.Properties(deltaProperties))
 	TimeZone  = object.NewType("timezone", "datetime", nil)
 )
 
@@ -121,16 +121,11 @@ func (d *instant) fields() fields {
 	return fields{w.Year(), int(w.Month()), w.Day(), w.Hour(), w.Minute(), w.Second(), w.Nanosecond() / 1000}
 }
 
-// read fills the fields that are given, from the first-th on.
+// read fills the fields that are given, from the first-th on. The signature wants
+// integers.
 func (f *fields) read(a []object.Value, first int) error {
 	for i, v := range a {
-		if v == nil {
-			continue
-		}
-		n, err := object.IndexArg(v)
-		if err != nil {
-			return err
-		}
+		n := object.IntOr(v, f[first+i])
 		if n > 1<<31-1 || n < -1<<31 {
 			return object.Raise(object.OverflowError, "Python int too large to convert to C int")
 		}
@@ -152,14 +147,13 @@ func zoneArg(v object.Value) (*zone, error) {
 }
 
 func construct(kind *object.Type, first, count int) object.Func {
-	return func(_ *object.Thread, a []object.Value) (object.Value, error) {
+	return func(_ *object.Thread, a []object.Value) (_ object.Value, err error) {
 		f := fields{1900, 1, 1}
 		if err := f.read(a[:count], first); err != nil {
 			return nil, err
 		}
 		var z *zone
 		if len(a) > count {
-			var err error
 			if z, err = zoneArg(a[count]); err != nil {
 				return nil, err
 			}
@@ -168,21 +162,19 @@ func construct(kind *object.Type, first, count int) object.Func {
 	}
 }
 
-func replace(first, count int) object.Func {
-	return func(_ *object.Thread, a []object.Value) (object.Value, error) {
-		d := a[0].(*instant)
+func replace(signature string, first, count int) *object.Builtin {
+	return object.Method("replace", signature, func(_ *object.Thread, d *instant, a []object.Value) (_ object.Value, err error) {
 		f, z := d.fields(), d.zone
-		if err := f.read(a[1:1+count], first); err != nil {
+		if err := f.read(a[:count], first); err != nil {
 			return nil, err
 		}
-		if len(a) > 1+count && a[1+count] != nil {
-			var err error
-			if z, err = zoneArg(a[1+count]); err != nil {
+		if len(a) > count && a[count] != nil {
+			if z, err = zoneArg(a[count]); err != nil {
 				return nil, err
 			}
 		}
 		return f.build(d.kind, z)
-	}
+	})
 }
 
 func instantProperty(first, count int, aware bool) func(*object.Thread, object.Value, string) (object.Value, error) {

@@ -1,6 +1,7 @@
 package datetime
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/big"
@@ -53,18 +54,12 @@ func (d *delta) HashKey() any { return *d }
 func (d *delta) Truth() bool { return d.us != 0 }
 
 // Compare implements object.Comparable.
-func (d *delta) Compare(other object.Value) (cmp int, ordered, ok bool) {
+func (d *delta) Compare(other object.Value) (order int, ordered, ok bool) {
 	o, ok := other.(*delta)
 	if !ok {
 		return 0, false, false
 	}
-	switch {
-	case d.us < o.us:
-		return -1, true, true
-	case d.us > o.us:
-		return 1, true, true
-	}
-	return 0, true, true
+	return cmp.Compare(d.us, o.us), true, true
 }
 
 // parts are days, seconds and microseconds; only days may be negative.
@@ -195,30 +190,12 @@ func (d *delta) divide(op object.Op, v object.Value) (object.Value, error) {
 	return newDelta(roundRat(r.Quo(new(big.Rat).SetInt64(d.us), r)))
 }
 
-// roundRat rounds to the nearest integer, halves to the even one.
-func roundRat(r *big.Rat) int64 {
-	two := big.NewInt(2)
-	num := new(big.Int).Mul(r.Num(), two)
-	num.Add(num, r.Denom())
-	den := new(big.Int).Mul(r.Denom(), two)
-	q, rest := new(big.Int).DivMod(num, den, new(big.Int))
-	if rest.Sign() == 0 && q.Bit(0) == 1 {
-		q.Sub(q, big.NewInt(1))
-	}
-	return q.Int64()
-}
+func roundRat(r *big.Rat) int64 { return object.RoundHalfEven(r.Num(), r.Denom()).Int64() }
 
-func deltaProperty(_ *object.Thread, v object.Value, name string) (object.Value, error) {
-	days, seconds, us := v.(*delta).parts()
-	switch name {
-	case "days":
-		return object.Int(days), nil
-	case "seconds":
-		return object.Int(seconds), nil
-	case "microseconds":
-		return object.Int(us), nil
-	}
-	return nil, nil
+var deltaProperties = map[string]func(*delta) object.Value{
+	"days":         func(d *delta) object.Value { days, _, _ := d.parts(); return object.Int(days) },
+	"seconds":      func(d *delta) object.Value { _, seconds, _ := d.parts(); return object.Int(seconds) },
+	"microseconds": func(d *delta) object.Value { _, _, us := d.parts(); return object.Int(us) },
 }
 
 func init() {
@@ -243,8 +220,8 @@ func init() {
 			}
 			return newDelta(roundRat(sum))
 		}))
-	TimeDelta.Define(native.Func("total_seconds", "", func(_ *object.Thread, a []object.Value) (object.Value, error) {
-		f, _ := big.NewRat(a[0].(*delta).us, second).Float64()
+	TimeDelta.Define(object.Method("total_seconds", "", func(_ *object.Thread, d *delta, _ []object.Value) (object.Value, error) {
+		f, _ := big.NewRat(d.us, second).Float64()
 		return object.Float(f), nil
 	}))
 	TimeDelta.Static("resolution", &delta{1}).Static("min", &delta{-maxDelta}).Static("max", &delta{maxDelta})
@@ -291,7 +268,7 @@ func (z *zone) Repr() string {
 	}
 	s := "datetime.timezone(" + (&delta{z.offset}).Repr()
 	if z.name != "" {
-		s += ", " + native.Repr(object.Str(z.name))
+		s += ", " + object.PlainRepr(object.Str(z.name))
 	}
 	return s + ")"
 }
@@ -314,7 +291,7 @@ func offsetText(us int64, colon string) string {
 }
 
 func init() {
-	TimeZone.Constructor(native.Func("timezone", "offset name?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+	TimeZone.Constructor(native.Func("timezone", "offset name:str?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 		d, ok := a[0].(*delta)
 		if !ok {
 			return nil, object.Raise(object.TypeError, "timezone() argument 1 must be datetime.timedelta, not %s", object.TypeName(a[0]))
@@ -322,18 +299,18 @@ func init() {
 		if d.us <= -day || d.us >= day {
 			return nil, object.Raise(object.ValueError, "offset must be a timedelta strictly between -timedelta(hours=24) and timedelta(hours=24), not %s.", d.Repr())
 		}
-		name, err := native.StrOr(a[1], "")
-		if err != nil || name == "" && d.us == 0 {
-			return UTC, err
+		name := object.Text(a[1])
+		if name == "" && d.us == 0 {
+			return UTC, nil
 		}
 		return &zone{d.us, name}, nil
 	})).Static("utc", UTC)
 	TimeZone.Define(
-		native.Func("utcoffset", "dt", func(_ *object.Thread, a []object.Value) (object.Value, error) {
-			return &delta{a[0].(*zone).offset}, nil
+		object.Method("utcoffset", "dt", func(_ *object.Thread, z *zone, _ []object.Value) (object.Value, error) {
+			return &delta{z.offset}, nil
 		}),
-		native.Func("tzname", "dt", func(_ *object.Thread, a []object.Value) (object.Value, error) {
-			return object.Str(a[0].(*zone).Text()), nil
+		object.Method("tzname", "dt", func(_ *object.Thread, z *zone, _ []object.Value) (object.Value, error) {
+			return object.Str(z.Text()), nil
 		}),
 	)
 }

@@ -11,16 +11,19 @@ import (
 )
 
 func init() {
-	Date.Constructor(native.Func("date", "year month day", construct(Date, 0, 3)))
-	Clock.Constructor(native.Func("time", "hour? minute? second? microsecond? tzinfo? * fold?", construct(Clock, 3, 4)))
-	DateTime.Constructor(native.Func("datetime", "year month day hour? minute? second? microsecond? tzinfo? * fold?", construct(DateTime, 0, 7)))
+	Date.Constructor(native.Func("date", "year:int month:int day:int", construct(Date, 0, 3)))
+	Clock.Constructor(native.Func("time", "hour:int? minute:int? second:int? microsecond:int? tzinfo? * fold?", construct(Clock, 3, 4)))
+	DateTime.Constructor(native.Func("datetime", "year:int month:int day:int hour:int? minute:int? second:int? microsecond:int? tzinfo? * fold?", construct(DateTime, 0, 7)))
 	DateTime.Extend(Date)
 
-	Date.Define(calendarMethods()...).Define(native.Func("isoformat", "", isoFormat), native.Func("replace", "year? month? day?", replace(0, 3)))
-	Clock.Define(textMethods()...).Define(native.Func("isoformat", "timespec?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-		return isoFormat(t, []object.Value{a[0], nil, a[1]})
-	}), native.Func("replace", "hour? minute? second? microsecond? tzinfo?", replace(3, 4)))
-	DateTime.Define(datetimeMethods()...).Define(zoneMethods()...)
+	const dateParts, timeParts = "year:int? month:int? day:int?", "hour:int? minute:int? second:int? microsecond:int? tzinfo? * fold?"
+	Date.Define(calendarMethods()...).Define(replace(dateParts, 0, 3),
+		on("isoformat", "", func(d *instant) object.Value { return object.Str(d.iso("T", "auto")) }))
+	Clock.Define(textMethods()...).Define(replace(timeParts, 3, 4),
+		object.Method("isoformat", "timespec:str?", func(_ *object.Thread, d *instant, a []object.Value) (object.Value, error) {
+			return d.isoFormat("T", native.StrOr(a[0], "auto"))
+		}))
+	DateTime.Define(datetimeMethods()...).Define(zoneMethods()...).Define(replace(dateParts+" "+timeParts, 0, 7))
 	Clock.Define(zoneMethods()...)
 	for _, f := range dateStatics() {
 		Date.Static(f.Name, f)
@@ -37,14 +40,13 @@ func init() {
 
 // on makes a method of an instant.
 func on(name, signature string, f func(d *instant) object.Value) *object.Builtin {
-	return native.Func(name, signature, func(_ *object.Thread, a []object.Value) (object.Value, error) { return f(a[0].(*instant)), nil })
+	return object.Method(name, signature, func(_ *object.Thread, d *instant, _ []object.Value) (object.Value, error) { return f(d), nil })
 }
 
 func textMethods() []*object.Builtin {
 	return []*object.Builtin{
-		native.Func("strftime", "format:str", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			format := object.Text(a[1])
-			s, err := strftime(t, a[0].(*instant), format)
+		object.Method("strftime", "format:str", func(t *object.Thread, d *instant, a []object.Value) (object.Value, error) {
+			s, err := strftime(t, d, object.Text(a[0]))
 			return object.Str(s), err
 		}),
 	}
@@ -60,7 +62,9 @@ func calendarMethods() []*object.Builtin {
 			year, week := d.wall.ISOWeek()
 			return object.Tuple{object.Int(year), object.Int(week), object.Int((d.wall.Weekday()+6)%7 + 1)}
 		}),
-		on("timetuple", "", func(d *instant) object.Value { return newTimeTuple(d.wall, -1) }),
+		object.Method("timetuple", "", func(t *object.Thread, d *instant, _ []object.Value) (object.Value, error) {
+			return newTimeTuple(t, d.wall, -1)
+		}),
 	)
 }
 
@@ -87,8 +91,9 @@ func zoneMethods() []*object.Builtin {
 
 func datetimeMethods() []*object.Builtin {
 	return []*object.Builtin{
-		native.Func("isoformat", "sep? timespec?", isoFormat),
-		native.Func("replace", "year? month? day? hour? minute? second? microsecond? tzinfo? * fold?", replace(0, 7)),
+		object.Method("isoformat", "sep:str? timespec:str?", func(_ *object.Thread, d *instant, a []object.Value) (object.Value, error) {
+			return d.isoFormat(native.StrOr(a[0], "T"), native.StrOr(a[1], "auto"))
+		}),
 		on("date", "", func(d *instant) object.Value {
 			y, m, n := d.wall.Date()
 			return &instant{Date, time.Date(y, m, n, 0, 0, 0, 0, time.UTC), nil}
@@ -98,16 +103,17 @@ func datetimeMethods() []*object.Builtin {
 		on("timestamp", "", func(d *instant) object.Value {
 			return object.Float(float64(micros(d.utc())) / 1e6) // a naive time is taken as UTC
 		}),
-		on("utctimetuple", "", func(d *instant) object.Value { return newTimeTuple(d.utc(), 0) }),
-		native.Func("astimezone", "tz?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
-			z, err := zoneArg(a[1])
+		object.Method("utctimetuple", "", func(t *object.Thread, d *instant, _ []object.Value) (object.Value, error) {
+			return newTimeTuple(t, d.utc(), 0)
+		}),
+		object.Method("astimezone", "tz?", func(_ *object.Thread, d *instant, a []object.Value) (object.Value, error) {
+			z, err := zoneArg(a[0])
 			if z == nil {
 				z = UTC
 			}
 			if err != nil {
 				return nil, err
 			}
-			d := a[0].(*instant)
 			return newInstant(d.kind, d.utc().Add(time.Duration(z.offset)*time.Microsecond), z)
 		}),
 	}
@@ -123,24 +129,14 @@ var timespecs = map[string]string{
 	"hours": "15", "minutes": "15:04", "seconds": "15:04:05", "milliseconds": "15:04:05.000", "microseconds": "15:04:05.000000",
 }
 
-func isoFormat(_ *object.Thread, a []object.Value) (object.Value, error) {
-	sep, spec := "T", "auto"
-	if len(a) > 1 {
-		var err error
-		if sep, err = native.StrOr(a[1], sep); err != nil {
-			return nil, err
-		}
-		if spec, err = native.StrOr(a[2], spec); err != nil {
-			return nil, err
-		}
-		if len([]rune(sep)) != 1 {
-			return nil, object.Raise(object.TypeError, "isoformat() argument 1 must be a unicode character, not str")
-		}
-		if spec != "auto" && timespecs[spec] == "" {
-			return nil, object.Raise(object.ValueError, "Unknown timespec value")
-		}
+func (d *instant) isoFormat(sep, spec string) (object.Value, error) {
+	switch {
+	case len([]rune(sep)) != 1:
+		return nil, object.Raise(object.TypeError, "isoformat() argument 1 must be a unicode character, not str")
+	case spec != "auto" && timespecs[spec] == "":
+		return nil, object.Raise(object.ValueError, "Unknown timespec value")
 	}
-	return object.Str(a[0].(*instant).iso(sep, spec)), nil
+	return object.Str(d.iso(sep, spec)), nil
 }
 
 func (d *instant) iso(sep, spec string) string {
@@ -193,18 +189,15 @@ func dateStatics() []*object.Builtin {
 			return &instant{Date, time.Now().UTC().Truncate(24 * time.Hour), nil}, nil
 		}),
 		native.Func("fromisoformat", "date_string", parseISO(Date)),
-		native.Func("fromtimestamp", "timestamp", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		native.Func("fromtimestamp", "timestamp:float", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			d, err := fromTimestamp(a[0], nil)
 			if err != nil {
 				return nil, err
 			}
 			return &instant{Date, d.(*instant).wall.Truncate(24 * time.Hour), nil}, nil
 		}),
-		native.Func("fromordinal", "ordinal", func(_ *object.Thread, a []object.Value) (object.Value, error) {
-			n, err := object.IndexArg(a[0])
-			if err != nil {
-				return nil, err
-			}
+		native.Func("fromordinal", "ordinal:int", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+			n := object.IntOr(a[0], 0)
 			if n < 1 || n > 3652059 {
 				return nil, object.Raise(object.ValueError, "ordinal must be in 1..3652059")
 			}
@@ -228,19 +221,17 @@ func datetimeStatics() []*object.Builtin {
 		}),
 		native.Func("today", "", func(*object.Thread, []object.Value) (object.Value, error) { return now(nil), nil }),
 		native.Func("utcnow", "", func(*object.Thread, []object.Value) (object.Value, error) { return now(nil), nil }),
-		native.Func("fromtimestamp", "timestamp tz?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		native.Func("fromtimestamp", "timestamp:float tz?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			z, err := zoneArg(a[1])
 			if err != nil {
 				return nil, err
 			}
 			return fromTimestamp(a[0], z)
 		}),
-		native.Func("utcfromtimestamp", "timestamp", func(_ *object.Thread, a []object.Value) (object.Value, error) { return fromTimestamp(a[0], nil) }),
+		native.Func("utcfromtimestamp", "timestamp:float", func(_ *object.Thread, a []object.Value) (object.Value, error) { return fromTimestamp(a[0], nil) }),
 		native.Func("fromisoformat", "date_string", parseISO(DateTime)),
 		native.Func("strptime", "date_string:str format:str", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			s := object.Text(a[0])
-			format := object.Text(a[1])
-			return strptime(t, s, format)
+			return strptime(t, object.Text(a[0]), object.Text(a[1]))
 		}),
 		native.Func("combine", "date time tzinfo?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			d, ok := a[0].(*instant)
@@ -255,13 +246,11 @@ func datetimeStatics() []*object.Builtin {
 	}
 }
 
-// fromTimestamp makes a datetime of seconds since 1970. Without a zone it is
-// in UTC: templates do not see the host's.
+// fromTimestamp makes a datetime of seconds since 1970; the signature wants a
+// number. Without a zone it is in UTC: templates do not see the host's.
 func fromTimestamp(v object.Value, z *zone) (object.Value, error) {
-	f, err := native.Number(v)
+	f := native.Number(v)
 	switch {
-	case err != nil:
-		return nil, err
 	case math.IsNaN(f):
 		return nil, object.Raise(object.ValueError, "Invalid value NaN (not a number)")
 	case math.Abs(f) > 1e12:

@@ -15,10 +15,7 @@ const formatted = 256
 // strftime writes an instant as a format with % directives says, in the C
 // locale.
 func strftime(t *object.Thread, d *instant, format string) (string, error) {
-	if err := t.AllocN(len(format), formatted); err != nil {
-		return "", err
-	}
-	if err := t.Work(4 * len(format)); err != nil {
+	if err := t.Charge(formatted*len(format), 4*len(format)); err != nil {
 		return "", err
 	}
 	offset, name := "", ""

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"mdserver/stpl/internal/modules/native"
 	"mdserver/stpl/internal/object"
 )
 
@@ -59,10 +58,7 @@ func newTimeFormat(t *object.Thread, format string) (*timeFormat, error) {
 	if f := known[format]; f != nil {
 		return f, nil
 	}
-	if err := t.AllocN(1+len(format), perDirective); err != nil {
-		return nil, err
-	}
-	if err := t.Step(100 * (1 + len(format))); err != nil {
+	if err := t.Charge(perDirective*(1+len(format)), 1600*(1+len(format))); err != nil {
 		return nil, err
 	}
 	f := &timeFormat{}
@@ -76,11 +72,11 @@ func newTimeFormat(t *object.Thread, format string) (*timeFormat, error) {
 			break
 		}
 		if directive == "" {
-			return nil, object.Raise(object.ValueError, "stray %% in format %s", native.Repr(object.Str(format)))
+			return nil, object.Raise(object.ValueError, "stray %% in format %s", object.PlainRepr(object.Str(format)))
 		}
 		c := directive[0]
 		if accepted[c] == "" {
-			return nil, object.Raise(object.ValueError, "'%c' is a bad directive in format %s", []rune(directive)[0], native.Repr(object.Str(format)))
+			return nil, object.Raise(object.ValueError, "'%c' is a bad directive in format %s", []rune(directive)[0], object.PlainRepr(object.Str(format)))
 		}
 		b.WriteString("(" + accepted[c] + ")")
 		f.directives = append(f.directives, c)
@@ -88,7 +84,7 @@ func newTimeFormat(t *object.Thread, format string) (*timeFormat, error) {
 	}
 	var err error
 	if f.pattern, err = regexp.Compile(b.String()); err != nil {
-		return nil, object.Raise(object.ValueError, "bad format %s", native.Repr(object.Str(format)))
+		return nil, object.Raise(object.ValueError, "bad format %s", object.PlainRepr(object.Str(format)))
 	}
 	known[format] = f
 	return f, nil
@@ -104,7 +100,7 @@ func strptime(t *object.Thread, s, format string) (object.Value, error) {
 	}
 	found := f.pattern.FindStringSubmatch(s)
 	if found == nil {
-		return nil, object.Raise(object.ValueError, "time data %s does not match format %s", native.Repr(object.Str(s)), native.Repr(object.Str(format)))
+		return nil, object.Raise(object.ValueError, "time data %s does not match format %s", object.PlainRepr(object.Str(s)), object.PlainRepr(object.Str(format)))
 	}
 	if rest := s[len(found[0]):]; rest != "" {
 		return nil, object.Raise(object.ValueError, "unconverted data remains: %s", rest)
@@ -188,7 +184,7 @@ func parseISO(kind *object.Type) object.Func {
 		}
 		found := iso.FindStringSubmatch(string(s))
 		if found == nil || found[2] != found[4] || kind == Date && found[6] != "" {
-			return nil, object.Raise(object.ValueError, "Invalid isoformat string: %s", native.Repr(s))
+			return nil, object.Raise(object.ValueError, "Invalid isoformat string: %s", object.PlainRepr(s))
 		}
 		var f fields
 		for i, text := range []string{found[1], found[3], found[5], found[6], found[7], found[8], (found[9] + "000000")[:6]} {

@@ -302,23 +302,12 @@ func itGroupBy(t *object.Thread, a []object.Value) (object.Value, error) {
 	}), nil
 }
 
-func iterators(t *object.Thread, vs object.Tuple) ([]object.Iterator, error) {
-	out := make([]object.Iterator, len(vs))
-	for i, v := range vs {
-		var err error
-		if out[i], err = object.Iterate(t, v); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
 func itZipLongest(t *object.Thread, a []object.Value) (object.Value, error) {
-	its, err := iterators(t, a[1].(object.Tuple))
+	its, err := object.Iterators(t, a[1].(object.Tuple))
 	if err != nil {
 		return nil, err
 	}
-	fill := native.OrNone(a[0])
+	fill := object.OrNone(a[0])
 	return yield(func(t *object.Thread) (object.Value, error) {
 		if err := t.AllocSlots(len(its)); err != nil {
 			return nil, err

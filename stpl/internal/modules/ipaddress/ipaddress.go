@@ -15,12 +15,12 @@ var (
 	addressValueError = object.NewExceptionType("AddressValueError", object.ValueError)
 	netmaskValueError = object.NewExceptionType("NetmaskValueError", object.ValueError)
 
-	ipv4Address   = object.NewType("IPv4Address", "ipaddress", addressProperty)
-	ipv6Address   = object.NewType("IPv6Address", "ipaddress", addressProperty)
-	ipv4Interface = object.NewType("IPv4Interface", "ipaddress", interfaceProperty).Extend(ipv4Address)
-	ipv6Interface = object.NewType("IPv6Interface", "ipaddress", interfaceProperty).Extend(ipv6Address)
-	ipv4Network   = object.NewType("IPv4Network", "ipaddress", networkProperty)
-	ipv6Network   = object.NewType("IPv6Network", "ipaddress", networkProperty)
+	ipv4Address   = object.NewType("IPv4Address", "ipaddress", object.Properties(addressProperties))
+	ipv6Address   = object.NewType("IPv6Address", "ipaddress", object.Properties(addressProperties))
+	ipv4Interface = object.NewType("IPv4Interface", "ipaddress", object.Properties(interfaceProperties)).Extend(ipv4Address)
+	ipv6Interface = object.NewType("IPv6Interface", "ipaddress", object.Properties(interfaceProperties)).Extend(ipv6Address)
+	ipv4Network   = object.NewType("IPv4Network", "ipaddress", object.Properties(networkProperties))
+	ipv6Network   = object.NewType("IPv6Network", "ipaddress", object.Properties(networkProperties))
 )
 
 // Module makes the module ipaddress.
@@ -79,9 +79,6 @@ func addressText(ip netip.Addr) string {
 
 // Repr implements object.Texter.
 func (a address) Repr() string { return a.Class().Name + "('" + a.Text() + "')" }
-
-// HashKey implements object.Hashable.
-func (a address) HashKey() any { return a }
 
 // Truth makes an address true; with Integer it is what int() accepts.
 func (a address) Truth() bool { return true }
@@ -159,14 +156,10 @@ func (a address) Binary(_ *object.Thread, op object.Op, other object.Value, refl
 }
 
 func intRange(n *big.Int, bits int) error {
-	version := 4
-	if bits == 128 {
-		version = 6
-	}
 	if n.Sign() < 0 {
-		return object.Raise(addressValueError, "%v (< 0) is not permitted as an IPv%d address", n, version)
+		return object.Raise(addressValueError, "%v (< 0) is not permitted as an IPv%d address", n, version(bits))
 	}
-	return object.Raise(addressValueError, "%v (>= 2**%d) is not permitted as an IPv%d address", n, bits, version)
+	return object.Raise(addressValueError, "%v (>= 2**%d) is not permitted as an IPv%d address", n, bits, version(bits))
 }
 
 func addressInt(ip netip.Addr) *big.Int { return new(big.Int).SetBytes(ip.AsSlice()) }
@@ -194,7 +187,7 @@ func parseAddress(v object.Value, version int) (netip.Addr, error) {
 		if ok && (version == 0 || (version == 4) == ip.Is4()) {
 			return ip, nil
 		}
-		return ip, object.Raise(addressValueError, "%s (len %d != 4 or 16) is not an address", native.Repr(v), len(x))
+		return ip, object.Raise(addressValueError, "%s (len %d != 4 or 16) is not an address", object.PlainRepr(v), len(x))
 	}
 	n, ok := object.BigInt(v)
 	if !ok {
@@ -220,7 +213,7 @@ func plainText(v object.Value) string {
 	if x, ok := v.(object.Texter); ok {
 		return x.Text()
 	}
-	return native.Repr(v)
+	return object.PlainRepr(v)
 }
 
 func parseText(s string, version int) (netip.Addr, error) {
@@ -228,7 +221,7 @@ func parseText(s string, version int) (netip.Addr, error) {
 	if err == nil && (version == 0 || (version == 4) == ip.Is4()) {
 		return ip, nil
 	}
-	quoted := native.Repr(object.Str(s))
+	quoted := object.PlainRepr(object.Str(s))
 	if version != 0 {
 		return ip, object.Raise(addressValueError, "%s is not an IPv%d address", quoted, version)
 	}
@@ -243,41 +236,53 @@ func newAddress(v object.Value, version int) (object.Value, error) {
 	return address{ip}, nil
 }
 
-func addressProperty(_ *object.Thread, v object.Value, name string) (object.Value, error) {
-	ip := v.(interface{ addr() netip.Addr }).addr()
-	switch name {
-	case "version":
-		if ip.Is4() {
-			return object.Int(4), nil
+// located is an address or an interface.
+type located interface {
+	object.Texter
+	object.Value
+	addr() netip.Addr
+}
+
+// addressProperties are the attributes of addresses and interfaces.
+var addressProperties = map[string]func(located) object.Value{
+	"version":         func(v located) object.Value { return object.Int(version(v.addr().BitLen())) },
+	"max_prefixlen":   func(v located) object.Value { return object.Int(v.addr().BitLen()) },
+	"packed":          func(v located) object.Value { return object.Bytes(v.addr().AsSlice()) },
+	"compressed":      func(v located) object.Value { return object.Str(v.Text()) },
+	"exploded":        func(v located) object.Value { return object.Str(exploded(v.addr())) },
+	"reverse_pointer": func(v located) object.Value { return object.Str(reversePointer(v.addr())) },
+	"scope_id": func(v located) object.Value {
+		if zone := v.addr().Zone(); zone != "" {
+			return object.Str(zone)
 		}
-		return object.Int(6), nil
-	case "max_prefixlen":
-		return object.Int(ip.BitLen()), nil
-	case "packed":
-		return object.Bytes(ip.AsSlice()), nil
-	case "compressed":
-		return object.Str(v.(object.Texter).Text()), nil
-	case "exploded":
-		return object.Str(exploded(ip)), nil
-	case "reverse_pointer":
-		return object.Str(reversePointer(ip)), nil
-	case "scope_id":
-		if ip.Is6() && ip.Zone() != "" {
-			return object.Str(ip.Zone()), nil
+		return object.None
+	},
+	"ipv4_mapped": func(v located) object.Value {
+		switch ip := v.addr(); {
+		case ip.Is4():
+			return nil
+		case ip.Is4In6():
+			return address{ip.Unmap()}
 		}
-		return object.None, nil
-	case "ipv4_mapped":
-		if ip.Is6() && ip.Is4In6() {
-			return address{ip.Unmap()}, nil
+		return object.None
+	},
+}
+
+func init() {
+	for name, kind := range addressKinds {
+		addressProperties[name] = func(v located) object.Value {
+			return object.Bool(kind(netip.PrefixFrom(v.addr().WithZone(""), v.addr().BitLen())))
 		}
-		if ip.Is6() {
-			return object.None, nil
-		}
+		networkProperties[name] = func(n network) object.Value { return object.Bool(kind(n.p)) }
 	}
-	if kind, ok := addressKinds[name]; ok {
-		return object.Bool(kind(netip.PrefixFrom(ip.WithZone(""), ip.BitLen()))), nil
+}
+
+// version is that of an address of so many bits.
+func version(bits int) int {
+	if bits == 32 {
+		return 4
 	}
-	return nil, nil
+	return 6
 }
 
 func (a address) addr() netip.Addr { return a.ip }

@@ -8,24 +8,19 @@ import (
 	"mdserver/stpl/internal/object"
 )
 
-// onNetwork makes a method of a network.
-func onNetwork(name, signature string, f func(t *object.Thread, n network, a []object.Value) (object.Value, error)) *object.Builtin {
-	return native.Func(name, signature, func(t *object.Thread, a []object.Value) (object.Value, error) { return f(t, a[0].(network), a[1:]) })
-}
-
 func networkMethods() []*object.Builtin {
 	return []*object.Builtin{
-		onNetwork("hosts", "", func(_ *object.Thread, n network, _ []object.Value) (object.Value, error) { return n.hosts() }),
-		onNetwork("subnets", "prefixlen_diff? new_prefix?", subnets),
-		onNetwork("supernet", "prefixlen_diff? new_prefix?", supernet),
-		onNetwork("overlaps", "other", func(_ *object.Thread, n network, a []object.Value) (object.Value, error) {
+		object.Method("hosts", "", func(_ *object.Thread, n network, _ []object.Value) (object.Value, error) { return n.hosts() }),
+		object.Method("subnets", "prefixlen_diff:int? new_prefix:none+int?", subnets),
+		object.Method("supernet", "prefixlen_diff:int? new_prefix:none+int?", supernet),
+		object.Method("overlaps", "other", func(_ *object.Thread, n network, a []object.Value) (object.Value, error) {
 			o, ok := a[0].(network)
 			return object.Bool(ok && n.p.Overlaps(o.p)), nil
 		}),
-		onNetwork("subnet_of", "other", func(_ *object.Thread, n network, a []object.Value) (object.Value, error) {
+		object.Method("subnet_of", "other", func(_ *object.Thread, n network, a []object.Value) (object.Value, error) {
 			return inside(n, a[0], n)
 		}),
-		onNetwork("supernet_of", "other", func(_ *object.Thread, n network, a []object.Value) (object.Value, error) {
+		object.Method("supernet_of", "other", func(_ *object.Thread, n network, a []object.Value) (object.Value, error) {
 			o, ok := a[0].(network)
 			if !ok {
 				return inside(n, a[0], n)
@@ -61,10 +56,7 @@ func (n network) hosts() (object.Value, error) {
 // newLength reads the arguments of subnets and supernet; sign is the
 // direction.
 func newLength(n network, a []object.Value, sign int) (int, error) {
-	diff, err := native.IntOr(a[0], 1)
-	if err != nil {
-		return 0, err
-	}
+	diff := object.IntOr(a[0], 1)
 	if native.IsNone(a[1]) {
 		if diff < 0 {
 			return 0, object.Raise(object.ValueError, "prefix length diff must be > 0")
@@ -72,10 +64,7 @@ func newLength(n network, a []object.Value, sign int) (int, error) {
 		diff = min(diff, 200)
 		return n.p.Bits() + sign*diff, nil
 	}
-	length, err := object.IndexArg(a[1])
-	if err != nil {
-		return 0, err
-	}
+	length := object.IntOr(a[1], 0)
 	switch {
 	case sign > 0 && length < n.p.Bits():
 		return 0, object.Raise(object.ValueError, "new prefix must be longer")
@@ -109,10 +98,7 @@ func (n network) each(length int) object.Iterator {
 		if next.Cmp(n.size()) >= 0 {
 			return nil, nil
 		}
-		if err := t.Step(1); err != nil {
-			return nil, err
-		}
-		if err := t.Alloc(96); err != nil {
+		if err := t.Charge(96, 1); err != nil {
 			return nil, err
 		}
 		sub := network{netip.PrefixFrom(n.at(next).ip, length)}

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"mdserver/stpl/internal/modules/native"
 	"mdserver/stpl/internal/object"
 )
 
@@ -29,9 +28,6 @@ func (n network) Text() string { return addressText(n.p.Addr()) + "/" + strconv.
 
 // Repr implements object.Texter.
 func (n network) Repr() string { return n.Class().Name + "('" + n.Text() + "')" }
-
-// HashKey implements object.Hashable.
-func (n network) HashKey() any { return n }
 
 // Truth makes a network true although it has a length in Python.
 func (n network) Truth() bool { return true }
@@ -73,9 +69,9 @@ func (n network) at(i *big.Int) address {
 
 // Index implements object.Indexed.
 func (n network) Index(_ *object.Thread, key object.Value) (object.Value, error) {
-	i, err := native.Integer(key)
-	if err != nil {
-		return nil, err
+	i, ok := object.BigInt(key)
+	if !ok {
+		return nil, object.Raise(object.TypeError, "'%s' object cannot be interpreted as an integer", object.TypeName(key))
 	}
 	at := new(big.Int).Set(i)
 	if i.Sign() < 0 {
@@ -100,10 +96,7 @@ func (n network) walk(first, last *big.Int) object.Iterator {
 		if next.Cmp(last) > 0 {
 			return nil, nil
 		}
-		if err := t.Step(1); err != nil {
-			return nil, err
-		}
-		if err := t.Alloc(64); err != nil {
+		if err := t.Charge(64, 1); err != nil {
 			return nil, err
 		}
 		a := n.at(next)
@@ -114,7 +107,7 @@ func (n network) walk(first, last *big.Int) object.Iterator {
 
 // maskBits reads what follows the slash: a length, a netmask or a hostmask.
 func maskBits(s string, ip netip.Addr) (int, error) {
-	bad := object.Raise(netmaskValueError, "%s is not a valid netmask", native.Repr(object.Str(s)))
+	bad := object.Raise(netmaskValueError, "%s is not a valid netmask", object.PlainRepr(object.Str(s)))
 	if s != "" && strings.Trim(s, "0123456789") == "" {
 		n, err := strconv.Atoi(s)
 		if err != nil || n > ip.BitLen() {
@@ -144,7 +137,7 @@ func parsePrefix(v object.Value, version int, kind string) (netip.Prefix, error)
 	if err == nil || version != 0 {
 		return p, err
 	}
-	return p, object.Raise(object.ValueError, "%s does not appear to be an IPv4 or IPv6 %s", native.Repr(v), kind)
+	return p, object.Raise(object.ValueError, "%s does not appear to be an IPv4 or IPv6 %s", object.PlainRepr(v), kind)
 }
 
 func readPrefix(v object.Value, version int) (netip.Prefix, error) {
@@ -158,14 +151,14 @@ func readPrefix(v object.Value, version int) (netip.Prefix, error) {
 			mask = after
 		}
 		if strings.Contains(after, "/") {
-			return netip.Prefix{}, object.Raise(addressValueError, "Only one '/' permitted in %s", native.Repr(v))
+			return netip.Prefix{}, object.Raise(addressValueError, "Only one '/' permitted in %s", object.PlainRepr(v))
 		}
 		if ok && after == "" {
 			return netip.Prefix{}, object.Raise(netmaskValueError, "'' is not a valid netmask")
 		}
 	case object.Tuple:
 		if len(x) != 2 {
-			return netip.Prefix{}, object.Raise(addressValueError, "a pair of address and prefix is wanted, not %s", native.Repr(v))
+			return netip.Prefix{}, object.Raise(addressValueError, "a pair of address and prefix is wanted, not %s", object.PlainRepr(v))
 		}
 		host, mask = x[0], plainText(x[1])
 		if s, ok := x[1].(object.Str); ok {
@@ -231,9 +224,6 @@ func (i iface) Text() string { return addressText(i.p.Addr()) + "/" + strconv.It
 // Repr implements object.Texter.
 func (i iface) Repr() string { return i.Class().Name + "('" + i.Text() + "')" }
 
-// HashKey implements object.Hashable.
-func (i iface) HashKey() any { return i }
-
 // Format implements object.Formatter.
 func (i iface) Format(t *object.Thread, spec string) (string, error) {
 	return formatAddress(t, i, i.addr(), i.Text(), spec)
@@ -264,61 +254,41 @@ func (i iface) Binary(t *object.Thread, op object.Op, other object.Value, reflec
 	return iface{netip.PrefixFrom(ip, ip.BitLen())}, nil
 }
 
-func interfaceProperty(_ *object.Thread, v object.Value, name string) (object.Value, error) {
-	i := v.(iface)
-	switch name {
-	case "ip":
-		return address{i.p.Addr()}, nil
-	case "network":
-		return network{i.p.Masked()}, nil
-	}
-	return maskProperty(i.p, addressText(i.p.Addr()), name), nil
+var interfaceProperties = map[string]func(iface) object.Value{
+	"ip":             func(i iface) object.Value { return address{i.addr()} },
+	"exploded":       func(i iface) object.Value { return object.Str(exploded(i.addr()) + "/" + strconv.Itoa(i.p.Bits())) },
+	"network":        func(i iface) object.Value { return network{i.p.Masked()} },
+	"netmask":        func(i iface) object.Value { return netmask(i.p) },
+	"hostmask":       func(i iface) object.Value { return hostmask(i.p) },
+	"with_prefixlen": func(i iface) object.Value { return object.Str(i.Text()) },
+	"with_netmask":   func(i iface) object.Value { return object.Str(addressText(i.addr()) + "/" + netmask(i.p).Text()) },
+	"with_hostmask":  func(i iface) object.Value { return object.Str(addressText(i.addr()) + "/" + hostmask(i.p).Text()) },
 }
 
-// maskProperty are the members that networks and interfaces share; host is
-// the address that they are shown with.
-func maskProperty(p netip.Prefix, host, name string) object.Value {
-	mask := netip.PrefixFrom(lastOf(netip.PrefixFrom(p.Addr(), 0)), p.Bits()).Masked().Addr()
-	wild := lastOf(netip.PrefixFrom(zeroOf(p.Addr()), p.Bits()))
-	switch name {
-	case "netmask":
-		return address{mask}
-	case "hostmask":
-		return address{wild}
-	case "with_prefixlen":
-		return object.Str(host + "/" + strconv.Itoa(p.Bits()))
-	case "with_netmask":
-		return object.Str(host + "/" + addressText(mask))
-	case "with_hostmask":
-		return object.Str(host + "/" + addressText(wild))
-	}
-	return nil
+var networkProperties = map[string]func(network) object.Value{
+	"network_address":   func(n network) object.Value { return address{n.addr()} },
+	"broadcast_address": func(n network) object.Value { return address{lastOf(n.p)} },
+	"prefixlen":         func(n network) object.Value { return object.Int(n.p.Bits()) },
+	"num_addresses":     func(n network) object.Value { return object.MakeInt(n.size()) },
+	"exploded":          func(n network) object.Value { return object.Str(exploded(n.addr()) + "/" + strconv.Itoa(n.p.Bits())) },
+	"compressed":        func(n network) object.Value { return object.Str(n.Text()) },
+	"version":           func(n network) object.Value { return object.Int(version(n.addr().BitLen())) },
+	"max_prefixlen":     func(n network) object.Value { return object.Int(n.addr().BitLen()) },
+	"netmask":           func(n network) object.Value { return netmask(n.p) },
+	"hostmask":          func(n network) object.Value { return hostmask(n.p) },
+	"with_prefixlen":    func(n network) object.Value { return object.Str(n.Text()) },
+	"with_netmask":      func(n network) object.Value { return object.Str(addressText(n.addr()) + "/" + netmask(n.p).Text()) },
+	"with_hostmask":     func(n network) object.Value { return object.Str(addressText(n.addr()) + "/" + hostmask(n.p).Text()) },
 }
 
-func zeroOf(ip netip.Addr) netip.Addr {
-	if ip.Is4() {
-		return netip.IPv4Unspecified()
-	}
-	return netip.IPv6Unspecified()
+func netmask(p netip.Prefix) address {
+	return address{netip.PrefixFrom(lastOf(netip.PrefixFrom(p.Addr(), 0)), p.Bits()).Masked().Addr()}
 }
 
-func networkProperty(t *object.Thread, v object.Value, name string) (object.Value, error) {
-	n := v.(network)
-	switch name {
-	case "network_address":
-		return address{n.addr()}, nil
-	case "broadcast_address":
-		return address{lastOf(n.p)}, nil
-	case "prefixlen":
-		return object.Int(n.p.Bits()), nil
-	case "num_addresses":
-		return object.MakeInt(n.size()), nil
-	case "exploded":
-		return object.Str(exploded(n.addr()) + "/" + strconv.Itoa(n.p.Bits())), nil
-	case "is_multicast", "is_link_local", "is_reserved", "is_loopback", "is_unspecified", "is_private", "is_global":
-		return object.Bool(addressKinds[name](n.p)), nil
-	case "version", "max_prefixlen", "compressed":
-		return addressProperty(t, v, name)
+func hostmask(p netip.Prefix) address {
+	zero := netip.IPv6Unspecified()
+	if p.Addr().Is4() {
+		zero = netip.IPv4Unspecified()
 	}
-	return maskProperty(n.p, addressText(n.addr()), name), nil
+	return address{lastOf(netip.PrefixFrom(zero, p.Bits()))}
 }

@@ -2,9 +2,10 @@
 package json
 
 import (
+	"fmt"
 	"math"
 	"strconv"
-	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"mdserver/stpl/internal/modules/native"
@@ -25,7 +26,7 @@ func Module() native.Members {
 // dumper writes one value as JSON.
 type dumper struct {
 	t         *object.Thread
-	b         strings.Builder
+	b         *object.Builder // every Write returns its first error
 	ascii     bool
 	skipKeys  bool
 	nan       bool
@@ -40,7 +41,7 @@ type dumper struct {
 
 func dumps(t *object.Thread, a []object.Value) (object.Value, error) {
 	d := &dumper{
-		t: t, skipKeys: native.Truth(a[1], false), ascii: native.Truth(a[2], true), nan: native.Truth(a[4], true),
+		t: t, b: object.NewBuilder(t), skipKeys: native.Truth(a[1], false), ascii: native.Truth(a[2], true), nan: native.Truth(a[4], true),
 		sortKeys: native.Truth(a[8], false), itemSep: ", ", keySep: ": ",
 	}
 	if !native.IsNone(a[7]) {
@@ -55,7 +56,8 @@ func dumps(t *object.Thread, a []object.Value) (object.Value, error) {
 	if err := d.value(a[0]); err != nil {
 		return nil, err
 	}
-	return object.Str(d.b.String()), nil
+	text, err := d.b.Text()
+	return object.Str(text), err
 }
 
 func (d *dumper) setIndent(v object.Value) error {
@@ -93,15 +95,10 @@ func (d *dumper) setSeparators(v object.Value) error {
 	return err
 }
 
-func (d *dumper) write(s string) error {
-	if err := native.Charge(d.t, len(s)); err != nil {
+func (d *dumper) value(v object.Value) error {
+	if err := d.t.Step(1); err != nil {
 		return err
 	}
-	d.b.WriteString(s)
-	return nil
-}
-
-func (d *dumper) value(v object.Value) error {
 	switch x := v.(type) {
 	case object.Str:
 		return d.str(string(x))
@@ -118,7 +115,7 @@ func (d *dumper) value(v object.Value) error {
 		if err != nil {
 			return err
 		}
-		return d.write(s)
+		return d.b.Write(s)
 	}
 	if d.converter == nil {
 		return object.Raise(object.TypeError, "Object of type %s is not JSON serializable", object.TypeName(v))
@@ -179,7 +176,7 @@ func (d *dumper) nested(v object.Value, f func() error) error {
 		return err
 	}
 	defer d.t.Leave()
-	if err := d.t.Step(1 + len(d.inside)); err != nil {
+	if err := d.t.Step(len(d.inside)); err != nil {
 		return err
 	}
 	d.inside = append(d.inside, v)
@@ -188,28 +185,38 @@ func (d *dumper) nested(v object.Value, f func() error) error {
 	return err
 }
 
-// newline starts a line of a pretty text.
-func (d *dumper) newline(depth int) error {
-	if !d.pretty {
-		return nil
+// open writes what comes before an item: a bracket or a separator, and the
+// beginning of its line in a pretty text.
+func (d *dumper) open(mark string) error {
+	if d.pretty {
+		margin, err := object.RepeatString(d.t, d.indent, len(d.inside))
+		if err != nil {
+			return err
+		}
+		mark += "\n" + margin
 	}
-	margin, err := object.RepeatString(d.t, d.indent, depth)
+	return d.b.Write(mark)
+}
+
+// end writes the bracket after items.
+func (d *dumper) end(mark string) error {
+	inside := d.inside
+	d.inside = inside[:len(inside)-1]
+	err := d.open("")
+	d.inside = inside
 	if err != nil {
 		return err
 	}
-	return d.write("\n" + margin)
+	return d.b.Write(mark)
 }
 
 func (d *dumper) list(items []object.Value) error {
 	if len(items) == 0 {
-		return d.write("[]")
+		return d.b.Write("[]")
 	}
 	sep := "["
 	for _, item := range items {
-		if err := d.write(sep); err != nil {
-			return err
-		}
-		if err := d.newline(len(d.inside)); err != nil {
+		if err := d.open(sep); err != nil {
 			return err
 		}
 		if err := d.value(item); err != nil {
@@ -217,16 +224,10 @@ func (d *dumper) list(items []object.Value) error {
 		}
 		sep = d.itemSep
 	}
-	if err := d.newline(len(d.inside) - 1); err != nil {
-		return err
-	}
-	return d.write("]")
+	return d.end("]")
 }
 
 func (d *dumper) dict(m *object.Dict) error {
-	if m.Len() == 0 {
-		return d.write("{}")
-	}
 	keys, err := d.keys(m)
 	if err != nil {
 		return err
@@ -240,7 +241,7 @@ func (d *dumper) dict(m *object.Dict) error {
 		if !ok {
 			continue
 		}
-		if err := d.write(sep); err != nil {
+		if err := d.open(sep); err != nil {
 			return err
 		}
 		if err := d.member(m, key, name); err != nil {
@@ -249,12 +250,9 @@ func (d *dumper) dict(m *object.Dict) error {
 		sep = d.itemSep
 	}
 	if sep == "{" {
-		return d.write("{}")
+		return d.b.Write("{}")
 	}
-	if err := d.newline(len(d.inside) - 1); err != nil {
-		return err
-	}
-	return d.write("}")
+	return d.end("}")
 }
 
 func (d *dumper) keys(m *object.Dict) ([]object.Value, error) {
@@ -265,21 +263,14 @@ func (d *dumper) keys(m *object.Dict) ([]object.Value, error) {
 	if !d.sortKeys {
 		return keys, nil
 	}
-	l := object.NewList(keys)
-	_, err := object.CallMethod(d.t, l, "sort", &object.Args{})
-	return l.Items(), err
+	return keys, object.Sort(d.t, keys)
 }
 
 func (d *dumper) member(m *object.Dict, key object.Value, name string) error {
-	if err := d.newline(len(d.inside)); err != nil {
-		return err
-	}
 	if err := d.str(name); err != nil {
 		return err
 	}
-	if err := d.write(d.keySep); err != nil {
-		return err
-	}
+	_ = d.b.Write(d.keySep)
 	v, _, err := m.Get(d.t, key)
 	if err != nil {
 		return err
@@ -306,39 +297,27 @@ func (d *dumper) str(s string) error {
 	if err := native.Charge(d.t, 6*len(s)+2); err != nil {
 		return err
 	}
-	d.b.WriteByte('"')
+	out := append(make([]byte, 0, len(s)+2), '"')
 	for _, r := range s {
-		d.rune(r)
+		out = d.appendRune(out, r)
 	}
-	d.b.WriteByte('"')
-	return nil
+	return d.b.Write(string(append(out, '"')))
 }
 
 var escapes = map[rune]string{
 	'"': `\"`, '\\': `\\`, '\n': `\n`, '\r': `\r`, '\t': `\t`, '\f': `\f`, '\b': `\b`,
 }
 
-func (d *dumper) rune(r rune) {
+func (d *dumper) appendRune(out []byte, r rune) []byte {
 	if esc, ok := escapes[r]; ok {
-		d.b.WriteString(esc)
-		return
+		return append(out, esc...)
 	}
-	switch {
+	switch high, low := utf16.EncodeRune(r); {
 	case r < 0x20 || d.ascii && r >= 0x7f && r < 0x10000:
-		d.unicode(r)
+		return fmt.Appendf(out, `\u%04x`, r)
 	case r < utf8.RuneSelf || !d.ascii:
-		d.b.WriteRune(r)
+		return utf8.AppendRune(out, r)
 	default:
-		r -= 0x10000
-		d.unicode(0xd800 + r>>10)
-		d.unicode(0xdc00 + r&0x3ff)
-	}
-}
-
-func (d *dumper) unicode(r rune) {
-	const hex = "0123456789abcdef"
-	d.b.WriteString(`\u`)
-	for shift := 12; shift >= 0; shift -= 4 {
-		d.b.WriteByte(hex[r>>shift&15])
+		return fmt.Appendf(out, `\u%04x\u%04x`, high, low)
 	}
 }

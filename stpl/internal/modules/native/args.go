@@ -1,9 +1,7 @@
 package native
 
 import (
-	"context"
 	"math/big"
-	"time"
 
 	"mdserver/stpl/internal/object"
 )
@@ -19,20 +17,12 @@ func Truth(v object.Value, def bool) bool {
 	return object.Truthy(v)
 }
 
-// IntOr is an integer argument with a default.
-func IntOr(v object.Value, def int) (int, error) {
-	if v == nil {
-		return def, nil
+// StrOr is a string argument with a default; the signature wants a str.
+func StrOr(v object.Value, def string) string {
+	if IsNone(v) {
+		return def
 	}
-	return object.IndexArg(v)
-}
-
-// StrOr is a string argument with a default.
-func StrOr(v object.Value, def string) (string, error) {
-	if v == nil {
-		return def, nil
-	}
-	return Text(v)
+	return object.Text(v)
 }
 
 // Text is an argument that must be a string.
@@ -42,23 +32,6 @@ func Text(v object.Value) (string, error) {
 		return "", object.Raise(object.TypeError, "expected str, not %s", object.TypeName(v))
 	}
 	return string(s), nil
-}
-
-// Bytes is an argument that must be bytes.
-func Bytes(v object.Value) (string, error) {
-	b, ok := v.(object.Bytes)
-	if !ok {
-		return "", object.Raise(object.TypeError, "a bytes-like object is required, not '%s'", object.TypeName(v))
-	}
-	return string(b), nil
-}
-
-// OrNone is an optional argument, or None.
-func OrNone(v object.Value) object.Value {
-	if v == nil {
-		return object.None
-	}
-	return v
 }
 
 // TextOrBytes is an argument that must be a string or bytes.
@@ -88,25 +61,16 @@ func ASCII(v object.Value) (string, error) {
 	return "", object.Raise(object.TypeError, "argument should be a bytes-like object or ASCII string, not '%s'", object.TypeName(v))
 }
 
-// Number is an argument that must be a real number.
-func Number(v object.Value) (float64, error) {
-	f, ok := object.AsFloat(v)
-	if !ok {
-		return 0, object.Raise(object.TypeError, "must be real number, not %s", object.TypeName(v))
-	}
-	if i, ok := object.BigInt(v); ok && i.BitLen() > 1024 {
-		return 0, object.Raise(object.OverflowError, "int too large to convert to float")
-	}
-	return f, nil
+// Number is an argument that must be a real number; the signature wants a float.
+func Number(v object.Value) float64 {
+	f, _ := object.AsFloat(v)
+	return f
 }
 
-// Integer is an argument that must be an integer.
-func Integer(v object.Value) (*big.Int, error) {
-	i, ok := object.BigInt(v)
-	if !ok {
-		return nil, object.Raise(object.TypeError, "'%s' object cannot be interpreted as an integer", object.TypeName(v))
-	}
-	return i, nil
+// Integer is an argument that must be an integer; the signature wants an int.
+func Integer(v object.Value) *big.Int {
+	i, _ := object.BigInt(v)
+	return i
 }
 
 // Count is an argument that must be a number of things.
@@ -118,22 +82,20 @@ func Count(v object.Value, negative string) (int, error) {
 	return n, err
 }
 
+// Ints are integers as values.
+func Ints(list ...int) []object.Value {
+	values := make([]object.Value, len(list))
+	for i, n := range list {
+		values[i] = object.Int(n)
+	}
+	return values
+}
+
 // IsLetter reports a letter of ASCII.
 func IsLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 
 // Charge asks for the memory and the steps of handling n bytes.
-func Charge(t *object.Thread, n int) error {
-	return ChargeFor(t, n, n)
-}
-
-// ChargeFor asks for so many bytes of memory and for the steps of handling n
-// bytes.
-func ChargeFor(t *object.Thread, memory, n int) error {
-	if err := t.Alloc(memory); err != nil {
-		return err
-	}
-	return t.Work(n)
-}
+func Charge(t *object.Thread, n int) error { return t.Charge(n, n) }
 
 // Runes returns the characters of a string, charged for.
 func Runes(t *object.Thread, s string) ([]rune, error) {
@@ -141,18 +103,4 @@ func Runes(t *object.Thread, s string) ([]rune, error) {
 		return nil, err
 	}
 	return []rune(s), t.Work(len(s))
-}
-
-// messageLimits are for the text of a message, too small for its time to be
-// measured.
-var messageLimits = object.Limits{Steps: 10000, Memory: 1 << 16, Time: time.Hour, Recursion: 20}
-
-// Repr is the repr of a short value within a message or a repr.
-func Repr(v object.Value) string {
-	t := object.NewThread(context.Background(), object.NewBudget(messageLimits), nil)
-	s, err := object.Repr(t, v)
-	if err != nil {
-		return "<" + object.TypeName(v) + " object>"
-	}
-	return s
 }

@@ -12,25 +12,21 @@ import (
 // Math makes the module math.
 func Math() native.Members {
 	m := native.Functions(
-		ofNumbers("sqrt", "x", func(x []float64) (object.Value, error) { return checked(math.Sqrt(x[0]), x...) }),
-		ofNumbers("fabs", "x", func(x []float64) (object.Value, error) { return object.Float(math.Abs(x[0])), nil }),
-		ofNumbers("pow", "x y", func(x []float64) (object.Value, error) { return checked(pow(x[0], x[1]), x...) }),
-		ofNumbers("log", "x base?", logarithm(math.Log)),
-		ofNumbers("log2", "x", logarithm(math.Log2)),
-		ofNumbers("log10", "x", logarithm(math.Log10)),
+		ofNumbers("sqrt", "x:float", func(x []float64) (object.Value, error) { return checked(math.Sqrt(x[0]), x...) }),
+		ofNumbers("fabs", "x:float", func(x []float64) (object.Value, error) { return object.Float(math.Abs(x[0])), nil }),
+		ofNumbers("pow", "x:float y:float", func(x []float64) (object.Value, error) { return checked(pow(x[0], x[1]), x...) }),
+		ofNumbers("log", "x:float base:float?", logarithm(math.Log)),
+		ofNumbers("log2", "x:float", logarithm(math.Log2)),
+		ofNumbers("log10", "x:float", logarithm(math.Log10)),
 	)
 	m["pi"], m["e"], m["tau"] = object.Float(math.Pi), object.Float(math.E), object.Float(2*math.Pi)
 	m["inf"], m["nan"] = object.Float(math.Inf(1)), object.Float(math.NaN())
 	for name, f := range map[string]func(float64) float64{"ceil": math.Ceil, "floor": math.Floor, "trunc": math.Trunc} {
-		m[name] = native.Func(name, "x", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		m[name] = native.Func(name, "x:float", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			if i, ok := object.BigInt(a[0]); ok {
 				return object.MakeInt(new(big.Int).Set(i)), nil
 			}
-			x, err := native.Number(a[0])
-			if err != nil {
-				return nil, err
-			}
-			return object.FloatToInt(f(x))
+			return object.FloatToInt(f(native.Number(a[0])))
 		})
 	}
 	return m
@@ -42,14 +38,9 @@ func ofNumbers(name, signature string, f func(x []float64) (object.Value, error)
 	return native.Func(name, signature, func(_ *object.Thread, a []object.Value) (object.Value, error) {
 		var x []float64
 		for _, v := range a {
-			if v == nil {
-				break
+			if v != nil {
+				x = append(x, native.Number(v))
 			}
-			n, err := native.Number(v)
-			if err != nil {
-				return nil, err
-			}
-			x = append(x, n)
 		}
 		return f(x)
 	})

@@ -20,10 +20,7 @@ var generatorType = object.NewType("Random", "random", nil)
 
 func init() {
 	for _, f := range randomFunctions() {
-		body := f.call
-		generatorType.Define(native.Func(f.name, f.signature, func(t *object.Thread, a []object.Value) (object.Value, error) {
-			return body(t, a[0].(*generator), a[1:])
-		}))
+		generatorType.Define(object.Method(f.name, f.signature, f.call))
 	}
 	generatorType.Constructor(native.Func("Random", "x?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 		if err := t.Alloc(4096); err != nil {
@@ -71,20 +68,20 @@ func randomFunctions() []randomFunction {
 		{"random", "", func(_ *object.Thread, g *generator, _ []object.Value) (object.Value, error) {
 			return object.Float(g.float()), nil
 		}},
-		{"getrandbits", "k", func(t *object.Thread, g *generator, a []object.Value) (object.Value, error) {
-			k, err := native.Count(a[0], "number of bits must be non-negative")
-			if err != nil {
-				return nil, err
-			}
-			if k > 1<<18 {
+		{"getrandbits", "k:int", func(t *object.Thread, g *generator, a []object.Value) (object.Value, error) {
+			k := object.IntOr(a[0], 0)
+			switch {
+			case k < 0:
+				return nil, object.Raise(object.ValueError, "number of bits must be non-negative")
+			case k > 1<<18:
 				return nil, object.Raise(object.OverflowError, "integers of more than %d bits are not supported", 1<<18)
 			}
 			return object.MakeInt(g.bits(k)), native.Charge(t, k/8)
 		}},
-		{"randrange", "start stop? step?", func(_ *object.Thread, g *generator, a []object.Value) (object.Value, error) {
+		{"randrange", "start:int stop:none+int? step:none+int?", func(_ *object.Thread, g *generator, a []object.Value) (object.Value, error) {
 			return g.randrange(a)
 		}},
-		{"randint", "a b", func(t *object.Thread, g *generator, a []object.Value) (object.Value, error) {
+		{"randint", "a:int b:int", func(t *object.Thread, g *generator, a []object.Value) (object.Value, error) {
 			stop, err := object.Binary(t, object.Add, a[1], object.Int(1))
 			if err != nil {
 				return nil, err
@@ -92,16 +89,12 @@ func randomFunctions() []randomFunction {
 			return g.randrange([]object.Value{a[0], stop, nil})
 		}},
 		{"choice", "seq", choice},
-		{"choices", "population * k?", choices},
+		{"choices", "population * k:int?", choices},
 		{"shuffle", "x", shuffle},
-		{"sample", "population k", sample},
-		{"uniform", "a b", func(_ *object.Thread, g *generator, a []object.Value) (object.Value, error) {
-			low, err := native.Number(a[0])
-			if err != nil {
-				return nil, err
-			}
-			high, err := native.Number(a[1])
-			return object.Float(low + (high-low)*g.float()), err
+		{"sample", "population k:int", sample},
+		{"uniform", "a:float b:float", func(_ *object.Thread, g *generator, a []object.Value) (object.Value, error) {
+			low, high := native.Number(a[0]), native.Number(a[1])
+			return object.Float(low + (high-low)*g.float()), nil
 		}},
 	}
 }
@@ -143,25 +136,16 @@ func (g *generator) reseed(t *object.Thread, v object.Value) error {
 }
 
 func (g *generator) randrange(a []object.Value) (object.Value, error) {
-	start, err := native.Integer(a[0])
-	if err != nil {
-		return nil, err
-	}
+	start := native.Integer(a[0])
 	if native.IsNone(a[1]) {
 		if start.Sign() <= 0 {
 			return nil, object.Raise(object.ValueError, "empty range for randrange()")
 		}
 		return object.MakeInt(g.below(start)), nil
 	}
-	stop, err := native.Integer(a[1])
-	if err != nil {
-		return nil, err
-	}
-	step := big.NewInt(1)
+	stop, step := native.Integer(a[1]), big.NewInt(1)
 	if !native.IsNone(a[2]) {
-		if step, err = native.Integer(a[2]); err != nil {
-			return nil, err
-		}
+		step = native.Integer(a[2])
 	}
 	width := new(big.Int).Sub(stop, start)
 	one := big.NewInt(1)
@@ -232,10 +216,7 @@ func sample(t *object.Thread, g *generator, a []object.Value) (object.Value, err
 	if err != nil {
 		return nil, object.Raise(object.TypeError, "Population must be a sequence.  For dicts or sets, use sorted(d).")
 	}
-	k, err := object.IndexArg(a[1])
-	if err != nil {
-		return nil, err
-	}
+	k := object.IntOr(a[1], 0)
 	if k < 0 || k > n {
 		return nil, object.Raise(object.ValueError, "Sample larger than population or is negative")
 	}
@@ -298,10 +279,7 @@ func choices(t *object.Thread, g *generator, a []object.Value) (object.Value, er
 	if err != nil {
 		return nil, err
 	}
-	k, err := native.IntOr(a[1], 1)
-	if err != nil {
-		return nil, err
-	}
+	k := object.IntOr(a[1], 1)
 	if n == 0 && k > 0 {
 		return nil, object.Raise(object.IndexError, "list index out of range")
 	}

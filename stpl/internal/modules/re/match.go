@@ -3,7 +3,6 @@ package re
 import (
 	"fmt"
 
-	"mdserver/stpl/internal/modules/native"
 	"mdserver/stpl/internal/object"
 )
 
@@ -18,29 +17,28 @@ type match struct {
 var matchType *object.Type
 
 func init() {
-	matchType = object.NewType("Match", "re", matchProperty).Define(
-		native.Func("group", "*args", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			return a[0].(*match).pick(t, a[1].(object.Tuple))
+	matchType = object.NewType("Match", "re", object.Properties(matchProperties)).Define(
+		object.Method("group", "*args", func(t *object.Thread, m *match, a []object.Value) (object.Value, error) {
+			return m.pick(t, a[0].(object.Tuple))
 		}),
-		native.Func("groups", "default?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			return a[0].(*match).groups(t, native.OrNone(a[1]))
+		object.Method("groups", "default?", func(t *object.Thread, m *match, a []object.Value) (object.Value, error) {
+			return m.groups(t, object.OrNone(a[0]))
 		}),
-		native.Func("groupdict", "default?", groupDict),
-		native.Func("start", "group?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
-			from, _, err := a[0].(*match).span(a[1])
+		object.Method("groupdict", "default?", groupDict),
+		object.Method("start", "group?", func(_ *object.Thread, m *match, a []object.Value) (object.Value, error) {
+			from, _, err := m.span(a[0])
 			return object.Int(from), err
 		}),
-		native.Func("end", "group?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
-			_, to, err := a[0].(*match).span(a[1])
+		object.Method("end", "group?", func(_ *object.Thread, m *match, a []object.Value) (object.Value, error) {
+			_, to, err := m.span(a[0])
 			return object.Int(to), err
 		}),
-		native.Func("span", "group?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
-			from, to, err := a[0].(*match).span(a[1])
+		object.Method("span", "group?", func(_ *object.Thread, m *match, a []object.Value) (object.Value, error) {
+			from, to, err := m.span(a[0])
 			return object.Tuple{object.Int(from), object.Int(to)}, err
 		}),
-		native.Func("expand", "template", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			m := a[0].(*match)
-			parts, err := parseReplacement(t, m.p, a[1])
+		object.Method("expand", "template", func(t *object.Thread, m *match, a []object.Value) (object.Value, error) {
+			parts, err := parseReplacement(t, m.p, a[0])
 			if err != nil {
 				return nil, err
 			}
@@ -53,13 +51,10 @@ func init() {
 // Class implements object.Value.
 func (*match) Class() *object.Type { return matchType }
 
-// Text implements object.Texter.
-func (m *match) Text() string { return m.Repr() }
-
-// Repr implements object.Texter.
+// Repr implements object.Represented.
 func (m *match) Repr() string {
 	whole := m.s.runes[m.at[0]:m.at[1]]
-	shown := native.Repr(m.s.join(whole[:min(len(whole), 50)]))
+	shown := object.PlainRepr(m.s.join(whole[:min(len(whole), 50)]))
 	if r := []rune(shown); len(whole) > 0 && len(r) > 50 {
 		shown = string(r[:50])
 	}
@@ -140,15 +135,14 @@ func (m *match) span(v object.Value) (from, to int, err error) {
 	return m.at[2*n], m.at[2*n+1], nil
 }
 
-func groupDict(t *object.Thread, a []object.Value) (object.Value, error) {
-	m := a[0].(*match)
+func groupDict(t *object.Thread, m *match, a []object.Value) (object.Value, error) {
 	d := object.NewDict()
 	for n := 1; n <= m.p.re.Groups; n++ {
 		name := m.p.groupName(n)
 		if name == "" {
 			continue
 		}
-		v, err := m.group(t, n, native.OrNone(a[1]))
+		v, err := m.group(t, n, object.OrNone(a[0]))
 		if err != nil {
 			return nil, err
 		}
@@ -159,28 +153,21 @@ func groupDict(t *object.Thread, a []object.Value) (object.Value, error) {
 	return d, nil
 }
 
-func matchProperty(_ *object.Thread, v object.Value, name string) (object.Value, error) {
-	m := v.(*match)
-	last := m.at[len(m.at)-1]
-	switch name {
-	case "string":
-		return m.s.value, nil
-	case "re":
-		return m.p, nil
-	case "pos":
-		return object.Int(m.pos), nil
-	case "endpos":
-		return object.Int(m.end), nil
-	case "lastindex":
-		if last < 0 {
-			return object.None, nil
+var matchProperties = map[string]func(*match) object.Value{
+	"string": func(m *match) object.Value { return m.s.value },
+	"re":     func(m *match) object.Value { return m.p },
+	"pos":    func(m *match) object.Value { return object.Int(m.pos) },
+	"endpos": func(m *match) object.Value { return object.Int(m.end) },
+	"lastindex": func(m *match) object.Value {
+		if last := m.at[len(m.at)-1]; last >= 0 {
+			return object.Int(last)
 		}
-		return object.Int(last), nil
-	case "lastgroup":
-		if last < 0 || m.p.groupName(last) == "" {
-			return object.None, nil
+		return object.None
+	},
+	"lastgroup": func(m *match) object.Value {
+		if last := m.at[len(m.at)-1]; last >= 0 && m.p.groupName(last) != "" {
+			return object.Str(m.p.groupName(last))
 		}
-		return object.Str(m.p.groupName(last)), nil
-	}
-	return nil, nil
+		return object.None
+	},
 }

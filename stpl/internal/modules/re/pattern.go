@@ -1,7 +1,6 @@
 package re
 
 import (
-	"mdserver/stpl/internal/modules/native"
 	"mdserver/stpl/internal/object"
 	"mdserver/stpl/internal/regex"
 )
@@ -9,47 +8,43 @@ import (
 var patternType *object.Type
 
 func init() {
-	patternType = object.NewType("Pattern", "re", patternProperty).Define(
+	patternType = object.NewType("Pattern", "re", object.Properties(patternProperties)).Define(
 		patternMethod("match", regex.Options{Anchored: true}),
 		patternMethod("fullmatch", regex.Options{Anchored: true, Full: true}),
 		patternMethod("search", regex.Options{}),
-		native.Func("findall", "string pos? endpos?", findAll),
-		native.Func("finditer", "string pos? endpos?", findIter),
-		native.Func("split", "string maxsplit:int?", split),
-		native.Func("sub", "repl string count?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			v, _, err := substitute(t, a)
+		object.Method("findall", "string pos:int? endpos:int?", findAll),
+		object.Method("finditer", "string pos:int? endpos:int?", findIter),
+		object.Method("split", "string maxsplit:int?", split),
+		object.Method("sub", "repl string count:int?", func(t *object.Thread, p *pattern, a []object.Value) (object.Value, error) {
+			v, _, err := substitute(t, p, a)
 			return v, err
 		}),
-		native.Func("subn", "repl string count?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			v, n, err := substitute(t, a)
+		object.Method("subn", "repl string count:int?", func(t *object.Thread, p *pattern, a []object.Value) (object.Value, error) {
+			v, n, err := substitute(t, p, a)
 			return object.Tuple{v, object.Int(n)}, err
 		}),
 	)
 }
 
-func patternProperty(_ *object.Thread, v object.Value, name string) (object.Value, error) {
-	p := v.(*pattern)
-	switch name {
-	case "pattern":
-		return p.source.value, nil
-	case "flags":
+var patternProperties = map[string]func(*pattern) object.Value{
+	"pattern": func(p *pattern) object.Value { return p.source.value },
+	"groups":  func(p *pattern) object.Value { return object.Int(p.re.Groups) },
+	"flags": func(p *pattern) object.Value {
 		f := p.flags
 		if !p.source.bytes && f&regex.ASCII == 0 {
 			f |= regex.Unicode
 		}
-		return object.Int(f), nil
-	case "groups":
-		return object.Int(p.re.Groups), nil
-	case "groupindex":
+		return object.Int(f)
+	},
+	"groupindex": func(p *pattern) object.Value {
 		d := object.NewDict()
 		for n := 1; n <= p.re.Groups; n++ {
 			if group := p.groupName(n); group != "" {
 				d.SetStr(group, object.Int(n))
 			}
 		}
-		return d, nil
-	}
-	return nil, nil
+		return d
+	},
 }
 
 // groupName returns the name of a group, "" if it has none.
@@ -67,37 +62,30 @@ func region(t *object.Thread, a []object.Value) (s subject, pos, end int, err er
 	if s, err = newSubject(t, a[0]); err != nil {
 		return s, 0, 0, err
 	}
-	if pos, err = native.IntOr(a[1], 0); err != nil {
-		return s, 0, 0, err
-	}
-	if end, err = native.IntOr(a[2], len(s.runes)); err != nil {
-		return s, 0, 0, err
-	}
-	end = max(0, min(end, len(s.runes)))
-	return s, max(0, min(pos, len(s.runes))), end, nil
+	within := func(n int) int { return max(0, min(n, len(s.runes))) }
+	return s, within(object.IntOr(a[1], 0)), within(object.IntOr(a[2], len(s.runes))), nil
 }
 
 func patternMethod(name string, o regex.Options) *object.Builtin {
-	return native.Func(name, "string pos? endpos?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-		s, pos, end, err := region(t, a[1:])
+	return object.Method(name, "string pos:int? endpos:int?", func(t *object.Thread, p *pattern, a []object.Value) (object.Value, error) {
+		s, pos, end, err := region(t, a)
 		if err != nil {
 			return nil, err
 		}
 		o := o
 		o.Pos, o.End = pos, end
-		if m, err := a[0].(*pattern).find(t, s, o); m != nil || err != nil {
+		if m, err := p.find(t, s, o); m != nil || err != nil {
 			return m, err
 		}
 		return object.None, nil
 	})
 }
 
-func findAll(t *object.Thread, a []object.Value) (object.Value, error) {
-	s, pos, end, err := region(t, a[1:])
+func findAll(t *object.Thread, p *pattern, a []object.Value) (object.Value, error) {
+	s, pos, end, err := region(t, a)
 	if err != nil {
 		return nil, err
 	}
-	p := a[0].(*pattern)
 	out := object.NewList(nil)
 	err = p.matches(t, s, pos, end, func(m *match) (bool, error) {
 		v, err := m.found(t)
@@ -121,12 +109,12 @@ func (m *match) found(t *object.Thread) (object.Value, error) {
 	return m.groups(t, blank)
 }
 
-func findIter(t *object.Thread, a []object.Value) (object.Value, error) {
-	s, pos, end, err := region(t, a[1:])
+func findIter(t *object.Thread, p *pattern, a []object.Value) (object.Value, error) {
+	s, pos, end, err := region(t, a)
 	if err != nil {
 		return nil, err
 	}
-	next := a[0].(*pattern).iterate(s, pos, end)
+	next := p.iterate(s, pos, end)
 	return object.NewIterator(object.IterFunc(func(t *object.Thread) (object.Value, error) {
 		m, err := next(t)
 		if m == nil || err != nil {
@@ -136,13 +124,12 @@ func findIter(t *object.Thread, a []object.Value) (object.Value, error) {
 	})), nil
 }
 
-func split(t *object.Thread, a []object.Value) (object.Value, error) {
-	p := a[0].(*pattern)
-	s, err := newSubject(t, a[1])
+func split(t *object.Thread, p *pattern, a []object.Value) (object.Value, error) {
+	s, err := newSubject(t, a[0])
 	if err != nil {
 		return nil, err
 	}
-	limit := object.IntOr(a[2], 0)
+	limit := object.IntOr(a[1], 0)
 	out := object.NewList(nil)
 	last, n := 0, 0
 	add := func(from, to int) error {

@@ -26,9 +26,9 @@ func Module() native.Members {
 	// A function of the module takes a pattern, the arguments of the
 	// pattern's method of the same name, and flags.
 	for name, signature := range map[string]string{
-		"match": "pattern string flags?", "search": "pattern string flags?", "fullmatch": "pattern string flags?",
-		"findall": "pattern string flags?", "finditer": "pattern string flags?",
-		"split": "pattern string maxsplit? flags?", "sub": "pattern repl string count? flags?", "subn": "pattern repl string count? flags?",
+		"match": "pattern string flags:int?", "search": "pattern string flags:int?", "fullmatch": "pattern string flags:int?",
+		"findall": "pattern string flags:int?", "finditer": "pattern string flags:int?",
+		"split": "pattern string maxsplit:int? flags:int?", "sub": "pattern repl string count:int? flags:int?", "subn": "pattern repl string count:int? flags:int?",
 	} {
 		m[name] = native.Func(name, signature, func(t *object.Thread, a []object.Value) (object.Value, error) {
 			last := len(a) - 1
@@ -45,7 +45,7 @@ func Module() native.Members {
 			return object.CallMethod(t, p, name, args)
 		})
 	}
-	m["compile"] = native.Func("compile", "pattern flags?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+	m["compile"] = native.Func("compile", "pattern flags:int?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 		return compilePattern(t, a[0], a[1])
 	})
 	m["escape"] = native.Func("escape", "pattern", escape)
@@ -130,15 +130,9 @@ type pattern struct {
 // Class implements object.Value.
 func (*pattern) Class() *object.Type { return patternType }
 
-// HashKey implements object.Hashable.
-func (p *pattern) HashKey() any { return p }
-
-// Text implements object.Texter.
-func (p *pattern) Text() string { return p.Repr() }
-
-// Repr implements object.Texter.
+// Repr implements object.Represented.
 func (p *pattern) Repr() string {
-	source := []rune(native.Repr(p.source.value))
+	source := []rune(object.PlainRepr(p.source.value))
 	if len(source) > 200 {
 		source = source[:200]
 	}
@@ -172,10 +166,7 @@ type patternCache struct{}
 const maxPatterns = 512
 
 func compilePattern(t *object.Thread, v, flags object.Value) (*pattern, error) {
-	f, err := native.IntOr(flags, 0)
-	if err != nil {
-		return nil, err
-	}
+	f := object.IntOr(flags, 0)
 	if p, ok := v.(*pattern); ok {
 		if f != 0 {
 			return nil, object.Raise(object.ValueError, "cannot process flags argument with a compiled pattern")

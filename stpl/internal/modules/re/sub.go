@@ -17,17 +17,13 @@ type part struct {
 }
 
 // substitute runs sub(repl, string, count) and counts the replacements.
-func substitute(t *object.Thread, a []object.Value) (object.Value, int, error) {
-	p := a[0].(*pattern)
-	s, err := newSubject(t, a[2])
+func substitute(t *object.Thread, p *pattern, a []object.Value) (object.Value, int, error) {
+	s, err := newSubject(t, a[1])
 	if err != nil {
 		return nil, 0, err
 	}
-	limit, err := native.IntOr(a[3], 0)
-	if err != nil {
-		return nil, 0, err
-	}
-	replace, err := replacer(t, p, a[1])
+	limit := object.IntOr(a[2], 0)
+	replace, err := replacer(t, p, a[0])
 	if err != nil {
 		return nil, 0, err
 	}
@@ -181,7 +177,7 @@ func (r *replacement) escape() error {
 	switch {
 	case c == 'g':
 		r.i++
-		return r.named(at)
+		return r.named()
 	case c == '0':
 		r.octal(3)
 	case c >= '1' && c <= '9':
@@ -237,36 +233,29 @@ func (r *replacement) group(n, at int) error {
 }
 
 // named reads \g<name>.
-func (r *replacement) named(int) error {
+func (r *replacement) named() error {
 	if r.i == len(r.src) || r.src[r.i] != '<' {
 		return r.fail(r.i, "missing <")
 	}
-	r.i++
-	from := r.i
-	end := strings.IndexRune(string(r.src[from:]), '>')
-	switch end {
-	case -1:
-		if from == len(r.src) {
-			return r.fail(from, "missing group name")
-		}
+	from := r.i + 1
+	end := slices.Index(r.src[from:], '>')
+	if end < 0 && from < len(r.src) {
 		return r.fail(from, "missing >, unterminated name")
-	case 0:
+	}
+	if end <= 0 {
 		return r.fail(from, "missing group name")
 	}
-	for r.src[r.i] != '>' {
-		r.i++
-	}
-	name := string(r.src[from:r.i])
-	r.i++
+	name := string(r.src[from : from+end])
+	r.i = from + end + 1
 	if n, err := strconv.Atoi(name); err == nil && n >= 0 {
 		return r.group(n, from)
 	}
 	if !regex.IsName(name) {
-		return r.fail(from, "bad character in group name "+native.Repr(object.Str(name)))
+		return r.fail(from, "bad character in group name "+object.PlainRepr(object.Str(name)))
 	}
 	n, ok := r.p.re.Names[name]
 	if !ok {
-		return object.Raise(object.IndexError, "unknown group name %s", native.Repr(object.Str(name)))
+		return object.Raise(object.IndexError, "unknown group name %s", object.PlainRepr(object.Str(name)))
 	}
 	return r.group(n, from)
 }

@@ -14,7 +14,7 @@ func OS() native.Members {
 		"pathsep": object.Str(":"), "curdir": object.Str("."), "pardir": object.Str(".."), "extsep": object.Str("."),
 		"altsep": object.None, "devnull": object.Str("/dev/null"),
 		"path":   object.NewModule("posixpath", Path()),
-		"getenv": native.Func("getenv", "key default?", func(_ *object.Thread, a []object.Value) (object.Value, error) { return native.OrNone(a[1]), nil }),
+		"getenv": native.Func("getenv", "key default?", func(_ *object.Thread, a []object.Value) (object.Value, error) { return object.OrNone(a[1]), nil }),
 	}
 	native.Refuse(m, "os", "templates start no programs", "system", "popen", "execv", "execl", "execve", "fork", "spawnl", "kill", "abort", "_exit")
 	native.Refuse(m, "os", "templates do not see the host's files", "open", "listdir", "scandir", "walk", "stat", "remove", "unlink",
@@ -57,7 +57,7 @@ func (environ) Iterate(t *object.Thread) (object.Iterator, error) {
 }
 
 var environType = object.NewType("_Environ", "os", nil).Define(
-	native.Func("get", "key default?", func(_ *object.Thread, a []object.Value) (object.Value, error) { return native.OrNone(a[2]), nil }),
+	native.Func("get", "key default?", func(_ *object.Thread, a []object.Value) (object.Value, error) { return object.OrNone(a[2]), nil }),
 	native.Func("keys", "", emptyList), native.Func("values", "", emptyList), native.Func("items", "", emptyList),
 	native.Func("copy", "", func(*object.Thread, []object.Value) (object.Value, error) { return object.NewDict(), nil }),
 )

@@ -9,16 +9,13 @@ import (
 
 // Textwrap makes the module textwrap.
 func Textwrap() native.Members {
-	m := native.Functions(native.Func("dedent", "text", dedent), native.Func("indent", "text prefix predicate?", indent))
+	m := native.Functions(native.Func("dedent", "text:str", dedent), native.Func("indent", "text prefix:str predicate?", indent))
 	native.Refuse(m, "textwrap", "guests wrap no text", "wrap", "fill", "shorten", "TextWrapper")
 	return m
 }
 
 func dedent(t *object.Thread, a []object.Value) (object.Value, error) {
-	s, err := native.Text(a[0])
-	if err != nil {
-		return nil, err
-	}
+	s := object.Text(a[0])
 	if err := native.Charge(t, 2*len(s)); err != nil {
 		return nil, err
 	}
@@ -48,10 +45,7 @@ func dedent(t *object.Thread, a []object.Value) (object.Value, error) {
 }
 
 func indent(t *object.Thread, a []object.Value) (object.Value, error) {
-	prefix, err := native.Text(a[1])
-	if err != nil {
-		return nil, err
-	}
+	prefix := object.Text(a[1])
 	keep := object.Args{Pos: []object.Value{object.Bool(true)}}
 	lines, err := object.CallMethod(t, a[0], "splitlines", &keep)
 	if err != nil {

@@ -29,6 +29,14 @@ var resultType = object.NewType("_NetlocResultMixinStr", "urllib.parse", propert
 // parts is what a URL consists of, each part as it is written.
 type parts struct{ scheme, netloc, path, params, query, fragment string }
 
+// fields are the parts in their order, with params or without.
+func (u *parts) fields(params bool) []*string {
+	if params {
+		return []*string{&u.scheme, &u.netloc, &u.path, &u.params, &u.query, &u.fragment}
+	}
+	return []*string{&u.scheme, &u.netloc, &u.path, &u.query, &u.fragment}
+}
+
 // split divides a URL as urlsplit does; params stay in the path.
 func split(s, scheme string, fragments bool) (parts, error) {
 	s = strings.TrimLeft(s, controls)
@@ -104,25 +112,19 @@ func (u *parts) String() string {
 
 func parse(t *object.Thread, a []object.Value, class *object.Type) (object.Value, error) {
 	s := object.Text(a[0])
-	scheme, err := native.StrOr(a[1], "")
+	if err := t.Charge(2*len(s)+512, 4*len(s)); err != nil {
+		return nil, err
+	}
+	u, err := split(s, object.Text(a[1]), native.Truth(a[2], true))
 	if err != nil {
 		return nil, err
 	}
-	if err := native.ChargeFor(t, 2*len(s)+512, 4*len(s)); err != nil {
-		return nil, err
-	}
-	u, err := split(s, scheme, native.Truth(a[2], true))
-	if err != nil {
-		return nil, err
-	}
-	parts := []string{u.scheme, u.netloc, u.path, u.query, u.fragment}
 	if class == parseResult {
 		u.splitParams()
-		parts = []string{u.scheme, u.netloc, u.path, u.params, u.query, u.fragment}
 	}
-	values := make([]object.Value, len(parts))
-	for i, part := range parts {
-		values[i] = object.Str(part)
+	var values []object.Value
+	for _, part := range u.fields(class == parseResult) {
+		values = append(values, object.Str(*part))
 	}
 	return object.CallPos(t, class, values...)
 }
@@ -134,10 +136,7 @@ func partsOf(t *object.Thread, v object.Value) (parts, error) {
 		return parts{}, err
 	}
 	var u parts
-	fields := []*string{&u.scheme, &u.netloc, &u.path, &u.query, &u.fragment}
-	if len(items) == 6 {
-		fields = slices.Insert(fields, 3, &u.params)
-	}
+	fields := u.fields(len(items) == 6)
 	if len(items) != len(fields) {
 		return u, object.Raise(object.ValueError, "a URL has 5 or 6 parts, not %d", len(items))
 	}
@@ -194,7 +193,7 @@ func portOf(port string) (object.Value, error) {
 		return object.None, nil
 	}
 	if strings.Trim(port, "0123456789") != "" {
-		return nil, object.Raise(object.ValueError, "Port could not be cast to integer value as %s", native.Repr(object.Str(port)))
+		return nil, object.Raise(object.ValueError, "Port could not be cast to integer value as %s", object.PlainRepr(object.Str(port)))
 	}
 	n, err := strconv.Atoi(port)
 	if err != nil || n > 65535 {

@@ -2,6 +2,8 @@
 package url
 
 import (
+	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"mdserver/stpl/internal/modules/native"
@@ -11,16 +13,16 @@ import (
 // Parse makes the module urllib.parse.
 func Parse() native.Members {
 	m := native.Functions(
-		native.Func("urlparse", "url:str scheme? allow_fragments?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		native.Func("urlparse", "url:str scheme:str? allow_fragments?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return parse(t, a, parseResult)
 		}),
-		native.Func("urlsplit", "url:str scheme? allow_fragments?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		native.Func("urlsplit", "url:str scheme:str? allow_fragments?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return parse(t, a, splitResult)
 		}),
-		native.Func("quote", "string safe? encoding? errors?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		native.Func("quote", "string safe:str? encoding? errors?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return quote(t, a[0], a[1], "/", false)
 		}),
-		native.Func("quote_plus", "string safe? encoding? errors?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		native.Func("quote_plus", "string safe:str? encoding? errors?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return quote(t, a[0], a[1], "", true)
 		}),
 		native.Func("unquote", "string encoding? errors?", func(t *object.Thread, a []object.Value) (object.Value, error) {
@@ -40,14 +42,10 @@ func quote(t *object.Thread, v, safe object.Value, def string, plus bool) (objec
 	if err != nil {
 		return nil, object.Raise(object.TypeError, "quote_from_bytes() expected bytes")
 	}
-	keep, err := native.StrOr(safe, def)
-	if err != nil {
-		return nil, err
-	}
+	keep := native.StrOr(safe, def)
 	if err := native.Charge(t, 3*len(s)); err != nil {
 		return nil, err
 	}
-	const hex = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(s) {
 		c := s[i]
@@ -57,9 +55,7 @@ func quote(t *object.Thread, v, safe object.Value, def string, plus bool) (objec
 		case c < 128 && (native.IsLetter(c) || c >= '0' && c <= '9' || strings.IndexByte("_.-~", c) >= 0 || strings.IndexByte(keep, c) >= 0):
 			b.WriteByte(c)
 		default:
-			b.WriteByte('%')
-			b.WriteByte(hex[c>>4])
-			b.WriteByte(hex[c&15])
+			fmt.Fprintf(&b, "%%%02X", c)
 		}
 	}
 	return object.Str(b.String()), nil
@@ -79,10 +75,8 @@ func unquote(t *object.Thread, v object.Value, plus bool) (object.Value, error) 
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		if s[i] == '%' && i+2 < len(s) {
-			high, ok := hexDigit(s[i+1])
-			low, ok2 := hexDigit(s[i+2])
-			if ok && ok2 {
-				b.WriteByte(high<<4 | low)
+			if code, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
+				b.Write(code)
 				i += 2
 				continue
 			}
@@ -90,16 +84,6 @@ func unquote(t *object.Thread, v object.Value, plus bool) (object.Value, error) 
 		b.WriteByte(s[i])
 	}
 	return object.Decode(t, b.String(), "utf-8", "replace")
-}
-
-func hexDigit(c byte) (byte, bool) {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0', true
-	case c|0x20 >= 'a' && c|0x20 <= 'f':
-		return (c | 0x20) - 'a' + 10, true
-	}
-	return 0, false
 }
 
 func urlencode(t *object.Thread, a []object.Value) (object.Value, error) {

@@ -2,8 +2,6 @@
 package uuid
 
 import (
-	"crypto/md5"
-	"crypto/sha1"
 	"encoding/hex"
 	"math/big"
 	"strings"
@@ -17,10 +15,10 @@ import (
 // id is a UUID.
 type id uuid.UUID
 
-var uuidType = object.NewType("UUID", "uuid", uuidProperty)
+var uuidType = object.NewType("UUID", "uuid", object.Properties(uuidProperties))
 
 func init() {
-	uuidType.Constructor(native.Func("UUID", "hex:none+str? bytes? bytes_le? fields? int? version?", newUUID))
+	uuidType.Constructor(native.Func("UUID", "hex:none+str? bytes:none+bytes? bytes_le? fields? int:none+int? version:none+int?", newUUID))
 }
 
 // Module makes the module uuid.
@@ -30,8 +28,8 @@ func Module() native.Members {
 			v, err := uuid.NewRandom()
 			return id(v), err
 		}),
-		native.Func("uuid3", "namespace name", named(3)),
-		native.Func("uuid5", "namespace name", named(5)),
+		native.Func("uuid3", "namespace name", named(uuid.NewMD5)),
+		native.Func("uuid5", "namespace name", named(uuid.NewSHA1)),
 	)
 	m["UUID"] = uuidType
 	m["NAMESPACE_DNS"], m["NAMESPACE_URL"] = id(uuid.NameSpaceDNS), id(uuid.NameSpaceURL)
@@ -40,7 +38,8 @@ func Module() native.Members {
 	return m
 }
 
-func named(version byte) object.Func {
+// named makes uuid3 and uuid5.
+func named(make func(space uuid.UUID, data []byte) uuid.UUID) object.Func {
 	return func(t *object.Thread, a []object.Value) (object.Value, error) {
 		space, ok := a[0].(id)
 		if !ok {
@@ -53,24 +52,8 @@ func named(version byte) object.Func {
 		if err := native.Charge(t, len(name)+64); err != nil {
 			return nil, err
 		}
-		data := append(space[:], name...)
-		var v id
-		if version == 3 {
-			sum := md5.Sum(data)
-			copy(v[:], sum[:])
-		} else {
-			sum := sha1.Sum(data)
-			copy(v[:], sum[:])
-		}
-		v.stamp(version)
-		return v, nil
+		return id(make(uuid.UUID(space), []byte(name))), nil
 	}
-}
-
-// stamp sets the version and the variant of RFC 4122.
-func (v *id) stamp(version byte) {
-	v[6] = v[6]&0x0f | version<<4
-	v[8] = v[8]&0x3f | 0x80
 }
 
 func newUUID(_ *object.Thread, a []object.Value) (object.Value, error) {
@@ -93,21 +76,15 @@ func newUUID(_ *object.Thread, a []object.Value) (object.Value, error) {
 			return nil, object.Raise(object.ValueError, "badly formed hexadecimal UUID string")
 		}
 		if _, err := hex.Decode(v[:], []byte(s)); err != nil {
-			return nil, object.Raise(object.ValueError, "invalid literal for int() with base 16: %s", native.Repr(object.Str(s)))
+			return nil, object.Raise(object.ValueError, "invalid literal for int() with base 16: %s", object.PlainRepr(object.Str(s)))
 		}
 	case !native.IsNone(a[1]):
-		b, err := native.Bytes(a[1])
-		if err != nil {
-			return nil, err
-		}
+		b := a[1].(object.Bytes)
 		if copy(v[:], b); len(b) != 16 {
 			return nil, object.Raise(object.ValueError, "bytes is not a 16-char string")
 		}
 	case !native.IsNone(a[4]):
-		n, err := native.Integer(a[4])
-		if err != nil {
-			return nil, err
-		}
+		n := native.Integer(a[4])
 		if n.Sign() < 0 || n.BitLen() > 128 {
 			return nil, object.Raise(object.ValueError, "int is out of range (need a 128-bit value)")
 		}
@@ -118,14 +95,12 @@ func newUUID(_ *object.Thread, a []object.Value) (object.Value, error) {
 	if native.IsNone(a[5]) {
 		return v, nil
 	}
-	version, err := object.IndexArg(a[5])
-	if err != nil {
-		return nil, err
-	}
+	version := object.IntOr(a[5], 0)
 	if version < 1 || version > 5 {
 		return nil, object.Raise(object.ValueError, "illegal version number")
 	}
-	v.stamp(byte(version))
+	v[6] = v[6]&0x0f | byte(version)<<4
+	v[8] = v[8]&0x3f | 0x80 // the variant of RFC 4122
 	return v, nil
 }
 
@@ -137,9 +112,6 @@ func (v id) Text() string { return uuid.UUID(v).String() }
 
 // Repr implements object.Texter.
 func (v id) Repr() string { return "UUID('" + v.Text() + "')" }
-
-// HashKey implements object.Hashable.
-func (v id) HashKey() any { return v }
 
 // Integer implements object.Integer.
 func (v id) Integer() *big.Int { return new(big.Int).SetBytes(v[:]) }
@@ -153,22 +125,15 @@ func (v id) Compare(other object.Value) (cmp int, ordered, ok bool) {
 	return strings.Compare(string(v[:]), string(o[:])), true, true
 }
 
-func uuidProperty(_ *object.Thread, value object.Value, name string) (object.Value, error) {
-	v := value.(id)
-	switch name {
-	case "hex":
-		return object.Str(hex.EncodeToString(v[:])), nil
-	case "int":
-		return object.MakeInt(v.Integer()), nil
-	case "bytes":
-		return object.Bytes(v[:]), nil
-	case "urn":
-		return object.Str("urn:uuid:" + v.Text()), nil
-	case "version":
+var uuidProperties = map[string]func(id) object.Value{
+	"hex":   func(v id) object.Value { return object.Str(hex.EncodeToString(v[:])) },
+	"int":   func(v id) object.Value { return object.MakeInt(v.Integer()) },
+	"bytes": func(v id) object.Value { return object.Bytes(v[:]) },
+	"urn":   func(v id) object.Value { return object.Str("urn:uuid:" + v.Text()) },
+	"version": func(v id) object.Value {
 		if v[8]>>6 != 2 {
-			return object.None, nil
+			return object.None
 		}
-		return object.Int(v[6] >> 4), nil
-	}
-	return nil, nil
+		return object.Int(v[6] >> 4)
+	},
 }

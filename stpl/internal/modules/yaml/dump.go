@@ -80,10 +80,10 @@ type options struct {
 	encoding string
 }
 
-func readOptions(a []object.Value) (o options, err error) {
-	o = options{
-		Layout: emitter.Layout{Indent: 2, Width: 80, Unicode: native.Truth(a[5], false), End: native.Truth(a[9], false)},
-		flow:   object.Bool(false), start: native.Truth(a[8], false), sort: native.Truth(a[12], true),
+func readOptions(a []object.Value) (options, error) {
+	o := options{
+		Layout:   emitter.Layout{Indent: 2, Width: 80, Unicode: native.Truth(a[5], false), End: native.Truth(a[9], false)},
+		encoding: object.Text(a[7]), flow: object.Bool(false), start: native.Truth(a[8], false), sort: native.Truth(a[12], true),
 	}
 	if a[1] != nil {
 		o.flow = a[1]
@@ -93,43 +93,19 @@ func readOptions(a []object.Value) (o options, err error) {
 			return o, object.Raise(object.TypeError, "yaml.dump takes no %s in templates", name)
 		}
 	}
-	style := ""
-	for v, to := range map[object.Value]*string{a[0]: &style, a[7]: &o.encoding} {
-		if !native.IsNone(v) {
-			if *to, err = native.Text(v); err != nil {
-				return o, err
-			}
-		}
-	}
-	if style != "" {
+	if style := object.Text(a[0]); style != "" {
 		if o.style = style[0]; len(style) > 1 || !strings.Contains(`'"|`, style) {
-			return o, object.Raise(object.ValueError, "yaml.dump takes the styles ', \" and | in templates, not %s", native.Repr(a[0]))
+			return o, object.Raise(object.ValueError, "yaml.dump takes the styles ', \" and | in templates, not %s", object.PlainRepr(a[0]))
 		}
 	}
-	return o, o.setWidth(a[3], a[4])
-}
-
-// setWidth reads indent and width. PyYAML ignores values that make no sense.
-func (o *options) setWidth(indent, width object.Value) error {
-	if !native.IsNone(indent) {
-		n, err := object.IndexArg(indent)
-		if err != nil {
-			return err
-		}
-		if n > 1 && n < 10 {
-			o.Indent = n
-		}
+	// PyYAML ignores values that make no sense.
+	if n := object.IntOr(a[3], 0); n > 1 && n < 10 {
+		o.Indent = n
 	}
-	if !native.IsNone(width) {
-		f, err := native.Number(width)
-		if err != nil {
-			return err
-		}
-		if f > float64(2*o.Indent) {
-			o.Width = int(min(f, math.MaxInt32))
-		}
+	if f, _ := object.AsFloat(a[4]); f > float64(2*o.Indent) {
+		o.Width = int(min(f, math.MaxInt32))
 	}
-	return nil
+	return o, nil
 }
 
 // representer makes nodes of values. A value that is there more than once
@@ -224,7 +200,7 @@ func scalarText(t *object.Thread, v object.Value) (tag, s string, err error) {
 		s, err = object.ToStr(t, v)
 		return "!!timestamp", s, err
 	}
-	return "", "", object.Raise(errorType, "cannot represent an object of type %s: %s", object.TypeName(v), native.Repr(v))
+	return "", "", object.Raise(errorType, "cannot represent an object of type %s: %s", object.TypeName(v), object.PlainRepr(v))
 }
 
 func floatText(f float64) string {
@@ -289,11 +265,11 @@ func (r *representer) sorted(keys []object.Value) []object.Value {
 	if !r.o.sort {
 		return keys
 	}
-	l := object.NewList(slices.Clone(keys))
-	if _, err := object.CallMethod(r.t, l, "sort", &object.Args{}); err != nil {
+	sorted := slices.Clone(keys)
+	if err := object.Sort(r.t, sorted); err != nil {
 		return keys
 	}
-	return l.Items()
+	return sorted
 }
 
 // add fills a collection and chooses its style. If nothing was asked for,

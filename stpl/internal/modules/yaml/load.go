@@ -57,10 +57,7 @@ func documentsOf(t *object.Thread, v object.Value) ([]*yaml.Node, error) {
 	if len(source) > maxText {
 		return nil, object.Raise(errorType, "the YAML text has %d bytes, templates read at most %d", len(source), maxText)
 	}
-	if err := t.AllocN(len(source), perByte); err != nil {
-		return nil, err
-	}
-	if err := t.Step(len(source)); err != nil {
+	if err := t.Charge(perByte*len(source), 16*len(source)); err != nil {
 		return nil, err
 	}
 	docs, err := parseYAML(source)

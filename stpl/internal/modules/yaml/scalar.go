@@ -169,29 +169,21 @@ var momentPattern = regexp.MustCompile(`^` + moment + `?$`)
 func readTimestamp(t *object.Thread, s string) (object.Value, error) {
 	m := momentPattern.FindStringSubmatch(s)
 	if m == nil {
-		return nil, object.Raise(object.ValueError, "%s is no timestamp", native.Repr(object.Str(s)))
+		return nil, object.Raise(object.ValueError, "%s is no timestamp", object.PlainRepr(object.Str(s)))
 	}
 	var parts [7]int
 	for i := range 6 {
 		parts[i], _ = strconv.Atoi(m[i+1]) // one to four digits, or none
 	}
 	if m[4] == "" {
-		return object.CallPos(t, datetime.Date, ints(parts[:3])...)
+		return object.CallPos(t, datetime.Date, native.Ints(parts[:3]...)...)
 	}
 	parts[6], _ = strconv.Atoi((m[7] + "000000")[:6])
 	z, err := readZone(t, m[8:])
 	if err != nil {
 		return nil, err
 	}
-	return object.CallPos(t, datetime.DateTime, append(ints(parts[:]), z)...)
-}
-
-func ints(list []int) []object.Value {
-	var values []object.Value
-	for _, n := range list {
-		values = append(values, object.Int(n))
-	}
-	return values
+	return object.CallPos(t, datetime.DateTime, append(native.Ints(parts[:]...), z)...)
 }
 
 // readZone reads "Z", or a sign, hours and minutes; None if there is nothing.

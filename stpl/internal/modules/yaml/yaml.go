@@ -13,7 +13,7 @@ var errorType = object.NewExceptionType("YAMLError", object.ExceptionType)
 // Module is the part of PyYAML 6 that handles plain data. All loaders are
 // the safe one.
 func Module() native.Members {
-	const options = " default_style? default_flow_style? canonical? indent? width? allow_unicode? line_break? encoding? explicit_start? explicit_end? version? tags? sort_keys?"
+	const options = " default_style:none+str? default_flow_style? canonical? indent:none+int? width:none+float? allow_unicode? line_break? encoding:none+str? explicit_start? explicit_end? version? tags? sort_keys?"
 	m := native.Functions(
 		native.Func("safe_load", "stream", load),
 		native.Func("safe_load_all", "stream", loadAll),

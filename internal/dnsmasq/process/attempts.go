@@ -1,4 +1,4 @@
-package dnsmasq
+package process
 
 import (
 	"fmt"

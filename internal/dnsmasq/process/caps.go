@@ -1,4 +1,4 @@
-package dnsmasq
+package process
 
 import (
 	"bufio"
@@ -23,6 +23,11 @@ func heldCapabilities() []uintptr {
 	if os.Geteuid() != 0 {
 		held &^= capabilities(status, "CapAmb:")
 	}
+	return needed(held)
+}
+
+// needed gives those of the capabilities in a set that dnsmasq needs.
+func needed(held uint64) []uintptr {
 	var needed []uintptr
 	for _, c := range []uintptr{unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_NET_BIND_SERVICE} {
 		if held&(1<<c) != 0 {

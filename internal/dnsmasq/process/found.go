@@ -1,10 +1,9 @@
-package dnsmasq
+package process
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,21 +15,18 @@ import (
 	"mdserver/internal/dnsmasq/content"
 )
 
-// process is a dnsmasq that is not our child, held by a pidfd where the
+// found is a dnsmasq that is not our child, held by a pidfd where the
 // kernel has them: the pid cannot come to mean another process.
-type process struct {
+type found struct {
 	pid  int
 	args []string
 	os   *os.Process
 }
 
-// findProcess returns the process with that pid if it is a dnsmasq.
-func findProcess(pid int) (*process, error) {
-	handle, err := os.FindProcess(pid)
-	if err != nil {
-		return nil, fmt.Errorf("looking for process %d: %w", pid, err)
-	}
-	p := &process{pid: pid, os: handle}
+// find returns the process with that pid if it is a dnsmasq.
+func find(pid int) (*found, error) {
+	handle, _ := os.FindProcess(pid) // which always succeeds on Unix
+	p := &found{pid: pid, os: handle}
 	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	if err != nil || strings.TrimSpace(string(comm)) != "dnsmasq" {
 		p.release()
@@ -45,11 +41,11 @@ func findProcess(pid int) (*process, error) {
 	return p, nil
 }
 
-func (p *process) alive() bool {
+func (p *found) alive() bool {
 	return p.os.Signal(syscall.Signal(0)) != os.ErrProcessDone && !zombie(p.pid)
 }
 
-func (p *process) release() { _ = p.os.Release() }
+func (p *found) release() { _ = p.os.Release() }
 
 // zombie reports whether the process has ended and its parent has not yet
 // taken note.
@@ -73,7 +69,7 @@ func parentAndState(pid int) (parent int, state byte) {
 }
 
 // confFiles are the configuration files named on the command line.
-func (p *process) confFiles() []string {
+func (p *found) confFiles() []string {
 	var files []string
 	for i, arg := range p.args[1:] {
 		switch {
@@ -90,7 +86,7 @@ func (p *process) confFiles() []string {
 
 // mayServe reports whether this dnsmasq can be the one that the pid-file
 // meant: one that names another configuration file got the pid by chance.
-func (p *process) mayServe(conf string) bool {
+func (p *found) mayServe(conf string) bool {
 	files := p.confFiles()
 	if len(files) == 0 {
 		return true
@@ -98,7 +94,7 @@ func (p *process) mayServe(conf string) bool {
 	return slices.ContainsFunc(files, func(file string) bool { return p.sameFile(file, conf) })
 }
 
-func (p *process) sameFile(file, conf string) bool {
+func (p *found) sameFile(file, conf string) bool {
 	if !filepath.IsAbs(file) {
 		cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", p.pid))
 		if err != nil {
@@ -106,18 +102,18 @@ func (p *process) sameFile(file, conf string) bool {
 		}
 		file = filepath.Join(cwd, file)
 	}
-	a, errA := os.Stat(file)
-	b, errB := os.Stat(conf)
-	return filepath.Clean(file) == conf || errA == nil && errB == nil && os.SameFile(a, b)
+	a, _ := os.Stat(file)
+	b, _ := os.Stat(conf)
+	return filepath.Clean(file) == conf || os.SameFile(a, b)
 }
 
 // ours reports whether an mdserver started it, for this configuration.
-func (p *process) ours(conf string) bool {
+func (p *found) ours(conf string) bool {
 	return slices.Contains(p.args, content.ChildRecord) && p.mayServe(conf)
 }
 
-// stop ends the process: politely first.
-func (p *process) stop(grace time.Duration) error {
+// stop ends the process by SIGTERM, and by SIGKILL if that does not.
+func (p *found) stop(grace time.Duration) error {
 	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		if err := p.os.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return fmt.Errorf("stopping dnsmasq, process %d: %w", p.pid, err)
@@ -131,78 +127,39 @@ func (p *process) stop(grace time.Duration) error {
 	return fmt.Errorf("dnsmasq, process %d, does not end", p.pid)
 }
 
-// fromPidFile finds the dnsmasq that an administrator or a unit runs with our
-// configuration. None is no error.
-func (s host) fromPidFile() *process {
-	for _, file := range []string{s.ExternalPIDFile(), s.PIDFile()} {
-		if p := s.fromFile(file); p != nil {
-			return p
-		}
-	}
-	return nil
-}
-
-func (s host) fromFile(file string) *process {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil || pid <= 1 {
-		return nil
-	}
-	p, err := findProcess(pid)
-	if err != nil {
-		return nil
-	}
-	if !p.mayServe(s.ConfigFile()) || p.ours(s.ConfigFile()) {
-		p.release()
-		return nil
-	}
-	return p
-}
-
 // orphans finds children of an mdserver that was killed. One whose mdserver
 // lives is an error: two of them must not fight over one network.
-func (s host) orphans() ([]*process, error) {
+func (h host) orphans() ([]*found, error) {
 	procs, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, fmt.Errorf("looking for dnsmasq processes: %w", err)
 	}
-	var found []*process
+	var orphans []*found
 	for _, proc := range procs {
 		pid, err := strconv.Atoi(proc.Name())
-		if err != nil || !isDnsmasq(pid) {
-			continue
-		}
-		p, err := findProcess(pid)
 		if err != nil {
 			continue
 		}
-		if !p.ours(s.ConfigFile()) {
+		p, err := find(pid)
+		if err != nil {
+			continue
+		}
+		if !p.ours(h.ConfigFile()) {
 			p.release()
 			continue
 		}
 		if parent, _ := parentAndState(pid); sameProgram(parent) && parent != os.Getpid() {
 			p.release()
-			return found, fmt.Errorf("dnsmasq, process %d, belongs to another mdserver that is running, process %d", pid, parent)
+			return orphans, fmt.Errorf("dnsmasq, process %d, belongs to another mdserver that is running, process %d", pid, parent)
 		}
-		found = append(found, p)
+		orphans = append(orphans, p)
 	}
-	return found, nil
-}
-
-func isDnsmasq(pid int) bool {
-	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	return err == nil && string(bytes.TrimSpace(comm)) == "dnsmasq"
+	return orphans, nil
 }
 
 // sameProgram reports whether the process runs the program that we are.
 func sameProgram(pid int) bool {
-	own, errOwn := os.Stat("/proc/self/exe")
-	other, errOther := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
-	if errors.Is(errOther, fs.ErrPermission) || errOwn != nil || errOther != nil {
-		return false
-	}
-	return os.SameFile(own, other)
+	own, _ := os.Stat("/proc/self/exe")
+	other, _ := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
+	return os.SameFile(own, other) // false if one of them cannot be read
 }
