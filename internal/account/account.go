@@ -45,15 +45,21 @@ func OwnerOf(path string) (Account, error) {
 
 // May reports whether the account has the rights to a file, by its mode.
 func (a Account) May(info fs.FileInfo, need fs.FileMode) bool {
+	owner := info.Sys().(*syscall.Stat_t)
+	return a.Allowed(info.Mode(), owner.Uid, owner.Gid, need)
+}
+
+// Allowed reports whether the account has the rights to a file with a mode, an
+// owner and a group.
+func (a Account) Allowed(mode fs.FileMode, uid, gid uint32, need fs.FileMode) bool {
 	if a.UID == 0 {
 		return true
 	}
-	owner := info.Sys().(*syscall.Stat_t)
-	mode := info.Mode().Perm()
+	mode = mode.Perm()
 	switch {
-	case owner.Uid == a.UID:
+	case uid == a.UID:
 		mode >>= 6
-	case owner.Gid == a.GID:
+	case gid == a.GID:
 		mode >>= 3
 	}
 	return mode&need == need

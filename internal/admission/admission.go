@@ -134,7 +134,7 @@ func (d *Admission) Counts() Counts {
 		Requests:    d.requests.Load(),
 		Interface:   d.refused[wrongInterface].Load() + d.refused[wrongNetwork].Load(),
 		MAC:         d.refused[wrongMAC].Load(),
-		Port:        d.refused[wrongPort].Load(),
+		Port:        d.refused[wrongPort].Load() + d.refused[contestedPort].Load(),
 		Unknown:     d.unknown.Load(),
 		Closed:      d.closed.Load(),
 	}

@@ -55,6 +55,12 @@ func (d *Admission) Verified(next http.Handler) http.Handler {
 		switch who := httpcommon.Caller(r); {
 		case !ok, who.Guest != nil, who.Local:
 			next.ServeHTTP(w, r)
+		case c.verdict.refusal == contestedPort:
+			// Perhaps it is the guest, which has just moved here from another host.
+			// Clients try again after a lost connection, and cloud-init gives up
+			// at a 403.
+			d.refuse(c)
+			panic(http.ErrAbortHandler)
 		case c.verdict.refusal != none:
 			d.refuse(c)
 			w.Header().Set("Connection", "close")
@@ -76,7 +82,7 @@ func (d *Admission) refuse(c *conn) {
 	args := []any{"address", c.Addr(), "interface", c.Interface, "mac", c.MAC}
 	if guest := c.verdict.guest; guest != nil {
 		args = append(args, "guest", guest.Name, "expected", c.verdict.place.MAC)
-		if why == wrongPort {
+		if why == wrongPort || why == contestedPort {
 			args = append(args, "port", c.port.Name, "expected_port", guest.Target(c.verdict.place), "contested", c.port.Contested)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -94,6 +95,28 @@ func TestVerified(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestVerifiedContested: a guest whose MAC was at another port a moment ago loses its
+// connection, so that its client tries again.
+func TestVerifiedContested(t *testing.T) {
+	log := &strings.Builder{}
+	d := New(bridged, inventory{vm1, vm2}, nil, slog.New(slog.NewTextHandler(log, nil)))
+	port := at("lo")
+	port.Contested = true
+	defer func() {
+		if recover() != http.ErrAbortHandler {
+			t.Error("the connection stays open")
+		}
+		if got, want := d.Counts(), (Counts{Port: 1}); got != want {
+			t.Errorf("counted %+v, want %+v", got, want)
+		}
+		if !strings.HasSuffix(log.String(), "contested=true\n") {
+			t.Errorf("logged %q", log)
+		}
+	}()
+	w := d.request(d.connect(came("br-mds", "10.122.0.1", mac1, port)))
+	t.Errorf("answered %d", w.Code)
 }
 
 // A connection belongs to the guest that it was accepted for, and to no other
@@ -247,6 +270,110 @@ func TestFollowStartsFromTheOldest(t *testing.T) {
 	d.Follow(t.Context(), slices.Values([]*instance.Instance{on(1, 200), newest, on(3, 100)}), &feed{})
 	if d.taps.another("vnet5", newest) {
 		t.Error("the tap is that of an older record")
+	}
+}
+
+// released has a guest that is released as soon as it was asked for.
+type released struct{ asked bool }
+
+func (r *released) ByAddr(netip.Addr) (*instance.Instance, bool) {
+	first := !r.asked
+	r.asked = true
+	return vm1, first
+}
+
+func (r *released) ByMAC(instance.MAC) []*instance.Instance { return nil }
+
+// A guest that is released while its connection is accepted has it no more: Follow
+// could not know of the connection yet.
+func TestReleasedWhileAccepted(t *testing.T) {
+	f := came("br-mds", "10.122.0.1", mac1, at("lo"))
+	d := New(bridged, &released{}, &fakeKernel{source: f.Source, port: f.port}, quiet)
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inner.Close()
+	other, err := net.Dial("tcp", inner.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	c, err := d.Listener(inner).Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if !ended(t, other) || d.Counts().Closed != 1 {
+		t.Errorf("not closed, %d counted", d.Counts().Closed)
+	}
+}
+
+// A connection that is one too many leaves nothing pinned.
+func TestRefusedIsNotPinned(t *testing.T) {
+	f := came("br-mds", "fe80::1%br-mds", mac1, at("lo"))
+	kernel := &fakeKernel{source: f.Source, port: f.port}
+	one := bridged
+	one.GuestConnections = 1
+	d := New(one, inventory{vm1}, kernel, quiet)
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inner.Close()
+	var others []net.Conn
+	for range 3 {
+		other, err := net.Dial("tcp", inner.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		others = append(others, other)
+	}
+	listener := d.Listener(inner)
+	c, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	refused := make(chan struct{})
+	go func() {
+		defer close(refused)
+		_, _ = listener.Accept() // which refuses two, and waits for more
+	}()
+	for _, other := range others[1:] {
+		if _, err := other.Read(make([]byte, 1)); err == nil {
+			t.Error("not refused")
+		}
+	}
+	inner.Close()
+	<-refused
+	if kernel.pinned != 1 {
+		t.Errorf("pinned %d times", kernel.pinned)
+	}
+}
+
+// Who takes the last bytes slowly gets them, for a while; who takes none does not.
+func TestLastBytes(t *testing.T) {
+	start := time.Now()
+	at := func(after time.Duration) time.Time { return start.Add(after) }
+	r := rest{left: 100, end: at(lingerTime), stalled: at(stallTime)}
+	for _, step := range []struct {
+		at       time.Time
+		left     int
+		hopeless bool
+	}{
+		{at(stallTime), 100, false},
+		{at(stallTime), 90, false},
+		{at(2 * stallTime), 90, false},
+		{at(2*stallTime + 1), 90, true},
+		{at(2*stallTime + 1), 80, false},
+		{at(lingerTime), 70, false},
+		{at(lingerTime + 1), 60, true},
+	} {
+		if got := r.hopeless(step.at, step.left); got != step.hopeless || r.left != step.left {
+			t.Errorf("after %v with %d bytes left: hopeless %v", step.at.Sub(start), step.left, got)
+		}
 	}
 }
 

@@ -24,10 +24,11 @@ const (
 	wrongNetwork           // another one than the address is of
 	wrongMAC
 	wrongPort
+	contestedPort // the right one, and the MAC was at another one a moment ago
 	refusals
 )
 
-// texts are the answers to refused senders.
+// texts are the answers to refused senders. A contested port gets none.
 var texts = [refusals]string{
 	wrongInterface: "Forbidden: guests are not served on this network",
 	wrongNetwork:   "Forbidden: the address belongs to another network",
@@ -41,6 +42,7 @@ var messages = [refusals]string{
 	wrongNetwork:   "request refused: its address belongs to another network",
 	wrongMAC:       "request refused: the MAC is not that of the address's guest",
 	wrongPort:      "request refused: the bridge port is not that of the MAC's guest",
+	contestedPort:  "connection closed: the MAC was at another bridge port a moment ago",
 }
 
 // verdict is who sent what comes by a connection: a guest, this host, or, if
@@ -170,7 +172,7 @@ func (d *Admission) doubtPort(f *facts, v *verdict) refusal {
 	case !f.port.Bridged:
 	case f.port.MadeFor(v.place.MAC), f.port.Name == target && !d.taps.another(target, v.guest):
 		if f.port.Contested {
-			return wrongPort
+			return contestedPort
 		}
 	case target != "" && ingress.Exists(target), d.taps.another(f.port.Name, v.guest):
 		return wrongPort

@@ -73,6 +73,7 @@ func TestJudge(t *testing.T) {
 	strict.Routed, strict.Interfaces, strict.Verify = true, nil, VerifyAll
 	off.Verify = VerifyNone
 	offRouted.Routed, offRouted.Interfaces, offRouted.Verify = true, nil, VerifyNone
+	unknown := Policy{Bridges: map[string]string{"mds": "br-mds"}, Verify: VerifyBridge}
 	contested, made := at("lo"), at("vnet9")
 	contested.Contested = true
 	made.MAC = instance.MAC{0xfe, 0x54, 0, 0, 0, 1}
@@ -109,8 +110,8 @@ func TestJudge(t *testing.T) {
 		{"an address without a MAC", home, came("br-mds", "10.122.0.1", instance.MAC{}, at("lo")), vm1, wrongMAC, false},
 		{"a cloned MAC", home, came("br-mds", "10.122.0.1", mac1, at("vnet7")), vm1, wrongPort, false},
 		{"a cloned MAC with a link-local address", home, came("br-mds", "fe80::1%br-mds", mac1, at("vnet7")), vm1, wrongPort, false},
-		{"a MAC that was elsewhere meanwhile", home, came("br-mds", "10.122.0.1", mac1, contested), vm1, wrongPort, false},
-		{"a MAC that was elsewhere meanwhile at a tap made for it", home, came("br-mds", "10.122.0.1", mac1, contestedMade), vm1, wrongPort, false},
+		{"a MAC that was elsewhere meanwhile", home, came("br-mds", "10.122.0.1", mac1, contested), vm1, contestedPort, false},
+		{"a MAC that was elsewhere meanwhile at a tap made for it", home, came("br-mds", "10.122.0.1", mac1, contestedMade), vm1, contestedPort, false},
 		{"a MAC that is nowhere", home, came("br-mds", "10.122.0.1", mac1, ingress.Port{}), vm1, wrongPort, false},
 		{"the MAC of a guest without a tap by the tap of another", home, came("br-mds", "10.122.0.2", mac2, at("vnet3")), vm2, wrongPort, false},
 		{"the address of another network", home, came("br-lan", "10.122.0.1", mac1, at("lo")), vm1, wrongNetwork, false},
@@ -132,8 +133,10 @@ func TestJudge(t *testing.T) {
 		{"the address of another network there", off, came("br-lan", "10.122.0.1", mac1, at("lo")), vm1, wrongNetwork, false},
 		{"a guest whose MAC is not on record", home, came("br-mds", "10.122.0.4", instance.MAC{2, 0, 0, 0, 0, 4}, at("vnet6")), vm4, none, false},
 		{"a guest whose MAC is not on record where all are verified", strict, came("br-mds", "10.122.0.4", instance.MAC{2, 0, 0, 0, 0, 4}, at("vnet6")), vm4, wrongMAC, false},
+		{"its address from an unknown MAC where all are verified", strict, came("eth1", "10.122.0.4", instance.MAC{}, ingress.Port{Index: 4, Name: "eth1"}), vm4, wrongMAC, false},
 		{"its address from another guest's MAC", home, came("br-mds", "10.122.0.4", mac2, at("vnet7")), vm4, wrongMAC, false},
 		{"its address by another guest's tap", home, came("br-mds", "10.122.0.4", instance.MAC{2, 0, 0, 0, 0, 4}, at("vnet3")), vm4, wrongPort, false},
+		{"a guest on a network whose bridge is not known yet", unknown, came("virbr1", "10.50.0.3", mac3, at("vnet3")), vm3, none, false},
 		{"by any interface there", offRouted, came("virbr0", "10.122.0.1", mac2, ingress.Port{}), vm1, none, false},
 	}
 	all := inventory{vm1, vm2, vm3, vm4}
@@ -216,6 +219,37 @@ func TestNoAccountTakesAll(t *testing.T) {
 	}
 }
 
+// A connection that has ended leaves room for the next one, whoever had it, and those of
+// this host leave as much as there was.
+func TestRoomAfterConnections(t *testing.T) {
+	d := New(Policy{Connections: 8, GuestConnections: 8}, inventory{vm1}, nil, quiet)
+	local := facts{Source: ingress.Source{Remote: netip.MustParseAddrPort("127.0.0.1:4711"), Interface: "lo"}}
+	for name, c := range map[string]func() *conn{
+		"a guest's": func() *conn {
+			return &conn{facts: came("br-mds", "10.122.0.1", mac1, at("lo")), verdict: verdict{guest: vm1}}
+		},
+		"a stranger's": func() *conn { return &conn{facts: came("br-mds", "10.122.0.9", mac2, at("vnet7"))} },
+		"this host's":  func() *conn { return &conn{facts: local, verdict: verdict{local: true}} },
+	} {
+		for n := range 20 {
+			c := c()
+			if !d.enter(c) {
+				t.Fatalf("%s connection number %d is refused", name, n+1)
+			}
+			d.leave(c)
+		}
+	}
+	entered := 0
+	for range 20 {
+		if d.enter(&conn{facts: came("br-mds", "10.122.0.1", mac1, at("lo")), verdict: verdict{guest: vm1}}) {
+			entered++
+		}
+	}
+	if entered != 4 || d.open != 4 {
+		t.Errorf("one guest has %d connections of 8, %d are open", entered, d.open)
+	}
+}
+
 // TestTaps: of guests whose records name one tap, the one that named it last has
 // it, until its own record names another.
 func TestTaps(t *testing.T) {
@@ -232,6 +266,7 @@ func TestTaps(t *testing.T) {
 		{"libvirt gives its tap to another guest", nil, later, later},
 		{"something else of the first record changes", off, on(1, "vnet5"), later},
 		{"something else of the second record changes", later, on(2, "vnet5"), later},
+		{"the first record names it no more", off, on(1, ""), later},
 		{"the second guest stops", on(2, "vnet5"), on(2, ""), nil},
 		{"the first guest is released", off, nil, nil},
 		{"the second guest starts again", on(2, ""), later, later},

@@ -20,19 +20,15 @@ const (
 // and it counts against its guest's limit.
 func (c *conn) linger(left int) {
 	_ = c.TCPConn.CloseWrite()
-	end := time.Now().Add(lingerTime)
-	stalled := time.Now().Add(stallTime)
-	for left > 0 {
+	now := time.Now()
+	r := rest{left: left, end: now.Add(lingerTime), stalled: now.Add(stallTime)}
+	for r.left > 0 {
 		select {
 		case <-time.After(lookTime):
 		case <-c.admission.stopping:
-			end = time.Time{}
+			r.end = time.Time{}
 		}
-		now, before := time.Now(), left
-		if left = unconfirmed(c.TCPConn); left < before {
-			stalled = now.Add(stallTime)
-		}
-		if now.After(end) || now.After(stalled) {
+		if r.hopeless(time.Now(), unconfirmed(c.TCPConn)) {
 			reset(c.TCPConn)
 			break
 		}
@@ -40,6 +36,21 @@ func (c *conn) linger(left int) {
 	_ = c.TCPConn.Close() // it may be closed already
 	c.admission.leave(c)
 	c.unpin()
+}
+
+// rest is what the other side has yet to confirm, and until when it may do so.
+type rest struct {
+	left         int
+	end, stalled time.Time
+}
+
+// hopeless takes how much is left now, and reports whether to give up.
+func (r *rest) hopeless(now time.Time, left int) bool {
+	if left < r.left {
+		r.stalled = now.Add(stallTime)
+	}
+	r.left = left
+	return now.After(r.end) || now.After(r.stalled)
 }
 
 // unconfirmed is how many bytes of what was written the other side has yet to

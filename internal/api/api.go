@@ -2,10 +2,15 @@
 // mdserver, as JSON. It is a vocabulary without logic: the server's parts report
 // in it, package admin sends it, and package client gives it to commands.
 //
-//	POST   /instance-upload          domain XML, answers as the Python mdserver does
+//	POST   /instance-upload          domain XML, answers as the Python mdserver does; operation=O of the hook
+//	POST   /v1/stopped?reason=R      domain XML of a domain that has stopped here, no answer; R of the hook
 //	POST   /v1/instances             domain XML, answers Registered
 //	GET    /v1/instances             []Guest, sorted by name
 //	GET    /v1/refusals              []Refusal
+//	GET    /v1/hosts                 []Host
+//	GET    /v1/host?ref=H            RunsOn; H is a host's name or ID, without it the host that is asked
+//	DELETE /v1/host?ref=H&force=B    Forgotten
+//	POST   /v1/host/drain?ref=H&undo=B  RunsOn; H as for GET
 //	GET    /v1/instance?ref=R        instance.Instance
 //	DELETE /v1/instance?ref=R        the released instance.Instance
 //	GET    /v1/explain?ref=R         Explanation
@@ -22,7 +27,8 @@
 //	GET    /v1/identity              the certificate of identity documents, in PEM
 //	GET    /v1/metrics               the metrics, in the text format of Prometheus
 //	GET    /v1/ssh                   []SSHGuest; with ?ref=R one guest, with ?host=H the one with this name or address, if any
-//	GET    /v1/ssh/ca                SSHKey, which signs host certificates
+//	GET    /v1/ssh/ca                SSHAuthority, which signs host certificates
+//	POST   /v1/ssh/ca                has another key sign from now on; SSHAuthority
 //	POST   /v1/reload                Reloaded
 //	GET    /v1/debug?dump=D          goroutines, heap or allocs
 //	GET    /v1/usage                 Usage

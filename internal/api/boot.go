@@ -154,7 +154,6 @@ func BootPhases() []BootPhase { return []BootPhase{LeasePhase, MetadataPhase, Re
 // Progress is what guests do, as of one revision of the record.
 type Progress struct {
 	Revision uint64          `json:"revision"`
-	Judged   time.Time       `json:"judged,omitzero"` // when the verdicts were made
 	Guests   []GuestProgress `json:"guests"`
 }
 
@@ -169,11 +168,8 @@ type GuestProgress struct {
 
 // ProgressQuery asks for the progress of guests.
 type ProgressQuery struct {
-	Refs  []string // whose; empty: all guests that have changed since
-	Since uint64   // revision; 0: answer at once
-	// Judged is that of the last answer. A verdict that time alone has changed since
-	// then is a change, too. Zero: now.
-	Judged time.Time
-	Wait   time.Duration // how long to wait for a change
-	SSH    bool          // also try the ssh ports of the guests meanwhile
+	Refs  []string      // whose; empty: all guests that have changed since
+	Since uint64        // revision; 0: answer at once
+	Wait  time.Duration // how long to wait for a change
+	SSH   bool          // also try the ssh ports of the guests meanwhile
 }

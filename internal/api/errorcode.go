@@ -23,6 +23,7 @@ const (
 	CodeUserdata       ErrorCode = "user_data_failed"
 	CodeConfiguration  ErrorCode = "configuration"
 	CodeForbidden      ErrorCode = "forbidden"
+	CodeHostInUse      ErrorCode = "host_in_use"
 	CodeBusy           ErrorCode = "busy"
 	CodeDatabase       ErrorCode = "database"
 	CodeStopping       ErrorCode = "stopping"
@@ -53,7 +54,7 @@ var ErrorCodes = []struct {
 	{CodeDeclined, "the question was not answered with yes"},
 	{CodeNotRunning, "no server listens on the control socket"},
 	{CodeUnreachable, "the control socket does not answer, or may not be used"},
-	{CodeNotFound, "there is no such guest, network or configuration key"},
+	{CodeNotFound, "there is no such guest, network, host or configuration key"},
 	{CodeAmbiguous, "several guests have this name, address or host name"},
 	{CodeNoPassword, "the guest has posted no password"},
 	{CodeNoBoot, "the boot, or what the guest got in it, is not on record"},
@@ -69,6 +70,7 @@ var ErrorCodes = []struct {
 	{CodeHostnameTaken, "another guest has this host name"},
 	{CodeTooManyGuests, "max_guests is reached"},
 	{CodeUserdata, "the guest's template fails"},
+	{CodeHostInUse, "the host is alive, is the one that was asked, or shares its inventory with no other"},
 	{CodeForbidden, "only root may do this"},
 	{CodeBusy, "the server has too much to do; try again"},
 	{CodeDatabase, "the database cannot be written"},

@@ -17,8 +17,9 @@ type Network struct {
 	IPv4    string          `json:"ipv4,omitempty"` // prefix
 	IPv6    string          `json:"ipv6,omitempty"`
 	Domain  string          `json:"domain,omitempty"`
+	Scope   string          `json:"scope,omitempty"` // shared, or host: each of several hosts has a range of its own
 	Guests  int             `json:"guests"`
-	Used    int             `json:"used"`             // IPv4 addresses
+	Used    int             `json:"used"`             // IPv4 addresses, with the scope host those of this host's range
 	Ranges  []string        `json:"ranges,omitempty"` // IPv4 addresses that guests can be given, as FIRST-LAST or one address
 	Free    int             `json:"free"`             // IPv4 addresses for the next guests, those in quarantine included
 	Dnsmasq *Dnsmasq        `json:"dnsmasq,omitempty"`
@@ -78,7 +79,7 @@ type Port struct {
 	Name    string `json:"port"`
 	Bridge  string `json:"bridge"`
 	Network string `json:"network"`
-	Role    string `json:"role"` // guest, stranger or other
+	Role    string `json:"role"` // guest, stranger, other or uplink
 
 	// Of a guest's port:
 	Guest   string         `json:"guest,omitempty"`

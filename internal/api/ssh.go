@@ -28,6 +28,18 @@ type SSHKey struct {
 	Fingerprint string `json:"fingerprint"`
 }
 
+// SSHAuthority are the keys whose host certificates clients may trust.
+type SSHAuthority struct {
+	SSHKey                // signs now
+	Former []SSHFormerKey `json:"former,omitempty"` // the newest first
+}
+
+// SSHFormerKey is a key that signed certificates before.
+type SSHFormerKey struct {
+	SSHKey
+	Until time.Time `json:"until"` // when the last one ends
+}
+
 // SSHKeysChange is a report with other host keys than the one before.
 type SSHKeysChange struct {
 	At      time.Time `json:"at"`

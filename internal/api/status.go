@@ -3,6 +3,8 @@ package api
 import (
 	"slices"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Status is the state of a running server.
@@ -25,7 +27,8 @@ type Status struct {
 	// Withheld are guests whose records were set aside and that were not
 	// registered again.
 	Withheld []Withheld `json:"withheld,omitempty"`
-	Health   []Part     `json:"health"` // of each part of the server
+	Store    *Store     `json:"store,omitempty"` // that several hosts share, if they do
+	Health   []Part     `json:"health"`          // of each part of the server
 }
 
 // Trouble lists everything that is wrong, warnings last.
@@ -107,6 +110,42 @@ type Counts struct {
 	Port        uint64 `json:"port"`        // from another port than the guest's
 	Unknown     uint64 `json:"unknown"`     // connections of unknown origin
 	Closed      uint64 `json:"closed"`      // connections whose guest was released or changed
+}
+
+// Store is the state of the inventory in etcd.
+type Store struct {
+	HostID    string `json:"host_id"`         // of this host
+	Connected bool   `json:"connected"`       // this host follows it
+	Error     string `json:"error,omitempty"` // why it does not
+	// Revision of etcd that this host knows the inventory of.
+	Revision int64 `json:"revision"`
+	// Staleness is how long ago etcd last answered and this host knew all of it, or how
+	// long ago the server started if that was never so.
+	Staleness float64          `json:"staleness_seconds"`
+	Members   int              `json:"members"`
+	Usable    int              `json:"members_usable"`
+	Spares    []SpareAddresses `json:"spare_addresses"`  // of this host
+	Unshared  int              `json:"unshared"`         // guests that other hosts do not know yet
+	Conflicts uint64           `json:"conflicts"`        // batches of changes that were worked out again
+	Contested []Contested      `json:"contested"`        // guests that run here, although another host has them
+	Drained   time.Time        `json:"drained,omitzero"` // since when this host is out of service, if it is
+	// Networks are the conflicts of this host's networks with those of other hosts.
+	Networks []NetworkConflict `json:"network_conflicts"`
+}
+
+// Contested is a guest that runs on two hosts.
+type Contested struct {
+	Name string    `json:"name"`
+	UUID uuid.UUID `json:"uuid"`
+	Host string    `json:"host"` // that has it
+}
+
+// SpareAddresses are those that a host has claimed on a network, for guests that start
+// while etcd does not answer.
+type SpareAddresses struct {
+	Network   string `json:"network"`
+	Family    string `json:"family"` // ipv4 or ipv6
+	Addresses int    `json:"addresses"`
 }
 
 // Libvirt is how the server follows libvirt, besides the hook.

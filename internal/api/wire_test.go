@@ -19,20 +19,24 @@ var update = flag.Bool("update", false, "write the golden file")
 // messages are all JSON documents that go over the control socket.
 func messages() map[string]any {
 	return map[string]any{
-		"Boots":       &[]api.Boot{},
-		"Error":       &api.Error{},
-		"Explanation": &api.Explanation{},
-		"Guests":      &[]api.Guest{},
-		"Imported":    &api.Imported{},
-		"Instance":    &instance.Instance{},
-		"Progress":    &api.Progress{},
-		"Refusals":    &[]api.Refusal{},
-		"Registered":  &api.Registered{},
-		"Reloaded":    &api.Reloaded{},
-		"SSHGuests":   &[]api.SSHGuest{},
-		"SSHKey":      &api.SSHKey{},
-		"Status":      &api.Status{},
-		"Usage":       &api.Usage{},
+		"Boots":        &[]api.Boot{},
+		"Error":        &api.Error{},
+		"Explanation":  &api.Explanation{},
+		"Forgotten":    &api.Forgotten{},
+		"Guests":       &[]api.Guest{},
+		"Hosts":        &[]api.Host{},
+		"Imported":     &api.Imported{},
+		"Instance":     &instance.Instance{},
+		"Progress":     &api.Progress{},
+		"Refusals":     &[]api.Refusal{},
+		"Registered":   &api.Registered{},
+		"Reloaded":     &api.Reloaded{},
+		"RunsOn":       &api.RunsOn{},
+		"SSHGuests":    &[]api.SSHGuest{},
+		"SSHKey":       &api.SSHKey{},
+		"SSHAuthority": &api.SSHAuthority{},
+		"Status":       &api.Status{},
+		"Usage":        &api.Usage{},
 	}
 }
 

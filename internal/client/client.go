@@ -17,7 +17,6 @@ import (
 	"os/user"
 	"strconv"
 	"syscall"
-	"time"
 
 	"mdserver/internal/api"
 	"mdserver/internal/instance"
@@ -60,9 +59,20 @@ func (c *Client) Register(ctx context.Context, xml []byte) (api.Registered, erro
 	return result, c.call(ctx, http.MethodPost, "/v1/instances", xml, &result)
 }
 
-// Upload sends a domain definition as the hook does. The connection is not kept.
-func (c *Client) Upload(ctx context.Context, xml []byte) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://mdserver/instance-upload", bytes.NewReader(xml))
+// Upload sends a domain definition as the hook does, with the hook's operation, such as
+// prepare. The connection is not kept.
+func (c *Client) Upload(ctx context.Context, xml []byte, operation string) error {
+	return c.fromHook(ctx, "/instance-upload?"+query("operation", operation), xml)
+}
+
+// Stopped reports a domain that has stopped, and why, as the hook does. The connection is
+// not kept.
+func (c *Client) Stopped(ctx context.Context, xml []byte, reason string) error {
+	return c.fromHook(ctx, "/v1/stopped?"+query("reason", reason), xml)
+}
+
+func (c *Client) fromHook(ctx context.Context, path string, xml []byte) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://mdserver"+path, bytes.NewReader(xml))
 	if err != nil {
 		return err
 	}
@@ -91,6 +101,34 @@ func (c *Client) Instances(ctx context.Context) ([]instance.Instance, error) {
 func (c *Client) Guests(ctx context.Context) ([]api.Guest, error) {
 	var all []api.Guest
 	return all, c.call(ctx, http.MethodGet, "/v1/instances", nil, &all)
+}
+
+// Hosts lists the hosts that share the inventory.
+func (c *Client) Hosts(ctx context.Context) ([]api.Host, error) {
+	var all []api.Host
+	return all, c.call(ctx, http.MethodGet, "/v1/hosts", nil, &all)
+}
+
+// ForgetHost removes a host by its name or ID; with force even one that is alive.
+func (c *Client) ForgetHost(ctx context.Context, ref string, force bool) (api.Forgotten, error) {
+	var result api.Forgotten
+	path := "/v1/host?" + query("ref", ref) + "&" + query("force", strconv.FormatBool(force))
+	return result, c.call(ctx, http.MethodDelete, path, nil, &result)
+}
+
+// RunsOn tells which guests run on a host, by its name or ID. Without one it is the
+// server's own.
+func (c *Client) RunsOn(ctx context.Context, ref string) (api.RunsOn, error) {
+	var result api.RunsOn
+	return result, c.call(ctx, http.MethodGet, "/v1/host?"+query("ref", ref), nil, &result)
+}
+
+// DrainHost takes a host out of service, or puts it back, and tells which guests run
+// there. Without a name or ID it is the server's own.
+func (c *Client) DrainHost(ctx context.Context, ref string, undo bool) (api.RunsOn, error) {
+	var result api.RunsOn
+	path := "/v1/host/drain?" + query("ref", ref) + "&" + query("undo", strconv.FormatBool(undo))
+	return result, c.call(ctx, http.MethodPost, path, nil, &result)
 }
 
 // Refusals lists the domains that are no guests, those with a fault first.
@@ -141,9 +179,6 @@ func (c *Client) Progress(ctx context.Context, q api.ProgressQuery) (api.Progres
 	values := url.Values{
 		"ref": q.Refs, "since": {strconv.FormatUint(q.Since, 10)},
 		"wait": {strconv.FormatFloat(q.Wait.Seconds(), 'f', 3, 64)}, "ssh": {strconv.FormatBool(q.SSH)},
-	}
-	if !q.Judged.IsZero() {
-		values.Set("judged", q.Judged.Format(time.RFC3339Nano))
 	}
 	var p api.Progress
 	return p, c.call(ctx, http.MethodGet, "/v1/progress?"+values.Encode(), nil, &p)
@@ -204,10 +239,16 @@ func (c *Client) SSHHost(ctx context.Context, host string) ([]api.SSHGuest, erro
 	return found, c.call(ctx, http.MethodGet, "/v1/ssh?"+query("host", host), nil, &found)
 }
 
-// HostCA is the key that signs host certificates.
-func (c *Client) HostCA(ctx context.Context) (api.SSHKey, error) {
-	var key api.SSHKey
-	return key, c.call(ctx, http.MethodGet, "/v1/ssh/ca", nil, &key)
+// HostCA returns the keys of host certificates.
+func (c *Client) HostCA(ctx context.Context) (api.SSHAuthority, error) {
+	var ca api.SSHAuthority
+	return ca, c.call(ctx, http.MethodGet, "/v1/ssh/ca", nil, &ca)
+}
+
+// RotateHostCA has another key sign host certificates from now on, and returns the keys.
+func (c *Client) RotateHostCA(ctx context.Context) (api.SSHAuthority, error) {
+	var ca api.SSHAuthority
+	return ca, c.call(ctx, http.MethodPost, "/v1/ssh/ca", nil, &ca)
 }
 
 // Status returns the state of the server.

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"mdserver/internal/instance"
 )
 
 // check looks at what one value alone does not tell.
@@ -50,13 +52,13 @@ func (l *loader) checkNetwork() {
 	}
 	blame := l.place("dnsmasq.gateway", "dnsmasq.net_address", "dnsmasq.net_prefix")
 	accepted := fmt.Sprintf("a gateway within the network, from %s to %s",
-		d.Network.Addr().Next(), last(d.Network).Prev())
+		d.Network.Addr().Next(), instance.LastAddr(d.Network).Prev())
 	switch {
 	case !d.Network.Contains(d.Gateway):
 		l.problem(blame, fmt.Sprintf("the gateway %s is not in the network %s", d.Gateway, d.Network), accepted)
 	case d.Gateway == d.Network.Addr():
 		l.problem(blame, fmt.Sprintf("the gateway %s is the address of the network itself", d.Gateway), accepted)
-	case d.Gateway == last(d.Network):
+	case d.Gateway == instance.LastAddr(d.Network):
 		l.problem(blame, fmt.Sprintf("the gateway %s is the broadcast address", d.Gateway), accepted)
 	}
 	l.checkReserved("dnsmasq.reserved", d.Reserved, d.Network)
@@ -83,7 +85,7 @@ func (l *loader) checkNetwork6() {
 	if !d.Network6.Contains(d.Gateway6) || d.Gateway6 == d.Network6.Addr() {
 		l.problem(l.place("dnsmasq.gateway6", "dnsmasq.net_address6"),
 			fmt.Sprintf("the gateway %s is not a host address in the network %s", d.Gateway6, d.Network6),
-			fmt.Sprintf("an address from %s to %s", d.Network6.Addr().Next(), last(d.Network6)))
+			fmt.Sprintf("an address from %s to %s", d.Network6.Addr().Next(), instance.LastAddr(d.Network6)))
 	}
 	l.checkReserved("dnsmasq.reserved6", d.Reserved6, d.Network6)
 }

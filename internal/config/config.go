@@ -142,7 +142,8 @@ type Dnsmasq struct {
 	ServeHosts   bool // serve the names in this host's /etc/hosts
 	DomainNeeded bool // do not ask other servers for names without a dot
 
-	PortSecurity bool // guests may send only as themselves
+	Scope        string // ScopeShared or ScopeHost, of networks that do not say
+	PortSecurity bool   // guests may send only as themselves
 
 	netAddress, netAddress6 netip.Addr
 	netPrefix, netPrefix6   int

@@ -59,7 +59,7 @@ var other = map[string]string{
 	"dnsmasq.run": "off", "dnsmasq.binary": "/opt/dnsmasq", "dnsmasq.user": "nobody", "dnsmasq.base_dir": "/b", "dnsmasq.run_dir": "/r",
 	"dnsmasq.net_name": "n", "dnsmasq.net_address": "10.122.1.0", "dnsmasq.net_prefix": "17", "dnsmasq.gateway": "10.122.0.2",
 	"dnsmasq.reserved": "10.122.0.9", "dnsmasq.net_address6": "fd00::", "dnsmasq.net_prefix6": "80", "dnsmasq.gateway6": "fd00::9",
-	"dnsmasq.reserved6": "fd00::5", "dnsmasq.quarantine": "0", "dnsmasq.interface": "br0", "dnsmasq.listen_address": "10.122.0.7",
+	"dnsmasq.reserved6": "fd00::5", "dnsmasq.scope": "Host", "dnsmasq.quarantine": "0", "dnsmasq.interface": "br0", "dnsmasq.listen_address": "10.122.0.7",
 	"dnsmasq.use_dns": "t", "dnsmasq.lease_len": "600", "dnsmasq.prefix": "p-", "dnsmasq.domain": "d.example", "dnsmasq.entry_order": "fqdn,base", "dnsmasq.port_security": "yes",
 	"dnsmasq.stop_rebind": "Private", "dnsmasq.rebind_domains": "corp.example, lan",
 	"dnsmasq.ntp_server": "10.122.0.1", "dnsmasq.domain_search": "lan", "dnsmasq.mtu": "1450", "dnsmasq.dhcp_boot": "pxe.0", "dnsmasq.conf_file": "/c",
@@ -69,8 +69,8 @@ var other = map[string]string{
 	"ssh.host_ca":              "yes",
 	"ssh.certificate_lifetime": "30",
 	"ssh.user":                 "debian",
-	"store.backend":            "etcd", "store.endpoints": "https://etcd1", "store.ca_file": "/ca", "store.cert_file": "/cert", "store.key_file": "/key",
-	"store.user": "mdserver", "store.password_file": "/password", "store.prefix": "/other",
+	"store.backend":            "etcd", "store.endpoints": "https://etcd1", "store.ca_file": "/ca", "store.cert_file": "/cert", "store.key_file": "/key", "store.key": "/sealing",
+	"store.user": "mdserver", "store.host": "kvm1", "store.password_file": "/password", "store.prefix": "/other",
 	"template-data._config_items_": "dnsmasq.user", "service.name": "n", "service.type": "t", "service.version": "v",
 	"service.release_date": "r", "service.hostname": "other.host", "service.location": "other", "service.region": "eu-other-1", "service.availability_zone": "eu-other-1c", "service.account_id": "123456789012", "service.ec2_versions": "latest",
 	"_include_.directories": "/nowhere", "_include_.files": "/nowhere",
@@ -82,7 +82,7 @@ var restartKeys = strings.Fields(`mdserver.port mdserver.listen_address mdserver
 	dnsmasq.run dnsmasq.binary dnsmasq.base_dir dnsmasq.run_dir dnsmasq.net_name dnsmasq.net_address dnsmasq.net_prefix
 	dnsmasq.net_address6 dnsmasq.net_prefix6 dnsmasq.gateway dnsmasq.gateway6 dnsmasq.interface dnsmasq.listen_address
 	libvirt.uri loglevels.log_format
-	store.backend store.endpoints store.ca_file store.cert_file store.key_file store.user store.password_file store.prefix`)
+	store.backend store.endpoints store.ca_file store.cert_file store.key_file store.user store.password_file store.prefix store.host store.key`)
 
 // companions are settings without which a key has no effect, or is refused.
 var companions = map[string]string{

@@ -49,15 +49,13 @@ var addresses = kind[[]netip.Addr]{
 		if isNone(text) {
 			return nil, nil
 		}
-		var list []netip.Addr
-		for _, word := range commaList(text) {
+		return elements(text, func(word string) (netip.Addr, error) {
 			a, err := netip.ParseAddr(word)
 			if err != nil || a.Zone() != "" {
-				return nil, errors.New("contains something that is not an IP address")
+				return a, errors.New("contains something that is not an IP address")
 			}
-			list = append(list, a.Unmap())
-		}
-		return list, nil
+			return a.Unmap(), nil
+		})
 	},
 }
 

@@ -114,6 +114,14 @@ var dnsmasqKeys = []key{
 		binding: bind(ranges6, func(c *Config) *[]Range { return &c.Dnsmasq.Reserved6 }),
 	},
 	{
+		section: "dnsmasq", name: "scope", def: ScopeShared,
+		doc: "Which hosts a network's addresses are for, if several share the inventory\n" +
+			"(`store.backend`). shared: guests of all hosts get addresses of one range, and keep\n" +
+			"them when they move. host: each host has a range of its own, which is the network as\n" +
+			"it is configured there. A guest that moves gets an address of the other host's range.",
+		binding: bind(choice(ScopeShared, ScopeHost), func(c *Config) *string { return &c.Dnsmasq.Scope }),
+	},
+	{
 		section: "dnsmasq", name: "quarantine", def: "1h",
 		doc: "How long a released address is not assigned to another guest: a duration such as 90s,\n" +
 			"30m or 1h30m, or a number of seconds.",

@@ -32,17 +32,7 @@ var endpoints = kind[[]netip.AddrPort]{
 		if isNone(text) || isFalse(text) {
 			return nil, nil
 		}
-		var list []netip.AddrPort
-		for _, word := range commaList(text) {
-			at, err := endpoint(word)
-			if err != nil {
-				return nil, err
-			}
-			if !slices.Contains(list, at) {
-				list = append(list, at)
-			}
-		}
-		return list, nil
+		return distinct(elements(text, endpoint))
 	},
 }
 

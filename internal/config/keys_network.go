@@ -31,8 +31,8 @@ const inherited = "that of `[dnsmasq]`"
 var networkKeys = []key{
 	inNetwork("backend", "Who serves DHCP and DNS. dnsmasq: a dnsmasq for this network, as `run` says. libvirt:\n"+
 		"libvirt itself; mdserver maintains the guests' entries in libvirt's definition of the\n"+
-		"network. Then only `reserved`, `prefix`, `entry_order`, `own_address` and\n"+
-		"`port_security` have an effect; the definition determines everything else.",
+		"network. Then only `reserved`, `scope`, `prefix`, `entry_order`, `own_address`\n"+
+		"and `port_security` have an effect; the definition determines everything else.",
 		choice(BackendDnsmasq, BackendLibvirt), func(n *Network) *string { return &n.Backend }).with("`dnsmasq`", "dnsmasq"),
 	inNetwork("interface", "Bridge of the network. It must have the gateway's address.",
 		interfaceName, func(n *Network) *string { return &n.Interface }).with("none, it must be set", "br-lan"),
@@ -52,6 +52,8 @@ var networkKeys = []key{
 		optionalAddress6, func(n *Network) *netip.Addr { return &n.Gateway6 }).with("the network's first address", "fd00:50::1"),
 	inNetwork("reserved6", "IPv6 addresses never assigned.",
 		ranges6, func(n *Network) *[]Range { return &n.Reserved6 }).with("none", "fd00:50::2-fd00:50::ff"),
+	inNetwork("scope", "Which hosts the addresses are for, if several share the inventory: shared or host.",
+		choice(ScopeShared, ScopeHost), func(n *Network) *string { return &n.Scope }).with(inherited, "shared"),
 	inNetwork("run", "How this network's dnsmasq runs: child, external or off.",
 		choice("child", "external", "off"), func(n *Network) *string { return &n.Run }).with(inherited, "child"),
 	inNetwork("listen_address", "Further address that dnsmasq listens on.",

@@ -31,14 +31,12 @@ var dnsDomains = kind[[]string]{
 		if isNone(text) {
 			return nil, nil
 		}
-		var list []string
-		for _, word := range commaList(text) {
+		return elements(text, func(word string) (string, error) {
 			domain := strings.Trim(word, ".")
 			if checkDNS(domain) != nil {
-				return nil, errors.New("contains something that is not a DNS name")
+				return "", errors.New("contains something that is not a DNS name")
 			}
-			list = append(list, domain)
-		}
-		return list, nil
+			return domain, nil
+		})
 	},
 }

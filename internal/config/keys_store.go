@@ -28,6 +28,8 @@ type Store struct {
 	User         string // "" for none
 	PasswordFile string
 	Prefix       string // of all keys; begins and ends with a slash
+	Host         string // this host's name; "" for that of the system
+	Key          string // file of the key that seals what is secret in etcd; "" for none
 }
 
 // TLS reports whether connections to etcd are encrypted.
@@ -91,6 +93,20 @@ var storeKeys = []key{
 			"may use keys below it.",
 		binding: bind(etcdPrefix, func(c *Config) *string { return &c.Store.Prefix }),
 	},
+	{
+		section: "store", name: "host", def: "", restart: true,
+		doc: "Name of this host among the hosts of a fleet, for people. If it is not set, it is the\n" +
+			"system's host name.",
+		example: "kvm1",
+		binding: bind(line, func(c *Config) *string { return &c.Store.Host }),
+	}, {
+		section: "store", name: "key", def: "", restart: true,
+		doc: "File with the key that `mdserver store key` has made, the same on all hosts. With it, the\n" +
+			"hosts share the key of tokens, the identity authority and the ssh host authority, sealed\n" +
+			"in etcd. If it is not set, each host has its own.",
+		example: "/etc/mdserver/store.key",
+		binding: bind(optionalPath, func(c *Config) *string { return &c.Store.Key }),
+	},
 }
 
 // etcdEndpoints is a list of URLs of etcd's members.
@@ -101,20 +117,11 @@ var etcdEndpoints = kind[[]string]{
 		if isNone(text) {
 			return nil, nil
 		}
-		var list []string
-		for _, word := range commaList(text) {
-			at, err := etcdEndpoint(word)
-			if err != nil {
-				return nil, err
-			}
-			if len(list) > 0 && scheme(at) != scheme(list[0]) {
-				return nil, errors.New("mixes http and https")
-			}
-			if !slices.Contains(list, at) {
-				list = append(list, at)
-			}
+		list, err := distinct(elements(text, etcdEndpoint))
+		if slices.ContainsFunc(list, func(at string) bool { return scheme(at) != scheme(list[0]) }) {
+			return nil, errors.New("mixes http and https")
 		}
-		return list, nil
+		return list, err
 	},
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+
+	"mdserver/internal/instance"
 )
 
 var address4 = kind[netip.Addr]{
@@ -75,18 +77,16 @@ func ranges(family string, fits func(netip.Addr) bool) kind[[]Range] {
 		accepts: family + " addresses, first-last ranges and networks such as ADDRESS/24, separated by commas",
 		quotes:  true,
 		parse: func(text string) ([]Range, error) {
-			var list []Range
-			for _, word := range commaList(text) {
+			return elements(text, func(word string) (Range, error) {
 				r, ok := parseRange(word)
 				if !ok || !fits(r.First) || !fits(r.Last) {
-					return nil, errors.New("has an element that is not an " + family + " address, range or network")
+					return r, errors.New("has an element that is not an " + family + " address, range or network")
 				}
 				if r.Last.Less(r.First) {
-					return nil, errors.New("has a range that ends before it begins")
+					return r, errors.New("has a range that ends before it begins")
 				}
-				list = append(list, r)
-			}
-			return list, nil
+				return r, nil
+			})
 		},
 	}
 }
@@ -98,7 +98,7 @@ var (
 
 func parseRange(word string) (Range, bool) {
 	if network, err := netip.ParsePrefix(word); err == nil {
-		return Range{First: network.Masked().Addr(), Last: last(network)}, true
+		return Range{First: network.Masked().Addr(), Last: instance.LastAddr(network)}, true
 	}
 	from, to, isRange := strings.Cut(word, "-")
 	if !isRange {
@@ -107,14 +107,4 @@ func parseRange(word string) (Range, bool) {
 	first, err1 := netip.ParseAddr(strings.TrimSpace(from))
 	final, err2 := netip.ParseAddr(strings.TrimSpace(to))
 	return Range{First: first, Last: final}, err1 == nil && err2 == nil
-}
-
-// last is the highest address of a network: for IPv4 its broadcast address.
-func last(network netip.Prefix) netip.Addr {
-	bytes := network.Addr().AsSlice()
-	for bit := network.Bits(); bit < len(bytes)*8; bit++ {
-		bytes[bit/8] |= 0x80 >> (bit % 8)
-	}
-	a, _ := netip.AddrFromSlice(bytes)
-	return a
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -174,23 +173,19 @@ var entryOrder = kind[[]string]{
 	accepts: "base, prefix, domain and fqdn, separated by commas",
 	quotes:  true,
 	parse: func(text string) ([]string, error) {
-		var order []string
-		for _, word := range commaList(strings.ToLower(text)) {
-			if word == "fqdn" {
-				word = "domain"
-			}
-			if !slices.Contains([]string{"base", "prefix", "domain"}, word) {
-				return nil, errors.New("has a word that names no form")
-			}
-			if !slices.Contains(order, word) {
-				order = append(order, word)
-			}
-		}
-		if len(order) == 0 {
-			return nil, errEmpty
-		}
-		return order, nil
+		return notEmpty(distinct(elements(strings.ToLower(text), entryForm)))
 	},
+}
+
+// entryForm is a form of a guest's name in DNS.
+func entryForm(word string) (string, error) {
+	switch word {
+	case "base", "prefix", "domain":
+		return word, nil
+	case "fqdn":
+		return "domain", nil
+	}
+	return "", errors.New("has a word that names no form")
 }
 
 // versions are path elements. A slash at either end is dropped, as the Python
@@ -199,20 +194,10 @@ var versions = kind[[]string]{
 	accepts: "version names such as 2021-03-23 or latest, separated by commas",
 	quotes:  true,
 	parse: func(text string) ([]string, error) {
-		var list []string
-		for _, v := range commaList(text) {
-			v = strings.Trim(v, "/")
-			if err := checkVersion(v); err != nil {
-				return nil, err
-			}
-			if !slices.Contains(list, v) {
-				list = append(list, v)
-			}
-		}
-		if len(list) == 0 {
-			return nil, errEmpty
-		}
-		return list, nil
+		return notEmpty(distinct(elements(text, func(word string) (string, error) {
+			version := strings.Trim(word, "/")
+			return version, checkVersion(version)
+		})))
 	},
 }
 
@@ -241,17 +226,6 @@ var items = kind[[]string]{
 		}
 		return list, plain(text)
 	},
-}
-
-// commaList splits, trims and leaves out what is empty.
-func commaList(text string) []string {
-	var list []string
-	for word := range strings.SplitSeq(text, ",") {
-		if word = strings.TrimSpace(word); word != "" {
-			list = append(list, word)
-		}
-	}
-	return list
 }
 
 // unquote drops one pair of quotes around the whole text.

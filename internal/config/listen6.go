@@ -27,15 +27,14 @@ var listen6 = kind[Listen6]{
 		if text == "auto" || isNone(text) || isFalse(text) {
 			return Listen6{Auto: text == "auto"}, nil
 		}
-		var v Listen6
-		for _, word := range commaList(text) {
+		addrs, err := elements(text, func(word string) (netip.Addr, error) {
 			a, err := netip.ParseAddr(word)
 			if err != nil || !a.Is6() || a.Is4In6() || plain(a.Zone()) != nil {
-				return Listen6{}, errors.New("has an element that is not an IPv6 address")
+				return a, errors.New("has an element that is not an IPv6 address")
 			}
-			v.Addresses = append(v.Addresses, a)
-		}
-		return v, nil
+			return a, nil
+		})
+		return Listen6{Addresses: addrs}, err
 	},
 }
 

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"mdserver/internal/instance"
 )
 
 // networkSection is how the sections [network NAME] are called where all of
@@ -17,6 +19,12 @@ const networkSection = "network NAME"
 const (
 	BackendDnsmasq = "dnsmasq" // one that is run for mdserver
 	BackendLibvirt = "libvirt" // libvirt's own, by its network definition
+)
+
+// Which hosts a network's addresses are for, if several share the inventory.
+const (
+	ScopeShared = "shared" // a guest of any host has any of them
+	ScopeHost   = "host"   // each host has a range of its own
 )
 
 // Network is one network that guests are served on: [dnsmasq] in its short
@@ -49,6 +57,8 @@ type Network struct {
 	MTU          int          // 0: not set
 	DHCPBoot     string       // as dnsmasq's dhcp-boot has it
 	ConfFile     string       // with further lines for dnsmasq, or ""
+
+	Scope string // ScopeShared or ScopeHost
 
 	// OwnAddress has the server put its listen addresses on the bridge, if
 	// they are not there.
@@ -90,8 +100,8 @@ func (d *Dnsmasq) short() Network {
 		Network: d.Network, Gateway: d.Gateway, Reserved: d.Reserved,
 		Network6: d.Network6, Gateway6: d.Gateway6, Reserved6: d.Reserved6,
 		UseDNS: d.UseDNS, LeaseLen: d.LeaseLen, Prefix: d.Prefix, Domain: d.Domain, EntryOrder: d.EntryOrder,
-		PortSecurity: d.PortSecurity,
-		NTPServers:   d.NTPServers, DomainSearch: d.DomainSearch, MTU: d.MTU, DHCPBoot: d.DHCPBoot, ConfFile: d.ConfFile,
+		Scope: d.Scope, PortSecurity: d.PortSecurity,
+		NTPServers: d.NTPServers, DomainSearch: d.DomainSearch, MTU: d.MTU, DHCPBoot: d.DHCPBoot, ConfFile: d.ConfFile,
 	}
 }
 
@@ -101,8 +111,8 @@ func (d *Dnsmasq) inherit(name string) Network {
 		Name: name, Backend: BackendDnsmasq,
 		Run: d.Run, BaseDir: filepath.Join(d.BaseDir, "networks", name),
 		UseDNS: d.UseDNS, LeaseLen: d.LeaseLen, Prefix: d.Prefix, Domain: d.Domain, EntryOrder: d.EntryOrder,
-		PortSecurity: d.PortSecurity,
-		NTPServers:   d.NTPServers, DomainSearch: d.DomainSearch, MTU: d.MTU, DHCPBoot: d.DHCPBoot, ConfFile: d.ConfFile,
+		Scope: d.Scope, PortSecurity: d.PortSecurity,
+		NTPServers: d.NTPServers, DomainSearch: d.DomainSearch, MTU: d.MTU, DHCPBoot: d.DHCPBoot, ConfFile: d.ConfFile,
 		OwnAddress: true,
 		netPrefix:  24, netPrefix6: 64,
 	}
@@ -164,6 +174,7 @@ func (l *loader) checkNetworks() {
 		for _, earlier := range c.Networks[:i] {
 			l.checkPair(earlier, n)
 		}
+		l.checkScope(n)
 	}
 }
 
@@ -256,9 +267,9 @@ func (l *loader) complete4(n *Network) {
 	if !n.Gateway.IsValid() {
 		n.Gateway = n.Network.Addr().Next()
 	}
-	if !n.Network.Contains(n.Gateway) || n.Gateway == n.Network.Addr() || n.Gateway == last(n.Network) {
+	if !n.Network.Contains(n.Gateway) || n.Gateway == n.Network.Addr() || n.Gateway == instance.LastAddr(n.Network) {
 		l.problem(l.sectionValue(n.Name, "gateway", "net_address"), fmt.Sprintf("the gateway %s is not a host address in the network %s", n.Gateway, n.Network),
-			fmt.Sprintf("an address from %s to %s", n.Network.Addr().Next(), last(n.Network).Prev()))
+			fmt.Sprintf("an address from %s to %s", n.Network.Addr().Next(), instance.LastAddr(n.Network).Prev()))
 	}
 }
 
@@ -269,7 +280,7 @@ func (l *loader) complete6(n *Network) {
 	}
 	if !n.Network6.Contains(n.Gateway6) || n.Gateway6 == n.Network6.Addr() {
 		l.problem(l.sectionValue(n.Name, "gateway6", "net_address6"), fmt.Sprintf("the gateway %s is not a host address in the network %s", n.Gateway6, n.Network6),
-			fmt.Sprintf("an address from %s to %s", n.Network6.Addr().Next(), last(n.Network6)))
+			fmt.Sprintf("an address from %s to %s", n.Network6.Addr().Next(), instance.LastAddr(n.Network6)))
 	}
 }
 

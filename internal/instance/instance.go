@@ -25,6 +25,7 @@ type Domain struct {
 	Metadata   Metadata
 	Hardware
 	Source     string // who registered it, one of By…; "" for ByLibvirt
+	Received   bool   // the hook registers it because another host sends it
 	Incomplete bool   // the bridge of a network could not be asked for
 }
 
@@ -80,13 +81,24 @@ type Instance struct {
 	// Further are the guest's other places on served networks.
 	Further []Attachment `json:"further,omitempty"`
 	Hardware
-	Password   string    `json:"password,omitempty"` // that the guest posted, usually encrypted; for the administrator alone
-	Presence   Presence  `json:"presence,omitzero"`
-	Host       string    `json:"host,omitempty"` // that registered it last; empty if there is one host only
+	Password string   `json:"password,omitempty"` // that the guest posted, usually encrypted; for the administrator alone
+	Presence Presence `json:"presence,omitzero"`
+	Home
+	// Unshared: this host has made or changed the record while the shared store did
+	// not answer. The other hosts do not know of that yet.
+	Unshared   bool      `json:"unshared,omitempty"`
+	Wanted     Wanted    `json:"wanted,omitzero"`
 	FirstSeen  time.Time `json:"first_seen"`
 	LastUpdate time.Time `json:"last_update"`
 
 	Seen map[string]time.Time `json:"seen,omitempty"` // who registered it, and when last: see ByHook
+}
+
+// Wanted are names that a guest would have if no guest of another host had them. They
+// are empty if it has them.
+type Wanted struct {
+	Name     string `json:"name,omitempty"` // its domain's
+	Hostname string `json:"hostname,omitempty"`
 }
 
 // WithoutSecrets is the record as it may be shown in lists.
@@ -106,6 +118,15 @@ type Resting struct {
 	Since      time.Time  `json:"since"`
 }
 
+// Spare is an address that a host has claimed beforehand. It gives it to a new guest
+// when the shared store does not answer. No two hosts have the same one.
+type Spare struct {
+	Addr    netip.Addr `json:"addr"`
+	Network string     `json:"network"`
+	Host    string     `json:"host"`  // its name
+	Owner   string     `json:"owner"` // the ID of the host's store; two hosts may have one name
+}
+
 // Event is one change of the inventory: Old is nil for a guest that is new,
 // New is nil for one that was released.
 type Event struct {
@@ -118,6 +139,8 @@ type Change struct {
 	Delete []uuid.UUID
 	Rest   []Resting    // addresses that begin to rest
 	Wake   []netip.Addr // addresses that rest no longer
+	Hold   []Spare      // addresses that a host claims beforehand
+	Drop   []netip.Addr // addresses that are spare no longer
 	// Free are host names, in lower case, that the change relies on: no guest has them
 	// before it, because they would mean the same in DNS as one in Put.
 	Free []string
@@ -127,6 +150,12 @@ type Change struct {
 type Table struct {
 	Instances []Instance
 	Resting   []Resting
+	Spares    []Spare // of all hosts; only a shared store has them
+}
+
+// Empty reports whether the change leaves all records as they are.
+func (c Change) Empty() bool {
+	return len(c.Put)+len(c.Delete)+len(c.Rest)+len(c.Wake)+len(c.Hold)+len(c.Drop) == 0
 }
 
 // idDigits is the length of the hexadecimal part of an EC2 instance id.

@@ -35,6 +35,23 @@ type Metadata struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
+// understood are the keys that mdserver itself understands.
+var understood = []string{
+	KeyUserdataPrefix, KeyUserdataParts, KeyHostname, KeyIPv4, KeyIPv6, KeyTags, KeyIMDS, KeyIMDSExempt,
+	KeyInstanceType, KeyImageID, KeyPortSecurity, KeyAllowedAddresses, KeySSHUser,
+}
+
+// Free returns the values of those keys that mdserver itself does not understand.
+func Free(values map[string]string) map[string]string {
+	free := map[string]string{}
+	for key, value := range values {
+		if !slices.Contains(understood, key) {
+			free[key] = value
+		}
+	}
+	return free
+}
+
 // UserdataPrefix is the name of the template that the guest insists on, if it
 // does. An empty one is none.
 func (m Metadata) UserdataPrefix() (string, bool) {

@@ -5,24 +5,6 @@ import (
 	"slices"
 )
 
-// AddrRange is a range of addresses, both ends included.
-type AddrRange struct {
-	First, Last netip.Addr
-}
-
-// Contains reports whether addr lies in the range.
-func (r AddrRange) Contains(addr netip.Addr) bool {
-	return addr.BitLen() == r.First.BitLen() && r.First.Compare(addr) <= 0 && addr.Compare(r.Last) <= 0
-}
-
-// String is FIRST-LAST, or the address if there is only one.
-func (r AddrRange) String() string {
-	if r.First == r.Last {
-		return r.First.String()
-	}
-	return r.First.String() + "-" + r.Last.String()
-}
-
 // Network is one network that mdserver serves: its guests, the addresses that it
 // gives to guests and those that it never gives, and the settings for guests. No
 // two networks of a server overlap, so an address determines its network.
@@ -49,6 +31,10 @@ type Network struct {
 	MTU      int          // that guests get; 0: not set
 
 	NamePrefix string // before each guest's name in DNS, or empty
+
+	// PerHost: of several hosts with one inventory, each has a range of its own, and
+	// IPv4 and IPv6 are this host's. Guests of other hosts have addresses elsewhere.
+	PerHost bool
 
 	PortSecurity bool // guests on it may send only as themselves
 }

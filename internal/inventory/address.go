@@ -34,7 +34,11 @@ func givenByHand(guest *instance.Instance) (ipv4, ipv6 bool) {
 // that it was leased already, or one of the pool. err refuses the registration,
 // problem does not.
 func (d *draft) choose(p pool, c claim) (addr netip.Addr, problem, err error) {
-	if c.wanted.IsValid() {
+	if d.cutOff {
+		addr, problem = d.chooseCutOff(p, c)
+		return addr, problem, nil
+	}
+	if c.wanted.IsValid() && !p.leavesOut(c.wanted, c.mac) {
 		return c.wanted, nil, d.grant(p, c)
 	}
 	if !p.configured() {
@@ -44,13 +48,13 @@ func (d *draft) choose(p pool, c claim) (addr netip.Addr, problem, err error) {
 		return netip.Addr{}, nil, nil
 	}
 	for _, addr := range d.candidates(p, c) {
-		withheld := addr != c.current && d.rules.withheld.addr(addr, c.guest.UUID) != nil
+		withheld := addr != c.current && d.rules.withheld.addr(addr, c.guest.UUID) != nil || d.checkSpare(addr, c.guest.Name) != nil
 		if d.holder(addr, c.guest.UUID) == nil && p.refusal(addr, c.mac) == "" && !slices.Contains(c.given, addr) && !withheld {
-			return addr, nil, nil
+			return addr, p.notGranted(c), nil
 		}
 	}
 	if addr, ok := d.allocate(p, c); ok {
-		return addr, nil, nil
+		return addr, p.notGranted(c), nil
 	}
 	return netip.Addr{}, fmt.Errorf("%w: guest %q has no address: %s has no free one; remove old guests, or enlarge the network",
 		ErrNetworkFull, c.guest.Name, p.prefix), nil
@@ -72,11 +76,11 @@ func (d *draft) grant(p pool, c claim) error {
 		return &ConflictError{Kind: ErrAddressTaken, Value: c.wanted.String(), Guest: c.guest.Name, Holder: other.Name,
 			Hint: "request another one in the metadata"}
 	}
-	return nil
+	return d.checkSpare(c.wanted, c.guest.Name)
 }
 
 func (d *draft) candidates(p pool, c claim) []netip.Addr {
-	if c.current.IsValid() {
+	if c.current.IsValid() && !p.leavesOut(c.current, c.mac) {
 		return []netip.Addr{c.current}
 	}
 	addrs := d.restingFor(p, c)
@@ -122,20 +126,29 @@ func (d *draft) holder(addr netip.Addr, id uuid.UUID) *instance.Instance {
 	return nil
 }
 
-// allocate finds a free address, or, if there is none, that of an unconfirmed
-// guest, the one that has rested longest, or that of the guest that is gone
-// longest.
-func (d *draft) allocate(p pool, c claim) (netip.Addr, bool) {
+// freeAddr finds an address from start on that is free, and is neither given already nor
+// withheld for a guest with another UUID than id.
+func (d *draft) freeAddr(p pool, start uint64, id uuid.UUID, given []netip.Addr) (netip.Addr, bool) {
 	runs := d.runs.Root()
-	addr, ok := p.free(p.first(c.guest.UUID), func(addr netip.Addr) (netip.Addr, bool) {
-		if slices.Contains(c.given, addr) || d.rules.withheld.addr(addr, c.guest.UUID) != nil {
+	return p.free(start, func(addr netip.Addr) (netip.Addr, bool) {
+		if slices.Contains(given, addr) || d.rules.withheld.addr(addr, id) != nil {
 			return addr, true
 		}
 		_, last, ok := runAround(runs, addr)
 		return last, ok
 	})
+}
+
+// allocate finds a free address, or, if there is none, a spare one of this host, that
+// of an unconfirmed guest, the one that has rested longest, or that of the guest that is gone
+// longest.
+func (d *draft) allocate(p pool, c claim) (netip.Addr, bool) {
+	addr, ok := d.freeAddr(p, p.first(c.guest.UUID), c.guest.UUID, c.given)
 	if ok || d.unconfirmed {
 		return addr, ok
+	}
+	if addr, ok = d.takeSpare(p, c); ok {
+		return addr, true
 	}
 	if addr, ok = d.takeFrom(p, c, (*instance.Instance).Unconfirmed); ok {
 		return addr, true

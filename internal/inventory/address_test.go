@@ -224,3 +224,33 @@ func TestIPv6Pools(t *testing.T) {
 		})
 	}
 }
+
+// Quarantine ends when its time is over, and not before. Addresses rest in the order of
+// their times, whatever year it is.
+func TestQuarantineInTime(t *testing.T) {
+	l := newLab(t)
+	l.clock.advance(time.Date(1969, 12, 31, 23, 0, 0, 0, time.UTC).Sub(l.clock.now()))
+	var order []netip.Addr
+	for n := range 3 {
+		l.register(dom(n, fmt.Sprint("web", n)))
+	}
+	for n := range 3 {
+		order = append(order, l.release(fmt.Sprint("web", n)).IPv4)
+		l.clock.advance(time.Hour)
+	}
+	for i, r := range l.Snapshot().Resting() {
+		if r.Addr != order[i] {
+			t.Errorf("the address %d that rests is %v, want %v", i+1, r.Addr, order[i])
+		}
+	}
+	l.clock.advance(day - 3*time.Hour - time.Microsecond)
+	l.register(dom(8, "early"))
+	if n := len(l.resting()); n != 3 {
+		t.Errorf("%d addresses rest until the end of their quarantine, want 3", n)
+	}
+	l.clock.advance(time.Microsecond)
+	l.register(dom(9, "late"))
+	if _, rests := l.resting()[order[0].String()]; rests || len(l.resting()) != 2 {
+		t.Errorf("%v rest", l.resting())
+	}
+}

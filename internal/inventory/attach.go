@@ -11,7 +11,8 @@ import (
 
 // Reattach gives every guest its places on the networks as they are now: an
 // address on a network that came, none on one that went. A guest whose networks
-// are all gone keeps its record. It returns how many guests changed.
+// are all gone keeps its record. So does one of another host, which may know the
+// networks otherwise. It returns how many guests changed.
 //
 // Errors: ErrStore, ErrClosed, or that of ctx.
 func (inv *Inventory) Reattach(ctx context.Context) (int, error) {
@@ -45,7 +46,7 @@ func (d *draft) reattach() int {
 func (d *draft) reattachOne(current *instance.Instance) bool {
 	dom := instance.Domain{Name: current.Name, UUID: current.UUID, Interfaces: current.Interfaces}
 	places := d.places(dom)
-	if len(places) == 0 || d.checkMACs(dom, places) != nil {
+	if d.elsewhere(current) || len(places) == 0 || d.checkMACs(dom, places) != nil {
 		return false
 	}
 	guest := *current
@@ -72,6 +73,11 @@ func (d *draft) assignAddresses(guest *instance.Instance, places []instance.Atta
 	for i := range places {
 		place := &places[i]
 		network, _ := d.rules.network(place.Network)
+		if d.keepsAddresses(network, guest, had[i]) {
+			place.IPv4, place.IPv6 = had[i].IPv4, had[i].IPv6
+			given = append(given, place.Addrs()...)
+			continue
+		}
 		claim4 := claim{guest: guest, mac: place.MAC, current: had[i].IPv4, inherited: inherited[i].IPv4, given: given}
 		claim6 := claim{guest: guest, mac: place.MAC, current: had[i].IPv6, inherited: inherited[i].IPv6, given: given}
 		if current != nil && had[i] == current.Primary() {
@@ -132,13 +138,16 @@ func (d *draft) former(places []instance.Attachment, guest *instance.Instance) [
 }
 
 // meant is the index of the place that a requested address belongs to: the first
-// on the network that contains it, or else the first of all, which then gives the
-// error.
+// on the network that contains it, or else the first where it may be in the range of
+// another host, or else the first of all, which then gives the error.
 func (d *draft) meant(wanted netip.Addr, places []instance.Attachment) int {
 	for i, place := range places {
 		if network, _ := d.rules.network(place.Network); network.Contains(wanted) {
 			return i
 		}
 	}
-	return 0
+	return max(0, slices.IndexFunc(places, func(place instance.Attachment) bool {
+		network, _ := d.rules.network(place.Network)
+		return network.PerHost
+	}))
 }

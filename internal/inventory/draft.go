@@ -23,6 +23,10 @@ type draft struct {
 	// unconfirmed: the request is for a guest that only users other than root have
 	// registered. It takes nothing from other guests.
 	unconfirmed bool
+	// cutOff: the shared store is away. No address but this host's spares is given.
+	cutOff bool
+	// named: the domain has its name in libvirt on this host, where names are unique
+	named bool
 	// yielded are the guests that were released in favour of another
 	yielded []*instance.Instance
 }
@@ -33,6 +37,11 @@ func newDraft(t trees, r *rules) *draft {
 	d := &draft{editable: t.edit(), base: t, rules: r, now: r.now()}
 	d.wakeExpired()
 	return d
+}
+
+// newCutOffDraft is newDraft while the shared store is away.
+func newCutOffDraft(t trees, r *rules) *draft {
+	return &draft{editable: t.edit(), base: t, rules: r, now: r.now(), cutOff: true}
 }
 
 // put stores guest in place of old, which is nil for a new one. A password that
@@ -47,14 +56,16 @@ func (d *draft) put(old, guest *instance.Instance) {
 // store is put, and leaves the record as it is. Addresses of old that guest does
 // not have begin to rest.
 func (d *draft) store(old, guest *instance.Instance) {
+	guest.Unshared = d.cutOff
 	d.index(old, guest)
 	d.change.Put = append(d.change.Put, *guest)
 	d.events = append(d.events, instance.Event{Old: old, New: guest})
 	if old != nil {
-		d.retire(old, guest.Addrs()...)
+		d.retire(old, append(guest.Addrs(), d.givenUpLater(old)...)...)
 	}
 	for _, addr := range guest.Addrs() {
 		d.wake(addr)
+		d.spend(addr)
 		d.occupy(addr)
 	}
 }

@@ -49,6 +49,9 @@ var (
 	// ErrUncertain: a write failed so that it is not known whether the change
 	// was made. It comes with ErrStore.
 	ErrUncertain = errors.New("the change may have been made")
+	// ErrAway: the shared store does not answer. Registration.AddressProblem is one of
+	// it if a guest has to wait for its address; else it comes with ErrStore.
+	ErrAway = errors.New("etcd does not answer")
 	// ErrClosed: the inventory is shutting down [503].
 	ErrClosed = errors.New("inventory closed")
 )

@@ -70,7 +70,8 @@ func (s *Subscription) Start() *Snapshot { return s.start }
 func (s *Subscription) Revision() uint64 { return s.revision }
 
 // Next waits for changes and returns all there are, in the order in which they
-// were made. It returns ErrClosed when the subscription was closed, or when
+// were made. A change without events, such as the first table of a shared store, gives
+// an empty list. It returns ErrClosed when the subscription was closed, or when
 // the inventory was and every event has been returned.
 func (s *Subscription) Next(ctx context.Context) ([]instance.Event, error) {
 	s.start = nil
@@ -101,6 +102,9 @@ func (s *Subscription) take() []instance.Event {
 		}
 		select {
 		case <-s.at.ready:
+			if events == nil {
+				events = []instance.Event{}
+			}
 			events = append(events, s.at.events...)
 			s.revision = s.at.after.revision
 			s.at = s.at.next

@@ -8,7 +8,8 @@ import (
 
 // Free is how many IPv4 addresses of a network the next guests can be given.
 // Addresses in quarantine are among them, because they are given to others when
-// no other address is left. It is 0 for an unknown network.
+// no other address is left, but not those that other hosts have claimed
+// beforehand. It is 0 for an unknown network.
 func (inv *Inventory) Free(network string) int {
 	p, ok := inv.rules.Load().network(network)
 	if !ok || !p.ipv4.configured() {
@@ -27,6 +28,11 @@ func (inv *Inventory) Free(network string) int {
 	}
 	for _, w := range inv.Withheld() {
 		hold(w.Addrs)
+	}
+	for _, spare := range inv.Snapshot().Spares() {
+		if spare.Owner != inv.rules.Load().id {
+			hold([]netip.Addr{spare.Addr})
+		}
 	}
 	return p.ipv4.size() - len(held)
 }
@@ -74,7 +80,7 @@ func (p pool) size() int {
 
 // gives reports whether addr is one of those that size counts.
 func (p pool) gives(addr netip.Addr) bool {
-	if !addr.Is4() || lower(addr) < p.lo || p.hi < lower(addr) {
+	if !p.prefix.Contains(addr) || p.at(lower(addr)) != addr || lower(addr) < p.lo || p.hi < lower(addr) {
 		return false
 	}
 	_, excluded := p.gapAt(lower(addr))

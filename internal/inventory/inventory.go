@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,10 +25,16 @@ import (
 // Inventory is the table and its writer. All its methods may be called from
 // any goroutine.
 type Inventory struct {
-	ctx      context.Context // of the store's writes
-	store    Store
-	shared   Shared // store, if it is one; else nil
-	revision int64  // the writer's own; of the last update of shared
+	ctx    context.Context // of the store's writes
+	store  Store
+	log    *slog.Logger
+	shared Shared // store, if it is one; else nil
+	// What the writer knows of a shared store. The snapshot has more: what is unshared.
+	settled   trees
+	revision  int64 // of the last update
+	unshared  map[uuid.UUID]Unshared
+	conflicts atomic.Uint64 // see Conflicts
+
 	snapshot atomic.Pointer[Snapshot]
 	rules    atomic.Pointer[rules]
 	now      func() time.Time // of Open's options
@@ -54,6 +61,9 @@ func Open(ctx context.Context, store Store, opts Options) (*Inventory, error) {
 	if opts.Now == nil {
 		opts.Now = steadyClock()
 	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
 	trees, err := load(ctx, store, newRules(opts))
 	if err != nil {
 		return nil, fmt.Errorf("load the inventory: %w", err)
@@ -62,6 +72,8 @@ func Open(ctx context.Context, store Store, opts Options) (*Inventory, error) {
 	inv := &Inventory{
 		ctx:     context.WithoutCancel(ctx),
 		store:   store,
+		log:     opts.Log,
+		settled: trees,
 		now:     opts.Now,
 		feed:    newFeed(start),
 		queue:   make(chan *request, maxBatch),
@@ -71,6 +83,12 @@ func Open(ctx context.Context, store Store, opts Options) (*Inventory, error) {
 	inv.shared, _ = store.(Shared)
 	inv.snapshot.Store(start)
 	inv.Reconfigure(opts)
+	if inv.shared != nil {
+		if err := inv.loadUnshared(ctx); err != nil {
+			return nil, fmt.Errorf("load the changes that are not shared yet: %w", err)
+		}
+		inv.refresh()
+	}
 	go inv.write()
 	return inv, nil
 }
@@ -100,7 +118,7 @@ func (inv *Inventory) Reconfigure(opts Options) {
 	}
 	r := newRules(opts)
 	if inv.shared != nil {
-		r.mostWakes = sharedWakes
+		r.mostWakes, r.id = sharedWakes, inv.shared.ID()
 	}
 	inv.rules.Store(r)
 }
@@ -273,6 +291,9 @@ func build(table instance.Table, primary string) (trees, []contradiction) {
 		if _, held := e.byAddr.Get(addrKey(resting.Addr)); !held && resting.Addr.IsValid() {
 			e.indexResting(&resting)
 		}
+	}
+	for _, spare := range table.Spares {
+		e.hold(spare)
 	}
 	return e.commit(), conflicts
 }

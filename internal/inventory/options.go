@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"log/slog"
 	"net/netip"
 	"slices"
 	"time"
@@ -17,10 +18,17 @@ type Options struct {
 	Networks []instance.Network
 	// Location is written into every record, see [service] location.
 	Location string
-	// Host is the name of this host among those that share the inventory, or empty
-	// if there are no others. Only the host that has registered a guest last can
-	// miss it.
-	Host string
+	// HostID identifies this host among those that share the inventory. It is empty if
+	// there are no others: then all guests are this host's. See home.go.
+	HostID string
+	// HostName is this host's name for people.
+	HostName string
+	// Alive, if it is set, reports whether another host takes part in the inventory
+	// now, or may do so.
+	Alive func(hostID string) bool
+	// Drained, if it is set, reports whether this host is out of service: then it has no
+	// spare addresses.
+	Drained func() bool
 	// FallbackHostname begins the host name of a guest whose name holds no
 	// letter or digit that a host name can have. Default: "vm".
 	FallbackHostname string
@@ -37,6 +45,9 @@ type Options struct {
 	Hosts func(name string) []netip.Addr
 	// Withheld are guests whose records were set aside.
 	Withheld []Withheld
+	// Log gets what becomes of guests that were registered while a shared store was
+	// away. Reconfigure does not change it.
+	Log *slog.Logger
 	// Now is the clock. By default it is that of Open's options, and there one
 	// that steps of the wall clock do not change.
 	Now func() time.Time
@@ -49,6 +60,7 @@ type rules struct {
 	Options
 	pools    []pools // of Networks, in their order
 	withheld withheld
+	id       string // of the shared store on this host; the owner of its spare addresses
 	// mostWakes is how many addresses end their quarantine in one change. Zero: all.
 	mostWakes int
 }
@@ -82,6 +94,7 @@ func newRules(opts Options) *rules {
 	}
 	r := &rules{Options: opts, withheld: newWithheld(opts.Withheld)}
 	for _, n := range opts.Networks {
+		n.PerHost = n.PerHost && opts.HostID != ""
 		r.pools = append(r.pools, pools{Network: n, ipv4: newPool(n.IPv4, n), ipv6: newPool(n.IPv6, n)})
 	}
 	return r

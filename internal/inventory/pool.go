@@ -19,6 +19,7 @@ import (
 type pool struct {
 	network  string
 	pending  bool // the prefix is not known yet
+	perHost  bool // the range is that of this host alone
 	prefix   netip.Prefix
 	excluded []instance.AddrRange
 	leased   map[netip.Addr]instance.MAC
@@ -35,9 +36,9 @@ type span struct{ lo, hi uint64 }
 // the first /64 is used, which is what one link has.
 func newPool(prefix netip.Prefix, n instance.Network) pool {
 	if !prefix.IsValid() {
-		return pool{network: n.Name, pending: n.Pending}
+		return pool{network: n.Name, pending: n.Pending, perHost: n.PerHost}
 	}
-	p := pool{network: n.Name, prefix: prefix.Masked(), excluded: n.Excluded, leased: n.Leased, base: prefix.Masked().Addr()}
+	p := pool{network: n.Name, perHost: n.PerHost, prefix: prefix.Masked(), excluded: n.Excluded, leased: n.Leased, base: prefix.Masked().Addr()}
 	p.lo = lower(p.base)
 	hostBits := p.base.BitLen() - prefix.Bits()
 	p.hi = p.lo | hostMask(hostBits)

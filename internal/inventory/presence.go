@@ -49,7 +49,7 @@ func (inv *Inventory) Miss(ctx context.Context, id uuid.UUID, away bool) (missed
 func (inv *Inventory) Unplug(ctx context.Context, id uuid.UUID) (missed bool, err error) {
 	err = inv.submit(ctx, func(d *draft) error {
 		current, ok := d.byUUID.Get(id[:])
-		missed = ok && !d.elsewhere(current) && len(d.places(instance.Domain{Interfaces: current.Interfaces})) > 0 && d.miss(id, false)
+		missed = ok && len(d.places(instance.Domain{Interfaces: current.Interfaces})) > 0 && d.miss(id, false)
 		return nil
 	})
 	return missed, err
@@ -62,7 +62,7 @@ func (inv *Inventory) Unplug(ctx context.Context, id uuid.UUID) (missed bool, er
 func (inv *Inventory) ReleaseGone(ctx context.Context, id uuid.UUID, before time.Time) (released bool, err error) {
 	err = inv.submit(ctx, func(d *draft) error {
 		current, ok := d.byUUID.Get(id[:])
-		released = ok && !d.elsewhere(current) && current.Presence.State == instance.Gone && !current.Presence.Since.After(before)
+		released = ok && (current.HostID == "" || d.rules.here(current)) && current.Presence.State == instance.Gone && !current.Presence.Since.After(before)
 		if released {
 			d.remove(current)
 		}
@@ -72,19 +72,15 @@ func (inv *Inventory) ReleaseGone(ctx context.Context, id uuid.UUID, before time
 }
 
 func (d *draft) observe(dom instance.Domain, running bool) (Registration, error) {
-	d.makeWay(dom)
-	return d.enrol(dom, func(current, guest *instance.Instance) bool {
-		if current != nil && d.elsewhere(current) && !running {
-			return false // a definition that was left behind
-		}
+	w := defined
+	if running {
+		w = runs
+	}
+	d.named = true
+	return d.enrol(dom, w, func(current, guest *instance.Instance) bool {
 		guest.Presence = d.sighted(guest.Presence, running)
 		return current == nil || !sameButTime(*current, *guest)
 	})
-}
-
-// elsewhere reports whether another host has the guest.
-func (d *draft) elsewhere(guest *instance.Instance) bool {
-	return guest.Host != "" && d.rules.Host != "" && guest.Host != d.rules.Host
 }
 
 // makeWay takes the name that a domain has in libvirt now from a guest that is
@@ -93,7 +89,7 @@ func (d *draft) elsewhere(guest *instance.Instance) bool {
 // domain has, too, is the same machine, defined again and not renamed.
 func (d *draft) makeWay(dom instance.Domain) {
 	holder, ok := d.byName.Get([]byte(dom.Name))
-	if !ok || holder.UUID == dom.UUID || holder.Presence.State != instance.Present || sharesMAC(dom, *holder) {
+	if !ok || holder.UUID == dom.UUID || d.elsewhere(holder) || holder.Presence.State != instance.Present || sharesMAC(dom, *holder) {
 		return
 	}
 	renamed := *holder
@@ -142,7 +138,16 @@ func hookAlone(guest instance.Instance) bool {
 
 func (d *draft) miss(id uuid.UUID, away bool) bool {
 	current, ok := d.byUUID.Get(id[:])
-	if !ok || d.elsewhere(current) {
+	switch {
+	case !ok:
+		return false
+	case !d.rules.here(current):
+		if away && current.FromID == d.rules.HostID { // it has arrived, or was saved before it could
+			d.rehome(current, arrived(current.Home, instance.Starting))
+		}
+		return false
+	case current.FromID != "": // it did not arrive
+		d.rehome(current, sentBack(current.Home))
 		return false
 	}
 	state := instance.Gone
@@ -155,6 +160,7 @@ func (d *draft) miss(id uuid.UUID, away bool) bool {
 	}
 	changed := *current
 	changed.Presence = instance.Presence{State: state, Since: d.now}
+	changed.Run = instance.NotRunning
 	d.put(current, &changed)
 	return true
 }

@@ -1,10 +1,14 @@
 package inventory_test
 
 import (
+	"errors"
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
 )
 
 // present gives the state of guest n, "" if it is not known, "unseen" if
@@ -176,4 +180,120 @@ func TestHookTellsOfANameFirst(t *testing.T) {
 			t.Errorf("it replaced %+v", reg.Replaced)
 		}
 	})
+}
+
+// Who takes the name of a guest that is present, because libvirt has renamed that one.
+func TestNameIsTakenOver(t *testing.T) {
+	takes := func(t *testing.T, l *lab) (former *instance.Instance) {
+		t.Helper()
+		l.observe(dom(2, "web1"), true)
+		if taker, ok := l.Snapshot().ByName("web1"); !ok || taker.UUID != uid(2) {
+			t.Errorf("the name is with %+v", taker)
+		}
+		former, _ = l.Snapshot().ByUUID(uid(1))
+		return former
+	}
+	t.Run("present", func(t *testing.T) {
+		l := newLab(t)
+		l.observe(dom(1, "web1"), true)
+		if former := takes(t, l); former == nil || former.Name != uid(1).String() || former.Hostname == "web1" {
+			t.Errorf("it is %+v", former)
+		}
+	})
+	t.Run("its host name is taken", func(t *testing.T) {
+		l := newLab(t)
+		l.observe(dom(1, "web1"), true)
+		l.observe(dom(3, "other", "hostname", uid(1).String()), true)
+		if former := takes(t, l); former == nil || former.Hostname == uid(1).String() || !strings.HasPrefix(former.Hostname, uid(1).String()) {
+			t.Errorf("it is %+v", former)
+		}
+	})
+	t.Run("it has asked for its host name", func(t *testing.T) {
+		l := newLab(t)
+		l.observe(dom(1, "web1", "hostname", "www"), true)
+		if former := takes(t, l); former == nil || former.Hostname != "www" {
+			t.Errorf("it is %+v", former)
+		}
+	})
+	t.Run("its name is taken", func(t *testing.T) {
+		l := newLab(t)
+		l.observe(dom(1, "web1"), true)
+		l.observe(dom(3, uid(1).String()), true)
+		if former := takes(t, l); former != nil {
+			t.Errorf("it is %+v", former)
+		}
+	})
+	t.Run("gone", func(t *testing.T) {
+		l := newLab(t)
+		l.observe(dom(1, "web1"), true)
+		l.miss(1, false)
+		if former := takes(t, l); former != nil {
+			t.Errorf("it is %+v", former)
+		}
+	})
+}
+
+// When a guest was seen first counts, and when it was missed.
+func TestPresentSince(t *testing.T) {
+	l := newLab(t)
+	since := func(what string, want time.Time) {
+		t.Helper()
+		if guest, _ := l.Snapshot().ByUUID(uid(1)); !guest.Presence.Since.Equal(want) {
+			t.Errorf("%s: since %v, want %v", what, guest.Presence.Since, want)
+		}
+	}
+	first := l.clock.now()
+	l.observe(dom(1, "web1"), true)
+	since("seen", first)
+	l.clock.advance(time.Hour)
+	l.observe(dom(1, "web1", "userdata_prefix", "x"), true)
+	since("seen again", first)
+	l.miss(1, true)
+	since("migrated", l.clock.now())
+	l.clock.advance(time.Hour)
+	l.observe(dom(1, "web1"), true)
+	since("back", l.clock.now())
+	l.clock.advance(time.Hour)
+	l.miss(1, false)
+	gone := l.clock.now()
+	for _, tt := range []struct {
+		before time.Time
+		want   bool
+	}{{gone.Add(-1), false}, {gone, true}} {
+		if released, err := l.ReleaseGone(background(), uid(1), tt.before); err != nil || released != tt.want {
+			t.Errorf("gone since %v, and released if since %v: %v, %v", gone, tt.before, released, err)
+		}
+	}
+}
+
+// What libvirt refuses to be is told, and forgotten with the domain.
+func TestRefusalOfWhatLibvirtHas(t *testing.T) {
+	l := newLab(t)
+	d := dom(1, "web1", "ipv4", "10.0.0.1")
+	if _, err := l.Observe(background(), d, true); !errors.Is(err, inventory.ErrAddressOutside) {
+		t.Fatal(err)
+	}
+	if _, told := l.Refusals().Of(uid(1)); !told {
+		t.Error("the refusals lack a domain that is no guest")
+	}
+	l.miss(1, false)
+	if _, told := l.Refusals().Of(uid(1)); told {
+		t.Error("a domain that is gone is told of")
+	}
+}
+
+// A guest whose network was removed from the configuration is not gone.
+func TestUnplugWithoutNetworks(t *testing.T) {
+	l := newLab(t)
+	l.observe(dom(1, "web1"), true)
+	opts := l.opts
+	opts.Networks = []instance.Network{{Name: "other", IPv4: netip.MustParsePrefix("10.1.0.0/28")}}
+	l.Reconfigure(opts)
+	if missed, err := l.Unplug(background(), uid(1)); missed || err != nil || l.present(1) != instance.Present {
+		t.Errorf("%v, %v: %q", missed, err, l.present(1))
+	}
+	l.Reconfigure(l.opts)
+	if missed, err := l.Unplug(background(), uid(1)); !missed || err != nil || l.present(1) != instance.Gone {
+		t.Errorf("%v, %v: %q", missed, err, l.present(1))
+	}
 }

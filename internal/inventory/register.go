@@ -27,34 +27,42 @@ type Registration struct {
 	// NameProblem says why the guest does not have the host name that its domain's
 	// name would give, or is empty. It is set when a name is chosen.
 	NameProblem string
+	// RunsOn is the name of another host that has the guest and runs it as well, or
+	// empty. Nothing was changed then.
+	RunsOn string
 	// AddressProblem says why the guest has no address although the network gives
-	// them: ErrNetworkFull. It is nil if the guest has one.
+	// them: ErrNetworkFull, ErrAway; or why it has another one than it requests:
+	// ErrAddressOutside. It is nil if the guest has what it should.
 	AddressProblem error
 }
 
 // register makes dom a guest, or updates the one it is already.
 func (d *draft) register(dom instance.Domain) (Registration, error) {
 	switch dom.Source {
-	case instance.ByHook: // its word on names is libvirt's
-		d.makeWay(dom)
+	case instance.ByHook:
+		d.named = true
 	case instance.ByLocal:
 		d.unconfirmed = true
 	}
-	return d.enrol(dom, func(_, _ *instance.Instance) bool { return true })
+	return d.enrol(dom, wordOf(dom), func(_, _ *instance.Instance) bool { return true })
 }
 
 // enrol is what all ways to register have in common. finish completes the record
 // and reports whether to keep it, or else current stays as it is.
-func (d *draft) enrol(dom instance.Domain, finish func(current, guest *instance.Instance) bool) (Registration, error) {
+func (d *draft) enrol(dom instance.Domain, w word, finish func(current, guest *instance.Instance) bool) (Registration, error) {
 	places, err := d.check(dom)
 	if err != nil {
 		return Registration{}, err
 	}
 	current, _ := d.byUUID.Get(dom.UUID[:])
-	holder, _ := d.byName.Get([]byte(dom.Name))
-	if holder != nil && holder.UUID == dom.UUID {
-		holder = nil
+	home, counts := d.home(current, w)
+	if !counts {
+		return Registration{Instance: *current, RunsOn: d.contested(current, w)}, nil
 	}
+	if d.named {
+		d.makeWay(dom)
+	}
+	holder, namesake := d.nameHolder(dom, w)
 	if err := d.checkConfirmed(dom, current, holder); err != nil {
 		return Registration{}, err
 	}
@@ -69,12 +77,13 @@ func (d *draft) enrol(dom instance.Domain, finish func(current, guest *instance.
 		return Registration{}, err
 	}
 	guest := d.record(dom, current)
+	guest.Home = home
 	problem, err := d.assignAddresses(&guest, places, current, holder)
 	if err != nil {
 		return Registration{}, err
 	}
-	var named string
-	if guest.Hostname, named, err = d.hostname(dom, places, current); err != nil {
+	named, err := d.assignNames(&guest, dom, places, current, namesake)
+	if err != nil {
 		return Registration{}, err
 	}
 	if !finish(current, &guest) {
@@ -83,6 +92,35 @@ func (d *draft) enrol(dom instance.Domain, finish func(current, guest *instance.
 	d.put(current, &guest)
 	return Registration{Instance: guest, Created: current == nil, Replaced: holder, Yielded: d.yielded,
 		NameProblem: named, AddressProblem: problem}, nil
+}
+
+// nameHolder gives the other guest that has the name of a domain and makes way for it, or
+// nil. A namesake on another host does not: it keeps the name.
+func (d *draft) nameHolder(dom instance.Domain, w word) (holder *instance.Instance, namesake bool) {
+	holder, ok := d.byName.Get([]byte(dom.Name))
+	switch {
+	case !ok || holder.UUID == dom.UUID:
+		return nil, false
+	case w != told && d.elsewhere(holder):
+		return nil, true
+	}
+	return holder, false
+}
+
+// assignNames gives the guest its host name and, if a guest of another host has the name
+// of its domain, another name. problem says why it does not have the names of its domain.
+func (d *draft) assignNames(guest *instance.Instance, dom instance.Domain, places []instance.Attachment, current *instance.Instance, namesake bool) (problem string, err error) {
+	if guest.Hostname, problem, err = d.hostname(dom, places, current); err != nil {
+		return "", err
+	}
+	if current != nil && current.Hostname == guest.Hostname {
+		guest.Wanted.Hostname = current.Wanted.Hostname
+	}
+	if namesake {
+		guest.Wanted.Name = dom.Name
+		guest.Name, problem, err = d.nameOfNamesake(dom)
+	}
+	return problem, err
 }
 
 // check refuses domains that cannot be guests, and returns the others' places on
@@ -196,7 +234,6 @@ func (d *draft) record(dom instance.Domain, current *instance.Instance) instance
 		Name:       dom.Name,
 		UUID:       dom.UUID,
 		Location:   d.rules.Location,
-		Host:       d.rules.Host,
 		Metadata:   instance.Metadata{Values: maps.Clone(dom.Metadata.Values), Tags: maps.Clone(dom.Metadata.Tags), Warnings: slices.Clone(dom.Metadata.Warnings)},
 		Interfaces: slices.Clone(dom.Interfaces),
 		Disks:      slices.Clone(dom.Disks),
@@ -208,6 +245,7 @@ func (d *draft) record(dom instance.Domain, current *instance.Instance) instance
 	if current != nil {
 		guest.FirstSeen = current.FirstSeen
 		guest.Password = current.Password
+		guest.Unshared = current.Unshared
 		guest.Presence = keptPresence(current.Presence)
 	}
 	return guest

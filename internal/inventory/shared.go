@@ -31,15 +31,34 @@ var ErrConflict = errors.New("the inventory was changed meanwhile")
 // still free. If not, the error is ErrConflict. It returns the revision of the
 // change, which Take returns later.
 //
-// Fits reports whether the changes can be made in one step.
+// Fits reports whether the changes can be made in one step. Changes whose weights are
+// at most one in all do; Weight is the faster question while they are collected.
 //
-// Changed, Take, Commit and Fits are called from one goroutine at a time.
+// Wrote reports whether this host wrote the record of a guest last, or released it. So
+// a commit whose outcome was unknown is not taken for another host's.
+//
+// Away returns why Commit would fail now, or nil if it is worth a try. It is a
+// report of what is known, and does not wait.
+//
+// ID identifies this host's store among all that have the inventory, for ever.
+//
+// Keep makes a record that is not shared durable on this host, in place of a former
+// one of the same guest. Forget removes it. Unshared returns all that are kept.
+//
+// All but Away and ID are called from one goroutine at a time.
 type Shared interface {
 	Store
+	ID() string
+	Away() error
+	Unshared(ctx context.Context) ([]Unshared, error)
+	Keep(ctx context.Context, record Unshared) error
+	Forget(ctx context.Context, id uuid.UUID) error
 	Changed() <-chan struct{}
 	Take() []Update
 	Commit(ctx context.Context, changes []instance.Change) (revision int64, err error)
 	Fits(changes []instance.Change) bool
+	Weight(change instance.Change) float64
+	Wrote(id uuid.UUID) bool
 }
 
 // Update is one step of a shared store.
@@ -50,9 +69,12 @@ type Update struct {
 }
 
 const (
-	// sharedTimeout bounds a write to a shared store. The start of a guest may
-	// wait for it.
-	sharedTimeout = 2 * time.Second
+	// sharedTimeout bounds a write to a shared store. The start of a guest waits for
+	// it. After that, requests are worked out cut off.
+	sharedTimeout = time.Second
+	// shareEvery is how often records are shared that are not, and the store is not
+	// away.
+	shareEvery = time.Second
 	// largeTimeout is the bound for a change that does not fit in one step, such as
 	// an import.
 	largeTimeout = time.Minute
@@ -79,7 +101,8 @@ type answer struct {
 }
 
 // commitShared is commit for a shared store. Requests are worked out on the newest
-// table, and once more after a conflict.
+// table, and once more after a conflict. If the store is away, they are worked out
+// cut off.
 func (inv *Inventory) commitShared(batch []*request) {
 	var waiting []*request
 	for _, req := range batch {
@@ -89,25 +112,75 @@ func (inv *Inventory) commitShared(batch []*request) {
 	}
 	ctx, cancel := context.WithTimeout(inv.ctx, sharedTimeout)
 	defer cancel()
-	var failure error
+	failure := inv.reach(ctx)
 	for attempt := 1; len(waiting) > 0; attempt++ {
 		inv.follow()
+		if failure != nil {
+			inv.cutOffAll(waiting, failure)
+			return
+		}
 		r := inv.workOut(waiting)
-		if failure == nil {
-			failure = inv.persistShared(ctx, r.changes)
-		}
-		if errors.Is(failure, ErrConflict) && attempt < maxAttempts && inv.awaitUpdate(ctx) {
-			failure = nil
+		err := inv.persistShared(ctx, r.changes)
+		switch {
+		case errors.Is(err, ErrConflict) && attempt < maxAttempts && inv.awaitUpdate(ctx):
+			inv.conflicts.Add(1)
 			continue
+		case err != nil && inv.shared.Fits(r.changes):
+			failure = err
+			continue
+		case err != nil:
+			inv.noteWrite(err)
 		}
-		for _, a := range r.answers {
-			if a.depends && failure != nil {
-				a.err = fmt.Errorf("%w: %w", ErrStore, failure)
-			}
-			a.req.done <- a.err
-		}
+		r.answer(err)
 		waiting = waiting[len(r.answers):]
 		attempt = 0
+	}
+}
+
+// Conflicts is how many batches of changes were worked out again so far, because another
+// host had changed what they were worked out from.
+func (inv *Inventory) Conflicts() uint64 { return inv.conflicts.Load() }
+
+// answer answers the requests of a round.
+func (r round) answer(failure error) {
+	for _, a := range r.answers {
+		if a.depends && failure != nil {
+			a.err = fmt.Errorf("%w: %w", ErrStore, failure)
+		}
+		a.req.done <- a.err
+	}
+}
+
+// reach shares what is not shared, so that requests can be worked out on the table
+// of the store. An error means that the store is away.
+func (inv *Inventory) reach(ctx context.Context) error {
+	if err := inv.shared.Away(); err != nil {
+		return err
+	}
+	for len(inv.unshared) > 0 {
+		if err := inv.shareSome(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// share shares what is not shared if the store is not away. It makes way for requests,
+// before which all that is left is shared.
+func (inv *Inventory) share() {
+	if inv.shared == nil || inv.shared.Away() != nil || len(inv.queue) > 0 {
+		return
+	}
+	if failure := inv.WriteFailure(); failure != nil && errors.Is(failure.Err, ErrAway) {
+		inv.noteWrite(nil)
+	}
+	ctx, cancel := context.WithTimeout(inv.ctx, sharedTimeout)
+	defer cancel()
+	for len(inv.unshared) > 0 && len(inv.queue) == 0 {
+		if err := inv.shareSome(ctx); err != nil {
+			inv.noteWrite(err)
+			return
+		}
 	}
 }
 
@@ -115,6 +188,7 @@ func (inv *Inventory) commitShared(batch []*request) {
 // store. The first one is always taken.
 func (inv *Inventory) workOut(waiting []*request) round {
 	var r round
+	weight := 0.0
 	rules, table := inv.rules.Load(), inv.Snapshot().trees
 	for _, req := range waiting {
 		d := newDraft(table, rules)
@@ -126,19 +200,22 @@ func (inv *Inventory) workOut(waiting []*request) round {
 		if onlyWakes(d.change) { // they can wait for a change that is asked for
 			d.change.Wake = nil
 		}
-		changes := appendChange(r.changes, d.change)
-		if len(r.changes) > 0 && len(changes) > len(r.changes) && !inv.shared.Fits(changes) {
-			break
-		}
-		if len(changes) > len(r.changes) {
-			r.changes, table = changes, d.commit()
+		if !d.change.Empty() {
+			weight += inv.shared.Weight(d.change)
+			if len(r.changes) > 0 && weight > 1 {
+				break
+			}
+			r.changes, table = append(r.changes, d.change), d.commit()
 		}
 		r.answers = append(r.answers, answer{req, nil, len(r.changes) > 0})
 	}
 	return r
 }
 
-func onlyWakes(c instance.Change) bool { return len(c.Put)+len(c.Delete)+len(c.Rest) == 0 }
+func onlyWakes(c instance.Change) bool {
+	c.Wake = nil
+	return c.Empty()
+}
 
 // persistShared commits changes and waits until they are in the snapshot.
 func (inv *Inventory) persistShared(ctx context.Context, changes []instance.Change) error {
@@ -151,13 +228,10 @@ func (inv *Inventory) persistShared(ctx context.Context, changes []instance.Chan
 		defer cancel()
 	}
 	revision, err := inv.shared.Commit(ctx, changes)
-	if errors.Is(err, ErrConflict) {
-		return err
-	}
-	inv.noteWrite(err)
 	if err != nil {
 		return err
 	}
+	inv.noteWrite(nil)
 	for inv.revision < revision {
 		select {
 		case <-inv.shared.Changed():
@@ -193,24 +267,33 @@ func (inv *Inventory) updates() <-chan struct{} {
 
 // follow publishes the updates of a shared store.
 func (inv *Inventory) follow() {
-	for _, update := range inv.shared.Take() {
-		before := inv.Snapshot().trees
-		var after trees
+	updates := inv.shared.Take()
+	for _, update := range updates {
+		before := inv.settled
 		var err error
 		if update.Whole != nil {
-			after, err = rebuilt(*update.Whole)
+			inv.settled, err = rebuilt(*update.Whole)
 		} else {
-			after, err = before.after(update.Change)
+			inv.settled, err = before.after(update.Change)
 		}
 		inv.noteWrite(err) // an update also shows that the store works again
 		inv.revision = update.Revision
-		if events := differencesOf(before, after, update); len(events) > 0 || update.Whole != nil || restsDiffer(update.Change) {
-			inv.publish(after, events)
+		if len(inv.unshared) > 0 {
+			continue
 		}
+		if events := differencesOf(before, inv.settled, update); len(events) > 0 || update.Whole != nil || addressesDiffer(update.Change) {
+			inv.publish(inv.settled, events)
+		}
+	}
+	if len(updates) > 0 && len(inv.unshared) > 0 {
+		inv.refresh()
 	}
 }
 
-func restsDiffer(c instance.Change) bool { return len(c.Rest)+len(c.Wake) > 0 }
+// addressesDiffer reports whether a change concerns addresses that no guest has.
+func addressesDiffer(c instance.Change) bool {
+	return len(c.Rest)+len(c.Wake)+len(c.Hold)+len(c.Drop) > 0
+}
 
 // rebuilt makes the indices of a whole table, without records that contradict
 // others. Such records are not written by inventories.
@@ -241,6 +324,9 @@ func (t trees) after(c instance.Change) (trees, error) {
 	for _, addr := range c.Wake {
 		e.forgetResting(addr)
 	}
+	for _, addr := range c.Drop {
+		e.unhold(addr)
+	}
 	var failures []error
 	for i := range c.Put {
 		guest := c.Put[i]
@@ -257,6 +343,9 @@ func (t trees) after(c instance.Change) (trees, error) {
 		if _, held := e.byAddr.Get(addrKey(resting.Addr)); !held && resting.Addr.IsValid() {
 			e.indexResting(&resting)
 		}
+	}
+	for _, spare := range c.Hold {
+		e.hold(spare)
 	}
 	return e.commit(), errors.Join(failures...)
 }

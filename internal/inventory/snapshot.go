@@ -120,10 +120,20 @@ func (s *Snapshot) Resting() []instance.Resting {
 	return resting
 }
 
-// Table is a copy of all guests, sorted by name, and of the addresses in
-// quarantine.
+// Spares returns the addresses that hosts have claimed beforehand, in order.
+func (s *Snapshot) Spares() []instance.Spare {
+	spares := make([]instance.Spare, 0, s.trees.spares.Len())
+	s.trees.spares.Root().Walk(func(_ []byte, spare *instance.Spare) bool {
+		spares = append(spares, *spare)
+		return false
+	})
+	return spares
+}
+
+// Table is a copy of all guests, sorted by name, of the addresses in quarantine,
+// and of the spare ones.
 func (s *Snapshot) Table() instance.Table {
-	table := instance.Table{Instances: make([]instance.Instance, 0, s.Len()), Resting: s.Resting()}
+	table := instance.Table{Instances: make([]instance.Instance, 0, s.Len()), Resting: s.Resting(), Spares: s.Spares()}
 	for guest := range s.All() {
 		table.Instances = append(table.Instances, *guest)
 	}

@@ -16,6 +16,7 @@ import (
 type (
 	guestTree = iradix.Tree[*instance.Instance]
 	restTree  = iradix.Tree[*instance.Resting]
+	spareTree = iradix.Tree[*instance.Spare]
 	runTree   = iradix.Tree[netip.Addr]
 )
 
@@ -34,6 +35,8 @@ type trees struct {
 	restOwner *restTree // by UUID, then address
 	restSince *restTree // by time, then address
 
+	spares *spareTree // by address
+
 	runs *runTree // occupied addresses, see occupancy.go
 }
 
@@ -44,6 +47,7 @@ func newTrees() trees {
 		byAddr: iradix.New[*instance.Instance](), byID: iradix.New[*instance.Instance](),
 		resting: iradix.New[*instance.Resting](), restOwner: iradix.New[*instance.Resting](),
 		restSince: iradix.New[*instance.Resting](),
+		spares:    iradix.New[*instance.Spare](),
 		runs:      iradix.New[netip.Addr](),
 	}
 }
@@ -52,6 +56,7 @@ func newTrees() trees {
 type editable struct {
 	byUUID, byName, byHostname, byMAC, byAddr, byID *iradix.Txn[*instance.Instance]
 	resting, restOwner, restSince                   *iradix.Txn[*instance.Resting]
+	spares                                          *iradix.Txn[*instance.Spare]
 	runs                                            *iradix.Txn[netip.Addr]
 }
 
@@ -60,7 +65,7 @@ func (t trees) edit() editable {
 		byUUID: t.byUUID.Txn(), byName: t.byName.Txn(), byHostname: t.byHostname.Txn(),
 		byMAC: t.byMAC.Txn(), byAddr: t.byAddr.Txn(), byID: t.byID.Txn(),
 		resting: t.resting.Txn(), restOwner: t.restOwner.Txn(), restSince: t.restSince.Txn(),
-		runs: t.runs.Txn(),
+		spares: t.spares.Txn(), runs: t.runs.Txn(),
 	}
 }
 
@@ -69,7 +74,7 @@ func (e editable) commit() trees {
 		byUUID: e.byUUID.CommitOnly(), byName: e.byName.CommitOnly(), byHostname: e.byHostname.CommitOnly(),
 		byMAC: e.byMAC.CommitOnly(), byAddr: e.byAddr.CommitOnly(), byID: e.byID.CommitOnly(),
 		resting: e.resting.CommitOnly(), restOwner: e.restOwner.CommitOnly(), restSince: e.restSince.CommitOnly(),
-		runs: e.runs.CommitOnly(),
+		spares: e.spares.CommitOnly(), runs: e.runs.CommitOnly(),
 	}
 }
 

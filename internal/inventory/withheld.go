@@ -128,11 +128,14 @@ func (d *draft) withheldName(hostname string, id uuid.UUID, places []instance.At
 }
 
 // checkWithheld refuses a record with an address that is withheld for another
-// guest.
+// guest, or spare on another host.
 func (d *draft) checkWithheld(guest *instance.Instance) error {
 	for _, addr := range guest.Addrs() {
 		if other := d.rules.withheld.addr(addr, guest.UUID); other != nil {
 			return &RequestError{ErrAddressTaken, guest.Name, fmt.Sprintf("%s is reserved for %s", addr, other)}
+		}
+		if err := d.checkSpare(addr, guest.Name); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -60,6 +60,12 @@ func (r *request) giveUp(err error) error {
 func (inv *Inventory) write() {
 	defer close(inv.done)
 	defer close(inv.feed.done)
+	var retry <-chan time.Time // of a shared store alone
+	if inv.shared != nil {
+		ticker := time.NewTicker(shareEvery)
+		defer ticker.Stop()
+		retry = ticker.C
+	}
 	for {
 		select {
 		case <-inv.closing:
@@ -75,6 +81,9 @@ func (inv *Inventory) write() {
 			inv.writing.Store(nil)
 		case <-inv.updates():
 			inv.follow()
+			inv.share()
+		case <-retry:
+			inv.share()
 		}
 	}
 }
@@ -142,7 +151,7 @@ func (inv *Inventory) commit(batch []*request) {
 }
 
 func appendChange(changes []instance.Change, c instance.Change) []instance.Change {
-	if len(c.Put)+len(c.Delete)+len(c.Rest)+len(c.Wake) == 0 {
+	if c.Empty() {
 		return changes
 	}
 	return append(changes, c)

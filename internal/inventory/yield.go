@@ -21,7 +21,7 @@ func (d *draft) yieldTo(dom instance.Domain, places []instance.Attachment) {
 		}
 	}
 	for _, wanted := range []netip.Addr{dom.Metadata.IPv4(), dom.Metadata.IPv6()} {
-		if wanted.IsValid() {
+		if wanted.IsValid() && !d.leavesOut(wanted, places) {
 			d.dismiss(d.holder(wanted, dom.UUID))
 		}
 	}

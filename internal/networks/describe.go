@@ -65,7 +65,8 @@ func (s *Networks) Status() []Status {
 	for _, m := range s.list() {
 		st := m.status()
 		st.Backend = m.Backend
-		st.Network = instance.Network{Name: m.Name, Bridge: m.Interface, IPv4: m.Network.Network, IPv6: m.Network6, Domain: m.Domain}
+		st.Network = instance.Network{Name: m.Name, Bridge: m.Interface, IPv4: m.Network.Network, IPv6: m.Network6, Domain: m.Domain,
+			PerHost: m.Scope == config.ScopeHost}
 		m.describe(&st.Network)
 		list = append(list, st)
 	}
@@ -82,7 +83,7 @@ func Configured(cfg *config.Config) []instance.Network {
 			Name: n.Name, Bridge: n.Interface, Pending: n.Backend == config.BackendLibvirt,
 			IPv4: n.Network, IPv6: n.Network6, Excluded: excluded(n, own),
 			Gateway4: n.Gateway, Gateway6: n.Gateway6, DNS: guestDNS(n), Domain: n.Domain, NamePrefix: n.Prefix,
-			PortSecurity: n.PortSecurity, Search: n.DomainSearch, MTU: n.MTU,
+			PerHost: n.Scope == config.ScopeHost, PortSecurity: n.PortSecurity, Search: n.DomainSearch, MTU: n.MTU,
 		})
 	}
 	return all

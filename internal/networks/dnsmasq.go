@@ -15,16 +15,19 @@ import (
 const launcherSocket = "/run/mdserver-launcher/socket"
 
 // byDnsmasq is the backend of a network that has a dnsmasq of its own.
-type byDnsmasq struct{ *dnsmasq.Service }
+type byDnsmasq struct {
+	*dnsmasq.Service
+	hostID string
+}
 
-func newDnsmasq(cfg *config.Config, n config.Network, heard dnsmasq.OnDHCPMessage, known dnsmasq.Known, log *slog.Logger) byDnsmasq {
-	service := dnsmasq.New(dnsmasqSettings(cfg, n), log)
+func newDnsmasq(cfg *config.Config, n config.Network, hostID string, heard dnsmasq.OnDHCPMessage, known dnsmasq.Known, log *slog.Logger) byDnsmasq {
+	service := dnsmasq.New(dnsmasqSettings(cfg, n, hostID), log)
 	service.OnDHCP(heard, known)
-	return byDnsmasq{service}
+	return byDnsmasq{service, hostID}
 }
 
 func (b byDnsmasq) reconfigure(ctx context.Context, cfg *config.Config, n config.Network, all []instance.Instance) error {
-	return b.Reconfigure(ctx, dnsmasqSettings(cfg, n), all)
+	return b.Reconfigure(ctx, dnsmasqSettings(cfg, n, b.hostID), all)
 }
 
 // retire needs no more than Close: the files are mdserver's own.
@@ -40,7 +43,7 @@ func (b byDnsmasq) status() Status {
 	return Status{Trouble: st.LastError, Dnsmasq: &st}
 }
 
-func dnsmasqSettings(cfg *config.Config, n config.Network) dnsmasq.Settings {
+func dnsmasqSettings(cfg *config.Config, n config.Network, hostID string) dnsmasq.Settings {
 	return dnsmasq.Settings{
 		Mode:            dnsmasq.Mode(n.Run),
 		Binary:          cfg.Dnsmasq.Binary,
@@ -49,6 +52,7 @@ func dnsmasqSettings(cfg *config.Config, n config.Network) dnsmasq.Settings {
 		BaseDir:         n.BaseDir,
 		RunDir:          cfg.Dnsmasq.RunDir,
 		NetName:         n.Name,
+		HostID:          hostID,
 		Interface:       n.Interface,
 		Further:         n.Name != cfg.Networks[0].Name,
 		Network:         n.Network,

@@ -13,14 +13,17 @@ import (
 )
 
 // byLibvirt is the backend of a network that libvirt runs.
-type byLibvirt struct{ *network.Service }
+type byLibvirt struct {
+	*network.Service
+	hostID string
+}
 
-func newLibvirt(cfg *config.Config, n config.Network, notes network.Notes, changed chan<- struct{}, log *slog.Logger) byLibvirt {
-	return byLibvirt{network.New(libvirtSettings(cfg, n), notes, changed, log)}
+func newLibvirt(cfg *config.Config, n config.Network, hostID string, notes network.Notes, changed chan<- struct{}, log *slog.Logger) byLibvirt {
+	return byLibvirt{network.New(libvirtSettings(cfg, n, hostID), notes, changed, log), hostID}
 }
 
 func (b byLibvirt) reconfigure(ctx context.Context, cfg *config.Config, n config.Network, all []instance.Instance) error {
-	return b.Reconfigure(ctx, libvirtSettings(cfg, n), all)
+	return b.Reconfigure(ctx, libvirtSettings(cfg, n, b.hostID), all)
 }
 
 // CatchUp does nothing. The service catches up in a goroutine of its own, because
@@ -49,9 +52,10 @@ func (b byLibvirt) status() Status {
 	return Status{Trouble: st.LastError, Libvirt: &st}
 }
 
-func libvirtSettings(cfg *config.Config, n config.Network) network.Settings {
+func libvirtSettings(cfg *config.Config, n config.Network, hostID string) network.Settings {
 	return network.Settings{
 		Name:       n.Name,
+		HostID:     hostID,
 		Endpoint:   connection.Endpoint{Session: cfg.Libvirt.URI.Session, Socket: cfg.Libvirt.URI.Socket},
 		Prefix:     n.Prefix,
 		EntryOrder: n.EntryOrder,

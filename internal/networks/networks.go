@@ -17,6 +17,7 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/libvirt/network"
+	"mdserver/internal/pace"
 )
 
 // catchUpPeriod is how often the backends catch up.
@@ -98,10 +99,10 @@ func New(cfg *config.Config, inv *inventory.Inventory, notes network.Notes, hear
 func (s *Networks) newMember(cfg *config.Config, n config.Network) member {
 	log := s.log.With("part", n.Backend, "network", n.Name)
 	if n.Backend == config.BackendLibvirt {
-		return member{n, newLibvirt(cfg, n, s.notes, s.changed, log)}
+		return member{n, newLibvirt(cfg, n, s.inventory.HostID(), s.notes, s.changed, log)}
 	}
 	heard := func(mac instance.MAC, message string) { s.heard(n.Name, mac, message) }
-	return member{n, newDnsmasq(cfg, n, heard, s.isGuest, log)}
+	return member{n, newDnsmasq(cfg, n, s.inventory.HostID(), heard, s.isGuest, log)}
 }
 
 func (s *Networks) isGuest(mac instance.MAC) bool {
@@ -153,16 +154,7 @@ func (s *Networks) apply(ctx context.Context, events []instance.Event) error {
 }
 
 func (s *Networks) catchUp(ctx context.Context) {
-	ticker := time.NewTicker(catchUpPeriod)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			s.catchUpOnce(ctx)
-		}
-	}
+	pace.Every(ctx, catchUpPeriod, func() { s.catchUpOnce(ctx) })
 }
 
 func (s *Networks) catchUpOnce(ctx context.Context) {

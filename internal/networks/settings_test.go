@@ -70,7 +70,7 @@ reserved = 10.50.0.9
 	if lan.Name != "lan" || lan.Bridge != "br-lan" || lan.Gateway4 != gateway || lan.Domain != "lan.example.net" || !slices.Equal(lan.DNS, []netip.Addr{gateway}) {
 		t.Errorf("network %+v", lan)
 	}
-	first, second := dnsmasqSettings(cfg, cfg.Networks[0]), dnsmasqSettings(cfg, cfg.Networks[1])
+	first, second := dnsmasqSettings(cfg, cfg.Networks[0], ""), dnsmasqSettings(cfg, cfg.Networks[1], "")
 	if first.BaseDir == second.BaseDir || second.NetName != "lan" || second.Interface != "br-lan" || second.Network != lan.IPv4 || second.Domain != lan.Domain {
 		t.Errorf("dnsmasq of the second network %+v", second)
 	}
@@ -92,7 +92,7 @@ net_address = 10.50.0.0
 domain = lan.example.net
 `)
 	for _, n := range cfg.Networks {
-		s := dnsmasqSettings(cfg, n)
+		s := dnsmasqSettings(cfg, n, "")
 		if s.Rebind != dnsmasq.RebindOwn {
 			t.Errorf("%s: stop_rebind is %q", n.Name, s.Rebind)
 		}
@@ -123,7 +123,7 @@ mtu = 1400
 domain_search = lan.example.net, example.net
 dhcp_boot = ipxe.efi, tftp, 10.50.0.1
 `)
-	mds, lan := dnsmasqSettings(cfg, cfg.Networks[0]), dnsmasqSettings(cfg, cfg.Networks[1])
+	mds, lan := dnsmasqSettings(cfg, cfg.Networks[0], ""), dnsmasqSettings(cfg, cfg.Networks[1], "")
 	if mds.MTU != 1450 || lan.MTU != 1400 || len(lan.NTPServers) != 2 || lan.Boot != "ipxe.efi,tftp,10.50.0.1" || mds.Boot != "" {
 		t.Errorf("got %+v and %+v", mds, lan)
 	}

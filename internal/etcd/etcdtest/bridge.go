@@ -16,12 +16,13 @@ import (
 	"mdserver/internal/roottest"
 )
 
-// bridge has each member in a network namespace without a name, on a bridge in
-// the namespace of the test. The test needs root and should be in a namespace of
+// bridge has each member, and each host, in a network namespace without a name, on
+// a bridge in the namespace of the test. The test needs root and should be in a namespace of
 // its own; see roottest.InNamespace.
 type bridge struct {
 	prefix string // of all addresses, "10.1.2."
-	spaces []netns.NsHandle
+	link   *netlink.Bridge
+	spaces []netns.NsHandle // of the members, then of the hosts
 }
 
 func newBridge(t testing.TB, members int) *bridge {
@@ -34,8 +35,9 @@ func newBridge(t testing.TB, members int) *bridge {
 	t.Cleanup(func() { must(t, netlink.LinkDel(link)) })
 	must(t, netlink.AddrAdd(link, b.address(254)))
 	must(t, netlink.LinkSetUp(link))
-	for i := range members {
-		b.addMember(t, link, i)
+	b.link = link
+	for range members {
+		b.addSpace(t)
 	}
 	return b
 }
@@ -44,11 +46,13 @@ func (b *bridge) address(last int) *netlink.Addr {
 	return &netlink.Addr{IPNet: &net.IPNet{IP: net.ParseIP(b.prefix + fmt.Sprint(last)), Mask: net.CIDRMask(24, 32)}}
 }
 
-func (b *bridge) addMember(t testing.TB, link *netlink.Bridge, member int) {
+// addSpace adds a namespace and returns its number.
+func (b *bridge) addSpace(t testing.TB) int {
 	t.Helper()
+	number := len(b.spaces)
 	space := newSpace(t)
 	b.spaces = append(b.spaces, space)
-	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: fmt.Sprintf("%s.%d", link.Name, member+1), MasterIndex: link.Index}, PeerName: "eth0", PeerNamespace: netlink.NsFd(space)}
+	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: fmt.Sprintf("%s.%d", b.link.Name, number+1), MasterIndex: b.link.Index}, PeerName: "eth0", PeerNamespace: netlink.NsFd(space)}
 	must(t, netlink.LinkAdd(veth))
 	must(t, netlink.LinkSetUp(veth))
 	inside, err := netlink.NewHandleAt(space)
@@ -59,9 +63,10 @@ func (b *bridge) addMember(t testing.TB, link *netlink.Bridge, member int) {
 		must(t, err)
 		must(t, inside.LinkSetUp(l))
 		if name == "eth0" {
-			must(t, inside.AddrAdd(l, b.address(member+1)))
+			must(t, inside.AddrAdd(l, b.address(number+1)))
 		}
 	}
+	return number
 }
 
 // newSpace makes a namespace that ends with the test and its processes.
@@ -107,12 +112,12 @@ func (b *bridge) addresses(_ testing.TB, n int) []string {
 	return list
 }
 
-func (b *bridge) start(member int, cmd *exec.Cmd) error {
-	return inSpace(b.spaces[member], cmd.Start)
+func (b *bridge) start(number int, cmd *exec.Cmd) error {
+	return inSpace(b.spaces[number], cmd.Start)
 }
 
-// cut replaces the rules in a member's namespace.
-func (b *bridge) cut(t testing.TB, member int, in, out bool) {
+// cut replaces the rules in a namespace.
+func (b *bridge) cut(t testing.TB, number int, in, out bool) {
 	t.Helper()
 	rules := "table inet cut\ndelete table inet cut\ntable inet cut {\n"
 	if in {
@@ -121,7 +126,7 @@ func (b *bridge) cut(t testing.TB, member int, in, out bool) {
 	if out {
 		rules += "chain out { type filter hook output priority 0; oifname eth0 drop; }\n"
 	}
-	must(t, inSpace(b.spaces[member], func() error {
+	must(t, inSpace(b.spaces[number], func() error {
 		cmd := exec.Command("nft", "-f", "-")
 		cmd.Stdin = strings.NewReader(rules + "}\n")
 		out, err := cmd.CombinedOutput()

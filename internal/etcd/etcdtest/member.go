@@ -61,6 +61,9 @@ func (m *Member) Start() {
 	}(m.done)
 }
 
+// Pid is the ID of the member's process.
+func (m *Member) Pid() int { return m.cmd.Process.Pid }
+
 func (m *Member) data() string { return filepath.Join(m.dir, "data") }
 func (m *Member) log() string  { return filepath.Join(m.cluster.dir, name(m.number)+".log") }
 

@@ -128,7 +128,7 @@ func (s *Store) prepare(known *mark) error {
 	if err := s.take(); err != nil {
 		return err
 	}
-	c, err := s.usable(known)
+	c, err := usable(s.file, known)
 	if err != nil {
 		return err
 	}
@@ -145,18 +145,23 @@ func (s *Store) prepare(known *mark) error {
 
 // usable reads what can be served of the file: what its pages lead to, or, if that
 // is no guest, all its records, provided that they are as they were last written.
-func (s *Store) usable(known *mark) (*content, error) {
-	c, err := scan(s.file)
+// The error is ErrDamaged if there is no guest; the content is then what else can be
+// read, or nil.
+func usable(file *os.File, known *mark) (*content, error) {
+	c, err := scan(file)
 	if err == nil {
 		err = c.judge(known)
+	} else {
+		c = nil
 	}
 	if !errors.Is(err, ErrDamaged) || known == nil {
 		return c, err
 	}
-	whole, salvageErr := salvageWhole(s.file, known.Sequence)
+	whole, salvageErr := salvageWhole(file, known.Sequence)
 	if salvageErr != nil {
-		return nil, err
+		return c, err
 	}
+	whole.whole = true
 	whole.found(nil, nil, nil, "%v; all records were found in it as they were last written", err)
 	return whole, nil
 }

@@ -59,12 +59,30 @@ func TestOpenWhole(t *testing.T) {
 	h := newHistory(t, guestsInFile, 60)
 	page := os.Getpagesize()
 	free := pagesOfKind(h.content, 0x10)
-	for _, zeroed := range [][]int{{0}, {1}, {0, 1}, free, append([]int{0, 1}, free...)} {
+	for _, tt := range []struct {
+		zeroed        []int
+		whole, damage bool // what a Reader reports; page 1 leads to the last change
+	}{
+		{[]int{0}, true, false}, {[]int{1}, false, true}, {[]int{0, 1}, true, true}, {free, true, false},
+		{append([]int{0, 1}, free...), true, true},
+	} {
+		zeroed := tt.zeroed
 		damaged := bytes.Clone(h.content)
 		for _, n := range zeroed {
 			clear(damaged[n*page:][:page])
 		}
 		path := h.put(damaged)
+		reader, err := OpenReader(path)
+		if err != nil {
+			t.Errorf("without the pages %d, the reader: %v", zeroed, err)
+			continue
+		}
+		if table, err := reader.Load(t.Context()); err != nil || reader.Whole() != tt.whole || len(table.Instances) != len(h.now) {
+			t.Errorf("without the pages %d: the reader has %d guests, whole %v, findings %v (%v)", zeroed, len(table.Instances), reader.Whole(), reader.Findings(), err)
+		}
+		if found := len(reader.Findings()) > 0; found != tt.damage {
+			t.Errorf("without the pages %d: findings %v", zeroed, reader.Findings())
+		}
 		store, err := Open(path, quiet)
 		if err != nil {
 			t.Errorf("without the pages %d: %v", zeroed, err)

@@ -19,7 +19,8 @@ type Reader struct{ content *content }
 
 // OpenReader reads all that is sound in a database, without changing it. What is
 // not sound is in Findings. Errors: those of Open, and fs.ErrNotExist if there is
-// no database.
+// no database. A database without a guest that can be read is no error if anything
+// else can be read.
 func OpenReader(path string) (*Reader, error) {
 	c, err := inspect(path)
 	if err != nil {
@@ -30,6 +31,10 @@ func OpenReader(path string) (*Reader, error) {
 
 // Findings are what is wrong with the database.
 func (r *Reader) Findings() []Finding { return r.content.findings }
+
+// Whole reports whether all records are as they were last written, even if the file
+// is damaged. Open then serves all guests.
+func (r *Reader) Whole() bool { return r.content.whole || len(r.content.findings) == 0 }
 
 // Load implements inventory.Reader.
 func (r *Reader) Load(ctx context.Context) (instance.Table, error) { return r.content.table(ctx) }
@@ -62,18 +67,21 @@ func inspect(path string) (*content, error) {
 	case err != nil:
 		return nil, err
 	}
-	c, err := scanFile(path)
+	c, err := readLocked(path, func(file *os.File) (*content, error) {
+		c, err := usable(file, known)
+		if c != nil && errors.Is(err, ErrDamaged) {
+			return c, nil // no guest can be read, but something else
+		}
+		return c, err
+	})
 	if err != nil {
 		return nil, explain(path, err)
-	}
-	if known != nil && c.sequence < known.Sequence {
-		c.found(metaBucket, nil, nil, "the last %d changes are missing", known.Sequence-c.sequence)
 	}
 	return c, nil
 }
 
-// scanFile scans a file that no server has open.
-func scanFile(path string) (*content, error) {
+// readLocked reads a file that no server has open.
+func readLocked(path string, read func(*os.File) (*content, error)) (*content, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -82,7 +90,7 @@ func scanFile(path string) (*content, error) {
 	if err := lock(file, syscall.LOCK_SH); err != nil {
 		return nil, err
 	}
-	return scan(file)
+	return read(file)
 }
 
 // soundContent scans a file in which nothing may be damaged.

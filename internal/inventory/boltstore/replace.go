@@ -123,7 +123,7 @@ func writeNew(path string, c *content) error {
 	if err != nil {
 		return err
 	}
-	written, err := scanFile(path)
+	written, err := readLocked(path, scan)
 	if err != nil {
 		return err
 	}

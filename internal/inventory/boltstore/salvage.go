@@ -206,7 +206,7 @@ func Compact(path string) (former string, err error) {
 // salvageReadable is for databases of the first schema, whose records have no
 // checksums: only what bbolt can read is known to be a record.
 func salvageReadable(path string) (*Salvaged, error) {
-	c, err := scanFile(path)
+	c, err := readLocked(path, scan)
 	if err != nil {
 		return nil, explain(path, err)
 	}

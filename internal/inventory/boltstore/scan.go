@@ -37,6 +37,7 @@ type content struct {
 	records  map[string][]record // by bucket, sound ones only
 	expected int                 // guests that there should be, -1 if unknown
 	findings []Finding
+	whole    bool // nothing is lost, although there are findings
 }
 
 func (c *content) found(bucket []byte, key, value []byte, format string, args ...any) {

@@ -72,7 +72,9 @@ func (f *filler) fill(t *testing.T, v reflect.Value, path string) {
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(fmt.Sprintf("é<&>\t\"%d\"", f.n))
-	case reflect.Int:
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(f.n))
 	case reflect.Uint64:
 		v.SetUint(uint64(f.n) << 20)

@@ -45,8 +45,8 @@ func TestStartWithoutEtcd(t *testing.T) {
 	}
 	for range 3 {
 		begin = time.Now()
-		if _, err := again.Register(context.Background(), dom(3, "new")); !errors.Is(err, inventory.ErrStore) || !errors.Is(err, ErrAway) {
-			t.Errorf("a registration without etcd: %v", err)
+		if _, err := again.Release(context.Background(), "web"); !errors.Is(err, inventory.ErrStore) || !errors.Is(err, inventory.ErrAway) {
+			t.Errorf("a release without etcd: %v", err)
 		}
 		if took := time.Since(begin); took > 2500*time.Millisecond {
 			t.Errorf("it took %v", took)
@@ -63,7 +63,7 @@ func TestStartWithoutEtcd(t *testing.T) {
 		t.Error("what another host has registered meanwhile is missing")
 	}
 	within(t, 10*time.Second, func() error {
-		_, err := again.Register(context.Background(), dom(3, "new"))
+		_, err := again.Release(context.Background(), "web")
 		return err
 	})
 	agree(t, []*host{again, other})
@@ -130,30 +130,78 @@ func TestUnknownOutcome(t *testing.T) {
 	for _, made := range []bool{true, false} {
 		t.Run(fmt.Sprint("made ", made), func(t *testing.T) {
 			client := connect(t, etcdtest.Start(t, etcdtest.Options{}))
-			lossy := &lossyKV{KV: client.KV, make: made}
-			through := clientv3.NewCtxClient(t.Context())
-			through.KV, through.Watcher = lossy, client.Watcher
-			h := newHost(t, through, options("10.0.0.0/24"))
+			h := newLossyHost(t, client, options("10.0.0.0/24"))
 			within(t, 5*time.Second, h.store.Link)
+			lossy := h.lossy
+			lossy.make.Store(made)
 			lossy.lose.Store(1)
-			_, err := h.Register(context.Background(), dom(1, "web"))
-			if (err == nil) != made || errors.Is(err, inventory.ErrUncertain) {
-				t.Errorf("a transaction whose answer is lost: %v", err)
+			first, err := h.Register(context.Background(), dom(1, "web"))
+			if err != nil || first.Instance.Unshared != !made {
+				t.Errorf("a transaction whose answer is lost: %v, unshared: %v", err, first.Instance.Unshared)
 			}
+			within(t, 10*time.Second, h.allShared)
 			lossy.lose.Store(2) // the question, too
-			if _, err = h.Register(context.Background(), dom(2, "db")); !errors.Is(err, inventory.ErrUncertain) {
-				t.Errorf("the question is lost, too: %v", err)
+			if reg, err := h.Register(context.Background(), dom(2, "db")); err != nil || !reg.Instance.Unshared {
+				t.Errorf("the question is lost, too: %v, unshared: %v", err, reg.Instance.Unshared)
+			}
+			within(t, 10*time.Second, h.allShared)
+			lossy.lose.Store(2)
+			if _, err := h.Release(context.Background(), "db"); !errors.Is(err, inventory.ErrStore) {
+				t.Errorf("a release: %v", err)
 			}
 			if _, err := h.Register(context.Background(), dom(3, "next")); err != nil {
 				t.Errorf("the next change: %v", err)
 			}
-			want := 1
+			within(t, 10*time.Second, h.allShared)
+			want := 3
 			if made {
-				want = 3
+				want = 2 // the release was made
 			}
 			if got := len(agree(t, []*host{h}).Instances); got != want {
 				t.Errorf("%d guests, want %d", got, want)
 			}
+		})
+	}
+}
+
+// TestOwnUnknownOutcome: a transaction was made, and its answer was lost. What the host
+// has answered after that, cut off, holds.
+func TestOwnUnknownOutcome(t *testing.T) {
+	register := func(h *host, name string) (instance.Instance, error) {
+		reg, err := h.Register(context.Background(), dom(1, name))
+		return reg.Instance, err
+	}
+	for what, lost := range map[string]func(h *host) error{
+		"registration": func(h *host) error { _, err := register(h, "former"); return err },
+		"rename":       func(h *host) error { _, err := register(h, "renamed"); return err },
+		"release":      func(h *host) error { _, err := h.Release(context.Background(), "web"); return err },
+	} {
+		t.Run(what, func(t *testing.T) {
+			client := connect(t, etcdtest.Start(t, etcdtest.Options{}))
+			h := newLossyHost(t, client, options("10.0.0.0/24"))
+			h.replenish(t)
+			if what != "registration" {
+				if _, err := register(h, "web"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			h.lossy.make.Store(true)
+			h.lossy.lose.Store(2)
+			if err := lost(h); (err == nil) != (what == "registration") {
+				t.Error(err)
+			}
+			h.lossy.make.Store(false)
+			h.lossy.lose.Store(1 << 20)
+			answered, err := register(h, "web")
+			if err != nil || !answered.Unshared {
+				t.Fatalf("cut off: %v: %+v", err, answered)
+			}
+			h.lossy.lose.Store(0)
+			within(t, 10*time.Second, h.allShared)
+			if guest, ok := h.Snapshot().ByUUID(uid(1)); !ok || guest.Name != "web" || guest.IPv4 != answered.IPv4 {
+				t.Errorf("shared as %+v, but %v was answered", guest, answered.IPv4)
+			}
+			agree(t, []*host{h, newHost(t, client, options("10.0.0.0/24"))})
 		})
 	}
 }
@@ -184,9 +232,9 @@ func TestOtherInventory(t *testing.T) {
 				}
 			}
 			again := openHost(t, client, path, options("10.0.0.0/24"))
-			_, err := again.Register(context.Background(), dom(2, "db"))
+			_, err := again.Release(context.Background(), "web")
 			if !errors.Is(err, inventory.ErrStore) || !errors.Is(err, ErrOther) && !errors.Is(err, ErrNewer) {
-				t.Errorf("a registration: %v", err)
+				t.Errorf("a release: %v", err)
 			}
 			if _, ok := again.Snapshot().ByName("web"); !ok {
 				t.Error("the guest is not served")
@@ -239,7 +287,7 @@ func TestContradiction(t *testing.T) {
 		t.Fatal(err)
 	}
 	thief := instance.Instance{ID: "i-2", Name: "thief", Hostname: "thief", UUID: uid(2), Network: "mds", MAC: instance.MAC{2}, IPv4: reg.Instance.IPv4}
-	text, err := encode(thief, nil)
+	text, err := encode(thief, guestShape, nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,19 @@ func BenchmarkRegister(b *testing.B) {
 }
 
 func benchRegister(b *testing.B, inv *inventory.Inventory, guests int) {
+	importGuests(b, inv, guests)
+	n := 0
+	for b.Loop() {
+		if _, err := inv.Register(b.Context(), dom(n%guests, fmt.Sprint("renamed", n))); err != nil {
+			b.Fatal(err)
+		}
+		n++
+	}
+}
+
+// importGuests adds guests, whose domains are those of dom.
+func importGuests(b *testing.B, inv *inventory.Inventory, guests int) {
+	b.Helper()
 	records := make([]instance.Instance, guests)
 	for n := range records {
 		records[n] = instance.Instance{Name: fmt.Sprint("g", n), UUID: uid(n), MAC: dom(n, "").Interfaces[0].MAC,
@@ -44,11 +57,22 @@ func benchRegister(b *testing.B, inv *inventory.Inventory, guests int) {
 	if result, err := inv.Import(b.Context(), records); err != nil || len(result.Added) != guests {
 		b.Fatalf("%d of %d imported: %v", len(result.Added), guests, err)
 	}
-	n := 0
-	for b.Loop() {
-		if _, err := inv.Register(b.Context(), dom(n%guests, fmt.Sprint("renamed", n))); err != nil {
-			b.Fatal(err)
-		}
-		n++
+}
+
+// BenchmarkDecode reads the record of a guest, as a start does for each.
+func BenchmarkDecode(b *testing.B) {
+	guest, _ := decodeGuest(b, future)
+	known, err := encode(guest, guestShape, nil, "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, text := range map[string]string{"known": known, "future": future} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := decode[instance.Instance]([]byte(text), guestShape); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

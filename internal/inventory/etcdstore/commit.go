@@ -26,6 +26,15 @@ func (s *Store) Fits(changes []instance.Change) bool {
 	return err == nil && together(plans).fits()
 }
 
+// Weight implements inventory.Shared.
+func (s *Store) Weight(change instance.Change) float64 {
+	plans, err := s.mirror.plans([]instance.Change{change})
+	if err != nil {
+		return 1 // Commit returns the error
+	}
+	return together(plans).weight()
+}
+
 func together(plans []*plan) *plan {
 	all := newPlan()
 	for _, p := range plans {
@@ -49,6 +58,7 @@ func (s *Store) Commit(ctx context.Context, changes []instance.Change) (int64, e
 		return s.mirror.revision, nil
 	}
 	if err := s.ready(ctx); err != nil {
+		s.noteAway(err)
 		return 0, s.wrap("write", err)
 	}
 	if all := together(plans); all.fits() {
@@ -58,17 +68,27 @@ func (s *Store) Commit(ctx context.Context, changes []instance.Change) (int64, e
 	}
 	revision := s.mirror.revision
 	for _, p := range plans {
-		if !p.fits() {
-			return 0, s.wrap("write", fmt.Errorf("%w: it has %d keys and %d bytes; etcd takes %d and %d", ErrTooLarge,
-				max(len(p.revisions), len(p.puts)+len(p.deletes)), p.bytes(), maxOperations, maxBytes))
+		if err := p.checkSize(); err != nil {
+			return 0, s.wrap("write", err)
 		}
+	}
+	if err := s.returnSpares(ctx, changes); err != nil {
+		return 0, s.wrap("write", fmt.Errorf("return spare addresses: %w", err))
 	}
 	for _, p := range plans {
 		if revision, err = s.transact(ctx, p); err != nil {
+			s.noteAway(err)
 			return 0, s.wrap("write", err)
 		}
 	}
 	return revision, nil
+}
+
+// noteAway has later changes not wait for etcd if it did not answer.
+func (s *Store) noteAway(err error) {
+	if errors.Is(err, inventory.ErrAway) {
+		s.giveUp(err)
+	}
 }
 
 // ready waits for the link to etcd, and settles a transaction whose outcome is
@@ -81,7 +101,7 @@ func (s *Store) ready(ctx context.Context) error {
 		return nil
 	}
 	if _, _, err := s.putFence(ctx, ""); err != nil {
-		return fmt.Errorf("%w: %w", ErrAway, err)
+		return fmt.Errorf("%w: %w", inventory.ErrAway, err)
 	}
 	return inventory.ErrConflict
 }
@@ -125,11 +145,11 @@ func (s *Store) settle(ctx context.Context, id string, failure error) (int64, er
 	switch {
 	case err != nil:
 		s.unknown = true
-		return 0, fmt.Errorf("%w: %w: %w", inventory.ErrUncertain, ErrAway, failure)
+		return 0, fmt.Errorf("%w: %w: %w", inventory.ErrUncertain, inventory.ErrAway, failure)
 	case made:
 		return revision, nil
 	}
-	return 0, fmt.Errorf("%w: %w", ErrAway, failure)
+	return 0, fmt.Errorf("%w: %w", inventory.ErrAway, failure)
 }
 
 // putFence writes the key that each transaction of this host compares. So a

@@ -20,11 +20,10 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/logging/once"
 )
 
 var (
-	// ErrAway: etcd does not answer.
-	ErrAway = errors.New("etcd does not answer")
 	// ErrOther: the prefix has another inventory than the one that this host knows,
 	// or none.
 	ErrOther = errors.New("etcd has another inventory")
@@ -47,6 +46,10 @@ type Options struct {
 	Prefix string           // of all keys, with a slash at its end
 	Cache  inventory.Store  // on this host's disk, for this prefix alone; the store closes it
 	Log    *slog.Logger
+	// Join is called with the guests of a cache that were never in etcd, and says how
+	// they get there. After an error they do not: they are served, and etcd is not
+	// followed. nil: they never get there.
+	Join func(ctx context.Context, ours instance.Table) (Joining, error)
 }
 
 // Store implements inventory.Shared.
@@ -55,20 +58,30 @@ type Store struct {
 	prefix string
 	cache  inventory.Store
 	log    *slog.Logger
+	id     string // of this host
 	writer string // the key of this host below writers/
+
+	joining func(ctx context.Context, ours instance.Table) (Joining, error)
 
 	// Of the inventory's writer.
 	mirror  *mirror
 	unknown bool // the outcome of the last transaction; see fence
 
+	spares spares
+
 	mu      sync.Mutex
 	pending []*step // that Take returns next
 	link    link
 	changed chan struct{}
+	// For State.
+	revision int64
+	current  time.Time
+	notSaved error
 
 	// Of the goroutine that follows etcd.
-	unsaved []instance.Change // that the cache has refused
-	cluster uint64            // ID of the cluster
+	unsaved   unsaved
+	complaint once.Complaint // of the cache
+	cluster   uint64         // ID of the cluster
 
 	stop context.CancelFunc
 	done chan struct{}
@@ -77,31 +90,54 @@ type Store struct {
 // Open makes a store of the cache, and starts to follow etcd. It does not wait for
 // etcd. Errors: those of the cache.
 func Open(ctx context.Context, opts Options) (*Store, error) {
-	id, err := writerID(ctx, opts.Cache)
+	id, err := HostID(ctx, opts.Cache)
 	if err != nil {
 		return nil, fmt.Errorf("open the cache of the inventory: %w", err)
 	}
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s := &Store{
-		client: opts.Client, prefix: opts.Prefix, cache: opts.Cache, log: opts.Log, writer: writersKey + id,
-		mirror: newMirror(), link: newLink(), changed: make(chan struct{}, 1), stop: stop, done: make(chan struct{}),
+		client: opts.Client, prefix: opts.Prefix, cache: opts.Cache, log: opts.Log, id: id, writer: writersKey + id,
+		mirror: newMirror(id), link: newLink(), changed: make(chan struct{}, 1), stop: stop, done: make(chan struct{}),
+		joining: opts.Join, current: time.Now(),
+	}
+	if s.joining == nil {
+		s.joining = notAsked
+	}
+	if err := s.loadSpares(ctx); err != nil {
+		stop()
+		return nil, fmt.Errorf("open the cache of the inventory: %w", err)
 	}
 	go s.run(following)
 	return s, nil
 }
 
-// writerID is the ID that this host has chosen for itself.
-func writerID(ctx context.Context, cache inventory.Store) (string, error) {
+// HostID identifies this host among those that share an inventory. It is chosen once,
+// and kept in the cache.
+func HostID(ctx context.Context, cache inventory.Store) (string, error) {
+	return ChooseHostID(ctx, cache, uuid.NewString())
+}
+
+// ChooseHostID is HostID with an ID for a host that has none.
+func ChooseHostID(ctx context.Context, cache inventory.Store, choice string) (string, error) {
 	id, err := cache.Note(ctx, writerNote)
 	if err == nil && id == "" {
-		id = uuid.NewString()
-		err = cache.SetNote(ctx, writerNote, id)
+		id, err = choice, cache.SetNote(ctx, writerNote, choice)
 	}
 	return id, err
 }
 
-// Load implements inventory.Reader: it returns the table of the cache.
-func (s *Store) Load(ctx context.Context) (instance.Table, error) { return s.cache.Load(ctx) }
+// HostIDOf is the ID of the host with these notes, or "" if it has none.
+func HostIDOf(notes map[string]string) string { return notes[writerNote] }
+
+// Load implements inventory.Reader: it returns the table of the cache, with the spare
+// addresses of this host alone.
+func (s *Store) Load(ctx context.Context) (instance.Table, error) {
+	table, err := s.cache.Load(ctx)
+	s.spares.mu.Lock()
+	defer s.spares.mu.Unlock()
+	table.Spares = s.spares.usable()
+	return table, err
+}
 
 // Changed implements inventory.Shared.
 func (s *Store) Changed() <-chan struct{} { return s.changed }
@@ -129,31 +165,15 @@ func (s *Store) Take() []inventory.Update {
 
 // deliver saves steps in the cache and hands them to Take.
 func (s *Store) deliver(ctx context.Context, steps ...*step) {
-	for _, step := range steps {
-		if step.whole == nil && len(step.guests)+len(step.resting) > 0 {
-			s.unsaved = append(s.unsaved, step.change())
-		}
-	}
-	s.save(ctx)
+	s.save(ctx, steps...)
 	s.mu.Lock()
 	s.pending = append(s.pending, steps...)
+	s.revision = steps[len(steps)-1].revision
 	s.mu.Unlock()
 	select {
 	case s.changed <- struct{}{}:
 	default:
 	}
-}
-
-// save brings the cache up to date. What fails is tried again with the next change.
-func (s *Store) save(ctx context.Context) {
-	if len(s.unsaved) == 0 {
-		return
-	}
-	if err := s.cache.Apply(ctx, s.unsaved); err != nil {
-		s.log.Error("the inventory could not be saved on this host; without etcd, the next start would lack its last changes", "changes", len(s.unsaved), "error", err)
-		return
-	}
-	s.unsaved = nil
 }
 
 // Apply implements inventory.Store.
@@ -188,7 +208,7 @@ func (s *Store) awaitChange(ctx context.Context) error {
 func (s *Store) SetAside(ctx context.Context, guests []instance.Instance, reasons []error) error {
 	var change instance.Change
 	for i, guest := range guests {
-		text, err := encode(guest, nil)
+		text, err := encode(guest, guestShape, s.mirror.guests[guest.UUID].unknown, s.id)
 		if err != nil {
 			return err
 		}

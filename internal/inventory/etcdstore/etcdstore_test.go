@@ -11,7 +11,6 @@ import (
 
 	"mdserver/internal/etcd"
 	"mdserver/internal/etcd/etcdtest"
-	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/inventory/storetest"
@@ -59,27 +58,4 @@ func TestContract(t *testing.T) {
 			Read: func() inventory.Reader { return NewReader(client, prefix) },
 		}
 	})
-}
-
-// TestUnknownMembers: an older host keeps what a newer one has written.
-func TestUnknownMembers(t *testing.T) {
-	const newer = `{"v":2,"instance_id":"i-1","name":"web","hostname":"web","uuid":"3b5c1d2e-0000-4000-8000-000000000001","color":{"deep":[1]}}`
-	guest, unknown, err := decode[instance.Instance]([]byte(newer), guestMembers)
-	if err != nil || guest.Name != "web" {
-		t.Fatalf("%+v, %v", guest, err)
-	}
-	guest.Name = "renamed"
-	text, err := encode(guest, unknown)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, kept, err := decode[instance.Instance]([]byte(text), guestMembers)
-	if err != nil || again.Name != "renamed" || string(kept["color"]) != `{"deep":[1]}` || string(kept["v"]) != "2" {
-		t.Errorf("%s: %v, %v", text, kept, err)
-	}
-	for name := range guestMembers {
-		if _, ok := unknown[name]; ok {
-			t.Errorf("%s counts as unknown", name)
-		}
-	}
 }

@@ -15,7 +15,9 @@ import (
 //	schema                   who wrote the first record, and in which format
 //	guests/UUID              the record of a guest
 //	quarantine/ADDRESS       an address that is in quarantine
-//	claims/address/ADDRESS   the UUID of the guest that has it, and so on:
+//	spares/ADDRESS           an address that a host has claimed beforehand
+//	claims/address/ADDRESS   the UUID of the guest that has it, or spare/ and the ID of
+//	                         the host; the others have the UUID:
 //	claims/mac/MAC/NETWORK
 //	claims/name/NAME
 //	claims/hostname/NAME     in lower case
@@ -23,13 +25,15 @@ import (
 //	writers/ID               the last transaction of a host, see fence
 //	notes/KEY                a note
 //	aside/UUID               a record that was set aside
+//	hosts/ID, alive/ID, drained/ID  a host, see package fleet
 //
-// Claims follow from the records of guests. They change only in the transaction
+// Claims follow from the records of guests and spare addresses. They change only in the transaction
 // that changes the record, so a new claim that no other guest has is safe.
 const (
 	schemaKey  = "schema"
 	guestsKey  = "guests/"
 	restingKey = "quarantine/"
+	sparesKey  = "spares/"
 	writersKey = "writers/"
 	notesKey   = "notes/"
 	asideKey   = "aside/"
@@ -37,6 +41,7 @@ const (
 
 func guestKey(id uuid.UUID) string         { return guestsKey + id.String() }
 func restKey(addr netip.Addr) string       { return restingKey + addr.String() }
+func spareKey(addr netip.Addr) string      { return sparesKey + addr.String() }
 func addressClaim(addr netip.Addr) string  { return "claims/address/" + addr.String() }
 func hostnameClaim(hostname string) string { return "claims/hostname/" + strings.ToLower(hostname) }
 

@@ -6,7 +6,7 @@ import "strings"
 // are of another program.
 func Kinds() []string {
 	var list []string
-	for _, key := range []string{schemaKey, guestsKey, restingKey, "claims", writersKey, notesKey, asideKey} {
+	for _, key := range []string{schemaKey, guestsKey, restingKey, sparesKey, "claims", writersKey, notesKey, asideKey, "hosts", "alive", "drained"} {
 		list = append(list, strings.TrimSuffix(key, "/"))
 	}
 	return list

@@ -3,15 +3,29 @@ package etcdstore
 import (
 	"context"
 	"sync/atomic"
+	"testing"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"mdserver/internal/inventory"
 )
+
+// newLossyHost is newHost with a lossyKV.
+func newLossyHost(t testing.TB, client *clientv3.Client, opts inventory.Options) *host {
+	t.Helper()
+	lossy := &lossyKV{KV: client.KV}
+	through := clientv3.NewCtxClient(t.Context())
+	through.KV, through.Watcher = lossy, client.Watcher
+	h := newHost(t, through, opts)
+	h.lossy = lossy
+	return h
+}
 
 // lossyKV loses answers of etcd: of the next writes, as many as lose says.
 type lossyKV struct {
 	clientv3.KV
 	lose atomic.Int32
-	make bool // the transaction was made nevertheless
+	make atomic.Bool // the transaction is made nevertheless
 }
 
 func (l *lossyKV) loses() bool { return l.lose.Add(-1) >= 0 }
@@ -37,7 +51,7 @@ func (t *lossyTxn) Commit() (*clientv3.TxnResponse, error) {
 	if !t.kv.loses() {
 		return t.Txn.Commit()
 	}
-	if t.kv.make {
+	if t.kv.make.Load() {
 		if _, err := t.Txn.Commit(); err != nil {
 			return nil, err
 		}

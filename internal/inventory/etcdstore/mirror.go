@@ -13,26 +13,26 @@ import (
 // mirror is what etcd has at one revision. It belongs to the inventory's writer,
 // so that it is always in step with the table that changes are worked out on.
 type mirror struct {
+	writer   string // the ID of this host
 	revision int64
-	guests   map[uuid.UUID]guestEntry
-	resting  map[netip.Addr]restEntry
+	guests   map[uuid.UUID]entry[instance.Instance]
+	resting  map[netip.Addr]entry[instance.Resting]
+	spares   map[netip.Addr]entry[instance.Spare]
 	fence    int64 // revision of this host's last transaction; 0: none
 }
 
-type guestEntry struct {
+// entry is a record that etcd has.
+type entry[T any] struct {
 	revision int64
-	record   *instance.Instance
-	unknown  members
+	record   *T
+	unknown  *unknown
+	by       string // the host that wrote it, or "" if the record does not say
 }
 
-type restEntry struct {
-	revision int64
-	record   *instance.Resting
-	unknown  members
-}
-
-func newMirror() *mirror {
-	return &mirror{guests: map[uuid.UUID]guestEntry{}, resting: map[netip.Addr]restEntry{}}
+// newMirror makes an empty mirror for a host with an ID. One that is only read needs none.
+func newMirror(writer string) *mirror {
+	return &mirror{writer: writer, guests: map[uuid.UUID]entry[instance.Instance]{},
+		resting: map[netip.Addr]entry[instance.Resting]{}, spares: map[netip.Addr]entry[instance.Spare]{}}
 }
 
 // table is all that the mirror has.
@@ -44,20 +44,25 @@ func (m *mirror) table() instance.Table {
 	for _, entry := range m.resting {
 		table.Resting = append(table.Resting, *entry.record)
 	}
+	for _, entry := range m.spares {
+		table.Spares = append(table.Spares, *entry.record)
+	}
 	return table
 }
 
 // step is a change of etcd's keys at one revision, decoded.
 type step struct {
 	revision int64
-	whole    *mirror // it replaces all, if it is not nil
-	guests   map[uuid.UUID]*guestEntry
-	resting  map[netip.Addr]*restEntry
+	whole    *mirror                                 // it replaces all, if it is not nil
+	guests   map[uuid.UUID]*entry[instance.Instance] // nil: it was removed
+	resting  map[netip.Addr]*entry[instance.Resting]
+	spares   map[netip.Addr]*entry[instance.Spare]
 	fence    int64
 }
 
 func newStep(revision int64) *step {
-	return &step{revision: revision, guests: map[uuid.UUID]*guestEntry{}, resting: map[netip.Addr]*restEntry{}}
+	return &step{revision: revision, guests: map[uuid.UUID]*entry[instance.Instance]{},
+		resting: map[netip.Addr]*entry[instance.Resting]{}, spares: map[netip.Addr]*entry[instance.Spare]{}}
 }
 
 // set notes a key without the prefix. The value is nil if the key was removed.
@@ -70,13 +75,16 @@ func (s *step) set(key string, kv *keyValue, fence string) error {
 		if err != nil {
 			return fmt.Errorf("the key %q is not a guest's: %w", key, err)
 		}
-		return s.setGuest(id, kv)
-	case restingKey:
+		return read(s.guests, "guest", id, kv, guestShape, func(r *instance.Instance) uuid.UUID { return r.UUID })
+	case restingKey, sparesKey:
 		addr, err := netip.ParseAddr(name)
 		if err != nil {
 			return fmt.Errorf("the key %q is not an address's: %w", key, err)
 		}
-		return s.setResting(addr, kv)
+		if kind+"/" == sparesKey {
+			return read(s.spares, "spare address", addr, kv, spareShape, func(r *instance.Spare) netip.Addr { return r.Addr })
+		}
+		return read(s.resting, "address", addr, kv, restingShape, func(r *instance.Resting) netip.Addr { return r.Addr })
 	case writersKey:
 		if key == fence && kv != nil {
 			s.fence = kv.ModRevision
@@ -85,35 +93,22 @@ func (s *step) set(key string, kv *keyValue, fence string) error {
 	return nil
 }
 
-func (s *step) setGuest(id uuid.UUID, kv *keyValue) error {
+// read notes the record of a thing, such as a guest, which has an identity; kv is nil
+// if it was removed.
+func read[ID comparable, T any](records map[ID]*entry[T], thing string, id ID, kv *keyValue, shape *shape, identity func(*T) ID) error {
 	if kv == nil {
-		s.guests[id] = nil
+		records[id] = nil
 		return nil
 	}
-	record, unknown, err := decode[instance.Instance](kv.Value, guestMembers)
-	if err == nil && record.UUID != id {
-		err = fmt.Errorf("it belongs to another guest, %s", record.UUID)
+	e, err := decode[T](kv.Value, shape)
+	if err == nil && identity(e.record) != id {
+		err = fmt.Errorf("it belongs to another %s, %v", thing, identity(e.record))
 	}
 	if err != nil {
-		return fmt.Errorf("the record of the guest %s: %w", id, err)
+		return fmt.Errorf("the record of the %s %v: %w", thing, id, err)
 	}
-	s.guests[id] = &guestEntry{kv.ModRevision, &record, unknown}
-	return nil
-}
-
-func (s *step) setResting(addr netip.Addr, kv *keyValue) error {
-	if kv == nil {
-		s.resting[addr] = nil
-		return nil
-	}
-	record, unknown, err := decode[instance.Resting](kv.Value, restingMembers)
-	if err == nil && record.Addr != addr {
-		err = fmt.Errorf("it belongs to another address, %s", record.Addr)
-	}
-	if err != nil {
-		return fmt.Errorf("the record of the address %s: %w", addr, err)
-	}
-	s.resting[addr] = &restEntry{kv.ModRevision, &record, unknown}
+	e.revision = kv.ModRevision
+	records[id] = &e
 	return nil
 }
 
@@ -134,6 +129,13 @@ func (s *step) change() instance.Change {
 			c.Rest = append(c.Rest, *entry.record)
 		}
 	}
+	for addr, entry := range s.spares {
+		if entry == nil {
+			c.Drop = append(c.Drop, addr)
+		} else {
+			c.Hold = append(c.Hold, *entry.record)
+		}
+	}
 	return c
 }
 
@@ -145,18 +147,17 @@ func (m *mirror) apply(s *step) {
 	}
 	m.revision = s.revision
 	m.fence = max(m.fence, s.fence)
-	for id, entry := range s.guests {
-		if entry == nil {
-			delete(m.guests, id)
+	replace(m.guests, s.guests)
+	replace(m.resting, s.resting)
+	replace(m.spares, s.spares)
+}
+
+func replace[ID comparable, T any](records map[ID]entry[T], changes map[ID]*entry[T]) {
+	for id, e := range changes {
+		if e == nil {
+			delete(records, id)
 		} else {
-			m.guests[id] = *entry
-		}
-	}
-	for addr, entry := range s.resting {
-		if entry == nil {
-			delete(m.resting, addr)
-		} else {
-			m.resting[addr] = *entry
+			records[id] = *e
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package etcdstore
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -25,6 +26,7 @@ type plan struct {
 	puts      map[string]string // values by key
 	deletes   map[string]bool
 	linked    []string // keys of other plans that belong into the same transaction
+	parts     int      // plans that it is made of
 }
 
 func newPlan() *plan {
@@ -55,6 +57,9 @@ func (p *plan) combine(other *plan) {
 
 func (p *plan) empty() bool { return len(p.puts)+len(p.deletes) == 0 }
 
+// operationCount is what etcd bounds by maxOperations.
+func (p *plan) operationCount() int { return max(len(p.revisions), len(p.puts)+len(p.deletes)) }
+
 func (p *plan) bytes() int {
 	size := 0
 	for key, value := range p.puts {
@@ -65,7 +70,21 @@ func (p *plan) bytes() int {
 
 // fits reports whether etcd takes the plan as one transaction.
 func (p *plan) fits() bool {
-	return max(len(p.revisions), len(p.puts)+len(p.deletes)) <= maxOperations && p.bytes() <= maxBytes
+	return p.operationCount() <= maxOperations && p.bytes() <= maxBytes
+}
+
+// weight is the part of the largest transaction that the plan takes. Comparisons and
+// operations count apart, so it is at least what the plan adds to another one.
+func (p *plan) weight() float64 {
+	return max(float64(p.operationCount())/maxOperations, float64(p.bytes())/maxBytes)
+}
+
+func (p *plan) checkSize() error {
+	if p.fits() {
+		return nil
+	}
+	return fmt.Errorf("%w: it has %d keys and %d bytes; etcd takes %d and %d", ErrTooLarge,
+		p.operationCount(), p.bytes(), maxOperations, maxBytes)
 }
 
 // keys are all keys that the plan compares or changes, or is linked to.
@@ -99,11 +118,12 @@ func (p *plan) operations(prefix string) []clientv3.Op {
 type final struct {
 	guests  map[uuid.UUID]*instance.Instance
 	resting map[netip.Addr]*instance.Resting
+	spares  map[netip.Addr]*instance.Spare
 	free    map[string]bool
 }
 
 func finalOf(changes []instance.Change) final {
-	f := final{map[uuid.UUID]*instance.Instance{}, map[netip.Addr]*instance.Resting{}, map[string]bool{}}
+	f := final{map[uuid.UUID]*instance.Instance{}, map[netip.Addr]*instance.Resting{}, map[netip.Addr]*instance.Spare{}, map[string]bool{}}
 	for _, c := range changes {
 		for _, id := range c.Delete {
 			f.guests[id] = nil
@@ -116,6 +136,12 @@ func finalOf(changes []instance.Change) final {
 		}
 		for i := range c.Rest {
 			f.resting[c.Rest[i].Addr] = &c.Rest[i]
+		}
+		for _, addr := range c.Drop {
+			f.spares[addr] = nil
+		}
+		for i := range c.Hold {
+			f.spares[c.Hold[i].Addr] = &c.Hold[i]
 		}
 		for _, name := range c.Free {
 			f.free[hostnameClaim(name)] = true
@@ -136,6 +162,11 @@ func (m *mirror) plans(changes []instance.Change) ([]*plan, error) {
 			}
 		}
 	}
+	for addr := range f.spares {
+		if _, ok := m.spares[addr]; ok {
+			released[addressClaim(addr)] = true
+		}
+	}
 	var list []*plan
 	for id, guest := range f.guests {
 		p, err := m.planGuest(id, guest, released)
@@ -146,6 +177,13 @@ func (m *mirror) plans(changes []instance.Change) ([]*plan, error) {
 	}
 	for addr, resting := range f.resting {
 		p, err := m.planResting(addr, resting, released)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	for addr, spare := range f.spares {
+		p, err := m.planSpare(addr, spare, released)
 		if err != nil {
 			return nil, err
 		}
@@ -178,7 +216,7 @@ func (m *mirror) planGuest(id uuid.UUID, guest *instance.Instance, released map[
 		p.remove(guestKey(id))
 		return p, nil
 	}
-	text, err := encode(guest, old.unknown)
+	text, err := encode(guest, guestShape, old.unknown, m.writer)
 	if err != nil {
 		return nil, err
 	}
@@ -216,11 +254,36 @@ func (m *mirror) planResting(addr netip.Addr, resting *instance.Resting, release
 	if !released[addressClaim(addr)] {
 		p.revisions[addressClaim(addr)] = 0
 	}
-	text, err := encode(resting, old.unknown)
+	text, err := encode(resting, restingShape, old.unknown, m.writer)
 	if err != nil {
 		return nil, err
 	}
 	p.put(restKey(addr), text)
+	return p, nil
+}
+
+func (m *mirror) planSpare(addr netip.Addr, spare *instance.Spare, released map[string]bool) (*plan, error) {
+	p := newPlan()
+	old, known := m.spares[addr]
+	if !known && spare == nil {
+		return p, nil
+	}
+	p.revisions[spareKey(addr)] = old.revision
+	if spare == nil {
+		p.remove(spareKey(addr))
+		p.remove(addressClaim(addr))
+		return p, nil
+	}
+	if !released[addressClaim(addr)] {
+		p.revisions[addressClaim(addr)] = 0
+	}
+	p.revisions[restKey(addr)] = m.resting[addr].revision
+	text, err := encode(spare, spareShape, old.unknown, m.writer)
+	if err != nil {
+		return nil, err
+	}
+	p.put(spareKey(addr), text)
+	p.put(addressClaim(addr), "spare/"+spare.Owner)
 	return p, nil
 }
 
@@ -266,11 +329,13 @@ func pack(list []*plan) []*plan {
 			both := newPlan()
 			both.combine(packed[n-1])
 			both.combine(next)
+			both.parts = packed[n-1].parts + 1
 			if both.fits() {
 				packed[n-1] = both
 				continue
 			}
 		}
+		next.parts = 1
 		packed = append(packed, next)
 	}
 	return packed

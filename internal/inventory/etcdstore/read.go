@@ -53,24 +53,34 @@ func NewReader(client *clientv3.Client, prefix string) *Reader { return &Reader{
 
 // Load implements inventory.Reader. A record that cannot be read is an error.
 func (r *Reader) Load(ctx context.Context) (instance.Table, error) {
-	resp, err := r.client.Get(ctx, r.prefix+schemaKey)
+	present, _, err := r.read(ctx)
 	if err != nil {
-		return instance.Table{}, r.wrap(err)
+		return instance.Table{}, err
 	}
-	whole := newStep(resp.Header.Revision)
+	return present.table(), nil
+}
+
+// read returns all records at one revision, and the mark. The mark is empty if
+// there is none.
+func (r *Reader) read(ctx context.Context) (*mirror, mark, error) {
+	m, header, err := readMark(ctx, r.client, r.prefix)
+	if err != nil {
+		return nil, mark{}, r.wrap(err)
+	}
+	whole := newStep(header.Revision)
 	var failures []error
-	for _, kind := range []string{guestsKey, restingKey} {
+	for _, kind := range []string{guestsKey, restingKey, sparesKey} {
 		err := pages(ctx, r.client, r.prefix+kind, whole.revision, func(key string, kv *keyValue) {
 			failures = append(failures, whole.set(strings.TrimPrefix(key, r.prefix), kv, ""))
 		})
 		failures = append(failures, err)
 	}
 	if err := errors.Join(failures...); err != nil {
-		return instance.Table{}, r.wrap(err)
+		return nil, mark{}, r.wrap(err)
 	}
-	m := newMirror()
-	m.apply(whole)
-	return m.table(), nil
+	present := newMirror("")
+	present.apply(whole)
+	return present, m, nil
 }
 
 // Note implements inventory.Reader.

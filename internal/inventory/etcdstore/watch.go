@@ -2,9 +2,7 @@ package etcdstore
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -14,11 +12,9 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
 )
 
 const (
-	schema      = 1
 	pageSize    = 1000
 	listTimeout = 10 * time.Second // for each page
 	maxPause    = time.Second      // between two attempts
@@ -27,17 +23,11 @@ const (
 	checkTimeout = 5 * time.Second
 )
 
-// mark is the value of the schema key.
-type mark struct {
-	Version   int    `json:"v"`
-	Schema    int    `json:"schema"`
-	Inventory string `json:"inventory"` // a random ID
-}
-
 // run follows etcd until ctx ends.
 func (s *Store) run(ctx context.Context) {
 	defer close(s.done)
-	var revision int64 // of the last step; 0: the whole table is read first
+	defer s.save(context.WithoutCancel(ctx)) // what ctx has kept from the disk
+	var revision int64                       // of the last step; 0: the whole table is read first
 	for pause := maxPause / 16; ctx.Err() == nil; pause = min(2*pause, maxPause) {
 		before := revision
 		err := s.follow(ctx, &revision)
@@ -45,6 +35,7 @@ func (s *Store) run(ctx context.Context) {
 			return
 		}
 		s.lost(err)
+		s.save(ctx)
 		if revision != before {
 			pause = maxPause / 16
 		}
@@ -70,7 +61,7 @@ func (s *Store) follow(ctx context.Context, revision *int64) error {
 	watch := s.client.Watch(ctx, s.prefix, clientv3.WithPrefix(), clientv3.WithRev(*revision+1), clientv3.WithCreatedNotify())
 	check := time.NewTicker(checkEvery)
 	defer check.Stop()
-	for {
+	for established := false; ; {
 		select {
 		case resp, ok := <-watch:
 			if !ok {
@@ -79,10 +70,15 @@ func (s *Store) follow(ctx context.Context, revision *int64) error {
 			if err := s.receive(ctx, resp, revision); err != nil {
 				return err
 			}
+			established = true
 		case <-check.C:
 			if err := s.check(ctx, revision); err != nil {
 				return err
 			}
+			if established { // or else changes that were missed come first
+				s.found()
+			}
+			s.save(ctx)
 		}
 	}
 }
@@ -147,114 +143,27 @@ func (s *Store) note(err error) {
 
 // list reads all records at one revision, and brings the cache in step.
 func (s *Store) list(ctx context.Context) (*mirror, error) {
+	joined, err := s.join(ctx)
+	if err != nil {
+		return nil, err
+	}
 	revision, id, err := s.checkMark(ctx)
 	if err != nil {
 		return nil, err
 	}
-	whole := newStep(revision)
-	for _, kind := range []string{guestsKey, restingKey, s.writer} {
+	all := newStep(revision)
+	for _, kind := range []string{guestsKey, restingKey, sparesKey, s.writer} {
 		err := pages(ctx, s.client, s.prefix+kind, revision, func(key string, kv *keyValue) {
-			s.note(whole.set(strings.TrimPrefix(key, s.prefix), kv, s.writer))
+			s.note(all.set(strings.TrimPrefix(key, s.prefix), kv, s.writer))
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	m := newMirror()
-	m.apply(whole)
-	if err := s.saveWhole(ctx, m.table(), id); err != nil {
-		s.log.Error("the inventory could not be saved on this host; the next start without etcd would serve an older one", "error", err)
-	}
+	m := newMirror(s.id)
+	m.apply(all)
+	s.unsaved.replace(whole{table: m.table(), inventory: id, saved: joined})
 	return m, nil
-}
-
-// checkMark makes sure that etcd has the inventory that this host knows, or makes
-// the mark of a new one. It returns the revision to read at.
-func (s *Store) checkMark(ctx context.Context) (revision int64, id string, err error) {
-	known, err := s.cache.Note(ctx, inventoryNote)
-	if err != nil {
-		return 0, "", err
-	}
-	if known == "" {
-		if err := s.checkEmpty(ctx); err != nil {
-			return 0, "", err
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
-	defer cancel()
-	resp, err := s.client.Get(ctx, s.prefix+schemaKey)
-	if err == nil {
-		s.cluster = resp.Header.ClusterId
-	}
-	switch {
-	case err != nil:
-		return 0, "", err
-	case len(resp.Kvs) == 0 && known != "":
-		return 0, "", fmt.Errorf("%w: nothing is below %s, but this host knows an inventory of that place; restore etcd from a backup", ErrOther, s.prefix)
-	case len(resp.Kvs) == 0:
-		return s.createMark(ctx)
-	}
-	var m mark
-	if err := json.Unmarshal(resp.Kvs[0].Value, &m); err != nil {
-		return 0, "", fmt.Errorf("%w: the key %s%s cannot be read: %w", ErrOther, s.prefix, schemaKey, err)
-	}
-	switch {
-	case m.Schema > schema:
-		return 0, "", fmt.Errorf("%w, with the schema %d; this one reads %d", ErrNewer, m.Schema, schema)
-	case known != "" && known != m.Inventory:
-		return 0, "", fmt.Errorf("%w: it is %s, and this host knows %s; choose another prefix, or move the cache of this host away", ErrOther, m.Inventory, known)
-	}
-	return resp.Header.Revision, m.Inventory, nil
-}
-
-// checkEmpty keeps guests that were never in etcd from being replaced.
-func (s *Store) checkEmpty(ctx context.Context) error {
-	table, err := s.cache.Load(ctx)
-	if err == nil && len(table.Instances) > 0 {
-		err = fmt.Errorf("%w: this host's database has %d guests that are not in etcd; export them with the backend bolt, "+
-			"set mdserver.database to a new file, and import them", ErrOther, len(table.Instances))
-	}
-	return err
-}
-
-// Detach notes that a cache is used as a database of its own from now on. Its guests
-// are not replaced by those in etcd later.
-func Detach(ctx context.Context, cache inventory.Store) error {
-	id, err := cache.Note(ctx, inventoryNote)
-	if err != nil || id == "" {
-		return err
-	}
-	return cache.SetNote(ctx, inventoryNote, "")
-}
-
-func (s *Store) createMark(ctx context.Context) (int64, string, error) {
-	m := mark{Version: format, Schema: schema, Inventory: uuid.NewString()}
-	text, err := json.Marshal(m)
-	if err != nil {
-		return 0, "", err
-	}
-	key := s.prefix + schemaKey
-	resp, err := s.client.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).Then(clientv3.OpPut(key, string(text))).Commit()
-	switch {
-	case err != nil:
-		return 0, "", err
-	case !resp.Succeeded:
-		return 0, "", errors.New("another host has just created the inventory")
-	}
-	return resp.Header.Revision, m.Inventory, nil
-}
-
-// saveWhole brings the cache to a table.
-func (s *Store) saveWhole(ctx context.Context, table instance.Table, id string) error {
-	before, err := s.cache.Load(ctx)
-	if err != nil {
-		return err
-	}
-	if err := s.cache.Apply(ctx, []instance.Change{difference(before, table)}); err != nil {
-		return err
-	}
-	s.unsaved = nil
-	return s.cache.SetNote(ctx, inventoryNote, id)
 }
 
 // difference is the change that leads from one table to another.

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -260,21 +259,41 @@ func (s *session) each(look func(when string, r inventory.Reader)) {
 	}
 }
 
-// Diff reports how two tables differ, regardless of the order of their records.
+// Diff reports how two tables differ, regardless of the order of their records. Of many
+// records that differ it shows some.
 func Diff(want, got instance.Table) string {
-	want, got = sorted(want), sorted(got)
-	if reflect.DeepEqual(want, got) {
-		return "" // cmp takes long for large tables
-	}
-	return cmp.Diff(want, got, cmpopts.EquateEmpty(),
-		cmp.Comparer(func(a, b netip.Addr) bool { return a == b }))
+	return diffBy(want.Instances, got.Instances, func(g instance.Instance) uuid.UUID { return g.UUID }) +
+		diffBy(want.Resting, got.Resting, func(r instance.Resting) netip.Addr { return r.Addr }) +
+		diffBy(want.Spares, got.Spares, func(s instance.Spare) netip.Addr { return s.Addr })
 }
 
-func sorted(table instance.Table) instance.Table {
-	instances, resting := slices.Clone(table.Instances), slices.Clone(table.Resting)
-	slices.SortFunc(instances, func(a, b instance.Instance) int { return bytes.Compare(a.UUID[:], b.UUID[:]) })
-	slices.SortFunc(resting, func(a, b instance.Resting) int { return a.Addr.Compare(b.Addr) })
-	return instance.Table{Instances: instances, Resting: resting}
+// mostShown is how many records Diff shows: package cmp takes seconds for hundreds.
+const mostShown = 5
+
+func diffBy[R any, K comparable](want, got []R, key func(R) K) (text string) {
+	wanted, there := byKey(want, key), byKey(got, key)
+	shown := 0
+	for _, record := range slices.Concat(want, got) {
+		k := key(record)
+		if a, b := wanted[k], there[k]; shown < mostShown && !reflect.DeepEqual(a, b) {
+			diff := cmp.Diff(a, b, cmpopts.EquateEmpty(), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }))
+			if text += diff; diff != "" {
+				shown++
+			}
+		}
+		delete(wanted, k)
+		delete(there, k)
+	}
+	return text
+}
+
+// byKey has all records with a key, since a store may have one twice by mistake.
+func byKey[R any, K comparable](records []R, key func(R) K) map[K][]R {
+	all := map[K][]R{}
+	for _, record := range records {
+		all[key(record)] = append(all[key(record)], record)
+	}
+	return all
 }
 
 func uid(n int) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, fmt.Append(nil, n)) }

@@ -1,0 +1,50 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// commaList splits, trims and leaves out what is empty.
+func commaList(text string) []string {
+	var list []string
+	for word := range strings.SplitSeq(text, ",") {
+		if word = strings.TrimSpace(word); word != "" {
+			list = append(list, word)
+		}
+	}
+	return list
+}
+
+// elements reads a list whose elements are separated by commas.
+func elements[T any](text string, parse func(word string) (T, error)) ([]T, error) {
+	var list []T
+	for _, word := range commaList(text) {
+		element, err := parse(word)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, element)
+	}
+	return list, nil
+}
+
+// distinct leaves out the elements of a list that have occurred before. It passes
+// an error on.
+func distinct[T comparable](list []T, err error) ([]T, error) {
+	var once []T
+	for _, element := range list {
+		if !slices.Contains(once, element) {
+			once = append(once, element)
+		}
+	}
+	return once, err
+}
+
+// notEmpty refuses an empty list. It passes an error on.
+func notEmpty[T any](list []T, err error) ([]T, error) {
+	if err == nil && len(list) == 0 {
+		err = errEmpty
+	}
+	return list, err
+}

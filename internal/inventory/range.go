@@ -1,0 +1,91 @@
+package inventory
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"mdserver/internal/instance"
+)
+
+// Of a network whose addresses are for each host apart, this host knows its own range
+// and not those of others. It gives addresses to the guests that it has, and leaves
+// the addresses of all others alone. A guest that moves here gets one of this host's
+// range when it has left the other host: until then it runs there, or may return.
+
+// keepsAddresses reports whether a guest keeps what it had at a place, in whichever
+// range that is.
+func (d *draft) keepsAddresses(network pools, guest *instance.Instance, had instance.Attachment) bool {
+	switch {
+	case !network.PerHost:
+		return false
+	case guest.HostID == "":
+		return len(had.Addrs()) > 0
+	}
+	return guest.HostID != d.rules.HostID || guest.FromID != ""
+}
+
+// leavesOut reports whether an address may be good on another host and is not on this
+// one, because it is not in the range of this host.
+func (p pool) leavesOut(addr netip.Addr, mac instance.MAC) bool {
+	return p.perHost && p.configured() && addr.IsValid() && p.refusal(addr, mac) != ""
+}
+
+// notGranted says why a guest does not have the address that it requests.
+func (p pool) notGranted(c claim) error {
+	if !c.wanted.IsValid() {
+		return nil
+	}
+	return &RequestError{ErrAddressOutside, c.guest.Name, fmt.Sprintf(
+		"the metadata requests %s, which is not in the range of this host on the network %q, so it has another address here: %s",
+		c.wanted, p.network, p.refusal(c.wanted, c.mac))}
+}
+
+// leavesOut reports whether an address that a domain requests is not in the range of
+// this host on the network that it would be on.
+func (d *draft) leavesOut(wanted netip.Addr, places []instance.Attachment) bool {
+	place := places[d.meant(wanted, places)]
+	network, _ := d.rules.network(place.Network)
+	return network.pool(wanted).leavesOut(wanted, place.MAC)
+}
+
+// pool gives the pool of the family that an address belongs to.
+func (p pools) pool(addr netip.Addr) pool {
+	if addr.Is4() {
+		return p.ipv4
+	}
+	return p.ipv6
+}
+
+// readdressed reports whether a record has all that is unique of its former one except
+// for addresses that are not in the range of this host.
+func (r *rules) readdressed(before, after *instance.Instance) bool {
+	within := *before
+	within.Attach(r.withinRange(before.Attachments()))
+	return sameIdentity(&within, after)
+}
+
+// withinRange are places without the addresses that are not in the range of this host.
+func (r *rules) withinRange(places []instance.Attachment) []instance.Attachment {
+	for i := range places {
+		network, _ := r.network(places[i].Network)
+		if network.ipv4.leavesOut(places[i].IPv4, places[i].MAC) {
+			places[i].IPv4 = netip.Addr{}
+		}
+		if network.ipv6.leavesOut(places[i].IPv6, places[i].MAC) {
+			places[i].IPv6 = netip.Addr{}
+		}
+	}
+	return places
+}
+
+// givenUpLater are the addresses of a record that a guest keeps in the shared store
+// while that is away, although it does not have them here any more.
+func (d *draft) givenUpLater(old *instance.Instance) []netip.Addr {
+	if !d.cutOff {
+		return nil
+	}
+	within := *old
+	within.Attach(d.rules.withinRange(old.Attachments()))
+	return slices.DeleteFunc(old.Addrs(), func(addr netip.Addr) bool { return slices.Contains(within.Addrs(), addr) })
+}

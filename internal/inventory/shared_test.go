@@ -1,0 +1,492 @@
+package inventory_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storetest"
+)
+
+// sharedStore is a store that this host, "a", shares with others. It can be away.
+type sharedStore struct {
+	*storetest.Memory
+	isAway  atomic.Bool
+	rival   func() // called before the next commit, which is then in conflict
+	changed chan struct{}
+
+	mu       sync.Mutex
+	revision int64
+	pending  []inventory.Update
+	wakes    []int // addresses whose quarantine a change ended, of each change
+	unshared map[uuid.UUID]inventory.Unshared
+	wrote    map[uuid.UUID]bool
+}
+
+func newSharedStore() *sharedStore {
+	return &sharedStore{Memory: storetest.NewMemory(), changed: make(chan struct{}, 1),
+		unshared: map[uuid.UUID]inventory.Unshared{}, wrote: map[uuid.UUID]bool{}}
+}
+
+func (s *sharedStore) ID() string                     { return "store of a" }
+func (s *sharedStore) Changed() <-chan struct{}       { return s.changed }
+func (s *sharedStore) Fits([]instance.Change) bool    { return true }
+func (s *sharedStore) Weight(instance.Change) float64 { return 0.3 }
+func (s *sharedStore) Wrote(id uuid.UUID) bool        { s.mu.Lock(); defer s.mu.Unlock(); return s.wrote[id] }
+func (s *sharedStore) Forget(_ context.Context, id uuid.UUID) error {
+	delete(s.unshared, id)
+	return nil
+}
+func (s *sharedStore) Keep(_ context.Context, u inventory.Unshared) error {
+	s.unshared[u.Record.UUID] = u
+	return nil
+}
+func (s *sharedStore) Unshared(context.Context) ([]inventory.Unshared, error) {
+	var list []inventory.Unshared
+	for _, u := range s.unshared {
+		list = append(list, u)
+	}
+	return list, nil
+}
+
+func (s *sharedStore) Away() error {
+	if s.isAway.Load() {
+		return inventory.ErrAway
+	}
+	return nil
+}
+
+func (s *sharedStore) Take() []inventory.Update {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isAway.Load() {
+		return nil
+	}
+	updates := s.pending
+	s.pending = nil
+	return updates
+}
+
+func (s *sharedStore) Commit(_ context.Context, changes []instance.Change) (int64, error) {
+	if rival := s.rival; rival != nil {
+		s.rival = nil
+		rival()
+		return 0, inventory.ErrConflict
+	}
+	return s.make("a", changes...), nil
+}
+
+// make makes changes of a host.
+func (s *sharedStore) make(host string, changes ...instance.Change) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range changes {
+		s.revision++
+		s.wakes = append(s.wakes, len(c.Wake))
+		s.pending = append(s.pending, inventory.Update{Revision: s.revision, Change: c})
+		for _, guest := range c.Put {
+			s.wrote[guest.UUID] = host == "a"
+		}
+		for _, id := range c.Delete {
+			s.wrote[id] = host == "a"
+		}
+	}
+	_ = s.Apply(context.Background(), changes)
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+	return s.revision
+}
+
+// newSharedFleet gives a fleet whose host a uses a shared store, and has spare addresses.
+func newSharedFleet(t *testing.T, options func(host string, o *inventory.Options)) (*fleet, *sharedStore) {
+	t.Helper()
+	store := newSharedStore()
+	f := &fleet{dead: map[string]bool{}, options: options}
+	f.lab = labOn(t, store, func(o *inventory.Options) {
+		o.HostID, o.HostName = "a", hostName("a")
+		if options != nil {
+			options("a", o)
+		} else {
+			o.Networks[0].IPv4, o.Networks[0].Excluded = netip.MustParsePrefix("10.0.0.0/24"), nil
+		}
+	})
+	if err := f.Replenish(background()); err != nil {
+		t.Fatal(err)
+	}
+	return f, store
+}
+
+// back brings the store back, and waits until all is shared and told.
+func (f *fleet) back(store *sharedStore) {
+	f.t.Helper()
+	store.isAway.Store(false)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		select {
+		case store.changed <- struct{}{}:
+		default:
+		}
+		left := 0
+		for guest := range f.Snapshot().All() {
+			if guest.Unshared {
+				left++
+			}
+		}
+		if left == 0 {
+			if err := f.Settle(background()); err != nil {
+				f.t.Fatal(err)
+			}
+			return
+		}
+		if time.Now().After(deadline) {
+			f.t.Fatalf("%d guests are not shared", left)
+		}
+	}
+}
+
+// started is dom as libvirt's hook reports it.
+func started(n int, name string, meta ...string) instance.Domain {
+	d := dom(n, name, meta...)
+	d.Source = instance.ByHook
+	return d
+}
+
+// given is a guest as another host, b, has it.
+func given(n int, name string, ipv4, ipv6 netip.Addr) instance.Instance {
+	return instance.Instance{ID: instance.DeriveID(uid(n)), Name: name, Hostname: name, UUID: uid(n), Network: "mds", MAC: mac(n), IPv4: ipv4, IPv6: ipv6,
+		Interfaces: dom(n, name).Interfaces, Home: instance.Home{Host: hostName("b"), HostID: "b", Epoch: 1}}
+}
+
+// known waits until the host knows a guest.
+func (f *fleet) known(n int) {
+	f.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, ok := f.Snapshot().ByUUID(uid(n)); ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			f.t.Fatalf("guest %d is not known", n)
+		}
+	}
+}
+
+// TestCutOff: without the shared store, new guests get spare addresses, known ones keep
+// what they have, and all else has to wait.
+func TestCutOff(t *testing.T) {
+	f, store := newSharedFleet(t, nil)
+	known := f.register(started(1, "web")).Instance
+	var spares []netip.Addr
+	for _, spare := range f.Snapshot().Spares() {
+		if spare.Owner != store.ID() || spare.Host != hostName("a") || spare.Network != "mds" {
+			t.Errorf("%+v", spare)
+		}
+		spares = append(spares, spare.Addr)
+	}
+	if len(spares) != 4 {
+		t.Fatalf("%d spare addresses, want 4", len(spares))
+	}
+	store.isAway.Store(true)
+
+	for n, tt := range []struct {
+		dom  instance.Domain
+		want netip.Addr // the zero Addr: none
+	}{
+		{started(2, "first"), spares[0]},
+		{started(2, "first"), spares[0]}, // again
+		{started(3, "requests", "ipv4", spares[2].String()), spares[2]},
+		{started(4, "elsewhere", "ipv4", "10.0.0.250"), netip.Addr{}},
+		{started(5, "second"), spares[1]},
+		{started(6, "third"), spares[3]},
+		{started(7, "too late"), netip.Addr{}},
+	} {
+		reg := f.register(tt.dom)
+		if reg.Instance.IPv4 != tt.want || !reg.Instance.Unshared {
+			t.Errorf("registration %d: %v, want %v; unshared: %v", n+1, reg.Instance.IPv4, tt.want, reg.Instance.Unshared)
+		}
+		if errors.Is(reg.AddressProblem, inventory.ErrAway) == tt.want.IsValid() {
+			t.Errorf("registration %d: %v", n+1, reg.AddressProblem)
+		}
+	}
+	changed := started(1, "web")
+	changed.Disks = []instance.Disk{{Target: "vda", Device: "disk"}}
+	if reg := f.register(changed); reg.Instance.IPv4 != known.IPv4 || len(reg.Instance.Disks) != 1 || !reg.Instance.Unshared {
+		t.Errorf("a change of a known guest: %+v", reg.Instance)
+	}
+	stranger := dom(8, "local")
+	stranger.Source = instance.ByLocal
+	if reg := f.register(stranger); reg.Instance.IPv4.IsValid() || !errors.Is(reg.AddressProblem, inventory.ErrAway) {
+		t.Errorf("by another user: %v, %v", reg.Instance.IPv4, reg.AddressProblem)
+	}
+	before := f.Snapshot()
+	otherMAC := started(1, "web")
+	otherMAC.Interfaces = []instance.Interface{{MAC: mac(77), Network: "mds"}}
+	for what, change := range map[string]func() error{
+		"a release":      func() error { _, err := f.Release(background(), "web"); return err },
+		"a rename":       func() error { _, err := f.Register(background(), started(1, "renamed")); return err },
+		"another MAC":    func() error { _, err := f.Register(background(), otherMAC); return err },
+		"a name taken":   func() error { _, err := f.Register(background(), dom(9, "web")); return err },
+		"a new identity": func() error { _, err := f.Reprovision(background(), "web"); return err },
+	} {
+		if err := change(); !errors.Is(err, inventory.ErrStore) || !errors.Is(err, inventory.ErrAway) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if f.Snapshot() != before {
+		t.Error("a refused change was made")
+	}
+	if f.WriteFailure() == nil {
+		t.Error("the failure is not known")
+	}
+
+	want := map[string]netip.Addr{}
+	for guest := range f.Snapshot().All() {
+		want[guest.Name] = guest.IPv4
+	}
+	f.back(store)
+	for guest := range f.Snapshot().All() {
+		if addr := want[guest.Name]; addr.IsValid() && guest.IPv4 != addr {
+			t.Errorf("%s is shared with %v, and had %v", guest.Name, guest.IPv4, addr)
+		} else if !guest.IPv4.IsValid() {
+			t.Errorf("%s still has no address", guest.Name)
+		}
+		delete(want, guest.Name)
+	}
+	if len(want) > 0 {
+		t.Errorf("not shared: %v", want)
+	}
+	if left, _ := store.Unshared(background()); len(left) > 0 {
+		t.Errorf("%d records are kept", len(left))
+	}
+	if f.WriteFailure() != nil {
+		t.Error("the failure is not over")
+	}
+}
+
+// TestCutOffInRanges: without the shared store, a guest that moves gets a spare address
+// of its new host. Nobody gets the former one, which is put into quarantine when the store
+// is back.
+func TestCutOffInRanges(t *testing.T) {
+	former4, former6 := netip.MustParseAddr("10.0.2.9"), netip.MustParseAddr("fd00:0:0:2::9")
+	f, store := newSharedFleet(t, withRange)
+	db := given(2, "db", former4.Next(), former6.Next())
+	db.Run = instance.Running
+	store.make("b", instance.Change{Put: []instance.Instance{given(1, "web", former4, former6), db}})
+	f.known(2)
+	store.isAway.Store(true)
+	reg := f.register(started(1, "web"))
+	if rangeOf(&reg.Instance) != "a" || !reg.Instance.Unshared || reg.Instance.Epoch != 2 {
+		t.Fatalf("moved: %+v", reg.Instance)
+	}
+	if again := f.register(started(1, "web")); again.Instance.IPv4 != reg.Instance.IPv4 || again.Instance.IPv6 != reg.Instance.IPv6 {
+		t.Errorf("started again: %v, and had %v", again.Instance.IPv4, reg.Instance.IPv4)
+	}
+	if len(f.resting()) > 0 {
+		t.Errorf("cut off, %v rest", f.resting())
+	}
+	received := started(2, "db")
+	received.Received = true
+	if db := f.register(received).Instance; db.IPv4 != former4.Next() {
+		t.Errorf("on its way it has %v", db.IPv4)
+	}
+	f.back(store)
+	guest, _ := f.Snapshot().ByUUID(uid(1))
+	if guest.IPv4 != reg.Instance.IPv4 || guest.IPv6 != reg.Instance.IPv6 {
+		t.Errorf("shared: %v, and had %v", guest.IPv4, reg.Instance.IPv4)
+	}
+	if rests := f.resting(); len(rests) != 2 || rests[former4.String()] != guest.ID || rests[former6.String()] != guest.ID {
+		t.Errorf("shared, %v rest", rests)
+	}
+	if db, _ := f.Snapshot().ByUUID(uid(2)); db.IPv4 != former4.Next() || db.IPv6 != former6.Next() {
+		t.Errorf("on its way it is shared with %v", db.IPv4)
+	}
+}
+
+// TestMeanwhile: what other hosts have done while this one was cut off holds. This host's
+// guest gets something else, or is given up, and then its address rests.
+func TestMeanwhile(t *testing.T) {
+	free4, free6 := netip.MustParseAddr("10.0.0.200"), netip.Addr{}
+	theirs := func(n int, name string, change func(*instance.Instance)) instance.Instance {
+		guest := given(n, name, free4, free6)
+		if change != nil {
+			change(&guest)
+		}
+		return guest
+	}
+	for name, tt := range map[string]struct {
+		known    bool // this host had shared the guest before
+		other    instance.Change
+		name     string // of guest 1 in the end; "": it is not this host's
+		hostname string // begins so
+		rests    bool   // the address that it was given
+	}{
+		"nothing":            {false, instance.Change{}, "web", "web", false},
+		"nothing, known":     {true, instance.Change{}, "web", "web", false},
+		"the name":           {false, instance.Change{Put: []instance.Instance{theirs(2, "web", nil)}}, uid(1).String(), "web-", false},
+		"the host name":      {false, instance.Change{Put: []instance.Instance{theirs(2, "x", func(g *instance.Instance) { g.Hostname = "WEB" })}}, "web", "web-", false},
+		"the MAC address":    {false, instance.Change{Put: []instance.Instance{theirs(2, "x", func(g *instance.Instance) { g.MAC = mac(1); g.Interfaces[1].MAC = mac(1) })}}, "", "", true},
+		"the instance-id":    {false, instance.Change{Put: []instance.Instance{theirs(2, "x", func(g *instance.Instance) { g.ID = instance.DeriveID(uid(1)) })}}, "", "", true},
+		"the guest itself":   {false, instance.Change{Put: []instance.Instance{theirs(1, "web", nil)}}, "", "", true},
+		"a guest of no host": {false, instance.Change{Put: []instance.Instance{theirs(1, "other", func(g *instance.Instance) { g.Home = instance.Home{} })}}, "", "", true},
+		"the known guest":    {true, instance.Change{Put: []instance.Instance{theirs(1, "web", func(g *instance.Instance) { g.Epoch = 2 })}}, "", "", false},
+		"its name":           {true, instance.Change{Put: []instance.Instance{theirs(1, "renamed", func(g *instance.Instance) { g.Home = instance.Home{Host: hostName("a"), HostID: "a", Epoch: 1} })}}, "", "", false},
+		"released":           {true, instance.Change{Delete: []uuid.UUID{uid(1)}}, "", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, store := newSharedFleet(t, nil)
+			if tt.known {
+				f.register(started(1, "web"))
+			}
+			store.isAway.Store(true)
+			d := started(1, "web")
+			d.Disks = []instance.Disk{{Target: "vda", Device: "disk"}}
+			mine := f.register(d).Instance
+			if !mine.Unshared {
+				t.Fatalf("%+v", mine)
+			}
+			store.make("b", tt.other)
+			f.back(store)
+			guest, ok := f.Snapshot().ByUUID(uid(1))
+			kept := ok && guest.HostID == "a" && len(guest.Disks) == 1
+			if kept != (tt.name != "") {
+				t.Errorf("kept: %v, %+v", kept, guest)
+			}
+			if kept && (guest.Name != tt.name || !strings.HasPrefix(guest.Hostname, tt.hostname) || guest.IPv4 != mine.IPv4) {
+				t.Errorf("%+v, and had %v", guest, mine.IPv4)
+			}
+			if _, told := f.Refusals().Of(uid(1)); told == kept {
+				t.Errorf("told that it was given up: %v", told)
+			}
+			if _, rests := f.resting()[mine.IPv4.String()]; rests != tt.rests {
+				t.Errorf("%v rests: %v", mine.IPv4, rests)
+			}
+			for _, other := range tt.other.Put {
+				if now, ok := f.Snapshot().ByUUID(other.UUID); !ok || now.Name != other.Name || now.Hostname != other.Hostname || now.IPv4 != other.IPv4 {
+					t.Errorf("the other host's guest is %+v", now)
+				}
+			}
+			for _, spare := range f.Snapshot().Spares() {
+				if spare.Addr == mine.IPv4 {
+					t.Errorf("%v, which was given, is spare", spare.Addr)
+				}
+			}
+		})
+	}
+}
+
+// TestConflict: a change is worked out again on what another host has changed meanwhile.
+func TestConflict(t *testing.T) {
+	f, store := newSharedFleet(t, nil)
+	taken := netip.MustParseAddr("10.0.0.77")
+	store.rival = func() {
+		store.make("b", instance.Change{Put: []instance.Instance{given(2, "db", taken, netip.Addr{})}})
+	}
+	if _, err := f.Register(background(), started(1, "web", "ipv4", "10.0.0.77")); !errors.Is(err, inventory.ErrAddressTaken) {
+		t.Errorf("an address that another host has just given: %v", err)
+	}
+	if got := f.Conflicts(); got != 1 {
+		t.Errorf("%d conflicts, want 1", got)
+	}
+	store.rival = func() {
+		store.make("b", instance.Change{Put: []instance.Instance{given(3, "web", netip.Addr{}, netip.Addr{})}})
+	}
+	if reg := f.register(started(1, "web")); reg.Instance.Name != uid(1).String() || reg.Instance.Wanted.Name != "web" {
+		t.Errorf("a name that another host has just given: %+v", reg.Instance)
+	}
+}
+
+// TestSpares: a host has as many spare addresses as it has had new guests lately, within
+// bounds, and gives back what it has too many of.
+func TestSpares(t *testing.T) {
+	drained := false
+	f, store := newSharedFleet(t, func(_ string, o *inventory.Options) {
+		o.Networks[0].IPv4, o.Networks[0].Excluded = netip.MustParsePrefix("10.0.0.0/24"), nil
+		o.Drained = func() bool { return drained }
+	})
+	count := func(what string, want int) {
+		t.Helper()
+		if err := f.Replenish(background()); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(f.Snapshot().Spares()); got != want {
+			t.Errorf("%s: %d spare addresses, want %d", what, got, want)
+		}
+	}
+	count("at first", 4)
+	for n := range 8 {
+		f.register(started(n, fmt.Sprint("web", n)))
+	}
+	count("8 new guests", 8)
+	store.make("b", instance.Change{Put: []instance.Instance{given(50, "theirs", netip.MustParseAddr("10.0.0.200"), netip.Addr{})}})
+	f.known(50)
+	count("and one of another host", 8)
+	f.clock.advance(day - time.Second)
+	count("almost a day later", 8)
+	f.clock.advance(time.Second)
+	count("a day later", 4)
+	drained = true
+	count("drained", 0)
+	drained = false
+	count("back", 4)
+	theirs := instance.Spare{Addr: netip.MustParseAddr("10.0.0.210"), Network: "mds", Host: hostName("b"), Owner: "store of b"}
+	store.make("b", instance.Change{Hold: []instance.Spare{theirs}})
+	count("and one of another host", 5)
+	if _, err := f.Register(background(), started(20, "taker", "ipv4", "10.0.0.210")); !errors.Is(err, inventory.ErrAddressTaken) {
+		t.Errorf("the spare address of another host: %v", err)
+	}
+	if _, err := f.ForgetHost(background(), "store of b"); err != nil {
+		t.Fatal(err)
+	}
+	count("that is forgotten", 4)
+	store.isAway.Store(true)
+	count("away", 4)
+	store.isAway.Store(false)
+	own := f.Snapshot().Spares()[0]
+	if reg := f.register(started(21, "owner", "ipv4", own.Addr.String())); reg.Instance.IPv4 != own.Addr {
+		t.Errorf("its own spare address: %v", reg.Instance.IPv4)
+	}
+	count("one is given", 4)
+	opts := f.opts
+	opts.Networks = []instance.Network{{Name: "other", IPv4: netip.MustParsePrefix("10.0.1.0/28")}}
+	f.Reconfigure(opts)
+	count("on a small network", 1)
+	for _, spare := range f.Snapshot().Spares() {
+		if spare.Network != "other" {
+			t.Errorf("%+v", spare)
+		}
+	}
+}
+
+// TestWakes: all hosts find the same addresses whose quarantine is over, so each change
+// takes a few of them, and nothing is written for them alone.
+func TestWakes(t *testing.T) {
+	f, store := newSharedFleet(t, nil)
+	for n := range 9 {
+		f.register(started(n, fmt.Sprint("web", n)))
+	}
+	for n := range 9 {
+		f.release(fmt.Sprint("web", n))
+	}
+	f.clock.advance(day)
+	before := store.revision
+	f.observe(dom(20, "seen"), true)
+	f.observe(dom(20, "seen"), true)
+	if store.revision != before+1 {
+		t.Errorf("%d changes, want 1", store.revision-before)
+	}
+	f.register(started(21, "next"))
+	f.register(started(22, "last"))
+	if got := fmt.Sprint(store.wakes[before:]); got != "[4 4 1]" || len(f.resting()) > 0 {
+		t.Errorf("the changes end the quarantine of %s addresses; %d are left", got, len(f.resting()))
+	}
+}

@@ -1,0 +1,224 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+)
+
+// How many spare addresses a host has of a network and a family. It follows the
+// number of guests that were new on the host within spareTime.
+const (
+	leastSpares = 4
+	mostSpares  = 64
+	spareTime   = 24 * time.Hour
+	// spareShare: a host has at most one in so many of the addresses that are free.
+	spareShare = 8
+)
+
+// Replenish claims spare addresses for this host, which it gives to new guests
+// while the shared store is away, and gives back those that it has too many of. It
+// does nothing if the store is not shared, or is away.
+//
+// Errors: ErrStore, ErrClosed, or that of ctx.
+func (inv *Inventory) Replenish(ctx context.Context) error {
+	if inv.shared == nil || inv.shared.Away() != nil {
+		return nil
+	}
+	return inv.submit(ctx, func(d *draft) error {
+		if !d.cutOff {
+			d.replenish()
+		}
+		return nil
+	})
+}
+
+// hold makes an address spare. One that is a guest's or in quarantine is not.
+func (e editable) hold(spare instance.Spare) {
+	_, held := e.byAddr.Get(addrKey(spare.Addr))
+	_, rests := e.resting.Get(addrKey(spare.Addr))
+	if !held && !rests && spare.Addr.IsValid() {
+		e.spares.Insert(addrKey(spare.Addr), &spare)
+		e.occupy(spare.Addr)
+	}
+}
+
+// unhold ends that an address is spare. It reports whether it was.
+func (e editable) unhold(addr netip.Addr) bool {
+	if _, ok := e.spares.Delete(addrKey(addr)); !ok {
+		return false
+	}
+	if _, held := e.byAddr.Get(addrKey(addr)); !held {
+		e.vacate(addr)
+	}
+	return true
+}
+
+// spend ends that an address is spare, if it is.
+func (d *draft) spend(addr netip.Addr) {
+	if d.unhold(addr) {
+		d.change.Drop = append(d.change.Drop, addr)
+	}
+}
+
+// sparesOf gives the spare addresses of this host in a pool, in order.
+func (d *draft) sparesOf(p pool) []netip.Addr {
+	var own []netip.Addr
+	d.spares.Root().Walk(func(_ []byte, spare *instance.Spare) bool {
+		if d.isOwn(spare) && p.prefix.Contains(spare.Addr) {
+			own = append(own, spare.Addr)
+		}
+		return false
+	})
+	return own
+}
+
+func (d *draft) isOwn(spare *instance.Spare) bool { return spare.Owner == d.rules.id }
+
+// isOwnSpare reports whether an address is spare and this host's.
+func (d *draft) isOwnSpare(addr netip.Addr) bool {
+	spare, ok := d.spares.Get(addrKey(addr))
+	return ok && d.isOwn(spare)
+}
+
+// checkSpare refuses an address that another host has claimed. It may have given it
+// to a guest already.
+func (d *draft) checkSpare(addr netip.Addr, guest string) error {
+	spare, ok := d.spares.Get(addrKey(addr))
+	if !ok || d.isOwn(spare) {
+		return nil
+	}
+	return &RequestError{ErrAddressTaken, guest, fmt.Sprintf(
+		"%s is set aside by the host %q for guests that start while etcd does not answer", addr, spare.Host)}
+}
+
+// takeSpare finds a spare address of this host for a guest.
+func (d *draft) takeSpare(p pool, c claim) (netip.Addr, bool) {
+	own := d.sparesOf(p)
+	i := slices.IndexFunc(own, func(addr netip.Addr) bool {
+		return p.refusal(addr, c.mac) == "" && !slices.Contains(c.given, addr) && d.rules.withheld.addr(addr, c.guest.UUID) == nil
+	})
+	if i < 0 {
+		return netip.Addr{}, false
+	}
+	return own[i], true
+}
+
+// chooseCutOff is choose while the shared store is away: a guest keeps its address
+// unless that is not in the range of this host, and one without an address gets a spare one.
+func (d *draft) chooseCutOff(p pool, c claim) (netip.Addr, error) {
+	without := func(why string) (netip.Addr, error) {
+		return netip.Addr{}, fmt.Errorf("%w: guest %q has no address: %s", ErrAway, c.guest.Name, why)
+	}
+	switch {
+	case c.current.IsValid() && !p.leavesOut(c.current, c.mac), !p.configured() && !c.wanted.IsValid():
+		return c.current, nil
+	case d.unconfirmed:
+		return without("users other than root register guests without one until etcd answers")
+	case c.wanted.IsValid() && d.isOwnSpare(c.wanted) && p.refusal(c.wanted, c.mac) == "":
+		return c.wanted, nil
+	case c.wanted.IsValid() && !p.leavesOut(c.wanted, c.mac):
+		return without(fmt.Sprintf("it requests %s, which it can only get when etcd answers", c.wanted))
+	}
+	if addr, ok := d.takeSpare(p, c); ok {
+		return addr, nil
+	}
+	return without(fmt.Sprintf("this host has no spare one in %s; it gets one when etcd answers", p.prefix))
+}
+
+// replenish brings the spare addresses of this host to the number that it needs.
+func (d *draft) replenish() {
+	var all []pool
+	for _, network := range d.rules.pools {
+		all = append(all, network.ipv4, network.ipv6)
+	}
+	all = slices.DeleteFunc(all, func(p pool) bool { return !p.configured() })
+	d.dropSpares(func(spare *instance.Spare) bool {
+		return d.isOwn(spare) && !slices.ContainsFunc(all, func(p pool) bool {
+			return p.network == spare.Network && p.refusal(spare.Addr, instance.MAC{}) == "" && d.rules.withheld.addr(spare.Addr, uuid.Nil) == nil
+		})
+	})
+	for _, p := range all {
+		d.replenishPool(p)
+	}
+}
+
+func (d *draft) replenishPool(p pool) {
+	own, want := d.sparesOf(p), d.wantedSpares(p)
+	if have := len(own); have > want+want/4 { // not at each change
+		d.dropSpares(func(spare *instance.Spare) bool { return slices.Contains(own[want:], spare.Addr) })
+	}
+	for n := len(own); n < want; n++ {
+		start := uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s %d", d.rules.id, n))
+		addr, ok := d.freeAddr(p, p.first(start), uuid.Nil, nil)
+		if !ok {
+			return
+		}
+		spare := instance.Spare{Addr: addr, Network: p.network, Host: d.rules.HostName, Owner: d.rules.id}
+		d.hold(spare)
+		d.change.Hold = append(d.change.Hold, spare)
+	}
+}
+
+func (d *draft) dropSpares(unwanted func(*instance.Spare) bool) {
+	var list []netip.Addr
+	d.spares.Root().Walk(func(_ []byte, spare *instance.Spare) bool {
+		if unwanted(spare) {
+			list = append(list, spare.Addr)
+		}
+		return false
+	})
+	for _, addr := range list {
+		d.spend(addr)
+	}
+}
+
+// wantedSpares is how many spare addresses this host should have of a pool.
+func (d *draft) wantedSpares(p pool) int {
+	if d.rules.Drained != nil && d.rules.Drained() {
+		return 0
+	}
+	recent, held := 0, 0
+	d.byUUID.Root().Walk(func(_ []byte, guest *instance.Instance) bool {
+		for _, addr := range guest.Addrs() {
+			if !p.gives(addr) {
+				continue
+			}
+			held++
+			if d.rules.here(guest) && d.now.Sub(guest.FirstSeen) < spareTime {
+				recent++
+			}
+		}
+		return false
+	})
+	d.resting.Root().Walk(func(_ []byte, r *instance.Resting) bool {
+		if p.gives(r.Addr) {
+			held++
+		}
+		return false
+	})
+	d.spares.Root().Walk(func(_ []byte, spare *instance.Spare) bool {
+		if p.gives(spare.Addr) && !d.isOwn(spare) {
+			held++
+		}
+		return false
+	})
+	free := max(0, p.sizeUpTo(math.MaxInt32)-held)
+	return min(max(recent, leastSpares), mostSpares, free/spareShare)
+}
+
+// sizeUpTo is the number of addresses in a pool of either family, or most if there
+// are more.
+func (p pool) sizeUpTo(most int) int {
+	if p.hi >= p.lo && p.hi-p.lo >= uint64(most) {
+		return most
+	}
+	return min(p.size(), most)
+}

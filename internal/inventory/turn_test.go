@@ -1,0 +1,65 @@
+package inventory_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+)
+
+// sharingStore is a shared store that tells of updates all the time, and makes one
+// change at each commit.
+type sharingStore struct {
+	*sharedStore
+	commit func()
+}
+
+func (s *sharingStore) Weight(instance.Change) float64 { return 1 }
+
+func (s *sharingStore) Commit(context.Context, []instance.Change) (int64, error) {
+	s.commit()
+	return 0, nil
+}
+
+// A request that comes while guests are shared is next. What is left is shared in its
+// own time, which is bounded.
+func TestRequestsComeBeforeSharing(t *testing.T) {
+	store := &sharingStore{sharedStore: newSharedStore()}
+	store.changed = make(chan struct{})
+	close(store.changed)
+	former := newLab(t)
+	for n, name := range []string{"web1", "web2", "web3", "web4"} {
+		store.unshared[uid(n+1)] = inventory.Unshared{Record: former.register(dom(n+1, name)).Instance}
+	}
+	opened, first, asked, done := make(chan *inventory.Inventory, 1), make(chan struct{}), make(chan struct{}), make(chan error)
+	var inv *inventory.Inventory
+	late := 0
+	store.commit = func() {
+		if inv == nil {
+			inv = <-opened
+			close(first)
+			<-asked
+		} else if inv.Writing() == 0 {
+			late++
+		}
+	}
+	l := labOn(t, store)
+	opened <- l.Inventory
+	<-first
+	go func() {
+		_, err := l.Register(t.Context(), dom(9, "web9"))
+		done <- err
+	}()
+	for l.Waiting() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	close(asked)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if late > 0 {
+		t.Errorf("the request waited until %d further guests were shared", late)
+	}
+}
