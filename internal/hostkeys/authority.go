@@ -2,21 +2,18 @@ package hostkeys
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/binary"
-	"encoding/pem"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"mdserver/internal/instance"
 )
-
-// authorityNote is the key of the note with the private key of the authority.
-const authorityNote = "ssh_host_ca"
 
 // skew is how far the clock of an SSH client may be behind ours.
 const skew = time.Hour
@@ -27,12 +24,20 @@ const maxPrincipals = 256
 
 var errNameless = errors.New("the guest has neither a name nor an address")
 
-// Authority certifies the host keys of guests, for clients that trust its key.
-type Authority struct{ signer ssh.Signer }
+// Authority certifies the host keys of guests, for clients that trust its key. Make it
+// with OpenAuthority. It is safe for concurrent use.
+type Authority struct {
+	notes Notes
+	now   func() time.Time
 
-// OpenAuthority reads the key of the authority from the notes, and makes it
-// where there is none. It is kept there so that each backup has it.
+	changing sync.Mutex // held while the notes are read or written
+	state    atomic.Pointer[authorityState]
+}
+
+// OpenAuthority reads the keys of the authority from the notes, and makes the one that
+// signs where there is none. They are kept there so that each backup has them.
 func OpenAuthority(ctx context.Context, notes Notes) (*Authority, error) {
+	a := &Authority{notes: notes, now: time.Now}
 	text, err := notes.Note(ctx, authorityNote)
 	if err == nil && text == "" {
 		if text, err = newKey(); err == nil {
@@ -42,34 +47,15 @@ func OpenAuthority(ctx context.Context, notes Notes) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ssh host authority: %w", err)
 	}
-	signer, err := ssh.ParsePrivateKey([]byte(text))
-	if err != nil {
-		return nil, errors.New("ssh host authority: its key in the database cannot be read; restore a backup") // the reason might quote the key
-	}
-	return &Authority{signer}, nil
+	return a, a.Refresh(ctx)
 }
-
-// newKey makes a private key in OpenSSH's format.
-func newKey() (string, error) {
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return "", err
-	}
-	block, err := ssh.MarshalPrivateKey(key, "mdserver host authority")
-	if err != nil {
-		return "", err
-	}
-	return string(pem.EncodeToMemory(block)), nil
-}
-
-// PublicKey is what clients trust.
-func (a *Authority) PublicKey() ssh.PublicKey { return a.signer.PublicKey() }
 
 // Certify signs host certificates of a guest, one for each of its keys that is
-// acceptable. They name the guest as the Directory does, and nothing else.
+// acceptable. They name the guest as the Directory does, and nothing else. It fails if
+// it cannot be recorded how long the certificates are valid.
 //
 // Source: PROTOCOL.certkeys of OpenSSH.
-func (a *Authority) Certify(guest *instance.Instance, names Directory, keys []ssh.PublicKey, lifetime time.Duration) ([]*ssh.Certificate, error) {
+func (a *Authority) Certify(ctx context.Context, guest *instance.Instance, names Directory, keys []ssh.PublicKey, lifetime time.Duration) ([]*ssh.Certificate, error) {
 	principals := names.Names(guest)
 	for _, addr := range Addresses(guest) {
 		principals = append(principals, addr.String())
@@ -80,7 +66,12 @@ func (a *Authority) Certify(guest *instance.Instance, names Directory, keys []ss
 	}
 	principals = principals[:min(len(principals), maxPrincipals)]
 	good, _ := Acceptable(keys) // Keep says why others are not
-	now := time.Now()
+	now := a.now()
+	end := now.Add(lifetime)
+	signer, err := a.signerUntil(ctx, end)
+	if err != nil {
+		return nil, err
+	}
 	var list []*ssh.Certificate
 	for _, key := range good {
 		certificate := &ssh.Certificate{
@@ -88,9 +79,9 @@ func (a *Authority) Certify(guest *instance.Instance, names Directory, keys []ss
 			KeyId:           fmt.Sprintf("%s %s %s", guest.Hostname, guest.UUID, guest.ID),
 			ValidPrincipals: principals,
 			ValidAfter:      uint64(now.Add(-skew).Unix()),
-			ValidBefore:     uint64(now.Add(lifetime).Unix()),
+			ValidBefore:     uint64(end.Unix()),
 		}
-		if err := certificate.SignCert(rand.Reader, a.signer); err != nil {
+		if err := certificate.SignCert(rand.Reader, signer); err != nil {
 			return nil, fmt.Errorf("sign a host certificate: %w", err)
 		}
 		list = append(list, certificate)

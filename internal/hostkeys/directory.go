@@ -16,8 +16,9 @@ type Directory struct {
 	Networks []instance.Network // those that are served
 }
 
-// allForms is an entry_order with every name that a guest can have in DNS.
-var allForms = []string{"base", "prefix", "domain"}
+// furtherForms is an entry_order with every name that a guest can have in DNS beside its
+// host name.
+var furtherForms = []string{"prefix", "domain"}
 
 // Names are the host name of a guest and its names in the DNS of its networks,
 // in lower case. A name that could mean two guests, on networks that are apart,
@@ -81,7 +82,7 @@ func (d Directory) forms(guest *instance.Instance) []string {
 		if i < 0 {
 			continue
 		}
-		for _, name := range instance.HostNames(guest.Hostname, d.Networks[i].NamePrefix, d.Networks[i].Domain, allForms) {
+		for _, name := range instance.HostNames(guest.Hostname, d.Networks[i].NamePrefix, d.Networks[i].Domain, furtherForms) {
 			if name = strings.ToLower(name); !slices.Contains(names, name) {
 				names = append(names, name)
 			}

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mdserver/internal/instance"
 )
 
 func TestNames(t *testing.T) {
@@ -64,5 +66,25 @@ func TestSharedNames(t *testing.T) {
 				t.Errorf("%s is a name of %s, and leads to %+v", name, guest, owner)
 			}
 		}
+	}
+}
+
+// A name that two guests derive from their host names, on networks that are apart, is
+// nobody's.
+func TestNameOfTwoGuests(t *testing.T) {
+	h := newHouse(t)
+	long, short := h.start(1, "b-web", "mds"), h.start(2, "web", "lab")
+	d := Directory{Guests: h.inv.Snapshot(), Networks: []instance.Network{{Name: "mds", NamePrefix: "a-"}, {Name: "lab", NamePrefix: "a-b-"}}}
+	if guest, ok := d.Find("a-b-web"); ok {
+		t.Errorf("a-b-web is %s", guest.Name)
+	}
+	for _, guest := range []*instance.Instance{long, short} {
+		if got := d.Names(guest); !slices.Equal(got, []string{guest.Hostname}) {
+			t.Errorf("the names of %s are %q", guest.Name, got)
+		}
+	}
+	d.Networks = d.Networks[1:]
+	if guest, ok := d.Find("a-b-web"); !ok || guest.UUID != short.UUID {
+		t.Errorf("with one prefix a-b-web is %+v", guest)
 	}
 }

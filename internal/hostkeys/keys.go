@@ -19,6 +19,7 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/logging/once"
+	"mdserver/internal/pace"
 )
 
 // Notes are the notes of an inventory.Store.
@@ -133,7 +134,7 @@ func (k *Keys) Forget(events []instance.Event) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, e := range events {
-		if e.Old == nil || e.New != nil && e.New.ID == e.Old.ID {
+		if e.Old == nil {
 			continue
 		}
 		if r, ok := k.records[e.Old.UUID]; ok && (e.New == nil || r.InstanceID != e.New.ID) {
@@ -166,10 +167,7 @@ func (k *Keys) Run(ctx context.Context) {
 			save(ctx)
 		case <-ctx.Done():
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
+		pace.Sleep(ctx, pause)
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastPatience)
 	defer cancel()

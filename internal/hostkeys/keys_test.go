@@ -283,6 +283,14 @@ func TestForget(t *testing.T) {
 	}
 }
 
+// A guest without keys has none to forget.
+func TestForgetNothing(t *testing.T) {
+	h := newHouse(t)
+	if h.keys.Forget([]instance.Event{{Old: h.start(1, "web", "mds")}}); len(h.keys.dirty) > 0 {
+		t.Errorf("to be written: %v", h.keys.dirty)
+	}
+}
+
 // Notes of others stay, and one that is named like ours is ignored.
 func TestStrangeNotes(t *testing.T) {
 	h := newHouse(t)
@@ -290,12 +298,19 @@ func TestStrangeNotes(t *testing.T) {
 	h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 1)})
 	h.save()
 	strange := []string{notePrefix + "web", "zzz", "another/" + web.UUID.String()}
+	log := &strings.Builder{}
 	for _, key := range strange {
 		if err := h.store.SetNote(t.Context(), key, "x"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	h.reopen()
+	var err error
+	if h.keys, err = Open(t.Context(), h.store, h.inv.Snapshot, slog.New(slog.NewTextHandler(log, nil))); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), "note="+strange[0]) {
+		t.Errorf("logged are %s", log)
+	}
 	h.expect(web, hostKey(t, 1))
 	if len(h.keys.dirty) != 0 {
 		t.Errorf("to be written: %v", h.keys.dirty)
@@ -364,6 +379,49 @@ func TestRunComplains(t *testing.T) {
 			t.Errorf("%d complaints:\n%s", n, log)
 		}
 	})
+}
+
+// stuck are notes that take no text for a while.
+type stuck struct {
+	inventory.Store
+	until  int // so many writes end only with their context
+	writes int
+}
+
+func (s *stuck) SetNote(ctx context.Context, _, _ string) error {
+	if s.writes++; s.writes > s.until {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A write that Run's end interrupts is made again, for five seconds, and is no trouble if
+// it succeeds.
+func TestRunEndsWhileItWrites(t *testing.T) {
+	for until, want := range map[int]struct {
+		takes  time.Duration
+		logged int
+	}{1: {0, 0}, 2: {5 * time.Second, 1}} {
+		h := newHouse(t)
+		web := h.start(1, "web", "mds")
+		synctest.Test(t, func(t *testing.T) {
+			log := h.listening()
+			h.keys.notes = &stuck{until: until}
+			h.keys.wake = make(chan struct{}, 1) // of this bubble
+			h.keys.Keep(web.UUID, []ssh.PublicKey{hostKey(t, 1)})
+			ctx, end := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			running.Go(func() { h.keys.Run(ctx) })
+			synctest.Wait()
+			end()
+			began := time.Now()
+			running.Wait()
+			if took := time.Since(began); took != want.takes || strings.Count(log.String(), "\n") != want.logged {
+				t.Errorf("after %d stuck writes it ends in %s, and logs %q", until, took, log)
+			}
+		})
+	}
 }
 
 // unreadable are notes of a store that is broken.

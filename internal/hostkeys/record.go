@@ -43,7 +43,8 @@ type Change struct {
 var preferred = []string{ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSA}
 
 // Acceptable returns the host keys that are kept of those that a guest reports:
-// each once, in a fixed order. The error says why others are not.
+// each once, the preferred ones first. Of too many, the preferred ones are kept. The error
+// says why others are not.
 func Acceptable(keys []ssh.PublicKey) ([]ssh.PublicKey, error) {
 	var good []ssh.PublicKey
 	var errs []error
@@ -56,11 +57,11 @@ func Acceptable(keys []ssh.PublicKey) ([]ssh.PublicKey, error) {
 			good = append(good, key)
 		}
 	}
+	slices.SortFunc(good, compare)
 	if len(good) > maxKeys {
 		errs = append(errs, fmt.Errorf("%d keys, at most %d are kept", len(good), maxKeys))
 		good = good[:maxKeys]
 	}
-	slices.SortFunc(good, compare)
 	return good, errors.Join(errs...)
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +65,8 @@ func TestAcceptable(t *testing.T) {
 		{"one twice", []ssh.PublicKey{ed, ed}, 1, ""},
 		{"a short RSA key", []ssh.PublicKey{rsaKey(t, 1024), ed}, 1, "of 1024 bits, at least 2048"},
 		{"a long RSA key", []ssh.PublicKey{rsaKey(t, 16384)}, 1, ""},
+		{"the largest RSA key", []ssh.PublicKey{rsaKey(t, 4073*8)}, 1, ""},
+		{"an RSA key that is a byte longer", []ssh.PublicKey{rsaKey(t, 4074*8)}, 0, "of 4097 bytes, at most 4096"},
 		{"a huge RSA key", []ssh.PublicKey{rsaKey(t, 65536)}, 0, "at most 4096"},
 		{"DSA", []ssh.PublicKey{dsa, ed}, 1, `type "ssh-dss"`},
 		{"a certificate", []ssh.PublicKey{certificate}, 0, "ssh-ed25519-cert-v01@openssh.com"},
@@ -75,6 +78,13 @@ func TestAcceptable(t *testing.T) {
 				t.Errorf("%d keys, %v; want %d, %q", len(got), err, tt.want, tt.says)
 			}
 		})
+	}
+	slices.Reverse(many)
+	reversed, _ := Acceptable(append([]ssh.PublicKey{good, ec}, many...))
+	slices.Reverse(many)
+	forward, _ := Acceptable(many)
+	if !slices.EqualFunc(forward, reversed, func(a, b ssh.PublicKey) bool { return compare(a, b) == 0 }) {
+		t.Error("of too many keys, others are kept in another order")
 	}
 	got, _ := Acceptable([]ssh.PublicKey{good, ec, ed})
 	if got[0].Type() != ssh.KeyAlgoED25519 || got[1].Type() != ssh.KeyAlgoECDSA256 || got[2].Type() != ssh.KeyAlgoRSA {
@@ -113,6 +123,14 @@ func TestNext(t *testing.T) {
 	}
 	if fresh := other.next("i-2", keys, tuesday); len(fresh.Changes) != 0 || fresh.InstanceID != "i-2" {
 		t.Errorf("%+v", fresh)
+	}
+}
+
+// A key that is not accepted any more makes a note useless, as one that is damaged does.
+func TestRecordWithAShortKey(t *testing.T) {
+	text := Record{InstanceID: "i-1", Keys: []ssh.PublicKey{hostKey(t, 1), rsaKey(t, 1024)}}.text()
+	if r, err := parseRecord(text); err == nil || !strings.Contains(err.Error(), "of 1024 bits") {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

@@ -25,7 +25,7 @@ func (c client) knows(host string, key ssh.PublicKey) bool {
 }
 
 func (c client) trusts(host string, certificate *ssh.Certificate) bool {
-	return accepts(c.authority.PublicKey(), host, certificate) == nil
+	return accepts(signing(c.authority), host, certificate) == nil
 }
 
 // machine is a guest with what it has by its disk.
@@ -39,7 +39,7 @@ func (c client) boot(n int, name string) machine {
 	c.t.Helper()
 	m := machine{guest: c.start(n, name, "mds"), key: hostKey(c.t, n)}
 	c.keys.Keep(m.guest.UUID, []ssh.PublicKey{m.key})
-	certificates, err := c.authority.Certify(m.guest, c.directory(), []ssh.PublicKey{m.key}, month)
+	certificates, err := c.authority.Certify(c.t.Context(), m.guest, c.directory(), []ssh.PublicKey{m.key}, month)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -17,9 +17,10 @@ import (
 // maxLinks is how many symbolic links one name may go through, as in Linux.
 const maxLinks = 40
 
-// Open opens a regular file or a directory for reading. The name is relative
-// to the directory and has no "..". The error is fs.ErrNotExist only if nothing
-// has this name; that of a link that leads nowhere, for instance, is not.
+// Open opens a regular file or a directory for reading. The name is relative to the
+// directory. A ".." in it removes the name before it, even if that is a link. The error
+// is fs.ErrNotExist only if nothing has this name; that of a link that leads nowhere,
+// for instance, is not.
 func Open(dir, name string) (*os.File, error) {
 	return open(dir, name, func(uid uint32) bool { return uid == 0 || uid == uint32(os.Geteuid()) })
 }
@@ -40,7 +41,7 @@ func open(dir, name string, trusted func(uid uint32) bool) (*os.File, error) {
 	}
 	w := &walk{at: at, path: path, trusted: trusted}
 	defer func() { _ = unix.Close(w.at) }()
-	for rest := components(name); len(rest) > 0; {
+	for rest := components(filepath.Clean(name)); len(rest) > 0; {
 		target, err := w.step(rest[0])
 		if err != nil {
 			return nil, err

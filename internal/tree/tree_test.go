@@ -69,6 +69,10 @@ func TestOpen(t *testing.T) {
 		{"..", absent, absent},
 		{"../outside", absent, absent},
 		{"folder/../../outside", absent, absent},
+		{"folder/../plain", "plain", "plain"},
+		{"nothere/../plain", "plain", "plain"},
+		{"absolute/../plain", "plain", "plain"}, // not what is beside the link's target
+		{"./folder//web/", "web", "web"},
 		{filepath.Join(base, "outside"), absent, absent},
 		{"a\x00b", absent, absent},
 		{strings.Repeat("x", 256), absent, absent},
