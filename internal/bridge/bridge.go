@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mdserver/internal/logging/once"
+	"mdserver/internal/pace"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -44,16 +45,7 @@ func New(log *slog.Logger) *Reconciler {
 
 // Run keeps the addresses until ctx ends. They stay until Close.
 func (k *Reconciler) Run(ctx context.Context) {
-	ticker := time.NewTicker(period)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			k.check()
-		}
-	}
+	pace.Every(ctx, period, k.check)
 }
 
 // Set says which addresses are kept, and on which bridges they may be put, in

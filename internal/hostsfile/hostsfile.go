@@ -65,7 +65,6 @@ func (f *File) read() map[string][]netip.Addr {
 		f.log.Warn("the hosts file cannot be read: its names may be given to guests", "path", f.path, "error", err)
 	case len(data) > maxSize:
 		f.log.Warn("the hosts file is too large: names at its end may be given to guests", "path", f.path, "read_bytes", maxSize)
-		data = data[:maxSize]
 	}
 	return Parse(data)
 }

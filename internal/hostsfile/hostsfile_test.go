@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -54,6 +55,78 @@ func TestFileFollowsChanges(t *testing.T) {
 	expect("late", "[]")
 	if !strings.Contains(log.String(), "too large") {
 		t.Errorf("logged: %s", &log)
+	}
+}
+
+// What is logged is logged once for each state of the file, and a file of the same size
+// is read again if it is newer.
+func TestFileThatIsReadAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hosts")
+	var log strings.Builder
+	f := New(path, slog.New(slog.NewTextHandler(&log, nil)))
+	now := time.Now()
+	for _, state := range []struct {
+		text string
+		age  time.Duration
+	}{{"10.0.0.1 nas\n", 3}, {"10.0.0.2 nas\n", 2}, {"10.0.0.33 nas\n", 2}, {"", 0}, {"10.0.0.3 nas\n", 1}} {
+		text := state.text
+		err := os.Remove(path)
+		if text != "" {
+			err = os.WriteFile(path, []byte(text), 0o644)
+			_ = os.Chtimes(path, now, now.Add(-state.age*time.Second))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, _, _ := strings.Cut(text, " ")
+		if got := fmt.Sprint(f.Lookup("nas")); got != "["+want+"]" {
+			t.Errorf("nas has %s, want %s", got, want)
+		}
+	}
+	if log.Len() > 0 {
+		t.Errorf("logged: %s", &log)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if got := f.Lookup("nas"); got != nil {
+			t.Errorf("a directory has %v", got)
+		}
+	}
+	if n := strings.Count(log.String(), "cannot be read"); n != 1 || !strings.Contains(log.String(), path) {
+		t.Errorf("logged %d times: %s", n, &log)
+	}
+}
+
+// That a file cannot be looked at is logged, too.
+func TestFileThatCannotBeLookedAt(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	f := New(filepath.Join(path, "hosts"), slog.New(slog.NewTextHandler(&log, nil)))
+	for range 3 {
+		if got := f.Lookup("nas"); got != nil {
+			t.Errorf("nas has %v", got)
+		}
+	}
+	if n := strings.Count(log.String(), "cannot be read"); n != 1 {
+		t.Errorf("logged %d times: %s", n, &log)
+	}
+}
+
+// A line may be as long as the file.
+func TestLongLine(t *testing.T) {
+	names := Parse([]byte("10.0.0.1 " + strings.Repeat("x.example ", 1<<16) + "last.\n10.0.0.2 after\n::ffff:10.0.0.3 mapped\n:: unspecified\n"))
+	for name, want := range map[string]string{"last": "[10.0.0.1]", "x.example": "[10.0.0.1]", "after": "[10.0.0.2]", "mapped": "[10.0.0.3]", "unspecified": "[]"} {
+		if got := fmt.Sprint(names[name]); got != want {
+			t.Errorf("%s has %s, want %s", name, got, want)
+		}
 	}
 }
 

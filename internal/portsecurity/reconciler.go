@@ -20,6 +20,7 @@ import (
 	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/logging/once"
+	"mdserver/internal/pace"
 	"mdserver/internal/portsecurity/plan"
 	"mdserver/internal/portsecurity/table"
 )
@@ -33,6 +34,7 @@ const (
 
 // Reconciler keeps the kernel's table as guests, networks and interfaces ask for it.
 type Reconciler struct {
+	hostID string
 	guests func() []*instance.Instance
 	log    *slog.Logger
 	wake   chan struct{}
@@ -47,10 +49,11 @@ type Reconciler struct {
 	closed   map[uint32]bool // bridges that learn nothing from control frames
 }
 
-// New makes a Reconciler that does nothing before Set. guests gives those that are
-// known when it is called.
-func New(guests func() []*instance.Instance, log *slog.Logger) *Reconciler {
-	return &Reconciler{guests: guests, log: log, wake: make(chan struct{}, 1), closed: map[uint32]bool{}}
+// New makes a Reconciler that does nothing before Set. hostID is the ID of this host
+// among several with one inventory, or empty. guests gives those that are known when
+// it is called.
+func New(hostID string, guests func() []*instance.Instance, log *slog.Logger) *Reconciler {
+	return &Reconciler{hostID: hostID, guests: guests, log: log, wake: make(chan struct{}, 1), closed: map[uint32]bool{}}
 }
 
 // Run keeps the table up to date until ctx ends. The table stays, so that guests
@@ -95,7 +98,7 @@ func (k *Reconciler) follow(ctx context.Context) {
 			k.bring()
 			k.mu.Unlock()
 			// Many changes at once cost a part of the time, however many guests there are.
-			pause(ctx, min(4*time.Since(began), longest))
+			pace.Sleep(ctx, min(4*time.Since(began), longest))
 		}
 	}
 }
@@ -105,16 +108,9 @@ func (k *Reconciler) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := watch(ctx, k.Wake); ctx.Err() == nil {
 			k.log.Debug("port security reads all interfaces again", "reason", err)
-			pause(ctx, 100*time.Millisecond)
+			pace.Sleep(ctx, 100*time.Millisecond)
 			k.Wake()
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
 	}
 }
 
@@ -158,6 +154,7 @@ func (k *Reconciler) try() error {
 	if err != nil {
 		return err
 	}
+	host.ID = k.hostID
 	if k.table == nil {
 		if k.table, err = table.New(); err != nil {
 			return err
@@ -175,16 +172,23 @@ func (k *Reconciler) try() error {
 
 // closeBridges has the bridges learn nothing from control frames, once each.
 func (k *Reconciler) closeBridges(host plan.Host) {
-	for _, link := range host.Links {
-		secured := func(n instance.Network) bool { return n.PortSecurity && n.Bridge == link.Name }
-		if k.closed[link.Index] || !slices.ContainsFunc(k.networks, secured) {
-			continue
-		}
+	for _, link := range k.toClose(host.Links) {
 		k.closed[link.Index] = true
 		if err := learnFromControl(link.Index, false); err != nil { // Linux before 5.0
 			k.log.Warn("a guest may receive other guests' frames", "bridge", link.Name, "error", err)
 		}
 	}
+}
+
+// toClose lists the bridges with port security that are not closed yet.
+func (k *Reconciler) toClose(links []plan.Link) (bridges []plan.Link) {
+	for _, link := range links {
+		secured := func(n instance.Network) bool { return n.PortSecurity && n.Bridge == link.Name }
+		if !k.closed[link.Index] && slices.ContainsFunc(k.networks, secured) {
+			bridges = append(bridges, link)
+		}
+	}
+	return bridges
 }
 
 func (k *Reconciler) openBridges() {

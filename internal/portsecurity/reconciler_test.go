@@ -32,7 +32,7 @@ func TestKeeper(t *testing.T) {
 	}
 	defer netlink.LinkDel(bridge)
 	guests := []*instance.Instance{porttest.Guest(1, "vnet1")}
-	k := New(func() []*instance.Instance { return guests }, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	k := New("", func() []*instance.Instance { return guests }, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { k.Run(ctx) })
@@ -66,8 +66,19 @@ func TestKeeper(t *testing.T) {
 	if list := porttest.NFT(t, "list", "table", "bridge", table.Name); !strings.Contains(list, `"vnet1" : goto guest`) {
 		t.Errorf("it is not as it was:\n%s", list)
 	}
+	k.mu.Lock() // an update has failed, and changed nothing
+	var err error
+	k.checked, err = table.Generation()
+	k.table.Forget()
+	k.mu.Unlock()
+	if k.check(); err != nil || !k.table.Known() {
+		t.Errorf("a table that is not known is left as it is, %v", err)
+	}
 	k.Set(nil)
 	expect("turned off", api.PortSecurity{})
+	if ports := k.Of(guests[0].UUID); len(ports) > 0 {
+		t.Errorf("turned off, a guest has the ports %+v", ports)
+	}
 	if list := porttest.NFT(t, "list", "tables"); strings.Contains(list, table.Name) {
 		t.Errorf("tables are\n%s", list)
 	}

@@ -45,7 +45,7 @@ func DialReader(ctx context.Context, e Endpoint, driver Driver) (*Conn, error) {
 func dialAny(ctx context.Context, e Endpoint, driver Driver, sockets []string) (*Conn, error) {
 	var failures []error
 	for _, socket := range sockets {
-		c, err := dial(ctx, socket, e.uri(driver, socket))
+		c, err := dial(ctx, e.dialer(), socket, e.uri(driver, socket))
 		if err == nil {
 			return c, nil
 		}
@@ -67,8 +67,8 @@ func (e *OpenError) Error() string { return fmt.Sprintf("%s: opening %s: %v", e.
 // Unwrap returns the reason.
 func (e *OpenError) Unwrap() error { return e.err }
 
-func dial(ctx context.Context, socket string, uri libvirt.ConnectURI) (*Conn, error) {
-	raw, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+func dial(ctx context.Context, dialer Dialer, socket string, uri libvirt.ConnectURI) (*Conn, error) {
+	raw, err := dialer.DialContext(ctx, "unix", socket)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,9 @@
 package connection
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -24,6 +26,19 @@ const (
 type Endpoint struct {
 	Session bool   // a user's libvirt and not the system's
 	Socket  string // an absolute path; "" for where libvirt usually listens
+	Dialer  Dialer // connects to sockets; nil for this host's
+}
+
+// Dialer connects to a socket. A *net.Dialer does so on this host.
+type Dialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+func (e Endpoint) dialer() Dialer {
+	if e.Dialer != nil {
+		return e.Dialer
+	}
+	return new(net.Dialer)
 }
 
 // of is where the daemon for a driver is looked for: the networks that serve a

@@ -42,6 +42,7 @@ var replies = map[uint32]shape{
 	46:  {rest: network},                          // NETWORK_LOOKUP_BY_NAME
 	66:  {each: "i"},                              // AUTH_LIST
 	157: {rest: "h"},                              // CONNECT_GET_LIB_VERSION
+	212: {rest: "ii"},                             // DOMAIN_GET_STATE
 	273: {each: domain, rest: "i"},                // CONNECT_LIST_ALL_DOMAINS
 	283: {each: network, rest: "i"},               // CONNECT_LIST_ALL_NETWORKS
 	341: {each: "shi" + "??s" + "i??", rest: "i"}, // NETWORK_GET_DHCP_LEASES

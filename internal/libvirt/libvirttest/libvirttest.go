@@ -5,6 +5,7 @@ package libvirttest
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -25,19 +26,27 @@ type Domain struct {
 	Name    string
 	XML     string
 	Running bool
+	Moving  bool // paused for a migration
+
+	Stored    string // the definition at its next start, with its passwords; XML if it is empty
+	Transient bool   // it has no such definition
+	Saved     bool   // a saved state waits
 }
 
 // Server is a libvirt. Make one with New.
 type Server struct {
-	Socket string // where it listens
+	Socket string // where it listens, unless it is in memory
 
 	mu       sync.Mutex
 	domains  []Domain
 	networks map[string]*Network
 	refused  map[Procedure]golibvirt.ErrorNumber
+	broken   map[Procedure]bool
+	ignored  map[Procedure]bool
 	calls    map[Procedure]int
 	conns    map[net.Conn][]int32 // the events that each asked for
 	silenced bool
+	serving  sync.WaitGroup
 }
 
 // Procedure is the number of a call.
@@ -46,17 +55,23 @@ type Procedure uint32
 // The calls that the server answers.
 const (
 	ConnectOpen       Procedure = 1
+	DomainDefine      Procedure = 11
 	DomainGetXML      Procedure = 14
+	DomainLookupName  Procedure = 23
 	DomainLookup      Procedure = 24
+	DomainPersistent  Procedure = 151
+	DomainHasSaved    Procedure = 183
 	NetworkGetXML     Procedure = 43
 	NetworkGetBridge  Procedure = 45
 	NetworkLookup     Procedure = 46
+	DomainGetState    Procedure = 212
 	SupportsFeature   Procedure = 60
 	AuthList          Procedure = 66
 	NetworkActive     Procedure = 152
 	NetworkPersistent Procedure = 153
 	GetLibVersion     Procedure = 157
 	ListAllDomains    Procedure = 273
+	ListAllNetworks   Procedure = 283
 	NetworkUpdate     Procedure = 291
 	RegisterEvents    Procedure = 316
 	DeregisterEvents  Procedure = 317
@@ -77,34 +92,58 @@ const (
 // New starts a server that has neither domains nor networks. It ends with the test.
 func New(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{
-		Socket:   filepath.Join(shortDir(t), "libvirt-sock"),
-		networks: map[string]*Network{}, refused: map[Procedure]golibvirt.ErrorNumber{},
-		calls: map[Procedure]int{}, conns: map[net.Conn][]int32{},
-	}
+	s := InMemory(t)
+	s.Socket = filepath.Join(shortDir(t), "libvirt-sock")
 	listener, err := net.Listen("unix", s.Socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var serving sync.WaitGroup
-	serving.Go(func() {
+	var accepting sync.WaitGroup
+	accepting.Go(func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			s.mu.Lock()
-			s.conns[conn] = nil
-			s.mu.Unlock()
-			serving.Go(func() { s.serve(conn) })
+			s.begin(conn)
 		}
 	})
-	t.Cleanup(func() {
+	t.Cleanup(func() { // before the one of InMemory
 		_ = listener.Close()
-		s.HangUp()
-		serving.Wait()
+		accepting.Wait()
 	})
 	return s
+}
+
+// InMemory starts a server without a socket, which connects as a
+// connection.Dialer. It works in a bubble of testing/synctest: its connections wait
+// for nothing outside of it. It ends with the test.
+func InMemory(t testing.TB) *Server {
+	s := &Server{
+		Socket:   "/in/memory/libvirt-sock",
+		networks: map[string]*Network{}, refused: map[Procedure]golibvirt.ErrorNumber{}, broken: map[Procedure]bool{}, ignored: map[Procedure]bool{},
+		calls: map[Procedure]int{}, conns: map[net.Conn][]int32{},
+	}
+	t.Cleanup(func() {
+		s.HangUp()
+		s.serving.Wait()
+	})
+	return s
+}
+
+// DialContext returns a new connection to the server. It ignores the address.
+func (s *Server) DialContext(context.Context, string, string) (net.Conn, error) {
+	client, server := net.Pipe()
+	s.begin(server)
+	return client, nil
+}
+
+// begin serves a connection until it ends.
+func (s *Server) begin(conn net.Conn) {
+	s.mu.Lock()
+	s.conns[conn] = nil
+	s.mu.Unlock()
+	s.serving.Go(func() { s.serve(conn) })
 }
 
 // shortDir makes a directory without the test's name in its path: the path of a
@@ -139,6 +178,20 @@ func (s *Server) Refuse(call Procedure, with golibvirt.ErrorNumber) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refused[call] = with
+}
+
+// Break has the server hang up at a call instead of answering it, or answer again.
+func (s *Server) Break(call Procedure, broken bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken[call] = broken
+}
+
+// Ignore has the server not answer a call, or answer it again.
+func (s *Server) Ignore(call Procedure, ignored bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ignored[call] = ignored
 }
 
 // Silence has the server answer no calls, or answer again.
@@ -212,14 +265,20 @@ func (s *Server) serve(conn net.Conn) {
 	}
 }
 
-var errProtocol = errors.New("a call that the server does not know")
+var (
+	errProtocol = errors.New("a call that the server does not know")
+	errBroken   = errors.New("the server hangs up at this call")
+)
 
 func (s *Server) answer(conn net.Conn, call Procedure, serial uint32, arguments []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls[call]++
-	if s.silenced {
+	if s.silenced || s.ignored[call] {
 		return nil
+	}
+	if s.broken[call] {
+		return errBroken
 	}
 	var body payload
 	failed := s.refused[call]
@@ -269,11 +328,24 @@ func (s *Server) reply(conn net.Conn, call Procedure, arguments []byte, body *pa
 		if !ok {
 			return golibvirt.ErrNoDomain, nil
 		}
-		body.text(d.XML)
+		body.text(d.definition(golibvirt.DomainXMLFlags(binary.BigEndian.Uint32(arguments[len(arguments)-4:]))))
+	case DomainGetState:
+		d, ok := s.find(uuid.UUID(arguments[len(arguments)-24:][:16])) // before the id and the flags
+		if !ok {
+			return golibvirt.ErrNoDomain, nil
+		}
+		body.number(int32(d.state()))
+		if d.Moving {
+			body.number(int32(golibvirt.DomainPausedMigration))
+		} else {
+			body.number(0)
+		}
 	case RegisterEvents:
 		topic := int32(binary.BigEndian.Uint32(arguments))
 		s.conns[conn] = append(s.conns[conn], topic)
 		body.number(topic)
+	case DomainLookupName, DomainPersistent, DomainHasSaved, DomainDefine:
+		return s.definitionReply(call, arguments, body)
 	default:
 		return s.networkReply(call, arguments, body)
 	}
@@ -286,6 +358,16 @@ func (s *Server) find(id uuid.UUID) (Domain, bool) {
 		return Domain{}, false
 	}
 	return s.domains[i], true
+}
+
+func (d Domain) state() golibvirt.DomainState {
+	switch {
+	case !d.Running:
+		return golibvirt.DomainShutoff
+	case d.Moving:
+		return golibvirt.DomainPaused
+	}
+	return golibvirt.DomainRunning
 }
 
 // payload is the body of a packet, in XDR (RFC 4506).

@@ -2,6 +2,7 @@ package libvirttest
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 	"strings"
 
@@ -23,7 +24,8 @@ type Network struct {
 	Leases       []Lease
 }
 
-// Lease is an address that a network's DHCP server has given out.
+// Lease is an address that a network's DHCP server has given out. The MAC may be
+// missing.
 type Lease struct{ MAC, IP string }
 
 // Where a definition has the entries of clients.
@@ -55,8 +57,16 @@ func (s *Server) Network(name string) Network {
 
 // networkReply answers the calls that begin with a network.
 func (s *Server) networkReply(call Procedure, arguments []byte, body *payload) (golibvirt.ErrorNumber, error) {
-	if call == SupportsFeature {
+	switch call {
+	case SupportsFeature:
 		body.number(1)
+		return 0, nil
+	case ListAllNetworks:
+		body.number(int32(len(s.networks)))
+		for _, name := range slices.Sorted(maps.Keys(s.networks)) {
+			body.network(name)
+		}
+		body.number(int32(len(s.networks)))
 		return 0, nil
 	}
 	name, rest := cutText(arguments)
@@ -67,8 +77,7 @@ func (s *Server) networkReply(call Procedure, arguments []byte, body *payload) (
 	rest = rest[min(len(rest), 16):] // the UUID; a look-up by name has none
 	switch call {
 	case NetworkLookup:
-		body.text(name)
-		body.Write(make([]byte, 16))
+		body.network(name)
 	case NetworkGetBridge:
 		if n.Bridge == "" {
 			return golibvirt.ErrInternalError, nil
@@ -84,6 +93,9 @@ func (s *Server) networkReply(call Procedure, arguments []byte, body *payload) (
 	case NetworkUpdate:
 		return n.update(rest), nil
 	case NetworkLeases:
+		if binary.BigEndian.Uint32(rest[len(rest)-4:]) != 0 { // no flags are defined
+			return golibvirt.ErrInvalidArg, nil
+		}
 		body.number(int32(len(n.Leases)))
 		for _, l := range n.Leases {
 			body.lease(n.Bridge, l)
@@ -145,6 +157,12 @@ func cutText(data []byte) (text string, rest []byte) {
 	return string(data[4:][:length]), data[4+(length+3)&^3:]
 }
 
+// network is a network with an empty UUID.
+func (p *payload) network(name string) {
+	p.text(name)
+	p.Write(make([]byte, 16))
+}
+
 func (p *payload) flag(set bool) {
 	if set {
 		p.number(1)
@@ -158,8 +176,10 @@ func (p *payload) lease(bridge string, l Lease) {
 	p.text(bridge)
 	p.Write(make([]byte, 8)) // when it ends
 	p.number(0)              // IPv4
-	p.number(1)              // there is a MAC
-	p.text(l.MAC)
+	p.flag(l.MAC != "")
+	if l.MAC != "" {
+		p.text(l.MAC)
+	}
 	p.number(0) // no IAID
 	p.text(l.IP)
 	p.number(24)

@@ -10,6 +10,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt/connection"
+	"mdserver/internal/libvirt/network/entries"
 )
 
 // client speaks of one network with libvirt.
@@ -23,13 +24,13 @@ type state struct {
 	network    libvirt.Network
 	active     bool
 	persistent bool
-	live       definition // if active
-	config     definition // if persistent
+	live       entries.Definition // if active
+	config     entries.Definition // if persistent
 	leases     map[netip.Addr]instance.MAC
 }
 
 // current is the definition that guests see, or would see.
-func (s state) current() definition {
+func (s state) current() entries.Definition {
 	if s.active {
 		return s.live
 	}
@@ -38,7 +39,7 @@ func (s state) current() definition {
 
 // side is one of the network's definitions.
 type side struct {
-	is   definition
+	is   entries.Definition
 	flag libvirt.NetworkUpdateFlags // that changes it
 	name string                     // of virsh's option for it
 }
@@ -94,12 +95,12 @@ func (s *state) describe(l *libvirt.Libvirt) (err error) {
 	return err
 }
 
-func dump(l *libvirt.Libvirt, network libvirt.Network, flags uint32) (definition, error) {
+func dump(l *libvirt.Libvirt, network libvirt.Network, flags uint32) (entries.Definition, error) {
 	text, err := l.NetworkGetXMLDesc(network, flags)
 	if err != nil {
-		return definition{}, err
+		return entries.Definition{}, err
 	}
-	return parseDefinition(text)
+	return entries.Parse(text)
 }
 
 // leases are the IPv4 addresses that libvirt's dnsmasq has given out.
@@ -110,8 +111,8 @@ func leases(l *libvirt.Libvirt, network libvirt.Network) (map[netip.Addr]instanc
 	}
 	found := map[netip.Addr]instance.MAC{}
 	for _, lease := range list {
-		addr, err := netip.ParseAddr(lease.Ipaddr)
-		if err != nil || !addr.Is4() || len(lease.Mac) == 0 {
+		addr, _ := netip.ParseAddr(lease.Ipaddr)
+		if !addr.Is4() || len(lease.Mac) == 0 {
 			continue
 		}
 		if mac, err := instance.ParseMAC(lease.Mac[0]); err == nil {
@@ -125,13 +126,13 @@ func leases(l *libvirt.Libvirt, network libvirt.Network) (map[netip.Addr]instanc
 // What is live is live when it returns: libvirt has dnsmasq read its files.
 // A step that libvirt refuses does not end the others. An error means that
 // libvirt did not answer.
-func (c client) update(ctx context.Context, s state, steps []step, where libvirt.NetworkUpdateFlags) (refused []refusal, err error) {
+func (c client) update(ctx context.Context, s state, steps []entries.Step, where libvirt.NetworkUpdateFlags) (refused []refusal, err error) {
 	if len(steps) == 0 {
 		return nil, nil
 	}
 	err = c.conn.Do(ctx, func(l *libvirt.Libvirt) error {
 		for _, one := range steps {
-			command, section, text := one.call()
+			command, section, text := call(one)
 			err := l.NetworkUpdateCompat(s.network, command, section, -1, text, where)
 			if answer, answered := errors.AsType[libvirt.Error](err); answered {
 				refused = append(refused, refusal{one, answer.Message})
@@ -146,22 +147,22 @@ func (c client) update(ctx context.Context, s state, steps []step, where libvirt
 
 // refusal is a step that libvirt did not carry out.
 type refusal struct {
-	step    step
+	step    entries.Step
 	message string
 }
 
 func (r refusal) String() string {
-	_, _, text := r.step.call()
-	return fmt.Sprintf("libvirt refuses %s: %s", text, r.message)
+	return fmt.Sprintf("libvirt refuses %s: %s", r.step.XML(), r.message)
 }
 
-func (s step) call() (libvirt.NetworkUpdateCommand, libvirt.NetworkUpdateSection, string) {
+// call returns what libvirt is asked for a step.
+func call(s entries.Step) (libvirt.NetworkUpdateCommand, libvirt.NetworkUpdateSection, string) {
 	command := libvirt.NetworkUpdateCommandAddLast
-	if s.remove {
+	if s.Remove {
 		command = libvirt.NetworkUpdateCommandDelete
 	}
-	if s.dhcp != nil {
-		return command, libvirt.NetworkSectionIPDhcpHost, s.dhcp.xml()
+	if s.DHCP != nil {
+		return command, libvirt.NetworkSectionIPDhcpHost, s.XML()
 	}
-	return command, libvirt.NetworkSectionDNSHost, s.dns.xml()
+	return command, libvirt.NetworkSectionDNSHost, s.XML()
 }

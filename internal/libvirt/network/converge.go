@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 
-	"mdserver/internal/dhcprelease"
 	"mdserver/internal/instance"
+	"mdserver/internal/libvirt/network/entries"
 )
 
 // converge makes the network's definitions hold the guests' entries, and no
@@ -25,28 +26,28 @@ func (s *Service) convergeOnce(ctx context.Context) error {
 		return err
 	}
 	wanted, before := s.wanted(), s.ours
-	kept := mine(wanted, before, now.config, now.live)
-	if err := s.remember(ctx, union(before, kept)); err != nil {
+	kept := entries.Mine(wanted, before, now.config, now.live)
+	if err := s.remember(ctx, entries.Union(before, kept)); err != nil {
 		return err
 	}
 	var problems []string
 	for _, side := range now.sides() {
-		p := makePlan(side.is, wanted, before)
-		refused, err := s.client().update(ctx, now, p.steps, side.flag)
+		p := entries.MakePlan(side.is, wanted, before)
+		refused, err := s.client().update(ctx, now, p.Steps, side.flag)
 		if err != nil {
 			return err
 		}
-		problems = append(problems, p.problems...)
+		problems = append(problems, p.Problems...)
 		for _, r := range refused {
 			problems = append(problems, r.String())
 		}
 	}
-	if most := now.current().Leases; most > 0 && len(wanted) > most {
+	if most, leases := now.current().Leases, countLeases(wanted); most > 0 && leases > most {
 		problems = append(problems, fmt.Sprintf("%d interfaces of guests are on the network, but its DHCP range limits libvirt to %d leases; "+
-			"widen <range> with `virsh net-edit %s`, then restart the network", len(wanted), most, s.set().Name))
+			"widen <range> with `virsh net-edit %s`, then restart the network", leases, most, s.set().Name))
 	}
 	if now.active {
-		if problem := s.names(ctx, now.live, served(now.live, wanted)); problem != "" {
+		if problem := s.dns.problem(ctx, now.live, served(now.live, wanted)); problem != "" {
 			problems = append(problems, problem)
 		}
 	}
@@ -55,26 +56,30 @@ func (s *Service) convergeOnce(ctx context.Context) error {
 	return s.remember(ctx, kept)
 }
 
-// forgetLeases ends leases that contradict the entries: those of guests that
-// are gone, and those that a guest got before it had an entry.
-func (s *Service) forgetLeases(ctx context.Context, now state, before, wanted []entry) {
-	for addr, mac := range now.leases {
-		stale := slices.ContainsFunc(before, func(e entry) bool { return e.MAC == mac && e.IP == addr }) ||
-			slices.ContainsFunc(wanted, func(e entry) bool { return e.MAC == mac })
-		if !stale || slices.ContainsFunc(wanted, func(e entry) bool { return e.MAC == mac && e.IP == addr }) {
-			continue
+// countLeases counts the entries for DHCP.
+func countLeases(wanted []entries.Entry) (count int) {
+	for _, e := range wanted {
+		if !e.MAC.IsZero() {
+			count++
 		}
-		if err := dhcprelease.Send(ctx, now.live.Gateway, mac, addr); err != nil {
-			s.log.Warn("a lease of libvirt's network remains after its guest was removed", "mac", mac, "address", addr, "error", err)
+	}
+	return count
+}
+
+// forgetLeases ends leases that contradict the entries.
+func (s *Service) forgetLeases(ctx context.Context, now state, before, wanted []entries.Entry) {
+	for _, lease := range entries.Stale(now.leases, before, wanted) {
+		if err := s.release(ctx, now.live.Gateway, lease.MAC, lease.IP); err != nil {
+			s.log.Warn("a lease of libvirt's network remains after its guest was removed", "mac", lease.MAC, "address", lease.IP, "error", err)
 		}
 	}
 }
 
 // served are the guests whose names the network's definition had at the last
 // look, so that DNS should know them.
-func served(d definition, wanted []entry) []entry {
-	return slices.DeleteFunc(slices.Clone(wanted), func(e entry) bool {
-		return !slices.ContainsFunc(d.Names, func(h dnsHost) bool { return h.equal(e.dns()) })
+func served(d entries.Definition, wanted []entries.Entry) []entries.Entry {
+	return slices.DeleteFunc(slices.Clone(wanted), func(e entries.Entry) bool {
+		return !slices.ContainsFunc(d.Names, func(h entries.DNSHost) bool { return h.Equal(e.DNS()) })
 	})
 }
 
@@ -91,18 +96,22 @@ func (s *Service) complain(problems []string) {
 }
 
 // wanted are the guests' entries, in a stable order. The guest's names are those
-// of its first interface on the network; the others have none.
-func (s *Service) wanted() []entry {
+// of its first interface on the network; the others have none. A guest that another
+// host serves, or whose address is in the range of another host, only has names.
+func (s *Service) wanted() []entries.Entry {
 	s.state.Lock()
 	defer s.state.Unlock()
-	var list []entry
+	var list []entries.Entry
 	domain := s.view.Domain
 	for _, guest := range s.guests {
 		for i, place := range guest.AllOn(s.settings.Name) {
 			if !place.IPv4.IsValid() {
 				continue
 			}
-			e := entry{MAC: place.MAC, IP: place.IPv4}
+			e := entries.Entry{IP: place.IPv4}
+			if guest.ServedBy(s.settings.HostID) && s.here(place.IPv4) {
+				e.MAC = place.MAC
+			}
 			if i == 0 {
 				e.Name = instance.DHCPName(guest.Hostname, domain)
 				e.Names = instance.HostNames(guest.Hostname, s.settings.Prefix, domain, s.settings.EntryOrder)
@@ -110,8 +119,13 @@ func (s *Service) wanted() []entry {
 			list = append(list, e)
 		}
 	}
-	slices.SortFunc(list, func(a, b entry) int { return a.IP.Compare(b.IP) })
+	slices.SortFunc(list, func(a, b entries.Entry) int { return a.IP.Compare(b.IP) })
 	return list
+}
+
+// here reports whether the network has an address, as far as libvirt has described it.
+func (s *Service) here(addr netip.Addr) bool {
+	return !s.view.IPv4.IsValid() || s.view.IPv4.Masked().Contains(addr)
 }
 
 func (s *Service) report(err error) {
@@ -147,17 +161,17 @@ func (s *Service) noteView(ctx context.Context, v View) error {
 }
 
 // remember notes which entries may be mdserver's.
-func (s *Service) remember(ctx context.Context, entries []entry) error {
-	if slices.EqualFunc(s.ours, entries, entry.equal) {
+func (s *Service) remember(ctx context.Context, list []entries.Entry) error {
+	if slices.EqualFunc(s.ours, list, entries.Entry.Equal) {
 		return nil
 	}
-	text, err := json.Marshal(entries)
+	text, err := json.Marshal(list)
 	if err != nil {
 		return fmt.Errorf("noting the network's entries: %w", err)
 	}
 	if err := s.notes.SetNote(ctx, s.noteKey(), string(text)); err != nil {
 		return fmt.Errorf("noting the network's entries: %w", err)
 	}
-	s.ours = entries
+	s.ours = list
 	return nil
 }

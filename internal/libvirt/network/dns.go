@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"mdserver/internal/hostaddr"
+	"mdserver/internal/libvirt/network/entries"
 	"mdserver/internal/nameserver"
 )
 
@@ -19,23 +19,29 @@ const (
 	missedLooks = 2
 )
 
-// names asks the network's DNS server, where guests ask it, for one of them,
-// and returns what is wrong. libvirt does not replace a dnsmasq that has ended or
-// hangs, and mdserver may not signal it.
-func (s *Service) names(ctx context.Context, d definition, guests []entry) string {
-	guests = slices.DeleteFunc(slices.Clone(guests), func(e entry) bool { return len(e.Names) == 0 })
+// nameCheck asks the DNS server of a network for guests' names. libvirt does not
+// replace a dnsmasq that has ended or hangs, and mdserver may not signal it.
+type nameCheck struct {
+	local  func(netip.Addr) bool // whether this host has an address
+	ask    func(ctx context.Context, server netip.AddrPort, name string, want netip.Addr) (problem string)
+	missed int // checks that failed in a row
+}
+
+// problem asks for one of the guests where guests ask, and returns what is wrong
+// if that has failed several times.
+func (c *nameCheck) problem(ctx context.Context, d entries.Definition, guests []entries.Entry) string {
+	guests = slices.DeleteFunc(slices.Clone(guests), func(e entries.Entry) bool { return len(e.Names) == 0 })
+	problem := ""
 	// The question would go elsewhere if this host did not have the address.
-	if !d.ServeDNS || len(guests) == 0 || !hostaddr.Has(d.Gateway) {
-		s.missed = 0
-		return ""
+	if d.ServeDNS && len(guests) > 0 && c.local(d.Gateway) {
+		guest := guests[rand.IntN(len(guests))]
+		problem = c.ask(ctx, netip.AddrPortFrom(d.Gateway, 53), guest.Names[0], guest.IP)
 	}
-	guest := guests[rand.IntN(len(guests))]
-	problem := ask(ctx, netip.AddrPortFrom(d.Gateway, 53), guest.Names[0], guest.IP)
 	if problem == "" {
-		s.missed = 0
+		c.missed = 0
 		return ""
 	}
-	if s.missed++; s.missed < missedLooks {
+	if c.missed++; c.missed < missedLooks {
 		return ""
 	}
 	return problem

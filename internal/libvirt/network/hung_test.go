@@ -1,114 +1,130 @@
 package network
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
-	"net"
 	"net/netip"
-	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt/connection"
+	"mdserver/internal/libvirt/libvirttest"
 )
 
-// notes are Notes in memory.
-type notes map[string]string
-
-func (n notes) Note(_ context.Context, key string) (string, error) { return n[key], nil }
-
-func (n notes) SetNote(_ context.Context, key, text string) error {
-	n[key] = text
-	return nil
-}
-
-// hung is a libvirtd that accepts connections and says nothing, as one that waits
-// for a hook.
-func hung(t *testing.T) connection.Endpoint {
+// takes checks how long a call waits, in the time of the bubble.
+func takes(t *testing.T, what string, want time.Duration, call func()) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "libvirt-sock")
-	listener, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
+	start := time.Now()
+	call()
+	if took := time.Since(start); took != want {
+		t.Errorf("%s took %v, want %v", what, took, want)
 	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			t.Cleanup(func() { _ = conn.Close() })
-		}
-	}()
-	return connection.Endpoint{Socket: path}
 }
 
-// While libvirt hangs, nothing waits for it long, and the network is what it was.
+// While libvirt hangs, as one that waits for a hook, nothing waits for it long, and
+// the network is what it was.
 func TestHungLibvirt(t *testing.T) {
-	known := View{Active: true, Bridge: "virbr0", IPv4: netip.MustParsePrefix("192.168.122.0/24"), Gateway: netip.MustParseAddr("192.168.122.1"), DNS: true,
-		Leased: map[netip.Addr]instance.MAC{netip.MustParseAddr("192.168.122.7"): {0x52, 0x54, 0, 0, 0, 7}}}
-	text, err := json.Marshal(known)
-	if err != nil {
-		t.Fatal(err)
-	}
-	changed := make(chan struct{}, 1)
-	s := New(Settings{Name: "default", Endpoint: hung(t)}, notes{"libvirt_view/default": string(text)}, changed, slog.New(slog.DiscardHandler))
-	t.Cleanup(func() { _ = s.Close() })
-
-	within(t, "Start", startTime, func(ctx context.Context) error { return s.Start(ctx, nil) })
-	select {
-	case <-changed:
-	default:
-		t.Error("nobody is told of the network as it was")
-	}
-	if view := s.View(); view.Bridge != "virbr0" || view.Leased[netip.MustParseAddr("192.168.122.7")] != known.Leased[netip.MustParseAddr("192.168.122.7")] {
-		t.Errorf("the network is not as it was: %+v", view)
-	}
-	if st := s.Status(); st.Connected || !strings.Contains(st.LastError, "did not answer") {
-		t.Errorf("status is %+v", st)
-	}
-	within(t, "Refresh", refreshTime, func(ctx context.Context) error {
-		if s.Refresh(ctx) {
-			return errors.New("the network is another one although libvirt does not answer")
+	synctest.Test(t, func(t *testing.T) {
+		known := View{Active: true, Bridge: "virbr7", IPv4: netip.MustParsePrefix("198.51.100.0/24"), Gateway: lanIP(1), DNS: true,
+			Leased: map[netip.Addr]instance.MAC{lanIP(7): mac(7)}}
+		text, err := json.Marshal(known)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return nil
-	})
-	for i := range 3 {
-		guest := instance.Instance{UUID: uuid.UUID{byte(i)}, Network: "default", MAC: instance.MAC{5: byte(i)}, IPv4: netip.AddrFrom4([4]byte{192, 168, 122, byte(10 + i)})}
-		within(t, "Apply", hungTime, func(ctx context.Context) error {
-			if err := s.Apply(ctx, []instance.Event{{New: &guest}}); err == nil {
-				return errors.New("a change is live although libvirt does not answer")
+		server := newServer(t)
+		server.Silence(true)
+		s := prepare(t, server, notes{"libvirt_view/lan": string(text)})
+		takes(t, "Start", startTime, func() { s.must(t, s.Start(t.Context(), nil)) })
+		select {
+		case <-s.changed:
+		default:
+			t.Error("the channel has no word of the network as it was")
+		}
+		if view := s.View(); view.Bridge != "virbr7" || view.Leased[lanIP(7)] != mac(7) {
+			t.Errorf("the network is not as it was: %+v", view)
+		}
+		if st := s.Status(); st.Connected || !strings.Contains(st.LastError, "did not answer") {
+			t.Errorf("status is %+v", st)
+		}
+		synctest.Wait() // the service has begun to ask again
+		takes(t, "Refresh", 0, func() {
+			if s.Refresh(t.Context()) {
+				t.Error("the network is another one although libvirt does not answer")
 			}
-			return nil
 		})
-	}
-	within(t, "Reconfigure", hungTime, func(ctx context.Context) error {
-		if err := s.Reconfigure(ctx, s.set(), nil); err == nil {
-			return errors.New("a change is live although libvirt does not answer")
-		}
-		return nil
+		web := machine(2, "web")
+		takes(t, "Apply", hungTime, func() {
+			if err := s.Apply(t.Context(), []instance.Event{{New: &web}}); !errors.Is(err, errBusy) {
+				t.Errorf("Apply: %v", err)
+			}
+		})
+		takes(t, "Reconfigure", hungTime, func() {
+			if err := s.Reconfigure(t.Context(), s.set(), nil); !errors.Is(err, errBusy) {
+				t.Errorf("Reconfigure: %v", err)
+			}
+		})
 	})
 }
 
-// within fails a call that does not keep to its limit, with room for a slow machine.
-func within(t *testing.T, what string, limit time.Duration, call func(context.Context) error) {
-	t.Helper()
-	const room = 3 * time.Second
-	done := make(chan error, 1)
-	go func() { done <- call(t.Context()) }()
-	select {
-	case err := <-done:
-		if err != nil {
-			t.Errorf("%s: %v", what, err)
+// The first call that libvirt does not answer waits longer than those after it.
+func TestLibvirtBeginsToHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newServer(t)
+		s := serve(t, server, notes{})
+		s.stop()
+		s.running.Wait()
+		server.Silence(true)
+		time.Sleep(fresh)
+		takes(t, "Refresh", refreshTime, func() {
+			if s.Refresh(t.Context()) {
+				t.Error("the network is another one although libvirt does not answer")
+			}
+		})
+		if !strings.Contains(s.log.String(), "cannot read libvirt's leases") {
+			t.Errorf("logged %q", s.log)
 		}
-	case <-time.After(limit + room):
-		t.Fatalf("%s still waits after %v", what, limit+room)
-	}
+		web := machine(2, "web")
+		takes(t, "Apply", applyTime, func() { _ = s.Apply(t.Context(), []instance.Event{{New: &web}}) })
+		takes(t, "Reconfigure", hungTime, func() { _ = s.Reconfigure(t.Context(), s.set(), nil) })
+		takes(t, "Retire", callTime, func() { _ = s.Retire(t.Context()) })
+		takes(t, "Withdraw", callTime, func() {
+			w := Withdraw(t.Context(), connection.Endpoint{Dialer: server, Socket: server.Socket}, "lan", noteOf(t, guest(5, "web")))
+			if len(w.Problems) != 1 || len(w.Commands) != 2 {
+				t.Errorf("%+v", w)
+			}
+		})
+		server.Silence(false)
+		s.must(t, s.Reconfigure(t.Context(), s.set(), nil))
+		server.Silence(true)
+		takes(t, "Reconfigure", applyTime, func() { _ = s.Reconfigure(t.Context(), s.set(), nil) })
+	})
+}
+
+// A look of the service itself waits for libvirt as long as any call.
+func TestLookAtHungLibvirt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newServer(t)
+		s := serve(t, server, notes{})
+		server.Silence(true)
+		time.Sleep(period)
+		synctest.Wait()
+		lookups := server.Calls(libvirttest.NetworkLookup)
+		opened := server.Calls(libvirttest.AuthList)
+		time.Sleep(callTime + retryTime - 1)
+		synctest.Wait()
+		if n := server.Calls(libvirttest.AuthList); n != opened {
+			t.Errorf("libvirt was asked again too soon: %d connections", n-opened)
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if n := server.Calls(libvirttest.AuthList); n != opened+1 || server.Calls(libvirttest.NetworkLookup) != lookups {
+			t.Errorf("%d new connections", n-opened)
+		}
+		if !s.silent() {
+			t.Error("libvirt is not known to be silent")
+		}
+	})
 }

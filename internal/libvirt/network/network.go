@@ -22,8 +22,12 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/api"
+	"mdserver/internal/dhcprelease"
+	"mdserver/internal/hostaddr"
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt/connection"
+	"mdserver/internal/libvirt/network/entries"
+	"mdserver/internal/pace"
 )
 
 const (
@@ -57,6 +61,7 @@ type Notes interface {
 // Settings say which network it is and how guests are named on it.
 type Settings struct {
 	Name       string
+	HostID     string // of this host among several with one inventory, or empty
 	Endpoint   connection.Endpoint
 	Prefix     string   // of the guests' names
 	EntryOrder []string // base, prefix, domain or fqdn
@@ -93,10 +98,11 @@ type Service struct {
 	talk     turn
 	conn     *connection.Conn
 	endpoint connection.Endpoint // of conn
-	ours     []entry
+	ours     []entries.Entry
 	asked    time.Time
 	problems []string
-	missed   int // looks in a row without the expected answers of DNS
+	dns      nameCheck
+	release  func(ctx context.Context, server netip.Addr, mac instance.MAC, addr netip.Addr) error // ends a lease
 
 	// state guards the fields below. It is never held while libvirt is spoken with.
 	state    sync.Mutex
@@ -112,7 +118,8 @@ type Service struct {
 // view a value is sent to changed, unless its buffer is full.
 func New(settings Settings, notes Notes, changed chan<- struct{}, log *slog.Logger) *Service {
 	return &Service{settings: settings, notes: notes, changed: changed, log: log,
-		talk: make(turn, 1), guests: map[uuid.UUID]instance.Instance{}}
+		talk: make(turn, 1), guests: map[uuid.UUID]instance.Instance{},
+		dns: nameCheck{local: hostaddr.Has, ask: ask}, release: dhcprelease.Send}
 }
 
 // Start makes the network hold the entries of all guests, and keeps it so until
@@ -164,7 +171,7 @@ func (s *Service) Apply(ctx context.Context, events []instance.Event) error {
 		}
 	}
 	s.state.Unlock()
-	if slices.EqualFunc(before, s.wanted(), entry.equal) {
+	if slices.EqualFunc(before, s.wanted(), entries.Entry.Equal) {
 		return nil
 	}
 	return s.change(ctx, applyTime)
@@ -270,15 +277,8 @@ func (s *Service) run(ctx context.Context) {
 		}
 		if err != nil {
 			s.log.Debug("libvirt's network could not be brought up to date", "error", err)
-			pause(ctx, retryTime)
+			pace.Sleep(ctx, retryTime)
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
 	}
 }
 
@@ -358,7 +358,7 @@ func (s *Service) viewOf(now state) View {
 		Leased: map[netip.Addr]instance.MAC{}}
 	maps.Copy(v.Leased, now.leases)
 	for _, host := range d.Hosts {
-		own := slices.ContainsFunc(s.ours, func(e entry) bool { return e.MAC == host.MAC && e.IP == host.IP })
+		own := slices.ContainsFunc(s.ours, func(e entries.Entry) bool { return e.MAC == host.MAC && e.IP == host.IP })
 		if !own && host.IP.IsValid() {
 			v.Leased[host.IP] = host.MAC
 		}

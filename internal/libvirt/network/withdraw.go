@@ -10,6 +10,7 @@ import (
 	libvirt "github.com/digitalocean/go-libvirt"
 
 	"mdserver/internal/libvirt/connection"
+	"mdserver/internal/libvirt/network/entries"
 	"mdserver/internal/shell"
 )
 
@@ -42,7 +43,7 @@ type Withdrawal struct {
 // A network that libvirt does not have needs nothing.
 func Withdraw(ctx context.Context, e connection.Endpoint, name, note string) Withdrawal {
 	w := Withdrawal{Network: name}
-	var ours []entry
+	var ours []entries.Entry
 	if err := json.Unmarshal([]byte(note), &ours); err != nil {
 		w.fail(fmt.Errorf("the note of the network's entries: %w", err))
 		return w
@@ -64,18 +65,17 @@ func Withdraw(ctx context.Context, e connection.Endpoint, name, note string) Wit
 func (w *Withdrawal) fail(err error) { w.Problems = append(w.Problems, err.Error()) }
 
 // command adds the one that carries out a step by hand.
-func (w *Withdrawal) command(e connection.Endpoint, s step, options string) {
+func (w *Withdrawal) command(e connection.Endpoint, s entries.Step, options string) {
 	section := "dns-host"
-	if s.dhcp != nil {
+	if s.DHCP != nil {
 		section = "ip-dhcp-host"
 	}
-	_, _, text := s.call()
 	w.Commands = append(w.Commands, fmt.Sprintf("virsh --connect %s net-update %s delete %s %s %s",
-		shell.Quote(e.URI(connection.Network)), shell.Quote(w.Network), section, shell.Quote(text), options))
+		shell.Quote(e.URI(connection.Network)), shell.Quote(w.Network), section, shell.Quote(s.XML()), options))
 }
 
 // remove removes what the network still has of mdserver's entries.
-func (w *Withdrawal) remove(ctx context.Context, e connection.Endpoint, ours []entry) error {
+func (w *Withdrawal) remove(ctx context.Context, e connection.Endpoint, ours []entries.Entry) error {
 	conn, err := connection.Dial(ctx, e, connection.Network)
 	if err != nil {
 		return err
@@ -91,18 +91,16 @@ func (w *Withdrawal) remove(ctx context.Context, e connection.Endpoint, ours []e
 	}
 	removed := map[string]bool{}
 	for _, side := range now.sides() {
-		steps := makePlan(side.is, nil, ours).steps
+		steps := entries.MakePlan(side.is, nil, ours).Steps
 		refused, err := c.update(ctx, now, steps, side.flag)
 		if err != nil {
 			return err
 		}
 		for _, s := range steps {
-			_, _, text := s.call()
-			removed[text] = true
+			removed[s.XML()] = true
 		}
 		for _, r := range refused {
-			_, _, text := r.step.call()
-			delete(removed, text)
+			delete(removed, r.step.XML())
 			w.Problems = append(w.Problems, r.String())
 			w.command(e, r.step, side.name)
 		}
@@ -113,15 +111,15 @@ func (w *Withdrawal) remove(ctx context.Context, e connection.Endpoint, ours []e
 
 // removals are the steps that remove entries, even if it is not known whether the
 // network has them.
-func removals(ours []entry) []step {
-	var steps []step
+func removals(ours []entries.Entry) []entries.Step {
+	var steps []entries.Step
 	for _, e := range ours {
 		if !e.MAC.IsZero() {
-			host := e.dhcp()
-			steps = append(steps, step{remove: true, dhcp: &host})
+			host := e.DHCP()
+			steps = append(steps, entries.Step{Remove: true, DHCP: &host})
 		}
 		if len(e.Names) > 0 {
-			steps = append(steps, step{remove: true, dns: &dnsHost{IP: e.IP}})
+			steps = append(steps, entries.Step{Remove: true, DNS: &entries.DNSHost{IP: e.IP}})
 		}
 	}
 	return steps

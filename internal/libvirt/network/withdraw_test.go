@@ -1,7 +1,6 @@
 package network
 
 import (
-	"context"
 	"encoding/json"
 	"path/filepath"
 	"slices"
@@ -9,11 +8,12 @@ import (
 	"testing"
 
 	"mdserver/internal/libvirt/connection"
+	"mdserver/internal/libvirt/network/entries"
 )
 
-func noteOf(t *testing.T, entries ...entry) string {
+func noteOf(t *testing.T, list ...entries.Entry) string {
 	t.Helper()
-	text, err := json.Marshal(entries)
+	text, err := json.Marshal(list)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,9 +34,9 @@ func TestWithdrawWithoutLibvirt(t *testing.T) {
 			`ip-dhcp-host '<host mac="52:54:00:51:00:05" name="web" ip="192.168.122.5"></host>' --live --config`,
 			`dns-host '<host ip="192.168.122.5"></host>' --live --config`,
 		}},
-		{"the DHCP entry is another's", noteOf(t, entry{IP: ip(5), Names: []string{"web"}}), "connecting to libvirt",
+		{"the DHCP entry is another's", noteOf(t, entries.Entry{IP: ip(5), Names: []string{"web"}}), "connecting to libvirt",
 			[]string{`dns-host '<host ip="192.168.122.5"></host>' --live --config`}},
-		{"the DNS entry is another's", noteOf(t, entry{MAC: mac(5), IP: ip(5)}), "connecting to libvirt",
+		{"the DNS entry is another's", noteOf(t, entries.Entry{MAC: mac(5), IP: ip(5)}), "connecting to libvirt",
 			[]string{`ip-dhcp-host '<host mac="52:54:00:51:00:05" ip="192.168.122.5"></host>' --live --config`}},
 		{"no entries", noteOf(t), "", nil},
 		{"a note that is none", "x", "the note of the network's entries", nil},
@@ -57,16 +57,5 @@ func TestWithdrawWithoutLibvirt(t *testing.T) {
 				t.Errorf("%d entries removed", got.Removed)
 			}
 		})
-	}
-}
-
-func TestWithdrawFromHungLibvirt(t *testing.T) {
-	var got Withdrawal
-	within(t, "Withdraw", callTime, func(ctx context.Context) error {
-		got = Withdraw(ctx, hung(t), "default", noteOf(t, guest(5, "web")))
-		return nil
-	})
-	if len(got.Problems) != 1 || len(got.Commands) != 2 {
-		t.Errorf("%+v", got)
 	}
 }

@@ -70,7 +70,20 @@ func definition(l *golibvirt.Libvirt, found golibvirt.Domain) (Domain, error) {
 	if err != nil {
 		return Domain{}, &refusal{fmt.Errorf("%s: %w", found.Name, err)}
 	}
-	return Domain{Domain: domain, Running: found.ID >= 0}, nil
+	d := Domain{Domain: domain, Running: found.ID >= 0}
+	if d.Running {
+		d.Moving, err = moving(l, found)
+	}
+	return d, err
+}
+
+// moving reports whether a domain that runs is paused for a migration.
+func moving(l *golibvirt.Libvirt, found golibvirt.Domain) (bool, error) {
+	state, reason, err := l.DomainGetState(found, 0)
+	if err != nil {
+		return false, err
+	}
+	return golibvirt.DomainState(state) == golibvirt.DomainPaused && golibvirt.DomainPausedReason(reason) == golibvirt.DomainPausedMigration, nil
 }
 
 // refusal is a fault of one domain that leaves the connection alone.

@@ -31,7 +31,7 @@ func (w *Watcher) interrupted(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	level := w.log.Debug
-	if w.status.Connected || w.status.Error == "" {
+	if w.status.Error == "" { // it was connected, or has begun
 		level = w.log.Warn
 		w.status.Since = time.Now()
 	}

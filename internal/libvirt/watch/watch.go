@@ -18,6 +18,7 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt/bridges"
 	"mdserver/internal/libvirt/connection"
+	"mdserver/internal/pace"
 )
 
 // Guests takes what is found out, one call at a time.
@@ -29,6 +30,10 @@ type Guests interface {
 	Unread(u Unreadable)
 	// Seen is called for a domain that was looked up.
 	Seen(ctx context.Context, d Domain) error
+	// Doubted receives a value when Doubts may have domains to be looked up again. They
+	// may be unknown to libvirt.
+	Doubted() <-chan struct{}
+	Doubts() []uuid.UUID
 	// Left is called for a domain that libvirt no longer has. Away tells that
 	// it may come back: it was saved to a file, or migrated.
 	Left(ctx context.Context, id uuid.UUID, away bool) error
@@ -48,6 +53,8 @@ type Happening struct {
 type Domain struct {
 	instance.Domain
 	Running bool
+	// Moving: it is paused for a migration, on either host.
+	Moving bool
 }
 
 // Unreadable is a domain whose definition cannot be read.
@@ -80,8 +87,6 @@ type Watcher struct {
 	happened Happened
 	bridges  *bridges.Resolver
 	log      *slog.Logger
-	ping     time.Duration // how often a quiet connection is tried
-	again    time.Duration // how often all domains are listed again
 
 	mu     sync.Mutex
 	status Status
@@ -89,7 +94,7 @@ type Watcher struct {
 
 // New makes a watcher; Run starts it.
 func New(e connection.Endpoint, guests Guests, happened Happened, b *bridges.Resolver, log *slog.Logger) *Watcher {
-	return &Watcher{endpoint: e, guests: guests, happened: happened, bridges: b, log: log, ping: pingTime, again: listAgain}
+	return &Watcher{endpoint: e, guests: guests, happened: happened, bridges: b, log: log}
 }
 
 // Run follows the domains until ctx ends. It continues in any case: after an
@@ -105,10 +110,7 @@ func (w *Watcher) Run(ctx context.Context) {
 			wait = firstWait
 		}
 		w.interrupted(err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait/2 + rand.N(wait)): // others may wait for the same restart
-		}
+		pace.Sleep(ctx, wait/2+rand.N(wait)) // others may wait for the same restart
 		wait = min(2*wait, longWait)
 	}
 }
@@ -139,9 +141,9 @@ func (w *Watcher) session(ctx context.Context) (connected bool, err error) {
 
 // follow looks at what events name until the connection ends.
 func (w *Watcher) follow(ctx context.Context, conn *connection.Conn, notices <-chan notice) error {
-	ping := time.NewTicker(w.ping)
+	ping := time.NewTicker(pingTime)
 	defer ping.Stop()
-	again := time.NewTicker(w.again)
+	again := time.NewTicker(listAgain)
 	defer again.Stop()
 	for {
 		select {
@@ -156,6 +158,12 @@ func (w *Watcher) follow(ctx context.Context, conn *connection.Conn, notices <-c
 		case <-again.C:
 			if _, err := w.list(ctx, conn); err != nil {
 				return err
+			}
+		case <-w.guests.Doubted():
+			for _, id := range w.guests.Doubts() {
+				if err := w.look(ctx, conn, notice{id: id}); err != nil {
+					return err
+				}
 			}
 		case n := <-notices:
 			for _, n := range together(n, notices) {

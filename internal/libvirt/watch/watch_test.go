@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
@@ -24,6 +26,8 @@ type recorder struct {
 	mu    sync.Mutex
 	lines []string
 	err   error // of each call
+
+	doubted chan struct{}
 }
 
 func (r *recorder) note(format string, values ...any) error {
@@ -37,6 +41,9 @@ func describe(d Domain) string {
 	text := d.Name
 	if d.Running {
 		text += " runs"
+	}
+	if d.Moving {
+		text += " moves"
 	}
 	for _, nic := range d.Interfaces {
 		text += " on " + nic.Bridge
@@ -59,8 +66,11 @@ func (r *recorder) Listed(_ context.Context, began time.Time, domains []Domain, 
 	return r.note("listed: %s", strings.Join(names, ", "))
 }
 
+func (r *recorder) Doubted() <-chan struct{} { return r.doubted }
+func (r *recorder) Doubts() []uuid.UUID      { return []uuid.UUID{{1}, {9}} }
 func (r *recorder) Unread(u Unreadable) {
-	_ = r.note("unread: %v %q: %v", u.UUID[0], u.Name, u.Err != nil)
+	why, _, _ := strings.Cut(u.Err.Error(), "; ")
+	_ = r.note("unread: %v %q: %s", u.UUID[0], u.Name, why)
 }
 func (r *recorder) Seen(_ context.Context, d Domain) error { return r.note("seen: %s", describe(d)) }
 func (r *recorder) Left(_ context.Context, id uuid.UUID, away bool) error {
@@ -126,24 +136,26 @@ func (b *syncBuffer) String() string {
 	return b.text.String()
 }
 
-// follow runs a watcher with these changes until the end of the test.
-func follow(t *testing.T, s *libvirttest.Server, r *recorder, changes ...func(*Watcher)) (*Watcher, *syncBuffer) {
+// newWatcher makes a watcher of a libvirt.
+func newWatcher(t *testing.T, s *libvirttest.Server, r *recorder, log io.Writer) *Watcher {
+	logger := slog.New(slog.NewTextHandler(log, nil))
+	e := connection.Endpoint{Socket: s.Socket, Dialer: s}
+	resolver := bridges.New(e, func(string) bool { return false }, logger)
+	t.Cleanup(resolver.Close)
+	return New(e, r, r.happened, resolver, logger)
+}
+
+// follow runs a watcher until the end of the test.
+func follow(t *testing.T, s *libvirttest.Server, r *recorder) (*Watcher, *syncBuffer) {
 	t.Helper()
 	log := &syncBuffer{}
-	logger := slog.New(slog.NewTextHandler(log, nil))
-	e := connection.Endpoint{Socket: s.Socket}
-	resolver := bridges.New(e, func(string) bool { return false }, logger)
-	w := New(e, r, r.happened, resolver, logger)
-	for _, change := range changes {
-		change(w)
-	}
+	w := newWatcher(t, s, r, log)
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { w.Run(ctx) })
 	t.Cleanup(func() {
 		stop()
 		running.Wait()
-		resolver.Close()
 	})
 	return w, log
 }
@@ -153,84 +165,106 @@ const (
 	evDefined = golibvirt.DomainEventDefined
 )
 
-func TestFollow(t *testing.T) {
-	s, r := libvirttest.New(t), &recorder{}
-	s.SetBridge("lan", "br-lan")
+// TestDoubts: domains that are doubted are looked up, and what was not asked for is
+// not reported.
+func TestDoubts(t *testing.T) {
+	s, r := libvirttest.New(t), &recorder{doubted: make(chan struct{})}
 	s.Define(web(1, true))
-	s.Define(web(2, false))
-	s.Define(libvirttest.Domain{UUID: uuid.UUID{3}, Name: "broken", XML: "<domain"})
-	w, log := follow(t, s, r)
-	r.has(t, "listed: unreadable broken, web1 runs on br-lan, web2 on br-lan")
-	r.has(t, "happened: 2 stopped it was found off")
+	follow(t, s, r)
+	r.has(t, "listed: web1 runs on ")
+	incoming := web(1, true)
+	incoming.Moving = true
+	s.Define(incoming)
+	r.doubted <- struct{}{}
+	r.has(t, "seen: web1 runs moves on ")
+	r.has(t, "left: 9, away false")
+}
 
-	s.Define(web(2, true))
-	s.Lifecycle(uuid.UUID{2}, golibvirt.DomainEventStarted, 0)
-	r.has(t, "seen: web2 runs on br-lan")
-	r.has(t, "happened: 2 started ")
-	if st := w.Status(); !st.Connected || st.Domains != 3 || st.Socket != s.Socket || st.Since.IsZero() || st.Error != "" || st.Events != 1 {
-		t.Errorf("%+v", st)
-	}
+func TestFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, r := libvirttest.InMemory(t), &recorder{}
+		s.SetBridge("lan", "br-lan")
+		s.Define(web(1, true))
+		s.Define(web(2, false))
+		s.Define(libvirttest.Domain{UUID: uuid.UUID{3}, Name: "broken", XML: "<domain"})
+		w, log := follow(t, s, r)
+		r.has(t, "listed: unreadable broken, web1 runs on br-lan, web2 on br-lan")
+		r.has(t, "happened: 2 stopped it was found off")
 
-	s.Undefine(uuid.UUID{1})
-	s.Lifecycle(uuid.UUID{1}, evStopped, int32(golibvirt.DomainEventStoppedShutdown))
-	r.has(t, "left: 1, away false")
-	r.has(t, "happened: 1 stopped shut down")
-
-	s.Lifecycle(uuid.UUID{1}, evStopped, int32(golibvirt.DomainEventStoppedMigrated))
-	r.has(t, "left: 1, away true")
-	s.Lifecycle(uuid.UUID{1}, evStopped, int32(golibvirt.DomainEventStoppedSaved))
-	r.has(t, "left: 1, away true")
-
-	s.Lifecycle(uuid.UUID{2}, evStopped, int32(golibvirt.DomainEventStoppedMigrated)) // and it is back
-	r.has(t, "seen: web2 runs on br-lan")
-	r.has(t, "happened: 2 suspended migrated away")
-	s.Define(web(2, false))
-	s.Lifecycle(uuid.UUID{2}, evStopped, int32(golibvirt.DomainEventStoppedMigrated)) // its definition stays
-	r.has(t, "seen: web2 on br-lan")
-	r.has(t, "left: 2, away true")
-	s.Lifecycle(uuid.UUID{2}, evStopped, int32(golibvirt.DomainEventStoppedShutdown))
-	for _, line := range r.has(t, "happened: 2 stopped shut down") {
-		if strings.HasPrefix(line, "left: ") {
-			t.Errorf("a domain that was shut down is %q", line)
+		s.Define(web(2, true))
+		s.Lifecycle(uuid.UUID{2}, golibvirt.DomainEventStarted, 0)
+		r.has(t, "seen: web2 runs on br-lan")
+		r.has(t, "happened: 2 started ")
+		if st := w.Status(); !st.Connected || st.Domains != 3 || st.Socket != s.Socket || st.Since.IsZero() || st.Error != "" || st.Events != 1 {
+			t.Errorf("%+v", st)
 		}
-	}
-	s.Define(web(2, true))
-	s.Lifecycle(uuid.UUID{2}, evStopped, int32(golibvirt.DomainEventStoppedMigrated)) // and back before it was looked up
-	r.has(t, "seen: web2 runs on br-lan")
 
-	s.Lifecycle(uuid.UUID{3}, evDefined, 0)
-	for _, line := range r.has(t, `unread: 3 "broken": true`) {
-		if strings.HasPrefix(line, "left: ") {
-			t.Errorf("a domain that libvirt has is %q", line)
+		s.Undefine(uuid.UUID{1})
+		s.Lifecycle(uuid.UUID{1}, evStopped, int32(golibvirt.DomainEventStoppedShutdown))
+		r.has(t, "left: 1, away false")
+		r.has(t, "happened: 1 stopped shut down")
+
+		s.Lifecycle(uuid.UUID{1}, evStopped, int32(golibvirt.DomainEventStoppedMigrated))
+		r.has(t, "left: 1, away true")
+		s.Lifecycle(uuid.UUID{1}, evStopped, int32(golibvirt.DomainEventStoppedSaved))
+		r.has(t, "left: 1, away true")
+
+		s.Lifecycle(uuid.UUID{2}, evStopped, int32(golibvirt.DomainEventStoppedMigrated)) // and it is back
+		r.has(t, "seen: web2 runs on br-lan")
+		r.has(t, "happened: 2 suspended migrated away")
+		s.Define(web(2, false))
+		s.Lifecycle(uuid.UUID{2}, evStopped, int32(golibvirt.DomainEventStoppedMigrated)) // its definition stays
+		r.has(t, "seen: web2 on br-lan")
+		r.has(t, "left: 2, away true")
+		s.Lifecycle(uuid.UUID{2}, evStopped, int32(golibvirt.DomainEventStoppedShutdown))
+		for _, line := range r.has(t, "happened: 2 stopped shut down") {
+			if strings.HasPrefix(line, "left: ") {
+				t.Errorf("a domain that was shut down is %q", line)
+			}
 		}
-	}
-	if text := log.String(); !strings.Contains(text, `level=WARN msg="a domain cannot be read"`) ||
-		!strings.Contains(text, `msg="following libvirt's domains" socket=`) {
-		t.Errorf("the log: %s", text)
-	}
-	if n := s.Calls(libvirttest.ListAllDomains); n != 1 {
-		t.Errorf("all domains were listed %d times", n)
-	}
+		s.Define(web(2, true))
+		s.Lifecycle(uuid.UUID{2}, evStopped, int32(golibvirt.DomainEventStoppedMigrated)) // and back before it was looked up
+		r.has(t, "seen: web2 runs on br-lan")
+
+		s.Lifecycle(uuid.UUID{3}, evDefined, 0)
+		for _, line := range r.has(t, `unread: 3 "broken": broken: broken XML: XML syntax error on line 1: unexpected EOF`) {
+			if strings.HasPrefix(line, "left: ") {
+				t.Errorf("a domain that libvirt has is %q", line)
+			}
+		}
+		if text := log.String(); !strings.Contains(text, `level=WARN msg="a domain cannot be read"`) ||
+			!strings.Contains(text, `msg="following libvirt's domains" socket=`) {
+			t.Errorf("the log: %s", text)
+		}
+		if n := strings.Count(log.String(), "level=WARN"); n != 2 { // of the domain that is broken, at the list and at the look
+			t.Errorf("%d warnings:\n%s", n, log)
+		}
+		if n := s.Calls(libvirttest.ListAllDomains); n != 1 {
+			t.Errorf("all domains were listed %d times", n)
+		}
+	})
 }
 
 // A connection that ends is made again, and all domains are listed again.
 func TestInterruption(t *testing.T) {
-	s, r := libvirttest.New(t), &recorder{}
-	w, log := follow(t, s, r)
-	r.has(t, "listed: ")
-	for n := range 2 {
-		s.Define(web(1, true))
-		s.HangUp()
-		r.has(t, "listed: web1 runs on ")
-		s.Lifecycle(uuid.UUID{1}, evDefined, 0)
-		r.has(t, "seen: web1 runs on ")
-		if st := w.Status(); !st.Connected || st.Error != "" || st.Events != uint64(n+1) {
-			t.Errorf("%+v", st)
+	synctest.Test(t, func(t *testing.T) {
+		s, r := libvirttest.InMemory(t), &recorder{}
+		w, log := follow(t, s, r)
+		r.has(t, "listed: ")
+		for n := range 2 {
+			s.Define(web(1, true))
+			s.HangUp()
+			r.has(t, "listed: web1 runs on ")
+			s.Lifecycle(uuid.UUID{1}, evDefined, 0)
+			r.has(t, "seen: web1 runs on ")
+			if st := w.Status(); !st.Connected || st.Error != "" || st.Events != uint64(n+1) {
+				t.Errorf("%+v", st)
+			}
 		}
-	}
-	if n := strings.Count(log.String(), `level=WARN msg="no connection to libvirt`); n != 2 {
-		t.Errorf("%d warnings of two interruptions:\n%s", n, log)
-	}
+		if n := strings.Count(log.String(), `level=WARN msg="no connection to libvirt`); n != 2 {
+			t.Errorf("%d warnings of two interruptions:\n%s", n, log)
+		}
+	})
 }
 
 // What libvirt refuses while a session begins ends the session, and is tried again.
@@ -241,149 +275,137 @@ func TestRefusals(t *testing.T) {
 		libvirttest.ListAllDomains: "listing the domains: refused by the test",
 	} {
 		t.Run(want, func(t *testing.T) {
-			s, r := libvirttest.New(t), &recorder{}
-			s.Refuse(call, golibvirt.ErrInternalError)
-			w, log := follow(t, s, r)
-			for range 1000 {
-				if s.Calls(call) > 1 {
-					break
+			synctest.Test(t, func(t *testing.T) {
+				s, r := libvirttest.InMemory(t), &recorder{}
+				s.Refuse(call, golibvirt.ErrInternalError)
+				w, log := follow(t, s, r)
+				for range 1000 {
+					if s.Calls(call) > 1 {
+						break
+					}
+					time.Sleep(10 * time.Millisecond)
 				}
-				time.Sleep(10 * time.Millisecond)
-			}
-			if st := w.Status(); st.Connected || !strings.HasPrefix(st.Error, want) || st.Since.IsZero() {
-				t.Errorf("%+v, want the error %q", st, want)
-			}
-			s.Refuse(call, 0)
-			r.has(t, "listed: ")
-			if n := strings.Count(log.String(), `level=WARN msg="no connection to libvirt`); n != 1 {
-				t.Errorf("%d warnings of one interruption:\n%s", n, log)
-			}
+				if st := w.Status(); st.Connected || !strings.HasPrefix(st.Error, want) || st.Since.IsZero() {
+					t.Errorf("%+v, want the error %q", st, want)
+				}
+				s.Refuse(call, 0)
+				r.has(t, "listed: ")
+				if n := strings.Count(log.String(), `level=WARN msg="no connection to libvirt`); n != 1 {
+					t.Errorf("%d warnings of one interruption:\n%s", n, log)
+				}
+			})
 		})
 	}
 }
 
 // A domain whose definition libvirt does not give is unreadable, and others go on.
 func TestUnreadable(t *testing.T) {
-	s, r := libvirttest.New(t), &recorder{}
-	s.Refuse(libvirttest.DomainGetXML, golibvirt.ErrInternalError)
-	s.Define(web(1, true))
-	_, _ = follow(t, s, r)
-	r.has(t, "listed: unreadable web1")
-	s.Lifecycle(uuid.UUID{1}, evDefined, 0)
-	r.has(t, `unread: 1 "web1": true`)
-	s.Refuse(libvirttest.DomainGetXML, 0)
-	s.Lifecycle(uuid.UUID{1}, evDefined, 0)
-	r.has(t, "seen: web1 runs on ")
+	synctest.Test(t, func(t *testing.T) {
+		s, r := libvirttest.InMemory(t), &recorder{}
+		s.Refuse(libvirttest.DomainGetXML, golibvirt.ErrInternalError)
+		s.Define(web(1, true))
+		_, _ = follow(t, s, r)
+		r.has(t, "listed: unreadable web1")
+		s.Lifecycle(uuid.UUID{1}, evDefined, 0)
+		r.has(t, `unread: 1 "web1": refused by the test`)
+		s.Refuse(libvirttest.DomainGetXML, 0)
+		s.Lifecycle(uuid.UUID{1}, evDefined, 0)
+		r.has(t, "seen: web1 runs on ")
+	})
 }
 
 // A guest that cannot be updated holds up no other.
 func TestErrorsOfGuests(t *testing.T) {
-	s, r := libvirttest.New(t), &recorder{}
-	s.Define(web(1, true))
-	_, log := follow(t, s, r)
-	r.has(t, "listed: web1 runs on ")
-	r.mu.Lock()
-	r.err = errors.New("the disk is full")
-	r.mu.Unlock()
-	for range 2 {
-		s.Lifecycle(uuid.UUID{1}, evDefined, 0)
-		r.has(t, "seen: web1 runs on ")
-	}
-	s.Lifecycle(uuid.UUID{2}, evDefined, 0)
-	r.has(t, "left: 2, away false")
-	if !strings.Contains(log.String(), `msg="guest not updated from its domain"`) || s.Calls(libvirttest.ListAllDomains) != 1 {
-		t.Errorf("the log: %s", log)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s, r := libvirttest.InMemory(t), &recorder{}
+		s.Define(web(1, true))
+		_, log := follow(t, s, r)
+		r.has(t, "listed: web1 runs on ")
+		r.mu.Lock()
+		r.err = errors.New("the disk is full")
+		r.mu.Unlock()
+		for range 2 {
+			s.Lifecycle(uuid.UUID{1}, evDefined, 0)
+			r.has(t, "seen: web1 runs on ")
+		}
+		s.Lifecycle(uuid.UUID{2}, evDefined, 0)
+		r.has(t, "left: 2, away false")
+		if !strings.Contains(log.String(), `msg="guest not updated from its domain"`) || s.Calls(libvirttest.ListAllDomains) != 1 {
+			t.Errorf("the log: %s", log)
+		}
+	})
 }
 
 // What cannot be taken of a list is tried again.
 func TestListThatIsNotTaken(t *testing.T) {
-	s, r := libvirttest.New(t), &recorder{err: errors.New("the disk is full")}
-	w, _ := follow(t, s, r)
-	r.has(t, "listed: ")
-	r.has(t, "listed: ")
-	if st := w.Status(); st.Connected || st.Error != "the disk is full" {
-		t.Errorf("%+v", st)
-	}
-}
-
-// A quiet connection is tried, and all domains are listed, from time to time. One
-// that fails is replaced.
-func TestFromTimeToTime(t *testing.T) {
-	for call, change := range map[libvirttest.Procedure]func(*Watcher){
-		libvirttest.GetLibVersion:  func(w *Watcher) { w.ping = 10 * time.Millisecond },
-		libvirttest.ListAllDomains: func(w *Watcher) { w.again = 10 * time.Millisecond },
-	} {
-		s, r := libvirttest.New(t), &recorder{}
-		follow(t, s, r, change)
+	synctest.Test(t, func(t *testing.T) {
+		s, r := libvirttest.InMemory(t), &recorder{err: errors.New("the disk is full")}
+		w, _ := follow(t, s, r)
 		r.has(t, "listed: ")
-		wait := func(what string, done func() bool) {
-			t.Helper()
-			for range 1000 {
-				if done() {
-					return
-				}
-				time.Sleep(10 * time.Millisecond)
-			}
-			t.Fatalf("%d: not %s", call, what)
+		r.has(t, "listed: ")
+		if st := w.Status(); st.Connected || st.Error != "the disk is full" {
+			t.Errorf("%+v", st)
 		}
-		before := s.Calls(call)
-		wait("called again", func() bool { return s.Calls(call) > before+1 })
-		if n := s.Calls(libvirttest.ConnectOpen); n != 1 {
-			t.Errorf("%d: %d connections", call, n)
-		}
-		s.Refuse(call, golibvirt.ErrInternalError)
-		wait("connected again", func() bool { return s.Calls(libvirttest.ConnectOpen) > 1 })
-		s.Refuse(call, 0)
-		before = s.Calls(call)
-		wait("called after that", func() bool { return s.Calls(call) > before })
-	}
-	if w := New(connection.Endpoint{}, nil, nil, nil, nil); w.ping != 30*time.Second || w.again != 5*time.Minute {
-		t.Errorf("a connection is tried every %v, domains are listed every %v", w.ping, w.again)
-	}
+	})
 }
 
-// A connection that ends while it is opened is replaced.
-func TestEndWhileConnecting(t *testing.T) {
-	s, r := libvirttest.New(t), &recorder{}
-	s.Define(web(1, true))
-	s.Silence(true)
-	w, _ := follow(t, s, r)
-	for range 1000 {
-		if s.Calls(libvirttest.AuthList) > 0 {
-			break
+// A list without the definitions of some domains is not reported: the guests that it
+// lacks would count as gone.
+func TestEndDuringList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, r := libvirttest.InMemory(t), &recorder{}
+		for n := range byte(9) {
+			s.Define(web(n+1, true))
 		}
-		time.Sleep(time.Millisecond)
-	}
-	s.HangUp()
-	for range 1000 {
-		if w.Status().Error != "" {
-			break
+		s.Break(libvirttest.DomainGetXML, true)
+		w, _ := follow(t, s, r)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if st := w.Status(); st.Connected || !strings.HasPrefix(st.Error, "listing the domains: ") {
+			t.Errorf("%+v", st)
 		}
-		time.Sleep(time.Millisecond)
-	}
-	if st := w.Status(); st.Connected || st.Error == "" {
-		t.Errorf("%+v", st)
-	}
-	s.Silence(false)
-	r.has(t, "listed: web1 runs on ")
+		if len(r.lines) != 0 {
+			t.Errorf("reported: %q", r.lines)
+		}
+		s.Break(libvirttest.DomainGetXML, false)
+		time.Sleep(2 * longWait)
+		synctest.Wait()
+		if st := w.Status(); !st.Connected || st.Domains != 9 || len(r.lines) != 1 {
+			t.Errorf("%+v, reported %q", st, r.lines)
+		}
+	})
 }
 
-// tryOut asks libvirt for something cheap.
-func TestTryOut(t *testing.T) {
-	s := libvirttest.New(t)
-	conn, err := connection.Dial(t.Context(), connection.Endpoint{Socket: s.Socket}, connection.QEMU)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := tryOut(t.Context(), conn); err != nil || s.Calls(libvirttest.GetLibVersion) != 1 {
-		t.Errorf("%v after %d calls", err, s.Calls(libvirttest.GetLibVersion))
-	}
-	s.Silence(true)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	if err := tryOut(ctx, conn); err == nil {
-		t.Error("a libvirt that is silent answers")
-	}
+// An update that fails because the server stops is no fault of the guest.
+func TestEndDuringUpdate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, r, log := libvirttest.InMemory(t), &recorder{}, &syncBuffer{}
+		s.Define(web(1, true))
+		ctx, stop := context.WithCancel(t.Context())
+		w := newWatcher(t, s, r, log)
+		w.guests = stopping{r, stop}
+		var running sync.WaitGroup
+		running.Go(func() { w.Run(ctx) })
+		synctest.Wait()
+		s.Lifecycle(uuid.UUID{1}, evDefined, 0)
+		running.Wait()
+		if r.upTo("seen: web1 runs on ") == nil {
+			t.Errorf("reported: %q", r.lines)
+		}
+		if text := log.String(); strings.Contains(text, "not updated") {
+			t.Errorf("the log: %s", text)
+		}
+	})
+}
+
+// stopping is a recorder that stops the watcher when a domain is seen, and fails.
+type stopping struct {
+	*recorder
+	stop func()
+}
+
+func (s stopping) Seen(ctx context.Context, d Domain) error {
+	_ = s.recorder.Seen(ctx, d)
+	s.stop()
+	return ctx.Err()
 }

@@ -26,6 +26,10 @@ const (
 	// Other is any other port, such as an uplink, and that of a guest whose
 	// port security is off. It may not send as this host.
 	Other Role = "other"
+	// Uplink is a port of no guest on one of several hosts with one inventory. It may
+	// not send as this host, and does not reach the metadata addresses: each host
+	// answers its own guests.
+	Uplink Role = "uplink"
 )
 
 // Link is an interface of this host.
@@ -39,6 +43,7 @@ type Link struct {
 
 // Host is what the plan needs to know of this host.
 type Host struct {
+	ID    string // among several with one inventory, or empty
 	Links []Link
 	Addrs map[string][]netip.Addr // of each bridge
 }
@@ -67,6 +72,8 @@ type Plan struct {
 	Ports []Port // by name
 	// Host are the addresses of this host, which no port may claim.
 	Host []netip.Addr
+	// Metadata are the addresses that no uplink reaches.
+	Metadata []netip.Addr
 	// Reserved are addresses that a guest may claim only if they are its own:
 	// those of this host, the gateways, the metadata addresses and all guests.
 	Reserved []netip.Addr
@@ -80,9 +87,12 @@ var metadataAddrs = []netip.Addr{
 	netip.MustParseAddr("fe80::a9fe:a9fe"),
 }
 
+// MetadataAddrs are the addresses where guests look for metadata.
+func MetadataAddrs() []netip.Addr { return slices.Clone(metadataAddrs) }
+
 // Make plans for those of the networks that have port security.
 func Make(networks []instance.Network, guests []*instance.Instance, host Host) Plan {
-	p := planner{links: map[string]Link{}, taps: map[tap][]string{}, ports: map[string]Port{}}
+	p := planner{hostID: host.ID, links: map[string]Link{}, taps: map[tap][]string{}, ports: map[string]Port{}}
 	for _, link := range host.Links {
 		p.links[link.Name] = link
 		at := tap{link.Bridge, link.MAC}
@@ -102,6 +112,7 @@ func On(networks []instance.Network) bool {
 }
 
 type planner struct {
+	hostID   string
 	links    map[string]Link
 	taps     map[tap][]string // the ports with such an address
 	ports    map[string]Port
@@ -119,7 +130,7 @@ func (p *planner) network(n instance.Network, guests []*instance.Instance, host 
 	p.protect(n, guests, host)
 	for _, link := range host.Links {
 		if link.Bridge == n.Bridge {
-			p.ports[link.Name] = Port{Name: link.Name, Bridge: n.Bridge, Network: n.Name, Role: strangerOr(link)}
+			p.ports[link.Name] = Port{Name: link.Name, Bridge: n.Bridge, Network: n.Name, Role: p.roleOf(link)}
 		}
 	}
 	for _, guest := range guests {
@@ -127,9 +138,13 @@ func (p *planner) network(n instance.Network, guests []*instance.Instance, host 
 	}
 }
 
-func strangerOr(link Link) Role {
-	if link.Tap {
+// roleOf is the role of a port of no known guest.
+func (p *planner) roleOf(link Link) Role {
+	switch {
+	case link.Tap:
 		return Stranger
+	case p.hostID != "":
+		return Uplink
 	}
 	return Other
 }
@@ -170,11 +185,12 @@ func (p *planner) guest(n instance.Network, guest *instance.Instance) {
 
 // portsOf are the ports of a guest's interface: the one that libvirt names, and
 // any whose own address libvirt made from the guest's MAC. The address is known as
-// soon as the port is there, before libvirt reports it.
+// soon as the port is there, before libvirt reports it. Another host's name of a port
+// says nothing here.
 func (p *planner) portsOf(n instance.Network, guest *instance.Instance, nic instance.Interface) []string {
 	var names []string
 	link, there := p.links[nic.Target]
-	here := guest.Presence.State != instance.Away && guest.Presence.State != instance.Gone
+	here := guest.ServedBy(p.hostID) && guest.Presence.State != instance.Away && guest.Presence.State != instance.Gone
 	if nic.Target != "" && here && (!there || link.Bridge == n.Bridge) {
 		names = append(names, nic.Target)
 	}
@@ -224,7 +240,7 @@ func (p *planner) plan() Plan {
 		ports = append(ports, port)
 	}
 	slices.SortFunc(ports, func(a, b Port) int { return cmp.Compare(a.Name, b.Name) })
-	return Plan{Ports: ports, Host: addrSet(p.host), Reserved: addrSet(append(p.reserved, p.host...))}
+	return Plan{Ports: ports, Host: addrSet(p.host), Metadata: addrSet(metadataAddrs), Reserved: addrSet(append(p.reserved, p.host...))}
 }
 
 // withoutOthersMACs takes from each guest the MACs that it is allowed but that
@@ -283,12 +299,12 @@ func LinkLocal(mac instance.MAC) netip.Addr {
 func (p Plan) String() string {
 	var b strings.Builder
 	for _, port := range p.Ports {
-		fmt.Fprintf(&b, "%s on %s (%s): %s", port.Name, port.Bridge, port.Network, port.Role)
+		fmt.Fprintf(&b, "%s on %s (%s), interface %d: %s", port.Name, port.Bridge, port.Network, port.Index, port.Role)
 		if port.Guest != "" {
 			fmt.Fprintf(&b, " %q macs %v addresses %v allowed %v off %v", port.Guest, port.MACs, port.Addrs, port.Allowed, port.Off)
 		}
 		b.WriteString("\n")
 	}
-	fmt.Fprintf(&b, "host %v\nreserved %v\n", p.Host, p.Reserved)
+	fmt.Fprintf(&b, "host %v\nmetadata %v\nreserved %v\n", p.Host, p.Metadata, p.Reserved)
 	return b.String()
 }

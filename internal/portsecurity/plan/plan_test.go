@@ -2,6 +2,7 @@ package plan
 
 import (
 	"flag"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -77,6 +78,35 @@ func TestPlan(t *testing.T) {
 	golden(t, "plan.txt", Make([]instance.Network{porttest.Network, lan}, guests, host).String())
 }
 
+// Of several hosts, each knows all guests and has ports of its own guests alone.
+func TestPlanOfSeveralHosts(t *testing.T) {
+	host := hostOf(
+		portLink(4, "vnet1", "br-mds", instance.MAC{0xfe, 1}, true),
+		portLink(5, "vnet2", "br-mds", instance.MAC{0xfe, 2}, true),
+		portLink(6, "eth0", "br-mds", instance.MAC{2, 2}, false),
+	)
+	host.ID = "a"
+	at := func(n int, target string, home instance.Home) *instance.Instance {
+		return change(porttest.Guest(n, target), func(g *instance.Instance) { g.Home = home })
+	}
+	guests := []*instance.Instance{
+		at(1, "vnet1", instance.Home{HostID: "a"}),
+		at(2, "vnet2", instance.Home{HostID: "b"}),
+		at(3, "vnet3", instance.Home{HostID: "b"}),
+	}
+	plan := Make([]instance.Network{porttest.Network}, guests, host)
+	got := map[string]Role{}
+	for _, port := range plan.Ports {
+		got[port.Name] = port.Role
+	}
+	if want := (map[string]Role{"vnet1": Guest, "vnet2": Stranger, "eth0": Uplink}); !maps.Equal(got, want) {
+		t.Errorf("ports %v, want %v", got, want)
+	}
+	if !slices.Contains(plan.Reserved, guests[1].IPv4) {
+		t.Error("the address of another host's guest is free to take")
+	}
+}
+
 // The port's own address tells whose it is, where two records name it.
 func TestPlanBelievesThePort(t *testing.T) {
 	host := hostOf(portLink(4, "vnet1", "br-mds", tapMAC(porttest.MAC(1)), true))
@@ -97,6 +127,87 @@ func TestTapMAC(t *testing.T) {
 		if got := tapMAC(guest); got != want {
 			t.Errorf("of %s it is %s, want %s", guest, got, want)
 		}
+	}
+}
+
+// A network whose bridge is not known has no ports: an interface of the host that is on
+// no bridge is none of them.
+func TestPlanWithoutABridge(t *testing.T) {
+	unknown := instance.Network{Name: "mds", PortSecurity: true}
+	host := hostOf(portLink(2, "eth0", "", instance.MAC{2, 2}, false), portLink(3, "tap0", "", instance.MAC{2, 3}, true))
+	if plan := Make([]instance.Network{unknown}, []*instance.Instance{porttest.Guest(1, "vnet1")}, host); len(plan.Ports) > 0 {
+		t.Errorf("there are ports:\n%s", plan)
+	}
+}
+
+// Each network reserves the addresses of its own guests.
+func TestPlanReservesOneNetwork(t *testing.T) {
+	elsewhere := change(porttest.Guest(2, "vnet2"), func(g *instance.Instance) { g.Network, g.Interfaces[0].Network = "lan", "lan" })
+	plan := Make([]instance.Network{porttest.Network}, []*instance.Instance{porttest.Guest(1, "vnet1"), elsewhere}, hostOf())
+	if slices.Contains(plan.Reserved, elsewhere.IPv4) || slices.Contains(plan.Reserved, LinkLocal(elsewhere.MAC)) {
+		t.Errorf("a network without port security reserves addresses:\n%s", plan)
+	}
+}
+
+// An interface whose MAC address is not known yet has no port: it could send nothing.
+func TestPlanWithoutAMAC(t *testing.T) {
+	guest := change(porttest.Guest(1, "vnet1"), func(g *instance.Instance) { g.Interfaces[0].MAC = instance.MAC{} })
+	plan := Make([]instance.Network{porttest.Network}, []*instance.Instance{guest}, hostOf(portLink(4, "vnet1", "br-mds", instance.MAC{0xfe, 1}, true)))
+	if len(plan.Ports) != 1 || plan.Ports[0].Role != Stranger {
+		t.Errorf("its port is not that of a stranger:\n%s", plan)
+	}
+}
+
+// A record that was true once gives nobody a port: not that of a guest which is gone or
+// away, nor one on a bridge of another network. Of two records that are true now, the
+// newer one counts, and of two that are equally new always the same.
+func TestPlanOfOldRecords(t *testing.T) {
+	gone := func(state instance.PresenceState) func(*instance.Instance) {
+		return func(g *instance.Instance) { g.Presence.State = state }
+	}
+	at := func(g *instance.Instance) { g.LastUpdate = porttest.Guest(1, "").LastUpdate }
+	for name, tt := range map[string]struct {
+		guests []*instance.Instance
+		want   string
+	}{
+		"present":         {[]*instance.Instance{change(porttest.Guest(1, "vnet1"), gone(instance.Present))}, "web1"},
+		"gone":            {[]*instance.Instance{change(porttest.Guest(1, "vnet1"), gone(instance.Gone))}, ""},
+		"away":            {[]*instance.Instance{change(porttest.Guest(1, "vnet1"), gone(instance.Away))}, ""},
+		"the newer first": {[]*instance.Instance{porttest.Guest(2, "vnet1"), porttest.Guest(1, "vnet1")}, "web2"},
+		"the newer last":  {[]*instance.Instance{porttest.Guest(1, "vnet1"), porttest.Guest(2, "vnet1")}, "web2"},
+		"equal":           {[]*instance.Instance{porttest.Guest(1, "vnet1"), change(porttest.Guest(2, "vnet1"), at)}, "web2"},
+		"equal, reversed": {[]*instance.Instance{change(porttest.Guest(2, "vnet1"), at), porttest.Guest(1, "vnet1")}, "web2"},
+	} {
+		host := hostOf(portLink(4, "vnet1", "br-mds", instance.MAC{0xfe, 0x99}, true))
+		plan := Make([]instance.Network{porttest.Network}, tt.guests, host)
+		if len(plan.Ports) != 1 || plan.Ports[0].Guest != tt.want || (plan.Ports[0].Role == Guest) != (tt.want != "") {
+			t.Errorf("%s: the port is not that of %q:\n%s", name, tt.want, plan)
+		}
+	}
+}
+
+func TestOn(t *testing.T) {
+	lan := instance.Network{Name: "lan"}
+	for name, tt := range map[string]struct {
+		networks []instance.Network
+		want     bool
+	}{
+		"no network":  {nil, false},
+		"one without": {[]instance.Network{lan}, false},
+		"one of two":  {[]instance.Network{lan, porttest.Network}, true},
+	} {
+		if got := On(tt.networks); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
+// Addresses are listed once, in order, in the form that a frame has them.
+func TestAddrSet(t *testing.T) {
+	addr := netip.MustParseAddr
+	got := addrSet([]netip.Addr{addr("fe80::1%br-mds"), {}, addr("10.0.0.2"), addr("::ffff:10.0.0.1"), addr("10.0.0.2"), addr("fe80::1")})
+	if want := []netip.Addr{addr("10.0.0.1"), addr("10.0.0.2"), addr("fe80::1")}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 
@@ -131,6 +242,17 @@ func TestPlanOneMACOnTwoNetworks(t *testing.T) {
 	}
 	if len(want) > 0 {
 		t.Errorf("no ports for %v", want)
+	}
+}
+
+// A guest may be allowed to send by one of its interfaces as by the other.
+func TestPlanAllowsTheGuestsOwnMACs(t *testing.T) {
+	guest := porttest.Guest(1, "vnet1", "allowed_addresses", porttest.MAC(2).String())
+	guest.Interfaces = append(guest.Interfaces, instance.Interface{MAC: porttest.MAC(2), Network: "mds", Target: "vnet2"})
+	host := hostOf(portLink(4, "vnet1", "br-mds", tapMAC(guest.MAC), true), portLink(5, "vnet2", "br-mds", tapMAC(porttest.MAC(2)), true))
+	plan := Make([]instance.Network{porttest.Network}, []*instance.Instance{guest}, host)
+	if len(plan.Ports) != 2 || !slices.Equal(plan.Ports[0].MACs, []instance.MAC{porttest.MAC(1), porttest.MAC(2)}) {
+		t.Errorf("it may not:\n%s", plan)
 	}
 }
 

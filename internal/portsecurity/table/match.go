@@ -74,7 +74,9 @@ var (
 	ip6Next     = payload(expr.PayloadBaseNetworkHeader, 6, 1)
 	ip4Fragment = payload(expr.PayloadBaseNetworkHeader, 6, 2)
 	ip4Source   = payload(expr.PayloadBaseNetworkHeader, 12, 4)
+	ip4Target   = payload(expr.PayloadBaseNetworkHeader, 16, 4)
 	ip6Source   = payload(expr.PayloadBaseNetworkHeader, 8, 16)
+	ip6Target   = payload(expr.PayloadBaseNetworkHeader, 24, 16)
 
 	tcpFlags  = payload(expr.PayloadBaseTransportHeader, 13, 1)
 	udpSource = payload(expr.PayloadBaseTransportHeader, 0, 2)

@@ -49,6 +49,7 @@ func rules() ruleset {
 	all = append(all, guest6Chains()...)
 	all = append(all, limits{chain: string(plan.Stranger), set4: setHeld4, set6: setHeld6, macs: setHeldMACs, noServer: true}.chains()...)
 	all = append(all, limits{chain: string(plan.Other), set4: setHost4, set6: setHost6}.chains()...)
+	all = append(all, limits{chain: string(plan.Uplink), set4: setHost4, set6: setHost6, to4: setMetadata4, to6: setMetadata6}.chains()...)
 	for _, kind := range Kinds() {
 		all = append(all, chain{name: kind.chain(), rules: []rule{
 			match(in(kind.set(), iifname), drop), // counts
@@ -228,11 +229,13 @@ func acceptTypes(types []byte) []rule {
 	return rules
 }
 
-// limits are what a port may not send that is no guest's: the addresses in the
-// sets and, if noServer is set, what only routers and DHCP servers send.
+// limits are what a port may not send that is no guest's: as the addresses in the
+// sets, to those in other sets and, if noServer is set, what only routers and DHCP
+// servers send.
 type limits struct {
 	chain            string
 	set4, set6, macs string
+	to4, to6         string // "" for none
 	noServer         bool
 }
 
@@ -253,6 +256,14 @@ func (l limits) chains() []chain {
 		match(is(transport, protoICMPv6), is(icmpType, "\x88"), in(l.set6, ndTarget), goTo(KindND.chain())),
 		match(is(ip6Source, zero6), is(transport, protoICMPv6), is(icmpType, "\x87"), in(l.set6, ndTarget), goTo(KindND.chain())),
 	}}
+	if l.to4 != "" {
+		base.rules = append(base.rules, match(is(protocol, etherARP), in(l.to4, arpTarget), goTo(KindARP.chain())))
+		ip4.rules = append(ip4.rules, match(in(l.to4, ip4Target), goTo(KindIPv4.chain())))
+		ip6.rules = append(ip6.rules,
+			match(in(l.to6, ip6Target), goTo(KindIPv6.chain())),
+			match(is(transport, protoICMPv6), is(icmpType, "\x87"), in(l.to6, ndTarget), goTo(KindND.chain())),
+		)
+	}
 	if l.noServer {
 		ip4.rules = append(ip4.rules, noServer4()...)
 		ip6.rules = append(ip6.rules, noServer6()...)

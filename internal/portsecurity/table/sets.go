@@ -91,6 +91,8 @@ const (
 	setReserved6 = "reserved6" //
 	setHost4     = "host4"     // Host of the plan
 	setHost6     = "host6"     //
+	setMetadata4 = "metadata4" // Metadata of the plan
+	setMetadata6 = "metadata6" //
 	setHeld4     = "held4"     // Host of the plan, and the addresses of guests at known ports
 	setHeld6     = "held6"     //
 	setHeldMACs  = "held_macs" // MACs of guests at known ports
@@ -115,6 +117,8 @@ var setTypes = map[string][]nftables.SetDatatype{
 	setReserved6: {nftables.TypeIP6Addr},
 	setHost4:     {nftables.TypeIPAddr},
 	setHost6:     {nftables.TypeIP6Addr},
+	setMetadata4: {nftables.TypeIPAddr},
+	setMetadata6: {nftables.TypeIP6Addr},
 	setHeld4:     {nftables.TypeIPAddr},
 	setHeld6:     {nftables.TypeIP6Addr},
 	setHeldMACs:  {nftables.TypeEtherAddr},
@@ -185,6 +189,9 @@ func contentsOf(p plan.Plan) contents {
 		c.addAddr(setHost4, setHost6, addr)
 		c.addAddr(setHeld4, setHeld6, addr)
 	}
+	for _, addr := range p.Metadata {
+		c.addAddr(setMetadata4, setMetadata6, addr)
+	}
 	for _, addr := range p.Reserved {
 		c.addAddr(setReserved4, setReserved6, addr)
 	}
@@ -200,7 +207,7 @@ func (c contents) port(port plan.Port) {
 	for _, kind := range Kinds() {
 		c.add(kind.set(), element{key: name})
 	}
-	if port.Role != plan.Other || port.UUID != uuid.Nil {
+	if port.Role == plan.Stranger || port.UUID != uuid.Nil {
 		c.add(setLimited, element{key: name})
 	}
 	if port.UUID == uuid.Nil {

@@ -299,6 +299,31 @@ func (t *Table) exists() (bool, error) {
 	return slices.ContainsFunc(tables, func(t *nftables.Table) bool { return t.Name == Name }), nil
 }
 
+// Roles reads which role the kernel's table gives to each port. Without a table, no
+// port has one.
+func Roles() (map[string]plan.Role, error) {
+	t, err := New()
+	if err != nil {
+		return nil, err
+	}
+	if there, err := t.exists(); err != nil || !there {
+		return nil, err
+	}
+	elements, err := t.conn.GetSetElements(newSets(bridgeTable())[setPorts])
+	if err != nil {
+		return nil, explained(err)
+	}
+	roles := map[string]plan.Role{}
+	for _, e := range elements {
+		for _, role := range []plan.Role{plan.Guest, plan.Stranger, plan.Other, plan.Uplink} {
+			if leadsTo(e.Val, string(role)) {
+				roles[portName(e.Key)] = role
+			}
+		}
+	}
+	return roles, nil
+}
+
 // Dropped reads the counters of all ports.
 func (t *Table) Dropped() (map[string]api.Drops, error) {
 	all := map[string]api.Drops{}

@@ -1,4 +1,7 @@
-package network
+// Package entries has the guests' entries in libvirt's definition of a network: it
+// reads the definition, and plans the updates that make it hold the entries. It asks
+// libvirt nothing.
+package entries
 
 import (
 	"encoding/binary"
@@ -13,9 +16,9 @@ import (
 	"mdserver/internal/instance"
 )
 
-// definition is what mdserver reads of libvirt's definition of a network
+// Definition is what mdserver reads of libvirt's definition of a network
 // (https://libvirt.org/formatnetwork.html).
-type definition struct {
+type Definition struct {
 	Bridge   string
 	Domain   string
 	IPv4     netip.Prefix // the one on which DHCP is served
@@ -23,24 +26,25 @@ type definition struct {
 	ServeDNS bool
 	MTU      int // of the bridge and the guests' interfaces; 0: not set
 	Leases   int // how many addresses DHCP hands out at a time; 0 for no limit of libvirt's
-	Hosts    []dhcpHost
-	Names    []dnsHost
+	Hosts    []DHCPHost
+	Names    []DNSHost
 }
 
-// dhcpHost is one <host> of <dhcp>: an address for a MAC.
-type dhcpHost struct {
+// DHCPHost is one <host> of <dhcp>: an address for a MAC.
+type DHCPHost struct {
 	MAC  instance.MAC
 	IP   netip.Addr
 	Name string
 }
 
-// dnsHost is one <host> of <dns>: names of an address.
-type dnsHost struct {
+// DNSHost is one <host> of <dns>: names of an address.
+type DNSHost struct {
 	IP    netip.Addr
 	Names []string
 }
 
-func (h dnsHost) equal(o dnsHost) bool { return h.IP == o.IP && slices.Equal(h.Names, o.Names) }
+// Equal reports whether both entries have the same address and names.
+func (h DNSHost) Equal(o DNSHost) bool { return h.IP == o.IP && slices.Equal(h.Names, o.Names) }
 
 type networkXML struct {
 	XMLName xml.Name `xml:"network"`
@@ -89,14 +93,14 @@ type dnsHostXML struct {
 	Names   []string `xml:"hostname"`
 }
 
-// parseDefinition reads what `virsh net-dumpxml` prints. Entries that mdserver
-// could not have made, for DHCPv6 for instance, are ignored.
-func parseDefinition(text string) (definition, error) {
+// Parse reads what `virsh net-dumpxml` prints. It ignores entries that mdserver
+// could not have made, such as those for DHCPv6.
+func Parse(text string) (Definition, error) {
 	var doc networkXML
 	if err := xml.Unmarshal([]byte(text), &doc); err != nil {
-		return definition{}, fmt.Errorf("the network's definition: %w", err)
+		return Definition{}, fmt.Errorf("the network's definition: %w", err)
 	}
-	d := definition{Bridge: doc.Bridge.Name, Domain: doc.Domain.Name, ServeDNS: doc.DNS.Enable != "no"}
+	d := Definition{Bridge: doc.Bridge.Name, Domain: doc.Domain.Name, ServeDNS: doc.DNS.Enable != "no"}
 	if mtu, err := strconv.ParseUint(doc.MTU.Size, 10, 16); err == nil {
 		d.MTU = int(mtu)
 	}
@@ -136,8 +140,8 @@ func (doc networkXML) dhcp4() (ipXML, bool) {
 }
 
 func (ip ipXML) prefix() (netip.Prefix, netip.Addr, error) {
-	addr, err := netip.ParseAddr(ip.Address)
-	if err != nil || !addr.Is4() {
+	addr, _ := netip.ParseAddr(ip.Address)
+	if !addr.Is4() {
 		return netip.Prefix{}, netip.Addr{}, fmt.Errorf("the network's address %q is not an IPv4 address", ip.Address)
 	}
 	bits, err := ip.bits(addr)
@@ -185,9 +189,9 @@ func (ip ipXML) bits(addr netip.Addr) (int, error) {
 func (d *dhcpXML) leases() int {
 	total := 0
 	for _, r := range d.Ranges {
-		first, err1 := netip.ParseAddr(r.Start)
-		last, err2 := netip.ParseAddr(r.End)
-		if err1 != nil || err2 != nil || !first.Is4() || !last.Is4() || last.Less(first) {
+		first, _ := netip.ParseAddr(r.Start)
+		last, _ := netip.ParseAddr(r.End)
+		if !first.Is4() || !last.Is4() || last.Less(first) {
 			continue
 		}
 		from, to := first.As4(), last.As4()
@@ -196,27 +200,27 @@ func (d *dhcpXML) leases() int {
 	return total
 }
 
-func (h dhcpHostXML) entry() dhcpHost {
+func (h dhcpHostXML) entry() DHCPHost {
 	mac, _ := instance.ParseMAC(h.MAC)
 	ip, _ := netip.ParseAddr(h.IP)
-	return dhcpHost{MAC: mac, IP: ip, Name: h.Name}
+	return DHCPHost{MAC: mac, IP: ip, Name: h.Name}
 }
 
-func (h dnsHostXML) entry() dnsHost {
+func (h dnsHostXML) entry() DNSHost {
 	ip, _ := netip.ParseAddr(h.IP)
 	names := make([]string, 0, len(h.Names))
 	for _, name := range h.Names {
 		names = append(names, strings.TrimSpace(name))
 	}
-	return dnsHost{IP: ip, Names: names}
+	return DNSHost{IP: ip, Names: names}
 }
 
 // xml writes the entry as an update of the network takes it.
-func (h dhcpHost) xml() string {
+func (h DHCPHost) xml() string {
 	return marshal(dhcpHostXML{MAC: h.MAC.String(), Name: h.Name, IP: h.IP.String()})
 }
 
-func (h dnsHost) xml() string { return marshal(dnsHostXML{IP: h.IP.String(), Names: h.Names}) }
+func (h DNSHost) xml() string { return marshal(dnsHostXML{IP: h.IP.String(), Names: h.Names}) }
 
 func marshal(v any) string {
 	text, err := xml.Marshal(v)
