@@ -25,7 +25,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"mdserver/internal/boottime"
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 )
@@ -60,12 +59,12 @@ type Gate struct {
 	key      Key
 	counts   *Counts
 	log      *slog.Logger
-	now      func() time.Duration // since the boot
+	now      func() time.Duration // of the key
 }
 
 // New makes a gate.
 func New(settings Settings, key Key, counts *Counts, log *slog.Logger) *Gate {
-	return &Gate{settings: settings, key: key, counts: counts, log: log, now: boottime.Now}
+	return &Gate{settings: settings, key: key, counts: counts, log: log, now: key.Now}
 }
 
 // EC2 puts the gate before the EC2 tree, and serves tokens. What it stands before

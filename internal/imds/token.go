@@ -33,7 +33,7 @@ var (
 
 const (
 	keySize    = 32
-	expirySize = 8 // nanoseconds since the boot, big endian
+	expirySize = 8 // nanoseconds of Key.Now, big endian
 	tokenSize  = expirySize + sha256.Size
 )
 
@@ -43,10 +43,11 @@ var encoding = base64.RawURLEncoding.Strict()
 // read it. It is stored, so that tokens outlive a restart.
 //
 // Tokens end by the time since the host's boot, which cannot be set, so they are
-// valid during one boot only.
+// valid during one boot only. A key that several hosts share has no boot: its tokens
+// end by the clock.
 type Key struct {
 	secret []byte
-	boot   uuid.UUID
+	boot   uuid.UUID  // the nil UUID for a shared key
 	macs   *sync.Pool // of HMACs with the secret: to make one costs more than to use it
 }
 
@@ -78,6 +79,17 @@ func ParseKey(text string) (Key, error) {
 	return newKey(secret), nil
 }
 
+// Shared is the key for tokens that all hosts with it accept, so that a guest may move.
+func (k Key) Shared() Key { return keyOf(k.secret, uuid.Nil) }
+
+// Now is the present time of the key's tokens.
+func (k Key) Now() time.Duration {
+	if k.boot == uuid.Nil {
+		return time.Duration(time.Now().UnixNano())
+	}
+	return boottime.Now()
+}
+
 // Text is the key in a form to keep. It is a secret.
 func (k Key) Text() string { return hex.EncodeToString(k.secret) }
 
@@ -85,7 +97,7 @@ func (k Key) Text() string { return hex.EncodeToString(k.secret) }
 func (k Key) String() string { return "signing key" }
 
 // Issue makes a token for a guest that is good until expiry, a time of
-// boottime.Now. Nothing about it is kept: the token itself says when it ends, and
+// Key.Now. Nothing about it is kept: the token itself says when it ends, and
 // its signature covers that, the guest's UUID and the boot.
 func (k Key) Issue(guest uuid.UUID, expiry time.Duration) string {
 	token := make([]byte, expirySize, tokenSize)
@@ -93,7 +105,7 @@ func (k Key) Issue(guest uuid.UUID, expiry time.Duration) string {
 	return encoding.EncodeToString(k.sign(token, guest))
 }
 
-// Verify checks a token that a guest sent, at a time of boottime.Now.
+// Verify checks a token that a guest sent, at a time of Key.Now.
 // Errors: ErrMalformed, ErrForeign, ErrExpired.
 func (k Key) Verify(token string, guest uuid.UUID, now time.Duration) error {
 	if len(token) != encoding.EncodedLen(tokenSize) {

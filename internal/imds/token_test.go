@@ -88,6 +88,27 @@ func TestTokensEndByTimeSinceBoot(t *testing.T) {
 	}
 }
 
+// TestSharedKey: a guest that has moved shows its token on another host, which was
+// booted at another time.
+func TestSharedKey(t *testing.T) {
+	secret := NewKey().secret
+	here, there := keyOf(secret, uuid.New()), keyOf(secret, uuid.New())
+	now := here.Shared().Now()
+	token := here.Shared().Issue(web1, now+time.Minute)
+	if err := there.Shared().Verify(token, web1, now+time.Second); err != nil {
+		t.Error(err)
+	}
+	if err := there.Shared().Verify(token, web1, now+time.Minute); !errors.Is(err, ErrExpired) {
+		t.Errorf("after its end: %v", err)
+	}
+	if err := here.Verify(token, web1, boottime.Now()); !errors.Is(err, ErrForeign) {
+		t.Errorf("with a key of one host: %v", err)
+	}
+	if since := time.Since(time.Unix(0, int64(now))); since < 0 || since > time.Minute {
+		t.Errorf("the time of a shared key differs from the clock by %s", since)
+	}
+}
+
 func TestKeyIsNotPrinted(t *testing.T) {
 	key := NewKey()
 	if text := fmt.Sprintf("%v %+v %s", key, key, key); strings.Contains(text, key.Text()) || strings.Contains(text, "[") {

@@ -33,13 +33,14 @@ type Reconciler struct {
 	wake      chan struct{} // something to be released may have changed
 	running   sync.Map      // UUID to bool: of each domain that libvirt has, whether it runs
 	found     sync.Map      // UUIDs of the domains that were running when they were found
+	moves     *moves
 }
 
 // New makes a reconciler. A guest that is gone is released after rest; never, if
 // that is negative. refresh is called before a domain becomes a new guest, and
 // brings the inventory's networks up to date.
 func New(inv *inventory.Inventory, refresh func(context.Context), rest time.Duration, log *slog.Logger) *Reconciler {
-	k := &Reconciler{inventory: inv, refresh: refresh, log: log, wake: make(chan struct{}, 1)}
+	k := &Reconciler{inventory: inv, refresh: refresh, log: log, wake: make(chan struct{}, 1), moves: newMoves()}
 	k.rest.Store(int64(rest))
 	return k
 }
@@ -54,8 +55,12 @@ func (k *Reconciler) SetRest(rest time.Duration) {
 // Seen implements watch.Guests.
 func (k *Reconciler) Seen(ctx context.Context, d watch.Domain) error {
 	k.setRunning(d.UUID, d.Running)
-	if _, known := k.inventory.Snapshot().ByUUID(d.UUID); !known {
+	_, known := k.inventory.Snapshot().ByUUID(d.UUID)
+	switch {
+	case !known:
 		k.refresh(ctx)
+	case d.Moving:
+		return nil // it belongs to the host on which it goes on
 	}
 	reg, err := k.inventory.Observe(ctx, d.Domain, d.Running)
 	switch {
@@ -67,6 +72,7 @@ func (k *Reconciler) Seen(ctx context.Context, d watch.Domain) error {
 	case err != nil:
 		return err
 	}
+	k.noteHome(d, reg)
 	if reg.Created {
 		k.log.Info("guest found in libvirt", "guest", reg.Instance.Name, "uuid", reg.Instance.UUID, "ipv4", reg.Instance.IPv4)
 	}
@@ -77,7 +83,10 @@ func (k *Reconciler) Seen(ctx context.Context, d watch.Domain) error {
 		k.log.Info("guest released early: another one has its MAC address or needs its address or name",
 			"guest", former.Name, "uuid", former.UUID, "ipv4", former.IPv4, "other", reg.Instance.Name)
 	}
-	if reg.AddressProblem != nil {
+	switch problem := reg.AddressProblem; {
+	case errors.Is(problem, inventory.ErrAddressOutside):
+		k.log.Warn("a guest does not have the address that it requests", "guest", reg.Instance.Name, "reason", problem)
+	case problem != nil:
 		k.log.Error("a guest has no address", "guest", reg.Instance.Name, "error", reg.AddressProblem)
 	}
 	return nil
@@ -122,7 +131,7 @@ func (k *Reconciler) Listed(ctx context.Context, began time.Time, domains []watc
 	k.keepRunning(here)
 	k.noteFound(domains)
 	for guest := range k.inventory.Snapshot().All() {
-		if here[guest.UUID] || !missable(guest, began) {
+		if here[guest.UUID] || !k.inventory.Has(guest) || !missable(guest, began) {
 			continue
 		}
 		if err := k.Left(ctx, guest.UUID, false); err != nil {

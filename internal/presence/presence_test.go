@@ -213,3 +213,32 @@ func TestRefreshBeforeNewGuests(t *testing.T) {
 		t.Errorf("refreshed with %v guests, want before the first and before the second", before)
 	}
 }
+
+// A list can miss only guests that libvirt had: those that it told of, and those that the
+// hook registered before the list began.
+func TestMissable(t *testing.T) {
+	began := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	for name, tt := range map[string]struct {
+		state  instance.PresenceState
+		hooked time.Time
+		want   bool
+	}{
+		"libvirt told of it":                   {instance.Present, time.Time{}, true},
+		"libvirt and the hook told of it":      {instance.Present, began.Add(time.Second), true},
+		"the hook told of it before":           {"", began.Add(-1), true},
+		"the hook told of it at that time":     {"", began, false},
+		"the hook told of it later":            {"", began.Add(1), false},
+		"it was added by hand":                 {"", time.Time{}, false},
+		"it is away":                           {instance.Away, time.Time{}, false},
+		"it is away, and the hook told before": {instance.Away, began.Add(-1), true},
+		"it is gone":                           {instance.Gone, time.Time{}, false},
+	} {
+		guest := &instance.Instance{Presence: instance.Presence{State: tt.state}}
+		if !tt.hooked.IsZero() {
+			guest.Seen = map[string]time.Time{instance.ByHook: tt.hooked}
+		}
+		if got := missable(guest, began); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}

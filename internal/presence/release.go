@@ -2,6 +2,7 @@ package presence
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"mdserver/internal/instance"
@@ -10,8 +11,15 @@ import (
 // retryTime is how long a release that failed waits.
 const retryTime = 10 * time.Second
 
-// Run releases the guests that have rested, until ctx ends.
+// Run releases the guests that have rested, and follows those that move between
+// hosts, until ctx ends.
 func (k *Reconciler) Run(ctx context.Context) {
+	if k.inventory.HostID() != "" {
+		var following sync.WaitGroup
+		following.Go(func() { k.followMoves(ctx) })
+		following.Go(func() { k.retry(ctx) })
+		defer following.Wait()
+	}
 	for {
 		next := k.release(ctx)
 		select {

@@ -412,7 +412,7 @@ func TestLogged(t *testing.T) {
 		expect(`msg="guest found in libvirt" guest=g8`, `level=ERROR msg="a guest has no address" guest=g8`)
 		k.Unread(watch.Unreadable{UUID: id(9), Name: "bad", Err: errors.New("broken XML")})
 		expect()
-		if r := slices.Collect(slices.Values(k.inventory.Refusals().All())); len(r) != 1 || r[0].Reason != "its definition cannot be read: broken XML" {
+		if r := slices.Collect(slices.Values(k.inventory.Refusals().All())); len(r) != 1 || r[0].Reason != "its definition cannot be read: broken XML" || r[0].Source != instance.ByLibvirt || r[0].UUID != id(9) {
 			t.Errorf("refused are %+v", r)
 		}
 	})

@@ -36,6 +36,7 @@ func (k *Reconciler) setRunning(id uuid.UUID, running bool) {
 	k.running.Store(id, running)
 	if !running {
 		k.found.Delete(id)
+		k.moves.setStray(id, false)
 	}
 }
 
@@ -43,6 +44,7 @@ func (k *Reconciler) setRunning(id uuid.UUID, running bool) {
 func (k *Reconciler) forgetRunning(id uuid.UUID) {
 	k.running.Delete(id)
 	k.found.Delete(id)
+	k.moves.setStray(id, false)
 }
 
 // keepRunning forgets the domains that libvirt no longer has.

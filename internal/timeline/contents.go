@@ -2,8 +2,6 @@ package timeline
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"maps"
 	"sync"
 )
@@ -32,11 +30,6 @@ type contents struct {
 	mu     sync.Mutex
 	byHash map[string][]byte
 	bytes  int
-}
-
-func hashOf(body []byte) string {
-	sum := sha256.Sum256(body)
-	return hex.EncodeToString(sum[:])
 }
 
 // add keeps a document by its hash.

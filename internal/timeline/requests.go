@@ -73,7 +73,7 @@ func appendCut(dst []byte, text string, limit int) []byte {
 }
 
 // Note remembers one request.
-func (l *RequestLog) Note(guest uuid.UUID, r Request) {
+func (l *RequestLog) Note(guest uuid.UUID, r Request) (name string) {
 	kind := kindOf(r.Path)
 	s := l.shard(guest)
 	s.mu.Lock()
@@ -83,6 +83,7 @@ func (l *RequestLog) Note(guest uuid.UUID, r Request) {
 	k.Count, k.Last, k.Status = k.Count+1, r.At, r.Status
 	rec.recent[rec.next%mostRecent].set(r)
 	rec.next++
+	return kinds[kind].name
 }
 
 // Of is the trail of one guest, empty if nothing is remembered.

@@ -128,6 +128,15 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
+// A text is cut off only if it is too long.
+func TestAppendCut(t *testing.T) {
+	for text, want := range map[string]string{"": "", "GET": "GET", "POST": "POST", "PATCH": "PATC…", "OPTIONS": "OPTI…"} {
+		if got := string(appendCut(nil, text, 4)); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestManyAtOnce(t *testing.T) {
 	var l RequestLog
 	var all sync.WaitGroup

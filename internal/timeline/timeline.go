@@ -1,10 +1,12 @@
 // Package timeline keeps the record of each boot of each guest: libvirt's events, DHCP
 // messages, requests and the guest's own reports. Its callers pass all of that in; it
-// asks no other part. The present boot of each guest is in memory. Package archive
-// keeps it and earlier boots on the disk.
+// asks no other part. The present boot of each guest is in memory, or what verdicts need
+// of it. Package archive keeps it and earlier boots on the disk.
 package timeline
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -20,8 +22,11 @@ import (
 
 // Archive keeps boots over a restart of the server. It is safe for concurrent use.
 type Archive interface {
-	// Last returns the last boot of each guest.
-	Last() (map[uuid.UUID]api.Boot, error)
+	// EachLast calls a function with the last boot of each guest. Its error is that of
+	// the boots which it left out.
+	EachLast(do func(uuid.UUID, api.Boot)) error
+	// Boot returns the boot of a guest that has a number.
+	Boot(guest uuid.UUID, number int) (api.Boot, error)
 	// Boots returns the boots of a guest, the oldest first.
 	Boots(guest uuid.UUID) ([]api.Boot, error)
 	// Content returns bytes that were kept, nil if there are none of that hash.
@@ -73,8 +78,11 @@ type bootShard struct {
 // guest is what is in memory of one guest.
 type guest struct {
 	boot     *boot      // the present one
+	short    bool       // the archive has all entries of it, and boot has those that verdicts need
 	former   []api.Boot // before it, that are not yet in the archive
-	revision uint64     // of the last change
+	news     uint64     // the revision of the last change of the boot or of the verdict on it
+	judged   bool       // that was a change of the verdict
+	revision uint64     // of the last change of the boot
 	written  uint64     // the revision that the archive has
 }
 
@@ -88,14 +96,14 @@ func New(archive Archive, log *slog.Logger) *Log {
 	if archive == nil {
 		return l
 	}
-	last, err := archive.Last()
-	if err != nil {
-		log.Error("earlier boots of guests are not known", "error", err)
-	}
-	for id, b := range last {
-		g := &guest{boot: &boot{Boot: b}, revision: b.Revision, written: b.Revision}
+	err := archive.EachLast(func(id uuid.UUID, b api.Boot) {
+		b.Entries = essentials(b.Entries)
+		g := &guest{boot: &boot{Boot: b}, short: true, news: b.Revision, revision: b.Revision, written: b.Revision}
 		l.shard(id).guests[id] = g
 		l.news.startAt(g.revision)
+	})
+	if err != nil {
+		log.Error("earlier boots of guests are not known", "error", err)
 	}
 	return l
 }
@@ -157,8 +165,8 @@ func (l *Log) Note(id uuid.UUID, e api.BootEntry) {
 
 // Request notes a request of a guest.
 func (l *Log) Request(id uuid.UUID, r Request) {
-	l.Requests.Note(id, r)
-	e := api.BootEntry{At: r.At, Kind: api.EntryRequest, Source: api.FromMetadata, Name: kinds[kindOf(r.Path)].name, Status: r.Status}
+	name := l.Requests.Note(id, r)
+	e := api.BootEntry{At: r.At, Kind: api.EntryRequest, Source: api.FromMetadata, Name: name, Status: r.Status}
 	if l.repeated(id, e) { // as most are
 		return
 	}
@@ -182,13 +190,20 @@ func (l *Log) repeated(id uuid.UUID, e api.BootEntry) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := s.guests[id]
-	return g != nil && !g.boot.isOver(e) && g.boot.count(e)
+	return g != nil && !g.judged && !g.short && !g.boot.isOver(e) && g.boot.count(e)
+}
+
+// Judged notes that time alone has changed the verdict on a guest's boot. It is news for
+// those who wait, and changes nothing in the record. The next sign of life is news, too.
+func (l *Log) Judged(id uuid.UUID) {
+	l.each([]uuid.UUID{id}, func(_ uuid.UUID, g *guest) { g.news, g.judged = l.news.next(id), true })
+	l.news.publish()
 }
 
 // Served notes what a guest was given as user-data or vendor-data.
 func (l *Log) Served(id uuid.UUID, d Document) {
 	if d.Hash == "" {
-		d.Hash = hashOf(d.Body)
+		d.Hash = fmt.Sprintf("%x", sha256.Sum256(d.Body))
 	}
 	l.contents.add(d.Hash, d.Body)
 	l.change(id, func(g *guest) {
@@ -230,8 +245,14 @@ func (l *Log) Forget(id uuid.UUID) {
 	l.news.publish()
 }
 
-// Present returns the last boot of a guest, ended or not, and whether there is one.
-func (l *Log) Present(id uuid.UUID) (api.Boot, bool) {
+// Present returns the last boot of a guest, ended or not, and whether there is one. It
+// has all entries that a verdict depends on; Whole has all.
+func (l *Log) Present(id uuid.UUID) (api.Boot, bool) { return l.present(id, false) }
+
+// Whole is Present with all entries.
+func (l *Log) Whole(id uuid.UUID) (api.Boot, bool) { return l.present(id, true) }
+
+func (l *Log) present(id uuid.UUID, whole bool) (api.Boot, bool) {
 	s := l.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -239,11 +260,15 @@ func (l *Log) Present(id uuid.UUID) (api.Boot, bool) {
 	if g == nil || g.boot == nil {
 		return api.Boot{}, false
 	}
+	if whole {
+		return l.whole(id, g), true
+	}
 	return g.boot.copy(), true
 }
 
 // EachPresent calls a function with the last boot of each of these guests, or of all if
-// none are named. The function must neither keep the boot nor use the record.
+// none are named, as Present returns it. The function must neither keep the boot nor use
+// the record.
 func (l *Log) EachPresent(of []uuid.UUID, do func(uuid.UUID, api.Boot)) {
 	l.each(of, func(id uuid.UUID, g *guest) {
 		if g.boot != nil {
@@ -296,7 +321,7 @@ func (l *Log) inMemory(id uuid.UUID) []api.Boot {
 	if g == nil || g.boot == nil {
 		return nil
 	}
-	return append(slices.Clone(g.former), g.boot.copy())
+	return append(slices.Clone(g.former), l.whole(id, g))
 }
 
 // Content returns what was served and has a hash; nil if it is not kept.
@@ -317,10 +342,14 @@ func (l *Log) change(id uuid.UUID, do func(*guest)) {
 		g = &guest{}
 		s.guests[id] = g
 	}
+	l.complete(id, g)
 	do(g)
-	changed := g.boot != nil && g.boot.stamp(l.news.next)
+	if g.boot != nil && g.judged {
+		g.boot.changed = true
+	}
+	changed := g.boot != nil && g.boot.stamp(func() uint64 { return l.news.next(id) })
 	if changed {
-		g.revision = g.boot.Revision
+		g.revision, g.news, g.judged = g.boot.Revision, g.boot.Revision, false
 	}
 	s.mu.Unlock()
 	if changed {

@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"mdserver/internal/api"
 )
@@ -42,6 +45,18 @@ func asks(at float64, path string, status int) told {
 func stage(at float64, name, result string) told {
 	return func(l *Log) {
 		l.Note(web1, api.BootEntry{At: after(at), Kind: api.EntryStage, Source: api.FromGuest, Name: name, Result: result})
+	}
+}
+
+func suspended(at float64) told {
+	return func(l *Log) {
+		l.Note(web1, api.BootEntry{At: after(at), Kind: api.EntrySuspended, Source: api.FromLibvirt})
+	}
+}
+
+func keys(at float64, name string) told {
+	return func(l *Log) {
+		l.Note(web1, api.BootEntry{At: after(at), Kind: api.EntryHostKeys, Source: api.FromGuest, Name: name})
 	}
 }
 
@@ -87,6 +102,18 @@ func TestBoots(t *testing.T) {
 		{"a reboot that nothing told of", []told{stage(0, "init-network", ""), stage(1, "init-network", "SUCCESS"), stage(2, "modules-final", "SUCCESS"), stage(60, "init-local", "")},
 			[]string{"init-network=SUCCESS modules-final=SUCCESS |", "init-local"}},
 		{"requests of a kind count once", []told{asks(0, "/latest/meta-data/", 401), asks(1, "/latest/meta-data/", 200), asks(2, "/latest/meta-data/mac", 200)}, []string{"ec2 metadata ec2 metadata"}},
+		{"starts that are just one", []told{start(0, api.FromHook), start(30, api.FromLibvirt)}, []string{"started started"}},
+		{"starts that are just two", []told{start(0, api.FromHook), start(30.001, api.FromLibvirt)}, []string{"started |", "started"}},
+		{"a start behind a reset", []told{start(0, api.FromHook), reboot(1), start(2, api.FromLibvirt)}, []string{"started rebooted |", "started"}},
+		{"libvirt tells of more before the start", []told{start(0, api.FromHook), suspended(1), start(2, api.FromLibvirt)}, []string{"started suspended started"}},
+		{"just late after a stop", []told{start(0, api.FromLibvirt), stop(10), asks(12, "/latest/meta-data/", 200)}, []string{"started stopped ec2 metadata |"}},
+		{"just too late after a stop", []told{start(0, api.FromLibvirt), stop(10), asks(12.001, "/latest/meta-data/", 200)}, []string{"started stopped |", "ec2 metadata"}},
+		{"the same sign of life after a stop", []told{start(0, api.FromLibvirt), dhcp(1, "DHCPACK"), stop(10), dhcp(20, "DHCPACK")}, []string{"started DHCPACK stopped |", "DHCPACK"}},
+		{"a reset after a stop", []told{start(0, api.FromLibvirt), stop(10), reboot(20)}, []string{"started stopped |", "rebooted"}},
+		{"a first stage while the last one runs", []told{stage(0, "modules-final", ""), stage(1, "init-local", "")}, []string{"modules-final init-local"}},
+		{"a first stage after another one has ended", []told{stage(0, "init-network", "SUCCESS"), stage(1, "init-local", "")}, []string{"init-network=SUCCESS init-local"}},
+		{"a later stage after the last one", []told{stage(0, "modules-final", "SUCCESS"), stage(1, "modules-config", "")}, []string{"modules-final=SUCCESS modules-config"}},
+		{"what is called as a first stage after the last one", []told{stage(0, "modules-final", "SUCCESS"), keys(1, "init-local")}, []string{"modules-final=SUCCESS init-local"}},
 		{"a stop that is told twice", []told{start(0, api.FromLibvirt), stop(1), stop(2)}, []string{"started stopped |"}},
 		{"a stop of what never started", []told{stop(1)}, nil},
 	} {
@@ -246,6 +273,49 @@ func TestChanged(t *testing.T) {
 	go l.Wake()
 	if again, guests := l.Changed(context.Background(), got); again <= got || guests != nil {
 		t.Errorf("revision %d after %d, guests %v", again, got, guests)
+	}
+}
+
+// A question gets each guest that has changed since its revision, and no other, however
+// long ago that was.
+func TestChangedSince(t *testing.T) {
+	archive := newFakeArchive()
+	before := New(archive, slog.New(slog.DiscardHandler))
+	start(0, api.FromLibvirt)(before)
+	before.Run(stopNow())
+	l := New(archive, slog.New(slog.DiscardHandler))
+	first := l.Revision()
+	web2, gone := uuid.UUID{15: 2}, uuid.UUID{15: 3}
+	l.Start(web2, noon, api.FromLibvirt)
+	l.Start(gone, noon, api.FromLibvirt)
+	l.Forget(gone)
+	second := l.Revision()
+	l.Wake()
+	last := l.Revision()
+	for range recent {
+		l.Judged(web1)
+	}
+	for name, c := range map[string]struct {
+		since uint64
+		want  []uuid.UUID
+	}{
+		"before this server":      {first - 1, []uuid.UUID{web2, web1}},
+		"since its start":         {first, []uuid.UUID{web2, web1}}, // more changes ago than are remembered
+		"before the Wake":         {second, []uuid.UUID{web1}},
+		"all that are remembered": {last, []uuid.UUID{web1}},
+		"the last one":            {l.Revision() - 1, []uuid.UUID{web1}},
+		"now":                     {l.Revision(), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := l.changedSince(c.since, nil)
+			slices.SortFunc(got, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+			if !slices.Equal(got, c.want) {
+				t.Errorf("since %d: %v, want %v", c.since, got, c.want)
+			}
+			if len(c.want) > 0 && !slices.Equal(l.changedSince(c.since, c.want), c.want) {
+				t.Error("with the guests named, others have changed")
+			}
+		})
 	}
 }
 

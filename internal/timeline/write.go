@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/api"
+	"mdserver/internal/pace"
 )
 
 const (
@@ -23,17 +24,8 @@ func (l *Log) Run(ctx context.Context) {
 	if l.archive == nil {
 		return
 	}
-	tick := time.NewTicker(writePeriod)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			for l.write() {
-			}
-			return
-		case <-tick.C:
-			l.write()
-		}
+	pace.Every(ctx, writePeriod, func() { l.write() })
+	for l.write() {
 	}
 }
 

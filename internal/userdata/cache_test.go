@@ -1,6 +1,7 @@
 package userdata
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -90,7 +91,7 @@ func TestSettled(t *testing.T) {
 		t.Fatal(err)
 	}
 	there, absent := takeFingerprint(path), takeFingerprint(path+".absent")
-	changed := time.Unix(there.ctime.Unix())
+	changed := time.Unix(there.file.ctime.Unix())
 	for _, tt := range []struct {
 		prints []fingerprint
 		at     time.Time
@@ -107,6 +108,28 @@ func TestSettled(t *testing.T) {
 		if got := settled(tt.prints, tt.at); got != tt.want {
 			t.Errorf("%d files, %s later: settled %v", len(tt.prints), tt.at.Sub(changed), got)
 		}
+	}
+}
+
+// The state of a link is that of the link and of where it leads.
+func TestFingerprintOfALink(t *testing.T) {
+	dir := t.TempDir()
+	target, link := filepath.Join(dir, "target"), filepath.Join(dir, "link")
+	if err := errors.Join(os.WriteFile(target, []byte("text"), 0o600), os.Symlink(target, link)); err != nil {
+		t.Fatal(err)
+	}
+	there, err := os.Lstat(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := takeFingerprint(link); got.link != inodeOf(there) || got.file != takeFingerprint(target).file || got.file.size != 4 || got.missing != 0 {
+		t.Errorf("%+v", got)
+	}
+	if got := takeFingerprint(target); got.link != (inode{}) {
+		t.Errorf("%+v of a file", got)
+	}
+	if got := takeFingerprint(filepath.Join(dir, "a", "b")); got.missing != 2 || got.file != (inode{}) || got.link != (inode{}) {
+		t.Errorf("%+v of nothing", got)
 	}
 }
 
@@ -132,7 +155,7 @@ func TestUnchanged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := file(t)
-			prints := takeFingerprints([]string{file(t), path, path + ".absent"})
+			prints := []fingerprint{takeFingerprint(file(t)), takeFingerprint(path), takeFingerprint(path + ".absent")}
 			if !unchanged(prints) {
 				t.Fatal("changed before anything happened")
 			}

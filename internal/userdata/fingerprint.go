@@ -1,7 +1,9 @@
 package userdata
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -11,10 +13,17 @@ import (
 // few milliseconds.
 const settling = 100 * time.Millisecond
 
-// fingerprint is the state of a path: two equal ones mean an unchanged file. A
-// path without a file has the zero state.
+// fingerprint is the state of a path: two equal ones mean that a search finds the same
+// file there, unchanged, or as before none, or a symbolic link that leads nowhere.
 type fingerprint struct {
-	path         string
+	path    string
+	missing int   // how many components, from the last one, do not exist
+	link    inode // if the path, or what of it exists, ends in a symbolic link
+	file    inode // where the path leads; zero if that is nowhere
+}
+
+// inode is the state of a file, a directory or a symbolic link.
+type inode struct {
 	dev, ino     uint64
 	size         int64
 	mtime, ctime syscall.Timespec
@@ -22,23 +31,27 @@ type fingerprint struct {
 
 func takeFingerprint(path string) fingerprint {
 	print := fingerprint{path: path}
-	info, err := os.Stat(path)
-	if err != nil {
-		return print
+	info, err := os.Lstat(path)
+	for ; err != nil && path != filepath.Dir(path); print.missing++ {
+		path = filepath.Dir(path)
+		info, err = os.Lstat(path)
 	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		print.dev, print.ino, print.size = uint64(stat.Dev), stat.Ino, stat.Size
-		print.mtime, print.ctime = stat.Mtim, stat.Ctim
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		print.link = inodeOf(info)
+		info, err = os.Stat(path)
+	}
+	if err == nil && print.missing == 0 {
+		print.file = inodeOf(info)
 	}
 	return print
 }
 
-func takeFingerprints(paths []string) []fingerprint {
-	prints := make([]fingerprint, 0, len(paths))
-	for _, path := range paths {
-		prints = append(prints, takeFingerprint(path))
+func inodeOf(info fs.FileInfo) inode {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return inode{}
 	}
-	return prints
+	return inode{uint64(stat.Dev), stat.Ino, stat.Size, stat.Mtim, stat.Ctim}
 }
 
 func unchanged(prints []fingerprint) bool {
@@ -50,12 +63,14 @@ func unchanged(prints []fingerprint) bool {
 	return true
 }
 
-// settled reports whether none of the files changed shortly before now.
-func settled(prints []fingerprint, now time.Time) bool {
+// settled reports whether none of the files has changed shortly before a time, or
+// after it.
+func settled(prints []fingerprint, at time.Time) bool {
 	for _, print := range prints {
-		changed := time.Unix(print.ctime.Unix())
-		if now.Sub(changed) < settling {
-			return false
+		for _, node := range []inode{print.link, print.file} {
+			if at.Sub(time.Unix(node.ctime.Unix())) < settling {
+				return false
+			}
 		}
 	}
 	return true

@@ -51,9 +51,6 @@ func Raw(name, source string, byDefault bool) (body string, raw bool, err error)
 
 // header returns the word of a header line, in lower case.
 func header(line string) (word string, ok bool) {
-	if !strings.HasPrefix(strings.TrimLeft(line, " \t"), "##") {
-		return "", false
-	}
 	found := headerLine.FindStringSubmatch(strings.TrimRight(line, "\r\n"))
 	if found == nil {
 		return "", false

@@ -25,16 +25,25 @@ func TestHeaders(t *testing.T) {
 		"#!/bin/sh\n\n##  mdserver:Raw":               "web:3: SyntaxError",
 		"## template: jinja\n## mdserver: raw\n{{x}}": "web:2: SyntaxError",
 	} {
-		if _, _, err := Raw("web", source, false); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: error %v, want %s", source, err, want)
+		if body, raw, err := Raw("web", source, false); body != "" || raw || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %q, raw %v, error %v, want %s", source, body, raw, err, want)
 		}
 	}
 	for _, source := range []string{
 		"", "#cloud-config\n", "# mdserver: raw\n", "## mdserver serves this\n", "## mdservers: raw\n", "## managed by puppet\n## mdserver: see the wiki\n",
 		"#cloud-config\nwrite_files:\n- content: |\n    ## mdserver: raw\n",
+		"## managed by puppet\nwrite_files:\n- content: |\n    ## mdserver: raw\n",
 	} {
 		if body, raw, err := Raw("web", source, false); body != source || raw || err != nil {
 			t.Errorf("%q: %q, raw %v (%v), want it to be a template", source, body, raw, err)
 		}
+	}
+}
+
+// Messages name the header that a file needs.
+func TestRawHeader(t *testing.T) {
+	opts := TemplateOptions()
+	if body, raw, err := Raw("web", opts.RawHeader+"\ntext", false); body != "text" || !raw || err != nil || opts.RawHeader == "" {
+		t.Errorf("%q makes it %q, raw %v, %v", opts.RawHeader, body, raw, err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"mdserver/internal/api"
 	"mdserver/internal/config"
 	"mdserver/internal/flight"
 	"mdserver/internal/instance"
@@ -294,9 +295,9 @@ func (r *Renderer) renderTemplate(ctx context.Context, budget *stpl.Budget, gues
 	if err != nil {
 		return Rendered{}, prints, err
 	}
-	out, err := tpl.RenderWithin(ctx, budget, guestVariables(r.site, guest))
-	// A new file can come before an included one, or be the one that was missed.
-	prints = append(prints, takeFingerprints(slices.Concat(out.Files, out.Dirs))...)
+	out, err := tpl.RenderWithin(ctx, budget, guestVariables(r.site, guest), func(path string) {
+		prints = append(prints, takeFingerprint(path))
+	})
 	if err != nil {
 		return Rendered{}, prints, err
 	}
@@ -304,6 +305,15 @@ func (r *Renderer) renderTemplate(ctx context.Context, budget *stpl.Budget, gues
 		r.warnOnce(found.name, "HTML escaping changed a value in user-data; write {{!value}}, or set template_escape = none in [mdserver]")
 	}
 	return Rendered{Body: out.Text, Template: found.name}, prints, nil
+}
+
+// FailedLine returns the line of a template that an error of Render names, nil if it
+// names none.
+func FailedLine(err error) *api.TemplateLine {
+	if bad, ok := errors.AsType[*stpl.Error](err); ok && bad.Line > 0 {
+		return &api.TemplateLine{Name: bad.File, Line: bad.Line}
+	}
+	return nil
 }
 
 // warning is what a template was warned of.

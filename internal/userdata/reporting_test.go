@@ -110,6 +110,9 @@ func TestReportingUserdata(t *testing.T) {
 					}
 					continue
 				}
+				if tt.name == "script" && !strings.Contains(string(got.Body), "filename=user-data\n") {
+					t.Errorf("the part has another name:\n%s", got.Body)
+				}
 				all := bodies(t, got.Body)
 				if len(all) != 2 || strings.TrimSuffix(all[0], "\n") != strings.TrimSuffix(tt.want, "\n") || all[1] != asksForReports {
 					t.Errorf("%q, want %q and %q", all, tt.want, asksForReports)
@@ -119,6 +122,23 @@ func TestReportingUserdata(t *testing.T) {
 				t.Errorf("others get %q, want %q", got, tt.text)
 			}
 		})
+	}
+}
+
+// Where no guest is asked for reports, none is added.
+func TestWithoutReports(t *testing.T) {
+	s := newSite(t, "")
+	r := s.renderer()
+	if got, err := r.Vendor(t.Context(), guestWeb, true); err != nil || len(got.Body) > 0 {
+		t.Errorf("without a template: %q, %v", got.Body, err)
+	}
+	s.write("vendor", "#cloud-config\n")
+	s.conf = "vendordata_template = " + filepath.Join(s.dir, "vendor") + "\n"
+	if got, err := s.renderer().Vendor(t.Context(), guestWeb, true); err != nil || string(got.Body) != "#cloud-config\n" {
+		t.Errorf("with a template: %q, %v", got.Body, err)
+	}
+	if got, err := s.renderer().VendorJSON(t.Context(), guestWeb, true); err != nil || string(got.Body) != `{"cloud-init":"#cloud-config\n"}`+"\n" {
+		t.Errorf("as JSON: %q, %v", got.Body, err)
 	}
 }
 

@@ -80,7 +80,7 @@ func (r *result) serves(came time.Time) bool {
 
 // weight is about how many bytes of memory the result takes.
 func (r *result) weight() int64 {
-	const overhead, each = 512, 160
+	const overhead, each = 512, 224
 	return int64(overhead + cap(r.rendered.Body) + len(r.rendered.Template) + each*len(r.prints))
 }
 
@@ -147,7 +147,7 @@ func (r *Renderer) make(ctx context.Context, want job, render renderFunc) (*resu
 		r.keepForDebugging(want.document, want.guest, made.rendered)
 	}
 	r.rendered(want.kind, now.Sub(made.began), made.err)
-	if settled(made.prints, now) {
+	if settled(made.prints, made.began) {
 		r.cache.Add(want.document, made, made.weight())
 	}
 	return made, nil

@@ -243,6 +243,9 @@ func TestRendersAreReported(t *testing.T) {
 	s := newSite(t, "")
 	s.write("web", "#cloud-config\n")
 	s.write("broken", "{{1 / 0}}")
+	s.write("vendor", "#cloud-config\n")
+	s.conf = "vendordata_template = " + filepath.Join(s.dir, "vendor") + "\n"
+	waitSettled(t, filepath.Join(s.dir, "vendor"))
 	r, _ := settledRenderer(t, s)
 	var reported []string
 	r.OnRender(func(document string, _ time.Duration, err error) {
@@ -252,8 +255,10 @@ func TestRendersAreReported(t *testing.T) {
 	for range 2 {
 		_, _ = r.Render(t.Context(), web)
 		_, _ = r.Render(t.Context(), broken)
+		_, _ = r.Vendor(t.Context(), web, false)
+		_, _ = r.VendorJSON(t.Context(), web, false)
 	}
-	if got, want := strings.Join(reported, ", "), "user-data true, user-data false"; got != want {
+	if got, want := strings.Join(reported, ", "), "user-data true, user-data false, vendor-data true, vendor_data.json true"; got != want {
 		t.Errorf("reported: %s, want %s", got, want)
 	}
 }

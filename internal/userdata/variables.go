@@ -57,8 +57,7 @@ func addPublicKeys(vars map[string]any, cfg *config.Config) {
 }
 
 func addFree(vars map[string]any, name string, value any) {
-	// hostname is set for each guest and is not to be had
-	if _, taken := vars[name]; !taken && name != "hostname" {
+	if _, taken := vars[name]; !taken {
 		vars[name] = value
 	}
 }

@@ -281,3 +281,26 @@ func BenchmarkInstanceID(b *testing.B) {
 		}
 	}
 }
+
+// What a request has found out of one guest is not there for the next one.
+func TestSubjectOfAnotherGuest(t *testing.T) {
+	tree := New([]string{"latest"}, site, fakeUserdata{}, fakeIdentity{})
+	s := tree.subject(full)
+	s.item, s.identity, s.signed.PKCS7, s.nic, s.key = "x", "x", "x", &metadata.Interface{}, &metadata.PublicKey{}
+	tree.subjects.Put(s)
+	other := &instance.Instance{UUID: uuid.New(), Hostname: "other"}
+	next := tree.subject(other)
+	if next.item != "" || next.identity != "" || next.signed.PKCS7 != "" || next.nic != nil || next.key != nil || next.Hostname != "other" {
+		t.Errorf("%+v", next)
+	}
+}
+
+func TestNamesOfTags(t *testing.T) {
+	for name, want := range map[string]bool{
+		strings.Repeat("x", maxTag): true, strings.Repeat("x", maxTag+1): false, "a=1": true, "1=a": false, "": false, "_index": false, "..": false, "a/b": false,
+	} {
+		if listable(name) != want {
+			t.Errorf("%q: %v", name, !want)
+		}
+	}
+}

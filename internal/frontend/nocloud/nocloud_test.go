@@ -3,6 +3,7 @@ package nocloud
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"os"
@@ -154,6 +155,27 @@ func TestOneDefaultRoute6(t *testing.T) {
 		}
 		if _, got, _ := strings.Cut(string(text), "dhcp4: false\n"); got != tt.want {
 			t.Errorf("%+v is\n%s, want\n%s", tt.nic, got, tt.want)
+		}
+	}
+}
+
+// The metadata server is reached through the gateway, unless it is on the link.
+func TestRoutes(t *testing.T) {
+	gateway := netip.MustParseAddr("10.0.0.1")
+	for _, tt := range []struct {
+		gateway, server netip.Addr
+		want            string
+	}{
+		{netip.Addr{}, netip.MustParseAddr("169.254.169.254"), "[]"},
+		{gateway, netip.Addr{}, "[{0.0.0.0/0 10.0.0.1}]"},
+		{gateway, netip.MustParseAddr("169.254.169.254"), "[{0.0.0.0/0 10.0.0.1} {169.254.169.254/32 10.0.0.1}]"},
+		{gateway, netip.MustParseAddr("10.0.0.9"), "[{0.0.0.0/0 10.0.0.1}]"},
+		{gateway, netip.IPv4Unspecified(), "[{0.0.0.0/0 10.0.0.1}]"},
+		{gateway, netip.MustParseAddr("fe80::1"), "[{0.0.0.0/0 10.0.0.1}]"},
+	} {
+		nic := metadata.Interface{IPv4: netip.MustParsePrefix("10.0.0.5/24"), Gateway4: tt.gateway}
+		if got := fmt.Sprint(routes4(nic, tt.server)); got != tt.want {
+			t.Errorf("by %v to %v: %s, want %s", tt.gateway, tt.server, got, tt.want)
 		}
 	}
 }

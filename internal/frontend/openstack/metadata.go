@@ -109,16 +109,10 @@ func project(doc *metadata.Document) string {
 	return strings.ReplaceAll(uuid.NewSHA1(uuid.NameSpaceDNS, []byte("project "+doc.Network.Name)).String(), "-", "")
 }
 
-// userMetadata is the domain's metadata without what mdserver acts on itself;
+// userMetadata is the domain's metadata without what mdserver itself understands;
 // tags go before other keys of the same name.
 func userMetadata(doc *metadata.Document) map[string]string {
-	meta := map[string]string{}
-	maps.Copy(meta, doc.Values)
-	for _, own := range []string{
-		instance.KeyUserdataPrefix, instance.KeyUserdataParts, instance.KeyHostname, instance.KeyIPv4, instance.KeyIPv6, instance.KeyIMDS,
-	} {
-		delete(meta, own)
-	}
+	meta := instance.Free(doc.Values)
 	maps.Copy(meta, doc.Tags)
 	return meta
 }

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -197,6 +198,7 @@ func TestPassword(t *testing.T) {
 	}{
 		{"text", "c2VjcmV0", nil, 200},
 		{"with a line feed at the end", "c2VjcmV0\n", nil, 200},
+		{"of two lines", "c2Vj\ncmV0\n", nil, 200},
 		{"as long as may be", strings.Repeat("x", 1020), nil, 200},
 		{"longer", strings.Repeat("x", 1021), nil, 400},
 		{"nothing", "", nil, 400},
@@ -228,9 +230,84 @@ func TestPassword(t *testing.T) {
 	}
 }
 
+// user_data is listed unless there is none. So a client that asks for it sees the error.
+func TestListingOfFailingUserdata(t *testing.T) {
+	for name, ud := range map[string]frontendtest.Userdata{"broken": {UserErr: errors.New("x.yaml:3: NameError")}, "none": {UserErr: userdata.ErrNoTemplate}} {
+		body := frontendtest.Ask(frontendtest.Serve(newFace(ud)), web, http.MethodGet, "/openstack/latest/", "").Body.String()
+		if strings.Contains(body, "user_data") != (name == "broken") {
+			t.Errorf("%s: %q", name, body)
+		}
+	}
+}
+
+// Each version has what came with it.
+func TestVersions(t *testing.T) {
+	for member, since := range map[string]string{"random_seed": "2013-04-04", "project_id": "2015-10-15", "devices": "2016-06-30", "dedicated_cpus": "2020-10-14"} {
+		for _, version := range versions {
+			body := frontendtest.Ask(frontendtest.Serve(newFace(plain)), web, http.MethodGet, "/openstack/"+version+"/meta_data.json", "").Body.String()
+			if has := strings.Contains(body, `"`+member+`"`); has != (version >= since) {
+				t.Errorf("%s has %s: %v", version, member, has)
+			}
+		}
+	}
+}
+
+// The metadata server is reached through the gateway, unless it is on the link.
+func TestRoutes(t *testing.T) {
+	none := netip.Addr{}
+	for _, tt := range []struct {
+		addr            string
+		gateway, server netip.Addr
+		want            string
+	}{
+		{"10.0.0.5/24", none, netip.MustParseAddr("169.254.169.254"), "[]"},
+		{"10.0.0.5/24", netip.MustParseAddr("10.0.0.1"), none, "[{0.0.0.0 0.0.0.0 10.0.0.1}]"},
+		{"10.0.0.5/24", netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("169.254.169.254"), "[{0.0.0.0 0.0.0.0 10.0.0.1} {169.254.169.254 255.255.255.255 10.0.0.1}]"},
+		{"10.0.0.5/24", netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.1"), "[{0.0.0.0 0.0.0.0 10.0.0.1}]"},
+		{"10.0.0.5/24", netip.MustParseAddr("10.0.0.1"), netip.IPv4Unspecified(), "[{0.0.0.0 0.0.0.0 10.0.0.1}]"},
+		{"fd00::5/64", netip.MustParseAddr("fe80::1"), netip.MustParseAddr("169.254.169.254"), "[{:: :: fe80::1}]"},
+	} {
+		if got := fmt.Sprint(routes(netip.MustParsePrefix(tt.addr), tt.gateway, tt.server)); got != tt.want {
+			t.Errorf("%s by %v to %v: %s, want %s", tt.addr, tt.gateway, tt.server, got, tt.want)
+		}
+	}
+}
+
+// A guest is told of no key that mdserver itself understands.
+func TestFreeMetadata(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/reference/metadata-keys.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guest := frontendtest.Web
+	guest.Metadata.Values = map[string]string{"rack": "4"}
+	for line := range strings.Lines(string(text)) {
+		row := strings.Split(line, "|")
+		if len(row) < 3 || !strings.HasPrefix(row[1], " `") {
+			continue
+		}
+		for i, key := range strings.Split(row[1], "`") {
+			if i%2 == 1 {
+				guest.Metadata.Values[key] = "x"
+			}
+		}
+		if strings.Contains(row[1], "port_security") { // the last row of the keys
+			break
+		}
+	}
+	if len(guest.Metadata.Values) < 10 {
+		t.Fatalf("the reference has the keys %v", guest.Metadata.Values)
+	}
+	w := frontendtest.Ask(frontendtest.Serve(newFace(plain), &guest), web, http.MethodGet, "/openstack/latest/meta_data.json", "")
+	var doc struct{ Meta map[string]string }
+	if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil || fmt.Sprint(doc.Meta) != "map[env:prod rack:4]" {
+		t.Errorf("%v, %v", doc.Meta, err)
+	}
+}
+
 // A guest knows itself by its UUID, until it is to set itself up anew.
 func TestIdentity(t *testing.T) {
-	given := frontendtest.Web
+	given, known := frontendtest.Web, map[uuid.UUID]string{}
 	for id, same := range map[string]bool{
 		given.ID: true, "i-10.122.0.5": true, "i-0123456789abcdef0": false, "i-0123456789abcdef1": false,
 	} {
@@ -241,6 +318,10 @@ func TestIdentity(t *testing.T) {
 		if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil || (doc.UUID == guest.UUID) != same {
 			t.Errorf("%s: %s, %v", id, doc.UUID, err)
 		}
+		if other, ok := known[doc.UUID]; ok && !same {
+			t.Errorf("%s is the same machine as %s", id, other)
+		}
+		known[doc.UUID] = id
 	}
 }
 

@@ -6,11 +6,10 @@
 package archive
 
 import (
-	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"log/slog"
 	"os"
 	"slices"
@@ -36,7 +35,9 @@ type Archive struct {
 	log  *slog.Logger
 	most int64 // bytes that are kept
 
-	mu       sync.RWMutex
+	writing sync.Mutex // held by who writes; such a one reads without mu
+
+	mu       sync.RWMutex // held while the index changes, and never while the disk is written
 	file     *os.File
 	size     int64 // of the file
 	live     int64 // bytes of it that the index names
@@ -79,26 +80,16 @@ func Open(path string, log *slog.Logger) (*Archive, error) {
 }
 
 func (a *Archive) open() error {
-	data, err := os.ReadFile(a.path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
 	file, err := os.OpenFile(a.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
-	if len(data) == 0 {
-		_, err = file.WriteString(heading)
-		data = []byte(heading)
-	} else if !bytes.HasPrefix(data, []byte(heading)) {
-		err = errForeign
-	}
+	a.live, a.guests, a.contents = 0, map[uuid.UUID][]entry{}, map[contentKey]place{}
+	size, lost, err := a.readAll(file)
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}
-	a.file, a.size, a.live = file, int64(len(data)), 0
-	a.guests, a.contents = map[uuid.UUID][]entry{}, map[contentKey]place{}
-	lost := scan(data, a.index)
+	a.file, a.size = file, size
 	if a.next = 2*a.live + slack; lost > 0 {
 		a.log.Warn("the record of boots was damaged; the sound parts are used", "path", a.path, "lost_bytes", lost)
 		a.next = 0
@@ -107,8 +98,26 @@ func (a *Archive) open() error {
 	return nil
 }
 
+// readAll makes the index of a file, and writes the heading of one that is empty. It
+// returns how long the file is, and how many bytes of it are damaged.
+func (a *Archive) readAll(file *os.File) (size, lost int64, err error) {
+	head := make([]byte, len(heading))
+	switch n, err := io.ReadFull(file, head); {
+	case errors.Is(err, io.EOF): // it is empty
+		_, err = file.WriteString(heading)
+		return int64(len(heading)), 0, err
+	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
+		return 0, 0, err
+	case string(head[:n]) != heading:
+		return 0, 0, errForeign
+	}
+	return scan(file, a.index)
+}
+
 // Close closes the file.
 func (a *Archive) Close() error {
+	a.writing.Lock()
+	defer a.writing.Unlock()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.file.Close()
@@ -133,7 +142,7 @@ func (a *Archive) index(at place, r record) {
 // indexBoot adds a boot. It replaces that of the same number.
 func (a *Archive) indexBoot(at place, r bootRecord) {
 	all := a.guests[r.guest]
-	i, known := slices.BinarySearchFunc(all, r.number, func(e entry, number int32) int { return int(e.number) - int(number) })
+	i, known := find(all, r.number)
 	if known {
 		a.live -= int64(all[i].length)
 	} else {
@@ -153,21 +162,36 @@ func (a *Archive) drop(old []entry) {
 	}
 }
 
-// Last implements timeline.Archive.
-func (a *Archive) Last() (map[uuid.UUID]api.Boot, error) {
+// EachLast implements timeline.Archive.
+func (a *Archive) EachLast(do func(uuid.UUID, api.Boot)) (failed error) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	last := make(map[uuid.UUID]api.Boot, len(a.guests))
-	var failed error
 	for guest, all := range a.guests {
 		boot, err := a.readBoot(all[len(all)-1].place)
 		if err != nil {
 			failed = err
 			continue
 		}
-		last[guest] = boot
+		do(guest, boot)
 	}
-	return last, failed
+	return failed
+}
+
+// Boot implements timeline.Archive.
+func (a *Archive) Boot(guest uuid.UUID, number int) (api.Boot, error) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	all := a.guests[guest]
+	i, known := find(all, int32(number))
+	if !known {
+		return api.Boot{}, fmt.Errorf("boots: there is no boot %d of %s", number, guest)
+	}
+	return a.readBoot(all[i].place)
+}
+
+// find finds the boot with a number, or where it belongs.
+func find(all []entry, number int32) (int, bool) {
+	return slices.BinarySearchFunc(all, number, func(e entry, number int32) int { return int(e.number) - int(number) })
 }
 
 // Boots implements timeline.Archive.
@@ -236,8 +260,8 @@ func (a *Archive) read(at place) (record, error) {
 
 // Write implements timeline.Archive.
 func (a *Archive) Write(b timeline.Batch) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.writing.Lock()
+	defer a.writing.Unlock()
 	var out frames
 	for _, guest := range b.Removed {
 		if len(a.guests[guest]) > 0 {
@@ -245,14 +269,12 @@ func (a *Archive) Write(b timeline.Batch) error {
 		}
 	}
 	for hash, body := range b.Contents {
-		if err := out.addContent(hash, body, a.contents); err != nil {
-			return err
-		}
+		out.addContent(hash, body, a.contents)
 	}
 	for _, g := range b.Boots {
 		r, err := pack(g.Guest, g.Boot)
 		if err != nil {
-			return err
+			return fmt.Errorf("boots: %w", err)
 		}
 		out.add(r)
 	}
@@ -285,6 +307,8 @@ func (a *Archive) append(out frames) error {
 	if err != nil {
 		return errors.Join(err, a.file.Truncate(a.size))
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, f := range out.list {
 		a.index(place{a.size + f.offset, f.length}, f.record)
 	}

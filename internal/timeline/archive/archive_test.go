@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -65,6 +67,12 @@ func boot(number int) api.Boot {
 	return b
 }
 
+// lastOf are the last boots of all guests.
+func lastOf(a *Archive) (map[uuid.UUID]api.Boot, error) {
+	last := map[uuid.UUID]api.Boot{}
+	return last, a.EachLast(func(guest uuid.UUID, b api.Boot) { last[guest] = b })
+}
+
 func hashOf(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
@@ -99,9 +107,15 @@ func TestBootsSurviveARestart(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, []api.Boot{first, second}) {
 			t.Errorf("%+v, %v", got, err)
 		}
-		last, err := a.Last()
+		last, err := lastOf(a)
 		if err != nil || !reflect.DeepEqual(last, map[uuid.UUID]api.Boot{web1: second}) {
 			t.Errorf("last boots %+v, %v", last, err)
+		}
+		if one, err := a.Boot(web1, first.Number); err != nil || !reflect.DeepEqual(one, first) {
+			t.Errorf("the first boot is %+v, %v", one, err)
+		}
+		if one, err := a.Boot(web1, 99); err == nil {
+			t.Errorf("a boot that was never written: %+v", one)
 		}
 		if body, err := a.Content(second.Userdata); err != nil || string(body) != "#cloud-config\n" {
 			t.Errorf("content %q, %v", body, err)
@@ -188,7 +202,7 @@ func TestSizeIsBounded(t *testing.T) {
 	if info.Size() > 3*a.most {
 		t.Errorf("the file has %d bytes", info.Size())
 	}
-	last, err := open(t, path).Last()
+	last, err := lastOf(open(t, path))
 	if err != nil || len(last) != 7 {
 		t.Errorf("%d guests have a last boot, %v", len(last), err)
 	}
@@ -205,8 +219,8 @@ func TestFailedWrite(t *testing.T) {
 	a := open(t, path)
 	write(t, a, timeline.Batch{Boots: []timeline.GuestBoot{{Guest: web1, Boot: boot(1)}}})
 	_ = a.file.Close()
-	if err := a.Write(timeline.Batch{Boots: []timeline.GuestBoot{{Guest: web1, Boot: boot(2)}}}); err == nil {
-		t.Error("a write to a closed file succeeds")
+	if err := a.Write(timeline.Batch{Boots: []timeline.GuestBoot{{Guest: web1, Boot: boot(2)}}}); !errors.Is(err, fs.ErrClosed) || !strings.HasPrefix(err.Error(), "boots: ") {
+		t.Errorf("a write to a closed file: %v", err)
 	}
 	if got := numbers(t, open(t, path), web1); got != "[1]" {
 		t.Errorf("boots %s", got)
@@ -229,7 +243,7 @@ func FuzzOpen(f *testing.F) {
 			t.Fatal(err)
 		}
 		a := open(t, path)
-		_, _ = a.Last()
+		_, _ = lastOf(a)
 		for guest := range a.guests {
 			_, _ = a.Boots(guest)
 		}

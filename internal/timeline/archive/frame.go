@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -99,31 +98,34 @@ func (f *frames) add(r record) {
 }
 
 // addContent adds a document that is not among the known ones.
-func (f *frames) addContent(hash string, body []byte, known map[contentKey]place) error {
+func (f *frames) addContent(hash string, body []byte, known map[contentKey]place) {
 	key, ok := keyOf(hash)
-	if _, has := known[key]; has || !ok {
-		return nil
+	if _, has := known[key]; ok && !has {
+		f.add(contentRecord{key, deflate(body)})
 	}
-	packed, err := deflate(body)
-	if err == nil {
-		f.add(contentRecord{key, packed})
+}
+
+// frameLength is how long the frame at the beginning of data says to be, 0 if none
+// begins there.
+func frameLength(data []byte) int {
+	if len(data) < headLength || string(data[:len(mark)]) != mark {
+		return 0
 	}
-	return err
+	length := binary.BigEndian.Uint32(data[len(mark):])
+	if length > mostPayload {
+		return 0
+	}
+	return headLength + int(length)
 }
 
 // parse reads the frame at the beginning of data, and returns how long it is.
 func parse(data []byte) (record, int, error) {
-	if len(data) < headLength || string(data[:len(mark)]) != mark {
+	end := frameLength(data)
+	if end <= headLength || end > len(data) {
 		return nil, 0, errDamaged
 	}
-	length := binary.BigEndian.Uint32(data[len(mark):])
-	sum := binary.BigEndian.Uint32(data[len(mark)+4:])
-	if length == 0 || length > mostPayload || int(length) > len(data)-headLength {
-		return nil, 0, errDamaged
-	}
-	end := headLength + int(length)
 	p := data[headLength:end]
-	if crc32.Checksum(p, castagnoli) != sum {
+	if crc32.Checksum(p, castagnoli) != binary.BigEndian.Uint32(data[len(mark)+4:]) {
 		return nil, 0, errDamaged
 	}
 	r, err := parsePayload(p[0], p[1:])
@@ -134,37 +136,17 @@ func parsePayload(kind byte, p []byte) (record, error) {
 	switch {
 	case kind == kindBoot && len(p) >= bootHead:
 		return bootRecord{
-			guest:      uuid.UUID(p[:16]),
+			guest:      uuid.UUID(p),
 			number:     int32(binary.BigEndian.Uint32(p[16:])),
 			began:      int64(binary.BigEndian.Uint64(p[20:])),
-			userdata:   contentKey(p[28:44]),
-			vendordata: contentKey(p[44:60]),
+			userdata:   contentKey(p[28:]),
+			vendordata: contentKey(p[44:]),
 			packed:     p[bootHead:],
 		}, nil
 	case kind == kindContent && len(p) >= len(contentKey{}):
-		return contentRecord{contentKey(p[:16]), p[16:]}, nil
+		return contentRecord{contentKey(p), p[len(contentKey{}):]}, nil
 	case kind == kindRemoval && len(p) == len(uuid.UUID{}):
 		return removal{uuid.UUID(p)}, nil
 	}
 	return nil, errDamaged
-}
-
-// scan calls a function with each sound record of a file, and returns how many
-// bytes are none.
-func scan(data []byte, found func(place, record)) (lost int) {
-	for at := len(heading); at < len(data); {
-		r, length, err := parse(data[at:])
-		if err == nil {
-			found(place{int64(at), int32(length)}, r)
-			at += length
-			continue
-		}
-		skip := bytes.Index(data[at+1:], []byte(mark)) + 1
-		if skip == 0 {
-			skip = len(data) - at
-		}
-		lost += skip
-		at += skip
-	}
-	return lost
 }

@@ -33,16 +33,14 @@ var deflaters = sync.Pool{New: func() any {
 	return w
 }}
 
-func deflate(data []byte) ([]byte, error) {
-	var out bytes.Buffer
+func deflate(data []byte) []byte {
+	var out bytes.Buffer // to which writes do not fail
 	w := deflaters.Get().(*flate.Writer)
 	defer deflaters.Put(w)
 	w.Reset(&out)
-	if _, err := w.Write(data); err != nil {
-		return nil, err
-	}
-	err := w.Close()
-	return out.Bytes(), err
+	_, _ = w.Write(data)
+	_ = w.Close()
+	return out.Bytes()
 }
 
 // mostUnpacked bounds what a record becomes, in bytes.
@@ -54,16 +52,13 @@ var inflaters = sync.Pool{New: func() any { return flate.NewReaderDict(nil, nil)
 func inflate(packed []byte) ([]byte, error) {
 	r := inflaters.Get().(io.Reader)
 	defer inflaters.Put(r)
-	err := r.(flate.Resetter).Reset(bytes.NewReader(packed), []byte(dictionary)) // package flate promises it
-	if err != nil {
-		return nil, fmt.Errorf("boots: %w", err)
-	}
+	_ = r.(flate.Resetter).Reset(bytes.NewReader(packed), []byte(dictionary)) // it has both, and the error is always nil
 	data, err := io.ReadAll(io.LimitReader(r, mostUnpacked+1))
-	if err == nil && len(data) > mostUnpacked {
-		err = errDamaged
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("boots: %w", err)
+	case len(data) > mostUnpacked:
+		return nil, fmt.Errorf("boots: %w", errDamaged)
 	}
 	return data, nil
 }
@@ -74,10 +69,9 @@ func pack(guest uuid.UUID, b api.Boot) (bootRecord, error) {
 	if err != nil {
 		return bootRecord{}, err
 	}
-	packed, err := deflate(text)
 	userdata, _ := keyOf(b.Userdata)
 	vendordata, _ := keyOf(b.Vendordata)
-	return bootRecord{guest, int32(b.Number), b.Began.UnixNano(), userdata, vendordata, packed}, err
+	return bootRecord{guest, int32(b.Number), b.Began.UnixNano(), userdata, vendordata, deflate(text)}, nil
 }
 
 // unpack reads the boot of a record.
@@ -87,8 +81,11 @@ func (r bootRecord) unpack() (api.Boot, error) {
 	if err == nil {
 		err = json.Unmarshal(text, &b)
 	}
-	if err == nil && int32(b.Number) != r.number {
-		err = errDamaged
+	switch {
+	case err != nil:
+		return b, err
+	case int32(b.Number) != r.number:
+		return b, errDamaged
 	}
-	return b, err
+	return b, nil
 }

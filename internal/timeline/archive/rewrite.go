@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bufio"
 	"cmp"
 	"os"
 	"slices"
@@ -21,9 +22,8 @@ func (a *Archive) rewrite() error {
 		return err
 	}
 	defer func() { _ = pending.Cleanup() }() // nothing is left after the replacement
-	if _, err := pending.WriteString(heading); err != nil {
-		return err
-	}
+	out := bufio.NewWriter(pending)          // which keeps the first error
+	_, _ = out.WriteString(heading)
 	next.size = int64(len(heading))
 	for _, at := range a.inOrder() {
 		frame := make([]byte, at.length)
@@ -34,11 +34,12 @@ func (a *Archive) rewrite() error {
 		if err != nil {
 			continue // damaged since it was read
 		}
-		if _, err := pending.Write(frame); err != nil {
-			return err
-		}
+		_, _ = out.Write(frame)
 		next.index(place{next.size, at.length}, r)
 		next.size += int64(at.length)
+	}
+	if err := out.Flush(); err != nil {
+		return err
 	}
 	if err := pending.CloseAtomicallyReplace(); err != nil {
 		return err
@@ -47,6 +48,8 @@ func (a *Archive) rewrite() error {
 	if err != nil {
 		return err
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	_ = a.file.Close() // all of it has been read
 	a.file, a.size, a.live, a.guests, a.contents = file, next.size, next.live, next.guests, next.contents
 	return nil
@@ -55,6 +58,8 @@ func (a *Archive) rewrite() error {
 // dropOldest removes the oldest boots from the index until three quarters of what
 // may be kept are left.
 func (a *Archive) dropOldest() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	type victim struct {
 		guest uuid.UUID
 		entry entry

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mdserver/internal/api"
+	"mdserver/internal/timeline"
 )
 
 // settle is how long cloud-init's result is waited for after its last stage. The
@@ -155,14 +156,19 @@ func phase(b api.Boot) string {
 	return "started"
 }
 
-// unresolved is the last failure to render user-data after which the guest did not
-// get any.
+// unresolved is the last failure to render a document that the guest was not given in
+// this boot, neither before nor after. Failures after cloud-init's result do not count.
 func unresolved(b api.Boot) *api.BootEntry {
-	failed := last(b, func(e api.BootEntry) bool { return e.Kind == api.EntryRender && e.Result == api.ResultFail })
-	if failed != nil && b.Reached.Userdata != nil && b.Reached.Userdata.After(failed.At) {
-		return nil
-	}
-	return failed
+	status := last(b, isStatus)
+	return last(b, func(e api.BootEntry) bool {
+		late := status != nil && e.At.After(status.At)
+		return e.Kind == api.EntryRender && e.Result == api.ResultFail && !late && !given(b, e.Name)
+	})
+}
+
+// given reports whether a guest was given a document.
+func given(b api.Boot, document string) bool {
+	return document == timeline.UserdataDocument && b.Userdata != "" || document == timeline.VendordataDocument && b.Vendordata != ""
 }
 
 func reports(b api.Boot) bool {

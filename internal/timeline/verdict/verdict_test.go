@@ -1,10 +1,14 @@
 package verdict
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"mdserver/internal/api"
+	"mdserver/internal/timeline"
 )
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
@@ -26,7 +30,7 @@ func boot(entries ...api.BootEntry) api.Boot {
 			b.Ended = &e.At
 		}
 		if e.Kind == api.EntryRequest && e.Name == "user-data" {
-			b.Reached.Userdata = &e.At
+			b.Reached.Userdata, b.Userdata = &e.At, "hash"
 		}
 		if e.Name == "DHCPACK" {
 			b.Reached.Lease = &e.At
@@ -49,6 +53,27 @@ func status(at float64, result, module, text string) api.BootEntry {
 	return entry(at, api.EntryStatus, module, result, text)
 }
 
+// kept is an archive with one boot.
+type kept struct {
+	timeline.Archive
+	boot api.Boot
+}
+
+func (k kept) EachLast(do func(uuid.UUID, api.Boot)) error {
+	do(uuid.UUID{}, k.boot)
+	return nil
+}
+
+// afterRestart is what a new server has in memory of a boot.
+func afterRestart(t *testing.T, b api.Boot) api.Boot {
+	t.Helper()
+	got, ok := timeline.New(kept{boot: b}, slog.New(slog.DiscardHandler)).Present(uuid.UUID{})
+	if !ok {
+		t.Error("the boot is not known after a restart")
+	}
+	return got
+}
+
 func TestOf(t *testing.T) {
 	started := api.BootEntry{At: noon, Kind: api.EntryStarted, Source: api.FromLibvirt}
 	stopped := api.BootEntry{At: after(50), Kind: api.EntryStopped, Source: api.FromLibvirt, Detail: "shut down"}
@@ -57,6 +82,7 @@ func TestOf(t *testing.T) {
 	userdata := entry(6, api.EntryRequest, "user-data", "", "")
 	unrendered := entry(6, api.EntryRender, "user-data", "FAIL", "web.yaml:3: NameError: name 'x' is not defined")
 	unrendered.Template = &api.TemplateLine{Name: "web.yaml", Line: 3}
+	vendorless := entry(7, api.EntryRender, "vendor-data", "FAIL", "vendor.yaml:1: NameError: name 'y' is not defined")
 	network := stageOf(5, 2, "init-network", "SUCCESS")
 	final := stageOf(20, 10, "modules-final", "SUCCESS")
 	hung := stageOf(21, 0, "modules-final/config-scripts_user", "")
@@ -122,8 +148,16 @@ func TestOf(t *testing.T) {
 			api.Verdict{State: api.Failed, Phase: "lease", Reason: "user-data failed", Error: unrendered.Detail, Template: unrendered.Template}},
 		{"the template failed once", []api.BootEntry{started, unrendered, entry(7, api.EntryRequest, "user-data", "", ""), final}, 40, 30, 0,
 			api.Verdict{State: api.Ready, Phase: "modules-final"}},
-		{"the template failed after it had worked", []api.BootEntry{started, entry(5, api.EntryRequest, "user-data", "", ""), unrendered}, 10, 6, 0,
-			api.Verdict{State: api.Failed, Phase: "user-data", Reason: "user-data failed", Error: unrendered.Detail, Template: unrendered.Template}},
+		{"the template failed after the guest had its user-data", []api.BootEntry{started, entry(5, api.EntryRequest, "user-data", "", ""), unrendered}, 10, 0, 606,
+			api.Verdict{State: api.Booting, Phase: "user-data"}},
+		{"the guest has its user-data, but no vendor-data", []api.BootEntry{started, userdata, vendorless}, 10, 7, 0,
+			api.Verdict{State: api.Failed, Phase: "user-data", Reason: "vendor-data failed", Error: vendorless.Detail}},
+		{"no vendor-data, then user-data", []api.BootEntry{started, vendorless, entry(8, api.EntryRequest, "user-data", "", "")}, 10, 7, 0,
+			api.Verdict{State: api.Failed, Phase: "user-data", Reason: "vendor-data failed", Error: vendorless.Detail}},
+		{"neither document", []api.BootEntry{started, unrendered, vendorless}, 10, 7, 0,
+			api.Verdict{State: api.Failed, Phase: "DHCP", Reason: "vendor-data failed", Error: vendorless.Detail}},
+		{"somebody asks for another document after the boot", []api.BootEntry{started, userdata, final, success, entry(99, api.EntryRender, "vendor-data", "FAIL", "boom")}, 100, 31, 0,
+			api.Verdict{State: api.Ready, Phase: "modules-final"}},
 		{"a render that is no failure", []api.BootEntry{started, entry(6, api.EntryRender, "user-data", "WARN", "slow")}, 10, 0, 606,
 			api.Verdict{State: api.Booting, Phase: "DHCP"}},
 		{"cloud-init is done without user-data", []api.BootEntry{started, unrendered, final, success}, 31, 6, 0,
@@ -145,6 +179,9 @@ func TestOf(t *testing.T) {
 			c.want.Since = after(c.since)
 			if got := Of(b, after(c.now), stuckAfter); got != c.want {
 				t.Errorf("got  %+v\nwant %+v", got, c.want)
+			}
+			if got := Of(afterRestart(t, b), after(c.now), stuckAfter); got != c.want {
+				t.Errorf("after a restart of the server: got  %+v\nwant %+v", got, c.want)
 			}
 			var next time.Time
 			if c.next > 0 {

@@ -1,9 +1,10 @@
-package userdata
+// Package blame finds what in user-data, and in the template behind it, made a boot
+// fail: by what cloud-init reports, or by what it will not accept.
+package blame
 
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -15,21 +16,20 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/tree"
-	"mdserver/stpl"
 )
 
-// Blame finds the line of a template that made cloud-init fail: by the number of a
+// Line finds the line of a template that made cloud-init fail: by the number of a
 // line in the error, or else by the key of the module that failed. templates are the
-// files that body was rendered from, as Rendered has them. It returns nil if nothing
+// files that body was rendered from, with commas between them. It returns nil if nothing
 // there is to blame. A template that has changed since may lead to nil, too.
-func Blame(templates string, body []byte, module, failure string) *api.TemplateLine {
+func Line(templates string, body []byte, module, failure string) *api.TemplateLine {
 	for _, part := range partsOf(body) {
 		line := blamedLine(part, module, failure)
 		if line == "" {
 			continue
 		}
 		for name := range strings.SplitSeq(templates, ", ") {
-			text, err := readFile(tree.OpenPath(name))
+			text, err := read(name)
 			if err != nil {
 				continue // the built-in one, or one that is gone
 			}
@@ -41,13 +41,17 @@ func Blame(templates string, body []byte, module, failure string) *api.TemplateL
 	return nil
 }
 
-// FailedLine is the line of a template that an error of Render names, nil if it names
-// none.
-func FailedLine(err error) *api.TemplateLine {
-	if bad, ok := errors.AsType[*stpl.Error](err); ok && bad.Line > 0 {
-		return &api.TemplateLine{Name: bad.File, Line: bad.Line}
+// maxTemplate bounds how much of a template is read, in bytes.
+const maxTemplate = 4 << 20
+
+func read(name string) (string, error) {
+	f, err := tree.OpenPath(name)
+	if err != nil {
+		return "", err
 	}
-	return nil
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxTemplate))
+	return string(text), err
 }
 
 // numbered is a line of user-data in cloud-init's messages: of its YAML parser, and of
