@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -69,6 +70,15 @@ type Backend struct {
 	Metrics http.Handler
 	// SSH lists what SSH clients need to know of guests.
 	SSH SSH
+	// Hosts lists the hosts that share the inventory.
+	Hosts func() []api.Host
+	// ForgetHost removes a host by its ID, and returns how many guests it had.
+	ForgetHost func(ctx context.Context, id string, force bool) (int, error)
+	// DrainHost takes a host out of service by its ID, or puts it back, and returns since
+	// when it is drained.
+	DrainHost func(ctx context.Context, id string, drained bool) (time.Time, error)
+	// RunsOn returns the guests that run on a host, by name.
+	RunsOn func(id string) ([]api.HostGuest, error)
 	// Intake bounds what definitions take that arrive by this interface.
 	Intake *UploadLimiter
 	Reload func(context.Context) (api.Reloaded, error)
@@ -88,6 +98,7 @@ func (b Backend) Handler() http.Handler {
 func (b Backend) routes() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"POST /instance-upload": b.Upload,
+		"POST /v1/stopped":      b.stopped,
 		"POST /v1/instances":    b.register,
 		"GET /v1/instances":     b.list,
 		"GET /v1/refusals":      b.refusals,
@@ -105,8 +116,13 @@ func (b Backend) routes() map[string]http.HandlerFunc {
 		"GET /v1/status":        func(w http.ResponseWriter, _ *http.Request) { answer(w, b.Status()) },
 		"GET /v1/identity":      func(w http.ResponseWriter, _ *http.Request) { httpcommon.Text(w, string(b.Identity())) },
 		"GET /v1/metrics":       func(w http.ResponseWriter, r *http.Request) { b.Metrics.ServeHTTP(w, r) },
+		"GET /v1/hosts":         b.hosts,
+		"GET /v1/host":          b.runsOn,
+		"DELETE /v1/host":       b.forgetHost,
+		"POST /v1/host/drain":   b.drainHost,
 		"GET /v1/ssh":           b.ssh,
 		"GET /v1/ssh/ca":        b.sshCA,
+		"POST /v1/ssh/ca":       b.rotateSSHCA,
 		"POST /v1/reload":       b.reload,
 		"GET /v1/debug":         rootOnly(debug),
 		"GET /v1/usage":         rootOnly(usage),
@@ -164,7 +180,23 @@ func (b Backend) add(w http.ResponseWriter, r *http.Request, source string) (api
 		return api.Registered{}, b.unreadable(domain, source, err)
 	}
 	domain.Source = source
+	domain.Received = source == instance.ByHook && r.URL.Query().Get("operation") == "migrate"
 	return b.registerDomain(r.Context(), domain)
+}
+
+// stopped notes that the domain in the body has stopped on this host, as libvirt's hook
+// tells. The path is not that of uploads, where a server of an earlier version would
+// register the domain.
+func (b Backend) stopped(w http.ResponseWriter, r *http.Request) {
+	domain, err := b.Intake.read(w, r)
+	if err == nil {
+		err = b.Inventory.Stopped(r.Context(), domain.UUID, r.URL.Query().Get("reason"))
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (api.Registered, error) {
@@ -195,6 +227,9 @@ func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (ap
 // warning joins what went wrong with a registration that was made.
 func warning(reg inventory.Registration, published error) string {
 	var all []string
+	if reg.RunsOn != "" {
+		all = append(all, fmt.Sprintf("it runs on the host %s, which keeps it", reg.RunsOn))
+	}
 	if reg.AddressProblem != nil {
 		all = append(all, reg.AddressProblem.Error())
 	}
@@ -354,6 +389,7 @@ var kinds = []struct {
 	{inventory.ErrTooManyGuests, kind{http.StatusInsufficientStorage, api.CodeTooManyGuests}},
 	{inventory.ErrStore, kind{http.StatusServiceUnavailable, api.CodeDatabase}},
 	{inventory.ErrClosed, kind{http.StatusServiceUnavailable, api.CodeStopping}},
+	{ErrHost, kind{http.StatusConflict, api.CodeHostInUse}},
 	{ErrBusy, kind{http.StatusServiceUnavailable, api.CodeBusy}},
 }
 

@@ -299,6 +299,23 @@ func TestPassword(t *testing.T) {
 	}
 }
 
+// A domain that stops is never registered, and what is no domain is refused.
+func TestStopped(t *testing.T) {
+	b := newBackend(t)
+	c := serveSocket(t, b)
+	if err := c.Stopped(t.Context(), []byte(domain("web1", "701", "01", "mds")), "shutdown"); err != nil {
+		t.Error(err)
+	}
+	if count := b.Inventory.Snapshot().Len(); count != 0 {
+		t.Errorf("%d guests were registered", count)
+	}
+	for _, body := range []string{"", "<network/>", "<domain><name>web1</name></domain>"} {
+		if err := c.Stopped(t.Context(), []byte(body), "-"); err == nil || !strings.Contains(err.Error(), "400 Bad Request") {
+			t.Errorf("%q: %v, want a refusal", body, err)
+		}
+	}
+}
+
 // The original's hook throws the answer away: the log has to tell why a guest
 // is not registered.
 func TestRefusedUploadsAreLogged(t *testing.T) {

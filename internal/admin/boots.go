@@ -35,10 +35,9 @@ func (b Backend) progress(w http.ResponseWriter, r *http.Request) {
 	q := api.ProgressQuery{Refs: values["ref"]}
 	var wait float64
 	for name, parse := range map[string]func(string) error{
-		"since":  func(text string) (err error) { q.Since, err = strconv.ParseUint(text, 10, 64); return err },
-		"judged": func(text string) (err error) { q.Judged, err = time.Parse(time.RFC3339, text); return err },
-		"wait":   func(text string) (err error) { wait, err = strconv.ParseFloat(text, 64); return err },
-		"ssh":    func(text string) (err error) { q.SSH, err = strconv.ParseBool(text); return err },
+		"since": func(text string) (err error) { q.Since, err = strconv.ParseUint(text, 10, 64); return err },
+		"wait":  func(text string) (err error) { wait, err = strconv.ParseFloat(text, 64); return err },
+		"ssh":   func(text string) (err error) { q.SSH, err = strconv.ParseBool(text); return err },
 	} {
 		if text := values.Get(name); text != "" {
 			if err := parse(text); err != nil {

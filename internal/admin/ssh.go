@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"net/http"
 
@@ -14,8 +15,10 @@ type SSH interface {
 	Describe(*instance.Instance) api.SSHGuest
 	// Find returns the guest that a client means by a host.
 	Find(host string) (*instance.Instance, bool)
-	// CA returns the key that signs host certificates; false if none are signed.
-	CA() (api.SSHKey, bool)
+	// CA returns the keys of host certificates; false if none are signed.
+	CA() (api.SSHAuthority, bool)
+	// RotateCA has another key sign host certificates from now on.
+	RotateCA(context.Context) error
 }
 
 func (b Backend) ssh(w http.ResponseWriter, r *http.Request) {
@@ -42,10 +45,21 @@ func (b Backend) ssh(w http.ResponseWriter, r *http.Request) {
 }
 
 func (b Backend) sshCA(w http.ResponseWriter, _ *http.Request) {
-	key, ok := b.SSH.CA()
+	ca, ok := b.SSH.CA()
 	if !ok {
 		refuseWith(w, http.StatusConflict, api.CodeNoHostCA, errors.New("the server signs no host certificates; set host_ca = yes in the section [ssh] of its configuration"))
 		return
 	}
-	answer(w, key)
+	answer(w, ca)
+}
+
+// rotateSSHCA answers like sshCA.
+func (b Backend) rotateSSHCA(w http.ResponseWriter, r *http.Request) {
+	if _, ok := b.SSH.CA(); ok {
+		if err := b.SSH.RotateCA(r.Context()); err != nil {
+			refuse(w, err)
+			return
+		}
+	}
+	b.sshCA(w, r)
 }

@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"mdserver/internal/api"
@@ -12,8 +14,9 @@ import (
 
 // sshOf knows each guest by its host name alone.
 type sshOf struct {
-	inv *inventory.Inventory
-	ca  bool
+	inv    *inventory.Inventory
+	ca     bool
+	broken error // of RotateCA
 }
 
 func (s sshOf) Describe(guest *instance.Instance) api.SSHGuest {
@@ -24,7 +27,11 @@ func (s sshOf) Find(host string) (*instance.Instance, bool) {
 	return s.inv.Snapshot().ByHostname(host)
 }
 
-func (s sshOf) CA() (api.SSHKey, bool) { return api.SSHKey{Type: "ssh-ed25519"}, s.ca }
+func (s sshOf) CA() (api.SSHAuthority, bool) {
+	return api.SSHAuthority{SSHKey: api.SSHKey{Type: "ssh-ed25519"}}, s.ca
+}
+
+func (s sshOf) RotateCA(context.Context) error { return s.broken }
 
 func TestSSH(t *testing.T) {
 	b := newBackend(t)
@@ -53,9 +60,16 @@ func TestSSH(t *testing.T) {
 	if _, err := c.HostCA(t.Context()); codeOf(err) != api.CodeNoHostCA {
 		t.Errorf("without host_ca: %v", err)
 	}
-	b.SSH = sshOf{b.Inventory, true}
+	if _, err := c.RotateHostCA(t.Context()); codeOf(err) != api.CodeNoHostCA {
+		t.Errorf("another key without host_ca: %v", err)
+	}
+	b.SSH = sshOf{inv: b.Inventory, ca: true}
 	if key, err := serveSocket(t, b).HostCA(t.Context()); err != nil || key.Type != "ssh-ed25519" {
 		t.Errorf("with host_ca: %+v, %v", key, err)
+	}
+	b.SSH = sshOf{inv: b.Inventory, ca: true, broken: errors.New("no space left")}
+	if _, err := serveSocket(t, b).RotateHostCA(t.Context()); err == nil || !strings.Contains(err.Error(), "no space left") {
+		t.Errorf("another key that cannot be kept: %v", err)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"mdserver/internal/timeline/archive"
 	"mdserver/internal/timeline/verdict"
 	"mdserver/internal/userdata"
+	"mdserver/internal/userdata/blame"
 )
 
 // openTimeline opens the record of boots. Without its file it is kept in memory, and
@@ -69,9 +70,9 @@ func (d *Daemon) noteHappening(id uuid.UUID, h watch.Happening) {
 }
 
 // noteRegistered notes that a guest was registered: libvirt's hook does so when the
-// guest starts.
+// guest starts. One that comes from another host runs already.
 func (d *Daemon) noteRegistered(guest *instance.Instance, source string) {
-	if source == instance.ByHook {
+	if source == instance.ByHook && guest.FromID == "" {
 		d.timeline.Start(guest.UUID, time.Now(), api.FromHook)
 	}
 }
@@ -126,11 +127,14 @@ func (d *Daemon) boots(guest *instance.Instance) ([]api.Boot, error) {
 	return all, err
 }
 
-// presentBoot returns the last boot of a guest, nil if none is on record. Its verdict
-// is off if it has ended and did not fail.
+// presentBoot returns the last boot of a guest, nil if none is on record, with the entries
+// that its verdict depends on. Its verdict is off if it has ended and did not fail.
 func (d *Daemon) presentBoot(guest *instance.Instance) *api.Boot {
-	b, ok := d.timeline.Present(guest.UUID)
-	if !ok {
+	return d.present(d.timeline.Present(guest.UUID))
+}
+
+func (d *Daemon) present(b api.Boot, known bool) *api.Boot {
+	if !known {
 		return nil
 	}
 	d.judge(&b)
@@ -194,7 +198,7 @@ func (d *Daemon) checkIgnored(v *api.Verdict, hash string) {
 		if err != nil || body == nil {
 			return
 		}
-		mistake = userdata.Mistake(body)
+		mistake = blame.Mistake(body)
 		d.mistakes.Add(hash, mistake, int64(len(hash)+len(mistake)))
 	}
 	if mistake != "" {
@@ -208,14 +212,18 @@ func (d *Daemon) blame(b *api.Boot) *api.TemplateLine {
 	if err != nil || body == nil {
 		return nil
 	}
-	return userdata.Blame(b.Template, body, b.Verdict.Module, b.Verdict.Error)
+	return blame.Line(b.Template, body, b.Verdict.Module, b.Verdict.Error)
 }
 
 // guestBrief is a guest as it is listed.
 func (d *Daemon) guestBrief(guest *instance.Instance) api.Guest {
+	return d.briefWith(guest, d.presentBoot(guest))
+}
+
+func (d *Daemon) briefWith(guest *instance.Instance, boot *api.Boot) api.Guest {
 	g := api.Guest{Instance: guest.WithoutSecrets(), State: d.state(guest)}
-	if b := d.presentBoot(guest); b != nil {
-		brief := b.Brief()
+	if boot != nil {
+		brief := boot.Brief()
 		g.Boot = &brief
 	}
 	return g

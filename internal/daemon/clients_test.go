@@ -1,16 +1,18 @@
 package daemon
 
 import (
-	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
+	"mdserver/internal/timeline/verdict"
 	"mdserver/test/clients"
 )
 
@@ -74,7 +76,7 @@ var bare = site{
 }
 
 // serve is the server of a site, and the guest as a client is to find it.
-func (s site) serve(t *testing.T, mode instance.IMDSMode) (http.Handler, clients.Guest) {
+func (s site) serve(t *testing.T, mode instance.IMDSMode) (*Daemon, clients.Guest) {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range map[string]string{"base.yaml": s.user, "vendor.yaml": s.vendor} {
@@ -83,7 +85,7 @@ func (s site) serve(t *testing.T, mode instance.IMDSMode) (http.Handler, clients
 		}
 	}
 	text := "default_template = @DIR@/base.yaml\nrequest_rate = 0\nimds = " + string(mode) + "\nimds_exempt = openstack, nocloud" + s.text + "[service]\nlocation = Rack 4\n"
-	handler, records := newHandlerFor(t, dir, strings.ReplaceAll(text, "@DIR@", dir), s.domain)
+	d, records := newDaemonFor(t, dir, strings.ReplaceAll(text, "@DIR@", dir), s.domain)
 	record := &records[0]
 	guest := clients.Guest{
 		ID: record.ID, UUID: record.UUID.String(), Name: record.Hostname, Region: "rack-4", Zone: "rack-4a", Type: s.kind,
@@ -100,7 +102,7 @@ func (s site) serve(t *testing.T, mode instance.IMDSMode) (http.Handler, clients
 		guest.NICs = append(guest.NICs, nic)
 	}
 	guest.NICs[0].Gateway = netip.MustParseAddr("10.122.0.1")
-	return handler, guest
+	return d, guest
 }
 
 // Every client that the end-to-end tests do not run finds what it asks for, in
@@ -109,7 +111,8 @@ func (s site) serve(t *testing.T, mode instance.IMDSMode) (http.Handler, clients
 func TestClients(t *testing.T) {
 	for _, site := range []site{rich, bare} {
 		for _, mode := range []instance.IMDSMode{instance.IMDSOptional, instance.IMDSRequired, instance.IMDSOff} {
-			handler, guest := site.serve(t, mode)
+			d, guest := site.serve(t, mode)
+			handler := guestHandler(d)
 			for _, client := range clients.All() {
 				if !client.Replayed() {
 					continue
@@ -121,5 +124,30 @@ func TestClients(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// A client that never reports, such as cloudbase-init, comes as far as its requests show.
+// Its boot is neither stuck nor failed, however long it lasts.
+func TestClientsThatNeverReport(t *testing.T) {
+	for _, client := range clients.All() {
+		if client.Name != "cloudbase-init" {
+			continue
+		}
+		t.Run(client.As, func(t *testing.T) {
+			d, guest := rich.serve(t, instance.IMDSOptional)
+			d.timeline.Start(rich.domain.UUID, time.Now(), api.FromHook)
+			client.Replay(guestHandler(d), guest, instance.IMDSOptional)
+			b, _ := d.timeline.Present(rich.domain.UUID)
+			const stuckAfter = time.Minute
+			for after, want := range map[time.Duration]api.BootState{0: api.Booting, stuckAfter - time.Second: api.Booting, stuckAfter: api.BootUnknown, time.Hour: api.BootUnknown} {
+				if v := verdict.Of(b, b.Last.Add(after), stuckAfter); v.State != want || v.Phase != "user-data" {
+					t.Errorf("after %s it is %s, as far as %s", after, v.State, v.Phase)
+				}
+			}
+			if b.Reached.Metadata == nil || b.Reached.Userdata == nil {
+				t.Errorf("it reached %+v", b.Reached)
+			}
+		})
 	}
 }

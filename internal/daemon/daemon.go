@@ -18,6 +18,7 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/etcd"
 	"mdserver/internal/exporter"
+	"mdserver/internal/fleet"
 	"mdserver/internal/health"
 	"mdserver/internal/hostsfile"
 	"mdserver/internal/httpcommon"
@@ -54,9 +55,12 @@ type Daemon struct {
 	store     *boltstore.Store // it belongs to inventory; others use its notes
 	etcd      *etcd.Client     // nil: the store is a database of this host alone
 	shared    *etcdstore.Store // what etcd is for; nil without etcd
+	fleet     *fleet.Fleet     // the hosts that share the inventory; nil without etcd
+	hostID    string           // of this host in etcd; empty without it
 	inventory *inventory.Inventory
 	identity  *identity.Authority
 	tokenKey  imds.Key
+	keys      *sharedKeys // nil: each host has its own
 	hosts     *hostsfile.File
 	ssh       *sshHosts
 
@@ -121,6 +125,9 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	if d.ssh, err = d.openSSH(ctx); err != nil {
 		return nil, errors.Join(err, d.closeInventory())
 	}
+	if err := d.useSharedKeys(ctx, cfg); err != nil {
+		return nil, errors.Join(err, d.closeInventory())
+	}
 	if d.kernel, err = d.openKernel(); err != nil {
 		return nil, errors.Join(err, d.closeInventory())
 	}
@@ -128,7 +135,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	d.reports = report.New(d.timeline, d.ssh)
 	d.admission = admission.New(admissionPolicy(cfg, networks.Configured(cfg)), liveGuests{d.inventory}, d.kernel, d.log)
 	d.addresses = bridge.New(d.log)
-	d.ports = portsecurity.New(d.guests, d.log.With("part", "port security"))
+	d.ports = portsecurity.New(d.hostID, d.guests, d.log.With("part", "port security"))
 	d.networks = networks.New(cfg, d.inventory, d.store, d.noteDHCP, d.log)
 	d.libvirt = d.newLibvirtSync(cfg)
 	d.router.Store(d.newRouter(cfg, d.networks.Describe(cfg)))
@@ -172,6 +179,10 @@ func (d *Daemon) backend(intake *admin.UploadLimiter) admin.Backend {
 		Registered: d.noteRegistered,
 		Identity:   d.identity.Certificate,
 		SSH:        d.ssh,
+		Hosts:      d.listHosts,
+		ForgetHost: d.forgetHost,
+		DrainHost:  d.drainHost,
+		RunsOn:     d.listRunning,
 		Metrics:    d.metrics.Handler(),
 		Intake:     intake,
 		Reload:     d.reload,

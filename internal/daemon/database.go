@@ -9,6 +9,7 @@ import (
 	"mdserver/internal/health"
 	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/logging/once"
+	"mdserver/internal/pace"
 	"mdserver/internal/shell"
 )
 
@@ -17,7 +18,7 @@ import (
 // state after a failed write, until ctx ends.
 func (d *Daemon) keepDatabase(ctx context.Context) {
 	var complaint once.Complaint
-	every(ctx, healthPeriod, func() {
+	pace.Every(ctx, healthPeriod, func() {
 		if d.inventory.WriteFailure() != nil {
 			_ = d.inventory.Settle(ctx) // WriteFailure tells whether that helped
 		}

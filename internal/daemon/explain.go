@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"mdserver/internal/api"
 	"mdserver/internal/bridge"
 	"mdserver/internal/dnsmasq"
@@ -87,9 +89,20 @@ func (d *Daemon) explain(ctx context.Context, guest *instance.Instance) api.Expl
 		Hears:    d.hears(guest.Network),
 		Started:  d.started,
 		Ports:    d.ports.Of(guest.UUID),
+		RunsOn:   d.contestedWith(guest.UUID),
 		Found:    d.foundRunning(guest),
 		Taps:     d.taps(guest, all),
 	})
+}
+
+// contestedWith is the name of the host that has a guest which runs here, too, or empty.
+func (d *Daemon) contestedWith(id uuid.UUID) string {
+	for _, guest := range d.libvirt.presence.Contested() {
+		if guest.UUID == id {
+			return guest.Host
+		}
+	}
+	return ""
 }
 
 // taps finds this host's ends of a guest's interfaces, and where they are. One

@@ -38,6 +38,9 @@ func (d *Daemon) health() []health.Part {
 	if d.shared != nil {
 		names = append(names, "etcd")
 	}
+	if d.keys != nil {
+		names = append(names, "keys")
+	}
 	found := d.hostTrouble(cfg)
 	for _, n := range d.networks.Status() {
 		name := networkPart(n.Network.Name)
@@ -54,6 +57,7 @@ func networkPart(name string) string { return "network " + name }
 // hostTrouble lists what is wrong besides what the networks report.
 func (d *Daemon) hostTrouble(cfg *config.Config) []health.Trouble {
 	all := append(d.databaseTrouble(cfg), d.etcdTrouble()...)
+	all = append(all, d.keysTrouble()...)
 	all = append(all, d.logTrouble(cfg)...)
 	all = append(all, d.healthState.disks.Look(diskTime, func() []health.Trouble { return diskTrouble(cfg) })...)
 	all = append(all, d.libvirtTrouble(cfg)...)
@@ -95,12 +99,16 @@ func (d *Daemon) etcdTrouble() []health.Trouble {
 	if d.shared == nil {
 		return nil
 	}
-	err := d.shared.Link()
-	if err == nil {
-		return nil
+	all := append(d.unsharedTrouble(), d.fleetTrouble()...)
+	if err := d.shared.State().NotSaved; err != nil {
+		all = append(all, health.Trouble{Part: "database", State: health.Wrong, Look: []string{"df -h " + shell.Quote(filepath.Dir(d.config.Load().Server.Database))},
+			Message: "what this host knows of the inventory in etcd could not be saved; it is tried again: " + err.Error()})
 	}
-	return []health.Trouble{{Part: "etcd", State: health.Wrong, Look: []string{"mdserver doctor"},
-		Message: "the inventory cannot be followed; guests are served as before, and changes are refused: " + err.Error()}}
+	if err := d.shared.Link(); err != nil {
+		all = append(all, health.Trouble{Part: "etcd", State: health.Wrong, Look: []string{"mdserver doctor"},
+			Message: "the inventory cannot be followed; guests are served as before, and new ones get spare addresses of this host: " + err.Error()})
+	}
+	return all
 }
 
 func (d *Daemon) logTrouble(cfg *config.Config) []health.Trouble {

@@ -2,9 +2,12 @@ package daemon
 
 import (
 	"net/netip"
+	"slices"
 
 	"mdserver/internal/api"
+	"mdserver/internal/config"
 	"mdserver/internal/dnsmasq"
+	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 )
 
@@ -19,10 +22,15 @@ func (d *Daemon) networkStatus(guests *inventory.Snapshot) []api.Network {
 			IPv4: prefix(is.IPv4), IPv6: prefix(is.IPv6), Domain: is.Domain,
 			Dnsmasq: served.Dnsmasq, Libvirt: served.Libvirt,
 		}
-		n.Guests, n.Used = population(guests, n.Name)
-		for _, r := range d.inventory.Ranges(n.Name) {
+		ranges := d.inventory.Ranges(n.Name)
+		for _, r := range ranges {
 			n.Ranges = append(n.Ranges, r.String())
 		}
+		n.Scope = config.ScopeShared
+		if is.PerHost {
+			n.Scope = config.ScopeHost
+		}
+		n.Guests, n.Used = population(guests, n.Name, func(addr netip.Addr) bool { return !is.PerHost || inRanges(ranges, addr) })
 		n.Free = free(d.inventory.Free(n.Name), n)
 		n.PortSecurity = d.ports.Status(n.Name)
 		n.Trouble = networkTrouble(served.Trouble, n.PortSecurity.Trouble)
@@ -49,20 +57,25 @@ func networkTrouble(served, enforced string) string {
 	return served
 }
 
-// population counts the guests on a network and their IPv4 addresses there.
-func population(guests *inventory.Snapshot, name string) (count, used int) {
+// population counts the guests on a network, and those of their IPv4 addresses there
+// that count.
+func population(guests *inventory.Snapshot, name string, counts func(netip.Addr) bool) (count, used int) {
 	for inst := range guests.All() {
 		places := inst.AllOn(name)
 		if len(places) > 0 {
 			count++
 		}
 		for _, place := range places {
-			if place.IPv4.IsValid() {
+			if place.IPv4.IsValid() && counts(place.IPv4) {
 				used++
 			}
 		}
 	}
 	return count, used
+}
+
+func inRanges(ranges []instance.AddrRange, addr netip.Addr) bool {
+	return slices.ContainsFunc(ranges, func(r instance.AddrRange) bool { return r.Contains(addr) })
 }
 
 func prefix(p netip.Prefix) string {

@@ -6,6 +6,7 @@ import (
 	"reflect"
 
 	"mdserver/internal/config"
+	"mdserver/internal/fleet"
 	"mdserver/internal/instance"
 )
 
@@ -79,6 +80,9 @@ func (d *Daemon) applyNetworks(ctx context.Context) error {
 		return nil
 	}
 	d.inventory.Reconfigure(d.inventoryOptions(cfg, all))
+	if d.fleet != nil {
+		d.fleet.SetNetworks(fleet.Publishable(all))
+	}
 	d.admission.SetPolicy(admissionPolicy(cfg, all))
 	d.router.Store(d.newRouter(cfg, all))
 	d.keepAddresses(cfg, all)

@@ -45,7 +45,8 @@ var seed = regexp.MustCompile(`"random_seed":"[^"]*"`)
 // A path gives the same answer with a trailing slash and without, whatever
 // frontend it belongs to and whether it is a value or a directory.
 func TestTrailingSlash(t *testing.T) {
-	handler, guest := rich.serve(t, instance.IMDSOptional)
+	d, guest := rich.serve(t, instance.IMDSOptional)
+	handler := guestHandler(d)
 	from := guest.NICs[0].IPv4.Addr().String()
 	paths := everyPath(t, handler, from)
 	for _, path := range []string{
@@ -117,7 +118,8 @@ func TestEveryAnswerHasItsLength(t *testing.T) {
 	long := rich
 	long.user = "#cloud-config\n" + strings.Repeat("# long\n", 20_000)
 	long.vendor = "#cloud-config\n" + strings.Repeat("# longer than 2 KiB\n", 1000)
-	handler, guest := long.serve(t, instance.IMDSOptional)
+	d, guest := long.serve(t, instance.IMDSOptional)
+	handler := guestHandler(d)
 	from := guest.NICs[0].IPv4.Addr().String()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.RemoteAddr = from + ":4711"

@@ -44,6 +44,7 @@ func (d *Daemon) reload(ctx context.Context) (api.Reloaded, error) {
 	if err := d.exporter.Set(cfg.Metrics.Listen); err != nil {
 		result.Warnings = append(result.Warnings, err.Error())
 	}
+	d.timeline.Wake() // stuck_after may be another one
 	d.log.Info("configuration reloaded", "changed", result.Changed, "needs_restart", result.Restart)
 	return result, nil
 }

@@ -39,6 +39,18 @@ func newHandler(tb testing.TB) http.Handler {
 // are. It returns the guests' records, too.
 func newHandlerFor(tb testing.TB, dir, text string, domains ...instance.Domain) (http.Handler, []instance.Instance) {
 	tb.Helper()
+	d, records := newDaemonFor(tb, dir, text, domains...)
+	return guestHandler(d), records
+}
+
+// guestHandler answers the guests of a server, which it knows by their addresses.
+func guestHandler(d *Daemon) http.Handler {
+	return d.metadataHandler(frontendtest.Identify(liveGuests{d.inventory}))
+}
+
+// newDaemonFor is the server of newHandlerFor.
+func newDaemonFor(tb testing.TB, dir, text string, domains ...instance.Domain) (*Daemon, []instance.Instance) {
+	tb.Helper()
 	file := filepath.Join(dir, "mdserver.conf")
 	text = "[mdserver]\ndb_file = " + dir + "/db_file.json\nuserdata_dir = " + dir + "\n" + text
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -54,7 +66,7 @@ func newHandlerFor(tb testing.TB, dir, text string, domains ...instance.Domain) 
 		}
 		records = append(records, result.Instance)
 	}
-	return d.metadataHandler(frontendtest.Identify(liveGuests{d.inventory})), records
+	return d, records
 }
 
 // FuzzRequest sends whatever a guest may send through the whole chain: nothing

@@ -2,17 +2,20 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"mdserver/internal/admin"
 	"mdserver/internal/config"
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
 	"mdserver/internal/logging"
+	"mdserver/internal/timeline/verdict"
 )
 
 // ConfigError means that the server cannot start with its configuration.
@@ -40,7 +43,11 @@ func Serve(ctx context.Context, file string, stdout io.Writer, reload <-chan os.
 	for _, w := range warnings {
 		log.Warn("configuration", "warning", w.String())
 	}
-	if err := newAndRun(ctx, cfg, Options{ConfigFile: file, Log: logs, Reload: reload}); err != nil {
+	err = newAndRun(ctx, cfg, Options{ConfigFile: file, Log: logs, Reload: reload})
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		err = nil // it was stopped while it started
+	}
+	if err != nil {
 		log.Error("mdserver ends", "error", err)
 		return err
 	}
@@ -79,6 +86,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	background.Go(func() { d.exporter.Run(work) })
 	_ = d.exporter.Set(d.config.Load().Metrics.Listen) // a failure is logged, and keeps no guest from being served
 	background.Go(func() { d.timeline.Run(work) })
+	background.Go(func() {
+		verdict.Due{Record: d.timeline, StuckAfter: func() time.Duration { return d.config.Load().Server.StuckAfter }}.Run(work)
+	})
 	background.Go(func() { d.addresses.Run(work) })
 	background.Go(func() { d.ports.Run(work) })
 	d.onChange(work, &background, func([]instance.Event) { d.ports.Wake() })
@@ -88,13 +98,25 @@ func (d *Daemon) Run(ctx context.Context) error {
 	})
 	d.onChange(work, &background, d.ssh.keys.Forget)
 	background.Go(func() { d.ssh.keys.Run(work) })
+	background.Go(func() { d.ssh.followAuthority(work) })
 	d.followGuests(work, &background)
+	if d.fleet != nil {
+		background.Go(func() { d.fleet.Run(work) })
+	}
 	if err := d.startNetworks(work); err != nil {
 		return err
 	}
 	background.Go(func() { d.followNetworks(work) })
 	background.Go(func() { d.keepSnapshots(work) })
 	background.Go(func() { d.keepDatabase(work) })
+	if d.shared != nil {
+		changed := make(chan struct{}, 1)
+		d.onChange(work, &background, signal(changed))
+		background.Go(func() { d.keepSpares(work, changed) })
+		background.Go(func() { d.followFleet(work, changed) })
+		d.onChange(work, &background, d.noteStarts)
+	}
+	background.Go(func() { d.followKeys(work) })
 
 	starting()
 	ctx, stop := context.WithCancel(ctx)

@@ -66,7 +66,6 @@ func inventoryOptions(cfg *config.Config, hosts *hostsfile.File, networks []inst
 		Hosts:            hosts.Lookup,
 		Networks:         networks,
 		Location:         cfg.Service.Location,
-		Host:             hostName(cfg),
 		FallbackHostname: cfg.Server.HostnamePrefix,
 		Quarantine:       cfg.Dnsmasq.Quarantine,
 	}

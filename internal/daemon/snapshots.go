@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -9,6 +10,8 @@ import (
 	"mdserver/internal/health"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/backup"
+	"mdserver/internal/inventory/etcdstore"
+	"mdserver/internal/pace"
 	"mdserver/internal/shell"
 )
 
@@ -24,7 +27,7 @@ const (
 // registration.
 func (d *Daemon) keepSnapshots(ctx context.Context) {
 	d.snapshotOfTheDay(ctx)
-	every(ctx, snapshotLook, func() { d.snapshotOfTheDay(ctx) })
+	pace.Every(ctx, snapshotLook, func() { d.snapshotOfTheDay(ctx) })
 }
 
 func (d *Daemon) snapshotOfTheDay(ctx context.Context) {
@@ -68,6 +71,7 @@ func (d *Daemon) backupOf(ctx context.Context, cfg *config.Config, inv *inventor
 	if err != nil {
 		return nil, err
 	}
+	maps.DeleteFunc(notes, func(key, _ string) bool { return etcdstore.IsLocal(key) })
 	authority, err := backup.ReadIdentity(cfg.Server.Identity)
 	if err != nil {
 		return nil, err

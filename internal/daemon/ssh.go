@@ -12,6 +12,7 @@ import (
 	"mdserver/internal/api"
 	"mdserver/internal/hostkeys"
 	"mdserver/internal/instance"
+	"mdserver/internal/pace"
 )
 
 // sshHosts answers SSH clients about guests, and gives guests certificates for
@@ -43,13 +44,13 @@ func (h *sshHosts) Keep(guest uuid.UUID, keys []ssh.PublicKey) { h.keys.Keep(gue
 
 // Certify signs host certificates for keys that a guest reports. There are none
 // unless the configuration asks for them.
-func (h *sshHosts) Certify(id uuid.UUID, keys []ssh.PublicKey) []*ssh.Certificate {
+func (h *sshHosts) Certify(ctx context.Context, id uuid.UUID, keys []ssh.PublicKey) []*ssh.Certificate {
 	settings, names := h.d.config.Load().SSH, h.directory()
 	guest, ok := names.Guests.ByUUID(id)
 	if !settings.HostCA || !ok {
 		return nil
 	}
-	certificates, err := h.authority.Certify(guest, names, keys, settings.CertificateLifetime)
+	certificates, err := h.authority.Certify(ctx, guest, names, keys, settings.CertificateLifetime)
 	if err != nil {
 		h.d.log.Error("a guest got no ssh host certificates", "guest", guest.Name, "uuid", id, "error", err)
 	}
@@ -60,8 +61,36 @@ func (h *sshHosts) Certify(id uuid.UUID, keys []ssh.PublicKey) []*ssh.Certificat
 func (h *sshHosts) Find(host string) (*instance.Instance, bool) { return h.directory().Find(host) }
 
 // CA implements admin.SSH.
-func (h *sshHosts) CA() (api.SSHKey, bool) {
-	return sshKey(h.authority.PublicKey()), h.d.config.Load().SSH.HostCA
+func (h *sshHosts) CA() (api.SSHAuthority, bool) {
+	key, former := h.authority.PublicKeys()
+	ca := api.SSHAuthority{SSHKey: sshKey(key)}
+	for _, f := range former {
+		ca.Former = append(ca.Former, api.SSHFormerKey{SSHKey: sshKey(f.Key), Until: f.Until})
+	}
+	return ca, h.d.config.Load().SSH.HostCA
+}
+
+// RotateCA implements admin.SSH.
+func (h *sshHosts) RotateCA(ctx context.Context) error {
+	if err := h.authority.Rotate(ctx, h.d.config.Load().SSH.CertificateLifetime); err != nil {
+		return err
+	}
+	key, _ := h.authority.PublicKeys()
+	h.d.log.Info("another key signs ssh host certificates", "fingerprint", ssh.FingerprintSHA256(key))
+	return nil
+}
+
+// authorityPeriod is how often it is looked for a key that another host has made.
+const authorityPeriod = time.Minute
+
+// followAuthority signs with the authority's present key until ctx ends, whichever of
+// the hosts that share the database has made it.
+func (h *sshHosts) followAuthority(ctx context.Context) {
+	pace.Every(ctx, authorityPeriod, func() {
+		if err := h.authority.Refresh(ctx); err != nil && ctx.Err() == nil {
+			h.d.log.Warn("the keys that sign ssh host certificates cannot be read again", "error", err)
+		}
+	})
 }
 
 // Describe implements admin.SSH.

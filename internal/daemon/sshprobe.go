@@ -13,6 +13,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/instance"
+	"mdserver/internal/pace"
 	"mdserver/internal/visible"
 )
 
@@ -44,10 +45,7 @@ func (d *Daemon) trySSH(ctx context.Context, guests []*instance.Instance) (wait 
 					d.timeline.Note(guest.UUID, api.BootEntry{Kind: api.EntrySSH, Source: api.FromServer, Detail: banner})
 					return
 				}
-				select {
-				case <-ctx.Done():
-				case <-time.After(sshPeriod):
-				}
+				pace.Sleep(ctx, sshPeriod)
 			}
 		})
 	}

@@ -142,6 +142,7 @@ func (d *Daemon) status() api.Status {
 		Dnsmasq:  firstDnsmasq(networks),
 		SetAside: boltstore.Asides(cfg.Server.Database),
 		Withheld: d.withheldNow(),
+		Store:    d.storeStatus(networks),
 		Health:   d.health(),
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -65,8 +64,7 @@ func (d *Daemon) importLegacy(ctx context.Context, path string, store inventory.
 	}
 	first := note.File == "" && inv.Snapshot().Len() == 0
 	var guests []instance.Instance
-	sum := sha256.Sum256(data)
-	now := importNote{File: path, Form: legacy.FormOf(data), SHA256: hex.EncodeToString(sum[:]), Time: time.Now()}
+	now := importNote{File: path, Form: legacy.FormOf(data), SHA256: fmt.Sprintf("%x", sha256.Sum256(data)), Time: time.Now()}
 	if err == nil {
 		switch {
 		case now.SHA256 == note.SHA256 && now.File == note.File:

@@ -13,6 +13,7 @@ import (
 
 	"mdserver/internal/config"
 	"mdserver/internal/httpcommon"
+	"mdserver/internal/pace"
 )
 
 // tellSystemd looks at the server's health every few seconds, so that it is known
@@ -23,31 +24,17 @@ func (d *Daemon) tellSystemd(ctx context.Context, n *notifier, l listeners) (sto
 	ctx, cancel := context.WithCancel(ctx)
 	var telling sync.WaitGroup
 	telling.Go(func() {
-		every(ctx, healthPeriod, func() { n.status(d.statusLine(l)) })
+		pace.Every(ctx, healthPeriod, func() { n.status(d.statusLine(l)) })
 	})
 	if n.period > 0 {
 		dog := &watchdog{log: d.log, notify: n, config: d.config.Load, writing: d.inventory.Writing}
 		telling.Go(func() {
-			every(ctx, n.period, func() { dog.watch(ctx) })
+			pace.Every(ctx, n.period, func() { dog.watch(ctx) })
 		})
 	}
 	return func() {
 		cancel()
 		telling.Wait()
-	}
-}
-
-// every calls a function once in a period until ctx ends.
-func every(ctx context.Context, period time.Duration, do func()) {
-	ticker := time.NewTicker(period)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			do()
-		}
 	}
 }
 

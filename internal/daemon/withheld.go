@@ -16,7 +16,10 @@ import (
 // inventoryOptions are the rules of the inventory, with what is withheld now.
 func (d *Daemon) inventoryOptions(cfg *config.Config, networks []instance.Network) inventory.Options {
 	opts := inventoryOptions(cfg, d.hosts, networks)
-	opts.Withheld = d.withheld(cfg)
+	opts.Withheld, opts.Log = d.withheld(cfg), d.log
+	if d.fleet != nil {
+		opts.HostID, opts.HostName, opts.Alive, opts.Drained = d.hostID, hostName(cfg), d.fleet.Alive, d.drained
+	}
 	return opts
 }
 
@@ -62,12 +65,17 @@ const mostNamed = 5
 
 func withheldTrouble(all []api.Withheld) string {
 	var names []string
-	for _, w := range all[:min(len(all), mostNamed)] {
+	for _, w := range all {
 		names = append(names, cmp.Or(w.Name, w.UUID.String()))
 	}
-	if len(all) > mostNamed {
-		names = append(names, "…")
-	}
 	return fmt.Sprintf("%d guests are not served, because their records were set aside; their addresses and names are reserved: %s; see `mdserver explain NAME`",
-		len(all), strings.Join(names, ", "))
+		len(all), someOf(names))
+}
+
+// someOf lists names, but not too many.
+func someOf(names []string) string {
+	if len(names) > mostNamed {
+		names = append(names[:mostNamed:mostNamed], "…")
+	}
+	return strings.Join(names, ", ")
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"mdserver/internal/logging/once"
+	"mdserver/internal/pace"
 )
 
 const (
@@ -84,17 +85,8 @@ func (e *Exporter) Failure() error {
 // Run keeps the addresses served until ctx ends. It closes them then, and returns
 // when no request is being answered.
 func (e *Exporter) Run(ctx context.Context) {
-	ticker := time.NewTicker(retryTime)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			e.close()
-			return
-		case <-ticker.C:
-			e.retry()
-		}
-	}
+	pace.Every(ctx, retryTime, e.retry)
+	e.close()
 }
 
 func (e *Exporter) retry() {

@@ -43,6 +43,16 @@ var (
 	dnsmasqReplaced = desc("dnsmasq_replaced_total", "How often dnsmasq did not answer and was killed.", "network")
 	dnsmasqRepairs  = desc("dnsmasq_repairs_total", "How often the files or answers of dnsmasq were wrong and were repaired.", "network")
 
+	storeUp        = desc("store_connected", "Whether the inventory in etcd is followed. There are no metrics of the store without etcd.")
+	storeRevision  = desc("store_revision", "Revision of etcd that this host knows the inventory of.")
+	storeStaleness = desc("store_staleness_seconds", "Time since etcd last answered and this host knew all of the inventory.")
+	storeMembers   = desc("store_members", "Members of the etcd cluster, as configured.")
+	storeUsable    = desc("store_members_usable", "Members of the etcd cluster that answer and know a leader.")
+	storeSpares    = desc("store_spare_addresses", "Addresses that this host has claimed for guests that start while etcd does not answer.", "network", "family")
+	storeUnshared  = desc("store_unshared_guests", "Guests that were registered or changed while etcd did not answer, and that other hosts do not know yet.")
+	storeConflicts = desc("store_conflicts_total", "Batches of changes that were worked out again, because another host had changed the same.")
+	storeDrained   = desc("store_host_drained", "Whether this host is drained.")
+
 	libvirtNetwork = desc("libvirt_network_active", "Whether libvirt runs a network.", "network")
 
 	secured = desc("port_security_ports", "Ports of bridges with port security: guest, off (disabled for the guest) or stranger.", "network", "kind")
@@ -83,6 +93,9 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, n := range s.Networks {
 		out.network(n)
+	}
+	if s.Store != nil {
+		out.store(*s.Store)
 	}
 }
 
@@ -127,6 +140,20 @@ func (out output) network(n api.Network) {
 			out.counter(dropped, frames, n.Name, kind)
 		}
 	}
+}
+
+func (out output) store(s api.Store) {
+	out.flag(storeUp, s.Connected)
+	out.gauge(storeRevision, int(s.Revision))
+	out.send(storeStaleness, prometheus.GaugeValue, s.Staleness, nil)
+	out.gauge(storeMembers, s.Members)
+	out.gauge(storeUsable, s.Usable)
+	for _, spare := range s.Spares {
+		out.gauge(storeSpares, spare.Addresses, spare.Network, spare.Family)
+	}
+	out.gauge(storeUnshared, s.Unshared)
+	out.counter(storeConflicts, s.Conflicts)
+	out.flag(storeDrained, !s.Drained.IsZero())
 }
 
 func (out output) gauge(d *prometheus.Desc, value int, labels ...string) {

@@ -1,0 +1,146 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"mdserver/internal/api"
+	"mdserver/internal/fleet"
+	"mdserver/internal/health"
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+	"mdserver/internal/shell"
+)
+
+// drainHost takes a host out of service, or puts it back.
+func (d *Daemon) drainHost(ctx context.Context, id string, drained bool) (time.Time, error) {
+	if d.fleet == nil {
+		return time.Time{}, errOneHost
+	}
+	if err := d.shared.Link(); err != nil {
+		return time.Time{}, fmt.Errorf("%w: %w", inventory.ErrStore, err)
+	}
+	since, err := d.fleet.SetDrained(ctx, id, drained)
+	switch {
+	case errors.Is(err, fleet.ErrUnknown):
+		err = fmt.Errorf("%w: %w", inventory.ErrNotFound, err)
+	case err != nil:
+		err = fmt.Errorf("%w: %w", inventory.ErrStore, err)
+	}
+	return since, err
+}
+
+// drained reports whether this host is out of service, as far as it knows.
+func (d *Daemon) drained() bool {
+	if d.fleet == nil {
+		return false
+	}
+	since, _ := d.fleet.Drained()
+	return !since.IsZero()
+}
+
+// listRunning is runsOn for any host by its ID.
+func (d *Daemon) listRunning(hostID string) ([]api.HostGuest, error) {
+	if d.fleet == nil {
+		return nil, errOneHost
+	}
+	return d.runsOn(hostID), nil
+}
+
+// runsOn returns the guests that run on a host, or are about to, by name. A guest that
+// is on its way to another host runs until it has arrived there.
+func (d *Daemon) runsOn(hostID string) []api.HostGuest {
+	list := []api.HostGuest{}
+	for guest := range d.inventory.Snapshot().All() {
+		if state := onHost(guest, hostID); state != "" {
+			one := api.HostGuest{Name: guest.Name, UUID: guest.UUID, State: state}
+			if state == api.GuestLeaving {
+				one.To = guest.Host
+			}
+			list = append(list, one)
+		}
+	}
+	slices.SortFunc(list, func(a, b api.HostGuest) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}
+
+// onHost is what a guest does on a host; empty if it does not run there.
+func onHost(guest *instance.Instance, hostID string) api.GuestOnHost {
+	switch {
+	case !guest.RunsOn(hostID):
+		return ""
+	case guest.FromID != "":
+		return api.GuestLeaving
+	case guest.Run == instance.Starting:
+		return api.GuestStarts
+	}
+	return api.GuestRuns
+}
+
+// followFleet logs what the other hosts mean for this one, until ctx ends: when it is
+// drained or put back into service, which the spare addresses follow, and conflicts of
+// networks.
+func (d *Daemon) followFleet(ctx context.Context, spares chan<- struct{}) {
+	before, logged := false, map[string]bool{}
+	for {
+		select {
+		case <-d.fleet.Changed():
+		case <-ctx.Done():
+			return
+		}
+		d.noteConflicts(logged)
+		now := d.drained()
+		switch {
+		case now && !before:
+			d.log.Warn("this host is drained: it claims no addresses for guests; those that start here are served anyway", "guests", len(d.runsOn(d.hostID)))
+		case before && !now:
+			d.log.Info("this host is back in service")
+		}
+		before = now
+		select {
+		case spares <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// noteStarts warns of guests that start on this host while it is drained.
+func (d *Daemon) noteStarts(events []instance.Event) {
+	if !d.drained() {
+		return
+	}
+	for _, e := range events {
+		if e.New == nil || !starts(e, d.hostID) {
+			continue
+		}
+		d.log.Warn("a guest starts on this host, which is drained; it is served", "guest", e.New.Name, "uuid", e.New.UUID)
+	}
+}
+
+// starts reports whether a guest has begun to run on a host, or to arrive there.
+func starts(e instance.Event, hostID string) bool {
+	here := func(guest *instance.Instance) bool {
+		return guest != nil && guest.HostID == hostID && (guest.Run != instance.NotRunning || guest.FromID != "")
+	}
+	return here(e.New) && !here(e.Old)
+}
+
+// drainTrouble tells which guests run on this host although it is drained.
+func (d *Daemon) drainTrouble() []health.Trouble {
+	if !d.drained() {
+		return nil
+	}
+	var names []string
+	for _, guest := range d.runsOn(d.hostID) {
+		names = append(names, guest.Name)
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return []health.Trouble{{Part: "etcd", State: health.Warning, Look: []string{"mdserver instance ls --host " + shell.Quote(ownName(d.config.Load()))}, Message: fmt.Sprintf(
+		"this host is drained, and %d guests run here: %s; migrate or stop them, or put the host back into service", len(names), someOf(names))}}
+}

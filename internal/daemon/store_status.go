@@ -1,0 +1,60 @@
+package daemon
+
+import (
+	"time"
+
+	"mdserver/internal/api"
+)
+
+// storeStatus is the state of the inventory in etcd, or nil without etcd.
+func (d *Daemon) storeStatus(networks []api.Network) *api.Store {
+	if d.shared == nil {
+		return nil
+	}
+	state := d.shared.State()
+	s := &api.Store{
+		HostID:    d.hostID,
+		Connected: state.Err == nil,
+		Revision:  state.Revision,
+		Staleness: time.Since(state.Current).Seconds(),
+		Members:   len(d.config.Load().Store.Endpoints),
+		Spares:    d.spareAddresses(networks),
+		Unshared:  len(d.unshared()),
+		Conflicts: d.inventory.Conflicts(),
+		Contested: []api.Contested{},
+		Networks:  networkConflicts(d.fleet.Conflicts()),
+	}
+	if state.Err != nil {
+		s.Error = state.Err.Error()
+	}
+	for _, guest := range d.libvirt.presence.Contested() {
+		s.Contested = append(s.Contested, api.Contested{Name: guest.Name, UUID: guest.UUID, Host: guest.Host})
+	}
+	for _, m := range d.etcd.Members() {
+		if m.Usable() {
+			s.Usable++
+		}
+	}
+	s.Drained, _ = d.fleet.Drained()
+	return s
+}
+
+// spareAddresses counts the spare addresses of this host, by network and family.
+func (d *Daemon) spareAddresses(networks []api.Network) []api.SpareAddresses {
+	list := []api.SpareAddresses{}
+	for _, n := range networks {
+		count := map[bool]int{} // by whether it is IPv4
+		for _, spare := range d.inventory.Snapshot().Spares() {
+			if spare.Owner == d.shared.ID() && spare.Network == n.Name {
+				count[spare.Addr.Is4()]++
+			}
+		}
+		if n.IPv4 != "" {
+			list = append(list, api.SpareAddresses{Network: n.Name, Family: "ipv4", Addresses: count[true]})
+		}
+		if n.IPv6 != "" {
+			list = append(list, api.SpareAddresses{Network: n.Name, Family: "ipv6", Addresses: count[false]})
+		}
+	}
+	return list
+}
