@@ -2,51 +2,32 @@
 // the commands that repair them. It changes nothing, and works whether the server
 // runs or not. It reports checks that it has no right to make, and does not guess.
 //
-//	report := doctor.Examine(ctx, doctor.NewHost(ctx, configFile, client))
-//	for _, finding := range report.Findings { … }
+//	report := doctor.Examine(host.Read(ctx, configFile, client))
+//	for _, f := range report.Findings { … }
 //
-// Each check is one row of a table: its name, what it checks, and a function.
+// A check has two parts: package host reads facts from this host, and a function
+// of the facts decides. Each check is one row of a table: its name, what it checks,
+// and that function.
 package doctor
 
 import (
-	"context"
-	"fmt"
 	"slices"
+
+	"mdserver/internal/doctor/finding"
+	"mdserver/internal/doctor/guests"
+	"mdserver/internal/doctor/host"
+	"mdserver/internal/doctor/network"
+	"mdserver/internal/doctor/server"
 )
-
-// State is the outcome of one finding.
-type State string
-
-// The states, from good to bad; Unknown is what could not be checked.
-const (
-	OK      State = "ok"
-	Unknown State = "unknown"
-	Warning State = "warning"
-	Wrong   State = "wrong"
-)
-
-// NotChecked is the code of all findings in the state Unknown.
-const NotChecked = "not_checked"
-
-// Finding is one thing that a check has found.
-type Finding struct {
-	Check  string   `json:"check"`
-	Looked string   `json:"looked_at"`
-	State  State    `json:"state"`
-	Code   string   `json:"code,omitempty"` // the kind of finding, for programs; empty for OK
-	Text   string   `json:"finding"`
-	Advice []string `json:"advice,omitempty"` // what to decide or to edit before that
-	Remedy []string `json:"remedy,omitempty"` // commands to type, in this order
-}
 
 // Report is the outcome of all checks.
 type Report struct {
-	Healthy  bool      `json:"healthy"` // nothing is wrong; there may be warnings
-	Findings []Finding `json:"findings"`
+	Healthy  bool              `json:"healthy"` // nothing is wrong; there may be warnings
+	Findings []finding.Finding `json:"findings"`
 }
 
 // Count is the number of findings in one state.
-func (r Report) Count(state State) int {
+func (r Report) Count(state finding.State) int {
 	n := 0
 	for _, f := range r.Findings {
 		if f.State == state {
@@ -59,87 +40,58 @@ func (r Report) Count(state State) int {
 // check is one row of the table.
 type check struct {
 	name, looks string
-	run         func(context.Context, *Host) []Finding
-	always      bool // it can be made without a configuration that holds
+	decide      func(*host.Facts) []finding.Finding
+	always      bool // it can be made without a valid configuration
 }
 
 // checks are ordered from what others depend on to what depends on others.
 func checks() []check {
 	return []check{
-		{"configuration", "mdserver.conf and what it includes", checkConfiguration, true},
-		{"server", "the control socket and the systemd unit", checkServer, false},
-		{"identity", "how guests are identified", checkIdentity, false},
-		{"data", "rights of the directories and files that the server uses", checkData, false},
-		{"database", "the database of guests", checkDatabase, false},
-		{"store", "the etcd cluster that has the inventory", checkStore, false},
-		{"libvirt", "libvirt's socket", checkLibvirt, false},
-		{"libvirt state", "the directory that libvirt needs to start a guest on a network", checkLibvirtState, true},
-		{"libvirt network", "libvirt's networks", checkLibvirtNetworks, false},
-		{"bridge", "the bridges and their addresses", checkBridges, false},
-		{"route", "the kernel's routes to the guests and to the metadata address", checkRoutes, false},
-		{"port", "the program that listens on the metadata server's port", checkPort, false},
-		{"dnsmasq", "the dnsmasq program and its state", checkDnsmasq, false},
-		{"users", "the users of dnsmasq and of the server", checkUsers, false},
-		{"dnsmasq clash", "the programs on the ports of DHCP and DNS", checkClash, false},
-		{"firewall", "nftables and iptables rules on what guests send to this host", checkFirewall, false},
-		{"port security", "port security, as the server enforces it", checkPortSecurity, false},
-		{"hook", "libvirt's hooks and the age of its daemon", checkHook, false},
-		{"selinux", "SELinux's rules for libvirt's hooks", checkSELinux, true},
-		{"apparmor", "AppArmor's rules for dnsmasq's files", checkAppArmor, false},
-		{"guests", "the domains' network interfaces", checkGuests, false},
-		{"taps", "the bridges that the running guests are on", checkTaps, false},
-		{"drivers", "the domains' cards and disks", checkDrivers, false},
-		{"datasource", "the datasources that cloud-init detects by the domains' SMBIOS", checkDatasource, false},
-		{"names", "the guests' names in DNS", checkNames, false},
-		{"resolver", "systemd-resolved, which resolves names for this host", checkResolver, false},
-		{"addresses", "free addresses of the networks", checkAddresses, false},
-		{"clock", "the kernel's clock", checkClock, true},
+		{"configuration", "mdserver.conf and what it includes", server.Configuration, true},
+		{"server", "the control socket and the systemd unit", server.Process, false},
+		{"identity", "how guests are identified", server.Identity, false},
+		{"data", "rights of the directories and files that the server uses", server.Files, false},
+		{"database", "the database of guests", server.Database, false},
+		{"store", "the etcd cluster that has the inventory", server.Store, false},
+		{"libvirt", "libvirt's socket", guests.Libvirt, false},
+		{"libvirt state", "the directory that libvirt needs to start a guest on a network", guests.State, true},
+		{"libvirt network", "libvirt's networks", guests.Networks, false},
+		{"bridge", "the bridges and their addresses", network.Bridges, false},
+		{"route", "the kernel's routes to the guests and to the metadata address", network.Routes, false},
+		{"port", "the program that listens on the metadata server's port", network.Port, false},
+		{"dnsmasq", "the dnsmasq program and its state", network.Dnsmasq, false},
+		{"users", "the users of dnsmasq and of the server", server.Users, false},
+		{"dnsmasq clash", "the programs on the ports of DHCP and DNS", network.Clash, false},
+		{"firewall", "nftables and iptables rules on what guests send to this host", network.Firewall, false},
+		{"port security", "port security, as the server enforces it", network.PortSecurity, false},
+		{"uplinks", "the bridges' ports to other machines, and who answers there for the metadata addresses", network.Uplinks, false},
+		{"hook", "libvirt's hooks and the age of its daemon", guests.Hook, false},
+		{"selinux", "SELinux's rules for libvirt's hooks", guests.SELinux, true},
+		{"apparmor", "AppArmor's rules for dnsmasq's files", network.AppArmor, false},
+		{"guests", "the domains' network interfaces", guests.Guests, false},
+		{"taps", "the bridges that the running guests are on", guests.Taps, false},
+		{"drivers", "the domains' cards and disks", guests.Drivers, false},
+		{"datasource", "the datasources that cloud-init detects by the domains' SMBIOS", guests.Datasource, false},
+		{"names", "the guests' names in DNS", guests.Names, false},
+		{"resolver", "systemd-resolved, which resolves names for this host", network.Resolver, false},
+		{"addresses", "free addresses of the networks", network.Addresses, false},
+		{"clock", "the kernel's clock", server.Clock, true},
 	}
 }
 
-// Examine makes all checks, one after the other.
-func Examine(ctx context.Context, h *Host) Report {
+// Examine makes all checks.
+func Examine(h *host.Facts) Report {
 	report := Report{}
 	for _, c := range checks() {
-		findings := []Finding{unknown("not checked: the configuration is not valid")}
+		found := []finding.Finding{finding.Unchecked("not checked: the configuration is not valid")}
 		if c.always || h.Config != nil {
-			findings = c.run(ctx, h)
+			found = c.decide(h)
 		}
-		for _, f := range findings {
+		for _, f := range found {
 			f.Check, f.Looked = c.name, c.looks
 			report.Findings = append(report.Findings, f)
 		}
 	}
-	report.Healthy = !slices.ContainsFunc(report.Findings, func(f Finding) bool { return f.State == Wrong })
+	report.Healthy = !slices.ContainsFunc(report.Findings, func(f finding.Finding) bool { return f.State == finding.Wrong })
 	return report
-}
-
-func fine(format string, args ...any) Finding {
-	return Finding{State: OK, Text: fmt.Sprintf(format, args...)}
-}
-
-func unknown(format string, args ...any) Finding {
-	return Finding{State: Unknown, Code: NotChecked, Text: fmt.Sprintf(format, args...)}
-}
-
-func warning(code, format string, args ...any) Finding {
-	return Finding{State: Warning, Code: code, Text: fmt.Sprintf(format, args...)}
-}
-
-func wrong(code, format string, args ...any) Finding {
-	return Finding{State: Wrong, Code: code, Text: fmt.Sprintf(format, args...)}
-}
-
-// mend adds the commands that repair the problem.
-func (f Finding) mend(commands ...string) Finding {
-	f.Remedy = append(f.Remedy, commands...)
-	return f
-}
-
-// unless gives findings, or the good one if there are none.
-func unless(findings []Finding, good Finding) []Finding {
-	if len(findings) == 0 {
-		return []Finding{good}
-	}
-	return findings
 }

@@ -1,68 +1,72 @@
 package doctor
 
 import (
-	"net/netip"
+	"errors"
+	"strings"
 	"testing"
 
-	"mdserver/internal/config"
+	"mdserver/internal/doctor/doctortest"
+	"mdserver/internal/doctor/finding"
 )
 
-func TestSize(t *testing.T) {
-	addr := netip.MustParseAddr
-	tests := []struct {
-		prefix   string
-		reserved []config.Range
-		want     int
-	}{
-		{"10.122.0.0/29", nil, 5},
-		{"10.122.0.0/29", []config.Range{{First: addr("10.122.0.2"), Last: addr("10.122.0.4")}}, 2},
-		{"10.122.0.0/16", nil, 65533},
+// Nothing is wrong with a healthy host, and each check says so in a row of its own.
+func TestHealthyHost(t *testing.T) {
+	report := Examine(doctortest.Healthy(t))
+	if !report.Healthy || report.Count(finding.OK) != len(report.Findings) {
+		t.Errorf("not healthy:\n%s", doctortest.Text(report.Findings))
 	}
-	for _, tt := range tests {
-		n := Network{IPv4: netip.MustParsePrefix(tt.prefix), Gateway: addr("10.122.0.1"), Reserved: tt.reserved}
-		if got := size(n); got != tt.want {
-			t.Errorf("%s without %v has %d addresses, want %d", tt.prefix, tt.reserved, got, tt.want)
+	seen := map[string]string{}
+	var names []string
+	for _, f := range report.Findings {
+		seen[f.Check] = f.Looked
+		names = append(names, f.Check)
+	}
+	const want = "configuration, server, identity, data, database, store, libvirt, libvirt state, libvirt network, bridge, route, port, dnsmasq, users, " +
+		"dnsmasq clash, firewall, port security, uplinks, hook, selinux, apparmor, guests, taps, drivers, datasource, names, resolver, addresses, clock"
+	if got := strings.Join(names, ", "); got != want {
+		t.Errorf("checked %s, want %s", got, want)
+	}
+	for _, c := range checks() {
+		if c.looks == "" || seen[c.name] != c.looks {
+			t.Errorf("%s looked at %q, want %q", c.name, seen[c.name], c.looks)
 		}
+	}
+	if len(seen) != len(checks()) {
+		t.Errorf("%d checks reported, want %d", len(seen), len(checks()))
 	}
 }
 
-func TestRoom(t *testing.T) {
-	n := Network{IPv4: netip.MustParsePrefix("10.122.0.0/24"), Gateway: netip.MustParseAddr("10.122.0.1")}
-	for used, want := range map[int]State{0: OK, 200: OK, 240: Warning, 253: Wrong} {
-		if got := room(n, used).State; got != want {
-			t.Errorf("%d addresses in use are %s, want %s", used, got, want)
-		}
+// Something wrong makes a host unhealthy, and a warning does not.
+func TestHealthy(t *testing.T) {
+	h := doctortest.Healthy(t)
+	h.Clock.Synchronised = false
+	if report := Examine(h); !report.Healthy || report.Count(finding.Warning) != 1 {
+		t.Errorf("with a warning:\n%s", doctortest.Text(report.Findings))
+	}
+	h.Hook.Executable = false
+	if report := Examine(h); report.Healthy || report.Count(finding.Wrong) != 1 {
+		t.Errorf("with something wrong:\n%s", doctortest.Text(report.Findings))
 	}
 }
 
-func TestQuote(t *testing.T) {
-	for word, want := range map[string]string{"web1": "web1", "a b": "'a b'", "it's": `'it'\''s'`, "": "''", "$(x)": "'$(x)'"} {
-		if got := quote(word); got != want {
-			t.Errorf("%q is written %s, want %s", word, got, want)
+// Without a valid configuration, the checks that do not need one are made.
+func TestWithoutConfiguration(t *testing.T) {
+	h := doctortest.Healthy(t)
+	h.Config, h.ConfigErr = nil, errors.New("line 1: no section")
+	made := map[string]bool{}
+	for _, f := range Examine(h).Findings {
+		if f.Text != "not checked: the configuration is not valid" {
+			made[f.Check] = true
+		} else if f.State != finding.Unknown {
+			t.Errorf("%+v", f)
 		}
 	}
-}
-
-// A wildcard socket is in everybody's way, one on another interface in nobody's.
-func TestTakes(t *testing.T) {
-	port := netip.MustParseAddrPort
-	gateway := port("10.122.0.1:53")
-	tests := []struct {
-		l    listener
-		link int
-		want bool
-	}{
-		{listener{"udp", port("0.0.0.0:53"), 0, 1}, 3, true},
-		{listener{"udp", port("[::]:53"), 0, 1}, 3, true},
-		{listener{"udp", port("0.0.0.0:53"), 4, 1}, 3, false},
-		{listener{"udp", port("127.0.0.53:53"), 0, 1}, 3, false},
-		{listener{"tcp", port("0.0.0.0:53"), 0, 1}, 3, false},
-		{listener{"udp", port("10.122.0.1:53"), 0, 1}, 3, true},
-		{listener{"udp", port("10.122.0.1:67"), 0, 1}, 3, false},
-	}
-	for _, tt := range tests {
-		if got := tt.l.takes("udp", gateway, tt.link); got != tt.want {
-			t.Errorf("%v on interface %d: %v, want %v", tt.l, tt.l.link, got, tt.want)
+	for _, name := range []string{"configuration", "libvirt state", "selinux", "clock"} {
+		if !made[name] {
+			t.Errorf("%s was not checked", name)
 		}
+	}
+	if len(made) != 4 {
+		t.Errorf("checked: %v", made)
 	}
 }

@@ -3,6 +3,7 @@ package explain
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"mdserver/internal/api"
 	"mdserver/internal/instance"
@@ -16,13 +17,13 @@ func (s Subject) addresses() []api.ExplainedAddress {
 	all := []api.ExplainedAddress{}
 	for _, place := range s.Guest.Attachments() {
 		for _, addr := range place.Addrs() {
-			all = append(all, s.address(addr))
+			all = append(all, s.address(place.Network, addr))
 		}
 	}
 	return all
 }
 
-func (s Subject) address(addr netip.Addr) api.ExplainedAddress {
+func (s Subject) address(on string, addr netip.Addr) api.ExplainedAddress {
 	a := api.ExplainedAddress{Address: addr}
 	network, known := s.networkOf(addr)
 	a.Network = network.Name
@@ -31,12 +32,31 @@ func (s Subject) address(addr netip.Addr) api.ExplainedAddress {
 		a.Why = "static: requested by the domain's <metadata>"
 	case s.isImported():
 		a.Why = "imported from the Python mdserver"
+	case !known && s.perHost(on) && s.Guest.Host != "":
+		a.Network = on
+		a.Why = fmt.Sprintf("in the range of the host %s, which has the guest", s.Guest.Host)
 	case !known:
 		a.Why = "kept; it is on no configured network"
 	default:
 		s.chosen(&a, network.Prefix(addr))
+		if wanted := s.requested(addr); wanted.IsValid() && network.PerHost {
+			a.Why = fmt.Sprintf("the domain's <metadata> requests %s, which is not in the range of this host; %s", wanted, a.Why)
+		}
 	}
 	return a
+}
+
+// requested is the address of the family of addr that the guest requests, if it does.
+func (s Subject) requested(addr netip.Addr) netip.Addr {
+	if addr.Is4() {
+		return s.Guest.Metadata.IPv4()
+	}
+	return s.Guest.Metadata.IPv6()
+}
+
+// perHost reports whether each host has a range of its own of a network.
+func (s Subject) perHost(network string) bool {
+	return slices.ContainsFunc(s.Networks, func(n instance.Network) bool { return n.Name == network && n.PerHost })
 }
 
 func (s Subject) networkOf(addr netip.Addr) (instance.Network, bool) {
@@ -90,6 +110,11 @@ func (s Subject) holder(addr netip.Addr) string {
 	for _, r := range s.Snapshot.Resting() {
 		if r.Addr == addr {
 			return "in quarantine since its guest was removed"
+		}
+	}
+	for _, spare := range s.Snapshot.Spares() {
+		if spare.Addr == addr {
+			return "set aside by the host " + spare.Host + " for guests that start while etcd does not answer"
 		}
 	}
 	return "was in use then, and is free now"

@@ -26,7 +26,8 @@ type Subject struct {
 	Hears    bool      // DHCP can be heard on the guest's first network
 	Started  time.Time // of the server
 	Ports    []api.Port
-	Found    bool // it ran already when the server began to follow libvirt
+	RunsOn   string // another host, which has the guest and runs it as this one does; or empty
+	Found    bool   // it ran already when the server began to follow libvirt
 	Taps     []Tap
 }
 

@@ -210,3 +210,32 @@ func TestMissing(t *testing.T) {
 		t.Errorf("the template's error is not in %s", text)
 	}
 }
+
+// With a range for each host, the address of another host's guest is in the range of
+// that host, and one that is requested for another host is not given.
+func TestAddressesOfRanges(t *testing.T) {
+	ranged := network
+	ranged.PerHost = true
+	snapshot := newInventory(t, "a")
+	guest, _ := snapshot.ByName("a")
+	away, moved := *guest, *guest
+	away.IPv4, away.Home = netip.MustParseAddr("10.123.0.2"), instance.Home{Host: "kvm2", HostID: "b"}
+	moved.Metadata.Values = map[string]string{"ipv4": "10.123.0.9"}
+	for _, tt := range []struct {
+		name     string
+		guest    instance.Instance
+		network  instance.Network
+		on, want string
+	}{
+		{"of another host", away, ranged, "mds", "in the range of the host kvm2, which has the guest"},
+		{"of another network", away, network, "", "kept; it is on no configured network"},
+		{"requested elsewhere", moved, ranged, "mds", "the domain's <metadata> requests 10.123.0.9, which is not in the range of this host; chosen by the hash of the UUID"},
+		{"requested since", moved, network, "mds", "chosen by the hash of the UUID"},
+		{"its own", *guest, ranged, "mds", "chosen by the hash of the UUID"},
+	} {
+		doc := Guest(Subject{Guest: &tt.guest, Snapshot: snapshot, Networks: []instance.Network{tt.network}})
+		if a := doc.Addresses[0]; a.Why != tt.want || a.Network != tt.on {
+			t.Errorf("%s: on %q, %s", tt.name, a.Network, a.Why)
+		}
+	}
+}

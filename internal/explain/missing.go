@@ -25,7 +25,11 @@ func (s Subject) missing() []api.Missing {
 	if r := s.Refusal; r != nil {
 		add(true, "definition_refused", "its current definition is %s, so it is served as before: %s", r.State, r.Reason)
 	}
-	add(!g.IPv4.IsValid() && !g.IPv6.IsValid(), "no_address", "it has no address: no served network has a free one")
+	addressless := !g.IPv4.IsValid() && !g.IPv6.IsValid()
+	add(addressless && !g.Unshared, "no_address", "it has no address: no served network has a free one")
+	add(addressless && g.Unshared, "no_address", "it has no address: this host had none for it that it could give without etcd; it gets one when etcd answers")
+	add(g.Unshared, "not_shared", "the other hosts do not have its record yet, because etcd did not answer; `mdserver status` shows whether it does now")
+	list = append(list, s.onOthers()...)
 	add(len(s.Keys) == 0, "no_ssh_key", "no SSH key is configured in [public-keys]")
 	add(s.Template.Error != "", "user_data_failed", "its user-data fails: %s", s.Template.Error)
 	_, hooked := g.Seen[instance.ByHook]

@@ -1,4 +1,4 @@
-// Package roottest runs tests that need root.
+// Package roottest runs tests that need root, in a network namespace of their own.
 package roottest
 
 import (
@@ -7,8 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 )
@@ -65,4 +67,21 @@ func loopbackUp() error {
 		return err
 	}
 	return netlink.LinkSetUp(loopback)
+}
+
+// AwaitUp waits until the kernel lets frames pass by links, which is a moment after
+// they are up.
+func AwaitUp(t testing.TB, names ...string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if !slices.ContainsFunc(names, func(name string) bool {
+			link, err := netlink.LinkByName(name)
+			return err != nil || link.Attrs().OperState != netlink.OperUp
+		}) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not all of %v come up", names)
+		}
+	}
 }
