@@ -11,6 +11,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/doctor"
+	"mdserver/internal/doctor/finding"
 	"mdserver/internal/visible"
 )
 
@@ -79,9 +80,9 @@ func TestColorOnTerminal(t *testing.T) {
 func TestColorsAreHarmless(t *testing.T) {
 	var out bytes.Buffer
 	s := &screen{Writer: visible.Writer{W: &out}, colored: true}
-	var findings []doctor.Finding
-	for _, state := range []doctor.State{doctor.OK, doctor.Warning, doctor.Wrong, hostile} {
-		findings = append(findings, doctor.Finding{Check: hostile, State: state, Text: hostile, Remedy: []string{hostile}})
+	var findings []finding.Finding
+	for _, state := range []finding.State{finding.OK, finding.Warning, finding.Wrong, hostile} {
+		findings = append(findings, finding.Finding{Check: hostile, State: state, Text: hostile, Remedy: []string{hostile}})
 	}
 	printReport(s, doctor.Report{Findings: findings})
 	if err := printStatus(s, api.Status{Version: hostile, Health: []api.Part{{Name: hostile, State: api.Wrong,

@@ -87,14 +87,14 @@ func checkConfFiles(ctx context.Context, c *config.Config) error {
 
 // checkReport is the outcome of a check; its fields are the JSON of --json.
 type checkReport struct {
-	File     string    `json:"file"`
-	OK       bool      `json:"ok"`
-	Problems []finding `json:"problems"`
-	Warnings []finding `json:"warnings"`
-	Upgrade  []finding `json:"upgrade"` // what the Python mdserver's configuration will mean
+	File     string          `json:"file"`
+	OK       bool            `json:"ok"`
+	Problems []configFinding `json:"problems"`
+	Warnings []configFinding `json:"warnings"`
+	Upgrade  []configFinding `json:"upgrade"` // what the Python mdserver's configuration will mean
 }
 
-type finding struct {
+type configFinding struct {
 	File     string `json:"file,omitempty"`
 	Line     int    `json:"line,omitempty"`
 	Key      string `json:"key,omitempty"`
@@ -105,17 +105,17 @@ type finding struct {
 }
 
 func newCheckReport(file string, warnings []config.Warning, err error) checkReport {
-	r := checkReport{File: file, OK: err == nil, Problems: []finding{}, Warnings: []finding{}, Upgrade: []finding{}}
+	r := checkReport{File: file, OK: err == nil, Problems: []configFinding{}, Warnings: []configFinding{}, Upgrade: []configFinding{}}
 	for _, e := range flatten(err) {
-		f := finding{File: file, Text: e.Error(), whole: e.Error()}
+		f := configFinding{File: file, Text: e.Error(), whole: e.Error()}
 		if p, ok := errors.AsType[*config.Problem](e); ok {
-			f = finding{p.File, p.Line, p.Key, p.Value, p.Reason, p.Accepted, p.Error()}
+			f = configFinding{p.File, p.Line, p.Key, p.Value, p.Reason, p.Accepted, p.Error()}
 		}
 		r.Problems = append(r.Problems, f)
 	}
 	for _, w := range warnings {
 		if w.Level >= slog.LevelWarn {
-			r.Warnings = append(r.Warnings, finding{File: w.File, Line: w.Line, Key: w.Key, Text: w.Text, whole: w.String()})
+			r.Warnings = append(r.Warnings, configFinding{File: w.File, Line: w.Line, Key: w.Key, Text: w.Text, whole: w.String()})
 		}
 	}
 	return r
@@ -156,7 +156,7 @@ func (r checkReport) sheet() sheet {
 	s := sheet{columns: []string{"KIND", "FILE", "LINE", "KEY", "MESSAGE"}, wide: []string{"VALUE", "ACCEPTED"}}
 	for _, list := range []struct {
 		kind     string
-		findings []finding
+		findings []configFinding
 	}{{"error", r.Problems}, {"warning", r.Warnings}, {"upgrade", r.Upgrade}} {
 		for _, f := range list.findings {
 			s.rows = append(s.rows, []string{list.kind, f.File, strconv.Itoa(f.Line), f.Key, f.Text, f.Value, f.Accepted})

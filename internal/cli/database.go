@@ -24,6 +24,7 @@ type databaseReport struct {
 	Guests   int      `json:"guests"`   // whose records are sound
 	Resting  int      `json:"resting"`  // addresses
 	Findings []string `json:"findings"` // what is damaged
+	Whole    bool     `json:"whole"`    // nothing is lost, even if there are findings
 	Aside    []string `json:"aside"`    // files with records that were set aside before
 	// Withheld are guests in these files. Their addresses and names are given to
 	// no other guest.
@@ -42,8 +43,9 @@ is the configured database, if none is given. No server may have it open; a
 server checks its database at each start, sets aside what is damaged, and serves
 all other guests.
 
-The exit code is 0 if the database is sound, 1 if it is damaged, and 3 if it
-cannot be read.`,
+The exit code is 0 if the database is sound, or if it is damaged but a start
+would serve all guests: all records are in it as they were last written. It is
+1 if a record is damaged or missing, and 3 if the database cannot be read.`,
 		Args: atMost(1),
 	}
 	return report(cmd, databaseView, func(cmd *cobra.Command, args []string) (databaseReport, error) {
@@ -57,7 +59,7 @@ cannot be read.`,
 
 var databaseView = view[databaseReport]{
 	text:  printDatabase,
-	wrong: func(r databaseReport) bool { return len(r.Findings) > 0 },
+	wrong: func(r databaseReport) bool { return !r.Whole },
 }
 
 // databasePath is the file that a command names, or the configured one.
@@ -92,6 +94,7 @@ func checkDatabase(cmd *cobra.Command, path string) (databaseReport, error) {
 	if err != nil {
 		return report, unreadable(err)
 	}
+	report.Whole = reader.Whole() && len(report.Findings) == 0
 	report.Guests, report.Resting = len(table.Instances), len(table.Resting)
 	for _, f := range reader.Findings() {
 		report.Findings = append(report.Findings, f.String())
@@ -108,6 +111,9 @@ func printDatabase(out io.Writer, r databaseReport) error {
 	}
 	for _, w := range r.Withheld {
 		printf(out, "reserved: addresses %v and host name %q of %s\n", w.Addrs, w.Hostname, w)
+	}
+	if r.Whole && len(r.Findings) > 0 {
+		printf(out, "nothing is lost: the next start serves all guests, and keeps a copy of the damaged file\n")
 	}
 	return printf(out, "%s: %d guests and %d addresses in quarantine are sound, %d findings\n", r.File, r.Guests, r.Resting, len(r.Findings))
 }

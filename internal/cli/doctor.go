@@ -11,6 +11,8 @@ import (
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/doctor"
+	"mdserver/internal/doctor/finding"
+	"mdserver/internal/doctor/host"
 )
 
 func doctorCommand() *cobra.Command {
@@ -49,7 +51,7 @@ var doctorView = view[doctor.Report]{
 // examine looks at the host with a configuration. The socket is that of the
 // configuration if it is empty.
 func examine(ctx context.Context, file, socket string) doctor.Report {
-	return doctor.Examine(ctx, doctor.NewHost(ctx, file, func(cfg *config.Config) doctor.Server {
+	return doctor.Examine(host.Read(ctx, file, func(cfg *config.Config) host.Client {
 		if socket == "" {
 			socket = cfg.Server.Socket
 		}
@@ -66,7 +68,7 @@ func readable(path string) error {
 	return file.Close()
 }
 
-func findingSheet(findings []doctor.Finding) sheet {
+func findingSheet(findings []finding.Finding) sheet {
 	s := sheet{columns: []string{"CHECK", "STATE", "CODE", "FINDING"}, wide: []string{"ADVICE", "REMEDY"}}
 	for _, f := range findings {
 		s.rows = append(s.rows, []string{f.Check, string(f.State), f.Code, oneLine(f.Text), strings.Join(f.Advice, "; "), strings.Join(f.Remedy, "; ")})
@@ -85,5 +87,5 @@ func printReport(w io.Writer, report doctor.Report) {
 		}
 	}
 	printf(w, "\n%d wrong, %d warnings, %d unknown, %d ok\n",
-		report.Count(doctor.Wrong), report.Count(doctor.Warning), report.Count(doctor.Unknown), report.Count(doctor.OK))
+		report.Count(finding.Wrong), report.Count(finding.Warning), report.Count(finding.Unknown), report.Count(finding.OK))
 }

@@ -36,10 +36,10 @@ var exitCodes = []struct {
 	{exitFailure, "the command failed, or found something wrong (doctor, check, verify), or the boot of a guest failed (wait)"},
 	{exitUsage, "the command line is wrong; or the boot of a guest is degraded (wait)"},
 	{exitUnreadable, "the configuration, or a file that the command line names, cannot be read"},
-	{exitNotFound, "there is no such guest, network or configuration key"},
+	{exitNotFound, "there is no such guest, network, host or configuration key"},
 	{exitUnreachable, "the server cannot be reached"},
 	{exitTrouble, "the server runs, but something is wrong (status)"},
-	{exitTimeout, "the time is over (wait)"},
+	{exitTimeout, "the time is over (wait, host drain)"},
 	{exitConfig, "the server cannot start before its configuration or database is repaired (serve)"},
 }
 

@@ -5,13 +5,15 @@ import (
 	"strings"
 	"testing"
 
+	"mdserver/internal/cli/manual"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
 // verbs are the words that summaries of commands begin with.
-var verbs = strings.Fields(`Add Back Check Compare Connect Debug Diagnose Explain Export Give Import Install List Make Print Register
-	Reload Remove Render Replace Run Save Serve Show Start Verify Wait Write`)
+var verbs = strings.Fields(`Add Back Check Compare Connect Debug Diagnose Explain Export Forget Give Import Install List Make Move Print Register
+	Reload Remove Render Replace Run Save Serve Show Start Take Verify Wait Write`)
 
 // everyCommand runs a test for each command that helps people.
 func everyCommand(t *testing.T, test func(t *testing.T, cmd *cobra.Command)) {
@@ -34,7 +36,7 @@ func TestHelp(t *testing.T) {
 		if !slices.Contains(verbs, first) || strings.HasSuffix(cmd.Short, ".") {
 			t.Errorf("the summary %q is not in the imperative, or ends with a period", cmd.Short)
 		}
-		help := helpOf(cmd)
+		help := manual.Help(cmd)
 		if !strings.HasPrefix(help, cmd.CommandPath()+": "+cmd.Short+"\n\nExamples:\n  ") {
 			t.Errorf("the help does not begin with a summary and examples:\n%s", help)
 		}
@@ -100,7 +102,7 @@ func exampleWords(line string) []string {
 }
 
 // freeText are flags whose values the program cannot list.
-var freeText = []string{"install --user", "launcher --client", "ca --hosts"}
+var freeText = []string{"install --user", "launcher --client", "ca --hosts", "rotate --hosts"}
 
 // The shell completes the value of each flag: a word of a list, or a file.
 func TestFlagsComplete(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/syslog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,13 +30,16 @@ const (
 func hookCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "hook GUEST OPERATION SUBOPERATION EXTRA",
-		Short:   "Register a guest that libvirt is about to start",
+		Short:   "Register a guest that libvirt starts or receives, or note that it has stopped",
 		Example: "  virsh dumpxml web1 | mdserver hook web1 prepare begin -",
-		Long: `Register the guest whose domain XML is on standard input. libvirt runs this
-command by /etc/libvirt/hooks/qemu.d/mdserver, with its own four arguments.
+		Long: `Register the guest whose domain XML is on standard input, or note that it has stopped.
+libvirt runs this command by /etc/libvirt/hooks/qemu.d/mdserver, with its own four
+arguments.
 
-Only "prepare begin" and "migrate begin" do anything: libvirt passes through
-prepare for every start, also for that of a saved or a received guest.
+"prepare begin" and "migrate begin" register the guest: libvirt passes through
+prepare for every start, also for that of a saved or a received guest. "release end"
+notes that it has stopped: several hosts with one inventory learn from it how a
+migration has ended. Other operations do nothing.
 
 libvirt waits for its hooks, and does not start the guest if one fails. So this
 command ends within two seconds, prints nothing, and always exits with 0. Errors
@@ -52,7 +56,7 @@ of $MDSERVER_CONFIG or /etc/mdserver/mdserver.conf, or /run/mdserver/mdserver.so
 	}
 }
 
-// hook registers one guest, or gives up.
+// hook tells the server of one guest, or gives up.
 type hook struct {
 	timeout time.Duration
 	socket  func() string // path of the server's Unix socket
@@ -63,14 +67,15 @@ type hook struct {
 // over, even while standard input or the server hangs; what hangs then ends
 // with the process.
 func (h *hook) run(ctx context.Context, args []string, stdin io.Reader) {
-	if !registers(args) {
+	send := task(args)
+	if send == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.timeout)
 	defer cancel()
 
 	done := make(chan error, 1)
-	go func() { done <- guard(func() error { return h.register(ctx, stdin) }) }()
+	go func() { done <- guard(func() error { return h.tell(ctx, stdin, send) }) }()
 
 	var err error
 	select {
@@ -86,13 +91,29 @@ func (h *hook) run(ctx context.Context, args []string, stdin io.Reader) {
 	}
 }
 
-// registers reports whether libvirt's arguments name a moment when a guest is
-// registered. See https://libvirt.org/hooks.html.
-func registers(args []string) bool {
-	return len(args) >= 3 && args[2] == "begin" && (args[1] == "prepare" || args[1] == "migrate")
+// sender sends a domain's XML to the server.
+type sender func(ctx context.Context, server *client.Client, domain []byte) error
+
+// task is what to send to the server at the moment that libvirt's arguments name, or
+// nil. See https://libvirt.org/hooks.html.
+func task(args []string) sender {
+	if len(args) < 3 {
+		return nil
+	}
+	switch operation := args[1]; operation + " " + args[2] {
+	case "prepare begin", "migrate begin":
+		return func(ctx context.Context, server *client.Client, domain []byte) error {
+			return server.Upload(ctx, domain, operation)
+		}
+	case "release end":
+		return func(ctx context.Context, server *client.Client, domain []byte) error {
+			return server.Stopped(ctx, domain, strings.Join(args[3:], " "))
+		}
+	}
+	return nil
 }
 
-func (h *hook) register(ctx context.Context, stdin io.Reader) error {
+func (h *hook) tell(ctx context.Context, stdin io.Reader, send sender) error {
 	domain, err := io.ReadAll(io.LimitReader(stdin, maxDomainXML+1))
 	if err != nil {
 		return fmt.Errorf("read the domain XML: %w", err)
@@ -103,7 +124,7 @@ func (h *hook) register(ctx context.Context, stdin io.Reader) error {
 	if len(domain) > maxDomainXML {
 		return fmt.Errorf("domain XML is larger than %d bytes", maxDomainXML)
 	}
-	return client.New(h.socket()).Upload(ctx, domain)
+	return send(ctx, client.New(h.socket()), domain)
 }
 
 // hookSocket finds the server's socket. A configuration that does not load

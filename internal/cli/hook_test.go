@@ -61,17 +61,23 @@ func runHook(socket string, timeout time.Duration, stdin io.Reader, args ...stri
 }
 
 func TestHookPostsTheDomain(t *testing.T) {
-	for _, operation := range []string{"prepare", "migrate"} {
-		t.Run(operation, func(t *testing.T) {
+	for arguments, path := range map[string]string{
+		"prepare begin -":      "/instance-upload?operation=prepare",
+		"migrate begin -":      "/instance-upload?operation=migrate",
+		"release end -":        "/v1/stopped?reason=-",
+		"release end migrated": "/v1/stopped?reason=migrated",
+		"release end":          "/v1/stopped?reason=",
+	} {
+		t.Run(arguments, func(t *testing.T) {
 			var got []string
 			socket := listen(t, func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
-				got = append(got, r.Method, r.URL.Path, r.Header.Get("Content-Type"), string(body))
+				got = append(got, r.Method, r.URL.String(), r.Header.Get("Content-Type"), string(body))
 			})
-			if err := runHook(socket, time.Minute, strings.NewReader(domainXML), "web1", operation, "begin", "-"); err != nil {
+			if err := runHook(socket, time.Minute, strings.NewReader(domainXML), append([]string{"web1"}, strings.Fields(arguments)...)...); err != nil {
 				t.Fatal(err)
 			}
-			want := "POST /instance-upload application/xml " + domainXML
+			want := "POST " + path + " application/xml " + domainXML
 			if strings.Join(got, " ") != want {
 				t.Errorf("the server got %q, want %q", got, want)
 			}
@@ -90,7 +96,7 @@ func (u unread) Read([]byte) (int, error) {
 func TestHookLeavesOtherOperationsAlone(t *testing.T) {
 	for _, args := range []string{
 		"", "web1", "web1 prepare", "web1 prepare end -", "web1 start begin -", "web1 started begin -",
-		"web1 stopped end -", "web1 release end -", "web1 reconnect begin -", "web1 restore begin -",
+		"web1 stopped end -", "web1 release begin -", "web1 reconnect begin -", "web1 restore begin -",
 		"web1 attach begin -", "--help", "prepare begin web1 -",
 	} {
 		t.Run(args, func(t *testing.T) {

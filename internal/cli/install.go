@@ -50,7 +50,7 @@ stays where it is.`,
 		if opts.Executable, err = os.Executable(); err != nil {
 			return fmt.Errorf("find this program: %w", err)
 		}
-		if opts.Manual, err = manual(); err != nil {
+		if opts.Manual, err = manualPages(); err != nil {
 			return err
 		}
 		report, err := install.Install(cmd.Context(), onThisHost(opts))

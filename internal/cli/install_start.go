@@ -14,6 +14,7 @@ import (
 
 	"mdserver/internal/doctor"
 	"mdserver/internal/install"
+	"mdserver/internal/pace"
 )
 
 // startFlags adds the flags of "install --start" and returns what reads them.
@@ -76,10 +77,8 @@ func settled(ctx context.Context, look func() doctor.Report) doctor.Report {
 		if report.Healthy {
 			return report
 		}
-		select {
-		case <-ctx.Done():
+		if pace.Sleep(ctx, time.Second); ctx.Err() != nil {
 			return report
-		case <-time.After(time.Second):
 		}
 	}
 }

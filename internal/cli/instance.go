@@ -148,6 +148,12 @@ func printInstance(w io.Writer, inst instance.Instance) error {
 	if inst.Presence.State != "" {
 		pairs = append(pairs, [2]string{"in libvirt", fmt.Sprintf("%s since %s", inst.Presence.State, inst.Presence.Since.Local().Format(time.DateTime))})
 	}
+	if inst.Epoch > 0 {
+		pairs = append(pairs, [2]string{"host", describeHome(inst.Home)})
+	}
+	if inst.Unshared {
+		pairs = append(pairs, [2]string{"unshared", "the other hosts do not have this record yet, because etcd did not answer"})
+	}
 	for _, h := range inst.Hardware.Facts() {
 		pairs = append(pairs, [2]string{h.Name, printable(h.Value)})
 	}
@@ -162,6 +168,17 @@ func printInstance(w io.Writer, inst instance.Instance) error {
 		pairs = append(pairs, [2]string{"metadata warning", printable(w)})
 	}
 	return fields(w, pairs)
+}
+
+// describeHome names the host that has a guest, and how often it has moved.
+func describeHome(h instance.Home) string {
+	switch {
+	case h.HostID == "":
+		return fmt.Sprintf("none (epoch %d)", h.Epoch)
+	case h.FromID != "":
+		return fmt.Sprintf("%s (epoch %d), on its way from %s", printable(h.Host), h.Epoch, printable(h.FromHost))
+	}
+	return fmt.Sprintf("%s (epoch %d)", printable(h.Host), h.Epoch)
 }
 
 // describeInterface names the network of an interface, and the guest's addresses

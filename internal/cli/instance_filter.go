@@ -19,6 +19,7 @@ var guestStates = []string{string(api.Running), string(api.Off), string(api.Away
 // guestFilter selects guests. An empty list of it selects all.
 type guestFilter struct {
 	networks []string
+	hosts    []string
 	states   someOf
 	tags     []tagFilter
 }
@@ -35,7 +36,15 @@ func guestFilterFlags(cmd *cobra.Command) *guestFilter {
 	return f
 }
 
-func (f guestFilter) active() bool { return len(f.networks)+len(f.states.values)+len(f.tags) > 0 }
+// hostFilterFlag adds the flag that selects guests by their hosts.
+func hostFilterFlag(cmd *cobra.Command, f *guestFilter) {
+	cmd.Flags().StringSliceVar(&f.hosts, "host", nil, "only guests that one of these `HOSTS` has, by name or ID")
+	_ = cmd.RegisterFlagCompletionFunc("host", completeHosts) // the flag exists
+}
+
+func (f guestFilter) active() bool {
+	return len(f.networks)+len(f.hosts)+len(f.states.values)+len(f.tags) > 0
+}
 
 // checkNetworks makes sure that the networks of the filter are served.
 func (f guestFilter) checkNetworks(served []api.Network) error {
@@ -51,9 +60,24 @@ func (f guestFilter) checkNetworks(served []api.Network) error {
 	return nil
 }
 
+// checkHosts makes sure that the hosts of the filter are known.
+func (f guestFilter) checkHosts(known []api.Host) error {
+	var names []string
+	for _, h := range known {
+		names = append(names, h.Name)
+	}
+	for _, ref := range f.hosts {
+		if !slices.ContainsFunc(known, func(h api.Host) bool { return ref == h.Name || ref == h.ID }) {
+			return &exitError{exitUsage, fmt.Errorf("--host: there is no host %q; accepted: %s", ref, strings.Join(names, ", "))}
+		}
+	}
+	return nil
+}
+
 func (f guestFilter) passes(guest api.Guest) bool {
 	on := func(network string) bool { _, on := guest.On(network); return on }
-	return (len(f.networks) == 0 || slices.ContainsFunc(f.networks, on)) &&
+	return (len(f.hosts) == 0 || slices.Contains(f.hosts, guest.Host) || slices.Contains(f.hosts, guest.HostID)) &&
+		(len(f.networks) == 0 || slices.ContainsFunc(f.networks, on)) &&
 		(len(f.states.values) == 0 || slices.Contains(f.states.values, string(guest.State))) &&
 		!slices.ContainsFunc(f.tags, func(t tagFilter) bool { return !t.passes(guest.Metadata.Tags) })
 }

@@ -25,7 +25,7 @@ func listCommand() *cobra.Command {
 		Long: `List guests with their state: running, off, away (migrated or saved to a
 file), gone (undefined), or unknown to libvirt. BOOT is how far its boot is, or how
 it went, see "mdserver boots --help". AGE is the time since a guest was first
-registered. -o wide adds the network, the bridge, the tap device and more.
+registered. -o wide adds the host, the network, the bridge, the tap device and more.
 
 Names and filters select guests; a guest must match all filters. A tag filter is
 TAG=VALUE, TAG!=VALUE, or TAG for guests that have the tag; commas separate several.
@@ -40,11 +40,13 @@ none of their networks is served, and what to do about each.
 		Example: `  mdserver instance ls
   mdserver instance ls --network mds --state running,off
   mdserver instance ls -l role=web -o wide
+  mdserver instance ls --host kvm1
   mdserver instance ls web1 web2 -o json`,
 		ValidArgsFunction: completeGuests,
 	}
 	resultFlags(cmd, true)
 	filter := guestFilterFlags(cmd)
+	hostFilterFlag(cmd, filter)
 	refused := cmd.Flags().Bool("refused", false, "list the domains that are not guests, and why")
 	cmd.Args = func(_ *cobra.Command, names []string) error {
 		if *refused && (len(names) > 0 || filter.active()) {
@@ -90,6 +92,15 @@ func listGuests(ctx context.Context, server *client.Client, filter guestFilter, 
 	}
 	if err := filter.checkNetworks(status.Networks); err != nil {
 		return list, err
+	}
+	if len(filter.hosts) > 0 {
+		hosts, err := server.Hosts(ctx)
+		if err == nil {
+			err = filter.checkHosts(hosts)
+		}
+		if err != nil {
+			return list, err
+		}
 	}
 	named, err := find(ctx, server, names)
 	if err != nil {
@@ -142,20 +153,36 @@ var guestsView = view[guestList]{
 func guestSheet(list guestList) sheet {
 	s := sheet{
 		columns: []string{"NAME", "HOSTNAME", "IPV4", "IPV6", "MAC", "INSTANCE-ID", "STATE", "BOOT", "AGE"},
-		wide:    []string{"UUID", "NETWORK", "BRIDGE", "TAP", "FIRST SEEN", "LAST UPDATE"},
+		wide:    []string{"UUID", "NETWORK", "BRIDGE", "TAP", "FIRST SEEN", "LAST UPDATE", "HOST"},
 	}
 	for _, guest := range list.guests {
 		s.names = append(s.names, word(guest.Instance))
 		s.rows = append(s.rows, []string{
 			printable(guest.Name), guest.Hostname, family(guest.Instance, netip.Addr.Is4), family(guest.Instance, netip.Addr.Is6),
-			guest.MAC.String(), guest.ID, string(guest.State), bootCell(guest.Boot), age(list.now.Sub(guest.FirstSeen)),
+			guest.MAC.String(), guest.ID, stateCell(guest), bootCell(guest.Boot), age(list.now.Sub(guest.FirstSeen)),
 			guest.UUID.String(), eachPlace(guest.Instance, func(a instance.Attachment) string { return a.Network }),
 			eachPlace(guest.Instance, func(a instance.Attachment) string { return list.bridges[a.Network] }),
 			eachPlace(guest.Instance, guest.Target),
-			guest.FirstSeen.Format(time.RFC3339), guest.LastUpdate.Format(time.RFC3339),
+			guest.FirstSeen.Format(time.RFC3339), guest.LastUpdate.Format(time.RFC3339), named(guest.Host),
 		})
 	}
 	return s
+}
+
+// named is a name from outside, or nothing.
+func named(name string) string {
+	if name == "" {
+		return ""
+	}
+	return printable(name)
+}
+
+// stateCell is what a guest does, and whether the other hosts do not know of it yet.
+func stateCell(guest api.Guest) string {
+	if guest.Unshared {
+		return string(guest.State) + ", unshared"
+	}
+	return string(guest.State)
 }
 
 // bootCell is how a guest's boot goes: how far it is, or how it went.

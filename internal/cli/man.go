@@ -2,7 +2,8 @@ package cli
 
 import (
 	"path"
-	"strings"
+
+	"mdserver/internal/cli/manual"
 
 	"github.com/spf13/cobra"
 )
@@ -27,18 +28,13 @@ func manCommand() *cobra.Command {
 				return err
 			}
 			for _, page := range pages {
-				if path.Base(page.Path) == manName(target) {
+				if path.Base(page.Path) == manual.ManName(target) {
 					return printRaw(cmd, page.Content)
 				}
 			}
 			return &exitError{exitUsage, unknownCommand(cmd.Root(), target.Name())}
 		},
 	}
-}
-
-// manName is the name of a command's man page.
-func manName(cmd *cobra.Command) string {
-	return strings.ReplaceAll(cmd.CommandPath(), " ", "-") + ".8"
 }
 
 // completeCommands offers the commands below those that are named.

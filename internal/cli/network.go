@@ -92,6 +92,7 @@ func printNetwork(w io.Writer, n api.Network) error {
 		{"name", printable(n.Name)},
 		{"backend", n.Backend},
 		{"bridge", n.Bridge},
+		{"scope", n.Scope},
 		{"IPv4", n.IPv4},
 		{"addresses", describeUse(n)},
 		{"ranges", strings.Join(n.Ranges, ", ")},

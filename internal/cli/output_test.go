@@ -22,6 +22,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/doctor"
+	"mdserver/internal/doctor/finding"
 	"mdserver/internal/instance"
 	"mdserver/internal/visible"
 )
@@ -100,14 +101,14 @@ func TestDocumentsAreHarmless(t *testing.T) {
 		DHCP:    &api.DHCP{Message: hostile},
 		Missing: []string{hostile}, Problems: []api.Missing{{Code: hostile, Text: hostile}},
 	}
-	found := doctor.Report{Findings: []doctor.Finding{{Check: hostile, State: hostile, Text: hostile, Remedy: []string{hostile}}}}
+	found := doctor.Report{Findings: []finding.Finding{{Check: hostile, State: hostile, Text: hostile, Remedy: []string{hostile}}}}
 	guest := hostileGuest()
 	guests := guestList{guests: []api.Guest{{Instance: guest}, {Instance: guest, State: hostile}}, bridges: map[string]string{hostile: hostile}}
 	status := api.Status{
 		Health:   []api.Part{{Name: hostile, State: hostile}, {Name: hostile, Trouble: []api.Trouble{{Part: hostile, Message: hostile, Look: []string{hostile}}}}},
 		Networks: []api.Network{{Name: hostile, Bridge: hostile, Domain: hostile, Trouble: hostile}},
 	}
-	checked := checkReport{Problems: []finding{{File: hostile, Key: hostile, Value: hostile, Text: hostile}}}
+	checked := checkReport{Problems: []configFinding{{File: hostile, Key: hostile, Value: hostile, Text: hostile}}}
 	problems := []templateProblem{{hostile, 1, hostile, hostile, hostile}}
 	for name, print := range map[string]func(*bytes.Buffer) error{
 		"explain": func(b *bytes.Buffer) error { return printExplanation(b, doc) },

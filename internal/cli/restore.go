@@ -184,7 +184,8 @@ func presentGuests(cmd *cobra.Command, cfg *config.Config) ([]instance.Instance,
 }
 
 // misfits says what of a guest does not fit the configured networks. The
-// addresses of a network that libvirt runs are not known here.
+// addresses of a network that libvirt runs are not known here, nor the ranges of
+// other hosts.
 func misfits(cfg *config.Config, guest *instance.Instance) []string {
 	var problems []string
 	for _, place := range guest.Attachments() {
@@ -194,7 +195,7 @@ func misfits(cfg *config.Config, guest *instance.Instance) []string {
 			continue
 		}
 		n := cfg.Networks[i]
-		if n.Backend == config.BackendLibvirt {
+		if n.Backend == config.BackendLibvirt || n.Scope == config.ScopeHost && cfg.Store.Backend == config.BackendEtcd {
 			continue
 		}
 		for _, addr := range place.Addrs() {

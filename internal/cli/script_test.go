@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/visible"
 )
 
@@ -28,8 +29,16 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata/script",
 		Setup: setupScript,
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor, "harmless": harmless, "reported": reported},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor, "harmless": harmless, "reported": reported,
+			"etcd": func(ts *testscript.TestScript, _ bool, _ []string) { startEtcd(t, ts) }},
 	})
+}
+
+// startEtcd starts an etcd cluster that all tests share the end of, with its
+// endpoint in $ETCD.
+func startEtcd(t *testing.T, ts *testscript.TestScript) {
+	cluster := etcdtest.Start(t, etcdtest.Options{})
+	ts.Setenv("ETCD", cluster.Members[0].Endpoint)
 }
 
 const scriptConfig = `[mdserver]

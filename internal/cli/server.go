@@ -96,6 +96,9 @@ func printStatus(w io.Writer, s api.Status) error {
 		{"turned away", fmt.Sprintf("%d connections and %d requests too many, %d by a wrong interface, %d from a wrong MAC, %d by a wrong port, %d of unknown origin",
 			s.Refused.Connections, s.Refused.Requests, s.Refused.Interface, s.Refused.MAC, s.Refused.Port, s.Refused.Unknown)},
 	}...)
+	if s.Store != nil {
+		pairs = append(pairs, [2]string{"etcd", describeStore(*s.Store)}, [2]string{"spare addresses", describeSpares(s.Store.Spares)})
+	}
 	for _, n := range s.Networks {
 		if n.Dnsmasq != nil {
 			pairs = append(pairs, [2]string{"dnsmasq", n.Name + " " + describeDnsmasq(*n.Dnsmasq)})
@@ -115,6 +118,25 @@ func describeLibvirt(l api.Libvirt) string {
 		return fmt.Sprintf("not reached for %s: %s", since, oneLine(l.Error))
 	}
 	return "not reached yet"
+}
+
+func describeStore(s api.Store) string {
+	text := fmt.Sprintf("%d of %d members usable, revision %d as of %s ago, %d guests not shared, %d conflicts",
+		s.Usable, s.Members, s.Revision, time.Duration(s.Staleness*float64(time.Second)).Round(time.Second), s.Unshared, s.Conflicts)
+	if !s.Drained.IsZero() {
+		text += "; this host is drained since " + s.Drained.Local().Format(time.DateTime)
+	}
+	return text
+}
+
+// describeSpares counts the spare addresses of this host.
+func describeSpares(spares []api.SpareAddresses) string {
+	families := map[string]string{"ipv4": "IPv4", "ipv6": "IPv6"}
+	var list []string
+	for _, s := range spares {
+		list = append(list, fmt.Sprintf("%d %s on %s", s.Addresses, families[s.Family], s.Network))
+	}
+	return strings.Join(list, ", ")
 }
 
 // describeNotServed counts the domains that are no guests; empty for none.

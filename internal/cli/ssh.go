@@ -137,39 +137,6 @@ func execSSH(arguments []string) error {
 	return nil
 }
 
-// hostCA is what `mdserver ssh ca --json` prints.
-type hostCA struct {
-	api.SSHKey
-	Hosts string `json:"hosts"`
-	Line  string `json:"line"` // of known_hosts
-}
-
-func sshCACommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "ca",
-		Short: "Print the known_hosts line that trusts the guests' host certificates",
-		Long: `Print the known_hosts line for the host certificates of guests. With this line,
-ssh trusts the certificates that the server signs. It is the same for all guests,
-also for future ones. The server signs if the configuration has host_ca = yes in
-the section [ssh].
-
-A certificate holds for the names and addresses of one guest. With --hosts, the
-client trusts certificates for some names and addresses only.`,
-		Example: `  mdserver ssh ca | sudo tee -a /etc/ssh/ssh_known_hosts
-  mdserver ssh ca --hosts '*.vm.example.net,10.122.*' >> ~/.ssh/known_hosts`,
-		Args: exactly(0),
-	}
-	hosts := cmd.Flags().String("hosts", "*", "host `PATTERNS` of ssh, separated by commas; certificates of other hosts are not trusted")
-	text := func(w io.Writer, ca hostCA) error { return printf(w, "%s\n", ca.Line) }
-	return query(cmd, view[hostCA]{text: text}, func(ctx context.Context, server *client.Client, _ []string) (hostCA, error) {
-		if *hosts == "" || strings.ContainsAny(*hosts, " \t\r\n#") {
-			return hostCA{}, &exitError{exitUsage, fmt.Errorf("--hosts %q: accepted are patterns without spaces, separated by commas", *hosts)}
-		}
-		key, err := server.HostCA(ctx)
-		return hostCA{key, *hosts, "@cert-authority " + *hosts + " " + key.Type + " " + key.Key + " mdserver"}, err
-	})
-}
-
 func sshConfigCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ssh-config [NAME...]",

@@ -43,7 +43,7 @@ func reported(ts *testscript.TestScript, neg bool, args []string) {
 		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(ts.ReadFile(file)))
 		check(err)
 		all = append(all, key)
-		certificates, err := authority.Certify(guest, hostkeys.Directory{Guests: inv.Snapshot()}, []ssh.PublicKey{key}, time.Hour)
+		certificates, err := authority.Certify(context.Background(), guest, hostkeys.Directory{Guests: inv.Snapshot()}, []ssh.PublicKey{key}, time.Hour)
 		check(err)
 		check(os.WriteFile(ts.MkAbs(file[:len(file)-len(filepath.Ext(file))]+"-cert.pub"), ssh.MarshalAuthorizedKey(certificates[0]), 0o600))
 	}

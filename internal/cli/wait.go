@@ -11,6 +11,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/client"
+	"mdserver/internal/pace"
 )
 
 // condition is something that a guest can be waited for. It returns the outcome, ""
@@ -37,9 +38,9 @@ var conditions = map[string]condition{
 	"registered": when(func(p api.GuestProgress) bool { return p.Guest != nil }),
 	"gone":       when(func(p api.GuestProgress) bool { return p.Guest == nil || p.Guest.State == api.Gone }),
 	"lease": inBoot(func(r api.Reached) bool {
-		return r.Lease != nil || r.Metadata != nil || r.SSH != nil // libvirt's own DHCP server is not heard
+		return r.Lease != nil || served(r) || r.SSH != nil // libvirt's own DHCP server is not heard
 	}),
-	"metadata": inBoot(func(r api.Reached) bool { return r.Metadata != nil }),
+	"metadata": inBoot(served),
 	"ssh":      inBoot(func(r api.Reached) bool { return r.SSH != nil }),
 	"ready":    isReady,
 }
@@ -52,6 +53,10 @@ func when(is func(api.GuestProgress) bool) condition {
 		return ""
 	}
 }
+
+// served reports whether a guest has read anything of what it boots with. Ignition reads
+// user-data alone.
+func served(r api.Reached) bool { return r.Metadata != nil || r.Userdata != nil }
 
 // inBoot is a condition of the present boot.
 func inBoot(is func(api.Reached) bool) condition {
@@ -83,7 +88,7 @@ func waitCommand() *cobra.Command {
 		Long: `Wait until all of the named guests are
   registered  known to the server
   lease       given an address by DHCP
-  metadata    served with metadata
+  metadata    served with metadata or user-data
   ssh         answering at their ssh port, which the server tries meanwhile
   ready       done with cloud-init, which needs ` + "`report = yes`" + `
   gone        no longer known to libvirt or to the server
@@ -106,7 +111,7 @@ one is degraded, and 124 if the time is over. On a terminal, progress is shown.
 	timeout := cmd.Flags().Duration("timeout", defaultWait, "wait for `DURATION` at most")
 	completeWords(cmd, "timeout", "30s", "5m", "1h")
 	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
-		results, err := newWaiter(cmd, server, goal.value, *timeout).wait(cmd.Context(), refs)
+		results, err := newWaiter(cmd, server.Progress, goal.value, *timeout).wait(cmd.Context(), refs)
 		if err != nil {
 			return err
 		}
@@ -177,15 +182,15 @@ func waitExit(results []waitResult) int {
 
 // waiter waits for guests.
 type waiter struct {
-	cmd    *cobra.Command
-	server *client.Client
-	goal   string
-	end    time.Time
-	shown  map[string]string // the progress of each guest that was printed last
+	cmd      *cobra.Command
+	progress func(context.Context, api.ProgressQuery) (api.Progress, error) // asks the server
+	goal     string
+	end      time.Time
+	shown    map[string]string // the progress of each guest that was printed last
 }
 
-func newWaiter(cmd *cobra.Command, server *client.Client, goal string, timeout time.Duration) *waiter {
-	return &waiter{cmd: cmd, server: server, goal: goal, end: time.Now().Add(timeout), shown: map[string]string{}}
+func newWaiter(cmd *cobra.Command, progress func(context.Context, api.ProgressQuery) (api.Progress, error), goal string, timeout time.Duration) *waiter {
+	return &waiter{cmd: cmd, progress: progress, goal: goal, end: time.Now().Add(timeout), shown: map[string]string{}}
 }
 
 const (
@@ -198,23 +203,28 @@ const (
 func (w *waiter) wait(ctx context.Context, refs []string) ([]waitResult, error) {
 	q := api.ProgressQuery{Refs: refs, SSH: w.goal == "ssh"}
 	for asked := false; ; {
-		p, err := w.server.Progress(ctx, q)
+		p, err := w.progress(ctx, q)
 		left := time.Until(w.end)
-		switch away := errors.Is(err, client.ErrNotRunning) || errors.Is(err, client.ErrUnreachable); {
+		switch away := isAway(err); {
 		case err == nil:
 			asked = true
 		case !away || !asked || left <= 0 || ctx.Err() != nil:
 			return nil, err
 		default: // it restarts
-			time.Sleep(min(retryTime, left))
+			pace.Sleep(ctx, min(retryTime, left))
 			continue
 		}
 		results, open := w.judge(p)
 		if open == 0 || left <= 0 {
 			return results, nil
 		}
-		q.Since, q.Judged, q.Wait = p.Revision, p.Judged, min(longPoll, left)
+		q.Since, q.Wait = p.Revision, min(longPoll, left)
 	}
+}
+
+// isAway reports whether an error means that no server answers now.
+func isAway(err error) bool {
+	return errors.Is(err, client.ErrNotRunning) || errors.Is(err, client.ErrUnreachable)
 }
 
 // judge returns how each guest is, and how many still have to reach the goal.

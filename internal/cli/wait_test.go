@@ -37,6 +37,9 @@ func TestConditions(t *testing.T) {
 		{"a lease that was not heard", "lease", booted(api.Booting, api.Reached{Metadata: &now}), reached},
 		{"a lease of the boot before", "lease", stopped, ""},
 		{"metadata", "metadata", booted(api.Booting, api.Reached{Metadata: &now}), reached},
+		{"user-data alone", "metadata", booted(api.Booting, api.Reached{Userdata: &now}), reached},
+		{"a lease that was not heard, and user-data alone", "lease", booted(api.Booting, api.Reached{Userdata: &now}), reached},
+		{"a lease alone", "metadata", booted(api.Booting, api.Reached{Lease: &now}), ""},
 		{"ssh of a boot that failed", "ssh", booted(api.Failed, api.Reached{SSH: &now}), reached},
 	} {
 		if got := conditions[c.goal](c.progress); got != c.want {

@@ -40,7 +40,7 @@ is interrupted. With --json, each line is the state of a guest that has changed.
 				known[guest.Guest.Name] = fmt.Sprint(guest.Boot.Number, guest.Boot.Verdict.State)
 			}
 		}
-		f := follower{out: cmd.OutOrStdout(), json: *asJSON, named: true, since: present.Revision, judged: present.Judged, seen: map[string]uint64{}, verdicts: known}
+		f := follower{out: cmd.OutOrStdout(), json: *asJSON, named: true, since: present.Revision, seen: map[string]uint64{}, verdicts: known}
 		return f.follow(cmd.Context(), server, refs)
 	})
 	return cmd
@@ -100,7 +100,6 @@ type follower struct {
 	entries bool // as JSON, each entry alone
 	named   bool // with the names of the guests
 	since   uint64
-	judged  time.Time // when the verdicts were made that are known
 	// By guest: the last revision and the last verdict that were printed.
 	seen     map[string]uint64
 	verdicts map[string]string
@@ -109,11 +108,11 @@ type follower struct {
 // follow prints what happens from now on until ctx is done or the server is gone.
 func (f *follower) follow(ctx context.Context, server *client.Client, refs []string) error {
 	for {
-		p, err := server.Progress(ctx, api.ProgressQuery{Refs: refs, Since: max(f.since, 1), Judged: f.judged, Wait: longPoll})
+		p, err := server.Progress(ctx, api.ProgressQuery{Refs: refs, Since: max(f.since, 1), Wait: longPoll})
 		if err != nil {
 			return err
 		}
-		f.since, f.judged = p.Revision, p.Judged
+		f.since = p.Revision
 		for _, guest := range p.Guests {
 			if guest.Guest == nil || guest.Boot == nil {
 				continue

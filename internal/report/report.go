@@ -15,6 +15,7 @@ package report
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -50,7 +51,7 @@ type HostKeys interface {
 	// Keep replaces the keys of a guest.
 	Keep(guest uuid.UUID, keys []ssh.PublicKey)
 	// Certify returns certificates for keys of a guest, none if the server signs none.
-	Certify(guest uuid.UUID, keys []ssh.PublicKey) []*ssh.Certificate
+	Certify(ctx context.Context, guest uuid.UUID, keys []ssh.PublicKey) []*ssh.Certificate
 }
 
 // Reports takes the reports of all guests. Make it with New; it is safe for
@@ -166,7 +167,7 @@ func (s *Reports) takeKeys(w http.ResponseWriter, r *http.Request, guest *instan
 	}
 	s.hostKeys.Keep(guest.UUID, keys)
 	s.note(guest, keysEntry(keys))
-	certificates := s.hostKeys.Certify(guest.UUID, keys)
+	certificates := s.hostKeys.Certify(r.Context(), guest.UUID, keys)
 	if len(certificates) == 0 {
 		w.WriteHeader(http.StatusNoContent)
 		return

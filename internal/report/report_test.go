@@ -1,6 +1,7 @@
 package report
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"net/http"
@@ -30,7 +31,7 @@ type keyring struct {
 
 func (k *keyring) Keep(guest uuid.UUID, keys []ssh.PublicKey) { k.kept[guest] = keys }
 
-func (k *keyring) Certify(_ uuid.UUID, keys []ssh.PublicKey) []*ssh.Certificate {
+func (k *keyring) Certify(_ context.Context, _ uuid.UUID, keys []ssh.PublicKey) []*ssh.Certificate {
 	if k.signer == nil {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package cli
+package manual
 
 import (
 	"fmt"
@@ -7,21 +7,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// environment is the part of the reference on environment variables.
-const environment = `## Environment variables
-
-| variable | in place of |
-|---|---|
-| ` + "`" + envConfig + "`" + ` | the flag ` + "`--config`" + ` |
-| ` + "`" + envSocket + "`" + ` | the flag ` + "`--socket`" + ` |
-
-A flag takes precedence over its variable.
-
-`
-
-// reference is the reference of all commands in Markdown: docs/reference/commands.md.
-func reference() string {
-	root := newRoot()
+// Reference is the reference of a command and of those below it, in Markdown. Between
+// the list of commands and their sections it has the text environment.
+func Reference(root *cobra.Command, environment string) string {
 	var b strings.Builder
 	b.WriteString("# Commands\n\n" +
 		"`mdserver help COMMAND` and `man mdserver-COMMAND` show the same. All commands share the [exit codes](exit-codes.md), the\n" +
@@ -38,7 +26,6 @@ func reference() string {
 	}
 	b.WriteString(environment)
 	writeReference(&b, root)
-	b.WriteString(errorCodesMarkdown())
 	return b.String()
 }
 
@@ -52,7 +39,7 @@ func writeIndex(b *strings.Builder, cmd *cobra.Command) {
 	if !documented(cmd) {
 		return
 	}
-	if !cmd.HasAvailableSubCommands() || takesArguments(cmd) {
+	if !cmd.HasAvailableSubCommands() || TakesArguments(cmd) {
 		b.WriteString(fmt.Sprintf("| [`%s`](#%s) | %s |\n", cmd.CommandPath(), strings.ReplaceAll(cmd.CommandPath(), " ", "-"), cmd.Short))
 	}
 	for _, child := range cmd.Commands() {

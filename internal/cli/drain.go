@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/api"
+	"mdserver/internal/client"
+	"mdserver/internal/pace"
+)
+
+func hostDrainCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "drain [NAME|ID]",
+		Short: "Take a host out of service",
+		Long: `Take a host out of service, by default the one that is asked. It gives back the
+addresses that it has claimed for guests that start without etcd, and claims no more.
+All hosts know that it is drained, until --undo puts it back into service.
+
+The guests that run there are listed: migrate or stop them, with libvirt. Those that
+start there anyway are served, and reported by the log, ` + "`mdserver status`" + ` and
+` + "`mdserver doctor`" + `. With --wait, the command returns when no guest runs there any more.
+
+The exit code with --wait is 0 if no guest runs there, and 124 if the time is over. On a
+terminal, progress is shown.`,
+		Example: `  mdserver host drain
+  mdserver host drain kvm3 --wait --timeout 1h
+  mdserver host drain kvm3 --undo`,
+		Args:              atMost(1),
+		ValidArgsFunction: completeHosts,
+	}
+	resultFlags(cmd, false)
+	undo := cmd.Flags().Bool("undo", false, "put the host back into service")
+	wait := cmd.Flags().Bool("wait", false, "wait until no guest runs there")
+	timeout := cmd.Flags().Duration("timeout", defaultWait, "with --wait, wait for `DURATION` at most")
+	completeWords(cmd, "timeout", "5m", "1h", "24h")
+	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
+		switch {
+		case *undo && *wait:
+			return &exitError{exitUsage, errors.New("--undo and --wait exclude each other")}
+		case cmd.Flags().Changed("timeout") && !*wait:
+			return &exitError{exitUsage, errors.New("--timeout needs --wait")}
+		}
+		found, err := server.DrainHost(cmd.Context(), strings.Join(args, ""), *undo)
+		if err != nil {
+			return err
+		}
+		result := drainResult{RunsOn: found}
+		if *wait {
+			if result, err = waitDrained(cmd, server, found, *timeout); err != nil {
+				return err
+			}
+		}
+		return show(cmd, drainView, result)
+	})
+	return cmd
+}
+
+// drainResult is what still runs on a host, and how waiting for that ended.
+type drainResult struct {
+	api.RunsOn
+	Outcome outcome `json:"outcome,omitempty"`
+}
+
+var drainView = view[drainResult]{
+	text:  printDrained,
+	wrong: func(r drainResult) bool { return r.Outcome == timedOut },
+	exit:  exitTimeout,
+}
+
+func printDrained(w io.Writer, r drainResult) error {
+	state := "is in service"
+	if !r.Host.Drained.IsZero() {
+		state = "is drained"
+	}
+	printf(w, "%s %s; %d guests run there\n", printable(r.Host.Name), state, len(r.Guests))
+	if len(r.Guests) == 0 {
+		return nil
+	}
+	var rows [][]string
+	for _, guest := range r.Guests {
+		rows = append(rows, []string{printable(guest.Name), string(guest.State), printable(dash(guest.To))})
+	}
+	return table(w, []string{"GUEST", "STATE", "TO"}, rows)
+}
+
+// drainPoll is how often the guests of a host are read.
+const drainPoll = time.Second
+
+// waitDrained waits until no guest runs on a host any more, or until the time is over.
+func waitDrained(cmd *cobra.Command, server *client.Client, now api.RunsOn, timeout time.Duration) (drainResult, error) {
+	ctx, end := cmd.Context(), time.Now().Add(timeout)
+	shown := ""
+	for seen := false; ; { // another host's word for it takes a moment to arrive
+		shown = tellLeft(cmd, now, shown)
+		left := time.Until(end)
+		switch {
+		case seen && now.Host.Drained.IsZero():
+			return drainResult{}, fmt.Errorf("%s was put back into service meanwhile", printable(now.Host.Name))
+		case len(now.Guests) == 0:
+			return drainResult{now, reached}, nil
+		case left <= 0:
+			return drainResult{now, timedOut}, nil
+		}
+		if pace.Sleep(ctx, min(drainPoll, left)); ctx.Err() != nil {
+			return drainResult{}, ctx.Err()
+		}
+		next, err := server.RunsOn(ctx, now.Host.ID)
+		switch {
+		case isAway(err): // it restarts
+			continue
+		case err != nil:
+			return drainResult{}, err
+		}
+		now, seen = next, seen || !next.Host.Drained.IsZero()
+	}
+}
+
+// tellLeft prints which guests are left, if that is news, on a terminal.
+func tellLeft(cmd *cobra.Command, now api.RunsOn, shown string) string {
+	var names []string
+	for _, guest := range now.Guests {
+		names = append(names, printable(guest.Name))
+	}
+	text := fmt.Sprintf("%d guests left: %s", len(names), strings.Join(names, ", "))
+	if len(names) > 0 && text != shown && isTerminal(beneath(cmd.ErrOrStderr())) {
+		printf(cmd.ErrOrStderr(), "%s\n", text)
+	}
+	return text
+}

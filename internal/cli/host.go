@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/api"
+	"mdserver/internal/client"
+)
+
+func hostCommand() *cobra.Command {
+	return group(&cobra.Command{
+		Use:     "host",
+		Aliases: []string{"hosts"},
+		Short:   "List, drain and forget the hosts that share the inventory",
+		Example: `  mdserver host ls
+  mdserver host drain kvm3 --wait
+  mdserver host forget kvm3`,
+	}, hostListCommand(), hostDrainCommand(), hostForgetCommand())
+}
+
+func hostListCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "ls",
+		Aliases: []string{"list"},
+		Short:   "List the hosts that share the inventory",
+		Long: `List the hosts that share the inventory in etcd: whether each is alive or away, how
+many guests it has, and since when its server runs. A host is away if etcd has not
+heard of it for ten seconds. Its guests stay its own until another host starts them.
+
+The column DRAINED marks hosts that are out of service, and THIS the host that was asked.
+With -o json, network_conflicts has the networks on which a host and another one disagree.
+With the backend bolt there is one host only.`,
+		Example: `  mdserver host ls
+  mdserver host ls -o json`,
+		Args: exactly(0),
+	}
+	return query(cmd, view[[]api.Host]{sheet: hostSheet}, func(ctx context.Context, server *client.Client, _ []string) ([]api.Host, error) {
+		return server.Hosts(ctx)
+	})
+}
+
+func hostSheet(hosts []api.Host) sheet {
+	s := sheet{columns: []string{"NAME", "STATE", "DRAINED", "GUESTS", "VERSION", "SINCE", "THIS", "ID"}}
+	for _, h := range hosts {
+		s.rows = append(s.rows, []string{printable(h.Name), string(h.State), yesIf(!h.Drained.IsZero()), strconv.Itoa(h.Guests), printable(h.Version),
+			h.Since.Local().Format(time.DateTime), yesIf(h.This), named(h.ID)})
+	}
+	return s
+}
+
+// yesIf is yes, or empty for no.
+func yesIf(is bool) string {
+	if is {
+		return "yes"
+	}
+	return ""
+}
+
+func hostForgetCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "forget NAME|ID",
+		Short: "Forget a host that does not return",
+		Long: `Remove a host from the list of hosts. Its guests belong to no host then. They keep their
+addresses and names, and belong to the next host that starts them.
+
+A host that is alive is only forgotten with --force. It is back in the list as soon as
+its server starts again.`,
+		Example: `  mdserver host forget kvm3
+  mdserver host forget --yes 6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b`,
+		Args:              exactly(1),
+		ValidArgsFunction: completeHosts,
+	}
+	resultFlags(cmd, false)
+	yes := yesFlag(cmd)
+	force := cmd.Flags().Bool("force", false, "forget the host even if it is alive")
+	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
+		if !*yes && isTerminal(cmd.InOrStdin()) {
+			if err := confirm(cmd, fmt.Sprintf("Forget the host %s?", printable(args[0]))); err != nil {
+				return err
+			}
+		}
+		forgotten, err := server.ForgetHost(cmd.Context(), args[0], *force)
+		if err != nil {
+			return err
+		}
+		return show(cmd, view[api.Forgotten]{text: printForgotten}, forgotten)
+	})
+	return cmd
+}
+
+func printForgotten(w io.Writer, f api.Forgotten) error {
+	printf(w, "forgot %s, which had %d guests\n", printable(f.Host.Name), f.Guests)
+	return nil
+}
+
+// completeHosts offers the names of hosts to the shell.
+var completeHosts = completion(func(ctx context.Context, server *client.Client) (words []string) {
+	hosts, _ := server.Hosts(ctx) // no words without an answer
+	for _, h := range hosts {
+		words = append(words, h.Name)
+	}
+	return words
+})

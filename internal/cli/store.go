@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/config"
+	"mdserver/internal/etcd"
+	"mdserver/internal/inventory/backup"
+)
+
+func storeCommand() *cobra.Command {
+	return group(&cobra.Command{
+		Use:     "store",
+		Short:   "Check the inventory in etcd, or move it there or back",
+		Example: "  sudo mdserver store check",
+	}, storeCheckCommand(), storeMigrateCommand(), storeKeyCommand())
+}
+
+// readPresent reads what this host has: of the running server, or else of the
+// database.
+func readPresent(cmd *cobra.Command, cfg *config.Config) (*backup.Backup, error) {
+	data, err := makeBackup(cmd, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return backup.Read(bytes.NewReader(data))
+}
+
+// withEtcd calls a function with a client for the cluster in the configuration. The
+// backend in use may be another one.
+func withEtcd(cmd *cobra.Command, cfg *config.Config, f func(client *etcd.Client) error) error {
+	if len(cfg.Store.Endpoints) == 0 {
+		return &exitError{exitUnreadable, fmt.Errorf("%s: store.endpoints is not set, accepted: the members of an etcd cluster", configFile(cmd, nil))}
+	}
+	client, err := etcd.Open(cfg.Store, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return unreadable(err)
+	}
+	err = f(client)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("etcd does not answer: %w", err)
+	}
+	return errors.Join(err, client.Close())
+}

@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/client"
+	"mdserver/internal/config"
+	"mdserver/internal/etcd"
+	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/inventory/etcdstore"
+	"mdserver/internal/inventory/migrate"
+)
+
+// storeReport is what `mdserver store check --json` prints.
+type storeReport struct {
+	Prefix    string              `json:"prefix"`
+	Members   []storeMember       `json:"members"`
+	Inventory string              `json:"inventory"` // its ID; empty if there is none
+	Revision  int64               `json:"revision"`  // of etcd
+	Guests    int                 `json:"guests"`
+	Resting   int                 `json:"resting"` // addresses
+	Problems  []etcdstore.Problem `json:"problems"`
+	Repaired  int                 `json:"repaired"` // claims
+	Cache     storeCache          `json:"cache"`
+}
+
+// storeMember is a member of the etcd cluster.
+type storeMember struct {
+	Endpoint string        `json:"endpoint"`
+	Usable   bool          `json:"usable"`
+	Error    string        `json:"error,omitempty"`
+	Version  string        `json:"version,omitempty"`
+	Latency  time.Duration `json:"latency_ns"`
+	Size     int64         `json:"size"` // bytes
+	Alarms   []string      `json:"alarms"`
+}
+
+// storeCache is what this host knows of the inventory.
+type storeCache struct {
+	Known     string   `json:"known"`     // by the server or the database
+	Different []string `json:"different"` // guests whose records are not those in etcd
+	Trouble   string   `json:"trouble,omitempty"`
+}
+
+func (r storeReport) wrong() bool {
+	usable := 0
+	for _, m := range r.Members {
+		if m.Usable {
+			usable++
+		}
+	}
+	return usable < len(r.Members) || r.Inventory == "" || len(r.Problems) > r.Repaired || len(r.Cache.Different) > 0 || r.Cache.Trouble != ""
+}
+
+func storeCheckCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Check the inventory in etcd, without changing it",
+		Long: `Check the inventory in etcd, without changing it: the members of the cluster, that
+each record can be read and contradicts no other, that the claims of names and
+addresses are those of the guests, that all keys are known, and that this host
+knows the same guests.
+
+--repair writes claims that are missing and removes claims of no guest. It leaves
+records as they are.
+
+The exit code is 0 if nothing is wrong, 1 if something is or etcd does not
+answer, and 3 if the configuration cannot be read. "mdserver database check" checks
+the database of this host.`,
+		Example: `  sudo mdserver store check
+  sudo mdserver store check --repair`,
+		Args: exactly(0),
+	}
+	repair := cmd.Flags().Bool("repair", false, "correct claims that do not follow from the records")
+	v := view[storeReport]{text: printStore, wrong: storeReport.wrong}
+	return report(cmd, v, func(cmd *cobra.Command, _ []string) (result storeReport, err error) {
+		cfg, err := loadConfig(cmd)
+		if err != nil {
+			return result, err
+		}
+		err = withEtcd(cmd, cfg, func(client *etcd.Client) error {
+			result, err = checkStore(cmd, cfg, client, *repair)
+			return err
+		})
+		return result, err
+	})
+}
+
+func checkStore(cmd *cobra.Command, cfg *config.Config, client *etcd.Client, repair bool) (storeReport, error) {
+	r := storeReport{Prefix: cfg.Store.Prefix, Members: []storeMember{}, Problems: []etcdstore.Problem{}}
+	inspection, err := etcd.Inspect(cmd.Context(), cfg.Store)
+	if err != nil {
+		return r, err
+	}
+	for _, m := range inspection.Members {
+		one := storeMember{Endpoint: m.Endpoint, Usable: m.Usable(), Version: m.Version, Latency: m.Latency, Size: m.Size, Alarms: append([]string{}, m.Alarms...)}
+		if m.Err != nil {
+			one.Error = m.Err.Error()
+		}
+		r.Members = append(r.Members, one)
+	}
+	checked, err := etcdstore.Check(cmd.Context(), client.Client, cfg.Store.Prefix)
+	if err != nil {
+		return r, err
+	}
+	r.Inventory, r.Revision = checked.Inventory, checked.Revision
+	r.Guests, r.Resting = len(checked.Table.Instances), len(checked.Table.Resting)
+	r.Problems = append(r.Problems, checked.Problems...)
+	if repair {
+		if r.Repaired, err = checked.Repair(cmd.Context(), client.Client, cfg.Store.Prefix); err != nil {
+			return r, err
+		}
+	}
+	r.Cache = compareCache(cmd, cfg, checked)
+	return r, nil
+}
+
+// compareCache compares what this host knows with etcd.
+func compareCache(cmd *cobra.Command, cfg *config.Config, checked *etcdstore.Checked) storeCache {
+	c := storeCache{Known: "by the server", Different: []string{}}
+	server, err := connect(cmd)
+	if err == nil {
+		_, err = server.Status(cmd.Context())
+	}
+	if errors.Is(err, client.ErrNotRunning) {
+		c.Known = "by the database " + cfg.Server.Database
+	}
+	b, err := readPresent(cmd, cfg)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, boltstore.ErrMissing):
+		c.Known = "nothing yet"
+	case err != nil:
+		c.Trouble = err.Error()
+	case etcdstore.InventoryOf(b.Notes) == "" && len(b.Table.Instances) > 0:
+		c.Trouble = fmt.Sprintf("%d guests of this host were never in etcd; `mdserver store migrate --to etcd` brings them there", len(b.Table.Instances))
+	case etcdstore.InventoryOf(b.Notes) == "":
+		c.Known = "nothing yet"
+	case etcdstore.InventoryOf(b.Notes) != checked.Inventory:
+		c.Trouble = fmt.Sprintf("this host knows another inventory, %s", etcdstore.InventoryOf(b.Notes))
+	default:
+		c.Different = append(c.Different, migrate.Differences(b.Table, checked.Table)...)
+	}
+	return c
+}
+
+func printStore(w io.Writer, r storeReport) error {
+	for _, m := range r.Members {
+		switch {
+		case m.Error != "":
+			printf(w, "member %s: does not answer: %s\n", m.Endpoint, m.Error)
+		case !m.Usable:
+			printf(w, "member %s: cannot take changes\n", m.Endpoint)
+		default:
+			printf(w, "member %s: etcd %s, answers in %s, %d KiB\n", m.Endpoint, m.Version, m.Latency.Round(100*time.Microsecond), m.Size>>10)
+		}
+		for _, alarm := range m.Alarms {
+			printf(w, "alarm: %s\n", alarm)
+		}
+	}
+	for _, p := range r.Problems {
+		printf(w, "%s: %s: %s\n", p.Kind, p.Key, p.Text)
+	}
+	if r.Inventory == "" {
+		printf(w, "there is no inventory below %s\n", r.Prefix)
+	}
+	if r.Cache.Trouble != "" {
+		printf(w, "this host: %s\n", r.Cache.Trouble)
+	}
+	printNames(w, false, "known differently "+r.Cache.Known, r.Cache.Different)
+	if r.Repaired > 0 {
+		printf(w, "%d claims were corrected\n", r.Repaired)
+	}
+	return printf(w, "%s: %d guests and %d addresses in quarantine at revision %d, %d problems\n", r.Prefix, r.Guests, r.Resting, r.Revision, len(r.Problems))
+}
