@@ -153,12 +153,12 @@ func runHook(t *testing.T, hook string, operation ...string) {
 	}
 }
 
-// Of all that libvirt tells of, the program is called for a start and for a
-// guest that is received: no other call has to start a process.
+// Of all that libvirt tells of, the program is called for a start, for a guest that is
+// received and for a stop: no other call has to start a process.
 func TestHookCallsTheProgram(t *testing.T) {
 	for operation, called := range map[string]bool{
-		"prepare begin -": true, "migrate begin -": true,
-		"start begin -": false, "started begin -": false, "stopped end shutdown": false, "release end -": false,
+		"prepare begin -": true, "migrate begin -": true, "release end -": true, "release end migrated": true,
+		"start begin -": false, "started begin -": false, "stopped end shutdown": false, "release begin -": false,
 		"reconnect begin -": false, "restore begin -": false, "prepare end -": false, "": false,
 	} {
 		t.Run(operation, func(t *testing.T) {

@@ -65,7 +65,7 @@ func TestMakeChecksGo(t *testing.T) {
 	if err == nil || !strings.Contains(string(out), "Go 1.21 or later is needed") || strings.Contains(string(out), "go build") {
 		t.Errorf("make build: %v: %s", err, out)
 	}
-	for _, target := range []string{"build", "check", "demo", "test", "bench", "bench-http", "bench-render", "bench-attack"} {
+	for _, target := range []string{"build", "check", "demo", "demo-fleet", "test", "bench", "bench-http", "bench-render", "bench-attack"} {
 		out, err := exec.Command("make", "--no-print-directory", "-C", "..", "-n", target).CombinedOutput()
 		if err != nil || !strings.HasPrefix(string(out), "scripts/check-go\n") {
 			t.Errorf("make %s does not begin with scripts/check-go: %v\n%s", target, err, out)

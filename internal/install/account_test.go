@@ -3,11 +3,12 @@ package install
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -154,12 +155,10 @@ func TestStateIsTakenOver(t *testing.T) {
 	if n := len(j.report.Changes); n != 1 {
 		t.Errorf("%d changes reported, the second time there is nothing to do", n)
 	}
-	for name, want := range map[string]struct {
-		uid, gid int
-		mode     fs.FileMode
-	}{
+	for name, want := range map[string]rights{
 		"/var/lib/mdserver":                           {server, server, fs.ModeDir | 0o751},
 		"/var/lib/mdserver/db_file.json":              {server, server, 0o640},
+		"/var/lib/mdserver/hard":                      {other, os.Getgid(), 0o644},
 		"/var/lib/mdserver/link":                      {server, server, fs.ModeSymlink | 0o777},
 		"/var/lib/mdserver/dnsmasq":                   {server, dnsmasq, fs.ModeDir | fs.ModeSetgid | 0o750},
 		"/var/lib/mdserver/dnsmasq/dns":               {server, dnsmasq, fs.ModeDir | fs.ModeSetgid | 0o750},
@@ -170,8 +169,106 @@ func TestStateIsTakenOver(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !ownedBy(info, want.uid, want.gid) || info.Mode() != want.mode {
-			t.Errorf("%s: owner %+v, mode %v, want %+v", name, info.Sys().(*syscall.Stat_t).Uid, info.Mode(), want)
+		if got := rightsOf(info); got != want {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
+}
+
+// Whose each file of the state directory becomes, as the same names and modes that only
+// root could give away show.
+func TestStateRights(t *testing.T) {
+	const (
+		server  = 501
+		dnsmasq = 502
+		dir     = fs.ModeDir
+	)
+	for _, test := range []struct {
+		name string
+		mode fs.FileMode
+		want rights
+		no   rights // where dnsmasq has no user
+	}{
+		{".", dir | 0o777, rights{server, server, dir | 0o771}, rights{server, server, dir | 0o771}},
+		{".", dir | 0o700, rights{server, server, dir | 0o701}, rights{server, server, dir | 0o701}},
+		{"mdserver.db", 0o646, rights{server, server, 0o640}, rights{server, server, 0o640}},
+		{"backup", dir | 0o755, rights{server, server, dir | 0o750}, rights{server, server, dir | 0o750}},
+		{"dnsmasq", dir | 0o700, rights{server, dnsmasq, dir | fs.ModeSetgid | 0o750}, rights{server, server, dir | 0o700}},
+		{"dnsmasq/dns", dir | 0o777, rights{server, dnsmasq, dir | fs.ModeSetgid | 0o750}, rights{server, server, dir | 0o770}},
+		{"dnsmasq/mds.conf", 0o604, rights{server, dnsmasq, 0o644}, rights{server, server, 0o600}},
+		{"dnsmasq.leases", 0o644, rights{server, server, 0o640}, rights{server, server, 0o640}},
+		{"link", fs.ModeSymlink | 0o777, rights{server, server, fs.ModeSymlink | 0o777}, rights{server, server, fs.ModeSymlink | 0o777}},
+		{"dnsmasq/socket", fs.ModeSocket | 0o755, rights{server, dnsmasq, fs.ModeSocket | 0o755}, rights{server, server, fs.ModeSocket | 0o755}},
+	} {
+		j := newHost(t).job(0)
+		j.account, j.dnsmasq = account{server, server}, account{dnsmasq, dnsmasq}
+		if got := j.stateRights(test.name, test.mode); got != test.want {
+			t.Errorf("%s, %v: %+v, want %+v", test.name, test.mode, got, test.want)
+		}
+		j.dnsmasq = account{noOwner, noOwner}
+		if got := j.stateRights(test.name, test.mode); got != test.no {
+			t.Errorf("%s, %v, without dnsmasq's user: %+v, want %+v", test.name, test.mode, got, test.no)
+		}
+	}
+}
+
+// Only root gives files away, to the server's user or its group as the file says.
+func TestOwners(t *testing.T) {
+	j := newHost(t).job(0)
+	j.account = account{501, 502}
+	for _, test := range []struct {
+		uid              int
+		user, group      bool
+		wantUID, wantGID int
+	}{
+		{0, true, true, 501, 502}, {0, true, false, 501, noOwner}, {0, false, true, noOwner, 502}, {0, false, false, noOwner, noOwner},
+		{1000, true, true, noOwner, noOwner},
+	} {
+		j.UID = test.uid
+		if uid, gid := j.owners(test.user, test.group); uid != test.wantUID || gid != test.wantGID {
+			t.Errorf("%+v: %d, %d", test, uid, gid)
+		}
+	}
+}
+
+// A file and a directory belong to whom they are given, or there is an error: only root
+// may give them to another user.
+func TestFilesAreGiven(t *testing.T) {
+	const server = 54321
+	h := newHost(t)
+	h.write("/etc/file", "old")
+	h.write(stateDir+"/mdserver.db", "")
+	h.write(dropIn+"x", "")
+	j := h.job(0)
+	j.account = account{server, server}
+	for name, do := range map[string]func() error{
+		dropIn:                    func() error { return j.writeDropIn("[public-keys]\n") },
+		"/etc/file":               func() error { return j.tree.write("/etc/file", []byte("new"), 0o640, server, server) },
+		"/etc/dir":                func() error { _, err := j.tree.mkdir("/etc/dir", 0o750, server, server); return err },
+		stateDir + "/mdserver.db": j.takeOverState,
+	} {
+		err := do()
+		if os.Getuid() != 0 {
+			if !errors.Is(err, fs.ErrPermission) {
+				t.Errorf("%s was given to another user: %v", name, err)
+			}
+			continue
+		}
+		info, statErr := os.Stat(h.path(name))
+		owner := server
+		if name == dropIn { // whose keys the server reads, and does not write
+			owner = 0
+		}
+		if err != nil || statErr != nil || rightsOf(info).uid != owner || rightsOf(info).gid != server {
+			t.Errorf("%s: %v, %v, %+v", name, err, statErr, info)
+		}
+	}
+	if got, want := h.read("/etc/file"), map[bool]string{true: "new", false: "old"}[os.Getuid() == 0]; got != want {
+		t.Errorf("the file is %q, want %q", got, want)
+	}
+	for name := range h.files() {
+		if strings.HasPrefix(path.Base(name), ".") {
+			t.Errorf("%s is left", name)
 		}
 	}
 }
@@ -195,8 +292,28 @@ func TestRunningSystemIsTold(t *testing.T) {
 }
 
 func TestExecTellsWhatTheProgramSaid(t *testing.T) {
-	err := Exec(context.Background(), "sh", "-c", "echo no room >&2; exit 3")
-	if err == nil || err.Error() != "sh: exit status 3: no room" {
-		t.Errorf("error %v", err)
+	for script, want := range map[string]string{
+		"echo no room >&2; exit 3": "sh: exit status 3: no room",
+		"echo; exit 3":             "sh: exit status 3",
+		"echo fine":                "<nil>",
+	} {
+		if err := Exec(context.Background(), "sh", "-c", script); fmt.Sprint(err) != want {
+			t.Errorf("%s: %v, want %s", script, err, want)
+		}
+	}
+}
+
+// A dry run says what root would do, whoever asks.
+func TestDryRunOfAccounts(t *testing.T) {
+	h := newHost(t)
+	h.write("/etc/passwd", rootOnly)
+	h.opts.DryRun = true
+	j := h.job(1000)
+	if err := j.ensureAccounts(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	want := []Change{{Created, "user mdserver", "a system user without a shell"}, {Created, "user mdserver-dnsmasq", "a system user without a shell"}}
+	if len(h.ran) > 0 || !slices.Equal(j.report.Changes, want) {
+		t.Errorf("ran %q, reported %v", h.ran, j.report.Changes)
 	}
 }

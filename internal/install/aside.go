@@ -76,7 +76,7 @@ func (j *job) isOriginal(name string, recognise func([]byte) bool) bool {
 func (j *job) moveAside(ctx context.Context) error {
 	unit := path.Join(unitDir, pathUnit)
 	if j.isOriginal(unit, isOriginalPathUnit) {
-		if i := j.noted(pathUnit); i >= 0 && j.manifest.Units[i].Enabled {
+		if j.former(pathUnit).Enabled {
 			j.system(ctx, "systemctl", "disable", pathUnit)
 		}
 		if err := j.moveFile(unit); err != nil {
@@ -89,9 +89,13 @@ func (j *job) moveAside(ctx context.Context) error {
 	return j.moveFile(originalHookPath)
 }
 
-// noted is the index of a unit that noteOriginal remembers, or -1.
-func (j *job) noted(unit string) int {
-	return slices.IndexFunc(j.manifest.Units, func(u formerUnit) bool { return u.Name == unit })
+// former is a unit as noteOriginal remembers it, and zero if it does not.
+func (j *job) former(unit string) formerUnit {
+	i := slices.IndexFunc(j.manifest.Units, func(u formerUnit) bool { return u.Name == unit })
+	if i < 0 {
+		return formerUnit{}
+	}
+	return j.manifest.Units[i]
 }
 
 func (j *job) moveFile(name string) error {
@@ -137,14 +141,14 @@ func (j *job) putBack() error {
 func (j *job) revive(ctx context.Context) (started bool) {
 	var enabled, active []string
 	for _, u := range originalUnits {
-		i := j.noted(u.name)
-		if i < 0 || !j.DryRun && !j.isOriginal(path.Join(unitDir, u.name), u.recognise) {
+		if !j.DryRun && !j.isOriginal(path.Join(unitDir, u.name), u.recognise) {
 			continue
 		}
-		if j.manifest.Units[i].Enabled {
+		former := j.former(u.name)
+		if former.Enabled {
 			enabled = append(enabled, u.name)
 		}
-		if j.manifest.Units[i].Active {
+		if former.Active {
 			active = append(active, u.name)
 		}
 	}

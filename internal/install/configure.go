@@ -106,7 +106,6 @@ func (j *job) writeDropIn(content string) error {
 	if j.has(dropIn) {
 		action = Replaced
 	}
-	j.manifest.Files[dropIn] = file{SHA256: sum([]byte(content))}
 	return j.put(item{content: []byte(content), mode: 0o640, group: true}, dropIn, action, "the network and the keys")
 }
 

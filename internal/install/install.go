@@ -135,37 +135,8 @@ func Install(ctx context.Context, opts Options) (*Report, error) {
 }
 
 func (j *job) install(ctx context.Context, plan []item) error {
-	if err := j.ensureAccounts(ctx); err != nil {
-		return err
-	}
-	for _, d := range j.directories() {
-		if err := j.ensureDirectory(d); err != nil {
-			return err
-		}
-	}
-	if err := j.ensureLibvirtState(); err != nil {
-		return err
-	}
-	if err := j.takeOverState(); err != nil {
-		return err
-	}
-	if err := j.noteOriginal(ctx); err != nil {
-		return err
-	}
-	for _, it := range plan {
-		if err := j.place(it); err != nil {
-			return err
-		}
-	}
-	if err := j.moveAside(ctx); err != nil {
-		return err
-	}
-	if err := j.removeObsolete(plan); err != nil {
-		return err
-	}
-	j.manifest.Withdrawn = nil // the server makes entries again
-	if err := j.manifest.save(j.tree); err != nil {
-		return err
+	if err := j.putInPlace(ctx, plan); err != nil {
+		return errors.Join(again(err), j.saveProgress())
 	}
 	if err := j.tree.removeIfThere(leftRecord); err != nil {
 		return err
@@ -177,6 +148,45 @@ func (j *job) install(ctx context.Context, plan []item) error {
 		return nil
 	}
 	return errors.Join(j.start(ctx), j.manifest.save(j.tree))
+}
+
+// putInPlace makes accounts, directories and files, and the list of them.
+func (j *job) putInPlace(ctx context.Context, plan []item) error {
+	for _, step := range []func() error{
+		func() error { return j.ensureAccounts(ctx) },
+		j.ensureDirectories,
+		j.ensureLibvirtState,
+		j.takeOverState,
+		func() error { return j.noteOriginal(ctx) },
+		func() error { return j.placeAll(plan) },
+		func() error { return j.moveAside(ctx) },
+		func() error { return j.removeObsolete(plan) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	j.manifest.Withdrawn = nil // the server makes entries again
+	return j.manifest.save(j.tree)
+}
+
+// again says what to do about an error after which not all is done.
+func again(err error) error {
+	return fmt.Errorf("%w; once that is repaired, run the command again: it goes on from there", err)
+}
+
+// saveProgress lists what was made before an installation failed, so that the next
+// one goes on from there and Uninstall undoes it.
+func (j *job) saveProgress() error {
+	if j.manifest.empty() {
+		return nil
+	}
+	made, err := j.tree.mkdir(shareDir(j.Prefix), 0o755, noOwner, noOwner)
+	j.manifest.made(made)
+	if err != nil {
+		return err
+	}
+	return j.manifest.save(j.tree)
 }
 
 // removeObsolete takes away what an earlier version installed and this one

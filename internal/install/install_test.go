@@ -191,7 +191,7 @@ func TestInstallAdaptsToPrefixAndUser(t *testing.T) {
 	h.opts.Prefix, h.opts.User = "/opt/mds", "metadata"
 	h.install()
 	for name, want := range map[string]string{
-		unitPath:                                  "ExecStart=/opt/mds/bin/mdserver serve ",
+		unitPath:                                  "User=metadata\nGroup=metadata\n",
 		unitDir + "/" + dnsmasqUnit:               "User=mdserver-dnsmasq\nGroup=mdserver-dnsmasq\n",
 		unitDir + "/" + launcherUnit:              "ExecStart=/opt/mds/bin/mdserver launcher --client metadata ",
 		hooksDir + "/qemu.d/mdserver":             "/opt/mds/bin/mdserver hook",
@@ -200,6 +200,9 @@ func TestInstallAdaptsToPrefixAndUser(t *testing.T) {
 		"/opt/mds/share/mdserver/mds-network.xml": "/opt/mds/share/mdserver/mds-network.xml",
 	} {
 		content := h.read(name)
+		if name == unitPath && !strings.Contains(content, "ExecStart=/opt/mds/bin/mdserver serve ") {
+			t.Errorf("the unit starts another program:\n%s", content)
+		}
 		if !strings.Contains(content, want) {
 			t.Errorf("%s lacks %q", name, want)
 		}

@@ -2,7 +2,6 @@ package install
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,10 +46,7 @@ type file struct {
 	Config bool   `json:"config,omitempty"` // stays when mdserver is uninstalled
 }
 
-func sum(content []byte) string {
-	digest := sha256.Sum256(content)
-	return hex.EncodeToString(digest[:])
-}
+func sum(content []byte) string { return fmt.Sprintf("%x", sha256.Sum256(content)) }
 
 // loadManifest reads the manifest of what is installed below a prefix or, if
 // that was uninstalled, of what is left of it.
@@ -80,7 +76,7 @@ func loadLeft(t *tree, uid int) (*manifest, error) {
 	if err != nil || info == nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Mode().Perm()&0o022 != 0 || ownerOf(info) != uid && ownerOf(info) != 0 {
+	if !info.Mode().IsRegular() || info.Mode().Perm()&0o022 != 0 || rightsOf(info).uid != uid && rightsOf(info).uid != 0 {
 		return nil, fmt.Errorf("%s must be a file that only root can write; remove it", leftRecord)
 	}
 	m := &manifest{Files: map[string]file{}, left: true}
@@ -104,15 +100,17 @@ func (m *manifest) load(t *tree, path string) error {
 func (m *manifest) save(t *tree) error { return m.store(t, manifestPath(m.Prefix), 0o644) }
 
 func (m *manifest) store(t *tree, path string, mode fs.FileMode) error {
-	content, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return fmt.Errorf("the list of installed files: %w", err)
-	}
+	content, _ := json.MarshalIndent(m, "", "  ") // no field can fail
 	content = append(content, '\n')
 	if old, err := t.read(path); err == nil && string(old) == string(content) {
 		return nil
 	}
 	return t.write(path, content, mode, noOwner, noOwner)
+}
+
+// empty reports whether nothing was made yet.
+func (m *manifest) empty() bool {
+	return len(m.Files) == 0 && len(m.Directories) == 0 && m.CreatedUser == "" && m.CreatedDnsmasqUser == ""
 }
 
 // paths lists the files in order.

@@ -174,6 +174,7 @@ func TestRecognition(t *testing.T) {
 		{"original's dnsmasq", isOriginalDnsmasqUnit, originalDnsmasq, true},
 		{"its older command line", isOriginalDnsmasqUnit, strings.Replace(originalDnsmasq, "file=", "file ", 1), true},
 		{"another dnsmasq", isOriginalDnsmasqUnit, "ExecStart=/usr/sbin/dnsmasq --conf-file=/etc/mds.conf -k\n", false},
+		{"another dnsmasq of that title", isOriginalDnsmasqUnit, strings.Replace(originalDnsmasq, "mds.conf", "lab.conf", 1), false},
 		{"original's program", isOriginalProgram, originalProgram, true},
 		{"program in a virtual environment", isOriginalProgram, "#!/srv/venv/bin/python\nimport mdserver.server\n", true},
 		{"another script", isOriginalProgram, "#!/bin/sh\nmdserver\n", false},
@@ -186,6 +187,7 @@ func TestRecognition(t *testing.T) {
 		{"a line of one's own", isShippedHook, shippedHook(t, "169.254.169.254") + "touch /run/x\n", false},
 		{"original's path unit", isOriginalPathUnit, originalPathFile, true},
 		{"another path unit", isOriginalPathUnit, "[Path]\nPathExists=/run/x\nUnit=mdserver-dnsmasq.service\n", false},
+		{"a path unit of another service", isOriginalPathUnit, strings.Replace(originalPathFile, "Unit=mdserver-dnsmasq", "Unit=other", 1), false},
 		{"no build of ours", isOurProgram, "\x7fELF", false},
 	}
 	for _, test := range tests {

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -11,13 +12,19 @@ const (
 	originalSuffix = ".orig-mdserver"
 )
 
+func (j *job) placeAll(plan []item) error {
+	for _, it := range plan {
+		if err := j.place(it); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // place puts one file where it belongs, or beside it where the administrator's
 // own is.
 func (j *job) place(it item) error {
-	want := sum(it.content)
 	last, listed := j.manifest.Files[it.path]
-	j.manifest.Files[it.path] = file{SHA256: want, Config: it.policy != owned}
-
 	info, err := j.tree.lstat(it.path)
 	switch {
 	case err != nil:
@@ -36,7 +43,8 @@ func (j *job) place(it item) error {
 		return err
 	}
 	switch have := sum(current); {
-	case have == want:
+	case have == sum(it.content):
+		j.list(it, it.path)
 		j.report.add(Unchanged, it.path, "")
 		return nil
 	case listed && have == last.SHA256:
@@ -51,11 +59,18 @@ func (j *job) place(it item) error {
 	return j.keep(it, last, "it was there before")
 }
 
+// list notes a version of a file as the one that was installed last.
+func (j *job) list(it item, path string) {
+	j.manifest.Files[path] = file{SHA256: sum(it.content), Config: it.policy != owned}
+}
+
+// put writes a file, and lists it once it is there.
 func (j *job) put(it item, path string, action Action, note string) error {
 	uid, gid := j.owners(false, it.group)
 	if err := j.tree.write(path, it.content, it.mode, uid, gid); err != nil {
 		return err
 	}
+	j.list(it, path)
 	j.report.add(action, path, note)
 	return nil
 }
@@ -64,20 +79,27 @@ func (j *job) put(it item, path string, action Action, note string) error {
 // offered the last time.
 func (j *job) keep(it item, last file, why string) error {
 	if it.policy == example || last.SHA256 == sum(it.content) {
+		j.list(it, it.path)
 		j.report.add(Kept, it.path, why)
 		return nil
 	}
 	path := it.path + newSuffix
 	j.report.add(Kept, it.path, why+"; the new version is in "+path)
-	it.policy, it.original = example, nil
-	if info, err := j.tree.lstat(path); err != nil {
+	info, err := j.tree.lstat(path)
+	switch {
+	case err != nil:
 		return err
-	} else if info != nil && !info.Mode().IsRegular() {
+	case info != nil && !info.Mode().IsRegular():
 		j.report.add(Skipped, path, fmt.Sprintf("it is a %s", kindOf(info.Mode())))
-		return nil
+	default:
+		beside := it
+		beside.policy = owned // goes with Uninstall
+		if err := j.put(beside, path, Created, ""); err != nil {
+			return err
+		}
 	}
-	j.manifest.Files[path] = file{SHA256: sum(it.content)}
-	return j.put(it, path, Created, "")
+	j.list(it, it.path)
+	return nil
 }
 
 // setAside moves a file of the Python mdserver away and installs mdserver's.
@@ -91,7 +113,10 @@ func (j *job) setAside(it item) error {
 	if err := j.tree.rename(it.path, backup); err != nil {
 		return fmt.Errorf("rename the Python mdserver's file: %w", err)
 	}
-	return j.put(it, it.path, Replaced, "the Python mdserver's is now "+backup)
+	if err := j.put(it, it.path, Replaced, "the Python mdserver's is now "+backup); err != nil {
+		return errors.Join(err, j.tree.rename(backup, it.path)) // so that it goes on working
+	}
+	return nil
 }
 
 // removeUnchanged removes a file if it still is what we installed, and reports
@@ -120,6 +145,15 @@ func (j *job) removeUnchanged(path, why string) (gone bool, err error) {
 	return true, nil
 }
 
+func (j *job) ensureDirectories() error {
+	for _, d := range j.directories() {
+		if err := j.ensureDirectory(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (j *job) ensureDirectory(d directory) error {
 	uid, gid := j.owners(d.user, d.group)
 	made, err := j.tree.mkdir(d.path, d.mode, uid, gid)
@@ -146,7 +180,7 @@ func (j *job) inheritGroup(d directory) error {
 		return nil
 	}
 	info, err := j.tree.lstat(d.path)
-	if err != nil || info == nil || !info.IsDir() || info.Mode()&fs.ModeSetgid != 0 || groupOf(info) != j.account.gid {
+	if err != nil || info == nil || !info.IsDir() || info.Mode()&fs.ModeSetgid != 0 || rightsOf(info).gid != j.account.gid {
 		return err
 	}
 	j.report.add(Done, "chmod g+s "+d.path, "new files in it belong to the group "+j.User)

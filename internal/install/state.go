@@ -55,36 +55,44 @@ func (j *job) takeOverState() error {
 }
 
 // settle gives one file its owner and its mode, and reports whether it had
-// others. What is not dnsmasq's loses the rights of everybody: the state
-// directory itself can be passed through.
+// others.
 func (j *job) settle(dir *os.Root, name string, info fs.FileInfo) (changed bool, err error) {
-	uid, gid := j.owners(true, true)
-	mode := info.Mode()
-	shared := j.dnsmasq.gid != noOwner && (name == sharedDir || strings.HasPrefix(name, sharedDir+"/"))
-	switch {
-	case shared && mode.IsDir():
-		gid, mode = j.dnsmasq.gid, fs.ModeDir|fs.ModeSetgid|0o750 // for what will be made in it
-	case shared:
-		gid, mode = j.dnsmasq.gid, mode|0o040
-	case name == ".":
-		mode = mode&^0o007 | 0o001
-	default:
-		mode &^= 0o007
-	}
-	owned := ownedBy(info, uid, gid)
-	if owned && (mode == info.Mode() || mode.Type() == fs.ModeSymlink) {
+	want := j.stateRights(name, info.Mode())
+	if want == rightsOf(info) {
 		return false, nil
 	}
 	if j.DryRun {
 		return true, nil
 	}
-	if !owned {
-		if err := dir.Lchown(name, uid, gid); err != nil {
-			return true, err
-		}
+	if err := dir.Lchown(name, want.uid, want.gid); err != nil {
+		return true, err
 	}
-	if !mode.IsRegular() && !mode.IsDir() {
+	if !want.mode.IsRegular() && !want.mode.IsDir() {
 		return true, nil
 	}
-	return true, dir.Chmod(name, mode) // after chown, which may clear bits
+	return true, dir.Chmod(name, want.mode) // after chown, which may clear bits
+}
+
+// stateRights returns the rights that a file of the state directory will get. What
+// is not dnsmasq's loses the rights of everybody: the state directory itself can be
+// passed through.
+func (j *job) stateRights(name string, mode fs.FileMode) rights {
+	want := rights{mode: mode}
+	want.uid, want.gid = j.owners(true, true)
+	shared := j.dnsmasq.gid != noOwner && (name == sharedDir || strings.HasPrefix(name, sharedDir+"/"))
+	if shared {
+		want.gid = j.dnsmasq.gid
+	}
+	switch {
+	case !mode.IsRegular() && !mode.IsDir():
+	case shared && mode.IsDir():
+		want.mode = fs.ModeDir | fs.ModeSetgid | 0o750 // for what will be made in it
+	case shared:
+		want.mode |= 0o040
+	case name == ".":
+		want.mode = mode&^0o007 | 0o001
+	default:
+		want.mode &^= 0o007
+	}
+	return want
 }

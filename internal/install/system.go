@@ -1,17 +1,17 @@
 package install
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // Exec is the Runner that really runs.
@@ -155,7 +155,7 @@ func (j *job) findLeftovers() {
 			j.report.find(drop + "/ changes the unit: check that it still fits; remove an ExecStart of the Python mdserver")
 		}
 	}
-	j.findDnsmasq()
+	j.findDnsmasq(os.DirFS("/proc"))
 	j.findUnreadableConfig()
 }
 
@@ -178,8 +178,9 @@ func (j *job) findHook() {
 	}
 }
 
-// findDnsmasq looks for a dnsmasq that our dnsmasq would get in the way of.
-func (j *job) findDnsmasq() {
+// findDnsmasq looks for a dnsmasq that our dnsmasq would get in the way of. The
+// processes are those below proc.
+func (j *job) findDnsmasq(proc fs.FS) {
 	if j.Root != "" {
 		return
 	}
@@ -188,11 +189,7 @@ func (j *job) findDnsmasq() {
 		return
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(content)))
-	if err != nil || pid <= 0 || unix.Kill(pid, 0) == unix.ESRCH {
-		return
-	}
-	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	if err != nil || strings.TrimSpace(string(name)) != "dnsmasq" || j.ours(pid) {
+	if err != nil || processName(proc, pid) != "dnsmasq" || processName(proc, parentOf(proc, pid)) == "mdserver" {
 		return
 	}
 	j.report.find(fmt.Sprintf("dnsmasq (process %d) of the Python mdserver's unit still runs, and mdserver uses it as it is; "+
@@ -200,18 +197,21 @@ func (j *job) findDnsmasq() {
 		"systemctl stop mdserver.service mdserver-dnsmasq.path mdserver-dnsmasq.service")
 }
 
-// ours reports whether a dnsmasq is the child of this program's server.
-func (j *job) ours(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
-	}
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:])) // state, parent, …
+// processName is the name of a process, or empty if there is none.
+func processName(proc fs.FS, pid int) string {
+	name, _ := fs.ReadFile(proc, fmt.Sprintf("%d/comm", pid))
+	return strings.TrimSpace(string(name))
+}
+
+// parentOf is the parent of a process, or 0. Source: proc_pid_stat(5).
+func parentOf(proc fs.FS, pid int) int {
+	stat, _ := fs.ReadFile(proc, fmt.Sprintf("%d/stat", pid))
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // state, parent, …
 	if len(fields) < 2 {
-		return false
+		return 0
 	}
-	parent, err := os.ReadFile("/proc/" + fields[1] + "/comm")
-	return err == nil && strings.TrimSpace(string(parent)) == "mdserver"
+	parent, _ := strconv.Atoi(fields[1])
+	return parent
 }
 
 // findUnreadableConfig reports a kept configuration that mdserver's user cannot
@@ -231,7 +231,7 @@ func (j *job) findUnreadableConfig() {
 		if info.IsDir() {
 			need, wanted = "rX", 0o5
 		}
-		if mode&wanted == wanted || groupOf(info) == j.account.gid && mode>>3&wanted == wanted {
+		if mode&wanted == wanted || rightsOf(info).gid == j.account.gid && mode>>3&wanted == wanted {
 			continue
 		}
 		j.report.find(name+" is not readable for the group "+j.User+" of mdserver's user",

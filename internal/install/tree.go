@@ -63,9 +63,24 @@ func followLinks(dir string) string {
 	return path.Join(followLinks(path.Dir(dir)), path.Base(dir))
 }
 
+// named has an error name a file as the administrator does. os.Root names it from
+// the root on, without a slash.
+func (t *tree) named(op, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	} else if e, ok := errors.AsType[*os.LinkError](err); ok { // of a file that replaces another
+		err = e.Err
+	}
+	return &fs.PathError{Op: op, Path: path.Join(t.base, name), Err: err}
+}
+
 // lstat is nil where there is nothing.
 func (t *tree) lstat(name string) (fs.FileInfo, error) {
-	return missingIsNil(t.root.Lstat(t.rel(name)))
+	info, err := t.root.Lstat(t.rel(name))
+	return missingIsNil(info, t.named("lstat", name, err))
 }
 
 // stat follows a link in the last element too.
@@ -73,7 +88,8 @@ func (t *tree) stat(name string) (fs.FileInfo, error) {
 	if t.base == "/" {
 		return missingIsNil(os.Stat(name))
 	}
-	return missingIsNil(t.root.Stat(t.rel(name)))
+	info, err := t.root.Stat(t.rel(name))
+	return missingIsNil(info, t.named("stat", name, err))
 }
 
 func missingIsNil(info fs.FileInfo, err error) (fs.FileInfo, error) {
@@ -83,7 +99,10 @@ func missingIsNil(info fs.FileInfo, err error) (fs.FileInfo, error) {
 	return info, err
 }
 
-func (t *tree) read(name string) ([]byte, error) { return t.root.ReadFile(t.rel(name)) }
+func (t *tree) read(name string) ([]byte, error) {
+	content, err := t.root.ReadFile(t.rel(name))
+	return content, t.named("read", name, err)
+}
 
 // write puts a file in place atomically.
 func (t *tree) write(name string, content []byte, mode fs.FileMode, uid, gid int) error {
@@ -92,14 +111,11 @@ func (t *tree) write(name string, content []byte, mode fs.FileMode, uid, gid int
 	}
 	rel := t.rel(name)
 	dir, err := t.root.OpenRoot(path.Dir(rel)) // so that the temporary file is beside the new one
-	if err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+	if err == nil {
+		defer dir.Close()
+		err = writeIn(dir, path.Base(rel), content, mode, uid, gid)
 	}
-	defer dir.Close()
-	if err := writeIn(dir, path.Base(rel), content, mode, uid, gid); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	return nil
+	return t.named("write", name, err)
 }
 
 func writeIn(dir *os.Root, name string, content []byte, mode fs.FileMode, uid, gid int) error {
@@ -136,13 +152,13 @@ func (t *tree) mkdir(name string, mode fs.FileMode, uid, gid int) (made []string
 	}
 	rel := t.rel(name)
 	if err := t.root.Mkdir(rel, mode.Perm()); err != nil {
-		return made, err
+		return made, t.named("mkdir", name, err)
 	}
 	made = append(made, name)
 	if err := t.root.Chown(rel, uid, gid); err != nil {
-		return made, err
+		return made, t.named("chown", name, err)
 	}
-	return made, t.root.Chmod(rel, mode) // regardless of the umask
+	return made, t.chmod(name, mode) // regardless of the umask
 }
 
 // openDir opens a directory, following a link to it.
@@ -150,48 +166,40 @@ func (t *tree) openDir(name string) (*os.Root, error) {
 	if t.base == "/" {
 		return os.OpenRoot(name)
 	}
-	return t.root.OpenRoot(t.rel(name))
+	dir, err := t.root.OpenRoot(t.rel(name))
+	return dir, t.named("open", name, err)
 }
 
-// ownedBy reports whether a file belongs to a user and a group.
-func ownedBy(info fs.FileInfo, uid, gid int) bool {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(stat.Uid) == uid && int(stat.Gid) == gid
+// rights are whose a file is, and who may do what with it.
+type rights struct {
+	uid, gid int
+	mode     fs.FileMode
 }
 
-// ownerOf is the id of a file's owner.
-func ownerOf(info fs.FileInfo) int {
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int(stat.Uid)
-	}
-	return noOwner
+// rightsOf returns the rights of a file of a tree.
+func rightsOf(info fs.FileInfo) rights {
+	stat := info.Sys().(*syscall.Stat_t) // as of any file on Linux
+	return rights{int(stat.Uid), int(stat.Gid), info.Mode()}
 }
 
-// groupOf is the id of a file's group.
-func groupOf(info fs.FileInfo) int {
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int(stat.Gid)
-	}
-	return noOwner
-}
-
-func hardLinked(info fs.FileInfo) bool {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && stat.Nlink > 1
-}
+func hardLinked(info fs.FileInfo) bool { return info.Sys().(*syscall.Stat_t).Nlink > 1 }
 
 func (t *tree) rename(from, to string) error {
 	if t.dry {
 		return nil
 	}
-	return t.root.Rename(t.rel(from), t.rel(to))
+	err := t.root.Rename(t.rel(from), t.rel(to))
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
+		return &os.LinkError{Op: "rename", Old: path.Join(t.base, from), New: path.Join(t.base, to), Err: e.Err}
+	}
+	return err
 }
 
 func (t *tree) chmod(name string, mode fs.FileMode) error {
 	if t.dry {
 		return nil
 	}
-	return t.root.Chmod(t.rel(name), mode)
+	return t.named("chmod", name, t.root.Chmod(t.rel(name), mode))
 }
 
 // removeIfThere removes a file that need not exist.
@@ -207,12 +215,12 @@ func (t *tree) remove(name string) error {
 	if t.dry {
 		return nil
 	}
-	return t.root.Remove(t.rel(name))
+	return t.named("remove", name, t.root.Remove(t.rel(name)))
 }
 
 func (t *tree) removeAll(name string) error {
 	if t.dry {
 		return nil
 	}
-	return t.root.RemoveAll(t.rel(name))
+	return t.named("remove", name, t.root.RemoveAll(t.rel(name)))
 }

@@ -55,6 +55,26 @@ func (j *job) uninstall(ctx context.Context) error {
 		j.withdraw(ctx)
 		j.undo(ctx)
 	}
+	if err := j.removeFiles(ctx); err != nil {
+		return errors.Join(again(err), j.saveRest())
+	}
+	started := false
+	if j.live() {
+		j.system(ctx, "systemctl", "daemon-reload")
+		started = j.revive(ctx)
+		j.indexManual(ctx)
+	}
+	if err := j.closeManifest(); err != nil {
+		return errors.Join(again(err), j.saveRest())
+	}
+	j.removeDirectories()
+	j.afterwards(started)
+	return nil
+}
+
+// removeFiles removes files, puts those of the Python mdserver back, and purges
+// if asked to.
+func (j *job) removeFiles(ctx context.Context) error {
 	for _, p := range j.manifest.paths() {
 		if err := j.takeAway(p); err != nil {
 			return err
@@ -63,26 +83,19 @@ func (j *job) uninstall(ctx context.Context) error {
 	if err := j.putBack(); err != nil {
 		return err
 	}
-	if j.Purge {
-		if err := j.purge(ctx); err != nil {
-			return err
-		}
+	if !j.Purge {
+		return nil
 	}
-	started := false
-	if j.live() {
-		j.system(ctx, "systemctl", "daemon-reload")
-		started = j.revive(ctx)
-		j.indexManual(ctx)
+	return j.purge(ctx)
+}
+
+// saveRest lists what is still there when Uninstall fails, so that the next one does
+// the rest and nothing twice.
+func (j *job) saveRest() error {
+	if j.manifest.left {
+		return j.manifest.store(j.tree, leftRecord, 0o600)
 	}
-	if err := j.recordLeft(); err != nil {
-		return err
-	}
-	if err := j.tree.removeIfThere(manifestPath(j.Prefix)); err != nil {
-		return err
-	}
-	j.removeDirectories()
-	j.afterwards(started)
-	return nil
+	return j.manifest.save(j.tree)
 }
 
 // stopServices stops and disables the units that are about to be removed.
@@ -98,12 +111,15 @@ func (j *job) stopServices(ctx context.Context) {
 	}
 }
 
-// recordLeft notes what is left, for a later purge.
-func (j *job) recordLeft() error {
-	if j.Purge || !j.has(etcDir) {
-		return nil
+// closeManifest removes the list of what was installed. What is left of that is
+// noted first, for a later purge.
+func (j *job) closeManifest() error {
+	if !j.Purge && j.has(etcDir) {
+		if err := j.manifest.store(j.tree, leftRecord, 0o600); err != nil {
+			return err
+		}
 	}
-	return j.manifest.store(j.tree, leftRecord, 0o600)
+	return j.tree.removeIfThere(manifestPath(j.Prefix))
 }
 
 // removeTable ends port security, which outlives the server.
@@ -135,10 +151,13 @@ func (j *job) takeAway(name string) error {
 	if err != nil {
 		return err
 	}
+	if err := j.restore(name, gone); err != nil {
+		return err
+	}
 	if gone {
 		delete(j.manifest.Files, name)
 	}
-	return j.restore(name, gone)
+	return nil
 }
 
 // restore puts the Python mdserver's file back if mdserver's is gone.
