@@ -7,7 +7,7 @@ VCS := $(if $(shell git rev-parse HEAD 2>/dev/null),auto,false)
 # An older Go fetches the version that go.mod asks for.
 export GOTOOLCHAIN ?= auto
 
-.PHONY: help build check demo test troubles mutants bench bench-http bench-render bench-attack bench-boots clean check-go bin/mdserver bin/demo
+.PHONY: help build check demo demo-fleet test troubles soak-fleet mutants bench bench-http bench-render bench-attack bench-boots clean check-go bin/mdserver bin/demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ check: check-go ## run format, vet, staticcheck and the unit tests: needs neithe
 demo: check-go ## show two guests finding address, name and configuration (as root)
 	@scripts/demo
 
+demo-fleet: check-go ## show three hosts with etcd, a guest that migrates, and what survives failures (as root)
+	@scripts/demo-fleet
+
 test: check-go ## run everything from unit to end-to-end tests, installing what it needs (as root)
 	@scripts/install-deps test
 	@scripts/test
@@ -36,6 +39,10 @@ test: check-go ## run everything from unit to end-to-end tests, installing what 
 troubles: check-go ## have each trouble of a boot happen ten times, and list how it was judged (as root): takes hours
 	@scripts/install-deps test
 	MDSERVER_TROUBLES=10 go test -count=1 -timeout 6h -tags e2e -run '^TestTroubledBoots$$' -v ./test/e2e
+
+soak-fleet: check-go ## make faults around several hosts for a million requests (as root): takes hours
+	@scripts/install-deps test
+	MDSERVER_FLEET_REQUESTS=1000000 go test -count=1 -timeout 24h -tags e2e -v ./test/fleet
 
 mutants: check-go ## list planted defects that the tests of PACKAGES miss: takes minutes
 	go run ./test/mutants $(PACKAGES)

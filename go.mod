@@ -38,6 +38,7 @@ require (
 
 // Modules that only tests, benchmarks and the demo use.
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/aws/aws-sdk-go-v2/feature/ec2/imds v1.20.8
 	github.com/google/go-cmp v0.7.0
 	github.com/gopacket/gopacket v1.7.7

@@ -2,6 +2,11 @@
 // that it makes and removes: a host with a bridge, mdserver with dnsmasq as its
 // child, and two guests that get their address from a real DHCP client, find
 // each other by name, and fetch their metadata and user-data.
+//
+// With --fleet it shows three such hosts with one inventory in etcd: a guest
+// moves between them, and then a member of etcd and a host fail.
+//
+// All that it shows is checked. It fails if anything is wrong.
 package main
 
 import (
@@ -28,23 +33,40 @@ var templates embed.FS
 func main() {
 	binary := flag.String("mdserver", "bin/mdserver", "the program to show")
 	domains := flag.String("domains", "test/testdata/domains", "directory of web1.xml and web2.xml")
+	fleet := flag.Bool("fleet", false, "show three hosts with one inventory in etcd")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, newPage(os.Stdout), *binary, *domains); err != nil {
+	show := func(ctx context.Context, p *page, binary string) error { return showHost(ctx, p, binary, *domains) }
+	var needs []string
+	if *fleet {
+		show, needs = showFleet, []string{"etcd"}
+	}
+	if err := run(ctx, *binary, show, needs...); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, p *page, binary, domains string) (err error) {
+func run(ctx context.Context, binary string, show func(context.Context, *page, string) error, needs ...string) error {
 	began := time.Now()
-	if err := lab.Check(); err != nil {
+	if err := lab.Check(needs...); err != nil {
 		return err
 	}
-	if binary, err = filepath.Abs(binary); err != nil {
+	binary, err := filepath.Abs(binary)
+	if err != nil {
 		return err
 	}
+	p := newPage(os.Stdout)
+	if err := show(ctx, p, binary); err != nil {
+		return err
+	}
+	p.text("\nAll of it is gone again, after %.1f seconds.", time.Since(began).Seconds())
+	return nil
+}
+
+// showHost shows one host and two guests.
+func showHost(ctx context.Context, p *page, binary, domains string) (err error) {
 	l, err := lab.New(ctx)
 	if err != nil {
 		return err
@@ -54,9 +76,6 @@ func run(ctx context.Context, p *page, binary, domains string) (err error) {
 			fmt.Fprint(os.Stderr, l.Logs())
 		}
 		err = errors.Join(err, l.Close())
-		if err == nil {
-			p.text("\nAll of it is gone again, after %.1f seconds.", time.Since(began).Seconds())
-		}
 	}()
 	d := &demo{page: p, lab: l}
 	if err := d.startServer(ctx, binary); err != nil {
@@ -69,7 +88,7 @@ func run(ctx context.Context, p *page, binary, domains string) (err error) {
 	return d.boot(ctx, guests)
 }
 
-// demo is one showing.
+// demo is one showing of one host.
 type demo struct {
 	*page
 	lab    *lab.Lab
@@ -78,25 +97,24 @@ type demo struct {
 
 // guest is what mdserver tells of a guest.
 type guest struct {
-	Name, Hostname, MAC, IPv4 string
-	InstanceID                string `json:"instance_id"`
+	Name, Hostname, MAC, IPv4, Host string
+	InstanceID                      string `json:"instance_id"`
+	Unshared                        bool
 }
 
 func (d *demo) startServer(ctx context.Context, binary string) error {
 	d.heading("The host")
 	d.text("A network namespace stands for a hypervisor. Its bridge has the addresses that\n" +
 		"libvirt would give it; mdserver serves on one of them and runs dnsmasq as its child.")
-	files, err := fs.Sub(templates, "userdata")
-	if err != nil {
-		return err
-	}
-	if err := os.CopyFS(d.lab.Path("userdata"), files); err != nil {
+	if err := copyTemplates(d.lab); err != nil {
 		return err
 	}
 	config := d.lab.Config().Set("mdserver", "template_escape", "none")
-	if d.server, err = d.lab.NewServer(binary, config); err != nil {
+	server, err := d.lab.NewServer(binary, config)
+	if err != nil {
 		return err
 	}
+	d.server = server
 	if err := d.server.Start(ctx); err != nil {
 		return err
 	}
@@ -110,6 +128,14 @@ func (d *demo) startServer(ctx context.Context, binary string) error {
 		{"dnsmasq", fmt.Sprintf("pid %d, DHCP and DNS on %s", child, lab.Bridge)},
 	})
 	return nil
+}
+
+func copyTemplates(l *lab.Lab) error {
+	files, err := fs.Sub(templates, "userdata")
+	if err != nil {
+		return err
+	}
+	return os.CopyFS(l.Path("userdata"), files)
 }
 
 // register tells mdserver of the guests, as the libvirt hook would, before they

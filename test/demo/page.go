@@ -34,7 +34,12 @@ func (p *page) text(format string, args ...any) {
 
 // command shows a command as typed, runs it, and shows what came out.
 func (p *page) command(line string, run func() (string, error)) error {
-	fmt.Fprintf(p.w, "\n  %s$%s %s\n", p.dim, p.reset, line)
+	return p.commandAt("", line, run)
+}
+
+// commandAt is command in one of several places.
+func (p *page) commandAt(place, line string, run func() (string, error)) error {
+	fmt.Fprintf(p.w, "\n  %s%s$%s %s\n", p.dim, place, p.reset, line)
 	out, err := run()
 	if err != nil {
 		return err

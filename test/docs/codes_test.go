@@ -30,8 +30,8 @@ type findingCode struct{ name, state, text string }
 
 // TestCodesAreDocumented holds docs/reference/codes.md to the codes in the sources.
 func TestCodesAreDocumented(t *testing.T) {
-	doctor := codesIn(t, "../../internal/doctor", map[string]int{"wrong": 0, "warning": 0})
-	explain := codesIn(t, "../../internal/explain", map[string]int{"add": 1, "lacks": 0})
+	doctor := codesIn(t, "../../internal/doctor/*/*.go", map[string]coder{"Fail": {0, "wrong"}, "Warn": {0, "warning"}})
+	explain := codesIn(t, "../../internal/explain/*.go", map[string]coder{"add": {1, ""}, "lacks": {0, ""}})
 	if len(doctor) < 50 || len(explain) < 10 {
 		t.Fatalf("only %d codes of doctor and %d of explain were found", len(doctor), len(explain))
 	}
@@ -57,11 +57,17 @@ func TestCodesAreDocumented(t *testing.T) {
 	}
 }
 
-// codesIn reads the calls of functions with a code and, as the next argument, the
-// format of its text. A code may have several texts.
-func codesIn(t *testing.T, dir string, functions map[string]int) []findingCode {
+// coder is a function that has a code as one argument, and the format of its text
+// as the next.
+type coder struct {
+	at    int // of the code
+	state string
+}
+
+// codesIn reads the calls of functions with a code. A code may have several texts.
+func codesIn(t *testing.T, pattern string, functions map[string]coder) []findingCode {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	files, err := filepath.Glob(pattern)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,13 +89,9 @@ func codesIn(t *testing.T, dir string, functions map[string]int) []findingCode {
 					constants[n.Names[0].Name] = literal(n.Values[0], constants)
 				}
 			case *ast.CallExpr:
-				function, _ := n.Fun.(*ast.Ident)
-				if function == nil {
-					return true
-				}
-				at, known := functions[function.Name]
-				if known && len(n.Args) > at+1 && literal(n.Args[at+1], constants) != "" {
-					all = append(all, newCode(t, literal(n.Args[at], constants), function.Name, literal(n.Args[at+1], constants)))
+				c, known := functions[called(n)]
+				if known && len(n.Args) > c.at+1 && literal(n.Args[c.at+1], constants) != "" {
+					all = append(all, newCode(t, literal(n.Args[c.at], constants), c.state, literal(n.Args[c.at+1], constants)))
 				}
 			}
 			return true
@@ -97,6 +99,17 @@ func codesIn(t *testing.T, dir string, functions map[string]int) []findingCode {
 	}
 	slices.SortStableFunc(all, func(a, b findingCode) int { return strings.Compare(a.name, b.name) })
 	return all
+}
+
+// called is the name of the function that is called, without its package.
+func called(call *ast.CallExpr) string {
+	switch f := call.Fun.(type) {
+	case *ast.Ident:
+		return f.Name
+	case *ast.SelectorExpr:
+		return f.Sel.Name
+	}
+	return ""
 }
 
 var snakeCase = regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)

@@ -137,6 +137,51 @@ func bootLooks(t *testing.T, root string, looks []look) {
 	}
 }
 
+// TestCloudInitAfterMove: a moment ago the guest's MAC was at another port of the bridge, as
+// at an uplink before the guest moved here. cloud-init asks until it is answered.
+func TestCloudInitAfterMove(t *testing.T) {
+	t.Parallel()
+	root := chroot(t)
+	for _, look := range []look{looks[0], looks[2]} {
+		t.Run(look.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			s := startServer(t, l, l.Config().Set("mdserver", "template_escape", "none"))
+			web1 := registerWithParts(t, l, s, "base, script")
+			elsewhere, err := l.AddGuest(suite.ctx, "uplink", web1.MAC)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const untilContested = `ip -6 addr flush dev eth0 && ip addr add 10.122.0.77/16 dev eth0
+				until grep -q contested=true "$0"; do ping -c 1 -W 1 "$1"; done`
+			file := l.Path("log", "mdserver-file.log")
+			if _, err := elsewhere.Start("elsewhere", nil, "sh", "-c", untilContested, file, lab.Gateway); err != nil {
+				t.Fatal(err)
+			}
+			guest, err := l.AddGuest(suite.ctx, web1.Name, web1.MAC)
+			if err == nil {
+				err = guest.NamePort(suite.ctx)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			boot, err := guest.BootCloudInit(suite.ctx, root, look.firmware(web1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("datasource in %s", boot.Datasource)
+			before, _, _ := strings.Cut(look.source, "Local") // a lost frame may delay it to the next stage
+			contains(t, "the datasource", boot.Source, before)
+			equal(t, "the instance-id", boot.InstanceID, look.instanceID(web1))
+			log, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			contains(t, "the log", string(log), "contested=true")
+		})
+	}
+}
+
 // explains reports whether cloud-init has to complain in this way.
 func (l look) explains(problem string) bool {
 	return strings.Contains(problem, ifupAgain) || l.complaint != "" && strings.Contains(problem, l.complaint)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"mdserver/internal/doctor"
+	"mdserver/internal/doctor/finding"
 	"mdserver/test/lab"
 	"mdserver/test/remedies"
 )
@@ -124,7 +125,7 @@ func (w *ward) inside(command string) {
 }
 
 // mend types the commands of a finding as they are printed.
-func (w *ward) mend(f doctor.Finding) {
+func (w *ward) mend(f finding.Finding) {
 	w.t.Helper()
 	w.remedies.Run(w.t, f, func(command string) {
 		w.t.Helper()
@@ -161,7 +162,7 @@ func (w *ward) healthy() {
 
 // ill makes a fault, sees that doctor finds it and exits with 1, and gives the
 // finding.
-func (w *ward) ill(check string, words ...string) doctor.Finding {
+func (w *ward) ill(check string, words ...string) finding.Finding {
 	w.t.Helper()
 	report, code := w.examine()
 	equal(w.t, "the exit code", fmt.Sprint(code), "1")
@@ -171,11 +172,11 @@ func (w *ward) ill(check string, words ...string) doctor.Finding {
 		}
 	}
 	w.t.Fatalf("%s with %q is not in %s", check, words, describe(report))
-	return doctor.Finding{}
+	return finding.Finding{}
 }
 
 // finds looks for a finding of one check in one state that has these words.
-func (w *ward) finds(check string, state doctor.State, words ...string) *doctor.Finding {
+func (w *ward) finds(check string, state finding.State, words ...string) *finding.Finding {
 	w.t.Helper()
 	report, _ := w.examine()
 	for _, f := range report.Findings {
@@ -187,9 +188,9 @@ func (w *ward) finds(check string, state doctor.State, words ...string) *doctor.
 }
 
 // warned gives a finding that is a warning.
-func (w *ward) warned(check string, words ...string) doctor.Finding {
+func (w *ward) warned(check string, words ...string) finding.Finding {
 	w.t.Helper()
-	f := w.finds(check, doctor.Warning, words...)
+	f := w.finds(check, finding.Warning, words...)
 	if f == nil {
 		report, _ := w.examine()
 		w.t.Fatalf("%s does not warn of %q: %s", check, words, describe(report))
@@ -241,7 +242,7 @@ func TestDoctorAndNetworks(t *testing.T) {
 	contains(t, "the advice", f.Advice[0], w.file, "line ", "[network lan]", `"interface = br-lan"`, `"interface = br-mds"`)
 	w.mend(f)
 	w.follow(f)
-	if report, _ := w.examine(); slices.ContainsFunc(report.Findings, func(f doctor.Finding) bool { return strings.Contains(f.Text, "but the configuration says") }) {
+	if report, _ := w.examine(); slices.ContainsFunc(report.Findings, func(f finding.Finding) bool { return strings.Contains(f.Text, "but the configuration says") }) {
 		t.Errorf("the change does not help: %s", describe(report))
 	}
 	w.inside("virsh net-destroy lan && virsh net-undefine lan")
@@ -325,14 +326,14 @@ func TestDoctorAndLibvirt(t *testing.T) {
 	contains(t, "the advice", strings.Join(warned.Advice, "\n"), "section [network elsewhere]", w.file)
 	w.mend(warned)
 	w.healthy()
-	if w.finds("guests", doctor.Warning, `"web2"`) != nil {
+	if w.finds("guests", finding.Warning, `"web2"`) != nil {
 		t.Error("web2 is still said to be on no network")
 	}
 
 	t.Log("a domain that has nothing to do with mdserver")
 	w.inside("virsh undefine web2")
 	w.define("define", strings.NewReplacer("web1", "web2", "7a01", "7a02", "0c:11", "0c:12").Replace(fmt.Sprintf(wardGuest, "", "", "elsewhere")))
-	if w.finds("guests", doctor.OK, "1 of 2 domains are on served networks") == nil {
+	if w.finds("guests", finding.OK, "1 of 2 domains are on served networks") == nil {
 		report, _ := w.examine()
 		t.Errorf("an unrelated domain is not left alone: %s", describe(report))
 	}

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mdserver/internal/doctor"
+	"mdserver/internal/doctor/finding"
 	"mdserver/internal/health"
 	"mdserver/test/lab"
 	"mdserver/test/remedies"
@@ -49,9 +50,9 @@ func readReport(t *testing.T, cmd *exec.Cmd) (doctor.Report, int) {
 }
 
 // wrongs are the findings of one check that are wrong.
-func wrongs(report doctor.Report, check string) []doctor.Finding {
-	return slices.DeleteFunc(slices.Clone(report.Findings), func(f doctor.Finding) bool {
-		return f.Check != check || f.State != doctor.Wrong
+func wrongs(report doctor.Report, check string) []finding.Finding {
+	return slices.DeleteFunc(slices.Clone(report.Findings), func(f finding.Finding) bool {
+		return f.Check != check || f.State != finding.Wrong
 	})
 }
 
@@ -101,7 +102,7 @@ func (p *patient) do(command string) {
 
 // mend types the commands of a finding as they are printed. Those that do not
 // end by themselves go on until the end of the test.
-func (p *patient) mend(f doctor.Finding) {
+func (p *patient) mend(f finding.Finding) {
 	p.t.Helper()
 	p.remedies.Run(p.t, f, func(command string) {
 		p.t.Helper()
@@ -117,9 +118,9 @@ func (p *patient) mend(f doctor.Finding) {
 }
 
 // finds waits until a check finds something wrong that has these words.
-func (p *patient) finds(check string, words ...string) doctor.Finding {
+func (p *patient) finds(check string, words ...string) finding.Finding {
 	p.t.Helper()
-	var found doctor.Finding
+	var found finding.Finding
 	eventually(p.t, "the finding of "+check, func(context.Context) error {
 		report, code := diagnosis(p.t, p.Lab, p.file)
 		for _, f := range wrongs(report, check) {
@@ -136,12 +137,12 @@ func (p *patient) finds(check string, words ...string) doctor.Finding {
 
 // sees waits until a check finds something, a warning or worse, that has these
 // words.
-func (p *patient) sees(check string, words ...string) doctor.Finding {
+func (p *patient) sees(check string, words ...string) finding.Finding {
 	p.t.Helper()
-	var found doctor.Finding
+	var found finding.Finding
 	eventually(p.t, "the finding of "+check, func(context.Context) error {
 		report, _ := diagnosis(p.t, p.Lab, p.file)
-		i := slices.IndexFunc(report.Findings, func(f doctor.Finding) bool { return f.Check == check && isBad(f) && containsAll(f.Text, words) })
+		i := slices.IndexFunc(report.Findings, func(f finding.Finding) bool { return f.Check == check && isBad(f) && containsAll(f.Text, words) })
 		if i < 0 {
 			return fmt.Errorf("%q is not found in: %s", words, describe(report))
 		}
@@ -156,14 +157,14 @@ func (p *patient) gone(check string, words ...string) {
 	p.t.Helper()
 	eventually(p.t, "the end of a finding of "+check, func(context.Context) error {
 		report, _ := diagnosis(p.t, p.Lab, p.file)
-		if slices.ContainsFunc(report.Findings, func(f doctor.Finding) bool { return f.Check == check && isBad(f) && containsAll(f.Text, words) }) {
+		if slices.ContainsFunc(report.Findings, func(f finding.Finding) bool { return f.Check == check && isBad(f) && containsAll(f.Text, words) }) {
 			return fmt.Errorf("%q is found in: %s", words, describe(report))
 		}
 		return nil
 	})
 }
 
-func isBad(f doctor.Finding) bool { return f.State == doctor.Wrong || f.State == doctor.Warning }
+func isBad(f finding.Finding) bool { return f.State == finding.Wrong || f.State == finding.Warning }
 
 // well waits until a check finds nothing wrong any more.
 func (p *patient) well(check string) {
@@ -213,7 +214,7 @@ func TestDoctorFindsAndMends(t *testing.T) {
 
 // carryOut types the remedies of all that a check finds wrong, and sees that
 // it finds nothing wrong then.
-func (p *patient) carryOut(check string, first doctor.Finding) {
+func (p *patient) carryOut(check string, first finding.Finding) {
 	p.t.Helper()
 	if len(first.Remedy) == 0 {
 		p.t.Fatalf("no remedy for %q", first.Text)
@@ -316,8 +317,8 @@ func TestDoctorWithoutRights(t *testing.T) {
 			t.Errorf("%s: %+v", check, found)
 		}
 	}
-	unknown := slices.ContainsFunc(report.Findings, func(f doctor.Finding) bool {
-		return f.Check == "server" && f.State == doctor.Unknown && strings.Contains(f.Text, "no access")
+	unknown := slices.ContainsFunc(report.Findings, func(f finding.Finding) bool {
+		return f.Check == "server" && f.State == finding.Unknown && strings.Contains(f.Text, "no access")
 	})
 	if !unknown {
 		t.Errorf("nothing says that the server could not be asked: %s", describe(report))
@@ -385,7 +386,7 @@ func (p *patient) restores() {
 		p.do(damage)
 		p.mend(p.finds("database", "cannot be used"))
 		report, _ := diagnosis(p.t, p.Lab, p.file)
-		if !slices.ContainsFunc(report.Findings, func(f doctor.Finding) bool {
+		if !slices.ContainsFunc(report.Findings, func(f finding.Finding) bool {
 			return f.Check == "database" && strings.HasSuffix(f.Text, "has 1 guests")
 		}) {
 			p.t.Errorf("after %q and a restore: %s", damage, describe(report))
@@ -461,9 +462,9 @@ func TestDoctorClock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := doctor.OK
+	want := finding.OK
 	if state == unix.TIME_ERROR && !health.InContainer() { // whose clock is set outside
-		want = doctor.Warning
+		want = finding.Warning
 	}
 	for _, f := range report.Findings {
 		if f.Check == "clock" && f.State != want {

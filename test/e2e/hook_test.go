@@ -69,14 +69,11 @@ func runHook(t *testing.T, l *lab.Lab, guest string) {
 // runHookWith is runHook for a definition of the caller's.
 func runHookWith(t *testing.T, l *lab.Lab, guest, xml string) {
 	t.Helper()
-	cmd := l.Host.Command(suite.ctx, suite.binary, "hook", guest, "prepare", "begin", "-")
-	cmd.Env = append(os.Environ(), "MDSERVER_SOCKET="+l.SocketPath())
-	cmd.Stdin = strings.NewReader(xml)
-	out, err := cmd.CombinedOutput()
+	out, err := l.ServerFor(suite.binary, "", "").Hook(suite.ctx, guest, "prepare", xml)
 	if err != nil {
-		t.Errorf("the hook fails: %v", err)
+		t.Error(err)
 	}
-	equal(t, "what the hook prints", string(out), "")
+	equal(t, "what the hook prints", out, "")
 }
 
 // The installed units satisfy systemd, and what was installed can be taken

@@ -41,8 +41,7 @@ type pair struct {
 
 // Two machines with an unmodified image and port security: they take mdserver for
 // AWS and are set up, and neither can pass for the other. Rules follow a plug and
-// allowed_addresses. The first has a systemd, so that it is a host to install
-// mdserver on as well.
+// allowed_addresses.
 func TestMachinesWithPortSecurity(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -58,7 +57,6 @@ func TestMachinesWithPortSecurity(t *testing.T) {
 		{"allowed addresses", (*pair).sharesAddress},
 		{"container behind NAT", (*pair).runsContainerBehindNAT},
 		{"bridged container", (*pair).runsBridgedContainer},
-		{"units", func(p *pair) { p.web1.runsTheUnits() }},
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			p.t = t

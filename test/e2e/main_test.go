@@ -5,11 +5,13 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,6 +52,11 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	suite.ctx = ctx
 	if suite.binary, err = lab.Binary(ctx, dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	// Most tests wait for emulated machines and other programs, rather than compute.
+	if err := flag.Set("test.parallel", fmt.Sprint(runtime.NumCPU()+1)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -5,14 +5,17 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -142,31 +145,127 @@ func (p prometheus) has(query, want string) {
 
 // ask returns the value of the only result of a query.
 func (p prometheus) ask(ctx context.Context, query string) (string, error) {
+	switch results, err := p.results(ctx, query); {
+	case err != nil || len(results) == 0:
+		return "", err
+	case len(results) > 1:
+		return "", fmt.Errorf("there are %d results", len(results))
+	default:
+		return results[0], nil
+	}
+}
+
+// results returns the values of the results of a query.
+func (p prometheus) results(ctx context.Context, query string) ([]string, error) {
 	address := "http://" + prometheusAddr + "/api/v1/query?" + url.Values{"query": {query}}.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	resp, err := p.lab.Host.HTTPClient(netip.Addr{}).Do(req)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	var answer struct {
-		Data struct {
+		Error string
+		Data  struct {
 			Result []struct{ Value [2]any }
 		}
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		return "", err
+		return nil, err
 	}
-	switch result := answer.Data.Result; len(result) {
-	case 0:
-		return "", nil
-	case 1:
-		return fmt.Sprint(result[0].Value[1]), nil
-	default:
-		return "", fmt.Errorf("there are %d results", len(result))
+	if answer.Error != "" {
+		return nil, errors.New(answer.Error)
+	}
+	var values []string
+	for _, result := range answer.Data.Result {
+		values = append(values, fmt.Sprint(result.Value[1]))
+	}
+	return values, nil
+}
+
+// understands has Prometheus evaluate an expression, and checks that it has scraped each
+// metric in it that a server without etcd has.
+func (p prometheus) understands(expression string) {
+	p.t.Helper()
+	if _, err := p.results(suite.ctx, expression); err != nil {
+		p.t.Errorf("%s: %v", expression, err)
+	}
+	metrics := metricName.FindAllString(labels.ReplaceAllString(expression, ""), -1)
+	if len(metrics) == 0 {
+		p.t.Errorf("%s has no metric", expression)
+	}
+	for _, metric := range metrics {
+		if strings.HasPrefix(metric, "mdserver_store_") { // a server with etcd has them
+			contains(p.t, "the metrics", readFile(p.t, "../../internal/metrics/testdata/metrics.golden"), "\n"+metric)
+			continue
+		}
+		if found, err := p.results(suite.ctx, fmt.Sprintf("count({__name__=%q})", metric)); err != nil || len(found) == 0 {
+			p.t.Errorf("%s: there is no metric %s, %v", expression, metric, err)
+		}
+	}
+}
+
+var (
+	metricName = regexp.MustCompile(`\b(up|(mdserver|process|go)_[a-z_]+)\b`)
+	labels     = regexp.MustCompile(`\{[^}]*\}|\bby \([^)]*\)`)
+)
+
+// dashboardExpressions are those of the dashboard, with values for its variables.
+func dashboardExpressions(t *testing.T) (list []string) {
+	t.Helper()
+	var dashboard struct {
+		Panels []struct{ Targets []struct{ Expr string } }
+	}
+	decode(t, readFile(t, filepath.Join(monitoringDir, "grafana-dashboard.json")), &dashboard)
+	for _, panel := range dashboard.Panels {
+		for _, target := range panel.Targets {
+			list = append(list, strings.NewReplacer("$instance", ".*", "$__rate_interval", "1m").Replace(target.Expr))
+		}
+	}
+	return list
+}
+
+// alertExpressions are those of the alerts.
+func alertExpressions(t *testing.T) (list []string) {
+	t.Helper()
+	var rules struct {
+		Groups []struct{ Rules []struct{ Expr string } }
+	}
+	if err := yaml.Unmarshal([]byte(readFile(t, filepath.Join(monitoringDir, "prometheus-rules.yml"))), &rules); err != nil {
+		t.Fatal(err)
+	}
+	for _, group := range rules.Groups {
+		for _, rule := range group.Rules {
+			list = append(list, rule.Expr)
+		}
+	}
+	return list
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// sendForged sends a packet from an address that is not the guest's. There is no answer.
+func sendForged(t *testing.T, g *lab.Guest) {
+	t.Helper()
+	const other = "10.122.255.254"
+	if err := g.IP(suite.ctx, "address", "add", other+"/16", "dev", "eth0"); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := g.Output(suite.ctx, "ping", "-c1", "-W1", "-I", other, "10.122.0.1"); err == nil {
+		t.Errorf("a forged packet is answered: %s", out)
+	}
+	if err := g.IP(suite.ctx, "address", "delete", other+"/16", "dev", "eth0"); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -201,12 +300,19 @@ func TestPrometheus(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	s := startServer(t, l, l.Config())
-	web1, _ := boot(t, l, register(t, s, "web1"))
+	runHook(t, l, "web1")
+	web1, _ := boot(t, l, show(t, s, "web1"))
+	get(t, web1, "/latest/user-data")
 	exportNode(t, web1)
-	if _, err := l.WriteFile("mdserver.conf", l.Config().Set("metrics", "listen", "127.0.0.1:9810").String()); err != nil {
-		t.Fatal(err)
+	config := l.Config()
+	configure := func(section, key, value string) {
+		config = config.Set(section, key, value)
+		if _, err := l.WriteFile("mdserver.conf", config.String()); err != nil {
+			t.Fatal(err)
+		}
+		contains(t, "the reload", command(t, s, "reload"), section+"."+key)
 	}
-	contains(t, "the reload", command(t, s, "reload"), "metrics.listen")
+	configure("metrics", "listen", "127.0.0.1:9810")
 
 	p := startPrometheus(t, l)
 	p.has(`up{job="mdserver"}`, "1")
@@ -236,6 +342,20 @@ func TestPrometheus(t *testing.T) {
 		})
 		p.has(`ALERTS{alertname="MdserverUserdataFails",document="user-data",alertstate="firing"}`, "1")
 		p.has(`ALERTS{alertname="MdserverErrors",frontend="ec2",alertstate="firing"}`, "1")
+	})
+	t.Run("the dashboard and the alerts", func(t *testing.T) {
+		p := prometheus{t, l}
+		uploadXML(t, s, liveXML(t, "web1", web1.Port(), ""))
+		configure("dnsmasq", "port_security", "yes")
+		sendForged(t, web1) // the dashboard shows what is dropped
+		p.has(`count(mdserver_port_security_dropped_frames_total) > bool 0`, "1")
+		dashboard, alerts := dashboardExpressions(t), alertExpressions(t)
+		if len(dashboard) < 20 || len(alerts) < 10 {
+			t.Errorf("%d expressions in the dashboard, %d alerts", len(dashboard), len(alerts))
+		}
+		for _, expression := range append(dashboard, alerts...) {
+			p.understands(expression)
+		}
 	})
 	t.Run("the server stops", func(t *testing.T) {
 		if err := s.Stop(10 * time.Second); err != nil {

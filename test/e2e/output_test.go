@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
 
 	"mdserver/internal/visible"
 	"mdserver/test/lab"
@@ -164,39 +165,36 @@ func TestFloodOfDHCPInTheLog(t *testing.T) {
 
 	const packets = 3000
 	hostile := []dhcpv4.Modifier{
+		dhcpv4.WithBroadcast(true),
 		dhcpv4.WithOption(dhcpv4.OptHostName("wpad\x1b[31m\nforged")),
 		dhcpv4.WithOption(dhcpv4.OptClassIdentifier("\x1b]0;x\a")),
 		dhcpv4.WithGeneric(dhcpv4.OptionClientIdentifier, []byte("\x01\n\x1b[2J")),
 		dhcpv4.WithGeneric(dhcpv4.OptionFQDN, []byte("\x00\x00\x00isatap\nforged")),
 	}
-	send := func(packets ...*dhcpv4.DHCPv4) {
-		t.Helper()
-		err := attacker.Do(func() error {
-			conn, err := net.Dial("udp4", "255.255.255.255:67")
+	err := attacker.Do(func() error {
+		conn, err := net.Dial("udp4", "255.255.255.255:67")
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		for i := range packets {
+			mac := binary.BigEndian.AppendUint32([]byte{0x02, 0}, rand.Uint32())
+			p, err := dhcpv4.New(append(hostile, dhcpv4.WithHwAddr(mac), dhcpv4.WithMessageType(dhcpv4.MessageTypeDiscover))...)
 			if err != nil {
 				return err
 			}
-			defer conn.Close()
-			for i, p := range packets {
-				if _, err := conn.Write(p.ToBytes()); err != nil {
-					return err
-				}
-				if i%50 == 0 {
-					time.Sleep(5 * time.Millisecond) // the receiver's buffer holds some hundred
-				}
+			if _, err := conn.Write(p.ToBytes()); err != nil {
+				return err
 			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
+			if i%50 == 0 {
+				time.Sleep(5 * time.Millisecond) // the receiver's buffer holds some hundred
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	var flood []*dhcpv4.DHCPv4
-	for range packets {
-		mac := binary.BigEndian.AppendUint32([]byte{0x02, 0}, rand.Uint32())
-		flood = append(flood, discover(t, mac, append(hostile, dhcpv4.WithMessageType(dhcpv4.MessageTypeDiscover))...))
-	}
-	send(flood...)
 
 	// The attacker's own lease is asked for with others' names.
 	mac, err := net.ParseMAC(own.MAC)
@@ -204,17 +202,37 @@ func TestFloodOfDHCPInTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := []string{"wpad", "isatap", "web1", "gateway"}
-	for _, name := range names {
-		send(discover(t, mac, dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest),
-			dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(own.IPv4.AsSlice())),
-			dhcpv4.WithOption(dhcpv4.OptServerIdentifier(net.ParseIP(lab.Gateway))),
-			dhcpv4.WithOption(dhcpv4.OptHostName(name)),
-			dhcpv4.WithGeneric(dhcpv4.OptionFQDN, append([]byte{0, 0, 0}, name...))))
+	err = attacker.Do(func() error {
+		// The flood may have filled the server's buffer, so requests are sent again.
+		client, err := nclient4.New("eth0", nclient4.WithTimeout(500*time.Millisecond), nclient4.WithRetry(6))
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		for _, name := range names {
+			request, err := dhcpv4.New(dhcpv4.WithHwAddr(mac), dhcpv4.WithBroadcast(true),
+				dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest),
+				dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(own.IPv4.AsSlice())),
+				dhcpv4.WithOption(dhcpv4.OptServerIdentifier(net.ParseIP(lab.Gateway))),
+				dhcpv4.WithOption(dhcpv4.OptHostName(name)),
+				dhcpv4.WithGeneric(dhcpv4.OptionFQDN, append([]byte{0, 0, 0}, name...)))
+			if err != nil {
+				return err
+			}
+			server := &net.UDPAddr{IP: net.IPv4bcast, Port: dhcpv4.ServerPort}
+			if _, err := client.SendAndRead(suite.ctx, server, request, nclient4.IsMessageType(dhcpv4.MessageTypeAck)); err != nil {
+				return fmt.Errorf("a request in the name of %s: %w", name, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	eventually(t, "all are answered", func(context.Context) error {
-		for name, text := range serverLogs(t, l) {
+	eventually(t, "all answers are in the log", func(context.Context) error {
+		for file, text := range serverLogs(t, l) {
 			if n := strings.Count(text, "DHCPACK("); n <= len(names) { // the boot had one
-				return fmt.Errorf("%s has %d DHCPACKs", name, n)
+				return fmt.Errorf("%s has %d DHCPACKs", file, n)
 			}
 		}
 		return nil
@@ -236,13 +254,4 @@ func TestFloodOfDHCPInTheLog(t *testing.T) {
 		}
 		contains(t, name, text, `msg="lines of dnsmasq omitted"`, `about="DHCP clients that are not guests"`, "DHCPACK("+lab.Bridge+") "+own.IPv4.String())
 	}
-}
-
-func discover(t *testing.T, mac net.HardwareAddr, options ...dhcpv4.Modifier) *dhcpv4.DHCPv4 {
-	t.Helper()
-	p, err := dhcpv4.New(append([]dhcpv4.Modifier{dhcpv4.WithHwAddr(mac), dhcpv4.WithBroadcast(true)}, options...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"mdserver/internal/doctor"
+	"mdserver/internal/doctor/finding"
 	"mdserver/test/remedies"
 )
 
@@ -21,7 +21,7 @@ var (
 )
 
 // follow edits the configuration as the advice of a finding says, to the letter.
-func (p *patient) follow(f doctor.Finding) {
+func (p *patient) follow(f finding.Finding) {
 	p.t.Helper()
 	for _, advice := range f.Advice {
 		if m := changeAdvice.FindStringSubmatch(advice); m != nil {
@@ -187,7 +187,7 @@ func TestDoctorFirewall(t *testing.T) {
 			}
 			for range 10 { // a packet may have to pass several chains
 				report, _ := diagnosis(t, p.Lab, p.file)
-				all := slices.DeleteFunc(report.Findings, func(f doctor.Finding) bool { return f.Check != "firewall" || !isBad(f) })
+				all := slices.DeleteFunc(report.Findings, func(f finding.Finding) bool { return f.Check != "firewall" || !isBad(f) })
 				for _, f := range all {
 					p.mend(f)
 				}

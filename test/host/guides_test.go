@@ -116,11 +116,23 @@ const guideFile = "/etc/mdserver/mdserver.conf.d/guide.conf"
 // into a file of its own, and runs the section's first block of commands.
 func (h *host) guide(section, user string) {
 	h.t.Helper()
-	text := configuration(h.t, section)
-	if out, err := h.run(suite.ctx, "root", "mkdir -p /etc/mdserver/mdserver.conf.d && cat >"+guideFile, text); err != nil {
+	h.configure(section)
+	h.block(section+"#1", user)
+}
+
+// configure writes the block of configuration in a section of the documentation into a
+// file of its own.
+func (h *host) configure(section string) {
+	h.t.Helper()
+	h.writeFile(guideFile, firstBlock(h.t, section, "ini"))
+}
+
+// writeFile makes a file on the host that runs.
+func (h *host) writeFile(path, text string) {
+	h.t.Helper()
+	if out, err := h.run(suite.ctx, "root", "mkdir -p $(dirname "+path+") && cat >"+path, text); err != nil {
 		h.t.Fatalf("%v: %s", err, out)
 	}
-	h.block(section+"#1", user)
 }
 
 func (h *host) unguide() {
@@ -128,8 +140,8 @@ func (h *host) unguide() {
 	h.must("root", "rm "+guideFile)
 }
 
-// configuration returns the first block of configuration below a heading.
-func configuration(t *testing.T, section string) string {
+// firstBlock returns the first block of a language below a heading.
+func firstBlock(t *testing.T, section, language string) string {
 	t.Helper()
 	path, heading, _ := strings.Cut(section, "#")
 	pages, err := docs.Read(sources)
@@ -140,13 +152,13 @@ func configuration(t *testing.T, section string) string {
 		if page.Path != path {
 			continue
 		}
-		for _, block := range page.Blocks("ini") {
+		for _, block := range page.Blocks(language) {
 			if block.Section == heading {
 				return block.Text
 			}
 		}
 	}
-	t.Fatalf("%s has no block of configuration", section)
+	t.Fatalf("%s has no block in %s", section, language)
 	return ""
 }
 

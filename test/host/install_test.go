@@ -12,7 +12,7 @@ import (
 )
 
 // TestDebian13 installs the commit before this one on a newer Debian, upgrades it,
-// and runs what the documentation tells of its networks and guests. Then nothing
+// uses its units, and runs what the documentation tells of its networks and guests. Then nothing
 // is left of it.
 func TestDebian13(t *testing.T) {
 	h := newHost(t, "trixie")
@@ -39,6 +39,7 @@ func TestDebian13(t *testing.T) {
 	if after := h.addresses([]guest{web1, idle1}); after != served {
 		t.Errorf("the guests' addresses after an upgrade are %s, and were %s", after, served)
 	}
+	h.unit([]guest{web1, idle1})
 	h.documented(web1)
 	h.guided(web1, idle1)
 	h.removed(before)

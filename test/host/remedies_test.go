@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mdserver/internal/doctor"
+	"mdserver/internal/doctor/finding"
 	"mdserver/test/lab"
 	"mdserver/test/remedies"
 )
@@ -23,7 +24,7 @@ type ward struct {
 }
 
 // examine is what doctor finds, but for what is well.
-func (w *ward) examine(ctx context.Context) ([]doctor.Finding, error) {
+func (w *ward) examine(ctx context.Context) ([]finding.Finding, error) {
 	out, err := w.run(ctx, "root", "mdserver doctor --json || true", "")
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", err, out)
@@ -32,15 +33,15 @@ func (w *ward) examine(ctx context.Context) ([]doctor.Finding, error) {
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, out)
 	}
-	return slices.DeleteFunc(report.Findings, func(f doctor.Finding) bool { return f.State != doctor.Wrong && f.State != doctor.Warning }), nil
+	return slices.DeleteFunc(report.Findings, func(f finding.Finding) bool { return f.State != finding.Wrong && f.State != finding.Warning }), nil
 }
 
 // sees waits until doctor finds something with these words.
-func (w *ward) sees(words ...string) doctor.Finding {
+func (w *ward) sees(words ...string) finding.Finding {
 	w.t.Helper()
-	var found doctor.Finding
-	w.eventually(func(all []doctor.Finding) bool {
-		i := slices.IndexFunc(all, func(f doctor.Finding) bool { return has(f, words) })
+	var found finding.Finding
+	w.eventually(func(all []finding.Finding) bool {
+		i := slices.IndexFunc(all, func(f finding.Finding) bool { return has(f, words) })
 		if i >= 0 {
 			found = all[i]
 		}
@@ -52,16 +53,16 @@ func (w *ward) sees(words ...string) doctor.Finding {
 // gone waits until doctor finds nothing with these words.
 func (w *ward) gone(words ...string) {
 	w.t.Helper()
-	w.eventually(func(all []doctor.Finding) bool {
-		return !slices.ContainsFunc(all, func(f doctor.Finding) bool { return has(f, words) })
+	w.eventually(func(all []finding.Finding) bool {
+		return !slices.ContainsFunc(all, func(f finding.Finding) bool { return has(f, words) })
 	}, "doctor still finds %q", words)
 }
 
-func has(f doctor.Finding, words []string) bool {
+func has(f finding.Finding, words []string) bool {
 	return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(f.Text, word) })
 }
 
-func (w *ward) eventually(good func([]doctor.Finding) bool, format string, args ...any) {
+func (w *ward) eventually(good func([]finding.Finding) bool, format string, args ...any) {
 	w.t.Helper()
 	err := lab.Poll(suite.ctx, 45*time.Second, func(ctx context.Context) error {
 		all, err := w.examine(ctx)
@@ -116,6 +117,7 @@ func TestRemediesOnHost(t *testing.T) {
 	w.bring(sources, "/root/mdserver")
 	w.must("root", "./mdserver install --start --network mds || true")
 	w.gone("does not run")
+	w.resolved()
 
 	w.cure("systemctl disable --now mdserver", "", "the unit mdserver.service is inactive")
 	w.cure("kill -STOP $(systemctl show --property MainPID --value mdserver)", "", "the unit mdserver.service is active")

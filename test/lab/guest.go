@@ -34,6 +34,7 @@ type Guest struct {
 
 	dev  string // the interface
 	port string // its other end, in the bridge
+	host *Lab   // that has the bridge
 	dhcp *Process
 }
 
@@ -76,6 +77,7 @@ func (g *Guest) AddInterface(ctx context.Context, bridge, dev, mac string) (*Gue
 
 func (l *Lab) connect(ctx context.Context, g *Guest, bridge string) (*Guest, error) {
 	n, label := g.Namespace, g.Label
+	g.host = l
 	g.port = fmt.Sprintf("tap%d", l.ports.Add(1)) // no name that libvirt gives, as in recorded definitions
 	steps := [][]string{
 		{"-n", l.Host.Name, "link", "add", g.port, "type", "veth",
@@ -238,5 +240,28 @@ func pairs(words []string) func(func(string, string) bool) {
 
 // Attach connects the guest's interface to a bridge that was made anew.
 func (g *Guest) Attach(ctx context.Context, bridge string) error {
-	return g.lab.Host.IP(ctx, "link", "set", g.port, "master", bridge, "up")
+	return g.host.Host.IP(ctx, "link", "set", g.port, "master", bridge, "up")
+}
+
+// Migrate moves the guest to the mds bridge of another host. All goes on in the guest;
+// its link is down for a moment.
+func (g *Guest) Migrate(ctx context.Context, to *Lab) error {
+	from, port := g.host.Host, fmt.Sprintf("tap%d", to.ports.Add(1))
+	for _, step := range [][]string{
+		{"-n", from.Name, "link", "set", g.port, "down", "nomaster"},
+		{"-n", from.Name, "link", "set", g.port, "netns", to.Host.Name, "name", port},
+		{"-n", to.Host.Name, "link", "set", port, "master", Bridge, "up"},
+	} {
+		if err := run(ctx, "ip", step...); err != nil {
+			return fmt.Errorf("migrating guest %s: %w", g.Label, err)
+		}
+	}
+	g.host, g.port = to, port
+	return nil
+}
+
+// NamePort gives the guest's port the address that libvirt gives to a tap device, by
+// which port security knows it.
+func (g *Guest) NamePort(ctx context.Context) error {
+	return g.host.Host.IP(ctx, "link", "set", g.port, "address", "fe"+g.MAC[2:])
 }

@@ -14,6 +14,9 @@
 //	web1, err := l.AddGuest(ctx, "web1", "52:54:00:12:34:56")
 //	lease, err := web1.StartDHCP(ctx)
 //
+// Several labs are hosts of one [Site], which has an etcd cluster for them and connects
+// their guests.
+//
 // Everything a lab makes carries its random name and lies below its one
 // directory, so several labs can live side by side, and Close removes exactly
 // what was made. A lab whose program was killed is cleared away by the next New.
@@ -62,6 +65,16 @@ type Lab struct {
 
 // New makes a lab. It needs root and the iproute2 package; see [Check].
 func New(ctx context.Context) (*Lab, error) {
+	return newLab(ctx, "host", func(l *Lab) error {
+		if err := l.writeDHCPScript(); err != nil {
+			return err
+		}
+		return l.AddBridge(ctx, Bridge, Gateway+"/"+Prefix, MetadataAddr+"/32")
+	})
+}
+
+// newLab makes a lab of one namespace, which it has furnished.
+func newLab(ctx context.Context, name string, furnish func(*Lab) error) (*Lab, error) {
 	sweep(ctx)
 	dir, err := os.MkdirTemp("", dirPrefix)
 	if err != nil {
@@ -69,13 +82,13 @@ func New(ctx context.Context) (*Lab, error) {
 	}
 	l := &Lab{Dir: dir, id: "mds-" + strings.TrimPrefix(filepath.Base(dir), dirPrefix)}
 	l.onClose(func(context.Context) error { return os.RemoveAll(dir) })
-	if err := l.build(ctx); err != nil {
+	if err := l.build(ctx, name, furnish); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
 
-func (l *Lab) build(ctx context.Context) error {
+func (l *Lab) build(ctx context.Context, name string, furnish func(*Lab) error) (err error) {
 	// dnsmasq, which gives up root, must be able to read below the directory.
 	if err := os.Chmod(l.Dir, 0o755); err != nil {
 		return err
@@ -83,15 +96,10 @@ func (l *Lab) build(ctx context.Context) error {
 	if err := writeOwner(l.Dir); err != nil {
 		return err
 	}
-	if err := l.writeDHCPScript(); err != nil {
+	if l.Host, err = l.addNamespace(ctx, name); err != nil {
 		return err
 	}
-	host, err := l.addNamespace(ctx, "host")
-	if err != nil {
-		return err
-	}
-	l.Host = host
-	return l.AddBridge(ctx, Bridge, Gateway+"/"+Prefix, MetadataAddr+"/32")
+	return furnish(l)
 }
 
 // AddBridge makes a bridge in the host namespace with these addresses (CIDR).

@@ -67,6 +67,7 @@ type Machine struct {
 	key     string // the file with the private SSH key
 }
 
+// machineXML is a machine with a plain processor, which is the fastest to emulate.
 const machineXML = `<domain type='%[1]s'><name>%[2]s</name><uuid>%[3]s</uuid>
   <memory unit='MiB'>768</memory><vcpu>1</vcpu>
   <os>
@@ -74,7 +75,7 @@ const machineXML = `<domain type='%[1]s'><name>%[2]s</name><uuid>%[3]s</uuid>
     <kernel>%[4]s/vmlinuz</kernel><initrd>%[4]s/initrd.img</initrd>
     <cmdline>root=LABEL=root rw console=ttyS0,115200</cmdline>
   </os>
-  <features><acpi/><apic/></features><cpu mode='maximum'/>
+  <features><acpi/><apic/></features><cpu mode='custom' match='exact'><model>qemu64</model></cpu>
   <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
     <disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='unsafe'/><source file='%[5]s'/><target dev='vda' bus='virtio'/></disk>
     <interface type='network'><mac address='%[6]s'/><source network='%[7]s'/><model type='virtio'/></interface>
@@ -147,22 +148,20 @@ func (m *Machine) up(ctx context.Context, addr netip.Addr, before string) error 
 	return nil
 }
 
+// sshdRestarts is how long a machine may refuse connections by SSH because its sshd
+// starts again, as it does when it gets a certificate.
+const sshdRestarts = time.Minute
+
 // SSH runs a command in the machine as the user debian.
 func (m *Machine) SSH(ctx context.Context, addr netip.Addr, command string) (string, error) {
-	return m.remote(ctx, "ssh", "debian@"+addr.String(), command)
-}
-
-// Copy puts a file into the home directory of the user debian.
-func (m *Machine) Copy(ctx context.Context, addr netip.Addr, file string) error {
-	_, err := m.remote(ctx, "scp", file, "debian@"+addr.String()+":")
-	return err
-}
-
-// remote runs one of OpenSSH's programs, which share their options.
-func (m *Machine) remote(ctx context.Context, program string, args ...string) (string, error) {
-	options := []string{"-i", m.key, "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "LogLevel=ERROR",
-		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"}
-	return m.libvirt.lab.Host.Output(ctx, program, append(options, args...)...)
+	args := []string{"-i", m.key, "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "LogLevel=ERROR",
+		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "debian@" + addr.String(), command}
+	for began := time.Now(); ; time.Sleep(time.Second) {
+		out, err := m.libvirt.lab.Host.Output(ctx, "ssh", args...)
+		if err == nil || !strings.Contains(err.Error(), "Connection refused") || time.Since(began) > sshdRestarts || ctx.Err() != nil {
+			return out, err
+		}
+	}
 }
 
 // NewSSHKey makes a pair of SSH keys and returns the private one's file and the

@@ -41,7 +41,10 @@ func sweep(ctx context.Context) {
 				_ = removeNetnsEtc(filepath.Base(n))
 			}
 		}
-		_ = os.RemoveAll(dir)
+		inMemory, _ := filepath.Glob(filepath.Join(memoryDir, id+"-*"))
+		for _, d := range append(inMemory, dir) {
+			_ = os.RemoveAll(d)
+		}
 	}
 }
 

@@ -102,6 +102,20 @@ func (s *Server) Run(ctx context.Context, stdin io.Reader, args ...string) (stri
 	return output(cmd)
 }
 
+// Hook calls the hook for a guest, as libvirt does with the guest's definition, and returns
+// what it printed. The operation is "prepare" before each start, and also "migrate"
+// before it if the guest is received.
+func (s *Server) Hook(ctx context.Context, guest, operation, xml string) (string, error) {
+	cmd := s.lab.Host.Command(ctx, s.binary, "hook", guest, operation, "begin", "-")
+	cmd.Env = append(os.Environ(), "MDSERVER_SOCKET="+s.lab.SocketPath())
+	cmd.Stdin = strings.NewReader(xml)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("the hook for %s, %s: %w", guest, operation, err)
+	}
+	return string(out), err
+}
+
 // DnsmasqChild waits until the server has exactly one dnsmasq child and
 // returns its number.
 func (s *Server) DnsmasqChild(ctx context.Context) (int, error) {

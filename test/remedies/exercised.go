@@ -4,7 +4,7 @@ import (
 	"sync"
 	"testing"
 
-	"mdserver/internal/doctor"
+	"mdserver/internal/doctor/finding"
 )
 
 // Exercised notes which rows a test has run, and holds the test against the
@@ -31,7 +31,7 @@ func Covers(t *testing.T) *Exercised {
 
 // Run types the commands of a finding as they are printed. A finding without
 // commands has advice.
-func (e *Exercised) Run(t *testing.T, f doctor.Finding, run func(command string)) {
+func (e *Exercised) Run(t *testing.T, f finding.Finding, run func(command string)) {
 	t.Helper()
 	row, err := Find(f.Text, f.Remedy)
 	if err != nil {

@@ -5,12 +5,13 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
 )
 
-// Source is what the code of package doctor says: the formats of all findings
+// Source is what the code of doctor says: the formats of all findings
 // that are no good news, and of all command lines.
 type Source struct {
 	Findings, Commands []string
@@ -18,21 +19,17 @@ type Source struct {
 	Unquoted           []string // places where a command line is put together by hand
 }
 
-// ReadSource reads the code of package doctor in a directory.
+// ReadSource reads the code of the packages of doctor below a directory.
 func ReadSource(dir string) (Source, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil {
-		return Source{}, err
-	}
 	var s Source
 	fset := token.NewFileSet()
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
+	err := filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return err
 		}
 		file, err := parser.ParseFile(fset, name, nil, 0)
 		if err != nil {
-			return Source{}, err
+			return err
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			if call, ok := n.(*ast.CallExpr); ok {
@@ -40,20 +37,21 @@ func ReadSource(dir string) (Source, error) {
 			}
 			return true
 		})
-	}
-	return s, nil
+		return nil
+	})
+	return s, err
 }
 
 func (s *Source) read(fset *token.FileSet, call *ast.CallExpr) {
 	switch name := called(call); name {
-	case "wrong", "warning":
+	case "Fail", "Warn":
 		s.Codes = append(s.Codes, format(call.Args[0]))
 		s.Findings = append(s.Findings, format(call.Args[1]))
-	case "command":
+	case "Command":
 		s.Commands = append(s.Commands, format(call.Args[0]))
-	case "virsh", "mdserver":
-		s.Commands = append(s.Commands, name+" "+format(call.Args[0]))
-	case "mend":
+	case "Virsh", "Mdserver":
+		s.Commands = append(s.Commands, strings.ToLower(name)+" "+format(call.Args[1]))
+	case "Mend":
 		for _, arg := range call.Args {
 			switch arg := arg.(type) {
 			case *ast.BasicLit:

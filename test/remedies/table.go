@@ -66,6 +66,8 @@ const (
 	registry = "the command asks the distribution's package registry, which a test must not need"
 	offline  = "without systemd there is no command, and a person starts the server; with it, TestRemediesOnHost runs the command"
 	cluster  = "no command repairs it; the tests of internal/doctor cause it in a real cluster, or make it up"
+	uplinks  = "it needs two hosts; TestMetadataOfTwoHosts of internal/doctor/network causes it with two, and turns port security on"
+	people   = "a person decides what becomes of guests and networks; the tests of internal/doctor and the script host of internal/cli make it up"
 	moment   = "the state lasts for a moment only: the server puts it right itself"
 )
 
@@ -117,6 +119,13 @@ var Table = []Row{
 	{"the clock of the etcd member %s differs from this host's by %s", nil, "", cluster},
 	{"%s expired on %s", nil, "", cluster},
 	{"%s expires on %s", nil, "", cluster},
+
+	{"this host has no spare %s address on the network %q: a guest that starts while etcd does not answer gets none", nil, "", people},
+	{"the guest %q runs here and on the host %s, which has it", nil, "", people},
+	{"two hosts disagree: %s", nil, "", people},
+	{"the guest %q is called %q, because a guest on the host %s has its name", nil, "", people},
+	{"the guest %q has the host name %q instead of %q, which the guest %q on the host %s has", nil, "", people},
+	{"this host is drained, and guests run here: %s", []string{"mdserver host drain --undo"}, "", people},
 
 	// libvirt and its networks.
 	{"libvirt's socket exists, but its daemon does not run: %v", []string{"systemctl start %s"}, "TestRemediesOnHost", ""},
@@ -182,6 +191,8 @@ var Table = []Row{
 	{"AppArmor enforces a profile for dnsmasq without a rule for %s: dnsmasq cannot use its files there", []string{"%s >> %s", "apparmor_parser --replace %s"}, "", "needs a kernel with AppArmor"},
 
 	// The hook.
+	{"the hook %s does not report guests that stop, and this host follows no events of libvirt (uri = off): other hosts do not learn that a migration from here has ended",
+		[]string{install}, "", "needs several hosts with etcd; TestInstallKeepsWhatWasChanged of internal/install replaces the file of an earlier version"},
 	{noHook, []string{install, resettle}, "TestRemediesOnHost", ""},
 	{noHook, []string{install, relaunch}, "", "the commands of the other rows of the same finding, one by one"},
 	{notExec, []string{"chmod 755 %s", resettle}, "TestRemediesOnHost", ""},
@@ -202,10 +213,14 @@ var Table = []Row{
 	{noTokens, nil, "TestDoctorDatasources", ""},
 	{"the guest %q detects %s, but %s", []string{smbios}, "TestDoctorDatasources", ""},
 	{"the guest %q detects %s, but %s", nil, "TestDoctorDatasources", ""},
-	{"this host does not resolve names of guests in %s, the domain of the network %q", []string{"resolvectl dns %s %s", "resolvectl domain %s %s"}, "", "the hosts of the tests have no systemd-resolved"},
+	{"this host does not resolve names of guests in %s, the domain of the network %q", []string{"resolvectl dns %s %s", "resolvectl domain %s %s"}, "TestRemediesOnHost", ""},
 	{"on the network %q, the guests %q and %q are both %s in DNS", []string{"virsh domrename %s %s"}, "TestDoctorNames", ""},
 
 	// Port security.
+	{"the metadata addresses of this host leak at %s, an uplink of %s: without port security, guests of other hosts may get answers from this one", []string{reload}, "", uplinks},
+	{"the metadata addresses of this host leak at %s, an uplink of %s: port security is on, but the kernel has no rule for that port", []string{restart}, "", uplinks},
+	{"%s behind %s, an uplink of %s, answers for %s: guests here may get its metadata", []string{reload, restart}, "", uplinks},
+	{"%s behind %s, an uplink of %s, answers for %s; port security protects the guests here, but not those of every host", nil, "", uplinks},
 	{"the spanning tree of the bridge %s delays a new guest's packets for %s", []string{"ip link set %s type bridge stp_state 0"}, "TestDoctorPorts", ""},
 	{"a guest behind %s leads the spanning tree of the bridge %s, and can delay the packets of new guests", []string{"ip link set %s type bridge stp_state 0"}, "", "the guests of the laboratory have no taps; the command is that of the row above"},
 	{"the bridge %s has %d taps of no known guest; these are only prevented from posing as others", nil, "TestDoctorPorts", ""},
