@@ -3,6 +3,7 @@
 // guests boot.
 //
 //	go run ./bench/boots -mdserver bin/mdserver
+//	go run ./bench/boots -mdserver bin/mdserver -against /tmp/mdserver-before
 package main
 
 import (
@@ -29,17 +30,18 @@ const (
 
 func main() {
 	program := flag.String("mdserver", "bin/mdserver", "the server to measure")
+	against := flag.String("against", "", "another server, which is measured first with the same record")
 	rounds := flag.Int("rounds", 11, "how often each command is run")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := measure(ctx, *program, *rounds); err != nil {
+	if err := measure(ctx, *against, *program, *rounds); err != nil {
 		fmt.Fprintln(os.Stderr, "boots:", err)
 		os.Exit(1)
 	}
 }
 
-func measure(ctx context.Context, program string, rounds int) (err error) {
+func measure(ctx context.Context, against, program string, rounds int) error {
 	dir, err := os.MkdirTemp("", "boots")
 	if err != nil {
 		return err
@@ -53,6 +55,19 @@ func measure(ctx context.Context, program string, rounds int) (err error) {
 		return err
 	}
 	fmt.Printf("%d guests with %d boots each: boots.db has %d MB\n", guests, boots, info.Size()>>20)
+	for _, program := range []string{against, program} {
+		if program == "" {
+			continue
+		}
+		fmt.Printf("\n%s\n", program)
+		if err := measureOne(ctx, program, dir, rounds); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func measureOne(ctx context.Context, program, dir string, rounds int) (err error) {
 	if err := withoutRecord(ctx, program, dir); err != nil {
 		return err
 	}

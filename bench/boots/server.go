@@ -69,7 +69,7 @@ func (s *server) stop(err error) error {
 
 // ready waits until the server answers.
 func (s *server) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	for {
 		_, err := client.New(filepath.Join(s.dir, "sock")).Status(ctx)

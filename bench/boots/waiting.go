@@ -16,7 +16,7 @@ import (
 
 // changes is how often a guest reports while clients wait, and pace how fast.
 const (
-	changes = 1000
+	changes = 300
 	pace    = 5 * time.Millisecond
 )
 

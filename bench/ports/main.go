@@ -202,7 +202,7 @@ func quantile(list []float64, q float64) float64 {
 // enforce puts rules for n guests in place, or takes them away.
 func enforce(n int) error {
 	all := guests(n)
-	k := portsecurity.New(func() []*instance.Instance { return all }, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	k := portsecurity.New("", func() []*instance.Instance { return all }, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	k.Set([]instance.Network{{Name: "bench", Bridge: bridge, Gateway4: netip.MustParseAddr("10.9.0.1"), PortSecurity: n > 0}})
 	if s := k.Status("bench"); n > 0 && (s.Guests != n || s.Trouble != "") {
 		return fmt.Errorf("port security for %d guests: %+v", n, s)
