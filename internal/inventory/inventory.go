@@ -33,6 +33,7 @@ type Inventory struct {
 	settled   trees
 	revision  int64 // of the last update
 	unshared  map[uuid.UUID]Unshared
+	stale     bool          // the snapshot lacks some of it
 	conflicts atomic.Uint64 // see Conflicts
 
 	snapshot atomic.Pointer[Snapshot]

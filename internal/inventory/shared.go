@@ -157,12 +157,7 @@ func (inv *Inventory) reach(ctx context.Context) error {
 	if err := inv.shared.Away(); err != nil {
 		return err
 	}
-	for len(inv.unshared) > 0 {
-		if err := inv.shareSome(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	return inv.shareAll(ctx, func() bool { return false })
 }
 
 // share shares what is not shared if the store is not away. It makes way for requests,
@@ -176,11 +171,8 @@ func (inv *Inventory) share() {
 	}
 	ctx, cancel := context.WithTimeout(inv.ctx, sharedTimeout)
 	defer cancel()
-	for len(inv.unshared) > 0 && len(inv.queue) == 0 {
-		if err := inv.shareSome(ctx); err != nil {
-			inv.noteWrite(err)
-			return
-		}
+	if err := inv.shareAll(ctx, func() bool { return len(inv.queue) > 0 }); err != nil {
+		inv.noteWrite(err)
 	}
 }
 
@@ -217,7 +209,7 @@ func onlyWakes(c instance.Change) bool {
 	return c.Empty()
 }
 
-// persistShared commits changes and waits until they are in the snapshot.
+// persistShared commits changes and waits until they are in the settled table.
 func (inv *Inventory) persistShared(ctx context.Context, changes []instance.Change) error {
 	if len(changes) == 0 {
 		return nil
@@ -235,7 +227,7 @@ func (inv *Inventory) persistShared(ctx context.Context, changes []instance.Chan
 	for inv.revision < revision {
 		select {
 		case <-inv.shared.Changed():
-			inv.follow()
+			inv.take()
 		case <-ctx.Done():
 			return fmt.Errorf("%w: it was made, but has not come back from the store", ErrUncertain)
 		}
@@ -250,7 +242,7 @@ func (inv *Inventory) awaitUpdate(ctx context.Context) bool {
 	defer wait.Stop()
 	select {
 	case <-inv.shared.Changed():
-		inv.follow()
+		inv.take()
 	case <-wait.C:
 	case <-ctx.Done():
 	}
@@ -267,8 +259,14 @@ func (inv *Inventory) updates() <-chan struct{} {
 
 // follow publishes the updates of a shared store.
 func (inv *Inventory) follow() {
-	updates := inv.shared.Take()
-	for _, update := range updates {
+	inv.take()
+	inv.refresh()
+}
+
+// take adds the updates of a shared store to the settled table. It publishes them at
+// once if all is shared, and leaves that to refresh if not.
+func (inv *Inventory) take() {
+	for _, update := range inv.shared.Take() {
 		before := inv.settled
 		var err error
 		if update.Whole != nil {
@@ -278,15 +276,12 @@ func (inv *Inventory) follow() {
 		}
 		inv.noteWrite(err) // an update also shows that the store works again
 		inv.revision = update.Revision
-		if len(inv.unshared) > 0 {
+		if inv.stale = inv.stale || len(inv.unshared) > 0; inv.stale {
 			continue
 		}
 		if events := differencesOf(before, inv.settled, update); len(events) > 0 || update.Whole != nil || addressesDiffer(update.Change) {
 			inv.publish(inv.settled, events)
 		}
-	}
-	if len(updates) > 0 && len(inv.unshared) > 0 {
-		inv.refresh()
 	}
 }
 

@@ -63,3 +63,22 @@ func TestRequestsComeBeforeSharing(t *testing.T) {
 		t.Errorf("the request waited until %d further guests were shared", late)
 	}
 }
+
+// However many steps it takes to share what is left, subscribers hear of it once.
+func TestSharedInOneTurn(t *testing.T) {
+	store := newSharedStore() // takes three at a time
+	store.isAway.Store(true)
+	former := newLab(t)
+	for n, name := range []string{"web1", "web2", "web3", "web4"} {
+		store.unshared[uid(n+1)] = inventory.Unshared{Record: former.register(dom(n+1, name)).Instance}
+	}
+	f := &fleet{lab: labOn(t, store)}
+	before := f.Snapshot().Revision()
+	f.back(store)
+	if after := f.Snapshot().Revision(); after != before+1 {
+		t.Errorf("from revision %d to %d", before, after)
+	}
+	if len(store.wakes) != 4 {
+		t.Errorf("%d changes", len(store.wakes))
+	}
+}

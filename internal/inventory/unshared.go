@@ -105,25 +105,40 @@ func (inv *Inventory) inOrder() []Unshared {
 
 // overlay lays the unshared records over the table of the store.
 func (inv *Inventory) overlay() trees {
-	table, rules := inv.settled, inv.rules.Load()
+	d := newCutOffDraft(inv.settled, inv.rules.Load())
 	for _, u := range inv.inOrder() {
-		d := newCutOffDraft(table, rules)
 		d.share(u, inv.shared.Wrote(u.Record.UUID))
-		table = d.commit()
 	}
-	return table
+	return d.commit()
 }
 
-// refresh publishes the table with what is unshared.
+// refresh publishes the table with what is unshared, if it is stale.
 func (inv *Inventory) refresh() {
+	if !inv.stale {
+		return
+	}
+	inv.stale = false
 	before, after := inv.Snapshot().trees, inv.overlay()
 	inv.publish(after, differences(before, after))
+}
+
+// shareAll shares what is not shared step by step, unless it has to make way. The result
+// is published once, because laying the records that are left over the table costs more
+// than a step.
+func (inv *Inventory) shareAll(ctx context.Context, makeWay func() bool) error {
+	defer inv.refresh()
+	for len(inv.unshared) > 0 && !makeWay() {
+		if err := inv.shareSome(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // shareSome shares as many of the unshared records as fit in one step of the store, or
 // none if it was changed meanwhile.
 func (inv *Inventory) shareSome(ctx context.Context) error {
-	inv.follow()
+	inv.take()
 	r := inv.workOutShares()
 	err := inv.persistShared(ctx, r.changes)
 	switch {
@@ -136,7 +151,6 @@ func (inv *Inventory) shareSome(ctx context.Context) error {
 	for _, o := range r.outcomes {
 		inv.settleUnshared(o)
 	}
-	inv.refresh()
 	return nil
 }
 
@@ -174,6 +188,7 @@ func (inv *Inventory) settleUnshared(o outcome) {
 		inv.log.Error("a record that is shared now cannot be removed from those that are not", "guest", o.guest.Name, "error", err)
 	}
 	delete(inv.unshared, id)
+	inv.stale = true
 	switch {
 	case o.dropped != "":
 		inv.log.Error("a guest that was registered while etcd did not answer could not be shared", "guest", o.guest.Name, "uuid", id, "reason", o.dropped)
@@ -353,6 +368,7 @@ func (inv *Inventory) loadUnshared(ctx context.Context) error {
 	list, err := inv.shared.Unshared(ctx)
 	for _, u := range list {
 		inv.unshared[u.Record.UUID] = u
+		inv.stale = true
 	}
 	return err
 }
