@@ -20,7 +20,7 @@ import (
 
 const (
 	hostCount = 5
-	// timeEnv and requestsEnv name how long TestFaults lasts at least, 5m if nothing
+	// timeEnv and requestsEnv name how long TestFaults lasts at least, 10m if nothing
 	// is said, and how many requests it makes at least.
 	timeEnv     = "MDSERVER_FLEET_TIME"
 	requestsEnv = "MDSERVER_FLEET_REQUESTS"
@@ -57,7 +57,7 @@ func newFleet(t testing.TB) *fleet {
 // moved and removed on all hosts. After each round all hosts agree, nothing belongs to
 // two guests, and what was answered in the round can have happened in some order.
 func TestFaults(t *testing.T) {
-	lasts, err := time.ParseDuration(cmp.Or(os.Getenv(timeEnv), "5m"))
+	lasts, err := time.ParseDuration(cmp.Or(os.Getenv(timeEnv), "10m"))
 	must(t, err)
 	atLeast, err := strconv.Atoi(cmp.Or(os.Getenv(requestsEnv), "0"))
 	must(t, err)
