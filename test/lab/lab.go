@@ -46,7 +46,7 @@ const (
 
 const (
 	dirPrefix   = "mds-lab-"
-	cleanupTime = 20 * time.Second
+	cleanupTime = time.Minute
 )
 
 // Lab is a private host with its guests.
