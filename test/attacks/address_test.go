@@ -5,8 +5,11 @@ package attacks
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -212,16 +215,12 @@ func (a *arena) flipsTheNeighbour(t *testing.T, w way) {
 	time.Sleep(100 * time.Millisecond) // the last announcement is out
 }
 
-// hears asks whether the attacker hears the answers to the victim once the
-// other hosts were told lies. With port security it must not. Without, it may:
-// then the test shows that the lie is one.
+// hears checks that the attacker hears the answers to the victim once the other
+// hosts were told lies, so that the lie is known to be one; with port security it
+// must not.
 func (a *arena) hears(t *testing.T, w way, lie func(*wire.Link)) {
 	t.Helper()
-	mark := a.victim.secret
-	if a.protection == plain {
-		mark = "HTTP/1.1 " // the server may refuse whose MAC moves about
-	}
-	heard := a.overhears(t, w, a.victim.addr(w), mark, lie)
+	heard := a.overhears(t, w, a.victim.addr(w), lie)
 	switch {
 	case heard && a.protection == secured:
 		t.Error("the attacker hears the answers to the victim in spite of port security")
@@ -230,31 +229,75 @@ func (a *arena) hears(t *testing.T, w way, lie func(*wire.Link)) {
 	}
 }
 
-// overhears reports whether the attacker hears a mark in the answers to what the
-// victim asks from an address.
-func (a *arena) overhears(t *testing.T, w way, from netip.Addr, mark string, lie func(*wire.Link)) bool {
+// overhears reports whether the attacker hears what the victim is told at an
+// address while it tells its lie.
+func (a *arena) overhears(t *testing.T, w way, from netip.Addr, lie func(*wire.Link)) bool {
 	t.Helper()
 	ear := a.attacker.link(t)
-	for range 20 {
-		conn, err := dial(a.victim, w, from)
-		if err != nil {
-			continue
-		}
-		lie(ear)
-		if err := conn.SetDeadline(time.Now().Add(300 * time.Millisecond)); err != nil {
-			t.Fatal(err)
-		}
-		_, _ = conn.Write([]byte(get(w, "/latest/user-data")))
-		for range 20 { // while it is answered
-			lie(ear)
-		}
-		heard := ear.Hear(300*time.Millisecond, func(frame []byte) bool { return strings.Contains(string(frame), mark) })
-		_ = conn.Close()
-		if heard {
+	for i := range 4 {
+		if a.diverts(t, ear, w, from, i%2 == 1, lie) {
 			return true
 		}
 	}
 	return false
+}
+
+// diverts has the victim ask on one connection. If the attacker is early, its lies
+// begin as soon as the victim has connected, and else once the victim is served: the
+// server refuses whose MAC moves about while it connects.
+func (a *arena) diverts(t *testing.T, ear *wire.Link, w way, from netip.Addr, early bool, lie func(*wire.Link)) bool {
+	t.Helper()
+	conn := a.connects(t, w, from, !early)
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(exchangeTime)); err != nil {
+		t.Fatal(err)
+	}
+	stop := lies(ear, lie)
+	defer stop()
+	// What the victim sends leads its answers back to it, so one answer is diverted
+	// only if a lie comes right before it. Of many, one is.
+	many := strings.Repeat(request(w, "GET", "/latest/user-data"), 10)
+	server := string(w.server().AsSlice()) // not what the victim is told elsewhere
+	for range 5 {                          // for longer than the second that the kernel keeps to what ARP said first
+		_, _ = io.WriteString(conn, many)
+		if ear.Hear(300*time.Millisecond, func(frame []byte) bool {
+			return strings.Contains(string(frame), server) && strings.Contains(string(frame), a.victim.secret)
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+// connects connects the victim from one of its addresses, and has it served if that
+// is asked for.
+func (a *arena) connects(t *testing.T, w way, from netip.Addr, served bool) (conn net.Conn) {
+	t.Helper()
+	a.honest(t, "the victim connects by "+w.String(), w, from, func() (err error) {
+		if !served {
+			conn, err = dial(a.victim, w, from)
+			return err
+		}
+		k, err := a.victim.connect(w, from)
+		if err == nil {
+			conn = k.conn
+		}
+		return err
+	})
+	return conn
+}
+
+// lies repeats a lie until stop is called.
+func lies(l *wire.Link, lie func(*wire.Link)) (stop func()) {
+	ctx, cancel := context.WithCancel(suite.ctx)
+	var lying sync.WaitGroup
+	lying.Go(func() {
+		for ctx.Err() == nil {
+			lie(l)
+			time.Sleep(50 * time.Microsecond)
+		}
+	})
+	return func() { cancel(); lying.Wait() }
 }
 
 func TestDivertAnswersToVictimByARP(t *testing.T) {
@@ -269,11 +312,11 @@ func TestDivertAnswersToVictimByARP(t *testing.T) {
 
 func TestDivertAnswersToVictimByNeighbourDiscovery(t *testing.T) {
 	attack(t, func(t *testing.T, a *arena) {
-		for _, w := range []way{byIPv6, byLinkLocal} {
-			a.hears(t, w, func(l *wire.Link) {
-				p := wire.Packet{SrcMAC: l.MAC, DstMAC: a.bridge, Src: a.victim.addr(w), Dst: w.server()}
-				_ = l.Send(p.Advertise(a.victim.addr(w), l.MAC, wire.Override|wire.Solicited))
-			})
+		a.hears(t, byIPv6, a.hasAddress(byIPv6, a.victim.inst.IPv6))
+		// The server itself keeps answers to link-local addresses from others.
+		addr := a.victim.linkLocal()
+		if a.overhears(t, byLinkLocal, addr, a.hasAddress(byLinkLocal, addr)) {
+			t.Error("the attacker hears the answers to the victim's link-local address")
 		}
 		a.served(t)
 	})
@@ -295,16 +338,21 @@ func TestClaimUnusedAddress(t *testing.T) {
 	})
 }
 
+// hasAddress is the lie that the attacker has an address.
+func (a *arena) hasAddress(w way, addr netip.Addr) func(*wire.Link) {
+	return func(l *wire.Link) {
+		p := wire.Packet{SrcMAC: l.MAC, DstMAC: a.bridge, Src: addr, Dst: w.server()}
+		_ = l.Send(p.Advertise(addr, l.MAC, wire.Override|wire.Solicited))
+	}
+}
+
 // chosen gives the victim a link-local address that does not follow from its MAC,
 // as RFC 7217 has it, and returns it with the lie that the attacker has it.
 func (a *arena) chosen(t *testing.T) (netip.Addr, func(*wire.Link)) {
 	t.Helper()
 	addr := parse("fe80::1234:5678:9abc:def0")
 	take(t, a.victim, addr)
-	return addr, func(l *wire.Link) {
-		p := wire.Packet{SrcMAC: l.MAC, DstMAC: a.bridge, Src: addr, Dst: byLinkLocal.server()}
-		_ = l.Send(p.Advertise(addr, l.MAC, wire.Override|wire.Solicited))
-	}
+	return addr, a.hasAddress(byLinkLocal, addr)
 }
 
 // Port security cannot tell whose such an address is: the server sees to it that
@@ -312,7 +360,7 @@ func (a *arena) chosen(t *testing.T) (netip.Addr, func(*wire.Link)) {
 func TestDivertAnswersToVictimAtChosenLinkLocalAddress(t *testing.T) {
 	alone(t, nil, func(t *testing.T, a *arena) {
 		addr, lie := a.chosen(t)
-		if a.overhears(t, byLinkLocal, addr, a.victim.secret, lie) {
+		if a.overhears(t, byLinkLocal, addr, lie) {
 			t.Error("the attacker hears the answers to the victim")
 		}
 		a.served(t)

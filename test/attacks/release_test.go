@@ -5,6 +5,7 @@ package attacks
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -24,18 +25,28 @@ type kept struct {
 	way  way
 }
 
-func (g *guest) keep(t *testing.T, w way) *kept {
+// keep connects a guest with the server for the rest of the test.
+func (g *guest) keep(t *testing.T, w way) (k *kept) {
 	t.Helper()
-	conn, err := dial(g, w, g.addr(w))
+	eventually(t, "a kept connection by "+w.String(), func() (err error) {
+		k, err = g.connect(w, g.addr(w))
+		return err
+	})
+	t.Cleanup(func() { _ = k.conn.Close() })
+	return k
+}
+
+// connect also has the guest served as itself, which is the control.
+func (g *guest) connect(w way, from netip.Addr) (*kept, error) {
+	conn, err := dial(g, w, from)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	t.Cleanup(func() { _ = conn.Close() })
 	k := &kept{conn, bufio.NewReader(conn), w}
 	if got := k.ask(); !strings.Contains(got, g.secret) {
-		t.Fatalf("a kept connection: %.200q", got) // the control
+		return nil, errors.Join(fmt.Errorf("the answer is %.200q", got), conn.Close())
 	}
-	return k
+	return k, nil
 }
 
 // ask sends a request and returns the answer, or nothing if the connection was

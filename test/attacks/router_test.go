@@ -115,17 +115,17 @@ func (a *arena) arrive(t *testing.T, ear *wire.Link, frames [][]byte) bool {
 	missing := map[string]bool{}
 	for _, frame := range frames {
 		missing[string(frame)] = true
-		if err := link.Send(frame); err != nil {
-			t.Fatal(err)
+	}
+	return a.tries(func(wait time.Duration) bool {
+		for _, frame := range frames {
+			if err := link.Send(frame); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	wait := 5 * time.Second
-	if a.protection == secured {
-		wait = 400 * time.Millisecond
-	}
-	return ear.Hear(wait, func(frame []byte) bool {
-		delete(missing, string(frame))
-		return len(missing) == 0
+		return ear.Hear(wait, func(frame []byte) bool {
+			delete(missing, string(frame))
+			return len(missing) == 0
+		})
 	})
 }
 

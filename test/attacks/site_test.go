@@ -288,4 +288,4 @@ func eventually(t *testing.T, what string, f func() error) {
 	}
 }
 
-const patience = 20 * time.Second
+const patience = 30 * time.Second
