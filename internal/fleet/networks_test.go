@@ -66,7 +66,8 @@ func TestConflicts(t *testing.T) {
 			`the network "lan" has scope = host, and guests of kvm2 can get 10.0.0.200, which is the gateway on kvm1 [gateway reserved]`},
 		"IPv6 ranges": {lan(own, "fd00::/64", "fd00::1", "fd00::1:0-fd00::ffff:ffff:ffff:ffff"), lan(own, "fd00::/64", "fd00::1"),
 			`the network "lan" has scope = host, and guests of kvm1 and of kvm2 can both get fd00::2-fd00::ffff [net_address6 net_prefix6 reserved6]`},
-		"IPv6 on one host of two": {lan(own, "10.0.1.0/24", "10.0.1.1"), both(lan(own, "10.0.2.0/24", "10.0.2.1"), lan(own, "fd00::/64", "fd00::1")), ""},
+		"IPv6 prefixes that overlap beyond their first /64": {lan(own, "fd00::/56", "fd00::1"), lan(own, "fd00:0:0:1::/64", "fd00:0:0:1::1"), ""},
+		"IPv6 on one host of two":                           {lan(own, "10.0.1.0/24", "10.0.1.1"), both(lan(own, "10.0.2.0/24", "10.0.2.1"), lan(own, "fd00::/64", "fd00::1")), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := Host{ID: "1", Name: "kvm1", Networks: Publishable([]instance.Network{tt.a}), Alive: true}

@@ -34,17 +34,30 @@ func LastAddr(prefix netip.Prefix) netip.Addr {
 	return addr
 }
 
-// GuestRanges returns the addresses of a prefix that guests can have, in order: those for
-// interfaces that are not excluded.
-func GuestRanges(prefix netip.Prefix, excluded []AddrRange) []AddrRange {
-	var list []AddrRange
-	first, end := prefix.Masked().Addr(), LastAddr(prefix)
-	if prefix.Bits() < first.BitLen()-1 {
-		first = first.Next()
-		if end.Is4() {
-			end = end.Prev()
+// GuestRange is the part of a prefix in which guests can have addresses: not that of the
+// network itself, nor the broadcast address of IPv4. Of an IPv6 network larger than a /64
+// it is the first /64, which is what one link has.
+func GuestRange(prefix netip.Prefix) AddrRange {
+	prefix = prefix.Masked()
+	if prefix.Addr().Is6() && prefix.Bits() < 64 {
+		prefix = netip.PrefixFrom(prefix.Addr(), 64)
+	}
+	r := AddrRange{prefix.Addr(), LastAddr(prefix)}
+	if prefix.Bits() < r.First.BitLen()-1 { // RFC 3021, RFC 6164: both ends of a pair are hosts
+		r.First = r.First.Next()
+		if r.Last.Is4() {
+			r.Last = r.Last.Prev()
 		}
 	}
+	return r
+}
+
+// GuestRanges returns the addresses of a prefix that guests can have, in order: those of
+// its GuestRange that are not excluded.
+func GuestRanges(prefix netip.Prefix, excluded []AddrRange) []AddrRange {
+	var list []AddrRange
+	whole := GuestRange(prefix)
+	first, end := whole.First, whole.Last
 	sorted := slices.SortedFunc(slices.Values(excluded), func(a, b AddrRange) int { return a.First.Compare(b.First) })
 	for _, gap := range sorted {
 		if gap.First.BitLen() != end.BitLen() || gap.Last.Less(first) || end.Less(gap.First) {

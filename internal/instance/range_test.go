@@ -20,6 +20,10 @@ func TestGuestRanges(t *testing.T) {
 		{"fd00::/126", "", "[fd00::1-fd00::3]"},
 		{"fd00::/126", "fd00::-fd00::3", "[]"},
 		{"fd00::/127", "fd00::-fd00::", "[fd00::1]"},
+		{"fd00::/64", "", "[fd00::1-fd00::ffff:ffff:ffff:ffff]"},
+		{"fd00:0:0:5::/48", "", "[fd00::1-fd00::ffff:ffff:ffff:ffff]"},
+		{"fd00::/63", "fd00::2-fd00:0:0:1::", "[fd00::1]"},
+		{"fd00::/63", "fd00:0:0:1::-fd00:0:0:1::9", "[fd00::1-fd00::ffff:ffff:ffff:ffff]"},
 	} {
 		var excluded []AddrRange
 		for word := range strings.FieldsSeq(tt.excluded) {

@@ -225,6 +225,14 @@ func TestIPv6Pools(t *testing.T) {
 	}
 }
 
+// An address that a guest requests is one that its network can give, too: of a large IPv6
+// network, one of the first /64.
+func TestRequestInALargeNetwork(t *testing.T) {
+	l := newLab(t, func(o *inventory.Options) { o.Networks[0].IPv6 = netip.MustParsePrefix("fd00::/56") })
+	l.register(dom(1, "one", "ipv6", "fd00::ffff:0:0:9"))
+	l.refused(dom(2, "two", "ipv6", "fd00:0:0:1::9"), inventory.ErrAddressOutside, `"two"`, "not in the first /64 of fd00::/56")
+}
+
 // Quarantine ends when its time is over, and not before. Addresses rest in the order of
 // their times, whatever year it is.
 func TestQuarantineInTime(t *testing.T) {

@@ -44,26 +44,7 @@ func (inv *Inventory) Ranges(network string) []instance.AddrRange {
 	if !ok || !p.ipv4.configured() {
 		return nil
 	}
-	return p.ipv4.ranges()
-}
-
-// ranges are the addresses of a pool without those that are excluded.
-func (p pool) ranges() []instance.AddrRange {
-	var list []instance.AddrRange
-	lo := p.lo
-	add := func(hi uint64) {
-		if lo <= hi {
-			list = append(list, instance.AddrRange{First: p.at(lo), Last: p.at(hi)})
-		}
-	}
-	for _, gap := range p.clip(p.excluded) {
-		if gap.lo > p.lo {
-			add(gap.lo - 1)
-		}
-		lo = gap.hi + 1
-	}
-	add(p.hi)
-	return list
+	return instance.GuestRanges(p.ipv4.prefix, p.ipv4.excluded)
 }
 
 // size is the number of addresses in an IPv4 pool.
@@ -80,7 +61,7 @@ func (p pool) size() int {
 
 // gives reports whether addr is one of those that size counts.
 func (p pool) gives(addr netip.Addr) bool {
-	if !p.prefix.Contains(addr) || p.at(lower(addr)) != addr || lower(addr) < p.lo || p.hi < lower(addr) {
+	if !p.within().Contains(addr) {
 		return false
 	}
 	_, excluded := p.gapAt(lower(addr))

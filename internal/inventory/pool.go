@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"math"
 	"net/netip"
 	"slices"
 
@@ -32,22 +31,14 @@ type pool struct {
 
 type span struct{ lo, hi uint64 }
 
-// newPool prepares the pool of prefix on network n. Of an IPv6 network larger than a /64
-// the first /64 is used, which is what one link has.
+// newPool prepares the pool of prefix on network n.
 func newPool(prefix netip.Prefix, n instance.Network) pool {
 	if !prefix.IsValid() {
 		return pool{network: n.Name, pending: n.Pending, perHost: n.PerHost}
 	}
 	p := pool{network: n.Name, perHost: n.PerHost, prefix: prefix.Masked(), excluded: n.Excluded, leased: n.Leased, base: prefix.Masked().Addr()}
-	p.lo = lower(p.base)
-	hostBits := p.base.BitLen() - prefix.Bits()
-	p.hi = p.lo | hostMask(hostBits)
-	if hostBits > 1 { // RFC 3021, RFC 6164: both ends of a pair are hosts
-		p.lo++
-		if p.base.Is4() {
-			p.hi--
-		}
-	}
+	within := instance.GuestRange(prefix)
+	p.lo, p.hi = lower(within.First), lower(within.Last)
 	p.gaps = p.clip(slices.Concat(n.Excluded, p.leasedRanges()))
 	return p
 }
@@ -72,26 +63,19 @@ func (p pool) own(mac instance.MAC) (own netip.Addr) {
 	return own
 }
 
-func hostMask(bits int) uint64 {
-	if bits >= 64 {
-		return math.MaxUint64
-	}
-	return 1<<bits - 1
-}
-
 // clip turns ranges into sorted, disjoint spans of this pool.
 func (p pool) clip(ranges []instance.AddrRange) []span {
-	first, last := p.at(p.lo), p.at(p.hi)
+	within := p.within()
 	var spans []span
 	for _, r := range ranges {
-		if r.First.BitLen() != p.base.BitLen() || r.Last.Less(first) || last.Less(r.First) || r.Last.Less(r.First) {
+		if r.First.BitLen() != p.base.BitLen() || r.Last.Less(within.First) || within.Last.Less(r.First) || r.Last.Less(r.First) {
 			continue
 		}
 		s := span{p.lo, p.hi}
-		if first.Less(r.First) {
+		if within.First.Less(r.First) {
 			s.lo = lower(r.First)
 		}
-		if r.Last.Less(last) {
+		if r.Last.Less(within.Last) {
 			s.hi = lower(r.Last)
 		}
 		spans = append(spans, s)
@@ -132,6 +116,11 @@ func (p pool) at(value uint64) netip.Addr {
 	return netip.AddrFrom16(b)
 }
 
+// within is where all addresses of the pool are.
+func (p pool) within() instance.AddrRange {
+	return instance.AddrRange{First: p.at(p.lo), Last: p.at(p.hi)}
+}
+
 func (p pool) configured() bool { return p.prefix.IsValid() }
 
 // refusal says why a guest with this MAC cannot have addr, or is empty.
@@ -142,14 +131,16 @@ func (p pool) refusal(addr netip.Addr, mac instance.MAC) string {
 		}
 		return ""
 	}
-	network, hostBits := p.prefix.Addr(), p.base.BitLen()-p.prefix.Bits()
 	switch {
+	case p.within().Contains(addr):
 	case !p.prefix.Contains(addr):
 		return fmt.Sprintf("%s is not in %s", addr, p.prefix)
-	case hostBits > 1 && addr == network:
+	case addr == p.prefix.Addr():
 		return fmt.Sprintf("%s is the address of the network %s itself", addr, p.prefix)
-	case hostBits > 1 && addr.Is4() && lower(addr) == lower(network)|hostMask(hostBits):
+	case addr.Is4():
 		return fmt.Sprintf("%s is the broadcast address of %s", addr, p.prefix)
+	default:
+		return fmt.Sprintf("%s is not in the first /64 of %s, which is the part that guests have", addr, p.prefix)
 	}
 	if holder, ok := p.leased[addr]; ok && holder != mac {
 		return fmt.Sprintf("%s is leased by libvirt to %s", addr, holder)
