@@ -43,16 +43,6 @@ func (f *Fleet) Drained() (since time.Time, known bool) {
 	return f.drained[f.ID], f.known
 }
 
-// Changed receives a value when the hosts may have changed.
-func (f *Fleet) Changed() <-chan struct{} { return f.changed }
-
-func (f *Fleet) signal() {
-	select {
-	case f.changed <- struct{}{}:
-	default:
-	}
-}
-
 // SetDrained takes a host out of service, or puts it back, and returns since when it
 // is drained. One that is so already stays as it is. Errors: ErrUnknown, and those of
 // etcd.

@@ -80,6 +80,7 @@ type Fleet struct {
 	hosts    map[string]Host      // by ID
 	alive    map[string]string    // server by ID
 	drained  map[string]time.Time // since when, by ID
+	found    []Conflict           // see Conflicts
 	known    bool                 // they were read once
 	follows  bool                 // they are up to date
 	refused  time.Time            // since when another server has this host's place; zero: none has
@@ -178,7 +179,7 @@ func (f *Fleet) list(ctx context.Context) (revision int64, err error) {
 		}
 	}
 	f.known, f.follows = true, true
-	f.signal()
+	f.hostsChanged()
 	return resp.Header.Revision, nil
 }
 
@@ -198,7 +199,7 @@ func (f *Fleet) receive(resp clientv3.WatchResponse, ok bool) error {
 		}
 		f.set(string(event.Kv.Key), value)
 	}
-	f.signal()
+	f.hostsChanged()
 	if held := f.alive[f.ID]; held != "" && held != f.session && f.refused.IsZero() {
 		return fmt.Errorf("%w: %s", ErrTwin, held)
 	}
@@ -228,10 +229,28 @@ func (f *Fleet) set(key string, value []byte) {
 	}
 }
 
+// Changed receives a value when the hosts may have changed.
+func (f *Fleet) Changed() <-chan struct{} { return f.changed }
+
+// hostsChanged compares this host's networks with those of the hosts, and signals Changed.
+// f.mu is held.
+func (f *Fleet) hostsChanged() {
+	f.found = ConflictsOf(Host{ID: f.ID, Name: f.Name, Networks: f.networks}, f.sorted())
+	select {
+	case f.changed <- struct{}{}:
+	default:
+	}
+}
+
 // Hosts returns all hosts that have registered and were not forgotten, by name.
 func (f *Fleet) Hosts() []Host {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.sorted()
+}
+
+// sorted is Hosts while f.mu is held.
+func (f *Fleet) sorted() []Host {
 	list := make([]Host, 0, len(f.hosts))
 	for id, host := range f.hosts {
 		host.Alive, host.Drained = f.alive[id] != "", f.drained[id]

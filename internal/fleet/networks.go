@@ -89,17 +89,16 @@ func segment(prefix netip.Prefix, gateway netip.Addr, excluded []instance.AddrRa
 // SetNetworks has this host publish its networks, now or when it takes part.
 func (f *Fleet) SetNetworks(networks Networks) {
 	f.mu.Lock()
-	changed := !reflect.DeepEqual(f.networks, networks)
-	f.networks = networks
-	f.mu.Unlock()
-	if !changed {
+	defer f.mu.Unlock()
+	if reflect.DeepEqual(f.networks, networks) {
 		return
 	}
+	f.networks = networks
+	f.hostsChanged()
 	select {
 	case f.publish <- struct{}{}:
 	default:
 	}
-	f.signal()
 }
 
 // record is the value of the key of this host.
@@ -135,11 +134,11 @@ type Conflict struct {
 }
 
 // Conflicts are those of this host's networks with the networks of hosts that are alive.
+// They are found when a host or its networks change, since they are asked for far more often.
 func (f *Fleet) Conflicts() []Conflict {
 	f.mu.Lock()
-	own := Host{ID: f.ID, Name: f.Name, Networks: f.networks}
-	f.mu.Unlock()
-	return ConflictsOf(own, f.Hosts())
+	defer f.mu.Unlock()
+	return f.found
 }
 
 // ConflictsOf are the conflicts of the networks of a host with those of the hosts of a list

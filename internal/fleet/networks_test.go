@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/instance"
 )
@@ -103,6 +106,26 @@ func TestRemedy(t *testing.T) {
 		if got := (Conflict{Network: "lan", Hosts: [2]string{"kvm1", "kvm2"}, Keys: keys}).Remedy(); got != want {
 			t.Errorf("%s\nwant %s", got, want)
 		}
+	}
+}
+
+// TestConflictsAreFoundOnce: who asks for the conflicts of a host has nothing compared again.
+func TestConflictsAreFoundOnce(t *testing.T) {
+	f := New(Options{Prefix: "/", ID: "1", Name: "kvm1"})
+	f.SetNetworks(Publishable([]instance.Network{lan(false, "10.0.0.0/24", "10.0.0.1")}))
+	for key, value := range map[string]string{
+		"/alive/2": "session",
+		"/hosts/2": `{"name": "kvm2", "networks": [{"name": "lan", "scope": "host", "ipv4": {"prefix": "10.0.0.0/24"}}]}`,
+	} {
+		event := clientv3.Event{Kv: &mvccpb.KeyValue{Key: []byte(key), Value: []byte(value)}}
+		if err := f.receive(clientv3.WatchResponse{Events: []*clientv3.Event{&event}}, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const want = `the network "lan" has scope = shared on kvm1 and scope = host on kvm2 [scope]`
+	var got []Conflict
+	if n := testing.AllocsPerRun(10, func() { got = f.Conflicts() }); n > 0 || describe(got) != want {
+		t.Errorf("%v allocations for %s\nwant %s", n, describe(got), want)
 	}
 }
 
