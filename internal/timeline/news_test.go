@@ -53,6 +53,7 @@ func TestWhenChangesAreReturned(t *testing.T) {
 					l.Start(uuid.UUID{15: 3}, noon, api.FromLibvirt)
 					since = l.Revision()
 				}
+				before := l.Revision()
 				answers := ask(t.Context(), l, since, tt.of...)
 				start(0, api.FromLibvirt)(l)
 				synctest.Wait()
@@ -62,7 +63,7 @@ func TestWhenChangesAreReturned(t *testing.T) {
 				if got.took != tt.took || len(got.guests) != tt.guests || !slices.Contains(got.guests, web1) {
 					t.Errorf("%v after %v", got.guests, got.took)
 				}
-				if want := since + uint64(tt.guests); got.revision != want {
+				if want := before + uint64(tt.guests); got.revision != want {
 					t.Errorf("revision %d, want %d", got.revision, want)
 				}
 			})
@@ -121,8 +122,23 @@ func TestRevisionOfAFormerServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLog()
 		start(0, api.FromLibvirt)(l)
-		if got := <-ask(t.Context(), l, 4711, web1); got.took != 0 || len(got.guests) != 1 || got.revision != 1 {
+		if got := <-ask(t.Context(), l, 4711, web1); got.took != 0 || len(got.guests) != 1 || got.revision != l.Revision() {
 			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// The first change of a record is one to wait for, after a revision that is not 0: who
+// knows none asks with 0, and is answered at once.
+func TestFirstChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLog()
+		since := l.Revision()
+		answers := ask(t.Context(), l, since, web1)
+		time.Sleep(time.Hour)
+		start(0, api.FromLibvirt)(l)
+		if got := <-answers; since == 0 || got.took != time.Hour || got.revision != since+1 || len(got.guests) != 1 {
+			t.Errorf("after %d: %+v", since, got)
 		}
 	})
 }

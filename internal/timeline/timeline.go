@@ -93,6 +93,7 @@ func New(archive Archive, log *slog.Logger) *Log {
 	for i := range l.shards {
 		l.shards[i] = bootShard{guests: map[uuid.UUID]*guest{}, removed: map[uuid.UUID]bool{}}
 	}
+	l.news.startAt(1) // clients that know no revision say 0, and are answered at once
 	if archive == nil {
 		return l
 	}
