@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -89,13 +90,16 @@ func printDrained(w io.Writer, r drainResult) error {
 	return table(w, []string{"GUEST", "STATE", "TO"}, rows)
 }
 
-// drainPoll is how often the guests of a host are read.
-const drainPoll = time.Second
+// hostServer is what the wait for a host asks of the server.
+type hostServer interface {
+	RunsOn(ctx context.Context, ref string) (api.RunsOn, error)
+	Progress(ctx context.Context, q api.ProgressQuery) (api.Progress, error)
+}
 
 // waitDrained waits until no guest runs on a host any more, or until the time is over.
-func waitDrained(cmd *cobra.Command, server *client.Client, now api.RunsOn, timeout time.Duration) (drainResult, error) {
+func waitDrained(cmd *cobra.Command, server hostServer, now api.RunsOn, timeout time.Duration) (drainResult, error) {
 	ctx, end := cmd.Context(), time.Now().Add(timeout)
-	shown := ""
+	shown, since := "", uint64(0)
 	for seen := false; ; { // another host's word for it takes a moment to arrive
 		shown = tellLeft(cmd, now, shown)
 		left := time.Until(end)
@@ -107,18 +111,35 @@ func waitDrained(cmd *cobra.Command, server *client.Client, now api.RunsOn, time
 		case left <= 0:
 			return drainResult{now, timedOut}, nil
 		}
-		if pace.Sleep(ctx, min(drainPoll, left)); ctx.Err() != nil {
-			return drainResult{}, ctx.Err()
-		}
-		next, err := server.RunsOn(ctx, now.Host.ID)
+		next, revision, err := nextOnHost(ctx, server, now, since, end)
 		switch {
+		case ctx.Err() != nil:
+			return drainResult{}, ctx.Err()
 		case isAway(err): // it restarts
+			pace.Sleep(ctx, min(retryTime, left))
 			continue
 		case err != nil:
 			return drainResult{}, err
 		}
-		now, seen = next, seen || !next.Host.Drained.IsZero()
+		now, since, seen = next, revision, seen || !next.Host.Drained.IsZero()
 	}
+}
+
+// drainPause is how long changes are gathered before the guests of a host are read again.
+const drainPause = 100 * time.Millisecond
+
+// nextOnHost waits for a change after a revision, but not beyond end, and returns what
+// runs on a host then, and the revision.
+func nextOnHost(ctx context.Context, server hostServer, now api.RunsOn, since uint64, end time.Time) (api.RunsOn, uint64, error) {
+	pace.Sleep(ctx, min(drainPause, time.Until(end)))
+	// Each change of the inventory or the hosts ends the wait for any guest. Naming one makes the answer small.
+	q := api.ProgressQuery{Refs: []string{now.Guests[0].UUID.String()}, Since: since, Wait: min(longPoll, time.Until(end))}
+	p, err := server.Progress(ctx, q)
+	if err != nil {
+		return api.RunsOn{}, 0, err
+	}
+	next, err := server.RunsOn(ctx, now.Host.ID)
+	return next, p.Revision, err
 }
 
 // tellLeft prints which guests are left, if that is news, on a terminal.

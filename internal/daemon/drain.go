@@ -83,7 +83,7 @@ func onHost(guest *instance.Instance, hostID string) api.GuestOnHost {
 
 // followFleet logs what the other hosts mean for this one, until ctx ends: when it is
 // drained or put back into service, which the spare addresses follow, and conflicts of
-// networks.
+// networks. It ends waits for progress, which may be for a host.
 func (d *Daemon) followFleet(ctx context.Context, spares chan<- struct{}) {
 	before, logged := false, map[string]bool{}
 	for {
@@ -92,6 +92,7 @@ func (d *Daemon) followFleet(ctx context.Context, spares chan<- struct{}) {
 		case <-ctx.Done():
 			return
 		}
+		d.timeline.Wake()
 		d.noteConflicts(logged)
 		now := d.drained()
 		switch {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/api"
 	"mdserver/internal/config"
 	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/health"
@@ -180,5 +181,26 @@ func TestContested(t *testing.T) {
 	}
 	if found := first.status().Store.Contested; len(found) > 0 {
 		t.Errorf("on the host that has it: %+v", found)
+	}
+}
+
+// TestWaitForAHost: who waits for progress is told when a host is drained.
+func TestWaitForAHost(t *testing.T) {
+	d := newDaemon(t, etcdConfig(t, etcdtest.Start(t, etcdtest.Options{})))
+	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	var following sync.WaitGroup
+	defer following.Wait()
+	defer stop()
+	following.Go(func() { d.fleet.Run(ctx) })
+	following.Go(func() { d.followFleet(ctx, nil) })
+	for len(d.listHosts()) == 0 && ctx.Err() == nil {
+		time.Sleep(5 * time.Millisecond)
+	}
+	since := d.timeline.Revision()
+	if _, err := d.drainHost(ctx, d.hostID, true); err != nil {
+		t.Fatal(err)
+	}
+	if p := d.progress(ctx, api.ProgressQuery{Refs: []string{"none"}, Since: since, Wait: time.Minute}); p.Revision <= since || ctx.Err() != nil {
+		t.Errorf("revision %d after %d: %v", p.Revision, since, ctx.Err())
 	}
 }
