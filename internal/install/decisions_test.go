@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"mdserver/internal/config"
+	"mdserver/internal/fdtest"
 )
 
 // Who may install where, before anything is touched.
@@ -43,30 +44,18 @@ func TestPrepare(t *testing.T) {
 
 // Neither an installation nor its removal leaves anything open.
 func TestNothingStaysOpen(t *testing.T) {
-	open := func() int {
-		t.Helper()
-		entries, err := os.ReadDir("/proc/self/fd")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(entries)
-	}
 	h := newHost(t)
 	h.write(leftRecord, "{")
-	before := open()
-	for range 20 {
+	fdtest.NoneLeft(t, func() {
 		if _, err := Install(context.Background(), h.opts); err == nil {
 			t.Fatal("installed over a broken record")
 		}
-	}
+	})
 	h.remove(leftRecord)
-	for range 20 {
+	fdtest.NoneLeft(t, func() {
 		h.install()
 		h.uninstall()
-	}
-	if after := open(); after >= before+20 {
-		t.Errorf("%d descriptors are open, were %d", after, before)
-	}
+	})
 }
 
 // A system that systemd does not run is told nothing.

@@ -28,6 +28,7 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/doctor/kernel"
 	"mdserver/internal/doctor/system"
+	"mdserver/internal/fdtest"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/libvirt/hooks"
@@ -354,22 +355,10 @@ func TestPeerCloses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	open := func() int {
-		t.Helper()
-		entries, err := os.ReadDir("/proc/self/fd")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(entries)
-	}
-	before := open()
-	for range 20 {
+	fdtest.NoneLeft(t, func() {
 		_, _ = peer(socket) // the kernel names the process although it accepts no connection
 		_, _ = peer(socket + "2")
-	}
-	if after := open(); after >= before+20 {
-		t.Errorf("%d descriptors are open, were %d", after, before)
-	}
+	})
 }
 
 // The server is asked only of the domains that an image may not come up on.
