@@ -44,30 +44,30 @@ func New(log *slog.Logger) *Reconciler {
 }
 
 // Run keeps the addresses until ctx ends. They stay until Close.
-func (k *Reconciler) Run(ctx context.Context) {
-	pace.Every(ctx, period, k.check)
+func (r *Reconciler) Run(ctx context.Context) {
+	pace.Every(ctx, period, r.check)
 }
 
 // Set says which addresses are kept, and on which bridges they may be put, in
 // the order of preference. They are there when it returns, if a bridge is.
-func (k *Reconciler) Set(bridges []string, addrs []netip.Addr) {
-	k.mu.Lock()
-	k.bridges, k.addrs = bridges, addrs
-	k.mu.Unlock()
-	k.check()
+func (r *Reconciler) Set(bridges []string, addrs []netip.Addr) {
+	r.mu.Lock()
+	r.bridges, r.addrs = bridges, addrs
+	r.mu.Unlock()
+	r.check()
 }
 
 // check repairs what is wrong, and says once if it cannot.
-func (k *Reconciler) check() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if err := k.reconcile(); k.complaint.New(err) {
-		k.log.Warn("guests may be unable to reach this server", "error", err)
+func (r *Reconciler) check() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.reconcile(); r.complaint.New(err) {
+		r.log.Warn("guests may be unable to reach this server", "error", err)
 	}
 }
 
-func (k *Reconciler) reconcile() error {
-	if len(k.addrs)+len(k.put) == 0 {
+func (r *Reconciler) reconcile() error {
+	if len(r.addrs)+len(r.put) == 0 {
 		return nil
 	}
 	there, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
@@ -75,30 +75,30 @@ func (k *Reconciler) reconcile() error {
 		return fmt.Errorf("addresses of this host: %w", err)
 	}
 	var errs []error
-	for addr := range k.put {
-		if !slices.Contains(k.addrs, addr) || !k.allowed(k.put[addr]) {
-			errs = append(errs, k.takeAway(addr))
+	for addr := range r.put {
+		if !slices.Contains(r.addrs, addr) || !r.allowed(r.put[addr]) {
+			errs = append(errs, r.takeAway(addr))
 		}
 	}
-	for _, addr := range k.addrs {
-		errs = append(errs, k.reconcileOne(addr, holders(there, addr)))
+	for _, addr := range r.addrs {
+		errs = append(errs, r.reconcileOne(addr, holders(there, addr)))
 	}
 	return errors.Join(errs...)
 }
 
 // reconcileOne adds an address to a bridge if no interface has it, and removes it
 // again if another interface has it, too.
-func (k *Reconciler) reconcileOne(addr netip.Addr, holders []int) error {
-	own, mine := k.put[addr]
+func (r *Reconciler) reconcileOne(addr netip.Addr, holders []int) error {
+	own, mine := r.put[addr]
 	others := slices.ContainsFunc(holders, func(index int) bool { return !mine || index != own })
 	switch {
 	case others && mine:
-		return k.takeAway(addr)
+		return r.takeAway(addr)
 	case others, mine && slices.Contains(holders, own):
 		return nil
 	}
-	delete(k.put, addr) // it went with its bridge
-	for _, name := range k.bridges {
+	delete(r.put, addr) // it went with its bridge
+	for _, name := range r.bridges {
 		link, err := netlink.LinkByName(name)
 		if errors.As(err, new(netlink.LinkNotFoundError)) {
 			continue // it may come up later
@@ -106,15 +106,15 @@ func (k *Reconciler) reconcileOne(addr netip.Addr, holders []int) error {
 		if err != nil {
 			return fmt.Errorf("interface %s: %w", name, err)
 		}
-		return k.add(link, addr)
+		return r.add(link, addr)
 	}
 	return nil
 }
 
 // allowed reports whether an interface is one of the bridges, or is gone.
-func (k *Reconciler) allowed(index int) bool {
+func (r *Reconciler) allowed(index int) bool {
 	link, err := netlink.LinkByIndex(index)
-	return err != nil || slices.Contains(k.bridges, link.Attrs().Name)
+	return err != nil || slices.Contains(r.bridges, link.Attrs().Name)
 }
 
 // holders are the numbers of the interfaces that have addr.
@@ -128,26 +128,26 @@ func holders(there []netlink.Addr, addr netip.Addr) []int {
 	return list
 }
 
-func (k *Reconciler) add(link netlink.Link, addr netip.Addr) error {
+func (r *Reconciler) add(link netlink.Link, addr netip.Addr) error {
 	name := link.Attrs().Name
 	if err := netlink.AddrAdd(link, single(addr)); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("adding %s to %s: %w", addr, name, err)
 	}
-	k.put[addr] = link.Attrs().Index
-	k.log.Info("added an address to a bridge", "address", addr, "bridge", name)
+	r.put[addr] = link.Attrs().Index
+	r.log.Info("added an address to a bridge", "address", addr, "bridge", name)
 	return nil
 }
 
-func (k *Reconciler) takeAway(addr netip.Addr) error {
-	link, err := netlink.LinkByIndex(k.put[addr])
-	delete(k.put, addr)
+func (r *Reconciler) takeAway(addr netip.Addr) error {
+	link, err := netlink.LinkByIndex(r.put[addr])
+	delete(r.put, addr)
 	if err != nil {
 		return nil // the bridge is gone, and its addresses with it
 	}
 	if err := netlink.AddrDel(link, single(addr)); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 		return fmt.Errorf("removing %s from %s: %w", addr, link.Attrs().Name, err)
 	}
-	k.log.Info("removed an address from a bridge", "address", addr, "bridge", link.Attrs().Name)
+	r.log.Info("removed an address from a bridge", "address", addr, "bridge", link.Attrs().Name)
 	return nil
 }
 
@@ -164,9 +164,9 @@ func single(addr netip.Addr) *netlink.Addr {
 
 // Close takes away what the Reconciler put on bridges, once Run has ended. What was
 // there before stays as it is.
-func (k *Reconciler) Close() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.addrs = nil
-	return k.reconcile()
+func (r *Reconciler) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.addrs = nil
+	return r.reconcile()
 }

@@ -58,32 +58,32 @@ func New(hostID string, guests func() []*instance.Instance, log *slog.Logger) *R
 
 // Run keeps the table up to date until ctx ends. The table stays, so that guests
 // are not left without it while the server restarts; see table.Remove.
-func (k *Reconciler) Run(ctx context.Context) {
+func (r *Reconciler) Run(ctx context.Context) {
 	var running sync.WaitGroup
-	running.Go(func() { k.follow(ctx) })
-	running.Go(func() { k.watch(ctx) })
+	running.Go(func() { r.follow(ctx) })
+	running.Go(func() { r.watch(ctx) })
 	running.Wait()
 }
 
 // Set says on which networks port security is enforced: on those that have it. It
 // is enforced when Set returns, unless Status tells why not.
-func (k *Reconciler) Set(networks []instance.Network) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.networks = networks
-	k.bring()
+func (r *Reconciler) Set(networks []instance.Network) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.networks = networks
+	r.bring()
 }
 
 // Wake has the Reconciler look at the guests again, soon.
-func (k *Reconciler) Wake() {
+func (r *Reconciler) Wake() {
 	select {
-	case k.wake <- struct{}{}:
+	case r.wake <- struct{}{}:
 	default:
 	}
 }
 
 // follow follows the guests, and looks after the table.
-func (k *Reconciler) follow(ctx context.Context) {
+func (r *Reconciler) follow(ctx context.Context) {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	for {
@@ -91,12 +91,12 @@ func (k *Reconciler) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			k.check()
-		case <-k.wake:
+			r.check()
+		case <-r.wake:
 			began := time.Now()
-			k.mu.Lock()
-			k.bring()
-			k.mu.Unlock()
+			r.mu.Lock()
+			r.bring()
+			r.mu.Unlock()
 			// Many changes at once cost a part of the time, however many guests there are.
 			pace.Sleep(ctx, min(4*time.Since(began), longest))
 		}
@@ -104,127 +104,127 @@ func (k *Reconciler) follow(ctx context.Context) {
 }
 
 // watch follows the host's interfaces.
-func (k *Reconciler) watch(ctx context.Context) {
+func (r *Reconciler) watch(ctx context.Context) {
 	for ctx.Err() == nil {
-		if err := watch(ctx, k.Wake); ctx.Err() == nil {
-			k.log.Debug("port security reads all interfaces again", "reason", err)
+		if err := watch(ctx, r.Wake); ctx.Err() == nil {
+			r.log.Debug("port security reads all interfaces again", "reason", err)
 			pace.Sleep(ctx, 100*time.Millisecond)
-			k.Wake()
+			r.Wake()
 		}
 	}
 }
 
 // check puts the table back if it was changed from outside.
-func (k *Reconciler) check() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if !plan.On(k.networks) || k.table == nil {
-		k.bring() // what failed may do now
+func (r *Reconciler) check() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !plan.On(r.networks) || r.table == nil {
+		r.bring() // what failed may do now
 		return
 	}
 	now, err := table.Generation()
-	if err == nil && now == k.checked && k.table.Known() {
+	if err == nil && now == r.checked && r.table.Known() {
 		return
 	}
-	if k.table.Intact() {
-		k.checked = now
+	if r.table.Intact() {
+		r.checked = now
 		return
 	}
-	if k.table.Known() {
-		k.log.Warn("the table of port security was changed by another program and is written again", "table", "bridge "+table.Name)
+	if r.table.Known() {
+		r.log.Warn("the table of port security was changed by another program and is written again", "table", "bridge "+table.Name)
 	}
-	k.table.Forget()
-	k.bring()
+	r.table.Forget()
+	r.bring()
 }
 
 // bring makes the table what it should be, and says once if it cannot.
-func (k *Reconciler) bring() {
-	if err := k.try(); k.trouble.New(err) {
-		k.log.Error("port security is not enforced", "error", err)
+func (r *Reconciler) bring() {
+	if err := r.try(); r.trouble.New(err) {
+		r.log.Error("port security is not enforced", "error", err)
 	}
 }
 
-func (k *Reconciler) try() error {
-	if !plan.On(k.networks) {
-		k.turnOff()
+func (r *Reconciler) try() error {
+	if !plan.On(r.networks) {
+		r.turnOff()
 		return nil
 	}
-	k.off = false
+	r.off = false
 	host, err := look()
 	if err != nil {
 		return err
 	}
-	host.ID = k.hostID
-	if k.table == nil {
-		if k.table, err = table.New(); err != nil {
+	host.ID = r.hostID
+	if r.table == nil {
+		if r.table, err = table.New(); err != nil {
 			return err
 		}
 	}
-	wanted := plan.Make(k.networks, k.guests(), host)
-	if err := k.table.Apply(wanted); err != nil {
+	wanted := plan.Make(r.networks, r.guests(), host)
+	if err := r.table.Apply(wanted); err != nil {
 		return err
 	}
-	k.tell(wanted)
-	k.plan = wanted
-	k.closeBridges(host)
+	r.tell(wanted)
+	r.plan = wanted
+	r.closeBridges(host)
 	return nil
 }
 
 // closeBridges has the bridges learn nothing from control frames, once each.
-func (k *Reconciler) closeBridges(host plan.Host) {
-	for _, link := range k.toClose(host.Links) {
-		k.closed[link.Index] = true
+func (r *Reconciler) closeBridges(host plan.Host) {
+	for _, link := range r.toClose(host.Links) {
+		r.closed[link.Index] = true
 		if err := learnFromControl(link.Index, false); err != nil { // Linux before 5.0
-			k.log.Warn("a guest may receive other guests' frames", "bridge", link.Name, "error", err)
+			r.log.Warn("a guest may receive other guests' frames", "bridge", link.Name, "error", err)
 		}
 	}
 }
 
 // toClose lists the bridges with port security that are not closed yet.
-func (k *Reconciler) toClose(links []plan.Link) (bridges []plan.Link) {
+func (r *Reconciler) toClose(links []plan.Link) (bridges []plan.Link) {
 	for _, link := range links {
 		secured := func(n instance.Network) bool { return n.PortSecurity && n.Bridge == link.Name }
-		if !k.closed[link.Index] && slices.ContainsFunc(k.networks, secured) {
+		if !r.closed[link.Index] && slices.ContainsFunc(r.networks, secured) {
 			bridges = append(bridges, link)
 		}
 	}
 	return bridges
 }
 
-func (k *Reconciler) openBridges() {
-	for index := range k.closed {
+func (r *Reconciler) openBridges() {
+	for index := range r.closed {
 		_ = learnFromControl(index, true) // the bridge may be gone
 	}
-	clear(k.closed)
+	clear(r.closed)
 }
 
 // turnOff takes the table away, which an earlier run of the server may have left.
-func (k *Reconciler) turnOff() {
-	if k.off {
+func (r *Reconciler) turnOff() {
+	if r.off {
 		return
 	}
 	removed, err := table.Remove()
 	if err != nil {
-		k.log.Debug("port security is off", "error", err)
+		r.log.Debug("port security is off", "error", err)
 	}
 	if removed {
-		k.log.Info("port security is off, its table is removed", "table", "bridge "+table.Name)
+		r.log.Info("port security is off, its table is removed", "table", "bridge "+table.Name)
 	}
-	k.openBridges()
-	k.table, k.plan, k.off = nil, plan.Plan{}, true
+	r.openBridges()
+	r.table, r.plan, r.off = nil, plan.Plan{}, true
 }
 
 // tell logs which guests' ports came and went.
-func (k *Reconciler) tell(wanted plan.Plan) {
-	before, after := guestPorts(k.plan), guestPorts(wanted)
+func (r *Reconciler) tell(wanted plan.Plan) {
+	before, after := guestPorts(r.plan), guestPorts(wanted)
 	for _, name := range slices.Sorted(maps.Keys(after)) {
 		if before[name] != after[name] {
-			k.log.Info("port security enabled for a guest", "guest", after[name], "port", name)
+			r.log.Info("port security enabled for a guest", "guest", after[name], "port", name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(before)) {
 		if after[name] == "" {
-			k.log.Info("port security enabled for an unknown port", "guest", before[name], "port", name)
+			r.log.Info("port security enabled for an unknown port", "guest", before[name], "port", name)
 		}
 	}
 }
@@ -240,16 +240,16 @@ func guestPorts(p plan.Plan) map[string]string {
 }
 
 // Status returns the state of port security on one network.
-func (k *Reconciler) Status(network string) api.PortSecurity {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+func (r *Reconciler) Status(network string) api.PortSecurity {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var s api.PortSecurity
-	s.On = k.secures(network)
+	s.On = r.secures(network)
 	if !s.On {
 		return s
 	}
-	s.Trouble, s.Dropped = k.trouble.String(), api.Drops{}
-	for _, port := range k.counted(func(p plan.Port) bool { return p.Network == network }) {
+	s.Trouble, s.Dropped = r.trouble.String(), api.Drops{}
+	for _, port := range r.counted(func(p plan.Port) bool { return p.Network == network }) {
 		add(&s, port)
 	}
 	return s
@@ -257,17 +257,17 @@ func (k *Reconciler) Status(network string) api.PortSecurity {
 
 // Trouble returns why port security of a network is not enforced, or "". Unlike
 // Status it reads no counters of the kernel's.
-func (k *Reconciler) Trouble(network string) string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if !k.secures(network) {
+func (r *Reconciler) Trouble(network string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.secures(network) {
 		return ""
 	}
-	return k.trouble.String()
+	return r.trouble.String()
 }
 
-func (k *Reconciler) secures(network string) bool {
-	return slices.ContainsFunc(k.networks, func(n instance.Network) bool { return n.Name == network && n.PortSecurity })
+func (r *Reconciler) secures(network string) bool {
+	return slices.ContainsFunc(r.networks, func(n instance.Network) bool { return n.Name == network && n.PortSecurity })
 }
 
 // add counts one port.
@@ -289,20 +289,20 @@ func add(s *api.PortSecurity, port api.Port) {
 }
 
 // Of gives the ports of a guest.
-func (k *Reconciler) Of(guest uuid.UUID) []api.Port {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.counted(func(p plan.Port) bool { return p.UUID == guest })
+func (r *Reconciler) Of(guest uuid.UUID) []api.Port {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.counted(func(p plan.Port) bool { return p.UUID == guest })
 }
 
 // counted adds the kernel's counters to ports.
-func (k *Reconciler) counted(which func(plan.Port) bool) []api.Port {
+func (r *Reconciler) counted(which func(plan.Port) bool) []api.Port {
 	var dropped map[string]api.Drops
-	if k.table != nil {
-		dropped, _ = k.table.Dropped() // without the table nothing is dropped
+	if r.table != nil {
+		dropped, _ = r.table.Dropped() // without the table nothing is dropped
 	}
 	var all []api.Port
-	for _, port := range k.plan.Ports {
+	for _, port := range r.plan.Ports {
 		if which(port) {
 			all = append(all, report(port, dropped[port.Name]))
 		}

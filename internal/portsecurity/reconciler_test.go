@@ -23,7 +23,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(roottest.InNamespace(m)) }
 
 // A Reconciler follows guests and interfaces, and puts the table back.
-func TestKeeper(t *testing.T) {
+func TestReconciler(t *testing.T) {
 	roottest.Need(t, "makes nftables tables")
 	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br-mds"}}
 	tap := &netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: "vnet5"}, Mode: netlink.TUNTAP_MODE_TAP}

@@ -216,24 +216,24 @@ func TestStrayThatIsNotListed(t *testing.T) {
 // Doubts are told once each, and announced.
 func TestDoubts(t *testing.T) {
 	m := newMoves()
-	k := &Reconciler{moves: m}
+	r := &Reconciler{moves: m}
 	m.doubt()
 	select {
-	case <-k.Doubted():
+	case <-r.Doubted():
 		t.Error("nothing is announced as a doubt")
 	default:
 	}
 	m.doubt(id(1), id(2))
 	m.doubt(id(2))
 	select {
-	case <-k.Doubted():
+	case <-r.Doubted():
 	default:
 		t.Error("doubts are not announced")
 	}
-	if got := names(k.Doubts()); got != "g1 g2" {
+	if got := names(r.Doubts()); got != "g1 g2" {
 		t.Errorf("doubted are %s", got)
 	}
-	if got := names(k.Doubts()); got != "" {
+	if got := names(r.Doubts()); got != "" {
 		t.Errorf("doubted are %s again", got)
 	}
 }
@@ -335,12 +335,12 @@ func TestStartsOfOthers(t *testing.T) {
 
 // A host that shares its inventory with none follows no others.
 func TestRunAlone(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
-		k.run(t)
-		k.seen(t, 1)
-		k.moves.setStray(id(1), true)
+	inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, _ *memory, _ *strings.Builder) {
+		r.run(t)
+		r.seen(t, 1)
+		r.moves.setStray(id(1), true)
 		sleep(3 * lookAgain)
-		if got := names(k.Doubts()); got != "" {
+		if got := names(r.Doubts()); got != "" {
 			t.Errorf("doubted are %s", got)
 		}
 	})
@@ -348,10 +348,10 @@ func TestRunAlone(t *testing.T) {
 
 // Guests that are there or away are no reason to wake up.
 func TestNoReleaseIsDue(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
-		k.seen(t, 1, 2)
-		k.left(t, 2, true)
-		if next := k.release(t.Context()); next >= 0 {
+	inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, _ *memory, _ *strings.Builder) {
+		r.seen(t, 1, 2)
+		r.left(t, 2, true)
+		if next := r.release(t.Context()); next >= 0 {
 			t.Errorf("the next release is in %s", next)
 		}
 	})
@@ -359,17 +359,17 @@ func TestNoReleaseIsDue(t *testing.T) {
 
 // Only a domain that runs can have been found running.
 func TestFoundRunning(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
+	inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, _ *memory, _ *strings.Builder) {
 		runs, stopped, late := domain(1, "g1", "mds"), domain(2, "g2", "mds"), domain(3, "g3", "mds")
 		runs.Running, late.Running = true, true
-		if err := k.Seen(t.Context(), late); err != nil {
+		if err := r.Seen(t.Context(), late); err != nil {
 			t.Fatal(err)
 		}
-		if err := k.Listed(t.Context(), time.Now(), []watch.Domain{runs, stopped, late}, nil); err != nil {
+		if err := r.Listed(t.Context(), time.Now(), []watch.Domain{runs, stopped, late}, nil); err != nil {
 			t.Fatal(err)
 		}
 		for n, want := range map[int]bool{1: true, 2: false, 3: false} {
-			if got := k.FoundRunning(id(n)); got != want {
+			if got := r.FoundRunning(id(n)); got != want {
 				t.Errorf("g%d: %v, want %v", n, got, want)
 			}
 		}

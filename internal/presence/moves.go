@@ -69,11 +69,11 @@ func (m *moves) doubt(ids ...uuid.UUID) {
 }
 
 // Doubted implements watch.Guests.
-func (k *Reconciler) Doubted() <-chan struct{} { return k.moves.doubted }
+func (r *Reconciler) Doubted() <-chan struct{} { return r.moves.doubted }
 
 // Doubts implements watch.Guests.
-func (k *Reconciler) Doubts() []uuid.UUID {
-	m := k.moves
+func (r *Reconciler) Doubts() []uuid.UUID {
+	m := r.moves
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var list []uuid.UUID
@@ -86,10 +86,10 @@ func (k *Reconciler) Doubts() []uuid.UUID {
 
 // Contested returns the guests that run here although another host has them and runs
 // them, by name.
-func (k *Reconciler) Contested() []instance.Instance {
+func (r *Reconciler) Contested() []instance.Instance {
 	var list []instance.Instance
-	for _, id := range k.moves.listStrays() {
-		if guest, ok := k.inventory.Snapshot().ByUUID(id); ok && !guest.ServedBy(k.inventory.HostID()) {
+	for _, id := range r.moves.listStrays() {
+		if guest, ok := r.inventory.Snapshot().ByUUID(id); ok && !guest.ServedBy(r.inventory.HostID()) {
 			list = append(list, *guest)
 		}
 	}
@@ -98,18 +98,18 @@ func (k *Reconciler) Contested() []instance.Instance {
 }
 
 // noteHome notes whether a domain is a stray.
-func (k *Reconciler) noteHome(d watch.Domain, reg inventory.Registration) {
-	became := k.moves.setStray(d.UUID, d.Running && !k.inventory.Has(&reg.Instance))
+func (r *Reconciler) noteHome(d watch.Domain, reg inventory.Registration) {
+	became := r.moves.setStray(d.UUID, d.Running && !r.inventory.Has(&reg.Instance))
 	if became && reg.RunsOn != "" {
-		k.log.Warn("a guest runs on two hosts; the other one has it, and serves it alone",
+		r.log.Warn("a guest runs on two hosts; the other one has it, and serves it alone",
 			"guest", reg.Instance.Name, "uuid", d.UUID, "other", reg.RunsOn, "epoch", reg.Instance.Epoch)
 	}
 }
 
 // followMoves finds out, until ctx ends, which domains have to be looked up again
 // because of what other hosts say of them.
-func (k *Reconciler) followMoves(ctx context.Context) {
-	changes := k.inventory.Subscribe()
+func (r *Reconciler) followMoves(ctx context.Context) {
+	changes := r.inventory.Subscribe()
 	defer changes.Close()
 	for {
 		events, err := changes.Next(ctx)
@@ -118,38 +118,38 @@ func (k *Reconciler) followMoves(ctx context.Context) {
 		}
 		var doubts []uuid.UUID
 		for _, e := range events {
-			if e.New != nil && k.doubtful(e.Old, e.New) {
+			if e.New != nil && r.doubtful(e.Old, e.New) {
 				doubts = append(doubts, e.New.UUID)
 			}
 		}
-		k.moves.doubt(doubts...)
+		r.moves.doubt(doubts...)
 	}
 }
 
 // doubtful reports whether a record of a guest, as it is now, does not agree with what
 // is known of its domain here.
-func (k *Reconciler) doubtful(before, now *instance.Instance) bool {
-	running, known := k.Running(now.UUID)
+func (r *Reconciler) doubtful(before, now *instance.Instance) bool {
+	running, known := r.Running(now.UUID)
 	switch {
-	case k.inventory.Has(now): // sent back by a host on which it did not arrive
-		return now.Run == instance.Running && !running && before != nil && !k.inventory.Has(before)
+	case r.inventory.Has(now): // sent back by a host on which it did not arrive
+		return now.Run == instance.Running && !running && before != nil && !r.inventory.Has(before)
 	case running: // its host does not run it, and does not receive it from this one
-		return now.Run == instance.NotRunning && !now.RunsOn(k.inventory.HostID())
+		return now.Run == instance.NotRunning && !now.RunsOn(r.inventory.HostID())
 	}
 	return known && now.Presence.State == instance.Gone
 }
 
 // retry has strays looked up again, and guests that are about to start for long, until
 // ctx ends.
-func (k *Reconciler) retry(ctx context.Context) {
+func (r *Reconciler) retry(ctx context.Context) {
 	again := time.NewTicker(lookAgain)
 	defer again.Stop()
 	var before map[uuid.UUID]bool
 	for {
 		select {
 		case <-again.C:
-			k.moves.doubt(k.moves.listStrays()...)
-			before = k.doubtStarts(before)
+			r.moves.doubt(r.moves.listStrays()...)
+			before = r.doubtStarts(before)
 		case <-ctx.Done():
 			return
 		}
@@ -158,13 +158,13 @@ func (k *Reconciler) retry(ctx context.Context) {
 
 // doubtStarts doubts guests of this host that are about to start or to arrive and were so
 // already, and returns all that are. libvirt reports no start that fails early.
-func (k *Reconciler) doubtStarts(before map[uuid.UUID]bool) map[uuid.UUID]bool {
+func (r *Reconciler) doubtStarts(before map[uuid.UUID]bool) map[uuid.UUID]bool {
 	now := map[uuid.UUID]bool{}
-	for guest := range k.inventory.Snapshot().All() {
-		if (guest.Run == instance.Starting || guest.FromID != "") && k.inventory.Has(guest) {
+	for guest := range r.inventory.Snapshot().All() {
+		if (guest.Run == instance.Starting || guest.FromID != "") && r.inventory.Has(guest) {
 			now[guest.UUID] = true
 			if before[guest.UUID] {
-				k.moves.doubt(guest.UUID)
+				r.moves.doubt(guest.UUID)
 			}
 		}
 	}

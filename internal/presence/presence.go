@@ -40,112 +40,112 @@ type Reconciler struct {
 // that is negative. refresh is called before a domain becomes a new guest, and
 // brings the inventory's networks up to date.
 func New(inv *inventory.Inventory, refresh func(context.Context), rest time.Duration, log *slog.Logger) *Reconciler {
-	k := &Reconciler{inventory: inv, refresh: refresh, log: log, wake: make(chan struct{}, 1), moves: newMoves()}
-	k.rest.Store(int64(rest))
-	return k
+	r := &Reconciler{inventory: inv, refresh: refresh, log: log, wake: make(chan struct{}, 1), moves: newMoves()}
+	r.rest.Store(int64(rest))
+	return r
 }
 
 // SetRest changes how long guests that are gone rest, also those that are gone
 // already.
-func (k *Reconciler) SetRest(rest time.Duration) {
-	k.rest.Store(int64(rest))
-	k.stir()
+func (r *Reconciler) SetRest(rest time.Duration) {
+	r.rest.Store(int64(rest))
+	r.stir()
 }
 
 // Seen implements watch.Guests.
-func (k *Reconciler) Seen(ctx context.Context, d watch.Domain) error {
-	k.setRunning(d.UUID, d.Running)
-	_, known := k.inventory.Snapshot().ByUUID(d.UUID)
+func (r *Reconciler) Seen(ctx context.Context, d watch.Domain) error {
+	r.setRunning(d.UUID, d.Running)
+	_, known := r.inventory.Snapshot().ByUUID(d.UUID)
 	switch {
 	case !known:
-		k.refresh(ctx)
+		r.refresh(ctx)
 	case d.Moving:
 		return nil // it belongs to the host on which it goes on
 	}
-	reg, err := k.inventory.Observe(ctx, d.Domain, d.Running)
+	reg, err := r.inventory.Observe(ctx, d.Domain, d.Running)
 	switch {
 	case errors.Is(err, inventory.ErrNoInterface) && d.Incomplete:
 		return err // it may be on one of the networks
 	case errors.Is(err, inventory.ErrNoInterface):
-		k.log.Debug("a domain is not a guest", "domain", d.Name, "reason", err)
-		return k.Unplugged(ctx, d.UUID)
+		r.log.Debug("a domain is not a guest", "domain", d.Name, "reason", err)
+		return r.Unplugged(ctx, d.UUID)
 	case err != nil:
 		return err
 	}
-	k.noteHome(d, reg)
+	r.noteHome(d, reg)
 	if reg.Created {
-		k.log.Info("guest found in libvirt", "guest", reg.Instance.Name, "uuid", reg.Instance.UUID, "ipv4", reg.Instance.IPv4)
+		r.log.Info("guest found in libvirt", "guest", reg.Instance.Name, "uuid", reg.Instance.UUID, "ipv4", reg.Instance.IPv4)
 	}
 	if reg.NameProblem != "" {
-		k.log.Warn("a guest's host name differs from its domain's name", "guest", reg.Instance.Name, "hostname", reg.Instance.Hostname, "reason", reg.NameProblem)
+		r.log.Warn("a guest's host name differs from its domain's name", "guest", reg.Instance.Name, "hostname", reg.Instance.Hostname, "reason", reg.NameProblem)
 	}
 	for _, former := range reg.Yielded {
-		k.log.Info("guest released early: another one has its MAC address or needs its address or name",
+		r.log.Info("guest released early: another one has its MAC address or needs its address or name",
 			"guest", former.Name, "uuid", former.UUID, "ipv4", former.IPv4, "other", reg.Instance.Name)
 	}
 	switch problem := reg.AddressProblem; {
 	case errors.Is(problem, inventory.ErrAddressOutside):
-		k.log.Warn("a guest does not have the address that it requests", "guest", reg.Instance.Name, "reason", problem)
+		r.log.Warn("a guest does not have the address that it requests", "guest", reg.Instance.Name, "reason", problem)
 	case problem != nil:
-		k.log.Error("a guest has no address", "guest", reg.Instance.Name, "error", reg.AddressProblem)
+		r.log.Error("a guest has no address", "guest", reg.Instance.Name, "error", reg.AddressProblem)
 	}
 	return nil
 }
 
 // Unplugged notes that a domain is on none of the networks.
-func (k *Reconciler) Unplugged(ctx context.Context, id uuid.UUID) error {
-	missed, err := k.inventory.Unplug(ctx, id)
-	return k.tell(id, missed, err)
+func (r *Reconciler) Unplugged(ctx context.Context, id uuid.UUID) error {
+	missed, err := r.inventory.Unplug(ctx, id)
+	return r.tell(id, missed, err)
 }
 
 // Left implements watch.Guests.
-func (k *Reconciler) Left(ctx context.Context, id uuid.UUID, away bool) error {
-	k.forgetRunning(id)
-	missed, err := k.inventory.Miss(ctx, id, away)
-	return k.tell(id, missed, err)
+func (r *Reconciler) Left(ctx context.Context, id uuid.UUID, away bool) error {
+	r.forgetRunning(id)
+	missed, err := r.inventory.Miss(ctx, id, away)
+	return r.tell(id, missed, err)
 }
 
 // tell logs a guest that is missed, and that may be released next.
-func (k *Reconciler) tell(id uuid.UUID, missed bool, err error) error {
+func (r *Reconciler) tell(id uuid.UUID, missed bool, err error) error {
 	if err != nil || !missed {
 		return err
 	}
-	if guest, ok := k.inventory.Snapshot().ByUUID(id); ok {
-		k.log.Info("libvirt no longer has a guest on these networks", "guest", guest.Name, "uuid", id, "presence", guest.Presence.State)
+	if guest, ok := r.inventory.Snapshot().ByUUID(id); ok {
+		r.log.Info("libvirt no longer has a guest on these networks", "guest", guest.Name, "uuid", id, "presence", guest.Presence.State)
 	}
-	k.stir()
+	r.stir()
 	return nil
 }
 
 // Listed implements watch.Guests.
-func (k *Reconciler) Listed(ctx context.Context, began time.Time, domains []watch.Domain, unreadable []watch.Unreadable) error {
+func (r *Reconciler) Listed(ctx context.Context, began time.Time, domains []watch.Domain, unreadable []watch.Unreadable) error {
 	here := map[uuid.UUID]bool{}
 	for _, u := range unreadable {
 		here[u.UUID] = true
-		k.Unread(u)
+		r.Unread(u)
 	}
 	for _, d := range domains {
 		here[d.UUID] = true
 	}
-	k.inventory.Refusals().Keep(began, func(id uuid.UUID) bool { return here[id] })
-	k.keepRunning(here)
-	k.noteFound(domains)
-	for guest := range k.inventory.Snapshot().All() {
-		if here[guest.UUID] || !k.inventory.Has(guest) || !missable(guest, began) {
+	r.inventory.Refusals().Keep(began, func(id uuid.UUID) bool { return here[id] })
+	r.keepRunning(here)
+	r.noteFound(domains)
+	for guest := range r.inventory.Snapshot().All() {
+		if here[guest.UUID] || !r.inventory.Has(guest) || !missable(guest, began) {
 			continue
 		}
-		if err := k.Left(ctx, guest.UUID, false); err != nil {
+		if err := r.Left(ctx, guest.UUID, false); err != nil {
 			return err
 		}
 	}
 	// Only now: who is gone gives away its name, its address and the like.
-	k.seenTogether(ctx, domains)
+	r.seenTogether(ctx, domains)
 	return ctx.Err()
 }
 
 // Unread implements watch.Guests: a domain that cannot be read is refused.
-func (k *Reconciler) Unread(u watch.Unreadable) {
-	k.inventory.Refuse(api.Refusal{Name: u.Name, UUID: u.UUID, State: api.Refused, Source: instance.ByLibvirt,
+func (r *Reconciler) Unread(u watch.Unreadable) {
+	r.inventory.Refuse(api.Refusal{Name: u.Name, UUID: u.UUID, State: api.Refused, Source: instance.ByLibvirt,
 		Reason: fmt.Sprintf("its definition cannot be read: %v", u.Err)})
 }
 
@@ -157,15 +157,15 @@ func missable(guest *instance.Instance, began time.Time) bool {
 }
 
 // seenTogether registers many domains, in any order.
-func (k *Reconciler) seenTogether(ctx context.Context, domains []watch.Domain) {
+func (r *Reconciler) seenTogether(ctx context.Context, domains []watch.Domain) {
 	var working sync.WaitGroup
 	places := make(chan struct{}, atOnce)
 	for _, d := range domains {
 		places <- struct{}{}
 		working.Go(func() {
 			defer func() { <-places }()
-			if err := k.Seen(ctx, d); err != nil && ctx.Err() == nil {
-				k.log.Warn("guest not updated from its domain", "guest", d.Name, "uuid", d.UUID, "error", err)
+			if err := r.Seen(ctx, d); err != nil && ctx.Err() == nil {
+				r.log.Warn("guest not updated from its domain", "guest", d.Name, "uuid", d.UUID, "error", err)
 			}
 		})
 	}

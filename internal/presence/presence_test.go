@@ -23,8 +23,8 @@ var networks = []instance.Network{
 	{Name: "tiny", IPv4: netip.MustParsePrefix("10.2.0.0/30")},
 }
 
-// newKeeper keeps an inventory in a file of its own.
-func newKeeper(t *testing.T, rest time.Duration) *Reconciler {
+// newReconciler keeps an inventory in a file of its own.
+func newReconciler(t *testing.T, rest time.Duration) *Reconciler {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	store, err := boltstore.Open(t.TempDir()+"/mdserver.db", log)
@@ -51,98 +51,98 @@ func domain(n int, name, network string) watch.Domain {
 }
 
 // guests tells every guest's name and presence.
-func (k *Reconciler) guests() []string {
+func (r *Reconciler) guests() []string {
 	var out []string
-	for g := range k.inventory.Snapshot().All() {
+	for g := range r.inventory.Snapshot().All() {
 		out = append(out, fmt.Sprint(g.Name, " ", g.Presence.State))
 	}
 	slices.Sort(out)
 	return out
 }
 
-func (k *Reconciler) expect(t *testing.T, want ...string) {
+func (r *Reconciler) expect(t *testing.T, want ...string) {
 	t.Helper()
-	if got := k.guests(); !slices.Equal(got, want) {
+	if got := r.guests(); !slices.Equal(got, want) {
 		t.Errorf("the guests are %q, want %q", got, want)
 	}
 }
 
 func TestListed(t *testing.T) {
-	k, ctx := newKeeper(t, time.Hour), t.Context()
+	r, ctx := newReconciler(t, time.Hour), t.Context()
 	listed := func(unreadable []watch.Unreadable, domains ...watch.Domain) {
 		t.Helper()
-		if err := k.Listed(ctx, time.Now(), domains, unreadable); err != nil {
+		if err := r.Listed(ctx, time.Now(), domains, unreadable); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := k.inventory.Register(ctx, domain(9, "byhand", "mds").Domain); err != nil {
+	if _, err := r.inventory.Register(ctx, domain(9, "byhand", "mds").Domain); err != nil {
 		t.Fatal(err)
 	}
 	listed(nil, domain(1, "a", "mds"), domain(2, "b", "mds"), domain(3, "elsewhere", "other"))
-	k.expect(t, "a present", "b present", "byhand ")
+	r.expect(t, "a present", "b present", "byhand ")
 	listed(nil, domain(2, "b", "mds"))
-	k.expect(t, "a gone", "b present", "byhand ")
+	r.expect(t, "a gone", "b present", "byhand ")
 	listed([]watch.Unreadable{{UUID: id(2), Name: "b", Err: errors.New("broken XML")}}, domain(1, "a", "mds"))
-	k.expect(t, "a present", "b present", "byhand ")
+	r.expect(t, "a present", "b present", "byhand ")
 }
 
 // TestHookAlone: a guest of which only the hook told, before the list was asked
 // for, is gone if the list does not have it: its start failed.
 func TestHookAlone(t *testing.T) {
-	k, ctx := newKeeper(t, time.Hour), t.Context()
+	r, ctx := newReconciler(t, time.Hour), t.Context()
 	failed := domain(1, "failed", "mds").Domain
 	failed.Source = instance.ByHook
 	before := time.Now()
-	if _, err := k.inventory.Register(ctx, failed); err != nil {
+	if _, err := r.inventory.Register(ctx, failed); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Listed(ctx, before, nil, nil); err != nil {
+	if err := r.Listed(ctx, before, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	k.expect(t, "failed ")
-	if err := k.Listed(ctx, time.Now(), nil, nil); err != nil {
+	r.expect(t, "failed ")
+	if err := r.Listed(ctx, time.Now(), nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	k.expect(t, "failed gone")
+	r.expect(t, "failed gone")
 }
 
 // TestUnplugged: a domain that has left the network is no guest any more.
 func TestUnplugged(t *testing.T) {
-	k, ctx := newKeeper(t, time.Hour), t.Context()
+	r, ctx := newReconciler(t, time.Hour), t.Context()
 	for _, step := range []struct{ network, want string }{
 		{"mds", "a present"}, {"other", "a gone"}, {"mds", "a present"},
 	} {
-		if err := k.Seen(ctx, domain(1, "a", step.network)); err != nil {
+		if err := r.Seen(ctx, domain(1, "a", step.network)); err != nil {
 			t.Fatal(err)
 		}
-		k.expect(t, step.want)
+		r.expect(t, step.want)
 	}
-	if err := k.Listed(ctx, time.Now(), []watch.Domain{domain(1, "a", "other")}, nil); err != nil {
+	if err := r.Listed(ctx, time.Now(), []watch.Domain{domain(1, "a", "other")}, nil); err != nil {
 		t.Fatal(err)
 	}
-	k.expect(t, "a gone")
+	r.expect(t, "a gone")
 }
 
 // TestRenamedWhileAway: names that went from one guest to the next leave each
 // guest what it was, whatever the order of the list.
 func TestRenamedWhileAway(t *testing.T) {
-	k, ctx := newKeeper(t, time.Hour), t.Context()
-	if err := k.Listed(ctx, time.Now(), []watch.Domain{domain(1, "a", "mds"), domain(2, "b", "mds"), domain(3, "c", "mds")}, nil); err != nil {
+	r, ctx := newReconciler(t, time.Hour), t.Context()
+	if err := r.Listed(ctx, time.Now(), []watch.Domain{domain(1, "a", "mds"), domain(2, "b", "mds"), domain(3, "c", "mds")}, nil); err != nil {
 		t.Fatal(err)
 	}
 	address := map[uuid.UUID]netip.Addr{}
-	for g := range k.inventory.Snapshot().All() {
+	for g := range r.inventory.Snapshot().All() {
 		address[g.UUID] = g.IPv4
 	}
-	if err := k.Listed(ctx, time.Now(), []watch.Domain{domain(3, "b", "mds"), domain(2, "a", "mds"), domain(1, "d", "mds")}, nil); err != nil {
+	if err := r.Listed(ctx, time.Now(), []watch.Domain{domain(3, "b", "mds"), domain(2, "a", "mds"), domain(1, "d", "mds")}, nil); err != nil {
 		t.Fatal(err)
 	}
-	k.expect(t, "a present", "b present", "d present")
-	if err := k.Listed(ctx, time.Now(), []watch.Domain{domain(1, "b", "mds"), domain(3, "d", "mds"), domain(2, "a", "mds")}, nil); err != nil {
+	r.expect(t, "a present", "b present", "d present")
+	if err := r.Listed(ctx, time.Now(), []watch.Domain{domain(1, "b", "mds"), domain(3, "d", "mds"), domain(2, "a", "mds")}, nil); err != nil {
 		t.Fatal(err)
 	}
-	k.expect(t, "a present", "b present", "d present")
-	for g := range k.inventory.Snapshot().All() {
+	r.expect(t, "a present", "b present", "d present")
+	for g := range r.inventory.Snapshot().All() {
 		if g.IPv4 != address[g.UUID] {
 			t.Errorf("%s has %s, it had %s", g.Name, g.IPv4, address[g.UUID])
 		}
@@ -155,23 +155,23 @@ func TestRenamedWhileAway(t *testing.T) {
 // TestNameOfTheGone: a domain that has the name of one that went while nobody
 // looked takes its place.
 func TestNameOfTheGone(t *testing.T) {
-	k, ctx := newKeeper(t, time.Hour), t.Context()
+	r, ctx := newReconciler(t, time.Hour), t.Context()
 	for n := 1; n <= 2; n++ {
-		if err := k.Listed(ctx, time.Now(), []watch.Domain{domain(n, "a", "mds")}, nil); err != nil {
+		if err := r.Listed(ctx, time.Now(), []watch.Domain{domain(n, "a", "mds")}, nil); err != nil {
 			t.Fatal(err)
 		}
-		k.expect(t, "a present")
+		r.expect(t, "a present")
 	}
 }
 
 // TestRun: what is gone is released once it has rested, also if the rest is
 // shortened meanwhile, and what is away never is.
 func TestRun(t *testing.T) {
-	k := newKeeper(t, time.Hour)
+	r := newReconciler(t, time.Hour)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
-		k.Run(ctx)
+		r.Run(ctx)
 		close(ended)
 	}()
 	defer func() {
@@ -179,33 +179,33 @@ func TestRun(t *testing.T) {
 		<-ended
 	}()
 	for n, name := range []string{"stays", "goes", "migrates"} {
-		if err := k.Seen(ctx, domain(n, name, "mds")); err != nil {
+		if err := r.Seen(ctx, domain(n, name, "mds")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := k.Left(ctx, id(1), false); err != nil {
+	if err := r.Left(ctx, id(1), false); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Left(ctx, id(2), true); err != nil {
+	if err := r.Left(ctx, id(2), true); err != nil {
 		t.Fatal(err)
 	}
-	k.expect(t, "goes gone", "migrates away", "stays present")
-	k.SetRest(-1) // never
-	k.SetRest(0)
-	for deadline := time.Now().Add(20 * time.Second); len(k.guests()) == 3 && time.Now().Before(deadline); {
+	r.expect(t, "goes gone", "migrates away", "stays present")
+	r.SetRest(-1) // never
+	r.SetRest(0)
+	for deadline := time.Now().Add(20 * time.Second); len(r.guests()) == 3 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
-	k.expect(t, "migrates away", "stays present")
+	r.expect(t, "migrates away", "stays present")
 }
 
 // The networks are refreshed before a domain becomes a guest, and not for one
 // that is a guest already.
 func TestRefreshBeforeNewGuests(t *testing.T) {
-	k := newKeeper(t, time.Hour)
+	r := newReconciler(t, time.Hour)
 	var before []int // guests at each refresh
-	k.refresh = func(context.Context) { before = append(before, k.inventory.Snapshot().Len()) }
+	r.refresh = func(context.Context) { before = append(before, r.inventory.Snapshot().Len()) }
 	for _, number := range []int{1, 1, 2} {
-		if err := k.Seen(t.Context(), domain(number, fmt.Sprint("web", number), "mds")); err != nil {
+		if err := r.Seen(t.Context(), domain(number, fmt.Sprint("web", number), "mds")); err != nil {
 			t.Fatal(err)
 		}
 	}

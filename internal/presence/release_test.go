@@ -35,7 +35,7 @@ func (m *memory) Apply(ctx context.Context, changes []instance.Change) error {
 
 // inBubble runs a test with a reconciler whose clock is that of the test. What it
 // logs is kept.
-func inBubble(t *testing.T, rest time.Duration, test func(t *testing.T, k *Reconciler, store *memory, log *strings.Builder)) {
+func inBubble(t *testing.T, rest time.Duration, test func(t *testing.T, r *Reconciler, store *memory, log *strings.Builder)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		store, log := &memory{Memory: storetest.NewMemory()}, &strings.Builder{}
@@ -50,11 +50,11 @@ func inBubble(t *testing.T, rest time.Duration, test func(t *testing.T, k *Recon
 }
 
 // run runs the reconciler until the test ends.
-func (k *Reconciler) run(t *testing.T) {
+func (r *Reconciler) run(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
-		k.Run(ctx)
+		r.Run(ctx)
 		close(ended)
 	}()
 	t.Cleanup(func() {
@@ -70,41 +70,41 @@ func sleep(d time.Duration) {
 }
 
 // seen registers running guests that are called by their number, as "g1".
-func (k *Reconciler) seen(t *testing.T, numbers ...int) {
+func (r *Reconciler) seen(t *testing.T, numbers ...int) {
 	t.Helper()
 	for _, n := range numbers {
-		if err := k.Seen(t.Context(), domain(n, fmt.Sprint("g", n), "mds")); err != nil {
+		if err := r.Seen(t.Context(), domain(n, fmt.Sprint("g", n), "mds")); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-func (k *Reconciler) left(t *testing.T, n int, away bool) {
+func (r *Reconciler) left(t *testing.T, n int, away bool) {
 	t.Helper()
-	if err := k.Left(t.Context(), id(n), away); err != nil {
+	if err := r.Left(t.Context(), id(n), away); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestGuestsAreReleasedWhenTheyHaveRested(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, log *strings.Builder) {
-		k.run(t)
-		k.seen(t, 1, 2, 3, 4)
+	inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, _ *memory, log *strings.Builder) {
+		r.run(t)
+		r.seen(t, 1, 2, 3, 4)
 		synctest.Wait()
-		k.left(t, 4, true)
-		k.left(t, 1, false)
+		r.left(t, 4, true)
+		r.left(t, 1, false)
 		sleep(10 * time.Minute)
-		k.left(t, 2, false)
+		r.left(t, 2, false)
 		sleep(50*time.Minute - time.Nanosecond)
-		k.expect(t, "g1 gone", "g2 gone", "g3 present", "g4 away")
+		r.expect(t, "g1 gone", "g2 gone", "g3 present", "g4 away")
 		sleep(time.Nanosecond)
-		k.expect(t, "g2 gone", "g3 present", "g4 away")
+		r.expect(t, "g2 gone", "g3 present", "g4 away")
 		sleep(10*time.Minute - time.Nanosecond)
-		k.expect(t, "g2 gone", "g3 present", "g4 away")
+		r.expect(t, "g2 gone", "g3 present", "g4 away")
 		sleep(time.Nanosecond)
-		k.expect(t, "g3 present", "g4 away")
+		r.expect(t, "g3 present", "g4 away")
 		sleep(1000 * time.Hour)
-		k.expect(t, "g3 present", "g4 away")
+		r.expect(t, "g3 present", "g4 away")
 		if n := strings.Count(log.String(), "guest released: libvirt no longer has it"); n != 2 {
 			t.Errorf("the log tells of %d releases, want 2:\n%s", n, log)
 		}
@@ -115,13 +115,13 @@ func TestGuestsAreReleasedWhenTheyHaveRested(t *testing.T) {
 func TestTheNextReleaseIsTheEarliest(t *testing.T) {
 	for _, order := range [][]int{{1, 2, 3}, {3, 2, 1}, {2, 3, 1}, {2, 1, 3}} {
 		t.Run(fmt.Sprint(order), func(t *testing.T) {
-			inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
-				k.seen(t, 1, 2, 3)
+			inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, _ *memory, _ *strings.Builder) {
+				r.seen(t, 1, 2, 3)
 				for _, n := range order {
-					k.left(t, n, false)
+					r.left(t, n, false)
 					sleep(time.Minute)
 				}
-				if next, want := k.release(t.Context()), 57*time.Minute; next != want {
+				if next, want := r.release(t.Context()), 57*time.Minute; next != want {
 					t.Errorf("the next release is in %s, want in %s", next, want)
 				}
 			})
@@ -133,18 +133,18 @@ func TestTheNextReleaseIsTheEarliest(t *testing.T) {
 // inventory has them. Guests that are there need no release.
 func TestTheReleaseAfterARelease(t *testing.T) {
 	for first := 1; first <= 3; first++ {
-		inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
-			k.seen(t, 1, 2, 3)
-			if next := k.release(t.Context()); next >= 0 {
+		inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, _ *memory, _ *strings.Builder) {
+			r.seen(t, 1, 2, 3)
+			if next := r.release(t.Context()); next >= 0 {
 				t.Errorf("a release is due in %s, though no guest is gone", next)
 			}
-			k.left(t, first, false)
+			r.left(t, first, false)
 			sleep(time.Minute)
 			for n := 1; n <= 3; n++ {
-				k.left(t, n, false)
+				r.left(t, n, false)
 			}
 			sleep(59 * time.Minute)
-			if next, left := k.release(t.Context()), len(k.guests()); next != time.Minute || left != 2 {
+			if next, left := r.release(t.Context()), len(r.guests()); next != time.Minute || left != 2 {
 				t.Errorf("after the release of g%d, %d guests are left and the next release is in %s", first, left, next)
 			}
 		})
@@ -164,44 +164,44 @@ func TestAnotherRest(t *testing.T) {
 		{"of those kept for ever", -1, time.Hour, 30 * time.Minute},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, tt.before, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
-				k.run(t)
-				k.seen(t, 1)
-				k.left(t, 1, false)
+			inBubble(t, tt.before, func(t *testing.T, r *Reconciler, _ *memory, _ *strings.Builder) {
+				r.run(t)
+				r.seen(t, 1)
+				r.left(t, 1, false)
 				sleep(30 * time.Minute)
-				k.SetRest(tt.after)
+				r.SetRest(tt.after)
 				if tt.left > 0 {
 					sleep(tt.left - time.Nanosecond)
-					k.expect(t, "g1 gone")
+					r.expect(t, "g1 gone")
 					sleep(time.Nanosecond)
 				}
 				synctest.Wait()
-				k.expect(t)
+				r.expect(t)
 			})
 		})
 	}
 }
 
 func TestNeverReleased(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
-		k.run(t)
-		k.seen(t, 1)
-		k.left(t, 1, false)
-		k.SetRest(-1)
+	inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, _ *memory, _ *strings.Builder) {
+		r.run(t)
+		r.seen(t, 1)
+		r.left(t, 1, false)
+		r.SetRest(-1)
 		sleep(10000 * time.Hour)
-		k.expect(t, "g1 gone")
+		r.expect(t, "g1 gone")
 	})
 }
 
 func TestAFailedReleaseIsTriedAgain(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, store *memory, log *strings.Builder) {
-		k.run(t)
-		k.seen(t, 1)
-		k.left(t, 1, false)
+	inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, store *memory, log *strings.Builder) {
+		r.run(t)
+		r.seen(t, 1)
+		r.left(t, 1, false)
 		store.broken.Store(true)
 		before := store.writes.Load()
 		sleep(time.Hour + 2*retryTime)
-		k.expect(t, "g1 gone")
+		r.expect(t, "g1 gone")
 		if n := store.writes.Load() - before; n != 3 {
 			t.Errorf("tried %d times, want 3", n)
 		}
@@ -210,20 +210,20 @@ func TestAFailedReleaseIsTriedAgain(t *testing.T) {
 		}
 		store.broken.Store(false)
 		sleep(retryTime)
-		k.expect(t)
+		r.expect(t)
 	})
 }
 
 // A release that fails keeps no other one from its time.
 func TestAFailedReleaseAndAnEarlierOne(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, store *memory, _ *strings.Builder) {
-		k.seen(t, 1, 2)
-		k.left(t, 1, false)
+	inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, store *memory, _ *strings.Builder) {
+		r.seen(t, 1, 2)
+		r.left(t, 1, false)
 		sleep(retryTime / 2)
-		k.left(t, 2, false)
+		r.left(t, 2, false)
 		sleep(time.Hour - retryTime/2)
 		store.broken.Store(true)
-		if next := k.release(t.Context()); next != retryTime/2 {
+		if next := r.release(t.Context()); next != retryTime/2 {
 			t.Errorf("the next release is in %s, want in %s", next, retryTime/2)
 		}
 	})
@@ -231,12 +231,12 @@ func TestAFailedReleaseAndAnEarlierOne(t *testing.T) {
 
 // Nothing is said of releases that fail because the server stops.
 func TestNoErrorAtAStop(t *testing.T) {
-	inBubble(t, 0, func(t *testing.T, k *Reconciler, _ *memory, log *strings.Builder) {
-		k.seen(t, 1)
-		k.left(t, 1, false)
+	inBubble(t, 0, func(t *testing.T, r *Reconciler, _ *memory, log *strings.Builder) {
+		r.seen(t, 1)
+		r.left(t, 1, false)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if next := k.release(ctx); next != retryTime || strings.Contains(log.String(), "not released") {
+		if next := r.release(ctx); next != retryTime || strings.Contains(log.String(), "not released") {
 			t.Errorf("the next release is in %s, and the log is\n%s", next, log)
 		}
 	})
@@ -244,16 +244,16 @@ func TestNoErrorAtAStop(t *testing.T) {
 
 // A guest that comes back while its release is decided stays.
 func TestBackInTime(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, log *strings.Builder) {
-		k.seen(t, 1)
-		k.left(t, 1, false)
-		gone, _ := k.inventory.Snapshot().ByUUID(id(1))
+	inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, _ *memory, log *strings.Builder) {
+		r.seen(t, 1)
+		r.left(t, 1, false)
+		gone, _ := r.inventory.Snapshot().ByUUID(id(1))
 		sleep(time.Hour)
-		k.seen(t, 1)
-		if wait := k.releaseOne(t.Context(), gone, k.inventory.Now()); wait >= 0 {
+		r.seen(t, 1)
+		if wait := r.releaseOne(t.Context(), gone, r.inventory.Now()); wait >= 0 {
 			t.Errorf("it is to be tried again in %s", wait)
 		}
-		k.expect(t, "g1 present")
+		r.expect(t, "g1 present")
 		if strings.Contains(log.String(), "guest released") {
 			t.Errorf("the log tells of a release:\n%s", log)
 		}
@@ -265,26 +265,26 @@ func TestBackInTime(t *testing.T) {
 func TestAwayIsNotGone(t *testing.T) {
 	for _, source := range []string{instance.ByHook, instance.ByLibvirt} {
 		t.Run(source, func(t *testing.T) {
-			inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
+			inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, _ *memory, _ *strings.Builder) {
 				guest := domain(1, "g1", "mds").Domain
 				guest.Source = source
-				if _, err := k.inventory.Register(t.Context(), guest); err != nil {
+				if _, err := r.inventory.Register(t.Context(), guest); err != nil {
 					t.Fatal(err)
 				}
 				if source == instance.ByLibvirt {
-					k.seen(t, 1)
+					r.seen(t, 1)
 				}
-				k.left(t, 1, true)
-				k.expect(t, "g1 away")
-				k.run(t)
+				r.left(t, 1, true)
+				r.expect(t, "g1 away")
+				r.run(t)
 				for range 3 {
 					sleep(time.Hour)
-					if err := k.Listed(t.Context(), time.Now(), nil, nil); err != nil {
+					if err := r.Listed(t.Context(), time.Now(), nil, nil); err != nil {
 						t.Fatal(err)
 					}
-					k.left(t, 1, false)
+					r.left(t, 1, false)
 				}
-				k.expect(t, "g1 away")
+				r.expect(t, "g1 away")
 			})
 		})
 	}
@@ -294,29 +294,29 @@ func TestFailures(t *testing.T) {
 	failed := inventory.ErrStore
 	for _, tt := range []struct {
 		name string
-		do   func(ctx context.Context, k *Reconciler) error
+		do   func(ctx context.Context, r *Reconciler) error
 		want error
 	}{
-		{"a new guest", func(ctx context.Context, k *Reconciler) error { return k.Seen(ctx, domain(2, "g2", "mds")) }, failed},
-		{"one that leaves", func(ctx context.Context, k *Reconciler) error { return k.Left(ctx, id(1), false) }, failed},
-		{"one that is unplugged", func(ctx context.Context, k *Reconciler) error { return k.Unplugged(ctx, id(1)) }, failed},
-		{"one that is seen elsewhere", func(ctx context.Context, k *Reconciler) error { return k.Seen(ctx, domain(1, "g1", "other")) }, failed},
-		{"one that is in no list", func(ctx context.Context, k *Reconciler) error { return k.Listed(ctx, k.inventory.Now(), nil, nil) }, failed},
-		{"one that is not known whole", func(ctx context.Context, k *Reconciler) error {
+		{"a new guest", func(ctx context.Context, r *Reconciler) error { return r.Seen(ctx, domain(2, "g2", "mds")) }, failed},
+		{"one that leaves", func(ctx context.Context, r *Reconciler) error { return r.Left(ctx, id(1), false) }, failed},
+		{"one that is unplugged", func(ctx context.Context, r *Reconciler) error { return r.Unplugged(ctx, id(1)) }, failed},
+		{"one that is seen elsewhere", func(ctx context.Context, r *Reconciler) error { return r.Seen(ctx, domain(1, "g1", "other")) }, failed},
+		{"one that is in no list", func(ctx context.Context, r *Reconciler) error { return r.Listed(ctx, r.inventory.Now(), nil, nil) }, failed},
+		{"one that is not known whole", func(ctx context.Context, r *Reconciler) error {
 			d := domain(3, "g3", "other")
 			d.Incomplete = true
-			return k.Seen(ctx, d)
+			return r.Seen(ctx, d)
 		}, inventory.ErrNoInterface},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, store *memory, log *strings.Builder) {
-				k.seen(t, 1)
+			inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, store *memory, log *strings.Builder) {
+				r.seen(t, 1)
 				store.broken.Store(true)
 				before := log.Len()
-				if err := tt.do(t.Context(), k); !errors.Is(err, tt.want) {
+				if err := tt.do(t.Context(), r); !errors.Is(err, tt.want) {
 					t.Errorf("error %v, want %v", err, tt.want)
 				}
-				k.expect(t, "g1 present")
+				r.expect(t, "g1 present")
 				if log.Len() != before {
 					t.Errorf("logged %q", log.String()[before:])
 				}
@@ -327,51 +327,51 @@ func TestFailures(t *testing.T) {
 
 // A listed domain that cannot be registered is logged, and the others are.
 func TestAFailedDomainOfAList(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, store *memory, log *strings.Builder) {
+	inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, store *memory, log *strings.Builder) {
 		twin := domain(1, "twin", "mds")
 		twin.UUID = id(2)
 		domains := []watch.Domain{domain(1, "g1", "mds"), domain(3, "g3", "mds")}
-		if err := k.Listed(t.Context(), time.Now(), domains, nil); err != nil {
+		if err := r.Listed(t.Context(), time.Now(), domains, nil); err != nil {
 			t.Fatal(err)
 		}
 		if text := log.String(); strings.Contains(text, "WARN") || strings.Count(text, "guest found in libvirt") != 2 {
 			t.Errorf("the log tells of two guests, and no warning:\n%s", text)
 		}
-		if err := k.Listed(t.Context(), time.Now(), append(domains, twin), nil); err != nil {
+		if err := r.Listed(t.Context(), time.Now(), append(domains, twin), nil); err != nil {
 			t.Fatal(err)
 		}
-		k.expect(t, "g1 present", "g3 present")
+		r.expect(t, "g1 present", "g3 present")
 		if !strings.Contains(log.String(), `msg="guest not updated from its domain" guest=twin`) {
 			t.Errorf("the log does not tell of the twin:\n%s", log)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		before := log.Len()
-		if err := k.Listed(ctx, time.Now(), domains, nil); !errors.Is(err, context.Canceled) || log.Len() != before {
+		if err := r.Listed(ctx, time.Now(), domains, nil); !errors.Is(err, context.Canceled) || log.Len() != before {
 			t.Errorf("error %v, logged %q", err, log.String()[before:])
 		}
 	})
 }
 
 func TestManyDomainsAreListed(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
+	inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, _ *memory, _ *strings.Builder) {
 		var domains []watch.Domain
 		for n := range 2 * atOnce {
 			d := domain(n, fmt.Sprint("g", n), "mds")
 			d.Interfaces[0].MAC[4] = byte(n >> 8)
 			domains = append(domains, d)
 		}
-		if err := k.Listed(t.Context(), time.Now(), domains, nil); err != nil {
+		if err := r.Listed(t.Context(), time.Now(), domains, nil); err != nil {
 			t.Fatal(err)
 		}
-		if got := len(k.guests()); got != len(domains) {
+		if got := len(r.guests()); got != len(domains) {
 			t.Errorf("%d guests, want %d", got, len(domains))
 		}
 	})
 }
 
 func TestLogged(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, log *strings.Builder) {
+	inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, _ *memory, log *strings.Builder) {
 		expect := func(want ...string) {
 			t.Helper()
 			for _, text := range want {
@@ -384,62 +384,62 @@ func TestLogged(t *testing.T) {
 			}
 			log.Reset()
 		}
-		k.seen(t, 1)
+		r.seen(t, 1)
 		expect(`msg="guest found in libvirt" guest=g1`)
-		k.seen(t, 1)
+		r.seen(t, 1)
 		expect()
-		k.left(t, 1, false)
+		r.left(t, 1, false)
 		expect(`msg="libvirt no longer has a guest on these networks" guest=g1`)
-		k.left(t, 1, false)
-		k.left(t, 99, false)
+		r.left(t, 1, false)
+		r.left(t, 99, false)
 		expect()
 		again := domain(1, "again", "mds")
 		again.UUID = id(2)
-		if err := k.Seen(t.Context(), again); err != nil {
+		if err := r.Seen(t.Context(), again); err != nil {
 			t.Fatal(err)
 		}
 		expect(`msg="guest found in libvirt" guest=again`, `msg="guest released early`)
-		if err := k.Seen(t.Context(), domain(3, "router", "mds")); err != nil {
+		if err := r.Seen(t.Context(), domain(3, "router", "mds")); err != nil {
 			t.Fatal(err)
 		}
 		expect(`msg="guest found in libvirt" guest=router`, `msg="a guest's host name differs from its domain's name" guest=router`)
 		for n := 4; n <= 8; n++ {
 			log.Reset()
-			if err := k.Seen(t.Context(), domain(n, fmt.Sprint("g", n), "tiny")); err != nil {
+			if err := r.Seen(t.Context(), domain(n, fmt.Sprint("g", n), "tiny")); err != nil {
 				t.Fatal(err)
 			}
 		}
 		expect(`msg="guest found in libvirt" guest=g8`, `level=ERROR msg="a guest has no address" guest=g8`)
-		k.Unread(watch.Unreadable{UUID: id(9), Name: "bad", Err: errors.New("broken XML")})
+		r.Unread(watch.Unreadable{UUID: id(9), Name: "bad", Err: errors.New("broken XML")})
 		expect()
-		if r := slices.Collect(slices.Values(k.inventory.Refusals().All())); len(r) != 1 || r[0].Reason != "its definition cannot be read: broken XML" || r[0].Source != instance.ByLibvirt || r[0].UUID != id(9) {
-			t.Errorf("refused are %+v", r)
+		if refused := slices.Collect(slices.Values(r.inventory.Refusals().All())); len(refused) != 1 || refused[0].Reason != "its definition cannot be read: broken XML" || refused[0].Source != instance.ByLibvirt || refused[0].UUID != id(9) {
+			t.Errorf("refused are %+v", refused)
 		}
 	})
 }
 
 func TestDomains(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
+	inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, _ *memory, _ *strings.Builder) {
 		expect := func(want int) {
 			t.Helper()
-			if got := k.Domains(); got != want {
+			if got := r.Domains(); got != want {
 				t.Errorf("%d domains, want %d", got, want)
 			}
 		}
 		expect(0)
-		k.seen(t, 1, 2, 3)
+		r.seen(t, 1, 2, 3)
 		expect(3)
-		k.left(t, 2, false)
+		r.left(t, 2, false)
 		expect(2)
-		if err := k.Listed(t.Context(), time.Now(), []watch.Domain{domain(4, "g4", "other"), domain(5, "g5", "mds")}, []watch.Unreadable{{UUID: id(1), Name: "g1", Err: errors.New("broken")}}); err != nil {
+		if err := r.Listed(t.Context(), time.Now(), []watch.Domain{domain(4, "g4", "other"), domain(5, "g5", "mds")}, []watch.Unreadable{{UUID: id(1), Name: "g1", Err: errors.New("broken")}}); err != nil {
 			t.Fatal(err)
 		}
 		expect(3)
-		if err := k.Listed(t.Context(), time.Now(), nil, []watch.Unreadable{{UUID: id(1), Name: "g1", Err: errors.New("broken")}}); err != nil {
+		if err := r.Listed(t.Context(), time.Now(), nil, []watch.Unreadable{{UUID: id(1), Name: "g1", Err: errors.New("broken")}}); err != nil {
 			t.Fatal(err)
 		}
 		expect(1)
-		if _, known := k.Running(id(1)); !known {
+		if _, known := r.Running(id(1)); !known {
 			t.Error("a domain that cannot be read is forgotten")
 		}
 	})
@@ -447,25 +447,25 @@ func TestDomains(t *testing.T) {
 
 // A domain that left and came back was started since, whatever was found first.
 func TestFoundRunningIsForgotten(t *testing.T) {
-	inBubble(t, time.Hour, func(t *testing.T, k *Reconciler, _ *memory, _ *strings.Builder) {
+	inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, _ *memory, _ *strings.Builder) {
 		listed := func(running bool) {
 			t.Helper()
 			d := domain(1, "g1", "mds")
 			d.Running = running
-			if err := k.Listed(t.Context(), time.Now(), []watch.Domain{d}, nil); err != nil {
+			if err := r.Listed(t.Context(), time.Now(), []watch.Domain{d}, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
 		listed(true)
-		if !k.FoundRunning(id(1)) {
+		if !r.FoundRunning(id(1)) {
 			t.Error("not found running")
 		}
-		k.left(t, 1, false)
-		if k.FoundRunning(id(1)) {
+		r.left(t, 1, false)
+		if r.FoundRunning(id(1)) {
 			t.Error("a domain that left is still said to have been found running")
 		}
 		listed(false)
-		if k.FoundRunning(id(1)) {
+		if r.FoundRunning(id(1)) {
 			t.Error("a domain that does not run was found running")
 		}
 	})

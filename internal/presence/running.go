@@ -7,8 +7,8 @@ import (
 )
 
 // Running tells whether a domain runs, and whether libvirt has told so.
-func (k *Reconciler) Running(id uuid.UUID) (running, known bool) {
-	value, known := k.running.Load(id)
+func (r *Reconciler) Running(id uuid.UUID) (running, known bool) {
+	value, known := r.running.Load(id)
 	if !known {
 		return false, false
 	}
@@ -17,49 +17,49 @@ func (k *Reconciler) Running(id uuid.UUID) (running, known bool) {
 
 // FoundRunning reports whether a domain that runs did so already when libvirt's
 // domains were listed for the first time: its start was not reported.
-func (k *Reconciler) FoundRunning(id uuid.UUID) bool {
-	_, found := k.found.Load(id)
+func (r *Reconciler) FoundRunning(id uuid.UUID) bool {
+	_, found := r.found.Load(id)
 	return found
 }
 
 // noteFound notes the running domains of a list that were not known before.
-func (k *Reconciler) noteFound(domains []watch.Domain) {
+func (r *Reconciler) noteFound(domains []watch.Domain) {
 	for _, d := range domains {
-		if _, known := k.running.Load(d.UUID); d.Running && !known {
-			k.found.Store(d.UUID, true)
+		if _, known := r.running.Load(d.UUID); d.Running && !known {
+			r.found.Store(d.UUID, true)
 		}
 	}
 }
 
 // setRunning notes whether a domain runs.
-func (k *Reconciler) setRunning(id uuid.UUID, running bool) {
-	k.running.Store(id, running)
+func (r *Reconciler) setRunning(id uuid.UUID, running bool) {
+	r.running.Store(id, running)
 	if !running {
-		k.found.Delete(id)
-		k.moves.setStray(id, false)
+		r.found.Delete(id)
+		r.moves.setStray(id, false)
 	}
 }
 
 // forgetRunning forgets a domain.
-func (k *Reconciler) forgetRunning(id uuid.UUID) {
-	k.running.Delete(id)
-	k.found.Delete(id)
-	k.moves.setStray(id, false)
+func (r *Reconciler) forgetRunning(id uuid.UUID) {
+	r.running.Delete(id)
+	r.found.Delete(id)
+	r.moves.setStray(id, false)
 }
 
 // keepRunning forgets the domains that libvirt no longer has.
-func (k *Reconciler) keepRunning(here map[uuid.UUID]bool) {
-	k.running.Range(func(key, _ any) bool {
+func (r *Reconciler) keepRunning(here map[uuid.UUID]bool) {
+	r.running.Range(func(key, _ any) bool {
 		if !here[key.(uuid.UUID)] {
-			k.forgetRunning(key.(uuid.UUID))
+			r.forgetRunning(key.(uuid.UUID))
 		}
 		return true
 	})
 }
 
 // Domains returns how many domains libvirt has, as far as it has told.
-func (k *Reconciler) Domains() (count int) {
-	k.running.Range(func(any, any) bool {
+func (r *Reconciler) Domains() (count int) {
+	r.running.Range(func(any, any) bool {
 		count++
 		return true
 	})

@@ -12,26 +12,26 @@ import (
 )
 
 // refusals tells every refusal's name and state.
-func (k *Reconciler) refusals() []string {
+func (r *Reconciler) refusals() []string {
 	out := []string{}
-	for _, r := range k.inventory.Refusals().All() {
-		out = append(out, fmt.Sprint(r.Name, " ", r.State))
+	for _, refused := range r.inventory.Refusals().All() {
+		out = append(out, fmt.Sprint(refused.Name, " ", refused.State))
 	}
 	return out
 }
 
 // What is refused is known as such until it is registered or gone.
 func TestRefusals(t *testing.T) {
-	k, ctx := newKeeper(t, time.Hour), t.Context()
+	r, ctx := newReconciler(t, time.Hour), t.Context()
 	expect := func(want ...string) {
 		t.Helper()
-		if got := k.refusals(); !slices.Equal(got, want) && len(got)+len(want) > 0 {
+		if got := r.refusals(); !slices.Equal(got, want) && len(got)+len(want) > 0 {
 			t.Errorf("refused are %q, want %q", got, want)
 		}
 	}
 	listed := func(unreadable []watch.Unreadable, domains ...watch.Domain) {
 		t.Helper()
-		if err := k.Listed(ctx, time.Now(), domains, unreadable); err != nil {
+		if err := r.Listed(ctx, time.Now(), domains, unreadable); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -43,15 +43,15 @@ func TestRefusals(t *testing.T) {
 	expect("broken refused", "twin refused", "other unserved")
 
 	t.Log("a domain that is mended, and one that is gone")
-	if err := k.Seen(ctx, domain(2, "twin", "mds")); err != nil {
+	if err := r.Seen(ctx, domain(2, "twin", "mds")); err != nil {
 		t.Fatal(err)
 	}
 	expect("broken refused", "other unserved")
-	if err := k.Left(ctx, id(3), false); err != nil {
+	if err := r.Left(ctx, id(3), false); err != nil {
 		t.Fatal(err)
 	}
 	expect("broken refused")
-	k.Unread(broken)
+	r.Unread(broken)
 	expect("broken refused")
 
 	t.Log("what is not in a list any more is gone")
@@ -62,20 +62,20 @@ func TestRefusals(t *testing.T) {
 	began := time.Now()
 	late := domain(1, "late", "mds").Domain
 	late.UUID, late.Source = id(5), instance.ByHook
-	if _, err := k.inventory.Register(ctx, late); err == nil {
+	if _, err := r.inventory.Register(ctx, late); err == nil {
 		t.Fatal("registered with another's MAC")
 	}
-	if err := k.Listed(ctx, began, []watch.Domain{domain(1, "web1", "mds")}, nil); err != nil {
+	if err := r.Listed(ctx, began, []watch.Domain{domain(1, "web1", "mds")}, nil); err != nil {
 		t.Fatal(err)
 	}
 	expect("late refused")
 }
 
 func TestRunning(t *testing.T) {
-	k, ctx := newKeeper(t, time.Hour), t.Context()
+	r, ctx := newReconciler(t, time.Hour), t.Context()
 	expect := func(want string) {
 		t.Helper()
-		running, known := k.Running(id(1))
+		running, known := r.Running(id(1))
 		if got := fmt.Sprint(running, known); got != want {
 			t.Errorf("running and known are %s, want %s", got, want)
 		}
@@ -84,35 +84,35 @@ func TestRunning(t *testing.T) {
 	web1 := domain(1, "web1", "mds")
 	for _, running := range []bool{false, true, false, true} {
 		web1.Running = running
-		if err := k.Seen(ctx, web1); err != nil {
+		if err := r.Seen(ctx, web1); err != nil {
 			t.Fatal(err)
 		}
 		expect(fmt.Sprint(running, " true"))
 	}
-	if err := k.Left(ctx, id(1), false); err != nil {
+	if err := r.Left(ctx, id(1), false); err != nil {
 		t.Fatal(err)
 	}
 	expect("false false")
-	if err := k.Listed(ctx, time.Now(), []watch.Domain{web1}, nil); err != nil {
+	if err := r.Listed(ctx, time.Now(), []watch.Domain{web1}, nil); err != nil {
 		t.Fatal(err)
 	}
 	expect("true true")
-	if !k.FoundRunning(id(1)) {
+	if !r.FoundRunning(id(1)) {
 		t.Error("a domain that ran before it was listed is said to have been started since")
 	}
 	for _, running := range []bool{false, true} {
 		web1.Running = running
-		if err := k.Seen(ctx, web1); err != nil {
+		if err := r.Seen(ctx, web1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := k.Listed(ctx, time.Now(), []watch.Domain{web1}, nil); err != nil {
+	if err := r.Listed(ctx, time.Now(), []watch.Domain{web1}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if k.FoundRunning(id(1)) {
+	if r.FoundRunning(id(1)) {
 		t.Error("a domain that was started again is said to have run before")
 	}
-	if err := k.Listed(ctx, time.Now(), nil, nil); err != nil {
+	if err := r.Listed(ctx, time.Now(), nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	expect("false false")
