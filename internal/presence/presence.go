@@ -73,23 +73,29 @@ func (r *Reconciler) Seen(ctx context.Context, d watch.Domain) error {
 		return err
 	}
 	r.noteHome(d, reg)
+	r.logRegistration(reg)
+	return nil
+}
+
+// logRegistration logs what became of a domain.
+func (r *Reconciler) logRegistration(reg inventory.Registration) {
+	guest := &reg.Instance
 	if reg.Created {
-		r.log.Info("guest found in libvirt", "guest", reg.Instance.Name, "uuid", reg.Instance.UUID, "ipv4", reg.Instance.IPv4)
+		r.log.Info("guest found in libvirt", "guest", guest.Name, "uuid", guest.UUID, "ipv4", guest.IPv4)
 	}
 	if reg.NameProblem != "" {
-		r.log.Warn("a guest's host name differs from its domain's name", "guest", reg.Instance.Name, "hostname", reg.Instance.Hostname, "reason", reg.NameProblem)
+		r.log.Warn("a guest's host name differs from its domain's name", "guest", guest.Name, "hostname", guest.Hostname, "reason", reg.NameProblem)
 	}
 	for _, former := range reg.Yielded {
 		r.log.Info("guest released early: another one has its MAC address or needs its address or name",
-			"guest", former.Name, "uuid", former.UUID, "ipv4", former.IPv4, "other", reg.Instance.Name)
+			"guest", former.Name, "uuid", former.UUID, "ipv4", former.IPv4, "other", guest.Name)
 	}
 	switch problem := reg.AddressProblem; {
 	case errors.Is(problem, inventory.ErrAddressOutside):
-		r.log.Warn("a guest does not have the address that it requests", "guest", reg.Instance.Name, "reason", problem)
+		r.log.Warn("a guest does not have the address that it requests", "guest", guest.Name, "reason", problem)
 	case problem != nil:
-		r.log.Error("a guest has no address", "guest", reg.Instance.Name, "error", reg.AddressProblem)
+		r.log.Error("a guest has no address", "guest", guest.Name, "error", problem)
 	}
-	return nil
 }
 
 // Unplugged notes that a domain is on none of the networks.
