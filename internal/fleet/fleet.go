@@ -206,26 +206,30 @@ func (f *Fleet) receive(resp clientv3.WatchResponse, ok bool) error {
 	return nil
 }
 
-// set notes the value of a key; nil: it was removed.
+// setHost notes the record of a host; nil: it was removed.
+func (f *Fleet) setHost(id string, value []byte) {
+	if value == nil {
+		delete(f.hosts, id)
+		return
+	}
+	host := Host{ID: id}
+	if err := json.Unmarshal(value, &host); err != nil {
+		f.Log.Error("the record of a host in etcd cannot be read", "key", f.Prefix+hostsKey+id, "error", err)
+		return
+	}
+	f.hosts[id] = host
+}
+
+// set notes the value of a key; nil: it was removed. It needs the lock.
 func (f *Fleet) set(key string, value []byte) {
 	kind, id, _ := strings.Cut(strings.TrimPrefix(key, f.Prefix), "/")
-	switch {
-	case kind+"/" == aliveKey && value == nil:
-		delete(f.alive, id)
-	case kind+"/" == aliveKey:
-		f.alive[id] = string(value)
-	case kind+"/" == drainedKey:
+	switch kind + "/" {
+	case hostsKey:
+		f.setHost(id, value)
+	case aliveKey:
+		f.setAlive(id, value)
+	case drainedKey:
 		f.setDrained(id, value)
-	case kind+"/" != hostsKey:
-	case value == nil:
-		delete(f.hosts, id)
-	default:
-		host := Host{ID: id}
-		if err := json.Unmarshal(value, &host); err != nil {
-			f.Log.Error("the record of a host in etcd cannot be read", "key", key, "error", err)
-			return
-		}
-		f.hosts[id] = host
 	}
 }
 

@@ -75,11 +75,24 @@ func (f *Fleet) put(ctx context.Context, l *lease) (made bool, err error) {
 		clientv3.Compare(clientv3.Value(alive), "=", f.session), // by a lease that was lost
 	} {
 		resp, err := f.Client.Txn(ctx).If(condition).Then(writes...).Commit()
-		if err != nil || resp.Succeeded {
-			return err == nil, err
+		if err != nil {
+			return false, err
+		}
+		if resp.Succeeded {
+			return true, nil
 		}
 	}
 	return false, nil
+}
+
+// setAlive notes the value of the key that goes with the lease of a host; nil: it was
+// removed.
+func (f *Fleet) setAlive(id string, value []byte) {
+	if value == nil {
+		delete(f.alive, id)
+		return
+	}
+	f.alive[id] = string(value)
 }
 
 // isTaken reports whether another server has this host's place, as far as is known.
