@@ -36,27 +36,27 @@ type Exporter struct {
 
 	mu        sync.Mutex
 	wanted    []netip.AddrPort
-	doors     map[netip.AddrPort]*door
+	endpoints map[netip.AddrPort]*endpoint
 	failure   error // why addresses are not served
 	complaint once.Complaint
 	closed    bool
 }
 
-// door is one address that is served.
-type door struct {
+// endpoint is one address that is served.
+type endpoint struct {
 	server   *http.Server
 	listener net.Listener
 }
 
 // close frees the address at once, even if the server does not know it yet.
-func (d *door) close() {
-	_ = d.server.Close()
-	_ = d.listener.Close()
+func (p *endpoint) close() {
+	_ = p.server.Close()
+	_ = p.listener.Close()
 }
 
 // New makes an exporter that serves nothing before Set.
 func New(handler http.Handler, log *slog.Logger) *Exporter {
-	return &Exporter{handler: handler, log: log, doors: map[netip.AddrPort]*door{}}
+	return &Exporter{handler: handler, log: log, endpoints: map[netip.AddrPort]*endpoint{}}
 }
 
 // Set serves these addresses from now on, and no others. The error names those
@@ -65,10 +65,10 @@ func (e *Exporter) Set(addrs []netip.AddrPort) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.wanted = slices.Clone(addrs)
-	for addr, door := range e.doors {
+	for addr, served := range e.endpoints {
 		if !slices.Contains(e.wanted, addr) {
-			door.close()
-			delete(e.doors, addr)
+			served.close()
+			delete(e.endpoints, addr)
 		}
 	}
 	e.open()
@@ -98,8 +98,8 @@ func (e *Exporter) retry() {
 func (e *Exporter) close() {
 	e.mu.Lock()
 	e.closed = true
-	for _, door := range e.doors {
-		door.close()
+	for _, served := range e.endpoints {
+		served.close()
 	}
 	e.mu.Unlock()
 	e.serving.Wait()
@@ -112,7 +112,7 @@ func (e *Exporter) open() {
 	}
 	var failures []error
 	for _, addr := range e.wanted {
-		if e.doors[addr] != nil {
+		if e.endpoints[addr] != nil {
 			continue
 		}
 		if err := e.serve(addr); err != nil {
@@ -140,24 +140,24 @@ func (e *Exporter) serve(addr netip.AddrPort) error {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(e.log.Handler(), slog.LevelDebug),
 	}
-	door := &door{server, l}
-	e.doors[addr] = door
+	served := &endpoint{server, l}
+	e.endpoints[addr] = served
 	e.log.Info("monitoring is served", "address", addr)
 	e.serving.Go(func() {
 		if err := server.Serve(netutil.LimitListener(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
 			e.log.Error("a monitoring listener failed", "address", addr, "error", err)
-			e.forget(addr, door)
+			e.forget(addr, served)
 		}
 	})
 	return nil
 }
 
 // forget has Run serve an address again whose listener failed.
-func (e *Exporter) forget(addr netip.AddrPort, door *door) {
-	door.close()
+func (e *Exporter) forget(addr netip.AddrPort, served *endpoint) {
+	served.close()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.doors[addr] == door {
-		delete(e.doors, addr)
+	if e.endpoints[addr] == served {
+		delete(e.endpoints, addr)
 	}
 }
