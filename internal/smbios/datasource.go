@@ -19,23 +19,23 @@ const (
 	NoCloudNet Datasource = "nocloud-net"
 )
 
-// Faces lists all that can be chosen, the most useful first.
+// Datasources lists all that can be chosen, the most useful first.
 func Datasources() []Datasource { return []Datasource{OpenStack, NoCloud, EC2, EC2Clone, NoCloudNet} }
 
-func (f Datasource) isNoCloud() bool { return f == NoCloud || f == NoCloudNet }
+func (d Datasource) isNoCloud() bool { return d == NoCloud || d == NoCloudNet }
 
 // frontend is what imds_exempt calls the part of the server that answers a guest
 // with this datasource.
-func (f Datasource) frontend() string {
-	if f.isNoCloud() {
+func (d Datasource) frontend() string {
+	if d.isNoCloud() {
 		return string(NoCloud)
 	}
-	return string(f)
+	return string(d)
 }
 
 // Title names the datasource in prose.
-func (f Datasource) Title() string {
-	switch f {
+func (d Datasource) Title() string {
+	switch d {
 	case OpenStack:
 		return "OpenStack"
 	case NoCloud:

@@ -139,8 +139,8 @@ func Moves(from, to Datasource) bool { return from != None && (from == OpenStack
 
 func names() string {
 	var list []string
-	for _, f := range Datasources() {
-		list = append(list, string(f))
+	for _, d := range Datasources() {
+		list = append(list, string(d))
 	}
 	return strings.Join(list, ", ")
 }
@@ -192,8 +192,8 @@ func (l Look) VirtInstall() string {
 
 // Consequences tells, a sentence each, what it means for a guest to show
 // itself so.
-func (f Datasource) Consequences() []string {
-	switch f {
+func (d Datasource) Consequences() []string {
+	switch d {
 	case OpenStack:
 		return []string{
 			"Any UUID works.",
