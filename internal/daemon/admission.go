@@ -21,6 +21,11 @@ func (d *Daemon) openKernel() (*ingress.Kernel, error) {
 	return kernel, nil
 }
 
+// isGuest reports whether a guest has a MAC address.
+func (d *Daemon) isGuest(mac instance.MAC) bool {
+	return len(d.inventory.Snapshot().ByMAC(mac)) > 0
+}
+
 func (d *Daemon) closeAdmission() {
 	d.admission.Close()
 	if err := d.kernel.Close(); err != nil {

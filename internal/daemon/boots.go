@@ -1,22 +1,16 @@
 package daemon
 
 import (
-	"context"
-	"errors"
 	"path/filepath"
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"mdserver/internal/api"
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
-	"mdserver/internal/libvirt/watch"
 	"mdserver/internal/timeline"
 	"mdserver/internal/timeline/archive"
 	"mdserver/internal/timeline/verdict"
-	"mdserver/internal/userdata"
 	"mdserver/internal/userdata/blame"
 )
 
@@ -50,72 +44,6 @@ func (d *Daemon) closeTimeline() error {
 		return nil
 	}
 	return d.archive.Close()
-}
-
-// noteHappening notes an event of libvirt.
-func (d *Daemon) noteHappening(id uuid.UUID, h watch.Happening) {
-	if _, known := d.inventory.Snapshot().ByUUID(id); !known {
-		return
-	}
-	switch h.Kind {
-	case api.EntryStarted:
-		d.timeline.Start(id, h.At, api.FromLibvirt)
-	case api.EntryRebooted:
-		d.timeline.Reboot(id, h.At)
-	case api.EntryStopped, api.EntryCrashed:
-		d.timeline.Stop(id, h.At, h.Kind, h.Detail)
-	default:
-		d.timeline.Note(id, api.BootEntry{At: h.At, Kind: h.Kind, Source: api.FromLibvirt, Detail: h.Detail})
-	}
-}
-
-// noteRegistered notes that a guest was registered: libvirt's hook does so when the
-// guest starts. One that comes from another host runs already.
-func (d *Daemon) noteRegistered(guest *instance.Instance, source string) {
-	if source == instance.ByHook && guest.FromID == "" {
-		d.timeline.Start(guest.UUID, time.Now(), api.FromHook)
-	}
-}
-
-// recorder is a renderer that notes what guests are given.
-type recorder struct {
-	*userdata.Renderer
-	record *timeline.Log
-}
-
-// Render implements the frontends' Userdata.
-func (r recorder) Render(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error) {
-	rendered, err := r.Renderer.Render(ctx, guest)
-	return r.note(guest, timeline.UserdataDocument, rendered, err)
-}
-
-// RenderReporting implements ec2.Userdata.
-func (r recorder) RenderReporting(ctx context.Context, guest *instance.Instance) (userdata.Rendered, error) {
-	rendered, err := r.Renderer.RenderReporting(ctx, guest)
-	return r.note(guest, timeline.UserdataDocument, rendered, err)
-}
-
-// Vendor implements nocloud.Userdata.
-func (r recorder) Vendor(ctx context.Context, guest *instance.Instance, reporting bool) (userdata.Rendered, error) {
-	rendered, err := r.Renderer.Vendor(ctx, guest, reporting)
-	return r.note(guest, timeline.VendordataDocument, rendered, err)
-}
-
-// VendorJSON implements openstack.Userdata.
-func (r recorder) VendorJSON(ctx context.Context, guest *instance.Instance, reporting bool) (userdata.Rendered, error) {
-	rendered, err := r.Renderer.VendorJSON(ctx, guest, reporting)
-	return r.note(guest, timeline.VendordataDocument, rendered, err)
-}
-
-func (r recorder) note(guest *instance.Instance, kind string, rendered userdata.Rendered, err error) (userdata.Rendered, error) {
-	switch {
-	case errors.Is(err, context.Canceled), err == nil && len(rendered.Body) == 0:
-	case err != nil:
-		r.record.RenderFailed(guest.UUID, kind, err.Error(), userdata.FailedLine(err))
-	default:
-		r.record.Served(guest.UUID, timeline.Document{Kind: kind, Body: rendered.Body, Hash: rendered.Hash, Template: rendered.Template})
-	}
-	return rendered, err
 }
 
 // boots returns the boots of a guest with the verdicts on them, the oldest first.

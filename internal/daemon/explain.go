@@ -2,9 +2,7 @@ package daemon
 
 import (
 	"context"
-	"net/http"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -12,54 +10,10 @@ import (
 	"mdserver/internal/bridge"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/explain"
-	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 	"mdserver/internal/networks"
-	"mdserver/internal/report"
 	"mdserver/internal/timeline"
 )
-
-// noteRequest logs and counts a request, and remembers what a guest asked for.
-func (d *Daemon) noteRequest(r *http.Request, a httpcommon.Answer) {
-	if a.Caller.IsLocal() && r.URL.Path == probePath {
-		return
-	}
-	d.opts.Log.Request(r, a)
-	d.metrics.Request(r, a)
-	if report.Accepted(r.URL.Path, a.Status) {
-		return // what it says is noted, and there are a hundred in a boot
-	}
-	if c := a.Caller; c.Guest != nil {
-		d.timeline.Request(c.Guest.UUID, timeline.Request{At: a.At, Client: c.Addr, Method: r.Method, Path: r.URL.Path, Status: a.Status})
-	}
-}
-
-// noteDHCP counts and remembers that a guest's DHCP client was heard. Others are not
-// remembered: made-up MACs would take the guests' places.
-func (d *Daemon) noteDHCP(network string, mac instance.MAC, message string) {
-	heard := timeline.DHCP{Message: message, At: time.Now()}
-	client := timeline.DHCPClient{Network: network, MAC: mac}
-	guests := d.inventory.Snapshot().ByMAC(mac)
-	if len(guests) > 0 {
-		d.metrics.DHCP(network, message)
-	}
-	for _, guest := range guests {
-		if isOn(guest, client) {
-			d.timeline.Heard(guest.UUID, client, heard)
-		}
-	}
-}
-
-func (d *Daemon) isGuest(mac instance.MAC) bool {
-	return len(d.inventory.Snapshot().ByMAC(mac)) > 0
-}
-
-// isOn reports whether a guest has a DHCP client on its network.
-func isOn(guest *instance.Instance, client timeline.DHCPClient) bool {
-	return slices.ContainsFunc(guest.Attachments(), func(a instance.Attachment) bool {
-		return a.Network == client.Network && a.MAC == client.MAC
-	})
-}
 
 // hears reports whether dnsmasq can be heard on a network: it is our child.
 func (d *Daemon) hears(network string) bool {

@@ -24,29 +24,29 @@ type libvirtSync struct {
 }
 
 func (d *Daemon) newLibvirtSync(cfg *config.Config) *libvirtSync {
-	f := &libvirtSync{presence: presence.New(d.inventory, d.refreshNetworks, cfg.Libvirt.ReleaseAfter, d.log)}
+	l := &libvirtSync{presence: presence.New(d.inventory, d.refreshNetworks, cfg.Libvirt.ReleaseAfter, d.log)}
 	if uri := cfg.Libvirt.URI; !uri.Off {
 		endpoint := connection.Endpoint{Session: uri.Session, Socket: uri.Socket}
 		log := d.log.With("part", "libvirt")
-		f.bridges = bridges.New(endpoint, d.servesNetwork, log)
-		f.watcher = watch.New(endpoint, f.presence, d.noteHappening, f.bridges, log)
+		l.bridges = bridges.New(endpoint, d.servesNetwork, log)
+		l.watcher = watch.New(endpoint, l.presence, d.noteHappening, l.bridges, log)
 	}
-	return f
+	return l
 }
 
 // run follows libvirt until ctx ends. It also releases guests that are gone, even
 // while libvirt cannot be reached.
-func (f *libvirtSync) run(ctx context.Context) {
+func (l *libvirtSync) run(ctx context.Context) {
 	var running sync.WaitGroup
-	running.Go(func() { f.presence.Run(ctx) })
-	if f.watcher != nil {
-		running.Go(func() { f.watcher.Run(ctx) })
+	running.Go(func() { l.presence.Run(ctx) })
+	if l.watcher != nil {
+		running.Go(func() { l.watcher.Run(ctx) })
 	}
 	running.Wait()
 }
 
 // close lets go of the connection to libvirt.
-func (f *libvirtSync) close() { f.bridges.Close() }
+func (l *libvirtSync) close() { l.bridges.Close() }
 
 // complete is called once requests are answered, when libvirt is followed.
 func (d *Daemon) complete(ctx context.Context, dom instance.Domain) instance.Domain {
@@ -65,11 +65,11 @@ func (d *Daemon) unplugged(ctx context.Context, id uuid.UUID) error {
 
 // running tells whether a domain runs, and whether that is known: libvirt is
 // followed now and has told so.
-func (f *libvirtSync) running(id uuid.UUID) (running, known bool) {
-	if f.watcher == nil || !f.watcher.Status().Connected {
+func (l *libvirtSync) running(id uuid.UUID) (running, known bool) {
+	if l.watcher == nil || !l.watcher.Status().Connected {
 		return false, false
 	}
-	return f.presence.Running(id)
+	return l.presence.Running(id)
 }
 
 // foundRunning reports whether a guest was started before anything told this
@@ -78,11 +78,11 @@ func (d *Daemon) foundRunning(guest *instance.Instance) bool {
 	return d.libvirt.presence.FoundRunning(guest.UUID) && guest.Seen[instance.ByHook].Before(d.started)
 }
 
-func (f *libvirtSync) status(cfg *config.Config) api.Libvirt {
+func (l *libvirtSync) status(cfg *config.Config) api.Libvirt {
 	s := api.Libvirt{URI: cfg.Libvirt.URI.String()}
-	if f.watcher != nil {
-		s.LibvirtSync = f.watcher.Status()
-		s.Domains = f.presence.Domains()
+	if l.watcher != nil {
+		s.LibvirtSync = l.watcher.Status()
+		s.Domains = l.presence.Domains()
 	}
 	return s
 }

@@ -19,7 +19,7 @@ import (
 	"mdserver/internal/ingress"
 )
 
-// listeners are the doors: TCP for guests, a Unix socket for control.
+// listeners are what the server listens on: TCP for guests, a Unix socket for control.
 type listeners struct {
 	metadata []net.Listener // on listen_address first
 	control  net.Listener

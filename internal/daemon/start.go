@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"mdserver/internal/api"
 	"mdserver/internal/config"
 	"mdserver/internal/identity"
 	"mdserver/internal/imds"
@@ -54,7 +53,7 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 	return inv, nil
 }
 
-// ErrDatabase: nothing of the database can be served, and another start would
+// ErrDatabase means that nothing of the database can be served, and another start would
 // not change that.
 var ErrDatabase = errors.New("the database cannot be used")
 
@@ -110,39 +109,4 @@ func tokenKey(ctx context.Context, store inventory.Store) (imds.Key, error) {
 	}
 	key := imds.NewKey()
 	return key, store.SetNote(ctx, tokenKeyName, key.Text())
-}
-
-func (d *Daemon) status() api.Status {
-	cfg := d.config.Load()
-	snapshot := d.inventory.Snapshot()
-	networks := d.networkStatus(snapshot)
-	used := 0
-	for _, n := range networks {
-		used += n.Used
-	}
-	return api.Status{
-		Version:   cfg.Service.Version,
-		PID:       os.Getpid(),
-		Started:   d.started,
-		Config:    d.opts.ConfigFile,
-		Listen:    fmt.Sprintf("%s:%d", cfg.Server.ListenAddress, cfg.Server.Port),
-		Networks:  networks,
-		Guests:    snapshot.Len(),
-		NotServed: d.notServed(),
-		Addresses: api.Addresses{Used: used, Resting: len(snapshot.Resting())},
-		IMDS: api.IMDS{
-			Mode:         cfg.Server.IMDS,
-			Tokens:       d.tokens.Tokens.Load(),
-			WithoutToken: d.tokens.WithoutToken.Load(),
-			Refused:      d.tokens.Refused.Load(),
-		},
-		Identity: d.knownBy(),
-		Refused:  d.admission.Counts(),
-		Libvirt:  d.libvirt.status(cfg),
-		Dnsmasq:  firstDnsmasq(networks),
-		SetAside: boltstore.Asides(cfg.Server.Database),
-		Withheld: d.withheldNow(),
-		Store:    d.storeStatus(networks),
-		Health:   d.health(),
-	}
 }

@@ -23,11 +23,6 @@ func (d *Daemon) state(guest *instance.Instance) api.State {
 	return api.Off
 }
 
-func (d *Daemon) notServed() api.NotServed {
-	refused, unserved := d.inventory.Refusals().Count()
-	return api.NotServed{Refused: refused, Unserved: unserved}
-}
-
 // refusalOf tells why a guest's present definition is refused; nil if it is not.
 func (d *Daemon) refusalOf(guest *instance.Instance) *api.Refusal {
 	if r, ok := d.inventory.Refusals().Of(guest.UUID); ok {
