@@ -2,7 +2,6 @@ package boltstore
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"mdserver/internal/instance"
 	"mdserver/internal/inventory/boltstore/pages"
 )
 
@@ -65,9 +63,6 @@ func (s *Salvaged) Count(bucket string, certainty Certainty) int {
 func (s *Salvaged) Sound() bool {
 	return len(s.Problems) == 0 && !slices.ContainsFunc(s.Records, func(r SalvagedRecord) bool { return r.Certainty != Sure })
 }
-
-// Table returns the guests and addresses in quarantine that are sure or likely.
-func (s *Salvaged) Table(ctx context.Context) (instance.Table, error) { return s.content.table(ctx) }
 
 // The names of the buckets, for Salvaged.Count.
 const (

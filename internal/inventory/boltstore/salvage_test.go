@@ -60,7 +60,7 @@ func (h *history) replace(what string, s *Salvaged) {
 	if _, aside, err := s.Replace(); err != nil || (aside == "") != s.Sound() {
 		h.t.Fatalf("%s: set aside in %q: %v", what, aside, err)
 	}
-	want, err := s.Table(h.t.Context())
+	want, err := s.content.table(h.t.Context())
 	if err != nil {
 		h.t.Fatal(err)
 	}
