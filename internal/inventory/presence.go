@@ -25,11 +25,10 @@ func (inv *Inventory) Observe(ctx context.Context, dom instance.Domain, running 
 	return reg, inv.judged(dom, err)
 }
 
-// Miss notes that libvirt no longer has a guest. One that is away may come
-// back: a migrated guest, one saved to a file. A refusal of the domain is
-// forgotten. It reports whether that is new;
-// a guest that libvirt never had, neither by its own word nor by that of its
-// hook, is not missed.
+// Miss notes that libvirt no longer has a guest, and forgets a refusal of its domain.
+// One that is away may come back: a migrated guest, one saved to a file. missed is
+// false if that was known, or if libvirt never had the guest, neither by its own word
+// nor by that of its hook.
 //
 // Errors: ErrStore, ErrClosed, or that of ctx.
 func (inv *Inventory) Miss(ctx context.Context, id uuid.UUID, away bool) (missed bool, err error) {
@@ -43,7 +42,7 @@ func (inv *Inventory) Miss(ctx context.Context, id uuid.UUID, away bool) (missed
 
 // Unplug notes that a domain, which libvirt still has, is on none of the networks
 // any more: as a guest it is gone. A guest whose network was removed from the
-// configuration stays. It reports whether that is new.
+// configuration stays. missed is false if that was known.
 //
 // Errors: ErrStore, ErrClosed, or that of ctx.
 func (inv *Inventory) Unplug(ctx context.Context, id uuid.UUID) (missed bool, err error) {
