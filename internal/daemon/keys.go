@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,10 @@ const (
 	keysPatience = 1500 * time.Millisecond
 )
 
+// fixedSecrets are the shared keys that no host replaces, and that a server reads at its
+// start alone.
+var fixedSecrets = []string{identitySecret, tokenKeyName}
+
 // secretNotes are the notes that hosts share.
 func secretNotes() []string { return append(hostkeys.SecretNotes(), tokenKeyName) }
 
@@ -57,7 +62,7 @@ func (d *Daemon) useSharedKeys(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("store.key: %w", err)
 	}
-	mayChange := func(name string) bool { return name != identitySecret && name != tokenKeyName }
+	mayChange := func(name string) bool { return !slices.Contains(fixedSecrets, name) }
 	d.keys = &sharedKeys{sharer: sharedkeys.Sharer{Notes: d.shared, Keys: keys, Changes: mayChange}}
 	limited, cancel := context.WithTimeout(ctx, keysPatience)
 	defer cancel()
@@ -93,22 +98,36 @@ func (d *Daemon) followKeys(ctx context.Context) {
 	}
 	restart := false
 	pace.Every(ctx, keysPeriod, func() {
-		limited, cancel := context.WithTimeout(ctx, keysPeriod)
-		defer cancel()
-		before, errBefore := d.ownKeys(ctx)
-		changed, err := d.syncKeys(limited, d.config.Load())
-		after, errAfter := d.ownKeys(ctx)
-		if err = errors.Join(err, errBefore, errAfter); err == nil && changed {
-			restart = restart || !d.keys.used || before[tokenKeyName] != after[tokenKeyName] || before[identitySecret] != after[identitySecret]
-			err = d.ssh.authority.Refresh(ctx)
-		}
+		needed, err := d.exchangeKeys(ctx)
+		restart = restart || needed
 		if err != nil || !restart {
 			d.noteKeys(err)
-		} else {
-			d.keys.trouble.Store(&health.Trouble{Part: "keys", State: health.Warning, Look: []string{"systemctl restart mdserver"},
-				Message: "this host has got the keys that the hosts share, and uses them after a restart"})
+			return
 		}
+		d.keys.trouble.Store(&health.Trouble{Part: "keys", State: health.Warning, Look: []string{"systemctl restart mdserver"},
+			Message: "this host has got the keys that the hosts share, and uses them after a restart"})
 	})
+}
+
+// exchangeKeys shares keys once, and reports whether the server has to be restarted to
+// use those that it got.
+func (d *Daemon) exchangeKeys(ctx context.Context) (restart bool, err error) {
+	limited, cancel := context.WithTimeout(ctx, keysPeriod)
+	defer cancel()
+	before, err := d.ownKeys(limited)
+	if err != nil {
+		return false, err
+	}
+	changed, err := d.syncKeys(limited, d.config.Load())
+	if err != nil || !changed {
+		return false, err
+	}
+	after, err := d.ownKeys(limited)
+	if err != nil {
+		return false, err
+	}
+	restart = !d.keys.used || slices.ContainsFunc(fixedSecrets, func(name string) bool { return before[name] != after[name] })
+	return restart, d.ssh.authority.Refresh(ctx)
 }
 
 // noteKeys keeps why the keys could not be shared. An etcd that does not answer has a
