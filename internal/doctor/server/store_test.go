@@ -150,6 +150,7 @@ func TestRealCluster(t *testing.T) {
 	}
 
 	cluster.Members[0].Pause()
+	cluster.Members[1].WaitUsable() // the others may have to elect a leader
 	check(t, cluster.Config(), map[string]finding.State{"etcd_certificate_expires": finding.Warning, "etcd_member_unreachable": finding.Warning})
 	cluster.Members[0].Resume()
 	cluster.Members[1].Kill()

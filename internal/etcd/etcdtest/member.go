@@ -3,6 +3,7 @@ package etcdtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,8 +76,29 @@ func (m *Member) Kill() {
 
 // Pause stops the member's process without ending it: its kernel still
 // accepts connections. Resume continues it.
-func (m *Member) Pause()  { m.signal(syscall.SIGSTOP) }
+func (m *Member) Pause() {
+	m.t.Helper()
+	m.signal(syscall.SIGSTOP)
+	// On a busy machine the process runs on until one of its threads takes the signal.
+	for end := time.Now().Add(10 * time.Second); !m.stopped(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			m.t.Fatalf("%s does not stop", name(m.number))
+		}
+	}
+}
+
+// Resume continues the process that Pause has stopped.
 func (m *Member) Resume() { m.signal(syscall.SIGCONT) }
+
+// stopped reports whether the process is stopped by a signal; see proc_pid_stat(5).
+func (m *Member) stopped() bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", m.Pid()))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return strings.HasPrefix(state, "T")
+}
 
 func (m *Member) signal(sig syscall.Signal) {
 	m.t.Helper()
@@ -111,7 +133,7 @@ func (m *Member) WaitUsable() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		_, err := client.Get(ctx, "/")
 		cancel()
-		if err == nil || strings.Contains(err.Error(), "user name is empty") { // authentication is enabled
+		if err == nil || refused(err) {
 			return
 		}
 		if !m.Alive() || time.Now().After(deadline) {
@@ -119,6 +141,12 @@ func (m *Member) WaitUsable() {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+}
+
+// refused reports whether a member has refused a request because users are enabled. It
+// asks the others before it does so.
+func refused(err error) bool {
+	return strings.Contains(err.Error(), "user name is empty") || strings.Contains(err.Error(), "permission denied")
 }
 
 // anonymous is a client of this member alone, without a user.
