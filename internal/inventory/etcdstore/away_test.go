@@ -184,6 +184,7 @@ func TestOwnUnknownOutcome(t *testing.T) {
 				if _, err := register(h, "web"); err != nil {
 					t.Fatal(err)
 				}
+				within(t, 10*time.Second, h.allShared) // at once, unless the machine is busy
 			}
 			h.lossy.make.Store(true)
 			h.lossy.lose.Store(2)
