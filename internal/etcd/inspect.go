@@ -3,13 +3,17 @@ package etcd
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"mdserver/internal/config"
 )
@@ -20,6 +24,17 @@ type Inspection struct {
 	Own     time.Time // end of the client certificate; zero without one
 	Kinds   []string  // first parts of the keys below the prefix
 	Access  error     // why those cannot be read
+}
+
+// Unanswered reports whether a request failed only because no member answered it in time,
+// as while they elect a leader.
+func Unanswered(err error) bool {
+	code := status.Code(err)
+	var e rpctypes.EtcdError
+	if errors.As(err, &e) {
+		code = e.Code()
+	}
+	return errors.Is(err, context.DeadlineExceeded) || code == codes.Unavailable || code == codes.DeadlineExceeded
 }
 
 // Inspected is a member with what only a report needs.

@@ -112,6 +112,7 @@ var Table = []Row{
 	{"etcd cannot be used: %v", nil, "", cluster},
 	{"no etcd member can take changes", nil, "", cluster},
 	{"keys in etcd cannot be read: %s", nil, "", cluster},
+	{"etcd has not answered in time: %s", nil, "", cluster},
 	{"another program has keys below the prefix in etcd: %s", nil, "", cluster},
 	{"the etcd member %s does not answer: %s", nil, "", cluster},
 	{"the etcd member %s knows no leader", nil, "", cluster},

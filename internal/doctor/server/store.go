@@ -49,6 +49,9 @@ func cluster(found etcd.Inspection, now time.Time) []finding.Finding {
 	switch {
 	case usable == 0:
 		all = append(all, finding.Fail("etcd_unavailable", "no etcd member can take changes").Advise("start the members, or recover the cluster; "+fleetPage))
+	case etcd.Unanswered(found.Access):
+		all = append(all, finding.Warn("etcd_slow", "etcd has not answered in time: %s", status.Convert(found.Access).Message()).
+			Advise("run `mdserver doctor` again; if it stays so, check the load of the members and the speed of their disks"))
 	case found.Access != nil:
 		all = append(all, finding.Fail("etcd_access_denied", "keys in etcd cannot be read: %s", status.Convert(found.Access).Message()).
 			Advise("check user, password_file and cert_file in the section [store], and the rights of the user in etcd; "+fleetPage))

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"testing"
@@ -75,6 +76,7 @@ func TestStore(t *testing.T) {
 		when("all of our keys", Store, func(h *host.Facts) { healthy(h); h.Store.Found.Kinds = etcdstore.Kinds() }),
 		when("no member can be used", Store, func(h *host.Facts) { healthy(h); h.Store.Found.Members = nil }),
 		when("no rights", Store, func(h *host.Facts) { healthy(h); h.Store.Found.Access = errors.New("permission denied") }),
+		when("no answer in time", Store, func(h *host.Facts) { healthy(h); h.Store.Found.Access = context.DeadlineExceeded }),
 	})
 }
 
