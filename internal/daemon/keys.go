@@ -124,7 +124,7 @@ func (d *Daemon) exchangeKeys(ctx context.Context) (restart bool, err error) {
 	}
 	after, err := d.ownKeys(limited)
 	if err != nil {
-		return false, err
+		return true, err // what was replaced is not known any more
 	}
 	restart = !d.keys.used || slices.ContainsFunc(fixedSecrets, func(name string) bool { return before[name] != after[name] })
 	return restart, d.ssh.authority.Refresh(ctx)
