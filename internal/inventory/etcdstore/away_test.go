@@ -146,9 +146,11 @@ func TestUnknownOutcome(t *testing.T) {
 			}
 			within(t, 10*time.Second, h.allShared)
 			lossy.lose.Store(2)
+			lossy.watch.Lock() // it would answer the question
 			if _, err := h.Release(context.Background(), "db"); !errors.Is(err, inventory.ErrStore) {
 				t.Errorf("a release: %v", err)
 			}
+			lossy.watch.Unlock()
 			if _, err := h.Register(context.Background(), dom(3, "next")); err != nil {
 				t.Errorf("the next change: %v", err)
 			}
@@ -186,6 +188,7 @@ func TestOwnUnknownOutcome(t *testing.T) {
 				}
 				within(t, 10*time.Second, h.allShared) // at once, unless the machine is busy
 			}
+			h.lossy.watch.Lock() // it would tell that the transaction was made
 			h.lossy.make.Store(true)
 			h.lossy.lose.Store(2)
 			if err := lost(h); (err == nil) != (what == "registration") {
@@ -194,6 +197,7 @@ func TestOwnUnknownOutcome(t *testing.T) {
 			h.lossy.make.Store(false)
 			h.lossy.lose.Store(1 << 20)
 			answered, err := register(h, "web")
+			h.lossy.watch.Unlock()
 			if err != nil || !answered.Unshared {
 				t.Fatalf("cut off: %v: %+v", err, answered)
 			}

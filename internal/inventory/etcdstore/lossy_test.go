@@ -2,6 +2,7 @@ package etcdstore
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -15,7 +16,7 @@ func newLossyHost(t testing.TB, client *clientv3.Client, opts inventory.Options)
 	t.Helper()
 	lossy := &lossyKV{KV: client.KV}
 	through := clientv3.NewCtxClient(t.Context())
-	through.KV, through.Watcher = lossy, client.Watcher
+	through.KV, through.Watcher = lossy, &heldWatcher{client.Watcher, &lossy.watch}
 	h := newHost(t, through, opts)
 	h.lossy = lossy
 	return h
@@ -26,6 +27,30 @@ type lossyKV struct {
 	clientv3.KV
 	lose atomic.Int32
 	make atomic.Bool // the transaction is made nevertheless
+
+	watch sync.Mutex // while it is locked, no watch tells of changes
+}
+
+// heldWatcher holds back what a watch tells while held is locked.
+type heldWatcher struct {
+	clientv3.Watcher
+	held *sync.Mutex
+}
+
+func (w *heldWatcher) Watch(ctx context.Context, key string, opts ...clientv3.OpOption) clientv3.WatchChan {
+	told := make(chan clientv3.WatchResponse)
+	go func() {
+		defer close(told)
+		for response := range w.Watcher.Watch(ctx, key, opts...) {
+			w.held.Lock()
+			select {
+			case told <- response:
+			case <-ctx.Done():
+			}
+			w.held.Unlock()
+		}
+	}()
+	return told
 }
 
 func (l *lossyKV) loses() bool { return l.lose.Add(-1) >= 0 }
