@@ -96,7 +96,7 @@ func (l *load) ask(worker int) {
 		req.kind = stopped
 	}
 	s := l.servers[host]
-	called, began, ill := l.history.now(), time.Now(), s.ill.Load()
+	called, began, stops := l.history.now(), time.Now(), s.stops.Load()
 	rep, asked := s.request(guest, req)
 	took := time.Since(began)
 	if !asked {
@@ -104,7 +104,7 @@ func (l *load) ask(worker int) {
 	}
 	l.history.add(worker, guest, called, req, rep)
 	l.counts.add(rep)
-	if !ill && !s.ill.Load() {
+	if stops%2 == 0 && s.stops.Load() == stops {
 		l.counts.time(took)
 	}
 }

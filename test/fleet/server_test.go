@@ -37,8 +37,9 @@ type server struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed at the process's end
 
-	// ill is whether the server itself is stopped, so that it cannot answer.
-	ill atomic.Bool
+	// stops is how often the server itself was stopped, so that it could not answer, and
+	// went on: odd while it is.
+	stops atomic.Int64
 }
 
 func newServer(t testing.TB, cluster *etcdtest.Cluster, name string) *server {
@@ -98,7 +99,7 @@ func (s *server) start() {
 		close(done)
 	}(s.done)
 	s.awaitAnswer()
-	s.ill.Store(false)
+	s.goesOn()
 }
 
 func (s *server) awaitAnswer() {
@@ -123,21 +124,25 @@ func (s *server) awaitAnswer() {
 
 // kill ends the server at once, as a crash of its host does.
 func (s *server) kill() {
-	s.ill.Store(true)
+	s.halts()
 	_ = s.cmd.Process.Kill() // it may have ended
 	<-s.done
 }
 
 // pause stops the server's process without ending it.
 func (s *server) pause() {
-	s.ill.Store(true)
+	s.halts()
 	must(s.t, s.cmd.Process.Signal(syscall.SIGSTOP))
 }
 
 func (s *server) resume() {
 	must(s.t, s.cmd.Process.Signal(syscall.SIGCONT))
-	s.ill.Store(false)
+	s.goesOn()
 }
+
+// halts and goesOn count a stop once, however often they are called for it.
+func (s *server) halts()  { s.stops.Store(s.stops.Load() | 1) }
+func (s *server) goesOn() { s.stops.Store((s.stops.Load() + 1) &^ 1) }
 
 // restart crashes the server and starts it with a clock that is wrong.
 func (s *server) restart(skew time.Duration) {
