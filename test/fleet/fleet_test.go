@@ -45,7 +45,7 @@ type stay struct {
 
 func newFleet(t testing.TB) *fleet {
 	t.Helper()
-	f := &fleet{homes: map[stay]string{}, cluster: etcdtest.Start(t, etcdtest.Options{Members: 3, Isolated: true, DiskSize: 400 << 20,
+	f := &fleet{homes: map[stay]string{}, cluster: etcdtest.Start(t, etcdtest.Options{Members: 3, Isolated: true, DiskSize: 1 << 30,
 		Args: []string{"--snapshot-count=1000", "--max-wals=2", "--max-snapshots=2", "--auto-compaction-mode=revision", "--auto-compaction-retention=1000"}})}
 	for i := range hostCount {
 		f.servers = append(f.servers, newServer(t, f.cluster, fmt.Sprint("host", i+1)))
