@@ -97,7 +97,8 @@ type round struct {
 type answer struct {
 	req     *request
 	err     error
-	depends bool // on a change of this round
+	change  instance.Change // that the request makes
+	depends bool            // on a change of this round
 }
 
 // commitShared is commit for a shared store. Requests are worked out on the newest
@@ -113,10 +114,11 @@ func (inv *Inventory) commitShared(batch []*request) {
 	ctx, cancel := context.WithTimeout(inv.ctx, sharedTimeout)
 	defer cancel()
 	failure := inv.reach(ctx)
+	var tried round // that may have been made
 	for attempt := 1; len(waiting) > 0; attempt++ {
 		inv.follow()
 		if failure != nil {
-			inv.cutOffAll(waiting, failure)
+			inv.cutOffAll(inv.settleTried(waiting, tried, failure), failure)
 			return
 		}
 		r := inv.workOut(waiting)
@@ -126,7 +128,7 @@ func (inv *Inventory) commitShared(batch []*request) {
 			inv.conflicts.Add(1)
 			continue
 		case err != nil && inv.shared.Fits(r.changes):
-			failure = err
+			failure, tried = err, r
 			continue
 		case err != nil:
 			inv.noteWrite(err)
@@ -140,6 +142,37 @@ func (inv *Inventory) commitShared(batch []*request) {
 // Conflicts is how many batches of changes were worked out again so far, because another
 // host had changed what they were worked out from.
 func (inv *Inventory) Conflicts() uint64 { return inv.conflicts.Load() }
+
+// settleTried answers those of the waiting requests whose change was made although the
+// round failed, and returns the others: repeated, a release that was made would find no
+// guest.
+func (inv *Inventory) settleTried(waiting []*request, tried round, failure error) (left []*request) {
+	for i, req := range waiting {
+		if i < len(tried.answers) && inv.made(tried.answers[i].change) {
+			req.done <- nil
+			continue
+		}
+		left = append(left, req)
+	}
+	return left
+}
+
+// made reports whether the table of the store has a change of this host. A guest that was
+// to be removed is gone, whoever removed it.
+func (inv *Inventory) made(c instance.Change) bool {
+	for i := range c.Put {
+		guest, ok := inv.settled.byUUID.Get(c.Put[i].UUID[:])
+		if !ok || !sameButTime(*guest, c.Put[i]) || !inv.shared.Wrote(guest.UUID) {
+			return false
+		}
+	}
+	for _, id := range c.Delete {
+		if _, ok := inv.settled.byUUID.Get(id[:]); ok {
+			return false
+		}
+	}
+	return len(c.Put)+len(c.Delete) > 0
+}
 
 // answer answers the requests of a round.
 func (r round) answer(failure error) {
@@ -186,7 +219,7 @@ func (inv *Inventory) workOut(waiting []*request) round {
 		d := newDraft(table, rules)
 		err := req.apply(d)
 		if err != nil {
-			r.answers = append(r.answers, answer{req, err, len(r.changes) > 0})
+			r.answers = append(r.answers, answer{req: req, err: err, depends: len(r.changes) > 0})
 			continue
 		}
 		if onlyWakes(d.change) { // they can wait for a change that is asked for
@@ -199,7 +232,7 @@ func (inv *Inventory) workOut(waiting []*request) round {
 			}
 			r.changes, table = append(r.changes, d.change), d.commit()
 		}
-		r.answers = append(r.answers, answer{req, nil, len(r.changes) > 0})
+		r.answers = append(r.answers, answer{req: req, change: d.change, depends: len(r.changes) > 0})
 	}
 	return r
 }
