@@ -157,8 +157,8 @@ func (inv *Inventory) settleTried(waiting []*request, tried round, failure error
 	return left
 }
 
-// made reports whether the table of the store has a change of this host. A guest that was
-// to be removed is gone, whoever removed it.
+// made reports whether the table of the store has a change of this host. For a guest that
+// was to be removed, it is enough that it is gone.
 func (inv *Inventory) made(c instance.Change) bool {
 	for i := range c.Put {
 		guest, ok := inv.settled.byUUID.Get(c.Put[i].UUID[:])
