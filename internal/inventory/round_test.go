@@ -22,7 +22,6 @@ func (s *forgetfulStore) Commit(ctx context.Context, changes []instance.Change) 
 	if commit := s.commit; commit != nil {
 		s.commit = nil
 		commit(changes)
-		s.isAway.Store(false) // what was made is known at once
 		return 0, inventory.ErrUncertain
 	}
 	return s.sharedStore.Commit(ctx, changes)
