@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"mdserver/internal/etcd/etcdtest"
+	"mdserver/internal/programtest"
 	"mdserver/internal/visible"
 )
 
@@ -31,7 +32,16 @@ func TestScripts(t *testing.T) {
 		Setup: setupScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor, "harmless": harmless, "reported": reported,
 			"etcd": func(ts *testscript.TestScript, _ bool, _ []string) { startEtcd(t, ts) }},
+		Condition: scriptCondition,
 	})
+}
+
+// scriptCondition knows the condition etcd: whether scripts may start it.
+func scriptCondition(name string) (bool, error) {
+	if name != "etcd" {
+		return false, fmt.Errorf("unknown condition %s", name)
+	}
+	return !programtest.Skipped(), nil
 }
 
 // startEtcd starts an etcd cluster that all tests share the end of, with its
@@ -66,6 +76,7 @@ location = here
 func setupScript(env *testscript.Env) error {
 	addr := fmt.Sprintf("127.%d.%d.1", 1+rand.IntN(254), rand.IntN(255))
 	env.Setenv("ADDR", addr)
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // with the race detector, each process would end after a second
 	env.Setenv("HOSTILE", "x\x1b[31m\u202e\u009b\x9b\nmdserver: forged")
 	file := filepath.Join(env.WorkDir, "mdserver.conf")
 	return os.WriteFile(file, fmt.Appendf(nil, scriptConfig, addr, env.WorkDir), 0o644)

@@ -20,6 +20,7 @@ import (
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/storetest"
 	"mdserver/internal/networks"
+	"mdserver/internal/programtest"
 )
 
 // configurations each differ from the default in what dnsmasq is told.
@@ -45,6 +46,7 @@ var configurations = []string{
 // FuzzConfiguration starts with any configuration that is accepted, registers
 // a guest, reloads into another one and registers another guest.
 func FuzzConfiguration(f *testing.F) {
+	programtest.Need(f, "dnsmasq", "dnsmasq-base")
 	for i, text := range configurations {
 		f.Add(text, configurations[(i+1)%len(configurations)])
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/programtest"
 )
 
 const month = 30 * 24 * time.Hour
@@ -89,6 +90,7 @@ func TestNoCertificateForNobody(t *testing.T) {
 
 // OpenSSH reads the certificate as we mean it.
 func TestSSHKeygenReadsTheCertificate(t *testing.T) {
+	programtest.Need(t, "ssh-keygen", "openssh-client")
 	h := newHouse(t)
 	web := h.start(1, "web", "mds")
 	certificates, err := h.authority().Certify(t.Context(), web, h.directory(), []ssh.PublicKey{hostKey(t, 1)}, month)

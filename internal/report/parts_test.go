@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"mdserver/internal/api"
+	"mdserver/internal/programtest"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -79,6 +80,7 @@ func TestPartsSetNoList(t *testing.T) {
 
 // The scripts are correct as far as their languages can tell without a guest.
 func TestScripts(t *testing.T) {
+	programtest.Need(t, "python3", "python3-minimal")
 	hook := filepath.Join(t.TempDir(), "hook")
 	body := strings.TrimPrefix(string(Parts(netip.MustParseAddrPort("169.254.169.254:80"))[1].Body), "#cloud-boothook\n")
 	if err := os.WriteFile(hook, []byte(body), 0o600); err != nil {
@@ -97,6 +99,7 @@ func TestScripts(t *testing.T) {
 // TestLargeStatus: the agent shortens a status that the server would refuse for its
 // size.
 func TestLargeStatus(t *testing.T) {
+	programtest.Need(t, "python3", "python3-minimal")
 	var failures, warnings []string
 	for i := range 2000 {
 		failures = append(failures, fmt.Sprintf("error %d of the stage: %s", i, strings.Repeat("é", i%300)))

@@ -18,6 +18,7 @@ import (
 
 	"mdserver/internal/config"
 	"mdserver/internal/memorytest"
+	"mdserver/internal/programtest"
 )
 
 // Options say what a cluster is like.
@@ -60,9 +61,7 @@ type network interface {
 // it, and nothing is left. A test fails without the program etcd.
 func Start(t testing.TB, options Options) *Cluster {
 	t.Helper()
-	if _, err := exec.LookPath("etcd"); err != nil {
-		t.Fatalf("this test needs etcd (Debian's package etcd-server): %v", err)
-	}
+	programtest.Need(t, "etcd", "etcd-server")
 	options.Members = max(options.Members, 1)
 	c := &Cluster{t: t, options: options, dir: options.Dir, net: loopback{}}
 	if c.dir == "" {
