@@ -76,13 +76,13 @@ func (h *host) mustHave(t *testing.T, want Secrets) {
 
 func TestSync(t *testing.T) {
 	notes, key := &shelf{}, sealed.NewKey()
-	a := newHost(t, notes, key, Secrets{"tokens": "a1", "ca": "a2", "former": ""})
+	a := newHost(t, notes, key, Secrets{"tokens": "token of a", "ca": "a2", "former": ""})
 	b := newHost(t, notes, key, Secrets{"tokens": "b1", "ca": "b2", "more": "b3"})
-	a.mustHave(t, Secrets{"tokens": "a1", "ca": "a2"})
-	if strings.Contains(notes.text, "a1") {
+	a.mustHave(t, Secrets{"tokens": "token of a", "ca": "a2"})
+	if strings.Contains(notes.text, "token of a") {
 		t.Errorf("in clear: %s", notes.text)
 	}
-	b.mustHave(t, Secrets{"tokens": "a1", "ca": "a2", "more": "b3"})
+	b.mustHave(t, Secrets{"tokens": "token of a", "ca": "a2", "more": "b3"})
 	a.mustHave(t, b.own)
 	written := notes.revision
 	a.mustHave(t, b.own)
@@ -92,7 +92,7 @@ func TestSync(t *testing.T) {
 
 	b.own = maps.Clone(b.own)
 	b.own["ca"], b.own["tokens"] = "rotated", "lost"
-	b.mustHave(t, Secrets{"tokens": "a1", "ca": "rotated", "more": "b3"})
+	b.mustHave(t, Secrets{"tokens": "token of a", "ca": "rotated", "more": "b3"})
 	a.mustHave(t, b.own)
 
 	a.own, a.last = Secrets{"tokens": "new", "ca": "new"}, nil // it has lost its database
@@ -101,7 +101,7 @@ func TestSync(t *testing.T) {
 	a.own = maps.Clone(a.own)
 	b.own = maps.Clone(b.own)
 	a.own["ca"], b.own["ca"] = "by a", "by b" // the first one wins
-	a.mustHave(t, Secrets{"tokens": "a1", "ca": "by a", "more": "b3"})
+	a.mustHave(t, Secrets{"tokens": "token of a", "ca": "by a", "more": "b3"})
 	b.mustHave(t, a.own)
 
 	a.own = Secrets{"tokens": "", "ca": ""} // it has lost them, and does not take them from others
