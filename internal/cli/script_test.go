@@ -36,9 +36,10 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// scriptCondition knows the condition etcd: whether scripts may start it.
+// scriptCondition knows the condition programs: whether scripts may need a program of
+// the system.
 func scriptCondition(name string) (bool, error) {
-	if name != "etcd" {
+	if name != "programs" {
 		return false, fmt.Errorf("unknown condition %s", name)
 	}
 	return !programtest.Skipped(), nil
