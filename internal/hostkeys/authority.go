@@ -65,7 +65,7 @@ func (a *Authority) Certify(ctx context.Context, guest *instance.Instance, names
 		return nil, errNameless
 	}
 	principals = principals[:min(len(principals), maxPrincipals)]
-	good, _ := Acceptable(keys) // Keep says why others are not
+	good, _ := acceptableKeys(keys) // Keep says why others are not
 	now := a.now()
 	end := now.Add(lifetime)
 	signer, err := a.signerUntil(ctx, end)

@@ -97,7 +97,7 @@ func (k *Keys) Keep(id uuid.UUID, keys []ssh.PublicKey) {
 	if !ok {
 		return
 	}
-	good, err := Acceptable(keys)
+	good, err := acceptableKeys(keys)
 	if err != nil {
 		k.log.Info("some ssh host keys of a guest are ignored", "guest", guest.Name, "uuid", id, "error", err)
 	}

@@ -42,10 +42,10 @@ type Change struct {
 // OpenSSH prefers them.
 var preferred = []string{ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSA}
 
-// Acceptable returns the host keys that are kept of those that a guest reports:
+// acceptableKeys returns the host keys that are kept of those that a guest reports:
 // each once, the preferred ones first. Of too many, the preferred ones are kept. The error
 // says why others are not.
-func Acceptable(keys []ssh.PublicKey) ([]ssh.PublicKey, error) {
+func acceptableKeys(keys []ssh.PublicKey) ([]ssh.PublicKey, error) {
 	var good []ssh.PublicKey
 	var errs []error
 	for _, key := range keys {

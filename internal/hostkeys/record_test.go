@@ -73,20 +73,20 @@ func TestAcceptable(t *testing.T) {
 		{"too many", many, maxKeys, "20 keys"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Acceptable(tt.keys)
+			got, err := acceptableKeys(tt.keys)
 			if len(got) != tt.want || (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("%d keys, %v; want %d, %q", len(got), err, tt.want, tt.says)
 			}
 		})
 	}
 	slices.Reverse(many)
-	reversed, _ := Acceptable(append([]ssh.PublicKey{good, ec}, many...))
+	reversed, _ := acceptableKeys(append([]ssh.PublicKey{good, ec}, many...))
 	slices.Reverse(many)
-	forward, _ := Acceptable(many)
+	forward, _ := acceptableKeys(many)
 	if !slices.EqualFunc(forward, reversed, func(a, b ssh.PublicKey) bool { return compare(a, b) == 0 }) {
 		t.Error("of too many keys, others are kept in another order")
 	}
-	got, _ := Acceptable([]ssh.PublicKey{good, ec, ed})
+	got, _ := acceptableKeys([]ssh.PublicKey{good, ec, ed})
 	if got[0].Type() != ssh.KeyAlgoED25519 || got[1].Type() != ssh.KeyAlgoECDSA256 || got[2].Type() != ssh.KeyAlgoRSA {
 		t.Errorf("the order is %s, %s, %s", got[0].Type(), got[1].Type(), got[2].Type())
 	}
@@ -97,10 +97,10 @@ func TestMostKeys(t *testing.T) {
 	for n := range maxKeys + 1 {
 		keys = append(keys, hostKey(t, n))
 	}
-	if got, err := Acceptable(keys[:maxKeys]); len(got) != maxKeys || err != nil {
+	if got, err := acceptableKeys(keys[:maxKeys]); len(got) != maxKeys || err != nil {
 		t.Errorf("%d keys, %v", len(got), err)
 	}
-	if got, err := Acceptable(keys); len(got) != maxKeys || err == nil || err.Error() != "9 keys, at most 8 are kept" {
+	if got, err := acceptableKeys(keys); len(got) != maxKeys || err == nil || err.Error() != "9 keys, at most 8 are kept" {
 		t.Errorf("%d keys, %v", len(got), err)
 	}
 }

@@ -170,7 +170,7 @@ func (m Metadata) Flat() map[string]string {
 		flat = map[string]string{}
 	}
 	if len(m.Tags) > 0 {
-		flat[KeyTags] = FormatTags(m.Tags)
+		flat[KeyTags] = formatTags(m.Tags)
 	}
 	return flat
 }
@@ -206,8 +206,8 @@ func ParseTags(text string) map[string]string {
 	return tags
 }
 
-// FormatTags writes tags in the form that ParseTags reads, sorted by name.
-func FormatTags(tags map[string]string) string {
+// formatTags writes tags in the form that ParseTags reads, sorted by name.
+func formatTags(tags map[string]string) string {
 	var items []string
 	for _, name := range slices.Sorted(maps.Keys(tags)) {
 		if tags[name] == "" {

@@ -79,8 +79,8 @@ func TestTags(t *testing.T) {
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("ParseTags(%q) (-want +got):\n%s", tt.text, diff)
 		}
-		if back := FormatTags(got); back != tt.back {
-			t.Errorf("FormatTags of %q = %q, want %q", tt.text, back, tt.back)
+		if back := formatTags(got); back != tt.back {
+			t.Errorf("formatTags of %q = %q, want %q", tt.text, back, tt.back)
 		}
 	}
 }
