@@ -92,7 +92,6 @@ func (r reader) read(ctx context.Context, configFile string, connect func(*confi
 	h.Clock = system.ReadClock()
 	h.Config, h.ConfigWarnings, h.ConfigErr = config.Load(configFile)
 	if h.ConfigErr != nil {
-		h.Config = nil
 		return h
 	}
 	client := connect(h.Config)

@@ -30,6 +30,7 @@ import (
 	"mdserver/internal/doctor/system"
 	"mdserver/internal/fdtest"
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/libvirt/hooks"
 	"mdserver/internal/libvirt/libvirttest"
@@ -107,7 +108,9 @@ func TestRead(t *testing.T) {
 	id := uuid.MustParse("7e5a544d-d555-4133-a443-8229415be701")
 	fake.Define(libvirttest.Domain{UUID: id, Name: "web1", XML: "<domain><name>web1</name><uuid>" + id.String() + "</uuid></domain>"})
 	fake.SetBridge("mds", "br-mds")
-	file, dir := configure(t, "[libvirt]\nuri = qemu+unix:///system?socket="+fake.Socket+"\n")
+	file, dir := configure(t, "[libvirt]\nuri = qemu+unix:///system?socket="+fake.Socket+"\n"+
+		"[network mds]\ninterface = lo\nnet_address = 10.9.0.0\nnet_prefix = 24\ngateway = 10.9.0.1\n"+
+		"[store]\nbackend = etcd\nendpoints = https://127.0.0.1:1\nca_file = DIR/none\n")
 	write := func(name, text string) {
 		t.Helper()
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -162,6 +165,8 @@ func TestRead(t *testing.T) {
 		"the server":                  h.Server.Running() && h.Server.Refusals[0].Name == "web2",
 		"its account":                 h.Account.Err == nil && h.Account.UID == uint32(os.Geteuid()),
 		"the networks":                len(h.Networks) == 1 && h.Networks[0].DnsmasqPID == 77,
+		"the routes to guests":        len(h.Networks[0].Returns) == 1,
+		"the store":                   errors.Is(h.Store.Err, fs.ErrNotExist),
 		"the guests":                  len(h.Guests.List) == 1,
 		"files":                       len(h.Files.Used) > 5,
 		"libvirt":                     h.Libvirt.Err == nil && h.Libvirt.Daemon.PID == os.Getpid(),
@@ -246,6 +251,23 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
+// Who answers behind a port that has gone is not known, nor is a port's role without
+// root's rights. A bridge without ports needs no answers.
+func TestUplinks(t *testing.T) {
+	h := &Facts{Networks: []Network{{Name: "mds", Bridge: "br-mds", IPv4: prefix("10.1.0.0/24"), Gateway: addr("10.1.0.1")}}}
+	h.Links.ByName = map[string]kernel.Link{"br-mds": {Up: true}, "br-mds/gone": {Up: true, Master: "br-mds"}}
+	h.ReadUplinks()
+	if len(h.Uplinks) != 1 || h.Uplinks[0].Name != "br-mds/gone" || h.Uplinks[0].Err == nil || os.Geteuid() != 0 && h.RolesErr == nil {
+		t.Errorf("%+v, %v, %v", h.Uplinks, h.Roles, h.RolesErr)
+	}
+	delete(h.Links.ByName, "br-mds/gone")
+	h.Roles, h.RolesErr = nil, nil
+	h.ReadUplinks()
+	if h.Uplinks != nil || h.Roles != nil || h.RolesErr != nil {
+		t.Errorf("without ports: %+v, %v, %v", h.Uplinks, h.Roles, h.RolesErr)
+	}
+}
+
 func TestReturns(t *testing.T) {
 	n := Network{Bridge: "lo", Gateway: addr("127.0.0.1"), IPv4: prefix("127.0.0.0/24"), IPv6: prefix("fd00::/64")}
 	links := kernel.Links{ByName: map[string]kernel.Link{"lo": {Addrs: []netip.Addr{addr("127.0.0.1"), addr("127.0.0.2")}}, "br1": {}}}
@@ -260,6 +282,10 @@ func TestReturns(t *testing.T) {
 	n.IPv4 = prefix("127.0.0.0/8")
 	if got := returns(n, links); len(got) != 2 || got[0].Route.To != addr("127.0.0.1") || got[0].Route.ByErr != nil || got[0].Route.Link != "lo" {
 		t.Errorf("%+v", got)
+	}
+	n.Bridge, n.IPv6 = "lo", netip.Prefix{}
+	if got := returns(n, links); len(got) != 1 || got[0].Prefix != n.IPv4 {
+		t.Errorf("without IPv6: %+v", got)
 	}
 	for name, n := range map[string]Network{"no bridge": {Bridge: "br2", Gateway: n.Gateway, IPv4: n.IPv4}, "not known": {Bridge: "lo", IPv4: n.IPv4}} {
 		if got := returns(n, links); got != nil {
@@ -436,7 +462,7 @@ func TestAccount(t *testing.T) {
 	if got := groupsIn("Name:\tx\n"); got != nil {
 		t.Errorf("%v", got)
 	}
-	if got := groupIDs([]string{"7", "x", "8"}); !slices.Equal(got, []uint32{7, 8}) {
+	if got := groupIDs([]string{"7", "x", "4294967296", "8"}); !slices.Equal(got, []uint32{7, 8}) {
 		t.Errorf("%v", got)
 	}
 }
@@ -446,6 +472,10 @@ func TestParseCredentials(t *testing.T) {
 	got, err := parseCredentials(status)
 	if want := (Credentials{4294967, 992, "4294967", []string{"4294967"}}); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	const four = "Uid:\t991\t992\t991\t991\nGid:\t981\t982\t981\t981\nGroups:\t4294961 4294962 4294963 4294964\n"
+	if got, err := parseCredentials(four); err != nil || got.UID != 992 || got.GID != 982 || len(got.Groups) != 4 {
+		t.Errorf("with four groups, and other effective IDs: %+v, %v", got, err)
 	}
 	if got, err := parseCredentials("Uid:\t1\nGid:\t1\n"); err != nil || !reflect.DeepEqual(got, Credentials{}) {
 		t.Errorf("%+v, %v", got, err)
@@ -508,6 +538,10 @@ func TestFiles(t *testing.T) {
 	if got := db.Rights(); got != "owned by "+userName(uid)+" with mode -rw-r-----" {
 		t.Errorf("the rights are %q", got)
 	}
+	cfg.Server.DefaultTemplate = ""
+	if without := readFiles(file, cfg, other); len(without.Used) != len(f.Used)-1 {
+		t.Errorf("without a template: %+v", without.Used)
+	}
 	other.Err = errors.New("unknown")
 	if f := readFiles(file, cfg, other); f.Unreadable != nil {
 		t.Errorf("unreadable for an account that is not known: %+v", f.Unreadable)
@@ -545,6 +579,7 @@ func TestHook(t *testing.T) {
 		"the Python one":     {fstest.MapFS{hooks.File: file(curl, 0o755)}, Hook{Path: "/" + hooks.File, Executable: true, Oldest: at}},
 		"ours, of today":     {fstest.MapFS{ours: file("case \"$2 $3\" in \"release end\") mdserver hook ;; esac\n", 0o755)}, Hook{Path: "/" + ours, Executable: true, Stops: true, Oldest: at}},
 		"ours by its group":  {fstest.MapFS{ours: file(calls, 0o610)}, Hook{Path: "/" + ours, Executable: true, Oldest: at}},
+		"ours by others":     {fstest.MapFS{ours: file(calls, 0o601)}, Hook{Path: "/" + ours, Executable: true, Oldest: at}},
 		"ours, not runnable": {fstest.MapFS{ours: file(calls, 0o644)}, Hook{Path: "/" + ours}},
 	} {
 		got := newReader(test.root, noPrograms).hook(t.Context(), kernel.Process{})
@@ -576,6 +611,11 @@ func TestHook(t *testing.T) {
 	if got := r.hook(t.Context(), daemon); got.Since.Sub(started).Abs() > time.Minute {
 		t.Errorf("a reload before the start: %v", got.Since)
 	}
+	ended := daemon
+	ended.PID = 11
+	if got := r.hook(t.Context(), ended); got.SinceErr == nil {
+		t.Error("a daemon of systemd that has ended has a start")
+	}
 	daemon.Service = ""
 	if got := r.hook(t.Context(), daemon); got.Since.Sub(started).Abs() > time.Minute {
 		t.Errorf("without a unit: %v", got.Since)
@@ -583,6 +623,19 @@ func TestHook(t *testing.T) {
 	daemon.PID = 11
 	if got := r.hook(t.Context(), daemon); got.SinceErr == nil {
 		t.Error("a daemon that has ended has a start")
+	}
+}
+
+// deniedFS has files that may not be seen.
+type deniedFS struct{}
+
+func (deniedFS) Open(name string) (fs.File, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+}
+
+func TestHookDenied(t *testing.T) {
+	if got := newReader(deniedFS{}, noPrograms).hook(t.Context(), kernel.Process{}); got != (Hook{Denied: true}) {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -751,6 +804,13 @@ func TestDatabase(t *testing.T) {
 	d, guests = readDatabase(ctx, path, running, stopped)
 	if d.Err == nil || guests.Err == nil || !d.Exists || d.Snapshot != "" {
 		t.Errorf("not usable: %+v, %+v", d, guests)
+	}
+	if err := backup.Save(path, backup.New("kvm1", "1.2.3", instance.Table{}, nil, ""), 3); err != nil {
+		t.Fatal(err)
+	}
+	d, _ = readDatabase(ctx, path, running, stopped)
+	if filepath.Dir(d.Snapshot) != backup.SnapshotDir(path) {
+		t.Errorf("with a snapshot: %+v", d)
 	}
 	if err := os.WriteFile(path+".damaged-1.json", []byte("x"), 0o600); err != nil {
 		t.Fatal(err)

@@ -165,10 +165,7 @@ func (v *Libvirt) readNetworks(l *libvirt.Libvirt) error {
 		if err != nil {
 			return err
 		}
-		bridge, err := l.NetworkGetBridgeName(net)
-		if err != nil {
-			bridge = "" // one that leads to a device has none
-		}
+		bridge, _ := l.NetworkGetBridgeName(net) // one that leads to a device has none
 		v.Networks = append(v.Networks, LibvirtNetwork{net.Name, bridge, active == 1})
 	}
 	return nil
