@@ -97,6 +97,11 @@ func TestNetworks(t *testing.T) {
 		when("not defined, with a bridge", Networks, undefined),
 		when("not defined, without a bridge", Networks, unbridged),
 		when("not started", Networks, func(h *host.Facts) { h.Libvirt.Networks[0].Active = false; differs(h) }),
+		when("started, and its bridge has gone", Networks, func(h *host.Facts) { delete(h.Links.ByName, "br-mds") }),
+		when("not started, and so without a bridge", Networks, func(h *host.Facts) {
+			h.Libvirt.Networks[0].Active = false
+			delete(h.Links.ByName, "br-mds")
+		}),
 		when("not started, in a session", Networks, func(h *host.Facts) {
 			h.Libvirt.Networks[0].Active = false
 			h.Config.Libvirt.URI = config.LibvirtURI{Session: true}
@@ -136,6 +141,10 @@ func TestHook(t *testing.T) {
 		when("of an earlier version, on a host of several", Hook, func(h *host.Facts) { h.Hook.Stops, h.Config.Store.Backend = false, config.BackendEtcd }),
 		when("of an earlier version, on a host of several that follows no events", Hook, func(h *host.Facts) {
 			h.Hook.Stops, h.Config.Store.Backend, h.Config.Libvirt.URI.Off = false, config.BackendEtcd, true
+		}),
+		when("of an earlier version, on a single host that follows no events", Hook, func(h *host.Facts) { h.Hook.Stops, h.Config.Libvirt.URI.Off = false, true }),
+		when("of this version, on a host of several that follows no events", Hook, func(h *host.Facts) {
+			h.Config.Store.Backend, h.Config.Libvirt.URI.Off = config.BackendEtcd, true
 		}),
 		when("no daemon runs", Hook, func(h *host.Facts) { h.Libvirt.Daemon = kernel.Process{} }),
 		when("the daemon's start is not known", Hook, func(h *host.Facts) { h.Hook.SinceErr = errNoAnswer }),
