@@ -57,6 +57,17 @@ func TestStore(t *testing.T) {
 				{Name: "not here", Hostname: "web-5", UUID: uuid.UUID{5}, Home: instance.Home{HostID: "kvm2"}, Wanted: instance.Wanted{Name: "web", Hostname: "web"}},
 			}
 		}),
+		when("guests without names, and others like them", Store, func(h *host.Facts) {
+			shared(healthy, func(*api.Store) {})(h)
+			h.Guests.List = []instance.Instance{
+				{UUID: uuid.UUID{1}, Home: instance.Home{HostID: "kvm1"}},
+				{UUID: uuid.UUID{2}, Home: instance.Home{HostID: "kvm2"}},
+			}
+		}),
+		when("the server has stopped", Store, func(h *host.Facts) {
+			shared(healthy, func(s *api.Store) { s.Drained = doctortest.Now })(h)
+			stopped(h)
+		}),
 		when("files cannot be used", Store, func(h *host.Facts) { healthy(h); h.Store.Err = errors.New("/absent: no such file") }),
 		when("two alarms", Store, of(func(m *etcd.Inspected) { m.Alarms = []string{"alarm:NOSPACE", "alarm:CORRUPT"} })),
 		when("the clock is six seconds ahead", Store, of(func(m *etcd.Inspected) { m.Clock = 6 * time.Second })),
