@@ -88,7 +88,7 @@ func Routes(h *host.Facts) []finding.Finding {
 		}
 	}
 	for _, n := range h.Networks {
-		if b, there := h.Links.ByName[n.Bridge]; there && n.Known() && b.Up && b.Has(n.Gateway) {
+		if b := h.Links.ByName[n.Bridge]; n.Known() && b.Up && b.Has(n.Gateway) {
 			all = append(all, returns(n, b)...)
 		}
 	}

@@ -279,6 +279,7 @@ func TestResolver(t *testing.T) {
 		when("both are set", Resolver, scopes(of{"Link 2 (br-mds)": {"fd00::1", "10.122.0.1"}}, of{"Link 2 (br-mds)": {"a.org", "~Example.NET."}})),
 		when("both are set, of two links", Resolver, scopes(of{"Link 3 (eth0)": {"10.122.0.1"}}, of{"Link 2 (br-mds)": {"example.net"}})),
 		when("the network is not known", Resolver, both(none, unknownNetwork)),
+		when("the network's addresses are not known", Resolver, both(none, mds(func(n *host.Network) { n.IPv4, n.Gateway = netip.Prefix{}, netip.Addr{} }))),
 		when("guests use no DNS", Resolver, both(none, mds(func(n *host.Network) { n.UseDNS = false }))),
 		when("no domain", Resolver, both(none, mds(func(n *host.Network) { n.Domain = "" }))),
 		when("others serve DNS", Resolver, both(none, mds(func(n *host.Network) { n.Run = "off" }))),
@@ -308,6 +309,19 @@ func TestAddresses(t *testing.T) {
 		further.Further = []instance.Attachment{{Network: "mds"}, {Network: "mds", IPv4: addr("10.122.0.11")}, {Network: "lan", IPv4: addr("10.9.0.1")}}
 		h.Guests.List = append(h.Guests.List, further)
 	}
+	// This host gives out one half of the network; web3 has no IPv4 address.
+	ownRange := func(h *host.Facts) {
+		h.Networks[0].IPv4 = prefix("10.122.0.0/25")
+		far, six := doctortest.Guest("web2", "10.122.0.200"), doctortest.Guest("web3", "10.122.0.11")
+		six.IPv4 = netip.Addr{}
+		h.Guests.List = append(h.Guests.List, far, six)
+	}
+	lan := func(h *host.Facts) {
+		ownRange(h)
+		second := h.Networks[0]
+		second.Name, second.IPv4, second.Gateway = "lan", prefix("10.9.0.0/24"), addr("10.9.0.1")
+		h.Networks = append(h.Networks, second)
+	}
 	doctortest.Golden(t, "addresses", []doctortest.Case{
 		when("plenty", Addresses, nil),
 		when("a tenth is left", Addresses, used(227)),
@@ -325,6 +339,8 @@ func TestAddresses(t *testing.T) {
 		when("a network of two", Addresses, both(used(1), network(func(n *host.Network) { n.IPv4 = prefix("10.122.0.0/31") }))),
 		when("a network of four", Addresses, both(used(0), network(func(n *host.Network) { n.IPv4 = prefix("10.122.0.0/30") }))),
 		when("the server does not run", Addresses, both(stopped, guests)),
+		when("the server does not run, and another host has a range, too", Addresses, both(stopped, ownRange)),
+		when("the server does not run, and there are two networks", Addresses, both(stopped, lan)),
 		when("the server does not run, and its database cannot be read", Addresses, both(stopped, func(h *host.Facts) { h.Guests.Err = errNoAnswer })),
 		when("the server runs, and its guests are not known", Addresses, func(h *host.Facts) { h.Guests.Err = errNoAnswer }),
 		when("libvirt alone knows the network", Addresses, unknownNetwork),

@@ -31,7 +31,9 @@ func TestMain(m *testing.M) { os.Exit(roottest.InNamespace(m)) }
 const (
 	ofFleet      = "[store]\nbackend = etcd\nendpoints = http://etcd1\n"
 	withSecurity = "[dnsmasq]\nport_security = yes\n"
-	noSecurity   = "[dnsmasq]\nport_security = no\n"
+	onLANAlone   = "[network mds]\ninterface = br-mds\nnet_address = 10.122.0.0\nnet_prefix = 16\ngateway = 10.122.0.1\nport_security = no\n" +
+		"[network lan]\ninterface = br-lan\nnet_address = 10.9.0.0\nnet_prefix = 24\ngateway = 10.9.0.1\nport_security = yes\n"
+	noSecurity = "[dnsmasq]\nport_security = no\n"
 )
 
 func TestUplinks(t *testing.T) {
@@ -59,6 +61,9 @@ func TestUplinks(t *testing.T) {
 		when("one host without port security", Uplinks, both(configured(noSecurity), uplink(""))),
 		when("one host without port security, another machine answers", Uplinks, both(configured(noSecurity), uplink("", one))),
 		when("one host, port security is not enforced, another machine answers", Uplinks, both(configured(withSecurity), uplink("", one))),
+		when("one host, port security on another network alone, another machine answers", Uplinks, both(configured(onLANAlone), uplink("", one))),
+		when("one host without port security, two machines answer by turns", Uplinks, both(configured(noSecurity), uplink("", one, two, six))),
+		when("several hosts, port security on another network alone", Uplinks, both(configured(ofFleet+onLANAlone), uplink(""))),
 		when("several hosts", Uplinks, both(configured(ofFleet+withSecurity), uplink(plan.Uplink))),
 		when("several hosts, others answer", Uplinks, both(configured(ofFleet+withSecurity), uplink(plan.Uplink, one, six, two))),
 		when("several hosts, a guest without a tap", Uplinks, both(configured(ofFleet+withSecurity), uplink(plan.Guest))),
