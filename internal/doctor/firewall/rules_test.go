@@ -235,8 +235,11 @@ func TestIPTablesRules(t *testing.T) {
 		"-A INPUT -g guests\n-A INPUT -j DROP":                             "",
 		"-A INPUT -j TARPIT\n-A INPUT -j DROP":                             by("INPUT -j DROP", "INPUT"),
 		"-A INPUT -j REJECT --reject-with a -i eth0":                       "",
+		"-A INPUT -j REJECT --reject-with a -i br-mds":                     by("INPUT -j REJECT --reject-with a -i br-mds", "INPUT"),
 		"-A INPUT -j DROP --log-prefix a -i eth0":                          "",
+		"-A INPUT -j DROP --log-prefix a -i br-mds":                        by("INPUT -j DROP --log-prefix a -i br-mds", "INPUT"),
 		"-A INPUT -j DROP --log-level a -i eth0":                           "",
+		"-A INPUT -j DROP --log-level a -i br-mds":                         by("INPUT -j DROP --log-level a -i br-mds", "INPUT"),
 		"-A INPUT -m socket -j ACCEPT\n-A INPUT -j DROP":                   by("INPUT -j DROP", "INPUT") + "?",
 		"-A INPUT -i":       "",
 		"-A guests -j DROP": "",
@@ -260,6 +263,33 @@ func TestIPTablesRules(t *testing.T) {
 	policy, err := ParseIPTables("ip", "*filter\n:INPUT DROP\n:FORWARD DROP [0:0]\nCOMMIT\n")
 	if err != nil || verdictOn(policy) != "the policy of the iptables chain INPUT" {
 		t.Errorf("%v, %q", err, verdictOn(policy))
+	}
+}
+
+// A policy that drops is named only if no rule has decided.
+func TestPolicy(t *testing.T) {
+	const policy = "the policy of the iptables chain INPUT"
+	for rules, want := range map[string]string{
+		"":                                      policy,
+		"-A INPUT -p tcp -j DROP":               `the rule "INPUT -p tcp -j DROP" of the iptables chain INPUT`,
+		"-A INPUT -j guests\n-A guests -j DROP": `the rule "guests -j DROP" of the iptables chain guests`,
+		"-A INPUT -p tcp -j ACCEPT":             "",
+		"-A INPUT -g guests\n-A guests -j ACCEPT":        "",
+		"-A INPUT -g guests\n-A INPUT -j ACCEPT":         policy,
+		"-A INPUT -j RETURN\n-A INPUT -j ACCEPT":         policy,
+		"-A INPUT -j guests\n-A guests -j guests":        policy, // which the kernel refuses
+		"-A INPUT -j none":                               policy,
+		"-A INPUT -m mark --mark 1 -j ACCEPT":            policy + "?",
+		"-A INPUT -i eth0 -m mark --mark 1 -j ACCEPT":    policy,
+		"-A INPUT -j guests\n-A guests -p udp -j ACCEPT": policy,
+	} {
+		chains, err := ParseIPTables("ip", "*filter\n:INPUT DROP [0:0]\n:guests - [0:0]\n"+rules+"\nCOMMIT\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := verdictOn(chains); got != want {
+			t.Errorf("%s: %q, want %q", rules, got, want)
+		}
 	}
 }
 
