@@ -61,8 +61,8 @@ func TestRun(t *testing.T) {
 	if out, err := Run(t.Context(), "echo", "a b"); out != "a b\n" || err != nil {
 		t.Errorf("%q, %v", out, err)
 	}
-	_, err := Run(t.Context(), "sh", "-c", "echo ' why ' >&2; exit 3")
-	if err == nil || err.Error() != "sh: exit status 3: why" {
+	out, err := Run(t.Context(), "sh", "-c", "echo out; echo ' why ' >&2; exit 3")
+	if out != "" || err == nil || err.Error() != "sh: exit status 3: why" {
 		t.Errorf("%v", err)
 	}
 	if _, err := Run(t.Context(), "no-such-program"); !errors.Is(err, exec.ErrNotFound) {
@@ -174,24 +174,24 @@ func TestFirewall(t *testing.T) {
 	in := func(z Zone) map[string]Zone { return map[string]Zone{"br0": z} }
 	for name, test := range map[string]struct {
 		answers programs
-		want    string // the programs of the first chains
+		want    string // the programs and families of the first chains
 		blind   []string
 		zones   map[string]Zone
 	}{
 		"no programs":          {programs{}, "", nil, nil},
-		"all":                  {programs{nft: fmt.Sprintf(chain, "f"), save4: drop, save6: drop}, "nft iptables ip6tables", nil, nil},
-		"some are not allowed": {programs{nft: fails, save4: drop}, "iptables", []string{"rules not read (run as root): nft failed"}, nil},
-		"some are not known": {programs{save4: "*filter\n:INPUT\n", save6: drop}, "ip6tables",
+		"all":                  {programs{nft: fmt.Sprintf(chain, "f"), save4: drop, save6: drop}, "nft/inet iptables/ip ip6tables/ip6", nil, nil},
+		"some are not allowed": {programs{nft: fails, save4: drop}, "iptables/ip", []string{"rules not read (run as root): nft failed"}, nil},
+		"some are not known": {programs{save4: "*filter\n:INPUT\n", save6: drop}, "ip6tables/ip6",
 			[]string{`the rules that iptables-save prints: ":INPUT" names no policy`}, nil},
-		"firewalld, in a zone":        {zones("public\n", "public libvirt\n", "public\n"), "nft", nil, in(Zone{Name: "public"})},
-		"firewalld, with libvirt":     {zones(fails, "public libvirt\n", "public\n"), "nft", nil, in(Zone{"libvirt", true})},
-		"firewalld, without libvirt":  {zones(fails, "libvirtd public\n", "public\n"), "nft", nil, in(Zone{Name: "public"})},
-		"firewalld, without anything": {zones(fails, fails, fails), "nft", nil, in(Zone{})},
+		"firewalld, in a zone":        {zones("public\n", "public libvirt\n", "public\n"), "nft/inet", nil, in(Zone{Name: "public"})},
+		"firewalld, with libvirt":     {zones(fails, "public libvirt\n", "public\n"), "nft/inet", nil, in(Zone{"libvirt", true})},
+		"firewalld, without libvirt":  {zones(fails, "libvirtd public\n", "public\n"), "nft/inet", nil, in(Zone{Name: "public"})},
+		"firewalld, without anything": {zones(fails, fails, fails), "nft/inet", nil, in(Zone{})},
 	} {
 		got := Reader{Run: test.answers.run}.Firewall(t.Context(), []string{"br0"})
 		var names []string
 		for _, chains := range got.Rules {
-			names = append(names, chains[0].Program())
+			names = append(names, chains[0].Program()+"/"+chains[0].Family)
 		}
 		if strings.Join(names, " ") != test.want || !slices.Equal(got.Blind, test.blind) || !reflect.DeepEqual(got.Zones, test.zones) {
 			t.Errorf("%s: %q, %q, %v", name, names, got.Blind, got.Zones)
