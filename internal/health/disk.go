@@ -51,11 +51,7 @@ func Disk(dir string) []Trouble {
 	if err := unix.Statfs(at, &st); err != nil {
 		return wrong(fmt.Sprintf("the file system of %s: %v", dir, err), nil)
 	}
-	return judge(dir, space{
-		readOnly: st.Flags&unix.ST_RDONLY != 0,
-		free:     saturated(st.Bavail, uint64(st.Bsize)),
-		files:    st.Ffree, someFiles: st.Files > 0,
-	})
+	return judge(dir, spaceOf(st))
 }
 
 // space is what a file system has left.
@@ -64,6 +60,14 @@ type space struct {
 	free      uint64 // bytes, for users other than root
 	files     uint64
 	someFiles bool // it counts files
+}
+
+func spaceOf(st unix.Statfs_t) space {
+	return space{
+		readOnly: st.Flags&unix.ST_RDONLY != 0,
+		free:     saturated(st.Bavail, uint64(st.Bsize)),
+		files:    st.Ffree, someFiles: st.Files > 0,
+	}
 }
 
 func judge(dir string, s space) []Trouble {

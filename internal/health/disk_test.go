@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestJudge(t *testing.T) {
@@ -38,6 +40,23 @@ func TestJudge(t *testing.T) {
 				t.Errorf("%+v, want %+v", got, tt.want)
 			}
 		})
+	}
+}
+
+// What a kernel says of a file system; Btrfs counts no files.
+func TestSpaceOf(t *testing.T) {
+	for name, tt := range map[string]struct {
+		st   unix.Statfs_t
+		want space
+	}{
+		"ext4":      {unix.Statfs_t{Bsize: 4096, Bfree: 9, Bavail: 3, Files: 20, Ffree: 7, Flags: unix.ST_RELATIME}, space{free: 12288, files: 7, someFiles: true}},
+		"one file":  {unix.Statfs_t{Bsize: 1, Bavail: 1, Files: 1}, space{free: 1, someFiles: true}},
+		"Btrfs":     {unix.Statfs_t{Bsize: 4096, Bavail: 3}, space{free: 12288}},
+		"read-only": {unix.Statfs_t{Bsize: 4096, Bavail: 3, Flags: unix.ST_RDONLY | unix.ST_NOSUID}, space{readOnly: true, free: 12288}},
+	} {
+		if got := spaceOf(tt.st); got != tt.want {
+			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
+		}
 	}
 }
 
@@ -72,6 +91,23 @@ func TestDiskOfDirectoryThatIsNotThere(t *testing.T) {
 	dir := t.TempDir()
 	if got := Disk(dir + "/not/there"); len(got) != len(Disk(dir)) {
 		t.Errorf("%v, want what is wrong with %s", got, dir)
+	}
+}
+
+// The file system of /proc never has room for a file.
+func TestDiskWithoutRoom(t *testing.T) {
+	for _, dir := range []string{"/proc", "/proc/not/there"} {
+		want := wrong("the file system of "+dir+" is full", []string{"df -h " + dir})
+		if got := Disk(dir); !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+}
+
+// A directory that is missing does not hide what is wrong with its file system.
+func TestDirectoryIsMissingOnAFullDisk(t *testing.T) {
+	if got := Directory("/proc/not/there"); len(got) != 2 || !strings.HasSuffix(got[0].Message, "is missing") || !strings.HasSuffix(got[1].Message, "is full") {
+		t.Errorf("%+v", got)
 	}
 }
 

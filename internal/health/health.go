@@ -49,7 +49,7 @@ func (m *Monitor) Observe(now time.Time, names []string, found []Trouble) []Part
 	var list []Part
 	for _, name := range names {
 		part := judged(name, now, found)
-		if old, ok := before[name]; ok && old.State == part.State {
+		if old := before[name]; old.State == part.State {
 			part.Since = old.Since
 		}
 		m.parts[name] = part
