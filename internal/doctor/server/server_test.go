@@ -84,6 +84,10 @@ func TestUsers(t *testing.T) {
 		when("dnsmasq has the server's user", Users, dnsmasq(host.Credentials{UID: 998, GID: 997, User: "mdserver"})),
 		when("dnsmasq is root", Users, dnsmasq(host.Credentials{UID: 0, GID: 997, User: "root"})),
 		when("dnsmasq has the server's group", Users, dnsmasq(host.Credentials{UID: 997, GID: 998})),
+		when("dnsmasq has the server's group, which is not named for its user", Users, func(h *host.Facts) {
+			h.Server.Process.GID = 990
+			dnsmasq(host.Credentials{UID: 997, GID: 990})(h)
+		}),
 		when("dnsmasq has further groups", Users, dnsmasq(host.Credentials{UID: 997, GID: 997, Groups: []string{"adm", "kvm"}})),
 		when("dnsmasq has one further group", Users, dnsmasq(host.Credentials{UID: 997, GID: 997, Groups: []string{"adm"}})),
 		when("the server warns", Users, func(h *host.Facts) { h.Server.Status.Networks[0].Dnsmasq.Warning = "no user mdserver-dnsmasq" }),
