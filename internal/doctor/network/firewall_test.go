@@ -73,6 +73,7 @@ func TestPackets(t *testing.T) {
 		"an external dnsmasq": {network(func(n *host.Network) { n.Run = "external" }), []string{metadata, dhcp, dns}},
 		"libvirt's dnsmasq":   {network(func(n *host.Network) { n.Libvirt, n.Run = true, "off" }), []string{metadata, dhcp, dns}},
 		"others elsewhere":    {network(func(n *host.Network) { n.Run = "off" }), []string{metadata}},
+		"another port":        {port(8080), []string{"tcp 10.122.0.2:40000 > 169.254.169.254:8080", dhcp, dns}},
 		"without DNS":         {network(func(n *host.Network) { n.UseDNS = false }), []string{metadata, dhcp}},
 		"with IPv6":           {sixth, []string{metadata, dhcp, dns, dhcp6, dns6}},
 		"with IPv6, without a router": {both(sixth, network(func(n *host.Network) { n.Gateway6 = netip.Addr{} })),

@@ -63,6 +63,10 @@ func listen6(addrs ...string) func(*host.Facts) {
 	}
 }
 
+func port(n int) func(*host.Facts) {
+	return func(h *host.Facts) { h.Config.Server.Port = n }
+}
+
 func TestBridges(t *testing.T) {
 	without := func(lost string) func(*host.Facts) {
 		return link(func(b *kernel.Link) {
@@ -188,6 +192,7 @@ func TestPorts(t *testing.T) {
 		when("port: taken", Port, sockets(dns("udp", "0.0.0.0:80", nginx), dns("tcp", "0.0.0.0:81", nginx), dns("tcp", "[::]:80", nginx))),
 		when("port: taken, and the server does not run", Port, both(stopped, sockets(dns("tcp", "0.0.0.0:80", of(90, "python3", ""))))),
 		when("port: taken on another interface", Port, sockets(on(dns("tcp", "0.0.0.0:80", nginx), 9))),
+		when("port: another one", Port, both(port(8080), sockets(dns("tcp", "0.0.0.0:80", nginx), dns("tcp", "0.0.0.0:8080", of(doctortest.ServerPID, "mdserver", ""))))),
 		when("port: two addresses", Port, both(sixth, listen6("fd00:ec2::254"))),
 
 		when("clash: none", Clash, nil),
