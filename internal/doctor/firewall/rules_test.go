@@ -126,6 +126,10 @@ func TestNFTChains(t *testing.T) {
 	vmap := func(pairs string) string {
 		return `{"vmap":{"key":{"meta":{"key":"l4proto"}},"data":{"set":[` + pairs + `]}}}`
 	}
+	set := func(family, table, port string) string {
+		return `,{"set":{"family":"` + family + `","table":"` + table + `","name":"ports","elem":[` + port + `]}}`
+	}
+	const inSet = `{"match":{"op":"==","left":{"payload":{"protocol":"th","field":"dport"}},"right":"@ports"}}`
 	const byIn, byGuests = `the rule "drop" of the nftables chain inet f in`, `the rule "drop" of the nftables chain inet f guests`
 	for name, test := range map[string]struct{ rules, want string }{
 		"none":                            {"", ""},
@@ -175,6 +179,8 @@ func TestNFTChains(t *testing.T) {
 		"a map with a jump":               {rule("in", vmap(`["tcp",{"jump":{"target":"guests"}}]`)) + guests + rule("guests", drop), byGuests},
 		"a map without it":                {rule("in", vmap(`["udp",{"drop":null}]`)) + rule("in", drop), byIn},
 		"a map of something else":         {rule("in", vmap(`["tcp"],1,["tcp",1],["tcp",{"counter":null}]`)), ""},
+		"a set of another table":          {set("ip", "f", "22") + set("inet", "g", "22") + set("inet", "f", "80") + rule("in", inSet+","+drop), `the rule "th dport @ports drop" of the nftables chain inet f in`},
+		"a set of a table for IPv4":       {chain("ip", "f", "in", "input", "accept", "5") + set("inet", "f", "22") + set("ip", "f", "80") + `,{"rule":{"family":"ip","table":"f","chain":"in","expr":[` + inSet + "," + drop + `]}}`, `the rule "th dport @ports drop" of the nftables chain ip f in`},
 		"no map":                          {rule("in", `{"vmap":1}`) + rule("in", drop), byIn},
 	} {
 		chains, err := ParseNFT(`{"nftables":[` + base + test.rules + `]}`)
