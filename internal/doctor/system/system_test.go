@@ -84,6 +84,7 @@ func TestUnit(t *testing.T) {
 		"runs":                   {systemd, answers("loaded\n", "active\n", "mdserver\n"), Unit{"active", "mdserver"}},
 		"runs as root":           {systemd, answers("loaded\n", "active\n", "\n"), Unit{"active", ""}},
 		"is not there":           {systemd, answers("not-found\n", "inactive\n", "\n"), Unit{}},
+		"is masked":              {systemd, answers("masked\n", "inactive\n", "\n"), Unit{}},
 		"systemd does not run":   {files(nil), answers("loaded\n", "active\n", "mdserver\n"), Unit{}},
 		"no answer":              {systemd, answers(fails, "active\n", "mdserver\n"), Unit{}},
 		"no answer on its state": {systemd, answers("loaded\n", fails, "mdserver\n"), Unit{"", "mdserver"}},
