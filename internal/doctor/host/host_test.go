@@ -699,6 +699,23 @@ func TestLibvirt(t *testing.T) {
 	}
 }
 
+// A session has domains of its own, and the networks of the system.
+func TestLibvirtSession(t *testing.T) {
+	fake := libvirttest.New(t)
+	runtime := t.TempDir()
+	t.Setenv("XDG_RUNTIME_DIR", runtime)
+	if err := os.Mkdir(filepath.Join(runtime, "libvirt"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(fake.Socket, filepath.Join(runtime, "libvirt/virtqemud-sock")); err != nil {
+		t.Fatal(err)
+	}
+	askLibvirt(t.Context(), config.LibvirtURI{Session: true})
+	if domains, networks := fake.Calls(libvirttest.ListAllDomains), fake.Calls(libvirttest.ListAllNetworks); domains != 1 || networks != 0 {
+		t.Errorf("the session was asked %d times for domains and %d times for networks", domains, networks)
+	}
+}
+
 // A failure of each call is why libvirt is not known; a domain that has gone
 // meanwhile is none.
 func TestLibvirtFails(t *testing.T) {
