@@ -55,6 +55,23 @@ func TestClockJumps(t *testing.T) {
 	}
 }
 
+// What a clock may gain is counted from the last look, not from the first.
+func TestClockIsSetAfterManyLooks(t *testing.T) {
+	wall, passed := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC), time.Hour
+	c := newClock(func() time.Time { return wall }, func() time.Duration { return passed }, func() (bool, bool) { return true, true })
+	for range 24 {
+		passed += time.Hour
+		wall = wall.Add(time.Hour)
+		if got := c.Trouble(); len(got) != 0 {
+			t.Fatalf("before: %+v", got)
+		}
+	}
+	wall = wall.Add(10 * time.Second)
+	if got := c.Trouble(); len(got) != 1 || got[0].Message != "the clock was set forward by 10s" {
+		t.Errorf("%+v", got)
+	}
+}
+
 // The clocks of the host pass: the server does not start with a report.
 func TestClockOfTheHost(t *testing.T) {
 	c := NewClock()

@@ -45,3 +45,13 @@ func TestMonitor(t *testing.T) {
 		t.Errorf("after a part has gone: %+v, remembered: %+v", parts, m.parts)
 	}
 }
+
+// The names belong to the caller, also the room behind them.
+func TestMonitorKeepsNames(t *testing.T) {
+	var m Monitor
+	names := []string{"log", "unused"}
+	parts := m.Observe(time.Time{}, names[:1], []Trouble{{Part: "disk", State: Wrong}})
+	if len(parts) != 2 || parts[1].Name != "disk" || names[1] != "unused" {
+		t.Errorf("%+v, and the names are %q", parts, names)
+	}
+}

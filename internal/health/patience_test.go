@@ -41,3 +41,19 @@ func TestPatience(t *testing.T) {
 		}
 	})
 }
+
+// Of two callers who waited for one look, the second does not end the next look.
+func TestPatienceOfTwoCallers(t *testing.T) {
+	var p Patience
+	first := p.begin(func() []Trouble { return nil })
+	<-first.done
+	p.end(first)
+	hangs := make(chan struct{})
+	next := p.begin(func() []Trouble { <-hangs; return nil })
+	p.end(first)
+	if again := p.begin(func() []Trouble { return nil }); again != next {
+		t.Error("there are two looks at a time")
+	}
+	close(hangs)
+	<-next.done
+}
