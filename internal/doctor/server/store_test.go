@@ -66,7 +66,7 @@ func TestStore(t *testing.T) {
 		}),
 		when("the server has stopped", Store, func(h *host.Facts) {
 			shared(healthy, func(s *api.Store) { s.Drained = doctortest.Now })(h)
-			stopped(h)
+			h.Server.Err = errNoAnswer
 		}),
 		when("files cannot be used", Store, func(h *host.Facts) { healthy(h); h.Store.Err = errors.New("/absent: no such file") }),
 		when("two alarms", Store, of(func(m *etcd.Inspected) { m.Alarms = []string{"alarm:NOSPACE", "alarm:CORRUPT"} })),
