@@ -52,6 +52,7 @@ func TestSeal(t *testing.T) {
 		"another name":     {a, "others", text, false, ErrDamaged},
 		"nothing":          {a, "keys", "", false, ErrDamaged},
 		"junk":             {a, "keys", "junk!", false, ErrDamaged},
+		"junk follows":     {a, "keys", text + "!", false, ErrDamaged},
 		"cut off":          {a, "keys", base64.StdEncoding.EncodeToString(raw(t, text)[:20]), false, ErrDamaged},
 		"the nonce alone":  {a, "keys", base64.StdEncoding.EncodeToString(raw(t, text)[:32]), false, ErrDamaged},
 		"one bit is wrong": {a, "keys", flipped(t, text), false, ErrDamaged},
@@ -62,6 +63,15 @@ func TestSeal(t *testing.T) {
 				t.Errorf("%q, old %v, %v", secret, old, err)
 			}
 		})
+	}
+}
+
+// A text opens in later versions, too: all hosts would lose their secrets otherwise.
+func TestOpensTextsOfEarlierVersions(t *testing.T) {
+	keys := read(t, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n")
+	const text = "VBf0xmxNZRcJocNAFxC26QZtdQ8ZRjMkXkorxTwiNEX6XKKfUK9RaJRjmL5+U51Wa0ZTmtqP"
+	if secret, old, err := keys.Open("keys", text); string(secret) != "secret" || old || err != nil {
+		t.Errorf("%q, old %v, %v", secret, old, err)
 	}
 }
 
@@ -81,6 +91,8 @@ func flipped(t *testing.T, text string) string {
 }
 
 func TestReadFileRefuses(t *testing.T) {
+	const lines = "accepted: lines of 44 characters in base64, as `mdserver store key` makes them"
+	const fewLines = "not a key, accepted: at most 16 lines of 44 characters in base64, as `mdserver store key` makes them"
 	key := NewKey()
 	for name, test := range map[string]struct {
 		text string
@@ -90,11 +102,11 @@ func TestReadFileRefuses(t *testing.T) {
 		"readable by all":       {key, 0o644, "has the mode 0644"},
 		"writable by the group": {key, 0o620, "has the mode 0620"},
 		"writable by all":       {key, 0o602, "has the mode 0602"},
-		"empty":                 {"# nothing\n", 0o600, "has no key"},
-		"a short key":           {"c2hvcnQ=\n", 0o600, ":1: not a key"},
-		"a password":            {key + "hunter2\n", 0o600, ":2: not a key"},
-		"a long line":           {strings.Repeat("a", 1<<20), 0o600, "not a file of keys"},
-		"too many keys":         {strings.Repeat(key, mostKeys+1), 0o600, ":17: not a key"},
+		"empty":                 {"# nothing\n", 0o600, "has no key, " + lines},
+		"a short key":           {"c2hvcnQ=\n", 0o600, ":1: " + fewLines},
+		"a password":            {key + "hunter2\n", 0o600, ":2: " + fewLines},
+		"a long line":           {strings.Repeat("a", 1<<20), 0o600, "not a file of keys, " + lines},
+		"too many keys":         {strings.Repeat(key, mostKeys+1), 0o600, ":17: " + fewLines},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ReadFile(write(t, test.text, test.mode))
@@ -103,8 +115,8 @@ func TestReadFileRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, err := ReadFile(t.TempDir()); err == nil {
-		t.Error("a directory")
+	if _, err := ReadFile(t.TempDir()); err == nil || !strings.HasSuffix(err.Error(), "is not a regular file") {
+		t.Errorf("a directory: %v", err)
 	}
 	if keys, err := ReadFile(write(t, strings.Repeat(NewKey()+"\n  # a comment\n", mostKeys), 0o600)); err != nil || len(keys.list) != mostKeys {
 		t.Errorf("as many keys as there may be: %d, %v", len(keys.list), err)
