@@ -184,8 +184,43 @@ func TestSyncAtTheSameTime(t *testing.T) {
 		other.mustHave(t, Secrets{"tokens": "other"})
 	}
 	newHost(t, notes, key, Secrets{"tokens": "mine"}).mustHave(t, Secrets{"tokens": "other"})
-	notes.before = func() { notes.revision++ }
-	if err := newHost(t, notes, key, Secrets{"new": "x"}).sync(t); !errors.Is(err, ErrBusy) {
-		t.Errorf("%v", err)
+}
+
+// TestSyncAmongBusyHosts: a host tries often enough, and not for ever.
+func TestSyncAmongBusyHosts(t *testing.T) {
+	for _, tt := range []struct {
+		conflicts, swaps int
+		err              error
+	}{{maxAttempts - 1, maxAttempts, nil}, {maxAttempts, maxAttempts, ErrBusy}, {maxAttempts + 9, maxAttempts, ErrBusy}} {
+		notes, key, swaps := &shelf{}, sealed.NewKey(), 0
+		newHost(t, notes, key, Secrets{"tokens": "1"}).mustHave(t, Secrets{"tokens": "1"})
+		notes.before = func() {
+			if swaps++; swaps <= tt.conflicts {
+				notes.revision++
+			}
+		}
+		err := newHost(t, notes, key, Secrets{"new": "x"}).sync(t)
+		if !errors.Is(err, tt.err) || swaps != tt.swaps {
+			t.Errorf("%d conflicts: tried %d times, want %d; %v", tt.conflicts, swaps, tt.swaps, err)
+		}
 	}
+}
+
+// TestSyncOfNothing: where no host has a secret, none writes a note.
+func TestSyncOfNothing(t *testing.T) {
+	notes := &shelf{}
+	newHost(t, notes, sealed.NewKey(), Secrets{"former": ""}).mustHave(t, Secrets{})
+	if notes.revision != 0 {
+		t.Error("a note without secrets is written")
+	}
+}
+
+// TestStateOfAnEarlierVersion: a host that was upgraded still tells a secret that it has
+// changed from one that another host has.
+func TestStateOfAnEarlierVersion(t *testing.T) {
+	notes, key := &shelf{}, sealed.NewKey()
+	newHost(t, notes, key, Secrets{"ca": "first"}).mustHave(t, Secrets{"ca": "first"})
+	upgraded := newHost(t, notes, key, Secrets{"ca": "rotated"})
+	upgraded.last = State{"ca": "a7937b64b8caa58f03721bb6bacf5c78"}
+	upgraded.mustHave(t, Secrets{"ca": "rotated"})
 }
