@@ -184,6 +184,20 @@ func TestContested(t *testing.T) {
 	})
 }
 
+// A guest that was removed from the inventory while it runs on two hosts is not listed.
+func TestContestedAndRemoved(t *testing.T) {
+	onHostA(t, func(t *testing.T, f *fellow) {
+		f.sees(1, running)
+		f.sees(2, running)
+		if _, err := f.inventory.Release(t.Context(), "g1"); err != nil {
+			t.Fatal(err)
+		}
+		if list := f.Contested(); len(list) != 1 || list[0].Name != "g2" {
+			t.Errorf("contested are %+v, want g2", list)
+		}
+	})
+}
+
 // A stray that stops is none, also if it has left the networks meanwhile.
 func TestStrayThatStops(t *testing.T) {
 	onHostA(t, func(t *testing.T, f *fellow) {

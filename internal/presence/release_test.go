@@ -260,6 +260,48 @@ func TestBackInTime(t *testing.T) {
 	})
 }
 
+// logged is told of each line of a log.
+type logged func(line string)
+
+func (f logged) Write(line []byte) (int, error) {
+	f(string(line))
+	return len(line), nil
+}
+
+// A guest that comes back and goes again while another one is released rests anew.
+func TestBackAndGoneAgain(t *testing.T) {
+	inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, _ *memory, _ *strings.Builder) {
+		r.seen(t, 1, 2)
+		r.left(t, 1, false)
+		r.left(t, 2, false)
+		sleep(time.Hour)
+		released := 0
+		r.log = slog.New(slog.NewTextHandler(logged(func(line string) {
+			if released++; released > 1 {
+				return
+			}
+			other := 2
+			if strings.Contains(line, "guest=g2") {
+				other = 1
+			}
+			d := domain(other, fmt.Sprint("g", other), "mds").Domain
+			if _, err := r.inventory.Observe(t.Context(), d, true); err != nil {
+				t.Error(err)
+			}
+			if missed, err := r.inventory.Miss(t.Context(), d.UUID, false); !missed || err != nil {
+				t.Errorf("missed: %v, %v", missed, err)
+			}
+		}), nil))
+		r.release(t.Context())
+		if left := r.guests(); len(left) != 1 || !strings.HasSuffix(left[0], " gone") {
+			t.Errorf("guests are %q, want one that is gone", left)
+		}
+		if next := r.release(t.Context()); next != time.Hour {
+			t.Errorf("its release is in %s", next)
+		}
+	})
+}
+
 // Whoever has moved to another host stays away, also if only the hook told of
 // the guest before, and whatever later lists say.
 func TestAwayIsNotGone(t *testing.T) {
