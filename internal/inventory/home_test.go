@@ -63,6 +63,8 @@ func (f *fleet) do(host, what string) (runsOn string) {
 		_, err = f.Miss(background(), d.UUID, true)
 	case "unplugs":
 		_, err = f.Unplug(background(), d.UUID)
+	case "stops":
+		err = f.Stopped(background(), d.UUID, object)
 	case "releases":
 		_, err = f.ReleaseGone(background(), d.UUID, f.clock.now())
 	case "forgets":
@@ -139,6 +141,17 @@ func TestHome(t *testing.T) {
 		"forgotten and missed":   {{"a", "runs", "a 1 running"}, {"b", "forgets a", " 2, away"}, {"b", "misses", " 2, away"}, {"a", "starts", "a 3 starting, away"}},
 		"its source forgotten":   {{"a", "runs", "a 1 running"}, {"b", "receives", "b 2 from a"}, {"c", "forgets a", "b 2"}, {"b", "defines", "b 2"}},
 		"another forgotten":      {{"a", "runs", "a 1 running"}, {"b", "forgets c", "a 1 running"}},
+		"sent":                   {{"a", "runs", "a 1 running"}, {"b", "receives", "b 2 from a"}, {"a", "sends", "b 2 starting"}},
+		"shut down":              {{"a", "runs", "a 1 running"}, {"b", "stops shutdown", "a 1 running"}, {"a", "stops shutdown", "a 1"}},
+		"shut down as it left":   {{"a", "runs", "a 1 running"}, {"b", "receives", "b 2 from a"}, {"c", "stops shutdown", "b 2 from a"}, {"a", "stops shutdown", "a 3"}},
+		"saved as it left":       {{"a", "runs", "a 1 running"}, {"b", "receives", "b 2 from a"}, {"b", "starts", "b 2 starting from a"}, {"a", "stops saved", "a 3"}},
+		"stopped as it left":     {{"a", "runs", "a 1 running"}, {"b", "receives", "b 2 from a"}, {"a", "stops destroyed", "a 3"}},
+		"stopped as migrated":    {{"a", "runs", "a 1 running"}, {"b", "receives", "b 2 from a"}, {"a", "stops migrated", "b 2 running"}},
+		"stopped when it left":   {{"a", "runs", "a 1 running"}, {"b", "receives", "b 2 from a"}, {"b", "starts", "b 2 starting from a"}, {"a", "stops -", "b 2 running"}},
+		"shut down on arrival":   {{"a", "runs", "a 1 running"}, {"b", "receives", "b 2 from a"}, {"b", "stops shutdown", "b 2"}},
+		"saved on arrival":       {{"a", "runs", "a 1 running"}, {"b", "receives", "b 2 from a"}, {"b", "stops saved", "b 2"}},
+		"sent on on arrival":     {{"a", "runs", "a 1 running"}, {"b", "receives", "b 2 from a"}, {"b", "stops migrated", "b 2"}},
+		"did not arrive":         {{"a", "runs", "a 1 running"}, {"b", "receives", "b 2 from a"}, {"b", "stops failed", "a 3 running"}},
 		"without other hosts":    {{"", "starts", " 0"}, {"", "runs", " 0"}, {"", "misses", " 0, gone"}, {"", "releases", "released"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,12 +15,19 @@ import (
 
 func TestRegisterNewGuest(t *testing.T) {
 	l := newLab(t)
-	d := dom(1, "web 1", "userdata_prefix", "x")
-	r := l.register(d)
+	domain := func() instance.Domain {
+		d := dom(1, "web 1", "userdata_prefix", "x")
+		d.Metadata.Tags, d.Metadata.Warnings = map[string]string{"role": "web"}, []string{"there is no element <tag>"}
+		d.Disks = []instance.Disk{{Target: "vda", Bus: "virtio", Device: "disk", Serial: "root"}}
+		d.Arch = "aarch64"
+		return d
+	}
+	callers, d := domain(), domain()
+	r := l.register(callers)
 	want := instance.Instance{
 		ID: instance.DeriveID(uid(1)), Name: "web 1", Hostname: "web-1", UUID: uid(1), Location: "here",
-		Metadata: d.Metadata, Network: "mds", MAC: mac(1), Interfaces: d.Interfaces, IPv4: r.Instance.IPv4,
-		Hardware: instance.Hardware{VCPUs: 1, Memory: 1 << 30}, FirstSeen: l.clock.now(), LastUpdate: l.clock.now(),
+		Metadata: d.Metadata, Network: "mds", MAC: mac(1), Interfaces: d.Interfaces, Disks: d.Disks, IPv4: r.Instance.IPv4,
+		Hardware: instance.Hardware{VCPUs: 1, Memory: 1 << 30, Arch: "aarch64"}, FirstSeen: l.clock.now(), LastUpdate: l.clock.now(),
 		Seen: map[string]time.Time{instance.ByLibvirt: l.clock.now()},
 	}
 	if diff := cmp.Diff(want, r.Instance, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
@@ -29,9 +36,12 @@ func TestRegisterNewGuest(t *testing.T) {
 	if !r.Created || r.Replaced != nil || r.AddressProblem != nil || !r.Instance.IPv4.IsValid() || r.Instance.IPv6.IsValid() {
 		t.Errorf("%+v", r)
 	}
-	d.Metadata.Values["userdata_prefix"] = "changed by the caller"
-	if guest, _ := l.Snapshot().ByUUID(uid(1)); guest.Metadata.Values["userdata_prefix"] != "x" {
-		t.Error("the record shares the caller's map")
+	const changed = "changed by the caller"
+	callers.Metadata.Values["userdata_prefix"], callers.Metadata.Tags["role"], callers.Metadata.Warnings[0] = changed, changed, changed
+	callers.Interfaces[0].Network, callers.Disks[0].Serial = changed, changed
+	guest, _ := l.Snapshot().ByUUID(uid(1))
+	if diff := cmp.Diff(want, *guest, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Errorf("the record shares what the caller may change (-want +got):\n%s", diff)
 	}
 }
 

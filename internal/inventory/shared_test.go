@@ -273,6 +273,21 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
+// TestCutOffBesideOthers: without the shared store, a guest that requests a spare address of
+// another host starts without one.
+func TestCutOffBesideOthers(t *testing.T) {
+	f, store := newSharedFleet(t, nil)
+	theirs := instance.Spare{Addr: netip.MustParseAddr("10.0.0.210"), Network: "mds", Host: hostName("b"), Owner: "store of b"}
+	store.make("b", instance.Change{Hold: []instance.Spare{theirs}})
+	if err := f.Settle(background()); err != nil {
+		t.Fatal(err)
+	}
+	store.isAway.Store(true)
+	if reg := f.register(started(1, "web", "ipv4", "10.0.0.210")); reg.Instance.IPv4.IsValid() || !errors.Is(reg.AddressProblem, inventory.ErrAway) {
+		t.Errorf("it has %v: %v", reg.Instance.IPv4, reg.AddressProblem)
+	}
+}
+
 // TestCutOffInRanges: without the shared store, a guest that moves gets a spare address
 // of its new host. Nobody gets the former one, which is put into quarantine when the store
 // is back.
@@ -338,6 +353,7 @@ func TestMeanwhile(t *testing.T) {
 		"the instance-id":    {false, instance.Change{Put: []instance.Instance{theirs(2, "x", func(g *instance.Instance) { g.ID = instance.DeriveID(uid(1)) })}}, "", "", true},
 		"the guest itself":   {false, instance.Change{Put: []instance.Instance{theirs(1, "web", nil)}}, "", "", true},
 		"a guest of no host": {false, instance.Change{Put: []instance.Instance{theirs(1, "other", func(g *instance.Instance) { g.Home = instance.Home{} })}}, "", "", true},
+		"one of another MAC": {false, instance.Change{Put: []instance.Instance{theirs(1, "web", func(g *instance.Instance) { g.Home, g.MAC = instance.Home{}, mac(3) })}}, "", "", true},
 		"the known guest":    {true, instance.Change{Put: []instance.Instance{theirs(1, "web", func(g *instance.Instance) { g.Epoch = 2 })}}, "", "", false},
 		"its name":           {true, instance.Change{Put: []instance.Instance{theirs(1, "renamed", func(g *instance.Instance) { g.Home = instance.Home{Host: hostName("a"), HostID: "a", Epoch: 1} })}}, "", "", false},
 		"released":           {true, instance.Change{Delete: []uuid.UUID{uid(1)}}, "", "", false},
@@ -363,6 +379,9 @@ func TestMeanwhile(t *testing.T) {
 			}
 			if kept && (guest.Name != tt.name || !strings.HasPrefix(guest.Hostname, tt.hostname) || guest.IPv4 != mine.IPv4) {
 				t.Errorf("%+v, and had %v", guest, mine.IPv4)
+			}
+			if kept && (guest.Hostname != "web") != (guest.Wanted.Hostname == "web") {
+				t.Errorf("its host name is %q, and it does not say that it wants %q", guest.Hostname, "web")
 			}
 			if _, told := f.Refusals().Of(uid(1)); told == kept {
 				t.Errorf("told that it was given up: %v", told)
@@ -405,6 +424,124 @@ func TestConflict(t *testing.T) {
 	}
 }
 
+// TestAddressesOfOtherHosts: what a guest of another host has, and what rests or is spare
+// there, is given to nobody, and free again as soon as that ends.
+func TestAddressesOfOtherHosts(t *testing.T) {
+	addr := netip.MustParseAddr("10.0.0.2")
+	has := instance.Change{Put: []instance.Instance{given(1, "theirs", addr, netip.Addr{})}}
+	rests := instance.Change{Rest: []instance.Resting{{Addr: addr, MAC: mac(1), UUID: uid(1), Since: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}}}
+	spare := instance.Change{Hold: []instance.Spare{{Addr: addr, Network: "mds", Host: hostName("b"), Owner: "store of b"}}}
+	removed := instance.Change{Delete: []uuid.UUID{uid(1)}}
+	for name, tt := range map[string]struct{ begins, ends []instance.Change }{
+		"a guest that is removed":           {[]instance.Change{has}, []instance.Change{removed}},
+		"a guest that gives up the address": {[]instance.Change{has}, []instance.Change{{Put: []instance.Instance{given(1, "theirs", netip.Addr{}, netip.Addr{})}}}},
+		"a guest that gives it to a spare":  {[]instance.Change{has}, []instance.Change{{Delete: removed.Delete, Hold: spare.Hold}, {Drop: []netip.Addr{addr}}}},
+		"a quarantine that is over":         {[]instance.Change{rests}, []instance.Change{{Wake: []netip.Addr{addr}}}},
+		"a quarantine after a guest":        {[]instance.Change{has, {Delete: removed.Delete, Rest: rests.Rest}}, []instance.Change{{Wake: []netip.Addr{addr}}}},
+		"a spare address":                   {[]instance.Change{spare}, []instance.Change{{Drop: []netip.Addr{addr}}}},
+		"a spare address that a guest gets": {[]instance.Change{spare, {Drop: []netip.Addr{addr}, Put: has.Put}}, []instance.Change{removed}},
+		"a quarantine that a guest ends":    {[]instance.Change{rests, {Wake: []netip.Addr{addr}, Put: has.Put}}, []instance.Change{removed}},
+		"a quarantine that ends later":      {[]instance.Change{rests, has, {Wake: []netip.Addr{addr}}}, []instance.Change{removed}},
+		"a spare address dropped later":     {[]instance.Change{spare, has, {Drop: []netip.Addr{addr}}}, []instance.Change{removed}},
+		"what ends and never began":         {[]instance.Change{has, {Drop: []netip.Addr{addr}, Wake: []netip.Addr{addr}}}, []instance.Change{removed}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, store := newSharedFleet(t, func(_ string, o *inventory.Options) {
+				o.Networks[0].IPv4 = netip.MustParsePrefix("10.0.0.0/30") // has no other address
+			})
+			d := dom(2, "web")
+			d.Source = instance.ByLocal // takes none that rests, either
+			store.make("b", tt.begins...)
+			if reg := f.register(d); !errors.Is(reg.AddressProblem, inventory.ErrNetworkFull) {
+				t.Errorf("it has %v: %v", reg.Instance.IPv4, reg.AddressProblem)
+			}
+			store.make("b", tt.ends...)
+			if reg := f.register(d); reg.Instance.IPv4 != addr {
+				t.Errorf("after the end, it has %v: %v", reg.Instance.IPv4, reg.AddressProblem)
+			}
+		})
+	}
+}
+
+// TestWholeTable: a shared store may bring the whole table anew. Records that contradict
+// others are not served, and told.
+func TestWholeTable(t *testing.T) {
+	addr := netip.MustParseAddr("10.0.0.9")
+	for name, tt := range map[string]struct {
+		guests []instance.Instance
+		want   string
+		failed bool
+	}{
+		"other guests":             {[]instance.Instance{given(2, "b", addr, netip.Addr{}), given(3, "c", netip.Addr{}, netip.Addr{})}, "b c", false},
+		"two guests on an address": {[]instance.Instance{given(2, "b", addr, netip.Addr{}), given(3, "c", addr, netip.Addr{})}, "b", true},
+		"nothing":                  {nil, "", false},
+	} {
+		for _, whole := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, ", whole: ", whole), func(t *testing.T) {
+				f, store := newSharedFleet(t, nil)
+				f.register(started(1, "a"))
+				update := inventory.Update{Change: instance.Change{Delete: []uuid.UUID{uid(1)}, Put: tt.guests}}
+				if whole {
+					update = inventory.Update{Whole: &instance.Table{Instances: tt.guests}}
+				}
+				store.mu.Lock()
+				store.revision++
+				update.Revision = store.revision
+				store.pending = append(store.pending, update)
+				store.mu.Unlock()
+				if err := f.Settle(background()); err != nil {
+					t.Fatal(err)
+				}
+				var names []string
+				for guest := range f.Snapshot().All() {
+					names = append(names, guest.Name)
+				}
+				if got := strings.Join(names, " "); got != tt.want {
+					t.Errorf("served are %q, want %q", got, tt.want)
+				}
+				if failure := f.WriteFailure(); (failure != nil) != tt.failed {
+					t.Errorf("the failure is %+v", failure)
+				}
+			})
+		}
+	}
+}
+
+// TestArrivalCutOff: that a guest has left is shared when the store is back, beside what
+// the other host has said of the guest, unless that host knows more.
+func TestArrivalCutOff(t *testing.T) {
+	onItsWay := func(change func(*instance.Instance)) instance.Instance {
+		guest := given(1, "web", netip.MustParseAddr("10.0.0.9"), netip.Addr{})
+		guest.Home = instance.Home{Host: hostName("b"), HostID: "b", Epoch: 2, FromHost: hostName("a"), FromID: "a"}
+		change(&guest)
+		return guest
+	}
+	for name, tt := range map[string]struct {
+		other func(*instance.Instance) // what the other host has changed
+		want  string
+	}{
+		"nothing":       {func(*instance.Instance) {}, "b 2 starting"},
+		"it runs there": {func(g *instance.Instance) { g.Run, g.FromHost, g.FromID = instance.Running, "", "" }, "b 2 running"},
+		"sent again":    {func(g *instance.Instance) { g.Host, g.HostID, g.Epoch = hostName("c"), "c", 3 }, "c 3 from a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, store := newSharedFleet(t, nil)
+			store.make("b", instance.Change{Put: []instance.Instance{onItsWay(func(*instance.Instance) {})}})
+			f.known(1)
+			store.isAway.Store(true)
+			f.miss(1, true)
+			if got := f.home(); got != "b 2 starting" {
+				t.Errorf("cut off it is %q", got)
+			}
+			store.make("b", instance.Change{Put: []instance.Instance{onItsWay(func(g *instance.Instance) { tt.other(g); g.VCPUs = 8 })}})
+			f.back(store)
+			if guest, _ := f.Snapshot().ByUUID(uid(1)); f.home() != tt.want || guest.VCPUs != 8 || guest.Unshared {
+				t.Errorf("it is %q with %d CPUs, want %q with 8", f.home(), guest.VCPUs, tt.want)
+			}
+		})
+	}
+}
+
 // TestSpares: a host has as many spare addresses as it has had new guests lately, within
 // bounds, and gives back what it has too many of.
 func TestSpares(t *testing.T) {
@@ -438,9 +575,16 @@ func TestSpares(t *testing.T) {
 	count("drained", 0)
 	drained = false
 	count("back", 4)
-	theirs := instance.Spare{Addr: netip.MustParseAddr("10.0.0.210"), Network: "mds", Host: hostName("b"), Owner: "store of b"}
-	store.make("b", instance.Change{Hold: []instance.Spare{theirs}})
-	count("and one of another host", 5)
+	var theirs []instance.Spare
+	for n := range 3 {
+		theirs = append(theirs, instance.Spare{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(210 + n)}), Network: "mds", Host: hostName("b"), Owner: "store of b"})
+	}
+	free := f.Free("mds")
+	store.make("b", instance.Change{Hold: theirs})
+	count("and three of another host", 7)
+	if got := f.Free("mds"); got != free-3 {
+		t.Errorf("%d addresses are free, want %d without those of the other host", got, free-3)
+	}
 	if _, err := f.Register(background(), started(20, "taker", "ipv4", "10.0.0.210")); !errors.Is(err, inventory.ErrAddressTaken) {
 		t.Errorf("the spare address of another host: %v", err)
 	}
@@ -459,9 +603,10 @@ func TestSpares(t *testing.T) {
 	opts := f.opts
 	opts.Networks = []instance.Network{{Name: "other", IPv4: netip.MustParsePrefix("10.0.1.0/28")}}
 	f.Reconfigure(opts)
-	count("on a small network", 1)
+	store.make("b", instance.Change{Hold: theirs[:1]})
+	count("on a small network, beside that of another host", 2)
 	for _, spare := range f.Snapshot().Spares() {
-		if spare.Network != "other" {
+		if spare.Network != "other" && spare.Owner != "store of b" {
 			t.Errorf("%+v", spare)
 		}
 	}

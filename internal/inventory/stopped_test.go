@@ -1,6 +1,7 @@
 package inventory_test
 
 import (
+	"errors"
 	"testing"
 
 	"mdserver/internal/instance"
@@ -44,5 +45,14 @@ func TestStoppedTwice(t *testing.T) {
 			t.Error("the second stop has changed something")
 		}
 		changes.Close()
+	}
+	if err := l.Stopped(background(), uid(2), "shutdown"); err != nil || l.Snapshot().Len() != 1 {
+		t.Errorf("a domain that is no guest: %v; %d guests", err, l.Snapshot().Len())
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Stopped(background(), uid(1), "shutdown"); !errors.Is(err, inventory.ErrClosed) {
+		t.Errorf("after the end: %v", err)
 	}
 }
