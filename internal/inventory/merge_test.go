@@ -160,7 +160,8 @@ func TestMergeKeepsFurtherInterfaces(t *testing.T) {
 			domain.Interfaces = append(domain.Interfaces, instance.Interface{MAC: mac(2), Network: "mds"})
 			before := l.register(domain).Instance
 			record := instance.Instance{Name: "web", UUID: before.UUID, ID: before.ID, MAC: before.MAC, IPv4: before.IPv4,
-				LastUpdate: before.LastUpdate.Add(time.Hour)}
+				Location: "there", IPv6: netip.MustParseAddr("2001:db8::9"), FirstSeen: before.FirstSeen.Add(-day), LastUpdate: before.LastUpdate.Add(time.Hour)}
+			record.Metadata.Values = map[string]string{"userdata_prefix": "x"}
 			tt.change(&record)
 			result, err := l.Merge(t.Context(), []instance.Instance{record}, before.LastUpdate)
 			if err != nil || len(result.Replaced) != 1 {
@@ -169,6 +170,9 @@ func TestMergeKeepsFurtherInterfaces(t *testing.T) {
 			after := result.Replaced[0]
 			if after.MAC != record.MAC || after.IPv4 != record.IPv4 || after.Name != record.Name {
 				t.Errorf("the guest is %+v, want what the record has", after)
+			}
+			if after.Location != "there" || after.IPv6 != record.IPv6 || !after.FirstSeen.Equal(record.FirstSeen) || after.Metadata.Values["userdata_prefix"] != "x" {
+				t.Errorf("the guest is %+v, want what the record says of it", after)
 			}
 			if want := tt.want(before); !slices.Equal(after.Further, want) {
 				t.Errorf("further interfaces %v, want %v", after.Further, want)
