@@ -22,7 +22,8 @@ import (
 type sharedStore struct {
 	*storetest.Memory
 	isAway  atomic.Bool
-	rival   func() // called before the next commit, which is then in conflict
+	tells   atomic.Bool // of other hosts' changes while it is away
+	rival   func()      // called before the next commit, which is then in conflict
 	changed chan struct{}
 
 	mu       sync.Mutex
@@ -69,7 +70,7 @@ func (s *sharedStore) Away() error {
 func (s *sharedStore) Take() []inventory.Update {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.isAway.Load() {
+	if s.isAway.Load() && !s.tells.Load() {
 		return nil
 	}
 	updates := s.pending
@@ -171,12 +172,23 @@ func given(n int, name string, ipv4, ipv6 netip.Addr) instance.Instance {
 // known waits until the host knows a guest.
 func (f *fleet) known(n int) {
 	f.t.Helper()
+	f.await(n, "known", func(*instance.Instance) bool { return true })
+}
+
+// named waits until the host knows a guest by this name.
+func (f *fleet) named(n int, name string) {
+	f.t.Helper()
+	f.await(n, "named "+name, func(guest *instance.Instance) bool { return guest.Name == name })
+}
+
+func (f *fleet) await(n int, what string, is func(*instance.Instance) bool) {
+	f.t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		if _, ok := f.Snapshot().ByUUID(uid(n)); ok {
+		if guest, ok := f.Snapshot().ByUUID(uid(n)); ok && is(guest) {
 			return
 		}
 		if time.Now().After(deadline) {
-			f.t.Fatalf("guest %d is not known", n)
+			f.t.Fatalf("guest %d is not %s", n, what)
 		}
 	}
 }
@@ -400,6 +412,32 @@ func TestMeanwhile(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestMeanwhileTwice: the second change of an unshared guest rests on what the first one
+// did, and not on what another host has made of the guest since.
+func TestMeanwhileTwice(t *testing.T) {
+	f, store := newSharedFleet(t, nil)
+	renamed := f.register(started(1, "web")).Instance
+	renamed.Name = "renamed"
+	store.tells.Store(true)
+	store.isAway.Store(true)
+	d := started(1, "web")
+	for _, disk := range []string{"vda", "vdb"} {
+		d.Disks = append(d.Disks, instance.Disk{Target: disk, Device: "disk"})
+		if mine := f.register(d).Instance; !mine.Unshared || len(mine.Disks) != len(d.Disks) {
+			t.Fatalf("with %s: %+v", disk, mine)
+		}
+		store.make("b", instance.Change{Put: []instance.Instance{renamed}})
+		f.named(1, "renamed")
+	}
+	f.back(store)
+	if guest, _ := f.Snapshot().ByUUID(uid(1)); guest.Name != "renamed" || len(guest.Disks) > 0 {
+		t.Errorf("%+v", guest)
+	}
+	if _, told := f.Refusals().Of(uid(1)); !told {
+		t.Error("it was given up, and nobody is told")
 	}
 }
 
