@@ -68,6 +68,7 @@ func TestFace(t *testing.T) {
 		{"openstack", "10.122.0.3", []string{token}, 401}, // another guest's
 		{"nocloud", "10.122.0.3", nil, 200},
 		{"openstack", "10.122.0.4", nil, 200},
+		{"openstack", "10.122.0.4", []string{HeaderToken + ": x"}, 200}, // tokens are off
 		{"openstack", "10.122.0.5", nil, 200},
 		{"nocloud", "10.122.0.5", nil, 401},
 		{"nocloud", "10.122.0.6", nil, 401},

@@ -164,7 +164,7 @@ func lifetime(values []string) (time.Duration, bool) {
 		return 0, false
 	}
 	text := strings.TrimSpace(values[0])
-	if text == "" || strings.Trim(text, "0123456789") != "" {
+	if strings.Trim(text, "0123456789") != "" {
 		return 0, false
 	}
 	seconds, err := strconv.Atoi(text)

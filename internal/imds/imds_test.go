@@ -150,8 +150,9 @@ func TestReads(t *testing.T) {
 				{"a guest that needs none ever", "10.122.0.4", nil, tt.of},
 				{"a stranger", "10.122.0.9", nil, 200}, // the tree's to refuse
 			} {
-				if w := s.do(c.from, "GET", path, c.headers...); w.Code != c.status {
-					t.Errorf("%s: %d %s, want %d", c.name, w.Code, w.Body, c.status)
+				w := s.do(c.from, "GET", path, c.headers...)
+				if w.Code != c.status || (w.Body.String() == "value") != (c.status == 200) {
+					t.Errorf("%s: %d %q, want %d", c.name, w.Code, w.Body, c.status)
 				}
 			}
 			if w := s.do("10.122.0.1", "POST", path); w.Code != 405 {

@@ -1,6 +1,7 @@
 package imds
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,6 +21,12 @@ var (
 	noon = 12 * time.Hour // since the boot
 )
 
+// ending is the part of a token that says nothing but when it ends.
+func ending(at time.Duration) string {
+	text := encoding.EncodeToString(binary.BigEndian.AppendUint64(nil, uint64(at)))
+	return text[:len(text)-1] // the last digit has bits of the signature, too
+}
+
 func TestVerify(t *testing.T) {
 	key := NewKey()
 	good := key.Issue(web1, noon+time.Minute)
@@ -38,7 +45,9 @@ func TestVerify(t *testing.T) {
 		{"expired", good, web1, noon + time.Minute, ErrExpired},
 		{"another guest's", good, web2, noon, ErrForeign},
 		{"another server's", NewKey().Issue(web1, noon+time.Minute), web1, noon, ErrForeign},
-		{"a later end made up", "AAD_AA" + good[6:], web1, noon, ErrForeign},
+		{"a later end made up", ending(noon+2*time.Minute) + good[len(ending(0)):], web1, noon, ErrForeign},
+		{"an end made up that no token has", "AAD_AA" + good[6:], web1, noon, ErrForeign},
+		{"good for the longest time", key.Issue(web1, noon+MaxTTL), web1, noon, nil},
 		{"from before the host's boot", keyOf(key.secret, uuid.New()).Issue(web1, noon+time.Minute), web1, noon, ErrForeign},
 		{"issued by a clock that is far ahead", good, web1, noon - MaxTTL, ErrForeign},
 		{"a signature made up", good[:len(good)-2] + flipped + good[len(good)-1:], web1, noon, ErrForeign},
