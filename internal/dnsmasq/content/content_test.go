@@ -60,10 +60,12 @@ func TestBindings(t *testing.T) {
 		"52:54:00:00:00:03,id:*,fd00:122::3,3600\n" +
 		"  52:54:00:00:00:04,web4,10.122.0.4,3600  \n" +
 		"52:54:00:00:00:05,10.122.0.5\n" +
+		"52:54:00:00:00:07,id:*,10.122.0.7\n" +
 		"no,id:*,10.122.0.6\n\n"
 	want := []Binding{
 		{instance.MAC{0x52, 0x54, 0, 0, 0, 1}, netip.MustParseAddr("10.122.0.1")},
 		{instance.MAC{0x52, 0x54, 0, 0, 0, 4}, netip.MustParseAddr("10.122.0.4")},
+		{instance.MAC{0x52, 0x54, 0, 0, 0, 7}, netip.MustParseAddr("10.122.0.7")},
 	}
 	if got := Bindings(text); !slices.Equal(got, want) {
 		t.Errorf("found %v, want %v", got, want)

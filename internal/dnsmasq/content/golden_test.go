@@ -173,6 +173,8 @@ func TestCheck(t *testing.T) {
 		"prefix":         {func(s *Settings) { s.Prefix = "a,b" }, "dnsmasq.prefix"},
 		"domain":         {func(s *Settings) { s.Domain = "a..b" }, "not a domain name"},
 		"mode":           {func(s *Settings) { s.Mode = "perhaps" }, "dnsmasq.run"},
+		"domain's text":  {func(s *Settings) { s.Domain = "a,b" }, `dnsmasq.domain "a,b" cannot be written`},
+		"bad prefix":     {func(s *Settings) { s.Network = netip.PrefixFrom(s.Network.Addr(), 33) }, "not an IPv4 network"},
 		"rebind":         {func(s *Settings) { s.Rebind = "perhaps" }, "dnsmasq.stop_rebind"},
 		"rebind domain":  {func(s *Settings) { s.RebindDomains = []string{"good.example", "-bad"} }, "dnsmasq.rebind_domains"},
 		"no network":     {func(s *Settings) { s.Network = netip.Prefix{} }, "not an IPv4 network"},
@@ -191,9 +193,11 @@ func TestCheck(t *testing.T) {
 			}
 		})
 	}
-	least := valid()
-	least.Network6 = netip.MustParsePrefix("fd00::/64")
-	if err := least.Check(); err != nil {
-		t.Error(err)
+	for _, mode := range []Mode{Child, External, Off} {
+		least := valid()
+		least.Mode, least.Network6 = mode, netip.MustParsePrefix("fd00::/64")
+		if err := least.Check(); err != nil {
+			t.Errorf("run = %s: %v", mode, err)
+		}
 	}
 }

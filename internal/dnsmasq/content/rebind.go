@@ -45,11 +45,12 @@ func (c *directives) rebind(s Settings) {
 }
 
 // bogus has dnsmasq deny names that lead to a private address of these, by IPv6
-// also in its IPv4-mapped form. Any name may have a public address of a guest.
+// also in its IPv4-mapped form. Any name may have a public address of a guest. The
+// zero Prefix, of a network without IPv6, is not private.
 func (c *directives) bogus(prefixes []netip.Prefix) {
 	var seen []netip.Prefix
 	for _, p := range prefixes {
-		if !p.IsValid() || !private(p.Addr()) || slices.Contains(seen, p) {
+		if !private(p.Addr()) || slices.Contains(seen, p) {
 			continue
 		}
 		seen = append(seen, p)
