@@ -46,12 +46,12 @@ type recorder struct {
 	calls   *calls
 	prefix  string
 	changed bool
-	fails   error
+	fails   error // of all that it does
 }
 
 func (r *recorder) Start(_ context.Context, all []instance.Instance) error {
 	r.calls.add("%s: start with %d", r.name, len(all))
-	return nil
+	return r.fails
 }
 
 func (r *recorder) Apply(_ context.Context, events []instance.Event) error {
@@ -61,19 +61,19 @@ func (r *recorder) Apply(_ context.Context, events []instance.Event) error {
 
 func (r *recorder) reconfigure(_ context.Context, _ *config.Config, n config.Network, all []instance.Instance) error {
 	r.calls.add("%s: reconfigure as %s with %d", r.name, n.Domain, len(all))
-	return nil
+	return r.fails
 }
 
-func (r *recorder) CatchUp(context.Context) {}
+func (r *recorder) CatchUp(context.Context) { r.calls.add("%s: catch up", r.name) }
 
 func (r *recorder) retire(context.Context) error {
 	r.calls.add("%s: retire", r.name)
-	return nil
+	return r.fails
 }
 
 func (r *recorder) Close() error {
 	r.calls.add("%s: close", r.name)
-	return nil
+	return r.fails
 }
 
 func (r *recorder) refresh(context.Context) bool { return r.changed }
@@ -143,6 +143,9 @@ func TestChangesReachAllBackends(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, backends[0].calls, "mds: start with 1", "default: start with 1")
+	if err := s.Sync(t.Context()); err != nil { // of what was there at the start
+		t.Error(err)
+	}
 	register(t, s, 2)
 	if err := s.Sync(t.Context()); err != nil {
 		t.Error(err)
@@ -154,6 +157,7 @@ func TestChangesReachAllBackends(t *testing.T) {
 		t.Errorf("Sync: %v", err)
 	}
 	backends[0].calls.take()
+	backends[1].fails = nil
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}

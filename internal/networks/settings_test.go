@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"mdserver/internal/config"
 	"mdserver/internal/dnsmasq"
@@ -139,5 +140,81 @@ dhcp_boot = ipxe.efi, tftp, 10.50.0.1
 	}
 	if got := networks[0].SearchDomains(); !slices.Equal(got, []string{"example.net"}) {
 		t.Errorf("guests are told to search %v", got)
+	}
+}
+
+// A network that each host has for itself is one in all that is said of it.
+func TestScope(t *testing.T) {
+	s, _, cfg := newLab(t, "[dnsmasq]\nnet_name = mds\nrun = off\n[network lan]\ninterface = br-lan\nnet_address = 10.50.0.0\nscope = host\nrun = off\n")
+	for i, want := range []bool{false, true} {
+		if got := Configured(cfg)[i].PerHost; got != want {
+			t.Errorf("network %d is configured for one host: %v", i, got)
+		}
+		if got := s.Status()[i].Network.PerHost; got != want {
+			t.Errorf("network %d is served for one host: %v", i, got)
+		}
+	}
+}
+
+// Guests are told of DNS servers that this host has on their network.
+func TestGuestDNS(t *testing.T) {
+	four, six := netip.MustParseAddr("10.122.0.1"), netip.MustParseAddr("fd00:122::1")
+	for name, tt := range map[string]struct {
+		network config.Network
+		want    []netip.Addr
+	}{
+		"none":           {config.Network{Gateway: four, Gateway6: six}, nil},
+		"IPv4":           {config.Network{UseDNS: true, Gateway: four}, []netip.Addr{four}},
+		"both":           {config.Network{UseDNS: true, Gateway: four, Gateway6: six}, []netip.Addr{four, six}},
+		"not yet known":  {config.Network{UseDNS: true}, nil},
+		"IPv6 is behind": {config.Network{UseDNS: true, Gateway6: six}, nil},
+	} {
+		if got := guestDNS(tt.network); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
+// Names of our networks may have private addresses, each domain once.
+func TestRebindDomains(t *testing.T) {
+	cfg := &config.Config{Networks: []config.Network{{Domain: "lan"}, {}, {Domain: "example.net"}, {Domain: "lan"}}}
+	cfg.Dnsmasq.RebindDomains = []string{"corp.example", "example.net"}
+	if got, want := rebindDomains(cfg), []string{"corp.example", "example.net", "lan"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// Each field of the settings is what the configuration says.
+func TestSettingsOfBackends(t *testing.T) {
+	cfg := load(t, `[libvirt]
+uri = qemu+unix:///session?socket=/run/user/1000/libvirt/libvirt-sock
+[dnsmasq]
+net_name = mds
+binary = /opt/dnsmasq
+user = somebody
+run_dir = /run/mds
+base_dir = /var/lib/mds
+lease_len = 3600
+use_dns = yes
+prefix = vm-
+entry_order = prefix, base
+listen_address = 10.122.0.3
+net_address6 = fd00:122::
+[network lan]
+backend = libvirt
+prefix = lan-
+entry_order = base, prefix
+`)
+	s := dnsmasqSettings(cfg, cfg.Networks[0], "host")
+	if s.Mode != dnsmasq.Child || s.Binary != "/opt/dnsmasq" || s.User != "somebody" || s.RunDir != "/run/mds" || s.BaseDir != "/var/lib/mds" ||
+		s.Launcher != "/run/mdserver-launcher/socket" || s.HostID != "host" || s.LeaseTime != time.Hour || !s.UseDNS || s.Prefix != "vm-" ||
+		!slices.Equal(s.EntryOrder, []string{"prefix", "base"}) || s.ListenAddress.String() != "10.122.0.3" || s.Gateway.String() != "10.122.0.1" ||
+		s.MetadataAddress.String() != "169.254.169.254" || s.Network6.String() != "fd00:122::/64" || s.Gateway6.String() != "fd00:122::1" {
+		t.Errorf("dnsmasq has %+v", s)
+	}
+	l := libvirtSettings(cfg, cfg.Networks[1], "host")
+	if l.Name != "lan" || l.HostID != "host" || !l.Endpoint.Session || l.Endpoint.Socket != "/run/user/1000/libvirt/libvirt-sock" || l.Prefix != "lan-" ||
+		!slices.Equal(l.EntryOrder, []string{"base", "prefix"}) {
+		t.Errorf("libvirt has %+v", l)
 	}
 }
