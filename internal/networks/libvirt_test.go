@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	golibvirt "github.com/digitalocean/go-libvirt"
 	"github.com/google/uuid"
 
 	"mdserver/internal/config"
@@ -94,11 +95,40 @@ func TestNetworkOfLibvirt(t *testing.T) {
 		changed.Leases = []libvirttest.Lease{{MAC: "52:54:00:51:00:55", IP: fmt.Sprint("198.51.100.", n%100)}}
 		server.SetNetwork(changed)
 	}
+	server.Refuse(libvirttest.NetworkGetXML, golibvirt.ErrOperationFailed)
+	for _, next := range []*config.Config{cfg, load(t, own)} {
+		if err := s.Reconfigure(t.Context(), next); err == nil || !strings.HasPrefix(err.Error(), "network lan: ") {
+			t.Errorf("while libvirt refuses, the error is %v", err)
+		}
+	}
+	server.Refuse(libvirttest.NetworkGetXML, 0)
+	must(t, s.Reconfigure(t.Context(), cfg))
 	must(t, s.Reconfigure(t.Context(), load(t, own)))
 	if got := entries(); got != "" {
 		t.Errorf("of a network that is not served, libvirt has %q", got)
 	}
 	must(t, s.Close())
+}
+
+// Guests are told of libvirt's DNS server only where there is one.
+func TestNetworkOfLibvirtWithoutDNS(t *testing.T) {
+	for name, tt := range map[string]struct{ xml, want string }{
+		"DNS":     {`<ip address='198.51.100.1' netmask='255.255.255.0'/>`, "[198.51.100.1]"},
+		"no DNS":  {`<dns enable='no'/><ip address='198.51.100.1' netmask='255.255.255.0'/>`, "[]"},
+		"no IPv4": {``, "[]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := libvirttest.New(t)
+			server.SetNetwork(libvirttest.Network{Name: "lan", Bridge: "virbr7", Active: true, XML: "<network><name>lan</name>" + tt.xml + "</network>"})
+			cfg := load(t, "[libvirt]\nuri = qemu+unix:///system?socket="+server.Socket+"\n[dnsmasq]\nnet_name = mds\nrun = off\n[network lan]\nbackend = libvirt\n")
+			s := New(cfg, newInventory(t), notes{}, nil, discard)
+			_ = s.Start(t.Context()) // a network without IPv4 is not served
+			if got := fmt.Sprint(s.Describe(cfg)[1].DNS); got != tt.want {
+				t.Errorf("guests are told of %s, want %s", got, tt.want)
+			}
+			must(t, s.Close())
+		})
+	}
 }
 
 func must(t *testing.T, err error) {

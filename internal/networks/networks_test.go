@@ -47,6 +47,7 @@ type recorder struct {
 	prefix  string
 	changed bool
 	fails   error // of all that it does
+	retired func()
 }
 
 func (r *recorder) Start(_ context.Context, all []instance.Instance) error {
@@ -68,6 +69,9 @@ func (r *recorder) CatchUp(context.Context) { r.calls.add("%s: catch up", r.name
 
 func (r *recorder) retire(context.Context) error {
 	r.calls.add("%s: retire", r.name)
+	if r.retired != nil {
+		r.retired()
+	}
 	return r.fails
 }
 
@@ -220,6 +224,27 @@ func TestReconfigure(t *testing.T) {
 				t.Errorf("networks are %s, want %s", list, tt.backends)
 			}
 		})
+	}
+}
+
+// A network that is gone is retired before the others change, since they may take its
+// place. Who looks meanwhile still sees all.
+func TestRetiredFirst(t *testing.T) {
+	s, backends, _ := newLab(t, twoNetworks)
+	var seen []string
+	backends[0].retired = func() {
+		for _, st := range s.Status() {
+			seen = append(seen, st.Network.Name)
+		}
+	}
+	if err := s.Reconfigure(t.Context(), load(t, "[dnsmasq]\nnet_name = other\nrun = off\n[network default]\nbackend = libvirt\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := backends[0].calls.take(), []string{"mds: retire", "default: reconfigure as  with 0"}; !slices.Equal(got, want) {
+		t.Errorf("backends were told %q, want %q", got, want)
+	}
+	if want := []string{"mds", "default"}; !slices.Equal(seen, want) {
+		t.Errorf("meanwhile the networks were %q, want %q", seen, want)
 	}
 }
 

@@ -33,12 +33,14 @@ listen_address = 10.122.0.2
 [dnsmasq]
 listen_address = 10.122.0.3
 reserved = 10.122.9.0/24, 10.122.1.5-10.122.1.7
+reserved6 = fd00:122::10-fd00:122::1f
 net_address6 = fd00:122::
 `)
 	ranges := Configured(cfg)[0].Excluded
 	for addr, want := range map[string]bool{
 		"10.122.0.1": true, "10.122.0.2": true, "10.122.0.3": true, "127.0.0.1": true, "fd00:122::1": true,
-		"10.122.9.77": true, "10.122.1.6": true, "10.122.1.8": false, "10.122.0.4": false, "fd00:122::2": false,
+		"10.122.9.77": true, "10.122.1.6": true, "10.122.1.8": false, "10.122.0.4": false,
+		"fd00:122::2": false, "fd00:122::11": true,
 	} {
 		got := false
 		for _, r := range ranges {
@@ -198,12 +200,15 @@ lease_len = 3600
 use_dns = yes
 prefix = vm-
 entry_order = prefix, base
+conf_file = /etc/further.conf
+port_security = no
 listen_address = 10.122.0.3
 net_address6 = fd00:122::
 [network lan]
 backend = libvirt
 prefix = lan-
 entry_order = base, prefix
+port_security = yes
 `)
 	s := dnsmasqSettings(cfg, cfg.Networks[0], "host")
 	if s.Mode != dnsmasq.Child || s.Binary != "/opt/dnsmasq" || s.User != "somebody" || s.RunDir != "/run/mds" || s.BaseDir != "/var/lib/mds" ||
@@ -211,6 +216,12 @@ entry_order = base, prefix
 		!slices.Equal(s.EntryOrder, []string{"prefix", "base"}) || s.ListenAddress.String() != "10.122.0.3" || s.Gateway.String() != "10.122.0.1" ||
 		s.MetadataAddress.String() != "169.254.169.254" || s.Network6.String() != "fd00:122::/64" || s.Gateway6.String() != "fd00:122::1" {
 		t.Errorf("dnsmasq has %+v", s)
+	}
+	if s.ConfFile != "/etc/further.conf" {
+		t.Errorf("the further lines are in %q", s.ConfFile)
+	}
+	if n := Configured(cfg); n[0].PortSecurity || !n[1].PortSecurity || n[0].NamePrefix != "vm-" || n[1].NamePrefix != "lan-" {
+		t.Errorf("the networks are %+v", n)
 	}
 	l := libvirtSettings(cfg, cfg.Networks[1], "host")
 	if l.Name != "lan" || l.HostID != "host" || !l.Endpoint.Session || l.Endpoint.Socket != "/run/user/1000/libvirt/libvirt-sock" || l.Prefix != "lan-" ||

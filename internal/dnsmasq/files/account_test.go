@@ -74,6 +74,19 @@ func TestShare(t *testing.T) {
 	}
 }
 
+// What the account's own group can read is not opened to all.
+func TestSharedWithTheGroup(t *testing.T) {
+	colleague := &Account{Account: account.Account{Name: "colleague", UID: 4242, GID: uint32(os.Getgid())}}
+	dir := filepath.Join(t.TempDir(), "dir")
+	must(t, os.Mkdir(dir, 0o700))
+	must(t, os.Chown(dir, -1, os.Getgid()))
+	must(t, os.Chmod(dir, 0o750))
+	must(t, colleague.share(dir))
+	if got := mode(t, dir); got != fs.ModeDir|0o750 {
+		t.Errorf("its mode is %v", got)
+	}
+}
+
 func TestSharingWhatIsNotThere(t *testing.T) {
 	absent := filepath.Join(t.TempDir(), "absent")
 	for text, err := range map[string]error{

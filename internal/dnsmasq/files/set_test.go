@@ -94,7 +94,7 @@ func exchanged(t *testing.T, _, watched string) {
 
 // The mode of a file is brought back, too, for who may read it whatever its mode.
 func TestModeIsRestored(t *testing.T) {
-	for _, mode := range []os.FileMode{0o600, 0o666, 0o755} {
+	for _, mode := range []os.FileMode{0o600, 0o666, 0o755, 0o644 | os.ModeSetuid} {
 		files, file, _ := newFiles(t)
 		must(t, os.Chmod(file, mode))
 		written, err := files.Restore()
