@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"mdserver/internal/etcd"
@@ -144,6 +145,10 @@ func TestLease(t *testing.T) {
 	}
 	defer client.Close()
 	b.Client = client.Client
+	// Its own key may be left, of a lease that it lost.
+	if _, err := b.Client.Put(t.Context(), "/mdserver/alive/2", b.session); err != nil {
+		t.Fatal(err)
+	}
 	lease, err := b.claim(t.Context())
 	if err != nil || lease == nil {
 		t.Fatalf("%v, %v", lease, err)
@@ -297,6 +302,86 @@ func TestOutage(t *testing.T) {
 	b := join(t, cluster, "2", "kvm2")
 	a.has(t, "1 kvm1 true, 2 kvm2 true")
 	b.has(t, "1 kvm1 true, 2 kvm2 true")
+}
+
+// TestTrouble: hosts with one name are told apart by their ID, and count while they are alive.
+func TestTrouble(t *testing.T) {
+	const twice = `another host, with the ID 2, has the name "kvm1", too; give one of them another one by store.host`
+	for name, tt := range map[string]struct {
+		hosts   []Host
+		refused time.Duration // for how long
+		want    string
+	}{
+		"none":           {nil, 0, ""},
+		"itself":         {[]Host{{ID: "1", Name: "kvm1", Alive: true}}, 0, ""},
+		"another name":   {[]Host{{ID: "2", Name: "kvm2", Alive: true}}, 0, ""},
+		"one name":       {[]Host{{ID: "1", Name: "kvm1", Alive: true}, {ID: "2", Name: "kvm1", Alive: true}}, 0, twice},
+		"one is away":    {[]Host{{ID: "1", Name: "kvm1", Alive: true}, {ID: "2", Name: "kvm1"}}, 0, ""},
+		"restarted":      {nil, twinTime / 2, ""},
+		"refused":        {nil, 2 * twinTime, ErrTwin.Error() + ", 1; if this host is a copy of another one, stop mdserver and move mdserver.database away"},
+		"for both, once": {[]Host{{ID: "2", Name: "kvm1", Alive: true}}, twinTime / 2, twice},
+	} {
+		f := New(Options{ID: "1", Name: "kvm1"})
+		for _, h := range tt.hosts {
+			f.hosts[h.ID] = h
+			if h.Alive {
+				f.alive[h.ID] = "session"
+			}
+		}
+		if tt.refused > 0 {
+			f.refused = time.Now().Add(-tt.refused)
+		}
+		if err := f.Trouble(); (err == nil) != (tt.want == "") || err != nil && err.Error() != tt.want {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
+// TestReceive: a host begins anew if its place is another server's, or if it may have missed
+// something.
+func TestReceive(t *testing.T) {
+	for name, tt := range map[string]struct {
+		held    string // by whom its place is
+		refused bool
+		resp    clientv3.WatchResponse
+		ended   bool
+		want    string
+	}{
+		"its own":           {held: "own"},
+		"nobody's":          {held: ""},
+		"another's":         {held: "other", want: ErrTwin.Error() + ": other"},
+		"still another's":   {held: "other", refused: true},
+		"an end":            {ended: true, want: "the watch has ended"},
+		"what is missed":    {resp: clientv3.WatchResponse{CompactRevision: 7}, want: "etcdserver: mvcc: required revision has been compacted"},
+		"a cancelled watch": {resp: clientv3.WatchResponse{Canceled: true}, want: "etcdserver: mvcc: required revision is a future revision"},
+	} {
+		f := New(Options{Prefix: "/", ID: "1"})
+		if f.session = "own"; tt.refused {
+			f.refused = time.Now()
+		}
+		if tt.held != "" {
+			tt.resp.Events = []*clientv3.Event{{Kv: &mvccpb.KeyValue{Key: []byte("/alive/1"), Value: []byte(tt.held)}}}
+		}
+		if err := f.receive(tt.resp, !tt.ended); (err == nil) != (tt.want == "") || err != nil && err.Error() != tt.want {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
+// TestRefusedSince: it counts since when another server has had the place.
+func TestRefusedSince(t *testing.T) {
+	f := New(Options{ID: "1"})
+	first := time.Now().Add(-time.Hour)
+	f.refused = first
+	if f.noteRefused(true); !f.refused.Equal(first) {
+		t.Errorf("since %v, want %v", f.refused, first)
+	}
+	if f.noteRefused(false); !f.refused.IsZero() {
+		t.Errorf("since %v, although it has its place", f.refused)
+	}
+	if f.noteRefused(true); f.refused.IsZero() {
+		t.Error("it is not refused")
+	}
 }
 
 // TestTwins: hosts that cannot be told apart are found.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,17 @@ func TestFailedLine(t *testing.T) {
 		if (got != nil) != (tt.line > 0) || got != nil && (got.Line != tt.line || got.Name != "web") {
 			t.Errorf("%v: %+v", tt.err, got)
 		}
+	}
+}
+
+// A default template that cannot be read is looked at again once it has changed.
+func TestAnUnreadableDefaultIsWatched(t *testing.T) {
+	s := newSite(t, "")
+	s.conf = "default_template = " + s.dir + "\n" // a directory
+	found, err := s.renderer().search(guest("web", nil))
+	watched := slices.ContainsFunc(found.watched, func(f fingerprint) bool { return f.path == s.dir })
+	if !strings.HasPrefix(text(err), "default_template: ") || !watched {
+		t.Errorf("error %v, watched are %+v", err, found.watched)
 	}
 }
 

@@ -98,6 +98,7 @@ func TestReportingUserdata(t *testing.T) {
 			s := newSite(t, "")
 			s.reports = reportsOf
 			s.write("web.raw", tt.text)
+			waitSettled(t, filepath.Join(s.dir, "web.raw"))
 			r := s.renderer()
 			for range 2 { // once made, once kept
 				got, err := r.RenderReporting(t.Context(), guestWeb)
@@ -194,6 +195,7 @@ func TestReportingVendorData(t *testing.T) {
 			s.reports = reportsOf
 			if tt.template != "" {
 				s.write("vendor", tt.template)
+				waitSettled(t, filepath.Join(s.dir, "vendor")) // so that all that is made is kept
 				s.conf = "vendordata_template = " + filepath.Join(s.dir, "vendor") + "\n"
 			}
 			r := s.renderer()
@@ -211,6 +213,9 @@ func TestReportingVendorData(t *testing.T) {
 			asJSON, err := r.VendorJSON(t.Context(), guestWeb, true)
 			if err != nil || !strings.HasPrefix(string(asJSON.Body), `{"cloud-init":"Content-Type: multipart/mixed;`) {
 				t.Errorf("as JSON %q, %v", asJSON.Body, err)
+			}
+			if plain, err := r.VendorJSON(t.Context(), guestWeb, false); err != nil || strings.Contains(string(plain.Body), "multipart") {
+				t.Errorf("as JSON, others get %q, %v", plain.Body, err)
 			}
 		})
 	}
