@@ -131,6 +131,9 @@ func TestConflictsAreFoundOnce(t *testing.T) {
 	if n := testing.AllocsPerRun(10, func() { got = f.Conflicts() }); n > 0 || describe(got) != want {
 		t.Errorf("%v allocations for %s\nwant %s", n, describe(got), want)
 	}
+	if f.SetNetworks(nil); len(f.Conflicts()) > 0 { // at once, not when etcd tells of it
+		t.Errorf("without networks: %s", describe(f.Conflicts()))
+	}
 }
 
 // conflicts waits until a host knows these conflicts.
