@@ -196,8 +196,17 @@ func TestListAgain(t *testing.T) {
 	a.mu.Lock()
 	a.hosts["2"], a.alive["2"], a.drained["1"] = Host{ID: "2", Name: "gone"}, "x", time.Now()
 	a.mu.Unlock()
+	select {
+	case <-a.Changed(): // by what happened before
+	default:
+	}
 	if _, err := a.list(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	select {
+	case <-a.Changed():
+	default:
+		t.Error("a list of other hosts is not told of")
 	}
 	a.has(t, "1 kvm1 true")
 	if since, _ := a.Drained(); !since.IsZero() || a.Alive("2") {
