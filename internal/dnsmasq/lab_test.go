@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -83,15 +82,7 @@ func addBridge(t testing.TB, name string, addrs ...string) {
 
 func (l *lab) addGuestSide() {
 	t := l.t
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	host, err := netns.Get()
-	must(t, err)
-	defer host.Close()
-	l.guest, err = netns.New() // and switches to it
-	must(t, err)
-	must(t, netns.Set(host))
-	t.Cleanup(func() { l.guest.Close() })
+	l.guest = roottest.NewSpace(t)
 	bridge, err := netlink.LinkByName("br-mds")
 	must(t, err)
 	port := &netlink.Veth{
@@ -107,14 +98,11 @@ func (l *lab) addGuestSide() {
 
 // inGuest runs f in the guest's namespace.
 func (l *lab) inGuest(f func()) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	host, err := netns.Get()
-	must(l.t, err)
-	defer host.Close()
-	must(l.t, netns.Set(l.guest))
-	defer func() { must(l.t, netns.Set(host)) }()
-	f()
+	l.t.Helper()
+	must(l.t, roottest.InSpace(l.guest, func() error {
+		f()
+		return nil
+	}))
 }
 
 func up(t testing.TB, name string) {

@@ -6,13 +6,11 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"mdserver/internal/roottest"
@@ -30,26 +28,19 @@ func must(t *testing.T, err error) {
 // uplink gives a bridge a port, and the machine at its other end addresses.
 func uplink(t *testing.T, bridge netlink.Link, port string, mac net.HardwareAddr, addrs ...netip.Addr) {
 	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	here, err := netns.Get()
-	must(t, err)
-	defer here.Close()
-	far, err := netns.New() // and switches to it
-	must(t, err)
-	t.Cleanup(func() { far.Close() })
-	must(t, netns.Set(here))
+	far := roottest.NewSpace(t)
 	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: port, MasterIndex: bridge.Attrs().Index},
 		PeerName: "wire", PeerHardwareAddr: mac, PeerNamespace: netlink.NsFd(far)}
 	must(t, netlink.LinkAdd(veth))
 	t.Cleanup(func() { must(t, netlink.LinkDel(veth)) })
 	must(t, netlink.LinkSetUp(veth))
-	must(t, netns.Set(far))
-	defer func() { must(t, netns.Set(here)) }()
-	wire, err := netlink.LinkByName("wire")
-	must(t, err)
-	give(t, wire, addrs...)
-	roottest.AwaitUp(t, "wire")
+	must(t, roottest.InSpace(far, func() error {
+		wire, err := netlink.LinkByName("wire")
+		must(t, err)
+		give(t, wire, addrs...)
+		roottest.AwaitUp(t, "wire")
+		return nil
+	}))
 }
 
 // give gives a link addresses, and brings it up.

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -88,14 +87,10 @@ type otherHost struct {
 // do runs something there.
 func (o otherHost) do(f func()) {
 	o.t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	here, err := netns.Get()
-	must(o.t, err)
-	defer here.Close()
-	must(o.t, netns.Set(o.at))
-	defer func() { must(o.t, netns.Set(here)) }()
-	f()
+	must(o.t, roottest.InSpace(o.at, func() error {
+		f()
+		return nil
+	}))
 }
 
 func must(t *testing.T, err error) {
@@ -122,20 +117,6 @@ func bridgeWith(t *testing.T, mac byte, port string) netlink.Link {
 	return bridge
 }
 
-func newOtherHost(t *testing.T) otherHost {
-	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	here, err := netns.Get()
-	must(t, err)
-	defer here.Close()
-	far, err := netns.New() // and switches to it
-	must(t, err)
-	must(t, netns.Set(here))
-	t.Cleanup(func() { far.Close() })
-	return otherHost{t, far, []instance.Network{porttest.Network}}
-}
-
 func reconciler(hostID string) *portsecurity.Reconciler {
 	return portsecurity.New(hostID, func() []*instance.Instance { return nil }, slog.New(slog.NewTextHandler(io.Discard, nil)))
 }
@@ -144,7 +125,7 @@ func reconciler(hostID string) *portsecurity.Reconciler {
 // the metadata addresses leak, on either side, until both have port security.
 func TestMetadataOfTwoHosts(t *testing.T) {
 	roottest.Need(t, "makes bridges and nftables tables")
-	other := newOtherHost(t)
+	other := otherHost{t, roottest.NewSpace(t), []instance.Network{porttest.Network}}
 	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}, PeerName: "eth0", PeerNamespace: netlink.NsFd(other.at)}
 	must(t, netlink.LinkAdd(veth))
 	defer netlink.LinkDel(veth)

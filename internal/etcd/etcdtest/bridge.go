@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -50,7 +49,7 @@ func (b *bridge) address(last int) *netlink.Addr {
 func (b *bridge) addSpace(t testing.TB) int {
 	t.Helper()
 	number := len(b.spaces)
-	space := newSpace(t)
+	space := roottest.NewSpace(t)
 	b.spaces = append(b.spaces, space)
 	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: fmt.Sprintf("%s.%d", b.link.Name, number+1), MasterIndex: b.link.Index}, PeerName: "eth0", PeerNamespace: netlink.NsFd(space)}
 	must(t, netlink.LinkAdd(veth))
@@ -69,41 +68,6 @@ func (b *bridge) addSpace(t testing.TB) int {
 	return number
 }
 
-// newSpace makes a namespace that ends with the test and its processes.
-func newSpace(t testing.TB) (space netns.NsHandle) {
-	t.Helper()
-	must(t, inSpace(netns.None(), func() error {
-		err := unix.Unshare(unix.CLONE_NEWNET)
-		if err == nil {
-			space, err = netns.Get()
-		}
-		return err
-	}))
-	t.Cleanup(func() { space.Close() })
-	return space
-}
-
-// inSpace calls f on a thread in a namespace, and returns the thread to its own.
-func inSpace(space netns.NsHandle, f func() error) error {
-	runtime.LockOSThread()
-	own, err := netns.Get()
-	if err != nil {
-		return err
-	}
-	defer own.Close()
-	if space.IsOpen() {
-		if err := netns.Set(space); err != nil {
-			return err
-		}
-	}
-	err = f()
-	if back := netns.Set(own); back != nil {
-		return back // the thread stays locked, so it ends with the goroutine
-	}
-	runtime.UnlockOSThread()
-	return err
-}
-
 func (b *bridge) addresses(_ testing.TB, n int) []string {
 	var list []string
 	for i := range n {
@@ -113,7 +77,7 @@ func (b *bridge) addresses(_ testing.TB, n int) []string {
 }
 
 func (b *bridge) start(number int, cmd *exec.Cmd) error {
-	return inSpace(b.spaces[number], cmd.Start)
+	return roottest.InSpace(b.spaces[number], cmd.Start)
 }
 
 // cut replaces the rules in a namespace.
@@ -126,7 +90,7 @@ func (b *bridge) cut(t testing.TB, number int, in, out bool) {
 	if out {
 		rules += "chain out { type filter hook output priority 0; oifname eth0 drop; }\n"
 	}
-	must(t, inSpace(b.spaces[number], func() error {
+	must(t, roottest.InSpace(b.spaces[number], func() error {
 		cmd := exec.Command("nft", "-f", "-")
 		cmd.Stdin = strings.NewReader(rules + "}\n")
 		out, err := cmd.CombinedOutput()
