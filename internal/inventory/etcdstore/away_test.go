@@ -140,13 +140,15 @@ func TestUnknownOutcome(t *testing.T) {
 				t.Errorf("a transaction whose answer is lost: %v, unshared: %v", err, first.Instance.Unshared)
 			}
 			within(t, 10*time.Second, h.allShared)
-			lossy.lose.Store(2) // the question, too
+			lossy.watch.Lock() // it would answer the question
+			lossy.lose.Store(2)
 			if reg, err := h.Register(context.Background(), dom(2, "db")); err != nil || !reg.Instance.Unshared {
 				t.Errorf("the question is lost, too: %v, unshared: %v", err, reg.Instance.Unshared)
 			}
+			lossy.watch.Unlock()
 			within(t, 10*time.Second, h.allShared)
+			lossy.watch.Lock()
 			lossy.lose.Store(2)
-			lossy.watch.Lock() // it would answer the question
 			if _, err := h.Release(context.Background(), "db"); !errors.Is(err, inventory.ErrStore) {
 				t.Errorf("a release: %v", err)
 			}
