@@ -20,6 +20,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/metadata"
+	"mdserver/internal/programtest"
 )
 
 var guest = uuid.MustParse("7e5a544d-d555-4133-a443-8229415be7ab")
@@ -194,6 +195,7 @@ func TestSignaturesAreKeptPerDocument(t *testing.T) {
 
 // What AWS tells people to do with the four answers works with ours.
 func TestOpenSSLVerifies(t *testing.T) {
+	programtest.Need(t, "openssl", "openssl")
 	a, document := testAuthority(t), testDocument(t)
 	signed, err := a.Sign(guest, document)
 	if err != nil {
