@@ -346,8 +346,8 @@ func TestTrouble(t *testing.T) {
 	}
 }
 
-// TestReceive: a host begins anew if its place is another server's, or if it may have missed
-// something.
+// TestReceive: a host starts over if another server has its place, or if it may have
+// missed something.
 func TestReceive(t *testing.T) {
 	for name, tt := range map[string]struct {
 		held    string // by whom its place is

@@ -437,7 +437,7 @@ func TestMeanwhileTwice(t *testing.T) {
 		t.Errorf("%+v", guest)
 	}
 	if _, told := f.Refusals().Of(uid(1)); !told {
-		t.Error("it was given up, and nobody is told")
+		t.Error("no refusal tells that it was given up")
 	}
 }
 
@@ -462,8 +462,8 @@ func TestConflict(t *testing.T) {
 	}
 }
 
-// TestAddressesOfOtherHosts: what a guest of another host has, and what rests or is spare
-// there, is given to nobody, and free again as soon as that ends.
+// TestAddressesOfOtherHosts: an address that a guest of another host has, or that is in
+// quarantine or spare there, is not given out. It is free as soon as that ends.
 func TestAddressesOfOtherHosts(t *testing.T) {
 	addr := netip.MustParseAddr("10.0.0.2")
 	has := instance.Change{Put: []instance.Instance{given(1, "theirs", addr, netip.Addr{})}}
@@ -501,8 +501,8 @@ func TestAddressesOfOtherHosts(t *testing.T) {
 	}
 }
 
-// TestWholeTable: a shared store may bring the whole table anew. Records that contradict
-// others are not served, and told.
+// TestWholeTable: a shared store may send the whole table again. Records that contradict
+// others are reported and not served.
 func TestWholeTable(t *testing.T) {
 	addr := netip.MustParseAddr("10.0.0.9")
 	for name, tt := range map[string]struct {

@@ -35,8 +35,8 @@ func Need(t testing.TB, what string) {
 
 // InNamespace runs the tests of a package in a new network namespace, where
 // they may make bridges and nftables tables and bind any port. Only the loopback
-// interface is up. Without root, or if root's tests are skipped, they run where they are. Call it from TestMain. It
-// returns the exit code.
+// interface is up. Without root, or if root's tests are skipped, they run where they
+// are. Call it from TestMain. It returns the exit code.
 func InNamespace(m *testing.M) int {
 	switch {
 	case os.Geteuid() != 0 || os.Getenv(skip) == "1":

@@ -31,11 +31,13 @@ func InSpace(space netns.NsHandle, f func() error) error {
 	runtime.LockOSThread()
 	own, err := netns.Get()
 	if err != nil {
+		runtime.UnlockOSThread()
 		return err
 	}
 	defer own.Close()
 	if space.IsOpen() {
 		if err := netns.Set(space); err != nil {
+			runtime.UnlockOSThread()
 			return err
 		}
 	}

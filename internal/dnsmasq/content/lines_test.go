@@ -201,7 +201,7 @@ func TestPrivateRebinding(t *testing.T) {
 	}
 }
 
-// Each of these has dnsmasq started anew.
+// A change of any of these restarts dnsmasq.
 func TestSamePlace(t *testing.T) {
 	for name, change := range map[string]func(*Settings){
 		"mode":     func(s *Settings) { s.Mode = Off },

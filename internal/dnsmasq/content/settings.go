@@ -153,7 +153,7 @@ func (s Settings) Check() error {
 		return fmt.Errorf("dnsmasq.gateway %v is not an IPv4 address", s.Gateway)
 	case s.Domain != "" && !validName(s.Domain):
 		return fmt.Errorf("dnsmasq.domain %q is not a domain name", s.Domain)
-	case s.Network6.IsValid() && s.Network6.Bits() < 64: // as each prefix of IPv4 has
+	case s.Network6.IsValid() && s.Network6.Bits() < 64: // also true of each prefix of IPv4
 		return fmt.Errorf("dnsmasq's IPv6 network %v is not served, accepted: prefixes of 64 bits and more", s.Network6)
 	}
 	return nil
