@@ -15,6 +15,7 @@ import (
 
 	"mdserver/internal/logging/once"
 	"mdserver/internal/pace"
+	"mdserver/internal/rtnl"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -70,7 +71,7 @@ func (r *Reconciler) reconcile() error {
 	if len(r.addrs)+len(r.put) == 0 {
 		return nil
 	}
-	there, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	there, err := rtnl.Addrs(netlink.FAMILY_ALL)
 	if err != nil {
 		return fmt.Errorf("addresses of this host: %w", err)
 	}

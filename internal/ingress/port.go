@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/rtnl"
 )
 
 // ErrNoPort means that the bridge does not know the port of a MAC.
@@ -125,7 +126,7 @@ func (c *vlanCache) of(bridge int) ([]uint16, error) {
 	if time.Since(c.read) < vlansKept {
 		return c.list[bridge], nil
 	}
-	all, err := netlink.BridgeVlanList()
+	all, err := rtnl.Whole(netlink.BridgeVlanList)
 	if err != nil {
 		return nil, fmt.Errorf("VLANs of bridges: %w", err)
 	}

@@ -11,11 +11,12 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/portsecurity/plan"
+	"mdserver/internal/rtnl"
 )
 
 // look reads the interfaces of this host, and the addresses of its bridges.
 func look() (plan.Host, error) {
-	links, err := netlink.LinkList()
+	links, err := rtnl.Links()
 	if err != nil {
 		return plan.Host{}, fmt.Errorf("interfaces of this host: %w", err)
 	}
@@ -34,7 +35,7 @@ func look() (plan.Host, error) {
 		}
 		host.Links = append(host.Links, one)
 	}
-	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	addrs, err := rtnl.Addrs(netlink.FAMILY_ALL)
 	if err != nil {
 		return plan.Host{}, fmt.Errorf("addresses of this host: %w", err)
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"mdserver/internal/rtnl"
 )
 
 // Links are the network interfaces of this host.
@@ -40,11 +42,11 @@ func (l Links) Have(addr netip.Addr) bool {
 
 // ReadLinks reads all interfaces.
 func ReadLinks() Links {
-	links, err := netlink.LinkList()
+	links, err := rtnl.Links()
 	if err != nil {
 		return Links{Err: err}
 	}
-	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	addrs, err := rtnl.Addrs(netlink.FAMILY_ALL)
 	if err != nil {
 		return Links{Err: err}
 	}
@@ -100,7 +102,7 @@ func RouteTo(addr netip.Addr) Route {
 // use yet: a bridge cannot ask whether another has it before a guest is on it
 // (RFC 4862, section 5.4).
 func tentative(addr netip.Addr) bool {
-	all, err := netlink.AddrList(nil, netlink.FAMILY_V6)
+	all, err := rtnl.Addrs(netlink.FAMILY_V6)
 	return err == nil && isTentative(all, addr)
 }
 
@@ -120,7 +122,9 @@ func RoutesBy(name string, to netip.Addr) ([]netip.Prefix, error) {
 	if to.Is6() {
 		family = netlink.FAMILY_V6
 	}
-	routes, err := netlink.RouteListFiltered(family, &netlink.Route{LinkIndex: link.Index}, netlink.RT_FILTER_OIF)
+	routes, err := rtnl.Whole(func() ([]netlink.Route, error) {
+		return netlink.RouteListFiltered(family, &netlink.Route{LinkIndex: link.Index}, netlink.RT_FILTER_OIF)
+	})
 	if err != nil {
 		return nil, err
 	}
