@@ -77,6 +77,9 @@ func answers(t *testing.T, link netlink.Link, addr netip.Addr) bool {
 			if errors.Is(err, unix.EAGAIN) {
 				break
 			}
+			if errors.Is(err, unix.EINTR) {
+				continue
+			}
 			must(t, err)
 			if bytes.Contains(buffer[:n], wanted) {
 				return true

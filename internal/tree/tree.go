@@ -158,9 +158,20 @@ func (w *walk) read() (*os.File, error) {
 	if kind := stat.Mode & unix.S_IFMT; kind != unix.S_IFREG && kind != unix.S_IFDIR {
 		return nil, fmt.Errorf("%s is not a regular file", w.path)
 	}
-	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", w.at), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fd, err := openFile(fmt.Sprintf("/proc/self/fd/%d", w.at))
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: w.path, Err: err}
 	}
 	return os.NewFile(uintptr(fd), w.path), nil
+}
+
+// openFile opens a file to read it. A signal of Go's scheduler can interrupt that on
+// network file systems; os.Open tries again then, too.
+func openFile(path string) (fd int, err error) {
+	for {
+		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if !errors.Is(err, unix.EINTR) {
+			return fd, err
+		}
+	}
 }

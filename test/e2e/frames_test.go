@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
 	"testing"
@@ -120,6 +121,9 @@ func (w *wire) synACK(t *testing.T, to netip.AddrPort) uint32 {
 	buf := make([]byte, 2048)
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
 		n, err := unix.Read(w.fd, buf)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
