@@ -9,6 +9,7 @@ import (
 	"mdserver/internal/explain"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 	"mdserver/internal/nearest"
 	"mdserver/internal/shell"
 )
@@ -52,13 +53,13 @@ func (b Backend) find(ref string) (*instance.Instance, error) {
 }
 
 // withheld finds a guest whose record was set aside.
-func (b Backend) withheld(ref string) (inventory.Withheld, bool) {
+func (b Backend) withheld(ref string) (storage.Withheld, bool) {
 	for _, w := range b.Inventory.Withheld() {
 		if w.Means(ref) {
 			return w, true
 		}
 	}
-	return inventory.Withheld{}, false
+	return storage.Withheld{}, false
 }
 
 // explain tells all of a guest, or why a domain is none.

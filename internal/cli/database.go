@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/inventory/storage"
 )
 
 func databaseCommand() *cobra.Command {
@@ -28,7 +28,7 @@ type databaseReport struct {
 	Aside    []string `json:"aside"`    // files with records that were set aside before
 	// Withheld are guests in these files. Their addresses and names are given to
 	// no other guest.
-	Withheld []inventory.Withheld `json:"withheld"`
+	Withheld []storage.Withheld `json:"withheld"`
 }
 
 func databaseCheckCommand() *cobra.Command {
@@ -80,7 +80,7 @@ func checkDatabase(cmd *cobra.Command, path string) (databaseReport, error) {
 	if err != nil {
 		report.Findings = append(report.Findings, err.Error())
 	}
-	report.Withheld = append([]inventory.Withheld{}, withheld...)
+	report.Withheld = append([]storage.Withheld{}, withheld...)
 	reader, err := boltstore.OpenReader(path)
 	switch {
 	case errors.Is(err, boltstore.ErrDamaged), errors.Is(err, boltstore.ErrMissing):

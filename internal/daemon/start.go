@@ -13,6 +13,7 @@ import (
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/inventory/storage"
 	"mdserver/internal/networks"
 	"mdserver/internal/shell"
 )
@@ -99,7 +100,7 @@ func (d *Daemon) openIdentity(cfg *config.Config) (*identity.Authority, error) {
 // holds the signing key of tokens.
 const tokenKeyName = "imds_key"
 
-func tokenKey(ctx context.Context, store inventory.Store) (imds.Key, error) {
+func tokenKey(ctx context.Context, store storage.Store) (imds.Key, error) {
 	text, err := store.Note(ctx, tokenKeyName)
 	if err != nil {
 		return imds.Key{}, err

@@ -19,6 +19,7 @@ import (
 	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/inventory/etcdstore"
 	"mdserver/internal/inventory/migrate"
+	"mdserver/internal/inventory/storage"
 	"mdserver/internal/sealed"
 )
 
@@ -40,7 +41,7 @@ func CheckStore(cfg *config.Config) error {
 // openStore gives the store of the inventory: the database itself, or etcd, with the
 // database for what is known of it. Notes such as the key of tokens stay in the
 // database of each host.
-func (d *Daemon) openStore(ctx context.Context, cfg *config.Config, database *boltstore.Store) (inventory.Store, error) {
+func (d *Daemon) openStore(ctx context.Context, cfg *config.Config, database *boltstore.Store) (storage.Store, error) {
 	if cfg.Store.Backend != config.BackendEtcd {
 		return database, d.leaveEtcd(ctx, cfg, database)
 	}

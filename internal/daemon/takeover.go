@@ -17,6 +17,7 @@ import (
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/legacy"
+	"mdserver/internal/inventory/storage"
 )
 
 // importedKey is the note in the database about the import.
@@ -31,7 +32,7 @@ type importNote struct {
 	Time   time.Time   `json:"time,omitzero"`
 }
 
-func readImportNote(ctx context.Context, store inventory.Store) (importNote, error) {
+func readImportNote(ctx context.Context, store storage.Store) (importNote, error) {
 	var note importNote
 	text, err := store.Note(ctx, importedKey)
 	if err != nil || text == "" {
@@ -43,7 +44,7 @@ func readImportNote(ctx context.Context, store inventory.Store) (importNote, err
 	return note, nil
 }
 
-func writeImportNote(ctx context.Context, store inventory.Store, note importNote) error {
+func writeImportNote(ctx context.Context, store storage.Store, note importNote) error {
 	text, err := json.Marshal(note)
 	if err != nil {
 		return fmt.Errorf("note of the import: %w", err)
@@ -53,7 +54,7 @@ func writeImportNote(ctx context.Context, store inventory.Store, note importNote
 
 // importLegacy takes over the guests of the Python mdserver's database at the
 // first start, and what the Python mdserver has changed there since at later ones.
-func (d *Daemon) importLegacy(ctx context.Context, path string, store inventory.Store, inv *inventory.Inventory) error {
+func (d *Daemon) importLegacy(ctx context.Context, path string, store storage.Store, inv *inventory.Inventory) error {
 	note, err := readImportNote(ctx, store)
 	if err != nil {
 		return err

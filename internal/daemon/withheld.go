@@ -11,6 +11,7 @@ import (
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/inventory/storage"
 )
 
 // inventoryOptions are the rules of the inventory, with what is withheld now.
@@ -25,7 +26,7 @@ func (d *Daemon) inventoryOptions(cfg *config.Config, networks []instance.Networ
 
 // withheld gives the guests whose records were set aside, as the files beside the
 // database have them now.
-func (d *Daemon) withheld(cfg *config.Config) []inventory.Withheld {
+func (d *Daemon) withheld(cfg *config.Config) []storage.Withheld {
 	all, err := boltstore.Withheld(cfg.Server.Database)
 	if err != nil {
 		d.log.Error("addresses of guests whose records were set aside are not reserved", "error", err)

@@ -15,6 +15,7 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 	"mdserver/internal/inventory/storetest"
 	"mdserver/internal/portsecurity/table"
 	"mdserver/internal/timeline"
@@ -265,7 +266,7 @@ last told: 2026-01-02T04:04:05Z (libvirt's hook)`)
 }
 
 func TestWithheld(t *testing.T) {
-	w := inventory.Withheld{UUID: uuid.MustParse("7e5a544d-d555-4133-a443-8229415be701"), ID: "i-1", Name: "web1", Hostname: "web", File: "/var/lib/x",
+	w := storage.Withheld{UUID: uuid.MustParse("7e5a544d-d555-4133-a443-8229415be701"), ID: "i-1", Name: "web1", Hostname: "web", File: "/var/lib/x",
 		Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00::1")}}
 	doc := Withheld(w, at)
 	wantText(t, "facts", lines(doc.Facts), `name: web1 (the record that was set aside)
@@ -276,7 +277,7 @@ addresses: 10.0.0.1, fd00::1 (the record that was set aside)`)
 	if doc.Name != "web1" || doc.Served || doc.Since != at || len(doc.Missing) != 3 || doc.Problems[0].Code != "record_set_aside" || !strings.Contains(doc.Missing[0], "/var/lib/x") {
 		t.Errorf("%+v", doc)
 	}
-	if doc := Withheld(inventory.Withheld{ID: "i-1"}, at); len(doc.Facts) != 1 {
+	if doc := Withheld(storage.Withheld{ID: "i-1"}, at); len(doc.Facts) != 1 {
 		t.Errorf("what is not known is told: %+v", doc.Facts)
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/api"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 // Withheld explains a guest whose record was set aside. started is when the server
 // did.
-func Withheld(w inventory.Withheld, started time.Time) api.Explanation {
+func Withheld(w storage.Withheld, started time.Time) api.Explanation {
 	const source = "the record that was set aside"
 	missing := []api.Missing{
 		lacks("record_set_aside", "its record was damaged, lost or in conflict with another one, and was set aside in %s", w.File),

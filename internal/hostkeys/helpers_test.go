@@ -14,6 +14,7 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/inventory/storage"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -26,7 +27,7 @@ var networks = []instance.Network{
 // house is an inventory with the host keys of its guests.
 type house struct {
 	t     testing.TB
-	store inventory.Store
+	store storage.Store
 	inv   *inventory.Inventory
 	keys  *Keys
 }

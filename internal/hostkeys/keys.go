@@ -22,7 +22,7 @@ import (
 	"mdserver/internal/pace"
 )
 
-// Notes are the notes of an inventory.Store.
+// Notes are the notes of an storage.Store.
 type Notes interface {
 	Note(ctx context.Context, key string) (string, error)
 	Notes(ctx context.Context) (map[string]string, error)

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 func fingerprints(keys []ssh.PublicKey) []string {
@@ -160,7 +160,7 @@ func TestDamagedNotesAreForgotten(t *testing.T) {
 
 // failing are notes that cannot be written for a while.
 type failing struct {
-	inventory.Store
+	storage.Store
 	fails int
 }
 
@@ -344,7 +344,7 @@ func TestWriteOnce(t *testing.T) {
 
 // counting are notes that count writes and refuse one.
 type counting struct {
-	inventory.Store
+	storage.Store
 	writes, refuse int
 }
 
@@ -383,7 +383,7 @@ func TestRunComplains(t *testing.T) {
 
 // stuck are notes that take no text for a while.
 type stuck struct {
-	inventory.Store
+	storage.Store
 	until  int // so many writes end only with their context
 	writes int
 }
@@ -425,7 +425,7 @@ func TestRunEndsWhileItWrites(t *testing.T) {
 }
 
 // unreadable are notes of a store that is broken.
-type unreadable struct{ inventory.Store }
+type unreadable struct{ storage.Store }
 
 var errBroken = errors.New("input/output error")
 
@@ -434,7 +434,7 @@ func (unreadable) Notes(context.Context) (map[string]string, error)    { return 
 func (unreadable) SetNote(_ context.Context, _ string, _ string) error { return errBroken }
 
 // unwritable are notes of a store that only reads.
-type unwritable struct{ inventory.Store }
+type unwritable struct{ storage.Store }
 
 func (unwritable) SetNote(context.Context, string, string) error { return errBroken }
 

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 // at is an authority whose clock shows this time.
@@ -94,7 +94,7 @@ func TestRefreshFindsTheKeyOfAnotherServer(t *testing.T) {
 
 // refusing are notes of which one cannot be written.
 type refusing struct {
-	inventory.Store
+	storage.Store
 	key string
 }
 
@@ -179,7 +179,7 @@ func TestDamagedAuthorityNotes(t *testing.T) {
 
 // ailing are notes that cannot be read after some have been.
 type ailing struct {
-	inventory.Store
+	storage.Store
 	reads int
 }
 

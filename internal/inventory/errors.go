@@ -44,14 +44,8 @@ var (
 	// ErrPasswordSet: the guest has posted a password before [409].
 	ErrPasswordSet = errors.New("the password is already set")
 	// ErrStore: the change could not be made durable and was not made [503].
-	// With ErrUncertain, it may have been made.
+	// With storage.ErrUncertain, it may have been made.
 	ErrStore = errors.New("inventory not written")
-	// ErrUncertain: a write failed so that it is not known whether the change
-	// was made. It comes with ErrStore.
-	ErrUncertain = errors.New("the change may have been made")
-	// ErrAway: the shared store does not answer. Registration.AddressProblem is one of
-	// it if a guest has to wait for its address; else it comes with ErrStore.
-	ErrAway = errors.New("etcd does not answer")
 	// ErrClosed: the inventory is shutting down [503].
 	ErrClosed = errors.New("inventory closed")
 )

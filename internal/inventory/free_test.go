@@ -7,6 +7,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 // What is free is what guests can be given: it falls with each of them to 0.
@@ -51,7 +52,7 @@ func TestFreeOfOtherNetworks(t *testing.T) {
 // A withheld address and a lease of the network's own server are not free.
 func TestFreeWithoutWithheldAndLeased(t *testing.T) {
 	l := newLab(t, func(o *inventory.Options) {
-		o.Withheld = []inventory.Withheld{{UUID: uid(9), Name: "lost", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.9"), netip.MustParseAddr("10.9.9.9")}}}
+		o.Withheld = []storage.Withheld{{UUID: uid(9), Name: "lost", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.9"), netip.MustParseAddr("10.9.9.9")}}}
 		o.Networks[0].Leased = map[netip.Addr]instance.MAC{netip.MustParseAddr("10.0.0.10"): mac(3)}
 	})
 	if got := l.Free("mds"); got != 8 {

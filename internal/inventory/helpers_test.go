@@ -14,6 +14,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 	"mdserver/internal/inventory/storetest"
 )
 
@@ -50,7 +51,7 @@ func newLab(t *testing.T, change ...func(*inventory.Options)) *lab {
 	return labOn(t, storetest.NewMemory(), change...)
 }
 
-func labOn(t *testing.T, store inventory.Store, change ...func(*inventory.Options)) *lab {
+func labOn(t *testing.T, store storage.Store, change ...func(*inventory.Options)) *lab {
 	t.Helper()
 	c := &clock{at: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	opts := inventory.Options{

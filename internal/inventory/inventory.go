@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/storage"
 	"mdserver/internal/refusal"
 )
 
@@ -26,13 +27,13 @@ import (
 // any goroutine.
 type Inventory struct {
 	ctx    context.Context // of the store's writes
-	store  Store
+	store  storage.Store
 	log    *slog.Logger
-	shared Shared // store, if it is one; else nil
+	shared storage.Shared // store, if it is one; else nil
 	// What the writer knows of a shared store. The snapshot has more: what is unshared.
 	settled   trees
 	revision  int64 // of the last update
-	unshared  map[uuid.UUID]Unshared
+	unshared  map[uuid.UUID]storage.Unshared
 	stale     bool          // the snapshot lacks some of it
 	conflicts atomic.Uint64 // see Conflicts
 
@@ -58,7 +59,7 @@ type Inventory struct {
 // contradict each other are set aside, and all others are served. The inventory owns
 // the store from here on, unless Open fails. The values of ctx, but not its
 // end, hold for later writes too.
-func Open(ctx context.Context, store Store, opts Options) (*Inventory, error) {
+func Open(ctx context.Context, store storage.Store, opts Options) (*Inventory, error) {
 	if opts.Now == nil {
 		opts.Now = steadyClock()
 	}
@@ -81,7 +82,7 @@ func Open(ctx context.Context, store Store, opts Options) (*Inventory, error) {
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 	}
-	inv.shared, _ = store.(Shared)
+	inv.shared, _ = store.(storage.Shared)
 	inv.snapshot.Store(start)
 	inv.Reconfigure(opts)
 	if inv.shared != nil {
@@ -224,13 +225,13 @@ func (inv *Inventory) Release(ctx context.Context, ref string) (instance.Instanc
 
 // load makes the indices of what the store has, without the guests that
 // contradict each other.
-func load(ctx context.Context, store Store, r *rules) (trees, error) {
+func load(ctx context.Context, store storage.Store, r *rules) (trees, error) {
 	table, err := read(ctx, store, r)
 	if err != nil {
 		return trees{}, err
 	}
 	loaded, conflicts := build(table, r.primary())
-	if _, shared := store.(Shared); len(conflicts) == 0 || shared { // what is true follows by Take
+	if _, shared := store.(storage.Shared); len(conflicts) == 0 || shared { // what is true follows by Take
 		return loaded, nil
 	}
 	guests, reasons := contradictory(conflicts)
@@ -241,9 +242,9 @@ func load(ctx context.Context, store Store, r *rules) (trees, error) {
 }
 
 // read reads the table, in which nothing is still to come.
-func read(ctx context.Context, store Store, r *rules) (instance.Table, error) {
+func read(ctx context.Context, store storage.Store, r *rules) (instance.Table, error) {
 	table, err := store.Load(ctx)
-	if _, shared := store.(Shared); err == nil && !shared { // all hosts have the same table
+	if _, shared := store.(storage.Shared); err == nil && !shared { // all hosts have the same table
 		pastOnly(&table, r.now())
 	}
 	return table, err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/storage"
 )
 
 // Options are the rules of the inventory. All of them can change while it
@@ -44,7 +45,7 @@ type Options struct {
 	// these addresses.
 	Hosts func(name string) []netip.Addr
 	// Withheld are guests whose records were set aside.
-	Withheld []Withheld
+	Withheld []storage.Withheld
 	// Log gets what becomes of guests that were registered while a shared store was
 	// away. Reconfigure does not change it.
 	Log *slog.Logger

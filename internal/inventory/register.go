@@ -31,7 +31,7 @@ type Registration struct {
 	// empty. Nothing was changed then.
 	RunsOn string
 	// AddressProblem says why the guest has no address although the network gives
-	// them: ErrNetworkFull, ErrAway; or why it has another one than it requests:
+	// them: ErrNetworkFull, storage.ErrAway; or why it has another one than it requests:
 	// ErrAddressOutside. It is nil if the guest has what it should.
 	AddressProblem error
 }

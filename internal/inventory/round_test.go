@@ -10,6 +10,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 // forgetfulStore is a shared store that does not say what became of a commit.
@@ -22,7 +23,7 @@ func (s *forgetfulStore) Commit(ctx context.Context, changes []instance.Change) 
 	if commit := s.commit; commit != nil {
 		s.commit = nil
 		commit(changes)
-		return 0, inventory.ErrUncertain
+		return 0, storage.ErrUncertain
 	}
 	return s.sharedStore.Commit(ctx, changes)
 }

@@ -11,62 +11,8 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/storage"
 )
-
-// ErrConflict: another writer has changed what a commit was worked out from.
-// Nothing was changed. Only Shared.Commit returns it.
-var ErrConflict = errors.New("the inventory was changed meanwhile")
-
-// Shared is a Store that several inventories write, each on its own host.
-//
-// Load returns the last table that this host knows, and does not wait for
-// others. What has changed since follows by Take.
-//
-// Changed receives a value when Take may have something to return. Take returns
-// the updates since the table of Load, in the order in which they were made,
-// those of this inventory among them.
-//
-// Commit is like Apply, and holds only if all that the changes touch is as it was
-// after the last update that Take returned, and if the host names in Free are
-// still free. If not, the error is ErrConflict. It returns the revision of the
-// change, which Take returns later.
-//
-// Fits reports whether the changes can be made in one step. Changes whose weights are
-// at most one in all do; Weight is the faster question while they are collected.
-//
-// Wrote reports whether this host wrote the record of a guest last, or released it. So
-// a commit whose outcome was unknown is not taken for another host's.
-//
-// Away returns why Commit would fail now, or nil if it is worth a try. It is a
-// report of what is known, and does not wait.
-//
-// ID identifies this host's store among all that have the inventory, for ever.
-//
-// Keep makes a record that is not shared durable on this host, in place of a former
-// one of the same guest. Forget removes it. Unshared returns all that are kept.
-//
-// All but Away and ID are called from one goroutine at a time.
-type Shared interface {
-	Store
-	ID() string
-	Away() error
-	Unshared(ctx context.Context) ([]Unshared, error)
-	Keep(ctx context.Context, record Unshared) error
-	Forget(ctx context.Context, id uuid.UUID) error
-	Changed() <-chan struct{}
-	Take() []Update
-	Commit(ctx context.Context, changes []instance.Change) (revision int64, err error)
-	Fits(changes []instance.Change) bool
-	Weight(change instance.Change) float64
-	Wrote(id uuid.UUID) bool
-}
-
-// Update is one step of a shared store.
-type Update struct {
-	Revision int64 // grows with each update
-	Change   instance.Change
-	Whole    *instance.Table // the whole table instead of a change, or nil
-}
 
 const (
 	// sharedTimeout bounds a write to a shared store. The start of a guest waits for
@@ -110,7 +56,7 @@ func (inv *Inventory) commitShared(batch []*request) {
 		r := inv.workOut(waiting)
 		err := inv.persistShared(ctx, r.changes)
 		switch {
-		case errors.Is(err, ErrConflict) && attempt < maxAttempts && inv.awaitUpdate(ctx):
+		case errors.Is(err, storage.ErrConflict) && attempt < maxAttempts && inv.awaitUpdate(ctx):
 			inv.conflicts.Add(1)
 			continue
 		case err != nil && inv.shared.Fits(r.changes):
@@ -144,7 +90,7 @@ func (inv *Inventory) share() {
 	if inv.shared == nil || inv.shared.Away() != nil || len(inv.queue) > 0 {
 		return
 	}
-	if failure := inv.WriteFailure(); failure != nil && errors.Is(failure.Err, ErrAway) {
+	if failure := inv.WriteFailure(); failure != nil && errors.Is(failure.Err, storage.ErrAway) {
 		inv.noteWrite(nil)
 	}
 	ctx, cancel := context.WithTimeout(inv.ctx, sharedTimeout)
@@ -174,7 +120,7 @@ func (inv *Inventory) persistShared(ctx context.Context, changes []instance.Chan
 		case <-inv.shared.Changed():
 			inv.take()
 		case <-ctx.Done():
-			return fmt.Errorf("%w: it was made, but has not come back from the store", ErrUncertain)
+			return fmt.Errorf("%w: it was made, but has not come back from the store", storage.ErrUncertain)
 		}
 	}
 	return nil
@@ -302,7 +248,7 @@ func (e editable) forgetResting(addr netip.Addr) {
 }
 
 // differencesOf gives the events of an update: guests that are gone first.
-func differencesOf(before, after trees, update Update) []instance.Event {
+func differencesOf(before, after trees, update storage.Update) []instance.Event {
 	if update.Whole != nil {
 		return differences(before, after)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 	"mdserver/internal/inventory/storetest"
 )
 
@@ -28,15 +29,15 @@ type sharedStore struct {
 
 	mu       sync.Mutex
 	revision int64
-	pending  []inventory.Update
+	pending  []storage.Update
 	wakes    []int // addresses whose quarantine a change ended, of each change
-	unshared map[uuid.UUID]inventory.Unshared
+	unshared map[uuid.UUID]storage.Unshared
 	wrote    map[uuid.UUID]bool
 }
 
 func newSharedStore() *sharedStore {
 	return &sharedStore{Memory: storetest.NewMemory(), changed: make(chan struct{}, 1),
-		unshared: map[uuid.UUID]inventory.Unshared{}, wrote: map[uuid.UUID]bool{}}
+		unshared: map[uuid.UUID]storage.Unshared{}, wrote: map[uuid.UUID]bool{}}
 }
 
 func (s *sharedStore) ID() string                     { return "store of a" }
@@ -48,12 +49,12 @@ func (s *sharedStore) Forget(_ context.Context, id uuid.UUID) error {
 	delete(s.unshared, id)
 	return nil
 }
-func (s *sharedStore) Keep(_ context.Context, u inventory.Unshared) error {
+func (s *sharedStore) Keep(_ context.Context, u storage.Unshared) error {
 	s.unshared[u.Record.UUID] = u
 	return nil
 }
-func (s *sharedStore) Unshared(context.Context) ([]inventory.Unshared, error) {
-	var list []inventory.Unshared
+func (s *sharedStore) Unshared(context.Context) ([]storage.Unshared, error) {
+	var list []storage.Unshared
 	for _, u := range s.unshared {
 		list = append(list, u)
 	}
@@ -62,12 +63,12 @@ func (s *sharedStore) Unshared(context.Context) ([]inventory.Unshared, error) {
 
 func (s *sharedStore) Away() error {
 	if s.isAway.Load() {
-		return inventory.ErrAway
+		return storage.ErrAway
 	}
 	return nil
 }
 
-func (s *sharedStore) Take() []inventory.Update {
+func (s *sharedStore) Take() []storage.Update {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isAway.Load() && !s.tells.Load() {
@@ -82,7 +83,7 @@ func (s *sharedStore) Commit(_ context.Context, changes []instance.Change) (int6
 	if rival := s.rival; rival != nil {
 		s.rival = nil
 		rival()
-		return 0, inventory.ErrConflict
+		return 0, storage.ErrConflict
 	}
 	return s.make("a", changes...), nil
 }
@@ -94,7 +95,7 @@ func (s *sharedStore) make(host string, changes ...instance.Change) int64 {
 	for _, c := range changes {
 		s.revision++
 		s.wakes = append(s.wakes, len(c.Wake))
-		s.pending = append(s.pending, inventory.Update{Revision: s.revision, Change: c})
+		s.pending = append(s.pending, storage.Update{Revision: s.revision, Change: c})
 		for _, guest := range c.Put {
 			s.wrote[guest.UUID] = host == "a"
 		}
@@ -226,7 +227,7 @@ func TestCutOff(t *testing.T) {
 		if reg.Instance.IPv4 != tt.want || !reg.Instance.Unshared {
 			t.Errorf("registration %d: %v, want %v; unshared: %v", n+1, reg.Instance.IPv4, tt.want, reg.Instance.Unshared)
 		}
-		if errors.Is(reg.AddressProblem, inventory.ErrAway) == tt.want.IsValid() {
+		if errors.Is(reg.AddressProblem, storage.ErrAway) == tt.want.IsValid() {
 			t.Errorf("registration %d: %v", n+1, reg.AddressProblem)
 		}
 	}
@@ -237,7 +238,7 @@ func TestCutOff(t *testing.T) {
 	}
 	stranger := dom(8, "local")
 	stranger.Source = instance.ByLocal
-	if reg := f.register(stranger); reg.Instance.IPv4.IsValid() || !errors.Is(reg.AddressProblem, inventory.ErrAway) {
+	if reg := f.register(stranger); reg.Instance.IPv4.IsValid() || !errors.Is(reg.AddressProblem, storage.ErrAway) {
 		t.Errorf("by another user: %v, %v", reg.Instance.IPv4, reg.AddressProblem)
 	}
 	before := f.Snapshot()
@@ -250,7 +251,7 @@ func TestCutOff(t *testing.T) {
 		"a name taken":   func() error { _, err := f.Register(background(), dom(9, "web")); return err },
 		"a new identity": func() error { _, err := f.Reprovision(background(), "web"); return err },
 	} {
-		if err := change(); !errors.Is(err, inventory.ErrStore) || !errors.Is(err, inventory.ErrAway) {
+		if err := change(); !errors.Is(err, inventory.ErrStore) || !errors.Is(err, storage.ErrAway) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -295,7 +296,7 @@ func TestCutOffBesideOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	store.isAway.Store(true)
-	if reg := f.register(started(1, "web", "ipv4", "10.0.0.210")); reg.Instance.IPv4.IsValid() || !errors.Is(reg.AddressProblem, inventory.ErrAway) {
+	if reg := f.register(started(1, "web", "ipv4", "10.0.0.210")); reg.Instance.IPv4.IsValid() || !errors.Is(reg.AddressProblem, storage.ErrAway) {
 		t.Errorf("it has %v: %v", reg.Instance.IPv4, reg.AddressProblem)
 	}
 }
@@ -518,9 +519,9 @@ func TestWholeTable(t *testing.T) {
 			t.Run(fmt.Sprint(name, ", whole: ", whole), func(t *testing.T) {
 				f, store := newSharedFleet(t, nil)
 				f.register(started(1, "a"))
-				update := inventory.Update{Change: instance.Change{Delete: []uuid.UUID{uid(1)}, Put: tt.guests}}
+				update := storage.Update{Change: instance.Change{Delete: []uuid.UUID{uid(1)}, Put: tt.guests}}
 				if whole {
-					update = inventory.Update{Whole: &instance.Table{Instances: tt.guests}}
+					update = storage.Update{Whole: &instance.Table{Instances: tt.guests}}
 				}
 				store.mu.Lock()
 				store.revision++

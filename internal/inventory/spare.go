@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/storage"
 )
 
 // How many spare addresses a host has of a network and a family. It follows the
@@ -115,7 +116,7 @@ func (d *draft) takeSpare(p pool, c claim) (netip.Addr, bool) {
 // unless that is not in the range of this host, and one without an address gets a spare one.
 func (d *draft) chooseCutOff(p pool, c claim) (netip.Addr, error) {
 	without := func(why string) (netip.Addr, error) {
-		return netip.Addr{}, fmt.Errorf("%w: guest %q has no address: %s", ErrAway, c.guest.Name, why)
+		return netip.Addr{}, fmt.Errorf("%w: guest %q has no address: %s", storage.ErrAway, c.guest.Name, why)
 	}
 	switch {
 	case c.current.IsValid() && !p.leavesOut(c.current, c.mac), !p.configured() && !c.wanted.IsValid():

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/storage"
 )
 
 // Why a domain stopped, as newer versions of libvirt tell their hooks; up to 9.0 at
@@ -74,13 +75,13 @@ func arrived(home instance.Home, run instance.RunState) instance.Home {
 
 // tellsOfArrival reports whether an unshared record says nothing but that a guest which
 // left this host has arrived on another one.
-func (r *rules) tellsOfArrival(u Unshared) bool {
+func (r *rules) tellsOfArrival(u storage.Unshared) bool {
 	return u.Base != nil && u.Base.FromID == r.HostID && u.Record.HostID == u.Base.HostID && u.Record.FromID == ""
 }
 
 // shareArrival adds that to the present record of the guest, unless the other host has
 // said so itself.
-func (d *draft) shareArrival(u Unshared, current *instance.Instance) outcome {
+func (d *draft) shareArrival(u storage.Unshared, current *instance.Instance) outcome {
 	if current.FromID == d.rules.HostID && current.Epoch == u.Record.Epoch {
 		d.rehome(current, arrived(current.Home, u.Record.Run))
 	}

@@ -7,6 +7,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 // sharingStore is a shared store that tells of updates all the time, and makes one
@@ -31,7 +32,7 @@ func TestRequestsComeBeforeSharing(t *testing.T) {
 	close(store.changed)
 	former := newLab(t)
 	for n, name := range []string{"web1", "web2", "web3", "web4"} {
-		store.unshared[uid(n+1)] = inventory.Unshared{Record: former.register(dom(n+1, name)).Instance}
+		store.unshared[uid(n+1)] = storage.Unshared{Record: former.register(dom(n+1, name)).Instance}
 	}
 	opened, first, asked, done := make(chan *inventory.Inventory, 1), make(chan struct{}), make(chan struct{}), make(chan error)
 	var inv *inventory.Inventory
@@ -70,7 +71,7 @@ func TestSharedInOneTurn(t *testing.T) {
 	store.isAway.Store(true)
 	former := newLab(t)
 	for n, name := range []string{"web1", "web2", "web3", "web4"} {
-		store.unshared[uid(n+1)] = inventory.Unshared{Record: former.register(dom(n+1, name)).Instance}
+		store.unshared[uid(n+1)] = storage.Unshared{Record: former.register(dom(n+1, name)).Instance}
 	}
 	f := &fleet{lab: labOn(t, store)}
 	before := f.Snapshot().Revision()

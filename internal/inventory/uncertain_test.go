@@ -9,6 +9,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 	"mdserver/internal/inventory/storetest"
 )
 
@@ -56,8 +57,8 @@ func TestFailedWrite(t *testing.T) {
 		made      bool
 	}{
 		{"not made", func(func() error) error { return errDisk }, false, false},
-		{"unknown, and made", func(make func() error) error { return errors.Join(make(), inventory.ErrUncertain) }, true, true},
-		{"unknown, and not made", func(func() error) error { return inventory.ErrUncertain }, true, false},
+		{"unknown, and made", func(make func() error) error { return errors.Join(make(), storage.ErrUncertain) }, true, true},
+		{"unknown, and not made", func(func() error) error { return storage.ErrUncertain }, true, false},
 		{"a panic before", func(func() error) error { panic("before") }, true, false},
 		{"a panic after", func(make func() error) error { _ = make(); panic("after") }, true, true},
 	}
@@ -71,7 +72,7 @@ func TestFailedWrite(t *testing.T) {
 
 			store.apply = tt.fault
 			_, err := l.Release(t.Context(), "web1")
-			if !errors.Is(err, inventory.ErrStore) || errors.Is(err, inventory.ErrUncertain) != tt.uncertain {
+			if !errors.Is(err, inventory.ErrStore) || errors.Is(err, storage.ErrUncertain) != tt.uncertain {
 				t.Errorf("the release: %v; uncertain: want %v", err, tt.uncertain)
 			}
 			if _, ok := l.Snapshot().ByName("web1"); !ok {
@@ -83,7 +84,7 @@ func TestFailedWrite(t *testing.T) {
 
 			store.apply, store.load = nil, errDisk
 			if tt.uncertain {
-				if _, err := l.Register(t.Context(), dom(2, "web2")); !errors.Is(err, errDisk) || errors.Is(err, inventory.ErrUncertain) {
+				if _, err := l.Register(t.Context(), dom(2, "web2")); !errors.Is(err, errDisk) || errors.Is(err, storage.ErrUncertain) {
 					t.Errorf("a change while the store is unknown: %v", err)
 				}
 			}

@@ -14,18 +14,11 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/storage"
 )
 
 // While the shared store is away, requests are worked out cut off. What they make is
 // kept on this host, laid over the table of the store, and shared later.
-
-// Unshared is the record of a guest that this host has made while the shared store
-// was away.
-type Unshared struct {
-	Record instance.Instance `json:"record"`
-	// Base is the shared record that it was made from, or nil for a new guest.
-	Base *instance.Instance `json:"base,omitempty"`
-}
 
 // cutOffAll answers requests without the shared store; failure says why.
 func (inv *Inventory) cutOffAll(requests []*request, failure error) {
@@ -61,17 +54,17 @@ func (inv *Inventory) cutOff(req *request, failure error) error {
 // unsharedOf is the record that a change leads to, if it can be made without the
 // shared store: it takes nothing that another host could take meanwhile, and gives
 // up nothing.
-func (inv *Inventory) unsharedOf(c instance.Change) (Unshared, error) {
+func (inv *Inventory) unsharedOf(c instance.Change) (storage.Unshared, error) {
 	if len(c.Delete)+len(c.Rest)+len(c.Wake)+len(c.Hold) > 0 || len(c.Put) != 1 {
-		return Unshared{}, errors.New("only a change of one guest that gives up nothing can be made without etcd")
+		return storage.Unshared{}, errors.New("only a change of one guest that gives up nothing can be made without etcd")
 	}
-	u := Unshared{Record: c.Put[0]}
+	u := storage.Unshared{Record: c.Put[0]}
 	u.Base, _ = inv.settled.byUUID.Get(u.Record.UUID[:])
 	if before, ok := inv.unshared[u.Record.UUID]; ok {
 		u.Base = before.Base
 	}
 	if u.Base != nil && !sameIdentity(u.Base, &u.Record) && !inv.rules.Load().readdressed(u.Base, &u.Record) {
-		return Unshared{}, fmt.Errorf("guest %q cannot get another name, interface, address or instance-id without etcd", u.Base.Name)
+		return storage.Unshared{}, fmt.Errorf("guest %q cannot get another name, interface, address or instance-id without etcd", u.Base.Name)
 	}
 	for _, addr := range u.Record.Addrs() {
 		if u.Base != nil && slices.Contains(u.Base.Addrs(), addr) {
@@ -79,7 +72,7 @@ func (inv *Inventory) unsharedOf(c instance.Change) (Unshared, error) {
 		}
 		spare, ok := inv.settled.spares.Get(addrKey(addr))
 		if !ok || spare.Owner != inv.shared.ID() {
-			return Unshared{}, fmt.Errorf("%s is not a spare address of this host, so guest %q cannot get it without etcd", addr, u.Record.Name)
+			return storage.Unshared{}, fmt.Errorf("%s is not a spare address of this host, so guest %q cannot get it without etcd", addr, u.Record.Name)
 		}
 	}
 	return u, nil
@@ -97,8 +90,8 @@ func sameIdentity(before, after *instance.Instance) bool {
 }
 
 // inOrder are the unshared records, always in the same order.
-func (inv *Inventory) inOrder() []Unshared {
-	return slices.SortedFunc(maps.Values(inv.unshared), func(a, b Unshared) int {
+func (inv *Inventory) inOrder() []storage.Unshared {
+	return slices.SortedFunc(maps.Values(inv.unshared), func(a, b storage.Unshared) int {
 		return cmp.Or(a.Record.FirstSeen.Compare(b.Record.FirstSeen), bytes.Compare(a.Record.UUID[:], b.Record.UUID[:]))
 	})
 }
@@ -142,7 +135,7 @@ func (inv *Inventory) shareSome(ctx context.Context) error {
 	r := inv.workOutShares()
 	err := inv.persistShared(ctx, r.changes)
 	switch {
-	case errors.Is(err, ErrConflict) && inv.awaitUpdate(ctx):
+	case errors.Is(err, storage.ErrConflict) && inv.awaitUpdate(ctx):
 		inv.conflicts.Add(1)
 		return nil
 	case err != nil:
@@ -213,7 +206,7 @@ type outcome struct {
 // share adds an unshared record to the table. What another guest has got meanwhile
 // stays that guest's. own is whether this host itself has made the present record: if
 // that is not the base, then by a commit whose outcome was unknown.
-func (d *draft) share(u Unshared, own bool) outcome {
+func (d *draft) share(u storage.Unshared, own bool) outcome {
 	guest := u.Record
 	current, known := d.byUUID.Get(guest.UUID[:])
 	switch {
@@ -247,7 +240,7 @@ func (d *draft) share(u Unshared, own bool) outcome {
 
 // superseded says why the shared record of a guest is newer than an unshared one, or
 // is empty.
-func (d *draft) superseded(u Unshared, current *instance.Instance) string {
+func (d *draft) superseded(u storage.Unshared, current *instance.Instance) string {
 	mine := u.Record.Home
 	moved := current.Epoch > mine.Epoch || current.Epoch == mine.Epoch && current.HostID != mine.HostID
 	stays := u.Base != nil && d.elsewhere(current) && current.Epoch == mine.Epoch
@@ -264,7 +257,7 @@ func (d *draft) superseded(u Unshared, current *instance.Instance) string {
 
 // giveUp leaves an unshared record out. The guest may still use its addresses, so
 // they rest.
-func (d *draft) giveUp(u Unshared, why string) outcome {
+func (d *draft) giveUp(u storage.Unshared, why string) outcome {
 	for _, place := range u.Record.Attachments() {
 		for _, addr := range place.Addrs() {
 			if !d.isOwnSpare(addr) {
@@ -364,7 +357,7 @@ func (d *draft) serves(guest *instance.Instance) bool {
 
 // loadUnshared reads what an earlier run has kept.
 func (inv *Inventory) loadUnshared(ctx context.Context) error {
-	inv.unshared = map[uuid.UUID]Unshared{}
+	inv.unshared = map[uuid.UUID]storage.Unshared{}
 	list, err := inv.shared.Unshared(ctx)
 	for _, u := range list {
 		inv.unshared[u.Record.UUID] = u

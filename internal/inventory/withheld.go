@@ -3,56 +3,19 @@ package inventory
 import (
 	"fmt"
 	"net/netip"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/storage"
 )
-
-// Withheld is what is known of a guest whose record was damaged, lost or
-// contradicts another one. Its addresses and host name are given to no other guest.
-// When it is registered again it gets them back.
-type Withheld struct {
-	UUID     uuid.UUID    `json:"uuid"`
-	ID       string       `json:"instance_id,omitempty"` // if the record is whole
-	Name     string       `json:"name,omitempty"`        // of the domain
-	Hostname string       `json:"hostname,omitempty"`
-	Addrs    []netip.Addr `json:"addresses,omitempty"`
-	File     string       `json:"file"` // that has the record; it is withheld until this is removed
-}
-
-func (w Withheld) String() string {
-	name := strconv.Quote(w.Name)
-	if w.Name == "" {
-		name = w.UUID.String()
-	}
-	return fmt.Sprintf("the guest %s, whose record was set aside in %s", name, w.File)
-}
-
-// Means reports whether a reference such as a name, UUID, instance-id, host name or
-// address means the guest.
-func (w Withheld) Means(ref string) bool {
-	switch {
-	case ref == "":
-		return false
-	case ref == w.Name, ref == w.ID, strings.EqualFold(ref, w.Hostname):
-		return true
-	}
-	if id, err := uuid.Parse(ref); err == nil && id == w.UUID {
-		return true
-	}
-	addr, err := netip.ParseAddr(ref)
-	return err == nil && slices.Contains(w.Addrs, addr)
-}
 
 // Withheld are the guests whose records were set aside, as far as they were not
 // registered again.
-func (inv *Inventory) Withheld() []Withheld {
+func (inv *Inventory) Withheld() []storage.Withheld {
 	snapshot := inv.Snapshot()
-	var waiting []Withheld
+	var waiting []storage.Withheld
 	for _, w := range inv.rules.Load().withheld.all {
 		if _, there := snapshot.ByUUID(w.UUID); !there {
 			waiting = append(waiting, w)
@@ -63,13 +26,13 @@ func (inv *Inventory) Withheld() []Withheld {
 
 // withheld finds guests that are withheld.
 type withheld struct {
-	all    []Withheld
-	byAddr map[netip.Addr]*Withheld
-	byName map[string]*Withheld // host name in lower case
+	all    []storage.Withheld
+	byAddr map[netip.Addr]*storage.Withheld
+	byName map[string]*storage.Withheld // host name in lower case
 }
 
-func newWithheld(all []Withheld) withheld {
-	w := withheld{all: all, byAddr: map[netip.Addr]*Withheld{}, byName: map[string]*Withheld{}}
+func newWithheld(all []storage.Withheld) withheld {
+	w := withheld{all: all, byAddr: map[netip.Addr]*storage.Withheld{}, byName: map[string]*storage.Withheld{}}
 	for i := range all {
 		for _, addr := range all[i].Addrs {
 			w.byAddr[addr] = &all[i]
@@ -82,7 +45,7 @@ func newWithheld(all []Withheld) withheld {
 }
 
 // addr gives the guest that an address is withheld for, if it is another one.
-func (w withheld) addr(addr netip.Addr, id uuid.UUID) *Withheld {
+func (w withheld) addr(addr netip.Addr, id uuid.UUID) *storage.Withheld {
 	if other := w.byAddr[addr]; other != nil && other.UUID != id {
 		return other
 	}
@@ -90,7 +53,7 @@ func (w withheld) addr(addr netip.Addr, id uuid.UUID) *Withheld {
 }
 
 // hostname is addr for a host name.
-func (w withheld) hostname(name string, id uuid.UUID) *Withheld {
+func (w withheld) hostname(name string, id uuid.UUID) *storage.Withheld {
 	if other := w.byName[strings.ToLower(name)]; other != nil && other.UUID != id {
 		return other
 	}
@@ -98,8 +61,8 @@ func (w withheld) hostname(name string, id uuid.UUID) *Withheld {
 }
 
 // of gives what is withheld for a guest.
-func (w withheld) of(id uuid.UUID) []Withheld {
-	var own []Withheld
+func (w withheld) of(id uuid.UUID) []storage.Withheld {
+	var own []storage.Withheld
 	for _, one := range w.all {
 		if one.UUID == id {
 			own = append(own, one)
@@ -110,7 +73,7 @@ func (w withheld) of(id uuid.UUID) []Withheld {
 
 // withheldName gives the guest that a host name, or a name that shares one in the
 // DNS of the places with it, is withheld for. A guest keeps the name that it has.
-func (d *draft) withheldName(hostname string, id uuid.UUID, places []instance.Attachment) *Withheld {
+func (d *draft) withheldName(hostname string, id uuid.UUID, places []instance.Attachment) *storage.Withheld {
 	if current, ok := d.byUUID.Get(id[:]); ok && strings.EqualFold(current.Hostname, hostname) {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 // withheldLab withholds what the guest "lost" had, and then forgets it, as a
@@ -15,8 +16,8 @@ func withheldLab(t *testing.T, change ...func(*inventory.Options)) (*lab, instan
 	t.Helper()
 	before := newLab(t, change...)
 	lost := before.register(dom(1, "lost")).Instance
-	w := inventory.Withheld{UUID: lost.UUID, ID: "i-of-old", Name: lost.Name, Hostname: lost.Hostname, Addrs: lost.Addrs(), File: "x.json"}
-	l := newLab(t, append(change, func(o *inventory.Options) { o.Withheld = []inventory.Withheld{w} })...)
+	w := storage.Withheld{UUID: lost.UUID, ID: "i-of-old", Name: lost.Name, Hostname: lost.Hostname, Addrs: lost.Addrs(), File: "x.json"}
+	l := newLab(t, append(change, func(o *inventory.Options) { o.Withheld = []storage.Withheld{w} })...)
 	return l, lost
 }
 
@@ -70,7 +71,7 @@ func TestWithheldComesBack(t *testing.T) {
 func TestWithheldHarmsNoHolder(t *testing.T) {
 	l := newLab(t)
 	guest := l.register(dom(2, "web", "hostname", "www")).Instance
-	l.opts.Withheld = []inventory.Withheld{{UUID: uid(1), Hostname: "www", Addrs: []netip.Addr{guest.IPv4}}}
+	l.opts.Withheld = []storage.Withheld{{UUID: uid(1), Hostname: "www", Addrs: []netip.Addr{guest.IPv4}}}
 	l.Reconfigure(l.opts)
 	for _, d := range []instance.Domain{dom(2, "web", "hostname", "www"), dom(2, "web", "hostname", "www", "ipv4", guest.IPv4.String())} {
 		if again := l.register(d).Instance; again.IPv4 != guest.IPv4 || again.Hostname != "www" {

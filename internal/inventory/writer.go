@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/storage"
 )
 
 // maxBatch is how many requests share one write to the store. It bounds how
@@ -168,7 +169,7 @@ func (inv *Inventory) persist(changes []instance.Change) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, ErrUncertain):
+	case errors.Is(err, storage.ErrUncertain):
 		inv.uncertain = true
 		return fmt.Errorf("%w: %w", ErrStore, err)
 	}
@@ -179,7 +180,7 @@ func (inv *Inventory) persist(changes []instance.Change) error {
 func (inv *Inventory) apply(changes []instance.Change) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
-			err = fmt.Errorf("%w: the store panicked: %v", ErrUncertain, value)
+			err = fmt.Errorf("%w: the store panicked: %v", storage.ErrUncertain, value)
 		}
 	}()
 	return inv.store.Apply(inv.ctx, changes)

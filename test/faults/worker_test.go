@@ -20,6 +20,7 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/inventory/storage"
 )
 
 // cannotOpen is the exit code of a worker that could not open its database.
@@ -74,7 +75,7 @@ func report(n int, err error, done, failed string) {
 	switch {
 	case err == nil:
 		fmt.Println(done, n)
-	case errors.Is(err, inventory.ErrUncertain):
+	case errors.Is(err, storage.ErrUncertain):
 		fmt.Println("?", n)
 	default:
 		fmt.Println(failed, n)

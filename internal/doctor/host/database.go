@@ -9,9 +9,9 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/etcd"
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/inventory/storage"
 )
 
 // Guests are those of the server, or of its database while it does not run.
@@ -30,7 +30,7 @@ type Database struct {
 	Snapshot string // the newest that can be read, if the database cannot
 
 	Asides      []string // files with records that were set aside
-	Withheld    []inventory.Withheld
+	Withheld    []storage.Withheld
 	WithheldErr error
 }
 

@@ -12,8 +12,8 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/doctor/doctortest"
 	"mdserver/internal/doctor/host"
-	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/inventory/storage"
 )
 
 var when = doctortest.When
@@ -154,7 +154,7 @@ func TestDatabase(t *testing.T) {
 	}
 	aside := func(h *host.Facts) {
 		h.Database.Asides = []string{"/var/lib/mdserver/instances.db.damaged-1.json"}
-		h.Database.Withheld = []inventory.Withheld{{Name: "web7", File: "/a"}}
+		h.Database.Withheld = []storage.Withheld{{Name: "web7", File: "/a"}}
 		h.Database.WithheldErr = errors.New("/b: no JSON")
 	}
 	damaged := errors.New("page 7 is damaged")

@@ -21,7 +21,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 const (
@@ -61,7 +61,7 @@ var (
 	ErrNewer = errors.New("it was written by a newer mdserver")
 )
 
-// Store implements inventory.Store.
+// Store implements storage.Store.
 type Store struct {
 	path string
 	log  *slog.Logger
@@ -287,7 +287,7 @@ func explain(path string, err error) error {
 	return fmt.Errorf("open the inventory %s: %w", path, err)
 }
 
-// Load implements inventory.Store.
+// Load implements storage.Store.
 func (s *Store) Load(ctx context.Context) (instance.Table, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -311,7 +311,7 @@ func (s *Store) content() (*content, error) {
 	return soundContent(s.file)
 }
 
-// Close implements inventory.Store.
+// Close implements storage.Store.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -342,4 +342,4 @@ func syncDir(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-var _ inventory.Store = (*Store)(nil)
+var _ storage.Store = (*Store)(nil)

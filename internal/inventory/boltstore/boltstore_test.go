@@ -20,7 +20,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 	"mdserver/internal/inventory/storetest"
 	"mdserver/internal/roottest"
 )
@@ -68,8 +68,8 @@ func TestStoreKeepsTheContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Opener {
 		path := filepath.Join(t.TempDir(), "inventory.db")
 		return storetest.Opener{
-			Open: func() inventory.Store { return open(t, path) },
-			Read: func() inventory.Reader { return openReader(t, path) },
+			Open: func() storage.Store { return open(t, path) },
+			Read: func() storage.Reader { return openReader(t, path) },
 		}
 	})
 }

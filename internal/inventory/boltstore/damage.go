@@ -114,7 +114,7 @@ func copyFile(from, to string) error {
 	return likeDatabase(from, to)
 }
 
-// SetAside implements inventory.Store.
+// SetAside implements storage.Store.
 func (s *Store) SetAside(ctx context.Context, guests []instance.Instance, reasons []error) error {
 	now := time.Now()
 	aside := Aside{Database: s.path, Time: now, Instances: guests}

@@ -77,7 +77,7 @@ func (s *Store) putBack() error {
 	return nil
 }
 
-// Rewrite implements inventory.Store.
+// Rewrite implements storage.Store.
 func (s *Store) Rewrite(ctx context.Context, table instance.Table) error {
 	if err := ctx.Err(); err != nil {
 		return err

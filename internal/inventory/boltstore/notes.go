@@ -7,13 +7,13 @@ import (
 	"maps"
 )
 
-// Note implements inventory.Reader.
+// Note implements storage.Reader.
 func (s *Store) Note(ctx context.Context, key string) (string, error) {
 	notes, err := s.Notes(ctx)
 	return notes[key], err
 }
 
-// Notes implements inventory.Reader. Notes are few and kept in memory, so that
+// Notes implements storage.Reader. Notes are few and kept in memory, so that
 // damage to the file does not reach them.
 func (s *Store) Notes(ctx context.Context) (map[string]string, error) {
 	s.mu.RLock()
@@ -29,7 +29,7 @@ func notesOf(c *content) map[string]string {
 	return notes
 }
 
-// SetNote implements inventory.Store.
+// SetNote implements storage.Store.
 func (s *Store) SetNote(ctx context.Context, key, text string) error {
 	if err := ctx.Err(); err != nil {
 		return err

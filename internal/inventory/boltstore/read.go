@@ -10,10 +10,10 @@ import (
 	"syscall"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
-// Reader implements inventory.Reader for a database that no server has open. It
+// Reader implements storage.Reader for a database that no server has open. It
 // reads the file once, when it is opened.
 type Reader struct{ content *content }
 
@@ -36,21 +36,21 @@ func (r *Reader) Findings() []Finding { return r.content.findings }
 // is damaged. Open then serves all guests.
 func (r *Reader) Whole() bool { return r.content.whole || len(r.content.findings) == 0 }
 
-// Load implements inventory.Reader.
+// Load implements storage.Reader.
 func (r *Reader) Load(ctx context.Context) (instance.Table, error) { return r.content.table(ctx) }
 
-// Note implements inventory.Reader.
+// Note implements storage.Reader.
 func (r *Reader) Note(ctx context.Context, key string) (string, error) {
 	notes, err := r.Notes(ctx)
 	return notes[key], err
 }
 
-// Notes implements inventory.Reader.
+// Notes implements storage.Reader.
 func (r *Reader) Notes(ctx context.Context) (map[string]string, error) {
 	return notesOf(r.content), ctx.Err()
 }
 
-// Close implements inventory.Reader.
+// Close implements storage.Reader.
 func (r *Reader) Close() error { return nil }
 
 func inspect(path string) (*content, error) {
@@ -134,4 +134,4 @@ func decode[T any](ctx context.Context, records []record) ([]T, error) {
 	return all, nil
 }
 
-var _ inventory.Reader = (*Reader)(nil)
+var _ storage.Reader = (*Reader)(nil)

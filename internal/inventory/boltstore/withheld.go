@@ -11,13 +11,13 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 // Withheld gives the guests whose records were set aside in the files beside a
 // database. An unreadable file is an error, and all others are read.
-func Withheld(path string) ([]inventory.Withheld, error) {
-	var all []inventory.Withheld
+func Withheld(path string) ([]storage.Withheld, error) {
+	var all []storage.Withheld
 	var failed error
 	for _, name := range Asides(path) {
 		aside, err := readAside(name)
@@ -42,10 +42,10 @@ func readAside(name string) (Aside, error) {
 	return aside, nil
 }
 
-func (a Aside) withheld(file string) []inventory.Withheld {
-	var all []inventory.Withheld
+func (a Aside) withheld(file string) []storage.Withheld {
+	var all []storage.Withheld
 	for _, guest := range slices.Concat(a.Instances, a.Former) {
-		all = append(all, inventory.Withheld{UUID: guest.UUID, ID: guest.ID, Name: guest.Name, Hostname: guest.Hostname, Addrs: guest.Addrs(), File: file})
+		all = append(all, storage.Withheld{UUID: guest.UUID, ID: guest.ID, Name: guest.Name, Hostname: guest.Hostname, Addrs: guest.Addrs(), File: file})
 	}
 	for _, f := range a.Findings {
 		if w, ok := f.withheld(); ok {
@@ -65,7 +65,7 @@ var (
 
 // withheld reads what can be read of a damaged record of a guest. Its key, which
 // is the UUID, is stored apart from it.
-func (f Finding) withheld() (w inventory.Withheld, ok bool) {
+func (f Finding) withheld() (w storage.Withheld, ok bool) {
 	if f.Bucket != string(instancesBucket) || len(f.Key) == 0 {
 		return w, false
 	}
@@ -77,7 +77,7 @@ func (f Finding) withheld() (w inventory.Withheld, ok bool) {
 	if text, err := unseal(instancesBucket, f.Key, f.Value); err == nil {
 		var guest instance.Instance
 		if json.Unmarshal(text, &guest) == nil {
-			return inventory.Withheld{UUID: id, ID: guest.ID, Name: guest.Name, Hostname: guest.Hostname, Addrs: guest.Addrs()}, true
+			return storage.Withheld{UUID: id, ID: guest.ID, Name: guest.Name, Hostname: guest.Hostname, Addrs: guest.Addrs()}, true
 		}
 	}
 	w.Name, w.Hostname = part(namePart, f.Value), part(hostnamePart, f.Value)

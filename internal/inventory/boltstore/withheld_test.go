@@ -10,7 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 // storeWith makes a database with two guests.
@@ -86,7 +86,7 @@ func expectWithheld(t *testing.T, path string, guest instance.Instance) {
 			t.Errorf("%s is not withheld: %v", addr, all)
 		}
 	}
-	if !slices.ContainsFunc(all, func(w inventory.Withheld) bool { return w.Hostname == guest.Hostname }) {
+	if !slices.ContainsFunc(all, func(w storage.Withheld) bool { return w.Hostname == guest.Hostname }) {
 		t.Errorf("its host name is not withheld: %v", all)
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"go.etcd.io/bbolt"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
-// Apply implements inventory.Store.
+// Apply implements storage.Store.
 func (s *Store) Apply(ctx context.Context, changes []instance.Change) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (w *writer) remove(bucket, key []byte) error {
 // write makes a change durable. When the commit fails, the file is opened again
 // at once and tells whether the change was made: then write succeeds, or fails
 // and nothing was changed. Only if the file cannot be opened is that unknown,
-// and the error is inventory.ErrUncertain. No write follows until it could.
+// and the error is storage.ErrUncertain. No write follows until it could.
 func (s *Store) write(fn func(*writer) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,9 +152,9 @@ func (s *Store) ready() error {
 	before := s.state.Sequence
 	switch settled := s.settle(); { // the whole file is read
 	case settled != nil:
-		return fmt.Errorf("%w: %w: %w", inventory.ErrUncertain, err, settled)
+		return fmt.Errorf("%w: %w: %w", storage.ErrUncertain, err, settled)
 	case s.state.Sequence != before:
-		return fmt.Errorf("%w: %w", inventory.ErrUncertain, err)
+		return fmt.Errorf("%w: %w", storage.ErrUncertain, err)
 	}
 	return nil
 }
@@ -165,7 +165,7 @@ func (s *Store) decide(next *state, failure error) error {
 	if err := s.settle(); err != nil {
 		s.log.Error("a write to the database failed, and the database cannot be reopened; guests are served as before, and changes are refused until it can",
 			"path", s.path, "error", failure, "reopening", err)
-		return fmt.Errorf("%w: %w; reopening the database: %w", inventory.ErrUncertain, failure, err)
+		return fmt.Errorf("%w: %w; reopening the database: %w", storage.ErrUncertain, failure, err)
 	}
 	if s.state.Sequence > before {
 		s.log.Warn("a write to the database reported an error, but the database contains the change", "path", s.path, "error", failure)

@@ -14,6 +14,7 @@ import (
 	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 // TestStartWithoutEtcd: a host serves what it knows with all members dead, refuses
@@ -45,7 +46,7 @@ func TestStartWithoutEtcd(t *testing.T) {
 	}
 	for range 3 {
 		begin = time.Now()
-		if _, err := again.Release(context.Background(), "web"); !errors.Is(err, inventory.ErrStore) || !errors.Is(err, inventory.ErrAway) {
+		if _, err := again.Release(context.Background(), "web"); !errors.Is(err, inventory.ErrStore) || !errors.Is(err, storage.ErrAway) {
 			t.Errorf("a release without etcd: %v", err)
 		}
 		if took := time.Since(begin); took > 2500*time.Millisecond {

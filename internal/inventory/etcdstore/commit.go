@@ -13,20 +13,20 @@ import (
 	"google.golang.org/grpc/status"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 // callTimeout bounds one request to etcd. Two of them, a transaction and the
 // question whether it was made, end within the time that a guest's start has.
 const callTimeout = 900 * time.Millisecond
 
-// Fits implements inventory.Shared.
+// Fits implements storage.Shared.
 func (s *Store) Fits(changes []instance.Change) bool {
 	plans, err := s.mirror.plans(changes)
 	return err == nil && together(plans).fits()
 }
 
-// Weight implements inventory.Shared.
+// Weight implements storage.Shared.
 func (s *Store) Weight(change instance.Change) float64 {
 	plans, err := s.mirror.plans([]instance.Change{change})
 	if err != nil {
@@ -43,7 +43,7 @@ func together(plans []*plan) *plan {
 	return all
 }
 
-// Commit implements inventory.Shared. Changes that are too large for one
+// Commit implements storage.Shared. Changes that are too large for one
 // transaction are made by several. If one of these fails, those before it are made,
 // and each of them is consistent by itself.
 func (s *Store) Commit(ctx context.Context, changes []instance.Change) (int64, error) {
@@ -86,7 +86,7 @@ func (s *Store) Commit(ctx context.Context, changes []instance.Change) (int64, e
 
 // noteAway has later changes not wait for etcd if it did not answer.
 func (s *Store) noteAway(err error) {
-	if errors.Is(err, inventory.ErrAway) {
+	if errors.Is(err, storage.ErrAway) {
 		s.giveUp(err)
 	}
 }
@@ -101,9 +101,9 @@ func (s *Store) ready(ctx context.Context) error {
 		return nil
 	}
 	if _, _, err := s.putFence(ctx, ""); err != nil {
-		return fmt.Errorf("%w: %w", inventory.ErrAway, err)
+		return fmt.Errorf("%w: %w", storage.ErrAway, err)
 	}
-	return inventory.ErrConflict
+	return storage.ErrConflict
 }
 
 // transact makes one transaction and returns its revision.
@@ -121,7 +121,7 @@ func (s *Store) transact(ctx context.Context, p *plan) (int64, error) {
 		s.mirror.fence = resp.Header.Revision
 		return resp.Header.Revision, nil
 	case err == nil:
-		return 0, inventory.ErrConflict
+		return 0, storage.ErrConflict
 	case refused(err):
 		return 0, err
 	}
@@ -145,11 +145,11 @@ func (s *Store) settle(ctx context.Context, id string, failure error) (int64, er
 	switch {
 	case err != nil:
 		s.unknown = true
-		return 0, fmt.Errorf("%w: %w: %w", inventory.ErrUncertain, inventory.ErrAway, failure)
+		return 0, fmt.Errorf("%w: %w: %w", storage.ErrUncertain, storage.ErrAway, failure)
 	case made:
 		return revision, nil
 	}
-	return 0, fmt.Errorf("%w: %w", inventory.ErrAway, failure)
+	return 0, fmt.Errorf("%w: %w", storage.ErrAway, failure)
 }
 
 // putFence writes the key that each transaction of this host compares. So a

@@ -21,6 +21,7 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/inventory/storage"
 	"mdserver/internal/inventory/storetest"
 )
 
@@ -114,7 +115,7 @@ func TestCutOff(t *testing.T) {
 				t.Errorf("a change of a known guest: %v: %+v", err, reg.Instance)
 			}
 			exhausted, err := h.Register(context.Background(), started(6, "exhausted"))
-			if err != nil || !errors.Is(exhausted.AddressProblem, inventory.ErrAway) {
+			if err != nil || !errors.Is(exhausted.AddressProblem, storage.ErrAway) {
 				t.Errorf("without spare addresses: %v, %v", err, exhausted.AddressProblem)
 			}
 			for what, change := range map[string]func() error{
@@ -472,7 +473,7 @@ func (f *flaky) anything(t *testing.T, self int, dice *rand.Rand) {
 		switch {
 		case err == nil:
 			f.given[d.UUID] = reg.Instance
-		case errors.Is(err, inventory.ErrUncertain): // it may have been made
+		case errors.Is(err, storage.ErrUncertain): // it may have been made
 			delete(f.given, d.UUID)
 		}
 	}

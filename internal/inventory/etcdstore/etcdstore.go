@@ -19,7 +19,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 	"mdserver/internal/logging/once"
 )
 
@@ -44,7 +44,7 @@ const (
 type Options struct {
 	Client *clientv3.Client // the caller closes it after the store
 	Prefix string           // of all keys, with a slash at its end
-	Cache  inventory.Store  // on this host's disk, for this prefix alone; the store closes it
+	Cache  storage.Store    // on this host's disk, for this prefix alone; the store closes it
 	Log    *slog.Logger
 	// Join is called with the guests of a cache that were never in etcd, and says how
 	// they get there. After an error they do not: they are served, and etcd is not
@@ -52,11 +52,11 @@ type Options struct {
 	Join func(ctx context.Context, ours instance.Table) (Joining, error)
 }
 
-// Store implements inventory.Shared.
+// Store implements storage.Shared.
 type Store struct {
 	client *clientv3.Client
 	prefix string
-	cache  inventory.Store
+	cache  storage.Store
 	log    *slog.Logger
 	id     string // of this host
 	writer string // the key of this host below writers/
@@ -113,12 +113,12 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 
 // HostID identifies this host among those that share an inventory. It is chosen once,
 // and kept in the cache.
-func HostID(ctx context.Context, cache inventory.Store) (string, error) {
+func HostID(ctx context.Context, cache storage.Store) (string, error) {
 	return ChooseHostID(ctx, cache, uuid.NewString())
 }
 
 // ChooseHostID is HostID with an ID for a host that has none.
-func ChooseHostID(ctx context.Context, cache inventory.Store, choice string) (string, error) {
+func ChooseHostID(ctx context.Context, cache storage.Store, choice string) (string, error) {
 	id, err := cache.Note(ctx, writerNote)
 	if err == nil && id == "" {
 		id, err = choice, cache.SetNote(ctx, writerNote, choice)
@@ -129,7 +129,7 @@ func ChooseHostID(ctx context.Context, cache inventory.Store, choice string) (st
 // HostIDOf is the ID of the host with these notes, or "" if it has none.
 func HostIDOf(notes map[string]string) string { return notes[writerNote] }
 
-// Load implements inventory.Reader: it returns the table of the cache, with the spare
+// Load implements storage.Reader: it returns the table of the cache, with the spare
 // addresses of this host alone.
 func (s *Store) Load(ctx context.Context) (instance.Table, error) {
 	table, err := s.cache.Load(ctx)
@@ -139,19 +139,19 @@ func (s *Store) Load(ctx context.Context) (instance.Table, error) {
 	return table, err
 }
 
-// Changed implements inventory.Shared.
+// Changed implements storage.Shared.
 func (s *Store) Changed() <-chan struct{} { return s.changed }
 
-// Take implements inventory.Shared.
-func (s *Store) Take() []inventory.Update {
+// Take implements storage.Shared.
+func (s *Store) Take() []storage.Update {
 	s.mu.Lock()
 	steps := s.pending
 	s.pending = nil
 	s.mu.Unlock()
-	updates := make([]inventory.Update, 0, len(steps))
+	updates := make([]storage.Update, 0, len(steps))
 	for _, step := range steps {
 		s.mirror.apply(step)
-		update := inventory.Update{Revision: step.revision}
+		update := storage.Update{Revision: step.revision}
 		if step.whole != nil {
 			table := step.whole.table()
 			update.Whole = &table
@@ -176,7 +176,7 @@ func (s *Store) deliver(ctx context.Context, steps ...*step) {
 	}
 }
 
-// Apply implements inventory.Store.
+// Apply implements storage.Store.
 func (s *Store) Apply(ctx context.Context, changes []instance.Change) error {
 	for {
 		s.Take()
@@ -185,7 +185,7 @@ func (s *Store) Apply(ctx context.Context, changes []instance.Change) error {
 			err = s.awaitChange(ctx)
 			s.Take()
 		}
-		if !errors.Is(err, inventory.ErrConflict) {
+		if !errors.Is(err, storage.ErrConflict) {
 			return err
 		}
 		if err := s.awaitChange(ctx); err != nil {
@@ -204,7 +204,7 @@ func (s *Store) awaitChange(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// SetAside implements inventory.Store: the records go below aside/.
+// SetAside implements storage.Store: the records go below aside/.
 func (s *Store) SetAside(ctx context.Context, guests []instance.Instance, reasons []error) error {
 	var change instance.Change
 	for i, guest := range guests {
@@ -222,12 +222,12 @@ func (s *Store) SetAside(ctx context.Context, guests []instance.Instance, reason
 	return s.Apply(ctx, []instance.Change{change})
 }
 
-// Rewrite implements inventory.Store; etcd repairs itself.
+// Rewrite implements storage.Store; etcd repairs itself.
 func (s *Store) Rewrite(context.Context, instance.Table) error {
 	return errors.New("etcd is not damaged")
 }
 
-// Close implements inventory.Reader.
+// Close implements storage.Reader.
 func (s *Store) Close() error {
 	s.stop()
 	<-s.done
@@ -238,4 +238,4 @@ func (s *Store) wrap(doing string, err error) error {
 	return fmt.Errorf("%s the inventory in etcd below %s: %w", doing, s.prefix, err)
 }
 
-var _ inventory.Shared = (*Store)(nil)
+var _ storage.Shared = (*Store)(nil)

@@ -11,8 +11,8 @@ import (
 
 	"mdserver/internal/etcd"
 	"mdserver/internal/etcd/etcdtest"
-	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/inventory/storage"
 	"mdserver/internal/inventory/storetest"
 )
 
@@ -54,8 +54,8 @@ func TestContract(t *testing.T) {
 		n++
 		prefix, path := fmt.Sprintf("/mdserver/%d/", n), filepath.Join(t.TempDir(), "cache.db")
 		return storetest.Opener{
-			Open: func() inventory.Store { return openStore(t, client, prefix, path) },
-			Read: func() inventory.Reader { return NewReader(client, prefix) },
+			Open: func() storage.Store { return openStore(t, client, prefix, path) },
+			Read: func() storage.Reader { return NewReader(client, prefix) },
 		}
 	})
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 // linkPatience is how long a change waits for etcd after it was lost: an election
@@ -111,20 +111,20 @@ func (s *Store) awaitLink(ctx context.Context) error {
 	select {
 	case <-now.up:
 		if s.mirror.revision == 0 {
-			return inventory.ErrConflict // the table was not taken yet
+			return storage.ErrConflict // the table was not taken yet
 		}
 		return nil
 	default:
 	}
 	select {
 	case <-now.up:
-		return inventory.ErrConflict // with what has come meanwhile
+		return storage.ErrConflict // with what has come meanwhile
 	case <-patience.C:
 	case <-ctx.Done():
 	}
 	err := s.Link()
 	if err == nil {
-		return inventory.ErrConflict
+		return storage.ErrConflict
 	}
 	return awayError(err)
 }

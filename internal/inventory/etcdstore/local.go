@@ -14,7 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 // Notes of the cache with what this host needs while etcd does not answer.
@@ -29,11 +29,11 @@ func IsLocal(key string) bool {
 	return key == sparesNote || strings.HasPrefix(key, unsharedNote)
 }
 
-// ID implements inventory.Shared.
+// ID implements storage.Shared.
 func (s *Store) ID() string { return s.id }
 
-// Keep implements inventory.Shared.
-func (s *Store) Keep(ctx context.Context, u inventory.Unshared) error {
+// Keep implements storage.Shared.
+func (s *Store) Keep(ctx context.Context, u storage.Unshared) error {
 	text, err := json.Marshal(u)
 	if err != nil {
 		return err
@@ -41,27 +41,27 @@ func (s *Store) Keep(ctx context.Context, u inventory.Unshared) error {
 	return s.cache.SetNote(ctx, unsharedNote+u.Record.UUID.String(), string(text))
 }
 
-// Forget implements inventory.Shared.
+// Forget implements storage.Shared.
 func (s *Store) Forget(ctx context.Context, id uuid.UUID) error {
 	return s.cache.SetNote(ctx, unsharedNote+id.String(), "")
 }
 
-// Unshared implements inventory.Shared.
-func (s *Store) Unshared(ctx context.Context) ([]inventory.Unshared, error) {
+// Unshared implements storage.Shared.
+func (s *Store) Unshared(ctx context.Context) ([]storage.Unshared, error) {
 	return unsharedIn(ctx, s.cache)
 }
 
-func unsharedIn(ctx context.Context, cache inventory.Store) ([]inventory.Unshared, error) {
+func unsharedIn(ctx context.Context, cache storage.Store) ([]storage.Unshared, error) {
 	notes, err := cache.Notes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var list []inventory.Unshared
+	var list []storage.Unshared
 	for key, text := range notes {
 		if !strings.HasPrefix(key, unsharedNote) {
 			continue
 		}
-		var u inventory.Unshared
+		var u storage.Unshared
 		if err := json.Unmarshal([]byte(text), &u); err != nil {
 			return nil, fmt.Errorf("the note %q cannot be read: %w", key, err)
 		}
@@ -72,7 +72,7 @@ func unsharedIn(ctx context.Context, cache inventory.Store) ([]inventory.Unshare
 
 // keepAll makes the unshared records part of a cache that becomes a database of its own,
 // where no address is spare.
-func keepAll(ctx context.Context, cache inventory.Store) error {
+func keepAll(ctx context.Context, cache storage.Store) error {
 	list, err := unsharedIn(ctx, cache)
 	if err != nil {
 		return err
@@ -200,7 +200,7 @@ func (s *Store) changeSpares(ctx context.Context, change func(*spares)) error {
 	return err
 }
 
-// Away implements inventory.Shared.
+// Away implements storage.Shared.
 func (s *Store) Away() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -215,5 +215,5 @@ func awayError(err error) error {
 	if errors.Is(err, ErrOther) || errors.Is(err, ErrNewer) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", inventory.ErrAway, err)
+	return fmt.Errorf("%w: %w", storage.ErrAway, err)
 }

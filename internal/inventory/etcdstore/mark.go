@@ -10,7 +10,7 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 // schema grows with changes that an older mdserver could not keep.
@@ -98,7 +98,7 @@ func (s *Store) checkMark(ctx context.Context) (revision int64, id string, err e
 
 // Inventory returns the ID of the inventory in etcd that a database is the cache of,
 // or "" if the database is one of its own.
-func Inventory(ctx context.Context, database inventory.Reader) (string, error) {
+func Inventory(ctx context.Context, database storage.Reader) (string, error) {
 	return database.Note(ctx, inventoryNote)
 }
 
@@ -107,7 +107,7 @@ func InventoryOf(notes map[string]string) string { return notes[inventoryNote] }
 
 // Detach notes that a cache is used as a database of its own from now on. Its guests
 // are not replaced by those in etcd later.
-func Detach(ctx context.Context, cache inventory.Store) error {
+func Detach(ctx context.Context, cache storage.Store) error {
 	id, err := Inventory(ctx, cache)
 	if err != nil || id == "" {
 		return err

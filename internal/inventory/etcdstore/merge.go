@@ -8,7 +8,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 // Decide returns what is missing in the inventory with an ID. The ID is "" and the
@@ -24,7 +24,7 @@ const maxMerges = 10
 // does not follow etcd. It reports how many of all records are written.
 //
 // A change that is too large for one transaction is made by several. Merge can be
-// repeated after an error. Errors: ErrNewer, ErrTooLarge, inventory.ErrConflict, and
+// repeated after an error. Errors: ErrNewer, ErrTooLarge, storage.ErrConflict, and
 // those of decide and of etcd.
 func Merge(ctx context.Context, client *clientv3.Client, prefix string, decide Decide, progress func(done, all int)) (string, error) {
 	r := NewReader(client, prefix)
@@ -46,11 +46,11 @@ func Merge(ctx context.Context, client *clientv3.Client, prefix string, decide D
 			return m.Inventory, nil
 		}
 		err = r.write(ctx, present, m, change, progress)
-		if err != nil && !errors.Is(err, inventory.ErrConflict) {
+		if err != nil && !errors.Is(err, storage.ErrConflict) {
 			return "", err
 		}
 	}
-	return "", r.wrap(inventory.ErrConflict)
+	return "", r.wrap(storage.ErrConflict)
 }
 
 // write makes a change of what was read.
@@ -84,7 +84,7 @@ func (r *Reader) transact(ctx context.Context, p *plan, m mark) error {
 	case err != nil:
 		return fmt.Errorf("write: %w", err)
 	case !resp.Succeeded:
-		return inventory.ErrConflict
+		return storage.ErrConflict
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 var (
@@ -221,7 +222,7 @@ func TestMoveCutOff(t *testing.T) {
 		switch {
 		case !reg.Instance.Unshared || reg.Instance.ID != was.ID || reg.Instance.Hostname != was.Hostname:
 			t.Errorf("%s: %+v", was.Name, reg.Instance)
-		case errors.Is(reg.AddressProblem, inventory.ErrAway) && !reg.Instance.IPv4.IsValid():
+		case errors.Is(reg.AddressProblem, storage.ErrAway) && !reg.Instance.IPv4.IsValid():
 			without++
 		case !rangeB.Contains(reg.Instance.IPv4) || !rangeB6.Contains(reg.Instance.IPv6):
 			t.Errorf("%s has %v and %v: %v", was.Name, reg.Instance.IPv4, reg.Instance.IPv6, reg.AddressProblem)

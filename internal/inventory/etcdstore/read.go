@@ -10,7 +10,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 type keyValue = mvccpb.KeyValue
@@ -42,7 +42,7 @@ func page(ctx context.Context, client *clientv3.Client, key, end string, revisio
 	return client.Get(ctx, key, clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(revision))
 }
 
-// Reader implements inventory.Reader without a cache. It reads etcd each time.
+// Reader implements storage.Reader without a cache. It reads etcd each time.
 type Reader struct {
 	client *clientv3.Client
 	prefix string
@@ -51,7 +51,7 @@ type Reader struct {
 // NewReader reads the inventory below a prefix. The caller closes the client.
 func NewReader(client *clientv3.Client, prefix string) *Reader { return &Reader{client, prefix} }
 
-// Load implements inventory.Reader. A record that cannot be read is an error.
+// Load implements storage.Reader. A record that cannot be read is an error.
 func (r *Reader) Load(ctx context.Context) (instance.Table, error) {
 	present, _, err := r.read(ctx)
 	if err != nil {
@@ -83,7 +83,7 @@ func (r *Reader) read(ctx context.Context) (*mirror, mark, error) {
 	return present, m, nil
 }
 
-// Note implements inventory.Reader.
+// Note implements storage.Reader.
 func (r *Reader) Note(ctx context.Context, key string) (string, error) {
 	resp, err := r.client.Get(ctx, r.prefix+notesKey+key)
 	if err != nil {
@@ -95,7 +95,7 @@ func (r *Reader) Note(ctx context.Context, key string) (string, error) {
 	return string(resp.Kvs[0].Value), nil
 }
 
-// Notes implements inventory.Reader.
+// Notes implements storage.Reader.
 func (r *Reader) Notes(ctx context.Context) (map[string]string, error) {
 	notes := map[string]string{}
 	err := pages(ctx, r.client, r.prefix+notesKey, 0, func(key string, kv *keyValue) {
@@ -107,24 +107,24 @@ func (r *Reader) Notes(ctx context.Context) (map[string]string, error) {
 	return notes, nil
 }
 
-// Close implements inventory.Reader.
+// Close implements storage.Reader.
 func (r *Reader) Close() error { return nil }
 
 func (r *Reader) wrap(err error) error {
 	return fmt.Errorf("read the inventory in etcd below %s: %w", r.prefix, err)
 }
 
-// Note implements inventory.Reader.
+// Note implements storage.Reader.
 func (s *Store) Note(ctx context.Context, key string) (string, error) {
 	return NewReader(s.client, s.prefix).Note(ctx, key)
 }
 
-// Notes implements inventory.Reader.
+// Notes implements storage.Reader.
 func (s *Store) Notes(ctx context.Context) (map[string]string, error) {
 	return NewReader(s.client, s.prefix).Notes(ctx)
 }
 
-// SetNote implements inventory.Store.
+// SetNote implements storage.Store.
 func (s *Store) SetNote(ctx context.Context, key, text string) (err error) {
 	switch {
 	case ctx.Err() != nil:
@@ -142,7 +142,7 @@ func (s *Store) SetNote(ctx context.Context, key, text string) (err error) {
 	case refused(err):
 		return s.wrap("write", err)
 	}
-	return s.wrap("write", fmt.Errorf("%w: %w", inventory.ErrUncertain, err))
+	return s.wrap("write", fmt.Errorf("%w: %w", storage.ErrUncertain, err))
 }
 
-var _ inventory.Reader = (*Reader)(nil)
+var _ storage.Reader = (*Reader)(nil)

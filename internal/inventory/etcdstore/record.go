@@ -47,7 +47,7 @@ func encode(record any, shape *shape, kept *unknown, by string) (string, error) 
 	return string(text), err
 }
 
-// Wrote implements inventory.Shared. A guest that was released is known by its
+// Wrote implements storage.Shared. A guest that was released is known by its
 // addresses in quarantine. Those that came last are from that release.
 func (s *Store) Wrote(id uuid.UUID) bool {
 	if guest, ok := s.mirror.guests[id]; ok {

@@ -14,7 +14,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 	"mdserver/internal/inventory/storetest"
 )
 
@@ -223,8 +223,8 @@ func TestUnsaved(t *testing.T) {
 	}
 
 	u.add(stepOf(instance.Change{Put: []instance.Instance{planned(5, "new")}}))
-	cache.fail = inventory.ErrUncertain
-	if err := u.save(t.Context(), cache); !errors.Is(err, inventory.ErrUncertain) {
+	cache.fail = storage.ErrUncertain
+	if err := u.save(t.Context(), cache); !errors.Is(err, storage.ErrUncertain) {
 		t.Error(err)
 	}
 	cache.fail = nil

@@ -7,7 +7,7 @@ import (
 	"maps"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 // unsaved is what the cache lacks of etcd's records. It belongs to the goroutine that
@@ -38,7 +38,7 @@ func (u *unsaved) add(s *step) {
 }
 
 // save writes what the cache lacks. After an error, the rest of it is still unsaved.
-func (u *unsaved) save(ctx context.Context, cache inventory.Store) error {
+func (u *unsaved) save(ctx context.Context, cache storage.Store) error {
 	if u.uncertain {
 		if _, err := cache.Load(ctx); err != nil {
 			return err
@@ -46,11 +46,11 @@ func (u *unsaved) save(ctx context.Context, cache inventory.Store) error {
 		u.uncertain = false
 	}
 	err := u.write(ctx, cache)
-	u.uncertain = errors.Is(err, inventory.ErrUncertain)
+	u.uncertain = errors.Is(err, storage.ErrUncertain)
 	return err
 }
 
-func (u *unsaved) write(ctx context.Context, cache inventory.Store) error {
+func (u *unsaved) write(ctx context.Context, cache storage.Store) error {
 	if u.whole != nil {
 		if err := u.whole.save(ctx, cache); err != nil {
 			return err
@@ -69,7 +69,7 @@ func (u *unsaved) write(ctx context.Context, cache inventory.Store) error {
 	return nil
 }
 
-func (w *whole) save(ctx context.Context, cache inventory.Store) error {
+func (w *whole) save(ctx context.Context, cache storage.Store) error {
 	before, err := cache.Load(ctx)
 	if err != nil {
 		return err

@@ -15,11 +15,12 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/inventory/storage"
 )
 
 // fullDisk is a cache that cannot be written while it is full.
 type fullDisk struct {
-	inventory.Store
+	storage.Store
 	full atomic.Bool
 }
 

@@ -18,17 +18,17 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 // Opener opens one store again and again. One Store or Reader is open at a time.
 type Opener struct {
-	Open func() inventory.Store  // the store is empty the first time
-	Read func() inventory.Reader // for reading only, without a server
+	Open func() storage.Store  // the store is empty the first time
+	Read func() storage.Reader // for reading only, without a server
 }
 
-// Run tests that a store keeps the contract of inventory.Store, and its Reader
-// that of inventory.Reader. Each of its tests has a fresh store.
+// Run tests that a store keeps the contract of storage.Store, and its Reader
+// that of storage.Reader. Each of its tests has a fresh store.
 func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 	for _, tt := range contract {
 		t.Run(tt.name, func(t *testing.T) {
@@ -187,7 +187,7 @@ var contract = []struct {
 type session struct {
 	t      *testing.T
 	opener Opener
-	store  inventory.Store
+	store  storage.Store
 }
 
 func (s *session) apply(changes ...instance.Change) {
@@ -207,7 +207,7 @@ func (s *session) note(key, text string) {
 // expect compares the table, see each.
 func (s *session) expect(want instance.Table) {
 	s.t.Helper()
-	s.each(func(when string, r inventory.Reader) {
+	s.each(func(when string, r storage.Reader) {
 		s.t.Helper()
 		got, err := r.Load(s.t.Context())
 		if err != nil {
@@ -222,7 +222,7 @@ func (s *session) expect(want instance.Table) {
 // expectNotes compares all notes, see each.
 func (s *session) expectNotes(want map[string]string) {
 	s.t.Helper()
-	s.each(func(when string, r inventory.Reader) {
+	s.each(func(when string, r storage.Reader) {
 		s.t.Helper()
 		got, err := r.Notes(s.t.Context())
 		if err != nil {
@@ -241,14 +241,14 @@ func (s *session) expectNotes(want map[string]string) {
 
 // each looks at the store at once, opened again, and opened for reading only. It
 // closes the store.
-func (s *session) each(look func(when string, r inventory.Reader)) {
+func (s *session) each(look func(when string, r storage.Reader)) {
 	s.t.Helper()
 	for _, step := range []struct {
 		when string
-		next func() inventory.Reader
+		next func() storage.Reader
 	}{
-		{"before Close", func() inventory.Reader { return s.store }},
-		{"opened again", func() inventory.Reader { return s.opener.Open() }},
+		{"before Close", func() storage.Reader { return s.store }},
+		{"opened again", func() storage.Reader { return s.opener.Open() }},
 		{"opened for reading", s.opener.Read},
 	} {
 		r := step.next()

@@ -1,5 +1,5 @@
 // Package storetest holds what tests of stores and their users need: the
-// contract that every inventory.Store keeps, as a test, and a store in memory.
+// contract that every storage.Store keeps, as a test, and a store in memory.
 package storetest
 
 import (
@@ -15,7 +15,7 @@ import (
 	"mdserver/internal/instance"
 )
 
-// Memory is an inventory.Store that forgets everything with the process. It
+// Memory is an storage.Store that forgets everything with the process. It
 // can be used again after Close, as a file can be opened again.
 type Memory struct {
 	mu      sync.Mutex
@@ -29,7 +29,7 @@ func NewMemory() *Memory {
 	return &Memory{guests: map[uuid.UUID]instance.Instance{}, resting: map[netip.Addr]instance.Resting{}, notes: map[string]string{}}
 }
 
-// Load implements inventory.Reader.
+// Load implements storage.Reader.
 func (m *Memory) Load(ctx context.Context) (instance.Table, error) {
 	if err := ctx.Err(); err != nil {
 		return instance.Table{}, err
@@ -42,7 +42,7 @@ func (m *Memory) Load(ctx context.Context) (instance.Table, error) {
 	}, nil
 }
 
-// Apply implements inventory.Store.
+// Apply implements storage.Store.
 func (m *Memory) Apply(ctx context.Context, changes []instance.Change) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -66,7 +66,7 @@ func (m *Memory) Apply(ctx context.Context, changes []instance.Change) error {
 	return nil
 }
 
-// SetAside implements inventory.Store; the records are kept nowhere.
+// SetAside implements storage.Store; the records are kept nowhere.
 func (m *Memory) SetAside(ctx context.Context, guests []instance.Instance, _ []error) error {
 	var change instance.Change
 	for _, guest := range guests {
@@ -75,26 +75,26 @@ func (m *Memory) SetAside(ctx context.Context, guests []instance.Instance, _ []e
 	return m.Apply(ctx, []instance.Change{change})
 }
 
-// Rewrite implements inventory.Store; memory is never damaged.
+// Rewrite implements storage.Store; memory is never damaged.
 func (m *Memory) Rewrite(context.Context, instance.Table) error {
 	return errors.New("it is not damaged")
 }
 
-// Note implements inventory.Reader.
+// Note implements storage.Reader.
 func (m *Memory) Note(ctx context.Context, key string) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.notes[key], ctx.Err()
 }
 
-// Notes implements inventory.Reader.
+// Notes implements storage.Reader.
 func (m *Memory) Notes(ctx context.Context) (map[string]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return maps.Clone(m.notes), ctx.Err()
 }
 
-// SetNote implements inventory.Store.
+// SetNote implements storage.Store.
 func (m *Memory) SetNote(ctx context.Context, key, text string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -112,5 +112,5 @@ func (m *Memory) SetNote(ctx context.Context, key, text string) error {
 	return nil
 }
 
-// Close implements inventory.Reader.
+// Close implements storage.Reader.
 func (m *Memory) Close() error { return nil }

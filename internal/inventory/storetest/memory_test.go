@@ -3,15 +3,15 @@ package storetest
 import (
 	"testing"
 
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
 )
 
 func TestMemoryKeepsTheContract(t *testing.T) {
 	Run(t, func(*testing.T) Opener {
 		memory := NewMemory()
 		return Opener{
-			Open: func() inventory.Store { return memory },
-			Read: func() inventory.Reader { return memory },
+			Open: func() storage.Store { return memory },
+			Read: func() storage.Reader { return memory },
 		}
 	})
 }

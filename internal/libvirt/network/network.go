@@ -51,7 +51,7 @@ const (
 	retryTime = time.Second
 )
 
-// Notes keep a text by its key where it survives the process. inventory.Store
+// Notes keep a text by its key where it survives the process. storage.Store
 // says what its methods do.
 type Notes interface {
 	Note(ctx context.Context, key string) (string, error)

@@ -1,9 +1,26 @@
-package inventory
+// Package storage is the contract between the inventory and the stores that keep
+// it: what a store does, what several hosts can ask of a shared one, and what it
+// reports of guests whose records it has set aside.
+package storage
 
 import (
 	"context"
+	"errors"
 
 	"mdserver/internal/instance"
+)
+
+var (
+	// ErrUncertain: a write failed so that it is not known whether the change
+	// was made. It comes with the inventory's ErrStore.
+	ErrUncertain = errors.New("the change may have been made")
+	// ErrAway: the shared store does not answer. The AddressProblem of a
+	// registration is one of it if a guest has to wait for its address; else it
+	// comes with the inventory's ErrStore.
+	ErrAway = errors.New("etcd does not answer")
+	// ErrConflict: another writer has changed what a commit was worked out from.
+	// Nothing was changed. Only Shared.Commit returns it.
+	ErrConflict = errors.New("the inventory was changed meanwhile")
 )
 
 // Reader reads what a store keeps: the table of guests, and notes beside it. A
