@@ -7,7 +7,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/pool"
 )
 
 // mostPassed bounds the list of the addresses that were skipped.
@@ -70,7 +70,7 @@ func (s Subject) networkOf(addr netip.Addr) (instance.Network, bool) {
 
 // chosen tells how the address follows from the guest's UUID.
 func (s Subject) chosen(a *api.ExplainedAddress, prefix netip.Prefix) {
-	first := inventory.FirstCandidate(prefix, s.Guest.UUID)
+	first := pool.FirstCandidate(prefix, s.Guest.UUID)
 	if a.Address == first {
 		a.Why = "chosen by the hash of the UUID"
 		return

@@ -14,6 +14,7 @@ import (
 	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/pool"
 	"mdserver/internal/inventory/storetest"
 	"mdserver/internal/portsecurity/plan"
 	"mdserver/internal/portsecurity/table"
@@ -55,7 +56,7 @@ func TestAddressesFollowFromTheHash(t *testing.T) {
 		guest, _ := snapshot.ByName(name)
 		doc := Guest(Subject{Guest: guest, Snapshot: snapshot, Networks: []instance.Network{network}})
 		a := doc.Addresses[0]
-		addr := inventory.FirstCandidate(network.IPv4, guest.UUID)
+		addr := pool.FirstCandidate(network.IPv4, guest.UUID)
 		for _, p := range a.Passed {
 			if p.Address != addr {
 				t.Errorf("%s: passed %s, want %s", name, p.Address, addr)

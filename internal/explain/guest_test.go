@@ -15,6 +15,7 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/pool"
 	"mdserver/internal/inventory/storage"
 	"mdserver/internal/inventory/storetest"
 	"mdserver/internal/portsecurity/table"
@@ -188,10 +189,10 @@ func (s spareStore) Load(ctx context.Context) (instance.Table, error) {
 // What was passed on the way from the hash to the address, and why.
 func TestPassedAddresses(t *testing.T) {
 	guest := rich()
-	first := inventory.FirstCandidate(netip.MustParsePrefix("10.122.0.0/24"), guest.UUID)
+	first := pool.FirstCandidate(netip.MustParsePrefix("10.122.0.0/24"), guest.UUID)
 	for first.As4()[3] < 248 { // so that the search begins again at the start of the network
 		guest.UUID = uuid.NewSHA1(guest.UUID, nil)
-		first = inventory.FirstCandidate(netip.MustParsePrefix("10.122.0.0/24"), guest.UUID)
+		first = pool.FirstCandidate(netip.MustParsePrefix("10.122.0.0/24"), guest.UUID)
 	}
 	guest.ID = instance.DeriveID(guest.UUID)
 	nth := func(n int) netip.Addr {

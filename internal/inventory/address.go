@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/pool"
 )
 
 // claim is what a guest can put forward to be given an address of one family,
@@ -33,41 +34,41 @@ func givenByHand(guest *instance.Instance) (ipv4, ipv6 bool) {
 // has, one of its own in quarantine, the one of the guest it replaces, the one
 // that it was leased already, or one of the pool. err refuses the registration,
 // problem does not.
-func (d *draft) choose(p pool, c claim) (addr netip.Addr, problem, err error) {
+func (d *draft) choose(p pool.Pool, c claim) (addr netip.Addr, problem, err error) {
 	if d.cutOff {
 		addr, problem = d.chooseCutOff(p, c)
 		return addr, problem, nil
 	}
-	if c.wanted.IsValid() && !p.leavesOut(c.wanted, c.mac) {
+	if c.wanted.IsValid() && !p.LeavesOut(c.wanted, c.mac) {
 		return c.wanted, nil, d.grant(p, c)
 	}
-	if !p.configured() {
-		if c.byHand || p.pending {
+	if !p.Configured() {
+		if c.byHand || p.Pending {
 			return c.current, nil, nil
 		}
 		return netip.Addr{}, nil, nil
 	}
 	for _, addr := range d.candidates(p, c) {
 		withheld := addr != c.current && d.rules.withheld.addr(addr, c.guest.UUID) != nil || d.checkSpare(addr, c.guest.Name) != nil
-		if d.holder(addr, c.guest.UUID) == nil && p.refusal(addr, c.mac) == "" && !slices.Contains(c.given, addr) && !withheld {
-			return addr, p.notGranted(c), nil
+		if d.holder(addr, c.guest.UUID) == nil && p.Refusal(addr, c.mac) == "" && !slices.Contains(c.given, addr) && !withheld {
+			return addr, notGranted(p, c), nil
 		}
 	}
 	if addr, ok := d.allocate(p, c); ok {
-		return addr, p.notGranted(c), nil
+		return addr, notGranted(p, c), nil
 	}
 	return netip.Addr{}, fmt.Errorf("%w: guest %q has no address: %s has no free one; remove old guests, or enlarge the network",
-		ErrNetworkFull, c.guest.Name, p.prefix), nil
+		ErrNetworkFull, c.guest.Name, p.Prefix), nil
 }
 
 // grant checks an address that the guest asks for.
-func (d *draft) grant(p pool, c claim) error {
+func (d *draft) grant(p pool.Pool, c claim) error {
 	if _, rests := d.resting.Get(addrKey(c.wanted)); rests && d.unconfirmed {
 		return &RequestError{ErrAddressTaken, c.guest.Name, fmt.Sprintf("%s is in quarantine since its guest was removed", c.wanted)}
 	}
-	if reason := p.refusal(c.wanted, c.mac); reason != "" {
+	if reason := p.Refusal(c.wanted, c.mac); reason != "" {
 		return &RequestError{ErrAddressOutside, c.guest.Name,
-			fmt.Sprintf("the metadata requests an address that the network %q does not have: %s", p.network, reason)}
+			fmt.Sprintf("the metadata requests an address that the network %q does not have: %s", p.Network, reason)}
 	}
 	if other := d.rules.withheld.addr(c.wanted, c.guest.UUID); other != nil && c.wanted != c.current {
 		return &RequestError{ErrAddressTaken, c.guest.Name, fmt.Sprintf("%s is reserved for %s", c.wanted, other)}
@@ -79,8 +80,8 @@ func (d *draft) grant(p pool, c claim) error {
 	return d.checkSpare(c.wanted, c.guest.Name)
 }
 
-func (d *draft) candidates(p pool, c claim) []netip.Addr {
-	if c.current.IsValid() && !p.leavesOut(c.current, c.mac) {
+func (d *draft) candidates(p pool.Pool, c claim) []netip.Addr {
+	if c.current.IsValid() && !p.LeavesOut(c.current, c.mac) {
 		return []netip.Addr{c.current}
 	}
 	addrs := d.restingFor(p, c)
@@ -92,7 +93,7 @@ func (d *draft) candidates(p pool, c claim) []netip.Addr {
 	if c.inherited.IsValid() {
 		addrs = append(addrs, c.inherited)
 	}
-	if own := p.own(c.mac); own.IsValid() {
+	if own := p.Own(c.mac); own.IsValid() {
 		addrs = append(addrs, own)
 	}
 	return addrs
@@ -101,14 +102,14 @@ func (d *draft) candidates(p pool, c claim) []netip.Addr {
 // restingFor gives the addresses on a network that the guest had before it was
 // released, those of the same interface first. It has none of the interfaces
 // that the guest has elsewhere: they get theirs back.
-func (d *draft) restingFor(p pool, c claim) []netip.Addr {
+func (d *draft) restingFor(p pool.Pool, c claim) []netip.Addr {
 	if d.unconfirmed {
 		return nil
 	}
 	var own, others []netip.Addr
 	for _, former := range d.restingOf(c.guest.UUID) {
 		switch {
-		case !p.prefix.Contains(former.Addr):
+		case !p.Prefix.Contains(former.Addr):
 		case former.MAC == c.mac:
 			own = append(own, former.Addr)
 		case !slices.ContainsFunc(c.guest.Interfaces, func(nic instance.Interface) bool { return nic.MAC == former.MAC }):
@@ -126,11 +127,11 @@ func (d *draft) holder(addr netip.Addr, id uuid.UUID) *instance.Instance {
 	return nil
 }
 
-// freeAddr finds an address from start on that is free, and is neither given already nor
-// withheld for a guest with another UUID than id.
-func (d *draft) freeAddr(p pool, start uint64, id uuid.UUID, given []netip.Addr) (netip.Addr, bool) {
+// freeAddr finds an address that is free, and is neither given already nor withheld for
+// a guest with another UUID than id. The search starts where it does for seed.
+func (d *draft) freeAddr(p pool.Pool, seed, id uuid.UUID, given []netip.Addr) (netip.Addr, bool) {
 	runs := d.runs.Root()
-	return p.free(start, func(addr netip.Addr) (netip.Addr, bool) {
+	return p.Free(seed, func(addr netip.Addr) (netip.Addr, bool) {
 		if slices.Contains(given, addr) || d.rules.withheld.addr(addr, id) != nil {
 			return addr, true
 		}
@@ -142,8 +143,8 @@ func (d *draft) freeAddr(p pool, start uint64, id uuid.UUID, given []netip.Addr)
 // allocate finds a free address, or, if there is none, a spare one of this host, that
 // of an unconfirmed guest, the one that has rested longest, or that of the guest that is gone
 // longest.
-func (d *draft) allocate(p pool, c claim) (netip.Addr, bool) {
-	addr, ok := d.freeAddr(p, p.first(c.guest.UUID), c.guest.UUID, c.given)
+func (d *draft) allocate(p pool.Pool, c claim) (netip.Addr, bool) {
+	addr, ok := d.freeAddr(p, c.guest.UUID, c.guest.UUID, c.given)
 	if ok || d.unconfirmed {
 		return addr, ok
 	}
@@ -155,7 +156,7 @@ func (d *draft) allocate(p pool, c claim) (netip.Addr, bool) {
 	}
 	d.restSince.Root().Walk(func(_ []byte, r *instance.Resting) bool {
 		withheld := d.rules.withheld.addr(r.Addr, c.guest.UUID) != nil
-		if ok = p.refusal(r.Addr, c.mac) == "" && !slices.Contains(c.given, r.Addr) && !withheld; ok {
+		if ok = p.Refusal(r.Addr, c.mac) == "" && !slices.Contains(c.given, r.Addr) && !withheld; ok {
 			addr = r.Addr
 		}
 		return ok

@@ -12,13 +12,13 @@ import (
 // beforehand. It is 0 for an unknown network.
 func (inv *Inventory) Free(network string) int {
 	p, ok := inv.rules.Load().network(network)
-	if !ok || !p.ipv4.configured() {
+	if !ok || !p.ipv4.Configured() {
 		return 0
 	}
 	held := map[netip.Addr]bool{}
 	hold := func(addrs []netip.Addr) {
 		for _, addr := range addrs {
-			if p.ipv4.gives(addr) {
+			if p.ipv4.Gives(addr) {
 				held[addr] = true
 			}
 		}
@@ -34,36 +34,15 @@ func (inv *Inventory) Free(network string) int {
 			hold([]netip.Addr{spare.Addr})
 		}
 	}
-	return p.ipv4.size() - len(held)
+	return p.ipv4.Size() - len(held)
 }
 
 // Ranges are the IPv4 addresses that guests of a network can be given, in order:
 // all but those that are reserved. It is empty for an unknown network.
 func (inv *Inventory) Ranges(network string) []instance.AddrRange {
 	p, ok := inv.rules.Load().network(network)
-	if !ok || !p.ipv4.configured() {
+	if !ok {
 		return nil
 	}
-	return instance.GuestRanges(p.ipv4.prefix, p.ipv4.excluded)
-}
-
-// size is the number of addresses in an IPv4 pool.
-func (p pool) size() int {
-	if p.hi < p.lo {
-		return 0
-	}
-	size := p.hi - p.lo + 1
-	for _, gap := range p.gaps {
-		size -= gap.hi - gap.lo + 1
-	}
-	return int(size)
-}
-
-// gives reports whether addr is one of those that size counts.
-func (p pool) gives(addr netip.Addr) bool {
-	if !p.within().Contains(addr) {
-		return false
-	}
-	_, excluded := p.gapAt(lower(addr))
-	return !excluded
+	return p.ipv4.Ranges()
 }

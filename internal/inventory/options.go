@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/pool"
 	"mdserver/internal/inventory/storage"
 )
 
@@ -69,7 +70,7 @@ type rules struct {
 // pools are the addresses of one network.
 type pools struct {
 	instance.Network
-	ipv4, ipv6 pool
+	ipv4, ipv6 pool.Pool
 }
 
 // network finds the pools of a network by its name.
@@ -96,7 +97,7 @@ func newRules(opts Options) *rules {
 	r := &rules{Options: opts, withheld: newWithheld(opts.Withheld)}
 	for _, n := range opts.Networks {
 		n.PerHost = n.PerHost && opts.HostID != ""
-		r.pools = append(r.pools, pools{Network: n, ipv4: newPool(n.IPv4, n), ipv6: newPool(n.IPv6, n)})
+		r.pools = append(r.pools, pools{Network: n, ipv4: pool.New(n.IPv4, n), ipv6: pool.New(n.IPv6, n)})
 	}
 	return r
 }

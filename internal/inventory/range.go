@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/pool"
 )
 
 // Of a network whose addresses are for each host apart, this host knows its own range
@@ -25,20 +26,14 @@ func (d *draft) keepsAddresses(network pools, guest *instance.Instance, had inst
 	return guest.HostID != d.rules.HostID || guest.FromID != ""
 }
 
-// leavesOut reports whether an address may be good on another host and is not on this
-// one, because it is not in the range of this host.
-func (p pool) leavesOut(addr netip.Addr, mac instance.MAC) bool {
-	return p.perHost && p.configured() && addr.IsValid() && p.refusal(addr, mac) != ""
-}
-
 // notGranted says why a guest does not have the address that it requests.
-func (p pool) notGranted(c claim) error {
+func notGranted(p pool.Pool, c claim) error {
 	if !c.wanted.IsValid() {
 		return nil
 	}
 	return &RequestError{ErrAddressOutside, c.guest.Name, fmt.Sprintf(
 		"the metadata requests %s, which is not in the range of this host on the network %q, so it has another address here: %s",
-		c.wanted, p.network, p.refusal(c.wanted, c.mac))}
+		c.wanted, p.Network, p.Refusal(c.wanted, c.mac))}
 }
 
 // leavesOut reports whether an address that a domain requests is not in the range of
@@ -46,11 +41,11 @@ func (p pool) notGranted(c claim) error {
 func (d *draft) leavesOut(wanted netip.Addr, places []instance.Attachment) bool {
 	place := places[d.meant(wanted, places)]
 	network, _ := d.rules.network(place.Network)
-	return network.pool(wanted).leavesOut(wanted, place.MAC)
+	return network.of(wanted).LeavesOut(wanted, place.MAC)
 }
 
-// pool gives the pool of the family that an address belongs to.
-func (p pools) pool(addr netip.Addr) pool {
+// of gives the pool of the family that an address belongs to.
+func (p pools) of(addr netip.Addr) pool.Pool {
 	if addr.Is4() {
 		return p.ipv4
 	}
@@ -69,10 +64,10 @@ func (r *rules) readdressed(before, after *instance.Instance) bool {
 func (r *rules) withinRange(places []instance.Attachment) []instance.Attachment {
 	for i := range places {
 		network, _ := r.network(places[i].Network)
-		if network.ipv4.leavesOut(places[i].IPv4, places[i].MAC) {
+		if network.ipv4.LeavesOut(places[i].IPv4, places[i].MAC) {
 			places[i].IPv4 = netip.Addr{}
 		}
-		if network.ipv6.leavesOut(places[i].IPv6, places[i].MAC) {
+		if network.ipv6.LeavesOut(places[i].IPv6, places[i].MAC) {
 			places[i].IPv6 = netip.Addr{}
 		}
 	}

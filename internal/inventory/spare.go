@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/pool"
 	"mdserver/internal/inventory/storage"
 )
 
@@ -70,10 +71,10 @@ func (d *draft) spend(addr netip.Addr) {
 }
 
 // sparesOf gives the spare addresses of this host in a pool, in order.
-func (d *draft) sparesOf(p pool) []netip.Addr {
+func (d *draft) sparesOf(p pool.Pool) []netip.Addr {
 	var own []netip.Addr
 	d.spares.Root().Walk(func(_ []byte, spare *instance.Spare) bool {
-		if d.isOwn(spare) && p.prefix.Contains(spare.Addr) {
+		if d.isOwn(spare) && p.Prefix.Contains(spare.Addr) {
 			own = append(own, spare.Addr)
 		}
 		return false
@@ -101,10 +102,10 @@ func (d *draft) checkSpare(addr netip.Addr, guest string) error {
 }
 
 // takeSpare finds a spare address of this host for a guest.
-func (d *draft) takeSpare(p pool, c claim) (netip.Addr, bool) {
+func (d *draft) takeSpare(p pool.Pool, c claim) (netip.Addr, bool) {
 	own := d.sparesOf(p)
 	i := slices.IndexFunc(own, func(addr netip.Addr) bool {
-		return p.refusal(addr, c.mac) == "" && !slices.Contains(c.given, addr) && d.rules.withheld.addr(addr, c.guest.UUID) == nil
+		return p.Refusal(addr, c.mac) == "" && !slices.Contains(c.given, addr) && d.rules.withheld.addr(addr, c.guest.UUID) == nil
 	})
 	if i < 0 {
 		return netip.Addr{}, false
@@ -114,36 +115,36 @@ func (d *draft) takeSpare(p pool, c claim) (netip.Addr, bool) {
 
 // chooseCutOff is choose while the shared store is away: a guest keeps its address
 // unless that is not in the range of this host, and one without an address gets a spare one.
-func (d *draft) chooseCutOff(p pool, c claim) (netip.Addr, error) {
+func (d *draft) chooseCutOff(p pool.Pool, c claim) (netip.Addr, error) {
 	without := func(why string) (netip.Addr, error) {
 		return netip.Addr{}, fmt.Errorf("%w: guest %q has no address: %s", storage.ErrAway, c.guest.Name, why)
 	}
 	switch {
-	case c.current.IsValid() && !p.leavesOut(c.current, c.mac), !p.configured() && !c.wanted.IsValid():
+	case c.current.IsValid() && !p.LeavesOut(c.current, c.mac), !p.Configured() && !c.wanted.IsValid():
 		return c.current, nil
 	case d.unconfirmed:
 		return without("users other than root register guests without one until etcd answers")
-	case c.wanted.IsValid() && d.isOwnSpare(c.wanted) && p.refusal(c.wanted, c.mac) == "":
+	case c.wanted.IsValid() && d.isOwnSpare(c.wanted) && p.Refusal(c.wanted, c.mac) == "":
 		return c.wanted, nil
-	case c.wanted.IsValid() && !p.leavesOut(c.wanted, c.mac):
+	case c.wanted.IsValid() && !p.LeavesOut(c.wanted, c.mac):
 		return without(fmt.Sprintf("it requests %s, which it can only get when etcd answers", c.wanted))
 	}
 	if addr, ok := d.takeSpare(p, c); ok {
 		return addr, nil
 	}
-	return without(fmt.Sprintf("this host has no spare one in %s; it gets one when etcd answers", p.prefix))
+	return without(fmt.Sprintf("this host has no spare one in %s; it gets one when etcd answers", p.Prefix))
 }
 
 // replenish brings the spare addresses of this host to the number that it needs.
 func (d *draft) replenish() {
-	var all []pool
+	var all []pool.Pool
 	for _, network := range d.rules.pools {
 		all = append(all, network.ipv4, network.ipv6)
 	}
-	all = slices.DeleteFunc(all, func(p pool) bool { return !p.configured() })
+	all = slices.DeleteFunc(all, func(p pool.Pool) bool { return !p.Configured() })
 	d.dropSpares(func(spare *instance.Spare) bool {
-		return d.isOwn(spare) && !slices.ContainsFunc(all, func(p pool) bool {
-			return p.network == spare.Network && p.refusal(spare.Addr, instance.MAC{}) == "" && d.rules.withheld.addr(spare.Addr, uuid.Nil) == nil
+		return d.isOwn(spare) && !slices.ContainsFunc(all, func(p pool.Pool) bool {
+			return p.Network == spare.Network && p.Refusal(spare.Addr, instance.MAC{}) == "" && d.rules.withheld.addr(spare.Addr, uuid.Nil) == nil
 		})
 	})
 	for _, p := range all {
@@ -151,18 +152,18 @@ func (d *draft) replenish() {
 	}
 }
 
-func (d *draft) replenishPool(p pool) {
+func (d *draft) replenishPool(p pool.Pool) {
 	own, want := d.sparesOf(p), d.wantedSpares(p)
 	if have := len(own); have > want+want/4 { // not at each change
 		d.dropSpares(func(spare *instance.Spare) bool { return slices.Contains(own[want:], spare.Addr) })
 	}
 	for n := len(own); n < want; n++ {
-		start := uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s %d", d.rules.id, n))
-		addr, ok := d.freeAddr(p, p.first(start), uuid.Nil, nil)
+		seed := uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s %d", d.rules.id, n))
+		addr, ok := d.freeAddr(p, seed, uuid.Nil, nil)
 		if !ok {
 			return
 		}
-		spare := instance.Spare{Addr: addr, Network: p.network, Host: d.rules.HostName, Owner: d.rules.id}
+		spare := instance.Spare{Addr: addr, Network: p.Network, Host: d.rules.HostName, Owner: d.rules.id}
 		d.hold(spare)
 		d.change.Hold = append(d.change.Hold, spare)
 	}
@@ -182,14 +183,14 @@ func (d *draft) dropSpares(unwanted func(*instance.Spare) bool) {
 }
 
 // wantedSpares is how many spare addresses this host should have of a pool.
-func (d *draft) wantedSpares(p pool) int {
+func (d *draft) wantedSpares(p pool.Pool) int {
 	if d.rules.Drained != nil && d.rules.Drained() {
 		return 0
 	}
 	recent, held := 0, 0
 	d.byUUID.Root().Walk(func(_ []byte, guest *instance.Instance) bool {
 		for _, addr := range guest.Addrs() {
-			if !p.gives(addr) {
+			if !p.Gives(addr) {
 				continue
 			}
 			held++
@@ -200,26 +201,17 @@ func (d *draft) wantedSpares(p pool) int {
 		return false
 	})
 	d.resting.Root().Walk(func(_ []byte, r *instance.Resting) bool {
-		if p.gives(r.Addr) {
+		if p.Gives(r.Addr) {
 			held++
 		}
 		return false
 	})
 	d.spares.Root().Walk(func(_ []byte, spare *instance.Spare) bool {
-		if p.gives(spare.Addr) && !d.isOwn(spare) {
+		if p.Gives(spare.Addr) && !d.isOwn(spare) {
 			held++
 		}
 		return false
 	})
-	free := max(0, p.sizeUpTo(math.MaxInt32)-held)
+	free := max(0, p.SizeUpTo(math.MaxInt32)-held)
 	return min(max(recent, leastSpares), mostSpares, free/spareShare)
-}
-
-// sizeUpTo is the number of addresses in a pool of either family, or most if there
-// are more.
-func (p pool) sizeUpTo(most int) int {
-	if p.hi >= p.lo && p.hi-p.lo >= uint64(most) {
-		return most
-	}
-	return min(p.size(), most)
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/pool"
 )
 
 // yieldTo releases the guests that have what dom has, or asks for, and make way:
@@ -42,21 +43,21 @@ func gone(guest *instance.Instance) bool { return guest.Presence.State == instan
 
 // takeFrom finds the guest that is of a kind, has been so for the longest time
 // and has an address which c may have, and takes that.
-func (d *draft) takeFrom(p pool, c claim, kind func(*instance.Instance) bool) (addr netip.Addr, ok bool) {
+func (d *draft) takeFrom(p pool.Pool, c claim, kind func(*instance.Instance) bool) (addr netip.Addr, ok bool) {
 	longest := d.longest(func(guest *instance.Instance) bool {
-		return kind(guest) && guest.UUID != c.guest.UUID && p.usable(guest, c.mac).IsValid()
+		return kind(guest) && guest.UUID != c.guest.UUID && usable(p, guest, c.mac).IsValid()
 	})
 	if longest == nil {
 		return netip.Addr{}, false
 	}
-	return p.usable(longest, c.mac), d.dismiss(longest)
+	return usable(p, longest, c.mac), d.dismiss(longest)
 }
 
 // usable is an address of a guest that another one with this MAC may have, or
 // the zero Addr.
-func (p pool) usable(guest *instance.Instance, mac instance.MAC) (usable netip.Addr) {
+func usable(p pool.Pool, guest *instance.Instance, mac instance.MAC) (usable netip.Addr) {
 	for _, own := range guest.Addrs() {
-		if p.prefix.Contains(own) && p.refusal(own, mac) == "" {
+		if p.Prefix.Contains(own) && p.Refusal(own, mac) == "" {
 			usable = own
 		}
 	}
