@@ -7,6 +7,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/libvirt"
 )
 
@@ -38,17 +39,17 @@ var kinds = []struct {
 	kind
 }{
 	{libvirt.ErrTooLarge, kind{http.StatusRequestEntityTooLarge, api.CodeTooLarge}},
-	{inventory.ErrNotFound, kind{http.StatusNotFound, api.CodeNotFound}},
-	{inventory.ErrInvalid, kind{http.StatusBadRequest, api.CodeInvalid}},
-	{inventory.ErrNoInterface, kind{http.StatusUnprocessableEntity, api.CodeNoInterface}},
-	{inventory.ErrAddressOutside, kind{http.StatusUnprocessableEntity, api.CodeAddressOutside}},
-	{inventory.ErrAmbiguous, kind{http.StatusConflict, api.CodeAmbiguous}},
-	{inventory.ErrNameTaken, kind{http.StatusConflict, api.CodeNameTaken}},
-	{inventory.ErrUUIDTaken, kind{http.StatusConflict, api.CodeUUIDTaken}},
-	{inventory.ErrMACInUse, kind{http.StatusConflict, api.CodeMACInUse}},
-	{inventory.ErrHostnameTaken, kind{http.StatusConflict, api.CodeHostnameTaken}},
-	{inventory.ErrAddressTaken, kind{http.StatusConflict, api.CodeAddressTaken}},
-	{inventory.ErrTooManyGuests, kind{http.StatusInsufficientStorage, api.CodeTooManyGuests}},
+	{denied.ErrNotFound, kind{http.StatusNotFound, api.CodeNotFound}},
+	{denied.ErrInvalid, kind{http.StatusBadRequest, api.CodeInvalid}},
+	{denied.ErrNoInterface, kind{http.StatusUnprocessableEntity, api.CodeNoInterface}},
+	{denied.ErrAddressOutside, kind{http.StatusUnprocessableEntity, api.CodeAddressOutside}},
+	{denied.ErrAmbiguous, kind{http.StatusConflict, api.CodeAmbiguous}},
+	{denied.ErrNameTaken, kind{http.StatusConflict, api.CodeNameTaken}},
+	{denied.ErrUUIDTaken, kind{http.StatusConflict, api.CodeUUIDTaken}},
+	{denied.ErrMACInUse, kind{http.StatusConflict, api.CodeMACInUse}},
+	{denied.ErrHostnameTaken, kind{http.StatusConflict, api.CodeHostnameTaken}},
+	{denied.ErrAddressTaken, kind{http.StatusConflict, api.CodeAddressTaken}},
+	{denied.ErrTooManyGuests, kind{http.StatusInsufficientStorage, api.CodeTooManyGuests}},
 	{inventory.ErrStore, kind{http.StatusServiceUnavailable, api.CodeDatabase}},
 	{inventory.ErrClosed, kind{http.StatusServiceUnavailable, api.CodeStopping}},
 	{ErrHost, kind{http.StatusConflict, api.CodeHostInUse}},

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"mdserver/internal/api"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 )
 
 // ErrHost: what was asked for cannot be done with this host.
@@ -95,7 +95,7 @@ func findHost(hosts []api.Host, ref string) (api.Host, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return api.Host{}, fmt.Errorf("%w: no such host: %q; there are: %s", inventory.ErrNotFound, ref, strings.Join(names, ", "))
+		return api.Host{}, fmt.Errorf("%w: no such host: %q; there are: %s", denied.ErrNotFound, ref, strings.Join(names, ", "))
 	}
-	return api.Host{}, fmt.Errorf("%w: %d hosts have the name %q; use the ID of one, such as %s", inventory.ErrAmbiguous, len(found), ref, found[0].ID)
+	return api.Host{}, fmt.Errorf("%w: %d hosts have the name %q; use the ID of one, such as %s", denied.ErrAmbiguous, len(found), ref, found[0].ID)
 }

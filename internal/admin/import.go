@@ -7,6 +7,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/document"
 )
 
@@ -47,7 +48,7 @@ func imported(a inventory.Adopted) api.Imported {
 	}
 	for _, skip := range a.Skipped {
 		reason := skip.Err.Error()
-		if errors.Is(skip.Err, inventory.ErrUUIDTaken) {
+		if errors.Is(skip.Err, denied.ErrUUIDTaken) {
 			reason = "the guest exists, and its record differs; use --replace to replace it"
 		}
 		result.Skipped = append(result.Skipped, api.Skipped{Name: skip.Instance.Name, UUID: skip.Instance.UUID.String(), Reason: reason})

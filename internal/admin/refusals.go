@@ -8,7 +8,7 @@ import (
 	"mdserver/internal/api"
 	"mdserver/internal/explain"
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storage"
 	"mdserver/internal/nearest"
 	"mdserver/internal/shell"
@@ -30,14 +30,14 @@ func (b Backend) unreadable(domain instance.Domain, source string, err error) er
 // why the domain of that name is not a guest, or suggests a guest's name.
 func (b Backend) find(ref string) (*instance.Instance, error) {
 	inst, err := b.Inventory.Snapshot().Find(ref)
-	if !errors.Is(err, inventory.ErrNotFound) {
+	if !errors.Is(err, denied.ErrNotFound) {
 		return inst, err
 	}
 	for _, r := range b.Inventory.Refusals().Find(ref) {
-		return nil, fmt.Errorf("%w: the domain %q is %s: %s; see `mdserver explain %s`", inventory.ErrNotFound, r.Name, r.State, r.Reason, shell.Quote(ref))
+		return nil, fmt.Errorf("%w: the domain %q is %s: %s; see `mdserver explain %s`", denied.ErrNotFound, r.Name, r.State, r.Reason, shell.Quote(ref))
 	}
 	if w, ok := b.withheld(ref); ok {
-		return nil, fmt.Errorf("%w: %s; see `mdserver explain %s`", inventory.ErrNotFound, w, shell.Quote(ref))
+		return nil, fmt.Errorf("%w: %s; see `mdserver explain %s`", denied.ErrNotFound, w, shell.Quote(ref))
 	}
 	names := func(yield func(string) bool) {
 		for guest := range b.Inventory.Snapshot().All() {
@@ -70,11 +70,11 @@ func (b Backend) explain(w http.ResponseWriter, r *http.Request) {
 		answer(w, b.Explain(r.Context(), inst))
 		return
 	}
-	if refused := b.Inventory.Refusals().Find(ref); errors.Is(err, inventory.ErrNotFound) && len(refused) > 0 {
+	if refused := b.Inventory.Refusals().Find(ref); errors.Is(err, denied.ErrNotFound) && len(refused) > 0 {
 		answer(w, explain.Refused(refused[0], b.Status().Started))
 		return
 	}
-	if withheld, ok := b.withheld(ref); errors.Is(err, inventory.ErrNotFound) && ok {
+	if withheld, ok := b.withheld(ref); errors.Is(err, denied.ErrNotFound) && ok {
 		answer(w, explain.Withheld(withheld, b.Status().Started))
 		return
 	}

@@ -12,6 +12,7 @@ import (
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 )
 
 // Upload registers the domain in the body of a request on the control socket.
@@ -73,7 +74,7 @@ func (b Backend) registerDomain(ctx context.Context, domain instance.Domain) (ap
 	domain = b.Complete(ctx, domain)
 	b.Refresh(ctx)
 	reg, err := b.Inventory.Register(ctx, domain)
-	if errors.Is(err, inventory.ErrNoInterface) && domain.Source == instance.ByHook && !domain.Incomplete {
+	if errors.Is(err, denied.ErrNoInterface) && domain.Source == instance.ByHook && !domain.Incomplete {
 		err = errors.Join(err, b.Unplugged(ctx, domain.UUID))
 	}
 	if err != nil {

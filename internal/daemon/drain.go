@@ -13,6 +13,7 @@ import (
 	"mdserver/internal/health"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/shell"
 )
 
@@ -27,7 +28,7 @@ func (d *Daemon) drainHost(ctx context.Context, id string, drained bool) (time.T
 	since, err := d.fleet.SetDrained(ctx, id, drained)
 	switch {
 	case errors.Is(err, fleet.ErrUnknown):
-		err = fmt.Errorf("%w: %w", inventory.ErrNotFound, err)
+		err = fmt.Errorf("%w: %w", denied.ErrNotFound, err)
 	case err != nil:
 		err = fmt.Errorf("%w: %w", inventory.ErrStore, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/pool"
 )
 
@@ -58,23 +59,23 @@ func (d *draft) choose(p pool.Pool, c claim) (addr netip.Addr, problem, err erro
 		return addr, notGranted(p, c), nil
 	}
 	return netip.Addr{}, fmt.Errorf("%w: guest %q has no address: %s has no free one; remove old guests, or enlarge the network",
-		ErrNetworkFull, c.guest.Name, p.Prefix), nil
+		denied.ErrNetworkFull, c.guest.Name, p.Prefix), nil
 }
 
 // grant checks an address that the guest asks for.
 func (d *draft) grant(p pool.Pool, c claim) error {
 	if _, rests := d.resting.Get(addrKey(c.wanted)); rests && d.unconfirmed {
-		return &RequestError{ErrAddressTaken, c.guest.Name, fmt.Sprintf("%s is in quarantine since its guest was removed", c.wanted)}
+		return &denied.RequestError{Kind: denied.ErrAddressTaken, Guest: c.guest.Name, Reason: fmt.Sprintf("%s is in quarantine since its guest was removed", c.wanted)}
 	}
 	if reason := p.Refusal(c.wanted, c.mac); reason != "" {
-		return &RequestError{ErrAddressOutside, c.guest.Name,
-			fmt.Sprintf("the metadata requests an address that the network %q does not have: %s", p.Network, reason)}
+		return &denied.RequestError{Kind: denied.ErrAddressOutside, Guest: c.guest.Name,
+			Reason: fmt.Sprintf("the metadata requests an address that the network %q does not have: %s", p.Network, reason)}
 	}
 	if other := d.rules.withheld.addr(c.wanted, c.guest.UUID); other != nil && c.wanted != c.current {
-		return &RequestError{ErrAddressTaken, c.guest.Name, fmt.Sprintf("%s is reserved for %s", c.wanted, other)}
+		return &denied.RequestError{Kind: denied.ErrAddressTaken, Guest: c.guest.Name, Reason: fmt.Sprintf("%s is reserved for %s", c.wanted, other)}
 	}
 	if other := d.holder(c.wanted, c.guest.UUID); other != nil {
-		return &ConflictError{Kind: ErrAddressTaken, Value: c.wanted.String(), Guest: c.guest.Name, Holder: other.Name,
+		return &denied.ConflictError{Kind: denied.ErrAddressTaken, Value: c.wanted.String(), Guest: c.guest.Name, Holder: other.Name,
 			Hint: "request another one in the metadata"}
 	}
 	return d.checkSpare(c.wanted, c.guest.Name)

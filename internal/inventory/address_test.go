@@ -9,6 +9,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 )
 
 // fill registers guests until none gets an address, and returns how many did.
@@ -19,7 +20,7 @@ func fill(l *lab, from int) int {
 		if r.AddressProblem == nil {
 			continue
 		}
-		if !errors.Is(r.AddressProblem, inventory.ErrNetworkFull) || r.Instance.IPv4.IsValid() {
+		if !errors.Is(r.AddressProblem, denied.ErrNetworkFull) || r.Instance.IPv4.IsValid() {
 			l.t.Fatalf("full: %+v", r)
 		}
 		return n - from
@@ -107,15 +108,15 @@ func TestRequestedAddress(t *testing.T) {
 		kind error
 		text string
 	}{
-		{"10.0.0.9", inventory.ErrAddressTaken, `"one"`},
-		{"10.0.0.0", inventory.ErrAddressOutside, "network 10.0.0.0/28 itself"},
-		{"10.0.0.15", inventory.ErrAddressOutside, "broadcast address"},
-		{"10.0.0.16", inventory.ErrAddressOutside, "not in 10.0.0.0/28"},
-		{"10.0.0.1", inventory.ErrAddressOutside, "reserved"},
-		{"10.0.0.6", inventory.ErrAddressOutside, "reserved"},
-		{"fd00::9", inventory.ErrAddressTaken, `"one"`},
-		{"fd00::", inventory.ErrAddressOutside, "itself"},
-		{"fd01::1", inventory.ErrAddressOutside, "not in fd00::/64"},
+		{"10.0.0.9", denied.ErrAddressTaken, `"one"`},
+		{"10.0.0.0", denied.ErrAddressOutside, "network 10.0.0.0/28 itself"},
+		{"10.0.0.15", denied.ErrAddressOutside, "broadcast address"},
+		{"10.0.0.16", denied.ErrAddressOutside, "not in 10.0.0.0/28"},
+		{"10.0.0.1", denied.ErrAddressOutside, "reserved"},
+		{"10.0.0.6", denied.ErrAddressOutside, "reserved"},
+		{"fd00::9", denied.ErrAddressTaken, `"one"`},
+		{"fd00::", denied.ErrAddressOutside, "itself"},
+		{"fd01::1", denied.ErrAddressOutside, "not in fd00::/64"},
 	}
 	for _, tt := range tests {
 		key := "ipv4"
@@ -230,7 +231,7 @@ func TestIPv6Pools(t *testing.T) {
 func TestRequestInALargeNetwork(t *testing.T) {
 	l := newLab(t, func(o *inventory.Options) { o.Networks[0].IPv6 = netip.MustParsePrefix("fd00::/56") })
 	l.register(dom(1, "one", "ipv6", "fd00::ffff:0:0:9"))
-	l.refused(dom(2, "two", "ipv6", "fd00:0:0:1::9"), inventory.ErrAddressOutside, `"two"`, "not in the first /64 of fd00::/56")
+	l.refused(dom(2, "two", "ipv6", "fd00:0:0:1::9"), denied.ErrAddressOutside, `"two"`, "not in the first /64 of fd00::/56")
 }
 
 // Quarantine ends when its time is over, and not before. Addresses rest in the order of

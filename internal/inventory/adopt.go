@@ -6,6 +6,7 @@ import (
 	"reflect"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/denied"
 )
 
 // Adopted is what became of a table that was adopted.
@@ -73,7 +74,7 @@ func (d *draft) adoptOne(guest instance.Instance, replace bool, result *Adopted)
 		result.Unchanged++
 		return nil
 	case known && !replace:
-		return conflict(ErrUUIDTaken, guest.UUID, &guest, former)
+		return conflict(denied.ErrUUIDTaken, guest.UUID, &guest, former)
 	}
 	if err := d.fit(&guest, former); err != nil {
 		return err
@@ -91,7 +92,7 @@ func (d *draft) adoptOne(guest instance.Instance, replace bool, result *Adopted)
 // gives it a host name that is free.
 func (d *draft) fit(guest, former *instance.Instance) error {
 	if err := instance.ValidateName(guest.Name); err != nil {
-		return &RequestError{ErrInvalid, guest.Name, err.Error()}
+		return &denied.RequestError{Kind: denied.ErrInvalid, Guest: guest.Name, Reason: err.Error()}
 	}
 	if guest.Network == "" {
 		guest.Network = d.rules.primary()
@@ -104,7 +105,7 @@ func (d *draft) fit(guest, former *instance.Instance) error {
 		// One that another record of the table has given up does not rest.
 		_, rested := d.base.resting.Get(addrKey(addr))
 		if r, rests := d.resting.Get(addrKey(addr)); rests && rested && r.UUID != guest.UUID {
-			return &RequestError{ErrAddressTaken, guest.Name, fmt.Sprintf("%s is in quarantine since its guest was removed", addr)}
+			return &denied.RequestError{Kind: denied.ErrAddressTaken, Guest: guest.Name, Reason: fmt.Sprintf("%s is in quarantine since its guest was removed", addr)}
 		}
 	}
 	if former == nil {

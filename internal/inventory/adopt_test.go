@@ -10,6 +10,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storetest"
 )
 
@@ -95,14 +96,14 @@ func TestAdoptSkips(t *testing.T) {
 		record instance.Instance
 		want   error
 	}{
-		{"the guest exists", fresh(func(g *instance.Instance) { g.UUID = ours.UUID }), inventory.ErrUUIDTaken},
-		{"its name", fresh(func(g *instance.Instance) { g.Name = "web" }), inventory.ErrNameTaken},
-		{"its address", fresh(func(g *instance.Instance) { g.IPv4 = ours.IPv4 }), inventory.ErrAddressTaken},
-		{"its MAC", fresh(func(g *instance.Instance) { g.MAC = ours.MAC }), inventory.ErrMACInUse},
-		{"its instance-id", fresh(func(g *instance.Instance) { g.ID = ours.ID }), inventory.ErrIDTaken},
-		{"its address rests", fresh(func(g *instance.Instance) { g.IPv4 = rests.IPv4 }), inventory.ErrAddressTaken},
-		{"no instance-id", fresh(func(g *instance.Instance) { g.ID = "" }), inventory.ErrInvalid},
-		{"no name", fresh(func(g *instance.Instance) { g.Name = "" }), inventory.ErrInvalid},
+		{"the guest exists", fresh(func(g *instance.Instance) { g.UUID = ours.UUID }), denied.ErrUUIDTaken},
+		{"its name", fresh(func(g *instance.Instance) { g.Name = "web" }), denied.ErrNameTaken},
+		{"its address", fresh(func(g *instance.Instance) { g.IPv4 = ours.IPv4 }), denied.ErrAddressTaken},
+		{"its MAC", fresh(func(g *instance.Instance) { g.MAC = ours.MAC }), denied.ErrMACInUse},
+		{"its instance-id", fresh(func(g *instance.Instance) { g.ID = ours.ID }), denied.ErrIDTaken},
+		{"its address rests", fresh(func(g *instance.Instance) { g.IPv4 = rests.IPv4 }), denied.ErrAddressTaken},
+		{"no instance-id", fresh(func(g *instance.Instance) { g.ID = "" }), denied.ErrInvalid},
+		{"no name", fresh(func(g *instance.Instance) { g.Name = "" }), denied.ErrInvalid},
 	}
 	before := l.Inventory.Snapshot().Table()
 	for _, tt := range tests {

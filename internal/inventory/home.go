@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/denied"
 )
 
 // word is what this host knows of a guest when it registers it. It decides whether
@@ -196,7 +197,7 @@ func (d *draft) contested(current *instance.Instance, w word) string {
 func (d *draft) nameOfNamesake(dom instance.Domain) (name, problem string, err error) {
 	name = dom.UUID.String()
 	if other, ok := d.byName.Get([]byte(name)); ok && other.UUID != dom.UUID {
-		return "", "", &ConflictError{Kind: ErrNameTaken, Value: name, Guest: dom.Name, Holder: other.Name, Hint: "rename one of them"}
+		return "", "", &denied.ConflictError{Kind: denied.ErrNameTaken, Value: name, Guest: dom.Name, Holder: other.Name, Hint: "rename one of them"}
 	}
 	holder, _ := d.byName.Get([]byte(dom.Name))
 	return name, fmt.Sprintf("the host %s has another domain of the name %q; rename one of them", holder.Host, dom.Name), nil

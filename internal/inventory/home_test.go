@@ -9,6 +9,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 )
 
 // fleet is an inventory that hosts use in turn. Their names are those of their IDs with
@@ -199,7 +200,7 @@ func TestNamesake(t *testing.T) {
 		t.Errorf("the name is with %+v", theirs)
 	}
 	f.observe(dom(3, uid(4).String()), true)
-	f.refused(started(4, "web"), inventory.ErrNameTaken, "rename one of them")
+	f.refused(started(4, "web"), denied.ErrNameTaken, "rename one of them")
 	f.release(uid(2).String())
 	if reg := f.register(started(1, "web")); reg.Instance.Name != "web" || reg.Instance.Wanted.Name != "" || reg.NameProblem != "" {
 		t.Errorf("after the other one is gone: %+v, %q", reg.Instance, reg.NameProblem)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/denied"
 )
 
 // hostname is the one that the guest asks for, else the one it has, else one
@@ -37,7 +38,7 @@ func (d *draft) hostname(dom instance.Domain, places []instance.Attachment, curr
 // grantHostname checks a host name that the guest asks for.
 func (d *draft) grantHostname(dom instance.Domain, wanted string, places []instance.Attachment) error {
 	refuse := func(why string) error {
-		return &RequestError{ErrInvalid, dom.Name, fmt.Sprintf("the metadata requests the hostname %q, which is not available: %s", wanted, why)}
+		return &denied.RequestError{Kind: denied.ErrInvalid, Guest: dom.Name, Reason: fmt.Sprintf("the metadata requests the hostname %q, which is not available: %s", wanted, why)}
 	}
 	if why := d.reserved(wanted, places); why != "" {
 		return refuse(why)
@@ -49,7 +50,7 @@ func (d *draft) grantHostname(dom instance.Domain, wanted string, places []insta
 		return refuse(fmt.Sprintf("it is reserved for %s", other))
 	}
 	if other := d.hostnameHolder(wanted, dom.UUID, places); other != nil {
-		return &ConflictError{Kind: ErrHostnameTaken, Value: wanted, Guest: dom.Name, Holder: other.Name,
+		return &denied.ConflictError{Kind: denied.ErrHostnameTaken, Value: wanted, Guest: dom.Name, Holder: other.Name,
 			Hint: fmt.Sprintf("request another one in the metadata, or, if %q no longer exists, remove it: mdserver instance rm %s", other.Name, shellRef(other))}
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 )
 
 // A guest does not get a share in another's names by a name that contains the
@@ -25,7 +26,7 @@ func TestHostnamesAreUniqueInDNS(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
-	l.refused(dom(5, "x", "hostname", "LAB-web"), inventory.ErrHostnameTaken, `"x"`, `"web"`)
+	l.refused(dom(5, "x", "hostname", "LAB-web"), denied.ErrHostnameTaken, `"x"`, `"web"`)
 	if got := hostname(dom(5, "web.example.org")); got != "web-example-org" {
 		t.Errorf("a name in another domain is %q", got)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/denied"
 )
 
 // Import is what became of records that were imported.
@@ -87,7 +88,7 @@ func (d *draft) importOne(record instance.Instance) (instance.Instance, error) {
 // contradicts no guest.
 func (d *draft) prepare(guest instance.Instance) (instance.Instance, error) {
 	if err := instance.ValidateName(guest.Name); err != nil {
-		return guest, &RequestError{ErrInvalid, guest.Name, err.Error()}
+		return guest, &denied.RequestError{Kind: denied.ErrInvalid, Guest: guest.Name, Reason: err.Error()}
 	}
 	if guest.ID == "" {
 		guest.ID = instance.DeriveID(guest.UUID)
@@ -121,28 +122,28 @@ func (d *draft) seen(t time.Time) time.Time {
 // anything of it.
 func (e editable) admissible(guest *instance.Instance) error {
 	if guest.Name == "" || guest.UUID == uuid.Nil || guest.ID == "" || !instance.ValidHostname(guest.Hostname) {
-		return &RequestError{ErrInvalid, guest.Name, errIncomplete.Error()}
+		return &denied.RequestError{Kind: denied.ErrInvalid, Guest: guest.Name, Reason: errIncomplete.Error()}
 	}
 	if other, ok := e.byUUID.Get(guest.UUID[:]); ok {
-		return conflict(ErrUUIDTaken, guest.UUID, guest, other)
+		return conflict(denied.ErrUUIDTaken, guest.UUID, guest, other)
 	}
 	if other, ok := e.byName.Get([]byte(guest.Name)); ok {
-		return conflict(ErrNameTaken, stringer(guest.Name), guest, other)
+		return conflict(denied.ErrNameTaken, stringer(guest.Name), guest, other)
 	}
 	if other, ok := e.byHostname.Get(hostnameKey(guest.Hostname)); ok {
-		return conflict(ErrHostnameTaken, stringer(guest.Hostname), guest, other)
+		return conflict(denied.ErrHostnameTaken, stringer(guest.Hostname), guest, other)
 	}
 	if other, ok := e.byID.Get([]byte(guest.ID)); ok {
-		return conflict(ErrIDTaken, stringer(guest.ID), guest, other)
+		return conflict(denied.ErrIDTaken, stringer(guest.ID), guest, other)
 	}
 	for _, place := range guest.Attachments() {
 		if other, ok := e.byMAC.Get(placeKey(place)); ok {
-			return conflict(ErrMACInUse, place.MAC, guest, other)
+			return conflict(denied.ErrMACInUse, place.MAC, guest, other)
 		}
 	}
 	for _, addr := range guest.Addrs() {
 		if other, ok := e.byAddr.Get(addrKey(addr)); ok {
-			return conflict(ErrAddressTaken, addr, guest, other)
+			return conflict(denied.ErrAddressTaken, addr, guest, other)
 		}
 	}
 	return nil
@@ -153,7 +154,7 @@ type stringer string
 func (s stringer) String() string { return string(s) }
 
 func conflict(kind error, value fmt.Stringer, guest, holder *instance.Instance) error {
-	return &ConflictError{Kind: kind, Value: value.String(), Guest: guest.Name, Holder: holder.Name}
+	return &denied.ConflictError{Kind: kind, Value: value.String(), Guest: guest.Name, Holder: holder.Name}
 }
 
 func (e editable) occupyAll(guest *instance.Instance) {

@@ -6,6 +6,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storetest"
 )
 
@@ -83,7 +84,7 @@ func TestInterfacesOnOneNetwork(t *testing.T) {
 	same("after a restart", addressesOf(t, *guest, 2, 1), 1, 2)
 
 	d := onMDS(2, "web", 5, 6) // the domain is made again, with new MAC addresses
-	l.refused(onMDS(3, "thief", 7, 1), inventory.ErrMACInUse, mac(1).String())
+	l.refused(onMDS(3, "thief", 7, 1), denied.ErrMACInUse, mac(1).String())
 	got := addressesOf(t, l.register(d).Instance, 5, 6)
 	if got[5] != before[2] || got[6] != before[1] {
 		t.Errorf("the new domain has %v, want what the former had: %v", got, before)

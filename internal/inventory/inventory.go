@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storage"
 	"mdserver/internal/refusal"
 )
@@ -189,9 +190,9 @@ func (inv *Inventory) Subscribe() *Subscription { return inv.feed.subscribe() }
 // is renamed to another's name replaces that one, too, but keeps its own
 // addresses.
 //
-// Errors: ErrInvalid, ErrNoInterface, ErrAddressOutside (*RequestError);
-// ErrMACInUse, ErrHostnameTaken, ErrAddressTaken (*ConflictError); ErrStore,
-// ErrClosed, or that of ctx. An error means that nothing was changed.
+// Errors, of package denied: ErrInvalid, ErrNoInterface, ErrAddressOutside
+// (*RequestError); ErrMACInUse, ErrHostnameTaken, ErrAddressTaken
+// (*ConflictError). And ErrStore, ErrClosed, or that of ctx. An error means that nothing was changed.
 func (inv *Inventory) Register(ctx context.Context, dom instance.Domain) (Registration, error) {
 	var result Registration
 	err := inv.submit(ctx, func(d *draft) (err error) {
@@ -207,7 +208,7 @@ func (inv *Inventory) Register(ctx context.Context, dom instance.Domain) (Regist
 // Release removes the guest that ref means, see Snapshot.Find, and returns its
 // last record. Its addresses rest for a while, in case it returns.
 //
-// Errors: ErrNotFound, ErrAmbiguous, ErrStore, ErrClosed, or that of ctx.
+// Errors: denied.ErrNotFound, denied.ErrAmbiguous, ErrStore, ErrClosed, or that of ctx.
 func (inv *Inventory) Release(ctx context.Context, ref string) (instance.Instance, error) {
 	var released instance.Instance
 	err := inv.submit(ctx, func(d *draft) error {
@@ -302,7 +303,7 @@ func build(table instance.Table, primary string) (trees, []contradiction) {
 
 // holderOf is the guest that another one is in conflict with, if there is one.
 func (e editable) holderOf(err error) *instance.Instance {
-	var conflict *ConflictError
+	var conflict *denied.ConflictError
 	if !errors.As(err, &conflict) {
 		return nil
 	}

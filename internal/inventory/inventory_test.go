@@ -12,6 +12,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storetest"
 )
 
@@ -24,12 +25,12 @@ func TestFind(t *testing.T) {
 		}
 	}
 	for _, ref := range []string{"", "web1", uid(2).String(), "10.0.0.8", mac(1 << 21).String(), "00:00:00:00:00:00"} {
-		if got, err := l.Snapshot().Find(ref); !errors.Is(err, inventory.ErrNotFound) {
+		if got, err := l.Snapshot().Find(ref); !errors.Is(err, denied.ErrNotFound) {
 			t.Errorf("Find(%q) = %v, %v", ref, got, err)
 		}
 	}
 	l.register(dom(2, "10.0.0.9"))
-	if _, err := l.Release(t.Context(), "10.0.0.9"); !errors.Is(err, inventory.ErrAmbiguous) || !strings.Contains(err.Error(), guest.ID) {
+	if _, err := l.Release(t.Context(), "10.0.0.9"); !errors.Is(err, denied.ErrAmbiguous) || !strings.Contains(err.Error(), guest.ID) {
 		t.Errorf("a name like another's address: %v", err)
 	}
 	if l.Snapshot().Len() != 2 {
@@ -70,7 +71,7 @@ func TestImportSkipsConflicts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := []error{inventory.ErrUUIDTaken, inventory.ErrNameTaken, inventory.ErrMACInUse, inventory.ErrAddressTaken, inventory.ErrIDTaken, inventory.ErrInvalid}
+	kinds := []error{denied.ErrUUIDTaken, denied.ErrNameTaken, denied.ErrMACInUse, denied.ErrAddressTaken, denied.ErrIDTaken, denied.ErrInvalid}
 	for _, kind := range kinds {
 		if !slices.ContainsFunc(result.Skipped, func(s inventory.ImportSkip) bool { return errors.Is(s.Err, kind) }) {
 			t.Errorf("nothing was skipped for %v: %v", kind, result.Skipped)

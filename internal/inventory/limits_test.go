@@ -9,6 +9,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 )
 
 func atMost(n int) func(*inventory.Options) { return func(o *inventory.Options) { o.MaxGuests = n } }
@@ -23,8 +24,8 @@ func TestMaxGuests(t *testing.T) {
 	l := newLab(t, atMost(2))
 	l.register(dom(1, "web1"))
 	l.observe(dom(2, "web2"), true)
-	l.refused(dom(3, "web3"), inventory.ErrTooManyGuests, `"web3"`, "2 guests", "mdserver.max_guests")
-	if _, err := l.Observe(t.Context(), dom(3, "web3"), true); !errors.Is(err, inventory.ErrTooManyGuests) {
+	l.refused(dom(3, "web3"), denied.ErrTooManyGuests, `"web3"`, "2 guests", "mdserver.max_guests")
+	if _, err := l.Observe(t.Context(), dom(3, "web3"), true); !errors.Is(err, denied.ErrTooManyGuests) {
 		t.Errorf("libvirt's guest: %v", err)
 	}
 	l.register(dom(1, "web1", "rack", "four")) // a known one may change,
@@ -39,7 +40,7 @@ func TestMaxGuests(t *testing.T) {
 	l.opts.MaxGuests = 1
 	l.Reconfigure(l.opts)
 	l.register(dom(3, "web3", "rack", "five"))
-	l.refused(dom(5, "web5"), inventory.ErrTooManyGuests)
+	l.refused(dom(5, "web5"), denied.ErrTooManyGuests)
 }
 
 // What a user other than root uploads takes nothing from other guests.
@@ -65,7 +66,7 @@ func TestUnconfirmedTakesNothing(t *testing.T) {
 					t.Errorf("an upload took %s: %v", what, err)
 				}
 			}
-			l.refused(local(dom(3, "x", "hostname", "www.example.org")), inventory.ErrInvalid, "hostname", "root")
+			l.refused(local(dom(3, "x", "hostname", "www.example.org")), denied.ErrInvalid, "hostname", "root")
 		})
 	}
 }
@@ -84,7 +85,7 @@ func TestUnconfirmedMakesWay(t *testing.T) {
 	}
 	l.register(local(dom(4, "c")))
 	l.register(dom(4, "c")) // root confirms it
-	l.refused(local(dom(5, "c")), inventory.ErrNameTaken, "mdserver.upload")
+	l.refused(local(dom(5, "c")), denied.ErrNameTaken, "mdserver.upload")
 }
 
 // However many guests an ordinary user uploads, and however often, real ones get
@@ -97,7 +98,7 @@ func TestUnconfirmedFlood(t *testing.T) {
 	for round := range 3 {
 		for i := range 30 {
 			_, err := l.Register(t.Context(), local(dom(1000*(round+1)+i, fmt.Sprintf("flood-%d-%d", round, i))))
-			if err != nil && !errors.Is(err, inventory.ErrTooManyGuests) {
+			if err != nil && !errors.Is(err, denied.ErrTooManyGuests) {
 				t.Fatal(err)
 			}
 		}
@@ -105,7 +106,7 @@ func TestUnconfirmedFlood(t *testing.T) {
 			t.Fatalf("the flood has %s, which rests", former.IPv4)
 		}
 	}
-	l.refused(local(dom(5000, "x", "ipv4", former.IPv4.String())), inventory.ErrTooManyGuests)
+	l.refused(local(dom(5000, "x", "ipv4", former.IPv4.String())), denied.ErrTooManyGuests)
 	for i := 10; i < 17; i++ {
 		if reg := l.register(dom(i, fmt.Sprint("real", i))); !reg.Instance.IPv4.IsValid() || reg.AddressProblem != nil {
 			t.Errorf("%s has no address: %v", reg.Instance.Name, reg.AddressProblem)
@@ -160,7 +161,7 @@ func TestTextsAreBounded(t *testing.T) {
 		"in all, accepted: at most 65536":             many,
 		"… has 256 characters, accepted: at most 255": dom(1, "web1", long, ""),
 	} {
-		l.refused(d, inventory.ErrInvalid, want)
+		l.refused(d, denied.ErrInvalid, want)
 	}
 	l.register(dom(1, strings.Repeat("ä", instance.MaxName), "rack", strings.Repeat("x", instance.MaxValue)))
 	_, err := l.Register(t.Context(), dom(2, strings.Repeat("x", 900_000)))

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/denied"
 )
 
 // Merged is what became of records that were merged. Records of guests that the
@@ -176,9 +177,9 @@ func sameGuest(record, guest *instance.Instance) bool {
 func later(a, b time.Time) bool { return a.Sub(b) > time.Microsecond }
 
 func newerHere(record *instance.Instance, holders []*instance.Instance) error {
-	kind, value := ErrNameTaken, stringer(record.Name)
+	kind, value := denied.ErrNameTaken, stringer(record.Name)
 	if i := slices.IndexFunc(holders, func(h *instance.Instance) bool { return h.UUID == record.UUID }); i >= 0 && record.UUID != uuid.Nil {
-		kind, value = ErrUUIDTaken, stringer(record.UUID.String())
+		kind, value = denied.ErrUUIDTaken, stringer(record.UUID.String())
 	}
-	return &ConflictError{Kind: kind, Value: string(value), Guest: record.Name, Holder: holders[0].Name, Hint: "which was updated later"}
+	return &denied.ConflictError{Kind: kind, Value: string(value), Guest: record.Name, Holder: holders[0].Name, Hint: "which was updated later"}
 }

@@ -7,6 +7,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storetest"
 )
 
@@ -48,7 +49,7 @@ func TestGuestOnTwoNetworks(t *testing.T) {
 	}
 	other := onBoth(2, "other")
 	other.Interfaces[0].MAC = onLAN.MAC
-	l.refused(other, inventory.ErrMACInUse, onLAN.MAC.String())
+	l.refused(other, denied.ErrMACInUse, onLAN.MAC.String())
 	if again := l.register(onBoth(1, "web")).Instance; placeOn(t, again, "lan", 1<<20+1) != onLAN {
 		t.Errorf("registered again: %+v", again)
 	}
@@ -68,8 +69,8 @@ func TestWishOnTheSecondNetwork(t *testing.T) {
 	if place := placeOn(t, guest, "lan", 1<<20+1); place.IPv4.String() != "10.50.0.5" || !guest.IPv4.IsValid() {
 		t.Errorf("guest %+v", guest)
 	}
-	l.refused(onBoth(2, "other", "ipv4", "10.50.0.1"), inventory.ErrAddressOutside, `"lan"`, "reserved")
-	l.refused(onBoth(2, "other", "ipv4", "10.60.0.1"), inventory.ErrAddressOutside, `"mds"`)
+	l.refused(onBoth(2, "other", "ipv4", "10.50.0.1"), denied.ErrAddressOutside, `"lan"`, "reserved")
+	l.refused(onBoth(2, "other", "ipv4", "10.60.0.1"), denied.ErrAddressOutside, `"mds"`)
 }
 
 // A guest on the second network alone has it for its first.
@@ -82,7 +83,7 @@ func TestGuestOnTheSecondNetworkOnly(t *testing.T) {
 	}
 	d.Interfaces[0].Network = "elsewhere"
 	d.UUID, d.Name = uid(2), "other"
-	l.refused(d, inventory.ErrNoInterface, `"mds" or "lan"`, `"elsewhere"`)
+	l.refused(d, denied.ErrNoInterface, `"mds" or "lan"`, `"elsewhere"`)
 }
 
 // A record of the time when there was one network keeps its addresses.
@@ -190,7 +191,7 @@ func TestLeasedAddresses(t *testing.T) {
 	if r := l.register(onBoth(3, "late")); r.Instance.IPv4.IsValid() || r.AddressProblem == nil {
 		t.Errorf("in a full network: %+v", r.Instance)
 	}
-	l.refused(onBoth(4, "wish", "ipv4", "10.50.0.4"), inventory.ErrAddressOutside, "leased by libvirt to "+mac(104).String())
+	l.refused(onBoth(4, "wish", "ipv4", "10.50.0.4"), denied.ErrAddressOutside, "leased by libvirt to "+mac(104).String())
 }
 
 // One MAC address on two networks that are apart gives a place on each; the
@@ -208,7 +209,7 @@ func TestOneMACOnTwoNetworks(t *testing.T) {
 	}
 	other := dom(2, "other")
 	other.Interfaces[1].MAC = mac(1)
-	l.refused(other, inventory.ErrMACInUse)
+	l.refused(other, denied.ErrMACInUse)
 	l.release("web")
 	if len(l.Snapshot().ByMAC(mac(1))) > 0 {
 		t.Error("the MAC address is still somebody's")
@@ -233,12 +234,12 @@ func TestOneMACOfTwoGuests(t *testing.T) {
 	if found := l.Snapshot().ByMAC(mac(1)); len(found) != 2 {
 		t.Errorf("by MAC address: %v", found)
 	}
-	if _, err := l.Snapshot().Find(mac(1).String()); !errors.Is(err, inventory.ErrAmbiguous) {
+	if _, err := l.Snapshot().Find(mac(1).String()); !errors.Is(err, denied.ErrAmbiguous) {
 		t.Errorf("the MAC address means one guest: %v", err)
 	}
-	l.refused(onOne(3, "third", "mds"), inventory.ErrMACInUse, "web")
-	l.refused(onOne(3, "third", "lan"), inventory.ErrMACInUse, "db")
-	l.refused(onOne(2, "db", "mds"), inventory.ErrMACInUse, "web") // it moves to the other network
+	l.refused(onOne(3, "third", "mds"), denied.ErrMACInUse, "web")
+	l.refused(onOne(3, "third", "lan"), denied.ErrMACInUse, "db")
+	l.refused(onOne(2, "db", "mds"), denied.ErrMACInUse, "web") // it moves to the other network
 
 	l.release("web")
 	if found := l.Snapshot().ByMAC(mac(1)); len(found) != 1 || found[0].Name != "db" {
@@ -246,7 +247,7 @@ func TestOneMACOfTwoGuests(t *testing.T) {
 	}
 	l.register(onOne(1, "web", "mds"))
 	l = labOn(t, store, withLAN) // as after a restart
-	l.refused(onOne(3, "third", "lan"), inventory.ErrMACInUse, "db")
+	l.refused(onOne(3, "third", "lan"), denied.ErrMACInUse, "db")
 }
 
 // A guest of a network that is no longer served keeps its MAC address: the
@@ -255,5 +256,5 @@ func TestMACOfGuestOnForgottenNetwork(t *testing.T) {
 	store := storetest.NewMemory()
 	labOn(t, store, withLAN).register(onOne(1, "old", "lan"))
 	l := labOn(t, store)
-	l.refused(onOne(2, "new", "mds"), inventory.ErrMACInUse, "old")
+	l.refused(onOne(2, "new", "mds"), denied.ErrMACInUse, "old")
 }

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storetest"
 )
 
@@ -15,7 +15,7 @@ func TestPasswordIsSetOnceAndKept(t *testing.T) {
 	if err := l.SetPassword(t.Context(), uid(1), "c2VjcmV0"); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.SetPassword(t.Context(), uid(1), "other"); !errors.Is(err, inventory.ErrPasswordSet) {
+	if err := l.SetPassword(t.Context(), uid(1), "other"); !errors.Is(err, denied.ErrPasswordSet) {
 		t.Errorf("a second time: %v", err)
 	}
 	l.register(dom(1, "renamed"))
@@ -34,7 +34,7 @@ func TestPasswordIsSetOnceAndKept(t *testing.T) {
 
 func TestPasswordGoesWithItsGuest(t *testing.T) {
 	l := newLab(t)
-	if err := l.SetPassword(t.Context(), uid(1), "x"); !errors.Is(err, inventory.ErrNotFound) {
+	if err := l.SetPassword(t.Context(), uid(1), "x"); !errors.Is(err, denied.ErrNotFound) {
 		t.Errorf("of an unknown guest: %v", err)
 	}
 	l.register(dom(1, "win1"))

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 )
 
 // present gives the state of guest n, "" if it is not known, "unseen" if
@@ -270,7 +270,7 @@ func TestPresentSince(t *testing.T) {
 func TestRefusalOfWhatLibvirtHas(t *testing.T) {
 	l := newLab(t)
 	d := dom(1, "web1", "ipv4", "10.0.0.1")
-	if _, err := l.Observe(background(), d, true); !errors.Is(err, inventory.ErrAddressOutside) {
+	if _, err := l.Observe(background(), d, true); !errors.Is(err, denied.ErrAddressOutside) {
 		t.Fatal(err)
 	}
 	if _, told := l.Refusals().Of(uid(1)); !told {

@@ -15,6 +15,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storetest"
 )
 
@@ -140,7 +141,7 @@ func (r *run) register() {
 	}
 	reg, err := inv.Register(background(), d)
 	if m.macTaken(d.Interfaces[1].MAC, d.UUID, replaced) || !second.IsZero() && m.macTaken(second, d.UUID, replaced) {
-		if !errors.Is(err, inventory.ErrMACInUse) {
+		if !errors.Is(err, denied.ErrMACInUse) {
 			r.Fatalf("MAC in use: %v", err)
 		}
 		return
@@ -195,7 +196,7 @@ func (r *run) release() {
 	id := uid(r.IntN(10))
 	_, known := m.names[id]
 	_, err := inv.Release(background(), id.String())
-	if known && err != nil || !known && !errors.Is(err, inventory.ErrNotFound) {
+	if known && err != nil || !known && !errors.Is(err, denied.ErrNotFound) {
 		r.Fatalf("release, known %v: %v", known, err)
 	}
 	m.remove(id)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/pool"
 )
 
@@ -31,7 +32,7 @@ func notGranted(p pool.Pool, c claim) error {
 	if !c.wanted.IsValid() {
 		return nil
 	}
-	return &RequestError{ErrAddressOutside, c.guest.Name, fmt.Sprintf(
+	return &denied.RequestError{Kind: denied.ErrAddressOutside, Guest: c.guest.Name, Reason: fmt.Sprintf(
 		"the metadata requests %s, which is not in the range of this host on the network %q, so it has another address here: %s",
 		c.wanted, p.Network, p.Refusal(c.wanted, c.mac))}
 }

@@ -7,6 +7,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 )
 
 // ranges are those of the hosts, of the network mds.
@@ -128,7 +129,7 @@ func TestRequestOutOfRange(t *testing.T) {
 				if has := place.IPv4 == tt.want || place.IPv6 == tt.want; has != (host == "a") || has != (reg.AddressProblem == nil) {
 					t.Errorf("on %s it has %v and %v: %v", host, place.IPv4, place.IPv6, reg.AddressProblem)
 				}
-				if reg.AddressProblem != nil && !errors.Is(reg.AddressProblem, inventory.ErrAddressOutside) {
+				if reg.AddressProblem != nil && !errors.Is(reg.AddressProblem, denied.ErrAddressOutside) {
 					t.Error(reg.AddressProblem)
 				}
 				guest := instance.Instance{IPv4: place.IPv4, IPv6: place.IPv6}

@@ -8,6 +8,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/refusal"
 	"mdserver/internal/shell"
 )
@@ -25,8 +26,8 @@ func (inv *Inventory) judged(dom instance.Domain, err error) error {
 		return nil
 	}
 	r := api.Refusal{Name: dom.Name, UUID: dom.UUID, MACs: macs(dom), State: api.Refused, Source: cmp.Or(dom.Source, instance.ByLibvirt)}
-	conflict, conflicts := errors.AsType[*ConflictError](err)
-	request, wrong := errors.AsType[*RequestError](err)
+	conflict, conflicts := errors.AsType[*denied.ConflictError](err)
+	request, wrong := errors.AsType[*denied.RequestError](err)
 	switch {
 	case conflicts:
 		r.Reason = fmt.Sprintf("%v: %s belongs to guest %q", conflict.Kind, conflict.Value, conflict.Holder)
@@ -36,7 +37,7 @@ func (inv *Inventory) judged(dom instance.Domain, err error) error {
 	case wrong:
 		r.Reason = fmt.Sprintf("%v: %s", request.Kind, request.Reason)
 		r.Advice = inv.rules.Load().advice(dom, request)
-		if errors.Is(err, ErrNoInterface) {
+		if errors.Is(err, denied.ErrNoInterface) {
 			r.State = api.Unserved
 		}
 	default:
@@ -66,11 +67,11 @@ func macs(dom instance.Domain) []instance.MAC {
 }
 
 // advice tells how a domain can become a guest that is wrong in itself.
-func (r *rules) advice(dom instance.Domain, err *RequestError) []string {
+func (r *rules) advice(dom instance.Domain, err *denied.RequestError) []string {
 	switch {
-	case errors.Is(err, ErrNoInterface):
+	case errors.Is(err, denied.ErrNoInterface):
 		return r.servingAdvice(dom)
-	case errors.Is(err, ErrAddressOutside):
+	case errors.Is(err, denied.ErrAddressOutside):
 		return []string{"change the address in the domain's <metadata>, or remove it to get an automatic one"}
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/denied"
 )
 
 // Registration is what became of a domain that was registered.
@@ -31,8 +32,8 @@ type Registration struct {
 	// empty. Nothing was changed then.
 	RunsOn string
 	// AddressProblem says why the guest has no address although the network gives
-	// them: ErrNetworkFull, storage.ErrAway; or why it has another one than it requests:
-	// ErrAddressOutside. It is nil if the guest has what it should.
+	// them: denied.ErrNetworkFull, storage.ErrAway; or why it has another one than it requests:
+	// denied.ErrAddressOutside. It is nil if the guest has what it should.
 	AddressProblem error
 }
 
@@ -127,17 +128,17 @@ func (d *draft) assignNames(guest *instance.Instance, dom instance.Domain, place
 // served networks.
 func (d *draft) check(dom instance.Domain) ([]instance.Attachment, error) {
 	if err := dom.Validate(); err != nil {
-		return nil, &RequestError{ErrInvalid, dom.Name, err.Error()}
+		return nil, &denied.RequestError{Kind: denied.ErrInvalid, Guest: dom.Name, Reason: err.Error()}
 	}
 	places := d.places(dom)
 	if len(places) == 0 {
-		return nil, &RequestError{ErrNoInterface, dom.Name,
-			fmt.Sprintf("none of its interfaces is on the network %s; %s", d.rules.names(), networksOf(dom))}
+		return nil, &denied.RequestError{Kind: denied.ErrNoInterface, Guest: dom.Name,
+			Reason: fmt.Sprintf("none of its interfaces is on the network %s; %s", d.rules.names(), networksOf(dom))}
 	}
 	for _, place := range places {
 		if place.MAC.IsZero() {
-			return nil, &RequestError{ErrInvalid, dom.Name,
-				fmt.Sprintf("its interface on the network %q has no MAC address", place.Network)}
+			return nil, &denied.RequestError{Kind: denied.ErrInvalid, Guest: dom.Name,
+				Reason: fmt.Sprintf("its interface on the network %q has no MAC address", place.Network)}
 		}
 	}
 	return places, nil
@@ -199,7 +200,7 @@ func networksOf(dom instance.Domain) string {
 func (d *draft) checkMACs(dom instance.Domain, places []instance.Attachment) error {
 	for _, place := range places {
 		for _, other := range d.sameMAC(place, dom.UUID) {
-			return &ConflictError{Kind: ErrMACInUse, Value: place.MAC.String(), Guest: dom.Name, Holder: other.Name,
+			return &denied.ConflictError{Kind: denied.ErrMACInUse, Value: place.MAC.String(), Guest: dom.Name, Holder: other.Name,
 				Hint: fmt.Sprintf("give one of them another MAC address, or, if %q no longer exists, remove it: mdserver instance rm %s", other.Name, shellRef(other))}
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 )
 
 func TestRegisterNewGuest(t *testing.T) {
@@ -76,13 +76,13 @@ func TestUnusableDomains(t *testing.T) {
 		kind   error
 		texts  []string
 	}{
-		{"no name", func(d *instance.Domain) { d.Name = "" }, inventory.ErrInvalid, []string{"no name"}},
-		{"a slash", func(d *instance.Domain) { d.Name = "a/b" }, inventory.ErrInvalid, []string{"slash"}},
-		{"no UUID", func(d *instance.Domain) { d.UUID = uuid.Nil }, inventory.ErrInvalid, []string{"no UUID"}},
-		{"bad metadata", func(d *instance.Domain) { d.Metadata.Values = map[string]string{"ipv4": "x"} }, inventory.ErrInvalid, []string{`ipv4 "x"`}},
-		{"no MAC", func(d *instance.Domain) { d.Interfaces[1].MAC = instance.MAC{} }, inventory.ErrInvalid, []string{"no MAC address"}},
-		{"no interface", func(d *instance.Domain) { d.Interfaces = nil }, inventory.ErrNoInterface, []string{`"web1"`, `"mds"`, "no network interface"}},
-		{"other networks", func(d *instance.Domain) { d.Interfaces[1].Network = "default" }, inventory.ErrNoInterface,
+		{"no name", func(d *instance.Domain) { d.Name = "" }, denied.ErrInvalid, []string{"no name"}},
+		{"a slash", func(d *instance.Domain) { d.Name = "a/b" }, denied.ErrInvalid, []string{"slash"}},
+		{"no UUID", func(d *instance.Domain) { d.UUID = uuid.Nil }, denied.ErrInvalid, []string{"no UUID"}},
+		{"bad metadata", func(d *instance.Domain) { d.Metadata.Values = map[string]string{"ipv4": "x"} }, denied.ErrInvalid, []string{`ipv4 "x"`}},
+		{"no MAC", func(d *instance.Domain) { d.Interfaces[1].MAC = instance.MAC{} }, denied.ErrInvalid, []string{"no MAC address"}},
+		{"no interface", func(d *instance.Domain) { d.Interfaces = nil }, denied.ErrNoInterface, []string{`"web1"`, `"mds"`, "no network interface"}},
+		{"other networks", func(d *instance.Domain) { d.Interfaces[1].Network = "default" }, denied.ErrNoInterface,
 			[]string{`"web1"`, `"mds"`, `no libvirt network, "default"`}},
 	}
 	for _, tt := range tests {
@@ -181,7 +181,7 @@ func TestMACInUse(t *testing.T) {
 	l.register(dom(1, "web1"))
 	d := dom(2, "web2")
 	d.Interfaces[1].MAC = mac(1)
-	l.refused(d, inventory.ErrMACInUse, `"web1"`, `"web2"`, mac(1).String(), "mdserver instance rm web1")
+	l.refused(d, denied.ErrMACInUse, `"web1"`, `"web2"`, mac(1).String(), "mdserver instance rm web1")
 	l.release("web1")
 	l.register(d)
 
@@ -189,7 +189,7 @@ func TestMACInUse(t *testing.T) {
 	l.register(odd)
 	d = dom(4, "web4")
 	d.Interfaces[1].MAC = mac(3)
-	l.refused(d, inventory.ErrMACInUse, "mdserver instance rm "+instance.DeriveID(uid(3)))
+	l.refused(d, denied.ErrMACInUse, "mdserver instance rm "+instance.DeriveID(uid(3)))
 }
 
 func TestMACOfAnotherInterfaceIsFree(t *testing.T) {
@@ -210,7 +210,7 @@ func TestHostnames(t *testing.T) {
 	if want := instance.DistinctHostname("web-1", uid(2)); second != want {
 		t.Errorf("the second of the same got %q, want %q", second, want)
 	}
-	l.refused(dom(3, "x", "hostname", "WEB-1"), inventory.ErrHostnameTaken, `"x"`, `"Web 1"`)
+	l.refused(dom(3, "x", "hostname", "WEB-1"), denied.ErrHostnameTaken, `"x"`, `"Web 1"`)
 	l.release("Web 1")
 	if got := hostname(dom(2, "web-1")); got != second {
 		t.Errorf("an unchanged name changed its host name to %q", got)

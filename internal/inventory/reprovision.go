@@ -11,7 +11,7 @@ import (
 // returns its new record. Everything else stays, except for a password that the
 // guest has posted.
 //
-// Errors: ErrNotFound, ErrAmbiguous, ErrStore, ErrClosed, or that of ctx.
+// Errors: denied.ErrNotFound, denied.ErrAmbiguous, ErrStore, ErrClosed, or that of ctx.
 func (inv *Inventory) Reprovision(ctx context.Context, ref string) (instance.Instance, error) {
 	var changed instance.Instance
 	err := inv.submit(ctx, func(d *draft) (err error) {

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storetest"
 )
 
@@ -26,7 +26,7 @@ func TestReprovisionGivesANewInstanceIDForGood(t *testing.T) {
 	if changed.IPv4 != old.IPv4 || changed.Hostname != old.Hostname || changed.Metadata.Values["rack"] != "four" || changed.FirstSeen != old.FirstSeen {
 		t.Errorf("more than the instance-id changed: %+v", changed)
 	}
-	if _, err := l.Snapshot().Find(old.ID); !errors.Is(err, inventory.ErrNotFound) {
+	if _, err := l.Snapshot().Find(old.ID); !errors.Is(err, denied.ErrNotFound) {
 		t.Errorf("the old instance-id still finds a guest: %v", err)
 	}
 	if again := l.register(dom(1, "web1")).Instance; again.ID != changed.ID {
@@ -59,7 +59,7 @@ func TestReprovisionForgetsThePassword(t *testing.T) {
 func TestReprovisionOfNobody(t *testing.T) {
 	l := newLab(t)
 	before := l.Snapshot().Revision()
-	if _, err := l.Reprovision(t.Context(), instance.DeriveID(uid(1))); !errors.Is(err, inventory.ErrNotFound) {
+	if _, err := l.Reprovision(t.Context(), instance.DeriveID(uid(1))); !errors.Is(err, denied.ErrNotFound) {
 		t.Errorf("error %v", err)
 	}
 	if l.Snapshot().Revision() != before {

@@ -7,6 +7,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storetest"
 )
 
@@ -46,7 +47,7 @@ func TestReservedHostnames(t *testing.T) {
 			if again := l.register(dom(1, name)); again.Instance.Hostname != reg.Instance.Hostname || again.NameProblem != "" {
 				t.Errorf("registered again, it is %q (%s)", again.Instance.Hostname, again.NameProblem)
 			}
-			l.refused(dom(2, "other", "hostname", name), inventory.ErrInvalid, "hostname", name, why)
+			l.refused(dom(2, "other", "hostname", name), denied.ErrInvalid, "hostname", name, why)
 		})
 	}
 }

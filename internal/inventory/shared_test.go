@@ -15,6 +15,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storage"
 	"mdserver/internal/inventory/storetest"
 )
@@ -449,7 +450,7 @@ func TestConflict(t *testing.T) {
 	store.rival = func() {
 		store.make("b", instance.Change{Put: []instance.Instance{given(2, "db", taken, netip.Addr{})}})
 	}
-	if _, err := f.Register(background(), started(1, "web", "ipv4", "10.0.0.77")); !errors.Is(err, inventory.ErrAddressTaken) {
+	if _, err := f.Register(background(), started(1, "web", "ipv4", "10.0.0.77")); !errors.Is(err, denied.ErrAddressTaken) {
 		t.Errorf("an address that another host has just given: %v", err)
 	}
 	if got := f.Conflicts(); got != 1 {
@@ -491,7 +492,7 @@ func TestAddressesOfOtherHosts(t *testing.T) {
 			d := dom(2, "web")
 			d.Source = instance.ByLocal // takes none that rests, either
 			store.make("b", tt.begins...)
-			if reg := f.register(d); !errors.Is(reg.AddressProblem, inventory.ErrNetworkFull) {
+			if reg := f.register(d); !errors.Is(reg.AddressProblem, denied.ErrNetworkFull) {
 				t.Errorf("it has %v: %v", reg.Instance.IPv4, reg.AddressProblem)
 			}
 			store.make("b", tt.ends...)
@@ -624,7 +625,7 @@ func TestSpares(t *testing.T) {
 	if got := f.Free("mds"); got != free-3 {
 		t.Errorf("%d addresses are free, want %d without those of the other host", got, free-3)
 	}
-	if _, err := f.Register(background(), started(20, "taker", "ipv4", "10.0.0.210")); !errors.Is(err, inventory.ErrAddressTaken) {
+	if _, err := f.Register(background(), started(20, "taker", "ipv4", "10.0.0.210")); !errors.Is(err, denied.ErrAddressTaken) {
 		t.Errorf("the spare address of another host: %v", err)
 	}
 	if _, err := f.ForgetHost(background(), "store of b"); err != nil {

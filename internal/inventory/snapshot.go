@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/denied"
 )
 
 // Snapshot is the whole inventory at one moment. It never changes, and reading
@@ -59,7 +60,7 @@ func (s *Snapshot) ByID(id string) (*instance.Instance, bool) {
 // Find resolves what a person types to mean a guest: its name, UUID, address,
 // MAC address or instance-id, and, if it is none of these, its host name. A
 // guest may be named like another one's address; such a reference is refused
-// as ambiguous. Errors: ErrNotFound, ErrAmbiguous.
+// as ambiguous. Errors: denied.ErrNotFound, denied.ErrAmbiguous.
 func (s *Snapshot) Find(ref string) (*instance.Instance, error) {
 	matches := s.matches(ref)
 	switch len(matches) {
@@ -67,11 +68,11 @@ func (s *Snapshot) Find(ref string) (*instance.Instance, error) {
 		if guest, ok := s.ByHostname(ref); ok {
 			return guest, nil
 		}
-		return nil, fmt.Errorf("%w: %q is not the name, UUID, address, MAC address, instance-id or host name of a guest; `mdserver instance ls` lists them", ErrNotFound, ref)
+		return nil, fmt.Errorf("%w: %q is not the name, UUID, address, MAC address, instance-id or host name of a guest; `mdserver instance ls` lists them", denied.ErrNotFound, ref)
 	case 1:
 		return matches[0], nil
 	}
-	return nil, fmt.Errorf("%w: %q can mean guest %q (%s) or guest %q (%s); use the instance-id", ErrAmbiguous, ref,
+	return nil, fmt.Errorf("%w: %q can mean guest %q (%s) or guest %q (%s); use the instance-id", denied.ErrAmbiguous, ref,
 		matches[0].Name, matches[0].ID, matches[1].Name, matches[1].ID)
 }
 

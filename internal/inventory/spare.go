@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/pool"
 	"mdserver/internal/inventory/storage"
 )
@@ -97,7 +98,7 @@ func (d *draft) checkSpare(addr netip.Addr, guest string) error {
 	if !ok || d.isOwn(spare) {
 		return nil
 	}
-	return &RequestError{ErrAddressTaken, guest, fmt.Sprintf(
+	return &denied.RequestError{Kind: denied.ErrAddressTaken, Guest: guest, Reason: fmt.Sprintf(
 		"%s is set aside by the host %q for guests that start while etcd does not answer", addr, spare.Host)}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storage"
 )
 
@@ -228,7 +229,7 @@ func (d *draft) share(u storage.Unshared, own bool) outcome {
 		return d.giveUp(u, err.Error())
 	}
 	if other, ok := d.byID.Get([]byte(guest.ID)); ok && other.UUID != guest.UUID {
-		return d.giveUp(u, conflict(ErrIDTaken, stringer(guest.ID), &guest, other).Error())
+		return d.giveUp(u, conflict(denied.ErrIDTaken, stringer(guest.ID), &guest, other).Error())
 	}
 	changed := d.distinguish(&guest, places)
 	changed = append(changed, d.readdress(&guest, current)...)

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storage"
 )
 
@@ -95,7 +96,7 @@ func (d *draft) withheldName(hostname string, id uuid.UUID, places []instance.At
 func (d *draft) checkWithheld(guest *instance.Instance) error {
 	for _, addr := range guest.Addrs() {
 		if other := d.rules.withheld.addr(addr, guest.UUID); other != nil {
-			return &RequestError{ErrAddressTaken, guest.Name, fmt.Sprintf("%s is reserved for %s", addr, other)}
+			return &denied.RequestError{Kind: denied.ErrAddressTaken, Guest: guest.Name, Reason: fmt.Sprintf("%s is reserved for %s", addr, other)}
 		}
 		if err := d.checkSpare(addr, guest.Name); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storage"
 )
 
@@ -28,8 +29,8 @@ func TestWithheldIsGivenToNoOther(t *testing.T) {
 	if w := l.Withheld(); len(w) != 1 || !w[0].Means("lost") || !w[0].Means(lost.IPv4.String()) || w[0].Means("other") {
 		t.Errorf("%v is withheld", w)
 	}
-	l.refused(dom(2, "asks", "ipv4", lost.IPv4.String()), inventory.ErrAddressTaken, "reserved for", `"lost"`, "x.json")
-	l.refused(dom(2, "asks", "hostname", "LOST"), inventory.ErrInvalid, "reserved for", `"lost"`)
+	l.refused(dom(2, "asks", "ipv4", lost.IPv4.String()), denied.ErrAddressTaken, "reserved for", `"lost"`, "x.json")
+	l.refused(dom(2, "asks", "hostname", "LOST"), denied.ErrInvalid, "reserved for", `"lost"`)
 	named := l.register(dom(3, "lost"))
 	if named.Instance.Hostname == "lost" || !strings.Contains(named.NameProblem, "reserved for") {
 		t.Errorf("the guest of that name is %q: %q", named.Instance.Hostname, named.NameProblem)

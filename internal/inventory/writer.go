@@ -12,6 +12,14 @@ import (
 	"mdserver/internal/inventory/storage"
 )
 
+var (
+	// ErrStore: the change could not be made durable and was not made; over HTTP 503.
+	// With storage.ErrUncertain, it may have been made.
+	ErrStore = errors.New("inventory not written")
+	// ErrClosed: the inventory is shutting down; over HTTP 503.
+	ErrClosed = errors.New("inventory closed")
+)
+
 // maxBatch is how many requests share one write to the store. It bounds how
 // long the first of them waits.
 const maxBatch = 256

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/pool"
 )
 
@@ -86,7 +87,7 @@ func (d *draft) makeRoom(dom instance.Domain, current *instance.Instance) error 
 	if !d.unconfirmed && (d.dismiss(d.longest((*instance.Instance).Unconfirmed)) || d.dismiss(d.longest(gone))) {
 		return nil
 	}
-	return &RequestError{ErrTooManyGuests, dom.Name, fmt.Sprintf(
+	return &denied.RequestError{Kind: denied.ErrTooManyGuests, Guest: dom.Name, Reason: fmt.Sprintf(
 		"there are %d guests, and mdserver.max_guests is %d; remove guests that no longer exist with `mdserver instance rm`, or raise the limit", number, d.rules.MaxGuests)}
 }
 
@@ -98,9 +99,9 @@ func (d *draft) checkConfirmed(dom instance.Domain, current, holder *instance.In
 	case !d.unconfirmed:
 		return nil
 	case current != nil && !current.Unconfirmed():
-		return &ConflictError{Kind: ErrUUIDTaken, Value: dom.UUID.String(), Guest: dom.Name, Holder: current.Name, Hint: hint}
+		return &denied.ConflictError{Kind: denied.ErrUUIDTaken, Value: dom.UUID.String(), Guest: dom.Name, Holder: current.Name, Hint: hint}
 	case holder != nil && !holder.Unconfirmed():
-		return &ConflictError{Kind: ErrNameTaken, Value: dom.Name, Guest: dom.Name, Holder: holder.Name, Hint: hint}
+		return &denied.ConflictError{Kind: denied.ErrNameTaken, Value: dom.Name, Guest: dom.Name, Holder: holder.Name, Hint: hint}
 	}
 	return nil
 }

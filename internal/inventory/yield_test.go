@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 )
 
 // TestGoneYields: a guest that is gone keeps nothing from another; one that is
@@ -17,9 +17,9 @@ func TestGoneYields(t *testing.T) {
 		first, second instance.Domain
 		conflict      error
 	}{
-		"the MAC address": {dom(1, "web1"), sameMAC, inventory.ErrMACInUse},
-		"the host name":   {dom(1, "web1", "hostname", "www"), dom(2, "other", "hostname", "www"), inventory.ErrHostnameTaken},
-		"the address":     {dom(1, "web1", "ipv4", "10.0.0.3"), dom(2, "other", "ipv4", "10.0.0.3"), inventory.ErrAddressTaken},
+		"the MAC address": {dom(1, "web1"), sameMAC, denied.ErrMACInUse},
+		"the host name":   {dom(1, "web1", "hostname", "www"), dom(2, "other", "hostname", "www"), denied.ErrHostnameTaken},
+		"the address":     {dom(1, "web1", "ipv4", "10.0.0.3"), dom(2, "other", "ipv4", "10.0.0.3"), denied.ErrAddressTaken},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t)
@@ -52,7 +52,7 @@ func TestRefusalReleasesNobody(t *testing.T) {
 	l.miss(1, false)
 	refused := dom(3, "other", "hostname", "www")
 	refused.Interfaces = dom(1, "web1").Interfaces
-	if _, err := l.Observe(background(), refused, true); !errors.Is(err, inventory.ErrHostnameTaken) {
+	if _, err := l.Observe(background(), refused, true); !errors.Is(err, denied.ErrHostnameTaken) {
 		t.Fatal(err)
 	}
 	if l.present(1) != instance.Gone {

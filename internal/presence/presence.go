@@ -17,6 +17,7 @@ import (
 	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/libvirt/watch"
 )
 
@@ -64,9 +65,9 @@ func (r *Reconciler) Seen(ctx context.Context, d watch.Domain) error {
 	}
 	reg, err := r.inventory.Observe(ctx, d.Domain, d.Running)
 	switch {
-	case errors.Is(err, inventory.ErrNoInterface) && d.Incomplete:
+	case errors.Is(err, denied.ErrNoInterface) && d.Incomplete:
 		return err // it may be on one of the networks
-	case errors.Is(err, inventory.ErrNoInterface):
+	case errors.Is(err, denied.ErrNoInterface):
 		r.log.Debug("a domain is not a guest", "domain", d.Name, "reason", err)
 		return r.Unplugged(ctx, d.UUID)
 	case err != nil:
@@ -91,7 +92,7 @@ func (r *Reconciler) logRegistration(reg inventory.Registration) {
 			"guest", former.Name, "uuid", former.UUID, "ipv4", former.IPv4, "other", guest.Name)
 	}
 	switch problem := reg.AddressProblem; {
-	case errors.Is(problem, inventory.ErrAddressOutside):
+	case errors.Is(problem, denied.ErrAddressOutside):
 		r.log.Warn("a guest does not have the address that it requests", "guest", guest.Name, "reason", problem)
 	case problem != nil:
 		r.log.Error("a guest has no address", "guest", guest.Name, "error", problem)

@@ -14,6 +14,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storetest"
 	"mdserver/internal/libvirt/watch"
 )
@@ -348,7 +349,7 @@ func TestFailures(t *testing.T) {
 			d := domain(3, "g3", "other")
 			d.Incomplete = true
 			return r.Seen(ctx, d)
-		}, inventory.ErrNoInterface},
+		}, denied.ErrNoInterface},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, time.Hour, func(t *testing.T, r *Reconciler, store *memory, log *strings.Builder) {

@@ -14,6 +14,7 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storetest"
 	"mdserver/internal/networks"
 )
@@ -55,7 +56,7 @@ func TestTwoHostsWithoutEtcd(t *testing.T) {
 	}
 	fixed := guestOf(1000)
 	fixed.Metadata.Values = map[string]string{"ipv4": one.IPv4.String()}
-	if _, err := hosts[1].Register(t.Context(), fixed); !errors.Is(err, inventory.ErrAddressOutside) {
+	if _, err := hosts[1].Register(t.Context(), fixed); !errors.Is(err, denied.ErrAddressOutside) {
 		t.Errorf("an address of the other half: %v", err)
 	}
 }

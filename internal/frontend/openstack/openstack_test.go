@@ -20,6 +20,7 @@ import (
 	"mdserver/internal/frontend/frontendtest"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/userdata"
 )
 
@@ -204,7 +205,7 @@ func TestPassword(t *testing.T) {
 		{"nothing", "", nil, 400},
 		{"a terminal's control sequence", "\x1b[2J", nil, 400},
 		{"no text", "\xff\xfe", nil, 400},
-		{"a second one", "c2VjcmV0", inventory.ErrPasswordSet, 409},
+		{"a second one", "c2VjcmV0", denied.ErrPasswordSet, 409},
 		{"a full disk", "c2VjcmV0", fmt.Errorf("%w: no space", inventory.ErrStore), 503},
 	}
 	for _, tt := range tests {

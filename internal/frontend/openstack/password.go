@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"mdserver/internal/httpcommon"
-	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 )
 
 // maxPassword is Nova's limit, four of its metadata values, in bytes.
@@ -30,7 +30,7 @@ func (f *Frontend) servePassword(q request) {
 	}
 	err := f.passwords.SetPassword(q.r.Context(), q.guest.UUID, password)
 	switch {
-	case errors.Is(err, inventory.ErrPasswordSet):
+	case errors.Is(err, denied.ErrPasswordSet):
 		httpcommon.Refuse(q.w, http.StatusConflict, "Password already set")
 	case err != nil:
 		httpcommon.Refuse(q.w, http.StatusServiceUnavailable, "Password not kept")

@@ -21,6 +21,7 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storage"
 	"mdserver/internal/inventory/storetest"
 )
@@ -319,7 +320,7 @@ func TestSmallNetwork(t *testing.T) {
 	if left := countSpares(agree(t, list)); len(left) > 0 {
 		t.Errorf("a full network has spare addresses: %v", left)
 	}
-	if reg, err := list[0].Register(t.Context(), dom(30, "one more")); err != nil || !errors.Is(reg.AddressProblem, inventory.ErrNetworkFull) {
+	if reg, err := list[0].Register(t.Context(), dom(30, "one more")); err != nil || !errors.Is(reg.AddressProblem, denied.ErrNetworkFull) {
 		t.Errorf("one more: %v, %v", err, reg.AddressProblem)
 	}
 }
@@ -385,7 +386,7 @@ func TestSpareOfAnother(t *testing.T) {
 		}
 		own := spare.Owner == list[0].store.id
 		reg, err := list[0].Register(t.Context(), dom(int(spare.Addr.As4()[3]), "g"+spare.Addr.String(), "ipv4", spare.Addr.String()))
-		if own && (err != nil || reg.Instance.IPv4 != spare.Addr) || !own && !errors.Is(err, inventory.ErrAddressTaken) {
+		if own && (err != nil || reg.Instance.IPv4 != spare.Addr) || !own && !errors.Is(err, denied.ErrAddressTaken) {
 			t.Errorf("a spare address, own: %v: %v, %v", own, reg.Instance.IPv4, err)
 		}
 	}

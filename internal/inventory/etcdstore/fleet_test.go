@@ -18,6 +18,7 @@ import (
 	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storetest"
 )
 
@@ -222,12 +223,12 @@ func TestSeveralWriters(t *testing.T) {
 		refused error // of all but one; nil: all are registered
 		guests  int
 	}{
-		{"MAC address", func(i int) instance.Domain { return sameMAC(100+i, fmt.Sprint("mac", i)) }, inventory.ErrMACInUse, 1},
-		{"address", func(i int) instance.Domain { return dom(200+i, fmt.Sprint("address", i), "ipv4", "10.0.0.77") }, inventory.ErrAddressTaken, 1},
-		{"host name", func(i int) instance.Domain { return dom(300+i, fmt.Sprint("host", i), "hostname", "wanted") }, inventory.ErrHostnameTaken, 1},
+		{"MAC address", func(i int) instance.Domain { return sameMAC(100+i, fmt.Sprint("mac", i)) }, denied.ErrMACInUse, 1},
+		{"address", func(i int) instance.Domain { return dom(200+i, fmt.Sprint("address", i), "ipv4", "10.0.0.77") }, denied.ErrAddressTaken, 1},
+		{"host name", func(i int) instance.Domain { return dom(300+i, fmt.Sprint("host", i), "hostname", "wanted") }, denied.ErrHostnameTaken, 1},
 		{"names that are one in DNS", func(i int) instance.Domain {
 			return dom(400+i, fmt.Sprint("dns", i), "hostname", []string{"rival", "lab-rival", "rival.example.org", "lab-rival.example.org", "RIVAL"}[i])
-		}, inventory.ErrHostnameTaken, 1},
+		}, denied.ErrHostnameTaken, 1},
 		{"name", func(i int) instance.Domain { return dom(500+i, "same") }, nil, 1}, // the last one replaces the others
 		{"derived host name", func(i int) instance.Domain { return dom(600+i, strings.Repeat("=", i)+"derived") }, nil, 5},
 		{"UUID", func(int) instance.Domain { return dom(700, "one") }, nil, 1},

@@ -11,6 +11,7 @@ import (
 	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storage"
 )
 
@@ -191,7 +192,7 @@ func TestRequestOutOfRange(t *testing.T) {
 	off.Source = ""
 	a.observe(t, off, false)
 	agree(t, both)
-	if reg := b.register(t, fixed); !errors.Is(reg.AddressProblem, inventory.ErrAddressOutside) || !rangeB.Contains(reg.Instance.IPv4) {
+	if reg := b.register(t, fixed); !errors.Is(reg.AddressProblem, denied.ErrAddressOutside) || !rangeB.Contains(reg.Instance.IPv4) {
 		t.Errorf("out of range: %v, %v", reg.Instance.IPv4, reg.AddressProblem)
 	}
 	wantIn(t, both, 1, "on the other host", rangeB, rangeB6)
@@ -311,7 +312,7 @@ func TestRequestBesideShared(t *testing.T) {
 	on2.Interfaces = append(on2.Interfaces, instance.Interface{MAC: instance.MAC{2, 9}, Network: "lan"})
 	reg := b.register(t, on2)
 	place, _ := reg.Instance.On("mds")
-	if !errors.Is(reg.AddressProblem, inventory.ErrAddressOutside) || !rangeB.Contains(place.IPv4) || len(reg.Yielded) > 0 {
+	if !errors.Is(reg.AddressProblem, denied.ErrAddressOutside) || !rangeB.Contains(place.IPv4) || len(reg.Yielded) > 0 {
 		t.Errorf("%+v, %v, released early: %v", place, reg.AddressProblem, reg.Yielded)
 	}
 	if holder, ok := b.Snapshot().ByAddr(netip.MustParseAddr("10.0.1.77")); !ok || holder.Name != "holder" {

@@ -1,4 +1,5 @@
-package inventory
+// Package denied names what can be wrong with a request to the inventory.
+package denied
 
 import (
 	"errors"
@@ -37,17 +38,13 @@ var (
 	// ErrAddressTaken: the metadata asks for another guest's address [409].
 	ErrAddressTaken = errors.New("address in use")
 	// ErrNetworkFull: there is no address left. It is only ever found in
-	// Registration.AddressProblem, the guest is registered [200, with a warning].
+	// the AddressProblem of a
+	// registration, the guest is registered [200, with a warning].
 	ErrNetworkFull = errors.New("network full")
 	// ErrTooManyGuests: there are as many guests as there may be [507].
 	ErrTooManyGuests = errors.New("too many guests")
 	// ErrPasswordSet: the guest has posted a password before [409].
 	ErrPasswordSet = errors.New("the password is already set")
-	// ErrStore: the change could not be made durable and was not made [503].
-	// With storage.ErrUncertain, it may have been made.
-	ErrStore = errors.New("inventory not written")
-	// ErrClosed: the inventory is shutting down [503].
-	ErrClosed = errors.New("inventory closed")
 )
 
 // ConflictError is a request that another guest stands in the way of. Nothing
