@@ -50,8 +50,7 @@ func (d *draft) choose(p pool.Pool, c claim) (addr netip.Addr, problem, err erro
 		return netip.Addr{}, nil, nil
 	}
 	for _, addr := range d.candidates(p, c) {
-		withheld := addr != c.current && d.rules.withheld.addr(addr, c.guest.UUID) != nil || d.checkSpare(addr, c.guest.Name) != nil
-		if d.holder(addr, c.guest.UUID) == nil && p.Refusal(addr, c.mac) == "" && !slices.Contains(c.given, addr) && !withheld {
+		if d.mayHave(p, c, addr) && d.holder(addr, c.guest.UUID) == nil && d.checkSpare(addr, c.guest.Name) == nil {
 			return addr, notGranted(p, c), nil
 		}
 	}
@@ -62,9 +61,16 @@ func (d *draft) choose(p pool.Pool, c claim) (addr netip.Addr, problem, err erro
 		denied.ErrNetworkFull, c.guest.Name, p.Prefix), nil
 }
 
+// mayHave reports whether the network lets the guest have addr, and addr is neither given
+// to it already nor withheld for another guest. Whether it is free is another question.
+func (d *draft) mayHave(p pool.Pool, c claim, addr netip.Addr) bool {
+	return p.Refusal(addr, c.mac) == "" && !slices.Contains(c.given, addr) &&
+		(addr == c.current || d.rules.withheld.addr(addr, c.guest.UUID) == nil)
+}
+
 // grant checks an address that the guest asks for.
 func (d *draft) grant(p pool.Pool, c claim) error {
-	if _, rests := d.resting.Get(addrKey(c.wanted)); rests && d.unconfirmed {
+	if _, rests := d.RestingAt(c.wanted); rests && d.unconfirmed {
 		return &denied.RequestError{Kind: denied.ErrAddressTaken, Guest: c.guest.Name, Reason: fmt.Sprintf("%s is in quarantine since its guest was removed", c.wanted)}
 	}
 	if reason := p.Refusal(c.wanted, c.mac); reason != "" {
@@ -108,7 +114,7 @@ func (d *draft) restingFor(p pool.Pool, c claim) []netip.Addr {
 		return nil
 	}
 	var own, others []netip.Addr
-	for _, former := range d.restingOf(c.guest.UUID) {
+	for _, former := range d.RestingOf(c.guest.UUID) {
 		switch {
 		case !p.Prefix.Contains(former.Addr):
 		case former.MAC == c.mac:
@@ -122,7 +128,7 @@ func (d *draft) restingFor(p pool.Pool, c claim) []netip.Addr {
 
 // holder gives the other guest that has addr, or nil.
 func (d *draft) holder(addr netip.Addr, id uuid.UUID) *instance.Instance {
-	if other, ok := d.byAddr.Get(addrKey(addr)); ok && other.UUID != id {
+	if other, ok := d.ByAddr(addr); ok && other.UUID != id {
 		return other
 	}
 	return nil
@@ -131,13 +137,11 @@ func (d *draft) holder(addr netip.Addr, id uuid.UUID) *instance.Instance {
 // freeAddr finds an address that is free, and is neither given already nor withheld for
 // a guest with another UUID than id. The search starts where it does for seed.
 func (d *draft) freeAddr(p pool.Pool, seed, id uuid.UUID, given []netip.Addr) (netip.Addr, bool) {
-	runs := d.runs.Root()
 	return p.Free(seed, func(addr netip.Addr) (netip.Addr, bool) {
 		if slices.Contains(given, addr) || d.rules.withheld.addr(addr, id) != nil {
 			return addr, true
 		}
-		_, last, ok := runAround(runs, addr)
-		return last, ok
+		return d.Occupied(addr)
 	})
 }
 
@@ -155,15 +159,10 @@ func (d *draft) allocate(p pool.Pool, c claim) (netip.Addr, bool) {
 	if addr, ok = d.takeFrom(p, c, (*instance.Instance).Unconfirmed); ok {
 		return addr, true
 	}
-	d.restSince.Root().Walk(func(_ []byte, r *instance.Resting) bool {
-		withheld := d.rules.withheld.addr(r.Addr, c.guest.UUID) != nil
-		if ok = p.Refusal(r.Addr, c.mac) == "" && !slices.Contains(c.given, r.Addr) && !withheld; ok {
-			addr = r.Addr
+	for r := range d.Resting() {
+		if d.mayHave(p, c, r.Addr) {
+			return r.Addr, true
 		}
-		return ok
-	})
-	if ok {
-		return addr, true
 	}
 	return d.takeFrom(p, c, gone)
 }

@@ -68,13 +68,13 @@ func (d *draft) adopt(table instance.Table, replace bool) Adopted {
 }
 
 func (d *draft) adoptOne(guest instance.Instance, replace bool, result *Adopted) error {
-	former, known := d.byUUID.Get(guest.UUID[:])
+	former, known := d.ByUUID(guest.UUID)
 	switch {
 	case known && reflect.DeepEqual(*former, guest):
 		result.Unchanged++
 		return nil
 	case known && !replace:
-		return conflict(denied.ErrUUIDTaken, guest.UUID, &guest, former)
+		return denied.Conflict(denied.ErrUUIDTaken, guest.UUID.String(), &guest, former)
 	}
 	if err := d.fit(&guest, former); err != nil {
 		return err
@@ -103,22 +103,22 @@ func (d *draft) fit(guest, former *instance.Instance) error {
 	guest.Hostname = d.freeHostname(guest, guest.Attachments())
 	for _, addr := range guest.Addrs() {
 		// One that another record of the table has given up does not rest.
-		_, rested := d.base.resting.Get(addrKey(addr))
-		if r, rests := d.resting.Get(addrKey(addr)); rests && rested && r.UUID != guest.UUID {
+		_, rested := d.base.RestingAt(addr)
+		if r, rests := d.RestingAt(addr); rests && rested && r.UUID != guest.UUID {
 			return &denied.RequestError{Kind: denied.ErrAddressTaken, Guest: guest.Name, Reason: fmt.Sprintf("%s is in quarantine since its guest was removed", addr)}
 		}
 	}
 	if former == nil {
-		return d.admissible(guest)
+		return d.Admissible(guest)
 	}
-	d.index(former, nil)
-	defer d.index(nil, former)
-	return d.admissible(guest)
+	d.Replace(former, nil)
+	defer d.Replace(nil, former)
+	return d.Admissible(guest)
 }
 
 // mayRest reports whether an address is neither in quarantine nor a guest's.
 func (d *draft) mayRest(r instance.Resting) bool {
-	_, rests := d.resting.Get(addrKey(r.Addr))
-	_, held := d.byAddr.Get(addrKey(r.Addr))
+	_, rests := d.RestingAt(r.Addr)
+	_, held := d.ByAddr(r.Addr)
 	return r.Addr.IsValid() && !rests && !held && r.Since.Add(d.rules.Quarantine).After(d.now)
 }

@@ -29,8 +29,7 @@ func (inv *Inventory) Reattach(ctx context.Context) (int, error) {
 
 func (d *draft) reattach() int {
 	var guests []*instance.Instance
-	before := &Snapshot{trees: d.base}
-	for guest := range before.All() {
+	for guest := range d.base.All() {
 		guests = append(guests, guest)
 	}
 	changed := 0

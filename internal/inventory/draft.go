@@ -5,17 +5,16 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/index"
 )
 
 // draft is the table while one request changes it. It collects the durable
 // change and the events alongside. A request that fails is undone by throwing
 // its draft away.
 type draft struct {
-	editable
-	base   trees // the table before the request
+	*index.Edit
+	base   *index.Index // the table before the request
 	rules  *rules
 	now    time.Time
 	change instance.Change
@@ -33,15 +32,15 @@ type draft struct {
 
 // newDraft starts from t, and first wakes the addresses that have rested long
 // enough.
-func newDraft(t trees, r *rules) *draft {
-	d := &draft{editable: t.edit(), base: t, rules: r, now: r.now()}
+func newDraft(t *index.Index, r *rules) *draft {
+	d := &draft{Edit: t.Edit(), base: t, rules: r, now: r.now()}
 	d.wakeExpired()
 	return d
 }
 
 // newCutOffDraft is newDraft while the shared store is away.
-func newCutOffDraft(t trees, r *rules) *draft {
-	return &draft{editable: t.edit(), base: t, rules: r, now: r.now(), cutOff: true}
+func newCutOffDraft(t *index.Index, r *rules) *draft {
+	return &draft{Edit: t.Edit(), base: t, rules: r, now: r.now(), cutOff: true}
 }
 
 // put stores guest in place of old, which is nil for a new one. A password that
@@ -57,7 +56,7 @@ func (d *draft) put(old, guest *instance.Instance) {
 // not have begin to rest.
 func (d *draft) store(old, guest *instance.Instance) {
 	guest.Unshared = d.cutOff
-	d.index(old, guest)
+	d.Replace(old, guest)
 	d.change.Put = append(d.change.Put, *guest)
 	d.events = append(d.events, instance.Event{Old: old, New: guest})
 	if old != nil {
@@ -66,13 +65,13 @@ func (d *draft) store(old, guest *instance.Instance) {
 	for _, addr := range guest.Addrs() {
 		d.wake(addr)
 		d.spend(addr)
-		d.occupy(addr)
+		d.Occupy(addr)
 	}
 }
 
 // remove deletes a guest; its addresses begin to rest.
 func (d *draft) remove(old *instance.Instance) {
-	d.index(old, nil)
+	d.Replace(old, nil)
 	d.change.Delete = append(d.change.Delete, old.UUID)
 	d.events = append(d.events, instance.Event{Old: old})
 	d.retire(old)
@@ -89,7 +88,7 @@ func (d *draft) retire(old *instance.Instance, kept ...netip.Addr) {
 			case d.rules.Quarantine > 0 && !old.Unconfirmed():
 				d.rest(instance.Resting{Addr: addr, MAC: place.MAC, UUID: old.UUID, InstanceID: old.ID, Since: d.now})
 			default:
-				d.vacate(addr)
+				d.Vacate(addr)
 			}
 		}
 	}
@@ -97,16 +96,16 @@ func (d *draft) retire(old *instance.Instance, kept ...netip.Addr) {
 
 func (d *draft) rest(r instance.Resting) {
 	d.change.Rest = append(d.change.Rest, r)
-	d.indexResting(&r)
+	d.AddResting(&r)
 }
 
 // wake ends the quarantine of an address, if it is in quarantine.
 func (d *draft) wake(addr netip.Addr) {
-	r, ok := d.resting.Get(addrKey(addr))
+	r, ok := d.RestingAt(addr)
 	if !ok {
 		return
 	}
-	d.dropResting(r)
+	d.RemoveResting(r)
 	same := func(other instance.Resting) bool { return other.Addr == addr }
 	if i := slices.IndexFunc(d.change.Rest, same); i >= 0 { // rests only in this draft
 		d.change.Rest = slices.Delete(d.change.Rest, i, i+1)
@@ -117,48 +116,22 @@ func (d *draft) wake(addr netip.Addr) {
 
 func (d *draft) wakeExpired() {
 	var over []*instance.Resting
-	d.restSince.Root().Walk(func(_ []byte, r *instance.Resting) bool {
+	for r := range d.Resting() {
 		if r.Since.Add(d.rules.Quarantine).After(d.now) {
-			return true
+			break
 		}
-		over = append(over, r)
-		return len(over) == d.rules.mostWakes
-	})
+		if over = append(over, r); len(over) == d.rules.mostWakes {
+			break
+		}
+	}
 	for _, r := range over {
 		d.wake(r.Addr)
 	}
 }
 
-func (e editable) indexResting(r *instance.Resting) {
-	e.resting.Insert(addrKey(r.Addr), r)
-	e.restOwner.Insert(ownerKey(r.UUID, r.Addr), r)
-	e.restSince.Insert(sinceKey(r.Since, r.Addr), r)
-	e.occupy(r.Addr)
-}
-
-func (e editable) dropResting(r *instance.Resting) {
-	e.resting.Delete(addrKey(r.Addr))
-	e.restOwner.Delete(ownerKey(r.UUID, r.Addr))
-	e.restSince.Delete(sinceKey(r.Since, r.Addr))
-	e.vacate(r.Addr)
-}
-
-// restingOf returns the addresses in quarantine of a former guest, the latest
-// first.
-func (d *draft) restingOf(id uuid.UUID) []*instance.Resting {
-	var found []*instance.Resting
-	d.restOwner.Root().WalkPrefix(id[:], func(_ []byte, r *instance.Resting) bool {
-		found = append(found, r)
-		return false
-	})
-	slices.SortStableFunc(found, func(a, b *instance.Resting) int { return b.Since.Compare(a.Since) })
-	return found
-}
-
 // release removes a guest by any reference to it.
 func (d *draft) release(ref string) (*instance.Instance, error) {
-	before := &Snapshot{trees: d.base}
-	guest, err := before.Find(ref)
+	guest, err := d.base.Find(ref)
 	if err != nil {
 		return nil, err
 	}

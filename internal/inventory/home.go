@@ -64,8 +64,7 @@ func (inv *Inventory) ForgetHost(ctx context.Context, hostID string) (count int,
 func (d *draft) forgetHost(hostID string) (count int) {
 	d.dropSpares(func(spare *instance.Spare) bool { return spare.Owner == hostID })
 	var guests []*instance.Instance
-	before := &Snapshot{trees: d.base}
-	for guest := range before.All() {
+	for guest := range d.base.All() {
 		if guest.HostID == hostID || guest.FromID == hostID {
 			guests = append(guests, guest)
 		}
@@ -196,9 +195,9 @@ func (d *draft) contested(current *instance.Instance, w word) string {
 // another host: that one keeps it.
 func (d *draft) nameOfNamesake(dom instance.Domain) (name, problem string, err error) {
 	name = dom.UUID.String()
-	if other, ok := d.byName.Get([]byte(name)); ok && other.UUID != dom.UUID {
+	if other, ok := d.ByName(name); ok && other.UUID != dom.UUID {
 		return "", "", &denied.ConflictError{Kind: denied.ErrNameTaken, Value: name, Guest: dom.Name, Holder: other.Name, Hint: "rename one of them"}
 	}
-	holder, _ := d.byName.Get([]byte(dom.Name))
+	holder, _ := d.ByName(dom.Name)
 	return name, fmt.Sprintf("the host %s has another domain of the name %q; rename one of them", holder.Host, dom.Name), nil
 }

@@ -119,13 +119,13 @@ func (d *draft) inDNS(hostname string, places []instance.Attachment, why func(na
 // hostnameHolder gives the other guest that has hostname, or a name in the DNS
 // of one of the places that hostname would have there as well; or nil.
 func (d *draft) hostnameHolder(hostname string, id uuid.UUID, places []instance.Attachment) *instance.Instance {
-	if other, ok := d.byHostname.Get(hostnameKey(hostname)); ok && other.UUID != id {
+	if other, ok := d.ByHostname(hostname); ok && other.UUID != id {
 		return other
 	}
 	for _, place := range places {
 		network, _ := d.rules.network(place.Network)
 		for _, rival := range network.ConflictingNames(hostname) {
-			other, ok := d.byHostname.Get(hostnameKey(rival))
+			other, ok := d.ByHostname(rival)
 			if !ok {
 				d.change.Free = append(d.change.Free, rival)
 			}
@@ -182,8 +182,7 @@ func (inv *Inventory) RenameReserved(ctx context.Context) (renamed []Renamed, er
 
 func (d *draft) renameReserved() []Renamed {
 	var all []Renamed
-	before := &Snapshot{trees: d.base}
-	for current := range before.All() {
+	for current := range d.base.All() {
 		places := current.Attachments()
 		why := d.never(current.Hostname, places)
 		if why == "" {

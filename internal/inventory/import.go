@@ -2,11 +2,8 @@ package inventory
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
-
-	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/denied"
@@ -107,7 +104,7 @@ func (d *draft) prepare(guest instance.Instance) (instance.Instance, error) {
 	if err := d.checkWithheld(&guest); err != nil {
 		return guest, err
 	}
-	return guest, d.admissible(&guest)
+	return guest, d.Admissible(&guest)
 }
 
 // seen makes a time storable; one that is missing becomes now.
@@ -116,49 +113,4 @@ func (d *draft) seen(t time.Time) time.Time {
 		return d.now
 	}
 	return t
-}
-
-// admissible checks that a record is complete and that no other guest has
-// anything of it.
-func (e editable) admissible(guest *instance.Instance) error {
-	if guest.Name == "" || guest.UUID == uuid.Nil || guest.ID == "" || !instance.ValidHostname(guest.Hostname) {
-		return &denied.RequestError{Kind: denied.ErrInvalid, Guest: guest.Name, Reason: errIncomplete.Error()}
-	}
-	if other, ok := e.byUUID.Get(guest.UUID[:]); ok {
-		return conflict(denied.ErrUUIDTaken, guest.UUID, guest, other)
-	}
-	if other, ok := e.byName.Get([]byte(guest.Name)); ok {
-		return conflict(denied.ErrNameTaken, stringer(guest.Name), guest, other)
-	}
-	if other, ok := e.byHostname.Get(hostnameKey(guest.Hostname)); ok {
-		return conflict(denied.ErrHostnameTaken, stringer(guest.Hostname), guest, other)
-	}
-	if other, ok := e.byID.Get([]byte(guest.ID)); ok {
-		return conflict(denied.ErrIDTaken, stringer(guest.ID), guest, other)
-	}
-	for _, place := range guest.Attachments() {
-		if other, ok := e.byMAC.Get(placeKey(place)); ok {
-			return conflict(denied.ErrMACInUse, place.MAC, guest, other)
-		}
-	}
-	for _, addr := range guest.Addrs() {
-		if other, ok := e.byAddr.Get(addrKey(addr)); ok {
-			return conflict(denied.ErrAddressTaken, addr, guest, other)
-		}
-	}
-	return nil
-}
-
-type stringer string
-
-func (s stringer) String() string { return string(s) }
-
-func conflict(kind error, value fmt.Stringer, guest, holder *instance.Instance) error {
-	return &denied.ConflictError{Kind: kind, Value: value.String(), Guest: guest.Name, Holder: holder.Name}
-}
-
-func (e editable) occupyAll(guest *instance.Instance) {
-	for _, addr := range guest.Addrs() {
-		e.occupy(addr)
-	}
 }

@@ -9,7 +9,6 @@ package inventory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -19,7 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory/denied"
+	"mdserver/internal/inventory/index"
 	"mdserver/internal/inventory/storage"
 	"mdserver/internal/refusal"
 )
@@ -32,7 +31,7 @@ type Inventory struct {
 	log    *slog.Logger
 	shared storage.Shared // store, if it is one; else nil
 	// What the writer knows of a shared store. The snapshot has more: what is unshared.
-	settled   trees
+	settled   *index.Index
 	revision  int64 // of the last update
 	unshared  map[uuid.UUID]storage.Unshared
 	stale     bool          // the snapshot lacks some of it
@@ -67,16 +66,16 @@ func Open(ctx context.Context, store storage.Store, opts Options) (*Inventory, e
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	trees, err := load(ctx, store, newRules(opts))
+	table, err := load(ctx, store, newRules(opts))
 	if err != nil {
 		return nil, fmt.Errorf("load the inventory: %w", err)
 	}
-	start := &Snapshot{trees: trees}
+	start := &Snapshot{Index: table}
 	inv := &Inventory{
 		ctx:     context.WithoutCancel(ctx),
 		store:   store,
 		log:     opts.Log,
-		settled: trees,
+		settled: table,
 		now:     opts.Now,
 		feed:    newFeed(start),
 		queue:   make(chan *request, maxBatch),
@@ -226,18 +225,18 @@ func (inv *Inventory) Release(ctx context.Context, ref string) (instance.Instanc
 
 // load makes the indices of what the store has, without the guests that
 // contradict each other.
-func load(ctx context.Context, store storage.Store, r *rules) (trees, error) {
+func load(ctx context.Context, store storage.Store, r *rules) (*index.Index, error) {
 	table, err := read(ctx, store, r)
 	if err != nil {
-		return trees{}, err
+		return nil, err
 	}
-	loaded, conflicts := build(table, r.primary())
+	loaded, conflicts := index.Build(table, r.primary())
 	if _, shared := store.(storage.Shared); len(conflicts) == 0 || shared { // what is true follows by Take
 		return loaded, nil
 	}
 	guests, reasons := contradictory(conflicts)
 	if err := store.SetAside(ctx, guests, reasons); err != nil {
-		return trees{}, fmt.Errorf("set aside %d conflicting records: %w", len(guests), err)
+		return nil, fmt.Errorf("set aside %d conflicting records: %w", len(guests), err)
 	}
 	return load(ctx, store, r)
 }
@@ -252,7 +251,7 @@ func read(ctx context.Context, store storage.Store, r *rules) (instance.Table, e
 }
 
 // contradictory lists each guest of the conflicts once.
-func contradictory(conflicts []contradiction) (guests []instance.Instance, reasons []error) {
+func contradictory(conflicts []index.Contradiction) (guests []instance.Instance, reasons []error) {
 	seen := map[uuid.UUID]bool{}
 	for _, c := range conflicts {
 		for _, guest := range []*instance.Instance{c.Guest, c.Holder} {
@@ -264,51 +263,3 @@ func contradictory(conflicts []contradiction) (guests []instance.Instance, reaso
 	}
 	return guests, reasons
 }
-
-// contradiction is a record that cannot be true beside another one, its
-// holder, or that is incomplete.
-type contradiction struct {
-	Guest, Holder *instance.Instance
-	Err           error
-}
-
-// build makes the indices of a table that was loaded. A table in which two
-// guests claim the same thing was not written by an inventory; to guess which
-// of them is right could give one guest's secrets to the other. A record of the
-// time when there was one network only is on the primary one.
-func build(table instance.Table, primary string) (trees, []contradiction) {
-	e := newTrees().edit()
-	var conflicts []contradiction
-	for _, guest := range table.Instances {
-		if guest.Network == "" {
-			guest.Network = primary
-		}
-		if err := e.admissible(&guest); err != nil {
-			conflicts = append(conflicts, contradiction{&guest, e.holderOf(err), err})
-			continue
-		}
-		e.index(nil, &guest)
-		e.occupyAll(&guest)
-	}
-	for _, resting := range table.Resting {
-		if _, held := e.byAddr.Get(addrKey(resting.Addr)); !held && resting.Addr.IsValid() {
-			e.indexResting(&resting)
-		}
-	}
-	for _, spare := range table.Spares {
-		e.hold(spare)
-	}
-	return e.commit(), conflicts
-}
-
-// holderOf is the guest that another one is in conflict with, if there is one.
-func (e editable) holderOf(err error) *instance.Instance {
-	var conflict *denied.ConflictError
-	if !errors.As(err, &conflict) {
-		return nil
-	}
-	holder, _ := e.byName.Get([]byte(conflict.Holder))
-	return holder
-}
-
-var errIncomplete = errors.New("its name, UUID, instance-id or host name is missing")

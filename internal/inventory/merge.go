@@ -71,10 +71,10 @@ func (d *draft) merge(record instance.Instance, since time.Time, result *Merged)
 // sharing gives the guests that have the record's UUID or name.
 func (d *draft) sharing(record instance.Instance) []*instance.Instance {
 	var holders []*instance.Instance
-	if guest, ok := d.byUUID.Get(record.UUID[:]); ok {
+	if guest, ok := d.ByUUID(record.UUID); ok {
 		holders = append(holders, guest)
 	}
-	if guest, ok := d.byName.Get([]byte(record.Name)); ok && !slices.Contains(holders, guest) {
+	if guest, ok := d.ByName(record.Name); ok && !slices.Contains(holders, guest) {
 		holders = append(holders, guest)
 	}
 	return holders
@@ -83,14 +83,14 @@ func (d *draft) sharing(record instance.Instance) []*instance.Instance {
 // replace puts a record in the place of guests, which it may contradict.
 func (d *draft) replace(record instance.Instance, holders []*instance.Instance) (instance.Instance, error) {
 	for _, holder := range holders {
-		d.index(holder, nil)
+		d.Replace(holder, nil)
 		if holder.UUID == record.UUID {
 			record = completed(record, *holder)
 		}
 	}
 	guest, err := d.prepare(record)
 	for _, holder := range holders {
-		d.index(nil, holder)
+		d.Replace(nil, holder)
 	}
 	if err != nil {
 		return record, err
@@ -177,9 +177,9 @@ func sameGuest(record, guest *instance.Instance) bool {
 func later(a, b time.Time) bool { return a.Sub(b) > time.Microsecond }
 
 func newerHere(record *instance.Instance, holders []*instance.Instance) error {
-	kind, value := denied.ErrNameTaken, stringer(record.Name)
+	kind, value := denied.ErrNameTaken, record.Name
 	if i := slices.IndexFunc(holders, func(h *instance.Instance) bool { return h.UUID == record.UUID }); i >= 0 && record.UUID != uuid.Nil {
-		kind, value = denied.ErrUUIDTaken, stringer(record.UUID.String())
+		kind, value = denied.ErrUUIDTaken, record.UUID.String()
 	}
-	return &denied.ConflictError{Kind: kind, Value: string(value), Guest: record.Name, Holder: holders[0].Name, Hint: "which was updated later"}
+	return &denied.ConflictError{Kind: kind, Value: value, Guest: record.Name, Holder: holders[0].Name, Hint: "which was updated later"}
 }

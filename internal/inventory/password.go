@@ -18,7 +18,7 @@ func (inv *Inventory) SetPassword(ctx context.Context, id uuid.UUID, password st
 }
 
 func (d *draft) setPassword(id uuid.UUID, password string) error {
-	current, ok := d.byUUID.Get(id[:])
+	current, ok := d.ByUUID(id)
 	switch {
 	case !ok:
 		return denied.ErrNotFound

@@ -47,7 +47,7 @@ func (inv *Inventory) Miss(ctx context.Context, id uuid.UUID, away bool) (missed
 // Errors: ErrStore, ErrClosed, or that of ctx.
 func (inv *Inventory) Unplug(ctx context.Context, id uuid.UUID) (missed bool, err error) {
 	err = inv.submit(ctx, func(d *draft) error {
-		current, ok := d.byUUID.Get(id[:])
+		current, ok := d.ByUUID(id)
 		missed = ok && len(d.places(instance.Domain{Interfaces: current.Interfaces})) > 0 && d.miss(id, false)
 		return nil
 	})
@@ -60,7 +60,7 @@ func (inv *Inventory) Unplug(ctx context.Context, id uuid.UUID) (missed bool, er
 // Errors: ErrStore, ErrClosed, or that of ctx.
 func (inv *Inventory) ReleaseGone(ctx context.Context, id uuid.UUID, before time.Time) (released bool, err error) {
 	err = inv.submit(ctx, func(d *draft) error {
-		current, ok := d.byUUID.Get(id[:])
+		current, ok := d.ByUUID(id)
 		released = ok && (current.HostID == "" || d.rules.here(current)) && current.Presence.State == instance.Gone && !current.Presence.Since.After(before)
 		if released {
 			d.remove(current)
@@ -87,13 +87,13 @@ func (d *draft) observe(dom instance.Domain, running bool) (Registration, error)
 // libvirt reports next, and keeps everything else. A guest whose MAC address the
 // domain has, too, is the same machine, defined again and not renamed.
 func (d *draft) makeWay(dom instance.Domain) {
-	holder, ok := d.byName.Get([]byte(dom.Name))
+	holder, ok := d.ByName(dom.Name)
 	if !ok || holder.UUID == dom.UUID || d.elsewhere(holder) || holder.Presence.State != instance.Present || sharesMAC(dom, *holder) {
 		return
 	}
 	renamed := *holder
 	renamed.Name = holder.UUID.String()
-	if _, taken := d.byName.Get([]byte(renamed.Name)); taken {
+	if _, taken := d.ByName(renamed.Name); taken {
 		return
 	}
 	if renamed.Metadata.Hostname() == "" {
@@ -136,7 +136,7 @@ func hookAlone(guest instance.Instance) bool {
 }
 
 func (d *draft) miss(id uuid.UUID, away bool) bool {
-	current, ok := d.byUUID.Get(id[:])
+	current, ok := d.ByUUID(id)
 	switch {
 	case !ok:
 		return false

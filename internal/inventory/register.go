@@ -55,7 +55,7 @@ func (d *draft) enrol(dom instance.Domain, w word, finish func(current, guest *i
 	if err != nil {
 		return Registration{}, err
 	}
-	current, _ := d.byUUID.Get(dom.UUID[:])
+	current, _ := d.ByUUID(dom.UUID)
 	home, counts := d.home(current, w)
 	if !counts {
 		return Registration{Instance: *current, RunsOn: d.contested(current, w)}, nil
@@ -98,7 +98,7 @@ func (d *draft) enrol(dom instance.Domain, w word, finish func(current, guest *i
 // nameHolder gives the other guest that has the name of a domain and makes way for it, or
 // nil. A namesake on another host does not: it keeps the name.
 func (d *draft) nameHolder(dom instance.Domain, w word) (holder *instance.Instance, namesake bool) {
-	holder, ok := d.byName.Get([]byte(dom.Name))
+	holder, ok := d.ByName(dom.Name)
 	switch {
 	case !ok || holder.UUID == dom.UUID:
 		return nil, false
@@ -211,7 +211,7 @@ func (d *draft) checkMACs(dom instance.Domain, places []instance.Attachment) err
 // same network. A network that is not served counts as the same: its guests are
 // on another one as soon as the network is known by a new name.
 func (d *draft) sameMAC(place instance.Attachment, owner uuid.UUID) []*instance.Instance {
-	return slices.DeleteFunc(withMAC(d.byMAC.Root(), place.MAC), func(other *instance.Instance) bool {
+	return slices.DeleteFunc(d.ByMAC(place.MAC), func(other *instance.Instance) bool {
 		return other.UUID == owner || !slices.ContainsFunc(other.ByMAC(place.MAC), func(theirs instance.Attachment) bool {
 			_, served := d.rules.network(theirs.Network)
 			return theirs.Network == place.Network || !served
@@ -271,13 +271,13 @@ func (d *draft) instanceID(id uuid.UUID, current *instance.Instance) string {
 	if d.unconfirmed {
 		return instance.DeriveID(id)
 	}
-	for _, former := range d.restingOf(id) {
-		if _, taken := d.byID.Get([]byte(former.InstanceID)); !taken && former.InstanceID != "" {
+	for _, former := range d.RestingOf(id) {
+		if _, taken := d.ByID(former.InstanceID); !taken && former.InstanceID != "" {
 			return former.InstanceID
 		}
 	}
 	for _, own := range d.rules.withheld.of(id) {
-		if _, taken := d.byID.Get([]byte(own.ID)); !taken && own.ID != "" {
+		if _, taken := d.ByID(own.ID); !taken && own.ID != "" {
 			return own.ID
 		}
 	}

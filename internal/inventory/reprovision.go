@@ -25,8 +25,7 @@ func (inv *Inventory) Reprovision(ctx context.Context, ref string) (instance.Ins
 }
 
 func (d *draft) reprovision(ref string) (instance.Instance, error) {
-	before := &Snapshot{trees: d.base}
-	current, err := before.Find(ref)
+	current, err := d.base.Find(ref)
 	if err != nil {
 		return instance.Instance{}, err
 	}
@@ -41,7 +40,7 @@ func (d *draft) reprovision(ref string) (instance.Instance, error) {
 func (d *draft) freshID() string {
 	for {
 		id := instance.NewID()
-		if _, taken := d.byID.Get([]byte(id)); !taken {
+		if _, taken := d.ByID(id); !taken {
 			return id
 		}
 	}

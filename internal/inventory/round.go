@@ -25,7 +25,7 @@ type answer struct {
 func (inv *Inventory) workOut(waiting []*request) round {
 	var r round
 	weight := 0.0
-	rules, table := inv.rules.Load(), inv.Snapshot().trees
+	rules, table := inv.rules.Load(), inv.Snapshot().Index
 	for _, req := range waiting {
 		d := newDraft(table, rules)
 		err := req.apply(d)
@@ -41,7 +41,7 @@ func (inv *Inventory) workOut(waiting []*request) round {
 			if len(r.changes) > 0 && weight > 1 {
 				break
 			}
-			r.changes, table = append(r.changes, d.change), d.commit()
+			r.changes, table = append(r.changes, d.change), d.Commit()
 		}
 		r.answers = append(r.answers, answer{req: req, change: d.change, depends: len(r.changes) > 0})
 	}
@@ -71,13 +71,13 @@ func (inv *Inventory) settleTried(waiting []*request, tried round) (left []*requ
 // was to be removed, it is enough that it is gone.
 func (inv *Inventory) made(c instance.Change) bool {
 	for i := range c.Put {
-		guest, ok := inv.settled.byUUID.Get(c.Put[i].UUID[:])
+		guest, ok := inv.settled.ByUUID(c.Put[i].UUID)
 		if !ok || !sameButTime(*guest, c.Put[i]) || !inv.shared.Wrote(guest.UUID) {
 			return false
 		}
 	}
 	for _, id := range c.Delete {
-		if _, ok := inv.settled.byUUID.Get(id[:]); ok {
+		if _, ok := inv.settled.ByUUID(id); ok {
 			return false
 		}
 	}

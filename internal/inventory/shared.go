@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/index"
 	"mdserver/internal/inventory/storage"
 )
 
@@ -163,7 +163,7 @@ func (inv *Inventory) take() {
 		if update.Whole != nil {
 			inv.settled, err = rebuilt(*update.Whole)
 		} else {
-			inv.settled, err = before.after(update.Change)
+			inv.settled, err = before.After(update.Change)
 		}
 		inv.noteWrite(err) // an update also shows that the store works again
 		inv.revision = update.Revision
@@ -183,79 +183,23 @@ func addressesDiffer(c instance.Change) bool {
 
 // rebuilt makes the indices of a whole table, without records that contradict
 // others. Such records are not written by inventories.
-func rebuilt(table instance.Table) (trees, error) {
-	loaded, conflicts := build(table, "")
+func rebuilt(table instance.Table) (*index.Index, error) {
+	loaded, conflicts := index.Build(table, "")
 	if len(conflicts) == 0 {
 		return loaded, nil
 	}
 	return loaded, fmt.Errorf("the store has %d records that contradict others and are not served; the first: %w", len(conflicts), conflicts[0].Err)
 }
 
-// after is the table after a change that is not checked. A record that contradicts
-// others is left out, and is the error.
-func (t trees) after(c instance.Change) (trees, error) {
-	e := t.edit()
-	gone := c.Delete
-	for i := range c.Put {
-		gone = append(gone[:len(gone):len(gone)], c.Put[i].UUID)
-	}
-	for _, id := range gone { // all, because guests may have exchanged names
-		if old, ok := e.byUUID.Get(id[:]); ok {
-			e.index(old, nil)
-			for _, addr := range old.Addrs() {
-				e.vacate(addr)
-			}
-		}
-	}
-	for _, addr := range c.Wake {
-		e.forgetResting(addr)
-	}
-	for _, addr := range c.Drop {
-		e.unhold(addr)
-	}
-	var failures []error
-	for i := range c.Put {
-		guest := c.Put[i]
-		if err := e.admissible(&guest); err != nil {
-			failures = append(failures, err)
-			continue
-		}
-		e.index(nil, &guest)
-		e.occupyAll(&guest)
-	}
-	for i := range c.Rest {
-		resting := c.Rest[i]
-		e.forgetResting(resting.Addr)
-		if _, held := e.byAddr.Get(addrKey(resting.Addr)); !held && resting.Addr.IsValid() {
-			e.indexResting(&resting)
-		}
-	}
-	for _, spare := range c.Hold {
-		e.hold(spare)
-	}
-	return e.commit(), errors.Join(failures...)
-}
-
-func (e editable) forgetResting(addr netip.Addr) {
-	r, ok := e.resting.Get(addrKey(addr))
-	if !ok {
-		return
-	}
-	e.dropResting(r)
-	if _, held := e.byAddr.Get(addrKey(addr)); held {
-		e.occupy(addr)
-	}
-}
-
 // differencesOf gives the events of an update: guests that are gone first.
-func differencesOf(before, after trees, update storage.Update) []instance.Event {
+func differencesOf(before, after *index.Index, update storage.Update) []instance.Event {
 	if update.Whole != nil {
-		return differences(before, after)
+		return index.Differences(before, after)
 	}
 	var events []instance.Event
 	add := func(id uuid.UUID) {
-		old, _ := before.byUUID.Get(id[:])
-		guest, _ := after.byUUID.Get(id[:])
+		old, _ := before.ByUUID(id)
+		guest, _ := after.ByUUID(id)
 		if old != nil || guest != nil {
 			events = append(events, instance.Event{Old: old, New: guest})
 		}

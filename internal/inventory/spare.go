@@ -43,30 +43,9 @@ func (inv *Inventory) Replenish(ctx context.Context) error {
 	})
 }
 
-// hold makes an address spare. One that is a guest's or in quarantine is not.
-func (e editable) hold(spare instance.Spare) {
-	_, held := e.byAddr.Get(addrKey(spare.Addr))
-	_, rests := e.resting.Get(addrKey(spare.Addr))
-	if !held && !rests && spare.Addr.IsValid() {
-		e.spares.Insert(addrKey(spare.Addr), &spare)
-		e.occupy(spare.Addr)
-	}
-}
-
-// unhold ends that an address is spare. It reports whether it was.
-func (e editable) unhold(addr netip.Addr) bool {
-	if _, ok := e.spares.Delete(addrKey(addr)); !ok {
-		return false
-	}
-	if _, held := e.byAddr.Get(addrKey(addr)); !held {
-		e.vacate(addr)
-	}
-	return true
-}
-
 // spend ends that an address is spare, if it is.
 func (d *draft) spend(addr netip.Addr) {
-	if d.unhold(addr) {
+	if d.RemoveSpare(addr) {
 		d.change.Drop = append(d.change.Drop, addr)
 	}
 }
@@ -74,12 +53,11 @@ func (d *draft) spend(addr netip.Addr) {
 // sparesOf gives the spare addresses of this host in a pool, in order.
 func (d *draft) sparesOf(p pool.Pool) []netip.Addr {
 	var own []netip.Addr
-	d.spares.Root().Walk(func(_ []byte, spare *instance.Spare) bool {
+	for spare := range d.Spares() {
 		if d.isOwn(spare) && p.Prefix.Contains(spare.Addr) {
 			own = append(own, spare.Addr)
 		}
-		return false
-	})
+	}
 	return own
 }
 
@@ -87,14 +65,14 @@ func (d *draft) isOwn(spare *instance.Spare) bool { return spare.Owner == d.rule
 
 // isOwnSpare reports whether an address is spare and this host's.
 func (d *draft) isOwnSpare(addr netip.Addr) bool {
-	spare, ok := d.spares.Get(addrKey(addr))
+	spare, ok := d.SpareAt(addr)
 	return ok && d.isOwn(spare)
 }
 
 // checkSpare refuses an address that another host has claimed. It may have given it
 // to a guest already.
 func (d *draft) checkSpare(addr netip.Addr, guest string) error {
-	spare, ok := d.spares.Get(addrKey(addr))
+	spare, ok := d.SpareAt(addr)
 	if !ok || d.isOwn(spare) {
 		return nil
 	}
@@ -105,9 +83,7 @@ func (d *draft) checkSpare(addr netip.Addr, guest string) error {
 // takeSpare finds a spare address of this host for a guest.
 func (d *draft) takeSpare(p pool.Pool, c claim) (netip.Addr, bool) {
 	own := d.sparesOf(p)
-	i := slices.IndexFunc(own, func(addr netip.Addr) bool {
-		return p.Refusal(addr, c.mac) == "" && !slices.Contains(c.given, addr) && d.rules.withheld.addr(addr, c.guest.UUID) == nil
-	})
+	i := slices.IndexFunc(own, func(addr netip.Addr) bool { return d.mayHave(p, c, addr) })
 	if i < 0 {
 		return netip.Addr{}, false
 	}
@@ -165,19 +141,18 @@ func (d *draft) replenishPool(p pool.Pool) {
 			return
 		}
 		spare := instance.Spare{Addr: addr, Network: p.Network, Host: d.rules.HostName, Owner: d.rules.id}
-		d.hold(spare)
+		d.AddSpare(spare)
 		d.change.Hold = append(d.change.Hold, spare)
 	}
 }
 
 func (d *draft) dropSpares(unwanted func(*instance.Spare) bool) {
 	var list []netip.Addr
-	d.spares.Root().Walk(func(_ []byte, spare *instance.Spare) bool {
+	for spare := range d.Spares() {
 		if unwanted(spare) {
 			list = append(list, spare.Addr)
 		}
-		return false
-	})
+	}
 	for _, addr := range list {
 		d.spend(addr)
 	}
@@ -189,7 +164,7 @@ func (d *draft) wantedSpares(p pool.Pool) int {
 		return 0
 	}
 	recent, held := 0, 0
-	d.byUUID.Root().Walk(func(_ []byte, guest *instance.Instance) bool {
+	for guest := range d.Guests() {
 		for _, addr := range guest.Addrs() {
 			if !p.Gives(addr) {
 				continue
@@ -199,20 +174,17 @@ func (d *draft) wantedSpares(p pool.Pool) int {
 				recent++
 			}
 		}
-		return false
-	})
-	d.resting.Root().Walk(func(_ []byte, r *instance.Resting) bool {
+	}
+	for r := range d.Resting() {
 		if p.Gives(r.Addr) {
 			held++
 		}
-		return false
-	})
-	d.spares.Root().Walk(func(_ []byte, spare *instance.Spare) bool {
+	}
+	for spare := range d.Spares() {
 		if p.Gives(spare.Addr) && !d.isOwn(spare) {
 			held++
 		}
-		return false
-	})
+	}
 	free := max(0, p.SizeUpTo(math.MaxInt32)-held)
 	return min(max(recent, leastSpares), mostSpares, free/spareShare)
 }

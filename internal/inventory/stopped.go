@@ -32,7 +32,7 @@ func (inv *Inventory) Stopped(ctx context.Context, id uuid.UUID, reason string) 
 }
 
 func (d *draft) stopped(id uuid.UUID, reason string) {
-	current, ok := d.byUUID.Get(id[:])
+	current, ok := d.ByUUID(id)
 	if !ok || d.rules.HostID == "" {
 		return
 	}

@@ -15,6 +15,7 @@ import (
 	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/denied"
+	"mdserver/internal/inventory/index"
 	"mdserver/internal/inventory/storage"
 )
 
@@ -36,7 +37,7 @@ func (inv *Inventory) cutOffAll(requests []*request, failure error) {
 
 // cutOff works out a request and keeps its result on this host.
 func (inv *Inventory) cutOff(req *request, failure error) error {
-	d := newCutOffDraft(inv.Snapshot().trees, inv.rules.Load())
+	d := newCutOffDraft(inv.Snapshot().Index, inv.rules.Load())
 	if err := req.apply(d); err != nil || d.change.Empty() {
 		return err
 	}
@@ -48,7 +49,7 @@ func (inv *Inventory) cutOff(req *request, failure error) error {
 		return fmt.Errorf("%w: the change was not made: %w; %w", ErrStore, err, failure)
 	}
 	inv.unshared[u.Record.UUID] = u
-	inv.publish(d.commit(), d.events)
+	inv.publish(d.Commit(), d.events)
 	return nil
 }
 
@@ -60,7 +61,7 @@ func (inv *Inventory) unsharedOf(c instance.Change) (storage.Unshared, error) {
 		return storage.Unshared{}, errors.New("only a change of one guest that gives up nothing can be made without etcd")
 	}
 	u := storage.Unshared{Record: c.Put[0]}
-	u.Base, _ = inv.settled.byUUID.Get(u.Record.UUID[:])
+	u.Base, _ = inv.settled.ByUUID(u.Record.UUID)
 	if before, ok := inv.unshared[u.Record.UUID]; ok {
 		u.Base = before.Base
 	}
@@ -71,7 +72,7 @@ func (inv *Inventory) unsharedOf(c instance.Change) (storage.Unshared, error) {
 		if u.Base != nil && slices.Contains(u.Base.Addrs(), addr) {
 			continue
 		}
-		spare, ok := inv.settled.spares.Get(addrKey(addr))
+		spare, ok := inv.settled.SpareAt(addr)
 		if !ok || spare.Owner != inv.shared.ID() {
 			return storage.Unshared{}, fmt.Errorf("%s is not a spare address of this host, so guest %q cannot get it without etcd", addr, u.Record.Name)
 		}
@@ -98,12 +99,12 @@ func (inv *Inventory) inOrder() []storage.Unshared {
 }
 
 // overlay lays the unshared records over the table of the store.
-func (inv *Inventory) overlay() trees {
+func (inv *Inventory) overlay() *index.Index {
 	d := newCutOffDraft(inv.settled, inv.rules.Load())
 	for _, u := range inv.inOrder() {
 		d.share(u, inv.shared.Wrote(u.Record.UUID))
 	}
-	return d.commit()
+	return d.Commit()
 }
 
 // refresh publishes the table with what is unshared, if it is stale.
@@ -112,8 +113,8 @@ func (inv *Inventory) refresh() {
 		return
 	}
 	inv.stale = false
-	before, after := inv.Snapshot().trees, inv.overlay()
-	inv.publish(after, differences(before, after))
+	before, after := inv.Snapshot().Index, inv.overlay()
+	inv.publish(after, index.Differences(before, after))
 }
 
 // shareAll shares what is not shared step by step, unless it has to make way. The result
@@ -168,7 +169,7 @@ func (inv *Inventory) workOutShares() shares {
 			if len(s.changes) > 0 && weight > 1 {
 				break
 			}
-			s.changes, table = append(s.changes, d.change), d.commit()
+			s.changes, table = append(s.changes, d.change), d.Commit()
 		}
 		s.outcomes = append(s.outcomes, o)
 	}
@@ -209,7 +210,7 @@ type outcome struct {
 // that is not the base, then by a commit whose outcome was unknown.
 func (d *draft) share(u storage.Unshared, own bool) outcome {
 	guest := u.Record
-	current, known := d.byUUID.Get(guest.UUID[:])
+	current, known := d.ByUUID(guest.UUID)
 	switch {
 	case own:
 	case !known && u.Base != nil:
@@ -228,8 +229,8 @@ func (d *draft) share(u storage.Unshared, own bool) outcome {
 	if err := d.checkMACs(instance.Domain{Name: guest.Name, UUID: guest.UUID}, places); err != nil {
 		return d.giveUp(u, err.Error())
 	}
-	if other, ok := d.byID.Get([]byte(guest.ID)); ok && other.UUID != guest.UUID {
-		return d.giveUp(u, conflict(denied.ErrIDTaken, stringer(guest.ID), &guest, other).Error())
+	if other, ok := d.ByID(guest.ID); ok && other.UUID != guest.UUID {
+		return d.giveUp(u, denied.Conflict(denied.ErrIDTaken, guest.ID, &guest, other).Error())
 	}
 	changed := d.distinguish(&guest, places)
 	changed = append(changed, d.readdress(&guest, current)...)
@@ -277,7 +278,7 @@ func (d *draft) giveUp(u storage.Unshared, why string) outcome {
 func (d *draft) distinguish(guest *instance.Instance, places []instance.Attachment) (changed []string) {
 	name, hostname := guest.Name, guest.Hostname
 	holder := func(name string) *instance.Instance {
-		other, ok := d.byName.Get([]byte(name))
+		other, ok := d.ByName(name)
 		if !ok || other.UUID == guest.UUID {
 			return nil
 		}
@@ -331,7 +332,7 @@ func (d *draft) readdress(guest, current *instance.Instance) (changed []string) 
 // this host, and those of its shared record, which may be nil.
 func (d *draft) keptPlaces(guest, current *instance.Instance) []instance.Attachment {
 	keep := func(addr, shared netip.Addr) netip.Addr {
-		holder, held := d.byAddr.Get(addrKey(addr))
+		holder, held := d.ByAddr(addr)
 		if d.isOwnSpare(addr) || held && holder == current {
 			return addr
 		}

@@ -75,7 +75,7 @@ func (w withheld) of(id uuid.UUID) []storage.Withheld {
 // withheldName gives the guest that a host name, or a name that shares one in the
 // DNS of the places with it, is withheld for. A guest keeps the name that it has.
 func (d *draft) withheldName(hostname string, id uuid.UUID, places []instance.Attachment) *storage.Withheld {
-	if current, ok := d.byUUID.Get(id[:]); ok && strings.EqualFold(current.Hostname, hostname) {
+	if current, ok := d.ByUUID(id); ok && strings.EqualFold(current.Hostname, hostname) {
 		return nil
 	}
 	names := []string{hostname}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"sync/atomic"
 	"time"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/index"
 	"mdserver/internal/inventory/storage"
 )
 
@@ -132,7 +132,7 @@ func (inv *Inventory) commit(batch []*request) {
 		changes []instance.Change
 		events  []instance.Event
 		rules   = inv.rules.Load()
-		table   = inv.Snapshot().trees
+		table   = inv.Snapshot().Index
 	)
 	for _, req := range batch {
 		if req.ctx.Err() != nil || !req.taken.CompareAndSwap(false, true) {
@@ -141,7 +141,7 @@ func (inv *Inventory) commit(batch []*request) {
 		d := newDraft(table, rules)
 		err := req.apply(d)
 		if err == nil {
-			table = d.commit()
+			table = d.Commit()
 			changes = appendChange(changes, d.change)
 			events = append(events, d.events...)
 		}
@@ -214,40 +214,21 @@ func (inv *Inventory) settle() (err error) {
 	if err != nil {
 		return fmt.Errorf("load the inventory: %w", err)
 	}
-	loaded, conflicts := build(table, r.primary())
+	loaded, conflicts := index.Build(table, r.primary())
 	if len(conflicts) > 0 {
 		return fmt.Errorf("load the inventory: %w", conflicts[0].Err)
 	}
 	inv.uncertain = false
 	inv.noteWrite(nil)
-	if events := differences(inv.Snapshot().trees, loaded); len(events) > 0 {
+	if events := index.Differences(inv.Snapshot().Index, loaded); len(events) > 0 {
 		inv.publish(loaded, events)
 	}
 	return nil
 }
 
-// differences gives the events that lead from one table to another: guests
-// that are gone first.
-func differences(from, to trees) []instance.Event {
-	var events []instance.Event
-	from.byUUID.Root().Walk(func(id []byte, old *instance.Instance) bool {
-		if _, ok := to.byUUID.Get(id); !ok {
-			events = append(events, instance.Event{Old: old})
-		}
-		return false
-	})
-	to.byUUID.Root().Walk(func(id []byte, guest *instance.Instance) bool {
-		if old, ok := from.byUUID.Get(id); !ok || !reflect.DeepEqual(old, guest) {
-			events = append(events, instance.Event{Old: old, New: guest})
-		}
-		return false
-	})
-	return events
-}
-
 // publish makes a table the present one and feeds the subscribers.
-func (inv *Inventory) publish(table trees, events []instance.Event) {
-	next := &Snapshot{trees: table, revision: inv.Snapshot().revision + 1}
+func (inv *Inventory) publish(table *index.Index, events []instance.Event) {
+	next := &Snapshot{Index: table, revision: inv.Snapshot().revision + 1}
 	inv.snapshot.Store(next)
 	inv.feed.publish(next, events)
 }

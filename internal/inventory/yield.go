@@ -68,19 +68,18 @@ func usable(p pool.Pool, guest *instance.Instance, mac instance.MAC) (usable net
 // longest is the guest of a kind whose presence changed the longest time ago,
 // or nil.
 func (d *draft) longest(kind func(*instance.Instance) bool) (longest *instance.Instance) {
-	d.byUUID.Root().Walk(func(_ []byte, guest *instance.Instance) bool {
+	for guest := range d.Guests() {
 		if (longest == nil || guest.Presence.Since.Before(longest.Presence.Since)) && kind(guest) {
 			longest = guest
 		}
-		return false
-	})
+	}
 	return longest
 }
 
 // makeRoom sees to it that there may be one guest more, if dom is one. The last
 // to make way are those that are gone.
 func (d *draft) makeRoom(dom instance.Domain, current *instance.Instance) error {
-	number := d.base.byUUID.Len() - len(d.change.Delete)
+	number := d.base.Len() - len(d.change.Delete)
 	if current != nil || d.rules.MaxGuests == 0 || number < d.rules.MaxGuests {
 		return nil
 	}

@@ -67,6 +67,11 @@ func (e *ConflictError) Error() string {
 
 func (e *ConflictError) Unwrap() error { return e.Kind }
 
+// Conflict is the error that a guest cannot have what its holder has.
+func Conflict(kind error, value string, guest, holder *instance.Instance) error {
+	return &ConflictError{Kind: kind, Value: value, Guest: guest.Name, Holder: holder.Name}
+}
+
 // RequestError is a request that is wrong in itself, independent of other guests.
 // Nothing was changed. HTTP: 400 for ErrInvalid, 422 for the rest.
 type RequestError struct {

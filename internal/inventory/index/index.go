@@ -1,4 +1,7 @@
-package inventory
+// Package index is the table of guests with all its indices: who has a name or an
+// address, which addresses rest or are spare, and which are free. An Index never
+// changes; an Edit makes the next one of it.
+package index
 
 import (
 	"encoding/binary"
@@ -20,10 +23,10 @@ type (
 	runTree   = iradix.Tree[netip.Addr]
 )
 
-// trees is the table with all its indices. They are persistent radix trees: a
+// Index is the table with all its indices. They are persistent radix trees: a
 // write copies the few nodes on its path and leaves the older table intact, so
 // it costs little however many guests there are, and readers need no lock.
-type trees struct {
+type Index struct {
 	byUUID     *guestTree
 	byName     *guestTree
 	byHostname *guestTree // lower case
@@ -40,8 +43,8 @@ type trees struct {
 	runs *runTree // occupied addresses, see occupancy.go
 }
 
-func newTrees() trees {
-	return trees{
+func empty() *Index {
+	return &Index{
 		byUUID: iradix.New[*instance.Instance](), byName: iradix.New[*instance.Instance](),
 		byHostname: iradix.New[*instance.Instance](), byMAC: iradix.New[*instance.Instance](),
 		byAddr: iradix.New[*instance.Instance](), byID: iradix.New[*instance.Instance](),
@@ -52,25 +55,27 @@ func newTrees() trees {
 	}
 }
 
-// editable is trees while they are being changed.
-type editable struct {
+// Edit is an Index while it is being changed. It is for one goroutine.
+type Edit struct {
 	byUUID, byName, byHostname, byMAC, byAddr, byID *iradix.Txn[*instance.Instance]
 	resting, restOwner, restSince                   *iradix.Txn[*instance.Resting]
 	spares                                          *iradix.Txn[*instance.Spare]
 	runs                                            *iradix.Txn[netip.Addr]
 }
 
-func (t trees) edit() editable {
-	return editable{
-		byUUID: t.byUUID.Txn(), byName: t.byName.Txn(), byHostname: t.byHostname.Txn(),
-		byMAC: t.byMAC.Txn(), byAddr: t.byAddr.Txn(), byID: t.byID.Txn(),
-		resting: t.resting.Txn(), restOwner: t.restOwner.Txn(), restSince: t.restSince.Txn(),
-		spares: t.spares.Txn(), runs: t.runs.Txn(),
+// Edit begins a change of the index, which itself stays as it is.
+func (x *Index) Edit() *Edit {
+	return &Edit{
+		byUUID: x.byUUID.Txn(), byName: x.byName.Txn(), byHostname: x.byHostname.Txn(),
+		byMAC: x.byMAC.Txn(), byAddr: x.byAddr.Txn(), byID: x.byID.Txn(),
+		resting: x.resting.Txn(), restOwner: x.restOwner.Txn(), restSince: x.restSince.Txn(),
+		spares: x.spares.Txn(), runs: x.runs.Txn(),
 	}
 }
 
-func (e editable) commit() trees {
-	return trees{
+// Commit returns the changed index and ends the edit.
+func (e *Edit) Commit() *Index {
+	return &Index{
 		byUUID: e.byUUID.CommitOnly(), byName: e.byName.CommitOnly(), byHostname: e.byHostname.CommitOnly(),
 		byMAC: e.byMAC.CommitOnly(), byAddr: e.byAddr.CommitOnly(), byID: e.byID.CommitOnly(),
 		resting: e.resting.CommitOnly(), restOwner: e.restOwner.CommitOnly(), restSince: e.restSince.CommitOnly(),
@@ -78,8 +83,9 @@ func (e editable) commit() trees {
 	}
 }
 
-// index moves every index from old to guest; either may be nil.
-func (e editable) index(old, guest *instance.Instance) {
+// Replace puts guest in the place of old; either may be nil. It leaves the occupied
+// addresses as they are.
+func (e *Edit) Replace(old, guest *instance.Instance) {
 	if old == nil {
 		old = &instance.Instance{}
 	}
@@ -95,7 +101,7 @@ func (e editable) index(old, guest *instance.Instance) {
 	e.enter(guest)
 }
 
-func (e editable) drop(old *instance.Instance) {
+func (e *Edit) drop(old *instance.Instance) {
 	move(e.byUUID, old.UUID[:], nil, nil)
 	move(e.byName, []byte(old.Name), nil, nil)
 	move(e.byHostname, hostnameKey(old.Hostname), nil, nil)
@@ -104,7 +110,7 @@ func (e editable) drop(old *instance.Instance) {
 }
 
 // enter indexes the guest's interfaces and addresses on all networks.
-func (e editable) enter(guest *instance.Instance) {
+func (e *Edit) enter(guest *instance.Instance) {
 	for _, place := range guest.Attachments() {
 		move(e.byMAC, nil, placeKey(place), guest)
 		for _, addr := range place.Addrs() {
@@ -113,7 +119,7 @@ func (e editable) enter(guest *instance.Instance) {
 	}
 }
 
-func (e editable) leave(old *instance.Instance) {
+func (e *Edit) leave(old *instance.Instance) {
 	for _, place := range old.Attachments() {
 		move(e.byMAC, placeKey(place), nil, nil)
 		for _, addr := range place.Addrs() {

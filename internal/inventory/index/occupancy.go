@@ -1,4 +1,4 @@
-package inventory
+package index
 
 import (
 	"net/netip"
@@ -24,8 +24,8 @@ func runAround(runs *iradix.Node[netip.Addr], addr netip.Addr) (first, last neti
 
 func addrOfKey(key []byte) netip.Addr { return netip.AddrFrom16([16]byte(key)).Unmap() }
 
-// occupy adds addr to the runs, joining its neighbours.
-func (e editable) occupy(addr netip.Addr) {
+// Occupy adds addr to the runs, joining its neighbours.
+func (e *Edit) Occupy(addr netip.Addr) {
 	if _, _, ok := runAround(e.runs.Root(), addr); ok {
 		return
 	}
@@ -44,8 +44,8 @@ func (e editable) occupy(addr netip.Addr) {
 	e.runs.Insert(addrKey(first), last)
 }
 
-// vacate takes addr out of the runs, splitting the one it lies in.
-func (e editable) vacate(addr netip.Addr) {
+// Vacate takes addr out of the runs, splitting the one it lies in.
+func (e *Edit) Vacate(addr netip.Addr) {
 	first, last, ok := runAround(e.runs.Root(), addr)
 	if !ok {
 		return
@@ -58,4 +58,10 @@ func (e editable) vacate(addr netip.Addr) {
 	if last != addr {
 		e.runs.Insert(addrKey(addr.Next()), last)
 	}
+}
+
+// Occupied gives the last address of the run that addr lies in, if it is occupied.
+func (e *Edit) Occupied(addr netip.Addr) (last netip.Addr, ok bool) {
+	_, last, ok = runAround(e.runs.Root(), addr)
+	return last, ok
 }
