@@ -45,7 +45,7 @@ func (d *draft) reattach() int {
 func (d *draft) reattachOne(current *instance.Instance) bool {
 	dom := instance.Domain{Name: current.Name, UUID: current.UUID, Interfaces: current.Interfaces}
 	places := d.places(dom)
-	if d.elsewhere(current) || len(places) == 0 || d.checkMACs(dom, places) != nil {
+	if d.rules.host.Elsewhere(current) || len(places) == 0 || d.checkMACs(dom, places) != nil {
 		return false
 	}
 	guest := *current

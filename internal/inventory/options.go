@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/hosting"
 	"mdserver/internal/inventory/pool"
 	"mdserver/internal/inventory/storage"
 )
@@ -21,7 +22,7 @@ type Options struct {
 	// Location is written into every record, see [service] location.
 	Location string
 	// HostID identifies this host among those that share the inventory. It is empty if
-	// there are no others: then all guests are this host's. See home.go.
+	// there are no others: then all guests are this host's. See package hosting.
 	HostID string
 	// HostName is this host's name for people.
 	HostName string
@@ -62,6 +63,7 @@ type rules struct {
 	Options
 	pools    []pools // of Networks, in their order
 	withheld withheld
+	host     hosting.Host
 	id       string // of the shared store on this host; the owner of its spare addresses
 	// mostWakes is how many addresses end their quarantine in one change. Zero: all.
 	mostWakes int
@@ -94,7 +96,7 @@ func newRules(opts Options) *rules {
 	if opts.FallbackHostname == "" {
 		opts.FallbackHostname = defaultFallbackHostname
 	}
-	r := &rules{Options: opts, withheld: newWithheld(opts.Withheld)}
+	r := &rules{Options: opts, withheld: newWithheld(opts.Withheld), host: hosting.Host{ID: opts.HostID, Name: opts.HostName, Alive: opts.Alive}}
 	for _, n := range opts.Networks {
 		n.PerHost = n.PerHost && opts.HostID != ""
 		r.pools = append(r.pools, pools{Network: n, ipv4: pool.New(n.IPv4, n), ipv6: pool.New(n.IPv6, n)})

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/hosting"
 )
 
 // Observe registers a domain that libvirt has. Unlike Register it leaves a
@@ -61,7 +62,7 @@ func (inv *Inventory) Unplug(ctx context.Context, id uuid.UUID) (missed bool, er
 func (inv *Inventory) ReleaseGone(ctx context.Context, id uuid.UUID, before time.Time) (released bool, err error) {
 	err = inv.submit(ctx, func(d *draft) error {
 		current, ok := d.ByUUID(id)
-		released = ok && (current.HostID == "" || d.rules.here(current)) && current.Presence.State == instance.Gone && !current.Presence.Since.After(before)
+		released = ok && (current.HostID == "" || d.rules.host.Has(current)) && current.Presence.State == instance.Gone && !current.Presence.Since.After(before)
 		if released {
 			d.remove(current)
 		}
@@ -71,9 +72,9 @@ func (inv *Inventory) ReleaseGone(ctx context.Context, id uuid.UUID, before time
 }
 
 func (d *draft) observe(dom instance.Domain, running bool) (Registration, error) {
-	w := defined
+	w := hosting.Defined
 	if running {
-		w = runs
+		w = hosting.Runs
 	}
 	d.named = true
 	return d.enrol(dom, w, func(current, guest *instance.Instance) bool {
@@ -88,7 +89,7 @@ func (d *draft) observe(dom instance.Domain, running bool) (Registration, error)
 // domain has, too, is the same machine, defined again and not renamed.
 func (d *draft) makeWay(dom instance.Domain) {
 	holder, ok := d.ByName(dom.Name)
-	if !ok || holder.UUID == dom.UUID || d.elsewhere(holder) || holder.Presence.State != instance.Present || sharesMAC(dom, *holder) {
+	if !ok || holder.UUID == dom.UUID || d.rules.host.Elsewhere(holder) || holder.Presence.State != instance.Present || sharesMAC(dom, *holder) {
 		return
 	}
 	renamed := *holder
@@ -140,13 +141,13 @@ func (d *draft) miss(id uuid.UUID, away bool) bool {
 	switch {
 	case !ok:
 		return false
-	case !d.rules.here(current):
+	case !d.rules.host.Has(current):
 		if away && current.FromID == d.rules.HostID { // it has arrived, or was saved before it could
-			d.rehome(current, arrived(current.Home, instance.Starting))
+			d.rehome(current, hosting.Arrived(current.Home, instance.Starting))
 		}
 		return false
 	case current.FromID != "": // it did not arrive
-		d.rehome(current, sentBack(current.Home))
+		d.rehome(current, hosting.SentBack(current.Home))
 		return false
 	}
 	state := instance.Gone

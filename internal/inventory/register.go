@@ -13,6 +13,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/denied"
+	"mdserver/internal/inventory/hosting"
 )
 
 // Registration is what became of a domain that was registered.
@@ -45,20 +46,20 @@ func (d *draft) register(dom instance.Domain) (Registration, error) {
 	case instance.ByLocal:
 		d.unconfirmed = true
 	}
-	return d.enrol(dom, wordOf(dom), func(_, _ *instance.Instance) bool { return true })
+	return d.enrol(dom, hosting.WordOf(dom), func(_, _ *instance.Instance) bool { return true })
 }
 
 // enrol is what all ways to register have in common. finish completes the record
 // and reports whether to keep it, or else current stays as it is.
-func (d *draft) enrol(dom instance.Domain, w word, finish func(current, guest *instance.Instance) bool) (Registration, error) {
+func (d *draft) enrol(dom instance.Domain, w hosting.Word, finish func(current, guest *instance.Instance) bool) (Registration, error) {
 	places, err := d.check(dom)
 	if err != nil {
 		return Registration{}, err
 	}
 	current, _ := d.ByUUID(dom.UUID)
-	home, counts := d.home(current, w)
+	home, counts := d.rules.host.After(current, w)
 	if !counts {
-		return Registration{Instance: *current, RunsOn: d.contested(current, w)}, nil
+		return Registration{Instance: *current, RunsOn: d.rules.host.Contested(current, w)}, nil
 	}
 	if d.named {
 		d.makeWay(dom)
@@ -97,12 +98,12 @@ func (d *draft) enrol(dom instance.Domain, w word, finish func(current, guest *i
 
 // nameHolder gives the other guest that has the name of a domain and makes way for it, or
 // nil. A namesake on another host does not: it keeps the name.
-func (d *draft) nameHolder(dom instance.Domain, w word) (holder *instance.Instance, namesake bool) {
+func (d *draft) nameHolder(dom instance.Domain, w hosting.Word) (holder *instance.Instance, namesake bool) {
 	holder, ok := d.ByName(dom.Name)
 	switch {
 	case !ok || holder.UUID == dom.UUID:
 		return nil, false
-	case w != told && d.elsewhere(holder):
+	case w != hosting.Told && d.rules.host.Elsewhere(holder):
 		return nil, true
 	}
 	return holder, false
@@ -282,4 +283,15 @@ func (d *draft) instanceID(id uuid.UUID, current *instance.Instance) string {
 		}
 	}
 	return instance.DeriveID(id)
+}
+
+// nameOfNamesake is the name of a guest whose domain has the same name as a domain on
+// another host: that one keeps it.
+func (d *draft) nameOfNamesake(dom instance.Domain) (name, problem string, err error) {
+	name = dom.UUID.String()
+	if other, ok := d.ByName(name); ok && other.UUID != dom.UUID {
+		return "", "", &denied.ConflictError{Kind: denied.ErrNameTaken, Value: name, Guest: dom.Name, Holder: other.Name, Hint: "rename one of them"}
+	}
+	holder, _ := d.ByName(dom.Name)
+	return name, fmt.Sprintf("the host %s has another domain of the name %q; rename one of them", holder.Host, dom.Name), nil
 }

@@ -170,7 +170,7 @@ func (d *draft) wantedSpares(p pool.Pool) int {
 				continue
 			}
 			held++
-			if d.rules.here(guest) && d.now.Sub(guest.FirstSeen) < spareTime {
+			if d.rules.host.Has(guest) && d.now.Sub(guest.FirstSeen) < spareTime {
 				recent++
 			}
 		}

@@ -245,7 +245,7 @@ func (d *draft) share(u storage.Unshared, own bool) outcome {
 func (d *draft) superseded(u storage.Unshared, current *instance.Instance) string {
 	mine := u.Record.Home
 	moved := current.Epoch > mine.Epoch || current.Epoch == mine.Epoch && current.HostID != mine.HostID
-	stays := u.Base != nil && d.elsewhere(current) && current.Epoch == mine.Epoch
+	stays := u.Base != nil && d.rules.host.Elsewhere(current) && current.Epoch == mine.Epoch
 	switch {
 	case moved:
 		return fmt.Sprintf("it is on the host %q", current.Host)
