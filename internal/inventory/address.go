@@ -65,7 +65,7 @@ func (d *draft) choose(p pool.Pool, c claim) (addr netip.Addr, problem, err erro
 // to it already nor withheld for another guest. Whether it is free is another question.
 func (d *draft) mayHave(p pool.Pool, c claim, addr netip.Addr) bool {
 	return p.Refusal(addr, c.mac) == "" && !slices.Contains(c.given, addr) &&
-		(addr == c.current || d.rules.withheld.addr(addr, c.guest.UUID) == nil)
+		(addr == c.current || d.rules.WithheldAddr(addr, c.guest.UUID) == nil)
 }
 
 // grant checks an address that the guest asks for.
@@ -77,7 +77,7 @@ func (d *draft) grant(p pool.Pool, c claim) error {
 		return &denied.RequestError{Kind: denied.ErrAddressOutside, Guest: c.guest.Name,
 			Reason: fmt.Sprintf("the metadata requests an address that the network %q does not have: %s", p.Network, reason)}
 	}
-	if other := d.rules.withheld.addr(c.wanted, c.guest.UUID); other != nil && c.wanted != c.current {
+	if other := d.rules.WithheldAddr(c.wanted, c.guest.UUID); other != nil && c.wanted != c.current {
 		return &denied.RequestError{Kind: denied.ErrAddressTaken, Guest: c.guest.Name, Reason: fmt.Sprintf("%s is reserved for %s", c.wanted, other)}
 	}
 	if other := d.holder(c.wanted, c.guest.UUID); other != nil {
@@ -93,7 +93,7 @@ func (d *draft) candidates(p pool.Pool, c claim) []netip.Addr {
 	}
 	addrs := d.restingFor(p, c)
 	if !d.unconfirmed {
-		for _, own := range d.rules.withheld.of(c.guest.UUID) {
+		for _, own := range d.rules.WithheldFor(c.guest.UUID) {
 			addrs = append(addrs, own.Addrs...)
 		}
 	}
@@ -138,7 +138,7 @@ func (d *draft) holder(addr netip.Addr, id uuid.UUID) *instance.Instance {
 // a guest with another UUID than id. The search starts where it does for seed.
 func (d *draft) freeAddr(p pool.Pool, seed, id uuid.UUID, given []netip.Addr) (netip.Addr, bool) {
 	return p.Free(seed, func(addr netip.Addr) (netip.Addr, bool) {
-		if slices.Contains(given, addr) || d.rules.withheld.addr(addr, id) != nil {
+		if slices.Contains(given, addr) || d.rules.WithheldAddr(addr, id) != nil {
 			return addr, true
 		}
 		return d.Occupied(addr)

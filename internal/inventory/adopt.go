@@ -95,7 +95,7 @@ func (d *draft) fit(guest, former *instance.Instance) error {
 		return &denied.RequestError{Kind: denied.ErrInvalid, Guest: guest.Name, Reason: err.Error()}
 	}
 	if guest.Network == "" {
-		guest.Network = d.rules.primary()
+		guest.Network = d.rules.Primary()
 	}
 	if err := d.checkWithheld(guest); err != nil {
 		return err

@@ -45,7 +45,7 @@ func (d *draft) reattach() int {
 func (d *draft) reattachOne(current *instance.Instance) bool {
 	dom := instance.Domain{Name: current.Name, UUID: current.UUID, Interfaces: current.Interfaces}
 	places := d.places(dom)
-	if d.rules.host.Elsewhere(current) || len(places) == 0 || d.checkMACs(dom, places) != nil {
+	if d.rules.Host.Elsewhere(current) || len(places) == 0 || d.checkMACs(dom, places) != nil {
 		return false
 	}
 	guest := *current
@@ -71,7 +71,7 @@ func (d *draft) assignAddresses(guest *instance.Instance, places []instance.Atta
 	var given []netip.Addr
 	for i := range places {
 		place := &places[i]
-		network, _ := d.rules.network(place.Network)
+		network, _ := d.rules.Network(place.Network)
 		if d.keepsAddresses(network, guest, had[i]) {
 			place.IPv4, place.IPv6 = had[i].IPv4, had[i].IPv6
 			given = append(given, place.Addrs()...)
@@ -89,10 +89,10 @@ func (d *draft) assignAddresses(guest *instance.Instance, places []instance.Atta
 			claim6.wanted = wanted6
 		}
 		var problem4, problem6 error
-		if place.IPv4, problem4, err = d.choose(network.ipv4, claim4); err != nil {
+		if place.IPv4, problem4, err = d.choose(network.Pool4, claim4); err != nil {
 			return nil, err
 		}
-		if place.IPv6, problem6, err = d.choose(network.ipv6, claim6); err != nil {
+		if place.IPv6, problem6, err = d.choose(network.Pool6, claim6); err != nil {
 			return nil, err
 		}
 		given = append(given, place.Addrs()...)
@@ -114,7 +114,7 @@ func (d *draft) former(places []instance.Attachment, guest *instance.Instance) [
 	left := guest.Attachments()
 	named := func(was, is instance.Attachment) bool { return was.Network == is.Network }
 	within := func(was, is instance.Attachment) bool {
-		network, _ := d.rules.network(is.Network)
+		network, _ := d.rules.Network(is.Network)
 		return slices.ContainsFunc(was.Addrs(), network.Contains)
 	}
 	for _, sameMAC := range []bool{true, false} {
@@ -141,12 +141,12 @@ func (d *draft) former(places []instance.Attachment, guest *instance.Instance) [
 // another host, or else the first of all, which then gives the error.
 func (d *draft) meant(wanted netip.Addr, places []instance.Attachment) int {
 	for i, place := range places {
-		if network, _ := d.rules.network(place.Network); network.Contains(wanted) {
+		if network, _ := d.rules.Network(place.Network); network.Contains(wanted) {
 			return i
 		}
 	}
 	return max(0, slices.IndexFunc(places, func(place instance.Attachment) bool {
-		network, _ := d.rules.network(place.Network)
+		network, _ := d.rules.Network(place.Network)
 		return network.PerHost
 	}))
 }

@@ -7,6 +7,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/index"
+	"mdserver/internal/inventory/rules"
 )
 
 // draft is the table while one request changes it. It collects the durable
@@ -15,7 +16,7 @@ import (
 type draft struct {
 	*index.Edit
 	base   *index.Index // the table before the request
-	rules  *rules
+	rules  *rules.Rules
 	now    time.Time
 	change instance.Change
 	events []instance.Event
@@ -32,15 +33,15 @@ type draft struct {
 
 // newDraft starts from t, and first wakes the addresses that have rested long
 // enough.
-func newDraft(t *index.Index, r *rules) *draft {
-	d := &draft{Edit: t.Edit(), base: t, rules: r, now: r.now()}
+func newDraft(t *index.Index, r *rules.Rules) *draft {
+	d := &draft{Edit: t.Edit(), base: t, rules: r, now: r.Time()}
 	d.wakeExpired()
 	return d
 }
 
 // newCutOffDraft is newDraft while the shared store is away.
-func newCutOffDraft(t *index.Index, r *rules) *draft {
-	return &draft{Edit: t.Edit(), base: t, rules: r, now: r.now(), cutOff: true}
+func newCutOffDraft(t *index.Index, r *rules.Rules) *draft {
+	return &draft{Edit: t.Edit(), base: t, rules: r, now: r.Time(), cutOff: true}
 }
 
 // put stores guest in place of old, which is nil for a new one. A password that
@@ -120,7 +121,7 @@ func (d *draft) wakeExpired() {
 		if r.Since.Add(d.rules.Quarantine).After(d.now) {
 			break
 		}
-		if over = append(over, r); len(over) == d.rules.mostWakes {
+		if over = append(over, r); len(over) == d.rules.MostWakes {
 			break
 		}
 	}

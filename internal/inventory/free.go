@@ -11,14 +11,14 @@ import (
 // no other address is left, but not those that other hosts have claimed
 // beforehand. It is 0 for an unknown network.
 func (inv *Inventory) Free(network string) int {
-	p, ok := inv.rules.Load().network(network)
-	if !ok || !p.ipv4.Configured() {
+	p, ok := inv.rules.Load().Network(network)
+	if !ok || !p.Pool4.Configured() {
 		return 0
 	}
 	held := map[netip.Addr]bool{}
 	hold := func(addrs []netip.Addr) {
 		for _, addr := range addrs {
-			if p.ipv4.Gives(addr) {
+			if p.Pool4.Gives(addr) {
 				held[addr] = true
 			}
 		}
@@ -30,19 +30,19 @@ func (inv *Inventory) Free(network string) int {
 		hold(w.Addrs)
 	}
 	for _, spare := range inv.Snapshot().Spares() {
-		if spare.Owner != inv.rules.Load().id {
+		if spare.Owner != inv.rules.Load().ID {
 			hold([]netip.Addr{spare.Addr})
 		}
 	}
-	return p.ipv4.Size() - len(held)
+	return p.Pool4.Size() - len(held)
 }
 
 // Ranges are the IPv4 addresses that guests of a network can be given, in order:
 // all but those that are reserved. It is empty for an unknown network.
 func (inv *Inventory) Ranges(network string) []instance.AddrRange {
-	p, ok := inv.rules.Load().network(network)
+	p, ok := inv.rules.Load().Network(network)
 	if !ok {
 		return nil
 	}
-	return p.ipv4.Ranges()
+	return p.Pool4.Ranges()
 }

@@ -67,7 +67,7 @@ func (d *draft) derive(name string, id uuid.UUID, places []instance.Attachment) 
 
 func (d *draft) mayBeDotted(name string, places []instance.Attachment) bool {
 	return !strings.Contains(name, ".") || slices.ContainsFunc(places, func(place instance.Attachment) bool {
-		network, _ := d.rules.network(place.Network)
+		network, _ := d.rules.Network(place.Network)
 		return network.Below(name)
 	})
 }
@@ -106,7 +106,7 @@ func (d *draft) reserved(hostname string, places []instance.Attachment) string {
 // the places, until there is one.
 func (d *draft) inDNS(hostname string, places []instance.Attachment, why func(name string, place instance.Attachment) string) string {
 	for _, place := range places {
-		network, _ := d.rules.network(place.Network)
+		network, _ := d.rules.Network(place.Network)
 		for _, name := range network.DNSNames(hostname) {
 			if reason := why(name, place); reason != "" {
 				return reason
@@ -123,7 +123,7 @@ func (d *draft) hostnameHolder(hostname string, id uuid.UUID, places []instance.
 		return other
 	}
 	for _, place := range places {
-		network, _ := d.rules.network(place.Network)
+		network, _ := d.rules.Network(place.Network)
 		for _, rival := range network.ConflictingNames(hostname) {
 			other, ok := d.ByHostname(rival)
 			if !ok {

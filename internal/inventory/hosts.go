@@ -10,7 +10,7 @@ import (
 func (inv *Inventory) HostID() string { return inv.rules.Load().HostID }
 
 // Has reports whether this host has a guest.
-func (inv *Inventory) Has(guest *instance.Instance) bool { return inv.rules.Load().host.Has(guest) }
+func (inv *Inventory) Has(guest *instance.Instance) bool { return inv.rules.Load().Host.Has(guest) }
 
 // ForgetHost takes all guests from a host, and gives back its spare addresses. The guests
 // belong to no host then, and to the next one that starts or runs them. It returns how

@@ -95,7 +95,7 @@ func (d *draft) prepare(guest instance.Instance) (instance.Instance, error) {
 	}
 	guest.FirstSeen, guest.LastUpdate = d.seen(guest.FirstSeen), d.seen(guest.LastUpdate)
 	if guest.Network == "" { // the other database knows of one network
-		guest.Network = d.rules.primary()
+		guest.Network = d.rules.Primary()
 	}
 	guest.Hostname = d.freeHostname(&guest, nil) // in DNS as the Python mdserver had it
 	if len(guest.Interfaces) == 0 && !guest.MAC.IsZero() {

@@ -19,9 +19,14 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/index"
+	"mdserver/internal/inventory/rules"
 	"mdserver/internal/inventory/storage"
 	"mdserver/internal/refusal"
 )
+
+// Options are the rules of the inventory. All of them but Log can change while it
+// runs, see Reconfigure.
+type Options = rules.Options
 
 // Inventory is the table and its writer. All its methods may be called from
 // any goroutine.
@@ -38,7 +43,7 @@ type Inventory struct {
 	conflicts atomic.Uint64 // see Conflicts
 
 	snapshot atomic.Pointer[Snapshot]
-	rules    atomic.Pointer[rules]
+	rules    atomic.Pointer[rules.Rules]
 	now      func() time.Time // of Open's options
 	feed     *feed
 	refusals refusal.Log
@@ -66,7 +71,7 @@ func Open(ctx context.Context, store storage.Store, opts Options) (*Inventory, e
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	table, err := load(ctx, store, newRules(opts))
+	table, err := load(ctx, store, rules.New(opts))
 	if err != nil {
 		return nil, fmt.Errorf("load the inventory: %w", err)
 	}
@@ -110,7 +115,7 @@ func (inv *Inventory) Close() error {
 func (inv *Inventory) Snapshot() *Snapshot { return inv.snapshot.Load() }
 
 // Now is the inventory's time, for quarantine and for guests that are gone.
-func (inv *Inventory) Now() time.Time { return inv.rules.Load().now() }
+func (inv *Inventory) Now() time.Time { return inv.rules.Load().Time() }
 
 // Reconfigure replaces the rules for all requests that are not being worked on
 // yet. Guests keep what they have until they are registered again.
@@ -118,9 +123,9 @@ func (inv *Inventory) Reconfigure(opts Options) {
 	if opts.Now == nil {
 		opts.Now = inv.now
 	}
-	r := newRules(opts)
+	r := rules.New(opts)
 	if inv.shared != nil {
-		r.mostWakes, r.id = sharedWakes, inv.shared.ID()
+		r.MostWakes, r.ID = sharedWakes, inv.shared.ID()
 	}
 	inv.rules.Store(r)
 }
@@ -225,12 +230,12 @@ func (inv *Inventory) Release(ctx context.Context, ref string) (instance.Instanc
 
 // load makes the indices of what the store has, without the guests that
 // contradict each other.
-func load(ctx context.Context, store storage.Store, r *rules) (*index.Index, error) {
+func load(ctx context.Context, store storage.Store, r *rules.Rules) (*index.Index, error) {
 	table, err := read(ctx, store, r)
 	if err != nil {
 		return nil, err
 	}
-	loaded, conflicts := index.Build(table, r.primary())
+	loaded, conflicts := index.Build(table, r.Primary())
 	if _, shared := store.(storage.Shared); len(conflicts) == 0 || shared { // what is true follows by Take
 		return loaded, nil
 	}
@@ -242,10 +247,10 @@ func load(ctx context.Context, store storage.Store, r *rules) (*index.Index, err
 }
 
 // read reads the table, in which nothing is still to come.
-func read(ctx context.Context, store storage.Store, r *rules) (instance.Table, error) {
+func read(ctx context.Context, store storage.Store, r *rules.Rules) (instance.Table, error) {
 	table, err := store.Load(ctx)
 	if _, shared := store.(storage.Shared); err == nil && !shared { // all hosts have the same table
-		pastOnly(&table, r.now())
+		pastOnly(&table, r.Time())
 	}
 	return table, err
 }

@@ -62,7 +62,7 @@ func (inv *Inventory) Unplug(ctx context.Context, id uuid.UUID) (missed bool, er
 func (inv *Inventory) ReleaseGone(ctx context.Context, id uuid.UUID, before time.Time) (released bool, err error) {
 	err = inv.submit(ctx, func(d *draft) error {
 		current, ok := d.ByUUID(id)
-		released = ok && (current.HostID == "" || d.rules.host.Has(current)) && current.Presence.State == instance.Gone && !current.Presence.Since.After(before)
+		released = ok && (current.HostID == "" || d.rules.Host.Has(current)) && current.Presence.State == instance.Gone && !current.Presence.Since.After(before)
 		if released {
 			d.remove(current)
 		}
@@ -89,7 +89,7 @@ func (d *draft) observe(dom instance.Domain, running bool) (Registration, error)
 // domain has, too, is the same machine, defined again and not renamed.
 func (d *draft) makeWay(dom instance.Domain) {
 	holder, ok := d.ByName(dom.Name)
-	if !ok || holder.UUID == dom.UUID || d.rules.host.Elsewhere(holder) || holder.Presence.State != instance.Present || sharesMAC(dom, *holder) {
+	if !ok || holder.UUID == dom.UUID || d.rules.Host.Elsewhere(holder) || holder.Presence.State != instance.Present || sharesMAC(dom, *holder) {
 		return
 	}
 	renamed := *holder
@@ -141,7 +141,7 @@ func (d *draft) miss(id uuid.UUID, away bool) bool {
 	switch {
 	case !ok:
 		return false
-	case !d.rules.host.Has(current):
+	case !d.rules.Host.Has(current):
 		if away && current.FromID == d.rules.HostID { // it has arrived, or was saved before it could
 			d.rehome(current, hosting.Arrived(current.Home, instance.Starting))
 		}

@@ -8,6 +8,7 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/pool"
+	"mdserver/internal/inventory/rules"
 )
 
 // Of a network whose addresses are for each host apart, this host knows its own range
@@ -17,7 +18,7 @@ import (
 
 // keepsAddresses reports whether a guest keeps what it had at a place, in whichever
 // range that is.
-func (d *draft) keepsAddresses(network pools, guest *instance.Instance, had instance.Attachment) bool {
+func (d *draft) keepsAddresses(network rules.Pools, guest *instance.Instance, had instance.Attachment) bool {
 	switch {
 	case !network.PerHost:
 		return false
@@ -41,38 +42,16 @@ func notGranted(p pool.Pool, c claim) error {
 // this host on the network that it would be on.
 func (d *draft) leavesOut(wanted netip.Addr, places []instance.Attachment) bool {
 	place := places[d.meant(wanted, places)]
-	network, _ := d.rules.network(place.Network)
-	return network.of(wanted).LeavesOut(wanted, place.MAC)
-}
-
-// of gives the pool of the family that an address belongs to.
-func (p pools) of(addr netip.Addr) pool.Pool {
-	if addr.Is4() {
-		return p.ipv4
-	}
-	return p.ipv6
+	network, _ := d.rules.Network(place.Network)
+	return network.Of(wanted).LeavesOut(wanted, place.MAC)
 }
 
 // readdressed reports whether a record has all that is unique of its former one except
 // for addresses that are not in the range of this host.
-func (r *rules) readdressed(before, after *instance.Instance) bool {
+func readdressed(r *rules.Rules, before, after *instance.Instance) bool {
 	within := *before
-	within.Attach(r.withinRange(before.Attachments()))
+	within.Attach(r.WithinRange(before.Attachments()))
 	return sameIdentity(&within, after)
-}
-
-// withinRange are places without the addresses that are not in the range of this host.
-func (r *rules) withinRange(places []instance.Attachment) []instance.Attachment {
-	for i := range places {
-		network, _ := r.network(places[i].Network)
-		if network.ipv4.LeavesOut(places[i].IPv4, places[i].MAC) {
-			places[i].IPv4 = netip.Addr{}
-		}
-		if network.ipv6.LeavesOut(places[i].IPv6, places[i].MAC) {
-			places[i].IPv6 = netip.Addr{}
-		}
-	}
-	return places
 }
 
 // givenUpLater are the addresses of a record that a guest keeps in the shared store
@@ -82,6 +61,6 @@ func (d *draft) givenUpLater(old *instance.Instance) []netip.Addr {
 		return nil
 	}
 	within := *old
-	within.Attach(d.rules.withinRange(old.Attachments()))
+	within.Attach(d.rules.WithinRange(old.Attachments()))
 	return slices.DeleteFunc(old.Addrs(), func(addr netip.Addr) bool { return slices.Contains(within.Addrs(), addr) })
 }

@@ -9,6 +9,7 @@ import (
 	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/denied"
+	"mdserver/internal/inventory/rules"
 	"mdserver/internal/refusal"
 	"mdserver/internal/shell"
 )
@@ -36,7 +37,7 @@ func (inv *Inventory) judged(dom instance.Domain, err error) error {
 		}
 	case wrong:
 		r.Reason = fmt.Sprintf("%v: %s", request.Kind, request.Reason)
-		r.Advice = inv.rules.Load().advice(dom, request)
+		r.Advice = advice(inv.rules.Load(), dom, request)
 		if errors.Is(err, denied.ErrNoInterface) {
 			r.State = api.Unserved
 		}
@@ -67,10 +68,10 @@ func macs(dom instance.Domain) []instance.MAC {
 }
 
 // advice tells how a domain can become a guest that is wrong in itself.
-func (r *rules) advice(dom instance.Domain, err *denied.RequestError) []string {
+func advice(r *rules.Rules, dom instance.Domain, err *denied.RequestError) []string {
 	switch {
 	case errors.Is(err, denied.ErrNoInterface):
-		return r.servingAdvice(dom)
+		return servingAdvice(r, dom)
 	case errors.Is(err, denied.ErrAddressOutside):
 		return []string{"change the address in the domain's <metadata>, or remove it to get an automatic one"}
 	}
@@ -79,7 +80,7 @@ func (r *rules) advice(dom instance.Domain, err *denied.RequestError) []string {
 
 // servingAdvice tells how a domain gets onto a network that is served: by
 // another interface, or because its network is served as well.
-func (r *rules) servingAdvice(dom instance.Domain) []string {
+func servingAdvice(r *rules.Rules, dom instance.Domain) []string {
 	var advice []string
 	if len(r.Networks) > 0 {
 		advice = append(advice, fmt.Sprintf("give it an interface on a served network: virsh attach-interface %s network %s --model virtio --config",

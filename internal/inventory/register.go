@@ -57,9 +57,9 @@ func (d *draft) enrol(dom instance.Domain, w hosting.Word, finish func(current, 
 		return Registration{}, err
 	}
 	current, _ := d.ByUUID(dom.UUID)
-	home, counts := d.rules.host.After(current, w)
+	home, counts := d.rules.Host.After(current, w)
 	if !counts {
-		return Registration{Instance: *current, RunsOn: d.rules.host.Contested(current, w)}, nil
+		return Registration{Instance: *current, RunsOn: d.rules.Host.Contested(current, w)}, nil
 	}
 	if d.named {
 		d.makeWay(dom)
@@ -103,7 +103,7 @@ func (d *draft) nameHolder(dom instance.Domain, w hosting.Word) (holder *instanc
 	switch {
 	case !ok || holder.UUID == dom.UUID:
 		return nil, false
-	case w != hosting.Told && d.rules.host.Elsewhere(holder):
+	case w != hosting.Told && d.rules.Host.Elsewhere(holder):
 		return nil, true
 	}
 	return holder, false
@@ -134,7 +134,7 @@ func (d *draft) check(dom instance.Domain) ([]instance.Attachment, error) {
 	places := d.places(dom)
 	if len(places) == 0 {
 		return nil, &denied.RequestError{Kind: denied.ErrNoInterface, Guest: dom.Name,
-			Reason: fmt.Sprintf("none of its interfaces is on the network %s; %s", d.rules.names(), networksOf(dom))}
+			Reason: fmt.Sprintf("none of its interfaces is on the network %s; %s", d.rules.Names(), networksOf(dom))}
 	}
 	for _, place := range places {
 		if place.MAC.IsZero() {
@@ -167,15 +167,6 @@ func (d *draft) places(dom instance.Domain) []instance.Attachment {
 		}
 	}
 	return places
-}
-
-// names are the networks, as a refusal lists them.
-func (r *rules) names() string {
-	names := make([]string, 0, len(r.Networks))
-	for _, n := range r.Networks {
-		names = append(names, strconv.Quote(n.Name))
-	}
-	return strings.Join(names, " or ")
 }
 
 func networksOf(dom instance.Domain) string {
@@ -214,7 +205,7 @@ func (d *draft) checkMACs(dom instance.Domain, places []instance.Attachment) err
 func (d *draft) sameMAC(place instance.Attachment, owner uuid.UUID) []*instance.Instance {
 	return slices.DeleteFunc(d.ByMAC(place.MAC), func(other *instance.Instance) bool {
 		return other.UUID == owner || !slices.ContainsFunc(other.ByMAC(place.MAC), func(theirs instance.Attachment) bool {
-			_, served := d.rules.network(theirs.Network)
+			_, served := d.rules.Network(theirs.Network)
 			return theirs.Network == place.Network || !served
 		})
 	})
@@ -277,7 +268,7 @@ func (d *draft) instanceID(id uuid.UUID, current *instance.Instance) string {
 			return former.InstanceID
 		}
 	}
-	for _, own := range d.rules.withheld.of(id) {
+	for _, own := range d.rules.WithheldFor(id) {
 		if _, taken := d.ByID(own.ID); !taken && own.ID != "" {
 			return own.ID
 		}

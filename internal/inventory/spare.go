@@ -61,7 +61,7 @@ func (d *draft) sparesOf(p pool.Pool) []netip.Addr {
 	return own
 }
 
-func (d *draft) isOwn(spare *instance.Spare) bool { return spare.Owner == d.rules.id }
+func (d *draft) isOwn(spare *instance.Spare) bool { return spare.Owner == d.rules.ID }
 
 // isOwnSpare reports whether an address is spare and this host's.
 func (d *draft) isOwnSpare(addr netip.Addr) bool {
@@ -115,13 +115,13 @@ func (d *draft) chooseCutOff(p pool.Pool, c claim) (netip.Addr, error) {
 // replenish brings the spare addresses of this host to the number that it needs.
 func (d *draft) replenish() {
 	var all []pool.Pool
-	for _, network := range d.rules.pools {
-		all = append(all, network.ipv4, network.ipv6)
+	for _, network := range d.rules.Pools {
+		all = append(all, network.Pool4, network.Pool6)
 	}
 	all = slices.DeleteFunc(all, func(p pool.Pool) bool { return !p.Configured() })
 	d.dropSpares(func(spare *instance.Spare) bool {
 		return d.isOwn(spare) && !slices.ContainsFunc(all, func(p pool.Pool) bool {
-			return p.Network == spare.Network && p.Refusal(spare.Addr, instance.MAC{}) == "" && d.rules.withheld.addr(spare.Addr, uuid.Nil) == nil
+			return p.Network == spare.Network && p.Refusal(spare.Addr, instance.MAC{}) == "" && d.rules.WithheldAddr(spare.Addr, uuid.Nil) == nil
 		})
 	})
 	for _, p := range all {
@@ -135,12 +135,12 @@ func (d *draft) replenishPool(p pool.Pool) {
 		d.dropSpares(func(spare *instance.Spare) bool { return slices.Contains(own[want:], spare.Addr) })
 	}
 	for n := len(own); n < want; n++ {
-		seed := uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s %d", d.rules.id, n))
+		seed := uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s %d", d.rules.ID, n))
 		addr, ok := d.freeAddr(p, seed, uuid.Nil, nil)
 		if !ok {
 			return
 		}
-		spare := instance.Spare{Addr: addr, Network: p.Network, Host: d.rules.HostName, Owner: d.rules.id}
+		spare := instance.Spare{Addr: addr, Network: p.Network, Host: d.rules.HostName, Owner: d.rules.ID}
 		d.AddSpare(spare)
 		d.change.Hold = append(d.change.Hold, spare)
 	}
@@ -170,7 +170,7 @@ func (d *draft) wantedSpares(p pool.Pool) int {
 				continue
 			}
 			held++
-			if d.rules.host.Has(guest) && d.now.Sub(guest.FirstSeen) < spareTime {
+			if d.rules.Host.Has(guest) && d.now.Sub(guest.FirstSeen) < spareTime {
 				recent++
 			}
 		}

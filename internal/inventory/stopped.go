@@ -7,6 +7,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/hosting"
+	"mdserver/internal/inventory/rules"
 	"mdserver/internal/inventory/storage"
 )
 
@@ -28,7 +29,7 @@ func (d *draft) stopped(id uuid.UUID, reason string) {
 	if !ok || d.rules.HostID == "" {
 		return
 	}
-	d.rehome(current, d.rules.host.AfterStop(current.Home, reason))
+	d.rehome(current, d.rules.Host.AfterStop(current.Home, reason))
 }
 
 // rehome changes nothing but which host has a guest, or runs it.
@@ -43,7 +44,7 @@ func (d *draft) rehome(current *instance.Instance, home instance.Home) {
 
 // tellsOfArrival reports whether an unshared record says nothing but that a guest which
 // left this host has arrived on another one.
-func (r *rules) tellsOfArrival(u storage.Unshared) bool {
+func tellsOfArrival(r *rules.Rules, u storage.Unshared) bool {
 	return u.Base != nil && u.Base.FromID == r.HostID && u.Record.HostID == u.Base.HostID && u.Record.FromID == ""
 }
 

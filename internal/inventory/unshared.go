@@ -65,7 +65,7 @@ func (inv *Inventory) unsharedOf(c instance.Change) (storage.Unshared, error) {
 	if before, ok := inv.unshared[u.Record.UUID]; ok {
 		u.Base = before.Base
 	}
-	if u.Base != nil && !sameIdentity(u.Base, &u.Record) && !inv.rules.Load().readdressed(u.Base, &u.Record) {
+	if u.Base != nil && !sameIdentity(u.Base, &u.Record) && !readdressed(inv.rules.Load(), u.Base, &u.Record) {
 		return storage.Unshared{}, fmt.Errorf("guest %q cannot get another name, interface, address or instance-id without etcd", u.Base.Name)
 	}
 	for _, addr := range u.Record.Addrs() {
@@ -215,7 +215,7 @@ func (d *draft) share(u storage.Unshared, own bool) outcome {
 	case own:
 	case !known && u.Base != nil:
 		return d.giveUp(u, "another host has released it")
-	case d.rules.tellsOfArrival(u):
+	case tellsOfArrival(d.rules, u):
 		return d.shareArrival(u, current)
 	case known:
 		if why := d.superseded(u, current); why != "" {
@@ -245,7 +245,7 @@ func (d *draft) share(u storage.Unshared, own bool) outcome {
 func (d *draft) superseded(u storage.Unshared, current *instance.Instance) string {
 	mine := u.Record.Home
 	moved := current.Epoch > mine.Epoch || current.Epoch == mine.Epoch && current.HostID != mine.HostID
-	stays := u.Base != nil && d.rules.host.Elsewhere(current) && current.Epoch == mine.Epoch
+	stays := u.Base != nil && d.rules.Host.Elsewhere(current) && current.Epoch == mine.Epoch
 	switch {
 	case moved:
 		return fmt.Sprintf("it is on the host %q", current.Host)
@@ -340,8 +340,8 @@ func (d *draft) keptPlaces(guest, current *instance.Instance) []instance.Attachm
 	}
 	places, shared := guest.Attachments(), d.former(guest.Attachments(), current)
 	for i := range places {
-		if network, _ := d.rules.network(places[i].Network); !d.keepsAddresses(network, guest, shared[i]) {
-			d.rules.withinRange(shared[i : i+1])
+		if network, _ := d.rules.Network(places[i].Network); !d.keepsAddresses(network, guest, shared[i]) {
+			d.rules.WithinRange(shared[i : i+1])
 		}
 		places[i].IPv4 = keep(places[i].IPv4, shared[i].IPv4)
 		places[i].IPv6 = keep(places[i].IPv6, shared[i].IPv6)
@@ -352,7 +352,7 @@ func (d *draft) keptPlaces(guest, current *instance.Instance) []instance.Attachm
 // serves reports whether all networks of a guest are known.
 func (d *draft) serves(guest *instance.Instance) bool {
 	return !slices.ContainsFunc(guest.Attachments(), func(place instance.Attachment) bool {
-		_, known := d.rules.network(place.Network)
+		_, known := d.rules.Network(place.Network)
 		return !known
 	})
 }

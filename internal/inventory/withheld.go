@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"github.com/google/uuid"
@@ -17,59 +16,12 @@ import (
 func (inv *Inventory) Withheld() []storage.Withheld {
 	snapshot := inv.Snapshot()
 	var waiting []storage.Withheld
-	for _, w := range inv.rules.Load().withheld.all {
+	for _, w := range inv.rules.Load().Withheld {
 		if _, there := snapshot.ByUUID(w.UUID); !there {
 			waiting = append(waiting, w)
 		}
 	}
 	return waiting
-}
-
-// withheld finds guests that are withheld.
-type withheld struct {
-	all    []storage.Withheld
-	byAddr map[netip.Addr]*storage.Withheld
-	byName map[string]*storage.Withheld // host name in lower case
-}
-
-func newWithheld(all []storage.Withheld) withheld {
-	w := withheld{all: all, byAddr: map[netip.Addr]*storage.Withheld{}, byName: map[string]*storage.Withheld{}}
-	for i := range all {
-		for _, addr := range all[i].Addrs {
-			w.byAddr[addr] = &all[i]
-		}
-		if all[i].Hostname != "" {
-			w.byName[strings.ToLower(all[i].Hostname)] = &all[i]
-		}
-	}
-	return w
-}
-
-// addr gives the guest that an address is withheld for, if it is another one.
-func (w withheld) addr(addr netip.Addr, id uuid.UUID) *storage.Withheld {
-	if other := w.byAddr[addr]; other != nil && other.UUID != id {
-		return other
-	}
-	return nil
-}
-
-// hostname is addr for a host name.
-func (w withheld) hostname(name string, id uuid.UUID) *storage.Withheld {
-	if other := w.byName[strings.ToLower(name)]; other != nil && other.UUID != id {
-		return other
-	}
-	return nil
-}
-
-// of gives what is withheld for a guest.
-func (w withheld) of(id uuid.UUID) []storage.Withheld {
-	var own []storage.Withheld
-	for _, one := range w.all {
-		if one.UUID == id {
-			own = append(own, one)
-		}
-	}
-	return own
 }
 
 // withheldName gives the guest that a host name, or a name that shares one in the
@@ -80,11 +32,11 @@ func (d *draft) withheldName(hostname string, id uuid.UUID, places []instance.At
 	}
 	names := []string{hostname}
 	for _, place := range places {
-		network, _ := d.rules.network(place.Network)
+		network, _ := d.rules.Network(place.Network)
 		names = append(names, network.ConflictingNames(hostname)...)
 	}
 	for _, name := range names {
-		if other := d.rules.withheld.hostname(name, id); other != nil {
+		if other := d.rules.WithheldHostname(name, id); other != nil {
 			return other
 		}
 	}
@@ -95,7 +47,7 @@ func (d *draft) withheldName(hostname string, id uuid.UUID, places []instance.At
 // guest, or spare on another host.
 func (d *draft) checkWithheld(guest *instance.Instance) error {
 	for _, addr := range guest.Addrs() {
-		if other := d.rules.withheld.addr(addr, guest.UUID); other != nil {
+		if other := d.rules.WithheldAddr(addr, guest.UUID); other != nil {
 			return &denied.RequestError{Kind: denied.ErrAddressTaken, Guest: guest.Name, Reason: fmt.Sprintf("%s is reserved for %s", addr, other)}
 		}
 		if err := d.checkSpare(addr, guest.Name); err != nil {

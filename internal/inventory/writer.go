@@ -214,7 +214,7 @@ func (inv *Inventory) settle() (err error) {
 	if err != nil {
 		return fmt.Errorf("load the inventory: %w", err)
 	}
-	loaded, conflicts := index.Build(table, r.primary())
+	loaded, conflicts := index.Build(table, r.Primary())
 	if len(conflicts) > 0 {
 		return fmt.Errorf("load the inventory: %w", conflicts[0].Err)
 	}
