@@ -100,7 +100,7 @@ func (d *draft) fit(guest, former *instance.Instance) error {
 	if err := d.checkWithheld(guest); err != nil {
 		return err
 	}
-	guest.Hostname = d.freeHostname(guest, guest.Attachments())
+	guest.Hostname = d.names().Fitting(guest, guest.Attachments())
 	for _, addr := range guest.Addrs() {
 		// One that another record of the table has given up does not rest.
 		_, rested := d.base.RestingAt(addr)

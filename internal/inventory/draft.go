@@ -7,6 +7,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/index"
+	"mdserver/internal/inventory/naming"
 	"mdserver/internal/inventory/rules"
 )
 
@@ -42,6 +43,11 @@ func newDraft(t *index.Index, r *rules.Rules) *draft {
 // newCutOffDraft is newDraft while the shared store is away.
 func newCutOffDraft(t *index.Index, r *rules.Rules) *draft {
 	return &draft{Edit: t.Edit(), base: t, rules: r, now: r.Time(), cutOff: true}
+}
+
+// names chooses host names.
+func (d *draft) names() naming.Chooser {
+	return naming.Chooser{Table: d.Edit, Rules: d.rules, Unconfirmed: d.unconfirmed, Free: &d.change.Free}
 }
 
 // put stores guest in place of old, which is nil for a new one. A password that

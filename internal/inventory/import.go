@@ -97,7 +97,7 @@ func (d *draft) prepare(guest instance.Instance) (instance.Instance, error) {
 	if guest.Network == "" { // the other database knows of one network
 		guest.Network = d.rules.Primary()
 	}
-	guest.Hostname = d.freeHostname(&guest, nil) // in DNS as the Python mdserver had it
+	guest.Hostname = d.names().Fitting(&guest, nil) // in DNS as the Python mdserver had it
 	if len(guest.Interfaces) == 0 && !guest.MAC.IsZero() {
 		guest.Interfaces = []instance.Interface{{MAC: guest.MAC, Network: guest.Network}}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/hosting"
+	"mdserver/internal/inventory/naming"
 )
 
 // Observe registers a domain that libvirt has. Unlike Register it leaves a
@@ -98,8 +99,8 @@ func (d *draft) makeWay(dom instance.Domain) {
 		return
 	}
 	if renamed.Metadata.Hostname() == "" {
-		renamed.Hostname = distinct(renamed.Name, renamed.UUID, func(name string) bool {
-			return d.hostnameHolder(name, renamed.UUID, renamed.Attachments()) == nil
+		renamed.Hostname = naming.Distinct(renamed.Name, renamed.UUID, func(name string) bool {
+			return d.names().Holder(name, renamed.UUID, renamed.Attachments()) == nil
 		})
 	}
 	d.put(holder, &renamed)

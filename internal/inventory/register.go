@@ -112,7 +112,7 @@ func (d *draft) nameHolder(dom instance.Domain, w hosting.Word) (holder *instanc
 // assignNames gives the guest its host name and, if a guest of another host has the name
 // of its domain, another name. problem says why it does not have the names of its domain.
 func (d *draft) assignNames(guest *instance.Instance, dom instance.Domain, places []instance.Attachment, current *instance.Instance, namesake bool) (problem string, err error) {
-	if guest.Hostname, problem, err = d.hostname(dom, places, current); err != nil {
+	if guest.Hostname, problem, err = d.names().Choose(dom, places, current); err != nil {
 		return "", err
 	}
 	if current != nil && current.Hostname == guest.Hostname {
@@ -193,7 +193,7 @@ func (d *draft) checkMACs(dom instance.Domain, places []instance.Attachment) err
 	for _, place := range places {
 		for _, other := range d.sameMAC(place, dom.UUID) {
 			return &denied.ConflictError{Kind: denied.ErrMACInUse, Value: place.MAC.String(), Guest: dom.Name, Holder: other.Name,
-				Hint: fmt.Sprintf("give one of them another MAC address, or, if %q no longer exists, remove it: mdserver instance rm %s", other.Name, shellRef(other))}
+				Hint: denied.OrRemove("give one of them another MAC address", other)}
 		}
 	}
 	return nil
@@ -209,14 +209,6 @@ func (d *draft) sameMAC(place instance.Attachment, owner uuid.UUID) []*instance.
 			return theirs.Network == place.Network || !served
 		})
 	})
-}
-
-// shellRef is a reference to a guest that a shell takes as it is.
-func shellRef(guest *instance.Instance) string {
-	if instance.ValidHostname(guest.Name) {
-		return guest.Name
-	}
-	return guest.ID
 }
 
 // record is all of the new record that follows from the domain and the old

@@ -16,6 +16,7 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/index"
+	"mdserver/internal/inventory/naming"
 	"mdserver/internal/inventory/storage"
 )
 
@@ -285,14 +286,12 @@ func (d *draft) distinguish(guest *instance.Instance, places []instance.Attachme
 		return other
 	}
 	if other := holder(name); other != nil { // see nameOfNamesake
-		guest.Name = distinct(guest.UUID.String(), guest.UUID, func(name string) bool { return holder(name) == nil })
+		guest.Name = naming.Distinct(guest.UUID.String(), guest.UUID, func(name string) bool { return holder(name) == nil })
 		guest.Wanted.Name = name
 		changed = append(changed, fmt.Sprintf("its name is %q, because a guest on the host %q is %q", guest.Name, other.Host, name))
 	}
-	if other := d.hostnameHolder(hostname, guest.UUID, places); other != nil {
-		guest.Hostname = distinct(hostname, guest.UUID, func(name string) bool {
-			return d.hostnameHolder(name, guest.UUID, places) == nil && d.reserved(name, places) == "" && d.withheldName(name, guest.UUID, places) == nil
-		})
+	if other := d.names().Holder(hostname, guest.UUID, places); other != nil {
+		guest.Hostname = d.names().Similar(hostname, guest.UUID, places)
 		guest.Wanted.Hostname = hostname
 		changed = append(changed, fmt.Sprintf("its host name is %q, because guest %q on the host %q has %q", guest.Hostname, other.Name, other.Host, hostname))
 	}

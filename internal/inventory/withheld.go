@@ -2,9 +2,6 @@ package inventory
 
 import (
 	"fmt"
-	"strings"
-
-	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/denied"
@@ -22,25 +19,6 @@ func (inv *Inventory) Withheld() []storage.Withheld {
 		}
 	}
 	return waiting
-}
-
-// withheldName gives the guest that a host name, or a name that shares one in the
-// DNS of the places with it, is withheld for. A guest keeps the name that it has.
-func (d *draft) withheldName(hostname string, id uuid.UUID, places []instance.Attachment) *storage.Withheld {
-	if current, ok := d.ByUUID(id); ok && strings.EqualFold(current.Hostname, hostname) {
-		return nil
-	}
-	names := []string{hostname}
-	for _, place := range places {
-		network, _ := d.rules.Network(place.Network)
-		names = append(names, network.ConflictingNames(hostname)...)
-	}
-	for _, name := range names {
-		if other := d.rules.WithheldHostname(name, id); other != nil {
-			return other
-		}
-	}
-	return nil
 }
 
 // checkWithheld refuses a record with an address that is withheld for another

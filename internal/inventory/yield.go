@@ -18,7 +18,7 @@ func (d *draft) yieldTo(dom instance.Domain, places []instance.Attachment) {
 		}
 	}
 	if wanted := dom.Metadata.Hostname(); wanted != "" {
-		for d.dismiss(d.hostnameHolder(wanted, dom.UUID, places)) {
+		for d.dismiss(d.names().Holder(wanted, dom.UUID, places)) {
 			continue // several may have a share in the name
 		}
 	}

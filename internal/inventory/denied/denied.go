@@ -72,6 +72,19 @@ func Conflict(kind error, value string, guest, holder *instance.Instance) error 
 	return &ConflictError{Kind: kind, Value: value, Guest: guest.Name, Holder: holder.Name}
 }
 
+// OrRemove is advice for a conflict, and that the holder can be removed.
+func OrRemove(advice string, holder *instance.Instance) string {
+	return fmt.Sprintf("%s, or, if %q no longer exists, remove it: mdserver instance rm %s", advice, holder.Name, shellRef(holder))
+}
+
+// shellRef is a reference to a guest that a shell takes as it is.
+func shellRef(guest *instance.Instance) string {
+	if instance.ValidHostname(guest.Name) {
+		return guest.Name
+	}
+	return guest.ID
+}
+
 // RequestError is a request that is wrong in itself, independent of other guests.
 // Nothing was changed. HTTP: 400 for ErrInvalid, 422 for the rest.
 type RequestError struct {

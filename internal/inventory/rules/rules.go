@@ -54,8 +54,8 @@ type Options struct {
 	// Log gets what becomes of guests that were registered while a shared store was
 	// away.
 	Log *slog.Logger
-	// Now is the clock. By default it is that of the options before, and first one
-	// that steps of the wall clock do not change.
+	// Now is the clock. By default it is that of the options that opened the inventory,
+	// and there one that steps of the wall clock do not change.
 	Now func() time.Time
 }
 
