@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/addressing"
+	"mdserver/internal/inventory/pool"
 )
 
 // Reattach gives every guest its places on the networks as they are now: an
@@ -77,16 +79,16 @@ func (d *draft) assignAddresses(guest *instance.Instance, places []instance.Atta
 			given = append(given, place.Addrs()...)
 			continue
 		}
-		claim4 := claim{guest: guest, mac: place.MAC, current: had[i].IPv4, inherited: inherited[i].IPv4, given: given}
-		claim6 := claim{guest: guest, mac: place.MAC, current: had[i].IPv6, inherited: inherited[i].IPv6, given: given}
+		claim4 := addressing.Claim{Guest: guest, MAC: place.MAC, Current: had[i].IPv4, Inherited: inherited[i].IPv4, Given: given}
+		claim6 := addressing.Claim{Guest: guest, MAC: place.MAC, Current: had[i].IPv6, Inherited: inherited[i].IPv6, Given: given}
 		if current != nil && had[i] == current.Primary() {
-			claim4.byHand, claim6.byHand = givenByHand(current)
+			claim4.ByHand, claim6.ByHand = addressing.GivenByHand(current)
 		}
 		if i == meant4 {
-			claim4.wanted = wanted4
+			claim4.Wanted = wanted4
 		}
 		if i == meant6 {
-			claim6.wanted = wanted6
+			claim6.Wanted = wanted6
 		}
 		var problem4, problem6 error
 		if place.IPv4, problem4, err = d.choose(network.Pool4, claim4); err != nil {
@@ -100,6 +102,13 @@ func (d *draft) assignAddresses(guest *instance.Instance, places []instance.Atta
 	}
 	guest.Attach(places)
 	return errors.Join(problems...), nil
+}
+
+// choose chooses an address and releases the guest that has to give it up.
+func (d *draft) choose(p pool.Pool, claim addressing.Claim) (addr netip.Addr, problem, err error) {
+	choice, err := d.addresses().Choose(p, claim)
+	d.dismiss(choice.From)
+	return choice.Addr, choice.Problem, err
 }
 
 // former pairs places with those that guest had: the i-th is what the i-th place

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/addressing"
 	"mdserver/internal/inventory/index"
 	"mdserver/internal/inventory/naming"
 	"mdserver/internal/inventory/rules"
@@ -48,6 +49,11 @@ func newCutOffDraft(t *index.Index, r *rules.Rules) *draft {
 // names chooses host names.
 func (d *draft) names() naming.Chooser {
 	return naming.Chooser{Table: d.Edit, Rules: d.rules, Unconfirmed: d.unconfirmed, Free: &d.change.Free}
+}
+
+// addresses chooses addresses.
+func (d *draft) addresses() addressing.Chooser {
+	return addressing.Chooser{Table: d.Edit, Rules: d.rules, Unconfirmed: d.unconfirmed, CutOff: d.cutOff}
 }
 
 // put stores guest in place of old, which is nil for a new one. A password that

@@ -1,13 +1,10 @@
 package inventory
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory/denied"
-	"mdserver/internal/inventory/pool"
 	"mdserver/internal/inventory/rules"
 )
 
@@ -26,16 +23,6 @@ func (d *draft) keepsAddresses(network rules.Pools, guest *instance.Instance, ha
 		return len(had.Addrs()) > 0
 	}
 	return guest.HostID != d.rules.HostID || guest.FromID != ""
-}
-
-// notGranted says why a guest does not have the address that it requests.
-func notGranted(p pool.Pool, c claim) error {
-	if !c.wanted.IsValid() {
-		return nil
-	}
-	return &denied.RequestError{Kind: denied.ErrAddressOutside, Guest: c.guest.Name, Reason: fmt.Sprintf(
-		"the metadata requests %s, which is not in the range of this host on the network %q, so it has another address here: %s",
-		c.wanted, p.Network, p.Refusal(c.wanted, c.mac))}
 }
 
 // leavesOut reports whether an address that a domain requests is not in the range of

@@ -11,9 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/pool"
-	"mdserver/internal/inventory/storage"
 )
 
 // How many spare addresses a host has of a network and a family. It follows the
@@ -50,68 +48,6 @@ func (d *draft) spend(addr netip.Addr) {
 	}
 }
 
-// sparesOf gives the spare addresses of this host in a pool, in order.
-func (d *draft) sparesOf(p pool.Pool) []netip.Addr {
-	var own []netip.Addr
-	for spare := range d.Spares() {
-		if d.isOwn(spare) && p.Prefix.Contains(spare.Addr) {
-			own = append(own, spare.Addr)
-		}
-	}
-	return own
-}
-
-func (d *draft) isOwn(spare *instance.Spare) bool { return spare.Owner == d.rules.ID }
-
-// isOwnSpare reports whether an address is spare and this host's.
-func (d *draft) isOwnSpare(addr netip.Addr) bool {
-	spare, ok := d.SpareAt(addr)
-	return ok && d.isOwn(spare)
-}
-
-// checkSpare refuses an address that another host has claimed. It may have given it
-// to a guest already.
-func (d *draft) checkSpare(addr netip.Addr, guest string) error {
-	spare, ok := d.SpareAt(addr)
-	if !ok || d.isOwn(spare) {
-		return nil
-	}
-	return &denied.RequestError{Kind: denied.ErrAddressTaken, Guest: guest, Reason: fmt.Sprintf(
-		"%s is set aside by the host %q for guests that start while etcd does not answer", addr, spare.Host)}
-}
-
-// takeSpare finds a spare address of this host for a guest.
-func (d *draft) takeSpare(p pool.Pool, c claim) (netip.Addr, bool) {
-	own := d.sparesOf(p)
-	i := slices.IndexFunc(own, func(addr netip.Addr) bool { return d.mayHave(p, c, addr) })
-	if i < 0 {
-		return netip.Addr{}, false
-	}
-	return own[i], true
-}
-
-// chooseCutOff is choose while the shared store is away: a guest keeps its address
-// unless that is not in the range of this host, and one without an address gets a spare one.
-func (d *draft) chooseCutOff(p pool.Pool, c claim) (netip.Addr, error) {
-	without := func(why string) (netip.Addr, error) {
-		return netip.Addr{}, fmt.Errorf("%w: guest %q has no address: %s", storage.ErrAway, c.guest.Name, why)
-	}
-	switch {
-	case c.current.IsValid() && !p.LeavesOut(c.current, c.mac), !p.Configured() && !c.wanted.IsValid():
-		return c.current, nil
-	case d.unconfirmed:
-		return without("users other than root register guests without one until etcd answers")
-	case c.wanted.IsValid() && d.isOwnSpare(c.wanted) && p.Refusal(c.wanted, c.mac) == "":
-		return c.wanted, nil
-	case c.wanted.IsValid() && !p.LeavesOut(c.wanted, c.mac):
-		return without(fmt.Sprintf("it requests %s, which it can only get when etcd answers", c.wanted))
-	}
-	if addr, ok := d.takeSpare(p, c); ok {
-		return addr, nil
-	}
-	return without(fmt.Sprintf("this host has no spare one in %s; it gets one when etcd answers", p.Prefix))
-}
-
 // replenish brings the spare addresses of this host to the number that it needs.
 func (d *draft) replenish() {
 	var all []pool.Pool
@@ -120,7 +56,7 @@ func (d *draft) replenish() {
 	}
 	all = slices.DeleteFunc(all, func(p pool.Pool) bool { return !p.Configured() })
 	d.dropSpares(func(spare *instance.Spare) bool {
-		return d.isOwn(spare) && !slices.ContainsFunc(all, func(p pool.Pool) bool {
+		return d.addresses().Owns(spare) && !slices.ContainsFunc(all, func(p pool.Pool) bool {
 			return p.Network == spare.Network && p.Refusal(spare.Addr, instance.MAC{}) == "" && d.rules.WithheldAddr(spare.Addr, uuid.Nil) == nil
 		})
 	})
@@ -130,13 +66,13 @@ func (d *draft) replenish() {
 }
 
 func (d *draft) replenishPool(p pool.Pool) {
-	own, want := d.sparesOf(p), d.wantedSpares(p)
+	own, want := d.addresses().Spares(p), d.wantedSpares(p)
 	if have := len(own); have > want+want/4 { // not at each change
 		d.dropSpares(func(spare *instance.Spare) bool { return slices.Contains(own[want:], spare.Addr) })
 	}
 	for n := len(own); n < want; n++ {
 		seed := uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s %d", d.rules.ID, n))
-		addr, ok := d.freeAddr(p, seed, uuid.Nil, nil)
+		addr, ok := d.addresses().Free(p, seed, uuid.Nil, nil)
 		if !ok {
 			return
 		}
@@ -181,7 +117,7 @@ func (d *draft) wantedSpares(p pool.Pool) int {
 		}
 	}
 	for spare := range d.Spares() {
-		if p.Gives(spare.Addr) && !d.isOwn(spare) {
+		if p.Gives(spare.Addr) && !d.addresses().Owns(spare) {
 			held++
 		}
 	}

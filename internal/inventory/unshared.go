@@ -263,7 +263,7 @@ func (d *draft) superseded(u storage.Unshared, current *instance.Instance) strin
 func (d *draft) giveUp(u storage.Unshared, why string) outcome {
 	for _, place := range u.Record.Attachments() {
 		for _, addr := range place.Addrs() {
-			if !d.isOwnSpare(addr) {
+			if !d.addresses().IsOwnSpare(addr) {
 				continue
 			}
 			d.spend(addr)
@@ -332,7 +332,7 @@ func (d *draft) readdress(guest, current *instance.Instance) (changed []string) 
 func (d *draft) keptPlaces(guest, current *instance.Instance) []instance.Attachment {
 	keep := func(addr, shared netip.Addr) netip.Addr {
 		holder, held := d.ByAddr(addr)
-		if d.isOwnSpare(addr) || held && holder == current {
+		if d.addresses().IsOwnSpare(addr) || held && holder == current {
 			return addr
 		}
 		return shared

@@ -28,7 +28,7 @@ func (d *draft) checkWithheld(guest *instance.Instance) error {
 		if other := d.rules.WithheldAddr(addr, guest.UUID); other != nil {
 			return &denied.RequestError{Kind: denied.ErrAddressTaken, Guest: guest.Name, Reason: fmt.Sprintf("%s is reserved for %s", addr, other)}
 		}
-		if err := d.checkSpare(addr, guest.Name); err != nil {
+		if err := d.addresses().CheckSpare(addr, guest.Name); err != nil {
 			return err
 		}
 	}

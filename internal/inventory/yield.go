@@ -6,7 +6,6 @@ import (
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/denied"
-	"mdserver/internal/inventory/pool"
 )
 
 // yieldTo releases the guests that have what dom has, or asks for, and make way:
@@ -24,7 +23,7 @@ func (d *draft) yieldTo(dom instance.Domain, places []instance.Attachment) {
 	}
 	for _, wanted := range []netip.Addr{dom.Metadata.IPv4(), dom.Metadata.IPv6()} {
 		if wanted.IsValid() && !d.leavesOut(wanted, places) {
-			d.dismiss(d.holder(wanted, dom.UUID))
+			d.dismiss(d.addresses().Holder(wanted, dom.UUID))
 		}
 	}
 }
@@ -42,40 +41,6 @@ func (d *draft) dismiss(other *instance.Instance) bool {
 
 func gone(guest *instance.Instance) bool { return guest.Presence.State == instance.Gone }
 
-// takeFrom finds the guest that is of a kind, has been so for the longest time
-// and has an address which c may have, and takes that.
-func (d *draft) takeFrom(p pool.Pool, c claim, kind func(*instance.Instance) bool) (addr netip.Addr, ok bool) {
-	longest := d.longest(func(guest *instance.Instance) bool {
-		return kind(guest) && guest.UUID != c.guest.UUID && usable(p, guest, c.mac).IsValid()
-	})
-	if longest == nil {
-		return netip.Addr{}, false
-	}
-	return usable(p, longest, c.mac), d.dismiss(longest)
-}
-
-// usable is an address of a guest that another one with this MAC may have, or
-// the zero Addr.
-func usable(p pool.Pool, guest *instance.Instance, mac instance.MAC) (usable netip.Addr) {
-	for _, own := range guest.Addrs() {
-		if p.Prefix.Contains(own) && p.Refusal(own, mac) == "" {
-			usable = own
-		}
-	}
-	return usable
-}
-
-// longest is the guest of a kind whose presence changed the longest time ago,
-// or nil.
-func (d *draft) longest(kind func(*instance.Instance) bool) (longest *instance.Instance) {
-	for guest := range d.Guests() {
-		if (longest == nil || guest.Presence.Since.Before(longest.Presence.Since)) && kind(guest) {
-			longest = guest
-		}
-	}
-	return longest
-}
-
 // makeRoom sees to it that there may be one guest more, if dom is one. The last
 // to make way are those that are gone.
 func (d *draft) makeRoom(dom instance.Domain, current *instance.Instance) error {
@@ -83,7 +48,7 @@ func (d *draft) makeRoom(dom instance.Domain, current *instance.Instance) error 
 	if current != nil || d.rules.MaxGuests == 0 || number < d.rules.MaxGuests {
 		return nil
 	}
-	if !d.unconfirmed && (d.dismiss(d.longest((*instance.Instance).Unconfirmed)) || d.dismiss(d.longest(gone))) {
+	if !d.unconfirmed && (d.dismiss(d.Longest((*instance.Instance).Unconfirmed)) || d.dismiss(d.Longest(gone))) {
 		return nil
 	}
 	return &denied.RequestError{Kind: denied.ErrTooManyGuests, Guest: dom.Name, Reason: fmt.Sprintf(
