@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/draft"
 	"mdserver/internal/inventory/index"
 	"mdserver/internal/inventory/rules"
 	"mdserver/internal/inventory/storage"
@@ -143,7 +144,7 @@ func (inv *Inventory) WriteFailure() *WriteFailure { return inv.failure.Load() }
 // Settle brings the store back to a known state after a failed write, as the next
 // change does. It does nothing if the state is known.
 func (inv *Inventory) Settle(ctx context.Context) error {
-	return inv.submit(ctx, func(*draft) error { return nil })
+	return inv.submit(ctx, func(*draft.Draft) error { return nil })
 }
 
 // Reload reads the table again from a store that another program has written to. A
@@ -153,7 +154,7 @@ func (inv *Inventory) Reload(ctx context.Context) error {
 		_, err := inv.shared.Load(ctx)
 		return err
 	}
-	err := inv.submit(ctx, func(*draft) error { inv.uncertain = true; return nil })
+	err := inv.submit(ctx, func(*draft.Draft) error { inv.uncertain = true; return nil })
 	if err != nil {
 		return err
 	}
@@ -185,49 +186,6 @@ func (inv *Inventory) noteWrite(err error) {
 // with the guests of the subscription's Start.
 func (inv *Inventory) Subscribe() *Subscription { return inv.feed.subscribe() }
 
-// Register makes a domain a guest of the inventory, or updates it. When it
-// returns without an error, the guest is durable and in every new snapshot.
-//
-// A guest is its UUID: it keeps its instance-id and its addresses, even if
-// everything else changes. A domain of another UUID under a name that exists
-// replaces the guest of that name and takes over its addresses. A known guest that
-// is renamed to another's name replaces that one, too, but keeps its own
-// addresses.
-//
-// Errors, of package denied: ErrInvalid, ErrNoInterface, ErrAddressOutside
-// (*RequestError); ErrMACInUse, ErrHostnameTaken, ErrAddressTaken
-// (*ConflictError). And ErrStore, ErrClosed, or that of ctx. An error means that nothing was changed.
-func (inv *Inventory) Register(ctx context.Context, dom instance.Domain) (Registration, error) {
-	var result Registration
-	err := inv.submit(ctx, func(d *draft) (err error) {
-		result, err = d.register(dom)
-		return err
-	})
-	if inv.judged(dom, err) != nil {
-		return Registration{}, err
-	}
-	return result, nil
-}
-
-// Release removes the guest that ref means, see Snapshot.Find, and returns its
-// last record. Its addresses rest for a while, in case it returns.
-//
-// Errors: denied.ErrNotFound, denied.ErrAmbiguous, ErrStore, ErrClosed, or that of ctx.
-func (inv *Inventory) Release(ctx context.Context, ref string) (instance.Instance, error) {
-	var released instance.Instance
-	err := inv.submit(ctx, func(d *draft) error {
-		guest, err := d.release(ref)
-		if err == nil {
-			released = *guest
-		}
-		return err
-	})
-	if err != nil {
-		return instance.Instance{}, err
-	}
-	return released, nil
-}
-
 // load makes the indices of what the store has, without the guests that
 // contradict each other.
 func load(ctx context.Context, store storage.Store, r *rules.Rules) (*index.Index, error) {
@@ -250,7 +208,7 @@ func load(ctx context.Context, store storage.Store, r *rules.Rules) (*index.Inde
 func read(ctx context.Context, store storage.Store, r *rules.Rules) (instance.Table, error) {
 	table, err := store.Load(ctx)
 	if _, shared := store.(storage.Shared); err == nil && !shared { // all hosts have the same table
-		pastOnly(&table, r.Time())
+		index.PastOnly(&table, r.Time())
 	}
 	return table, err
 }

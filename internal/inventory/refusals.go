@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/google/uuid"
+
 	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/denied"
@@ -100,4 +102,9 @@ func servingAdvice(r *rules.Rules, dom instance.Domain) []string {
 		}
 	}
 	return append(advice, places...)
+}
+
+func (inv *Inventory) knows(id uuid.UUID) bool {
+	_, ok := inv.Snapshot().ByUUID(id)
+	return ok
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/draft"
 )
 
 // round is what is committed to a shared store at once.
@@ -27,23 +28,23 @@ func (inv *Inventory) workOut(waiting []*request) round {
 	weight := 0.0
 	rules, table := inv.rules.Load(), inv.Snapshot().Index
 	for _, req := range waiting {
-		d := newDraft(table, rules)
+		d := draft.New(table, rules)
 		err := req.apply(d)
 		if err != nil {
 			r.answers = append(r.answers, answer{req: req, err: err, depends: len(r.changes) > 0})
 			continue
 		}
-		if onlyWakes(d.change) { // they can wait for a change that is asked for
-			d.change.Wake = nil
+		if onlyWakes(d.Change) { // they can wait for a change that is asked for
+			d.Change.Wake = nil
 		}
-		if !d.change.Empty() {
-			weight += inv.shared.Weight(d.change)
+		if !d.Change.Empty() {
+			weight += inv.shared.Weight(d.Change)
 			if len(r.changes) > 0 && weight > 1 {
 				break
 			}
-			r.changes, table = append(r.changes, d.change), d.Commit()
+			r.changes, table = append(r.changes, d.Change), d.Commit()
 		}
-		r.answers = append(r.answers, answer{req: req, change: d.change, depends: len(r.changes) > 0})
+		r.answers = append(r.answers, answer{req: req, change: d.Change, depends: len(r.changes) > 0})
 	}
 	return r
 }
@@ -72,7 +73,7 @@ func (inv *Inventory) settleTried(waiting []*request, tried round) (left []*requ
 func (inv *Inventory) made(c instance.Change) bool {
 	for i := range c.Put {
 		guest, ok := inv.settled.ByUUID(c.Put[i].UUID)
-		if !ok || !sameButTime(*guest, c.Put[i]) || !inv.shared.Wrote(guest.UUID) {
+		if !ok || !draft.SameButTime(*guest, c.Put[i]) || !inv.shared.Wrote(guest.UUID) {
 			return false
 		}
 	}

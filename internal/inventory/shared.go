@@ -84,7 +84,7 @@ func (inv *Inventory) reach(ctx context.Context) error {
 	return inv.shareAll(ctx, func() bool { return false })
 }
 
-// share shares what is not shared if the store is not away. It makes way for requests,
+// Share shares what is not shared if the store is not away. It makes way for requests,
 // before which all that is left is shared.
 func (inv *Inventory) share() {
 	if inv.shared == nil || inv.shared.Away() != nil || len(inv.queue) > 0 {

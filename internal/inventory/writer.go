@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/draft"
 	"mdserver/internal/inventory/index"
 	"mdserver/internal/inventory/storage"
 )
@@ -27,14 +28,14 @@ const maxBatch = 256
 // request is one write on its way through the writer.
 type request struct {
 	ctx   context.Context
-	apply func(*draft) error
+	apply func(*draft.Draft) error
 	taken atomic.Bool // by the writer, or by its caller who gave up
 	done  chan error  // one answer, buffered
 }
 
 // submit hands a request to the writer and waits for the answer. When it
 // returns an error, nothing was changed.
-func (inv *Inventory) submit(ctx context.Context, apply func(*draft) error) error {
+func (inv *Inventory) submit(ctx context.Context, apply func(*draft.Draft) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -138,12 +139,12 @@ func (inv *Inventory) commit(batch []*request) {
 		if req.ctx.Err() != nil || !req.taken.CompareAndSwap(false, true) {
 			continue // the caller has gone, or is about to notice
 		}
-		d := newDraft(table, rules)
+		d := draft.New(table, rules)
 		err := req.apply(d)
 		if err == nil {
 			table = d.Commit()
-			changes = appendChange(changes, d.change)
-			events = append(events, d.events...)
+			changes = appendChange(changes, d.Change)
+			events = append(events, d.Events...)
 		}
 		answers = append(answers, answer{req, err})
 	}

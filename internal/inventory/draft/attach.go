@@ -1,7 +1,6 @@
-package inventory
+package draft
 
 import (
-	"context"
 	"errors"
 	"net/netip"
 	"slices"
@@ -11,25 +10,9 @@ import (
 	"mdserver/internal/inventory/pool"
 )
 
-// Reattach gives every guest its places on the networks as they are now: an
-// address on a network that came, none on one that went. A guest whose networks
-// are all gone keeps its record. So does one of another host, which may know the
-// networks otherwise. It returns how many guests changed.
-//
-// Errors: ErrStore, ErrClosed, or that of ctx.
-func (inv *Inventory) Reattach(ctx context.Context) (int, error) {
-	changed := 0
-	err := inv.submit(ctx, func(d *draft) error {
-		changed = d.reattach()
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	return changed, nil
-}
-
-func (d *draft) reattach() int {
+// Reattach gives every guest its places on the networks as they are now. It returns how
+// many guests changed.
+func (d *Draft) Reattach() int {
 	var guests []*instance.Instance
 	for guest := range d.base.All() {
 		guests = append(guests, guest)
@@ -44,7 +27,7 @@ func (d *draft) reattach() int {
 }
 
 // reattachOne leaves a guest alone that could not be registered as it is.
-func (d *draft) reattachOne(current *instance.Instance) bool {
+func (d *Draft) reattachOne(current *instance.Instance) bool {
 	dom := instance.Domain{Name: current.Name, UUID: current.UUID, Interfaces: current.Interfaces}
 	places := d.places(dom)
 	if d.rules.Host.Elsewhere(current) || len(places) == 0 || d.checkMACs(dom, places) != nil {
@@ -65,7 +48,7 @@ func (d *draft) reattachOne(current *instance.Instance) bool {
 
 // assignAddresses gives the guest its places, with an address of each family
 // on each.
-func (d *draft) assignAddresses(guest *instance.Instance, places []instance.Attachment, current, holder *instance.Instance) (problem, err error) {
+func (d *Draft) assignAddresses(guest *instance.Instance, places []instance.Attachment, current, holder *instance.Instance) (problem, err error) {
 	wanted4, wanted6 := guest.Metadata.IPv4(), guest.Metadata.IPv6()
 	meant4, meant6 := d.meant(wanted4, places), d.meant(wanted6, places)
 	had, inherited := d.former(places, current), d.former(places, holder)
@@ -105,7 +88,7 @@ func (d *draft) assignAddresses(guest *instance.Instance, places []instance.Atta
 }
 
 // choose chooses an address and releases the guest that has to give it up.
-func (d *draft) choose(p pool.Pool, claim addressing.Claim) (addr netip.Addr, problem, err error) {
+func (d *Draft) choose(p pool.Pool, claim addressing.Claim) (addr netip.Addr, problem, err error) {
 	choice, err := d.addresses().Choose(p, claim)
 	d.dismiss(choice.From)
 	return choice.Addr, choice.Problem, err
@@ -115,7 +98,7 @@ func (d *draft) choose(p pool.Pool, claim addressing.Claim) (addr netip.Addr, pr
 // was before, or the zero Attachment. An interface keeps its place. One with a
 // new MAC address takes the place of one that is gone from the same network,
 // which may have had another name then. guest may be nil.
-func (d *draft) former(places []instance.Attachment, guest *instance.Instance) []instance.Attachment {
+func (d *Draft) former(places []instance.Attachment, guest *instance.Instance) []instance.Attachment {
 	paired := make([]instance.Attachment, len(places))
 	if guest == nil {
 		return paired
@@ -148,7 +131,7 @@ func (d *draft) former(places []instance.Attachment, guest *instance.Instance) [
 // meant is the index of the place that a requested address belongs to: the first
 // on the network that contains it, or else the first where it may be in the range of
 // another host, or else the first of all, which then gives the error.
-func (d *draft) meant(wanted netip.Addr, places []instance.Attachment) int {
+func (d *Draft) meant(wanted netip.Addr, places []instance.Attachment) int {
 	for i, place := range places {
 		if network, _ := d.rules.Network(place.Network); network.Contains(wanted) {
 			return i

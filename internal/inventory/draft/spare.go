@@ -1,7 +1,6 @@
-package inventory
+package draft
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"net/netip"
@@ -24,32 +23,19 @@ const (
 	spareShare = 8
 )
 
-// Replenish claims spare addresses for this host, which it gives to new guests
-// while the shared store is away, and gives back those that it has too many of. It
-// does nothing if the store is not shared, or is away.
-//
-// Errors: ErrStore, ErrClosed, or that of ctx.
-func (inv *Inventory) Replenish(ctx context.Context) error {
-	if inv.shared == nil || inv.shared.Away() != nil {
-		return nil
-	}
-	return inv.submit(ctx, func(d *draft) error {
-		if !d.cutOff {
-			d.replenish()
-		}
-		return nil
-	})
-}
-
 // spend ends that an address is spare, if it is.
-func (d *draft) spend(addr netip.Addr) {
+func (d *Draft) spend(addr netip.Addr) {
 	if d.RemoveSpare(addr) {
-		d.change.Drop = append(d.change.Drop, addr)
+		d.Change.Drop = append(d.Change.Drop, addr)
 	}
 }
 
-// replenish brings the spare addresses of this host to the number that it needs.
-func (d *draft) replenish() {
+// Replenish brings the spare addresses of this host to the number that it needs. It
+// does nothing while the shared store is away.
+func (d *Draft) Replenish() {
+	if d.cutOff {
+		return
+	}
 	var all []pool.Pool
 	for _, network := range d.rules.Pools {
 		all = append(all, network.Pool4, network.Pool6)
@@ -65,7 +51,7 @@ func (d *draft) replenish() {
 	}
 }
 
-func (d *draft) replenishPool(p pool.Pool) {
+func (d *Draft) replenishPool(p pool.Pool) {
 	own, want := d.addresses().Spares(p), d.wantedSpares(p)
 	if have := len(own); have > want+want/4 { // not at each change
 		d.dropSpares(func(spare *instance.Spare) bool { return slices.Contains(own[want:], spare.Addr) })
@@ -78,11 +64,11 @@ func (d *draft) replenishPool(p pool.Pool) {
 		}
 		spare := instance.Spare{Addr: addr, Network: p.Network, Host: d.rules.HostName, Owner: d.rules.ID}
 		d.AddSpare(spare)
-		d.change.Hold = append(d.change.Hold, spare)
+		d.Change.Hold = append(d.Change.Hold, spare)
 	}
 }
 
-func (d *draft) dropSpares(unwanted func(*instance.Spare) bool) {
+func (d *Draft) dropSpares(unwanted func(*instance.Spare) bool) {
 	var list []netip.Addr
 	for spare := range d.Spares() {
 		if unwanted(spare) {
@@ -95,7 +81,7 @@ func (d *draft) dropSpares(unwanted func(*instance.Spare) bool) {
 }
 
 // wantedSpares is how many spare addresses this host should have of a pool.
-func (d *draft) wantedSpares(p pool.Pool) int {
+func (d *Draft) wantedSpares(p pool.Pool) int {
 	if d.rules.Drained != nil && d.rules.Drained() {
 		return 0
 	}

@@ -1,7 +1,6 @@
-package inventory
+package draft
 
 import (
-	"context"
 	"slices"
 	"time"
 
@@ -21,24 +20,8 @@ type ImportSkip struct {
 	Err      error
 }
 
-// Import adds records of another database as they are: instance-id, MAC address, addresses (of any
-// network) and times are kept. Only the host name changes, if it is unusable, given to no guest,
-// or another guest has it. The inventory's own guests win: a record that contradicts one of them,
-// or an earlier record, is skipped. All others are added in one step, or none if an error is
-// returned.
-func (inv *Inventory) Import(ctx context.Context, records []instance.Instance) (Import, error) {
-	var result Import
-	err := inv.submit(ctx, func(d *draft) error {
-		result = d.importAll(records)
-		return nil
-	})
-	if err != nil {
-		return Import{}, err
-	}
-	return result, nil
-}
-
-func (d *draft) importAll(records []instance.Instance) Import {
+// Import adds records of another database as they are.
+func (d *Draft) Import(records []instance.Instance) Import {
 	var result Import
 	for _, record := range byRank(records) {
 		guest, err := d.importOne(record)
@@ -72,7 +55,7 @@ func rank(guest instance.Instance) int {
 	return 2
 }
 
-func (d *draft) importOne(record instance.Instance) (instance.Instance, error) {
+func (d *Draft) importOne(record instance.Instance) (instance.Instance, error) {
 	guest, err := d.prepare(record)
 	if err != nil {
 		return record, err
@@ -83,7 +66,7 @@ func (d *draft) importOne(record instance.Instance) (instance.Instance, error) {
 
 // prepare completes a record of another database, and checks that it
 // contradicts no guest.
-func (d *draft) prepare(guest instance.Instance) (instance.Instance, error) {
+func (d *Draft) prepare(guest instance.Instance) (instance.Instance, error) {
 	if err := instance.ValidateName(guest.Name); err != nil {
 		return guest, &denied.RequestError{Kind: denied.ErrInvalid, Guest: guest.Name, Reason: err.Error()}
 	}
@@ -108,7 +91,7 @@ func (d *draft) prepare(guest instance.Instance) (instance.Instance, error) {
 }
 
 // seen makes a time storable; one that is missing becomes now.
-func (d *draft) seen(t time.Time) time.Time {
+func (d *Draft) seen(t time.Time) time.Time {
 	if t = t.Round(0).UTC(); t.Year() <= 1 || t.Year() > 9999 {
 		return d.now
 	}

@@ -1,12 +1,12 @@
-package inventory
+package draft
 
 import (
-	"context"
 	"fmt"
 	"reflect"
 
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/denied"
+	"mdserver/internal/inventory/index"
 )
 
 // Adopted is what became of a table that was adopted.
@@ -18,29 +18,11 @@ type Adopted struct {
 	Skipped   []ImportSkip
 }
 
-// Adopt adds the guests and the addresses in quarantine of another inventory as
-// they are. Only the host name changes, if it is given to no guest or another
-// guest has it. A guest that is known and differs is skipped, or replaced if
-// replace is set. The same applies to a record that contradicts another guest, or
-// has an address in quarantine of another one. All others are added in one step,
-// or none if an error is returned.
-//
-// Errors: ErrStore, ErrClosed, or that of ctx.
-func (inv *Inventory) Adopt(ctx context.Context, table instance.Table, replace bool) (Adopted, error) {
+// Adopt adds the guests and the addresses in quarantine of another inventory as they
+// are, and replaces guests that differ if replace is set.
+func (d *Draft) Adopt(table instance.Table, replace bool) Adopted {
 	var result Adopted
-	err := inv.submit(ctx, func(d *draft) error {
-		result = d.adopt(table, replace)
-		return nil
-	})
-	if err != nil {
-		return Adopted{}, err
-	}
-	return result, nil
-}
-
-func (d *draft) adopt(table instance.Table, replace bool) Adopted {
-	var result Adopted
-	pastOnly(&table, d.now)
+	index.PastOnly(&table, d.now)
 	// A record may need what another one gives up, so those that do not fit are
 	// tried again while others do.
 	for waiting := byRank(table.Instances); ; {
@@ -67,7 +49,7 @@ func (d *draft) adopt(table instance.Table, replace bool) Adopted {
 	return result
 }
 
-func (d *draft) adoptOne(guest instance.Instance, replace bool, result *Adopted) error {
+func (d *Draft) adoptOne(guest instance.Instance, replace bool, result *Adopted) error {
 	former, known := d.ByUUID(guest.UUID)
 	switch {
 	case known && reflect.DeepEqual(*former, guest):
@@ -90,7 +72,7 @@ func (d *draft) adoptOne(guest instance.Instance, replace bool, result *Adopted)
 
 // fit checks that a record contradicts no guest but former, which may be nil, and
 // gives it a host name that is free.
-func (d *draft) fit(guest, former *instance.Instance) error {
+func (d *Draft) fit(guest, former *instance.Instance) error {
 	if err := instance.ValidateName(guest.Name); err != nil {
 		return &denied.RequestError{Kind: denied.ErrInvalid, Guest: guest.Name, Reason: err.Error()}
 	}
@@ -117,7 +99,7 @@ func (d *draft) fit(guest, former *instance.Instance) error {
 }
 
 // mayRest reports whether an address is neither in quarantine nor a guest's.
-func (d *draft) mayRest(r instance.Resting) bool {
+func (d *Draft) mayRest(r instance.Resting) bool {
 	_, rests := d.RestingAt(r.Addr)
 	_, held := d.ByAddr(r.Addr)
 	return r.Addr.IsValid() && !rests && !held && r.Since.Add(d.rules.Quarantine).After(d.now)

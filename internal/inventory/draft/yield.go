@@ -1,4 +1,4 @@
-package inventory
+package draft
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 
 // yieldTo releases the guests that have what dom has, or asks for, and make way:
 // those that are gone, whose rest is for their own return, and unconfirmed ones.
-func (d *draft) yieldTo(dom instance.Domain, places []instance.Attachment) {
+func (d *Draft) yieldTo(dom instance.Domain, places []instance.Attachment) {
 	for _, place := range places {
 		for _, other := range d.sameMAC(place, dom.UUID) {
 			d.dismiss(other)
@@ -30,7 +30,7 @@ func (d *draft) yieldTo(dom instance.Domain, places []instance.Attachment) {
 
 // dismiss releases a guest, if there is one and it makes way, and reports
 // whether it did. None makes way for an unconfirmed guest.
-func (d *draft) dismiss(other *instance.Instance) bool {
+func (d *Draft) dismiss(other *instance.Instance) bool {
 	if other == nil || d.unconfirmed || !gone(other) && !other.Unconfirmed() {
 		return false
 	}
@@ -43,8 +43,8 @@ func gone(guest *instance.Instance) bool { return guest.Presence.State == instan
 
 // makeRoom sees to it that there may be one guest more, if dom is one. The last
 // to make way are those that are gone.
-func (d *draft) makeRoom(dom instance.Domain, current *instance.Instance) error {
-	number := d.base.Len() - len(d.change.Delete)
+func (d *Draft) makeRoom(dom instance.Domain, current *instance.Instance) error {
+	number := d.base.Len() - len(d.Change.Delete)
 	if current != nil || d.rules.MaxGuests == 0 || number < d.rules.MaxGuests {
 		return nil
 	}
@@ -57,7 +57,7 @@ func (d *draft) makeRoom(dom instance.Domain, current *instance.Instance) error 
 
 // checkConfirmed keeps an unconfirmed guest from changing or replacing one that
 // was registered otherwise.
-func (d *draft) checkConfirmed(dom instance.Domain, current, holder *instance.Instance) error {
+func (d *Draft) checkConfirmed(dom instance.Domain, current, holder *instance.Instance) error {
 	const hint = "with mdserver.upload = local, users other than root can only change guests that they have uploaded"
 	switch {
 	case !d.unconfirmed:

@@ -1,4 +1,4 @@
-package inventory
+package draft
 
 import (
 	"cmp"
@@ -38,8 +38,8 @@ type Registration struct {
 	AddressProblem error
 }
 
-// register makes dom a guest, or updates the one it is already.
-func (d *draft) register(dom instance.Domain) (Registration, error) {
+// Register makes dom a guest, or updates the one it is already.
+func (d *Draft) Register(dom instance.Domain) (Registration, error) {
 	switch dom.Source {
 	case instance.ByHook:
 		d.named = true
@@ -51,7 +51,7 @@ func (d *draft) register(dom instance.Domain) (Registration, error) {
 
 // enrol is what all ways to register have in common. finish completes the record
 // and reports whether to keep it, or else current stays as it is.
-func (d *draft) enrol(dom instance.Domain, w hosting.Word, finish func(current, guest *instance.Instance) bool) (Registration, error) {
+func (d *Draft) enrol(dom instance.Domain, w hosting.Word, finish func(current, guest *instance.Instance) bool) (Registration, error) {
 	places, err := d.check(dom)
 	if err != nil {
 		return Registration{}, err
@@ -98,7 +98,7 @@ func (d *draft) enrol(dom instance.Domain, w hosting.Word, finish func(current, 
 
 // nameHolder gives the other guest that has the name of a domain and makes way for it, or
 // nil. A namesake on another host does not: it keeps the name.
-func (d *draft) nameHolder(dom instance.Domain, w hosting.Word) (holder *instance.Instance, namesake bool) {
+func (d *Draft) nameHolder(dom instance.Domain, w hosting.Word) (holder *instance.Instance, namesake bool) {
 	holder, ok := d.ByName(dom.Name)
 	switch {
 	case !ok || holder.UUID == dom.UUID:
@@ -111,7 +111,7 @@ func (d *draft) nameHolder(dom instance.Domain, w hosting.Word) (holder *instanc
 
 // assignNames gives the guest its host name and, if a guest of another host has the name
 // of its domain, another name. problem says why it does not have the names of its domain.
-func (d *draft) assignNames(guest *instance.Instance, dom instance.Domain, places []instance.Attachment, current *instance.Instance, namesake bool) (problem string, err error) {
+func (d *Draft) assignNames(guest *instance.Instance, dom instance.Domain, places []instance.Attachment, current *instance.Instance, namesake bool) (problem string, err error) {
 	if guest.Hostname, problem, err = d.names().Choose(dom, places, current); err != nil {
 		return "", err
 	}
@@ -127,7 +127,7 @@ func (d *draft) assignNames(guest *instance.Instance, dom instance.Domain, place
 
 // check refuses domains that cannot be guests, and returns the others' places on
 // served networks.
-func (d *draft) check(dom instance.Domain) ([]instance.Attachment, error) {
+func (d *Draft) check(dom instance.Domain) ([]instance.Attachment, error) {
 	if err := dom.Validate(); err != nil {
 		return nil, &denied.RequestError{Kind: denied.ErrInvalid, Guest: dom.Name, Reason: err.Error()}
 	}
@@ -150,7 +150,7 @@ func (d *draft) check(dom instance.Domain) ([]instance.Attachment, error) {
 // on one network only. Interfaces that share a MAC address on one network, as in
 // a failover pair, have one place. So do those without a MAC address after the
 // first.
-func (d *draft) places(dom instance.Domain) []instance.Attachment {
+func (d *Draft) places(dom instance.Domain) []instance.Attachment {
 	var places []instance.Attachment
 	taken := make([]bool, len(dom.Interfaces))
 	for _, network := range d.rules.Networks {
@@ -189,7 +189,7 @@ func networksOf(dom instance.Domain) string {
 	return "they are on " + strings.Join(names, ", ")
 }
 
-func (d *draft) checkMACs(dom instance.Domain, places []instance.Attachment) error {
+func (d *Draft) checkMACs(dom instance.Domain, places []instance.Attachment) error {
 	for _, place := range places {
 		for _, other := range d.sameMAC(place, dom.UUID) {
 			return &denied.ConflictError{Kind: denied.ErrMACInUse, Value: place.MAC.String(), Guest: dom.Name, Holder: other.Name,
@@ -202,7 +202,7 @@ func (d *draft) checkMACs(dom instance.Domain, places []instance.Attachment) err
 // sameMAC gives the other guests that have the MAC address of a place on the
 // same network. A network that is not served counts as the same: its guests are
 // on another one as soon as the network is known by a new name.
-func (d *draft) sameMAC(place instance.Attachment, owner uuid.UUID) []*instance.Instance {
+func (d *Draft) sameMAC(place instance.Attachment, owner uuid.UUID) []*instance.Instance {
 	return slices.DeleteFunc(d.ByMAC(place.MAC), func(other *instance.Instance) bool {
 		return other.UUID == owner || !slices.ContainsFunc(other.ByMAC(place.MAC), func(theirs instance.Attachment) bool {
 			_, served := d.rules.Network(theirs.Network)
@@ -213,7 +213,7 @@ func (d *draft) sameMAC(place instance.Attachment, owner uuid.UUID) []*instance.
 
 // record is all of the new record that follows from the domain and the old
 // record alone.
-func (d *draft) record(dom instance.Domain, current *instance.Instance) instance.Instance {
+func (d *Draft) record(dom instance.Domain, current *instance.Instance) instance.Instance {
 	guest := instance.Instance{
 		ID:         d.instanceID(dom.UUID, current),
 		Name:       dom.Name,
@@ -237,7 +237,7 @@ func (d *draft) record(dom instance.Domain, current *instance.Instance) instance
 }
 
 // tellers adds the source that registers the guest now to the earlier ones.
-func (d *draft) tellers(dom instance.Domain, current *instance.Instance) map[string]time.Time {
+func (d *Draft) tellers(dom instance.Domain, current *instance.Instance) map[string]time.Time {
 	seen := map[string]time.Time{}
 	if current != nil {
 		maps.Copy(seen, current.Seen)
@@ -248,7 +248,7 @@ func (d *draft) tellers(dom instance.Domain, current *instance.Instance) map[str
 
 // instanceID keeps the instance-id that the guest has or had: a new one would
 // make cloud-init set up a running machine again.
-func (d *draft) instanceID(id uuid.UUID, current *instance.Instance) string {
+func (d *Draft) instanceID(id uuid.UUID, current *instance.Instance) string {
 	if current != nil {
 		return current.ID
 	}
@@ -270,7 +270,7 @@ func (d *draft) instanceID(id uuid.UUID, current *instance.Instance) string {
 
 // nameOfNamesake is the name of a guest whose domain has the same name as a domain on
 // another host: that one keeps it.
-func (d *draft) nameOfNamesake(dom instance.Domain) (name, problem string, err error) {
+func (d *Draft) nameOfNamesake(dom instance.Domain) (name, problem string, err error) {
 	name = dom.UUID.String()
 	if other, ok := d.ByName(name); ok && other.UUID != dom.UUID {
 		return "", "", &denied.ConflictError{Kind: denied.ErrNameTaken, Value: name, Guest: dom.Name, Holder: other.Name, Hint: "rename one of them"}

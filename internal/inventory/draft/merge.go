@@ -1,7 +1,6 @@
-package inventory
+package draft
 
 import (
-	"context"
 	"maps"
 	"net/netip"
 	"slices"
@@ -24,27 +23,16 @@ type Merged struct {
 }
 
 // Merge adds the changes of another database since an earlier import; since is the
-// time of that import. A record of a guest that is unknown here is added, as
-// Import does, unless it is older than that import: such a guest was released
-// here. A record that has the name or UUID of a guest here, but differs, takes
-// that guest's place unless the guest here was updated later. Guests that are in
-// no record stay.
-func (inv *Inventory) Merge(ctx context.Context, records []instance.Instance, since time.Time) (Merged, error) {
+// time of that import.
+func (d *Draft) Merge(records []instance.Instance, since time.Time) Merged {
 	var result Merged
-	err := inv.submit(ctx, func(d *draft) error {
-		result = Merged{}
-		for _, record := range byRank(records) {
-			d.merge(record, since, &result)
-		}
-		return nil
-	})
-	if err != nil {
-		return Merged{}, err
+	for _, record := range byRank(records) {
+		d.mergeOne(record, since, &result)
 	}
-	return result, nil
+	return result
 }
 
-func (d *draft) merge(record instance.Instance, since time.Time, result *Merged) {
+func (d *Draft) mergeOne(record instance.Instance, since time.Time, result *Merged) {
 	holders := d.sharing(record)
 	switch {
 	case len(holders) == 0 && known(record, since):
@@ -69,7 +57,7 @@ func (d *draft) merge(record instance.Instance, since time.Time, result *Merged)
 }
 
 // sharing gives the guests that have the record's UUID or name.
-func (d *draft) sharing(record instance.Instance) []*instance.Instance {
+func (d *Draft) sharing(record instance.Instance) []*instance.Instance {
 	var holders []*instance.Instance
 	if guest, ok := d.ByUUID(record.UUID); ok {
 		holders = append(holders, guest)
@@ -81,7 +69,7 @@ func (d *draft) sharing(record instance.Instance) []*instance.Instance {
 }
 
 // replace puts a record in the place of guests, which it may contradict.
-func (d *draft) replace(record instance.Instance, holders []*instance.Instance) (instance.Instance, error) {
+func (d *Draft) replace(record instance.Instance, holders []*instance.Instance) (instance.Instance, error) {
 	for _, holder := range holders {
 		d.Replace(holder, nil)
 		if holder.UUID == record.UUID {
@@ -147,7 +135,7 @@ func withMACOf(guest instance.Instance, mac instance.MAC) []instance.Interface {
 }
 
 // refresh gives a guest the metadata of a record.
-func (d *draft) refresh(former *instance.Instance, record instance.Instance) instance.Instance {
+func (d *Draft) refresh(former *instance.Instance, record instance.Instance) instance.Instance {
 	guest := *former
 	guest.Metadata, guest.LastUpdate = record.Metadata, d.seen(record.LastUpdate)
 	d.put(former, &guest)

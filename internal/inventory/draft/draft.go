@@ -1,4 +1,6 @@
-package inventory
+// Package draft works out what one request changes: how guests are registered, what they
+// keep or lose, and how they are released. A Draft has one method for each kind of request.
+package draft
 
 import (
 	"net/netip"
@@ -12,16 +14,17 @@ import (
 	"mdserver/internal/inventory/rules"
 )
 
-// draft is the table while one request changes it. It collects the durable
+// Draft is the table while one request changes it. It collects the durable
 // change and the events alongside. A request that fails is undone by throwing
 // its draft away.
-type draft struct {
+type Draft struct {
 	*index.Edit
-	base   *index.Index // the table before the request
-	rules  *rules.Rules
-	now    time.Time
-	change instance.Change
-	events []instance.Event
+	Change instance.Change  // to be made durable
+	Events []instance.Event // of the guests that it changes
+
+	base  *index.Index // the table before the request
+	rules *rules.Rules
+	now   time.Time
 	// unconfirmed: the request is for a guest that only users other than root have
 	// registered. It takes nothing from other guests.
 	unconfirmed bool
@@ -33,32 +36,32 @@ type draft struct {
 	yielded []*instance.Instance
 }
 
-// newDraft starts from t, and first wakes the addresses that have rested long
+// New starts from t, and first wakes the addresses that have rested long
 // enough.
-func newDraft(t *index.Index, r *rules.Rules) *draft {
-	d := &draft{Edit: t.Edit(), base: t, rules: r, now: r.Time()}
+func New(t *index.Index, r *rules.Rules) *Draft {
+	d := &Draft{Edit: t.Edit(), base: t, rules: r, now: r.Time()}
 	d.wakeExpired()
 	return d
 }
 
-// newCutOffDraft is newDraft while the shared store is away.
-func newCutOffDraft(t *index.Index, r *rules.Rules) *draft {
-	return &draft{Edit: t.Edit(), base: t, rules: r, now: r.Time(), cutOff: true}
+// NewCutOff is New while the shared store is away.
+func NewCutOff(t *index.Index, r *rules.Rules) *Draft {
+	return &Draft{Edit: t.Edit(), base: t, rules: r, now: r.Time(), cutOff: true}
 }
 
 // names chooses host names.
-func (d *draft) names() naming.Chooser {
-	return naming.Chooser{Table: d.Edit, Rules: d.rules, Unconfirmed: d.unconfirmed, Free: &d.change.Free}
+func (d *Draft) names() naming.Chooser {
+	return naming.Chooser{Table: d.Edit, Rules: d.rules, Unconfirmed: d.unconfirmed, Free: &d.Change.Free}
 }
 
 // addresses chooses addresses.
-func (d *draft) addresses() addressing.Chooser {
+func (d *Draft) addresses() addressing.Chooser {
 	return addressing.Chooser{Table: d.Edit, Rules: d.rules, Unconfirmed: d.unconfirmed, CutOff: d.cutOff}
 }
 
 // put stores guest in place of old, which is nil for a new one. A password that
 // was posted under another instance-id is that of a system which is no more.
-func (d *draft) put(old, guest *instance.Instance) {
+func (d *Draft) put(old, guest *instance.Instance) {
 	if old != nil && old.ID != guest.ID {
 		guest.Password = ""
 	}
@@ -67,11 +70,11 @@ func (d *draft) put(old, guest *instance.Instance) {
 
 // store is put, and leaves the record as it is. Addresses of old that guest does
 // not have begin to rest.
-func (d *draft) store(old, guest *instance.Instance) {
+func (d *Draft) store(old, guest *instance.Instance) {
 	guest.Unshared = d.cutOff
 	d.Replace(old, guest)
-	d.change.Put = append(d.change.Put, *guest)
-	d.events = append(d.events, instance.Event{Old: old, New: guest})
+	d.Change.Put = append(d.Change.Put, *guest)
+	d.Events = append(d.Events, instance.Event{Old: old, New: guest})
 	if old != nil {
 		d.retire(old, append(guest.Addrs(), d.givenUpLater(old)...)...)
 	}
@@ -83,17 +86,17 @@ func (d *draft) store(old, guest *instance.Instance) {
 }
 
 // remove deletes a guest; its addresses begin to rest.
-func (d *draft) remove(old *instance.Instance) {
+func (d *Draft) remove(old *instance.Instance) {
 	d.Replace(old, nil)
-	d.change.Delete = append(d.change.Delete, old.UUID)
-	d.events = append(d.events, instance.Event{Old: old})
+	d.Change.Delete = append(d.Change.Delete, old.UUID)
+	d.Events = append(d.Events, instance.Event{Old: old})
 	d.retire(old)
 }
 
 // retire puts the addresses of old into quarantine, except for those that are
 // kept. Addresses of an unconfirmed guest need no quarantine: otherwise uploads
 // could exhaust a network.
-func (d *draft) retire(old *instance.Instance, kept ...netip.Addr) {
+func (d *Draft) retire(old *instance.Instance, kept ...netip.Addr) {
 	for _, place := range old.Attachments() {
 		for _, addr := range place.Addrs() {
 			switch {
@@ -107,27 +110,27 @@ func (d *draft) retire(old *instance.Instance, kept ...netip.Addr) {
 	}
 }
 
-func (d *draft) rest(r instance.Resting) {
-	d.change.Rest = append(d.change.Rest, r)
+func (d *Draft) rest(r instance.Resting) {
+	d.Change.Rest = append(d.Change.Rest, r)
 	d.AddResting(&r)
 }
 
 // wake ends the quarantine of an address, if it is in quarantine.
-func (d *draft) wake(addr netip.Addr) {
+func (d *Draft) wake(addr netip.Addr) {
 	r, ok := d.RestingAt(addr)
 	if !ok {
 		return
 	}
 	d.RemoveResting(r)
 	same := func(other instance.Resting) bool { return other.Addr == addr }
-	if i := slices.IndexFunc(d.change.Rest, same); i >= 0 { // rests only in this draft
-		d.change.Rest = slices.Delete(d.change.Rest, i, i+1)
+	if i := slices.IndexFunc(d.Change.Rest, same); i >= 0 { // rests only in this draft
+		d.Change.Rest = slices.Delete(d.Change.Rest, i, i+1)
 		return
 	}
-	d.change.Wake = append(d.change.Wake, addr)
+	d.Change.Wake = append(d.Change.Wake, addr)
 }
 
-func (d *draft) wakeExpired() {
+func (d *Draft) wakeExpired() {
 	var over []*instance.Resting
 	for r := range d.Resting() {
 		if r.Since.Add(d.rules.Quarantine).After(d.now) {
@@ -142,8 +145,8 @@ func (d *draft) wakeExpired() {
 	}
 }
 
-// release removes a guest by any reference to it.
-func (d *draft) release(ref string) (*instance.Instance, error) {
+// Release removes a guest by any reference to it.
+func (d *Draft) Release(ref string) (*instance.Instance, error) {
 	guest, err := d.base.Find(ref)
 	if err != nil {
 		return nil, err

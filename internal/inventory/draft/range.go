@@ -1,4 +1,4 @@
-package inventory
+package draft
 
 import (
 	"net/netip"
@@ -15,7 +15,7 @@ import (
 
 // keepsAddresses reports whether a guest keeps what it had at a place, in whichever
 // range that is.
-func (d *draft) keepsAddresses(network rules.Pools, guest *instance.Instance, had instance.Attachment) bool {
+func (d *Draft) keepsAddresses(network rules.Pools, guest *instance.Instance, had instance.Attachment) bool {
 	switch {
 	case !network.PerHost:
 		return false
@@ -27,7 +27,7 @@ func (d *draft) keepsAddresses(network rules.Pools, guest *instance.Instance, ha
 
 // leavesOut reports whether an address that a domain requests is not in the range of
 // this host on the network that it would be on.
-func (d *draft) leavesOut(wanted netip.Addr, places []instance.Attachment) bool {
+func (d *Draft) leavesOut(wanted netip.Addr, places []instance.Attachment) bool {
 	place := places[d.meant(wanted, places)]
 	network, _ := d.rules.Network(place.Network)
 	return network.Of(wanted).LeavesOut(wanted, place.MAC)
@@ -43,7 +43,7 @@ func readdressed(r *rules.Rules, before, after *instance.Instance) bool {
 
 // givenUpLater are the addresses of a record that a guest keeps in the shared store
 // while that is away, although it does not have them here any more.
-func (d *draft) givenUpLater(old *instance.Instance) []netip.Addr {
+func (d *Draft) givenUpLater(old *instance.Instance) []netip.Addr {
 	if !d.cutOff {
 		return nil
 	}

@@ -1,8 +1,7 @@
-package inventory
+package draft
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"slices"
 	"time"
@@ -14,65 +13,26 @@ import (
 	"mdserver/internal/inventory/naming"
 )
 
-// Observe registers a domain that libvirt has. Unlike Register it leaves a
-// record alone that says all of it already, so that looking again costs and
-// changes nothing.
-//
-// Errors: those of Register.
-func (inv *Inventory) Observe(ctx context.Context, dom instance.Domain, running bool) (reg Registration, err error) {
-	err = inv.submit(ctx, func(d *draft) (err error) {
-		reg, err = d.observe(dom, running)
-		return err
-	})
-	return reg, inv.judged(dom, err)
+// Unplug notes that a domain, which libvirt still has, is on none of the networks any
+// more. It reports whether that is new.
+func (d *Draft) Unplug(id uuid.UUID) (missed bool) {
+	current, ok := d.ByUUID(id)
+	return ok && len(d.places(instance.Domain{Interfaces: current.Interfaces})) > 0 && d.Miss(id, false)
 }
 
-// Miss notes that libvirt no longer has a guest, and forgets a refusal of its domain.
-// One that is away may come back: a migrated guest, one saved to a file. missed is
-// false if that was known, or if libvirt never had the guest, neither by its own word
-// nor by that of its hook.
-//
-// Errors: ErrStore, ErrClosed, or that of ctx.
-func (inv *Inventory) Miss(ctx context.Context, id uuid.UUID, away bool) (missed bool, err error) {
-	inv.refusals.Clear(id)
-	err = inv.submit(ctx, func(d *draft) error {
-		missed = d.miss(id, away)
-		return nil
-	})
-	return missed, err
+// ReleaseGone releases a guest if it is gone since a moment before the given one, and
+// reports whether it did.
+func (d *Draft) ReleaseGone(id uuid.UUID, before time.Time) (released bool) {
+	current, ok := d.ByUUID(id)
+	released = ok && (current.HostID == "" || d.rules.Host.Has(current)) && current.Presence.State == instance.Gone && !current.Presence.Since.After(before)
+	if released {
+		d.remove(current)
+	}
+	return released
 }
 
-// Unplug notes that a domain, which libvirt still has, is on none of the networks
-// any more: as a guest it is gone. A guest whose network was removed from the
-// configuration stays. missed is false if that was known.
-//
-// Errors: ErrStore, ErrClosed, or that of ctx.
-func (inv *Inventory) Unplug(ctx context.Context, id uuid.UUID) (missed bool, err error) {
-	err = inv.submit(ctx, func(d *draft) error {
-		current, ok := d.ByUUID(id)
-		missed = ok && len(d.places(instance.Domain{Interfaces: current.Interfaces})) > 0 && d.miss(id, false)
-		return nil
-	})
-	return missed, err
-}
-
-// ReleaseGone releases a guest if it is gone since a moment before the given
-// one, and reports whether it did.
-//
-// Errors: ErrStore, ErrClosed, or that of ctx.
-func (inv *Inventory) ReleaseGone(ctx context.Context, id uuid.UUID, before time.Time) (released bool, err error) {
-	err = inv.submit(ctx, func(d *draft) error {
-		current, ok := d.ByUUID(id)
-		released = ok && (current.HostID == "" || d.rules.Host.Has(current)) && current.Presence.State == instance.Gone && !current.Presence.Since.After(before)
-		if released {
-			d.remove(current)
-		}
-		return nil
-	})
-	return released, err
-}
-
-func (d *draft) observe(dom instance.Domain, running bool) (Registration, error) {
+// Observe registers a domain that libvirt has, unless its record says all of it already.
+func (d *Draft) Observe(dom instance.Domain, running bool) (Registration, error) {
 	w := hosting.Defined
 	if running {
 		w = hosting.Runs
@@ -80,7 +40,7 @@ func (d *draft) observe(dom instance.Domain, running bool) (Registration, error)
 	d.named = true
 	return d.enrol(dom, w, func(current, guest *instance.Instance) bool {
 		guest.Presence = d.sighted(guest.Presence, running)
-		return current == nil || !sameButTime(*current, *guest)
+		return current == nil || !SameButTime(*current, *guest)
 	})
 }
 
@@ -88,7 +48,7 @@ func (d *draft) observe(dom instance.Domain, running bool) (Registration, error)
 // present as well. Names are unique there: that guest has another one, which
 // libvirt reports next, and keeps everything else. A guest whose MAC address the
 // domain has, too, is the same machine, defined again and not renamed.
-func (d *draft) makeWay(dom instance.Domain) {
+func (d *Draft) makeWay(dom instance.Domain) {
 	holder, ok := d.ByName(dom.Name)
 	if !ok || holder.UUID == dom.UUID || d.rules.Host.Elsewhere(holder) || holder.Presence.State != instance.Present || sharesMAC(dom, *holder) {
 		return
@@ -114,7 +74,7 @@ func sharesMAC(dom instance.Domain, guest instance.Instance) bool {
 
 // sighted is the presence of a guest that libvirt has. One that was migrated
 // is still away as long as only its definition is left behind.
-func (d *draft) sighted(p instance.Presence, running bool) instance.Presence {
+func (d *Draft) sighted(p instance.Presence, running bool) instance.Presence {
 	if p.State == instance.Present || p.State == instance.Away && !running {
 		return p
 	}
@@ -137,7 +97,9 @@ func hookAlone(guest instance.Instance) bool {
 	return told && guest.Presence.State == ""
 }
 
-func (d *draft) miss(id uuid.UUID, away bool) bool {
+// Miss notes that libvirt no longer has a guest, which is gone or away. It reports whether
+// that is new.
+func (d *Draft) Miss(id uuid.UUID, away bool) bool {
 	current, ok := d.ByUUID(id)
 	switch {
 	case !ok:
@@ -166,9 +128,9 @@ func (d *draft) miss(id uuid.UUID, away bool) bool {
 	return true
 }
 
-// sameButTime compares records as they are stored, except for who registered the
+// SameButTime compares records as they are stored, except for who registered the
 // guest and when.
-func sameButTime(a, b instance.Instance) bool {
+func SameButTime(a, b instance.Instance) bool {
 	if len(a.Seen) != len(b.Seen) { // b has all that a has
 		return false
 	}
@@ -176,9 +138,4 @@ func sameButTime(a, b instance.Instance) bool {
 	one, err := json.Marshal(a)
 	other, failed := json.Marshal(b)
 	return err == nil && failed == nil && bytes.Equal(one, other)
-}
-
-func (inv *Inventory) knows(id uuid.UUID) bool {
-	_, ok := inv.Snapshot().ByUUID(id)
-	return ok
 }
