@@ -61,39 +61,46 @@ func (d *Draft) enrol(dom instance.Domain, w hosting.Word, finish func(current, 
 	if !counts {
 		return Registration{Instance: *current, RunsOn: d.rules.Host.Contested(current, w)}, nil
 	}
-	if d.named {
-		d.makeWay(dom)
-	}
-	holder, namesake := d.nameHolder(dom, w)
-	if err := d.checkConfirmed(dom, current, holder); err != nil {
+	holder, namesake, err := d.displace(dom, w, places, current)
+	if err != nil {
 		return Registration{}, err
 	}
-	if holder != nil {
-		d.remove(holder)
-	}
-	d.yieldTo(dom, places)
-	if err := d.checkMACs(dom, places); err != nil {
-		return Registration{}, err
-	}
-	if err := d.makeRoom(dom, current); err != nil {
-		return Registration{}, err
-	}
+	reg := Registration{Created: current == nil, Replaced: holder}
 	guest := d.record(dom, current)
 	guest.Home = home
-	problem, err := d.assignAddresses(&guest, places, current, holder)
-	if err != nil {
+	if reg.AddressProblem, err = d.assignAddresses(&guest, places, current, holder); err != nil {
 		return Registration{}, err
 	}
-	named, err := d.assignNames(&guest, dom, places, current, namesake)
-	if err != nil {
+	if reg.NameProblem, err = d.assignNames(&guest, dom, places, current, namesake); err != nil {
 		return Registration{}, err
 	}
 	if !finish(current, &guest) {
 		return Registration{Instance: *current}, nil
 	}
 	d.put(current, &guest)
-	return Registration{Instance: guest, Created: current == nil, Replaced: holder, Yielded: d.yielded,
-		NameProblem: named, AddressProblem: problem}, nil
+	reg.Instance, reg.Yielded = guest, d.yielded
+	return reg, nil
+}
+
+// displace has other guests make way for a domain that becomes one. holder is the guest
+// that it replaces, because that has its name, or nil. namesake is set if a guest of
+// another host keeps the name. An error refuses the domain.
+func (d *Draft) displace(dom instance.Domain, w hosting.Word, places []instance.Attachment, current *instance.Instance) (holder *instance.Instance, namesake bool, err error) {
+	if d.named {
+		d.makeWay(dom)
+	}
+	holder, namesake = d.nameHolder(dom, w)
+	if err := d.checkConfirmed(dom, current, holder); err != nil {
+		return nil, false, err
+	}
+	if holder != nil {
+		d.remove(holder)
+	}
+	d.yieldTo(dom, places)
+	if err := d.checkMACs(dom, places); err != nil {
+		return nil, false, err
+	}
+	return holder, namesake, d.makeRoom(dom, current)
 }
 
 // nameHolder gives the other guest that has the name of a domain and makes way for it, or
