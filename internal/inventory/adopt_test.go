@@ -24,7 +24,7 @@ func TestAdoptIsLossless(t *testing.T) {
 		}
 		want := r.inv.Snapshot().Table()
 		want.Resting = slices.DeleteFunc(want.Resting, func(rest instance.Resting) bool {
-			return !rest.Since.Add(r.opts.Quarantine).After(r.clock.now()) // its rest is over
+			return !rest.Since.Add(r.opts.Quarantine).After(r.clock.Now()) // its rest is over
 		})
 		memory := storetest.NewMemory()
 		other, err := inventory.Open(t.Context(), memory, r.opts)
@@ -57,7 +57,7 @@ func TestAdoptIsLossless(t *testing.T) {
 func TestAdoptReplaces(t *testing.T) {
 	l := newLab(t)
 	for n := range 4 {
-		l.register(dom(n, []string{"a", "b", "c", "d"}[n]))
+		l.MustRegister(dom(n, []string{"a", "b", "c", "d"}[n]))
 	}
 	want := l.Inventory.Snapshot().Table()
 	want.Instances[0].Password = "posted"
@@ -67,10 +67,10 @@ func TestAdoptReplaces(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l.release("c")
-	l.release("d")
-	l.clock.advance(2 * day)
-	l.register(dom(3, "d", "ipv4", want.Instances[2].IPv4.String()))
+	l.MustRelease("c")
+	l.MustRelease("d")
+	l.Clock.Advance(2 * day)
+	l.MustRegister(dom(3, "d", "ipv4", want.Instances[2].IPv4.String()))
 	result, err := l.Adopt(t.Context(), want, true)
 	if err != nil || len(result.Skipped) > 0 {
 		t.Fatalf("%+v, %v", result, err)
@@ -82,12 +82,12 @@ func TestAdoptReplaces(t *testing.T) {
 
 func TestAdoptSkips(t *testing.T) {
 	l := newLab(t)
-	ours := l.register(dom(1, "web")).Instance
-	rests := l.register(dom(2, "gone")).Instance
-	l.release("gone")
+	ours := l.MustRegister(dom(1, "web")).Instance
+	rests := l.MustRegister(dom(2, "gone")).Instance
+	l.MustRelease("gone")
 	fresh := func(change func(*instance.Instance)) instance.Instance {
 		guest := instance.Instance{Name: "new", UUID: uid(9), ID: "i-9", Hostname: "new", Network: "mds", MAC: mac(9),
-			IPv4: netip.MustParseAddr("10.0.0.14"), FirstSeen: l.clock.now(), LastUpdate: l.clock.now()}
+			IPv4: netip.MustParseAddr("10.0.0.14"), FirstSeen: l.Clock.Now(), LastUpdate: l.Clock.Now()}
 		change(&guest)
 		return guest
 	}
@@ -116,7 +116,7 @@ func TestAdoptSkips(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	result, err := l.Adopt(t.Context(), instance.Table{Instances: []instance.Instance{fresh(func(g *instance.Instance) { g.Hostname = "web" })},
-		Resting: []instance.Resting{{Addr: ours.IPv4, Since: l.clock.now()}, {Addr: netip.MustParseAddr("10.0.0.13"), Since: l.clock.now().Add(time.Hour)}}}, false)
+		Resting: []instance.Resting{{Addr: ours.IPv4, Since: l.Clock.Now()}, {Addr: netip.MustParseAddr("10.0.0.13"), Since: l.Clock.Now().Add(time.Hour)}}}, false)
 	if err != nil || len(result.Added) != 1 || result.Added[0].Hostname == "web" || result.Resting != 1 {
 		t.Errorf("%+v, %v; want the guest with another host name and one address", result, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/inventorytest"
 	"mdserver/internal/inventory/storetest"
 )
 
@@ -22,29 +23,29 @@ func TestClockSetBack(t *testing.T) {
 	addr := map[string]string{}
 	for n := range 10 { // as many as there are addresses
 		name := fmt.Sprint("web", n)
-		addr[name] = before.register(dom(n, name)).Instance.IPv4.String()
+		addr[name] = before.MustRegister(dom(n, name)).Instance.IPv4.String()
 	}
 	released := []string{"web7", "web2", "web9", "web4"}
 	for _, name := range released {
-		before.release(name)
-		before.clock.advance(time.Minute)
+		before.MustRelease(name)
+		before.Clock.Advance(time.Minute)
 	}
 
-	back := &clock{at: before.clock.now().Add(-6 * time.Hour)}
-	after := labOn(t, store, func(o *inventory.Options) { o.Now = back.now })
+	back := inventorytest.NewClock(before.Clock.Now().Add(-6 * time.Hour))
+	after := labOn(t, store, func(o *inventory.Options) { o.Now = back.Now })
 	for _, r := range after.Snapshot().Resting() {
-		if r.Since.After(back.now()) {
+		if r.Since.After(back.Now()) {
 			t.Errorf("%s rests from %s on, which is to come", r.Addr, r.Since)
 		}
 	}
 	for n, name := range released[:3] {
-		back.advance(time.Second)
-		if got := after.register(dom(20+n, fmt.Sprint("new", n))).Instance.IPv4.String(); got != addr[name] {
+		back.Advance(time.Second)
+		if got := after.MustRegister(dom(20+n, fmt.Sprint("new", n))).Instance.IPv4.String(); got != addr[name] {
 			t.Errorf("new guest %d has %s, want %s, which was %s's", n, got, addr[name], name)
 		}
 	}
-	back.advance(day)
-	if after.register(dom(30, "new3")); len(after.Snapshot().Resting()) != 0 {
+	back.Advance(day)
+	if after.MustRegister(dom(30, "new3")); len(after.Snapshot().Resting()) != 0 {
 		t.Errorf("addresses rest longer than the quarantine: %v", after.Snapshot().Resting())
 	}
 }

@@ -17,12 +17,12 @@ func TestFree(t *testing.T) {
 		if got := l.Free("mds"); got != 10-n {
 			t.Errorf("%d guests: %d addresses are free, want %d", n, got, 10-n)
 		}
-		l.register(dom(n, fmt.Sprint("g", n)))
+		l.MustRegister(dom(n, fmt.Sprint("g", n)))
 	}
 	if got := l.Free("mds"); got != 0 {
 		t.Errorf("the network is full, but %d addresses are free", got)
 	}
-	l.release("g3")
+	l.MustRelease("g3")
 	if got := l.Free("mds"); got != 1 {
 		t.Errorf("%d addresses are free, want the one in quarantine", got)
 	}

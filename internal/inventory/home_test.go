@@ -24,7 +24,7 @@ func newFleet(t *testing.T) *fleet { return &fleet{lab: newLab(t), dead: map[str
 
 // on has a host use the inventory from now on.
 func (f *fleet) on(host string) {
-	opts := f.opts
+	opts := f.Opts
 	opts.HostID, opts.HostName = host, hostName(host)
 	opts.Alive = func(id string) bool { return id != "" && !f.dead[id] }
 	if f.options != nil {
@@ -43,8 +43,8 @@ func hostName(host string) string {
 // do has a host say something of guest 1. It returns the name of the host that runs the
 // guest, too, as the host is told.
 func (f *fleet) do(host, what string) (runsOn string) {
-	f.t.Helper()
-	f.clock.advance(time.Second)
+	f.T.Helper()
+	f.Clock.Advance(time.Second)
 	f.on(host)
 	d := dom(1, "web")
 	var reg inventory.Registration
@@ -67,7 +67,7 @@ func (f *fleet) do(host, what string) (runsOn string) {
 	case "stops":
 		err = f.Stopped(background(), d.UUID, object)
 	case "releases":
-		_, err = f.ReleaseGone(background(), d.UUID, f.clock.now())
+		_, err = f.ReleaseGone(background(), d.UUID, f.Clock.Now())
 	case "forgets":
 		_, err = f.ForgetHost(background(), object)
 	case "dies":
@@ -75,10 +75,10 @@ func (f *fleet) do(host, what string) (runsOn string) {
 	case "returns":
 		f.dead[host] = false
 	default:
-		f.t.Fatalf("%q is no step", what)
+		f.T.Fatalf("%q is no step", what)
 	}
 	if err != nil {
-		f.t.Fatalf("%s %s: %v", host, what, err)
+		f.T.Fatalf("%s %s: %v", host, what, err)
 	}
 	return reg.RunsOn
 }
@@ -91,7 +91,7 @@ func (f *fleet) home() string {
 		return "released"
 	}
 	if guest.Host != hostName(guest.HostID) || guest.FromHost != hostName(guest.FromID) {
-		f.t.Errorf("the names of the hosts are wrong: %+v", guest.Home)
+		f.T.Errorf("the names of the hosts are wrong: %+v", guest.Home)
 	}
 	text := fmt.Sprint(guest.HostID, " ", guest.Epoch)
 	if guest.Run != instance.NotRunning {
@@ -176,7 +176,7 @@ func TestRenamedHost(t *testing.T) {
 	f.do("a", "runs")
 	f.options = func(_ string, o *inventory.Options) { o.HostName = "renamed" }
 	f.on("a")
-	f.observe(dom(1, "web"), true)
+	f.MustObserve(dom(1, "web"), true)
 	if guest, _ := f.Snapshot().ByUUID(uid(1)); guest.Host != "renamed" || guest.HostID != "a" || guest.Epoch != 1 {
 		t.Errorf("%+v", guest.Home)
 	}
@@ -187,22 +187,22 @@ func TestRenamedHost(t *testing.T) {
 func TestNamesake(t *testing.T) {
 	f := newFleet(t)
 	f.on("b")
-	f.observe(dom(2, "web"), true)
+	f.MustObserve(dom(2, "web"), true)
 	f.on("a")
 	for range 2 {
-		reg := f.register(started(1, "web"))
+		reg := f.MustRegister(started(1, "web"))
 		if reg.Instance.Name != uid(1).String() || reg.Instance.Wanted.Name != "web" || !strings.Contains(reg.NameProblem, "b.example") || reg.Replaced != nil {
 			t.Errorf("%+v, %q", reg.Instance, reg.NameProblem)
 		}
 	}
-	f.observe(dom(1, "web"), true)
+	f.MustObserve(dom(1, "web"), true)
 	if theirs, ok := f.Snapshot().ByName("web"); !ok || theirs.UUID != uid(2) {
 		t.Errorf("the name is with %+v", theirs)
 	}
-	f.observe(dom(3, uid(4).String()), true)
-	f.refused(started(4, "web"), denied.ErrNameTaken, "rename one of them")
-	f.release(uid(2).String())
-	if reg := f.register(started(1, "web")); reg.Instance.Name != "web" || reg.Instance.Wanted.Name != "" || reg.NameProblem != "" {
+	f.MustObserve(dom(3, uid(4).String()), true)
+	f.Refused(started(4, "web"), denied.ErrNameTaken, "rename one of them")
+	f.MustRelease(uid(2).String())
+	if reg := f.MustRegister(started(1, "web")); reg.Instance.Name != "web" || reg.Instance.Wanted.Name != "" || reg.NameProblem != "" {
 		t.Errorf("after the other one is gone: %+v, %q", reg.Instance, reg.NameProblem)
 	}
 }
@@ -212,15 +212,15 @@ func TestNamesake(t *testing.T) {
 func TestGuestOfNoHost(t *testing.T) {
 	f := newFleet(t)
 	f.on("b")
-	f.register(dom(2, "web"))
-	opts := f.opts
+	f.MustRegister(dom(2, "web"))
+	opts := f.Opts
 	opts.HostID = "a"
 	opts.Networks = []instance.Network{{Name: "mds", IPv4: netip.MustParsePrefix("10.0.9.0/28")}}
 	f.Reconfigure(opts)
 	if n, err := f.Reattach(background()); n != 1 || err != nil {
 		t.Errorf("%d guests have other addresses, want 1: %v", n, err)
 	}
-	if reg := f.register(started(1, "web")); reg.Instance.Name != "web" || reg.Replaced == nil || reg.Replaced.UUID != uid(2) {
+	if reg := f.MustRegister(started(1, "web")); reg.Instance.Name != "web" || reg.Replaced == nil || reg.Replaced.UUID != uid(2) {
 		t.Errorf("%+v, in place of %+v", reg.Instance, reg.Replaced)
 	}
 }
@@ -236,13 +236,13 @@ func TestFactsOfOthers(t *testing.T) {
 		return guest.Metadata.Values["userdata_prefix"]
 	}
 	before := f.Snapshot()
-	f.observe(dom(1, "web", "userdata_prefix", "defined"), false)
-	f.observe(dom(1, "web", "userdata_prefix", "runs"), true)
-	f.register(started(1, "web", "userdata_prefix", "starts"))
+	f.MustObserve(dom(1, "web", "userdata_prefix", "defined"), false)
+	f.MustObserve(dom(1, "web", "userdata_prefix", "runs"), true)
+	f.MustRegister(started(1, "web", "userdata_prefix", "starts"))
 	if f.Snapshot() != before {
 		t.Errorf("its user-data is %q now", prefix())
 	}
-	f.register(dom(1, "web", "userdata_prefix", "told"))
+	f.MustRegister(dom(1, "web", "userdata_prefix", "told"))
 	if prefix() != "told" || f.home() != "a 1 running" {
 		t.Errorf("its user-data is %q, and it is on %s", prefix(), f.home())
 	}

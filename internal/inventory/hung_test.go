@@ -11,7 +11,7 @@ import (
 func TestHungStore(t *testing.T) {
 	store := &faulty{Memory: storetest.NewMemory()}
 	l := labOn(t, store)
-	l.register(dom(1, "web1"))
+	l.MustRegister(dom(1, "web1"))
 	reached, answer, done := make(chan struct{}), make(chan struct{}), make(chan error)
 	store.apply = func(commit func() error) error {
 		close(reached)

@@ -18,7 +18,7 @@ import (
 
 func TestFind(t *testing.T) {
 	l := newLab(t)
-	guest := l.register(dom(1, "Web 1", "ipv4", "10.0.0.9")).Instance
+	guest := l.MustRegister(dom(1, "Web 1", "ipv4", "10.0.0.9")).Instance
 	for _, ref := range []string{"Web 1", "web-1", uid(1).String(), "10.0.0.9", "::ffff:10.0.0.9", mac(1).String(), guest.ID} {
 		if got, err := l.Snapshot().Find(ref); err != nil || got.UUID != uid(1) {
 			t.Errorf("Find(%q) = %v, %v", ref, got, err)
@@ -29,7 +29,7 @@ func TestFind(t *testing.T) {
 			t.Errorf("Find(%q) = %v, %v", ref, got, err)
 		}
 	}
-	l.register(dom(2, "10.0.0.9"))
+	l.MustRegister(dom(2, "10.0.0.9"))
 	if _, err := l.Release(t.Context(), "10.0.0.9"); !errors.Is(err, denied.ErrAmbiguous) || !strings.Contains(err.Error(), guest.ID) {
 		t.Errorf("a name like another's address: %v", err)
 	}
@@ -41,7 +41,7 @@ func TestFind(t *testing.T) {
 func TestAllIsSorted(t *testing.T) {
 	l := newLab(t)
 	for n, name := range []string{"b", "a", "ab", "Z", "é", "a b"} {
-		l.register(dom(n, name))
+		l.MustRegister(dom(n, name))
 	}
 	var names []string
 	for guest := range l.Snapshot().All() {
@@ -57,7 +57,7 @@ func TestAllIsSorted(t *testing.T) {
 
 func TestImportSkipsConflicts(t *testing.T) {
 	l := newLab(t)
-	l.register(dom(1, "live", "ipv4", "10.0.0.9"))
+	l.MustRegister(dom(1, "live", "ipv4", "10.0.0.9"))
 	record := func(n int, name string) instance.Instance {
 		return instance.Instance{ID: fmt.Sprint("i-", n), Name: name, UUID: uid(n), MAC: mac(n), IPv4: netip.AddrFrom4([4]byte{192, 0, 2, byte(n)})}
 	}
@@ -90,15 +90,15 @@ func TestImportSkipsConflicts(t *testing.T) {
 
 func TestFeed(t *testing.T) {
 	l := newLab(t)
-	l.register(dom(0, "before"))
+	l.MustRegister(dom(0, "before"))
 	sub := l.Subscribe()
 	if sub.Start().Len() != 1 {
 		t.Error("the feed starts with another inventory than the one at hand")
 	}
-	l.register(dom(1, "a"))
-	l.register(dom(1, "b"))
-	l.register(dom(2, "b"))
-	l.release("b")
+	l.MustRegister(dom(1, "a"))
+	l.MustRegister(dom(1, "b"))
+	l.MustRegister(dom(2, "b"))
+	l.MustRelease("b")
 	events, err := sub.Next(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func TestFeed(t *testing.T) {
 	if _, err := sub.Next(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Next with an ended context: %v", err)
 	}
-	l.register(dom(3, "last"))
+	l.MustRegister(dom(3, "last"))
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestClosedSubscription(t *testing.T) {
 
 func TestClosedInventory(t *testing.T) {
 	l := newLab(t)
-	l.register(dom(1, "a"))
+	l.MustRegister(dom(1, "a"))
 	if err := errors.Join(l.Close(), l.Close()); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/denied"
+	"mdserver/internal/inventory/inventorytest"
 	"mdserver/internal/inventory/storetest"
 )
 
@@ -63,7 +64,7 @@ type run struct {
 	*model
 	inv    *inventory.Inventory
 	memory *storetest.Memory
-	clock  *clock
+	clock  *inventorytest.Clock
 	opts   inventory.Options
 }
 
@@ -86,14 +87,14 @@ func TestAnySequence(t *testing.T) {
 }
 
 func newRun(t *testing.T, seed uint64) *run {
-	at := &clock{at: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	at := inventorytest.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	r := &run{T: t, Rand: rand.New(rand.NewPCG(seed, seed)), memory: storetest.NewMemory(), clock: at,
 		model: &model{map[uuid.UUID]string{}, map[uuid.UUID]instance.MAC{}, map[uuid.UUID]netip.Addr{},
 			map[uuid.UUID]instance.Attachment{}, map[uuid.UUID]string{}},
 		opts: inventory.Options{
 			Networks: []instance.Network{{Name: "mds", IPv4: netip.MustParsePrefix("10.0.0.0/29"),
 				IPv6: netip.MustParsePrefix("fd00::/64"), Excluded: []instance.AddrRange{addrs("10.0.0.3", "10.0.0.3")}}},
-			Quarantine: time.Hour, Now: at.now,
+			Quarantine: time.Hour, Now: at.Now,
 		}}
 	r.open()
 	return r
@@ -114,7 +115,7 @@ func (r *run) step() {
 	case 6, 7:
 		r.release()
 	case 8:
-		r.clock.advance(20 * time.Minute)
+		r.clock.Advance(20 * time.Minute)
 	default:
 		if err := r.inv.Close(); err != nil {
 			r.Fatal(err)

@@ -65,7 +65,7 @@ func TestRangeOfEachHost(t *testing.T) {
 					t.Errorf("step %d: it has %v there, and had %v", i+1, guest.IPv4, former)
 				}
 				had[in] = guest.IPv4
-				if rests := f.resting(); len(rests) != 2*(len(had)-1) {
+				if rests := f.RestingIDs(); len(rests) != 2*(len(had)-1) {
 					t.Errorf("step %d: the addresses %v rest", i+1, rests)
 				}
 			}
@@ -78,11 +78,11 @@ func TestReattachInRanges(t *testing.T) {
 	f := newRangedFleet(t)
 	for n, host := range map[int]string{2: "a", 3: "b"} {
 		f.on(host)
-		f.observe(dom(n, "web"+host), true)
+		f.MustObserve(dom(n, "web"+host), true)
 	}
 	f.on("b")
-	f.register(dom(4, "none"))
-	opts := f.opts
+	f.MustRegister(dom(4, "none"))
+	opts := f.Opts
 	withRange("b", &opts)
 	opts.HostID = "b"
 	opts.Networks[0].IPv4 = netip.MustParsePrefix("10.0.3.0/28")
@@ -122,9 +122,9 @@ func TestRequestOutOfRange(t *testing.T) {
 			for _, host := range []string{"a", "b", "a"} {
 				f.on(host)
 				d.Source = instance.ByHook
-				reg := f.register(d)
+				reg := f.MustRegister(d)
 				d.Source = ""
-				f.observe(d, false)
+				f.MustObserve(d, false)
 				place, _ := reg.Instance.On("mds")
 				if has := place.IPv4 == tt.want || place.IPv6 == tt.want; has != (host == "a") || has != (reg.AddressProblem == nil) {
 					t.Errorf("on %s it has %v and %v: %v", host, place.IPv4, place.IPv6, reg.AddressProblem)
@@ -155,14 +155,14 @@ func TestRequestOfARangeTakesNothing(t *testing.T) {
 		return d
 	}
 	f.on("a")
-	f.observe(requests(2, "holder"), true)
-	f.miss(2, false)
+	f.MustObserve(requests(2, "holder"), true)
+	f.MustMiss(2, false)
 	f.on("b")
-	if reg := f.register(requests(1, "web")); len(reg.Yielded) > 0 {
+	if reg := f.MustRegister(requests(1, "web")); len(reg.Yielded) > 0 {
 		t.Errorf("released: %+v", reg.Yielded)
 	}
 	f.on("a")
-	if reg := f.register(requests(3, "db")); len(reg.Yielded) != 1 {
+	if reg := f.MustRegister(requests(3, "db")); len(reg.Yielded) != 1 {
 		t.Errorf("released in its own range: %+v", reg.Yielded)
 	}
 }

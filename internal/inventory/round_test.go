@@ -75,7 +75,7 @@ func TestTried(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			store := &forgetfulStore{sharedStore: newSharedStore()}
 			l := labOn(t, store, func(o *inventory.Options) { o.HostID, o.HostName = "a", hostName("a") })
-			l.register(started(1, "web"))
+			l.MustRegister(started(1, "web"))
 			store.commit = func(changes []instance.Change) {
 				if tt.made {
 					store.make("a", changes...)

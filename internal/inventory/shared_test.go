@@ -133,7 +133,7 @@ func newSharedFleet(t *testing.T, options func(host string, o *inventory.Options
 
 // back brings the store back, and waits until all is shared and told.
 func (f *fleet) back(store *sharedStore) {
-	f.t.Helper()
+	f.T.Helper()
 	store.isAway.Store(false)
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		select {
@@ -148,12 +148,12 @@ func (f *fleet) back(store *sharedStore) {
 		}
 		if left == 0 {
 			if err := f.Settle(background()); err != nil {
-				f.t.Fatal(err)
+				f.T.Fatal(err)
 			}
 			return
 		}
 		if time.Now().After(deadline) {
-			f.t.Fatalf("%d guests are not shared", left)
+			f.T.Fatalf("%d guests are not shared", left)
 		}
 	}
 }
@@ -173,24 +173,24 @@ func given(n int, name string, ipv4, ipv6 netip.Addr) instance.Instance {
 
 // known waits until the host knows a guest.
 func (f *fleet) known(n int) {
-	f.t.Helper()
+	f.T.Helper()
 	f.await(n, "known", func(*instance.Instance) bool { return true })
 }
 
 // named waits until the host knows a guest by this name.
 func (f *fleet) named(n int, name string) {
-	f.t.Helper()
+	f.T.Helper()
 	f.await(n, "named "+name, func(guest *instance.Instance) bool { return guest.Name == name })
 }
 
 func (f *fleet) await(n int, what string, is func(*instance.Instance) bool) {
-	f.t.Helper()
+	f.T.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		if guest, ok := f.Snapshot().ByUUID(uid(n)); ok && is(guest) {
 			return
 		}
 		if time.Now().After(deadline) {
-			f.t.Fatalf("guest %d is not %s", n, what)
+			f.T.Fatalf("guest %d is not %s", n, what)
 		}
 	}
 }
@@ -199,7 +199,7 @@ func (f *fleet) await(n int, what string, is func(*instance.Instance) bool) {
 // what they have, and all else has to wait.
 func TestCutOff(t *testing.T) {
 	f, store := newSharedFleet(t, nil)
-	known := f.register(started(1, "web")).Instance
+	known := f.MustRegister(started(1, "web")).Instance
 	var spares []netip.Addr
 	for _, spare := range f.Snapshot().Spares() {
 		if spare.Owner != store.ID() || spare.Host != hostName("a") || spare.Network != "mds" {
@@ -224,7 +224,7 @@ func TestCutOff(t *testing.T) {
 		{started(6, "third"), spares[3]},
 		{started(7, "too late"), netip.Addr{}},
 	} {
-		reg := f.register(tt.dom)
+		reg := f.MustRegister(tt.dom)
 		if reg.Instance.IPv4 != tt.want || !reg.Instance.Unshared {
 			t.Errorf("registration %d: %v, want %v; unshared: %v", n+1, reg.Instance.IPv4, tt.want, reg.Instance.Unshared)
 		}
@@ -234,12 +234,12 @@ func TestCutOff(t *testing.T) {
 	}
 	changed := started(1, "web")
 	changed.Disks = []instance.Disk{{Target: "vda", Device: "disk"}}
-	if reg := f.register(changed); reg.Instance.IPv4 != known.IPv4 || len(reg.Instance.Disks) != 1 || !reg.Instance.Unshared {
+	if reg := f.MustRegister(changed); reg.Instance.IPv4 != known.IPv4 || len(reg.Instance.Disks) != 1 || !reg.Instance.Unshared {
 		t.Errorf("a change of a known guest: %+v", reg.Instance)
 	}
 	stranger := dom(8, "local")
 	stranger.Source = instance.ByLocal
-	if reg := f.register(stranger); reg.Instance.IPv4.IsValid() || !errors.Is(reg.AddressProblem, storage.ErrAway) {
+	if reg := f.MustRegister(stranger); reg.Instance.IPv4.IsValid() || !errors.Is(reg.AddressProblem, storage.ErrAway) {
 		t.Errorf("by another user: %v, %v", reg.Instance.IPv4, reg.AddressProblem)
 	}
 	before := f.Snapshot()
@@ -297,7 +297,7 @@ func TestCutOffBesideOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	store.isAway.Store(true)
-	if reg := f.register(started(1, "web", "ipv4", "10.0.0.210")); reg.Instance.IPv4.IsValid() || !errors.Is(reg.AddressProblem, storage.ErrAway) {
+	if reg := f.MustRegister(started(1, "web", "ipv4", "10.0.0.210")); reg.Instance.IPv4.IsValid() || !errors.Is(reg.AddressProblem, storage.ErrAway) {
 		t.Errorf("it has %v: %v", reg.Instance.IPv4, reg.AddressProblem)
 	}
 }
@@ -313,19 +313,19 @@ func TestCutOffInRanges(t *testing.T) {
 	store.make("b", instance.Change{Put: []instance.Instance{given(1, "web", former4, former6), db}})
 	f.known(2)
 	store.isAway.Store(true)
-	reg := f.register(started(1, "web"))
+	reg := f.MustRegister(started(1, "web"))
 	if rangeOf(&reg.Instance) != "a" || !reg.Instance.Unshared || reg.Instance.Epoch != 2 {
 		t.Fatalf("moved: %+v", reg.Instance)
 	}
-	if again := f.register(started(1, "web")); again.Instance.IPv4 != reg.Instance.IPv4 || again.Instance.IPv6 != reg.Instance.IPv6 {
+	if again := f.MustRegister(started(1, "web")); again.Instance.IPv4 != reg.Instance.IPv4 || again.Instance.IPv6 != reg.Instance.IPv6 {
 		t.Errorf("started again: %v, and had %v", again.Instance.IPv4, reg.Instance.IPv4)
 	}
-	if len(f.resting()) > 0 {
-		t.Errorf("cut off, %v rest", f.resting())
+	if len(f.RestingIDs()) > 0 {
+		t.Errorf("cut off, %v rest", f.RestingIDs())
 	}
 	received := started(2, "db")
 	received.Received = true
-	if db := f.register(received).Instance; db.IPv4 != former4.Next() {
+	if db := f.MustRegister(received).Instance; db.IPv4 != former4.Next() {
 		t.Errorf("on its way it has %v", db.IPv4)
 	}
 	f.back(store)
@@ -333,7 +333,7 @@ func TestCutOffInRanges(t *testing.T) {
 	if guest.IPv4 != reg.Instance.IPv4 || guest.IPv6 != reg.Instance.IPv6 {
 		t.Errorf("shared: %v, and had %v", guest.IPv4, reg.Instance.IPv4)
 	}
-	if rests := f.resting(); len(rests) != 2 || rests[former4.String()] != guest.ID || rests[former6.String()] != guest.ID {
+	if rests := f.RestingIDs(); len(rests) != 2 || rests[former4.String()] != guest.ID || rests[former6.String()] != guest.ID {
 		t.Errorf("shared, %v rest", rests)
 	}
 	if db, _ := f.Snapshot().ByUUID(uid(2)); db.IPv4 != former4.Next() || db.IPv6 != former6.Next() {
@@ -375,12 +375,12 @@ func TestMeanwhile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, store := newSharedFleet(t, nil)
 			if tt.known {
-				f.register(started(1, "web"))
+				f.MustRegister(started(1, "web"))
 			}
 			store.isAway.Store(true)
 			d := started(1, "web")
 			d.Disks = []instance.Disk{{Target: "vda", Device: "disk"}}
-			mine := f.register(d).Instance
+			mine := f.MustRegister(d).Instance
 			if !mine.Unshared {
 				t.Fatalf("%+v", mine)
 			}
@@ -400,7 +400,7 @@ func TestMeanwhile(t *testing.T) {
 			if _, told := f.Refusals().Of(uid(1)); told == kept {
 				t.Errorf("told that it was given up: %v", told)
 			}
-			if _, rests := f.resting()[mine.IPv4.String()]; rests != tt.rests {
+			if _, rests := f.RestingIDs()[mine.IPv4.String()]; rests != tt.rests {
 				t.Errorf("%v rests: %v", mine.IPv4, rests)
 			}
 			for _, other := range tt.other.Put {
@@ -421,14 +421,14 @@ func TestMeanwhile(t *testing.T) {
 // did, and not on what another host has made of the guest since.
 func TestMeanwhileTwice(t *testing.T) {
 	f, store := newSharedFleet(t, nil)
-	renamed := f.register(started(1, "web")).Instance
+	renamed := f.MustRegister(started(1, "web")).Instance
 	renamed.Name = "renamed"
 	store.tells.Store(true)
 	store.isAway.Store(true)
 	d := started(1, "web")
 	for _, disk := range []string{"vda", "vdb"} {
 		d.Disks = append(d.Disks, instance.Disk{Target: disk, Device: "disk"})
-		if mine := f.register(d).Instance; !mine.Unshared || len(mine.Disks) != len(d.Disks) {
+		if mine := f.MustRegister(d).Instance; !mine.Unshared || len(mine.Disks) != len(d.Disks) {
 			t.Fatalf("with %s: %+v", disk, mine)
 		}
 		store.make("b", instance.Change{Put: []instance.Instance{renamed}})
@@ -459,7 +459,7 @@ func TestConflict(t *testing.T) {
 	store.rival = func() {
 		store.make("b", instance.Change{Put: []instance.Instance{given(3, "web", netip.Addr{}, netip.Addr{})}})
 	}
-	if reg := f.register(started(1, "web")); reg.Instance.Name != uid(1).String() || reg.Instance.Wanted.Name != "web" {
+	if reg := f.MustRegister(started(1, "web")); reg.Instance.Name != uid(1).String() || reg.Instance.Wanted.Name != "web" {
 		t.Errorf("a name that another host has just given: %+v", reg.Instance)
 	}
 }
@@ -492,11 +492,11 @@ func TestAddressesOfOtherHosts(t *testing.T) {
 			d := dom(2, "web")
 			d.Source = instance.ByLocal // takes none that rests, either
 			store.make("b", tt.begins...)
-			if reg := f.register(d); !errors.Is(reg.AddressProblem, denied.ErrNetworkFull) {
+			if reg := f.MustRegister(d); !errors.Is(reg.AddressProblem, denied.ErrNetworkFull) {
 				t.Errorf("it has %v: %v", reg.Instance.IPv4, reg.AddressProblem)
 			}
 			store.make("b", tt.ends...)
-			if reg := f.register(d); reg.Instance.IPv4 != addr {
+			if reg := f.MustRegister(d); reg.Instance.IPv4 != addr {
 				t.Errorf("after the end, it has %v: %v", reg.Instance.IPv4, reg.AddressProblem)
 			}
 		})
@@ -519,7 +519,7 @@ func TestWholeTable(t *testing.T) {
 		for _, whole := range []bool{true, false} {
 			t.Run(fmt.Sprint(name, ", whole: ", whole), func(t *testing.T) {
 				f, store := newSharedFleet(t, nil)
-				f.register(started(1, "a"))
+				f.MustRegister(started(1, "a"))
 				update := storage.Update{Change: instance.Change{Delete: []uuid.UUID{uid(1)}, Put: tt.guests}}
 				if whole {
 					update = storage.Update{Whole: &instance.Table{Instances: tt.guests}}
@@ -569,7 +569,7 @@ func TestArrivalCutOff(t *testing.T) {
 			store.make("b", instance.Change{Put: []instance.Instance{onItsWay(func(*instance.Instance) {})}})
 			f.known(1)
 			store.isAway.Store(true)
-			f.miss(1, true)
+			f.MustMiss(1, true)
 			if got := f.home(); got != "b 2 starting" {
 				t.Errorf("cut off it is %q", got)
 			}
@@ -601,15 +601,15 @@ func TestSpares(t *testing.T) {
 	}
 	count("at first", 4)
 	for n := range 8 {
-		f.register(started(n, fmt.Sprint("web", n)))
+		f.MustRegister(started(n, fmt.Sprint("web", n)))
 	}
 	count("8 new guests", 8)
 	store.make("b", instance.Change{Put: []instance.Instance{given(50, "theirs", netip.MustParseAddr("10.0.0.200"), netip.Addr{})}})
 	f.known(50)
 	count("and one of another host", 8)
-	f.clock.advance(day - time.Second)
+	f.Clock.Advance(day - time.Second)
 	count("almost a day later", 8)
-	f.clock.advance(time.Second)
+	f.Clock.Advance(time.Second)
 	count("a day later", 4)
 	drained = true
 	count("drained", 0)
@@ -636,11 +636,11 @@ func TestSpares(t *testing.T) {
 	count("away", 4)
 	store.isAway.Store(false)
 	own := f.Snapshot().Spares()[0]
-	if reg := f.register(started(21, "owner", "ipv4", own.Addr.String())); reg.Instance.IPv4 != own.Addr {
+	if reg := f.MustRegister(started(21, "owner", "ipv4", own.Addr.String())); reg.Instance.IPv4 != own.Addr {
 		t.Errorf("its own spare address: %v", reg.Instance.IPv4)
 	}
 	count("one is given", 4)
-	opts := f.opts
+	opts := f.Opts
 	opts.Networks = []instance.Network{{Name: "other", IPv4: netip.MustParsePrefix("10.0.1.0/28")}}
 	f.Reconfigure(opts)
 	store.make("b", instance.Change{Hold: theirs[:1]})
@@ -657,21 +657,21 @@ func TestSpares(t *testing.T) {
 func TestWakes(t *testing.T) {
 	f, store := newSharedFleet(t, nil)
 	for n := range 9 {
-		f.register(started(n, fmt.Sprint("web", n)))
+		f.MustRegister(started(n, fmt.Sprint("web", n)))
 	}
 	for n := range 9 {
-		f.release(fmt.Sprint("web", n))
+		f.MustRelease(fmt.Sprint("web", n))
 	}
-	f.clock.advance(day)
+	f.Clock.Advance(day)
 	before := store.revision
-	f.observe(dom(20, "seen"), true)
-	f.observe(dom(20, "seen"), true)
+	f.MustObserve(dom(20, "seen"), true)
+	f.MustObserve(dom(20, "seen"), true)
 	if store.revision != before+1 {
 		t.Errorf("%d changes, want 1", store.revision-before)
 	}
-	f.register(started(21, "next"))
-	f.register(started(22, "last"))
-	if got := fmt.Sprint(store.wakes[before:]); got != "[4 4 1]" || len(f.resting()) > 0 {
-		t.Errorf("the changes end the quarantine of %s addresses; %d are left", got, len(f.resting()))
+	f.MustRegister(started(21, "next"))
+	f.MustRegister(started(22, "last"))
+	if got := fmt.Sprint(store.wakes[before:]); got != "[4 4 1]" || len(f.RestingIDs()) > 0 {
+		t.Errorf("the changes end the quarantine of %s addresses; %d are left", got, len(f.RestingIDs()))
 	}
 }

@@ -14,7 +14,7 @@ func TestStoppedAlone(t *testing.T) {
 	l := newLab(t)
 	hooked := dom(1, "web1")
 	hooked.Source = instance.ByHook
-	before := l.register(hooked).Instance
+	before := l.MustRegister(hooked).Instance
 	for n := 1; n < 3; n++ {
 		if err := l.Stopped(background(), uid(n), "shutdown"); err != nil {
 			t.Error(err)
@@ -31,7 +31,7 @@ func TestStoppedAlone(t *testing.T) {
 // Nothing is written for a stop that is known.
 func TestStoppedTwice(t *testing.T) {
 	l := newLab(t, func(o *inventory.Options) { o.HostID, o.HostName = "1", "kvm1" })
-	l.observe(dom(1, "web1"), true)
+	l.MustObserve(dom(1, "web1"), true)
 	for n := range 2 {
 		changes := l.Subscribe()
 		if err := l.Stopped(background(), uid(1), "-"); err != nil {

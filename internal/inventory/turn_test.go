@@ -32,7 +32,7 @@ func TestRequestsComeBeforeSharing(t *testing.T) {
 	close(store.changed)
 	former := newLab(t)
 	for n, name := range []string{"web1", "web2", "web3", "web4"} {
-		store.unshared[uid(n+1)] = storage.Unshared{Record: former.register(dom(n+1, name)).Instance}
+		store.unshared[uid(n+1)] = storage.Unshared{Record: former.MustRegister(dom(n+1, name)).Instance}
 	}
 	opened, first, asked, done := make(chan *inventory.Inventory, 1), make(chan struct{}), make(chan struct{}), make(chan error)
 	var inv *inventory.Inventory
@@ -71,7 +71,7 @@ func TestSharedInOneTurn(t *testing.T) {
 	store.isAway.Store(true)
 	former := newLab(t)
 	for n, name := range []string{"web1", "web2", "web3", "web4"} {
-		store.unshared[uid(n+1)] = storage.Unshared{Record: former.register(dom(n+1, name)).Instance}
+		store.unshared[uid(n+1)] = storage.Unshared{Record: former.MustRegister(dom(n+1, name)).Instance}
 	}
 	f := &fleet{lab: labOn(t, store)}
 	before := f.Snapshot().Revision()

@@ -66,7 +66,7 @@ func TestFailedWrite(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			store := &faulty{Memory: storetest.NewMemory()}
 			l := labOn(t, store)
-			l.register(dom(1, "web1"))
+			l.MustRegister(dom(1, "web1"))
 			sub := l.Subscribe()
 			defer sub.Close()
 
@@ -89,7 +89,7 @@ func TestFailedWrite(t *testing.T) {
 				}
 			}
 			store.load = nil
-			l.register(dom(3, "web3"))
+			l.MustRegister(dom(3, "web3"))
 			if failure := l.WriteFailure(); failure != nil {
 				t.Errorf("a write was made, and its failure is known: %v", failure.Err)
 			}
@@ -112,8 +112,8 @@ func TestFailedWrite(t *testing.T) {
 func TestReload(t *testing.T) {
 	store := &faulty{Memory: storetest.NewMemory()}
 	l := labOn(t, store)
-	l.register(dom(1, "web1"))
-	l.register(dom(2, "web2"))
+	l.MustRegister(dom(1, "web1"))
+	l.MustRegister(dom(2, "web2"))
 	gone, _ := l.Snapshot().ByName("web1")
 	if err := store.Memory.Apply(t.Context(), []instance.Change{{Delete: []uuid.UUID{gone.UUID}}}); err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package inventory_test
+package naming_test
 
 import (
 	"net/netip"
@@ -37,17 +37,17 @@ func TestReservedHostnames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, onHost, withPrefix)
-			reg := l.register(dom(1, name))
+			reg := l.MustRegister(dom(1, name))
 			if got, want := reg.Instance.Hostname, instance.DistinctHostname(name, uid(1)); got != want {
 				t.Errorf("the host name is %q, want %q", got, want)
 			}
 			if !strings.Contains(reg.NameProblem, why) {
 				t.Errorf("told %q, want %q in it", reg.NameProblem, why)
 			}
-			if again := l.register(dom(1, name)); again.Instance.Hostname != reg.Instance.Hostname || again.NameProblem != "" {
+			if again := l.MustRegister(dom(1, name)); again.Instance.Hostname != reg.Instance.Hostname || again.NameProblem != "" {
 				t.Errorf("registered again, it is %q (%s)", again.Instance.Hostname, again.NameProblem)
 			}
-			l.refused(dom(2, "other", "hostname", name), denied.ErrInvalid, "hostname", name, why)
+			l.Refused(dom(2, "other", "hostname", name), denied.ErrInvalid, "hostname", name, why)
 		})
 	}
 }
@@ -62,16 +62,16 @@ func TestHostnamesThatAreGiven(t *testing.T) {
 		"wpad.example.org": "wpad-example-org",
 	} {
 		l := newLab(t, onHost)
-		if reg := l.register(dom(1, name)); reg.Instance.Hostname != want || reg.NameProblem != "" {
+		if reg := l.MustRegister(dom(1, name)); reg.Instance.Hostname != want || reg.NameProblem != "" {
 			t.Errorf("%q has the host name %q (%s), want %q", name, reg.Instance.Hostname, reg.NameProblem, want)
 		}
 	}
 	l := newLab(t, onHost)
-	if got := l.register(dom(1, "x", "hostname", "www.example.org")).Instance.Hostname; got != "www.example.org" {
+	if got := l.MustRegister(dom(1, "x", "hostname", "www.example.org")).Instance.Hostname; got != "www.example.org" {
 		t.Errorf("the metadata asks for a dotted name, and the guest has %q", got)
 	}
 	// the hosts file names the guest itself
-	if got := l.register(dom(2, "web9", "ipv4", "10.0.0.9")).Instance.Hostname; got != "web9" {
+	if got := l.MustRegister(dom(2, "web9", "ipv4", "10.0.0.9")).Instance.Hostname; got != "web9" {
 		t.Errorf("web9 has the host name %q", got)
 	}
 }
@@ -103,7 +103,7 @@ func TestReservedHostnamesOfOlderDatabases(t *testing.T) {
 		}
 		d := dom(i, name)
 		d.Interfaces = []instance.Interface{{MAC: mac(i + 1), Network: "mds"}}
-		if got := l.register(d).Instance.Hostname; got != want {
+		if got := l.MustRegister(d).Instance.Hostname; got != want {
 			t.Errorf("registered again, %s is %q, want %q", name, got, want)
 		}
 	}
@@ -133,7 +133,7 @@ func TestImportOfReservedHostnames(t *testing.T) {
 		}
 		d := dom(1, guest.Name)
 		d.UUID, d.Interfaces = guest.UUID, []instance.Interface{{MAC: guest.MAC, Network: "mds"}}
-		if got := l.register(d).Instance.Hostname; got != want[guest.Name] {
+		if got := l.MustRegister(d).Instance.Hostname; got != want[guest.Name] {
 			t.Errorf("registered, %s is %q, want %q", guest.Name, got, want[guest.Name])
 		}
 	}

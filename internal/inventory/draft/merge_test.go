@@ -1,4 +1,4 @@
-package inventory_test
+package draft_test
 
 import (
 	"net/netip"
@@ -122,7 +122,7 @@ func TestMergeIsStored(t *testing.T) {
 	store := storetest.NewMemory()
 	l := labOn(t, store)
 	at := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
-	l.register(dom(1, "web"))
+	l.MustRegister(dom(1, "web"))
 	if _, err := l.Merge(t.Context(), []instance.Instance{mergeRecord(2, "web", "10.0.0.2", at)}, at.Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestMergeKeepsFurtherInterfaces(t *testing.T) {
 			domain := dom(1, "web")
 			domain.Disks = []instance.Disk{{Target: "vda", Device: "disk"}}
 			domain.Interfaces = append(domain.Interfaces, instance.Interface{MAC: mac(2), Network: "mds"})
-			before := l.register(domain).Instance
+			before := l.MustRegister(domain).Instance
 			record := instance.Instance{Name: "web", UUID: before.UUID, ID: before.ID, MAC: before.MAC, IPv4: before.IPv4,
 				Location: "there", IPv6: netip.MustParseAddr("2001:db8::9"), FirstSeen: before.FirstSeen.Add(-day), LastUpdate: before.LastUpdate.Add(time.Hour)}
 			record.Metadata.Values = map[string]string{"userdata_prefix": "x"}

@@ -1,4 +1,4 @@
-package inventory_test
+package draft_test
 
 import (
 	"errors"
@@ -34,7 +34,7 @@ func placeOn(t *testing.T, guest instance.Instance, network string, n int) insta
 
 func TestGuestOnTwoNetworks(t *testing.T) {
 	l := newLab(t, withLAN)
-	guest := l.register(onBoth(1, "web")).Instance
+	guest := l.MustRegister(onBoth(1, "web")).Instance
 	mds, onLAN := placeOn(t, guest, "mds", 1), placeOn(t, guest, "lan", 1<<20+1)
 	if guest.Network != "mds" || !lan.IPv4.Contains(onLAN.IPv4) {
 		t.Errorf("guest %+v", guest)
@@ -49,15 +49,15 @@ func TestGuestOnTwoNetworks(t *testing.T) {
 	}
 	other := onBoth(2, "other")
 	other.Interfaces[0].MAC = onLAN.MAC
-	l.refused(other, denied.ErrMACInUse, onLAN.MAC.String())
-	if again := l.register(onBoth(1, "web")).Instance; placeOn(t, again, "lan", 1<<20+1) != onLAN {
+	l.Refused(other, denied.ErrMACInUse, onLAN.MAC.String())
+	if again := l.MustRegister(onBoth(1, "web")).Instance; placeOn(t, again, "lan", 1<<20+1) != onLAN {
 		t.Errorf("registered again: %+v", again)
 	}
-	l.release("web")
-	if rest := l.resting(); rest[mds.IPv4.String()] == "" || rest[onLAN.IPv4.String()] == "" {
+	l.MustRelease("web")
+	if rest := l.RestingIDs(); rest[mds.IPv4.String()] == "" || rest[onLAN.IPv4.String()] == "" {
 		t.Errorf("resting: %v", rest)
 	}
-	back := l.register(onBoth(1, "web")).Instance
+	back := l.MustRegister(onBoth(1, "web")).Instance
 	if placeOn(t, back, "lan", 1<<20+1) != onLAN || back.IPv4 != mds.IPv4 {
 		t.Errorf("returned: %+v", back)
 	}
@@ -65,12 +65,12 @@ func TestGuestOnTwoNetworks(t *testing.T) {
 
 func TestWishOnTheSecondNetwork(t *testing.T) {
 	l := newLab(t, withLAN)
-	guest := l.register(onBoth(1, "web", "ipv4", "10.50.0.5")).Instance
+	guest := l.MustRegister(onBoth(1, "web", "ipv4", "10.50.0.5")).Instance
 	if place := placeOn(t, guest, "lan", 1<<20+1); place.IPv4.String() != "10.50.0.5" || !guest.IPv4.IsValid() {
 		t.Errorf("guest %+v", guest)
 	}
-	l.refused(onBoth(2, "other", "ipv4", "10.50.0.1"), denied.ErrAddressOutside, `"lan"`, "reserved")
-	l.refused(onBoth(2, "other", "ipv4", "10.60.0.1"), denied.ErrAddressOutside, `"mds"`)
+	l.Refused(onBoth(2, "other", "ipv4", "10.50.0.1"), denied.ErrAddressOutside, `"lan"`, "reserved")
+	l.Refused(onBoth(2, "other", "ipv4", "10.60.0.1"), denied.ErrAddressOutside, `"mds"`)
 }
 
 // A guest on the second network alone has it for its first.
@@ -78,12 +78,12 @@ func TestGuestOnTheSecondNetworkOnly(t *testing.T) {
 	l := newLab(t, withLAN)
 	d := dom(1, "web")
 	d.Interfaces = []instance.Interface{{MAC: mac(1), Network: "lan"}}
-	if guest := l.register(d).Instance; guest.Network != "lan" || !lan.IPv4.Contains(guest.IPv4) || guest.Further != nil {
+	if guest := l.MustRegister(d).Instance; guest.Network != "lan" || !lan.IPv4.Contains(guest.IPv4) || guest.Further != nil {
 		t.Errorf("guest %+v", guest)
 	}
 	d.Interfaces[0].Network = "elsewhere"
 	d.UUID, d.Name = uid(2), "other"
-	l.refused(d, denied.ErrNoInterface, `"mds" or "lan"`, `"elsewhere"`)
+	l.Refused(d, denied.ErrNoInterface, `"mds" or "lan"`, `"elsewhere"`)
 }
 
 // A record of the time when there was one network keeps its addresses.
@@ -99,7 +99,7 @@ func TestOlderRecord(t *testing.T) {
 	if place, ok := guest.On("mds"); !ok || place.IPv4 != old.IPv4 {
 		t.Errorf("opened: %+v", guest)
 	}
-	again := l.register(onBoth(1, "web")).Instance
+	again := l.MustRegister(onBoth(1, "web")).Instance
 	if again.IPv4 != old.IPv4 || again.ID != old.ID {
 		t.Errorf("registered again: %+v", again)
 	}
@@ -107,14 +107,14 @@ func TestOlderRecord(t *testing.T) {
 
 func TestNetworkComesAndGoes(t *testing.T) {
 	l := newLab(t)
-	before := l.register(onBoth(1, "web")).Instance
-	l.register(dom(2, "other"))
+	before := l.MustRegister(onBoth(1, "web")).Instance
+	l.MustRegister(dom(2, "other"))
 	if before.Further != nil {
 		t.Fatalf("guest %+v", before)
 	}
 	moved := func(want int, networks ...instance.Network) instance.Instance {
 		t.Helper()
-		opts := l.opts
+		opts := l.Opts
 		opts.Networks = networks
 		l.Reconfigure(opts)
 		n, err := l.Reattach(t.Context())
@@ -124,7 +124,7 @@ func TestNetworkComesAndGoes(t *testing.T) {
 		guest, _ := l.Snapshot().ByName("web")
 		return *guest
 	}
-	mds := l.opts.Networks[0]
+	mds := l.Opts.Networks[0]
 	with := moved(1, mds, lan)
 	place := placeOn(t, with, "lan", 1<<20+1)
 	if with.IPv4 != before.IPv4 || with.ID != before.ID {
@@ -133,7 +133,7 @@ func TestNetworkComesAndGoes(t *testing.T) {
 	if without := moved(1, mds); without.Further != nil || without.IPv4 != before.IPv4 {
 		t.Errorf("without it again: %+v", without)
 	}
-	if _, ok := l.Snapshot().ByAddr(place.IPv4); ok || l.resting()[place.IPv4.String()] == "" {
+	if _, ok := l.Snapshot().ByAddr(place.IPv4); ok || l.RestingIDs()[place.IPv4.String()] == "" {
 		t.Error("the address on the network that went does not rest")
 	}
 	if back := moved(1, mds, lan); placeOn(t, back, "lan", 1<<20+1) != place {
@@ -150,18 +150,18 @@ func TestNetworkComesAndGoes(t *testing.T) {
 // While nobody knows what addresses a network has, guests keep theirs.
 func TestPendingNetwork(t *testing.T) {
 	l := newLab(t, withLAN)
-	place := placeOn(t, l.register(onBoth(1, "web")).Instance, "lan", 1<<20+1)
-	opts := l.opts
+	place := placeOn(t, l.MustRegister(onBoth(1, "web")).Instance, "lan", 1<<20+1)
+	opts := l.Opts
 	opts.Networks = []instance.Network{opts.Networks[0], {Name: "lan", Bridge: "br-lan", Pending: true}}
 	l.Reconfigure(opts)
-	if again := l.register(onBoth(1, "web")).Instance; placeOn(t, again, "lan", 1<<20+1) != place {
+	if again := l.MustRegister(onBoth(1, "web")).Instance; placeOn(t, again, "lan", 1<<20+1) != place {
 		t.Errorf("registered again: %+v", again)
 	}
-	fresh := l.register(onBoth(2, "new")).Instance
+	fresh := l.MustRegister(onBoth(2, "new")).Instance
 	if waiting, ok := fresh.On("lan"); !ok || waiting.IPv4.IsValid() {
 		t.Errorf("a new guest has %+v", waiting)
 	}
-	l.Reconfigure(l.opts)
+	l.Reconfigure(l.Opts)
 	if n, err := l.Reattach(t.Context()); n != 1 || err != nil {
 		t.Errorf("%d guests changed, %v", n, err)
 	}
@@ -180,18 +180,18 @@ func TestLeasedAddresses(t *testing.T) {
 		o.Networks[0].Leased = leased
 	})
 	d := onBoth(1, "web")
-	if got := l.register(d).Instance.IPv4.String(); got != "10.50.0.6" {
+	if got := l.MustRegister(d).Instance.IPv4.String(); got != "10.50.0.6" {
 		t.Errorf("got %s", got)
 	}
 	own := onBoth(2, "own")
 	own.Interfaces[0].MAC = mac(103)
-	if got := l.register(own).Instance.IPv4.String(); got != "10.50.0.3" {
+	if got := l.MustRegister(own).Instance.IPv4.String(); got != "10.50.0.3" {
 		t.Errorf("the holder of a lease got %s", got)
 	}
-	if r := l.register(onBoth(3, "late")); r.Instance.IPv4.IsValid() || r.AddressProblem == nil {
+	if r := l.MustRegister(onBoth(3, "late")); r.Instance.IPv4.IsValid() || r.AddressProblem == nil {
 		t.Errorf("in a full network: %+v", r.Instance)
 	}
-	l.refused(onBoth(4, "wish", "ipv4", "10.50.0.4"), denied.ErrAddressOutside, "leased by libvirt to "+mac(104).String())
+	l.Refused(onBoth(4, "wish", "ipv4", "10.50.0.4"), denied.ErrAddressOutside, "leased by libvirt to "+mac(104).String())
 }
 
 // One MAC address on two networks that are apart gives a place on each; the
@@ -200,17 +200,17 @@ func TestOneMACOnTwoNetworks(t *testing.T) {
 	l := newLab(t, withLAN)
 	d := dom(1, "web")
 	d.Interfaces = []instance.Interface{{MAC: mac(1), Network: "sriov"}, {MAC: mac(1), Bridge: "br-lan"}, {MAC: mac(1), Network: "mds"}, {MAC: mac(1), Network: "mds"}}
-	guest := l.register(d).Instance
+	guest := l.MustRegister(d).Instance
 	if mds, onLAN := placeOn(t, guest, "mds", 1), placeOn(t, guest, "lan", 1); len(guest.Attachments()) != 2 || mds.IPv4 == onLAN.IPv4 {
 		t.Errorf("places %+v", guest.Attachments())
 	}
-	if again := l.register(d).Instance; again.IPv4 != guest.IPv4 || len(again.Attachments()) != 2 {
+	if again := l.MustRegister(d).Instance; again.IPv4 != guest.IPv4 || len(again.Attachments()) != 2 {
 		t.Errorf("registered again: %+v", again)
 	}
 	other := dom(2, "other")
 	other.Interfaces[1].MAC = mac(1)
-	l.refused(other, denied.ErrMACInUse)
-	l.release("web")
+	l.Refused(other, denied.ErrMACInUse)
+	l.MustRelease("web")
 	if len(l.Snapshot().ByMAC(mac(1))) > 0 {
 		t.Error("the MAC address is still somebody's")
 	}
@@ -227,7 +227,7 @@ func onOne(n int, name, network string) instance.Domain {
 func TestOneMACOfTwoGuests(t *testing.T) {
 	store := storetest.NewMemory()
 	l := labOn(t, store, withLAN)
-	web, db := l.register(onOne(1, "web", "mds")).Instance, l.register(onOne(2, "db", "lan")).Instance
+	web, db := l.MustRegister(onOne(1, "web", "mds")).Instance, l.MustRegister(onOne(2, "db", "lan")).Instance
 	if placeOn(t, web, "mds", 1).IPv4 == placeOn(t, db, "lan", 1).IPv4 {
 		t.Errorf("one address: %v", web.IPv4)
 	}
@@ -237,24 +237,24 @@ func TestOneMACOfTwoGuests(t *testing.T) {
 	if _, err := l.Snapshot().Find(mac(1).String()); !errors.Is(err, denied.ErrAmbiguous) {
 		t.Errorf("the MAC address means one guest: %v", err)
 	}
-	l.refused(onOne(3, "third", "mds"), denied.ErrMACInUse, "web")
-	l.refused(onOne(3, "third", "lan"), denied.ErrMACInUse, "db")
-	l.refused(onOne(2, "db", "mds"), denied.ErrMACInUse, "web") // it moves to the other network
+	l.Refused(onOne(3, "third", "mds"), denied.ErrMACInUse, "web")
+	l.Refused(onOne(3, "third", "lan"), denied.ErrMACInUse, "db")
+	l.Refused(onOne(2, "db", "mds"), denied.ErrMACInUse, "web") // it moves to the other network
 
-	l.release("web")
+	l.MustRelease("web")
 	if found := l.Snapshot().ByMAC(mac(1)); len(found) != 1 || found[0].Name != "db" {
 		t.Errorf("after one is gone: %v", found)
 	}
-	l.register(onOne(1, "web", "mds"))
+	l.MustRegister(onOne(1, "web", "mds"))
 	l = labOn(t, store, withLAN) // as after a restart
-	l.refused(onOne(3, "third", "lan"), denied.ErrMACInUse, "db")
+	l.Refused(onOne(3, "third", "lan"), denied.ErrMACInUse, "db")
 }
 
 // A guest of a network that is no longer served keeps its MAC address: the
 // network may be one that is served by another name.
 func TestMACOfGuestOnForgottenNetwork(t *testing.T) {
 	store := storetest.NewMemory()
-	labOn(t, store, withLAN).register(onOne(1, "old", "lan"))
+	labOn(t, store, withLAN).MustRegister(onOne(1, "old", "lan"))
 	l := labOn(t, store)
-	l.refused(onOne(2, "new", "mds"), denied.ErrMACInUse, "old")
+	l.Refused(onOne(2, "new", "mds"), denied.ErrMACInUse, "old")
 }

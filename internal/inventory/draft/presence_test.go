@@ -1,4 +1,4 @@
-package inventory_test
+package draft_test
 
 import (
 	"errors"
@@ -11,59 +11,32 @@ import (
 	"mdserver/internal/inventory/denied"
 )
 
-// present gives the state of guest n, "" if it is not known, "unseen" if
-// libvirt never had it.
-func (l *lab) present(n int) instance.PresenceState {
-	guest, ok := l.Snapshot().ByUUID(uid(n))
-	switch {
-	case !ok:
-		return ""
-	case guest.Presence.State == "":
-		return "unseen"
-	}
-	return guest.Presence.State
-}
-
-func (l *lab) observe(d instance.Domain, running bool) {
-	l.t.Helper()
-	if _, err := l.Observe(background(), d, running); err != nil {
-		l.t.Fatal(err)
-	}
-}
-
-func (l *lab) miss(n int, away bool) {
-	l.t.Helper()
-	if _, err := l.Miss(background(), uid(n), away); err != nil {
-		l.t.Fatal(err)
-	}
-}
-
 func TestPresence(t *testing.T) {
 	const released = instance.PresenceState("")
-	observe := func(l *lab) { l.observe(dom(1, "web1"), false) }
-	run := func(l *lab) { l.observe(dom(1, "web1"), true) }
-	upload := func(l *lab) { l.register(dom(1, "web1")) }
+	observe := func(l *lab) { l.MustObserve(dom(1, "web1"), false) }
+	run := func(l *lab) { l.MustObserve(dom(1, "web1"), true) }
+	upload := func(l *lab) { l.MustRegister(dom(1, "web1")) }
 	hook := func(l *lab) {
 		d := dom(1, "web1")
 		d.Source = instance.ByHook
-		l.register(d)
+		l.MustRegister(d)
 	}
 	unplug := func(l *lab) {
 		if _, err := l.Unplug(background(), uid(1)); err != nil {
-			l.t.Fatal(err)
+			l.T.Fatal(err)
 		}
 	}
-	undefine := func(l *lab) { l.miss(1, false) }
-	migrate := func(l *lab) { l.miss(1, true) }
+	undefine := func(l *lab) { l.MustMiss(1, false) }
+	migrate := func(l *lab) { l.MustMiss(1, true) }
 	rest := func(l *lab) {
-		l.clock.advance(time.Hour)
-		if _, err := l.ReleaseGone(background(), uid(1), l.clock.now().Add(-time.Hour)); err != nil {
-			l.t.Fatal(err)
+		l.Clock.Advance(time.Hour)
+		if _, err := l.ReleaseGone(background(), uid(1), l.Clock.Now().Add(-time.Hour)); err != nil {
+			l.T.Fatal(err)
 		}
 	}
 	early := func(l *lab) {
-		if _, err := l.ReleaseGone(background(), uid(1), l.clock.now().Add(-time.Hour)); err != nil {
-			l.t.Fatal(err)
+		if _, err := l.ReleaseGone(background(), uid(1), l.Clock.Now().Add(-time.Hour)); err != nil {
+			l.T.Fatal(err)
 		}
 	}
 	for name, tt := range map[string]struct {
@@ -103,7 +76,7 @@ func TestPresence(t *testing.T) {
 			for _, step := range tt.steps {
 				step(l)
 			}
-			if got := l.present(1); got != tt.want {
+			if got := l.Present(1); got != tt.want {
 				t.Errorf("it is %q, want %q", got, tt.want)
 			}
 		})
@@ -113,16 +86,16 @@ func TestPresence(t *testing.T) {
 // TestObserveAgain: what libvirt tells again changes nothing.
 func TestObserveAgain(t *testing.T) {
 	l := newLab(t)
-	l.observe(dom(1, "web1", "userdata_prefix", "x"), true)
+	l.MustObserve(dom(1, "web1", "userdata_prefix", "x"), true)
 	before := l.Snapshot().Revision()
-	l.clock.advance(time.Hour)
-	l.observe(dom(1, "web1", "userdata_prefix", "x"), false)
+	l.Clock.Advance(time.Hour)
+	l.MustObserve(dom(1, "web1", "userdata_prefix", "x"), false)
 	if after := l.Snapshot().Revision(); after != before {
 		t.Errorf("revision %d after %d", after, before)
 	}
-	l.observe(dom(1, "web1", "userdata_prefix", "y"), true)
+	l.MustObserve(dom(1, "web1", "userdata_prefix", "y"), true)
 	guest, _ := l.Snapshot().ByUUID(uid(1))
-	if guest.Metadata.Values["userdata_prefix"] != "y" || !guest.LastUpdate.Equal(l.clock.now()) {
+	if guest.Metadata.Values["userdata_prefix"] != "y" || !guest.LastUpdate.Equal(l.Clock.Now()) {
 		t.Errorf("%+v does not follow", guest)
 	}
 }
@@ -131,16 +104,16 @@ func TestObserveAgain(t *testing.T) {
 // it was.
 func TestReturnAfterRelease(t *testing.T) {
 	l := newLab(t)
-	l.observe(dom(1, "web1"), true)
+	l.MustObserve(dom(1, "web1"), true)
 	before, _ := l.Snapshot().ByUUID(uid(1))
-	l.miss(1, false)
-	if released, err := l.ReleaseGone(background(), uid(1), l.clock.now()); err != nil || !released {
+	l.MustMiss(1, false)
+	if released, err := l.ReleaseGone(background(), uid(1), l.Clock.Now()); err != nil || !released {
 		t.Fatalf("released: %v (%v)", released, err)
 	}
-	if _, resting := l.resting()[before.IPv4.String()]; !resting {
+	if _, resting := l.RestingIDs()[before.IPv4.String()]; !resting {
 		t.Errorf("%s does not rest", before.IPv4)
 	}
-	l.observe(dom(1, "web1"), true)
+	l.MustObserve(dom(1, "web1"), true)
 	after, _ := l.Snapshot().ByUUID(uid(1))
 	if after.IPv4 != before.IPv4 || after.ID != before.ID {
 		t.Errorf("it came back as %s %s, it was %s %s", after.ID, after.IPv4, before.ID, before.IPv4)
@@ -158,11 +131,11 @@ func TestHookTellsOfANameFirst(t *testing.T) {
 	}
 	t.Run("renamed", func(t *testing.T) {
 		l := newLab(t)
-		l.observe(dom(1, "web1"), false)
+		l.MustObserve(dom(1, "web1"), false)
 		before, _ := l.Snapshot().ByUUID(uid(1))
-		l.clock.advance(time.Hour)
-		l.register(hooked(2, "web1"))
-		l.observe(dom(1, "web2"), false)
+		l.Clock.Advance(time.Hour)
+		l.MustRegister(hooked(2, "web1"))
+		l.MustObserve(dom(1, "web2"), false)
 		after, ok := l.Snapshot().ByUUID(uid(1))
 		if !ok || after.FirstSeen != before.FirstSeen || after.IPv4 != before.IPv4 || after.Hostname != "web2" {
 			t.Errorf("it is %+v, and was %+v", after, before)
@@ -173,10 +146,10 @@ func TestHookTellsOfANameFirst(t *testing.T) {
 	})
 	t.Run("made anew", func(t *testing.T) {
 		l := newLab(t)
-		l.observe(dom(1, "web1"), false)
+		l.MustObserve(dom(1, "web1"), false)
 		anew := hooked(2, "web1")
 		anew.Interfaces = dom(1, "web1").Interfaces
-		if reg := l.register(anew); reg.Replaced == nil || reg.Replaced.UUID != uid(1) {
+		if reg := l.MustRegister(anew); reg.Replaced == nil || reg.Replaced.UUID != uid(1) {
 			t.Errorf("it replaced %+v", reg.Replaced)
 		}
 	})
@@ -186,7 +159,7 @@ func TestHookTellsOfANameFirst(t *testing.T) {
 func TestNameIsTakenOver(t *testing.T) {
 	takes := func(t *testing.T, l *lab) (former *instance.Instance) {
 		t.Helper()
-		l.observe(dom(2, "web1"), true)
+		l.MustObserve(dom(2, "web1"), true)
 		if taker, ok := l.Snapshot().ByName("web1"); !ok || taker.UUID != uid(2) {
 			t.Errorf("the name is with %+v", taker)
 		}
@@ -195,38 +168,38 @@ func TestNameIsTakenOver(t *testing.T) {
 	}
 	t.Run("present", func(t *testing.T) {
 		l := newLab(t)
-		l.observe(dom(1, "web1"), true)
+		l.MustObserve(dom(1, "web1"), true)
 		if former := takes(t, l); former == nil || former.Name != uid(1).String() || former.Hostname == "web1" {
 			t.Errorf("it is %+v", former)
 		}
 	})
 	t.Run("its host name is taken", func(t *testing.T) {
 		l := newLab(t)
-		l.observe(dom(1, "web1"), true)
-		l.observe(dom(3, "other", "hostname", uid(1).String()), true)
+		l.MustObserve(dom(1, "web1"), true)
+		l.MustObserve(dom(3, "other", "hostname", uid(1).String()), true)
 		if former := takes(t, l); former == nil || former.Hostname == uid(1).String() || !strings.HasPrefix(former.Hostname, uid(1).String()) {
 			t.Errorf("it is %+v", former)
 		}
 	})
 	t.Run("it has asked for its host name", func(t *testing.T) {
 		l := newLab(t)
-		l.observe(dom(1, "web1", "hostname", "www"), true)
+		l.MustObserve(dom(1, "web1", "hostname", "www"), true)
 		if former := takes(t, l); former == nil || former.Hostname != "www" {
 			t.Errorf("it is %+v", former)
 		}
 	})
 	t.Run("its name is taken", func(t *testing.T) {
 		l := newLab(t)
-		l.observe(dom(1, "web1"), true)
-		l.observe(dom(3, uid(1).String()), true)
+		l.MustObserve(dom(1, "web1"), true)
+		l.MustObserve(dom(3, uid(1).String()), true)
 		if former := takes(t, l); former != nil {
 			t.Errorf("it is %+v", former)
 		}
 	})
 	t.Run("gone", func(t *testing.T) {
 		l := newLab(t)
-		l.observe(dom(1, "web1"), true)
-		l.miss(1, false)
+		l.MustObserve(dom(1, "web1"), true)
+		l.MustMiss(1, false)
 		if former := takes(t, l); former != nil {
 			t.Errorf("it is %+v", former)
 		}
@@ -242,20 +215,20 @@ func TestPresentSince(t *testing.T) {
 			t.Errorf("%s: since %v, want %v", what, guest.Presence.Since, want)
 		}
 	}
-	first := l.clock.now()
-	l.observe(dom(1, "web1"), true)
+	first := l.Clock.Now()
+	l.MustObserve(dom(1, "web1"), true)
 	since("seen", first)
-	l.clock.advance(time.Hour)
-	l.observe(dom(1, "web1", "userdata_prefix", "x"), true)
+	l.Clock.Advance(time.Hour)
+	l.MustObserve(dom(1, "web1", "userdata_prefix", "x"), true)
 	since("seen again", first)
-	l.miss(1, true)
-	since("migrated", l.clock.now())
-	l.clock.advance(time.Hour)
-	l.observe(dom(1, "web1"), true)
-	since("back", l.clock.now())
-	l.clock.advance(time.Hour)
-	l.miss(1, false)
-	gone := l.clock.now()
+	l.MustMiss(1, true)
+	since("migrated", l.Clock.Now())
+	l.Clock.Advance(time.Hour)
+	l.MustObserve(dom(1, "web1"), true)
+	since("back", l.Clock.Now())
+	l.Clock.Advance(time.Hour)
+	l.MustMiss(1, false)
+	gone := l.Clock.Now()
 	for _, tt := range []struct {
 		before time.Time
 		want   bool
@@ -276,7 +249,7 @@ func TestRefusalOfWhatLibvirtHas(t *testing.T) {
 	if _, told := l.Refusals().Of(uid(1)); !told {
 		t.Error("the refusals lack a domain that is no guest")
 	}
-	l.miss(1, false)
+	l.MustMiss(1, false)
 	if _, told := l.Refusals().Of(uid(1)); told {
 		t.Error("a domain that is gone is told of")
 	}
@@ -285,15 +258,15 @@ func TestRefusalOfWhatLibvirtHas(t *testing.T) {
 // A guest whose network was removed from the configuration is not gone.
 func TestUnplugWithoutNetworks(t *testing.T) {
 	l := newLab(t)
-	l.observe(dom(1, "web1"), true)
-	opts := l.opts
+	l.MustObserve(dom(1, "web1"), true)
+	opts := l.Opts
 	opts.Networks = []instance.Network{{Name: "other", IPv4: netip.MustParsePrefix("10.1.0.0/28")}}
 	l.Reconfigure(opts)
-	if missed, err := l.Unplug(background(), uid(1)); missed || err != nil || l.present(1) != instance.Present {
-		t.Errorf("%v, %v: %q", missed, err, l.present(1))
+	if missed, err := l.Unplug(background(), uid(1)); missed || err != nil || l.Present(1) != instance.Present {
+		t.Errorf("%v, %v: %q", missed, err, l.Present(1))
 	}
-	l.Reconfigure(l.opts)
-	if missed, err := l.Unplug(background(), uid(1)); !missed || err != nil || l.present(1) != instance.Gone {
-		t.Errorf("%v, %v: %q", missed, err, l.present(1))
+	l.Reconfigure(l.Opts)
+	if missed, err := l.Unplug(background(), uid(1)); !missed || err != nil || l.Present(1) != instance.Gone {
+		t.Errorf("%v, %v: %q", missed, err, l.Present(1))
 	}
 }

@@ -1,4 +1,4 @@
-package inventory_test
+package naming_test
 
 import (
 	"net/netip"
@@ -16,7 +16,7 @@ func TestHostnamesAreUniqueInDNS(t *testing.T) {
 		opts.Networks[0].NamePrefix, opts.Networks[0].Domain = "lab-", "example.net"
 		opts.Networks = append(opts.Networks, instance.Network{Name: "other", IPv4: netip.MustParsePrefix("10.0.1.0/28")})
 	})
-	hostname := func(d instance.Domain) string { t.Helper(); return l.register(d).Instance.Hostname }
+	hostname := func(d instance.Domain) string { t.Helper(); return l.MustRegister(d).Instance.Hostname }
 	if got := hostname(dom(1, "web")); got != "web" {
 		t.Errorf("derived %q", got)
 	}
@@ -26,7 +26,7 @@ func TestHostnamesAreUniqueInDNS(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
-	l.refused(dom(5, "x", "hostname", "LAB-web"), denied.ErrHostnameTaken, `"x"`, `"web"`)
+	l.Refused(dom(5, "x", "hostname", "LAB-web"), denied.ErrHostnameTaken, `"x"`, `"web"`)
 	if got := hostname(dom(5, "web.example.org")); got != "web-example-org" {
 		t.Errorf("a name in another domain is %q", got)
 	}

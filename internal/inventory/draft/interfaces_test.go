@@ -1,4 +1,4 @@
-package inventory_test
+package draft_test
 
 import (
 	"net/netip"
@@ -48,7 +48,7 @@ func TestInterfacesOnOneNetwork(t *testing.T) {
 	l := labOn(t, store, withIPv6)
 	registered := func(macs ...int) map[int]netip.Addr {
 		t.Helper()
-		return addressesOf(t, l.register(onMDS(1, "web", macs...)).Instance, macs...)
+		return addressesOf(t, l.MustRegister(onMDS(1, "web", macs...)).Instance, macs...)
 	}
 	before := registered(1, 2)
 	for _, m := range []int{1, 2} {
@@ -68,13 +68,13 @@ func TestInterfacesOnOneNetwork(t *testing.T) {
 	same("in another order", registered(2, 1), 1, 2)
 	same("with a third in front", registered(3, 1, 2), 1, 2)
 	same("without the first", registered(2), 2)
-	if _, ok := l.Snapshot().ByAddr(before[1]); ok || l.resting()[before[1].String()] == "" {
+	if _, ok := l.Snapshot().ByAddr(before[1]); ok || l.RestingIDs()[before[1].String()] == "" {
 		t.Error("the address of the interface that went does not rest")
 	}
 	same("the first is back", registered(1, 2), 1, 2)
 
-	l.release("web")
-	if rest := l.resting(); rest[before[1].String()] == "" || rest[before[2].String()] == "" {
+	l.MustRelease("web")
+	if rest := l.RestingIDs(); rest[before[1].String()] == "" || rest[before[2].String()] == "" {
 		t.Errorf("resting: %v", rest)
 	}
 	same("defined again, in another order", registered(2, 1), 1, 2)
@@ -84,8 +84,8 @@ func TestInterfacesOnOneNetwork(t *testing.T) {
 	same("after a restart", addressesOf(t, *guest, 2, 1), 1, 2)
 
 	d := onMDS(2, "web", 5, 6) // the domain is made again, with new MAC addresses
-	l.refused(onMDS(3, "thief", 7, 1), denied.ErrMACInUse, mac(1).String())
-	got := addressesOf(t, l.register(d).Instance, 5, 6)
+	l.Refused(onMDS(3, "thief", 7, 1), denied.ErrMACInUse, mac(1).String())
+	got := addressesOf(t, l.MustRegister(d).Instance, 5, 6)
 	if got[5] != before[2] || got[6] != before[1] {
 		t.Errorf("the new domain has %v, want what the former had: %v", got, before)
 	}
@@ -95,10 +95,10 @@ func TestInterfacesOnOneNetwork(t *testing.T) {
 // guest has the address.
 func TestWishForTheAddressOfAnotherInterface(t *testing.T) {
 	l := newLab(t, withIPv6)
-	before := addressesOf(t, l.register(onMDS(1, "web", 1, 2)).Instance, 1, 2)
+	before := addressesOf(t, l.MustRegister(onMDS(1, "web", 1, 2)).Instance, 1, 2)
 	d := onMDS(1, "web", 1, 2)
 	d.Metadata.Values = map[string]string{"ipv4": before[2].String()}
-	if got := addressesOf(t, l.register(d).Instance, 1, 2); got[1] != before[2] {
+	if got := addressesOf(t, l.MustRegister(d).Instance, 1, 2); got[1] != before[2] {
 		t.Errorf("asked for %v, got %v", before[2], got)
 	}
 }
@@ -108,9 +108,9 @@ func TestInterfacesInFullNetwork(t *testing.T) {
 	l := newLab(t, func(o *inventory.Options) {
 		o.Networks[0].IPv4, o.Networks[0].Excluded = netip.MustParsePrefix("10.0.0.0/30"), nil
 	})
-	l.register(onMDS(1, "old", 1))
-	l.release("old") // its address rests, and is taken last
-	r := l.register(onMDS(2, "web", 2, 3, 4))
+	l.MustRegister(onMDS(1, "old", 1))
+	l.MustRelease("old") // its address rests, and is taken last
+	r := l.MustRegister(onMDS(2, "web", 2, 3, 4))
 	places := r.Instance.AllOn("mds")
 	if len(places) != 3 || !places[0].IPv4.IsValid() || !places[1].IPv4.IsValid() || places[0].IPv4 == places[1].IPv4 || places[2].IPv4.IsValid() {
 		t.Errorf("places %+v", places)
@@ -144,7 +144,7 @@ func TestInterfacesWithoutOwnMAC(t *testing.T) {
 	l := newLab(t)
 	d := onMDS(1, "web", 1, 1)
 	d.Interfaces = append(d.Interfaces, instance.Interface{Network: "mds"})
-	guest := l.register(d).Instance
+	guest := l.MustRegister(d).Instance
 	if places := guest.Attachments(); len(places) != 1 {
 		t.Errorf("places %+v", places)
 	}
@@ -153,8 +153,8 @@ func TestInterfacesWithoutOwnMAC(t *testing.T) {
 // Every interface gets an address of the new range when the network changes.
 func TestChangedRange(t *testing.T) {
 	l := newLab(t, withIPv6)
-	l.register(onMDS(1, "web", 1, 2))
-	opts := l.opts
+	l.MustRegister(onMDS(1, "web", 1, 2))
+	opts := l.Opts
 	opts.Networks = []instance.Network{{Name: "mds", IPv4: netip.MustParsePrefix("10.9.0.0/28"), IPv6: opts.Networks[0].IPv6}}
 	l.Reconfigure(opts)
 	if n, err := l.Reattach(t.Context()); n != 1 || err != nil {

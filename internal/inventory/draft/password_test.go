@@ -1,4 +1,4 @@
-package inventory_test
+package draft_test
 
 import (
 	"errors"
@@ -11,14 +11,14 @@ import (
 func TestPasswordIsSetOnceAndKept(t *testing.T) {
 	store := storetest.NewMemory()
 	l := labOn(t, store)
-	l.register(dom(1, "win1"))
+	l.MustRegister(dom(1, "win1"))
 	if err := l.SetPassword(t.Context(), uid(1), "c2VjcmV0"); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.SetPassword(t.Context(), uid(1), "other"); !errors.Is(err, denied.ErrPasswordSet) {
 		t.Errorf("a second time: %v", err)
 	}
-	l.register(dom(1, "renamed"))
+	l.MustRegister(dom(1, "renamed"))
 	guest, err := l.Snapshot().Find("renamed")
 	if err != nil || guest.Password != "c2VjcmV0" {
 		t.Errorf("after another registration: %q, %v", guest.Password, err)
@@ -37,15 +37,15 @@ func TestPasswordGoesWithItsGuest(t *testing.T) {
 	if err := l.SetPassword(t.Context(), uid(1), "x"); !errors.Is(err, denied.ErrNotFound) {
 		t.Errorf("of an unknown guest: %v", err)
 	}
-	l.register(dom(1, "win1"))
+	l.MustRegister(dom(1, "win1"))
 	if err := l.SetPassword(t.Context(), uid(1), "x"); err != nil {
 		t.Fatal(err)
 	}
-	l.release("win1")
-	if again := l.register(dom(1, "win1")); again.Instance.Password != "" {
+	l.MustRelease("win1")
+	if again := l.MustRegister(dom(1, "win1")); again.Instance.Password != "" {
 		t.Error("the password outlived its guest")
 	}
-	if other := l.register(dom(2, "win1")); other.Instance.Password != "" {
+	if other := l.MustRegister(dom(2, "win1")); other.Instance.Password != "" {
 		t.Error("the password was inherited with the name")
 	}
 }

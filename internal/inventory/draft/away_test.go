@@ -1,4 +1,4 @@
-package inventory_test
+package draft_test
 
 import (
 	"testing"
@@ -29,14 +29,14 @@ func TestMissedGuests(t *testing.T) {
 			l := newLab(t)
 			d := dom(1, "web1")
 			d.Source = tt.source
-			l.register(d)
+			l.MustRegister(d)
 			if tt.seen {
-				l.observe(d, true)
+				l.MustObserve(d, true)
 			}
 			for _, away := range tt.missed {
-				l.miss(1, away)
+				l.MustMiss(1, away)
 			}
-			if got := l.present(1); got != tt.want {
+			if got := l.Present(1); got != tt.want {
 				t.Errorf("it is %q, want %q", got, tt.want)
 			}
 		})

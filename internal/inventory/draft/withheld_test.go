@@ -1,4 +1,4 @@
-package inventory_test
+package draft_test
 
 import (
 	"net/netip"
@@ -16,7 +16,7 @@ import (
 func withheldLab(t *testing.T, change ...func(*inventory.Options)) (*lab, instance.Instance) {
 	t.Helper()
 	before := newLab(t, change...)
-	lost := before.register(dom(1, "lost")).Instance
+	lost := before.MustRegister(dom(1, "lost")).Instance
 	w := storage.Withheld{UUID: lost.UUID, ID: "i-of-old", Name: lost.Name, Hostname: lost.Hostname, Addrs: lost.Addrs(), File: "x.json"}
 	l := newLab(t, append(change, func(o *inventory.Options) { o.Withheld = []storage.Withheld{w} })...)
 	return l, lost
@@ -29,14 +29,14 @@ func TestWithheldIsGivenToNoOther(t *testing.T) {
 	if w := l.Withheld(); len(w) != 1 || !w[0].Means("lost") || !w[0].Means(lost.IPv4.String()) || w[0].Means("other") {
 		t.Errorf("%v is withheld", w)
 	}
-	l.refused(dom(2, "asks", "ipv4", lost.IPv4.String()), denied.ErrAddressTaken, "reserved for", `"lost"`, "x.json")
-	l.refused(dom(2, "asks", "hostname", "LOST"), denied.ErrInvalid, "reserved for", `"lost"`)
-	named := l.register(dom(3, "lost"))
+	l.Refused(dom(2, "asks", "ipv4", lost.IPv4.String()), denied.ErrAddressTaken, "reserved for", `"lost"`, "x.json")
+	l.Refused(dom(2, "asks", "hostname", "LOST"), denied.ErrInvalid, "reserved for", `"lost"`)
+	named := l.MustRegister(dom(3, "lost"))
 	if named.Instance.Hostname == "lost" || !strings.Contains(named.NameProblem, "reserved for") {
 		t.Errorf("the guest of that name is %q: %q", named.Instance.Hostname, named.NameProblem)
 	}
 	for n := range 20 {
-		guest := l.register(dom(10+n, "g"+string(rune('a'+n)))).Instance
+		guest := l.MustRegister(dom(10+n, "g"+string(rune('a'+n)))).Instance
 		if guest.IPv4 == lost.IPv4 {
 			t.Fatalf("the guest %s has the address", guest.Name)
 		}
@@ -56,9 +56,9 @@ func TestWithheldIsGivenToNoOther(t *testing.T) {
 func TestWithheldComesBack(t *testing.T) {
 	l, lost := withheldLab(t, withIPv6)
 	for n := range 8 {
-		l.register(dom(10+n, "g"+string(rune('a'+n))))
+		l.MustRegister(dom(10+n, "g"+string(rune('a'+n))))
 	}
-	back := l.register(dom(1, "lost")).Instance
+	back := l.MustRegister(dom(1, "lost")).Instance
 	if back.ID != "i-of-old" || back.Hostname != "lost" || back.IPv4 != lost.IPv4 || back.IPv6 != lost.IPv6 {
 		t.Errorf("the guest is %+v, want what it had: %+v", back, lost)
 	}
@@ -71,11 +71,11 @@ func TestWithheldComesBack(t *testing.T) {
 // it.
 func TestWithheldHarmsNoHolder(t *testing.T) {
 	l := newLab(t)
-	guest := l.register(dom(2, "web", "hostname", "www")).Instance
-	l.opts.Withheld = []storage.Withheld{{UUID: uid(1), Hostname: "www", Addrs: []netip.Addr{guest.IPv4}}}
-	l.Reconfigure(l.opts)
+	guest := l.MustRegister(dom(2, "web", "hostname", "www")).Instance
+	l.Opts.Withheld = []storage.Withheld{{UUID: uid(1), Hostname: "www", Addrs: []netip.Addr{guest.IPv4}}}
+	l.Reconfigure(l.Opts)
 	for _, d := range []instance.Domain{dom(2, "web", "hostname", "www"), dom(2, "web", "hostname", "www", "ipv4", guest.IPv4.String())} {
-		if again := l.register(d).Instance; again.IPv4 != guest.IPv4 || again.Hostname != "www" {
+		if again := l.MustRegister(d).Instance; again.IPv4 != guest.IPv4 || again.Hostname != "www" {
 			t.Errorf("the guest is %+v", again)
 		}
 	}
@@ -84,9 +84,9 @@ func TestWithheldHarmsNoHolder(t *testing.T) {
 // TestWithheldEnds: when the administrator has decided, others get it.
 func TestWithheldEnds(t *testing.T) {
 	l, lost := withheldLab(t)
-	l.opts.Withheld = nil
-	l.Reconfigure(l.opts)
-	if guest := l.register(dom(2, "asks", "ipv4", lost.IPv4.String(), "hostname", "lost")).Instance; guest.IPv4 != lost.IPv4 || guest.Hostname != "lost" {
+	l.Opts.Withheld = nil
+	l.Reconfigure(l.Opts)
+	if guest := l.MustRegister(dom(2, "asks", "ipv4", lost.IPv4.String(), "hostname", "lost")).Instance; guest.IPv4 != lost.IPv4 || guest.Hostname != "lost" {
 		t.Errorf("the guest is %+v", guest)
 	}
 }

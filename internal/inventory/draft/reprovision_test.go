@@ -1,4 +1,4 @@
-package inventory_test
+package draft_test
 
 import (
 	"errors"
@@ -13,8 +13,8 @@ import (
 func TestReprovisionGivesANewInstanceIDForGood(t *testing.T) {
 	store := storetest.NewMemory()
 	l := labOn(t, store)
-	old := l.register(dom(1, "web1", "rack", "four")).Instance
-	l.clock.advance(time.Hour)
+	old := l.MustRegister(dom(1, "web1", "rack", "four")).Instance
+	l.Clock.Advance(time.Hour)
 
 	changed, err := l.Reprovision(t.Context(), "web1")
 	if err != nil {
@@ -29,22 +29,22 @@ func TestReprovisionGivesANewInstanceIDForGood(t *testing.T) {
 	if _, err := l.Snapshot().Find(old.ID); !errors.Is(err, denied.ErrNotFound) {
 		t.Errorf("the old instance-id still finds a guest: %v", err)
 	}
-	if again := l.register(dom(1, "web1")).Instance; again.ID != changed.ID {
+	if again := l.MustRegister(dom(1, "web1")).Instance; again.ID != changed.ID {
 		t.Errorf("its next start gives it %s, want %s", again.ID, changed.ID)
 	}
 	table, err := store.Load(t.Context())
 	if err != nil || len(table.Instances) != 1 || table.Instances[0].ID != changed.ID {
 		t.Errorf("the store has %+v, %v", table.Instances, err)
 	}
-	l.release(changed.ID)
-	if back := l.register(dom(1, "web1")).Instance; back.ID != changed.ID {
+	l.MustRelease(changed.ID)
+	if back := l.MustRegister(dom(1, "web1")).Instance; back.ID != changed.ID {
 		t.Errorf("back from its rest it has %s, want %s", back.ID, changed.ID)
 	}
 }
 
 func TestReprovisionForgetsThePassword(t *testing.T) {
 	l := newLab(t)
-	l.register(dom(1, "win1"))
+	l.MustRegister(dom(1, "win1"))
 	if err := l.SetPassword(t.Context(), uid(1), "c2VjcmV0"); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package inventory_test
+package addressing_test
 
 import (
 	"errors"
@@ -14,14 +14,14 @@ import (
 
 // fill registers guests until none gets an address, and returns how many did.
 func fill(l *lab, from int) int {
-	l.t.Helper()
+	l.T.Helper()
 	for n := from; ; n++ {
-		r := l.register(dom(n, fmt.Sprint("g", n)))
+		r := l.MustRegister(dom(n, fmt.Sprint("g", n)))
 		if r.AddressProblem == nil {
 			continue
 		}
 		if !errors.Is(r.AddressProblem, denied.ErrNetworkFull) || r.Instance.IPv4.IsValid() {
-			l.t.Fatalf("full: %+v", r)
+			l.T.Fatalf("full: %+v", r)
 		}
 		return n - from
 	}
@@ -43,8 +43,8 @@ func TestFillSmallNetwork(t *testing.T) {
 		}
 		seen[guest.IPv4] = true
 	}
-	got := l.release("g3")
-	if r := l.register(dom(10, "g10")); r.AddressProblem != nil || r.Instance.IPv4 != got.IPv4 {
+	got := l.MustRelease("g3")
+	if r := l.MustRegister(dom(10, "g10")); r.AddressProblem != nil || r.Instance.IPv4 != got.IPv4 {
 		t.Errorf("the one without an address got %v, %v; want the released %v", r.Instance.IPv4, r.AddressProblem, got.IPv4)
 	}
 }
@@ -62,27 +62,27 @@ func TestSearchWrapsAround(t *testing.T) {
 func TestLongestRestingGoesFirst(t *testing.T) {
 	l := newLab(t)
 	fill(l, 0)
-	l.release("g10") // has none
-	oldest := l.release("g4").IPv4
-	l.clock.advance(time.Minute)
-	younger := l.release("g2").IPv4
-	if got := l.register(dom(50, "a")).Instance.IPv4; got != oldest {
+	l.MustRelease("g10") // has none
+	oldest := l.MustRelease("g4").IPv4
+	l.Clock.Advance(time.Minute)
+	younger := l.MustRelease("g2").IPv4
+	if got := l.MustRegister(dom(50, "a")).Instance.IPv4; got != oldest {
 		t.Errorf("first %v, want %v", got, oldest)
 	}
-	if got := l.register(dom(51, "b")).Instance.IPv4; got != younger {
+	if got := l.MustRegister(dom(51, "b")).Instance.IPv4; got != younger {
 		t.Errorf("then %v, want %v", got, younger)
 	}
-	if len(l.resting()) != 0 {
-		t.Errorf("still resting: %v", l.resting())
+	if len(l.RestingIDs()) != 0 {
+		t.Errorf("still resting: %v", l.RestingIDs())
 	}
 }
 
 func TestRestingIsNotGivenWhileOthersAreFree(t *testing.T) {
 	l := newLab(t)
-	released := l.register(dom(0, "g0")).Instance.IPv4
-	l.release("g0")
+	released := l.MustRegister(dom(0, "g0")).Instance.IPv4
+	l.MustRelease("g0")
 	for n := 1; n <= 9; n++ {
-		if got := l.register(dom(n, fmt.Sprint("g", n))).Instance.IPv4; got == released {
+		if got := l.MustRegister(dom(n, fmt.Sprint("g", n))).Instance.IPv4; got == released {
 			t.Fatalf("guest %d got the resting %v", n, got)
 		}
 	}
@@ -90,19 +90,19 @@ func TestRestingIsNotGivenWhileOthersAreFree(t *testing.T) {
 
 func TestNoQuarantine(t *testing.T) {
 	l := newLab(t, func(o *inventory.Options) { o.Quarantine = 0 })
-	first := l.register(dom(0, "g0")).Instance
-	l.release("g0")
-	if len(l.resting()) != 0 {
+	first := l.MustRegister(dom(0, "g0")).Instance
+	l.MustRelease("g0")
+	if len(l.RestingIDs()) != 0 {
 		t.Error("an address rests without a quarantine")
 	}
-	if got := l.register(dom(0, "g0")).Instance; got.IPv4 != first.IPv4 {
+	if got := l.MustRegister(dom(0, "g0")).Instance; got.IPv4 != first.IPv4 {
 		t.Errorf("the same UUID begins at %v, then at %v", first.IPv4, got.IPv4)
 	}
 }
 
 func TestRequestedAddress(t *testing.T) {
 	l := newLab(t, withIPv6)
-	l.register(dom(1, "one", "ipv4", "10.0.0.9", "ipv6", "fd00::9"))
+	l.MustRegister(dom(1, "one", "ipv4", "10.0.0.9", "ipv6", "fd00::9"))
 	tests := []struct {
 		addr string
 		kind error
@@ -123,40 +123,40 @@ func TestRequestedAddress(t *testing.T) {
 		if netip.MustParseAddr(tt.addr).Is6() {
 			key = "ipv6"
 		}
-		l.refused(dom(2, "two", key, tt.addr), tt.kind, `"two"`, tt.text)
+		l.Refused(dom(2, "two", key, tt.addr), tt.kind, `"two"`, tt.text)
 	}
-	l.release("one")
-	got := l.register(dom(2, "two", "ipv4", "10.0.0.9")).Instance
+	l.MustRelease("one")
+	got := l.MustRegister(dom(2, "two", "ipv4", "10.0.0.9")).Instance
 	if got.IPv4.String() != "10.0.0.9" {
 		t.Errorf("a resting address asked for: got %v", got.IPv4)
 	}
-	moved := l.register(dom(2, "two", "ipv4", "10.0.0.10")).Instance
-	if kept := l.register(dom(2, "two")).Instance; kept.IPv4 != moved.IPv4 || kept.ID != got.ID {
+	moved := l.MustRegister(dom(2, "two", "ipv4", "10.0.0.10")).Instance
+	if kept := l.MustRegister(dom(2, "two")).Instance; kept.IPv4 != moved.IPv4 || kept.ID != got.ID {
 		t.Errorf("no longer asked for, %v became %v", moved.IPv4, kept.IPv4)
 	}
-	if l.resting()["10.0.0.9"] != got.ID {
-		t.Errorf("the address it left does not rest: %v", l.resting())
+	if l.RestingIDs()["10.0.0.9"] != got.ID {
+		t.Errorf("the address it left does not rest: %v", l.RestingIDs())
 	}
 }
 
 func TestAddressesAfterReconfiguration(t *testing.T) {
 	l := newLab(t, withIPv6)
-	one := l.register(dom(1, "one")).Instance
-	two := l.register(dom(2, "two", "ipv6", "fd00::2")).Instance
-	opts := l.opts
+	one := l.MustRegister(dom(1, "one")).Instance
+	two := l.MustRegister(dom(2, "two", "ipv6", "fd00::2")).Instance
+	opts := l.Opts
 	opts.Networks[0].Excluded = append(opts.Networks[0].Excluded, instance.AddrRange{First: one.IPv4, Last: one.IPv4})
 	opts.Networks[0].IPv6, opts.Location = netip.Prefix{}, "there"
 	l.Reconfigure(opts)
 	if guest, _ := l.Snapshot().ByUUID(uid(1)); guest.IPv4 != one.IPv4 || guest.Location != "here" {
 		t.Error("the guest changed before it was registered again")
 	}
-	if got := l.register(dom(1, "one")).Instance; got.IPv4 == one.IPv4 || got.IPv6.IsValid() || got.ID != one.ID || got.Location != "there" {
+	if got := l.MustRegister(dom(1, "one")).Instance; got.IPv4 == one.IPv4 || got.IPv6.IsValid() || got.ID != one.ID || got.Location != "there" {
 		t.Errorf("excluded address kept, or IPv6 of the pool: %+v", got)
 	}
-	if got := l.register(dom(2, "two", "ipv6", "fd00::2")).Instance; got.IPv4 != two.IPv4 || got.IPv6 != two.IPv6 {
+	if got := l.MustRegister(dom(2, "two", "ipv6", "fd00::2")).Instance; got.IPv4 != two.IPv4 || got.IPv6 != two.IPv6 {
 		t.Errorf("what was asked for is gone: %+v", got)
 	}
-	if got := l.register(dom(2, "two")).Instance; got.IPv6.IsValid() {
+	if got := l.MustRegister(dom(2, "two")).Instance; got.IPv6.IsValid() {
 		t.Errorf("IPv6 is not asked for any more, and kept: %v", got.IPv6)
 	}
 }
@@ -171,8 +171,8 @@ func TestImportedAddressOutside(t *testing.T) {
 	if guest, ok := l.Snapshot().ByAddr(old.IPv4); !ok || guest.UUID != uid(1) {
 		t.Error("the imported record is not served")
 	}
-	got := l.register(dom(1, "old")).Instance
-	if !l.opts.Networks[0].IPv4.Contains(got.IPv4) || got.ID != old.ID || got.IPv6 != old.IPv6 {
+	got := l.MustRegister(dom(1, "old")).Instance
+	if !l.Opts.Networks[0].IPv4.Contains(got.IPv4) || got.ID != old.ID || got.IPv6 != old.IPv6 {
 		t.Errorf("registered again: %+v", got)
 	}
 }
@@ -186,7 +186,7 @@ func TestLargeNetworks(t *testing.T) {
 			prefix := netip.MustParsePrefix(tt.prefix)
 			l := newLab(t, func(o *inventory.Options) { o.Networks[0].IPv4, o.Networks[0].Excluded = prefix, nil })
 			for n := range 2000 {
-				r := l.register(dom(n, fmt.Sprint("g", n)))
+				r := l.MustRegister(dom(n, fmt.Sprint("g", n)))
 				if r.AddressProblem == nil && !prefix.Contains(r.Instance.IPv4) {
 					t.Fatalf("guest %d got %v", n, r.Instance.IPv4)
 				}
@@ -211,7 +211,7 @@ func TestIPv6Pools(t *testing.T) {
 			l := newLab(t, func(o *inventory.Options) { o.Networks[0].IPv4, o.Networks[0].IPv6 = netip.Prefix{}, prefix })
 			given := 0
 			for n := range 20 {
-				r := l.register(dom(n, fmt.Sprint("g", n)))
+				r := l.MustRegister(dom(n, fmt.Sprint("g", n)))
 				if r.Instance.IPv6.IsValid() {
 					given++
 				}
@@ -230,36 +230,36 @@ func TestIPv6Pools(t *testing.T) {
 // network, one of the first /64.
 func TestRequestInALargeNetwork(t *testing.T) {
 	l := newLab(t, func(o *inventory.Options) { o.Networks[0].IPv6 = netip.MustParsePrefix("fd00::/56") })
-	l.register(dom(1, "one", "ipv6", "fd00::ffff:0:0:9"))
-	l.refused(dom(2, "two", "ipv6", "fd00:0:0:1::9"), denied.ErrAddressOutside, `"two"`, "not in the first /64 of fd00::/56")
+	l.MustRegister(dom(1, "one", "ipv6", "fd00::ffff:0:0:9"))
+	l.Refused(dom(2, "two", "ipv6", "fd00:0:0:1::9"), denied.ErrAddressOutside, `"two"`, "not in the first /64 of fd00::/56")
 }
 
 // Quarantine ends when its time is over, and not before. Addresses rest in the order of
 // their times, whatever year it is.
 func TestQuarantineInTime(t *testing.T) {
 	l := newLab(t)
-	l.clock.advance(time.Date(1969, 12, 31, 23, 0, 0, 0, time.UTC).Sub(l.clock.now()))
+	l.Clock.Advance(time.Date(1969, 12, 31, 23, 0, 0, 0, time.UTC).Sub(l.Clock.Now()))
 	var order []netip.Addr
 	for n := range 3 {
-		l.register(dom(n, fmt.Sprint("web", n)))
+		l.MustRegister(dom(n, fmt.Sprint("web", n)))
 	}
 	for n := range 3 {
-		order = append(order, l.release(fmt.Sprint("web", n)).IPv4)
-		l.clock.advance(time.Hour)
+		order = append(order, l.MustRelease(fmt.Sprint("web", n)).IPv4)
+		l.Clock.Advance(time.Hour)
 	}
 	for i, r := range l.Snapshot().Resting() {
 		if r.Addr != order[i] {
 			t.Errorf("the address %d that rests is %v, want %v", i+1, r.Addr, order[i])
 		}
 	}
-	l.clock.advance(day - 3*time.Hour - time.Microsecond)
-	l.register(dom(8, "early"))
-	if n := len(l.resting()); n != 3 {
+	l.Clock.Advance(day - 3*time.Hour - time.Microsecond)
+	l.MustRegister(dom(8, "early"))
+	if n := len(l.RestingIDs()); n != 3 {
 		t.Errorf("%d addresses rest until the end of their quarantine, want 3", n)
 	}
-	l.clock.advance(time.Microsecond)
-	l.register(dom(9, "late"))
-	if _, rests := l.resting()[order[0].String()]; rests || len(l.resting()) != 2 {
-		t.Errorf("%v rest", l.resting())
+	l.Clock.Advance(time.Microsecond)
+	l.MustRegister(dom(9, "late"))
+	if _, rests := l.RestingIDs()[order[0].String()]; rests || len(l.RestingIDs()) != 2 {
+		t.Errorf("%v rest", l.RestingIDs())
 	}
 }

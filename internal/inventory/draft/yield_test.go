@@ -1,4 +1,4 @@
-package inventory_test
+package draft_test
 
 import (
 	"errors"
@@ -23,22 +23,22 @@ func TestGoneYields(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t)
-			l.observe(tt.first, true)
+			l.MustObserve(tt.first, true)
 			if _, err := l.Observe(background(), tt.second, true); !errors.Is(err, tt.conflict) {
 				t.Fatalf("beside the first guest: %v", err)
 			}
-			l.miss(1, true)
+			l.MustMiss(1, true)
 			if _, err := l.Observe(background(), tt.second, true); !errors.Is(err, tt.conflict) {
 				t.Fatalf("while the first guest is away: %v", err)
 			}
-			l.observe(tt.first, true)
-			l.miss(1, false)
+			l.MustObserve(tt.first, true)
+			l.MustMiss(1, false)
 			reg, err := l.Observe(background(), tt.second, true)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(reg.Yielded) != 1 || reg.Yielded[0].UUID != uid(1) || l.present(1) != "" {
-				t.Errorf("yielded %v; the first guest is %q", reg.Yielded, l.present(1))
+			if len(reg.Yielded) != 1 || reg.Yielded[0].UUID != uid(1) || l.Present(1) != "" {
+				t.Errorf("yielded %v; the first guest is %q", reg.Yielded, l.Present(1))
 			}
 		})
 	}
@@ -47,16 +47,16 @@ func TestGoneYields(t *testing.T) {
 // TestRefusalReleasesNobody: who is gone rests on if the other is refused.
 func TestRefusalReleasesNobody(t *testing.T) {
 	l := newLab(t)
-	l.observe(dom(1, "web1"), true)
-	l.observe(dom(2, "web2", "hostname", "www"), true)
-	l.miss(1, false)
+	l.MustObserve(dom(1, "web1"), true)
+	l.MustObserve(dom(2, "web2", "hostname", "www"), true)
+	l.MustMiss(1, false)
 	refused := dom(3, "other", "hostname", "www")
 	refused.Interfaces = dom(1, "web1").Interfaces
 	if _, err := l.Observe(background(), refused, true); !errors.Is(err, denied.ErrHostnameTaken) {
 		t.Fatal(err)
 	}
-	if l.present(1) != instance.Gone {
-		t.Errorf("the first guest is %q", l.present(1))
+	if l.Present(1) != instance.Gone {
+		t.Errorf("the first guest is %q", l.Present(1))
 	}
 }
 
@@ -66,18 +66,18 @@ func TestFullNetworkTakesFromGone(t *testing.T) {
 	l := newLab(t)
 	const room = 10
 	for n := range room {
-		l.observe(dom(n, string(rune('a'+n))), true)
+		l.MustObserve(dom(n, string(rune('a'+n))), true)
 	}
 	for _, n := range []int{3, 2, 4} {
-		l.miss(n, false)
-		l.clock.advance(1)
+		l.MustMiss(n, false)
+		l.Clock.Advance(1)
 	}
 	former, _ := l.Snapshot().ByUUID(uid(3))
 	reg, err := l.Observe(background(), dom(room, "new"), true)
 	if err != nil || reg.AddressProblem != nil {
 		t.Fatal(err, reg.AddressProblem)
 	}
-	if reg.Instance.IPv4 != former.IPv4 || l.present(3) != "" || l.present(2) != instance.Gone {
-		t.Errorf("it has %v, the guest that was gone longest had %v; they are %q and %q", reg.Instance.IPv4, former.IPv4, l.present(3), l.present(2))
+	if reg.Instance.IPv4 != former.IPv4 || l.Present(3) != "" || l.Present(2) != instance.Gone {
+		t.Errorf("it has %v, the guest that was gone longest had %v; they are %q and %q", reg.Instance.IPv4, former.IPv4, l.Present(3), l.Present(2))
 	}
 }

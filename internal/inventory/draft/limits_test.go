@@ -1,4 +1,4 @@
-package inventory_test
+package draft_test
 
 import (
 	"errors"
@@ -22,35 +22,35 @@ func local(d instance.Domain) instance.Domain {
 
 func TestMaxGuests(t *testing.T) {
 	l := newLab(t, atMost(2))
-	l.register(dom(1, "web1"))
-	l.observe(dom(2, "web2"), true)
-	l.refused(dom(3, "web3"), denied.ErrTooManyGuests, `"web3"`, "2 guests", "mdserver.max_guests")
+	l.MustRegister(dom(1, "web1"))
+	l.MustObserve(dom(2, "web2"), true)
+	l.Refused(dom(3, "web3"), denied.ErrTooManyGuests, `"web3"`, "2 guests", "mdserver.max_guests")
 	if _, err := l.Observe(t.Context(), dom(3, "web3"), true); !errors.Is(err, denied.ErrTooManyGuests) {
 		t.Errorf("libvirt's guest: %v", err)
 	}
-	l.register(dom(1, "web1", "rack", "four")) // a known one may change,
-	l.register(dom(4, "web1"))                 // be replaced,
-	l.miss(2, false)
-	if reg := l.register(dom(3, "web3")); len(reg.Yielded) != 1 || reg.Yielded[0].Name != "web2" { // and one that is gone makes way
+	l.MustRegister(dom(1, "web1", "rack", "four")) // a known one may change,
+	l.MustRegister(dom(4, "web1"))                 // be replaced,
+	l.MustMiss(2, false)
+	if reg := l.MustRegister(dom(3, "web3")); len(reg.Yielded) != 1 || reg.Yielded[0].Name != "web2" { // and one that is gone makes way
 		t.Errorf("yielded %+v", reg.Yielded)
 	}
 	if n := l.Snapshot().Len(); n != 2 {
 		t.Errorf("%d guests, want 2", n)
 	}
-	l.opts.MaxGuests = 1
-	l.Reconfigure(l.opts)
-	l.register(dom(3, "web3", "rack", "five"))
-	l.refused(dom(5, "web5"), denied.ErrTooManyGuests)
+	l.Opts.MaxGuests = 1
+	l.Reconfigure(l.Opts)
+	l.MustRegister(dom(3, "web3", "rack", "five"))
+	l.Refused(dom(5, "web5"), denied.ErrTooManyGuests)
 }
 
 // What a user other than root uploads takes nothing from other guests.
 func TestUnconfirmedTakesNothing(t *testing.T) {
 	for name, real := range map[string]func(*lab, instance.Domain){
-		"libvirt's":         func(l *lab, d instance.Domain) { l.observe(d, true) },
-		"root's":            func(l *lab, d instance.Domain) { d.Source = instance.ByUpload; l.register(d) },
-		"the hook's":        func(l *lab, d instance.Domain) { d.Source = instance.ByHook; l.register(d) },
-		"added by command":  func(l *lab, d instance.Domain) { d.Source = instance.ByCommand; l.register(d) },
-		"gone from libvirt": func(l *lab, d instance.Domain) { l.observe(d, true); l.miss(1, false) },
+		"libvirt's":         func(l *lab, d instance.Domain) { l.MustObserve(d, true) },
+		"root's":            func(l *lab, d instance.Domain) { d.Source = instance.ByUpload; l.MustRegister(d) },
+		"the hook's":        func(l *lab, d instance.Domain) { d.Source = instance.ByHook; l.MustRegister(d) },
+		"added by command":  func(l *lab, d instance.Domain) { d.Source = instance.ByCommand; l.MustRegister(d) },
+		"gone from libvirt": func(l *lab, d instance.Domain) { l.MustObserve(d, true); l.MustMiss(1, false) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t)
@@ -66,7 +66,7 @@ func TestUnconfirmedTakesNothing(t *testing.T) {
 					t.Errorf("an upload took %s: %v", what, err)
 				}
 			}
-			l.refused(local(dom(3, "x", "hostname", "www.example.org")), denied.ErrInvalid, "hostname", "root")
+			l.Refused(local(dom(3, "x", "hostname", "www.example.org")), denied.ErrInvalid, "hostname", "root")
 		})
 	}
 }
@@ -75,26 +75,26 @@ func TestUnconfirmedTakesNothing(t *testing.T) {
 // makes way for every other.
 func TestUnconfirmedMakesWay(t *testing.T) {
 	l := newLab(t)
-	l.register(local(dom(1, "a", "ipv4", "10.0.0.3")))
-	l.register(local(dom(1, "a", "ipv4", "10.0.0.4")))
-	if reg := l.register(local(dom(2, "a", "ipv4", "10.0.0.3"))); reg.Replaced == nil {
+	l.MustRegister(local(dom(1, "a", "ipv4", "10.0.0.3")))
+	l.MustRegister(local(dom(1, "a", "ipv4", "10.0.0.4")))
+	if reg := l.MustRegister(local(dom(2, "a", "ipv4", "10.0.0.3"))); reg.Replaced == nil {
 		t.Error("it was not replaced")
 	}
-	if reg := l.register(dom(3, "b", "ipv4", "10.0.0.3")); len(reg.Yielded) != 1 || reg.Yielded[0].Name != "a" {
+	if reg := l.MustRegister(dom(3, "b", "ipv4", "10.0.0.3")); len(reg.Yielded) != 1 || reg.Yielded[0].Name != "a" {
 		t.Errorf("yielded %+v", reg.Yielded)
 	}
-	l.register(local(dom(4, "c")))
-	l.register(dom(4, "c")) // root confirms it
-	l.refused(local(dom(5, "c")), denied.ErrNameTaken, "mdserver.upload")
+	l.MustRegister(local(dom(4, "c")))
+	l.MustRegister(dom(4, "c")) // root confirms it
+	l.Refused(local(dom(5, "c")), denied.ErrNameTaken, "mdserver.upload")
 }
 
 // However many guests an ordinary user uploads, and however often, real ones get
 // an address, and those that rest are left for their guests.
 func TestUnconfirmedFlood(t *testing.T) {
 	l := newLab(t, withIPv6, atMost(20)) // ten addresses
-	l.register(dom(1, "web1"))
-	former := l.register(dom(2, "web2")).Instance
-	l.release("web2")
+	l.MustRegister(dom(1, "web1"))
+	former := l.MustRegister(dom(2, "web2")).Instance
+	l.MustRelease("web2")
 	for round := range 3 {
 		for i := range 30 {
 			_, err := l.Register(t.Context(), local(dom(1000*(round+1)+i, fmt.Sprintf("flood-%d-%d", round, i))))
@@ -106,16 +106,16 @@ func TestUnconfirmedFlood(t *testing.T) {
 			t.Fatalf("the flood has %s, which rests", former.IPv4)
 		}
 	}
-	l.refused(local(dom(5000, "x", "ipv4", former.IPv4.String())), denied.ErrTooManyGuests)
+	l.Refused(local(dom(5000, "x", "ipv4", former.IPv4.String())), denied.ErrTooManyGuests)
 	for i := 10; i < 17; i++ {
-		if reg := l.register(dom(i, fmt.Sprint("real", i))); !reg.Instance.IPv4.IsValid() || reg.AddressProblem != nil {
+		if reg := l.MustRegister(dom(i, fmt.Sprint("real", i))); !reg.Instance.IPv4.IsValid() || reg.AddressProblem != nil {
 			t.Errorf("%s has no address: %v", reg.Instance.Name, reg.AddressProblem)
 		}
 	}
-	if again := l.register(dom(2, "web2")).Instance; again.IPv4 != former.IPv4 || again.ID != former.ID {
+	if again := l.MustRegister(dom(2, "web2")).Instance; again.IPv4 != former.IPv4 || again.ID != former.ID {
 		t.Errorf("web2 comes back as %s with %v, it was %s with %v", again.ID, again.IPv4, former.ID, former.IPv4)
 	}
-	if got := l.resting(); len(got) != 0 {
+	if got := l.RestingIDs(); len(got) != 0 {
 		t.Errorf("addresses of the flood rest: %v", got)
 	}
 }
@@ -129,8 +129,8 @@ func TestUnconfirmedIsNoFormerGuest(t *testing.T) {
 	}}); err != nil {
 		t.Fatal(err)
 	}
-	former := l.release("web1")
-	claimed := l.register(local(dom(1, "web1"))).Instance
+	former := l.MustRelease("web1")
+	claimed := l.MustRegister(local(dom(1, "web1"))).Instance
 	if claimed.ID == former.ID || claimed.IPv4 == former.IPv4 {
 		t.Errorf("the upload has %s, %v", claimed.ID, claimed.IPv4)
 	}
@@ -161,9 +161,9 @@ func TestTextsAreBounded(t *testing.T) {
 		"in all, accepted: at most 65536":             many,
 		"… has 256 characters, accepted: at most 255": dom(1, "web1", long, ""),
 	} {
-		l.refused(d, denied.ErrInvalid, want)
+		l.Refused(d, denied.ErrInvalid, want)
 	}
-	l.register(dom(1, strings.Repeat("ä", instance.MaxName), "rack", strings.Repeat("x", instance.MaxValue)))
+	l.MustRegister(dom(1, strings.Repeat("ä", instance.MaxName), "rack", strings.Repeat("x", instance.MaxValue)))
 	_, err := l.Register(t.Context(), dom(2, strings.Repeat("x", 900_000)))
 	if err == nil || len(err.Error()) > 1000 {
 		t.Errorf("the refusal of a name of 900 KB has %d bytes", len(err.Error()))

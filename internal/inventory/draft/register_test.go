@@ -1,4 +1,4 @@
-package inventory_test
+package draft_test
 
 import (
 	"net/netip"
@@ -23,12 +23,12 @@ func TestRegisterNewGuest(t *testing.T) {
 		return d
 	}
 	callers, d := domain(), domain()
-	r := l.register(callers)
+	r := l.MustRegister(callers)
 	want := instance.Instance{
 		ID: instance.DeriveID(uid(1)), Name: "web 1", Hostname: "web-1", UUID: uid(1), Location: "here",
 		Metadata: d.Metadata, Network: "mds", MAC: mac(1), Interfaces: d.Interfaces, Disks: d.Disks, IPv4: r.Instance.IPv4,
-		Hardware: instance.Hardware{VCPUs: 1, Memory: 1 << 30, Arch: "aarch64"}, FirstSeen: l.clock.now(), LastUpdate: l.clock.now(),
-		Seen: map[string]time.Time{instance.ByLibvirt: l.clock.now()},
+		Hardware: instance.Hardware{VCPUs: 1, Memory: 1 << 30, Arch: "aarch64"}, FirstSeen: l.Clock.Now(), LastUpdate: l.Clock.Now(),
+		Seen: map[string]time.Time{instance.ByLibvirt: l.Clock.Now()},
 	}
 	if diff := cmp.Diff(want, r.Instance, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -47,15 +47,15 @@ func TestRegisterNewGuest(t *testing.T) {
 
 func TestUpdateInPlace(t *testing.T) {
 	l := newLab(t)
-	first := l.register(dom(1, "web1")).Instance
-	l.clock.advance(time.Hour)
-	again := l.register(dom(1, "web1"))
-	if again.Created || !again.Instance.FirstSeen.Equal(first.FirstSeen) || !again.Instance.LastUpdate.Equal(l.clock.now()) {
+	first := l.MustRegister(dom(1, "web1")).Instance
+	l.Clock.Advance(time.Hour)
+	again := l.MustRegister(dom(1, "web1"))
+	if again.Created || !again.Instance.FirstSeen.Equal(first.FirstSeen) || !again.Instance.LastUpdate.Equal(l.Clock.Now()) {
 		t.Errorf("an identical upload gives %+v", again)
 	}
 	changed := dom(1, "web2", "k", "v")
 	changed.Interfaces[1].MAC, changed.VCPUs, changed.Memory = mac(99), 8, 1<<40
-	got := l.register(changed).Instance
+	got := l.MustRegister(changed).Instance
 	if got.ID != first.ID || got.IPv4 != first.IPv4 || got.Name != "web2" || got.Hostname != "web2" ||
 		got.MAC != mac(99) || got.VCPUs != 8 || got.Memory != 1<<40 || got.Metadata.Values["k"] != "v" {
 		t.Errorf("got %+v after %+v", got, first)
@@ -89,16 +89,16 @@ func TestUnusableDomains(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			d := dom(1, "web1")
 			tt.change(&d)
-			newLab(t).refused(d, tt.kind, tt.texts...)
+			newLab(t).Refused(d, tt.kind, tt.texts...)
 		})
 	}
 }
 
 func TestTakeover(t *testing.T) {
 	l := newLab(t, withIPv6)
-	old := l.register(dom(1, "web1")).Instance
-	l.clock.advance(time.Hour)
-	r := l.register(dom(2, "web1"))
+	old := l.MustRegister(dom(1, "web1")).Instance
+	l.Clock.Advance(time.Hour)
+	r := l.MustRegister(dom(2, "web1"))
 	got := r.Instance
 	if !r.Created || r.Replaced == nil || r.Replaced.UUID != uid(1) {
 		t.Errorf("%+v", r)
@@ -106,49 +106,49 @@ func TestTakeover(t *testing.T) {
 	if got.IPv4 != old.IPv4 || got.IPv6 != old.IPv6 || got.Hostname != "web1" {
 		t.Errorf("took over %v %v %q, want %v %v", got.IPv4, got.IPv6, got.Hostname, old.IPv4, old.IPv6)
 	}
-	if got.ID != instance.DeriveID(uid(2)) || !got.FirstSeen.Equal(l.clock.now()) {
+	if got.ID != instance.DeriveID(uid(2)) || !got.FirstSeen.Equal(l.Clock.Now()) {
 		t.Errorf("kept the old identity: %+v", got)
 	}
-	if _, ok := l.Snapshot().ByUUID(uid(1)); ok || len(l.resting()) != 0 {
+	if _, ok := l.Snapshot().ByUUID(uid(1)); ok || len(l.RestingIDs()) != 0 {
 		t.Error("the old guest, or its address at rest, is left behind")
 	}
 }
 
 func TestTakeoverWithTheSameMAC(t *testing.T) {
 	l := newLab(t)
-	l.register(dom(1, "web1"))
+	l.MustRegister(dom(1, "web1"))
 	d := dom(2, "web1")
 	d.Interfaces[1].MAC = mac(1)
-	if r := l.register(d); r.Replaced == nil {
+	if r := l.MustRegister(d); r.Replaced == nil {
 		t.Error("not taken over")
 	}
 }
 
 func TestTakeoverWithAnotherAddress(t *testing.T) {
 	l := newLab(t)
-	old := l.register(dom(1, "web1", "ipv4", "10.0.0.2")).Instance
-	got := l.register(dom(2, "web1", "ipv4", "10.0.0.3")).Instance
+	old := l.MustRegister(dom(1, "web1", "ipv4", "10.0.0.2")).Instance
+	got := l.MustRegister(dom(2, "web1", "ipv4", "10.0.0.3")).Instance
 	if got.IPv4.String() != "10.0.0.3" {
 		t.Errorf("address %v", got.IPv4)
 	}
-	if diff := cmp.Diff(map[string]string{"10.0.0.2": old.ID}, l.resting()); diff != "" {
+	if diff := cmp.Diff(map[string]string{"10.0.0.2": old.ID}, l.RestingIDs()); diff != "" {
 		t.Errorf("resting (-want +got):\n%s", diff)
 	}
 }
 
 func TestRenameToAnothersName(t *testing.T) {
 	l := newLab(t)
-	loser := l.register(dom(1, "web1")).Instance
-	own := l.register(dom(2, "web2")).Instance
-	r := l.register(dom(2, "web1"))
+	loser := l.MustRegister(dom(1, "web1")).Instance
+	own := l.MustRegister(dom(2, "web2")).Instance
+	r := l.MustRegister(dom(2, "web1"))
 	if r.Created || r.Replaced == nil || r.Replaced.UUID != uid(1) || r.Instance.IPv4 != own.IPv4 || r.Instance.ID != own.ID {
 		t.Errorf("%+v", r)
 	}
-	if diff := cmp.Diff(map[string]string{loser.IPv4.String(): loser.ID}, l.resting()); diff != "" {
+	if diff := cmp.Diff(map[string]string{loser.IPv4.String(): loser.ID}, l.RestingIDs()); diff != "" {
 		t.Errorf("resting (-want +got):\n%s", diff)
 	}
-	back := l.register(dom(1, "web3")).Instance
-	if back.IPv4 != loser.IPv4 || back.ID != loser.ID || len(l.resting()) != 0 {
+	back := l.MustRegister(dom(1, "web3")).Instance
+	if back.IPv4 != loser.IPv4 || back.ID != loser.ID || len(l.RestingIDs()) != 0 {
 		t.Errorf("the released one got %v %s, want %v %s", back.IPv4, back.ID, loser.IPv4, loser.ID)
 	}
 }
@@ -160,49 +160,49 @@ func TestReturningGuest(t *testing.T) {
 	if _, err := l.Import(t.Context(), []instance.Instance{imported}); err != nil {
 		t.Fatal(err)
 	}
-	l.release("old")
+	l.MustRelease("old")
 	if l.Snapshot().Len() != 0 {
 		t.Fatal("not released")
 	}
-	l.clock.advance(day - time.Second)
-	got := l.register(dom(1, "old")).Instance
+	l.Clock.Advance(day - time.Second)
+	got := l.MustRegister(dom(1, "old")).Instance
 	if got.ID != imported.ID || got.IPv4 != imported.IPv4 || got.IPv6 != imported.IPv6 {
 		t.Errorf("within the quarantine: %s %v %v", got.ID, got.IPv4, got.IPv6)
 	}
-	l.release("old")
-	l.clock.advance(day)
-	if got := l.register(dom(1, "old")).Instance; got.ID != instance.DeriveID(uid(1)) || len(l.resting()) != 0 {
-		t.Errorf("after the quarantine: %s, resting %v", got.ID, l.resting())
+	l.MustRelease("old")
+	l.Clock.Advance(day)
+	if got := l.MustRegister(dom(1, "old")).Instance; got.ID != instance.DeriveID(uid(1)) || len(l.RestingIDs()) != 0 {
+		t.Errorf("after the quarantine: %s, resting %v", got.ID, l.RestingIDs())
 	}
 }
 
 func TestMACInUse(t *testing.T) {
 	l := newLab(t)
-	l.register(dom(1, "web1"))
+	l.MustRegister(dom(1, "web1"))
 	d := dom(2, "web2")
 	d.Interfaces[1].MAC = mac(1)
-	l.refused(d, denied.ErrMACInUse, `"web1"`, `"web2"`, mac(1).String(), "mdserver instance rm web1")
-	l.release("web1")
-	l.register(d)
+	l.Refused(d, denied.ErrMACInUse, `"web1"`, `"web2"`, mac(1).String(), "mdserver instance rm web1")
+	l.MustRelease("web1")
+	l.MustRegister(d)
 
 	odd := dom(3, "$(x) y")
-	l.register(odd)
+	l.MustRegister(odd)
 	d = dom(4, "web4")
 	d.Interfaces[1].MAC = mac(3)
-	l.refused(d, denied.ErrMACInUse, "mdserver instance rm "+instance.DeriveID(uid(3)))
+	l.Refused(d, denied.ErrMACInUse, "mdserver instance rm "+instance.DeriveID(uid(3)))
 }
 
 func TestMACOfAnotherInterfaceIsFree(t *testing.T) {
 	l := newLab(t)
-	l.register(dom(1, "web1"))
+	l.MustRegister(dom(1, "web1"))
 	d := dom(2, "web2")
 	d.Interfaces[0].MAC = mac(1)
-	l.register(d)
+	l.MustRegister(d)
 }
 
 func TestHostnames(t *testing.T) {
 	l := newLab(t)
-	hostname := func(d instance.Domain) string { t.Helper(); return l.register(d).Instance.Hostname }
+	hostname := func(d instance.Domain) string { t.Helper(); return l.MustRegister(d).Instance.Hostname }
 	if got := hostname(dom(1, "Web 1")); got != "Web-1" {
 		t.Errorf("derived %q", got)
 	}
@@ -210,8 +210,8 @@ func TestHostnames(t *testing.T) {
 	if want := instance.DistinctHostname("web-1", uid(2)); second != want {
 		t.Errorf("the second of the same got %q, want %q", second, want)
 	}
-	l.refused(dom(3, "x", "hostname", "WEB-1"), denied.ErrHostnameTaken, `"x"`, `"Web 1"`)
-	l.release("Web 1")
+	l.Refused(dom(3, "x", "hostname", "WEB-1"), denied.ErrHostnameTaken, `"x"`, `"Web 1"`)
+	l.MustRelease("Web 1")
 	if got := hostname(dom(2, "web-1")); got != second {
 		t.Errorf("an unchanged name changed its host name to %q", got)
 	}
@@ -225,7 +225,7 @@ func TestHostnames(t *testing.T) {
 		t.Errorf("no letters: %q", got)
 	}
 	taken := instance.DistinctHostname("x", uid(5))
-	l.register(dom(6, "thief", "hostname", taken))
+	l.MustRegister(dom(6, "thief", "hostname", taken))
 	if got := hostname(dom(5, "X")); got == taken || !instance.ValidHostname(got) || !strings.HasPrefix(got, "X-") {
 		t.Errorf("even the distinct one is taken: %q", got)
 	}

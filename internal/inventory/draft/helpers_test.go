@@ -1,0 +1,23 @@
+package draft_test
+
+import (
+	"context"
+
+	"mdserver/internal/inventory/inventorytest"
+)
+
+type lab = inventorytest.Lab
+
+const day = inventorytest.Day
+
+var (
+	newLab   = inventorytest.New
+	labOn    = inventorytest.On
+	uid      = inventorytest.UID
+	mac      = inventorytest.MAC
+	dom      = inventorytest.Domain
+	addrs    = inventorytest.Addrs
+	withIPv6 = inventorytest.WithIPv6
+)
+
+func background() context.Context { return context.Background() }
