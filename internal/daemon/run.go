@@ -12,6 +12,7 @@ import (
 
 	"mdserver/internal/admin"
 	"mdserver/internal/config"
+	"mdserver/internal/daemon/httpserver"
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
 	"mdserver/internal/logging"
@@ -153,12 +154,12 @@ func (d *Daemon) followGuests(ctx context.Context, running *sync.WaitGroup) {
 
 // serve answers requests until ctx ends or a listener fails.
 func (d *Daemon) serve(ctx context.Context, l listeners) error {
-	metadata := newServer(d.metadataHandler(d.admission.Caller), func(ctx context.Context, conn net.Conn) context.Context {
+	metadata := httpserver.New(d.metadataHandler(d.admission.Caller), func(ctx context.Context, conn net.Conn) context.Context {
 		return imds.WithConn(d.admission.ConnContext(ctx, conn), conn)
 	}, d.log)
 	backend := d.backend(d.control)
 	backend.Progress = endWith(ctx, backend.Progress)
-	control := newServer(backend.Handler(), admin.WithPeer, d.log)
+	control := httpserver.New(backend.Handler(), admin.WithPeer, d.log)
 	failed := make(chan error, len(l.metadata)+1)
 	var serving sync.WaitGroup
 	for _, listener := range l.metadata {
@@ -166,7 +167,7 @@ func (d *Daemon) serve(ctx context.Context, l listeners) error {
 	}
 	serving.Go(func() { failed <- control.Serve(l.control) })
 	defer serving.Wait()
-	defer stopAll(metadata, control)
+	defer httpserver.StopAll(metadata, control)
 	defer lastCalls(l.metadata, d.log)
 
 	notify := newNotifier(d.log)

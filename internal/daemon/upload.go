@@ -8,6 +8,7 @@ import (
 
 	"mdserver/internal/admin"
 	"mdserver/internal/config"
+	"mdserver/internal/daemon/httpserver"
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 	"mdserver/internal/sockdiag"
@@ -49,11 +50,11 @@ func refuseUpload(w http.ResponseWriter, reason string) {
 // sentByRoot returns nil if the process that sends a request runs as root, or
 // as the user that this server runs as.
 func sentByRoot(r *http.Request) error {
-	client, ok := connOf(r)
+	conn, ok := httpserver.ConnOf(r)
 	if !ok {
 		return errors.New("the request's connection is not known")
 	}
-	uid, err := sockdiag.Sender(client.Conn)
+	uid, err := sockdiag.Sender(conn)
 	switch {
 	case err != nil:
 		return fmt.Errorf("the sender's user is not known: %w", err)

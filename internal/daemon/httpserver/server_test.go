@@ -1,4 +1,4 @@
-package daemon
+package httpserver
 
 import (
 	"bufio"
@@ -16,9 +16,9 @@ import (
 const slow = silence + silence/2
 
 // serveTest serves a handler as the server does, and returns a connection to it.
-func serveTest(t *testing.T) (*httpServer, net.Conn) {
+func serveTest(t *testing.T) (*Server, net.Conn) {
 	t.Helper()
-	s := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/long":
 			_, _ = io.WriteString(w, strings.Repeat("x", 64<<20))
@@ -42,7 +42,7 @@ func serveTest(t *testing.T) (*httpServer, net.Conn) {
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	t.Cleanup(func() {
-		_ = s.Close()
+		_ = s.server.Close()
 		<-served
 	})
 	conn, err := net.Dial("tcp", l.Addr().String())

@@ -1,4 +1,6 @@
-package daemon
+// Package httpserver is an HTTP server that bounds what one client can take, and
+// ends without waiting for silent clients.
+package httpserver
 
 import (
 	"context"
@@ -18,22 +20,22 @@ const (
 	silence = 400 * time.Millisecond
 )
 
-// httpServer is an http.Server that ends without waiting for silent clients.
+// Server is an HTTP server that ends without waiting for silent clients.
 // http.Server.Shutdown alone waits five seconds for a connection that never sent a
 // byte, and for ever for the rest of a body.
-type httpServer struct {
-	*http.Server
+type Server struct {
+	server *http.Server
 
 	mu       sync.Mutex
 	conns    map[*clientConn]struct{}
 	stopping bool
 }
 
-// newServer bounds what one client can take: a slow or stuck one ends. inContext
-// is the server's ConnContext.
-func newServer(handler http.Handler, inContext func(context.Context, net.Conn) context.Context, log *slog.Logger) *httpServer {
-	s := &httpServer{conns: map[*clientConn]struct{}{}}
-	s.Server = &http.Server{
+// New makes a server that bounds what one client can take: a slow or stuck one
+// ends. inContext is the server's ConnContext.
+func New(handler http.Handler, inContext func(context.Context, net.Conn) context.Context, log *slog.Logger) *Server {
+	s := &Server{conns: map[*clientConn]struct{}{}}
+	s.server = &http.Server{
 		Handler:           s.answer(handler),
 		ConnState:         s.follow,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -45,7 +47,7 @@ func newServer(handler http.Handler, inContext func(context.Context, net.Conn) c
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	s.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+	s.server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
 		client := conn.(*clientConn) // from Serve
 		return inContext(withConn(ctx, client), client.Conn)
 	}
@@ -53,8 +55,8 @@ func newServer(handler http.Handler, inContext func(context.Context, net.Conn) c
 }
 
 // Serve answers the clients of a listener until the server stops.
-func (s *httpServer) Serve(l net.Listener) error {
-	return s.Server.Serve(clientListener{l})
+func (s *Server) Serve(l net.Listener) error {
+	return s.server.Serve(clientListener{l})
 }
 
 // clientListener accepts connections as clientConns.
@@ -70,7 +72,7 @@ func (l clientListener) Accept() (net.Conn, error) {
 }
 
 // follow is the server's ConnState.
-func (s *httpServer) follow(conn net.Conn, state http.ConnState) {
+func (s *Server) follow(conn net.Conn, state http.ConnState) {
 	client := conn.(*clientConn) // from Serve
 	switch state {
 	case http.StateNew:
@@ -84,7 +86,7 @@ func (s *httpServer) follow(conn net.Conn, state http.ConnState) {
 	}
 }
 
-func (s *httpServer) add(client *clientConn) {
+func (s *Server) add(client *clientConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conns[client] = struct{}{}
@@ -94,7 +96,7 @@ func (s *httpServer) add(client *clientConn) {
 }
 
 // answer notes that a request has arrived, or its head at least.
-func (s *httpServer) answer(handler http.Handler) http.Handler {
+func (s *Server) answer(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if client, ok := connOf(r); ok {
 			r.Body = client.ask(r.Body)
@@ -105,19 +107,19 @@ func (s *httpServer) answer(handler http.Handler) http.Handler {
 
 // stop answers the requests that have arrived, and closes all connections. Clients
 // that still send or read after stopTime are cut off.
-func (s *httpServer) stop() {
+func (s *Server) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	s.stopWaiting()
 	late := time.AfterFunc(silence, s.closeSilent)
 	defer late.Stop()
-	if err := s.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
-		_ = s.Close()
+	if err := s.server.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		_ = s.server.Close()
 	}
 }
 
 // stopWaiting bounds how long each client is waited for.
-func (s *httpServer) stopWaiting() {
+func (s *Server) stopWaiting() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopping = true
@@ -127,7 +129,7 @@ func (s *httpServer) stopWaiting() {
 }
 
 // closeSilent closes the connections that have no request to be answered.
-func (s *httpServer) closeSilent() {
+func (s *Server) closeSilent() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for client := range s.conns {
@@ -137,8 +139,8 @@ func (s *httpServer) closeSilent() {
 	}
 }
 
-// stopAll stops servers at the same time.
-func stopAll(servers ...*httpServer) {
+// StopAll stops servers at the same time, and returns when all have ended.
+func StopAll(servers ...*Server) {
 	var stopping sync.WaitGroup
 	for _, s := range servers {
 		stopping.Go(s.stop)
@@ -153,7 +155,17 @@ func withConn(ctx context.Context, conn *clientConn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// connOf returns the connection that a request came by.
+// ConnOf returns the connection that a request came by, as it was accepted. There is
+// none if no Server received the request.
+func ConnOf(r *http.Request) (net.Conn, bool) {
+	client, ok := connOf(r)
+	if !ok {
+		return nil, false
+	}
+	return client.Conn, true
+}
+
+// connOf is ConnOf with what is noted of the connection.
 func connOf(r *http.Request) (*clientConn, bool) {
 	conn, ok := r.Context().Value(connKey{}).(*clientConn)
 	return conn, ok
