@@ -8,6 +8,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/config"
+	"mdserver/internal/daemon/listen"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/health"
 	"mdserver/internal/inventory/boltstore"
@@ -168,8 +169,8 @@ func (d *Daemon) libvirtTrouble(cfg *config.Config) []health.Trouble {
 
 // statusLine looks at the server's health and returns the status that `systemctl
 // status` shows.
-func (d *Daemon) statusLine(l listeners) string {
-	line := fmt.Sprintf("serving %d guests on %s", d.inventory.Snapshot().Len(), l)
+func (d *Daemon) statusLine(sockets listen.Sockets) string {
+	line := fmt.Sprintf("serving %d guests on %s", d.inventory.Snapshot().Len(), sockets)
 	switch trouble := (api.Status{Health: d.health()}).Trouble(); len(trouble) {
 	case 0:
 		return line

@@ -13,6 +13,7 @@ import (
 	"mdserver/internal/admin"
 	"mdserver/internal/config"
 	"mdserver/internal/daemon/httpserver"
+	"mdserver/internal/daemon/listen"
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
 	"mdserver/internal/logging"
@@ -67,11 +68,11 @@ func newAndRun(ctx context.Context, cfg *config.Config, opts Options) error {
 
 // Run serves until ctx ends or a listener fails. It is called once.
 func (d *Daemon) Run(ctx context.Context) error {
-	listeners, err := listen(d.config.Load(), d.log)
+	sockets, err := listen.Open(d.config.Load(), d.log)
 	if err != nil {
 		return err
 	}
-	defer listeners.close()
+	defer sockets.Close()
 	defer d.takeAddressesAway()
 	defer d.closeNetworks()
 	defer d.libvirt.close()
@@ -123,7 +124,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	background.Go(func() { d.libvirt.run(ctx) })
 	defer stop()
-	return d.serve(ctx, listeners)
+	return d.serve(ctx, sockets)
 }
 
 // onChange calls a function with all changes of the inventory from now on, in
@@ -153,31 +154,31 @@ func (d *Daemon) followGuests(ctx context.Context, running *sync.WaitGroup) {
 }
 
 // serve answers requests until ctx ends or a listener fails.
-func (d *Daemon) serve(ctx context.Context, l listeners) error {
+func (d *Daemon) serve(ctx context.Context, sockets listen.Sockets) error {
 	metadata := httpserver.New(d.metadataHandler(d.admission.Caller), func(ctx context.Context, conn net.Conn) context.Context {
 		return imds.WithConn(d.admission.ConnContext(ctx, conn), conn)
 	}, d.log)
 	backend := d.backend(d.control)
 	backend.Progress = endWith(ctx, backend.Progress)
 	control := httpserver.New(backend.Handler(), admin.WithPeer, d.log)
-	failed := make(chan error, len(l.metadata)+1)
+	failed := make(chan error, len(sockets.Metadata)+1)
 	var serving sync.WaitGroup
-	for _, listener := range l.metadata {
+	for _, listener := range sockets.Metadata {
 		serving.Go(func() { failed <- metadata.Serve(d.admission.Listener(listener)) })
 	}
-	serving.Go(func() { failed <- control.Serve(l.control) })
+	serving.Go(func() { failed <- control.Serve(sockets.Control) })
 	defer serving.Wait()
 	defer httpserver.StopAll(metadata, control)
-	defer lastCalls(l.metadata, d.log)
+	defer sockets.LastCalls(d.log)
 
 	notify := newNotifier(d.log)
 	defer notify.stopping()
-	notify.status(d.statusLine(l))
+	notify.status(d.statusLine(sockets))
 	notify.ready()
 	d.serving.Store(true)
 	defer d.serving.Store(false)
-	defer d.tellSystemd(ctx, notify, l)()
-	d.log.Info("mdserver serves", "address", l.String(), "guests", d.inventory.Snapshot().Len())
+	defer d.tellSystemd(ctx, notify, sockets)()
+	d.log.Info("mdserver serves", "address", sockets.String(), "guests", d.inventory.Snapshot().Len())
 	for {
 		select {
 		case <-ctx.Done():

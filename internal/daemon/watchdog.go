@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mdserver/internal/config"
+	"mdserver/internal/daemon/listen"
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/pace"
 )
@@ -20,11 +21,11 @@ import (
 // since when something is wrong, and keeps the status line up to date. It feeds the
 // watchdog as long as requests are answered. Both end when the function that it
 // returns is called.
-func (d *Daemon) tellSystemd(ctx context.Context, n *notifier, l listeners) (stop func()) {
+func (d *Daemon) tellSystemd(ctx context.Context, n *notifier, sockets listen.Sockets) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var telling sync.WaitGroup
 	telling.Go(func() {
-		pace.Every(ctx, healthPeriod, func() { n.status(d.statusLine(l)) })
+		pace.Every(ctx, healthPeriod, func() { n.status(d.statusLine(sockets)) })
 	})
 	if n.period > 0 {
 		dog := &watchdog{log: d.log, notify: n, config: d.config.Load, writing: d.inventory.Writing}

@@ -1,4 +1,4 @@
-package daemon
+package listen
 
 import (
 	"bytes"
@@ -12,6 +12,17 @@ import (
 	"testing"
 	"time"
 )
+
+// shortDir is a directory for a socket, whose path has a limit: unix(7).
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
 
 // served listens on a control socket and greets each client.
 func served(t *testing.T, path string) *controlListener {

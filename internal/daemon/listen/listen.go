@@ -1,4 +1,7 @@
-package daemon
+// Package listen opens the sockets that the server is asked at, for guests and for
+// commands. They stay usable when an address, an interface or the control socket's
+// file comes later, goes, or is made again.
+package listen
 
 import (
 	"context"
@@ -19,46 +22,48 @@ import (
 	"mdserver/internal/ingress"
 )
 
-// listeners are what the server listens on: TCP for guests, a Unix socket for control.
-type listeners struct {
-	metadata []net.Listener // on listen_address first
-	control  net.Listener
+// Sockets are what the server listens on: TCP for guests, a Unix socket for control.
+type Sockets struct {
+	Metadata []net.Listener // on listen_address first
+	Control  net.Listener
 }
 
-func (l listeners) close() {
-	for _, m := range l.metadata {
+// Close closes those that are open. It removes the control socket's file.
+func (s Sockets) Close() {
+	for _, m := range s.Metadata {
 		_ = m.Close()
 	}
-	if l.control != nil {
-		_ = l.control.Close() // removes the socket file
+	if s.Control != nil {
+		_ = s.Control.Close()
 	}
 }
 
 // String lists where guests are served.
-func (l listeners) String() string {
+func (s Sockets) String() string {
 	var addrs []string
-	for _, m := range l.metadata {
+	for _, m := range s.Metadata {
 		addrs = append(addrs, m.Addr().String())
 	}
 	return strings.Join(addrs, ", ")
 }
 
-func listen(cfg *config.Config, log *slog.Logger) (listeners, error) {
-	var all listeners
+// Open opens all sockets of a configuration. A failure leaves none open.
+func Open(cfg *config.Config, log *slog.Logger) (Sockets, error) {
+	var all Sockets
 	for _, addr := range append([]netip.Addr{cfg.Server.ListenAddress}, cfg.ListenAddresses6()...) {
 		l, err := listenTCP(addr, cfg.Server.Port, log)
 		if err != nil {
-			all.close()
-			return listeners{}, err
+			all.Close()
+			return Sockets{}, err
 		}
-		all.metadata = append(all.metadata, l)
+		all.Metadata = append(all.Metadata, l)
 	}
 	control, err := listenControl(cfg.Server.Socket, log)
 	if err != nil {
-		all.close()
-		return listeners{}, err
+		all.Close()
+		return Sockets{}, err
 	}
-	all.control = control
+	all.Control = control
 	return all, nil
 }
 

@@ -1,4 +1,4 @@
-package daemon
+package listen
 
 import (
 	"log/slog"
@@ -13,12 +13,12 @@ import (
 // accepted.
 const queueTime = 50 * time.Millisecond
 
-// lastCalls makes the kernel drop requests for new connections, and waits until
-// those that it has made already are accepted: a socket that is closed resets
+// LastCalls makes the kernel drop requests for new connections of guests, and waits
+// until those that it has made already are accepted: a socket that is closed resets
 // them. Clients repeat a request after a second (RFC 6298), and find the next
 // server then.
-func lastCalls(all []net.Listener, log *slog.Logger) {
-	for _, l := range all {
+func (s Sockets) LastCalls(log *slog.Logger) {
+	for _, l := range s.Metadata {
 		if scoped, ok := l.(*scopedListener); ok {
 			l = scoped.socket()
 		}
