@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/api"
+	"mdserver/internal/daemon/systemd"
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt/watch"
@@ -45,7 +46,7 @@ func (d *Daemon) noteRegistered(guest *instance.Instance, source string) {
 
 // noteRequest logs and counts a request, and remembers what a guest asked for.
 func (d *Daemon) noteRequest(r *http.Request, a httpcommon.Answer) {
-	if a.Caller.IsLocal() && r.URL.Path == probePath {
+	if a.Caller.IsLocal() && r.URL.Path == systemd.ProbePath {
 		return
 	}
 	d.opts.Log.Request(r, a)

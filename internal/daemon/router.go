@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mdserver/internal/config"
+	"mdserver/internal/daemon/systemd"
 	"mdserver/internal/frontend/ec2"
 	"mdserver/internal/frontend/nocloud"
 	"mdserver/internal/frontend/openstack"
@@ -47,12 +48,19 @@ func (d *Daemon) newRouter(cfg *config.Config, networks []instance.Network) *rou
 		byName: map[string]http.Handler{
 			"instance-upload": upload(localOnly(d.uploads(cfg)), root),
 			"service":         about,
-			probeName:         localOnly(http.HandlerFunc(d.answerProbe)),
+			systemd.ProbeName: localOnly(http.HandlerFunc(d.answerProbe)),
 			"openstack":       gate.Frontend("openstack", openstack.New(site, served, d.inventory)),
 			"nocloud":         gate.Frontend("nocloud", nocloud.New(site, served)),
 			report.Name:       d.reports, // without a token: cloud-init's webhook has none
 		},
 	}), renderer, networks}
+}
+
+// answerProbe answers the server's own request, after it has read the inventory as
+// each request for metadata does.
+func (d *Daemon) answerProbe(w http.ResponseWriter, r *http.Request) {
+	d.inventory.Snapshot().ByAddr(httpcommon.Caller(r).Addr)
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // frontends are chosen by the first name of a path in normal form; root has the

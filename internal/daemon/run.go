@@ -14,9 +14,11 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/daemon/httpserver"
 	"mdserver/internal/daemon/listen"
+	"mdserver/internal/daemon/systemd"
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
 	"mdserver/internal/logging"
+	"mdserver/internal/pace"
 	"mdserver/internal/timeline/verdict"
 )
 
@@ -171,10 +173,10 @@ func (d *Daemon) serve(ctx context.Context, sockets listen.Sockets) error {
 	defer httpserver.StopAll(metadata, control)
 	defer sockets.LastCalls(d.log)
 
-	notify := newNotifier(d.log)
-	defer notify.stopping()
-	notify.status(d.statusLine(sockets))
-	notify.ready()
+	notify := systemd.NewNotifier(d.log)
+	defer notify.Stopping()
+	notify.Status(d.statusLine(sockets))
+	notify.Ready()
 	d.serving.Store(true)
 	defer d.serving.Store(false)
 	defer d.tellSystemd(ctx, notify, sockets)()
@@ -186,12 +188,29 @@ func (d *Daemon) serve(ctx context.Context, sockets listen.Sockets) error {
 		case err := <-failed:
 			return fmt.Errorf("listener failed: %w", err)
 		case <-d.opts.Reload:
-			notify.reloading()
+			notify.Reloading()
 			if _, err := d.reload(ctx); err != nil {
 				d.log.Error("reload refused, the old configuration stays active", "error", err)
 			}
-			notify.ready()
+			notify.Ready()
 		}
+	}
+}
+
+// tellSystemd looks at the server's health every few seconds, so that it is known
+// since when something is wrong, and keeps the status line up to date. It feeds the
+// watchdog as long as requests are answered. Both end when the function that it
+// returns is called.
+func (d *Daemon) tellSystemd(ctx context.Context, n *systemd.Notifier, sockets listen.Sockets) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		pace.Every(ctx, healthPeriod, func() { n.Status(d.statusLine(sockets)) })
+	})
+	telling.Go(func() { n.KeepAlive(ctx, d.config.Load, d.inventory.Writing) })
+	return func() {
+		cancel()
+		telling.Wait()
 	}
 }
 

@@ -1,4 +1,4 @@
-package daemon
+package systemd
 
 import (
 	"context"
@@ -8,36 +8,11 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"sync"
 	"time"
 
 	"mdserver/internal/config"
-	"mdserver/internal/daemon/listen"
-	"mdserver/internal/httpcommon"
 	"mdserver/internal/pace"
 )
-
-// tellSystemd looks at the server's health every few seconds, so that it is known
-// since when something is wrong, and keeps the status line up to date. It feeds the
-// watchdog as long as requests are answered. Both end when the function that it
-// returns is called.
-func (d *Daemon) tellSystemd(ctx context.Context, n *notifier, sockets listen.Sockets) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var telling sync.WaitGroup
-	telling.Go(func() {
-		pace.Every(ctx, healthPeriod, func() { n.status(d.statusLine(sockets)) })
-	})
-	if n.period > 0 {
-		dog := &watchdog{log: d.log, notify: n, config: d.config.Load, writing: d.inventory.Writing}
-		telling.Go(func() {
-			pace.Every(ctx, n.period, func() { dog.watch(ctx) })
-		})
-	}
-	return func() {
-		cancel()
-		telling.Wait()
-	}
-}
 
 const (
 	// hungWrite is how long a write to the database may take. A disk that takes
@@ -58,11 +33,22 @@ var (
 // watchdog feeds systemd's watchdog as long as the server works.
 type watchdog struct {
 	log     *slog.Logger
-	notify  *notifier
+	notify  *Notifier
 	config  func() *config.Config
 	writing func() time.Duration // how long the present write has taken
 
 	unreached time.Time // when the server got out of its own reach; zero: it is not
+}
+
+// KeepAlive feeds systemd's watchdog, if there is one, until ctx ends: as long as the
+// server answers a request of its own for ProbePath, and no write to the database
+// hangs. writing is how long the present one has taken.
+func (n *Notifier) KeepAlive(ctx context.Context, config func() *config.Config, writing func() time.Duration) {
+	if n.period == 0 {
+		return
+	}
+	dog := &watchdog{log: n.log, notify: n, config: config, writing: writing}
+	pace.Every(ctx, n.period, func() { dog.watch(ctx) })
 }
 
 // watch feeds the watchdog if the server has answered a request of its own in time
@@ -81,17 +67,12 @@ func (w *watchdog) watch(ctx context.Context) {
 	}
 }
 
-// probePath is what the server asks itself for. The request is not logged.
-const probePath = "/" + probeName
-
-const probeName = "mdserver-watchdog"
-
-// answerProbe answers the server's own request, after it has read the inventory as
-// each request for metadata does.
-func (d *Daemon) answerProbe(w http.ResponseWriter, r *http.Request) {
-	d.inventory.Snapshot().ByAddr(httpcommon.Caller(r).Addr)
-	w.WriteHeader(http.StatusNoContent)
-}
+// ProbePath is what the server asks itself for, and ProbeName its first name. The
+// request is not logged.
+const (
+	ProbePath = "/" + ProbeName
+	ProbeName = "mdserver-watchdog"
+)
 
 // probe makes a request to the listener of the guests. If this host does not have
 // the listener's address at the moment, probe asks the control socket.
@@ -143,7 +124,7 @@ func ask(ctx context.Context, network, address string) error {
 	if network == "unix" {
 		host = "localhost"
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+probePath, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+ProbePath, nil)
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", address, err)
 	}

@@ -1,4 +1,4 @@
-package daemon
+package systemd
 
 import (
 	"log/slog"
@@ -101,7 +101,7 @@ func TestWatchdog(t *testing.T) {
 			}
 			log := slog.New(slog.DiscardHandler)
 			dog := &watchdog{
-				log: log, notify: newNotifier(log),
+				log: log, notify: NewNotifier(log),
 				config:  func() *config.Config { return cfg },
 				writing: func() time.Duration { return tt.writing },
 			}
@@ -119,9 +119,9 @@ func TestWatchdog(t *testing.T) {
 // systemd is told of a status line once, and in one line.
 func TestStatusLine(t *testing.T) {
 	messages := systemd(t, 0)
-	n := newNotifier(slog.New(slog.DiscardHandler))
+	n := NewNotifier(slog.New(slog.DiscardHandler))
 	for _, line := range []string{"serving 1 guests", "serving 1 guests", "serving 2 guests;\nREADY=1"} {
-		n.status(line)
+		n.Status(line)
 	}
 	if got, want := messages(), "STATUS=serving 1 guests|STATUS=serving 2 guests; READY=1"; got != want {
 		t.Errorf("systemd was told %q, want %q", got, want)
