@@ -16,7 +16,7 @@ func networkConflicts(found []fleet.Conflict) []api.NetworkConflict {
 
 // noteConflicts logs conflicts of this host's networks with those of other hosts, each once.
 func (d *Daemon) noteConflicts(logged map[string]bool) {
-	for _, c := range d.fleet.Conflicts() {
+	for _, c := range d.store.Fleet.Conflicts() {
 		if logged[c.Problem] {
 			continue
 		}

@@ -16,9 +16,8 @@ import (
 	"mdserver/internal/admission"
 	"mdserver/internal/bridge"
 	"mdserver/internal/config"
-	"mdserver/internal/etcd"
+	"mdserver/internal/daemon/store"
 	"mdserver/internal/exporter"
-	"mdserver/internal/fleet"
 	"mdserver/internal/health"
 	"mdserver/internal/hostsfile"
 	"mdserver/internal/httpcommon"
@@ -26,8 +25,6 @@ import (
 	"mdserver/internal/imds"
 	"mdserver/internal/ingress"
 	"mdserver/internal/inventory"
-	"mdserver/internal/inventory/boltstore"
-	"mdserver/internal/inventory/etcdstore"
 	"mdserver/internal/logging"
 	"mdserver/internal/metrics"
 	"mdserver/internal/networks"
@@ -52,11 +49,7 @@ type Daemon struct {
 	log     *slog.Logger
 
 	// What is known.
-	store     *boltstore.Store // it belongs to inventory; others use its notes
-	etcd      *etcd.Client     // nil: the store is a database of this host alone
-	shared    *etcdstore.Store // what etcd is for; nil without etcd
-	fleet     *fleet.Fleet     // the hosts that share the inventory; nil without etcd
-	hostID    string           // of this host in etcd; empty without it
+	store     *store.Store // what the inventory is kept in, and the notes
 	inventory *inventory.Inventory
 	identity  *identity.Authority
 	tokenKey  imds.Key
@@ -102,7 +95,7 @@ type Daemon struct {
 // before Run. The caller closes it. The values of ctx hold for later writes to the
 // database, too.
 //
-// An error that is ErrDatabase means that the database cannot be used.
+// An error that is store.ErrDatabase means that the database cannot be used.
 func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error) {
 	d := &Daemon{
 		opts: opts, started: time.Now(), log: opts.Log.Logger(),
@@ -135,8 +128,8 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	d.reports = report.New(d.timeline, d.ssh)
 	d.admission = admission.New(admissionPolicy(cfg, networks.Configured(cfg)), liveGuests{d.inventory}, d.kernel, d.log)
 	d.addresses = bridge.New(d.log)
-	d.ports = portsecurity.New(d.hostID, d.guests, d.log.With("part", "port security"))
-	d.networks = networks.New(cfg, d.inventory, d.store, d.noteDHCP, d.log)
+	d.ports = portsecurity.New(d.store.HostID, d.guests, d.log.With("part", "port security"))
+	d.networks = networks.New(cfg, d.inventory, d.store.Database, d.noteDHCP, d.log)
 	d.libvirt = d.newLibvirtSync(cfg)
 	d.router.Store(d.newRouter(cfg, d.networks.Describe(cfg)))
 	return d, nil

@@ -22,7 +22,7 @@ func (d *Daemon) keepDatabase(ctx context.Context) {
 		if d.inventory.WriteFailure() != nil {
 			_ = d.inventory.Settle(ctx) // WriteFailure tells whether that helped
 		}
-		err := d.store.Keep()
+		err := d.store.Database.Keep()
 		if errors.Is(err, boltstore.ErrAltered) {
 			d.log.Warn("another program has written to the database's file, which is read again")
 			err = d.inventory.Reload(ctx)

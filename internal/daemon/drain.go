@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mdserver/internal/api"
+	"mdserver/internal/daemon/store"
 	"mdserver/internal/fleet"
 	"mdserver/internal/health"
 	"mdserver/internal/instance"
@@ -18,13 +19,13 @@ import (
 
 // drainHost takes a host out of service, or puts it back.
 func (d *Daemon) drainHost(ctx context.Context, id string, drained bool) (time.Time, error) {
-	if d.fleet == nil {
+	if d.store.Fleet == nil {
 		return time.Time{}, errOneHost
 	}
-	if err := d.shared.Link(); err != nil {
+	if err := d.store.Shared.Link(); err != nil {
 		return time.Time{}, fmt.Errorf("%w: %w", inventory.ErrStore, err)
 	}
-	since, err := d.fleet.SetDrained(ctx, id, drained)
+	since, err := d.store.Fleet.SetDrained(ctx, id, drained)
 	switch {
 	case errors.Is(err, fleet.ErrUnknown):
 		err = fmt.Errorf("%w: %w", inventory.ErrNotFound, err)
@@ -36,16 +37,16 @@ func (d *Daemon) drainHost(ctx context.Context, id string, drained bool) (time.T
 
 // drained reports whether this host is out of service, as far as it knows.
 func (d *Daemon) drained() bool {
-	if d.fleet == nil {
+	if d.store.Fleet == nil {
 		return false
 	}
-	since, _ := d.fleet.Drained()
+	since, _ := d.store.Fleet.Drained()
 	return !since.IsZero()
 }
 
 // listRunning is runsOn for any host by its ID.
 func (d *Daemon) listRunning(hostID string) ([]api.HostGuest, error) {
-	if d.fleet == nil {
+	if d.store.Fleet == nil {
 		return nil, errOneHost
 	}
 	return d.runsOn(hostID), nil
@@ -88,7 +89,7 @@ func (d *Daemon) followFleet(ctx context.Context, spares chan<- struct{}) {
 	before, logged := false, map[string]bool{}
 	for {
 		select {
-		case <-d.fleet.Changed():
+		case <-d.store.Fleet.Changed():
 		case <-ctx.Done():
 			return
 		}
@@ -97,7 +98,7 @@ func (d *Daemon) followFleet(ctx context.Context, spares chan<- struct{}) {
 		now := d.drained()
 		switch {
 		case now && !before:
-			d.log.Warn("this host is drained: it claims no addresses for guests; those that start here are served anyway", "guests", len(d.runsOn(d.hostID)))
+			d.log.Warn("this host is drained: it claims no addresses for guests; those that start here are served anyway", "guests", len(d.runsOn(d.store.HostID)))
 		case before && !now:
 			d.log.Info("this host is back in service")
 		}
@@ -115,7 +116,7 @@ func (d *Daemon) noteStarts(events []instance.Event) {
 		return
 	}
 	for _, e := range events {
-		if e.New == nil || !starts(e, d.hostID) {
+		if e.New == nil || !starts(e, d.store.HostID) {
 			continue
 		}
 		d.log.Warn("a guest starts on this host, which is drained; it is served", "guest", e.New.Name, "uuid", e.New.UUID)
@@ -136,12 +137,12 @@ func (d *Daemon) drainTrouble() []health.Trouble {
 		return nil
 	}
 	var names []string
-	for _, guest := range d.runsOn(d.hostID) {
+	for _, guest := range d.runsOn(d.store.HostID) {
 		names = append(names, guest.Name)
 	}
 	if len(names) == 0 {
 		return nil
 	}
-	return []health.Trouble{{Part: "etcd", State: health.Warning, Look: []string{"mdserver instance ls --host " + shell.Quote(ownName(d.config.Load()))}, Message: fmt.Sprintf(
+	return []health.Trouble{{Part: "etcd", State: health.Warning, Look: []string{"mdserver instance ls --host " + shell.Quote(store.HostName(d.config.Load()))}, Message: fmt.Sprintf(
 		"this host is drained, and %d guests run here: %s; migrate or stop them, or put the host back into service", len(names), someOf(names))}}
 }

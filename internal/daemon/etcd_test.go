@@ -68,7 +68,7 @@ func TestEtcd(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var keeping sync.WaitGroup
-	keeping.Go(func() { first.fleet.Run(ctx) })
+	keeping.Go(func() { first.store.Fleet.Run(ctx) })
 	keeping.Go(func() { first.keepSpares(ctx, nil) })
 	for deadline := time.Now().Add(20 * time.Second); len(first.inventory.Snapshot().Spares()) == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -164,7 +164,7 @@ func TestContested(t *testing.T) {
 	}
 	seen(first)
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if guest, ok := second.inventory.Snapshot().ByName("web"); ok && guest.HostID == first.hostID && !guest.Unshared {
+		if guest, ok := second.inventory.Snapshot().ByName("web"); ok && guest.HostID == first.store.HostID && !guest.Unshared {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -173,7 +173,7 @@ func TestContested(t *testing.T) {
 	}
 	seen(second)
 	guest, _ := second.inventory.Snapshot().ByName("web")
-	if found := second.status().Store.Contested; len(found) != 1 || found[0].Name != "web" || found[0].Host != guest.Host || guest.HostID != first.hostID {
+	if found := second.status().Store.Contested; len(found) != 1 || found[0].Name != "web" || found[0].Host != guest.Host || guest.HostID != first.store.HostID {
 		t.Errorf("contested: %+v; the guest is %+v", found, guest.Home)
 	}
 	if why := second.explain(t.Context(), guest).Missing; !slices.ContainsFunc(why, func(text string) bool { return strings.HasPrefix(text, "it runs here and on the host "+guest.Host) }) {
@@ -191,13 +191,13 @@ func TestWaitForAHost(t *testing.T) {
 	var following sync.WaitGroup
 	defer following.Wait()
 	defer stop()
-	following.Go(func() { d.fleet.Run(ctx) })
+	following.Go(func() { d.store.Fleet.Run(ctx) })
 	following.Go(func() { d.followFleet(ctx, nil) })
 	for len(d.listHosts()) == 0 && ctx.Err() == nil {
 		time.Sleep(5 * time.Millisecond)
 	}
 	since := d.timeline.Revision()
-	if _, err := d.drainHost(ctx, d.hostID, true); err != nil {
+	if _, err := d.drainHost(ctx, d.store.HostID, true); err != nil {
 		t.Fatal(err)
 	}
 	if p := d.progress(ctx, api.ProgressQuery{Refs: []string{"none"}, Since: since, Wait: time.Minute}); p.Revision <= since || ctx.Err() != nil {

@@ -36,7 +36,7 @@ const diskTime = time.Second
 func (d *Daemon) health() []health.Part {
 	cfg := d.config.Load()
 	names := parts[:len(parts):len(parts)]
-	if d.shared != nil {
+	if d.store.Shared != nil {
 		names = append(names, "etcd")
 	}
 	if d.keys != nil {
@@ -97,15 +97,15 @@ func (d *Daemon) databaseTrouble(cfg *config.Config) []health.Trouble {
 }
 
 func (d *Daemon) etcdTrouble() []health.Trouble {
-	if d.shared == nil {
+	if d.store.Shared == nil {
 		return nil
 	}
 	all := append(d.unsharedTrouble(), d.fleetTrouble()...)
-	if err := d.shared.State().NotSaved; err != nil {
+	if err := d.store.Shared.State().NotSaved; err != nil {
 		all = append(all, health.Trouble{Part: "database", State: health.Wrong, Look: []string{"df -h " + shell.Quote(filepath.Dir(d.config.Load().Server.Database))},
 			Message: "what this host knows of the inventory in etcd could not be saved; it is tried again: " + err.Error()})
 	}
-	if err := d.shared.Link(); err != nil {
+	if err := d.store.Shared.Link(); err != nil {
 		all = append(all, health.Trouble{Part: "etcd", State: health.Wrong, Look: []string{"mdserver doctor"},
 			Message: "the inventory cannot be followed; guests are served as before, and new ones get spare addresses of this host: " + err.Error()})
 	}

@@ -7,6 +7,7 @@ import (
 
 	"mdserver/internal/admin"
 	"mdserver/internal/api"
+	"mdserver/internal/daemon/store"
 	"mdserver/internal/fleet"
 	"mdserver/internal/health"
 	"mdserver/internal/inventory"
@@ -16,16 +17,16 @@ import (
 // listHosts lists the hosts of the inventory with their guests.
 func (d *Daemon) listHosts() []api.Host {
 	cfg := d.config.Load()
-	hosts := []api.Host{{Name: ownName(cfg), Version: cfg.Service.Version, Since: d.started, State: api.HostAlive, This: true}}
-	if d.fleet != nil {
+	hosts := []api.Host{{Name: store.HostName(cfg), Version: cfg.Service.Version, Since: d.started, State: api.HostAlive, This: true}}
+	if d.store.Fleet != nil {
 		hosts = nil
-		all := d.fleet.Hosts()
+		all := d.store.Fleet.Hosts()
 		for _, h := range all {
 			state := api.HostAlive
 			if !h.Alive {
 				state = api.HostAway
 			}
-			hosts = append(hosts, api.Host{ID: h.ID, Name: h.Name, Version: h.Version, Since: h.Since, State: state, This: h.ID == d.hostID, Drained: h.Drained,
+			hosts = append(hosts, api.Host{ID: h.ID, Name: h.Name, Version: h.Version, Since: h.Since, State: state, This: h.ID == d.store.HostID, Drained: h.Drained,
 				Conflicts: networkConflicts(fleet.ConflictsOf(h, all))})
 		}
 	}
@@ -45,23 +46,23 @@ var errOneHost = fmt.Errorf("%w: there is one host only, as store.backend is not
 // Whichever host starts them has them from then on.
 func (d *Daemon) forgetHost(ctx context.Context, id string, force bool) (int, error) {
 	switch {
-	case d.fleet == nil:
+	case d.store.Fleet == nil:
 		return 0, errOneHost
-	case id == d.hostID:
+	case id == d.store.HostID:
 		return 0, fmt.Errorf("%w: this is the host that was asked; ask another one", admin.ErrHost)
 	}
-	if err := d.shared.Link(); err != nil {
+	if err := d.store.Shared.Link(); err != nil {
 		return 0, fmt.Errorf("%w: %w", inventory.ErrStore, err)
 	}
 	alive := fmt.Errorf("%w: it is alive; stop mdserver there, or use --force", admin.ErrHost)
-	if !force && d.fleet.Alive(id) {
+	if !force && d.store.Fleet.Alive(id) {
 		return 0, alive
 	}
 	guests, err := d.inventory.ForgetHost(ctx, id)
 	if err != nil {
 		return 0, err
 	}
-	if err = d.fleet.Forget(ctx, id, force); errors.Is(err, fleet.ErrAlive) {
+	if err = d.store.Fleet.Forget(ctx, id, force); errors.Is(err, fleet.ErrAlive) {
 		err = alive
 	}
 	return guests, err
@@ -70,11 +71,11 @@ func (d *Daemon) forgetHost(ctx context.Context, id string, force bool) (int, er
 // fleetTrouble reports hosts that cannot be told apart, and guests that run on two.
 func (d *Daemon) fleetTrouble() []health.Trouble {
 	var all []health.Trouble
-	if err := d.fleet.Trouble(); err != nil {
+	if err := d.store.Fleet.Trouble(); err != nil {
 		all = append(all, health.Trouble{Part: "etcd", State: health.Wrong, Look: []string{"mdserver host ls"}, Message: err.Error()})
 	}
 	all = append(all, d.drainTrouble()...)
-	for _, c := range d.fleet.Conflicts() {
+	for _, c := range d.store.Fleet.Conflicts() {
 		all = append(all, health.Trouble{Part: "etcd", State: health.Warning, Look: []string{"mdserver host ls -o json"}, Message: c.Problem + "; " + c.Remedy()})
 	}
 	for _, guest := range d.libvirt.presence.Contested() {

@@ -55,7 +55,7 @@ type sharedKeys struct {
 // the configuration has a file for that. If etcd does not answer, the host uses what it
 // has: the shared keys, except at its first start.
 func (d *Daemon) useSharedKeys(ctx context.Context, cfg *config.Config) error {
-	if d.shared == nil || cfg.Store.Key == "" {
+	if d.store.Shared == nil || cfg.Store.Key == "" {
 		return nil
 	}
 	keys, err := sealed.ReadFile(cfg.Store.Key)
@@ -63,7 +63,7 @@ func (d *Daemon) useSharedKeys(ctx context.Context, cfg *config.Config) error {
 		return fmt.Errorf("store.key: %w", err)
 	}
 	mayChange := func(name string) bool { return !slices.Contains(fixedSecrets, name) }
-	d.keys = &sharedKeys{sharer: sharedkeys.Sharer{Notes: d.shared, Keys: keys, Changes: mayChange}}
+	d.keys = &sharedKeys{sharer: sharedkeys.Sharer{Notes: d.store.Shared, Keys: keys, Changes: mayChange}}
 	limited, cancel := context.WithTimeout(ctx, keysPatience)
 	defer cancel()
 	if d.keys.used, err = d.knowsKeys(ctx); err != nil {
@@ -74,7 +74,7 @@ func (d *Daemon) useSharedKeys(ctx context.Context, cfg *config.Config) error {
 	if d.keys.used, err = d.knowsKeys(ctx); err != nil {
 		return err
 	}
-	if d.tokenKey, err = tokenKey(ctx, d.store); err != nil {
+	if d.tokenKey, err = tokenKey(ctx, d.store.Database); err != nil {
 		return err
 	}
 	if d.keys.used {
@@ -184,12 +184,12 @@ func (d *Daemon) syncKeys(ctx context.Context, cfg *config.Config) (changed bool
 	if err != nil {
 		return changed, err
 	}
-	return true, d.store.SetNote(ctx, keysNote, string(text)) // also if they are this host's own, which are shared from now on
+	return true, d.store.Database.SetNote(ctx, keysNote, string(text)) // also if they are this host's own, which are shared from now on
 }
 
 // ownKeys are the keys of this host.
 func (d *Daemon) ownKeys(ctx context.Context) (sharedkeys.Secrets, error) {
-	notes, err := d.store.Notes(ctx)
+	notes, err := d.store.Database.Notes(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ func (d *Daemon) knowsKeys(ctx context.Context) (bool, error) {
 }
 
 func (d *Daemon) lastKeys(ctx context.Context) (state sharedkeys.State, err error) {
-	text, err := d.store.Note(ctx, keysNote)
+	text, err := d.store.Database.Note(ctx, keysNote)
 	if err != nil || text == "" {
 		return nil, err
 	}
@@ -218,7 +218,7 @@ func (d *Daemon) lastKeys(ctx context.Context) (state sharedkeys.State, err erro
 // keepKey stores a shared key in the place of this host's own.
 func (d *Daemon) keepKey(ctx context.Context, cfg *config.Config, name, secret string) error {
 	if name != identitySecret {
-		return d.store.SetNote(ctx, name, secret)
+		return d.store.Database.SetNote(ctx, name, secret)
 	}
 	if err := identity.Check([]byte(secret)); err != nil {
 		return fmt.Errorf("the identity authority that the hosts share: %w", err)

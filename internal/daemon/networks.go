@@ -80,8 +80,8 @@ func (d *Daemon) applyNetworks(ctx context.Context) error {
 		return nil
 	}
 	d.inventory.Reconfigure(d.inventoryOptions(cfg, all))
-	if d.fleet != nil {
-		d.fleet.SetNetworks(fleet.Publishable(all))
+	if d.store.Fleet != nil {
+		d.store.Fleet.SetNetworks(fleet.Publishable(all))
 	}
 	d.admission.SetPolicy(admissionPolicy(cfg, all))
 	d.router.Store(d.newRouter(cfg, all))

@@ -34,7 +34,7 @@ func (e *ConfigError) Unwrap() error { return e.err }
 // reload makes it load the configuration again. The log's stream is stdout.
 //
 // It returns nil after an orderly stop, a *ConfigError for a configuration that
-// cannot be used, and an ErrDatabase for a database that cannot.
+// cannot be used, and a store.ErrDatabase for a database that cannot.
 func Serve(ctx context.Context, file string, stdout io.Writer, reload <-chan os.Signal) error {
 	cfg, warnings, err := config.Load(file)
 	if err != nil {
@@ -104,8 +104,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	background.Go(func() { d.ssh.keys.Run(work) })
 	background.Go(func() { d.ssh.followAuthority(work) })
 	d.followGuests(work, &background)
-	if d.fleet != nil {
-		background.Go(func() { d.fleet.Run(work) })
+	if d.store.Fleet != nil {
+		background.Go(func() { d.store.Fleet.Run(work) })
 	}
 	if err := d.startNetworks(work); err != nil {
 		return err
@@ -113,7 +113,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	background.Go(func() { d.followNetworks(work) })
 	background.Go(func() { d.keepSnapshots(work) })
 	background.Go(func() { d.keepDatabase(work) })
-	if d.shared != nil {
+	if d.store.Shared != nil {
 		changed := make(chan struct{}, 1)
 		d.onChange(work, &background, signal(changed))
 		background.Go(func() { d.keepSpares(work, changed) })

@@ -67,7 +67,7 @@ func (d *Daemon) saveSnapshot(ctx context.Context, cfg *config.Config, inv *inve
 // no registration.
 func (d *Daemon) backupOf(ctx context.Context, cfg *config.Config, inv *inventory.Inventory) (*backup.Backup, error) {
 	table := inv.Snapshot().Table()
-	notes, err := d.store.Notes(ctx)
+	notes, err := d.store.Database.Notes(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func (d *Daemon) keepSpares(ctx context.Context, changed <-chan struct{}) {
 
 // replenish does nothing until it is known whether this host is drained.
 func (d *Daemon) replenish(ctx context.Context) error {
-	if _, known := d.fleet.Drained(); !known {
+	if _, known := d.store.Fleet.Drained(); !known {
 		return nil
 	}
 	return d.inventory.Replenish(ctx)

@@ -24,11 +24,11 @@ type sshHosts struct {
 }
 
 func (d *Daemon) openSSH(ctx context.Context) (*sshHosts, error) {
-	keys, err := hostkeys.Open(ctx, d.store, d.inventory.Snapshot, d.log)
+	keys, err := hostkeys.Open(ctx, d.store.Database, d.inventory.Snapshot, d.log)
 	if err != nil {
 		return nil, err
 	}
-	authority, err := hostkeys.OpenAuthority(ctx, d.store)
+	authority, err := hostkeys.OpenAuthority(ctx, d.store.Database)
 	if err != nil {
 		return nil, err
 	}

@@ -8,12 +8,12 @@ import (
 
 // storeStatus is the state of the inventory in etcd, or nil without etcd.
 func (d *Daemon) storeStatus(networks []api.Network) *api.Store {
-	if d.shared == nil {
+	if d.store.Shared == nil {
 		return nil
 	}
-	state := d.shared.State()
+	state := d.store.Shared.State()
 	s := &api.Store{
-		HostID:    d.hostID,
+		HostID:    d.store.HostID,
 		Connected: state.Err == nil,
 		Revision:  state.Revision,
 		Staleness: time.Since(state.Current).Seconds(),
@@ -22,7 +22,7 @@ func (d *Daemon) storeStatus(networks []api.Network) *api.Store {
 		Unshared:  len(d.unshared()),
 		Conflicts: d.inventory.Conflicts(),
 		Contested: []api.Contested{},
-		Networks:  networkConflicts(d.fleet.Conflicts()),
+		Networks:  networkConflicts(d.store.Fleet.Conflicts()),
 	}
 	if state.Err != nil {
 		s.Error = state.Err.Error()
@@ -30,12 +30,12 @@ func (d *Daemon) storeStatus(networks []api.Network) *api.Store {
 	for _, guest := range d.libvirt.presence.Contested() {
 		s.Contested = append(s.Contested, api.Contested{Name: guest.Name, UUID: guest.UUID, Host: guest.Host})
 	}
-	for _, m := range d.etcd.Members() {
+	for _, m := range d.store.Etcd.Members() {
 		if m.Usable() {
 			s.Usable++
 		}
 	}
-	s.Drained, _ = d.fleet.Drained()
+	s.Drained, _ = d.store.Fleet.Drained()
 	return s
 }
 
@@ -45,7 +45,7 @@ func (d *Daemon) spareAddresses(networks []api.Network) []api.SpareAddresses {
 	for _, n := range networks {
 		count := map[bool]int{} // by whether it is IPv4
 		for _, spare := range d.inventory.Snapshot().Spares() {
-			if spare.Owner == d.shared.ID() && spare.Network == n.Name {
+			if spare.Owner == d.store.Shared.ID() && spare.Network == n.Name {
 				count[spare.Addr.Is4()]++
 			}
 		}

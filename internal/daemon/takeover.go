@@ -150,7 +150,7 @@ func (d *Daemon) export(ctx context.Context, w io.Writer, format string) error {
 	}
 	form := legacy.Form(format)
 	if format == "legacy" {
-		note, err := readImportNote(ctx, d.store)
+		note, err := readImportNote(ctx, d.store.Database)
 		if err != nil {
 			return err
 		}

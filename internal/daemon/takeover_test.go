@@ -167,7 +167,7 @@ func TestLaterStartsDoNotDependOnTheFile(t *testing.T) {
 func TestNoteOfAnOlderVersion(t *testing.T) {
 	u := newUpgraded(t)
 	d, end := openDaemon(t, u.cfg, io.Discard)
-	if err := d.store.SetNote(t.Context(), importedKey, u.cfg.Server.DBFile); err != nil {
+	if err := d.store.Database.SetNote(t.Context(), importedKey, u.cfg.Server.DBFile); err != nil {
 		t.Error(err)
 	}
 	end()

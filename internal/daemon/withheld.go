@@ -7,6 +7,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/config"
+	"mdserver/internal/daemon/store"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/backup"
@@ -17,8 +18,8 @@ import (
 func (d *Daemon) inventoryOptions(cfg *config.Config, networks []instance.Network) inventory.Options {
 	opts := inventoryOptions(cfg, d.hosts, networks)
 	opts.Withheld, opts.Log = d.withheld(cfg), d.log
-	if d.fleet != nil {
-		opts.HostID, opts.HostName, opts.Alive, opts.Drained = d.hostID, hostName(cfg), d.fleet.Alive, d.drained
+	if d.store.Fleet != nil {
+		opts.HostID, opts.HostName, opts.Alive, opts.Drained = d.store.HostID, store.HostName(cfg), d.store.Fleet.Alive, d.drained
 	}
 	return opts
 }
