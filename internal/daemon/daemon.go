@@ -16,6 +16,7 @@ import (
 	"mdserver/internal/admission"
 	"mdserver/internal/bridge"
 	"mdserver/internal/config"
+	"mdserver/internal/daemon/hosts"
 	"mdserver/internal/daemon/store"
 	"mdserver/internal/exporter"
 	"mdserver/internal/health"
@@ -54,7 +55,8 @@ type Daemon struct {
 	identity  *identity.Authority
 	tokenKey  imds.Key
 	keys      *sharedKeys // nil: each host has its own
-	hosts     *hostsfile.File
+	hosts     *hosts.Hosts
+	hostsFile *hostsfile.File
 	ssh       *sshHosts
 
 	// What makes guests known, and what they are known by.
@@ -104,7 +106,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 		applying: make(chan chan error), followed: make(chan struct{}),
 		healthState: healthState{clock: health.NewClock()},
 	}
-	d.hosts = hostsfile.New("/etc/hosts", d.log)
+	d.hostsFile = hostsfile.New("/etc/hosts", d.log)
 	d.config.Store(cfg)
 	d.metrics = metrics.New(metrics.Sources{Status: d.status, Guests: d.countGuests, Boots: d.countBoots})
 	d.exporter = exporter.New(d.monitoringHandler(), d.log)
@@ -131,6 +133,8 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	d.ports = portsecurity.New(d.store.HostID, d.guests, d.log.With("part", "port security"))
 	d.networks = networks.New(cfg, d.inventory, d.store.Database, d.noteDHCP, d.log)
 	d.libvirt = d.newLibvirtSync(cfg)
+	d.hosts = hosts.New(hosts.Options{Store: d.store, Inventory: d.inventory, Config: d.config.Load, Contested: d.libvirt.presence.Contested,
+		Changed: d.timeline.Wake, Started: d.started, Log: d.log})
 	d.router.Store(d.newRouter(cfg, d.networks.Describe(cfg)))
 	return d, nil
 }
@@ -172,10 +176,10 @@ func (d *Daemon) backend(intake *admin.UploadLimiter) admin.Backend {
 		Registered: d.noteRegistered,
 		Identity:   d.identity.Certificate,
 		SSH:        d.ssh,
-		Hosts:      d.listHosts,
-		ForgetHost: d.forgetHost,
-		DrainHost:  d.drainHost,
-		RunsOn:     d.listRunning,
+		Hosts:      d.hosts.List,
+		ForgetHost: d.hosts.Forget,
+		DrainHost:  d.hosts.Drain,
+		RunsOn:     d.hosts.RunsOn,
 		Metrics:    d.metrics.Handler(),
 		Intake:     intake,
 		Reload:     d.reload,

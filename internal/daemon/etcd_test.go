@@ -69,7 +69,7 @@ func TestEtcd(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var keeping sync.WaitGroup
 	keeping.Go(func() { first.store.Fleet.Run(ctx) })
-	keeping.Go(func() { first.keepSpares(ctx, nil) })
+	keeping.Go(func() { first.hosts.Follow(ctx) })
 	for deadline := time.Now().Add(20 * time.Second); len(first.inventory.Snapshot().Spares()) == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the host claims no addresses")
@@ -100,7 +100,7 @@ func TestEtcd(t *testing.T) {
 	if err != nil || !cutOff.Instance.Unshared || !cutOff.Instance.IPv4.IsValid() {
 		t.Errorf("a new guest without etcd: %v: %+v", err, cutOff.Instance)
 	}
-	if troubles := again.etcdTrouble(); !slices.ContainsFunc(troubles, func(tr health.Trouble) bool { return strings.Contains(tr.Message, ": new") }) {
+	if troubles := again.hosts.Trouble(); !slices.ContainsFunc(troubles, func(tr health.Trouble) bool { return strings.Contains(tr.Message, ": new") }) {
 		t.Errorf("nothing is reported of the guest that is not shared: %+v", troubles)
 	}
 	if s := again.status().Store; s.Connected || s.Error == "" || s.Revision != 0 || s.Staleness <= 0 || s.Usable != 0 || s.Unshared != 1 || s.Spares[0].Addresses != 3 {
@@ -192,12 +192,12 @@ func TestWaitForAHost(t *testing.T) {
 	defer following.Wait()
 	defer stop()
 	following.Go(func() { d.store.Fleet.Run(ctx) })
-	following.Go(func() { d.followFleet(ctx, nil) })
-	for len(d.listHosts()) == 0 && ctx.Err() == nil {
+	following.Go(func() { d.hosts.Follow(ctx) })
+	for len(d.hosts.List()) == 0 && ctx.Err() == nil {
 		time.Sleep(5 * time.Millisecond)
 	}
 	since := d.timeline.Revision()
-	if _, err := d.drainHost(ctx, d.store.HostID, true); err != nil {
+	if _, err := d.hosts.Drain(ctx, d.store.HostID, true); err != nil {
 		t.Fatal(err)
 	}
 	if p := d.progress(ctx, api.ProgressQuery{Refs: []string{"none"}, Since: since, Wait: time.Minute}); p.Revision <= since || ctx.Err() != nil {

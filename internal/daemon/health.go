@@ -57,7 +57,7 @@ func networkPart(name string) string { return "network " + name }
 
 // hostTrouble lists what is wrong besides what the networks report.
 func (d *Daemon) hostTrouble(cfg *config.Config) []health.Trouble {
-	all := append(d.databaseTrouble(cfg), d.etcdTrouble()...)
+	all := append(d.databaseTrouble(cfg), d.hosts.Trouble()...)
 	all = append(all, d.keysTrouble()...)
 	all = append(all, d.logTrouble(cfg)...)
 	all = append(all, d.healthState.disks.Look(diskTime, func() []health.Trouble { return diskTrouble(cfg) })...)
@@ -92,22 +92,6 @@ func (d *Daemon) databaseTrouble(cfg *config.Config) []health.Trouble {
 	if busy := d.inventory.Writing(); busy > longWrite {
 		all = append(all, health.Trouble{Part: "database", State: health.Wrong, Since: time.Now().Add(-busy),
 			Message: fmt.Sprintf("a write has taken %s so far: guests are served, but changes wait", busy.Round(time.Second)), Look: look})
-	}
-	return all
-}
-
-func (d *Daemon) etcdTrouble() []health.Trouble {
-	if d.store.Shared == nil {
-		return nil
-	}
-	all := append(d.unsharedTrouble(), d.fleetTrouble()...)
-	if err := d.store.Shared.State().NotSaved; err != nil {
-		all = append(all, health.Trouble{Part: "database", State: health.Wrong, Look: []string{"df -h " + shell.Quote(filepath.Dir(d.config.Load().Server.Database))},
-			Message: "what this host knows of the inventory in etcd could not be saved; it is tried again: " + err.Error()})
-	}
-	if err := d.store.Shared.Link(); err != nil {
-		all = append(all, health.Trouble{Part: "etcd", State: health.Wrong, Look: []string{"mdserver doctor"},
-			Message: "the inventory cannot be followed; guests are served as before, and new ones get spare addresses of this host: " + err.Error()})
 	}
 	return all
 }

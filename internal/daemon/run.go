@@ -114,11 +114,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	background.Go(func() { d.keepSnapshots(work) })
 	background.Go(func() { d.keepDatabase(work) })
 	if d.store.Shared != nil {
-		changed := make(chan struct{}, 1)
-		d.onChange(work, &background, signal(changed))
-		background.Go(func() { d.keepSpares(work, changed) })
-		background.Go(func() { d.followFleet(work, changed) })
-		d.onChange(work, &background, d.noteStarts)
+		d.onChange(work, &background, d.hosts.Note)
+		background.Go(func() { d.hosts.Follow(work) })
 	}
 	background.Go(func() { d.followKeys(work) })
 

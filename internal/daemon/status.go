@@ -39,7 +39,7 @@ func (d *Daemon) status() api.Status {
 		Dnsmasq:  firstDnsmasq(networks),
 		SetAside: boltstore.Asides(cfg.Server.Database),
 		Withheld: d.withheldNow(),
-		Store:    d.storeStatus(networks),
+		Store:    d.hosts.Store(networks),
 		Health:   d.health(),
 	}
 }

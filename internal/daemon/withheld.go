@@ -3,11 +3,11 @@ package daemon
 import (
 	"cmp"
 	"fmt"
-	"strings"
 
 	"mdserver/internal/api"
 	"mdserver/internal/config"
 	"mdserver/internal/daemon/store"
+	"mdserver/internal/health"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/backup"
@@ -16,10 +16,10 @@ import (
 
 // inventoryOptions are the rules of the inventory, with what is withheld now.
 func (d *Daemon) inventoryOptions(cfg *config.Config, networks []instance.Network) inventory.Options {
-	opts := inventoryOptions(cfg, d.hosts, networks)
+	opts := inventoryOptions(cfg, d.hostsFile, networks)
 	opts.Withheld, opts.Log = d.withheld(cfg), d.log
 	if d.store.Fleet != nil {
-		opts.HostID, opts.HostName, opts.Alive, opts.Drained = d.store.HostID, store.HostName(cfg), d.store.Fleet.Alive, d.drained
+		opts.HostID, opts.HostName, opts.Alive, opts.Drained = d.store.HostID, store.HostName(cfg), d.store.Fleet.Alive, d.store.Drained
 	}
 	return opts
 }
@@ -61,22 +61,11 @@ func (d *Daemon) withheldNow() []api.Withheld {
 	return all
 }
 
-// mostNamed is how many guests a message names.
-const mostNamed = 5
-
 func withheldTrouble(all []api.Withheld) string {
 	var names []string
 	for _, w := range all {
 		names = append(names, cmp.Or(w.Name, w.UUID.String()))
 	}
 	return fmt.Sprintf("%d guests are not served, because their records were set aside; their addresses and names are reserved: %s; see `mdserver explain NAME`",
-		len(all), someOf(names))
-}
-
-// someOf lists names, but not too many.
-func someOf(names []string) string {
-	if len(names) > mostNamed {
-		names = append(names[:mostNamed:mostNamed], "…")
-	}
-	return strings.Join(names, ", ")
+		len(all), health.SomeOf(names))
 }

@@ -87,6 +87,15 @@ func (s *Store) CloseEtcd() error {
 	return s.Etcd.Close()
 }
 
+// Drained reports whether this host is out of service, as far as it knows.
+func (s *Store) Drained() bool {
+	if s.Fleet == nil {
+		return false
+	}
+	since, _ := s.Fleet.Drained()
+	return !since.IsZero()
+}
+
 // openEtcd opens the inventory in etcd. All that fails leaves the connection closed.
 func (s *Store) openEtcd(ctx context.Context, cfg *config.Config) error {
 	var err error

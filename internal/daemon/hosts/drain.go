@@ -1,4 +1,4 @@
-package daemon
+package hosts
 
 import (
 	"cmp"
@@ -17,15 +17,15 @@ import (
 	"mdserver/internal/shell"
 )
 
-// drainHost takes a host out of service, or puts it back.
-func (d *Daemon) drainHost(ctx context.Context, id string, drained bool) (time.Time, error) {
-	if d.store.Fleet == nil {
+// Drain takes a host out of service, or puts it back.
+func (h *Hosts) Drain(ctx context.Context, id string, drained bool) (time.Time, error) {
+	if h.store.Fleet == nil {
 		return time.Time{}, errOneHost
 	}
-	if err := d.store.Shared.Link(); err != nil {
+	if err := h.store.Shared.Link(); err != nil {
 		return time.Time{}, fmt.Errorf("%w: %w", inventory.ErrStore, err)
 	}
-	since, err := d.store.Fleet.SetDrained(ctx, id, drained)
+	since, err := h.store.Fleet.SetDrained(ctx, id, drained)
 	switch {
 	case errors.Is(err, fleet.ErrUnknown):
 		err = fmt.Errorf("%w: %w", inventory.ErrNotFound, err)
@@ -35,28 +35,19 @@ func (d *Daemon) drainHost(ctx context.Context, id string, drained bool) (time.T
 	return since, err
 }
 
-// drained reports whether this host is out of service, as far as it knows.
-func (d *Daemon) drained() bool {
-	if d.store.Fleet == nil {
-		return false
-	}
-	since, _ := d.store.Fleet.Drained()
-	return !since.IsZero()
-}
-
-// listRunning is runsOn for any host by its ID.
-func (d *Daemon) listRunning(hostID string) ([]api.HostGuest, error) {
-	if d.store.Fleet == nil {
+// RunsOn is runsOn for any host by its ID.
+func (h *Hosts) RunsOn(hostID string) ([]api.HostGuest, error) {
+	if h.store.Fleet == nil {
 		return nil, errOneHost
 	}
-	return d.runsOn(hostID), nil
+	return h.runsOn(hostID), nil
 }
 
 // runsOn returns the guests that run on a host, or are about to, by name. A guest that
 // is on its way to another host runs until it has arrived there.
-func (d *Daemon) runsOn(hostID string) []api.HostGuest {
+func (h *Hosts) runsOn(hostID string) []api.HostGuest {
 	list := []api.HostGuest{}
-	for guest := range d.inventory.Snapshot().All() {
+	for guest := range h.inventory.Snapshot().All() {
 		if state := onHost(guest, hostID); state != "" {
 			one := api.HostGuest{Name: guest.Name, UUID: guest.UUID, State: state}
 			if state == api.GuestLeaving {
@@ -85,41 +76,38 @@ func onHost(guest *instance.Instance, hostID string) api.GuestOnHost {
 // followFleet logs what the other hosts mean for this one, until ctx ends: when it is
 // drained or put back into service, which the spare addresses follow, and conflicts of
 // networks. It ends waits for progress, which may be for a host.
-func (d *Daemon) followFleet(ctx context.Context, spares chan<- struct{}) {
+func (h *Hosts) followFleet(ctx context.Context) {
 	before, logged := false, map[string]bool{}
 	for {
 		select {
-		case <-d.store.Fleet.Changed():
+		case <-h.store.Fleet.Changed():
 		case <-ctx.Done():
 			return
 		}
-		d.timeline.Wake()
-		d.noteConflicts(logged)
-		now := d.drained()
+		h.changed()
+		h.noteConflicts(logged)
+		now := h.store.Drained()
 		switch {
 		case now && !before:
-			d.log.Warn("this host is drained: it claims no addresses for guests; those that start here are served anyway", "guests", len(d.runsOn(d.store.HostID)))
+			h.log.Warn("this host is drained: it claims no addresses for guests; those that start here are served anyway", "guests", len(h.runsOn(h.store.HostID)))
 		case before && !now:
-			d.log.Info("this host is back in service")
+			h.log.Info("this host is back in service")
 		}
 		before = now
-		select {
-		case spares <- struct{}{}:
-		default:
-		}
+		h.checkSpares()
 	}
 }
 
 // noteStarts warns of guests that start on this host while it is drained.
-func (d *Daemon) noteStarts(events []instance.Event) {
-	if !d.drained() {
+func (h *Hosts) noteStarts(events []instance.Event) {
+	if !h.store.Drained() {
 		return
 	}
 	for _, e := range events {
-		if e.New == nil || !starts(e, d.store.HostID) {
+		if e.New == nil || !starts(e, h.store.HostID) {
 			continue
 		}
-		d.log.Warn("a guest starts on this host, which is drained; it is served", "guest", e.New.Name, "uuid", e.New.UUID)
+		h.log.Warn("a guest starts on this host, which is drained; it is served", "guest", e.New.Name, "uuid", e.New.UUID)
 	}
 }
 
@@ -132,17 +120,17 @@ func starts(e instance.Event, hostID string) bool {
 }
 
 // drainTrouble tells which guests run on this host although it is drained.
-func (d *Daemon) drainTrouble() []health.Trouble {
-	if !d.drained() {
+func (h *Hosts) drainTrouble() []health.Trouble {
+	if !h.store.Drained() {
 		return nil
 	}
 	var names []string
-	for _, guest := range d.runsOn(d.store.HostID) {
+	for _, guest := range h.runsOn(h.store.HostID) {
 		names = append(names, guest.Name)
 	}
 	if len(names) == 0 {
 		return nil
 	}
-	return []health.Trouble{{Part: "etcd", State: health.Warning, Look: []string{"mdserver instance ls --host " + shell.Quote(store.HostName(d.config.Load()))}, Message: fmt.Sprintf(
-		"this host is drained, and %d guests run here: %s; migrate or stop them, or put the host back into service", len(names), someOf(names))}}
+	return []health.Trouble{{Part: "etcd", State: health.Warning, Look: []string{"mdserver instance ls --host " + shell.Quote(store.HostName(h.config()))}, Message: fmt.Sprintf(
+		"this host is drained, and %d guests run here: %s; migrate or stop them, or put the host back into service", len(names), health.SomeOf(names))}}
 }

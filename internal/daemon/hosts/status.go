@@ -1,4 +1,4 @@
-package daemon
+package hosts
 
 import (
 	"time"
@@ -6,46 +6,47 @@ import (
 	"mdserver/internal/api"
 )
 
-// storeStatus is the state of the inventory in etcd, or nil without etcd.
-func (d *Daemon) storeStatus(networks []api.Network) *api.Store {
-	if d.store.Shared == nil {
+// Store is the state of the inventory in etcd, or nil without etcd. networks are those
+// of this host.
+func (h *Hosts) Store(networks []api.Network) *api.Store {
+	if h.store.Shared == nil {
 		return nil
 	}
-	state := d.store.Shared.State()
+	state := h.store.Shared.State()
 	s := &api.Store{
-		HostID:    d.store.HostID,
+		HostID:    h.store.HostID,
 		Connected: state.Err == nil,
 		Revision:  state.Revision,
 		Staleness: time.Since(state.Current).Seconds(),
-		Members:   len(d.config.Load().Store.Endpoints),
-		Spares:    d.spareAddresses(networks),
-		Unshared:  len(d.unshared()),
-		Conflicts: d.inventory.Conflicts(),
+		Members:   len(h.config().Store.Endpoints),
+		Spares:    h.spareAddresses(networks),
+		Unshared:  len(h.unshared()),
+		Conflicts: h.inventory.Conflicts(),
 		Contested: []api.Contested{},
-		Networks:  networkConflicts(d.store.Fleet.Conflicts()),
+		Networks:  networkConflicts(h.store.Fleet.Conflicts()),
 	}
 	if state.Err != nil {
 		s.Error = state.Err.Error()
 	}
-	for _, guest := range d.libvirt.presence.Contested() {
+	for _, guest := range h.contested() {
 		s.Contested = append(s.Contested, api.Contested{Name: guest.Name, UUID: guest.UUID, Host: guest.Host})
 	}
-	for _, m := range d.store.Etcd.Members() {
+	for _, m := range h.store.Etcd.Members() {
 		if m.Usable() {
 			s.Usable++
 		}
 	}
-	s.Drained, _ = d.store.Fleet.Drained()
+	s.Drained, _ = h.store.Fleet.Drained()
 	return s
 }
 
 // spareAddresses counts the spare addresses of this host, by network and family.
-func (d *Daemon) spareAddresses(networks []api.Network) []api.SpareAddresses {
+func (h *Hosts) spareAddresses(networks []api.Network) []api.SpareAddresses {
 	list := []api.SpareAddresses{}
 	for _, n := range networks {
 		count := map[bool]int{} // by whether it is IPv4
-		for _, spare := range d.inventory.Snapshot().Spares() {
-			if spare.Owner == d.store.Shared.ID() && spare.Network == n.Name {
+		for _, spare := range h.inventory.Snapshot().Spares() {
+			if spare.Owner == h.store.Shared.ID() && spare.Network == n.Name {
 				count[spare.Addr.Is4()]++
 			}
 		}

@@ -1,4 +1,4 @@
-package daemon
+package hosts
 
 import (
 	"mdserver/internal/api"
@@ -15,12 +15,12 @@ func networkConflicts(found []fleet.Conflict) []api.NetworkConflict {
 }
 
 // noteConflicts logs conflicts of this host's networks with those of other hosts, each once.
-func (d *Daemon) noteConflicts(logged map[string]bool) {
-	for _, c := range d.store.Fleet.Conflicts() {
+func (h *Hosts) noteConflicts(logged map[string]bool) {
+	for _, c := range h.store.Fleet.Conflicts() {
 		if logged[c.Problem] {
 			continue
 		}
 		logged[c.Problem] = true
-		d.log.Warn("two hosts disagree on a network", "network", c.Network, "other", c.Hosts[1], "problem", c.Problem, "remedy", c.Remedy())
+		h.log.Warn("two hosts disagree on a network", "network", c.Network, "other", c.Hosts[1], "problem", c.Problem, "remedy", c.Remedy())
 	}
 }

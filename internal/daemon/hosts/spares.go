@@ -1,4 +1,4 @@
-package daemon
+package hosts
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"mdserver/internal/health"
-	"mdserver/internal/instance"
 	"mdserver/internal/logging/once"
 )
 
@@ -18,9 +17,8 @@ const (
 )
 
 // keepSpares has this host claim addresses for guests that start while etcd does not
-// answer, until ctx ends. Each value of changed is a change of the inventory or of what
-// is known of this host.
-func (d *Daemon) keepSpares(ctx context.Context, changed <-chan struct{}) {
+// answer, until ctx ends.
+func (h *Hosts) keepSpares(ctx context.Context) {
 	var complaint once.Complaint
 	period := time.NewTicker(sparePeriod)
 	defer period.Stop()
@@ -32,11 +30,11 @@ func (d *Daemon) keepSpares(ctx context.Context, changed <-chan struct{}) {
 			pause.Stop()
 			return
 		}
-		if err := d.replenish(ctx); complaint.New(err) && ctx.Err() == nil {
-			d.log.Warn("no addresses could be claimed for guests that start while etcd does not answer", "error", err)
+		if err := h.replenish(ctx); complaint.New(err) && ctx.Err() == nil {
+			h.log.Warn("no addresses could be claimed for guests that start while etcd does not answer", "error", err)
 		}
 		select {
-		case <-changed:
+		case <-h.spares:
 		case <-period.C:
 		case <-ctx.Done():
 			return
@@ -45,27 +43,25 @@ func (d *Daemon) keepSpares(ctx context.Context, changed <-chan struct{}) {
 }
 
 // replenish does nothing until it is known whether this host is drained.
-func (d *Daemon) replenish(ctx context.Context) error {
-	if _, known := d.store.Fleet.Drained(); !known {
+func (h *Hosts) replenish(ctx context.Context) error {
+	if _, known := h.store.Fleet.Drained(); !known {
 		return nil
 	}
-	return d.inventory.Replenish(ctx)
+	return h.inventory.Replenish(ctx)
 }
 
-// signal sends a value for each change of the inventory, as far as the receiver has
-// taken the one before.
-func signal(changed chan<- struct{}) func([]instance.Event) {
-	return func([]instance.Event) {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
+// checkSpares has keepSpares check them again, after a change of the inventory or of
+// what is known of this host.
+func (h *Hosts) checkSpares() {
+	select {
+	case h.spares <- struct{}{}:
+	default:
 	}
 }
 
 // unshared names the guests that the other hosts do not know of yet, or not as they are.
-func (d *Daemon) unshared() (names []string) {
-	for guest := range d.inventory.Snapshot().All() {
+func (h *Hosts) unshared() (names []string) {
+	for guest := range h.inventory.Snapshot().All() {
 		if guest.Unshared {
 			names = append(names, guest.Name)
 		}
@@ -74,11 +70,11 @@ func (d *Daemon) unshared() (names []string) {
 }
 
 // unsharedTrouble tells which guests the other hosts do not know of yet.
-func (d *Daemon) unsharedTrouble() []health.Trouble {
-	names := d.unshared()
+func (h *Hosts) unsharedTrouble() []health.Trouble {
+	names := h.unshared()
 	if len(names) == 0 {
 		return nil
 	}
 	return []health.Trouble{{Part: "etcd", State: health.Warning, Look: []string{"mdserver instance ls"}, Message: fmt.Sprintf(
-		"%d guests were registered or changed without etcd; the other hosts do not know of that yet: %s", len(names), someOf(names))}}
+		"%d guests were registered or changed without etcd; the other hosts do not know of that yet: %s", len(names), health.SomeOf(names))}}
 }
