@@ -19,7 +19,7 @@ func (d *Daemon) exportDocument(w io.Writer) error {
 // importDocument adds the guests of a document, after a snapshot of those that are
 // there.
 func (d *Daemon) importDocument(ctx context.Context, table instance.Table, replace bool) (inventory.Adopted, error) {
-	d.saveSnapshot(ctx, d.config.Load(), d.inventory, backup.BeforeImport)
+	d.upkeep.Snapshot(ctx, backup.BeforeImport)
 	result, err := d.inventory.Adopt(ctx, table, replace)
 	if err != nil {
 		return result, err

@@ -18,6 +18,7 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/daemon/hosts"
 	"mdserver/internal/daemon/store"
+	"mdserver/internal/daemon/upkeep"
 	"mdserver/internal/exporter"
 	"mdserver/internal/health"
 	"mdserver/internal/hostsfile"
@@ -52,6 +53,7 @@ type Daemon struct {
 	// What is known.
 	store     *store.Store // what the inventory is kept in, and the notes
 	inventory *inventory.Inventory
+	upkeep    *upkeep.Upkeep // of the store's database
 	identity  *identity.Authority
 	tokenKey  imds.Key
 	keys      *sharedKeys // nil: each host has its own
@@ -79,9 +81,7 @@ type Daemon struct {
 	exporter  *exporter.Exporter
 	serving   atomic.Bool // guests are served
 
-	healthState     healthState
-	snapshotFailure atomic.Pointer[health.Trouble] // of the last snapshot; nil: it was made
-	databaseFailure atomic.Pointer[health.Trouble] // of the database's file; nil: it is in its place
+	healthState healthState
 
 	applying chan chan error // asks followNetworks to apply the networks
 	followed chan struct{}   // closed when followNetworks has ended

@@ -106,7 +106,7 @@ func TestEtcd(t *testing.T) {
 	if s := again.status().Store; s.Connected || s.Error == "" || s.Revision != 0 || s.Staleness <= 0 || s.Usable != 0 || s.Unshared != 1 || s.Spares[0].Addresses != 3 {
 		t.Errorf("the store without etcd: %+v", s)
 	}
-	if b, err := again.backupOf(t.Context(), cfg, again.inventory); err != nil || slices.ContainsFunc(slices.Collect(maps.Keys(b.Notes)), etcdstore.IsLocal) {
+	if b, err := again.upkeep.Backup(t.Context()); err != nil || slices.ContainsFunc(slices.Collect(maps.Keys(b.Notes)), etcdstore.IsLocal) {
 		t.Errorf("a backup has notes that are true only now: %v", err)
 	}
 	if again.tokenKey.Text() != first.tokenKey.Text() {

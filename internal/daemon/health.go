@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"mdserver/internal/health"
 	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/logging/queue"
-	"mdserver/internal/shell"
 )
 
 // healthPeriod is how often the server looks at its health.
@@ -57,41 +55,14 @@ func networkPart(name string) string { return "network " + name }
 
 // hostTrouble lists what is wrong besides what the networks report.
 func (d *Daemon) hostTrouble(cfg *config.Config) []health.Trouble {
-	all := append(d.databaseTrouble(cfg), d.hosts.Trouble()...)
+	all := append(d.upkeep.Trouble(), d.hosts.Trouble()...)
 	all = append(all, d.keysTrouble()...)
 	all = append(all, d.logTrouble(cfg)...)
 	all = append(all, d.healthState.disks.Look(diskTime, func() []health.Trouble { return diskTrouble(cfg) })...)
 	all = append(all, d.libvirtTrouble(cfg)...)
 	all = append(all, d.healthState.clock.Trouble()...)
-	if failure := d.snapshotFailure.Load(); failure != nil {
-		all = append(all, *failure)
-	}
 	if err := d.exporter.Failure(); err != nil {
 		all = append(all, health.Trouble{Part: "metrics", State: health.Wrong, Message: err.Error()})
-	}
-	return all
-}
-
-// longWrite is how long the database may take for a write without a report.
-const longWrite = 5 * time.Second
-
-func (d *Daemon) databaseTrouble(cfg *config.Config) []health.Trouble {
-	var all []health.Trouble
-	look := []string{"df -h " + shell.Quote(filepath.Dir(cfg.Server.Database)), "journalctl -k -n 50"}
-	displaced := d.databaseFailure.Load()
-	if failure := d.inventory.WriteFailure(); failure != nil && (displaced == nil || !errors.Is(failure.Err, boltstore.ErrDisplaced)) {
-		all = append(all, health.Trouble{Part: "database", State: health.Wrong, Since: failure.Since,
-			Message: "the last change was not written: " + failure.Err.Error(), Look: look})
-	}
-	if displaced != nil {
-		all = append(all, *displaced)
-	}
-	if withheld := d.withheldNow(); len(withheld) > 0 {
-		all = append(all, health.Trouble{Part: "database", State: health.Wrong, Message: withheldTrouble(withheld)})
-	}
-	if busy := d.inventory.Writing(); busy > longWrite {
-		all = append(all, health.Trouble{Part: "database", State: health.Wrong, Since: time.Now().Add(-busy),
-			Message: fmt.Sprintf("a write has taken %s so far: guests are served, but changes wait", busy.Round(time.Second)), Look: look})
 	}
 	return all
 }

@@ -111,8 +111,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return err
 	}
 	background.Go(func() { d.followNetworks(work) })
-	background.Go(func() { d.keepSnapshots(work) })
-	background.Go(func() { d.keepDatabase(work) })
+	background.Go(func() { d.upkeep.KeepSnapshots(work) })
+	background.Go(func() { d.upkeep.KeepDatabase(work) })
 	if d.store.Shared != nil {
 		d.onChange(work, &background, d.hosts.Note)
 		background.Go(func() { d.hosts.Follow(work) })

@@ -6,6 +6,7 @@ import (
 
 	"mdserver/internal/config"
 	"mdserver/internal/daemon/store"
+	"mdserver/internal/daemon/upkeep"
 	"mdserver/internal/identity"
 	"mdserver/internal/imds"
 	"mdserver/internal/inventory"
@@ -23,7 +24,8 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 	if err != nil {
 		return nil, errors.Join(err, d.store.Inventory.Close(), d.store.CloseEtcd())
 	}
-	if err := d.completeAsides(cfg, inv); err != nil {
+	d.upkeep = upkeep.New(inv, d.store.Database, d.config.Load, d.log)
+	if err := d.upkeep.CompleteAsides(); err != nil {
 		d.log.Error("records that were set aside could not be completed from a snapshot", "error", err)
 	}
 	inv.Reconfigure(d.inventoryOptions(cfg, networks.Configured(cfg))) // with what is withheld now

@@ -38,7 +38,7 @@ func (d *Daemon) status() api.Status {
 		Libvirt:  d.libvirt.status(cfg),
 		Dnsmasq:  firstDnsmasq(networks),
 		SetAside: boltstore.Asides(cfg.Server.Database),
-		Withheld: d.withheldNow(),
+		Withheld: d.upkeep.Withheld(),
 		Store:    d.hosts.Store(networks),
 		Health:   d.health(),
 	}

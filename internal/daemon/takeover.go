@@ -86,7 +86,7 @@ func (d *Daemon) importLegacy(ctx context.Context, path string, store inventory.
 		if note.File != path {
 			note.Time = time.Time{} // another database: all of it is new
 		}
-		d.saveSnapshot(ctx, d.config.Load(), inv, backup.BeforeImport)
+		d.upkeep.Snapshot(ctx, backup.BeforeImport)
 		err = d.importAgain(ctx, path, inv, guests, note.Time)
 	}
 	if err != nil {
