@@ -17,13 +17,13 @@ import (
 	"mdserver/internal/bridge"
 	"mdserver/internal/config"
 	"mdserver/internal/daemon/hosts"
+	"mdserver/internal/daemon/keys"
 	"mdserver/internal/daemon/store"
 	"mdserver/internal/daemon/upkeep"
 	"mdserver/internal/exporter"
 	"mdserver/internal/health"
 	"mdserver/internal/hostsfile"
 	"mdserver/internal/httpcommon"
-	"mdserver/internal/identity"
 	"mdserver/internal/imds"
 	"mdserver/internal/ingress"
 	"mdserver/internal/inventory"
@@ -54,9 +54,7 @@ type Daemon struct {
 	store     *store.Store // what the inventory is kept in, and the notes
 	inventory *inventory.Inventory
 	upkeep    *upkeep.Upkeep // of the store's database
-	identity  *identity.Authority
-	tokenKey  imds.Key
-	keys      *sharedKeys // nil: each host has its own
+	keys      *keys.Keys
 	hosts     *hosts.Hosts
 	hostsFile *hostsfile.File
 	ssh       *sshHosts
@@ -114,13 +112,13 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	if d.inventory, err = d.openInventory(ctx, cfg); err != nil {
 		return nil, err
 	}
-	if d.identity, err = d.openIdentity(cfg); err != nil {
+	if d.keys, err = keys.Open(ctx, cfg, d.store, d.log); err != nil {
 		return nil, errors.Join(err, d.closeInventory())
 	}
 	if d.ssh, err = d.openSSH(ctx); err != nil {
 		return nil, errors.Join(err, d.closeInventory())
 	}
-	if err := d.useSharedKeys(ctx, cfg); err != nil {
+	if err := d.keys.Share(ctx, cfg, d.ssh.authority.Refresh); err != nil {
 		return nil, errors.Join(err, d.closeInventory())
 	}
 	if d.kernel, err = d.openKernel(); err != nil {
@@ -174,7 +172,7 @@ func (d *Daemon) backend(intake *admin.UploadLimiter) admin.Backend {
 		Progress:   d.progress,
 		Content:    d.timeline.Content,
 		Registered: d.noteRegistered,
-		Identity:   d.identity.Certificate,
+		Identity:   d.keys.Identity.Certificate,
 		SSH:        d.ssh,
 		Hosts:      d.hosts.List,
 		ForgetHost: d.hosts.Forget,

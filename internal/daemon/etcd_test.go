@@ -63,7 +63,7 @@ func TestEtcd(t *testing.T) {
 			t.Fatalf("the other server has %v", guest)
 		}
 	}
-	if first.tokenKey.Text() == second.tokenKey.Text() {
+	if first.keys.TokenKey.Text() == second.keys.TokenKey.Text() {
 		t.Error("a secret of one server is known to the other")
 	}
 	ctx, stop := context.WithCancel(t.Context())
@@ -109,7 +109,7 @@ func TestEtcd(t *testing.T) {
 	if b, err := again.upkeep.Backup(t.Context()); err != nil || slices.ContainsFunc(slices.Collect(maps.Keys(b.Notes)), etcdstore.IsLocal) {
 		t.Errorf("a backup has notes that are true only now: %v", err)
 	}
-	if again.tokenKey.Text() != first.tokenKey.Text() {
+	if again.keys.TokenKey.Text() != first.keys.TokenKey.Text() {
 		t.Error("the key of tokens is another one")
 	}
 }

@@ -37,7 +37,7 @@ func (d *Daemon) health() []health.Part {
 	if d.store.Shared != nil {
 		names = append(names, "etcd")
 	}
-	if d.keys != nil {
+	if d.keys.Shared() {
 		names = append(names, "keys")
 	}
 	found := d.hostTrouble(cfg)
@@ -56,7 +56,7 @@ func networkPart(name string) string { return "network " + name }
 // hostTrouble lists what is wrong besides what the networks report.
 func (d *Daemon) hostTrouble(cfg *config.Config) []health.Trouble {
 	all := append(d.upkeep.Trouble(), d.hosts.Trouble()...)
-	all = append(all, d.keysTrouble()...)
+	all = append(all, d.keys.Trouble()...)
 	all = append(all, d.logTrouble(cfg)...)
 	all = append(all, d.healthState.disks.Look(diskTime, func() []health.Trouble { return diskTrouble(cfg) })...)
 	all = append(all, d.libvirtTrouble(cfg)...)

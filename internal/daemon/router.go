@@ -40,8 +40,8 @@ func (d *Daemon) newRouter(cfg *config.Config, networks []instance.Network) *rou
 	})
 	site := siteMetadata(cfg, networks)
 	served := recorder{renderer, d.timeline}
-	tree := ec2.New(cfg.Service.EC2Versions, site, served, d.identity)
-	gate := imds.New(imdsSettings(cfg), d.tokenKey, &d.tokens, d.log)
+	tree := ec2.New(cfg.Service.EC2Versions, site, served, d.keys.Identity)
+	gate := imds.New(imdsSettings(cfg), d.keys.TokenKey, &d.tokens, d.log)
 	root := gate.EC2(tree)
 	return &router{servedHosts(cfg).Only(frontends{
 		root: root,

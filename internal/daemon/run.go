@@ -117,7 +117,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.onChange(work, &background, d.hosts.Note)
 		background.Go(func() { d.hosts.Follow(work) })
 	}
-	background.Go(func() { d.followKeys(work) })
+	background.Go(func() { d.keys.Follow(work) })
 
 	starting()
 	ctx, stop := context.WithCancel(ctx)

@@ -7,8 +7,6 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/daemon/store"
 	"mdserver/internal/daemon/upkeep"
-	"mdserver/internal/identity"
-	"mdserver/internal/imds"
 	"mdserver/internal/inventory"
 	"mdserver/internal/networks"
 )
@@ -32,9 +30,6 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 	if err := d.importLegacy(ctx, cfg.Server.DBFile, d.store.Database, inv); d.refusesStart(err) {
 		return nil, errors.Join(err, inv.Close(), d.store.CloseEtcd())
 	}
-	if d.tokenKey, err = tokenKey(ctx, d.store.Database); err != nil {
-		return nil, errors.Join(err, inv.Close(), d.store.CloseEtcd())
-	}
 	return inv, nil
 }
 
@@ -49,33 +44,3 @@ func (d *Daemon) refusesStart(err error) bool {
 }
 
 func (d *Daemon) closeInventory() error { return errors.Join(d.inventory.Close(), d.store.CloseEtcd()) }
-
-// openIdentity opens the authority that signs identity documents, and makes it at
-// the first start.
-func (d *Daemon) openIdentity(cfg *config.Config) (*identity.Authority, error) {
-	path := cfg.Server.Identity
-	authority, created, err := identity.Open(path, cfg.Service.Hostname)
-	if err != nil {
-		return nil, err
-	}
-	if created {
-		d.log.Info("created the key and certificate for identity documents", "path", path)
-	}
-	return authority, nil
-}
-
-// tokenKeyName is the note in the database, which only the server can read, that
-// holds the signing key of tokens.
-const tokenKeyName = "imds_key"
-
-func tokenKey(ctx context.Context, store inventory.Store) (imds.Key, error) {
-	text, err := store.Note(ctx, tokenKeyName)
-	if err != nil {
-		return imds.Key{}, err
-	}
-	if text != "" {
-		return imds.ParseKey(text)
-	}
-	key := imds.NewKey()
-	return key, store.SetNote(ctx, tokenKeyName, key.Text())
-}
