@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"mdserver/internal/config"
+	"mdserver/internal/daemon/router"
 	"mdserver/internal/instance"
 )
 
@@ -34,22 +35,15 @@ func (d *Daemon) takeAddressesAway() {
 	}
 }
 
-// The addresses that clients of any cloud request metadata from: they belong to no
-// network, and are the same on each.
-var (
-	metadata4 = netip.MustParseAddr("169.254.169.254")
-	metadata6 = netip.MustParseAddr("fd00:ec2::254")
-)
-
 // ownOn lists the addresses of this server that guests of a network ask at. Of others
 // that it listens on, the administrator knows where they belong.
 func ownOn(cfg *config.Config, n instance.Network) []netip.Addr {
 	var list []netip.Addr
-	if listen := cfg.Server.ListenAddress; listen == metadata4 || listen.IsUnspecified() {
-		list = append(list, metadata4)
+	if listen := cfg.Server.ListenAddress; listen == router.Metadata4 || listen.IsUnspecified() {
+		list = append(list, router.Metadata4)
 	}
-	if n.IPv6.IsValid() && (slices.Contains(cfg.ListenAddresses6(), metadata6) || cfg.Server.ListenAddress == netip.IPv6Unspecified()) {
-		list = append(list, metadata6)
+	if n.IPv6.IsValid() && (slices.Contains(cfg.ListenAddresses6(), router.Metadata6) || cfg.Server.ListenAddress == netip.IPv6Unspecified()) {
+		list = append(list, router.Metadata6)
 	}
 	return list
 }

@@ -18,6 +18,7 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/daemon/hosts"
 	"mdserver/internal/daemon/keys"
+	"mdserver/internal/daemon/router"
 	"mdserver/internal/daemon/store"
 	"mdserver/internal/daemon/upkeep"
 	"mdserver/internal/exporter"
@@ -26,6 +27,7 @@ import (
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/imds"
 	"mdserver/internal/ingress"
+	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/logging"
 	"mdserver/internal/metrics"
@@ -88,7 +90,7 @@ type Daemon struct {
 	// reloading serialises reloads; config and router are what they replace.
 	reloading sync.Mutex
 	config    atomic.Pointer[config.Config]
-	router    atomic.Pointer[router]
+	router    atomic.Pointer[router.Router]
 }
 
 // New opens the database and makes a server that is complete, but serves nothing
@@ -152,6 +154,26 @@ func (d *Daemon) metadataHandler(identify httpcommon.Identify) http.Handler {
 	})
 	verified := d.admission.Verified(httpcommon.Normalise(current))
 	return d.admission.Throttled(httpcommon.Identified(identify, d.noteRequest, verified))
+}
+
+// newRouter makes what answers guests under a configuration with its networks.
+func (d *Daemon) newRouter(cfg *config.Config, networks []instance.Network) *router.Router {
+	return router.New(cfg, networks, router.Parts{
+		Inventory: d.inventory,
+		Identity:  d.keys.Identity,
+		TokenKey:  d.keys.TokenKey,
+		Tokens:    &d.tokens,
+		Timeline:  d.timeline,
+		Reports:   d.reports,
+		Upload:    d.backend(d.uploading).UploadFrom,
+		Rendered:  d.metrics.Render,
+		Log:       d.log,
+	})
+}
+
+func (d *Daemon) renderUserdata(ctx context.Context, guest *instance.Instance) ([]byte, error) {
+	rendered, err := d.router.Load().Renderer.Render(ctx, guest)
+	return rendered.Body, err
 }
 
 func (d *Daemon) backend(intake *admin.UploadLimiter) admin.Backend {

@@ -36,7 +36,7 @@ func (d *Daemon) openSSH(ctx context.Context) (*sshHosts, error) {
 }
 
 func (h *sshHosts) directory() hostkeys.Directory {
-	return hostkeys.Directory{Guests: h.d.inventory.Snapshot(), Networks: h.d.router.Load().networks}
+	return hostkeys.Directory{Guests: h.d.inventory.Snapshot(), Networks: h.d.router.Load().Networks}
 }
 
 // Keep records the host keys that a guest reports.

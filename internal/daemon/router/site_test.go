@@ -1,13 +1,29 @@
-package daemon
+package router
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
+	"mdserver/internal/config"
 	"mdserver/internal/metadata"
 	"mdserver/internal/networks"
 )
+
+func load(t *testing.T, text string) *config.Config {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "mdserver.conf")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, _, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
 
 // Every datasource tells guests the same network as DHCP does.
 func TestSiteMetadata(t *testing.T) {
@@ -41,27 +57,5 @@ location = rack 4
 	}
 	if dns := networks.Configured(load(t, "[dnsmasq]\nuse_dns = no\n"))[0].DNS; dns != nil {
 		t.Errorf("without use_dns guests are told of %v", dns)
-	}
-}
-
-// No guest may come by another network than that of its address.
-func TestPolicyOfTwoNetworks(t *testing.T) {
-	cfg := load(t, `[dnsmasq]
-net_name = mds
-use_dns = yes
-domain = example.net
-[network lan]
-interface = br-lan
-net_address = 10.50.0.0
-domain = lan.example.net
-reserved = 10.50.0.9
-`)
-	policy := admissionPolicy(cfg, networks.Configured(cfg))
-	if !slices.Equal(policy.Interfaces, []string{"br-mds", "br-lan"}) || policy.Bridges["lan"] != "br-lan" || policy.Bridges["mds"] != "br-mds" {
-		t.Errorf("policy %+v", policy)
-	}
-	routed := load(t, "[mdserver]\naccept_interfaces = eth1\n")
-	if policy := admissionPolicy(routed, networks.Configured(routed)); !policy.Routed || !slices.Equal(policy.Interfaces, []string{"eth1"}) {
-		t.Errorf("behind a router %+v", policy)
 	}
 }

@@ -1,4 +1,4 @@
-package daemon
+package router
 
 import (
 	"errors"
@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"os"
 
-	"mdserver/internal/admin"
-	"mdserver/internal/config"
 	"mdserver/internal/daemon/httpserver"
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
@@ -17,12 +15,8 @@ import (
 // uploads takes definitions by TCP from those of this host's processes that may
 // register guests. That a request comes from this host is known before.
 type uploads struct {
-	from    string // config.Server.Upload
-	backend admin.Backend
-}
-
-func (d *Daemon) uploads(cfg *config.Config) uploads {
-	return uploads{cfg.Server.Upload, d.backend(d.uploading)}
+	from string // config.Server.Upload
+	take func(source string, w http.ResponseWriter, r *http.Request)
 }
 
 // ServeHTTP implements http.Handler.
@@ -34,9 +28,9 @@ func (u uploads) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	err := sentByRoot(r)
 	switch {
 	case err == nil:
-		u.backend.UploadFrom(instance.ByUpload, w, r)
+		u.take(instance.ByUpload, w, r)
 	case u.from == "local":
-		u.backend.UploadFrom(instance.ByLocal, w, r)
+		u.take(instance.ByLocal, w, r)
 	default:
 		refuseUpload(w, "mdserver.upload is root, and "+err.Error())
 	}
