@@ -16,6 +16,7 @@ import (
 	"mdserver/internal/admission"
 	"mdserver/internal/bridge"
 	"mdserver/internal/config"
+	"mdserver/internal/daemon/boots"
 	"mdserver/internal/daemon/hosts"
 	"mdserver/internal/daemon/keys"
 	"mdserver/internal/daemon/router"
@@ -35,8 +36,6 @@ import (
 	"mdserver/internal/portsecurity"
 	"mdserver/internal/report"
 	"mdserver/internal/timeline"
-	"mdserver/internal/timeline/archive"
-	"mdserver/internal/weighted"
 )
 
 // Options are what a Daemon needs beside its configuration.
@@ -73,9 +72,8 @@ type Daemon struct {
 	uploading *admin.UploadLimiter // by TCP
 	control   *admin.UploadLimiter // by the control socket
 	tokens    imds.Counts
-	timeline  *timeline.Log
-	archive   *archive.Archive                // of timeline; nil: it could not be opened
-	mistakes  *weighted.Cache[string, string] // in user-data that guests were given, by its hash
+	boots     *boots.History
+	timeline  *timeline.Log // the record in boots
 	reports   *report.Reports
 	metrics   *metrics.Metrics
 	exporter  *exporter.Exporter
@@ -102,7 +100,6 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	d := &Daemon{
 		opts: opts, started: time.Now(), log: opts.Log.Logger(),
 		uploading: admin.NewIntake(), control: admin.NewIntake(),
-		mistakes: weighted.New[string, string](mostMistakes, 1<<20),
 		applying: make(chan chan error), followed: make(chan struct{}),
 		healthState: healthState{clock: health.NewClock()},
 	}
@@ -126,7 +123,9 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	if d.kernel, err = d.openKernel(); err != nil {
 		return nil, errors.Join(err, d.closeInventory())
 	}
-	d.openTimeline(cfg)
+	d.boots = boots.Open(boots.Options{Database: cfg.Server.Database, Guests: d.inventory.Snapshot, State: d.state,
+		StuckAfter: d.stuckAfter, Measured: d.metrics.BootPhase, Log: d.log})
+	d.timeline = d.boots.Record
 	d.reports = report.New(d.timeline, d.ssh)
 	d.admission = admission.New(admissionPolicy(cfg, networks.Configured(cfg)), liveGuests{d.inventory}, d.kernel, d.log)
 	d.addresses = bridge.New(d.log)
@@ -142,8 +141,11 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 // Close lets go of what New opened. Run has returned before.
 func (d *Daemon) Close() error {
 	d.closeAdmission()
-	return errors.Join(d.closeTimeline(), d.closeInventory())
+	return errors.Join(d.boots.Close(), d.closeInventory())
 }
+
+// stuckAfter is how long a boot may take without a sign of progress.
+func (d *Daemon) stuckAfter() time.Duration { return d.config.Load().Server.StuckAfter }
 
 // metadataHandler serves what guests and the local host ask over TCP. It
 // looks the present router up for each request, so that a reload needs no
@@ -189,9 +191,9 @@ func (d *Daemon) backend(intake *admin.UploadLimiter) admin.Backend {
 		Backup:     d.backup,
 		Status:     d.status,
 		Explain:    d.explain,
-		Brief:      d.guestBrief,
-		Boots:      d.boots,
-		Progress:   d.progress,
+		Brief:      d.boots.Brief,
+		Boots:      d.boots.Of,
+		Progress:   d.boots.Progress,
 		Content:    d.timeline.Content,
 		Registered: d.noteRegistered,
 		Identity:   d.keys.Identity.Certificate,

@@ -200,7 +200,7 @@ func TestWaitForAHost(t *testing.T) {
 	if _, err := d.hosts.Drain(ctx, d.store.HostID, true); err != nil {
 		t.Fatal(err)
 	}
-	if p := d.progress(ctx, api.ProgressQuery{Refs: []string{"none"}, Since: since, Wait: time.Minute}); p.Revision <= since || ctx.Err() != nil {
+	if p := d.boots.Progress(ctx, api.ProgressQuery{Refs: []string{"none"}, Since: since, Wait: time.Minute}); p.Revision <= since || ctx.Err() != nil {
 		t.Errorf("revision %d after %d: %v", p.Revision, since, ctx.Err())
 	}
 }

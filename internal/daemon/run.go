@@ -8,9 +8,9 @@ import (
 	"net"
 	"os"
 	"sync"
-	"time"
 
 	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/config"
 	"mdserver/internal/daemon/httpserver"
 	"mdserver/internal/daemon/listen"
@@ -19,7 +19,6 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/logging"
 	"mdserver/internal/pace"
-	"mdserver/internal/timeline/verdict"
 )
 
 // ConfigError means that the server cannot start with its configuration.
@@ -89,10 +88,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 	background.Go(func() { d.exporter.Run(work) })
 	_ = d.exporter.Set(d.config.Load().Metrics.Listen) // a failure is logged, and keeps no guest from being served
-	background.Go(func() { d.timeline.Run(work) })
-	background.Go(func() {
-		verdict.Due{Record: d.timeline, StuckAfter: func() time.Duration { return d.config.Load().Server.StuckAfter }}.Run(work)
-	})
+	background.Go(func() { d.boots.Run(work) })
 	background.Go(func() { d.addresses.Run(work) })
 	background.Go(func() { d.ports.Run(work) })
 	d.onChange(work, &background, func([]instance.Event) { d.ports.Wake() })
@@ -191,6 +187,16 @@ func (d *Daemon) serve(ctx context.Context, sockets listen.Sockets) error {
 			}
 			notify.Ready()
 		}
+	}
+}
+
+// endWith has queries return when the server stops. They would hold up its stop.
+func endWith(stop context.Context, progress func(context.Context, api.ProgressQuery) api.Progress) func(context.Context, api.ProgressQuery) api.Progress {
+	return func(ctx context.Context, q api.ProgressQuery) api.Progress {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(stop, cancel)()
+		return progress(ctx, q)
 	}
 }
 

@@ -1,4 +1,4 @@
-package daemon
+package boots
 
 import (
 	"bufio"
@@ -27,12 +27,12 @@ const (
 
 // trySSH tries the ssh ports of guests until ctx ends, and notes those that answer.
 // The function that it returns waits for the end.
-func (d *Daemon) trySSH(ctx context.Context, guests []*instance.Instance) (wait func()) {
+func (h *History) trySSH(ctx context.Context, guests []*instance.Instance) (wait func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var trying sync.WaitGroup
 	slots := make(chan struct{}, sshAtOnce)
 	for _, guest := range guests {
-		if guest == nil || d.answersSSH(guest) {
+		if guest == nil || h.answersSSH(guest) {
 			continue
 		}
 		addrs := guest.Addrs()
@@ -42,7 +42,7 @@ func (d *Daemon) trySSH(ctx context.Context, guests []*instance.Instance) (wait 
 				banner, err := anyBanner(ctx, addrs, sshPort)
 				<-slots
 				if err == nil {
-					d.timeline.Note(guest.UUID, api.BootEntry{Kind: api.EntrySSH, Source: api.FromServer, Detail: banner})
+					h.Record.Note(guest.UUID, api.BootEntry{Kind: api.EntrySSH, Source: api.FromServer, Detail: banner})
 					return
 				}
 				pace.Sleep(ctx, sshPeriod)
@@ -56,8 +56,8 @@ func (d *Daemon) trySSH(ctx context.Context, guests []*instance.Instance) (wait 
 }
 
 // answersSSH reports whether the guest's ssh port has answered in its present boot.
-func (d *Daemon) answersSSH(guest *instance.Instance) bool {
-	b, ok := d.timeline.Present(guest.UUID)
+func (h *History) answersSSH(guest *instance.Instance) bool {
+	b, ok := h.Record.Present(guest.UUID)
 	return ok && b.Ended == nil && b.Reached.SSH != nil
 }
 
