@@ -21,6 +21,7 @@ import (
 	"mdserver/internal/daemon/keys"
 	"mdserver/internal/daemon/router"
 	"mdserver/internal/daemon/store"
+	"mdserver/internal/daemon/transfer"
 	"mdserver/internal/daemon/upkeep"
 	"mdserver/internal/exporter"
 	"mdserver/internal/health"
@@ -55,6 +56,7 @@ type Daemon struct {
 	store     *store.Store // what the inventory is kept in, and the notes
 	inventory *inventory.Inventory
 	upkeep    *upkeep.Upkeep // of the store's database
+	transfer  transfer.Transfer
 	keys      *keys.Keys
 	hosts     *hosts.Hosts
 	hostsFile *hostsfile.File
@@ -186,8 +188,8 @@ func (d *Daemon) backend(intake *admin.UploadLimiter) admin.Backend {
 		Userdata:   d.renderUserdata,
 		Complete:   d.complete,
 		Unplugged:  d.unplugged,
-		Export:     d.export,
-		Import:     d.importDocument,
+		Export:     d.transfer.Export,
+		Import:     d.transfer.Import,
 		Backup:     d.backup,
 		Status:     d.status,
 		Explain:    d.explain,

@@ -6,6 +6,7 @@ import (
 
 	"mdserver/internal/config"
 	"mdserver/internal/daemon/store"
+	"mdserver/internal/daemon/transfer"
 	"mdserver/internal/daemon/upkeep"
 	"mdserver/internal/inventory"
 	"mdserver/internal/networks"
@@ -27,7 +28,8 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 		d.log.Error("records that were set aside could not be completed from a snapshot", "error", err)
 	}
 	inv.Reconfigure(d.inventoryOptions(cfg, networks.Configured(cfg))) // with what is withheld now
-	if err := d.importLegacy(ctx, cfg.Server.DBFile, d.store.Database, inv); d.refusesStart(err) {
+	d.transfer = transfer.Transfer{Inventory: inv, Database: d.store.Database, Upkeep: d.upkeep, Config: d.config.Load, Started: d.started, Log: d.log}
+	if err := d.transfer.TakeOver(ctx); d.refusesStart(err) {
 		return nil, errors.Join(err, inv.Close(), d.store.CloseEtcd())
 	}
 	return inv, nil

@@ -1,19 +1,25 @@
-package daemon
+package transfer
 
 import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
 	"mdserver/internal/config"
+	"mdserver/internal/daemon/upkeep"
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/inventory/legacy"
+	"mdserver/internal/networks"
 )
 
 // upgraded is a host that goes from the original to this server and back.
@@ -31,7 +37,11 @@ func newUpgraded(t *testing.T) *upgraded {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	u.cfg = loadFile(t, file)
+	cfg, _, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.cfg = cfg
 	return u
 }
 
@@ -43,23 +53,50 @@ func (u *upgraded) original(format string, entries ...string) {
 	}
 }
 
+// open takes over what the original has, as a start of this server does, with its log,
+// until end is called.
+func (u *upgraded) open(logged io.Writer) (tr Transfer, end func()) {
+	u.t.Helper()
+	log := slog.New(slog.NewTextHandler(logged, nil))
+	database, err := boltstore.Open(u.cfg.Server.Database, log)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	inv, err := inventory.Open(u.t.Context(), database, inventory.Options{
+		MaxGuests: u.cfg.Server.MaxGuests, Networks: networks.Configured(u.cfg), FallbackHostname: u.cfg.Server.HostnamePrefix, Log: log,
+	})
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	present := func() *config.Config { return u.cfg }
+	tr = Transfer{Inventory: inv, Database: database, Upkeep: upkeep.New(inv, database, present, log), Config: present, Started: time.Now(), Log: log}
+	if err := tr.TakeOver(u.t.Context()); err != nil {
+		u.t.Fatal(err)
+	}
+	return tr, func() {
+		if err := inv.Close(); err != nil {
+			u.t.Error(err)
+		}
+	}
+}
+
 // ours starts this server once, with domains to register, and returns the names
 // and addresses of its guests, what it exports as format, and its log.
 func (u *upgraded) ours(format string, domains ...instance.Domain) (guests, exported, log string) {
 	u.t.Helper()
 	var logged bytes.Buffer
-	d, end := openDaemon(u.t, u.cfg, &logged)
+	tr, end := u.open(&logged)
 	for _, domain := range domains {
-		if _, err := d.inventory.Register(u.t.Context(), domain); err != nil {
+		if _, err := tr.Inventory.Register(u.t.Context(), domain); err != nil {
 			u.t.Error(err)
 		}
 	}
 	var text bytes.Buffer
-	if err := d.export(u.t.Context(), &text, format); err != nil {
+	if err := tr.Export(u.t.Context(), &text, format); err != nil {
 		u.t.Error(err)
 	}
 	var list []string
-	for guest := range d.inventory.Snapshot().All() {
+	for guest := range tr.Inventory.Snapshot().All() {
 		list = append(list, guest.Name+"="+guest.IPv4.String())
 	}
 	end()
@@ -166,8 +203,8 @@ func TestLaterStartsDoNotDependOnTheFile(t *testing.T) {
 // not come back.
 func TestNoteOfAnOlderVersion(t *testing.T) {
 	u := newUpgraded(t)
-	d, end := openDaemon(t, u.cfg, io.Discard)
-	if err := d.store.Database.SetNote(t.Context(), importedKey, u.cfg.Server.DBFile); err != nil {
+	tr, end := u.open(io.Discard)
+	if err := tr.Database.SetNote(t.Context(), importedKey, u.cfg.Server.DBFile); err != nil {
 		t.Error(err)
 	}
 	end()
