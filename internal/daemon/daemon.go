@@ -20,6 +20,7 @@ import (
 	"mdserver/internal/daemon/hosts"
 	"mdserver/internal/daemon/keys"
 	"mdserver/internal/daemon/router"
+	"mdserver/internal/daemon/sshhosts"
 	"mdserver/internal/daemon/store"
 	"mdserver/internal/daemon/transfer"
 	"mdserver/internal/daemon/upkeep"
@@ -60,7 +61,7 @@ type Daemon struct {
 	keys      *keys.Keys
 	hosts     *hosts.Hosts
 	hostsFile *hostsfile.File
-	ssh       *sshHosts
+	ssh       *sshhosts.Hosts
 
 	// What makes guests known, and what they are known by.
 	libvirt   *libvirtSync
@@ -119,7 +120,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	if d.ssh, err = d.openSSH(ctx); err != nil {
 		return nil, errors.Join(err, d.closeInventory())
 	}
-	if err := d.keys.Share(ctx, cfg, d.ssh.authority.Refresh); err != nil {
+	if err := d.keys.Share(ctx, cfg, d.ssh.Refresh); err != nil {
 		return nil, errors.Join(err, d.closeInventory())
 	}
 	if d.kernel, err = d.openKernel(); err != nil {

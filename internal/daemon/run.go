@@ -96,9 +96,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.forgetReleased(events)
 		d.timeline.Wake()
 	})
-	d.onChange(work, &background, d.ssh.keys.Forget)
-	background.Go(func() { d.ssh.keys.Run(work) })
-	background.Go(func() { d.ssh.followAuthority(work) })
+	d.onChange(work, &background, d.ssh.Forget)
+	background.Go(func() { d.ssh.Run(work) })
 	d.followGuests(work, &background)
 	if d.store.Fleet != nil {
 		background.Go(func() { d.store.Fleet.Run(work) })

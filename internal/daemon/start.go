@@ -5,9 +5,11 @@ import (
 	"errors"
 
 	"mdserver/internal/config"
+	"mdserver/internal/daemon/sshhosts"
 	"mdserver/internal/daemon/store"
 	"mdserver/internal/daemon/transfer"
 	"mdserver/internal/daemon/upkeep"
+	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/networks"
 )
@@ -46,3 +48,15 @@ func (d *Daemon) refusesStart(err error) bool {
 }
 
 func (d *Daemon) closeInventory() error { return errors.Join(d.inventory.Close(), d.store.CloseEtcd()) }
+
+// openSSH opens the keys of guests. They are found by their names on the networks
+// that are in use.
+func (d *Daemon) openSSH(ctx context.Context) (*sshhosts.Hosts, error) {
+	return sshhosts.Open(ctx, sshhosts.Options{
+		Notes:    d.store.Database,
+		Guests:   d.inventory.Snapshot,
+		Networks: func() []instance.Network { return d.router.Load().Networks },
+		Config:   d.config.Load,
+		Log:      d.log,
+	})
+}
