@@ -14,6 +14,7 @@ import (
 
 	"mdserver/internal/admin"
 	"mdserver/internal/admission"
+	"mdserver/internal/api"
 	"mdserver/internal/bridge"
 	"mdserver/internal/config"
 	"mdserver/internal/daemon/boots"
@@ -21,6 +22,7 @@ import (
 	"mdserver/internal/daemon/keys"
 	"mdserver/internal/daemon/router"
 	"mdserver/internal/daemon/sshhosts"
+	"mdserver/internal/daemon/status"
 	"mdserver/internal/daemon/store"
 	"mdserver/internal/daemon/transfer"
 	"mdserver/internal/daemon/upkeep"
@@ -80,9 +82,8 @@ type Daemon struct {
 	reports   *report.Reports
 	metrics   *metrics.Metrics
 	exporter  *exporter.Exporter
+	reporter  *status.Reporter
 	serving   atomic.Bool // guests are served
-
-	healthState healthState
 
 	applying chan chan error // asks followNetworks to apply the networks
 	followed chan struct{}   // closed when followNetworks has ended
@@ -100,11 +101,11 @@ type Daemon struct {
 //
 // An error that is store.ErrDatabase means that the database cannot be used.
 func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error) {
+	clock := health.NewClock()
 	d := &Daemon{
 		opts: opts, started: time.Now(), log: opts.Log.Logger(),
 		uploading: admin.NewIntake(), control: admin.NewIntake(),
 		applying: make(chan chan error), followed: make(chan struct{}),
-		healthState: healthState{clock: health.NewClock()},
 	}
 	d.hostsFile = hostsfile.New("/etc/hosts", d.log)
 	d.config.Store(cfg)
@@ -137,6 +138,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	d.libvirt = d.newLibvirtSync(cfg)
 	d.hosts = hosts.New(hosts.Options{Store: d.store, Inventory: d.inventory, Config: d.config.Load, Contested: d.libvirt.presence.Contested,
 		Changed: d.timeline.Wake, Started: d.started, Log: d.log})
+	d.reporter = d.newReporter(clock)
 	d.router.Store(d.newRouter(cfg, d.networks.Describe(cfg)))
 	return d, nil
 }
@@ -160,6 +162,30 @@ func (d *Daemon) metadataHandler(identify httpcommon.Identify) http.Handler {
 	verified := d.admission.Verified(httpcommon.Normalise(current))
 	return d.admission.Throttled(httpcommon.Identified(identify, d.noteRequest, verified))
 }
+
+func (d *Daemon) newReporter(clock *health.Clock) *status.Reporter {
+	return status.New(status.Parts{
+		Config:     d.config.Load,
+		ConfigFile: d.opts.ConfigFile,
+		Started:    d.started,
+		Log:        d.opts.Log,
+		Clock:      clock,
+		Inventory:  d.inventory,
+		Upkeep:     d.upkeep,
+		Hosts:      d.hosts,
+		Keys:       d.keys,
+		Networks:   d.networks,
+		Ports:      d.ports,
+		Admission:  d.admission,
+		KnownBy:    d.knownBy,
+		Tokens:     &d.tokens,
+		Libvirt:    func() api.Libvirt { return d.libvirt.status(d.config.Load()) },
+		Exporter:   d.exporter,
+	})
+}
+
+// status reports the state of the server.
+func (d *Daemon) status() api.Status { return d.reporter.Status() }
 
 // newRouter makes what answers guests under a configuration with its networks.
 func (d *Daemon) newRouter(cfg *config.Config, networks []instance.Network) *router.Router {

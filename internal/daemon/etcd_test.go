@@ -88,8 +88,8 @@ func TestEtcd(t *testing.T) {
 	again, end := openDaemon(t, cfg, io.Discard)
 	defer end()
 	t.Logf("the start without etcd took %v", time.Since(begin))
-	if troubles := again.hostTrouble(again.config.Load()); !slices.ContainsFunc(troubles, func(tr health.Trouble) bool { return tr.Part == "etcd" }) {
-		t.Errorf("nothing is reported of etcd, which is away: %+v", troubles)
+	if parts := again.reporter.Health(); !slices.ContainsFunc(parts, func(p health.Part) bool { return p.Name == "etcd" && len(p.Trouble) > 0 }) {
+		t.Errorf("nothing is reported of etcd, which is away: %+v", parts)
 	}
 	if _, ok := again.inventory.Snapshot().ByAddr(reg.Instance.IPv4); !ok {
 		t.Error("the guest is not served without etcd")
@@ -144,7 +144,7 @@ func TestScopeHost(t *testing.T) {
 			t.Errorf("%s has %v, want an address in %s", name, guest, want)
 		}
 	}
-	n := second.networkStatus(guests)[0]
+	n := second.status().Networks[0]
 	if n.Scope != config.ScopeHost || n.Guests != 2 || n.Used != 1 || n.Free != 252 || !slices.Equal(n.Ranges, []string{"10.122.2.2-10.122.2.254"}) {
 		t.Errorf("the network is %+v", n)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"mdserver/internal/admin"
 	"mdserver/internal/api"
@@ -167,7 +168,7 @@ func (d *Daemon) serve(ctx context.Context, sockets listen.Sockets) error {
 
 	notify := systemd.NewNotifier(d.log)
 	defer notify.Stopping()
-	notify.Status(d.statusLine(sockets))
+	notify.Status(d.reporter.Line(sockets.String()))
 	notify.Ready()
 	d.serving.Store(true)
 	defer d.serving.Store(false)
@@ -199,6 +200,9 @@ func endWith(stop context.Context, progress func(context.Context, api.ProgressQu
 	}
 }
 
+// healthPeriod is how often the server looks at its health.
+const healthPeriod = 2 * time.Second
+
 // tellSystemd looks at the server's health every few seconds, so that it is known
 // since when something is wrong, and keeps the status line up to date. It feeds the
 // watchdog as long as requests are answered. Both end when the function that it
@@ -207,7 +211,7 @@ func (d *Daemon) tellSystemd(ctx context.Context, n *systemd.Notifier, sockets l
 	ctx, cancel := context.WithCancel(ctx)
 	var telling sync.WaitGroup
 	telling.Go(func() {
-		pace.Every(ctx, healthPeriod, func() { n.Status(d.statusLine(sockets)) })
+		pace.Every(ctx, healthPeriod, func() { n.Status(d.reporter.Line(sockets.String())) })
 	})
 	telling.Go(func() { n.KeepAlive(ctx, d.config.Load, d.inventory.Writing) })
 	return func() {

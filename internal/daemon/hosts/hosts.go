@@ -54,6 +54,9 @@ func New(opts Options) *Hosts {
 	}
 }
 
+// Shared reports whether other hosts may share the inventory.
+func (h *Hosts) Shared() bool { return h.store.Fleet != nil }
+
 // Follow follows the other hosts until ctx ends: it logs what they mean for this one,
 // and keeps spare addresses. It must not be called without etcd.
 func (h *Hosts) Follow(ctx context.Context) {

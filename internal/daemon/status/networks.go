@@ -1,4 +1,4 @@
-package daemon
+package status
 
 import (
 	"net/netip"
@@ -13,26 +13,26 @@ import (
 
 // networkStatus reports for each network what serves it and how many guests are on
 // it.
-func (d *Daemon) networkStatus(guests *inventory.Snapshot) []api.Network {
+func (r *Reporter) networkStatus(guests *inventory.Snapshot) []api.Network {
 	var list []api.Network
-	for _, served := range d.networks.Status() {
+	for _, served := range r.parts.Networks.Status() {
 		is := served.Network
 		n := api.Network{
 			Name: is.Name, Backend: served.Backend, Bridge: is.Bridge,
 			IPv4: prefix(is.IPv4), IPv6: prefix(is.IPv6), Domain: is.Domain,
 			Dnsmasq: served.Dnsmasq, Libvirt: served.Libvirt,
 		}
-		ranges := d.inventory.Ranges(n.Name)
-		for _, r := range ranges {
-			n.Ranges = append(n.Ranges, r.String())
+		ranges := r.parts.Inventory.Ranges(n.Name)
+		for _, one := range ranges {
+			n.Ranges = append(n.Ranges, one.String())
 		}
 		n.Scope = config.ScopeShared
 		if is.PerHost {
 			n.Scope = config.ScopeHost
 		}
 		n.Guests, n.Used = population(guests, n.Name, func(addr netip.Addr) bool { return !is.PerHost || inRanges(ranges, addr) })
-		n.Free = free(d.inventory.Free(n.Name), n)
-		n.PortSecurity = d.ports.Status(n.Name)
+		n.Free = free(r.parts.Inventory.Free(n.Name), n)
+		n.PortSecurity = r.parts.Ports.Status(n.Name)
 		n.Trouble = networkTrouble(served.Trouble, n.PortSecurity.Trouble)
 		list = append(list, n)
 	}

@@ -1,4 +1,4 @@
-package daemon
+package status
 
 import (
 	"fmt"
@@ -7,70 +7,59 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/config"
-	"mdserver/internal/daemon/listen"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/health"
 	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/logging/queue"
 )
 
-// healthPeriod is how often the server looks at its health.
-const healthPeriod = 2 * time.Second
-
 // parts are those of the server that report their health, besides the networks.
 var parts = []string{"database", "log", "disk", "libvirt", "clock", "snapshots"}
-
-// healthState is what the server remembers about its health.
-type healthState struct {
-	monitor health.Monitor
-	clock   *health.Clock
-	disks   health.Patience
-}
 
 // diskTime is how long the file systems may take to answer.
 const diskTime = time.Second
 
-// health is the health of all parts now.
-func (d *Daemon) health() []health.Part {
-	cfg := d.config.Load()
+// Health is the health of all parts now.
+func (r *Reporter) Health() []health.Part {
+	cfg := r.parts.Config()
 	names := parts[:len(parts):len(parts)]
-	if d.store.Shared != nil {
+	if r.parts.Hosts.Shared() {
 		names = append(names, "etcd")
 	}
-	if d.keys.Shared() {
+	if r.parts.Keys.Shared() {
 		names = append(names, "keys")
 	}
-	found := d.hostTrouble(cfg)
-	for _, n := range d.networks.Status() {
+	found := r.hostTrouble(cfg)
+	for _, n := range r.parts.Networks.Status() {
 		name := networkPart(n.Network.Name)
 		names = append(names, name)
-		if message := networkTrouble(n.Trouble, d.ports.Trouble(n.Network.Name)); message != "" {
+		if message := networkTrouble(n.Trouble, r.parts.Ports.Trouble(n.Network.Name)); message != "" {
 			found = append(found, health.Trouble{Part: name, State: health.Wrong, Message: message})
 		}
 	}
-	return d.healthState.monitor.Observe(time.Now(), names, found)
+	return r.monitor.Observe(time.Now(), names, found)
 }
 
 func networkPart(name string) string { return "network " + name }
 
 // hostTrouble lists what is wrong besides what the networks report.
-func (d *Daemon) hostTrouble(cfg *config.Config) []health.Trouble {
-	all := append(d.upkeep.Trouble(), d.hosts.Trouble()...)
-	all = append(all, d.keys.Trouble()...)
-	all = append(all, d.logTrouble(cfg)...)
-	all = append(all, d.healthState.disks.Look(diskTime, func() []health.Trouble { return diskTrouble(cfg) })...)
-	all = append(all, d.libvirtTrouble(cfg)...)
-	all = append(all, d.healthState.clock.Trouble()...)
-	if err := d.exporter.Failure(); err != nil {
+func (r *Reporter) hostTrouble(cfg *config.Config) []health.Trouble {
+	all := append(r.parts.Upkeep.Trouble(), r.parts.Hosts.Trouble()...)
+	all = append(all, r.parts.Keys.Trouble()...)
+	all = append(all, r.logTrouble(cfg)...)
+	all = append(all, r.disks.Look(diskTime, func() []health.Trouble { return diskTrouble(cfg) })...)
+	all = append(all, r.libvirtTrouble()...)
+	all = append(all, r.parts.Clock.Trouble()...)
+	if err := r.parts.Exporter.Failure(); err != nil {
 		all = append(all, health.Trouble{Part: "metrics", State: health.Wrong, Message: err.Error()})
 	}
 	return all
 }
 
-func (d *Daemon) logTrouble(cfg *config.Config) []health.Trouble {
-	all := queueTrouble("the log's stream", d.opts.Log.Stream())
+func (r *Reporter) logTrouble(cfg *config.Config) []health.Trouble {
+	all := queueTrouble("the log's stream", r.parts.Log.Stream())
 	if file := cfg.Server.LogFile; file != "" {
-		all = append(all, queueTrouble("the log file "+file, d.opts.Log.File())...)
+		all = append(all, queueTrouble("the log file "+file, r.parts.Log.File())...)
 	}
 	return all
 }
@@ -113,8 +102,8 @@ func diskTrouble(cfg *config.Config) []health.Trouble {
 
 // libvirtTrouble is a connection that is lost, or a libvirt that does not answer. A
 // host without libvirt is in no trouble: guests may be registered by hand.
-func (d *Daemon) libvirtTrouble(cfg *config.Config) []health.Trouble {
-	s := d.libvirt.status(cfg)
+func (r *Reporter) libvirtTrouble() []health.Trouble {
+	s := r.parts.Libvirt()
 	if s.Connected || s.Error == "" || s.Socket == "" {
 		return nil
 	}
@@ -122,11 +111,11 @@ func (d *Daemon) libvirtTrouble(cfg *config.Config) []health.Trouble {
 		Look: []string{"systemctl status libvirtd.service"}}}
 }
 
-// statusLine looks at the server's health and returns the status that `systemctl
-// status` shows.
-func (d *Daemon) statusLine(sockets listen.Sockets) string {
-	line := fmt.Sprintf("serving %d guests on %s", d.inventory.Snapshot().Len(), sockets)
-	switch trouble := (api.Status{Health: d.health()}).Trouble(); len(trouble) {
+// Line looks at the server's health and returns the status that `systemctl status`
+// shows. addresses are where guests are served.
+func (r *Reporter) Line(addresses string) string {
+	line := fmt.Sprintf("serving %d guests on %s", r.parts.Inventory.Snapshot().Len(), addresses)
+	switch trouble := (api.Status{Health: r.Health()}).Trouble(); len(trouble) {
 	case 0:
 		return line
 	case 1:
