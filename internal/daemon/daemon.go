@@ -17,6 +17,7 @@ import (
 	"mdserver/internal/api"
 	"mdserver/internal/bridge"
 	"mdserver/internal/config"
+	"mdserver/internal/daemon/apply"
 	"mdserver/internal/daemon/boots"
 	"mdserver/internal/daemon/hosts"
 	"mdserver/internal/daemon/keys"
@@ -68,6 +69,7 @@ type Daemon struct {
 	// What makes guests known, and what they are known by.
 	libvirt   *libvirtSync
 	networks  *networks.Networks
+	applier   *apply.Applier // of networks
 	addresses *bridge.Reconciler
 	ports     *portsecurity.Reconciler
 	kernel    *ingress.Kernel
@@ -85,10 +87,6 @@ type Daemon struct {
 	reporter  *status.Reporter
 	serving   atomic.Bool // guests are served
 
-	applying chan chan error // asks followNetworks to apply the networks
-	followed chan struct{}   // closed when followNetworks has ended
-	applied  applied
-
 	// reloading serialises reloads; config and router are what they replace.
 	reloading sync.Mutex
 	config    atomic.Pointer[config.Config]
@@ -105,7 +103,6 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	d := &Daemon{
 		opts: opts, started: time.Now(), log: opts.Log.Logger(),
 		uploading: admin.NewIntake(), control: admin.NewIntake(),
-		applying: make(chan chan error), followed: make(chan struct{}),
 	}
 	d.hostsFile = hostsfile.New("/etc/hosts", d.log)
 	d.config.Store(cfg)
@@ -131,10 +128,11 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 		StuckAfter: d.stuckAfter, Measured: d.metrics.BootPhase, Log: d.log})
 	d.timeline = d.boots.Record
 	d.reports = report.New(d.timeline, d.ssh)
-	d.admission = admission.New(admissionPolicy(cfg, networks.Configured(cfg)), liveGuests{d.inventory}, d.kernel, d.log)
+	d.admission = admission.New(apply.AdmissionPolicy(cfg, networks.Configured(cfg)), liveGuests{d.inventory}, d.kernel, d.log)
 	d.addresses = bridge.New(d.log)
 	d.ports = portsecurity.New(d.store.HostID, d.guests, d.log.With("part", "port security"))
 	d.networks = networks.New(cfg, d.inventory, d.store.Database, d.noteDHCP, d.log)
+	d.applier = d.newApplier()
 	d.libvirt = d.newLibvirtSync(cfg)
 	d.hosts = hosts.New(hosts.Options{Store: d.store, Inventory: d.inventory, Config: d.config.Load, Contested: d.libvirt.presence.Contested,
 		Changed: d.timeline.Wake, Started: d.started, Log: d.log})
@@ -187,6 +185,23 @@ func (d *Daemon) newReporter(clock *health.Clock) *status.Reporter {
 // status reports the state of the server.
 func (d *Daemon) status() api.Status { return d.reporter.Status() }
 
+func (d *Daemon) newApplier() *apply.Applier {
+	return apply.New(apply.Parts{
+		Config:    d.config.Load,
+		Networks:  d.networks,
+		Store:     d.store,
+		Inventory: d.inventory,
+		HostNames: d.hostsFile,
+		Admission: d.admission,
+		Addresses: d.addresses,
+		Ports:     d.ports,
+		Answer: func(cfg *config.Config, networks []instance.Network) {
+			d.router.Store(d.newRouter(cfg, networks))
+		},
+		Log: d.log,
+	})
+}
+
 // newRouter makes what answers guests under a configuration with its networks.
 func (d *Daemon) newRouter(cfg *config.Config, networks []instance.Network) *router.Router {
 	return router.New(cfg, networks, router.Parts{
@@ -210,7 +225,7 @@ func (d *Daemon) renderUserdata(ctx context.Context, guest *instance.Instance) (
 func (d *Daemon) backend(intake *admin.UploadLimiter) admin.Backend {
 	return admin.Backend{
 		Inventory:  d.inventory,
-		Refresh:    d.refreshNetworks,
+		Refresh:    d.applier.Refresh,
 		Publish:    d.networks.Sync,
 		Userdata:   d.renderUserdata,
 		Complete:   d.complete,

@@ -132,7 +132,7 @@ func TestScopeHost(t *testing.T) {
 			t.Fatal("the other server does not know the guest")
 		}
 	}
-	if err := second.applyNetworks(t.Context()); err != nil {
+	if err := second.applier.Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := second.inventory.Register(t.Context(), guestDomain(2, "db")); err != nil {

@@ -24,7 +24,7 @@ type libvirtSync struct {
 }
 
 func (d *Daemon) newLibvirtSync(cfg *config.Config) *libvirtSync {
-	l := &libvirtSync{presence: presence.New(d.inventory, d.refreshNetworks, cfg.Libvirt.ReleaseAfter, d.log)}
+	l := &libvirtSync{presence: presence.New(d.inventory, d.applier.Refresh, cfg.Libvirt.ReleaseAfter, d.log)}
 	if uri := cfg.Libvirt.URI; !uri.Off {
 		endpoint := connection.Endpoint{Session: uri.Session, Socket: uri.Socket}
 		log := d.log.With("part", "libvirt")

@@ -106,7 +106,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err := d.startNetworks(work); err != nil {
 		return err
 	}
-	background.Go(func() { d.followNetworks(work) })
+	background.Go(func() { d.applier.Run(work) })
 	background.Go(func() { d.upkeep.KeepSnapshots(work) })
 	background.Go(func() { d.upkeep.KeepDatabase(work) })
 	if d.store.Shared != nil {
@@ -224,13 +224,13 @@ func (d *Daemon) tellSystemd(ctx context.Context, n *systemd.Notifier, sockets l
 // addresses on them, and starts the backends. What those know of the networks
 // from before is applied when it returns.
 func (d *Daemon) startNetworks(ctx context.Context) error {
-	if err := d.applyNetworks(ctx); d.refusesStart(err) {
+	if err := d.applier.Apply(ctx); d.refusesStart(err) {
 		return err
 	}
 	if err := d.networks.Start(ctx); err != nil {
 		d.log.Error("DHCP and DNS are not ready yet", "error", err)
 	}
-	if err := d.applyNetworks(ctx); err != nil && ctx.Err() == nil {
+	if err := d.applier.Apply(ctx); err != nil && ctx.Err() == nil {
 		d.log.Error("guests were not updated after a change of the networks", "error", err)
 	}
 	return nil
@@ -239,5 +239,12 @@ func (d *Daemon) startNetworks(ctx context.Context) error {
 func (d *Daemon) closeNetworks() {
 	if err := d.networks.Close(); err != nil {
 		d.log.Error("DHCP and DNS not stopped", "error", err)
+	}
+}
+
+// takeAddressesAway removes this server's addresses from bridges.
+func (d *Daemon) takeAddressesAway() {
+	if err := d.addresses.Close(); err != nil {
+		d.log.Warn("an address of this server stays on a bridge", "error", err)
 	}
 }

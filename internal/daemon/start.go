@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"mdserver/internal/config"
+	"mdserver/internal/daemon/apply"
 	"mdserver/internal/daemon/sshhosts"
 	"mdserver/internal/daemon/store"
 	"mdserver/internal/daemon/transfer"
@@ -21,7 +22,10 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 	if d.store, err = store.Open(ctx, cfg, d.log); err != nil {
 		return nil, err
 	}
-	inv, err := inventory.Open(ctx, d.store.Inventory, d.inventoryOptions(cfg, networks.Configured(cfg)))
+	options := func() inventory.Options {
+		return apply.InventoryOptions(cfg, networks.Configured(cfg), d.store, d.hostsFile, d.log)
+	}
+	inv, err := inventory.Open(ctx, d.store.Inventory, options())
 	if err != nil {
 		return nil, errors.Join(err, d.store.Inventory.Close(), d.store.CloseEtcd())
 	}
@@ -29,7 +33,7 @@ func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*invent
 	if err := d.upkeep.CompleteAsides(); err != nil {
 		d.log.Error("records that were set aside could not be completed from a snapshot", "error", err)
 	}
-	inv.Reconfigure(d.inventoryOptions(cfg, networks.Configured(cfg))) // with what is withheld now
+	inv.Reconfigure(options()) // with what is withheld now
 	d.transfer = transfer.Transfer{Inventory: inv, Database: d.store.Database, Upkeep: d.upkeep, Config: d.config.Load, Started: d.started, Log: d.log}
 	if err := d.transfer.TakeOver(ctx); d.refusesStart(err) {
 		return nil, errors.Join(err, inv.Close(), d.store.CloseEtcd())

@@ -1,4 +1,4 @@
-package daemon
+package apply
 
 import (
 	"net/netip"
@@ -11,7 +11,7 @@ import (
 
 // keepAddresses adds the metadata addresses to a bridge of those networks whose
 // configuration says so.
-func (d *Daemon) keepAddresses(cfg *config.Config, networks []instance.Network) {
+func (a *Applier) keepAddresses(cfg *config.Config, networks []instance.Network) {
 	var bridges []string
 	var addrs []netip.Addr
 	for i, n := range networks {
@@ -25,14 +25,7 @@ func (d *Daemon) keepAddresses(cfg *config.Config, networks []instance.Network) 
 			}
 		}
 	}
-	d.addresses.Set(bridges, addrs)
-}
-
-// takeAddressesAway removes those that keepAddresses added.
-func (d *Daemon) takeAddressesAway() {
-	if err := d.addresses.Close(); err != nil {
-		d.log.Warn("an address of this server stays on a bridge", "error", err)
-	}
+	a.parts.Addresses.Set(bridges, addrs)
 }
 
 // ownOn lists the addresses of this server that guests of a network ask at. Of others

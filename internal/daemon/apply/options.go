@@ -1,6 +1,8 @@
-package daemon
+package apply
 
 import (
+	"log/slog"
+
 	"mdserver/internal/admission"
 	"mdserver/internal/config"
 	"mdserver/internal/daemon/store"
@@ -10,27 +12,29 @@ import (
 	"mdserver/internal/inventory/boltstore"
 )
 
-// inventoryOptions are the rules of the inventory, with what is withheld now.
-func (d *Daemon) inventoryOptions(cfg *config.Config, networks []instance.Network) inventory.Options {
-	opts := inventoryOptions(cfg, d.hostsFile, networks)
-	opts.Withheld, opts.Log = d.withheld(cfg), d.log
-	if d.store.Fleet != nil {
-		opts.HostID, opts.HostName, opts.Alive, opts.Drained = d.store.HostID, store.HostName(cfg), d.store.Fleet.Alive, d.store.Drained
+// InventoryOptions are the rules of the inventory under a configuration with its
+// networks, with what is withheld now. No guest may have a name that hosts has.
+func InventoryOptions(cfg *config.Config, networks []instance.Network, s *store.Store, hosts *hostsfile.File, log *slog.Logger) inventory.Options {
+	opts := rules(cfg, hosts, networks)
+	opts.Withheld, opts.Log = withheld(cfg, log), log
+	if s.Fleet != nil {
+		opts.HostID, opts.HostName, opts.Alive, opts.Drained = s.HostID, store.HostName(cfg), s.Fleet.Alive, s.Drained
 	}
 	return opts
 }
 
 // withheld gives the guests whose records were set aside, as the files beside the
 // database have them now.
-func (d *Daemon) withheld(cfg *config.Config) []inventory.Withheld {
+func withheld(cfg *config.Config, log *slog.Logger) []inventory.Withheld {
 	all, err := boltstore.Withheld(cfg.Server.Database)
 	if err != nil {
-		d.log.Error("addresses of guests whose records were set aside are not reserved", "error", err)
+		log.Error("addresses of guests whose records were set aside are not reserved", "error", err)
 	}
 	return all
 }
 
-func inventoryOptions(cfg *config.Config, hosts *hostsfile.File, networks []instance.Network) inventory.Options {
+// rules are the InventoryOptions that the configuration and this host's names give.
+func rules(cfg *config.Config, hosts *hostsfile.File, networks []instance.Network) inventory.Options {
 	return inventory.Options{
 		MaxGuests:        cfg.Server.MaxGuests,
 		OwnNames:         ownNames(cfg),
@@ -42,9 +46,9 @@ func inventoryOptions(cfg *config.Config, hosts *hostsfile.File, networks []inst
 	}
 }
 
-// admissionPolicy lets guests in by the bridges of their networks, unless the
+// AdmissionPolicy lets guests in by the bridges of their networks, unless the
 // configuration names interfaces: there may be routers behind those.
-func admissionPolicy(cfg *config.Config, networks []instance.Network) admission.Policy {
+func AdmissionPolicy(cfg *config.Config, networks []instance.Network) admission.Policy {
 	policy := admission.Policy{
 		Interfaces:       cfg.GuestInterfaces(),
 		Bridges:          map[string]string{},

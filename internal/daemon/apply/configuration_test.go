@@ -1,4 +1,4 @@
-package daemon
+package apply
 
 import (
 	"context"
@@ -127,7 +127,7 @@ func serveFor(t *testing.T, cfg *config.Config) *part {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	hosts := hostsfile.New("/etc/hosts", log)
-	inv, err := inventory.Open(t.Context(), storetest.NewMemory(), inventoryOptions(cfg, hosts, networks.Configured(cfg)))
+	inv, err := inventory.Open(t.Context(), storetest.NewMemory(), rules(cfg, hosts, networks.Configured(cfg)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func serveFor(t *testing.T, cfg *config.Config) *part {
 
 func (s *part) reload(t *testing.T, cfg *config.Config) {
 	t.Helper()
-	s.inventory.Reconfigure(inventoryOptions(cfg, s.hosts, networks.Configured(cfg)))
+	s.inventory.Reconfigure(rules(cfg, s.hosts, networks.Configured(cfg)))
 	if _, err := s.inventory.Reattach(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package daemon
+package apply
 
 import (
 	"context"
@@ -26,20 +26,20 @@ func ownNames(cfg *config.Config) []string {
 
 // renameReserved gives another host name to guests whose name no guest may have,
 // when that may have changed.
-func (d *Daemon) renameReserved(ctx context.Context, cfg *config.Config, networks []instance.Network) error {
+func (a *Applier) renameReserved(ctx context.Context, cfg *config.Config, networks []instance.Network) error {
 	naming := strings.Join(ownNames(cfg), " ")
 	for _, n := range networks {
 		naming += "\n" + n.Name + " " + n.NamePrefix + " " + n.Domain
 	}
-	if naming == d.applied.naming {
+	if naming == a.applied.naming {
 		return nil
 	}
-	renamed, err := d.inventory.RenameReserved(ctx)
+	renamed, err := a.parts.Inventory.RenameReserved(ctx)
 	if err == nil {
-		d.applied.naming = naming
+		a.applied.naming = naming
 	}
 	for _, r := range renamed {
-		d.log.Warn("a guest's host name was changed, because its previous one is reserved",
+		a.parts.Log.Warn("a guest's host name was changed, because its previous one is reserved",
 			"guest", r.Guest.Name, "hostname", r.Guest.Hostname, "former", r.Former, "reason", r.Reason)
 	}
 	return err
