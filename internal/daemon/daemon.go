@@ -239,7 +239,7 @@ func (d *Daemon) backend(intake *admin.UploadLimiter) admin.Backend {
 		Boots:      d.boots.Of,
 		Progress:   d.boots.Progress,
 		Content:    d.timeline.Content,
-		Registered: d.noteRegistered,
+		Registered: d.boots.NoteRegistered,
 		Identity:   d.keys.Identity.Certificate,
 		SSH:        d.ssh,
 		Hosts:      d.hosts.List,

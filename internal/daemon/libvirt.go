@@ -29,7 +29,7 @@ func (d *Daemon) newLibvirtSync(cfg *config.Config) *libvirtSync {
 		endpoint := connection.Endpoint{Session: uri.Session, Socket: uri.Socket}
 		log := d.log.With("part", "libvirt")
 		l.bridges = bridges.New(endpoint, d.servesNetwork, log)
-		l.watcher = watch.New(endpoint, l.presence, d.noteHappening, l.bridges, log)
+		l.watcher = watch.New(endpoint, l.presence, d.boots.NoteHappening, l.bridges, log)
 	}
 	return l
 }

@@ -1,4 +1,4 @@
-// Package boots judges the boots of guests by the record of what happened, and waits
+// Package boots records what happens to guests, judges their boots by that, and waits
 // for what becomes of them.
 package boots
 
