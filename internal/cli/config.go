@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/config"
-	"mdserver/internal/daemon"
+	"mdserver/internal/daemon/store"
 	"mdserver/internal/dnsmasq"
 )
 
@@ -52,7 +52,7 @@ This needs neither root nor an installation.`,
 			return checkReport{}, unreadable(err)
 		}
 		if err == nil {
-			err = errors.Join(daemon.CheckStore(c), checkConfFiles(cmd.Context(), c))
+			err = errors.Join(store.Check(c), checkConfFiles(cmd.Context(), c))
 		}
 		found := newCheckReport(file, warnings, err)
 		if c != nil {

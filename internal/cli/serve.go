@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/daemon"
+	"mdserver/internal/daemon/store"
 )
 
 func serveCommand() *cobra.Command {
@@ -47,7 +48,7 @@ func serve(cmd *cobra.Command, file string) error {
 	signal.Ignore(syscall.SIGPIPE) // a broken pipe at standard output must not end the server
 	// The log is visible by itself and need not pass the net.
 	err := daemon.Serve(ctx, file, beneath(cmd.OutOrStdout()), hup)
-	if bad := (*daemon.ConfigError)(nil); errors.As(err, &bad) || errors.Is(err, daemon.ErrDatabase) {
+	if bad := (*daemon.ConfigError)(nil); errors.As(err, &bad) || errors.Is(err, store.ErrDatabase) {
 		return &exitError{exitConfig, err}
 	}
 	return err

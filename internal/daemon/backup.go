@@ -9,7 +9,7 @@ import (
 
 // backup writes all that the server keeps.
 func (d *Daemon) backup(ctx context.Context, w io.Writer) error {
-	b, err := d.backupOf(ctx, d.config.Load(), d.inventory)
+	b, err := d.upkeep.Backup(ctx)
 	if err != nil {
 		return err
 	}

@@ -14,28 +14,33 @@ import (
 
 	"mdserver/internal/admin"
 	"mdserver/internal/admission"
+	"mdserver/internal/api"
 	"mdserver/internal/bridge"
 	"mdserver/internal/config"
-	"mdserver/internal/etcd"
+	"mdserver/internal/daemon/apply"
+	"mdserver/internal/daemon/boots"
+	"mdserver/internal/daemon/hosts"
+	"mdserver/internal/daemon/keys"
+	"mdserver/internal/daemon/router"
+	"mdserver/internal/daemon/sshhosts"
+	"mdserver/internal/daemon/status"
+	"mdserver/internal/daemon/store"
+	"mdserver/internal/daemon/transfer"
+	"mdserver/internal/daemon/upkeep"
 	"mdserver/internal/exporter"
-	"mdserver/internal/fleet"
 	"mdserver/internal/health"
 	"mdserver/internal/hostsfile"
 	"mdserver/internal/httpcommon"
-	"mdserver/internal/identity"
 	"mdserver/internal/imds"
 	"mdserver/internal/ingress"
+	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
-	"mdserver/internal/inventory/boltstore"
-	"mdserver/internal/inventory/etcdstore"
 	"mdserver/internal/logging"
 	"mdserver/internal/metrics"
 	"mdserver/internal/networks"
 	"mdserver/internal/portsecurity"
 	"mdserver/internal/report"
 	"mdserver/internal/timeline"
-	"mdserver/internal/timeline/archive"
-	"mdserver/internal/weighted"
 )
 
 // Options are what a Daemon needs beside its configuration.
@@ -52,21 +57,19 @@ type Daemon struct {
 	log     *slog.Logger
 
 	// What is known.
-	store     *boltstore.Store // it belongs to inventory; others use its notes
-	etcd      *etcd.Client     // nil: the store is a database of this host alone
-	shared    *etcdstore.Store // what etcd is for; nil without etcd
-	fleet     *fleet.Fleet     // the hosts that share the inventory; nil without etcd
-	hostID    string           // of this host in etcd; empty without it
+	store     *store.Store // what the inventory is kept in, and the notes
 	inventory *inventory.Inventory
-	identity  *identity.Authority
-	tokenKey  imds.Key
-	keys      *sharedKeys // nil: each host has its own
-	hosts     *hostsfile.File
-	ssh       *sshHosts
+	upkeep    *upkeep.Upkeep // of the store's database
+	transfer  transfer.Transfer
+	keys      *keys.Keys
+	hosts     *hosts.Hosts
+	hostsFile *hostsfile.File
+	ssh       *sshhosts.Hosts
 
 	// What makes guests known, and what they are known by.
 	libvirt   *libvirtSync
 	networks  *networks.Networks
+	applier   *apply.Applier // of networks
 	addresses *bridge.Reconciler
 	ports     *portsecurity.Reconciler
 	kernel    *ingress.Kernel
@@ -76,42 +79,32 @@ type Daemon struct {
 	uploading *admin.UploadLimiter // by TCP
 	control   *admin.UploadLimiter // by the control socket
 	tokens    imds.Counts
-	timeline  *timeline.Log
-	archive   *archive.Archive                // of timeline; nil: it could not be opened
-	mistakes  *weighted.Cache[string, string] // in user-data that guests were given, by its hash
+	boots     *boots.History
+	timeline  *timeline.Log // the record in boots
 	reports   *report.Reports
 	metrics   *metrics.Metrics
 	exporter  *exporter.Exporter
+	reporter  *status.Reporter
 	serving   atomic.Bool // guests are served
-
-	healthState     healthState
-	snapshotFailure atomic.Pointer[health.Trouble] // of the last snapshot; nil: it was made
-	databaseFailure atomic.Pointer[health.Trouble] // of the database's file; nil: it is in its place
-
-	applying chan chan error // asks followNetworks to apply the networks
-	followed chan struct{}   // closed when followNetworks has ended
-	applied  applied
 
 	// reloading serialises reloads; config and router are what they replace.
 	reloading sync.Mutex
 	config    atomic.Pointer[config.Config]
-	router    atomic.Pointer[router]
+	router    atomic.Pointer[router.Router]
 }
 
 // New opens the database and makes a server that is complete, but serves nothing
 // before Run. The caller closes it. The values of ctx hold for later writes to the
 // database, too.
 //
-// An error that is ErrDatabase means that the database cannot be used.
+// An error that is store.ErrDatabase means that the database cannot be used.
 func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error) {
+	clock := health.NewClock()
 	d := &Daemon{
 		opts: opts, started: time.Now(), log: opts.Log.Logger(),
 		uploading: admin.NewIntake(), control: admin.NewIntake(),
-		mistakes: weighted.New[string, string](mostMistakes, 1<<20),
-		applying: make(chan chan error), followed: make(chan struct{}),
-		healthState: healthState{clock: health.NewClock()},
 	}
-	d.hosts = hostsfile.New("/etc/hosts", d.log)
+	d.hostsFile = hostsfile.New("/etc/hosts", d.log)
 	d.config.Store(cfg)
 	d.metrics = metrics.New(metrics.Sources{Status: d.status, Guests: d.countGuests, Boots: d.countBoots})
 	d.exporter = exporter.New(d.monitoringHandler(), d.log)
@@ -119,25 +112,31 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	if d.inventory, err = d.openInventory(ctx, cfg); err != nil {
 		return nil, err
 	}
-	if d.identity, err = d.openIdentity(cfg); err != nil {
+	if d.keys, err = keys.Open(ctx, cfg, d.store, d.log); err != nil {
 		return nil, errors.Join(err, d.closeInventory())
 	}
 	if d.ssh, err = d.openSSH(ctx); err != nil {
 		return nil, errors.Join(err, d.closeInventory())
 	}
-	if err := d.useSharedKeys(ctx, cfg); err != nil {
+	if err := d.keys.Share(ctx, cfg, d.ssh.Refresh); err != nil {
 		return nil, errors.Join(err, d.closeInventory())
 	}
 	if d.kernel, err = d.openKernel(); err != nil {
 		return nil, errors.Join(err, d.closeInventory())
 	}
-	d.openTimeline(cfg)
+	d.boots = boots.Open(boots.Options{Database: cfg.Server.Database, Guests: d.inventory.Snapshot, State: d.state,
+		StuckAfter: d.stuckAfter, Measured: d.metrics.BootPhase, Log: d.log})
+	d.timeline = d.boots.Record
 	d.reports = report.New(d.timeline, d.ssh)
-	d.admission = admission.New(admissionPolicy(cfg, networks.Configured(cfg)), liveGuests{d.inventory}, d.kernel, d.log)
+	d.admission = admission.New(apply.AdmissionPolicy(cfg, networks.Configured(cfg)), liveGuests{d.inventory}, d.kernel, d.log)
 	d.addresses = bridge.New(d.log)
-	d.ports = portsecurity.New(d.hostID, d.guests, d.log.With("part", "port security"))
-	d.networks = networks.New(cfg, d.inventory, d.store, d.noteDHCP, d.log)
+	d.ports = portsecurity.New(d.store.HostID, d.guests, d.log.With("part", "port security"))
+	d.networks = networks.New(cfg, d.inventory, d.store.Database, d.noteDHCP, d.log)
+	d.applier = d.newApplier()
 	d.libvirt = d.newLibvirtSync(cfg)
+	d.hosts = hosts.New(hosts.Options{Store: d.store, Inventory: d.inventory, Config: d.config.Load, Contested: d.libvirt.presence.Contested,
+		Changed: d.timeline.Wake, Started: d.started, Log: d.log})
+	d.reporter = d.newReporter(clock)
 	d.router.Store(d.newRouter(cfg, d.networks.Describe(cfg)))
 	return d, nil
 }
@@ -145,8 +144,11 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 // Close lets go of what New opened. Run has returned before.
 func (d *Daemon) Close() error {
 	d.closeAdmission()
-	return errors.Join(d.closeTimeline(), d.closeInventory())
+	return errors.Join(d.boots.Close(), d.closeInventory())
 }
+
+// stuckAfter is how long a boot may take without a sign of progress.
+func (d *Daemon) stuckAfter() time.Duration { return d.config.Load().Server.StuckAfter }
 
 // metadataHandler serves what guests and the local host ask over TCP. It
 // looks the present router up for each request, so that a reload needs no
@@ -159,30 +161,91 @@ func (d *Daemon) metadataHandler(identify httpcommon.Identify) http.Handler {
 	return d.admission.Throttled(httpcommon.Identified(identify, d.noteRequest, verified))
 }
 
+func (d *Daemon) newReporter(clock *health.Clock) *status.Reporter {
+	return status.New(status.Parts{
+		Config:     d.config.Load,
+		ConfigFile: d.opts.ConfigFile,
+		Started:    d.started,
+		Log:        d.opts.Log,
+		Clock:      clock,
+		Inventory:  d.inventory,
+		Upkeep:     d.upkeep,
+		Hosts:      d.hosts,
+		Keys:       d.keys,
+		Networks:   d.networks,
+		Ports:      d.ports,
+		Admission:  d.admission,
+		KnownBy:    d.knownBy,
+		Tokens:     &d.tokens,
+		Libvirt:    func() api.Libvirt { return d.libvirt.status(d.config.Load()) },
+		Exporter:   d.exporter,
+	})
+}
+
+// status reports the state of the server.
+func (d *Daemon) status() api.Status { return d.reporter.Status() }
+
+func (d *Daemon) newApplier() *apply.Applier {
+	return apply.New(apply.Parts{
+		Config:    d.config.Load,
+		Networks:  d.networks,
+		Store:     d.store,
+		Inventory: d.inventory,
+		HostNames: d.hostsFile,
+		Admission: d.admission,
+		Addresses: d.addresses,
+		Ports:     d.ports,
+		Answer: func(cfg *config.Config, networks []instance.Network) {
+			d.router.Store(d.newRouter(cfg, networks))
+		},
+		Log: d.log,
+	})
+}
+
+// newRouter makes what answers guests under a configuration with its networks.
+func (d *Daemon) newRouter(cfg *config.Config, networks []instance.Network) *router.Router {
+	return router.New(cfg, networks, router.Parts{
+		Inventory: d.inventory,
+		Identity:  d.keys.Identity,
+		TokenKey:  d.keys.TokenKey,
+		Tokens:    &d.tokens,
+		Timeline:  d.timeline,
+		Reports:   d.reports,
+		Upload:    d.backend(d.uploading).UploadFrom,
+		Rendered:  d.metrics.Render,
+		Log:       d.log,
+	})
+}
+
+func (d *Daemon) renderUserdata(ctx context.Context, guest *instance.Instance) ([]byte, error) {
+	rendered, err := d.router.Load().Renderer.Render(ctx, guest)
+	return rendered.Body, err
+}
+
 func (d *Daemon) backend(intake *admin.UploadLimiter) admin.Backend {
 	return admin.Backend{
 		Inventory:  d.inventory,
-		Refresh:    d.refreshNetworks,
+		Refresh:    d.applier.Refresh,
 		Publish:    d.networks.Sync,
 		Userdata:   d.renderUserdata,
 		Complete:   d.complete,
 		Unplugged:  d.unplugged,
-		Export:     d.export,
-		Import:     d.importDocument,
+		Export:     d.transfer.Export,
+		Import:     d.transfer.Import,
 		Backup:     d.backup,
 		Status:     d.status,
 		Explain:    d.explain,
-		Brief:      d.guestBrief,
-		Boots:      d.boots,
-		Progress:   d.progress,
+		Brief:      d.boots.Brief,
+		Boots:      d.boots.Of,
+		Progress:   d.boots.Progress,
 		Content:    d.timeline.Content,
-		Registered: d.noteRegistered,
-		Identity:   d.identity.Certificate,
+		Registered: d.boots.NoteRegistered,
+		Identity:   d.keys.Identity.Certificate,
 		SSH:        d.ssh,
-		Hosts:      d.listHosts,
-		ForgetHost: d.forgetHost,
-		DrainHost:  d.drainHost,
-		RunsOn:     d.listRunning,
+		Hosts:      d.hosts.List,
+		ForgetHost: d.hosts.Forget,
+		DrainHost:  d.hosts.Drain,
+		RunsOn:     d.hosts.RunsOn,
 		Metrics:    d.metrics.Handler(),
 		Intake:     intake,
 		Reload:     d.reload,

@@ -63,13 +63,13 @@ func TestEtcd(t *testing.T) {
 			t.Fatalf("the other server has %v", guest)
 		}
 	}
-	if first.tokenKey.Text() == second.tokenKey.Text() {
+	if first.keys.TokenKey.Text() == second.keys.TokenKey.Text() {
 		t.Error("a secret of one server is known to the other")
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var keeping sync.WaitGroup
-	keeping.Go(func() { first.fleet.Run(ctx) })
-	keeping.Go(func() { first.keepSpares(ctx, nil) })
+	keeping.Go(func() { first.store.Fleet.Run(ctx) })
+	keeping.Go(func() { first.hosts.Follow(ctx) })
 	for deadline := time.Now().Add(20 * time.Second); len(first.inventory.Snapshot().Spares()) == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the host claims no addresses")
@@ -88,8 +88,8 @@ func TestEtcd(t *testing.T) {
 	again, end := openDaemon(t, cfg, io.Discard)
 	defer end()
 	t.Logf("the start without etcd took %v", time.Since(begin))
-	if troubles := again.hostTrouble(again.config.Load()); !slices.ContainsFunc(troubles, func(tr health.Trouble) bool { return tr.Part == "etcd" }) {
-		t.Errorf("nothing is reported of etcd, which is away: %+v", troubles)
+	if parts := again.reporter.Health(); !slices.ContainsFunc(parts, func(p health.Part) bool { return p.Name == "etcd" && len(p.Trouble) > 0 }) {
+		t.Errorf("nothing is reported of etcd, which is away: %+v", parts)
 	}
 	if _, ok := again.inventory.Snapshot().ByAddr(reg.Instance.IPv4); !ok {
 		t.Error("the guest is not served without etcd")
@@ -100,16 +100,16 @@ func TestEtcd(t *testing.T) {
 	if err != nil || !cutOff.Instance.Unshared || !cutOff.Instance.IPv4.IsValid() {
 		t.Errorf("a new guest without etcd: %v: %+v", err, cutOff.Instance)
 	}
-	if troubles := again.etcdTrouble(); !slices.ContainsFunc(troubles, func(tr health.Trouble) bool { return strings.Contains(tr.Message, ": new") }) {
+	if troubles := again.hosts.Trouble(); !slices.ContainsFunc(troubles, func(tr health.Trouble) bool { return strings.Contains(tr.Message, ": new") }) {
 		t.Errorf("nothing is reported of the guest that is not shared: %+v", troubles)
 	}
 	if s := again.status().Store; s.Connected || s.Error == "" || s.Revision != 0 || s.Staleness <= 0 || s.Usable != 0 || s.Unshared != 1 || s.Spares[0].Addresses != 3 {
 		t.Errorf("the store without etcd: %+v", s)
 	}
-	if b, err := again.backupOf(t.Context(), cfg, again.inventory); err != nil || slices.ContainsFunc(slices.Collect(maps.Keys(b.Notes)), etcdstore.IsLocal) {
+	if b, err := again.upkeep.Backup(t.Context()); err != nil || slices.ContainsFunc(slices.Collect(maps.Keys(b.Notes)), etcdstore.IsLocal) {
 		t.Errorf("a backup has notes that are true only now: %v", err)
 	}
-	if again.tokenKey.Text() != first.tokenKey.Text() {
+	if again.keys.TokenKey.Text() != first.keys.TokenKey.Text() {
 		t.Error("the key of tokens is another one")
 	}
 }
@@ -132,7 +132,7 @@ func TestScopeHost(t *testing.T) {
 			t.Fatal("the other server does not know the guest")
 		}
 	}
-	if err := second.applyNetworks(t.Context()); err != nil {
+	if err := second.applier.Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := second.inventory.Register(t.Context(), guestDomain(2, "db")); err != nil {
@@ -144,7 +144,7 @@ func TestScopeHost(t *testing.T) {
 			t.Errorf("%s has %v, want an address in %s", name, guest, want)
 		}
 	}
-	n := second.networkStatus(guests)[0]
+	n := second.status().Networks[0]
 	if n.Scope != config.ScopeHost || n.Guests != 2 || n.Used != 1 || n.Free != 252 || !slices.Equal(n.Ranges, []string{"10.122.2.2-10.122.2.254"}) {
 		t.Errorf("the network is %+v", n)
 	}
@@ -164,7 +164,7 @@ func TestContested(t *testing.T) {
 	}
 	seen(first)
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if guest, ok := second.inventory.Snapshot().ByName("web"); ok && guest.HostID == first.hostID && !guest.Unshared {
+		if guest, ok := second.inventory.Snapshot().ByName("web"); ok && guest.HostID == first.store.HostID && !guest.Unshared {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -173,7 +173,7 @@ func TestContested(t *testing.T) {
 	}
 	seen(second)
 	guest, _ := second.inventory.Snapshot().ByName("web")
-	if found := second.status().Store.Contested; len(found) != 1 || found[0].Name != "web" || found[0].Host != guest.Host || guest.HostID != first.hostID {
+	if found := second.status().Store.Contested; len(found) != 1 || found[0].Name != "web" || found[0].Host != guest.Host || guest.HostID != first.store.HostID {
 		t.Errorf("contested: %+v; the guest is %+v", found, guest.Home)
 	}
 	if why := second.explain(t.Context(), guest).Missing; !slices.ContainsFunc(why, func(text string) bool { return strings.HasPrefix(text, "it runs here and on the host "+guest.Host) }) {
@@ -191,16 +191,16 @@ func TestWaitForAHost(t *testing.T) {
 	var following sync.WaitGroup
 	defer following.Wait()
 	defer stop()
-	following.Go(func() { d.fleet.Run(ctx) })
-	following.Go(func() { d.followFleet(ctx, nil) })
-	for len(d.listHosts()) == 0 && ctx.Err() == nil {
+	following.Go(func() { d.store.Fleet.Run(ctx) })
+	following.Go(func() { d.hosts.Follow(ctx) })
+	for len(d.hosts.List()) == 0 && ctx.Err() == nil {
 		time.Sleep(5 * time.Millisecond)
 	}
 	since := d.timeline.Revision()
-	if _, err := d.drainHost(ctx, d.hostID, true); err != nil {
+	if _, err := d.hosts.Drain(ctx, d.store.HostID, true); err != nil {
 		t.Fatal(err)
 	}
-	if p := d.progress(ctx, api.ProgressQuery{Refs: []string{"none"}, Since: since, Wait: time.Minute}); p.Revision <= since || ctx.Err() != nil {
+	if p := d.boots.Progress(ctx, api.ProgressQuery{Refs: []string{"none"}, Since: since, Wait: time.Minute}); p.Revision <= since || ctx.Err() != nil {
 		t.Errorf("revision %d after %d: %v", p.Revision, since, ctx.Err())
 	}
 }

@@ -37,7 +37,7 @@ func (d *Daemon) explain(ctx context.Context, guest *instance.Instance) api.Expl
 		Networks: all,
 		Settings: cfg.Effective(),
 		Keys:     keys,
-		Template: d.router.Load().renderer.Explain(ctx, guest),
+		Template: d.router.Load().Renderer.Explain(ctx, guest),
 		Requests: d.timeline.Requests.Of(guest.UUID),
 		DHCP:     d.timeline.DHCP.Of(timeline.DHCPClient{Network: guest.Network, MAC: guest.MAC}),
 		Hears:    d.hears(guest.Network),

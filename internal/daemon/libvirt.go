@@ -24,12 +24,12 @@ type libvirtSync struct {
 }
 
 func (d *Daemon) newLibvirtSync(cfg *config.Config) *libvirtSync {
-	l := &libvirtSync{presence: presence.New(d.inventory, d.refreshNetworks, cfg.Libvirt.ReleaseAfter, d.log)}
+	l := &libvirtSync{presence: presence.New(d.inventory, d.applier.Refresh, cfg.Libvirt.ReleaseAfter, d.log)}
 	if uri := cfg.Libvirt.URI; !uri.Off {
 		endpoint := connection.Endpoint{Session: uri.Session, Socket: uri.Socket}
 		log := d.log.With("part", "libvirt")
 		l.bridges = bridges.New(endpoint, d.servesNetwork, log)
-		l.watcher = watch.New(endpoint, l.presence, d.noteHappening, l.bridges, log)
+		l.watcher = watch.New(endpoint, l.presence, d.boots.NoteHappening, l.bridges, log)
 	}
 	return l
 }

@@ -61,7 +61,7 @@ func (d *Daemon) countGuests() map[api.State]int {
 func (d *Daemon) countBoots() map[api.BootState]int {
 	counts := map[api.BootState]int{}
 	for inst := range d.inventory.Snapshot().All() {
-		counts[d.bootState(inst)]++
+		counts[d.boots.State(inst)]++
 	}
 	return counts
 }

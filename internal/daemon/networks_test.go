@@ -7,16 +7,22 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"mdserver/internal/daemon/apply"
 )
 
-// follow starts followNetworks, which ends with the test or when stop is called.
+// follow has networks applied, until the test ends or stop is called.
 func follow(t *testing.T, d *Daemon) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	go d.followNetworks(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		d.applier.Run(ctx)
+	}()
 	stop = func() {
 		cancel()
-		<-d.followed
+		<-ended
 	}
 	t.Cleanup(stop)
 	return stop
@@ -45,16 +51,16 @@ port_security = no
 func TestNetworksAreAppliedOnce(t *testing.T) {
 	d := unbridged(t)
 	follow(t, d)
-	if err := d.askToApply(t.Context()); err != nil {
+	if err := d.applier.Ask(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	first := d.router.Load()
-	if err := d.askToApply(t.Context()); err != nil || d.router.Load() != first {
+	if err := d.applier.Ask(t.Context()); err != nil || d.router.Load() != first {
 		t.Errorf("the same networks were applied twice (%v)", err)
 	}
 	next := *d.config.Load()
 	d.config.Store(&next)
-	if err := d.askToApply(t.Context()); err != nil || d.router.Load() == first {
+	if err := d.applier.Ask(t.Context()); err != nil || d.router.Load() == first {
 		t.Errorf("another configuration was not applied (%v)", err)
 	}
 }
@@ -63,13 +69,13 @@ func TestNetworksAreAppliedOnce(t *testing.T) {
 func TestApplyingEnds(t *testing.T) {
 	d := unbridged(t)
 	follow(t, d)()
-	if err := d.askToApply(t.Context()); !errors.Is(err, errStopping) {
+	if err := d.applier.Ask(t.Context()); !errors.Is(err, apply.ErrStopping) {
 		t.Errorf("after the end: %v", err)
 	}
 	busy := unbridged(t) // nothing follows its networks yet
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := busy.askToApply(ctx); !errors.Is(err, context.Canceled) {
+	if err := busy.applier.Ask(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("with a context that has ended: %v", err)
 	}
 }

@@ -63,8 +63,8 @@ func emptied(path string) error {
 // on it.
 func (d *Daemon) takeOver(ctx context.Context, cfg *config.Config) error {
 	d.libvirt.presence.SetRest(cfg.Libvirt.ReleaseAfter)
-	errBefore := d.askToApply(ctx)
+	errBefore := d.applier.Ask(ctx)
 	errNetworks := d.networks.Reconfigure(ctx, cfg)
 	// What new backends know of their networks holds from now on.
-	return errors.Join(errBefore, errNetworks, d.askToApply(ctx))
+	return errors.Join(errBefore, errNetworks, d.applier.Ask(ctx))
 }

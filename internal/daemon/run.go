@@ -11,11 +11,15 @@ import (
 	"time"
 
 	"mdserver/internal/admin"
+	"mdserver/internal/api"
 	"mdserver/internal/config"
+	"mdserver/internal/daemon/httpserver"
+	"mdserver/internal/daemon/listen"
+	"mdserver/internal/daemon/systemd"
 	"mdserver/internal/imds"
 	"mdserver/internal/instance"
 	"mdserver/internal/logging"
-	"mdserver/internal/timeline/verdict"
+	"mdserver/internal/pace"
 )
 
 // ConfigError means that the server cannot start with its configuration.
@@ -30,7 +34,7 @@ func (e *ConfigError) Unwrap() error { return e.err }
 // reload makes it load the configuration again. The log's stream is stdout.
 //
 // It returns nil after an orderly stop, a *ConfigError for a configuration that
-// cannot be used, and an ErrDatabase for a database that cannot.
+// cannot be used, and a store.ErrDatabase for a database that cannot.
 func Serve(ctx context.Context, file string, stdout io.Writer, reload <-chan os.Signal) error {
 	cfg, warnings, err := config.Load(file)
 	if err != nil {
@@ -66,11 +70,11 @@ func newAndRun(ctx context.Context, cfg *config.Config, opts Options) error {
 
 // Run serves until ctx ends or a listener fails. It is called once.
 func (d *Daemon) Run(ctx context.Context) error {
-	listeners, err := listen(d.config.Load(), d.log)
+	sockets, err := listen.Open(d.config.Load(), d.log)
 	if err != nil {
 		return err
 	}
-	defer listeners.close()
+	defer sockets.Close()
 	defer d.takeAddressesAway()
 	defer d.closeNetworks()
 	defer d.libvirt.close()
@@ -85,10 +89,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 	background.Go(func() { d.exporter.Run(work) })
 	_ = d.exporter.Set(d.config.Load().Metrics.Listen) // a failure is logged, and keeps no guest from being served
-	background.Go(func() { d.timeline.Run(work) })
-	background.Go(func() {
-		verdict.Due{Record: d.timeline, StuckAfter: func() time.Duration { return d.config.Load().Server.StuckAfter }}.Run(work)
-	})
+	background.Go(func() { d.boots.Run(work) })
 	background.Go(func() { d.addresses.Run(work) })
 	background.Go(func() { d.ports.Run(work) })
 	d.onChange(work, &background, func([]instance.Event) { d.ports.Wake() })
@@ -96,33 +97,29 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.forgetReleased(events)
 		d.timeline.Wake()
 	})
-	d.onChange(work, &background, d.ssh.keys.Forget)
-	background.Go(func() { d.ssh.keys.Run(work) })
-	background.Go(func() { d.ssh.followAuthority(work) })
+	d.onChange(work, &background, d.ssh.Forget)
+	background.Go(func() { d.ssh.Run(work) })
 	d.followGuests(work, &background)
-	if d.fleet != nil {
-		background.Go(func() { d.fleet.Run(work) })
+	if d.store.Fleet != nil {
+		background.Go(func() { d.store.Fleet.Run(work) })
 	}
 	if err := d.startNetworks(work); err != nil {
 		return err
 	}
-	background.Go(func() { d.followNetworks(work) })
-	background.Go(func() { d.keepSnapshots(work) })
-	background.Go(func() { d.keepDatabase(work) })
-	if d.shared != nil {
-		changed := make(chan struct{}, 1)
-		d.onChange(work, &background, signal(changed))
-		background.Go(func() { d.keepSpares(work, changed) })
-		background.Go(func() { d.followFleet(work, changed) })
-		d.onChange(work, &background, d.noteStarts)
+	background.Go(func() { d.applier.Run(work) })
+	background.Go(func() { d.upkeep.KeepSnapshots(work) })
+	background.Go(func() { d.upkeep.KeepDatabase(work) })
+	if d.store.Shared != nil {
+		d.onChange(work, &background, d.hosts.Note)
+		background.Go(func() { d.hosts.Follow(work) })
 	}
-	background.Go(func() { d.followKeys(work) })
+	background.Go(func() { d.keys.Follow(work) })
 
 	starting()
 	ctx, stop := context.WithCancel(ctx)
 	background.Go(func() { d.libvirt.run(ctx) })
 	defer stop()
-	return d.serve(ctx, listeners)
+	return d.serve(ctx, sockets)
 }
 
 // onChange calls a function with all changes of the inventory from now on, in
@@ -152,31 +149,31 @@ func (d *Daemon) followGuests(ctx context.Context, running *sync.WaitGroup) {
 }
 
 // serve answers requests until ctx ends or a listener fails.
-func (d *Daemon) serve(ctx context.Context, l listeners) error {
-	metadata := newServer(d.metadataHandler(d.admission.Caller), func(ctx context.Context, conn net.Conn) context.Context {
+func (d *Daemon) serve(ctx context.Context, sockets listen.Sockets) error {
+	metadata := httpserver.New(d.metadataHandler(d.admission.Caller), func(ctx context.Context, conn net.Conn) context.Context {
 		return imds.WithConn(d.admission.ConnContext(ctx, conn), conn)
 	}, d.log)
 	backend := d.backend(d.control)
 	backend.Progress = endWith(ctx, backend.Progress)
-	control := newServer(backend.Handler(), admin.WithPeer, d.log)
-	failed := make(chan error, len(l.metadata)+1)
+	control := httpserver.New(backend.Handler(), admin.WithPeer, d.log)
+	failed := make(chan error, len(sockets.Metadata)+1)
 	var serving sync.WaitGroup
-	for _, listener := range l.metadata {
+	for _, listener := range sockets.Metadata {
 		serving.Go(func() { failed <- metadata.Serve(d.admission.Listener(listener)) })
 	}
-	serving.Go(func() { failed <- control.Serve(l.control) })
+	serving.Go(func() { failed <- control.Serve(sockets.Control) })
 	defer serving.Wait()
-	defer stopAll(metadata, control)
-	defer lastCalls(l.metadata, d.log)
+	defer httpserver.StopAll(metadata, control)
+	defer sockets.LastCalls(d.log)
 
-	notify := newNotifier(d.log)
-	defer notify.stopping()
-	notify.status(d.statusLine(l))
-	notify.ready()
+	notify := systemd.NewNotifier(d.log)
+	defer notify.Stopping()
+	notify.Status(d.reporter.Line(sockets.String()))
+	notify.Ready()
 	d.serving.Store(true)
 	defer d.serving.Store(false)
-	defer d.tellSystemd(ctx, notify, l)()
-	d.log.Info("mdserver serves", "address", l.String(), "guests", d.inventory.Snapshot().Len())
+	defer d.tellSystemd(ctx, notify, sockets)()
+	d.log.Info("mdserver serves", "address", sockets.String(), "guests", d.inventory.Snapshot().Len())
 	for {
 		select {
 		case <-ctx.Done():
@@ -184,12 +181,42 @@ func (d *Daemon) serve(ctx context.Context, l listeners) error {
 		case err := <-failed:
 			return fmt.Errorf("listener failed: %w", err)
 		case <-d.opts.Reload:
-			notify.reloading()
+			notify.Reloading()
 			if _, err := d.reload(ctx); err != nil {
 				d.log.Error("reload refused, the old configuration stays active", "error", err)
 			}
-			notify.ready()
+			notify.Ready()
 		}
+	}
+}
+
+// endWith has queries return when the server stops. They would hold up its stop.
+func endWith(stop context.Context, progress func(context.Context, api.ProgressQuery) api.Progress) func(context.Context, api.ProgressQuery) api.Progress {
+	return func(ctx context.Context, q api.ProgressQuery) api.Progress {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(stop, cancel)()
+		return progress(ctx, q)
+	}
+}
+
+// healthPeriod is how often the server looks at its health.
+const healthPeriod = 2 * time.Second
+
+// tellSystemd looks at the server's health every few seconds, so that it is known
+// since when something is wrong, and keeps the status line up to date. It feeds the
+// watchdog as long as requests are answered. Both end when the function that it
+// returns is called.
+func (d *Daemon) tellSystemd(ctx context.Context, n *systemd.Notifier, sockets listen.Sockets) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		pace.Every(ctx, healthPeriod, func() { n.Status(d.reporter.Line(sockets.String())) })
+	})
+	telling.Go(func() { n.KeepAlive(ctx, d.config.Load, d.inventory.Writing) })
+	return func() {
+		cancel()
+		telling.Wait()
 	}
 }
 
@@ -197,13 +224,13 @@ func (d *Daemon) serve(ctx context.Context, l listeners) error {
 // addresses on them, and starts the backends. What those know of the networks
 // from before is applied when it returns.
 func (d *Daemon) startNetworks(ctx context.Context) error {
-	if err := d.applyNetworks(ctx); d.refusesStart(err) {
+	if err := d.applier.Apply(ctx); d.refusesStart(err) {
 		return err
 	}
 	if err := d.networks.Start(ctx); err != nil {
 		d.log.Error("DHCP and DNS are not ready yet", "error", err)
 	}
-	if err := d.applyNetworks(ctx); err != nil && ctx.Err() == nil {
+	if err := d.applier.Apply(ctx); err != nil && ctx.Err() == nil {
 		d.log.Error("guests were not updated after a change of the networks", "error", err)
 	}
 	return nil
@@ -212,5 +239,12 @@ func (d *Daemon) startNetworks(ctx context.Context) error {
 func (d *Daemon) closeNetworks() {
 	if err := d.networks.Close(); err != nil {
 		d.log.Error("DHCP and DNS not stopped", "error", err)
+	}
+}
+
+// takeAddressesAway removes this server's addresses from bridges.
+func (d *Daemon) takeAddressesAway() {
+	if err := d.addresses.Close(); err != nil {
+		d.log.Warn("an address of this server stays on a bridge", "error", err)
 	}
 }

@@ -3,111 +3,64 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 
 	"mdserver/internal/config"
-	"mdserver/internal/identity"
-	"mdserver/internal/imds"
+	"mdserver/internal/daemon/apply"
+	"mdserver/internal/daemon/sshhosts"
+	"mdserver/internal/daemon/store"
+	"mdserver/internal/daemon/transfer"
+	"mdserver/internal/daemon/upkeep"
+	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
-	"mdserver/internal/inventory/backup"
-	"mdserver/internal/inventory/boltstore"
-	"mdserver/internal/inventory/storage"
 	"mdserver/internal/networks"
-	"mdserver/internal/shell"
 )
 
-// openInventory opens the database and, at the first start, takes over the guests
-// of the Python mdserver's. All that fails leaves the database closed.
+// openInventory opens the store and, at the first start, takes over the guests of
+// the Python mdserver's. All that fails leaves the store closed.
 func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*inventory.Inventory, error) {
-	if err := CheckStore(cfg); err != nil {
+	var err error
+	if d.store, err = store.Open(ctx, cfg, d.log); err != nil {
 		return nil, err
 	}
-	path := cfg.Server.Database
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("database: %w", err)
+	options := func() inventory.Options {
+		return apply.InventoryOptions(cfg, networks.Configured(cfg), d.store, d.hostsFile, d.log)
 	}
-	database, err := boltstore.Open(path, d.log)
+	inv, err := inventory.Open(ctx, d.store.Inventory, options())
 	if err != nil {
-		return nil, unusable(path, err)
+		return nil, errors.Join(err, d.store.Inventory.Close(), d.store.CloseEtcd())
 	}
-	d.store = database
-	store, err := d.openStore(ctx, cfg, database)
-	if err != nil {
-		return nil, errors.Join(err, database.Close())
-	}
-	inv, err := inventory.Open(ctx, store, d.inventoryOptions(cfg, networks.Configured(cfg)))
-	if err != nil {
-		return nil, errors.Join(err, store.Close(), d.closeEtcd())
-	}
-	if err := d.completeAsides(cfg, inv); err != nil {
+	d.upkeep = upkeep.New(inv, d.store.Database, d.config.Load, d.log)
+	if err := d.upkeep.CompleteAsides(); err != nil {
 		d.log.Error("records that were set aside could not be completed from a snapshot", "error", err)
 	}
-	inv.Reconfigure(d.inventoryOptions(cfg, networks.Configured(cfg))) // with what is withheld now
-	if err := d.importLegacy(ctx, cfg.Server.DBFile, database, inv); d.refusesStart(err) {
-		return nil, errors.Join(err, inv.Close(), d.closeEtcd())
-	}
-	if d.tokenKey, err = tokenKey(ctx, database); err != nil {
-		return nil, errors.Join(err, inv.Close(), d.closeEtcd())
+	inv.Reconfigure(options()) // with what is withheld now
+	d.transfer = transfer.Transfer{Inventory: inv, Database: d.store.Database, Upkeep: d.upkeep, Config: d.config.Load, Started: d.started, Log: d.log}
+	if err := d.transfer.TakeOver(ctx); d.refusesStart(err) {
+		return nil, errors.Join(err, inv.Close(), d.store.CloseEtcd())
 	}
 	return inv, nil
 }
 
-// ErrDatabase means that nothing of the database can be served, and another start would
-// not change that.
-var ErrDatabase = errors.New("the database cannot be used")
-
-// unusable says what an administrator can do about a database that is
-// damaged as a whole, gone, or newer than this program.
-func unusable(path string, err error) error {
-	switch {
-	case errors.Is(err, boltstore.ErrNewer):
-		return fmt.Errorf("%w: %w; install that version again", ErrDatabase, err)
-	case errors.Is(err, boltstore.ErrDamaged):
-		return fmt.Errorf("%w: %w; save what is left of it (`mdserver database salvage`), restore a backup (`mdserver restore %s`), or move it and %s.mark away to begin with an empty one",
-			ErrDatabase, err, newestBackup(path), path)
-	case errors.Is(err, boltstore.ErrMissing):
-		return fmt.Errorf("%w: %w; restore a backup (`mdserver restore %s`), replace it by a copy of the database, or move it and %s.mark away to begin with an empty one",
-			ErrDatabase, err, newestBackup(path), path)
+// refusesStart reports whether a failure ends the start. A change that etcd has not
+// taken does not: it is tried again, and guests are served without it.
+func (d *Daemon) refusesStart(err error) bool {
+	if d.store.Etcd != nil && errors.Is(err, inventory.ErrStore) {
+		d.log.Error("etcd has not taken a change at the start; guests are served as they are known", "error", err)
+		return false
 	}
-	return err
+	return err != nil
 }
 
-// newestBackup is the file that an administrator can restore, as far as it is known.
-func newestBackup(database string) string {
-	if path := backup.NewestSound(database); path != "" {
-		return shell.Quote(path)
-	}
-	return "FILE"
-}
+func (d *Daemon) closeInventory() error { return errors.Join(d.inventory.Close(), d.store.CloseEtcd()) }
 
-// openIdentity opens the authority that signs identity documents, and makes it at
-// the first start.
-func (d *Daemon) openIdentity(cfg *config.Config) (*identity.Authority, error) {
-	path := cfg.Server.Identity
-	authority, created, err := identity.Open(path, cfg.Service.Hostname)
-	if err != nil {
-		return nil, err
-	}
-	if created {
-		d.log.Info("created the key and certificate for identity documents", "path", path)
-	}
-	return authority, nil
-}
-
-// tokenKeyName is the note in the database, which only the server can read, that
-// holds the signing key of tokens.
-const tokenKeyName = "imds_key"
-
-func tokenKey(ctx context.Context, store storage.Store) (imds.Key, error) {
-	text, err := store.Note(ctx, tokenKeyName)
-	if err != nil {
-		return imds.Key{}, err
-	}
-	if text != "" {
-		return imds.ParseKey(text)
-	}
-	key := imds.NewKey()
-	return key, store.SetNote(ctx, tokenKeyName, key.Text())
+// openSSH opens the keys of guests. They are found by their names on the networks
+// that are in use.
+func (d *Daemon) openSSH(ctx context.Context) (*sshhosts.Hosts, error) {
+	return sshhosts.Open(ctx, sshhosts.Options{
+		Notes:    d.store.Database,
+		Guests:   d.inventory.Snapshot,
+		Networks: func() []instance.Network { return d.router.Load().Networks },
+		Config:   d.config.Load,
+		Log:      d.log,
+	})
 }

@@ -207,7 +207,7 @@ func TestSecludedPackages(t *testing.T) {
 	importers := map[string][]string{
 		"stpl":   {"stpl", "userdata", "cli"},
 		"daemon": {"cli"},
-		"admin":  {"daemon"},
+		"admin":  {"daemon", "daemon/hosts"},
 		"client": {"cli"},
 	}
 	for from, list := range packages(t) {

@@ -1,0 +1,233 @@
+package keys
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"mdserver/internal/config"
+	"mdserver/internal/health"
+	"mdserver/internal/hostkeys"
+	"mdserver/internal/identity"
+	"mdserver/internal/inventory/backup"
+	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/pace"
+	"mdserver/internal/sealed"
+	"mdserver/internal/sharedkeys"
+)
+
+const (
+	// identitySecret is the name of the identity authority among the shared keys. The
+	// others have those of their notes.
+	identitySecret = "identity"
+	// keysNote is what this host remembers of the shared keys.
+	keysNote = "store/keys"
+
+	period = 5 * time.Second
+	// patience bounds how long a start waits for the shared keys.
+	patience = 1500 * time.Millisecond
+)
+
+// fixedSecrets are the shared keys that no host replaces, and that a server reads at its
+// start alone.
+var fixedSecrets = []string{identitySecret, tokenKeyName}
+
+// secretNotes are the notes that hosts share.
+func secretNotes() []string { return append(hostkeys.SecretNotes(), tokenKeyName) }
+
+// Share replaces this host's keys by the shared ones before they are used, if the
+// configuration has a file for that. refresh reads the key of ssh host certificates
+// again, which is one of them, now and later. If etcd does not answer, the host uses
+// what it has: the shared keys, except at its first start.
+func (k *Keys) Share(ctx context.Context, cfg *config.Config, refresh func(ctx context.Context) error) error {
+	if k.store.Shared == nil || cfg.Store.Key == "" {
+		return nil
+	}
+	seals, err := sealed.ReadFile(cfg.Store.Key)
+	if err != nil {
+		return fmt.Errorf("store.key: %w", err)
+	}
+	mayChange := func(name string) bool { return !slices.Contains(fixedSecrets, name) }
+	k.sharer, k.refresh = &sharedkeys.Sharer{Notes: k.store.Shared, Keys: seals, Changes: mayChange}, refresh
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if k.used, err = k.hasShared(ctx); err != nil {
+		return err
+	}
+	changed, failure := k.sync(limited)
+	k.note(failure)
+	if k.used, err = k.hasShared(ctx); err != nil {
+		return err
+	}
+	if err := k.openTokenKey(ctx); err != nil {
+		return err
+	}
+	if k.used {
+		k.TokenKey = k.TokenKey.Shared()
+	}
+	if !changed {
+		return nil
+	}
+	k.log.Info("this host uses the keys that the hosts share", "key", cfg.Store.Key)
+	if err := k.openIdentity(); err != nil {
+		return err
+	}
+	return k.refresh(ctx)
+}
+
+// Shared reports whether the configuration asks for keys that hosts share.
+func (k *Keys) Shared() bool { return k.sharer != nil }
+
+// Follow shares what this host changes, and takes what others have changed, until
+// ctx ends.
+func (k *Keys) Follow(ctx context.Context) {
+	if k.sharer == nil {
+		return
+	}
+	restart := false
+	pace.Every(ctx, period, func() {
+		needed, err := k.exchange(ctx)
+		restart = restart || needed
+		if err != nil || !restart {
+			k.note(err)
+			return
+		}
+		k.trouble.Store(&health.Trouble{Part: "keys", State: health.Warning, Look: []string{"systemctl restart mdserver"},
+			Message: "this host has got the keys that the hosts share, and uses them after a restart"})
+	})
+}
+
+// exchange shares keys once, and reports whether the server has to be restarted to
+// use those that it got.
+func (k *Keys) exchange(ctx context.Context) (restart bool, err error) {
+	limited, cancel := context.WithTimeout(ctx, period)
+	defer cancel()
+	before, err := k.own(limited)
+	if err != nil {
+		return false, err
+	}
+	changed, err := k.sync(limited)
+	if err != nil || !changed {
+		return false, err
+	}
+	after, err := k.own(limited)
+	if err != nil {
+		return true, err // what was replaced is not known any more
+	}
+	restart = !k.used || slices.ContainsFunc(fixedSecrets, func(name string) bool { return before[name] != after[name] })
+	return restart, k.refresh(ctx)
+}
+
+// note keeps why the keys could not be shared. An etcd that does not answer has a
+// trouble of its own, as long as the keys in use are the shared ones.
+func (k *Keys) note(err error) {
+	if err == nil {
+		k.trouble.Store(nil)
+		k.complaint.New(nil)
+		return
+	}
+	foreign := errors.Is(err, sealed.ErrOtherKey) || errors.Is(err, sealed.ErrDamaged)
+	if k.used && !foreign {
+		return
+	}
+	message := "this host uses keys of its own for tokens, identity documents and ssh host certificates: " + err.Error()
+	if k.used {
+		message = "this host uses the shared keys as it knew them: " + err.Error()
+	}
+	if foreign {
+		message += "; copy the file store.key from another host"
+	}
+	k.trouble.Store(&health.Trouble{Part: "keys", State: health.Wrong, Message: message, Look: []string{"mdserver store check"}})
+	if k.complaint.New(err) {
+		k.log.Error("the keys that the hosts share cannot be used; guests are served with this host's own", "error", err)
+	}
+}
+
+// sync shares keys once, and reports whether those of this host have changed.
+func (k *Keys) sync(ctx context.Context) (changed bool, err error) {
+	own, err := k.own(ctx)
+	if err != nil {
+		return false, err
+	}
+	last, err := k.last(ctx)
+	if err != nil {
+		return false, err
+	}
+	now, state, err := k.sharer.Sync(ctx, own, last)
+	if err != nil {
+		return false, err
+	}
+	for name, secret := range own {
+		if now[name] != secret {
+			changed = true
+			if err := k.keep(ctx, name, now[name]); err != nil {
+				return changed, err
+			}
+		}
+	}
+	if maps.Equal(state, last) {
+		return changed, nil
+	}
+	text, err := json.Marshal(state)
+	if err != nil {
+		return changed, err
+	}
+	return true, k.store.Database.SetNote(ctx, keysNote, string(text)) // also if they are this host's own, which are shared from now on
+}
+
+// own are the keys of this host.
+func (k *Keys) own(ctx context.Context) (sharedkeys.Secrets, error) {
+	notes, err := k.store.Database.Notes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	own := sharedkeys.Secrets{}
+	for _, name := range secretNotes() {
+		own[name] = notes[name]
+	}
+	own[identitySecret], err = backup.ReadIdentity(k.file)
+	return own, err
+}
+
+// hasShared reports whether this host has the shared keys.
+func (k *Keys) hasShared(ctx context.Context) (bool, error) {
+	state, err := k.last(ctx)
+	return len(state) > 0, err
+}
+
+func (k *Keys) last(ctx context.Context) (state sharedkeys.State, err error) {
+	text, err := k.store.Database.Note(ctx, keysNote)
+	if err != nil || text == "" {
+		return nil, err
+	}
+	return state, json.Unmarshal([]byte(text), &state)
+}
+
+// keep stores a shared key in the place of this host's own.
+func (k *Keys) keep(ctx context.Context, name, secret string) error {
+	if name != identitySecret {
+		return k.store.Database.SetNote(ctx, name, secret)
+	}
+	if err := identity.Check([]byte(secret)); err != nil {
+		return fmt.Errorf("the identity authority that the hosts share: %w", err)
+	}
+	if _, err := boltstore.KeepFormer(k.file); err != nil {
+		return err
+	}
+	return renameio.WriteFile(k.file, []byte(secret), 0o600)
+}
+
+// Trouble is why the shared keys are not in use; nil if they are, or if none are
+// shared.
+func (k *Keys) Trouble() []health.Trouble {
+	if trouble := k.trouble.Load(); trouble != nil {
+		return []health.Trouble{*trouble}
+	}
+	return nil
+}
