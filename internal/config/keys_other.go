@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+
+	"mdserver/internal/build"
 )
 
 // Short names for the table.
@@ -69,14 +71,14 @@ var serviceKeys = []key{
 	{
 		section: "service", name: "version", rank: 3,
 		doc:     "Version of the service.",
-		derive:  func(*defaults) any { return Version },
+		derive:  func(*defaults) any { return build.Version },
 		derived: "the version of mdserver", example: "1.0.0",
 		binding: bind(line, func(c *Config) *string { return &c.Service.Version }),
 	},
 	{
 		section: "service", name: "release_date", rank: 4,
 		doc:     "Date of that version.",
-		derive:  func(*defaults) any { return ReleaseDate },
+		derive:  func(*defaults) any { return build.Date },
 		derived: "the release date of mdserver", example: "2026-11-24",
 		binding: bind(line, func(c *Config) *string { return &c.Service.ReleaseDate }),
 	},

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"mdserver/internal/build"
 )
 
 var compare = cmp.Options{
@@ -62,7 +64,7 @@ func TestParityDump(t *testing.T) {
 		case "catchall", "autojson": // settings of the original's web framework
 			continue
 		case "service.release_date":
-			line = key + "=" + ReleaseDate
+			line = key + "=" + build.Date
 		case "service.hostname": // of the machine it ran on
 			line = key + "=" + c.Service.Hostname
 		}
@@ -120,8 +122,8 @@ func TestDefaultValues(t *testing.T) {
 	want := []Value{
 		{"service.name", "mdserver", false},
 		{"service.type", "mdserver", false},
-		{"service.version", Version, false},
-		{"service.release_date", ReleaseDate, false},
+		{"service.version", build.Version, false},
+		{"service.release_date", build.Date, false},
 		{"service.hostname", c.Service.Hostname, false},
 		{"service.location", c.Service.Location, false},
 		{"service.ec2_versions", knownVersions, false},

@@ -4,7 +4,7 @@ import (
 	"context"
 	"io"
 
-	"mdserver/internal/config"
+	"mdserver/internal/build"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/backup"
@@ -13,7 +13,7 @@ import (
 
 // exportDocument writes all guests and addresses in quarantine without a loss.
 func (d *Daemon) exportDocument(w io.Writer) error {
-	return document.Write(w, document.NewHeader(d.config.Load().Service.Hostname, config.Version), d.inventory.Snapshot().Table())
+	return document.Write(w, document.NewHeader(d.config.Load().Service.Hostname, build.Version), d.inventory.Snapshot().Table())
 }
 
 // importDocument adds the guests of a document, after a snapshot of those that are

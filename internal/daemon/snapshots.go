@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"mdserver/internal/build"
 	"mdserver/internal/config"
 	"mdserver/internal/health"
 	"mdserver/internal/inventory"
@@ -76,5 +77,5 @@ func (d *Daemon) backupOf(ctx context.Context, cfg *config.Config, inv *inventor
 	if err != nil {
 		return nil, err
 	}
-	return backup.New(cfg.Service.Hostname, config.Version, table, notes, authority), nil
+	return backup.New(cfg.Service.Hostname, build.Version, table, notes, authority), nil
 }

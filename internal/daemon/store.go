@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"mdserver/internal/build"
 	"mdserver/internal/config"
 	"mdserver/internal/etcd"
 	"mdserver/internal/fleet"
@@ -60,7 +61,7 @@ func (d *Daemon) openStore(ctx context.Context, cfg *config.Config, database *bo
 	}
 	d.shared = store
 	d.fleet = fleet.New(fleet.Options{Client: d.etcd.Client, Prefix: cfg.Store.Prefix, ID: d.hostID, Name: ownName(cfg),
-		Version: config.Version, Log: d.log.With("part", "fleet")})
+		Version: build.Version, Log: d.log.With("part", "fleet")})
 	return store, nil
 }
 
@@ -130,7 +131,7 @@ func (d *Daemon) saveFormer(ctx context.Context, cfg *config.Config, table insta
 		return err
 	}
 	var text bytes.Buffer
-	if err := backup.Write(&text, backup.New(cfg.Service.Hostname, config.Version, table, notes, authority)); err != nil {
+	if err := backup.Write(&text, backup.New(cfg.Service.Hostname, build.Version, table, notes, authority)); err != nil {
 		return err
 	}
 	return renameio.WriteFile(migrate.Former(cfg.Server.Database, to), text.Bytes(), 0o600)
