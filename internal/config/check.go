@@ -90,7 +90,7 @@ func (l *loader) checkNetwork6() {
 	l.checkReserved("dnsmasq.reserved6", d.Reserved6, d.Network6)
 }
 
-func (l *loader) checkReserved(name string, reserved []Range, network netip.Prefix) {
+func (l *loader) checkReserved(name string, reserved []instance.AddrRange, network netip.Prefix) {
 	for _, r := range reserved {
 		if !network.Contains(r.First) && !network.Contains(r.Last) && !r.Contains(network.Addr()) {
 			l.warnAt(l.place(name), "%s is outside the network %s", r, network)

@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"os/user"
 	"time"
+
+	"mdserver/internal/instance"
 )
 
 // dnsmasqUser is the user that `mdserver install` makes for dnsmasq.
@@ -80,7 +82,7 @@ var dnsmasqKeys = []key{
 		doc: "IPv4 addresses never assigned: addresses, first-last ranges and networks, separated by\n" +
 			"commas.",
 		example: "10.122.0.2-10.122.0.99, 10.122.255.0/24",
-		binding: bind(ranges4, func(c *Config) *[]Range { return &c.Dnsmasq.Reserved }),
+		binding: bind(ranges4, func(c *Config) *[]instance.AddrRange { return &c.Dnsmasq.Reserved }),
 	},
 	{
 		section: "dnsmasq", name: "net_address6", def: "", restart: true,
@@ -111,7 +113,7 @@ var dnsmasqKeys = []key{
 		section: "dnsmasq", name: "reserved6", def: "",
 		doc:     "IPv6 addresses never assigned, written as in `reserved`.",
 		example: "fd00:122::2-fd00:122::ff",
-		binding: bind(ranges6, func(c *Config) *[]Range { return &c.Dnsmasq.Reserved6 }),
+		binding: bind(ranges6, func(c *Config) *[]instance.AddrRange { return &c.Dnsmasq.Reserved6 }),
 	},
 	{
 		section: "dnsmasq", name: "scope", def: ScopeShared,

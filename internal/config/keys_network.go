@@ -3,6 +3,8 @@ package config
 import (
 	"net/netip"
 	"time"
+
+	"mdserver/internal/instance"
 )
 
 // inNetwork ties a kind to the field of each Network.
@@ -43,7 +45,7 @@ var networkKeys = []key{
 	inNetwork("gateway", "The guests' router: this host's address on the bridge.",
 		address4, func(n *Network) *netip.Addr { return &n.Gateway }).with("the network's first address", "10.50.0.1"),
 	inNetwork("reserved", "IPv4 addresses never assigned.",
-		ranges4, func(n *Network) *[]Range { return &n.Reserved }).with("none", "10.50.0.2-10.50.0.20"),
+		ranges4, func(n *Network) *[]instance.AddrRange { return &n.Reserved }).with("none", "10.50.0.2-10.50.0.20"),
 	inNetwork("net_address6", "Address of the IPv6 network. If it is not set, guests get no IPv6.",
 		optionalAddress6, func(n *Network) *netip.Addr { return &n.netAddress6 }).with("none", "fd00:50::"),
 	inNetwork("net_prefix6", "Prefix length of the IPv6 network, 64 or more.",
@@ -51,7 +53,7 @@ var networkKeys = []key{
 	inNetwork("gateway6", "This host's address in the IPv6 network.",
 		optionalAddress6, func(n *Network) *netip.Addr { return &n.Gateway6 }).with("the network's first address", "fd00:50::1"),
 	inNetwork("reserved6", "IPv6 addresses never assigned.",
-		ranges6, func(n *Network) *[]Range { return &n.Reserved6 }).with("none", "fd00:50::2-fd00:50::ff"),
+		ranges6, func(n *Network) *[]instance.AddrRange { return &n.Reserved6 }).with("none", "fd00:50::2-fd00:50::ff"),
 	inNetwork("scope", "Which hosts the addresses are for, if several share the inventory: shared or host.",
 		choice(ScopeShared, ScopeHost), func(n *Network) *string { return &n.Scope }).with(inherited, "shared"),
 	inNetwork("run", "How this network's dnsmasq runs: child, external or off.",

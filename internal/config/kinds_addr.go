@@ -72,12 +72,12 @@ func parseAddress(text string) (netip.Addr, error) {
 	return a.Unmap(), plain(a.Zone())
 }
 
-func ranges(family string, fits func(netip.Addr) bool) kind[[]Range] {
-	return kind[[]Range]{
+func ranges(family string, fits func(netip.Addr) bool) kind[[]instance.AddrRange] {
+	return kind[[]instance.AddrRange]{
 		accepts: family + " addresses, first-last ranges and networks such as ADDRESS/24, separated by commas",
 		quotes:  true,
-		parse: func(text string) ([]Range, error) {
-			return elements(text, func(word string) (Range, error) {
+		parse: func(text string) ([]instance.AddrRange, error) {
+			return elements(text, func(word string) (instance.AddrRange, error) {
 				r, ok := parseRange(word)
 				if !ok || !fits(r.First) || !fits(r.Last) {
 					return r, errors.New("has an element that is not an " + family + " address, range or network")
@@ -96,9 +96,9 @@ var (
 	ranges6 = ranges("IPv6", func(a netip.Addr) bool { return a.Is6() && !a.Is4In6() && a.Zone() == "" })
 )
 
-func parseRange(word string) (Range, bool) {
+func parseRange(word string) (instance.AddrRange, bool) {
 	if network, err := netip.ParsePrefix(word); err == nil {
-		return Range{First: network.Masked().Addr(), Last: instance.LastAddr(network)}, true
+		return instance.AddrRange{First: network.Masked().Addr(), Last: instance.LastAddr(network)}, true
 	}
 	from, to, isRange := strings.Cut(word, "-")
 	if !isRange {
@@ -106,5 +106,5 @@ func parseRange(word string) (Range, bool) {
 	}
 	first, err1 := netip.ParseAddr(strings.TrimSpace(from))
 	final, err2 := netip.ParseAddr(strings.TrimSpace(to))
-	return Range{First: first, Last: final}, err1 == nil && err2 == nil
+	return instance.AddrRange{First: first, Last: final}, err1 == nil && err2 == nil
 }

@@ -41,10 +41,10 @@ type Network struct {
 
 	Network   netip.Prefix // IPv4, masked
 	Gateway   netip.Addr
-	Reserved  []Range
+	Reserved  []instance.AddrRange
 	Network6  netip.Prefix // zero: no IPv6
 	Gateway6  netip.Addr   // zero without Network6
-	Reserved6 []Range
+	Reserved6 []instance.AddrRange
 
 	UseDNS     bool
 	LeaseLen   time.Duration
