@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"mdserver/internal/config/kind"
 	"mdserver/internal/instance"
 )
 
@@ -69,7 +70,7 @@ func (l *loader) checkNetwork6() {
 	if !d.netAddress6.IsValid() {
 		d.Gateway6 = netip.Addr{}
 		for _, name := range []string{"dnsmasq.gateway6", "dnsmasq.reserved6"} {
-			if v := l.config.values.byKey[name]; v != nil && !isNone(v.text) {
+			if v := l.config.values.byKey[name]; v != nil && !kind.IsNone(v.text) {
 				l.warnAt(v, "has no effect without dnsmasq.net_address6")
 			}
 		}

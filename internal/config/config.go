@@ -93,9 +93,6 @@ type LogLevels struct {
 	LogFormat          string // "text" or "json"
 }
 
-// LevelCritical is Python's CRITICAL, one step above slog's error.
-const LevelCritical = slog.LevelError + 4
-
 // PublicKey is one line of [public-keys].
 type PublicKey struct {
 	Name string

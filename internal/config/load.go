@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"mdserver/internal/config/ini"
+	"mdserver/internal/config/kind"
 )
 
 const (
@@ -178,7 +179,7 @@ func (l *loader) list(name string) []string {
 	if v == nil {
 		return nil
 	}
-	list, _ := paths.parse(unquote(v.text)) // apply reports what is wrong
+	list, _ := kind.Paths.Parse(kind.Unquote(v.text)) // apply reports what is wrong
 	return list
 }
 

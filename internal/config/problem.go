@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"mdserver/internal/config/ini"
+	"mdserver/internal/config/kind"
 )
 
 // Problem is one reason not to use a configuration.
@@ -80,7 +81,7 @@ func place(file string, line int) string {
 
 // printable quotes a name that would upset a terminal.
 func printable(name string) string {
-	if plain(name) != nil {
+	if kind.Plain(name) != nil {
 		return strconv.Quote(name)
 	}
 	return name

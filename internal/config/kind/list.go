@@ -1,4 +1,4 @@
-package config
+package kind
 
 import (
 	"slices"
@@ -16,8 +16,8 @@ func commaList(text string) []string {
 	return list
 }
 
-// elements reads a list whose elements are separated by commas.
-func elements[T any](text string, parse func(word string) (T, error)) ([]T, error) {
+// Elements reads a list whose elements are separated by commas.
+func Elements[T any](text string, parse func(word string) (T, error)) ([]T, error) {
 	var list []T
 	for _, word := range commaList(text) {
 		element, err := parse(word)
@@ -44,7 +44,22 @@ func distinct[T comparable](list []T, err error) ([]T, error) {
 // notEmpty refuses an empty list. It passes an error on.
 func notEmpty[T any](list []T, err error) ([]T, error) {
 	if err == nil && len(list) == 0 {
-		err = errEmpty
+		err = ErrEmpty
 	}
 	return list, err
+}
+
+// Items are "section.key" names. The Python mdserver's documentation wrote the
+// whole list in quotes, so they are dropped, around the list and around each name.
+var Items = Kind[[]string]{
+	Accepts: "section.key names, separated by commas",
+	Parse: func(text string) ([]string, error) {
+		var list []string
+		for _, item := range commaList(Unquote(text)) {
+			if item = strings.TrimSpace(Unquote(item)); item != "" {
+				list = append(list, item)
+			}
+		}
+		return list, Plain(text)
+	},
 }

@@ -1,4 +1,4 @@
-package config
+package kind
 
 import (
 	"errors"
@@ -25,19 +25,19 @@ func TestElements(t *testing.T) {
 		"b, a,b ,, B, c": {[]string{"B", "A", "B", "B", "C"}, []string{"B", "A", "C"}, nil},
 		"a, bad, b":      {nil, nil, errBad},
 	} {
-		all, err := elements(text, parse)
+		all, err := Elements(text, parse)
 		if !slices.Equal(all, tt.all) || err != tt.err {
 			t.Errorf("elements of %q: %q, %v", text, all, err)
 		}
-		once, err := distinct(elements(text, parse))
+		once, err := distinct(Elements(text, parse))
 		if !slices.Equal(once, tt.distinct) || err != tt.err {
 			t.Errorf("distinct elements of %q: %q, %v", text, once, err)
 		}
 		want := tt.err
 		if tt.err == nil && len(tt.all) == 0 {
-			want = errEmpty
+			want = ErrEmpty
 		}
-		if got, err := notEmpty(elements(text, parse)); !slices.Equal(got, tt.all) || err != want {
+		if got, err := notEmpty(Elements(text, parse)); !slices.Equal(got, tt.all) || err != want {
 			t.Errorf("%q, not empty: %q, %v, want %v", text, got, err, want)
 		}
 	}
@@ -49,7 +49,7 @@ func TestEtcdEndpoints(t *testing.T) {
 		"https://a, http://b":            "error: mixes http and https",
 		"":                               "",
 	} {
-		list, err := etcdEndpoints.parse(text)
+		list, err := EtcdEndpoints.Parse(text)
 		got := strings.Join(list, " ")
 		if err != nil {
 			got = "error: " + err.Error()

@@ -1,0 +1,103 @@
+package kind
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// reads is what a kind makes of a text: its value, or why it is refused.
+func reads[T any](k Kind[T]) func(text string) string {
+	return func(text string) string {
+		v, err := k.Parse(text)
+		if err != nil {
+			return "refused: " + err.Error()
+		}
+		return fmt.Sprint(v)
+	}
+}
+
+func TestKinds(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		reads func(text string) string
+		texts map[string]string
+	}{
+		{"Whole", reads(Whole(1, 9)), map[string]string{"1": "1", "9": "9", "0": "refused: out of range", "10": "refused: out of range",
+			"99999999999999999999": "refused: out of range", "": "refused: not a whole number", "1.5": "refused: not a whole number"}},
+		{"Units", reads(Units(1, 9, time.Minute, "minutes")), map[string]string{"2": "2m0s", "10": "refused: out of range", "2m": "refused: not a whole number"}},
+		{"Duration", reads(Duration(time.Hour)), map[string]string{"90": "1m30s", "90s": "1m30s", "1h": "1h0m0s", "3600": "1h0m0s", "0": "0s",
+			"3601": "refused: not a duration", "61m": "refused: out of range", "-1s": "refused: out of range", "soon": "refused: not a duration"}},
+		{"Positive", reads(Positive(Duration(time.Hour))), map[string]string{"1": "1s", "0": "refused: out of range", "x": "refused: not a duration"}},
+		{"Boolean", reads(Boolean), map[string]string{"Yes": "true", "1": "true", "OFF": "false", "n": "false", "": "refused: neither yes nor no", "2": "refused: neither yes nor no"}},
+		{"Choice", reads(Choice("a", "b")), map[string]string{"A": "a", "b": "b", "": "refused: not one of the choices", "c": "refused: not one of the choices"}},
+		{"Level", reads(Level), map[string]string{"notset": "DEBUG", "Info": "INFO", "warn": "WARN", "error": "ERROR", "FATAL": "ERROR+4", "loud": "refused: not a log level"}},
+		{"Line", reads(Line), map[string]string{"None": "None", "": "", "a b": "a b", "a\nb": "refused: " + errControl.Error(), "a\u2028b": "refused: " + errControl.Error()}},
+		{"Secret", reads(Secret), map[string]string{"None": "", "x": "x", "x\x7f": "refused: " + errControl.Error()}},
+		{"Path", reads(Path), map[string]string{"/a b": "/a b", "": "refused: nothing is set", "/a\n": "refused: " + errControl.Error()}},
+		{"OptionalPath", reads(OptionalPath), map[string]string{"": "", "None": "", "/a": "/a", "/a\tb": "refused: " + errControl.Error()}},
+		{"DnsmasqPath", reads(DnsmasqPath), map[string]string{"/a": "/a", "/a#": "refused: has the character '#', which dnsmasq's files cannot hold", "": "refused: nothing is set"}},
+		{"SocketPath", reads(SocketPath), map[string]string{strings.Repeat("a", 107): strings.Repeat("a", 107), strings.Repeat("a", 108): "refused: too long for a Unix socket"}},
+		{"Paths", reads(Paths), map[string]string{"/a: /b::": "[/a /b]", "": "[]", "/a\x00": "refused: " + errControl.Error()}},
+		{"Suffixes", reads(Suffixes), map[string]string{":.yaml": "[ .yaml]", "/a": "refused: has a slash"}},
+		{"Token", reads(Token(3)), map[string]string{"a_1": "a_1", "": "refused: nothing is set", "-a": "refused: begins with -", "a/b": "refused: has a character that a name must not have", "abcd": "refused: too long"}},
+		{"DNSPrefix", reads(DNSPrefix), map[string]string{"no": "", "vm-": "vm-", "on": "refused: only says that it is on, not what it is", "a_": "refused: has a character that a DNS name must not have"}},
+		{"DNSDomain", reads(DNSDomain), map[string]string{"None": "", "a.example.": "a.example", "a..b": "refused: has an empty label", "-a": "refused: has a label that begins or ends with -"}},
+		{"DNSDomains", reads(DNSDomains), map[string]string{"None": "[]", ".a., b.c": "[a b.c]", "a, b c": "refused: contains something that is not a DNS name"}},
+		{"HostPrefix", reads(HostPrefix), map[string]string{"": "", "vm-": "vm-", "v_": "refused: has a character that a DNS name must not have"}},
+		{"EntryOrder", reads(EntryOrder), map[string]string{"FQDN,base,domain": "[domain base]", ",": "refused: nothing is set", "name": "refused: has a word that names no form"}},
+		{"UserName", reads(UserName), map[string]string{"": "", "debian": "debian", "a b": "refused: not a user name"}},
+		{"VerifyMAC", reads(VerifyMAC), map[string]string{"Bridge": "bridge", "on": "yes", "0": "no", "": "refused: not one of the choices"}},
+		{"HostNames", reads(HostNames), map[string]string{"": "[]", "a.example, localhost": "[a.example localhost]", "a b": "refused: not a list of host names", "a_": "refused: not a list of host names"}},
+		{"Interfaces", reads(Interfaces), map[string]string{"": "[]", "br0, any": "[br0 any]", "br0,a-name-of-16-bytes": "refused: too long"}},
+		{"Address4", reads(Address4), map[string]string{"10.0.0.1": "10.0.0.1", "fd00::1": "refused: not an IPv4 address", "": "refused: not an IPv4 address"}},
+		{"OptionalAddress6", reads(OptionalAddress6), map[string]string{"no": "invalid IP", "fd00::1": "fd00::1", "10.0.0.1": "refused: not an IPv6 address",
+			"::ffff:10.0.0.1": "refused: not an IPv6 address", "fe80::1%br0": "refused: not an IPv6 address"}},
+		{"AnyAddress", reads(AnyAddress), map[string]string{"": "0.0.0.0", "::": "::", "::ffff:10.0.0.1": "10.0.0.1", "fe80::1%br0": "fe80::1%br0", "no": "refused: not an IP address"}},
+		{"OptionalAddress", reads(OptionalAddress), map[string]string{"off": "invalid IP", "10.0.0.1": "10.0.0.1", "fe80::1%br0": "refused: names an interface", "x": "refused: not an IP address"}},
+		{"Addresses", reads(Addresses), map[string]string{"": "[]", "10.0.0.1, fd00::1": "[10.0.0.1 fd00::1]", "fe80::1%br0": "refused: contains something that is not an IP address"}},
+		{"Ranges4", reads(Ranges4), map[string]string{"": "[]", "10.0.0.2, 10.0.0.4 - 10.0.0.6, 10.1.0.9/16": "[10.0.0.2 10.0.0.4-10.0.0.6 10.1.0.0-10.1.255.255]",
+			"10.0.0.2-10.0.0.1": "refused: has a range that ends before it begins", "fd00::1": "refused: has an element that is not an IPv4 address, range or network"}},
+		{"Ranges6", reads(Ranges6), map[string]string{"fd00::/127": "[fd00::-fd00::1]", "::ffff:10.0.0.1": "refused: has an element that is not an IPv6 address, range or network"}},
+		{"Endpoints", reads(Endpoints), map[string]string{"no": "[]", "80, [::1]:81, 127.0.0.1:80": "[127.0.0.1:80 [::1]:81]", "[::1]:0": "refused: has the port 0",
+			"a:80": "refused: has an element that is neither an IP address with a port nor a port"}},
+		{"MTU", reads(MTU), map[string]string{"": "0", "576": "576", "575": "refused: out of range", "65536": "refused: out of range"}},
+		{"BootFile", reads(BootFile), map[string]string{"": "", "a, b, 10.0.0.1": "a,b,10.0.0.1", "a b": "refused: has a character that dnsmasq's files cannot hold",
+			",b": "refused: names no file", "a,b,c": "refused: has a third part that is not an IPv4 address", "a,b,10.0.0.1,d": "refused: has more than three parts"}},
+		{"Region", reads(Region), map[string]string{"eu-1": "eu-1", "": "refused: nothing is set", "Eu": "refused: has a character that a place must not have", "a.b": "refused: has a character that a place must not have"}},
+		{"Account", reads(Account), map[string]string{"012345678901": "012345678901", "12": "refused: not 12 digits", "01234567890x": "refused: not 12 digits"}},
+		{"Versions", reads(Versions), map[string]string{"/latest/, 2009-04-04, latest": "[latest 2009-04-04]", ",": "refused: nothing is set",
+			"../x": "refused: has an empty element, or one that begins with a dot", "a b": "refused: has a character that a version must not have"}},
+		{"EtcdPrefix", reads(EtcdPrefix), map[string]string{"/a": "/a/", "/a/b/": "/a/b/", "a": "refused: does not begin with a slash", "/": "refused: names no part of the keys"}},
+		{"Items", reads(Items), map[string]string{`"a.b, 'c.d',"`: "[a.b c.d]", "": "[]", "a.b\n": "refused: " + errControl.Error()}},
+	} {
+		for text, want := range tt.texts {
+			if got := tt.reads(text); got != want {
+				t.Errorf("%s of %q: %s, want %s", tt.name, text, got, want)
+			}
+		}
+	}
+}
+
+func TestAccepts(t *testing.T) {
+	for got, want := range map[string]string{
+		Whole(1, 9).Accepts:                         "a whole number from 1 to 9",
+		Units(1, 9, time.Minute, "minutes").Accepts: "a whole number of minutes from 1 to 9",
+		Positive(Duration(time.Hour)).Accepts:       "a duration such as 90s, 30m or 1h30m, or a number of seconds, at most 1h, more than 0",
+		Choice("a", "b", "c").Accepts:               "a, b or c",
+		Token(3).Accepts:                            "a name of letters, digits and . _ -, not beginning with . or -, at most 3 characters",
+	} {
+		if got != want {
+			t.Errorf("accepts %q, want %q", got, want)
+		}
+	}
+}
+
+func TestUnquote(t *testing.T) {
+	for text, want := range map[string]string{`"a"`: "a", "'a'": "a", `'a"`: `'a"`, `"`: `"`, `""`: "", "a": "a", `""a""`: `"a"`} {
+		if got := Unquote(text); got != want {
+			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
+}
