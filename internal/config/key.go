@@ -148,6 +148,16 @@ func lookup(section, name string) *key {
 	return restOf(section)
 }
 
+func keysOf(section string) []*key {
+	var list []*key
+	for i := range table {
+		if table[i].section == section {
+			list = append(list, &table[i])
+		}
+	}
+	return list
+}
+
 func knownSection(name string) bool {
 	_, isNetwork := networkName(name)
 	return isNetwork || slices.ContainsFunc(sections, func(s section) bool { return s.name == name })
