@@ -146,7 +146,7 @@ var userinfo = regexp.MustCompile(`://[^/@]*@`)
 func (l *loader) problem(v *value, reason, accepted string) {
 	p := &Problem{File: v.file, Line: v.line, Key: v.full(), Reason: reason, Accepted: accepted}
 	if !v.secret() {
-		p.Value, p.shown = userinfo.ReplaceAllString(v.text, "://…@"), true
+		p.Value, p.Shown = userinfo.ReplaceAllString(v.text, "://…@"), true
 	} else {
 		p.Reason += " (the value is secret)"
 	}

@@ -166,13 +166,6 @@ type Files struct {
 	directories, files []string // as the section names them
 }
 
-// Directory is one directory of [_include_] directories and the files in it
-// that were read, by name.
-type Directory struct {
-	Path  string
-	Names []string
-}
-
 // String names the configuration, so that printing one tells no secret.
 func (c Config) String() string { return "configuration " + c.Files.Main }
 
