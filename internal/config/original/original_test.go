@@ -1,8 +1,13 @@
-package config
+package original
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+
+	"mdserver/internal/config"
 )
 
 func TestDifferences(t *testing.T) {
@@ -17,25 +22,23 @@ func TestDifferences(t *testing.T) {
 		"[mdserver]\nlogfile = /var/log/mdserver.log\nuserdata_dir = /homestead/ud\n": {"dnsmasq.use_dns", "service.ec2_versions"},
 		"[mdserver]\nlogfile = /opt/md.log\nuserdata_dir = /home/me/ud\n":             {"dnsmasq.use_dns", "service.ec2_versions", "mdserver.logfile", "mdserver.userdata_dir"},
 	} {
-		c := loadText(t, text)
+		path := filepath.Join(t.TempDir(), "mdserver.conf")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, _, err := config.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
 		var got []string
-		for _, w := range c.Differences() {
+		for _, w := range Differences(c) {
 			got = append(got, w.Key)
+			if _, name, _ := strings.Cut(w.Key, "."); (w.File == path && w.Line > 0) != strings.Contains(text, name+" = ") {
+				t.Errorf("%q: %s is said to be set at %s:%d", text, w.Key, w.File, w.Line)
+			}
 		}
 		if !slices.Equal(got, want) || !c.OfOriginal() {
 			t.Errorf("%q differs in %v, want %v", text, got, want)
-		}
-	}
-}
-
-func TestOfOriginal(t *testing.T) {
-	for text, want := range map[string]bool{
-		"[public-keys]\nme = ssh-ed25519 AAAA me\n": true, "[template-data]\nx = 1\n": true, "[mdserver]\nloglevel = debug\n": true,
-		"[mdserver]\nnosuch = 1\n": true, "[mdserver]\ntemplate_escape = none\n": false, "[network default]\nbackend = libvirt\n": false,
-		"[libvirt]\nuri = off\n": false,
-	} {
-		if got := loadText(t, text).OfOriginal(); got != want {
-			t.Errorf("%q is of the original: %v, want %v", text, got, want)
 		}
 	}
 }
