@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"mdserver/internal/config/kind"
+	"mdserver/internal/config/names"
 )
 
 // anyInterface stands for all of them.
@@ -54,7 +55,7 @@ var accessKeys = []key{
 			"networks, and each guest is accepted only on the bridge of its address. Requests of this\n" +
 			"host are always accepted.",
 		example: "br-mds, br-test",
-		binding: bind(kind.Interfaces, func(c *Config) *[]string { return &c.Server.AcceptInterfaces }),
+		binding: bind(names.Interfaces, func(c *Config) *[]string { return &c.Server.AcceptInterfaces }),
 	},
 	{
 		section: "mdserver", name: "verify_mac", def: "bridge",
@@ -72,7 +73,7 @@ var accessKeys = []key{
 			"accepted: the server's addresses, `service.hostname` with and without its domain,\n" +
 			"instance-data, instance-data.ec2.internal and, from this host, localhost.",
 		example: "metadata.example.net",
-		binding: bind(kind.HostNames, func(c *Config) *[]string { return &c.Server.AcceptHosts }),
+		binding: bind(names.HostNames, func(c *Config) *[]string { return &c.Server.AcceptHosts }),
 	},
 	{
 		section: "mdserver", name: "max_connections", def: 4096,

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"mdserver/internal/config/kind"
+	"mdserver/internal/config/names"
 )
 
 // What guests get by DHCP in addition to their address, in [dnsmasq] and in the
@@ -25,7 +26,7 @@ var dhcpKeys = []key{
 	{section: "dnsmasq", name: "ntp_server", def: "", doc: ntpDoc, example: "10.122.0.1, fd00:122::1",
 		binding: bind(kind.Addresses, func(c *Config) *[]addr { return &c.Dnsmasq.NTPServers })},
 	{section: "dnsmasq", name: "domain_search", def: "", doc: searchDoc, example: "example.net, corp.example.com",
-		binding: bind(kind.DNSDomains, func(c *Config) *[]string { return &c.Dnsmasq.DomainSearch })},
+		binding: bind(names.DNSDomains, func(c *Config) *[]string { return &c.Dnsmasq.DomainSearch })},
 	{section: "dnsmasq", name: "mtu", def: "", doc: mtuDoc, example: "1450",
 		binding: bind(kind.MTU, func(c *Config) *int { return &c.Dnsmasq.MTU })},
 	{section: "dnsmasq", name: "dhcp_boot", def: "", doc: bootDoc, example: "ipxe.efi, tftp, 10.122.0.1",
@@ -36,7 +37,7 @@ var dhcpKeys = []key{
 
 var networkDHCPKeys = []key{
 	inNetwork("ntp_server", ntpDoc, kind.Addresses, func(n *Network) *[]netip.Addr { return &n.NTPServers }).with(inherited, "10.50.0.1"),
-	inNetwork("domain_search", searchDoc, kind.DNSDomains, func(n *Network) *[]string { return &n.DomainSearch }).with(inherited, "lan.example.net"),
+	inNetwork("domain_search", searchDoc, names.DNSDomains, func(n *Network) *[]string { return &n.DomainSearch }).with(inherited, "lan.example.net"),
 	inNetwork("mtu", mtuDoc, kind.MTU, func(n *Network) *int { return &n.MTU }).with(inherited, "1450"),
 	inNetwork("dhcp_boot", bootDoc, kind.BootFile, func(n *Network) *string { return &n.DHCPBoot }).with(inherited, "ipxe.efi, tftp, 10.50.0.1"),
 	inNetwork("conf_file", confFileDoc, kind.OptionalPath, func(n *Network) *string { return &n.ConfFile }).with(inherited, "/etc/mdserver/lan.conf"),

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mdserver/internal/config/kind"
+	"mdserver/internal/config/names"
 	"mdserver/internal/instance"
 )
 
@@ -46,7 +47,7 @@ var dnsmasqKeys = []key{
 		},
 		derived: "`mdserver-dnsmasq`, or `mdserver` if there is no such user",
 		example: dnsmasqUser,
-		binding: bind(kind.Token(32), func(c *Config) *string { return &c.Dnsmasq.User }),
+		binding: bind(names.Token(32), func(c *Config) *string { return &c.Dnsmasq.User }),
 	},
 	{
 		section: "dnsmasq", name: "base_dir", rank: 24, def: "/var/lib/mdserver/dnsmasq", restart: true,
@@ -61,7 +62,7 @@ var dnsmasqKeys = []key{
 	{
 		section: "dnsmasq", name: "net_name", rank: 26, def: "mds", restart: true,
 		doc:     "Name of the libvirt network. It is also the name of dnsmasq's files.",
-		binding: bind(kind.Token(64), func(c *Config) *string { return &c.Dnsmasq.NetName }),
+		binding: bind(names.Token(64), func(c *Config) *string { return &c.Dnsmasq.NetName }),
 	},
 	{
 		section: "dnsmasq", name: "net_address", rank: 27, def: "10.122.0.0", restart: true,
@@ -133,7 +134,7 @@ var dnsmasqKeys = []key{
 	{
 		section: "dnsmasq", name: "interface", rank: 31, def: "br-mds", restart: true,
 		doc:     "Bridge of the network. It has the gateway's address and the listen address.",
-		binding: bind(kind.Token(15), func(c *Config) *string { return &c.Dnsmasq.Interface }),
+		binding: bind(names.Token(15), func(c *Config) *string { return &c.Dnsmasq.Interface }),
 	},
 	{
 		section: "dnsmasq", name: "listen_address", rank: 32, restart: true,
@@ -156,12 +157,12 @@ var dnsmasqKeys = []key{
 	{
 		section: "dnsmasq", name: "prefix", rank: 34, def: false, seen: boolOrText,
 		doc:     "Prefix of the guests' names in DNS: with `test-`, the guest vm1 is also test-vm1.",
-		binding: bind(kind.DNSPrefix, func(c *Config) *string { return &c.Dnsmasq.Prefix }),
+		binding: bind(names.DNSPrefix, func(c *Config) *string { return &c.Dnsmasq.Prefix }),
 	},
 	{
 		section: "dnsmasq", name: "domain", rank: 35, def: false, seen: boolOrText,
 		doc:     "DNS domain of the guests.",
-		binding: bind(kind.DNSDomain, func(c *Config) *string { return &c.Dnsmasq.Domain }),
+		binding: bind(names.DNSDomain, func(c *Config) *string { return &c.Dnsmasq.Domain }),
 	},
 	{
 		section: "dnsmasq", name: "entry_order", rank: 36, def: "base",
@@ -169,7 +170,7 @@ var dnsmasqKeys = []key{
 			"PREFIXNAME, domain (or fqdn) is PREFIXNAME.DOMAIN. Forms whose prefix or domain is not\n" +
 			"set are skipped. For example, `prefix,domain,base` gives a guest the names test-vm1,\n" +
 			"test-vm1.example.net and vm1.",
-		binding: bind(kind.EntryOrder, func(c *Config) *[]string { return &c.Dnsmasq.EntryOrder }),
+		binding: bind(names.EntryOrder, func(c *Config) *[]string { return &c.Dnsmasq.EntryOrder }),
 	},
 	{
 		section: "dnsmasq", name: "port_security", def: false, shipped: "yes",

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mdserver/internal/config/kind"
+	"mdserver/internal/config/names"
 	"mdserver/internal/instance"
 )
 
@@ -38,7 +39,7 @@ var networkKeys = []key{
 		"and `port_security` have an effect; the definition determines everything else.",
 		kind.Choice(BackendDnsmasq, BackendLibvirt), func(n *Network) *string { return &n.Backend }).with("`dnsmasq`", "dnsmasq"),
 	inNetwork("interface", "Bridge of the network. It must have the gateway's address.",
-		kind.InterfaceName, func(n *Network) *string { return &n.Interface }).with("none, it must be set", "br-lan"),
+		names.InterfaceName, func(n *Network) *string { return &n.Interface }).with("none, it must be set", "br-lan"),
 	inNetwork("net_address", "Address of the IPv4 network.",
 		kind.Address4, func(n *Network) *netip.Addr { return &n.netAddress }).with("none, it must be set", "10.50.0.0"),
 	inNetwork("net_prefix", "Prefix length of the IPv4 network.",
@@ -66,11 +67,11 @@ var networkKeys = []key{
 	inNetwork("lease_len", "Length of a DHCP lease in seconds.",
 		kind.Units(1, 4294967294, time.Second, "seconds"), func(n *Network) *time.Duration { return &n.LeaseLen }).with(inherited, "86400"),
 	inNetwork("prefix", "Prefix of the guests' names in this network's DNS.",
-		kind.DNSPrefix, func(n *Network) *string { return &n.Prefix }).with(inherited, "lan-"),
+		names.DNSPrefix, func(n *Network) *string { return &n.Prefix }).with(inherited, "lan-"),
 	inNetwork("domain", "DNS domain of the guests on this network.",
-		kind.DNSDomain, func(n *Network) *string { return &n.Domain }).with(inherited, "lan.example.net"),
+		names.DNSDomain, func(n *Network) *string { return &n.Domain }).with(inherited, "lan.example.net"),
 	inNetwork("entry_order", "DNS names of a guest on this network.",
-		kind.EntryOrder, func(n *Network) *[]string { return &n.EntryOrder }).with(inherited, "base,domain"),
+		names.EntryOrder, func(n *Network) *[]string { return &n.EntryOrder }).with(inherited, "base,domain"),
 	inNetwork("own_address", "Add the metadata addresses, such as 169.254.169.254, to the bridge if no interface of\n"+
 		"this host has them. They are removed when the server stops.",
 		kind.Boolean, func(n *Network) *bool { return &n.OwnAddress }).with("`yes`", "no"),

@@ -8,6 +8,7 @@ import (
 
 	"mdserver/internal/build"
 	"mdserver/internal/config/kind"
+	"mdserver/internal/config/names"
 )
 
 // Short names for the table.
@@ -103,9 +104,9 @@ var serviceKeys = []key{
 	{
 		section: "service", name: "region",
 		doc:     "EC2 region of the guests. Some clients derive the names of package mirrors from it.",
-		derive:  func(d *defaults) any { return kind.PlaceName(d.config.Service.Location) },
+		derive:  func(d *defaults) any { return names.PlaceName(d.config.Service.Location) },
 		derived: "`location` in lower case, with hyphens for all but letters and digits", example: "kvm1",
-		binding: bind(kind.Region, func(c *Config) *string { return &c.Service.Region }),
+		binding: bind(names.Region, func(c *Config) *string { return &c.Service.Region }),
 	},
 	{
 		section: "service", name: "availability_zone",
@@ -113,19 +114,19 @@ var serviceKeys = []key{
 			"character.",
 		derive:  func(d *defaults) any { return d.config.Service.Region + "a" },
 		derived: "`region` and the letter a", example: "kvm1a",
-		binding: bind(kind.Region, func(c *Config) *string { return &c.Service.AvailabilityZone }),
+		binding: bind(names.Region, func(c *Config) *string { return &c.Service.AvailabilityZone }),
 	},
 	{
 		section: "service", name: "account_id", def: "000000000000",
 		doc: "EC2 account of all guests. It is part of the signed identity documents; use a different\n" +
 			"one for each site to tell them apart.",
-		binding: bind(kind.Account, func(c *Config) *string { return &c.Service.AccountID }),
+		binding: bind(names.Account, func(c *Config) *string { return &c.Service.AccountID }),
 	},
 	{
 		section: "service", name: "ec2_versions", rank: 7, def: knownVersions,
 		doc: "EC2 metadata versions to serve, separated by commas. Clients ask for a certain version;\n" +
 			"the default lists all versions of AWS, and latest.",
-		binding: bind(kind.Versions, func(c *Config) *[]string { return &c.Service.EC2Versions }),
+		binding: bind(names.Versions, func(c *Config) *[]string { return &c.Service.EC2Versions }),
 	},
 }
 

@@ -1,6 +1,9 @@
 package config
 
-import "mdserver/internal/config/kind"
+import (
+	"mdserver/internal/config/kind"
+	"mdserver/internal/config/names"
+)
 
 var rebindKeys = []key{
 	{
@@ -17,6 +20,6 @@ var rebindKeys = []key{
 		doc: "Domains whose names may have private addresses if `stop_rebind` is private, separated by\n" +
 			"commas.",
 		example: "corp.example.com, lan",
-		binding: bind(kind.DNSDomains, func(c *Config) *[]string { return &c.Dnsmasq.RebindDomains }),
+		binding: bind(names.DNSDomains, func(c *Config) *[]string { return &c.Dnsmasq.RebindDomains }),
 	},
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mdserver/internal/config/kind"
+	"mdserver/internal/config/names"
 )
 
 var serverKeys = []key{
@@ -73,7 +74,7 @@ var serverKeys = []key{
 	{
 		section: "mdserver", name: "hostname_prefix", rank: 9, def: "vm",
 		doc:     "Prefix for guests whose name has no letter or digit.",
-		binding: bind(kind.HostPrefix, func(c *Config) *string { return &c.Server.HostnamePrefix }),
+		binding: bind(names.HostPrefix, func(c *Config) *string { return &c.Server.HostnamePrefix }),
 	},
 	{
 		section: "mdserver", name: "db_file", rank: 19, def: "/var/lib/mdserver/db_file.json", restart: true,

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"mdserver/internal/config/kind"
+	"mdserver/internal/config/names"
 )
 
 // SSH is the section [ssh].
@@ -32,6 +33,6 @@ var sshKeys = []key{
 		doc: "User that people log in as, for `mdserver ssh` and `mdserver ssh-config`. The metadata key\n" +
 			"`ssh_user` overrides it for one guest. If neither is set, ssh decides.",
 		example: "debian",
-		binding: bind(kind.UserName, func(c *Config) *string { return &c.SSH.User }),
+		binding: bind(names.UserName, func(c *Config) *string { return &c.SSH.User }),
 	},
 }

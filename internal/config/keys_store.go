@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"mdserver/internal/config/kind"
+	"mdserver/internal/config/names"
 )
 
 // The engines that keep the inventory, values of Store.Backend.
@@ -85,7 +86,7 @@ var storeKeys = []key{
 		section: "store", name: "prefix", def: "/mdserver/", restart: true,
 		doc: "Prefix of all keys in etcd. All hosts of a fleet have the same prefix, and nothing else\n" +
 			"may use keys below it.",
-		binding: bind(kind.EtcdPrefix, func(c *Config) *string { return &c.Store.Prefix }),
+		binding: bind(names.EtcdPrefix, func(c *Config) *string { return &c.Store.Prefix }),
 	},
 	{
 		section: "store", name: "host", def: "", restart: true,

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mdserver/internal/config/kind"
+	"mdserver/internal/config/names"
 	"mdserver/internal/instance"
 )
 
@@ -159,7 +160,7 @@ func (l *loader) applyNetworks() {
 	}
 }
 
-var networkToken = kind.Token(50) // libvirt's name; it names files as well
+var networkToken = names.Token(50) // libvirt's name; it names files as well
 
 // checkNetworks completes the list of networks and looks at them as a whole.
 // Of two that overlap the later one is blamed.
@@ -236,7 +237,7 @@ func (l *loader) checkSection(n *Network) {
 		return
 	}
 	if n.Interface == "" {
-		l.problem(l.sectionValue(n.Name, "interface"), "the bridge of the network is not set", kind.InterfaceName.Accepts)
+		l.problem(l.sectionValue(n.Name, "interface"), "the bridge of the network is not set", names.InterfaceName.Accepts)
 	}
 	if !n.netAddress.IsValid() {
 		l.problem(l.sectionValue(n.Name, "net_address"), "the address of the network is not set", kind.Address4.Accepts)

@@ -140,7 +140,7 @@ var Endpoints = Kind[[]netip.AddrPort]{
 		if IsNone(text) || IsFalse(text) {
 			return nil, nil
 		}
-		return distinct(Elements(text, endpoint))
+		return Distinct(Elements(text, endpoint))
 	},
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +19,7 @@ var EtcdEndpoints = Kind[[]string]{
 		if IsNone(text) {
 			return nil, nil
 		}
-		list, err := distinct(Elements(text, etcdEndpoint))
+		list, err := Distinct(Elements(text, etcdEndpoint))
 		if slices.ContainsFunc(list, func(at string) bool { return scheme(at) != scheme(list[0]) }) {
 			return nil, errors.New("mixes http and https")
 		}
@@ -56,28 +55,4 @@ func etcdEndpoint(word string) (string, error) {
 		return "", errors.New("has a URL whose port is out of range")
 	}
 	return u.Scheme + "://" + net.JoinHostPort(u.Hostname(), port), nil
-}
-
-// EtcdPrefix is a prefix of keys, which gets a slash at its end.
-var EtcdPrefix = Kind[string]{
-	Accepts: "names of letters, digits and . _ -, with a slash before each, at most 200 characters",
-	Quotes:  true,
-	Parse: func(text string) (string, error) {
-		bare := strings.TrimSuffix(text, "/")
-		switch {
-		case text == "":
-			return "", ErrEmpty
-		case bare == "":
-			return "", errors.New("names no part of the keys")
-		case text[0] != '/':
-			return "", errors.New("does not begin with a slash")
-		case len(text) > 200:
-			return "", errors.New("too long")
-		case filepath.Clean(bare) != bare:
-			return "", errors.New("has an empty name or dots alone as a name")
-		case strings.ContainsFunc(bare, func(r rune) bool { return !isNameRune(r) && !strings.ContainsRune("/._", r) }):
-			return "", errors.New("has a character that a prefix must not have")
-		}
-		return bare + "/", nil
-	},
 }

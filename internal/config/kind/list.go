@@ -29,9 +29,9 @@ func Elements[T any](text string, parse func(word string) (T, error)) ([]T, erro
 	return list, nil
 }
 
-// distinct leaves out the elements of a list that have occurred before. It passes
+// Distinct leaves out the elements of a list that have occurred before. It passes
 // an error on.
-func distinct[T comparable](list []T, err error) ([]T, error) {
+func Distinct[T comparable](list []T, err error) ([]T, error) {
 	var once []T
 	for _, element := range list {
 		if !slices.Contains(once, element) {
@@ -41,8 +41,8 @@ func distinct[T comparable](list []T, err error) ([]T, error) {
 	return once, err
 }
 
-// notEmpty refuses an empty list. It passes an error on.
-func notEmpty[T any](list []T, err error) ([]T, error) {
+// NotEmpty refuses an empty list. It passes an error on.
+func NotEmpty[T any](list []T, err error) ([]T, error) {
 	if err == nil && len(list) == 0 {
 		err = ErrEmpty
 	}

@@ -29,7 +29,7 @@ func TestElements(t *testing.T) {
 		if !slices.Equal(all, tt.all) || err != tt.err {
 			t.Errorf("elements of %q: %q, %v", text, all, err)
 		}
-		once, err := distinct(Elements(text, parse))
+		once, err := Distinct(Elements(text, parse))
 		if !slices.Equal(once, tt.distinct) || err != tt.err {
 			t.Errorf("distinct elements of %q: %q, %v", text, once, err)
 		}
@@ -37,7 +37,7 @@ func TestElements(t *testing.T) {
 		if tt.err == nil && len(tt.all) == 0 {
 			want = ErrEmpty
 		}
-		if got, err := notEmpty(Elements(text, parse)); !slices.Equal(got, tt.all) || err != want {
+		if got, err := NotEmpty(Elements(text, parse)); !slices.Equal(got, tt.all) || err != want {
 			t.Errorf("%q, not empty: %q, %v, want %v", text, got, err, want)
 		}
 	}

@@ -1,22 +1,26 @@
-package kind
+// Package names has the kinds of values that are names: of hosts, domains, network
+// interfaces and users, of what EC2 has names for, and of keys in etcd.
+package names
 
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
+	"mdserver/internal/config/kind"
 	"mdserver/internal/instance"
 )
 
 // Token is a name that is safe in file names and in dnsmasq's lines.
-func Token(most int) Kind[string] {
-	return Kind[string]{
+func Token(most int) kind.Kind[string] {
+	return kind.Kind[string]{
 		Accepts: fmt.Sprintf("a name of letters, digits and . _ -, not beginning with . or -, at most %d characters", most),
 		Quotes:  true,
 		Parse: func(text string) (string, error) {
 			switch {
 			case text == "":
-				return "", ErrEmpty
+				return "", kind.ErrEmpty
 			case text[0] == '.' || text[0] == '-':
 				return "", errors.New("begins with " + text[:1])
 			case strings.ContainsFunc(text, func(r rune) bool { return !isNameRune(r) && r != '_' && r != '.' }):
@@ -58,16 +62,16 @@ func checkDNS(name string) error {
 // the Python mdserver took for the value True.
 func unlessOff(text string, parse func(string) (string, error)) (string, error) {
 	switch {
-	case IsNone(text) || IsFalse(text):
+	case kind.IsNone(text) || kind.IsFalse(text):
 		return "", nil
-	case IsTrue(text):
+	case kind.IsTrue(text):
 		return "", errors.New("only says that it is on, not what it is")
 	}
 	return parse(text)
 }
 
 // DNSPrefix comes before guests' names in DNS; "" for none.
-var DNSPrefix = Kind[string]{
+var DNSPrefix = kind.Kind[string]{
 	Accepts: "the beginning of a DNS name (letters, digits, - and .), or no",
 	Quotes:  true,
 	Parse: func(text string) (string, error) {
@@ -78,7 +82,7 @@ var DNSPrefix = Kind[string]{
 }
 
 // DNSDomain is a domain without a final dot; "" for none.
-var DNSDomain = Kind[string]{
+var DNSDomain = kind.Kind[string]{
 	Accepts: "a DNS name (letters, digits, - and .), or no",
 	Quotes:  true,
 	Parse: func(text string) (string, error) {
@@ -90,14 +94,14 @@ var DNSDomain = Kind[string]{
 }
 
 // DNSDomains are any number of domains without dots around them.
-var DNSDomains = Kind[[]string]{
+var DNSDomains = kind.Kind[[]string]{
 	Accepts: "DNS names, separated by commas, or nothing",
 	Quotes:  true,
 	Parse: func(text string) ([]string, error) {
-		if IsNone(text) {
+		if kind.IsNone(text) {
 			return nil, nil
 		}
-		return Elements(text, func(word string) (string, error) {
+		return kind.Elements(text, func(word string) (string, error) {
 			domain := strings.Trim(word, ".")
 			if checkDNS(domain) != nil {
 				return "", errors.New("contains something that is not a DNS name")
@@ -108,7 +112,7 @@ var DNSDomains = Kind[[]string]{
 }
 
 // HostPrefix begins a host name.
-var HostPrefix = Kind[string]{
+var HostPrefix = kind.Kind[string]{
 	Accepts: "letters, digits and -",
 	Quotes:  true,
 	Parse: func(text string) (string, error) {
@@ -121,11 +125,11 @@ var HostPrefix = Kind[string]{
 
 // EntryOrder is a list of the forms of a guest's name in DNS, each once: base, prefix
 // and domain.
-var EntryOrder = Kind[[]string]{
+var EntryOrder = kind.Kind[[]string]{
 	Accepts: "base, prefix, domain and fqdn, separated by commas",
 	Quotes:  true,
 	Parse: func(text string) ([]string, error) {
-		return notEmpty(distinct(Elements(strings.ToLower(text), entryForm)))
+		return kind.NotEmpty(kind.Distinct(kind.Elements(strings.ToLower(text), entryForm)))
 	},
 }
 
@@ -141,7 +145,7 @@ func entryForm(word string) (string, error) {
 }
 
 // UserName is the name of a user on a guest.
-var UserName = Kind[string]{
+var UserName = kind.Kind[string]{
 	Accepts: "a user name, or nothing",
 	Quotes:  true,
 	Parse: func(text string) (string, error) {
@@ -149,5 +153,66 @@ var UserName = Kind[string]{
 			return "", errors.New("not a user name")
 		}
 		return text, nil
+	},
+}
+
+// HostNames is a comma separated list of host names.
+var HostNames = kind.Kind[[]string]{
+	Accepts: "host names, separated by commas, or nothing",
+	Quotes:  true,
+	Parse: func(text string) ([]string, error) {
+		names := instance.SplitList(text)
+		for _, name := range names {
+			if !instance.ValidHostname(name) && !strings.EqualFold(name, "localhost") {
+				return nil, errors.New("not a list of host names")
+			}
+		}
+		return names, nil
+	},
+}
+
+// Interfaces is a comma separated list of network interfaces.
+var Interfaces = kind.Kind[[]string]{
+	Accepts: "names of network interfaces, separated by commas, or any, or nothing",
+	Quotes:  true,
+	Parse: func(text string) ([]string, error) {
+		var list []string
+		for name := range strings.SplitSeq(text, ",") {
+			if name = strings.TrimSpace(name); name == "" {
+				continue
+			}
+			if _, err := InterfaceName.Parse(name); err != nil {
+				return nil, err
+			}
+			list = append(list, name)
+		}
+		return list, nil
+	},
+}
+
+// InterfaceName is the name of a network interface.
+var InterfaceName = Token(15) // IFNAMSIZ less its final zero
+
+// EtcdPrefix is a prefix of keys, which gets a slash at its end.
+var EtcdPrefix = kind.Kind[string]{
+	Accepts: "names of letters, digits and . _ -, with a slash before each, at most 200 characters",
+	Quotes:  true,
+	Parse: func(text string) (string, error) {
+		bare := strings.TrimSuffix(text, "/")
+		switch {
+		case text == "":
+			return "", kind.ErrEmpty
+		case bare == "":
+			return "", errors.New("names no part of the keys")
+		case text[0] != '/':
+			return "", errors.New("does not begin with a slash")
+		case len(text) > 200:
+			return "", errors.New("too long")
+		case filepath.Clean(bare) != bare:
+			return "", errors.New("has an empty name or dots alone as a name")
+		case strings.ContainsFunc(bare, func(r rune) bool { return !isNameRune(r) && !strings.ContainsRune("/._", r) }):
+			return "", errors.New("has a character that a prefix must not have")
+		}
+		return bare + "/", nil
 	},
 }

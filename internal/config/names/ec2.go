@@ -1,8 +1,10 @@
-package kind
+package names
 
 import (
 	"errors"
 	"strings"
+
+	"mdserver/internal/config/kind"
 )
 
 // longestPlace leaves room for the letter of an availability zone.
@@ -27,13 +29,13 @@ func PlaceName(location string) string {
 }
 
 // Region is a region or an availability zone.
-var Region = Kind[string]{
+var Region = kind.Kind[string]{
 	Accepts: "lower-case letters, digits and inner hyphens, at most 63 characters",
 	Quotes:  true,
 	Parse: func(text string) (string, error) {
 		switch {
 		case text == "":
-			return "", ErrEmpty
+			return "", kind.ErrEmpty
 		case text != strings.ToLower(text) || strings.Contains(text, "."):
 			return "", errors.New("has a character that a place must not have")
 		}
@@ -45,7 +47,7 @@ var Region = Kind[string]{
 const accountDigits = 12
 
 // Account is the number of an account at AWS.
-var Account = Kind[string]{
+var Account = kind.Kind[string]{
 	Accepts: "12 digits",
 	Quotes:  true,
 	Parse: func(text string) (string, error) {
@@ -58,11 +60,11 @@ var Account = Kind[string]{
 
 // Versions are path elements. A slash at either end is dropped, as the Python
 // mdserver rooted each of them.
-var Versions = Kind[[]string]{
+var Versions = kind.Kind[[]string]{
 	Accepts: "version names such as 2021-03-23 or latest, separated by commas",
 	Quotes:  true,
 	Parse: func(text string) ([]string, error) {
-		return notEmpty(distinct(Elements(text, func(word string) (string, error) {
+		return kind.NotEmpty(kind.Distinct(kind.Elements(text, func(word string) (string, error) {
 			version := strings.Trim(word, "/")
 			return version, checkVersion(version)
 		})))
