@@ -52,8 +52,9 @@ func TestKinds(t *testing.T) {
 			"10.0.0.2-10.0.0.1": "refused: has a range that ends before it begins", "fd00::1": "refused: has an element that is not an IPv4 address, range or network"}},
 		{"Ranges6", reads(Ranges6), map[string]string{"fd00::/127": "[fd00::-fd00::1]", "::ffff:10.0.0.1": "refused: has an element that is not an IPv6 address, range or network"}},
 		{"Endpoints", reads(Endpoints), map[string]string{"no": "[]", "80, [::1]:81, 127.0.0.1:80": "[127.0.0.1:80 [::1]:81]", "[::1]:0": "refused: has the port 0",
+			"[::ffff:10.0.0.1]:65535": "[10.0.0.1:65535]", "65536": "refused: has an element that is neither an IP address with a port nor a port",
 			"a:80": "refused: has an element that is neither an IP address with a port nor a port"}},
-		{"MTU", reads(MTU), map[string]string{"": "0", "576": "576", "575": "refused: out of range", "65536": "refused: out of range"}},
+		{"MTU", reads(MTU), map[string]string{"": "0", "None": "0", "576": "576", "65535": "65535", "575": "refused: out of range", "65536": "refused: out of range"}},
 		{"BootFile", reads(BootFile), map[string]string{"": "", "a, b, 10.0.0.1": "a,b,10.0.0.1", "a b": "refused: has a character that dnsmasq's files cannot hold",
 			",b": "refused: names no file", "a,b,c": "refused: has a third part that is not an IPv4 address", "a,b,10.0.0.1,d": "refused: has more than three parts"}},
 		{"Items", reads(Items), map[string]string{`"a.b, 'c.d',"`: "[a.b c.d]", "": "[]", "a.b\n": "refused: " + errControl.Error()}},
@@ -62,6 +63,25 @@ func TestKinds(t *testing.T) {
 			if got := tt.reads(text); got != want {
 				t.Errorf("%s of %q: %s, want %s", tt.name, text, got, want)
 			}
+		}
+	}
+}
+
+// Around most values quotes carry no meaning.
+func TestQuotes(t *testing.T) {
+	for i, quotes := range []bool{
+		Whole(1, 9).Quotes, Units(1, 9, time.Minute, "minutes").Quotes, Duration(time.Hour).Quotes, Positive(Duration(time.Hour)).Quotes,
+		Boolean.Quotes, Choice("a", "b").Quotes, Level.Quotes, Path.Quotes, OptionalPath.Quotes, DnsmasqPath.Quotes, SocketPath.Quotes, Paths.Quotes,
+		VerifyMAC.Quotes, IMDSFrontends.Quotes, Address4.Quotes, OptionalAddress6.Quotes, AnyAddress.Quotes, OptionalAddress.Quotes, Addresses.Quotes,
+		Ranges4.Quotes, Ranges6.Quotes, Endpoints.Quotes, EtcdEndpoints.Quotes, MTU.Quotes, BootFile.Quotes,
+	} {
+		if !quotes {
+			t.Errorf("kind %d keeps quotes", i)
+		}
+	}
+	for i, quotes := range []bool{Line.Quotes, Secret.Quotes, Suffixes.Quotes, Items.Quotes} {
+		if quotes {
+			t.Errorf("kind %d of those with any text drops quotes", i)
 		}
 	}
 }

@@ -48,6 +48,18 @@ func TestEtcdEndpoints(t *testing.T) {
 		"http://a, http://b:1, http://a": "http://a:2379 http://b:1",
 		"https://a, http://b":            "error: mixes http and https",
 		"":                               "",
+		"https://[::1]/":                 "https://[::1]:2379",
+		"http://a:65535":                 "http://a:65535",
+		"http://a:65536":                 "error: has a URL whose port is out of range",
+		"http://a:0":                     "error: has a URL whose port is out of range",
+		"a:2379":                         "error: has an element without http:// or https://",
+		"http://a:x":                     "error: has an element that is not a URL",
+		"http://a\u2028b":                "error: has an element that is not a URL",
+		"http://u@a":                     "error: has a user in a URL; use store.user and store.password_file",
+		"http://":                        "error: has a URL without a host",
+		"http://a/b":                     "error: has a URL with more than a host and a port",
+		"http://a?b":                     "error: has a URL with more than a host and a port",
+		"http://a#b":                     "error: has a URL with more than a host and a port",
 	} {
 		list, err := EtcdEndpoints.Parse(text)
 		got := strings.Join(list, " ")

@@ -47,17 +47,22 @@ func parts(f *Files, dir string) []string {
 
 func TestRead(t *testing.T) {
 	dir := t.TempDir()
-	put(t, dir+"/main", "[DEFAULT]\nx = 1\n[_include_]\ndirectories = '"+dir+"/two:"+dir+"/none:"+dir+"/main:"+dir+"/one'\nfiles = "+dir+"/last:"+dir+"/one\n[service]\nname = a\n")
+	put(t, dir+"/main", "[DEFAULT]\nx = 1\n[_include_]\ndirectories = '"+dir+"/two:"+dir+"/none:"+dir+"/main:one'\nfiles = "+dir+"/last:later:"+dir+"/one\n[service]\nname = a\nfiles = x\n")
 	put(t, dir+"/two/10.conf", "[service]\nname = b\n")
 	put(t, dir+"/one/20.conf", "[_include_]\nfiles = "+dir+"/hidden\n")
 	put(t, dir+"/one/03.conf", "[dnsmasq]\n")
 	put(t, dir+"/one/.hidden.conf", "[dnsmasq]\n")
 	put(t, dir+"/one/readme", "text")
 	put(t, dir+"/one/dir.conf/x", "text")
+	if err := os.Symlink("missing", dir+"/one/dangling.conf"); err != nil {
+		t.Fatal(err)
+	}
 	put(t, dir+"/last", "")
+	put(t, dir+"/later", "")
+	t.Chdir(dir)
 	got := Read(dir + "/main")
 	want := []string{
-		"file /main included=false [_include_] x directories files [service] x name",
+		"file /main included=false [_include_] x directories files [service] x name files",
 		"note main=/main",
 		"file /two/10.conf included=true [service] name",
 		"note /two=10.conf",
@@ -67,21 +72,22 @@ func TestRead(t *testing.T) {
 		"file /one/20.conf included=true [_include_] files",
 		"note /one=03.conf,20.conf",
 		"file /last included=true",
+		"file /later included=true",
 		"WARN /main: _include_: /one is not a file and is ignored",
-		"note files=/last",
+		"note files=/last,/later",
 	}
 	if lines := parts(got, dir); !slices.Equal(lines, want) {
 		t.Errorf("%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
 	}
 	paths := strings.ReplaceAll(strings.Join(got.Paths, " "), dir, "")
-	if paths != "/main /two/10.conf /one/03.conf /one/20.conf /last" {
+	if paths != "/main /two/10.conf /one/03.conf /one/20.conf /last /later" {
 		t.Errorf("paths %s", paths)
 	}
 	directories := fmt.Sprint(got.Directories)
 	if want := fmt.Sprintf("[{%s/two [10.conf]} {%s/one [03.conf 20.conf]}]", dir, dir); directories != want {
 		t.Errorf("directories %s, want %s", directories, want)
 	}
-	if !slices.Equal(got.Included, []string{dir + "/last"}) || len(got.Problems) > 0 {
+	if !slices.Equal(got.Included, []string{dir + "/last", dir + "/later"}) || len(got.Problems) > 0 {
 		t.Errorf("included %v, problems %v", got.Included, got.Problems)
 	}
 }
@@ -91,10 +97,11 @@ func TestProblemsOfFiles(t *testing.T) {
 	if err := os.Symlink("loop", dir+"/loop"); err != nil {
 		t.Fatal(err)
 	}
-	put(t, dir+"/huge", strings.Repeat("# comment\n", maxFile/10+1))
-	put(t, dir+"/binary", "SQLite format 3\x00")
-	put(t, dir+"/syntax", "[a]\nx\n")
-	put(t, dir+"/main", "[_include_]\nfiles = "+dir+"/loop:"+dir+"/huge:"+dir+"/binary:"+dir+"/syntax\n")
+	put(t, dir+"/full", strings.Repeat("\n", maxFile))
+	put(t, dir+"/huge", strings.Repeat("\n", maxFile+1))
+	put(t, dir+"/binary", "\x00")
+	put(t, dir+"/syntax", "[a]\nx\nk = 1\nk = 2\n")
+	put(t, dir+"/main", "[_include_]\nfiles = "+dir+"/loop:"+dir+"/full:"+dir+"/huge:"+dir+"/binary:"+dir+"/syntax\n")
 	files := Read(dir + "/main")
 	var got []string
 	for _, p := range files.Problems {
@@ -105,6 +112,7 @@ func TestProblemsOfFiles(t *testing.T) {
 		"/huge: longer than 4 MiB, the limit for a configuration",
 		"/binary: not a text file: it contains zero bytes",
 		"/syntax:2: [a]: neither a section, a key nor a comment, accepted: ",
+		"/syntax:4: a.k: set twice in this file, first on line 3, accepted: ",
 	}
 	if len(got) != len(want) {
 		t.Fatalf("%q", got)
@@ -136,6 +144,7 @@ func TestMessages(t *testing.T) {
 		`f:3: a.b: odd`:                    &Problem{File: "f", Line: 3, Key: "a.b", Reason: "odd"},
 		`f: odd`:                           &Problem{File: "f", Reason: "odd"},
 		`default: "a\x1b.b": odd`:          &Problem{Key: "a\x1b.b", Reason: "odd"},
+		`f: k = "` + strings.Repeat("x", 200) + `": odd`:  &Problem{File: "f", Key: "k", Value: strings.Repeat("x", 200), Shown: true, Reason: "odd"},
 		`f: k = "` + strings.Repeat("x", 199) + `…": odd`: &Problem{File: "f", Key: "k", Value: strings.Repeat("x", 199) + "éé", Shown: true, Reason: "odd"},
 	} {
 		if got.Error() != want {
@@ -144,6 +153,9 @@ func TestMessages(t *testing.T) {
 	}
 	w := Warning{File: "f", Line: 3, Key: "a.b", Text: "odd", Level: slog.LevelWarn}
 	if w.String() != "f:3: a.b: odd" {
+		t.Error(w)
+	}
+	if w := (Warning{File: "f", Text: "odd"}); w.String() != "f: odd" {
 		t.Error(w)
 	}
 }

@@ -2,6 +2,7 @@ package rootfs
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -118,5 +119,62 @@ func TestDryRun(t *testing.T) {
 	info, statErr := tr.Lstat("/file")
 	if err := errors.Join(err, readErr, statErr); err != nil || len(entries) != 1 || string(content) != "old" || RightsOf(info).Mode != 0o600 {
 		t.Errorf("changed: %v, %q, %v, %v", entries, content, info, err)
+	}
+}
+
+// What is made has the mode that was asked for, whatever the umask; parents that are
+// missing are made as well.
+func TestFiles(t *testing.T) {
+	base := t.TempDir()
+	tr, err := Open(base, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	if tr.Base() != base {
+		t.Errorf("the root directory is %q", tr.Base())
+	}
+	made, err := tr.Mkdir("/a/b", fs.ModeSetgid|0o777, NoOwner, os.Getgid())
+	if err != nil || !slices.Equal(made, []string{"/a", "/a/b"}) {
+		t.Errorf("made %q, %v", made, err)
+	}
+	if made, err := tr.Mkdir("/a/b", 0o700, NoOwner, NoOwner); err != nil || len(made) > 0 {
+		t.Errorf("made %q again, %v", made, err)
+	}
+	if err := errors.Join(tr.Write("/a/b/file", []byte("old"), 0o600, NoOwner, NoOwner), tr.Write("/a/b/file", []byte("new"), 0o666, NoOwner, NoOwner)); err != nil {
+		t.Error(err)
+	}
+	for name, mode := range map[string]fs.FileMode{"/a": fs.ModeDir | 0o755, "/a/b": fs.ModeDir | fs.ModeSetgid | 0o777, "/a/b/file": 0o666} {
+		info, err := tr.Lstat(name)
+		if err != nil || info == nil {
+			t.Fatalf("%s: %v, %v", name, info, err)
+		}
+		if got := RightsOf(info); got.Mode != mode || got.UID != os.Geteuid() || !info.IsDir() && HardLinked(info) {
+			t.Errorf("%s: %+v, want %v", name, got, mode)
+		}
+	}
+	if content, err := tr.Read("/a/b/file"); err != nil || string(content) != "new" {
+		t.Errorf("%q, %v", content, err)
+	}
+	if entries, err := os.ReadDir(base + "/a/b"); err != nil || len(entries) != 1 {
+		t.Errorf("beside the file: %v, %v", entries, err)
+	}
+	if err := errors.Join(os.Link(base+"/a/b/file", base+"/a/other"), tr.Rename("/a/b/file", "/a/file"), tr.Chmod("/a/file", 0o640)); err != nil {
+		t.Error(err)
+	}
+	if info, err := tr.Lstat("/a/file"); err != nil || info == nil || !HardLinked(info) || RightsOf(info).Mode != 0o640 {
+		t.Errorf("renamed: %v, %v", info, err)
+	}
+	if err := tr.Remove("/a"); err == nil {
+		t.Error("a directory with files in it was removed")
+	}
+	if err := errors.Join(tr.Remove("/a/b"), tr.RemoveIfThere("/a/b"), tr.RemoveAll("/a")); err != nil {
+		t.Error(err)
+	}
+	if info, err := tr.Lstat("/a"); info != nil || err != nil {
+		t.Errorf("removed: %v, %v", info, err)
+	}
+	if info, err := tr.Stat("/a/b"); info != nil || err != nil {
+		t.Errorf("removed: %v, %v", info, err)
 	}
 }
