@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/build"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/inventory/backup"
@@ -70,7 +71,7 @@ func makeBackup(cmd *cobra.Command, cfg *config.Config) ([]byte, error) {
 }
 
 func readStopped(cmd *cobra.Command, cfg *config.Config) ([]byte, error) {
-	b, err := backup.FromFiles(cmd.Context(), filesOf(cfg), cfg.Service.Hostname, config.Version)
+	b, err := backup.FromFiles(cmd.Context(), filesOf(cfg), cfg.Service.Hostname, build.Version)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"mdserver/internal/config"
+	"mdserver/internal/config/original"
 	"mdserver/internal/install"
 )
 
@@ -25,7 +26,7 @@ func fromOriginal(c *config.Config, root string, sure bool) []configFinding {
 	files := install.FindOriginal(root)
 	sure = sure || len(files) > 0 || !absent(c.Server.DBFile)
 	list = append(list, templateFindings(c, sure)...)
-	for _, w := range c.Differences() {
+	for _, w := range original.Differences(c) {
 		if sure || w.File != "" {
 			list = append(list, configFinding{File: w.File, Line: w.Line, Key: w.Key, Text: w.Text, whole: w.String()})
 		}

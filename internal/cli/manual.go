@@ -3,8 +3,8 @@ package cli
 import (
 	"time"
 
+	"mdserver/internal/build"
 	"mdserver/internal/cli/manual"
-	"mdserver/internal/config"
 	"mdserver/internal/install"
 )
 
@@ -21,11 +21,11 @@ func manualPages() ([]install.Page, error) {
 
 // manPages returns the man pages of all commands.
 func manPages() ([]install.Page, error) {
-	date, err := time.Parse(time.DateOnly, config.ReleaseDate)
+	date, err := time.Parse(time.DateOnly, build.Date)
 	if err != nil {
 		date = time.Unix(0, 0).UTC() // a build that knows no date
 	}
-	return manual.ManPages(newRoot(), manual.Release{Source: "mdserver " + config.Version, Date: date, Every: exitCodesMan(), Root: manRest})
+	return manual.ManPages(newRoot(), manual.Release{Source: "mdserver " + build.Version, Date: date, Every: exitCodesMan(), Root: manRest})
 }
 
 // reference is the reference of all commands in Markdown: docs/reference/commands.md.

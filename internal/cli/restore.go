@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/build"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
@@ -84,7 +85,7 @@ func saveFormer(cmd *cobra.Command, cfg *config.Config) {
 	if cfg.Server.Snapshots == 0 {
 		return
 	}
-	present, err := backup.FromFiles(cmd.Context(), filesOf(cfg), cfg.Service.Hostname, config.Version)
+	present, err := backup.FromFiles(cmd.Context(), filesOf(cfg), cfg.Service.Hostname, build.Version)
 	if err == nil && present.Header.Guests > 0 {
 		present.Header.Reason = backup.BeforeRestore
 		err = backup.Save(cfg.Server.Database, present, cfg.Server.Snapshots)
@@ -100,7 +101,7 @@ func saveRestored(cmd *cobra.Command, cfg *config.Config, b *backup.Backup) {
 	if cfg.Server.Snapshots == 0 {
 		return
 	}
-	restored := backup.New(cfg.Service.Hostname, config.Version, b.Table, b.Notes, b.Identity)
+	restored := backup.New(cfg.Service.Hostname, build.Version, b.Table, b.Notes, b.Identity)
 	restored.Header.Reason = backup.Restored
 	if err := backup.Save(cfg.Server.Database, restored, cfg.Server.Snapshots); err != nil {
 		printf(cmd.OutOrStdout(), "no snapshot of the restored database was made: %v\n", err)

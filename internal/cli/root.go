@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mdserver/internal/config"
+	"mdserver/internal/build"
 	"mdserver/internal/nearest"
 )
 
@@ -45,7 +45,7 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
-		Version:           config.Version,
+		Version:           build.Version,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cmd.Help()
@@ -86,12 +86,12 @@ func versionCommand() *cobra.Command {
 	}
 	text := func(w io.Writer, _ version) error { return printf(w, "%s", verbatim(versionLine())) }
 	return report(cmd, view[version]{text: text}, func(*cobra.Command, []string) (version, error) {
-		return version{Version: config.Version, Date: config.ReleaseDate}, nil
+		return version{Version: build.Version, Date: build.Date}, nil
 	})
 }
 
 // versionLine is what --version and the version command print.
-func versionLine() string { return "mdserver " + config.Version + " (" + config.ReleaseDate + ")\n" }
+func versionLine() string { return "mdserver " + build.Version + " (" + build.Date + ")\n" }
 
 // configOnly accepts the one argument that the Python mdserver took.
 func configOnly(cmd *cobra.Command, args []string) error {

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"mdserver/internal/config/kind"
 )
 
 // defaults is what a derived default may look at.
@@ -43,7 +45,7 @@ func hostname() string {
 	}
 	names, _ := net.DefaultResolver.LookupAddr(ctx, addrs[0])
 	for _, full := range names {
-		if full = strings.TrimSuffix(full, "."); strings.Contains(full, ".") && plain(full) == nil {
+		if full = strings.TrimSuffix(full, "."); strings.Contains(full, ".") && kind.Plain(full) == nil {
 			return full
 		}
 	}
@@ -127,7 +129,7 @@ func (l *loader) defaultValue(k *key, v *value, d *defaults) *value {
 
 // set hands one text to a key, without quotes where they carry no meaning.
 func (l *loader) set(k *key, v *value, set func(string) error) {
-	if bare := unquote(v.text); k.quotes && bare != v.text {
+	if bare := kind.Unquote(v.text); k.quotes && bare != v.text {
 		l.warn(Warning{File: v.file, Line: v.line, Key: v.full(), Level: slog.LevelWarn,
 			Text: "the quotes are not part of the value and are dropped"})
 		v.text, v.seen = bare, seenAs(k, bare)
@@ -144,7 +146,7 @@ var userinfo = regexp.MustCompile(`://[^/@]*@`)
 func (l *loader) problem(v *value, reason, accepted string) {
 	p := &Problem{File: v.file, Line: v.line, Key: v.full(), Reason: reason, Accepted: accepted}
 	if !v.secret() {
-		p.Value, p.shown = userinfo.ReplaceAllString(v.text, "://…@"), true
+		p.Value, p.Shown = userinfo.ReplaceAllString(v.text, "://…@"), true
 	} else {
 		p.Reason += " (the value is secret)"
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"mdserver/internal/config/kind"
 	"mdserver/internal/instance"
 )
 
@@ -69,7 +70,7 @@ func (l *loader) checkNetwork6() {
 	if !d.netAddress6.IsValid() {
 		d.Gateway6 = netip.Addr{}
 		for _, name := range []string{"dnsmasq.gateway6", "dnsmasq.reserved6"} {
-			if v := l.config.values.byKey[name]; v != nil && !isNone(v.text) {
+			if v := l.config.values.byKey[name]; v != nil && !kind.IsNone(v.text) {
 				l.warnAt(v, "has no effect without dnsmasq.net_address6")
 			}
 		}
@@ -90,7 +91,7 @@ func (l *loader) checkNetwork6() {
 	l.checkReserved("dnsmasq.reserved6", d.Reserved6, d.Network6)
 }
 
-func (l *loader) checkReserved(name string, reserved []Range, network netip.Prefix) {
+func (l *loader) checkReserved(name string, reserved []instance.AddrRange, network netip.Prefix) {
 	for _, r := range reserved {
 		if !network.Contains(r.First) && !network.Contains(r.Last) && !r.Contains(network.Addr()) {
 			l.warnAt(l.place(name), "%s is outside the network %s", r, network)

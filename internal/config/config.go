@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"time"
+
+	"mdserver/internal/instance"
 )
 
 // Config is one whole, valid configuration. It is never changed after Load.
@@ -91,9 +93,6 @@ type LogLevels struct {
 	LogFormat          string // "text" or "json"
 }
 
-// LevelCritical is Python's CRITICAL, one step above slog's error.
-const LevelCritical = slog.LevelError + 4
-
 // PublicKey is one line of [public-keys].
 type PublicKey struct {
 	Name string
@@ -118,10 +117,10 @@ type Dnsmasq struct {
 
 	Network   netip.Prefix // IPv4, masked
 	Gateway   netip.Addr
-	Reserved  []Range
+	Reserved  []instance.AddrRange
 	Network6  netip.Prefix // zero: no IPv6
 	Gateway6  netip.Addr   // zero without Network6
-	Reserved6 []Range
+	Reserved6 []instance.AddrRange
 
 	UseDNS     bool          // tell guests to ask us for names
 	LeaseLen   time.Duration // whole seconds
@@ -149,22 +148,6 @@ type Dnsmasq struct {
 	netPrefix, netPrefix6   int
 }
 
-// Range is an unbroken run of addresses, both ends included.
-type Range struct{ First, Last netip.Addr }
-
-// Contains reports whether a is within the range.
-func (r Range) Contains(a netip.Addr) bool {
-	return r.First.Compare(a) <= 0 && a.Compare(r.Last) <= 0
-}
-
-// String is "first-last", or the address alone.
-func (r Range) String() string {
-	if r.First == r.Last {
-		return r.First.String()
-	}
-	return r.First.String() + "-" + r.Last.String()
-}
-
 // Service is the section [service]: what /service/ tells.
 type Service struct {
 	Name, Type, Version, ReleaseDate string
@@ -181,13 +164,6 @@ type Files struct {
 	Included    []string // single files of [_include_] files
 
 	directories, files []string // as the section names them
-}
-
-// Directory is one directory of [_include_] directories and the files in it
-// that were read, by name.
-type Directory struct {
-	Path  string
-	Names []string
 }
 
 // String names the configuration, so that printing one tells no secret.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"mdserver/internal/config/source"
 )
 
 // Errors of Get.
@@ -18,7 +20,7 @@ func (c *Config) Get(name string) (Setting, error) {
 	section, short := cutKey(name)
 	key := section + "." + short
 	if k := lookup(section, short); k != nil && k.secret {
-		return Setting{}, fmt.Errorf("%w: the value of %s is not printed; read it in the configuration file", ErrSecret, printable(key))
+		return Setting{}, fmt.Errorf("%w: the value of %s is not printed; read it in the configuration file", ErrSecret, source.Printable(key))
 	}
 	for _, s := range c.Effective() {
 		if s.Key == key {
@@ -26,9 +28,9 @@ func (c *Config) Get(name string) (Setting, error) {
 		}
 	}
 	if network, ok := networkName(section); ok && lookup(section, short) != nil {
-		return Setting{}, fmt.Errorf("%w: [network %s] does not set %s", ErrNoKey, printable(network), printable(short))
+		return Setting{}, fmt.Errorf("%w: [network %s] does not set %s", ErrNoKey, source.Printable(network), source.Printable(short))
 	}
-	return Setting{}, fmt.Errorf("%w: %s%s; `mdserver config dump` lists the keys", ErrNoKey, printable(name), nearestKey(section, short))
+	return Setting{}, fmt.Errorf("%w: %s%s; `mdserver config dump` lists the keys", ErrNoKey, source.Printable(name), nearestKey(section, short))
 }
 
 // cutKey splits "section.key". Names of keys have no upper case. Only the name of

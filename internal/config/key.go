@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"strconv"
+
+	"mdserver/internal/config/kind"
 )
 
 // key is one row of the table that drives reading, checking, dumping,
@@ -39,6 +41,31 @@ type key struct {
 	doc     string
 
 	binding
+}
+
+// binding ties a kind to the field of Config that holds the value.
+type binding struct {
+	accepts string
+	quotes  bool
+	set     func(c *Config, text string) error
+	get     func(c *Config) any
+	copy    func(to, from *Config)
+}
+
+func bind[T any](k kind.Kind[T], field func(*Config) *T) binding {
+	return binding{
+		accepts: k.Accepts,
+		quotes:  k.Quotes,
+		set: func(c *Config, text string) error {
+			v, err := k.Parse(text)
+			if err == nil {
+				*field(c) = v
+			}
+			return err
+		},
+		get:  func(c *Config) any { return *field(c) },
+		copy: func(to, from *Config) { *field(to) = *field(from) },
+	}
 }
 
 // full is the name that messages and templates use.
@@ -119,6 +146,16 @@ func lookup(section, name string) *key {
 		return k
 	}
 	return restOf(section)
+}
+
+func keysOf(section string) []*key {
+	var list []*key
+	for i := range table {
+		if table[i].section == section {
+			list = append(list, &table[i])
+		}
+	}
+	return list
 }
 
 func knownSection(name string) bool {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mdserver/internal/instance"
 )
 
 // TestTable: what every row has to keep to.
@@ -204,7 +206,7 @@ _config_items_ = "dnsmasq.prefix", 'dnsmasq.domain'
 		{"logfile", c.Server.LogFile, ""},
 		{"template_path", c.Server.TemplatePath, []string{"/a", "/b"}},
 		{"network", d.Network, netip.MustParsePrefix("10.0.0.0/8")},
-		{"reserved", d.Reserved, []Range{{ip("10.0.0.2"), ip("10.0.0.2")}, {ip("10.0.0.10"), ip("10.0.0.20")}, {ip("10.1.0.0"), ip("10.1.255.255")}}},
+		{"reserved", d.Reserved, []instance.AddrRange{{First: ip("10.0.0.2"), Last: ip("10.0.0.2")}, {First: ip("10.0.0.10"), Last: ip("10.0.0.20")}, {First: ip("10.1.0.0"), Last: ip("10.1.255.255")}}},
 		{"network6", d.Network6, netip.MustParsePrefix("fd00:1::/112")},
 		{"gateway6", d.Gateway6, ip("fd00:1::1")},
 		{"entry_order", d.EntryOrder, []string{"prefix", "domain", "base"}},
@@ -241,18 +243,6 @@ func TestEffective(t *testing.T) {
 		if s.Key == "mdserver.password" {
 			t.Error("the password is among the settings")
 		}
-	}
-}
-
-func TestRange(t *testing.T) {
-	r := Range{First: ip("10.0.0.5"), Last: ip("10.0.0.7")}
-	for text, want := range map[string]bool{"10.0.0.4": false, "10.0.0.5": true, "10.0.0.7": true, "10.0.0.8": false, "fd00::": false} {
-		if r.Contains(ip(text)) != want {
-			t.Errorf("%s: %v", text, !want)
-		}
-	}
-	if r.String() != "10.0.0.5-10.0.0.7" || (Range{ip("::1"), ip("::1")}).String() != "::1" {
-		t.Errorf("%s", r)
 	}
 }
 

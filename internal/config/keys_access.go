@@ -2,32 +2,13 @@ package config
 
 import (
 	"slices"
-	"strings"
+
+	"mdserver/internal/config/kind"
+	"mdserver/internal/config/names"
 )
 
 // anyInterface stands for all of them.
 const anyInterface = "any"
-
-// interfaces is a comma separated list of network interfaces.
-var interfaces = kind[[]string]{
-	accepts: "names of network interfaces, separated by commas, or any, or nothing",
-	quotes:  true,
-	parse: func(text string) ([]string, error) {
-		var list []string
-		for name := range strings.SplitSeq(text, ",") {
-			if name = strings.TrimSpace(name); name == "" {
-				continue
-			}
-			if _, err := interfaceName.parse(name); err != nil {
-				return nil, err
-			}
-			list = append(list, name)
-		}
-		return list, nil
-	},
-}
-
-var interfaceName = token(15) // IFNAMSIZ less its final zero
 
 // GuestInterfaces are the interfaces on which guests' requests are accepted; nil
 // means any.
@@ -51,7 +32,7 @@ var accessKeys = []key{
 			"guest cannot give away its metadata; see `imds_exempt` for exceptions. off: no tokens\n" +
 			"are issued, and clients fall back to version 1. The metadata key `imds` overrides it for\n" +
 			"one guest.",
-		binding: bind(choice("optional", "required", "off"), func(c *Config) *string { return &c.Server.IMDS }),
+		binding: bind(kind.Choice("optional", "required", "off"), func(c *Config) *string { return &c.Server.IMDS }),
 	},
 	{
 		section: "mdserver", name: "imds_exempt", def: "",
@@ -59,13 +40,13 @@ var accessKeys = []key{
 			"separated by commas. cloud-init's datasources of these names send no tokens. The\n" +
 			"metadata key `imds_exempt` overrides it for one guest.",
 		example: "openstack, nocloud",
-		binding: bind(imdsFrontends, func(c *Config) *[]string { return &c.Server.IMDSExempt }),
+		binding: bind(kind.IMDSFrontends, func(c *Config) *[]string { return &c.Server.IMDSExempt }),
 	},
 	{
 		section: "mdserver", name: "imds_hop_limit", def: 1,
 		doc: "Number of network hops that a token may travel. 1: to the guest itself. 2: also to a\n" +
 			"container with its own network in the guest.",
-		binding: bind(whole(1, 64), func(c *Config) *int { return &c.Server.IMDSHopLimit }),
+		binding: bind(kind.Whole(1, 64), func(c *Config) *int { return &c.Server.IMDSHopLimit }),
 	},
 	{
 		section: "mdserver", name: "accept_interfaces", def: "",
@@ -74,7 +55,7 @@ var accessKeys = []key{
 			"networks, and each guest is accepted only on the bridge of its address. Requests of this\n" +
 			"host are always accepted.",
 		example: "br-mds, br-test",
-		binding: bind(interfaces, func(c *Config) *[]string { return &c.Server.AcceptInterfaces }),
+		binding: bind(names.Interfaces, func(c *Config) *[]string { return &c.Server.AcceptInterfaces }),
 	},
 	{
 		section: "mdserver", name: "verify_mac", def: "bridge",
@@ -83,7 +64,7 @@ var accessKeys = []key{
 			"bridges of the guests' networks. Guests behind a router, which need `accept_interfaces`,\n" +
 			"are then identified by address alone. yes: verify all requests, which excludes guests\n" +
 			"behind a router. no: do not verify.",
-		binding: bind(verifyMAC, func(c *Config) *string { return &c.Server.VerifyMAC }),
+		binding: bind(kind.VerifyMAC, func(c *Config) *string { return &c.Server.VerifyMAC }),
 	},
 	{
 		section: "mdserver", name: "accept_hosts", def: "",
@@ -92,22 +73,22 @@ var accessKeys = []key{
 			"accepted: the server's addresses, `service.hostname` with and without its domain,\n" +
 			"instance-data, instance-data.ec2.internal and, from this host, localhost.",
 		example: "metadata.example.net",
-		binding: bind(hostNames, func(c *Config) *[]string { return &c.Server.AcceptHosts }),
+		binding: bind(names.HostNames, func(c *Config) *[]string { return &c.Server.AcceptHosts }),
 	},
 	{
 		section: "mdserver", name: "max_connections", def: 4096,
 		doc:     "Maximum number of open connections of all guests together.",
-		binding: bind(whole(1, 1000000), func(c *Config) *int { return &c.Server.MaxConnections }),
+		binding: bind(kind.Whole(1, 1000000), func(c *Config) *int { return &c.Server.MaxConnections }),
 	},
 	{
 		section: "mdserver", name: "guest_connections", def: 100,
 		doc:     "Maximum number of open connections of one guest. Further connections are closed.",
-		binding: bind(whole(1, 1000000), func(c *Config) *int { return &c.Server.GuestConnections }),
+		binding: bind(kind.Whole(1, 1000000), func(c *Config) *int { return &c.Server.GuestConnections }),
 	},
 	{
 		section: "mdserver", name: "request_rate", def: 200,
 		doc: "Maximum number of requests per second of one guest. A guest can save up ten seconds'\n" +
 			"worth for its boot. Further requests are answered with 503 and Retry-After. 0: no limit.",
-		binding: bind(whole(0, 1000000), func(c *Config) *int { return &c.Server.RequestRate }),
+		binding: bind(kind.Whole(0, 1000000), func(c *Config) *int { return &c.Server.RequestRate }),
 	},
 }

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"path/filepath"
 	"time"
+
+	"mdserver/internal/config/kind"
 )
 
 // Libvirt is the section [libvirt].
@@ -53,34 +55,34 @@ var libvirtKeys = []key{
 		doc: "How long to keep an undefined guest's record: a duration, or `never`. The same applies\n" +
 			"to a transient guest that was stopped. After that time its address goes into quarantine.\n" +
 			"Guests that were saved or migrated, or that libvirt never had, are kept.",
-		binding: bind(orNever(duration(8760*time.Hour)), func(c *Config) *time.Duration { return &c.Libvirt.ReleaseAfter }),
+		binding: bind(orNever(kind.Duration(8760*time.Hour)), func(c *Config) *time.Duration { return &c.Libvirt.ReleaseAfter }),
 	},
 }
 
-func orNever(k kind[time.Duration]) kind[time.Duration] {
-	return kind[time.Duration]{
-		accepts: k.accepts + ", or never",
-		quotes:  k.quotes,
-		parse: func(text string) (time.Duration, error) {
+func orNever(k kind.Kind[time.Duration]) kind.Kind[time.Duration] {
+	return kind.Kind[time.Duration]{
+		Accepts: k.Accepts + ", or never",
+		Quotes:  k.Quotes,
+		Parse: func(text string) (time.Duration, error) {
 			if text == "never" {
 				return Never, nil
 			}
-			return k.parse(text)
+			return k.Parse(text)
 		},
 	}
 }
 
-var libvirtURI = kind[LibvirtURI]{
-	accepts: "qemu:///system, qemu:///session, qemu+unix:///system?socket=/path or off",
-	quotes:  true,
-	parse: func(text string) (LibvirtURI, error) {
+var libvirtURI = kind.Kind[LibvirtURI]{
+	Accepts: "qemu:///system, qemu:///session, qemu+unix:///system?socket=/path or off",
+	Quotes:  true,
+	Parse: func(text string) (LibvirtURI, error) {
 		if text == "off" {
 			return LibvirtURI{Off: true}, nil
 		}
 		u, err := url.Parse(text)
 		switch {
 		case text == "":
-			return LibvirtURI{}, errEmpty
+			return LibvirtURI{}, kind.ErrEmpty
 		case err != nil:
 			return LibvirtURI{}, errors.New("is not a URI")
 		case u.Scheme != "qemu" && u.Scheme != "qemu+unix":

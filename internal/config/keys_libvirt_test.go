@@ -22,14 +22,14 @@ func TestLibvirtURI(t *testing.T) {
 		if c.Libvirt.URI != want {
 			t.Errorf("%q is %+v, want %+v", text, c.Libvirt.URI, want)
 		}
-		again, err := libvirtURI.parse(want.String())
+		again, err := libvirtURI.Parse(want.String())
 		if err != nil || again != want {
 			t.Errorf("%+v is written as %s, which is %+v (%v)", want, want, again, err)
 		}
 	}
 	for _, text := range []string{"", "xen:///system", "qemu+ssh://kvm2/system", "qemu://kvm2/system", "qemu:///embed",
 		"qemu:///system?socket=sock", "qemu:///system?socket=", "qemu:///system?mode=legacy", "qemu:///system?%zz", "on", "qemu:///%zz"} {
-		if uri, err := libvirtURI.parse(text); err == nil {
+		if uri, err := libvirtURI.Parse(text); err == nil {
 			t.Errorf("%q was taken for %+v", text, uri)
 		}
 	}

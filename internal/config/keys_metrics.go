@@ -1,10 +1,10 @@
 package config
 
 import (
-	"errors"
 	"net/netip"
 	"slices"
-	"strconv"
+
+	"mdserver/internal/config/kind"
 )
 
 // Metrics is the section [metrics].
@@ -20,34 +20,8 @@ var metricsKeys = []key{
 			"127.0.0.1. Everyone who reaches such an address may read these, so do not let guests\n" +
 			"reach it. If it is not set, only the command `mdserver metrics` shows the metrics.",
 		example: "127.0.0.1:9810",
-		binding: bind(endpoints, func(c *Config) *[]netip.AddrPort { return &c.Metrics.Listen }),
+		binding: bind(kind.Endpoints, func(c *Config) *[]netip.AddrPort { return &c.Metrics.Listen }),
 	},
-}
-
-// endpoints is a list of addresses with their ports.
-var endpoints = kind[[]netip.AddrPort]{
-	accepts: "ADDRESS:PORT, [IPV6]:PORT or PORT, separated by commas, or nothing",
-	quotes:  true,
-	parse: func(text string) ([]netip.AddrPort, error) {
-		if isNone(text) || isFalse(text) {
-			return nil, nil
-		}
-		return distinct(elements(text, endpoint))
-	},
-}
-
-func endpoint(word string) (netip.AddrPort, error) {
-	if port, err := strconv.ParseUint(word, 10, 16); err == nil {
-		word = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port)).String()
-	}
-	at, err := netip.ParseAddrPort(word)
-	if err != nil || plain(at.Addr().Zone()) != nil {
-		return netip.AddrPort{}, errors.New("has an element that is neither an IP address with a port nor a port")
-	}
-	if at.Port() == 0 {
-		return netip.AddrPort{}, errors.New("has the port 0")
-	}
-	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), nil
 }
 
 // checkMetrics warns about addresses that guests can reach. The prefix of a

@@ -5,6 +5,10 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+
+	"mdserver/internal/build"
+	"mdserver/internal/config/kind"
+	"mdserver/internal/config/names"
 )
 
 // Short names for the table.
@@ -45,7 +49,7 @@ var templateKeys = []key{
 			"commas: `dnsmasq.domain` becomes `{{domain}}`.",
 		example: "dnsmasq.prefix, dnsmasq.domain",
 		secret:  true,
-		binding: bind(items, func(c *Config) *[]string { return &c.ConfigItems }),
+		binding: bind(kind.Items, func(c *Config) *[]string { return &c.ConfigItems }),
 	},
 	{
 		section: "template-data", name: "NAME", secret: true, rest: addTemplateData,
@@ -59,33 +63,33 @@ var serviceKeys = []key{
 	{
 		section: "service", name: "name", rank: 1, def: "mdserver",
 		doc:     "Name of your site or installation.",
-		binding: bind(line, func(c *Config) *string { return &c.Service.Name }),
+		binding: bind(kind.Line, func(c *Config) *string { return &c.Service.Name }),
 	},
 	{
 		section: "service", name: "type", rank: 2, def: "mdserver",
 		doc:     "Type of the service, which clients look for. Usually left as it is.",
-		binding: bind(line, func(c *Config) *string { return &c.Service.Type }),
+		binding: bind(kind.Line, func(c *Config) *string { return &c.Service.Type }),
 	},
 	{
 		section: "service", name: "version", rank: 3,
 		doc:     "Version of the service.",
-		derive:  func(*defaults) any { return Version },
+		derive:  func(*defaults) any { return build.Version },
 		derived: "the version of mdserver", example: "1.0.0",
-		binding: bind(line, func(c *Config) *string { return &c.Service.Version }),
+		binding: bind(kind.Line, func(c *Config) *string { return &c.Service.Version }),
 	},
 	{
 		section: "service", name: "release_date", rank: 4,
 		doc:     "Date of that version.",
-		derive:  func(*defaults) any { return ReleaseDate },
+		derive:  func(*defaults) any { return build.Date },
 		derived: "the release date of mdserver", example: "2026-11-24",
-		binding: bind(line, func(c *Config) *string { return &c.Service.ReleaseDate }),
+		binding: bind(kind.Line, func(c *Config) *string { return &c.Service.ReleaseDate }),
 	},
 	{
 		section: "service", name: "hostname", rank: 5,
 		doc:     "Full name of this host.",
 		derive:  func(d *defaults) any { return d.host() },
 		derived: "the host's full name", example: "kvm1.example.net",
-		binding: bind(line, func(c *Config) *string { return &c.Service.Hostname }),
+		binding: bind(kind.Line, func(c *Config) *string { return &c.Service.Hostname }),
 	},
 	{
 		section: "service", name: "location", rank: 6,
@@ -95,14 +99,14 @@ var serviceKeys = []key{
 			return label
 		},
 		derived: "the first label of the host's full name", example: "kvm1",
-		binding: bind(line, func(c *Config) *string { return &c.Service.Location }),
+		binding: bind(kind.Line, func(c *Config) *string { return &c.Service.Location }),
 	},
 	{
 		section: "service", name: "region",
 		doc:     "EC2 region of the guests. Some clients derive the names of package mirrors from it.",
-		derive:  func(d *defaults) any { return placeName(d.config.Service.Location) },
+		derive:  func(d *defaults) any { return names.PlaceName(d.config.Service.Location) },
 		derived: "`location` in lower case, with hyphens for all but letters and digits", example: "kvm1",
-		binding: bind(region, func(c *Config) *string { return &c.Service.Region }),
+		binding: bind(names.Region, func(c *Config) *string { return &c.Service.Region }),
 	},
 	{
 		section: "service", name: "availability_zone",
@@ -110,19 +114,19 @@ var serviceKeys = []key{
 			"character.",
 		derive:  func(d *defaults) any { return d.config.Service.Region + "a" },
 		derived: "`region` and the letter a", example: "kvm1a",
-		binding: bind(region, func(c *Config) *string { return &c.Service.AvailabilityZone }),
+		binding: bind(names.Region, func(c *Config) *string { return &c.Service.AvailabilityZone }),
 	},
 	{
 		section: "service", name: "account_id", def: "000000000000",
 		doc: "EC2 account of all guests. It is part of the signed identity documents; use a different\n" +
 			"one for each site to tell them apart.",
-		binding: bind(account, func(c *Config) *string { return &c.Service.AccountID }),
+		binding: bind(names.Account, func(c *Config) *string { return &c.Service.AccountID }),
 	},
 	{
 		section: "service", name: "ec2_versions", rank: 7, def: knownVersions,
 		doc: "EC2 metadata versions to serve, separated by commas. Clients ask for a certain version;\n" +
 			"the default lists all versions of AWS, and latest.",
-		binding: bind(versions, func(c *Config) *[]string { return &c.Service.EC2Versions }),
+		binding: bind(names.Versions, func(c *Config) *[]string { return &c.Service.EC2Versions }),
 	},
 }
 
@@ -131,21 +135,21 @@ var includeKeys = []key{
 		section: "_include_", name: "directories", shipped: "/etc/mdserver/mdserver.conf.d",
 		doc: "Directories, separated by colons. All files whose names end in `.conf` and do not begin\n" +
 			"with a dot are read, in alphabetical order.",
-		binding: bind(paths, func(c *Config) *[]string { return &c.Files.directories }),
+		binding: bind(kind.Paths, func(c *Config) *[]string { return &c.Files.directories }),
 	},
 	{
 		section: "_include_", name: "files",
 		doc:     "Single files, separated by colons.",
 		example: "/etc/mdserver/local.conf:/etc/mdserver/more.conf",
-		binding: bind(paths, func(c *Config) *[]string { return &c.Files.files }),
+		binding: bind(kind.Paths, func(c *Config) *[]string { return &c.Files.files }),
 	},
 }
 
 func addPublicKey(c *Config, name, text string) error {
-	if err := plain(name); err != nil {
+	if err := kind.Plain(name); err != nil {
 		return errors.New("the name " + err.Error())
 	}
-	if err := plain(text); err != nil {
+	if err := kind.Plain(text); err != nil {
 		return err
 	}
 	if text != "" && text != notConfigured {
@@ -161,7 +165,7 @@ func addTemplateData(c *Config, name, text string) error {
 
 // noneIsNil reads "nothing" as Python's None.
 func noneIsNil(text string) any {
-	if isNone(text) {
+	if kind.IsNone(text) {
 		return nil
 	}
 	return text
@@ -171,9 +175,9 @@ func noneIsNil(text string) any {
 // strtobool gives 1 or 0, and other text stays.
 func boolOrText(text string) any {
 	switch {
-	case isTrue(text):
+	case kind.IsTrue(text):
 		return 1
-	case isFalse(text):
+	case kind.IsFalse(text):
 		return 0
 	}
 	return text

@@ -1,8 +1,8 @@
 package config
 
 import (
-	"errors"
-	"strings"
+	"mdserver/internal/config/kind"
+	"mdserver/internal/config/names"
 )
 
 var rebindKeys = []key{
@@ -13,30 +13,13 @@ var rebindKeys = []key{
 			"mdserver's networks. private: answers with any private address, except for names below\n" +
 			"`domain` and `rebind_domains`. no: none. Choose private if no DNS server outside returns\n" +
 			"private addresses on purpose. Networks that libvirt runs are not affected.",
-		binding: bind(choice("own", "private", "no"), func(c *Config) *string { return &c.Dnsmasq.StopRebind }),
+		binding: bind(kind.Choice("own", "private", "no"), func(c *Config) *string { return &c.Dnsmasq.StopRebind }),
 	},
 	{
 		section: "dnsmasq", name: "rebind_domains", def: "",
 		doc: "Domains whose names may have private addresses if `stop_rebind` is private, separated by\n" +
 			"commas.",
 		example: "corp.example.com, lan",
-		binding: bind(dnsDomains, func(c *Config) *[]string { return &c.Dnsmasq.RebindDomains }),
-	},
-}
-
-var dnsDomains = kind[[]string]{
-	accepts: "DNS names, separated by commas, or nothing",
-	quotes:  true,
-	parse: func(text string) ([]string, error) {
-		if isNone(text) {
-			return nil, nil
-		}
-		return elements(text, func(word string) (string, error) {
-			domain := strings.Trim(word, ".")
-			if checkDNS(domain) != nil {
-				return "", errors.New("contains something that is not a DNS name")
-			}
-			return domain, nil
-		})
+		binding: bind(names.DNSDomains, func(c *Config) *[]string { return &c.Dnsmasq.RebindDomains }),
 	},
 }

@@ -1,10 +1,10 @@
 package config
 
 import (
-	"errors"
 	"time"
 
-	"mdserver/internal/instance"
+	"mdserver/internal/config/kind"
+	"mdserver/internal/config/names"
 )
 
 // SSH is the section [ssh].
@@ -20,31 +20,19 @@ var sshKeys = []key{
 		doc: "Sign a host certificate for each SSH host key that a guest reports, at each of its boots.\n" +
 			"Clients that have the line of `mdserver ssh ca` then know every guest. Guests report\n" +
 			"host keys if `mdserver.report` is set.",
-		binding: bind(boolean, func(c *Config) *bool { return &c.SSH.HostCA }),
+		binding: bind(kind.Boolean, func(c *Config) *bool { return &c.SSH.HostCA }),
 	},
 	{
 		section: "ssh", name: "certificate_lifetime", def: 7,
 		doc: "Lifetime of host certificates, in days. A guest gets a new certificate at each boot and,\n" +
 			"while it runs, every day.",
-		binding: bind(units(1, 3650, 24*time.Hour, "days"), func(c *Config) *time.Duration { return &c.SSH.CertificateLifetime }),
+		binding: bind(kind.Units(1, 3650, 24*time.Hour, "days"), func(c *Config) *time.Duration { return &c.SSH.CertificateLifetime }),
 	},
 	{
 		section: "ssh", name: "user", def: "",
 		doc: "User that people log in as, for `mdserver ssh` and `mdserver ssh-config`. The metadata key\n" +
 			"`ssh_user` overrides it for one guest. If neither is set, ssh decides.",
 		example: "debian",
-		binding: bind(userName, func(c *Config) *string { return &c.SSH.User }),
-	},
-}
-
-// userName is the name of a user on a guest.
-var userName = kind[string]{
-	accepts: "a user name, or nothing",
-	quotes:  true,
-	parse: func(text string) (string, error) {
-		if text != "" && !instance.ValidUser(text) {
-			return "", errors.New("not a user name")
-		}
-		return text, nil
+		binding: bind(names.UserName, func(c *Config) *string { return &c.SSH.User }),
 	},
 }

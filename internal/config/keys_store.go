@@ -1,13 +1,10 @@
 package config
 
 import (
-	"errors"
-	"net"
-	"net/url"
-	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
+
+	"mdserver/internal/config/kind"
+	"mdserver/internal/config/names"
 )
 
 // The engines that keep the inventory, values of Store.Backend.
@@ -37,21 +34,19 @@ func (s *Store) TLS() bool {
 	return len(s.Endpoints) > 0 && strings.HasPrefix(s.Endpoints[0], "https:")
 }
 
-const etcdPort = "2379" // of clients, as registered with IANA
-
 var storeKeys = []key{
 	{
 		section: "store", name: "backend", def: BackendBolt, restart: true,
 		doc: "Where the inventory of guests is kept. bolt: in the file `mdserver.database`, for one\n" +
 			"host. etcd: in an etcd cluster that several hosts share.",
-		binding: bind(choice(BackendBolt, BackendEtcd), func(c *Config) *string { return &c.Store.Backend }),
+		binding: bind(kind.Choice(BackendBolt, BackendEtcd), func(c *Config) *string { return &c.Store.Backend }),
 	},
 	{
 		section: "store", name: "endpoints", def: "", restart: true,
 		doc: "The members of the etcd cluster, as URLs separated by commas. The port is 2379 unless a\n" +
 			"URL has another.",
 		example: "https://etcd1.example.net, https://etcd2.example.net, https://etcd3.example.net",
-		binding: bind(etcdEndpoints, func(c *Config) *[]string { return &c.Store.Endpoints }),
+		binding: bind(kind.EtcdEndpoints, func(c *Config) *[]string { return &c.Store.Endpoints }),
 	},
 	{
 		section: "store", name: "ca_file", def: "", restart: true,
@@ -59,123 +54,53 @@ var storeKeys = []key{
 			"not set, these are the authorities that the system trusts. This file and the next two\n" +
 			"are read for each new connection, so that renewed certificates need no restart.",
 		example: "/etc/mdserver/etcd-ca.pem",
-		binding: bind(optionalPath, func(c *Config) *string { return &c.Store.CAFile }),
+		binding: bind(kind.OptionalPath, func(c *Config) *string { return &c.Store.CAFile }),
 	},
 	{
 		section: "store", name: "cert_file", def: "", restart: true,
 		doc:     "Certificate of this host for etcd, in PEM, with intermediate certificates after it.",
 		example: "/etc/mdserver/etcd-client.pem",
-		binding: bind(optionalPath, func(c *Config) *string { return &c.Store.CertFile }),
+		binding: bind(kind.OptionalPath, func(c *Config) *string { return &c.Store.CertFile }),
 	},
 	{
 		section: "store", name: "key_file", def: "", restart: true,
 		doc:     "Private key of `cert_file`, in PEM.",
 		example: "/etc/mdserver/etcd-client-key.pem",
-		binding: bind(optionalPath, func(c *Config) *string { return &c.Store.KeyFile }),
+		binding: bind(kind.OptionalPath, func(c *Config) *string { return &c.Store.KeyFile }),
 	},
 	{
 		section: "store", name: "user", def: "", restart: true,
 		doc: "User of etcd. If it is not set, etcd takes the common name of `cert_file` as the user,\n" +
 			"provided that its members verify client certificates.",
 		example: "mdserver",
-		binding: bind(line, func(c *Config) *string { return &c.Store.User }),
+		binding: bind(kind.Line, func(c *Config) *string { return &c.Store.User }),
 	},
 	{
 		section: "store", name: "password_file", def: "", restart: true,
 		doc: "File with the password of `user`. It is read again for each authentication. A line\n" +
 			"break at its end is not part of the password.",
 		example: "/etc/mdserver/etcd-password",
-		binding: bind(optionalPath, func(c *Config) *string { return &c.Store.PasswordFile }),
+		binding: bind(kind.OptionalPath, func(c *Config) *string { return &c.Store.PasswordFile }),
 	},
 	{
 		section: "store", name: "prefix", def: "/mdserver/", restart: true,
 		doc: "Prefix of all keys in etcd. All hosts of a fleet have the same prefix, and nothing else\n" +
 			"may use keys below it.",
-		binding: bind(etcdPrefix, func(c *Config) *string { return &c.Store.Prefix }),
+		binding: bind(names.EtcdPrefix, func(c *Config) *string { return &c.Store.Prefix }),
 	},
 	{
 		section: "store", name: "host", def: "", restart: true,
 		doc: "Name of this host among the hosts of a fleet, for people. If it is not set, it is the\n" +
 			"system's host name.",
 		example: "kvm1",
-		binding: bind(line, func(c *Config) *string { return &c.Store.Host }),
+		binding: bind(kind.Line, func(c *Config) *string { return &c.Store.Host }),
 	}, {
 		section: "store", name: "key", def: "", restart: true,
 		doc: "File with the key that `mdserver store key` has made, the same on all hosts. With it, the\n" +
 			"hosts share the key of tokens, the identity authority and the ssh host authority, sealed\n" +
 			"in etcd. If it is not set, each host has its own.",
 		example: "/etc/mdserver/store.key",
-		binding: bind(optionalPath, func(c *Config) *string { return &c.Store.Key }),
-	},
-}
-
-// etcdEndpoints is a list of URLs of etcd's members.
-var etcdEndpoints = kind[[]string]{
-	accepts: "http://HOST[:PORT] or https://HOST[:PORT], separated by commas and all of one scheme, or nothing",
-	quotes:  true,
-	parse: func(text string) ([]string, error) {
-		if isNone(text) {
-			return nil, nil
-		}
-		list, err := distinct(elements(text, etcdEndpoint))
-		if slices.ContainsFunc(list, func(at string) bool { return scheme(at) != scheme(list[0]) }) {
-			return nil, errors.New("mixes http and https")
-		}
-		return list, err
-	},
-}
-
-func scheme(endpoint string) string {
-	s, _, _ := strings.Cut(endpoint, ":")
-	return s
-}
-
-// etcdEndpoint checks one URL and adds the port if it has none.
-func etcdEndpoint(word string) (string, error) {
-	u, err := url.Parse(word)
-	switch {
-	case err != nil || plain(word) != nil:
-		return "", errors.New("has an element that is not a URL")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return "", errors.New("has an element without http:// or https://")
-	case u.User != nil:
-		return "", errors.New("has a user in a URL; use store.user and store.password_file")
-	case u.Hostname() == "":
-		return "", errors.New("has a URL without a host")
-	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		return "", errors.New("has a URL with more than a host and a port")
-	}
-	port := u.Port()
-	if port == "" {
-		port = etcdPort
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return "", errors.New("has a URL whose port is out of range")
-	}
-	return u.Scheme + "://" + net.JoinHostPort(u.Hostname(), port), nil
-}
-
-// etcdPrefix is a prefix of keys, which gets a slash at its end.
-var etcdPrefix = kind[string]{
-	accepts: "names of letters, digits and . _ -, with a slash before each, at most 200 characters",
-	quotes:  true,
-	parse: func(text string) (string, error) {
-		bare := strings.TrimSuffix(text, "/")
-		switch {
-		case text == "":
-			return "", errEmpty
-		case bare == "":
-			return "", errors.New("names no part of the keys")
-		case text[0] != '/':
-			return "", errors.New("does not begin with a slash")
-		case len(text) > 200:
-			return "", errors.New("too long")
-		case filepath.Clean(bare) != bare:
-			return "", errors.New("has an empty name or dots alone as a name")
-		case strings.ContainsFunc(bare, func(r rune) bool { return !isNameRune(r) && !strings.ContainsRune("/._", r) }):
-			return "", errors.New("has a character that a prefix must not have")
-		}
-		return bare + "/", nil
+		binding: bind(kind.OptionalPath, func(c *Config) *string { return &c.Store.Key }),
 	},
 }
 
@@ -187,7 +112,7 @@ func (l *loader) checkStore() {
 		return
 	}
 	if len(s.Endpoints) == 0 {
-		l.problem(l.place("store.endpoints", "store.backend"), "etcd needs endpoints", etcdEndpoints.accepts)
+		l.problem(l.place("store.endpoints", "store.backend"), "etcd needs endpoints", kind.EtcdEndpoints.Accepts)
 		return
 	}
 	l.checkTogether("store.cert_file", s.CertFile, "store.key_file", s.KeyFile)

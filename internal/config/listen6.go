@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+
+	"mdserver/internal/config/kind"
 )
 
 // Where guests look for the metadata server: AWS's addresses, and the link-local
@@ -20,16 +22,16 @@ type Listen6 struct {
 	Addresses []netip.Addr
 }
 
-var listen6 = kind[Listen6]{
-	accepts: "auto, IPv6 addresses separated by commas, or nothing",
-	quotes:  true,
-	parse: func(text string) (Listen6, error) {
-		if text == "auto" || isNone(text) || isFalse(text) {
+var listen6 = kind.Kind[Listen6]{
+	Accepts: "auto, IPv6 addresses separated by commas, or nothing",
+	Quotes:  true,
+	Parse: func(text string) (Listen6, error) {
+		if text == "auto" || kind.IsNone(text) || kind.IsFalse(text) {
 			return Listen6{Auto: text == "auto"}, nil
 		}
-		addrs, err := elements(text, func(word string) (netip.Addr, error) {
+		addrs, err := kind.Elements(text, func(word string) (netip.Addr, error) {
 			a, err := netip.ParseAddr(word)
-			if err != nil || !a.Is6() || a.Is4In6() || plain(a.Zone()) != nil {
+			if err != nil || !a.Is6() || a.Is4In6() || kind.Plain(a.Zone()) != nil {
 				return a, errors.New("has an element that is not an IPv6 address")
 			}
 			return a, nil

@@ -1,34 +1,23 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
-	"syscall"
 
 	"mdserver/internal/config/ini"
+	"mdserver/internal/config/source"
 )
 
-const (
-	maxFile     = 4 << 20 // length of a configuration file
-	maxProblems = 25      // that are reported; a file with more is not a configuration
-)
+const maxProblems = 25 // that are reported; a file with more is not a configuration
 
 // Load reads a file and what it includes, fills in the defaults and checks
 // everything. The error joins one *Problem for each thing that is wrong; there
 // is no Config then. Warnings come in either case.
 func Load(path string) (*Config, []Warning, error) {
 	l := &loader{config: &Config{values: newValues()}}
-	l.config.Files.Main = path
-	if l.read(path, true) {
-		l.note("main", path)
-		l.include()
+	if l.read(path) {
 		l.rename()
 		l.apply()
 		l.check()
@@ -53,7 +42,7 @@ func Default() *Config {
 // loader gathers a configuration and its problems and warnings.
 type loader struct {
 	config   *Config
-	order    []string // files in the order they were read
+	order    []string // files in the order in which they count
 	problems []*Problem
 	warnings []Warning
 	networks []networkHead
@@ -78,54 +67,31 @@ func (l *loader) err() error {
 
 func (l *loader) warn(w Warning) { l.warnings = append(l.warnings, w) }
 
-// read takes in one file. It reports whether the file could be read at all.
-func (l *loader) read(path string, isMain bool) bool {
-	l.order = append(l.order, path)
-	text, err := readText(path)
-	if err != nil {
-		l.problems = append(l.problems, &Problem{File: path, Reason: err.Error(), err: err})
-		return false
+// read takes in all files. It reports whether the main file could be read at all.
+func (l *loader) read(path string) bool {
+	files := source.Read(path)
+	l.order, l.problems = files.Paths, files.Problems
+	f := &l.config.Files
+	f.Main, f.Directories, f.Included = path, files.Directories, files.Included
+	for _, part := range files.Parts {
+		switch {
+		case part.File != nil:
+			for _, s := range part.File.Sections {
+				l.section(part.File, s)
+			}
+		case part.Warning != nil:
+			l.warn(*part.Warning)
+		case part.Note != nil:
+			l.note(part.Note.Name, part.Note.Text)
+		}
 	}
-	file, errs := ini.Parse(text)
-	for _, e := range errs {
-		l.problems = append(l.problems, syntaxProblem(path, e))
-	}
-	for _, s := range file.Sections {
-		l.section(path, s, isMain)
-	}
-	return true
+	return len(files.Parts) > 0
 }
 
-func readText(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", bare(err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+func (l *loader) section(from *source.File, s *ini.Section) {
+	path := from.Path
 	switch {
-	case err != nil:
-		return "", bare(err)
-	case len(text) > maxFile:
-		return "", errors.New("longer than 4 MiB, the limit for a configuration")
-	case bytes.IndexByte(text, 0) >= 0:
-		return "", errors.New("not a text file: it contains zero bytes")
-	}
-	return string(text), nil
-}
-
-// bare drops the path of a file error: the message names it already.
-func bare(err error) error {
-	var pathErr *os.PathError
-	if errors.As(err, &pathErr) {
-		return fmt.Errorf("cannot %s the file: %w", pathErr.Op, pathErr.Err)
-	}
-	return err
-}
-
-func (l *loader) section(path string, s *ini.Section, isMain bool) {
-	switch {
-	case s.Name == "_include_" && !isMain:
+	case s.Name == source.IncludeSection && from.Included:
 		l.warn(Warning{File: path, Line: s.Line, Key: "[_include_]", Level: slog.LevelWarn,
 			Text: "is read in the main file only, and ignored here"})
 		return
@@ -152,89 +118,6 @@ func seenAs(k *key, text string) any {
 		return k.seen(text)
 	}
 	return text
-}
-
-// include reads what [_include_] names.
-func (l *loader) include() {
-	for _, dir := range l.list("_include_.directories") {
-		l.directory(dir)
-	}
-	var read []string
-	for _, name := range l.list("_include_.files") {
-		if !l.exists(name, os.FileMode.IsRegular, "file") {
-			continue
-		}
-		name = absolute(name)
-		l.read(name, false)
-		read = append(read, name)
-	}
-	l.config.Files.Included = read
-	l.note("files", strings.Join(read, ","))
-}
-
-// list splits the value of a key that names files.
-func (l *loader) list(name string) []string {
-	v := l.config.values.byKey[name]
-	if v == nil {
-		return nil
-	}
-	list, _ := paths.parse(unquote(v.text)) // apply reports what is wrong
-	return list
-}
-
-// directory reads the *.conf files of one directory by name.
-func (l *loader) directory(dir string) {
-	if !l.exists(dir, os.FileMode.IsDir, "directory") {
-		return
-	}
-	dir = absolute(dir)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		err = bare(err)
-		l.problems = append(l.problems, &Problem{File: dir, Reason: err.Error(), err: err})
-		return
-	}
-	var names []string
-	for _, e := range entries { // sorted by name
-		name := e.Name()
-		if !strings.HasSuffix(name, ".conf") || strings.HasPrefix(name, ".") {
-			continue
-		}
-		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && info.Mode().IsRegular() {
-			names = append(names, name)
-			l.read(filepath.Join(dir, name), false)
-		}
-	}
-	l.config.Files.Directories = append(l.config.Files.Directories, Directory{Path: dir, Names: names})
-	l.note(dir, strings.Join(names, ","))
-}
-
-// exists ignores a path that does not exist, as the Python mdserver did, with a
-// remark.
-func (l *loader) exists(path string, is func(os.FileMode) bool, what string) bool {
-	w := Warning{File: l.config.Files.Main, Key: "_include_"}
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		w.Level, w.Text = slog.LevelDebug, fmt.Sprintf("%s does not exist and is ignored", path)
-	case err != nil:
-		err = bare(err)
-		l.problems = append(l.problems, &Problem{File: path, Reason: err.Error(), err: err})
-		return false
-	case !is(info.Mode()):
-		w.Level, w.Text = slog.LevelWarn, fmt.Sprintf("%s is not a %s and is ignored", path, what)
-	default:
-		return true
-	}
-	l.warn(w)
-	return false
-}
-
-func absolute(path string) string {
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
-	}
-	return path // the working directory is gone
 }
 
 // note records a file among the values, as the Python mdserver did.

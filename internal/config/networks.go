@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"mdserver/internal/config/kind"
+	"mdserver/internal/config/names"
 	"mdserver/internal/instance"
 )
 
@@ -41,10 +43,10 @@ type Network struct {
 
 	Network   netip.Prefix // IPv4, masked
 	Gateway   netip.Addr
-	Reserved  []Range
+	Reserved  []instance.AddrRange
 	Network6  netip.Prefix // zero: no IPv6
 	Gateway6  netip.Addr   // zero without Network6
-	Reserved6 []Range
+	Reserved6 []instance.AddrRange
 
 	UseDNS     bool
 	LeaseLen   time.Duration
@@ -143,9 +145,9 @@ func (l *loader) head(name string) *networkHead {
 func (l *loader) applyNetworks() {
 	c := l.config
 	for _, head := range l.networks {
-		if _, err := networkToken.parse(head.name); err != nil {
+		if _, err := networkToken.Parse(head.name); err != nil {
 			l.problems = append(l.problems, &Problem{File: head.file, Line: head.line, Key: "[" + head.section + "]",
-				Reason: "the network's name: " + err.Error(), Accepted: networkToken.accepts})
+				Reason: "the network's name: " + err.Error(), Accepted: networkToken.Accepts})
 			continue
 		}
 		n := c.Dnsmasq.inherit(head.name)
@@ -158,7 +160,7 @@ func (l *loader) applyNetworks() {
 	}
 }
 
-var networkToken = token(50) // libvirt's name; it names files as well
+var networkToken = names.Token(50) // libvirt's name; it names files as well
 
 // checkNetworks completes the list of networks and looks at them as a whole.
 // Of two that overlap the later one is blamed.
@@ -235,10 +237,10 @@ func (l *loader) checkSection(n *Network) {
 		return
 	}
 	if n.Interface == "" {
-		l.problem(l.sectionValue(n.Name, "interface"), "the bridge of the network is not set", interfaceName.accepts)
+		l.problem(l.sectionValue(n.Name, "interface"), "the bridge of the network is not set", names.InterfaceName.Accepts)
 	}
 	if !n.netAddress.IsValid() {
-		l.problem(l.sectionValue(n.Name, "net_address"), "the address of the network is not set", address4.accepts)
+		l.problem(l.sectionValue(n.Name, "net_address"), "the address of the network is not set", kind.Address4.Accepts)
 		return
 	}
 	l.complete4(n)

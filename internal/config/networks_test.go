@@ -9,7 +9,7 @@ import (
 
 const lan = "[network lan]\ninterface = br-lan\nnet_address = 10.50.0.0\n"
 
-func names(c *Config) []string {
+func networkNames(c *Config) []string {
 	var list []string
 	for _, n := range c.Networks {
 		list = append(list, n.Name)
@@ -39,7 +39,7 @@ func TestWhichNetworksThereAre(t *testing.T) {
 				return
 			}
 			c, warnings := mustLoad(t, tt.text)
-			if got := names(c); !slices.Equal(got, tt.want) || len(warnings) > 0 {
+			if got := networkNames(c); !slices.Equal(got, tt.want) || len(warnings) > 0 {
 				t.Errorf("networks %v, warnings %v, want %v", got, warnings, tt.want)
 			}
 		})
@@ -102,13 +102,13 @@ func TestReloadOfNetworks(t *testing.T) {
 	running := loadText(t, short)
 	wanted := loadText(t, "[dnsmasq]\nnet_address = 10.99.0.0\ngateway = 10.99.0.1\n"+lan)
 	kept := wanted.KeepFixed(running)
-	if got := names(kept); !slices.Equal(got, []string{"mds", "lan"}) || kept.Networks[0].Network != running.Networks[0].Network {
+	if got := networkNames(kept); !slices.Equal(got, []string{"mds", "lan"}) || kept.Networks[0].Network != running.Networks[0].Network {
 		t.Errorf("networks %+v", kept.Networks)
 	}
 	if live, _ := Diff(running, kept); !slices.Contains(live, "network lan") {
 		t.Errorf("changed: %v", live)
 	}
-	if got := names(loadText(t, short).KeepFixed(kept)); !slices.Equal(got, []string{"mds"}) {
+	if got := networkNames(loadText(t, short).KeepFixed(kept)); !slices.Equal(got, []string{"mds"}) {
 		t.Errorf("without the section: %v", got)
 	}
 	clashing := loadText(t, "[dnsmasq]\nnet_address = 10.99.0.0\ngateway = 10.99.0.1\n[network b]\ninterface = br-b\nnet_address = 10.122.7.0\n")

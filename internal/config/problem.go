@@ -2,110 +2,23 @@ package config
 
 import (
 	"errors"
-	"fmt"
-	"log/slog"
-	"strconv"
 	"syscall"
-	"unicode/utf8"
 
-	"mdserver/internal/config/ini"
+	"mdserver/internal/config/source"
 )
 
 // Problem is one reason not to use a configuration.
-type Problem struct {
-	File     string
-	Line     int    // 0 if the problem is the file as a whole
-	Key      string // "section.key", empty if no key is at fault
-	Value    string // as read; empty for secrets
-	Reason   string // what is wrong with it
-	Accepted string // what would be right
+type Problem = source.Problem
 
-	shown bool // Value is worth printing, even when empty
-	err   error
-}
+// Warning is something to look at that does not keep the server from starting.
+type Warning = source.Warning
 
-// Error is one line: FILE:LINE: KEY = "VALUE": REASON, accepted: ACCEPTED.
-func (p *Problem) Error() string {
-	text := place(p.File, p.Line)
-	switch {
-	case p.shown:
-		text += fmt.Sprintf("%s = %q: ", printable(p.Key), shorten(p.Value))
-	case p.Key != "":
-		text += printable(p.Key) + ": "
-	}
-	text += p.Reason
-	if p.Accepted != "" {
-		text += ", accepted: " + p.Accepted
-	}
-	return text
-}
-
-// Unwrap returns the operating system's error if a file could not be read.
-func (p *Problem) Unwrap() error { return p.err }
+// Directory is one directory of included files.
+type Directory = source.Directory
 
 // IsUnreadable reports whether an error of Load means that the configuration, or a
 // file that it includes, could not be read.
 func IsUnreadable(err error) bool {
 	_, found := errors.AsType[syscall.Errno](err)
 	return found
-}
-
-// Warning is something to look at that does not keep the server from starting.
-type Warning struct {
-	File  string
-	Line  int
-	Key   string
-	Text  string     // never tells a secret
-	Level slog.Level // slog.LevelWarn, or slog.LevelDebug for a mere remark
-}
-
-// String is one line: FILE:LINE: KEY: TEXT.
-func (w Warning) String() string {
-	text := place(w.File, w.Line)
-	if w.Key != "" {
-		text += printable(w.Key) + ": "
-	}
-	return text + w.Text
-}
-
-func place(file string, line int) string {
-	switch {
-	case file == "":
-		return "default: "
-	case line == 0:
-		return file + ": "
-	}
-	return fmt.Sprintf("%s:%d: ", file, line)
-}
-
-// printable quotes a name that would upset a terminal.
-func printable(name string) string {
-	if plain(name) != nil {
-		return strconv.Quote(name)
-	}
-	return name
-}
-
-// shorten keeps a message readable if the value is a whole file.
-func shorten(s string) string {
-	const most = 200
-	if len(s) <= most {
-		return s
-	}
-	cut := most
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
-}
-
-func syntaxProblem(file string, e *ini.Error) *Problem {
-	p := &Problem{File: file, Line: e.Line, Reason: e.Reason, Accepted: e.Accepts}
-	switch {
-	case e.Key != "":
-		p.Key = e.Section + "." + e.Key
-	case e.Section != "":
-		p.Key = "[" + e.Section + "]"
-	}
-	return p
 }

@@ -14,8 +14,8 @@ func (l *loader) checkScope(n Network) {
 	if n.Scope != ScopeHost {
 		return
 	}
-	l.checkRange(n, "reserved", n.Network, append([]Range{{n.Gateway, n.Gateway}}, n.Reserved...))
-	l.checkRange(n, "reserved6", n.Network6, append([]Range{{n.Gateway6, n.Gateway6}}, n.Reserved6...))
+	l.checkRange(n, "reserved", n.Network, append([]instance.AddrRange{{First: n.Gateway, Last: n.Gateway}}, n.Reserved...))
+	l.checkRange(n, "reserved6", n.Network6, append([]instance.AddrRange{{First: n.Gateway6, Last: n.Gateway6}}, n.Reserved6...))
 	v := l.scopeValue(n)
 	if l.config.Store.Backend != BackendEtcd && !slices.ContainsFunc(l.warnings, func(w Warning) bool { return w.Line == v.line && w.File == v.file }) {
 		l.warnAt(v, "has no effect, because store.backend is not etcd: this host shares its inventory with no other")
@@ -24,7 +24,7 @@ func (l *loader) checkScope(n Network) {
 
 // checkRange refuses reserved ranges that leave a host without an address. They
 // are how several hosts divide one prefix.
-func (l *loader) checkRange(n Network, name string, prefix netip.Prefix, reserved []Range) {
+func (l *loader) checkRange(n Network, name string, prefix netip.Prefix, reserved []instance.AddrRange) {
 	if !prefix.IsValid() || leavesAddress(prefix, reserved) {
 		return
 	}
@@ -54,10 +54,6 @@ func (l *loader) networkValue(n Network, names ...string) *value {
 
 // leavesAddress reports whether guests can have an address of a prefix that is in
 // none of the ranges.
-func leavesAddress(prefix netip.Prefix, reserved []Range) bool {
-	var excluded []instance.AddrRange
-	for _, r := range reserved {
-		excluded = append(excluded, instance.AddrRange(r))
-	}
-	return len(instance.GuestRanges(prefix, excluded)) > 0
+func leavesAddress(prefix netip.Prefix, reserved []instance.AddrRange) bool {
+	return len(instance.GuestRanges(prefix, reserved)) > 0
 }

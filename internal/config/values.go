@@ -85,6 +85,17 @@ func (c *Config) Values() []Value {
 	return list
 }
 
+// OfOriginal reports whether the files set no key that the Python mdserver did not
+// know, as before an upgrade from it.
+func (c *Config) OfOriginal() bool {
+	for _, v := range c.values.list {
+		if v.file != "" && v.key != nil && !v.key.original() {
+			return false
+		}
+	}
+	return true
+}
+
 // InForce is Values and every other key with an active value: new keys, defaults
 // and derived values, as text.
 func (c *Config) InForce() []Value {

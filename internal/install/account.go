@@ -9,13 +9,15 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"mdserver/internal/install/rootfs"
 )
 
 var userName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
 
 func validUser(name string) bool { return userName.MatchString(name) }
 
-// account is a user with a group of its own; an id is noOwner where it is
+// account is a user with a group of its own; an id is rootfs.NoOwner where it is
 // unknown.
 type account struct{ uid, gid int }
 
@@ -23,9 +25,9 @@ type account struct{ uid, gid int }
 // user, so that the configuration has it as a default.
 const dnsmasqUser = "mdserver-dnsmasq"
 
-// owners gives what to set as a file's owner and group: noOwner for root's.
+// owners gives what to set as a file's owner and group: rootfs.NoOwner for root's.
 func (j *job) owners(user, group bool) (uid, gid int) {
-	uid, gid = noOwner, noOwner
+	uid, gid = rootfs.NoOwner, rootfs.NoOwner
 	if j.UID != 0 {
 		return uid, gid
 	}
@@ -57,7 +59,7 @@ func (j *job) ensureAccounts(ctx context.Context) error {
 }
 
 func (j *job) accountOf(name string) account {
-	found := account{uid: noOwner, gid: noOwner}
+	found := account{uid: rootfs.NoOwner, gid: rootfs.NoOwner}
 	if id, known := j.lookup("/etc/passwd", name); known {
 		found.uid = id
 	}
@@ -72,7 +74,7 @@ func (j *job) createAccount(ctx context.Context, account, home, comment string) 
 	name := "user " + account
 	_, user := j.lookup("/etc/passwd", account)
 	_, group := j.lookup("/etc/group", account)
-	passwd, err := j.tree.lstat("/etc/passwd")
+	passwd, err := j.tree.Lstat("/etc/passwd")
 	switch {
 	case err != nil:
 		return false, err
@@ -115,7 +117,7 @@ func (j *job) createAccount(ctx context.Context, account, home, comment string) 
 
 // lookup finds an id in passwd(5) or group(5), whose third field it is.
 func (j *job) lookup(file, name string) (int, bool) {
-	content, err := j.tree.read(file)
+	content, err := j.tree.Read(file)
 	if err != nil {
 		return 0, false
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mdserver/internal/install/rootfs"
 )
 
 const (
@@ -63,7 +65,7 @@ func (h *host) job(uid int) *job {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.t.Cleanup(j.tree.close)
+	h.t.Cleanup(j.tree.Close)
 	return j
 }
 
@@ -155,24 +157,28 @@ func TestStateIsTakenOver(t *testing.T) {
 	if n := len(j.report.Changes); n != 1 {
 		t.Errorf("%d changes reported, the second time there is nothing to do", n)
 	}
-	for name, want := range map[string]rights{
-		"/var/lib/mdserver":                           {server, server, fs.ModeDir | 0o751},
-		"/var/lib/mdserver/db_file.json":              {server, server, 0o640},
-		"/var/lib/mdserver/hard":                      {other, os.Getgid(), 0o644},
-		"/var/lib/mdserver/link":                      {server, server, fs.ModeSymlink | 0o777},
-		"/var/lib/mdserver/dnsmasq":                   {server, dnsmasq, fs.ModeDir | fs.ModeSetgid | 0o750},
-		"/var/lib/mdserver/dnsmasq/dns":               {server, dnsmasq, fs.ModeDir | fs.ModeSetgid | 0o750},
-		"/var/lib/mdserver/dnsmasq/dns/mds.dns-hosts": {server, dnsmasq, 0o644},
-		"/outside": {other, os.Getgid(), 0o644},
+	for name, want := range map[string]rootfs.Rights{
+		"/var/lib/mdserver":                           rights(server, server, fs.ModeDir|0o751),
+		"/var/lib/mdserver/db_file.json":              rights(server, server, 0o640),
+		"/var/lib/mdserver/hard":                      rights(other, os.Getgid(), 0o644),
+		"/var/lib/mdserver/link":                      rights(server, server, fs.ModeSymlink|0o777),
+		"/var/lib/mdserver/dnsmasq":                   rights(server, dnsmasq, fs.ModeDir|fs.ModeSetgid|0o750),
+		"/var/lib/mdserver/dnsmasq/dns":               rights(server, dnsmasq, fs.ModeDir|fs.ModeSetgid|0o750),
+		"/var/lib/mdserver/dnsmasq/dns/mds.dns-hosts": rights(server, dnsmasq, 0o644),
+		"/outside": rights(other, os.Getgid(), 0o644),
 	} {
 		info, err := os.Lstat(h.path(name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := rightsOf(info); got != want {
+		if got := rootfs.RightsOf(info); got != want {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
 	}
+}
+
+func rights(uid, gid int, mode fs.FileMode) rootfs.Rights {
+	return rootfs.Rights{UID: uid, GID: gid, Mode: mode}
 }
 
 // Whose each file of the state directory becomes, as the same names and modes that only
@@ -186,26 +192,26 @@ func TestStateRights(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		mode fs.FileMode
-		want rights
-		no   rights // where dnsmasq has no user
+		want rootfs.Rights
+		no   rootfs.Rights // where dnsmasq has no user
 	}{
-		{".", dir | 0o777, rights{server, server, dir | 0o771}, rights{server, server, dir | 0o771}},
-		{".", dir | 0o700, rights{server, server, dir | 0o701}, rights{server, server, dir | 0o701}},
-		{"mdserver.db", 0o646, rights{server, server, 0o640}, rights{server, server, 0o640}},
-		{"backup", dir | 0o755, rights{server, server, dir | 0o750}, rights{server, server, dir | 0o750}},
-		{"dnsmasq", dir | 0o700, rights{server, dnsmasq, dir | fs.ModeSetgid | 0o750}, rights{server, server, dir | 0o700}},
-		{"dnsmasq/dns", dir | 0o777, rights{server, dnsmasq, dir | fs.ModeSetgid | 0o750}, rights{server, server, dir | 0o770}},
-		{"dnsmasq/mds.conf", 0o604, rights{server, dnsmasq, 0o644}, rights{server, server, 0o600}},
-		{"dnsmasq.leases", 0o644, rights{server, server, 0o640}, rights{server, server, 0o640}},
-		{"link", fs.ModeSymlink | 0o777, rights{server, server, fs.ModeSymlink | 0o777}, rights{server, server, fs.ModeSymlink | 0o777}},
-		{"dnsmasq/socket", fs.ModeSocket | 0o755, rights{server, dnsmasq, fs.ModeSocket | 0o755}, rights{server, server, fs.ModeSocket | 0o755}},
+		{".", dir | 0o777, rights(server, server, dir|0o771), rights(server, server, dir|0o771)},
+		{".", dir | 0o700, rights(server, server, dir|0o701), rights(server, server, dir|0o701)},
+		{"mdserver.db", 0o646, rights(server, server, 0o640), rights(server, server, 0o640)},
+		{"backup", dir | 0o755, rights(server, server, dir|0o750), rights(server, server, dir|0o750)},
+		{"dnsmasq", dir | 0o700, rights(server, dnsmasq, dir|fs.ModeSetgid|0o750), rights(server, server, dir|0o700)},
+		{"dnsmasq/dns", dir | 0o777, rights(server, dnsmasq, dir|fs.ModeSetgid|0o750), rights(server, server, dir|0o770)},
+		{"dnsmasq/mds.conf", 0o604, rights(server, dnsmasq, 0o644), rights(server, server, 0o600)},
+		{"dnsmasq.leases", 0o644, rights(server, server, 0o640), rights(server, server, 0o640)},
+		{"link", fs.ModeSymlink | 0o777, rights(server, server, fs.ModeSymlink|0o777), rights(server, server, fs.ModeSymlink|0o777)},
+		{"dnsmasq/socket", fs.ModeSocket | 0o755, rights(server, dnsmasq, fs.ModeSocket|0o755), rights(server, server, fs.ModeSocket|0o755)},
 	} {
 		j := newHost(t).job(0)
 		j.account, j.dnsmasq = account{server, server}, account{dnsmasq, dnsmasq}
 		if got := j.stateRights(test.name, test.mode); got != test.want {
 			t.Errorf("%s, %v: %+v, want %+v", test.name, test.mode, got, test.want)
 		}
-		j.dnsmasq = account{noOwner, noOwner}
+		j.dnsmasq = account{rootfs.NoOwner, rootfs.NoOwner}
 		if got := j.stateRights(test.name, test.mode); got != test.no {
 			t.Errorf("%s, %v, without dnsmasq's user: %+v, want %+v", test.name, test.mode, got, test.no)
 		}
@@ -221,8 +227,8 @@ func TestOwners(t *testing.T) {
 		user, group      bool
 		wantUID, wantGID int
 	}{
-		{0, true, true, 501, 502}, {0, true, false, 501, noOwner}, {0, false, true, noOwner, 502}, {0, false, false, noOwner, noOwner},
-		{1000, true, true, noOwner, noOwner},
+		{0, true, true, 501, 502}, {0, true, false, 501, rootfs.NoOwner}, {0, false, true, rootfs.NoOwner, 502}, {0, false, false, rootfs.NoOwner, rootfs.NoOwner},
+		{1000, true, true, rootfs.NoOwner, rootfs.NoOwner},
 	} {
 		j.UID = test.uid
 		if uid, gid := j.owners(test.user, test.group); uid != test.wantUID || gid != test.wantGID {
@@ -243,8 +249,8 @@ func TestFilesAreGiven(t *testing.T) {
 	j.account = account{server, server}
 	for name, do := range map[string]func() error{
 		dropIn:                    func() error { return j.writeDropIn("[public-keys]\n") },
-		"/etc/file":               func() error { return j.tree.write("/etc/file", []byte("new"), 0o640, server, server) },
-		"/etc/dir":                func() error { _, err := j.tree.mkdir("/etc/dir", 0o750, server, server); return err },
+		"/etc/file":               func() error { return j.tree.Write("/etc/file", []byte("new"), 0o640, server, server) },
+		"/etc/dir":                func() error { _, err := j.tree.Mkdir("/etc/dir", 0o750, server, server); return err },
 		stateDir + "/mdserver.db": j.takeOverState,
 	} {
 		err := do()
@@ -259,7 +265,7 @@ func TestFilesAreGiven(t *testing.T) {
 		if name == dropIn { // whose keys the server reads, and does not write
 			owner = 0
 		}
-		if err != nil || statErr != nil || rightsOf(info).uid != owner || rightsOf(info).gid != server {
+		if err != nil || statErr != nil || rootfs.RightsOf(info).UID != owner || rootfs.RightsOf(info).GID != server {
 			t.Errorf("%s: %v, %v, %+v", name, err, statErr, info)
 		}
 	}

@@ -62,11 +62,11 @@ func (j *job) unitIs(ctx context.Context, unit, state string) bool {
 // isOriginal reports whether a file is there and is recognised as the Python
 // mdserver's.
 func (j *job) isOriginal(name string, recognise func([]byte) bool) bool {
-	info, err := j.tree.lstat(name)
+	info, err := j.tree.Lstat(name)
 	if err != nil || info == nil || !info.Mode().IsRegular() {
 		return false
 	}
-	content, err := j.tree.read(name)
+	content, err := j.tree.Read(name)
 	return err == nil && recognise(content)
 }
 
@@ -110,7 +110,7 @@ func (j *job) moveFile(name string) error {
 	if err := j.manifest.save(j.tree); err != nil { // first, for an installation that is interrupted
 		return err
 	}
-	if err := j.tree.rename(name, backup); err != nil {
+	if err := j.tree.Rename(name, backup); err != nil {
 		return fmt.Errorf("rename the Python mdserver's file: %w", err)
 	}
 	j.report.add(Moved, name, "to "+backup+"; \"mdserver uninstall\" puts it back")

@@ -51,7 +51,7 @@ func (j *job) configure() error {
 		j.report.add(Unchanged, "configuration", "it has the network and the keys")
 		return nil
 	}
-	old, err := j.tree.read(dropIn)
+	old, err := j.tree.Read(dropIn)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		old = []byte("# Written by \"mdserver install --start\". What is set here takes precedence over\n# mdserver.conf. \"mdserver uninstall\" removes this file unless you changed it.\n")

@@ -15,6 +15,7 @@ import (
 
 	"mdserver/internal/config"
 	"mdserver/internal/fdtest"
+	"mdserver/internal/roottest"
 )
 
 // Who may install where, before anything is touched.
@@ -71,7 +72,7 @@ func TestWithoutSystemd(t *testing.T) {
 
 // Errors of each step end an installation that systemd is told of, too.
 func TestStepsThatFail(t *testing.T) {
-	unprivileged(t)
+	roottest.ObeyModes(t)
 	for name, test := range map[string]struct {
 		before func(s *startable)
 		locked string
@@ -112,7 +113,7 @@ func TestStepsThatFail(t *testing.T) {
 
 // An error of what is left to note is one of both steps.
 func TestProgressThatCannotBeNoted(t *testing.T) {
-	unprivileged(t)
+	roottest.ObeyModes(t)
 	failed := errors.New("no room")
 	s := newStartable(t)
 	s.write("/etc/passwd", rootOnly)
@@ -140,7 +141,7 @@ func TestProgressThatCannotBeNoted(t *testing.T) {
 // What Uninstall cannot note keeps the list of what was installed, and the next one
 // ends it.
 func TestRecordThatCannotBeWritten(t *testing.T) {
-	unprivileged(t)
+	roottest.ObeyModes(t)
 	h := newHost(t)
 	h.install()
 	open := h.lock(etcDir)

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"mdserver/internal/config"
+	"mdserver/internal/install/rootfs"
 	"mdserver/internal/libvirt/network"
 )
 
@@ -88,7 +89,7 @@ func (o *Options) prepare() error {
 // job is one run of Install or Uninstall.
 type job struct {
 	Options
-	tree     *tree
+	tree     *rootfs.Tree
 	manifest *manifest
 	report   *Report
 	account  account // of the server
@@ -101,13 +102,13 @@ func newJob(opts Options) (*job, error) {
 	if err := opts.prepare(); err != nil {
 		return nil, err
 	}
-	t, err := openTree(opts.Root, opts.DryRun)
+	t, err := rootfs.Open(opts.Root, opts.DryRun)
 	if err != nil {
 		return nil, err
 	}
 	m, err := loadManifest(t, opts.Prefix, opts.UID)
 	if err != nil {
-		t.close()
+		t.Close()
 		return nil, err
 	}
 	return &job{
@@ -126,7 +127,7 @@ func Install(ctx context.Context, opts Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer j.tree.close()
+	defer j.tree.Close()
 	plan, err := makePlan(j.Options)
 	if err != nil {
 		return nil, err
@@ -138,7 +139,7 @@ func (j *job) install(ctx context.Context, plan []item) error {
 	if err := j.putInPlace(ctx, plan); err != nil {
 		return errors.Join(again(err), j.saveProgress())
 	}
-	if err := j.tree.removeIfThere(leftRecord); err != nil {
+	if err := j.tree.RemoveIfThere(leftRecord); err != nil {
 		return err
 	}
 	j.afterInstall(ctx)
@@ -181,7 +182,7 @@ func (j *job) saveProgress() error {
 	if j.manifest.empty() {
 		return nil
 	}
-	made, err := j.tree.mkdir(shareDir(j.Prefix), 0o755, noOwner, noOwner)
+	made, err := j.tree.Mkdir(shareDir(j.Prefix), 0o755, rootfs.NoOwner, rootfs.NoOwner)
 	j.manifest.made(made)
 	if err != nil {
 		return err

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mdserver/internal/install/rootfs"
 )
 
 // host is a directory tree to install into, with a program to install.
@@ -267,11 +269,11 @@ func TestInstallKeepsWhatWasChanged(t *testing.T) {
 func (h *host) pretendShipped(name, content string) {
 	h.t.Helper()
 	h.write(name, content)
-	tr, err := openTree(h.opts.Root, false)
+	tr, err := rootfs.Open(h.opts.Root, false)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	defer tr.close()
+	defer tr.Close()
 	m, err := loadManifest(tr, "/usr/local", os.Geteuid())
 	if err != nil {
 		h.t.Fatal(err)

@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"mdserver/internal/roottest"
 )
 
@@ -173,25 +171,6 @@ func TestInterruptedPurge(t *testing.T) {
 	h.wantNothing()
 }
 
-// unprivileged takes from root, for the rest of a test, what lets it pass over the modes
-// of files. They hold for all others anyway.
-func unprivileged(t *testing.T) {
-	t.Helper()
-	runtime.LockOSThread() // the thread ends with the test
-	if os.Geteuid() != 0 {
-		return
-	}
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var caps [2]unix.CapUserData
-	if err := unix.Capget(&header, &caps[0]); err != nil {
-		t.Fatal(err)
-	}
-	caps[0].Effective &^= 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH
-	if err := unix.Capset(&header, &caps[0]); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // lock makes directories that cannot be written to, and returns how to open them again.
 func (h *host) lock(dir string) (open func()) {
 	h.t.Helper()
@@ -220,7 +199,7 @@ func TestLockedInstallation(t *testing.T) {
 		"/etc/logrotate.d", "/var/lib/libvirt",
 	} {
 		t.Run(dir, func(t *testing.T) {
-			unprivileged(t)
+			roottest.ObeyModes(t)
 			h := originalHost(t)
 			h.write(unitDir+"/"+launcherUnit, "the administrator's\n")
 			before := h.files()
@@ -255,7 +234,7 @@ func TestLockedInstallation(t *testing.T) {
 
 // What cannot be read is not judged: it stays, and whoever can read it goes on.
 func TestUnreadableFiles(t *testing.T) {
-	unprivileged(t)
+	roottest.ObeyModes(t)
 	h := newHost(t)
 	h.install()
 	if err := os.Chmod(h.path(hookPath), 0); err != nil {
@@ -280,7 +259,7 @@ func TestLockedPurge(t *testing.T) {
 	for _, dir := range []string{"/var/log", stateDir, etcDir, userdataDir} {
 		for _, later := range []bool{false, true} {
 			t.Run(fmt.Sprint(dir, " later ", later), func(t *testing.T) {
-				unprivileged(t)
+				roottest.ObeyModes(t)
 				h := newHost(t)
 				h.write(stateDir+"/mdserver.db", "data")
 				h.write(logFile, "log")

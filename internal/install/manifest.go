@@ -9,6 +9,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"mdserver/internal/install/rootfs"
 )
 
 // manifest remembers what was installed and, in leftRecord, what an earlier
@@ -50,7 +52,7 @@ func sum(content []byte) string { return fmt.Sprintf("%x", sha256.Sum256(content
 
 // loadManifest reads the manifest of what is installed below a prefix or, if
 // that was uninstalled, of what is left of it.
-func loadManifest(t *tree, prefix string, uid int) (*manifest, error) {
+func loadManifest(t *rootfs.Tree, prefix string, uid int) (*manifest, error) {
 	m := &manifest{Files: map[string]file{}}
 	err := m.load(t, manifestPath(prefix))
 	switch {
@@ -71,20 +73,20 @@ func loadManifest(t *tree, prefix string, uid int) (*manifest, error) {
 }
 
 // loadLeft reads the record of what is left. It is nil if there is none.
-func loadLeft(t *tree, uid int) (*manifest, error) {
-	info, err := t.lstat(leftRecord)
+func loadLeft(t *rootfs.Tree, uid int) (*manifest, error) {
+	info, err := t.Lstat(leftRecord)
 	if err != nil || info == nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Mode().Perm()&0o022 != 0 || rightsOf(info).uid != uid && rightsOf(info).uid != 0 {
+	if !info.Mode().IsRegular() || info.Mode().Perm()&0o022 != 0 || rootfs.RightsOf(info).UID != uid && rootfs.RightsOf(info).UID != 0 {
 		return nil, fmt.Errorf("%s must be a file that only root can write; remove it", leftRecord)
 	}
 	m := &manifest{Files: map[string]file{}, left: true}
 	return m, m.load(t, leftRecord)
 }
 
-func (m *manifest) load(t *tree, path string) error {
-	content, err := t.read(path)
+func (m *manifest) load(t *rootfs.Tree, path string) error {
+	content, err := t.Read(path)
 	if err == nil {
 		err = json.Unmarshal(content, m)
 	}
@@ -97,15 +99,15 @@ func (m *manifest) load(t *tree, path string) error {
 	return nil
 }
 
-func (m *manifest) save(t *tree) error { return m.store(t, manifestPath(m.Prefix), 0o644) }
+func (m *manifest) save(t *rootfs.Tree) error { return m.store(t, manifestPath(m.Prefix), 0o644) }
 
-func (m *manifest) store(t *tree, path string, mode fs.FileMode) error {
+func (m *manifest) store(t *rootfs.Tree, path string, mode fs.FileMode) error {
 	content, _ := json.MarshalIndent(m, "", "  ") // no field can fail
 	content = append(content, '\n')
-	if old, err := t.read(path); err == nil && string(old) == string(content) {
+	if old, err := t.Read(path); err == nil && string(old) == string(content) {
 		return nil
 	}
-	return t.write(path, content, mode, noOwner, noOwner)
+	return t.Write(path, content, mode, rootfs.NoOwner, rootfs.NoOwner)
 }
 
 // empty reports whether nothing was made yet.

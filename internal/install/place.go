@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+
+	"mdserver/internal/install/rootfs"
 )
 
 const (
@@ -25,7 +27,7 @@ func (j *job) placeAll(plan []item) error {
 // own is.
 func (j *job) place(it item) error {
 	last, listed := j.manifest.Files[it.path]
-	info, err := j.tree.lstat(it.path)
+	info, err := j.tree.Lstat(it.path)
 	switch {
 	case err != nil:
 		return err
@@ -38,7 +40,7 @@ func (j *job) place(it item) error {
 		return j.keep(it, last, fmt.Sprintf("it is a %s", kindOf(info.Mode())))
 	}
 
-	current, err := j.tree.read(it.path)
+	current, err := j.tree.Read(it.path)
 	if err != nil {
 		return err
 	}
@@ -67,7 +69,7 @@ func (j *job) list(it item, path string) {
 // put writes a file, and lists it once it is there.
 func (j *job) put(it item, path string, action Action, note string) error {
 	uid, gid := j.owners(false, it.group)
-	if err := j.tree.write(path, it.content, it.mode, uid, gid); err != nil {
+	if err := j.tree.Write(path, it.content, it.mode, uid, gid); err != nil {
 		return err
 	}
 	j.list(it, path)
@@ -85,7 +87,7 @@ func (j *job) keep(it item, last file, why string) error {
 	}
 	path := it.path + newSuffix
 	j.report.add(Kept, it.path, why+"; the new version is in "+path)
-	info, err := j.tree.lstat(path)
+	info, err := j.tree.Lstat(path)
 	switch {
 	case err != nil:
 		return err
@@ -105,16 +107,16 @@ func (j *job) keep(it item, last file, why string) error {
 // setAside moves a file of the Python mdserver away and installs mdserver's.
 func (j *job) setAside(it item) error {
 	backup := it.path + originalSuffix
-	if info, err := j.tree.lstat(backup); err != nil {
+	if info, err := j.tree.Lstat(backup); err != nil {
 		return err
 	} else if info != nil {
 		return j.keep(it, file{}, backup+" exists already")
 	}
-	if err := j.tree.rename(it.path, backup); err != nil {
+	if err := j.tree.Rename(it.path, backup); err != nil {
 		return fmt.Errorf("rename the Python mdserver's file: %w", err)
 	}
 	if err := j.put(it, it.path, Replaced, "the Python mdserver's is now "+backup); err != nil {
-		return errors.Join(err, j.tree.rename(backup, it.path)) // so that it goes on working
+		return errors.Join(err, j.tree.Rename(backup, it.path)) // so that it goes on working
 	}
 	return nil
 }
@@ -122,7 +124,7 @@ func (j *job) setAside(it item) error {
 // removeUnchanged removes a file if it still is what we installed, and reports
 // whether nothing is in its place then.
 func (j *job) removeUnchanged(path, why string) (gone bool, err error) {
-	info, err := j.tree.lstat(path)
+	info, err := j.tree.Lstat(path)
 	if err != nil || info == nil {
 		return err == nil, err
 	}
@@ -130,7 +132,7 @@ func (j *job) removeUnchanged(path, why string) (gone bool, err error) {
 		j.report.add(Kept, path, fmt.Sprintf("it is a %s", kindOf(info.Mode())))
 		return false, nil
 	}
-	current, err := j.tree.read(path)
+	current, err := j.tree.Read(path)
 	if err != nil {
 		return false, err
 	}
@@ -138,7 +140,7 @@ func (j *job) removeUnchanged(path, why string) (gone bool, err error) {
 		j.report.add(Kept, path, "it was changed after the installation")
 		return false, nil
 	}
-	if err := j.tree.remove(path); err != nil {
+	if err := j.tree.Remove(path); err != nil {
 		return false, err
 	}
 	j.report.add(Removed, path, why)
@@ -156,7 +158,7 @@ func (j *job) ensureDirectories() error {
 
 func (j *job) ensureDirectory(d directory) error {
 	uid, gid := j.owners(d.user, d.group)
-	made, err := j.tree.mkdir(d.path, d.mode, uid, gid)
+	made, err := j.tree.Mkdir(d.path, d.mode, uid, gid)
 	j.manifest.made(made)
 	for _, path := range made {
 		if j.report.has(path + "/") {
@@ -176,15 +178,15 @@ func (j *job) ensureDirectory(d directory) error {
 // inheritGroup sets the set-group-ID bit of a directory that was there before,
 // if the server's group has it.
 func (j *job) inheritGroup(d directory) error {
-	if d.mode&fs.ModeSetgid == 0 || j.account.gid == noOwner {
+	if d.mode&fs.ModeSetgid == 0 || j.account.gid == rootfs.NoOwner {
 		return nil
 	}
-	info, err := j.tree.lstat(d.path)
-	if err != nil || info == nil || !info.IsDir() || info.Mode()&fs.ModeSetgid != 0 || rightsOf(info).gid != j.account.gid {
+	info, err := j.tree.Lstat(d.path)
+	if err != nil || info == nil || !info.IsDir() || info.Mode()&fs.ModeSetgid != 0 || rootfs.RightsOf(info).GID != j.account.gid {
 		return err
 	}
 	j.report.add(Done, "chmod g+s "+d.path, "new files in it belong to the group "+j.User)
-	return j.tree.chmod(d.path, info.Mode()|fs.ModeSetgid)
+	return j.tree.Chmod(d.path, info.Mode()|fs.ModeSetgid)
 }
 
 // libvirtState is where libvirt notes the MAC addresses of the guests on each of
@@ -198,7 +200,7 @@ func (j *job) ensureLibvirtState() error {
 	if !j.has(path.Dir(libvirtState)) {
 		return nil
 	}
-	made, err := j.tree.mkdir(libvirtState, 0o755, noOwner, noOwner)
+	made, err := j.tree.Mkdir(libvirtState, 0o755, rootfs.NoOwner, rootfs.NoOwner)
 	for _, dir := range made {
 		j.report.add(Created, dir+"/", "libvirt cannot start guests on its networks without it")
 	}

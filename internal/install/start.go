@@ -134,7 +134,7 @@ func (j *job) joinGroup(ctx context.Context) {
 
 // members lists the members of a group that group(5) has.
 func (j *job) members(group string) ([]string, bool) {
-	content, err := j.tree.read("/etc/group")
+	content, err := j.tree.Read("/etc/group")
 	if err != nil {
 		return nil, false
 	}
@@ -177,7 +177,7 @@ func (j *job) knowsHook(ctx context.Context, unit string) bool {
 		return false
 	}
 	since, ok := hooks.Changed(strings.TrimSpace(out))
-	oldest := hooks.Oldest(os.DirFS(j.tree.base))
+	oldest := hooks.Oldest(os.DirFS(j.tree.Base()))
 	return ok && !oldest.IsZero() && oldest.Before(since)
 }
 

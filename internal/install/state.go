@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"mdserver/internal/install/rootfs"
 )
 
 // sharedDir is below the state directory and is what dnsmasq's user may read.
@@ -16,10 +18,10 @@ const sharedDir = "dnsmasq"
 // for it, and nothing else.
 func (j *job) takeOverState() error {
 	uid, gid := j.owners(true, true)
-	if uid == noOwner || gid == noOwner {
+	if uid == rootfs.NoOwner || gid == rootfs.NoOwner {
 		return nil
 	}
-	dir, err := j.tree.openDir(stateDir)
+	dir, err := j.tree.OpenDir(stateDir)
 	if errors.Is(err, fs.ErrNotExist) { // a dry run has not made it
 		return nil
 	}
@@ -36,7 +38,7 @@ func (j *job) takeOverState() error {
 		if err != nil {
 			return err
 		}
-		if !entry.IsDir() && hardLinked(info) {
+		if !entry.IsDir() && rootfs.HardLinked(info) {
 			return nil // another name of the file may be anywhere
 		}
 		done, err := j.settle(dir, name, info)
@@ -58,41 +60,41 @@ func (j *job) takeOverState() error {
 // others.
 func (j *job) settle(dir *os.Root, name string, info fs.FileInfo) (changed bool, err error) {
 	want := j.stateRights(name, info.Mode())
-	if want == rightsOf(info) {
+	if want == rootfs.RightsOf(info) {
 		return false, nil
 	}
 	if j.DryRun {
 		return true, nil
 	}
-	if err := dir.Lchown(name, want.uid, want.gid); err != nil {
+	if err := dir.Lchown(name, want.UID, want.GID); err != nil {
 		return true, err
 	}
-	if !want.mode.IsRegular() && !want.mode.IsDir() {
+	if !want.Mode.IsRegular() && !want.Mode.IsDir() {
 		return true, nil
 	}
-	return true, dir.Chmod(name, want.mode) // after chown, which may clear bits
+	return true, dir.Chmod(name, want.Mode) // after chown, which may clear bits
 }
 
 // stateRights returns the rights that a file of the state directory will get. What
 // is not dnsmasq's loses the rights of everybody: the state directory itself can be
 // passed through.
-func (j *job) stateRights(name string, mode fs.FileMode) rights {
-	want := rights{mode: mode}
-	want.uid, want.gid = j.owners(true, true)
-	shared := j.dnsmasq.gid != noOwner && (name == sharedDir || strings.HasPrefix(name, sharedDir+"/"))
+func (j *job) stateRights(name string, mode fs.FileMode) rootfs.Rights {
+	want := rootfs.Rights{Mode: mode}
+	want.UID, want.GID = j.owners(true, true)
+	shared := j.dnsmasq.gid != rootfs.NoOwner && (name == sharedDir || strings.HasPrefix(name, sharedDir+"/"))
 	if shared {
-		want.gid = j.dnsmasq.gid
+		want.GID = j.dnsmasq.gid
 	}
 	switch {
 	case !mode.IsRegular() && !mode.IsDir():
 	case shared && mode.IsDir():
-		want.mode = fs.ModeDir | fs.ModeSetgid | 0o750 // for what will be made in it
+		want.Mode = fs.ModeDir | fs.ModeSetgid | 0o750 // for what will be made in it
 	case shared:
-		want.mode |= 0o040
+		want.Mode |= 0o040
 	case name == ".":
-		want.mode = mode&^0o007 | 0o001
+		want.Mode = mode&^0o007 | 0o001
 	default:
-		want.mode &^= 0o007
+		want.Mode &^= 0o007
 	}
 	return want
 }

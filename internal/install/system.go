@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"mdserver/internal/install/rootfs"
 )
 
 // Exec is the Runner that really runs.
@@ -95,11 +97,11 @@ func (j *job) nextSteps(ctx context.Context) {
 	if !j.hasKeys() {
 		j.report.next("put your SSH keys into "+conf+", section [public-keys]", programPath(j.Prefix)+" config check")
 	}
-	if info, err := j.tree.lstat("/etc/libvirt/qemu/networks/mds.xml"); err == nil && info == nil {
+	if info, err := j.tree.Lstat("/etc/libvirt/qemu/networks/mds.xml"); err == nil && info == nil {
 		j.report.next("create the guests' network, unless you have it",
 			"virsh net-define "+networkPath(j.Prefix), "virsh net-autostart mds", "virsh net-start mds")
 	}
-	if j.User != "mdserver" && j.dnsmasq.uid == noOwner {
+	if j.User != "mdserver" && j.dnsmasq.uid == rootfs.NoOwner {
 		j.report.next("set user = " + j.User + " in the section [dnsmasq] of " + conf)
 	}
 	j.adviseFirewall(ctx)
@@ -166,7 +168,7 @@ func (j *job) moved(name string) bool {
 
 func (j *job) findHook() {
 	const hook = originalHookPath
-	content, err := j.tree.read(hook)
+	content, err := j.tree.Read(hook)
 	switch {
 	case err != nil || !isOriginalHook(content) || j.moved(hook):
 	case isShippedHook(content):
@@ -184,7 +186,7 @@ func (j *job) findDnsmasq(proc fs.FS) {
 	if j.Root != "" {
 		return
 	}
-	content, err := j.tree.read("/run/mdserver/mds.pid")
+	content, err := j.tree.Read("/run/mdserver/mds.pid")
 	if err != nil {
 		return
 	}
@@ -217,11 +219,11 @@ func parentOf(proc fs.FS, pid int) int {
 // findUnreadableConfig reports a kept configuration that mdserver's user cannot
 // read: the Python mdserver ran as root.
 func (j *job) findUnreadableConfig() {
-	if j.account.gid == noOwner {
+	if j.account.gid == rootfs.NoOwner {
 		return
 	}
 	for _, name := range []string{etcDir, userdataDir, etcDir + "/mdserver.conf"} {
-		info, err := j.tree.stat(name)
+		info, err := j.tree.Stat(name)
 		if err != nil || info == nil {
 			continue
 		}
@@ -231,7 +233,7 @@ func (j *job) findUnreadableConfig() {
 		if info.IsDir() {
 			need, wanted = "rX", 0o5
 		}
-		if mode&wanted == wanted || rightsOf(info).gid == j.account.gid && mode>>3&wanted == wanted {
+		if mode&wanted == wanted || rootfs.RightsOf(info).GID == j.account.gid && mode>>3&wanted == wanted {
 			continue
 		}
 		j.report.find(name+" is not readable for the group "+j.User+" of mdserver's user",
@@ -240,6 +242,6 @@ func (j *job) findUnreadableConfig() {
 }
 
 func (j *job) has(name string) bool {
-	info, err := j.tree.lstat(name)
+	info, err := j.tree.Lstat(name)
 	return err == nil && info != nil
 }

@@ -19,7 +19,7 @@ func Uninstall(ctx context.Context, opts Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer j.tree.close()
+	defer j.tree.Close()
 	switch {
 	case j.manifest.left && !j.Purge:
 		return nil, fmt.Errorf("mdserver is already uninstalled; --purge removes the remaining configuration and data")
@@ -105,7 +105,7 @@ func (j *job) stopServices(ctx context.Context) {
 	}
 	for _, unit := range []string{dnsmasqUnit, serverUnit} {
 		name := path.Join(unitDir, unit)
-		if content, err := j.tree.read(name); err == nil && sum(content) == j.manifest.Files[name].SHA256 {
+		if content, err := j.tree.Read(name); err == nil && sum(content) == j.manifest.Files[name].SHA256 {
 			j.system(ctx, "systemctl", "disable", "--now", unit)
 		}
 	}
@@ -119,7 +119,7 @@ func (j *job) closeManifest() error {
 			return err
 		}
 	}
-	return j.tree.removeIfThere(manifestPath(j.Prefix))
+	return j.tree.RemoveIfThere(manifestPath(j.Prefix))
 }
 
 // removeTable ends port security, which outlives the server.
@@ -171,7 +171,7 @@ func (j *job) restore(name string, gone bool) error {
 		j.report.add(Kept, backup, name+" is in its place")
 		return nil
 	}
-	if err := j.tree.rename(backup, name); err != nil {
+	if err := j.tree.Rename(backup, name); err != nil {
 		return fmt.Errorf("restore the Python mdserver's file: %w", err)
 	}
 	j.report.add(Restored, name, "from "+backup)
@@ -189,7 +189,7 @@ func (j *job) purge(ctx context.Context) error {
 		if !j.has(name) {
 			continue
 		}
-		if err := j.tree.removeAll(name); err != nil {
+		if err := j.tree.RemoveAll(name); err != nil {
 			return fmt.Errorf("purge: %w", err)
 		}
 		j.report.add(Removed, name, "with its contents")
@@ -203,7 +203,7 @@ func (j *job) purge(ctx context.Context) error {
 }
 
 func (j *job) rotatedLogs() ([]string, error) {
-	dir, err := j.tree.openDir(path.Dir(logFile))
+	dir, err := j.tree.OpenDir(path.Dir(logFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -225,7 +225,7 @@ func (j *job) removeDirectories() {
 		if keep || j.DryRun {
 			continue
 		}
-		err := j.tree.remove(dir)
+		err := j.tree.Remove(dir)
 		switch {
 		case err == nil:
 			j.report.add(Removed, dir+"/", "")

@@ -23,6 +23,16 @@ func TestAddrRangeContains(t *testing.T) {
 	}
 }
 
+func TestAddrRangeString(t *testing.T) {
+	first, last := netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("10.0.0.9")
+	if got := (AddrRange{first, last}).String(); got != "10.0.0.5-10.0.0.9" {
+		t.Error(got)
+	}
+	if got := (AddrRange{first, first}).String(); got != "10.0.0.5" {
+		t.Error(got)
+	}
+}
+
 func TestNetworkPrefix(t *testing.T) {
 	n := Network{IPv4: netip.MustParsePrefix("10.0.0.0/8"), IPv6: netip.MustParsePrefix("fd00::/64")}
 	if got := n.Prefix(netip.MustParseAddr("192.0.2.1")); got != n.IPv4 {

@@ -117,8 +117,5 @@ func excluded(n config.Network, own []netip.Addr) []instance.AddrRange {
 			ranges = append(ranges, instance.AddrRange{First: addr, Last: addr})
 		}
 	}
-	for _, r := range slices.Concat(n.Reserved, n.Reserved6) {
-		ranges = append(ranges, instance.AddrRange{First: r.First, Last: r.Last})
-	}
-	return ranges
+	return slices.Concat(ranges, n.Reserved, n.Reserved6)
 }

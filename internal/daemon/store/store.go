@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"mdserver/internal/build"
 	"mdserver/internal/config"
 	"mdserver/internal/etcd"
 	"mdserver/internal/fleet"
@@ -114,7 +115,7 @@ func (s *Store) openEtcd(ctx context.Context, cfg *config.Config) error {
 	}
 	s.Inventory = s.Shared
 	s.Fleet = fleet.New(fleet.Options{Client: s.Etcd.Client, Prefix: cfg.Store.Prefix, ID: s.HostID, Name: HostName(cfg),
-		Version: config.Version, Log: s.log.With("part", "fleet")})
+		Version: build.Version, Log: s.log.With("part", "fleet")})
 	return nil
 }
 
@@ -184,7 +185,7 @@ func (s *Store) saveFormer(ctx context.Context, cfg *config.Config, table instan
 		return err
 	}
 	var text bytes.Buffer
-	if err := backup.Write(&text, backup.New(cfg.Service.Hostname, config.Version, table, notes, authority)); err != nil {
+	if err := backup.Write(&text, backup.New(cfg.Service.Hostname, build.Version, table, notes, authority)); err != nil {
 		return err
 	}
 	return renameio.WriteFile(migrate.Former(cfg.Server.Database, to), text.Bytes(), 0o600)

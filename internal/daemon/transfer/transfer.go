@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mdserver/internal/api"
+	"mdserver/internal/build"
 	"mdserver/internal/config"
 	"mdserver/internal/daemon/upkeep"
 	"mdserver/internal/instance"
@@ -64,7 +65,7 @@ func (t Transfer) Export(ctx context.Context, w io.Writer, format string) error 
 
 // exportDocument writes all guests and addresses in quarantine without a loss.
 func (t Transfer) exportDocument(w io.Writer) error {
-	return document.Write(w, document.NewHeader(t.Config().Service.Hostname, config.Version), t.Inventory.Snapshot().Table())
+	return document.Write(w, document.NewHeader(t.Config().Service.Hostname, build.Version), t.Inventory.Snapshot().Table())
 }
 
 // Import adds the guests of a document, after a snapshot of those that are

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"mdserver/internal/config"
+	"mdserver/internal/build"
 	"mdserver/internal/health"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/etcdstore"
@@ -77,5 +77,5 @@ func (u *Upkeep) Backup(ctx context.Context) (*backup.Backup, error) {
 	if err != nil {
 		return nil, err
 	}
-	return backup.New(cfg.Service.Hostname, config.Version, table, notes, authority), nil
+	return backup.New(cfg.Service.Hostname, build.Version, table, notes, authority), nil
 }

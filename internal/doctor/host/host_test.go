@@ -207,7 +207,7 @@ func TestReadWithoutConfiguration(t *testing.T) {
 func TestNetworks(t *testing.T) {
 	own := config.Network{Name: "mds", Interface: "br-mds", Gateway: addr("10.1.0.1"), Network: prefix("10.1.0.0/24"), Gateway6: addr("fd00::1"),
 		Network6: prefix("fd00::/64"), UseDNS: true, Prefix: "vm-", Domain: "example.net", EntryOrder: []string{"base"}, Run: "child",
-		Reserved: []config.Range{{First: addr("10.1.0.2"), Last: addr("10.1.0.9")}}}
+		Reserved: []instance.AddrRange{{First: addr("10.1.0.2"), Last: addr("10.1.0.9")}}}
 	theirs := config.Network{Name: "default", Backend: config.BackendLibvirt, Run: "off"}
 	status := api.Status{Networks: []api.Network{
 		{Name: "mds", Bridge: "br9", IPv4: "10.9.0.0/24", IPv6: "fd09::/64", Domain: "else"},

@@ -14,6 +14,7 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/doctor/kernel"
 	"mdserver/internal/doctor/system"
+	"mdserver/internal/instance"
 	"mdserver/internal/portsecurity/plan"
 	"mdserver/internal/portsecurity/table"
 )
@@ -26,7 +27,7 @@ type Network struct {
 	Gateway6   netip.Addr // zero: no IPv6
 	IPv4       netip.Prefix
 	IPv6       netip.Prefix
-	Reserved   []config.Range
+	Reserved   []instance.AddrRange
 	UseDNS     bool
 	Prefix     string // before the guests' names in DNS
 	Domain     string

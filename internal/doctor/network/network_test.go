@@ -304,7 +304,7 @@ func TestAddresses(t *testing.T) {
 	stopped := func(h *host.Facts) { h.Server.Err = errNoAnswer }
 	reserved := func(first, last string) func(*host.Facts) {
 		return network(func(n *host.Network) {
-			n.Reserved = append(n.Reserved, config.Range{First: addr(first), Last: addr(last)})
+			n.Reserved = append(n.Reserved, instance.AddrRange{First: addr(first), Last: addr(last)})
 		})
 	}
 	leases := func(n int) func(*host.Facts) { return network(func(m *host.Network) { m.Leases = n }) }

@@ -1,38 +1,31 @@
-package config
+// Package original tells what a configuration of the Python mdserver means here and
+// did not mean there.
+package original
 
 import (
 	"log/slog"
 	"path/filepath"
 	"strings"
-)
 
-// OfOriginal reports whether the files set no key that the Python mdserver did not
-// know, as before an upgrade from it.
-func (c *Config) OfOriginal() bool {
-	for _, v := range c.values.list {
-		if v.file != "" && v.key != nil && !v.key.original() {
-			return false
-		}
-	}
-	return true
-}
+	"mdserver/internal/config"
+)
 
 // difference is what one key means here, where that is not what it meant to the
 // Python mdserver.
 type difference struct {
 	key     string
 	unset   bool // it counts if no file sets the key; else if one does
-	applies func(c *Config) bool
+	applies func(c *config.Config) bool
 	text    string
 }
 
 // differences are in order of weight: what guests notice, then this host.
 var differences = []difference{
-	{"dnsmasq.use_dns", false, func(c *Config) bool { return !c.Dnsmasq.UseDNS },
+	{"dnsmasq.use_dns", false, func(c *config.Config) bool { return !c.Dnsmasq.UseDNS },
 		"means no: guests get no DNS server. The Python mdserver's dnsmasq always offered itself; set it to yes to keep that"},
-	{"dnsmasq.use_dns", true, func(c *Config) bool { return !c.Dnsmasq.UseDNS },
+	{"dnsmasq.use_dns", true, func(c *config.Config) bool { return !c.Dnsmasq.UseDNS },
 		"is not set, which means no: guests get no DNS server. The Python mdserver's dnsmasq always offered itself; set it to yes to keep that"},
-	{"dnsmasq.domain", false, func(c *Config) bool { return c.Dnsmasq.Domain != "" },
+	{"dnsmasq.domain", false, func(c *config.Config) bool { return c.Dnsmasq.Domain != "" },
 		"is also sent to guests by DHCP; the Python mdserver only wrote it to its hosts file"},
 	{"dnsmasq.lease_len", false, nil, "is the length of a lease in seconds; the Python mdserver stopped when a file set it"},
 	{"mdserver.hostname_prefix", false, nil, "is the prefix of host names made for guests without one; it had no effect in the Python mdserver"},
@@ -42,26 +35,27 @@ var differences = []difference{
 
 // Differences lists what a configuration of the Python mdserver means here and did
 // not mean there, in order of weight.
-func (c *Config) Differences() []Warning {
-	var list []Warning
+func Differences(c *config.Config) []config.Warning {
+	var list []config.Warning
 	for _, d := range differences {
-		v := c.values.byKey[d.key]
-		set := v != nil && v.file != ""
+		s, set := setting(c, d.key)
 		if set == d.unset || d.applies != nil && !d.applies(c) {
 			continue
 		}
-		w := Warning{Key: d.key, Text: d.text, Level: slog.LevelWarn}
-		if set {
-			w.File, w.Line = v.file, v.line
-		}
-		list = append(list, w)
+		list = append(list, config.Warning{File: s.File, Line: s.Line, Key: d.key, Text: d.text, Level: slog.LevelWarn})
 	}
-	return append(list, c.outside()...)
+	return append(list, outside(c)...)
+}
+
+// setting finds out whether a file sets a key, and where.
+func setting(c *config.Config, key string) (s config.Setting, set bool) {
+	s, err := c.Get(key)
+	return s, err == nil && s.File != ""
 }
 
 // outside reports paths that the server's unit cannot access.
-func (c *Config) outside() []Warning {
-	var list []Warning
+func outside(c *config.Config) []config.Warning {
+	var list []config.Warning
 	for _, p := range []struct {
 		key, path string
 		write     bool
@@ -69,8 +63,8 @@ func (c *Config) outside() []Warning {
 		{"mdserver.logfile", c.Server.LogFile, true}, {"dnsmasq.base_dir", c.Dnsmasq.BaseDir, true}, {"dnsmasq.run_dir", c.Dnsmasq.RunDir, true},
 		{"mdserver.userdata_dir", c.Server.UserdataDir, false}, {"mdserver.default_template", c.Server.DefaultTemplate, false}, {"mdserver.db_file", c.Server.DBFile, false},
 	} {
-		v := c.values.byKey[p.key]
-		if v == nil || v.file == "" || p.path == "" {
+		s, set := setting(c, p.key)
+		if !set || p.path == "" {
 			continue
 		}
 		text := ""
@@ -82,7 +76,7 @@ func (c *Config) outside() []Warning {
 		default:
 			continue
 		}
-		list = append(list, Warning{File: v.file, Line: v.line, Key: p.key, Text: text, Level: slog.LevelWarn})
+		list = append(list, config.Warning{File: s.File, Line: s.Line, Key: p.key, Text: text, Level: slog.LevelWarn})
 	}
 	return list
 }

@@ -1,4 +1,6 @@
-package config
+// Package build tells which mdserver this is: its version and date, as the go
+// command recorded them when it built the program.
+package build
 
 import (
 	"runtime/debug"
@@ -8,10 +10,9 @@ import (
 	"golang.org/x/mod/module"
 )
 
-// Version and ReleaseDate are the defaults of service.version and
-// service.release_date: the tag and date of the commit that was built, as the
-// go command records them.
-var Version, ReleaseDate = built(debug.ReadBuildInfo())
+// Version and Date are the tag of the commit that was built, without its v, and
+// the day of that commit.
+var Version, Date = built(debug.ReadBuildInfo())
 
 // built returns "0.0.0-devel" and "unknown" for a build outside of a
 // repository.

@@ -1,4 +1,4 @@
-package config
+package kind
 
 import (
 	"errors"
@@ -25,19 +25,19 @@ func TestElements(t *testing.T) {
 		"b, a,b ,, B, c": {[]string{"B", "A", "B", "B", "C"}, []string{"B", "A", "C"}, nil},
 		"a, bad, b":      {nil, nil, errBad},
 	} {
-		all, err := elements(text, parse)
+		all, err := Elements(text, parse)
 		if !slices.Equal(all, tt.all) || err != tt.err {
 			t.Errorf("elements of %q: %q, %v", text, all, err)
 		}
-		once, err := distinct(elements(text, parse))
+		once, err := Distinct(Elements(text, parse))
 		if !slices.Equal(once, tt.distinct) || err != tt.err {
 			t.Errorf("distinct elements of %q: %q, %v", text, once, err)
 		}
 		want := tt.err
 		if tt.err == nil && len(tt.all) == 0 {
-			want = errEmpty
+			want = ErrEmpty
 		}
-		if got, err := notEmpty(elements(text, parse)); !slices.Equal(got, tt.all) || err != want {
+		if got, err := NotEmpty(Elements(text, parse)); !slices.Equal(got, tt.all) || err != want {
 			t.Errorf("%q, not empty: %q, %v, want %v", text, got, err, want)
 		}
 	}
@@ -48,8 +48,20 @@ func TestEtcdEndpoints(t *testing.T) {
 		"http://a, http://b:1, http://a": "http://a:2379 http://b:1",
 		"https://a, http://b":            "error: mixes http and https",
 		"":                               "",
+		"https://[::1]/":                 "https://[::1]:2379",
+		"http://a:65535":                 "http://a:65535",
+		"http://a:65536":                 "error: has a URL whose port is out of range",
+		"http://a:0":                     "error: has a URL whose port is out of range",
+		"a:2379":                         "error: has an element without http:// or https://",
+		"http://a:x":                     "error: has an element that is not a URL",
+		"http://a\u2028b":                "error: has an element that is not a URL",
+		"http://u@a":                     "error: has a user in a URL; use store.user and store.password_file",
+		"http://":                        "error: has a URL without a host",
+		"http://a/b":                     "error: has a URL with more than a host and a port",
+		"http://a?b":                     "error: has a URL with more than a host and a port",
+		"http://a#b":                     "error: has a URL with more than a host and a port",
 	} {
-		list, err := etcdEndpoints.parse(text)
+		list, err := EtcdEndpoints.Parse(text)
 		got := strings.Join(list, " ")
 		if err != nil {
 			got = "error: " + err.Error()

@@ -1,4 +1,7 @@
-package install
+// Package rootfs is the file system that mdserver is installed into: that below a root
+// directory, or that of the running system. Errors name files as the administrator
+// does, and a dry run writes nothing.
+package rootfs
 
 import (
 	"errors"
@@ -13,19 +16,21 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// noOwner leaves an owner or group as it is.
-const noOwner = -1
+// NoOwner leaves an owner or group as it is.
+const NoOwner = -1
 
-// tree is the file system below a root directory. Names are absolute paths as
+// Tree is the file system below a root directory. Names are absolute paths as
 // seen inside the root; no symbolic link leads out of it. In a dry run nothing
 // is written.
-type tree struct {
+type Tree struct {
 	root *os.Root
 	base string
 	dry  bool
 }
 
-func openTree(base string, dry bool) (*tree, error) {
+// Open opens the file system below base; "" is the running system. In a dry run
+// nothing will be written.
+func Open(base string, dry bool) (*Tree, error) {
 	if base == "" {
 		base = "/"
 	}
@@ -33,15 +38,19 @@ func openTree(base string, dry bool) (*tree, error) {
 	if err != nil {
 		return nil, fmt.Errorf("root directory: %w", err)
 	}
-	return &tree{root, base, dry}, nil
+	return &Tree{root, base, dry}, nil
 }
 
-func (t *tree) close() { t.root.Close() }
+// Close gives the root directory back.
+func (t *Tree) Close() { t.root.Close() }
+
+// Base is the path of the root directory, "/" for the running system.
+func (t *Tree) Base() string { return t.base }
 
 // rel is a path relative to the root. On the running system symbolic links in
 // the directories before the last element are followed first, wherever they
 // lead: os.Root refuses absolute ones.
-func (t *tree) rel(name string) string {
+func (t *Tree) rel(name string) string {
 	name = path.Clean("/" + name)
 	if t.base == "/" && name != "/" {
 		name = path.Join(followLinks(path.Dir(name)), path.Base(name))
@@ -65,7 +74,7 @@ func followLinks(dir string) string {
 
 // named has an error name a file as the administrator does. os.Root names it from
 // the root on, without a slash.
-func (t *tree) named(op, name string, err error) error {
+func (t *Tree) named(op, name string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -77,14 +86,14 @@ func (t *tree) named(op, name string, err error) error {
 	return &fs.PathError{Op: op, Path: path.Join(t.base, name), Err: err}
 }
 
-// lstat is nil where there is nothing.
-func (t *tree) lstat(name string) (fs.FileInfo, error) {
+// Lstat describes a file, and is nil where there is nothing.
+func (t *Tree) Lstat(name string) (fs.FileInfo, error) {
 	info, err := t.root.Lstat(t.rel(name))
 	return missingIsNil(info, t.named("lstat", name, err))
 }
 
-// stat follows a link in the last element too.
-func (t *tree) stat(name string) (fs.FileInfo, error) {
+// Stat is Lstat, and follows a link in the last element too.
+func (t *Tree) Stat(name string) (fs.FileInfo, error) {
 	if t.base == "/" {
 		return missingIsNil(os.Stat(name))
 	}
@@ -99,13 +108,14 @@ func missingIsNil(info fs.FileInfo, err error) (fs.FileInfo, error) {
 	return info, err
 }
 
-func (t *tree) read(name string) ([]byte, error) {
+// Read returns the content of a file.
+func (t *Tree) Read(name string) ([]byte, error) {
 	content, err := t.root.ReadFile(t.rel(name))
 	return content, t.named("read", name, err)
 }
 
-// write puts a file in place atomically.
-func (t *tree) write(name string, content []byte, mode fs.FileMode, uid, gid int) error {
+// Write puts a file in place atomically. Its directory must exist.
+func (t *Tree) Write(name string, content []byte, mode fs.FileMode, uid, gid int) error {
 	if t.dry {
 		return nil
 	}
@@ -136,14 +146,14 @@ func writeIn(dir *os.Root, name string, content []byte, mode fs.FileMode, uid, g
 	return file.CloseAtomicallyReplace()
 }
 
-// mkdir makes a directory and the parents that are missing, and returns what
+// Mkdir makes a directory and the parents that are missing, and returns what
 // it made.
-func (t *tree) mkdir(name string, mode fs.FileMode, uid, gid int) (made []string, err error) {
-	if info, err := t.stat(name); err != nil || info != nil {
+func (t *Tree) Mkdir(name string, mode fs.FileMode, uid, gid int) (made []string, err error) {
+	if info, err := t.Stat(name); err != nil || info != nil {
 		return nil, err
 	}
 	if parent := path.Dir(name); parent != name {
-		if made, err = t.mkdir(parent, 0o755, noOwner, noOwner); err != nil {
+		if made, err = t.Mkdir(parent, 0o755, NoOwner, NoOwner); err != nil {
 			return made, err
 		}
 	}
@@ -158,11 +168,11 @@ func (t *tree) mkdir(name string, mode fs.FileMode, uid, gid int) (made []string
 	if err := t.root.Chown(rel, uid, gid); err != nil {
 		return made, t.named("chown", name, err)
 	}
-	return made, t.chmod(name, mode) // regardless of the umask
+	return made, t.Chmod(name, mode) // regardless of the umask
 }
 
-// openDir opens a directory, following a link to it.
-func (t *tree) openDir(name string) (*os.Root, error) {
+// OpenDir opens a directory, following a link to it.
+func (t *Tree) OpenDir(name string) (*os.Root, error) {
 	if t.base == "/" {
 		return os.OpenRoot(name)
 	}
@@ -170,21 +180,23 @@ func (t *tree) openDir(name string) (*os.Root, error) {
 	return dir, t.named("open", name, err)
 }
 
-// rights are whose a file is, and who may do what with it.
-type rights struct {
-	uid, gid int
-	mode     fs.FileMode
+// Rights are whose a file is, and who may do what with it.
+type Rights struct {
+	UID, GID int
+	Mode     fs.FileMode
 }
 
-// rightsOf returns the rights of a file of a tree.
-func rightsOf(info fs.FileInfo) rights {
+// RightsOf returns the rights of a file of a tree.
+func RightsOf(info fs.FileInfo) Rights {
 	stat := info.Sys().(*syscall.Stat_t) // as of any file on Linux
-	return rights{int(stat.Uid), int(stat.Gid), info.Mode()}
+	return Rights{int(stat.Uid), int(stat.Gid), info.Mode()}
 }
 
-func hardLinked(info fs.FileInfo) bool { return info.Sys().(*syscall.Stat_t).Nlink > 1 }
+// HardLinked reports whether a file has further names.
+func HardLinked(info fs.FileInfo) bool { return info.Sys().(*syscall.Stat_t).Nlink > 1 }
 
-func (t *tree) rename(from, to string) error {
+// Rename moves a file. One that is in its new place is replaced.
+func (t *Tree) Rename(from, to string) error {
 	if t.dry {
 		return nil
 	}
@@ -195,30 +207,33 @@ func (t *tree) rename(from, to string) error {
 	return err
 }
 
-func (t *tree) chmod(name string, mode fs.FileMode) error {
+// Chmod changes the mode of a file.
+func (t *Tree) Chmod(name string, mode fs.FileMode) error {
 	if t.dry {
 		return nil
 	}
 	return t.named("chmod", name, t.root.Chmod(t.rel(name), mode))
 }
 
-// removeIfThere removes a file that need not exist.
-func (t *tree) removeIfThere(name string) error {
-	err := t.remove(name)
+// RemoveIfThere removes a file that need not exist.
+func (t *Tree) RemoveIfThere(name string) error {
+	err := t.Remove(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
 }
 
-func (t *tree) remove(name string) error {
+// Remove removes a file or an empty directory.
+func (t *Tree) Remove(name string) error {
 	if t.dry {
 		return nil
 	}
 	return t.named("remove", name, t.root.Remove(t.rel(name)))
 }
 
-func (t *tree) removeAll(name string) error {
+// RemoveAll removes a file or a directory with its contents.
+func (t *Tree) RemoveAll(name string) error {
 	if t.dry {
 		return nil
 	}
