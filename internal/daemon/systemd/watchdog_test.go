@@ -1,6 +1,7 @@
 package systemd
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"net/http"
@@ -113,6 +114,28 @@ func TestWatchdog(t *testing.T) {
 				t.Errorf("systemd was told %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// The watchdog is fed until the end, and where there is none nothing waits.
+func TestKeepAlive(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	cfg := config.Default()
+	cfg.Server.ListenAddress, cfg.Server.Port = netip.MustParseAddr("127.0.0.1"), server.Listener.Addr().(*net.TCPAddr).Port
+	for watchdog, want := range map[time.Duration]string{0: "", 400 * time.Millisecond: "WATCHDOG=1"} {
+		messages := systemd(t, watchdog)
+		n := NewNotifier(slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		n.KeepAlive(ctx, func() *config.Config { return cfg }, func() time.Duration { return 0 })
+		if fed := ctx.Err() != nil; fed != (watchdog > 0) {
+			t.Errorf("watchdog of %s: it has waited for the end: %v", watchdog, fed)
+		}
+		cancel()
+		if got, _, _ := strings.Cut(messages(), "|"); got != want {
+			t.Errorf("watchdog of %s: systemd was told %q, want %q", watchdog, got, want)
+		}
 	}
 }
 
