@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mdserver/stpl/internal/lower"
+	"mdserver/stpl/internal/meter"
 	"mdserver/stpl/internal/modules"
 	"mdserver/stpl/internal/object"
 	"mdserver/stpl/internal/scan"
@@ -77,11 +78,11 @@ func (g globals) Delete(name lower.Name) bool {
 	return ok
 }
 
-var limits = object.Limits{Steps: 5_000_000, Memory: 64 << 20, Output: 1 << 20, Time: 30 * time.Second, Recursion: 200}
+var limits = meter.Limits{Steps: 5_000_000, Memory: 64 << 20, Output: 1 << 20, Time: 30 * time.Second, Recursion: 200}
 
 // evaluate runs lines of Python, of which the last is an expression, and
 // returns that one's repr.
-func evaluate(ctx context.Context, limits object.Limits, lines ...string) (string, error) {
+func evaluate(ctx context.Context, limits meter.Limits, lines ...string) (string, error) {
 	lines = slices.Clone(lines)
 	last := len(lines) - 1
 	lines[last] = "answer = repr((" + lines[last] + "))"
@@ -98,7 +99,7 @@ func evaluate(ctx context.Context, limits object.Limits, lines ...string) (strin
 	if len(errs) > 0 {
 		return "", errs[0]
 	}
-	thread := object.NewThread(ctx, object.NewBudget(limits), nil)
+	thread := object.NewThread(ctx, meter.NewBudget(limits), nil)
 	defer thread.End()
 	g := globals{}
 	if err := program.Exec(&lower.Run{Thread: thread, Globals: g, Import: modules.Import}); err != nil {

@@ -24,7 +24,7 @@ func toBytes(t *Thread, a []Value) (Value, error) {
 		if n < 0 {
 			return nil, Raise(ValueError, "negative count")
 		}
-		s, err := RepeatString(t, "\x00", n)
+		s, err := t.Repeat("\x00", n)
 		return Bytes(s), err
 	}
 	if _, err := Iterate(t, a[0]); err != nil {

@@ -3,6 +3,8 @@ package object
 import (
 	"errors"
 	"fmt"
+
+	"mdserver/stpl/internal/meter"
 )
 
 // Exception is a raised or constructed exception. It is a value and an error.
@@ -16,7 +18,7 @@ type Exception struct {
 	File string
 	Line int
 	// Limit is the limit that was reached, if one was.
-	Limit Limit
+	Limit meter.Limit
 	name  string // of a fatal kind
 }
 
@@ -101,17 +103,6 @@ func RaiseValue(kind *Type, arg Value) error {
 // Fatal makes an exception that no template can catch.
 func Fatal(name, format string, args ...any) error {
 	return &Exception{Kind: BaseException, name: name, Fatal: true, Args: []Value{Str(fmt.Sprintf(format, args...))}}
-}
-
-// reached marks an exception as caused by a limit.
-func reached(limit Limit, err error) error {
-	err.(*Exception).Limit = limit
-	return err
-}
-
-// OutputLimit is the exception of a text that is longer than the limit, in bytes.
-func OutputLimit(limit int64) error {
-	return reached(LimitOutput, Fatal("MemoryError", "the output is longer than %d bytes", limit))
 }
 
 // NewExceptionType makes an exception type of a module, as re.error.

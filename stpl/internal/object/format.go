@@ -165,7 +165,7 @@ func (f *formatSpec) grouped(t *Thread, prefix, digits, tail string, base int) (
 	}
 	if f.fill == '0' && f.align == '=' {
 		room := f.width - len(prefix) - len(tail)
-		zeros, err := RepeatString(t, "0", missingDigits(len(digits), room, size))
+		zeros, err := t.Repeat("0", missingDigits(len(digits), room, size))
 		if err != nil {
 			return "", err
 		}

@@ -127,7 +127,7 @@ func (r *Range) items(t *Thread) ([]Value, error) {
 }
 
 func copySlots(t *Thread, items []Value) ([]Value, error) {
-	if err := t.chargeSlots(len(items)); err != nil {
+	if err := t.ChargeSlots(len(items)); err != nil {
 		return nil, err
 	}
 	return append([]Value(nil), items...), nil

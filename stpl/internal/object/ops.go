@@ -134,7 +134,7 @@ func concat(t *Thread, a, b Value) (Value, error) {
 }
 
 func joined(t *Thread, a, b []Value) ([]Value, error) {
-	if err := t.chargeSlots(len(a) + len(b)); err != nil {
+	if err := t.ChargeSlots(len(a) + len(b)); err != nil {
 		return nil, err
 	}
 	return slices.Concat(a, b), nil

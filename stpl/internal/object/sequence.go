@@ -3,6 +3,8 @@ package object
 import (
 	"math"
 	"unicode/utf8"
+
+	"mdserver/stpl/internal/meter"
 )
 
 // isASCII reports whether characters of s are bytes.
@@ -331,10 +333,10 @@ func repeat(t *Thread, seq, count Value) (Value, error) {
 	n = max(n, 0)
 	switch v := seq.(type) {
 	case Str:
-		s, err := RepeatString(t, string(v), n)
+		s, err := t.Repeat(string(v), n)
 		return Str(s), err
 	case Bytes:
-		s, err := RepeatString(t, string(v), n)
+		s, err := t.Repeat(string(v), n)
 		return Bytes(s), err
 	case *List:
 		items, err := repeatItems(t, v.items, n)
@@ -350,7 +352,7 @@ func repeatItems(t *Thread, items []Value, n int) ([]Value, error) {
 	if len(items) == 0 || n == 0 {
 		return nil, nil
 	}
-	if err := t.AllocN(n, slotSize*len(items)); err != nil {
+	if err := t.AllocN(n, meter.SlotSize*len(items)); err != nil {
 		return nil, err
 	}
 	if err := t.Work(n * len(items)); err != nil {

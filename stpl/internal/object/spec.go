@@ -113,7 +113,7 @@ func (f *formatSpec) pad(t *Thread, prefix, body string, align byte) (string, er
 	if n <= 0 {
 		return prefix + body, t.Alloc(len(prefix) + len(body))
 	}
-	fill, err := RepeatString(t, string(f.fill), n)
+	fill, err := t.Repeat(string(f.fill), n)
 	if err != nil {
 		return "", err
 	}

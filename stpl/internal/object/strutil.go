@@ -5,20 +5,6 @@ import (
 	"unicode"
 )
 
-// RepeatString returns s n times, charged for.
-func RepeatString(t *Thread, s string, n int) (string, error) {
-	if s == "" || n <= 0 {
-		return "", nil
-	}
-	if err := t.AllocN(n, len(s)); err != nil {
-		return "", err
-	}
-	if err := t.Work(n * len(s)); err != nil {
-		return "", err
-	}
-	return strings.Repeat(s, n), nil
-}
-
 // isSpace is str.isspace of one character.
 func isSpace(r rune) bool {
 	return r >= 0x1c && r <= 0x1f || unicode.IsSpace(r)

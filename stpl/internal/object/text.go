@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"mdserver/stpl/internal/meter"
 )
 
 // Represented is a value of another package with a repr of its own, which is its
@@ -64,11 +66,11 @@ func PlainStr(v Value) string {
 }
 
 // messageLimits are for the text of a message.
-var messageLimits = Limits{Steps: 10000, Memory: 1 << 16, Time: time.Hour, Recursion: 50}
+var messageLimits = meter.Limits{Steps: 10000, Memory: 1 << 16, Time: time.Hour, Recursion: 50}
 
 // messageThread has a small budget. It is too small for its time to be measured.
 func messageThread() *Thread {
-	return NewThread(context.Background(), NewBudget(messageLimits), nil)
+	return NewThread(context.Background(), meter.NewBudget(messageLimits), nil)
 }
 
 // printer writes the repr of values.

@@ -73,7 +73,7 @@ func (d *dumper) setIndent(v object.Value) error {
 	if err != nil {
 		return err
 	}
-	d.indent, err = object.RepeatString(d.t, " ", n)
+	d.indent, err = d.t.Repeat(" ", n)
 	return err
 }
 
@@ -189,7 +189,7 @@ func (d *dumper) nested(v object.Value, f func() error) error {
 // beginning of its line in a pretty text.
 func (d *dumper) open(mark string) error {
 	if d.pretty {
-		margin, err := object.RepeatString(d.t, d.indent, len(d.inside))
+		margin, err := d.t.Repeat(d.indent, len(d.inside))
 		if err != nil {
 			return err
 		}
