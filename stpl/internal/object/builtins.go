@@ -1,6 +1,9 @@
 package object
 
-import "slices"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // Builtins returns the built-in names. The map is the caller's.
 func Builtins() map[string]Value {
@@ -104,7 +107,7 @@ func untilSentinel(f, sentinel Value) (Value, error) {
 
 func builtinLen(t *Thread, a []Value) (Value, error) {
 	if s, ok := a[0].(Str); ok {
-		return Int(runeLen(string(s))), t.Scan(len(s))
+		return Int(utf8.RuneCountInString(string(s))), t.Scan(len(s))
 	}
 	n, err := Len(a[0])
 	return Int(n), err

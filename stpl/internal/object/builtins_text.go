@@ -32,7 +32,7 @@ func textBuiltins() []*Builtin {
 				if r, n := utf8.DecodeRuneInString(string(v)); n > 0 && n == len(v) {
 					return Int(r), nil
 				}
-				return nil, Raise(TypeError, "ord() expected a character, but string of length %d found", runeLen(string(v)))
+				return nil, Raise(TypeError, "ord() expected a character, but string of length %d found", utf8.RuneCountInString(string(v)))
 			case Bytes:
 				if len(v) == 1 {
 					return Int(v[0]), nil

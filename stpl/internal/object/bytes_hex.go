@@ -3,6 +3,7 @@ package object
 import (
 	"encoding/hex"
 	"strings"
+	"unicode/utf8"
 )
 
 // bytesHex groups the digits of so many bytes, counted from the right, or from
@@ -43,7 +44,7 @@ func bytesFromHex(t *Thread, a []Value) (Value, error) {
 			if _, err := hex.DecodeString(s[i:i+1] + "0"); err == nil {
 				i++
 			}
-			return nil, Raise(ValueError, "non-hexadecimal number found in fromhex() arg at position %d", runeLen(s[:i]))
+			return nil, Raise(ValueError, "non-hexadecimal number found in fromhex() arg at position %d", utf8.RuneCountInString(s[:i]))
 		}
 		b = append(b, pair...)
 		i += 2

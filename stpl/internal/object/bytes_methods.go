@@ -3,6 +3,8 @@ package object
 import (
 	"strings"
 	"unicode/utf8"
+
+	"mdserver/stpl/internal/character"
 )
 
 // byteBase is where bytes above 0x7f lie while a method of str works on them:
@@ -45,7 +47,7 @@ func isByteSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 // isPlainByte reports whether a method of str treats a byte as one of bytes
 // would.
 func isPlainByte(c byte) bool {
-	return c < utf8.RuneSelf && (isByteSpace(c) || !isSpace(rune(c)))
+	return c < utf8.RuneSelf && (isByteSpace(c) || !character.IsSpace(rune(c)))
 }
 
 func widen(t *Thread, b Bytes) (Str, error) {
@@ -71,7 +73,7 @@ func widen(t *Thread, b Bytes) (Str, error) {
 }
 
 func narrow(s Str) Bytes {
-	if isASCII(string(s)) {
+	if character.IsASCII(string(s)) {
 		return Bytes(s)
 	}
 	var b strings.Builder

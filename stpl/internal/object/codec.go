@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"mdserver/stpl/internal/character"
 )
 
 // codecSignature is that of encode and decode; codecArgs reads their arguments.
@@ -71,7 +73,7 @@ func Encode(t *Thread, s, name, errors string) (Value, error) {
 	if e.mark {
 		return Bytes(utf8Mark + s), nil
 	}
-	if e.name == "utf-8" || isASCII(s) {
+	if e.name == "utf-8" || character.IsASCII(s) {
 		return Bytes(s), nil
 	}
 	var b strings.Builder
@@ -87,8 +89,7 @@ func Encode(t *Thread, s, name, errors string) (Value, error) {
 		case errors == "xmlcharrefreplace":
 			b.WriteString("&#" + simpleRepr(Int(r)) + ";")
 		case errors == "backslashreplace":
-			q, _ := ASCII(messageThread(), Str(string(r)))
-			b.WriteString(q[1 : len(q)-1])
+			b.WriteString(character.Escape(string(r)))
 		case errors == "strict":
 			return nil, e.failure(s[i:], n)
 		default:
@@ -106,10 +107,9 @@ func (e encoding) failure(s string, n int) error {
 	if end < 0 {
 		end = len(s)
 	}
-	what := fmt.Sprintf("characters in position %d-%d", n, n+runeLen(s[:end])-1)
+	what := fmt.Sprintf("characters in position %d-%d", n, n+utf8.RuneCountInString(s[:end])-1)
 	if bad, size := utf8.DecodeRuneInString(s); size == end {
-		text, _ := ASCII(messageThread(), Str(string(bad)))
-		what = fmt.Sprintf("character %s in position %d", text, n)
+		what = fmt.Sprintf("character '%s' in position %d", character.Escape(string(bad)), n)
 	}
 	reason := fmt.Sprintf("ordinal not in range(%d)", e.high+1)
 	if e.with != nil {
@@ -133,7 +133,7 @@ func Decode(t *Thread, s, name, errors string) (Value, error) {
 	if e.mark {
 		s = strings.TrimPrefix(s, utf8Mark)
 	}
-	if isASCII(s) || e.name == "utf-8" && utf8.ValidString(s) {
+	if character.IsASCII(s) || e.name == "utf-8" && utf8.ValidString(s) {
 		return Str(s), nil
 	}
 	return decodeWith(e.name, s, 0, errors, e.next)

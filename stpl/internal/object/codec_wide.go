@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
+
+	"mdserver/stpl/internal/character"
 )
 
 // charmaps are the encodings of one byte for each character that need a table.
@@ -188,7 +190,7 @@ func decodeProblem(b *strings.Builder, name, s string, at, n int, reason, errors
 		b.WriteRune(utf8.RuneError)
 	case "backslashreplace":
 		for _, c := range []byte(s[at : at+n]) {
-			b.Write(appendHex([]byte(`\x`), rune(c), 2))
+			b.Write(character.AppendEscape(nil, rune(c)))
 		}
 	case "strict":
 		what := fmt.Sprintf("byte 0x%02x in position %d", s[at], at)

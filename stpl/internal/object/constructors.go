@@ -5,6 +5,8 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"mdserver/stpl/internal/character"
 )
 
 func setupConstructors() {
@@ -163,7 +165,7 @@ func parseFloat(t *Thread, text string) (Value, error) {
 	bad := func() error {
 		return Raise(ValueError, "could not convert string to float: %s", PlainRepr(Str(text)))
 	}
-	s := asciiDigits(strings.TrimFunc(text, isSpace))
+	s := character.ASCIIDigits(strings.TrimFunc(text, character.IsSpace))
 	if strings.ContainsAny(s, "xXpP") || strings.HasPrefix(s, "_") || strings.HasSuffix(s, "_") || strings.Contains(s, "__") {
 		return nil, bad()
 	}

@@ -6,6 +6,8 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"mdserver/stpl/internal/character"
 )
 
 // Formatter is a value of another package with a format of its own.
@@ -67,7 +69,7 @@ func formatStr(t *Thread, v Str, spec string) (string, error) {
 	}
 	s := string(v)
 	if f.precision >= 0 {
-		s = s[:byteOffset(s, f.precision)]
+		s = s[:character.Offset(s, f.precision)]
 	}
 	return f.pad(t, "", s, '<')
 }

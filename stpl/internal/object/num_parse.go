@@ -4,6 +4,8 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"mdserver/stpl/internal/character"
 )
 
 // parseInt reads the text of an integer as int(text, base) does.
@@ -20,7 +22,7 @@ func parseInt(t *Thread, text string, base int) (Value, error) {
 	bad := func() error {
 		return Raise(ValueError, "invalid literal for int() with base %d: %s", named, PlainRepr(Str(text)))
 	}
-	s := asciiDigits(strings.TrimFunc(text, isSpace))
+	s := character.ASCIIDigits(strings.TrimFunc(text, character.IsSpace))
 	neg := strings.HasPrefix(s, "-")
 	if neg || strings.HasPrefix(s, "+") {
 		s = s[1:]

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"mdserver/stpl/internal/character"
 )
 
 // parts collects the pieces of a split string, charged one by one. After an
@@ -53,8 +55,8 @@ func (p *parts) lines(s string, keep bool, isEnd func(rune) bool) {
 // spaces splits at runs of white space, at most limit times if limit is not
 // negative.
 func (p *parts) spaces(s string, limit int) {
-	for s = strings.TrimLeftFunc(s, isSpace); s != ""; {
-		i := strings.IndexFunc(s, isSpace)
+	for s = strings.TrimLeftFunc(s, character.IsSpace); s != ""; {
+		i := strings.IndexFunc(s, character.IsSpace)
 		if i < 0 || limit >= 0 && len(p.items) == limit {
 			p.add(s)
 			return
@@ -62,15 +64,15 @@ func (p *parts) spaces(s string, limit int) {
 		if !p.add(s[:i]) {
 			return
 		}
-		s = strings.TrimLeftFunc(s[i:], isSpace)
+		s = strings.TrimLeftFunc(s[i:], character.IsSpace)
 	}
 }
 
 // rspaces splits at runs of white space from the right.
 func (p *parts) rspaces(s string, limit int) {
 	defer func() { slices.Reverse(p.items) }() // they are collected from the right
-	for s = strings.TrimRightFunc(s, isSpace); s != ""; {
-		i := strings.LastIndexFunc(s, isSpace)
+	for s = strings.TrimRightFunc(s, character.IsSpace); s != ""; {
+		i := strings.LastIndexFunc(s, character.IsSpace)
 		if i < 0 || limit >= 0 && len(p.items) == limit {
 			p.add(s)
 			return
@@ -79,7 +81,7 @@ func (p *parts) rspaces(s string, limit int) {
 		if !p.add(s[i+n:]) {
 			return
 		}
-		s = strings.TrimRightFunc(s[:i], isSpace)
+		s = strings.TrimRightFunc(s[:i], character.IsSpace)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"mdserver/stpl/internal/character"
 )
 
 // percentFormat computes format % args.
@@ -228,7 +230,7 @@ func (p *percent) convert(f *formatSpec, v Value) (string, error) {
 }
 
 func (p *percent) unsupported(verb rune) error {
-	index := runeLen(p.whole) - runeLen(p.s) - 1
+	index := utf8.RuneCountInString(p.whole) - utf8.RuneCountInString(p.s) - 1
 	return Raise(ValueError, "unsupported format character '%c' (0x%x) at index %d", verb, verb, index)
 }
 
@@ -251,14 +253,14 @@ func (p *percent) text(f *formatSpec, v Value) (string, error) {
 		s = Text(converted)
 	}
 	if f.precision >= 0 {
-		s = s[:byteOffset(s, f.precision)]
+		s = s[:character.Offset(s, f.precision)]
 	}
 	return f.pad(p.t, "", s, '>')
 }
 
 func (p *percent) char(f *formatSpec, v Value) (string, error) {
 	if s, ok := v.(Str); ok {
-		if runeLen(string(s)) == 1 {
+		if utf8.RuneCountInString(string(s)) == 1 {
 			return f.pad(p.t, "", string(s), '>')
 		}
 		return "", Raise(TypeError, "%%c requires int or char")

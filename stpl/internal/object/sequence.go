@@ -4,27 +4,15 @@ import (
 	"math"
 	"unicode/utf8"
 
+	"mdserver/stpl/internal/character"
 	"mdserver/stpl/internal/meter"
 )
-
-// isASCII reports whether characters of s are bytes.
-func isASCII(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
-
-// runeLen is the length of s in characters.
-func runeLen(s string) int { return utf8.RuneCountInString(s) }
 
 // length returns len(v) of the values that have one.
 func length(v Value) (int, bool) {
 	switch v := v.(type) {
 	case Str:
-		return runeLen(string(v)), true
+		return utf8.RuneCountInString(string(v)), true
 	case Bytes:
 		return len(v), true
 	case *List:
@@ -173,19 +161,9 @@ func charAt(t *Thread, s string, i, n int) (Value, error) {
 	if err := t.Work(len(s)); err != nil {
 		return nil, err
 	}
-	at := byteOffset(s, i)
+	at := character.Offset(s, i)
 	_, size := utf8.DecodeRuneInString(s[at:])
 	return Str(s[at : at+size]), nil
-}
-
-// byteOffset converts a character index into a byte index.
-func byteOffset(s string, i int) int {
-	at := 0
-	for ; i > 0 && at < len(s); i-- {
-		_, size := utf8.DecodeRuneInString(s[at:])
-		at += size
-	}
-	return at
 }
 
 // bounds resolves a slice against a length, as slice.indices does.
@@ -310,8 +288,8 @@ func sliceStr(t *Thread, s string, start, count, step, n int) (Value, error) {
 		return nil, err
 	}
 	if step == 1 {
-		from := byteOffset(s, start)
-		return Str(s[from : from+byteOffset(s[from:], count)]), nil
+		from := character.Offset(s, start)
+		return Str(s[from : from+character.Offset(s[from:], count)]), nil
 	}
 	if err := t.Alloc(8 * n); err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package object
 import (
 	"strconv"
 	"unicode/utf8"
+
+	"mdserver/stpl/internal/character"
 )
 
 // formatSpec is a parsed format specification:
@@ -109,7 +111,7 @@ func (f *formatSpec) pad(t *Thread, prefix, body string, align byte) (string, er
 	if err := t.Scan(len(body)); err != nil {
 		return "", err
 	}
-	n := f.width - runeLen(prefix) - runeLen(body)
+	n := f.width - utf8.RuneCountInString(prefix) - utf8.RuneCountInString(body)
 	if n <= 0 {
 		return prefix + body, t.Alloc(len(prefix) + len(body))
 	}
@@ -124,7 +126,7 @@ func (f *formatSpec) pad(t *Thread, prefix, body string, align byte) (string, er
 	case '<':
 		return prefix + body + fill, nil
 	case '^':
-		left := fill[:byteOffset(fill, n/2)]
+		left := fill[:character.Offset(fill, n/2)]
 		return left + prefix + body + fill[len(left):], nil
 	case '=':
 		return prefix + fill + body, nil

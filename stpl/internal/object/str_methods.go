@@ -4,6 +4,8 @@ import (
 	"math"
 	"strings"
 	"unicode/utf8"
+
+	"mdserver/stpl/internal/character"
 )
 
 func setupStr() {
@@ -25,7 +27,7 @@ func window(t *Thread, s string, start, end Value) (string, int, bool, error) {
 	if err := t.Scan(len(s)); err != nil {
 		return "", 0, false, err
 	}
-	n := runeLen(s)
+	n := utf8.RuneCountInString(s)
 	from, to, _, err := sl.bounds(n)
 	if err != nil {
 		return "", 0, false, err
@@ -33,8 +35,8 @@ func window(t *Thread, s string, start, end Value) (string, int, bool, error) {
 	if i, ok := AsInt(OrNone(start)); from > to || ok && i > int64(n) {
 		return "", 0, false, nil
 	}
-	lo := byteOffset(s, from)
-	return s[lo : lo+byteOffset(s[lo:], to-from)], lo, true, nil
+	lo := character.Offset(s, from)
+	return s[lo : lo+character.Offset(s[lo:], to-from)], lo, true, nil
 }
 
 // OrNone returns an optional argument, or None.
@@ -81,7 +83,7 @@ func strFind(name string, last, raise bool) *Builtin {
 			}
 			return Int(-1), nil
 		}
-		return Int(runeLen(s[:off+i])), nil
+		return Int(utf8.RuneCountInString(s[:off+i])), nil
 	})
 }
 
@@ -200,7 +202,7 @@ func strMakeTrans(t *Thread, a []Value) (Value, error) {
 		return nil, Raise(TypeError, "first maketrans argument must be a string if there is a second argument")
 	}
 	from, to := string(x), Text(a[1])
-	if runeLen(from) != runeLen(to) {
+	if utf8.RuneCountInString(from) != utf8.RuneCountInString(to) {
 		return nil, Raise(ValueError, "the first two maketrans arguments must have equal length")
 	}
 	if err := t.Charge(8*(len(from)+len(to)), 16*len(from)); err != nil {
@@ -229,7 +231,7 @@ func transKey(k Value) (Value, error) {
 		return nil, Raise(TypeError, "keys in translate table must be strings or integers")
 	case !ok:
 		return k, nil
-	case runeLen(string(s)) != 1:
+	case utf8.RuneCountInString(string(s)) != 1:
 		return nil, Raise(ValueError, "string keys in translate table must be of length 1")
 	}
 	r, _ := utf8.DecodeRuneInString(string(s))

@@ -3,6 +3,8 @@ package object
 import (
 	"strings"
 	"unicode/utf8"
+
+	"mdserver/stpl/internal/character"
 )
 
 func strParts() []*Builtin {
@@ -15,7 +17,7 @@ func strParts() []*Builtin {
 				return nil, err
 			}
 			p := parts{t: t}
-			p.lines(s, Flag(a[1]), isLineEnd)
+			p.lines(s, Flag(a[1]), character.IsLineEnd)
 			return p.list()
 		}),
 		NewBuiltin("partition", "sep /", strPartition(false)),
@@ -139,7 +141,7 @@ func joinedSize(v Value, sep int) int {
 func strStrip(name string, left, right bool) Func {
 	return func(t *Thread, a []Value) (Value, error) {
 		s := string(a[0].(Str))
-		cut := isSpace
+		cut := character.IsSpace
 		if a[1] != nil && a[1] != None {
 			chars, ok := a[1].(Str)
 			if !ok {
@@ -182,13 +184,13 @@ func strPad(align byte) Func {
 			switch {
 			case !ok:
 				return nil, Raise(TypeError, "The fill character must be a unicode character, not %s", TypeName(a[2]))
-			case runeLen(string(fill)) != 1:
+			case utf8.RuneCountInString(string(fill)) != 1:
 				return nil, Raise(TypeError, "The fill character must be exactly one character long")
 			}
 			f.fill, _ = utf8.DecodeRuneInString(string(fill))
 		}
 		s := Text(a[0])
-		if n := f.width - runeLen(s); align == '^' && n > 0 && n&f.width&1 == 1 {
+		if n := f.width - utf8.RuneCountInString(s); align == '^' && n > 0 && n&f.width&1 == 1 {
 			s = string(f.fill) + s // of an odd number more are on the left if the width is odd
 		}
 		out, err := f.pad(t, "", s, align)
