@@ -3,6 +3,8 @@ package object
 import (
 	"math"
 	"math/big"
+
+	"mdserver/stpl/internal/number"
 )
 
 func numberBuiltins() []*Builtin {
@@ -92,57 +94,18 @@ func builtinRound(t *Thread, a []Value) (Value, error) {
 	digits, given := IntOr(a[1], 0), a[1] != nil && a[1] != None
 	switch v := a[0].(type) {
 	case Float:
-		return roundFloat(float64(v), digits, given)
-	case Int, Bool, *Big:
-		if digits >= 0 {
-			i, _ := BigInt(v)
-			return MakeInt(new(big.Int).Set(i)), nil
+		if !given {
+			return FloatToInt(math.RoundToEven(float64(v)))
 		}
-		return roundInt(v, -digits), nil
+		return Float(number.Round(float64(v), digits)), nil
+	case Int, Bool, *Big:
+		i, _ := BigInt(v)
+		if digits < 0 {
+			return MakeInt(number.RoundInt(i, -digits)), nil
+		}
+		return MakeInt(new(big.Int).Set(i)), nil
 	}
 	return nil, Raise(TypeError, "type %s doesn't define __round__ method", TypeName(a[0]))
-}
-
-func roundInt(v Value, digits int) Value {
-	i, _ := BigInt(v)
-	if digits > maxBits/3 || digits < 0 { // the least int has no negative
-		return Int(0)
-	}
-	unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(digits)), nil)
-	q := RoundHalfEven(i, unit)
-	return MakeInt(q.Mul(q, unit))
-}
-
-// RoundHalfEven is the integer nearest to num/den, the even one of two.
-func RoundHalfEven(num, den *big.Int) *big.Int {
-	q, r := new(big.Int).DivMod(num, den, new(big.Int))
-	if c := r.Lsh(r, 1).Cmp(den); c > 0 || c == 0 && q.Bit(0) == 1 {
-		q.Add(q, big.NewInt(1))
-	}
-	return q
-}
-
-func roundFloat(f float64, digits int, given bool) (Value, error) {
-	if !given {
-		return FloatToInt(math.RoundToEven(f))
-	}
-	if math.IsInf(f, 0) || math.IsNaN(f) || digits > 323 {
-		return Float(f), nil
-	}
-	if digits < -308 {
-		return Float(math.Copysign(0, f)), nil
-	}
-	// Exact rounding, half to even, of the decimal value that f stands for.
-	r := new(big.Rat)
-	r.SetFloat64(f)
-	unit := new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(digits, -digits))), nil))
-	if digits < 0 {
-		unit.Inv(unit)
-	}
-	r.Mul(r, unit)
-	r.SetInt(RoundHalfEven(r.Num(), r.Denom()))
-	x, _ := r.Quo(r, unit).Float64()
-	return Float(math.Copysign(x, f)), nil
 }
 
 // radix makes bin, oct and hex.

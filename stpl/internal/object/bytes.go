@@ -4,6 +4,8 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+
+	"mdserver/stpl/internal/number"
 )
 
 // toBytes is the bytes constructor.
@@ -64,8 +66,8 @@ func intFromBytes(t *Thread, a []Value) (Value, error) {
 		return nil, err
 	}
 	b := []byte(v.(Bytes))
-	if len(b) > maxBits/8 {
-		return nil, Raise(OverflowError, "integers of more than %d bits are not supported", maxBits)
+	if len(b) > number.MaxBits/8 {
+		return nil, numberError(number.ErrBits)
 	}
 	big1, err := bigEndian(a[1])
 	if err != nil {

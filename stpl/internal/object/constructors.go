@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"mdserver/stpl/internal/character"
+	"mdserver/stpl/internal/number"
 )
 
 func setupConstructors() {
@@ -45,7 +45,7 @@ func setupConstructors() {
 			f := float64(a[0].(Float))
 			return Bool(f == math.Trunc(f) && !math.IsInf(f, 0)), nil
 		}),
-		NewBuiltin("hex", "/", func(_ *Thread, a []Value) (Value, error) { return Str(floatHex(float64(a[0].(Float)))), nil }),
+		NewBuiltin("hex", "/", func(_ *Thread, a []Value) (Value, error) { return Str(number.Hex(float64(a[0].(Float)))), nil }),
 	)
 	IntType.Define(
 		NewBuiltin("bit_length", "/", func(_ *Thread, a []Value) (Value, error) {
@@ -86,6 +86,35 @@ func newStr(t *Thread, a []Value) (Value, error) {
 	}
 	s, err := ToStr(t, a[0])
 	return Str(s), err
+}
+
+// parseInt reads the text of an integer.
+func parseInt(t *Thread, text string, base int) (Value, error) {
+	if base == 10 { // the usual case
+		if i, err := strconv.ParseInt(text, 10, 64); err == nil {
+			return Int(i), nil
+		}
+	}
+	i, err := number.ParseInt(&t.Meter, text, base)
+	switch {
+	case err == number.ErrSyntax:
+		return nil, Raise(ValueError, "invalid literal for int() with base %d: %s", base, PlainRepr(Str(text)))
+	case err != nil:
+		return nil, numberError(err)
+	}
+	return MakeInt(i), nil
+}
+
+// parseFloat reads the text of a float.
+func parseFloat(t *Thread, text string) (Value, error) {
+	if err := t.Work(len(text)); err != nil {
+		return nil, err
+	}
+	f, err := number.ParseFloat(text)
+	if err != nil {
+		return nil, Raise(ValueError, "could not convert string to float: %s", PlainRepr(Str(text)))
+	}
+	return Float(f), nil
 }
 
 // Integer is a value of another package that int() accepts.
@@ -156,45 +185,6 @@ func newFloat(t *Thread, a []Value) (Value, error) {
 		}
 	}
 	return nil, Raise(TypeError, "float() argument must be a string or a real number, not '%s'", TypeName(a[0]))
-}
-
-func parseFloat(t *Thread, text string) (Value, error) {
-	if err := t.Work(len(text)); err != nil {
-		return nil, err
-	}
-	bad := func() error {
-		return Raise(ValueError, "could not convert string to float: %s", PlainRepr(Str(text)))
-	}
-	s := character.ASCIIDigits(strings.TrimFunc(text, character.IsSpace))
-	if strings.ContainsAny(s, "xXpP") || strings.HasPrefix(s, "_") || strings.HasSuffix(s, "_") || strings.Contains(s, "__") {
-		return nil, bad()
-	}
-	for i := 1; i+1 < len(s); i++ {
-		if s[i] == '_' && (s[i-1] < '0' || s[i-1] > '9' || s[i+1] < '0' || s[i+1] > '9') {
-			return nil, bad()
-		}
-	}
-	f, err := strconv.ParseFloat(strings.ReplaceAll(s, "_", ""), 64)
-	if err != nil && !math.IsInf(f, 0) {
-		return nil, bad()
-	}
-	return Float(f), nil
-}
-
-func floatHex(f float64) string {
-	switch {
-	case math.IsInf(f, 0) || math.IsNaN(f):
-		return FloatRepr(f)
-	case f == 0:
-		return strings.TrimSuffix(FloatRepr(f), "0.0") + "0x0.0p+0"
-	}
-	s := strconv.FormatFloat(f, 'x', 13, 64)
-	mant, exp, _ := strings.Cut(s, "p")
-	n, _ := strconv.Atoi(exp)
-	if n < 0 {
-		return mant + "p" + strconv.Itoa(n)
-	}
-	return mant + "p+" + strconv.Itoa(n)
 }
 
 func newDict(t *Thread, a []Value) (Value, error) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"mdserver/stpl/internal/character"
+	"mdserver/stpl/internal/number"
 )
 
 // Formatter is a value of another package with a format of its own.
@@ -117,8 +118,8 @@ func (f *formatSpec) integer(t *Thread, i *big.Int, base int, prefix string) (st
 	if err := t.Alloc(i.BitLen() + 64); err != nil {
 		return "", err
 	}
-	if base == 10 && i.BitLen() > maxDigits*4 {
-		return "", Raise(ValueError, "Exceeds the limit (%d digits) for integer string conversion", maxDigits)
+	if base == 10 && i.BitLen() > number.MaxDigits*4 {
+		return "", Raise(ValueError, "Exceeds the limit (%d digits) for integer string conversion", number.MaxDigits)
 	}
 	digits := new(big.Int).Abs(i).Text(base)
 	if f.verb == 'X' {
@@ -229,7 +230,7 @@ func floatText(x float64, verb byte, precision int, alt bool) string {
 	case math.IsNaN(x):
 		s = "nan" + percentSign(verb)
 	case verb == 0 && precision < 0:
-		s = FloatRepr(x)
+		s = number.Repr(x)
 		return withPoint(s, alt && !strings.Contains(s, "."))
 	case verb == '%':
 		if precision < 0 {

@@ -2,13 +2,12 @@ package object
 
 import (
 	"context"
-	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"mdserver/stpl/internal/character"
 	"mdserver/stpl/internal/meter"
+	"mdserver/stpl/internal/number"
 )
 
 // Represented is a value of another package with a repr of its own, which is its
@@ -110,13 +109,12 @@ func (p *printer) quoted(s string) {
 }
 
 func (p *printer) big(v *Big) {
-	if v.i.BitLen() <= maxDigits*4 { // 10 is less than 2**4
-		if s := v.i.String(); len(strings.TrimPrefix(s, "-")) <= maxDigits {
-			_ = p.Write(s)
-			return
-		}
+	s, err := number.Text(v.i)
+	if err != nil {
+		p.err = numberError(err)
+		return
 	}
-	p.err = Raise(ValueError, "Exceeds the limit (%d digits) for integer string conversion; use sys.set_int_max_str_digits() to increase the limit", maxDigits)
+	_ = p.Write(s)
 }
 
 // nested guards against values that contain themselves.
@@ -235,7 +233,7 @@ func simpleRepr(v Value) string {
 	case Int:
 		return strconv.FormatInt(int64(v), 10)
 	case Float:
-		return FloatRepr(float64(v))
+		return number.Repr(float64(v))
 	case Bytes:
 		return character.QuoteBytes(string(v))
 	case Ellipsis:
@@ -268,29 +266,6 @@ func (r *Range) text() string {
 		s += ", " + strconv.FormatInt(r.step, 10)
 	}
 	return s + ")"
-}
-
-// FloatRepr is the shortest text that reads back as f.
-func FloatRepr(f float64) string {
-	switch {
-	case math.IsInf(f, 1):
-		return "inf"
-	case math.IsInf(f, -1):
-		return "-inf"
-	case math.IsNaN(f):
-		return "nan"
-	}
-	s := strconv.FormatFloat(f, 'e', -1, 64)
-	e := strings.IndexByte(s, 'e')
-	exp, _ := strconv.Atoi(s[e+1:])
-	if exp < -4 || exp >= 16 {
-		return s
-	}
-	s = strconv.FormatFloat(f, 'f', -1, 64)
-	if !strings.Contains(s, ".") {
-		s += ".0"
-	}
-	return s
 }
 
 // ASCII is repr with everything else escaped.

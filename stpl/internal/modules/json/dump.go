@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"mdserver/stpl/internal/modules/native"
+	"mdserver/stpl/internal/number"
 	"mdserver/stpl/internal/object"
 )
 
@@ -155,7 +156,7 @@ func (d *dumper) float(f float64) (string, bool, error) {
 	case math.IsInf(f, -1):
 		special = "-Infinity"
 	default:
-		return object.FloatRepr(f), true, nil
+		return number.Repr(f), true, nil
 	}
 	if !d.nan {
 		return "", false, object.Raise(object.ValueError, "Out of range float values are not JSON compliant")
