@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"mdserver/stpl/internal/character"
+	"mdserver/stpl/internal/format"
 )
 
 func strParts() []*Builtin {
@@ -178,7 +179,7 @@ func strPads() []*Builtin {
 
 func strPad(align byte) Func {
 	return func(t *Thread, a []Value) (Value, error) {
-		f := formatSpec{fill: ' ', align: align, width: max(IntOr(a[1], 0), 0)}
+		f := format.Spec{Fill: ' ', Align: align, Width: max(IntOr(a[1], 0), 0)}
 		if a[2] != nil {
 			fill, ok := a[2].(Str)
 			switch {
@@ -187,13 +188,13 @@ func strPad(align byte) Func {
 			case utf8.RuneCountInString(string(fill)) != 1:
 				return nil, Raise(TypeError, "The fill character must be exactly one character long")
 			}
-			f.fill, _ = utf8.DecodeRuneInString(string(fill))
+			f.Fill, _ = utf8.DecodeRuneInString(string(fill))
 		}
 		s := Text(a[0])
-		if n := f.width - utf8.RuneCountInString(s); align == '^' && n > 0 && n&f.width&1 == 1 {
-			s = string(f.fill) + s // of an odd number more are on the left if the width is odd
+		if n := f.Width - utf8.RuneCountInString(s); align == '^' && n > 0 && n&f.Width&1 == 1 {
+			s = string(f.Fill) + s // of an odd number more are on the left if the width is odd
 		}
-		out, err := f.pad(t, "", s, align)
+		out, err := f.Pad(&t.Meter, "", s, align)
 		return Str(out), err
 	}
 }
@@ -203,13 +204,13 @@ func strZfill(t *Thread, a []Value) (Value, error) {
 	if digits != "" && (digits[0] == '+' || digits[0] == '-') {
 		sign, digits = digits[:1], digits[1:]
 	}
-	out, err := (&formatSpec{fill: '0', align: '=', width: max(IntOr(a[1], 0), 0)}).pad(t, sign, digits, '=')
+	out, err := (&format.Spec{Fill: '0', Align: '=', Width: max(IntOr(a[1], 0), 0)}).Pad(&t.Meter, sign, digits, '=')
 	return Str(out), err
 }
 
 func strExpandTabs(t *Thread, a []Value) (Value, error) {
 	size := IntOr(a[1], 8)
-	if size > maxWidth {
+	if size > format.MaxWidth {
 		return nil, Raise(OverflowError, "result too long")
 	}
 	b := Builder{t: t}
