@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"mdserver/stpl/internal/builtins"
 	"mdserver/stpl/internal/lower"
 	"mdserver/stpl/internal/meter"
 	"mdserver/stpl/internal/object"
@@ -139,7 +140,7 @@ func (c *console) print(sign, text string) {
 }
 
 func (c *console) globals() *environment {
-	known := object.Builtins()
+	known := builtins.Names()
 	known["print"] = object.NewBuiltin("print", "*args", func(t *object.Thread, a []object.Value) (object.Value, error) {
 		var parts []string
 		for _, v := range a[0].(object.Tuple) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"mdserver/stpl/internal/builtins"
 	"mdserver/stpl/internal/lower"
 	"mdserver/stpl/internal/meter"
 	"mdserver/stpl/internal/modules"
@@ -60,12 +61,12 @@ func readCases(t *testing.T, path string) []pythonCase {
 // globals are the variables of a case.
 type globals map[string]object.Value
 
-var builtins = object.Builtins()
+var builtinNames = builtins.Names()
 
 func (g globals) Lookup(name lower.Name) (object.Value, bool) {
 	v, ok := g[name.Text]
 	if !ok {
-		v, ok = builtins[name.Text]
+		v, ok = builtinNames[name.Text]
 	}
 	return v, ok
 }

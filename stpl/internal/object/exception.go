@@ -3,6 +3,7 @@ package object
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"mdserver/stpl/internal/meter"
 )
@@ -117,6 +118,9 @@ func excType(name string, base *Type) *Type {
 	exceptionTypes = append(exceptionTypes, NewExceptionType(name, base))
 	return exceptionTypes[len(exceptionTypes)-1]
 }
+
+// ExceptionTypes returns the exception types that have built-in names.
+func ExceptionTypes() []*Type { return slices.Clone(exceptionTypes) }
 
 // The exception types that templates can raise and catch.
 var (

@@ -264,7 +264,7 @@ func (d *dumper) keys(m *object.Dict) ([]object.Value, error) {
 	if !d.sortKeys {
 		return keys, nil
 	}
-	return keys, object.Sort(d.t, keys)
+	return keys, object.Sort(d.t, keys, nil, false)
 }
 
 func (d *dumper) member(m *object.Dict, key object.Value, name string) error {

@@ -267,7 +267,7 @@ func (r *representer) sorted(keys []object.Value) []object.Value {
 		return keys
 	}
 	sorted := slices.Clone(keys)
-	if err := object.Sort(r.t, sorted); err != nil {
+	if err := object.Sort(r.t, sorted, nil, false); err != nil {
 		return keys
 	}
 	return sorted
