@@ -2,7 +2,10 @@
 // exceptions and functions.
 package builtins
 
-import "mdserver/stpl/internal/object"
+import (
+	"mdserver/stpl/internal/object"
+	_ "mdserver/stpl/internal/text" // the methods of str and bytes
+)
 
 // Names returns the built-in names with what they stand for. The map is the
 // caller's.

@@ -2,20 +2,6 @@ package object
 
 import "mdserver/stpl/internal/codec"
 
-// codecSignature is that of encode and decode; codecArgs reads their arguments.
-const codecSignature = "encoding:str? errors:str?"
-
-func codecArgs(a []Value) (encoding, errors string) {
-	encoding, errors = "utf-8", "strict"
-	if a[0] != nil {
-		encoding = Text(a[0])
-	}
-	if a[1] != nil {
-		errors = Text(a[1])
-	}
-	return encoding, errors
-}
-
 // Encode is str.encode.
 func Encode(t *Thread, s, name, errors string) (Value, error) {
 	c, err := codec.Find(name)

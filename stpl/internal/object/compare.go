@@ -321,6 +321,23 @@ type Container interface {
 	Contains(t *Thread, item Value) (bool, error)
 }
 
+func bytesContains(t *Thread, b Bytes, item Value) (bool, error) {
+	if err := t.Work(len(b)); err != nil {
+		return false, err
+	}
+	switch v := item.(type) {
+	case Bytes:
+		return strings.Contains(string(b), string(v)), nil
+	case Int, Bool, *Big:
+		i, ok := AsInt(v)
+		if !ok || i < 0 || i > 255 {
+			return false, Raise(ValueError, "byte must be in range(0, 256)")
+		}
+		return strings.IndexByte(string(b), byte(i)) >= 0, nil
+	}
+	return false, Raise(TypeError, "a bytes-like object is required, not '%s'", TypeName(item))
+}
+
 func containsIter(t *Thread, container, item Value) (bool, error) {
 	it, err := Iterate(t, container)
 	if err != nil {

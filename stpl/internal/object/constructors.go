@@ -11,8 +11,6 @@ import (
 
 func setupConstructors() {
 	ObjectType.Constructor(NewBuiltin("object", "", func(*Thread, []Value) (Value, error) { return &plainObject{}, nil }))
-	StrType.Constructor(NewBuiltin("str", "object? "+codecSignature, newStr))
-	BytesType.Constructor(NewBuiltin("bytes", "source? "+codecSignature, toBytes))
 	IntType.Constructor(NewBuiltin("int", "x? / base:int?", newInt))
 	FloatType.Constructor(NewBuiltin("float", "x? /", newFloat))
 	BoolType.Constructor(NewBuiltin("bool", "x? /", func(_ *Thread, a []Value) (Value, error) {
@@ -52,7 +50,6 @@ func setupConstructors() {
 			i, _ := BigInt(a[0])
 			return Int(i.BitLen()), nil
 		}),
-		NewBuiltin("to_bytes", "length:int? byteorder? * signed?", intToBytes),
 	)
 }
 
@@ -67,25 +64,6 @@ func optionalItems(t *Thread, v Value) ([]Value, error) {
 		return nil, nil
 	}
 	return ToSlice(t, v)
-}
-
-func newStr(t *Thread, a []Value) (Value, error) {
-	if a[0] == nil {
-		return Str(""), nil
-	}
-	if a[1] != nil || a[2] != nil {
-		b, ok := a[0].(Bytes)
-		if _, isStr := a[0].(Str); isStr {
-			return nil, Raise(TypeError, "decoding str is not supported")
-		}
-		if !ok {
-			return nil, Raise(TypeError, "decoding to str: need a bytes-like object, %s found", TypeName(a[0]))
-		}
-		encoding, errors := codecArgs(a[1:])
-		return Decode(t, string(b), encoding, errors)
-	}
-	s, err := ToStr(t, a[0])
-	return Str(s), err
 }
 
 // parseInt reads the text of an integer.

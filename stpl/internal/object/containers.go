@@ -53,7 +53,7 @@ func countOf(t *Thread, items []Value, v Value) (Value, error) {
 // indexOf searches for a[0] between the optional a[1] and a[2].
 func indexOf(t *Thread, items []Value, a []Value, message string) (Value, error) {
 	s := Slice{Start: OrNone(a[1]), Stop: OrNone(a[2]), Step: None}
-	start, stop, _, err := s.bounds(len(items))
+	start, stop, _, err := s.Bounds(len(items))
 	if err != nil {
 		return nil, err
 	}

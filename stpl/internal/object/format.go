@@ -33,3 +33,20 @@ func Format(t *Thread, v Value, spec string) (string, error) {
 	}
 	return s, numberError(err)
 }
+
+// Convert applies a conversion: 's', 'r' or 'a'.
+func Convert(t *Thread, v Value, conv byte) (Value, error) {
+	var s string
+	var err error
+	switch conv {
+	case 's':
+		s, err = ToStr(t, v)
+	case 'r':
+		s, err = Repr(t, v)
+	case 'a':
+		s, err = ASCII(t, v)
+	default:
+		return nil, Raise(ValueError, "Unknown conversion specifier %c", conv)
+	}
+	return Str(s), err
+}

@@ -116,7 +116,7 @@ func (l *List) setSlice(t *Thread, s *Slice, value Value) error {
 		}
 		return err
 	}
-	start, stop, step, err := s.bounds(len(l.items))
+	start, stop, step, err := s.Bounds(len(l.items))
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (l *List) splice(t *Thread, start, stop int, items []Value) error {
 }
 
 func (l *List) deleteSlice(t *Thread, s *Slice) error {
-	start, stop, step, err := s.bounds(len(l.items))
+	start, stop, step, err := s.Bounds(len(l.items))
 	if err != nil {
 		return err
 	}

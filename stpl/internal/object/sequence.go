@@ -166,8 +166,8 @@ func charAt(t *Thread, s string, i, n int) (Value, error) {
 	return Str(s[at : at+size]), nil
 }
 
-// bounds resolves a slice against a length, as slice.indices does.
-func (s *Slice) bounds(n int) (start, stop, step int, err error) {
+// Bounds resolves a slice against a length, as slice.indices does.
+func (s *Slice) Bounds(n int) (start, stop, step int, err error) {
 	step = 1
 	if s.Step != None {
 		if step, err = sliceIndex(s.Step); err != nil {
@@ -224,7 +224,7 @@ func sliceCount(start, stop, step int) int {
 
 func slice(t *Thread, v Value, s *Slice) (Value, error) {
 	n, _ := length(v)
-	start, stop, step, err := s.bounds(n)
+	start, stop, step, err := s.Bounds(n)
 	if err != nil {
 		return nil, err
 	}

@@ -1,35 +1,36 @@
-package object
+package text
 
 import (
 	"strconv"
 	"strings"
 
 	"mdserver/stpl/internal/format"
+	"mdserver/stpl/internal/object"
 )
 
 // formatter runs str.format.
 type formatter struct {
-	t      *Thread
-	pos    []Value
-	kw     *Dict
+	t      *object.Thread
+	pos    []object.Value
+	kw     *object.Dict
 	auto   int // next automatic number
 	manual bool
 }
 
-func strFormat(t *Thread, s string, pos []Value, kw *Dict) (string, error) {
+func strFormat(t *object.Thread, s string, pos []object.Value, kw *object.Dict) (string, error) {
 	f := &formatter{t: t, pos: pos, kw: kw}
 	return f.run(s, 2)
 }
 
 func (f *formatter) run(s string, depth int) (string, error) {
 	if depth == 0 {
-		return "", Raise(ValueError, "Max string recursion exceeded")
+		return "", object.Raise(object.ValueError, "Max string recursion exceeded")
 	}
-	out := Builder{t: f.t}
+	out := object.NewBuilder(f.t)
 	for s != "" {
 		part, rest, err := format.CutPart(s)
 		if err != nil {
-			return "", numberError(err)
+			return "", object.RaiseValue(object.ValueError, object.Str(err.Error()))
 		}
 		_ = out.Write(part.Text)
 		if part.Field {
@@ -53,7 +54,7 @@ func (f *formatter) field(p *format.Part, depth int) (string, error) {
 		return "", err
 	}
 	if p.Conv != 0 {
-		if v, err = Convert(f.t, v, p.Conv); err != nil {
+		if v, err = object.Convert(f.t, v, p.Conv); err != nil {
 			return "", err
 		}
 	}
@@ -63,57 +64,40 @@ func (f *formatter) field(p *format.Part, depth int) (string, error) {
 			return "", err
 		}
 	}
-	return Format(f.t, v, spec)
-}
-
-// Convert applies a conversion: 's', 'r' or 'a'.
-func Convert(t *Thread, v Value, conv byte) (Value, error) {
-	var s string
-	var err error
-	switch conv {
-	case 's':
-		s, err = ToStr(t, v)
-	case 'r':
-		s, err = Repr(t, v)
-	case 'a':
-		s, err = ASCII(t, v)
-	default:
-		return nil, Raise(ValueError, "Unknown conversion specifier %c", conv)
-	}
-	return Str(s), err
+	return object.Format(f.t, v, spec)
 }
 
 // value finds what a field names.
-func (f *formatter) value(p *format.Part) (Value, error) {
+func (f *formatter) value(p *format.Part) (object.Value, error) {
 	v, err := f.first(p.First)
 	for path := p.Path; path != "" && err == nil; {
 		var name string
 		var isKey bool
 		if name, isKey, path, err = format.CutStep(path); err != nil {
-			return nil, numberError(err)
+			return nil, object.RaiseValue(object.ValueError, object.Str(err.Error()))
 		}
 		if isKey {
 			v, err = f.item(v, name)
 		} else {
-			v, err = GetAttr(f.t, v, name)
+			v, err = object.GetAttr(f.t, v, name)
 		}
 	}
 	return v, err
 }
 
-func (f *formatter) item(v Value, key string) (Value, error) {
+func (f *formatter) item(v object.Value, key string) (object.Value, error) {
 	if i, err := strconv.Atoi(key); err == nil && key[0] != '-' && key[0] != '+' {
-		return Index(f.t, v, Int(i))
+		return object.Index(f.t, v, object.Int(i))
 	}
-	return Index(f.t, v, Str(key))
+	return object.Index(f.t, v, object.Str(key))
 }
 
-func (f *formatter) first(name string) (Value, error) {
+func (f *formatter) first(name string) (object.Value, error) {
 	i, err := strconv.Atoi(name)
 	switch {
 	case name == "":
 		if f.manual {
-			return nil, Raise(ValueError, "cannot switch from manual field specification to automatic field numbering")
+			return nil, object.Raise(object.ValueError, "cannot switch from manual field specification to automatic field numbering")
 		}
 		i = f.auto
 		f.auto++
@@ -123,15 +107,15 @@ func (f *formatter) first(name string) (Value, error) {
 				return v, nil
 			}
 		}
-		return nil, RaiseValue(KeyError, Str(name))
+		return nil, object.RaiseValue(object.KeyError, object.Str(name))
 	default:
 		if f.auto > 0 {
-			return nil, Raise(ValueError, "cannot switch from automatic field numbering to manual field specification")
+			return nil, object.Raise(object.ValueError, "cannot switch from automatic field numbering to manual field specification")
 		}
 		f.manual = true
 	}
 	if i < 0 || i >= len(f.pos) {
-		return nil, Raise(IndexError, "Replacement index %d out of range for positional args tuple", i)
+		return nil, object.Raise(object.IndexError, "Replacement index %d out of range for positional args tuple", i)
 	}
 	return f.pos[i], nil
 }

@@ -1,24 +1,27 @@
-package object
+package text
 
 import (
 	"strings"
 	"unicode"
 
 	"mdserver/stpl/internal/character"
+	"mdserver/stpl/internal/object"
 )
 
-func strTest(name string, empty bool, f func(rune) bool) *Builtin {
+func strTest(name string, empty bool, f func(rune) bool) *object.Builtin {
 	return strTestText(name, func(s string) bool {
 		return (s != "" || empty) && !strings.ContainsFunc(s, func(r rune) bool { return !f(r) })
 	})
 }
 
-func strTestText(name string, f func(string) bool) *Builtin {
-	return Method(name, "/", func(t *Thread, s Str, _ []Value) (Value, error) { return Bool(f(string(s))), t.Work(len(s)) })
+func strTestText(name string, f func(string) bool) *object.Builtin {
+	return object.Method(name, "/", func(t *object.Thread, s object.Str, _ []object.Value) (object.Value, error) {
+		return object.Bool(f(string(s))), t.Work(len(s))
+	})
 }
 
-func strTests() []*Builtin {
-	return []*Builtin{
+func strTests() []*object.Builtin {
+	return []*object.Builtin{
 		strTest("isalpha", false, unicode.IsLetter),
 		strTest("isdigit", false, character.IsDigit),
 		strTest("isdecimal", false, unicode.IsDigit),
@@ -36,18 +39,18 @@ func strTests() []*Builtin {
 
 // strMap makes a method of a function from text to text that may be three
 // times as long.
-func strMap(name string, f func(string) string) *Builtin {
-	return NewBuiltin(name, "/", func(t *Thread, a []Value) (Value, error) {
-		s := string(a[0].(Str))
+func strMap(name string, f func(string) string) *object.Builtin {
+	return object.NewBuiltin(name, "/", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		s := string(a[0].(object.Str))
 		if err := t.AllocN(len(s), 3); err != nil {
 			return nil, err
 		}
-		return Str(f(s)), t.Work(4 * len(s))
+		return object.Str(f(s)), t.Work(4 * len(s))
 	})
 }
 
-func strCases() []*Builtin {
-	return []*Builtin{
+func strCases() []*object.Builtin {
+	return []*object.Builtin{
 		strMap("upper", character.Upper),
 		strMap("lower", character.Lower),
 		strMap("casefold", character.Fold),

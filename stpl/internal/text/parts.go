@@ -1,4 +1,4 @@
-package object
+package text
 
 import (
 	"slices"
@@ -6,13 +6,14 @@ import (
 	"unicode/utf8"
 
 	"mdserver/stpl/internal/character"
+	"mdserver/stpl/internal/object"
 )
 
 // parts collects the pieces of a split string, charged one by one. After an
 // error it takes no more.
 type parts struct {
-	t     *Thread
-	items []Value
+	t     *object.Thread
+	items []object.Value
 	err   error
 }
 
@@ -22,12 +23,12 @@ func (p *parts) add(s string) bool {
 		p.err = p.t.AllocSlots(1)
 	}
 	if p.err == nil {
-		p.items = append(p.items, Str(s))
+		p.items = append(p.items, object.Str(s))
 	}
 	return p.err == nil
 }
 
-func (p *parts) list() (Value, error) { return NewList(p.items), p.err }
+func (p *parts) list() (object.Value, error) { return object.NewList(p.items), p.err }
 
 // lines splits text into lines, each with its end if keep is set.
 func (p *parts) lines(s string, keep bool, isEnd func(rune) bool) {
@@ -87,7 +88,7 @@ func (p *parts) rspaces(s string, limit int) {
 
 // split splits at sep, at most limit times if limit is not negative.
 func (p *parts) split(s, sep string, limit int) {
-	p.items = make([]Value, 0, expectedParts(s, sep, limit))
+	p.items = make([]object.Value, 0, expectedParts(s, sep, limit))
 	for limit < 0 || len(p.items) < limit {
 		before, after, found := strings.Cut(s, sep)
 		if !found {
