@@ -115,7 +115,6 @@ func builtinRound(t *object.Thread, a []object.Value) (object.Value, error) {
 // radix makes bin, oct and hex.
 func radix(name, spec string) *object.Builtin {
 	return object.NewBuiltin(name, "number:int /", func(t *object.Thread, a []object.Value) (object.Value, error) {
-		s, err := object.Format(t, a[0], spec)
-		return object.Str(s), err
+		return object.NewStr(object.Format(t, a[0], spec))
 	})
 }

@@ -9,16 +9,13 @@ import (
 func textFunctions() []*object.Builtin {
 	return []*object.Builtin{
 		object.NewBuiltin("repr", "obj /", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			s, err := object.Repr(t, a[0])
-			return object.Str(s), err
+			return object.NewStr(object.Repr(t, a[0]))
 		}),
 		object.NewBuiltin("ascii", "obj /", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			s, err := object.ASCII(t, a[0])
-			return object.Str(s), err
+			return object.NewStr(object.ASCII(t, a[0]))
 		}),
 		object.NewBuiltin("format", "value format_spec:str? /", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			s, err := object.Format(t, a[0], object.Text(a[1]))
-			return object.Str(s), err
+			return object.NewStr(object.Format(t, a[0], object.Text(a[1])))
 		}),
 		object.NewBuiltin("chr", "i:int /", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			i := object.IntOr(a[0], 0)

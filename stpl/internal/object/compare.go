@@ -178,21 +178,14 @@ func compareNumbers(a, b Value) (cmp int, ordered bool) {
 	if xi && yi {
 		return x.Cmp(y), true
 	}
-	return compareFloats(exact(a), exact(b), isNaN(a) || isNaN(b))
-}
-
-func isNaN(v Value) bool {
-	f, ok := v.(Float)
-	return ok && math.IsNaN(float64(f))
-}
-
-func compareFloats(x, y *big.Float, nan bool) (int, bool) {
-	if nan {
+	f, g := exact(a), exact(b)
+	if f == nil || g == nil {
 		return 0, false
 	}
-	return x.Cmp(y), true
+	return f.Cmp(g), true
 }
 
+// exact is a number without rounding, nil for NaN.
 func exact(v Value) *big.Float {
 	if f, ok := v.(Float); ok {
 		if math.IsNaN(float64(f)) {

@@ -125,8 +125,11 @@ func (p *percent) directive() (string, error) {
 		}
 	}
 	f.Verb = verb
-	if left {
-		f.Align, f.Zero = '<', false
+	switch {
+	case left:
+		f.Align = '<'
+	case f.Zero && strings.ContainsRune("diuxXoeEfFgG", verb):
+		f.Fill, f.Align = '0', '='
 	}
 	return p.convert(&f, v)
 }
@@ -189,9 +192,6 @@ func (p *percent) convert(f *format.Spec, v Value) (string, error) {
 		if !ok {
 			return "", Raise(TypeError, "must be real number, not %s", TypeName(v))
 		}
-		if f.Zero {
-			f.Fill, f.Align = '0', '='
-		}
 		return f.Float(&p.t.Meter, x)
 	}
 	return "", p.unsupported(f.Verb)
@@ -227,17 +227,14 @@ func (p *percent) text(f *format.Spec, v Value) (string, error) {
 }
 
 func (p *percent) char(f *format.Spec, v Value) (string, error) {
-	if s, ok := v.(Str); ok {
-		if utf8.RuneCountInString(string(s)) == 1 {
-			return f.Pad(&p.t.Meter, "", string(s), '>')
-		}
-		return "", Raise(TypeError, "%%c requires int or char")
-	}
+	s, _ := v.(Str)
 	i, ok := AsInt(v)
-	if !ok {
+	switch {
+	case utf8.RuneCountInString(string(s)) == 1:
+		return f.Pad(&p.t.Meter, "", string(s), '>')
+	case !ok:
 		return "", Raise(TypeError, "%%c requires int or char")
-	}
-	if i < 0 || i > 0x10ffff {
+	case i < 0 || i > 0x10ffff:
 		return "", Raise(OverflowError, "%%c arg not in range(0x110000)")
 	}
 	return f.Pad(&p.t.Meter, "", string(rune(i)), '>')
@@ -263,9 +260,6 @@ func (p *percent) integer(f *format.Spec, v Value) (string, error) {
 			return "", err
 		}
 		i, _ = BigInt(n)
-	}
-	if f.Zero {
-		f.Fill, f.Align = '0', '='
 	}
 	return f.Digits(&p.t.Meter, i)
 }

@@ -281,8 +281,7 @@ func sliceStr(t *Thread, s string, start, count, step, n int) (Value, error) {
 		return Str(""), nil
 	}
 	if n == len(s) {
-		out, err := sliceBytes(t, s, start, count, step)
-		return Str(out), err
+		return NewStr(sliceBytes(t, s, start, count, step))
 	}
 	if err := t.Work(len(s)); err != nil {
 		return nil, err
@@ -311,8 +310,7 @@ func repeat(t *Thread, seq, count Value) (Value, error) {
 	n = max(n, 0)
 	switch v := seq.(type) {
 	case Str:
-		s, err := t.Repeat(string(v), n)
-		return Str(s), err
+		return NewStr(t.Repeat(string(v), n))
 	case Bytes:
 		s, err := t.Repeat(string(v), n)
 		return Bytes(s), err

@@ -39,8 +39,7 @@ func newStr(t *object.Thread, a []object.Value) (object.Value, error) {
 		encoding, errors := codecArgs(a[1:])
 		return object.Decode(t, string(b), encoding, errors)
 	}
-	s, err := object.ToStr(t, a[0])
-	return object.Str(s), err
+	return object.NewStr(object.ToStr(t, a[0]))
 }
 
 // toBytes is the constructor of bytes.

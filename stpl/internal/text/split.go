@@ -118,8 +118,7 @@ func strJoin(t *object.Thread, a []object.Value) (object.Value, error) {
 		}
 		return nil, err
 	}
-	joined, err := b.Text()
-	return object.Str(joined), err
+	return object.NewStr(b.Text())
 }
 
 // joinedSize is the length of a joined list or tuple, 0 for a value that must be
@@ -195,8 +194,7 @@ func strPad(align byte) object.Func {
 		if n := f.Width - utf8.RuneCountInString(s); align == '^' && n > 0 && n&f.Width&1 == 1 {
 			s = string(f.Fill) + s // of an odd number more are on the left if the width is odd
 		}
-		out, err := f.Pad(&t.Meter, "", s, align)
-		return object.Str(out), err
+		return object.NewStr(f.Pad(&t.Meter, "", s, align))
 	}
 }
 
@@ -205,8 +203,7 @@ func strZfill(t *object.Thread, a []object.Value) (object.Value, error) {
 	if digits != "" && (digits[0] == '+' || digits[0] == '-') {
 		sign, digits = digits[:1], digits[1:]
 	}
-	out, err := (&format.Spec{Fill: '0', Align: '=', Width: max(object.IntOr(a[1], 0), 0)}).Pad(&t.Meter, sign, digits, '=')
-	return object.Str(out), err
+	return object.NewStr((&format.Spec{Fill: '0', Align: '=', Width: max(object.IntOr(a[1], 0), 0)}).Pad(&t.Meter, sign, digits, '='))
 }
 
 func strExpandTabs(t *object.Thread, a []object.Value) (object.Value, error) {
@@ -236,6 +233,5 @@ func strExpandTabs(t *object.Thread, a []object.Value) (object.Value, error) {
 		_ = b.Write(string(r))
 		col++
 	}
-	out, err := b.Text()
-	return object.Str(out), err
+	return object.NewStr(b.Text())
 }

@@ -129,16 +129,14 @@ func strSearches() []*object.Builtin {
 		object.NewBuiltin("removeprefix", "prefix:str /", strRemove(strings.TrimPrefix)),
 		object.NewBuiltin("removesuffix", "suffix:str /", strRemove(strings.TrimSuffix)),
 		object.NewBuiltin("format", "*args **kwargs", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			s, err := strFormat(t, string(a[0].(object.Str)), a[1].(object.Tuple), a[2].(*object.Dict))
-			return object.Str(s), err
+			return object.NewStr(strFormat(t, string(a[0].(object.Str)), a[1].(object.Tuple), a[2].(*object.Dict)))
 		}),
 		object.NewBuiltin("format_map", "mapping /", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			d, ok := a[1].(*object.Dict)
 			if !ok {
 				return nil, object.Raise(object.TypeError, "format_map() wants a dict, not %s", object.TypeName(a[1]))
 			}
-			s, err := strFormat(t, string(a[0].(object.Str)), nil, d)
-			return object.Str(s), err
+			return object.NewStr(strFormat(t, string(a[0].(object.Str)), nil, d))
 		}),
 	}
 }
@@ -156,8 +154,7 @@ func strCount(t *object.Thread, a []object.Value) (object.Value, error) {
 }
 
 func strReplace(t *object.Thread, a []object.Value) (object.Value, error) {
-	out, err := replaceText(t, object.Text(a[0]), object.Text(a[1]), object.Text(a[2]), object.IntOr(a[3], -1))
-	return object.Str(out), err
+	return object.NewStr(replaceText(t, object.Text(a[0]), object.Text(a[1]), object.Text(a[2]), object.IntOr(a[3], -1)))
 }
 
 func replaceText(t *object.Thread, s, from, to string, n int) (string, error) {
@@ -269,6 +266,5 @@ func strTranslate(t *object.Thread, a []object.Value) (object.Value, error) {
 		}
 		_ = b.Write(s)
 	}
-	out, err := b.Text()
-	return object.Str(out), err
+	return object.NewStr(b.Text())
 }

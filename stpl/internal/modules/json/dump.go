@@ -57,8 +57,7 @@ func dumps(t *object.Thread, a []object.Value) (object.Value, error) {
 	if err := d.value(a[0]); err != nil {
 		return nil, err
 	}
-	text, err := d.b.Text()
-	return object.Str(text), err
+	return object.NewStr(d.b.Text())
 }
 
 func (d *dumper) setIndent(v object.Value) error {
