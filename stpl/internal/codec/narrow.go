@@ -35,7 +35,7 @@ func findNarrow(name string) (e narrow, ok bool) {
 }
 
 // Size is for Codec.
-func (e narrow) Size(n int) int { return 4 * n }
+func (e narrow) Size(n int) int { return 4*n + len(utf8Mark) }
 
 // char returns the byte of a character.
 func (e narrow) char(r rune) (byte, bool) {
