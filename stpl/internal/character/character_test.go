@@ -1,6 +1,9 @@
 package character
 
-import "testing"
+import (
+	"testing"
+	"unicode"
+)
 
 // The answers in this file are those of Python 3.11.
 
@@ -102,13 +105,41 @@ func TestClasses(t *testing.T) {
 			}
 		}
 	}
-	for s, want := range map[string]bool{"a": true, "_1": true, "é٣": true, "1a": false, "": false, "a b": false, "class": true} {
+	digits := "²³¹፩፪፫፬፭፮፯፰፱᧚⁰⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉①②③④⑤⑥⑦⑧⑨⑴⑵⑶⑷⑸⑹⑺⑻⑼⒈⒉⒊⒋⒌⒍⒎⒏⒐⓪⓵⓶⓷⓸⓹⓺⓻⓼⓽⓿❶❷❸❹❺❻❼❽❾➀➁➂➃➄➅➆➇➈➊➋➌➍➎➏➐➑➒" +
+		"\U00010a40\U00010a41\U00010a42\U00010a43\U00010e60\U00010e61\U00010e62\U00010e63\U00010e64\U00010e65\U00010e66\U00010e67\U00010e68" +
+		"\U00011052\U00011053\U00011054\U00011055\U00011056\U00011057\U00011058\U00011059\U0001105a🄀🄁🄂🄃🄄🄅🄆🄇🄈🄉🄊"
+	spaces := "\t\n\v\f\r\x1c\x1d\x1e\x1f \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+	ends := "\n\v\f\r\x1c\x1d\x1e\u0085\u2028\u2029"
+	for name, class := range map[string]struct {
+		is  func(rune) bool
+		all string
+	}{
+		"digits":    {func(r rune) bool { return IsDigit(r) && !unicode.IsDigit(r) }, digits},
+		"spaces":    {IsSpace, spaces},
+		"line ends": {IsLineEnd, ends},
+	} {
+		var all []rune
+		for r := range rune(unicode.MaxRune + 1) {
+			if class.is(r) {
+				all = append(all, r)
+			}
+		}
+		if string(all) != class.all {
+			t.Errorf("%s are %q, want %q", name, string(all), class.all)
+		}
+	}
+	for s, want := range map[string]bool{
+		"a": true, "_1": true, "é٣": true, "1a": false, "": false, "a b": false, "class": true,
+		"\u037a": false, "\u2160x": true, "a·": true, "·": false, "x\u0301": true,
+	} {
 		if got := IsIdentifier(s); got != want {
 			t.Errorf("IsIdentifier(%q) = %v", s, got)
 		}
 	}
-	if got := ASCIIDigits("a٣𝟡é5"); got != "a39é5" {
-		t.Errorf("digits are %q", got)
+	for s, want := range map[string]string{"a٣𝟡é5": "a39é5", "１２": "12", "٠٩": "09", "𝟎𝟗𝟘𝟡": "0909", "é²": "é²"} {
+		if got := ASCIIDigits(s); got != want {
+			t.Errorf("digits of %q are %q", s, got)
+		}
 	}
 	for i, want := range map[int]int{0: 0, 1: 1, 2: 3, 3: 4, 9: 4} {
 		if got := Offset("aéb", i); got != want {

@@ -28,7 +28,7 @@ func TestParseInt(t *testing.T) {
 		want int64
 	}{
 		{"42", 10, 42}, {" -42\n", 10, -42}, {"+1_000", 10, 1000}, {"٣٤", 10, 34}, {"0x_ff", 16, 255}, {"0xff", 0, 255}, {"0b101", 0, 5},
-		{"0o17", 8, 15}, {"z", 36, 35}, {"-0", 0, 0}, {"00", 0, 0},
+		{"0o17", 8, 15}, {"z", 36, 35}, {"-0", 0, 0}, {"00", 0, 0}, {"12", 0, 12}, {"0b1", 16, 177}, {"0B1", 2, 1}, {"0", 0, 0},
 	} {
 		if got, err := ParseInt(newMeter(t, 1000), tt.text, tt.base); err != nil || got.Int64() != tt.want {
 			t.Errorf("%q in base %d: %v (%v), want %d", tt.text, tt.base, got, err, tt.want)
@@ -53,7 +53,7 @@ func TestParseInt(t *testing.T) {
 
 func TestParseFloat(t *testing.T) {
 	for text, want := range map[string]float64{
-		"1.5": 1.5, " 1e3\n": 1000, "1_0.5_0": 10.5, "inf": math.Inf(1), "-Infinity": math.Inf(-1), "1e999": math.Inf(1), "٣.٥": 3.5, ".5": 0.5, "5.": 5,
+		"1.5": 1.5, " 1e3\n": 1000, "1_0.5_0": 10.5, "inf": math.Inf(1), "-Infinity": math.Inf(-1), "1e999": math.Inf(1), "٣.٥": 3.5, ".5": 0.5, "5.": 5, "9_0": 90, "0_9": 9,
 	} {
 		if got, err := ParseFloat(text); err != nil || got != want {
 			t.Errorf("%q: %v (%v), want %v", text, got, err, want)
@@ -62,7 +62,7 @@ func TestParseFloat(t *testing.T) {
 	if got, err := ParseFloat("nan"); err != nil || !math.IsNaN(got) {
 		t.Errorf("nan: %v (%v)", got, err)
 	}
-	for _, text := range []string{"1__0", "_1", "1_", "1_.5", "1._5", "0x1p3", "", "e5", "1e", "infinit"} {
+	for _, text := range []string{"1__0", "_1", "1_", "1_.5", "1._5", "1:_5", "1_e5", "1__5.0", "0x1p3", "", "e5", "1e", "infinit"} {
 		if got, err := ParseFloat(text); err != ErrSyntax {
 			t.Errorf("%q: %v (%v)", text, got, err)
 		}
@@ -113,7 +113,7 @@ func TestRound(t *testing.T) {
 		digits int
 		want   float64
 	}{
-		{2.675, 2, 2.67}, {0.5, 0, 0}, {1.5, 0, 2}, {-2.5, 0, -2}, {1234.5, -2, 1200}, {1e300, -309, 0}, {1.1, 400, 1.1}, {5e-324, 323, 0},
+		{2.675, 2, 2.67}, {0.5, 0, 0}, {1.5, 0, 2}, {-2.5, 0, -2}, {1234.5, -2, 1200}, {1e300, -309, 0}, {1.1, 400, 1.1}, {5e-324, 323, 0}, {math.Inf(1), 1, math.Inf(1)}, {6e307, -308, 1e308}, {3, 1, 3},
 	} {
 		if got := Round(tt.f, tt.digits); got != tt.want {
 			t.Errorf("round(%v, %d) = %v, want %v", tt.f, tt.digits, got, tt.want)
