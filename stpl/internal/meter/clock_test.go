@@ -61,6 +61,31 @@ func TestOnlyComputingIsCharged(t *testing.T) {
 	wantError(t, steps(meter), "computed for more than 40ms")
 }
 
+// Work that takes a timeout gets what is left of the computing time, whether it
+// is measured already or not.
+func TestTimeLeft(t *testing.T) {
+	limits := roomy
+	limits.Time = 160 * time.Millisecond // and a grace of 10
+	var clock fakeTime
+	m := clock.meter(t, NewBudget(limits))
+	clock.compute(4 * time.Millisecond)
+	if left := m.TimeLeft(); left != 156*time.Millisecond {
+		t.Errorf("%v left within the grace", left)
+	}
+	clock.compute(10 * time.Millisecond)
+	if err := steps(m); err != nil {
+		t.Fatal(err)
+	}
+	clock.wait(time.Second)
+	clock.compute(60 * time.Millisecond)
+	if left := m.TimeLeft(); left != 100*time.Millisecond {
+		t.Errorf("%v left when it is measured", left)
+	}
+	if budget := m.End(); budget.computed != 60*time.Millisecond || budget.grace != 0 {
+		t.Errorf("%v computed, a grace of %v", budget.computed, budget.grace)
+	}
+}
+
 func TestNoRenderHangsForEver(t *testing.T) {
 	limits := roomy
 	limits.Time = 5 * time.Millisecond
