@@ -3,6 +3,7 @@ package stpl
 import (
 	"slices"
 
+	"mdserver/stpl/internal/builtins"
 	"mdserver/stpl/internal/lower"
 	"mdserver/stpl/internal/object"
 )
@@ -42,8 +43,8 @@ type rebase struct {
 	vars *object.Dict
 }
 
-// builtins are the names that Python has without an import.
-var builtins = object.Builtins()
+// builtinNames are the names that Python has without an import.
+var builtinNames = builtins.Names()
 
 // copy is the environment of an included template.
 func (e *environment) copy(program *lower.Program, vars *object.Dict) (*environment, error) {
@@ -107,7 +108,7 @@ func (e *environment) Lookup(name lower.Name) (object.Value, bool) {
 	if v, ok := e.variable(name); ok {
 		return v, true
 	}
-	v, ok := builtins[name.Text]
+	v, ok := builtinNames[name.Text]
 	if ok && s.origin == unknown {
 		*s = slot{v, python}
 	}

@@ -119,7 +119,7 @@ func (l *linter) look(n syntax.Node) bool {
 func (l *linter) name(n *syntax.Name) {
 	_, bound := l.bound[n.ID]
 	unknown := l.known != nil && !l.known[n.ID] || l.jinja && jinjaNames[n.ID]
-	if _, python := builtins[n.ID]; unknown && !bound && !python && !isFunction(n.ID) && !l.texts[n.ID] && n.ID != "base" {
+	if _, python := builtinNames[n.ID]; unknown && !bound && !python && !isFunction(n.ID) && !l.texts[n.ID] && n.ID != "base" {
 		l.report(n, "NameError", "name '%s' is not defined", n.ID)
 	}
 }
@@ -178,7 +178,7 @@ func (l *linter) function(fn syntax.Expr) (name string, function *object.Builtin
 	case *syntax.Name:
 		name, value = fn.ID, l.value(fn)
 		if value == nil && l.unbound(fn) {
-			value = builtins[fn.ID]
+			value = builtinNames[fn.ID]
 		}
 	case *syntax.Attr:
 		name = fn.Name

@@ -72,7 +72,7 @@ func (l *linter) fixed(n *syntax.Name) bool {
 		packageName, _, _ := strings.Cut(module.Name, ".")
 		return !varying[packageName]
 	}
-	_, builtin := builtins[n.ID]
+	_, builtin := builtinNames[n.ID]
 	return builtin
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"mdserver/stpl/internal/lower"
+	"mdserver/stpl/internal/meter"
 	"mdserver/stpl/internal/modules"
 	"mdserver/stpl/internal/object"
 )
@@ -71,11 +72,11 @@ func (t *Template) Render(ctx context.Context, vars map[string]any) (Output, err
 
 // Budget bounds the steps, the memory and the time of several renders that
 // count as one. It is not safe for concurrent use.
-type Budget struct{ left object.Budget }
+type Budget struct{ left meter.Budget }
 
 // NewBudget returns a budget that is as large as the engine's limits.
 func (e *Engine) NewBudget() Budget {
-	return Budget{object.NewBudget(e.opts.Limits.thread())}
+	return Budget{meter.NewBudget(e.opts.Limits.thread())}
 }
 
 // RenderWithin is Render for one of several renders that share a budget. looked, unless

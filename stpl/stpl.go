@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"mdserver/stpl/internal/lower"
+	"mdserver/stpl/internal/meter"
 	"mdserver/stpl/internal/modules"
 	"mdserver/stpl/internal/object"
 	"mdserver/stpl/internal/scan"
@@ -95,15 +96,15 @@ type Options struct {
 }
 
 // Limit names one of the Limits.
-type Limit = object.Limit
+type Limit = meter.Limit
 
 // The limits that have a key.
 const (
-	LimitSteps     = object.LimitSteps
-	LimitMemory    = object.LimitMemory
-	LimitOutput    = object.LimitOutput
-	LimitTime      = object.LimitTime
-	LimitRecursion = object.LimitRecursion
+	LimitSteps     = meter.LimitSteps
+	LimitMemory    = meter.LimitMemory
+	LimitOutput    = meter.LimitOutput
+	LimitTime      = meter.LimitTime
+	LimitRecursion = meter.LimitRecursion
 )
 
 // Engine compiles templates and keeps what it compiled. It is safe for
@@ -216,6 +217,6 @@ func plainText(pieces []scan.Piece) []string {
 	return text
 }
 
-func (l Limits) thread() object.Limits {
-	return object.Limits{Steps: l.Steps, Memory: l.Memory, Time: l.Time, Recursion: l.Recursion}
+func (l Limits) thread() meter.Limits {
+	return meter.Limits{Steps: l.Steps, Memory: l.Memory, Time: l.Time, Recursion: l.Recursion}
 }

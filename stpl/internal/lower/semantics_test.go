@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"mdserver/stpl/internal/builtins"
 	"mdserver/stpl/internal/lower"
+	"mdserver/stpl/internal/meter"
 	"mdserver/stpl/internal/object"
 	"mdserver/stpl/internal/scan"
 	"mdserver/stpl/internal/syntax"
@@ -96,7 +98,7 @@ func pieces(code []string) (out []scan.Piece) {
 	return out
 }
 
-var caseLimits = object.Limits{Steps: 5_000_000, Memory: 64 << 20, Output: 1 << 20, Time: 10 * time.Second, Recursion: 200}
+var caseLimits = meter.Limits{Steps: 5_000_000, Memory: 64 << 20, Output: 1 << 20, Time: 10 * time.Second, Recursion: 200}
 
 // answer runs a case and returns its answer in the form of the table.
 func answer(ctx context.Context, code []string) []string {
@@ -115,7 +117,7 @@ func answer(ctx context.Context, code []string) []string {
 	if len(errs) > 0 {
 		return []string{"! SyntaxError"}
 	}
-	thread := object.NewThread(ctx, object.NewBudget(caseLimits), nil)
+	thread := object.NewThread(ctx, meter.NewBudget(caseLimits), nil)
 	defer thread.End()
 	console := &console{}
 	err := p.Exec(&lower.Run{Thread: thread, Globals: console.globals()})
@@ -138,7 +140,7 @@ func (c *console) print(sign, text string) {
 }
 
 func (c *console) globals() *environment {
-	known := object.Builtins()
+	known := builtins.Names()
 	known["print"] = object.NewBuiltin("print", "*args", func(t *object.Thread, a []object.Value) (object.Value, error) {
 		var parts []string
 		for _, v := range a[0].(object.Tuple) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"mdserver/stpl/internal/meter"
 	"mdserver/stpl/internal/modules"
 	"mdserver/stpl/internal/object"
 )
@@ -27,12 +28,12 @@ func FuzzYAML(f *testing.F) {
 
 // fuzzRoundTrip loads text, dumps what it says, and does both again.
 func fuzzRoundTrip(f *testing.F, module, load, dump string) {
-	small := object.Limits{Steps: 200_000, Memory: 8 << 20, Output: 1 << 20, Time: 5 * time.Second, Recursion: 100}
+	small := meter.Limits{Steps: 200_000, Memory: 8 << 20, Output: 1 << 20, Time: 5 * time.Second, Recursion: 100}
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.ToValidUTF8(text, "") != text {
 			return // templates hold valid UTF-8 only
 		}
-		thread := object.NewThread(context.Background(), object.NewBudget(small), nil)
+		thread := object.NewThread(context.Background(), meter.NewBudget(small), nil)
 		defer thread.End()
 		call := func(name string, v object.Value) (object.Value, error) {
 			m, err := modules.Import(thread, module)

@@ -7,12 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"mdserver/stpl/internal/meter"
 	"mdserver/stpl/internal/object"
 )
 
 // TestLimits runs what would take for ever, or all memory, in Python.
 func TestLimits(t *testing.T) {
-	limits := object.Limits{Steps: 5_000_000, Memory: 64 << 20, Output: 1 << 20, Time: 30 * time.Second, Recursion: 500}
+	limits := meter.Limits{Steps: 5_000_000, Memory: 64 << 20, Output: 1 << 20, Time: 30 * time.Second, Recursion: 500}
 	matching := limits // a match counts no steps
 	matching.Time = time.Second / 2
 	tests := []struct {

@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"mdserver/stpl/internal/builtins"
 	"mdserver/stpl/internal/lower"
+	"mdserver/stpl/internal/meter"
 	"mdserver/stpl/internal/modules"
 	"mdserver/stpl/internal/object"
 	"mdserver/stpl/internal/scan"
@@ -59,12 +61,12 @@ func readCases(t *testing.T, path string) []pythonCase {
 // globals are the variables of a case.
 type globals map[string]object.Value
 
-var builtins = object.Builtins()
+var builtinNames = builtins.Names()
 
 func (g globals) Lookup(name lower.Name) (object.Value, bool) {
 	v, ok := g[name.Text]
 	if !ok {
-		v, ok = builtins[name.Text]
+		v, ok = builtinNames[name.Text]
 	}
 	return v, ok
 }
@@ -77,11 +79,11 @@ func (g globals) Delete(name lower.Name) bool {
 	return ok
 }
 
-var limits = object.Limits{Steps: 5_000_000, Memory: 64 << 20, Output: 1 << 20, Time: 30 * time.Second, Recursion: 200}
+var limits = meter.Limits{Steps: 5_000_000, Memory: 64 << 20, Output: 1 << 20, Time: 30 * time.Second, Recursion: 200}
 
 // evaluate runs lines of Python, of which the last is an expression, and
 // returns that one's repr.
-func evaluate(ctx context.Context, limits object.Limits, lines ...string) (string, error) {
+func evaluate(ctx context.Context, limits meter.Limits, lines ...string) (string, error) {
 	lines = slices.Clone(lines)
 	last := len(lines) - 1
 	lines[last] = "answer = repr((" + lines[last] + "))"
@@ -98,7 +100,7 @@ func evaluate(ctx context.Context, limits object.Limits, lines ...string) (strin
 	if len(errs) > 0 {
 		return "", errs[0]
 	}
-	thread := object.NewThread(ctx, object.NewBudget(limits), nil)
+	thread := object.NewThread(ctx, meter.NewBudget(limits), nil)
 	defer thread.End()
 	g := globals{}
 	if err := program.Exec(&lower.Run{Thread: thread, Globals: g, Import: modules.Import}); err != nil {

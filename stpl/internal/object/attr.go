@@ -4,7 +4,7 @@ import "math/big"
 
 // GetAttr returns v.name.
 func GetAttr(t *Thread, v Value, name string) (Value, error) {
-	a, err := lookupAttr(t, v, name)
+	a, err := LookupAttr(t, v, name)
 	if err != nil {
 		return nil, err
 	}
@@ -24,8 +24,8 @@ func noAttr(v Value, name string) error {
 	return Raise(AttributeError, "'%s' object has no attribute '%s'", TypeName(v), name)
 }
 
-// lookupAttr returns nil, nil if there is no such attribute.
-func lookupAttr(t *Thread, v Value, name string) (Value, error) {
+// LookupAttr returns nil, nil if there is no such attribute.
+func LookupAttr(t *Thread, v Value, name string) (Value, error) {
 	switch v := v.(type) {
 	case *Module:
 		if a := v.attrs[name]; a != nil {
@@ -120,7 +120,7 @@ func init() {
 
 // SetAttr is the error of v.name = …, which no value allows.
 func SetAttr(t *Thread, v Value, name string) error {
-	a, err := lookupAttr(t, v, name)
+	a, err := LookupAttr(t, v, name)
 	if err != nil {
 		return err
 	}

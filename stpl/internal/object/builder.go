@@ -14,8 +14,8 @@ type Builder struct {
 // NewBuilder makes an empty builder, which must not be copied.
 func NewBuilder(t *Thread) *Builder { return &Builder{t: t} }
 
-// grow makes room for n more bytes.
-func (w *Builder) grow(n int) {
+// Grow makes room for n more bytes.
+func (w *Builder) Grow(n int) {
 	if w.err != nil || w.b.Cap()-w.b.Len() >= n {
 		return
 	}
@@ -26,7 +26,7 @@ func (w *Builder) grow(n int) {
 
 // Write adds a text.
 func (w *Builder) Write(s string) error {
-	if w.grow(len(s)); w.err == nil {
+	if w.Grow(len(s)); w.err == nil {
 		w.b.WriteString(s)
 	}
 	return w.err

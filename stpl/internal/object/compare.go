@@ -178,21 +178,14 @@ func compareNumbers(a, b Value) (cmp int, ordered bool) {
 	if xi && yi {
 		return x.Cmp(y), true
 	}
-	return compareFloats(exact(a), exact(b), isNaN(a) || isNaN(b))
-}
-
-func isNaN(v Value) bool {
-	f, ok := v.(Float)
-	return ok && math.IsNaN(float64(f))
-}
-
-func compareFloats(x, y *big.Float, nan bool) (int, bool) {
-	if nan {
+	f, g := exact(a), exact(b)
+	if f == nil || g == nil {
 		return 0, false
 	}
-	return x.Cmp(y), true
+	return f.Cmp(g), true
 }
 
+// exact is a number without rounding, nil for NaN.
 func exact(v Value) *big.Float {
 	if f, ok := v.(Float); ok {
 		if math.IsNaN(float64(f)) {
@@ -319,6 +312,23 @@ func Contains(t *Thread, container, item Value) (bool, error) {
 // Container is a value of another package that knows what it contains.
 type Container interface {
 	Contains(t *Thread, item Value) (bool, error)
+}
+
+func bytesContains(t *Thread, b Bytes, item Value) (bool, error) {
+	if err := t.Work(len(b)); err != nil {
+		return false, err
+	}
+	switch v := item.(type) {
+	case Bytes:
+		return strings.Contains(string(b), string(v)), nil
+	case Int, Bool, *Big:
+		i, ok := AsInt(v)
+		if !ok || i < 0 || i > 255 {
+			return false, Raise(ValueError, "byte must be in range(0, 256)")
+		}
+		return strings.IndexByte(string(b), byte(i)) >= 0, nil
+	}
+	return false, Raise(TypeError, "a bytes-like object is required, not '%s'", TypeName(item))
 }
 
 func containsIter(t *Thread, container, item Value) (bool, error) {

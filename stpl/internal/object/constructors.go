@@ -5,12 +5,12 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"mdserver/stpl/internal/number"
 )
 
 func setupConstructors() {
 	ObjectType.Constructor(NewBuiltin("object", "", func(*Thread, []Value) (Value, error) { return &plainObject{}, nil }))
-	StrType.Constructor(NewBuiltin("str", "object? "+codecSignature, newStr))
-	BytesType.Constructor(NewBuiltin("bytes", "source? "+codecSignature, toBytes))
 	IntType.Constructor(NewBuiltin("int", "x? / base:int?", newInt))
 	FloatType.Constructor(NewBuiltin("float", "x? /", newFloat))
 	BoolType.Constructor(NewBuiltin("bool", "x? /", func(_ *Thread, a []Value) (Value, error) {
@@ -43,14 +43,13 @@ func setupConstructors() {
 			f := float64(a[0].(Float))
 			return Bool(f == math.Trunc(f) && !math.IsInf(f, 0)), nil
 		}),
-		NewBuiltin("hex", "/", func(_ *Thread, a []Value) (Value, error) { return Str(floatHex(float64(a[0].(Float)))), nil }),
+		NewBuiltin("hex", "/", func(_ *Thread, a []Value) (Value, error) { return Str(number.Hex(float64(a[0].(Float)))), nil }),
 	)
 	IntType.Define(
 		NewBuiltin("bit_length", "/", func(_ *Thread, a []Value) (Value, error) {
 			i, _ := BigInt(a[0])
 			return Int(i.BitLen()), nil
 		}),
-		NewBuiltin("to_bytes", "length:int? byteorder? * signed?", intToBytes),
 	)
 }
 
@@ -67,23 +66,33 @@ func optionalItems(t *Thread, v Value) ([]Value, error) {
 	return ToSlice(t, v)
 }
 
-func newStr(t *Thread, a []Value) (Value, error) {
-	if a[0] == nil {
-		return Str(""), nil
-	}
-	if a[1] != nil || a[2] != nil {
-		b, ok := a[0].(Bytes)
-		if _, isStr := a[0].(Str); isStr {
-			return nil, Raise(TypeError, "decoding str is not supported")
+// parseInt reads the text of an integer.
+func parseInt(t *Thread, text string, base int) (Value, error) {
+	if base == 10 { // the usual case
+		if i, err := strconv.ParseInt(text, 10, 64); err == nil {
+			return Int(i), nil
 		}
-		if !ok {
-			return nil, Raise(TypeError, "decoding to str: need a bytes-like object, %s found", TypeName(a[0]))
-		}
-		encoding, errors := codecArgs(a[1:])
-		return Decode(t, string(b), encoding, errors)
 	}
-	s, err := ToStr(t, a[0])
-	return Str(s), err
+	i, err := number.ParseInt(&t.Meter, text, base)
+	switch {
+	case err == number.ErrSyntax:
+		return nil, Raise(ValueError, "invalid literal for int() with base %d: %s", base, PlainRepr(Str(text)))
+	case err != nil:
+		return nil, numberError(err)
+	}
+	return MakeInt(i), nil
+}
+
+// parseFloat reads the text of a float.
+func parseFloat(t *Thread, text string) (Value, error) {
+	if err := t.Work(len(text)); err != nil {
+		return nil, err
+	}
+	f, err := number.ParseFloat(text)
+	if err != nil {
+		return nil, Raise(ValueError, "could not convert string to float: %s", PlainRepr(Str(text)))
+	}
+	return Float(f), nil
 }
 
 // Integer is a value of another package that int() accepts.
@@ -154,45 +163,6 @@ func newFloat(t *Thread, a []Value) (Value, error) {
 		}
 	}
 	return nil, Raise(TypeError, "float() argument must be a string or a real number, not '%s'", TypeName(a[0]))
-}
-
-func parseFloat(t *Thread, text string) (Value, error) {
-	if err := t.Work(len(text)); err != nil {
-		return nil, err
-	}
-	bad := func() error {
-		return Raise(ValueError, "could not convert string to float: %s", PlainRepr(Str(text)))
-	}
-	s := asciiDigits(strings.TrimFunc(text, isSpace))
-	if strings.ContainsAny(s, "xXpP") || strings.HasPrefix(s, "_") || strings.HasSuffix(s, "_") || strings.Contains(s, "__") {
-		return nil, bad()
-	}
-	for i := 1; i+1 < len(s); i++ {
-		if s[i] == '_' && (s[i-1] < '0' || s[i-1] > '9' || s[i+1] < '0' || s[i+1] > '9') {
-			return nil, bad()
-		}
-	}
-	f, err := strconv.ParseFloat(strings.ReplaceAll(s, "_", ""), 64)
-	if err != nil && !math.IsInf(f, 0) {
-		return nil, bad()
-	}
-	return Float(f), nil
-}
-
-func floatHex(f float64) string {
-	switch {
-	case math.IsInf(f, 0) || math.IsNaN(f):
-		return FloatRepr(f)
-	case f == 0:
-		return strings.TrimSuffix(FloatRepr(f), "0.0") + "0x0.0p+0"
-	}
-	s := strconv.FormatFloat(f, 'x', 13, 64)
-	mant, exp, _ := strings.Cut(s, "p")
-	n, _ := strconv.Atoi(exp)
-	if n < 0 {
-		return mant + "p" + strconv.Itoa(n)
-	}
-	return mant + "p+" + strconv.Itoa(n)
 }
 
 func newDict(t *Thread, a []Value) (Value, error) {

@@ -53,7 +53,7 @@ func countOf(t *Thread, items []Value, v Value) (Value, error) {
 // indexOf searches for a[0] between the optional a[1] and a[2].
 func indexOf(t *Thread, items []Value, a []Value, message string) (Value, error) {
 	s := Slice{Start: OrNone(a[1]), Stop: OrNone(a[2]), Step: None}
-	start, stop, _, err := s.bounds(len(items))
+	start, stop, _, err := s.Bounds(len(items))
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func listMethods() []*Builtin {
 			if err != nil {
 				return nil, err
 			}
-			if err := sortValues(t, items, a[0], Flag(a[1])); err != nil {
+			if err := Sort(t, items, a[0], Flag(a[1])); err != nil {
 				return nil, err
 			}
 			l.items = items
@@ -149,11 +149,9 @@ func (s *byKey) Len() int           { return len(s.pairs) }
 func (s *byKey) Swap(i, j int)      { s.pairs[i], s.pairs[j] = s.pairs[j], s.pairs[i] }
 func (s *byKey) Less(i, j int) bool { return s.less(s.pairs[i].key, s.pairs[j].key) }
 
-// Sort sorts values in place.
-func Sort(t *Thread, values []Value) error { return sortValues(t, values, nil, false) }
-
-// sortValues sorts items in place. After the first error it compares no more.
-func sortValues(t *Thread, items []Value, key Value, reversed bool) (err error) {
+// Sort sorts items in place, by what key makes of each unless it is nil or None.
+// After the first error it compares no more.
+func Sort(t *Thread, items []Value, key Value, reversed bool) (err error) {
 	if err := t.AllocSlots(len(items)); err != nil {
 		return err
 	}

@@ -3,6 +3,9 @@ package object
 import (
 	"errors"
 	"fmt"
+	"slices"
+
+	"mdserver/stpl/internal/meter"
 )
 
 // Exception is a raised or constructed exception. It is a value and an error.
@@ -16,7 +19,7 @@ type Exception struct {
 	File string
 	Line int
 	// Limit is the limit that was reached, if one was.
-	Limit Limit
+	Limit meter.Limit
 	name  string // of a fatal kind
 }
 
@@ -103,17 +106,6 @@ func Fatal(name, format string, args ...any) error {
 	return &Exception{Kind: BaseException, name: name, Fatal: true, Args: []Value{Str(fmt.Sprintf(format, args...))}}
 }
 
-// reached marks an exception as caused by a limit.
-func reached(limit Limit, err error) error {
-	err.(*Exception).Limit = limit
-	return err
-}
-
-// OutputLimit is the exception of a text that is longer than the limit, in bytes.
-func OutputLimit(limit int64) error {
-	return reached(LimitOutput, Fatal("MemoryError", "the output is longer than %d bytes", limit))
-}
-
 // NewExceptionType makes an exception type of a module, as re.error.
 func NewExceptionType(name string, base *Type) *Type {
 	return &Type{Name: name, Base: base, exception: true}
@@ -126,6 +118,9 @@ func excType(name string, base *Type) *Type {
 	exceptionTypes = append(exceptionTypes, NewExceptionType(name, base))
 	return exceptionTypes[len(exceptionTypes)-1]
 }
+
+// ExceptionTypes returns the exception types that have built-in names.
+func ExceptionTypes() []*Type { return slices.Clone(exceptionTypes) }
 
 // The exception types that templates can raise and catch.
 var (

@@ -143,3 +143,31 @@ func identity(v any) string {
 	}
 	return fmt.Sprintf("%T %v", v, v)
 }
+
+// Hash is hash(v). Unlike Python's it does not change from run to run.
+func Hash(t *Thread, v Value) (int64, error) {
+	h, err := hashKey(t, v)
+	if err != nil {
+		return 0, err
+	}
+	if i, ok := h.(Int); ok {
+		return int64(i), nil
+	}
+	part := hashPart(h)
+	return fnv(part), t.Work(len(part))
+}
+
+// Identity is id(v), a number that stands for the value.
+func Identity(t *Thread, v Value) (int64, error) {
+	s, _ := v.(Str)
+	return fnv(identity(v)) & 0x7fffffffffff, t.Work(4 * len(s))
+}
+
+// fnv is a stable hash of 63 bits.
+func fnv(s string) int64 {
+	h := uint64(14695981039346656037)
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return int64(h >> 1)
+}

@@ -1,6 +1,9 @@
 package object
 
-import "unicode/utf8"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // Iterator yields values; Next returns nil, nil at the end.
 type Iterator interface {
@@ -69,6 +72,18 @@ func Iterate(t *Thread, v Value) (Iterator, error) {
 	return nil, Raise(TypeError, "'%s' object is not iterable", TypeName(v))
 }
 
+// Iterators returns an iterator over each of the values.
+func Iterators(t *Thread, vs []Value) ([]Iterator, error) {
+	its := make([]Iterator, len(vs))
+	for i, v := range vs {
+		var err error
+		if its[i], err = Iterate(t, v); err != nil {
+			return nil, err
+		}
+	}
+	return its, nil
+}
+
 // Each calls f for every item of v.
 func Each(t *Thread, v Value, f func(Value) error) error {
 	it, err := Iterate(t, v)
@@ -127,7 +142,7 @@ func (r *Range) items(t *Thread) ([]Value, error) {
 }
 
 func copySlots(t *Thread, items []Value) ([]Value, error) {
-	if err := t.chargeSlots(len(items)); err != nil {
+	if err := t.ChargeSlots(len(items)); err != nil {
 		return nil, err
 	}
 	return append([]Value(nil), items...), nil
@@ -271,3 +286,19 @@ func (v *dictView) Contains(t *Thread, item Value) (bool, error) {
 
 // set returns the keys as a set that shares the dict's entries; it is only read.
 func (v *dictView) set() *Set { return &Set{d: *v.d} }
+
+// Reversed is reversed(v): an iterator over a sequence or a dict from its end.
+func Reversed(t *Thread, v Value) (Value, error) {
+	switch v := v.(type) {
+	case *Range:
+		return NewIterator(&rangeIter{r: &Range{v.start + (v.len()-1)*v.step, v.start - v.step, -v.step}}), nil
+	case *Dict, *dictView, *List, Tuple, Str, Bytes:
+		items, err := ToSlice(t, v)
+		if err != nil {
+			return nil, err
+		}
+		slices.Reverse(items)
+		return NewIterator(&sliceIter{items: items}), nil
+	}
+	return nil, Raise(TypeError, "'%s' object is not reversible", TypeName(v))
+}

@@ -116,7 +116,7 @@ func (l *List) setSlice(t *Thread, s *Slice, value Value) error {
 		}
 		return err
 	}
-	start, stop, step, err := s.bounds(len(l.items))
+	start, stop, step, err := s.Bounds(len(l.items))
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (l *List) setSlice(t *Thread, s *Slice, value Value) error {
 
 func (l *List) splice(t *Thread, start, stop int, items []Value) error {
 	n := len(l.items) - (stop - start) + len(items)
-	if err := t.chargeSlots(n); err != nil {
+	if err := t.ChargeSlots(n); err != nil {
 		return err
 	}
 	out := make([]Value, 0, n)
@@ -145,7 +145,7 @@ func (l *List) splice(t *Thread, start, stop int, items []Value) error {
 }
 
 func (l *List) deleteSlice(t *Thread, s *Slice) error {
-	start, stop, step, err := s.bounds(len(l.items))
+	start, stop, step, err := s.Bounds(len(l.items))
 	if err != nil {
 		return err
 	}

@@ -4,13 +4,20 @@ import (
 	"math"
 	"math/big"
 	"math/bits"
+
+	"mdserver/stpl/internal/number"
 )
 
-// maxBits bounds integers; Python has no such bound, but no template needs more.
-const maxBits = 1 << 18
-
-// maxDigits is Python's own bound on decimal text of integers.
-const maxDigits = 4300
+// numberError makes an exception of an error of package number.
+func numberError(err error) error {
+	switch err := err.(type) {
+	case number.ValueError:
+		return RaiseValue(ValueError, Str(err))
+	case number.OverflowError:
+		return RaiseValue(OverflowError, Str(err))
+	}
+	return err // of the meter
+}
 
 // MakeInt returns i as an Int if it fits, else as a *Big that owns i.
 func MakeInt(i *big.Int) Value {
@@ -209,8 +216,8 @@ func smallBinary(op Op, a, b Value, x, y Int) (Value, error, bool) {
 
 func chargeBig(t *Thread, op Op, x, y *big.Int) error {
 	n := x.BitLen() + y.BitLen()
-	if op == Mul && n > maxBits {
-		return Raise(OverflowError, "integers of more than %d bits are not supported", maxBits)
+	if op == Mul && n > number.MaxBits {
+		return numberError(number.ErrBits)
 	}
 	w := len(x.Bits())*len(y.Bits())/64 + 1
 	if err := t.Step(w); err != nil {
@@ -248,8 +255,8 @@ func bigBinary(op Op, x, y *big.Int) (Value, error) {
 	case Xor:
 		z.Xor(x, y)
 	}
-	if z.BitLen() > maxBits {
-		return nil, Raise(OverflowError, "integers of more than %d bits are not supported", maxBits)
+	if z.BitLen() > number.MaxBits {
+		return nil, numberError(number.ErrBits)
 	}
 	return MakeInt(z), nil
 }
@@ -295,11 +302,11 @@ func intPow(t *Thread, a, b Value) (Value, error) {
 		}
 		fx, _ := AsFloat(a)
 		fy, _ := AsFloat(b)
-		return Float(precisePow(fx, fy)), nil
+		return Float(number.Pow(fx, fy)), nil
 	}
 	if x.BitLen() > 1 {
-		if !y.IsInt64() || y.Int64() > maxBits || int64(x.BitLen())*y.Int64() > maxBits+64 {
-			return nil, Raise(OverflowError, "integers of more than %d bits are not supported", maxBits)
+		if !y.IsInt64() || y.Int64() > number.MaxBits || int64(x.BitLen())*y.Int64() > number.MaxBits+64 {
+			return nil, numberError(number.ErrBits)
 		}
 		n := x.BitLen() * int(y.Int64())
 		if err := t.Step(n/256 + n/4096*n/4096/8); err != nil {
@@ -324,16 +331,16 @@ func shift(t *Thread, op Op, a, b Value) (Value, error) {
 		return nil, Raise(ValueError, "negative shift count")
 	}
 	if op == RShift {
-		if !ok || n > maxBits {
-			n = maxBits
+		if !ok || n > number.MaxBits {
+			n = number.MaxBits
 		}
 		return MakeInt(new(big.Int).Rsh(x, uint(n))), nil
 	}
 	if x.Sign() == 0 {
 		return Int(0), nil
 	}
-	if !ok || n > maxBits || n+int64(x.BitLen()) > maxBits {
-		return nil, Raise(OverflowError, "integers of more than %d bits are not supported", maxBits)
+	if !ok || n > number.MaxBits || n+int64(x.BitLen()) > number.MaxBits {
+		return nil, numberError(number.ErrBits)
 	}
 	if err := t.Alloc(int(n) / 8); err != nil {
 		return nil, err

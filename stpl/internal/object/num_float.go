@@ -3,6 +3,8 @@ package object
 import (
 	"math"
 	"math/big"
+
+	"mdserver/stpl/internal/number"
 )
 
 func floatBinary(op Op, x, y float64) (Value, error) {
@@ -22,34 +24,13 @@ func floatBinary(op Op, x, y float64) (Value, error) {
 		if y == 0 {
 			return nil, zeroDivision(op, true)
 		}
-		q, r := floatDivMod(x, y)
+		q, r := number.DivMod(x, y)
 		if op == Mod {
 			return Float(r), nil
 		}
 		return Float(q), nil
 	}
 	return floatPow(x, y)
-}
-
-func floatDivMod(x, y float64) (q, r float64) {
-	r = math.Mod(x, y)
-	q = (x - r) / y
-	if r != 0 {
-		if (r < 0) != (y < 0) {
-			r += y
-			q--
-		}
-	} else {
-		r = math.Copysign(0, y)
-	}
-	if q != 0 {
-		f := math.Floor(q)
-		if q-f > 0.5 {
-			f++
-		}
-		return f, r
-	}
-	return math.Copysign(0, x/y), r
 }
 
 func floatPow(x, y float64) (Value, error) {
@@ -59,7 +40,7 @@ func floatPow(x, y float64) (Value, error) {
 	if x < 0 && y != math.Trunc(y) && !math.IsInf(y, 0) && !math.IsInf(x, 0) {
 		return nil, Raise(ValueError, "complex numbers are not supported: negative number to a fractional power")
 	}
-	r := precisePow(x, y)
+	r := number.Pow(x, y)
 	if math.IsInf(r, 0) && !math.IsInf(x, 0) && !math.IsInf(y, 0) {
 		return nil, RaiseValue(OverflowError, Tuple{Int(34), Str("Numerical result out of range")})
 	}

@@ -89,8 +89,7 @@ func binaryOther(t *Thread, op Op, a, b Value) (Value, error) {
 	case Mod:
 		switch a := a.(type) {
 		case Str:
-			s, err := percentFormat(t, string(a), b, false)
-			return Str(s), err
+			return NewStr(percentFormat(t, string(a), b, false))
 		case Bytes:
 			s, err := percentFormat(t, string(a), b, true)
 			return Bytes(s), err
@@ -105,8 +104,7 @@ func concat(t *Thread, a, b Value) (Value, error) {
 	switch a := a.(type) {
 	case Str:
 		if b, ok := b.(Str); ok {
-			s, err := t.appended(string(a), string(b))
-			return Str(s), err
+			return NewStr(t.appended(string(a), string(b)))
 		}
 		return nil, Raise(TypeError, `can only concatenate str (not "%s") to str`, TypeName(b))
 	case Bytes:
@@ -134,7 +132,7 @@ func concat(t *Thread, a, b Value) (Value, error) {
 }
 
 func joined(t *Thread, a, b []Value) ([]Value, error) {
-	if err := t.chargeSlots(len(a) + len(b)); err != nil {
+	if err := t.ChargeSlots(len(a) + len(b)); err != nil {
 		return nil, err
 	}
 	return slices.Concat(a, b), nil

@@ -1,18 +1,20 @@
 package object
 
 import (
-	"math/big"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"mdserver/stpl/internal/character"
+	"mdserver/stpl/internal/format"
 )
 
 // percentFormat computes format % args.
-func percentFormat(t *Thread, format string, args Value, bytes bool) (string, error) {
-	if err := t.Work(len(format)); err != nil {
+func percentFormat(t *Thread, s string, args Value, bytes bool) (string, error) {
+	if err := t.Work(len(s)); err != nil {
 		return "", err
 	}
-	p := &percent{t: t, out: Builder{t: t}, whole: format, s: format, bytes: bytes, args: args}
+	p := &percent{t: t, out: Builder{t: t}, whole: s, s: s, bytes: bytes, args: args}
 	if tuple, ok := args.(Tuple); ok {
 		p.list = tuple
 	} else {
@@ -43,7 +45,7 @@ func (p *percent) run() (string, error) {
 		p.s = p.s[i+1:]
 		text, err := p.directive()
 		if err != nil {
-			return "", err
+			return "", numberError(err)
 		}
 		if err := p.out.Write(text); err != nil {
 			return "", err
@@ -90,21 +92,22 @@ func (p *percent) directive() (string, error) {
 			return "", err
 		}
 	}
-	f := formatSpec{fill: ' ', precision: -1}
-	left := p.flags(&f)
-	if err := p.number(&f.width); err != nil {
+	f := format.Spec{Fill: ' ', Precision: -1}
+	left, rest := f.CutFlags(p.s)
+	p.s = rest
+	if err := p.number(&f.Width); err != nil {
 		return "", err
 	}
-	if f.width < 0 {
-		left, f.width = true, -f.width
+	if f.Width < 0 {
+		left, f.Width = true, -f.Width
 	}
 	if strings.HasPrefix(p.s, ".") {
 		p.s = p.s[1:]
-		f.precision = 0
-		if err := p.number(&f.precision); err != nil {
+		f.Precision = 0
+		if err := p.number(&f.Precision); err != nil {
 			return "", err
 		}
-		f.precision = max(f.precision, 0)
+		f.Precision = max(f.Precision, 0)
 	}
 	p.s = strings.TrimLeft(p.s, "hlL")
 	if p.s == "" {
@@ -121,61 +124,31 @@ func (p *percent) directive() (string, error) {
 			return "", err
 		}
 	}
-	f.verb = verb
-	if left {
-		f.align, f.zero = '<', false
+	f.Verb = verb
+	switch {
+	case left:
+		f.Align = '<'
+	case f.Zero && strings.ContainsRune("diuxXoeEfFgG", verb):
+		f.Fill, f.Align = '0', '='
 	}
 	return p.convert(&f, v)
 }
 
 func (p *percent) lookup() (Value, error) {
-	depth, end := 0, -1
-	for i := 0; i < len(p.s) && end < 0; i++ {
-		switch p.s[i] {
-		case '(':
-			depth++
-		case ')':
-			if depth--; depth == 0 {
-				end = i
-			}
-		}
-	}
-	if end < 0 {
-		return nil, Raise(ValueError, "incomplete format key")
+	name, rest, err := format.CutKey(p.s)
+	if err != nil {
+		return nil, err
 	}
 	if !p.mapping() {
 		return nil, Raise(TypeError, "format requires a mapping")
 	}
-	var key Value = Str(p.s[1:end])
+	var key Value = Str(name)
 	if p.bytes {
-		key = Bytes(p.s[1:end])
+		key = Bytes(name)
 	}
-	p.s = p.s[end+1:]
+	p.s = rest
 	p.named, p.next = true, len(p.list)
 	return Index(p.t, p.args, key)
-}
-
-func (p *percent) flags(f *formatSpec) (left bool) {
-	for p.s != "" {
-		switch p.s[0] {
-		case '-':
-			left = true
-		case '+':
-			f.sign = '+'
-		case ' ':
-			if f.sign == 0 {
-				f.sign = ' '
-			}
-		case '#':
-			f.alt = true
-		case '0':
-			f.zero = true
-		default:
-			return left
-		}
-		p.s = p.s[1:]
-	}
-	return left
 }
 
 func (p *percent) number(n *int) error {
@@ -189,13 +162,13 @@ func (p *percent) number(n *int) error {
 		if !ok {
 			return Raise(TypeError, "* wants int")
 		}
-		if i > maxWidth || i < -maxWidth {
+		if i > format.MaxWidth || i < -format.MaxWidth {
 			return Raise(ValueError, "width too big")
 		}
 		*n = int(i)
 		return nil
 	}
-	i, rest, err := cutNumber(p.s)
+	i, rest, err := format.CutNumber(p.s)
 	if err != nil {
 		return err
 	}
@@ -206,8 +179,8 @@ func (p *percent) number(n *int) error {
 	return nil
 }
 
-func (p *percent) convert(f *formatSpec, v Value) (string, error) {
-	switch f.verb {
+func (p *percent) convert(f *format.Spec, v Value) (string, error) {
+	switch f.Verb {
 	case 's', 'r', 'a', 'b':
 		return p.text(f, v)
 	case 'c':
@@ -219,74 +192,68 @@ func (p *percent) convert(f *formatSpec, v Value) (string, error) {
 		if !ok {
 			return "", Raise(TypeError, "must be real number, not %s", TypeName(v))
 		}
-		if f.zero {
-			f.fill, f.align = '0', '='
-		}
-		return f.float(p.t, x, v)
+		return f.Float(&p.t.Meter, x)
 	}
-	return "", p.unsupported(f.verb)
+	return "", p.unsupported(f.Verb)
 }
 
 func (p *percent) unsupported(verb rune) error {
-	index := runeLen(p.whole) - runeLen(p.s) - 1
+	index := utf8.RuneCountInString(p.whole) - utf8.RuneCountInString(p.s) - 1
 	return Raise(ValueError, "unsupported format character '%c' (0x%x) at index %d", verb, verb, index)
 }
 
-func (p *percent) text(f *formatSpec, v Value) (string, error) {
-	if f.verb == 'b' && !p.bytes {
+func (p *percent) text(f *format.Spec, v Value) (string, error) {
+	if f.Verb == 'b' && !p.bytes {
 		return "", p.unsupported('b')
 	}
 	var s string
-	if p.bytes && (f.verb == 's' || f.verb == 'b') {
+	if p.bytes && (f.Verb == 's' || f.Verb == 'b') {
 		b, ok := v.(Bytes)
 		if !ok {
 			return "", Raise(TypeError, "%%b requires a bytes-like object, or an object that implements __bytes__, not '%s'", TypeName(v))
 		}
 		s = string(b)
 	} else {
-		converted, err := Convert(p.t, v, byte(f.verb))
+		converted, err := Convert(p.t, v, byte(f.Verb))
 		if err != nil {
 			return "", err
 		}
 		s = Text(converted)
 	}
-	if f.precision >= 0 {
-		s = s[:byteOffset(s, f.precision)]
+	if f.Precision >= 0 {
+		s = s[:character.Offset(s, f.Precision)]
 	}
-	return f.pad(p.t, "", s, '>')
+	return f.Pad(&p.t.Meter, "", s, '>')
 }
 
-func (p *percent) char(f *formatSpec, v Value) (string, error) {
-	if s, ok := v.(Str); ok {
-		if runeLen(string(s)) == 1 {
-			return f.pad(p.t, "", string(s), '>')
-		}
-		return "", Raise(TypeError, "%%c requires int or char")
-	}
+func (p *percent) char(f *format.Spec, v Value) (string, error) {
+	s, _ := v.(Str)
 	i, ok := AsInt(v)
-	if !ok {
+	switch {
+	case utf8.RuneCountInString(string(s)) == 1:
+		return f.Pad(&p.t.Meter, "", string(s), '>')
+	case !ok:
 		return "", Raise(TypeError, "%%c requires int or char")
-	}
-	if i < 0 || i > 0x10ffff {
+	case i < 0 || i > 0x10ffff:
 		return "", Raise(OverflowError, "%%c arg not in range(0x110000)")
 	}
-	return f.pad(p.t, "", string(rune(i)), '>')
+	return f.Pad(&p.t.Meter, "", string(rune(i)), '>')
 }
 
-func (p *percent) integer(f *formatSpec, v Value) (string, error) {
-	if i, ok := v.(Int); ok && f.verb == 'd' && f.sign == 0 && f.width == 0 && f.precision < 0 { // the usual case
+func (p *percent) integer(f *format.Spec, v Value) (string, error) {
+	if i, ok := v.(Int); ok && f.Verb == 'd' && f.Sign == 0 && f.Width == 0 && f.Precision < 0 { // the usual case
 		return strconv.FormatInt(int64(i), 10), nil
 	}
 	i, ok := BigInt(v)
 	if !ok {
 		x, isF := v.(Float)
-		decimal := f.verb == 'd' || f.verb == 'i' || f.verb == 'u'
+		decimal := f.Verb == 'd' || f.Verb == 'i' || f.Verb == 'u'
 		if !isF || !decimal {
 			want := "an integer is required"
 			if decimal {
 				want = "a real number is required"
 			}
-			return "", Raise(TypeError, "%%%c format: %s, not %s", f.verb, want, TypeName(v))
+			return "", Raise(TypeError, "%%%c format: %s, not %s", f.Verb, want, TypeName(v))
 		}
 		n, err := FloatToInt(float64(x))
 		if err != nil {
@@ -294,31 +261,5 @@ func (p *percent) integer(f *formatSpec, v Value) (string, error) {
 		}
 		i, _ = BigInt(n)
 	}
-	base, prefix := 10, ""
-	switch f.verb {
-	case 'x', 'X':
-		base, prefix = 16, "0"+string(f.verb)
-	case 'o':
-		base, prefix = 8, "0o"
-	}
-	if f.zero {
-		f.fill, f.align = '0', '='
-	}
-	if f.precision < 0 {
-		return f.integer(p.t, i, base, prefix)
-	}
-	return p.precise(f, i, base, prefix)
-}
-
-// precise pads the digits with zeros to the precision.
-func (p *percent) precise(f *formatSpec, i *big.Int, base int, prefix string) (string, error) {
-	g := formatSpec{fill: '0', align: '=', width: f.precision, verb: f.verb, precision: -1}
-	digits, err := g.integer(p.t, new(big.Int).Abs(i), base, "")
-	if err != nil {
-		return "", err
-	}
-	if !f.alt {
-		prefix = ""
-	}
-	return f.pad(p.t, f.signText(i.Sign() < 0)+prefix, digits, '>')
+	return f.Digits(&p.t.Meter, i)
 }

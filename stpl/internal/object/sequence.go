@@ -3,26 +3,16 @@ package object
 import (
 	"math"
 	"unicode/utf8"
+
+	"mdserver/stpl/internal/character"
+	"mdserver/stpl/internal/meter"
 )
-
-// isASCII reports whether characters of s are bytes.
-func isASCII(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
-
-// runeLen is the length of s in characters.
-func runeLen(s string) int { return utf8.RuneCountInString(s) }
 
 // length returns len(v) of the values that have one.
 func length(v Value) (int, bool) {
 	switch v := v.(type) {
 	case Str:
-		return runeLen(string(v)), true
+		return utf8.RuneCountInString(string(v)), true
 	case Bytes:
 		return len(v), true
 	case *List:
@@ -171,23 +161,13 @@ func charAt(t *Thread, s string, i, n int) (Value, error) {
 	if err := t.Work(len(s)); err != nil {
 		return nil, err
 	}
-	at := byteOffset(s, i)
+	at := character.Offset(s, i)
 	_, size := utf8.DecodeRuneInString(s[at:])
 	return Str(s[at : at+size]), nil
 }
 
-// byteOffset converts a character index into a byte index.
-func byteOffset(s string, i int) int {
-	at := 0
-	for ; i > 0 && at < len(s); i-- {
-		_, size := utf8.DecodeRuneInString(s[at:])
-		at += size
-	}
-	return at
-}
-
-// bounds resolves a slice against a length, as slice.indices does.
-func (s *Slice) bounds(n int) (start, stop, step int, err error) {
+// Bounds resolves a slice against a length, as slice.indices does.
+func (s *Slice) Bounds(n int) (start, stop, step int, err error) {
 	step = 1
 	if s.Step != None {
 		if step, err = sliceIndex(s.Step); err != nil {
@@ -244,7 +224,7 @@ func sliceCount(start, stop, step int) int {
 
 func slice(t *Thread, v Value, s *Slice) (Value, error) {
 	n, _ := length(v)
-	start, stop, step, err := s.bounds(n)
+	start, stop, step, err := s.Bounds(n)
 	if err != nil {
 		return nil, err
 	}
@@ -301,15 +281,14 @@ func sliceStr(t *Thread, s string, start, count, step, n int) (Value, error) {
 		return Str(""), nil
 	}
 	if n == len(s) {
-		out, err := sliceBytes(t, s, start, count, step)
-		return Str(out), err
+		return NewStr(sliceBytes(t, s, start, count, step))
 	}
 	if err := t.Work(len(s)); err != nil {
 		return nil, err
 	}
 	if step == 1 {
-		from := byteOffset(s, start)
-		return Str(s[from : from+byteOffset(s[from:], count)]), nil
+		from := character.Offset(s, start)
+		return Str(s[from : from+character.Offset(s[from:], count)]), nil
 	}
 	if err := t.Alloc(8 * n); err != nil {
 		return nil, err
@@ -331,10 +310,9 @@ func repeat(t *Thread, seq, count Value) (Value, error) {
 	n = max(n, 0)
 	switch v := seq.(type) {
 	case Str:
-		s, err := RepeatString(t, string(v), n)
-		return Str(s), err
+		return NewStr(t.Repeat(string(v), n))
 	case Bytes:
-		s, err := RepeatString(t, string(v), n)
+		s, err := t.Repeat(string(v), n)
 		return Bytes(s), err
 	case *List:
 		items, err := repeatItems(t, v.items, n)
@@ -350,7 +328,7 @@ func repeatItems(t *Thread, items []Value, n int) ([]Value, error) {
 	if len(items) == 0 || n == 0 {
 		return nil, nil
 	}
-	if err := t.AllocN(n, slotSize*len(items)); err != nil {
+	if err := t.AllocN(n, meter.SlotSize*len(items)); err != nil {
 		return nil, err
 	}
 	if err := t.Work(n * len(items)); err != nil {

@@ -1,9 +1,8 @@
 package object
 
-// The method tables are filled once, in this order; they never change after.
+// The method tables are filled once and never change after. Those of str and
+// bytes are filled by package text.
 func init() {
-	setupStr()
-	setupBytes() // builds on the methods of str
 	setupSequences()
 	setupMappings()
 	setupConstructors()

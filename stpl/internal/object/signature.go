@@ -100,6 +100,20 @@ func (d *definition) checkTypes(args []Value) error {
 	return nil
 }
 
+// Around returns a function with the same parameters. Its body gets the arguments
+// unchecked, and run, which checks those that it is given and runs the body of b.
+func (b *Builtin) Around(body func(t *Thread, run Func, a []Value) (Value, error)) *Builtin {
+	run := func(t *Thread, a []Value) (Value, error) {
+		if err := b.checkTypes(a[1:]); err != nil {
+			return nil, err
+		}
+		return b.fn(t, a)
+	}
+	sig := b.sig
+	sig.typed = false
+	return &Builtin{definition: &definition{Name: b.Name, sig: sig, fn: func(t *Thread, a []Value) (Value, error) { return body(t, run, a) }}}
+}
+
 // wrongType says that the i-th argument cannot be v, as CPython does.
 func (d *definition) wrongType(i int, v Value) error {
 	p := &d.sig.params[i]
@@ -139,6 +153,14 @@ func IntOr(v Value, def int) int {
 	}
 	n, _ := IndexArg(v) // the signature wants an int
 	return n
+}
+
+// OrNone returns an optional argument, or None.
+func OrNone(v Value) Value {
+	if v == nil {
+		return None
+	}
+	return v
 }
 
 // Flag returns the truth of an argument, false if it was not given.

@@ -2,12 +2,12 @@ package object
 
 import (
 	"context"
-	"math"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"mdserver/stpl/internal/character"
+	"mdserver/stpl/internal/meter"
+	"mdserver/stpl/internal/number"
 )
 
 // Represented is a value of another package with a repr of its own, which is its
@@ -64,11 +64,11 @@ func PlainStr(v Value) string {
 }
 
 // messageLimits are for the text of a message.
-var messageLimits = Limits{Steps: 10000, Memory: 1 << 16, Time: time.Hour, Recursion: 50}
+var messageLimits = meter.Limits{Steps: 10000, Memory: 1 << 16, Time: time.Hour, Recursion: 50}
 
 // messageThread has a small budget. It is too small for its time to be measured.
 func messageThread() *Thread {
-	return NewThread(context.Background(), NewBudget(messageLimits), nil)
+	return NewThread(context.Background(), meter.NewBudget(messageLimits), nil)
 }
 
 // printer writes the repr of values.
@@ -101,37 +101,20 @@ func (p *printer) repr(v Value) {
 // quoted writes the repr of a string, which may be ten times as long.
 func (p *printer) quoted(s string) {
 	if p.err = p.t.Work(len(s)); p.err == nil && len(s) >= 256 {
-		p.err = p.t.Alloc(quotedLen(s))
+		p.err = p.t.Alloc(character.QuotedLen(s))
 	}
 	if p.err == nil {
-		_ = p.Write(quote(s))
+		_ = p.Write(character.Quote(s))
 	}
-}
-
-// quotedLen is no less than the length of the repr of s.
-func quotedLen(s string) int {
-	n := 2
-	for _, r := range s {
-		switch {
-		case r >= ' ' && r < 0x7f && r != '\'' && r != '\\':
-			n++
-		case r < 0x80:
-			n += 4
-		default:
-			n += 10
-		}
-	}
-	return n
 }
 
 func (p *printer) big(v *Big) {
-	if v.i.BitLen() <= maxDigits*4 { // 10 is less than 2**4
-		if s := v.i.String(); len(strings.TrimPrefix(s, "-")) <= maxDigits {
-			_ = p.Write(s)
-			return
-		}
+	s, err := number.Text(v.i)
+	if err != nil {
+		p.err = numberError(err)
+		return
 	}
-	p.err = Raise(ValueError, "Exceeds the limit (%d digits) for integer string conversion; use sys.set_int_max_str_digits() to increase the limit", maxDigits)
+	_ = p.Write(s)
 }
 
 // nested guards against values that contain themselves.
@@ -250,9 +233,9 @@ func simpleRepr(v Value) string {
 	case Int:
 		return strconv.FormatInt(int64(v), 10)
 	case Float:
-		return FloatRepr(float64(v))
+		return number.Repr(float64(v))
 	case Bytes:
-		return quoteBytes(string(v))
+		return character.QuoteBytes(string(v))
 	case Ellipsis:
 		return "Ellipsis"
 	case *Range:
@@ -285,91 +268,14 @@ func (r *Range) text() string {
 	return s + ")"
 }
 
-// FloatRepr is the shortest text that reads back as f.
-func FloatRepr(f float64) string {
-	switch {
-	case math.IsInf(f, 1):
-		return "inf"
-	case math.IsInf(f, -1):
-		return "-inf"
-	case math.IsNaN(f):
-		return "nan"
+// ASCII is repr with everything else escaped.
+func ASCII(t *Thread, v Value) (string, error) {
+	s, err := Repr(t, v)
+	if err != nil || character.IsASCII(s) {
+		return s, err
 	}
-	s := strconv.FormatFloat(f, 'e', -1, 64)
-	e := strings.IndexByte(s, 'e')
-	exp, _ := strconv.Atoi(s[e+1:])
-	if exp < -4 || exp >= 16 {
-		return s
+	if err := t.AllocN(len(s), 10); err != nil {
+		return "", err
 	}
-	s = strconv.FormatFloat(f, 'f', -1, 64)
-	if !strings.Contains(s, ".") {
-		s += ".0"
-	}
-	return s
-}
-
-// quote is repr of a string.
-func quote(s string) string {
-	q := byte('\'')
-	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
-		q = '"'
-	}
-	b := make([]byte, 0, quotedLen(s))
-	b = append(b, q)
-	for _, r := range s {
-		b = appendQuoted(b, r, q)
-	}
-	return string(append(b, q))
-}
-
-func appendQuoted(b []byte, r rune, q byte) []byte {
-	switch {
-	case r == rune(q) || r == '\\':
-		return append(b, '\\', byte(r))
-	case r == '\n':
-		return append(b, '\\', 'n')
-	case r == '\r':
-		return append(b, '\\', 'r')
-	case r == '\t':
-		return append(b, '\\', 't')
-	case r < 0x20 || r == 0x7f:
-		return appendHex(append(b, '\\', 'x'), r, 2)
-	case r < 0x7f:
-		return append(b, byte(r))
-	case printable(r):
-		return utf8.AppendRune(b, r)
-	case r < 0x100:
-		return appendHex(append(b, '\\', 'x'), r, 2)
-	case r < 0x10000:
-		return appendHex(append(b, '\\', 'u'), r, 4)
-	}
-	return appendHex(append(b, '\\', 'U'), r, 8)
-}
-
-func printable(r rune) bool {
-	return r == ' ' || unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r)
-}
-
-func appendHex(b []byte, r rune, width int) []byte {
-	const digits = "0123456789abcdef"
-	for i := width - 1; i >= 0; i-- {
-		b = append(b, digits[(r>>(4*i))&15])
-	}
-	return b
-}
-
-func quoteBytes(s string) string {
-	q := byte('\'')
-	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
-		q = '"'
-	}
-	b := append(make([]byte, 0, len(s)+3), 'b', q)
-	for i := 0; i < len(s); i++ {
-		if s[i] >= 0x7f {
-			b = appendHex(append(b, '\\', 'x'), rune(s[i]), 2)
-			continue
-		}
-		b = appendQuoted(b, rune(s[i]), q)
-	}
-	return string(append(b, q))
+	return character.Escape(s), nil
 }

@@ -1,89 +1,39 @@
 package object
 
 import (
-	"context"
-	"errors"
-	"math"
 	"strings"
 	"testing"
 	"time"
+
+	"mdserver/stpl/internal/meter"
 )
 
-func newTestThread(t *testing.T, limits Limits) *Thread {
+func newTestThread(t *testing.T, limits meter.Limits) *Thread {
 	t.Helper()
-	thread := NewThread(t.Context(), NewBudget(limits), nil)
+	thread := NewThread(t.Context(), meter.NewBudget(limits), nil)
 	t.Cleanup(func() { thread.End() })
 	return thread
 }
 
-var roomy = Limits{Steps: 1 << 30, Memory: 1 << 30, Time: time.Hour, Recursion: 100}
+var roomy = meter.Limits{Steps: 1 << 30, Memory: 1 << 30, Time: time.Hour, Recursion: 100}
 
-func TestLimitsAreCharged(t *testing.T) {
+func TestWhatIsRefused(t *testing.T) {
 	tests := []struct {
-		name string
-		run  func(t *Thread) error
-		kind string // "" if it fits
+		limit meter.Limit
+		kind  string
+		fatal bool // no template can catch it
 	}{
-		{"as many steps as there are", func(t *Thread) error { return t.Step(1000) }, ""},
-		{"a step more", func(t *Thread) error { return t.Step(1001) }, "TimeoutError"},
-		{"all memory", func(t *Thread) error { return t.Alloc(1000) }, ""},
-		{"a byte more", func(t *Thread) error { return t.Alloc(1001) }, "MemoryError"},
-		{"less than nothing", func(t *Thread) error { return t.Alloc(-1) }, "MemoryError"},
-		{"a product that overflows", func(t *Thread) error { return t.AllocN(math.MaxInt/2, 4) }, "MemoryError"},
-		{"a few slots", func(t *Thread) error { return t.AllocSlots(10) }, ""},
-		{"too many slots", func(t *Thread) error { return t.AllocSlots(math.MaxInt) }, "MemoryError"},
-		{"a repeated string", func(t *Thread) error { _, err := RepeatString(t, "ab", math.MaxInt); return err }, "MemoryError"},
-		{"calls within calls", func(t *Thread) error {
-			for range 10 {
-				if err := t.Enter(); err != nil {
-					return err
-				}
-			}
-			return t.Enter()
-		}, "RecursionError"},
-		{"one call after another", func(t *Thread) error {
-			for range 100 {
-				if err := t.Enter(); err != nil {
-					return err
-				}
-				t.Leave()
-			}
-			return nil
-		}, ""},
+		{"", "TimeoutError", true}, // a context that is done
+		{meter.LimitSteps, "TimeoutError", true},
+		{meter.LimitTime, "TimeoutError", true},
+		{meter.LimitOutput, "MemoryError", true},
+		{meter.LimitMemory, "MemoryError", false},
+		{meter.LimitRecursion, "RecursionError", false},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			err := tt.run(newTestThread(t, Limits{Steps: 1000, Memory: 1000, Time: time.Hour, Recursion: 10}))
-			got := ""
-			if e := (*Exception)(nil); errors.As(err, &e) {
-				got = e.KindName()
-				if e.Fatal != (tt.kind == "TimeoutError") {
-					t.Errorf("%v: fatal is %v", e, e.Fatal)
-				}
-			}
-			if got != tt.kind {
-				t.Errorf("error %v, want %q", err, tt.kind)
-			}
-		})
-	}
-}
-
-func TestTheClockAndTheContextStopARender(t *testing.T) {
-	limits := roomy
-	limits.Time = time.Millisecond
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	given := NewThread(ctx, NewBudget(roomy), nil)
-	defer given.End()
-	for name, thread := range map[string]*Thread{"the clock": newTestThread(t, limits), "the context": given} {
-		deadline := time.Now().Add(10 * time.Second)
-		for thread.Step(1) == nil {
-			if time.Now().After(deadline) {
-				t.Fatalf("%s did not stop it", name)
-			}
-		}
-		if err := thread.Step(1); !strings.Contains(err.Error(), "TimeoutError") {
-			t.Errorf("%s: %v", name, err)
+		e := refused(tt.limit, "100% of it").(*Exception)
+		if e.KindName() != tt.kind || e.Fatal != tt.fatal || e.Limit != tt.limit || e.Message() != "100% of it" {
+			t.Errorf("limit %q: %v, fatal %v, limit %q", tt.limit, e, e.Fatal, e.Limit)
 		}
 	}
 }
@@ -127,7 +77,7 @@ func TestALongTextCostsItsLengthOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if cost := roomy.Memory - thread.left.memory; cost > int64(5*len(text)) {
+	if _, cost := thread.End().Used(); cost > int64(5*len(text)) {
 		t.Errorf("%d bytes cost %d", len(text), cost)
 	}
 }

@@ -132,3 +132,27 @@ func (t *Type) parameterized() (Value, error) {
 	}
 	return nil, Raise(TypeError, "type '%s' is not subscriptable", t.Name)
 }
+
+// IsInstance reports whether class c is one of the classes in spec, a type or
+// a tuple of types.
+func IsInstance(t *Thread, c *Type, spec Value, function string) (bool, error) {
+	switch s := spec.(type) {
+	case *Type:
+		return c.IsSubclass(s), nil
+	case Tuple:
+		if err := t.Enter(); err != nil {
+			return false, err
+		}
+		defer t.Leave()
+		for _, item := range s {
+			if err := t.Step(1); err != nil {
+				return false, err
+			}
+			if ok, err := IsInstance(t, c, item, function); ok || err != nil {
+				return ok, err
+			}
+		}
+		return false, nil
+	}
+	return false, Raise(TypeError, "%s() arg 2 must be a type, a tuple of types, or a union", function)
+}

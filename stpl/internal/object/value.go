@@ -45,6 +45,9 @@ var None Value = NoneValue{}
 // NewList makes a list that owns items. The caller has charged for them.
 func NewList(items []Value) *List { return &List{items: items} }
 
+// NewStr makes a str of what a function returned.
+func NewStr(s string, err error) (Value, error) { return Str(s), err }
+
 // Items returns the elements; the caller must not keep or change them.
 func (l *List) Items() []Value { return l.items }
 

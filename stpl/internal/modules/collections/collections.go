@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"mdserver/stpl/internal/character"
 	"mdserver/stpl/internal/modules/native"
 	"mdserver/stpl/internal/object"
 )
@@ -36,7 +37,7 @@ func makeNamedTuple(t *object.Thread, a []object.Value) (object.Value, error) {
 			return err
 		case len(fields) == maxFields:
 			return object.Raise(object.ValueError, "templates make named tuples of at most %d fields", maxFields)
-		case !object.IsIdentifier(field):
+		case !character.IsIdentifier(field):
 			return object.Raise(object.ValueError, "Type names and field names must be valid identifiers: %s", object.PlainRepr(v))
 		case strings.HasPrefix(field, "_"):
 			return object.Raise(object.ValueError, "Field names cannot start with an underscore: %s", object.PlainRepr(v))
@@ -48,7 +49,7 @@ func makeNamedTuple(t *object.Thread, a []object.Value) (object.Value, error) {
 	}); err != nil {
 		return nil, err
 	}
-	if !object.IsIdentifier(name) {
+	if !character.IsIdentifier(name) {
 		return nil, object.Raise(object.ValueError, "Type names and field names must be valid identifiers: %s", object.PlainRepr(a[0]))
 	}
 	var defaults []object.Value

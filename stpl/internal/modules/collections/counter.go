@@ -45,7 +45,12 @@ func counterMethods() []*object.Builtin {
 			if err != nil {
 				return nil, err
 			}
-			return object.CallPos(t, object.Builtins()["sum"], values)
+			var total object.Value = object.Int(0)
+			err = object.Each(t, values, func(n object.Value) error {
+				total, err = object.Binary(t, object.Add, total, n)
+				return err
+			})
+			return total, err
 		}),
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mdserver/stpl/internal/modules/native"
+	"mdserver/stpl/internal/number"
 	"mdserver/stpl/internal/object"
 )
 
@@ -190,7 +191,7 @@ func (d *delta) divide(op object.Op, v object.Value) (object.Value, error) {
 	return newDelta(roundRat(r.Quo(new(big.Rat).SetInt64(d.us), r)))
 }
 
-func roundRat(r *big.Rat) int64 { return object.RoundHalfEven(r.Num(), r.Denom()).Int64() }
+func roundRat(r *big.Rat) int64 { return number.RoundHalfEven(r.Num(), r.Denom()).Int64() }
 
 var deltaProperties = map[string]func(*delta) object.Value{
 	"days":         func(d *delta) object.Value { days, _, _ := d.parts(); return object.Int(days) },

@@ -46,8 +46,7 @@ func on(name, signature string, f func(d *instant) object.Value) *object.Builtin
 func textMethods() []*object.Builtin {
 	return []*object.Builtin{
 		object.Method("strftime", "format:str", func(t *object.Thread, d *instant, a []object.Value) (object.Value, error) {
-			s, err := strftime(t, d, object.Text(a[0]))
-			return object.Str(s), err
+			return object.NewStr(strftime(t, d, object.Text(a[0])))
 		}),
 	}
 }

@@ -26,8 +26,7 @@ func Time() native.Members {
 			if err != nil {
 				return nil, err
 			}
-			s, err := strftime(t, d, object.Text(a[0]))
-			return object.Str(s), err
+			return object.NewStr(strftime(t, d, object.Text(a[0])))
 		}),
 		native.Func("strptime", "string:str format:str?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			d, err := strptime(t, object.Text(a[0]), native.StrOr(a[1], "%a %b %d %H:%M:%S %Y"))

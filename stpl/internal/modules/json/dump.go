@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"mdserver/stpl/internal/modules/native"
+	"mdserver/stpl/internal/number"
 	"mdserver/stpl/internal/object"
 )
 
@@ -56,8 +57,7 @@ func dumps(t *object.Thread, a []object.Value) (object.Value, error) {
 	if err := d.value(a[0]); err != nil {
 		return nil, err
 	}
-	text, err := d.b.Text()
-	return object.Str(text), err
+	return object.NewStr(d.b.Text())
 }
 
 func (d *dumper) setIndent(v object.Value) error {
@@ -73,7 +73,7 @@ func (d *dumper) setIndent(v object.Value) error {
 	if err != nil {
 		return err
 	}
-	d.indent, err = object.RepeatString(d.t, " ", n)
+	d.indent, err = d.t.Repeat(" ", n)
 	return err
 }
 
@@ -155,7 +155,7 @@ func (d *dumper) float(f float64) (string, bool, error) {
 	case math.IsInf(f, -1):
 		special = "-Infinity"
 	default:
-		return object.FloatRepr(f), true, nil
+		return number.Repr(f), true, nil
 	}
 	if !d.nan {
 		return "", false, object.Raise(object.ValueError, "Out of range float values are not JSON compliant")
@@ -189,7 +189,7 @@ func (d *dumper) nested(v object.Value, f func() error) error {
 // beginning of its line in a pretty text.
 func (d *dumper) open(mark string) error {
 	if d.pretty {
-		margin, err := object.RepeatString(d.t, d.indent, len(d.inside))
+		margin, err := d.t.Repeat(d.indent, len(d.inside))
 		if err != nil {
 			return err
 		}
@@ -263,7 +263,7 @@ func (d *dumper) keys(m *object.Dict) ([]object.Value, error) {
 	if !d.sortKeys {
 		return keys, nil
 	}
-	return keys, object.Sort(d.t, keys)
+	return keys, object.Sort(d.t, keys, nil, false)
 }
 
 func (d *dumper) member(m *object.Dict, key object.Value, name string) error {

@@ -82,8 +82,7 @@ func (l *loader) value() (object.Value, error) {
 	switch c := l.peek(); {
 	case c == '"':
 		l.i++
-		s, err := l.str()
-		return object.Str(s), err
+		return object.NewStr(l.str())
 	case c == '{':
 		return l.nested(l.object)
 	case c == '[':

@@ -15,8 +15,7 @@ func Shlex() native.Members {
 			if !ok {
 				return nil, object.Raise(object.TypeError, "expected string or bytes-like object, got '%s'", object.TypeName(a[0]))
 			}
-			quoted, err := quote(t, string(s))
-			return object.Str(quoted), err
+			return object.NewStr(quote(t, string(s)))
 		}),
 		native.Func("join", "split_command", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			b := object.NewBuilder(t)

@@ -10,6 +10,7 @@ import (
 	"mdserver/stpl/internal/modules/datetime"
 	"mdserver/stpl/internal/modules/native"
 	"mdserver/stpl/internal/modules/yaml/emitter"
+	"mdserver/stpl/internal/number"
 	"mdserver/stpl/internal/object"
 )
 
@@ -212,7 +213,7 @@ func floatText(f float64) string {
 	case math.IsInf(f, -1):
 		return "-.inf"
 	}
-	s := object.FloatRepr(f)
+	s := number.Repr(f)
 	if !strings.Contains(s, ".") { // YAML 1.1 wants a point
 		s = strings.Replace(s, "e", ".0e", 1)
 	}
@@ -266,7 +267,7 @@ func (r *representer) sorted(keys []object.Value) []object.Value {
 		return keys
 	}
 	sorted := slices.Clone(keys)
-	if err := object.Sort(r.t, sorted); err != nil {
+	if err := object.Sort(r.t, sorted, nil, false); err != nil {
 		return keys
 	}
 	return sorted

@@ -1,4 +1,4 @@
-package object
+package meter
 
 import (
 	"runtime"
@@ -13,19 +13,19 @@ type fakeTime struct{ wall, computed time.Duration }
 func (f *fakeTime) wait(d time.Duration)    { f.wall += d }
 func (f *fakeTime) compute(d time.Duration) { f.wall += d; f.computed += d }
 
-// thread starts a render that takes its time from f.
-func (f *fakeTime) thread(t *testing.T, budget Budget) *Thread {
-	thread := NewThread(t.Context(), budget, nil)
+// meter starts a render that takes its time from f.
+func (f *fakeTime) meter(t *testing.T, budget Budget) *Meter {
+	m := New(t.Context(), budget, refuse)
 	began := f.wall
-	thread.clock.since = func(time.Time) time.Duration { return f.wall - began }
-	thread.clock.spent = func() time.Duration { return f.computed }
-	return thread
+	m.clock.since = func(time.Time) time.Duration { return f.wall - began }
+	m.clock.spent = func() time.Duration { return f.computed }
+	return &m
 }
 
-// steps takes as many steps as make a thread look at its clock.
-func steps(t *Thread) error {
+// steps takes as many steps as make a meter look at its clock.
+func steps(m *Meter) error {
 	for range 2 * glanceSteps {
-		if err := t.Step(1); err != nil {
+		if err := m.Step(1); err != nil {
 			return err
 		}
 	}
@@ -45,61 +45,86 @@ func TestOnlyComputingIsCharged(t *testing.T) {
 	limits := roomy
 	limits.Time = 40 * time.Millisecond
 	var clock fakeTime
-	thread := clock.thread(t, NewBudget(limits))
-	defer thread.End()
+	meter := clock.meter(t, NewBudget(limits))
+	defer meter.End()
 	for range clockFactor - 2 {
 		clock.wait(limits.Time)
-		if err := steps(thread); err != nil {
+		if err := steps(meter); err != nil {
 			t.Fatalf("after waiting: %v", err)
 		}
 	}
 	clock.compute(limits.Time - 1)
-	if err := steps(thread); err != nil {
+	if err := steps(meter); err != nil {
 		t.Fatalf("within the limit: %v", err)
 	}
 	clock.compute(1)
-	wantError(t, steps(thread), "computed for more than 40ms")
+	wantError(t, steps(meter), "computed for more than 40ms")
+}
+
+// Work that takes a timeout gets what is left of the computing time, whether it
+// is measured already or not.
+func TestTimeLeft(t *testing.T) {
+	limits := roomy
+	limits.Time = 160 * time.Millisecond // and a grace of 10
+	var clock fakeTime
+	m := clock.meter(t, NewBudget(limits))
+	clock.compute(4 * time.Millisecond)
+	if left := m.TimeLeft(); left != 156*time.Millisecond {
+		t.Errorf("%v left within the grace", left)
+	}
+	clock.compute(10 * time.Millisecond)
+	if err := steps(m); err != nil {
+		t.Fatal(err)
+	}
+	clock.wait(time.Second)
+	clock.compute(60 * time.Millisecond)
+	if left := m.TimeLeft(); left != 100*time.Millisecond {
+		t.Errorf("%v left when it is measured", left)
+	}
+	if budget := m.End(); budget.computed != 60*time.Millisecond || budget.grace != 0 {
+		t.Errorf("%v computed, a grace of %v", budget.computed, budget.grace)
+	}
 }
 
 func TestNoRenderHangsForEver(t *testing.T) {
 	limits := roomy
 	limits.Time = 5 * time.Millisecond
 	var clock fakeTime
-	thread := clock.thread(t, NewBudget(limits))
-	defer thread.End()
+	meter := clock.meter(t, NewBudget(limits))
+	defer meter.End()
 	clock.wait(clockFactor*limits.Time - 1)
-	if err := steps(thread); err != nil {
+	if err := steps(meter); err != nil {
 		t.Fatalf("within the limit: %v", err)
 	}
 	clock.wait(1)
-	wantError(t, steps(thread), "took more than 50ms by the clock")
+	wantError(t, steps(meter), "took more than 50ms by the clock")
 }
 
 func TestRendersShareABudget(t *testing.T) {
 	limits := Limits{Steps: 1000, Memory: 1000, Time: 50 * time.Millisecond, Recursion: 10}
 	var clock fakeTime
 	for name, part := range map[string]struct {
-		use  func(*Thread) error
+		use  func(*Meter) error
 		want string
 	}{
-		"steps":  {func(t *Thread) error { return t.Step(400) }, "took more than 1000 steps"},
-		"memory": {func(t *Thread) error { return t.Alloc(400) }, "needs more than 1000 bytes"},
+		"steps":  {func(m *Meter) error { return m.Step(400) }, "took more than 1000 steps"},
+		"memory": {func(m *Meter) error { return m.Alloc(400) }, "needs more than 1000 bytes"},
 		// the first render is measured from its first look after the grace
-		"time": {func(t *Thread) error {
+		"time": {func(m *Meter) error {
 			clock.compute(4 * time.Millisecond)
-			if err := steps(t); err != nil {
+			if err := steps(m); err != nil {
 				return err
 			}
 			clock.compute(20 * time.Millisecond)
-			return steps(t)
+			return steps(m)
 		}, "computed for more than 50ms"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			budget := NewBudget(limits)
 			render := func() error {
-				thread := clock.thread(t, budget)
-				defer func() { budget = thread.End() }()
-				return part.use(thread)
+				meter := clock.meter(t, budget)
+				defer func() { budget = meter.End() }()
+				return part.use(meter)
 			}
 			for i := range 2 {
 				if err := render(); err != nil {
@@ -118,9 +143,9 @@ func TestRendersShareTheGrace(t *testing.T) {
 	var clock fakeTime
 	budget := NewBudget(limits)
 	for _, want := range []time.Duration{7, 4, 1, 0} {
-		thread := clock.thread(t, budget)
+		meter := clock.meter(t, budget)
 		clock.compute(3 * time.Millisecond)
-		if budget = thread.End(); budget.grace != want*time.Millisecond {
+		if budget = meter.End(); budget.grace != want*time.Millisecond {
 			t.Errorf("a grace of %v is left, want %v", budget.grace, want*time.Millisecond)
 		}
 	}

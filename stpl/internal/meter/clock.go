@@ -1,4 +1,4 @@
-package object
+package meter
 
 import (
 	"runtime"
@@ -60,9 +60,18 @@ func (s *stopwatch) used() time.Duration {
 	return s.spent() - s.base
 }
 
-// check returns an error if the time of the budget is up. It is called when
-// the clock reaches s.next.
-func (s *stopwatch) check(b *Budget, elapsed time.Duration) error {
+// verdict is what the clock says of a render.
+type verdict int
+
+const (
+	inTime          verdict = iota
+	computedTooLong         // as long as the limit
+	tookTooLong             // clockFactor times the limit by the clock
+)
+
+// check compares the time with the limit. It is called when the clock reaches
+// s.next.
+func (s *stopwatch) check(b *Budget, elapsed time.Duration) verdict {
 	if !s.running {
 		runtime.LockOSThread()
 		s.running, s.base = true, s.spent()
@@ -71,12 +80,12 @@ func (s *stopwatch) check(b *Budget, elapsed time.Duration) error {
 	used := b.computed + s.used()
 	switch {
 	case used >= limit:
-		return computedTooLong(limit)
+		return computedTooLong
 	case elapsed >= clockFactor*limit:
-		return reached(LimitTime, Fatal("TimeoutError", "the template took more than %v by the clock", clockFactor*limit))
+		return tookTooLong
 	}
 	s.next = min(elapsed+limit-used, clockFactor*limit)
-	return nil
+	return inTime
 }
 
 // stop unbinds the goroutine and charges the budget.

@@ -1,20 +1,23 @@
-package object
+package text
 
 import (
 	"encoding/hex"
 	"strings"
+	"unicode/utf8"
+
+	"mdserver/stpl/internal/object"
 )
 
 // bytesHex groups the digits of so many bytes, counted from the right, or from
 // the left if the number is negative.
-func bytesHex(t *Thread, a []Value) (Value, error) {
-	s := string(a[0].(Bytes))
+func bytesHex(t *object.Thread, a []object.Value) (object.Value, error) {
+	s := string(a[0].(object.Bytes))
 	if err := t.Charge(4*len(s), len(s)); err != nil {
 		return nil, err
 	}
-	sep, group := Text(a[1]), IntOr(a[2], 1)
+	sep, group := object.Text(a[1]), object.IntOr(a[2], 1)
 	if a[1] != nil && len(sep) != 1 {
-		return nil, Raise(ValueError, "sep must be length 1.")
+		return nil, object.Raise(object.ValueError, "sep must be length 1.")
 	}
 	var b strings.Builder
 	for i := range len(s) {
@@ -23,12 +26,12 @@ func bytesHex(t *Thread, a []Value) (Value, error) {
 		}
 		b.WriteString(hex.EncodeToString([]byte{s[i]}))
 	}
-	return Str(b.String()), nil
+	return object.Str(b.String()), nil
 }
 
 // bytesFromHex reads pairs of digits; white space may stand between pairs.
-func bytesFromHex(t *Thread, a []Value) (Value, error) {
-	s := Text(a[0])
+func bytesFromHex(t *object.Thread, a []object.Value) (object.Value, error) {
+	s := object.Text(a[0])
 	if err := t.Charge(len(s), len(s)); err != nil {
 		return nil, err
 	}
@@ -43,10 +46,10 @@ func bytesFromHex(t *Thread, a []Value) (Value, error) {
 			if _, err := hex.DecodeString(s[i:i+1] + "0"); err == nil {
 				i++
 			}
-			return nil, Raise(ValueError, "non-hexadecimal number found in fromhex() arg at position %d", runeLen(s[:i]))
+			return nil, object.Raise(object.ValueError, "non-hexadecimal number found in fromhex() arg at position %d", utf8.RuneCountInString(s[:i]))
 		}
 		b = append(b, pair...)
 		i += 2
 	}
-	return Bytes(b), nil
+	return object.Bytes(b), nil
 }

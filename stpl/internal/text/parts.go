@@ -1,16 +1,19 @@
-package object
+package text
 
 import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"mdserver/stpl/internal/character"
+	"mdserver/stpl/internal/object"
 )
 
 // parts collects the pieces of a split string, charged one by one. After an
 // error it takes no more.
 type parts struct {
-	t     *Thread
-	items []Value
+	t     *object.Thread
+	items []object.Value
 	err   error
 }
 
@@ -20,12 +23,12 @@ func (p *parts) add(s string) bool {
 		p.err = p.t.AllocSlots(1)
 	}
 	if p.err == nil {
-		p.items = append(p.items, Str(s))
+		p.items = append(p.items, object.Str(s))
 	}
 	return p.err == nil
 }
 
-func (p *parts) list() (Value, error) { return NewList(p.items), p.err }
+func (p *parts) list() (object.Value, error) { return object.NewList(p.items), p.err }
 
 // lines splits text into lines, each with its end if keep is set.
 func (p *parts) lines(s string, keep bool, isEnd func(rune) bool) {
@@ -53,8 +56,8 @@ func (p *parts) lines(s string, keep bool, isEnd func(rune) bool) {
 // spaces splits at runs of white space, at most limit times if limit is not
 // negative.
 func (p *parts) spaces(s string, limit int) {
-	for s = strings.TrimLeftFunc(s, isSpace); s != ""; {
-		i := strings.IndexFunc(s, isSpace)
+	for s = strings.TrimLeftFunc(s, character.IsSpace); s != ""; {
+		i := strings.IndexFunc(s, character.IsSpace)
 		if i < 0 || limit >= 0 && len(p.items) == limit {
 			p.add(s)
 			return
@@ -62,15 +65,15 @@ func (p *parts) spaces(s string, limit int) {
 		if !p.add(s[:i]) {
 			return
 		}
-		s = strings.TrimLeftFunc(s[i:], isSpace)
+		s = strings.TrimLeftFunc(s[i:], character.IsSpace)
 	}
 }
 
 // rspaces splits at runs of white space from the right.
 func (p *parts) rspaces(s string, limit int) {
 	defer func() { slices.Reverse(p.items) }() // they are collected from the right
-	for s = strings.TrimRightFunc(s, isSpace); s != ""; {
-		i := strings.LastIndexFunc(s, isSpace)
+	for s = strings.TrimRightFunc(s, character.IsSpace); s != ""; {
+		i := strings.LastIndexFunc(s, character.IsSpace)
 		if i < 0 || limit >= 0 && len(p.items) == limit {
 			p.add(s)
 			return
@@ -79,13 +82,13 @@ func (p *parts) rspaces(s string, limit int) {
 		if !p.add(s[i+n:]) {
 			return
 		}
-		s = strings.TrimRightFunc(s[:i], isSpace)
+		s = strings.TrimRightFunc(s[:i], character.IsSpace)
 	}
 }
 
 // split splits at sep, at most limit times if limit is not negative.
 func (p *parts) split(s, sep string, limit int) {
-	p.items = make([]Value, 0, expectedParts(s, sep, limit))
+	p.items = make([]object.Value, 0, expectedParts(s, sep, limit))
 	for limit < 0 || len(p.items) < limit {
 		before, after, found := strings.Cut(s, sep)
 		if !found {

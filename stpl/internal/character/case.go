@@ -1,4 +1,4 @@
-package object
+package character
 
 import (
 	"strings"
@@ -14,24 +14,28 @@ func isLower(r rune) bool { return unicode.IsLower(r) || unicode.Is(unicode.Othe
 func isCased(r rune) bool { return isUpper(r) || isLower(r) || unicode.IsTitle(r) }
 
 // The case mappings are Unicode's full ones, which may give several characters
-// for one. A Caser has state, so there is one for each call.
+// for one: a text grows to three times its length at most. A Caser has state,
+// so there is one for each call.
 
-func upper(s string) string {
-	if isASCII(s) {
+// Upper is str.upper.
+func Upper(s string) string {
+	if IsASCII(s) {
 		return strings.ToUpper(s)
 	}
 	return cases.Upper(language.Und).String(s)
 }
 
-func lower(s string) string {
-	if isASCII(s) {
+// Lower is str.lower.
+func Lower(s string) string {
+	if IsASCII(s) {
 		return strings.ToLower(s)
 	}
 	return cases.Lower(language.Und).String(s)
 }
 
-func casefold(s string) string {
-	if isASCII(s) {
+// Fold is str.casefold.
+func Fold(s string) string {
+	if IsASCII(s) {
 		return strings.ToLower(s)
 	}
 	return cases.Fold().String(s)
@@ -45,24 +49,25 @@ func titleRune(r rune) string {
 	return cases.Title(language.Und, cases.NoLower).String(string(r))
 }
 
-func capitalize(s string) string {
+// Capitalize is str.capitalize.
+func Capitalize(s string) string {
 	if s == "" {
 		return s
 	}
 	first, n := utf8.DecodeRuneInString(s)
-	return titleRune(first) + lower(s[n:])
+	return titleRune(first) + Lower(s[n:])
 }
 
-// title puts the first of every run of cased characters into title case and
-// the rest into lower case.
-func title(s string) string {
+// Title is str.title: it puts the first of every run of cased characters into title
+// case and the rest into lower case.
+func Title(s string) string {
 	var b strings.Builder
 	for s != "" {
 		run := strings.IndexFunc(s, func(r rune) bool { return !isCased(r) })
 		if run < 0 {
 			run = len(s)
 		}
-		b.WriteString(capitalize(s[:run]))
+		b.WriteString(Capitalize(s[:run]))
 		s = s[run:]
 		gap := strings.IndexFunc(s, isCased)
 		if gap < 0 {
@@ -74,14 +79,15 @@ func title(s string) string {
 	return b.String()
 }
 
-func swapCase(s string) string {
+// SwapCase is str.swapcase.
+func SwapCase(s string) string {
 	var b strings.Builder
 	for _, r := range s {
 		switch {
 		case isUpper(r):
-			b.WriteString(lower(string(r)))
+			b.WriteString(Lower(string(r)))
 		case isLower(r):
-			b.WriteString(upper(string(r)))
+			b.WriteString(Upper(string(r)))
 		default:
 			b.WriteRune(r)
 		}
@@ -89,9 +95,10 @@ func swapCase(s string) string {
 	return b.String()
 }
 
-// isTitle reports whether title-case and upper-case characters follow only
-// uncased ones, and lower-case characters only cased ones.
-func isTitle(s string) bool {
+// IsTitle is str.istitle: it reports whether title-case and upper-case
+// characters follow only uncased ones, and lower-case characters only cased
+// ones.
+func IsTitle(s string) bool {
 	found, inside := false, false
 	for _, r := range s {
 		switch {
@@ -112,32 +119,13 @@ func isTitle(s string) bool {
 	return found
 }
 
-// cased makes a test of the characters that have case; there must be one.
-func cased(name string, ok, bad func(rune) bool) *Builtin {
-	return strTestText(name, func(s string) bool {
-		return strings.ContainsFunc(s, ok) && !strings.ContainsFunc(s, func(r rune) bool { return bad(r) || unicode.IsTitle(r) })
-	})
-}
+// AllUpper is str.isupper: the characters that have case are upper-case, and
+// there is one.
+func AllUpper(s string) bool { return allCased(s, isUpper, isLower) }
 
-// strMap makes a method of a function from text to text that may be three
-// times as long.
-func strMap(name string, f func(string) string) *Builtin {
-	return NewBuiltin(name, "/", func(t *Thread, a []Value) (Value, error) {
-		s := string(a[0].(Str))
-		if err := t.AllocN(len(s), 3); err != nil {
-			return nil, err
-		}
-		return Str(f(s)), t.Work(4 * len(s))
-	})
-}
+// AllLower is str.islower.
+func AllLower(s string) bool { return allCased(s, isLower, isUpper) }
 
-func strCases() []*Builtin {
-	return []*Builtin{
-		strMap("upper", upper),
-		strMap("lower", lower),
-		strMap("casefold", casefold),
-		strMap("title", title),
-		strMap("capitalize", capitalize),
-		strMap("swapcase", swapCase),
-	}
+func allCased(s string, ok, bad func(rune) bool) bool {
+	return strings.ContainsFunc(s, ok) && !strings.ContainsFunc(s, func(r rune) bool { return bad(r) || unicode.IsTitle(r) })
 }
