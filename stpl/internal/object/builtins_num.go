@@ -14,11 +14,8 @@ func numberBuiltins() []*Builtin {
 			case Int, Bool, *Big:
 				i, _ := BigInt(v)
 				return MakeInt(new(big.Int).Abs(i)), nil
-			case Operand:
-				if less, err := Ordered(t, Less, v, zeroOf(v)); err == nil && less {
-					return Unary(t, Sub, v)
-				}
-				return v, nil
+			case Absolute:
+				return v.Abs(), nil
 			}
 			return nil, Raise(TypeError, "bad operand type for abs(): '%s'", TypeName(a[0]))
 		}),
@@ -46,16 +43,8 @@ func builtinDivmod(t *Thread, a []Value) (Value, error) {
 	return Tuple{q, r}, err
 }
 
-// Zeroer is a value of another package that knows the zero of its kind.
-type Zeroer interface{ Zero() Value }
-
-// zeroOf returns the zero to compare v with.
-func zeroOf(v Value) Value {
-	if z, ok := v.(Zeroer); ok {
-		return z.Zero()
-	}
-	return Int(0)
-}
+// Absolute is a value of another package that abs takes.
+type Absolute interface{ Abs() Value }
 
 func builtinPow(t *Thread, a []Value) (Value, error) {
 	if a[2] == nil || a[2] == None {

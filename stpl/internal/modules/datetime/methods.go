@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"mdserver/stpl/internal/modules/collections"
 	"mdserver/stpl/internal/modules/native"
 	"mdserver/stpl/internal/object"
 )
@@ -58,15 +59,17 @@ func calendarMethods() []*object.Builtin {
 		on("isoweekday", "", func(d *instant) object.Value { return object.Int((d.wall.Weekday()+6)%7 + 1) }),
 		on("toordinal", "", func(d *instant) object.Value { return object.Int(ordinal(d.wall)) }),
 		on("ctime", "", func(d *instant) object.Value { return object.Str(d.wall.Format("Mon Jan _2 15:04:05 2006")) }),
-		on("isocalendar", "", func(d *instant) object.Value {
+		object.Method("isocalendar", "", func(t *object.Thread, d *instant, _ []object.Value) (object.Value, error) {
 			year, week := d.wall.ISOWeek()
-			return object.Tuple{object.Int(year), object.Int(week), object.Int((d.wall.Weekday()+6)%7 + 1)}
+			return object.CallPos(t, isoCalendarType, native.Ints(year, week, int(d.wall.Weekday()+6)%7+1)...)
 		}),
 		object.Method("timetuple", "", func(t *object.Thread, d *instant, _ []object.Value) (object.Value, error) {
 			return newTimeTuple(t, d.wall, -1)
 		}),
 	)
 }
+
+var isoCalendarType = collections.NewNamedTuple("datetime.IsoCalendarDate", "", []string{"year", "week", "weekday"}, nil)
 
 // ordinal is the number of a day; January 1st of year 1 is 1.
 func ordinal(t time.Time) int64 { return floorDiv(t.Unix(), 86400) + 719163 }
