@@ -124,7 +124,22 @@ func (l *lexer) piece(p *scan.Piece) {
 	}
 	l.code(src, p.Line)
 	if !l.joined && len(l.open) == 0 {
+		l.endStatement()
+	}
+}
+
+func (l *lexer) endStatement() {
+	if n := len(l.out); n > 0 && l.out[n-1].kind != tokNewline {
 		l.add(tokNewline, "", l.lastLine)
+	}
+}
+
+// newLine begins a line within a piece, which Bottle leaves as it stands. It indents by two.
+func (l *lexer) newLine(s string, line int) {
+	l.endStatement()
+	code := strings.TrimLeft(s, " ")
+	if strings.Trim(code, "\t\f\r") != "" && code[0] != '\n' && code[0] != '#' {
+		l.indent((len(s)-len(code))/2, line)
 	}
 }
 
@@ -170,6 +185,9 @@ func (l *lexer) code(s string, line int) {
 		case c == '\n':
 			line++
 			s = s[1:]
+			if len(l.open) == 0 {
+				l.newLine(s, line)
+			}
 		case c == '#':
 			i := strings.IndexByte(s, '\n')
 			if i < 0 {

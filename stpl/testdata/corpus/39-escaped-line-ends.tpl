@@ -20,13 +20,19 @@ raw = r"""\
   z""".decode()
 late = 1\
 
+motd = '''\
+  Welcome to {0}
+'''.format(hostname)
+issue = '''\
+  it's \\n
+'''
 whole = '''
   kept \\
     kept
 '''
 %>
 % end
-{{!unit}}|{{one}}|{{!raw}}|{{whole}}|
+{{!unit}}|{{one}}|{{!raw}}|{{whole}}|{{motd}}{{!issue}}|
 {{"""c\
   d"""}} {{ [count, # of them
  hostname] }}
