@@ -47,11 +47,14 @@ func iterBuiltins() []*Builtin {
 	}
 }
 
+// Reversible is a value of another package that reversed takes.
+type Reversible interface{ Reversible() }
+
 func builtinReversed(t *Thread, a []Value) (Value, error) {
 	switch v := a[0].(type) {
 	case *Range:
 		return NewIterator(&rangeIter{r: &Range{v.start + (v.len()-1)*v.step, v.start - v.step, -v.step}}), nil
-	case *Dict, *dictView, *List, Tuple, Str, Bytes:
+	case *Dict, *dictView, *List, Tuple, Str, Bytes, TupleLike, Reversible:
 		items, err := ToSlice(t, v)
 		if err != nil {
 			return nil, err

@@ -278,9 +278,12 @@ func (p *percent) integer(f *formatSpec, v Value) (string, error) {
 		return strconv.FormatInt(int64(i), 10), nil
 	}
 	i, ok := BigInt(v)
+	decimal := f.verb == 'd' || f.verb == 'i' || f.verb == 'u'
+	if x, has := v.(Integer); has && decimal {
+		i, ok = x.Integer(), true
+	}
 	if !ok {
 		x, isF := v.(Float)
-		decimal := f.verb == 'd' || f.verb == 'i' || f.verb == 'u'
 		if !isF || !decimal {
 			want := "an integer is required"
 			if decimal {

@@ -199,13 +199,7 @@ func dateStatics() []*object.Builtin {
 			}
 			return &instant{Date, d.(*instant).wall.Truncate(24 * time.Hour), nil}, nil
 		}),
-		native.Func("fromordinal", "ordinal:int", func(_ *object.Thread, a []object.Value) (object.Value, error) {
-			n := object.IntOr(a[0], 0)
-			if n < 1 || n > 3652059 {
-				return nil, object.Raise(object.ValueError, "ordinal must be in 1..3652059")
-			}
-			return newInstant(Date, time.Unix(int64(n-719163)*86400, 0).UTC(), nil)
-		}),
+		fromOrdinal(Date),
 	}
 }
 
@@ -218,6 +212,7 @@ func datetimeStatics() []*object.Builtin {
 		return &instant{DateTime, t, z}
 	}
 	return []*object.Builtin{
+		fromOrdinal(DateTime),
 		native.Func("now", "tz?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			z, err := zoneArg(a[0])
 			return now(z), err
@@ -269,4 +264,14 @@ func fromTimestamp(v object.Value, z *zone) (object.Value, error) {
 		return nil, object.Raise(object.ValueError, "year %d is out of range", y)
 	}
 	return &instant{DateTime, wall, z}, nil
+}
+
+func fromOrdinal(kind *object.Type) *object.Builtin {
+	return native.Func("fromordinal", "ordinal:int", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		n := object.IntOr(a[0], 0)
+		if n < 1 || n > 3652059 {
+			return nil, object.Raise(object.ValueError, "ordinal must be in 1..3652059")
+		}
+		return newInstant(kind, time.Unix(int64(n-719163)*86400, 0).UTC(), nil)
+	})
 }
