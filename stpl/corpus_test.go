@@ -17,7 +17,7 @@ const corpus = "testdata/corpus"
 
 func TestCorpus(t *testing.T) {
 	templates, err := filepath.Glob(filepath.Join(corpus, "*.tpl"))
-	if err != nil || len(templates) != 49 {
+	if err != nil || len(templates) != 55 {
 		t.Fatalf("%d templates (%v)", len(templates), err)
 	}
 	for _, path := range templates {

@@ -17,11 +17,8 @@ func numberFunctions() []*object.Builtin {
 			case object.Int, object.Bool, *object.Big:
 				i, _ := object.BigInt(v)
 				return object.MakeInt(new(big.Int).Abs(i)), nil
-			case object.Operand:
-				if less, err := object.Ordered(t, object.Less, v, zeroOf(v)); err == nil && less {
-					return object.Unary(t, object.Sub, v)
-				}
-				return v, nil
+			case Absolute:
+				return v.Abs(), nil
 			}
 			return nil, object.Raise(object.TypeError, "bad operand type for abs(): '%s'", object.TypeName(a[0]))
 		}),
@@ -52,16 +49,8 @@ func builtinDivmod(t *object.Thread, a []object.Value) (object.Value, error) {
 	return object.Tuple{q, r}, err
 }
 
-// Zeroer is a value of another package that knows the zero of its kind.
-type Zeroer interface{ Zero() object.Value }
-
-// zeroOf returns the zero to compare v with.
-func zeroOf(v object.Value) object.Value {
-	if z, ok := v.(Zeroer); ok {
-		return z.Zero()
-	}
-	return object.Int(0)
-}
+// Absolute is a value of another package that abs takes.
+type Absolute interface{ Abs() object.Value }
 
 func builtinPow(t *object.Thread, a []object.Value) (object.Value, error) {
 	if a[2] == nil || a[2] == object.None {

@@ -10,7 +10,7 @@ import (
 )
 
 // Hashable is a value of another package that is a dict key by content. The
-// key must be comparable.
+// key must be comparable, or nil if the value is no dict key.
 type Hashable interface{ HashKey() any }
 
 // The keys of values that have parts are digests, so that they stay small
@@ -61,7 +61,10 @@ func hashKey(t *Thread, key Value) (any, error) {
 	case TupleLike:
 		return tupleHash(t, v.Tuple())
 	case Hashable:
-		return v.HashKey(), nil
+		if hash := v.HashKey(); hash != nil {
+			return hash, nil
+		}
+		return nil, Raise(TypeError, "unhashable type: '%s'", TypeName(key))
 	}
 	if !reflect.TypeOf(key).Comparable() {
 		return nil, Raise(TypeError, "unhashable type: '%s'", TypeName(key))

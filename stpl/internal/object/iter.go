@@ -287,12 +287,15 @@ func (v *dictView) Contains(t *Thread, item Value) (bool, error) {
 // set returns the keys as a set that shares the dict's entries; it is only read.
 func (v *dictView) set() *Set { return &Set{d: *v.d} }
 
+// Reversible is a value of another package that Reversed takes.
+type Reversible interface{ Reversible() }
+
 // Reversed is reversed(v): an iterator over a sequence or a dict from its end.
 func Reversed(t *Thread, v Value) (Value, error) {
 	switch v := v.(type) {
 	case *Range:
 		return NewIterator(&rangeIter{r: &Range{v.start + (v.len()-1)*v.step, v.start - v.step, -v.step}}), nil
-	case *Dict, *dictView, *List, Tuple, Str, Bytes:
+	case *Dict, *dictView, *List, Tuple, Str, Bytes, TupleLike, Reversible:
 		items, err := ToSlice(t, v)
 		if err != nil {
 			return nil, err

@@ -245,9 +245,12 @@ func (p *percent) integer(f *format.Spec, v Value) (string, error) {
 		return strconv.FormatInt(int64(i), 10), nil
 	}
 	i, ok := BigInt(v)
+	decimal := f.Verb == 'd' || f.Verb == 'i' || f.Verb == 'u'
+	if x, has := v.(Integer); has && decimal {
+		i, ok = x.Integer(), true
+	}
 	if !ok {
 		x, isF := v.(Float)
-		decimal := f.Verb == 'd' || f.Verb == 'i' || f.Verb == 'u'
 		if !isF || !decimal {
 			want := "an integer is required"
 			if decimal {

@@ -13,11 +13,12 @@ var (
 
 // codeLine gathers one line of code.
 type codeLine struct {
-	text  strings.Builder
-	line  int
-	mod   int
-	fresh bool // at the start of a line or right after a token
-	solid bool // text has more than white space
+	text    strings.Builder
+	comment string
+	line    int
+	mod     int
+	fresh   bool // at the start of a line or right after a token
+	solid   bool // text has more than white space
 }
 
 func (c *codeLine) add(s string) {
@@ -46,8 +47,8 @@ func (s *scanner) code(block bool) {
 			if end < 0 {
 				end = len(rest)
 			}
-			closes := strings.HasSuffix(strings.TrimSpace(rest[:end]), s.syn.BlockClose)
-			block = block && !closes
+			c.comment = strings.TrimSpace(rest[:end])
+			block = block && !strings.HasSuffix(c.comment, s.syn.BlockClose)
 			s.advance(s.pos + end)
 			c.fresh = true
 		case ch == '\n' || strings.HasPrefix(rest, "\r\n"):
@@ -175,18 +176,17 @@ func atLineEnd(s string) bool {
 	return s == "" || s[0] == '\n' || strings.HasPrefix(s, "\r\n") || s == "\r"
 }
 
+// endLine keeps comments and empty lines, too: within a long literal they are
+// its text.
 func (s *scanner) endLine(c *codeLine) {
 	code := strings.TrimSpace(c.text.String())
 	indent := s.indent + c.mod
-	if code == "" {
-		return
-	}
 	f := strings.Fields(code)
-	if f[0] == "include" || f[0] == "rebase" {
+	if len(f) > 0 && (f[0] == "include" || f[0] == "rebase") {
 		s.oldKeyword(f, code, indent, c.line)
 		return
 	}
-	s.emit(Piece{Indent: indent, Line: c.line, Code: code})
+	s.emit(Piece{Indent: indent, Line: c.line, Code: code + c.comment})
 }
 
 // oldKeyword translates "include name", "rebase name" and a bare "include".

@@ -29,6 +29,9 @@ func (s *scanner) inline(text string, line int) *Text {
 		i = from
 	}
 	t.literal(cutBreak(text[from:]), line)
+	if len(t.Parts) == 0 { // nothing but an escaped newline
+		t.Parts = []Part{{Line: line}}
+	}
 	return t
 }
 

@@ -34,14 +34,10 @@ func (l *literals) end(i int) int {
 		return i + 6
 	}
 	if long := strings.Repeat(q, 3); strings.HasPrefix(rest, long) {
-		// the first character of a long literal may be a quote
-		first := i + 4
 		if strings.HasPrefix(rest[3:], `\`) {
-			first++
+			return l.close(long, i+3)
 		}
-		if end := l.close(long, first); end > 0 {
-			return end
-		}
+		return l.close(long, i+4) // the first character may be a quote
 	}
 	if strings.HasPrefix(rest[1:], q) {
 		return i + 2
@@ -75,8 +71,8 @@ func (l *literals) closings(delimiter string) []int32 {
 			ends[i] = int32(i + len(delimiter))
 		case l.src[i] != '\\':
 			ends[i] = ends[i+1]
-		case len(delimiter) == 1 && strings.HasPrefix(l.src[i+1:], "\n"):
-			ends[i] = -1 // only long literals escape a line's end
+		case strings.HasPrefix(l.src[i+1:], "\n"):
+			ends[i] = -1 // no literal of Bottle's escapes a line's end
 		default:
 			ends[i] = ends[i+2]
 		}

@@ -98,6 +98,8 @@ func TestParseIsBounded(t *testing.T) {
 		{"strings", line(strings.Repeat("'a' ", n)), false},
 		{"open strings", "% x = " + strings.Repeat(`'\`, n) + "\n", true},
 		{"open long strings", "% x = " + strings.Repeat(`"""\`, n) + "\n", true},
+		{"long strings over lines", "<%\n" + strings.Repeat("'''\\\n", n/10) + "x\n", true},
+		{"open strings over lines", "<%\n" + strings.Repeat("\"'''\\\n", n/10), true},
 		{"open strings in text", strings.Repeat(`{{'\`, n), false},
 		{"open expressions", strings.Repeat("{{", n), false},
 		{"a line", strings.Repeat("{{x}}", n), false},

@@ -39,17 +39,21 @@ type lexer struct {
 	indents  []int
 	open     []token // brackets
 	joined   bool    // the last piece ended in a backslash
+	comment  bool    // the last piece ended in a comment
+	rest     []scan.Piece
 	room     *room
 	lastLine int
 }
 
 func lexPieces(pieces []scan.Piece, room *room) ([]token, []*Error) {
-	l := &lexer{indents: []int{0}, room: room}
-	for i := range pieces {
-		l.piece(&pieces[i])
+	l := &lexer{indents: []int{0}, rest: pieces, room: room}
+	for len(l.rest) > 0 {
+		p := &l.rest[0]
+		l.rest = l.rest[1:]
+		l.piece(p)
 		if len(l.indents) > maxIndent {
-			l.bad(pieces[i].Line, "too many levels of indentation")
-			l.add(tokNewline, "", pieces[i].Line)
+			l.bad(p.Line, "too many levels of indentation")
+			l.add(tokNewline, "", p.Line)
 			break
 		}
 	}
@@ -71,6 +75,12 @@ func lexPieces(pieces []scan.Piece, room *room) ([]token, []*Error) {
 func lexExpr(src string, line int, room *room) ([]token, []*Error) {
 	l := &lexer{indents: []int{0}, open: []token{{text: "{{", line: line}}, room: room}
 	l.code(src, line)
+	switch {
+	case l.joined:
+		l.bad(l.lastLine, "unexpected character after line continuation character")
+	case l.comment:
+		l.bad(l.lastLine, "the expression ends in a comment, which hides the bracket that closes it")
+	}
 	if len(l.open) > 1 {
 		l.open = l.open[1:]
 		l.neverClosed()
@@ -114,7 +124,22 @@ func (l *lexer) piece(p *scan.Piece) {
 	}
 	l.code(src, p.Line)
 	if !l.joined && len(l.open) == 0 {
+		l.endStatement()
+	}
+}
+
+func (l *lexer) endStatement() {
+	if n := len(l.out); n > 0 && l.out[n-1].kind != tokNewline {
 		l.add(tokNewline, "", l.lastLine)
+	}
+}
+
+// newLine begins a line within a piece, which Bottle leaves as it stands. It indents by two.
+func (l *lexer) newLine(s string, line int) {
+	l.endStatement()
+	code := strings.TrimLeft(s, " ")
+	if strings.Trim(code, "\t\f\r") != "" && code[0] != '\n' && code[0] != '#' {
+		l.indent((len(s)-len(code))/2, line)
 	}
 }
 
@@ -160,9 +185,13 @@ func (l *lexer) code(s string, line int) {
 		case c == '\n':
 			line++
 			s = s[1:]
+			if len(l.open) == 0 {
+				l.newLine(s, line)
+			}
 		case c == '#':
 			i := strings.IndexByte(s, '\n')
 			if i < 0 {
+				l.comment = true
 				return
 			}
 			s = s[i:]
@@ -180,6 +209,7 @@ func (l *lexer) code(s string, line int) {
 				return
 			}
 		default:
+			s = l.goOn(s)
 			n := l.token(s, line)
 			if n == 0 {
 				return
@@ -306,29 +336,70 @@ func stringPrefix(s string) int {
 
 // str lexes a string literal whose quote is at n.
 func (l *lexer) str(s string, n, line int) int {
-	q := s[n : n+1]
-	triple := strings.HasPrefix(s[n:], q+q+q)
-	if triple {
-		q = s[n : n+3]
+	q := quotes(s[n:])
+	if end := closing(s, q, n+len(q)); end > 0 {
+		l.add(tokString, s[:end], line)
+		return end
 	}
-	for i := n + len(q); i < len(s); i++ {
+	if len(q) == 3 {
+		l.bad(line, "unterminated triple-quoted string literal")
+	} else {
+		l.bad(line, "unterminated string literal")
+	}
+	return 0
+}
+
+// quotes returns the delimiter that s begins with.
+func quotes(s string) string {
+	if strings.HasPrefix(s[1:], s[:1]+s[:1]) {
+		return s[:3]
+	}
+	return s[:1]
+}
+
+// closing returns the index after the first delimiter at or after i that is not
+// escaped, 0 if there is none.
+func closing(s, q string, i int) int {
+	for ; i < len(s); i++ {
 		switch {
 		case s[i] == '\\':
 			i++
 			if strings.HasPrefix(s[min(i, len(s)):], "\r\n") {
 				i++
 			}
-		case s[i] == '\n' && !triple:
-			i = len(s)
+		case s[i] == '\n' && len(q) == 1:
+			return 0
 		case strings.HasPrefix(s[i:], q):
-			l.add(tokString, s[:i+len(q)], line)
 			return i + len(q)
 		}
 	}
-	if triple {
-		l.bad(line, "unterminated triple-quoted string literal")
-	} else {
-		l.bad(line, "unterminated string literal")
-	}
 	return 0
+}
+
+// goOn adds to s the pieces that a literal at its start runs over. Bottle does
+// not know it as one if it escapes a line's end, and indents its lines as code.
+func (l *lexer) goOn(s string) string {
+	n := stringPrefix(s)
+	if n < 0 {
+		return s
+	}
+	q := quotes(s[n:])
+	if closing(s, q, n+len(q)) > 0 {
+		return s
+	}
+	var whole strings.Builder
+	whole.WriteString(s)
+	last := s
+	for i, p := range l.rest {
+		if p.Text != nil || len(q) == 1 && !strings.HasSuffix(last, `\`) {
+			break
+		}
+		whole.WriteString("\n" + strings.Repeat("  ", p.Indent) + p.Code)
+		if closing(p.Code, q, 0) > 0 {
+			l.rest = l.rest[i+1:]
+			return whole.String()
+		}
+		last = p.Code
+	}
+	return s
 }

@@ -139,15 +139,8 @@ func (p *parser) exprStmt() Stmt {
 		p.checkTarget(x, false)
 		return &AugAssign{pos, x, strings.TrimSuffix(t.text, "="), p.exprList()}
 	}
-	if p.is(":") { // an annotation, which has no effect
-		p.checkTarget(x, false)
-		p.next()
-		p.expr()
-		s := &Assign{Pos: pos, Targets: []Expr{x}}
-		if p.accept("=") {
-			s.Value = p.exprList()
-		}
-		return s
+	if p.is(":") {
+		return p.annotation(pos, x)
 	}
 	if !p.is("=") {
 		return &ExprStmt{pos, x}
@@ -159,6 +152,23 @@ func (p *parser) exprStmt() Stmt {
 		x = p.exprList()
 	}
 	s.Value = x
+	return s
+}
+
+// annotation reads what follows a target: a type, which has no effect, and
+// perhaps a value. A type alone is evaluated outside of functions, as in Python: it
+// may be a line of text that was taken for code, such as "%packages: [curl]".
+func (p *parser) annotation(pos Pos, target Expr) Stmt {
+	p.checkTarget(target, false)
+	p.next()
+	x := p.expr()
+	s := &Assign{Pos: pos, Targets: []Expr{target}}
+	switch {
+	case p.accept("="):
+		s.Value = p.exprList()
+	case p.inFunc == 0:
+		return &ExprStmt{pos, x}
+	}
 	return s
 }
 

@@ -136,6 +136,12 @@ func (*deque) Class() *object.Type { return dequeType }
 // Len implements object.Sized.
 func (d *deque) Len() int { return len(d.list.Items()) }
 
+// Reversible implements object.Reversible.
+func (*deque) Reversible() {}
+
+// HashKey implements object.Hashable: what changes has none.
+func (*deque) HashKey() any { return nil }
+
 // Truth implements object.Truth.
 func (d *deque) Truth() bool { return d.Len() > 0 }
 

@@ -105,6 +105,9 @@ func (d *delta) Repr() string {
 	return "datetime.timedelta(" + strings.Join(list, ", ") + ")"
 }
 
+// Abs implements builtins.Absolute.
+func (d *delta) Abs() object.Value { return &delta{max(d.us, -d.us)} }
+
 // Binary implements object.Operand.
 func (d *delta) Binary(_ *object.Thread, op object.Op, other object.Value, reflected bool) (object.Value, error) {
 	if other == nil { // unary

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"mdserver/stpl/internal/modules/collections"
 	"mdserver/stpl/internal/modules/native"
 	"mdserver/stpl/internal/object"
 )
@@ -57,15 +58,17 @@ func calendarMethods() []*object.Builtin {
 		on("isoweekday", "", func(d *instant) object.Value { return object.Int((d.wall.Weekday()+6)%7 + 1) }),
 		on("toordinal", "", func(d *instant) object.Value { return object.Int(ordinal(d.wall)) }),
 		on("ctime", "", func(d *instant) object.Value { return object.Str(d.wall.Format("Mon Jan _2 15:04:05 2006")) }),
-		on("isocalendar", "", func(d *instant) object.Value {
+		object.Method("isocalendar", "", func(t *object.Thread, d *instant, _ []object.Value) (object.Value, error) {
 			year, week := d.wall.ISOWeek()
-			return object.Tuple{object.Int(year), object.Int(week), object.Int((d.wall.Weekday()+6)%7 + 1)}
+			return object.CallPos(t, isoCalendarType, native.Ints(year, week, int(d.wall.Weekday()+6)%7+1)...)
 		}),
 		object.Method("timetuple", "", func(t *object.Thread, d *instant, _ []object.Value) (object.Value, error) {
 			return newTimeTuple(t, d.wall, -1)
 		}),
 	)
 }
+
+var isoCalendarType = collections.NewNamedTuple("datetime.IsoCalendarDate", "", []string{"year", "week", "weekday"}, nil)
 
 // ordinal is the number of a day; January 1st of year 1 is 1.
 func ordinal(t time.Time) int64 { return floorDiv(t.Unix(), 86400) + 719163 }
@@ -195,13 +198,7 @@ func dateStatics() []*object.Builtin {
 			}
 			return &instant{Date, d.(*instant).wall.Truncate(24 * time.Hour), nil}, nil
 		}),
-		native.Func("fromordinal", "ordinal:int", func(_ *object.Thread, a []object.Value) (object.Value, error) {
-			n := object.IntOr(a[0], 0)
-			if n < 1 || n > 3652059 {
-				return nil, object.Raise(object.ValueError, "ordinal must be in 1..3652059")
-			}
-			return newInstant(Date, time.Unix(int64(n-719163)*86400, 0).UTC(), nil)
-		}),
+		fromOrdinal(Date),
 	}
 }
 
@@ -214,6 +211,7 @@ func datetimeStatics() []*object.Builtin {
 		return &instant{DateTime, t, z}
 	}
 	return []*object.Builtin{
+		fromOrdinal(DateTime),
 		native.Func("now", "tz?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			z, err := zoneArg(a[0])
 			return now(z), err
@@ -265,4 +263,14 @@ func fromTimestamp(v object.Value, z *zone) (object.Value, error) {
 		return nil, object.Raise(object.ValueError, "year %d is out of range", y)
 	}
 	return &instant{DateTime, wall, z}, nil
+}
+
+func fromOrdinal(kind *object.Type) *object.Builtin {
+	return native.Func("fromordinal", "ordinal:int", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		n := object.IntOr(a[0], 0)
+		if n < 1 || n > 3652059 {
+			return nil, object.Raise(object.ValueError, "ordinal must be in 1..3652059")
+		}
+		return newInstant(kind, time.Unix(int64(n-719163)*86400, 0).UTC(), nil)
+	})
 }

@@ -1,0 +1,6 @@
+\\
+% role = roles.split(",")[0]
+% if role:
+\\
+% end
+role: {{role}}

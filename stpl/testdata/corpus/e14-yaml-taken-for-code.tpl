@@ -1,0 +1,3 @@
+#cloud-config
+%packages: [curl, git]
+runcmd: []
