@@ -5,6 +5,8 @@ import (
 	"math"
 
 	"github.com/spf13/cobra"
+
+	"mdserver/internal/cli/exit"
 )
 
 // exactly accepts n arguments.
@@ -24,9 +26,9 @@ func between(least, most int, expected string) cobra.PositionalArgs {
 		case least <= len(list) && len(list) <= most:
 			return nil
 		case cmd.HasAvailableSubCommands() && len(list) > 0:
-			return &exitError{exitUsage, unknownCommand(cmd, list[0])}
+			return exit.With(exit.Usage, unknownCommand(cmd, list[0]))
 		}
-		return &exitError{exitUsage, fmt.Errorf("expected %s, got %d; usage: %s; see `%s --help`", expected, len(list), cmd.UseLine(), cmd.CommandPath())}
+		return exit.With(exit.Usage, fmt.Errorf("expected %s, got %d; usage: %s; see `%s --help`", expected, len(list), cmd.UseLine(), cmd.CommandPath()))
 	}
 }
 

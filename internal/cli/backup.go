@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/inventory/backup"
@@ -33,7 +34,7 @@ of that name is replaced as a whole, or not changed after an error.`,
 		Args: exactly(1),
 		RunE: withConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
 			if args[0] == "-" && isTerminal(beneath(cmd.OutOrStdout())) {
-				return &exitError{exitUsage, errors.New("a backup contains secrets and is not printed on a terminal; name a file, or use a pipe")}
+				return exit.With(exit.Usage, errors.New("a backup contains secrets and is not printed on a terminal; name a file, or use a pipe"))
 			}
 			data, err := makeBackup(cmd, cfg)
 			if err != nil {

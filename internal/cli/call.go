@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 )
@@ -109,7 +110,7 @@ func loadConfig(cmd *cobra.Command) (*config.Config, error) {
 	}
 	cfg, _, err := config.Load(file)
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, exit.With(exit.Unreadable, err)
 	}
 	return cfg, nil
 }

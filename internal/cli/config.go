@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/config"
 	"mdserver/internal/daemon"
 	"mdserver/internal/dnsmasq"
@@ -49,7 +50,7 @@ This needs neither root nor an installation.`,
 		file := configFile(cmd, args)
 		c, warnings, err := config.Load(file)
 		if config.IsUnreadable(err) {
-			return checkReport{}, unreadable(err)
+			return checkReport{}, exit.With(exit.Unreadable, err)
 		}
 		if err == nil {
 			err = errors.Join(daemon.CheckStore(c), checkConfFiles(cmd.Context(), c))
@@ -177,7 +178,7 @@ func configDumpCommand() *cobra.Command {
 	return report(cmd, settingsView, func(cmd *cobra.Command, args []string) ([]config.Setting, error) {
 		c, _, err := config.Load(configFile(cmd, args))
 		if err != nil {
-			return nil, unreadable(err)
+			return nil, exit.With(exit.Unreadable, err)
 		}
 		return c.Effective(), nil
 	})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/config"
 )
 
@@ -31,7 +32,7 @@ The exit code is 4 if there is no such key.`,
 		}
 		setting, err := cfg.Get(args[0])
 		if errors.Is(err, config.ErrNoKey) {
-			err = &exitError{exitNotFound, err}
+			err = exit.With(exit.NotFound, err)
 		}
 		return setting, err
 	})

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"mdserver/internal/cli/exit"
 )
 
 // runConfig runs one of the config commands and returns what it printed and
@@ -23,7 +25,7 @@ func runConfig(t *testing.T, args ...string) (string, int) {
 	if err != nil {
 		out.WriteString(err.Error())
 	}
-	return out.String(), exitCode(err)
+	return out.String(), exit.Code(err)
 }
 
 func configText(t *testing.T, text string) string {
@@ -111,7 +113,7 @@ func TestConfigDump(t *testing.T) {
 	if strings.Contains(out+asJSON, "s3cret") {
 		t.Error("a secret is in the dump")
 	}
-	if out, code := runConfig(t, "dump", configText(t, "x")); code != exitUnreadable || !strings.Contains(out, ":1: text before the first section") {
+	if out, code := runConfig(t, "dump", configText(t, "x")); code != exit.Unreadable || !strings.Contains(out, ":1: text before the first section") {
 		t.Errorf("exit %d, %s", code, out)
 	}
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+
+	"mdserver/internal/cli/exit"
 )
 
 // errDeclined ends a command whose question was not answered with yes.
@@ -36,7 +38,7 @@ func needsTerminal(cmd *cobra.Command, purpose string) error {
 	if isTerminal(cmd.InOrStdin()) {
 		return nil
 	}
-	return &exitError{exitUsage, errors.New("not a terminal; use --yes " + purpose)}
+	return exit.With(exit.Usage, errors.New("not a terminal; use --yes "+purpose))
 }
 
 // confirm asks a question; all but yes is an error.

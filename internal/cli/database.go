@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
 )
@@ -87,12 +88,12 @@ func checkDatabase(cmd *cobra.Command, path string) (databaseReport, error) {
 		report.Findings = append(report.Findings, err.Error())
 		return report, nil
 	case err != nil:
-		return report, unreadable(err)
+		return report, exit.With(exit.Unreadable, err)
 	}
 	defer reader.Close()
 	table, err := reader.Load(cmd.Context())
 	if err != nil {
-		return report, unreadable(err)
+		return report, exit.With(exit.Unreadable, err)
 	}
 	report.Whole = reader.Whole() && len(report.Findings) == 0
 	report.Guests, report.Resting = len(table.Instances), len(table.Resting)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
@@ -107,7 +108,7 @@ func unreadableDatabase(err error) error {
 	if errors.Is(err, boltstore.ErrInUse) {
 		err = errRunning
 	}
-	return unreadable(err)
+	return exit.With(exit.Unreadable, err)
 }
 
 var salvageView = view[salvageReport]{

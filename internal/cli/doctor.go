@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/doctor"
@@ -36,7 +37,7 @@ configuration cannot be read, so that nothing could be checked.`,
 	return report(cmd, doctorView, func(cmd *cobra.Command, _ []string) (doctor.Report, error) {
 		file := configFile(cmd, nil)
 		if err := readable(file); err != nil {
-			return doctor.Report{}, unreadable(err)
+			return doctor.Report{}, exit.With(exit.Unreadable, err)
 		}
 		return examine(cmd.Context(), file, socketFlag(cmd)), nil
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/client"
 	"mdserver/internal/pace"
 )
@@ -43,9 +44,9 @@ terminal, progress is shown.`,
 	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
 		switch {
 		case *undo && *wait:
-			return &exitError{exitUsage, errors.New("--undo and --wait exclude each other")}
+			return exit.With(exit.Usage, errors.New("--undo and --wait exclude each other"))
 		case cmd.Flags().Changed("timeout") && !*wait:
-			return &exitError{exitUsage, errors.New("--timeout needs --wait")}
+			return exit.With(exit.Usage, errors.New("--timeout needs --wait"))
 		}
 		found, err := server.DrainHost(cmd.Context(), strings.Join(args, ""), *undo)
 		if err != nil {
@@ -71,7 +72,7 @@ type drainResult struct {
 var drainView = view[drainResult]{
 	text:  printDrained,
 	wrong: func(r drainResult) bool { return r.Outcome == timedOut },
-	exit:  exitTimeout,
+	exit:  exit.Timeout,
 }
 
 func printDrained(w io.Writer, r drainResult) error {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 )
@@ -44,10 +45,10 @@ func errorCode(err error) api.ErrorCode {
 			return kind.code
 		}
 	}
-	switch exitCode(err) {
-	case exitUsage:
+	switch exit.Code(err) {
+	case exit.Usage:
 		return api.CodeUsage
-	case exitNotFound:
+	case exit.NotFound:
 		return api.CodeNotFound
 	}
 	_, configuration := errors.AsType[*config.Problem](err)

@@ -1,15 +1,12 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"testing"
 	"time"
 
 	"mdserver/internal/api"
-	"mdserver/internal/client"
 )
 
 func TestDescribeHealth(t *testing.T) {
@@ -47,27 +44,4 @@ func describe(list []field) string {
 		fmt.Fprintf(&b, "%s: %s %s;", f.name, f.value.text, f.value.color)
 	}
 	return b.String()
-}
-
-func TestExitCode(t *testing.T) {
-	tests := []struct {
-		name string
-		err  error
-		want int
-	}{
-		{"success", nil, 0},
-		{"a failure", fs.ErrNotExist, exitFailure},
-		{"one with a code", fmt.Errorf("x: %w", &exitError{exitUsage, errors.New("y")}), exitUsage},
-		{"no server", fmt.Errorf("x: %w", client.ErrNotRunning), exitUnreachable},
-		{"no access", fmt.Errorf("x: %w", client.ErrUnreachable), exitUnreachable},
-		{"no such guest", fmt.Errorf("x: %w", &client.Error{Status: 404}), exitNotFound},
-		{"refused", &client.Error{Status: 409}, exitFailure},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := exitCode(tt.err); got != tt.want {
-				t.Errorf("%d, want %d", got, tt.want)
-			}
-		})
-	}
 }

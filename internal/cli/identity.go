@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/client"
 	"mdserver/internal/identity"
 )
@@ -80,16 +81,16 @@ document is not genuine. With --ca, no server is needed.`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		document, err := os.ReadFile(args[0])
 		if err != nil {
-			return unreadable(err)
+			return exit.With(exit.Unreadable, err)
 		}
 		signature, err := os.ReadFile(args[1])
 		if err != nil {
-			return unreadable(err)
+			return exit.With(exit.Unreadable, err)
 		}
 		certificate, source := []byte(nil), *ca
 		if source != "" {
 			certificate, err = os.ReadFile(source)
-			err = unreadable(err)
+			err = exit.With(exit.Unreadable, err)
 		} else {
 			certificate, err = serverCertificate(cmd)
 		}

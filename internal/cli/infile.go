@@ -6,6 +6,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"mdserver/internal/cli/exit"
 )
 
 // readInput reads a file that the user names, or standard input if path is "-".
@@ -16,7 +18,7 @@ func readInput(cmd *cobra.Command, path string) ([]byte, error) {
 	}
 	defer in.Close()
 	data, err := io.ReadAll(in)
-	return data, unreadable(err)
+	return data, exit.With(exit.Unreadable, err)
 }
 
 // openInput opens a file that the user names, or standard input if path is "-".
@@ -26,19 +28,11 @@ func openInput(cmd *cobra.Command, path string) (io.ReadCloser, error) {
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, exit.With(exit.Unreadable, err)
 	}
 	if info, err := file.Stat(); err == nil && info.IsDir() {
 		file.Close()
-		return nil, unreadable(&os.PathError{Op: "read", Path: path, Err: syscall.EISDIR})
+		return nil, exit.With(exit.Unreadable, &os.PathError{Op: "read", Path: path, Err: syscall.EISDIR})
 	}
 	return file, nil
-}
-
-// unreadable ends a command with exitUnreadable if a file could not be read.
-func unreadable(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &exitError{exitUnreadable, err}
 }

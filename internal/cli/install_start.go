@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/doctor"
 	"mdserver/internal/install"
 	"mdserver/internal/pace"
@@ -47,7 +48,7 @@ func startFlags(cmd *cobra.Command) func() (*install.Start, error) {
 func readKeys(file string) ([]string, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return nil, unreadable(fmt.Errorf("read the SSH key: %w", err))
+		return nil, exit.With(exit.Unreadable, fmt.Errorf("read the SSH key: %w", err))
 	}
 	if strings.Contains(string(content), "PRIVATE KEY") {
 		return nil, fmt.Errorf("%s is a private key; name the public one, %s.pub", file, file)

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/client"
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt"
@@ -65,7 +66,7 @@ func readDefinition(cmd *cobra.Command, name string) ([]byte, error) {
 	defer in.Close()
 	xml, err := io.ReadAll(io.LimitReader(in, libvirt.MaxDomainXML+1))
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, exit.With(exit.Unreadable, err)
 	}
 	if len(xml) > libvirt.MaxDomainXML {
 		return nil, fmt.Errorf("%s: %w", name, libvirt.ErrTooLarge)

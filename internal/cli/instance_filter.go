@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/client"
 )
 
@@ -54,7 +55,7 @@ func (f guestFilter) checkNetworks(served []api.Network) error {
 	}
 	for _, name := range f.networks {
 		if !slices.Contains(names, name) {
-			return &exitError{exitUsage, fmt.Errorf("--network: no network %q is served; accepted: %s", name, strings.Join(names, ", "))}
+			return exit.With(exit.Usage, fmt.Errorf("--network: no network %q is served; accepted: %s", name, strings.Join(names, ", ")))
 		}
 	}
 	return nil
@@ -68,7 +69,7 @@ func (f guestFilter) checkHosts(known []api.Host) error {
 	}
 	for _, ref := range f.hosts {
 		if !slices.ContainsFunc(known, func(h api.Host) bool { return ref == h.Name || ref == h.ID }) {
-			return &exitError{exitUsage, fmt.Errorf("--host: there is no host %q; accepted: %s", ref, strings.Join(names, ", "))}
+			return exit.With(exit.Usage, fmt.Errorf("--host: there is no host %q; accepted: %s", ref, strings.Join(names, ", ")))
 		}
 	}
 	return nil

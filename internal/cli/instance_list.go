@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/client"
 	"mdserver/internal/instance"
 )
@@ -50,7 +51,7 @@ none of their networks is served, and what to do about each.
 	refused := cmd.Flags().Bool("refused", false, "list the domains that are not guests, and why")
 	cmd.Args = func(_ *cobra.Command, names []string) error {
 		if *refused && (len(names) > 0 || filter.active()) {
-			return &exitError{exitUsage, errors.New("--refused takes no names and no filters")}
+			return exit.With(exit.Usage, errors.New("--refused takes no names and no filters"))
 		}
 		return nil
 	}

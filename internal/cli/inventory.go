@@ -17,6 +17,7 @@ import (
 
 	"mdserver/internal/ansible"
 	"mdserver/internal/api"
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/client"
 )
 
@@ -49,11 +50,11 @@ waits first, for a condition of "mdserver wait", and for "timeout" (5m) at most.
 	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
 		switch {
 		case *asAnsible == *asTerraform:
-			return &exitError{exitUsage, errors.New("choose one of --ansible and --terraform")}
+			return exit.With(exit.Usage, errors.New("choose one of --ansible and --terraform"))
 		case *asTerraform && (*list || *host != "" || filter.active()):
-			return &exitError{exitUsage, errors.New("--terraform takes no other flags: the query on standard input names the guest")}
+			return exit.With(exit.Usage, errors.New("--terraform takes no other flags: the query on standard input names the guest"))
 		case *list && *host != "":
-			return &exitError{exitUsage, errors.New("choose one of --list and --host")}
+			return exit.With(exit.Usage, errors.New("choose one of --list and --host"))
 		case *asTerraform:
 			return answerTerraform(cmd, server)
 		}
@@ -130,7 +131,7 @@ const maxQuery = 64 << 10
 func answerTerraform(cmd *cobra.Command, server *client.Client) error {
 	query, err := readQuery(cmd.InOrStdin())
 	if err != nil {
-		return &exitError{exitUsage, fmt.Errorf("query on standard input: %w", err)}
+		return exit.With(exit.Usage, fmt.Errorf("query on standard input: %w", err))
 	}
 	if query.goal != "" {
 		if err := query.wait(cmd, server); err != nil {
@@ -203,7 +204,7 @@ func (q terraformQuery) wait(cmd *cobra.Command, server *client.Client) error {
 		return err
 	}
 	if code := waitExit(results); code != 0 {
-		return &exitError{code, fmt.Errorf("the guest %q is not as wanted: %s: %s: %s", q.name, q.goal, results[0].Outcome, results[0].reason())}
+		return exit.With(code, fmt.Errorf("the guest %q is not as wanted: %s: %s: %s", q.name, q.goal, results[0].Outcome, results[0].reason()))
 	}
 	return nil
 }

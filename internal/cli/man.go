@@ -3,6 +3,7 @@ package cli
 import (
 	"path"
 
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/manual"
 
 	"github.com/spf13/cobra"
@@ -21,7 +22,7 @@ func manCommand() *cobra.Command {
 				err = unknownCommand(target, rest[0])
 			}
 			if err != nil {
-				return &exitError{exitUsage, err}
+				return exit.With(exit.Usage, err)
 			}
 			pages, err := manPages()
 			if err != nil {
@@ -32,7 +33,7 @@ func manCommand() *cobra.Command {
 					return printRaw(cmd, page.Content)
 				}
 			}
-			return &exitError{exitUsage, unknownCommand(cmd.Root(), target.Name())}
+			return exit.With(exit.Usage, unknownCommand(cmd.Root(), target.Name()))
 		},
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/client"
 	"mdserver/internal/nearest"
 )
@@ -83,8 +84,8 @@ func findNetwork(networks []api.Network, name string) (api.Network, error) {
 		}
 		names = append(names, n.Name)
 	}
-	return api.Network{}, &exitError{exitNotFound, fmt.Errorf("no such network: %q; there are: %s%s",
-		name, strings.Join(names, ", "), suggest(nearest.Word(name, slices.Values(names))))}
+	return api.Network{}, exit.With(exit.NotFound, fmt.Errorf("no such network: %q; there are: %s%s",
+		name, strings.Join(names, ", "), suggest(nearest.Word(name, slices.Values(names)))))
 }
 
 func printNetwork(w io.Writer, n api.Network) error {

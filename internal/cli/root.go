@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/config"
 	"mdserver/internal/nearest"
 )
@@ -28,7 +29,7 @@ func Main(args []string) int {
 	if err != nil && err.Error() != "" {
 		reportError(root.ErrOrStderr(), formatOf(cmd), err)
 	}
-	return exitCode(err)
+	return exit.Code(err)
 }
 
 func newRoot() *cobra.Command {
@@ -54,7 +55,7 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 		},
 	}
 	root.SetVersionTemplate(versionLine())
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit.With(exit.Usage, err) })
 	root.PersistentFlags().StringP("config", "c", defaultConfig, "configuration `FILE` ($MDSERVER_CONFIG)")
 	root.PersistentFlags().String("socket", "", "control `SOCKET` of the server ($MDSERVER_SOCKET; default: the key socket of the configuration)")
 	colorFlag(root)
@@ -99,7 +100,7 @@ func configOnly(cmd *cobra.Command, args []string) error {
 	case len(args) == 0:
 		return nil
 	case len(args) > 1 || !isFile(args[0]):
-		return &exitError{exitUsage, unknownCommand(cmd, args[0])}
+		return exit.With(exit.Usage, unknownCommand(cmd, args[0]))
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/daemon"
 )
 
@@ -48,7 +49,7 @@ func serve(cmd *cobra.Command, file string) error {
 	// The log is visible by itself and need not pass the net.
 	err := daemon.Serve(ctx, file, beneath(cmd.OutOrStdout()), hup)
 	if bad := (*daemon.ConfigError)(nil); errors.As(err, &bad) || errors.Is(err, daemon.ErrDatabase) {
-		return &exitError{exitConfig, err}
+		return exit.With(exit.Config, err)
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/client"
 )
 
@@ -70,7 +71,7 @@ var statusView = view[api.Status]{
 	text:  printStatus,
 	sheet: healthSheet,
 	wrong: api.Status.Wrong,
-	exit:  exitTrouble,
+	exit:  exit.Trouble,
 }
 
 func printStatus(w io.Writer, s api.Status) error {

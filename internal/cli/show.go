@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/visible"
 )
 
@@ -86,7 +87,7 @@ func show[T any](cmd *cobra.Command, v view[T], value T) error {
 		return err
 	}
 	if v.wrong != nil && v.wrong(value) {
-		return &exitError{code: cmp.Or(v.exit, exitFailure)}
+		return exit.Silently(cmp.Or(v.exit, exit.Failure))
 	}
 	return nil
 }

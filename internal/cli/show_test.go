@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/visible"
 )
 
@@ -73,7 +74,7 @@ func TestUnknownFormat(t *testing.T) {
 func TestWrongResult(t *testing.T) {
 	for _, format := range []string{"table", "json", "csv"} {
 		_, err := runColours(t, nil, "-o", format)
-		if exit, ok := err.(*exitError); !ok || exit.code != exitFailure {
+		if exit.Code(err) != exit.Failure || err.Error() != "" {
 			t.Errorf("%s: %v", format, err)
 		}
 	}

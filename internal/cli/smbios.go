@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/config"
 	"mdserver/internal/libvirt"
 	"mdserver/internal/libvirt/connection"
@@ -66,7 +67,7 @@ func datasourceNames() []string {
 
 func runSMBIOS(cmd *cobra.Command, cfg *config.Config, name string, opt smbiosOptions) error {
 	if opt.datasource != smbios.None && opt.datasource.Title() == smbios.None.Title() {
-		return &exitError{exitUsage, fmt.Errorf("--as %s: choose one of %s", opt.datasource, strings.Join(datasourceNames(), ", "))}
+		return exit.With(exit.Usage, fmt.Errorf("--as %s: choose one of %s", opt.datasource, strings.Join(datasourceNames(), ", ")))
 	}
 	uri := cfg.Libvirt.URI
 	if uri.Off {

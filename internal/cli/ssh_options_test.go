@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/exit"
 )
 
 var (
@@ -211,8 +212,7 @@ func TestHostCA(t *testing.T) {
 	}
 	for hosts, want := range map[string]bool{"*": true, "web*,10.*": true, "!a,b": true, "": false, "a b": false, "a\tb": false, "a\nb": false, "a\rb": false, "a#b": false} {
 		err := checkHosts(hosts)
-		var exit *exitError
-		if (err == nil) != want || err != nil && (!errors.As(err, &exit) || exit.code != exitUsage || !strings.Contains(err.Error(), "accepted are patterns without spaces")) {
+		if (err == nil) != want || err != nil && (exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), "accepted are patterns without spaces")) {
 			t.Errorf("--hosts %q: %v", hosts, err)
 		}
 	}

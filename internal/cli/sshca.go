@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/client"
 )
 
@@ -54,7 +55,7 @@ func hostsFlag(cmd *cobra.Command) *string {
 
 func checkHosts(hosts string) error {
 	if hosts == "" || strings.ContainsAny(hosts, " \t\r\n#") {
-		return &exitError{exitUsage, fmt.Errorf("--hosts %q: accepted are patterns without spaces, separated by commas", hosts)}
+		return exit.With(exit.Usage, fmt.Errorf("--hosts %q: accepted are patterns without spaces, separated by commas", hosts))
 	}
 	return nil
 }

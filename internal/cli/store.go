@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/config"
 	"mdserver/internal/etcd"
 	"mdserver/internal/inventory/backup"
@@ -36,11 +37,11 @@ func readPresent(cmd *cobra.Command, cfg *config.Config) (*backup.Backup, error)
 // backend in use may be another one.
 func withEtcd(cmd *cobra.Command, cfg *config.Config, f func(client *etcd.Client) error) error {
 	if len(cfg.Store.Endpoints) == 0 {
-		return &exitError{exitUnreadable, fmt.Errorf("%s: store.endpoints is not set, accepted: the members of an etcd cluster", configFile(cmd, nil))}
+		return exit.With(exit.Unreadable, fmt.Errorf("%s: store.endpoints is not set, accepted: the members of an etcd cluster", configFile(cmd, nil)))
 	}
 	client, err := etcd.Open(cfg.Store, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return unreadable(err)
+		return exit.With(exit.Unreadable, err)
 	}
 	err = f(client)
 	if errors.Is(err, context.DeadlineExceeded) {

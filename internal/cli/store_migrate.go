@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/etcd"
@@ -63,9 +64,9 @@ conflicts or etcd does not answer, and 3 if the configuration cannot be read.`,
 	return report(cmd, migrationView, func(cmd *cobra.Command, _ []string) (migration, error) {
 		switch {
 		case *undo && to.value != "":
-			return migration{}, &exitError{exitUsage, errors.New("--undo and --to exclude each other")}
+			return migration{}, exit.With(exit.Usage, errors.New("--undo and --to exclude each other"))
 		case !*undo && to.value == "":
-			return migration{}, &exitError{exitUsage, errors.New("say where to: --to etcd or --to bolt")}
+			return migration{}, exit.With(exit.Usage, errors.New("say where to: --to etcd or --to bolt"))
 		}
 		if err := m.prepare(cmd); err != nil {
 			return migration{}, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/userdata"
 	"mdserver/stpl"
 )
@@ -63,7 +64,7 @@ func readVars(file string) (map[string]any, error) {
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, exit.With(exit.Unreadable, err)
 	}
 	vars, err := stpl.ParseVariables(data)
 	if err != nil {
@@ -75,7 +76,7 @@ func readVars(file string) (map[string]any, error) {
 func renderTemplate(cmd *cobra.Command, file string, opts stpl.Options, vars map[string]any) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return unreadable(err)
+		return exit.With(exit.Unreadable, err)
 	}
 	body, raw, err := userdata.Raw(file, string(data), false)
 	if err != nil {
@@ -104,5 +105,5 @@ func failedTemplate(cmd *cobra.Command, err error, file, text string) error {
 			printf(cmd.ErrOrStderr(), "    %s\n", source)
 		}
 	}
-	return &exitError{code: exitFailure}
+	return exit.Silently(exit.Failure)
 }

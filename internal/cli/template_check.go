@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/account"
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/config"
 	"mdserver/internal/shell"
 	"mdserver/internal/tree"
@@ -119,7 +120,7 @@ func checkedConfig(cmd *cobra.Command) (*config.Config, error) {
 func checkTemplates(path string, cfg *config.Config) ([]templateProblem, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, exit.With(exit.Unreadable, err)
 	}
 	c := &templateChecker{}
 	opts := userdata.TemplateOptions()
@@ -139,7 +140,7 @@ func checkTemplates(path string, cfg *config.Config) ([]templateProblem, error) 
 	} else {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, unreadable(err)
+			return nil, exit.With(exit.Unreadable, err)
 		}
 		defer f.Close()
 		c.file(path, f)

@@ -8,6 +8,7 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/client"
 )
 
@@ -68,7 +69,7 @@ two, those. It may contain secrets.
 			pair = append(pair, 0)
 		}
 		if len(pair) != 2 {
-			return &exitError{exitUsage, fmt.Errorf("%d boots cannot be compared; name one or two", len(pair))}
+			return exit.With(exit.Usage, fmt.Errorf("%d boots cannot be compared; name one or two", len(pair)))
 		}
 		diff := userdataDiff{Boots: pair}
 		var texts [2]string

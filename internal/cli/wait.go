@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/client"
 	"mdserver/internal/pace"
 )
@@ -119,7 +120,7 @@ one is degraded, and 124 if the time is over. On a terminal, progress is shown.
 			return err
 		}
 		if code := waitExit(results); code != 0 {
-			return &exitError{code: code}
+			return exit.Silently(code)
 		}
 		return nil
 	})
@@ -170,11 +171,11 @@ func waitExit(results []waitResult) int {
 	for _, r := range results {
 		switch {
 		case r.Outcome == failed:
-			return exitFailure
+			return exit.Failure
 		case r.Outcome == timedOut:
-			code = exitTimeout
+			code = exit.Timeout
 		case r.Outcome == degraded && code == 0:
-			code = exitDegraded
+			code = exit.Degraded
 		}
 	}
 	return code
