@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/inventory/backup"
@@ -33,7 +34,7 @@ of that name is replaced as a whole, or not changed after an error.`,
   mdserver backup - | ssh other mdserver restore --yes -`,
 		Args: exactly(1),
 		RunE: withConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
-			if args[0] == "-" && isTerminal(beneath(cmd.OutOrStdout())) {
+			if args[0] == "-" && output.IsTerminal(output.Beneath(cmd.OutOrStdout())) {
 				return exit.With(exit.Usage, errors.New("a backup contains secrets and is not printed on a terminal; name a file, or use a pipe"))
 			}
 			data, err := makeBackup(cmd, cfg)
@@ -41,7 +42,7 @@ of that name is replaced as a whole, or not changed after an error.`,
 				return err
 			}
 			if args[0] == "-" {
-				return printRaw(cmd, data)
+				return output.Raw(cmd, data)
 			}
 			return writeBackup(cmd, args[0], data)
 		}),
@@ -175,6 +176,6 @@ func readBackup(cmd *cobra.Command, path string) (*backup.Backup, error) {
 
 func printBackup(w io.Writer, path string, b *backup.Backup) error {
 	h := b.Header
-	return printf(w, "%s: %d guests and %d addresses in quarantine of %s, %s\n",
+	return output.Printf(w, "%s: %d guests and %d addresses in quarantine of %s, %s\n",
 		path, h.Guests, h.Resting, h.Host, h.Created.Format("2006-01-02 15:04:05 MST"))
 }

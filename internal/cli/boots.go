@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 )
 
@@ -81,27 +82,27 @@ func oneBoot(all []api.Boot, n int) ([]api.Boot, error) {
 
 func printBoots(w io.Writer, all []api.Boot) error {
 	if len(all) == 0 {
-		return printf(w, "no boot is on record\n")
+		return output.Printf(w, "no boot is on record\n")
 	}
 	var rows [][]string
 	for _, b := range all {
 		rows = append(rows, []string{fmt.Sprint(b.Number), b.Began.Local().Format(time.DateTime), lasted(b),
-			string(b.Verdict.State), dash(b.Verdict.Phase), reason(b.Verdict)})
+			string(b.Verdict.State), output.Dash(b.Verdict.Phase), reason(b.Verdict)})
 	}
-	if err := table(w, []string{"BOOT", "BEGAN", "READY AFTER", "STATE", "PHASE", "REASON"}, rows); err != nil {
+	if err := output.Table(w, []string{"BOOT", "BEGAN", "READY AFTER", "STATE", "PHASE", "REASON"}, rows); err != nil {
 		return err
 	}
 	last := all[len(all)-1]
-	printf(w, "\nBOOT %d\n", last.Number)
+	output.Printf(w, "\nBOOT %d\n", last.Number)
 	rows = nil
 	for _, e := range last.Entries {
 		rows = append(rows, entryCells(e, last.Began))
 	}
-	if err := table(w, nil, rows); err != nil {
+	if err := output.Table(w, nil, rows); err != nil {
 		return err
 	}
 	if last.Dropped > 0 {
-		printf(w, "and %d more that were not kept\n", last.Dropped)
+		output.Printf(w, "and %d more that were not kept\n", last.Dropped)
 	}
 	return nil
 }
@@ -119,7 +120,7 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.1fs", d.Seconds()) 
 // reason is a verdict's reason with the line of the template to blame.
 func reason(v api.Verdict) string {
 	if v.Template == nil {
-		return dash(v.Reason)
+		return output.Dash(v.Reason)
 	}
 	return fmt.Sprintf("%s (%s:%d)", v.Reason, v.Template.Name, v.Template.Line)
 }

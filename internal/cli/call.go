@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 )
@@ -88,8 +89,8 @@ func connect(cmd *cobra.Command) (*client.Client, error) {
 		if info, statErr := os.Stat(usual); statErr != nil || info.Mode().Type() != os.ModeSocket {
 			return nil, err
 		}
-		printError(cmd.ErrOrStderr(), err)
-		printf(cmd.ErrOrStderr(), "mdserver: asking the server at %s, as the configuration cannot be read\n", usual)
+		output.Error(cmd.ErrOrStderr(), err)
+		output.Printf(cmd.ErrOrStderr(), "mdserver: asking the server at %s, as the configuration cannot be read\n", usual)
 		cfg = config.Default()
 	}
 	return client.New(cfg.Server.Socket), nil

@@ -10,13 +10,23 @@ import (
 	"testing"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/outputtest"
 	"mdserver/internal/doctor"
 	"mdserver/internal/doctor/finding"
 	"mdserver/internal/visible"
 )
 
+// Colors of ECMA-48's SGR.
+const (
+	green  = "\x1b[32m"
+	yellow = "\x1b[33m"
+	red    = "\x1b[31m"
+	reset  = "\x1b[0m"
+)
+
 func TestWantsColor(t *testing.T) {
-	terminal, _ := newTerminal(t)
+	terminal, _ := outputtest.NewTerminal(t)
 	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	if err != nil {
 		t.Fatal(err)
@@ -59,14 +69,14 @@ func TestColorOnTerminal(t *testing.T) {
 		env   string
 		color bool
 	}{{"A=B", true}, {"NO_COLOR=1", false}, {"TERM=dumb", false}} {
-		terminal, read := newTerminal(t)
+		terminal, read := outputtest.NewTerminal(t)
 		cmd := mdserver(tt.env)
 		cmd.Stdout = terminal
 		if err := cmd.Run(); err == nil {
 			t.Fatal("the template is found to be good")
 		}
 		line, err := bufio.NewReader(read).ReadString('\n')
-		if err != nil || strings.HasPrefix(line, sgrRed+template) != tt.color || strings.Count(line, "\x1b") != strings.Count(line, sgrRed)+strings.Count(line, sgrReset) {
+		if err != nil || strings.HasPrefix(line, red+template) != tt.color || strings.Count(line, "\x1b") != strings.Count(line, red)+strings.Count(line, reset) {
 			t.Errorf("%s: %q, %v", tt.env, line, err)
 		}
 		_ = terminal.Close()
@@ -79,21 +89,20 @@ func TestColorOnTerminal(t *testing.T) {
 // With colors, too, nothing but our own sequences reaches a terminal.
 func TestColorsAreHarmless(t *testing.T) {
 	var out bytes.Buffer
-	s := &screen{Writer: visible.Writer{W: &out}, colored: true}
+	s := &output.Screen{Writer: visible.Writer{W: &out}, Colored: true}
 	var findings []finding.Finding
-	for _, state := range []finding.State{finding.OK, finding.Warning, finding.Wrong, hostile} {
-		findings = append(findings, finding.Finding{Check: hostile, State: state, Text: hostile, Remedy: []string{hostile}})
+	for _, state := range []finding.State{finding.OK, finding.Warning, finding.Wrong, outputtest.Hostile} {
+		findings = append(findings, finding.Finding{Check: outputtest.Hostile, State: state, Text: outputtest.Hostile, Remedy: []string{outputtest.Hostile}})
 	}
 	printReport(s, doctor.Report{Findings: findings})
-	if err := printStatus(s, api.Status{Version: hostile, Health: []api.Part{{Name: hostile, State: api.Wrong,
-		Trouble: []api.Trouble{{Part: hostile, State: api.Warning, Message: hostile, Look: []string{hostile}}}}}}); err != nil {
+	if err := printStatus(s, api.Status{Version: outputtest.Hostile, Health: []api.Part{{Name: outputtest.Hostile, State: api.Wrong,
+		Trouble: []api.Trouble{{Part: outputtest.Hostile, State: api.Warning, Message: outputtest.Hostile, Look: []string{outputtest.Hostile}}}}}}); err != nil {
 		t.Fatal(err)
 	}
-	printf(s, "%s %s\n", colored{hostile, sgrRed}, hostile)
-	for _, want := range []string{sgrGreen + "ok      " + sgrReset, sgrYellow + "warning " + sgrReset, sgrRed + "wrong   " + sgrReset} {
+	for _, want := range []string{green + "ok      " + reset, yellow + "warning " + reset, red + "wrong   " + reset} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in %q", want, out.String())
 		}
 	}
-	mustBeHarmless(t, strings.NewReplacer(sgrGreen, "", sgrYellow, "", sgrRed, "", sgrReset, "").Replace(out.String()))
+	outputtest.MustBeHarmless(t, strings.NewReplacer(green, "", yellow, "", red, "", reset, "").Replace(out.String()))
 }

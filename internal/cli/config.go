@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/config"
 	"mdserver/internal/daemon"
 	"mdserver/internal/dnsmasq"
@@ -140,16 +141,16 @@ func flatten(err error) []error {
 
 func (r checkReport) print(w io.Writer) {
 	for _, p := range r.Problems {
-		printf(w, "%s: %s\n", colorState("error"), p.whole)
+		output.Printf(w, "%s: %s\n", output.State("error"), p.whole)
 	}
 	for _, f := range r.Warnings {
-		printf(w, "%s: %s\n", colorState("warning"), f.whole)
+		output.Printf(w, "%s: %s\n", output.State("warning"), f.whole)
 	}
 	for _, f := range r.Upgrade {
-		printf(w, "upgrade: %s\n", f.whole)
+		output.Printf(w, "upgrade: %s\n", f.whole)
 	}
 	if r.OK {
-		printf(w, "%s: the configuration is valid\n", r.File)
+		output.Printf(w, "%s: the configuration is valid\n", r.File)
 	}
 }
 
@@ -187,7 +188,7 @@ func configDumpCommand() *cobra.Command {
 var settingsView = view[[]config.Setting]{
 	text: func(w io.Writer, settings []config.Setting) error {
 		for _, s := range settings {
-			printf(w, "%s=%s\n", s.Key, s.Value)
+			output.Printf(w, "%s=%s\n", s.Key, s.Value)
 		}
 		return nil
 	},
@@ -207,7 +208,7 @@ func configDefaultCommand() *cobra.Command {
 		Example: "  mdserver config default > mdserver.conf",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return printf(cmd.OutOrStdout(), "%s", verbatim(config.Example()))
+			return output.Printf(cmd.OutOrStdout(), "%s", output.Verbatim(config.Example()))
 		},
 	}
 }

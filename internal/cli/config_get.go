@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/config"
 )
 
@@ -38,7 +39,7 @@ The exit code is 4 if there is no such key.`,
 	})
 }
 
-var settingView = view[config.Setting]{text: func(w io.Writer, s config.Setting) error { return printf(w, "%s\n", s.Value) }}
+var settingView = view[config.Setting]{text: func(w io.Writer, s config.Setting) error { return output.Printf(w, "%s\n", s.Value) }}
 
 // completeKeys offers the keys of the configuration to the shell.
 func completeKeys(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {

@@ -4,28 +4,16 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 )
 
 // errDeclined ends a command whose question was not answered with yes.
 var errDeclined = errors.New("nothing was changed")
-
-// isTerminal tells whether an input or output is a terminal: whether there is
-// a person to ask, or to be shown something.
-func isTerminal(stream any) bool {
-	file, ok := stream.(*os.File)
-	if !ok {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
-	return err == nil
-}
 
 // yesFlag adds --yes to a command that asks before it changes something.
 func yesFlag(cmd *cobra.Command) *bool {
@@ -35,7 +23,7 @@ func yesFlag(cmd *cobra.Command) *bool {
 // needsTerminal is the error of a command that must ask and cannot. The purpose
 // completes "use --yes".
 func needsTerminal(cmd *cobra.Command, purpose string) error {
-	if isTerminal(cmd.InOrStdin()) {
+	if output.IsTerminal(cmd.InOrStdin()) {
 		return nil
 	}
 	return exit.With(exit.Usage, errors.New("not a terminal; use --yes "+purpose))
@@ -43,7 +31,7 @@ func needsTerminal(cmd *cobra.Command, purpose string) error {
 
 // confirm asks a question; all but yes is an error.
 func confirm(cmd *cobra.Command, question string) error {
-	printf(cmd.ErrOrStderr(), "%s [y/N] ", question)
+	output.Printf(cmd.ErrOrStderr(), "%s [y/N] ", question)
 	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
 )
@@ -105,16 +106,16 @@ func checkDatabase(cmd *cobra.Command, path string) (databaseReport, error) {
 
 func printDatabase(out io.Writer, r databaseReport) error {
 	for _, f := range r.Findings {
-		printf(out, "damaged: %s\n", f)
+		output.Printf(out, "damaged: %s\n", f)
 	}
 	for _, name := range r.Aside {
-		printf(out, "set aside before: %s\n", name)
+		output.Printf(out, "set aside before: %s\n", name)
 	}
 	for _, w := range r.Withheld {
-		printf(out, "reserved: addresses %v and host name %q of %s\n", w.Addrs, w.Hostname, w)
+		output.Printf(out, "reserved: addresses %v and host name %q of %s\n", w.Addrs, w.Hostname, w)
 	}
 	if r.Whole && len(r.Findings) > 0 {
-		printf(out, "nothing is lost: the next start serves all guests, and keeps a copy of the damaged file\n")
+		output.Printf(out, "nothing is lost: the next start serves all guests, and keeps a copy of the damaged file\n")
 	}
-	return printf(out, "%s: %d guests and %d addresses in quarantine are sound, %d findings\n", r.File, r.Guests, r.Resting, len(r.Findings))
+	return output.Printf(out, "%s: %d guests and %d addresses in quarantine are sound, %d findings\n", r.File, r.Guests, r.Resting, len(r.Findings))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
@@ -148,30 +149,30 @@ func salvageReportOf(path string, s *boltstore.Salvaged) (salvageReport, error) 
 
 func printSalvage(out io.Writer, r salvageReport) error {
 	for _, p := range r.Problems {
-		printf(out, "problem: %s\n", p)
+		output.Printf(out, "problem: %s\n", p)
 	}
 	for _, one := range r.Records {
 		if one.Certainty != boltstore.Sure {
-			printf(out, "%s: %s %s, uuid %s, last changed %s\n", one.Certainty, one.Kind, one.Name, one.UUID, one.Updated.Format(time.RFC3339))
+			output.Printf(out, "%s: %s %s, uuid %s, last changed %s\n", one.Certainty, one.Kind, one.Name, one.UUID, one.Updated.Format(time.RFC3339))
 		}
 	}
 	for _, part := range []struct {
 		what string
 		salvageCount
 	}{{"guests", r.Guests}, {"addresses in quarantine", r.Resting}, {"notes", r.Notes}} {
-		printf(out, "%s: %d %s are sure, %d are likely, %d versions are uncertain\n", r.File, part.Sure, part.what, part.Likely, part.Uncertain)
+		output.Printf(out, "%s: %d %s are sure, %d are likely, %d versions are uncertain\n", r.File, part.Sure, part.what, part.Likely, part.Uncertain)
 	}
 	if r.Snapshot != "" {
-		printf(out, "the newest snapshot that can be restored instead: %s\n", r.Snapshot)
+		output.Printf(out, "the newest snapshot that can be restored instead: %s\n", r.Snapshot)
 	}
 	if !r.Replaced {
 		return nil
 	}
 	if r.Aside != "" {
-		printf(out, "set aside: %s\n", r.Aside)
+		output.Printf(out, "set aside: %s\n", r.Aside)
 	}
-	printf(out, "kept: %s\n", r.Kept)
-	return printf(out, "salvaged %s; start the server: systemctl start mdserver\n", r.File)
+	output.Printf(out, "kept: %s\n", r.Kept)
+	return output.Printf(out, "salvaged %s; start the server: systemctl start mdserver\n", r.File)
 }
 
 func databaseCompactCommand() *cobra.Command {
@@ -201,7 +202,7 @@ The exit code is 3 if the database cannot be used.`,
 }
 
 var compactView = view[compactReport]{text: func(w io.Writer, r compactReport) error {
-	return printf(w, "kept: %s\n%s: %d bytes, before %d\n", r.Kept, r.File, r.After, r.Before)
+	return output.Printf(w, "kept: %s\n%s: %d bytes, before %d\n", r.Kept, r.File, r.After, r.Before)
 }}
 
 // compactReport is what `mdserver database compact --json` prints.

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 )
 
@@ -65,7 +66,7 @@ goroutines it has, and how many files and sockets it has open.`,
 }
 
 func printUsage(w io.Writer, use api.Usage) error {
-	return fields(w, [][2]string{
+	return output.Fields(w, [][2]string{
 		{"heap", fmt.Sprintf("%d kB", use.HeapBytes/1000)},
 		{"goroutines", fmt.Sprint(use.Goroutines)},
 		{"descriptors", fmt.Sprint(use.Descriptors)},

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"mdserver/internal/cli/output"
 )
 
 // docsCommand writes the reference of all commands, for packages and for the
@@ -38,7 +40,7 @@ func manPagesCommand() *cobra.Command {
 					return err
 				}
 			}
-			return printf(cmd.OutOrStdout(), "wrote %d man pages to %s\n", len(pages), args[0])
+			return output.Printf(cmd.OutOrStdout(), "wrote %d man pages to %s\n", len(pages), args[0])
 		},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/doctor"
@@ -72,21 +73,21 @@ func readable(path string) error {
 func findingSheet(findings []finding.Finding) sheet {
 	s := sheet{columns: []string{"CHECK", "STATE", "CODE", "FINDING"}, wide: []string{"ADVICE", "REMEDY"}}
 	for _, f := range findings {
-		s.rows = append(s.rows, []string{f.Check, string(f.State), f.Code, oneLine(f.Text), strings.Join(f.Advice, "; "), strings.Join(f.Remedy, "; ")})
+		s.rows = append(s.rows, []string{f.Check, string(f.State), f.Code, output.OneLine(f.Text), strings.Join(f.Advice, "; "), strings.Join(f.Remedy, "; ")})
 	}
 	return s
 }
 
 func printReport(w io.Writer, report doctor.Report) {
 	for _, f := range report.Findings {
-		printf(w, "%-8s %s: %s\n", colorState(f.State), f.Check, oneLine(f.Text))
+		output.Printf(w, "%-8s %s: %s\n", output.State(f.State), f.Check, output.OneLine(f.Text))
 		for _, advice := range f.Advice {
-			printf(w, "%-8s   - %s\n", "", advice)
+			output.Printf(w, "%-8s   - %s\n", "", advice)
 		}
 		for _, command := range f.Remedy {
-			printf(w, "%-8s   %s\n", "", command)
+			output.Printf(w, "%-8s   %s\n", "", command)
 		}
 	}
-	printf(w, "\n%d wrong, %d warnings, %d unknown, %d ok\n",
+	output.Printf(w, "\n%d wrong, %d warnings, %d unknown, %d ok\n",
 		report.Count(finding.Wrong), report.Count(finding.Warning), report.Count(finding.Unknown), report.Count(finding.OK))
 }

@@ -12,6 +12,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 	"mdserver/internal/pace"
 )
@@ -80,15 +81,15 @@ func printDrained(w io.Writer, r drainResult) error {
 	if !r.Host.Drained.IsZero() {
 		state = "is drained"
 	}
-	printf(w, "%s %s; %d guests run there\n", printable(r.Host.Name), state, len(r.Guests))
+	output.Printf(w, "%s %s; %d guests run there\n", output.Printable(r.Host.Name), state, len(r.Guests))
 	if len(r.Guests) == 0 {
 		return nil
 	}
 	var rows [][]string
 	for _, guest := range r.Guests {
-		rows = append(rows, []string{printable(guest.Name), string(guest.State), printable(dash(guest.To))})
+		rows = append(rows, []string{output.Printable(guest.Name), string(guest.State), output.Printable(output.Dash(guest.To))})
 	}
-	return table(w, []string{"GUEST", "STATE", "TO"}, rows)
+	return output.Table(w, []string{"GUEST", "STATE", "TO"}, rows)
 }
 
 // hostServer is what the wait for a host asks of the server.
@@ -106,7 +107,7 @@ func waitDrained(cmd *cobra.Command, server hostServer, now api.RunsOn, timeout 
 		left := time.Until(end)
 		switch {
 		case seen && now.Host.Drained.IsZero():
-			return drainResult{}, fmt.Errorf("%s was put back into service meanwhile", printable(now.Host.Name))
+			return drainResult{}, fmt.Errorf("%s was put back into service meanwhile", output.Printable(now.Host.Name))
 		case len(now.Guests) == 0:
 			return drainResult{now, reached}, nil
 		case left <= 0:
@@ -147,11 +148,11 @@ func nextOnHost(ctx context.Context, server hostServer, now api.RunsOn, since ui
 func tellLeft(cmd *cobra.Command, now api.RunsOn, shown string) string {
 	var names []string
 	for _, guest := range now.Guests {
-		names = append(names, printable(guest.Name))
+		names = append(names, output.Printable(guest.Name))
 	}
 	text := fmt.Sprintf("%d guests left: %s", len(names), strings.Join(names, ", "))
-	if len(names) > 0 && text != shown && isTerminal(beneath(cmd.ErrOrStderr())) {
-		printf(cmd.ErrOrStderr(), "%s\n", text)
+	if len(names) > 0 && text != shown && output.IsTerminal(output.Beneath(cmd.ErrOrStderr())) {
+		output.Printf(cmd.ErrOrStderr(), "%s\n", text)
 	}
 	return text
 }

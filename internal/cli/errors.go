@@ -9,6 +9,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 )
@@ -19,11 +20,11 @@ func reportError(w io.Writer, format string, err error) {
 	document := api.Error{Error: err.Error(), Code: errorCode(err)}
 	switch format {
 	case formatJSON:
-		_ = printJSON(w, document) // nowhere to report it
+		_ = output.JSON(w, document) // nowhere to report it
 	case formatYAML:
-		_ = printYAML(w, document)
+		_ = output.YAML(w, document)
 	default:
-		printError(w, err)
+		output.Error(w, err)
 	}
 }
 

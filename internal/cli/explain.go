@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 )
 
@@ -35,9 +36,9 @@ guest, show why, and what to do about it.
 func printExplanation(w io.Writer, doc api.Explanation) error {
 	var facts [][]string
 	for _, f := range doc.Facts {
-		facts = append(facts, []string{f.Name, printable(f.Value), f.Source})
+		facts = append(facts, []string{f.Name, output.Printable(f.Value), f.Source})
 	}
-	if err := table(w, []string{"FACT", "VALUE", "FROM"}, facts); err != nil {
+	if err := output.Table(w, []string{"FACT", "VALUE", "FROM"}, facts); err != nil {
 		return err
 	}
 	if r := doc.Refusal; r != nil {
@@ -59,31 +60,31 @@ func printExplanation(w io.Writer, doc api.Explanation) error {
 }
 
 func printMissing(w io.Writer, missing []string) error {
-	printf(w, "\nMISSING\n")
+	output.Printf(w, "\nMISSING\n")
 	for _, text := range missing {
-		printf(w, "- %s\n", text)
+		output.Printf(w, "- %s\n", text)
 	}
 	if len(missing) == 0 {
-		printf(w, "nothing\n")
+		output.Printf(w, "nothing\n")
 	}
 	return nil
 }
 
 func printAddresses(w io.Writer, all []api.ExplainedAddress) {
-	printf(w, "\nADDRESSES\n")
+	output.Printf(w, "\nADDRESSES\n")
 	for _, a := range all {
-		printf(w, "%s on %s: %s\n", a.Address, printable(a.Network), a.Why)
+		output.Printf(w, "%s on %s: %s\n", a.Address, output.Printable(a.Network), a.Why)
 		for _, p := range a.Passed {
-			printf(w, "  passed %s: %s\n", p.Address, printable(p.Reason))
+			output.Printf(w, "  passed %s: %s\n", p.Address, output.Printable(p.Reason))
 		}
 		if a.More > 0 {
-			printf(w, "  passed %d more\n", a.More)
+			output.Printf(w, "  passed %d more\n", a.More)
 		}
 	}
 }
 
 func printTemplate(w io.Writer, doc api.Explanation) {
-	printf(w, "\nTEMPLATE %s\n", printable(doc.Template.Serves))
+	output.Printf(w, "\nTEMPLATE %s\n", output.Printable(doc.Template.Serves))
 	for _, c := range doc.Template.Candidates {
 		state := "absent"
 		if c.There {
@@ -92,24 +93,24 @@ func printTemplate(w io.Writer, doc api.Explanation) {
 		if c.Wrong != "" {
 			state = "wrong"
 		}
-		printf(w, "  %-7s %s (%s)\n", state, printable(c.Path), c.Rule)
+		output.Printf(w, "  %-7s %s (%s)\n", state, output.Printable(c.Path), c.Rule)
 	}
 }
 
 func printRequests(w io.Writer, doc api.Explanation) error {
-	printf(w, "\nREQUESTS since %s\n", doc.Since.Local().Format(time.DateTime))
+	output.Printf(w, "\nREQUESTS since %s\n", doc.Since.Local().Format(time.DateTime))
 	if doc.DHCP != nil {
-		printf(w, "%s at %s\n", doc.DHCP.Message, doc.DHCP.At.Local().Format(time.DateTime))
+		output.Printf(w, "%s at %s\n", doc.DHCP.Message, doc.DHCP.At.Local().Format(time.DateTime))
 	}
 	var rows [][]string
 	for _, k := range doc.Requests.Kinds {
 		rows = append(rows, []string{k.Name, fmt.Sprint(k.Count), k.Last.Local().Format(time.DateTime), fmt.Sprint(k.Status)})
 	}
-	if err := table(w, []string{"KIND", "COUNT", "LAST", "STATUS"}, rows); err != nil {
+	if err := output.Table(w, []string{"KIND", "COUNT", "LAST", "STATUS"}, rows); err != nil {
 		return err
 	}
 	for _, r := range doc.Requests.Recent {
-		printf(w, "  %s %s %s %s %d\n", r.At.Local().Format("15:04:05.000"), r.Client, printable(r.Method), printable(r.Path), r.Status)
+		output.Printf(w, "  %s %s %s %s %d\n", r.At.Local().Format("15:04:05.000"), r.Client, output.Printable(r.Method), output.Printable(r.Path), r.Status)
 	}
 	return nil
 }

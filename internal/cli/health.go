@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/output"
 )
 
 // describeHealth is the state of all parts of the server, then each trouble, and
 // below it the commands that repair it or show more.
-func describeHealth(s api.Status) []field {
+func describeHealth(s api.Status) []output.Field {
 	var states []string
 	worst := api.OK
 	for _, part := range s.Health {
@@ -19,11 +20,11 @@ func describeHealth(s api.Status) []field {
 			worst = part.State
 		}
 	}
-	list := []field{{"health", colored{strings.Join(states, ", "), colorOf(string(worst))}}}
+	list := []output.Field{{Name: "health", Value: output.Paint(strings.Join(states, ", "), string(worst))}}
 	for _, t := range s.Trouble() {
-		list = append(list, field{"trouble", colored{oneLine(t.String()), colorOf(string(t.State))}})
+		list = append(list, output.Field{Name: "trouble", Value: output.Paint(output.OneLine(t.String()), string(t.State))})
 		for _, command := range t.Look {
-			list = append(list, field{"see", colored{text: oneLine(command)}})
+			list = append(list, output.Field{Name: "see", Value: output.Paint(output.OneLine(command), "")})
 		}
 	}
 	return list
@@ -34,7 +35,7 @@ func healthSheet(s api.Status) sheet {
 	list := sheet{columns: []string{"PART", "STATE", "SINCE", "MESSAGE"}, wide: []string{"SEE"}}
 	for _, part := range s.Health {
 		for _, t := range part.Trouble {
-			list.rows = append(list.rows, []string{t.Part, string(t.State), t.Since.Format(time.RFC3339), oneLine(t.Message), strings.Join(t.Look, "; ")})
+			list.rows = append(list.rows, []string{t.Part, string(t.State), t.Since.Format(time.RFC3339), output.OneLine(t.Message), strings.Join(t.Look, "; ")})
 		}
 		if len(part.Trouble) == 0 {
 			list.rows = append(list.rows, []string{part.Name, string(part.State), part.Since.Format(time.RFC3339), "", ""})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/output"
 )
 
 func TestDescribeHealth(t *testing.T) {
@@ -19,13 +20,13 @@ func TestDescribeHealth(t *testing.T) {
 		wrong  bool
 		want   string
 	}{
-		{"well", []api.Part{{Name: "log", State: api.OK}}, false, "health: log ok \x1b[32m;"},
+		{"well", []api.Part{{Name: "log", State: api.OK}}, false, "health: \x1b[32mlog ok\x1b[0m;"},
 		{"a warning", []api.Part{{Name: "disk", State: api.Warning, Since: ago(time.Hour), Trouble: []api.Trouble{low}}}, false,
-			"health: disk warning for 1h0m0s \x1b[33m;trouble: disk: nearly full \x1b[33m;see: df -h /var ;"},
+			"health: \x1b[33mdisk warning for 1h0m0s\x1b[0m;trouble: \x1b[33mdisk: nearly full\x1b[0m;see: df -h /var;"},
 		{"what is wrong comes first", []api.Part{
 			{Name: "disk", State: api.Warning, Since: ago(time.Hour), Trouble: []api.Trouble{low}},
 			{Name: "log", State: api.Wrong, Since: ago(-time.Hour), Trouble: []api.Trouble{stuck}},
-		}, true, "health: disk warning for 1h0m0s, log wrong for 0s \x1b[31m;trouble: log: stuck \x1b[31m;trouble: disk: nearly full \x1b[33m;see: df -h /var ;"},
+		}, true, "health: \x1b[31mdisk warning for 1h0m0s, log wrong for 0s\x1b[0m;trouble: \x1b[31mlog: stuck\x1b[0m;trouble: \x1b[33mdisk: nearly full\x1b[0m;see: df -h /var;"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -38,10 +39,10 @@ func TestDescribeHealth(t *testing.T) {
 }
 
 // describe writes fields with their colors.
-func describe(list []field) string {
+func describe(list []output.Field) string {
 	var b strings.Builder
 	for _, f := range list {
-		fmt.Fprintf(&b, "%s: %s %s;", f.name, f.value.text, f.value.color)
+		fmt.Fprintf(&b, "%s: %s;", f.Name, f.Value)
 	}
 	return b.String()
 }

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/manual"
+	"mdserver/internal/cli/output"
 )
 
 // Groups of commands in the help of the root command.
@@ -31,7 +32,7 @@ func addGroup(root *cobra.Command, group *cobra.Group, commands ...*cobra.Comman
 // setHelp makes all commands below root explain themselves in the same form.
 func setHelp(root *cobra.Command) {
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
-		_ = printf(cmd.OutOrStdout(), "%s", verbatim(manual.Help(cmd))) // nowhere to report it
+		_ = output.Printf(cmd.OutOrStdout(), "%s", output.Verbatim(manual.Help(cmd))) // nowhere to report it
 	})
 	root.SetHelpCommandGroupID(groupHelp.ID)
 	root.SetCompletionCommandGroupID(groupHelp.ID)

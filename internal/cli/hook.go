@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/visible"
@@ -165,7 +166,7 @@ func logHookError(hookErr error) {
 				return err
 			}
 			defer w.Close()
-			return w.Warning(visible.Limit(hookErr.Error(), maxValue))
+			return w.Warning(visible.Limit(hookErr.Error(), output.MaxValue))
 		})
 	}()
 	select {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 )
 
@@ -48,7 +49,7 @@ With the backend bolt there is one host only.`,
 func hostSheet(hosts []api.Host) sheet {
 	s := sheet{columns: []string{"NAME", "STATE", "DRAINED", "GUESTS", "VERSION", "SINCE", "THIS", "ID"}}
 	for _, h := range hosts {
-		s.rows = append(s.rows, []string{printable(h.Name), string(h.State), yesIf(!h.Drained.IsZero()), strconv.Itoa(h.Guests), printable(h.Version),
+		s.rows = append(s.rows, []string{output.Printable(h.Name), string(h.State), yesIf(!h.Drained.IsZero()), strconv.Itoa(h.Guests), output.Printable(h.Version),
 			h.Since.Local().Format(time.DateTime), yesIf(h.This), named(h.ID)})
 	}
 	return s
@@ -80,8 +81,8 @@ its server starts again.`,
 	yes := yesFlag(cmd)
 	force := cmd.Flags().Bool("force", false, "forget the host even if it is alive")
 	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
-		if !*yes && isTerminal(cmd.InOrStdin()) {
-			if err := confirm(cmd, fmt.Sprintf("Forget the host %s?", printable(args[0]))); err != nil {
+		if !*yes && output.IsTerminal(cmd.InOrStdin()) {
+			if err := confirm(cmd, fmt.Sprintf("Forget the host %s?", output.Printable(args[0]))); err != nil {
 				return err
 			}
 		}
@@ -95,7 +96,7 @@ its server starts again.`,
 }
 
 func printForgotten(w io.Writer, f api.Forgotten) error {
-	printf(w, "forgot %s, which had %d guests\n", printable(f.Host.Name), f.Guests)
+	output.Printf(w, "forgot %s, which had %d guests\n", output.Printable(f.Host.Name), f.Guests)
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 	"mdserver/internal/identity"
 )
@@ -45,7 +46,7 @@ func identityCACommand() *cobra.Command {
 		Example: "  mdserver identity ca > mdserver-identity.pem",
 		Args:    exactly(0),
 	}
-	text := func(w io.Writer, a authority) error { return printf(w, "%s", verbatim(a.Certificate)) }
+	text := func(w io.Writer, a authority) error { return output.Printf(w, "%s", output.Verbatim(a.Certificate)) }
 	return query(cmd, view[authority]{text: text}, func(ctx context.Context, server *client.Client, _ []string) (authority, error) {
 		certificate, err := server.Identity(ctx)
 		if err != nil {
@@ -104,7 +105,7 @@ document is not genuine. With --ca, no server is needed.`,
 		case err != nil:
 			return fmt.Errorf("%s with %s: %w", args[0], args[1], err)
 		}
-		printf(cmd.OutOrStdout(), "%s is genuine\n", args[0])
+		output.Printf(cmd.OutOrStdout(), "%s is genuine\n", args[0])
 		return nil
 	}
 	return cmd

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/inventory/document"
 )
 
@@ -50,12 +51,12 @@ var importView = view[api.Imported]{
 
 func printImported(out io.Writer, r api.Imported) error {
 	for _, skip := range r.Skipped {
-		printf(out, "skipped: %s, uuid %s: %s\n", skip.Name, skip.UUID, skip.Reason)
+		output.Printf(out, "skipped: %s, uuid %s: %s\n", skip.Name, skip.UUID, skip.Reason)
 	}
 	if r.Warning != "" {
-		printf(out, "warning: %s\n", r.Warning)
+		output.Printf(out, "warning: %s\n", r.Warning)
 	}
-	return printf(out, "%d guests added, %d replaced, %d unchanged, %d skipped; %d addresses in quarantine\n",
+	return output.Printf(out, "%d guests added, %d replaced, %d unchanged, %d skipped; %d addresses in quarantine\n",
 		len(r.Added), len(r.Replaced), r.Unchanged, len(r.Skipped), r.Resting)
 }
 
@@ -77,7 +78,7 @@ func readDocument(cmd *cobra.Command, path string) ([]byte, error) {
 	}
 	for _, guest := range table.Instances {
 		for _, problem := range misfits(cfg, &guest) {
-			printf(cmd.ErrOrStderr(), "does not fit: %s: %s\n", guest.Name, problem)
+			output.Printf(cmd.ErrOrStderr(), "does not fit: %s: %s\n", guest.Name, problem)
 		}
 	}
 	return data, nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/output"
 	"mdserver/internal/config"
 	"mdserver/internal/install"
 	ports "mdserver/internal/portsecurity/table"
@@ -121,13 +122,13 @@ func finishInstall(cmd *cobra.Command, report *install.Report, err error) error 
 
 func printInstall(w io.Writer, report *install.Report) error {
 	if report.DryRun {
-		printf(w, "This is what would be done:\n")
+		output.Printf(w, "This is what would be done:\n")
 	}
 	var rows [][]string
 	for _, c := range withoutPages(report.Changes) {
 		rows = append(rows, []string{string(c.Action), c.Name, c.Note})
 	}
-	if err := table(w, []string{"ACTION", "FILE", "NOTE"}, rows); err != nil {
+	if err := output.Table(w, []string{"ACTION", "FILE", "NOTE"}, rows); err != nil {
 		return err
 	}
 	printFindings(w, "Needs your attention:", report.Findings)
@@ -162,11 +163,11 @@ func printFindings(w io.Writer, heading string, findings []install.Finding) {
 	if len(findings) == 0 {
 		return
 	}
-	printf(w, "\n%s\n", heading)
+	output.Printf(w, "\n%s\n", heading)
 	for _, f := range findings {
-		printf(w, "- %s\n", f.What)
+		output.Printf(w, "- %s\n", f.What)
 		for _, command := range f.Commands {
-			printf(w, "    %s\n", command)
+			output.Printf(w, "    %s\n", command)
 		}
 	}
 }

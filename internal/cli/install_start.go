@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/doctor"
 	"mdserver/internal/install"
 	"mdserver/internal/pace"
@@ -103,7 +104,7 @@ func printStarted(w io.Writer, report install.Report, found doctor.Report) error
 	if err := printInstall(w, &report); err != nil {
 		return err
 	}
-	printf(w, "\nmdserver doctor:\n")
+	output.Printf(w, "\nmdserver doctor:\n")
 	printReport(w, found)
 	printFindings(w, "Next:", next)
 	return nil

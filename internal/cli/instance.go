@@ -15,6 +15,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt"
@@ -80,11 +81,11 @@ var registeredView = view[api.Registered]{
 		if r.Created {
 			verb = "registered"
 		}
-		return printf(w, "%s %s: %s, host name %s\n", verb, printable(r.Instance.Name), addresses(r.Instance), r.Instance.Hostname)
+		return output.Printf(w, "%s %s: %s, host name %s\n", verb, output.Printable(r.Instance.Name), addresses(r.Instance), r.Instance.Hostname)
 	},
 	notes: func(w io.Writer, r api.Registered) {
 		if r.Warning != "" {
-			printf(w, "warning: %s\n", r.Warning)
+			output.Printf(w, "warning: %s\n", r.Warning)
 		}
 	},
 }
@@ -135,7 +136,7 @@ func showCommand() *cobra.Command {
 
 func printInstance(w io.Writer, inst instance.Instance) error {
 	pairs := [][2]string{
-		{"name", printable(inst.Name)},
+		{"name", output.Printable(inst.Name)},
 		{"host name", inst.Hostname},
 		{"UUID", inst.UUID.String()},
 		{"instance-id", inst.ID},
@@ -156,19 +157,19 @@ func printInstance(w io.Writer, inst instance.Instance) error {
 		pairs = append(pairs, [2]string{"unshared", "the other hosts do not have this record yet, because etcd did not answer"})
 	}
 	for _, h := range inst.Hardware.Facts() {
-		pairs = append(pairs, [2]string{h.Name, printable(h.Value)})
+		pairs = append(pairs, [2]string{h.Name, output.Printable(h.Value)})
 	}
 	for i, place := range inst.Places() {
 		pairs = append(pairs, [2]string{"interface", describeInterface(inst.Interfaces[i], place)})
 	}
 	flat := inst.Metadata.Flat()
 	for _, key := range slices.Sorted(maps.Keys(flat)) {
-		pairs = append(pairs, [2]string{"metadata " + key, printable(flat[key])})
+		pairs = append(pairs, [2]string{"metadata " + key, output.Printable(flat[key])})
 	}
 	for _, w := range inst.Metadata.Warnings {
-		pairs = append(pairs, [2]string{"metadata warning", printable(w)})
+		pairs = append(pairs, [2]string{"metadata warning", output.Printable(w)})
 	}
-	return fields(w, pairs)
+	return output.Fields(w, pairs)
 }
 
 // describeHome names the host that has a guest, and how often it has moved.
@@ -177,9 +178,9 @@ func describeHome(h instance.Home) string {
 	case h.HostID == "":
 		return fmt.Sprintf("none (epoch %d)", h.Epoch)
 	case h.FromID != "":
-		return fmt.Sprintf("%s (epoch %d), on its way from %s", printable(h.Host), h.Epoch, printable(h.FromHost))
+		return fmt.Sprintf("%s (epoch %d), on its way from %s", output.Printable(h.Host), h.Epoch, output.Printable(h.FromHost))
 	}
-	return fmt.Sprintf("%s (epoch %d)", printable(h.Host), h.Epoch)
+	return fmt.Sprintf("%s (epoch %d)", output.Printable(h.Host), h.Epoch)
 }
 
 // describeInterface names the network of an interface, and the guest's addresses
@@ -195,7 +196,7 @@ func describeInterface(nic instance.Interface, place instance.Attachment) string
 	case network == "":
 		network = "(no libvirt network)"
 	}
-	text := nic.MAC.String() + " on " + printable(network)
+	text := nic.MAC.String() + " on " + output.Printable(network)
 	if addrs := join(place.Addrs()); ours && addrs != "" {
 		text += ": " + addrs
 	}
@@ -234,5 +235,5 @@ func isWord(text string) bool {
 	special := func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-+@", r)
 	}
-	return text != "" && !strings.ContainsFunc(text, special) && !strings.HasPrefix(text, "-") && visible.Limit(text, maxValue) == text
+	return text != "" && !strings.ContainsFunc(text, special) && !strings.HasPrefix(text, "-") && visible.Limit(text, output.MaxValue) == text
 }

@@ -14,6 +14,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 	"mdserver/internal/instance"
 )
@@ -159,7 +160,7 @@ func guestSheet(list guestList) sheet {
 	for _, guest := range list.guests {
 		s.names = append(s.names, word(guest.Instance))
 		s.rows = append(s.rows, []string{
-			printable(guest.Name), guest.Hostname, family(guest.Instance, netip.Addr.Is4), family(guest.Instance, netip.Addr.Is6),
+			output.Printable(guest.Name), guest.Hostname, family(guest.Instance, netip.Addr.Is4), family(guest.Instance, netip.Addr.Is6),
 			guest.MAC.String(), guest.ID, stateCell(guest), bootCell(guest.Boot), age(list.now.Sub(guest.FirstSeen)),
 			guest.UUID.String(), eachPlace(guest.Instance, func(a instance.Attachment) string { return a.Network }),
 			eachPlace(guest.Instance, func(a instance.Attachment) string { return list.bridges[a.Network] }),
@@ -175,7 +176,7 @@ func named(name string) string {
 	if name == "" {
 		return ""
 	}
-	return printable(name)
+	return output.Printable(name)
 }
 
 // stateCell is what a guest does, and whether the other hosts do not know of it yet.

@@ -18,6 +18,7 @@ import (
 	"mdserver/internal/ansible"
 	"mdserver/internal/api"
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 )
 
@@ -74,9 +75,9 @@ waits first, for a condition of "mdserver wait", and for "timeout" (5m) at most.
 			return err
 		}
 		if *host != "" {
-			return printJSON(cmd.OutOrStdout(), ansible.Host(guests[0]))
+			return output.JSON(cmd.OutOrStdout(), ansible.Host(guests[0]))
 		}
-		return printJSON(cmd.OutOrStdout(), ansible.List(guests))
+		return output.JSON(cmd.OutOrStdout(), ansible.List(guests))
 	})
 	return cmd
 }
@@ -142,7 +143,7 @@ func answerTerraform(cmd *cobra.Command, server *client.Client) error {
 	if err != nil {
 		return err
 	}
-	return printJSON(cmd.OutOrStdout(), flat(guest))
+	return output.JSON(cmd.OutOrStdout(), flat(guest))
 }
 
 // terraformQuery is what Terraform asks for.

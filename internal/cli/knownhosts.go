@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/output"
 )
 
 // reasonHostname is ssh's reason when it asks for the keys that it accepts. It
@@ -46,7 +47,7 @@ the connection otherwise. Errors are printed on standard error.
 			return printAll(cmd, args)
 		}
 		if err := printHostKeys(cmd, args); err != nil && *reason == reasonHostname {
-			printError(cmd.ErrOrStderr(), err)
+			output.Error(cmd.ErrOrStderr(), err)
 		}
 		return nil
 	}
@@ -67,17 +68,17 @@ func noteKeyless(w io.Writer, guests []api.SSHGuest) {
 	var names []string
 	for _, guest := range guests {
 		if len(guest.Keys) == 0 {
-			names = append(names, printable(guest.Name))
+			names = append(names, output.Printable(guest.Name))
 		}
 	}
 	if len(names) > 0 {
-		printf(w, "mdserver: no host keys were reported by %s\n", strings.Join(names, ", "))
+		output.Printf(w, "mdserver: no host keys were reported by %s\n", strings.Join(names, ", "))
 	}
 }
 
 func printKeys(w io.Writer, hosts string, keys []api.SSHKey) error {
 	for _, key := range keys {
-		if err := printf(w, "%s %s %s\n", hosts, key.Type, key.Key); err != nil {
+		if err := output.Printf(w, "%s %s %s\n", hosts, key.Type, key.Key); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/manual"
+	"mdserver/internal/cli/output"
 
 	"github.com/spf13/cobra"
 )
@@ -30,7 +31,7 @@ func manCommand() *cobra.Command {
 			}
 			for _, page := range pages {
 				if path.Base(page.Path) == manual.ManName(target) {
-					return printRaw(cmd, page.Content)
+					return output.Raw(cmd, page.Content)
 				}
 			}
 			return exit.With(exit.Usage, unknownCommand(cmd.Root(), target.Name()))

@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 )
 
@@ -19,7 +20,7 @@ func metricsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printRaw(cmd, text)
+			return output.Raw(cmd, text)
 		}),
 	}
 }

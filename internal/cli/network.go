@@ -13,6 +13,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 	"mdserver/internal/nearest"
 )
@@ -49,7 +50,7 @@ func networkSheet(networks []api.Network) sheet {
 	for _, n := range networks {
 		s.rows = append(s.rows, []string{
 			n.Name, n.Backend, n.Bridge, n.IPv4, n.IPv6, n.Domain, strconv.Itoa(n.Guests), strconv.Itoa(n.Used), strconv.Itoa(n.Free),
-			describePortSecurity(n.PortSecurity), oneLine(n.Trouble),
+			describePortSecurity(n.PortSecurity), output.OneLine(n.Trouble),
 		})
 	}
 	return s
@@ -90,7 +91,7 @@ func findNetwork(networks []api.Network, name string) (api.Network, error) {
 
 func printNetwork(w io.Writer, n api.Network) error {
 	pairs := [][2]string{
-		{"name", printable(n.Name)},
+		{"name", output.Printable(n.Name)},
 		{"backend", n.Backend},
 		{"bridge", n.Bridge},
 		{"scope", n.Scope},
@@ -111,8 +112,8 @@ func printNetwork(w io.Writer, n api.Network) error {
 	if n.Libvirt != nil {
 		pairs = append(pairs, [2]string{"libvirt", describeLibvirtNetwork(*n.Libvirt)})
 	}
-	list := append(plainFields(pairs), field{"trouble", colored{oneLine(n.Trouble), sgrRed}})
-	return coloredFields(w, list)
+	list := append(output.PlainFields(pairs), output.Field{Name: "trouble", Value: output.Paint(output.OneLine(n.Trouble), "wrong")})
+	return output.ColoredFields(w, list)
 }
 
 // describeUse counts the IPv4 addresses of a network.

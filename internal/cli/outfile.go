@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
+
+	"mdserver/internal/cli/output"
 )
 
 // newFileMode is the mode of files that commands make.
@@ -24,7 +26,7 @@ func outputFlag(cmd *cobra.Command) *string {
 // writeOutput prints data if path is "-", and writes it to that file else.
 func writeOutput(cmd *cobra.Command, path string, data []byte) error {
 	if path == "-" {
-		return printRaw(cmd, data)
+		return output.Raw(cmd, data)
 	}
 	return writeFile(path, data, newFileMode)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 )
 
@@ -25,7 +26,7 @@ in base64. A guest can post it once.
 				return err
 			}
 			// Base64 may come in lines; nothing else is printed that a line could look like.
-			return printf(cmd.OutOrStdout(), "%s\n", verbatim(password))
+			return output.Printf(cmd.OutOrStdout(), "%s\n", output.Verbatim(password))
 		}),
 	}
 }

@@ -6,23 +6,24 @@ import (
 	"strings"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/output"
 	ports "mdserver/internal/portsecurity/table"
 )
 
 // printPortSecurity tells what a guest may send on each of its networks.
 func printPortSecurity(w io.Writer, all []api.GuestPortSecurity) {
-	printf(w, "\nPORT SECURITY\n")
+	output.Printf(w, "\nPORT SECURITY\n")
 	for _, p := range all {
 		place := p.Network
 		if p.Port != "" {
 			place += " at " + p.Port
 		}
-		printf(w, "%s on %s: %s\n", p.State, place, p.Why)
+		output.Printf(w, "%s on %s: %s\n", p.State, place, p.Why)
 		if len(p.Sends) > 0 {
-			printf(w, "  sends from %s\n", strings.Join(sources(p), ", "))
+			output.Printf(w, "  sends from %s\n", strings.Join(sources(p), ", "))
 		}
 		if len(p.Dropped) > 0 {
-			printf(w, "  dropped %s\n", ports.Describe(p.Dropped))
+			output.Printf(w, "  dropped %s\n", ports.Describe(p.Dropped))
 		}
 	}
 }

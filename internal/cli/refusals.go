@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/output"
 )
 
 var refusalsView = view[[]api.Refusal]{
@@ -14,7 +15,7 @@ var refusalsView = view[[]api.Refusal]{
 	sheet: func(all []api.Refusal) sheet {
 		s := sheet{columns: []string{"NAME", "STATE", "REASON"}, wide: []string{"UUID", "SINCE"}}
 		for _, r := range all {
-			s.rows = append(s.rows, []string{printable(r.Name), string(r.State), r.Reason, r.UUID.String(), r.Since.Format(time.RFC3339)})
+			s.rows = append(s.rows, []string{output.Printable(r.Name), string(r.State), r.Reason, r.UUID.String(), r.Since.Format(time.RFC3339)})
 		}
 		return s
 	},
@@ -22,18 +23,18 @@ var refusalsView = view[[]api.Refusal]{
 
 // printRefusal tells why a domain is not served as it is defined now.
 func printRefusal(w io.Writer, r api.Refusal) {
-	printf(w, "\n%s since %s: %s\n", verbatim(strings.ToUpper(string(r.State))), r.Since.Local().Format(time.DateTime), r.Reason)
+	output.Printf(w, "\n%s since %s: %s\n", output.Verbatim(strings.ToUpper(string(r.State))), r.Since.Local().Format(time.DateTime), r.Reason)
 	for _, advice := range r.Advice {
-		printf(w, "- %s\n", advice)
+		output.Printf(w, "- %s\n", advice)
 	}
 }
 
 // printRefusals lists domains that are no guests, with what to do about each.
 func printRefusals(w io.Writer, all []api.Refusal) {
 	for _, r := range all {
-		printf(w, "%-8s %s: %s\n", r.State, printable(r.Name), r.Reason)
+		output.Printf(w, "%-8s %s: %s\n", r.State, output.Printable(r.Name), r.Reason)
 		for _, advice := range r.Advice {
-			printf(w, "%-8s   %s\n", "", advice)
+			output.Printf(w, "%-8s   %s\n", "", advice)
 		}
 	}
 }
@@ -45,12 +46,12 @@ func printNotServed(w io.Writer, all []api.Refusal) {
 		unserved = len(all)
 	}
 	if unserved > 0 {
-		printf(w, "\n")
+		output.Printf(w, "\n")
 	}
 	for _, r := range all[:unserved] {
-		printf(w, "refused: %s: %s\n", printable(r.Name), r.Reason)
+		output.Printf(w, "refused: %s: %s\n", output.Printable(r.Name), r.Reason)
 	}
 	if more := len(all) - unserved; more > 0 {
-		printf(w, "\non networks that are not served: %d more (mdserver instance ls --refused)\n", more)
+		output.Printf(w, "\non networks that are not served: %d more (mdserver instance ls --refused)\n", more)
 	}
 }

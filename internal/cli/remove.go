@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 	"mdserver/internal/instance"
 )
@@ -43,7 +44,7 @@ name is unknown, it says so at the end, and the exit code is 4.
 		if *dryRun {
 			return errors.Join(show(cmd, removedView("would remove"), guests), unknown)
 		}
-		if !*yes && isTerminal(cmd.InOrStdin()) {
+		if !*yes && output.IsTerminal(cmd.InOrStdin()) {
 			if err := confirm(cmd, removalQuestion(guests)); err != nil {
 				return err
 			}
@@ -62,7 +63,7 @@ func release(ctx context.Context, server *client.Client, guests []instance.Insta
 	for _, guest := range guests {
 		inst, err := server.Release(ctx, guest.UUID.String())
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", printable(guest.Name), err))
+			errs = append(errs, fmt.Errorf("%s: %w", output.Printable(guest.Name), err))
 			continue
 		}
 		removed = append(removed, inst)
@@ -73,7 +74,7 @@ func release(ctx context.Context, server *client.Client, guests []instance.Insta
 func removalQuestion(guests []instance.Instance) string {
 	names := make([]string, 0, len(guests))
 	for _, guest := range guests {
-		names = append(names, fmt.Sprintf("%s (%s)", printable(guest.Name), addresses(guest)))
+		names = append(names, fmt.Sprintf("%s (%s)", output.Printable(guest.Name), addresses(guest)))
 	}
 	return "Remove " + strings.Join(names, ", ") + "?"
 }
@@ -82,7 +83,7 @@ func removalQuestion(guests []instance.Instance) string {
 func removedView(done string) view[[]instance.Instance] {
 	return view[[]instance.Instance]{text: func(w io.Writer, guests []instance.Instance) error {
 		for _, guest := range guests {
-			printf(w, "%s %s: %s\n", done, printable(guest.Name), addresses(guest))
+			output.Printf(w, "%s %s: %s\n", done, output.Printable(guest.Name), addresses(guest))
 		}
 		return nil
 	}}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 	"mdserver/internal/instance"
 )
@@ -53,7 +54,7 @@ func reprovisionCommand() *cobra.Command {
 			return err
 		}
 		return show(cmd, view[instance.Instance]{text: func(w io.Writer, changed instance.Instance) error {
-			return printf(w, "%s: the instance-id was %s and is %s\n", printable(changed.Name), inst.ID, changed.ID)
+			return output.Printf(w, "%s: the instance-id was %s and is %s\n", output.Printable(changed.Name), inst.ID, changed.ID)
 		}}, changed)
 	})
 	return cmd
@@ -61,10 +62,10 @@ func reprovisionCommand() *cobra.Command {
 
 // askToReprovision says what will happen, and asks for it.
 func askToReprovision(cmd *cobra.Command, inst instance.Instance) error {
-	name := printable(inst.Name)
+	name := output.Printable(inst.Name)
 	if err := needsTerminal(cmd, "to reprovision "+name); err != nil {
 		return err
 	}
-	printf(cmd.ErrOrStderr(), "%s (%s) will get a new instance-id in place of %s.\n\n%s\n", name, addresses(inst), inst.ID, verbatim(reprovisioning))
+	output.Printf(cmd.ErrOrStderr(), "%s (%s) will get a new instance-id in place of %s.\n\n%s\n", name, addresses(inst), inst.ID, output.Verbatim(reprovisioning))
 	return confirm(cmd, "Reprovision "+name+"?")
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
@@ -90,7 +91,7 @@ func saveFormer(cmd *cobra.Command, cfg *config.Config) {
 		err = backup.Save(cfg.Server.Database, present, cfg.Server.Snapshots)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		printf(cmd.OutOrStdout(), "no snapshot of the present database was made: %v\n", err)
+		output.Printf(cmd.OutOrStdout(), "no snapshot of the present database was made: %v\n", err)
 	}
 }
 
@@ -103,7 +104,7 @@ func saveRestored(cmd *cobra.Command, cfg *config.Config, b *backup.Backup) {
 	restored := backup.New(cfg.Service.Hostname, config.Version, b.Table, b.Notes, b.Identity)
 	restored.Header.Reason = backup.Restored
 	if err := backup.Save(cfg.Server.Database, restored, cfg.Server.Snapshots); err != nil {
-		printf(cmd.OutOrStdout(), "no snapshot of the restored database was made: %v\n", err)
+		output.Printf(cmd.OutOrStdout(), "no snapshot of the restored database was made: %v\n", err)
 	}
 }
 
@@ -115,7 +116,7 @@ func filesOf(cfg *config.Config) backup.Files {
 func restore(cmd *cobra.Command, cfg *config.Config, b *backup.Backup) error {
 	former, err := backup.Restore(filesOf(cfg), b)
 	for _, name := range former {
-		printf(cmd.OutOrStdout(), "kept: %s\n", name)
+		output.Printf(cmd.OutOrStdout(), "kept: %s\n", name)
 	}
 	if errors.Is(err, boltstore.ErrInUse) {
 		return errRunning
@@ -124,7 +125,7 @@ func restore(cmd *cobra.Command, cfg *config.Config, b *backup.Backup) error {
 		return err
 	}
 	saveRestored(cmd, cfg, b)
-	return printf(cmd.OutOrStdout(), "restored %s; start the server: systemctl start mdserver\n", cfg.Server.Database)
+	return output.Printf(cmd.OutOrStdout(), "restored %s; start the server: systemctl start mdserver\n", cfg.Server.Database)
 }
 
 // printRestore shows what a restore changes, and what does not fit this host.
@@ -137,7 +138,7 @@ func printRestore(cmd *cobra.Command, cfg *config.Config, path string, b *backup
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		printf(out, "the present database cannot be compared: %v\n", err)
+		output.Printf(out, "the present database cannot be compared: %v\n", err)
 	}
 	c := backup.Compare(present, b.Table.Instances)
 	for _, change := range []struct {
@@ -145,12 +146,12 @@ func printRestore(cmd *cobra.Command, cfg *config.Config, path string, b *backup
 		names []string
 	}{{"added", c.Added}, {"removed", c.Removed}, {"changed", c.Changed}} {
 		for _, name := range change.names {
-			printf(out, "%s: %s\n", change.what, name)
+			output.Printf(out, "%s: %s\n", change.what, name)
 		}
 	}
 	for _, guest := range b.Table.Instances {
 		for _, problem := range misfits(cfg, &guest) {
-			printf(out, "does not fit: %s: %s\n", guest.Name, problem)
+			output.Printf(out, "does not fit: %s: %s\n", guest.Name, problem)
 		}
 	}
 	return nil

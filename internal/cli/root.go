@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/config"
 	"mdserver/internal/nearest"
 )
@@ -24,7 +25,7 @@ const defaultConfig = "/etc/mdserver/mdserver.conf"
 func Main(args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
-	defer catchAll(root)()
+	defer output.CatchAll(root)()
 	cmd, err := root.ExecuteC()
 	if err != nil && err.Error() != "" {
 		reportError(root.ErrOrStderr(), formatOf(cmd), err)
@@ -85,7 +86,7 @@ func versionCommand() *cobra.Command {
 		Date    string `json:"date"`
 		Version string `json:"version"`
 	}
-	text := func(w io.Writer, _ version) error { return printf(w, "%s", verbatim(versionLine())) }
+	text := func(w io.Writer, _ version) error { return output.Printf(w, "%s", output.Verbatim(versionLine())) }
 	return report(cmd, view[version]{text: text}, func(*cobra.Command, []string) (version, error) {
 		return version{Version: config.Version, Date: config.ReleaseDate}, nil
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/daemon"
 )
 
@@ -47,7 +48,7 @@ func serve(cmd *cobra.Command, file string) error {
 	defer signal.Stop(hup)
 	signal.Ignore(syscall.SIGPIPE) // a broken pipe at standard output must not end the server
 	// The log is visible by itself and need not pass the net.
-	err := daemon.Serve(ctx, file, beneath(cmd.OutOrStdout()), hup)
+	err := daemon.Serve(ctx, file, output.Beneath(cmd.OutOrStdout()), hup)
 	if bad := (*daemon.ConfigError)(nil); errors.As(err, &bad) || errors.Is(err, daemon.ErrDatabase) {
 		return exit.With(exit.Config, err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 )
 
@@ -31,18 +32,18 @@ needs a restart. An invalid configuration is refused, and the old one stays acti
 
 var reloadedView = view[api.Reloaded]{
 	text: func(w io.Writer, r api.Reloaded) error {
-		printf(w, "reloaded %s\n", r.File)
+		output.Printf(w, "reloaded %s\n", r.File)
 		if len(r.Changed) > 0 {
-			printf(w, "active now: %s\n", strings.Join(r.Changed, ", "))
+			output.Printf(w, "active now: %s\n", strings.Join(r.Changed, ", "))
 		}
 		if len(r.Restart) > 0 {
-			printf(w, "changed, but needs a restart: %s\n", strings.Join(r.Restart, ", "))
+			output.Printf(w, "changed, but needs a restart: %s\n", strings.Join(r.Restart, ", "))
 		}
 		return nil
 	},
 	notes: func(w io.Writer, r api.Reloaded) {
 		for _, warning := range r.Warnings {
-			printf(w, "warning: %s\n", warning)
+			output.Printf(w, "warning: %s\n", warning)
 		}
 	},
 }
@@ -105,7 +106,7 @@ func printStatus(w io.Writer, s api.Status) error {
 			pairs = append(pairs, [2]string{"dnsmasq", n.Name + " " + describeDnsmasq(*n.Dnsmasq)})
 		}
 	}
-	return coloredFields(w, append(plainFields(pairs), describeHealth(s)...))
+	return output.ColoredFields(w, append(output.PlainFields(pairs), describeHealth(s)...))
 }
 
 func describeLibvirt(l api.Libvirt) string {
@@ -116,7 +117,7 @@ func describeLibvirt(l api.Libvirt) string {
 	case l.Connected:
 		return fmt.Sprintf("%s for %s, %d domains, %d events", l.Socket, since, l.Domains, l.Events)
 	case l.Error != "":
-		return fmt.Sprintf("not reached for %s: %s", since, oneLine(l.Error))
+		return fmt.Sprintf("not reached for %s: %s", since, output.OneLine(l.Error))
 	}
 	return "not reached yet"
 }
@@ -162,7 +163,7 @@ func describeNetwork(n api.Network) string {
 			text += " " + prefix
 		}
 	}
-	return fmt.Sprintf("%s on %s, %d guests, by %s", text, dash(n.Bridge), n.Guests, n.Backend)
+	return fmt.Sprintf("%s on %s, %d guests, by %s", text, output.Dash(n.Bridge), n.Guests, n.Backend)
 }
 
 func describeDnsmasq(d api.Dnsmasq) string {

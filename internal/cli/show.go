@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/visible"
 )
 
@@ -96,9 +97,9 @@ func (v view[T]) print(cmd *cobra.Command, value T) error {
 	w, chosen := cmd.OutOrStdout(), formatOf(cmd)
 	switch {
 	case chosen == formatJSON:
-		return printJSON(w, v.dataOf(value))
+		return output.JSON(w, v.dataOf(value))
 	case chosen == formatYAML:
-		return printYAML(w, v.dataOf(value))
+		return output.YAML(w, v.dataOf(value))
 	case chosen == formatTable && v.text != nil:
 		if v.notes != nil {
 			v.notes(cmd.ErrOrStderr(), value)
@@ -128,7 +129,7 @@ func (s sheet) print(w io.Writer, as string, headers bool) error {
 			if s.names != nil {
 				name = s.names[i]
 			}
-			printf(w, "%s\n", name)
+			output.Printf(w, "%s\n", name)
 		}
 		return nil
 	case formatCSV:
@@ -142,14 +143,14 @@ func (s sheet) print(w io.Writer, as string, headers bool) error {
 	for _, row := range s.rows {
 		cells := make([]string, len(columns))
 		for i := range cells {
-			cells[i] = dash(row[i])
+			cells[i] = output.Dash(row[i])
 		}
 		rows = append(rows, cells)
 	}
 	if !headers {
 		columns = nil
 	}
-	return table(w, columns, rows)
+	return output.Table(w, columns, rows)
 }
 
 // printCSV prints all columns by RFC 4180, except that lines end as they do on
@@ -166,17 +167,10 @@ func (s sheet) printCSV(w io.Writer, headers bool) error {
 	for _, row := range s.rows {
 		cells := make([]string, len(row))
 		for i, cell := range row {
-			cells[i] = visible.Limit(cell, maxText)
+			cells[i] = visible.Limit(cell, output.MaxText)
 		}
 		_ = out.Write(cells)
 	}
 	out.Flush()
 	return out.Error()
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }

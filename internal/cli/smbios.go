@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/config"
 	"mdserver/internal/libvirt"
 	"mdserver/internal/libvirt/connection"
@@ -125,7 +126,7 @@ func (g *disguise) wear(datasource smbios.Datasource) (smbios.Look, changedDefin
 	}
 	look, err := smbios.LookOf(datasource, g.domain, g.server)
 	if err != nil {
-		return look, changedDefinition{}, fmt.Errorf("%s as %s: %w", printable(g.domain.Name), datasource, err)
+		return look, changedDefinition{}, fmt.Errorf("%s as %s: %w", output.Printable(g.domain.Name), datasource, err)
 	}
 	xml, changes, err := look.Apply(g.stored.XML)
 	return look, changedDefinition{datasource, xml, changes}, err
@@ -134,7 +135,7 @@ func (g *disguise) wear(datasource smbios.Datasource) (smbios.Look, changedDefin
 // apply stores the changed definition, and asks first if the guest will set itself
 // up again.
 func (g *disguise) apply(cmd *cobra.Command, changed changedDefinition, opt smbiosOptions, store func() error) error {
-	name := printable(g.domain.Name)
+	name := output.Printable(g.domain.Name)
 	if len(changed.changes) > 0 {
 		if err := g.agree(cmd, name, changed.datasource, opt.yes); err != nil {
 			return err
@@ -152,24 +153,24 @@ func (g *disguise) apply(cmd *cobra.Command, changed changedDefinition, opt smbi
 
 func (g *disguise) printCaution(w io.Writer, changed changedDefinition) {
 	if caution := smbios.Caution(changed.datasource, g.domain, g.server); caution != "" && len(changed.changes) > 0 {
-		printf(w, "warning: %s\n", caution)
+		output.Printf(w, "warning: %s\n", caution)
 	}
 }
 
 func (g *disguise) printApplied(w io.Writer, changed changedDefinition) error {
-	name := printable(g.domain.Name)
+	name := output.Printable(g.domain.Name)
 	if len(changed.changes) == 0 {
-		return printf(w, "%s detects %s already\n", name, changed.datasource.Title())
+		return output.Printf(w, "%s detects %s already\n", name, changed.datasource.Title())
 	}
-	printf(w, "%s will detect %s:\n", name, changed.datasource.Title())
+	output.Printf(w, "%s will detect %s:\n", name, changed.datasource.Title())
 	for _, c := range changed.changes {
-		printf(w, "  %s\n", c)
+		output.Printf(w, "  %s\n", c)
 	}
 	switch {
 	case g.stored.Running:
-		printf(w, "It runs: shut it down and start it; a reboot from within is not enough.\n")
+		output.Printf(w, "It runs: shut it down and start it; a reboot from within is not enough.\n")
 	case g.stored.Saved:
-		printf(w, "Its saved state starts as it was: shut it down after that, and start it again.\n")
+		output.Printf(w, "Its saved state starts as it was: shut it down after that, and start it again.\n")
 	}
 	return nil
 }
@@ -180,7 +181,7 @@ func (g *disguise) agree(cmd *cobra.Command, name string, to smbios.Datasource, 
 	if !smbios.Moves(from, to) {
 		return nil
 	}
-	printf(cmd.ErrOrStderr(), "%s detects %s. With %s, its instance-id changes.\n\n%s\n", name, from.Title(), to.Title(), verbatim(newMachine))
+	output.Printf(cmd.ErrOrStderr(), "%s detects %s. With %s, its instance-id changes.\n\n%s\n", name, from.Title(), to.Title(), output.Verbatim(newMachine))
 	if agreed {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/output"
 	"mdserver/internal/instance"
 	"mdserver/internal/smbios"
 )
@@ -47,22 +48,22 @@ func (g *disguise) explain(cmd *cobra.Command) error {
 
 func (g *disguise) printChoices(w io.Writer, choices []choice) error {
 	datasource, why := g.domain.Datasource()
-	name := printable(g.domain.Name)
+	name := output.Printable(g.domain.Name)
 	if datasource == smbios.None {
-		printf(w, "%s detects no datasource: %s.\ncloud-init does nothing, unless the image configures a datasource.\n", name, why)
+		output.Printf(w, "%s detects no datasource: %s.\ncloud-init does nothing, unless the image configures a datasource.\n", name, why)
 	} else {
-		printf(w, "%s detects %s.\n", name, datasource.Title())
+		output.Printf(w, "%s detects %s.\n", name, datasource.Title())
 	}
 	for _, text := range g.domain.Readers() {
-		printf(w, "%s\n", text)
+		output.Printf(w, "%s\n", text)
 	}
 	for _, c := range choices {
 		c.print(w)
 	}
 	if datasource == smbios.None && g.domain.HasSMBIOS() {
-		printf(w, "\nTo apply the recommended one:  mdserver smbios %s --apply\n", g.ref())
+		output.Printf(w, "\nTo apply the recommended one:  mdserver smbios %s --apply\n", g.ref())
 	}
-	printf(w, "To see the XML of one:         mdserver smbios %s --as DATASOURCE\n", g.ref())
+	output.Printf(w, "To see the XML of one:         mdserver smbios %s --as DATASOURCE\n", g.ref())
 	return nil
 }
 
@@ -79,26 +80,26 @@ func (c choice) print(w io.Writer) {
 	if c.Recommended {
 		mark = " (recommended)"
 	}
-	printf(w, "\n%s%s\n", c.Datasource, mark)
+	output.Printf(w, "\n%s%s\n", c.Datasource, mark)
 	if c.Impossible != "" {
-		printf(w, "  not for this guest: %s\n", c.Impossible)
+		output.Printf(w, "  not for this guest: %s\n", c.Impossible)
 		return
 	}
 	for _, text := range c.Consequences {
-		printf(w, "  %s\n", text)
+		output.Printf(w, "  %s\n", text)
 	}
 }
 
 // show prints the XML of one look, and beside it what that means.
 func (g *disguise) show(cmd *cobra.Command, look smbios.Look) error {
 	return show(cmd, view[choice]{
-		text: func(w io.Writer, _ choice) error { return printf(w, "%s", verbatim(look.XML())) },
+		text: func(w io.Writer, _ choice) error { return output.Printf(w, "%s", output.Verbatim(look.XML())) },
 		notes: func(w io.Writer, c choice) {
-			printf(w, "%s as %s; with `virsh edit`, add what is missing of this, or use --apply:\n", printable(g.domain.Name), look.Datasource)
+			output.Printf(w, "%s as %s; with `virsh edit`, add what is missing of this, or use --apply:\n", output.Printable(g.domain.Name), look.Datasource)
 			for _, text := range c.Consequences {
-				printf(w, "  %s\n", text)
+				output.Printf(w, "  %s\n", text)
 			}
-			printf(w, "virt-install has an option that does the same: %s\n", c.VirtInstall)
+			output.Printf(w, "virt-install has an option that does the same: %s\n", c.VirtInstall)
 		},
 	}, g.choice(look.Datasource))
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 )
 
@@ -47,7 +48,7 @@ write "mdserver ssh -- NAME".`,
 				return fmt.Errorf("guest %q has no address", guest.Name)
 			}
 			if len(guest.Keys) == 0 {
-				printf(cmd.ErrOrStderr(), "mdserver: %s has not reported its host keys; ssh looks for them in its known_hosts files\n", printable(guest.Name))
+				output.Printf(cmd.ErrOrStderr(), "mdserver: %s has not reported its host keys; ssh looks for them in its known_hosts files\n", output.Printable(guest.Name))
 			}
 			return execSSH(sshArguments(cmd, guest, args[1:]))
 		}),
@@ -162,12 +163,12 @@ For a guest that has reported its host keys, ssh accepts those and no others.
 func printSSHConfig(w io.Writer, cmd *cobra.Command, guests []api.SSHGuest) error {
 	for _, guest := range guests {
 		if len(guest.Addresses) == 0 {
-			printf(w, "# %s has no address\n", printable(guest.Name))
+			output.Printf(w, "# %s has no address\n", output.Printable(guest.Name))
 			continue
 		}
-		printf(w, "Host %s\n", strings.Join(hostsOf(guest), " "))
+		output.Printf(w, "Host %s\n", strings.Join(hostsOf(guest), " "))
 		for _, option := range sshOptions(cmd, guest) {
-			if err := printf(w, "    %s %s\n", option[0], option[1]); err != nil {
+			if err := output.Printf(w, "    %s %s\n", option[0], option[1]); err != nil {
 				return err
 			}
 		}

@@ -13,6 +13,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 )
 
 var (
@@ -172,7 +173,7 @@ func TestPrintKnownHosts(t *testing.T) {
 		t.Errorf("\n%swant\n%s", &out, want)
 	}
 	noteKeyless(&notes, guests)
-	if got := notes.String(); got != "mdserver: no host keys were reported by new, "+printable("newer\x1b")+"\n" {
+	if got := notes.String(); got != "mdserver: no host keys were reported by new, "+output.Printable("newer\x1b")+"\n" {
 		t.Errorf("noted is %q", got)
 	}
 	notes.Reset()

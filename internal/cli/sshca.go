@@ -10,6 +10,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 )
 
@@ -39,10 +40,10 @@ func newHostCA(ca api.SSHAuthority, hosts string) hostCA {
 }
 
 var hostCAView = view[hostCA]{text: func(w io.Writer, ca hostCA) error {
-	err := printf(w, "%s\n", ca.Line)
+	err := output.Printf(w, "%s\n", ca.Line)
 	for _, former := range ca.Former {
 		if err == nil {
-			err = printf(w, "%s\n", former.Line)
+			err = output.Printf(w, "%s\n", former.Line)
 		}
 	}
 	return err
@@ -137,6 +138,6 @@ func askToRotate(cmd *cobra.Command) error {
 	if err := needsTerminal(cmd, "to rotate the key"); err != nil {
 		return err
 	}
-	printf(cmd.ErrOrStderr(), "%s\n", verbatim(rotation))
+	output.Printf(cmd.ErrOrStderr(), "%s\n", output.Verbatim(rotation))
 	return confirm(cmd, "Make another key?")
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/etcd"
@@ -153,28 +154,28 @@ func printStore(w io.Writer, r storeReport) error {
 	for _, m := range r.Members {
 		switch {
 		case m.Error != "":
-			printf(w, "member %s: does not answer: %s\n", m.Endpoint, m.Error)
+			output.Printf(w, "member %s: does not answer: %s\n", m.Endpoint, m.Error)
 		case !m.Usable:
-			printf(w, "member %s: cannot take changes\n", m.Endpoint)
+			output.Printf(w, "member %s: cannot take changes\n", m.Endpoint)
 		default:
-			printf(w, "member %s: etcd %s, answers in %s, %d KiB\n", m.Endpoint, m.Version, m.Latency.Round(100*time.Microsecond), m.Size>>10)
+			output.Printf(w, "member %s: etcd %s, answers in %s, %d KiB\n", m.Endpoint, m.Version, m.Latency.Round(100*time.Microsecond), m.Size>>10)
 		}
 		for _, alarm := range m.Alarms {
-			printf(w, "alarm: %s\n", alarm)
+			output.Printf(w, "alarm: %s\n", alarm)
 		}
 	}
 	for _, p := range r.Problems {
-		printf(w, "%s: %s: %s\n", p.Kind, p.Key, p.Text)
+		output.Printf(w, "%s: %s: %s\n", p.Kind, p.Key, p.Text)
 	}
 	if r.Inventory == "" {
-		printf(w, "there is no inventory below %s\n", r.Prefix)
+		output.Printf(w, "there is no inventory below %s\n", r.Prefix)
 	}
 	if r.Cache.Trouble != "" {
-		printf(w, "this host: %s\n", r.Cache.Trouble)
+		output.Printf(w, "this host: %s\n", r.Cache.Trouble)
 	}
 	printNames(w, false, "known differently "+r.Cache.Known, r.Cache.Different)
 	if r.Repaired > 0 {
-		printf(w, "%d claims were corrected\n", r.Repaired)
+		output.Printf(w, "%d claims were corrected\n", r.Repaired)
 	}
-	return printf(w, "%s: %d guests and %d addresses in quarantine at revision %d, %d problems\n", r.Prefix, r.Guests, r.Resting, r.Revision, len(r.Problems))
+	return output.Printf(w, "%s: %d guests and %d addresses in quarantine at revision %d, %d problems\n", r.Prefix, r.Guests, r.Resting, r.Revision, len(r.Problems))
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/output"
 	"mdserver/internal/config"
 	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/sealed"
@@ -44,5 +45,5 @@ func writeKey(cmd *cobra.Command, database, path string) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
-	return printf(cmd.OutOrStdout(), "made %s; copy it to all hosts, and set store.key there\n", path)
+	return output.Printf(cmd.OutOrStdout(), "made %s; copy it to all hosts, and set store.key there\n", path)
 }

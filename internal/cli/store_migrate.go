@@ -16,6 +16,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/etcd"
@@ -190,13 +191,13 @@ func (m *mover) toEtcd() (migration, error) {
 // progress prints how far the copying is, on a terminal.
 func (m *mover) progress() func(done, all int) {
 	out := m.cmd.ErrOrStderr()
-	if !isTerminal(beneath(out)) {
+	if !output.IsTerminal(output.Beneath(out)) {
 		return nil
 	}
 	var last time.Time
 	return func(done, all int) {
 		if now := time.Now(); done == all || now.Sub(last) > time.Second {
-			printf(out, "written: %d of %d records\n", done, all)
+			output.Printf(out, "written: %d of %d records\n", done, all)
 			last = now
 		}
 	}
@@ -316,16 +317,16 @@ func printMigration(w io.Writer, m migration) error {
 		printComparison(w, m)
 	case config.BackendBolt:
 		printNames(w, m.DryRun, "removed from the database of this host", m.Removed)
-		printf(w, "the database will have %d guests; what is in etcd below %s stays\n", m.Guests, m.Prefix)
+		output.Printf(w, "the database will have %d guests; what is in etcd below %s stays\n", m.Guests, m.Prefix)
 	default:
 		printNames(w, m.DryRun, "removed from etcd", m.Removed)
-		printf(w, "the database of this host is as it was, with %d guests\n", m.Guests)
+		output.Printf(w, "the database of this host is as it was, with %d guests\n", m.Guests)
 	}
 	if m.Former != "" {
-		printf(w, "the server will keep a backup of its state before: %s\n", m.Former)
+		output.Printf(w, "the server will keep a backup of its state before: %s\n", m.Former)
 	}
 	for _, step := range m.Next {
-		printf(w, "next: %s\n", step)
+		output.Printf(w, "next: %s\n", step)
 	}
 	return nil
 }
@@ -336,15 +337,15 @@ func printComparison(w io.Writer, m migration) {
 	printNames(w, m.DryRun, "removed, because they were released here", m.Gone)
 	printNames(w, false, "moved to another host, whose records stay", m.Elsewhere)
 	for _, c := range m.Conflicts {
-		printf(w, "conflict: %s\n", c)
+		output.Printf(w, "conflict: %s\n", c)
 	}
 	switch here := m.Guests - len(m.Elsewhere); {
 	case len(m.Conflicts) > 0:
-		printf(w, "%d conflicts: nothing is written; rename or remove one guest of each\n", len(m.Conflicts))
+		output.Printf(w, "%d conflicts: nothing is written; rename or remove one guest of each\n", len(m.Conflicts))
 	case m.DryRun:
-		printf(w, "%d guests and %d more addresses in quarantine would be in etcd below %s\n", here, m.Resting, m.Prefix)
+		output.Printf(w, "%d guests and %d more addresses in quarantine would be in etcd below %s\n", here, m.Resting, m.Prefix)
 	default:
-		printf(w, "%d guests are in etcd below %s, and were compared with those of this host\n", here, m.Prefix)
+		output.Printf(w, "%d guests are in etcd below %s, and were compared with those of this host\n", here, m.Prefix)
 	}
 }
 
@@ -361,11 +362,11 @@ func printNames(w io.Writer, dryRun bool, what string, names []string) {
 	}
 	list := make([]string, min(len(names), mostNames))
 	for i := range list {
-		list[i] = printable(names[i])
+		list[i] = output.Printable(names[i])
 	}
 	more := ""
 	if n := len(names) - len(list); n > 0 {
 		more = fmt.Sprintf(", and %d more", n)
 	}
-	printf(w, "%s: %s%s\n", what, strings.Join(list, ", "), more)
+	output.Printf(w, "%s: %s%s\n", what, strings.Join(list, ", "), more)
 }

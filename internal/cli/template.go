@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/userdata"
 	"mdserver/stpl"
 )
@@ -83,7 +84,7 @@ func renderTemplate(cmd *cobra.Command, file string, opts stpl.Options, vars map
 		return failedTemplate(cmd, err, file, string(data))
 	}
 	if raw {
-		return printRaw(cmd, []byte(body))
+		return output.Raw(cmd, []byte(body))
 	}
 	tpl, err := stpl.New(opts).Compile(file, body)
 	if err != nil {
@@ -93,16 +94,16 @@ func renderTemplate(cmd *cobra.Command, file string, opts stpl.Options, vars map
 	if err != nil {
 		return failedTemplate(cmd, err, file, string(data))
 	}
-	return printRaw(cmd, out.Text)
+	return output.Raw(cmd, out.Text)
 }
 
 // failedTemplate prints FILE:LINE: Kind: message, as compilers do, and the text of
 // the line if it is in this file.
 func failedTemplate(cmd *cobra.Command, err error, file, text string) error {
-	printf(cmd.ErrOrStderr(), "%s\n", err)
+	output.Printf(cmd.ErrOrStderr(), "%s\n", err)
 	if bad, ok := errors.AsType[*stpl.Error](err); ok && bad.File == file {
 		if source := textLine(text, bad.Line); source != "" {
-			printf(cmd.ErrOrStderr(), "    %s\n", source)
+			output.Printf(cmd.ErrOrStderr(), "    %s\n", source)
 		}
 	}
 	return exit.Silently(exit.Failure)

@@ -16,6 +16,7 @@ import (
 
 	"mdserver/internal/account"
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/config"
 	"mdserver/internal/shell"
 	"mdserver/internal/tree"
@@ -81,9 +82,9 @@ var problemsView = view[[]templateProblem]{
 			if p.Kind == warningKind {
 				state = "warning"
 			}
-			printf(w, "%s\n", colored{p.String(), colorOf(state)})
+			output.Printf(w, "%s\n", output.Paint(p.String(), state))
 			if p.Source != "" {
-				printf(w, "    %s\n", p.Source)
+				output.Printf(w, "    %s\n", p.Source)
 			}
 		}
 		return nil
@@ -171,7 +172,7 @@ func problemOf(bad *stpl.Error, file, text string) templateProblem {
 func textLine(text string, number int) string {
 	for line := range strings.Lines(text) {
 		if number--; number == 0 {
-			return visible.Limit(strings.TrimSpace(line), maxValue)
+			return visible.Limit(strings.TrimSpace(line), output.MaxValue)
 		}
 	}
 	return ""

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 )
 
@@ -39,7 +40,7 @@ the error with file and line, and exit with 1.
 		if err != nil {
 			return err
 		}
-		return printRaw(cmd, body)
+		return output.Raw(cmd, body)
 	})
 	cmd.AddCommand(userdataDiffCommand())
 	return cmd
@@ -97,8 +98,8 @@ type userdataDiff struct {
 func diffView(cmd *cobra.Command) view[userdataDiff] {
 	return view[userdataDiff]{text: func(w io.Writer, d userdataDiff) error {
 		if d.Equal {
-			return printf(w, "the user-data is the same\n")
+			return output.Printf(w, "the user-data is the same\n")
 		}
-		return printRaw(cmd, []byte(d.Diff))
+		return output.Raw(cmd, []byte(d.Diff))
 	}}
 }

@@ -11,6 +11,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 	"mdserver/internal/pace"
 )
@@ -141,13 +142,13 @@ var waitView = view[[]waitResult]{text: printWaited}
 func printWaited(w io.Writer, results []waitResult) error {
 	var rows [][]string
 	for _, r := range results {
-		row := []string{printable(r.Ref), string(r.Outcome), r.For, "-", r.reason()}
+		row := []string{output.Printable(r.Ref), string(r.Outcome), r.For, "-", r.reason()}
 		if r.Boot != nil {
 			row[3] = string(r.Boot.Verdict.State)
 		}
 		rows = append(rows, row)
 	}
-	return table(w, []string{"NAME", "OUTCOME", "FOR", "BOOT", "REASON"}, rows)
+	return output.Table(w, []string{"NAME", "OUTCOME", "FOR", "BOOT", "REASON"}, rows)
 }
 
 // reason is why the guest is as it is, or why it is not as wanted.
@@ -249,11 +250,11 @@ func (w *waiter) judge(p api.Progress) (results []waitResult, open int) {
 // tell prints how far a guest is, if that is news, on a terminal.
 func (w *waiter) tell(p api.GuestProgress) {
 	text := describeProgress(p)
-	if !isTerminal(beneath(w.cmd.ErrOrStderr())) || w.shown[p.Ref] == text {
+	if !output.IsTerminal(output.Beneath(w.cmd.ErrOrStderr())) || w.shown[p.Ref] == text {
 		return
 	}
 	w.shown[p.Ref] = text
-	printf(w.cmd.ErrOrStderr(), "%s: %s\n", printable(p.Ref), text)
+	output.Printf(w.cmd.ErrOrStderr(), "%s: %s\n", output.Printable(p.Ref), text)
 }
 
 // describeProgress is what a guest does, in a few words.

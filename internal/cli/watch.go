@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 )
 
@@ -135,7 +136,7 @@ func (f *follower) printGuest(p api.GuestProgress) error {
 			return nil
 		}
 		f.seen[name], f.verdicts[name] = p.Boot.Revision, verdict
-		return printJSONLine(f.out, p)
+		return output.JSONLine(f.out, p)
 	}
 	return f.print(name, *p.Boot)
 }
@@ -149,13 +150,13 @@ func (f *follower) print(name string, b api.Boot) error {
 		}
 		f.seen[name] = max(f.seen[name], e.Revision)
 		if f.json {
-			if err := printJSONLine(f.out, e); err != nil {
+			if err := output.JSONLine(f.out, e); err != nil {
 				return err
 			}
 			continue
 		}
 		at := e.At.Add(time.Duration(e.Seconds * float64(time.Second)))
-		if err := printf(f.out, "%s  %s  %s\n", stamp(at), label(name, b), entryLine(e, b.Began)); err != nil {
+		if err := output.Printf(f.out, "%s  %s  %s\n", stamp(at), label(name, b), entryLine(e, b.Began)); err != nil {
 			return err
 		}
 	}
@@ -177,7 +178,7 @@ func (f *follower) printVerdict(name string, b api.Boot) error {
 	if v.Reason != "" {
 		text += ": " + reason(v)
 	}
-	return printf(f.out, "%s  %s  %s\n", stamp(v.Since), label(name, b), text)
+	return output.Printf(f.out, "%s  %s  %s\n", stamp(v.Since), label(name, b), text)
 }
 
 func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05.000") }
@@ -186,7 +187,7 @@ func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05.00
 func label(name string, b api.Boot) string {
 	text := fmt.Sprintf("boot %d", b.Number)
 	if name != "" {
-		text = printable(name) + " " + text
+		text = output.Printable(name) + " " + text
 	}
 	return text
 }

@@ -1,4 +1,4 @@
-package cli
+package output
 
 import (
 	"bytes"
@@ -11,9 +11,9 @@ import (
 	"mdserver/internal/visible"
 )
 
-// printYAML prints the YAML form of what printJSON prints: the same fields, in
+// YAML prints the YAML form of what JSON prints: the same fields, in
 // the same order.
-func printYAML(w io.Writer, value any) error {
+func YAML(w io.Writer, value any) error {
 	data, err := json.Marshal(value)
 	if err != nil {
 		return err
