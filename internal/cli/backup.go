@@ -11,8 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/inventory/backup"
@@ -32,8 +34,8 @@ the configured database is read. The backup is checked before and after it is wr
 of that name is replaced as a whole, or not changed after an error.`,
 		Example: `  mdserver backup /var/backups/mdserver.backup
   mdserver backup - | ssh other mdserver restore --yes -`,
-		Args: exactly(1),
-		RunE: withConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
+		Args: command.Exactly(1),
+		RunE: command.WithConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
 			if args[0] == "-" && output.IsTerminal(output.Beneath(cmd.OutOrStdout())) {
 				return exit.With(exit.Usage, errors.New("a backup contains secrets and is not printed on a terminal; name a file, or use a pipe"))
 			}
@@ -54,7 +56,7 @@ of that name is replaced as a whole, or not changed after an error.`,
 // makeBackup asks the running server, or else reads the database. What it
 // gives has been checked.
 func makeBackup(cmd *cobra.Command, cfg *config.Config) ([]byte, error) {
-	c, err := connect(cmd)
+	c, err := command.Connect(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -86,11 +88,11 @@ func readStopped(cmd *cobra.Command, cfg *config.Config) ([]byte, error) {
 func writeBackup(cmd *cobra.Command, path string, data []byte) error {
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().IsRegular() {
-		if err := os.Chmod(path, newFileMode); err != nil {
+		if err := os.Chmod(path, command.NewFileMode); err != nil {
 			return err
 		}
 	}
-	if err := writeFile(path, data, newFileMode); err != nil {
+	if err := command.WriteFile(path, data, command.NewFileMode); err != nil {
 		return err
 	}
 	if err == nil && !info.Mode().IsRegular() { // a pipe cannot be read again
@@ -109,9 +111,9 @@ func backupCheckCommand() *cobra.Command {
 		Short:   "Check a backup and say what is in it",
 		Long:    "Check a backup, its checksum and each record, and say what is in it.",
 		Example: "  mdserver backup check /var/backups/mdserver.backup",
-		Args:    exactly(1),
+		Args:    command.Exactly(1),
 	}
-	return report(cmd, checkedBackupView, func(cmd *cobra.Command, args []string) (checkedBackup, error) {
+	return view.Report(cmd, checkedBackupView, func(cmd *cobra.Command, args []string) (checkedBackup, error) {
 		b, err := readBackup(cmd, args[0])
 		if err != nil {
 			return checkedBackup{}, err
@@ -126,9 +128,9 @@ type checkedBackup struct {
 	backup *backup.Backup
 }
 
-var checkedBackupView = view[checkedBackup]{
-	text: func(w io.Writer, c checkedBackup) error { return printBackup(w, c.path, c.backup) },
-	data: func(c checkedBackup) any { return c.backup.Header },
+var checkedBackupView = view.View[checkedBackup]{
+	Text: func(w io.Writer, c checkedBackup) error { return printBackup(w, c.path, c.backup) },
+	Data: func(c checkedBackup) any { return c.backup.Header },
 }
 
 func backupListCommand() *cobra.Command {
@@ -140,10 +142,10 @@ one is made daily, before an import, before a restore (of the guests that are
 replaced), and after a restore (of those that are restored). Each is a backup
 that "mdserver restore FILE" takes. The key mdserver.snapshots sets how many are kept.`,
 		Example: "  mdserver backup ls",
-		Args:    exactly(0),
+		Args:    command.Exactly(0),
 	}
-	return report(cmd, view[[]backup.Snapshot]{sheet: snapshotSheet}, func(cmd *cobra.Command, _ []string) ([]backup.Snapshot, error) {
-		cfg, err := loadConfig(cmd)
+	return view.Report(cmd, view.View[[]backup.Snapshot]{Sheet: snapshotSheet}, func(cmd *cobra.Command, _ []string) ([]backup.Snapshot, error) {
+		cfg, err := command.LoadConfig(cmd)
 		if err != nil {
 			return nil, err
 		}
@@ -151,10 +153,10 @@ that "mdserver restore FILE" takes. The key mdserver.snapshots sets how many are
 	})
 }
 
-func snapshotSheet(all []backup.Snapshot) sheet {
-	s := sheet{columns: []string{"FILE", "CREATED", "BYTES", "REASON"}}
+func snapshotSheet(all []backup.Snapshot) view.Sheet {
+	s := view.Sheet{Columns: []string{"FILE", "CREATED", "BYTES", "REASON"}}
 	for _, file := range all {
-		s.rows = append(s.rows, []string{file.Path, file.Created.Format(time.RFC3339), strconv.FormatInt(file.Size, 10), string(file.Reason)})
+		s.Rows = append(s.Rows, []string{file.Path, file.Created.Format(time.RFC3339), strconv.FormatInt(file.Size, 10), string(file.Reason)})
 	}
 	return s
 }
@@ -162,7 +164,7 @@ func snapshotSheet(all []backup.Snapshot) sheet {
 // readBackup reads and checks a backup from a file, or from standard input if
 // path is "-".
 func readBackup(cmd *cobra.Command, path string) (*backup.Backup, error) {
-	in, err := openInput(cmd, path)
+	in, err := command.OpenInput(cmd, path)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 )
 
@@ -40,11 +42,11 @@ sees the lease, the requests for metadata and user-data, and the ssh port.
 --boot shows another boot: by its number, 0 for the last, -1 for the one before.
 
 ` + refHelp,
-		Args:              exactly(1),
+		Args:              command.Exactly(1),
 		ValidArgsFunction: completeGuests,
 	}
 	which := bootFlag(cmd, "show the boot `N`")
-	return query(cmd, view[[]api.Boot]{text: printBoots}, func(ctx context.Context, server *client.Client, args []string) ([]api.Boot, error) {
+	return view.Query(cmd, view.View[[]api.Boot]{Text: printBoots}, func(ctx context.Context, server *client.Client, args []string) ([]api.Boot, error) {
 		all, err := server.Boots(ctx, args[0])
 		if err != nil || !cmd.Flags().Changed("boot") {
 			return all, err
@@ -56,16 +58,11 @@ sees the lease, the requests for metadata and user-data, and the ssh port.
 // bootFlag adds --boot.
 func bootFlag(cmd *cobra.Command, usage string) *int {
 	n := cmd.Flags().Int("boot", 0, usage+bootNumbers)
-	completeWords(cmd, "boot", "0", "-1", "-2")
+	command.CompleteWords(cmd, "boot", "0", "-1", "-2")
 	return n
 }
 
 const bootNumbers = ": its number, 0 for the last one, -1 for the one before"
-
-// completeWords has the shell offer words for a flag.
-func completeWords(cmd *cobra.Command, flag string, words ...string) {
-	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
-}
 
 // oneBoot finds a boot by its number, or counted back from the last one.
 func oneBoot(all []api.Boot, n int) ([]api.Boot, error) {

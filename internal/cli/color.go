@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
 )
 
@@ -19,7 +20,7 @@ var colorModes = []string{colorAuto, colorAlways, colorNever}
 
 // colorFlag adds --color to the root command.
 func colorFlag(root *cobra.Command) {
-	root.PersistentFlags().Var(&oneOf{colorAuto, colorModes, "WHEN"}, "color", "color of results: auto, always or never; auto: on a terminal, unless $NO_COLOR is set or $TERM is dumb")
+	root.PersistentFlags().Var(command.NewOneOf(colorAuto, colorModes, "WHEN"), "color", "color of results: auto, always or never; auto: on a terminal, unless $NO_COLOR is set or $TERM is dumb")
 	_ = root.RegisterFlagCompletionFunc("color", cobra.FixedCompletions(colorModes, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
 		if s, ok := cmd.OutOrStdout().(*output.Screen); ok {

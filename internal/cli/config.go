@@ -10,8 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/config"
 	"mdserver/internal/daemon"
 	"mdserver/internal/dnsmasq"
@@ -19,7 +21,7 @@ import (
 
 // configCommand is about the configuration file; it never asks the server.
 func configCommand() *cobra.Command {
-	return group(&cobra.Command{
+	return command.Group(&cobra.Command{
 		Use:   "config",
 		Short: "Check and show the configuration",
 		Example: `  mdserver config check
@@ -44,11 +46,11 @@ cannot reach, and the Python mdserver's hook and units on this host. Keys that
 are not set are included if the Python mdserver's database, hook or units are on
 this host, or with --original.
 This needs neither root nor an installation.`,
-		Args: atMost(1),
+		Args: command.AtMost(1),
 	}
 	original := cmd.Flags().Bool("original", false, "treat the configuration as one of the Python mdserver")
-	return report(cmd, checkView, func(cmd *cobra.Command, args []string) (checkReport, error) {
-		file := configFile(cmd, args)
+	return view.Report(cmd, checkView, func(cmd *cobra.Command, args []string) (checkReport, error) {
+		file := command.ConfigFile(cmd, args)
 		c, warnings, err := config.Load(file)
 		if config.IsUnreadable(err) {
 			return checkReport{}, exit.With(exit.Unreadable, err)
@@ -64,10 +66,10 @@ This needs neither root nor an installation.`,
 	})
 }
 
-var checkView = view[checkReport]{
-	text:  func(w io.Writer, r checkReport) error { r.print(w); return nil },
-	sheet: checkReport.sheet,
-	wrong: func(r checkReport) bool { return !r.OK },
+var checkView = view.View[checkReport]{
+	Text:  func(w io.Writer, r checkReport) error { r.print(w); return nil },
+	Sheet: checkReport.sheet,
+	Wrong: func(r checkReport) bool { return !r.OK },
 }
 
 // checkConfFiles has dnsmasq check the files of the administrator that it is to
@@ -154,15 +156,15 @@ func (r checkReport) print(w io.Writer) {
 	}
 }
 
-func (r checkReport) sheet() sheet {
-	s := sheet{columns: []string{"KIND", "FILE", "LINE", "KEY", "MESSAGE"}, wide: []string{"VALUE", "ACCEPTED"}}
+func (r checkReport) sheet() view.Sheet {
+	s := view.Sheet{Columns: []string{"KIND", "FILE", "LINE", "KEY", "MESSAGE"}, Wide: []string{"VALUE", "ACCEPTED"}}
 	for _, list := range []struct {
 		kind     string
 		findings []configFinding
 	}{{"error", r.Problems}, {"warning", r.Warnings}, {"upgrade", r.Upgrade}} {
 		for _, f := range list.findings {
-			s.rows = append(s.rows, []string{list.kind, f.File, strconv.Itoa(f.Line), f.Key, f.Text, f.Value, f.Accepted})
-			s.names = append(s.names, f.Key)
+			s.Rows = append(s.Rows, []string{list.kind, f.File, strconv.Itoa(f.Line), f.Key, f.Text, f.Value, f.Accepted})
+			s.Names = append(s.Names, f.Key)
 		}
 	}
 	return s
@@ -174,10 +176,10 @@ func configDumpCommand() *cobra.Command {
 		Short: "Print all active values, without secrets",
 		Example: `  mdserver config dump
   mdserver config dump -o wide`,
-		Args: atMost(1),
+		Args: command.AtMost(1),
 	}
-	return report(cmd, settingsView, func(cmd *cobra.Command, args []string) ([]config.Setting, error) {
-		c, _, err := config.Load(configFile(cmd, args))
+	return view.Report(cmd, settingsView, func(cmd *cobra.Command, args []string) ([]config.Setting, error) {
+		c, _, err := config.Load(command.ConfigFile(cmd, args))
 		if err != nil {
 			return nil, exit.With(exit.Unreadable, err)
 		}
@@ -185,17 +187,17 @@ func configDumpCommand() *cobra.Command {
 	})
 }
 
-var settingsView = view[[]config.Setting]{
-	text: func(w io.Writer, settings []config.Setting) error {
+var settingsView = view.View[[]config.Setting]{
+	Text: func(w io.Writer, settings []config.Setting) error {
 		for _, s := range settings {
 			output.Printf(w, "%s=%s\n", s.Key, s.Value)
 		}
 		return nil
 	},
-	sheet: func(settings []config.Setting) sheet {
-		s := sheet{columns: []string{"KEY", "VALUE"}, wide: []string{"FILE", "LINE"}}
+	Sheet: func(settings []config.Setting) view.Sheet {
+		s := view.Sheet{Columns: []string{"KEY", "VALUE"}, Wide: []string{"FILE", "LINE"}}
 		for _, one := range settings {
-			s.rows = append(s.rows, []string{one.Key, one.Value, one.File, strconv.Itoa(one.Line)})
+			s.Rows = append(s.Rows, []string{one.Key, one.Value, one.File, strconv.Itoa(one.Line)})
 		}
 		return s
 	},
@@ -206,7 +208,7 @@ func configDefaultCommand() *cobra.Command {
 		Use:     "default",
 		Short:   "Print a commented configuration with every key",
 		Example: "  mdserver config default > mdserver.conf",
-		Args:    exactly(0),
+		Args:    command.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return output.Printf(cmd.OutOrStdout(), "%s", output.Verbatim(config.Example()))
 		},

@@ -6,8 +6,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/config"
 )
 
@@ -23,11 +25,11 @@ The exit code is 4 if there is no such key.`,
 		Example: `  mdserver config get mdserver.port
   mdserver config get dnsmasq.net_address
   mdserver config get "network lab.interface"`,
-		Args:              exactly(1),
+		Args:              command.Exactly(1),
 		ValidArgsFunction: completeKeys,
 	}
-	return report(cmd, settingView, func(cmd *cobra.Command, args []string) (config.Setting, error) {
-		cfg, err := loadConfig(cmd)
+	return view.Report(cmd, settingView, func(cmd *cobra.Command, args []string) (config.Setting, error) {
+		cfg, err := command.LoadConfig(cmd)
 		if err != nil {
 			return config.Setting{}, err
 		}
@@ -39,11 +41,11 @@ The exit code is 4 if there is no such key.`,
 	})
 }
 
-var settingView = view[config.Setting]{text: func(w io.Writer, s config.Setting) error { return output.Printf(w, "%s\n", s.Value) }}
+var settingView = view.View[config.Setting]{Text: func(w io.Writer, s config.Setting) error { return output.Printf(w, "%s\n", s.Value) }}
 
 // completeKeys offers the keys of the configuration to the shell.
 func completeKeys(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	cfg, err := loadConfig(cmd)
+	cfg, err := command.LoadConfig(cmd)
 	if err != nil {
 		cfg = config.Default()
 	}

@@ -6,14 +6,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
 )
 
 func databaseCommand() *cobra.Command {
-	return group(&cobra.Command{
+	return command.Group(&cobra.Command{
 		Use:     "database",
 		Short:   "Check the database of guests",
 		Example: "  sudo mdserver database check",
@@ -48,9 +50,9 @@ all other guests.
 The exit code is 0 if the database is sound, or if it is damaged but a start
 would serve all guests: all records are in it as they were last written. It is
 1 if a record is damaged or missing, and 3 if the database cannot be read.`,
-		Args: atMost(1),
+		Args: command.AtMost(1),
 	}
-	return report(cmd, databaseView, func(cmd *cobra.Command, args []string) (databaseReport, error) {
+	return view.Report(cmd, databaseView, func(cmd *cobra.Command, args []string) (databaseReport, error) {
 		path, err := databasePath(cmd, args)
 		if err != nil {
 			return databaseReport{}, err
@@ -59,9 +61,9 @@ would serve all guests: all records are in it as they were last written. It is
 	})
 }
 
-var databaseView = view[databaseReport]{
-	text:  printDatabase,
-	wrong: func(r databaseReport) bool { return !r.Whole },
+var databaseView = view.View[databaseReport]{
+	Text:  printDatabase,
+	Wrong: func(r databaseReport) bool { return !r.Whole },
 }
 
 // databasePath is the file that a command names, or the configured one.
@@ -69,7 +71,7 @@ func databasePath(cmd *cobra.Command, args []string) (string, error) {
 	if len(args) > 0 {
 		return args[0], nil
 	}
-	cfg, err := loadConfig(cmd)
+	cfg, err := command.LoadConfig(cmd)
 	if err != nil {
 		return "", err
 	}

@@ -9,8 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
@@ -69,11 +71,11 @@ The exit code is 0 if all records are sure, 1 if some are not or something is
 lost, and 3 if the file cannot be read.`,
 		Example: `  mdserver database salvage --dry-run
   mdserver database salvage --yes`,
-		Args: atMost(1),
+		Args: command.AtMost(1),
 	}
-	resultFlags(cmd, false)
+	view.Flags(cmd, false)
 	dryRun := cmd.Flags().Bool("dry-run", false, "show what can be saved, and change nothing")
-	yes := yesFlag(cmd)
+	yes := command.YesFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		path, err := databasePath(cmd, args)
 		if err != nil {
@@ -99,7 +101,7 @@ lost, and 3 if the file cannot be read.`,
 			}
 			result.Replaced = true
 		}
-		return show(cmd, salvageView, result)
+		return view.Show(cmd, salvageView, result)
 	}
 	return cmd
 }
@@ -112,9 +114,9 @@ func unreadableDatabase(err error) error {
 	return exit.With(exit.Unreadable, err)
 }
 
-var salvageView = view[salvageReport]{
-	text:  printSalvage,
-	wrong: func(r salvageReport) bool { return !r.Sound },
+var salvageView = view.View[salvageReport]{
+	Text:  printSalvage,
+	Wrong: func(r salvageReport) bool { return !r.Sound },
 }
 
 func salvageReportOf(path string, s *boltstore.Salvaged) (salvageReport, error) {
@@ -187,9 +189,9 @@ salvage".
 
 The exit code is 3 if the database cannot be used.`,
 		Example: "  mdserver database compact",
-		Args:    atMost(1),
+		Args:    command.AtMost(1),
 	}
-	return report(cmd, compactView, func(cmd *cobra.Command, args []string) (r compactReport, err error) {
+	return view.Report(cmd, compactView, func(cmd *cobra.Command, args []string) (r compactReport, err error) {
 		path, err := databasePath(cmd, args)
 		if err != nil {
 			return r, err
@@ -201,7 +203,7 @@ The exit code is 3 if the database cannot be used.`,
 	})
 }
 
-var compactView = view[compactReport]{text: func(w io.Writer, r compactReport) error {
+var compactView = view.View[compactReport]{Text: func(w io.Writer, r compactReport) error {
 	return output.Printf(w, "kept: %s\n%s: %d bytes, before %d\n", r.Kept, r.File, r.After, r.Before)
 }}
 

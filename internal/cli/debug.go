@@ -8,12 +8,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 )
 
 func debugCommand() *cobra.Command {
-	return group(&cobra.Command{
+	return command.Group(&cobra.Command{
 		Use:     "debug",
 		Short:   "Debug a running server",
 		Example: "  sudo mdserver debug usage",
@@ -38,15 +40,15 @@ func dumpCommand(name, short, long string) *cobra.Command {
 		Short:   short,
 		Long:    long,
 		Example: "  sudo mdserver debug " + name + " -o " + name,
-		Args:    exactly(0),
+		Args:    command.Exactly(0),
 	}
-	output := outputFlag(cmd)
-	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
+	output := command.OutputFlag(cmd)
+	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
 		dump, err := server.Debug(cmd.Context(), name)
 		if err != nil {
 			return err
 		}
-		return writeOutput(cmd, *output, dump)
+		return command.WriteOutput(cmd, *output, dump)
 	})
 	return cmd
 }
@@ -58,9 +60,9 @@ func usageCommand() *cobra.Command {
 		Example: "  sudo mdserver debug usage",
 		Long: `Print how much memory the server uses after a garbage collection, how many
 goroutines it has, and how many files and sockets it has open.`,
-		Args: exactly(0),
+		Args: command.Exactly(0),
 	}
-	return query(cmd, view[api.Usage]{text: printUsage}, func(ctx context.Context, server *client.Client, _ []string) (api.Usage, error) {
+	return view.Query(cmd, view.View[api.Usage]{Text: printUsage}, func(ctx context.Context, server *client.Client, _ []string) (api.Usage, error) {
 		return server.Usage(ctx)
 	})
 }

@@ -8,8 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/doctor"
@@ -33,21 +35,21 @@ have are reported as unknown; root can run all of them.
 
 The exit code is 0 if nothing is wrong, 1 if something is, and 3 if the
 configuration cannot be read, so that nothing could be checked.`,
-		Args: exactly(0),
+		Args: command.Exactly(0),
 	}
-	return report(cmd, doctorView, func(cmd *cobra.Command, _ []string) (doctor.Report, error) {
-		file := configFile(cmd, nil)
+	return view.Report(cmd, doctorView, func(cmd *cobra.Command, _ []string) (doctor.Report, error) {
+		file := command.ConfigFile(cmd, nil)
 		if err := readable(file); err != nil {
 			return doctor.Report{}, exit.With(exit.Unreadable, err)
 		}
-		return examine(cmd.Context(), file, socketFlag(cmd)), nil
+		return examine(cmd.Context(), file, command.SocketFlag(cmd)), nil
 	})
 }
 
-var doctorView = view[doctor.Report]{
-	text:  func(w io.Writer, found doctor.Report) error { printReport(w, found); return nil },
-	sheet: func(found doctor.Report) sheet { return findingSheet(found.Findings) },
-	wrong: func(found doctor.Report) bool { return !found.Healthy },
+var doctorView = view.View[doctor.Report]{
+	Text:  func(w io.Writer, found doctor.Report) error { printReport(w, found); return nil },
+	Sheet: func(found doctor.Report) view.Sheet { return findingSheet(found.Findings) },
+	Wrong: func(found doctor.Report) bool { return !found.Healthy },
 }
 
 // examine looks at the host with a configuration. The socket is that of the
@@ -70,10 +72,10 @@ func readable(path string) error {
 	return file.Close()
 }
 
-func findingSheet(findings []finding.Finding) sheet {
-	s := sheet{columns: []string{"CHECK", "STATE", "CODE", "FINDING"}, wide: []string{"ADVICE", "REMEDY"}}
+func findingSheet(findings []finding.Finding) view.Sheet {
+	s := view.Sheet{Columns: []string{"CHECK", "STATE", "CODE", "FINDING"}, Wide: []string{"ADVICE", "REMEDY"}}
 	for _, f := range findings {
-		s.rows = append(s.rows, []string{f.Check, string(f.State), f.Code, output.OneLine(f.Text), strings.Join(f.Advice, "; "), strings.Join(f.Remedy, "; ")})
+		s.Rows = append(s.Rows, []string{f.Check, string(f.State), f.Code, output.OneLine(f.Text), strings.Join(f.Advice, "; "), strings.Join(f.Remedy, "; ")})
 	}
 	return s
 }

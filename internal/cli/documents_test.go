@@ -12,6 +12,7 @@ import (
 	"mdserver/internal/api"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/cli/outputtest"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/doctor"
 	"mdserver/internal/doctor/finding"
 	"mdserver/internal/instance"
@@ -59,28 +60,31 @@ func TestDocumentsAreHarmless(t *testing.T) {
 		"doctor":  func(b *bytes.Buffer) error { printReport(b, found); return nil },
 		"show":    func(b *bytes.Buffer) error { return printInstance(b, guest) },
 		"ls": func(b *bytes.Buffer) error {
-			return guestSheet(guests).print(b, formatTable, true)
+			return guestSheet(guests).Print(b, view.FormatTable, true)
 		},
-		"ls wide":     func(b *bytes.Buffer) error { return guestSheet(guests).print(b, formatWide, true) },
-		"ls csv":      func(b *bytes.Buffer) error { return guestSheet(guests).print(b, formatCSV, true) },
-		"ls name":     func(b *bytes.Buffer) error { return guestSheet(guests).print(b, formatName, true) },
+		"ls wide":     func(b *bytes.Buffer) error { return guestSheet(guests).Print(b, view.FormatWide, true) },
+		"ls csv":      func(b *bytes.Buffer) error { return guestSheet(guests).Print(b, view.FormatCSV, true) },
+		"ls name":     func(b *bytes.Buffer) error { return guestSheet(guests).Print(b, view.FormatName, true) },
 		"yaml":        func(b *bytes.Buffer) error { return output.YAML(&visible.Writer{W: b}, []any{doc, found, guest}) },
-		"doctor csv":  func(b *bytes.Buffer) error { return findingSheet(found.Findings).print(b, formatCSV, true) },
-		"doctor wide": func(b *bytes.Buffer) error { return findingSheet(found.Findings).print(b, formatWide, true) },
-		"status csv":  func(b *bytes.Buffer) error { return healthSheet(status).print(b, formatCSV, true) },
-		"status name": func(b *bytes.Buffer) error { return healthSheet(status).print(b, formatName, true) },
+		"doctor csv":  func(b *bytes.Buffer) error { return findingSheet(found.Findings).Print(b, view.FormatCSV, true) },
+		"doctor wide": func(b *bytes.Buffer) error { return findingSheet(found.Findings).Print(b, view.FormatWide, true) },
+		"status csv":  func(b *bytes.Buffer) error { return healthSheet(status).Print(b, view.FormatCSV, true) },
+		"status name": func(b *bytes.Buffer) error { return healthSheet(status).Print(b, view.FormatName, true) },
 		"network show": func(b *bytes.Buffer) error {
 			return printNetwork(b, api.Network{Name: outputtest.Hostile, Bridge: outputtest.Hostile, Domain: outputtest.Hostile, Trouble: outputtest.Hostile, Ranges: []string{outputtest.Hostile}})
 		},
-		"networks": func(b *bytes.Buffer) error { return networkSheet(status.Networks).print(b, formatCSV, true) },
+		"networks": func(b *bytes.Buffer) error { return networkSheet(status.Networks).Print(b, view.FormatCSV, true) },
 		"refusals": func(b *bytes.Buffer) error {
-			return refusalsView.sheet([]api.Refusal{refused}).print(b, formatCSV, true)
+			return refusalsView.Sheet([]api.Refusal{refused}).Print(b, view.FormatCSV, true)
 		},
-		"config":    func(b *bytes.Buffer) error { return checked.sheet().print(b, formatName, true) },
-		"templates": func(b *bytes.Buffer) error { return problemsView.sheet(problems).print(b, formatCSV, true) },
-		"error":     func(b *bytes.Buffer) error { reportError(b, formatJSON, errors.New(outputtest.Hostile)); return nil },
+		"config":    func(b *bytes.Buffer) error { return checked.sheet().Print(b, view.FormatName, true) },
+		"templates": func(b *bytes.Buffer) error { return problemsView.Sheet(problems).Print(b, view.FormatCSV, true) },
+		"error": func(b *bytes.Buffer) error {
+			reportError(b, view.FormatJSON, errors.New(outputtest.Hostile))
+			return nil
+		},
 		"error yaml": func(b *bytes.Buffer) error {
-			reportError(&visible.Writer{W: b}, formatYAML, errors.New(outputtest.Hostile))
+			reportError(&visible.Writer{W: b}, view.FormatYAML, errors.New(outputtest.Hostile))
 			return nil
 		},
 		"refused": func(b *bytes.Buffer) error {
@@ -104,7 +108,7 @@ func TestLongValuesAreCut(t *testing.T) {
 	guest := hostileGuest()
 	guest.Name = strings.Repeat("n", 900_000)
 	var out bytes.Buffer
-	if err := guestSheet(guestList{guests: []api.Guest{{Instance: guest}}}).print(&out, formatTable, true); err != nil {
+	if err := guestSheet(guestList{guests: []api.Guest{{Instance: guest}}}).Print(&out, view.FormatTable, true); err != nil {
 		t.Fatal(err)
 	}
 	if out.Len() > 10*output.MaxValue {

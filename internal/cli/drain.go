@@ -11,8 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/pace"
 )
@@ -34,15 +36,15 @@ terminal, progress is shown.`,
 		Example: `  mdserver host drain
   mdserver host drain kvm3 --wait --timeout 1h
   mdserver host drain kvm3 --undo`,
-		Args:              atMost(1),
+		Args:              command.AtMost(1),
 		ValidArgsFunction: completeHosts,
 	}
-	resultFlags(cmd, false)
+	view.Flags(cmd, false)
 	undo := cmd.Flags().Bool("undo", false, "put the host back into service")
 	wait := cmd.Flags().Bool("wait", false, "wait until no guest runs there")
-	timeout := cmd.Flags().Duration("timeout", defaultWait, "with --wait, wait for `DURATION` at most")
-	completeWords(cmd, "timeout", "5m", "1h", "24h")
-	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
+	timeout := cmd.Flags().Duration("timeout", command.DefaultWait, "with --wait, wait for `DURATION` at most")
+	command.CompleteWords(cmd, "timeout", "5m", "1h", "24h")
+	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
 		switch {
 		case *undo && *wait:
 			return exit.With(exit.Usage, errors.New("--undo and --wait exclude each other"))
@@ -59,7 +61,7 @@ terminal, progress is shown.`,
 				return err
 			}
 		}
-		return show(cmd, drainView, result)
+		return view.Show(cmd, drainView, result)
 	})
 	return cmd
 }
@@ -67,13 +69,13 @@ terminal, progress is shown.`,
 // drainResult is what still runs on a host, and how waiting for that ended.
 type drainResult struct {
 	api.RunsOn
-	Outcome outcome `json:"outcome,omitempty"`
+	Outcome command.Outcome `json:"outcome,omitempty"`
 }
 
-var drainView = view[drainResult]{
-	text:  printDrained,
-	wrong: func(r drainResult) bool { return r.Outcome == timedOut },
-	exit:  exit.Timeout,
+var drainView = view.View[drainResult]{
+	Text:  printDrained,
+	Wrong: func(r drainResult) bool { return r.Outcome == command.TimedOut },
+	Exit:  exit.Timeout,
 }
 
 func printDrained(w io.Writer, r drainResult) error {
@@ -109,16 +111,16 @@ func waitDrained(cmd *cobra.Command, server hostServer, now api.RunsOn, timeout 
 		case seen && now.Host.Drained.IsZero():
 			return drainResult{}, fmt.Errorf("%s was put back into service meanwhile", output.Printable(now.Host.Name))
 		case len(now.Guests) == 0:
-			return drainResult{now, reached}, nil
+			return drainResult{now, command.Reached}, nil
 		case left <= 0:
-			return drainResult{now, timedOut}, nil
+			return drainResult{now, command.TimedOut}, nil
 		}
 		next, revision, err := nextOnHost(ctx, server, now, since, end)
 		switch {
 		case ctx.Err() != nil:
 			return drainResult{}, ctx.Err()
-		case isAway(err): // it restarts
-			pace.Sleep(ctx, min(retryTime, left))
+		case command.IsAway(err): // it restarts
+			pace.Sleep(ctx, min(command.RetryTime, left))
 			continue
 		case err != nil:
 			return drainResult{}, err
@@ -135,7 +137,7 @@ const drainPause = 100 * time.Millisecond
 func nextOnHost(ctx context.Context, server hostServer, now api.RunsOn, since uint64, end time.Time) (api.RunsOn, uint64, error) {
 	pace.Sleep(ctx, min(drainPause, time.Until(end)))
 	// Each change of the inventory or the hosts ends the wait for any guest. Naming one makes the answer small.
-	q := api.ProgressQuery{Refs: []string{now.Guests[0].UUID.String()}, Since: since, Wait: min(longPoll, time.Until(end))}
+	q := api.ProgressQuery{Refs: []string{now.Guests[0].UUID.String()}, Since: since, Wait: min(command.LongPoll, time.Until(end))}
 	p, err := server.Progress(ctx, q)
 	if err != nil {
 		return api.RunsOn{}, 0, err

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/client"
 )
 
@@ -60,7 +61,7 @@ func (h *hostOfGuests) RunsOn(_ context.Context, ref string) (api.RunsOn, error)
 }
 
 func (h *hostOfGuests) Progress(ctx context.Context, q api.ProgressQuery) (api.Progress, error) {
-	if len(q.Refs) != 1 || q.Wait > longPoll {
+	if len(q.Refs) != 1 || q.Wait > command.LongPoll {
 		return api.Progress{}, fmt.Errorf("asked for %+v", q)
 	}
 	now, next := h.step(), h.step()+1

@@ -8,8 +8,10 @@ import (
 	"strings"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 )
@@ -19,9 +21,9 @@ import (
 func reportError(w io.Writer, format string, err error) {
 	document := api.Error{Error: err.Error(), Code: errorCode(err)}
 	switch format {
-	case formatJSON:
+	case view.FormatJSON:
 		_ = output.JSON(w, document) // nowhere to report it
-	case formatYAML:
+	case view.FormatYAML:
 		_ = output.YAML(w, document)
 	default:
 		output.Error(w, err)
@@ -40,7 +42,7 @@ func errorCode(err error) api.ErrorCode {
 	}{
 		{client.ErrNotRunning, api.CodeNotRunning},
 		{client.ErrUnreachable, api.CodeUnreachable},
-		{errDeclined, api.CodeDeclined},
+		{command.ErrDeclined, api.CodeDeclined},
 	} {
 		if errors.Is(err, kind.err) {
 			return kind.code

@@ -9,7 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 )
 
@@ -25,10 +27,10 @@ server started, and what is missing for it to boot. For a domain that is not a
 guest, show why, and what to do about it.
 
 ` + refHelp,
-		Args:              exactly(1),
+		Args:              command.Exactly(1),
 		ValidArgsFunction: completeGuests,
 	}
-	return query(cmd, view[api.Explanation]{text: printExplanation}, func(ctx context.Context, server *client.Client, args []string) (api.Explanation, error) {
+	return view.Query(cmd, view.View[api.Explanation]{Text: printExplanation}, func(ctx context.Context, server *client.Client, args []string) (api.Explanation, error) {
 		return server.Explain(ctx, args[0])
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/client"
 	"mdserver/internal/visible"
 )
@@ -27,17 +28,17 @@ its db_file:
 With --output, the file is replaced as a whole, or not changed after an error.`,
 		Example: `  mdserver export --format json --output guests.json
   mdserver export --format legacy --output /var/lib/mdserver/db_file.json`,
-		Args: exactly(0),
+		Args: command.Exactly(0),
 	}
 	format := cmd.Flags().String("format", "legacy", "format of the output: json, legacy, legacy-list or legacy-object")
-	output := outputFlag(cmd)
+	output := command.OutputFlag(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(api.ExportFormats, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
-	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
+	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
 		data, err := server.Export(cmd.Context(), *format)
 		if err != nil {
 			return err
 		}
-		return writeOutput(cmd, *output, visible.EscapeJSON(data))
+		return command.WriteOutput(cmd, *output, visible.EscapeJSON(data))
 	})
 	return cmd
 }

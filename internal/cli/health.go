@@ -7,6 +7,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 )
 
 // describeHealth is the state of all parts of the server, then each trouble, and
@@ -31,14 +32,14 @@ func describeHealth(s api.Status) []output.Field {
 }
 
 // healthSheet lists each part of the server, or each trouble of a part that has some.
-func healthSheet(s api.Status) sheet {
-	list := sheet{columns: []string{"PART", "STATE", "SINCE", "MESSAGE"}, wide: []string{"SEE"}}
+func healthSheet(s api.Status) view.Sheet {
+	list := view.Sheet{Columns: []string{"PART", "STATE", "SINCE", "MESSAGE"}, Wide: []string{"SEE"}}
 	for _, part := range s.Health {
 		for _, t := range part.Trouble {
-			list.rows = append(list.rows, []string{t.Part, string(t.State), t.Since.Format(time.RFC3339), output.OneLine(t.Message), strings.Join(t.Look, "; ")})
+			list.Rows = append(list.Rows, []string{t.Part, string(t.State), t.Since.Format(time.RFC3339), output.OneLine(t.Message), strings.Join(t.Look, "; ")})
 		}
 		if len(part.Trouble) == 0 {
-			list.rows = append(list.rows, []string{part.Name, string(part.State), part.Since.Format(time.RFC3339), "", ""})
+			list.Rows = append(list.Rows, []string{part.Name, string(part.State), part.Since.Format(time.RFC3339), "", ""})
 		}
 	}
 	return list

@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/manual"
 	"mdserver/internal/cli/output"
 )
@@ -53,7 +54,7 @@ func completionHelp(root *cobra.Command) {
 	if err != nil {
 		return
 	}
-	group(completion)
+	command.Group(completion)
 	completion.Short = "Print a script that completes commands in a shell"
 	completion.Long = "\"mdserver install\" installs the scripts for bash, zsh and fish."
 	completion.Example = "  source <(mdserver completion bash)"

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
@@ -131,12 +132,12 @@ func (h *hook) tell(ctx context.Context, stdin io.Reader, send sender) error {
 // hookSocket finds the server's socket. A configuration that does not load
 // cannot be the one that the server runs with.
 func hookSocket() string {
-	if path := os.Getenv(envSocket); path != "" {
+	if path := os.Getenv(command.EnvSocket); path != "" {
 		return path
 	}
 	var conf *config.Config
 	err := guard(func() (err error) {
-		conf, _, err = config.Load(cmp.Or(os.Getenv(envConfig), defaultConfig))
+		conf, _, err = config.Load(cmp.Or(os.Getenv(command.EnvConfig), command.DefaultConfig))
 		return err
 	})
 	if err != nil {

@@ -10,12 +10,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 )
 
 func hostCommand() *cobra.Command {
-	return group(&cobra.Command{
+	return command.Group(&cobra.Command{
 		Use:     "host",
 		Aliases: []string{"hosts"},
 		Short:   "List, drain and forget the hosts that share the inventory",
@@ -39,17 +41,17 @@ With -o json, network_conflicts has the networks on which a host and another one
 With the backend bolt there is one host only.`,
 		Example: `  mdserver host ls
   mdserver host ls -o json`,
-		Args: exactly(0),
+		Args: command.Exactly(0),
 	}
-	return query(cmd, view[[]api.Host]{sheet: hostSheet}, func(ctx context.Context, server *client.Client, _ []string) ([]api.Host, error) {
+	return view.Query(cmd, view.View[[]api.Host]{Sheet: hostSheet}, func(ctx context.Context, server *client.Client, _ []string) ([]api.Host, error) {
 		return server.Hosts(ctx)
 	})
 }
 
-func hostSheet(hosts []api.Host) sheet {
-	s := sheet{columns: []string{"NAME", "STATE", "DRAINED", "GUESTS", "VERSION", "SINCE", "THIS", "ID"}}
+func hostSheet(hosts []api.Host) view.Sheet {
+	s := view.Sheet{Columns: []string{"NAME", "STATE", "DRAINED", "GUESTS", "VERSION", "SINCE", "THIS", "ID"}}
 	for _, h := range hosts {
-		s.rows = append(s.rows, []string{output.Printable(h.Name), string(h.State), yesIf(!h.Drained.IsZero()), strconv.Itoa(h.Guests), output.Printable(h.Version),
+		s.Rows = append(s.Rows, []string{output.Printable(h.Name), string(h.State), yesIf(!h.Drained.IsZero()), strconv.Itoa(h.Guests), output.Printable(h.Version),
 			h.Since.Local().Format(time.DateTime), yesIf(h.This), named(h.ID)})
 	}
 	return s
@@ -74,15 +76,15 @@ A host that is alive is only forgotten with --force. It is back in the list as s
 its server starts again.`,
 		Example: `  mdserver host forget kvm3
   mdserver host forget --yes 6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b`,
-		Args:              exactly(1),
+		Args:              command.Exactly(1),
 		ValidArgsFunction: completeHosts,
 	}
-	resultFlags(cmd, false)
-	yes := yesFlag(cmd)
+	view.Flags(cmd, false)
+	yes := command.YesFlag(cmd)
 	force := cmd.Flags().Bool("force", false, "forget the host even if it is alive")
-	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
+	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
 		if !*yes && output.IsTerminal(cmd.InOrStdin()) {
-			if err := confirm(cmd, fmt.Sprintf("Forget the host %s?", output.Printable(args[0]))); err != nil {
+			if err := command.Confirm(cmd, fmt.Sprintf("Forget the host %s?", output.Printable(args[0]))); err != nil {
 				return err
 			}
 		}
@@ -90,7 +92,7 @@ its server starts again.`,
 		if err != nil {
 			return err
 		}
-		return show(cmd, view[api.Forgotten]{text: printForgotten}, forgotten)
+		return view.Show(cmd, view.View[api.Forgotten]{Text: printForgotten}, forgotten)
 	})
 	return cmd
 }

@@ -12,14 +12,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/identity"
 )
 
 func identityCommand() *cobra.Command {
-	return group(&cobra.Command{
+	return command.Group(&cobra.Command{
 		Use:     "identity",
 		Short:   "Verify a guest's identity",
 		Example: "  mdserver identity ca > mdserver-identity.pem",
@@ -44,10 +46,10 @@ func identityCACommand() *cobra.Command {
 		Use:     "ca",
 		Short:   "Print the certificate for verifying identity documents",
 		Example: "  mdserver identity ca > mdserver-identity.pem",
-		Args:    exactly(0),
+		Args:    command.Exactly(0),
 	}
 	text := func(w io.Writer, a authority) error { return output.Printf(w, "%s", output.Verbatim(a.Certificate)) }
-	return query(cmd, view[authority]{text: text}, func(ctx context.Context, server *client.Client, _ []string) (authority, error) {
+	return view.Query(cmd, view.View[authority]{Text: text}, func(ctx context.Context, server *client.Client, _ []string) (authority, error) {
 		certificate, err := server.Identity(ctx)
 		if err != nil {
 			return authority{}, err
@@ -76,7 +78,7 @@ func identityVerifyCommand() *cobra.Command {
 got as document, and as signature, pkcs7 or rsa2048. The exit code is 1 if the
 document is not genuine. With --ca, no server is needed.`,
 		Example: "  mdserver identity verify --ca mdserver-identity.pem document rsa2048",
-		Args:    exactly(2),
+		Args:    command.Exactly(2),
 	}
 	ca := cmd.Flags().String("ca", "", "`FILE` with the authority's certificate (default: ask the server)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -112,7 +114,7 @@ document is not genuine. With --ca, no server is needed.`,
 }
 
 func serverCertificate(cmd *cobra.Command) ([]byte, error) {
-	server, err := connect(cmd)
+	server, err := command.Connect(cmd)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/inventory/document"
 )
 
@@ -28,15 +30,15 @@ has an unknown field.
 The exit code is 1 if a guest was skipped.`,
 		Example: `  mdserver export --format json --output guests.json
   mdserver import guests.json`,
-		Args: exactly(1),
+		Args: command.Exactly(1),
 	}
 	replace := cmd.Flags().Bool("replace", false, "replace the records of guests that exist already")
-	return report(cmd, importView, func(cmd *cobra.Command, args []string) (result api.Imported, err error) {
+	return view.Report(cmd, importView, func(cmd *cobra.Command, args []string) (result api.Imported, err error) {
 		data, err := readDocument(cmd, args[0])
 		if err != nil {
 			return result, err
 		}
-		server, err := connect(cmd)
+		server, err := command.Connect(cmd)
 		if err != nil {
 			return result, err
 		}
@@ -44,9 +46,9 @@ The exit code is 1 if a guest was skipped.`,
 	})
 }
 
-var importView = view[api.Imported]{
-	text:  printImported,
-	wrong: func(r api.Imported) bool { return len(r.Skipped) > 0 },
+var importView = view.View[api.Imported]{
+	Text:  printImported,
+	Wrong: func(r api.Imported) bool { return len(r.Skipped) > 0 },
 }
 
 func printImported(out io.Writer, r api.Imported) error {
@@ -64,7 +66,7 @@ func printImported(out io.Writer, r api.Imported) error {
 // input if path is "-". Guests that do not fit the configured networks are
 // reported.
 func readDocument(cmd *cobra.Command, path string) ([]byte, error) {
-	data, err := readInput(cmd, path)
+	data, err := command.ReadInput(cmd, path)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +74,7 @@ func readDocument(cmd *cobra.Command, path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	cfg, err := loadConfig(cmd)
+	cfg, err := command.LoadConfig(cmd)
 	if err != nil {
 		return nil, err
 	}

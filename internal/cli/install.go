@@ -9,7 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/config"
 	"mdserver/internal/install"
 	ports "mdserver/internal/portsecurity/table"
@@ -38,7 +40,7 @@ touched. Units, program and hook of the Python mdserver are renamed to
 FILE.orig-mdserver; "mdserver uninstall" puts them back, and enables and starts
 the units that were enabled and running before. A hook with lines of your own
 stays where it is.`,
-		Args: exactly(0),
+		Args: command.Exactly(0),
 	}
 	installFlags(cmd, &opts)
 	cmd.Flags().StringVar(&opts.User, "user", "mdserver", "system user that mdserver runs as; created if missing")
@@ -76,7 +78,7 @@ mdserver that were renamed get their names back.
 
 Configuration in /etc/mdserver and data in /var/lib/mdserver stay. --purge removes
 them, with the log and the user; it also works later.`,
-		Args: exactly(0),
+		Args: command.Exactly(0),
 	}
 	installFlags(cmd, &opts)
 	cmd.Flags().BoolVar(&opts.Purge, "purge", false, "remove configuration, user-data, inventory, log and user as well")
@@ -93,7 +95,7 @@ func installFlags(cmd *cobra.Command, opts *install.Options) {
 	flags.StringVar(&opts.Root, "root", "", "work on the directory tree below `DIR` instead of the running system")
 	flags.StringVar(&opts.Prefix, "prefix", "/usr/local", "where the program is, as `PREFIX`/bin/mdserver")
 	flags.BoolVar(&opts.DryRun, "dry-run", false, "only print what would be done")
-	resultFlags(cmd, false)
+	view.Flags(cmd, false)
 }
 
 // onThisHost adds who and where we are.
@@ -114,7 +116,7 @@ func finishInstall(cmd *cobra.Command, report *install.Report, err error) error 
 	if report == nil {
 		return err
 	}
-	if printErr := show(cmd, view[*install.Report]{text: printInstall}, report); err == nil {
+	if printErr := view.Show(cmd, view.View[*install.Report]{Text: printInstall}, report); err == nil {
 		err = printErr
 	}
 	return err

@@ -12,8 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/doctor"
 	"mdserver/internal/install"
 	"mdserver/internal/pace"
@@ -88,10 +90,10 @@ func settled(ctx context.Context, look func() doctor.Report) doctor.Report {
 // finishStart prints what was done, what doctor says of the host, and what to
 // do next. It fails if a step failed or something is wrong.
 func finishStart(cmd *cobra.Command, report *install.Report) error {
-	found := settled(cmd.Context(), func() doctor.Report { return examine(cmd.Context(), configFile(cmd, nil), "") })
-	return show(cmd, view[*install.Report]{
-		text: func(w io.Writer, report *install.Report) error { return printStarted(w, *report, found) },
-		wrong: func(report *install.Report) bool {
+	found := settled(cmd.Context(), func() doctor.Report { return examine(cmd.Context(), command.ConfigFile(cmd, nil), "") })
+	return view.Show(cmd, view.View[*install.Report]{
+		Text: func(w io.Writer, report *install.Report) error { return printStarted(w, *report, found) },
+		Wrong: func(report *install.Report) bool {
 			failed := slices.ContainsFunc(report.Changes, func(c install.Change) bool { return c.Action == install.Failed })
 			return failed || !found.Healthy
 		},

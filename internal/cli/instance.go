@@ -14,8 +14,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt"
@@ -23,7 +25,7 @@ import (
 )
 
 func instanceCommand() *cobra.Command {
-	return group(&cobra.Command{
+	return command.Group(&cobra.Command{
 		Use:     "instance",
 		Aliases: []string{"instances", "guest"},
 		Short:   "List, show, add, remove and reprovision guests",
@@ -38,14 +40,14 @@ func addCommand() *cobra.Command {
 		Short: "Register the guest of a domain definition, or update it",
 		Example: `  virsh dumpxml web1 | mdserver instance add -
   mdserver instance add web1.xml`,
-		Args: exactly(1),
+		Args: command.Exactly(1),
 	}
-	return report(cmd, registeredView, func(cmd *cobra.Command, args []string) (registered api.Registered, err error) {
+	return view.Report(cmd, registeredView, func(cmd *cobra.Command, args []string) (registered api.Registered, err error) {
 		xml, err := readDefinition(cmd, args[0])
 		if err != nil {
 			return registered, err
 		}
-		server, err := connect(cmd)
+		server, err := command.Connect(cmd)
 		if err != nil {
 			return registered, err
 		}
@@ -60,7 +62,7 @@ func addCommand() *cobra.Command {
 // readDefinition reads a domain definition from a file, or from standard input if
 // name is "-".
 func readDefinition(cmd *cobra.Command, name string) ([]byte, error) {
-	in, err := openInput(cmd, name)
+	in, err := command.OpenInput(cmd, name)
 	if err != nil {
 		return nil, err
 	}
@@ -75,15 +77,15 @@ func readDefinition(cmd *cobra.Command, name string) ([]byte, error) {
 	return xml, nil
 }
 
-var registeredView = view[api.Registered]{
-	text: func(w io.Writer, r api.Registered) error {
+var registeredView = view.View[api.Registered]{
+	Text: func(w io.Writer, r api.Registered) error {
 		verb := "updated"
 		if r.Created {
 			verb = "registered"
 		}
 		return output.Printf(w, "%s %s: %s, host name %s\n", verb, output.Printable(r.Instance.Name), addresses(r.Instance), r.Instance.Hostname)
 	},
-	notes: func(w io.Writer, r api.Registered) {
+	Notes: func(w io.Writer, r api.Registered) {
 		if r.Warning != "" {
 			output.Printf(w, "warning: %s\n", r.Warning)
 		}
@@ -126,10 +128,10 @@ func showCommand() *cobra.Command {
 		Example: `  mdserver instance show web1
   mdserver instance show 52:54:00:12:34:56 -o json`,
 		Long:              "Show everything that is known about a guest.\n\n" + refHelp,
-		Args:              exactly(1),
+		Args:              command.Exactly(1),
 		ValidArgsFunction: completeGuests,
 	}
-	return query(cmd, view[instance.Instance]{text: printInstance}, func(ctx context.Context, server *client.Client, args []string) (instance.Instance, error) {
+	return view.Query(cmd, view.View[instance.Instance]{Text: printInstance}, func(ctx context.Context, server *client.Client, args []string) (instance.Instance, error) {
 		return server.Instance(ctx, args[0])
 	})
 }
@@ -206,7 +208,7 @@ func describeInterface(nic instance.Interface, place instance.Attachment) string
 // completeGuests offers the names of guests to the shell, and the UUID of one
 // whose name could mean something else to it.
 func completeGuests(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	server, err := connect(cmd)
+	server, err := command.Connect(cmd)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

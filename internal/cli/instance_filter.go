@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/client"
 )
@@ -143,6 +144,30 @@ func (f *tagFlag) Set(text string) error {
 	return nil
 }
 
+// someOf is a flag whose values, separated by commas, are of those accepted. It
+// implements pflag.Value.
+type someOf struct {
+	values   []string
+	accepted []string
+	unit     string
+}
+
+func (c *someOf) String() string { return strings.Join(c.values, ",") }
+
+// Type names the value in the usage of the flag.
+func (c *someOf) Type() string { return c.unit }
+
+// Set adds values.
+func (c *someOf) Set(text string) error {
+	for value := range strings.SplitSeq(text, ",") {
+		if !slices.Contains(c.accepted, value) {
+			return fmt.Errorf("%q is unknown; accepted: %s", value, strings.Join(c.accepted, ", "))
+		}
+		c.values = append(c.values, value)
+	}
+	return nil
+}
+
 // completeNetworks offers the names of networks to the shell.
 var completeNetworks = completion(func(ctx context.Context, server *client.Client) (words []string) {
 	status, _ := server.Status(ctx) // no words without an answer
@@ -165,7 +190,7 @@ var completeTags = completion(func(ctx context.Context, server *client.Client) (
 // that a shell and a terminal take for nothing else.
 func completion(words func(context.Context, *client.Client) []string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		server, err := connect(cmd)
+		server, err := command.Connect(cmd)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

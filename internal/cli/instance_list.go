@@ -13,8 +13,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/instance"
 )
@@ -46,7 +48,7 @@ none of their networks is served, and what to do about each.
   mdserver instance ls web1 web2 -o json`,
 		ValidArgsFunction: completeGuests,
 	}
-	resultFlags(cmd, true)
+	view.Flags(cmd, true)
 	filter := guestFilterFlags(cmd)
 	hostFilterFlag(cmd, filter)
 	refused := cmd.Flags().Bool("refused", false, "list the domains that are not guests, and why")
@@ -56,19 +58,19 @@ none of their networks is served, and what to do about each.
 		}
 		return nil
 	}
-	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, names []string) error {
+	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, names []string) error {
 		if *refused {
 			others, err := server.Refusals(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return show(cmd, refusalsView, others)
+			return view.Show(cmd, refusalsView, others)
 		}
 		list, err := listGuests(cmd.Context(), server, *filter, names)
 		if err != nil {
 			return err
 		}
-		return show(cmd, guestsView, list)
+		return view.Show(cmd, guestsView, list)
 	})
 	return cmd
 }
@@ -146,20 +148,20 @@ func contains(guests []instance.Instance, guest instance.Instance) bool {
 	return slices.ContainsFunc(guests, func(other instance.Instance) bool { return other.UUID == guest.UUID })
 }
 
-var guestsView = view[guestList]{
-	data:  func(l guestList) any { return l.guests },
-	sheet: guestSheet,
-	below: func(w io.Writer, l guestList) { printNotServed(w, l.others) },
+var guestsView = view.View[guestList]{
+	Data:  func(l guestList) any { return l.guests },
+	Sheet: guestSheet,
+	Below: func(w io.Writer, l guestList) { printNotServed(w, l.others) },
 }
 
-func guestSheet(list guestList) sheet {
-	s := sheet{
-		columns: []string{"NAME", "HOSTNAME", "IPV4", "IPV6", "MAC", "INSTANCE-ID", "STATE", "BOOT", "AGE"},
-		wide:    []string{"UUID", "NETWORK", "BRIDGE", "TAP", "FIRST SEEN", "LAST UPDATE", "HOST"},
+func guestSheet(list guestList) view.Sheet {
+	s := view.Sheet{
+		Columns: []string{"NAME", "HOSTNAME", "IPV4", "IPV6", "MAC", "INSTANCE-ID", "STATE", "BOOT", "AGE"},
+		Wide:    []string{"UUID", "NETWORK", "BRIDGE", "TAP", "FIRST SEEN", "LAST UPDATE", "HOST"},
 	}
 	for _, guest := range list.guests {
-		s.names = append(s.names, word(guest.Instance))
-		s.rows = append(s.rows, []string{
+		s.Names = append(s.Names, word(guest.Instance))
+		s.Rows = append(s.Rows, []string{
 			output.Printable(guest.Name), guest.Hostname, family(guest.Instance, netip.Addr.Is4), family(guest.Instance, netip.Addr.Is6),
 			guest.MAC.String(), guest.ID, stateCell(guest), bootCell(guest.Boot), age(list.now.Sub(guest.FirstSeen)),
 			guest.UUID.String(), eachPlace(guest.Instance, func(a instance.Attachment) string { return a.Network }),

@@ -17,6 +17,7 @@ import (
 
 	"mdserver/internal/ansible"
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
@@ -40,7 +41,7 @@ waits first, for a condition of "mdserver wait", and for "timeout" (5m) at most.
 		Example: `  mdserver inventory --ansible --list
   mdserver inventory --ansible --state running -l role=web
   echo '{"name": "web1"}' | mdserver inventory --terraform`,
-		Args: exactly(0),
+		Args: command.Exactly(0),
 	}
 	asAnsible := cmd.Flags().Bool("ansible", false, "print an inventory of Ansible")
 	list := cmd.Flags().Bool("list", false, "print all guests (the default)")
@@ -48,7 +49,7 @@ waits first, for a condition of "mdserver wait", and for "timeout" (5m) at most.
 	asTerraform := cmd.Flags().Bool("terraform", false, "answer a query of Terraform or OpenTofu")
 	filter := guestFilterFlags(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("host", completeGuests) // the flag exists
-	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
+	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
 		switch {
 		case *asAnsible == *asTerraform:
 			return exit.With(exit.Usage, errors.New("choose one of --ansible and --terraform"))
@@ -166,7 +167,7 @@ func readQuery(r io.Reader) (q terraformQuery, err error) {
 	if err := json.Unmarshal(text, &values); err != nil {
 		return q, fmt.Errorf("%w, %s", err, accepted)
 	}
-	q.timeout = defaultWait
+	q.timeout = command.DefaultWait
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		value := values[key]
 		switch key {

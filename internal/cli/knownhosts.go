@@ -10,7 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 )
 
 // reasonHostname is ssh's reason when it asks for the keys that it accepts. It
@@ -39,8 +41,8 @@ the connection otherwise. Errors are printed on standard error.
 	}
 	reason := cmd.Flags().String("ssh", "", "print the keys of the one host that ssh asks for; `REASON` is ssh's %I")
 	cmd.Flags().Lookup("ssh").NoOptDefVal = reasonHostname
-	cmd.Args = atLeast(0) // with --ssh, RunE checks them and succeeds
-	cmd = query(cmd, view[[]api.SSHGuest]{text: printKnownHosts, notes: noteKeyless}, sshGuests)
+	cmd.Args = command.AtLeast(0) // with --ssh, RunE checks them and succeeds
+	cmd = view.Query(cmd, view.View[[]api.SSHGuest]{Text: printKnownHosts, Notes: noteKeyless}, sshGuests)
 	printAll := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *reason == "" {
@@ -91,7 +93,7 @@ func printHostKeys(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
 		return errors.New("--ssh needs one host: known-hosts --ssh=%I %H")
 	}
-	server, err := connect(cmd)
+	server, err := command.Connect(cmd)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/launcher"
 )
 
@@ -22,7 +23,7 @@ func launcherCommand() *cobra.Command {
 		Long: `Start dnsmasq for the server, as the user that this command runs as. The unit
 mdserver-launcher.service runs it, so that the server needs no right to change
 users. It is not meant to be run by hand.`,
-		Args:   exactly(1),
+		Args:   command.Exactly(1),
 		Hidden: true,
 	}
 	client := cmd.Flags().String("client", "mdserver", "user that has access, in addition to root")

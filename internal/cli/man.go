@@ -3,6 +3,7 @@ package cli
 import (
 	"path"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/manual"
 	"mdserver/internal/cli/output"
@@ -20,7 +21,7 @@ func manCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, words []string) error {
 			target, rest, err := cmd.Root().Find(words)
 			if err == nil && len(rest) > 0 {
-				err = unknownCommand(target, rest[0])
+				err = command.Unknown(target, rest[0])
 			}
 			if err != nil {
 				return exit.With(exit.Usage, err)
@@ -34,7 +35,7 @@ func manCommand() *cobra.Command {
 					return output.Raw(cmd, page.Content)
 				}
 			}
-			return exit.With(exit.Usage, unknownCommand(cmd.Root(), target.Name()))
+			return exit.With(exit.Usage, command.Unknown(cmd.Root(), target.Name()))
 		},
 	}
 }

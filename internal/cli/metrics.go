@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 )
@@ -14,8 +15,8 @@ func metricsCommand() *cobra.Command {
 		Long: `Print the server's metrics in the text format of Prometheus. The key listen in
 [metrics] serves them by HTTP.`,
 		Example: `  mdserver metrics | grep mdserver_network_addresses_free`,
-		Args:    exactly(0),
-		RunE: withServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
+		Args:    command.Exactly(0),
+		RunE: command.WithServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
 			text, err := server.Metrics(cmd.Context())
 			if err != nil {
 				return err

@@ -12,14 +12,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/nearest"
 )
 
 func networkCommand() *cobra.Command {
-	return group(&cobra.Command{
+	return command.Group(&cobra.Command{
 		Use:     "network",
 		Aliases: []string{"networks", "net"},
 		Short:   "List and show the networks that guests are served on",
@@ -35,20 +37,20 @@ func networkListCommand() *cobra.Command {
 		Short:   "List the networks, their bridges, addresses and guests",
 		Example: `  mdserver network ls
   mdserver network ls -o json`,
-		Args: exactly(0),
+		Args: command.Exactly(0),
 	}
-	return query(cmd, view[[]api.Network]{sheet: networkSheet}, func(ctx context.Context, server *client.Client, _ []string) ([]api.Network, error) {
+	return view.Query(cmd, view.View[[]api.Network]{Sheet: networkSheet}, func(ctx context.Context, server *client.Client, _ []string) ([]api.Network, error) {
 		status, err := server.Status(ctx)
 		return status.Networks, err
 	})
 }
 
-func networkSheet(networks []api.Network) sheet {
-	s := sheet{
-		columns: []string{"NAME", "BACKEND", "BRIDGE", "IPV4", "IPV6", "DOMAIN", "GUESTS", "USED", "FREE", "PORT SECURITY", "TROUBLE"},
+func networkSheet(networks []api.Network) view.Sheet {
+	s := view.Sheet{
+		Columns: []string{"NAME", "BACKEND", "BRIDGE", "IPV4", "IPV6", "DOMAIN", "GUESTS", "USED", "FREE", "PORT SECURITY", "TROUBLE"},
 	}
 	for _, n := range networks {
-		s.rows = append(s.rows, []string{
+		s.Rows = append(s.Rows, []string{
 			n.Name, n.Backend, n.Bridge, n.IPv4, n.IPv6, n.Domain, strconv.Itoa(n.Guests), strconv.Itoa(n.Used), strconv.Itoa(n.Free),
 			describePortSecurity(n.PortSecurity), output.OneLine(n.Trouble),
 		})
@@ -64,10 +66,10 @@ func networkShowCommand() *cobra.Command {
 the state of its dnsmasq or of libvirt, its port security, and trouble.`,
 		Example: `  mdserver network show mds
   mdserver network show default -o json`,
-		Args:              exactly(1),
+		Args:              command.Exactly(1),
 		ValidArgsFunction: completeNetworks,
 	}
-	return query(cmd, view[api.Network]{text: printNetwork}, func(ctx context.Context, server *client.Client, args []string) (api.Network, error) {
+	return view.Query(cmd, view.View[api.Network]{Text: printNetwork}, func(ctx context.Context, server *client.Client, args []string) (api.Network, error) {
 		status, err := server.Status(ctx)
 		if err != nil {
 			return api.Network{}, err
@@ -86,7 +88,7 @@ func findNetwork(networks []api.Network, name string) (api.Network, error) {
 		names = append(names, n.Name)
 	}
 	return api.Network{}, exit.With(exit.NotFound, fmt.Errorf("no such network: %q; there are: %s%s",
-		name, strings.Join(names, ", "), suggest(nearest.Word(name, slices.Values(names)))))
+		name, strings.Join(names, ", "), command.Suggest(nearest.Word(name, slices.Values(names)))))
 }
 
 func printNetwork(w io.Writer, n api.Network) error {

@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 )
@@ -18,9 +19,9 @@ in base64. A guest can post it once.
 ` + refHelp,
 		Example: `  mdserver instance password win1 | base64 -d |
     openssl pkeyutl -decrypt -inkey ~/.ssh/id_rsa`,
-		Args:              exactly(1),
+		Args:              command.Exactly(1),
 		ValidArgsFunction: completeGuests,
-		RunE: withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
+		RunE: command.WithServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
 			password, err := server.Password(cmd.Context(), args[0])
 			if err != nil {
 				return err

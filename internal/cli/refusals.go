@@ -8,14 +8,15 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 )
 
-var refusalsView = view[[]api.Refusal]{
-	text: func(w io.Writer, all []api.Refusal) error { printRefusals(w, all); return nil },
-	sheet: func(all []api.Refusal) sheet {
-		s := sheet{columns: []string{"NAME", "STATE", "REASON"}, wide: []string{"UUID", "SINCE"}}
+var refusalsView = view.View[[]api.Refusal]{
+	Text: func(w io.Writer, all []api.Refusal) error { printRefusals(w, all); return nil },
+	Sheet: func(all []api.Refusal) view.Sheet {
+		s := view.Sheet{Columns: []string{"NAME", "STATE", "REASON"}, Wide: []string{"UUID", "SINCE"}}
 		for _, r := range all {
-			s.rows = append(s.rows, []string{output.Printable(r.Name), string(r.State), r.Reason, r.UUID.String(), r.Since.Format(time.RFC3339)})
+			s.Rows = append(s.Rows, []string{output.Printable(r.Name), string(r.State), r.Reason, r.UUID.String(), r.Since.Format(time.RFC3339)})
 		}
 		return s
 	},

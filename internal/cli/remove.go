@@ -9,7 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/instance"
 )
@@ -30,27 +32,27 @@ name is unknown, it says so at the end, and the exit code is 4.
 		Example: `  mdserver instance rm web1
   mdserver instance rm --dry-run web1 web2
   mdserver instance rm --yes 10.122.0.7`,
-		Args:              atLeast(1),
+		Args:              command.AtLeast(1),
 		ValidArgsFunction: completeGuests,
 	}
-	resultFlags(cmd, false)
-	yes := yesFlag(cmd)
+	view.Flags(cmd, false)
+	yes := command.YesFlag(cmd)
 	dryRun := cmd.Flags().Bool("dry-run", false, "show what would be removed, and change nothing")
-	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
+	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
 		guests, unknown := find(cmd.Context(), server, refs)
 		if len(guests) == 0 {
 			return unknown
 		}
 		if *dryRun {
-			return errors.Join(show(cmd, removedView("would remove"), guests), unknown)
+			return errors.Join(view.Show(cmd, removedView("would remove"), guests), unknown)
 		}
 		if !*yes && output.IsTerminal(cmd.InOrStdin()) {
-			if err := confirm(cmd, removalQuestion(guests)); err != nil {
+			if err := command.Confirm(cmd, removalQuestion(guests)); err != nil {
 				return err
 			}
 		}
 		removed, err := release(cmd.Context(), server, guests)
-		return errors.Join(err, show(cmd, removedView("removed"), removed), unknown)
+		return errors.Join(err, view.Show(cmd, removedView("removed"), removed), unknown)
 	})
 	return cmd
 }
@@ -80,8 +82,8 @@ func removalQuestion(guests []instance.Instance) string {
 }
 
 // removedView shows guests with what was done to them.
-func removedView(done string) view[[]instance.Instance] {
-	return view[[]instance.Instance]{text: func(w io.Writer, guests []instance.Instance) error {
+func removedView(done string) view.View[[]instance.Instance] {
+	return view.View[[]instance.Instance]{Text: func(w io.Writer, guests []instance.Instance) error {
 		for _, guest := range guests {
 			output.Printf(w, "%s %s: %s\n", done, output.Printable(guest.Name), addresses(guest))
 		}

@@ -5,7 +5,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/instance"
 )
@@ -33,12 +35,12 @@ func reprovisionCommand() *cobra.Command {
   mdserver instance reprovision --yes web1`,
 		Long: "Give a guest a new instance-id, so that cloud-init runs again at its next boot.\n\n" +
 			reprovisioning + "\n" + refHelp,
-		Args:              exactly(1),
+		Args:              command.Exactly(1),
 		ValidArgsFunction: completeGuests,
 	}
-	resultFlags(cmd, false)
-	yes := yesFlag(cmd)
-	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
+	view.Flags(cmd, false)
+	yes := command.YesFlag(cmd)
+	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
 		inst, err := server.Instance(cmd.Context(), args[0])
 		if err != nil {
 			return err
@@ -53,7 +55,7 @@ func reprovisionCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return show(cmd, view[instance.Instance]{text: func(w io.Writer, changed instance.Instance) error {
+		return view.Show(cmd, view.View[instance.Instance]{Text: func(w io.Writer, changed instance.Instance) error {
 			return output.Printf(w, "%s: the instance-id was %s and is %s\n", output.Printable(changed.Name), inst.ID, changed.ID)
 		}}, changed)
 	})
@@ -63,9 +65,9 @@ func reprovisionCommand() *cobra.Command {
 // askToReprovision says what will happen, and asks for it.
 func askToReprovision(cmd *cobra.Command, inst instance.Instance) error {
 	name := output.Printable(inst.Name)
-	if err := needsTerminal(cmd, "to reprovision "+name); err != nil {
+	if err := command.NeedsTerminal(cmd, "to reprovision "+name); err != nil {
 		return err
 	}
 	output.Printf(cmd.ErrOrStderr(), "%s (%s) will get a new instance-id in place of %s.\n\n%s\n", name, addresses(inst), inst.ID, output.Verbatim(reprovisioning))
-	return confirm(cmd, "Reprovision "+name+"?")
+	return command.Confirm(cmd, "Reprovision "+name+"?")
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
@@ -35,11 +36,11 @@ about to be replaced. A restore that was interrupted can be repeated.`,
   systemctl stop mdserver
   mdserver restore /var/backups/mdserver.backup
   systemctl start mdserver`,
-		Args: exactly(1),
+		Args: command.Exactly(1),
 	}
 	dryRun := cmd.Flags().Bool("dry-run", false, "show what would change, and change nothing")
-	yes := yesFlag(cmd)
-	cmd.RunE = withConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
+	yes := command.YesFlag(cmd)
+	cmd.RunE = command.WithConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
 		b, err := readBackup(cmd, args[0])
 		if err != nil {
 			return err
@@ -58,7 +59,7 @@ about to be replaced. A restore that was interrupted can be repeated.`,
 
 // mayRestore checks that no server runs, and that the administrator agrees.
 func mayRestore(cmd *cobra.Command, yes bool) error {
-	c, err := connect(cmd)
+	c, err := command.Connect(cmd)
 	if err != nil {
 		return err
 	}
@@ -73,10 +74,10 @@ func mayReplace(cmd *cobra.Command, yes bool) error {
 	if yes {
 		return nil
 	}
-	if err := needsTerminal(cmd, "to replace the database"); err != nil {
+	if err := command.NeedsTerminal(cmd, "to replace the database"); err != nil {
 		return err
 	}
-	return confirm(cmd, "Replace the database?")
+	return command.Confirm(cmd, "Replace the database?")
 }
 
 // saveFormer makes a snapshot of the database before it is replaced. A database
@@ -160,7 +161,7 @@ func printRestore(cmd *cobra.Command, cfg *config.Config, path string, b *backup
 // presentGuests are the guests of the running server, or else of the sound
 // part of the database.
 func presentGuests(cmd *cobra.Command, cfg *config.Config) ([]instance.Instance, error) {
-	c, err := connect(cmd)
+	c, err := command.Connect(cmd)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/daemon"
@@ -25,9 +26,9 @@ its configuration again, SIGTERM and SIGINT stop it. The exit code is 78 if the
 configuration or the database must be repaired first.
 
 "mdserver FILE" serves with the configuration FILE, as the Python mdserver did.`,
-		Args: exactly(0),
+		Args: command.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return serve(cmd, configFile(cmd, nil))
+			return serve(cmd, command.ConfigFile(cmd, nil))
 		},
 	}
 }

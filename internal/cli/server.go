@@ -11,8 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 )
 
@@ -23,15 +25,15 @@ func reloadCommand() *cobra.Command {
 		Example: "  sudo mdserver reload",
 		Long: `Reload the server's configuration, and print what changed and what
 needs a restart. An invalid configuration is refused, and the old one stays active.`,
-		Args: exactly(0),
+		Args: command.Exactly(0),
 	}
-	return query(cmd, reloadedView, func(ctx context.Context, server *client.Client, _ []string) (api.Reloaded, error) {
+	return view.Query(cmd, reloadedView, func(ctx context.Context, server *client.Client, _ []string) (api.Reloaded, error) {
 		return server.Reload(ctx)
 	})
 }
 
-var reloadedView = view[api.Reloaded]{
-	text: func(w io.Writer, r api.Reloaded) error {
+var reloadedView = view.View[api.Reloaded]{
+	Text: func(w io.Writer, r api.Reloaded) error {
 		output.Printf(w, "reloaded %s\n", r.File)
 		if len(r.Changed) > 0 {
 			output.Printf(w, "active now: %s\n", strings.Join(r.Changed, ", "))
@@ -41,7 +43,7 @@ var reloadedView = view[api.Reloaded]{
 		}
 		return nil
 	},
-	notes: func(w io.Writer, r api.Reloaded) {
+	Notes: func(w io.Writer, r api.Reloaded) {
 		for _, warning := range r.Warnings {
 			output.Printf(w, "warning: %s\n", warning)
 		}
@@ -61,18 +63,18 @@ server.
 
 The exit code is 0 if nothing is wrong, 6 if something is, and 5 if the server
 cannot be reached. Warnings alone, such as a disk that is nearly full, are 0.`,
-		Args: exactly(0),
+		Args: command.Exactly(0),
 	}
-	return query(cmd, statusView, func(ctx context.Context, server *client.Client, _ []string) (api.Status, error) {
+	return view.Query(cmd, statusView, func(ctx context.Context, server *client.Client, _ []string) (api.Status, error) {
 		return server.Status(ctx)
 	})
 }
 
-var statusView = view[api.Status]{
-	text:  printStatus,
-	sheet: healthSheet,
-	wrong: api.Status.Wrong,
-	exit:  exit.Trouble,
+var statusView = view.View[api.Status]{
+	Text:  printStatus,
+	Sheet: healthSheet,
+	Wrong: api.Status.Wrong,
+	Exit:  exit.Trouble,
 }
 
 func printStatus(w io.Writer, s api.Status) error {

@@ -8,8 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/config"
 	"mdserver/internal/libvirt"
 	"mdserver/internal/libvirt/connection"
@@ -36,10 +38,10 @@ the server does not have to run.`,
 		Example: `  mdserver smbios web1
   mdserver smbios web1 --apply
   mdserver smbios web1 --as nocloud`,
-		Args:              exactly(1),
+		Args:              command.Exactly(1),
 		ValidArgsFunction: completeGuests,
 	}
-	resultFlags(cmd, false)
+	view.Flags(cmd, false)
 	var opt smbiosOptions
 	cmd.Flags().StringVar((*string)(&opt.datasource), "as", "", "cloud to look like: openstack, nocloud, ec2 (Amazon), ec2-clone or nocloud-net")
 	cmd.Flags().BoolVar(&opt.apply, "apply", false, "add it to the domain's definition")
@@ -47,7 +49,7 @@ the server does not have to run.`,
 	_ = cmd.RegisterFlagCompletionFunc("as", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return datasourceNames(), cobra.ShellCompDirectiveNoFileComp
 	})
-	cmd.RunE = withConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
+	cmd.RunE = command.WithConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
 		return runSMBIOS(cmd, cfg, args[0], opt)
 	})
 	return cmd
@@ -145,9 +147,9 @@ func (g *disguise) apply(cmd *cobra.Command, changed changedDefinition, opt smbi
 		}
 	}
 	applied := map[string]any{"name": g.domain.Name, "face": changed.datasource, "changes": nonNil(changed.changes), "running": g.stored.Running}
-	return show(cmd, view[map[string]any]{
-		text:  func(w io.Writer, _ map[string]any) error { return g.printApplied(w, changed) },
-		notes: func(w io.Writer, _ map[string]any) { g.printCaution(w, changed) },
+	return view.Show(cmd, view.View[map[string]any]{
+		Text:  func(w io.Writer, _ map[string]any) error { return g.printApplied(w, changed) },
+		Notes: func(w io.Writer, _ map[string]any) { g.printCaution(w, changed) },
 	}, applied)
 }
 
@@ -185,10 +187,10 @@ func (g *disguise) agree(cmd *cobra.Command, name string, to smbios.Datasource, 
 	if agreed {
 		return nil
 	}
-	if err := needsTerminal(cmd, "to set up "+name+" again"); err != nil {
+	if err := command.NeedsTerminal(cmd, "to set up "+name+" again"); err != nil {
 		return err
 	}
-	return confirm(cmd, "Change "+name+"?")
+	return command.Confirm(cmd, "Change "+name+"?")
 }
 
 func nonNil(changes []smbios.Change) []smbios.Change {

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/instance"
 	"mdserver/internal/smbios"
 )
@@ -41,8 +42,8 @@ func (g *disguise) explain(cmd *cobra.Command) error {
 	for _, f := range smbios.Datasources() {
 		choices = append(choices, g.choice(f))
 	}
-	v := view[map[string]any]{text: func(w io.Writer, _ map[string]any) error { return g.printChoices(w, choices) }}
-	return show(cmd, v, map[string]any{"name": g.domain.Name, "uuid": g.domain.UUID, "face": datasource, "why_none": why,
+	v := view.View[map[string]any]{Text: func(w io.Writer, _ map[string]any) error { return g.printChoices(w, choices) }}
+	return view.Show(cmd, v, map[string]any{"name": g.domain.Name, "uuid": g.domain.UUID, "face": datasource, "why_none": why,
 		"readings": g.domain.Readings(), "choices": choices})
 }
 
@@ -92,9 +93,9 @@ func (c choice) print(w io.Writer) {
 
 // show prints the XML of one look, and beside it what that means.
 func (g *disguise) show(cmd *cobra.Command, look smbios.Look) error {
-	return show(cmd, view[choice]{
-		text: func(w io.Writer, _ choice) error { return output.Printf(w, "%s", output.Verbatim(look.XML())) },
-		notes: func(w io.Writer, c choice) {
+	return view.Show(cmd, view.View[choice]{
+		Text: func(w io.Writer, _ choice) error { return output.Printf(w, "%s", output.Verbatim(look.XML())) },
+		Notes: func(w io.Writer, c choice) {
 			output.Printf(w, "%s as %s; with `virsh edit`, add what is missing of this, or use --apply:\n", output.Printable(g.domain.Name), look.Datasource)
 			for _, text := range c.Consequences {
 				output.Printf(w, "  %s\n", text)

@@ -13,7 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 )
 
@@ -33,9 +35,9 @@ command to run. The exit code is that of ssh. It needs OpenSSH 8.5 or later.
 write "mdserver ssh -- NAME".`,
 		Example: `  mdserver ssh web1
   mdserver ssh root@web1 -- -L 8080:localhost:80 uptime`,
-		Args:              atLeast(1),
+		Args:              command.AtLeast(1),
 		ValidArgsFunction: completeGuests,
-		RunE: withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
+		RunE: command.WithServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
 			user, ref, given := cutUser(args[0])
 			guest, err := server.SSHGuest(cmd.Context(), ref)
 			if err != nil {
@@ -95,10 +97,10 @@ func sshOptions(cmd *cobra.Command, guest api.SSHGuest) [][2]string {
 // the same server as this command. ssh wants an absolute path.
 func knownHostsCommandLine(cmd *cobra.Command) string {
 	words := []string{programPath()}
-	if socket := socketFlag(cmd); socket != "" {
+	if socket := command.SocketFlag(cmd); socket != "" {
 		words = append(words, "--socket", absolute(socket))
-	} else if configNamed(cmd) {
-		words = append(words, "--config", absolute(configFile(cmd, nil)))
+	} else if command.ConfigNamed(cmd) {
+		words = append(words, "--config", absolute(command.ConfigFile(cmd, nil)))
 	}
 	for i, word := range words {
 		word = strings.ReplaceAll(word, "%", "%%")
@@ -152,10 +154,10 @@ For a guest that has reported its host keys, ssh accepts those and no others.
 ` + refHelp,
 		Example: `  mdserver ssh-config > ~/.ssh/mdserver.conf
   sed -i '1i Include mdserver.conf' ~/.ssh/config`,
-		Args:              atLeast(0),
+		Args:              command.AtLeast(0),
 		ValidArgsFunction: completeGuests,
 	}
-	return query(cmd, view[[]api.SSHGuest]{text: func(w io.Writer, guests []api.SSHGuest) error {
+	return view.Query(cmd, view.View[[]api.SSHGuest]{Text: func(w io.Writer, guests []api.SSHGuest) error {
 		return printSSHConfig(w, cmd, guests)
 	}}, sshGuests)
 }

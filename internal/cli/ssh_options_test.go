@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
 )
@@ -34,8 +35,8 @@ func sshGuest(change func(*api.SSHGuest)) api.SSHGuest {
 // connected is a command with the flags that name a server.
 func connected(t *testing.T, flags ...string) *cobra.Command {
 	t.Helper()
-	t.Setenv(envSocket, "")
-	t.Setenv(envConfig, "")
+	t.Setenv(command.EnvSocket, "")
+	t.Setenv(command.EnvConfig, "")
 	cmd := &cobra.Command{}
 	cmd.Flags().String("socket", "", "")
 	cmd.Flags().String("config", "/etc/mdserver/mdserver.conf", "")
@@ -106,8 +107,8 @@ func TestKnownHostsCommandLine(t *testing.T) {
 		"both":                        {[]string{"--config", "/etc/a.conf", "--socket", "/run/a.sock"}, nil, program("--socket /run/a.sock ")},
 		"of this directory":           {[]string{"--config", "a.conf"}, nil, program("--config " + filepath.Join(here, "a.conf") + " ")},
 		"a socket of this directory":  {[]string{"--socket", "a.sock"}, nil, program("--socket " + filepath.Join(here, "a.sock") + " ")},
-		"a socket's variable":         {nil, map[string]string{envSocket: "/run/b.sock"}, program("--socket /run/b.sock ")},
-		"a configuration's variable":  {nil, map[string]string{envConfig: "/etc/b.conf"}, program("--config /etc/b.conf ")},
+		"a socket's variable":         {nil, map[string]string{command.EnvSocket: "/run/b.sock"}, program("--socket /run/b.sock ")},
+		"a configuration's variable":  {nil, map[string]string{command.EnvConfig: "/etc/b.conf"}, program("--config /etc/b.conf ")},
 		"a space":                     {[]string{"--config", "/my files/a.conf"}, nil, program(`--config "/my files/a.conf" `)},
 		"a quotation mark":            {[]string{"--config", `/a"b.conf`}, nil, program(`--config "/a\"b.conf" `)},
 		"a backslash":                 {[]string{"--config", `/a\b.conf`}, nil, program(`--config "/a\\b.conf" `)},
@@ -191,7 +192,7 @@ func TestPrintKnownHostsFails(t *testing.T) {
 	if err := printSSHConfig(broken, connected(t), []api.SSHGuest{sshGuest(nil)}); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("a configuration: %v", err)
 	}
-	if err := hostCAView.text(broken, newHostCA(api.SSHAuthority{SSHKey: key1}, "*")); !errors.Is(err, os.ErrClosed) {
+	if err := hostCAView.Text(broken, newHostCA(api.SSHAuthority{SSHKey: key1}, "*")); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("an authority: %v", err)
 	}
 }
@@ -208,7 +209,7 @@ func TestHostCA(t *testing.T) {
 		t.Errorf("%+v", ca)
 	}
 	var out strings.Builder
-	if err := hostCAView.text(&out, ca); err != nil || out.String() != now+"\n"+former+"\n" {
+	if err := hostCAView.Text(&out, ca); err != nil || out.String() != now+"\n"+former+"\n" {
 		t.Errorf("printed is %q, %v", &out, err)
 	}
 	for hosts, want := range map[string]bool{"*": true, "web*,10.*": true, "!a,b": true, "": false, "a b": false, "a\tb": false, "a\nb": false, "a\rb": false, "a#b": false} {

@@ -9,8 +9,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 )
 
@@ -39,7 +41,7 @@ func newHostCA(ca api.SSHAuthority, hosts string) hostCA {
 	return result
 }
 
-var hostCAView = view[hostCA]{text: func(w io.Writer, ca hostCA) error {
+var hostCAView = view.View[hostCA]{Text: func(w io.Writer, ca hostCA) error {
 	err := output.Printf(w, "%s\n", ca.Line)
 	for _, former := range ca.Former {
 		if err == nil {
@@ -77,11 +79,11 @@ A certificate holds for the names and addresses of one guest. With --hosts, the
 client trusts certificates for some names and addresses only.`,
 		Example: `  mdserver ssh ca | sudo tee -a /etc/ssh/ssh_known_hosts
   mdserver ssh ca --hosts '*.vm.example.net,10.122.*' >> ~/.ssh/known_hosts`,
-		Args:              exactly(0),
+		Args:              command.Exactly(0),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	hosts := hostsFlag(cmd)
-	query(cmd, hostCAView, func(ctx context.Context, server *client.Client, _ []string) (hostCA, error) {
+	view.Query(cmd, hostCAView, func(ctx context.Context, server *client.Client, _ []string) (hostCA, error) {
 		if err := checkHosts(*hosts); err != nil {
 			return hostCA{}, err
 		}
@@ -108,11 +110,11 @@ func sshCARotateCommand() *cobra.Command {
 			"as \"mdserver ssh ca\" does.\n\n" + rotation,
 		Example: `  mdserver ssh ca rotate
   mdserver ssh ca rotate --yes | sudo tee -a /etc/ssh/ssh_known_hosts`,
-		Args: exactly(0),
+		Args: command.Exactly(0),
 	}
-	resultFlags(cmd, false)
-	hosts, yes := hostsFlag(cmd), yesFlag(cmd)
-	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
+	view.Flags(cmd, false)
+	hosts, yes := hostsFlag(cmd), command.YesFlag(cmd)
+	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
 		if err := checkHosts(*hosts); err != nil {
 			return err
 		}
@@ -128,16 +130,16 @@ func sshCARotateCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return show(cmd, hostCAView, newHostCA(ca, *hosts))
+		return view.Show(cmd, hostCAView, newHostCA(ca, *hosts))
 	})
 	return cmd
 }
 
 // askToRotate says what will happen, and asks for it.
 func askToRotate(cmd *cobra.Command) error {
-	if err := needsTerminal(cmd, "to rotate the key"); err != nil {
+	if err := command.NeedsTerminal(cmd, "to rotate the key"); err != nil {
 		return err
 	}
 	output.Printf(cmd.ErrOrStderr(), "%s\n", output.Verbatim(rotation))
-	return confirm(cmd, "Make another key?")
+	return command.Confirm(cmd, "Make another key?")
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/config"
 	"mdserver/internal/etcd"
@@ -16,7 +17,7 @@ import (
 )
 
 func storeCommand() *cobra.Command {
-	return group(&cobra.Command{
+	return command.Group(&cobra.Command{
 		Use:     "store",
 		Short:   "Check the inventory in etcd, or move it there or back",
 		Example: "  sudo mdserver store check",
@@ -37,7 +38,7 @@ func readPresent(cmd *cobra.Command, cfg *config.Config) (*backup.Backup, error)
 // backend in use may be another one.
 func withEtcd(cmd *cobra.Command, cfg *config.Config, f func(client *etcd.Client) error) error {
 	if len(cfg.Store.Endpoints) == 0 {
-		return exit.With(exit.Unreadable, fmt.Errorf("%s: store.endpoints is not set, accepted: the members of an etcd cluster", configFile(cmd, nil)))
+		return exit.With(exit.Unreadable, fmt.Errorf("%s: store.endpoints is not set, accepted: the members of an etcd cluster", command.ConfigFile(cmd, nil)))
 	}
 	client, err := etcd.Open(cfg.Store, slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -9,7 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/etcd"
@@ -76,12 +78,12 @@ answer, and 3 if the configuration cannot be read. "mdserver database check" che
 the database of this host.`,
 		Example: `  sudo mdserver store check
   sudo mdserver store check --repair`,
-		Args: exactly(0),
+		Args: command.Exactly(0),
 	}
 	repair := cmd.Flags().Bool("repair", false, "correct claims that do not follow from the records")
-	v := view[storeReport]{text: printStore, wrong: storeReport.wrong}
-	return report(cmd, v, func(cmd *cobra.Command, _ []string) (result storeReport, err error) {
-		cfg, err := loadConfig(cmd)
+	v := view.View[storeReport]{Text: printStore, Wrong: storeReport.wrong}
+	return view.Report(cmd, v, func(cmd *cobra.Command, _ []string) (result storeReport, err error) {
+		cfg, err := command.LoadConfig(cmd)
 		if err != nil {
 			return result, err
 		}
@@ -125,7 +127,7 @@ func checkStore(cmd *cobra.Command, cfg *config.Config, client *etcd.Client, rep
 // compareCache compares what this host knows with etcd.
 func compareCache(cmd *cobra.Command, cfg *config.Config, checked *etcdstore.Checked) storeCache {
 	c := storeCache{Known: "by the server", Different: []string{}}
-	server, err := connect(cmd)
+	server, err := command.Connect(cmd)
 	if err == nil {
 		_, err = server.Status(cmd.Context())
 	}

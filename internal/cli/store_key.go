@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/config"
 	"mdserver/internal/inventory/boltstore"
@@ -23,8 +24,8 @@ first host that starts with it shares its keys; the others use those from then o
 
 A file may have several keys, one a line: the first one seals, and each one opens.`,
 		Example: `  sudo mdserver store key /etc/mdserver/store.key`,
-		Args:    exactly(1),
-		RunE: withConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
+		Args:    command.Exactly(1),
+		RunE: command.WithConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
 			return writeKey(cmd, cfg.Server.Database, args[0])
 		}),
 	}
@@ -33,7 +34,7 @@ A file may have several keys, one a line: the first one seals, and each one open
 // writeKey makes a file with a key. It replaces no file, because a key that is lost
 // opens nothing any more.
 func writeKey(cmd *cobra.Command, database, path string) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, newFileMode)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, command.NewFileMode)
 	if errors.Is(err, os.ErrExist) {
 		return errors.New(path + " exists; a key is not replaced, because what was sealed with it would be lost")
 	}
@@ -41,7 +42,7 @@ func writeKey(cmd *cobra.Command, database, path string) error {
 		return err
 	}
 	_, err = file.WriteString(sealed.NewKey())
-	err = errors.Join(err, file.Chmod(newFileMode), file.Sync(), file.Close(), boltstore.GiveToService(database, path))
+	err = errors.Join(err, file.Chmod(command.NewFileMode), file.Sync(), file.Close(), boltstore.GiveToService(database, path))
 	if err != nil {
 		return errors.Join(err, os.Remove(path))
 	}

@@ -15,8 +15,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/etcd"
@@ -52,27 +54,27 @@ conflicts or etcd does not answer, and 3 if the configuration cannot be read.`,
 		Example: `  sudo mdserver store migrate --to etcd --dry-run
   sudo mdserver store migrate --to etcd
   sudo mdserver store migrate --undo`,
-		Args: exactly(0),
+		Args: command.Exactly(0),
 	}
-	to := &oneOf{"", []string{config.BackendEtcd, config.BackendBolt}, "BACKEND"}
+	to := command.NewOneOf("", []string{config.BackendEtcd, config.BackendBolt}, "BACKEND")
 	cmd.Flags().Var(to, "to", "`BACKEND` to move to: etcd or bolt")
-	_ = cmd.RegisterFlagCompletionFunc("to", cobra.FixedCompletions(to.accepted, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
+	_ = cmd.RegisterFlagCompletionFunc("to", cobra.FixedCompletions(to.Accepted, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	var m mover
 	cmd.Flags().BoolVar(&m.dryRun, "dry-run", false, "show what would be written, and write nothing")
 	cmd.Flags().BoolVar(&m.all, "all", false, "with --to bolt: keep the guests of other hosts, too")
 	cmd.Flags().BoolVar(&m.force, "force", false, "with --to bolt: do not compare with etcd, which is lost")
 	undo := cmd.Flags().Bool("undo", false, "take back what was prepared")
-	return report(cmd, migrationView, func(cmd *cobra.Command, _ []string) (migration, error) {
+	return view.Report(cmd, migrationView, func(cmd *cobra.Command, _ []string) (migration, error) {
 		switch {
-		case *undo && to.value != "":
+		case *undo && to.Value != "":
 			return migration{}, exit.With(exit.Usage, errors.New("--undo and --to exclude each other"))
-		case !*undo && to.value == "":
+		case !*undo && to.Value == "":
 			return migration{}, exit.With(exit.Usage, errors.New("say where to: --to etcd or --to bolt"))
 		}
 		if err := m.prepare(cmd); err != nil {
 			return migration{}, err
 		}
-		move := map[string]func() (migration, error){config.BackendEtcd: m.toEtcd, config.BackendBolt: m.toBolt, "": m.undo}[to.value]
+		move := map[string]func() (migration, error){config.BackendEtcd: m.toEtcd, config.BackendBolt: m.toBolt, "": m.undo}[to.Value]
 		return move()
 	})
 }
@@ -90,9 +92,9 @@ type migration struct {
 	Next    []string `json:"next"`             // what is left to do
 }
 
-var migrationView = view[migration]{
-	text:  printMigration,
-	wrong: func(m migration) bool { return m.Comparison != nil && len(m.Conflicts) > 0 },
+var migrationView = view.View[migration]{
+	Text:  printMigration,
+	Wrong: func(m migration) bool { return m.Comparison != nil && len(m.Conflicts) > 0 },
 }
 
 // mover moves the inventory of this host.
@@ -110,7 +112,7 @@ type mover struct {
 
 func (m *mover) prepare(cmd *cobra.Command) (err error) {
 	m.cmd = cmd
-	if m.cfg, err = loadConfig(cmd); err != nil {
+	if m.cfg, err = command.LoadConfig(cmd); err != nil {
 		return err
 	}
 	if m.host.Name, err = os.Hostname(); err != nil {
@@ -120,7 +122,7 @@ func (m *mover) prepare(cmd *cobra.Command) (err error) {
 		return err
 	}
 	m.known, m.host.ID = etcdstore.InventoryOf(m.present.Notes), etcdstore.HostIDOf(m.present.Notes)
-	server, err := connect(cmd)
+	server, err := command.Connect(cmd)
 	if err != nil {
 		return err
 	}
@@ -209,7 +211,7 @@ func (m *mover) next(to string, uses bool) []string {
 	case uses:
 		return []string{}
 	case m.cfg.Store.Backend != to:
-		return []string{fmt.Sprintf("set store.backend = %s in %s", to, configFile(m.cmd, nil)), "systemctl restart mdserver"}
+		return []string{fmt.Sprintf("set store.backend = %s in %s", to, command.ConfigFile(m.cmd, nil)), "systemctl restart mdserver"}
 	}
 	return []string{"systemctl restart mdserver"}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/userdata"
@@ -15,7 +16,7 @@ import (
 )
 
 func templateCommand() *cobra.Command {
-	return group(&cobra.Command{
+	return command.Group(&cobra.Command{
 		Use:     "template",
 		Short:   "Render and check user-data templates",
 		Example: "  mdserver template check /etc/mdserver/userdata",
@@ -28,14 +29,14 @@ func renderCommand() *cobra.Command {
 		Short: "Render a template with the variables of a JSON file",
 		Example: `  mdserver template render web1.yaml
   mdserver template render web1.yaml --vars web1.json`,
-		Args: exactly(1),
+		Args: command.Exactly(1),
 	}
 	varsFile := cmd.Flags().String("vars", "", "JSON `FILE` with one object: the variables")
 	views := cmd.Flags().StringSlice("views", nil, "`DIR` with included templates (default: the template's own)")
-	escape := choiceFlag(cmd, "escape", "how {{ }} is escaped", "html", "none")
-	none := choiceFlag(cmd, "none", "what None prints", "text", "empty")
+	escape := command.ChoiceFlag(cmd, "escape", "how {{ }} is escaped", "html", "none")
+	none := command.ChoiceFlag(cmd, "none", "what None prints", "text", "empty")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		opts := engineOptions(escape.value, none.value)
+		opts := engineOptions(escape.Value, none.Value)
 		if opts.Roots = *views; len(opts.Roots) == 0 {
 			opts.Roots = []string{filepath.Dir(args[0])}
 		}

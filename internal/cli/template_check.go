@@ -15,8 +15,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/account"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/config"
 	"mdserver/internal/shell"
 	"mdserver/internal/tree"
@@ -56,9 +58,9 @@ configuration, unknown variables are listed, too. Check a file that others inclu
 together with its directory.
 
 The exit code is 1 if a template has an error; warnings do not count.`,
-		Args: atLeast(1),
+		Args: command.AtLeast(1),
 	}
-	return report(cmd, problemsView, func(cmd *cobra.Command, paths []string) ([]templateProblem, error) {
+	return view.Report(cmd, problemsView, func(cmd *cobra.Command, paths []string) ([]templateProblem, error) {
 		cfg, err := checkedConfig(cmd)
 		if err != nil {
 			return nil, err
@@ -75,8 +77,8 @@ The exit code is 1 if a template has an error; warnings do not count.`,
 	})
 }
 
-var problemsView = view[[]templateProblem]{
-	text: func(w io.Writer, problems []templateProblem) error {
+var problemsView = view.View[[]templateProblem]{
+	Text: func(w io.Writer, problems []templateProblem) error {
 		for _, p := range problems {
 			state := "error"
 			if p.Kind == warningKind {
@@ -89,14 +91,14 @@ var problemsView = view[[]templateProblem]{
 		}
 		return nil
 	},
-	sheet: func(problems []templateProblem) sheet {
-		s := sheet{columns: []string{"FILE", "LINE", "KIND", "MESSAGE"}, wide: []string{"SOURCE"}}
+	Sheet: func(problems []templateProblem) view.Sheet {
+		s := view.Sheet{Columns: []string{"FILE", "LINE", "KIND", "MESSAGE"}, Wide: []string{"SOURCE"}}
 		for _, p := range problems {
-			s.rows = append(s.rows, []string{p.File, strconv.Itoa(p.Line), p.Kind, p.Message, p.Source})
+			s.Rows = append(s.Rows, []string{p.File, strconv.Itoa(p.Line), p.Kind, p.Message, p.Source})
 		}
 		return s
 	},
-	wrong: func(problems []templateProblem) bool {
+	Wrong: func(problems []templateProblem) bool {
 		return slices.ContainsFunc(problems, func(p templateProblem) bool { return p.Kind != warningKind })
 	},
 }
@@ -104,11 +106,11 @@ var problemsView = view[[]templateProblem]{
 // checkedConfig is the configuration that tells which variables there are, or
 // nil if there is none or it is not for this user to read.
 func checkedConfig(cmd *cobra.Command) (*config.Config, error) {
-	named := configNamed(cmd)
-	if !named && !isFile(configFile(cmd, nil)) {
+	named := command.ConfigNamed(cmd)
+	if !named && !command.IsFile(command.ConfigFile(cmd, nil)) {
 		return nil, nil
 	}
-	cfg, err := loadConfig(cmd)
+	cfg, err := command.LoadConfig(cmd)
 	if !named && errors.Is(err, fs.ErrPermission) {
 		return nil, nil
 	}

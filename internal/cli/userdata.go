@@ -8,8 +8,10 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 )
 
@@ -27,11 +29,11 @@ the error with file and line, and exit with 1.
 --boot prints what the guest got in a boot. It may contain secrets.
 
 ` + refHelp,
-		Args:              exactly(1),
+		Args:              command.Exactly(1),
 		ValidArgsFunction: completeGuests,
 	}
 	boot := bootFlag(cmd, "print what the guest got in the boot `N`")
-	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
+	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
 		get := server.Userdata
 		if cmd.Flags().Changed("boot") {
 			get = func(ctx context.Context, ref string) ([]byte, error) { return server.UserdataOf(ctx, ref, *boot) }
@@ -58,13 +60,13 @@ before the last and in the last. With one --boot, compare that one with the last
 two, those. It may contain secrets.
 
 ` + refHelp,
-		Args:              exactly(1),
+		Args:              command.Exactly(1),
 		ValidArgsFunction: completeGuests,
 	}
-	resultFlags(cmd, false)
+	view.Flags(cmd, false)
 	boots := cmd.Flags().IntSlice("boot", []int{-1, 0}, "compare the boot `N`"+bootNumbers)
-	completeWords(cmd, "boot", "0", "-1", "-2")
-	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
+	command.CompleteWords(cmd, "boot", "0", "-1", "-2")
+	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
 		pair := *boots
 		if len(pair) == 1 {
 			pair = append(pair, 0)
@@ -83,7 +85,7 @@ two, those. It may contain secrets.
 		}
 		diff.Equal = texts[0] == texts[1]
 		diff.Diff = udiff.Unified(fmt.Sprintf("boot %d", pair[0]), fmt.Sprintf("boot %d", pair[1]), texts[0], texts[1])
-		return show(cmd, diffView(cmd), diff)
+		return view.Show(cmd, diffView(cmd), diff)
 	})
 	return cmd
 }
@@ -95,8 +97,8 @@ type userdataDiff struct {
 	Diff  string `json:"diff"` // in the unified format
 }
 
-func diffView(cmd *cobra.Command) view[userdataDiff] {
-	return view[userdataDiff]{text: func(w io.Writer, d userdataDiff) error {
+func diffView(cmd *cobra.Command) view.View[userdataDiff] {
+	return view.View[userdataDiff]{Text: func(w io.Writer, d userdataDiff) error {
 		if d.Equal {
 			return output.Printf(w, "the user-data is the same\n")
 		}

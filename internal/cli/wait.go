@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"io"
 	"strings"
 	"time"
@@ -10,31 +9,26 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/pace"
 )
 
 // condition is something that a guest can be waited for. It returns the outcome, ""
 // while it is open.
-type condition func(p api.GuestProgress) outcome
-
-// outcome is how waiting for a guest ended.
-type outcome string
-
-const (
-	reached  outcome = "reached"
-	failed   outcome = "failed"
-	degraded outcome = "degraded"
-	timedOut outcome = "timed out"
-)
-
-// defaultWait is how long a wait takes at most unless told otherwise.
-const defaultWait = 5 * time.Minute
+type condition func(p api.GuestProgress) command.Outcome
 
 // conditionNames are the conditions in the order in which a boot reaches them.
 var conditionNames = []string{"registered", "lease", "metadata", "ssh", "ready", "gone"}
+
+// Further outcomes, of boots.
+const (
+	failed   command.Outcome = "failed"
+	degraded command.Outcome = "degraded"
+)
 
 var conditions = map[string]condition{
 	"registered": when(func(p api.GuestProgress) bool { return p.Guest != nil }),
@@ -48,9 +42,9 @@ var conditions = map[string]condition{
 }
 
 func when(is func(api.GuestProgress) bool) condition {
-	return func(p api.GuestProgress) outcome {
+	return func(p api.GuestProgress) command.Outcome {
 		if is(p) {
-			return reached
+			return command.Reached
 		}
 		return ""
 	}
@@ -65,13 +59,13 @@ func inBoot(is func(api.Reached) bool) condition {
 	return when(func(p api.GuestProgress) bool { return p.Boot != nil && p.Boot.Ended == nil && is(p.Boot.Reached) })
 }
 
-func isReady(p api.GuestProgress) outcome {
+func isReady(p api.GuestProgress) command.Outcome {
 	if p.Boot == nil || p.Boot.Ended != nil { // it may start again, as cloud-init has it
 		return ""
 	}
 	switch p.Boot.Verdict.State {
 	case api.Ready:
-		return reached
+		return command.Reached
 	case api.Degraded:
 		return degraded
 	case api.Failed:
@@ -103,21 +97,21 @@ The exit code is 0 if all guests are as wanted, 1 if the boot of one failed, 2 i
 one is degraded, and 124 if the time is over. On a terminal, progress is shown.
 
 ` + refHelp,
-		Args:              atLeast(1),
+		Args:              command.AtLeast(1),
 		ValidArgsFunction: completeGuests,
 	}
-	resultFlags(cmd, false)
-	goal := &oneOf{"ready", conditionNames, "CONDITION"}
+	view.Flags(cmd, false)
+	goal := command.NewOneOf("ready", conditionNames, "CONDITION")
 	cmd.Flags().Var(goal, "for", "wait for `CONDITION`: "+strings.Join(conditionNames, ", "))
-	completeWords(cmd, "for", conditionNames...)
-	timeout := cmd.Flags().Duration("timeout", defaultWait, "wait for `DURATION` at most")
-	completeWords(cmd, "timeout", "30s", "5m", "1h")
-	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
-		results, err := newWaiter(cmd, server.Progress, goal.value, *timeout).wait(cmd.Context(), refs)
+	command.CompleteWords(cmd, "for", conditionNames...)
+	timeout := cmd.Flags().Duration("timeout", command.DefaultWait, "wait for `DURATION` at most")
+	command.CompleteWords(cmd, "timeout", "30s", "5m", "1h")
+	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
+		results, err := newWaiter(cmd, server.Progress, goal.Value, *timeout).wait(cmd.Context(), refs)
 		if err != nil {
 			return err
 		}
-		if err := show(cmd, waitView, results); err != nil {
+		if err := view.Show(cmd, waitView, results); err != nil {
 			return err
 		}
 		if code := waitExit(results); code != 0 {
@@ -130,14 +124,14 @@ one is degraded, and 124 if the time is over. On a terminal, progress is shown.
 
 // waitResult is how waiting for one guest ended.
 type waitResult struct {
-	Ref     string         `json:"ref"`
-	For     string         `json:"for"`
-	Outcome outcome        `json:"outcome"`
-	Guest   *api.Guest     `json:"guest,omitempty"`
-	Boot    *api.BootBrief `json:"boot,omitempty"`
+	Ref     string          `json:"ref"`
+	For     string          `json:"for"`
+	Outcome command.Outcome `json:"outcome"`
+	Guest   *api.Guest      `json:"guest,omitempty"`
+	Boot    *api.BootBrief  `json:"boot,omitempty"`
 }
 
-var waitView = view[[]waitResult]{text: printWaited}
+var waitView = view.View[[]waitResult]{Text: printWaited}
 
 func printWaited(w io.Writer, results []waitResult) error {
 	var rows [][]string
@@ -154,9 +148,9 @@ func printWaited(w io.Writer, results []waitResult) error {
 // reason is why the guest is as it is, or why it is not as wanted.
 func (r waitResult) reason() string {
 	switch {
-	case r.Boot != nil && (r.Boot.Verdict.Reason != "" || r.Outcome != timedOut):
+	case r.Boot != nil && (r.Boot.Verdict.Reason != "" || r.Outcome != command.TimedOut):
 		return reason(r.Boot.Verdict)
-	case r.Outcome != timedOut:
+	case r.Outcome != command.TimedOut:
 		return "-"
 	case r.Guest == nil:
 		return "no such guest is known"
@@ -173,7 +167,7 @@ func waitExit(results []waitResult) int {
 		switch {
 		case r.Outcome == failed:
 			return exit.Failure
-		case r.Outcome == timedOut:
+		case r.Outcome == command.TimedOut:
 			code = exit.Timeout
 		case r.Outcome == degraded && code == 0:
 			code = exit.Degraded
@@ -195,38 +189,27 @@ func newWaiter(cmd *cobra.Command, progress func(context.Context, api.ProgressQu
 	return &waiter{cmd: cmd, progress: progress, goal: goal, end: time.Now().Add(timeout), shown: map[string]string{}}
 }
 
-const (
-	longPoll = 30 * time.Second
-	// retryTime is how long a server that restarts is given before the next attempt.
-	retryTime = time.Second
-)
-
 // wait returns when each guest is as wanted or has failed, or when the time is over.
 func (w *waiter) wait(ctx context.Context, refs []string) ([]waitResult, error) {
 	q := api.ProgressQuery{Refs: refs, SSH: w.goal == "ssh"}
 	for asked := false; ; {
 		p, err := w.progress(ctx, q)
 		left := time.Until(w.end)
-		switch away := isAway(err); {
+		switch away := command.IsAway(err); {
 		case err == nil:
 			asked = true
 		case !away || !asked || left <= 0 || ctx.Err() != nil:
 			return nil, err
 		default: // it restarts
-			pace.Sleep(ctx, min(retryTime, left))
+			pace.Sleep(ctx, min(command.RetryTime, left))
 			continue
 		}
 		results, open := w.judge(p)
 		if open == 0 || left <= 0 {
 			return results, nil
 		}
-		q.Since, q.Wait = p.Revision, min(longPoll, left)
+		q.Since, q.Wait = p.Revision, min(command.LongPoll, left)
 	}
-}
-
-// isAway reports whether an error means that no server answers now.
-func isAway(err error) bool {
-	return errors.Is(err, client.ErrNotRunning) || errors.Is(err, client.ErrUnreachable)
 }
 
 // judge returns how each guest is, and how many still have to reach the goal.
@@ -239,7 +222,7 @@ func (w *waiter) judge(p api.Progress) (results []waitResult, open int) {
 		}
 		w.tell(guest)
 		if r.Outcome == "" {
-			r.Outcome = timedOut
+			r.Outcome = command.TimedOut
 			open++
 		}
 		results = append(results, r)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 )
 
 func TestConditions(t *testing.T) {
@@ -18,29 +19,29 @@ func TestConditions(t *testing.T) {
 	for _, c := range []struct {
 		name, goal string
 		progress   api.GuestProgress
-		want       outcome
+		want       command.Outcome
 	}{
 		{"unknown", "registered", api.GuestProgress{}, ""},
-		{"known", "registered", gone, reached},
-		{"unknown", "gone", api.GuestProgress{}, reached},
-		{"undefined", "gone", gone, reached},
+		{"known", "registered", gone, command.Reached},
+		{"unknown", "gone", api.GuestProgress{}, command.Reached},
+		{"undefined", "gone", gone, command.Reached},
 		{"running", "gone", booted(api.Ready, api.Reached{}), ""},
 		{"never booted", "ready", gone, ""},
 		{"booting", "ready", booted(api.Booting, api.Reached{}), ""},
 		{"stuck, which may end", "ready", booted(api.Stuck, api.Reached{}), ""},
-		{"ready", "ready", booted(api.Ready, api.Reached{}), reached},
+		{"ready", "ready", booted(api.Ready, api.Reached{}), command.Reached},
 		{"degraded", "ready", booted(api.Degraded, api.Reached{}), degraded},
 		{"failed", "ready", booted(api.Failed, api.Reached{}), failed},
 		{"failed, and it may start again", "ready", stopped, ""},
 		{"no lease", "lease", booted(api.Booting, api.Reached{}), ""},
-		{"a lease", "lease", booted(api.Booting, api.Reached{Lease: &now}), reached},
-		{"a lease that was not heard", "lease", booted(api.Booting, api.Reached{Metadata: &now}), reached},
+		{"a lease", "lease", booted(api.Booting, api.Reached{Lease: &now}), command.Reached},
+		{"a lease that was not heard", "lease", booted(api.Booting, api.Reached{Metadata: &now}), command.Reached},
 		{"a lease of the boot before", "lease", stopped, ""},
-		{"metadata", "metadata", booted(api.Booting, api.Reached{Metadata: &now}), reached},
-		{"user-data alone", "metadata", booted(api.Booting, api.Reached{Userdata: &now}), reached},
-		{"a lease that was not heard, and user-data alone", "lease", booted(api.Booting, api.Reached{Userdata: &now}), reached},
+		{"metadata", "metadata", booted(api.Booting, api.Reached{Metadata: &now}), command.Reached},
+		{"user-data alone", "metadata", booted(api.Booting, api.Reached{Userdata: &now}), command.Reached},
+		{"a lease that was not heard, and user-data alone", "lease", booted(api.Booting, api.Reached{Userdata: &now}), command.Reached},
 		{"a lease alone", "metadata", booted(api.Booting, api.Reached{Lease: &now}), ""},
-		{"ssh of a boot that failed", "ssh", booted(api.Failed, api.Reached{SSH: &now}), reached},
+		{"ssh of a boot that failed", "ssh", booted(api.Failed, api.Reached{SSH: &now}), command.Reached},
 	} {
 		if got := conditions[c.goal](c.progress); got != c.want {
 			t.Errorf("--for %s, %s: %q, want %q", c.goal, c.name, got, c.want)
@@ -55,14 +56,14 @@ func TestConditions(t *testing.T) {
 
 func TestExitOfWait(t *testing.T) {
 	for _, c := range []struct {
-		outcomes []outcome
+		outcomes []command.Outcome
 		want     int
 	}{
-		{[]outcome{reached, reached}, 0},
-		{[]outcome{reached, degraded}, 2},
-		{[]outcome{degraded, timedOut}, 124},
-		{[]outcome{timedOut, degraded}, 124},
-		{[]outcome{timedOut, failed, degraded}, 1},
+		{[]command.Outcome{command.Reached, command.Reached}, 0},
+		{[]command.Outcome{command.Reached, degraded}, 2},
+		{[]command.Outcome{degraded, command.TimedOut}, 124},
+		{[]command.Outcome{command.TimedOut, degraded}, 124},
+		{[]command.Outcome{command.TimedOut, failed, degraded}, 1},
 	} {
 		var results []waitResult
 		for _, o := range c.outcomes {

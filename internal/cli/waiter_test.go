@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/client"
 	"mdserver/internal/instance"
 )
@@ -46,16 +47,16 @@ func TestWait(t *testing.T) {
 		"as wanted already": {"ready", time.Minute, []reply{{guests: []api.GuestProgress{ready}}}, "web1 reached", 0, []api.ProgressQuery{{}}},
 		"by ssh":            {"ssh", time.Minute, []reply{{guests: []api.GuestProgress{{Ref: "web1", Boot: &api.Boot{Reached: api.Reached{SSH: new(time.Time)}}}}}}, "web1 reached", 0, []api.ProgressQuery{{SSH: true}}},
 		"later": {"ready", time.Minute, []reply{{guests: []api.GuestProgress{web1}}, {after: 5 * time.Second, guests: []api.GuestProgress{ready}}}, "web1 reached", 5 * time.Second,
-			[]api.ProgressQuery{{}, {Since: 1, Wait: longPoll}}},
+			[]api.ProgressQuery{{}, {Since: 1, Wait: command.LongPoll}}},
 		"one failed and one is not ready yet": {"ready", time.Minute, []reply{
 			{guests: []api.GuestProgress{guestIn("web1", api.Failed), web2}}, {after: time.Second, guests: []api.GuestProgress{guestIn("web1", api.Failed), guestIn("web2", api.Ready)}}},
-			"web1 failed, web2 reached", time.Second, []api.ProgressQuery{{}, {Since: 1, Wait: longPoll}}},
-		"too late": {"ready", 45 * time.Second, []reply{{guests: []api.GuestProgress{web1}}, {after: longPoll, guests: []api.GuestProgress{web1}}, {after: 15 * time.Second, guests: []api.GuestProgress{web1}}},
-			"web1 timed out", 45 * time.Second, []api.ProgressQuery{{}, {Since: 1, Wait: longPoll}, {Since: 2, Wait: 15 * time.Second}}},
+			"web1 failed, web2 reached", time.Second, []api.ProgressQuery{{}, {Since: 1, Wait: command.LongPoll}}},
+		"too late": {"ready", 45 * time.Second, []reply{{guests: []api.GuestProgress{web1}}, {after: command.LongPoll, guests: []api.GuestProgress{web1}}, {after: 15 * time.Second, guests: []api.GuestProgress{web1}}},
+			"web1 timed out", 45 * time.Second, []api.ProgressQuery{{}, {Since: 1, Wait: command.LongPoll}, {Since: 2, Wait: 15 * time.Second}}},
 		"no time":                  {"ready", 0, []reply{{guests: []api.GuestProgress{web1}}}, "web1 timed out", 0, []api.ProgressQuery{{}}},
 		"no server":                {"ready", time.Minute, []reply{{err: away}}, away.Error(), 0, []api.ProgressQuery{{}}},
-		"a server that refuses":    {"ready", time.Minute, []reply{{guests: []api.GuestProgress{web1}}, {err: refused}}, refused.Error(), 0, []api.ProgressQuery{{}, {Since: 1, Wait: longPoll}}},
-		"a server that restarts":   {"ready", time.Minute, []reply{{guests: []api.GuestProgress{web1}}, {err: away}, {err: client.ErrUnreachable}, {guests: []api.GuestProgress{ready}}}, "web1 reached", 2 * retryTime, []api.ProgressQuery{{}, {Since: 1, Wait: longPoll}, {Since: 1, Wait: longPoll}, {Since: 1, Wait: longPoll}}},
+		"a server that refuses":    {"ready", time.Minute, []reply{{guests: []api.GuestProgress{web1}}, {err: refused}}, refused.Error(), 0, []api.ProgressQuery{{}, {Since: 1, Wait: command.LongPoll}}},
+		"a server that restarts":   {"ready", time.Minute, []reply{{guests: []api.GuestProgress{web1}}, {err: away}, {err: client.ErrUnreachable}, {guests: []api.GuestProgress{ready}}}, "web1 reached", 2 * command.RetryTime, []api.ProgressQuery{{}, {Since: 1, Wait: command.LongPoll}, {Since: 1, Wait: command.LongPoll}, {Since: 1, Wait: command.LongPoll}}},
 		"a server that stays away": {"ready", 1500 * time.Millisecond, []reply{{guests: []api.GuestProgress{web1}}, {err: away}, {err: away}, {err: away}}, away.Error(), 1500 * time.Millisecond, []api.ProgressQuery{{}, {Since: 1, Wait: 1500 * time.Millisecond}, {Since: 1, Wait: 1500 * time.Millisecond}, {Since: 1, Wait: 1500 * time.Millisecond}}},
 		"gone already":             {"gone", time.Minute, []reply{{guests: []api.GuestProgress{{Ref: "web1"}}}}, "web1 reached", 0, []api.ProgressQuery{{}}},
 	} {
@@ -105,11 +106,11 @@ func TestWaitIsInterrupted(t *testing.T) {
 			if asked++; asked == 1 {
 				return api.Progress{Guests: []api.GuestProgress{{Ref: "web1"}}}, nil
 			}
-			time.AfterFunc(retryTime/2, interrupt)
+			time.AfterFunc(command.RetryTime/2, interrupt)
 			return api.Progress{}, client.ErrNotRunning
 		}, "ready", time.Hour)
 		began := time.Now()
-		if _, err := w.wait(ctx, []string{"web1"}); err == nil || time.Since(began) != retryTime/2 || asked != 3 {
+		if _, err := w.wait(ctx, []string{"web1"}); err == nil || time.Since(began) != command.RetryTime/2 || asked != 3 {
 			t.Errorf("%v after %s and %d queries", err, time.Since(began), asked)
 		}
 	})
@@ -146,7 +147,7 @@ func TestWaitResult(t *testing.T) {
 		"gone":              {"gone", api.GuestProgress{Ref: "web1"}, "reached|-|-", "not registered"},
 	} {
 		results, open := newWaiter(waitCommand(), nil, tt.goal, 0).judge(api.Progress{Guests: []api.GuestProgress{tt.progress}})
-		if len(results) != 1 || results[0].Ref != "web1" || results[0].For != tt.goal || results[0].Guest != tt.progress.Guest || (open == 1) != (results[0].Outcome == timedOut) {
+		if len(results) != 1 || results[0].Ref != "web1" || results[0].For != tt.goal || results[0].Guest != tt.progress.Guest || (open == 1) != (results[0].Outcome == command.TimedOut) {
 			t.Errorf("%s: %+v, open %d", name, results, open)
 			continue
 		}

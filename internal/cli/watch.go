@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/client"
 )
@@ -27,7 +28,7 @@ is interrupted. With --json, each line is the state of a guest that has changed.
 		ValidArgsFunction: completeGuests,
 	}
 	asJSON := streamFlags(cmd)
-	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
+	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
 		if _, err := find(cmd.Context(), server, refs); err != nil {
 			return err
 		}
@@ -59,13 +60,13 @@ what happens from then on, also in later boots, until the command is interrupted
 With --json, each line is a document.
 
 ` + refHelp,
-		Args:              exactly(1),
+		Args:              command.Exactly(1),
 		ValidArgsFunction: completeGuests,
 	}
 	asJSON := streamFlags(cmd)
 	which := bootFlag(cmd, "print the boot `N`")
 	on := cmd.Flags().BoolP("follow", "f", false, "go on until interrupted")
-	cmd.RunE = withServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
+	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
 		all, err := server.Boots(cmd.Context(), refs[0])
 		if err != nil {
 			return err
@@ -109,7 +110,7 @@ type follower struct {
 // follow prints what happens from now on until ctx is done or the server is gone.
 func (f *follower) follow(ctx context.Context, server *client.Client, refs []string) error {
 	for {
-		p, err := server.Progress(ctx, api.ProgressQuery{Refs: refs, Since: max(f.since, 1), Wait: longPoll})
+		p, err := server.Progress(ctx, api.ProgressQuery{Refs: refs, Since: max(f.since, 1), Wait: command.LongPoll})
 		if err != nil {
 			return err
 		}

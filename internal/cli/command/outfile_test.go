@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"os"
@@ -9,14 +9,14 @@ import (
 func TestWriteFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "db.json")
-	if err := writeFile(path, []byte("one"), 0o600); err != nil {
+	if err := WriteFile(path, []byte("one"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	wantFile(t, path, "one", 0o600)
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeFile(path, []byte("two"), 0o600); err != nil {
+	if err := WriteFile(path, []byte("two"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	wantFile(t, path, "two", 0o640)
@@ -25,14 +25,14 @@ func TestWriteFile(t *testing.T) {
 	if err := os.Symlink("db.json", link); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeFile(link, []byte("three"), 0o600); err != nil {
+	if err := WriteFile(link, []byte("three"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	wantFile(t, path, "three", 0o640)
 	if info, err := os.Lstat(link); err != nil || info.Mode().Type() != os.ModeSymlink {
 		t.Errorf("the link is %v, %v", info, err)
 	}
-	if err := writeFile(os.DevNull, []byte("x"), 0o600); err != nil {
+	if err := WriteFile(os.DevNull, []byte("x"), 0o600); err != nil {
 		t.Error(err)
 	}
 	if info, err := os.Stat(os.DevNull); err != nil || info.Mode().IsRegular() {
@@ -46,7 +46,7 @@ func TestWriteFileRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"", dir, dir + "/none/file", dir + "/link"} {
-		if err := writeFile(path, []byte("x"), 0o600); err == nil {
+		if err := WriteFile(path, []byte("x"), 0o600); err == nil {
 			t.Errorf("%q is written", path)
 		}
 	}

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"errors"
@@ -14,27 +14,27 @@ import (
 	"mdserver/internal/cli/output"
 )
 
-// newFileMode is the mode of files that commands make.
-const newFileMode = 0o600
+// NewFileMode is the mode of files that commands make.
+const NewFileMode = 0o600
 
-// outputFlag adds --output to a command that prints a document; give its value
-// to writeOutput.
-func outputFlag(cmd *cobra.Command) *string {
+// OutputFlag adds --output to a command that prints a document; give its value
+// to WriteOutput.
+func OutputFlag(cmd *cobra.Command) *string {
 	return cmd.Flags().StringP("output", "o", "-", "`FILE` to write instead of standard output, -")
 }
 
-// writeOutput prints data if path is "-", and writes it to that file else.
-func writeOutput(cmd *cobra.Command, path string, data []byte) error {
+// WriteOutput prints data if path is "-", and writes it to that file else.
+func WriteOutput(cmd *cobra.Command, path string, data []byte) error {
 	if path == "-" {
 		return output.Raw(cmd, data)
 	}
-	return writeFile(path, data, newFileMode)
+	return WriteFile(path, data, NewFileMode)
 }
 
-// writeFile writes a file as a whole or, if it fails, not at all. A file that
+// WriteFile writes a file as a whole or, if it fails, not at all. A file that
 // exists keeps its mode and owner, and a symbolic link stays one; mode is that
 // of a new file. What is no regular file, such as a pipe, is written to.
-func writeFile(path string, data []byte, mode fs.FileMode) error {
+func WriteFile(path string, data []byte, mode fs.FileMode) error {
 	if err := replaceFile(path, data, mode); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}

@@ -1,4 +1,4 @@
-package cli
+package view
 
 import (
 	"bytes"
@@ -17,21 +17,21 @@ type colour struct {
 	Hex  string `json:"hex,omitempty"`
 }
 
-var coloursView = view[[]colour]{
-	sheet: func(all []colour) sheet {
-		s := sheet{columns: []string{"NAME"}, wide: []string{"HEX-CODE"}}
+var coloursView = View[[]colour]{
+	Sheet: func(all []colour) Sheet {
+		s := Sheet{Columns: []string{"NAME"}, Wide: []string{"HEX-CODE"}}
 		for _, c := range all {
-			s.rows = append(s.rows, []string{c.Name, c.Hex})
+			s.Rows = append(s.Rows, []string{c.Name, c.Hex})
 		}
 		return s
 	},
-	wrong: func(all []colour) bool { return len(all) == 0 },
+	Wrong: func(all []colour) bool { return len(all) == 0 },
 }
 
 // runColours runs a command that lists colours and returns what it prints.
 func runColours(t *testing.T, all []colour, args ...string) (string, error) {
 	t.Helper()
-	cmd := report(&cobra.Command{Use: "colours", SilenceErrors: true, SilenceUsage: true}, coloursView,
+	cmd := Report(&cobra.Command{Use: "colours", SilenceErrors: true, SilenceUsage: true}, coloursView,
 		func(*cobra.Command, []string) ([]colour, error) { return all, nil })
 	var out bytes.Buffer
 	cmd.SetOut(&out)

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"bufio"
@@ -12,25 +12,25 @@ import (
 	"mdserver/internal/cli/output"
 )
 
-// errDeclined ends a command whose question was not answered with yes.
-var errDeclined = errors.New("nothing was changed")
+// ErrDeclined ends a command whose question was not answered with yes.
+var ErrDeclined = errors.New("nothing was changed")
 
-// yesFlag adds --yes to a command that asks before it changes something.
-func yesFlag(cmd *cobra.Command) *bool {
+// YesFlag adds --yes to a command that asks before it changes something.
+func YesFlag(cmd *cobra.Command) *bool {
 	return cmd.Flags().BoolP("yes", "y", false, "do not ask")
 }
 
-// needsTerminal is the error of a command that must ask and cannot. The purpose
+// NeedsTerminal is the error of a command that must ask and cannot. The purpose
 // completes "use --yes".
-func needsTerminal(cmd *cobra.Command, purpose string) error {
+func NeedsTerminal(cmd *cobra.Command, purpose string) error {
 	if output.IsTerminal(cmd.InOrStdin()) {
 		return nil
 	}
 	return exit.With(exit.Usage, errors.New("not a terminal; use --yes "+purpose))
 }
 
-// confirm asks a question; all but yes is an error.
-func confirm(cmd *cobra.Command, question string) error {
+// Confirm asks a question; all but yes is an error.
+func Confirm(cmd *cobra.Command, question string) error {
 	output.Printf(cmd.ErrOrStderr(), "%s [y/N] ", question)
 	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -40,5 +40,5 @@ func confirm(cmd *cobra.Command, question string) error {
 	case "y", "yes":
 		return nil
 	}
-	return errDeclined
+	return ErrDeclined
 }

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"io"
@@ -10,9 +10,9 @@ import (
 	"mdserver/internal/cli/exit"
 )
 
-// readInput reads a file that the user names, or standard input if path is "-".
-func readInput(cmd *cobra.Command, path string) ([]byte, error) {
-	in, err := openInput(cmd, path)
+// ReadInput reads a file that the user names, or standard input if path is "-".
+func ReadInput(cmd *cobra.Command, path string) ([]byte, error) {
+	in, err := OpenInput(cmd, path)
 	if err != nil {
 		return nil, err
 	}
@@ -21,8 +21,8 @@ func readInput(cmd *cobra.Command, path string) ([]byte, error) {
 	return data, exit.With(exit.Unreadable, err)
 }
 
-// openInput opens a file that the user names, or standard input if path is "-".
-func openInput(cmd *cobra.Command, path string) (io.ReadCloser, error) {
+// OpenInput opens a file that the user names, or standard input if path is "-".
+func OpenInput(cmd *cobra.Command, path string) (io.ReadCloser, error) {
 	if path == "-" {
 		return io.NopCloser(cmd.InOrStdin()), nil
 	}
