@@ -12,6 +12,7 @@ import (
 	"mdserver/internal/api"
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 )
@@ -41,9 +42,9 @@ sees the lease, the requests for metadata and user-data, and the ssh port.
 
 --boot shows another boot: by its number, 0 for the last, -1 for the one before.
 
-` + refHelp,
+` + selection.RefHelp,
 		Args:              command.Exactly(1),
-		ValidArgsFunction: completeGuests,
+		ValidArgsFunction: selection.CompleteGuests,
 	}
 	which := bootFlag(cmd, "show the boot `N`")
 	return view.Query(cmd, view.View[[]api.Boot]{Text: printBoots}, func(ctx context.Context, server *client.Client, args []string) ([]api.Boot, error) {

@@ -12,6 +12,7 @@ import (
 	"mdserver/internal/api"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/cli/outputtest"
+	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/doctor"
 	"mdserver/internal/doctor/finding"
@@ -48,7 +49,7 @@ func TestDocumentsAreHarmless(t *testing.T) {
 	}
 	found := doctor.Report{Findings: []finding.Finding{{Check: outputtest.Hostile, State: outputtest.Hostile, Text: outputtest.Hostile, Remedy: []string{outputtest.Hostile}}}}
 	guest := hostileGuest()
-	guests := guestList{guests: []api.Guest{{Instance: guest}, {Instance: guest, State: outputtest.Hostile}}, bridges: map[string]string{outputtest.Hostile: outputtest.Hostile}}
+	guests := selection.Selected{Guests: []api.Guest{{Instance: guest}, {Instance: guest, State: outputtest.Hostile}}, Bridges: map[string]string{outputtest.Hostile: outputtest.Hostile}}
 	status := api.Status{
 		Health:   []api.Part{{Name: outputtest.Hostile, State: outputtest.Hostile}, {Name: outputtest.Hostile, Trouble: []api.Trouble{{Part: outputtest.Hostile, Message: outputtest.Hostile, Look: []string{outputtest.Hostile}}}}},
 		Networks: []api.Network{{Name: outputtest.Hostile, Bridge: outputtest.Hostile, Domain: outputtest.Hostile, Trouble: outputtest.Hostile}},
@@ -108,7 +109,7 @@ func TestLongValuesAreCut(t *testing.T) {
 	guest := hostileGuest()
 	guest.Name = strings.Repeat("n", 900_000)
 	var out bytes.Buffer
-	if err := guestSheet(guestList{guests: []api.Guest{{Instance: guest}}}).Print(&out, view.FormatTable, true); err != nil {
+	if err := guestSheet(selection.Selected{Guests: []api.Guest{{Instance: guest}}}).Print(&out, view.FormatTable, true); err != nil {
 		t.Fatal(err)
 	}
 	if out.Len() > 10*output.MaxValue {

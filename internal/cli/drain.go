@@ -14,6 +14,7 @@ import (
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/pace"
@@ -37,7 +38,7 @@ terminal, progress is shown.`,
   mdserver host drain kvm3 --wait --timeout 1h
   mdserver host drain kvm3 --undo`,
 		Args:              command.AtMost(1),
-		ValidArgsFunction: completeHosts,
+		ValidArgsFunction: selection.CompleteHosts,
 	}
 	view.Flags(cmd, false)
 	undo := cmd.Flags().Bool("undo", false, "put the host back into service")

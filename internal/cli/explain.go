@@ -11,6 +11,7 @@ import (
 	"mdserver/internal/api"
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 )
@@ -26,9 +27,9 @@ which template it gets and which others were tried, what it requested since the
 server started, and what is missing for it to boot. For a domain that is not a
 guest, show why, and what to do about it.
 
-` + refHelp,
+` + selection.RefHelp,
 		Args:              command.Exactly(1),
-		ValidArgsFunction: completeGuests,
+		ValidArgsFunction: selection.CompleteGuests,
 	}
 	return view.Query(cmd, view.View[api.Explanation]{Text: printExplanation}, func(ctx context.Context, server *client.Client, args []string) (api.Explanation, error) {
 		return server.Explain(ctx, args[0])

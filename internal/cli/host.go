@@ -12,6 +12,7 @@ import (
 	"mdserver/internal/api"
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 )
@@ -52,7 +53,7 @@ func hostSheet(hosts []api.Host) view.Sheet {
 	s := view.Sheet{Columns: []string{"NAME", "STATE", "DRAINED", "GUESTS", "VERSION", "SINCE", "THIS", "ID"}}
 	for _, h := range hosts {
 		s.Rows = append(s.Rows, []string{output.Printable(h.Name), string(h.State), yesIf(!h.Drained.IsZero()), strconv.Itoa(h.Guests), output.Printable(h.Version),
-			h.Since.Local().Format(time.DateTime), yesIf(h.This), named(h.ID)})
+			h.Since.Local().Format(time.DateTime), yesIf(h.This), output.Name(h.ID)})
 	}
 	return s
 }
@@ -77,7 +78,7 @@ its server starts again.`,
 		Example: `  mdserver host forget kvm3
   mdserver host forget --yes 6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b`,
 		Args:              command.Exactly(1),
-		ValidArgsFunction: completeHosts,
+		ValidArgsFunction: selection.CompleteHosts,
 	}
 	view.Flags(cmd, false)
 	yes := command.YesFlag(cmd)
@@ -101,12 +102,3 @@ func printForgotten(w io.Writer, f api.Forgotten) error {
 	output.Printf(w, "forgot %s, which had %d guests\n", output.Printable(f.Host.Name), f.Guests)
 	return nil
 }
-
-// completeHosts offers the names of hosts to the shell.
-var completeHosts = completion(func(ctx context.Context, server *client.Client) (words []string) {
-	hosts, _ := server.Hosts(ctx) // no words without an answer
-	for _, h := range hosts {
-		words = append(words, h.Name)
-	}
-	return words
-})

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -17,11 +16,11 @@ import (
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/instance"
 	"mdserver/internal/libvirt"
-	"mdserver/internal/visible"
 )
 
 func instanceCommand() *cobra.Command {
@@ -119,17 +118,15 @@ func addr(a netip.Addr) string {
 	return a.String()
 }
 
-const refHelp = "NAME may also be a UUID, an instance-id, a MAC address, an IP address or a host name."
-
 func showCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show NAME",
 		Short: "Show everything that is known about a guest",
 		Example: `  mdserver instance show web1
   mdserver instance show 52:54:00:12:34:56 -o json`,
-		Long:              "Show everything that is known about a guest.\n\n" + refHelp,
+		Long:              "Show everything that is known about a guest.\n\n" + selection.RefHelp,
 		Args:              command.Exactly(1),
-		ValidArgsFunction: completeGuests,
+		ValidArgsFunction: selection.CompleteGuests,
 	}
 	return view.Query(cmd, view.View[instance.Instance]{Text: printInstance}, func(ctx context.Context, server *client.Client, args []string) (instance.Instance, error) {
 		return server.Instance(ctx, args[0])
@@ -203,39 +200,4 @@ func describeInterface(nic instance.Interface, place instance.Attachment) string
 		text += ": " + addrs
 	}
 	return text
-}
-
-// completeGuests offers the names of guests to the shell, and the UUID of one
-// whose name could mean something else to it.
-func completeGuests(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	server, err := command.Connect(cmd)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	all, err := server.Instances(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	names := make([]string, 0, len(all))
-	for _, inst := range all {
-		names = append(names, word(inst))
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
-}
-
-// word names a guest by letters, digits and what else no shell and no terminal
-// takes for more than that.
-func word(inst instance.Instance) string {
-	if !isWord(inst.Name) {
-		return inst.UUID.String()
-	}
-	return inst.Name
-}
-
-// isWord reports whether a shell and a terminal take a text for nothing but a word.
-func isWord(text string) bool {
-	special := func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-+@", r)
-	}
-	return text != "" && !strings.ContainsFunc(text, special) && !strings.HasPrefix(text, "-") && visible.Limit(text, output.MaxValue) == text
 }

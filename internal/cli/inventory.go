@@ -20,6 +20,7 @@ import (
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/selection"
 	"mdserver/internal/client"
 )
 
@@ -47,31 +48,31 @@ waits first, for a condition of "mdserver wait", and for "timeout" (5m) at most.
 	list := cmd.Flags().Bool("list", false, "print all guests (the default)")
 	host := cmd.Flags().String("host", "", "print the variables of one `GUEST`")
 	asTerraform := cmd.Flags().Bool("terraform", false, "answer a query of Terraform or OpenTofu")
-	filter := guestFilterFlags(cmd)
-	_ = cmd.RegisterFlagCompletionFunc("host", completeGuests) // the flag exists
+	filter := selection.Flags(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("host", selection.CompleteGuests) // the flag exists
 	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {
 		switch {
 		case *asAnsible == *asTerraform:
 			return exit.With(exit.Usage, errors.New("choose one of --ansible and --terraform"))
-		case *asTerraform && (*list || *host != "" || filter.active()):
+		case *asTerraform && (*list || *host != "" || filter.Active()):
 			return exit.With(exit.Usage, errors.New("--terraform takes no other flags: the query on standard input names the guest"))
 		case *list && *host != "":
 			return exit.With(exit.Usage, errors.New("choose one of --list and --host"))
 		case *asTerraform:
 			return answerTerraform(cmd, server)
 		}
-		all, err := listGuests(cmd.Context(), server, *filter, nil)
+		all, err := selection.Guests(cmd.Context(), server, *filter, nil)
 		if err != nil {
 			return err
 		}
 		if *host != "" {
-			guest, err := ansibleHost(cmd, server, all.guests, *host)
+			guest, err := ansibleHost(cmd, server, all.Guests, *host)
 			if err != nil {
 				return err
 			}
-			all.guests = []api.Guest{guest}
+			all.Guests = []api.Guest{guest}
 		}
-		guests, err := withKeys(cmd.Context(), server, all.guests)
+		guests, err := withKeys(cmd.Context(), server, all.Guests)
 		if err != nil {
 			return err
 		}
@@ -113,14 +114,14 @@ func ansibleHost(cmd *cobra.Command, server *client.Client, guests []api.Guest, 
 
 // oneGuest finds the guest that a name or another reference means.
 func oneGuest(cmd *cobra.Command, server *client.Client, ref string) (api.Guest, error) {
-	found, err := listGuests(cmd.Context(), server, guestFilter{}, []string{ref})
+	found, err := selection.Guests(cmd.Context(), server, selection.Filter{}, []string{ref})
 	switch {
 	case err != nil:
 		return api.Guest{}, err
-	case len(found.guests) == 0: // it was released in the meantime
+	case len(found.Guests) == 0: // it was released in the meantime
 		return api.Guest{}, fmt.Errorf("the guest %q is gone", ref)
 	}
-	return found.guests[0], nil
+	return found.Guests[0], nil
 }
 
 // maxQuery bounds a query of Terraform, in bytes.

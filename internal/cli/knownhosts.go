@@ -12,6 +12,7 @@ import (
 	"mdserver/internal/api"
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 )
 
@@ -34,10 +35,10 @@ With --ssh, print the keys of the guest that ssh means by a host, for ssh's opti
 KnownHostsCommand. The exit code is 0 then, even after an error, because ssh ends
 the connection otherwise. Errors are printed on standard error.
 
-` + refHelp,
+` + selection.RefHelp,
 		Example: `  mdserver known-hosts web1
   ssh -o 'KnownHostsCommand=/usr/local/bin/mdserver known-hosts --ssh=%I %H' web1`,
-		ValidArgsFunction: completeGuests,
+		ValidArgsFunction: selection.CompleteGuests,
 	}
 	reason := cmd.Flags().String("ssh", "", "print the keys of the one host that ssh asks for; `REASON` is ssh's %I")
 	cmd.Flags().Lookup("ssh").NoOptDefVal = reasonHostname

@@ -15,6 +15,7 @@ import (
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/nearest"
@@ -67,7 +68,7 @@ the state of its dnsmasq or of libvirt, its port security, and trouble.`,
 		Example: `  mdserver network show mds
   mdserver network show default -o json`,
 		Args:              command.Exactly(1),
-		ValidArgsFunction: completeNetworks,
+		ValidArgsFunction: selection.CompleteNetworks,
 	}
 	return view.Query(cmd, view.View[api.Network]{Text: printNetwork}, func(ctx context.Context, server *client.Client, args []string) (api.Network, error) {
 		status, err := server.Status(ctx)

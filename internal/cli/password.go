@@ -5,6 +5,7 @@ import (
 
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/selection"
 	"mdserver/internal/client"
 )
 
@@ -16,11 +17,11 @@ func passwordCommand() *cobra.Command {
 Windows images do. It is usually encrypted with the guest's first public key and
 in base64. A guest can post it once.
 
-` + refHelp,
+` + selection.RefHelp,
 		Example: `  mdserver instance password win1 | base64 -d |
     openssl pkeyutl -decrypt -inkey ~/.ssh/id_rsa`,
 		Args:              command.Exactly(1),
-		ValidArgsFunction: completeGuests,
+		ValidArgsFunction: selection.CompleteGuests,
 		RunE: command.WithServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
 			password, err := server.Password(cmd.Context(), args[0])
 			if err != nil {

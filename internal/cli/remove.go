@@ -11,6 +11,7 @@ import (
 
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/instance"
@@ -28,18 +29,18 @@ started again becomes a guest again.
 On a terminal, the command asks first. It removes all guests that it finds; if a
 name is unknown, it says so at the end, and the exit code is 4.
 
-` + refHelp,
+` + selection.RefHelp,
 		Example: `  mdserver instance rm web1
   mdserver instance rm --dry-run web1 web2
   mdserver instance rm --yes 10.122.0.7`,
 		Args:              command.AtLeast(1),
-		ValidArgsFunction: completeGuests,
+		ValidArgsFunction: selection.CompleteGuests,
 	}
 	view.Flags(cmd, false)
 	yes := command.YesFlag(cmd)
 	dryRun := cmd.Flags().Bool("dry-run", false, "show what would be removed, and change nothing")
 	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
-		guests, unknown := find(cmd.Context(), server, refs)
+		guests, unknown := selection.Find(cmd.Context(), server, refs)
 		if len(guests) == 0 {
 			return unknown
 		}

@@ -7,6 +7,7 @@ import (
 
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/instance"
@@ -34,9 +35,9 @@ func reprovisionCommand() *cobra.Command {
 		Example: `  mdserver instance reprovision web1
   mdserver instance reprovision --yes web1`,
 		Long: "Give a guest a new instance-id, so that cloud-init runs again at its next boot.\n\n" +
-			reprovisioning + "\n" + refHelp,
+			reprovisioning + "\n" + selection.RefHelp,
 		Args:              command.Exactly(1),
-		ValidArgsFunction: completeGuests,
+		ValidArgsFunction: selection.CompleteGuests,
 	}
 	view.Flags(cmd, false)
 	yes := command.YesFlag(cmd)

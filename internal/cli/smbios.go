@@ -11,6 +11,7 @@ import (
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/config"
 	"mdserver/internal/libvirt"
@@ -39,7 +40,7 @@ the server does not have to run.`,
   mdserver smbios web1 --apply
   mdserver smbios web1 --as nocloud`,
 		Args:              command.Exactly(1),
-		ValidArgsFunction: completeGuests,
+		ValidArgsFunction: selection.CompleteGuests,
 	}
 	view.Flags(cmd, false)
 	var opt smbiosOptions

@@ -15,6 +15,7 @@ import (
 	"mdserver/internal/api"
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 )
@@ -31,12 +32,12 @@ The user is USER, or the metadata key ssh_user, or the configuration's ssh.user,
 or what ssh chooses. The arguments go to ssh after the host: options, and a
 command to run. The exit code is that of ssh. It needs OpenSSH 8.5 or later.
 
-` + refHelp + ` For a guest with the name of a command below,
+` + selection.RefHelp + ` For a guest with the name of a command below,
 write "mdserver ssh -- NAME".`,
 		Example: `  mdserver ssh web1
   mdserver ssh root@web1 -- -L 8080:localhost:80 uptime`,
 		Args:              command.AtLeast(1),
-		ValidArgsFunction: completeGuests,
+		ValidArgsFunction: selection.CompleteGuests,
 		RunE: command.WithServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
 			user, ref, given := cutUser(args[0])
 			guest, err := server.SSHGuest(cmd.Context(), ref)
@@ -151,11 +152,11 @@ were added or got other addresses. It needs OpenSSH 8.5 or later.
 
 For a guest that has reported its host keys, ssh accepts those and no others.
 
-` + refHelp,
+` + selection.RefHelp,
 		Example: `  mdserver ssh-config > ~/.ssh/mdserver.conf
   sed -i '1i Include mdserver.conf' ~/.ssh/config`,
 		Args:              command.AtLeast(0),
-		ValidArgsFunction: completeGuests,
+		ValidArgsFunction: selection.CompleteGuests,
 	}
 	return view.Query(cmd, view.View[[]api.SSHGuest]{Text: func(w io.Writer, guests []api.SSHGuest) error {
 		return printSSHConfig(w, cmd, guests)

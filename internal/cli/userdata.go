@@ -11,6 +11,7 @@ import (
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 )
@@ -28,9 +29,9 @@ the error with file and line, and exit with 1.
 
 --boot prints what the guest got in a boot. It may contain secrets.
 
-` + refHelp,
+` + selection.RefHelp,
 		Args:              command.Exactly(1),
-		ValidArgsFunction: completeGuests,
+		ValidArgsFunction: selection.CompleteGuests,
 	}
 	boot := bootFlag(cmd, "print what the guest got in the boot `N`")
 	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, args []string) error {
@@ -59,9 +60,9 @@ func userdataDiffCommand() *cobra.Command {
 before the last and in the last. With one --boot, compare that one with the last; with
 two, those. It may contain secrets.
 
-` + refHelp,
+` + selection.RefHelp,
 		Args:              command.Exactly(1),
-		ValidArgsFunction: completeGuests,
+		ValidArgsFunction: selection.CompleteGuests,
 	}
 	view.Flags(cmd, false)
 	boots := cmd.Flags().IntSlice("boot", []int{-1, 0}, "compare the boot `N`"+bootNumbers)

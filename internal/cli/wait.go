@@ -12,6 +12,7 @@ import (
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/pace"
@@ -96,9 +97,9 @@ known yet, or off, is waited for as well.
 The exit code is 0 if all guests are as wanted, 1 if the boot of one failed, 2 if
 one is degraded, and 124 if the time is over. On a terminal, progress is shown.
 
-` + refHelp,
+` + selection.RefHelp,
 		Args:              command.AtLeast(1),
-		ValidArgsFunction: completeGuests,
+		ValidArgsFunction: selection.CompleteGuests,
 	}
 	view.Flags(cmd, false)
 	goal := command.NewOneOf("ready", conditionNames, "CONDITION")

@@ -11,6 +11,7 @@ import (
 	"mdserver/internal/api"
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/selection"
 	"mdserver/internal/client"
 )
 
@@ -24,12 +25,12 @@ func watchCommand() *cobra.Command {
 		Long: `Show what happens to the named guests, or to all, as it happens, until the command
 is interrupted. With --json, each line is the state of a guest that has changed.
 
-` + refHelp,
-		ValidArgsFunction: completeGuests,
+` + selection.RefHelp,
+		ValidArgsFunction: selection.CompleteGuests,
 	}
 	asJSON := streamFlags(cmd)
 	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
-		if _, err := find(cmd.Context(), server, refs); err != nil {
+		if _, err := selection.Find(cmd.Context(), server, refs); err != nil {
 			return err
 		}
 		present, err := server.Progress(cmd.Context(), api.ProgressQuery{Refs: refs})
@@ -59,9 +60,9 @@ func logsCommand() *cobra.Command {
 what happens from then on, also in later boots, until the command is interrupted.
 With --json, each line is a document.
 
-` + refHelp,
+` + selection.RefHelp,
 		Args:              command.Exactly(1),
-		ValidArgsFunction: completeGuests,
+		ValidArgsFunction: selection.CompleteGuests,
 	}
 	asJSON := streamFlags(cmd)
 	which := bootFlag(cmd, "print the boot `N`")

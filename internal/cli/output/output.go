@@ -220,6 +220,14 @@ func Printable(s string) string {
 	return s
 }
 
+// Name is a name from outside, or nothing.
+func Name(name string) string {
+	if name == "" {
+		return ""
+	}
+	return Printable(name)
+}
+
 // OneLine joins the lines of an error.
 func OneLine(text string) string { return strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ") }
 

@@ -1,55 +1,51 @@
-package cli
+package selection
 
 import (
-	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
-	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
-	"mdserver/internal/client"
 )
 
 // guestStates are the states that --state accepts.
 var guestStates = []string{string(api.Running), string(api.Off), string(api.Away), string(api.Gone), string(api.Unknown)}
 
-// guestFilter selects guests. An empty list of it selects all.
-type guestFilter struct {
+// Filter selects guests. An empty list of it selects all.
+type Filter struct {
 	networks []string
 	hosts    []string
 	states   someOf
 	tags     []tagFilter
 }
 
-// guestFilterFlags adds the flags that select guests to a command.
-func guestFilterFlags(cmd *cobra.Command) *guestFilter {
-	f := &guestFilter{states: someOf{accepted: guestStates, unit: "STATES"}}
+// Flags adds the flags that select guests to a command.
+func Flags(cmd *cobra.Command) *Filter {
+	f := &Filter{states: someOf{accepted: guestStates, unit: "STATES"}}
 	cmd.Flags().StringSliceVar(&f.networks, "network", nil, "only guests on one of these `NETWORKS`")
 	cmd.Flags().Var(&f.states, "state", "only guests in one of these `STATES`: "+strings.Join(guestStates, ", "))
 	cmd.Flags().VarP((*tagFlag)(&f.tags), "label", "l", "only guests with these `TAGS`: TAG=VALUE, TAG!=VALUE or TAG")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(guestStates, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
-	_ = cmd.RegisterFlagCompletionFunc("network", completeNetworks)
+	_ = cmd.RegisterFlagCompletionFunc("network", CompleteNetworks)
 	_ = cmd.RegisterFlagCompletionFunc("label", completeTags)
 	return f
 }
 
-// hostFilterFlag adds the flag that selects guests by their hosts.
-func hostFilterFlag(cmd *cobra.Command, f *guestFilter) {
+// HostFlag adds the flag that selects guests by their hosts.
+func HostFlag(cmd *cobra.Command, f *Filter) {
 	cmd.Flags().StringSliceVar(&f.hosts, "host", nil, "only guests that one of these `HOSTS` has, by name or ID")
-	_ = cmd.RegisterFlagCompletionFunc("host", completeHosts) // the flag exists
+	_ = cmd.RegisterFlagCompletionFunc("host", CompleteHosts) // the flag exists
 }
 
-func (f guestFilter) active() bool {
+func (f Filter) Active() bool {
 	return len(f.networks)+len(f.hosts)+len(f.states.values)+len(f.tags) > 0
 }
 
 // checkNetworks makes sure that the networks of the filter are served.
-func (f guestFilter) checkNetworks(served []api.Network) error {
+func (f Filter) checkNetworks(served []api.Network) error {
 	var names []string
 	for _, n := range served {
 		names = append(names, n.Name)
@@ -63,7 +59,7 @@ func (f guestFilter) checkNetworks(served []api.Network) error {
 }
 
 // checkHosts makes sure that the hosts of the filter are known.
-func (f guestFilter) checkHosts(known []api.Host) error {
+func (f Filter) checkHosts(known []api.Host) error {
 	var names []string
 	for _, h := range known {
 		names = append(names, h.Name)
@@ -76,7 +72,7 @@ func (f guestFilter) checkHosts(known []api.Host) error {
 	return nil
 }
 
-func (f guestFilter) passes(guest api.Guest) bool {
+func (f Filter) passes(guest api.Guest) bool {
 	on := func(network string) bool { _, on := guest.On(network); return on }
 	return (len(f.hosts) == 0 || slices.Contains(f.hosts, guest.Host) || slices.Contains(f.hosts, guest.HostID)) &&
 		(len(f.networks) == 0 || slices.ContainsFunc(f.networks, on)) &&
@@ -166,36 +162,4 @@ func (c *someOf) Set(text string) error {
 		c.values = append(c.values, value)
 	}
 	return nil
-}
-
-// completeNetworks offers the names of networks to the shell.
-var completeNetworks = completion(func(ctx context.Context, server *client.Client) (words []string) {
-	status, _ := server.Status(ctx) // no words without an answer
-	for _, n := range status.Networks {
-		words = append(words, n.Name)
-	}
-	return words
-})
-
-// completeTags offers the tags that guests have to the shell.
-var completeTags = completion(func(ctx context.Context, server *client.Client) (words []string) {
-	guests, _ := server.Guests(ctx) // no words without an answer
-	for _, guest := range guests {
-		words = slices.AppendSeq(words, maps.Keys(guest.Metadata.Tags))
-	}
-	return words
-})
-
-// completion makes a function that offers words of the server to the shell: those
-// that a shell and a terminal take for nothing else.
-func completion(words func(context.Context, *client.Client) []string) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		server, err := command.Connect(cmd)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		offered := slices.DeleteFunc(words(cmd.Context(), server), func(w string) bool { return !isWord(w) })
-		slices.Sort(offered)
-		return slices.Compact(offered), cobra.ShellCompDirectiveNoFileComp
-	}
 }

@@ -1,4 +1,4 @@
-package cli
+package selection
 
 import (
 	"testing"
@@ -20,7 +20,7 @@ func TestWord(t *testing.T) {
 		if offered {
 			want = name
 		}
-		if got := word(instance.Instance{Name: name, UUID: id}); got != want {
+		if got := Word(instance.Instance{Name: name, UUID: id}); got != want {
 			t.Errorf("%q is offered as %q, want %q", name, got, want)
 		}
 	}
