@@ -9,20 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"mdserver/internal/api"
-	"mdserver/internal/cli/output"
 	"mdserver/internal/cli/outputtest"
-	"mdserver/internal/doctor"
-	"mdserver/internal/doctor/finding"
-	"mdserver/internal/visible"
-)
-
-// Colors of ECMA-48's SGR.
-const (
-	green  = "\x1b[32m"
-	yellow = "\x1b[33m"
-	red    = "\x1b[31m"
-	reset  = "\x1b[0m"
 )
 
 func TestWantsColor(t *testing.T) {
@@ -76,7 +63,7 @@ func TestColorOnTerminal(t *testing.T) {
 			t.Fatal("the template is found to be good")
 		}
 		line, err := bufio.NewReader(read).ReadString('\n')
-		if err != nil || strings.HasPrefix(line, red+template) != tt.color || strings.Count(line, "\x1b") != strings.Count(line, red)+strings.Count(line, reset) {
+		if err != nil || strings.HasPrefix(line, outputtest.Red+template) != tt.color || strings.Count(line, "\x1b") != strings.Count(line, outputtest.Red)+strings.Count(line, outputtest.Reset) {
 			t.Errorf("%s: %q, %v", tt.env, line, err)
 		}
 		_ = terminal.Close()
@@ -84,25 +71,4 @@ func TestColorOnTerminal(t *testing.T) {
 	if out, _ := mdserver("A=B").Output(); len(out) == 0 || bytes.ContainsRune(out, '\x1b') {
 		t.Errorf("in a pipe: %q", out)
 	}
-}
-
-// With colors, too, nothing but our own sequences reaches a terminal.
-func TestColorsAreHarmless(t *testing.T) {
-	var out bytes.Buffer
-	s := &output.Screen{Writer: visible.Writer{W: &out}, Colored: true}
-	var findings []finding.Finding
-	for _, state := range []finding.State{finding.OK, finding.Warning, finding.Wrong, outputtest.Hostile} {
-		findings = append(findings, finding.Finding{Check: outputtest.Hostile, State: state, Text: outputtest.Hostile, Remedy: []string{outputtest.Hostile}})
-	}
-	printReport(s, doctor.Report{Findings: findings})
-	if err := printStatus(s, api.Status{Version: outputtest.Hostile, Health: []api.Part{{Name: outputtest.Hostile, State: api.Wrong,
-		Trouble: []api.Trouble{{Part: outputtest.Hostile, State: api.Warning, Message: outputtest.Hostile, Look: []string{outputtest.Hostile}}}}}}); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{green + "ok      " + reset, yellow + "warning " + reset, red + "wrong   " + reset} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %q in %q", want, out.String())
-		}
-	}
-	outputtest.MustBeHarmless(t, strings.NewReplacer(green, "", yellow, "", red, "", reset, "").Replace(out.String()))
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"testing"
 
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/outputtest"
+	"mdserver/internal/cli/view"
 )
 
 // runConfig runs one of the config commands and returns what it printed and
@@ -129,4 +132,12 @@ func TestConfigDefault(t *testing.T) {
 	if out, code := runConfig(t, "check", configText(t, sample)); code != 0 || strings.Contains(out, "warning") {
 		t.Errorf("exit %d, %s", code, out)
 	}
+}
+
+// Whatever is in a configuration, its findings are printed in lines of their own.
+func TestCheckIsHarmless(t *testing.T) {
+	checked := checkReport{Problems: []configFinding{{File: outputtest.Hostile, Key: outputtest.Hostile, Value: outputtest.Hostile, Text: outputtest.Hostile}}}
+	outputtest.AreHarmless(t, map[string]func(*bytes.Buffer) error{
+		"names": func(b *bytes.Buffer) error { return checked.sheet().Print(b, view.FormatName, true) },
+	})
 }

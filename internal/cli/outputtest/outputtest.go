@@ -3,6 +3,7 @@
 package outputtest
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strings"
@@ -27,6 +28,32 @@ func MustBeHarmless(t *testing.T, out string) {
 			t.Errorf("a forged line in %q", out)
 		}
 	}
+}
+
+// AreHarmless runs functions that print something hostile, each as a test.
+func AreHarmless(t *testing.T, prints map[string]func(*bytes.Buffer) error) {
+	for name, print := range prints {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			if err := print(&out); err != nil {
+				t.Fatal(err)
+			}
+			MustBeHarmless(t, out.String())
+		})
+	}
+}
+
+// Colors of ECMA-48's SGR.
+const (
+	Green  = "\x1b[32m"
+	Yellow = "\x1b[33m"
+	Red    = "\x1b[31m"
+	Reset  = "\x1b[0m"
+)
+
+// WithoutColors is a text without the colors in it.
+func WithoutColors(text string) string {
+	return strings.NewReplacer(Green, "", Yellow, "", Red, "", Reset, "").Replace(text)
 }
 
 // NewTerminal makes a pseudo-terminal, see pty(7), and what reads its output.

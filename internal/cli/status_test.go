@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"mdserver/internal/api"
+	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/outputtest"
+	"mdserver/internal/cli/view"
+	"mdserver/internal/visible"
+)
+
+// Whatever a server reports of itself, it is printed in lines of its own.
+func TestStatusIsHarmless(t *testing.T) {
+	network := api.Network{Name: outputtest.Hostile, Bridge: outputtest.Hostile, Domain: outputtest.Hostile, Trouble: outputtest.Hostile}
+	withRanges := network
+	withRanges.Ranges = []string{outputtest.Hostile}
+	status := api.Status{
+		Health: []api.Part{{Name: outputtest.Hostile, State: outputtest.Hostile}, {Name: outputtest.Hostile,
+			Trouble: []api.Trouble{{Part: outputtest.Hostile, Message: outputtest.Hostile, Look: []string{outputtest.Hostile}}}}},
+		Networks: []api.Network{network},
+	}
+	outputtest.AreHarmless(t, map[string]func(*bytes.Buffer) error{
+		"status csv":   func(b *bytes.Buffer) error { return healthSheet(status).Print(b, view.FormatCSV, true) },
+		"status name":  func(b *bytes.Buffer) error { return healthSheet(status).Print(b, view.FormatName, true) },
+		"network show": func(b *bytes.Buffer) error { return printNetwork(b, withRanges) },
+		"networks":     func(b *bytes.Buffer) error { return networkSheet(status.Networks).Print(b, view.FormatCSV, true) },
+	})
+}
+
+// With colors, too, nothing but our own sequences reaches a terminal.
+func TestStatusIsHarmlessInColor(t *testing.T) {
+	var out bytes.Buffer
+	if err := printStatus(&output.Screen{Writer: visible.Writer{W: &out}, Colored: true}, api.Status{Version: outputtest.Hostile, Health: []api.Part{{Name: outputtest.Hostile, State: api.Wrong,
+		Trouble: []api.Trouble{{Part: outputtest.Hostile, State: api.Warning, Message: outputtest.Hostile, Look: []string{outputtest.Hostile}}}}}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{outputtest.Red, outputtest.Yellow, outputtest.Reset} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in %q", want, out.String())
+		}
+	}
+	outputtest.MustBeHarmless(t, outputtest.WithoutColors(out.String()))
+}
