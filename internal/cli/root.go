@@ -9,6 +9,7 @@ import (
 
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/hook"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/config"
@@ -60,7 +61,7 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 	addGroup(root, groupServer, serveCommand(), statusCommand(), metricsCommand(), reloadCommand(), configCommand())
 	addGroup(root, groupDiagnosis, doctorCommand(), explainCommand(), debugCommand())
 	addGroup(root, groupMaintenance, backupCommand(), restoreCommand(), exportCommand(), importCommand(), databaseCommand(), storeCommand())
-	addGroup(root, groupSetup, installCommand(), uninstallCommand(), hookCommand())
+	addGroup(root, groupSetup, installCommand(), uninstallCommand(), hook.Command())
 	addGroup(root, groupHelp, manCommand(), versionCommand())
 	root.AddCommand(docsCommand(), launcherCommand(), exitCodesTopic())
 	setHelp(root)

@@ -1,4 +1,5 @@
-package cli
+// Package hook is the command that libvirt runs for each start and end of a guest.
+package hook
 
 import (
 	"cmp"
@@ -29,7 +30,7 @@ const (
 	maxDomainXML = 1 << 20 // bytes
 )
 
-func hookCommand() *cobra.Command {
+func Command() *cobra.Command {
 	return &cobra.Command{
 		Use:     "hook GUEST OPERATION SUBOPERATION EXTRA",
 		Short:   "Register a guest that libvirt starts or receives, or note that it has stopped",

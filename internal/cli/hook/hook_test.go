@@ -1,4 +1,4 @@
-package cli
+package hook
 
 import (
 	"bytes"
@@ -198,7 +198,7 @@ func TestHookCommandIsSilentAndSucceeds(t *testing.T) {
 		{}, {"--help"}, {"-x", "--what"}, {"web1", "prepare", "begin", "-"}, {"web1", "stopped", "end", "-"},
 	} {
 		var out bytes.Buffer
-		cmd := hookCommand()
+		cmd := Command()
 		cmd.SetArgs(args)
 		cmd.SetIn(strings.NewReader(domainXML))
 		cmd.SetOut(&out)
