@@ -10,6 +10,7 @@ import (
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/hook"
+	"mdserver/internal/cli/identity"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/config"
@@ -54,7 +55,7 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 	root.PersistentFlags().StringP("config", "c", command.DefaultConfig, "configuration `FILE` ($MDSERVER_CONFIG)")
 	root.PersistentFlags().String("socket", "", "control `SOCKET` of the server ($MDSERVER_SOCKET; default: the key socket of the configuration)")
 	colorFlag(root)
-	addGroup(root, groupGuests, instanceCommand(), inventoryCommand(), hostCommand(), networkCommand(), smbiosCommand(), identityCommand())
+	addGroup(root, groupGuests, instanceCommand(), inventoryCommand(), hostCommand(), networkCommand(), smbiosCommand(), identity.Command())
 	addGroup(root, groupBoots, waitCommand(), watchCommand(), bootsCommand(), logsCommand())
 	addGroup(root, groupSSH, sshCommand(), sshConfigCommand(), knownHostsCommand())
 	addGroup(root, groupUserdata, userdataCommand(), templateCommand())

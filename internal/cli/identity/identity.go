@@ -1,4 +1,5 @@
-package cli
+// Package identity has the commands that verify guests' identity documents.
+package identity
 
 import (
 	"context"
@@ -20,7 +21,7 @@ import (
 	"mdserver/internal/identity"
 )
 
-func identityCommand() *cobra.Command {
+func Command() *cobra.Command {
 	return command.Group(&cobra.Command{
 		Use:     "identity",
 		Short:   "Verify a guest's identity",
@@ -29,7 +30,7 @@ func identityCommand() *cobra.Command {
 at /latest/dynamic/instance-identity/document, and its signatures beside it:
 signature, pkcs7 and rsa2048. The guest sends both to a service, which
 verifies them with the certificate that "mdserver identity ca" prints.`,
-	}, identityCACommand(), identityVerifyCommand())
+	}, caCommand(), verifyCommand())
 }
 
 // authority is what `mdserver identity ca --json` prints.
@@ -41,7 +42,7 @@ type authority struct {
 	Certificate string    `json:"certificate"`
 }
 
-func identityCACommand() *cobra.Command {
+func caCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "ca",
 		Short:   "Print the certificate for verifying identity documents",
@@ -70,7 +71,7 @@ func newAuthority(certificate []byte) (authority, error) {
 	}, nil
 }
 
-func identityVerifyCommand() *cobra.Command {
+func verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify DOCUMENT SIGNATURE",
 		Short: "Verify an identity document by one of its signatures",
