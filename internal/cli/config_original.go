@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 
+	"mdserver/internal/cli/template"
 	"mdserver/internal/config"
 	"mdserver/internal/install"
 )
@@ -51,7 +52,7 @@ func templateFindings(c *config.Config, missing bool) []configFinding {
 		if path == "" || !missing && absent(path) {
 			continue
 		}
-		problems, err := checkTemplates(path, c)
+		problems, err := template.Check(path, c)
 		if err != nil {
 			list = append(list, configFinding{File: path, Text: "templates not checked: " + err.Error(), whole: "templates not checked: " + err.Error()})
 		}

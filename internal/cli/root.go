@@ -12,6 +12,7 @@ import (
 	"mdserver/internal/cli/hook"
 	"mdserver/internal/cli/identity"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/template"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/config"
 )
@@ -58,7 +59,7 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 	addGroup(root, groupGuests, instanceCommand(), inventoryCommand(), hostCommand(), networkCommand(), smbiosCommand(), identity.Command())
 	addGroup(root, groupBoots, waitCommand(), watchCommand(), bootsCommand(), logsCommand())
 	addGroup(root, groupSSH, sshCommand(), sshConfigCommand(), knownHostsCommand())
-	addGroup(root, groupUserdata, userdataCommand(), templateCommand())
+	addGroup(root, groupUserdata, userdataCommand(), template.Command())
 	addGroup(root, groupServer, serveCommand(), statusCommand(), metricsCommand(), reloadCommand(), configCommand())
 	addGroup(root, groupDiagnosis, doctorCommand(), explainCommand(), debugCommand())
 	addGroup(root, groupMaintenance, backupCommand(), restoreCommand(), exportCommand(), importCommand(), databaseCommand(), storeCommand())

@@ -206,7 +206,7 @@ func TestNarrowPackages(t *testing.T) {
 // below it, too.
 func TestSecludedPackages(t *testing.T) {
 	importers := map[string][]string{
-		"stpl":   {"stpl", "userdata", "cli"},
+		"stpl":   {"stpl", "userdata", "cli/template"},
 		"daemon": {"cli"},
 		"admin":  {"daemon"},
 		"client": {"cli/..."},

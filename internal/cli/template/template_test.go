@@ -1,4 +1,4 @@
-package cli
+package template
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 
 // Whatever is in a template, its problems are printed in lines of their own.
 func TestProblemsAreHarmless(t *testing.T) {
-	problems := []templateProblem{{outputtest.Hostile, 1, outputtest.Hostile, outputtest.Hostile, outputtest.Hostile}}
+	problems := []Problem{{outputtest.Hostile, 1, outputtest.Hostile, outputtest.Hostile, outputtest.Hostile}}
 	outputtest.AreHarmless(t, map[string]func(*bytes.Buffer) error{
 		"csv": func(b *bytes.Buffer) error { return problemsView.Sheet(problems).Print(b, view.FormatCSV, true) },
 	})

@@ -1,4 +1,6 @@
-package cli
+// Package template has the commands that render and check user-data templates, without a
+// server.
+package template
 
 import (
 	"errors"
@@ -15,12 +17,12 @@ import (
 	"mdserver/stpl"
 )
 
-func templateCommand() *cobra.Command {
+func Command() *cobra.Command {
 	return command.Group(&cobra.Command{
 		Use:     "template",
 		Short:   "Render and check user-data templates",
 		Example: "  mdserver template check /etc/mdserver/userdata",
-	}, renderCommand(), templateCheckCommand())
+	}, renderCommand(), checkCommand())
 }
 
 func renderCommand() *cobra.Command {
@@ -44,7 +46,7 @@ func renderCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return renderTemplate(cmd, args[0], opts, vars)
+		return render(cmd, args[0], opts, vars)
 	}
 	return cmd
 }
@@ -75,32 +77,32 @@ func readVars(file string) (map[string]any, error) {
 	return vars, nil
 }
 
-func renderTemplate(cmd *cobra.Command, file string, opts stpl.Options, vars map[string]any) error {
+func render(cmd *cobra.Command, file string, opts stpl.Options, vars map[string]any) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return exit.With(exit.Unreadable, err)
 	}
 	body, raw, err := userdata.Raw(file, string(data), false)
 	if err != nil {
-		return failedTemplate(cmd, err, file, string(data))
+		return failed(cmd, err, file, string(data))
 	}
 	if raw {
 		return output.Raw(cmd, []byte(body))
 	}
 	tpl, err := stpl.New(opts).Compile(file, body)
 	if err != nil {
-		return failedTemplate(cmd, err, file, string(data))
+		return failed(cmd, err, file, string(data))
 	}
 	out, err := tpl.Render(cmd.Context(), vars)
 	if err != nil {
-		return failedTemplate(cmd, err, file, string(data))
+		return failed(cmd, err, file, string(data))
 	}
 	return output.Raw(cmd, out.Text)
 }
 
-// failedTemplate prints FILE:LINE: Kind: message, as compilers do, and the text of
+// failed prints FILE:LINE: Kind: message, as compilers do, and the text of
 // the line if it is in this file.
-func failedTemplate(cmd *cobra.Command, err error, file, text string) error {
+func failed(cmd *cobra.Command, err error, file, text string) error {
 	output.Printf(cmd.ErrOrStderr(), "%s\n", err)
 	if bad, ok := errors.AsType[*stpl.Error](err); ok && bad.File == file {
 		if source := textLine(text, bad.Line); source != "" {

@@ -1,4 +1,4 @@
-package cli
+package template
 
 import (
 	"cmp"
@@ -27,8 +27,8 @@ import (
 	"mdserver/stpl"
 )
 
-// templateProblem is one finding of a check; its fields are its JSON.
-type templateProblem struct {
+// Problem is one finding of a check; its fields are its JSON.
+type Problem struct {
 	File    string `json:"file"`
 	Line    int    `json:"line"` // 0 if it is with the file as a whole
 	Kind    string `json:"kind"`
@@ -39,14 +39,14 @@ type templateProblem struct {
 // warningKind is the kind of a problem that does not keep a template from running.
 const warningKind = "Warning"
 
-func (p *templateProblem) String() string {
+func (p *Problem) String() string {
 	if p.Line == 0 {
 		return fmt.Sprintf("%s: %s: %s", p.File, p.Kind, p.Message)
 	}
 	return fmt.Sprintf("%s:%d: %s: %s", p.File, p.Line, p.Kind, p.Message)
 }
 
-func templateCheckCommand() *cobra.Command {
+func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check FILE|DIR...",
 		Short: "Check templates for errors",
@@ -60,14 +60,14 @@ together with its directory.
 The exit code is 1 if a template has an error; warnings do not count.`,
 		Args: command.AtLeast(1),
 	}
-	return view.Report(cmd, problemsView, func(cmd *cobra.Command, paths []string) ([]templateProblem, error) {
+	return view.Report(cmd, problemsView, func(cmd *cobra.Command, paths []string) ([]Problem, error) {
 		cfg, err := checkedConfig(cmd)
 		if err != nil {
 			return nil, err
 		}
-		problems := []templateProblem{}
+		problems := []Problem{}
 		for _, path := range paths {
-			found, err := checkTemplates(path, cfg)
+			found, err := Check(path, cfg)
 			if err != nil {
 				return nil, err
 			}
@@ -77,8 +77,8 @@ The exit code is 1 if a template has an error; warnings do not count.`,
 	})
 }
 
-var problemsView = view.View[[]templateProblem]{
-	Text: func(w io.Writer, problems []templateProblem) error {
+var problemsView = view.View[[]Problem]{
+	Text: func(w io.Writer, problems []Problem) error {
 		for _, p := range problems {
 			state := "error"
 			if p.Kind == warningKind {
@@ -91,15 +91,15 @@ var problemsView = view.View[[]templateProblem]{
 		}
 		return nil
 	},
-	Sheet: func(problems []templateProblem) view.Sheet {
+	Sheet: func(problems []Problem) view.Sheet {
 		s := view.Sheet{Columns: []string{"FILE", "LINE", "KIND", "MESSAGE"}, Wide: []string{"SOURCE"}}
 		for _, p := range problems {
 			s.Rows = append(s.Rows, []string{p.File, strconv.Itoa(p.Line), p.Kind, p.Message, p.Source})
 		}
 		return s
 	},
-	Wrong: func(problems []templateProblem) bool {
-		return slices.ContainsFunc(problems, func(p templateProblem) bool { return p.Kind != warningKind })
+	Wrong: func(problems []Problem) bool {
+		return slices.ContainsFunc(problems, func(p Problem) bool { return p.Kind != warningKind })
 	},
 }
 
@@ -117,15 +117,15 @@ func checkedConfig(cmd *cobra.Command) (*config.Config, error) {
 	return cfg, err
 }
 
-// checkTemplates checks a file, or all files of a directory that are named
+// Check checks a file, or all files of a directory that are named
 // like templates. With a configuration it knows which variables and included
 // files there are.
-func checkTemplates(path string, cfg *config.Config) ([]templateProblem, error) {
+func Check(path string, cfg *config.Config) ([]Problem, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, exit.With(exit.Unreadable, err)
 	}
-	c := &templateChecker{}
+	c := &checker{}
 	opts := userdata.TemplateOptions()
 	if cfg != nil {
 		c.known = userdata.Names(cfg)
@@ -153,7 +153,7 @@ func checkTemplates(path string, cfg *config.Config) ([]templateProblem, error) 
 			c.problems = append(c.problems, problemOf(bad, s.path, s.body))
 		}
 	}
-	slices.SortStableFunc(c.problems, func(a, b templateProblem) int {
+	slices.SortStableFunc(c.problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
 	return c.problems, nil
@@ -161,8 +161,8 @@ func checkTemplates(path string, cfg *config.Config) ([]templateProblem, error) 
 
 // problemOf is an error in a template as it is reported, with the text of its line
 // if it is in this file.
-func problemOf(bad *stpl.Error, file, text string) templateProblem {
-	p := templateProblem{File: bad.File, Line: bad.Line, Kind: bad.Kind, Message: bad.Message}
+func problemOf(bad *stpl.Error, file, text string) Problem {
+	p := Problem{File: bad.File, Line: bad.Line, Kind: bad.Kind, Message: bad.Message}
 	if bad.File == file {
 		p.Source = textLine(text, bad.Line)
 	}
@@ -180,22 +180,22 @@ func textLine(text string, number int) string {
 	return ""
 }
 
-type templateSource struct{ path, body string }
+type source struct{ path, body string }
 
-type templateChecker struct {
+type checker struct {
 	engine   *stpl.Engine
 	known    stpl.Names // variables, with those that one template may give another
-	sources  []templateSource
-	problems []templateProblem
+	sources  []source
+	problems []Problem
 }
 
-func (c *templateChecker) unreadable(path string, err error) {
-	c.problems = append(c.problems, templateProblem{File: path, Kind: "OSError", Message: err.Error()})
+func (c *checker) unreadable(path string, err error) {
+	c.problems = append(c.problems, Problem{File: path, Kind: "OSError", Message: err.Error()})
 }
 
 // unreadableByServer finds files that the server's user, who owns the database,
 // cannot read, such as copies that root has made.
-func (c *templateChecker) unreadableByServer(dir, database string) {
+func (c *checker) unreadableByServer(dir, database string) {
 	server, err := account.OwnerOf(filepath.Dir(database))
 	if err != nil {
 		return // there is no server here yet
@@ -216,7 +216,7 @@ func sameFile(a, b string) bool {
 
 // dir checks what is below a directory, opened as the server opens it. The
 // directories around it are not entered again by a link.
-func (c *templateChecker) dir(root, name string, around []os.FileInfo) {
+func (c *checker) dir(root, name string, around []os.FileInfo) {
 	path := filepath.Join(root, name)
 	entries, err := os.ReadDir(path)
 	if err != nil {
@@ -230,7 +230,7 @@ func (c *templateChecker) dir(root, name string, around []os.FileInfo) {
 	}
 }
 
-func (c *templateChecker) entry(root, name string, around []os.FileInfo) {
+func (c *checker) entry(root, name string, around []os.FileInfo) {
 	path := filepath.Join(root, name)
 	f, err := tree.Open(root, name)
 	if err != nil {
@@ -249,14 +249,14 @@ func (c *templateChecker) entry(root, name string, around []os.FileInfo) {
 	}
 }
 
-func (c *templateChecker) file(path string, f io.Reader) {
+func (c *checker) file(path string, f io.Reader) {
 	data, err := io.ReadAll(f)
 	if err != nil {
 		c.unreadable(path, err)
 		return
 	}
 	if userdata.HasMark(string(data)) {
-		c.problems = append(c.problems, templateProblem{File: path, Line: 1, Kind: warningKind, Message: userdata.MarkWarning})
+		c.problems = append(c.problems, Problem{File: path, Line: 1, Kind: warningKind, Message: userdata.MarkWarning})
 	}
 	body, raw, err := userdata.Raw(path, string(data), false)
 	if bad, ok := errors.AsType[*stpl.Error](err); ok {
@@ -265,7 +265,7 @@ func (c *templateChecker) file(path string, f io.Reader) {
 	if raw || err != nil {
 		return
 	}
-	c.sources = append(c.sources, templateSource{path, body})
+	c.sources = append(c.sources, source{path, body})
 	if c.known != nil {
 		for _, name := range c.engine.Bound(path, body) {
 			c.known[name] = true

@@ -1,4 +1,4 @@
-package cli
+package template
 
 import (
 	"os"
@@ -30,7 +30,7 @@ func TestTemplateCheckFindsFilesOfRoot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	problems, err := checkTemplates(cfg.Server.UserdataDir, cfg)
+	problems, err := Check(cfg.Server.UserdataDir, cfg)
 	if err != nil || len(problems) != 1 {
 		t.Fatalf("%v, %v", problems, err)
 	}
