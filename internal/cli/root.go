@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/command"
+	"mdserver/internal/cli/configuration"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/hook"
 	"mdserver/internal/cli/identity"
@@ -60,7 +61,7 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 	addGroup(root, groupBoots, waitCommand(), watchCommand(), bootsCommand(), logsCommand())
 	addGroup(root, groupSSH, sshCommand(), sshConfigCommand(), knownHostsCommand())
 	addGroup(root, groupUserdata, userdataCommand(), template.Command())
-	addGroup(root, groupServer, serveCommand(), statusCommand(), metricsCommand(), reloadCommand(), configCommand())
+	addGroup(root, groupServer, serveCommand(), statusCommand(), metricsCommand(), reloadCommand(), configuration.Command())
 	addGroup(root, groupDiagnosis, doctorCommand(), explainCommand(), debugCommand())
 	addGroup(root, groupMaintenance, backupCommand(), restoreCommand(), exportCommand(), importCommand(), databaseCommand(), storeCommand())
 	addGroup(root, groupSetup, installCommand(), uninstallCommand(), hook.Command())

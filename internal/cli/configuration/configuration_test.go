@@ -1,4 +1,4 @@
-package cli
+package configuration
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 // its exit code.
 func runConfig(t *testing.T, args ...string) (string, int) {
 	t.Helper()
-	cmd := configCommand()
+	cmd := Command()
 	cmd.PersistentFlags().String("config", "/nonexistent/mdserver.conf", "")
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	var out strings.Builder
@@ -136,7 +136,7 @@ func TestConfigDefault(t *testing.T) {
 
 // Whatever is in a configuration, its findings are printed in lines of their own.
 func TestCheckIsHarmless(t *testing.T) {
-	checked := checkReport{Problems: []configFinding{{File: outputtest.Hostile, Key: outputtest.Hostile, Value: outputtest.Hostile, Text: outputtest.Hostile}}}
+	checked := checkReport{Problems: []finding{{File: outputtest.Hostile, Key: outputtest.Hostile, Value: outputtest.Hostile, Text: outputtest.Hostile}}}
 	outputtest.AreHarmless(t, map[string]func(*bytes.Buffer) error{
 		"names": func(b *bytes.Buffer) error { return checked.sheet().Print(b, view.FormatName, true) },
 	})

@@ -1,4 +1,4 @@
-package cli
+package configuration
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 	"mdserver/internal/config"
 )
 
-func configGetCommand() *cobra.Command {
+func getCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get KEY",
 		Short: "Print the active value of one key",

@@ -1,4 +1,6 @@
-package cli
+// Package configuration has the commands that check and show the configuration file.
+// They never ask the server.
+package configuration
 
 import (
 	"context"
@@ -19,17 +21,17 @@ import (
 	"mdserver/internal/dnsmasq"
 )
 
-// configCommand is about the configuration file; it never asks the server.
-func configCommand() *cobra.Command {
+// Command is about the configuration file; it never asks the server.
+func Command() *cobra.Command {
 	return command.Group(&cobra.Command{
 		Use:   "config",
 		Short: "Check and show the configuration",
 		Example: `  mdserver config check
   mdserver config get mdserver.port`,
-	}, configCheckCommand(), configGetCommand(), configDumpCommand(), configDefaultCommand())
+	}, checkCommand(), getCommand(), dumpCommand(), defaultCommand())
 }
 
-func configCheckCommand() *cobra.Command {
+func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Check a configuration",
@@ -91,14 +93,14 @@ func checkConfFiles(ctx context.Context, c *config.Config) error {
 
 // checkReport is the outcome of a check; its fields are the JSON of --json.
 type checkReport struct {
-	File     string          `json:"file"`
-	OK       bool            `json:"ok"`
-	Problems []configFinding `json:"problems"`
-	Warnings []configFinding `json:"warnings"`
-	Upgrade  []configFinding `json:"upgrade"` // what the Python mdserver's configuration will mean
+	File     string    `json:"file"`
+	OK       bool      `json:"ok"`
+	Problems []finding `json:"problems"`
+	Warnings []finding `json:"warnings"`
+	Upgrade  []finding `json:"upgrade"` // what the Python mdserver's configuration will mean
 }
 
-type configFinding struct {
+type finding struct {
 	File     string `json:"file,omitempty"`
 	Line     int    `json:"line,omitempty"`
 	Key      string `json:"key,omitempty"`
@@ -109,17 +111,17 @@ type configFinding struct {
 }
 
 func newCheckReport(file string, warnings []config.Warning, err error) checkReport {
-	r := checkReport{File: file, OK: err == nil, Problems: []configFinding{}, Warnings: []configFinding{}, Upgrade: []configFinding{}}
+	r := checkReport{File: file, OK: err == nil, Problems: []finding{}, Warnings: []finding{}, Upgrade: []finding{}}
 	for _, e := range flatten(err) {
-		f := configFinding{File: file, Text: e.Error(), whole: e.Error()}
+		f := finding{File: file, Text: e.Error(), whole: e.Error()}
 		if p, ok := errors.AsType[*config.Problem](e); ok {
-			f = configFinding{p.File, p.Line, p.Key, p.Value, p.Reason, p.Accepted, p.Error()}
+			f = finding{p.File, p.Line, p.Key, p.Value, p.Reason, p.Accepted, p.Error()}
 		}
 		r.Problems = append(r.Problems, f)
 	}
 	for _, w := range warnings {
 		if w.Level >= slog.LevelWarn {
-			r.Warnings = append(r.Warnings, configFinding{File: w.File, Line: w.Line, Key: w.Key, Text: w.Text, whole: w.String()})
+			r.Warnings = append(r.Warnings, finding{File: w.File, Line: w.Line, Key: w.Key, Text: w.Text, whole: w.String()})
 		}
 	}
 	return r
@@ -160,7 +162,7 @@ func (r checkReport) sheet() view.Sheet {
 	s := view.Sheet{Columns: []string{"KIND", "FILE", "LINE", "KEY", "MESSAGE"}, Wide: []string{"VALUE", "ACCEPTED"}}
 	for _, list := range []struct {
 		kind     string
-		findings []configFinding
+		findings []finding
 	}{{"error", r.Problems}, {"warning", r.Warnings}, {"upgrade", r.Upgrade}} {
 		for _, f := range list.findings {
 			s.Rows = append(s.Rows, []string{list.kind, f.File, strconv.Itoa(f.Line), f.Key, f.Text, f.Value, f.Accepted})
@@ -170,7 +172,7 @@ func (r checkReport) sheet() view.Sheet {
 	return s
 }
 
-func configDumpCommand() *cobra.Command {
+func dumpCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dump [FILE]",
 		Short: "Print all active values, without secrets",
@@ -203,7 +205,7 @@ var settingsView = view.View[[]config.Setting]{
 	},
 }
 
-func configDefaultCommand() *cobra.Command {
+func defaultCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "default",
 		Short:   "Print a commented configuration with every key",

@@ -1,4 +1,4 @@
-package cli
+package configuration
 
 import (
 	"errors"
@@ -18,8 +18,8 @@ import (
 // was not imported. Keys that are not set count only if the configuration is
 // certainly the Python mdserver's: if sure is true, or if its files are on the
 // host.
-func fromOriginal(c *config.Config, root string, sure bool) []configFinding {
-	list := []configFinding{}
+func fromOriginal(c *config.Config, root string, sure bool) []finding {
+	list := []finding{}
 	if !sure && (!c.OfOriginal() || !absent(c.Server.Database)) {
 		return list
 	}
@@ -28,11 +28,11 @@ func fromOriginal(c *config.Config, root string, sure bool) []configFinding {
 	list = append(list, templateFindings(c, sure)...)
 	for _, w := range c.Differences() {
 		if sure || w.File != "" {
-			list = append(list, configFinding{File: w.File, Line: w.Line, Key: w.Key, Text: w.Text, whole: w.String()})
+			list = append(list, finding{File: w.File, Line: w.Line, Key: w.Key, Text: w.Text, whole: w.String()})
 		}
 	}
 	for _, f := range files {
-		list = append(list, configFinding{File: f.Path, Text: f.Text, whole: f.Path + ": " + f.Text})
+		list = append(list, finding{File: f.Path, Text: f.Text, whole: f.Path + ": " + f.Text})
 	}
 	return list
 }
@@ -46,18 +46,18 @@ func absent(path string) bool {
 
 // templateFindings are the problems of all templates that guests can get. Missing
 // ones are reported if missing is set.
-func templateFindings(c *config.Config, missing bool) []configFinding {
-	var list []configFinding
+func templateFindings(c *config.Config, missing bool) []finding {
+	var list []finding
 	for _, path := range []string{c.Server.DefaultTemplate, c.Server.UserdataDir} {
 		if path == "" || !missing && absent(path) {
 			continue
 		}
 		problems, err := template.Check(path, c)
 		if err != nil {
-			list = append(list, configFinding{File: path, Text: "templates not checked: " + err.Error(), whole: "templates not checked: " + err.Error()})
+			list = append(list, finding{File: path, Text: "templates not checked: " + err.Error(), whole: "templates not checked: " + err.Error()})
 		}
 		for _, p := range problems {
-			f := configFinding{File: p.File, Line: p.Line, Text: p.Kind + ": " + p.Message, whole: p.String()}
+			f := finding{File: p.File, Line: p.Line, Text: p.Kind + ": " + p.Message, whole: p.String()}
 			if !slices.Contains(list, f) { // a default template in the directory
 				list = append(list, f)
 			}
