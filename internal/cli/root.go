@@ -13,6 +13,7 @@ import (
 	"mdserver/internal/cli/hook"
 	"mdserver/internal/cli/identity"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/ssh"
 	"mdserver/internal/cli/template"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/config"
@@ -59,7 +60,7 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 	colorFlag(root)
 	addGroup(root, groupGuests, instanceCommand(), inventoryCommand(), hostCommand(), networkCommand(), smbiosCommand(), identity.Command())
 	addGroup(root, groupBoots, waitCommand(), watchCommand(), bootsCommand(), logsCommand())
-	addGroup(root, groupSSH, sshCommand(), sshConfigCommand(), knownHostsCommand())
+	addGroup(root, groupSSH, ssh.Command(), ssh.ConfigCommand(), ssh.KnownHostsCommand())
 	addGroup(root, groupUserdata, userdataCommand(), template.Command())
 	addGroup(root, groupServer, serveCommand(), statusCommand(), metricsCommand(), reloadCommand(), configuration.Command())
 	addGroup(root, groupDiagnosis, doctorCommand(), explainCommand(), debugCommand())

@@ -1,4 +1,4 @@
-package cli
+package ssh
 
 import (
 	"context"
@@ -63,7 +63,7 @@ func checkHosts(hosts string) error {
 	return nil
 }
 
-func sshCACommand() *cobra.Command {
+func caCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ca [COMMAND]",
 		Short: "Print the known_hosts lines that trust the guests' host certificates",
@@ -90,7 +90,7 @@ client trusts certificates for some names and addresses only.`,
 		ca, err := server.HostCA(ctx)
 		return newHostCA(ca, *hosts), err
 	})
-	cmd.AddCommand(sshCARotateCommand())
+	cmd.AddCommand(rotateCommand())
 	return cmd
 }
 
@@ -102,7 +102,7 @@ Certificates of the present key stay valid until they end, and "mdserver ssh ca"
 prints the line of that key until then.
 `
 
-func sshCARotateCommand() *cobra.Command {
+func rotateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate",
 		Short: "Make another key that signs the guests' host certificates",

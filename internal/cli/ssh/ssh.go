@@ -1,4 +1,6 @@
-package cli
+// Package ssh has the commands that connect to guests with ssh, and that tell ssh their
+// host keys.
+package ssh
 
 import (
 	"context"
@@ -20,7 +22,7 @@ import (
 	"mdserver/internal/client"
 )
 
-func sshCommand() *cobra.Command {
+func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ssh [USER@]NAME [-- ARGUMENT...]",
 		Short: "Connect to a guest with ssh",
@@ -56,7 +58,7 @@ write "mdserver ssh -- NAME".`,
 			return execSSH(sshArguments(cmd, guest, args[1:]))
 		}),
 	}
-	cmd.AddCommand(sshCACommand())
+	cmd.AddCommand(caCommand())
 	return cmd
 }
 
@@ -141,7 +143,7 @@ func execSSH(arguments []string) error {
 	return nil
 }
 
-func sshConfigCommand() *cobra.Command {
+func ConfigCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ssh-config [NAME...]",
 		Short: "Print an ssh configuration for the guests",

@@ -1,4 +1,4 @@
-package cli
+package ssh
 
 import (
 	"context"
@@ -23,7 +23,7 @@ const reasonHostname = "HOSTNAME"
 // knownHostsPatience is how long ssh waits for a server that does not answer.
 const knownHostsPatience = 2 * time.Second
 
-func knownHostsCommand() *cobra.Command {
+func KnownHostsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "known-hosts [NAME...]",
 		Short: "Print the SSH host keys of guests as known_hosts lines",
