@@ -202,7 +202,7 @@ var terraformGoals = slices.DeleteFunc(slices.Clone(conditionNames), func(name s
 // wait waits until the guest is as wanted. The error, with the exit code of the
 // command wait, says how it is instead.
 func (q terraformQuery) wait(cmd *cobra.Command, server *client.Client) error {
-	results, err := newWaiter(cmd, server.Progress, q.goal, q.timeout).wait(cmd.Context(), []string{q.name})
+	results, err := wait(cmd, server, q.goal, q.timeout, []string{q.name})
 	if err != nil {
 		return err
 	}

@@ -2,47 +2,10 @@ package cli
 
 import (
 	"fmt"
-	"io"
-	"strings"
 
 	"mdserver/internal/api"
-	"mdserver/internal/cli/output"
 	ports "mdserver/internal/portsecurity/table"
 )
-
-// printPortSecurity tells what a guest may send on each of its networks.
-func printPortSecurity(w io.Writer, all []api.GuestPortSecurity) {
-	output.Printf(w, "\nPORT SECURITY\n")
-	for _, p := range all {
-		place := p.Network
-		if p.Port != "" {
-			place += " at " + p.Port
-		}
-		output.Printf(w, "%s on %s: %s\n", p.State, place, p.Why)
-		if len(p.Sends) > 0 {
-			output.Printf(w, "  sends from %s\n", strings.Join(sources(p), ", "))
-		}
-		if len(p.Dropped) > 0 {
-			output.Printf(w, "  dropped %s\n", ports.Describe(p.Dropped))
-		}
-	}
-}
-
-// sources are the addresses that a guest may send from, MACs first.
-func sources(p api.GuestPortSecurity) []string {
-	var list []string
-	for _, mac := range p.MACs {
-		list = append(list, mac.String())
-	}
-	for _, prefix := range p.Sends {
-		if prefix.IsSingleIP() {
-			list = append(list, prefix.Addr().String())
-			continue
-		}
-		list = append(list, prefix.String())
-	}
-	return list
-}
 
 // describePortSecurity is one word or a few for a list of networks.
 func describePortSecurity(s api.PortSecurity) string {

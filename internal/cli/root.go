@@ -10,6 +10,7 @@ import (
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/configuration"
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/guests"
 	"mdserver/internal/cli/hook"
 	"mdserver/internal/cli/identity"
 	"mdserver/internal/cli/output"
@@ -58,12 +59,12 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 	root.PersistentFlags().StringP("config", "c", command.DefaultConfig, "configuration `FILE` ($MDSERVER_CONFIG)")
 	root.PersistentFlags().String("socket", "", "control `SOCKET` of the server ($MDSERVER_SOCKET; default: the key socket of the configuration)")
 	colorFlag(root)
-	addGroup(root, groupGuests, instanceCommand(), inventoryCommand(), hostCommand(), networkCommand(), smbiosCommand(), identity.Command())
+	addGroup(root, groupGuests, guests.Command(), inventoryCommand(), hostCommand(), networkCommand(), smbiosCommand(), identity.Command())
 	addGroup(root, groupBoots, waitCommand(), watchCommand(), bootsCommand(), logsCommand())
 	addGroup(root, groupSSH, ssh.Command(), ssh.ConfigCommand(), ssh.KnownHostsCommand())
 	addGroup(root, groupUserdata, userdataCommand(), template.Command())
 	addGroup(root, groupServer, serveCommand(), statusCommand(), metricsCommand(), reloadCommand(), configuration.Command())
-	addGroup(root, groupDiagnosis, doctorCommand(), explainCommand(), debugCommand())
+	addGroup(root, groupDiagnosis, doctorCommand(), guests.ExplainCommand(), debugCommand())
 	addGroup(root, groupMaintenance, backupCommand(), restoreCommand(), exportCommand(), importCommand(), databaseCommand(), storeCommand())
 	addGroup(root, groupSetup, installCommand(), uninstallCommand(), hook.Command())
 	addGroup(root, groupHelp, manCommand(), versionCommand())

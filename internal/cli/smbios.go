@@ -10,6 +10,7 @@ import (
 
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/guests"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
@@ -184,7 +185,7 @@ func (g *disguise) agree(cmd *cobra.Command, name string, to smbios.Datasource, 
 	if !smbios.Moves(from, to) {
 		return nil
 	}
-	output.Printf(cmd.ErrOrStderr(), "%s detects %s. With %s, its instance-id changes.\n\n%s\n", name, from.Title(), to.Title(), output.Verbatim(newMachine))
+	output.Printf(cmd.ErrOrStderr(), "%s detects %s. With %s, its instance-id changes.\n\n%s\n", name, from.Title(), to.Title(), output.Verbatim(guests.NewMachine))
 	if agreed {
 		return nil
 	}

@@ -108,7 +108,7 @@ one is degraded, and 124 if the time is over. On a terminal, progress is shown.
 	timeout := cmd.Flags().Duration("timeout", command.DefaultWait, "wait for `DURATION` at most")
 	command.CompleteWords(cmd, "timeout", "30s", "5m", "1h")
 	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
-		results, err := newWaiter(cmd, server.Progress, goal.Value, *timeout).wait(cmd.Context(), refs)
+		results, err := wait(cmd, server, goal.Value, *timeout, refs)
 		if err != nil {
 			return err
 		}
@@ -121,6 +121,12 @@ one is degraded, and 124 if the time is over. On a terminal, progress is shown.
 		return nil
 	})
 	return cmd
+}
+
+// wait waits until each guest is as wanted, a condition of conditionNames, or has
+// failed, or the time is over. On a terminal it prints how far they are.
+func wait(cmd *cobra.Command, server *client.Client, goal string, timeout time.Duration, refs []string) ([]waitResult, error) {
+	return newWaiter(cmd, server.Progress, goal, timeout).wait(cmd.Context(), refs)
 }
 
 // waitResult is how waiting for one guest ended.

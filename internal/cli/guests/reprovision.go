@@ -1,4 +1,4 @@
-package cli
+package guests
 
 import (
 	"io"
@@ -13,15 +13,15 @@ import (
 	"mdserver/internal/instance"
 )
 
-// newMachine is what comes of another instance-id.
-const newMachine = `At its next boot, cloud-init treats the guest as a new machine:
+// NewMachine is what comes of another instance-id.
+const NewMachine = `At its next boot, cloud-init treats the guest as a new machine:
   - user-data and vendor-data run again, including what runs only once
   - SSH host keys are created again, and clients warn about the change
   - host name, network, authorized keys and passwords are set as for a new guest
 `
 
 // reprovisioning is what comes of one that mdserver gives a guest.
-const reprovisioning = newMachine + `  - a password that the guest has posted is deleted, and it can post another
+const reprovisioning = NewMachine + `  - a password that the guest has posted is deleted, and it can post another
 
 Its disks are not cleared: what earlier runs wrote stays. Name, address and UUID
 stay. Nothing changes in the guest until it boots. With OpenStack, it requests its

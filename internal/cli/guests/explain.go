@@ -1,9 +1,10 @@
-package cli
+package guests
 
 import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,9 +15,10 @@ import (
 	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
+	ports "mdserver/internal/portsecurity/table"
 )
 
-func explainCommand() *cobra.Command {
+func ExplainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain NAME",
 		Short: "Explain a guest: its addresses, its requests, and what is missing",
@@ -84,6 +86,40 @@ func printAddresses(w io.Writer, all []api.ExplainedAddress) {
 			output.Printf(w, "  passed %d more\n", a.More)
 		}
 	}
+}
+
+// printPortSecurity tells what a guest may send on each of its networks.
+func printPortSecurity(w io.Writer, all []api.GuestPortSecurity) {
+	output.Printf(w, "\nPORT SECURITY\n")
+	for _, p := range all {
+		place := p.Network
+		if p.Port != "" {
+			place += " at " + p.Port
+		}
+		output.Printf(w, "%s on %s: %s\n", p.State, place, p.Why)
+		if len(p.Sends) > 0 {
+			output.Printf(w, "  sends from %s\n", strings.Join(sources(p), ", "))
+		}
+		if len(p.Dropped) > 0 {
+			output.Printf(w, "  dropped %s\n", ports.Describe(p.Dropped))
+		}
+	}
+}
+
+// sources are the addresses that a guest may send from, MACs first.
+func sources(p api.GuestPortSecurity) []string {
+	var list []string
+	for _, mac := range p.MACs {
+		list = append(list, mac.String())
+	}
+	for _, prefix := range p.Sends {
+		if prefix.IsSingleIP() {
+			list = append(list, prefix.Addr().String())
+			continue
+		}
+		list = append(list, prefix.String())
+	}
+	return list
 }
 
 func printTemplate(w io.Writer, doc api.Explanation) {

@@ -1,4 +1,6 @@
-package cli
+// Package guests has the commands that list, show, explain, add, remove and reprovision
+// guests.
+package guests
 
 import (
 	"context"
@@ -23,7 +25,7 @@ import (
 	"mdserver/internal/libvirt"
 )
 
-func instanceCommand() *cobra.Command {
+func Command() *cobra.Command {
 	return command.Group(&cobra.Command{
 		Use:     "instance",
 		Aliases: []string{"instances", "guest"},
