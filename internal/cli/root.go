@@ -14,6 +14,7 @@ import (
 	"mdserver/internal/cli/hook"
 	"mdserver/internal/cli/identity"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/smbios"
 	"mdserver/internal/cli/ssh"
 	"mdserver/internal/cli/template"
 	"mdserver/internal/cli/view"
@@ -59,7 +60,7 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 	root.PersistentFlags().StringP("config", "c", command.DefaultConfig, "configuration `FILE` ($MDSERVER_CONFIG)")
 	root.PersistentFlags().String("socket", "", "control `SOCKET` of the server ($MDSERVER_SOCKET; default: the key socket of the configuration)")
 	colorFlag(root)
-	addGroup(root, groupGuests, guests.Command(), inventoryCommand(), hostCommand(), networkCommand(), smbiosCommand(), identity.Command())
+	addGroup(root, groupGuests, guests.Command(), inventoryCommand(), hostCommand(), networkCommand(), smbios.Command(), identity.Command())
 	addGroup(root, groupBoots, waitCommand(), watchCommand(), bootsCommand(), logsCommand())
 	addGroup(root, groupSSH, ssh.Command(), ssh.ConfigCommand(), ssh.KnownHostsCommand())
 	addGroup(root, groupUserdata, userdataCommand(), template.Command())

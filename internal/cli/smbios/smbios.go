@@ -1,4 +1,6 @@
-package cli
+// Package smbios has the command that makes a guest's image recognize the metadata
+// server.
+package smbios
 
 import (
 	"errors"
@@ -21,7 +23,7 @@ import (
 	"mdserver/internal/smbios"
 )
 
-func smbiosCommand() *cobra.Command {
+func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "smbios NAME",
 		Short: "Make a guest's image recognize the metadata server",
@@ -44,7 +46,7 @@ the server does not have to run.`,
 		ValidArgsFunction: selection.CompleteGuests,
 	}
 	view.Flags(cmd, false)
-	var opt smbiosOptions
+	var opt options
 	cmd.Flags().StringVar((*string)(&opt.datasource), "as", "", "cloud to look like: openstack, nocloud, ec2 (Amazon), ec2-clone or nocloud-net")
 	cmd.Flags().BoolVar(&opt.apply, "apply", false, "add it to the domain's definition")
 	cmd.Flags().BoolVarP(&opt.yes, "yes", "y", false, "do not ask, even if the guest will set itself up again")
@@ -52,12 +54,12 @@ the server does not have to run.`,
 		return datasourceNames(), cobra.ShellCompDirectiveNoFileComp
 	})
 	cmd.RunE = command.WithConfig(func(cmd *cobra.Command, cfg *config.Config, args []string) error {
-		return runSMBIOS(cmd, cfg, args[0], opt)
+		return run(cmd, cfg, args[0], opt)
 	})
 	return cmd
 }
 
-type smbiosOptions struct {
+type options struct {
 	datasource smbios.Datasource
 	apply, yes bool
 }
@@ -70,7 +72,7 @@ func datasourceNames() []string {
 	return names
 }
 
-func runSMBIOS(cmd *cobra.Command, cfg *config.Config, name string, opt smbiosOptions) error {
+func run(cmd *cobra.Command, cfg *config.Config, name string, opt options) error {
 	if opt.datasource != smbios.None && opt.datasource.Title() == smbios.None.Title() {
 		return exit.With(exit.Usage, fmt.Errorf("--as %s: choose one of %s", opt.datasource, strings.Join(datasourceNames(), ", ")))
 	}
@@ -138,7 +140,7 @@ func (g *disguise) wear(datasource smbios.Datasource) (smbios.Look, changedDefin
 
 // apply stores the changed definition, and asks first if the guest will set itself
 // up again.
-func (g *disguise) apply(cmd *cobra.Command, changed changedDefinition, opt smbiosOptions, store func() error) error {
+func (g *disguise) apply(cmd *cobra.Command, changed changedDefinition, opt options, store func() error) error {
 	name := output.Printable(g.domain.Name)
 	if len(changed.changes) > 0 {
 		if err := g.agree(cmd, name, changed.datasource, opt.yes); err != nil {
