@@ -17,6 +17,7 @@ import (
 
 	"mdserver/internal/ansible"
 	"mdserver/internal/api"
+	"mdserver/internal/cli/boots"
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
@@ -197,17 +198,17 @@ func readQuery(r io.Reader) (q terraformQuery, err error) {
 }
 
 // terraformGoals are the conditions in which there is a guest to print.
-var terraformGoals = slices.DeleteFunc(slices.Clone(conditionNames), func(name string) bool { return name == "gone" })
+var terraformGoals = slices.DeleteFunc(slices.Clone(boots.Conditions), func(name string) bool { return name == "gone" })
 
 // wait waits until the guest is as wanted. The error, with the exit code of the
 // command wait, says how it is instead.
 func (q terraformQuery) wait(cmd *cobra.Command, server *client.Client) error {
-	results, err := wait(cmd, server, q.goal, q.timeout, []string{q.name})
+	results, err := boots.Wait(cmd, server, q.goal, q.timeout, []string{q.name})
 	if err != nil {
 		return err
 	}
-	if code := waitExit(results); code != 0 {
-		return exit.With(code, fmt.Errorf("the guest %q is not as wanted: %s: %s: %s", q.name, q.goal, results[0].Outcome, results[0].reason()))
+	if code := boots.ExitCode(results); code != 0 {
+		return exit.With(code, fmt.Errorf("the guest %q is not as wanted: %s: %s: %s", q.name, q.goal, results[0].Outcome, results[0].Reason()))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/boots"
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/configuration"
 	"mdserver/internal/cli/exit"
@@ -61,9 +62,9 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 	root.PersistentFlags().String("socket", "", "control `SOCKET` of the server ($MDSERVER_SOCKET; default: the key socket of the configuration)")
 	colorFlag(root)
 	addGroup(root, groupGuests, guests.Command(), inventoryCommand(), hostCommand(), networkCommand(), smbios.Command(), identity.Command())
-	addGroup(root, groupBoots, waitCommand(), watchCommand(), bootsCommand(), logsCommand())
+	addGroup(root, groupBoots, boots.WaitCommand(), boots.WatchCommand(), boots.Command(), boots.LogsCommand())
 	addGroup(root, groupSSH, ssh.Command(), ssh.ConfigCommand(), ssh.KnownHostsCommand())
-	addGroup(root, groupUserdata, userdataCommand(), template.Command())
+	addGroup(root, groupUserdata, boots.UserdataCommand(), template.Command())
 	addGroup(root, groupServer, serveCommand(), statusCommand(), metricsCommand(), reloadCommand(), configuration.Command())
 	addGroup(root, groupDiagnosis, doctorCommand(), guests.ExplainCommand(), debugCommand())
 	addGroup(root, groupMaintenance, backupCommand(), restoreCommand(), exportCommand(), importCommand(), databaseCommand(), storeCommand())

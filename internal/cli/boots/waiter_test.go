@@ -1,4 +1,4 @@
-package cli
+package boots
 
 import (
 	"context"
@@ -63,7 +63,7 @@ func TestWait(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var queries []api.ProgressQuery
-				w := newWaiter(waitCommand(), func(_ context.Context, q api.ProgressQuery) (api.Progress, error) {
+				w := newWaiter(WaitCommand(), func(_ context.Context, q api.ProgressQuery) (api.Progress, error) {
 					if !reflect.DeepEqual(q.Refs, []string{"web1"}) {
 						t.Errorf("asked for %q", q.Refs)
 					}
@@ -86,7 +86,7 @@ func TestWait(t *testing.T) {
 	}
 }
 
-func outcomes(results []waitResult, err error) string {
+func outcomes(results []Result, err error) string {
 	if err != nil {
 		return err.Error()
 	}
@@ -102,7 +102,7 @@ func TestWaitIsInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, interrupt := context.WithCancel(t.Context())
 		asked := 0
-		w := newWaiter(waitCommand(), func(context.Context, api.ProgressQuery) (api.Progress, error) {
+		w := newWaiter(WaitCommand(), func(context.Context, api.ProgressQuery) (api.Progress, error) {
 			if asked++; asked == 1 {
 				return api.Progress{Guests: []api.GuestProgress{{Ref: "web1"}}}, nil
 			}
@@ -146,7 +146,7 @@ func TestWaitResult(t *testing.T) {
 		"unknown":           {"ready", api.GuestProgress{Ref: "web1"}, "timed out|-|no such guest is known", "not registered"},
 		"gone":              {"gone", api.GuestProgress{Ref: "web1"}, "reached|-|-", "not registered"},
 	} {
-		results, open := newWaiter(waitCommand(), nil, tt.goal, 0).judge(api.Progress{Guests: []api.GuestProgress{tt.progress}})
+		results, open := newWaiter(WaitCommand(), nil, tt.goal, 0).judge(api.Progress{Guests: []api.GuestProgress{tt.progress}})
 		if len(results) != 1 || results[0].Ref != "web1" || results[0].For != tt.goal || results[0].Guest != tt.progress.Guest || (open == 1) != (results[0].Outcome == command.TimedOut) {
 			t.Errorf("%s: %+v, open %d", name, results, open)
 			continue
@@ -159,7 +159,7 @@ func TestWaitResult(t *testing.T) {
 		if (r.Boot == nil) != (tt.progress.Boot == nil) || r.Boot != nil && r.Boot.Number != 3 {
 			t.Errorf("%s: the boot is %+v", name, r.Boot)
 		}
-		if got := string(r.Outcome) + "|" + state + "|" + r.reason(); got != tt.row {
+		if got := string(r.Outcome) + "|" + state + "|" + r.Reason(); got != tt.row {
 			t.Errorf("%s: %q, want %q", name, got, tt.row)
 		}
 		if got := describeProgress(tt.progress); got != tt.told {

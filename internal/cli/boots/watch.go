@@ -1,4 +1,4 @@
-package cli
+package boots
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"mdserver/internal/client"
 )
 
-func watchCommand() *cobra.Command {
+func WatchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch [NAME...]",
 		Short: "Show what happens to guests, as it happens",
@@ -49,7 +49,7 @@ is interrupted. With --json, each line is the state of a guest that has changed.
 	return cmd
 }
 
-func logsCommand() *cobra.Command {
+func LogsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logs NAME",
 		Short: "Print what happened in a guest's boot, one line each",

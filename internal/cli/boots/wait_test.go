@@ -1,4 +1,4 @@
-package cli
+package boots
 
 import (
 	"testing"
@@ -47,7 +47,7 @@ func TestConditions(t *testing.T) {
 			t.Errorf("--for %s, %s: %q, want %q", c.goal, c.name, got, c.want)
 		}
 	}
-	for _, name := range conditionNames {
+	for _, name := range Conditions {
 		if conditions[name] == nil {
 			t.Errorf("there is no condition %s", name)
 		}
@@ -65,11 +65,11 @@ func TestExitOfWait(t *testing.T) {
 		{[]command.Outcome{command.TimedOut, degraded}, 124},
 		{[]command.Outcome{command.TimedOut, failed, degraded}, 1},
 	} {
-		var results []waitResult
+		var results []Result
 		for _, o := range c.outcomes {
-			results = append(results, waitResult{Outcome: o})
+			results = append(results, Result{Outcome: o})
 		}
-		if got := waitExit(results); got != c.want {
+		if got := ExitCode(results); got != c.want {
 			t.Errorf("%v: exit code %d, want %d", c.outcomes, got, c.want)
 		}
 	}

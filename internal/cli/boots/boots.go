@@ -1,4 +1,6 @@
-package cli
+// Package boots has the commands about guests' boots: how they went, what happened in
+// them, what user-data they got, and waiting for them.
+package boots
 
 import (
 	"context"
@@ -17,7 +19,7 @@ import (
 	"mdserver/internal/client"
 )
 
-func bootsCommand() *cobra.Command {
+func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "boots NAME",
 		Short: "Show a guest's boots: how each went, and what happened when",

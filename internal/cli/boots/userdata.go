@@ -1,4 +1,4 @@
-package cli
+package boots
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	"mdserver/internal/client"
 )
 
-func userdataCommand() *cobra.Command {
+func UserdataCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "user-data NAME",
 		Short: "Print a guest's user-data",
@@ -45,11 +45,11 @@ the error with file and line, and exit with 1.
 		}
 		return output.Raw(cmd, body)
 	})
-	cmd.AddCommand(userdataDiffCommand())
+	cmd.AddCommand(diffCommand())
 	return cmd
 }
 
-func userdataDiffCommand() *cobra.Command {
+func diffCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff NAME",
 		Short: "Compare the user-data that a guest got in two boots",

@@ -1,4 +1,4 @@
-package cli
+package boots
 
 import (
 	"context"
@@ -22,8 +22,8 @@ import (
 // while it is open.
 type condition func(p api.GuestProgress) command.Outcome
 
-// conditionNames are the conditions in the order in which a boot reaches them.
-var conditionNames = []string{"registered", "lease", "metadata", "ssh", "ready", "gone"}
+// Conditions are the conditions in the order in which a boot reaches them.
+var Conditions = []string{"registered", "lease", "metadata", "ssh", "ready", "gone"}
 
 // Further outcomes, of boots.
 const (
@@ -75,7 +75,7 @@ func isReady(p api.GuestProgress) command.Outcome {
 	return ""
 }
 
-func waitCommand() *cobra.Command {
+func WaitCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wait NAME...",
 		Short: "Wait until guests are up, or gone",
@@ -102,20 +102,20 @@ one is degraded, and 124 if the time is over. On a terminal, progress is shown.
 		ValidArgsFunction: selection.CompleteGuests,
 	}
 	view.Flags(cmd, false)
-	goal := command.NewOneOf("ready", conditionNames, "CONDITION")
-	cmd.Flags().Var(goal, "for", "wait for `CONDITION`: "+strings.Join(conditionNames, ", "))
-	command.CompleteWords(cmd, "for", conditionNames...)
+	goal := command.NewOneOf("ready", Conditions, "CONDITION")
+	cmd.Flags().Var(goal, "for", "wait for `CONDITION`: "+strings.Join(Conditions, ", "))
+	command.CompleteWords(cmd, "for", Conditions...)
 	timeout := cmd.Flags().Duration("timeout", command.DefaultWait, "wait for `DURATION` at most")
 	command.CompleteWords(cmd, "timeout", "30s", "5m", "1h")
 	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, refs []string) error {
-		results, err := wait(cmd, server, goal.Value, *timeout, refs)
+		results, err := Wait(cmd, server, goal.Value, *timeout, refs)
 		if err != nil {
 			return err
 		}
 		if err := view.Show(cmd, waitView, results); err != nil {
 			return err
 		}
-		if code := waitExit(results); code != 0 {
+		if code := ExitCode(results); code != 0 {
 			return exit.Silently(code)
 		}
 		return nil
@@ -123,14 +123,14 @@ one is degraded, and 124 if the time is over. On a terminal, progress is shown.
 	return cmd
 }
 
-// wait waits until each guest is as wanted, a condition of conditionNames, or has
+// Wait waits until each guest is as wanted, a condition of conditionNames, or has
 // failed, or the time is over. On a terminal it prints how far they are.
-func wait(cmd *cobra.Command, server *client.Client, goal string, timeout time.Duration, refs []string) ([]waitResult, error) {
+func Wait(cmd *cobra.Command, server *client.Client, goal string, timeout time.Duration, refs []string) ([]Result, error) {
 	return newWaiter(cmd, server.Progress, goal, timeout).wait(cmd.Context(), refs)
 }
 
-// waitResult is how waiting for one guest ended.
-type waitResult struct {
+// Result is how waiting for one guest ended.
+type Result struct {
 	Ref     string          `json:"ref"`
 	For     string          `json:"for"`
 	Outcome command.Outcome `json:"outcome"`
@@ -138,12 +138,12 @@ type waitResult struct {
 	Boot    *api.BootBrief  `json:"boot,omitempty"`
 }
 
-var waitView = view.View[[]waitResult]{Text: printWaited}
+var waitView = view.View[[]Result]{Text: printWaited}
 
-func printWaited(w io.Writer, results []waitResult) error {
+func printWaited(w io.Writer, results []Result) error {
 	var rows [][]string
 	for _, r := range results {
-		row := []string{output.Printable(r.Ref), string(r.Outcome), r.For, "-", r.reason()}
+		row := []string{output.Printable(r.Ref), string(r.Outcome), r.For, "-", r.Reason()}
 		if r.Boot != nil {
 			row[3] = string(r.Boot.Verdict.State)
 		}
@@ -152,8 +152,8 @@ func printWaited(w io.Writer, results []waitResult) error {
 	return output.Table(w, []string{"NAME", "OUTCOME", "FOR", "BOOT", "REASON"}, rows)
 }
 
-// reason is why the guest is as it is, or why it is not as wanted.
-func (r waitResult) reason() string {
+// Reason is why the guest is as it is, or why it is not as wanted.
+func (r Result) Reason() string {
 	switch {
 	case r.Boot != nil && (r.Boot.Verdict.Reason != "" || r.Outcome != command.TimedOut):
 		return reason(r.Boot.Verdict)
@@ -167,8 +167,8 @@ func (r waitResult) reason() string {
 	return "it came as far as " + r.Boot.Verdict.Phase
 }
 
-// waitExit is the exit code for some results: that of the worst.
-func waitExit(results []waitResult) int {
+// ExitCode is the exit code for some results: that of the worst.
+func ExitCode(results []Result) int {
 	code := 0
 	for _, r := range results {
 		switch {
@@ -197,7 +197,7 @@ func newWaiter(cmd *cobra.Command, progress func(context.Context, api.ProgressQu
 }
 
 // wait returns when each guest is as wanted or has failed, or when the time is over.
-func (w *waiter) wait(ctx context.Context, refs []string) ([]waitResult, error) {
+func (w *waiter) wait(ctx context.Context, refs []string) ([]Result, error) {
 	q := api.ProgressQuery{Refs: refs, SSH: w.goal == "ssh"}
 	for asked := false; ; {
 		p, err := w.progress(ctx, q)
@@ -220,9 +220,9 @@ func (w *waiter) wait(ctx context.Context, refs []string) ([]waitResult, error) 
 }
 
 // judge returns how each guest is, and how many still have to reach the goal.
-func (w *waiter) judge(p api.Progress) (results []waitResult, open int) {
+func (w *waiter) judge(p api.Progress) (results []Result, open int) {
 	for _, guest := range p.Guests {
-		r := waitResult{Ref: guest.Ref, For: w.goal, Guest: guest.Guest, Outcome: conditions[w.goal](guest)}
+		r := Result{Ref: guest.Ref, For: w.goal, Guest: guest.Guest, Outcome: conditions[w.goal](guest)}
 		if guest.Boot != nil {
 			brief := guest.Boot.Brief()
 			r.Boot = &brief
