@@ -8,6 +8,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/cli/command"
+	"mdserver/internal/cli/database"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/inventory/document"
@@ -79,7 +80,7 @@ func readDocument(cmd *cobra.Command, path string) ([]byte, error) {
 		return nil, err
 	}
 	for _, guest := range table.Instances {
-		for _, problem := range misfits(cfg, &guest) {
+		for _, problem := range database.Misfits(cfg, &guest) {
 			output.Printf(cmd.ErrOrStderr(), "does not fit: %s: %s\n", guest.Name, problem)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"mdserver/internal/cli/boots"
 	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/configuration"
+	"mdserver/internal/cli/database"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/guests"
 	"mdserver/internal/cli/hook"
@@ -67,7 +68,7 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 	addGroup(root, groupUserdata, boots.UserdataCommand(), template.Command())
 	addGroup(root, groupServer, serveCommand(), statusCommand(), metricsCommand(), reloadCommand(), configuration.Command())
 	addGroup(root, groupDiagnosis, doctorCommand(), guests.ExplainCommand(), debugCommand())
-	addGroup(root, groupMaintenance, backupCommand(), restoreCommand(), exportCommand(), importCommand(), databaseCommand(), storeCommand())
+	addGroup(root, groupMaintenance, database.BackupCommand(), database.RestoreCommand(), exportCommand(), importCommand(), database.Command(), storeCommand())
 	addGroup(root, groupSetup, installCommand(), uninstallCommand(), hook.Command())
 	addGroup(root, groupHelp, manCommand(), versionCommand())
 	root.AddCommand(docsCommand(), launcherCommand(), exitCodesTopic())

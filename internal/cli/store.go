@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/config"
 	"mdserver/internal/etcd"
-	"mdserver/internal/inventory/backup"
 )
 
 func storeCommand() *cobra.Command {
@@ -22,16 +20,6 @@ func storeCommand() *cobra.Command {
 		Short:   "Check the inventory in etcd, or move it there or back",
 		Example: "  sudo mdserver store check",
 	}, storeCheckCommand(), storeMigrateCommand(), storeKeyCommand())
-}
-
-// readPresent reads what this host has: of the running server, or else of the
-// database.
-func readPresent(cmd *cobra.Command, cfg *config.Config) (*backup.Backup, error) {
-	data, err := makeBackup(cmd, cfg)
-	if err != nil {
-		return nil, err
-	}
-	return backup.Read(bytes.NewReader(data))
 }
 
 // withEtcd calls a function with a client for the cluster in the configuration. The

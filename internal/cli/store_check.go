@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/cli/command"
+	"mdserver/internal/cli/database"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
@@ -134,7 +135,7 @@ func compareCache(cmd *cobra.Command, cfg *config.Config, checked *etcdstore.Che
 	if errors.Is(err, client.ErrNotRunning) {
 		c.Known = "by the database " + cfg.Server.Database
 	}
-	b, err := readPresent(cmd, cfg)
+	b, err := database.Present(cmd, cfg)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, boltstore.ErrMissing):
 		c.Known = "nothing yet"

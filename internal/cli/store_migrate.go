@@ -16,6 +16,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/cli/command"
+	"mdserver/internal/cli/database"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/cli/view"
@@ -118,7 +119,7 @@ func (m *mover) prepare(cmd *cobra.Command) (err error) {
 	if m.host.Name, err = os.Hostname(); err != nil {
 		return err
 	}
-	if m.present, err = readPresent(cmd, m.cfg); err != nil {
+	if m.present, err = database.Present(cmd, m.cfg); err != nil {
 		return err
 	}
 	m.known, m.host.ID = etcdstore.InventoryOf(m.present.Notes), etcdstore.HostIDOf(m.present.Notes)
@@ -263,7 +264,7 @@ func (m *mover) compareWithEtcd(client *etcd.Client) error {
 			return fmt.Errorf("this host does not know what is in etcd: the records of %d guests differ, such as %q", len(different), different[0])
 		}
 		time.Sleep(pause)
-		if m.present, err = readPresent(m.cmd, m.cfg); err != nil {
+		if m.present, err = database.Present(m.cmd, m.cfg); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-package cli
+package database
 
 import (
 	"bytes"
@@ -21,7 +21,7 @@ import (
 // errRunning: a command would replace the file that a server has open.
 var errRunning = errors.New("mdserver runs; stop it first: systemctl stop mdserver")
 
-func restoreCommand() *cobra.Command {
+func RestoreCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore FILE|-",
 		Short: "Replace the database by a backup",
@@ -151,7 +151,7 @@ func printRestore(cmd *cobra.Command, cfg *config.Config, path string, b *backup
 		}
 	}
 	for _, guest := range b.Table.Instances {
-		for _, problem := range misfits(cfg, &guest) {
+		for _, problem := range Misfits(cfg, &guest) {
 			output.Printf(out, "does not fit: %s: %s\n", guest.Name, problem)
 		}
 	}
@@ -185,10 +185,10 @@ func presentGuests(cmd *cobra.Command, cfg *config.Config) ([]instance.Instance,
 	return table.Instances, err
 }
 
-// misfits says what of a guest does not fit the configured networks. The
+// Misfits says what of a guest does not fit the configured networks. The
 // addresses of a network that libvirt runs are not known here, nor the ranges of
 // other hosts.
-func misfits(cfg *config.Config, guest *instance.Instance) []string {
+func Misfits(cfg *config.Config, guest *instance.Instance) []string {
 	var problems []string
 	for _, place := range guest.Attachments() {
 		i := slices.IndexFunc(cfg.Networks, func(n config.Network) bool { return n.Name == place.Network })

@@ -1,4 +1,4 @@
-package cli
+package database
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ import (
 	"mdserver/internal/inventory/backup"
 )
 
-func backupCommand() *cobra.Command {
+func BackupCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup FILE|-",
 		Short: "Back up guests, addresses and keys",
@@ -71,6 +71,16 @@ func makeBackup(cmd *cobra.Command, cfg *config.Config) ([]byte, error) {
 		return nil, fmt.Errorf("nothing is written: %w", err)
 	}
 	return data, nil
+}
+
+// Present reads what this host has: of the running server, or else of the
+// database.
+func Present(cmd *cobra.Command, cfg *config.Config) (*backup.Backup, error) {
+	data, err := makeBackup(cmd, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return backup.Read(bytes.NewReader(data))
 }
 
 func readStopped(cmd *cobra.Command, cfg *config.Config) ([]byte, error) {

@@ -1,4 +1,4 @@
-package cli
+package database
 
 import (
 	"encoding/json"
@@ -49,7 +49,7 @@ type salvagedRecord struct {
 	Certainty boltstore.Certainty `json:"certainty"`
 }
 
-func databaseSalvageCommand() *cobra.Command {
+func salvageCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "salvage [FILE]",
 		Short: "Save what is left of a damaged database",
@@ -177,7 +177,7 @@ func printSalvage(out io.Writer, r salvageReport) error {
 	return output.Printf(out, "salvaged %s; start the server: systemctl start mdserver\n", r.File)
 }
 
-func databaseCompactCommand() *cobra.Command {
+func compactCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compact [FILE]",
 		Short: "Write the database as a new file, without unused space",

@@ -1,4 +1,6 @@
-package cli
+// Package database has the commands that back up, restore, check and salvage what a host
+// stores, with a server or without one.
+package database
 
 import (
 	"errors"
@@ -14,12 +16,12 @@ import (
 	"mdserver/internal/inventory/boltstore"
 )
 
-func databaseCommand() *cobra.Command {
+func Command() *cobra.Command {
 	return command.Group(&cobra.Command{
 		Use:     "database",
 		Short:   "Check the database of guests",
 		Example: "  sudo mdserver database check",
-	}, databaseCheckCommand(), databaseSalvageCommand(), databaseCompactCommand())
+	}, checkCommand(), salvageCommand(), compactCommand())
 }
 
 // databaseReport is what `mdserver database check --json` prints.
@@ -35,7 +37,7 @@ type databaseReport struct {
 	Withheld []inventory.Withheld `json:"withheld"`
 }
 
-func databaseCheckCommand() *cobra.Command {
+func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Check each record of the database, without changing it",
