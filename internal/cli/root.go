@@ -18,6 +18,7 @@ import (
 	"mdserver/internal/cli/output"
 	"mdserver/internal/cli/smbios"
 	"mdserver/internal/cli/ssh"
+	"mdserver/internal/cli/store"
 	"mdserver/internal/cli/template"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/config"
@@ -68,7 +69,7 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 	addGroup(root, groupUserdata, boots.UserdataCommand(), template.Command())
 	addGroup(root, groupServer, serveCommand(), statusCommand(), metricsCommand(), reloadCommand(), configuration.Command())
 	addGroup(root, groupDiagnosis, doctorCommand(), guests.ExplainCommand(), debugCommand())
-	addGroup(root, groupMaintenance, database.BackupCommand(), database.RestoreCommand(), exportCommand(), importCommand(), database.Command(), storeCommand())
+	addGroup(root, groupMaintenance, database.BackupCommand(), database.RestoreCommand(), exportCommand(), importCommand(), database.Command(), store.Command())
 	addGroup(root, groupSetup, installCommand(), uninstallCommand(), hook.Command())
 	addGroup(root, groupHelp, manCommand(), versionCommand())
 	root.AddCommand(docsCommand(), launcherCommand(), exitCodesTopic())

@@ -1,4 +1,4 @@
-package cli
+package store
 
 import (
 	"cmp"
@@ -29,7 +29,7 @@ import (
 	"mdserver/internal/inventory/migrate"
 )
 
-func storeMigrateCommand() *cobra.Command {
+func migrateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate --to etcd|bolt",
 		Short: "Move the guests of this host into etcd, or back into its database",

@@ -1,4 +1,4 @@
-package cli
+package store
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 	"mdserver/internal/sealed"
 )
 
-func storeKeyCommand() *cobra.Command {
+func keyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "key FILE",
 		Short: "Make a key that seals what hosts share in etcd",

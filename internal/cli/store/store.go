@@ -1,4 +1,6 @@
-package cli
+// Package store has the commands that check the inventory in etcd, and move it there or
+// back.
+package store
 
 import (
 	"context"
@@ -14,12 +16,12 @@ import (
 	"mdserver/internal/etcd"
 )
 
-func storeCommand() *cobra.Command {
+func Command() *cobra.Command {
 	return command.Group(&cobra.Command{
 		Use:     "store",
 		Short:   "Check the inventory in etcd, or move it there or back",
 		Example: "  sudo mdserver store check",
-	}, storeCheckCommand(), storeMigrateCommand(), storeKeyCommand())
+	}, checkCommand(), migrateCommand(), keyCommand())
 }
 
 // withEtcd calls a function with a client for the cluster in the configuration. The

@@ -1,4 +1,4 @@
-package cli
+package store
 
 import (
 	"errors"
@@ -21,21 +21,21 @@ import (
 	"mdserver/internal/inventory/migrate"
 )
 
-// storeReport is what `mdserver store check --json` prints.
-type storeReport struct {
+// report is what `mdserver store check --json` prints.
+type report struct {
 	Prefix    string              `json:"prefix"`
-	Members   []storeMember       `json:"members"`
+	Members   []member            `json:"members"`
 	Inventory string              `json:"inventory"` // its ID; empty if there is none
 	Revision  int64               `json:"revision"`  // of etcd
 	Guests    int                 `json:"guests"`
 	Resting   int                 `json:"resting"` // addresses
 	Problems  []etcdstore.Problem `json:"problems"`
 	Repaired  int                 `json:"repaired"` // claims
-	Cache     storeCache          `json:"cache"`
+	Cache     cache               `json:"cache"`
 }
 
-// storeMember is a member of the etcd cluster.
-type storeMember struct {
+// member is a member of the etcd cluster.
+type member struct {
 	Endpoint string        `json:"endpoint"`
 	Usable   bool          `json:"usable"`
 	Error    string        `json:"error,omitempty"`
@@ -45,14 +45,14 @@ type storeMember struct {
 	Alarms   []string      `json:"alarms"`
 }
 
-// storeCache is what this host knows of the inventory.
-type storeCache struct {
+// cache is what this host knows of the inventory.
+type cache struct {
 	Known     string   `json:"known"`     // by the server or the database
 	Different []string `json:"different"` // guests whose records are not those in etcd
 	Trouble   string   `json:"trouble,omitempty"`
 }
 
-func (r storeReport) wrong() bool {
+func (r report) wrong() bool {
 	usable := 0
 	for _, m := range r.Members {
 		if m.Usable {
@@ -62,7 +62,7 @@ func (r storeReport) wrong() bool {
 	return usable < len(r.Members) || r.Inventory == "" || len(r.Problems) > r.Repaired || len(r.Cache.Different) > 0 || r.Cache.Trouble != ""
 }
 
-func storeCheckCommand() *cobra.Command {
+func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check the inventory in etcd, without changing it",
@@ -82,8 +82,8 @@ the database of this host.`,
 		Args: command.Exactly(0),
 	}
 	repair := cmd.Flags().Bool("repair", false, "correct claims that do not follow from the records")
-	v := view.View[storeReport]{Text: printStore, Wrong: storeReport.wrong}
-	return view.Report(cmd, v, func(cmd *cobra.Command, _ []string) (result storeReport, err error) {
+	v := view.View[report]{Text: printStore, Wrong: report.wrong}
+	return view.Report(cmd, v, func(cmd *cobra.Command, _ []string) (result report, err error) {
 		cfg, err := command.LoadConfig(cmd)
 		if err != nil {
 			return result, err
@@ -96,14 +96,14 @@ the database of this host.`,
 	})
 }
 
-func checkStore(cmd *cobra.Command, cfg *config.Config, client *etcd.Client, repair bool) (storeReport, error) {
-	r := storeReport{Prefix: cfg.Store.Prefix, Members: []storeMember{}, Problems: []etcdstore.Problem{}}
+func checkStore(cmd *cobra.Command, cfg *config.Config, client *etcd.Client, repair bool) (report, error) {
+	r := report{Prefix: cfg.Store.Prefix, Members: []member{}, Problems: []etcdstore.Problem{}}
 	inspection, err := etcd.Inspect(cmd.Context(), cfg.Store)
 	if err != nil {
 		return r, err
 	}
 	for _, m := range inspection.Members {
-		one := storeMember{Endpoint: m.Endpoint, Usable: m.Usable(), Version: m.Version, Latency: m.Latency, Size: m.Size, Alarms: append([]string{}, m.Alarms...)}
+		one := member{Endpoint: m.Endpoint, Usable: m.Usable(), Version: m.Version, Latency: m.Latency, Size: m.Size, Alarms: append([]string{}, m.Alarms...)}
 		if m.Err != nil {
 			one.Error = m.Err.Error()
 		}
@@ -126,8 +126,8 @@ func checkStore(cmd *cobra.Command, cfg *config.Config, client *etcd.Client, rep
 }
 
 // compareCache compares what this host knows with etcd.
-func compareCache(cmd *cobra.Command, cfg *config.Config, checked *etcdstore.Checked) storeCache {
-	c := storeCache{Known: "by the server", Different: []string{}}
+func compareCache(cmd *cobra.Command, cfg *config.Config, checked *etcdstore.Checked) cache {
+	c := cache{Known: "by the server", Different: []string{}}
 	server, err := command.Connect(cmd)
 	if err == nil {
 		_, err = server.Status(cmd.Context())
@@ -153,7 +153,7 @@ func compareCache(cmd *cobra.Command, cfg *config.Config, checked *etcdstore.Che
 	return c
 }
 
-func printStore(w io.Writer, r storeReport) error {
+func printStore(w io.Writer, r report) error {
 	for _, m := range r.Members {
 		switch {
 		case m.Error != "":
