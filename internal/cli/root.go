@@ -14,6 +14,7 @@ import (
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/guests"
 	"mdserver/internal/cli/hook"
+	"mdserver/internal/cli/hosts"
 	"mdserver/internal/cli/identity"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/cli/smbios"
@@ -63,7 +64,7 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 	root.PersistentFlags().StringP("config", "c", command.DefaultConfig, "configuration `FILE` ($MDSERVER_CONFIG)")
 	root.PersistentFlags().String("socket", "", "control `SOCKET` of the server ($MDSERVER_SOCKET; default: the key socket of the configuration)")
 	colorFlag(root)
-	addGroup(root, groupGuests, guests.Command(), inventoryCommand(), hostCommand(), networkCommand(), smbios.Command(), identity.Command())
+	addGroup(root, groupGuests, guests.Command(), inventoryCommand(), hosts.Command(), networkCommand(), smbios.Command(), identity.Command())
 	addGroup(root, groupBoots, boots.WaitCommand(), boots.WatchCommand(), boots.Command(), boots.LogsCommand())
 	addGroup(root, groupSSH, ssh.Command(), ssh.ConfigCommand(), ssh.KnownHostsCommand())
 	addGroup(root, groupUserdata, boots.UserdataCommand(), template.Command())

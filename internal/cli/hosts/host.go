@@ -1,4 +1,6 @@
-package cli
+// Package hosts has the commands that list, drain and forget the hosts that share the
+// inventory.
+package hosts
 
 import (
 	"context"
@@ -17,7 +19,7 @@ import (
 	"mdserver/internal/client"
 )
 
-func hostCommand() *cobra.Command {
+func Command() *cobra.Command {
 	return command.Group(&cobra.Command{
 		Use:     "host",
 		Aliases: []string{"hosts"},
@@ -25,10 +27,10 @@ func hostCommand() *cobra.Command {
 		Example: `  mdserver host ls
   mdserver host drain kvm3 --wait
   mdserver host forget kvm3`,
-	}, hostListCommand(), hostDrainCommand(), hostForgetCommand())
+	}, listCommand(), drainCommand(), forgetCommand())
 }
 
-func hostListCommand() *cobra.Command {
+func listCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "ls",
 		Aliases: []string{"list"},
@@ -66,7 +68,7 @@ func yesIf(is bool) string {
 	return ""
 }
 
-func hostForgetCommand() *cobra.Command {
+func forgetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "forget NAME|ID",
 		Short: "Forget a host that does not return",

@@ -1,4 +1,4 @@
-package cli
+package hosts
 
 import (
 	"context"
@@ -108,7 +108,7 @@ func TestWaitDrained(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
-				cmd := hostDrainCommand()
+				cmd := drainCommand()
 				cmd.SetContext(ctx)
 				h := &hostOfGuests{began: time.Now(), script: tt.script}
 				result, err := waitDrained(cmd, h, h.runsOn(), tt.timeout)

@@ -1,4 +1,4 @@
-package cli
+package hosts
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 	"mdserver/internal/pace"
 )
 
-func hostDrainCommand() *cobra.Command {
+func drainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drain [NAME|ID]",
 		Short: "Take a host out of service",
