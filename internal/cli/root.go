@@ -16,6 +16,7 @@ import (
 	"mdserver/internal/cli/hook"
 	"mdserver/internal/cli/hosts"
 	"mdserver/internal/cli/identity"
+	"mdserver/internal/cli/inventory"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/cli/smbios"
 	"mdserver/internal/cli/ssh"
@@ -64,13 +65,13 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 	root.PersistentFlags().StringP("config", "c", command.DefaultConfig, "configuration `FILE` ($MDSERVER_CONFIG)")
 	root.PersistentFlags().String("socket", "", "control `SOCKET` of the server ($MDSERVER_SOCKET; default: the key socket of the configuration)")
 	colorFlag(root)
-	addGroup(root, groupGuests, guests.Command(), inventoryCommand(), hosts.Command(), networkCommand(), smbios.Command(), identity.Command())
+	addGroup(root, groupGuests, guests.Command(), inventory.Command(), hosts.Command(), networkCommand(), smbios.Command(), identity.Command())
 	addGroup(root, groupBoots, boots.WaitCommand(), boots.WatchCommand(), boots.Command(), boots.LogsCommand())
 	addGroup(root, groupSSH, ssh.Command(), ssh.ConfigCommand(), ssh.KnownHostsCommand())
 	addGroup(root, groupUserdata, boots.UserdataCommand(), template.Command())
 	addGroup(root, groupServer, serveCommand(), statusCommand(), metricsCommand(), reloadCommand(), configuration.Command())
 	addGroup(root, groupDiagnosis, doctorCommand(), guests.ExplainCommand(), debugCommand())
-	addGroup(root, groupMaintenance, database.BackupCommand(), database.RestoreCommand(), exportCommand(), importCommand(), database.Command(), store.Command())
+	addGroup(root, groupMaintenance, database.BackupCommand(), database.RestoreCommand(), inventory.ExportCommand(), inventory.ImportCommand(), database.Command(), store.Command())
 	addGroup(root, groupSetup, installCommand(), uninstallCommand(), hook.Command())
 	addGroup(root, groupHelp, manCommand(), versionCommand())
 	root.AddCommand(docsCommand(), launcherCommand(), exitCodesTopic())

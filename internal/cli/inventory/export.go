@@ -1,4 +1,4 @@
-package cli
+package inventory
 
 import (
 	"github.com/spf13/cobra"
@@ -9,7 +9,7 @@ import (
 	"mdserver/internal/visible"
 )
 
-func exportCommand() *cobra.Command {
+func ExportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Write the inventory as JSON, or as the Python mdserver's database",

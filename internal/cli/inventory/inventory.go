@@ -1,4 +1,6 @@
-package cli
+// Package inventory has the commands that give guests to other programs and take them
+// back: Ansible, Terraform, JSON, the Python mdserver.
+package inventory
 
 import (
 	"context"
@@ -25,7 +27,7 @@ import (
 	"mdserver/internal/client"
 )
 
-func inventoryCommand() *cobra.Command {
+func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inventory",
 		Short: "Print the guests in the form that Ansible or Terraform reads",

@@ -1,4 +1,4 @@
-package cli
+package inventory
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 	"mdserver/internal/inventory/document"
 )
 
-func importCommand() *cobra.Command {
+func ImportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE|-",
 		Short: "Add the guests of an exported inventory",
