@@ -18,6 +18,7 @@ import (
 	"mdserver/internal/cli/identity"
 	"mdserver/internal/cli/inventory"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/server"
 	"mdserver/internal/cli/smbios"
 	"mdserver/internal/cli/ssh"
 	"mdserver/internal/cli/store"
@@ -57,7 +58,7 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 			if len(args) == 0 {
 				return cmd.Help()
 			}
-			return serve(cmd, args[0])
+			return server.Serve(cmd, args[0])
 		},
 	}
 	root.SetVersionTemplate(versionLine())
@@ -65,16 +66,16 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 	root.PersistentFlags().StringP("config", "c", command.DefaultConfig, "configuration `FILE` ($MDSERVER_CONFIG)")
 	root.PersistentFlags().String("socket", "", "control `SOCKET` of the server ($MDSERVER_SOCKET; default: the key socket of the configuration)")
 	colorFlag(root)
-	addGroup(root, groupGuests, guests.Command(), inventory.Command(), hosts.Command(), networkCommand(), smbios.Command(), identity.Command())
+	addGroup(root, groupGuests, guests.Command(), inventory.Command(), hosts.Command(), server.NetworkCommand(), smbios.Command(), identity.Command())
 	addGroup(root, groupBoots, boots.WaitCommand(), boots.WatchCommand(), boots.Command(), boots.LogsCommand())
 	addGroup(root, groupSSH, ssh.Command(), ssh.ConfigCommand(), ssh.KnownHostsCommand())
 	addGroup(root, groupUserdata, boots.UserdataCommand(), template.Command())
-	addGroup(root, groupServer, serveCommand(), statusCommand(), metricsCommand(), reloadCommand(), configuration.Command())
-	addGroup(root, groupDiagnosis, doctorCommand(), guests.ExplainCommand(), debugCommand())
+	addGroup(root, groupServer, server.ServeCommand(), server.StatusCommand(), server.MetricsCommand(), server.ReloadCommand(), configuration.Command())
+	addGroup(root, groupDiagnosis, doctorCommand(), guests.ExplainCommand(), server.DebugCommand())
 	addGroup(root, groupMaintenance, database.BackupCommand(), database.RestoreCommand(), inventory.ExportCommand(), inventory.ImportCommand(), database.Command(), store.Command())
 	addGroup(root, groupSetup, installCommand(), uninstallCommand(), hook.Command())
 	addGroup(root, groupHelp, manCommand(), versionCommand())
-	root.AddCommand(docsCommand(), launcherCommand(), exitCodesTopic())
+	root.AddCommand(docsCommand(), server.LauncherCommand(), exitCodesTopic())
 	setHelp(root)
 	completeNothing(root)
 	return root

@@ -207,7 +207,7 @@ func TestNarrowPackages(t *testing.T) {
 func TestSecludedPackages(t *testing.T) {
 	importers := map[string][]string{
 		"stpl":   {"stpl", "userdata", "cli/template"},
-		"daemon": {"cli", "cli/configuration"},
+		"daemon": {"cli/configuration", "cli/server"},
 		"admin":  {"daemon"},
 		"client": {"cli/..."},
 	}

@@ -1,4 +1,6 @@
-package cli
+// Package server has the commands that run the server, and those that ask a running one
+// how it and its networks are.
+package server
 
 import (
 	"context"
@@ -18,7 +20,7 @@ import (
 	"mdserver/internal/client"
 )
 
-func reloadCommand() *cobra.Command {
+func ReloadCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "reload",
 		Short:   "Reload the server's configuration",
@@ -50,7 +52,7 @@ var reloadedView = view.View[api.Reloaded]{
 	},
 }
 
-func statusCommand() *cobra.Command {
+func StatusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show server status",

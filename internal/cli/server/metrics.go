@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"github.com/spf13/cobra"
@@ -8,7 +8,7 @@ import (
 	"mdserver/internal/client"
 )
 
-func metricsCommand() *cobra.Command {
+func MetricsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "metrics",
 		Short: "Print the server's metrics in the text format of Prometheus",

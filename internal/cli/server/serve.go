@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"errors"
@@ -15,7 +15,7 @@ import (
 	"mdserver/internal/daemon"
 )
 
-func serveCommand() *cobra.Command {
+func ServeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server in the foreground",
@@ -28,7 +28,7 @@ configuration or the database must be repaired first.
 "mdserver FILE" serves with the configuration FILE, as the Python mdserver did.`,
 		Args: command.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return serve(cmd, command.ConfigFile(cmd, nil))
+			return Serve(cmd, command.ConfigFile(cmd, nil))
 		},
 	}
 }
@@ -38,7 +38,7 @@ configuration or the database must be repaired first.
 // does by itself costs some more and makes requests a twentieth cheaper.
 const garbage = 200
 
-func serve(cmd *cobra.Command, file string) error {
+func Serve(cmd *cobra.Command, file string) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbage)
 	}

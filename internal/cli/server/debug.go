@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 	"mdserver/internal/client"
 )
 
-func debugCommand() *cobra.Command {
+func DebugCommand() *cobra.Command {
 	return command.Group(&cobra.Command{
 		Use:     "debug",
 		Short:   "Debug a running server",

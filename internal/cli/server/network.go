@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"context"
@@ -21,7 +21,7 @@ import (
 	"mdserver/internal/nearest"
 )
 
-func networkCommand() *cobra.Command {
+func NetworkCommand() *cobra.Command {
 	return command.Group(&cobra.Command{
 		Use:     "network",
 		Aliases: []string{"networks", "net"},

@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ import (
 	"mdserver/internal/launcher"
 )
 
-func launcherCommand() *cobra.Command {
+func LauncherCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "launcher SOCKET",
 		Short:   "Start dnsmasq for the server, as another user",
