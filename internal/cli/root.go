@@ -19,6 +19,7 @@ import (
 	"mdserver/internal/cli/inventory"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/cli/server"
+	"mdserver/internal/cli/setup"
 	"mdserver/internal/cli/smbios"
 	"mdserver/internal/cli/ssh"
 	"mdserver/internal/cli/store"
@@ -71,9 +72,9 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 	addGroup(root, groupSSH, ssh.Command(), ssh.ConfigCommand(), ssh.KnownHostsCommand())
 	addGroup(root, groupUserdata, boots.UserdataCommand(), template.Command())
 	addGroup(root, groupServer, server.ServeCommand(), server.StatusCommand(), server.MetricsCommand(), server.ReloadCommand(), configuration.Command())
-	addGroup(root, groupDiagnosis, doctorCommand(), guests.ExplainCommand(), server.DebugCommand())
+	addGroup(root, groupDiagnosis, setup.DoctorCommand(), guests.ExplainCommand(), server.DebugCommand())
 	addGroup(root, groupMaintenance, database.BackupCommand(), database.RestoreCommand(), inventory.ExportCommand(), inventory.ImportCommand(), database.Command(), store.Command())
-	addGroup(root, groupSetup, installCommand(), uninstallCommand(), hook.Command())
+	addGroup(root, groupSetup, setup.InstallCommand(manualPages), setup.UninstallCommand(), hook.Command())
 	addGroup(root, groupHelp, manCommand(), versionCommand())
 	root.AddCommand(docsCommand(), server.LauncherCommand(), exitCodesTopic())
 	setHelp(root)

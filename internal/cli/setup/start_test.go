@@ -1,4 +1,4 @@
-package cli
+package setup
 
 import (
 	"io"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mdserver/internal/doctor"
+	"mdserver/internal/install"
 )
 
 func TestReadKeys(t *testing.T) {
@@ -42,7 +43,7 @@ func TestInstallChecksStartFlags(t *testing.T) {
 		"read the SSH key":         {"--start", "--key", "/does/not/exist", "--dry-run"},
 		"is a private key; na":     {"--start", "--key", privateKey(t), "--dry-run"},
 	} {
-		cmd := installCommand()
+		cmd := InstallCommand(func() ([]install.Page, error) { return nil, nil })
 		cmd.SilenceErrors, cmd.SilenceUsage = true, true
 		cmd.SetOut(io.Discard)
 		cmd.SetArgs(args)

@@ -1,4 +1,6 @@
-package cli
+// Package setup has the commands that install mdserver on a host, remove it, and
+// diagnose the host.
+package setup
 
 import (
 	"fmt"
@@ -17,7 +19,8 @@ import (
 	ports "mdserver/internal/portsecurity/table"
 )
 
-func installCommand() *cobra.Command {
+// InstallCommand installs the program, with man pages and completion scripts from manual.
+func InstallCommand(manual func() ([]install.Page, error)) *cobra.Command {
 	var opts install.Options
 	cmd := &cobra.Command{
 		Use:   "install",
@@ -53,7 +56,7 @@ stays where it is.`,
 		if opts.Executable, err = os.Executable(); err != nil {
 			return fmt.Errorf("find this program: %w", err)
 		}
-		if opts.Manual, err = manualPages(); err != nil {
+		if opts.Manual, err = manual(); err != nil {
 			return err
 		}
 		report, err := install.Install(cmd.Context(), onThisHost(opts))
@@ -65,7 +68,7 @@ stays where it is.`,
 	return cmd
 }
 
-func uninstallCommand() *cobra.Command {
+func UninstallCommand() *cobra.Command {
 	var opts install.Options
 	cmd := &cobra.Command{
 		Use:   "uninstall",

@@ -1,4 +1,4 @@
-package cli
+package setup
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 	"mdserver/internal/doctor/host"
 )
 
-func doctorCommand() *cobra.Command {
+func DoctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Diagnose this host and suggest fixes",
