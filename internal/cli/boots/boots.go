@@ -19,6 +19,7 @@ import (
 	"mdserver/internal/client"
 )
 
+// Command is the command boots.
 func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "boots NAME",

@@ -16,6 +16,7 @@ import (
 	"mdserver/internal/client"
 )
 
+// UserdataCommand is the command user-data, with those below it.
 func UserdataCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "user-data NAME",

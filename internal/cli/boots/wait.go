@@ -75,6 +75,7 @@ func isReady(p api.GuestProgress) command.Outcome {
 	return ""
 }
 
+// WaitCommand is the command wait.
 func WaitCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wait NAME...",
@@ -123,8 +124,9 @@ one is degraded, and 124 if the time is over. On a terminal, progress is shown.
 	return cmd
 }
 
-// Wait waits until each guest is as wanted, a condition of conditionNames, or has
-// failed, or the time is over. On a terminal it prints how far they are.
+// Wait waits until each guest is as wanted, one of Conditions, or has failed, or the
+// time is over. On a terminal it prints how far they are. The error is the server's, or
+// that none answers.
 func Wait(cmd *cobra.Command, server *client.Client, goal string, timeout time.Duration, refs []string) ([]Result, error) {
 	return newWaiter(cmd, server.Progress, goal, timeout).wait(cmd.Context(), refs)
 }

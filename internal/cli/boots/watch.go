@@ -15,6 +15,7 @@ import (
 	"mdserver/internal/client"
 )
 
+// WatchCommand is the command watch.
 func WatchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch [NAME...]",
@@ -49,6 +50,7 @@ is interrupted. With --json, each line is the state of a guest that has changed.
 	return cmd
 }
 
+// LogsCommand is the command logs.
 func LogsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logs NAME",

@@ -20,6 +20,7 @@ import (
 	"mdserver/internal/inventory/backup"
 )
 
+// BackupCommand is the command backup, with those below it.
 func BackupCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup FILE|-",

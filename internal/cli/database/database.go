@@ -16,6 +16,7 @@ import (
 	"mdserver/internal/inventory/boltstore"
 )
 
+// Command is the command database, with those below it.
 func Command() *cobra.Command {
 	return command.Group(&cobra.Command{
 		Use:     "database",

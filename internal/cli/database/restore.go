@@ -21,6 +21,7 @@ import (
 // errRunning: a command would replace the file that a server has open.
 var errRunning = errors.New("mdserver runs; stop it first: systemctl stop mdserver")
 
+// RestoreCommand is the command restore.
 func RestoreCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore FILE|-",

@@ -18,6 +18,7 @@ import (
 	ports "mdserver/internal/portsecurity/table"
 )
 
+// ExplainCommand is the command explain.
 func ExplainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain NAME",

@@ -25,6 +25,7 @@ import (
 	"mdserver/internal/libvirt"
 )
 
+// Command is the command instance, with those below it.
 func Command() *cobra.Command {
 	return command.Group(&cobra.Command{
 		Use:     "instance",

@@ -30,6 +30,7 @@ const (
 	maxDomainXML = 1 << 20 // bytes
 )
 
+// Command is the command hook.
 func Command() *cobra.Command {
 	return &cobra.Command{
 		Use:     "hook GUEST OPERATION SUBOPERATION EXTRA",

@@ -19,6 +19,7 @@ import (
 	"mdserver/internal/client"
 )
 
+// Command is the command host, with those below it.
 func Command() *cobra.Command {
 	return command.Group(&cobra.Command{
 		Use:     "host",

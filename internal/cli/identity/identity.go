@@ -21,6 +21,7 @@ import (
 	"mdserver/internal/identity"
 )
 
+// Command is the command identity, with those below it.
 func Command() *cobra.Command {
 	return command.Group(&cobra.Command{
 		Use:     "identity",

@@ -9,6 +9,7 @@ import (
 	"mdserver/internal/visible"
 )
 
+// ExportCommand is the command export.
 func ExportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",

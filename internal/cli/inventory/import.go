@@ -14,6 +14,7 @@ import (
 	"mdserver/internal/inventory/document"
 )
 
+// ImportCommand is the command import.
 func ImportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE|-",

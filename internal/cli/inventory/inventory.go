@@ -27,6 +27,7 @@ import (
 	"mdserver/internal/client"
 )
 
+// Command is the command inventory.
 func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inventory",

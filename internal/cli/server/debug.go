@@ -14,6 +14,7 @@ import (
 	"mdserver/internal/client"
 )
 
+// DebugCommand is the command debug, with those below it.
 func DebugCommand() *cobra.Command {
 	return command.Group(&cobra.Command{
 		Use:     "debug",

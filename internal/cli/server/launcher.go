@@ -15,6 +15,7 @@ import (
 	"mdserver/internal/launcher"
 )
 
+// LauncherCommand is the command launcher, which a unit runs.
 func LauncherCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "launcher SOCKET",

@@ -8,6 +8,7 @@ import (
 	"mdserver/internal/client"
 )
 
+// MetricsCommand is the command metrics.
 func MetricsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "metrics",

@@ -21,6 +21,7 @@ import (
 	"mdserver/internal/nearest"
 )
 
+// NetworkCommand is the command network, with those below it.
 func NetworkCommand() *cobra.Command {
 	return command.Group(&cobra.Command{
 		Use:     "network",

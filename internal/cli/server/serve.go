@@ -15,6 +15,7 @@ import (
 	"mdserver/internal/daemon"
 )
 
+// ServeCommand is the command serve.
 func ServeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
@@ -38,6 +39,7 @@ configuration or the database must be repaired first.
 // does by itself costs some more and makes requests a twentieth cheaper.
 const garbage = 200
 
+// Serve runs the server with a configuration until a signal ends it.
 func Serve(cmd *cobra.Command, file string) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbage)

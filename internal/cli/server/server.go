@@ -20,6 +20,7 @@ import (
 	"mdserver/internal/client"
 )
 
+// ReloadCommand is the command reload.
 func ReloadCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "reload",
@@ -52,6 +53,7 @@ var reloadedView = view.View[api.Reloaded]{
 	},
 }
 
+// StatusCommand is the command status.
 func StatusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",

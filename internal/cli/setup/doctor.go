@@ -19,6 +19,7 @@ import (
 	"mdserver/internal/doctor/host"
 )
 
+// DoctorCommand is the command doctor.
 func DoctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",

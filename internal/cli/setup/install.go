@@ -19,7 +19,8 @@ import (
 	ports "mdserver/internal/portsecurity/table"
 )
 
-// InstallCommand installs the program, with man pages and completion scripts from manual.
+// InstallCommand is the command install. The man pages and completion scripts that it
+// installs come from manual, because they are about all commands.
 func InstallCommand(manual func() ([]install.Page, error)) *cobra.Command {
 	var opts install.Options
 	cmd := &cobra.Command{
@@ -68,6 +69,7 @@ stays where it is.`,
 	return cmd
 }
 
+// UninstallCommand is the command uninstall.
 func UninstallCommand() *cobra.Command {
 	var opts install.Options
 	cmd := &cobra.Command{

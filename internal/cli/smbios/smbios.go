@@ -23,6 +23,7 @@ import (
 	"mdserver/internal/smbios"
 )
 
+// Command is the command smbios.
 func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "smbios NAME",

@@ -23,6 +23,7 @@ const reasonHostname = "HOSTNAME"
 // knownHostsPatience is how long ssh waits for a server that does not answer.
 const knownHostsPatience = 2 * time.Second
 
+// KnownHostsCommand is the command known-hosts.
 func KnownHostsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "known-hosts [NAME...]",

@@ -22,6 +22,7 @@ import (
 	"mdserver/internal/client"
 )
 
+// Command is the command ssh, with those below it.
 func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ssh [USER@]NAME [-- ARGUMENT...]",
@@ -143,6 +144,7 @@ func execSSH(arguments []string) error {
 	return nil
 }
 
+// ConfigCommand is the command ssh-config.
 func ConfigCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ssh-config [NAME...]",

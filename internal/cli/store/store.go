@@ -16,6 +16,7 @@ import (
 	"mdserver/internal/etcd"
 )
 
+// Command is the command store, with those below it.
 func Command() *cobra.Command {
 	return command.Group(&cobra.Command{
 		Use:     "store",

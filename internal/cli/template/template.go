@@ -17,6 +17,7 @@ import (
 	"mdserver/stpl"
 )
 
+// Command is the command template, with those below it.
 func Command() *cobra.Command {
 	return command.Group(&cobra.Command{
 		Use:     "template",
