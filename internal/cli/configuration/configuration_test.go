@@ -13,6 +13,8 @@ import (
 	"mdserver/internal/cli/view"
 )
 
+const hostile = outputtest.Hostile
+
 // runConfig runs one of the config commands and returns what it printed and
 // its exit code.
 func runConfig(t *testing.T, args ...string) (string, int) {
@@ -136,7 +138,7 @@ func TestConfigDefault(t *testing.T) {
 
 // Whatever is in a configuration, its findings are printed in lines of their own.
 func TestCheckIsHarmless(t *testing.T) {
-	checked := checkReport{Problems: []finding{{File: outputtest.Hostile, Key: outputtest.Hostile, Value: outputtest.Hostile, Text: outputtest.Hostile}}}
+	checked := checkReport{Problems: []finding{{File: hostile, Key: hostile, Value: hostile, Text: hostile}}}
 	outputtest.AreHarmless(t, map[string]func(*bytes.Buffer) error{
 		"names": func(b *bytes.Buffer) error { return checked.sheet().Print(b, view.FormatName, true) },
 	})

@@ -17,35 +17,37 @@ import (
 	"mdserver/internal/visible"
 )
 
+const hostile = outputtest.Hostile
+
 func hostileGuest() instance.Instance {
 	return instance.Instance{
-		Name: outputtest.Hostile, Hostname: outputtest.Hostile, ID: outputtest.Hostile, UUID: uuid.New(), Location: outputtest.Hostile, Network: outputtest.Hostile,
-		IPv6:       netip.MustParseAddr("fe80::1").WithZone(outputtest.Hostile),
-		Interfaces: []instance.Interface{{Network: outputtest.Hostile}, {Bridge: outputtest.Hostile}},
-		Metadata:   instance.Metadata{Tags: map[string]string{outputtest.Hostile: outputtest.Hostile}, Values: map[string]string{outputtest.Hostile: outputtest.Hostile}},
-		Presence:   instance.Presence{State: outputtest.Hostile},
+		Name: hostile, Hostname: hostile, ID: hostile, UUID: uuid.New(), Location: hostile, Network: hostile,
+		IPv6:       netip.MustParseAddr("fe80::1").WithZone(hostile),
+		Interfaces: []instance.Interface{{Network: hostile}, {Bridge: hostile}},
+		Metadata:   instance.Metadata{Tags: map[string]string{hostile: hostile}, Values: map[string]string{hostile: hostile}},
+		Presence:   instance.Presence{State: hostile},
 	}
 }
 
 // Whatever is known of a guest, it is printed in the lines of its table.
 func TestGuestsAreHarmless(t *testing.T) {
-	refused := api.Refusal{Name: outputtest.Hostile, State: api.Refused, Reason: outputtest.Hostile, Advice: []string{outputtest.Hostile}, Source: outputtest.Hostile}
+	refused := api.Refusal{Name: hostile, State: api.Refused, Reason: hostile, Advice: []string{hostile}, Source: hostile}
 	doc := api.Explanation{
-		Name:      outputtest.Hostile,
-		Facts:     []api.Fact{{Name: outputtest.Hostile, Value: outputtest.Hostile, Source: outputtest.Hostile}},
-		Addresses: []api.ExplainedAddress{{Network: outputtest.Hostile, Why: outputtest.Hostile, Passed: []api.PassedAddress{{Reason: outputtest.Hostile}}}},
-		Template:  api.TemplateChoice{Serves: outputtest.Hostile, Error: outputtest.Hostile, Candidates: []api.TemplateCandidate{{Path: outputtest.Hostile, Rule: outputtest.Hostile}}},
+		Name:      hostile,
+		Facts:     []api.Fact{{Name: hostile, Value: hostile, Source: hostile}},
+		Addresses: []api.ExplainedAddress{{Network: hostile, Why: hostile, Passed: []api.PassedAddress{{Reason: hostile}}}},
+		Template:  api.TemplateChoice{Serves: hostile, Error: hostile, Candidates: []api.TemplateCandidate{{Path: hostile, Rule: hostile}}},
 		Requests: api.Requests{
-			Kinds:  []api.RequestKind{{Name: outputtest.Hostile}},
-			Recent: []api.Request{{Method: outputtest.Hostile, Path: outputtest.Hostile}},
+			Kinds:  []api.RequestKind{{Name: hostile}},
+			Recent: []api.Request{{Method: hostile, Path: hostile}},
 		},
 		Served:  true,
 		Refusal: &refused,
-		DHCP:    &api.DHCP{Message: outputtest.Hostile},
-		Missing: []string{outputtest.Hostile}, Problems: []api.Missing{{Code: outputtest.Hostile, Text: outputtest.Hostile}},
+		DHCP:    &api.DHCP{Message: hostile},
+		Missing: []string{hostile}, Problems: []api.Missing{{Code: hostile, Text: hostile}},
 	}
 	guest := hostileGuest()
-	guests := selection.Selected{Guests: []api.Guest{{Instance: guest}, {Instance: guest, State: outputtest.Hostile}}, Bridges: map[string]string{outputtest.Hostile: outputtest.Hostile}}
+	guests := selection.Selected{Guests: []api.Guest{{Instance: guest}, {Instance: guest, State: hostile}}, Bridges: map[string]string{hostile: hostile}}
 	outputtest.AreHarmless(t, map[string]func(*bytes.Buffer) error{
 		"explain": func(b *bytes.Buffer) error { return printExplanation(b, doc) },
 		"show":    func(b *bytes.Buffer) error { return printInstance(b, guest) },

@@ -16,14 +16,16 @@ import (
 	"mdserver/internal/visible"
 )
 
+const hostile = outputtest.Hostile
+
 type stringer struct{}
 
-func (stringer) String() string { return outputtest.Hostile }
+func (stringer) String() string { return hostile }
 
 func TestPrintf(t *testing.T) {
 	type named string
 	var out bytes.Buffer
-	for _, value := range []any{outputtest.Hostile, named(outputtest.Hostile), errors.New(outputtest.Hostile), stringer{}, []string{outputtest.Hostile}, []byte(outputtest.Hostile), nil} {
+	for _, value := range []any{hostile, named(hostile), errors.New(hostile), stringer{}, []string{hostile}, []byte(hostile), nil} {
 		Printf(&out, "%s\n", value)
 		Printf(&out, "%-10v|\n", value)
 	}
@@ -39,7 +41,7 @@ func TestPrintf(t *testing.T) {
 
 func TestErrorsHaveNoLinesOfTheirOwn(t *testing.T) {
 	var out bytes.Buffer
-	Error(&out, errors.New("x: "+outputtest.Hostile))
+	Error(&out, errors.New("x: "+hostile))
 	outputtest.MustBeHarmless(t, out.String())
 	if !strings.HasPrefix(out.String(), "mdserver: x: web1") || strings.Count(out.String(), "\n  ") != 2 {
 		t.Errorf("%q", out.String())
@@ -47,7 +49,7 @@ func TestErrorsHaveNoLinesOfTheirOwn(t *testing.T) {
 }
 
 func TestJSONMeansTheSame(t *testing.T) {
-	in := map[string]string{outputtest.Hostile: outputtest.Hostile + "<&>é"}
+	in := map[string]string{hostile: hostile + "<&>é"}
 	var out bytes.Buffer
 	if err := JSON(&out, in); err != nil {
 		t.Fatal(err)
@@ -56,7 +58,7 @@ func TestJSONMeansTheSame(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	want := strings.ToValidUTF8(outputtest.Hostile, "\ufffd")
+	want := strings.ToValidUTF8(hostile, "\ufffd")
 	if got[want] != want+"<&>é" {
 		t.Errorf("%q became %q", in, got)
 	}

@@ -11,11 +11,11 @@ import (
 
 // With colors, too, nothing but our own sequences reaches a terminal.
 func TestPaintIsHarmless(t *testing.T) {
-	for _, state := range []string{"ok", "warning", "wrong", "error", outputtest.Hostile} {
+	for _, state := range []string{"ok", "warning", "wrong", "error", hostile} {
 		var out bytes.Buffer
 		s := &Screen{Writer: visible.Writer{W: &out}, Colored: true}
-		Printf(s, "%s %s\n", Paint(outputtest.Hostile, state), outputtest.Hostile)
-		if err := ColoredFields(s, []Field{{outputtest.Hostile, Paint(outputtest.Hostile, state)}}); err != nil {
+		Printf(s, "%s %s\n", Paint(hostile, state), hostile)
+		if err := ColoredFields(s, []Field{{hostile, Paint(hostile, state)}}); err != nil {
 			t.Fatal(err)
 		}
 		text := out.String()

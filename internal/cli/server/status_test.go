@@ -12,14 +12,16 @@ import (
 	"mdserver/internal/visible"
 )
 
+const hostile = outputtest.Hostile
+
 // Whatever a server reports of itself, it is printed in lines of its own.
 func TestStatusIsHarmless(t *testing.T) {
-	network := api.Network{Name: outputtest.Hostile, Bridge: outputtest.Hostile, Domain: outputtest.Hostile, Trouble: outputtest.Hostile}
+	network := api.Network{Name: hostile, Bridge: hostile, Domain: hostile, Trouble: hostile}
 	withRanges := network
-	withRanges.Ranges = []string{outputtest.Hostile}
+	withRanges.Ranges = []string{hostile}
 	status := api.Status{
-		Health: []api.Part{{Name: outputtest.Hostile, State: outputtest.Hostile}, {Name: outputtest.Hostile,
-			Trouble: []api.Trouble{{Part: outputtest.Hostile, Message: outputtest.Hostile, Look: []string{outputtest.Hostile}}}}},
+		Health: []api.Part{{Name: hostile, State: hostile}, {Name: hostile,
+			Trouble: []api.Trouble{{Part: hostile, Message: hostile, Look: []string{hostile}}}}},
 		Networks: []api.Network{network},
 	}
 	outputtest.AreHarmless(t, map[string]func(*bytes.Buffer) error{
@@ -33,8 +35,8 @@ func TestStatusIsHarmless(t *testing.T) {
 // With colors, too, nothing but our own sequences reaches a terminal.
 func TestStatusIsHarmlessInColor(t *testing.T) {
 	var out bytes.Buffer
-	if err := printStatus(&output.Screen{Writer: visible.Writer{W: &out}, Colored: true}, api.Status{Version: outputtest.Hostile, Health: []api.Part{{Name: outputtest.Hostile, State: api.Wrong,
-		Trouble: []api.Trouble{{Part: outputtest.Hostile, State: api.Warning, Message: outputtest.Hostile, Look: []string{outputtest.Hostile}}}}}}); err != nil {
+	if err := printStatus(&output.Screen{Writer: visible.Writer{W: &out}, Colored: true}, api.Status{Version: hostile, Health: []api.Part{{Name: hostile, State: api.Wrong,
+		Trouble: []api.Trouble{{Part: hostile, State: api.Warning, Message: hostile, Look: []string{hostile}}}}}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{outputtest.Red, outputtest.Yellow, outputtest.Reset} {

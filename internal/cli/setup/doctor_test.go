@@ -13,9 +13,11 @@ import (
 	"mdserver/internal/visible"
 )
 
+const hostile = outputtest.Hostile
+
 // Whatever doctor finds, it is printed in lines of its own.
 func TestFindingsAreHarmless(t *testing.T) {
-	found := doctor.Report{Findings: []finding.Finding{{Check: outputtest.Hostile, State: outputtest.Hostile, Text: outputtest.Hostile, Remedy: []string{outputtest.Hostile}}}}
+	found := doctor.Report{Findings: []finding.Finding{{Check: hostile, State: hostile, Text: hostile, Remedy: []string{hostile}}}}
 	outputtest.AreHarmless(t, map[string]func(*bytes.Buffer) error{
 		"text": func(b *bytes.Buffer) error { printReport(b, found); return nil },
 		"csv":  func(b *bytes.Buffer) error { return findingSheet(found.Findings).Print(b, view.FormatCSV, true) },
@@ -29,8 +31,8 @@ func TestFindingsAreHarmless(t *testing.T) {
 func TestFindingsAreHarmlessInColor(t *testing.T) {
 	var out bytes.Buffer
 	var findings []finding.Finding
-	for _, state := range []finding.State{finding.OK, finding.Warning, finding.Wrong, outputtest.Hostile} {
-		findings = append(findings, finding.Finding{Check: outputtest.Hostile, State: state, Text: outputtest.Hostile, Remedy: []string{outputtest.Hostile}})
+	for _, state := range []finding.State{finding.OK, finding.Warning, finding.Wrong, hostile} {
+		findings = append(findings, finding.Finding{Check: hostile, State: state, Text: hostile, Remedy: []string{hostile}})
 	}
 	printReport(&output.Screen{Writer: visible.Writer{W: &out}, Colored: true}, doctor.Report{Findings: findings})
 	for _, want := range []string{outputtest.Green + "ok      " + outputtest.Reset, outputtest.Yellow + "warning " + outputtest.Reset, outputtest.Red + "wrong   " + outputtest.Reset} {
