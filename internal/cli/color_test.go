@@ -9,14 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"mdserver/internal/api"
-	"mdserver/internal/doctor"
-	"mdserver/internal/doctor/finding"
-	"mdserver/internal/visible"
+	"mdserver/internal/cli/outputtest"
 )
 
 func TestWantsColor(t *testing.T) {
-	terminal, _ := newTerminal(t)
+	terminal, _ := outputtest.NewTerminal(t)
 	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	if err != nil {
 		t.Fatal(err)
@@ -59,14 +56,14 @@ func TestColorOnTerminal(t *testing.T) {
 		env   string
 		color bool
 	}{{"A=B", true}, {"NO_COLOR=1", false}, {"TERM=dumb", false}} {
-		terminal, read := newTerminal(t)
+		terminal, read := outputtest.NewTerminal(t)
 		cmd := mdserver(tt.env)
 		cmd.Stdout = terminal
 		if err := cmd.Run(); err == nil {
 			t.Fatal("the template is found to be good")
 		}
 		line, err := bufio.NewReader(read).ReadString('\n')
-		if err != nil || strings.HasPrefix(line, sgrRed+template) != tt.color || strings.Count(line, "\x1b") != strings.Count(line, sgrRed)+strings.Count(line, sgrReset) {
+		if err != nil || strings.HasPrefix(line, outputtest.Red+template) != tt.color || strings.Count(line, "\x1b") != strings.Count(line, outputtest.Red)+strings.Count(line, outputtest.Reset) {
 			t.Errorf("%s: %q, %v", tt.env, line, err)
 		}
 		_ = terminal.Close()
@@ -74,26 +71,4 @@ func TestColorOnTerminal(t *testing.T) {
 	if out, _ := mdserver("A=B").Output(); len(out) == 0 || bytes.ContainsRune(out, '\x1b') {
 		t.Errorf("in a pipe: %q", out)
 	}
-}
-
-// With colors, too, nothing but our own sequences reaches a terminal.
-func TestColorsAreHarmless(t *testing.T) {
-	var out bytes.Buffer
-	s := &screen{Writer: visible.Writer{W: &out}, colored: true}
-	var findings []finding.Finding
-	for _, state := range []finding.State{finding.OK, finding.Warning, finding.Wrong, hostile} {
-		findings = append(findings, finding.Finding{Check: hostile, State: state, Text: hostile, Remedy: []string{hostile}})
-	}
-	printReport(s, doctor.Report{Findings: findings})
-	if err := printStatus(s, api.Status{Version: hostile, Health: []api.Part{{Name: hostile, State: api.Wrong,
-		Trouble: []api.Trouble{{Part: hostile, State: api.Warning, Message: hostile, Look: []string{hostile}}}}}}); err != nil {
-		t.Fatal(err)
-	}
-	printf(s, "%s %s\n", colored{hostile, sgrRed}, hostile)
-	for _, want := range []string{sgrGreen + "ok      " + sgrReset, sgrYellow + "warning " + sgrReset, sgrRed + "wrong   " + sgrReset} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %q in %q", want, out.String())
-		}
-	}
-	mustBeHarmless(t, strings.NewReplacer(sgrGreen, "", sgrYellow, "", sgrRed, "", sgrReset, "").Replace(out.String()))
 }

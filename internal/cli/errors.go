@@ -8,6 +8,10 @@ import (
 	"strings"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/command"
+	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 )
@@ -17,12 +21,12 @@ import (
 func reportError(w io.Writer, format string, err error) {
 	document := api.Error{Error: err.Error(), Code: errorCode(err)}
 	switch format {
-	case formatJSON:
-		_ = printJSON(w, document) // nowhere to report it
-	case formatYAML:
-		_ = printYAML(w, document)
+	case view.FormatJSON:
+		_ = output.JSON(w, document) // nowhere to report it
+	case view.FormatYAML:
+		_ = output.YAML(w, document)
 	default:
-		printError(w, err)
+		output.Error(w, err)
 	}
 }
 
@@ -38,16 +42,16 @@ func errorCode(err error) api.ErrorCode {
 	}{
 		{client.ErrNotRunning, api.CodeNotRunning},
 		{client.ErrUnreachable, api.CodeUnreachable},
-		{errDeclined, api.CodeDeclined},
+		{command.ErrDeclined, api.CodeDeclined},
 	} {
 		if errors.Is(err, kind.err) {
 			return kind.code
 		}
 	}
-	switch exitCode(err) {
-	case exitUsage:
+	switch exit.Code(err) {
+	case exit.Usage:
 		return api.CodeUsage
-	case exitNotFound:
+	case exit.NotFound:
 		return api.CodeNotFound
 	}
 	_, configuration := errors.AsType[*config.Problem](err)

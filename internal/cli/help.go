@@ -3,7 +3,9 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/manual"
+	"mdserver/internal/cli/output"
 )
 
 // Groups of commands in the help of the root command.
@@ -31,7 +33,7 @@ func addGroup(root *cobra.Command, group *cobra.Group, commands ...*cobra.Comman
 // setHelp makes all commands below root explain themselves in the same form.
 func setHelp(root *cobra.Command) {
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
-		_ = printf(cmd.OutOrStdout(), "%s", verbatim(manual.Help(cmd))) // nowhere to report it
+		_ = output.Printf(cmd.OutOrStdout(), "%s", output.Verbatim(manual.Help(cmd))) // nowhere to report it
 	})
 	root.SetHelpCommandGroupID(groupHelp.ID)
 	root.SetCompletionCommandGroupID(groupHelp.ID)
@@ -52,7 +54,7 @@ func completionHelp(root *cobra.Command) {
 	if err != nil {
 		return
 	}
-	group(completion)
+	command.Group(completion)
 	completion.Short = "Print a script that completes commands in a shell"
 	completion.Long = "\"mdserver install\" installs the scripts for bash, zsh and fish."
 	completion.Example = "  source <(mdserver completion bash)"

@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"mdserver/internal/cli/manual"
-
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"mdserver/internal/cli/manual"
 )
 
 // verbs are the words that summaries of commands begin with.

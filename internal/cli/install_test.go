@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/setup"
 	"mdserver/internal/install"
 )
 
@@ -30,7 +31,7 @@ func TestInstallAndUninstall(t *testing.T) {
 	root := t.TempDir()
 	unit := filepath.Join(root, "etc/systemd/system/mdserver.service")
 
-	out := execute(t, installCommand(), "--root", root, "--dry-run")
+	out := execute(t, setup.InstallCommand(manualPages), "--root", root, "--dry-run")
 	if !strings.HasPrefix(out, "This is what would be done:\n") {
 		t.Errorf("a dry run prints\n%s", out)
 	}
@@ -38,7 +39,7 @@ func TestInstallAndUninstall(t *testing.T) {
 		t.Error("a dry run installs")
 	}
 
-	out = execute(t, installCommand(), "--root", root, "--prefix", "/usr", "--user", "metadata")
+	out = execute(t, setup.InstallCommand(manualPages), "--root", root, "--prefix", "/usr", "--user", "metadata")
 	for _, want := range []string{
 		"ACTION", "created  /usr/bin/mdserver", "\nNext:\n", "    virsh net-define /usr/share/mdserver/mds-network.xml\n",
 		"    systemctl restart mdserver.service\n",
@@ -68,7 +69,7 @@ func TestInstallAndUninstall(t *testing.T) {
 	}
 
 	var report install.Report
-	out = execute(t, installCommand(), "--root", root, "--prefix", "/usr", "--user", "metadata", "--json")
+	out = execute(t, setup.InstallCommand(manualPages), "--root", root, "--prefix", "/usr", "--user", "metadata", "--json")
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		t.Fatalf("%v:\n%s", err, out)
 	}
@@ -78,7 +79,7 @@ func TestInstallAndUninstall(t *testing.T) {
 		}
 	}
 
-	out = execute(t, uninstallCommand(), "--root", root, "--prefix", "/usr")
+	out = execute(t, setup.UninstallCommand(), "--root", root, "--prefix", "/usr")
 	for _, want := range []string{"removed  /etc/systemd/system/mdserver.service", "kept     /etc/mdserver/mdserver.conf", "configuration"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("uninstall does not print %q:\n%s", want, out)
@@ -93,7 +94,7 @@ func TestInstallAndUninstall(t *testing.T) {
 }
 
 func TestUninstallWithoutInstall(t *testing.T) {
-	cmd := uninstallCommand()
+	cmd := setup.UninstallCommand()
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetArgs([]string{"--root", t.TempDir()})
 	if err := cmd.Execute(); err == nil || !strings.Contains(err.Error(), "nothing is installed with the prefix /usr/local") {

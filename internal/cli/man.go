@@ -3,7 +3,10 @@ package cli
 import (
 	"path"
 
+	"mdserver/internal/cli/command"
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/manual"
+	"mdserver/internal/cli/output"
 
 	"github.com/spf13/cobra"
 )
@@ -18,10 +21,10 @@ func manCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, words []string) error {
 			target, rest, err := cmd.Root().Find(words)
 			if err == nil && len(rest) > 0 {
-				err = unknownCommand(target, rest[0])
+				err = command.Unknown(target, rest[0])
 			}
 			if err != nil {
-				return &exitError{exitUsage, err}
+				return exit.With(exit.Usage, err)
 			}
 			pages, err := manPages()
 			if err != nil {
@@ -29,10 +32,10 @@ func manCommand() *cobra.Command {
 			}
 			for _, page := range pages {
 				if path.Base(page.Path) == manual.ManName(target) {
-					return printRaw(cmd, page.Content)
+					return output.Raw(cmd, page.Content)
 				}
 			}
-			return &exitError{exitUsage, unknownCommand(cmd.Root(), target.Name())}
+			return exit.With(exit.Usage, command.Unknown(cmd.Root(), target.Name()))
 		},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"mdserver/internal/build"
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/manual"
 	"mdserver/internal/install"
 )
@@ -36,8 +37,8 @@ const environment = `## Environment variables
 
 | variable | in place of |
 |---|---|
-| ` + "`" + envConfig + "`" + ` | the flag ` + "`--config`" + ` |
-| ` + "`" + envSocket + "`" + ` | the flag ` + "`--socket`" + ` |
+| ` + "`" + command.EnvConfig + "`" + ` | the flag ` + "`--config`" + ` |
+| ` + "`" + command.EnvSocket + "`" + ` | the flag ` + "`--socket`" + ` |
 
 A flag takes precedence over its variable.
 
@@ -46,10 +47,10 @@ A flag takes precedence over its variable.
 // manRest is what the help of the root command does not tell.
 const manRest = `.SH ENVIRONMENT
 .TP
-.B ` + envConfig + `
+.B ` + command.EnvConfig + `
 The configuration, if the flag \-\-config is not given.
 .TP
-.B ` + envSocket + `
+.B ` + command.EnvSocket + `
 The control socket, if the flag \-\-socket is not given.
 
 .SH FILES

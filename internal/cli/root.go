@@ -3,32 +3,41 @@
 package cli
 
 import (
-	"cmp"
-	"errors"
-	"fmt"
 	"io"
-	"os"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"mdserver/internal/build"
-	"mdserver/internal/nearest"
+	"mdserver/internal/cli/boots"
+	"mdserver/internal/cli/command"
+	"mdserver/internal/cli/configuration"
+	"mdserver/internal/cli/database"
+	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/guests"
+	"mdserver/internal/cli/hook"
+	"mdserver/internal/cli/hosts"
+	"mdserver/internal/cli/identity"
+	"mdserver/internal/cli/inventory"
+	"mdserver/internal/cli/output"
+	"mdserver/internal/cli/server"
+	"mdserver/internal/cli/setup"
+	"mdserver/internal/cli/smbios"
+	"mdserver/internal/cli/ssh"
+	"mdserver/internal/cli/store"
+	"mdserver/internal/cli/template"
+	"mdserver/internal/cli/view"
 )
-
-const defaultConfig = "/etc/mdserver/mdserver.conf"
 
 // Main runs the command line and returns the exit code.
 func Main(args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
-	defer catchAll(root)()
+	defer output.CatchAll(root)()
 	cmd, err := root.ExecuteC()
 	if err != nil && err.Error() != "" {
-		reportError(root.ErrOrStderr(), formatOf(cmd), err)
+		reportError(root.ErrOrStderr(), view.FormatOf(cmd), err)
 	}
-	return exitCode(err)
+	return exit.Code(err)
 }
 
 func newRoot() *cobra.Command {
@@ -50,24 +59,24 @@ them: an address, a name that resolves, keys, and user-data made from templates.
 			if len(args) == 0 {
 				return cmd.Help()
 			}
-			return serve(cmd, args[0])
+			return server.Serve(cmd, args[0])
 		},
 	}
 	root.SetVersionTemplate(versionLine())
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
-	root.PersistentFlags().StringP("config", "c", defaultConfig, "configuration `FILE` ($MDSERVER_CONFIG)")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit.With(exit.Usage, err) })
+	root.PersistentFlags().StringP("config", "c", command.DefaultConfig, "configuration `FILE` ($MDSERVER_CONFIG)")
 	root.PersistentFlags().String("socket", "", "control `SOCKET` of the server ($MDSERVER_SOCKET; default: the key socket of the configuration)")
 	colorFlag(root)
-	addGroup(root, groupGuests, instanceCommand(), inventoryCommand(), hostCommand(), networkCommand(), smbiosCommand(), identityCommand())
-	addGroup(root, groupBoots, waitCommand(), watchCommand(), bootsCommand(), logsCommand())
-	addGroup(root, groupSSH, sshCommand(), sshConfigCommand(), knownHostsCommand())
-	addGroup(root, groupUserdata, userdataCommand(), templateCommand())
-	addGroup(root, groupServer, serveCommand(), statusCommand(), metricsCommand(), reloadCommand(), configCommand())
-	addGroup(root, groupDiagnosis, doctorCommand(), explainCommand(), debugCommand())
-	addGroup(root, groupMaintenance, backupCommand(), restoreCommand(), exportCommand(), importCommand(), databaseCommand(), storeCommand())
-	addGroup(root, groupSetup, installCommand(), uninstallCommand(), hookCommand())
+	addGroup(root, groupGuests, guests.Command(), inventory.Command(), hosts.Command(), server.NetworkCommand(), smbios.Command(), identity.Command())
+	addGroup(root, groupBoots, boots.WaitCommand(), boots.WatchCommand(), boots.Command(), boots.LogsCommand())
+	addGroup(root, groupSSH, ssh.Command(), ssh.ConfigCommand(), ssh.KnownHostsCommand())
+	addGroup(root, groupUserdata, boots.UserdataCommand(), template.Command())
+	addGroup(root, groupServer, server.ServeCommand(), server.StatusCommand(), server.MetricsCommand(), server.ReloadCommand(), configuration.Command())
+	addGroup(root, groupDiagnosis, setup.DoctorCommand(), guests.ExplainCommand(), server.DebugCommand())
+	addGroup(root, groupMaintenance, database.BackupCommand(), database.RestoreCommand(), inventory.ExportCommand(), inventory.ImportCommand(), database.Command(), store.Command())
+	addGroup(root, groupSetup, setup.InstallCommand(manualPages), setup.UninstallCommand(), hook.Command())
 	addGroup(root, groupHelp, manCommand(), versionCommand())
-	root.AddCommand(docsCommand(), launcherCommand(), exitCodesTopic())
+	root.AddCommand(docsCommand(), server.LauncherCommand(), exitCodesTopic())
 	setHelp(root)
 	completeNothing(root)
 	return root
@@ -78,14 +87,14 @@ func versionCommand() *cobra.Command {
 		Use:     "version",
 		Short:   "Print the version",
 		Example: "  mdserver version",
-		Args:    exactly(0),
+		Args:    command.Exactly(0),
 	}
 	type version struct {
 		Date    string `json:"date"`
 		Version string `json:"version"`
 	}
-	text := func(w io.Writer, _ version) error { return printf(w, "%s", verbatim(versionLine())) }
-	return report(cmd, view[version]{text: text}, func(*cobra.Command, []string) (version, error) {
+	text := func(w io.Writer, _ version) error { return output.Printf(w, "%s", output.Verbatim(versionLine())) }
+	return view.Report(cmd, view.View[version]{Text: text}, func(*cobra.Command, []string) (version, error) {
 		return version{Version: build.Version, Date: build.Date}, nil
 	})
 }
@@ -98,48 +107,8 @@ func configOnly(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:
 		return nil
-	case len(args) > 1 || !isFile(args[0]):
-		return &exitError{exitUsage, unknownCommand(cmd, args[0])}
+	case len(args) > 1 || !command.IsFile(args[0]):
+		return exit.With(exit.Usage, command.Unknown(cmd, args[0]))
 	}
 	return nil
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && !info.IsDir()
-}
-
-func unknownCommand(cmd *cobra.Command, name string) error {
-	if strings.ContainsRune(name, '/') || strings.HasSuffix(name, ".conf") {
-		switch info, err := os.Stat(name); {
-		case errors.Is(err, os.ErrNotExist):
-			return fmt.Errorf("there is no configuration file %s", name)
-		case err == nil && info.IsDir():
-			return fmt.Errorf("%s is a directory, not a configuration file", name)
-		}
-	}
-	if cmd.HasParent() {
-		return fmt.Errorf("%q is not a command of `%s`%s; see `%s --help`", name, cmd.CommandPath(), didYouMean(cmd, name), cmd.CommandPath())
-	}
-	return fmt.Errorf("%q is neither a command nor a configuration file%s; `mdserver help` lists the commands", name, didYouMean(cmd, name))
-}
-
-func didYouMean(cmd *cobra.Command, name string) string {
-	const typingErrors = 2
-	cmd.SuggestionsMinimumDistance = typingErrors
-	near := cmd.SuggestionsFor(name)
-	if len(near) == 0 {
-		return ""
-	}
-	return suggest(slices.MinFunc(near, func(a, b string) int {
-		return cmp.Compare(nearest.Distance(name, a), nearest.Distance(name, b))
-	}))
-}
-
-// suggest completes an error with what was probably meant, unless that is empty.
-func suggest(near string) string {
-	if near == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", near)
 }
