@@ -30,7 +30,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata/script",
 		Setup: setupScript,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor, "harmless": harmless, "reported": reported,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor, "eventually": eventually, "harmless": harmless, "reported": reported,
 			"etcd": func(ts *testscript.TestScript, _ bool, _ []string) { startEtcd(t, ts) }},
 		Condition: scriptCondition,
 	})
@@ -81,6 +81,21 @@ func setupScript(env *testscript.Env) error {
 	env.Setenv("HOSTILE", "x\x1b[31m\u202e\u009b\x9b\nmdserver: forged")
 	file := filepath.Join(env.WorkDir, "mdserver.conf")
 	return os.WriteFile(file, fmt.Appendf(nil, scriptConfig, addr, env.WorkDir), 0o644)
+}
+
+// eventually runs a program until it succeeds, such as a change that waits for the
+// server to find etcd.
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: eventually program [args...]")
+	}
+	var err error
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if err = ts.Exec(args[0], args[1:]...); err == nil {
+			return
+		}
+	}
+	ts.Fatalf("waited in vain for %v to succeed: %v", args, err)
 }
 
 // waitFor waits until somebody listens on a Unix socket, or with ! until
