@@ -38,15 +38,11 @@ func Hashlib() native.Members {
 		})
 	}
 	m["new"] = native.Func("new", "name:str string? * usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-		name := object.Text(a[0])
-		f, ok := m[name]
-		if !ok || name == "new" || name == "pbkdf2_hmac" {
-			return nil, object.Raise(object.ValueError, "unsupported hash type %s", name)
+		name, make, err := hashName(a[0])
+		if err != nil {
+			return nil, err
 		}
-		if a[1] == nil {
-			return object.CallPos(t, f)
-		}
-		return object.CallPos(t, f, a[1])
+		return newDigest(t, name, make(), a[1])
 	})
 	m["pbkdf2_hmac"] = native.Func("pbkdf2_hmac", "hash_name password:bytes salt:bytes iterations:int dklen:none+int?", pbkdf2HMAC)
 	return m

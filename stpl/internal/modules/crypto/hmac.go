@@ -5,17 +5,21 @@ import (
 	"crypto/pbkdf2"
 	"crypto/subtle"
 	"hash"
+	"strings"
 
 	"mdserver/stpl/internal/modules/native"
 	"mdserver/stpl/internal/object"
 )
 
-// hashName resolves "sha256" or hashlib.sha256.
+// spelling turns OpenSSL's names of hash functions into those of hashlib.
+var spelling = strings.NewReplacer("sha-", "sha", "-", "_")
+
+// hashName resolves "sha256", "SHA-256" or hashlib.sha256.
 func hashName(v object.Value) (string, func() hash.Hash, error) {
 	name := ""
 	switch v := v.(type) {
 	case object.Str:
-		name = string(v)
+		name = spelling.Replace(strings.ToLower(string(v)))
 	case *object.Builtin:
 		name = v.Name
 	}
