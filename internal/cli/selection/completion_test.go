@@ -8,7 +8,7 @@ import (
 	"mdserver/internal/instance"
 )
 
-// A shell gets names of which it makes nothing else.
+// TestWord offers a shell only names that it takes as they are.
 func TestWord(t *testing.T) {
 	id := uuid.New()
 	for name, offered := range map[string]bool{

@@ -117,7 +117,7 @@ func TestWatchdog(t *testing.T) {
 	}
 }
 
-// The watchdog is fed until the end, and where there is none nothing waits.
+// TestKeepAlive feeds a watchdog until the end. Without one, nothing waits.
 func TestKeepAlive(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()

@@ -165,9 +165,9 @@ func (c Chooser) Free(p pool.Pool, seed, id uuid.UUID, given []netip.Addr) (neti
 	})
 }
 
-// allocate finds a free address, or, if there is none, a spare one of this host, that
-// of an unconfirmed guest, the one that has rested longest, or that of the guest that is gone
-// longest. from is the guest that has it.
+// allocate takes the first of these addresses that exists: a free one, a spare one of
+// this host, that of an unconfirmed guest, the one that has rested longest, that of
+// the guest that is gone longest. from is the guest that has it.
 func (c Chooser) allocate(p pool.Pool, claim Claim) (addr netip.Addr, from *instance.Instance) {
 	id := claim.Guest.UUID
 	if addr, ok := c.Free(p, id, id, claim.Given); ok || c.Unconfirmed {

@@ -41,8 +41,8 @@ func Find(name string) (Codec, error) {
 	return nil, UnknownError("unknown encoding: " + name)
 }
 
-// decodeWith decodes s from a place on. Next reads the character that a text
-// begins with, of n bytes, or says why there is none.
+// decodeWith decodes s from a place on. Next reads the first character of a text
+// and its length in bytes, or returns a reason why the bytes are not one.
 func decodeWith(name, s string, at int, errors string, next func(s string) (r rune, n int, reason string)) (string, error) {
 	var b strings.Builder
 	for at < len(s) {
