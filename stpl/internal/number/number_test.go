@@ -19,6 +19,9 @@ func newMeter(t *testing.T, steps int64) *meter.Meter {
 	return &m
 }
 
+// same reports whether two floats are the same, even if that is no number.
+func same(x, y float64) bool { return x == y || math.IsNaN(x) && math.IsNaN(y) }
+
 // The answers in this file are those of Python 3.11.
 
 func TestParseInt(t *testing.T) {
@@ -28,7 +31,7 @@ func TestParseInt(t *testing.T) {
 		want int64
 	}{
 		{"42", 10, 42}, {" -42\n", 10, -42}, {"+1_000", 10, 1000}, {"٣٤", 10, 34}, {"0x_ff", 16, 255}, {"0xff", 0, 255}, {"0b101", 0, 5},
-		{"0o17", 8, 15}, {"z", 36, 35}, {"-0", 0, 0}, {"00", 0, 0}, {"12", 0, 12}, {"0b1", 16, 177}, {"0B1", 2, 1}, {"0", 0, 0},
+		{"0o17", 8, 15}, {"z", 36, 35}, {"-0", 0, 0}, {"00", 0, 0}, {"12", 0, 12}, {"0b1", 16, 177}, {"0B1", 2, 1}, {"0", 0, 0}, {"-0x_f", 0, -15},
 	} {
 		if got, err := ParseInt(newMeter(t, 1000), tt.text, tt.base); err != nil || got.Int64() != tt.want {
 			t.Errorf("%q in base %d: %v (%v), want %d", tt.text, tt.base, got, err, tt.want)
@@ -41,9 +44,11 @@ func TestParseInt(t *testing.T) {
 	}{
 		{"012", 0, "no number"}, {"1__0", 10, "no number"}, {"_1", 10, "no number"}, {"1_", 10, "no number"}, {"", 10, "no number"},
 		{"--1", 10, "no number"}, {"_-1", 10, "no number"}, {"0x", 16, "no number"}, {"9", 8, "no number"}, {"12a", 10, "no number"},
+		{"-+1", 10, "no number"}, {"+-1", 10, "no number"}, {"07", 0, "no number"}, {"", 0, "no number"}, {"-", 0, "no number"},
 		{strings.Repeat("9", 4301), 10, "Exceeds the limit (4300 digits) for integer string conversion: value has 4301 digits; use sys.set_int_max_str_digits() to increase the limit"},
 		{strings.Repeat("f", MaxBits/8+1), 16, "integers of more than 262144 bits are not supported"}, // our own bound
 		{strings.Repeat("f", 10_000), 16, "the template took more than 5000 steps"},
+		{strings.Repeat(" ", 100_000) + "1", 10, "the template took more than 5000 steps"},
 	} {
 		if got, err := ParseInt(newMeter(t, 5000), tt.text, tt.base); err == nil || err.Error() != tt.want {
 			t.Errorf("%.20q in base %d: %v (%v), want %s", tt.text, tt.base, got, err, tt.want)
@@ -51,9 +56,35 @@ func TestParseInt(t *testing.T) {
 	}
 }
 
+func TestParseLongIntegers(t *testing.T) {
+	for _, tt := range []struct {
+		digit  string
+		digits int
+		base   int
+	}{
+		{"9", MaxDigits, 10}, {"f", MaxBits / 8, 16}, {"1", MaxBits / 8, 2},
+	} {
+		text := strings.Repeat(tt.digit, tt.digits)
+		if got, err := ParseInt(newMeter(t, 1<<20), text, tt.base); err != nil || got.Text(tt.base) != text {
+			t.Errorf("%d digits in base %d: %v", tt.digits, tt.base, err)
+		}
+	}
+}
+
+// Reading an integer costs more than its text is long, as it is multiplied.
+func TestParseIntIsCharged(t *testing.T) {
+	m := newMeter(t, 10_000)
+	if _, err := ParseInt(m, strings.Repeat("1", 160), 10); err != nil {
+		t.Fatal(err)
+	}
+	if steps, _ := m.End().Used(); steps != 1+160/16+1+160 {
+		t.Errorf("%d steps", steps)
+	}
+}
+
 func TestParseFloat(t *testing.T) {
 	for text, want := range map[string]float64{
-		"1.5": 1.5, " 1e3\n": 1000, "1_0.5_0": 10.5, "inf": math.Inf(1), "-Infinity": math.Inf(-1), "1e999": math.Inf(1), "٣.٥": 3.5, ".5": 0.5, "5.": 5, "9_0": 90, "0_9": 9,
+		"1.5": 1.5, " 1e3\n": 1000, "1_0.5_0": 10.5, "inf": math.Inf(1), "-Infinity": math.Inf(-1), "1e999": math.Inf(1), "٣.٥": 3.5, ".5": 0.5, "5.": 5, "9_0": 90, "0_9": 9, "-1e999": math.Inf(-1), "1_0e-1_0": 1e-9, "1e-999": 0,
 	} {
 		if got, err := ParseFloat(text); err != nil || got != want {
 			t.Errorf("%q: %v (%v), want %v", text, got, err, want)
@@ -62,7 +93,7 @@ func TestParseFloat(t *testing.T) {
 	if got, err := ParseFloat("nan"); err != nil || !math.IsNaN(got) {
 		t.Errorf("nan: %v (%v)", got, err)
 	}
-	for _, text := range []string{"1__0", "_1", "1_", "1_.5", "1._5", "1:_5", "1_e5", "1__5.0", "0x1p3", "", "e5", "1e", "infinit"} {
+	for _, text := range []string{"1__0", "_1", "1_", "1_.5", "1._5", "1:_5", "1_e5", "1__5.0", "0x1p3", "", "e5", "1e", "1e_5", "infinit", "in_f", "0b1"} {
 		if got, err := ParseFloat(text); err != ErrSyntax {
 			t.Errorf("%q: %v (%v)", text, got, err)
 		}
@@ -114,8 +145,9 @@ func TestRound(t *testing.T) {
 		want   float64
 	}{
 		{2.675, 2, 2.67}, {0.5, 0, 0}, {1.5, 0, 2}, {-2.5, 0, -2}, {1234.5, -2, 1200}, {1e300, -309, 0}, {1.1, 400, 1.1}, {5e-324, 323, 0}, {math.Inf(1), 1, math.Inf(1)}, {6e307, -308, 1e308}, {3, 1, 3},
+		{math.Inf(-1), 1, math.Inf(-1)}, {math.NaN(), 2, math.NaN()}, {1.1, 1 << 62, 1.1}, {1.1, math.MinInt, 0},
 	} {
-		if got := Round(tt.f, tt.digits); got != tt.want {
+		if got := Round(tt.f, tt.digits); !same(got, tt.want) {
 			t.Errorf("round(%v, %d) = %v, want %v", tt.f, tt.digits, got, tt.want)
 		}
 	}
@@ -124,7 +156,8 @@ func TestRound(t *testing.T) {
 		power int
 		want  int64
 	}{
-		{15, 1, 20}, {25, 1, 20}, {-15, 1, -20}, {5, 1, 0}, {149, 2, 100}, {151, 2, 200}, {7, 3, 0}, {7, MaxBits, 0},
+		{15, 1, 20}, {25, 1, 20}, {-15, 1, -20}, {5, 1, 0}, {149, 2, 100}, {151, 2, 200}, {7, 3, 0}, {7, 0, 7}, {7, 1 << 62, 0},
+		{7, math.MinInt, 0}, // the least int has no negative
 	} {
 		if got := RoundInt(big.NewInt(tt.i), tt.power); got.Int64() != tt.want {
 			t.Errorf("round(%d, -%d) = %v, want %d", tt.i, tt.power, got, tt.want)
@@ -136,6 +169,8 @@ func TestFloatArithmetic(t *testing.T) {
 	inf, zero := math.Inf(1), math.Copysign(0, -1)
 	for _, tt := range []struct{ x, y, q, r float64 }{
 		{7, 2, 3, 1}, {-7, 2, -4, 1}, {7, -2, -4, -1}, {-7, -2, 3, -1}, {0, -1, zero, zero}, {zero, 1, zero, 0}, {1, inf, 0, 1}, {-1, inf, -1, inf},
+		{4.5, 1.5, 3, 0}, {-8530.23, 1.3, -6562, 0.37000000000072797}, // whose quotient is just below the integer
+		{-2301110675467839, 0.8810570009821861, -2611761410331685, 0.11681319454098915}, // half way between two
 	} {
 		q, r := DivMod(tt.x, tt.y)
 		if q != tt.q || r != tt.r || math.Signbit(q) != math.Signbit(tt.q) || math.Signbit(r) != math.Signbit(tt.r) {
@@ -144,8 +179,9 @@ func TestFloatArithmetic(t *testing.T) {
 	}
 	for _, tt := range []struct{ x, y, want float64 }{
 		{2, 0.5, 1.4142135623730951}, {10, -5, 1e-05}, {1.1, 100, 13780.61233982238}, {2, -1074, 5e-324}, {0.5, 1.5, 0.3535533905932738}, {-2, 3, -8},
+		{-8, 1. / 3, math.NaN()}, {math.NaN(), 2, math.NaN()}, {math.NaN(), 0, 1}, {1, math.NaN(), 1}, {2, 2000, inf}, {-2, 2001, -inf}, {inf, -0.5, 0}, {0, -1, inf},
 	} {
-		if got := Pow(tt.x, tt.y); got != tt.want {
+		if got := Pow(tt.x, tt.y); !same(got, tt.want) {
 			t.Errorf("%v ** %v = %v, want %v", tt.x, tt.y, got, tt.want)
 		}
 	}

@@ -68,15 +68,10 @@ func cutBase(s string, base int) (string, int, bool) {
 // ParseFloat reads the text of a float as float(text) does.
 func ParseFloat(text string) (float64, error) {
 	s := character.ASCIIDigits(strings.TrimFunc(text, character.IsSpace))
-	if strings.ContainsAny(s, "xXpP") || strings.HasPrefix(s, "_") || strings.HasSuffix(s, "_") || strings.Contains(s, "__") {
+	if strings.ContainsAny(s, "xX") { // Go reads hexadecimal floats, too
 		return 0, ErrSyntax
 	}
-	for i := 1; i+1 < len(s); i++ {
-		if s[i] == '_' && (s[i-1] < '0' || s[i-1] > '9' || s[i+1] < '0' || s[i+1] > '9') {
-			return 0, ErrSyntax
-		}
-	}
-	f, err := strconv.ParseFloat(strings.ReplaceAll(s, "_", ""), 64)
+	f, err := strconv.ParseFloat(s, 64) // which knows where an underscore may stand
 	if err != nil && !math.IsInf(f, 0) {
 		return 0, ErrSyntax
 	}
