@@ -52,13 +52,8 @@ func threadTime() time.Duration {
 	return time.Duration(spent.Nano())
 }
 
-// used is the processor time of this render that was measured.
-func (s *stopwatch) used() time.Duration {
-	if !s.running {
-		return 0
-	}
-	return s.spent() - s.base
-}
+// used is the processor time of this render since it is measured.
+func (s *stopwatch) used() time.Duration { return s.spent() - s.base }
 
 // verdict is what the clock says of a render.
 type verdict int

@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"errors"
 	"runtime"
 	"strings"
 	"testing"
@@ -32,11 +33,12 @@ func steps(m *Meter) error {
 	return nil
 }
 
-// wantError fails a test without an error that has the text.
-func wantError(t *testing.T, err error, want string) {
+// wantError fails a test without an error of the limit that has the text.
+func wantError(t *testing.T, err error, limit Limit, want string) {
 	t.Helper()
-	if err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("error %v, want one with %q", err, want)
+	var r *refusal
+	if !errors.As(err, &r) || r.limit != limit || !strings.Contains(r.message, want) {
+		t.Errorf("error %v, want one of the limit %q with %q", err, limit, want)
 	}
 }
 
@@ -58,7 +60,7 @@ func TestOnlyComputingIsCharged(t *testing.T) {
 		t.Fatalf("within the limit: %v", err)
 	}
 	clock.compute(1)
-	wantError(t, steps(meter), "computed for more than 40ms")
+	wantError(t, steps(meter), LimitTime, "computed for more than 40ms")
 }
 
 // Work that takes a timeout gets what is left of the computing time, whether it
@@ -83,6 +85,8 @@ func TestTimeLeft(t *testing.T) {
 	}
 	if budget := m.End(); budget.computed != 60*time.Millisecond || budget.grace != 0 {
 		t.Errorf("%v computed, a grace of %v", budget.computed, budget.grace)
+	} else if again := m.End(); again != budget {
+		t.Errorf("%v computed when it has ended twice", again.computed)
 	}
 }
 
@@ -97,20 +101,20 @@ func TestNoRenderHangsForEver(t *testing.T) {
 		t.Fatalf("within the limit: %v", err)
 	}
 	clock.wait(1)
-	wantError(t, steps(meter), "took more than 50ms by the clock")
+	wantError(t, steps(meter), LimitTime, "took more than 50ms by the clock")
 }
 
 func TestRendersShareABudget(t *testing.T) {
 	limits := Limits{Steps: 1000, Memory: 1000, Time: 50 * time.Millisecond, Recursion: 10}
 	var clock fakeTime
-	for name, part := range map[string]struct {
+	for limit, part := range map[Limit]struct {
 		use  func(*Meter) error
 		want string
 	}{
-		"steps":  {func(m *Meter) error { return m.Step(400) }, "took more than 1000 steps"},
-		"memory": {func(m *Meter) error { return m.Alloc(400) }, "needs more than 1000 bytes"},
+		LimitSteps:  {func(m *Meter) error { return m.Step(400) }, "took more than 1000 steps"},
+		LimitMemory: {func(m *Meter) error { return m.Alloc(400) }, "needs more than 1000 bytes"},
 		// the first render is measured from its first look after the grace
-		"time": {func(m *Meter) error {
+		LimitTime: {func(m *Meter) error {
 			clock.compute(4 * time.Millisecond)
 			if err := steps(m); err != nil {
 				return err
@@ -119,7 +123,7 @@ func TestRendersShareABudget(t *testing.T) {
 			return steps(m)
 		}, "computed for more than 50ms"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(string(limit), func(t *testing.T) {
 			budget := NewBudget(limits)
 			render := func() error {
 				meter := clock.meter(t, budget)
@@ -131,7 +135,7 @@ func TestRendersShareABudget(t *testing.T) {
 					t.Errorf("render %d: %v", i, err)
 				}
 			}
-			wantError(t, render(), part.want)
+			wantError(t, render(), limit, part.want)
 		})
 	}
 }
@@ -147,6 +151,86 @@ func TestRendersShareTheGrace(t *testing.T) {
 		clock.compute(3 * time.Millisecond)
 		if budget = meter.End(); budget.grace != want*time.Millisecond {
 			t.Errorf("a grace of %v is left, want %v", budget.grace, want*time.Millisecond)
+		}
+	}
+}
+
+// A render is bound to its thread while the thread's time is taken for its own.
+func TestMeasuredOnItsThread(t *testing.T) {
+	bound := func() bool {
+		stack := make([]byte, 200)
+		return strings.Contains(string(stack[:runtime.Stack(stack, false)]), "locked to thread")
+	}
+	limits := roomy
+	limits.Time = 160 * time.Millisecond // and a grace of 10
+	var clock fakeTime
+	m := clock.meter(t, NewBudget(limits))
+	for _, tt := range []struct {
+		name  string
+		step  func()
+		bound bool
+	}{
+		{"within the grace", func() { clock.compute(9 * time.Millisecond) }, false},
+		{"behind the grace", func() { clock.compute(time.Millisecond) }, true},
+		{"at its end", func() { m.End() }, false},
+	} {
+		tt.step()
+		if err := steps(m); tt.bound && err != nil {
+			t.Fatal(err)
+		}
+		if got := bound(); got != tt.bound {
+			t.Errorf("%s it is bound: %v", tt.name, got)
+		}
+	}
+}
+
+// Looking at clocks costs more than a step, so it is done seldom.
+func TestClocksAreReadSeldom(t *testing.T) {
+	limits := roomy
+	limits.Time = 160 * time.Millisecond // and a grace of 10
+	var clock fakeTime
+	m := clock.meter(t, NewBudget(limits))
+	defer m.End()
+	wall, spent := 0, 0
+	since, computed := m.clock.since, m.clock.spent
+	m.clock.since = func(began time.Time) time.Duration { wall++; return since(began) }
+	m.clock.spent = func() time.Duration { spent++; return computed() }
+	for _, tt := range []struct {
+		name        string
+		compute     time.Duration
+		wall, spent int
+	}{
+		{"within the grace", 0, 10, 0},
+		{"as it ends", 10 * time.Millisecond, 10, 2}, // its base, and then its first reading
+		{"before the limit can be reached", 159 * time.Millisecond, 10, 0},
+	} {
+		clock.compute(tt.compute)
+		wall, spent = 0, 0
+		for range 10 * (glanceSteps + 1) {
+			if err := m.Step(1); err != nil {
+				t.Fatalf("%s: %v", tt.name, err)
+			}
+		}
+		if wall != tt.wall || spent != tt.spent {
+			t.Errorf("%s the host's clock is read %d times and the thread's %d times, want %d and %d", tt.name, wall, spent, tt.wall, tt.spent)
+		}
+	}
+}
+
+// Others have their turn whenever a render has computed for so long.
+func TestTurns(t *testing.T) {
+	var clock fakeTime
+	m := clock.meter(t, NewBudget(roomy))
+	defer m.End()
+	for _, tt := range []struct{ compute, next time.Duration }{
+		{turnTime - 1, turnTime}, {1, 2 * turnTime}, {turnTime - 1, 2 * turnTime}, {5, 3*turnTime + 4},
+	} {
+		clock.compute(tt.compute)
+		if err := steps(m); err != nil {
+			t.Fatal(err)
+		}
+		if m.clock.turn != tt.next {
+			t.Errorf("after %v the next turn is at %v, want %v", clock.wall, m.clock.turn, tt.next)
 		}
 	}
 }

@@ -122,9 +122,9 @@ func (m *Meter) look() error {
 // TimeLeft is how long the render may still compute. It is for work that does
 // not count steps but takes a timeout.
 func (m *Meter) TimeLeft() time.Duration {
-	used := m.clock.used()
-	if !m.clock.running {
-		used = m.clock.since(m.clock.began)
+	used := m.clock.since(m.clock.began)
+	if m.clock.running {
+		used = m.clock.used()
 	}
 	return m.left.limits.Time - m.left.computed - used
 }
@@ -171,7 +171,7 @@ const bytesPerStep = 1024
 
 // AllocN charges for n items of the given size, without overflow.
 func (m *Meter) AllocN(n, size int) error {
-	if n > 0 && int64(n) > m.left.memory/int64(size) {
+	if int64(n) > m.left.memory/int64(size) {
 		return m.Alloc(-1)
 	}
 	return m.Alloc(n * size)

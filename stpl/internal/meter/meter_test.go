@@ -29,43 +29,61 @@ func newTestMeter(t *testing.T, limits Limits) *Meter {
 var roomy = Limits{Steps: 1 << 30, Memory: 1 << 30, Time: time.Hour, Recursion: 100}
 
 func TestLimitsAreCharged(t *testing.T) {
+	const (
+		tooManySteps  = "steps: the template took more than 1000 steps"
+		tooMuchMemory = "memory: the template needs more than 1000 bytes of memory"
+		tooDeep       = "recursion: maximum recursion depth of 10 exceeded"
+		tooLarge      = "recursion: maximum recursion depth exceeded: calls within large expressions"
+	)
+	enter := func(calls int, enter func() error) error {
+		for range calls {
+			if err := enter(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	tests := []struct {
 		name string
 		run  func(m *Meter) error
-		want Limit // "" if it fits
+		want string // "" if it fits
 	}{
 		{"as many steps as there are", func(m *Meter) error { return m.Step(1000) }, ""},
-		{"a step more", func(m *Meter) error { return m.Step(1001) }, LimitSteps},
+		{"a step more", func(m *Meter) error { return m.Step(1001) }, tooManySteps},
 		{"all memory", func(m *Meter) error { return m.Alloc(1000) }, ""},
-		{"a byte more", func(m *Meter) error { return m.Alloc(1001) }, LimitMemory},
-		{"less than nothing", func(m *Meter) error { return m.Alloc(-1) }, LimitMemory},
-		{"more work than there are steps", func(m *Meter) error { return m.Work(16 * 1000) }, LimitSteps},
-		{"a longer text than there are steps", func(m *Meter) error { return m.Scan(256 * 1001) }, LimitSteps},
-		{"a result of too much memory", func(m *Meter) error { return m.Charge(1001, 1) }, LimitMemory},
-		{"a result of too much work", func(m *Meter) error { return m.Charge(1, 16*1000) }, LimitSteps},
+		{"a byte more", func(m *Meter) error { return m.Alloc(1001) }, tooMuchMemory},
+		{"less than nothing", func(m *Meter) error { return m.Alloc(-1) }, tooMuchMemory},
+		{"no memory", func(m *Meter) error { return m.Alloc(0) }, ""},
+		{"more work than there are steps", func(m *Meter) error { return m.Work(16 * 1000) }, tooManySteps},
+		{"a longer text than there are steps", func(m *Meter) error { return m.Scan(256 * 1001) }, tooManySteps},
+		{"a result of too much memory", func(m *Meter) error { return m.Charge(1001, 1) }, tooMuchMemory},
+		{"a result of too much work", func(m *Meter) error { return m.Charge(1, 16*1000) }, tooManySteps},
 		{"as many items as there is memory", func(m *Meter) error { return m.AllocN(500, 2) }, ""},
-		{"an item more", func(m *Meter) error { return m.AllocN(501, 2) }, LimitMemory},
-		{"too many slots to fill", func(m *Meter) error { return m.ChargeSlots(21) }, LimitMemory},
-		{"a product that overflows", func(m *Meter) error { return m.AllocN(math.MaxInt/2, 4) }, LimitMemory},
+		{"an item more", func(m *Meter) error { return m.AllocN(501, 2) }, tooMuchMemory},
+		{"too many slots to fill", func(m *Meter) error { return m.ChargeSlots(21) }, tooMuchMemory},
+		{"slots that take too many steps to fill", func(m *Meter) error { return errors.Join(m.Step(999), m.ChargeSlots(16)) }, tooManySteps},
+		{"a product that overflows", func(m *Meter) error { return m.AllocN(math.MaxInt/2, 4) }, tooMuchMemory},
 		{"a few slots", func(m *Meter) error { return m.AllocSlots(10) }, ""},
-		{"too many slots", func(m *Meter) error { return m.AllocSlots(math.MaxInt) }, LimitMemory},
-		{"a repeated string", func(m *Meter) error { _, err := m.Repeat("ab", math.MaxInt); return err }, LimitMemory},
-		{"calls within calls", func(m *Meter) error {
-			for range 10 {
-				if err := m.Enter(); err != nil {
-					return err
-				}
+		{"too many slots", func(m *Meter) error { return m.AllocSlots(math.MaxInt) }, tooMuchMemory},
+		{"a repeated string", func(m *Meter) error { _, err := m.Repeat("ab", math.MaxInt); return err }, tooMuchMemory},
+		{"a repeated string of too much work", func(m *Meter) error {
+			if err := m.Step(999); err != nil {
+				return err
 			}
-			return m.Enter()
-		}, LimitRecursion},
+			_, err := m.Repeat("ab", 8)
+			return err
+		}, tooManySteps},
+		{"as many calls within calls as there may be", func(m *Meter) error { return enter(10, m.Enter) }, ""},
+		{"a call more", func(m *Meter) error { return enter(11, m.Enter) }, tooDeep},
+		{"a call of code more", func(m *Meter) error { return enter(11, func() error { return m.EnterCode(1) }) }, tooDeep},
 		{"code as large as it may be", func(m *Meter) error { return m.EnterCode(10 * levelsPerCall) }, ""},
-		{"larger code", func(m *Meter) error { return m.EnterCode(10*levelsPerCall + 1) }, LimitRecursion},
+		{"larger code", func(m *Meter) error { return m.EnterCode(10*levelsPerCall + 1) }, tooLarge},
 		{"large code within large code", func(m *Meter) error {
 			if err := m.EnterCode(6 * levelsPerCall); err != nil {
 				return err
 			}
 			return m.EnterCode(6 * levelsPerCall)
-		}, LimitRecursion},
+		}, tooLarge},
 		{"large code after large code", func(m *Meter) error {
 			for range 20 {
 				if err := m.EnterCode(6 * levelsPerCall); err != nil {
@@ -88,12 +106,12 @@ func TestLimitsAreCharged(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			err := tt.run(newTestMeter(t, Limits{Steps: 1000, Memory: 1000, Time: time.Hour, Recursion: 10}))
-			var got Limit
+			got := ""
 			if r := (*refusal)(nil); errors.As(err, &r) {
-				got = r.limit
+				got = string(r.limit) + ": " + r.message
 			}
 			if got != tt.want {
-				t.Errorf("error %v, want one of the limit %q", err, tt.want)
+				t.Errorf("error %q, want %q", got, tt.want)
 			}
 		})
 	}
@@ -114,7 +132,6 @@ func TestWhatIsCharged(t *testing.T) {
 		{"slots", func(m *Meter) error { return m.AllocSlots(2) }, 0, 2 * SlotSize},
 		{"slots that are filled", func(m *Meter) error { return m.ChargeSlots(16) }, 2, 16 * SlotSize},
 		{"a repeated text", func(m *Meter) error { _, err := m.Repeat("ab", 40); return err }, 6, 80},
-		{"a text that is repeated not once", func(m *Meter) error { _, err := m.Repeat("ab", -1); return err }, 0, 0},
 		{"what is refused", func(m *Meter) error { _ = m.Alloc(1 << 40); return nil }, 0, 0},
 	}
 	for _, tt := range tests {
@@ -128,9 +145,24 @@ func TestWhatIsCharged(t *testing.T) {
 			}
 		})
 	}
-	for text, want := range map[string]string{"ab": "ababab", "": ""} {
-		if s, err := newTestMeter(t, roomy).Repeat(text, 3); s != want || err != nil {
-			t.Errorf("%q (%v)", s, err)
+}
+
+func TestRepeat(t *testing.T) {
+	for _, tt := range []struct {
+		text          string
+		n             int
+		want          string
+		steps, memory int64
+	}{
+		{"ab", 3, "ababab", 1, 6}, {"ab", 1, "ab", 1, 2}, {"ab", 0, "", 0, 0}, {"ab", -1, "", 0, 0}, {"", 3, "", 0, 0},
+	} {
+		m := newTestMeter(t, roomy)
+		got, err := m.Repeat(tt.text, tt.n)
+		if got != tt.want || err != nil {
+			t.Errorf("%q, %d times: %q (%v), want %q", tt.text, tt.n, got, err, tt.want)
+		}
+		if steps, memory := m.End().Used(); steps != tt.steps || memory != tt.memory {
+			t.Errorf("%q, %d times: %d steps and %d bytes, want %d and %d", tt.text, tt.n, steps, memory, tt.steps, tt.memory)
 		}
 	}
 }
