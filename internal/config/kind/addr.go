@@ -100,8 +100,8 @@ func ranges(family string, fits func(netip.Addr) bool) Kind[[]instance.AddrRange
 		Quotes:  true,
 		Parse: func(text string) ([]instance.AddrRange, error) {
 			return Elements(text, func(word string) (instance.AddrRange, error) {
-				r, ok := parseRange(word)
-				if !ok || !fits(r.First) || !fits(r.Last) {
+				r := parseRange(word)
+				if !fits(r.First) || !fits(r.Last) {
 					return r, errors.New("has an element that is not an " + family + " address, range or network")
 				}
 				if r.Last.Less(r.First) {
@@ -119,17 +119,18 @@ var (
 	Ranges6 = ranges("IPv6", func(a netip.Addr) bool { return a.Is6() && !a.Is4In6() && a.Zone() == "" })
 )
 
-func parseRange(word string) (instance.AddrRange, bool) {
+// parseRange leaves an address that it cannot read zero, which is of no family.
+func parseRange(word string) instance.AddrRange {
 	if network, err := netip.ParsePrefix(word); err == nil {
-		return instance.AddrRange{First: network.Masked().Addr(), Last: instance.LastAddr(network)}, true
+		return instance.AddrRange{First: network.Masked().Addr(), Last: instance.LastAddr(network)}
 	}
 	from, to, isRange := strings.Cut(word, "-")
 	if !isRange {
 		to = from
 	}
-	first, err1 := netip.ParseAddr(strings.TrimSpace(from))
-	final, err2 := netip.ParseAddr(strings.TrimSpace(to))
-	return instance.AddrRange{First: first, Last: final}, err1 == nil && err2 == nil
+	first, _ := netip.ParseAddr(strings.TrimSpace(from))
+	final, _ := netip.ParseAddr(strings.TrimSpace(to))
+	return instance.AddrRange{First: first, Last: final}
 }
 
 // Endpoints is a list of addresses with their ports. A port alone is on 127.0.0.1.
