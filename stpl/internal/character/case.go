@@ -111,7 +111,6 @@ func IsTitle(s string) bool {
 			if !inside {
 				return false
 			}
-			found = true
 		default:
 			inside = false
 		}

@@ -17,6 +17,8 @@ func TestQuote(t *testing.T) {
 		{"a\\b\n\r\t\x00\x7f", "'a\\\\b\\n\\r\\t\\x00\\x7f'", "a\\b\n\r\t\x00\x7f"},
 		{"é€😀", "'é€😀'", "\\xe9\\u20ac\\U0001f600"},
 		{"\u00a0\u00ad\u200b", "'\\xa0\\xad\\u200b'", "\\xa0\\xad\\u200b"},
+		{"ÿĀ\uffff\U00010000", "'ÿĀ\\uffff𐀀'", "\\xff\\u0100\\uffff\\U00010000"},
+		{"\x1f ~\u0080", "'\\x1f ~\\x80'", "\x1f ~\\x80"},
 		{"\U000e0001", "'\\U000e0001'", "\\U000e0001"},
 	} {
 		if got := Quote(tt.s); got != tt.quoted || len(got) > QuotedLen(tt.s) {
@@ -39,6 +41,15 @@ func TestQuote(t *testing.T) {
 	}
 }
 
+// Memory for a quoted text is charged by this length before it is made.
+func TestQuotedLen(t *testing.T) {
+	for s, want := range map[string]int{"": 2, "ab": 4, " ": 3, "~": 3, "\"": 3, "'": 6, "\\": 6, "\x1f": 6, "\x7f": 6, "\u0080": 12, "é": 12} {
+		if got := QuotedLen(s); got != want {
+			t.Errorf("QuotedLen(%q) = %d, want %d", s, got, want)
+		}
+	}
+}
+
 func TestCase(t *testing.T) {
 	for _, tt := range []struct{ s, upper, lower, fold, title, capitalized, swapped string }{
 		{"straße", "STRASSE", "straße", "strasse", "Straße", "Straße", "STRASSE"},
@@ -47,6 +58,10 @@ func TestCase(t *testing.T) {
 		{"it's o'clock", "IT'S O'CLOCK", "it's o'clock", "it's o'clock", "It'S O'Clock", "It's o'clock", "IT'S O'CLOCK"},
 		{"a1b", "A1B", "a1b", "a1b", "A1B", "A1b", "A1B"},
 		{"Ǆ", "Ǆ", "ǆ", "ǆ", "ǅ", "ǅ", "ǆ"},
+		{"aǅ", "AǄ", "aǆ", "aǆ", "Aǆ", "Aǆ", "Aǅ"},
+		{"Ⓐⓑ", "ⒶⒷ", "ⓐⓑ", "ⓐⓑ", "Ⓐⓑ", "Ⓐⓑ", "ⓐⒷ"},
+		{"1a", "1A", "1a", "1a", "1A", "1a", "1A"},
+		{"", "", "", "", "", "", ""},
 		{"ªb", "ªB", "ªb", "ªb", "ªb", "ªb", "ªB"},
 	} {
 		got := []string{Upper(tt.s), Lower(tt.s), Fold(tt.s), Title(tt.s), Capitalize(tt.s), SwapCase(tt.s)}
@@ -71,6 +86,11 @@ func TestCase(t *testing.T) {
 		{"Ab Cd", false, false, true},
 		{"A'B", true, false, true},
 		{"Aʰ", false, false, true},
+		{"Ⓐ", true, false, true},
+		{"aǅ", false, false, false},
+		{"Aǅ", false, false, false},
+		{"ǅa", false, false, true},
+		{"1a", false, true, false},
 	} {
 		if u, l, ti := AllUpper(tt.s), AllLower(tt.s), IsTitle(tt.s); u != tt.upper || l != tt.lower || ti != tt.title {
 			t.Errorf("%q: upper %v, lower %v, title %v", tt.s, u, l, ti)
@@ -88,6 +108,7 @@ func TestClasses(t *testing.T) {
 		{'½', false, true, false, true, false},
 		{'٣', true, true, false, true, false},
 		{'一', false, true, false, true, false},
+		{'丂', false, false, false, true, false},
 		{'Ⅷ', false, true, false, true, false},
 		{'①', true, true, false, true, false},
 		{'፩', true, true, false, true, false},
@@ -139,6 +160,11 @@ func TestClasses(t *testing.T) {
 	for s, want := range map[string]string{"a٣𝟡é5": "a39é5", "１２": "12", "٠٩": "09", "𝟎𝟗𝟘𝟡": "0909", "é²": "é²"} {
 		if got := ASCIIDigits(s); got != want {
 			t.Errorf("digits of %q are %q", s, got)
+		}
+	}
+	for s, want := range map[string]bool{"": true, "a\x7f": true, "\u0080": false, "aé": false, "éa": false} {
+		if got := IsASCII(s); got != want {
+			t.Errorf("IsASCII(%q) = %v", s, got)
 		}
 	}
 	for i, want := range map[int]int{0: 0, 1: 1, 2: 3, 3: 4, 9: 4} {

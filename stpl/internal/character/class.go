@@ -82,10 +82,7 @@ func ASCIIDigits(s string) string {
 // digitValue returns the value of a decimal digit of any script: in each
 // script the ten digits follow one another.
 func digitValue(r rune) (int, bool) {
-	if r >= '0' && r <= '9' {
-		return int(r - '0'), true
-	}
-	if r < 0x80 || !unicode.Is(unicode.Nd, r) {
+	if !unicode.Is(unicode.Nd, r) {
 		return 0, false
 	}
 	for _, rg := range unicode.Nd.R16 {
@@ -102,9 +99,7 @@ func digitValue(r rune) (int, bool) {
 }
 
 // IsPrintable is str.isprintable of one character.
-func IsPrintable(r rune) bool {
-	return r == ' ' || unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r)
-}
+func IsPrintable(r rune) bool { return unicode.IsPrint(r) }
 
 // IsASCII reports whether characters of s are bytes.
 func IsASCII(s string) bool {
