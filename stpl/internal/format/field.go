@@ -38,14 +38,15 @@ func cutField(s string) (field, rest string, err error) {
 		return "", "", invalid("Single '{' encountered in format string")
 	}
 	depth := 1
-	bracket := false
-	for i := 0; i < len(s); i++ {
+	name, key := true, false // within the field's name, and within brackets there
+	for i := range len(s) {
 		switch c := s[i]; {
-		case c == '[' && depth == 1:
-			bracket = true
-		case c == ']':
-			bracket = false
-		case bracket:
+		case key:
+			key = c != ']'
+		case name && c == '[':
+			key = true
+		case c == '!' || c == ':':
+			name = false
 		case c == '{':
 			depth++
 		case c == '}':
@@ -54,7 +55,7 @@ func cutField(s string) (field, rest string, err error) {
 			}
 		}
 	}
-	if i := strings.IndexAny(s, "!:"); i >= 0 && !strings.Contains(s[:i], "[") {
+	if !name {
 		return "", "", invalid("unmatched '{' in format spec")
 	}
 	return "", "", invalid("expected '}' before end of string")

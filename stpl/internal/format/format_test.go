@@ -2,8 +2,10 @@ package format
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,7 +14,12 @@ import (
 
 func newMeter(t *testing.T) *meter.Meter {
 	t.Helper()
-	limits := meter.Limits{Steps: 1 << 20, Memory: 1 << 20, Time: time.Hour, Recursion: 10}
+	return newMeterWith(t, 1<<20)
+}
+
+func newMeterWith(t *testing.T, memory int64) *meter.Meter {
+	t.Helper()
+	limits := meter.Limits{Steps: 1 << 20, Memory: memory, Time: time.Hour, Recursion: 10}
 	m := meter.New(t.Context(), meter.NewBudget(limits), func(_ meter.Limit, message string) error { return errors.New(message) })
 	t.Cleanup(func() { m.End() })
 	return &m
@@ -40,6 +47,11 @@ func TestText(t *testing.T) {
 		{"é<5", "añb", "añbéé", ""},
 		{".2", "añb", "añ", ""},
 		{"06", "ab", "ab0000", ""},
+		{">06", "ab", "0000ab", ""},
+		{"x<06", "ab", "abxxxx", ""},
+		{"4", "abc", "abc ", ""},
+		{"3", "abc", "abc", ""},
+		{".0", "abc", "", ""},
 		{"s", "x", "x", ""},
 		{"+", "x", "", "Sign not allowed in string format specifier"},
 		{"z", "x", "", "Negative zero coercion (z) not allowed in string format specifier"},
@@ -50,6 +62,10 @@ func TestText(t *testing.T) {
 		{"5.", "x", "", "Format specifier missing precision"},
 		{"__", "x", "", "Cannot specify '_' with '_'."},
 		{",_", "x", "", "Cannot specify both ',' and '_'."},
+		{"_,", "x", "", "Cannot specify both ',' and '_'."},
+		{"1:", "x", "", "Unknown format code ':' for object of type 'str'"},
+		{"1000001", "x", "", "Too many decimal digits in format string: more than 1000000 is not supported"},
+		{".1000001", "x", "", "Too many decimal digits in format string: more than 1000000 is not supported"},
 		{"10s!", "x", "", "Invalid format specifier '10s!' for object of type 'str'"},
 		{"9999999", "x", "", "Too many decimal digits in format string: more than 1000000 is not supported"}, // our own bound
 	} {
@@ -59,7 +75,10 @@ func TestText(t *testing.T) {
 }
 
 func TestInt(t *testing.T) {
-	huge := new(big.Int).Exp(big.NewInt(10), big.NewInt(400), nil)
+	power := func(base, exponent int64) *big.Int {
+		return new(big.Int).Exp(big.NewInt(base), big.NewInt(exponent), nil)
+	}
+	huge := power(10, 400)
 	for _, tt := range []struct {
 		spec          string
 		i             *big.Int
@@ -85,6 +104,23 @@ func TestInt(t *testing.T) {
 		{"012,", big.NewInt(12345), "0,000,012,345", ""},
 		{"016,", big.NewInt(123456789), "0,000,123,456,789", ""},
 		{"n", big.NewInt(7), "7", ""},
+		{"d", big.NewInt(0), "0", ""},
+		{"-", big.NewInt(5), "5", ""},
+		{"#d", big.NewInt(5), "5", ""},
+		{"+,", big.NewInt(123456), "+123,456", ""},
+		{"*=12,", big.NewInt(12345), "******12,345", ""},
+		{"0>12,", big.NewInt(12345), "00000012,345", ""},
+		{"z.1f", big.NewInt(5), "5.0", ""},
+		{"c", big.NewInt(0), "\x00", ""},
+		{"c", big.NewInt(0x10ffff), "\U0010ffff", ""},
+		{"x", power(16, 5000), "1" + strings.Repeat("0", 5000), ""},
+		{"", power(10, 4299), "1" + strings.Repeat("0", 4299), ""},
+		{"", power(10, 4300), "", "Exceeds the limit (4300 digits) for integer string conversion; use sys.set_int_max_str_digits() to increase the limit"},
+		{"e", power(2, 1023), "8.988466e+307", ""},
+		{"e", new(big.Int).Sub(power(2, 1024), big.NewInt(1)), "", "int too large to convert to float"},
+		{"1000001", big.NewInt(5), "", "Too many decimal digits in format string: more than 1000000 is not supported"},
+		{"c", power(2, 70), "", "%c arg not in range(0x110000)"},
+		{".0d", big.NewInt(5), "", "Precision not allowed in integer format specifier"},
 		{"g", huge, "", "int too large to convert to float"},
 		{"c", big.NewInt(-1), "", "%c arg not in range(0x110000)"},
 		{"c", big.NewInt(0x110000), "", "%c arg not in range(0x110000)"},
@@ -145,6 +181,15 @@ func TestFloat(t *testing.T) {
 		{".3", 0.0, "0.0", ""},
 		{"0=6", 1.5, "0001.5", ""},
 		{"+", math.NaN(), "+nan", ""},
+		{"", math.Copysign(math.NaN(), -1), "nan", ""},
+		{"08,", math.NaN(), "00000nan", ""},
+		{"09,", math.Inf(-1), "-00000inf", ""},
+		{"#%", 1.0, "100.000000%", ""},
+		{"#e", 1.0, "1.000000e+00", ""},
+		{".1", 0.0, "0e+00", ""},
+		{".2", 12.0, "1.2e+01", ""},
+		{"#.2", 12.0, "1.2e+01", ""},
+		{"#.1", 1.0, "1.e+00", ""},
 		{"z", math.Copysign(0, -1), "0.0", ""},
 		{"z.1f", -0.06, "-0.1", ""},
 		{"z.0e", math.Copysign(0, -1), "0e+00", ""},
@@ -174,6 +219,17 @@ func TestParts(t *testing.T) {
 		{"a{}b", Part{Text: "a", Field: true}, "b", ""},
 		{"{{x", Part{Text: "{"}, "x", ""},
 		{"a}}b", Part{Text: "a}"}, "b", ""},
+		{"a}}", Part{Text: "a}"}, "", ""},
+		{"{:>5}", Part{Field: true, Spec: ">5"}, "", ""},
+		{"{!r}", Part{Field: true, Conv: 'r'}, "", ""},
+		{"{a!r}", Part{Field: true, First: "a", Conv: 'r'}, "", ""},
+		{"{.a}", Part{Field: true, Path: ".a"}, "", ""},
+		{"{[a]}", Part{Field: true, Path: "[a]"}, "", ""},
+		{"{[[]}", Part{Field: true, Path: "[[]"}, "", ""},
+		{"{:[^9}", Part{Field: true, Spec: "[^9"}, "", ""},
+		{"{a:[{w}}z", Part{Field: true, First: "a", Spec: "[{w}"}, "z", ""},
+		{"{a:{w[0]}}z", Part{Field: true, First: "a", Spec: "{w[0]}"}, "z", ""},
+		{"{a[b]:c", Part{}, "", "unmatched '{' in format spec"},
 		{"{0.name[k]!r:>10}", Part{Field: true, First: "0", Path: ".name[k]", Conv: 'r', Spec: ">10"}, "", ""},
 		{"{a:{w}.{p}}z", Part{Field: true, First: "a", Spec: "{w}.{p}"}, "z", ""},
 		{"{a[!]}", Part{Field: true, First: "a", Path: "[!]"}, "", ""},
@@ -216,6 +272,7 @@ func TestSteps(t *testing.T) {
 		{".", "", false, "", "Empty attribute in format string"},
 		{"[]", "", false, "", "Empty attribute in format string"},
 		{"[0", "", false, "", "Missing ']' in format string"},
+		{"..a", "", false, "", "Empty attribute in format string"},
 		{"x", "", false, "", "Only '.' or '[' may follow ']' in format field specifier"},
 	} {
 		name, isKey, rest, err := CutStep(tt.path)
@@ -238,12 +295,24 @@ func TestPercentDirectives(t *testing.T) {
 		}
 		check(t, tt.s, key, err, tt.key, tt.message)
 	}
-	var f Spec
-	left, rest := f.CutFlags("-+ #0x")
-	if want := (Spec{Sign: '+', Alt: true, Zero: true}); !left || rest != "x" || f != want {
-		t.Errorf("%+v, left %v, and %q", f, left, rest)
+	for _, tt := range []struct {
+		s    string
+		want Spec
+		left bool
+		rest string
+	}{
+		{"-+ #0x", Spec{Sign: '+', Alt: true, Zero: true}, true, "x"},
+		{" +d", Spec{Sign: '+'}, false, "d"},
+		{" d", Spec{Sign: ' '}, false, "d"},
+		{"-", Spec{}, true, ""},
+		{"", Spec{}, false, ""},
+	} {
+		var f Spec
+		if left, rest := f.CutFlags(tt.s); left != tt.left || rest != tt.rest || f != tt.want {
+			t.Errorf("%q: %+v, left %v, and %q", tt.s, f, left, rest)
+		}
 	}
-	f = Spec{Fill: ' ', Alt: true, Width: 10, Precision: 4, Verb: 'x'}
+	f := Spec{Fill: ' ', Alt: true, Width: 10, Precision: 4, Verb: 'x'}
 	got, err := f.Digits(newMeter(t), big.NewInt(-255)) // '%#10.4x' % -255
 	check(t, "digits", got, err, "   -0x00ff", "")
 }
@@ -259,6 +328,27 @@ func TestLongTextsAreCharged(t *testing.T) {
 		if err == nil || err.Error() != "the template needs more than 1048576 bytes of memory" {
 			t.Errorf("%q three times: %v", spec, err)
 		}
+	}
+}
+
+// Each text that is made on the way is charged, too.
+func TestPartsOfATextAreCharged(t *testing.T) {
+	long := new(big.Int).Exp(big.NewInt(10), big.NewInt(100), nil)
+	for name, tt := range map[string]struct {
+		memory int64
+		format func(m *meter.Meter) (string, error)
+	}{
+		"a float's digits":       {300, func(m *meter.Meter) (string, error) { return Float(m, "", 1) }},
+		"an integer's digits":    {300, func(m *meter.Meter) (string, error) { return Int(m, "", "int", long) }},
+		"groups of them":         {700, func(m *meter.Meter) (string, error) { return Int(m, ",", "int", long) }},
+		"zeros before groups":    {700, func(m *meter.Meter) (string, error) { return Int(m, "01000,", "int", big.NewInt(1)) }},
+		"zeros of a precision":   {700, func(m *meter.Meter) (string, error) { return (&Spec{Precision: 1000}).Digits(m, long) }},
+		"a text without padding": {700, func(m *meter.Meter) (string, error) { return Text(m, "", strings.Repeat("x", 701)) }},
+		"padding":                {700, func(m *meter.Meter) (string, error) { return Text(m, "702", "x") }},
+		"a padded text":          {1700, func(m *meter.Meter) (string, error) { return Text(m, "1001", "x") }},
+	} {
+		_, err := tt.format(newMeterWith(t, tt.memory))
+		check(t, name, "", err, "", fmt.Sprintf("the template needs more than %d bytes of memory", tt.memory))
 	}
 }
 

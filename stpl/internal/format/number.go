@@ -1,6 +1,7 @@
 package format
 
 import (
+	"math"
 	"math/big"
 	"strings"
 
@@ -33,7 +34,7 @@ func Text(m *meter.Meter, spec, s string) (string, error) {
 	case f.Group != 0:
 		return "", invalid("Cannot specify '%c' with 's'.", f.Group)
 	}
-	if f.Zero && f.Align == '=' {
+	if f.Align == '=' { // of the zero
 		f.Align = '<'
 	}
 	if f.Precision >= 0 {
@@ -49,7 +50,7 @@ func Int(m *meter.Meter, spec, kind string, i *big.Int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	isFloat := f.Verb != 0 && strings.ContainsRune("eEfFgG%", f.Verb)
+	isFloat := strings.ContainsRune("eEfFgG%", f.Verb)
 	isInt := f.Verb == 0 || strings.ContainsRune("dbcoxXn", f.Verb)
 	switch {
 	case f.Precision >= 0 && isInt:
@@ -58,10 +59,11 @@ func Int(m *meter.Meter, spec, kind string, i *big.Int) (string, error) {
 		return "", invalid("Negative zero coercion (z) not allowed in integer format specifier")
 	case f.Verb == 'c':
 		return f.char(m, i)
-	case isFloat && i.BitLen() > 1024:
-		return "", number.OverflowError("int too large to convert to float")
 	case isFloat:
 		x, _ := new(big.Float).SetInt(i).Float64()
+		if math.IsInf(x, 0) {
+			return "", number.OverflowError("int too large to convert to float")
+		}
 		return f.Float(m, x)
 	case !isInt:
 		return "", f.unknownVerb()
@@ -86,10 +88,10 @@ func (f *Spec) Digits(m *meter.Meter, i *big.Int) (string, error) {
 	if err := m.Alloc(i.BitLen() + 64); err != nil {
 		return "", err
 	}
-	if base == 10 && i.BitLen() > number.MaxDigits*4 {
-		return "", invalid("Exceeds the limit (%d digits) for integer string conversion", number.MaxDigits)
+	digits, err := textInBase(new(big.Int).Abs(i), base)
+	if err != nil {
+		return "", err
 	}
-	digits := new(big.Int).Abs(i).Text(base)
 	if f.Verb == 'X' {
 		digits = strings.ToUpper(digits)
 	}
@@ -101,6 +103,14 @@ func (f *Spec) Digits(m *meter.Meter, i *big.Int) (string, error) {
 		prefix = ""
 	}
 	return f.grouped(m, f.sign(i.Sign() < 0)+prefix, zeros+digits, "", base)
+}
+
+// textInBase bounds decimal digits only, as Python does.
+func textInBase(i *big.Int, base int) (string, error) {
+	if base == 10 {
+		return number.Text(i)
+	}
+	return i.Text(base), nil
 }
 
 func (f *Spec) char(m *meter.Meter, i *big.Int) (string, error) {

@@ -42,7 +42,7 @@ func isAlign(r rune) bool { return r == '<' || r == '>' || r == '=' || r == '^' 
 func parse(spec, kind string) (Spec, error) {
 	f := Spec{Fill: ' ', Precision: -1, kind: kind}
 	s, filled := spec, false
-	if r, n := utf8.DecodeRuneInString(s); n > 0 && len(s) > n && isAlign(rune(s[n])) {
+	if r, n := utf8.DecodeRuneInString(s); len(s) > n && isAlign(rune(s[n])) {
 		f.Fill, f.Align, s, filled = r, s[n], s[n+1:], true
 	} else if s != "" && isAlign(rune(s[0])) {
 		f.Align, s = s[0], s[1:]
