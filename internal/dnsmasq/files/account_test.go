@@ -8,9 +8,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"mdserver/internal/account"
+	"mdserver/internal/roottest"
 )
 
 // stranger is an account that owns nothing here.
@@ -74,6 +76,42 @@ func TestShare(t *testing.T) {
 	}
 }
 
+// root takes back what the account owns. An account that is root needs no share.
+func TestDirectoriesThatRootTakesBack(t *testing.T) {
+	roottest.Need(t, "gives directories away")
+	root := &Account{Account: account.Account{Name: "root"}}
+	type state struct {
+		uid, gid uint32
+		mode     fs.FileMode
+	}
+	for _, tt := range []struct {
+		name   string
+		owner  int
+		before fs.FileMode
+		work   func(dir string) error
+		want   state
+	}{
+		{"shared with its owner", 4242, 0o755, stranger.share, state{0, 4242, fs.ModeSetgid | 0o750}},
+		{"shared with another", 4243, 0o755, stranger.share, state{4243, 0, 0o755}},
+		{"closed, shared with another", 4243, 0o700, stranger.share, state{0, 4242, fs.ModeSetgid | 0o750}},
+		{"shared with root", 0, 0o700, root.share, state{0, 0, 0o700}},
+		{"taken back from its owner", 4242, 0o700, stranger.disown, state{0, 0, 0o700}},
+		{"taken back from another", 4243, 0o700, stranger.disown, state{4243, 0, 0o700}},
+	} {
+		dir := filepath.Join(t.TempDir(), "dir")
+		must(t, os.Mkdir(dir, 0o700))
+		must(t, os.Chown(dir, tt.owner, 0))
+		must(t, os.Chmod(dir, tt.before))
+		must(t, tt.work(dir))
+		info, err := os.Stat(dir)
+		must(t, err)
+		got := state{ownerOf(info), info.Sys().(*syscall.Stat_t).Gid, info.Mode() &^ fs.ModeDir}
+		if got != tt.want {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+}
+
 // What the account's own group can read is not opened to all.
 func TestSharedWithTheGroup(t *testing.T) {
 	colleague := &Account{Account: account.Account{Name: "colleague", UID: 4242, GID: uint32(os.Getgid())}}
@@ -108,6 +146,23 @@ func TestKeepOpen(t *testing.T) {
 		must(t, keepOpen(dir))
 		if got := mode(t, dir); got != fs.ModeDir|after {
 			t.Errorf("mode %v of a directory that was %v, want %v", got, before, after)
+		}
+	}
+}
+
+// Who may not change a directory leaves it as it is.
+func TestDirectoriesOfOthers(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may change all of them")
+	}
+	for dir, change := range map[string]func(dir string) error{
+		"/proc":      keepOpen,       // nobody can write there
+		"/proc/1/fd": stranger.share, // root alone can enter it
+	} {
+		if info, err := os.Stat(dir); err != nil || ownerOf(info) != 0 {
+			t.Logf("%s is not root's here: %v", dir, err)
+		} else if err := change(dir); err != nil {
+			t.Errorf("%s: %v", dir, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package files
 
 import (
+	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -63,6 +64,28 @@ func TestScratchIsEmptied(t *testing.T) {
 		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 			t.Errorf("%s has %v, %v", dir, left, err)
 		}
+	}
+}
+
+// A file that another has removed in the meantime is away, and one that cannot be removed
+// is an error.
+func TestTakeAway(t *testing.T) {
+	files, _, watched := newFiles(t)
+	must(t, files.place.takeAway([]string{watched, watched}))
+
+	dir := filepath.Join(files.place.Scratch(), "dir")
+	must(t, os.MkdirAll(filepath.Join(dir, "full"), 0o755))
+	must(t, os.Chmod(dir, 0o500))
+	err := files.place.takeAway(nil)
+	if os.Geteuid() == 0 {
+		must(t, err) // who may remove all
+	} else if must(t, os.Chmod(dir, 0o700)); err == nil || !strings.HasPrefix(err.Error(), "emptying the scratch directory: ") {
+		t.Errorf("the error is %v", err)
+	}
+
+	must(t, os.RemoveAll(files.place.Scratch()))
+	if err := files.place.takeAway(nil); !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "emptying the scratch directory: ") {
+		t.Errorf("the error without a directory is %v", err)
 	}
 }
 

@@ -1,10 +1,12 @@
 package files
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"mdserver/internal/dnsmasq/content"
@@ -125,6 +127,42 @@ func TestEmptyWatched(t *testing.T) {
 	}
 	if _, err := os.Stat(file); err != nil {
 		t.Error(err)
+	}
+	if _, seen := files.seen[watched]; seen {
+		t.Errorf("%s is still remembered", watched)
+	}
+}
+
+// A set whose directories were never made lists them, and makes them for all to read.
+func TestNewDirectories(t *testing.T) {
+	umask := syscall.Umask(0o022)
+	defer syscall.Umask(umask)
+	dir := t.TempDir()
+	place := Place{Settings: content.Settings{BaseDir: filepath.Join(dir, "dnsmasq"), RunDir: filepath.Join(dir, "run"), NetName: "mds"}, Account: stranger}
+	files := New(place)
+	if changed := files.Changed(); !slices.Equal(changed, place.dirs()) {
+		t.Errorf("changed are %q, want %q", changed, place.dirs())
+	}
+	must(t, files.MakeDirs())
+	for _, dir := range append(place.dirs(), place.RunDir, place.PIDDir()) {
+		if got := mode(t, dir); got != fs.ModeDir|0o755 {
+			t.Errorf("%s has the mode %v", dir, got)
+		}
+	}
+}
+
+// A file of another user is not as it should be, whatever it says.
+func TestFileOfAnother(t *testing.T) {
+	const file = "/etc/passwd"
+	info, err := os.Stat(file)
+	must(t, err)
+	text, err := os.ReadFile(file)
+	must(t, err)
+	if info.Mode() != Mode {
+		t.Skipf("%s has the mode %v", file, info.Mode())
+	}
+	if got, own := holds(file, string(text)), ownerOf(info) == uint32(os.Geteuid()); got != own {
+		t.Errorf("it is as it should be: %v, and our own: %v", got, own)
 	}
 }
 
