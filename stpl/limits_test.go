@@ -120,7 +120,7 @@ var runaways = []struct{ name, source, kind string }{
 // an error, without much memory. The clock has no say in it, so that a busy
 // machine changes nothing: the limits on steps and memory are enough.
 func TestRunaways(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(20))
+	defer debug.SetGCPercent(debug.SetGCPercent(40))
 	engine := New(Options{Limits: Limits{Steps: 3_000_000, Time: time.Minute}})
 	for _, tt := range runaways {
 		t.Run(tt.name, func(t *testing.T) {
