@@ -76,8 +76,41 @@ func TestAfter(t *testing.T) {
 	if got, counts := host().After(nil, Starts); got != (instance.Home{Host: "A", HostID: "a", Epoch: 1, Run: instance.Starting}) || !counts {
 		t.Errorf("a new guest: %+v, %v", got, counts)
 	}
+	if got, _ := (Host{ID: "a", Name: "new"}).After(&instance.Instance{Home: here}, Runs); got.Host != "new" || got.HostID != "a" {
+		t.Errorf("the host has another name: %+v", got)
+	}
+	if got, counts := (Host{ID: "a", Name: "A"}).After(&instance.Instance{Home: there}, Starts); got != taken(instance.Starting, "", "") || !counts {
+		t.Errorf("nothing is known of other hosts: %+v, %v", got, counts)
+	}
 	if got, counts := (Host{}).After(&instance.Instance{Home: there}, Starts); got != (instance.Home{}) || !counts {
 		t.Errorf("without other hosts: %+v, %v", got, counts)
+	}
+}
+
+// A guest that did not arrive belongs to the host that it came from, which runs it.
+func TestSentBack(t *testing.T) {
+	if got, want := SentBack(onItsWay), (instance.Home{Host: "B", HostID: "b", Epoch: 6, Run: instance.Running}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func TestHas(t *testing.T) {
+	for name, test := range map[string]struct {
+		host           Host
+		now            instance.Home
+		has, elsewhere bool
+	}{
+		"this host has it":      {host(), here, true, false},
+		"another host has it":   {host(), there, false, true},
+		"no host has it":        {host(), nowhere, false, false},
+		"there are no others":   {Host{}, there, true, false},
+		"it leaves this host":   {host(), leaving, false, true},
+		"it is on its way here": {host(), onItsWay, true, false},
+	} {
+		guest := &instance.Instance{Home: test.now}
+		if has, elsewhere := test.host.Has(guest), test.host.Elsewhere(guest); has != test.has || elsewhere != test.elsewhere {
+			t.Errorf("%s: %v, elsewhere %v", name, has, elsewhere)
+		}
 	}
 }
 
@@ -97,6 +130,7 @@ func TestAfterStop(t *testing.T) {
 		"left, for any reason":         {leaving, "", there},
 		"shut down before it left":     {leaving, stoppedShutdown, at(SentBack(leaving), "")},
 		"did not start there":          {at(leaving, ""), "", at(SentBack(leaving), "")},
+		"left, and did not start yet":  {at(leaving, ""), stoppedMigrated, there},
 	} {
 		if got := host().AfterStop(test.now, test.reason); got != test.want {
 			t.Errorf("%s: %+v, want %+v", name, got, test.want)
