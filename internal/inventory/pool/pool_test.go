@@ -1,7 +1,9 @@
 package pool
 
 import (
+	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -112,11 +114,102 @@ func TestSize(t *testing.T) {
 		"counted":            {gives, 9},
 		"up to less":         {small().SizeUpTo(5), 5},
 		"up to more":         {small().SizeUpTo(100), 9},
+		"up to its own":      {small().SizeUpTo(9), 9},
+		"up to one less":     {small().SizeUpTo(8), 8},
 		"of IPv6":            {v6.SizeUpTo(1000), 1000},
 	} {
 		if test.got != test.want {
 			t.Errorf("%s: %d, want %d", name, test.got, test.want)
 		}
+	}
+}
+
+// Ranges are reserved in whatever order and form: what Size counts, Gives, Refusal and Ranges
+// tell, and the search finds is the same.
+func TestReservedRanges(t *testing.T) {
+	between := func(first, last string) instance.AddrRange {
+		return instance.AddrRange{First: addr(first), Last: addr(last)}
+	}
+	for name, test := range map[string]struct {
+		reserved []instance.AddrRange
+		want     string // the last bytes of the addresses that are left
+	}{
+		"none":               {nil, "[1 2 3 4 5 6 7 8 9 10 11 12 13 14]"},
+		"at the begin":       {[]instance.AddrRange{between("10.0.0.1", "10.0.0.4")}, "[5 6 7 8 9 10 11 12 13 14]"},
+		"at the end":         {[]instance.AddrRange{between("10.0.0.12", "10.0.0.14")}, "[1 2 3 4 5 6 7 8 9 10 11]"},
+		"not in order":       {[]instance.AddrRange{between("10.0.0.9", "10.0.0.10"), between("10.0.0.2", "10.0.0.3")}, "[1 4 5 6 7 8 11 12 13 14]"},
+		"overlapping":        {[]instance.AddrRange{between("10.0.0.2", "10.0.0.6"), between("10.0.0.4", "10.0.0.9")}, "[1 10 11 12 13 14]"},
+		"one in another":     {[]instance.AddrRange{between("10.0.0.2", "10.0.0.9"), between("10.0.0.4", "10.0.0.5")}, "[1 10 11 12 13 14]"},
+		"side by side":       {[]instance.AddrRange{between("10.0.0.2", "10.0.0.3"), between("10.0.0.4", "10.0.0.5")}, "[1 6 7 8 9 10 11 12 13 14]"},
+		"sharing an end":     {[]instance.AddrRange{between("10.0.0.2", "10.0.0.4"), between("10.0.0.4", "10.0.0.5")}, "[1 6 7 8 9 10 11 12 13 14]"},
+		"from before":        {[]instance.AddrRange{between("9.0.0.0", "10.0.0.3")}, "[4 5 6 7 8 9 10 11 12 13 14]"},
+		"to behind":          {[]instance.AddrRange{between("10.0.0.12", "11.0.0.0")}, "[1 2 3 4 5 6 7 8 9 10 11]"},
+		"all":                {[]instance.AddrRange{between("10.0.0.0", "10.0.0.15")}, "[]"},
+		"of other networks":  {[]instance.AddrRange{between("9.0.0.0", "9.0.0.255"), between("10.0.0.16", "10.0.0.31"), between("fd00::1", "fd00::f")}, "[1 2 3 4 5 6 7 8 9 10 11 12 13 14]"},
+		"up to the network":  {[]instance.AddrRange{between("9.0.0.0", "10.0.0.0")}, "[1 2 3 4 5 6 7 8 9 10 11 12 13 14]"},
+		"the first and last": {[]instance.AddrRange{between("10.0.0.14", "10.0.0.14"), between("10.0.0.1", "10.0.0.1")}, "[2 3 4 5 6 7 8 9 10 11 12 13]"},
+	} {
+		p := New(netip.MustParsePrefix("10.0.0.0/28"), instance.Network{Excluded: test.reserved})
+		var given, accepted, listed, found []byte
+		taken := map[netip.Addr]bool{}
+		for a := p.Prefix.Addr(); p.Prefix.Contains(a); a = a.Next() {
+			if p.Gives(a) {
+				given = append(given, a.As4()[3])
+			}
+			if p.Refusal(a, other) == "" {
+				accepted = append(accepted, a.As4()[3])
+			}
+			for _, r := range p.Ranges() {
+				if r.Contains(a) {
+					listed = append(listed, a.As4()[3])
+				}
+			}
+		}
+		for {
+			a, ok := p.Free(uuid.Nil, func(a netip.Addr) (netip.Addr, bool) { return a, taken[a] })
+			if !ok {
+				break
+			}
+			taken[a] = true
+			found = append(found, a.As4()[3])
+		}
+		slices.Sort(found)
+		for what, got := range map[string][]byte{"given": given, "accepted": accepted, "listed": listed, "found": found} {
+			if fmt.Sprint(got) != test.want {
+				t.Errorf("%s: %s are %v, want %s", name, what, got, test.want)
+			}
+		}
+		if p.Size() != len(given) {
+			t.Errorf("%s: the size is %d, want %d", name, p.Size(), len(given))
+		}
+	}
+	if ranges := (Pool{}).Ranges(); ranges != nil {
+		t.Errorf("a pool that is not configured has %v", ranges)
+	}
+}
+
+// Of several leases, a guest has the lowest address of the pool's family.
+func TestOwnOfSeveral(t *testing.T) {
+	n := instance.Network{Leased: map[netip.Addr]instance.MAC{}}
+	for _, a := range []string{"10.0.0.12", "10.0.0.9", "10.0.0.11", "fd00::2", "fd00::3"} {
+		n.Leased[addr(a)] = holder
+	}
+	n.Leased[addr("10.0.0.2")] = other
+	for prefix, want := range map[string]string{"10.0.0.0/28": "10.0.0.9", "fd00::/64": "fd00::2"} {
+		if own := New(netip.MustParsePrefix(prefix), n).Own(holder); own != addr(want) {
+			t.Errorf("of %s it is %s, want %s", prefix, own, want)
+		}
+	}
+}
+
+// What a pool is for is that of its network, also while its prefix is not known.
+func TestNew(t *testing.T) {
+	n := instance.Network{Name: "mds", Pending: true, PerHost: true}
+	if p := New(netip.Prefix{}, n); p.Configured() || !p.Pending || p.Network != "mds" || !p.perHost || p.LeavesOut(addr("10.0.0.1"), other) {
+		t.Errorf("without a prefix it is %+v", p)
+	}
+	if p := New(netip.MustParsePrefix("10.0.0.9/28"), n); !p.Configured() || p.Network != "mds" || p.Prefix.String() != "10.0.0.0/28" {
+		t.Errorf("with a prefix it is %+v", p)
 	}
 }
 
@@ -135,5 +228,11 @@ func TestFirstCandidate(t *testing.T) {
 	free, ok := New(prefix, instance.Network{}).Free(id, func(a netip.Addr) (netip.Addr, bool) { return a, false })
 	if first := FirstCandidate(prefix, id); !ok || first != free {
 		t.Errorf("the first candidate is %s, the search gives %s", first, free)
+	}
+	// Another version of mdserver gives a guest that lost its record the same address.
+	for prefix, want := range map[string]string{"10.1.0.0/16": "10.1.149.97", "fd00::/64": "fd00::a98e:dd70:d3:d179", "10.1.0.4/32": "10.1.0.4"} {
+		if first := FirstCandidate(netip.MustParsePrefix(prefix), id); first != addr(want) {
+			t.Errorf("the first candidate of %s is %s, want %s", prefix, first, want)
+		}
 	}
 }
