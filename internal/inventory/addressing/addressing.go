@@ -191,23 +191,22 @@ func (c Chooser) allocate(p pool.Pool, claim Claim) (addr netip.Addr, from *inst
 // and has an address that the claim may have, and that address.
 func (c Chooser) takeFrom(p pool.Pool, claim Claim, kind func(*instance.Instance) bool) (netip.Addr, *instance.Instance) {
 	from := c.Table.Longest(func(guest *instance.Instance) bool {
-		return kind(guest) && guest.UUID != claim.Guest.UUID && usable(p, guest, claim.MAC).IsValid()
+		return kind(guest) && guest.UUID != claim.Guest.UUID && c.usable(p, claim, guest).IsValid()
 	})
 	if from == nil {
 		return netip.Addr{}, nil
 	}
-	return usable(p, from, claim.MAC), from
+	return c.usable(p, claim, from), from
 }
 
-// usable is an address of a guest that another one with this MAC may have, or
-// the zero Addr.
-func usable(p pool.Pool, guest *instance.Instance, mac instance.MAC) (usable netip.Addr) {
-	for _, own := range guest.Addrs() {
-		if p.Prefix.Contains(own) && p.Refusal(own, mac) == "" {
-			usable = own
+// usable is an address of a guest that the claim may have, or the zero Addr.
+func (c Chooser) usable(p pool.Pool, claim Claim, guest *instance.Instance) netip.Addr {
+	for _, addr := range guest.Addrs() {
+		if c.mayHave(p, claim, addr) {
+			return addr
 		}
 	}
-	return usable
+	return netip.Addr{}
 }
 
 // notGranted says why a guest does not have the address that it requests.
