@@ -81,7 +81,7 @@ func TestAdoptExchange(t *testing.T) {
 	result := d.Adopt(instance.Table{Instances: []instance.Instance{
 		record(1, "b", "10.0.0.3"), record(2, "c", "10.0.0.4"), record(3, "d", "10.0.0.5"),
 	}}, true)
-	if len(result.Replaced) != 3 || len(result.Skipped) > 0 {
+	if len(result.Replaced) != 3 || len(result.Skipped) > 0 || result.Unchanged > 0 {
 		t.Fatalf("%+v", result)
 	}
 	for n, want := range map[int]string{1: "b 10.0.0.3", 2: "c 10.0.0.4", 3: "d 10.0.0.5"} {
@@ -120,5 +120,15 @@ func TestAdoptResting(t *testing.T) {
 	}
 	if want := map[string]uuid.UUID{"10.0.0.2": numbered(8), "10.0.0.6": numbered(8), "10.0.0.7": numbered(8)}; result.Resting != 3 || !reflect.DeepEqual(got, want) {
 		t.Errorf("%d begin to rest: %v, want %v", result.Resting, got, want)
+	}
+}
+
+// An address that woke for its guest is that guest's, and no other record gets it.
+func TestAdoptOneAddressTwice(t *testing.T) {
+	s := hostA()
+	s.Table.Resting = []instance.Resting{{Addr: parse("10.0.0.9"), UUID: numbered(1), Since: noon.Add(-time.Hour)}}
+	result := s.draft(t).Adopt(instance.Table{Instances: []instance.Instance{record(1, "web", "10.0.0.9"), record(3, "db", "10.0.0.9")}}, false)
+	if len(result.Added) != 1 || result.Added[0].Name != "web" || len(result.Skipped) != 1 || !errors.Is(result.Skipped[0].Err, denied.ErrAddressTaken) {
+		t.Errorf("%+v", result)
 	}
 }

@@ -249,7 +249,7 @@ func TestAddressByHand(t *testing.T) {
 		t.Errorf("%+v, %v", reg, err)
 	}
 	further := record(1, "web", "10.0.0.2", func(g *instance.Instance) {
-		g.ID = "i-1"
+		g.ID, g.IPv6 = "i-1", parse("2001:db8::1")
 		g.Interfaces = append(g.Interfaces, instance.Interface{MAC: macOf(2), Network: "lan"})
 		g.Further = []instance.Attachment{{Network: "lan", MAC: macOf(2), IPv4: parse("10.1.0.2"), IPv6: parse("2001:db8::2")}}
 	})
@@ -383,5 +383,32 @@ func TestReprovisionedNow(t *testing.T) {
 	d := hostA(record(1, "web", "10.0.0.2")).draft(t)
 	if guest, err := d.Reprovision("web"); err != nil || guest.LastUpdate != noon || guest.ID == instance.DeriveID(numbered(1)) || guest.Home.HostID != "a" {
 		t.Errorf("%+v, %v", guest, err)
+	}
+}
+
+// A request for an address of another host's range takes nothing from the guest that has it.
+func TestYieldToInRanges(t *testing.T) {
+	for _, perHost := range []bool{false, true} {
+		s := hostA(record(1, "web", "10.0.0.2", func(g *instance.Instance) { g.Presence.State = instance.Gone }))
+		if s.Networks[0].PerHost = perHost; perHost {
+			s.Networks[0].Excluded = []instance.AddrRange{{First: parse("10.0.0.1"), Last: parse("10.0.0.7")}}
+		}
+		d := s.draft(t)
+		dom := domainOf(record(9, "new", "", func(g *instance.Instance) { g.Metadata.Values = map[string]string{"ipv4": "10.0.0.2"} }))
+		d.yieldTo(dom, d.places(dom))
+		if yields := len(d.yielded) > 0; yields == perHost {
+			t.Errorf("with a range of this host %v, the guest makes way: %v", perHost, yields)
+		}
+	}
+}
+
+// What libvirt tells again of a guest that is not shared changes nothing.
+func TestUnsharedSeenAgain(t *testing.T) {
+	web := record(1, "web", "10.0.0.2", func(g *instance.Instance) {
+		g.Unshared, g.Seen, g.Run = true, map[string]time.Time{instance.ByLibvirt: noon}, instance.Running
+	})
+	d := hostA(web).cutOff(t)
+	if reg, err := d.Observe(domainOf(web), true); err != nil || len(d.Change.Put) > 0 || !reg.Instance.Unshared {
+		t.Errorf("%+v, %+v, %v", d.Change.Put, reg, err)
 	}
 }

@@ -269,6 +269,7 @@ func TestMakeWay(t *testing.T) {
 		"another guest of this host":      {record(2, "web", "10.0.0.3"), true},
 		"another guest of another host":   {record(2, "web", "10.0.0.3", on("b", 1)), false},
 		"the guest itself":                {record(1, "web", "10.0.0.3"), false},
+		"the guest itself, with new MAC":  {record(1, "web", "10.0.0.3", func(g *instance.Instance) { g.Interfaces = []instance.Interface{{MAC: macOf(7), Network: "mds"}} }), false},
 		"another guest with the same MAC": {record(2, "web", "10.0.0.3", func(g *instance.Instance) { g.Interfaces[0].MAC = macOf(1) }), false},
 	} {
 		d := hostA(test.holder).draft(t)

@@ -297,3 +297,13 @@ func TestReplace(t *testing.T) {
 		}
 	}
 }
+
+// A record that is later and says the same of a guest changes nothing.
+func TestMergeOfTheSame(t *testing.T) {
+	web := record(1, "web", "10.0.0.2", rack("four"))
+	d := alone(web).draft(t)
+	web.LastUpdate = noon
+	if result := d.Merge([]instance.Instance{web}, noon.Add(-2*time.Hour)); !reflect.DeepEqual(result, Merged{}) || len(d.Change.Put) > 0 {
+		t.Errorf("%+v, %+v", result, d.Change)
+	}
+}

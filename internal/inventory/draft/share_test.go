@@ -25,6 +25,11 @@ func rack(value string) change {
 	return func(g *instance.Instance) { g.Metadata.Values = map[string]string{"rack": value} }
 }
 
+// leaving is a guest that is on its way from the host a to the host b.
+func leaving(changes ...change) instance.Instance {
+	return record(1, "web", "10.0.0.2", append([]change{on("b", 2), func(g *instance.Instance) { g.FromHost, g.FromID, g.Run = "a.example", "a", instance.NotRunning }}, changes...)...)
+}
+
 // What was registered while etcd did not answer is shared if it is still true; what
 // another host has made of it meanwhile counts more.
 func TestShare(t *testing.T) {
@@ -48,6 +53,10 @@ func TestShare(t *testing.T) {
 		"moved to another host":              {scene: hostA(record(1, "web", "10.0.0.2", on("b", 2))), record: changed, base: &web, dropped: `it is on the host "b.example"`},
 		"taken by two hosts at once":         {scene: hostA(record(1, "web", "10.0.0.2", on("b", 1))), record: changed, base: &web, dropped: `it is on the host "b.example"`},
 		"moved here since":                   {scene: hostA(record(1, "web", "10.0.0.2", on("b", 1))), record: record(1, "web", "10.0.0.2", on("a", 2)), base: ptr(record(1, "web", "10.0.0.2", on("b", 1)))},
+		"moved here, and changed there":      {scene: hostA(record(1, "web", "10.0.0.2", on("b", 1), rack("two"))), record: record(1, "web", "10.0.0.2", on("a", 2)), base: ptr(record(1, "web", "10.0.0.2", on("b", 1)))},
+		"registered here by another name":    {scene: hostA(record(1, "www", "10.0.0.2")), record: web},
+		"changed while it leaves":            {scene: hostA(leaving()), record: leaving(rack("four")), base: ptr(leaving())},
+		"taken back while it leaves":         {scene: hostA(leaving()), record: record(1, "web", "10.0.0.2", on("a", 3), rack("four")), base: ptr(leaving())},
 		"moved by a write of this host":      {scene: hostA(record(1, "web", "10.0.0.2", on("b", 2))), record: changed, base: &web, own: true},
 		"registered elsewhere":               {scene: hostA(record(1, "www", "10.0.0.2", func(g *instance.Instance) { g.Home = instance.Home{} })), record: web, dropped: "another host has registered it"},
 		"registered elsewhere, with a MAC":   {scene: hostA(record(1, "web", "10.0.0.2", func(g *instance.Instance) { g.Home, g.MAC = instance.Home{}, macOf(9) })), record: web, dropped: "another host has registered it"},
@@ -76,6 +85,9 @@ func TestShare(t *testing.T) {
 				t.Errorf("%s: the draft changes %+v", name, d.Change)
 			}
 			continue
+		}
+		if o.Guest.Home != test.record.Home || !reflect.DeepEqual(o.Guest.Metadata, test.record.Metadata) {
+			t.Errorf("%s: shared as %+v, want %+v", name, o.Guest, test.record)
 		}
 		if len(d.Change.Put) != 1 || !reflect.DeepEqual(d.Change.Put[0], o.Guest) || o.Guest.IPv4 != test.record.IPv4 || !o.Guest.LastUpdate.Equal(test.record.LastUpdate) {
 			t.Errorf("%s: shared as %+v, by %+v", name, o.Guest, d.Change)
@@ -119,18 +131,19 @@ func TestSharedAddresses(t *testing.T) {
 		record  instance.Instance
 		cutOff  bool
 		want    string // the first words of what has changed
+		changes int    // how much has
 		addr    string // that it has then, empty for another one
 		without bool   // it has none
 	}{
 		"a spare one of this host":        {scene: hostA().spares("store-a", "10.0.0.2"), record: had, addr: "10.0.0.2"},
 		"its own":                         {scene: hostA(had), record: record(1, "web", "10.0.0.2", updated(0)), addr: "10.0.0.2"},
-		"a spare one of another host":     {scene: hostA().spares("store-b", "10.0.0.2"), record: had, want: "it lost the address 10.0.0.2, it has the address"},
-		"another guest's":                 {scene: hostA(record(2, "db", "10.0.0.2")), record: had, want: "it lost the address 10.0.0.2, it has the address"},
-		"none so far":                     {scene: hostA(), record: record(1, "web", ""), want: "it has the address"},
-		"another guest's, while cut off":  {scene: hostA(record(2, "db", "10.0.0.2")), record: had, cutOff: true, want: "it lost the address 10.0.0.2", without: true},
-		"another one than the shared one": {scene: hostA(record(1, "web", "10.0.0.5")), record: record(1, "web", "10.0.0.2", updated(0)), want: "it lost the address 10.0.0.2, it has the address 10.0.0.5", addr: "10.0.0.5"},
-		"on a network that is not known":  {scene: hostA(), record: record(1, "web", "10.0.0.2", func(g *instance.Instance) { g.Network = "other" }), want: "it lost the address 10.0.0.2", without: true},
-		"asked for, and another guest's":  {scene: hostA(record(2, "db", "10.0.0.2")), record: record(1, "web", "10.0.0.2", func(g *instance.Instance) { g.Metadata.Values = map[string]string{"ipv4": "10.0.0.2"} }), want: "it lost the address 10.0.0.2, guest", without: true},
+		"a spare one of another host":     {scene: hostA().spares("store-b", "10.0.0.2"), record: had, changes: 2, want: "it lost the address 10.0.0.2, it has the address"},
+		"another guest's":                 {scene: hostA(record(2, "db", "10.0.0.2")), record: had, changes: 2, want: "it lost the address 10.0.0.2, it has the address"},
+		"none so far":                     {scene: hostA(), record: record(1, "web", ""), changes: 1, want: "it has the address"},
+		"another guest's, while cut off":  {scene: hostA(record(2, "db", "10.0.0.2")), record: had, cutOff: true, changes: 1, want: "it lost the address 10.0.0.2", without: true},
+		"another one than the shared one": {scene: hostA(record(1, "web", "10.0.0.5")), record: record(1, "web", "10.0.0.2", updated(0)), changes: 2, want: "it lost the address 10.0.0.2, it has the address 10.0.0.5", addr: "10.0.0.5"},
+		"on a network that is not known":  {scene: hostA(), record: record(1, "web", "10.0.0.2", func(g *instance.Instance) { g.Network = "other" }), changes: 1, want: "it lost the address 10.0.0.2", without: true},
+		"asked for, and another guest's":  {scene: hostA(record(2, "db", "10.0.0.2")), record: record(1, "web", "10.0.0.2", func(g *instance.Instance) { g.Metadata.Values = map[string]string{"ipv4": "10.0.0.2"} }), changes: 2, want: "it lost the address 10.0.0.2, guest", without: true},
 	} {
 		d := test.scene.draft(t)
 		d.cutOff = test.cutOff
@@ -139,7 +152,7 @@ func TestSharedAddresses(t *testing.T) {
 		for _, c := range o.Changed {
 			words = append(words, strings.TrimSuffix(c, ", which this host does not have any more"))
 		}
-		if got := strings.Join(words, ", "); !strings.HasPrefix(got, test.want) || (got == "") != (test.want == "") {
+		if got := strings.Join(words, ", "); !strings.HasPrefix(got, test.want) || len(o.Changed) != test.changes {
 			t.Errorf("%s: changed %q, want %q", name, got, test.want)
 		}
 		addr := o.Guest.IPv4
@@ -151,6 +164,34 @@ func TestSharedAddresses(t *testing.T) {
 		}
 		if guest := d.find(t, 1); guest.IPv4 != addr {
 			t.Errorf("%s: the table has %s, the outcome %s", name, guest.IPv4, addr)
+		}
+	}
+}
+
+// Of both families and of a network on which each host has a range, a guest keeps what it
+// may have here.
+func TestSharedAddressesInRange(t *testing.T) {
+	six := func(g *instance.Instance) { g.IPv6 = parse("fd00::2") }
+	had := record(1, "web", "10.0.0.2", six)
+	for name, test := range map[string]struct {
+		scene      scene
+		record     instance.Instance
+		ipv4, ipv6 string
+	}{
+		"of this host's range":    {hostA(record(1, "web", "10.0.0.9", six)), record(1, "web", "10.0.0.9", six, updated(0)), "10.0.0.9", "fd00::2"},
+		"of another host's range": {hostA(had), record(1, "web", "10.0.0.2", six, updated(0)), "", "fd00::2"},
+		"of no host":              {hostA(record(1, "web", "10.0.0.2", six, on("", 1))), record(1, "web", "10.0.0.2", six, on("", 1), updated(0)), "10.0.0.2", "fd00::2"},
+		"IPv6 of another guest":   {hostA(record(2, "db", "10.0.0.9", six), record(1, "web", "10.0.0.10")), record(1, "web", "10.0.0.10", six, updated(0)), "10.0.0.10", ""},
+	} {
+		s := test.scene
+		s.Networks[0].PerHost, s.Networks[0].IPv6 = true, netip.MustParsePrefix("fd00::/64")
+		s.Networks[0].Excluded = []instance.AddrRange{{First: parse("10.0.0.1"), Last: parse("10.0.0.7")}}
+		d := s.draft(t)
+		o := d.Share(storage.Unshared{Record: test.record}, true)
+		for got, want := range map[netip.Addr]string{o.Guest.IPv4: test.ipv4, o.Guest.IPv6: test.ipv6} {
+			if want != "" && got != parse(want) || want == "" && (!got.IsValid() || got == had.IPv4 || got == had.IPv6) {
+				t.Errorf("%s: it has %s, want %q", name, got, want)
+			}
 		}
 	}
 }
@@ -192,7 +233,7 @@ func TestShareArrival(t *testing.T) {
 // nothing.
 func TestUnshared(t *testing.T) {
 	web := record(1, "web", "10.0.0.2")
-	settled, _ := hostA(web).spares("store-a", "10.0.0.3").spares("store-b", "10.0.0.4").begin(t)
+	settled, _ := hostA(web, record(6, "bare", "")).spares("store-a", "10.0.0.3").spares("store-b", "10.0.0.4").begin(t)
 	for name, test := range map[string]struct {
 		change instance.Change
 		kept   *storage.Unshared
@@ -206,6 +247,9 @@ func TestUnshared(t *testing.T) {
 		"a new guest without address":      {change: instance.Change{Put: []instance.Instance{record(5, "new", "")}}},
 		"with an address of another host":  {change: instance.Change{Put: []instance.Instance{record(5, "new", "10.0.0.4")}}, want: "10.0.0.4 is not a spare address of this host"},
 		"with an address of nobody":        {change: instance.Change{Put: []instance.Instance{record(5, "new", "10.0.0.5")}}, want: "10.0.0.5 is not a spare address of this host"},
+		"a further address":                {change: instance.Change{Put: []instance.Instance{record(6, "bare", "10.0.0.3")}}, base: ptr(record(6, "bare", ""))},
+		"a further address of nobody":      {change: instance.Change{Put: []instance.Instance{record(6, "bare", "10.0.0.5")}}, want: "10.0.0.5 is not a spare address of this host"},
+		"another name alone":               {change: instance.Change{Put: []instance.Instance{record(1, "www", "10.0.0.2", func(g *instance.Instance) { g.Hostname = "web" })}}, want: "cannot get another name"},
 		"another name":                     {change: instance.Change{Put: []instance.Instance{record(1, "www", "10.0.0.2")}}, want: "cannot get another name"},
 		"another instance-id":              {change: instance.Change{Put: []instance.Instance{record(1, "web", "10.0.0.2", func(g *instance.Instance) { g.ID = "i-9" })}}, want: "cannot get another name"},
 		"another host name":                {change: instance.Change{Put: []instance.Instance{record(1, "web", "10.0.0.2", func(g *instance.Instance) { g.Hostname = "www" })}}, want: "cannot get another name"},

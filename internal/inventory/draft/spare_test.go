@@ -101,6 +101,8 @@ func TestReplenish(t *testing.T) {
 	elsewhere.Networks[0].Name = "other"
 	gone := onNetwork("10.0.0.0/16").spares("store-a", all(4)...)
 	gone.Networks = nil
+	foreign := onNetwork("10.0.0.0/16").spares("store-b", all(4)...)
+	foreign.Networks = nil
 	for name, test := range map[string]struct {
 		scene                 scene
 		cutOff                bool
@@ -118,6 +120,7 @@ func TestReplenish(t *testing.T) {
 		"two are reserved":               {scene: reserved, own: 4, claimed: 2, dropped: 2},
 		"the network has another name":   {scene: elsewhere, own: 4, claimed: 4, dropped: 4},
 		"the network is not served":      {scene: gone, dropped: 4},
+		"another host's are, elsewhere":  {scene: foreign},
 		"no address is left":             {scene: onNetwork("10.0.0.0/29", several(5)...)},
 		"a network without IPv4 or IPv6": {scene: onNetwork("10.0.0.0/32")},
 	} {
