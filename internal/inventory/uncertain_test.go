@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -104,6 +105,30 @@ func TestFailedWrite(t *testing.T) {
 				t.Errorf("%d guests are stored (%v), %d served", len(table.Instances), err, l.Snapshot().Len())
 			}
 		})
+	}
+}
+
+// TestFailureSince: of writes that fail in a row, it counts when the first one did.
+func TestFailureSince(t *testing.T) {
+	store := &faulty{Memory: storetest.NewMemory()}
+	l := labOn(t, store)
+	for range 2 {
+		store.apply = func(func() error) error { return errDisk }
+		first := l.Clock.Now()
+		for range 3 {
+			if _, err := l.Register(t.Context(), dom(1, "web1")); !errors.Is(err, errDisk) {
+				t.Fatal(err)
+			}
+			if failure := l.WriteFailure(); failure == nil || !failure.Since.Equal(first) || !errors.Is(failure.Err, errDisk) {
+				t.Errorf("%+v, want one since %v", failure, first)
+			}
+			l.Clock.Advance(time.Minute)
+		}
+		store.apply = nil
+		l.MustRegister(dom(1, "web1"))
+		if failure := l.WriteFailure(); failure != nil {
+			t.Errorf("a write was made after %v", failure.Err)
+		}
 	}
 }
 
