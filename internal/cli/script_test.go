@@ -78,6 +78,10 @@ func setupScript(env *testscript.Env) error {
 	addr := fmt.Sprintf("127.%d.%d.1", 1+rand.IntN(254), rand.IntN(255))
 	env.Setenv("ADDR", addr)
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // with the race detector, each process would end after a second
+	// test/mutants says by these which defect the commands have.
+	for _, name := range []string{"MDSERVER_MUTANT", "MDSERVER_MUTANTS_REACHED"} {
+		env.Setenv(name, os.Getenv(name))
+	}
 	env.Setenv("HOSTILE", "x\x1b[31m\u202e\u009b\x9b\nmdserver: forged")
 	file := filepath.Join(env.WorkDir, "mdserver.conf")
 	return os.WriteFile(file, fmt.Appendf(nil, scriptConfig, addr, env.WorkDir), 0o644)

@@ -27,6 +27,7 @@ var switches string
 type pkg struct {
 	ImportPath, Name, Dir, Export string
 	GoFiles                       []string
+	TestGoFiles, XTestGoFiles     []string
 	DepOnly                       bool
 
 	exports map[string]string // files with the types of what is imported
@@ -34,7 +35,7 @@ type pkg struct {
 
 // list returns the packages that match the patterns.
 func list(ctx context.Context, patterns []string) ([]pkg, error) {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"list", "-deps", "-export", "-json=ImportPath,Name,Dir,Export,GoFiles,DepOnly", "--"}, patterns...)...)
+	cmd := exec.CommandContext(ctx, "go", append([]string{"list", "-deps", "-export", "-json=ImportPath,Name,Dir,Export,GoFiles,TestGoFiles,XTestGoFiles,DepOnly", "--"}, patterns...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -56,16 +57,20 @@ func list(ctx context.Context, patterns []string) ([]pkg, error) {
 	}
 }
 
-// build compiles the tests of a package with all defects that compile.
-func (p pkg) build(ctx context.Context, dir, binary string) ([]mutant, error) {
+// tested reports whether a package has tests of its own.
+func (p pkg) tested() bool { return len(p.TestGoFiles)+len(p.XTestGoFiles) > 0 }
+
+// mutate returns all defects of a package that compile, and the files that have
+// them, by the path of the source.
+func (p pkg) mutate() ([]mutant, map[string]string, error) {
 	invalid := map[int]bool{}
 	for {
 		files, mutants, err := p.plant(invalid)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if !p.drop(files, mutants, invalid) {
-			return mutants, p.compile(ctx, files, dir, binary)
+			return mutants, files, nil
 		}
 	}
 }
@@ -148,24 +153,28 @@ func (p pkg) drop(files map[string]string, mutants []mutant, invalid map[int]boo
 	return len(invalid) > before
 }
 
-// compile builds the tests with files in place of those in the package.
-func (p pkg) compile(ctx context.Context, files map[string]string, dir, binary string) error {
+// writeOverlay writes files, by the path of the source that each replaces, and
+// returns the path of what tells the go command so.
+func writeOverlay(files map[string]string, dir string) (string, error) {
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
 	for path, source := range files {
 		replaced := filepath.Join(dir, filepath.Base(path))
 		if err := os.WriteFile(replaced, []byte(source), 0o644); err != nil {
-			return err
+			return "", err
 		}
 		overlay.Replace[path] = replaced
 	}
 	text, err := json.Marshal(overlay)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), text, 0o644); err != nil {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, p.ImportPath)
+	path := filepath.Join(dir, "overlay.json")
+	return path, os.WriteFile(path, text, 0o644)
+}
+
+// compile builds the tests, with the sources of the overlay.
+func (t *suite) compile(ctx context.Context, overlay string) error {
+	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", t.binary, t.pkg.ImportPath)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	return cmd.Run()
 }

@@ -2,9 +2,10 @@
 // notice:
 //
 //	go run ./test/mutants [-time 10m] [-run regexp] ./internal/presence ...
+//	go run ./test/mutants -tests ./internal/cli -pick 'TestScripts/^store' ./internal/cli/store
 //
 // All defects of a package are compiled into one test binary, each behind a
-// switch. The tests run once without a defect, which shows the defects that they
+// switch. With -tests, those of another package get them too. The tests run once without a defect, which shows the defects that they
 // reach, and then once for each reached defect. A defect is noticed if the tests
 // fail or take too long. The others are listed: each needs a test, or does not
 // change what the program does.
@@ -20,6 +21,7 @@ import (
 	"os/signal"
 	"regexp"
 	"runtime"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -30,6 +32,8 @@ func main() {
 	flag.Uint64Var(&opts.seed, "seed", 1, "order in which defects are tried")
 	flag.IntVar(&opts.workers, "j", runtime.NumCPU(), "test runs at the same time")
 	flag.StringVar(&opts.skip, "skip", "", "skip `tests`, such as those that count allocations: a switch allocates")
+	flag.StringVar(&opts.pick, "pick", "", "of the packages of -tests, run only these `tests`")
+	others := flag.String("tests", "", "count the tests of these `packages` too, such as the scripts of ./internal/cli")
 	only := flag.String("run", "", "try only defects whose `file:line:column: text` matches")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: go run ./test/mutants [flags] package...")
@@ -44,7 +48,7 @@ func main() {
 	if opts.only, err = regexp.Compile(*only); err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		defer stop()
-		err = measure(ctx, opts, flag.Args())
+		err = measure(ctx, opts, strings.Fields(*others), flag.Args())
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
@@ -52,9 +56,15 @@ func main() {
 	}
 }
 
-// measure prints the defects of each package that its tests do not notice, and
-// then a table of all packages.
-func measure(ctx context.Context, opts options, patterns []string) error {
+// measure prints the defects of each package that its tests and those of others do
+// not notice, and then a table of all packages.
+func measure(ctx context.Context, opts options, others, patterns []string) error {
+	if len(others) > 0 {
+		var err error
+		if opts.others, err = list(ctx, others); err != nil {
+			return err
+		}
+	}
 	packages, err := list(ctx, patterns)
 	if err != nil {
 		return err
