@@ -229,6 +229,8 @@ func TestFollow(t *testing.T) {
 	heir.UUID = uuid.New()
 	renamed := *vm1
 	renamed.Name = "renamed"
+	other := *vm1
+	other.MAC = mac3
 	for _, tt := range []struct {
 		name          string
 		before, after inventory
@@ -238,6 +240,7 @@ func TestFollow(t *testing.T) {
 		{"released", inventory{vm1}, nil, instance.Event{Old: vm1}, true},
 		{"replaced", inventory{vm1}, inventory{&heir}, instance.Event{Old: vm1, New: &heir}, true},
 		{"renamed", inventory{vm1}, inventory{&renamed}, instance.Event{Old: vm1, New: &renamed}, false},
+		{"it has another MAC", inventory{vm1}, inventory{&other}, instance.Event{Old: vm1, New: &other}, true},
 		{"another guest is released", inventory{vm1, vm2}, inventory{vm1}, instance.Event{Old: vm2}, false},
 		{"a stranger becomes a guest", nil, inventory{vm1}, instance.Event{New: vm1}, true},
 	} {
@@ -266,10 +269,10 @@ func TestFollowStartsFromTheOldest(t *testing.T) {
 		return &instance.Instance{UUID: uuid.UUID{id}, LastUpdate: time.Unix(at, 0), Interfaces: []instance.Interface{{Target: "vnet5"}}}
 	}
 	d := New(bridged, inventory{}, nil, quiet)
-	newest := on(2, 300)
-	d.Follow(t.Context(), slices.Values([]*instance.Instance{on(1, 200), newest, on(3, 100)}), &feed{})
-	if d.taps.another("vnet5", newest) {
-		t.Error("the tap is that of an older record")
+	older, newest := on(1, 200), on(2, 300)
+	d.Follow(t.Context(), slices.Values([]*instance.Instance{older, newest, on(3, 100)}), &feed{})
+	if d.taps.another("vnet5", newest) || !d.taps.another("vnet5", older) {
+		t.Error("the tap is not that of the newest record")
 	}
 }
 
