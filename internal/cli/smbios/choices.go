@@ -61,8 +61,9 @@ func (g *disguise) printChoices(w io.Writer, choices []choice) error {
 	for _, c := range choices {
 		c.print(w)
 	}
+	output.Printf(w, "\n")
 	if datasource == smbios.None && g.domain.HasSMBIOS() {
-		output.Printf(w, "\nTo apply the recommended one:  mdserver smbios %s --apply\n", g.ref())
+		output.Printf(w, "To apply the recommended one:  mdserver smbios %s --apply\n", g.ref())
 	}
 	output.Printf(w, "To see the XML of one:         mdserver smbios %s --as DATASOURCE\n", g.ref())
 	return nil
