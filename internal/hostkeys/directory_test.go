@@ -88,3 +88,16 @@ func TestNameOfTwoGuests(t *testing.T) {
 		t.Errorf("with one prefix a-b-web is %+v", guest)
 	}
 }
+
+// A name that a guest has on two networks is one name.
+func TestNameOnTwoNetworks(t *testing.T) {
+	h := newHouse(t)
+	web := h.start(1, "web", "mds")
+	d := Directory{Guests: h.inv.Snapshot(), Networks: []instance.Network{{Name: "mds", NamePrefix: "vm-"}, {Name: "lab", NamePrefix: "vm-"}}}
+	if guest, ok := d.Find("vm-web"); !ok || guest.UUID != web.UUID {
+		t.Errorf("vm-web is %+v", guest)
+	}
+	if got := d.Names(web); !slices.Equal(got, []string{"web", "vm-web"}) {
+		t.Errorf("the names are %q", got)
+	}
+}
