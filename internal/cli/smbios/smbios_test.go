@@ -12,14 +12,11 @@ import (
 	golibvirt "github.com/digitalocean/go-libvirt"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
-	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/outputtest"
-	"mdserver/internal/cli/view"
-	"mdserver/internal/config"
 	"mdserver/internal/libvirt/libvirttest"
-	"mdserver/internal/smbios"
 )
 
 var update = flag.Bool("update", false, "write the golden file")
@@ -37,8 +34,8 @@ const (
 	openStack = "<os><smbios mode='sysinfo'/></os><sysinfo type='smbios'><system><entry name='product'>OpenStack Nova</entry></system></sysinfo>"
 )
 
-// host is a libvirt with domains, and the configuration of a server that uses it.
-func host(t *testing.T) (*libvirttest.Server, *config.Config) {
+// host is a libvirt with domains.
+func host(t *testing.T) *libvirttest.Server {
 	s := libvirttest.New(t)
 	for _, d := range []libvirttest.Domain{
 		{Name: "plain", UUID: uuid.MustParse(plainID), Stored: domain(plainID, "plain", "<os/>")},
@@ -52,61 +49,70 @@ func host(t *testing.T) (*libvirttest.Server, *config.Config) {
 	} {
 		s.Define(d)
 	}
-	cfg := config.Default()
-	cfg.Libvirt.URI.Off, cfg.Libvirt.URI.Socket = false, s.Socket
-	return s, cfg
+	return s
 }
 
+// configuration is that of a server which uses a libvirt.
+func configuration(uri, more string) string {
+	return "[mdserver]\n" + more + "\n[libvirt]\nuri = " + uri + "\n"
+}
+
+func at(socket string) string { return "qemu+unix:///system?socket=" + socket }
+
 // do runs the command as somebody does without a terminal, and returns what it prints.
-func do(t *testing.T, cfg *config.Config, name string, opt options, flags ...string) (stdout, stderr string, err error) {
+func do(t *testing.T, cfg string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
+	file := filepath.Join(t.TempDir(), "mdserver.conf")
+	if err := os.WriteFile(file, []byte(cfg), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(command.EnvConfig, file)
 	var out, notes bytes.Buffer
-	cmd := &cobra.Command{RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, cfg, name, opt) }, SilenceErrors: true, SilenceUsage: true}
-	view.Flags(cmd, false)
+	cmd := Command()
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetOut(&out)
 	cmd.SetErr(&notes)
 	cmd.SetIn(strings.NewReader("y\n"))
-	cmd.SetArgs(append([]string{}, flags...))
+	cmd.SetArgs(append([]string{}, args...)) // nil would be those of the test
 	err = cmd.ExecuteContext(t.Context())
 	return out.String(), notes.String(), err
 }
 
 // What is told of guests and done to them, word for word.
 func TestSMBIOS(t *testing.T) {
-	libvirt, cfg := host(t)
-	tokens := *cfg
-	tokens.Server.IMDS = "required"
+	libvirt := host(t)
+	cfg, tokens := configuration(at(libvirt.Socket), ""), configuration(at(libvirt.Socket), "imds = required")
 	var got strings.Builder
 	for _, tt := range []struct {
-		what  string
-		cfg   *config.Config
-		guest string
-		opt   options
-		flags []string
+		what string
+		cfg  string
+		args []string
 	}{
-		{"a guest that detects nothing", cfg, "plain", options{}, nil},
-		{"the same for a program", cfg, "plain", options{}, []string{"--json"}},
-		{"a guest whose UUID is like AWS's", cfg, awsID, options{}, nil},
-		{"a guest that is set up", cfg, "openstack", options{}, nil},
-		{"a name that a shell would split", cfg, "a b", options{}, nil},
-		{"a machine without SMBIOS", cfg, "mainframe", options{}, nil},
-		{"a server that requires tokens", &tokens, "plain", options{}, nil},
-		{"a guest that requires tokens by its metadata", cfg, "required", options{}, nil},
-		{"what to add for one cloud", cfg, "plain", options{datasource: smbios.NoCloud}, nil},
-		{"the same for a program", cfg, "plain", options{datasource: smbios.NoCloud}, []string{"--json"}},
-		{"one that is not for this guest", cfg, "plain", options{datasource: smbios.EC2}, nil},
-		{"no cloud at all", cfg, "plain", options{datasource: "azure", apply: true}, nil},
-		{"a domain that is not there", cfg, "nobody", options{}, nil},
-		{"a definition that cannot be read", cfg, "broken", options{}, nil},
-		{"the recommended one is applied", cfg, "plain", options{apply: true}, nil},
-		{"again", cfg, "plain", options{apply: true}, nil},
-		{"another one needs a question", cfg, "plain", options{datasource: smbios.NoCloud, apply: true}, nil},
-		{"which --yes answers", cfg, "plain", options{datasource: smbios.NoCloud, apply: true, yes: true}, nil},
-		{"a guest that runs", cfg, "aws", options{datasource: smbios.OpenStack, apply: true}, nil},
-		{"for a program, and nothing changes", cfg, "aws", options{datasource: smbios.OpenStack, apply: true}, []string{"--json"}},
-		{"a guest with a saved state", cfg, "openstack", options{datasource: smbios.EC2Clone, apply: true, yes: true}, nil},
+		{"a guest that detects nothing", cfg, []string{"plain"}},
+		{"the same for a program", cfg, []string{"plain", "--json"}},
+		{"a guest whose UUID is like AWS's", cfg, []string{awsID}},
+		{"a guest that is set up", cfg, []string{"openstack"}},
+		{"a name that a shell would split", cfg, []string{"a b"}},
+		{"a machine without SMBIOS", cfg, []string{"mainframe"}},
+		{"a server that requires tokens", tokens, []string{"plain"}},
+		{"a guest that requires tokens by its metadata", cfg, []string{"required"}},
+		{"what to add for one cloud", cfg, []string{"plain", "--as", "nocloud"}},
+		{"the same for a program", cfg, []string{"plain", "--as", "nocloud", "-o", "json"}},
+		{"one that is not for this guest", cfg, []string{"plain", "--as", "ec2"}},
+		{"no cloud at all", cfg, []string{"plain", "--as", "azure", "--apply"}},
+		{"no guest", cfg, nil},
+		{"a domain that is not there", cfg, []string{"nobody"}},
+		{"a definition that cannot be read", cfg, []string{"broken"}},
+		{"the recommended one is applied", cfg, []string{"plain", "--apply"}},
+		{"again", cfg, []string{"plain", "--apply"}},
+		{"another one needs a question", cfg, []string{"plain", "--as", "nocloud", "--apply"}},
+		{"which --yes answers", cfg, []string{"plain", "--as", "nocloud", "--apply", "--yes"}},
+		{"a guest that runs", cfg, []string{"aws", "--as", "openstack", "--apply"}},
+		{"again, and no caution is due", cfg, []string{"aws", "--as", "openstack", "--apply"}},
+		{"for a program, and nothing changes", cfg, []string{"aws", "--as", "openstack", "--apply", "--json"}},
+		{"a guest with a saved state", cfg, []string{"openstack", "--as", "ec2-clone", "--apply", "-y"}},
 	} {
-		stdout, stderr, err := do(t, tt.cfg, tt.guest, tt.opt, tt.flags...)
+		stdout, stderr, err := do(t, tt.cfg, tt.args...)
 		fmt.Fprintf(&got, "== %s\n%s", tt.what, stdout)
 		if stderr != "" {
 			fmt.Fprintf(&got, "-- beside it\n%s", stderr)
@@ -133,40 +139,36 @@ func TestSMBIOS(t *testing.T) {
 
 func TestSMBIOSFails(t *testing.T) {
 	t.Run("libvirt is off", func(t *testing.T) {
-		_, cfg := host(t)
-		cfg.Libvirt.URI.Off = true
-		if _, _, err := do(t, cfg, "plain", options{}); err == nil || err.Error() != "libvirt is not used: [libvirt] uri is off" {
+		if _, _, err := do(t, configuration("off", ""), "plain"); err == nil || err.Error() != "libvirt is not used: [libvirt] uri is off" {
 			t.Error(err)
 		}
 	})
 	t.Run("libvirt is away", func(t *testing.T) {
-		_, cfg := host(t)
-		cfg.Libvirt.URI.Socket += "-not"
-		if _, _, err := do(t, cfg, "plain", options{}); err == nil || !strings.HasSuffix(err.Error(), "`mdserver doctor` finds out why") {
+		if _, _, err := do(t, configuration(at("/none"), ""), "plain"); err == nil || !strings.HasSuffix(err.Error(), "`mdserver doctor` finds out why") {
 			t.Error(err)
 		}
 	})
 	t.Run("libvirt refuses the definition", func(t *testing.T) {
-		libvirt, cfg := host(t)
+		libvirt := host(t)
 		libvirt.Refuse(libvirttest.DomainDefine, golibvirt.ErrXMLError)
-		out, _, err := do(t, cfg, "plain", options{apply: true})
+		out, _, err := do(t, configuration(at(libvirt.Socket), ""), "plain", "--apply")
 		if err == nil || !strings.HasPrefix(err.Error(), "libvirt refuses the changed definition of plain, which is unchanged: ") || out != "" {
 			t.Errorf("%v, printed %q", err, out)
 		}
 	})
-	t.Run("codes", func(t *testing.T) {
-		_, cfg := host(t)
-		for _, opt := range []options{{datasource: "azure"}, {datasource: smbios.NoCloud, apply: true}} {
-			if _, _, err := do(t, cfg, "openstack", opt); exit.Code(err) != exit.Usage {
-				t.Errorf("%+v: %v", opt, err)
+	t.Run("wrong usage", func(t *testing.T) {
+		cfg := configuration(at(host(t).Socket), "")
+		for _, args := range [][]string{{"plain", "--as", "azure"}, {"openstack", "--as", "nocloud", "--apply"}} {
+			if _, _, err := do(t, cfg, args...); exit.Code(err) != exit.Usage {
+				t.Errorf("%q: %v", args, err)
 			}
 		}
 	})
 	t.Run("a name that looks like something else", func(t *testing.T) {
-		libvirt, cfg := host(t)
+		libvirt := host(t)
 		libvirt.Define(libvirttest.Domain{Name: "hostile", UUID: uuid.UUID{9}, Stored: domain(uuid.UUID{9}.String(), "x&#x202e;y", "<os/>")})
-		for _, opt := range []options{{}, {datasource: smbios.OpenStack}, {apply: true}} {
-			stdout, stderr, err := do(t, cfg, "hostile", opt)
+		for _, flags := range [][]string{nil, {"--as", "openstack"}, {"--apply"}} {
+			stdout, stderr, err := do(t, configuration(at(libvirt.Socket), ""), append(flags, "hostile")...)
 			if err != nil {
 				t.Error(err)
 			}
