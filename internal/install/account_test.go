@@ -53,6 +53,16 @@ func TestAccountIsCreated(t *testing.T) {
 				!strings.HasSuffix(h.ran[0], " --prefix "+h.opts.Root+" mdserver") {
 				t.Errorf("ran %q, want %s", h.ran, test.want)
 			}
+			if both := strings.Contains(h.ran[0], "--user-group") && strings.Contains(h.ran[0], "--gid"); both {
+				t.Errorf("ran %q, and useradd takes one of the options", h.ran)
+			}
+			want := "" // a user that was there is not ours to remove
+			if tool == "useradd" {
+				want = "mdserver"
+			}
+			if j.manifest.CreatedUser != want {
+				t.Errorf("noted that the user %q was made, want %q", j.manifest.CreatedUser, want)
+			}
 		})
 	}
 }

@@ -233,6 +233,13 @@ func TestNotedFirst(t *testing.T) {
 	if j := s.job(); !j.former(serverUnit).Enabled || j.former("other.service") != (formerUnit{}) {
 		t.Errorf("noted are %+v", j.manifest.Units)
 	}
+	s.answers = map[string]string{"systemctl is-active mdserver.service": "active\n"}
+	if err := s.job().noteOriginal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := s.job().former(serverUnit), (formerUnit{Name: serverUnit, Active: true}); got != want {
+		t.Errorf("noted again is %+v, want %+v", got, want)
+	}
 	h := newHost(t)
 	h.write(shareDir("/usr/local")+"/x", "")
 	if err := h.job(os.Geteuid()).moveFile("/etc/none"); err == nil {

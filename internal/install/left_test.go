@@ -102,6 +102,48 @@ func TestPurgeAfterUninstallIsRefused(t *testing.T) {
 	}
 }
 
+// A configuration that the administrator has removed does not come back.
+func TestUninstallWithoutConfiguration(t *testing.T) {
+	h := newHost(t)
+	h.install()
+	if err := os.RemoveAll(h.path(etcDir)); err != nil {
+		t.Fatal(err)
+	}
+	h.uninstall()
+	if _, err := os.Stat(h.path(etcDir)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s: %v", etcDir, err)
+	}
+}
+
+// Of the logs, a purge removes those that logrotate has made of the server's.
+func TestPurgeOfLogs(t *testing.T) {
+	h := newHost(t)
+	h.install()
+	for _, name := range []string{"", ".1", ".2.gz", "-20261130", "-20261123.gz", "book", "s/other"} {
+		h.write(logFile+name, "line\n")
+	}
+	h.opts.Purge = true
+	h.uninstall()
+	if got, want := slices.Sorted(maps.Keys(h.files())), []string{logFile + "book", logFile + "s/other"}; !slices.Equal(got, want) {
+		t.Errorf("left %q, want %q", got, want)
+	}
+}
+
+// Directories of the program go, also those whose names begin like the state
+// directory's.
+func TestUninstallOfPrefixLikeState(t *testing.T) {
+	h := newHost(t)
+	h.opts.Prefix = stateDir + "-program"
+	h.install()
+	h.uninstall()
+	if _, err := os.Stat(h.path(h.opts.Prefix + "/bin")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s: %v", h.opts.Prefix+"/bin", err)
+	}
+	if _, err := os.Stat(h.path(stateDir)); err != nil {
+		t.Error(err)
+	}
+}
+
 // give gives a file to another user.
 func (h *host) give(name string, uid int) {
 	h.t.Helper()

@@ -139,6 +139,21 @@ func TestPurgeSparesTheOriginal(t *testing.T) {
 	}
 }
 
+// So does one on a host that has nothing of the original but a hook or a unit that
+// mdserver does not replace.
+func TestPurgeSparesTheRestOfTheOriginal(t *testing.T) {
+	h := newHost(t)
+	h.write(unitDir+"/"+pathUnit, originalPathFile)
+	h.install()
+	h.opts.Purge = true
+	if _, err := Uninstall(context.Background(), h.opts); err == nil || !strings.Contains(err.Error(), "upgraded from the Python mdserver") {
+		t.Errorf("error %v", err)
+	}
+	if got := h.read(unitDir + "/" + pathUnit + originalSuffix); got != originalPathFile {
+		t.Errorf("the unit is %q", got)
+	}
+}
+
 func TestInstallTellsWhatTheOriginalLeft(t *testing.T) {
 	h := originalHost(t)
 	h.write(unitPath+".d/override.conf", "[Service]\n")
