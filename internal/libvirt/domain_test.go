@@ -192,6 +192,7 @@ func TestParseDomainRefuses(t *testing.T) {
 		{"slash", strings.Replace(domain(""), "web1", "a/b", 1), "slash"},
 		{"newline", strings.Replace(domain(""), "web1", "a&#10;b", 1), "line break"},
 		{"no uuid", "<domain><name>x</name></domain>", "no <uuid>"},
+		{"the nil uuid", "<domain><name>x</name><uuid>00000000-0000-0000-0000-000000000000</uuid></domain>", "is not a UUID"},
 		{"bad uuid", "<domain><name>x</name><uuid>7</uuid></domain>", `"7" is not a UUID`},
 		{"no mac", domain("<devices><interface type='network'><source network='mds'/></interface></devices>"), "interface 1 has no <mac>"},
 		{"bad mac", domain("<devices><interface type='network'><mac address='x'/></interface></devices>"), "interface 1"},
@@ -211,7 +212,12 @@ func TestParseDomainRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, err := ParseDomain(make([]byte, MaxDomainXML+1)); !errors.Is(err, ErrTooLarge) {
+	largest := domain("")
+	largest += strings.Repeat(" ", MaxDomainXML-len(largest))
+	if _, err := ParseDomain([]byte(largest)); err != nil {
+		t.Errorf("a definition of %d bytes: %v", len(largest), err)
+	}
+	if _, err := ParseDomain([]byte(largest + " ")); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("error %v, want ErrTooLarge", err)
 	}
 }
@@ -229,6 +235,16 @@ func TestParseDomainMemoryUnits(t *testing.T) {
 		if err != nil || d.Memory != want {
 			t.Errorf("%s: %d bytes (%v), want %d", xml, d.Memory, err, want)
 		}
+	}
+}
+
+// A drive without a target, as an empty one of a host device, has no name that a guest
+// could find it by.
+func TestParseDomainDisks(t *testing.T) {
+	d, err := ParseDomain([]byte(domain(`<devices><disk device='cdrom'/><disk><target dev='vda' bus='virtio'/><serial> data </serial></disk></devices>`)))
+	want := []instance.Disk{{Target: "vda", Bus: "virtio", Device: "disk", Serial: "data"}}
+	if diff := cmp.Diff(want, d.Disks); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
 	}
 }
 
@@ -260,6 +276,7 @@ func TestParseDomainTargets(t *testing.T) {
 		"a/b":              "",
 		"br0:1":            "",
 		"two words":        "",
+		"fifteenletters1":  "fifteenletters1",
 		"sixteencharacter": "",
 		"v\u202enet":       "",
 	} {

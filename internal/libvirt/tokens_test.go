@@ -75,6 +75,26 @@ func TestParseDomainReadsLargeDomains(t *testing.T) {
 	}
 }
 
+// The bounds are what is accepted just so.
+func TestParseDomainAtItsBounds(t *testing.T) {
+	nested := func(depth int) string { // the domain itself is the first level
+		return domain(strings.Repeat("<a>", depth-1) + strings.Repeat("</a>", depth-1))
+	}
+	many := func(elements int) string { return domain(strings.Repeat("<a/>", elements-3)) } // with <name> and <uuid>
+	attributes := func(n int) string { return domain("<a " + strings.Repeat(`b="" `, n) + "/>") }
+	for name, of := range map[string]struct {
+		text func(int) string
+		most int
+	}{"levels": {nested, maxDepth}, "elements": {many, maxElements}, "attributes": {attributes, maxAttributes}} {
+		if _, err := ParseDomain([]byte(of.text(of.most))); err != nil {
+			t.Errorf("%d %s: %v", of.most, name, err)
+		}
+		if _, err := ParseDomain([]byte(of.text(of.most + 1))); err == nil {
+			t.Errorf("%d %s are accepted", of.most+1, name)
+		}
+	}
+}
+
 func TestParseDomainNamesTheLine(t *testing.T) {
 	_, err := ParseDomain([]byte("<domain>\n<name>x</name>\n</domian>"))
 	if err == nil || !strings.Contains(err.Error(), "line 3") {

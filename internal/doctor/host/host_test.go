@@ -886,3 +886,22 @@ func TestDnsmasq(t *testing.T) {
 		t.Errorf("not asked for: %+v", d)
 	}
 }
+
+// ownedFile is the stat of a file that another user has.
+type ownedFile struct {
+	fs.FileInfo
+	mode     fs.FileMode
+	uid, gid uint32
+}
+
+func (f ownedFile) Mode() fs.FileMode { return f.mode }
+func (f ownedFile) Sys() any          { return &syscall.Stat_t{Uid: f.uid, Gid: f.gid} }
+
+func TestOwnersOfAFile(t *testing.T) {
+	const nobody, noGroup = 4_000_000_001, 4_000_000_002 // without names
+	got := fileOf("/x", ownedFile{mode: 0o640, uid: nobody, gid: noGroup})
+	want := File{Path: "/x", Mode: 0o640, UID: nobody, GID: noGroup, Owner: "4000000001", Group: "4000000002"}
+	if got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}

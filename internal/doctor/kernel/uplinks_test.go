@@ -53,6 +53,18 @@ func give(t *testing.T, link netlink.Link, addrs ...netip.Addr) {
 	must(t, netlink.LinkSetUp(link))
 }
 
+// Ports of the bridges that are up are uplinks, unless they are taps.
+func TestUplinks(t *testing.T) {
+	links := Links{ByName: map[string]Link{
+		"br-mds": {Up: true}, "eth1": {Up: true, Master: "br-mds"}, "eth0": {Up: true, Master: "br-mds"}, "vnet0": {Up: true, Master: "br-mds", Tap: true},
+		"down": {Master: "br-mds"}, "other": {Up: true, Master: "br-lan"}, "alone": {Up: true},
+	}}
+	want := []Uplink{{Name: "eth0", Bridge: "br-mds"}, {Name: "eth1", Bridge: "br-mds"}}
+	if got := links.Uplinks([]string{"br-mds", "br-dmz", ""}); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
 // Machines behind an uplink that have the metadata addresses are found, although this
 // host has them, too. Taps and ports that are down are no uplinks.
 func TestAsk(t *testing.T) {

@@ -23,6 +23,7 @@ func TestOldest(t *testing.T) {
 		{"the directory", fstest.MapFS{Dir + "/mdserver": hook(3)}, at(3), []string{Dir + "/mdserver"}},
 		{"several", fstest.MapFS{File: hook(4), Dir + "/a": hook(3), Dir + "/b": hook(2)}, at(2), []string{Dir + "/a", Dir + "/b", File}},
 		{"an older one that cannot be executed", fstest.MapFS{File: {Mode: 0o644, ModTime: at(1)}, Dir + "/a": hook(3)}, at(3), []string{Dir + "/a", File}},
+		{"an older one that only its group can execute", fstest.MapFS{File: {Mode: 0o610, ModTime: at(1)}, Dir + "/a": hook(3)}, at(1), []string{Dir + "/a", File}},
 		{"no regular file", fstest.MapFS{Dir + "/dir/file": hook(1)}, time.Time{}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -312,11 +312,12 @@ func (s *Server) reply(conn net.Conn, call Procedure, arguments []byte, body *pa
 		body.number(0)
 		body.number(9_000_000)
 	case ListAllDomains:
-		body.number(int32(len(s.domains)))
-		for _, d := range s.domains {
+		all := s.listed(golibvirt.ConnectListAllDomainsFlags(binary.BigEndian.Uint32(arguments[len(arguments)-4:])))
+		body.number(int32(len(all)))
+		for _, d := range all {
 			body.domain(d)
 		}
-		body.number(int32(len(s.domains)))
+		body.number(int32(len(all)))
 	case DomainLookup:
 		d, ok := s.find(uuid.UUID(arguments[:16]))
 		if !ok {
@@ -350,6 +351,15 @@ func (s *Server) reply(conn net.Conn, call Procedure, arguments []byte, body *pa
 		return s.networkReply(call, arguments, body)
 	}
 	return 0, nil
+}
+
+// listed are the domains that a client asks for: those that run, those that do not, or
+// both, as without a flag.
+func (s *Server) listed(which golibvirt.ConnectListAllDomainsFlags) []Domain {
+	const running, off = golibvirt.ConnectListDomainsActive, golibvirt.ConnectListDomainsInactive
+	return slices.DeleteFunc(slices.Clone(s.domains), func(d Domain) bool {
+		return d.Running && which&(running|off) == off || !d.Running && which&(running|off) == running
+	})
 }
 
 func (s *Server) find(id uuid.UUID) (Domain, bool) {

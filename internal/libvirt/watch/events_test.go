@@ -2,6 +2,7 @@ package watch
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,6 +44,17 @@ func TestRead(t *testing.T) {
 	}
 	if _, ok := read(&golibvirt.DomainEventCallbackRtcChangeMsg{}); ok {
 		t.Error("a change of the clock is of interest")
+	}
+}
+
+// All events that are read are asked for.
+func TestTopics(t *testing.T) {
+	want := []golibvirt.DomainEventID{
+		golibvirt.DomainEventIDLifecycle, golibvirt.DomainEventIDReboot, golibvirt.DomainEventIDMetadataChange,
+		golibvirt.DomainEventIDDeviceAdded, golibvirt.DomainEventIDDeviceRemoved,
+	}
+	if !slices.Equal(topics, want) {
+		t.Errorf("asked for are %v, want %v", topics, want)
 	}
 }
 
