@@ -209,8 +209,12 @@ func (l *lexer) code(s string, line int) {
 				return
 			}
 		default:
-			s = l.goOn(s)
-			n := l.token(s, line)
+			n := stringPrefix(s)
+			if n >= 0 {
+				s, n = l.str(s, n, line)
+			} else {
+				n = l.token(s, line)
+			}
 			if n == 0 {
 				return
 			}
@@ -220,11 +224,8 @@ func (l *lexer) code(s string, line int) {
 	}
 }
 
-// token lexes one token and returns its length, 0 after an error.
+// token lexes a token that is no string and returns its length, 0 after an error.
 func (l *lexer) token(s string, line int) int {
-	if n := stringPrefix(s); n >= 0 {
-		return l.str(s, n, line)
-	}
 	c := s[0]
 	if c >= '0' && c <= '9' || c == '.' && len(s) > 1 && s[1] >= '0' && s[1] <= '9' {
 		return l.number(s, line)

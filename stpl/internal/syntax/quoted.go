@@ -17,19 +17,24 @@ func stringPrefix(s string) int {
 	return -1
 }
 
-// str lexes a string literal whose quote is at n.
-func (l *lexer) str(s string, n, line int) int {
+// str lexes a string literal whose quote is at n. It returns s with the pieces that
+// the literal runs over, and the literal's length, 0 after an error.
+func (l *lexer) str(s string, n, line int) (string, int) {
 	q := quotes(s[n:])
-	if end := closing(s, q, n+len(q)); end > 0 {
-		l.add(tokString, s[:end], line)
-		return end
+	end := closing(s, q, n+len(q))
+	if end == 0 {
+		s = l.goOn(s, q)
+		end = closing(s, q, n+len(q))
 	}
-	if len(q) == 3 {
+	switch {
+	case end > 0:
+		l.add(tokString, s[:end], line)
+	case len(q) == 3:
 		l.bad(line, "unterminated triple-quoted string literal")
-	} else {
+	default:
 		l.bad(line, "unterminated string literal")
 	}
-	return 0
+	return s, end
 }
 
 // quotes returns the delimiter that s begins with.
@@ -59,17 +64,9 @@ func closing(s, q string, i int) int {
 	return 0
 }
 
-// goOn adds to s the pieces that a literal at its start runs over. Bottle does
+// goOn adds to s the pieces that the literal at its start runs over. Bottle does
 // not know it as one if it escapes a line's end, and indents its lines as code.
-func (l *lexer) goOn(s string) string {
-	n := stringPrefix(s)
-	if n < 0 {
-		return s
-	}
-	q := quotes(s[n:])
-	if closing(s, q, n+len(q)) > 0 {
-		return s
-	}
+func (l *lexer) goOn(s, q string) string {
 	var whole strings.Builder
 	whole.WriteString(s)
 	last := s
