@@ -279,14 +279,13 @@ func (c *compiler) inFunction(n syntax.Node, params *syntax.Params, compile func
 	outside, tries := c.scope, c.tries
 	c.scope, c.tries = c.innerScope(n), 0
 	defer func() { c.scope, c.tries = outside, tries }()
-	(&declarer{scope: c.scope}).parameters(params)
+	c.declarer(c.scope).parameters(params)
 	compile(c.scope)
 }
 
 func (c *compiler) lambda(e *syntax.Lambda) eval {
 	return c.closure(e, "<lambda>", e.Params, func(s *scope) exec {
-		d := &declarer{compiler: c, scope: s}
-		d.inside(e.Body) // a walrus
+		c.declarer(s).inside(e.Body) // a walrus
 		x := c.expr(e.Body)
 		return func(f *frame) (control, error) {
 			v, err := x(f)
@@ -297,12 +296,15 @@ func (c *compiler) lambda(e *syntax.Lambda) eval {
 }
 
 func (c *compiler) def(s *syntax.Def) exec {
-	decorators := c.exprs(s.Decorators)
-	make := c.closure(s, s.Name, s.Params, func(sc *scope) exec {
+	decorators, places := c.exprs(s.Decorators), make([]position, len(s.Decorators))
+	for i, d := range s.Decorators {
+		places[i] = c.at(d)
+	}
+	function := c.closure(s, s.Name, s.Params, func(sc *scope) exec {
 		c.declare(sc, s.Body)
 		return c.block(s.Body)
 	})
-	set, pos := c.store(s.Name), c.at(s)
+	set := c.store(s.Name)
 	return func(f *frame) (control, error) {
 		wrappers := []object.Value{}
 		for _, d := range decorators {
@@ -312,12 +314,14 @@ func (c *compiler) def(s *syntax.Def) exec {
 			}
 			wrappers = append(wrappers, w)
 		}
-		v, err := make(f)
+		v, err := function(f)
 		for i := len(wrappers) - 1; i >= 0 && err == nil; i-- {
-			v, err = object.CallPos(f.t, wrappers[i], v)
+			if v, err = object.CallPos(f.t, wrappers[i], v); err != nil {
+				err = places[i].wrap(err)
+			}
 		}
 		if err != nil {
-			return next, pos.wrap(err)
+			return next, err
 		}
 		return next, set(f, v)
 	}

@@ -25,7 +25,7 @@ type clause struct {
 // own and returns how many variables that has.
 func (c *compiler) comprehensionLoop(e *syntax.Comp) (*loop, int) {
 	inner := c.innerScope(e)
-	d := &declarer{compiler: c, scope: inner}
+	d := c.declarer(inner)
 	for _, clause := range e.Clauses {
 		d.targets(clause.Target)
 	}

@@ -100,6 +100,7 @@ type Run struct {
 // reports every construct that cannot run.
 func Lower(file string, body []syntax.Stmt, opts Options) (*Program, []*syntax.Error) {
 	c := &compiler{file: file, opts: opts, scope: newScope(nil), names: &names{numbers: map[string]int{}}, assigned: Bound(body, true)}
+	c.declare(newScope(nil), body) // only to find misplaced declarations
 	p := &Program{body: c.block(body), names: c.names}
 	p.nodes = c.total
 	return p, c.errs

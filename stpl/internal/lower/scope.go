@@ -66,49 +66,37 @@ func (s *scope) resolve(name string) place {
 	return place{global: true}
 }
 
-// declare binds every name that the body of a function assigns.
-func (c *compiler) declare(s *scope, body []syntax.Stmt) {
-	d := &declarer{compiler: c, scope: s, outer: map[string]bool{}, seen: map[string]bool{}}
-	for _, stmt := range body {
-		syntax.Walk(stmt, d.declarations)
-	}
-	for _, stmt := range body {
-		syntax.Walk(stmt, d.bindings)
-	}
-}
-
 // declarer collects the names of one function.
 type declarer struct {
 	*compiler
 	scope *scope
 	outer map[string]bool // declared nonlocal
 	seen  map[string]bool // used so far
+	comps int             // comprehensions that stand around, whose names are their own
+	given int             // how many parameters there are: the first slots
 }
 
-// declarations notes global and nonlocal statements, which hold for the whole
-// function wherever they stand.
-func (d *declarer) declarations(n syntax.Node) bool {
-	switch n := n.(type) {
-	case *syntax.Def, *syntax.Lambda:
-		return false
-	case *syntax.Name:
-		d.seen[n.ID] = true
-	case *syntax.Scope:
-		for _, name := range n.Names {
-			d.declaration(n, name)
-		}
+func (c *compiler) declarer(s *scope) *declarer {
+	return &declarer{compiler: c, scope: s, outer: map[string]bool{}, seen: map[string]bool{}, given: len(s.slots)}
+}
+
+// declare binds every name that the body of a function assigns.
+func (c *compiler) declare(s *scope, body []syntax.Stmt) {
+	d := c.declarer(s)
+	for _, stmt := range body {
+		syntax.Walk(stmt, d.bindings)
 	}
-	return true
 }
 
 func (d *declarer) declaration(n *syntax.Scope, name string) {
-	switch _, isParameter := d.scope.slots[name]; {
+	slot, bound := d.scope.slots[name]
+	switch isParameter := bound && slot < d.given; {
+	case d.seen[name]:
+		d.refuse(n, "SyntaxError", "name '"+name+"' is used before it is declared global or nonlocal")
 	case isParameter && n.Global:
 		d.refuse(n, "SyntaxError", "name '"+name+"' is parameter and global")
 	case isParameter:
 		d.refuse(n, "SyntaxError", "name '"+name+"' is parameter and nonlocal")
-	case d.seen[name]:
-		d.refuse(n, "SyntaxError", "name '"+name+"' is used before it is declared global or nonlocal")
 	case n.Global:
 		d.scope.globals[name] = true
 	case d.scope.parent.resolve(name).global:
@@ -124,22 +112,34 @@ func (d *declarer) bind(name string) {
 	}
 }
 
-// bindings notes every name that a statement or a walrus binds.
+// bindings notes every name that a statement or a walrus binds, and those that
+// are declared to be another function's: that stands before all their uses.
 func (d *declarer) bindings(n syntax.Node) bool {
 	switch n := n.(type) {
+	case *syntax.Name:
+		d.seen[n.ID] = d.seen[n.ID] || d.comps == 0
+	case *syntax.Scope:
+		for _, name := range n.Names {
+			d.declaration(n, name)
+		}
 	case *syntax.Def:
 		d.bind(n.Name)
+		d.seen[n.Name] = true
 		d.defaults(n.Params, n.Decorators)
 		return false
 	case *syntax.Lambda:
 		d.defaults(n.Params, nil)
 		return false
 	case *syntax.Comp: // its targets are its own
-		for _, clause := range n.Clauses {
+		for i, clause := range n.Clauses {
 			d.inside(clause.Iter)
+			if i == 0 {
+				d.comps++
+			}
 			d.inside(clause.Ifs...)
 		}
 		d.inside(n.Elt, n.Value)
+		d.comps--
 		return false
 	case *syntax.Assign:
 		d.targets(n.Targets...)
@@ -161,6 +161,7 @@ func (d *declarer) bindings(n syntax.Node) bool {
 		for _, h := range n.Handlers {
 			if h.As != "" {
 				d.bind(h.As)
+				d.seen[h.As] = true
 			}
 		}
 	}
@@ -288,7 +289,7 @@ func (c *compiler) unsetGlobal(n *syntax.Name) exec {
 // Bound returns every name that the template itself binds anywhere, by imports
 // only if these count.
 func Bound(body []syntax.Stmt, imports bool) map[string]int {
-	d := &declarer{scope: newScope(nil)}
+	d := (*compiler)(nil).declarer(newScope(nil))
 	visit := func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.Def:
@@ -300,6 +301,7 @@ func Bound(body []syntax.Stmt, imports bool) map[string]int {
 			for _, clause := range n.Clauses {
 				d.targets(clause.Target)
 			}
+		case *syntax.Scope: // what it names is bound elsewhere
 		case *syntax.Import:
 			if imports {
 				d.bindings(n)
