@@ -51,6 +51,7 @@ func TestRender(t *testing.T) {
 		{"braces that are none", "${x} {y} {{", "${x} {y} {{"},
 		{"a conditional expression", "{{'yes' if n > 2 else 'no'}}", "yes"},
 		{"formatting", "{{'%s-%d' % ('a', 7)}}", "a-7"},
+		{"a module declared global", "% def f():\n%   import re\n%   global re\n% end\n% f()\n{{re.escape('.')}}", "\\."},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -145,6 +146,33 @@ func TestErrorsHaveFileLineAndKind(t *testing.T) {
 			var bad *Error
 			if !errors.As(err, &bad) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// Code of several lines fails at the line that Python names.
+func TestErrorsHaveTheLineOfPython(t *testing.T) {
+	tests := []struct{ name, source, want string }{
+		{"a sum over lines", "% x = ('a' +\n%   'b' +\n%   3)\n", ":1: TypeError"},
+		{"a sum that begins with a bracket", "a\n% x = (\n%  'a'\n% ) + 5\n", ":2: TypeError"},
+		{"a sum after a joined literal", "% x = 'a\\\n% b' + 5\n", ":1: TypeError"},
+		{"a comparison over lines", "% x = (\n%   'a'\n% ) < (\n%   5)\n", ":1: TypeError"},
+		{"an index after a call over lines", "% x = 'a'.split(\n%   '.')[\n%   9]\n", ":1: IndexError"},
+		{"a method on a line of its own", "% x = ('a'\n%   .split('')\n% )\n", ":2: ValueError"},
+		{"a decorator", "% @int\n% def f():\n%   pass\n% end\n", ":1: TypeError"},
+		{"a name in an f-string over lines", "% s = f'''\n%   {1}\n%   {nope}\n% '''\n", ":3: NameError"},
+		{"a name in the width of a field", "% s = f'''\n%   {1:>{nope}}\n% '''\n", ":2: NameError"},
+		{"a format in an f-string over lines", "% s = f'''\n%   {'x':d}\n% '''\n", ":1: ValueError"},
+		{"a wrong expression in an f-string", "% s = f'''\n%   {1 +}\n% '''\n", ":2: SyntaxError"},
+		{"an open field of an f-string", "% s = f'''\n%   {1\n% '''\n", ":3: SyntaxError"},
+		{"an empty block before the end", "% if 1:\n% end", ":2: IndentationError"},
+		{"an empty block before a comment", "x\n% if 1:\n% # nothing\n% end\n", ":4: IndentationError"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got, err := renderText(t, Options{}, tt.source, nil); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%q, error %v, want %s", got, err, tt.want)
 			}
 		})
 	}

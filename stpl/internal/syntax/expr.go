@@ -127,14 +127,14 @@ func (p *parser) compareOp() string {
 }
 
 func (p *parser) compare() Expr {
-	x := p.binary(5)
-	c := &Compare{Pos: Pos(x.Line()), X: x}
+	c := &Compare{Pos: Pos(p.tok().line)}
+	c.X = p.binary(5)
 	for op := p.compareOp(); op != ""; op = p.compareOp() {
 		c.Ops = append(c.Ops, op)
 		c.Rest = append(c.Rest, p.binary(5))
 	}
 	if len(c.Ops) == 0 {
-		return x
+		return c.X
 	}
 	return c
 }
@@ -143,7 +143,10 @@ var precedence = map[string]int{
 	"|": 5, "^": 6, "&": 7, "<<": 8, ">>": 8, "+": 9, "-": 9, "*": 10, "/": 10, "//": 10, "%": 10, "@": 10,
 }
 
+// binary reads operators of a precedence and higher ones. In Python, what fails
+// does so at the line where the whole begins.
 func (p *parser) binary(level int) Expr {
+	pos := Pos(p.tok().line)
 	x, links := p.unary(), 0
 	for {
 		t := p.tok()
@@ -153,7 +156,7 @@ func (p *parser) binary(level int) Expr {
 		}
 		p.next()
 		p.link(&links)
-		x = &Binary{Pos(t.line), t.text, x, p.binary(prec + 1)}
+		x = &Binary{pos, t.text, x, p.binary(prec + 1)}
 	}
 }
 
@@ -176,6 +179,7 @@ func (p *parser) unary() Expr {
 
 // postfix reads an atom with its calls, attributes and subscripts.
 func (p *parser) postfix() Expr {
+	start := Pos(p.tok().line)
 	x := p.atom()
 	for links := 0; ; p.link(&links) {
 		t := p.tok()
@@ -189,7 +193,7 @@ func (p *parser) postfix() Expr {
 			x = &Call{pos, x, p.args()}
 			p.expect(")")
 		case p.accept("["):
-			x = &Index{pos, x, p.subscript()}
+			x = &Index{start, x, p.subscript()}
 			p.expect("]")
 		default:
 			return x

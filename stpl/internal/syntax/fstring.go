@@ -49,7 +49,8 @@ func (j *Joined) add(s string) {
 	}
 }
 
-// fstring reads the body of an f-string, or of a format spec at depth 1.
+// fstring reads the body of an f-string, or of a format spec at depth 1, that begins
+// at a line.
 func (p *parser) fstring(j *Joined, l literal, s string, line, depth int) {
 	var text strings.Builder
 	for s != "" {
@@ -58,6 +59,7 @@ func (p *parser) fstring(j *Joined, l literal, s string, line, depth int) {
 			i = len(s)
 		}
 		text.WriteString(s[:i])
+		line += strings.Count(s[:i], "\n")
 		if s = s[i:]; s == "" {
 			break
 		}
@@ -67,13 +69,15 @@ func (p *parser) fstring(j *Joined, l literal, s string, line, depth int) {
 			continue
 		}
 		if s[0] == '}' {
-			p.fail(line, "f-string: single '}' is not allowed")
+			p.fail(p.tok().line, "f-string: single '}' is not allowed")
 		}
 		if depth > 1 {
-			p.fail(line, "f-string: expressions nested too deeply")
+			p.fail(p.tok().line, "f-string: expressions nested too deeply")
 		}
 		p.flushText(j, l, &text, line)
-		s = p.field(j, l, s[1:], line, depth)
+		rest := p.field(j, l, s[1:], line, depth)
+		line += strings.Count(s[:len(s)-len(rest)], "\n")
+		s = rest
 	}
 	p.flushText(j, l, &text, line)
 }
@@ -124,7 +128,7 @@ func fieldEnd(s string) int {
 func (p *parser) field(j *Joined, l literal, s string, line, depth int) string {
 	end := fieldEnd(s)
 	if end < 0 {
-		p.fail(line, "f-string: expecting '}'")
+		p.fail(p.tok().line, "f-string: expecting '}'")
 	}
 	src, rest := s[:end], s[end:]
 	part := JoinedPart{}
@@ -138,29 +142,29 @@ func (p *parser) field(j *Joined, l literal, s string, line, depth int) string {
 		}
 	}
 	if strings.TrimSpace(src) == "" {
-		p.fail(line, "f-string: empty expression not allowed")
+		p.fail(p.tok().line, "f-string: empty expression not allowed")
 	}
 	if strings.Contains(src, `\`) {
-		p.fail(line, "f-string expression part cannot include a backslash")
+		p.fail(p.tok().line, "f-string expression part cannot include a backslash")
 	}
 	part.X = p.sub(src, line)
 	if strings.HasPrefix(rest, "!") {
 		if len(rest) < 3 || !strings.Contains("sra", rest[1:2]) {
-			p.fail(line, "f-string: invalid conversion character: expected 's', 'r', or 'a'")
+			p.fail(p.tok().line, "f-string: invalid conversion character: expected 's', 'r', or 'a'")
 		}
 		part.Conv, rest = rest[1], rest[2:]
 	}
 	if strings.HasPrefix(rest, ":") {
 		n := specEnd(rest[1:])
 		if n < 0 {
-			p.fail(line, "f-string: expecting '}'")
+			p.fail(p.tok().line, "f-string: expecting '}'")
 		}
-		part.Spec = &Joined{Pos: Pos(line)}
-		p.fstring(part.Spec, l, rest[1:n+1], line, depth+1)
+		part.Spec = &Joined{Pos: j.Pos}
+		p.fstring(part.Spec, l, rest[1:n+1], line+strings.Count(s[:end], "\n"), depth+1)
 		rest = rest[n+1:]
 	}
 	if !strings.HasPrefix(rest, "}") {
-		p.fail(line, "f-string: expecting '}'")
+		p.fail(p.tok().line, "f-string: expecting '}'")
 	}
 	j.Parts = append(j.Parts, part)
 	return rest[1:]

@@ -118,6 +118,7 @@ func (l *lexer) piece(p *scan.Piece) {
 	l.joined = false
 	if first {
 		if strings.TrimLeft(src, " \t\f\r") == "" || strings.HasPrefix(strings.TrimLeft(src, " \t"), "#") {
+			l.lastLine = p.Line
 			return
 		}
 		l.indent(p.Indent, p.Line)
@@ -219,6 +220,7 @@ func (l *lexer) code(s string, line int) {
 				return
 			}
 			line += strings.Count(s[:n], "\n")
+			l.lastLine = line
 			s = s[n:]
 		}
 	}
