@@ -33,6 +33,9 @@ func TestEncode(t *testing.T) {
 		{"latin-1", "strict", "\u0081", "\x81", ""},
 		{"ascii", "nonsense", "é", "", "unknown error handler name 'nonsense'"},
 		{"nonsense", "strict", "a", "", "unknown encoding: nonsense"},
+		{"iso-8859-15", "strict", "\u0085€", "\x85\xa4", ""},
+		{"latin2", "strict", "\u009f", "\x9f", ""},
+		{"cp437", "strict", "\u0085", "", "'charmap' codec can't encode character '\\x85' in position 0: character maps to <undefined>"},
 	} {
 		compare(t, tt.name, tt.errors, tt.s, tt.want, tt.message, Codec.Encode)
 	}
@@ -50,6 +53,9 @@ func TestDecode(t *testing.T) {
 		{"utf-8-sig", "strict", "\xef\xbb\xbfa", "a", ""},
 		{"ascii", "strict", "a\xe9", "", "'ascii' codec can't decode byte 0xe9 in position 1: ordinal not in range(128)"},
 		{"latin-1", "strict", "\xe9", "é", ""},
+		{"iso-8859-15", "strict", "\x80\x85\x9f\xa4", "\u0080\u0085\u009f€", ""},
+		{"iso-8859-7", "strict", "\x9f", "\u009f", ""},
+		{"koi8-r", "strict", "\x9f", "÷", ""},
 		{"cp1252", "strict", "\x80", "€", ""},
 		{"cp1252", "strict", "\x81", "", "'charmap' codec can't decode byte 0x81 in position 0: character maps to <undefined>"},
 		{"utf-16", "strict", "\xff\xfea\x00", "a", ""},

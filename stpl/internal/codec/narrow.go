@@ -162,9 +162,9 @@ var charmaps = map[string]*charmap.Charmap{
 	"iso8859-15": charmap.ISO8859_15, "koi8-r": charmap.KOI8R, "koi8-u": charmap.KOI8U,
 }
 
-// findCharmap returns the table of an encoding, nil if there is none. Windows'
-// tables of package charmap are the Web's, which give control characters to
-// bytes that Python does not define.
+// findCharmap returns the table of an encoding, nil if there is none. Package charmap
+// has the Web's tables: Windows' give control characters to bytes that Python does
+// not define, and those of ISO 8859 lack them.
 func findCharmap(name string) *table {
 	name = strings.ReplaceAll(strings.ReplaceAll(name, "windows-", "cp"), "iso-8859", "iso8859")
 	switch name {
@@ -174,26 +174,30 @@ func findCharmap(name string) *table {
 		name = "iso8859-2"
 	}
 	if m := charmaps[name]; m != nil {
-		return &table{m, strings.HasPrefix(name, "cp125")}
+		return &table{m, strings.HasPrefix(name, "iso8859")}
 	}
 	return nil
 }
 
 type table struct {
 	*charmap.Charmap
-	windows bool
+	controls bool // the bytes 0x80 to 0x9f are control characters
 }
 
-func (m *table) defined(r rune) bool {
-	return r != utf8.RuneError && (!m.windows || r < 0x80 || r > 0x9f)
-}
+func isControl(r rune) bool { return r >= 0x80 && r <= 0x9f }
 
 func (m *table) encode(r rune) (byte, bool) {
+	if isControl(r) {
+		return byte(r), m.controls
+	}
 	b, ok := m.EncodeRune(r)
-	return b, ok && m.defined(r)
+	return b, ok && r != utf8.RuneError
 }
 
 func (m *table) decode(b byte) (rune, bool) {
+	if m.controls && isControl(rune(b)) {
+		return rune(b), true
+	}
 	r := m.DecodeByte(b)
-	return r, m.defined(r)
+	return r, r != utf8.RuneError && !isControl(r)
 }

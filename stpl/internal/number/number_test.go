@@ -90,10 +90,12 @@ func TestParseFloat(t *testing.T) {
 			t.Errorf("%q: %v (%v), want %v", text, got, err, want)
 		}
 	}
-	if got, err := ParseFloat("nan"); err != nil || !math.IsNaN(got) {
-		t.Errorf("nan: %v (%v)", got, err)
+	for _, text := range []string{"nan", "-nan", " +NaN "} {
+		if got, err := ParseFloat(text); err != nil || !math.IsNaN(got) {
+			t.Errorf("%q: %v (%v)", text, got, err)
+		}
 	}
-	for _, text := range []string{"1__0", "_1", "1_", "1_.5", "1._5", "1:_5", "1_e5", "1__5.0", "0x1p3", "", "e5", "1e", "1e_5", "infinit", "in_f", "0b1"} {
+	for _, text := range []string{"1__0", "_1", "1_", "1_.5", "1._5", "1:_5", "1_e5", "1__5.0", "0x1p3", "", "e5", "1e", "1e_5", "infinit", "in_f", "0b1", "--nan", "nan1"} {
 		if got, err := ParseFloat(text); err != ErrSyntax {
 			t.Errorf("%q: %v (%v)", text, got, err)
 		}
@@ -113,6 +115,9 @@ func TestTextOfFloats(t *testing.T) {
 		{0.0001, "0.0001", "0x1.a36e2eb1c432dp-14"},
 		{math.Copysign(0, -1), "-0.0", "-0x0.0p+0"},
 		{1, "1.0", "0x1.0000000000000p+0"},
+		{5e-324, "5e-324", "0x0.0000000000001p-1022"},
+		{-1e-310, "-1e-310", "-0x0.012688b70e62bp-1022"},
+		{0x1p-1022, "2.2250738585072014e-308", "0x1.0000000000000p-1022"},
 		{math.Inf(1), "inf", "inf"},
 		{math.Inf(-1), "-inf", "-inf"},
 		{math.NaN(), "nan", "nan"},

@@ -71,6 +71,9 @@ func ParseFloat(text string) (float64, error) {
 	if strings.ContainsAny(s, "xX") { // Go reads hexadecimal floats, too
 		return 0, ErrSyntax
 	}
+	if len(s) == len("-nan") && (s[0] == '-' || s[0] == '+') && strings.EqualFold(s[1:], "nan") {
+		return math.NaN(), nil // its sign shows nowhere
+	}
 	f, err := strconv.ParseFloat(s, 64) // which knows where an underscore may stand
 	if err != nil && !math.IsInf(f, 0) {
 		return 0, ErrSyntax

@@ -48,6 +48,12 @@ func Hex(f float64) string {
 		return Repr(f)
 	case f == 0:
 		return strings.TrimSuffix(Repr(f), "0.0") + "0x0.0p+0"
+	case math.Abs(f) < 0x1p-1022: // subnormal
+		s := fmt.Sprintf("0x0.%013xp-1022", math.Float64bits(f)&(1<<52-1))
+		if f < 0 {
+			return "-" + s
+		}
+		return s
 	}
 	s := strconv.FormatFloat(f, 'x', 13, 64)
 	mant, exp, _ := strings.Cut(s, "p")

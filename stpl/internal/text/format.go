@@ -12,14 +12,10 @@ import (
 type formatter struct {
 	t      *object.Thread
 	pos    []object.Value
-	kw     *object.Dict
-	auto   int // next automatic number
+	named  object.Value // has the values of names
+	noPos  bool         // of format_map
+	auto   int          // next automatic number
 	manual bool
-}
-
-func strFormat(t *object.Thread, s string, pos []object.Value, kw *object.Dict) (string, error) {
-	f := &formatter{t: t, pos: pos, kw: kw}
-	return f.run(s, 2)
 }
 
 func (f *formatter) run(s string, depth int) (string, error) {
@@ -94,27 +90,24 @@ func (f *formatter) item(v object.Value, key string) (object.Value, error) {
 
 func (f *formatter) first(name string) (object.Value, error) {
 	i, err := strconv.Atoi(name)
-	switch {
+	switch isName := name != "" && (err != nil || i < 0); {
+	case isName:
+		return object.Index(f.t, f.named, object.Str(name))
+	case f.noPos:
+		return nil, object.Raise(object.ValueError, "Format string contains positional fields")
 	case name == "":
 		if f.manual {
 			return nil, object.Raise(object.ValueError, "cannot switch from manual field specification to automatic field numbering")
 		}
 		i = f.auto
 		f.auto++
-	case err != nil:
-		if f.kw != nil {
-			if v, ok := f.kw.GetStr(name); ok {
-				return v, nil
-			}
-		}
-		return nil, object.RaiseValue(object.KeyError, object.Str(name))
 	default:
 		if f.auto > 0 {
 			return nil, object.Raise(object.ValueError, "cannot switch from automatic field numbering to manual field specification")
 		}
 		f.manual = true
 	}
-	if i < 0 || i >= len(f.pos) {
+	if i >= len(f.pos) {
 		return nil, object.Raise(object.IndexError, "Replacement index %d out of range for positional args tuple", i)
 	}
 	return f.pos[i], nil

@@ -129,14 +129,10 @@ func strSearches() []*object.Builtin {
 		object.NewBuiltin("removeprefix", "prefix:str /", strRemove(strings.TrimPrefix)),
 		object.NewBuiltin("removesuffix", "suffix:str /", strRemove(strings.TrimSuffix)),
 		object.NewBuiltin("format", "*args **kwargs", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			return object.NewStr(strFormat(t, string(a[0].(object.Str)), a[1].(object.Tuple), a[2].(*object.Dict)))
+			return object.NewStr((&formatter{t: t, pos: a[1].(object.Tuple), named: a[2]}).run(string(a[0].(object.Str)), 2))
 		}),
 		object.NewBuiltin("format_map", "mapping /", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			d, ok := a[1].(*object.Dict)
-			if !ok {
-				return nil, object.Raise(object.TypeError, "format_map() wants a dict, not %s", object.TypeName(a[1]))
-			}
-			return object.NewStr(strFormat(t, string(a[0].(object.Str)), nil, d))
+			return object.NewStr((&formatter{t: t, named: a[1], noPos: true}).run(string(a[0].(object.Str)), 2))
 		}),
 	}
 }
