@@ -37,7 +37,7 @@ func runError(t *Template, err error) error {
 		bad.File = e.File
 	}
 	if bad.File == t.name && bad.Kind == "NameError" {
-		t.engine.explain(t.source, bad)
+		t.engine.explain(lineOf(strings.Split(t.source, "\n"), bad.Line), bad)
 	}
 	return bad
 }

@@ -2,16 +2,33 @@ package stpl
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"mdserver/stpl/internal/syntax"
 )
 
 // maxQuoted is how much of a line a message quotes, in bytes.
 const maxQuoted = 80
 
-// explain adds the text of the line to an error that shows that the line may not
+// refusals are the errors of a template that cannot run, by line.
+func (e *Engine) refusals(name, source string, errs []*syntax.Error) []*Error {
+	if len(errs) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(errs, func(a, b *syntax.Error) int { return a.Line - b.Line })
+	out, lines := make([]*Error, len(errs)), strings.Split(source, "\n")
+	for i, err := range errs {
+		out[i] = &Error{File: name, Line: err.Line, Kind: err.Kind, Message: shortened(err.Message)}
+		e.explain(lineOf(lines, err.Line), out[i])
+	}
+	return out
+}
+
+// explain adds the text of its line to an error that shows that the line may not
 // be meant as code, and a hint.
-func (e *Engine) explain(source string, bad *Error) {
-	line := strings.TrimSpace(lineOf(source, bad.Line))
+func (e *Engine) explain(line string, bad *Error) {
+	line = strings.TrimSpace(line)
 	if line == "" || bad.Kind != "SyntaxError" && !nameAfterPercent(bad, line) {
 		return
 	}
@@ -44,12 +61,10 @@ func nameAfterPercent(e *Error, line string) bool {
 	return e.Kind == "NameError" && name != "" && strings.HasPrefix(line, "%"+name)
 }
 
-// lineOf is a line of a text, from 1, or empty.
-func lineOf(text string, number int) string {
-	for line := range strings.Lines(text) {
-		if number--; number == 0 {
-			return line
-		}
+// lineOf is one of the lines of a text, from 1, or empty.
+func lineOf(lines []string, number int) string {
+	if number < 1 || number > len(lines) {
+		return ""
 	}
-	return ""
+	return lines[number-1]
 }

@@ -187,13 +187,7 @@ func (e *Engine) compile(name, source string) (*compilation, []*Error) {
 	body, errs := syntax.Parse(pieces)
 	program, more := lower.Lower(name, body, loweringOptions())
 	errs = append(errs, more...)
-	slices.SortStableFunc(errs, func(a, b *syntax.Error) int { return a.Line - b.Line })
-	out := make([]*Error, len(errs))
-	for i, err := range errs {
-		out[i] = &Error{File: name, Line: err.Line, Kind: err.Kind, Message: shortened(err.Message)}
-		e.explain(source, out[i])
-	}
-	return &compilation{program, plainText(pieces), body}, out
+	return &compilation{program, plainText(pieces), body}, e.refusals(name, source, errs)
 }
 
 func loweringOptions() lower.Options {

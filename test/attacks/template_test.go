@@ -131,7 +131,8 @@ func TestTemplateRecurses(t *testing.T) {
 	})
 }
 
-// Names of arguments were compared each with each.
+// Names of arguments were compared each with each, and the text was read up to
+// its line for each error.
 func TestTemplateCompilesForever(t *testing.T) {
 	requests(t, func(t *testing.T, a *arena) {
 		for name, item := range map[string]string{"dict(%s)": "a%d=1", "{%s}": "'a%d': 1", "[%s]": "a%d", "f(%s)": "*[%d]"} {
@@ -147,6 +148,7 @@ func TestTemplateCompilesForever(t *testing.T) {
 		}
 		a.quick(t, "def", "% def f("+strings.Join(params, ", ")+"): pass\n")
 		a.quick(t, "global", "% x = 1\n"+strings.Repeat("% global x\n", 50_000))
+		a.quick(t, "refusals", strings.Repeat("% x = 1j\n", 50_000))
 		a.quick(t, "elif", "% if 0:\nx\n"+strings.Repeat("% elif 0:\nx\n", 50_000)+"% end\n")
 		a.quick(t, "f-string", "{{f'"+strings.Repeat("{1}", 50_000)+"'}}")
 		a.quick(t, "chain", "{{"+strings.Repeat("1 < ", 50_000)+"1}}")

@@ -157,12 +157,10 @@ func (d *declarer) bindings(n syntax.Node) bool {
 				d.bind(importedAs(n, name))
 			}
 		}
-	case *syntax.Try:
-		for _, h := range n.Handlers {
-			if h.As != "" {
-				d.bind(h.As)
-				d.seen[h.As] = true
-			}
+	case *syntax.Handler:
+		if n.As != "" {
+			d.bind(n.As)
+			d.seen[n.As] = true
 		}
 	}
 	return true

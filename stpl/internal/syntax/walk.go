@@ -14,6 +14,9 @@ func walkChildren(n Node, visit func(Node) bool) {
 		walkStmt(n, visit)
 	case Expr:
 		walkExpr(n, visit)
+	case *Handler:
+		walkExprs(visit, n.Kind)
+		walkStmts(n.Body, visit)
 	}
 }
 
@@ -73,9 +76,8 @@ func walkCompound(s Stmt, visit func(Node) bool) {
 		walkStmts(s.Else, visit)
 	case *Try:
 		walkStmts(s.Body, visit)
-		for _, h := range s.Handlers {
-			walkExprs(visit, h.Kind)
-			walkStmts(h.Body, visit)
+		for i := range s.Handlers {
+			Walk(&s.Handlers[i], visit)
 		}
 		walkStmts(s.Else, visit)
 		walkStmts(s.Finally, visit)
