@@ -65,7 +65,7 @@ func TestKindsOfErrors(t *testing.T) {
 	}
 }
 
-// All that went wrong with a registration is said.
+// The warning names everything that went wrong with a registration.
 func TestWarning(t *testing.T) {
 	for want, reg := range map[string]inventory.Registration{
 		"": {},
@@ -185,7 +185,7 @@ func TestUserdataOfABoot(t *testing.T) {
 	}
 }
 
-// What is asked of a host is done to that one, or to this one if none is named.
+// A request acts on the host that it names, or on this one if it names none.
 func TestHosts(t *testing.T) {
 	b := newBackend(t)
 	var did string
@@ -234,7 +234,7 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-// Records of known guests are replaced only when that is asked for.
+// An import replaces records of known guests only on request.
 func TestImportReplaces(t *testing.T) {
 	const document = `{"format": "mdserver-inventory", "version": 1, "instances": [], "resting": []}`
 	for query, want := range map[string]bool{"": false, "?replace=false": false, "?replace=true": true} {
@@ -254,7 +254,7 @@ func TestImportReplaces(t *testing.T) {
 	}
 }
 
-// Without host_ca, no key is made that nobody asked for.
+// Without host_ca, the server makes only the keys that a request asks for.
 func TestRotateWithoutHostCA(t *testing.T) {
 	b := newBackend(t)
 	b.SSH = sshOf{inv: b.Inventory, broken: errors.New("another key was made")}
@@ -263,7 +263,7 @@ func TestRotateWithoutHostCA(t *testing.T) {
 	}
 }
 
-// A reference with any character finds its guest.
+// A reference may have any character.
 func TestReferences(t *testing.T) {
 	b := newBackend(t)
 	upload(b, domain("a b&amp;c", "701", "01", "mds"))

@@ -78,7 +78,7 @@ func setupScript(env *testscript.Env) error {
 	addr := fmt.Sprintf("127.%d.%d.1", 1+rand.IntN(254), rand.IntN(255))
 	env.Setenv("ADDR", addr)
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // with the race detector, each process would end after a second
-	// test/mutants says by these which defect the commands have.
+	// test/mutants uses these to tell the commands which defect to have.
 	for _, name := range []string{"MDSERVER_MUTANT", "MDSERVER_MUTANTS_REACHED"} {
 		env.Setenv(name, os.Getenv(name))
 	}

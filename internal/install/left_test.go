@@ -115,7 +115,7 @@ func TestUninstallWithoutConfiguration(t *testing.T) {
 	}
 }
 
-// Of the logs, a purge removes those that logrotate has made of the server's.
+// A purge removes the logs that logrotate has made from the server's.
 func TestPurgeOfLogs(t *testing.T) {
 	h := newHost(t)
 	h.install()
@@ -129,8 +129,8 @@ func TestPurgeOfLogs(t *testing.T) {
 	}
 }
 
-// Directories of the program go, also those whose names begin like the state
-// directory's.
+// A purge removes all directories of the program, even if the name of one begins like
+// that of the state directory.
 func TestUninstallOfPrefixLikeState(t *testing.T) {
 	h := newHost(t)
 	h.opts.Prefix = stateDir + "-program"

@@ -18,7 +18,7 @@ import (
 	"mdserver/internal/inventory/storetest"
 )
 
-// What is said of a domain that is no guest: why, and how it becomes one.
+// The message about a domain that is no guest says why, and how it becomes one.
 func TestRefusals(t *testing.T) {
 	nics := func(d instance.Domain, nics ...instance.Interface) instance.Domain {
 		d.Interfaces = nics
@@ -89,8 +89,8 @@ func TestAdviceWithoutNetworks(t *testing.T) {
 	}
 }
 
-// What a user other than root uploads says nothing of a guest, and something of a domain
-// that nobody knows.
+// Refusals records what a user other than root uploads only for unknown domains, and what
+// the hook reports for known guests, too.
 func TestRefusedUploads(t *testing.T) {
 	l := newLab(t)
 	l.MustRegister(dom(1, "web"))
@@ -114,8 +114,8 @@ func TestRefusedUploads(t *testing.T) {
 	}
 }
 
-// A change that cannot be written is made nowhere: its caller gets an error and nothing
-// else, and no domain is refused for it.
+// A change that cannot be written has no effect: its caller gets only an error, and no
+// domain is refused for it.
 func TestNothingIsMadeWithoutTheStore(t *testing.T) {
 	store := &faulty{Memory: storetest.NewMemory()}
 	l := labOn(t, store, func(o *inventory.Options) { o.OwnNames = []string{"hv1"} })
@@ -217,8 +217,8 @@ func (b *brittle) SetAside(ctx context.Context, guests []instance.Instance, reas
 
 func (b *brittle) Close() error { return b.close }
 
-// A store that cannot be read, or in which guests contradict each other that cannot be set
-// aside, opens no inventory; what its Close says is told each time.
+// An inventory does not open if its store cannot be read, or if it cannot set contradicting
+// guests aside. Close returns the store's error each time.
 func TestStoreThatFails(t *testing.T) {
 	twins := instance.Change{Put: []instance.Instance{
 		{ID: "i-1", Name: "a", Hostname: "a", UUID: uid(1), MAC: mac(1)}, {ID: "i-2", Name: "b", Hostname: "b", UUID: uid(2), MAC: mac(1)}}}
@@ -309,8 +309,8 @@ func (k *keeper) Unshared(ctx context.Context) ([]storage.Unshared, error) {
 	return k.sharedStore.Unshared(ctx)
 }
 
-// What cannot be kept on this host is not registered while the shared store is away, and
-// what cannot be read opens no inventory.
+// While the shared store is away, a guest that cannot be kept on this host is not
+// registered. An inventory that cannot read what was kept does not open.
 func TestKeptOnThisHost(t *testing.T) {
 	store := &keeper{sharedStore: newSharedStore()}
 	l := labOn(t, store, func(o *inventory.Options) {

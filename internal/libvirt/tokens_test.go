@@ -75,7 +75,7 @@ func TestParseDomainReadsLargeDomains(t *testing.T) {
 	}
 }
 
-// The bounds are what is accepted just so.
+// The bounds themselves are accepted.
 func TestParseDomainAtItsBounds(t *testing.T) {
 	nested := func(depth int) string { // the domain itself is the first level
 		return domain(strings.Repeat("<a>", depth-1) + strings.Repeat("</a>", depth-1))

@@ -14,8 +14,8 @@ type statInfo struct {
 
 func (s statInfo) Sys() any { return &s.stat }
 
-// Two states of a file differ if anything does that the kernel changes with it: a copy that
-// keeps the size and the time of the last change, such as rsync makes, has another ctime.
+// Two states of a file differ if any of these fields does. A copy that keeps the size and
+// the time of the last change, such as rsync makes, has another ctime.
 func TestInode(t *testing.T) {
 	file := syscall.Stat_t{Dev: 1, Ino: 2, Size: 3, Mtim: syscall.Timespec{Sec: 4, Nsec: 5}, Ctim: syscall.Timespec{Sec: 6, Nsec: 7}}
 	before := inodeOf(statInfo{stat: file})

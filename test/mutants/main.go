@@ -5,10 +5,10 @@
 //	go run ./test/mutants -tests ./internal/cli -pick 'TestScripts/^store' ./internal/cli/store
 //
 // All defects of a package are compiled into one test binary, each behind a
-// switch. With -tests, those of another package get them too. The tests run once without a defect, which shows the defects that they
-// reach, and then once for each reached defect. A defect is noticed if the tests
-// fail or take too long. The others are listed: each needs a test, or does not
-// change what the program does.
+// switch. With -tests, the test binaries of other packages get them too. The tests
+// run once without a defect, which shows the defects that they reach, and then once
+// for each reached defect. A defect is noticed if the tests fail or take too long.
+// The others are listed: each needs a test, or does not change what the program does.
 //
 // Tests run as an ordinary user: a defect may remove what a test never does.
 package main

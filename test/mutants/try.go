@@ -41,7 +41,8 @@ func (r result) percent() float64 {
 	return 100 * float64(r.noticed) / float64(max(1, r.tried()))
 }
 
-// try runs the tests that count for a package with each defect, and prints those that they miss.
+// try runs the tests that count for a package with each defect, and prints the
+// defects that they miss.
 func try(ctx context.Context, opts options, p pkg) (result, error) {
 	r := result{name: p.ImportPath}
 	dir, err := os.MkdirTemp(scratch(), "m") // short: tests make sockets below it

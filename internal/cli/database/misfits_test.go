@@ -9,8 +9,8 @@ import (
 	"mdserver/internal/instance"
 )
 
-// Addresses that a network of this host lacks are told of, unless only libvirt or
-// another host knows which ones it has.
+// The answer reports addresses that no network of this host has, unless only libvirt
+// or another host knows the network's addresses.
 func TestMisfits(t *testing.T) {
 	cfg := &config.Config{Networks: []config.Network{
 		{Name: "mds", Backend: config.BackendDnsmasq, Network: netip.MustParsePrefix("10.122.0.0/16"), Network6: netip.MustParsePrefix("fd00:122::/64")},

@@ -59,7 +59,7 @@ func configuration(uri, more string) string {
 
 func at(socket string) string { return "qemu+unix:///system?socket=" + socket }
 
-// do runs the command as somebody does without a terminal, and returns what it prints.
+// do runs the command without a terminal, and returns what it prints.
 func do(t *testing.T, cfg string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "mdserver.conf")
@@ -78,7 +78,7 @@ func do(t *testing.T, cfg string, args ...string) (stdout, stderr string, err er
 	return out.String(), notes.String(), err
 }
 
-// What is told of guests and done to them, word for word.
+// The command's output, word for word, and what it does to guests.
 func TestSMBIOS(t *testing.T) {
 	libvirt := host(t)
 	cfg, tokens := configuration(at(libvirt.Socket), ""), configuration(at(libvirt.Socket), "imds = required")

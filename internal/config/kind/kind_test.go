@@ -76,7 +76,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// Around most values quotes carry no meaning, but a text may have them. A message about
+// Quotes around most values carry no meaning, but a text may have them. A message about
 // a value says what is accepted.
 func TestQuotesAndAccepts(t *testing.T) {
 	for name, k := range map[string]struct {
@@ -119,7 +119,7 @@ func TestQuotesAndAccepts(t *testing.T) {
 	}
 }
 
-// What breaks a line, or controls a terminal, stands in no value.
+// No value has characters that break a line or control a terminal.
 func TestPlain(t *testing.T) {
 	for r, plain := range map[rune]bool{
 		0: false, '\n': false, 0x1f: false, ' ': true, '~': true, 0x7f: false, 0x80: false, 0x9f: false, 0xa0: true, 'é': true,

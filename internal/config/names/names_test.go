@@ -59,7 +59,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// Around names quotes carry no meaning. A message about a name says what is accepted.
+// Quotes around names carry no meaning. A message about a name says what is accepted.
 func TestQuotesAndAccepts(t *testing.T) {
 	type traits struct {
 		accepts string

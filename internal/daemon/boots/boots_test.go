@@ -142,7 +142,7 @@ func TestNoteRegistered(t *testing.T) {
 	}
 }
 
-// Happenings and DHCP messages are noted for guests alone.
+// Only guests have events and DHCP messages on record.
 func TestStrangersAreNotNoted(t *testing.T) {
 	h := newHouse(t)
 	stranger := uuid.UUID{9}
@@ -180,8 +180,7 @@ func TestForget(t *testing.T) {
 	}
 }
 
-// Progress tells of what has changed since a revision, of the guests that are named or
-// of all.
+// Progress returns what has changed since a revision, for the named guests or for all.
 func TestProgress(t *testing.T) {
 	h := newHouse(t)
 	h.NoteRegistered(h.web, instance.ByHook)
@@ -235,7 +234,7 @@ func TestBriefHasNoSecrets(t *testing.T) {
 	}
 }
 
-// What is on record of a guest that was released meanwhile is forgotten at the start.
+// The start forgets the records of a guest that was released while the server was down.
 func TestOpenForgetsTheReleased(t *testing.T) {
 	lab, dir := inventorytest.New(t), t.TempDir()
 	web := lab.MustRegister(inventorytest.Domain(1, "web"))

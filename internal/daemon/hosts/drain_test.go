@@ -7,8 +7,8 @@ import (
 	"mdserver/internal/instance"
 )
 
-// What a guest does on the host 1, and whether a change of its record means that it has
-// begun to run there or to arrive.
+// A change of a guest's record may mean that the guest has begun to run on host 1, or to
+// arrive there.
 func TestGuestsOnAHost(t *testing.T) {
 	guest := func(host, from string, run instance.RunState) *instance.Instance {
 		return &instance.Instance{Home: instance.Home{HostID: host, FromID: from, Run: run}}

@@ -150,7 +150,7 @@ func TestKeepOpen(t *testing.T) {
 	}
 }
 
-// Who may not change a directory leaves it as it is.
+// A user who may not change a directory leaves it as it is.
 func TestDirectoriesOfOthers(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("root may change all of them")

@@ -67,8 +67,7 @@ func TestScratchIsEmptied(t *testing.T) {
 	}
 }
 
-// A file that another has removed in the meantime is away, and one that cannot be removed
-// is an error.
+// Removing a file that is already gone succeeds. One that cannot be removed is an error.
 func TestTakeAway(t *testing.T) {
 	files, _, watched := newFiles(t)
 	must(t, files.place.takeAway([]string{watched, watched}))

@@ -133,7 +133,7 @@ func TestEmptyWatched(t *testing.T) {
 	}
 }
 
-// A set whose directories were never made lists them, and makes them for all to read.
+// A set lists directories that do not exist yet, and makes them readable for all.
 func TestNewDirectories(t *testing.T) {
 	umask := syscall.Umask(0o022)
 	defer syscall.Umask(umask)
@@ -151,7 +151,7 @@ func TestNewDirectories(t *testing.T) {
 	}
 }
 
-// A file of another user is not as it should be, whatever it says.
+// A file of another user is wrong, whatever it contains.
 func TestFileOfAnother(t *testing.T) {
 	const file = "/etc/passwd"
 	info, err := os.Stat(file)

@@ -82,11 +82,11 @@ func (a addresses) chooser(t *testing.T) (Chooser, pool.Pool) {
 	return Chooser{Table: x.Edit(), Rules: r}, network.Pool4
 }
 
-// claimOf is the claim of a guest that is new.
+// claimOf is the claim of a new guest.
 func claimOf() Claim { return Claim{Guest: &instance.Instance{UUID: self, Name: "self"}, MAC: own} }
 
-// A new guest gets what is left, in a fixed order, and nobody loses an address as long as
-// there is another one.
+// A new guest gets a free address, in a fixed order. No guest loses its address while
+// another one is free.
 func TestOrderOfChoice(t *testing.T) {
 	for name, test := range map[string]struct {
 		states      addresses
@@ -132,8 +132,8 @@ func TestOrderOfChoice(t *testing.T) {
 	}
 }
 
-// No address that is withheld for a guest, or was given to another interface of the same
-// guest, is taken from one that makes way either.
+// A guest that makes way gives up no address that is withheld for another guest, or that
+// the same request has already given to another interface.
 func TestNothingForbiddenIsTakenFromOthers(t *testing.T) {
 	for _, s := range []state{gone, unconfirmed, resting, spare} {
 		c, p := addresses{s, s, s, present, present}.chooser(t)
@@ -148,7 +148,7 @@ func TestNothingForbiddenIsTakenFromOthers(t *testing.T) {
 	}
 }
 
-// What a guest asks for it gets, or is refused.
+// A guest gets the address that it requests, or a refusal.
 func TestGrant(t *testing.T) {
 	all := addresses{present, resting, foreign, spare, withheld}
 	for name, test := range map[string]struct {
@@ -274,8 +274,8 @@ func TestSpares(t *testing.T) {
 	}
 }
 
-// A family without addresses here has none to give, but may not be known yet, or be
-// given by hand.
+// A network without addresses of a family gives none of it, but its addresses may not be
+// known yet, or be given by hand.
 func TestWithoutPool(t *testing.T) {
 	for name, test := range map[string]struct {
 		pending, byHand bool
@@ -293,8 +293,8 @@ func TestWithoutPool(t *testing.T) {
 	}
 }
 
-// An address is given by hand if it came neither from a pool nor from the metadata: only
-// records of another database have such ones.
+// An address is given by hand if it came neither from a pool nor from the metadata. Only
+// records of another database have such addresses.
 func TestGivenByHand(t *testing.T) {
 	record := func(id string, meta map[string]string) *instance.Instance {
 		return &instance.Instance{UUID: self, ID: id, IPv4: parse("10.0.0.2"), IPv6: parse("fd00::2"), Metadata: instance.Metadata{Values: meta}}

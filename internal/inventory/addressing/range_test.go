@@ -14,8 +14,8 @@ import (
 	"mdserver/internal/inventory/storage"
 )
 
-// Of a network on which each host has a range, a guest has an address of this host's: neither
-// what it has nor what it requests counts if that is of another host's range.
+// On a network where each host has a range, a guest gets an address of this host's range,
+// even if it has or requests one of another host's.
 func TestChooseInRange(t *testing.T) {
 	const here, there = "10.0.0.9", "10.0.0.2"
 	for name, test := range map[string]struct {
@@ -56,7 +56,7 @@ func TestChooseInRange(t *testing.T) {
 	}
 }
 
-// A guest has the address that the network's DHCP server gave it, and no one else.
+// Only the guest that got an address from the network's DHCP server may have it.
 func TestLease(t *testing.T) {
 	n := instance.Network{Name: "mds", IPv4: netip.MustParsePrefix("10.0.0.0/28"), Leased: map[netip.Addr]instance.MAC{parse("10.0.0.5"): own}}
 	r := rules.New(rules.Options{Networks: []instance.Network{n}})
@@ -72,7 +72,7 @@ func TestLease(t *testing.T) {
 	}
 }
 
-// Free finds no address that was given by the same request.
+// Free skips addresses that the same request has given.
 func TestFreeBesideGiven(t *testing.T) {
 	c, p := addresses{free, free, present, free, free}.chooser(t)
 	var given []netip.Addr
@@ -121,8 +121,8 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// Of a family that the network does not have, a guest that requests an address has to wait
-// while the shared store is away.
+// A guest that requests an address of a family that the network lacks has to wait while the
+// shared store is away.
 func TestRequestWithoutPool(t *testing.T) {
 	c, _ := addresses{}.chooser(t)
 	c.CutOff = true

@@ -14,7 +14,7 @@ import (
 	"mdserver/internal/inventory/storage"
 )
 
-// What becomes of one record that is adopted beside the guest db and an address that rests.
+// Adopt one record beside the guest db and an address in quarantine.
 func TestAdopt(t *testing.T) {
 	db := record(2, "db", "10.0.0.3")
 	rests := instance.Resting{Addr: parse("10.0.0.9"), UUID: numbered(1), InstanceID: "i-1", Since: noon.Add(-time.Hour)}
@@ -94,7 +94,7 @@ func TestAdoptExchange(t *testing.T) {
 	}
 }
 
-// Addresses that rest elsewhere rest here, as long as they are nobody's.
+// Addresses in quarantine elsewhere are in quarantine here, unless a guest has them.
 func TestAdoptResting(t *testing.T) {
 	day := 24 * time.Hour
 	s := hostA(record(2, "db", "10.0.0.3"))
@@ -123,7 +123,7 @@ func TestAdoptResting(t *testing.T) {
 	}
 }
 
-// An address that woke for its guest is that guest's, and no other record gets it.
+// An address that leaves quarantine for its guest goes to no other record.
 func TestAdoptOneAddressTwice(t *testing.T) {
 	s := hostA()
 	s.Table.Resting = []instance.Resting{{Addr: parse("10.0.0.9"), UUID: numbered(1), Since: noon.Add(-time.Hour)}}

@@ -14,8 +14,8 @@ import (
 	"mdserver/internal/inventory/storage"
 )
 
-// What a guest gives up rests, what it gets back does so no more, and both are part of the
-// change and of its events.
+// An address that a guest gives up enters quarantine, and one that it gets back leaves it.
+// Both are part of the change and of its events.
 func TestChangeOfAnAddress(t *testing.T) {
 	web := record(1, "web", "10.0.0.2")
 	other := instance.Resting{Addr: parse("10.0.0.9"), UUID: numbered(9), Since: noon.Add(-time.Hour)}
@@ -78,7 +78,7 @@ func TestChangeOfAnAddress(t *testing.T) {
 	}
 }
 
-// A draft ends the quarantines that are over, at most so many at once, and of others none.
+// A draft ends only quarantines that are over, and a limited number at once.
 func TestWakes(t *testing.T) {
 	s := alone()
 	for i := range 5 {
@@ -110,7 +110,7 @@ func TestUnsharedRecord(t *testing.T) {
 	}
 }
 
-// A guest whose host name is given to none gets another one, now.
+// A guest whose host name may be given to no guest gets another one at once.
 func TestRenameReserved(t *testing.T) {
 	s := alone(record(1, "hv1", "10.0.0.2"), record(2, "web", "10.0.0.3"))
 	s.OwnNames = []string{"hv1"}
@@ -125,7 +125,7 @@ func TestRenameReserved(t *testing.T) {
 	}
 }
 
-// A guest gets its places anew if it can, and is updated then.
+// Reattach places guests anew where it can, and updates those.
 func TestReattach(t *testing.T) {
 	for name, test := range map[string]struct {
 		guests []instance.Instance
@@ -169,7 +169,7 @@ func filled() (guests []instance.Instance) {
 	return guests
 }
 
-// onLAN adds the network lan, of which the guest had the address of IPv4 given.
+// onLAN adds the network lan, where the guest had the given IPv4 address.
 func onLAN(s scene) scene {
 	s.Networks = append(s.Networks, instance.Network{Name: "lan", IPv4: netip.MustParsePrefix("10.1.0.0/24"), IPv6: netip.MustParsePrefix("fd01::/64")})
 	return s
@@ -240,8 +240,8 @@ func TestRequestsOfBothFamilies(t *testing.T) {
 	}
 }
 
-// An address that was given by hand stays on the network that has no addresses of its
-// family; one on a further network is not taken for such.
+// An address given by hand stays on the network that has no addresses of its family. One
+// on a further network does not count as given by hand.
 func TestAddressByHand(t *testing.T) {
 	byHand := record(1, "web", "10.0.0.2", func(g *instance.Instance) { g.ID, g.IPv6 = "i-1", parse("2001:db8::1") })
 	d := hostA(byHand).draft(t)
@@ -275,7 +275,7 @@ func TestWantedHostname(t *testing.T) {
 	}
 }
 
-// Each who has told of a guest is remembered, with the last time.
+// A guest remembers each source that has reported it, and when it last did.
 func TestTellers(t *testing.T) {
 	had := record(1, "web", "10.0.0.2", func(g *instance.Instance) {
 		g.Seen = map[string]time.Time{instance.ByHook: noon.Add(-time.Hour), instance.ByCommand: noon.Add(-time.Hour)}
@@ -340,8 +340,8 @@ func TestPlaceOnOneNetwork(t *testing.T) {
 	}
 }
 
-// Guests that have a share in the wanted host name make way, all of them, and those in no
-// one's way stay.
+// Guests that are gone make way if they have the wanted host name, address or MAC address.
+// Others stay.
 func TestYieldTo(t *testing.T) {
 	isGone := func(g *instance.Instance) { g.Presence.State = instance.Gone }
 	begin := func() scene {
@@ -378,7 +378,7 @@ func TestYieldTo(t *testing.T) {
 	}
 }
 
-// A new instance-id is a change of now.
+// A new instance-id changes the guest's time of change.
 func TestReprovisionedNow(t *testing.T) {
 	d := hostA(record(1, "web", "10.0.0.2")).draft(t)
 	if guest, err := d.Reprovision("web"); err != nil || guest.LastUpdate != noon || guest.ID == instance.DeriveID(numbered(1)) || guest.Home.HostID != "a" {
@@ -402,7 +402,7 @@ func TestYieldToInRanges(t *testing.T) {
 	}
 }
 
-// What libvirt tells again of a guest that is not shared changes nothing.
+// A repeated report of libvirt about a guest that is not shared changes nothing.
 func TestUnsharedSeenAgain(t *testing.T) {
 	web := record(1, "web", "10.0.0.2", func(g *instance.Instance) {
 		g.Unshared, g.Seen, g.Run = true, map[string]time.Time{instance.ByLibvirt: noon}, instance.Running

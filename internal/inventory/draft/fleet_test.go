@@ -49,7 +49,7 @@ func TestForgetHost(t *testing.T) {
 	}
 }
 
-// What libvirt's hook says of a stop counts only among several hosts.
+// A stop that libvirt's hook reports counts only among several hosts.
 func TestStopped(t *testing.T) {
 	runs := record(1, "web", "10.0.0.2", on("a", 1))
 	for name, test := range map[string]struct {
@@ -160,7 +160,7 @@ func TestNamesakes(t *testing.T) {
 	}
 }
 
-// Of a guest that another host runs, this host changes nothing, and tells who runs it.
+// This host does not change a guest that another host runs, and says which host that is.
 func TestRunsElsewhere(t *testing.T) {
 	there := record(1, "web", "10.0.0.2", on("b", 1))
 	for _, running := range []bool{true, false} {
@@ -178,8 +178,8 @@ func TestRunsElsewhere(t *testing.T) {
 	}
 }
 
-// Of a network on which each host has a range, this host knows its own, and leaves the
-// addresses of guests alone that it does not have or that have not arrived.
+// On a network where each host has a range, this host knows its own range, and does not
+// touch the addresses of guests that it does not have or that have not arrived.
 func TestKeepsAddresses(t *testing.T) {
 	had := instance.Attachment{IPv4: parse("10.0.0.2")}
 	for name, test := range map[string]struct {
@@ -243,7 +243,7 @@ func TestRangeOfThisHost(t *testing.T) {
 	}
 }
 
-// The word that libvirt runs a guest counts more than that it has its definition.
+// Observe records whether libvirt says that the guest runs.
 func TestObservedRunning(t *testing.T) {
 	stopped := record(1, "web", "10.0.0.2")
 	for _, running := range []bool{true, false} {
@@ -280,7 +280,7 @@ func TestMakeWay(t *testing.T) {
 	}
 }
 
-// Only who said so, and when, is no change of a guest.
+// A new source or time alone is no change of a guest.
 func TestSameButTime(t *testing.T) {
 	web := record(1, "web", "10.0.0.2")
 	web.Seen = map[string]time.Time{instance.ByHook: noon}

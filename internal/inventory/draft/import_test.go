@@ -13,7 +13,7 @@ import (
 	"mdserver/internal/inventory/denied"
 )
 
-// bare is a record with what another database has of a guest.
+// bare is a guest's record as another database has it.
 func bare(n int, name, ipv4 string) instance.Instance {
 	return instance.Instance{UUID: numbered(n), Name: name, MAC: macOf(n), IPv4: parse(ipv4)}
 }
@@ -183,8 +183,8 @@ func TestKnown(t *testing.T) {
 	}
 }
 
-// A record takes a guest's place with all that the other database does not keep, but for what
-// the record has on another interface.
+// A record that takes a guest's place keeps what the other database does not store, except
+// where the record is on another interface.
 func TestCompleted(t *testing.T) {
 	place := func(n int, ipv4, ipv6 string) instance.Attachment {
 		return instance.Attachment{Network: "lan", MAC: macOf(n), IPv4: parse(ipv4), IPv6: parse(ipv6)}
@@ -232,7 +232,8 @@ func TestCompleted(t *testing.T) {
 	}
 }
 
-// A record that is older than a guest here says what that guest has, and that it is newer.
+// The error about a record that is older than a guest here says what the guest has, and
+// that it is newer.
 func TestNewerHere(t *testing.T) {
 	web, other := record(1, "web", "10.0.0.2"), record(2, "db", "10.0.0.3")
 	nobody := bare(1, "web", "10.0.0.2")

@@ -30,8 +30,8 @@ func leaving(changes ...change) instance.Instance {
 	return record(1, "web", "10.0.0.2", append([]change{on("b", 2), func(g *instance.Instance) { g.FromHost, g.FromID, g.Run = "a.example", "a", instance.NotRunning }}, changes...)...)
 }
 
-// What was registered while etcd did not answer is shared if it is still true; what
-// another host has made of it meanwhile counts more.
+// A registration made while etcd did not answer is shared if it is still true. What
+// another host has changed meanwhile counts more.
 func TestShare(t *testing.T) {
 	web := record(1, "web", "10.0.0.2")
 	changed := record(1, "web", "10.0.0.2", rack("four"), updated(0))
@@ -100,7 +100,7 @@ func TestShare(t *testing.T) {
 	}
 }
 
-// What was a spare address of this host rests if the guest that has it is not shared.
+// A spare address of this host enters quarantine if its guest is not shared.
 func TestDroppedAddressesRest(t *testing.T) {
 	web := record(1, "web", "10.0.0.2")
 	u := storage.Unshared{Record: web, Base: ptr(record(1, "web", ""))}
@@ -168,8 +168,8 @@ func TestSharedAddresses(t *testing.T) {
 	}
 }
 
-// Of both families and of a network on which each host has a range, a guest keeps what it
-// may have here.
+// A guest keeps the addresses of both families that it may have here, also on a network
+// where each host has a range.
 func TestSharedAddressesInRange(t *testing.T) {
 	six := func(g *instance.Instance) { g.IPv6 = parse("fd00::2") }
 	had := record(1, "web", "10.0.0.2", six)
@@ -196,7 +196,7 @@ func TestSharedAddressesInRange(t *testing.T) {
 	}
 }
 
-// That a guest which left this host has arrived is added to what its host says of it.
+// The arrival of a guest that left this host is added to its record.
 func TestShareArrival(t *testing.T) {
 	leaving := func(epoch int64, run instance.RunState) instance.Instance {
 		guest := record(1, "web", "10.0.0.2", on("b", epoch))
@@ -229,8 +229,8 @@ func TestShareArrival(t *testing.T) {
 	}
 }
 
-// Without etcd a guest gets nothing that another host could take meanwhile, and gives up
-// nothing.
+// While etcd does not answer, a guest gets nothing that another host could take, and gives
+// up nothing.
 func TestUnshared(t *testing.T) {
 	web := record(1, "web", "10.0.0.2")
 	settled, _ := hostA(web, record(6, "bare", "")).spares("store-a", "10.0.0.3").spares("store-b", "10.0.0.4").begin(t)
@@ -278,7 +278,7 @@ func TestUnshared(t *testing.T) {
 	}
 }
 
-// A guest gets further addresses and is the same, but no others.
+// A guest may get further addresses, but no different ones.
 func TestSameIdentity(t *testing.T) {
 	both := func(ipv4, ipv6 string) instance.Instance {
 		guest := record(1, "web", ipv4)

@@ -152,7 +152,7 @@ func TestReplenishBothFamilies(t *testing.T) {
 	}
 }
 
-// A spare address that a guest gets is spare no more.
+// A spare address that a guest gets is no longer spare.
 func TestSpend(t *testing.T) {
 	d := hostA().spares("store-a", "10.0.0.2", "10.0.0.3").draft(t)
 	guest := record(1, "web", "10.0.0.2")

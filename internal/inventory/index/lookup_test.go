@@ -41,7 +41,7 @@ func names(guests ...*instance.Instance) string {
 	return strings.Join(list, " ")
 }
 
-// A reference means a guest by each of its names, and none if it could mean two.
+// Each name of a guest is a reference to it, unless two guests have the name.
 func TestFind(t *testing.T) {
 	web, db, odd := guest(1, "web"), guest(2, "db"), guest(3, "10.0.0.2")
 	web.Hostname, web.ID, web.IPv6 = "www", "i-web", parse("fd00::1")
@@ -145,7 +145,7 @@ func TestLookups(t *testing.T) {
 	}
 }
 
-// The guest of a kind that has been so for the longest time.
+// Longest finds the guest that has been in a state for the longest time.
 func TestLongest(t *testing.T) {
 	var table instance.Table
 	for i, since := range []int{3, 1, 2, 0} {
@@ -216,7 +216,7 @@ func TestResting(t *testing.T) {
 	}
 }
 
-// An address is spare only if it is nobody's and does not rest.
+// An address is spare only if no guest has it and it is not in quarantine.
 func TestSpares(t *testing.T) {
 	x := built(t, instance.Table{
 		Instances: []instance.Instance{guest(1, "web")},
@@ -296,7 +296,7 @@ func TestPrimary(t *testing.T) {
 	}
 }
 
-// An address that is a guest's does not rest, whatever a record says.
+// A guest's address is not in quarantine, whatever a record says.
 func TestHeldAddressesDoNotRest(t *testing.T) {
 	web := guest(1, "web")
 	rests := []instance.Resting{{Addr: web.IPv4, Since: begin}, {Since: begin}, {Addr: parse("10.0.0.9"), UUID: uuid.UUID{9}, Since: begin}}
@@ -343,7 +343,7 @@ func TestWakeOfAHeldAddress(t *testing.T) {
 	}
 }
 
-// What leads from one table to another: first guests that are gone, then others.
+// Differences lists the guests that are gone before all others.
 func TestDifferences(t *testing.T) {
 	stays, changes, goes, comes := guest(1, "stays"), guest(2, "changes"), guest(3, "goes"), guest(4, "comes")
 	from := built(t, instance.Table{Instances: []instance.Instance{stays, changes, goes}})

@@ -125,8 +125,7 @@ func TestGrant(t *testing.T) {
 	}
 }
 
-// A name is another guest's if that has it, or would share a name in the DNS of a network
-// that both are on.
+// A name is taken if another guest has it, or if both would share a DNS name on a network.
 func TestHolder(t *testing.T) {
 	for name, test := range map[string]struct {
 		hostname string
@@ -178,7 +177,7 @@ func TestDistinct(t *testing.T) {
 	}
 }
 
-// A record that comes from elsewhere keeps its name, but for one that it cannot have.
+// A record from another database keeps its name if it can have it.
 func TestFitting(t *testing.T) {
 	for hostname, keeps := range map[string]bool{
 		"web": true, "nas": true, "web.example.org": true, // given to no new guest
@@ -205,7 +204,7 @@ func TestFitting(t *testing.T) {
 	}
 }
 
-// Only a guest whose name is given to none gets another one, which is free.
+// Only a guest whose name may be given to no guest gets another one, which is free.
 func TestRename(t *testing.T) {
 	for hostname, renamed := range map[string]bool{"web": false, "nas": false, "lost": false, "hv1": true, "wpad": true} {
 		c, _ := chooser(t)

@@ -124,8 +124,8 @@ func TestSize(t *testing.T) {
 	}
 }
 
-// Ranges are reserved in whatever order and form: what Size counts, Gives, Refusal and Ranges
-// tell, and the search finds is the same.
+// The order and form of reserved ranges do not matter: Size, Gives, Refusal, Ranges and the
+// search agree.
 func TestReservedRanges(t *testing.T) {
 	between := func(first, last string) instance.AddrRange {
 		return instance.AddrRange{First: addr(first), Last: addr(last)}
@@ -188,7 +188,7 @@ func TestReservedRanges(t *testing.T) {
 	}
 }
 
-// Of several leases, a guest has the lowest address of the pool's family.
+// A guest with several leases has the lowest address of the pool's family.
 func TestOwnOfSeveral(t *testing.T) {
 	n := instance.Network{Leased: map[netip.Addr]instance.MAC{}}
 	for _, a := range []string{"10.0.0.12", "10.0.0.9", "10.0.0.11", "fd00::2", "fd00::3"} {
@@ -202,7 +202,7 @@ func TestOwnOfSeveral(t *testing.T) {
 	}
 }
 
-// What a pool is for is that of its network, also while its prefix is not known.
+// A pool has the purpose of its network, even while its prefix is not known.
 func TestNew(t *testing.T) {
 	n := instance.Network{Name: "mds", Pending: true, PerHost: true}
 	if p := New(netip.Prefix{}, n); p.Configured() || !p.Pending || p.Network != "mds" || !p.perHost || p.LeavesOut(addr("10.0.0.1"), other) {

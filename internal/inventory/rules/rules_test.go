@@ -97,7 +97,7 @@ func TestWithinRange(t *testing.T) {
 	}
 }
 
-// What is withheld for a guest is withheld for all others.
+// An address withheld for a guest goes to no other guest.
 func TestWithheld(t *testing.T) {
 	lost, second, stranger := uuid.UUID{1}, uuid.UUID{2}, uuid.UUID{3}
 	all := []storage.Withheld{

@@ -47,7 +47,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// All events that are read are asked for.
+// The client subscribes to all events that it reads.
 func TestTopics(t *testing.T) {
 	want := []golibvirt.DomainEventID{
 		golibvirt.DomainEventIDLifecycle, golibvirt.DomainEventIDReboot, golibvirt.DomainEventIDMetadataChange,

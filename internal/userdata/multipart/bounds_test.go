@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A message begins with headers up to an empty line, of which one says that it is one.
+// A message begins with headers and an empty line. One header says that it is a message.
 func TestIsMessage(t *testing.T) {
 	for body, want := range map[string]bool{
 		"Content-Type: text/plain\n\nx":                         true,
@@ -78,7 +78,7 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// The limit is what the message may have, to the byte, packed or not.
+// The limit holds to the byte, whether the message is packed or not.
 func TestLimitToTheByte(t *testing.T) {
 	for name, parts := range map[string][]Part{
 		"text":       {{"a", []byte("#!/bin/sh\n")}, {"b", []byte("#!/bin/sh\n")}},
@@ -108,7 +108,7 @@ func TestLimitToTheByte(t *testing.T) {
 	}
 }
 
-// What cloud-init handles in a message as it does by itself.
+// cloud-init handles these types in a message as it does on their own.
 func TestKnown(t *testing.T) {
 	for name, test := range map[string]struct {
 		body string
