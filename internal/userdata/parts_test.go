@@ -154,7 +154,13 @@ func TestVendorDataAsJSON(t *testing.T) {
 			}
 		}
 	}
-	s := newSite(t, "")
+	s := newSite(t, "userdata_size = 1\n")
+	s.write("vendor", zip(t, "#cloud-config\n"+strings.Repeat("#", 1<<10)))
+	s.conf += "vendordata_template = " + filepath.Join(s.dir, "vendor") + "\n"
+	if _, err := s.renderer().Vendor(t.Context(), guestWeb, false); !strings.Contains(text(err), "userdata_size allows 1 KiB") {
+		t.Errorf("vendor-data that is too large for JSON when it is unpacked: %v", err)
+	}
+	s = newSite(t, "")
 	if got, err := s.renderer().VendorJSON(t.Context(), guest("web", nil), false); err != nil || string(got.Body) != "{}\n" {
 		t.Errorf("without a template: %q, %v", got.Body, err)
 	}

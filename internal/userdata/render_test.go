@@ -217,6 +217,20 @@ func TestNoRenderLeaksIntoAnother(t *testing.T) {
 	}
 }
 
+// Each guest gets its own variables, whichever guest came before it.
+func TestEachGuestHasItsVariables(t *testing.T) {
+	s := newSite(t, "")
+	s.write("base", "{{hostname}} {{instance.name}} {{instance.uuid}}")
+	s.conf = "default_template = " + filepath.Join(s.dir, "base") + "\n"
+	r := s.renderer()
+	for _, name := range []string{"a", "b", "a", "c"} {
+		web := guest(name, nil)
+		if got, want := s.render(r, web), fmt.Sprint(name, " ", name, " ", web.UUID); got != want {
+			t.Errorf("%s gets %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestAnEditedTemplateIsSeenAtTheNextRequest(t *testing.T) {
 	s := newSite(t, "")
 	s.write("web.yaml", "first % include\n% include('part')\n")

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/mail"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -179,6 +180,49 @@ func TestUserdataGoesBeforeReporting(t *testing.T) {
 	other.IPv4 = other.IPv6
 	if got, err := r.RenderReporting(t.Context(), &other); err != nil || string(got.Body) != text {
 		t.Errorf("without an address: %q, %v", got.Body, err)
+	}
+}
+
+// A template is watched whether its document is joined with what makes cloud-init report,
+// or stays as it is.
+func TestReportingIsWatched(t *testing.T) {
+	large := "#cloud-config\n# " + strings.Repeat("x", 1000)
+	without := *guestWeb
+	without.IPv4 = netip.Addr{}
+	for name, tt := range map[string]struct {
+		guest       *instance.Instance
+		before, old string // the template, and what is in the document or its error
+	}{
+		"joined":               {guestWeb, "#cloud-config\n# old\n", "# old"},
+		"alone":                {guestWeb, "\n", "reporting: {}"},
+		"of an unknown kind":   {guestWeb, "hello\n", "hello"},
+		"without room":         {guestWeb, large, "xxx"},
+		"for no reports":       {&without, "#cloud-config\n# old\n", "# old"},
+		"one that cannot be":   {guestWeb, "{{1 / 0}}", "ZeroDivisionError"},
+		"one that is no UTF-8": {guestWeb, "\x1f\x8b\x08", "\x1f\x8b\x08"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of the time is waiting
+			s := newSite(t, "userdata_size = 1\n")
+			s.reports = reportsOf
+			s.write("web", tt.before)
+			r, now := settledRenderer(t, s)
+			get := func() string {
+				got, err := r.RenderReporting(t.Context(), tt.guest)
+				return string(got.Body) + text(err)
+			}
+			if got := get(); !strings.Contains(got, tt.old) {
+				t.Fatalf("%q before the change", got)
+			}
+			if _, kept := r.cache.Get(document{"user-data", true, tt.guest.UUID}); !kept {
+				t.Fatal("the result is not kept")
+			}
+			s.write("web", "#cloud-config\n# new\n")
+			*now = now.Add(recheck)
+			if got := get(); !strings.Contains(got, "# new") {
+				t.Errorf("%q after the change", got)
+			}
+		})
 	}
 }
 

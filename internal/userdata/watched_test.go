@@ -130,6 +130,8 @@ func TestEveryLookupIsWatched(t *testing.T) {
 		"a part":                                 {[]change{makes("b", "old")}, map[string]string{"userdata_parts": "a,b"}, "no such template", makes("a", "new"), "new"},
 		"a part with an earlier suffix":          {[]change{makes("a.yaml", "old"), makes("b", "b")}, map[string]string{"userdata_parts": "a,b"}, "old", makes("a", "new"), "new"},
 		"an include of a part":                   {[]change{makes("a", "% include('part')\n"), makes("third/part", "old"), makes("b", "b")}, map[string]string{"userdata_parts": "a,b"}, "old", makes("second/part", "new"), "new"},
+		"a part before one that fails":           {[]change{makes("a", "a"), makes("b", "{{1 / 0}}")}, map[string]string{"userdata_parts": "a,b"}, "ZeroDivisionError", makes("a", "% if\n"), "SyntaxError"},
+		"a part before one that is missing":      {[]change{makes("a", "a")}, map[string]string{"userdata_parts": "a,b"}, "no such template", makes("a", "{{1 / 0}}"), "ZeroDivisionError"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // most of the time is waiting
