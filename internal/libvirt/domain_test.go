@@ -105,6 +105,16 @@ func TestParseDomainMetadata(t *testing.T) {
 			`<metadata><nova:instance xmlns:nova="http://openstack.org/xmlns/libvirt/nova/1.1"><nova:hostname>no</nova:hostname></nova:instance></metadata>`,
 			instance.Metadata{},
 		},
+		{
+			"metadata without a namespace is none of ours",
+			`<metadata><hostname>no</hostname><tags>no=1</tags><c xmlns:m="urn:md_server:domain_metadata"><m:hostname>no</m:hostname></c></metadata>`,
+			instance.Metadata{},
+		},
+		{
+			"others' attribute of a tag is not its name",
+			`<metadata xmlns:o="http://example.org/"><m:tags xmlns:m="urn:md_server:domain_metadata"><m:role o:name="no">web</m:role></m:tags></metadata>`,
+			instance.Metadata{Tags: map[string]string{"role": "web"}},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -222,13 +232,27 @@ func TestParseDomainRefuses(t *testing.T) {
 	}
 }
 
+// The units are libvirt's, in any case; without one the number is in KiB.
 func TestParseDomainMemoryUnits(t *testing.T) {
 	tests := map[string]uint64{
 		"<memory>1024</memory>":              1 << 20,
+		"<memory unit='b'>4096</memory>":     4096,
+		"<memory unit='bytes'>4096</memory>": 4096,
+		"<memory unit='KB'>3</memory>":       3e3,
+		"<memory unit='k'>3</memory>":        3 << 10,
 		"<memory unit='KiB'>1</memory>":      1 << 10,
+		"<memory unit='MB'>3</memory>":       3e6,
+		"<memory unit='M'>3</memory>":        3 << 20,
 		"<memory unit='MiB'>768</memory>":    768 << 20,
 		"<memory unit='GB'>2</memory>":       2e9,
-		"<memory unit='bytes'>4096</memory>": 4096,
+		"<memory unit='G'>2</memory>":        2 << 30,
+		"<memory unit='GiB'>2</memory>":      2 << 30,
+		"<memory unit='TB'>2</memory>":       2e12,
+		"<memory unit='T'>2</memory>":        2 << 40,
+		"<memory unit='TiB'>2</memory>":      2 << 40,
+	}
+	if len(tests) != len(units) {
+		t.Errorf("%d units are tested, there are %d", len(tests), len(units))
 	}
 	for xml, want := range tests {
 		d, err := ParseDomain([]byte(domain(xml)))
