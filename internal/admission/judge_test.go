@@ -123,6 +123,8 @@ func TestJudge(t *testing.T) {
 		{"the address of a guest behind a router by a bridge of ours", routed, came("br-mds", "10.50.0.3", mac1, at("lo")), vm3, wrongMAC, false},
 		{"its MAC, too", routed, came("br-mds", "10.50.0.3", mac3, at("lo")), vm3, wrongNetwork, false},
 		{"a guest's address on its other bridge", routed, came("br-lan", "10.122.0.1", mac1lan, at("vnet8")), vm1, none, false},
+		{"a guest's address on its other bridge by IPv6", routed, came("br-lan", "fd00:122::1", mac1lan, at("vnet8")), vm1, none, false},
+		{"another's address on its other bridge by IPv6", routed, came("br-lan", "fd00:122::1", mac2, at("vnet7")), vm1, wrongMAC, false},
 		{"a link-local address behind a router", routed, came("eth1", "fe80::1%eth1", mac1, ingress.Port{Index: 4, Name: "eth1"}), nil, none, false},
 		{"behind a router where all are verified", strict, came("eth1", "10.122.0.1", mac2, ingress.Port{Index: 4, Name: "eth1"}), vm1, wrongMAC, false},
 

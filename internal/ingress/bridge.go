@@ -70,16 +70,26 @@ func (s *bridgeSocket) lookup(at place) (int, error) {
 		if kernel, ok := from.(*unix.SockaddrNetlink); !ok || kernel.Pid != 0 {
 			continue
 		}
-		messages, err := syscall.ParseNetlinkMessage(buf[:n])
-		if err != nil {
-			return 0, err
-		}
-		for _, m := range messages {
-			if m.Header.Seq == s.seq { // not that of a request whose time was over
-				return portOf(m)
-			}
+		if index, found, err := answerTo(s.seq, buf[:n]); found || err != nil {
+			return index, err
 		}
 	}
+}
+
+// answerTo finds the answer to a request in what the kernel sent. That to a request whose
+// time was over may come first.
+func answerTo(seq uint32, data []byte) (index int, found bool, err error) {
+	messages, err := syscall.ParseNetlinkMessage(data)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, m := range messages {
+		if m.Header.Seq == seq {
+			index, err = portOf(m)
+			return index, true, err
+		}
+	}
+	return 0, false, nil
 }
 
 // portOf reads the answer to a request.

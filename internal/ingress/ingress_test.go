@@ -104,7 +104,8 @@ func TestExists(t *testing.T) {
 func TestMadeFor(t *testing.T) {
 	guest := instance.MAC{0x52, 0x54, 0, 1, 2, 3}
 	for mac, want := range map[instance.MAC]bool{
-		{0xfe, 0x54, 0, 1, 2, 3}: true, {0xfe, 0x54, 0, 1, 2, 4}: false, {0x52, 0x54, 0, 1, 2, 3}: false, {}: false,
+		{0xfe, 0x54, 0, 1, 2, 3}: true, {0xfa, 0x54, 0, 1, 2, 3}: true, {0xfe, 0x54, 0, 1, 2, 4}: false, {0xfe, 0x55, 0, 1, 2, 3}: false,
+		{0x52, 0x54, 0, 1, 2, 3}: false, {0x02, 0x54, 0, 1, 2, 3}: false, {}: false, // addresses that a guest may have itself
 	} {
 		if got := (Port{MAC: mac}).MadeFor(guest); got != want {
 			t.Errorf("%s: %v, want %v", mac, got, want)

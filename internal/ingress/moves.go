@@ -173,6 +173,12 @@ func (m *moves) readTables() error {
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) { // by a change, which is news
 		return err
 	}
+	m.takeTables(entries, err == nil)
+	return nil
+}
+
+// takeTables takes over entries. If they are whole, there are no others.
+func (m *moves) takeTables(entries []netlink.Neigh, whole bool) {
 	there := map[place]bool{}
 	for _, e := range entries {
 		if len(e.HardwareAddr) == len(instance.MAC{}) && e.MasterIndex != 0 {
@@ -182,11 +188,10 @@ func (m *moves) readTables() error {
 		}
 	}
 	for at := range m.at { // its removal may be among the news that were lost
-		if err == nil && !there[at] {
+		if whole && !there[at] {
 			m.leave(at)
 		}
 	}
-	return nil
 }
 
 func (m *moves) take(news []byte) {

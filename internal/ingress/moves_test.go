@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"encoding/binary"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -95,6 +96,82 @@ func TestMovesAreForgotten(t *testing.T) {
 	}
 	if m.at[at(0)].moved.IsZero() {
 		t.Error("a guest that is there is forgotten")
+	}
+	age(at(0)) // its next move must be noticed all the same
+	for n := 1; n < 2*leastPlaces; n++ {
+		m.take(news(unix.RTM_NEWNEIGH, at(n), 5))
+	}
+	if m.at[at(0)].port != 6 {
+		t.Error("a guest that is there, and has moved long ago, is forgotten")
+	}
+}
+
+// What the kernel knows is taken over whole. What it lists no more has gone, unless the
+// list was interrupted.
+func TestTables(t *testing.T) {
+	entry := func(at place, port int) netlink.Neigh {
+		return netlink.Neigh{MasterIndex: at.bridge, Vlan: int(at.vlan), HardwareAddr: at.mac[:], LinkIndex: port}
+	}
+	stays, wanders, goes := place{bridge: 3, mac: instance.MAC{2, 1}}, place{bridge: 3, mac: instance.MAC{2, 2}}, place{bridge: 3, mac: instance.MAC{2, 3}}
+	tagged := place{3, 7, stays.mac}
+	for name, whole := range map[string]bool{"a whole list": true, "one that was interrupted": false} {
+		t.Run(name, func(t *testing.T) {
+			m := &moves{known: func(instance.MAC) bool { return true }, at: map[place]sighting{}}
+			m.takeTables([]netlink.Neigh{entry(stays, 5), entry(wanders, 5), entry(goes, 5)}, true)
+			m.takeTables([]netlink.Neigh{
+				entry(stays, 5), entry(wanders, 6), entry(tagged, 8),
+				{LinkIndex: 5, HardwareAddr: stays.mac[:]}, // of no bridge
+				{LinkIndex: 5, MasterIndex: 3, HardwareAddr: make([]byte, 20)},
+			}, whole)
+			if at := m.at[stays]; at.port != 5 || !at.moved.IsZero() {
+				t.Errorf("the MAC that stays: %+v", at)
+			}
+			if at := m.at[wanders]; at.port != 6 || at.moved.IsZero() {
+				t.Errorf("the MAC that moves: %+v", at)
+			}
+			if at := m.at[tagged]; at.port != 8 || !at.moved.IsZero() {
+				t.Errorf("the MAC in a VLAN: %+v", at)
+			}
+			if _, there := m.at[goes]; there == whole || len(m.at) != 3 && whole {
+				t.Errorf("the MAC that is not listed is kept: %v; %d in all", there, len(m.at))
+			}
+		})
+	}
+}
+
+// Only the answer to this question counts, not one that comes too late to an earlier one.
+func TestAnswerTo(t *testing.T) {
+	e := binary.NativeEndian
+	answer := func(seq uint32, port int) []byte {
+		b := news(unix.RTM_NEWNEIGH, place{bridge: 3, mac: guestMAC}, port)
+		e.PutUint32(b[8:], seq)
+		return b
+	}
+	refusal := make([]byte, unix.SizeofNlMsghdr+unix.SizeofNlMsgerr)
+	e.PutUint32(refusal, uint32(len(refusal)))
+	e.PutUint16(refusal[4:], unix.NLMSG_ERROR)
+	e.PutUint32(refusal[8:], 7)
+	noEntry := int32(unix.ENOENT)
+	e.PutUint32(refusal[unix.SizeofNlMsghdr:], uint32(-noEntry))
+	for _, tt := range []struct {
+		name  string
+		data  []byte
+		port  int
+		found bool
+		err   error
+	}{
+		{"the answer", answer(7, 5), 5, true, nil},
+		{"an earlier one", answer(6, 5), 0, false, nil},
+		{"news that nobody asked for", answer(0, 5), 0, false, nil},
+		{"an earlier one before the answer", append(answer(6, 4), answer(7, 5)...), 5, true, nil},
+		{"no entry", refusal, 0, true, unix.ENOENT},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			port, found, err := answerTo(7, tt.data)
+			if port != tt.port || found != tt.found || !errors.Is(err, tt.err) {
+				t.Errorf("%d, %v, %v; want %d, %v, %v", port, found, err, tt.port, tt.found, tt.err)
+			}
+		})
 	}
 }
 
