@@ -73,11 +73,18 @@ type File struct {
 }
 
 // Unreadable returns what the account cannot read of a directory and of all below
-// it, in lexical order. Files for whose names leftOut is true are left out.
+// it, in lexical order. Files and whole directories for whose names leftOut is true are
+// left out.
 func (a Account) Unreadable(dir string, leftOut func(name string) bool) []File {
 	var files []File
 	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || path != dir && leftOut(entry.Name()) {
+		switch {
+		case err != nil:
+			return nil
+		case path == dir || !leftOut(entry.Name()):
+		case entry.IsDir():
+			return fs.SkipDir
+		default:
 			return nil
 		}
 		need := fs.FileMode(Read)

@@ -1,7 +1,12 @@
 package account
 
 import (
+	"errors"
 	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -33,6 +38,7 @@ func TestRightsOfAnAccount(t *testing.T) {
 		{"the owner enters only", dnsmasq, fileOf{mode: 0o100, uid: 100, gid: 200}, false, true},
 		{"the group", dnsmasq, fileOf{mode: 0o050, uid: 1, gid: 200}, true, true},
 		{"the group without rights, all others with them", dnsmasq, fileOf{mode: 0o705, uid: 1, gid: 200}, false, false},
+		{"the group without rights, only all others with them", dnsmasq, fileOf{mode: 0o005, uid: 1, gid: 200}, false, false},
 		{"the group, only the owner with rights", dnsmasq, fileOf{mode: 0o700, uid: 1, gid: 200}, false, false},
 		{"the group reads only", dnsmasq, fileOf{mode: 0o040, uid: 1, gid: 200}, true, false},
 		{"the group enters only", dnsmasq, fileOf{mode: 0o010, uid: 1, gid: 200}, false, true},
@@ -49,5 +55,61 @@ func TestRightsOfAnAccount(t *testing.T) {
 				t.Errorf("may read %v, enter %v, both %v; want %v, %v", read, enter, both, tt.read, tt.enter)
 			}
 		})
+	}
+}
+
+// What an account cannot read below a directory: each file and directory by its own
+// rights, those of where a link leads, and nothing of what is left out.
+func TestUnreadable(t *testing.T) {
+	const read, browse = fs.FileMode(Read), fs.FileMode(Read | Enter)
+	dir := t.TempDir()
+	secret := filepath.Join(t.TempDir(), "secret")
+	files := []struct {
+		name string
+		mode fs.FileMode
+		need fs.FileMode // that is missing; 0: none
+	}{
+		{"all", 0o644, 0},
+		{"dir", 0o755, 0},
+		{"dir/nested", 0o640, read},
+		{"enters", 0o711, browse},
+		{"lists", 0o744, browse},
+		{"own", 0o600, read},
+		{"own-dir", 0o700, browse},
+		{".hidden", 0o600, 0},
+		{".hidden-dir", 0o700, 0},
+		{".hidden-dir/file", 0o600, 0},
+	}
+	want := map[string]fs.FileMode{dir: browse, filepath.Join(dir, "link"): read}
+	for _, f := range files {
+		path := filepath.Join(dir, f.name)
+		var err error
+		if f.mode&0o100 != 0 {
+			err = os.Mkdir(path, 0o700)
+		} else {
+			err = os.WriteFile(path, nil, 0o600)
+		}
+		if err := errors.Join(err, os.Chmod(path, f.mode)); err != nil {
+			t.Fatal(err)
+		}
+		if f.need != 0 {
+			want[path] = f.need
+		}
+	}
+	if err := errors.Join(os.WriteFile(secret, nil, 0o600), os.Symlink(secret, filepath.Join(dir, "link")),
+		os.Symlink(secret+".absent", filepath.Join(dir, "broken")), os.Chmod(dir, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	hidden := func(name string) bool { return strings.HasPrefix(name, ".") || name == filepath.Base(dir) }
+	stranger := Account{UID: 4_000_000_000, GID: 4_000_000_000}
+	got := map[string]fs.FileMode{}
+	for _, f := range stranger.Unreadable(dir, hidden) {
+		got[f.Path] = f.Need
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("cannot read %v, want %v", got, want)
+	}
+	if root := (Account{}).Unreadable(dir, hidden); len(root) > 0 {
+		t.Errorf("root cannot read %v", root)
 	}
 }
