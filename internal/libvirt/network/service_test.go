@@ -363,7 +363,10 @@ func TestWantedOfOtherRanges(t *testing.T) {
 		leases bool
 	}{
 		"own":             {own, lanIP(5), true},
+		"own, and sent":   {instance.Home{HostID: "b", FromID: "a"}, lanIP(5), true},
+		"of no host, too": {instance.Home{}, lanIP(5), true},
 		"another host's":  {other, ip(5), false},
+		"that and here":   {other, lanIP(5), false}, // a network that all hosts share
 		"on its way":      {moves, ip(5), false},
 		"of no host":      {instance.Home{}, ip(5), false},
 		"last of network": {own, lanIP(254), true},
