@@ -83,7 +83,12 @@ func moving(l *golibvirt.Libvirt, found golibvirt.Domain) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return golibvirt.DomainState(state) == golibvirt.DomainPaused && golibvirt.DomainPausedReason(reason) == golibvirt.DomainPausedMigration, nil
+	return pausedToMove(golibvirt.DomainState(state), reason), nil
+}
+
+// pausedToMove reads a domain's state. What a reason means depends on the state.
+func pausedToMove(state golibvirt.DomainState, reason int32) bool {
+	return state == golibvirt.DomainPaused && golibvirt.DomainPausedReason(reason) == golibvirt.DomainPausedMigration
 }
 
 // refusal is a fault of one domain that leaves the connection alone.
