@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
@@ -70,6 +71,22 @@ func TestNewTellsWhatIsKnownOfTheGuest(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, New(guest, testSite), compareAddresses); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A document in the memory of another guest's has nothing of that guest.
+func TestFillOverAnother(t *testing.T) {
+	other := testGuest()
+	other.Name, other.UUID = "other", uuid.UUID{9}
+	for name, guest := range map[string]*instance.Instance{
+		"a guest with as much": testGuest(),
+		"one with nothing":     {UUID: uuid.UUID{7}, Name: "bare"},
+	} {
+		d := New(other, testSite)
+		d.Fill(guest, &testSite)
+		if diff := cmp.Diff(New(guest, testSite), d, compareAddresses, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }
 
