@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,12 @@ func (g guests) identify(r *http.Request) caller.Caller {
 
 func TestNormaliseNeverRedirects(t *testing.T) {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { Text(w, r.URL.Path) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.EscapedPath() != (&url.URL{Path: r.URL.Path}).EscapedPath() {
+			t.Errorf("%s: it has another form, %s", r.URL.Path, r.URL.RawPath)
+		}
+		Text(w, r.URL.Path)
+	})
 	tests := []struct {
 		path, want string
 		status     int
@@ -41,6 +47,7 @@ func TestNormaliseNeverRedirects(t *testing.T) {
 		{"/./b", "Resource not found: Not found: '/./b'", 404},
 		{"/a%2Fb", "/a/b", 200},
 		{"/a%2F", "/a", 200},
+		{"/latest/user%2Ddata", "/latest/user-data", 200},
 		{"/a/..//", "Resource not found: Not found: '/a/..//'", 404},
 		{"/.hidden", "/.hidden", 200},
 		{"/a%0Ab", "/a\nb", 200},
@@ -113,6 +120,15 @@ func TestLogTo(t *testing.T) {
 			if shown := visible.String(want.String()); shown != strings.TrimSuffix(want.String(), "\n")+`\n` {
 				t.Errorf("not one line of visible characters: %q", &want)
 			}
+		}
+	}
+}
+
+// A fault of the server is an error in the log, what a guest got wrong is not.
+func TestLevel(t *testing.T) {
+	for status, want := range map[int]slog.Level{200: slog.LevelInfo, 404: slog.LevelInfo, 499: slog.LevelInfo, 500: slog.LevelError, 503: slog.LevelError} {
+		if got := (Answer{Status: status}).Level(); got != want {
+			t.Errorf("%d: %v, want %v", status, got, want)
 		}
 	}
 }
