@@ -142,12 +142,14 @@ func FuzzPath(f *testing.F) {
 func TestOneDefaultRoute6(t *testing.T) {
 	nic := metadata.Interface{IPv6: netip.MustParsePrefix("fd00:50::7/64"), Gateway6: netip.MustParseAddr("fd00:50::1")}
 	further := metadata.Interface{IPv6: nic.IPv6, NoRoute6: true}
+	advertised := metadata.Interface{IPv6: nic.IPv6} // a network whose router only router advertisements name
 	for _, tt := range []struct {
 		nic  metadata.Interface
 		want string
 	}{
 		{nic, "dhcp6: false\naddresses:\n    - fd00:50::7/64\nroutes:\n    - to: ::/0\n      via: fd00:50::1\n"},
 		{further, "dhcp6: false\naccept-ra: false\naddresses:\n    - fd00:50::7/64\n"},
+		{advertised, "dhcp6: false\naddresses:\n    - fd00:50::7/64\n"},
 	} {
 		text, err := yaml.Marshal(describeInterface(tt.nic, frontendtest.Site.MetadataAddress))
 		if err != nil {
