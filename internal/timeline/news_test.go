@@ -71,6 +71,30 @@ func TestWhenChangesAreReturned(t *testing.T) {
 	}
 }
 
+// After a verdict that time has changed, the next sign of life is news, although the boot
+// has it already. Further ones are not.
+func TestSignAfterAJudgement(t *testing.T) {
+	l := newLog()
+	start(0, api.FromLibvirt)(l)
+	ask := func() { l.Request(web1, Request{At: noon, Method: "GET", Path: "/latest/user-data", Status: 200}) }
+	ask()
+	for _, step := range []struct {
+		name string
+		do   func()
+		news bool
+	}{
+		{"a repeated request", ask, false},
+		{"a judgement", func() { l.Judged(web1) }, true},
+		{"a repeated request after it", ask, true},
+		{"a further one", ask, false},
+	} {
+		before := l.Revision()
+		if step.do(); (l.Revision() > before) != step.news {
+			t.Errorf("%s: revision %d after %d", step.name, l.Revision(), before)
+		}
+	}
+}
+
 // A change of other guests ends no wait, and a Wake ends each.
 func TestChangesOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -263,9 +263,10 @@ func TestForgetWhileTheArchiveFails(t *testing.T) {
 	l.Forget(db)
 	l.write()
 	start(60, api.FromLibvirt)(l)
+	start(100, api.FromLibvirt)(l) // so that the batch has former boots
 	b := l.gather()
 	l.Forget(web1)
-	start(120, api.FromLibvirt)(l)
+	start(140, api.FromLibvirt)(l)
 	l.again(b)
 	archive.failure = nil
 	l.Run(stopNow())
