@@ -23,6 +23,7 @@ func TestOnOthers(t *testing.T) {
 		"a name that is free now":   {wanted: instance.Wanted{Name: "free", Hostname: "free"}, want: []string{`which another guest had; it gets the name with its next start`}},
 		"a host name":               {wanted: instance.Wanted{Hostname: "WEB"}, want: []string{`instead of "WEB", which the guest "web" has`}},
 		"a name that is one in DNS": {wanted: instance.Wanted{Hostname: "lab-web"}, want: []string{`instead of "lab-web", which the guest "web" has`}},
+		"a name that is its own":    {wanted: instance.Wanted{Hostname: "lab-mine"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			known, _ := snapshot.ByName("mine")
