@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -66,6 +67,61 @@ func TestNetworkSection(t *testing.T) {
 	}
 }
 
+// Each key that a section inherits means in [dnsmasq] what it means in the section, and
+// the section's own value goes first.
+func TestInheritedKeys(t *testing.T) {
+	values := map[string][2]string{ // two that are not the default
+		"scope": {"host", "shared"}, "run": {"off", "external"}, "use_dns": {"yes", "no"}, "lease_len": {"3600", "7200"},
+		"prefix": {"p-", "q-"}, "domain": {"a.example.net", "b.example.net"}, "entry_order": {"prefix", "domain"},
+		"port_security": {"no", "yes"}, "ntp_server": {"10.1.0.1", "10.1.0.2"}, "domain_search": {"a.example.net", "b.example.net"},
+		"mtu": {"1400", "1450"}, "dhcp_boot": {"a.efi", "b.efi"}, "conf_file": {"/a", "/b"},
+	}
+	network := func(inDnsmasq, inSection string) Network {
+		t.Helper()
+		c, _ := mustLoad(t, withEtcd+"[dnsmasq]\n"+inDnsmasq+lan+inSection)
+		return c.Networks[0]
+	}
+	for _, k := range keysOf(networkSection) {
+		if k.derived != inherited {
+			continue
+		}
+		value, known := values[k.name]
+		if !known {
+			t.Errorf("%s has no values in this test", k.name)
+			continue
+		}
+		first, second := k.name+" = "+value[0]+"\n", k.name+" = "+value[1]+"\n"
+		if got, want := network(first, ""), network("", first); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v is inherited, want %+v", k.name, got, want)
+		}
+		if got, want := network(first, second), network("", second); !reflect.DeepEqual(got, want) || reflect.DeepEqual(got, network("", first)) {
+			t.Errorf("%s: %+v by both, want %+v", k.name, got, want)
+		}
+	}
+}
+
+// libvirt's definition of a network says what it can say, and nothing else is refused.
+func TestKeysOfLibvirtsNetworks(t *testing.T) {
+	allowed := []string{"backend", "reserved", "reserved6", "scope", "prefix", "entry_order", "own_address", "port_security"}
+	values := map[string]string{
+		"backend": "libvirt", "reserved": "10.50.0.9", "reserved6": "fd00::9", "scope": "shared", "prefix": "p-", "entry_order": "base",
+		"own_address": "no", "port_security": "no",
+		"interface": "br0", "net_address": "10.50.0.0", "net_prefix": "24", "gateway": "10.50.0.1", "net_address6": "fd00::", "net_prefix6": "64", "gateway6": "fd00::1",
+		"listen_address": "10.50.0.1", "use_dns": "yes", "lease_len": "3600", "run": "off", "domain": "example.net", "ntp_server": "10.50.0.1",
+		"domain_search": "example.net", "mtu": "1400", "dhcp_boot": "a.efi", "conf_file": "/a",
+	}
+	for _, k := range keysOf(networkSection) {
+		text := "[network default]\nbackend = libvirt\n"
+		if k.name != "backend" {
+			text += k.name + " = " + values[k.name] + "\n"
+		}
+		_, _, err := Load(write(t, text))
+		if refused := err != nil && strings.Contains(err.Error(), "libvirt's definition of the network says that"); refused == slices.Contains(allowed, k.name) {
+			t.Errorf("%s: %v", k.name, err)
+		}
+	}
+}
+
 func TestNetworkProblems(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"no bridge", "[network lan]\nnet_address = 10.50.0.0\n", ":1: network lan.interface = \"\": the bridge of the network is not set"},
@@ -78,6 +134,13 @@ func TestNetworkProblems(t *testing.T) {
 			":5: network b.net_address = \"10.122.5.0\": the network b, 10.122.5.0/24, overlaps the network mds, 10.122.0.0/16"},
 		{"overlap of IPv6", lan + "net_address6 = fd00::\n[network b]\ninterface = br-b\nnet_address = 10.9.0.0\nnet_address6 = fd00::\n",
 			"the network b, fd00::/64, overlaps the network lan, fd00::/64"},
+		{"an IPv6 network within another", lan + "net_address6 = fd00::\n[network b]\ninterface = br-b\nnet_address = 10.9.0.0\nnet_address6 = fd00::\nnet_prefix6 = 96\n",
+			"the network b, fd00::/96, overlaps the network lan, fd00::/64"},
+		{"the gateway is the network itself", lan + "gateway = 10.50.0.0\n", "the gateway 10.50.0.0 is not a host address in the network 10.50.0.0/24, accepted: an address from 10.50.0.1 to 10.50.0.254"},
+		{"the gateway is the broadcast address", lan + "gateway = 10.50.0.255\n", "the gateway 10.50.0.255 is not a host address in the network 10.50.0.0/24"},
+		{"the IPv6 gateway outside", lan + "net_address6 = fd00::\ngateway6 = fd01::1\n", ":5: network lan.gateway6 = \"fd01::1\": the gateway fd01::1 is not a host address in the network fd00::/64"},
+		{"the IPv6 gateway is the network itself", lan + "net_address6 = fd00::\ngateway6 = fd00::\n", "the gateway fd00:: is not a host address in the network fd00::/64"},
+		{"libvirt's where libvirt is off", "[libvirt]\nuri = off\n[network default]\nbackend = libvirt\n", "network default.backend = \"libvirt\": libvirt is not used, because libvirt.uri is off"},
 		{"one bridge", lan + "[network b]\ninterface = br-lan\nnet_address = 10.9.0.0\n", "the networks lan and b have the same bridge br-lan"},
 		{"the short form's name", "[dnsmasq]\nnet_name = lan\n" + lan, "the network lan is described twice"},
 		{"a bad name", "[network a/b]\n", ":1: [network a/b]: the network's name: has a character that a name must not have"},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 )
@@ -29,6 +30,28 @@ func TestKeepFixedTakesOverOnlyWhatCanChange(t *testing.T) {
 	}
 	if live, restart := Diff(running, got); len(restart) != 0 || !slices.Contains(live, "dnsmasq.use_dns") {
 		t.Errorf("Diff to the kept one: live %v, restart %v", live, restart)
+	}
+}
+
+// The addresses of the network in [dnsmasq] stay as they are in every form: as they are
+// used, and as they are shown.
+func TestKeepFixedAddresses(t *testing.T) {
+	of := func(n string) *Config {
+		return loadText(t, "[dnsmasq]\nnet_address = 10."+n+".0.0\nnet_prefix = 2"+n+"\ngateway = 10."+n+".0.9\nnet_address6 = fd00:"+n+"::\nnet_prefix6 = 7"+n+
+			"\ngateway6 = fd00:"+n+"::9\ninterface = br"+n+"\nnet_name = net"+n+"\n")
+	}
+	running, wanted := of("1"), of("2")
+	kept := wanted.KeepFixed(running)
+	if !reflect.DeepEqual(kept.Networks, running.Networks) || kept.Dnsmasq.Network != running.Dnsmasq.Network || kept.Dnsmasq.Network6 != running.Dnsmasq.Network6 {
+		t.Errorf("the networks are %+v, want %+v", kept.Networks, running.Networks)
+	}
+	for i, s := range kept.Effective() {
+		if was := running.Effective()[i]; s.Value != was.Value {
+			t.Errorf("%s is %q, want %q", s.Key, s.Value, was.Value)
+		}
+	}
+	if fresh := of("2"); !reflect.DeepEqual(wanted.Networks, fresh.Networks) {
+		t.Error("KeepFixed changed its receiver")
 	}
 }
 
