@@ -17,7 +17,7 @@ import (
 const (
 	rootOnly     = "root:x:0:0:root:/root:/bin/sh\n"
 	dnsmasqThere = rootOnly + "mdserver-dnsmasq:x:991:991::/:/bin/false\n"
-	dnsmasqGroup = "root:x:0:\nmdserver-dnsmasq:x:991:\n"
+	dnsmasqGroup = "root:x:0:\nmdserver-dnsmasq:x:891:\n" // its id need not be the user's
 )
 
 func TestAccountIsCreated(t *testing.T) {
@@ -30,7 +30,7 @@ func TestAccountIsCreated(t *testing.T) {
 		{"neither", dnsmasqThere, dnsmasqGroup, "useradd … --user-group"},
 		{"only the group", dnsmasqThere, dnsmasqGroup + "mdserver:x:990:\n", "useradd … --gid mdserver"},
 		{"only the user", dnsmasqThere + "mdserver:x:990:990::/:/bin/false\n", dnsmasqGroup, "groupadd …"},
-		{"both", dnsmasqThere + "mdserver:x:990:990::/:/bin/false\n", dnsmasqGroup + "mdserver:x:990:\n", ""},
+		{"both", dnsmasqThere + "mdserver:x:990:890::/:/bin/false\n", dnsmasqGroup + "mdserver:x:890:\n", ""},
 		{"a name that only begins so", dnsmasqThere + "mdserver2:x:990:990::/:/bin/false\n", dnsmasqGroup + "mdserver2:x:990:\n", "useradd … --user-group"},
 	}
 	for _, test := range tests {
@@ -43,7 +43,7 @@ func TestAccountIsCreated(t *testing.T) {
 				t.Fatal(err)
 			}
 			if test.want == "" {
-				if len(h.ran) > 0 || j.account != (account{990, 990}) || j.dnsmasq != (account{991, 991}) {
+				if len(h.ran) > 0 || j.account != (account{990, 890}) || j.dnsmasq != (account{991, 891}) {
 					t.Errorf("ran %q, found %v and %v", h.ran, j.account, j.dnsmasq)
 				}
 				return
