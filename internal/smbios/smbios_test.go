@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mdserver/internal/config"
+	"mdserver/internal/instance"
 )
 
 const (
@@ -162,6 +165,13 @@ func TestApply(t *testing.T) {
 			if (changed == definition) != (len(changes) == 0) {
 				t.Errorf("%s as %s: changes %v in\n%s", start.name, datasource, changes, changed)
 			}
+			for gone, of := range map[string]Datasource{
+				"<entry name='serial'>" + awsID: EC2, "e24cloud": EC2Clone, "OpenStack Compute": None, "<entry name='asset'>OpenStack Nova": None, "s=http://x/": None,
+			} {
+				if datasource != of && strings.Contains(changed, gone) {
+					t.Errorf("%s as %s still has %s:\n%s", start.name, datasource, gone, changed)
+				}
+			}
 			for _, kept := range []string{board, fwcfg, "<entry name='version'>7</entry>", "<boot dev='hd'/>", "LENOVO", "<entry name='uuid'>"} {
 				if strings.Contains(definition, kept) && !strings.Contains(changed, kept) {
 					t.Errorf("%s as %s has lost %s:\n%s", start.name, datasource, kept, changed)
@@ -255,6 +265,43 @@ func TestDenies(t *testing.T) {
 			}
 			if (Server{Exempt: tt.exempt}).Denies(datasource) {
 				t.Errorf("%q is denied where tokens are optional", datasource)
+			}
+		}
+	}
+}
+
+// A guest's own metadata goes before the configuration.
+func TestServerFor(t *testing.T) {
+	for _, tt := range []struct {
+		imds         string
+		exempt       []string
+		own          map[string]string
+		tokens, only bool
+		want         []string // that need no token
+	}{
+		{"off", nil, nil, false, false, nil},
+		{"optional", []string{"nocloud"}, nil, true, false, []string{"nocloud"}},
+		{"required", []string{"nocloud"}, nil, true, true, []string{"nocloud"}},
+		{"required", []string{"nocloud"}, map[string]string{"imds": "off"}, false, false, []string{"nocloud"}},
+		{"off", nil, map[string]string{"imds": "required", "imds_exempt": "openstack"}, true, true, []string{"openstack"}},
+		{"required", []string{"nocloud"}, map[string]string{"imds_exempt": "openstack"}, true, true, []string{"openstack"}},
+	} {
+		cfg := config.Default()
+		cfg.Server.IMDS, cfg.Server.IMDSExempt, cfg.Server.Port = tt.imds, tt.exempt, 8775
+		got := ServerFor(cfg, instance.Metadata{Values: tt.own})
+		if got.Tokens != tt.tokens || got.Only != tt.only || !slices.Equal(got.Exempt, tt.want) || got.Port != 8775 || got.Address != cfg.Server.ListenAddress {
+			t.Errorf("imds %s, %v exempt, metadata %v: %+v", tt.imds, tt.exempt, tt.own, got)
+		}
+	}
+}
+
+// OpenStack has an instance-id of its own. A guest that detects nothing was not set up.
+func TestMoves(t *testing.T) {
+	for _, from := range append(Datasources(), None) {
+		for _, to := range Datasources() {
+			want := from != None && from != to && (from == OpenStack || to == OpenStack)
+			if got := Moves(from, to); got != want {
+				t.Errorf("from %q to %q: %v", from, to, got)
 			}
 		}
 	}
