@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -27,6 +28,32 @@ func requestOf(name, addr string) (*http.Request, httpcommon.Answer) {
 		a.Caller.Guest = &instance.Instance{Name: name}
 	}
 	return httptest.NewRequest(http.MethodGet, "/latest/meta-data/", nil), a
+}
+
+// Each field that names a guest or a domain tells whose a line is; addresses and MACs,
+// which a sender can invent, only tell that somebody caused it.
+func TestCauser(t *testing.T) {
+	for _, tt := range []struct {
+		fields []any
+		about  string
+		caused bool
+	}{
+		{nil, "", false},
+		{[]any{"network", "mds", "error", "x"}, "", false},
+		{[]any{"guest", "web1"}, "web1", true},
+		{[]any{"domain", "web1"}, "web1", true},
+		{[]any{"uuid", "7e5a"}, "7e5a", true},
+		{[]any{"error", "x", "guest", "web1", "uuid", "7e5a"}, "web1", true},
+		{[]any{"client", "10.0.0.5"}, "", true},
+		{[]any{"mac", "52:54:00:00:00:01"}, "", true},
+		{[]any{"client", "10.0.0.5", "guest", "web1"}, "web1", true},
+	} {
+		r := slog.NewRecord(time.Time{}, slog.LevelWarn, "message", 0)
+		r.Add(tt.fields...)
+		if about, caused := causer(r); about != tt.about || caused != tt.caused {
+			t.Errorf("%v: %q, %v", tt.fields, about, caused)
+		}
+	}
 }
 
 // A flood leaves others' lines alone, and its own are counted at the end.

@@ -85,6 +85,9 @@ func TestReloadReopensTheLogFile(t *testing.T) {
 	if err != nil || messages(string(written)) != "after" {
 		t.Errorf("the new file holds %q (%v)", written, err)
 	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm()&0o007 != 0 {
+		t.Errorf("other users can read what guests do: %v, %v", info.Mode(), err)
+	}
 }
 
 func TestAnUnwritableLogFileIsSaidOnTheStream(t *testing.T) {

@@ -108,6 +108,43 @@ func TestAccountsAreBounded(t *testing.T) {
 	b.Close()
 }
 
+// Only an account with its whole budget is forgotten: any other would get a new one.
+func TestIdleAccounts(t *testing.T) {
+	var out reports
+	b := New(Limit{Burst: 2, PerMinute: 1}, out.take)
+	defer b.Close()
+	now := time.Now()
+	for i := range mostAccounts {
+		for range 2 {
+			b.Allow(fmt.Sprint("guest ", i), slog.LevelInfo, now)
+		}
+	}
+	now = now.Add(time.Minute) // each has one line again
+	if b.Allow("another", slog.LevelInfo, now); len(b.accounts) != mostAccounts+1 {
+		t.Errorf("%d accounts, want all and the common one", len(b.accounts))
+	}
+	now = now.Add(time.Minute)
+	if b.Allow("another", slog.LevelInfo, now); len(b.accounts) != 1 || b.accounts["another"] == nil {
+		t.Errorf("%d accounts, want the new one alone", len(b.accounts))
+	}
+}
+
+// Lines come from many goroutines, so their times are not in order.
+func TestTimesOutOfOrder(t *testing.T) {
+	var out reports
+	b := New(Limit{Burst: 3, PerMinute: 60}, out.take)
+	defer b.Close()
+	now := time.Now()
+	for i, at := range []time.Time{now, now.Add(-time.Hour), now} {
+		if !b.Allow("web1", slog.LevelInfo, at) {
+			t.Errorf("line %d is left out", i)
+		}
+	}
+	if b.Allow("web1", slog.LevelInfo, now) {
+		t.Error("the time that came twice counts twice")
+	}
+}
+
 func TestManyAtOnce(t *testing.T) {
 	var out reports
 	b := New(Limit{Burst: 100, PerMinute: 1}, out.take)

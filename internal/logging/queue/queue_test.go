@@ -136,6 +136,16 @@ func TestFailingWriter(t *testing.T) {
 	if got := q.Status(); got.Error != "" || got.Lost != 2 {
 		t.Errorf("%+v", got)
 	}
+	_, _ = io.WriteString(q, "four\n")
+	q.Flush(long)
+	disk.set(errors.New("no space left on device"))
+	_, _ = io.WriteString(q, "five\n")
+	q.Flush(long)
+	disk.set(nil)
+	_, _ = io.WriteString(q, "six\n")
+	if got := <-told; got != 1 {
+		t.Errorf("then %d lines are told to be lost, want 1", got)
+	}
 }
 
 // BenchmarkWrite is what a line costs whoever logs it.
