@@ -127,6 +127,11 @@ func TestParseStatus(t *testing.T) {
 			want: api.BootEntry{Result: "SUCCESS"},
 		},
 		{
+			name: "an error that quotes a lost report",
+			body: `{"v1": {"modules-final": {"errors": ["my check: Failed posting event: x"], "finished": 2}}}`,
+			want: api.BootEntry{Result: "FAIL", Name: "modules-final", Detail: "my check: Failed posting event: x"},
+		},
+		{
 			name: "an error beside recovered ones",
 			body: `{"v1": {"modules-config": {"errors": [], "recoverable_errors": {"WARNING": ["a"]}, "finished": 1}, "modules-final": {"errors": ["b\n", "c", "d", "e", "f"], "finished": 2}}}`,
 			want: api.BootEntry{Result: "FAIL", Name: "modules-final", Detail: "b; c; d; and 2 more"},
