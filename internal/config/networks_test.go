@@ -70,7 +70,7 @@ func TestNetworkSection(t *testing.T) {
 // Each key that a section inherits means in [dnsmasq] what it means in the section, and
 // the section's own value goes first.
 func TestInheritedKeys(t *testing.T) {
-	values := map[string][2]string{ // two that are not the default
+	values := map[string][2]string{ // two for each, and one at least is not the default
 		"scope": {"host", "shared"}, "run": {"off", "external"}, "use_dns": {"yes", "no"}, "lease_len": {"3600", "7200"},
 		"prefix": {"p-", "q-"}, "domain": {"a.example.net", "b.example.net"}, "entry_order": {"prefix", "domain"},
 		"port_security": {"no", "yes"}, "ntp_server": {"10.1.0.1", "10.1.0.2"}, "domain_search": {"a.example.net", "b.example.net"},
@@ -91,8 +91,10 @@ func TestInheritedKeys(t *testing.T) {
 			continue
 		}
 		first, second := k.name+" = "+value[0]+"\n", k.name+" = "+value[1]+"\n"
-		if got, want := network(first, ""), network("", first); !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: %+v is inherited, want %+v", k.name, got, want)
+		for _, text := range []string{first, second} {
+			if got, want := network(text, ""), network("", text); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: %+v is inherited, want %+v", k.name, got, want)
+			}
 		}
 		if got, want := network(first, second), network("", second); !reflect.DeepEqual(got, want) || reflect.DeepEqual(got, network("", first)) {
 			t.Errorf("%s: %+v by both, want %+v", k.name, got, want)

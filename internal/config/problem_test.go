@@ -27,6 +27,7 @@ func TestProblems(t *testing.T) {
 		{"[mdserver]\ntemplate_escape = xml", `2: mdserver.template_escape = "xml": not one of the choices, accepted: html or none`},
 		{"[mdserver]\ndb_file = /x/mdserver.db", `2: mdserver.db_file = "/x/mdserver.db": is the same file`},
 		{"[mdserver]\nidentity = /x/../x/mdserver.db\ndatabase = /x/mdserver.db", `2: mdserver.identity = "/x/../x/mdserver.db": is the same file as mdserver.database`},
+		{"[mdserver]\nidentity = /x/mdserver.db\ndatabase = /x/../x/mdserver.db", `2: mdserver.identity = "/x/mdserver.db": is the same file as mdserver.database`},
 		{"[mdserver]\ndb_file = /x/identity.pem", `2: mdserver.db_file = "/x/identity.pem": is the same file as mdserver.db_file`},
 		{"[mdserver]\nidentity =", `2: mdserver.identity = "": nothing is set, accepted: a path without line breaks`},
 		{"[loglevels]\nbase = loud", `2: loglevels.base = "loud": not a log level, accepted: debug, info, warning, error or critical`},

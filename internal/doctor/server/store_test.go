@@ -57,6 +57,13 @@ func TestStore(t *testing.T) {
 				{Name: "not here", Hostname: "web-5", UUID: uuid.UUID{5}, Home: instance.Home{HostID: "kvm2"}, Wanted: instance.Wanted{Name: "web", Hostname: "web"}},
 			}
 		}),
+		when("a host name of this host's", Store, func(h *host.Facts) {
+			shared(healthy, func(*api.Store) {})(h)
+			h.Guests.List = []instance.Instance{
+				{Name: "a", Hostname: "web", UUID: uuid.UUID{1}, Home: instance.Home{HostID: "kvm1", Host: "kvm1"}},
+				{Name: "b", Hostname: "web-2", UUID: uuid.UUID{2}, Home: instance.Home{HostID: "kvm1", Host: "kvm1"}, Wanted: instance.Wanted{Hostname: "web"}},
+			}
+		}),
 		when("guests without names, and others like them", Store, func(h *host.Facts) {
 			shared(healthy, func(*api.Store) {})(h)
 			h.Guests.List = []instance.Instance{
@@ -86,6 +93,10 @@ func TestStore(t *testing.T) {
 		when("a key of another program", Store, func(h *host.Facts) { healthy(h); h.Store.Found.Kinds = []string{"x"} }),
 		when("all of our keys", Store, func(h *host.Facts) { healthy(h); h.Store.Found.Kinds = etcdstore.Kinds() }),
 		when("no member can be used", Store, func(h *host.Facts) { healthy(h); h.Store.Found.Members = nil }),
+		when("no member answers", Store, func(h *host.Facts) {
+			of(func(m *etcd.Inspected) { m.Err = errors.New("connection refused") })(h)
+			h.Store.Found.Members = h.Store.Found.Members[1:]
+		}),
 		when("no rights", Store, func(h *host.Facts) { healthy(h); h.Store.Found.Access = errors.New("permission denied") }),
 		when("no answer in time", Store, func(h *host.Facts) { healthy(h); h.Store.Found.Access = context.DeadlineExceeded }),
 	})
