@@ -93,6 +93,7 @@ func TestJudge(t *testing.T) {
 		{"a guest by IPv6", home, came("br-mds", "fd00:122::1", mac1, at("lo")), vm1, none, false},
 		{"a guest on its other network", home, came("br-lan", "10.50.0.1", mac1lan, at("vnet8")), vm1, none, false},
 		{"a guest without a tap on record", home, came("br-mds", "10.122.0.2", mac2, at("vnet7")), vm2, none, false},
+		{"a guest without a tap on record, at a port that is not known", home, came("br-mds", "10.122.0.2", mac2, ingress.Port{}), vm2, none, false},
 		{"a guest whose tap on record is gone", home, came("br-lan", "10.50.0.3", mac3, at("vnet8")), vm3, none, false},
 		{"a guest by a bridge without ports", home, came("br-mds", "10.122.0.1", mac1, noBridge), vm1, none, false},
 		{"a guest whose tap has another name, but was made for it", home, came("br-mds", "10.122.0.1", mac1, made), vm1, none, false},

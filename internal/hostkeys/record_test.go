@@ -64,6 +64,8 @@ func TestAcceptable(t *testing.T) {
 		{"one of each", []ssh.PublicKey{good, ec, ed}, 3, ""},
 		{"one twice", []ssh.PublicKey{ed, ed}, 1, ""},
 		{"a short RSA key", []ssh.PublicKey{rsaKey(t, 1024), ed}, 1, "of 1024 bits, at least 2048"},
+		{"the shortest RSA key", []ssh.PublicKey{rsaKey(t, 2048)}, 1, ""},
+		{"an RSA key that is a bit shorter", []ssh.PublicKey{rsaKey(t, 2047), ed}, 1, "of 2047 bits, at least 2048"},
 		{"a long RSA key", []ssh.PublicKey{rsaKey(t, 16384)}, 1, ""},
 		{"the largest RSA key", []ssh.PublicKey{rsaKey(t, 4073*8)}, 1, ""},
 		{"an RSA key that is a byte longer", []ssh.PublicKey{rsaKey(t, 4074*8)}, 0, "of 4097 bytes, at most 4096"},

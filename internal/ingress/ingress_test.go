@@ -101,6 +101,26 @@ func TestExists(t *testing.T) {
 	}
 }
 
+// An entry stays pinned until the last connection that needs it has ended.
+func TestPins(t *testing.T) {
+	var p pins
+	one, other := neighbourKey{3, netip.MustParseAddr("fe80::1")}, neighbourKey{4, netip.MustParseAddr("fe80::1")}
+	for _, key := range []neighbourKey{one, other, one} {
+		p.hold(key)
+	}
+	for i, step := range []struct {
+		key  neighbourKey
+		last bool
+	}{{one, false}, {other, true}, {one, true}} {
+		if got := p.letGo(step.key); got != step.last {
+			t.Errorf("end %d: the last one: %v, want %v", i, got, step.last)
+		}
+	}
+	if len(p.held) > 0 {
+		t.Errorf("%v is left", p.held)
+	}
+}
+
 func TestMadeFor(t *testing.T) {
 	guest := instance.MAC{0x52, 0x54, 0, 1, 2, 3}
 	for mac, want := range map[instance.MAC]bool{

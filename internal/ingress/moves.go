@@ -103,10 +103,7 @@ func (m *moves) run() {
 func (m *moves) during(tcp *net.TCPConn, at place) bool {
 	m.mu.Lock()
 	_ = m.raw.Control(func(fd uintptr) { m.drain(int(fd)) })
-	last := m.at[at].moved
-	if m.lost.After(last) {
-		last = m.lost
-	}
+	last := m.lastMove(at)
 	m.mu.Unlock()
 	switch ago := time.Since(last); {
 	case last.IsZero() || ago > repeatedTime:
@@ -115,6 +112,14 @@ func (m *moves) during(tcp *net.TCPConn, at place) bool {
 		return true
 	}
 	return repeated(tcp)
+}
+
+// lastMove is when a MAC may have come from another port last; zero if it never has.
+func (m *moves) lastMove(at place) time.Time {
+	if last := m.at[at].moved; last.After(m.lost) {
+		return last
+	}
+	return m.lost
 }
 
 // repeated reports whether the kernel had to repeat its part of the handshake.

@@ -56,6 +56,10 @@ func TestMoves(t *testing.T) {
 	if !moved() || time.Since(m.at[at].moved) > time.Minute {
 		t.Error("a MAC that was at another port has not moved")
 	}
+	m.take(news(unix.RTM_NEWNEIGH, at, 8))
+	if !moved() {
+		t.Error("that it has moved is forgotten when it is seen again")
+	}
 	m.take(news(unix.RTM_DELNEIGH, at, 8))
 	if !moved() {
 		t.Error("that it has moved is forgotten when it is gone")
@@ -103,6 +107,28 @@ func TestMovesAreForgotten(t *testing.T) {
 	}
 	if m.at[at(0)].port != 6 {
 		t.Error("a guest that is there, and has moved long ago, is forgotten")
+	}
+}
+
+// Where news were lost, each MAC may have moved at that time.
+func TestLastMove(t *testing.T) {
+	earlier, later := time.Now().Add(-time.Hour), time.Now()
+	at, other := place{bridge: 3, mac: guestMAC}, place{bridge: 3, mac: hostMAC}
+	for _, tt := range []struct {
+		name        string
+		moved, lost time.Time
+		want        [2]time.Time // of at, and of another one that has not moved
+	}{
+		{"neither", time.Time{}, time.Time{}, [2]time.Time{}},
+		{"it has moved", earlier, time.Time{}, [2]time.Time{earlier, {}}},
+		{"news were lost", time.Time{}, earlier, [2]time.Time{earlier, earlier}},
+		{"news were lost later", earlier, later, [2]time.Time{later, later}},
+		{"news were lost earlier", later, earlier, [2]time.Time{later, earlier}},
+	} {
+		m := &moves{at: map[place]sighting{at: {port: 5, moved: tt.moved}}, lost: tt.lost}
+		if got := [2]time.Time{m.lastMove(at), m.lastMove(other)}; got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }
 

@@ -33,21 +33,33 @@ func (k *Kernel) Pin(s Source) (release func(), err error) {
 	if err := setNeighbour(key, s.MAC, netlink.NUD_PERMANENT); err != nil {
 		return nil, err
 	}
-	if k.pins.held == nil {
-		k.pins.held = map[neighbourKey]int{}
-	}
-	k.pins.held[key]++
+	k.pins.hold(key)
 	return func() { k.unpin(key, s.MAC) }, nil
 }
 
 func (k *Kernel) unpin(key neighbourKey, mac instance.MAC) {
 	k.pins.mu.Lock()
 	defer k.pins.mu.Unlock()
-	if k.pins.held[key]--; k.pins.held[key] > 0 {
-		return
+	if k.pins.letGo(key) {
+		_ = setNeighbour(key, mac, netlink.NUD_STALE) // the link may be gone
 	}
-	delete(k.pins.held, key)
-	_ = setNeighbour(key, mac, netlink.NUD_STALE) // the link may be gone
+}
+
+// hold counts a connection that needs an entry. The caller holds the lock.
+func (p *pins) hold(key neighbourKey) {
+	if p.held == nil {
+		p.held = map[neighbourKey]int{}
+	}
+	p.held[key]++
+}
+
+// letGo takes a connection out, and reports whether it was the last one.
+func (p *pins) letGo(key neighbourKey) (last bool) {
+	if p.held[key]--; p.held[key] > 0 {
+		return false
+	}
+	delete(p.held, key)
+	return true
 }
 
 func setNeighbour(key neighbourKey, mac instance.MAC, state int) error {

@@ -69,6 +69,7 @@ func TestParseSYN(t *testing.T) {
 		{"for another receiver", slices.Concat(ethernet(0x800), ipv4(remote4, remote4, 0), tcp(remote4, local4, syn, 0)), remote4, local4, instance.MAC{}, false, false},
 		{"from another port", slices.Concat(ethernet(0x800), ipv4(remote4, local4, 0), tcp(local4, local4, syn, 0)), remote4, local4, instance.MAC{}, false, false},
 		{"no SYN", slices.Concat(ethernet(0x800), ipv4(remote4, local4, 0), tcp(remote4, local4, 0x10, 0)), remote4, local4, instance.MAC{}, false, false},
+		{"the answer to a SYN", slices.Concat(ethernet(0x800), ipv4(remote4, local4, 0), tcp(remote4, local4, syn|0x10, 0)), remote4, local4, instance.MAC{}, false, false},
 		{"something behind it", slices.Concat(ethernet(0x800), ipv4(remote4, local4, 0), tcp(remote4, local4, syn, 0), []byte{0}), remote4, local4, instance.MAC{}, false, false},
 		{"a tag of a VLAN", slices.Concat(ethernet(0x8100), []byte{0, 1, 8, 0}, ipv4(remote4, local4, 0), tcp(remote4, local4, syn, 0)), remote4, local4, instance.MAC{}, false, false},
 		{"an extension header without end", slices.Concat(ethernet(0x86dd), ipv6(remote6, local6, 60, protocolTCP, 255, 1, 4, 0, 0, 0, 0)), remote6, local6, instance.MAC{}, false, false},

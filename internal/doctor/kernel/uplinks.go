@@ -40,10 +40,15 @@ func (l Links) Ask(uplinks []Uplink, addrs []netip.Addr) {
 		asking.Go(func() {
 			u := &uplinks[i]
 			u.Answers, u.Err = whoHas(u.Name, addrs)
-			u.Answers = slices.DeleteFunc(u.Answers, func(a Answer) bool { return l.haveMAC(a.MAC) })
+			u.Answers = l.ofOthers(u.Answers)
 		})
 	}
 	asking.Wait()
+}
+
+// ofOthers leaves out the answers of this host itself.
+func (l Links) ofOthers(all []Answer) []Answer {
+	return slices.DeleteFunc(all, func(a Answer) bool { return l.haveMAC(a.MAC) })
 }
 
 func (l Links) haveMAC(mac string) bool {

@@ -126,10 +126,9 @@ func TestAskNowhere(t *testing.T) {
 // An own answer is no other machine's: two bridges of this host may meet.
 func TestOwnMAC(t *testing.T) {
 	links := Links{ByName: map[string]Link{"br0": {MAC: "02:00:00:00:00:01"}, "lo": {}}}
-	for mac, want := range map[string]bool{"02:00:00:00:00:01": true, "02:00:00:00:00:02": false} {
-		if got := links.haveMAC(mac); got != want {
-			t.Errorf("%s: %v", mac, got)
-		}
+	own, other := Answer{netip.MustParseAddr("169.254.169.254"), "02:00:00:00:00:01"}, Answer{netip.MustParseAddr("169.254.169.254"), "02:00:00:00:00:02"}
+	if got := links.ofOthers([]Answer{own, other, own}); !slices.Equal(got, []Answer{other}) {
+		t.Errorf("%v, want %v alone", got, other)
 	}
 }
 
