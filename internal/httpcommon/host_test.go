@@ -70,8 +70,9 @@ func TestHosts(t *testing.T) {
 		{guest, "169.254.169.254:80:80", 421},
 		{guest, "0xa9fea9fe", 421},
 	} {
-		if w := ask(handler, tt.from, tt.host, nil); w.Code != tt.status {
-			t.Errorf("%s for %q: %d %s, want %d", tt.from, tt.host, w.Code, w.Body, tt.status)
+		w := ask(handler, tt.from, tt.host, nil)
+		if ends := w.Header().Get("Connection") == "close"; w.Code != tt.status || ends != (tt.status == 421) {
+			t.Errorf("%s for %q: %d %s, want %d; it ends the connection: %v", tt.from, tt.host, w.Code, w.Body, tt.status, ends)
 		}
 	}
 }

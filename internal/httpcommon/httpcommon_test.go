@@ -61,6 +61,45 @@ func TestNormaliseNeverRedirects(t *testing.T) {
 	}
 }
 
+// A path in another form keeps its query.
+func TestNormaliseKeepsTheQuery(t *testing.T) {
+	for _, target := range []string{"/a?b=/c//", "/a/?b=/c//", "//a?b=/c//", "/%61?b=/c//"} {
+		var got *url.URL
+		handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.URL })
+		Normalise(handler).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, target, nil))
+		if got.Path != "/a" || got.RawQuery != "b=/c//" {
+			t.Errorf("%s: path %q, query %q", target, got.Path, got.RawQuery)
+		}
+	}
+}
+
+// Each way to write an answer counts for it.
+func TestIdentifiedTellsTheAnswer(t *testing.T) {
+	known := guests{netip.MustParseAddr("10.122.0.5"): {Name: "web1"}}
+	for name, tt := range map[string]struct {
+		answer func(w http.ResponseWriter)
+		status int
+		bytes  int64
+	}{
+		"nothing":     {func(http.ResponseWriter) {}, 200, 0},
+		"text":        {func(w http.ResponseWriter) { Text(w, "hello") }, 200, 5},
+		"bytes":       {func(w http.ResponseWriter) { Bytes(w, TypeBytes, []byte("hello!")) }, 200, 6},
+		"a listing":   {func(w http.ResponseWriter) { Listing(w, []string{"a", "b"}) }, 200, 3},
+		"a refusal":   {func(w http.ResponseWriter) { Refuse(w, 503, "no") }, 503, 2},
+		"two writes":  {func(w http.ResponseWriter) { _, _ = w.Write([]byte("a")); _, _ = w.Write([]byte("bc")) }, 200, 3},
+		"status only": {func(w http.ResponseWriter) { w.WriteHeader(204) }, 204, 0},
+	} {
+		var got Answer
+		handler := Identified(known.identify, func(_ *http.Request, a Answer) { got = a }, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { tt.answer(w) }))
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = "10.122.0.5:4711"
+		handler.ServeHTTP(httptest.NewRecorder(), r)
+		if got.Status != tt.status || got.Bytes != tt.bytes || got.Guest() != "web1" {
+			t.Errorf("%s: %+v, want %d with %d bytes", name, got, tt.status, tt.bytes)
+		}
+	}
+}
+
 func TestNoSuchPathQuotesWhatAGuestMade(t *testing.T) {
 	w := httptest.NewRecorder()
 	NoSuchPath(w, httptest.NewRequest(http.MethodGet, "/a%0A%1B[31m", nil))

@@ -20,6 +20,7 @@ func TestInstanceType(t *testing.T) {
 		{1, 768 << 20, "", "kvm.1x768m"},
 		{2, 4 << 30, "t3.large", "t3.large"},
 		{2, 4 << 30, "two words", "kvm.2x4g"},
+		{2, 4 << 30, strings.Repeat("x", 64), strings.Repeat("x", 64)},
 		{2, 4 << 30, strings.Repeat("x", 65), "kvm.2x4g"},
 		{0, 4 << 30, "", "kvm.unknown"},
 		{2, 0, "", "kvm.unknown"},

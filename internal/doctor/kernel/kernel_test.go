@@ -261,11 +261,13 @@ func TestTree(t *testing.T) {
 		changes map[string]string
 		want    Tree
 	}{
-		"of libvirt's default network":     {nil, Tree{On: true, Delay: 2 * time.Second}},
-		"off":                              {map[string]string{"virbr0/bridge/stp_state": "0\n"}, Tree{Delay: 2 * time.Second}},
-		"the kernel's default":             {map[string]string{"virbr0/bridge/forward_delay": "1500\n"}, Tree{On: true, Delay: 15 * time.Second}},
-		"a switch leads":                   {map[string]string{"virbr0/bridge/root_port": "16\n"}, Tree{On: true, Delay: 2 * time.Second}},
-		"a guest leads":                    {map[string]string{"virbr0/bridge/root_port": "11\n"}, Tree{On: true, Delay: 2 * time.Second, Leader: "vnet0"}},
+		"of libvirt's default network": {nil, Tree{On: true, Delay: 2 * time.Second}},
+		"off":                          {map[string]string{"virbr0/bridge/stp_state": "0\n"}, Tree{Delay: 2 * time.Second}},
+		"the kernel's default":         {map[string]string{"virbr0/bridge/forward_delay": "1500\n"}, Tree{On: true, Delay: 15 * time.Second}},
+		"a switch leads":               {map[string]string{"virbr0/bridge/root_port": "16\n"}, Tree{On: true, Delay: 2 * time.Second}},
+		"a guest leads":                {map[string]string{"virbr0/bridge/root_port": "11\n"}, Tree{On: true, Delay: 2 * time.Second, Leader: "vnet0"}},
+		"one of two guests leads": {map[string]string{"virbr0/bridge/root_port": "11\n", "virbr0/brif/vnet/port_no": "0xc\n", "vnet/brport/port_no": "0xc\n", "vnet/tun_flags": "0x5002\n"},
+			Tree{On: true, Delay: 2 * time.Second, Leader: "vnet0"}},
 		"a guest's port has no number yet": {map[string]string{"vnet0/brport/port_no": "0x0\n"}, Tree{On: true, Delay: 2 * time.Second}},
 	} {
 		if got := with(test.changes).Tree("virbr0"); got != test.want {

@@ -196,25 +196,27 @@ func TestPassword(t *testing.T) {
 		name, body string
 		err        error
 		status     int
+		answer     string
 	}{
-		{"text", "c2VjcmV0", nil, 200},
-		{"with a line feed at the end", "c2VjcmV0\n", nil, 200},
-		{"of two lines", "c2Vj\ncmV0\n", nil, 200},
-		{"as long as may be", strings.Repeat("x", 1020), nil, 200},
-		{"longer", strings.Repeat("x", 1021), nil, 400},
-		{"nothing", "", nil, 400},
-		{"a terminal's control sequence", "\x1b[2J", nil, 400},
-		{"no text", "\xff\xfe", nil, 400},
-		{"a second one", "c2VjcmV0", denied.ErrPasswordSet, 409},
-		{"a full disk", "c2VjcmV0", fmt.Errorf("%w: no space", inventory.ErrStore), 503},
+		{"text", "c2VjcmV0", nil, 200, ""},
+		{"with a line feed at the end", "c2VjcmV0\n", nil, 200, ""},
+		{"of two lines", "c2Vj\ncmV0\n", nil, 200, ""},
+		{"with spaces around it", " pass word ", nil, 200, ""},
+		{"as long as may be", strings.Repeat("x", 1020), nil, 200, ""},
+		{"longer", strings.Repeat("x", 1021), nil, 400, "Request is too large"},
+		{"nothing", "", nil, 400, "Password must be text"},
+		{"a terminal's control sequence", "\x1b[2J", nil, 400, "Password must be text"},
+		{"no text", "\xff\xfe", nil, 400, "Password must be text"},
+		{"a second one", "c2VjcmV0", denied.ErrPasswordSet, 409, "Password already set"},
+		{"a full disk", "c2VjcmV0", fmt.Errorf("%w: no space", inventory.ErrStore), 503, "Password not kept"},
 	}
 	for _, tt := range tests {
 		f := newFace(plain)
 		kept := &passwords{set: map[uuid.UUID]string{}, err: tt.err}
 		f.passwords = kept
 		w := frontendtest.Ask(frontendtest.Serve(f), web, http.MethodPost, "/openstack/2013-04-04/password", tt.body)
-		if w.Code != tt.status {
-			t.Errorf("%s: %d %s, want %d", tt.name, w.Code, w.Body, tt.status)
+		if w.Code != tt.status || w.Body.String() != tt.answer {
+			t.Errorf("%s: %d %s, want %d %s", tt.name, w.Code, w.Body, tt.status, tt.answer)
 		}
 		want := ""
 		if tt.status == 200 {
