@@ -63,6 +63,25 @@ func TestFace(t *testing.T) {
 	}
 }
 
+// Why a guest is taken for nothing: each has its own reason, and so its own remedy.
+func TestWhyNothing(t *testing.T) {
+	const product = `<sysinfo type='smbios'><system><entry name='product'>x</entry></system></sysinfo>`
+	for _, tt := range []struct{ uuid, elements, want string }{
+		{otherID, `<os/>`, "its SMBIOS only names QEMU"},
+		{awsID, `<os/>`, "its SMBIOS only names QEMU"},
+		{otherID, `<os><smbios mode='emulate'/></os>`, "its SMBIOS only names QEMU"},
+		{otherID, `<os><smbios mode='host'/></os>`, "its SMBIOS is a copy of this host's"},
+		{otherID, `<os/>` + product, "its <sysinfo> has no effect without <smbios mode='sysinfo'/>"},
+		{otherID, `<os><smbios mode='host'/></os>` + product, "its <sysinfo> has no effect without <smbios mode='sysinfo'/>"},
+		{otherID, `<os><smbios mode='sysinfo'/></os>` + product, "its SMBIOS names no datasource"},
+		{awsID, `<os><smbios mode='sysinfo'/></os>` + product, "its UUID begins with ec2, but its serial number differs, and cloud-init before 24.2 needs both"},
+	} {
+		if got, why := parse(t, domain(tt.uuid, tt.elements)).Datasource(); got != None || why != tt.want {
+			t.Errorf("%s %s: %q, %q, want %q", tt.uuid, tt.elements, got, why, tt.want)
+		}
+	}
+}
+
 func TestLookOf(t *testing.T) {
 	plain := func(uuid string) Domain { return Domain{UUID: uuid} }
 	mainframe := plain(otherID)

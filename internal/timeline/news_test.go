@@ -146,8 +146,10 @@ func TestRevisionOfAFormerServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLog()
 		start(0, api.FromLibvirt)(l)
-		if got := <-ask(t.Context(), l, 4711, web1); got.took != 0 || len(got.guests) != 1 || got.revision != l.Revision() {
-			t.Errorf("%+v", got)
+		for _, since := range []uint64{l.Revision() + 1, 4711} {
+			if got := <-ask(t.Context(), l, since, web1); got.took != 0 || len(got.guests) != 1 || got.revision != l.Revision() {
+				t.Errorf("since %d: %+v", since, got)
+			}
 		}
 	})
 }

@@ -192,7 +192,11 @@ func TestDeviceNumbers(t *testing.T) {
 		{MAC: instance.MAC{2, 2}},
 		{MAC: instance.MAC{2, 3}, IPv4: prefix, Primary: true},
 		{MAC: instance.MAC{2, 4}, IPv4: prefix},
+		{MAC: instance.MAC{2, 1}, IPv4: netip.MustParsePrefix("10.9.0.1/24")}, // on a network that is apart
 	}}}
+	if got, _ := resolve(s, metaData, "network/interfaces/macs"); got != "02:01:00:00:00:00/\n02:03:00:00:00:00/\n02:04:00:00:00:00/" {
+		t.Errorf("the MACs are\n%s", got)
+	}
 	for mac, want := range map[string]string{"02:01:00:00:00:00": "1", "02:03:00:00:00:00": "0", "02:04:00:00:00:00": "2"} {
 		if got, ok := resolve(s, metaData, "network/interfaces/macs/"+mac+"/device-number"); got != want || !ok {
 			t.Errorf("%s has the number %q, want %s", mac, got, want)
