@@ -90,6 +90,22 @@ func TestReloadReopensTheLogFile(t *testing.T) {
 	}
 }
 
+// A reload changes the levels of both targets.
+func TestReloadOfLevels(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "log")
+	conf := "[mdserver]\nlogfile = " + file + "\n[loglevels]\n"
+	var stream bytes.Buffer
+	l := Open(load(t, conf+"base = debug\nstream = error\nfile = warning\n"), &stream)
+	l.logger.Warn("first")
+	l.Reload(load(t, conf+"base = debug\nstream = warning\nfile = error\n"))
+	l.logger.Warn("second")
+	l.Close()
+	written, err := os.ReadFile(file)
+	if err != nil || messages(string(written)) != "first" || messages(stream.String()) != "second" {
+		t.Errorf("the file has %q and the stream %q, %v", written, stream.String(), err)
+	}
+}
+
 func TestAnUnwritableLogFileIsSaidOnTheStream(t *testing.T) {
 	cfg := load(t, "[mdserver]\nlogfile = /proc/nowhere/log\n")
 	var stream bytes.Buffer

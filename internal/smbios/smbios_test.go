@@ -100,6 +100,7 @@ func TestLookOf(t *testing.T) {
 		{"NoCloud by its older name", NoCloudNet, plain(otherID), server, "ds=nocloud-net;s=http://169.254.169.254/nocloud/"},
 		{"NoCloud at another port", NoCloud, plain(otherID), Server{Address: server.Address, Port: 8775}, "ds=nocloud;s=http://169.254.169.254:8775/nocloud/;dsmode=net"},
 		{"NoCloud by IPv6", NoCloud, plain(otherID), Server{Address: netip.MustParseAddr("fd00:ec2::254"), Port: 80}, "ds=nocloud;s=http://[fd00:ec2::254]/nocloud/;dsmode=net"},
+		{"NoCloud by IPv6 at another port", NoCloudNet, plain(otherID), Server{Address: netip.MustParseAddr("fd00:ec2::254"), Port: 8775}, "ds=nocloud-net;s=http://[fd00:ec2::254]:8775/nocloud/"},
 		{"AWS", EC2, plain(strings.ToUpper(awsID)), server, awsID},
 		{"AWS with another UUID", EC2, plain(otherID), server, "does not begin with ec2"},
 		{"AWS without tokens", EC2, plain(awsID), off, "imds = off"},
