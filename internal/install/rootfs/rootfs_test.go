@@ -178,3 +178,45 @@ func TestFiles(t *testing.T) {
 		t.Errorf("removed: %v, %v", info, err)
 	}
 }
+
+// A change of the owner takes no bit away from the mode that was asked for.
+func TestSpecialBits(t *testing.T) {
+	tr, err := Open(t.TempDir(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	const mode = fs.ModeSetuid | fs.ModeSetgid | 0o755
+	if err := tr.Write("/file", nil, mode, os.Geteuid(), os.Getegid()); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := tr.Lstat("/file"); err != nil || info.Mode() != mode {
+		t.Errorf("%v, %v; want %v", info.Mode(), err, mode)
+	}
+}
+
+// Only what was asked for gets the owner, and not the directories above it: their owner
+// could replace all that is below.
+func TestOwners(t *testing.T) {
+	roottest.Need(t, "gives files away")
+	tr, err := Open(t.TempDir(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	if _, err := tr.Mkdir("/a/b/c", 0o750, 1234, 1235); err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.Write("/a/b/file", nil, 0o640, NoOwner, 1235); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][2]int{"/a": {0, 0}, "/a/b": {0, 0}, "/a/b/c": {1234, 1235}, "/a/b/file": {0, 1235}} {
+		info, err := tr.Lstat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := RightsOf(info); got.UID != want[0] || got.GID != want[1] {
+			t.Errorf("%s belongs to %d:%d, want %v", name, got.UID, got.GID, want)
+		}
+	}
+}
