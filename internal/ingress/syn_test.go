@@ -59,6 +59,7 @@ func TestParseSYN(t *testing.T) {
 		{"with explicit congestion notification", slices.Concat(ethernet(0x800), ipv4(remote4, local4, 0), tcp(remote4, local4, syn|0xc0, 0)), remote4, local4, guestMAC, true, true},
 		{"IPv6", slices.Concat(ethernet(0x86dd), ipv6(remote6, local6, protocolTCP), tcp(remote6, local6, syn, 20)), remote6, local6, guestMAC, true, true},
 		{"IPv6 with an extension header", slices.Concat(ethernet(0x86dd), ipv6(remote6, local6, 60, protocolTCP, 0, 1, 4, 0, 0, 0, 0), tcp(remote6, local6, syn, 0)), remote6, local6, guestMAC, true, true},
+		{"IPv6 with a fragment header", slices.Concat(ethernet(0x86dd), ipv6(remote6, local6, 44, protocolTCP, 9, 0, 0, 0, 0, 0, 1), tcp(remote6, local6, syn, 0)), remote6, local6, guestMAC, true, true},
 		{"a tunnel", slices.Concat(ipv4(remote4, local4, 0), tcp(remote4, local4, syn, 0)), remote4, local4, instance.MAC{}, false, true},
 		{"a tunnel by IPv6", slices.Concat(ipv6(remote6, local6, protocolTCP), tcp(remote6, local6, syn, 0)), remote6, local6, instance.MAC{}, false, true},
 

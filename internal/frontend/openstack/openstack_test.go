@@ -172,6 +172,7 @@ func TestRefusals(t *testing.T) {
 		{"a stranger's listing", plain, true, "GET", "/openstack/latest/", 400, "Unknown client: 10.122.200.200"},
 		{"a stranger's password", plain, true, "POST", "/openstack/latest/password", 400, "Unknown client: 10.122.200.200"},
 		{"a POST", plain, false, "POST", "/openstack/latest/user_data", 405, "Method not allowed: POST"},
+		{"a POST to a directory", plain, false, "POST", "/openstack/latest/", 405, "Method not allowed: POST"},
 		{"a PUT of a password", plain, false, "PUT", "/openstack/latest/password", 405, "Method not allowed: PUT"},
 		{"a DELETE", plain, false, "DELETE", "/openstack", 405, "Method not allowed: DELETE"},
 		{"no user-data", frontendtest.Userdata{UserErr: userdata.ErrNoTemplate}, false, "GET", "/openstack/latest/user_data", 404, "Resource not found: no user-data for web-1"},
