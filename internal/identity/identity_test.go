@@ -110,8 +110,8 @@ func TestOpenMakesTheAuthorityOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info, err := os.Stat(path); err != nil || info.Mode() != fileMode {
-		t.Errorf("the key's file has the mode %v (%v), want %v", info.Mode(), err, fs.FileMode(fileMode))
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
+		t.Errorf("the key's file has the mode %v (%v), want %v", info.Mode(), err, fs.FileMode(0o600))
 	}
 	second, created, err := Open(path, "another")
 	if err != nil || created || !bytes.Equal(first.Certificate(), second.Certificate()) {

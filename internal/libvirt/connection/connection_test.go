@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	libvirt "github.com/digitalocean/go-libvirt"
 )
 
 func TestSockets(t *testing.T) {
@@ -126,5 +128,24 @@ func TestDaemonThatHangsUp(t *testing.T) {
 	}()
 	if _, err = Dial(t.Context(), Endpoint{Socket: socket}, QEMU); err == nil {
 		t.Error("it was taken for libvirt")
+	}
+}
+
+// Calls that end after their context have failed, whatever they say: the connection is
+// closed by then.
+func TestDoAfterTheEnd(t *testing.T) {
+	for name, result := range map[string]error{"success": nil, "failure": net.ErrClosed} {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		c := &Conn{socket: "/srv/sock", conn: watch(ours)}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cause := errors.New("the server stops")
+		err := c.Do(ctx, func(*libvirt.Libvirt) error {
+			cancel(cause)
+			return result
+		})
+		if !errors.Is(err, cause) || !strings.Contains(err.Error(), "/srv/sock") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
