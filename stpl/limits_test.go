@@ -45,7 +45,7 @@ var runaways = []struct{ name, source, kind string }{
 	{"the longest shift", "{{1 << 2 ** 63 - 1}}", "OverflowError"},
 	{"a text of an int", "{{str(7 ** 80000)}}", "ValueError"},
 	{"an int of a text", "{{int('9' * 10 ** 6)}}", "ValueError"},
-	{"hexadecimal digits", "{{int('f' * 10 ** 7, 16)}}", "OverflowError"},
+	{"hexadecimal digits", "{{int('f' * 3 * 10 ** 6, 16)}}", "OverflowError"},
 	{"a modular power", "{{pow(3, 1 << 200000, (1 << 200000) - 1)}}", "TimeoutError"},
 	{"a width", "{{'%1000000000d' % 1}}", "ValueError"},
 	{"a width given", "{{'%*d' % (10 ** 9, 1)}}", "ValueError"},
@@ -60,12 +60,12 @@ var runaways = []struct{ name, source, kind string }{
 	{"replace", "{{('x' * 10 ** 5).replace('x', 'y' * 10 ** 5)}}", "MemoryError"},
 	{"join", "{{('x' * 10 ** 6).join('y' * 10 ** 6)}}", "MemoryError"},
 	{"translate", "{{('x' * 10 ** 5).translate({120: 'y' * 10 ** 5})}}", "MemoryError"},
-	{"splitlines", "{{len(('\\r' * (30 << 20)).splitlines())}}", "Error"},
-	{"split at white space", "{{len(('a\\t' * (15 << 20)).split())}}", "Error"},
-	{"a list of characters", "{{len(list('é' * 10 ** 7))}}", "MemoryError"},
-	{"upper case", "{{len(('ﬃ' * 10 ** 7).upper())}}", "MemoryError"},
-	{"repr", "{{repr('\\x00' * (20 << 20))}}", "MemoryError"},
-	{"a YAML text", "% import yaml\n{{len(yaml.safe_dump('é' * 10 ** 7))}}", "MemoryError"},
+	{"splitlines", "{{len(('\\r' * (7 << 20)).splitlines())}}", "Error"},
+	{"split at white space", "{{len(('a\\t' * (3 << 20)).split())}}", "Error"},
+	{"a list of characters", "{{len(list('é' * 2 * 10 ** 6))}}", "MemoryError"},
+	{"upper case", "{{len(('ﬃ' * 4 * 10 ** 6).upper())}}", "MemoryError"},
+	{"repr", "{{repr('\\x00' * (5 << 20))}}", "MemoryError"},
+	{"a YAML text", "% import yaml\n{{len(yaml.safe_dump('é' * 3 * 10 ** 6))}}", "MemoryError"},
 	{"indented lines", "% import textwrap\n{{textwrap.indent('\\n' * 10 ** 6, 'x' * 10 ** 4, lambda l: True)}}", "MemoryError"},
 	{"replaced matches", "% import re\n{{re.sub('a*', 'b' * 10 ** 5, 'a b ' * 10 ** 5)}}", "MemoryError"},
 	{"a doubled list", "{{repr([['x' * 1000] * 1000] * 1000)}}", "MemoryError"},
@@ -118,10 +118,11 @@ var runaways = []struct{ name, source, kind string }{
 
 // TestRunaways renders templates that want too much. Each ends soon and with
 // an error, without much memory. The clock has no say in it, so that a busy
-// machine changes nothing: the limits on steps and memory are enough.
+// machine changes nothing: the limits on steps and memory are enough. They are
+// about a quarter of the usual ones, which saves time.
 func TestRunaways(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(40))
-	engine := New(Options{Limits: Limits{Steps: 3_000_000, Time: time.Minute}})
+	engine := New(Options{Limits: Limits{Steps: 1_500_000, Memory: 16 << 20, Output: 4 << 20, Time: time.Minute}})
 	for _, tt := range runaways {
 		t.Run(tt.name, func(t *testing.T) {
 			template, err := engine.Compile("t.tpl", tt.source)
@@ -142,7 +143,7 @@ func TestRunaways(t *testing.T) {
 			if took > 20*time.Second {
 				t.Errorf("it took %v", took)
 			}
-			if grew > 100<<20 {
+			if grew > 40<<20 {
 				t.Errorf("the heap grew by %d MiB", grew>>20)
 			}
 			t.Logf("%v, %d MiB, %.100v", took.Round(time.Millisecond), grew>>20, err)

@@ -15,7 +15,7 @@ import (
 func TestLimits(t *testing.T) {
 	limits := meter.Limits{Steps: 5_000_000, Memory: 64 << 20, Output: 1 << 20, Time: 30 * time.Second, Recursion: 500}
 	matching := limits // a match counts no steps
-	matching.Time = time.Second / 2
+	matching.Time = time.Second / 10
 	tests := []struct {
 		name string
 		kind string // of the error
