@@ -49,12 +49,17 @@ func (k *Keys) Share(ctx context.Context, cfg *config.Config, refresh func(ctx c
 	if k.store.Shared == nil || cfg.Store.Key == "" {
 		return nil
 	}
-	seals, err := sealed.ReadFile(cfg.Store.Key)
+	return k.share(ctx, cfg.Store.Key, k.store.Shared, refresh)
+}
+
+// share is Share with the file of the key and the notes of all hosts.
+func (k *Keys) share(ctx context.Context, file string, notes sharedkeys.Notes, refresh func(ctx context.Context) error) error {
+	seals, err := sealed.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("store.key: %w", err)
 	}
 	mayChange := func(name string) bool { return !slices.Contains(fixedSecrets, name) }
-	k.sharer, k.refresh = &sharedkeys.Sharer{Notes: k.store.Shared, Keys: seals, Changes: mayChange}, refresh
+	k.sharer, k.refresh = &sharedkeys.Sharer{Notes: notes, Keys: seals, Changes: mayChange}, refresh
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if k.used, err = k.hasShared(ctx); err != nil {
@@ -71,10 +76,13 @@ func (k *Keys) Share(ctx context.Context, cfg *config.Config, refresh func(ctx c
 	if k.used {
 		k.TokenKey = k.TokenKey.Shared()
 	}
+	if k.inUse, err = k.own(ctx); err != nil {
+		return err
+	}
 	if !changed {
 		return nil
 	}
-	k.log.Info("this host uses the keys that the hosts share", "key", cfg.Store.Key)
+	k.log.Info("this host uses the keys that the hosts share", "key", file)
 	if err := k.openIdentity(); err != nil {
 		return err
 	}
@@ -90,38 +98,50 @@ func (k *Keys) Follow(ctx context.Context) {
 	if k.sharer == nil {
 		return
 	}
-	restart := false
-	pace.Every(ctx, period, func() {
-		needed, err := k.exchange(ctx)
-		restart = restart || needed
-		if err != nil || !restart {
-			k.note(err)
-			return
-		}
-		k.trouble.Store(&health.Trouble{Part: "keys", State: health.Warning, Look: []string{"systemctl restart mdserver"},
-			Message: "this host has got the keys that the hosts share, and uses them after a restart"})
-	})
+	pace.Every(ctx, period, func() { k.followOnce(ctx) })
+}
+
+func (k *Keys) followOnce(ctx context.Context) {
+	restart, err := k.exchange(ctx)
+	if err != nil || !restart {
+		k.note(err)
+		return
+	}
+	k.trouble.Store(&health.Trouble{Part: "keys", State: health.Warning, Look: []string{"systemctl restart mdserver"},
+		Message: "this host has got the keys that the hosts share, and uses them after a restart"})
 }
 
 // exchange shares keys once, and reports whether the server has to be restarted to
-// use those that it got.
+// use those that the host has now.
 func (k *Keys) exchange(ctx context.Context) (restart bool, err error) {
 	limited, cancel := context.WithTimeout(ctx, period)
 	defer cancel()
-	before, err := k.own(limited)
-	if err != nil {
-		return false, err
-	}
 	changed, err := k.sync(limited)
-	if err != nil || !changed {
+	k.stale = k.stale || changed
+	if err != nil {
 		return false, err
 	}
-	after, err := k.own(limited)
-	if err != nil {
-		return true, err // what was replaced is not known any more
+	if k.stale {
+		if err := k.refresh(ctx); err != nil {
+			return false, err
+		}
+		k.stale = false
 	}
-	restart = !k.used || slices.ContainsFunc(fixedSecrets, func(name string) bool { return before[name] != after[name] })
-	return restart, k.refresh(ctx)
+	return k.needsRestart(limited)
+}
+
+// needsRestart reports whether this server runs with other keys than the host has, or
+// with its own although it has shared them since.
+func (k *Keys) needsRestart(ctx context.Context) (bool, error) {
+	own, err := k.own(ctx)
+	if err != nil {
+		return false, err
+	}
+	if slices.ContainsFunc(fixedSecrets, func(name string) bool { return own[name] != k.inUse[name] }) {
+		return true, nil
+	}
+	shared, err := k.hasShared(ctx)
+	return shared && !k.used, err
 }
 
 // note keeps why the keys could not be shared. An etcd that does not answer has a
@@ -136,16 +156,17 @@ func (k *Keys) note(err error) {
 	if k.used && !foreign {
 		return
 	}
-	message := "this host uses keys of its own for tokens, identity documents and ssh host certificates: " + err.Error()
+	outcome := "this host uses keys of its own for tokens, identity documents and ssh host certificates"
 	if k.used {
-		message = "this host uses the shared keys as it knew them: " + err.Error()
+		outcome = "this host uses the shared keys as it knew them"
 	}
+	message := outcome + ": " + err.Error()
 	if foreign {
 		message += "; copy the file store.key from another host"
 	}
 	k.trouble.Store(&health.Trouble{Part: "keys", State: health.Wrong, Message: message, Look: []string{"mdserver store check"}})
 	if k.complaint.New(err) {
-		k.log.Error("the keys that the hosts share cannot be used; guests are served with this host's own", "error", err)
+		k.log.Error("the keys that the hosts share cannot be read; "+outcome, "error", err)
 	}
 }
 
