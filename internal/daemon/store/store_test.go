@@ -2,6 +2,8 @@ package store
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -9,6 +11,9 @@ import (
 	"testing"
 
 	"mdserver/internal/config"
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory/backup"
+	"mdserver/internal/inventory/boltstore"
 )
 
 // open opens the database in a directory, without etcd.
@@ -44,6 +49,30 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// A first start that fails leaves nothing.
+func TestOpenWithoutDirectory(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(t, filepath.Join(file, "mdserver.db")); err == nil || !strings.HasPrefix(err.Error(), "database: ") {
+		t.Errorf("it is %v", err)
+	}
+}
+
+// A database that another server has open is not one that cannot be used.
+func TestDatabaseInUse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mdserver.db")
+	s, err := open(t, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Inventory.Close()
+	if _, err := open(t, path); !errors.Is(err, boltstore.ErrInUse) || errors.Is(err, ErrDatabase) {
+		t.Errorf("it is %v", err)
+	}
+}
+
 // What cannot be used is told with what repairs it.
 func TestDatabaseThatCannotBeUsed(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -66,5 +95,40 @@ func TestDatabaseThatCannotBeUsed(t *testing.T) {
 				t.Errorf("it is %v, want a remedy: %s", err, tt.remedy)
 			}
 		})
+	}
+}
+
+// The newest backup that can be restored is named, so that it can be pasted.
+func TestRemedies(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "my files")
+	path := filepath.Join(dir, "mdserver.db")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b := backup.New("kvm1", "1.0", instance.Table{}, nil, "")
+	if err := backup.Save(path, b, 3); err != nil {
+		t.Fatal(err)
+	}
+	restore := "`mdserver restore '" + backup.NewestSound(path) + "'`"
+	anew := path + ".mark away to begin with an empty one"
+	for _, tt := range []struct {
+		err   error
+		texts []string
+		final bool // another start would not change it
+	}{
+		{boltstore.ErrNewer, []string{"install that version again"}, true},
+		{boltstore.ErrDamaged, []string{"`mdserver database salvage`", restore, anew}, true},
+		{boltstore.ErrMissing, []string{"a copy of the database", restore, anew}, true},
+		{fs.ErrPermission, []string{fs.ErrPermission.Error()}, false},
+	} {
+		err := unusable(path, fmt.Errorf("open: %w", tt.err))
+		if !errors.Is(err, tt.err) || errors.Is(err, ErrDatabase) != tt.final {
+			t.Errorf("%v, want one that another start does not change: %v", err, tt.final)
+		}
+		for _, text := range tt.texts {
+			if !strings.Contains(err.Error(), text) {
+				t.Errorf("%q lacks %q", err, text)
+			}
+		}
 	}
 }
