@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"mdserver/internal/config/kind"
+	"mdserver/internal/instance"
 )
 
 // Metrics is the section [metrics].
@@ -32,7 +33,7 @@ func (l *loader) checkMetrics() {
 		onNetwork := slices.ContainsFunc(l.config.Networks, func(n Network) bool {
 			return n.Network.Contains(addr) || n.Network6.Contains(addr)
 		})
-		if addr.IsUnspecified() || onNetwork || addr == metadataAddress4 || addr == metadataAddress6 {
+		if addr.IsUnspecified() || onNetwork || addr == instance.Metadata4 || addr == instance.Metadata6 {
 			l.warnAt(l.place("metrics.listen"), "lets guests read the metrics and the names and addresses of all guests at %s, unless a firewall refuses them", at)
 		}
 	}

@@ -6,14 +6,7 @@ import (
 	"slices"
 
 	"mdserver/internal/config/kind"
-)
-
-// Where guests look for the metadata server: AWS's addresses, and the link-local
-// one of IPv6 that cloud-init and Ignition know.
-var (
-	metadataAddress4  = netip.MustParseAddr("169.254.169.254")
-	metadataAddress6  = netip.MustParseAddr("fd00:ec2::254")
-	metadataLinkLocal = netip.MustParseAddr("fe80::a9fe:a9fe")
+	"mdserver/internal/instance"
 )
 
 // Listen6 is the value of mdserver.listen_address6.
@@ -50,7 +43,7 @@ func (c *Config) ListenAddresses6() []netip.Addr {
 	addrs := c.Server.Listen6.Addresses
 	served6 := slices.ContainsFunc(c.Networks, func(n Network) bool { return n.Network6.IsValid() })
 	if c.Server.Listen6.Auto && served6 {
-		addrs = []netip.Addr{metadataAddress6, metadataLinkLocal}
+		addrs = []netip.Addr{instance.Metadata6, instance.MetadataLinkLocal}
 	}
 	var list []netip.Addr
 	for _, a := range addrs {

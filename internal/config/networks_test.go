@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mdserver/internal/instance"
 )
 
 const lan = "[network lan]\ninterface = br-lan\nnet_address = 10.50.0.0\n"
@@ -62,7 +64,7 @@ func TestNetworkSection(t *testing.T) {
 	if got := c.GuestInterfaces(); !slices.Equal(got, []string{"br-lan"}) {
 		t.Errorf("guests come by %v", got)
 	}
-	if got := c.ListenAddresses6(); !slices.Contains(got, metadataLinkLocal.WithZone("br-lan")) {
+	if got := c.ListenAddresses6(); !slices.Contains(got, instance.MetadataLinkLocal.WithZone("br-lan")) {
 		t.Errorf("listens on %v", got)
 	}
 }

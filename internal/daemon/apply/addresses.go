@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"mdserver/internal/config"
-	"mdserver/internal/daemon/router"
 	"mdserver/internal/instance"
 )
 
@@ -32,11 +31,11 @@ func (a *Applier) keepAddresses(cfg *config.Config, networks []instance.Network)
 // that it listens on, the administrator knows where they belong.
 func ownOn(cfg *config.Config, n instance.Network) []netip.Addr {
 	var list []netip.Addr
-	if listen := cfg.Server.ListenAddress; listen == router.Metadata4 || listen.IsUnspecified() {
-		list = append(list, router.Metadata4)
+	if listen := cfg.Server.ListenAddress; listen == instance.Metadata4 || listen.IsUnspecified() {
+		list = append(list, instance.Metadata4)
 	}
-	if n.IPv6.IsValid() && (slices.Contains(cfg.ListenAddresses6(), router.Metadata6) || cfg.Server.ListenAddress == netip.IPv6Unspecified()) {
-		list = append(list, router.Metadata6)
+	if n.IPv6.IsValid() && (slices.Contains(cfg.ListenAddresses6(), instance.Metadata6) || cfg.Server.ListenAddress == netip.IPv6Unspecified()) {
+		list = append(list, instance.Metadata6)
 	}
 	return list
 }

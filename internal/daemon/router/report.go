@@ -31,7 +31,7 @@ func reportAddress(cfg *config.Config, guest *instance.Instance) netip.Addr {
 	listen := cfg.Server.ListenAddress
 	if guest.IPv4.IsValid() && (listen.Is4() || listen == netip.IPv6Unspecified()) {
 		if listen.IsUnspecified() {
-			return Metadata4
+			return instance.Metadata4
 		}
 		return listen
 	}
@@ -39,7 +39,7 @@ func reportAddress(cfg *config.Config, guest *instance.Instance) netip.Addr {
 		return netip.Addr{}
 	}
 	if listen == netip.IPv6Unspecified() {
-		return Metadata6
+		return instance.Metadata6
 	}
 	for _, addr := range append([]netip.Addr{listen}, cfg.ListenAddresses6()...) {
 		if addr.Is6() && !addr.IsLinkLocalUnicast() {

@@ -11,13 +11,6 @@ import (
 	"mdserver/internal/metadata"
 )
 
-// The addresses that clients of any cloud request metadata from: they belong to no
-// network, and are the same on each.
-var (
-	Metadata4 = netip.MustParseAddr("169.254.169.254")
-	Metadata6 = netip.MustParseAddr("fd00:ec2::254")
-)
-
 func imdsSettings(cfg *config.Config) imds.Settings {
 	return imds.Settings{
 		Mode:     instance.IMDSMode(cfg.Server.IMDS),
@@ -32,7 +25,7 @@ func imdsSettings(cfg *config.Config) imds.Settings {
 func servedHosts(cfg *config.Config) *httpcommon.Hosts {
 	short, _, _ := strings.Cut(cfg.Service.Hostname, ".")
 	names := []string{"instance-data", "instance-data.ec2.internal", cfg.Service.Hostname, short}
-	addrs := append([]netip.Addr{Metadata4, Metadata6, cfg.Server.ListenAddress}, cfg.ListenAddresses6()...)
+	addrs := append([]netip.Addr{instance.Metadata4, instance.Metadata6, cfg.Server.ListenAddress}, cfg.ListenAddresses6()...)
 	return httpcommon.NewHosts(addrs, append(names, cfg.Server.AcceptHosts...))
 }
 

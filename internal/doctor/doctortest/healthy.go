@@ -31,7 +31,7 @@ const (
 func Healthy(t testing.TB) *host.Facts {
 	t.Helper()
 	gateway, guests := netip.MustParseAddr("10.122.0.1"), netip.MustParsePrefix("10.122.0.0/16")
-	metadata := netip.MustParseAddr("169.254.169.254")
+	metadata := instance.Metadata4
 	libvirtd := kernel.Process{PID: LibvirtPID, Name: "libvirtd", Service: "libvirtd.service", Args: []string{"/usr/sbin/libvirtd"}}
 	cfg := config.Default()
 	for i := range cfg.Networks {

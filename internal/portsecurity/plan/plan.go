@@ -79,16 +79,11 @@ type Plan struct {
 	Reserved []netip.Addr
 }
 
-// metadataAddrs are where clients look for the metadata of any cloud. Nothing but
-// this host answers there.
-var metadataAddrs = []netip.Addr{
-	netip.MustParseAddr("169.254.169.254"),
-	netip.MustParseAddr("fd00:ec2::254"),
-	netip.MustParseAddr("fe80::a9fe:a9fe"),
+// MetadataAddrs are the addresses where guests look for metadata. Nothing but this
+// host answers there.
+func MetadataAddrs() []netip.Addr {
+	return []netip.Addr{instance.Metadata4, instance.Metadata6, instance.MetadataLinkLocal}
 }
-
-// MetadataAddrs are the addresses where guests look for metadata.
-func MetadataAddrs() []netip.Addr { return slices.Clone(metadataAddrs) }
 
 // Make plans for those of the networks that have port security.
 func Make(networks []instance.Network, guests []*instance.Instance, host Host) Plan {
@@ -151,7 +146,7 @@ func (p *planner) roleOf(link Link) Role {
 
 // protect notes which addresses are not for guests to choose.
 func (p *planner) protect(n instance.Network, guests []*instance.Instance, host Host) {
-	p.host = append(p.host, metadataAddrs...)
+	p.host = append(p.host, MetadataAddrs()...)
 	p.host = append(p.host, host.Addrs[n.Bridge]...)
 	p.reserved = append(p.reserved, n.Gateway4, n.Gateway6)
 	for _, guest := range guests {
@@ -240,7 +235,7 @@ func (p *planner) plan() Plan {
 		ports = append(ports, port)
 	}
 	slices.SortFunc(ports, func(a, b Port) int { return cmp.Compare(a.Name, b.Name) })
-	return Plan{Ports: ports, Host: addrSet(p.host), Metadata: addrSet(metadataAddrs), Reserved: addrSet(append(p.reserved, p.host...))}
+	return Plan{Ports: ports, Host: addrSet(p.host), Metadata: addrSet(MetadataAddrs()), Reserved: addrSet(append(p.reserved, p.host...))}
 }
 
 // withoutOthersMACs takes from each guest the MACs that it is allowed but that
