@@ -7,33 +7,43 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"reflect"
+	"time"
 
 	"mdserver/internal/admission"
-	"mdserver/internal/bridge"
 	"mdserver/internal/config"
 	"mdserver/internal/daemon/store"
 	"mdserver/internal/fleet"
 	"mdserver/internal/hostsfile"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
-	"mdserver/internal/networks"
-	"mdserver/internal/portsecurity"
+	"mdserver/internal/logging/once"
 )
 
 // Parts are what depends on the networks.
 type Parts struct {
 	Config    func() *config.Config
-	Networks  *networks.Networks
+	Networks  Networks
 	Store     *store.Store
 	Inventory *inventory.Inventory
 	HostNames *hostsfile.File // this host's, which no guest may have
-	Admission *admission.Admission
-	Addresses *bridge.Reconciler
-	Ports     *portsecurity.Reconciler
+	// What follows are the parts that are told of the networks.
+	Admission interface{ SetPolicy(admission.Policy) }
+	Addresses interface {
+		Set(bridges []string, addrs []netip.Addr)
+	}
+	Ports interface{ Set([]instance.Network) }
 	// Answer has guests answered under a configuration with its networks.
 	Answer func(*config.Config, []instance.Network)
 	Log    *slog.Logger
+}
+
+// Networks are what the backends know of the networks, as networks.Networks has it.
+type Networks interface {
+	Changed() <-chan struct{}
+	Refresh(ctx context.Context) (changed bool)
+	Describe(cfg *config.Config) []instance.Network
 }
 
 // Applier applies the networks. Make it with New.
@@ -42,6 +52,8 @@ type Applier struct {
 	applying chan chan error // asks Run to apply the networks
 	ended    chan struct{}   // closed when Run has ended
 	applied  applied
+
+	complaint once.Complaint // of Run
 }
 
 // New makes an Applier that has applied nothing yet.
@@ -55,26 +67,42 @@ type applied struct {
 	config         *config.Config
 	networks       []instance.Network
 	places, naming string // what the guests' places and names were worked out from
+	unfinished     bool   // guests do not have these yet
 }
+
+// retryPeriod is how often guests are given places and names that they did not get.
+const retryPeriod = 5 * time.Second
 
 // ErrStopping means that the networks are not applied any more.
 var ErrStopping = errors.New("the server is stopping")
 
 // Run applies the networks when libvirt reports a change and on request, until ctx
-// ends. Nothing else applies them meanwhile. It is called once.
+// ends, and tries again what failed. Nothing else applies them meanwhile. It is called
+// once.
 func (a *Applier) Run(ctx context.Context) {
 	defer close(a.ended)
+	retry := time.NewTicker(retryPeriod)
+	defer retry.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-a.parts.Networks.Changed():
-			if err := a.Apply(ctx); err != nil && ctx.Err() == nil {
-				a.parts.Log.Error("guests were not updated after a change of the networks", "error", err)
+			a.follow(ctx)
+		case <-retry.C:
+			if a.applied.unfinished {
+				a.follow(ctx)
 			}
 		case answer := <-a.applying:
 			answer <- a.Apply(ctx)
 		}
+	}
+}
+
+// follow applies the networks, and says once why it cannot.
+func (a *Applier) follow(ctx context.Context) {
+	if err := a.Apply(ctx); ctx.Err() == nil && a.complaint.New(err) {
+		a.parts.Log.Error("guests were not updated after a change of the networks", "error", err)
 	}
 }
 
@@ -89,10 +117,8 @@ func (a *Applier) Ask(ctx context.Context) error {
 		return ctx.Err()
 	}
 	select {
-	case err := <-answer:
+	case err := <-answer: // it comes even if Run ends
 		return err
-	case <-a.ended:
-		return ErrStopping
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -115,9 +141,20 @@ func (a *Applier) Refresh(ctx context.Context) {
 func (a *Applier) Apply(ctx context.Context) error {
 	cfg := a.parts.Config()
 	all := a.parts.Networks.Describe(cfg)
-	if cfg == a.applied.config && reflect.DeepEqual(all, a.applied.networks) {
-		return nil
+	if cfg != a.applied.config || !reflect.DeepEqual(all, a.applied.networks) {
+		a.tell(cfg, all)
+		a.applied.config, a.applied.networks = cfg, all
 	}
+	err := a.renameReserved(ctx, cfg, all)
+	if err == nil {
+		err = a.reattach(ctx, all)
+	}
+	a.applied.unfinished = err != nil
+	return err
+}
+
+// tell tells all parts of the networks. That cannot fail.
+func (a *Applier) tell(cfg *config.Config, all []instance.Network) {
 	a.parts.Inventory.Reconfigure(InventoryOptions(cfg, all, a.parts.Store, a.parts.HostNames, a.parts.Log))
 	if a.parts.Store.Fleet != nil {
 		a.parts.Store.Fleet.SetNetworks(fleet.Publishable(all))
@@ -126,14 +163,6 @@ func (a *Applier) Apply(ctx context.Context) error {
 	a.parts.Answer(cfg, all)
 	a.keepAddresses(cfg, all)
 	a.parts.Ports.Set(all)
-	if err := a.renameReserved(ctx, cfg, all); err != nil {
-		return err
-	}
-	if err := a.reattach(ctx, all); err != nil {
-		return err
-	}
-	a.applied.config, a.applied.networks = cfg, all
-	return nil
 }
 
 // reattach gives guests other places where the networks have other addresses.

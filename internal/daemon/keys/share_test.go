@@ -274,6 +274,28 @@ func TestKeysThatCannotBeShared(t *testing.T) {
 	}
 }
 
+// What is wrong with the shared keys is told once each time, and until it is mended.
+func TestFollowTells(t *testing.T) {
+	_, h := newPair(t)
+	h.start()
+	h.log.Reset()
+	sound := h.shelf.text
+	for times := 1; times <= 2; times++ {
+		h.shelf.text = "damaged"
+		for range 2 {
+			h.keys.followOnce(t.Context())
+			if troubles := h.keys.Trouble(); len(troubles) != 1 || !strings.HasPrefix(troubles[0].Message, asKnown) {
+				t.Errorf("trouble %+v", troubles)
+			}
+		}
+		if said := strings.Count(h.log.String(), "level=ERROR"); said != times {
+			t.Errorf("said %d times after %d: %s", said, times, &h.log)
+		}
+		h.shelf.text = sound
+		h.mustRestart(false)
+	}
+}
+
 // What other hosts share does not replace a good identity authority by a broken one.
 func TestSharedIdentityThatIsDamaged(t *testing.T) {
 	first, second := newPair(t)
