@@ -2,6 +2,7 @@ package router
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"mdserver/internal/instance"
@@ -30,6 +31,33 @@ func TestReportAddress(t *testing.T) {
 	} {
 		if got := reportAddress(load(t, "[mdserver]\n"+tt.text), &tt.guest).String(); got != tt.want {
 			t.Errorf("%q: %s, want %s", tt.text, got, tt.want)
+		}
+	}
+}
+
+// Guests are asked to report to the server's address and port, if the configuration
+// says so and they can reach it.
+func TestReportParts(t *testing.T) {
+	dual, none := instance.Instance{IPv4: netip.MustParseAddr("10.122.0.10")}, instance.Instance{}
+	for _, tt := range []struct {
+		text  string
+		guest instance.Instance
+		want  string // where to, "" for nowhere
+	}{
+		{"report = yes\n", dual, "http://169.254.169.254/mdserver/report"},
+		{"report = yes\nport = 8775\n", dual, "http://169.254.169.254:8775/mdserver/report"},
+		{"report = yes\n", none, ""},
+		{"report = no\n", dual, ""},
+	} {
+		reports := reportParts(load(t, "[mdserver]\n"+tt.text))
+		if tt.want == "" {
+			if reports != nil && reports(&tt.guest) != nil {
+				t.Errorf("%q: %v has to report", tt.text, tt.guest)
+			}
+			continue
+		}
+		if parts := reports(&tt.guest); len(parts) == 0 || !strings.Contains(string(parts[0].Body), tt.want) {
+			t.Errorf("%q: the parts %v lack %s", tt.text, parts, tt.want)
 		}
 	}
 }

@@ -21,19 +21,26 @@ type uploads struct {
 
 // ServeHTTP implements http.Handler.
 func (u uploads) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if u.from == "socket" {
-		refuseUpload(w, "mdserver.upload is socket")
+	source, err := u.source(sentByRoot(r))
+	if err != nil {
+		refuseUpload(w, err.Error())
 		return
 	}
-	err := sentByRoot(r)
+	u.take(source, w, r)
+}
+
+// source tells what a definition is registered by, or why it is not taken. notRoot is nil
+// if root has sent it.
+func (u uploads) source(notRoot error) (string, error) {
 	switch {
-	case err == nil:
-		u.take(instance.ByUpload, w, r)
+	case u.from == "socket":
+		return "", errors.New("mdserver.upload is socket")
+	case notRoot == nil:
+		return instance.ByUpload, nil
 	case u.from == "local":
-		u.take(instance.ByLocal, w, r)
-	default:
-		refuseUpload(w, "mdserver.upload is root, and "+err.Error())
+		return instance.ByLocal, nil
 	}
+	return "", fmt.Errorf("mdserver.upload is root, and %w", notRoot)
 }
 
 func refuseUpload(w http.ResponseWriter, reason string) {
@@ -49,10 +56,15 @@ func sentByRoot(r *http.Request) error {
 		return errors.New("the request's connection is not known")
 	}
 	uid, err := sockdiag.Sender(conn)
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("the sender's user is not known: %w", err)
-	case uid != 0 && int(uid) != os.Geteuid():
+	}
+	return checkUser(int(uid), os.Geteuid())
+}
+
+// checkUser returns nil if a user is root or this server's own.
+func checkUser(uid, own int) error {
+	if uid != 0 && uid != own {
 		return fmt.Errorf("the sender runs as user %d", uid)
 	}
 	return nil
