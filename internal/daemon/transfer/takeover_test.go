@@ -57,22 +57,29 @@ func (u *upgraded) original(format string, entries ...string) {
 // until end is called.
 func (u *upgraded) open(logged io.Writer) (tr Transfer, end func()) {
 	u.t.Helper()
+	tr, end = u.prepare(logged)
+	if err := tr.TakeOver(u.t.Context()); err != nil {
+		u.t.Fatal(err)
+	}
+	return tr, end
+}
+
+// prepare is open up to the moment before anything is taken over.
+func (u *upgraded) prepare(logged io.Writer) (tr Transfer, end func()) {
+	u.t.Helper()
 	log := slog.New(slog.NewTextHandler(logged, nil))
 	database, err := boltstore.Open(u.cfg.Server.Database, log)
 	if err != nil {
 		u.t.Fatal(err)
 	}
 	inv, err := inventory.Open(u.t.Context(), database, inventory.Options{
-		MaxGuests: u.cfg.Server.MaxGuests, Networks: networks.Configured(u.cfg), FallbackHostname: u.cfg.Server.HostnamePrefix, Log: log,
+		MaxGuests: u.cfg.Server.MaxGuests, Networks: networks.Configured(u.cfg), FallbackHostname: u.cfg.Server.HostnamePrefix, Quarantine: u.cfg.Dnsmasq.Quarantine, Log: log,
 	})
 	if err != nil {
 		u.t.Fatal(err)
 	}
 	present := func() *config.Config { return u.cfg }
 	tr = Transfer{Inventory: inv, Database: database, Upkeep: upkeep.New(inv, database, present, log), Config: present, Started: time.Now(), Log: log}
-	if err := tr.TakeOver(u.t.Context()); err != nil {
-		u.t.Fatal(err)
-	}
 	return tr, func() {
 		if err := inv.Close(); err != nil {
 			u.t.Error(err)
