@@ -124,24 +124,36 @@ func TestKeepDatabase(t *testing.T) {
 	})
 }
 
-// What another program has written to the file is read.
+// What another program has written to the file is read, and replaced if it is damaged.
 func TestKeepDatabaseReads(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHost(t, nil)
-		h.inventory.MustRegister(inventorytest.Domain(1, "web"))
-		later := time.Now().Add(-time.Hour)
-		if err := os.Chtimes(h.path, later, later); err != nil {
-			t.Fatal(err)
-		}
-		h.during(7 * time.Second)
-		if said := strings.Count(h.log.String(), "another program has written to the database's file, which is read again"); said != 1 {
-			t.Errorf("said %d times: %s", said, &h.log)
-		}
-		h.mustTell()
-		if _, ok := h.inventory.Snapshot().ByName("web"); !ok {
-			t.Error("the guest is gone")
-		}
-	})
+	for name, tt := range map[string]struct {
+		alter   func(path string) error
+		damaged bool
+	}{
+		"sound":   {func(path string) error { return os.Chtimes(path, time.Time{}, time.Now().Add(-time.Hour)) }, false},
+		"damaged": {func(path string) error { return os.WriteFile(path, []byte("another's"), 0o600) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHost(t, nil)
+				h.inventory.MustRegister(inventorytest.Domain(1, "web"))
+				if err := tt.alter(h.path); err != nil {
+					t.Fatal(err)
+				}
+				h.during(7 * time.Second)
+				if said := strings.Count(h.log.String(), "another program has written to the database's file, which is read again"); said != 1 {
+					t.Errorf("said %d times: %s", said, &h.log)
+				}
+				if said := strings.Contains(h.log.String(), "was written again from memory"); said != tt.damaged {
+					t.Errorf("written again %v: %s", said, &h.log)
+				}
+				h.mustTell()
+				if table, err := h.database.Load(t.Context()); err != nil || len(table.Instances) != 1 {
+					t.Errorf("the database has %+v (%v)", table, err)
+				}
+			})
+		})
+	}
 }
 
 // faulty is a store whose writes fail or hang.
