@@ -28,7 +28,7 @@ type Parts struct {
 	Store     *store.Store
 	Inventory *inventory.Inventory
 	HostNames *hostsfile.File // this host's, which no guest may have
-	// What follows are the parts that are told of the networks.
+	// These take the networks over as they are now.
 	Admission interface{ SetPolicy(admission.Policy) }
 	Addresses interface {
 		Set(bridges []string, addrs []netip.Addr)
