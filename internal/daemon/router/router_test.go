@@ -144,10 +144,14 @@ func TestRoutes(t *testing.T) {
 
 // An upload that is refused says how to do it.
 func TestUploadRefused(t *testing.T) {
-	s := newServer(t, "upload = socket\n", nil)
-	w := s.ask(fromHost, "POST", "/instance-upload")
-	if text := w.Body.String(); w.Code != http.StatusForbidden || !strings.Contains(text, "mdserver.upload is socket; send it as root, use `mdserver instance add FILE`") {
-		t.Errorf("%d %q", w.Code, text)
+	for from, want := range map[string]string{
+		"socket": "mdserver.upload is socket; send it as root, use `mdserver instance add FILE`",
+		"root":   "mdserver.upload is root, and the request's connection is not known; ",
+	} {
+		s := newServer(t, "upload = "+from+"\n", nil)
+		if w := s.ask(fromHost, "POST", "/instance-upload"); w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("upload %s: %d %q", from, w.Code, w.Body)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package router
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 
@@ -55,6 +56,12 @@ func sentByRoot(r *http.Request) error {
 	if !ok {
 		return errors.New("the request's connection is not known")
 	}
+	return checkSender(conn)
+}
+
+// checkSender returns nil if the process at the other end of a connection may be taken
+// for root.
+func checkSender(conn net.Conn) error {
 	uid, err := sockdiag.Sender(conn)
 	if err != nil {
 		return fmt.Errorf("the sender's user is not known: %w", err)

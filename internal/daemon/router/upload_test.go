@@ -48,6 +48,16 @@ func TestCheckUser(t *testing.T) {
 	}
 }
 
+// A sender that the kernel does not know is not root, although root's number is 0.
+func TestUnknownSender(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	defer theirs.Close()
+	if err := checkSender(ours); err == nil || !strings.HasPrefix(err.Error(), "the sender's user is not known: ") {
+		t.Errorf("it is %v", err)
+	}
+}
+
 // The kernel tells who is behind a connection: here, the user that the server runs as.
 func TestUploadByConnection(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
