@@ -142,6 +142,9 @@ func TestApply(t *testing.T) {
 	p.mustTell(allTold...)
 	p.apply()
 	p.mustTell()
+	if p.applier.applied.places != places(p.networks) {
+		t.Error("guests would be given their places again and again")
+	}
 	same := *p.config
 	p.config = &same
 	p.apply()
