@@ -19,7 +19,8 @@ import (
 // the Python mdserver's. All that fails leaves the store closed.
 func (d *Daemon) openInventory(ctx context.Context, cfg *config.Config) (*inventory.Inventory, error) {
 	var err error
-	if d.store, err = store.Open(ctx, cfg, d.log); err != nil {
+	// Requests that are answered after the end of ctx still need etcd.
+	if d.store, err = store.Open(context.WithoutCancel(ctx), cfg, d.log); err != nil {
 		return nil, err
 	}
 	options := func() inventory.Options {

@@ -20,7 +20,7 @@ func BenchmarkRegistration(b *testing.B) {
 	for _, members := range []int{1, 3} {
 		b.Run(fmt.Sprintf("members=%d", members), func(b *testing.B) {
 			cluster := etcdtest.Start(b, etcdtest.Options{Members: members, Dir: b.TempDir()})
-			c, err := Open(cluster.Config(), slog.New(slog.DiscardHandler))
+			c, err := Open(b.Context(), cluster.Config(), slog.New(slog.DiscardHandler))
 			if err != nil {
 				b.Fatal(err)
 			}

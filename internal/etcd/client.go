@@ -40,18 +40,17 @@ type Client struct {
 	mu      sync.Mutex
 	members map[string]Member // by endpoint
 
-	stop context.CancelFunc
 	done sync.WaitGroup
 }
 
-// Open makes a client. It does not wait for a connection, so it works without
-// any member. It fails if a file in cfg cannot be used; see CheckFiles.
-func Open(cfg config.Store, log *slog.Logger) (*Client, error) {
+// Open makes a client that works until ctx ends, and that the caller closes. It does
+// not wait for a connection, so it works without any member. It fails if a file in cfg
+// cannot be used; see CheckFiles.
+func Open(ctx context.Context, cfg config.Store, log *slog.Logger) (*Client, error) {
 	if err := CheckFiles(cfg); err != nil {
 		return nil, err
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	c := &Client{endpoints: cfg.Endpoints, conns: newConns(), log: log, members: map[string]Member{}, stop: stop}
+	c := &Client{endpoints: cfg.Endpoints, conns: newConns(), log: log, members: map[string]Member{}}
 	inner, err := clientv3.New(clientv3.Config{
 		Context:     ctx,
 		Endpoints:   cfg.Endpoints,
@@ -60,11 +59,10 @@ func Open(cfg config.Store, log *slog.Logger) (*Client, error) {
 		Logger:      zap.NewNop(), // errors reach the caller, and members have their lines in log
 	})
 	if err != nil {
-		stop()
 		return nil, fmt.Errorf("etcd: %w", err)
 	}
 	c.Client = inner
-	if err := c.watchMembers(ctx); err != nil {
+	if err := c.watchMembers(); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -90,9 +88,9 @@ func dialOptions(cfg config.Store, conns *conns) []grpc.DialOption {
 
 // Close ends all connections and waits for what the client has started.
 func (c *Client) Close() error {
-	c.stop()
+	err := c.Client.Close() // ends Ctx, too
 	c.done.Wait()
-	if err := c.Client.Close(); err != nil && !errors.Is(err, context.Canceled) {
+	if err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("etcd: %w", err)
 	}
 	return nil

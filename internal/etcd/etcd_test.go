@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { os.Exit(roottest.InNamespace(m)) }
 func open(t *testing.T, cfg config.Store) (*Client, *lines) {
 	t.Helper()
 	log := &lines{}
-	c, err := Open(cfg, slog.New(slog.NewTextHandler(log, nil)))
+	c, err := Open(context.Background(), cfg, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +113,31 @@ func TestOpenWithoutMembers(t *testing.T) {
 	})
 	cluster.Members[0].Start()
 	within(t, 10*time.Second, func() error { return put(c, time.Second) })
+}
+
+// TestEnd: a client asks no member any more after the end of its context, and after Close.
+func TestEnd(t *testing.T) {
+	for name, end := range map[string]func(c *Client, cancel func()) error{
+		"of the context": func(c *Client, cancel func()) error {
+			cancel()
+			c.done.Wait()
+			return c.Close()
+		},
+		"by Close": func(c *Client, _ func()) error { return c.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			c, err := Open(ctx, config.Store{Endpoints: []string{"http://127.0.0.1:1"}}, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := end(c, cancel); err != nil || c.Ctx().Err() == nil {
+				t.Errorf("%v, and its context has ended: %v", err, c.Ctx().Err())
+			}
+			c.done.Wait()
+		})
+	}
 }
 
 func TestUser(t *testing.T) {
@@ -392,7 +417,7 @@ func TestCheckFiles(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter") {
 			t.Errorf("%v, want %q", err, want)
 		}
-		if _, opened := Open(cfg, slog.New(slog.DiscardHandler)); fmt.Sprint(opened) != fmt.Sprint(err) {
+		if _, opened := Open(t.Context(), cfg, slog.New(slog.DiscardHandler)); fmt.Sprint(opened) != fmt.Sprint(err) {
 			t.Errorf("Open: %v, want %v", opened, err)
 		}
 	}

@@ -47,7 +47,7 @@ type Inspected struct {
 // Inspect asks each member of a cluster once, and takes a few seconds if one does
 // not answer. It fails if a file in cfg cannot be used.
 func Inspect(ctx context.Context, cfg config.Store) (Inspection, error) {
-	c, err := Open(cfg, slog.New(slog.DiscardHandler))
+	c, err := Open(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return Inspection{}, err
 	}

@@ -43,8 +43,8 @@ func (c *Client) Members() []Member {
 	return list
 }
 
-// watchMembers asks each member regularly, on a connection of its own.
-func (c *Client) watchMembers(ctx context.Context) error {
+// watchMembers asks each member regularly until Ctx ends, on a connection of its own.
+func (c *Client) watchMembers() error {
 	c.ActiveConnection().Connect() // before the endpoints change for the first time
 	for _, endpoint := range c.endpoints {
 		conn, err := c.Dial(endpoint)
@@ -53,7 +53,7 @@ func (c *Client) watchMembers(ctx context.Context) error {
 		}
 		c.done.Go(func() {
 			defer conn.Close()
-			c.watchMember(ctx, endpoint, conn)
+			c.watchMember(c.Ctx(), endpoint, conn)
 		})
 	}
 	return nil

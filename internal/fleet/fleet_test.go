@@ -26,7 +26,7 @@ type member struct {
 // join makes a host take part until the end of the test.
 func join(t *testing.T, cluster *etcdtest.Cluster, id, name string) *member {
 	t.Helper()
-	client, err := etcd.Open(cluster.Config(), slog.New(slog.DiscardHandler))
+	client, err := etcd.Open(context.Background(), cluster.Config(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestLease(t *testing.T) {
 	b := join(t, cluster, "2", "kvm2")
 	b.has(t, "1 kvm1 true, 2 kvm2 true")
 	b.stop()
-	client, err := etcd.Open(cluster.Config(), slog.New(slog.DiscardHandler))
+	client, err := etcd.Open(t.Context(), cluster.Config(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

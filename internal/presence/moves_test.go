@@ -67,7 +67,7 @@ func newFleet(t *testing.T, names ...string) *fleet {
 	ctx, stop := context.WithCancel(context.Background())
 	var following sync.WaitGroup
 	for _, name := range names {
-		client, err := etcd.Open(cluster.Config(), log)
+		client, err := etcd.Open(ctx, cluster.Config(), log)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,7 +31,7 @@ func withEtcd(cmd *cobra.Command, cfg *config.Config, f func(client *etcd.Client
 	if len(cfg.Store.Endpoints) == 0 {
 		return exit.With(exit.Unreadable, fmt.Errorf("%s: store.endpoints is not set, accepted: the members of an etcd cluster", command.ConfigFile(cmd, nil)))
 	}
-	client, err := etcd.Open(cfg.Store, slog.New(slog.DiscardHandler))
+	client, err := etcd.Open(cmd.Context(), cfg.Store, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return exit.With(exit.Unreadable, err)
 	}

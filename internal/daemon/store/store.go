@@ -58,7 +58,7 @@ type Store struct {
 
 // Open opens the database, and etcd with the database for what is known of it if the
 // configuration says so. A failure leaves nothing open. One that is ErrDatabase means
-// that the database cannot be used.
+// that the database cannot be used. etcd is used until ctx ends or it is closed.
 func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*Store, error) {
 	if err := Check(cfg); err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (s *Store) openEtcd(ctx context.Context, cfg *config.Config) error {
 	if s.HostID, err = openHostID(ctx, cfg, s.Database); err != nil {
 		return err
 	}
-	if s.Etcd, err = etcd.Open(cfg.Store, s.log); err != nil {
+	if s.Etcd, err = etcd.Open(ctx, cfg.Store, s.log); err != nil {
 		return err
 	}
 	s.Shared, err = etcdstore.Open(ctx, etcdstore.Options{Client: s.Etcd.Client, Prefix: cfg.Store.Prefix, Cache: s.Database, Log: s.log,

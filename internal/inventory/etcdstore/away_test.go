@@ -113,7 +113,7 @@ func TestRestored(t *testing.T) {
 		"another cluster":     func(s *Store, _ *int64) { s.cluster = 1 },
 	} {
 		second := openStore(t, h.store.client, prefix, filepath.Join(t.TempDir(), "cache.db"))
-		second.stop() // the test follows etcd itself
+		close(second.closing) // the test follows etcd itself
 		<-second.done
 		revision := int64(1)
 		prepare(second, &revision)

@@ -83,31 +83,29 @@ type Store struct {
 	complaint once.Complaint // of the cache
 	cluster   uint64         // ID of the cluster
 
-	stop context.CancelFunc
-	done chan struct{}
+	closing chan struct{}
+	done    chan struct{} // etcd is not followed any more
 }
 
-// Open makes a store of the cache, and starts to follow etcd. It does not wait for
-// etcd. Errors: those of the cache.
+// Open makes a store of the cache, and follows etcd until ctx ends or the store is
+// closed. It does not wait for etcd. Errors: those of the cache.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	id, err := HostID(ctx, opts.Cache)
 	if err != nil {
 		return nil, fmt.Errorf("open the cache of the inventory: %w", err)
 	}
-	following, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s := &Store{
 		client: opts.Client, prefix: opts.Prefix, cache: opts.Cache, log: opts.Log, id: id, writer: writersKey + id,
-		mirror: newMirror(id), link: newLink(), changed: make(chan struct{}, 1), stop: stop, done: make(chan struct{}),
+		mirror: newMirror(id), link: newLink(), changed: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{}),
 		joining: opts.Join, current: time.Now(),
 	}
 	if s.joining == nil {
 		s.joining = notAsked
 	}
 	if err := s.loadSpares(ctx); err != nil {
-		stop()
 		return nil, fmt.Errorf("open the cache of the inventory: %w", err)
 	}
-	go s.run(following)
+	go s.run(ctx)
 	return s, nil
 }
 
@@ -229,7 +227,7 @@ func (s *Store) Rewrite(context.Context, instance.Table) error {
 
 // Close implements storage.Reader.
 func (s *Store) Close() error {
-	s.stop()
+	close(s.closing)
 	<-s.done
 	return s.cache.Close()
 }

@@ -2,6 +2,7 @@ package etcdstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"mdserver/internal/config"
 	"mdserver/internal/etcd"
 	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/inventory/boltstore"
@@ -21,7 +23,7 @@ var quiet = slog.New(slog.DiscardHandler)
 // connect opens a client as the server does.
 func connect(t testing.TB, cluster *etcdtest.Cluster) *clientv3.Client {
 	t.Helper()
-	client, err := etcd.Open(cluster.Config(), quiet)
+	client, err := etcd.Open(context.Background(), cluster.Config(), quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +47,45 @@ func openStore(t testing.TB, client *clientv3.Client, prefix, path string) *Stor
 		t.Fatal(err)
 	}
 	return store
+}
+
+// TestEnd: etcd is not followed any more after the end of the store's context, and after
+// Close. The cache is closed then, and by Close alone.
+func TestEnd(t *testing.T) {
+	for name, end := range map[string]func(s *Store, cancel func()) error{
+		"of the context": func(s *Store, cancel func()) error {
+			cancel()
+			<-s.done
+			_, err := s.cache.Load(context.Background())
+			return errors.Join(err, s.Close())
+		},
+		"by Close": func(s *Store, _ func()) error { return s.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			cache, err := boltstore.Open(filepath.Join(t.TempDir(), "cache.db"), quiet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			client, err := etcd.Open(t.Context(), config.Store{Endpoints: []string{"http://127.0.0.1:1"}}, quiet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			s, err := Open(ctx, Options{Client: client.Client, Prefix: "/", Cache: cache, Log: quiet})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := end(s, cancel); err != nil {
+				t.Error(err)
+			}
+			<-s.done
+			if _, err := cache.Load(t.Context()); err == nil {
+				t.Error("the cache is still open")
+			}
+		})
+	}
 }
 
 func TestContract(t *testing.T) {

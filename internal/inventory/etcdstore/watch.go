@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,11 +24,24 @@ const (
 	checkTimeout = 5 * time.Second
 )
 
-// run follows etcd until ctx ends.
+// run follows etcd until ctx ends or the store is closed.
 func (s *Store) run(ctx context.Context) {
 	defer close(s.done)
 	defer s.save(context.WithoutCancel(ctx)) // what ctx has kept from the disk
-	var revision int64                       // of the last step; 0: the whole table is read first
+	ctx, stop := context.WithCancel(ctx)
+	var following sync.WaitGroup
+	following.Go(func() { s.keepFollowing(ctx) })
+	select {
+	case <-s.closing:
+	case <-ctx.Done():
+	}
+	stop()
+	following.Wait()
+}
+
+// keepFollowing follows etcd until ctx ends.
+func (s *Store) keepFollowing(ctx context.Context) {
+	var revision int64 // of the last step; 0: the whole table is read first
 	for pause := maxPause / 16; ctx.Err() == nil; pause = min(2*pause, maxPause) {
 		before := revision
 		err := s.follow(ctx, &revision)
