@@ -1,0 +1,493 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"mdserver/internal/etcd/etcdfake"
+	"mdserver/internal/instance"
+)
+
+// site is an etcd with hosts, in a bubble of time.
+type site struct {
+	*etcdfake.Etcd
+	t     *testing.T
+	log   *slog.Logger
+	lines strings.Builder
+}
+
+// onSite runs a test on a site.
+func onSite(t *testing.T, test func(t *testing.T, s *site)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := &site{Etcd: etcdfake.New(), t: t}
+		s.log = slog.New(slog.NewTextHandler(&s.lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		test(t, s)
+	})
+}
+
+// host makes a host that does not take part yet.
+func (s *site) host(id, name string) *Fleet {
+	return New(Options{Client: s.Client(s.t.Context()), Prefix: "/p/", ID: id, Name: name, Version: "1", Log: s.log})
+}
+
+// run has a host take part until stop is called.
+func (s *site) run(f *Fleet) (stop func()) {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { f.Run(ctx) })
+	synctest.Wait()
+	return func() { cancel(); running.Wait() }
+}
+
+// join has a host take part until the end of the test.
+func (s *site) join(id, name string) (f *Fleet, stop func()) {
+	f = s.host(id, name)
+	stop = sync.OnceFunc(s.run(f))
+	s.t.Cleanup(stop)
+	return f, stop
+}
+
+// put writes a key.
+func (s *site) put(key, value string) {
+	s.t.Helper()
+	if _, err := s.Client(s.t.Context()).Put(s.t.Context(), "/p/"+key, value); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// has are the keys of a kind.
+func (s *site) has(kind string) string {
+	s.t.Helper()
+	resp, err := s.Client(s.t.Context()).Get(s.t.Context(), "/p/"+kind, clientv3.WithPrefix())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var list []string
+	for _, kv := range resp.Kvs {
+		list = append(list, strings.TrimPrefix(string(kv.Key), "/p/"))
+	}
+	return strings.Join(list, " ")
+}
+
+// knows are the hosts that a host knows.
+func knows(f *Fleet) string {
+	synctest.Wait()
+	var list []string
+	for _, h := range f.Hosts() {
+		state := "away"
+		if h.Alive {
+			state = "alive"
+		}
+		if !h.Drained.IsZero() {
+			state += " drained"
+		}
+		list = append(list, fmt.Sprint(h.ID, " ", h.Name, " ", state))
+	}
+	return strings.Join(list, ", ")
+}
+
+func check(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: %q, want %q", what, got, want)
+	}
+}
+
+// on is a fault of requests of a kind whose first key has a suffix.
+func on(kind, suffix string, err error) etcdfake.Fault {
+	return func(k, key string) error {
+		if k == kind && strings.HasSuffix(key, suffix) {
+			return err
+		}
+		return nil
+	}
+}
+
+var errDown = errors.New("etcd is down")
+
+// TestTakesPart: hosts know of each other when one comes, stops, is killed and is back.
+func TestTakesPart(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		a, _ := s.join("1", "kvm1")
+		b, stop := s.join("2", "kvm2")
+		check(t, "both, by the first", knows(a), "1 kvm1 alive, 2 kvm2 alive")
+		check(t, "both, by the second", knows(b), "1 kvm1 alive, 2 kvm2 alive")
+		time.Sleep(time.Hour)
+		check(t, "later", knows(a), "1 kvm1 alive, 2 kvm2 alive")
+		stop()
+		check(t, "one has stopped", knows(a), "1 kvm1 alive, 2 kvm2 away")
+		if a.Alive("2") || !a.Alive("1") || a.Alive("9") {
+			t.Error("the wrong hosts count as alive")
+		}
+		check(t, "keys", s.has(""), "alive/1 hosts/1 hosts/2")
+		_, stop = s.join("2", "renamed")
+		check(t, "it is back", knows(a), "1 kvm1 alive, 2 renamed alive")
+		s.Refuse(on("revoke", "", errDown))
+		stop() // as if it were killed
+		check(t, "killed", knows(a), "1 kvm1 alive, 2 renamed alive")
+		s.Refuse(nil)
+		time.Sleep(leaseTime - time.Second)
+		check(t, "before the end of its lease", knows(a), "1 kvm1 alive, 2 renamed alive")
+		time.Sleep(2 * time.Second)
+		check(t, "after the end of its lease", knows(a), "1 kvm1 alive, 2 renamed away")
+	})
+}
+
+// TestStopNeedsNoEtcd: the end of a host waits a second at most for an etcd that does not
+// answer.
+func TestStopNeedsNoEtcd(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		f := s.host("1", "kvm1")
+		stop := s.run(f)
+		inner := f.Client.Lease
+		f.Client.Lease = hung{inner}
+		before := time.Now()
+		stop()
+		if took := time.Since(before); took != time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// hung revokes no lease.
+type hung struct{ clientv3.Lease }
+
+func (h hung) Revoke(ctx context.Context, id clientv3.LeaseID) (*clientv3.LeaseRevokeResponse, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestFaults: whatever fails, a host that has lost etcd takes every host for alive, tries
+// again after a second, and has its place and the truth afterwards. It leaves no lease.
+func TestFaults(t *testing.T) {
+	const places, watches = false, true
+	end := func(s *site, watches bool, last clientv3.WatchResponse) {
+		if watches {
+			s.EndWatches(last)
+		} else {
+			s.EndLeases()
+		}
+	}
+	for name, tt := range map[string]struct {
+		lost   bool // places or watches
+		last   clientv3.WatchResponse
+		refuse etcdfake.Fault
+		lose   etcdfake.Fault
+	}{
+		"the leases end":                               {lost: places},
+		"no lease is given":                            {lost: places, refuse: on("grant", "", errDown)},
+		"a lease is given and not known":               {lost: places, lose: on("grant", "", errDown)},
+		"the place cannot be written":                  {lost: places, refuse: on("txn", "alive/1", errDown)},
+		"the place is written, and the answer is lost": {lost: places, lose: on("txn", "alive/1", errDown)},
+		"the lease is not renewed":                     {lost: places, refuse: on("keepalive", "", errDown)},
+		"the watches end":                              {lost: watches},
+		"the watches fail":                             {lost: watches, last: clientv3.WatchResponse{Canceled: true, CancelReason: "no leader"}},
+		"something is missed":                          {lost: watches, last: clientv3.WatchResponse{CompactRevision: 7}},
+		"the watches fail again":                       {lost: watches, refuse: on("watch", "", errDown)},
+		"nothing can be read":                          {lost: watches, refuse: on("txn", "hosts/", errDown)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onSite(t, func(t *testing.T, s *site) {
+				a, _ := s.join("1", "kvm1")
+				s.put("hosts/2", `{"name":"kvm2"}`)
+				check(t, "before", knows(a), "1 kvm1 alive, 2 kvm2 away")
+				s.Refuse(tt.refuse)
+				s.Lose(tt.lose)
+				end(s, tt.lost, tt.last)
+				synctest.Wait()
+				if tt.lost == watches && !a.Alive("2") {
+					t.Error("a host counts as away although etcd is not followed")
+				}
+				s.put("hosts/3", `{"name":"kvm3"}`)
+				if tt.refuse == nil && tt.lose == nil { // nothing keeps it from trying again
+					time.Sleep(leaseTime/3 + tryAgain + tryAgain/10)
+					check(t, "a moment later", knows(a), "1 kvm1 alive, 2 kvm2 away, 3 kvm3 away")
+				}
+				time.Sleep(2 * leaseTime)
+				s.Refuse(nil)
+				s.Lose(nil)
+				time.Sleep(leaseTime/3 + tryAgain + tryAgain/10)
+				check(t, "after", knows(a), "1 kvm1 alive, 2 kvm2 away, 3 kvm3 away")
+				if a.Alive("2") {
+					t.Error("a host counts as alive although etcd is followed")
+				}
+				time.Sleep(3 * leaseTime) // leases that were given and not known end
+				check(t, "keys", s.has("alive/"), "alive/1")
+				if n := s.Leases(); n != 1 {
+					t.Errorf("%d leases", n)
+				}
+				if err := a.Trouble(); err != nil {
+					t.Error(err)
+				}
+				if !strings.Contains(s.lines.String(), "level=DEBUG") || strings.Contains(s.lines.String(), "ERROR") {
+					t.Errorf("the log:\n%s", &s.lines)
+				}
+			})
+		})
+	}
+}
+
+// TestNoLeaseIsLeft: a lease that does not become a place is given back at once.
+func TestNoLeaseIsLeft(t *testing.T) {
+	for name, tt := range map[string]struct {
+		prepare func(s *site)
+		wrong   bool
+		refused bool
+	}{
+		"the place is taken meanwhile": {func(s *site) { s.put("alive/1", "another") }, false, true},
+		"it cannot be written":         {func(s *site) { s.Refuse(on("txn", "alive/1", errDown)) }, true, false},
+		"it cannot be renewed":         {func(s *site) { s.Refuse(on("keepalive", "", errDown)) }, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onSite(t, func(t *testing.T, s *site) {
+				f := s.host("1", "kvm1")
+				tt.prepare(s)
+				l, err := f.claim(t.Context())
+				if l != nil || (err != nil) != tt.wrong || f.refused.IsZero() == tt.refused {
+					t.Errorf("%v, %v, refused since %v", l, err, f.refused)
+				}
+				if n := s.Leases(); n != 0 {
+					t.Errorf("%d leases are left", n)
+				}
+			})
+		})
+	}
+}
+
+// TestTwin: the second server with an ID waits for the place of the first one. It tells of
+// that when the first one cannot be an earlier run any more.
+func TestTwin(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		_, stop := s.join("1", "kvm1")
+		twin, _ := s.join("1", "twin")
+		check(t, "the record", knows(twin), "1 kvm1 alive")
+		time.Sleep(twinTime)
+		if err := twin.Trouble(); err != nil {
+			t.Errorf("while it may be an earlier run: %v", err)
+		}
+		time.Sleep(time.Second)
+		if err := twin.Trouble(); !errors.Is(err, ErrTwin) {
+			t.Errorf("after that: %v", err)
+		}
+		if n := s.Leases(); n != 1 {
+			t.Errorf("%d leases, want that of the first one", n)
+		}
+		stop()
+		time.Sleep(tryAgain + tryAgain/10)
+		check(t, "the first one has stopped", knows(twin), "1 twin alive")
+		if err := twin.Trouble(); err != nil {
+			t.Errorf("it has its place: %v", err)
+		}
+		s.put("alive/1", "a thief")
+		synctest.Wait()
+		if strings.Contains(s.lines.String(), ErrTwin.Error()+": a thief") == false {
+			t.Errorf("its place was taken, and the log is:\n%s", &s.lines)
+		}
+		time.Sleep(2 * twinTime)
+		if err := twin.Trouble(); !errors.Is(err, ErrTwin) {
+			t.Errorf("its place was taken: %v", err)
+		}
+		check(t, "of the thief", s.has("alive/"), "alive/1")
+	})
+}
+
+// TestPublish: the networks of a host are in its record with the next start of its place,
+// or at once while it has one. A failure is made good.
+func TestPublish(t *testing.T) {
+	ours := Publishable([]instance.Network{lan(false, "10.0.0.0/24", "10.0.0.1")})
+	onSite(t, func(t *testing.T, s *site) {
+		a := s.host("1", "kvm1")
+		watcher, _ := s.join("2", "kvm2")
+		published := func(what string, want bool) {
+			t.Helper()
+			synctest.Wait()
+			if h := watcher.Hosts()[0]; h.ID != "1" || len(h.Networks) > 0 != want || h.Version != "1" || h.Since.IsZero() {
+				t.Errorf("%s: %+v", what, h)
+			}
+		}
+		a.SetNetworks(ours)
+		t.Cleanup(s.run(a))
+		published("before its start", true)
+		revision := func() int64 {
+			resp, err := a.Client.Get(t.Context(), "/p/hosts/1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return resp.Kvs[0].ModRevision
+		}
+		before := revision()
+		a.SetNetworks(ours)
+		synctest.Wait()
+		if revision() != before {
+			t.Error("networks that are as they were are written again")
+		}
+		a.SetNetworks(nil)
+		published("none", false)
+		s.Refuse(on("txn", "hosts/1", errDown))
+		a.SetNetworks(ours)
+		published("while it fails", false)
+		s.Refuse(nil)
+		time.Sleep(2 * tryAgain)
+		published("after that", true)
+		if !strings.Contains(s.lines.String(), errDown.Error()) {
+			t.Errorf("the log:\n%s", &s.lines)
+		}
+	})
+}
+
+// TestDrained: a host is drained until that is undone or it is forgotten, and knows it.
+func TestDrained(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		a, _ := s.join("1", "kvm1")
+		b := s.host("2", "kvm2")
+		if _, known := b.Drained(); known {
+			t.Error("it knows before it has read anything")
+		}
+		stop := s.run(b)
+		drained := func(what string, want time.Time) {
+			t.Helper()
+			synctest.Wait()
+			if since, known := b.Drained(); !known || !since.Equal(want) {
+				t.Errorf("%s: %v, %v, want %v", what, since, known, want)
+			}
+		}
+		set := func(id string, to bool, want time.Time, wantErr error) {
+			t.Helper()
+			if since, err := a.SetDrained(t.Context(), id, to); !since.Equal(want) || !errors.Is(err, wantErr) {
+				t.Errorf("set to %v: %v, %v, want %v, %v", to, since, err, want, wantErr)
+			}
+		}
+		time.Sleep(1500 * time.Millisecond)
+		first := time.Now().Truncate(time.Second)
+		drained("at first", time.Time{})
+		set("2", true, first, nil)
+		drained("drained", first)
+		check(t, "the other", knows(a), "1 kvm1 alive, 2 kvm2 alive drained")
+		time.Sleep(time.Minute)
+		set("2", true, first, nil)
+		drained("again", first)
+		s.Refuse(on("txn", "drained/2", errDown))
+		set("2", false, time.Time{}, errDown)
+		s.Refuse(nil)
+		drained("not undone", first)
+		stop()
+		check(t, "it has stopped", knows(a), "1 kvm1 alive, 2 kvm2 away drained")
+		t.Cleanup(s.run(b))
+		drained("restarted", first)
+		set("2", false, time.Time{}, nil)
+		drained("undone", time.Time{})
+		set("2", false, time.Time{}, nil)
+		set("3", true, time.Time{}, ErrUnknown)
+		set("3", false, time.Time{}, ErrUnknown)
+		for _, text := range []string{"unreadable", `{}`} {
+			s.put("drained/2", text)
+			drained(text, time.Unix(0, 0))
+		}
+		check(t, "keys", s.has("drained/"), "drained/2")
+	})
+}
+
+// TestForget: a host is forgotten with its drain, one that is alive with force only.
+func TestForget(t *testing.T) {
+	for name, tt := range map[string]struct {
+		away, force bool
+		fault       error
+		want        error
+	}{
+		"away":             {away: true},
+		"away, with force": {away: true, force: true},
+		"alive":            {want: ErrAlive},
+		"with force":       {force: true},
+		"etcd is away":     {away: true, fault: errDown, want: errDown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onSite(t, func(t *testing.T, s *site) {
+				a, _ := s.join("1", "kvm1")
+				_, stop := s.join("2", "kvm2")
+				if _, err := a.SetDrained(t.Context(), "2", true); err != nil {
+					t.Fatal(err)
+				}
+				if tt.away {
+					stop()
+				}
+				if tt.fault != nil {
+					s.Refuse(on("txn", "hosts/2", tt.fault))
+				}
+				if err := a.Forget(t.Context(), "2", tt.force); !errors.Is(err, tt.want) {
+					t.Errorf("%v, want %v", err, tt.want)
+				}
+				hosts, drained := "hosts/1", ""
+				if tt.want != nil {
+					hosts, drained = "hosts/1 hosts/2", "drained/2"
+				}
+				check(t, "hosts", s.has("hosts/"), hosts)
+				check(t, "drained", s.has("drained/"), drained)
+			})
+		})
+	}
+}
+
+// TestChanged: each change of the hosts is told of, and nothing else.
+func TestChanged(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		a, _ := s.join("1", "kvm1")
+		changed := func() bool {
+			synctest.Wait()
+			select {
+			case <-a.Changed():
+				return true
+			default:
+				return false
+			}
+		}
+		if !changed() {
+			t.Error("its start is not told of")
+		}
+		time.Sleep(time.Hour)
+		if changed() {
+			t.Error("nothing is told of")
+		}
+		for _, key := range []string{"hosts/2", "alive/2", "drained/2"} {
+			if s.put(key, `{"name":"kvm2"}`); !changed() {
+				t.Errorf("%s is not told of", key)
+			}
+		}
+		check(t, "the other", knows(a), "1 kvm1 alive, 2 kvm2 alive drained")
+		if a.SetNetworks(Publishable([]instance.Network{lan(false, "10.0.0.0/24", "10.0.0.1")})); !changed() {
+			t.Error("its own networks are not told of")
+		}
+		s.put("hosts/3", "unreadable")
+		check(t, "a record that cannot be read", knows(a), "1 kvm1 alive, 2 kvm2 alive drained")
+		if log := s.lines.String(); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "key=/p/hosts/3") {
+			t.Errorf("the log:\n%s", log)
+		}
+		if _, err := a.Client.Delete(t.Context(), "/p/", clientv3.WithPrefix()); err != nil {
+			t.Fatal(err)
+		}
+		check(t, "all removed", knows(a), "")
+	})
+}
+
+// TestOrder: hosts are listed by name, and those with one name by ID.
+func TestOrder(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		for id, name := range map[string]string{"3": "a", "1": "b", "2": "b", "4": "c"} {
+			s.put("hosts/"+id, `{"name":"`+name+`"}`)
+		}
+		f := s.host("9", "watcher")
+		if _, err := f.list(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		check(t, "all", knows(f), "3 a away, 1 b away, 2 b away, 4 c away")
+	})
+}
