@@ -12,8 +12,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// Fault decides what becomes of a request. kind is range, put, delete, txn, watch, grant,
-// keepalive or revoke. key is the first one that the request reads or writes; "" for a
+// Fault decides what becomes of a request. kind is range, put, delete, txn, compact, watch,
+// grant, keepalive or revoke. key is the first one that the request reads or writes; "" for a
 // lease.
 type Fault func(kind, key string) error
 
@@ -28,6 +28,7 @@ type Etcd struct {
 	leases   map[clientv3.LeaseID]*lease
 	granted  clientv3.LeaseID // the newest one
 	watchers map[*watcher]bool
+	hung     chan struct{} // closed when requests go on; nil: they do not wait
 	refuse   Fault
 	lose     Fault
 }
@@ -36,7 +37,7 @@ type keyValue = *mvccpb.KeyValue
 
 // New makes a cluster without keys.
 func New() *Etcd {
-	return &Etcd{cluster: 1, revision: 1, present: map[string]keyValue{}, leases: map[clientv3.LeaseID]*lease{}, watchers: map[*watcher]bool{}}
+	return &Etcd{cluster: 0xe7cd, revision: 1, present: map[string]keyValue{}, leases: map[clientv3.LeaseID]*lease{}, watchers: map[*watcher]bool{}}
 }
 
 // Client is a connection that ends with ctx.
@@ -58,6 +59,38 @@ func (e *Etcd) Lose(f Fault) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.lose = f
+}
+
+// Hang has requests wait until it is called with false.
+func (e *Etcd) Hang(on bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case on && e.hung == nil:
+		e.hung = make(chan struct{})
+	case !on && e.hung != nil:
+		close(e.hung)
+		e.hung = nil
+	}
+}
+
+// wait waits while requests hang.
+func (e *Etcd) wait(ctx context.Context) error {
+	for {
+		e.mu.Lock()
+		hung := e.hung
+		e.mu.Unlock()
+		if hung == nil {
+			return ctx.Err()
+		}
+		select {
+		case <-hung:
+		case <-ctx.Done():
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
 }
 
 // EndWatches sends each watch a last response.
@@ -87,13 +120,6 @@ func (e *Etcd) Leases() int {
 	return len(e.leases)
 }
 
-// Compact forgets all revisions before the present one.
-func (e *Etcd) Compact() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.compact = e.revision
-}
-
 // Replace makes it another cluster with the same keys.
 func (e *Etcd) Replace() {
 	e.mu.Lock()
@@ -103,11 +129,11 @@ func (e *Etcd) Replace() {
 
 // do makes a request, unless it is to fail. change runs while the lock is held.
 func (e *Etcd) do(ctx context.Context, kind, key string, change func() error) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := ctx.Err(); err != nil {
+	if err := e.wait(ctx); err != nil {
 		return err
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if e.refuse != nil {
 		if err := e.refuse(kind, key); err != nil {
 			return err

@@ -96,6 +96,7 @@ func exercise(ctx context.Context, t *testing.T, c *clientv3.Client) string {
 	get("none", "a")
 	get("a page", "a/", clientv3.WithPrefix(), clientv3.WithLimit(2))
 	get("then", "a/", clientv3.WithPrefix(), clientv3.WithRev(first))
+	get("newest first", "a/", clientv3.WithPrefix(), clientv3.WithSort(clientv3.SortByModRevision, clientv3.SortDescend))
 	get("the future", "a/1", clientv3.WithRev(all.Header.Revision+100))
 
 	txn("new", []clientv3.Op{clientv3.OpPut("a/4", "4"), clientv3.OpDelete("a/2"), clientv3.OpGet("a/", clientv3.WithPrefix())}, nil,
@@ -106,6 +107,12 @@ func exercise(ctx context.Context, t *testing.T, c *clientv3.Client) string {
 	txn("a value of no key", nil, nil, clientv3.Compare(clientv3.Value("a/9"), "!=", "x"))
 	txn("no lease", []clientv3.Op{clientv3.OpPut("a/5", "5"), clientv3.OpPut("a/6", "6", clientv3.WithLease(12345))}, nil)
 	get("nothing of that", "a/", clientv3.WithPrefix())
+
+	if _, err := c.Compact(ctx, first+1); err != nil {
+		t.Fatal(err)
+	}
+	get("compacted", "a/1", clientv3.WithRev(first))
+	get("not compacted", "a/1", clientv3.WithRev(first+1))
 
 	lease, err := c.Grant(ctx, 600)
 	fail(err)
@@ -133,12 +140,12 @@ func exercise(ctx context.Context, t *testing.T, c *clientv3.Client) string {
 	}
 
 	watching, end := context.WithCancel(ctx)
-	watch := c.Watch(watching, "a/", clientv3.WithPrefix(), clientv3.WithRev(first), clientv3.WithCreatedNotify())
+	watch := c.Watch(watching, "a/", clientv3.WithPrefix(), clientv3.WithRev(first+1), clientv3.WithCreatedNotify())
 	put("a/7", "7")
 	put("c", "not watched")
 	_, err = c.Delete(ctx, "a/7")
 	fail(err)
-	for n := 0; n < 11; {
+	for n := 0; n < 10; {
 		resp, ok := <-watch
 		if !ok || resp.Err() != nil {
 			t.Fatal(resp.Err())

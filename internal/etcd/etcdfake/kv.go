@@ -62,6 +62,15 @@ func (k kv) Txn(ctx context.Context, r *etcdserverpb.TxnRequest, _ ...grpc.CallO
 	return resp, err
 }
 
+func (k kv) Compact(ctx context.Context, r *etcdserverpb.CompactionRequest, _ ...grpc.CallOption) (resp *etcdserverpb.CompactionResponse, err error) {
+	err = k.e.do(ctx, "compact", "", func() error {
+		k.e.compact = r.Revision
+		resp = &etcdserverpb.CompactionResponse{Header: k.e.header()}
+		return nil
+	})
+	return resp, err
+}
+
 // firstKey is the first key that a transaction writes or reads.
 func firstKey(r *etcdserverpb.TxnRequest) string {
 	for _, op := range r.Success {
@@ -201,6 +210,7 @@ func (e *Etcd) read(r *etcdserverpb.RangeRequest) (*etcdserverpb.RangeResponse, 
 		return nil, rpctypes.ErrGRPCCompacted
 	}
 	found := within(e.at(r.Revision), r.Key, r.RangeEnd)
+	order(found, r)
 	resp := &etcdserverpb.RangeResponse{Header: e.header(), Count: int64(len(found))}
 	if r.Limit > 0 && int64(len(found)) > r.Limit {
 		found, resp.More = found[:r.Limit], true
@@ -209,6 +219,16 @@ func (e *Etcd) read(r *etcdserverpb.RangeRequest) (*etcdserverpb.RangeResponse, 
 		resp.Kvs = found
 	}
 	return resp, nil
+}
+
+// order puts keys into the order that a request asks for; they are in that of their names.
+func order(found []keyValue, r *etcdserverpb.RangeRequest) {
+	if r.SortTarget == etcdserverpb.RangeRequest_MOD {
+		slices.SortStableFunc(found, func(a, b keyValue) int { return cmp.Compare(a.ModRevision, b.ModRevision) })
+	}
+	if r.SortOrder == etcdserverpb.RangeRequest_DESCEND {
+		slices.Reverse(found)
+	}
 }
 
 // within are the keys from one to another, which is excluded, in order; without the other,

@@ -11,7 +11,6 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/storage"
@@ -20,7 +19,7 @@ import (
 // TestStartWithoutEtcd: a host serves what it knows with all members dead, refuses
 // changes soon, and is up to date when etcd is back.
 func TestStartWithoutEtcd(t *testing.T) {
-	cluster := etcdtest.Start(t, etcdtest.Options{})
+	cluster := startEtcd(t)
 	other := newHost(t, connect(t, cluster), options("10.0.0.0/24"))
 	first := newHost(t, connect(t, cluster), options("10.0.0.0/24"))
 	reg, err := first.Register(t.Context(), dom(1, "web"))
@@ -34,7 +33,7 @@ func TestStartWithoutEtcd(t *testing.T) {
 	if _, err := other.Register(t.Context(), dom(2, "later")); err != nil {
 		t.Fatal(err)
 	}
-	cluster.Members[0].Kill()
+	cluster.stop()
 
 	begin := time.Now()
 	again := openHost(t, connect(t, cluster), first.path, options("10.0.0.0/24"))
@@ -57,8 +56,7 @@ func TestStartWithoutEtcd(t *testing.T) {
 		t.Error("the failure is not known")
 	}
 
-	cluster.Members[0].Start()
-	cluster.Members[0].WaitUsable()
+	cluster.start()
 	agree(t, []*host{again, other})
 	if _, ok := again.Snapshot().ByName("later"); !ok {
 		t.Error("what another host has registered meanwhile is missing")
@@ -75,7 +73,7 @@ func TestStartWithoutEtcd(t *testing.T) {
 
 // TestCompaction: a host has missed changes that etcd no longer has.
 func TestCompaction(t *testing.T) {
-	cluster := etcdtest.Start(t, etcdtest.Options{})
+	cluster := startEtcd(t)
 	client := connect(t, cluster)
 	stays := newHost(t, client, options("10.0.0.0/24"))
 	away := newHost(t, connect(t, cluster), options("10.0.0.0/24"))
@@ -130,7 +128,7 @@ func TestRestored(t *testing.T) {
 func TestUnknownOutcome(t *testing.T) {
 	for _, made := range []bool{true, false} {
 		t.Run(fmt.Sprint("made ", made), func(t *testing.T) {
-			client := connect(t, etcdtest.Start(t, etcdtest.Options{}))
+			client := connect(t, startEtcd(t))
 			h := newLossyHost(t, client, options("10.0.0.0/24"))
 			within(t, 5*time.Second, h.store.Link)
 			lossy := h.lossy
@@ -182,7 +180,7 @@ func TestOwnUnknownOutcome(t *testing.T) {
 		"release":      func(h *host) error { _, err := h.Release(context.Background(), "web"); return err },
 	} {
 		t.Run(what, func(t *testing.T) {
-			client := connect(t, etcdtest.Start(t, etcdtest.Options{}))
+			client := connect(t, startEtcd(t))
 			h := newLossyHost(t, client, options("10.0.0.0/24"))
 			h.replenish(t)
 			if what != "registration" {
@@ -217,7 +215,7 @@ func TestOwnUnknownOutcome(t *testing.T) {
 // TestOtherInventory: an etcd that was emptied, or a prefix of others, takes no
 // guests away.
 func TestOtherInventory(t *testing.T) {
-	cluster := etcdtest.Start(t, etcdtest.Options{})
+	cluster := startEtcd(t)
 	client := connect(t, cluster)
 	h := newHost(t, client, options("10.0.0.0/24"))
 	if _, err := h.Register(t.Context(), dom(1, "web")); err != nil {

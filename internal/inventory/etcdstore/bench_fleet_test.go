@@ -19,7 +19,7 @@ const benchHosts = 5
 // guests.
 func benchFleet(b *testing.B, guests int) []*host {
 	b.Helper()
-	cluster := etcdtest.Start(b, etcdtest.Options{Members: 3, Dir: b.TempDir()})
+	cluster := &testEtcd{real: etcdtest.Start(b, etcdtest.Options{Members: 3, Dir: b.TempDir()})}
 	var fleet []*host
 	for range benchHosts {
 		fleet = append(fleet, newHost(b, connect(b, cluster), options("10.0.0.0/8")))
@@ -102,7 +102,7 @@ func BenchmarkAllRegister(b *testing.B) {
 // them from its disk, and until it follows etcd. It reports what it takes of memory.
 func BenchmarkStart(b *testing.B) {
 	const guests = 10_000
-	cluster := etcdtest.Start(b, etcdtest.Options{Dir: b.TempDir()})
+	cluster := &testEtcd{real: etcdtest.Start(b, etcdtest.Options{Dir: b.TempDir()})}
 	client := connect(b, cluster)
 	path := filepath.Join(b.TempDir(), "cache.db")
 	first := openHost(b, client, path, options("10.0.0.0/8"))
@@ -120,8 +120,8 @@ func BenchmarkStart(b *testing.B) {
 	for _, away := range []bool{false, true} {
 		b.Run(map[bool]string{false: "with etcd", true: "without etcd"}[away], func(b *testing.B) {
 			if away {
-				cluster.Members[0].Pause()
-				b.Cleanup(cluster.Members[0].Resume)
+				cluster.real.Members[0].Pause()
+				b.Cleanup(cluster.real.Members[0].Resume)
 			}
 			var followed time.Duration
 			var heap uint64

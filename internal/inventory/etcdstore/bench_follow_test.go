@@ -16,7 +16,7 @@ import (
 func BenchmarkFollowers(b *testing.B) {
 	for _, followers := range []int{10, 50, 200} {
 		b.Run(fmt.Sprint(followers), func(b *testing.B) {
-			cluster := etcdtest.Start(b, etcdtest.Options{Dir: b.TempDir()})
+			cluster := &testEtcd{real: etcdtest.Start(b, etcdtest.Options{Dir: b.TempDir()})}
 			var list []*host
 			for range followers {
 				list = append(list, newHost(b, connect(b, cluster), options("10.0.0.0/8")))
@@ -25,7 +25,7 @@ func BenchmarkFollowers(b *testing.B) {
 				within(b, time.Minute, h.store.Link)
 			}
 			cpu := func() time.Duration {
-				used, err := cputime.Of(cluster.Members[0].Pid())
+				used, err := cputime.Of(cluster.real.Members[0].Pid())
 				if err != nil {
 					b.Fatal(err)
 				}

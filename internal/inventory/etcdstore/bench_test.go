@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
@@ -29,7 +28,7 @@ func BenchmarkRegister(b *testing.B) {
 			benchRegister(b, inv, guests)
 		})
 		b.Run(fmt.Sprint("etcd/", guests), func(b *testing.B) {
-			h := newHost(b, connect(b, etcdtest.Start(b, etcdtest.Options{})), options("10.0.0.0/8"))
+			h := newHost(b, connect(b, startEtcd(b)), options("10.0.0.0/8"))
 			benchRegister(b, h.Inventory, guests)
 		})
 	}

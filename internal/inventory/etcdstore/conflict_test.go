@@ -7,8 +7,6 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-
-	"mdserver/internal/etcd/etcdtest"
 )
 
 // rivalKV has something done before a transaction is made.
@@ -27,7 +25,7 @@ func (r *rivalKV) Txn(ctx context.Context) clientv3.Txn {
 // TestConflicts: a change is worked out again, and that is counted, if another host was
 // faster with something that it depends on.
 func TestConflicts(t *testing.T) {
-	cluster := etcdtest.Start(t, etcdtest.Options{})
+	cluster := startEtcd(t)
 	client := connect(t, cluster)
 	kv := &rivalKV{KV: client.KV}
 	through := clientv3.NewCtxClient(t.Context())

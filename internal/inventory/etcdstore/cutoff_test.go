@@ -17,7 +17,6 @@ import (
 	"github.com/google/uuid"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
@@ -44,7 +43,7 @@ func started(n int, name string, meta ...string) instance.Domain {
 }
 
 // named gives hosts kvm1, kvm2, … of a cluster. They have their spare addresses.
-func named(t testing.TB, cluster *etcdtest.Cluster, n int, network string) []*host {
+func named(t testing.TB, cluster *testEtcd, n int, network string) []*host {
 	t.Helper()
 	var list []*host
 	for i := range n {
@@ -82,19 +81,19 @@ func countSpares(table instance.Table) map[string]int {
 // TestCutOff: a host registers guests with no etcd, keeps them over its own end, and
 // shares them when etcd is back.
 func TestCutOff(t *testing.T) {
-	for what, fail := range map[string]struct{ begin, end func(*etcdtest.Member) }{
-		"killed": {(*etcdtest.Member).Kill, (*etcdtest.Member).Start},
-		"paused": {(*etcdtest.Member).Pause, (*etcdtest.Member).Resume},
+	for what, fail := range map[string]struct{ begin, end func(*testEtcd) }{
+		"killed": {(*testEtcd).stop, (*testEtcd).start},
+		"paused": {(*testEtcd).pause, (*testEtcd).resume},
 	} {
 		t.Run(what, func(t *testing.T) {
-			cluster := etcdtest.Start(t, etcdtest.Options{})
+			cluster := startEtcd(t)
 			list := named(t, cluster, 2, "10.0.0.0/24")
 			h, other := list[0], list[1]
 			known, err := h.Register(t.Context(), started(1, "known"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			fail.begin(cluster.Members[0])
+			fail.begin(cluster)
 
 			given := map[string]instance.Instance{}
 			for n := 2; n < 6; n++ {
@@ -140,8 +139,7 @@ func TestCutOff(t *testing.T) {
 				}
 			}
 
-			fail.end(cluster.Members[0])
-			cluster.Members[0].WaitUsable()
+			fail.end(cluster)
 			within(t, 10*time.Second, again.allShared)
 			table := agree(t, []*host{again, other})
 			for _, guest := range table.Instances {
@@ -171,9 +169,9 @@ func TestCutOff(t *testing.T) {
 
 // TestDetachUnshared: a host that leaves etcd keeps the guests that were not shared.
 func TestDetachUnshared(t *testing.T) {
-	cluster := etcdtest.Start(t, etcdtest.Options{})
+	cluster := startEtcd(t)
 	h := named(t, cluster, 1, "10.0.0.0/24")[0]
-	cluster.Members[0].Kill()
+	cluster.stop()
 	reg, err := h.Register(context.Background(), started(1, "web"))
 	if err != nil || !reg.Instance.Unshared {
 		t.Fatalf("%v: %+v", err, reg.Instance)
@@ -220,7 +218,7 @@ func TestMeanwhile(t *testing.T) {
 		{"nothing", dom(1, "a"), dom(2, "b"), 2, "a", "a", instance.Wanted{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			client := connect(t, etcdtest.Start(t, etcdtest.Options{}))
+			client := connect(t, startEtcd(t))
 			opts := options("10.0.0.0/16") // where few addresses are spare
 			opts.HostID, opts.HostName = "kvm1", "kvm1"
 			h := newLossyHost(t, client, opts)
@@ -271,7 +269,7 @@ func TestMeanwhile(t *testing.T) {
 // TestNamesOfOthers: a guest lacks the names that a guest of another host has, and has
 // them when that one is gone.
 func TestNamesOfOthers(t *testing.T) {
-	list := named(t, etcdtest.Start(t, etcdtest.Options{}), 2, "10.0.0.0/24")
+	list := named(t, startEtcd(t), 2, "10.0.0.0/24")
 	if _, err := list[0].Register(t.Context(), started(1, "web")); err != nil {
 		t.Fatal(err)
 	}
@@ -293,7 +291,7 @@ func TestNamesOfOthers(t *testing.T) {
 
 // TestSmallNetwork: spare addresses keep no guest from one while etcd answers.
 func TestSmallNetwork(t *testing.T) {
-	cluster := etcdtest.Start(t, etcdtest.Options{})
+	cluster := startEtcd(t)
 	list := named(t, cluster, 5, "10.0.0.0/27") // 30 addresses
 	total := 0
 	for id, n := range countSpares(agree(t, list)) {
@@ -328,7 +326,7 @@ func TestSmallNetwork(t *testing.T) {
 // TestGivenBack: the spare addresses of a host that is forgotten, and of a network
 // that is gone, are free again.
 func TestGivenBack(t *testing.T) {
-	cluster := etcdtest.Start(t, etcdtest.Options{})
+	cluster := startEtcd(t)
 	list := named(t, cluster, 2, "10.0.0.0/24")
 	if _, err := list[0].ForgetHost(t.Context(), list[1].store.id); err != nil {
 		t.Fatal(err)
@@ -356,7 +354,7 @@ func TestGivenBack(t *testing.T) {
 // TestDrained: a host that is out of service has no spare addresses, serves its guests,
 // and claims addresses again afterwards.
 func TestDrained(t *testing.T) {
-	cluster := etcdtest.Start(t, etcdtest.Options{})
+	cluster := startEtcd(t)
 	list := named(t, cluster, 2, "10.0.0.0/24")
 	drained := true
 	opts := options("10.0.0.0/24")
@@ -378,7 +376,7 @@ func TestDrained(t *testing.T) {
 
 // TestSpareOfAnother: an address that another host may have given is refused.
 func TestSpareOfAnother(t *testing.T) {
-	cluster := etcdtest.Start(t, etcdtest.Options{})
+	cluster := startEtcd(t)
 	list := named(t, cluster, 2, "10.0.0.0/24")
 	for _, spare := range agree(t, list).Spares {
 		if !spare.Addr.Is4() {
@@ -485,7 +483,7 @@ func (f *flaky) anything(t *testing.T, self int, dice *rand.Rand) {
 func TestAnySequenceCutOff(t *testing.T) {
 	for _, n := range []int{2, 5} {
 		t.Run(fmt.Sprint(n, " hosts"), func(t *testing.T) {
-			cluster := etcdtest.Start(t, etcdtest.Options{})
+			cluster := startEtcd(t)
 			var list []*flaky
 			for i := range n {
 				opts := options("10.0.0.0/24")

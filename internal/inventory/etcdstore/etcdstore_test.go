@@ -9,21 +9,79 @@ import (
 	"testing"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"mdserver/internal/config"
 	"mdserver/internal/etcd"
+	"mdserver/internal/etcd/etcdfake"
 	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/inventory/storage"
 	"mdserver/internal/inventory/storetest"
+	"mdserver/internal/programtest"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// connect opens a client as the server does.
-func connect(t testing.TB, cluster *etcdtest.Cluster) *clientv3.Client {
+// testEtcd is an etcd. Where the program is not to be used, it is one in memory.
+type testEtcd struct {
+	real *etcdtest.Cluster
+	fake *etcdfake.Etcd
+}
+
+func startEtcd(t testing.TB) *testEtcd {
 	t.Helper()
-	client, err := etcd.Open(context.Background(), cluster.Config(), quiet)
+	if programtest.Skipped() {
+		return &testEtcd{fake: etcdfake.New()}
+	}
+	return &testEtcd{real: etcdtest.Start(t, etcdtest.Options{})}
+}
+
+// stop ends etcd until start is called.
+func (e *testEtcd) stop() {
+	if e.fake != nil {
+		e.fake.Refuse(func(string, string) error { return status.Error(codes.Unavailable, "etcd is away") })
+		e.fake.EndWatches(clientv3.WatchResponse{Canceled: true, CancelReason: "etcd is away"})
+		return
+	}
+	e.real.Members[0].Kill()
+}
+
+func (e *testEtcd) start() {
+	if e.fake != nil {
+		e.fake.Refuse(nil)
+		return
+	}
+	e.real.Members[0].Start()
+	e.real.Members[0].WaitUsable()
+}
+
+// pause has etcd answer nothing until resume is called.
+func (e *testEtcd) pause() {
+	if e.fake != nil {
+		e.fake.Hang(true)
+		return
+	}
+	e.real.Members[0].Pause()
+}
+
+func (e *testEtcd) resume() {
+	if e.fake != nil {
+		e.fake.Hang(false)
+		return
+	}
+	e.real.Members[0].Resume()
+	e.real.Members[0].WaitUsable()
+}
+
+// connect opens a client as the server does.
+func connect(t testing.TB, cluster *testEtcd) *clientv3.Client {
+	t.Helper()
+	if cluster.fake != nil {
+		return cluster.fake.Client(context.Background())
+	}
+	client, err := etcd.Open(context.Background(), cluster.real.Config(), quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +147,7 @@ func TestEnd(t *testing.T) {
 }
 
 func TestContract(t *testing.T) {
-	client := connect(t, etcdtest.Start(t, etcdtest.Options{}))
+	client := connect(t, startEtcd(t))
 	n := 0
 	storetest.Run(t, func(t *testing.T) storetest.Opener {
 		n++

@@ -15,7 +15,6 @@ import (
 	"github.com/google/uuid"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/denied"
@@ -63,7 +62,7 @@ func openHost(t testing.TB, client *clientv3.Client, path string, opts inventory
 
 func hosts(t testing.TB, n int, opts inventory.Options) []*host {
 	t.Helper()
-	cluster := etcdtest.Start(t, etcdtest.Options{})
+	cluster := startEtcd(t)
 	var list []*host
 	for range n {
 		list = append(list, newHost(t, connect(t, cluster), opts))
@@ -343,7 +342,7 @@ func (h *host) anySequence(t *testing.T, dice *rand.Rand) {
 // TestOwner: libvirt's word on one host concerns the guests of that host. A guest
 // that has moved keeps what it has.
 func TestOwner(t *testing.T) {
-	cluster := etcdtest.Start(t, etcdtest.Options{})
+	cluster := startEtcd(t)
 	on := func(name string) *host {
 		opts := options("10.0.0.0/24")
 		opts.HostID, opts.HostName = name, name
@@ -409,7 +408,7 @@ func TestLargeChange(t *testing.T) {
 // TestFeedOfRestart: the first table that a host reads from etcd may be what it knows
 // already. Its subscribers go on.
 func TestFeedOfRestart(t *testing.T) {
-	cluster := etcdtest.Start(t, etcdtest.Options{})
+	cluster := startEtcd(t)
 	h := newHost(t, connect(t, cluster), options("10.0.0.0/24"))
 	sub := h.Subscribe()
 	defer sub.Close()

@@ -11,7 +11,6 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
@@ -93,7 +92,7 @@ func follow(t *testing.T, client *clientv3.Client, path, name string) *host {
 // TestMigration: two hosts bring their guests together, the second one after it has
 // changed some, and conflicts keep all from being written.
 func TestMigration(t *testing.T) {
-	client := connect(t, etcdtest.Start(t, etcdtest.Options{}))
+	client := connect(t, startEtcd(t))
 	var guests []instance.Instance
 	for n := range 300 { // several transactions
 		guests = append(guests, bare(n, ""))
@@ -155,7 +154,7 @@ func TestMigration(t *testing.T) {
 // TestInterruptedMigration ends the copy after each of its transactions. It can be
 // repeated, and undone.
 func TestInterruptedMigration(t *testing.T) {
-	cluster := etcdtest.Start(t, etcdtest.Options{})
+	cluster := startEtcd(t)
 	var guests []instance.Instance
 	for n := range 100 {
 		guests = append(guests, bare(n, ""))

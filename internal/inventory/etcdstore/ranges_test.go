@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/denied"
@@ -21,9 +20,9 @@ var (
 )
 
 // ranged gives two hosts with a range each of the network mds.
-func ranged(t *testing.T) (cluster *etcdtest.Cluster, a, b *host) {
+func ranged(t *testing.T) (cluster *testEtcd, a, b *host) {
 	t.Helper()
-	cluster = etcdtest.Start(t, etcdtest.Options{})
+	cluster = startEtcd(t)
 	a = newHost(t, connect(t, cluster), rangedOptions("kvm1", rangeA, rangeA6))
 	b = newHost(t, connect(t, cluster), rangedOptions("kvm2", rangeB, rangeB6))
 	a.replenish(t)
@@ -216,7 +215,7 @@ func TestMoveCutOff(t *testing.T) {
 		}
 	}
 	agree(t, both)
-	cluster.Members[0].Kill()
+	cluster.stop()
 	without := 0
 	for n, was := range before {
 		reg := b.register(t, started(n, was.Name))
@@ -243,8 +242,7 @@ func TestMoveCutOff(t *testing.T) {
 		guest, _ := b.Snapshot().ByUUID(uid(n))
 		given[n] = guest.IPv4
 	}
-	cluster.Members[0].Start()
-	cluster.Members[0].WaitUsable()
+	cluster.start()
 	within(t, 10*time.Second, b.allShared)
 	for n, was := range before {
 		guest := wantIn(t, both, n, "shared", rangeB, rangeB6)
@@ -265,7 +263,7 @@ func TestRangesCutOffOnTheWay(t *testing.T) {
 	a.register(t, started(1, "web"))
 	a.observe(t, web, true)
 	first := wantIn(t, both, 1, "it runs", rangeA, rangeA6)
-	cluster.Members[0].Kill()
+	cluster.stop()
 	if reg := b.register(t, receivedBy(web)); reg.Instance.IPv4 != first.IPv4 {
 		t.Errorf("on its way it has %v, want %v", reg.Instance.IPv4, first.IPv4)
 	}
@@ -275,8 +273,7 @@ func TestRangesCutOffOnTheWay(t *testing.T) {
 		t.Errorf("arrived: %+v", guest)
 	}
 	given := guest.IPv4
-	cluster.Members[0].Start()
-	cluster.Members[0].WaitUsable()
+	cluster.start()
 	within(t, 10*time.Second, b.allShared)
 	if guest := wantIn(t, both, 1, "shared", rangeB, rangeB6); guest.IPv4 != given {
 		t.Errorf("it has %v, and was given %v", guest.IPv4, given)
@@ -290,7 +287,7 @@ func TestRangesCutOffOnTheWay(t *testing.T) {
 // meant for the network with a range for each host. The guest that holds it elsewhere
 // keeps it, although it is gone.
 func TestRequestBesideShared(t *testing.T) {
-	cluster := etcdtest.Start(t, etcdtest.Options{})
+	cluster := startEtcd(t)
 	lan := instance.Network{Name: "lan", IPv4: netip.MustParsePrefix("10.9.0.0/24")}
 	var both []*host
 	for name, at := range map[string][2]netip.Prefix{"kvm1": {rangeA, rangeA6}, "kvm2": {rangeB, rangeB6}} {

@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"testing"
 	"time"
-
-	"mdserver/internal/etcd/etcdtest"
 )
 
 // TestState: what is told of etcd, while it answers and while it does not.
 func TestState(t *testing.T) {
-	cluster := etcdtest.Start(t, etcdtest.Options{})
+	cluster := startEtcd(t)
 	client := connect(t, cluster)
 	h := newHost(t, client, options("10.0.0.0/24"))
 	within(t, 10*time.Second, h.store.Link)
@@ -32,7 +30,7 @@ func TestState(t *testing.T) {
 		}
 		return nil
 	})
-	cluster.Members[0].Kill()
+	cluster.stop()
 	within(t, 10*time.Second, func() error {
 		if h.store.State().Err == nil {
 			return errors.New("nothing is told")
@@ -40,8 +38,7 @@ func TestState(t *testing.T) {
 		return nil
 	})
 	lost := h.store.State()
-	cluster.Members[0].Start()
-	cluster.Members[0].WaitUsable()
+	cluster.start()
 	within(t, 20*time.Second, func() error {
 		state := h.store.State()
 		if state.Err == nil && !state.Current.After(lost.Current) {
@@ -53,7 +50,7 @@ func TestState(t *testing.T) {
 
 // TestSharedNotes: a note is replaced only if it is as it was read.
 func TestSharedNotes(t *testing.T) {
-	s := newHost(t, connect(t, etcdtest.Start(t, etcdtest.Options{})), options("10.0.0.0/24")).store
+	s := newHost(t, connect(t, startEtcd(t)), options("10.0.0.0/24")).store
 	read := func(want string) int64 {
 		t.Helper()
 		text, revision, err := s.SharedNote(t.Context(), "keys")

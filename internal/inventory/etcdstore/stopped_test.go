@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/instance"
 )
 
@@ -45,7 +44,7 @@ func TestArrivalWhileCutOff(t *testing.T) {
 		}, instance.Home{}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client := connect(t, etcdtest.Start(t, etcdtest.Options{}))
+			client := connect(t, startEtcd(t))
 			opts := options("10.0.0.0/24")
 			opts.HostID, opts.HostName = "kvm1", "kvm1"
 			h := newLossyHost(t, client, opts)
@@ -100,7 +99,7 @@ func TestArrivalWhileCutOff(t *testing.T) {
 // another host has released the guest meanwhile. It stays released, although the first
 // host has changed its address before.
 func TestStopOfTheReleased(t *testing.T) {
-	client := connect(t, etcdtest.Start(t, etcdtest.Options{}))
+	client := connect(t, startEtcd(t))
 	opts := options("10.0.0.0/24")
 	opts.HostID, opts.HostName = "kvm1", "kvm1"
 	h := newLossyHost(t, client, opts)

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
@@ -39,7 +38,7 @@ func (d *fullDisk) SetNote(ctx context.Context, key, text string) error {
 }
 
 // onDisk gives a host whose cache may be full.
-func onDisk(t *testing.T, cluster *etcdtest.Cluster) (*host, *fullDisk) {
+func onDisk(t *testing.T, cluster *testEtcd) (*host, *fullDisk) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "cache.db")
 	database, err := boltstore.Open(path, slog.New(slog.DiscardHandler))
@@ -73,7 +72,7 @@ func (h *host) notSaved(want bool) func() error {
 func TestFullDisk(t *testing.T) {
 	for name, away := range map[string]bool{"with etcd": false, "without etcd": true} {
 		t.Run(name, func(t *testing.T) {
-			cluster := etcdtest.Start(t, etcdtest.Options{})
+			cluster := startEtcd(t)
 			h, disk := onDisk(t, cluster)
 			other := newHost(t, connect(t, cluster), options("10.0.0.0/24"))
 			within(t, 10*time.Second, h.store.Link)
@@ -111,7 +110,7 @@ func TestFullDisk(t *testing.T) {
 				t.Errorf("a full disk has %d guests, %v", len(cached.Instances), err)
 			}
 			if away {
-				cluster.Members[0].Kill()
+				cluster.stop()
 			}
 			disk.full.Store(false)
 			within(t, 20*time.Second, h.notSaved(false))
@@ -132,17 +131,16 @@ func TestFullDisk(t *testing.T) {
 // TestFullDiskAtStart: a disk that does not take the table gets it and what has changed
 // since when it can.
 func TestFullDiskAtStart(t *testing.T) {
-	cluster := etcdtest.Start(t, etcdtest.Options{})
+	cluster := startEtcd(t)
 	other := newHost(t, connect(t, cluster), options("10.0.0.0/24"))
 	within(t, 10*time.Second, other.store.Link)
 	if _, err := other.Register(t.Context(), dom(1, "before")); err != nil {
 		t.Fatal(err)
 	}
-	cluster.Members[0].Kill()
+	cluster.stop()
 	h, disk := onDisk(t, cluster)
 	disk.full.Store(true)
-	cluster.Members[0].Start()
-	cluster.Members[0].WaitUsable()
+	cluster.start()
 	within(t, 20*time.Second, h.store.Link)
 	within(t, 20*time.Second, other.store.Link)
 	if _, err := other.Register(t.Context(), dom(2, "after")); err != nil {
