@@ -271,7 +271,17 @@ func TestTwin(t *testing.T) {
 		_, stop := s.join("1", "kvm1")
 		twin, _ := s.join("1", "twin")
 		check(t, "the record", knows(twin), "1 kvm1 alive")
+		granted := 0
+		s.Lose(func(kind, _ string) error {
+			if kind == "grant" {
+				granted++
+			}
+			return nil
+		})
 		time.Sleep(twinTime)
+		if granted > 0 {
+			t.Errorf("%d leases for a place that is taken", granted)
+		}
 		if err := twin.Trouble(); err != nil {
 			t.Errorf("while it may be an earlier run: %v", err)
 		}
@@ -489,5 +499,90 @@ func TestOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 		check(t, "all", knows(f), "3 a away, 1 b away, 2 b away, 4 c away")
+	})
+}
+
+// TestHung: an etcd that does not answer holds up no call for longer than callTimeout.
+func TestHung(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		f := s.host("1", "kvm1")
+		s.put("hosts/2", "{}")
+		s.Hang(true)
+		for name, call := range map[string]func() error{
+			"list":    func() error { _, err := f.list(t.Context()); return err },
+			"claim":   func() error { _, err := f.claim(t.Context()); return err },
+			"publish": func() error { return f.publishRecord(t.Context(), &lease{}) },
+			"drain":   func() error { _, err := f.SetDrained(t.Context(), "2", true); return err },
+			"forget":  func() error { return f.Forget(t.Context(), "2", true) },
+		} {
+			before := time.Now()
+			if err := call(); !errors.Is(err, context.DeadlineExceeded) || time.Since(before) != callTimeout {
+				t.Errorf("%s: %v after %v", name, err, time.Since(before))
+			}
+		}
+		s.Hang(false)
+		check(t, "keys", s.has(""), "hosts/2")
+	})
+}
+
+// TestPace: a host that cannot follow etcd asks it once a second.
+func TestPace(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		asked := 0
+		s.Refuse(func(kind, _ string) error {
+			if kind == "txn" {
+				asked++
+			}
+			return errDown
+		})
+		s.join("1", "kvm1")
+		time.Sleep(time.Minute + tryAgain/2)
+		if want := int(time.Minute/tryAgain) + 1; asked != want {
+			t.Errorf("it has asked %d times in a minute, want %d", asked, want)
+		}
+	})
+}
+
+// TestMissed: what was removed while a host did not follow etcd is gone afterwards, and it
+// tells of that.
+func TestMissed(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		a, _ := s.join("1", "kvm1")
+		for _, id := range []string{"1", "2", "3"} {
+			s.put("drained/"+id, "{}")
+		}
+		for _, key := range []string{"hosts/2", "alive/2", "hosts/3", "alive/3"} {
+			s.put(key, `{"name":"other"}`)
+		}
+		check(t, "before", knows(a), "1 kvm1 alive drained, 2 other alive drained, 3 other alive drained")
+		s.Refuse(on("txn", "hosts/", errDown))
+		s.EndWatches(clientv3.WatchResponse{})
+		for _, key := range []string{"drained/1", "hosts/2", "alive/2", "drained/2", "alive/3", "drained/3"} {
+			if _, err := a.Client.Delete(t.Context(), "/p/"+key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(2 * tryAgain)
+		check(t, "meanwhile", knows(a), "1 kvm1 alive drained, 2 other alive drained, 3 other alive drained")
+		select {
+		case <-a.Changed():
+		default:
+		}
+		s.Refuse(func(kind, _ string) error { // the list alone
+			if kind == "grant" {
+				return errDown
+			}
+			return nil
+		})
+		time.Sleep(2 * tryAgain)
+		check(t, "afterwards", knows(a), "1 kvm1 away, 3 other away")
+		select {
+		case <-a.Changed():
+		default:
+			t.Error("it is not told of")
+		}
+		s.Refuse(nil)
+		time.Sleep(2 * tryAgain)
+		check(t, "in the end", knows(a), "1 kvm1 alive, 3 other away")
 	})
 }

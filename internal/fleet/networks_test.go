@@ -52,6 +52,8 @@ func TestConflicts(t *testing.T) {
 			`the network "lan", which all hosts share, has the gateway 10.0.0.1 on kvm1 and 10.0.0.254 on kvm2 [gateway]`},
 		"IPv6 on one host": {four, both(four, lan(all, "fd00::/64", "fd00::1")),
 			`the network "lan", which all hosts share, has no IPv6 on kvm1 and is fd00::/64 on kvm2 [net_address6 net_prefix6]`},
+		"IPv4 on one host": {lan(all, "fd00::/64", "fd00::1"), both(four, lan(all, "fd00::/64", "fd00::1")),
+			`the network "lan", which all hosts share, has no IPv4 on kvm1 and is 10.0.0.0/24 on kvm2 [net_address net_prefix]`},
 		"IPv6 gateways": {both(four, lan(all, "fd00::/64", "fd00::1")), both(four, lan(all, "fd00::/64", "fd00::2")),
 			`the network "lan", which all hosts share, has the gateway fd00::1 on kvm1 and fd00::2 on kvm2 [gateway6]`},
 
