@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/quick"
 	"time"
@@ -100,7 +101,7 @@ func (f *filler) fill(t *testing.T, v reflect.Value, path string) {
 }
 
 func TestReadRefuses(t *testing.T) {
-	const head = `"format":"mdserver-inventory","version":1`
+	const head, id = `"format":"mdserver-inventory","version":1`, "7e5a544d-d555-4133-a443-8229415be701"
 	tests := []struct {
 		name, text string
 		want       error
@@ -114,6 +115,8 @@ func TestReadRefuses(t *testing.T) {
 		{"an unknown field", `{` + head + `,"instances":[{"name":"web","colour":"red"}]}`, ErrInvalid, `instances[0] ("web"): json: unknown field "colour"`},
 		{"an unknown field within", `{` + head + `,"instances":[{"name":"web","disks":[{"size":1}]}]}`, ErrInvalid, `unknown field "size"`},
 		{"no UUID", `{` + head + `,"instances":[{"name":"web"}]}`, ErrInvalid, `instances[0] ("web"): its uuid is missing`},
+		{"twice the same UUID", `{` + head + `,"instances":[{"name":"web","uuid":"` + id + `"},{"name":"db","uuid":"` + id + `"}]}`, ErrInvalid, `instances[1] ("db"): its uuid is missing or a duplicate`},
+		{"wrong metadata", `{` + head + `,"instances":[{"name":"web","uuid":"` + id + `","metadata":{"values":{"ipv4":"ten"}}}]}`, ErrInvalid, `instances[0] ("web"): metadata ipv4 "ten" is not an IPv4 address`},
 		{"a wrong address", `{` + head + `,"resting":[{"addr":"10.0.0.256"}]}`, ErrInvalid, `resting[0]: `},
 		{"no address", `{` + head + `,"resting":[{}]}`, ErrInvalid, `resting[0]: its addr is missing`},
 		{"twice", `{` + head + `,"resting":[{"addr":"10.0.0.2"},{"addr":"10.0.0.2"}]}`, ErrInvalid, `resting[1]: `},
@@ -128,6 +131,32 @@ func TestReadRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestWrite: a document is written for people, with empty lists where there is nothing.
+func TestWrite(t *testing.T) {
+	header := Header{Format: "mdserver-inventory", Version: 1, Created: time.Unix(1, 0).UTC(), Host: "kvm1", Mdserver: "1.2"}
+	const want = `{
+  "format": "mdserver-inventory",
+  "version": 1,
+  "created": "1970-01-01T00:00:01Z",
+  "host": "kvm1",
+  "mdserver": "1.2",
+  "instances": [],
+  "resting": []
+}
+`
+	var text bytes.Buffer
+	if err := Write(&text, header, instance.Table{}); err != nil || text.String() != want {
+		t.Errorf("%v: %s\nwant %s", err, &text, want)
+	}
+	if err := Write(full{}, header, instance.Table{}); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("on a full disk: %v", err)
+	}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"format":"mdserver-inventory","version":1,"instances":[{"name":"web","uuid":"7e5a544d-d555-4133-a443-8229415be701"}]}`))

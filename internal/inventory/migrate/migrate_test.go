@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -71,6 +73,8 @@ func TestCompare(t *testing.T) {
 		"never copied":                  {table(), table(guest(1, "a")), nil, "[] [] 0 [] [] []"},
 		"released here, moved since":    {table(), table(guest(1, "b")), []uuid.UUID{uid(1)}, "[] [] 0 [] [] []"},
 		"has moved":                     {table(guest(1, "")), table(guest(1, "b")), nil, "[] [] 0 [] [web1] []"},
+		"released here and there":       {table(), table(guest(2, "b")), []uuid.UUID{uid(1)}, "[] [] 0 [] [] []"},
+		"moved, with another card":      {table(guest(1, "")), table(guest(1, "b", func(g *instance.Instance) { g.MAC[5] = 9 })), nil, "[] [] 0 [] [] [UUID]"},
 		"others' guests stay":           {table(guest(1, "")), table(guest(2, "b")), nil, "[web1] [] 0 [] [] []"},
 		"a cloned domain":               {table(guest(1, "", renamed)), table(guest(1, "b")), nil, "[] [] 0 [] [] [UUID]"},
 		"a name":                        {table(guest(1, "")), table(guest(2, "b", func(g *instance.Instance) { g.Name = "web1" })), nil, "[web1] [] 0 [] [] [name]"},
@@ -308,9 +312,77 @@ func TestLeave(t *testing.T) {
 			t.Errorf("%+v: removed %v, %v; left %v", test.order, removed, err, left)
 		}
 	}
+	full := &fullDisk{storetest.NewMemory()}
+	if err := full.Memory.Apply(t.Context(), []instance.Change{{Put: all.Instances}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (Order{}).Leave(t.Context(), full, hostA); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("a database that cannot be written: %v", err)
+	}
+	if names, err := (Order{}).Leave(t.Context(), full, Host{"b", "id-b"}); !slices.Equal(names, []string{"web1"}) || !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("of the other host: %v, %v", names, err)
+	}
 	ended, end := context.WithCancel(t.Context())
 	end()
 	if _, err := (Order{}).Leave(ended, storetest.NewMemory(), hostA); !errors.Is(err, context.Canceled) {
 		t.Errorf("a database that cannot be read: %v", err)
+	}
+}
+
+// fullDisk takes no change.
+type fullDisk struct{ *storetest.Memory }
+
+func (fullDisk) Apply(context.Context, []instance.Change) error { return syscall.ENOSPC }
+
+// TestFiles: administrators know the files by their names.
+func TestFiles(t *testing.T) {
+	for got, want := range map[string]string{
+		OrderFile("/lib/mdserver.db"):      "/lib/mdserver.db.migrate",
+		Former("/lib/mdserver.db", ToEtcd): "/lib/mdserver.db.before-etcd",
+		Former("/lib/mdserver.db", ToBolt): "/lib/mdserver.db.before-bolt",
+	} {
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	database := filepath.Join(t.TempDir(), "mdserver.db")
+	if err := (Order{To: ToBolt, Created: time.Unix(1, 0).UTC()}).Write(database); err != nil {
+		t.Fatal(err)
+	}
+	const want = `{
+  "to": "bolt",
+  "created": "1970-01-01T00:00:01Z"
+}
+`
+	if text, err := os.ReadFile(OrderFile(database)); err != nil || string(text) != want {
+		t.Errorf("%v: %s", err, text)
+	}
+	if err := (Order{}).Write(filepath.Join(t.TempDir(), "absent", "mdserver.db")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("beside no database: %v", err)
+	}
+}
+
+// TestDone: the end of a migration is logged, and so is an order that cannot be removed.
+func TestDone(t *testing.T) {
+	database := filepath.Join(t.TempDir(), "mdserver.db")
+	j := Join{Database: database, Ours: table(guest(1, ""), guest(2, ""))}
+	done := func() string {
+		var log strings.Builder
+		j.Log = slog.New(slog.NewTextHandler(&log, nil))
+		j.Done()
+		return log.String()
+	}
+	const moved = "msg=\"the guests of this host are in etcd; their state before is a backup\" guests=2 backup="
+	if log := done(); !strings.Contains(log, moved+database+".before-etcd") || strings.Contains(log, "WARN") {
+		t.Error(log)
+	}
+	if err := os.MkdirAll(filepath.Join(OrderFile(database), "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if log := done(); !strings.Contains(log, moved) || !strings.Contains(log, "could not be removed") || !strings.Contains(log, "file="+OrderFile(database)) {
+		t.Error(log)
+	}
+	if err := RemoveOrder(database); err == nil {
+		t.Error("a directory was removed")
 	}
 }
