@@ -1,0 +1,220 @@
+package inventory_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/storage"
+)
+
+// scripted is a shared store whose calls fail as told.
+type scripted struct {
+	*sharedStore
+	commit       func(n int, make func() int64) (int64, error) // n counts from 1
+	large        bool                                          // no change fits
+	weight       float64
+	keep, forget error
+	commits      []int // changes of each
+	limit        time.Duration
+}
+
+func (s *scripted) Fits([]instance.Change) bool { return !s.large }
+
+func (s *scripted) Weight(instance.Change) float64 { return s.weight }
+
+func (s *scripted) Commit(ctx context.Context, changes []instance.Change) (int64, error) {
+	end, _ := ctx.Deadline()
+	s.limit = time.Until(end)
+	s.commits = append(s.commits, len(changes))
+	return s.commit(len(s.commits), func() int64 { return s.make("a", changes...) })
+}
+
+func (s *scripted) Keep(ctx context.Context, u storage.Unshared) error {
+	if s.keep != nil {
+		return s.keep
+	}
+	return s.sharedStore.Keep(ctx, u)
+}
+
+func (s *scripted) Forget(ctx context.Context, id uuid.UUID) error {
+	if s.forget != nil {
+		return s.forget
+	}
+	return s.sharedStore.Forget(ctx, id)
+}
+
+// onScripted runs a test on the host a with such a store, in a bubble of time.
+func onScripted(t *testing.T, test func(t *testing.T, s *scripted, l *lab, log *strings.Builder)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := &scripted{sharedStore: newSharedStore(), weight: 0.3}
+		s.commit = func(_ int, make func() int64) (int64, error) { return make(), nil }
+		log := &strings.Builder{}
+		l := labOn(t, s, func(o *inventory.Options) {
+			o.HostID, o.HostName, o.Log = "a", hostName("a"), slog.New(slog.NewTextHandler(log, nil))
+		})
+		test(t, s, l, log)
+	})
+}
+
+// TestFailedCommit: what becomes of a registration whose commit fails: it is worked out
+// again, kept on this host, or refused.
+func TestFailedCommit(t *testing.T) {
+	disk := errors.New("the disk is full")
+	for name, tt := range map[string]struct {
+		commit    func(n int, make func() int64) (int64, error)
+		large     bool
+		keep      error
+		want      []error
+		kept      bool // on this host, unshared
+		commits   int // 0: any, since it is shared at the same time
+		conflicts uint64
+		took      time.Duration // 0: any
+	}{
+		"conflicts that end": {commit: func(n int, make func() int64) (int64, error) {
+			if n <= 3 {
+				return 0, storage.ErrConflict
+			}
+			return make(), nil
+		}, commits: 4, conflicts: 3},
+		"conflicts without end": {commit: func(int, func() int64) (int64, error) { return 0, storage.ErrConflict },
+			kept: true, commits: 50, conflicts: 49},
+		"conflicts of a large change": {commit: func(int, func() int64) (int64, error) { return 0, storage.ErrConflict },
+			large: true, want: []error{inventory.ErrStore, storage.ErrConflict}, commits: 50, conflicts: 49},
+		"the store is away": {commit: func(int, func() int64) (int64, error) { return 0, storage.ErrAway }, kept: true, commits: 1},
+		"away, and a large change": {commit: func(int, func() int64) (int64, error) { return 0, storage.ErrAway },
+			large: true, want: []error{inventory.ErrStore, storage.ErrAway}, commits: 1},
+		"away, and the disk is full": {commit: func(int, func() int64) (int64, error) { return 0, storage.ErrAway },
+			keep: disk, want: []error{inventory.ErrStore, disk, storage.ErrAway}, commits: 1},
+		"made, and the answer is lost": {commit: func(_ int, make func() int64) (int64, error) {
+			make()
+			return 0, storage.ErrUncertain
+		}, commits: 1},
+		"made, and never told of": {commit: func(int, func() int64) (int64, error) { return 1000, nil },
+			kept: true, took: time.Second},
+		"a large one, never told of": {commit: func(int, func() int64) (int64, error) { return 1000, nil },
+			large: true, want: []error{inventory.ErrStore, storage.ErrUncertain}, commits: 1, took: time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onScripted(t, func(t *testing.T, s *scripted, l *lab, _ *strings.Builder) {
+				s.commit, s.large, s.keep = tt.commit, tt.large, tt.keep
+				before := time.Now()
+				reg, err := l.Register(t.Context(), started(1, "web"))
+				if (err == nil) != (tt.want == nil) {
+					t.Fatalf("%v, want %v", err, tt.want)
+				}
+				for _, want := range tt.want {
+					if !errors.Is(err, want) {
+						t.Errorf("%v, want %v", err, want)
+					}
+				}
+				if took := time.Since(before); tt.took != 0 && took != tt.took {
+					t.Errorf("it took %v, want %v", took, tt.took)
+				}
+				if want := map[bool]time.Duration{false: time.Second, true: time.Minute}[tt.large]; s.limit > want || s.limit < want/100 {
+					t.Errorf("a commit had %v, want %v", s.limit, want)
+				}
+				if tt.commits != 0 && len(s.commits) != tt.commits || l.Conflicts() != tt.conflicts {
+					t.Errorf("%d commits and %d conflicts, want %d and %d", len(s.commits), l.Conflicts(), tt.commits, tt.conflicts)
+				}
+				guest, known := l.Snapshot().ByUUID(uid(1))
+				if known != (err == nil) || known && (guest.Unshared != tt.kept || reg.Instance.Unshared != tt.kept) {
+					t.Errorf("the guest is %+v, known: %v", guest, known)
+				}
+				if _, kept := s.unshared[uid(1)]; kept != tt.kept {
+					t.Errorf("it is kept on this host: %v", kept)
+				}
+				if failed := l.WriteFailure() != nil; failed != (err != nil) {
+					t.Errorf("the failure that is told of: %+v", l.WriteFailure())
+				}
+
+				s.commit = func(_ int, make func() int64) (int64, error) { return make(), nil }
+				s.large, s.keep = false, nil
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				if guest, ok := l.Snapshot().ByUUID(uid(1)); ok != (err == nil) || ok && guest.Unshared || len(s.unshared) > 0 {
+					t.Errorf("when the store is back it is %+v, and %d records are kept", guest, len(s.unshared))
+				}
+				if _, err := l.Register(t.Context(), started(2, "db")); err != nil || l.WriteFailure() != nil {
+					t.Errorf("the next one: %v, %+v", err, l.WriteFailure())
+				}
+			})
+		})
+	}
+}
+
+// TestSharingFails: a record that cannot be shared is tried again every second. One that is
+// shared, and cannot be removed from the disk, is told of.
+func TestSharingFails(t *testing.T) {
+	onScripted(t, func(t *testing.T, s *scripted, l *lab, log *strings.Builder) {
+		s.isAway.Store(true)
+		l.MustRegister(started(1, "web"))
+		s.isAway.Store(false)
+		s.commit = func(int, func() int64) (int64, error) { return 0, storage.ErrAway }
+		time.Sleep(10*time.Second + time.Second/2)
+		synctest.Wait()
+		if n := len(s.commits); n < 9 || n > 11 {
+			t.Errorf("it was tried %d times in ten seconds", n)
+		}
+		if failure := l.WriteFailure(); failure == nil || !errors.Is(failure.Err, storage.ErrAway) {
+			t.Errorf("the failure that is told of: %+v", failure)
+		}
+		s.commit = func(_ int, make func() int64) (int64, error) { return make(), nil }
+		s.forget = errors.New("the disk is full")
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		guest, ok := l.Snapshot().ByUUID(uid(1))
+		if !ok || guest.Unshared || l.WriteFailure() != nil {
+			t.Errorf("%+v, %+v", guest, l.WriteFailure())
+		}
+		if text := log.String(); !strings.Contains(text, "cannot be removed") || !strings.Contains(text, "guest=web") || !strings.Contains(text, "the disk is full") {
+			t.Errorf("the log:\n%s", text)
+		}
+		n := len(s.commits)
+		time.Sleep(time.Minute)
+		if len(s.commits) != n {
+			t.Error("it is shared again and again")
+		}
+	})
+}
+
+// TestKeptAtStart: what an earlier run has kept is served at once, and shared then.
+func TestKeptAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &scripted{sharedStore: newSharedStore(), weight: 0.6}
+		s.commit = func(_ int, make func() int64) (int64, error) { return make(), nil }
+		s.isAway.Store(true)
+		for n, name := range map[int]string{1: "web", 2: "db", 3: "mail"} {
+			guest := given(n, name, addrs("10.0.0.2", "10.0.0.2").First, addrs("fd00::2", "fd00::2").First)
+			guest.IPv4 = guest.IPv4.Next()
+			for range n {
+				guest.IPv4 = guest.IPv4.Next()
+			}
+			guest.Home, guest.Unshared = instance.Home{Host: hostName("a"), HostID: "a", Epoch: 1}, true
+			s.unshared[uid(n)] = storage.Unshared{Record: guest}
+		}
+		l := labOn(t, s, func(o *inventory.Options) { o.HostID, o.HostName = "a", hostName("a") })
+		if l.Snapshot().Len() != 3 {
+			t.Errorf("%d guests are served at the start", l.Snapshot().Len())
+		}
+		time.Sleep(5 * time.Second)
+		if len(s.commits) > 0 {
+			t.Error("it is written to a store that is away")
+		}
+		s.isAway.Store(false)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if len(s.unshared) > 0 || len(s.commits) != 3 || s.commits[0] != 1 {
+			t.Errorf("%d records are kept; changes of each commit: %v, want one, since two weigh too much", len(s.unshared), s.commits)
+		}
+	})
+}
