@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -172,12 +173,19 @@ func TestOutcomes(t *testing.T) {
 				if made := s.get(guestKey(uid(1))) != ""; made != tt.made {
 					t.Errorf("it was made: %v", made)
 				}
-				if _, err := store.Commit(t.Context(), putting(planned(2, "db"))); tt.lost && (!errors.Is(err, storage.ErrAway) || store.Link() == nil || store.Away() == nil) {
-					t.Errorf("the next change: %v, etcd counts as lost: %v, away: %v", err, store.Link(), store.Away())
+				if tt.lost {
+					if _, err := store.Commit(t.Context(), putting(planned(2, "db"))); !errors.Is(err, storage.ErrAway) || store.Link() == nil || store.Away() == nil {
+						t.Errorf("the next change: %v, etcd counts as lost: %v, away: %v", err, store.Link(), store.Away())
+					}
 				}
 
 				time.Sleep(2 * checkEvery) // until etcd counts as found again
 				synctest.Wait()
+				store.Take()
+				unknown := slices.Contains(tt.want, storage.ErrUncertain) // the transaction may still be on its way
+				if _, err := store.Commit(t.Context(), putting(planned(2, "db"))); errors.Is(err, storage.ErrConflict) != unknown || !unknown && err != nil {
+					t.Errorf("the first change after that: %v, want a conflict: %v", err, unknown)
+				}
 				if err := store.Apply(t.Context(), putting(planned(3, "later"))); err != nil || store.unknown {
 					t.Errorf("a change after that: %v, the outcome of the one before is unknown: %v", err, store.unknown)
 				}
