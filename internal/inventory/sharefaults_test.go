@@ -76,7 +76,7 @@ func TestFailedCommit(t *testing.T) {
 		keep      error
 		want      []error
 		kept      bool // on this host, unshared
-		commits   int // 0: any, since it is shared at the same time
+		commits   int  // 0: any, since it is shared at the same time
 		conflicts uint64
 		took      time.Duration // 0: any
 	}{

@@ -23,6 +23,7 @@ import (
 	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storage"
 	"mdserver/internal/inventory/storetest"
+	"mdserver/internal/programtest"
 )
 
 // allShared returns an error while a record of the host is not shared.
@@ -200,6 +201,7 @@ func TestDetachUnshared(t *testing.T) {
 // TestMeanwhile: what another host has got while a host was cut off stays that of the
 // other host's guest, and the guest that was cut off gets something else.
 func TestMeanwhile(t *testing.T) {
+	programtest.Need(t, "etcd", "etcd-server") // it takes long, so not with one in memory
 	for _, tt := range []struct {
 		name        string
 		cutOff      instance.Domain
@@ -481,6 +483,7 @@ func (f *flaky) anything(t *testing.T, self int, dice *rand.Rand) {
 // TestAnySequenceCutOff: hosts that lose etcd at any time register guests. At the end
 // all agree, nothing belongs to two guests, and what was answered is there.
 func TestAnySequenceCutOff(t *testing.T) {
+	programtest.Need(t, "etcd", "etcd-server") // it takes long, so not with one in memory
 	for _, n := range []int{2, 5} {
 		t.Run(fmt.Sprint(n, " hosts"), func(t *testing.T) {
 			cluster := startEtcd(t)
