@@ -1,7 +1,6 @@
 package lower
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -176,35 +175,18 @@ func (fn *function) fill(slots []object.Value) error {
 		case fn.defaults[i] != nil:
 			slots[i] = fn.defaults[i]
 		case i < fn.params.Pos:
-			positional = append(positional, "'"+p.Name+"'")
+			positional = append(positional, p.Name)
 		default:
-			keyword = append(keyword, "'"+p.Name+"'")
+			keyword = append(keyword, p.Name)
 		}
 	}
 	if len(positional) > 0 {
-		return fn.missing("positional", positional)
+		return object.Missing(fn.name, "positional", positional)
 	}
 	if len(keyword) > 0 {
-		return fn.missing("keyword-only", keyword)
+		return object.Missing(fn.name, "keyword-only", keyword)
 	}
 	return nil
-}
-
-func (fn *function) missing(kind string, names []string) error {
-	return object.Raise(object.TypeError, "%s() missing %d required %s argument%s: %s",
-		fn.name, len(names), kind, object.Plural(len(names)), enumerate(names))
-}
-
-// enumerate writes 'a', 'b', and 'c' as Python does.
-func enumerate(names []string) string {
-	switch n := len(names); n {
-	case 1:
-		return names[0]
-	case 2:
-		return names[0] + " and " + names[1]
-	default:
-		return strings.Join(names[:n-1], ", ") + ", and " + names[n-1]
-	}
 }
 
 func (fn *function) tooMany(slots []object.Value, given int) error {
@@ -214,25 +196,7 @@ func (fn *function) tooMany(slots []object.Value, given int) error {
 			least++
 		}
 	}
-	takes := fmt.Sprintf("%d positional argument%s", most, object.Plural(most))
-	if least != most {
-		takes = fmt.Sprintf("from %d to %d positional arguments", least, most)
-	}
-	keywords := 0
-	for _, v := range slots[most:len(fn.params.List)] {
-		if v != nil {
-			keywords++
-		}
-	}
-	got := fmt.Sprint(given)
-	if keywords > 0 {
-		got = fmt.Sprintf("%d positional argument%s (and %d keyword-only argument%s)", given, object.Plural(given), keywords, object.Plural(keywords))
-	}
-	verb := "were"
-	if given == 1 && keywords == 0 {
-		verb = "was"
-	}
-	return object.Raise(object.TypeError, "%s() takes %s but %s %s given", fn.name, takes, got, verb)
+	return object.TooMany(fn.name, least, most, given, slots[most:len(fn.params.List)])
 }
 
 // closure lowers a def or lambda to what makes the function's value; body

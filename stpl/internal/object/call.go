@@ -1,5 +1,7 @@
 package object
 
+import "cmp"
+
 // Args are the arguments of one call.
 type Args struct {
 	Pos []Value
@@ -34,7 +36,8 @@ type definition struct {
 	Name   string
 	sig    signature
 	fn     Func
-	method *Type // not nil: a method of this type, wants a receiver
+	method *Type  // not nil: a method of this type, wants a receiver
+	python string // see Python
 }
 
 // NewBuiltin makes a function. The signature lists parameter names separated
@@ -45,6 +48,14 @@ type definition struct {
 // "name:none+str" None stands for an argument that was not given.
 func NewBuiltin(name, signature string, fn Func) *Builtin {
 	return &Builtin{definition: &definition{Name: name, sig: parseSignature(signature), fn: fn}}
+}
+
+// Python has messages about wrong arguments be those of a function that is written
+// in Python, by this name. One that is not b's is that of a method, whose receiver
+// Python counts as an argument.
+func (b *Builtin) Python(name string) *Builtin {
+	b.python = name
+	return b
 }
 
 // Method makes a method of the values of one Go type. Its body gets the receiver
@@ -167,10 +178,8 @@ func (b *Builtin) bind(t *Thread, args []Value, base int, a *Args) ([]Value, err
 			return nil, err
 		}
 	}
-	for i, p := range s.params {
-		if args[base+i] == nil && !p.optional {
-			return nil, Raise(TypeError, "%s() missing required argument '%s' (pos %d)", b.Name, p.name, i+1)
-		}
+	if err := b.checkGiven(len(a.Pos), args[base:]); err != nil {
+		return nil, err
 	}
 	if s.typed {
 		if err := b.checkTypes(args[base:]); err != nil {
@@ -192,15 +201,18 @@ func (b *Builtin) bindKeyword(t *Thread, args []Value, rest *Dict, kw Keyword) e
 			continue
 		}
 		if args[i] != nil {
-			return Raise(TypeError, "%s() got multiple values for argument '%s'", b.Name, kw.Name)
+			return Raise(TypeError, "%s() got multiple values for argument '%s'", cmp.Or(b.python, b.Name), kw.Name)
 		}
 		args[i] = kw.Value
 		return nil
 	}
-	if rest == nil {
-		return Raise(TypeError, "'%s' is an invalid keyword argument for %s()", kw.Name, b.Name)
+	switch {
+	case rest != nil:
+		return rest.Set(t, Str(kw.Name), kw.Value)
+	case b.python != "":
+		return Raise(TypeError, "%s() got an unexpected keyword argument '%s'", b.python, kw.Name)
 	}
-	return rest.Set(t, Str(kw.Name), kw.Value)
+	return Raise(TypeError, "'%s' is an invalid keyword argument for %s()", kw.Name, b.Name)
 }
 
 func (b *Builtin) qualified() string {

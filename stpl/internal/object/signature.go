@@ -111,7 +111,7 @@ func (b *Builtin) Around(body func(t *Thread, run Func, a []Value) (Value, error
 	}
 	sig := b.sig
 	sig.typed = false
-	return &Builtin{definition: &definition{Name: b.Name, sig: sig, fn: func(t *Thread, a []Value) (Value, error) { return body(t, run, a) }}}
+	return &Builtin{definition: &definition{Name: b.Name, sig: sig, python: b.python, fn: func(t *Thread, a []Value) (Value, error) { return body(t, run, a) }}}
 }
 
 // wrongType says that the i-th argument cannot be v, as CPython does.
@@ -165,52 +165,3 @@ func OrNone(v Value) Value {
 
 // Flag returns the truth of an argument, false if it was not given.
 func Flag(v Value) bool { return v != nil && Truthy(v) }
-
-// checkArity compares the number of arguments with the signature. The wordings
-// are CPython's, which has one for each way of taking arguments.
-func (b *Builtin) checkArity(given, keywords int) error {
-	s := &b.sig
-	least, most := 0, s.pos
-	for _, p := range s.params[:s.posOnly] {
-		if !p.optional {
-			least++
-		}
-	}
-	plain := s.posOnly == len(s.params) && !s.star && !s.starStar
-	switch {
-	case plain && keywords > 0:
-		return Raise(TypeError, "%s() takes no keyword arguments", b.qualified())
-	case given >= least && (given <= most || s.star):
-		return nil
-	case plain && most == 0:
-		return Raise(TypeError, "%s() takes no arguments (%d given)", b.qualified(), given)
-	case plain && least == 1 && most == 1:
-		return Raise(TypeError, "%s() takes exactly one argument (%d given)", b.qualified(), given)
-	case s.posOnly == s.pos:
-		return Raise(TypeError, "%s expected %s, got %d", b.Name, arity(given, least, most), given)
-	case given < least:
-		return nil // may be the first missing argument, which bind names
-	}
-	return Raise(TypeError, "%s() takes at most %d argument%s (%d given)", b.Name, most, Plural(most), given)
-}
-
-// arity says how many arguments there may be, as far as given is wrong.
-func arity(given, least, most int) string {
-	bound, n := "", least
-	switch {
-	case least == most:
-	case given < least:
-		bound = "at least "
-	default:
-		bound, n = "at most ", most
-	}
-	return bound + strconv.Itoa(n) + " argument" + Plural(n)
-}
-
-// Plural is the ending of a word for so many things.
-func Plural(n int) string {
-	if n == 1 {
-		return ""
-	}
-	return "s"
-}

@@ -64,6 +64,9 @@ func (c *Type) Define(methods ...*Builtin) *Type {
 	}
 	for _, m := range methods {
 		m.method = c
+		if m.python != "" {
+			m.python = m.qualified()
+		}
 		c.methods[m.Name] = m
 	}
 	return c
@@ -71,6 +74,9 @@ func (c *Type) Define(methods ...*Builtin) *Type {
 
 // Constructor sets what calling the type does.
 func (c *Type) Constructor(b *Builtin) *Type {
+	if b.python == b.Name {
+		b.python += ".__init__"
+	}
 	c.construct = b
 	return c
 }

@@ -14,15 +14,15 @@ var structError = object.NewExceptionType("error", object.ExceptionType)
 // Struct makes the module struct.
 func Struct() native.Members {
 	m := native.Functions(
-		native.Func("calcsize", "format /", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("calcsize", "format /", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			l, err := structLayout(t, a[0])
 			return object.Int(l.size), err
 		}),
-		native.Func("pack", "format *values", structPack),
-		native.Func("unpack", "format buffer /", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("pack", "format *values", structPack),
+		object.NewBuiltin("unpack", "format buffer /", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return structUnpack(t, a[0], a[1], 0, true)
 		}),
-		native.Func("unpack_from", "format buffer offset:int?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("unpack_from", "format buffer offset:int?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			offset := object.IntOr(a[2], 0)
 			return structUnpack(t, a[0], a[1], offset, false)
 		}),

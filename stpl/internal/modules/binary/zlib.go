@@ -21,17 +21,17 @@ var badGzip = object.NewExceptionType("BadGzipFile", object.OSError)
 // Zlib makes the module zlib.
 func Zlib() native.Members {
 	m := native.Functions(
-		native.Func("compress", "data:bytes / level:int? wbits:int?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("compress", "data:bytes / level:int? wbits:int?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return compress(t, a[0], object.IntOr(a[1], -1), object.IntOr(a[2], 15))
 		}),
-		native.Func("decompress", "data:bytes / wbits:int? bufsize?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("decompress", "data:bytes / wbits:int? bufsize?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return decompress(t, a[0], object.IntOr(a[1], 15))
 		}),
-		native.Func("crc32", "data:bytes value:int? /", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("crc32", "data:bytes value:int? /", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			data := a[0].(object.Bytes)
 			return object.Int(crc32.Update(uint32(object.IntOr(a[1], 0)), crc32.IEEETable, []byte(data))), t.Work(len(data))
 		}),
-		native.Func("adler32", "data:bytes value:int? /", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("adler32", "data:bytes value:int? /", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			data := a[0].(object.Bytes)
 			return object.Int(adler32Update(uint32(object.IntOr(a[1], 1)), data)), t.Work(len(data))
 		}),

@@ -119,7 +119,7 @@ func init() {
 			return object.Tuple{key, v}, err
 		}),
 	)
-	defaultDictType.Constructor(native.Func("defaultdict", "*args **kwds", newDefaultDict))
+	defaultDictType.Constructor(object.NewBuiltin("defaultdict", "*args **kwds", newDefaultDict))
 	counter = object.Subclass{
 		Class:     dictType("Counter", func() *object.Subclass { return &counter }),
 		Missing:   func(*object.Thread, *object.Dict, object.Value) (object.Value, error) { return object.Int(0), nil },

@@ -26,7 +26,7 @@ var dequeType = object.NewType("deque", "collections", func(_ *object.Thread, v 
 })
 
 func init() {
-	dequeType.Constructor(native.Func("deque", "iterable? maxlen:none+int?", newDeque)).Define(
+	dequeType.Constructor(object.NewBuiltin("deque", "iterable? maxlen:none+int?", newDeque)).Define(
 		onDeque("append", "x /", func(t *object.Thread, d *deque, a []object.Value) error { return d.add(t, a[0], false) }),
 		onDeque("appendleft", "x /", func(t *object.Thread, d *deque, a []object.Value) error { return d.add(t, a[0], true) }),
 		onDeque("extend", "iterable /", func(t *object.Thread, d *deque, a []object.Value) error { return d.extend(t, a[0], false) }),

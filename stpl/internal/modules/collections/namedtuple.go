@@ -3,7 +3,6 @@ package collections
 import (
 	"slices"
 
-	"mdserver/stpl/internal/modules/native"
 	"mdserver/stpl/internal/object"
 )
 
@@ -68,7 +67,7 @@ func NewNamedTuple(name, module string, fields []string, defaults []object.Value
 	for i, field := range fields {
 		names[i] = object.Str(field)
 	}
-	return class.Static("_fields", names).Constructor(native.Func(name, signature, func(t *object.Thread, a []object.Value) (object.Value, error) {
+	return class.Static("_fields", names).Constructor(object.NewBuiltin(name, signature, func(t *object.Thread, a []object.Value) (object.Value, error) {
 		if err := t.AllocSlots(len(a)); err != nil {
 			return nil, err
 		}
@@ -79,7 +78,7 @@ func NewNamedTuple(name, module string, fields []string, defaults []object.Value
 			}
 		}
 		return &namedTuple{class, fields, items}, nil
-	}))
+	}).Python(name + ".__new__"))
 }
 
 // Class implements object.Value.

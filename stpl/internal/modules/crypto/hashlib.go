@@ -33,7 +33,7 @@ var algorithms = map[string]func() hash.Hash{
 func Hashlib() native.Members {
 	m := native.Members{}
 	for name, make := range algorithms {
-		m[name] = native.Func(name, "string? * usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		m[name] = object.NewBuiltin(name, "string? * usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return newDigest(t, name, make(), a[0])
 		})
 	}
@@ -44,7 +44,7 @@ func Hashlib() native.Members {
 		}
 		return newDigest(t, name, make(), a[1])
 	})
-	m["pbkdf2_hmac"] = native.Func("pbkdf2_hmac", "hash_name password:bytes salt:bytes iterations:int dklen:none+int?", pbkdf2HMAC)
+	m["pbkdf2_hmac"] = object.NewBuiltin("pbkdf2_hmac", "hash_name password:bytes salt:bytes iterations:int dklen:none+int?", pbkdf2HMAC)
 	return m
 }
 

@@ -41,7 +41,7 @@ func HMAC() native.Members {
 			}
 			return object.CallMethod(t, d, "digest", &object.Args{})
 		}),
-		native.Func("compare_digest", "a b", compareDigest),
+		object.NewBuiltin("compare_digest", "a b /", compareDigest),
 	)
 }
 

@@ -27,7 +27,7 @@ func Secrets() native.Members {
 			}
 			return object.MakeInt(r), t.Work(n.BitLen() / 8)
 		}),
-		native.Func("choice", "sequence", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		native.Func("choice", "seq", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			n, err := object.Len(a[0])
 			if err != nil {
 				return nil, err
@@ -40,8 +40,8 @@ func Secrets() native.Members {
 				return nil, err
 			}
 			return object.Index(t, a[0], object.Int(r.Int64()))
-		}),
-		native.Func("compare_digest", "a b", compareDigest),
+		}).Python("Random.choice"),
+		object.NewBuiltin("compare_digest", "a b /", compareDigest),
 	)
 	for name, f := range map[string]func([]byte) object.Value{
 		"token_bytes":   func(b []byte) object.Value { return object.Bytes(b) },

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"mdserver/stpl/internal/modules/native"
 	"mdserver/stpl/internal/number"
 	"mdserver/stpl/internal/object"
 )
@@ -204,7 +203,7 @@ var deltaProperties = map[string]func(*delta) object.Value{
 
 func init() {
 	units := []int64{day, second, 1, 1000, minute, hour, 7 * day}
-	TimeDelta.Constructor(native.Func("timedelta", "days? seconds? microseconds? milliseconds? minutes? hours? weeks?",
+	TimeDelta.Constructor(object.NewBuiltin("timedelta", "days? seconds? microseconds? milliseconds? minutes? hours? weeks?",
 		func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			sum := new(big.Rat)
 			for i, v := range a {
@@ -295,7 +294,7 @@ func offsetText(us int64, colon string) string {
 }
 
 func init() {
-	TimeZone.Constructor(native.Func("timezone", "offset name:str?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+	TimeZone.Constructor(object.NewBuiltin("timezone", "offset name:str?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 		d, ok := a[0].(*delta)
 		if !ok {
 			return nil, object.Raise(object.TypeError, "timezone() argument 1 must be datetime.timedelta, not %s", object.TypeName(a[0]))

@@ -12,9 +12,9 @@ import (
 )
 
 func init() {
-	Date.Constructor(native.Func("date", "year:int month:int day:int", construct(Date, 0, 3)))
-	Clock.Constructor(native.Func("time", "hour:int? minute:int? second:int? microsecond:int? tzinfo? * fold?", construct(Clock, 3, 4)))
-	DateTime.Constructor(native.Func("datetime", "year:int month:int day:int hour:int? minute:int? second:int? microsecond:int? tzinfo? * fold?", construct(DateTime, 0, 7)))
+	Date.Constructor(object.NewBuiltin("date", "year:int month:int day:int", construct(Date, 0, 3)))
+	Clock.Constructor(object.NewBuiltin("time", "hour:int? minute:int? second:int? microsecond:int? tzinfo? * fold?", construct(Clock, 3, 4)))
+	DateTime.Constructor(object.NewBuiltin("datetime", "year:int month:int day:int hour:int? minute:int? second:int? microsecond:int? tzinfo? * fold?", construct(DateTime, 0, 7)))
 	DateTime.Extend(Date)
 
 	const dateParts, timeParts = "year:int? month:int? day:int?", "hour:int? minute:int? second:int? microsecond:int? tzinfo? * fold?"
@@ -187,11 +187,11 @@ func (d *instant) Repr() string {
 
 func dateStatics() []*object.Builtin {
 	return []*object.Builtin{
-		native.Func("today", "", func(*object.Thread, []object.Value) (object.Value, error) {
+		object.NewBuiltin("today", "", func(*object.Thread, []object.Value) (object.Value, error) {
 			return &instant{Date, time.Now().UTC().Truncate(24 * time.Hour), nil}, nil
 		}),
-		native.Func("fromisoformat", "date_string", parseISO(Date)),
-		native.Func("fromtimestamp", "timestamp:float", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("fromisoformat", "date_string", parseISO(Date)),
+		object.NewBuiltin("fromtimestamp", "timestamp:float", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			d, err := fromTimestamp(a[0], nil)
 			if err != nil {
 				return nil, err
@@ -212,25 +212,25 @@ func datetimeStatics() []*object.Builtin {
 	}
 	return []*object.Builtin{
 		fromOrdinal(DateTime),
-		native.Func("now", "tz?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("now", "tz?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			z, err := zoneArg(a[0])
 			return now(z), err
 		}),
-		native.Func("today", "", func(*object.Thread, []object.Value) (object.Value, error) { return now(nil), nil }),
-		native.Func("utcnow", "", func(*object.Thread, []object.Value) (object.Value, error) { return now(nil), nil }),
-		native.Func("fromtimestamp", "timestamp:float tz?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("today", "", func(*object.Thread, []object.Value) (object.Value, error) { return now(nil), nil }),
+		object.NewBuiltin("utcnow", "", func(*object.Thread, []object.Value) (object.Value, error) { return now(nil), nil }),
+		object.NewBuiltin("fromtimestamp", "timestamp:float tz?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			z, err := zoneArg(a[1])
 			if err != nil {
 				return nil, err
 			}
 			return fromTimestamp(a[0], z)
 		}),
-		native.Func("utcfromtimestamp", "timestamp:float", func(_ *object.Thread, a []object.Value) (object.Value, error) { return fromTimestamp(a[0], nil) }),
-		native.Func("fromisoformat", "date_string", parseISO(DateTime)),
-		native.Func("strptime", "date_string:str format:str", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("utcfromtimestamp", "timestamp:float", func(_ *object.Thread, a []object.Value) (object.Value, error) { return fromTimestamp(a[0], nil) }),
+		object.NewBuiltin("fromisoformat", "date_string", parseISO(DateTime)),
+		object.NewBuiltin("strptime", "date_string:str format:str", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return strptime(t, object.Text(a[0]), object.Text(a[1]))
 		}),
-		native.Func("combine", "date time tzinfo?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("combine", "date time tzinfo?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			d, ok := a[0].(*instant)
 			c, ok2 := a[1].(*instant)
 			if !ok || !ok2 || d.kind == Clock || c.kind != Clock {
@@ -266,7 +266,7 @@ func fromTimestamp(v object.Value, z *zone) (object.Value, error) {
 }
 
 func fromOrdinal(kind *object.Type) *object.Builtin {
-	return native.Func("fromordinal", "ordinal:int", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+	return object.NewBuiltin("fromordinal", "ordinal:int", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 		n := object.IntOr(a[0], 0)
 		if n < 1 || n > 3652059 {
 			return nil, object.Raise(object.ValueError, "ordinal must be in 1..3652059")

@@ -12,30 +12,30 @@ import (
 // Time makes the module time.
 func Time() native.Members {
 	m := native.Functions(
-		native.Func("time", "", func(*object.Thread, []object.Value) (object.Value, error) {
+		object.NewBuiltin("time", "", func(*object.Thread, []object.Value) (object.Value, error) {
 			return object.Float(float64(time.Now().UnixMicro()) / 1e6), nil
 		}),
-		native.Func("time_ns", "", func(*object.Thread, []object.Value) (object.Value, error) {
+		object.NewBuiltin("time_ns", "", func(*object.Thread, []object.Value) (object.Value, error) {
 			return object.Int(time.Now().UnixNano()), nil
 		}),
-		native.Func("gmtime", "secs:none+float?", timeTupleOf),
-		native.Func("localtime", "secs:none+float?", timeTupleOf), // templates do not see the host's zone
-		native.Func("mktime", "t", fromTuple),
-		native.Func("strftime", "format:str t?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("gmtime", "secs:none+float?", timeTupleOf),
+		object.NewBuiltin("localtime", "secs:none+float?", timeTupleOf), // templates do not see the host's zone
+		object.NewBuiltin("mktime", "t", fromTuple),
+		object.NewBuiltin("strftime", "format:str t?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			d, err := tupleInstant(t, a[1], "strftime")
 			if err != nil {
 				return nil, err
 			}
 			return object.NewStr(strftime(t, d, object.Text(a[0])))
 		}),
-		native.Func("strptime", "string:str format:str?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("strptime", "string:str format:str?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			d, err := strptime(t, object.Text(a[0]), native.StrOr(a[1], "%a %b %d %H:%M:%S %Y"))
 			if err != nil {
 				return nil, err
 			}
 			return newTimeTuple(t, d.(*instant).wall, -1)
 		}),
-		native.Func("asctime", "t?", ctime), native.Func("ctime", "secs:none+float?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("asctime", "t?", ctime), native.Func("ctime", "secs:none+float?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			v, err := timeTupleOf(t, a)
 			if err != nil {
 				return nil, err

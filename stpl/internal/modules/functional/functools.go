@@ -8,7 +8,7 @@ import (
 // Functools makes the module functools.
 func Functools() native.Members {
 	return native.Functions(
-		native.Func("reduce", "function iterable initial?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("reduce", "function iterable initial? /", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			total := a[2]
 			err := object.Each(t, a[1], func(v object.Value) (err error) {
 				if total == nil {
@@ -23,7 +23,7 @@ func Functools() native.Members {
 			}
 			return total, err
 		}),
-		native.Func("partial", "func *args **keywords", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("partial", "func *args **keywords", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			if !object.IsCallable(a[0]) {
 				return nil, object.Raise(object.TypeError, "the first argument must be callable")
 			}

@@ -9,16 +9,16 @@ import (
 // Itertools makes the module itertools.
 func Itertools() native.Members {
 	m := native.Functions(
-		native.Func("count", "start? step?", itCount), native.Func("repeat", "object times:int?", itRepeat), native.Func("cycle", "iterable", itCycle),
-		native.Func("islice", "iterable *args", itSlice), native.Func("product", "*iterables repeat:int?", itProduct),
-		native.Func("combinations", "iterable r", itCombinations),
-		native.Func("groupby", "iterable key?", itGroupBy), native.Func("zip_longest", "*iterables fillvalue?", itZipLongest),
+		object.NewBuiltin("count", "start? step?", itCount), native.Func("repeat", "object times:int?", itRepeat), native.Func("cycle", "iterable", itCycle),
+		object.NewBuiltin("islice", "iterable *args", itSlice), native.Func("product", "*iterables repeat:int?", itProduct),
+		object.NewBuiltin("combinations", "iterable r", itCombinations),
+		object.NewBuiltin("groupby", "iterable key?", itGroupBy), native.Func("zip_longest", "*iterables fillvalue?", itZipLongest),
 	)
 	chain := object.NewType("chain", "itertools", nil)
-	chain.Constructor(native.Func("chain", "*iterables", func(t *object.Thread, a []object.Value) (object.Value, error) {
+	chain.Constructor(object.NewBuiltin("chain", "*iterables", func(t *object.Thread, a []object.Value) (object.Value, error) {
 		return chained(t, a[0])
 	}))
-	chain.Static("from_iterable", native.Func("from_iterable", "iterable", func(t *object.Thread, a []object.Value) (object.Value, error) {
+	chain.Static("from_iterable", object.NewBuiltin("from_iterable", "iterable", func(t *object.Thread, a []object.Value) (object.Value, error) {
 		return chained(t, a[0])
 	}))
 	m["chain"] = chain

@@ -11,23 +11,23 @@ import (
 func Operator() native.Members {
 	m := native.Functions(
 		order("lt", object.Less), order("le", object.LessEqual), order("gt", object.Greater), order("ge", object.GreaterEqual),
-		native.Func("eq", "a b /", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("eq", "a b /", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			same, err := object.Equal(t, a[0], a[1])
 			return object.Bool(same), err
 		}),
-		native.Func("ne", "a b /", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("ne", "a b /", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			same, err := object.Equal(t, a[0], a[1])
 			return object.Bool(!same), err
 		}),
-		native.Func("contains", "a b /", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("contains", "a b /", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			found, err := object.Contains(t, a[0], a[1])
 			return object.Bool(found), err
 		}),
-		native.Func("getitem", "a b /", func(t *object.Thread, a []object.Value) (object.Value, error) { return object.Index(t, a[0], a[1]) }),
-		native.Func("itemgetter", "item *items", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("getitem", "a b /", func(t *object.Thread, a []object.Value) (object.Value, error) { return object.Index(t, a[0], a[1]) }),
+		object.NewBuiltin("itemgetter", "item *items", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			return getter("itemgetter", object.Index, append(object.Tuple{a[0]}, a[1].(object.Tuple)...)), nil
 		}),
-		native.Func("attrgetter", "attr *attrs", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("attrgetter", "attr *attrs", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			names := append(object.Tuple{a[0]}, a[1].(object.Tuple)...)
 			for _, name := range names {
 				if _, ok := name.(object.Str); !ok {
@@ -41,7 +41,7 @@ func Operator() native.Members {
 		"add": object.Add, "sub": object.Sub, "mul": object.Mul, "truediv": object.Div, "floordiv": object.FloorDiv, "mod": object.Mod,
 		"pow": object.Pow, "lshift": object.LShift, "rshift": object.RShift, "and_": object.And, "or_": object.Or, "xor": object.Xor, "concat": object.Add,
 	} {
-		m[name] = native.Func(name, "a b /", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		m[name] = object.NewBuiltin(name, "a b /", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return object.Binary(t, op, a[0], a[1])
 		})
 	}
@@ -49,7 +49,7 @@ func Operator() native.Members {
 }
 
 func order(name string, o object.Order) *object.Builtin {
-	return native.Func(name, "a b /", func(t *object.Thread, a []object.Value) (object.Value, error) {
+	return object.NewBuiltin(name, "a b /", func(t *object.Thread, a []object.Value) (object.Value, error) {
 		holds, err := object.Ordered(t, o, a[0], a[1])
 		return object.Bool(holds), err
 	})
@@ -58,7 +58,7 @@ func order(name string, o object.Order) *object.Builtin {
 // getter makes a function that gets one thing from its argument, or a tuple of
 // several.
 func getter(name string, get func(t *object.Thread, v, key object.Value) (object.Value, error), keys object.Tuple) object.Value {
-	return native.Func(name, "obj /", func(t *object.Thread, a []object.Value) (object.Value, error) {
+	return object.NewBuiltin(name, "obj /", func(t *object.Thread, a []object.Value) (object.Value, error) {
 		if err := t.AllocSlots(len(keys)); err != nil {
 			return nil, err
 		}

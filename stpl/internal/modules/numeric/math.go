@@ -22,7 +22,7 @@ func Math() native.Members {
 	m["pi"], m["e"], m["tau"] = object.Float(math.Pi), object.Float(math.E), object.Float(2*math.Pi)
 	m["inf"], m["nan"] = object.Float(math.Inf(1)), object.Float(math.NaN())
 	for name, f := range map[string]func(float64) float64{"ceil": math.Ceil, "floor": math.Floor, "trunc": math.Trunc} {
-		m[name] = native.Func(name, "x:float", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		m[name] = object.NewBuiltin(name, "x:float", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			if i, ok := object.BigInt(a[0]); ok {
 				return object.MakeInt(new(big.Int).Set(i)), nil
 			}
@@ -35,7 +35,7 @@ func Math() native.Members {
 // ofNumbers makes a function of real numbers. It is called with those that are
 // given.
 func ofNumbers(name, signature string, f func(x []float64) (object.Value, error)) *object.Builtin {
-	return native.Func(name, signature, func(_ *object.Thread, a []object.Value) (object.Value, error) {
+	return object.NewBuiltin(name, signature, func(_ *object.Thread, a []object.Value) (object.Value, error) {
 		var x []float64
 		for _, v := range a {
 			if v != nil {

@@ -20,7 +20,7 @@ var generatorType = object.NewType("Random", "random", nil)
 
 func init() {
 	for _, f := range randomFunctions() {
-		generatorType.Define(object.Method(f.name, f.signature, f.call))
+		generatorType.Define(object.Method(f.name, f.signature, f.call).Python(f.name))
 	}
 	generatorType.Constructor(native.Func("Random", "x?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 		if err := t.Alloc(4096); err != nil {
@@ -49,7 +49,7 @@ func Random() native.Members {
 	for _, f := range randomFunctions() {
 		m[f.name] = native.Func(f.name, f.signature, func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return f.call(t, shared(t), a)
-		})
+		}).Python("Random." + f.name)
 	}
 	native.Refuse(m, "random", "use the module secrets", "SystemRandom")
 	return m
