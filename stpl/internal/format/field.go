@@ -1,6 +1,9 @@
 package format
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // Part is a piece of a format string of str.format: text, and the replacement
 // field behind it, such as {0.name!r:>10}.
@@ -9,7 +12,7 @@ type Part struct {
 	Field bool   // whether there is a field
 	First string // what it begins with: a number, a name or nothing
 	Path  string // what follows, such as .name[key]; see CutStep
-	Conv  byte   // the letter behind the "!", 0 if absent
+	Conv  rune   // what stands behind the "!", 0 if absent
 	Spec  string // may have fields itself
 }
 
@@ -24,74 +27,76 @@ func CutPart(s string) (p Part, rest string, err error) {
 	case s[i] == '}':
 		return p, "", invalid("Single '}' encountered in format string")
 	}
-	field, rest, err := cutField(s[i+1:])
-	if err != nil {
-		return p, "", err
-	}
 	p = Part{Text: s[:i], Field: true}
-	return p, rest, p.parse(field)
+	rest, err = p.cutField(s[i+1:])
+	return p, rest, err
 }
 
-// cutField splits s after the brace that closes the replacement field.
-func cutField(s string) (field, rest string, err error) {
+// cutField reads a replacement field, whose opening brace is behind, and returns
+// what follows it.
+// Source: parse_field in CPython 3.11's Objects/stringlib/unicode_format.h.
+func (p *Part) cutField(s string) (rest string, err error) {
 	if s == "" {
-		return "", "", invalid("Single '{' encountered in format string")
+		return "", invalid("Single '{' encountered in format string")
+	}
+	end := nameEnd(s)
+	if end == len(s) {
+		return "", invalid("expected '}' before end of string")
+	}
+	p.First = s[:end]
+	if i := strings.IndexAny(p.First, ".["); i >= 0 {
+		p.First, p.Path = s[:i], s[i:end]
+	}
+	mark, s := s[end], s[end+1:]
+	switch mark {
+	case '}':
+		return s, nil
+	case '{':
+		return "", invalid("unexpected '{' in field name")
+	case '!':
+		if s == "" {
+			return "", invalid("end of string while looking for conversion specifier")
+		}
+		conv, n := utf8.DecodeRuneInString(s)
+		p.Conv, s = conv, s[n:]
+		switch {
+		case strings.HasPrefix(s, "}"):
+			return s[1:], nil
+		case s != "" && s[0] != ':':
+			return "", invalid("expected ':' after conversion specifier")
+		}
+		s = strings.TrimPrefix(s, ":")
 	}
 	depth := 1
-	name, key := true, false // within the field's name, and within brackets there
+	for i := range len(s) {
+		switch s[i] {
+		case '{':
+			depth++
+		case '}':
+			if depth--; depth == 0 {
+				p.Spec = s[:i]
+				return s[i+1:], nil
+			}
+		}
+	}
+	return "", invalid("unmatched '{' in format spec")
+}
+
+// nameEnd is where the name of a field ends: before a character that is not within
+// brackets.
+func nameEnd(s string) int {
+	key := false
 	for i := range len(s) {
 		switch c := s[i]; {
 		case key:
 			key = c != ']'
-		case name && c == '[':
-			key = true
-		case c == '!' || c == ':':
-			name = false
-		case c == '{':
-			depth++
-		case c == '}':
-			if depth--; depth == 0 {
-				return s[:i], s[i+1:], nil
-			}
-		}
-	}
-	if !name {
-		return "", "", invalid("unmatched '{' in format spec")
-	}
-	return "", "", invalid("expected '}' before end of string")
-}
-
-func (p *Part) parse(field string) error {
-	end := len(field)
-	bracket := false
-	for i := 0; i < len(field) && end == len(field); i++ {
-		switch c := field[i]; {
 		case c == '[':
-			bracket = true
-		case c == ']':
-			bracket = false
-		case !bracket && (c == '!' || c == ':'):
-			end = i
-		case !bracket && c == '{':
-			return invalid("unexpected '{' in field name")
+			key = true
+		case strings.IndexByte("{}:!", c) >= 0:
+			return i
 		}
 	}
-	name, rest := field[:end], field[end:]
-	p.First = name
-	if i := strings.IndexAny(name, ".["); i >= 0 {
-		p.First, p.Path = name[:i], name[i:]
-	}
-	if strings.HasPrefix(rest, "!") {
-		if len(rest) < 2 {
-			return invalid("unmatched '{' in format spec")
-		}
-		p.Conv, rest = rest[1], rest[2:]
-		if rest != "" && rest[0] != ':' {
-			return invalid("expected ':' after conversion specifier")
-		}
-	}
-	p.Spec = strings.TrimPrefix(rest, ":")
-	return nil
+	return len(s)
 }
 
 // CutStep splits the first step off a path that is not empty: an attribute, or a

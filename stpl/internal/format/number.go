@@ -1,6 +1,7 @@
 package format
 
 import (
+	"fmt"
 	"math"
 	"math/big"
 	"strings"
@@ -11,7 +12,15 @@ import (
 )
 
 func (f *Spec) unknownVerb() error {
-	return invalid("Unknown format code '%c' for object of type '%s'", f.Verb, f.kind)
+	return invalid("Unknown format code '%s' for object of type '%s'", Shown(f.Verb), f.kind)
+}
+
+// Shown is a character as messages show it: that of ASCII, or else its number.
+func Shown(r rune) string {
+	if r > ' ' && r < 0x7f {
+		return string(r)
+	}
+	return fmt.Sprintf("\\x%x", r)
 }
 
 // Text is format(s, spec). The error is a ValueError or the meter's.
@@ -29,13 +38,10 @@ func Text(m *meter.Meter, spec, s string) (string, error) {
 		return "", invalid("Negative zero coercion (z) not allowed in string format specifier")
 	case f.Alt:
 		return "", invalid("Alternate form (#) not allowed in string format specifier")
-	case f.Align == '=' && !f.Zero:
+	case f.Align == '=':
 		return "", invalid("'=' alignment not allowed in string format specifier")
 	case f.Group != 0:
 		return "", invalid("Cannot specify '%c' with 's'.", f.Group)
-	}
-	if f.Align == '=' { // of the zero
-		f.Align = '<'
 	}
 	if f.Precision >= 0 {
 		s = s[:character.Offset(s, f.Precision)]

@@ -61,7 +61,7 @@ func parse(spec, kind string) (Spec, error) {
 		if !filled {
 			f.Fill = '0'
 		}
-		if f.Align == 0 {
+		if f.Align == 0 && kind != "str" {
 			f.Align = '='
 		}
 	}

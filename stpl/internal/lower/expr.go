@@ -251,7 +251,7 @@ func (c *compiler) joinedPart(p syntax.JoinedPart) func(f *frame) (string, error
 			return "", err
 		}
 		if p.Conv != 0 {
-			if v, err = object.Convert(f.t, v, p.Conv); err != nil {
+			if v, err = object.Convert(f.t, v, rune(p.Conv)); err != nil {
 				return "", err
 			}
 		}

@@ -35,7 +35,7 @@ func Format(t *Thread, v Value, spec string) (string, error) {
 }
 
 // Convert applies a conversion: 's', 'r' or 'a'.
-func Convert(t *Thread, v Value, conv byte) (Value, error) {
+func Convert(t *Thread, v Value, conv rune) (Value, error) {
 	var s string
 	var err error
 	switch conv {
@@ -46,7 +46,7 @@ func Convert(t *Thread, v Value, conv byte) (Value, error) {
 	case 'a':
 		s, err = ASCII(t, v)
 	default:
-		return nil, Raise(ValueError, "Unknown conversion specifier %c", conv)
+		return nil, Raise(ValueError, "Unknown conversion specifier %s", format.Shown(conv))
 	}
 	return Str(s), err
 }

@@ -199,7 +199,11 @@ func (p *percent) convert(f *format.Spec, v Value) (string, error) {
 
 func (p *percent) unsupported(verb rune) error {
 	index := utf8.RuneCountInString(p.whole) - utf8.RuneCountInString(p.s) - 1
-	return Raise(ValueError, "unsupported format character '%c' (0x%x) at index %d", verb, verb, index)
+	shown := verb
+	if verb < 0x1f || verb > 0x7e {
+		shown = '?'
+	}
+	return Raise(ValueError, "unsupported format character '%c' (0x%x) at index %d", shown, verb, index)
 }
 
 func (p *percent) text(f *format.Spec, v Value) (string, error) {
@@ -214,7 +218,7 @@ func (p *percent) text(f *format.Spec, v Value) (string, error) {
 		}
 		s = string(b)
 	} else {
-		converted, err := Convert(p.t, v, byte(f.Verb))
+		converted, err := Convert(p.t, v, f.Verb)
 		if err != nil {
 			return "", err
 		}
