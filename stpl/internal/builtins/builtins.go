@@ -10,7 +10,9 @@ import (
 // Names returns the built-in names with what they stand for. The map is the
 // caller's.
 func Names() map[string]object.Value {
-	m := map[string]object.Value{"Ellipsis": object.Ellipsis{}, "EnvironmentError": object.OSError, "IOError": object.OSError}
+	m := map[string]object.Value{
+		"Ellipsis": object.Ellipsis, "NotImplemented": object.NotImplemented, "EnvironmentError": object.OSError, "IOError": object.OSError,
+	}
 	for _, c := range []*object.Type{
 		object.ObjectType, object.TypeType, object.StrType, object.BytesType, object.IntType, object.FloatType, object.BoolType, object.ListType,
 		object.TupleType, object.DictType, object.SetType, object.FrozenSetType, object.RangeType, object.SliceType,

@@ -85,7 +85,7 @@ func constant(v any) object.Value {
 	case syntax.Bytes:
 		return object.Bytes(v)
 	case syntax.Dots:
-		return object.Ellipsis{}
+		return object.Ellipsis
 	}
 	panic(fmt.Sprintf("lower: the parser made a constant of type %T", v))
 }

@@ -108,7 +108,13 @@ func init() {
 		return nil
 	}
 	BuiltinType.property = Properties(map[string]func(Value) Value{"__name__": name, "__qualname__": name})
-	BaseException.property = Properties(map[string]func(*Exception) Value{"args": func(e *Exception) Value { return Tuple(e.Args) }})
+	BaseException.property = func(_ *Thread, v Value, name string) (Value, error) {
+		e := v.(*Exception)
+		if name == "args" {
+			return Tuple(e.Args), nil
+		}
+		return e.Attributes[name], nil
+	}
 	DictType.property = func(_ *Thread, v Value, name string) (Value, error) {
 		d := v.(*Dict)
 		if item, ok := d.GetStr(name); ok && d.record {

@@ -13,6 +13,9 @@ type Comparable interface {
 	Compare(other Value) (cmp int, ordered, ok bool)
 }
 
+// Unordered is a Comparable that may say why it has no order with another value.
+type Unordered interface{ Unordered(other Value) error }
+
 // Truth is a value of another package that may be false.
 type Truth interface{ Truth() bool }
 
@@ -100,7 +103,7 @@ func same(t *Thread, a, b Value) (bool, error) {
 
 func equalOther(t *Thread, a, b Value) (bool, error) {
 	switch x := a.(type) {
-	case NoneValue, Ellipsis:
+	case NoneValue:
 		return a == b, nil
 	case Bytes:
 		y, ok := b.(Bytes)
@@ -258,6 +261,11 @@ func Ordered(t *Thread, o Order, a, b Value) (bool, error) {
 	case Comparable:
 		if c, ordered, ok := x.Compare(b); ok && ordered {
 			return o.holds(c), nil
+		}
+		if u, ok := x.(Unordered); ok {
+			if err := u.Unordered(b); err != nil {
+				return false, err
+			}
 		}
 	}
 	return false, Raise(TypeError, "'%s' not supported between instances of '%s' and '%s'", orderText[o], TypeName(a), TypeName(b))

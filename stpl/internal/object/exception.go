@@ -12,6 +12,8 @@ import (
 type Exception struct {
 	Kind *Type
 	Args []Value
+	// Attributes are what it has beside args.
+	Attributes map[string]Value
 	// Fatal marks an exhausted limit on steps, time, output or includes, which
 	// no template can catch.
 	Fatal bool

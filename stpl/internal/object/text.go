@@ -236,8 +236,8 @@ func simpleRepr(v Value) string {
 		return number.Repr(float64(v))
 	case Bytes:
 		return character.QuoteBytes(string(v))
-	case Ellipsis:
-		return "Ellipsis"
+	case *constant:
+		return v.name
 	case *Range:
 		return v.text()
 	case *Slice:

@@ -21,7 +21,6 @@ type (
 	Str       string // valid UTF-8
 	Bytes     string
 	Tuple     []Value
-	Ellipsis  struct{}
 )
 
 // List is a mutable sequence.
@@ -41,6 +40,18 @@ type Module struct {
 
 // None is the one value of its type.
 var None Value = NoneValue{}
+
+// constant is a value that there is one of.
+type constant struct {
+	class *Type
+	name  string
+}
+
+// The constants beside None.
+var (
+	Ellipsis       Value = &constant{EllipsisType, "Ellipsis"}
+	NotImplemented Value = &constant{&Type{Name: "NotImplementedType", Base: ObjectType}, "NotImplemented"}
+)
 
 // NewList makes a list that owns items. The caller has charged for them.
 func NewList(items []Value) *List { return &List{items: items} }
@@ -75,18 +86,18 @@ func (m *Module) Public(f func(name string, v Value) error) error {
 
 // The types of the values of this package.
 
-func (NoneValue) Class() *Type { return NoneType }
-func (Bool) Class() *Type      { return BoolType }
-func (Int) Class() *Type       { return IntType }
-func (*Big) Class() *Type      { return IntType }
-func (Float) Class() *Type     { return FloatType }
-func (Str) Class() *Type       { return StrType }
-func (Bytes) Class() *Type     { return BytesType }
-func (Tuple) Class() *Type     { return TupleType }
-func (Ellipsis) Class() *Type  { return EllipsisType }
-func (*List) Class() *Type     { return ListType }
-func (*Slice) Class() *Type    { return SliceType }
-func (*Range) Class() *Type    { return RangeType }
-func (*Module) Class() *Type   { return ModuleType }
-func (*Builtin) Class() *Type  { return BuiltinType }
-func (*Type) Class() *Type     { return TypeType }
+func (NoneValue) Class() *Type   { return NoneType }
+func (Bool) Class() *Type        { return BoolType }
+func (Int) Class() *Type         { return IntType }
+func (*Big) Class() *Type        { return IntType }
+func (Float) Class() *Type       { return FloatType }
+func (Str) Class() *Type         { return StrType }
+func (Bytes) Class() *Type       { return BytesType }
+func (Tuple) Class() *Type       { return TupleType }
+func (c *constant) Class() *Type { return c.class }
+func (*List) Class() *Type       { return ListType }
+func (*Slice) Class() *Type      { return SliceType }
+func (*Range) Class() *Type      { return RangeType }
+func (*Module) Class() *Type     { return ModuleType }
+func (*Builtin) Class() *Type    { return BuiltinType }
+func (*Type) Class() *Type       { return TypeType }

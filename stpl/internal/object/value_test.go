@@ -37,7 +37,7 @@ func TestKeysThatAreEqualInPython(t *testing.T) {
 		{"a tuple within a tuple", Tuple{Tuple{Int(1)}}, Tuple{Int(1)}, false},
 		{"frozensets in another order", frozen(Int(1), Str("a")), frozen(Str("a"), Int(1)), true},
 		{"frozensets with another item", frozen(Int(1)), frozen(Int(2)), false},
-		{"None and Ellipsis", None, Ellipsis{}, false},
+		{"None and Ellipsis", None, Ellipsis, false},
 		{"a function", StrType, StrType, true},
 	}
 	for _, tt := range tests {

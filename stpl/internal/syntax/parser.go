@@ -3,6 +3,7 @@ package syntax
 import (
 	"fmt"
 
+	"mdserver/stpl/internal/character"
 	"mdserver/stpl/internal/scan"
 )
 
@@ -139,17 +140,9 @@ func (p *parser) indented() (out []Stmt) {
 	return out
 }
 
-var keywords = map[string]bool{
-	"False": true, "None": true, "True": true, "and": true, "as": true, "assert": true, "async": true,
-	"await": true, "break": true, "class": true, "continue": true, "def": true, "del": true, "elif": true,
-	"else": true, "except": true, "finally": true, "for": true, "from": true, "global": true, "if": true,
-	"import": true, "in": true, "is": true, "lambda": true, "nonlocal": true, "not": true, "or": true,
-	"pass": true, "raise": true, "return": true, "try": true, "while": true, "with": true, "yield": true,
-}
-
 func (p *parser) ident() string {
 	t := p.tok()
-	if t.kind != tokName || keywords[t.text] {
+	if t.kind != tokName || character.IsKeyword(t.text) {
 		p.invalid()
 	}
 	p.next()

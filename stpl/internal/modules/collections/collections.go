@@ -2,7 +2,7 @@
 package collections
 
 import (
-	"slices"
+	"fmt"
 	"strings"
 
 	"mdserver/stpl/internal/character"
@@ -29,28 +29,28 @@ func makeNamedTuple(t *object.Thread, a []object.Value) (object.Value, error) {
 			return nil, err
 		}
 	}
+	rename, seen := object.Flag(a[2]), map[string]bool{}
 	var fields []string
 	if err := object.Each(t, names, func(v object.Value) error {
-		field, err := native.Text(v)
+		field, err := fieldName(v, rename)
 		switch {
 		case err != nil:
 			return err
 		case len(fields) == maxFields:
 			return object.Raise(object.ValueError, "templates make named tuples of at most %d fields", maxFields)
-		case !character.IsIdentifier(field):
-			return object.Raise(object.ValueError, "Type names and field names must be valid identifiers: %s", object.PlainRepr(v))
-		case strings.HasPrefix(field, "_"):
-			return object.Raise(object.ValueError, "Field names cannot start with an underscore: %s", object.PlainRepr(v))
-		case slices.Contains(fields, field):
+		case seen[field] && !rename:
 			return object.Raise(object.ValueError, "Encountered duplicate field name: %s", object.PlainRepr(v))
+		case seen[field] || field == "":
+			field = fmt.Sprintf("_%d", len(fields))
 		}
+		seen[field] = true
 		fields = append(fields, field)
 		return t.Alloc(64 + 4*len(field))
 	}); err != nil {
 		return nil, err
 	}
-	if !character.IsIdentifier(name) {
-		return nil, object.Raise(object.ValueError, "Type names and field names must be valid identifiers: %s", object.PlainRepr(a[0]))
+	if err := validName(name); err != nil {
+		return nil, err
 	}
 	var defaults []object.Value
 	if !native.IsNone(a[3]) {
@@ -62,6 +62,32 @@ func makeNamedTuple(t *object.Thread, a []object.Value) (object.Value, error) {
 		return nil, object.Raise(object.TypeError, "Got more default values than field names")
 	}
 	return NewNamedTuple(name, "", fields, defaults), t.Alloc(1024)
+}
+
+// fieldName is the name of a field, empty for one that cannot be and is renamed.
+func fieldName(v object.Value, rename bool) (string, error) {
+	field, err := native.Text(v)
+	if err != nil {
+		return "", err
+	}
+	err = validName(field)
+	if err == nil && strings.HasPrefix(field, "_") {
+		err = object.Raise(object.ValueError, "Field names cannot start with an underscore: %s", object.PlainRepr(v))
+	}
+	if err != nil && rename {
+		return "", nil
+	}
+	return field, err
+}
+
+func validName(name string) error {
+	switch {
+	case !character.IsIdentifier(name):
+		return object.Raise(object.ValueError, "Type names and field names must be valid identifiers: %s", object.PlainRepr(object.Str(name)))
+	case character.IsKeyword(name):
+		return object.Raise(object.ValueError, "Type names and field names cannot be a keyword: %s", object.PlainRepr(object.Str(name)))
+	}
+	return nil
 }
 
 // dictType makes a subclass of dict, whose constructor fills a new dict.

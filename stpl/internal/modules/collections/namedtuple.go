@@ -51,6 +51,11 @@ func init() {
 	)
 }
 
+// Named is the one value of a class of named tuples.
+func Named(class string, fields []string, items object.Tuple) object.Value {
+	return &namedTuple{NewNamedTuple(class, "", fields, nil), fields, items}
+}
+
 // NewNamedTuple makes a class of named tuples. Calling it makes one, whose
 // last fields may have defaults.
 func NewNamedTuple(name, module string, fields []string, defaults []object.Value) *object.Type {
@@ -67,7 +72,14 @@ func NewNamedTuple(name, module string, fields []string, defaults []object.Value
 	for i, field := range fields {
 		names[i] = object.Str(field)
 	}
-	return class.Static("_fields", names).Constructor(object.NewBuiltin(name, signature, func(t *object.Thread, a []object.Value) (object.Value, error) {
+	class.Static("_fields", names).Static("_make", object.NewBuiltin("_make", "iterable", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		items, err := object.ToSlice(t, a[0])
+		if err == nil && len(items) != len(fields) {
+			err = object.Raise(object.TypeError, "Expected %d arguments, got %d", len(fields), len(items))
+		}
+		return &namedTuple{class, fields, items}, err
+	}).Python(name+"._make"))
+	return class.Constructor(object.NewBuiltin(name, signature, func(t *object.Thread, a []object.Value) (object.Value, error) {
 		if err := t.AllocSlots(len(a)); err != nil {
 			return nil, err
 		}

@@ -70,6 +70,14 @@ func (d *instant) Compare(other object.Value) (cmp int, ordered, ok bool) {
 	return d.utc().Compare(o.utc()), true, true
 }
 
+// Unordered implements object.Unordered.
+func (d *instant) Unordered(other object.Value) error {
+	if o, ok := other.(*instant); ok && o.kind == d.kind && (d.zone == nil) != (o.zone == nil) {
+		return object.Raise(object.TypeError, "can't compare offset-naive and offset-aware %ss", d.kind.Name)
+	}
+	return nil
+}
+
 // Text implements object.Texter.
 func (d *instant) Text() string { return d.iso(" ", "auto") }
 

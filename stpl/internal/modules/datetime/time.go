@@ -18,8 +18,8 @@ func Time() native.Members {
 		object.NewBuiltin("time_ns", "", func(*object.Thread, []object.Value) (object.Value, error) {
 			return object.Int(time.Now().UnixNano()), nil
 		}),
-		object.NewBuiltin("gmtime", "secs:none+float?", timeTupleOf),
-		object.NewBuiltin("localtime", "secs:none+float?", timeTupleOf), // templates do not see the host's zone
+		object.NewBuiltin("gmtime", "secs:none+float?", timeTupleOf(gmTimeType)),
+		object.NewBuiltin("localtime", "secs:none+float?", timeTupleOf(timeTupleType)), // templates do not see the host's zone
 		object.NewBuiltin("mktime", "t", fromTuple),
 		object.NewBuiltin("strftime", "format:str t?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			d, err := tupleInstant(t, a[1], "strftime")
@@ -33,10 +33,10 @@ func Time() native.Members {
 			if err != nil {
 				return nil, err
 			}
-			return newTimeTuple(t, d.(*instant).wall, -1)
+			return newTimeTuple(t, nowhereTimeType, d.(*instant).wall, -1)
 		}),
 		object.NewBuiltin("asctime", "t?", ctime), native.Func("ctime", "secs:none+float?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			v, err := timeTupleOf(t, a)
+			v, err := timeTupleOf(timeTupleType)(t, a)
 			if err != nil {
 				return nil, err
 			}
@@ -51,24 +51,35 @@ func Time() native.Members {
 	return m
 }
 
-var timeTupleType = collections.NewNamedTuple("time.struct_time", "",
-	strings.Fields("tm_year tm_mon tm_mday tm_hour tm_min tm_sec tm_wday tm_yday tm_isdst"), nil).
-	Static("tm_zone", object.Str("UTC")).Static("tm_gmtoff", object.Int(0))
+// timeTupleType is struct_time. What has another zone, or none, is of a type of its
+// own.
+var (
+	timeTupleType   = newTimeType(object.Str("UTC"), object.Int(0))
+	gmTimeType      = newTimeType(object.Str("GMT"), object.Int(0)).Extend(timeTupleType)
+	nowhereTimeType = newTimeType(object.None, object.None).Extend(timeTupleType)
+)
 
-func newTimeTuple(t *object.Thread, at time.Time, dst int) (object.Value, error) {
-	return object.CallPos(t, timeTupleType, native.Ints(at.Year(), int(at.Month()), at.Day(), at.Hour(), at.Minute(), at.Second(),
+func newTimeType(zone, offset object.Value) *object.Type {
+	fields := strings.Fields("tm_year tm_mon tm_mday tm_hour tm_min tm_sec tm_wday tm_yday tm_isdst")
+	return collections.NewNamedTuple("time.struct_time", "", fields, nil).Static("tm_zone", zone).Static("tm_gmtoff", offset)
+}
+
+func newTimeTuple(t *object.Thread, class *object.Type, at time.Time, dst int) (object.Value, error) {
+	return object.CallPos(t, class, native.Ints(at.Year(), int(at.Month()), at.Day(), at.Hour(), at.Minute(), at.Second(),
 		int(at.Weekday()+6)%7, at.YearDay(), dst)...)
 }
 
-func timeTupleOf(t *object.Thread, a []object.Value) (object.Value, error) {
-	if native.IsNone(a[0]) {
-		return newTimeTuple(t, time.Now().UTC(), 0)
+func timeTupleOf(class *object.Type) object.Func {
+	return func(t *object.Thread, a []object.Value) (object.Value, error) {
+		if native.IsNone(a[0]) {
+			return newTimeTuple(t, class, time.Now().UTC(), 0)
+		}
+		d, err := fromTimestamp(a[0], nil)
+		if err != nil {
+			return nil, err
+		}
+		return newTimeTuple(t, class, d.(*instant).wall, 0)
 	}
-	d, err := fromTimestamp(a[0], nil)
-	if err != nil {
-		return nil, err
-	}
-	return newTimeTuple(t, d.(*instant).wall, 0)
 }
 
 // tupleInstant reads a struct_time or a tuple like it; now if there is none.

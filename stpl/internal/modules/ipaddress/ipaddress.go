@@ -136,6 +136,20 @@ func (a address) Compare(other object.Value) (cmp int, ordered, ok bool) {
 	return a.ip.Compare(o.ip), true, true
 }
 
+// Unordered implements object.Unordered.
+func (a address) Unordered(other object.Value) error { return unordered(a, other) }
+
+func unordered(self located, other object.Value) error {
+	switch o := other.(type) {
+	case network:
+	case located:
+		if o.addr().BitLen() != self.addr().BitLen() {
+			return otherVersion(self, other)
+		}
+	}
+	return nil
+}
+
 // Binary implements object.Operand: an address plus or minus an integer.
 func (a address) Binary(_ *object.Thread, op object.Op, other object.Value, reflected bool) (object.Value, error) {
 	n, ok := object.BigInt(other)

@@ -30,10 +30,16 @@ func networkMethods() []*object.Builtin {
 	}
 }
 
+// otherVersion is the error of an operator of values of which one is of IPv4, the
+// other of IPv6.
+func otherVersion(self, other object.Value) error {
+	return object.Raise(object.TypeError, "%s and %s are not of the same version", plainText(self), plainText(other))
+}
+
 func inside(n network, other object.Value, self network) (object.Value, error) {
 	o, ok := other.(network)
 	if !ok || o.addr().BitLen() != n.addr().BitLen() {
-		return nil, object.Raise(object.TypeError, "%s and %s are not of the same version", self.Text(), plainText(other))
+		return nil, otherVersion(self, other)
 	}
 	return object.Bool(o.p.Bits() <= n.p.Bits() && contains(o.p, n.addr())), nil
 }

@@ -44,6 +44,14 @@ func (n network) Compare(other object.Value) (cmp int, ordered, ok bool) {
 	return n.p.Bits() - o.p.Bits(), true, true
 }
 
+// Unordered implements object.Unordered.
+func (n network) Unordered(other object.Value) error {
+	if o, ok := other.(network); ok && o.addr().BitLen() != n.addr().BitLen() {
+		return otherVersion(n, other)
+	}
+	return nil
+}
+
 // Contains implements object.Container.
 func (n network) Contains(_ *object.Thread, item object.Value) (bool, error) {
 	switch x := item.(type) {
@@ -243,6 +251,9 @@ func (i iface) Compare(other object.Value) (cmp int, ordered, ok bool) {
 	}
 	return i.addr().Compare(o.addr()), true, true
 }
+
+// Unordered implements object.Unordered.
+func (i iface) Unordered(other object.Value) error { return unordered(i, other) }
 
 // Binary implements object.Operand: the sum has no network.
 func (i iface) Binary(t *object.Thread, op object.Op, other object.Value, reflected bool) (object.Value, error) {

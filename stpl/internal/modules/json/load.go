@@ -1,17 +1,26 @@
 package json
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"mdserver/stpl/internal/character"
 	"mdserver/stpl/internal/modules/native"
 	"mdserver/stpl/internal/object"
 )
 
 var decodeError = object.NewExceptionType("JSONDecodeError", object.ValueError)
+
+func init() {
+	decodeError.Constructor(native.Func("JSONDecodeError", "msg:str doc:str pos:int", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		doc := object.Text(a[1])
+		return newDecodeError(object.Text(a[0]), doc, character.Offset(doc, object.IntOr(a[2], 0))), nil
+	}))
+}
 
 // loader reads one JSON text.
 type loader struct {
@@ -54,11 +63,16 @@ func loads(t *object.Thread, a []object.Value) (object.Value, error) {
 }
 
 // fail makes the error of a place, which is a byte offset.
-func (l *loader) fail(message string, at int) error {
-	before := l.s[:at]
-	line := strings.Count(before, "\n") + 1
+func (l *loader) fail(message string, at int) error { return newDecodeError(message, l.s, at) }
+
+func newDecodeError(message, doc string, at int) *object.Exception {
+	before := doc[:at]
+	pos, line := utf8.RuneCountInString(before), strings.Count(before, "\n")+1
 	column := utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
-	return object.Raise(decodeError, "%s: line %d column %d (char %d)", message, line, column, utf8.RuneCountInString(before))
+	text := fmt.Sprintf("%s: line %d column %d (char %d)", message, line, column, pos)
+	return &object.Exception{Kind: decodeError, Args: []object.Value{object.Str(text)}, Attributes: map[string]object.Value{
+		"msg": object.Str(message), "doc": object.Str(doc), "pos": object.Int(pos), "lineno": object.Int(line), "colno": object.Int(column),
+	}}
 }
 
 func (l *loader) space() {
