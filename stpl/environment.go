@@ -39,7 +39,7 @@ const (
 
 // rebase is the template to render around this one.
 type rebase struct {
-	name string
+	name object.Value
 	vars *object.Dict
 }
 
@@ -170,8 +170,8 @@ func isFunction(name string) bool {
 }
 
 var environmentType = object.NewType("dict", "", nil).Define(
-	object.Method("include", "_name:str **vars", includeFunc),
-	object.Method("rebase", "_name:str **vars", rebaseFunc),
+	object.Method("include", "_name? **vars", includeFunc),
+	object.Method("rebase", "_name? **vars", rebaseFunc),
 	object.Method("get", "name default?", getFunc),
 	object.Method("setdefault", "name:str default?", setdefaultFunc),
 	object.Method("defined", "name", definedFunc),
@@ -214,7 +214,7 @@ func (e *environment) Iterate(t *object.Thread) (object.Iterator, error) {
 }
 
 func includeFunc(_ *object.Thread, env *environment, a []object.Value) (object.Value, error) {
-	inner, err := env.render.include(env, object.Text(a[0]), a[1].(*object.Dict))
+	inner, err := env.render.include(env, object.OrNone(a[0]), a[1].(*object.Dict))
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +222,7 @@ func includeFunc(_ *object.Thread, env *environment, a []object.Value) (object.V
 }
 
 func rebaseFunc(_ *object.Thread, env *environment, a []object.Value) (object.Value, error) {
-	env.rebase = &rebase{object.Text(a[0]), a[1].(*object.Dict)}
+	env.rebase = &rebase{object.OrNone(a[0]), a[1].(*object.Dict)}
 	return object.None, nil
 }
 

@@ -147,7 +147,7 @@ func (l *linter) attribute(n *syntax.Attr) {
 // call reports a call that the function's signature refuses.
 func (l *linter) call(n *syntax.Call) {
 	name, function := l.function(n.Fn)
-	if fn, ok := n.Fn.(*syntax.Name); ok && l.unbound(fn) && (fn.ID == "include" || fn.ID == "rebase") {
+	if fn := calledName(n); (fn == "include" || fn == "rebase") && l.unbound(fn) {
 		l.include(n)
 	}
 	if function == nil {
@@ -177,7 +177,7 @@ func (l *linter) function(fn syntax.Expr) (name string, function *object.Builtin
 	switch fn := fn.(type) {
 	case *syntax.Name:
 		name, value = fn.ID, l.value(fn)
-		if value == nil && l.unbound(fn) {
+		if value == nil && l.unbound(fn.ID) {
 			value = builtinNames[fn.ID]
 		}
 	case *syntax.Attr:
@@ -194,22 +194,34 @@ func (l *linter) function(fn syntax.Expr) (name string, function *object.Builtin
 }
 
 // unbound reports whether a name has Python's meaning, or bottle's.
-func (l *linter) unbound(n *syntax.Name) bool {
-	_, bound := l.bound[n.ID]
-	return !bound && !l.known[n.ID]
+func (l *linter) unbound(name string) bool {
+	_, bound := l.bound[name]
+	return !bound && !l.known[name]
+}
+
+// calledName is the name that a call calls, empty if that is no plain name.
+func calledName(n *syntax.Call) string {
+	if fn, ok := n.Fn.(*syntax.Name); ok {
+		return fn.ID
+	}
+	return ""
+}
+
+// includedName is the literal name in a call of include or rebase.
+func includedName(n *syntax.Call) (name string, ok bool) {
+	if len(n.Args) == 0 {
+		return "", false
+	}
+	if c, literal := n.Args[0].X.(*syntax.Const); literal {
+		name, ok = c.Value.(string)
+	}
+	return name, ok
 }
 
 // include looks for the file of an include by a literal name.
 func (l *linter) include(n *syntax.Call) {
-	if len(n.Args) == 0 || len(l.engine.opts.Roots) == 0 {
-		return
-	}
-	c, ok := n.Args[0].X.(*syntax.Const)
-	name, isText := "", false
-	if ok {
-		name, isText = c.Value.(string)
-	}
-	if !isText {
+	name, ok := includedName(n)
+	if !ok || len(l.engine.opts.Roots) == 0 {
 		return
 	}
 	for _, dir := range l.engine.opts.Roots {

@@ -11,6 +11,7 @@ import (
 	"mdserver/stpl/internal/meter"
 	"mdserver/stpl/internal/modules"
 	"mdserver/stpl/internal/object"
+	"mdserver/stpl/internal/syntax"
 )
 
 // Output is the result of a render.
@@ -128,16 +129,41 @@ func (r *render) execute(t *Template, env *environment) error {
 	}
 	next.vars.SetStr("base", object.Str(r.out))
 	r.out = r.out[:0]
-	_, err = r.include(env, next.name, next.vars)
-	return err
+	if _, err = r.include(env, next.name, next.vars); err != nil {
+		return object.At(err, t.name, t.rebaseLine(next.name))
+	}
+	return nil
+}
+
+// rebaseLine is the line of a template that calls rebase with a name, or else of its
+// last call of rebase.
+func (t *Template) rebaseLine(name object.Value) (line int) {
+	made, _ := t.engine.compile(t.name, t.source)
+	exact := false
+	walk(made.body, func(n syntax.Node) bool {
+		call, ok := n.(*syntax.Call)
+		if !ok || calledName(call) != "rebase" {
+			return true
+		}
+		literal, ok := includedName(call)
+		if same := ok && object.Str(literal) == name; same || !exact {
+			line, exact = call.Line(), same
+		}
+		return true
+	})
+	return line
 }
 
 // include renders another template in place, in a copy of the environment.
-func (r *render) include(env *environment, name string, vars *object.Dict) (*environment, error) {
+func (r *render) include(env *environment, name object.Value, vars *object.Dict) (*environment, error) {
 	if r.depth >= r.engine.opts.Limits.IncludeDepth {
 		return nil, object.Fatal("RecursionError", "templates include each other more than %d deep", r.engine.opts.Limits.IncludeDepth)
 	}
-	file, source, err := r.find(name)
+	text, err := templateName(r.thread, name)
+	if err != nil {
+		return nil, err
+	}
+	file, source, err := r.find(text)
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +184,21 @@ func (r *render) include(env *environment, name string, vars *object.Dict) (*env
 	r.depth++
 	defer func() { r.depth-- }()
 	return inner, r.execute(t, inner)
+}
+
+// templateName reads the argument of include and rebase as bottle does.
+func templateName(t *object.Thread, v object.Value) (string, error) {
+	if _, err := object.Hash(t, v); err != nil {
+		return "", err
+	}
+	if !object.Truthy(v) {
+		return "", object.Raise(object.TemplateError, "No template specified.")
+	}
+	name, ok := v.(object.Str)
+	if !ok {
+		return "", object.Raise(object.TypeError, "expected str, bytes or os.PathLike object, not %s", object.TypeName(v))
+	}
+	return string(name), nil
 }
 
 // compile makes a template of an included file. A file that is sent as it is gets

@@ -139,6 +139,16 @@ func TestErrorsHaveFileLineAndKind(t *testing.T) {
 		{"an endless loop", "% while True:\n% x = 1\n% end\n", "TimeoutError"},
 		{"an endless output", "% while True:\nxxxxxxxxxxxxxxxxxxxx\n% end\n", "Error"},
 		{"an absent include", "\n% include('none')\n", "t.tpl:2: TemplateError: Template 'none' not found."},
+		{"an include of nothing", "\n% include()\n", "t.tpl:2: TemplateError: No template specified."},
+		{"an include of None", "% include(None)\n", "t.tpl:1: TemplateError: No template specified."},
+		{"an include of no name", "% include('')\n", "t.tpl:1: TemplateError: No template specified."},
+		{"an include of a number", "% include(5)\n", "t.tpl:1: TypeError: expected str, bytes or os.PathLike object, not int"},
+		{"an include of a list", "% include([])\n", "t.tpl:1: TypeError: unhashable type: 'list'"},
+		{"a rebase to an absent template", "a\n% rebase('none')\nb\n", "t.tpl:2: TemplateError: Template 'none' not found."},
+		{"a rebase to nothing", "a\n% rebase()\nb\n", "t.tpl:2: TemplateError: No template specified."},
+		{"a rebase to a variable", "% to = 'none'\n% rebase(to)\n% str(to)\n", "t.tpl:2: TemplateError: Template 'none' not found."},
+		{"a rebase beside another", "% rebase('none')\n% if not d:\n% d\n% else:\n% rebase('other')\n% end\n", "t.tpl:1: TemplateError: Template 'none' not found."},
+		{"a rebase after another", "% rebase('other')\n% rebase('none')\n", "t.tpl:2: TemplateError: Template 'none' not found."},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
