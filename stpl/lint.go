@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"mdserver/stpl/internal/codec"
 	"mdserver/stpl/internal/lower"
 	"mdserver/stpl/internal/object"
 	"mdserver/stpl/internal/syntax"
@@ -150,6 +151,7 @@ func (l *linter) call(n *syntax.Call) {
 	if fn := calledName(n); (fn == "include" || fn == "rebase") && l.unbound(fn) {
 		l.include(n)
 	}
+	l.encoding(n)
 	if function == nil {
 		return
 	}
@@ -167,6 +169,19 @@ func (l *linter) call(n *syntax.Call) {
 	}
 	if !function.Takes(positional, keywords) {
 		l.report(n, "TypeError", "%s() does not take these arguments", name)
+	}
+}
+
+// encoding looks for the encoding of text.encode('name') and bytes.decode('name').
+func (l *linter) encoding(n *syntax.Call) {
+	method, ok := n.Fn.(*syntax.Attr)
+	if !ok || method.Name != "encode" && method.Name != "decode" {
+		return
+	}
+	if name, ok := firstLiteral(n); ok {
+		if _, err := codec.Find(name); err != nil {
+			l.report(n, "LookupError", "%v", err)
+		}
 	}
 }
 
@@ -207,20 +222,21 @@ func calledName(n *syntax.Call) string {
 	return ""
 }
 
-// includedName is the literal name in a call of include or rebase.
-func includedName(n *syntax.Call) (name string, ok bool) {
+// firstLiteral is the first argument of a call, such as the name of an include, if
+// that is a literal str.
+func firstLiteral(n *syntax.Call) (text string, ok bool) {
 	if len(n.Args) == 0 {
 		return "", false
 	}
 	if c, literal := n.Args[0].X.(*syntax.Const); literal {
-		name, ok = c.Value.(string)
+		text, ok = c.Value.(string)
 	}
-	return name, ok
+	return text, ok
 }
 
 // include looks for the file of an include by a literal name.
 func (l *linter) include(n *syntax.Call) {
-	name, ok := includedName(n)
+	name, ok := firstLiteral(n)
 	if !ok || len(l.engine.opts.Roots) == 0 {
 		return
 	}

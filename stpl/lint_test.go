@@ -30,7 +30,7 @@ func TestConstantsThatFail(t *testing.T) {
 		"% import json\n{{json.loads('{')}}":         "JSONDecodeError",
 		"% import yaml\n{{yaml.safe_load('[')}}":     "YAMLError",
 		"% import yaml\n{{yaml.unsafe_load('a')}}":   "PermissionError: yaml.unsafe_load is not available in templates: templates load plain data only: use yaml.safe_load",
-		"% import yaml\n{{yaml.load('a')}}":          "TypeError: load() missing required argument 'Loader'",
+		"% import yaml\n{{yaml.load('a')}}":          "TypeError: load() missing 1 required positional argument: 'Loader'",
 		"% x = len()\n":                              "t:1: TypeError",
 		strings.Repeat("0123456789\n", 100):          "t:1: MemoryError: the output is longer than 1000 bytes (template_output)",
 	} {
@@ -67,6 +67,9 @@ func TestWhatFailsInAnyCase(t *testing.T) {
 		"% include('nosuch')\n":                     "t:1: TemplateError: Template 'nosuch' not found.",
 		"% include nosuch\n":                        "TemplateError",
 		"% rebase('nosuch')\n":                      "TemplateError",
+		"{{hostname.encode('idna')}}":               "t:1: LookupError: unknown encoding: idna",
+		"{{b'a'.decode('punycode')}}":               "t:1: LookupError: unknown encoding: punycode",
+		"a\n{{len(bytearray(1))}}":                  "t:2: NameError: name 'bytearray' is not defined",
 		"% import random\n{{random.gauss(1, 2)}}\n": "t:2: AttributeError: module 'random' has no attribute 'gauss'",
 		"% import random as r\n{{r.gauss}}\n":       "AttributeError",
 		"{{len()}}":                                 "t:1: TypeError: len()",
@@ -87,7 +90,7 @@ func TestWhatFailsInAnyCase(t *testing.T) {
 		"% random = {}\n% import random\n{{random.gauss}}", "% import random\n{{random.gauss(1) if hasattr(random, 'gauss') else ''}}",
 		"{{len('a')}} {{len(*[1])}} {{sorted('ab', reverse=True)}} {{print('a', 'b', sep='')}} {{max(1, 2)}} {{dict(a=1)}} {{int()}}",
 		"{{'a'.upper()}} {{'a'.join('b')}}", "{{base}}", "% try:\n% x = 1\n% except ValueError as e:\n{{e}}\n% end\n", "% if (n := 1):\n{{n}}\n% end\n",
-		"% from math import *\n{{sqrt(4)}}", "% include('part' + hostname)\n",
+		"% from math import *\n{{sqrt(4)}}", "{{hostname.encode('utf-16').decode(hostname)}} {{hostname.encode()}}", "% include('part' + hostname)\n",
 	} {
 		if errs := New(opts).Check("t", source, known); len(errs) > 0 {
 			t.Errorf("%q: %v", source, errs)

@@ -145,7 +145,7 @@ func (t *Template) rebaseLine(name object.Value) (line int) {
 		if !ok || calledName(call) != "rebase" {
 			return true
 		}
-		literal, ok := includedName(call)
+		literal, ok := firstLiteral(call)
 		if same := ok && object.Str(literal) == name; same || !exact {
 			line, exact = call.Line(), same
 		}

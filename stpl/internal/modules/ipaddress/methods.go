@@ -30,8 +30,7 @@ func networkMethods() []*object.Builtin {
 	}
 }
 
-// otherVersion is the error of an operator of values of which one is of IPv4, the
-// other of IPv6.
+// otherVersion is the error of an operator between IPv4 and IPv6.
 func otherVersion(self, other object.Value) error {
 	return object.Raise(object.TypeError, "%s and %s are not of the same version", plainText(self), plainText(other))
 }
