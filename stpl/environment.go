@@ -57,10 +57,9 @@ func (e *environment) copy(program *lower.Program, vars *object.Dict) (*environm
 			*inner.keep(program.Name(name)) = *s
 		}
 	})
-	vars.Each(func(key, v object.Value) bool {
+	for key, v := range vars.All {
 		inner.Assign(program.Name(string(key.(object.Str))), v)
-		return true
-	})
+	}
 	return inner, nil
 }
 

@@ -193,17 +193,16 @@ func (g *gatherer) unpackKeywords(t *object.Thread, v object.Value) error {
 	if err := d.Update(t, v); err != nil {
 		return err
 	}
-	var err error
-	d.Each(func(key, value object.Value) bool {
+	for key, value := range d.All {
 		name, ok := key.(object.Str)
 		if !ok {
-			err = object.Raise(object.TypeError, "keywords must be strings")
-			return false
+			return object.Raise(object.TypeError, "keywords must be strings")
 		}
-		err = g.keyword(t, string(name), value)
-		return err == nil
-	})
-	return err
+		if err := g.keyword(t, string(name), value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keywordSize is charged for a keyword argument, whose name may be noted.

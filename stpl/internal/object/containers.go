@@ -2,7 +2,6 @@ package object
 
 import (
 	"slices"
-	"sort"
 )
 
 func setupSequences() {
@@ -139,16 +138,6 @@ func listPop(t *Thread, l *List, a []Value) (Value, error) {
 // keyed is a value with what it is sorted by.
 type keyed struct{ key, value Value }
 
-// byKey implements sort.Interface, which needs no reflection.
-type byKey struct {
-	pairs []keyed
-	less  func(a, b Value) bool
-}
-
-func (s *byKey) Len() int           { return len(s.pairs) }
-func (s *byKey) Swap(i, j int)      { s.pairs[i], s.pairs[j] = s.pairs[j], s.pairs[i] }
-func (s *byKey) Less(i, j int) bool { return s.less(s.pairs[i].key, s.pairs[j].key) }
-
 // Sort sorts items in place, by what key makes of each unless it is nil or None.
 // After the first error it compares no more.
 func Sort(t *Thread, items []Value, key Value, reversed bool) (err error) {
@@ -165,19 +154,22 @@ func Sort(t *Thread, items []Value, key Value, reversed bool) (err error) {
 			return err
 		}
 	}
-	sort.Stable(&byKey{pairs, func(a, b Value) (less bool) {
+	slices.SortStableFunc(pairs, func(a, b keyed) int { // which asks for -1 only
 		if err == nil {
 			err = t.Step(1)
 		}
 		if err != nil {
-			return false
+			return 0
 		}
 		if reversed {
 			a, b = b, a
 		}
-		less, err = Ordered(t, Less, a, b)
-		return less
-	}})
+		var less bool
+		if less, err = Ordered(t, Less, a.key, b.key); less {
+			return -1
+		}
+		return 0
+	})
 	for i, p := range pairs {
 		items[i] = p.value
 	}

@@ -1,5 +1,7 @@
 package object
 
+import "slices"
+
 // smallDict is the largest size of a dict that is searched without an index.
 const smallDict = 8
 
@@ -153,32 +155,34 @@ func (d *Dict) deleteAt(i int) Value {
 }
 
 func (d *Dict) compact() {
-	kept := d.entries[:0:0]
-	for _, e := range d.entries {
-		if e.key != nil {
-			kept = append(kept, e)
-		}
-	}
-	d.entries = kept
+	d.entries = slices.Collect(d.present)
 	d.reindex()
 }
 
 // Clear removes all keys.
 func (d *Dict) Clear() { *d = Dict{record: d.record, sub: d.sub} }
 
-// Each calls f for every key in order until it returns false.
-func (d *Dict) Each(f func(key, value Value) bool) {
-	for _, e := range d.entries {
-		if e.key != nil && !f(e.key, e.value) {
+// present yields the entries that were not deleted, in order. The dict may change
+// meanwhile.
+func (d *Dict) present(yield func(entry) bool) {
+	for i := 0; i < len(d.entries); i++ {
+		if e := d.entries[i]; e.key != nil && !yield(e) {
 			return
 		}
 	}
 }
 
+// All yields every key in order with its value.
+func (d *Dict) All(yield func(key, value Value) bool) {
+	d.present(func(e entry) bool { return yield(e.key, e.value) })
+}
+
 // Keys returns the keys in order.
 func (d *Dict) Keys() []Value {
 	out := make([]Value, 0, d.live)
-	d.Each(func(k, _ Value) bool { out = append(out, k); return true })
+	for key := range d.All {
+		out = append(out, key)
+	}
 	return out
 }
 
@@ -188,11 +192,7 @@ func (d *Dict) Copy(t *Thread) (*Dict, error) {
 		return nil, err
 	}
 	c := &Dict{entries: make([]entry, 0, d.live), live: d.live, sub: d.sub}
-	for _, e := range d.entries {
-		if e.key != nil {
-			c.entries = append(c.entries, e)
-		}
-	}
+	c.entries = slices.AppendSeq(c.entries, d.present)
 	if len(c.entries) > smallDict {
 		c.reindex()
 	}
@@ -208,11 +208,7 @@ func IsMapping(v Value) bool {
 // Update stores every pair of a mapping or of an iterable of pairs.
 func (d *Dict) Update(t *Thread, from Value) error {
 	if src, ok := from.(*Dict); ok {
-		for i := 0; i < len(src.entries); i++ {
-			e := src.entries[i]
-			if e.key == nil {
-				continue
-			}
+		for e := range src.present {
 			if err := t.Step(1); err != nil {
 				return err
 			}
@@ -244,11 +240,7 @@ func (d *Dict) equal(t *Thread, other *Dict) (bool, error) {
 		return false, err
 	}
 	defer t.Leave()
-	for i := 0; i < len(d.entries); i++ {
-		e := d.entries[i]
-		if e.key == nil {
-			continue
-		}
+	for e := range d.present {
 		if err := t.Step(1); err != nil {
 			return false, err
 		}

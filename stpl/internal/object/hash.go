@@ -48,15 +48,9 @@ func hashKey(t *Thread, key Value) (any, error) {
 	case Tuple:
 		return tupleHash(t, v)
 	case *List, *Dict, *Slice:
-		return nil, Raise(TypeError, "unhashable type: '%s'", TypeName(v))
 	case *Set:
 		if v.frozen {
 			return setHash(t, v)
-		}
-		return nil, Raise(TypeError, "unhashable type: 'set'")
-	case *dictView:
-		if isSetView(v) {
-			return nil, Raise(TypeError, "unhashable type: '%s'", TypeName(v))
 		}
 	case TupleLike:
 		return tupleHash(t, v.Tuple())
@@ -64,12 +58,12 @@ func hashKey(t *Thread, key Value) (any, error) {
 		if hash := v.HashKey(); hash != nil {
 			return hash, nil
 		}
-		return nil, Raise(TypeError, "unhashable type: '%s'", TypeName(key))
+	default:
+		if !isSetView(key) && reflect.TypeOf(key).Comparable() {
+			return key, nil
+		}
 	}
-	if !reflect.TypeOf(key).Comparable() {
-		return nil, Raise(TypeError, "unhashable type: '%s'", TypeName(key))
-	}
-	return key, nil
+	return nil, Raise(TypeError, "unhashable type: '%s'", TypeName(key))
 }
 
 // tupleHash digests the parts of a tuple so that equal tuples give equal keys.
@@ -99,10 +93,7 @@ func setHash(t *Thread, s *Set) (any, error) {
 		return nil, err
 	}
 	parts := make([]string, 0, s.d.live)
-	for _, e := range s.d.entries {
-		if e.key == nil {
-			continue
-		}
+	for e := range s.d.present {
 		part := hashPart(e.hash)
 		if err := t.Work(len(part)); err != nil {
 			return nil, err

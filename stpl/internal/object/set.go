@@ -115,8 +115,8 @@ func subset(t *Thread, x, y *Set) (bool, error) {
 	if err := t.Work(16 * x.d.live); err != nil {
 		return false, err
 	}
-	for _, e := range x.d.entries {
-		if e.key != nil && y.d.find(e.hash) < 0 {
+	for e := range x.d.present {
+		if y.d.find(e.hash) < 0 {
 			return false, nil
 		}
 	}
@@ -178,8 +178,8 @@ func setInPlace(t *Thread, op Op, x *Set, b Value) (Value, error) {
 func combine(t *Thread, op Op, x, y *Set) (*Set, error) {
 	r := NewSet()
 	add := func(from, other *Set, want bool) error {
-		for _, e := range from.d.entries {
-			if e.key == nil || (other != nil && (other.d.find(e.hash) >= 0) != want) {
+		for e := range from.d.present {
+			if other != nil && (other.d.find(e.hash) >= 0) != want {
 				continue
 			}
 			if err := t.Step(1); err != nil {

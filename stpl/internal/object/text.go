@@ -196,14 +196,13 @@ func (p *printer) items(open string, items []Value, end string) {
 
 func (p *printer) dict(d *Dict) {
 	sep := "{"
-	d.Each(func(key, v Value) bool {
+	for key, v := range d.All {
 		_ = p.Write(sep)
 		p.repr(key)
 		_ = p.Write(": ")
 		p.repr(v)
 		sep = ", "
-		return p.err == nil
-	})
+	}
 	if d.live == 0 {
 		_ = p.Write("{")
 	}

@@ -182,14 +182,16 @@ func strMakeTrans(t *object.Thread, a []object.Value) (object.Value, error) {
 		if !ok {
 			return nil, object.Raise(object.TypeError, "if you give only one argument to maketrans it must be a dict")
 		}
-		var err error
-		src.Each(func(k, v object.Value) bool {
-			if k, err = transKey(k); err == nil {
+		for k, v := range src.All {
+			k, err := transKey(k)
+			if err == nil {
 				err = d.Set(t, k, v)
 			}
-			return err == nil
-		})
-		return d, err
+			if err != nil {
+				return nil, err
+			}
+		}
+		return d, nil
 	}
 	x, ok := a[0].(object.Str)
 	if !ok {

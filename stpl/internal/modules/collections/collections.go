@@ -102,10 +102,9 @@ func dictType(name string, made func() *object.Subclass) *object.Type {
 
 func keywords(d *object.Dict) []object.Keyword {
 	var out []object.Keyword
-	d.Each(func(key, v object.Value) bool {
+	for key, v := range d.All {
 		out = append(out, object.Keyword{Name: string(key.(object.Str)), Value: v})
-		return true
-	})
+	}
 	return out
 }
 
@@ -169,10 +168,9 @@ func pairs(t *object.Thread, d *object.Dict) ([]object.Value, error) {
 		return nil, err
 	}
 	items := make([]object.Value, 0, d.Len())
-	d.Each(func(key, v object.Value) bool {
+	for key, v := range d.All {
 		items = append(items, object.Tuple{key, v})
-		return true
-	})
+	}
 	return items, t.Work(d.Len())
 }
 

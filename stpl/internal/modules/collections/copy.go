@@ -100,11 +100,7 @@ func (c *copier) dict(d *object.Dict) (object.Value, error) {
 		return out, err
 	}
 	c.remember(d, out)
-	for _, key := range d.Keys() {
-		v, _, err := d.Get(c.t, key)
-		if err != nil {
-			return nil, err
-		}
+	for key, v := range d.All {
 		w, err := c.copy(v)
 		if err != nil {
 			return nil, err

@@ -1,8 +1,6 @@
 package collections
 
 import (
-	"slices"
-
 	"mdserver/stpl/internal/modules/native"
 	"mdserver/stpl/internal/object"
 )
@@ -22,11 +20,7 @@ func counterMethods() []*object.Builtin {
 		}),
 		object.Method("elements", "", func(t *object.Thread, d *object.Dict, _ []object.Value) (object.Value, error) {
 			out := object.NewList(nil)
-			for _, key := range d.Keys() {
-				v, _, err := d.Get(t, key)
-				if err != nil {
-					return nil, err
-				}
+			for key, v := range d.All {
 				n, err := object.IndexArg(v)
 				if err != nil {
 					return nil, err
@@ -40,17 +34,15 @@ func counterMethods() []*object.Builtin {
 			it, err := object.Iterate(t, out)
 			return object.NewIterator(it), err
 		}),
-		native.Func("total", "", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			values, err := object.CallMethod(t, a[0], "values", &object.Args{})
-			if err != nil {
-				return nil, err
-			}
+		object.Method("total", "", func(t *object.Thread, d *object.Dict, _ []object.Value) (object.Value, error) {
 			var total object.Value = object.Int(0)
-			err = object.Each(t, values, func(n object.Value) error {
-				total, err = object.Binary(t, object.Add, total, n)
-				return err
-			})
-			return total, err
+			for _, n := range d.All {
+				var err error
+				if total, err = object.Binary(t, object.Add, total, n); err != nil {
+					return nil, err
+				}
+			}
+			return total, t.Work(d.Len())
 		}),
 	}
 }
@@ -69,12 +61,11 @@ func countAll(t *object.Thread, d *object.Dict, a []object.Value, op object.Op) 
 			}
 			continue
 		}
-		items, err := pairs(t, counts)
-		if err != nil {
+		if err := t.Work(counts.Len()); err != nil {
 			return err
 		}
-		for _, item := range items {
-			if err := addCount(t, d, item.(object.Tuple)[0], item.(object.Tuple)[1], op); err != nil {
+		for key, n := range counts.All {
+			if err := addCount(t, d, key, n, op); err != nil {
 				return err
 			}
 		}
@@ -103,21 +94,10 @@ func mostCommon(t *object.Thread, d *object.Dict) ([]object.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(items, func(a, b object.Value) int {
-		x, y := a.(object.Tuple)[1], b.(object.Tuple)[1]
-		less, failed := object.Ordered(t, object.Less, x, y)
-		if failed != nil {
-			err = failed
-		}
-		if less {
-			return 1
-		}
-		if greater, _ := object.Ordered(t, object.Greater, x, y); greater {
-			return -1
-		}
-		return 0
+	count := object.NewBuiltin("count", "item", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		return a[0].(object.Tuple)[1], nil
 	})
-	return items, err
+	return items, object.Sort(t, items, count, true)
 }
 
 func counterParts(t *object.Thread, d *object.Dict) ([]any, error) {

@@ -39,12 +39,12 @@ func init() {
 				return nil, err
 			}
 			changed := &namedTuple{n.class, n.fields, slices.Clone(n.items)}
-			for _, key := range given.Keys() {
+			for key, v := range given.All {
 				i := slices.Index(n.fields, string(key.(object.Str)))
 				if i < 0 {
 					return nil, object.Raise(object.ValueError, "Got unexpected field names: [%s]", object.PlainRepr(key))
 				}
-				changed.items[i], _ = given.GetStr(n.fields[i])
+				changed.items[i] = v
 			}
 			return changed, nil
 		}),

@@ -58,12 +58,11 @@ func (p *partial) Call(t *object.Thread, a *object.Args) (object.Value, error) {
 	for _, kw := range a.Kw {
 		given[kw.Name] = true
 	}
-	p.kw.Each(func(key, v object.Value) bool {
+	for key, v := range p.kw.All {
 		if name := string(key.(object.Str)); !given[name] {
 			all.Kw = append(all.Kw, object.Keyword{Name: name, Value: v})
 		}
-		return true
-	})
+	}
 	all.Kw = append(all.Kw, a.Kw...)
 	return object.Call(t, p.f, all)
 }
