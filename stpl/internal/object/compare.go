@@ -1,20 +1,22 @@
 package object
 
 import (
+	"errors"
 	"math"
 	"math/big"
 	"strings"
 )
 
 // Comparable is a value of another package with an order and an equality of
-// its own. Compare returns ok=false where the two have none.
+// its own. Compare returns ok=false where the two have neither. Its error says why
+// they have no order.
 type Comparable interface {
 	Value
-	Compare(other Value) (cmp int, ordered, ok bool)
+	Compare(other Value) (cmp int, ok bool, err error)
 }
 
-// Unordered is a Comparable that may say why it has no order with another value.
-type Unordered interface{ Unordered(other Value) error }
+// ErrNoOrder is the error of values that nothing else is to be said of.
+var ErrNoOrder = errors.New("no order")
 
 // Truth is a value of another package that may be false.
 type Truth interface{ Truth() bool }
@@ -133,7 +135,7 @@ func equalOther(t *Thread, a, b Value) (bool, error) {
 			return Equal(t, Tuple{x.Start, x.Stop, x.Step}, Tuple{y.Start, y.Stop, y.Step})
 		}
 	case Comparable:
-		c, _, ok := x.Compare(b)
+		c, ok, _ := x.Compare(b)
 		return ok && c == 0, nil
 	}
 	if x, y, err := bothSets(t, a, b); x != nil || err != nil {
@@ -259,13 +261,11 @@ func Ordered(t *Thread, o Order, a, b Value) (bool, error) {
 			return orderedItems(t, o, x.Tuple(), y)
 		}
 	case Comparable:
-		if c, ordered, ok := x.Compare(b); ok && ordered {
+		switch c, ok, err := x.Compare(b); {
+		case err == nil && ok:
 			return o.holds(c), nil
-		}
-		if u, ok := x.(Unordered); ok {
-			if err := u.Unordered(b); err != nil {
-				return false, err
-			}
+		case err != nil && err != ErrNoOrder:
+			return false, err
 		}
 	}
 	return false, Raise(TypeError, "'%s' not supported between instances of '%s' and '%s'", orderText[o], TypeName(a), TypeName(b))

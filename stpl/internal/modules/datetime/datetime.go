@@ -59,23 +59,15 @@ func (d *instant) utc() time.Time {
 }
 
 // Compare implements object.Comparable.
-func (d *instant) Compare(other object.Value) (cmp int, ordered, ok bool) {
+func (d *instant) Compare(other object.Value) (cmp int, ok bool, err error) {
 	o, same := other.(*instant)
 	if !same || o.kind != d.kind {
-		return 0, false, false
+		return 0, false, nil
 	}
 	if (d.zone == nil) != (o.zone == nil) {
-		return 1, false, true // never equal, and without order
+		return 0, false, object.Raise(object.TypeError, "can't compare offset-naive and offset-aware %ss", d.kind.Name)
 	}
-	return d.utc().Compare(o.utc()), true, true
-}
-
-// Unordered implements object.Unordered.
-func (d *instant) Unordered(other object.Value) error {
-	if o, ok := other.(*instant); ok && o.kind == d.kind && (d.zone == nil) != (o.zone == nil) {
-		return object.Raise(object.TypeError, "can't compare offset-naive and offset-aware %ss", d.kind.Name)
-	}
-	return nil
+	return d.utc().Compare(o.utc()), true, nil
 }
 
 // Text implements object.Texter.
@@ -154,34 +146,29 @@ func zoneArg(v object.Value) (*zone, error) {
 	return z, nil
 }
 
-func construct(kind *object.Type, first, count int) object.Func {
-	return func(_ *object.Thread, a []object.Value) (_ object.Value, err error) {
-		f := fields{1900, 1, 1}
-		if err := f.read(a[:count], first); err != nil {
+// with makes an instant of the fields and the zone, or what is given of them: count
+// fields from the first-th on, and then a tzinfo.
+func (f fields) with(kind *object.Type, z *zone, a []object.Value, first, count int) (_ object.Value, err error) {
+	if err := f.read(a[:count], first); err != nil {
+		return nil, err
+	}
+	if len(a) > count && a[count] != nil {
+		if z, err = zoneArg(a[count]); err != nil {
 			return nil, err
 		}
-		var z *zone
-		if len(a) > count {
-			if z, err = zoneArg(a[count]); err != nil {
-				return nil, err
-			}
-		}
-		return f.build(kind, z)
+	}
+	return f.build(kind, z)
+}
+
+func construct(kind *object.Type, first, count int) object.Func {
+	return func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		return fields{1900, 1, 1}.with(kind, nil, a, first, count)
 	}
 }
 
 func replace(signature string, first, count int) *object.Builtin {
-	return object.Method("replace", signature, func(_ *object.Thread, d *instant, a []object.Value) (_ object.Value, err error) {
-		f, z := d.fields(), d.zone
-		if err := f.read(a[:count], first); err != nil {
-			return nil, err
-		}
-		if len(a) > count && a[count] != nil {
-			if z, err = zoneArg(a[count]); err != nil {
-				return nil, err
-			}
-		}
-		return f.build(d.kind, z)
+	return object.Method("replace", signature, func(_ *object.Thread, d *instant, a []object.Value) (object.Value, error) {
+		return d.fields().with(d.kind, d.zone, a, first, count)
 	})
 }
 

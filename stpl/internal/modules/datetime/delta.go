@@ -54,12 +54,12 @@ func (d *delta) HashKey() any { return *d }
 func (d *delta) Truth() bool { return d.us != 0 }
 
 // Compare implements object.Comparable.
-func (d *delta) Compare(other object.Value) (order int, ordered, ok bool) {
+func (d *delta) Compare(other object.Value) (order int, ok bool, err error) {
 	o, ok := other.(*delta)
 	if !ok {
-		return 0, false, false
+		return 0, false, nil
 	}
-	return cmp.Compare(d.us, o.us), true, true
+	return cmp.Compare(d.us, o.us), true, nil
 }
 
 // parts are days, seconds and microseconds; only days may be negative.
@@ -245,12 +245,12 @@ func (*zone) Class() *object.Type { return TimeZone }
 func (z *zone) HashKey() any { return z.offset }
 
 // Compare implements object.Comparable.
-func (z *zone) Compare(other object.Value) (cmp int, ordered, ok bool) {
+func (z *zone) Compare(other object.Value) (order int, ok bool, err error) {
 	o, ok := other.(*zone)
-	if !ok || o.offset != z.offset {
-		return 1, false, ok
+	if !ok {
+		return 0, false, nil
 	}
-	return 0, false, true
+	return cmp.Compare(z.offset, o.offset), true, object.ErrNoOrder
 }
 
 // Text implements object.Texter.

@@ -35,7 +35,7 @@ func Time() native.Members {
 			}
 			return newTimeTuple(t, nowhereTimeType, d.(*instant).wall, -1)
 		}),
-		object.NewBuiltin("asctime", "t?", ctime), native.Func("ctime", "secs:none+float?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("asctime", "t?", ctime), object.NewBuiltin("ctime", "secs:none+float?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			v, err := timeTupleOf(timeTupleType)(t, a)
 			if err != nil {
 				return nil, err

@@ -9,10 +9,10 @@ import (
 // Itertools makes the module itertools.
 func Itertools() native.Members {
 	m := native.Functions(
-		object.NewBuiltin("count", "start? step?", itCount), native.Func("repeat", "object times:int?", itRepeat), native.Func("cycle", "iterable", itCycle),
-		object.NewBuiltin("islice", "iterable *args", itSlice), native.Func("product", "*iterables repeat:int?", itProduct),
+		object.NewBuiltin("count", "start? step?", itCount), object.NewBuiltin("repeat", "object times:int?", itRepeat), object.NewBuiltin("cycle", "iterable", itCycle),
+		object.NewBuiltin("islice", "iterable *args", itSlice), object.NewBuiltin("product", "*iterables repeat:int?", itProduct),
 		object.NewBuiltin("combinations", "iterable r", itCombinations),
-		object.NewBuiltin("groupby", "iterable key?", itGroupBy), native.Func("zip_longest", "*iterables fillvalue?", itZipLongest),
+		object.NewBuiltin("groupby", "iterable key?", itGroupBy), object.NewBuiltin("zip_longest", "*iterables fillvalue?", itZipLongest),
 	)
 	chain := object.NewType("chain", "itertools", nil)
 	chain.Constructor(object.NewBuiltin("chain", "*iterables", func(t *object.Thread, a []object.Value) (object.Value, error) {

@@ -128,26 +128,9 @@ func formatAddress(t *object.Thread, v object.Value, ip netip.Addr, text, spec s
 }
 
 // Compare implements object.Comparable.
-func (a address) Compare(other object.Value) (cmp int, ordered, ok bool) {
-	o, same := other.(address)
-	if !same || o.ip.BitLen() != a.ip.BitLen() {
-		return 0, false, false
-	}
-	return a.ip.Compare(o.ip), true, true
-}
-
-// Unordered implements object.Unordered.
-func (a address) Unordered(other object.Value) error { return unordered(a, other) }
-
-func unordered(self located, other object.Value) error {
-	switch o := other.(type) {
-	case network:
-	case located:
-		if o.addr().BitLen() != self.addr().BitLen() {
-			return otherVersion(self, other)
-		}
-	}
-	return nil
+func (a address) Compare(other object.Value) (cmp int, ok bool, err error) {
+	o, ok := other.(address)
+	return a.ip.Compare(o.ip), ok, sameVersion(a, other)
 }
 
 // Binary implements object.Operand: an address plus or minus an integer.

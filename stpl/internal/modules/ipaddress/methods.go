@@ -35,6 +35,16 @@ func otherVersion(self, other object.Value) error {
 	return object.Raise(object.TypeError, "%s and %s are not of the same version", plainText(self), plainText(other))
 }
 
+// sameVersion compares the versions of two networks, or of addresses and interfaces.
+func sameVersion(self located, other object.Value) error {
+	_, left := self.(network)
+	_, right := other.(network)
+	if o, ok := other.(located); ok && left == right && o.addr().BitLen() != self.addr().BitLen() {
+		return otherVersion(self, other)
+	}
+	return nil
+}
+
 func inside(n network, other object.Value, self network) (object.Value, error) {
 	o, ok := other.(network)
 	if !ok || o.addr().BitLen() != n.addr().BitLen() {

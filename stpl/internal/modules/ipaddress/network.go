@@ -1,6 +1,7 @@
 package ipaddress
 
 import (
+	"cmp"
 	"math/big"
 	"math/bits"
 	"net/netip"
@@ -33,23 +34,12 @@ func (n network) Repr() string { return n.Class().Name + "('" + n.Text() + "')" 
 func (n network) Truth() bool { return true }
 
 // Compare implements object.Comparable.
-func (n network) Compare(other object.Value) (cmp int, ordered, ok bool) {
-	o, same := other.(network)
-	if !same || o.addr().BitLen() != n.addr().BitLen() {
-		return 0, false, false
+func (n network) Compare(other object.Value) (order int, ok bool, err error) {
+	o, ok := other.(network)
+	if !ok {
+		return 0, false, nil
 	}
-	if c := n.addr().Compare(o.addr()); c != 0 {
-		return c, true, true
-	}
-	return n.p.Bits() - o.p.Bits(), true, true
-}
-
-// Unordered implements object.Unordered.
-func (n network) Unordered(other object.Value) error {
-	if o, ok := other.(network); ok && o.addr().BitLen() != n.addr().BitLen() {
-		return otherVersion(n, other)
-	}
-	return nil
+	return cmp.Or(n.addr().Compare(o.addr()), n.p.Bits()-o.p.Bits()), true, sameVersion(n, o)
 }
 
 // Contains implements object.Container.
@@ -241,19 +231,11 @@ func (i iface) Format(t *object.Thread, spec string) (string, error) {
 func (i iface) Integer() *big.Int { return addressInt(i.p.Addr()) }
 
 // Compare implements object.Comparable.
-func (i iface) Compare(other object.Value) (cmp int, ordered, ok bool) {
-	o, same := other.(iface)
-	if !same || o.addr().BitLen() != i.addr().BitLen() {
-		return 0, false, false
-	}
-	if c, _, _ := (network{i.p.Masked()}).Compare(network{o.p.Masked()}); c != 0 {
-		return c, true, true
-	}
-	return i.addr().Compare(o.addr()), true, true
+func (i iface) Compare(other object.Value) (order int, ok bool, err error) {
+	o, ok := other.(iface)
+	networks := i.p.Masked().Addr().Compare(o.p.Masked().Addr())
+	return cmp.Or(networks, i.p.Bits()-o.p.Bits(), i.addr().Compare(o.addr())), ok, sameVersion(i, other)
 }
-
-// Unordered implements object.Unordered.
-func (i iface) Unordered(other object.Value) error { return unordered(i, other) }
 
 // Binary implements object.Operand: the sum has no network.
 func (i iface) Binary(t *object.Thread, op object.Op, other object.Value, reflected bool) (object.Value, error) {

@@ -117,12 +117,9 @@ func (v id) Repr() string { return "UUID('" + v.Text() + "')" }
 func (v id) Integer() *big.Int { return new(big.Int).SetBytes(v[:]) }
 
 // Compare implements object.Comparable.
-func (v id) Compare(other object.Value) (cmp int, ordered, ok bool) {
+func (v id) Compare(other object.Value) (cmp int, ok bool, err error) {
 	o, ok := other.(id)
-	if !ok {
-		return 0, false, false
-	}
-	return strings.Compare(string(v[:]), string(o[:])), true, true
+	return strings.Compare(string(v[:]), string(o[:])), ok, nil
 }
 
 var uuidProperties = map[string]func(id) object.Value{
