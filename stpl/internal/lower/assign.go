@@ -28,13 +28,8 @@ func (c *compiler) target(e syntax.Expr) assign {
 			}
 			return pos.wrap(object.SetIndex(f.t, owner, k, v))
 		}
-	case *syntax.Tuple:
-		return c.unpack(e, e.Elts)
-	case *syntax.List:
-		return c.unpack(e, e.Elts)
 	}
-	c.refuse(e, "SyntaxError", "cannot assign to this expression")
-	return func(*frame, object.Value) error { return nil }
+	return c.unpack(e, syntax.Elements(e)) // the parser has refused everything else
 }
 
 // unpack lowers "a, *b, c = …".
@@ -150,13 +145,11 @@ func (c *compiler) augmented(s *syntax.AugAssign) exec {
 	switch t := s.Target.(type) {
 	case *syntax.Name:
 		return augmentedName(c.load(t), c.store(t.ID), update)
-	case *syntax.Attr: // which fails at last, so that its parts may be evaluated again
-		return augmentedName(c.attr(t), c.target(t), update)
 	case *syntax.Index:
 		return augmentedIndex(c.expr(t.X), c.expr(t.Key), pos, update)
 	}
-	c.refuse(s, "SyntaxError", "this expression is an illegal target for augmented assignment")
-	return func(*frame) (control, error) { return next, nil }
+	// an attribute, which fails at last, so that its parts may be evaluated again
+	return augmentedName(c.expr(s.Target), c.target(s.Target), update)
 }
 
 type updater func(f *frame, old object.Value) (object.Value, error)
@@ -225,10 +218,8 @@ func (c *compiler) deleteOne(e syntax.Expr) exec {
 			}
 			return next, pos.wrap(object.DeleteIndex(f.t, owner, k))
 		}
-	case *syntax.Tuple:
-		return c.delete(&syntax.Delete{Pos: e.Pos, Targets: e.Elts})
-	case *syntax.List:
-		return c.delete(&syntax.Delete{Pos: e.Pos, Targets: e.Elts})
+	case *syntax.Tuple, *syntax.List:
+		return c.delete(&syntax.Delete{Targets: syntax.Elements(e)})
 	}
 	c.refuse(e, "SyntaxError", "del of an attribute does nothing useful in a template: no value here has attributes of its own")
 	return func(*frame) (control, error) { return next, nil }

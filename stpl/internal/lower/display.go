@@ -1,8 +1,6 @@
 package lower
 
 import (
-	"fmt"
-
 	"mdserver/stpl/internal/object"
 	"mdserver/stpl/internal/syntax"
 )
@@ -126,15 +124,12 @@ func addPair(f *frame, d *object.Dict, key, value eval) error {
 func (c *compiler) comprehension(e *syntax.Comp) eval {
 	first, pos := c.expr(e.Clauses[0].Iter), c.at(e)
 	l, size := c.comprehensionLoop(e)
-	build, ok := map[syntax.CompKind]func(*loopRun) (object.Value, error){
+	build := map[syntax.CompKind]func(*loopRun) (object.Value, error){
 		syntax.GenComp:  func(r *loopRun) (object.Value, error) { return object.NewGenerator(r), nil },
 		syntax.ListComp: buildList,
 		syntax.SetComp:  buildSet,
 		syntax.DictComp: buildDict,
 	}[e.Kind]
-	if !ok {
-		panic(fmt.Sprintf("lower: unknown comprehension %d", e.Kind))
-	}
 	return func(f *frame) (object.Value, error) {
 		source, err := first(f)
 		if err != nil {

@@ -199,10 +199,8 @@ func (d *declarer) targets(exprs ...syntax.Expr) {
 			d.bind(e.ID)
 		case *syntax.Star:
 			d.targets(e.X)
-		case *syntax.Tuple:
-			d.targets(e.Elts...)
-		case *syntax.List:
-			d.targets(e.Elts...)
+		default:
+			d.targets(syntax.Elements(e)...)
 		}
 	}
 }

@@ -190,16 +190,13 @@ func InPlace(t *Thread, op Op, a, b Value) (Value, error) {
 	}
 	v, err := binary(t, op, a, b)
 	if v == nil && err == nil {
-		return nil, unsupported(inPlaceText(op), a, b)
+		text := op.String()
+		if op == Pow {
+			text = "**"
+		}
+		return nil, unsupported(text+"=", a, b)
 	}
 	return v, err
-}
-
-func inPlaceText(op Op) string {
-	if op == Pow {
-		return "**="
-	}
-	return op.String() + "="
 }
 
 // Unary computes -v, +v or ~v; op is Sub, Add or Xor.

@@ -38,14 +38,14 @@ func ToStr(t *Thread, v Value) (string, error) {
 
 // Repr returns repr(v).
 func Repr(t *Thread, v Value) (string, error) {
-	p := newPrinter(t)
+	p := printer{Builder: Builder{t: t}}
 	p.repr(v)
 	return p.Text()
 }
 
 // PlainRepr is repr within a message; it is short and never fails.
 func PlainRepr(v Value) string {
-	s, err := Repr(messageThread(), v)
+	s, err := Repr(NewThread(context.Background(), meter.NewBudget(messageLimits), nil), v)
 	if err != nil {
 		return "<" + TypeName(v) + ">"
 	}
@@ -63,21 +63,15 @@ func PlainStr(v Value) string {
 	return PlainRepr(v)
 }
 
-// messageLimits are for the text of a message.
+// messageLimits are for the text of a message, which takes too little time to be
+// measured.
 var messageLimits = meter.Limits{Steps: 10000, Memory: 1 << 16, Time: time.Hour, Recursion: 50}
-
-// messageThread has a small budget. It is too small for its time to be measured.
-func messageThread() *Thread {
-	return NewThread(context.Background(), meter.NewBudget(messageLimits), nil)
-}
 
 // printer writes the repr of values.
 type printer struct {
 	Builder
 	inside []Value
 }
-
-func newPrinter(t *Thread) *printer { return &printer{Builder: Builder{t: t}} }
 
 func (p *printer) repr(v Value) {
 	if p.err == nil {

@@ -298,6 +298,17 @@ type (
 // ImportName is one imported name.
 type ImportName struct{ Name, As string }
 
+// Elements are those of a tuple or list, nil for other expressions.
+func Elements(e Expr) []Expr {
+	switch e := e.(type) {
+	case *Tuple:
+		return e.Elts
+	case *List:
+		return e.Elts
+	}
+	return nil
+}
+
 // Handler is an except clause; Kind is nil for a bare one.
 type Handler struct {
 	Pos

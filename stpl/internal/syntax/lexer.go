@@ -170,9 +170,6 @@ func (l *lexer) indent(n, line int) {
 		l.indents = l.indents[:len(l.indents)-1]
 		l.add(tokDedent, "", line)
 	}
-	if n != l.indents[len(l.indents)-1] { // not reachable from templates: indents grow by one
-		l.indents = append(l.indents, n)
-	}
 }
 
 // code lexes one piece.

@@ -173,14 +173,10 @@ func (p *parser) annotation(pos Pos, target Expr) Stmt {
 }
 
 func (p *parser) checkTarget(x Expr, many bool) {
-	elts := []Expr(nil)
-	switch x := x.(type) {
+	switch x.(type) {
 	case *Name, *Attr, *Index:
 		return
-	case *Tuple:
-		elts = x.Elts
-	case *List:
-		elts = x.Elts
+	case *Tuple, *List:
 	default:
 		p.fail(x.Line(), "cannot assign to this expression here. Maybe you meant '==' instead of '='?")
 	}
@@ -188,7 +184,7 @@ func (p *parser) checkTarget(x Expr, many bool) {
 		p.fail(x.Line(), "this target takes one value only")
 	}
 	stars := 0
-	for _, e := range elts {
+	for _, e := range Elements(x) {
 		if s, ok := e.(*Star); ok {
 			stars++
 			e = s.X

@@ -3,6 +3,7 @@ package binary
 import (
 	endian "encoding/binary"
 	"math/big"
+	"slices"
 	"strings"
 
 	"mdserver/stpl/internal/modules/native"
@@ -38,10 +39,10 @@ type structItem struct {
 }
 
 type layout struct {
-	order  endian.ByteOrder
-	items  []structItem
-	size   int
-	native bool // order, sizes and alignment are the machine's
+	bigEndian bool
+	items     []structItem
+	size      int
+	native    bool // order, sizes and alignment are the machine's
 }
 
 // nativeSizes are for "@", which also aligns; the others have standard sizes.
@@ -55,7 +56,7 @@ const maxStruct = 1 << 24
 
 // structLayout reads a format.
 func structLayout(t *object.Thread, v object.Value) (layout, error) {
-	l := layout{order: endian.LittleEndian}
+	var l layout
 	format, _, err := native.TextOrBytes(v)
 	if err != nil {
 		return l, object.Raise(object.TypeError, "Struct() argument 1 must be a str or bytes object, not %s", object.TypeName(v))
@@ -66,9 +67,7 @@ func structLayout(t *object.Thread, v object.Value) (layout, error) {
 	sizes := nativeSizes
 	l.native = true
 	if format != "" && strings.IndexByte("@=<>!", format[0]) >= 0 {
-		if format[0] == '>' || format[0] == '!' {
-			l.order = endian.BigEndian
-		}
+		l.bigEndian = format[0] == '>' || format[0] == '!'
 		if l.native = format[0] == '@'; !l.native {
 			sizes = standardSizes
 		}
@@ -192,12 +191,9 @@ func (l *layout) putInt(to []byte, code byte, n *big.Int) error {
 	if n.Sign() < 0 {
 		u = uint64(n.Int64())
 	}
-	for i := range to {
-		at := i
-		if l.order == endian.ByteOrder(endian.BigEndian) {
-			at = len(to) - 1 - i
-		}
-		to[at] = byte(u >> (8 * i))
+	copy(to, endian.LittleEndian.AppendUint64(nil, u))
+	if l.bigEndian {
+		slices.Reverse(to)
 	}
 	return nil
 }
@@ -258,14 +254,10 @@ func (l *layout) get(from []byte, code byte) (object.Value, error) {
 	case '?':
 		return object.Bool(from[0] != 0), nil
 	}
-	var u uint64
-	for i := range from {
-		at := i
-		if l.order == endian.ByteOrder(endian.LittleEndian) {
-			at = len(from) - 1 - i
-		}
-		u = u<<8 | uint64(from[at])
+	if l.bigEndian {
+		slices.Reverse(from)
 	}
+	u := endian.LittleEndian.Uint64(append(from, make([]byte, 8)...))
 	if signed(code) {
 		shift := 64 - 8*len(from)
 		return object.Int(int64(u<<shift) >> shift), nil
