@@ -268,21 +268,13 @@ func (r *render) text(t *object.Thread, v object.Value) (string, error) {
 	case object.Str:
 		return string(v), nil
 	case object.Bytes:
-		return decode(t, v)
+		return object.DecodeUTF8(t, v)
 	case object.NoneValue:
 		if r.engine.opts.None == NoneEmpty {
 			return "", nil
 		}
 	}
 	return object.ToStr(t, v)
-}
-
-func decode(t *object.Thread, b object.Bytes) (string, error) {
-	v, err := object.Decode(t, string(b), "utf-8", "strict")
-	if err != nil {
-		return "", err
-	}
-	return string(v.(object.Str)), nil
 }
 
 // appendHTML escapes as bottle's html_escape does.

@@ -32,9 +32,7 @@ func (t *translator) class(at int) {
 	var s set
 	neg := t.accept("^")
 	for first := true; first || !t.accept("]"); first = false {
-		if !t.more() {
-			t.fail(at, "unterminated character set")
-		}
+		t.need(at, "unterminated character set")
 		from := t.i
 		low, kind := t.member()
 		if t.peek(0) != '-' || t.peek(1) == ']' {
@@ -42,9 +40,7 @@ func (t *translator) class(at int) {
 			continue
 		}
 		t.i++
-		if !t.more() {
-			t.fail(at, "unterminated character set")
-		}
+		t.need(at, "unterminated character set")
 		high, kindHigh := t.member()
 		if kind != 0 || kindHigh != 0 || high < low {
 			t.fail(from, "bad character range %s", string(t.src[from:t.i]))
@@ -123,9 +119,7 @@ func (t *translator) member() (r, kind rune) {
 	if r != '\\' {
 		return r, 0
 	}
-	if !t.more() {
-		t.fail(at, "bad escape (end of pattern)")
-	}
+	t.need(at, "bad escape (end of pattern)")
 	c := t.src[t.i]
 	switch {
 	case strings.ContainsRune("dDsSwW", c):
@@ -163,13 +157,10 @@ func (t *translator) character(at int) rune {
 	if r, ok := simpleEscapes[c]; ok {
 		return r
 	}
+	digits := map[rune]int{'x': 2, 'u': 4, 'U': 8}[c]
 	switch {
-	case c == 'x':
-		return t.hexDigits(at, 2)
-	case c == 'u' && !t.bytes:
-		return t.hexDigits(at, 4)
-	case c == 'U' && !t.bytes:
-		return t.hexDigits(at, 8)
+	case digits > 0 && (c == 'x' || !t.bytes):
+		return t.hexDigits(at, digits)
 	case isLetter(c):
 		t.fail(at, "bad escape \\%c", c)
 	}
@@ -194,9 +185,7 @@ func (t *translator) hexDigits(at, n int) rune {
 
 // escape reads an escape outside of brackets.
 func (t *translator) escape(at int) kind {
-	if !t.more() {
-		t.fail(at, "bad escape (end of pattern)")
-	}
+	t.need(at, "bad escape (end of pattern)")
 	switch c := t.peek(0); {
 	case strings.ContainsRune("dDsSwW", c):
 		var s set

@@ -11,9 +11,7 @@ func (t *translator) group(at int) kind {
 	if !t.accept("?") {
 		return t.capture(at, "")
 	}
-	if !t.more() {
-		t.fail(t.i, "unexpected end of pattern")
-	}
+	t.need(t.i, "unexpected end of pattern")
 	switch {
 	case t.accept("P"):
 		return t.named(at)
@@ -192,9 +190,7 @@ func (t *translator) flagGroup(at int) kind {
 	}
 	var off Flags
 	if t.accept("-") {
-		if !t.more() {
-			t.fail(t.i, "missing flag")
-		}
+		t.need(t.i, "missing flag")
 		off = t.flagList()
 		switch {
 		case off == 0:
@@ -206,9 +202,7 @@ func (t *translator) flagGroup(at int) kind {
 		}
 	}
 	if !t.accept(":") {
-		if !t.more() {
-			t.fail(t.i, "missing -, : or )")
-		}
+		t.need(t.i, "missing -, : or )")
 		t.fail(t.i, "unknown flag")
 	}
 	flags := (t.flags | on) &^ off

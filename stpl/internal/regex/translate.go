@@ -94,6 +94,13 @@ func (t *translator) write(s string) { t.out.WriteString(s) }
 
 func (t *translator) more() bool { return t.i < len(t.src) }
 
+// need fails at the end of the pattern.
+func (t *translator) need(at int, message string) {
+	if !t.more() {
+		t.fail(at, "%s", message)
+	}
+}
+
 // peek returns the character that is n ahead, -1 beyond the end.
 func (t *translator) peek(n int) rune {
 	if t.i+n < len(t.src) {

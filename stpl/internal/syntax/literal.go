@@ -110,6 +110,7 @@ func (l literal) escape(b *strings.Builder, s string) (int, string) {
 		b.WriteString(e)
 		return 2, ""
 	}
+	digits := map[byte]int{'x': 2, 'u': 4, 'U': 8}[c]
 	switch {
 	case c >= '0' && c <= '7':
 		n := 1
@@ -119,12 +120,8 @@ func (l literal) escape(b *strings.Builder, s string) (int, string) {
 		v, _ := strconv.ParseUint(s[1:n], 8, 32)
 		l.put(b, rune(v))
 		return n, ""
-	case c == 'x':
-		return l.hexEscape(b, s, 2)
-	case c == 'u' && !l.bytes:
-		return l.hexEscape(b, s, 4)
-	case c == 'U' && !l.bytes:
-		return l.hexEscape(b, s, 8)
+	case digits > 0 && (c == 'x' || !l.bytes):
+		return l.hexEscape(b, s, digits)
 	case c == 'N' && !l.bytes:
 		return 0, `\N{…} is not supported: write the character itself or \u with its number`
 	}

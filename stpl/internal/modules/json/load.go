@@ -36,11 +36,10 @@ func loads(t *object.Thread, a []object.Value) (object.Value, error) {
 	case object.Str:
 		l.s = string(s)
 	case object.Bytes:
-		v, err := object.Decode(t, string(s), "utf-8", "strict")
-		if err != nil {
+		var err error
+		if l.s, err = object.DecodeUTF8(t, s); err != nil {
 			return nil, err
 		}
-		l.s = string(v.(object.Str))
 	default:
 		return nil, object.Raise(object.TypeError, "the JSON object must be str, bytes or bytearray, not %s", object.TypeName(a[0]))
 	}

@@ -72,11 +72,7 @@ func readSource(t *object.Thread, v object.Value) (string, error) {
 	case object.Str:
 		return string(v), nil
 	case object.Bytes:
-		s, err := object.Decode(t, string(v), "utf-8", "strict")
-		if err != nil {
-			return "", err
-		}
-		return string(s.(object.Str)), nil
+		return object.DecodeUTF8(t, v)
 	}
 	return "", object.Raise(object.TypeError, "yaml loads str or bytes, not %s", object.TypeName(v))
 }
@@ -104,6 +100,14 @@ func parseYAML(source string) (docs []*yaml.Node, err error) {
 	}
 }
 
+// named is the node that an alias names, or else the node itself.
+func named(n *yaml.Node) *yaml.Node {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n
+}
+
 // constructor makes values of the nodes of one document. Nodes that several
 // aliases name become one value.
 type constructor struct {
@@ -124,9 +128,7 @@ func (c *constructor) fail(n *yaml.Node, format string, args ...any) error {
 }
 
 func (c *constructor) value(n *yaml.Node) (object.Value, error) {
-	for n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
+	n = named(n)
 	if v, ok := c.values[n]; ok {
 		return v, nil
 	}
@@ -273,19 +275,14 @@ func (c *constructor) flatten(n *yaml.Node) ([]*yaml.Node, error) {
 // merge returns what the value of "<<" adds: a mapping, or several; earlier ones
 // take precedence.
 func (c *constructor) merge(n *yaml.Node) ([]*yaml.Node, error) {
-	for n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
+	n = named(n)
 	switch n.Kind {
 	case yaml.MappingNode:
 		return c.flatten(n)
 	case yaml.SequenceNode:
 		var all []*yaml.Node
 		for i := len(n.Content) - 1; i >= 0; i-- {
-			item := n.Content[i]
-			for item.Kind == yaml.AliasNode {
-				item = item.Alias
-			}
+			item := named(n.Content[i])
 			if item.Kind != yaml.MappingNode {
 				return nil, c.fail(item, "expected a mapping for merging")
 			}
