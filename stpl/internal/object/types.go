@@ -64,7 +64,7 @@ func (c *Type) Define(methods ...*Builtin) *Type {
 	}
 	for _, m := range methods {
 		m.method = c
-		if m.python != "" {
+		if m.python == m.Name {
 			m.python = m.qualified()
 		}
 		c.methods[m.Name] = m

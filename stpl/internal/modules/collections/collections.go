@@ -151,7 +151,9 @@ func init() {
 		ReprParts: counterParts,
 		Binary:    counterBinary,
 	}
-	counter.Class.Define(counterMethods()...)
+	for _, m := range counterMethods() {
+		counter.Class.Define(m.Python(m.Name))
+	}
 }
 
 func orderedParts(t *object.Thread, d *object.Dict) ([]any, error) {

@@ -21,10 +21,7 @@ func Secrets() native.Members {
 			if n.Sign() <= 0 {
 				return nil, object.Raise(object.ValueError, "Upper bound must be positive.")
 			}
-			r, err := rand.Int(rand.Reader, n)
-			if err != nil {
-				return nil, err
-			}
+			r, _ := rand.Int(rand.Reader, n) // its error is the reader's, which has none
 			return object.MakeInt(r), t.Work(n.BitLen() / 8)
 		}),
 		native.Func("choice", "seq", func(t *object.Thread, a []object.Value) (object.Value, error) {
@@ -35,10 +32,7 @@ func Secrets() native.Members {
 			if n == 0 {
 				return nil, object.Raise(object.IndexError, "Cannot choose from an empty sequence")
 			}
-			r, err := rand.Int(rand.Reader, big.NewInt(int64(n)))
-			if err != nil {
-				return nil, err
-			}
+			r, _ := rand.Int(rand.Reader, big.NewInt(int64(n)))
 			return object.Index(t, a[0], object.Int(r.Int64()))
 		}).Python("Random.choice"),
 		object.NewBuiltin("compare_digest", "a b /", compareDigest),

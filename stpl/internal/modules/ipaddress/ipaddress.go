@@ -46,7 +46,9 @@ func init() {
 		types[2].Constructor(native.Func(types[2].Name, "address strict?", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			return newNetwork(a[0], native.Truth(a[1], true), version)
 		}))
-		types[2].Define(networkMethods()...)
+		for _, m := range networkMethods() {
+			types[2].Define(m.Python("_BaseNetwork." + m.Name))
+		}
 	}
 }
 
