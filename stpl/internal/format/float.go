@@ -28,6 +28,9 @@ func (f *Spec) Float(m *meter.Meter, x float64) (string, error) {
 		return "", err
 	}
 	text := floatText(math.Abs(x), byte(f.Verb), f.Precision, f.Alt)
+	if f.Verb == '%' {
+		text += "%"
+	}
 	negative := math.Signbit(x) && !math.IsNaN(x)
 	if f.noMinusZero && strings.Trim(text, "0.%eE+-") == "" {
 		negative = false
@@ -49,9 +52,9 @@ func floatText(x float64, verb byte, precision int, alt bool) string {
 	s := ""
 	switch {
 	case math.IsInf(x, 0):
-		s = "inf" + percentSign(verb)
+		s = "inf"
 	case math.IsNaN(x):
-		s = "nan" + percentSign(verb)
+		s = "nan"
 	case verb == 0 && precision < 0:
 		s = number.Repr(x)
 		return withPoint(s, alt && !strings.Contains(s, "."))
@@ -59,7 +62,7 @@ func floatText(x float64, verb byte, precision int, alt bool) string {
 		if precision < 0 {
 			precision = 6
 		}
-		return withPoint(strconv.FormatFloat(x*100, 'f', precision, 64), alt && precision == 0) + "%"
+		return withPoint(strconv.FormatFloat(x*100, 'f', precision, 64), alt && precision == 0)
 	case verb == 'f' || verb == 'F' || verb == 'e' || verb == 'E':
 		if precision < 0 {
 			precision = 6
@@ -72,13 +75,6 @@ func floatText(x float64, verb byte, precision int, alt bool) string {
 		s = strings.ToUpper(s)
 	}
 	return s
-}
-
-func percentSign(verb byte) string {
-	if verb == '%' {
-		return "%"
-	}
-	return ""
 }
 
 // withPoint adds a decimal point, which the alternate form always has.

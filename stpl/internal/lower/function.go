@@ -59,14 +59,10 @@ var functionType = object.NewType("function", "", func(_ *object.Thread, v objec
 	return nil, nil
 })
 
-// Class implements object.Value.
+// Class, Text and Repr implement object.Value and object.Texter.
 func (*function) Class() *object.Type { return functionType }
-
-// Text implements object.Texter.
-func (fn *function) Text() string { return "<function " + fn.name + ">" }
-
-// Repr implements object.Texter.
-func (fn *function) Repr() string { return fn.Text() }
+func (fn *function) Text() string     { return "<function " + fn.name + ">" }
+func (fn *function) Repr() string     { return fn.Text() }
 
 // valueSize is the size of an object.Value in bytes.
 const valueSize = 16

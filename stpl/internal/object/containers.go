@@ -123,7 +123,7 @@ func listPop(t *Thread, l *List, a []Value) (Value, error) {
 	if key == nil {
 		key = Int(-1)
 	}
-	i, err := l.position(key, "pop index out of range")
+	i, err := position(l, key, len(l.items), "pop index out of range")
 	if err != nil {
 		return nil, err
 	}

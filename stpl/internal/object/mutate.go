@@ -9,7 +9,7 @@ func SetIndex(t *Thread, v, key, value Value) error {
 		if s, ok := key.(*Slice); ok {
 			return v.setSlice(t, s, value)
 		}
-		i, err := v.position(key, "list assignment index out of range")
+		i, err := position(v, key, len(v.items), "list assignment index out of range")
 		if err != nil {
 			return err
 		}
@@ -32,7 +32,7 @@ func DeleteIndex(t *Thread, v, key Value) error {
 		if s, ok := key.(*Slice); ok {
 			return v.deleteSlice(t, s)
 		}
-		i, err := v.position(key, "list assignment index out of range")
+		i, err := position(v, key, len(v.items), "list assignment index out of range")
 		if err != nil {
 			return err
 		}
@@ -40,24 +40,6 @@ func DeleteIndex(t *Thread, v, key Value) error {
 		return t.Work(len(v.items))
 	}
 	return Raise(TypeError, "'%s' object doesn't support item deletion", TypeName(v))
-}
-
-// position resolves an index into the list.
-func (l *List) position(key Value, message string) (int, error) {
-	i, ok := AsInt(key)
-	if !ok {
-		if _, big := key.(*Big); big {
-			return 0, Raise(IndexError, "cannot fit 'int' into an index-sized integer")
-		}
-		return 0, Raise(TypeError, "list indices must be integers or slices, not %s", TypeName(key))
-	}
-	if i < 0 {
-		i += int64(len(l.items))
-	}
-	if i < 0 || i >= int64(len(l.items)) {
-		return 0, Raise(IndexError, "%s", message)
-	}
-	return int(i), nil
 }
 
 func (l *List) removeAt(i int) {

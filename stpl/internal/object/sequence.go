@@ -108,26 +108,10 @@ func indexAt(t *Thread, v, key Value) (Value, error) {
 			return nil, err
 		}
 	}
-	i, ok := AsInt(key)
-	if !ok {
-		if _, big := key.(*Big); big {
-			return nil, Raise(IndexError, "cannot fit 'int' into an index-sized integer")
-		}
-		if _, str := v.(Str); str {
-			return nil, Raise(TypeError, "string indices must be integers, not '%s'", TypeName(key))
-		}
-		name := TypeName(v)
-		if name == "bytes" {
-			name = "byte"
-		}
-		return nil, Raise(TypeError, "%s indices must be integers or slices, not %s", name, TypeName(key))
-	}
 	n, _ := length(v)
-	if i < 0 {
-		i += int64(n)
-	}
-	if i < 0 || i >= int64(n) {
-		return nil, indexError(v)
+	i, err := position(v, key, n, "")
+	if err != nil {
+		return nil, err
 	}
 	switch v := v.(type) {
 	case *List:
@@ -137,21 +121,51 @@ func indexAt(t *Thread, v, key Value) (Value, error) {
 	case Bytes:
 		return Int(v[i]), nil
 	case *Range:
-		return Int(v.start + i*v.step), nil
+		return Int(v.start + int64(i)*v.step), nil
 	}
-	return charAt(t, string(v.(Str)), int(i), n)
+	return charAt(t, string(v.(Str)), i, n)
 }
 
-func indexError(v Value) error {
+// position resolves an index into a sequence of n items. The message is for one that
+// lies outside; empty for that of reading v.
+func position(v, key Value, n int, outside string) (int, error) {
+	i, ok := AsInt(key)
+	if !ok {
+		return 0, wrongIndex(v, key)
+	}
+	if i < 0 {
+		i += int64(n)
+	}
+	if i >= 0 && i < int64(n) {
+		return int(i), nil
+	}
+	if outside != "" {
+		return 0, Raise(IndexError, "%s", outside)
+	}
 	switch v.(type) {
 	case Str:
-		return Raise(IndexError, "string index out of range")
+		return 0, Raise(IndexError, "string index out of range")
 	case Bytes:
-		return Raise(IndexError, "index out of range")
+		return 0, Raise(IndexError, "index out of range")
 	case *Range:
-		return Raise(IndexError, "range object index out of range")
+		return 0, Raise(IndexError, "range object index out of range")
 	}
-	return Raise(IndexError, "%s index out of range", TypeName(v))
+	return 0, Raise(IndexError, "%s index out of range", TypeName(v))
+}
+
+// wrongIndex is the error of an index that is no int, or too large.
+func wrongIndex(v, key Value) error {
+	if _, big := key.(*Big); big {
+		return Raise(IndexError, "cannot fit 'int' into an index-sized integer")
+	}
+	name := TypeName(v)
+	switch name {
+	case "str":
+		return Raise(TypeError, "string indices must be integers, not '%s'", TypeName(key))
+	case "bytes":
+		name = "byte"
+	}
+	return Raise(TypeError, "%s indices must be integers or slices, not %s", name, TypeName(key))
 }
 
 func charAt(t *Thread, s string, i, n int) (Value, error) {

@@ -36,7 +36,11 @@ func (p *parser) starExpr() Expr {
 }
 
 func (p *parser) namedExpr() Expr {
-	x := p.expr()
+	return p.walrus(p.expr())
+}
+
+// walrus goes on with what may be the name of an assignment.
+func (p *parser) walrus(x Expr) Expr {
 	if n, ok := x.(*Name); ok && p.accept(":=") {
 		return &Walrus{n.Pos, n, p.expr()}
 	}
@@ -239,11 +243,7 @@ func (p *parser) clauses() (out []Clause) {
 		p.expect("in")
 		c.Iter = p.or()
 		for p.accept("if") {
-			x := p.or()
-			if n, ok := x.(*Name); ok && p.accept(":=") {
-				x = &Walrus{n.Pos, n, p.expr()}
-			}
-			c.Ifs = append(c.Ifs, x)
+			c.Ifs = append(c.Ifs, p.walrus(p.or()))
 		}
 		out = append(out, c)
 	}

@@ -188,10 +188,7 @@ func (p *parser) statement() (out []Stmt) {
 func (p *parser) simpleLine() (out []Stmt) {
 	for {
 		out = append(out, p.simple())
-		if !p.accept(";") {
-			break
-		}
-		if p.tok().kind == tokNewline {
+		if !p.accept(";") || p.tok().kind == tokNewline {
 			break
 		}
 	}

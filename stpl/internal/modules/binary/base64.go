@@ -4,6 +4,7 @@ package binary
 import (
 	"encoding/base32"
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,7 +38,7 @@ func Base64() native.Members {
 			return DecodeBase64(t, a[0], object.Bytes("-_"), false)
 		}),
 		native.Func("b32encode", "s:bytes", encodeWith(base32.StdEncoding.EncodeToString)),
-		native.Func("encodebytes", "s:bytes", encodeBytes),
+		native.Func("encodebytes", "s:bytes", encodeWith(Base64Lines)),
 		native.Func("decodebytes", "s:bytes", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return DecodeBase64(t, a[0], nil, false)
 		}),
@@ -147,18 +148,12 @@ func decode64(s string, strict bool) (out []byte, problem string) {
 	return nil, "Incorrect padding"
 }
 
-// encodeBytes writes lines of 76 characters.
-func encodeBytes(t *object.Thread, a []object.Value) (object.Value, error) {
-	s := a[0].(object.Bytes)
-	if err := native.Charge(t, 2*len(s)+2); err != nil {
-		return nil, err
-	}
+// Base64Lines writes lines of 76 characters.
+func Base64Lines(data []byte) string {
 	var b strings.Builder
-	for len(s) > 0 {
-		n := min(57, len(s))
-		b.WriteString(base64.StdEncoding.EncodeToString([]byte(s[:n])))
+	for line := range slices.Chunk([]byte(base64.StdEncoding.EncodeToString(data)), 76) {
+		b.Write(line)
 		b.WriteByte('\n')
-		s = s[n:]
 	}
-	return object.Bytes(b.String()), nil
+	return b.String()
 }

@@ -130,14 +130,10 @@ func (d *deque) pop(left bool) (object.Value, error) {
 	return items[len(items)-1], nil
 }
 
-// Class implements object.Value.
+// Class, Len and Reversible implement object.Value, object.Sized and object.Reversible.
 func (*deque) Class() *object.Type { return dequeType }
-
-// Len implements object.Sized.
-func (d *deque) Len() int { return len(d.list.Items()) }
-
-// Reversible implements object.Reversible.
-func (*deque) Reversible() {}
+func (d *deque) Len() int          { return len(d.list.Items()) }
+func (*deque) Reversible()         {}
 
 // HashKey implements object.Hashable: what changes has none.
 func (*deque) HashKey() any { return nil }

@@ -93,10 +93,8 @@ func NewNamedTuple(name, module string, fields []string, defaults []object.Value
 	}).Python(name + ".__new__"))
 }
 
-// Class implements object.Value.
+// Class and Tuple implement object.Value and object.TupleLike.
 func (n *namedTuple) Class() *object.Type { return n.class }
-
-// Tuple implements object.TupleLike.
 func (n *namedTuple) Tuple() object.Tuple { return n.items }
 
 // Binary implements object.Operand: operators see the plain tuple.
@@ -110,10 +108,8 @@ func (n *namedTuple) Binary(t *object.Thread, op object.Op, other object.Value, 
 	return object.Binary(t, op, n.items, other)
 }
 
-// Len implements object.Sized.
-func (n *namedTuple) Len() int { return len(n.items) }
-
-// Truth implements object.Truth.
+// Len and Truth implement object.Sized and object.Truth.
+func (n *namedTuple) Len() int    { return len(n.items) }
 func (n *namedTuple) Truth() bool { return len(n.items) > 0 }
 
 // Index implements object.Indexed.

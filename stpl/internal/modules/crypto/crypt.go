@@ -45,11 +45,9 @@ var cryptMethodType = object.NewType("_Method", "crypt", object.Properties(map[s
 	"total_size": func(m *cryptMethod) object.Value { return object.Int(m.size) },
 }))
 
-// Class implements object.Value.
+// Class and Repr implement object.Value and object.Represented.
 func (*cryptMethod) Class() *object.Type { return cryptMethodType }
-
-// Repr implements object.Represented.
-func (m *cryptMethod) Repr() string { return "<crypt.METHOD_" + m.name + ">" }
+func (m *cryptMethod) Repr() string      { return "<crypt.METHOD_" + m.name + ">" }
 
 // Crypt makes the module crypt.
 func Crypt() native.Members {

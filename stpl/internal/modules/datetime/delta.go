@@ -44,14 +44,10 @@ func deltaOverflow(days float64) error {
 	return object.Raise(object.OverflowError, "a timedelta of %.0f days is not supported in templates", days)
 }
 
-// Class implements object.Value.
+// Class, HashKey and Truth implement object.Value, object.Hashable and object.Truth.
 func (*delta) Class() *object.Type { return TimeDelta }
-
-// HashKey implements object.Hashable.
-func (d *delta) HashKey() any { return *d }
-
-// Truth implements object.Truth.
-func (d *delta) Truth() bool { return d.us != 0 }
+func (d *delta) HashKey() any      { return *d }
+func (d *delta) Truth() bool       { return d.us != 0 }
 
 // Compare implements object.Comparable.
 func (d *delta) Compare(other object.Value) (order int, ok bool, err error) {
@@ -238,11 +234,9 @@ type zone struct {
 
 var UTC = &zone{}
 
-// Class implements object.Value.
+// Class and HashKey implement object.Value and object.Hashable.
 func (*zone) Class() *object.Type { return TimeZone }
-
-// HashKey implements object.Hashable.
-func (z *zone) HashKey() any { return z.offset }
+func (z *zone) HashKey() any      { return z.offset }
 
 // Compare implements object.Comparable.
 func (z *zone) Compare(other object.Value) (order int, ok bool, err error) {

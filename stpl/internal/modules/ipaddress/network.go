@@ -24,10 +24,8 @@ func (n network) Class() *object.Type {
 	return ipv6Network
 }
 
-// Text implements object.Texter.
+// Text and Repr implement object.Texter.
 func (n network) Text() string { return addressText(n.p.Addr()) + "/" + strconv.Itoa(n.p.Bits()) }
-
-// Repr implements object.Texter.
 func (n network) Repr() string { return n.Class().Name + "('" + n.Text() + "')" }
 
 // Truth makes a network true although it has a length in Python.
@@ -216,10 +214,8 @@ func (i iface) Class() *object.Type {
 	return ipv6Interface
 }
 
-// Text implements object.Texter.
+// Text and Repr implement object.Texter.
 func (i iface) Text() string { return addressText(i.p.Addr()) + "/" + strconv.Itoa(i.p.Bits()) }
-
-// Repr implements object.Texter.
 func (i iface) Repr() string { return i.Class().Name + "('" + i.Text() + "')" }
 
 // Format implements object.Formatter.

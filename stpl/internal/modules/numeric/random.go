@@ -208,12 +208,10 @@ func shuffle(t *object.Thread, g *generator, a []object.Value) (object.Value, er
 }
 
 func sample(t *object.Thread, g *generator, a []object.Value) (object.Value, error) {
-	switch a[0].(type) {
-	case *object.Set, *object.Dict:
-		return nil, object.Raise(object.TypeError, "Population must be a sequence.  For dicts or sets, use sorted(d).")
-	}
+	_, isSet := a[0].(*object.Set)
+	_, isDict := a[0].(*object.Dict)
 	n, err := object.Len(a[0])
-	if err != nil {
+	if err != nil || isSet || isDict {
 		return nil, object.Raise(object.TypeError, "Population must be a sequence.  For dicts or sets, use sorted(d).")
 	}
 	k := object.IntOr(a[1], 0)

@@ -28,17 +28,11 @@ func OS() native.Members {
 // environ is os.environ: an empty mapping that stays empty.
 type environ struct{}
 
-// Class implements object.Value.
+// Class, Text, Repr and Len implement object.Value, object.Texter and object.Sized.
 func (environ) Class() *object.Type { return environType }
-
-// Text implements object.Texter.
-func (environ) Text() string { return "environ({})" }
-
-// Repr implements object.Texter.
-func (environ) Repr() string { return "environ({})" }
-
-// Len implements object.Sized.
-func (environ) Len() int { return 0 }
+func (environ) Text() string        { return "environ({})" }
+func (environ) Repr() string        { return "environ({})" }
+func (environ) Len() int            { return 0 }
 
 // Index implements object.Indexed.
 func (environ) Index(_ *object.Thread, key object.Value) (object.Value, error) {

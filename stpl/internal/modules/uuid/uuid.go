@@ -104,16 +104,10 @@ func newUUID(_ *object.Thread, a []object.Value) (object.Value, error) {
 	return v, nil
 }
 
-// Class implements object.Value.
+// Class, Text, Repr and Integer implement object.Value, object.Texter and object.Integer.
 func (id) Class() *object.Type { return uuidType }
-
-// Text implements object.Texter.
-func (v id) Text() string { return uuid.UUID(v).String() }
-
-// Repr implements object.Texter.
-func (v id) Repr() string { return "UUID('" + v.Text() + "')" }
-
-// Integer implements object.Integer.
+func (v id) Text() string      { return uuid.UUID(v).String() }
+func (v id) Repr() string      { return "UUID('" + v.Text() + "')" }
 func (v id) Integer() *big.Int { return new(big.Int).SetBytes(v[:]) }
 
 // Compare implements object.Comparable.

@@ -1,12 +1,12 @@
 package yaml
 
 import (
-	"encoding/base64"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
 
+	"mdserver/stpl/internal/modules/binary"
 	"mdserver/stpl/internal/modules/datetime"
 	"mdserver/stpl/internal/modules/native"
 	"mdserver/stpl/internal/modules/yaml/emitter"
@@ -195,7 +195,7 @@ func scalarText(t *object.Thread, v object.Value) (tag, s string, err error) {
 	case object.Float:
 		return "!!float", floatText(float64(v)), nil
 	case object.Bytes:
-		return "!!binary", base64Lines(string(v)), t.AllocN(len(v), 4)
+		return "!!binary", binary.Base64Lines([]byte(v)), t.AllocN(len(v), 4)
 	}
 	if isMoment(v) {
 		s, err = object.ToStr(t, v)
@@ -218,16 +218,6 @@ func floatText(f float64) string {
 		s = strings.Replace(s, "e", ".0e", 1)
 	}
 	return s
-}
-
-// base64Lines has lines of 76 characters.
-func base64Lines(s string) string {
-	var b strings.Builder
-	for line := range slices.Chunk([]byte(base64.StdEncoding.EncodeToString([]byte(s))), 76) {
-		b.Write(line)
-		b.WriteByte('\n')
-	}
-	return b.String()
 }
 
 func (r *representer) sequence(n *emitter.Node, tag string, items []object.Value) error {
