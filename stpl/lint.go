@@ -3,7 +3,6 @@ package stpl
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"mdserver/stpl/internal/codec"
@@ -69,7 +68,6 @@ func (e *Engine) lint(file, source string, body []syntax.Stmt, known Names) []*E
 	walk(body, l.collect)
 	walk(body, l.look)
 	l.outputLimit(body)
-	slices.SortStableFunc(l.errs, func(a, b *Error) int { return a.Line - b.Line })
 	return l.errs
 }
 

@@ -1,6 +1,7 @@
 package object
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"math/big"
@@ -166,16 +167,10 @@ func Is(a, b Value) bool {
 	return a == b
 }
 
-func compareNumbers(a, b Value) (cmp int, ordered bool) {
+func compareNumbers(a, b Value) (order int, ordered bool) {
 	if x, ok := AsInt(a); ok {
 		if y, ok := AsInt(b); ok {
-			switch {
-			case x < y:
-				return -1, true
-			case x > y:
-				return 1, true
-			}
-			return 0, true
+			return cmp.Compare(x, y), true
 		}
 	}
 	x, xi := BigInt(a)

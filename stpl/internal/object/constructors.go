@@ -27,7 +27,7 @@ func setupConstructors() {
 		items, err := optionalItems(t, a[0])
 		return Tuple(items), err
 	}))
-	DictType.Constructor(NewBuiltin("dict", "*args **kwargs", newDict))
+	DictType.Constructor(NewBuiltin("dict", "iterable? / **kwargs", newDict))
 	SetType.Constructor(NewBuiltin("set", "iterable? /", newSet(false)))
 	FrozenSetType.Constructor(NewBuiltin("frozenset", "iterable? /", newSet(true)))
 	RangeType.Constructor(NewBuiltin("range", "start:int stop:int? step:int? /", newRange))
@@ -166,19 +166,14 @@ func newFloat(t *Thread, a []Value) (Value, error) {
 }
 
 func newDict(t *Thread, a []Value) (Value, error) {
-	args := a[0].(Tuple)
-	if len(args) > 1 {
-		return nil, Raise(TypeError, "dict expected at most 1 argument, got %d", len(args))
-	}
-	kw := a[1].(*Dict)
-	if len(args) == 0 {
-		return kw, nil
+	if a[0] == nil {
+		return a[1], nil
 	}
 	d := NewDict()
-	if err := d.Update(t, args[0]); err != nil {
+	if err := d.Update(t, a[0]); err != nil {
 		return nil, err
 	}
-	return d, d.Update(t, kw)
+	return d, d.Update(t, a[1])
 }
 
 func newSet(frozen bool) Func {

@@ -56,13 +56,9 @@ func dictMethods() []*Builtin {
 		}),
 		Method("clear", "/", func(t *Thread, d *Dict, a []Value) (Value, error) { d.Clear(); return None, nil }),
 		Method("copy", "/", func(t *Thread, d *Dict, a []Value) (Value, error) { return d.Copy(t) }),
-		Method("update", "*others **kwargs", func(t *Thread, d *Dict, a []Value) (Value, error) {
-			others := a[0].(Tuple)
-			if len(others) > 1 {
-				return nil, Raise(TypeError, "update expected at most 1 argument, got %d", len(others))
-			}
-			for _, o := range others {
-				if err := d.Update(t, o); err != nil {
+		Method("update", "other? / **kwargs", func(t *Thread, d *Dict, a []Value) (Value, error) {
+			if a[0] != nil {
+				if err := d.Update(t, a[0]); err != nil {
 					return nil, err
 				}
 			}

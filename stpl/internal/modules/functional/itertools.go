@@ -10,7 +10,7 @@ import (
 func Itertools() native.Members {
 	m := native.Functions(
 		object.NewBuiltin("count", "start? step?", itCount), object.NewBuiltin("repeat", "object times:int?", itRepeat), object.NewBuiltin("cycle", "iterable", itCycle),
-		object.NewBuiltin("islice", "iterable *args", itSlice), object.NewBuiltin("product", "*iterables repeat:int?", itProduct),
+		object.NewBuiltin("islice", "iterable start stop? step? /", itSlice), object.NewBuiltin("product", "*iterables repeat:int?", itProduct),
 		object.NewBuiltin("combinations", "iterable r", itCombinations),
 		object.NewBuiltin("groupby", "iterable key?", itGroupBy), object.NewBuiltin("zip_longest", "*iterables fillvalue?", itZipLongest),
 	)
@@ -115,17 +115,14 @@ func itCycle(t *object.Thread, a []object.Value) (object.Value, error) {
 }
 
 func itSlice(t *object.Thread, a []object.Value) (object.Value, error) {
-	args := a[1].(object.Tuple)
-	if len(args) < 1 || len(args) > 3 {
-		return nil, object.Raise(object.TypeError, "islice expected 2 to 4 arguments, got %d", len(args)+1)
-	}
 	it, err := object.Iterate(t, a[0])
 	if err != nil {
 		return nil, err
 	}
 	bounds := [3]int{0, -1, 1}
-	if len(args) == 1 {
-		args = object.Tuple{object.None, args[0]}
+	args := a[1:]
+	if a[2] == nil { // the only one is stop
+		args = []object.Value{nil, a[1]}
 	}
 	for i, v := range args {
 		if native.IsNone(v) {

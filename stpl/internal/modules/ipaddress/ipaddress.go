@@ -56,11 +56,14 @@ func init() {
 type address struct{ ip netip.Addr }
 
 // Class implements object.Value.
-func (a address) Class() *object.Type {
-	if a.ip.Is4() {
-		return ipv4Address
+func (a address) Class() *object.Type { return classOf(a.ip, ipv4Address, ipv6Address) }
+
+// classOf is the class for the version of an address.
+func classOf(ip netip.Addr, v4, v6 *object.Type) *object.Type {
+	if ip.Is4() {
+		return v4
 	}
-	return ipv6Address
+	return v6
 }
 
 // Text implements object.Texter.

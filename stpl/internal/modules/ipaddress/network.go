@@ -17,12 +17,7 @@ type network struct{ p netip.Prefix }
 func (n network) addr() netip.Addr { return n.p.Addr() }
 
 // Class implements object.Value.
-func (n network) Class() *object.Type {
-	if n.p.Addr().Is4() {
-		return ipv4Network
-	}
-	return ipv6Network
-}
+func (n network) Class() *object.Type { return classOf(n.addr(), ipv4Network, ipv6Network) }
 
 // Text and Repr implement object.Texter.
 func (n network) Text() string { return addressText(n.p.Addr()) + "/" + strconv.Itoa(n.p.Bits()) }
@@ -207,12 +202,7 @@ func newInterface(v object.Value, version int) (object.Value, error) {
 }
 
 // Class implements object.Value.
-func (i iface) Class() *object.Type {
-	if i.p.Addr().Is4() {
-		return ipv4Interface
-	}
-	return ipv6Interface
-}
+func (i iface) Class() *object.Type { return classOf(i.addr(), ipv4Interface, ipv6Interface) }
 
 // Text and Repr implement object.Texter.
 func (i iface) Text() string { return addressText(i.p.Addr()) + "/" + strconv.Itoa(i.p.Bits()) }

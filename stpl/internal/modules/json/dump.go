@@ -187,9 +187,9 @@ func (d *dumper) nested(v object.Value, f func() error) error {
 
 // open writes what comes before an item: a bracket or a separator, and the
 // beginning of its line in a pretty text.
-func (d *dumper) open(mark string) error {
+func (d *dumper) open(mark string, depth int) error {
 	if d.pretty {
-		margin, err := d.t.Repeat(d.indent, len(d.inside))
+		margin, err := d.t.Repeat(d.indent, depth)
 		if err != nil {
 			return err
 		}
@@ -200,11 +200,7 @@ func (d *dumper) open(mark string) error {
 
 // end writes the bracket after items.
 func (d *dumper) end(mark string) error {
-	inside := d.inside
-	d.inside = inside[:len(inside)-1]
-	err := d.open("")
-	d.inside = inside
-	if err != nil {
+	if err := d.open("", len(d.inside)-1); err != nil {
 		return err
 	}
 	return d.b.Write(mark)
@@ -216,7 +212,7 @@ func (d *dumper) list(items []object.Value) error {
 	}
 	sep := "["
 	for _, item := range items {
-		if err := d.open(sep); err != nil {
+		if err := d.open(sep, len(d.inside)); err != nil {
 			return err
 		}
 		if err := d.value(item); err != nil {
@@ -241,7 +237,7 @@ func (d *dumper) dict(m *object.Dict) error {
 		if !ok {
 			continue
 		}
-		if err := d.open(sep); err != nil {
+		if err := d.open(sep, len(d.inside)); err != nil {
 			return err
 		}
 		if err := d.member(m, key, name); err != nil {

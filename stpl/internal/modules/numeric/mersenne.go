@@ -1,6 +1,7 @@
 package numeric
 
 import (
+	"encoding/binary"
 	"math/big"
 )
 
@@ -22,16 +23,10 @@ func (m *mersenne) seed(s uint32) {
 // seedInt seeds with an integer of any size; its sign does not count.
 func (m *mersenne) seedInt(n *big.Int) {
 	n = new(big.Int).Abs(n)
-	var key []uint32
-	for b := n.Bytes(); len(b) > 0; b = b[:max(0, len(b)-4)] {
-		word := uint32(0)
-		for _, c := range b[max(0, len(b)-4):] {
-			word = word<<8 | uint32(c)
-		}
-		key = append(key, word)
-	}
-	if key == nil {
-		key = []uint32{0}
+	key := make([]uint32, max(1, (n.BitLen()+31)/32))
+	b := n.FillBytes(make([]byte, 4*len(key)))
+	for i := range key {
+		key[i] = binary.BigEndian.Uint32(b[len(b)-4*(i+1):])
 	}
 	m.seedKey(key)
 }
@@ -104,8 +99,7 @@ func (m *mersenne) bits(k int) *big.Int {
 		if left := k - 32*i; left < 32 {
 			w >>= 32 - left
 		}
-		at := 4 * (n - 1 - i)
-		b[at], b[at+1], b[at+2], b[at+3] = byte(w>>24), byte(w>>16), byte(w>>8), byte(w)
+		binary.BigEndian.PutUint32(b[4*(n-1-i):], w)
 	}
 	return new(big.Int).SetBytes(b)
 }
