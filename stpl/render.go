@@ -89,7 +89,10 @@ func (t *Template) RenderWithin(ctx context.Context, budget *Budget, vars map[st
 		return Output{Text: []byte(strings.Join(t.plain, ""))}, nil
 	}
 	space := t.engine.spaces.Get().(*workspace)
-	defer t.engine.giveBack(space)
+	defer func() { // for later renders
+		space.clear()
+		t.engine.spaces.Put(space)
+	}()
 	space.vars.given = vars
 	thread := object.NewThread(ctx, budget.left, space.room)
 	defer func() { budget.left = thread.End() }()
@@ -101,12 +104,6 @@ func (t *Template) RenderWithin(ctx context.Context, budget *Budget, vars map[st
 		return Output{Files: r.files}, runError(t, err)
 	}
 	return Output{Text: r.out, Files: r.files, Escaped: r.escaped}, nil
-}
-
-// giveBack keeps a workspace for later renders.
-func (e *Engine) giveBack(space *workspace) {
-	space.clear()
-	e.spaces.Put(space)
 }
 
 // execute runs a template and, if it asked for that, the one it is the base

@@ -56,9 +56,6 @@ func setupConstructors() {
 // plainObject is what object() makes: something only equal to itself.
 type plainObject struct{ _ byte }
 
-// Class returns the value's type.
-func (*plainObject) Class() *Type { return ObjectType }
-
 func optionalItems(t *Thread, v Value) ([]Value, error) {
 	if v == nil {
 		return nil, nil

@@ -25,9 +25,6 @@ type Exception struct {
 	name  string // of a fatal kind
 }
 
-// Class returns the exception's type.
-func (e *Exception) Class() *Type { return e.Kind }
-
 // KindName returns the name to print, as KeyError.
 func (e *Exception) KindName() string {
 	if e.name != "" {
@@ -42,9 +39,6 @@ func (e *Exception) Message() string {
 	case 0:
 		return ""
 	case 1:
-		if s, ok := e.Args[0].(Str); ok && !e.Kind.IsSubclass(KeyError) {
-			return string(s)
-		}
 		if e.Kind.IsSubclass(KeyError) {
 			return PlainRepr(e.Args[0])
 		}

@@ -28,9 +28,6 @@ type iterValue struct {
 	kind *Type
 }
 
-// Class returns the value's type.
-func (v *iterValue) Class() *Type { return v.kind }
-
 // NewIterator makes a value of an iterator.
 func NewIterator(it Iterator) Value { return &iterValue{it, IteratorType} }
 
@@ -260,9 +257,6 @@ type dictView struct {
 var viewTypes = [...]*Type{
 	{Name: "dict_keys", Base: ObjectType}, {Name: "dict_values", Base: ObjectType}, {Name: "dict_items", Base: ObjectType},
 }
-
-// Class returns the value's type.
-func (v *dictView) Class() *Type { return viewTypes[v.kind] }
 
 // Contains reports whether the view has the item.
 func (v *dictView) Contains(t *Thread, item Value) (bool, error) {

@@ -86,18 +86,22 @@ func (m *Module) Public(f func(name string, v Value) error) error {
 
 // The types of the values of this package.
 
-func (NoneValue) Class() *Type   { return NoneType }
-func (Bool) Class() *Type        { return BoolType }
-func (Int) Class() *Type         { return IntType }
-func (*Big) Class() *Type        { return IntType }
-func (Float) Class() *Type       { return FloatType }
-func (Str) Class() *Type         { return StrType }
-func (Bytes) Class() *Type       { return BytesType }
-func (Tuple) Class() *Type       { return TupleType }
-func (c *constant) Class() *Type { return c.class }
-func (*List) Class() *Type       { return ListType }
-func (*Slice) Class() *Type      { return SliceType }
-func (*Range) Class() *Type      { return RangeType }
-func (*Module) Class() *Type     { return ModuleType }
-func (*Builtin) Class() *Type    { return BuiltinType }
-func (*Type) Class() *Type       { return TypeType }
+func (NoneValue) Class() *Type    { return NoneType }
+func (Bool) Class() *Type         { return BoolType }
+func (Int) Class() *Type          { return IntType }
+func (*Big) Class() *Type         { return IntType }
+func (Float) Class() *Type        { return FloatType }
+func (Str) Class() *Type          { return StrType }
+func (Bytes) Class() *Type        { return BytesType }
+func (Tuple) Class() *Type        { return TupleType }
+func (c *constant) Class() *Type  { return c.class }
+func (*List) Class() *Type        { return ListType }
+func (*Slice) Class() *Type       { return SliceType }
+func (*Range) Class() *Type       { return RangeType }
+func (*Module) Class() *Type      { return ModuleType }
+func (*Builtin) Class() *Type     { return BuiltinType }
+func (*Type) Class() *Type        { return TypeType }
+func (*plainObject) Class() *Type { return ObjectType }
+func (e *Exception) Class() *Type { return e.Kind }
+func (v *iterValue) Class() *Type { return v.kind }
+func (v *dictView) Class() *Type  { return viewTypes[v.kind] }

@@ -70,18 +70,15 @@ type textChunk struct {
 // Pieces splits a template.
 func Pieces(src string, syn Syntax) []Piece {
 	s := &scanner{syn: syn, src: src, quoted: literals{src: src}, line: 1}
-	s.run()
-	return s.out
-}
-
-func (s *scanner) run() {
 	for s.pos < len(s.src) {
-		if s.codeStart() {
-			continue
+		if !s.codeStart() {
+			end := s.lineEnd(s.pos)
+			s.addText(s.src[s.pos:end])
+			s.advance(end)
 		}
-		s.takeText(s.lineEnd(s.pos))
 	}
 	s.flush()
+	return s.out
 }
 
 // lineEnd returns the index after the newline that ends the line at i.
@@ -90,11 +87,6 @@ func (s *scanner) lineEnd(i int) int {
 		return i + n + 1
 	}
 	return len(s.src)
-}
-
-func (s *scanner) takeText(end int) {
-	s.addText(s.src[s.pos:end])
-	s.advance(end)
 }
 
 func (s *scanner) addText(t string) {
@@ -139,17 +131,14 @@ func (s *scanner) codeStart() bool {
 // flush ends a run of text.
 func (s *scanner) flush() {
 	var b strings.Builder
-	line := 0
 	for _, c := range s.text {
-		if line == 0 {
-			line = c.line
-		}
 		b.WriteString(c.s)
 	}
-	s.text = s.text[:0]
 	if b.Len() > 0 {
+		line := s.text[0].line
 		s.emit(Piece{Indent: s.indent, Line: line, Text: s.inline(b.String(), line)})
 	}
+	s.text = s.text[:0]
 }
 
 func (s *scanner) emit(p Piece) {

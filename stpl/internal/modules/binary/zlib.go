@@ -91,11 +91,7 @@ func compress(t *object.Thread, v object.Value, n, wbits int) (object.Value, err
 	case wbits >= 9 && wbits <= 15:
 		w, err = zlib.NewWriterLevel(&out, n)
 	case wbits >= 25 && wbits <= 31:
-		var z *gzip.Writer
-		if z, err = gzip.NewWriterLevel(&out, n); err == nil {
-			z.Comment, z.OS = "", 255
-			w = z
-		}
+		w, err = gzip.NewWriterLevel(&out, n)
 	case wbits <= -9 && wbits >= -15:
 		w, err = flate.NewWriter(&out, n)
 	default:

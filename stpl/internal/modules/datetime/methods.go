@@ -20,7 +20,7 @@ func init() {
 	const dateParts, timeParts = "year:int? month:int? day:int?", "hour:int? minute:int? second:int? microsecond:int? tzinfo? * fold?"
 	Date.Define(calendarMethods()...).Define(replace(dateParts, 0, 3),
 		on("isoformat", "", func(d *instant) object.Value { return object.Str(d.iso("T", "auto")) }))
-	Clock.Define(textMethods()...).Define(replace(timeParts, 3, 4),
+	Clock.Define(textMethod(), replace(timeParts, 3, 4),
 		object.Method("isoformat", "timespec:str?", func(_ *object.Thread, d *instant, a []object.Value) (object.Value, error) {
 			return d.isoFormat("T", native.StrOr(a[0], "auto"))
 		}))
@@ -44,16 +44,15 @@ func on(name, signature string, f func(d *instant) object.Value) *object.Builtin
 	return object.Method(name, signature, func(_ *object.Thread, d *instant, _ []object.Value) (object.Value, error) { return f(d), nil })
 }
 
-func textMethods() []*object.Builtin {
-	return []*object.Builtin{
-		object.Method("strftime", "format:str", func(t *object.Thread, d *instant, a []object.Value) (object.Value, error) {
-			return object.NewStr(strftime(t, d, object.Text(a[0])))
-		}),
-	}
+func textMethod() *object.Builtin {
+	return object.Method("strftime", "format:str", func(t *object.Thread, d *instant, a []object.Value) (object.Value, error) {
+		return object.NewStr(strftime(t, d, object.Text(a[0])))
+	})
 }
 
 func calendarMethods() []*object.Builtin {
-	return append(textMethods(),
+	return []*object.Builtin{
+		textMethod(),
 		on("weekday", "", func(d *instant) object.Value { return object.Int((d.wall.Weekday() + 6) % 7) }),
 		on("isoweekday", "", func(d *instant) object.Value { return object.Int((d.wall.Weekday()+6)%7 + 1) }),
 		on("toordinal", "", func(d *instant) object.Value { return object.Int(ordinal(d.wall)) }),
@@ -65,7 +64,7 @@ func calendarMethods() []*object.Builtin {
 		object.Method("timetuple", "", func(t *object.Thread, d *instant, _ []object.Value) (object.Value, error) {
 			return newTimeTuple(t, nowhereTimeType, d.wall, -1)
 		}),
-	)
+	}
 }
 
 var isoCalendarType = collections.NewNamedTuple("datetime.IsoCalendarDate", "", []string{"year", "week", "weekday"}, nil)

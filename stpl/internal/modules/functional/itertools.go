@@ -15,12 +15,8 @@ func Itertools() native.Members {
 		object.NewBuiltin("groupby", "iterable key?", itGroupBy), object.NewBuiltin("zip_longest", "*iterables fillvalue?", itZipLongest),
 	)
 	chain := object.NewType("chain", "itertools", nil)
-	chain.Constructor(object.NewBuiltin("chain", "*iterables", func(t *object.Thread, a []object.Value) (object.Value, error) {
-		return chained(t, a[0])
-	}))
-	chain.Static("from_iterable", object.NewBuiltin("from_iterable", "iterable", func(t *object.Thread, a []object.Value) (object.Value, error) {
-		return chained(t, a[0])
-	}))
+	chain.Constructor(object.NewBuiltin("chain", "*iterables", chained))
+	chain.Static("from_iterable", object.NewBuiltin("from_iterable", "iterable", chained))
 	m["chain"] = chain
 	return m
 }
@@ -43,8 +39,8 @@ func tuple(t *object.Thread, items []object.Value) (object.Value, error) {
 	return append(object.Tuple{}, items...), nil
 }
 
-func chained(t *object.Thread, iterables object.Value) (object.Value, error) {
-	outer, err := object.Iterate(t, iterables)
+func chained(t *object.Thread, a []object.Value) (object.Value, error) {
+	outer, err := object.Iterate(t, a[0])
 	if err != nil {
 		return nil, err
 	}

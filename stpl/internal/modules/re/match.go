@@ -54,11 +54,8 @@ func (*match) Class() *object.Type { return matchType }
 // Repr implements object.Represented.
 func (m *match) Repr() string {
 	whole := m.s.runes[m.at[0]:m.at[1]]
-	shown := object.PlainRepr(m.s.join(whole[:min(len(whole), 50)]))
-	if r := []rune(shown); len(whole) > 0 && len(r) > 50 {
-		shown = string(r[:50])
-	}
-	return fmt.Sprintf("<re.Match object; span=(%d, %d), match=%s>", m.at[0], m.at[1], shown)
+	shown := []rune(object.PlainRepr(m.s.join(whole[:min(len(whole), 50)])))
+	return fmt.Sprintf("<re.Match object; span=(%d, %d), match=%s>", m.at[0], m.at[1], string(shown[:min(len(shown), 50)]))
 }
 
 // Index implements object.Indexed.

@@ -133,10 +133,7 @@ func (*pattern) Class() *object.Type { return patternType }
 // Repr implements object.Represented.
 func (p *pattern) Repr() string {
 	source := []rune(object.PlainRepr(p.source.value))
-	if len(source) > 200 {
-		source = source[:200]
-	}
-	s := "re.compile(" + string(source)
+	s := "re.compile(" + string(source[:min(len(source), 200)])
 	sep := ", "
 	for _, f := range []struct {
 		flag regex.Flags

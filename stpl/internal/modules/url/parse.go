@@ -110,23 +110,26 @@ func (u *parts) String() string {
 	return s
 }
 
-func parse(t *object.Thread, a []object.Value, class *object.Type) (object.Value, error) {
-	s := object.Text(a[0])
-	if err := t.Charge(2*len(s)+512, 4*len(s)); err != nil {
-		return nil, err
+// parser makes urlparse and urlsplit.
+func parser(class *object.Type) object.Func {
+	return func(t *object.Thread, a []object.Value) (object.Value, error) {
+		s := object.Text(a[0])
+		if err := t.Charge(2*len(s)+512, 4*len(s)); err != nil {
+			return nil, err
+		}
+		u, err := split(s, object.Text(a[1]), native.Truth(a[2], true))
+		if err != nil {
+			return nil, err
+		}
+		if class == parseResult {
+			u.splitParams()
+		}
+		var values []object.Value
+		for _, part := range u.fields(class == parseResult) {
+			values = append(values, object.Str(*part))
+		}
+		return object.CallPos(t, class, values...)
 	}
-	u, err := split(s, object.Text(a[1]), native.Truth(a[2], true))
-	if err != nil {
-		return nil, err
-	}
-	if class == parseResult {
-		u.splitParams()
-	}
-	var values []object.Value
-	for _, part := range u.fields(class == parseResult) {
-		values = append(values, object.Str(*part))
-	}
-	return object.CallPos(t, class, values...)
 }
 
 // partsOf reads the five or six parts of a URL from a sequence.

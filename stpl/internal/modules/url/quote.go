@@ -13,12 +13,8 @@ import (
 // Parse makes the module urllib.parse.
 func Parse() native.Members {
 	m := native.Functions(
-		native.Func("urlparse", "url:str scheme:str? allow_fragments?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			return parse(t, a, parseResult)
-		}),
-		native.Func("urlsplit", "url:str scheme:str? allow_fragments?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			return parse(t, a, splitResult)
-		}),
+		native.Func("urlparse", "url:str scheme:str? allow_fragments?", parser(parseResult)),
+		native.Func("urlsplit", "url:str scheme:str? allow_fragments?", parser(splitResult)),
 		native.Func("quote", "string safe:str? encoding? errors?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			return quote(t, a[0], a[1], "/", false)
 		}),
