@@ -36,6 +36,8 @@ func TestLimits(t *testing.T) {
 		{"a value that multiplies in JSON", "MemoryError", []string{"import json", "a = ['x' * 1000] * 1000", "a = [a] * 100", "len(json.dumps(a))"}},
 		{"deep JSON", "RecursionError", []string{"import json", "json.loads('[' * 100000)"}},
 		{"wide JSON", "MemoryError", []string{"import json", "len(json.loads('[' + '{},' * 1000000 + '{}]')) + len(json.loads('[' + '[],' * 3000000 + '[]]'))"}},
+		{"errors of JSON that are kept", "MemoryError", []string{"import json", "a = []", "while True:", "    a.append(json.JSONDecodeError('a', 'b', 0))", "1"}},
+		{"named tuples with a long name", "MemoryError", []string{"import collections", "s = 'x' * 1000000", "while True:", "    collections.namedtuple(s, 'a')", "1"}},
 		{"indented without end", "MemoryError", []string{"import json", "json.dumps([1], indent=10 ** 9)"}},
 		{"a derived key of many rounds", "TimeoutError", []string{"import hashlib", "hashlib.pbkdf2_hmac('sha512', b'x', b'y', 10 ** 9)"}},
 		{"an indent of every line", "MemoryError", []string{"import textwrap", "textwrap.indent('x\\n' * 100000, ' ' * 1000)"}},

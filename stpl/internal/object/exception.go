@@ -56,7 +56,7 @@ const messageSteps = 32
 // Charge charges for an exception that a template is about to get hold of: its
 // memory, and the work of making its message.
 func (e *Exception) Charge(t *Thread) error {
-	n := 256
+	n := 256 + 128*len(e.Attributes)
 	for _, a := range e.Args {
 		if s, ok := a.(Str); ok {
 			n += len(s)

@@ -191,6 +191,9 @@ func (p *printer) items(open string, items []Value, end string) {
 func (p *printer) dict(d *Dict) {
 	sep := "{"
 	for key, v := range d.All {
+		if p.err != nil {
+			break
+		}
 		_ = p.Write(sep)
 		p.repr(key)
 		_ = p.Write(": ")

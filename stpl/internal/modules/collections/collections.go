@@ -61,7 +61,10 @@ func makeNamedTuple(t *object.Thread, a []object.Value) (object.Value, error) {
 	if len(defaults) > len(fields) {
 		return nil, object.Raise(object.TypeError, "Got more default values than field names")
 	}
-	return NewNamedTuple(name, "", fields, defaults), t.Alloc(1024)
+	if err := t.Charge(2048+2*len(name), len(name)); err != nil {
+		return nil, err
+	}
+	return NewNamedTuple(name, "", fields, defaults), nil
 }
 
 // fieldName is the name of a field, empty for one that cannot be and is renamed.

@@ -16,8 +16,11 @@ import (
 var decodeError = object.NewExceptionType("JSONDecodeError", object.ValueError)
 
 func init() {
-	decodeError.Constructor(native.Func("JSONDecodeError", "msg:str doc:str pos:int", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+	decodeError.Constructor(native.Func("JSONDecodeError", "msg:str doc:str pos:int", func(t *object.Thread, a []object.Value) (object.Value, error) {
 		doc := object.Text(a[1])
+		if err := t.Charge(1024+len(object.Text(a[0])), len(doc)); err != nil {
+			return nil, err
+		}
 		return newDecodeError(object.Text(a[0]), doc, character.Offset(doc, object.IntOr(a[2], 0))), nil
 	}))
 }
