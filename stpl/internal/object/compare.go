@@ -16,7 +16,7 @@ type Comparable interface {
 	Compare(other Value) (cmp int, ok bool, err error)
 }
 
-// ErrNoOrder is the error of values that nothing else is to be said of.
+// ErrNoOrder is for values without an order whose error says no more than that.
 var ErrNoOrder = errors.New("no order")
 
 // Truth is a value of another package that may be false.
