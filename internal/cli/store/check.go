@@ -16,6 +16,7 @@ import (
 	"mdserver/internal/client"
 	"mdserver/internal/config"
 	"mdserver/internal/etcd"
+	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/inventory/etcdstore"
 	"mdserver/internal/inventory/migrate"
@@ -127,26 +128,36 @@ func checkStore(cmd *cobra.Command, cfg *config.Config, client *etcd.Client, rep
 
 // compareCache compares what this host knows with etcd.
 func compareCache(cmd *cobra.Command, cfg *config.Config, checked *etcdstore.Checked) cache {
-	c := cache{Known: "by the server", Different: []string{}}
+	known := "by the server"
 	server, err := command.Connect(cmd)
 	if err == nil {
 		_, err = server.Status(cmd.Context())
 	}
 	if errors.Is(err, client.ErrNotRunning) {
-		c.Known = "by the database " + cfg.Server.Database
+		known = "by the database " + cfg.Server.Database
 	}
 	b, err := database.Present(cmd, cfg)
+	return cacheOf(known, b, err, checked)
+}
+
+// cacheOf compares what was read of this host, unless that failed, with etcd.
+func cacheOf(known string, b *backup.Backup, err error, checked *etcdstore.Checked) cache {
+	c := cache{Known: known, Different: []string{}}
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, boltstore.ErrMissing):
 		c.Known = "nothing yet"
+		return c
 	case err != nil:
 		c.Trouble = err.Error()
-	case etcdstore.InventoryOf(b.Notes) == "" && len(b.Table.Instances) > 0:
+		return c
+	}
+	switch id := etcdstore.InventoryOf(b.Notes); {
+	case id == "" && len(b.Table.Instances) > 0:
 		c.Trouble = fmt.Sprintf("%d guests of this host were never in etcd; `mdserver store migrate --to etcd` brings them there", len(b.Table.Instances))
-	case etcdstore.InventoryOf(b.Notes) == "":
+	case id == "":
 		c.Known = "nothing yet"
-	case etcdstore.InventoryOf(b.Notes) != checked.Inventory:
-		c.Trouble = fmt.Sprintf("this host knows another inventory, %s", etcdstore.InventoryOf(b.Notes))
+	case id != checked.Inventory:
+		c.Trouble = fmt.Sprintf("this host knows another inventory, %s", id)
 	default:
 		c.Different = append(c.Different, migrate.Differences(b.Table, checked.Table)...)
 	}

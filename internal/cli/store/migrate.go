@@ -187,7 +187,7 @@ func (m *mover) toEtcd() (migration, error) {
 	if err := order.Write(database); err != nil {
 		return result, err
 	}
-	result.Former, result.Next = migrate.Former(database, config.BackendEtcd), m.next(config.BackendEtcd, m.shared)
+	result.Former, result.Next = migrate.Former(database, config.BackendEtcd), m.next(config.BackendEtcd)
 	return result, nil
 }
 
@@ -206,8 +206,10 @@ func (m *mover) progress() func(done, all int) {
 	}
 }
 
-// next is what an administrator has to do after the preparation.
-func (m *mover) next(to string, uses bool) []string {
+// next is what an administrator has to do after the preparation. A server that uses
+// the backend already follows by itself.
+func (m *mover) next(to string) []string {
+	uses := m.running && m.shared == (to == config.BackendEtcd)
 	switch {
 	case uses:
 		return []string{}
@@ -241,7 +243,7 @@ func (m *mover) toBolt() (migration, error) {
 	if err := order.Write(m.cfg.Server.Database); err != nil {
 		return result, err
 	}
-	result.Former, result.Next = migrate.Former(m.cfg.Server.Database, config.BackendBolt), m.next(config.BackendBolt, m.running && !m.shared)
+	result.Former, result.Next = migrate.Former(m.cfg.Server.Database, config.BackendBolt), m.next(config.BackendBolt)
 	return result, nil
 }
 
@@ -297,9 +299,8 @@ func (m *mover) undoCopy(order migrate.Order, result *migration) error {
 				order.Inventory, id, migrate.OrderFile(m.cfg.Server.Database))
 		}
 		change, names := order.Undo(fleet)
-		if result.Inventory = id; len(names) > 0 {
-			result.Removed = names
-		}
+		slices.Sort(names)
+		result.Inventory, result.Removed = id, append([]string{}, names...)
 		if m.dryRun {
 			return change, errDryRun
 		}
