@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mdserver/internal/config"
 )
 
 const domainXML = "<domain><name>web1</name></domain>"
@@ -215,5 +217,45 @@ func TestHookCommandIsSilentAndSucceeds(t *testing.T) {
 func TestHookKeepsToTwoSeconds(t *testing.T) {
 	if spare := 2*time.Second - hookTimeout - syslogTimeout; spare < 200*time.Millisecond {
 		t.Errorf("only %v are left for starting the process", spare)
+	}
+}
+
+// The hook asks the server that its environment or the configuration names. A
+// configuration that does not load is not the one that a server runs with.
+func TestHookSocket(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	valid, wrong := write("valid.conf", "[mdserver]\nsocket = /run/a.sock\n"), write("wrong.conf", "[mdserver]\nsocket = /run/a.sock\nport = many\n")
+	usual := config.Default().Server.Socket
+	for _, tt := range []struct{ name, socket, conf, want string }{
+		{"a socket", "/run/b.sock", "", "/run/b.sock"},
+		{"a socket and a configuration", "/run/b.sock", valid, "/run/b.sock"},
+		{"a configuration", "", valid, "/run/a.sock"},
+		{"a wrong configuration", "", wrong, usual},
+		{"no configuration", "", filepath.Join(dir, "none"), usual},
+	} {
+		t.Setenv("MDSERVER_SOCKET", tt.socket)
+		t.Setenv("MDSERVER_CONFIG", tt.conf)
+		if got := hookSocket(); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// The largest definition that is accepted arrives whole.
+func TestHookTakesTheLargestDomain(t *testing.T) {
+	got := 0
+	socket := listen(t, func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got = len(body)
+	})
+	if err := runHook(socket, time.Minute, strings.NewReader(strings.Repeat("x", maxDomainXML)), "web1", "prepare", "begin", "-"); err != nil || got != maxDomainXML {
+		t.Errorf("%v, %d bytes arrived", err, got)
 	}
 }

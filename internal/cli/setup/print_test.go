@@ -1,0 +1,223 @@
+package setup
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+
+	"mdserver/internal/cli/exit"
+	"mdserver/internal/cli/view"
+	"mdserver/internal/config"
+	"mdserver/internal/doctor"
+	"mdserver/internal/doctor/finding"
+	"mdserver/internal/install"
+	"mdserver/internal/inventory/boltstore"
+)
+
+// installed is a report with a line of each kind.
+func installed() install.Report {
+	page := func(action install.Action, name string) install.Change {
+		return install.Change{Action: action, Name: "/man/" + name + ".8"}
+	}
+	return install.Report{
+		Changes: []install.Change{
+			{Action: install.Created, Name: "/bin/mdserver"}, page(install.Created, "mdserver"), page(install.Created, "mdserver-a"), page(install.Unchanged, "mdserver-b"),
+			{Action: install.Kept, Name: "/man/own.8", Note: "you changed it"}, page(install.Created, "mdserver-c"), {Action: install.Done, Name: "systemctl daemon-reload"},
+		},
+		Findings: []install.Finding{{What: "the hook is yours", Commands: []string{"diff a b"}}},
+		Next:     []install.Finding{{What: "start it", Commands: []string{"systemctl start mdserver", "mdserver status"}}, {What: "read on"}},
+	}
+}
+
+// examined is a report with a finding of each state.
+func examined() doctor.Report {
+	return doctor.Report{Findings: []finding.Finding{
+		{Check: "bridge", State: finding.OK, Code: "", Text: "it is there"},
+		{Check: "clock", State: finding.Warning, Code: "clock", Text: "it is\nwrong", Advice: []string{"wait", "or not"}},
+		{Check: "port", State: finding.Wrong, Code: "port_used", Text: "it is used", Remedy: []string{"fuser 80/tcp", "kill 1"}},
+		{Check: "hook", State: finding.Unknown, Text: "no rights"}, {Check: "dns", State: finding.Wrong, Text: "none"},
+	}}
+}
+
+const (
+	changes = `ACTION     FILE                     NOTE
+created    /bin/mdserver            
+created    /man/mdserver*.8         3 man pages
+unchanged  /man/mdserver-b.8        
+kept       /man/own.8               you changed it
+done       systemctl daemon-reload  
+`
+	attention = "\nNeeds your attention:\n- the hook is yours\n    diff a b\n"
+	next      = "\nNext:\n- start it\n    systemctl start mdserver\n    mdserver status\n- read on\n"
+	findings  = `ok       bridge: it is there
+warning  clock: it is; wrong
+           - wait
+           - or not
+wrong    port: it is used
+           fuser 80/tcp
+           kill 1
+unknown  hook: no rights
+wrong    dns: none
+
+2 wrong, 1 warnings, 1 unknown, 1 ok
+`
+)
+
+// What is to be done next comes last, also behind what doctor says.
+func TestPrintInstall(t *testing.T) {
+	report := installed()
+	dry := installed()
+	dry.DryRun = true
+	bare := install.Report{Changes: report.Changes[:1]}
+	for name, tt := range map[string]struct {
+		print func(*bytes.Buffer) error
+		want  string
+	}{
+		"installed":          {func(b *bytes.Buffer) error { return printInstall(b, &report) }, changes + attention + next},
+		"a dry run":          {func(b *bytes.Buffer) error { return printInstall(b, &dry) }, "This is what would be done:\n" + changes + attention + next},
+		"nothing more to do": {func(b *bytes.Buffer) error { return printInstall(b, &bare) }, "ACTION   FILE           NOTE\ncreated  /bin/mdserver  \n"},
+		"started":            {func(b *bytes.Buffer) error { return printStarted(b, report, examined()) }, changes + attention + "\nmdserver doctor:\n" + findings + next},
+	} {
+		var out bytes.Buffer
+		if err := tt.print(&out); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(tt.want, out.String()); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+	if len(report.Next) != 2 {
+		t.Error("printing has changed the report")
+	}
+}
+
+// An error comes after what was done before it.
+func TestFinishInstall(t *testing.T) {
+	failed := errors.New("disk full")
+	for name, tt := range map[string]struct {
+		report *install.Report
+		err    error
+		format string
+		want   string // the beginning of what is printed
+	}{
+		"done":                {&install.Report{}, nil, "table", "ACTION  FILE  NOTE\n"},
+		"failed halfway":      {&install.Report{}, failed, "table", "ACTION  FILE  NOTE\n"},
+		"failed at once":      {nil, failed, "table", ""},
+		"for a program":       {&install.Report{DryRun: true}, nil, "json", "{\n  \"dry_run\": true,"},
+		"failed at a program": {&install.Report{}, failed, "json", "{\n  \"dry_run\": false,"},
+	} {
+		cmd := &cobra.Command{}
+		view.Flags(cmd, false)
+		var out bytes.Buffer
+		cmd.SetOut(&out)
+		if err := cmd.ParseFlags([]string{"-o", tt.format}); err != nil {
+			t.Fatal(err)
+		}
+		if err := finishInstall(cmd, tt.report, tt.err); err != tt.err || !strings.HasPrefix(out.String(), tt.want) || tt.want == "" && out.Len() > 0 {
+			t.Errorf("%s: %v, printed %q", name, err, &out)
+		}
+	}
+}
+
+func TestFindingSheet(t *testing.T) {
+	want := [][]string{
+		{"bridge", "ok", "", "it is there", "", ""}, {"clock", "warning", "clock", "it is; wrong", "wait; or not", ""},
+		{"port", "wrong", "port_used", "it is used", "", "fuser 80/tcp; kill 1"}, {"hook", "unknown", "", "no rights", "", ""}, {"dns", "wrong", "", "none", "", ""},
+	}
+	if diff := cmp.Diff(want, findingSheet(examined().Findings).Rows); diff != "" {
+		t.Error(diff)
+	}
+	if !doctorView.Wrong(examined()) || doctorView.Wrong(doctor.Report{Healthy: true}) {
+		t.Error("only a healthy host is right")
+	}
+	cmd := DoctorCommand()
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	t.Setenv("MDSERVER_CONFIG", filepath.Join(t.TempDir(), "none"))
+	cmd.SetArgs([]string{})
+	if err := cmd.Execute(); exit.Code(err) != exit.Unreadable || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("without a configuration: %v", err)
+	}
+}
+
+// Keys of all files are given, and a file that cannot be read is told from one that is wrong.
+func TestStartFlags(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"a.pub": "ssh-rsa A\n", "b.pub": "ssh-rsa B\nssh-rsa C\n", "empty": "\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for args, want := range map[string]string{
+		"":                      "nothing",
+		"--start":               "network , keys []",
+		"--start --network mds": "network mds, keys []",
+		"--start --key DIR/b.pub --key DIR/a.pub": "network , keys [ssh-rsa B ssh-rsa C ssh-rsa A]",
+		"--network mds":           "exit code 1: --network and --key have an effect with --start only",
+		"--key DIR/a.pub":         "exit code 1: --network and --key have an effect with --start only",
+		"--start --key DIR/empty": "exit code 1: DIR/empty has no key",
+		"--start --key DIR/none":  "exit code 3: read the SSH key: open DIR/none: no such file or directory",
+	} {
+		cmd := &cobra.Command{}
+		read := startFlags(cmd)
+		if err := cmd.ParseFlags(strings.Fields(strings.ReplaceAll(args, "DIR", dir))); err != nil {
+			t.Fatal(err)
+		}
+		start, err := read()
+		got := "nothing"
+		switch {
+		case err != nil:
+			got = fmt.Sprintf("exit code %d: %v", exit.Code(err), err)
+		case start != nil:
+			got = fmt.Sprintf("network %s, keys %s", start.Network, start.Keys)
+		}
+		if got = strings.ReplaceAll(got, dir, "DIR"); got != want {
+			t.Errorf("%s: %s, want %s", args, got, want)
+		}
+	}
+}
+
+// The networks that the database notes lose mdserver's entries, but for those that are named.
+func TestWithdraw(t *testing.T) {
+	dir := t.TempDir()
+	cfg := config.Default()
+	cfg.Server.Database = filepath.Join(dir, "mdserver.db")
+	cfg.Libvirt.URI.Socket = filepath.Join(dir, "none")
+	if all, err := withdraw(t.Context(), cfg, nil); err != nil || len(all) > 0 {
+		t.Errorf("without a database: %v, %v", all, err)
+	}
+	db, err := boltstore.Open(cfg.Server.Database, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"libvirt_network/lan", "libvirt_network/default", "libvirt_network/dmz", "other"} {
+		err = errors.Join(err, db.SetNote(t.Context(), key, `{"entries": 1}`))
+	}
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for except, want := range map[string][]string{"": {"default", "dmz", "lan"}, "dmz": {"default", "lan"}} {
+		all, err := withdraw(t.Context(), cfg, []string{except})
+		var names []string
+		for _, w := range all {
+			names = append(names, w.Network)
+		}
+		if err != nil || !slices.Equal(names, want) {
+			t.Errorf("except %q: %q, %v, want %q", except, names, err, want)
+		}
+	}
+	if err := os.WriteFile(cfg.Server.Database, []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := withdraw(t.Context(), cfg, nil); !errors.Is(err, boltstore.ErrDamaged) {
+		t.Errorf("a damaged database: %v", err)
+	}
+}
