@@ -62,6 +62,7 @@ func TestFilter(t *testing.T) {
 		"-l rack=":                       "b",
 		"-l role=web":                    "a b",
 		"-l role!=web":                   "c d",
+		"-l role!":                       "", // a tag of that name
 		"-l rack!=":                      "a c d",
 		"-l role=web,rack=1":             "a",
 		"-l role=web -l rack!=1":         "b",
@@ -99,11 +100,19 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// The values of flags are shown as they were given.
+// The values of flags are shown as they were given, and wrong ones by what is accepted.
 func TestFilterFlags(t *testing.T) {
 	f, err := parsed(t, "--state running,off -l role=web,rack!=1 -l az")
 	if err != nil {
 		t.Fatal(err)
+	}
+	for flags, want := range map[string]string{
+		"--state off,dead": `"dead" is unknown; accepted: running, off, away, gone, unknown`,
+		"-l role=web,=db":  `"=db" names no tag; accepted: TAG=VALUE, TAG!=VALUE or TAG`,
+	} {
+		if _, err := parsed(t, flags); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", flags, err, want)
+		}
 	}
 	labels := tagFlag(f.tags)
 	if got := f.states.String() + " " + labels.String(); got != "running,off role=web,rack!=1,az" {

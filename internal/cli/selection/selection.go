@@ -22,9 +22,18 @@ type Selected struct {
 	Now     time.Time
 }
 
+// Server is what is asked for guests: a *client.Client.
+type Server interface {
+	Status(ctx context.Context) (api.Status, error)
+	Hosts(ctx context.Context) ([]api.Host, error)
+	Instance(ctx context.Context, ref string) (instance.Instance, error)
+	Guests(ctx context.Context) ([]api.Guest, error)
+	Refusals(ctx context.Context) ([]api.Refusal, error)
+}
+
 // Guests asks the server for the guests that have one of the names, if there
 // are names, and pass the filter.
-func Guests(ctx context.Context, server *client.Client, filter Filter, names []string) (Selected, error) {
+func Guests(ctx context.Context, server Server, filter Filter, names []string) (Selected, error) {
 	list := Selected{Guests: []api.Guest{}, Bridges: map[string]string{}, Now: time.Now()}
 	status, err := server.Status(ctx)
 	if err != nil {
@@ -66,7 +75,7 @@ func Guests(ctx context.Context, server *client.Client, filter Filter, names []s
 
 // Find returns the guests that are named, each once. The error has all names that
 // are not a guest's.
-func Find(ctx context.Context, server *client.Client, names []string) (found []instance.Instance, unknown error) {
+func Find(ctx context.Context, server Server, names []string) (found []instance.Instance, unknown error) {
 	var errs []error
 	for _, name := range names {
 		guest, err := server.Instance(ctx, name)
