@@ -32,8 +32,11 @@ import (
 func Main(args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
-	defer output.CatchAll(root)()
+	finish := output.CatchAll(root)
 	cmd, err := root.ExecuteC()
+	if failed := finish(); err == nil {
+		err = failed
+	}
 	if err != nil && err.Error() != "" {
 		reportError(root.ErrOrStderr(), view.FormatOf(cmd), err)
 	}

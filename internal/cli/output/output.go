@@ -6,6 +6,7 @@ package output
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -29,14 +30,14 @@ const (
 )
 
 // CatchAll puts the net below a command and those under it. Call the function
-// it returns at the end.
-func CatchAll(root *cobra.Command) (finish func()) {
+// it returns at the end: its error says that something could not be printed.
+func CatchAll(root *cobra.Command) (finish func() error) {
 	out, err := &Screen{Writer: visible.Writer{W: os.Stdout}}, &visible.Writer{W: os.Stderr}
 	root.SetOut(out)
 	root.SetErr(err)
-	return func() {
-		_ = out.Close()
+	return func() error {
 		_ = err.Close()
+		return cmp.Or(out.Close(), out.failed)
 	}
 }
 
@@ -44,6 +45,14 @@ func CatchAll(root *cobra.Command) (finish func()) {
 type Screen struct {
 	visible.Writer
 	Colored bool
+	failed  error // of a write: many lines are printed before a command looks at errors
+}
+
+// Write implements io.Writer.
+func (s *Screen) Write(p []byte) (int, error) {
+	n, err := s.Writer.Write(p)
+	s.failed = cmp.Or(s.failed, err)
+	return n, err
 }
 
 // Beneath is the output below the net, for what is visible by itself.

@@ -2,8 +2,10 @@ package smbios
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,20 +64,28 @@ func at(socket string) string { return "qemu+unix:///system?socket=" + socket }
 // do runs the command without a terminal, and returns what it prints.
 func do(t *testing.T, cfg string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
+	var out bytes.Buffer
+	stderr, err = with(t, cfg, strings.NewReader("y\n"), &out, args...)
+	return out.String(), stderr, err
+}
+
+// with runs the command with an input and an output, and returns what it prints beside it.
+func with(t *testing.T, cfg string, stdin io.Reader, stdout io.Writer, args ...string) (stderr string, err error) {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "mdserver.conf")
 	if err := os.WriteFile(file, []byte(cfg), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv(command.EnvConfig, file)
-	var out, notes bytes.Buffer
+	var notes bytes.Buffer
 	cmd := Command()
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.SetOut(&out)
+	cmd.SetOut(stdout)
 	cmd.SetErr(&notes)
-	cmd.SetIn(strings.NewReader("y\n"))
+	cmd.SetIn(stdin)
 	cmd.SetArgs(append([]string{}, args...)) // nil would be those of the test
 	err = cmd.ExecuteContext(t.Context())
-	return out.String(), notes.String(), err
+	return notes.String(), err
 }
 
 // The command's output, word for word, and what it does to guests.
@@ -175,4 +185,48 @@ func TestSMBIOSFails(t *testing.T) {
 			outputtest.MustBeHarmless(t, stdout+stderr)
 		}
 	})
+}
+
+// What cannot be printed is an error, also of what is so already.
+func TestSMBIOSCannotPrint(t *testing.T) {
+	cfg := configuration(at(host(t).Socket), "")
+	for _, flags := range [][]string{{"--json"}, {"--as", "nocloud"}, {"--as", "nocloud", "-o", "yaml"}, {"--apply", "--json"}, {"--apply"}} {
+		if _, err := with(t, cfg, strings.NewReader(""), brokenPipe{}, append(flags, "plain")...); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%q: %v", flags, err)
+		}
+	}
+}
+
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, os.ErrClosed }
+
+// On a terminal it asks before a guest becomes a new machine, and changes nothing without yes.
+func TestSMBIOSAsks(t *testing.T) {
+	for answer, want := range map[string]int{"n\n": 0, "\n": 0, "yes\n": 1, "Y\n": 1} {
+		libvirt := host(t)
+		terminal, keyboard := outputtest.NewTerminal(t)
+		if _, err := keyboard.WriteString(answer); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		notes, err := with(t, configuration(at(libvirt.Socket), ""), terminal, &out, "openstack", "--as", "nocloud", "--apply")
+		if errors.Is(err, command.ErrDeclined) != (want == 0) || err != nil && want == 1 || libvirt.Calls(libvirttest.DomainDefine) != want {
+			t.Errorf("answered %q: %v, %d definitions were stored", answer, err, libvirt.Calls(libvirttest.DomainDefine))
+		}
+		if !strings.HasPrefix(notes, "openstack detects OpenStack. With NoCloud, its instance-id changes.\n") || !strings.Contains(notes, "\nChange openstack? [y/N] ") {
+			t.Errorf("asked is %q", notes)
+		}
+	}
+}
+
+// One line that changes is stored like several.
+func TestSMBIOSOneChange(t *testing.T) {
+	libvirt := host(t)
+	const almost = "<os><smbios mode='sysinfo'/></os><sysinfo type='smbios'><system><entry name='product'>KVM</entry></system></sysinfo>"
+	libvirt.Define(libvirttest.Domain{Name: "almost", UUID: uuid.UUID{9}, Stored: domain(uuid.UUID{9}.String(), "almost", almost)})
+	stdout, _, err := do(t, configuration(at(libvirt.Socket), ""), "almost", "--apply")
+	if err != nil || strings.Count(stdout, "\n") != 2 || libvirt.Calls(libvirttest.DomainDefine) != 1 {
+		t.Errorf("%v, %d definitions were stored\n%s", err, libvirt.Calls(libvirttest.DomainDefine), stdout)
+	}
 }
