@@ -1,10 +1,18 @@
 package selection
 
 import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/spf13/cobra"
 
+	"mdserver/internal/cli/command"
+	"mdserver/internal/client"
+	"mdserver/internal/config"
 	"mdserver/internal/instance"
 )
 
@@ -23,5 +31,24 @@ func TestWord(t *testing.T) {
 		if got := Word(instance.Instance{Name: name, UUID: id}); got != want {
 			t.Errorf("%q is offered as %q, want %q", name, got, want)
 		}
+	}
+}
+
+// A shell is offered each word once, in order, and nothing that it could misread. Where
+// there is no configuration, nothing is offered.
+func TestCompletion(t *testing.T) {
+	complete := completion(func(context.Context, *client.Client) []string { return []string{"b", "$(id)", "a", "b", "", "-c", "a"} })
+	t.Setenv(command.EnvSocket, filepath.Join(t.TempDir(), "sock"))
+	words, directive := complete(&cobra.Command{}, nil, "")
+	if !slices.Equal(words, []string{"a", "b"}) || directive != cobra.ShellCompDirectiveNoFileComp {
+		t.Errorf("%q, directive %d", words, directive)
+	}
+	t.Setenv(command.EnvSocket, "")
+	t.Setenv(command.EnvConfig, filepath.Join(t.TempDir(), "none"))
+	if _, err := os.Stat(config.Default().Server.Socket); err == nil {
+		t.Skip("a server runs on this host")
+	}
+	if words, directive := complete(&cobra.Command{}, nil, ""); len(words) > 0 || directive != cobra.ShellCompDirectiveNoFileComp {
+		t.Errorf("without a configuration: %q, directive %d", words, directive)
 	}
 }
