@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
 	"mdserver/internal/cli/exit"
@@ -182,4 +183,25 @@ func summary(t *testing.T, text string, entries bool) string {
 		return strings.Join(list, " ")
 	}
 	return strings.Join(list, ", ")
+}
+
+// The first boot that is named is the former one, also if it is the later one.
+func TestDiff(t *testing.T) {
+	for name, tt := range map[string]struct {
+		texts [2]string
+		equal bool
+		want  string
+	}{
+		"another line": {[2]string{"a\nb\n", "a\nc\n"}, false, "--- boot 3\n+++ boot -1\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n"},
+		"the same":     {[2]string{"a\n", "a\n"}, true, "the user-data is the same\n"},
+		"nothing":      {[2]string{"", ""}, true, "the user-data is the same\n"},
+	} {
+		var out bytes.Buffer
+		cmd := &cobra.Command{}
+		cmd.SetOut(&out)
+		d := diffOf([]int{3, -1}, tt.texts)
+		if err := diffView(cmd).Text(&out, d); err != nil || out.String() != tt.want || d.Equal != tt.equal || (d.Diff == "") != tt.equal || d.Boots[0] != 3 {
+			t.Errorf("%s: %v, %+v, printed\n%s", name, err, d, &out)
+		}
+	}
 }

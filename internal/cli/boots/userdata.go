@@ -76,7 +76,6 @@ two, those. It may contain secrets.
 		if len(pair) != 2 {
 			return exit.With(exit.Usage, fmt.Errorf("%d boots cannot be compared; name one or two", len(pair)))
 		}
-		diff := userdataDiff{Boots: pair}
 		var texts [2]string
 		for i, n := range pair {
 			body, err := server.UserdataOf(cmd.Context(), args[0], n)
@@ -85,9 +84,7 @@ two, those. It may contain secrets.
 			}
 			texts[i] = string(body)
 		}
-		diff.Equal = texts[0] == texts[1]
-		diff.Diff = udiff.Unified(fmt.Sprintf("boot %d", pair[0]), fmt.Sprintf("boot %d", pair[1]), texts[0], texts[1])
-		return view.Show(cmd, diffView(cmd), diff)
+		return view.Show(cmd, diffView(cmd), diffOf(pair, texts))
 	})
 	return cmd
 }
@@ -97,6 +94,12 @@ type userdataDiff struct {
 	Boots []int  `json:"boots"` // as they were named
 	Equal bool   `json:"equal"`
 	Diff  string `json:"diff"` // in the unified format
+}
+
+// diffOf compares the texts of two boots.
+func diffOf(boots []int, texts [2]string) userdataDiff {
+	return userdataDiff{Boots: boots, Equal: texts[0] == texts[1],
+		Diff: udiff.Unified(fmt.Sprintf("boot %d", boots[0]), fmt.Sprintf("boot %d", boots[1]), texts[0], texts[1])}
 }
 
 func diffView(cmd *cobra.Command) view.View[userdataDiff] {
