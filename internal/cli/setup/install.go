@@ -61,10 +61,10 @@ stays where it is.`,
 			return err
 		}
 		report, err := install.Install(cmd.Context(), onThisHost(opts))
-		if opts.Start == nil || opts.DryRun || err != nil {
-			return finishInstall(cmd, report, err)
+		if isStarted(opts, err) {
+			return finishStart(cmd, report)
 		}
-		return finishStart(cmd, report)
+		return finishInstall(cmd, report, err)
 	}
 	return cmd
 }

@@ -31,7 +31,8 @@ func installed() install.Report {
 	return install.Report{
 		Changes: []install.Change{
 			{Action: install.Created, Name: "/bin/mdserver"}, page(install.Created, "mdserver"), page(install.Created, "mdserver-a"), page(install.Unchanged, "mdserver-b"),
-			{Action: install.Kept, Name: "/man/own.8", Note: "you changed it"}, page(install.Created, "mdserver-c"), {Action: install.Done, Name: "systemctl daemon-reload"},
+			{Action: install.Kept, Name: "/man/own.8", Note: "you changed it"},
+			{Action: install.Kept, Name: "/man/too.8", Note: "so you did"}, page(install.Created, "mdserver-c"), {Action: install.Done, Name: "systemctl daemon-reload"},
 		},
 		Findings: []install.Finding{{What: "the hook is yours", Commands: []string{"diff a b"}}},
 		Next:     []install.Finding{{What: "start it", Commands: []string{"systemctl start mdserver", "mdserver status"}}, {What: "read on"}},
@@ -54,6 +55,7 @@ created    /bin/mdserver
 created    /man/mdserver*.8         3 man pages
 unchanged  /man/mdserver-b.8        
 kept       /man/own.8               you changed it
+kept       /man/too.8               so you did
 done       systemctl daemon-reload  
 `
 	attention = "\nNeeds your attention:\n- the hook is yours\n    diff a b\n"
@@ -124,6 +126,51 @@ func TestFinishInstall(t *testing.T) {
 		}
 		if err := finishInstall(cmd, tt.report, tt.err); err != tt.err || !strings.HasPrefix(out.String(), tt.want) || tt.want == "" && out.Len() > 0 {
 			t.Errorf("%s: %v, printed %q", name, err, &out)
+		}
+		if tt.report == nil {
+			continue
+		}
+		full := errors.New("full")
+		cmd.SetOut(brokenPipe{full})
+		if err := finishInstall(cmd, tt.report, tt.err); tt.err == nil && !errors.Is(err, full) || tt.err != nil && err != tt.err {
+			t.Errorf("%s, and it cannot be printed: %v", name, err)
+		}
+	}
+}
+
+// brokenPipe cannot be written to.
+type brokenPipe struct{ err error }
+
+func (b brokenPipe) Write([]byte) (int, error) { return 0, b.err }
+
+// The server is looked at if it was to be started and everything before that was done. The
+// command fails if a step did, or if something is wrong then.
+func TestStarted(t *testing.T) {
+	start, failed := &install.Start{}, errors.New("disk full")
+	for _, tt := range []struct {
+		opts install.Options
+		err  error
+		want bool
+	}{
+		{install.Options{Start: start}, nil, true},
+		{install.Options{Start: start, DryRun: true}, nil, false},
+		{install.Options{Start: start}, failed, false},
+		{install.Options{}, nil, false},
+	} {
+		if got := isStarted(tt.opts, tt.err); got != tt.want {
+			t.Errorf("%+v, %v: started is %v", tt.opts, tt.err, got)
+		}
+	}
+	change := func(action install.Action) install.Report {
+		return install.Report{Changes: []install.Change{{Action: install.Done}, {Action: action}}}
+	}
+	for _, tt := range []struct {
+		action  install.Action
+		healthy bool
+		want    bool
+	}{{install.Done, true, false}, {install.Skipped, true, false}, {install.Failed, true, true}, {install.Done, false, true}, {install.Failed, false, true}} {
+		if got := startFailed(change(tt.action), doctor.Report{Healthy: tt.healthy}); got != tt.want {
+			t.Errorf("%s, healthy %v: failed is %v", tt.action, tt.healthy, got)
 		}
 	}
 }

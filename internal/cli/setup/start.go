@@ -92,12 +92,20 @@ func settled(ctx context.Context, look func() doctor.Report) doctor.Report {
 func finishStart(cmd *cobra.Command, report *install.Report) error {
 	found := settled(cmd.Context(), func() doctor.Report { return examine(cmd.Context(), command.ConfigFile(cmd, nil), "") })
 	return view.Show(cmd, view.View[*install.Report]{
-		Text: func(w io.Writer, report *install.Report) error { return printStarted(w, *report, found) },
-		Wrong: func(report *install.Report) bool {
-			failed := slices.ContainsFunc(report.Changes, func(c install.Change) bool { return c.Action == install.Failed })
-			return failed || !found.Healthy
-		},
+		Text:  func(w io.Writer, report *install.Report) error { return printStarted(w, *report, found) },
+		Wrong: func(report *install.Report) bool { return startFailed(*report, found) },
 	}, report)
+}
+
+// isStarted reports whether an installation that ended so has started the server.
+func isStarted(opts install.Options, err error) bool {
+	return opts.Start != nil && !opts.DryRun && err == nil
+}
+
+// startFailed reports whether a step failed or something is wrong with the host.
+func startFailed(report install.Report, found doctor.Report) bool {
+	failed := slices.ContainsFunc(report.Changes, func(c install.Change) bool { return c.Action == install.Failed })
+	return failed || !found.Healthy
 }
 
 func printStarted(w io.Writer, report install.Report, found doctor.Report) error {
