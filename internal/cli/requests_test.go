@@ -87,6 +87,8 @@ func TestRequests(t *testing.T) {
 		"instance ls --network mds":                      "GET /v1/status\nGET /v1/instances",
 		"instance ls --host kvm1":                        "GET /v1/status\nGET /v1/hosts",
 		"instance ls --refused":                          "GET /v1/refusals",
+		"instance ls --refused --state off":              "",
+		"instance ls --refused web1":                     "",
 		"instance show web1":                             "GET /v1/instance ref=web1",
 		"instance show a&b=c":                            "GET /v1/instance ref=a%26b%3Dc",
 		"instance rm --yes web1":                         find + "DELETE /v1/instance ref=" + uuid,

@@ -1,19 +1,25 @@
 package guests
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/spf13/cobra"
 
 	"mdserver/internal/api"
+	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/instance"
+	"mdserver/internal/libvirt"
 )
 
 // noon is a time that reads the same everywhere.
@@ -97,7 +103,7 @@ func TestGuestSheet(t *testing.T) {
 	booting := &api.BootBrief{Verdict: api.Verdict{State: api.Booting, Phase: "lease"}}
 	list := selection.Selected{
 		Guests:  []api.Guest{{Instance: guest, State: api.Running, Boot: booting}, {Instance: alone, State: api.Off}},
-		Bridges: map[string]string{"mds": "br-mds", "lan": "br-lan"}, Now: noon.Add(3 * time.Hour),
+		Bridges: map[string]string{"mds": "br-mds", "lan": ""}, Now: noon.Add(3 * time.Hour),
 	}
 	first, last := guest.FirstSeen.Format(time.RFC3339), guest.LastUpdate.Format(time.RFC3339)
 	want := view.Sheet{
@@ -105,7 +111,7 @@ func TestGuestSheet(t *testing.T) {
 		Wide:    []string{"UUID", "NETWORK", "BRIDGE", "TAP", "FIRST SEEN", "LAST UPDATE", "HOST"},
 		Rows: [][]string{
 			{"web1", "host1", "10.122.0.7, 10.50.0.7", "fd00::7", "02:00:00:00:00:01", "i-1", "running", "lease", "3h",
-				"01000000-0000-0000-0000-000000000000", "mds, lan", "br-mds, br-lan", "vnet1, vnet2", first, last, "kvm1"},
+				"01000000-0000-0000-0000-000000000000", "mds, lan", "br-mds", "vnet1, vnet2", first, last, "kvm1"},
 			{"b c", "", "", "", "00:00:00:00:00:00", "", "off", "", "3h", "02000000-0000-0000-0000-000000000000", "", "", "", first, first, ""},
 		},
 		Names: []string{"web1", "02000000-0000-0000-0000-000000000000"},
@@ -275,5 +281,33 @@ func TestPrintRegistered(t *testing.T) {
 	var out strings.Builder
 	if err := removedView("would remove").Text(&out, []instance.Instance{guest, {Name: "web2"}}); err != nil || out.String() != "would remove \"web 1 \": 10.122.0.7, fd00::7\nwould remove web2: no address\n" {
 		t.Errorf("%v, %q", err, &out)
+	}
+}
+
+func TestPrintReprovisioned(t *testing.T) {
+	var out strings.Builder
+	if err := reprovisionedView("i-1").Text(&out, instance.Instance{Name: "web1 ", ID: "i-2"}); err != nil || out.String() != "\"web1 \": the instance-id was i-1 and is i-2\n" {
+		t.Errorf("%v, %q", err, &out)
+	}
+}
+
+// A definition may be as large as the server takes, and no larger.
+func TestReadDefinition(t *testing.T) {
+	for size, want := range map[int]error{0: nil, libvirt.MaxDomainXML: nil, libvirt.MaxDomainXML + 1: libvirt.ErrTooLarge} {
+		text := strings.Repeat("x", size)
+		file := filepath.Join(t.TempDir(), "web1.xml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := &cobra.Command{}
+		cmd.SetIn(strings.NewReader(text))
+		for _, name := range []string{file, "-"} {
+			if got, err := readDefinition(cmd, name); !errors.Is(err, want) || err == nil && string(got) != text {
+				t.Errorf("%d bytes from %s: %d bytes, %v", size, name, len(got), err)
+			}
+		}
+	}
+	if _, err := readDefinition(&cobra.Command{}, filepath.Join(t.TempDir(), "none")); exit.Code(err) != exit.Unreadable {
+		t.Error(err)
 	}
 }

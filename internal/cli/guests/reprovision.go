@@ -56,11 +56,16 @@ func reprovisionCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return view.Show(cmd, view.View[instance.Instance]{Text: func(w io.Writer, changed instance.Instance) error {
-			return output.Printf(w, "%s: the instance-id was %s and is %s\n", output.Printable(changed.Name), inst.ID, changed.ID)
-		}}, changed)
+		return view.Show(cmd, reprovisionedView(inst.ID), changed)
 	})
 	return cmd
+}
+
+// reprovisionedView shows a guest that had another instance-id.
+func reprovisionedView(former string) view.View[instance.Instance] {
+	return view.View[instance.Instance]{Text: func(w io.Writer, guest instance.Instance) error {
+		return output.Printf(w, "%s: the instance-id was %s and is %s\n", output.Printable(guest.Name), former, guest.ID)
+	}}
 }
 
 // askToReprovision says what will happen, and asks for it.
