@@ -243,6 +243,7 @@ func TestRestore(t *testing.T) {
 		{"with one snapshot", []instance.Instance{guest(1), guest(2, renamed)}, "snapshots = 1", "--yes", what + changes + misfit + kept + done,
 			[]backup.Reason{backup.Restored}},
 		{"of the same", []instance.Instance{guest(2), guest(3), guest(4, away)}, "", "--dry-run", what + misfit, nil},
+		{"where no guest was", []instance.Instance{}, "", "--yes", what + "added: web2\nadded: web3\nadded: web4\n" + misfit + kept + done, []backup.Reason{backup.Restored}},
 		{"where nothing was", nil, "", "--yes", what + "added: web2\nadded: web3\nadded: web4\n" + misfit + done, []backup.Reason{backup.Restored}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -267,18 +268,40 @@ func TestRestore(t *testing.T) {
 			if after, _ := os.ReadFile("mdserver.db"); tt.args == "--dry-run" && !bytes.Equal(before, after) {
 				t.Error("a dry run has changed the database")
 			}
-			all, err := backup.Snapshots("mdserver.db")
-			if err != nil {
-				t.Fatal(err)
-			}
-			var reasons []backup.Reason
-			for _, s := range all {
-				reasons = append(reasons, s.Reason)
-			}
-			if diff := cmp.Diff(tt.reasons, reasons); diff != "" {
+			if diff := cmp.Diff(tt.reasons, reasons(t)); diff != "" {
 				t.Errorf("snapshots: %s", diff)
 			}
 		})
+	}
+}
+
+// reasons are those of the snapshots, the newest first.
+func reasons(t *testing.T) (list []backup.Reason) {
+	t.Helper()
+	all, err := backup.Snapshots("mdserver.db")
+	must(t, err)
+	for _, s := range all {
+		list = append(list, s.Reason)
+	}
+	return list
+}
+
+// A restore makes two snapshots, and as many stay as the configuration says.
+func TestRestoreKeepsSnapshots(t *testing.T) {
+	here(t, guest(1))
+	configure(t, "snapshots = 3")
+	for hours := range 3 {
+		b, err := backup.FromFiles(t.Context(), backup.Files{Database: "mdserver.db", Identity: "identity.pem"}, "kvm1", "1")
+		must(t, err)
+		b.Header.Created, b.Header.Reason = time.Now().Add(time.Duration(hours-9)*time.Hour), backup.Daily
+		must(t, backup.Save("mdserver.db", b, 3))
+	}
+	_, err := do(t, BackupCommand(), "a.backup")
+	must(t, err)
+	_, err = do(t, RestoreCommand(), "--yes", "a.backup")
+	must(t, err)
+	if diff := cmp.Diff([]backup.Reason{backup.Restored, backup.BeforeRestore, backup.Daily}, reasons(t)); diff != "" {
+		t.Error(diff)
 	}
 }
 
