@@ -300,7 +300,9 @@ func (m *mover) undoCopy(order migrate.Order, result *migration) error {
 		}
 		change, names := order.Undo(fleet)
 		slices.Sort(names)
-		result.Inventory, result.Removed = id, append([]string{}, names...)
+		if result.Inventory = id; len(names) > 0 { // later ones find nothing left
+			result.Removed = names
+		}
 		if m.dryRun {
 			return change, errDryRun
 		}

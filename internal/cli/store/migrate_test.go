@@ -288,7 +288,7 @@ func TestMigrate(t *testing.T) {
 		is(t, "the order after a dry run", h.order(), fmt.Sprintf(ready, prefix))
 		h.configure(below("/elsewhere/")) // undone is what was done
 		out, err := h.run("migrate --undo --json")
-		if err != nil || !strings.Contains(out, `"inventory": "`+s.inventory(prefix)+`"`) {
+		if err != nil || !strings.Contains(out, `"inventory": "`+s.inventory(prefix)+`"`) || !strings.Contains(out, "\"removed\": [\n    \"web1\",\n    \"web2\"\n  ]") {
 			t.Errorf("%v, %s", err, out)
 		}
 		is(t, "in etcd", s.guests(prefix), "web3")
