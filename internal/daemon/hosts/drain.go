@@ -49,16 +49,21 @@ func (h *Hosts) RunsOn(hostID string) ([]api.HostGuest, error) {
 func (h *Hosts) runsOn(hostID string) []api.HostGuest {
 	list := []api.HostGuest{}
 	for guest := range h.inventory.Snapshot().All() {
-		if state := onHost(guest, hostID); state != "" {
-			one := api.HostGuest{Name: guest.Name, UUID: guest.UUID, State: state}
-			if state == api.GuestLeaving {
-				one.To = guest.Host
-			}
+		if one := describe(guest, hostID); one.State != "" {
 			list = append(list, one)
 		}
 	}
 	slices.SortFunc(list, func(a, b api.HostGuest) int { return cmp.Compare(a.Name, b.Name) })
 	return list
+}
+
+// describe is a guest on a host; it has no state if it does not run there.
+func describe(guest *instance.Instance, hostID string) api.HostGuest {
+	one := api.HostGuest{Name: guest.Name, UUID: guest.UUID, State: onHost(guest, hostID)}
+	if one.State == api.GuestLeaving {
+		one.To = guest.Host
+	}
+	return one
 }
 
 // onHost is what a guest does on a host; empty if it does not run there.

@@ -19,6 +19,7 @@ import (
 	"mdserver/internal/health"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/inventory/etcdstore"
 	"mdserver/internal/shell"
 )
 
@@ -133,13 +134,20 @@ func (h *Hosts) Trouble() []health.Trouble {
 		return nil
 	}
 	all := append(h.unsharedTrouble(), h.fleetTrouble()...)
-	if err := h.store.Shared.State().NotSaved; err != nil {
-		all = append(all, health.Trouble{Part: "database", State: health.Wrong, Look: []string{"df -h " + shell.Quote(filepath.Dir(h.config().Server.Database))},
-			Message: "what this host knows of the inventory in etcd could not be saved; it is tried again: " + err.Error()})
+	return append(all, storeTrouble(h.store.Shared.State(), filepath.Dir(h.config().Server.Database))...)
+}
+
+// storeTrouble reports an inventory in etcd that cannot be followed, or not be saved in
+// the directory of the database.
+func storeTrouble(s etcdstore.State, dir string) []health.Trouble {
+	var all []health.Trouble
+	if s.NotSaved != nil {
+		all = append(all, health.Trouble{Part: "database", State: health.Wrong, Look: []string{"df -h " + shell.Quote(dir)},
+			Message: "what this host knows of the inventory in etcd could not be saved; it is tried again: " + s.NotSaved.Error()})
 	}
-	if err := h.store.Shared.Link(); err != nil {
+	if s.Err != nil {
 		all = append(all, health.Trouble{Part: "etcd", State: health.Wrong, Look: []string{"mdserver doctor"},
-			Message: "the inventory cannot be followed; guests are served as before, and new ones get spare addresses of this host: " + err.Error()})
+			Message: "the inventory cannot be followed; guests are served as before, and new ones get spare addresses of this host: " + s.Err.Error()})
 	}
 	return all
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"mdserver/internal/api"
+	"mdserver/internal/instance"
 )
 
 // Store is the state of the inventory in etcd, or nil without etcd. networks are those
@@ -19,7 +20,7 @@ func (h *Hosts) Store(networks []api.Network) *api.Store {
 		Revision:  state.Revision,
 		Staleness: time.Since(state.Current).Seconds(),
 		Members:   len(h.config().Store.Endpoints),
-		Spares:    h.spareAddresses(networks),
+		Spares:    spareAddresses(h.inventory.Snapshot().Spares(), h.store.Shared.ID(), networks),
 		Unshared:  len(h.unshared()),
 		Conflicts: h.inventory.Conflicts(),
 		Contested: []api.Contested{},
@@ -40,13 +41,14 @@ func (h *Hosts) Store(networks []api.Network) *api.Store {
 	return s
 }
 
-// spareAddresses counts the spare addresses of this host, by network and family.
-func (h *Hosts) spareAddresses(networks []api.Network) []api.SpareAddresses {
+// spareAddresses counts the spare addresses that a host has claimed on its networks, by
+// network and family. owner is the ID of the host's store.
+func spareAddresses(spares []instance.Spare, owner string, networks []api.Network) []api.SpareAddresses {
 	list := []api.SpareAddresses{}
 	for _, n := range networks {
 		count := map[bool]int{} // by whether it is IPv4
-		for _, spare := range h.inventory.Snapshot().Spares() {
-			if spare.Owner == h.store.Shared.ID() && spare.Network == n.Name {
+		for _, spare := range spares {
+			if spare.Owner == owner && spare.Network == n.Name {
 				count[spare.Addr.Is4()]++
 			}
 		}
