@@ -32,9 +32,9 @@ func TestOneHost(t *testing.T) {
 	if h.Shared() || h.Trouble() != nil || h.Store(nil) != nil {
 		t.Errorf("it is shared: %v; trouble %v, store %v", h.Shared(), h.Trouble(), h.Store(nil))
 	}
-	_, forget := h.Forget(t.Context(), "", true)
-	_, drain := h.Drain(t.Context(), "", true)
-	_, runs := h.RunsOn("")
+	_, forget := h.Forget(t.Context(), "another host", true)
+	_, drain := h.Drain(t.Context(), "another host", true)
+	_, runs := h.RunsOn("another host")
 	for what, err := range map[string]error{"forget": forget, "drain": drain, "what runs": runs} {
 		if !errors.Is(err, admin.ErrHost) {
 			t.Errorf("%s: %v", what, err)

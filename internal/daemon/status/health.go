@@ -11,6 +11,7 @@ import (
 	"mdserver/internal/health"
 	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/logging/queue"
+	"mdserver/internal/networks"
 )
 
 // parts are those of the server that report their health, besides the networks.
@@ -29,18 +30,22 @@ func (r *Reporter) Health() []health.Part {
 	if r.parts.Keys.Shared() {
 		names = append(names, "keys")
 	}
-	found := r.hostTrouble(cfg)
-	for _, n := range r.parts.Networks.Status() {
-		name := networkPart(n.Network.Name)
+	served, troubles := networkParts(r.parts.Networks.Status(), r.parts.Ports.Trouble)
+	return r.monitor.Observe(time.Now(), append(names, served...), append(r.hostTrouble(cfg), troubles...))
+}
+
+// networkParts names the parts that the networks are, and what is wrong with them. ports
+// tells what port security lacks on a network.
+func networkParts(served []networks.Status, ports func(network string) string) (names []string, found []health.Trouble) {
+	for _, n := range served {
+		name := "network " + n.Network.Name
 		names = append(names, name)
-		if message := networkTrouble(n.Trouble, r.parts.Ports.Trouble(n.Network.Name)); message != "" {
+		if message := networkTrouble(n.Trouble, ports(n.Network.Name)); message != "" {
 			found = append(found, health.Trouble{Part: name, State: health.Wrong, Message: message})
 		}
 	}
-	return r.monitor.Observe(time.Now(), names, found)
+	return names, found
 }
-
-func networkPart(name string) string { return "network " + name }
 
 // hostTrouble lists what is wrong besides what the networks report.
 func (r *Reporter) hostTrouble(cfg *config.Config) []health.Trouble {
@@ -114,8 +119,13 @@ func (r *Reporter) libvirtTrouble() []health.Trouble {
 // Line looks at the server's health and returns the status that `systemctl status`
 // shows. addresses are where guests are served.
 func (r *Reporter) Line(addresses string) string {
-	line := fmt.Sprintf("serving %d guests on %s", r.parts.Inventory.Snapshot().Len(), addresses)
-	switch trouble := (api.Status{Health: r.Health()}).Trouble(); len(trouble) {
+	return line(r.parts.Inventory.Snapshot().Len(), addresses, api.Status{Health: r.Health()}.Trouble())
+}
+
+// line names the first of all troubles only.
+func line(guests int, addresses string, trouble []health.Trouble) string {
+	line := fmt.Sprintf("serving %d guests on %s", guests, addresses)
+	switch len(trouble) {
 	case 0:
 		return line
 	case 1:

@@ -9,6 +9,7 @@ import (
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
+	"mdserver/internal/networks"
 )
 
 // networkStatus reports for each network what serves it and how many guests are on
@@ -16,27 +17,32 @@ import (
 func (r *Reporter) networkStatus(guests *inventory.Snapshot) []api.Network {
 	var list []api.Network
 	for _, served := range r.parts.Networks.Status() {
-		is := served.Network
-		n := api.Network{
-			Name: is.Name, Backend: served.Backend, Bridge: is.Bridge,
-			IPv4: prefix(is.IPv4), IPv6: prefix(is.IPv6), Domain: is.Domain,
-			Dnsmasq: served.Dnsmasq, Libvirt: served.Libvirt,
-		}
-		ranges := r.parts.Inventory.Ranges(n.Name)
-		for _, one := range ranges {
-			n.Ranges = append(n.Ranges, one.String())
-		}
-		n.Scope = config.ScopeShared
-		if is.PerHost {
-			n.Scope = config.ScopeHost
-		}
-		n.Guests, n.Used = population(guests, n.Name, func(addr netip.Addr) bool { return !is.PerHost || inRanges(ranges, addr) })
+		ranges := r.parts.Inventory.Ranges(served.Network.Name)
+		n := describe(served, ranges)
+		n.Guests, n.Used = population(guests, n.Name, func(addr netip.Addr) bool { return !served.Network.PerHost || inRanges(ranges, addr) })
 		n.Free = free(r.parts.Inventory.Free(n.Name), n)
 		n.PortSecurity = r.parts.Ports.Status(n.Name)
 		n.Trouble = networkTrouble(served.Trouble, n.PortSecurity.Trouble)
 		list = append(list, n)
 	}
 	return list
+}
+
+// describe tells what a network is, what serves it, and which addresses it has for guests.
+func describe(served networks.Status, ranges []instance.AddrRange) api.Network {
+	is := served.Network
+	n := api.Network{
+		Name: is.Name, Backend: served.Backend, Bridge: is.Bridge,
+		IPv4: prefix(is.IPv4), IPv6: prefix(is.IPv6), Domain: is.Domain, Scope: config.ScopeShared,
+		Dnsmasq: served.Dnsmasq, Libvirt: served.Libvirt,
+	}
+	if is.PerHost {
+		n.Scope = config.ScopeHost
+	}
+	for _, one := range ranges {
+		n.Ranges = append(n.Ranges, one.String())
+	}
+	return n
 }
 
 // free is how many addresses the next guests can be given. libvirt grants no more
