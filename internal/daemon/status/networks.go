@@ -18,23 +18,23 @@ func (r *Reporter) networkStatus(guests *inventory.Snapshot) []api.Network {
 	var list []api.Network
 	for _, served := range r.parts.Networks.Status() {
 		ranges := r.parts.Inventory.Ranges(served.Network.Name)
-		n := describe(served, ranges)
-		n.Guests, n.Used = population(guests, n.Name, func(addr netip.Addr) bool { return !served.Network.PerHost || inRanges(ranges, addr) })
+		n := describe(served, ranges, r.parts.Ports.Status(served.Network.Name))
+		n.Guests, n.Used = population(guests, n.Name, counted(served.Network.PerHost, ranges))
 		n.Free = free(r.parts.Inventory.Free(n.Name), n)
-		n.PortSecurity = r.parts.Ports.Status(n.Name)
-		n.Trouble = networkTrouble(served.Trouble, n.PortSecurity.Trouble)
 		list = append(list, n)
 	}
 	return list
 }
 
-// describe tells what a network is, what serves it, and which addresses it has for guests.
-func describe(served networks.Status, ranges []instance.AddrRange) api.Network {
+// describe tells what a network is, what serves it, which addresses it has for guests, and
+// what is enforced and what is wrong there.
+func describe(served networks.Status, ranges []instance.AddrRange, ports api.PortSecurity) api.Network {
 	is := served.Network
 	n := api.Network{
 		Name: is.Name, Backend: served.Backend, Bridge: is.Bridge,
 		IPv4: prefix(is.IPv4), IPv6: prefix(is.IPv6), Domain: is.Domain, Scope: config.ScopeShared,
 		Dnsmasq: served.Dnsmasq, Libvirt: served.Libvirt,
+		PortSecurity: ports, Trouble: networkTrouble(served.Trouble, ports.Trouble),
 	}
 	if is.PerHost {
 		n.Scope = config.ScopeHost
@@ -78,6 +78,11 @@ func population(guests *inventory.Snapshot, name string, counts func(netip.Addr)
 		}
 	}
 	return count, used
+}
+
+// counted tells which addresses of a network count: all, or this host's alone.
+func counted(perHost bool, ranges []instance.AddrRange) func(netip.Addr) bool {
+	return func(addr netip.Addr) bool { return !perHost || inRanges(ranges, addr) }
 }
 
 func inRanges(ranges []instance.AddrRange, addr netip.Addr) bool {

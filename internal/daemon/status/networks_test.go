@@ -18,17 +18,19 @@ func TestDescribe(t *testing.T) {
 	perHost := instance.Network{Name: "lan", IPv6: netip.MustParsePrefix("fd01::/64"), PerHost: true}
 	dnsmasq, libvirt := &api.Dnsmasq{PID: 7}, &api.LibvirtNetwork{Entries: 3}
 	one := inventorytest.Addrs("10.0.0.2", "10.0.0.4")
+	enforced, lacking := api.PortSecurity{On: true, Guests: 2}, api.PortSecurity{On: true, Trouble: "no rights"}
 	for _, tt := range []struct {
 		served networks.Status
 		ranges []instance.AddrRange
+		ports  api.PortSecurity
 		want   api.Network
 	}{
-		{networks.Status{Network: mds, Backend: "dnsmasq", Dnsmasq: dnsmasq}, []instance.AddrRange{one},
-			api.Network{Name: "mds", Backend: "dnsmasq", Bridge: "br-mds", IPv4: "10.0.0.0/28", IPv6: "fd00::/64", Domain: "example.net", Scope: "shared", Ranges: []string{"10.0.0.2-10.0.0.4"}, Dnsmasq: dnsmasq}},
-		{networks.Status{Network: perHost, Backend: "libvirt", Libvirt: libvirt}, nil,
-			api.Network{Name: "lan", Backend: "libvirt", IPv6: "fd01::/64", Scope: "host", Libvirt: libvirt}},
+		{networks.Status{Network: mds, Backend: "dnsmasq", Dnsmasq: dnsmasq}, []instance.AddrRange{one}, enforced,
+			api.Network{Name: "mds", Backend: "dnsmasq", Bridge: "br-mds", IPv4: "10.0.0.0/28", IPv6: "fd00::/64", Domain: "example.net", Scope: "shared", Ranges: []string{"10.0.0.2-10.0.0.4"}, Dnsmasq: dnsmasq, PortSecurity: enforced}},
+		{networks.Status{Network: perHost, Backend: "libvirt", Libvirt: libvirt, Trouble: "not active"}, nil, lacking,
+			api.Network{Name: "lan", Backend: "libvirt", IPv6: "fd01::/64", Scope: "host", Libvirt: libvirt, PortSecurity: lacking, Trouble: "not active"}},
 	} {
-		if got := describe(tt.served, tt.ranges); !reflect.DeepEqual(got, tt.want) {
+		if got := describe(tt.served, tt.ranges, tt.ports); !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%+v, want %+v", got, tt.want)
 		}
 	}
@@ -96,11 +98,15 @@ func TestPopulation(t *testing.T) {
 	}
 }
 
-func TestInRanges(t *testing.T) {
+// Where each host has a range of its own, the addresses of other hosts do not count.
+func TestCounted(t *testing.T) {
 	ranges := []instance.AddrRange{inventorytest.Addrs("10.0.0.2", "10.0.0.4"), inventorytest.Addrs("10.0.0.8", "10.0.0.14")}
 	for addr, want := range map[string]bool{"10.0.0.1": false, "10.0.0.2": true, "10.0.0.5": false, "10.0.0.14": true, "10.0.0.15": false} {
-		if got := inRanges(ranges, netip.MustParseAddr(addr)); got != want {
-			t.Errorf("%s: %v, want %v", addr, got, want)
+		if got := counted(true, ranges)(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("%s of this host: %v, want %v", addr, got, want)
+		}
+		if !counted(false, ranges)(netip.MustParseAddr(addr)) {
+			t.Errorf("%s, which all hosts have, does not count", addr)
 		}
 	}
 }

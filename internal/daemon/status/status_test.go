@@ -46,7 +46,8 @@ func newSite(t *testing.T, change ...func(*inventory.Options)) site {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "mdserver.conf")
 	text := "[mdserver]\ndatabase = DIR/mdserver.db\nlogfile = DIR/mdserver.log\nport = 8080\nlisten_address = 10.0.0.1\nimds = required\n" +
-		"[dnsmasq]\nrun = off\nnet_address = 10.0.0.0\nnet_prefix = 28\ngateway = 10.0.0.1\n"
+		"[dnsmasq]\nrun = off\nnet_address = 10.0.0.0\nnet_prefix = 28\ngateway = 10.0.0.1\n" +
+		"[network lan]\ninterface = br-lan\nnet_address = 10.1.0.0\nnet_prefix = 28\ngateway = 10.1.0.1\nrun = off\n"
 	if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "DIR", dir)), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func TestSoundServer(t *testing.T) {
 	for _, part := range s.Health() {
 		names = append(names, part.Name)
 	}
-	if want := []string{"database", "log", "disk", "libvirt", "clock", "snapshots", "network mds"}; !slices.Equal(names, want) {
+	if want := []string{"database", "log", "disk", "libvirt", "clock", "snapshots", "network mds", "network lan"}; !slices.Equal(names, want) {
 		t.Errorf("the parts are %q, want %q", names, want)
 	}
 	if found := s.troubles(); len(found) > 0 {
@@ -257,8 +258,11 @@ func TestLine(t *testing.T) {
 func TestStatus(t *testing.T) {
 	s := newSite(t, func(o *inventory.Options) {
 		o.Withheld = []storage.Withheld{{UUID: inventorytest.UID(9), Name: "lost", File: "aside"}}
+		o.Networks = append(o.Networks, instance.Network{Name: "lan", IPv4: netip.MustParsePrefix("10.1.0.0/28")})
 	})
-	s.lab.MustRegister(inventorytest.Domain(1, "web"))
+	web := inventorytest.Domain(1, "web")
+	web.Interfaces = append(web.Interfaces, instance.Interface{MAC: inventorytest.MAC(40), Network: "lan"})
+	s.lab.MustRegister(web)
 	s.lab.MustRegister(inventorytest.Domain(2, "db"))
 	s.lab.MustRegister(inventorytest.Domain(3, "gone"))
 	s.lab.MustRelease("gone")
@@ -278,8 +282,11 @@ func TestStatus(t *testing.T) {
 		Networks: []api.Network{{
 			Name: "mds", Backend: "dnsmasq", Bridge: "br-mds", IPv4: "10.0.0.0/28", Scope: "shared", Guests: 2, Used: 2,
 			Ranges: []string{"10.0.0.2-10.0.0.4", "10.0.0.8-10.0.0.14"}, Free: 8, Dnsmasq: got.Networks[0].Dnsmasq, PortSecurity: got.Networks[0].PortSecurity,
+		}, {
+			Name: "lan", Backend: "dnsmasq", Bridge: "br-lan", IPv4: "10.1.0.0/28", Scope: "shared", Guests: 1, Used: 1,
+			Ranges: []string{"10.1.0.1-10.1.0.14"}, Free: 13, Dnsmasq: got.Networks[1].Dnsmasq, PortSecurity: got.Networks[1].PortSecurity,
 		}},
-		Guests: 2, NotServed: api.NotServed{Refused: 1, Unserved: 2}, Addresses: api.Addresses{Used: 2, Resting: 1},
+		Guests: 2, NotServed: api.NotServed{Refused: 1, Unserved: 2}, Addresses: api.Addresses{Used: 3, Resting: 1},
 		IMDS: api.IMDS{Mode: "required", Tokens: 3, WithoutToken: 4, Refused: 5}, Identity: "the source address", Libvirt: api.Libvirt{URI: "off"},
 		Dnsmasq: *got.Networks[0].Dnsmasq, SetAside: []string{aside},
 		Withheld: []api.Withheld{{UUID: inventorytest.UID(9), Name: "lost", File: "aside"}}, Health: got.Health,
