@@ -45,9 +45,10 @@ func (s Socket) ask(r request, file *os.File) (*net.UnixConn, int, error) {
 	var answer reply
 	err = send(conn, r, file)
 	if err == nil || errors.Is(err, syscall.EPIPE) { // a refusal may be there already
-		_ = conn.SetReadDeadline(time.Now().Add(patience))
-		_, err = receive(conn, &answer)
-		_ = conn.SetReadDeadline(time.Time{})
+		_, err = receiveWithin(conn, patience, &answer)
+		if errors.Is(err, syscall.ECONNRESET) { // by a launcher that has not read r; its refusal is behind that error
+			_, err = receiveWithin(conn, patience, &answer)
+		}
 	}
 	if err == nil && answer.Error != "" {
 		err = errors.New(answer.Error)

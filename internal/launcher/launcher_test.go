@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -19,31 +20,46 @@ import (
 // serve runs a launcher until the end of the test, or until stop is called.
 func serve(t *testing.T, client uint32) (socket Socket, stop func()) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "socket")
-	l, err := Listen(path)
+	l := listen(t)
+	return Socket(l.Addr().String()), serveOn(t, l, client, io.Discard)
+}
+
+// listen makes a socket in a directory that each user can reach.
+func listen(t *testing.T) *net.UnixListener {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Listen(filepath.Join(dir, "socket"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return l
+}
+
+// serveOn is serve on a socket, with a log.
+func serveOn(t *testing.T, l *net.UnixListener, client uint32, log io.Writer) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var serving sync.WaitGroup
-	serving.Go(func() { (&Server{client, slog.New(slog.DiscardHandler)}).Serve(ctx, l) })
+	serving.Go(func() { (&Server{client, slog.New(slog.NewTextHandler(log, nil))}).Serve(ctx, l) })
 	stop = func() {
 		cancel()
 		serving.Wait()
 	}
 	t.Cleanup(stop)
-	return Socket(path), stop
+	return stop
 }
 
 // start starts a shell script whose output can be read line by line.
-func start(t *testing.T, socket Socket, script string) (*Process, *bufio.Scanner) {
+func start(t *testing.T, socket Socket, script string, args ...string) (*Process, *bufio.Scanner) {
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	p, err := socket.Start([]string{"/bin/sh", "-c", script}, w)
+	p, err := socket.Start(append([]string{"/bin/sh", "-c", script}, args...), w)
 	w.Close()
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +75,13 @@ func nextLine(t *testing.T, output *bufio.Scanner) string {
 	return output.Text()
 }
 
-func running(pid int) bool { return syscall.Kill(pid, 0) == nil }
+// running reports whether a process has not ended, whether or not its end was noted yet;
+// see proc_pid_stat(5).
+func running(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return err == nil && !strings.HasPrefix(state, "Z")
+}
 
 func gone(t *testing.T, pid int) {
 	t.Helper()

@@ -16,6 +16,7 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -80,6 +81,13 @@ func receive(conn *net.UnixConn, message any) (*os.File, error) {
 		file = nil
 	}
 	return file, err
+}
+
+// receiveWithin is receive with a bound for this message, and none for those that follow.
+func receiveWithin(conn *net.UnixConn, limit time.Duration, message any) (*os.File, error) {
+	_ = conn.SetReadDeadline(time.Now().Add(limit))
+	defer func() { _ = conn.SetReadDeadline(time.Time{}) }()
+	return receive(conn, message)
 }
 
 func fileIn(rights []byte) (*os.File, error) {

@@ -84,14 +84,13 @@ func (s *Server) serve(conn *net.UnixConn) error {
 	if err != nil {
 		return err
 	}
-	if uid != 0 && uid != s.Client {
-		// Not logged: any user could fill the log.
-		return send(conn, reply{Error: fmt.Sprintf("user %d has no access, only %d and root", uid, s.Client)}, nil)
+	if !s.mayAsk(uid) {
+		// Not logged, even if the other end is gone: any user could fill the log.
+		_ = send(conn, reply{Error: fmt.Sprintf("user %d has no access, only %d and root", uid, s.Client)}, nil)
+		return nil
 	}
 	var r request
-	_ = conn.SetReadDeadline(time.Now().Add(patience))
-	output, err := receive(conn, &r)
-	_ = conn.SetReadDeadline(time.Time{})
+	output, err := receiveWithin(conn, patience, &r)
 	if errors.Is(err, io.EOF) {
 		return nil // only who runs here was asked
 	}
@@ -112,6 +111,9 @@ func (s *Server) serve(conn *net.UnixConn) error {
 	}
 	return run(conn, r.Command, output)
 }
+
+// mayAsk reports whether a user may have processes started and signalled.
+func (s *Server) mayAsk(uid uint32) bool { return uid == 0 || uid == s.Client }
 
 // run starts a command and does with it what the connection asks, until either
 // ends. The process ends with this thread, and so with the launcher.
