@@ -126,6 +126,14 @@ func TestTroubleOfEachPart(t *testing.T) {
 			t.Errorf("%q", found)
 		}
 	})
+	t.Run("disk", func(t *testing.T) {
+		s := newSite(t)
+		missing := filepath.Join(t.TempDir(), "missing")
+		s.cfg.Server.Database = filepath.Join(missing, "mdserver.db")
+		if found := s.troubles(); len(found) != 1 || found["disk"] != "the directory "+missing+" is missing" {
+			t.Errorf("%q", found)
+		}
+	})
 	t.Run("records set aside", func(t *testing.T) {
 		s := newSite(t, func(o *inventory.Options) {
 			o.Withheld = []storage.Withheld{{UUID: inventorytest.UID(1), Name: "web"}}
