@@ -32,6 +32,7 @@ const (
 type Exporter struct {
 	handler http.Handler
 	log     *slog.Logger
+	period  time.Duration // retryTime, but in tests
 	serving sync.WaitGroup
 
 	mu        sync.Mutex
@@ -56,7 +57,7 @@ func (p *endpoint) close() {
 
 // New makes an exporter that serves nothing before Set.
 func New(handler http.Handler, log *slog.Logger) *Exporter {
-	return &Exporter{handler: handler, log: log, endpoints: map[netip.AddrPort]*endpoint{}}
+	return &Exporter{handler: handler, log: log, period: retryTime, endpoints: map[netip.AddrPort]*endpoint{}}
 }
 
 // Set serves these addresses from now on, and no others. The error names those
@@ -82,10 +83,10 @@ func (e *Exporter) Failure() error {
 	return e.failure
 }
 
-// Run keeps the addresses served until ctx ends. It closes them then, and returns
-// when no request is being answered.
+// Run keeps the addresses served until ctx ends. It closes them then, with the
+// connections of requests that are being answered.
 func (e *Exporter) Run(ctx context.Context) {
-	pace.Every(ctx, retryTime, e.retry)
+	pace.Every(ctx, e.period, e.retry)
 	e.close()
 }
 

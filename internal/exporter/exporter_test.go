@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // free returns an address of the loopback interface that nothing listens on.
@@ -27,7 +28,14 @@ func free(t *testing.T) netip.AddrPort {
 // start runs an exporter until the test ends, or until stop is called.
 func start(t *testing.T) (e *Exporter, stop func()) {
 	t.Helper()
-	e = New(Handler(sources(web1)), slog.New(slog.DiscardHandler))
+	return startWith(t, retryTime, io.Discard)
+}
+
+// startWith is start with the time between two tries and a log.
+func startWith(t *testing.T, period time.Duration, log io.Writer) (e *Exporter, stop func()) {
+	t.Helper()
+	e = New(Handler(sources(web1)), slog.New(slog.NewTextHandler(log, nil)))
+	e.period = period
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { e.Run(ctx) })
@@ -96,7 +104,7 @@ func TestTakenAddress(t *testing.T) {
 	defer other.Close()
 	taken, good := other.Addr().(*net.TCPAddr).AddrPort(), free(t)
 	e, _ := start(t)
-	if err := e.Set([]netip.AddrPort{taken, good}); err == nil || !strings.Contains(err.Error(), taken.String()) {
+	if err := e.Set([]netip.AddrPort{taken, good}); err == nil || !strings.HasPrefix(err.Error(), "metrics.listen: listen tcp "+taken.String()) {
 		t.Errorf("the taken address gives the error %v", err)
 	}
 	if err := answers(good); err != nil {
@@ -112,5 +120,192 @@ func TestTakenAddress(t *testing.T) {
 	}
 	if err := answers(taken); err != nil {
 		t.Error(err)
+	}
+}
+
+// eventually waits for what another goroutine brings about.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("in vain waited for %s", what)
+		}
+	}
+}
+
+// buffer is a log that several goroutines write.
+type buffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// An address that cannot be served is tried again and again, and complained of once. An
+// end is no failure.
+func TestRunTriesAgain(t *testing.T) {
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	taken := other.Addr().(*net.TCPAddr).AddrPort()
+	log := &buffer{}
+	e, stop := startWith(t, time.Millisecond, log)
+	if err := e.Set([]netip.AddrPort{taken}); err == nil {
+		t.Error("a taken address is served")
+	}
+	e.retry()
+	e.retry()
+	_ = other.Close()
+	eventually(t, "the address to be served", func() bool { return e.Failure() == nil })
+	if err := answers(taken); err != nil {
+		t.Error(err)
+	}
+	stop()
+	if n := strings.Count(log.String(), "level=ERROR"); n != 1 || !strings.Contains(log.String(), `msg="monitoring is not served on all addresses"`) {
+		t.Errorf("%d errors are logged: %s", n, log)
+	}
+	if n := strings.Count(log.String(), `msg="monitoring is served" address=`+taken.String()); n != 1 {
+		t.Errorf("the log tells %d times that it is served: %s", n, log)
+	}
+}
+
+// An address whose listener fails is served again.
+func TestListenerFails(t *testing.T) {
+	log := &buffer{}
+	e, _ := startWith(t, time.Millisecond, log)
+	at := free(t)
+	if err := e.Set([]netip.AddrPort{at}); err != nil {
+		t.Fatal(err)
+	}
+	served := func() *endpoint {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.endpoints[at]
+	}
+	failed := served()
+	eventually(t, "an answer", func() bool { return answers(at) == nil })
+	_ = failed.listener.Close()
+	eventually(t, "another listener", func() bool { p := served(); return p != nil && p != failed })
+	if err := answers(at); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.String(), "a monitoring listener failed") {
+		t.Errorf("the log has %s", log)
+	}
+	e.forget(at, failed) // late
+	if err := answers(at); served() == nil || err != nil {
+		t.Errorf("the listener after it was forgotten: %v", err)
+	}
+}
+
+// An address is free at once, even if the server has not begun to serve it.
+func TestCloseBeforeServe(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	(&endpoint{&http.Server{}, l}).close()
+	again, err := net.Listen("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = again.Close()
+}
+
+// The addresses belong to the caller.
+func TestSetKeepsAddresses(t *testing.T) {
+	e, _ := start(t)
+	first, second := free(t), free(t)
+	addrs := []netip.AddrPort{first}
+	if err := e.Set(addrs); err != nil {
+		t.Fatal(err)
+	}
+	addrs[0] = second
+	e.retry()
+	if answers(second) == nil {
+		t.Error("an address is served that was not asked for")
+	}
+}
+
+// No client can hold a connection for ever, or send a head without end.
+func TestBounds(t *testing.T) {
+	e, _ := start(t)
+	at := free(t)
+	if err := e.Set([]netip.AddrPort{at}); err != nil {
+		t.Fatal(err)
+	}
+	server := e.endpoints[at].server
+	for name, limit := range map[string]time.Duration{
+		"head": server.ReadHeaderTimeout, "request": server.ReadTimeout, "answer": server.WriteTimeout, "next request": server.IdleTimeout,
+	} {
+		if limit <= 0 || limit > 2*time.Minute {
+			t.Errorf("the limit of time for the %s is %s", name, limit)
+		}
+	}
+	r, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://%s/healthz", at), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Long", strings.Repeat("x", 32<<10))
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("a head of 32 KiB: %s", resp.Status)
+	}
+}
+
+// No more connections than maxConnections are served at a time; the others wait.
+func TestConnectionsAreLimited(t *testing.T) {
+	const more = 6
+	var mu sync.Mutex
+	present, most := 0, 0
+	release := make(chan struct{})
+	e := New(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		mu.Lock()
+		present++
+		most = max(most, present)
+		mu.Unlock()
+		<-release
+		mu.Lock()
+		present--
+		mu.Unlock()
+	}), slog.New(slog.DiscardHandler))
+	defer e.close()
+	at := free(t)
+	if err := e.Set([]netip.AddrPort{at}); err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	var asking sync.WaitGroup
+	for range maxConnections + more {
+		asking.Go(func() {
+			resp, err := client.Get(fmt.Sprintf("http://%s/", at))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = resp.Body.Close()
+		})
+	}
+	eventually(t, "all connections that are allowed", func() bool { mu.Lock(); defer mu.Unlock(); return present >= maxConnections })
+	close(release)
+	asking.Wait()
+	if most != maxConnections {
+		t.Errorf("%d were served at a time, want %d", most, maxConnections)
 	}
 }
