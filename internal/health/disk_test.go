@@ -137,6 +137,9 @@ func TestDirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkDirectory(t, locked, "the directory "+locked+" cannot be written: permission denied")
+		if got := Directory("/proc"); len(got) != 2 || !strings.HasSuffix(got[1].Message, "is full") {
+			t.Errorf("a directory that cannot be written on a full disk: %+v", got)
+		}
 	})
 }
 

@@ -21,8 +21,9 @@ func TestPatience(t *testing.T) {
 			return nil
 		}
 		look := func() []Trouble { return p.Look(2*time.Second, find) }
+		began := time.Now()
 		for _, want := range []string{"for 2s", "for 4s"} {
-			if got := look(); len(got) != 1 || got[0].State != Wrong || !strings.Contains(got[0].Message, want) {
+			if got := look(); len(got) != 1 || got[0].Part != "disk" || got[0].State != Wrong || !got[0].Since.Equal(began) || !strings.Contains(got[0].Message, want) {
 				t.Errorf("while it hangs: %+v, want %q", got, want)
 			}
 		}
