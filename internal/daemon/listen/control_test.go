@@ -128,3 +128,41 @@ func TestControlSocketOfAnother(t *testing.T) {
 		t.Errorf("a second Close: %v", err)
 	}
 }
+
+// A socket that was removed is made again at once when that is seen, and lets go of the
+// one before.
+func TestControlSocketIsMadeAgain(t *testing.T) {
+	path := filepath.Join(shortDir(t), "mdserver.sock")
+	var log bytes.Buffer
+	l := listening(t, path, &log)
+	first := l.bound
+	l.look()
+	if l.bound != first || log.Len() > 0 {
+		t.Errorf("a socket that is there was made again: %s", &log)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		l.look()
+	}
+	if !l.own() || !reachable(path) || strings.Count(log.String(), "was created again") != 1 {
+		t.Errorf("its own: %v: %s", l.own(), &log)
+	}
+	if _, err := first.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the socket before is open: %v", err)
+	}
+	last := l.bound
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := last.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("it is open after the end: %v", err)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("its file stays: %v", err)
+	}
+	if err := l.bind(); !errors.Is(err, net.ErrClosed) || reachable(path) {
+		t.Errorf("after the end: %v", err)
+	}
+}

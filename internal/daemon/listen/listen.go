@@ -73,18 +73,24 @@ func listenTCP(addr netip.Addr, port int, log *slog.Logger) (net.Listener, error
 		return listenScoped(addr, port, log), nil
 	}
 	l, err := bindTCP(addr, port)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("listen address %s, port %d: another program listens there already; find it with `ss -ltnp 'sport = :%d'`", addr, port, port)
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("listen address %s, port %d: a port below 1024 needs root or CAP_NET_BIND_SERVICE", addr, port)
-	case err != nil:
-		return nil, err
+	if err != nil {
+		return nil, explained(err, addr, port)
 	}
 	if !addr.IsUnspecified() && !addr.IsLoopback() && !hostaddr.Has(addr) {
 		log.Warn("no interface has the listen address yet; is the network started?", "address", addr)
 	}
 	return l, nil
+}
+
+// explained tells what keeps an address from being bound, as far as it is known.
+func explained(err error, addr netip.Addr, port int) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("listen address %s, port %d: another program listens there already; find it with `ss -ltnp 'sport = :%d'`", addr, port, port)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("listen address %s, port %d: a port below 1024 needs root or CAP_NET_BIND_SERVICE", addr, port)
+	}
+	return err
 }
 
 // bindTCP binds even to an address that this host does not have yet: the

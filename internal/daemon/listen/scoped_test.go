@@ -1,10 +1,12 @@
 package listen
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 )
 
@@ -27,5 +29,70 @@ func TestScopedListenerWaitsForItsInterface(t *testing.T) {
 	}
 	if err := l.Close(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("a second Close: %v", err)
+	}
+}
+
+// A socket is kept as long as its interface is the same one, and made again when that was
+// made again.
+func TestScopedListenerFollowsItsInterface(t *testing.T) {
+	s := listenScoped(netip.MustParseAddr("fe80::1%lo"), 0, slog.New(slog.DiscardHandler))
+	first, err := s.listener()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := s.listener(); err != nil || again != first || s.socket() != first {
+		t.Errorf("of the same interface: another socket, %v", err)
+	}
+	if addr := first.Addr().(*net.TCPAddr); addr.Zone != "lo" || !addr.IP.Equal(net.ParseIP("fe80::1")) {
+		t.Errorf("it listens on %s", addr)
+	}
+	s.index = 1 << 20 // the interface that it is bound to has another number now
+	second, err := s.listener()
+	if err != nil || second == first {
+		t.Fatalf("of another interface: the same socket, %v", err)
+	}
+	if _, err := first.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the socket before is open: %v", err)
+	}
+	if again, err := s.listener(); err != nil || again != second {
+		t.Errorf("of the interface that is there: another socket, %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := second.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("it is open after the end: %v", err)
+	}
+	if _, err := s.listener(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+// An interface that is gone takes its socket along.
+func TestScopedListenerLosesItsInterface(t *testing.T) {
+	s := listenScoped(netip.MustParseAddr("fe80::1%lo"), 0, slog.New(slog.DiscardHandler))
+	defer s.Close()
+	bound := s.socket()
+	s.addr = s.addr.WithZone("nosuch0")
+	if _, err := s.listener(); err == nil || s.socket() != nil {
+		t.Errorf("it has a socket: %v", err)
+	}
+	if _, err := bound.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the socket is open: %v", err)
+	}
+}
+
+// A link-local address waits for its interface, with a warning.
+func TestListenOnALinkLocalAddress(t *testing.T) {
+	for zone, warned := range map[string]bool{"lo": false, "nosuch0": true} {
+		var log bytes.Buffer
+		l, err := listenTCP(netip.MustParseAddr("fe80::1%"+zone), 0, slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = l.Close()
+		if got := strings.Contains(log.String(), "not listening on a link-local address yet"); got != warned {
+			t.Errorf("%s: %s", zone, &log)
+		}
 	}
 }
