@@ -53,6 +53,11 @@ func asNobody(t *testing.T, f func()) {
 func TestStranger(t *testing.T) {
 	l, log := listen(t), &bytes.Buffer{}
 	socket := Socket(l.Addr().String())
+	asNobody(t, func() { // it leaves before it is answered
+		if uid, err := socket.User(); err != nil || uid != uint32(os.Getuid()) {
+			t.Errorf("the launcher runs as user %d, %v", uid, err)
+		}
+	})
 	stop := serveOn(t, l, uint32(os.Getuid())+1, log)
 	asNobody(t, func() {
 		const refusal = "has no access, only"
@@ -61,9 +66,6 @@ func TestStranger(t *testing.T) {
 		}
 		if err := socket.Signal(os.Getpid(), unix.SIGURG); err == nil || !strings.Contains(err.Error(), refusal) {
 			t.Errorf("a signal: %v", err)
-		}
-		if uid, err := socket.User(); err != nil || uid != uint32(os.Getuid()) {
-			t.Errorf("the launcher runs as user %d, %v", uid, err)
 		}
 	})
 	stop()
@@ -75,9 +77,13 @@ func TestStranger(t *testing.T) {
 // Who asks only for the user leaves no trace in the log either.
 func TestUser(t *testing.T) {
 	l, log := listen(t), &bytes.Buffer{}
-	stop := serveOn(t, l, uint32(os.Getuid()), log)
-	if uid, err := Socket(l.Addr().String()).User(); err != nil || uid != uint32(os.Getuid()) {
+	socket := Socket(l.Addr().String())
+	if uid, err := socket.User(); err != nil || uid != uint32(os.Getuid()) {
 		t.Errorf("the launcher runs as user %d, %v", uid, err)
+	}
+	stop := serveOn(t, l, uint32(os.Getuid()), log)
+	if err := socket.Signal(os.Getpid(), unix.SIGURG); err != nil { // Go ignores it; who came before is served by now
+		t.Error(err)
 	}
 	stop()
 	if log.Len() > 0 {
