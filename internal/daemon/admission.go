@@ -35,10 +35,14 @@ func (d *Daemon) closeAdmission() {
 
 // knownBy is the way of identifying guests, for `mdserver status`.
 func (d *Daemon) knownBy() string {
+	return knownBy(admission.Verify(d.config.Load().Server.VerifyMAC), d.kernel.SavesSYN())
+}
+
+func knownBy(verify admission.Verify, savesSYN bool) string {
 	switch {
-	case d.config.Load().Server.VerifyMAC == string(admission.VerifyNone):
+	case verify == admission.VerifyNone:
 		return admission.ByAddress
-	case !d.kernel.SavesSYN():
+	case !savesSYN:
 		return admission.ByNeighbour
 	}
 	return admission.BySYN

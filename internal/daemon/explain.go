@@ -16,8 +16,8 @@ import (
 )
 
 // hears reports whether dnsmasq can be heard on a network: it is our child.
-func (d *Daemon) hears(network string) bool {
-	return slices.ContainsFunc(d.networks.Status(), func(s networks.Status) bool {
+func hears(served []networks.Status, network string) bool {
+	return slices.ContainsFunc(served, func(s networks.Status) bool {
 		return s.Network.Name == network && s.Dnsmasq != nil && s.Dnsmasq.Mode == dnsmasq.Child
 	})
 }
@@ -40,7 +40,7 @@ func (d *Daemon) explain(ctx context.Context, guest *instance.Instance) api.Expl
 		Template: d.router.Load().Renderer.Explain(ctx, guest),
 		Requests: d.timeline.Requests.Of(guest.UUID),
 		DHCP:     d.timeline.DHCP.Of(timeline.DHCPClient{Network: guest.Network, MAC: guest.MAC}),
-		Hears:    d.hears(guest.Network),
+		Hears:    hears(d.networks.Status(), guest.Network),
 		Started:  d.started,
 		Ports:    d.ports.Of(guest.UUID),
 		RunsOn:   d.contestedWith(guest.UUID),

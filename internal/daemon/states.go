@@ -7,13 +7,18 @@ import (
 
 // state tells what a guest does, as libvirt told last.
 func (d *Daemon) state(guest *instance.Instance) api.State {
+	running, known := d.libvirt.running(guest.UUID)
+	return stateOf(guest, running, known)
+}
+
+// stateOf is state by whether the guest's domain runs, and whether that is known.
+func stateOf(guest *instance.Instance, running, known bool) api.State {
 	switch guest.Presence.State {
 	case instance.Gone:
 		return api.Gone
 	case instance.Away:
 		return api.Away
 	}
-	running, known := d.libvirt.running(guest.UUID)
 	switch {
 	case !known:
 		return api.Unknown

@@ -1,0 +1,439 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	golibvirt "github.com/digitalocean/go-libvirt"
+	"github.com/google/uuid"
+	"golang.org/x/crypto/ssh"
+
+	"mdserver/internal/api"
+	"mdserver/internal/client"
+	"mdserver/internal/daemon/listen"
+	"mdserver/internal/daemon/systemd"
+	"mdserver/internal/instance"
+	"mdserver/internal/libvirt/libvirttest"
+	"mdserver/internal/logging"
+	"mdserver/internal/timeline"
+)
+
+// logBuffer is a log that several goroutines write.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// runningServer is a whole server on the loopback interface, with a libvirt and a systemd.
+type runningServer struct {
+	*Daemon
+	t       *testing.T
+	file    string // the configuration
+	text    string // that it has at first
+	at      string // where guests are served
+	socket  string
+	libvirt *libvirttest.Server
+	log     *logBuffer
+	systemd *net.UnixConn
+	reload  chan os.Signal
+	end     context.CancelFunc
+	ended   chan error
+}
+
+// loopbackPort is an address that nothing listens on.
+func loopbackPort(t *testing.T) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// shortDir is a directory for sockets, whose paths have a limit: unix(7).
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// newServer makes a server that can run, with further sections of its configuration. Run
+// begins with begin.
+func newServer(t *testing.T, sections ...string) *runningServer {
+	t.Helper()
+	dir, at := shortDir(t), loopbackPort(t)
+	s := &runningServer{
+		t: t, file: filepath.Join(dir, "mdserver.conf"), at: at.String(), socket: filepath.Join(dir, "sock"),
+		libvirt: libvirttest.New(t), log: &logBuffer{}, reload: make(chan os.Signal), ended: make(chan error, 1),
+	}
+	s.text = strings.NewReplacer("DIR", dir, "PORT", fmt.Sprint(at.Port()), "LIBVIRT", s.libvirt.Socket).Replace(`[mdserver]
+database = DIR/mdserver.db
+identity = DIR/identity.pem
+socket = DIR/sock
+logfile = DIR/log
+userdata_dir = DIR
+listen_address = 127.0.0.1
+port = PORT
+request_rate = 0
+[libvirt]
+uri = qemu+unix:///system?socket=LIBVIRT
+[dnsmasq]
+run = off
+own_address = no
+`) + strings.Join(sections, "")
+	s.write(s.text)
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	s.systemd = conn
+	t.Setenv("NOTIFY_SOCKET", conn.LocalAddr().String())
+	t.Setenv("WATCHDOG_USEC", "")
+	cfg := loadFile(t, s.file)
+	logs := logging.Open(cfg, s.log)
+	t.Cleanup(logs.Close)
+	s.Daemon, err = New(t.Context(), cfg, Options{ConfigFile: s.file, Log: logs, Reload: s.reload})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func (s *runningServer) write(text string) {
+	s.t.Helper()
+	if err := os.WriteFile(s.file, []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// begin runs the server, until the test ends at the latest, and waits until it serves.
+func (s *runningServer) begin() {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(s.t.Context())
+	s.end = cancel
+	go func() {
+		s.ended <- s.Run(ctx)
+		close(s.ended)
+	}()
+	s.t.Cleanup(func() {
+		cancel()
+		<-s.ended
+	})
+	s.told("READY=1")
+}
+
+// told waits for a message to systemd, and passes over status lines.
+func (s *runningServer) told(want string) {
+	s.t.Helper()
+	buf := make([]byte, 4096)
+	_ = s.systemd.SetReadDeadline(time.Now().Add(20 * time.Second))
+	for {
+		n, err := s.systemd.Read(buf)
+		got := string(buf[:n])
+		if err != nil || !strings.HasPrefix(got, "STATUS=") {
+			if err != nil || !strings.HasPrefix(got, want) {
+				s.t.Fatalf("systemd is told %q, %v; want %q; the log: %s", got, err, want, s.log)
+			}
+			return
+		}
+		if wanted := "STATUS=serving " + fmt.Sprint(s.inventory.Snapshot().Len()) + " guests on " + s.at; want == "READY=1" && !strings.HasPrefix(got, wanted) {
+			s.t.Errorf("systemd is told %q, want %q", got, wanted)
+		}
+	}
+}
+
+// await waits for what a goroutine of the server brings about.
+func (s *runningServer) await(what string, ok func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatalf("in vain waited for %s; the log: %s", what, s.log)
+		}
+	}
+}
+
+// get asks by TCP, and returns the status; 0 if nothing answers.
+func get(address, path string) int {
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	resp, err := c.Get("http://" + address + path)
+	if err != nil {
+		return 0
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode
+}
+
+func domainXML(id uuid.UUID, name string) string {
+	return fmt.Sprintf(`<domain type="kvm"><name>%s</name><uuid>%s</uuid><memory>1048576</memory><vcpu>1</vcpu><devices>
+<interface type="bridge"><mac address="52:54:00:00:00:%02x"/><source bridge="br-mds"/></interface></devices></domain>`, name, id, id[15])
+}
+
+// A server serves guests, commands, monitoring and libvirt's domains until it is stopped.
+func TestRun(t *testing.T) {
+	monitored := loopbackPort(t)
+	s := newServer(t, "[metrics]\nlisten = "+monitored.String()+"\n")
+	if s.readiness() == nil {
+		t.Error("it is ready before it runs")
+	}
+	web := uuid.UUID{15: 1}
+	s.libvirt.Define(libvirttest.Domain{UUID: web, Name: "web", XML: domainXML(web, "web"), Running: true})
+	s.begin()
+	if err := s.readiness(); err != nil {
+		t.Error(err)
+	}
+	if code := get(monitored.String(), "/readyz"); code != http.StatusOK {
+		t.Errorf("monitoring is answered with %d", code)
+	}
+	if code := get(s.at, "/"); code != http.StatusOK {
+		t.Errorf("this host is answered with %d", code)
+	}
+	s.await("libvirt's domain", func() bool { _, ok := s.inventory.Snapshot().ByUUID(web); return ok })
+	guest, _ := s.inventory.Snapshot().ByUUID(web)
+	s.await("that it runs", func() bool { return s.state(guest) == api.Running })
+	if status := s.status(); !status.Libvirt.Connected || status.Libvirt.Domains != 1 || status.Guests != 1 {
+		t.Errorf("the status is %+v", status)
+	}
+	if states := s.countGuests(); states[api.Running] != 1 || len(states) != 1 {
+		t.Errorf("the guests are %v", states)
+	}
+	status, err := client.New(s.socket).Status(t.Context())
+	if err != nil || status.Guests != 1 || status.Config != s.file {
+		t.Errorf("commands are told %+v, %v", status, err)
+	}
+	checkRequestLog(t, s)
+	checkRelease(t, s, guest)
+
+	s.end()
+	if err := <-s.ended; err != nil {
+		t.Errorf("it ends with %v", err)
+	}
+	s.told("STOPPING=1")
+	if s.readiness() == nil {
+		t.Error("it is ready after its end")
+	}
+	if _, err := os.Lstat(s.socket); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the control socket stays: %v", err)
+	}
+	for _, at := range []string{s.at, monitored.String()} {
+		if code := get(at, "/"); code != 0 {
+			t.Errorf("%s answers %d after the end", at, code)
+		}
+	}
+	if n := s.libvirt.Connections(); n != 0 {
+		s.await("libvirt's connections to end", func() bool { return s.libvirt.Connections() == 0 })
+	}
+}
+
+// checkRequestLog checks that requests are logged, but for the server's own.
+func checkRequestLog(t *testing.T, s *runningServer) {
+	t.Helper()
+	get(s.at, systemd.ProbePath)
+	get(s.at, "/"+strings.Repeat("x", 20))
+	s.await("the log line of a request", func() bool {
+		s.opts.Log.Reload(s.config.Load()) // writes what waits
+		return strings.Contains(logFile(s), strings.Repeat("x", 20))
+	})
+	if strings.Contains(logFile(s), systemd.ProbeName) {
+		t.Error("the server's own request is logged")
+	}
+}
+
+// logFile is what the log's file has.
+func logFile(s *runningServer) string {
+	text, err := os.ReadFile(s.config.Load().Server.LogFile)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// checkRelease checks that a guest's record and keys go with it.
+func checkRelease(t *testing.T, s *runningServer, guest *instance.Instance) {
+	t.Helper()
+	signer, err := ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ssh.Keep(guest.UUID, []ssh.PublicKey{signer.PublicKey()})
+	s.timeline.Request(guest.UUID, timeline.Request{At: time.Now(), Method: "GET", Path: "/", Status: 200})
+	if len(s.ssh.Describe(guest).Keys) != 1 || len(s.timeline.Requests.Of(guest.UUID).Recent) == 0 {
+		t.Error("nothing is known of the guest")
+	}
+	revision := s.timeline.Revision()
+	s.libvirt.Undefine(guest.UUID)
+	s.libvirt.Lifecycle(guest.UUID, golibvirt.DomainEventUndefined, 0)
+	s.await("libvirt to have no domain", func() bool { g, ok := s.inventory.Snapshot().ByUUID(guest.UUID); return !ok || s.state(g) == api.Gone })
+	if _, err := s.inventory.Release(t.Context(), guest.UUID.String()); err != nil {
+		t.Fatal(err)
+	}
+	s.await("the record to go with the guest", func() bool { return len(s.timeline.Requests.Of(guest.UUID).Recent) == 0 })
+	s.await("its keys to go with it", func() bool { return len(s.ssh.Describe(guest).Keys) == 0 })
+	s.await("those who wait to be told", func() bool { return s.timeline.Revision() > revision })
+}
+
+// A reload takes over what can change, tells what cannot, and refuses a file with faults
+// as a whole.
+func TestReload(t *testing.T) {
+	s := newServer(t)
+	s.begin()
+	monitored, taken := loopbackPort(t), loopbackPort(t)
+	other, err := net.Listen("tcp", taken.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	before := s.config.Load()
+
+	for name, text := range map[string]string{"empty": "\n", "with a fault": s.text + "[metrics]\nlisten = none of all\n"} {
+		s.write(text)
+		if _, err := client.New(s.socket).Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "configuration refused") {
+			t.Errorf("a file that is %s: %v", name, err)
+		}
+		s.reload <- syscall.SIGHUP
+		s.told("RELOADING=1")
+		s.told("READY=1")
+		if s.config.Load() != before {
+			t.Errorf("a file that is %s is used", name)
+		}
+	}
+	if n := strings.Count(s.log.String(), "reload refused, the old configuration stays active"); n != 2 {
+		t.Errorf("%d refusals are logged: %s", n, s.log)
+	}
+
+	revision, router := s.timeline.Revision(), s.router.Load()
+	s.write(strings.Replace(s.text, "[libvirt]", "stuck_after = 7m\nmax_guests = 77\n[libvirt]\nrelease_after = 1h", 1) + "no_such_key = 1\n[metrics]\nlisten = " + monitored.String() + "\n[public-keys]\nalice = ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEmBsuAE8PiXbqJEQgFxRLPC9SmMjRGw3Zs1m2cE6fWp\n")
+	s.reload <- syscall.SIGHUP
+	s.told("RELOADING=1")
+	s.told("READY=1")
+	if code := get(monitored.String(), "/healthz"); code != http.StatusOK {
+		t.Errorf("monitoring is answered with %d", code)
+	}
+	if cfg := s.config.Load(); cfg.Server.StuckAfter != 7*time.Minute || s.stuckAfter() != 7*time.Minute || len(cfg.PublicKeys) != 1 {
+		t.Errorf("the configuration is %+v", cfg)
+	}
+	if s.router.Load() == router {
+		t.Error("guests are answered as before")
+	}
+	if s.timeline.Revision() <= revision {
+		t.Error("those who wait are not told of another stuck_after")
+	}
+
+	s.write(strings.Replace(s.text, "/mdserver.db", "/elsewhere.db", 1) + "no_such_key = 1\n[metrics]\nlisten = " + taken.String() + "\n")
+	done, err := client.New(s.socket).Reload(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done.File != s.file || !slices.Contains(done.Changed, "metrics.listen") || !slices.Contains(done.Changed, "mdserver.stuck_after") || !slices.Contains(done.Restart, "mdserver.database") {
+		t.Errorf("the reload did %+v", done)
+	}
+	if s.config.Load().Server.Database != before.Server.Database {
+		t.Error("the database is another one without a restart")
+	}
+	for _, want := range []string{"no_such_key", "metrics.listen: listen tcp " + taken.String()} {
+		if !slices.ContainsFunc(done.Warnings, func(w string) bool { return strings.Contains(w, want) }) {
+			t.Errorf("nothing warns of %s: %q", want, done.Warnings)
+		}
+	}
+	if code := get(monitored.String(), "/healthz"); code != 0 {
+		t.Errorf("the address before still answers: %d", code)
+	}
+}
+
+// A listener that fails ends the server with an error.
+func TestListenerFails(t *testing.T) {
+	s := newServer(t)
+	sockets, err := listen.Open(s.config.Load(), s.Daemon.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sockets.Close()
+	_ = sockets.Metadata[0].Close()
+	if err := s.serve(t.Context(), sockets); err == nil || !strings.Contains(err.Error(), "listener failed") {
+		t.Errorf("it ends with %v", err)
+	}
+	if s.readiness() == nil {
+		t.Error("it is ready after its end")
+	}
+}
+
+// A server whose address is taken does not run, and leaves the socket to others.
+func TestAddressIsTaken(t *testing.T) {
+	s := newServer(t)
+	other, err := net.Listen("tcp", s.at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "another program listens there already") {
+		t.Errorf("it ends with %v", err)
+	}
+	if _, err := os.Lstat(s.socket); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the control socket stays: %v", err)
+	}
+}
+
+// Who waits for progress is answered when the server stops, and when the client leaves.
+func TestEndWith(t *testing.T) {
+	for _, who := range []string{"the server", "the client"} {
+		stop, stopServer := context.WithCancel(t.Context())
+		client, leave := context.WithCancel(t.Context())
+		waiting := make(chan struct{})
+		ask := endWith(stop, func(ctx context.Context, q api.ProgressQuery) api.Progress {
+			close(waiting)
+			<-ctx.Done()
+			return api.Progress{Revision: q.Since + 1}
+		})
+		answered := make(chan api.Progress)
+		go func() { answered <- ask(client, api.ProgressQuery{Since: 6}) }()
+		<-waiting
+		if who == "the server" {
+			stopServer()
+		} else {
+			leave()
+		}
+		if got := <-answered; got.Revision != 7 {
+			t.Errorf("%s ends it with %+v", who, got)
+		}
+		stopServer()
+		leave()
+	}
+}
