@@ -1,0 +1,161 @@
+package httpserver
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func asIs(ctx context.Context, _ net.Conn) context.Context { return ctx }
+
+// listen serves until the test ends, and returns where.
+func listen(t *testing.T, s *Server) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	t.Cleanup(func() {
+		_ = s.server.Close()
+		<-served
+	})
+	return l.Addr().String()
+}
+
+// say sends a request as it is, and returns the answer.
+func say(t *testing.T, address, request string) *http.Response {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp
+}
+
+// No client can hold a connection for ever, or send a head without end.
+func TestBounds(t *testing.T) {
+	s := New(http.NotFoundHandler(), asIs, quiet)
+	for name, limit := range map[string]time.Duration{
+		"head": s.server.ReadHeaderTimeout, "request": s.server.ReadTimeout, "answer": s.server.WriteTimeout, "next request": s.server.IdleTimeout,
+	} {
+		if limit <= 0 || limit > time.Minute {
+			t.Errorf("the limit of time for the %s is %s", name, limit)
+		}
+	}
+	if resp := say(t, listen(t, s), "GET / HTTP/1.1\r\nHost: x\r\nX-Long: "+strings.Repeat("x", 32<<10)+"\r\n\r\n"); resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("a head of 32 KiB: %s", resp.Status)
+	}
+}
+
+// The handler judges all requests, and knows the connection as it was accepted.
+func TestHandlerKnowsTheConnection(t *testing.T) {
+	type key struct{}
+	s := New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, ok := ConnOf(r)
+		if _, plain := conn.(*net.TCPConn); !ok || !plain || r.Context().Value(key{}) != conn {
+			http.Error(w, "another connection", http.StatusInternalServerError)
+			return
+		}
+		http.Error(w, "", http.StatusTeapot)
+	}), func(ctx context.Context, conn net.Conn) context.Context { return context.WithValue(ctx, key{}, conn) }, quiet)
+	at := listen(t, s)
+	for _, request := range []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"} {
+		if resp := say(t, at, request); resp.StatusCode != http.StatusTeapot {
+			t.Errorf("%q: %s", request, resp.Status)
+		}
+	}
+	if conn, ok := ConnOf(httptest.NewRequest(http.MethodGet, "/", nil)); ok || conn != nil {
+		t.Errorf("a request that no server received came by %v", conn)
+	}
+}
+
+// A connection is waited for from its first moment to its end, and one that comes during
+// a stop is bounded like the others.
+func TestFollow(t *testing.T) {
+	conn := func() *clientConn {
+		ours, theirs := net.Pipe()
+		t.Cleanup(func() { _, _ = ours.Close(), theirs.Close() })
+		return &clientConn{Conn: ours}
+	}
+	s := New(http.NotFoundHandler(), asIs, quiet)
+	for _, end := range []http.ConnState{http.StateClosed, http.StateHijacked} {
+		c := conn()
+		s.follow(c, http.StateNew)
+		if _, known := s.conns[c]; !known || !c.silent() || c.stopping {
+			t.Errorf("a new connection: known %v, silent %v, stopping %v", known, c.silent(), c.stopping)
+		}
+		c.ask(io.NopCloser(strings.NewReader("body")))
+		if s.follow(c, http.StateActive); c.silent() || !c.sending {
+			t.Errorf("a request: silent %v, sending %v", c.silent(), c.sending)
+		}
+		if s.follow(c, http.StateIdle); !c.silent() || c.sending {
+			t.Errorf("after its answer: silent %v, sending %v", c.silent(), c.sending)
+		}
+		if s.follow(c, end); len(s.conns) != 0 {
+			t.Errorf("after %s it is known", end)
+		}
+	}
+	c := conn()
+	if c.ask(http.NoBody); c.silent() || c.sending {
+		t.Errorf("a request without a body: silent %v, sending %v", c.silent(), c.sending)
+	}
+	s.stopWaiting()
+	if s.follow(c, http.StateNew); !c.stopping {
+		t.Error("a connection that comes during a stop is not bounded")
+	}
+}
+
+// Servers stop at the same time: a request to one of them may wait for the other. All are
+// answered when they have stopped.
+func TestStopAll(t *testing.T) {
+	var answered atomic.Int32
+	began := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
+	stops := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
+	var servers []*Server
+	var asking sync.WaitGroup
+	for i := range 2 {
+		s := New(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			close(began[i])
+			<-stops[1-i]
+			answered.Add(1)
+		}), asIs, quiet)
+		s.server.RegisterOnShutdown(func() { close(stops[i]) })
+		at := listen(t, s)
+		servers = append(servers, s)
+		asking.Go(func() {
+			resp, err := http.Get("http://" + at)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = resp.Body.Close()
+		})
+		<-began[i]
+	}
+	StopAll(servers...)
+	if n := answered.Load(); n != 2 {
+		t.Errorf("%d requests were answered when all had stopped", n)
+	}
+	asking.Wait()
+}
