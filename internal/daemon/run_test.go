@@ -28,6 +28,7 @@ import (
 	"mdserver/internal/daemon/listen"
 	"mdserver/internal/daemon/systemd"
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/backup"
 	"mdserver/internal/libvirt/libvirttest"
 	"mdserver/internal/logging"
 	"mdserver/internal/timeline"
@@ -376,6 +377,25 @@ func TestReload(t *testing.T) {
 	if code := get(monitored.String(), "/healthz"); code != 0 {
 		t.Errorf("the address before still answers: %d", code)
 	}
+}
+
+// While a server runs, its guests are in a snapshot of the day, and the database's file
+// comes back when it is removed.
+func TestUpkeepRuns(t *testing.T) {
+	s := newServer(t)
+	if _, err := s.inventory.Register(t.Context(), guestDomain(1, "web")); err != nil {
+		t.Fatal(err)
+	}
+	s.begin()
+	database := s.config.Load().Server.Database
+	s.await("a snapshot", func() bool {
+		all, err := backup.Snapshots(database)
+		return err == nil && len(all) == 1
+	})
+	if err := os.Remove(database); err != nil {
+		t.Fatal(err)
+	}
+	s.await("the database's file", func() bool { _, err := os.Lstat(database); return err == nil })
 }
 
 // A listener that fails ends the server with an error.
