@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -203,18 +204,24 @@ func TestServeFails(t *testing.T) {
 		change func(dir, text string) string
 		check  func(err error) bool
 		logged bool
+		// stopped: the server is stopped while it starts.
+		stopped bool
 	}{
 		{"a configuration with a fault", func(_, text string) string { return text + "[metrics]\nlisten = none of all\n" }, func(err error) bool {
 			var refused *ConfigError
 			return errors.As(err, &refused) && strings.HasPrefix(err.Error(), "configuration refused:\n") && refused.Unwrap() != nil
-		}, false},
+		}, false, false},
 		{"a database that cannot be read", func(dir, text string) string {
 			_ = os.WriteFile(filepath.Join(dir, "mdserver.db"), []byte(strings.Repeat("no database", 1000)), 0o600)
 			return text
-		}, func(err error) bool { return errors.Is(err, store.ErrDatabase) }, true},
+		}, func(err error) bool { return errors.Is(err, store.ErrDatabase) }, true, false},
+		{"a database that cannot be read when the server is stopped", func(dir, text string) string {
+			_ = os.WriteFile(filepath.Join(dir, "mdserver.db"), []byte(strings.Repeat("no database", 1000)), 0o600)
+			return text
+		}, func(err error) bool { return errors.Is(err, store.ErrDatabase) }, true, true},
 		{"keys that cannot be made", func(dir, text string) string {
 			return strings.Replace(text, dir+"/identity", "/proc/identity", 1)
-		}, func(err error) bool { return err != nil && strings.HasPrefix(err.Error(), "identity authority: ") }, true},
+		}, func(err error) bool { return err != nil && strings.HasPrefix(err.Error(), "identity authority: ") }, true, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -223,7 +230,12 @@ func TestServeFails(t *testing.T) {
 			if err := os.WriteFile(file, []byte(tt.change(dir, text)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := Serve(t.Context(), file, log, nil); !tt.check(err) {
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			if tt.stopped {
+				stop()
+			}
+			if err := Serve(ctx, file, log, nil); !tt.check(err) {
 				t.Errorf("it ends with %v", err)
 			}
 			if strings.Contains(log.String(), "mdserver ends") != tt.logged {

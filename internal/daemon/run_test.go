@@ -64,6 +64,7 @@ type runningServer struct {
 	libvirt *libvirttest.Server
 	log     *logBuffer
 	systemd *net.UnixConn
+	lines   int // that systemd was told as the status
 	reload  chan os.Signal
 	end     context.CancelFunc
 	ended   chan error
@@ -160,6 +161,9 @@ func (s *runningServer) begin() {
 		<-s.ended
 	})
 	s.told("READY=1")
+	if s.lines == 0 {
+		s.t.Error("systemd is told no status before the server is ready")
+	}
 }
 
 // told waits for a message to systemd, and passes over status lines.
@@ -176,7 +180,7 @@ func (s *runningServer) told(want string) {
 			}
 			return
 		}
-		if want == "READY=1" && !strings.Contains(got, " guests on "+s.at) {
+		if s.lines++; !strings.Contains(got, " guests on "+s.at) {
 			s.t.Errorf("systemd is told %q", got)
 		}
 	}
