@@ -367,4 +367,11 @@ func TestListAndStore(t *testing.T) {
 	if want := []string{"warning: " + conflict.Problem + "; " + conflict.Remedy, `wrong: the guest "mail" runs here and on the host kvm2, which has it; stop it on one of them`}; !slices.Equal(messages, want) {
 		t.Errorf("the trouble is %q, want %q", messages, want)
 	}
+
+	join(t, cluster, "kvm1", "10.0.0.1")
+	one.await("trouble with a host of the same name", func() bool {
+		return slices.ContainsFunc(one.Trouble(), func(tr health.Trouble) bool {
+			return tr.State == health.Wrong && strings.HasPrefix(tr.Message, "another host, with the ID ") && strings.Contains(tr.Message, `has the name "kvm1", too`)
+		})
+	})
 }

@@ -42,6 +42,17 @@ func TestOneHost(t *testing.T) {
 	}
 }
 
+// Each change of the inventory has the spare addresses checked, and none waits for that.
+func TestNoteChecksSpares(t *testing.T) {
+	h := New(Options{Store: &store.Store{}})
+	for range 3 {
+		h.Note([]instance.Event{{New: &instance.Instance{Name: "web"}}})
+	}
+	if len(h.spares) != 1 {
+		t.Errorf("they are to be checked %d times, want once", len(h.spares))
+	}
+}
+
 // Of the spare addresses of all hosts, a host counts its own, by network and family.
 func TestSpareAddresses(t *testing.T) {
 	spare := func(addr, network, owner string) instance.Spare {
