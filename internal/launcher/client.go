@@ -47,7 +47,9 @@ func (s Socket) ask(r request, file *os.File) (*net.UnixConn, int, error) {
 	if err == nil || errors.Is(err, syscall.EPIPE) { // a refusal may be there already
 		_, err = receiveWithin(conn, patience, &answer)
 		if errors.Is(err, syscall.ECONNRESET) { // by a launcher that has not read r; its refusal is behind that error
-			_, err = receiveWithin(conn, patience, &answer)
+			if _, refused := receiveWithin(conn, patience, &answer); refused == nil {
+				err = nil
+			}
 		}
 	}
 	if err == nil && answer.Error != "" {
