@@ -267,3 +267,12 @@ func TestRefusalOf(t *testing.T) {
 		t.Errorf("another guest is refused: %+v", got)
 	}
 }
+
+// A guest's reports are forgotten at its release, and not at each change.
+func TestReleased(t *testing.T) {
+	one, other := &instance.Instance{UUID: uuid.UUID{1}}, &instance.Instance{UUID: uuid.UUID{2}}
+	got := released([]instance.Event{{New: one}, {Old: one, New: one}, {Old: other}})
+	if len(got) != 1 || got[0] != other.UUID {
+		t.Errorf("released are %v, want %v", got, other.UUID)
+	}
+}

@@ -3,6 +3,8 @@ package daemon
 import (
 	"net/http"
 
+	"github.com/google/uuid"
+
 	"mdserver/internal/daemon/systemd"
 	"mdserver/internal/httpcommon"
 	"mdserver/internal/instance"
@@ -35,9 +37,17 @@ func (d *Daemon) noteDHCP(network string, mac instance.MAC, message string) {
 // forgetReleased removes the record of guests that are released.
 func (d *Daemon) forgetReleased(events []instance.Event) {
 	d.boots.Forget(events)
+	for _, id := range released(events) {
+		d.reports.Forget(id)
+	}
+}
+
+// released are the guests that are gone after a change, and not those that are changed.
+func released(events []instance.Event) (list []uuid.UUID) {
 	for _, e := range events {
 		if e.Old != nil && e.New == nil {
-			d.reports.Forget(e.Old.UUID)
+			list = append(list, e.Old.UUID)
 		}
 	}
+	return list
 }

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -166,7 +167,7 @@ func (s *runningServer) begin() {
 	}
 }
 
-// told waits for a message to systemd, and passes over status lines.
+// told waits for a message to systemd, and passes over other status lines.
 func (s *runningServer) told(want string) {
 	s.t.Helper()
 	buf := make([]byte, 4096)
@@ -174,11 +175,11 @@ func (s *runningServer) told(want string) {
 	for {
 		n, err := s.systemd.Read(buf)
 		got := string(buf[:n])
-		if err != nil || !strings.HasPrefix(got, "STATUS=") {
-			if err != nil || !strings.HasPrefix(got, want) {
-				s.t.Fatalf("systemd is told %q, %v; want %q; the log: %s", got, err, want, s.log)
-			}
+		if err == nil && strings.HasPrefix(got, want) {
 			return
+		}
+		if err != nil || !strings.HasPrefix(got, "STATUS=") {
+			s.t.Fatalf("systemd is told %q, %v; want %q; the log: %s", got, err, want, s.log)
 		}
 		if s.lines++; !strings.Contains(got, " guests on "+s.at) {
 			s.t.Errorf("systemd is told %q", got)
@@ -278,6 +279,11 @@ func checkRequestLog(t *testing.T, s *runningServer) {
 		s.opts.Log.Reload(s.config.Load()) // writes what waits
 		return strings.Contains(logFile(s), strings.Repeat("x", 20))
 	})
+	notFound := regexp.MustCompile(`(?m)^mdserver_http_requests_total\{.*code="4xx".*\} [1-9]`)
+	s.await("the count of requests for what is not there", func() bool {
+		counted, err := client.New(s.socket).Metrics(t.Context())
+		return err == nil && notFound.Match(counted)
+	})
 	if strings.Contains(logFile(s), systemd.ProbeName) {
 		t.Error("the server's own request is logged")
 	}
@@ -345,8 +351,12 @@ func TestReload(t *testing.T) {
 		return strings.Count(s.log.String(), "reload refused, the old configuration stays active") == 2
 	})
 
-	revision, router := s.timeline.Revision(), s.router.Load()
-	s.write(strings.Replace(s.text, "[libvirt]", "stuck_after = 7m\nmax_guests = 77\n[libvirt]\nrelease_after = 1h", 1) + "no_such_key = 1\n[metrics]\nlisten = " + monitored.String() + "\n[public-keys]\nalice = ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEmBsuAE8PiXbqJEQgFxRLPC9SmMjRGw3Zs1m2cE6fWp\n")
+	revision, router, rotated := s.timeline.Revision(), s.router.Load(), before.Server.LogFile+".1"
+	if err := os.Rename(before.Server.LogFile, rotated); err != nil {
+		t.Fatal(err)
+	}
+	s.write(strings.Replace(s.text, "[libvirt]", "stuck_after = 7m\nmax_guests = 77\n[libvirt]\nrelease_after = 1h", 1) + "no_such_key = 1\n[metrics]\nlisten = " + monitored.String() + "\n[public-keys]\nalice = ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEmBsuAE8PiXbqJEQgFxRLPC9SmMjRGw3Zs1m2cE6fWp\n" +
+		"[network lan]\ninterface = br-lan\nnet_address = 10.50.0.0\nnet_prefix = 24\ngateway = 10.50.0.1\nown_address = no\nrun = off\n")
 	s.reload <- syscall.SIGHUP
 	s.told("RELOADING=1")
 	s.told("READY=1")
@@ -358,6 +368,12 @@ func TestReload(t *testing.T) {
 	}
 	if s.router.Load() == router {
 		t.Error("guests are answered as before")
+	}
+	if _, err := os.Lstat(before.Server.LogFile); err != nil {
+		t.Errorf("the log file is not opened again: %v", err)
+	}
+	if served := s.networks.Status(); len(served) != 2 || served[1].Network.Name != "lan" || len(s.inventory.Ranges("lan")) == 0 {
+		t.Errorf("the networks are %+v; guests on the new one can have %v", served, s.inventory.Ranges("lan"))
 	}
 	if s.timeline.Revision() <= revision {
 		t.Error("those who wait are not told of another stuck_after")
@@ -384,8 +400,9 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// While a server runs, its guests are in a snapshot of the day, and the database's file
-// comes back when it is removed. Their boots are on the disk when it has stopped.
+// While a server runs, its guests are in a snapshot of the day, the database's file comes
+// back when it is removed, and systemd knows how many guests there are. Their boots are on
+// the disk when it has stopped.
 func TestUpkeepRuns(t *testing.T) {
 	s := newServer(t)
 	if _, err := s.inventory.Register(t.Context(), guestDomain(1, "web")); err != nil {
@@ -402,6 +419,10 @@ func TestUpkeepRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.await("the database's file", func() bool { _, err := os.Lstat(database); return err == nil })
+	if _, err := s.inventory.Register(t.Context(), guestDomain(2, "db")); err != nil {
+		t.Fatal(err)
+	}
+	s.told("STATUS=serving 2 guests on " + s.at)
 	s.end()
 	<-s.ended
 	written, err := archive.Open(filepath.Join(filepath.Dir(database), "boots.db"), s.Daemon.log)
