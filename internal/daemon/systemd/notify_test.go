@@ -2,14 +2,17 @@ package systemd
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,6 +64,40 @@ func TestUnreachedTime(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "level=ERROR msg=\"the server's self-check failed; systemd restarts the server if this continues\" error=\""+errUnreached.Error()) {
 		t.Errorf("the log has %s", log)
+	}
+}
+
+// The time out of reach ends with an answer.
+func TestReachedAgain(t *testing.T) {
+	systemd(t, 2*time.Second)
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	dog, _ := dogOf(t, server.Listener.Addr().(*net.TCPAddr).Port, 0)
+	dog.unreached = time.Now().Add(-time.Hour)
+	dog.watch(t.Context())
+	if !dog.unreached.IsZero() {
+		t.Errorf("it is unreached since %s", dog.unreached)
+	}
+}
+
+// A server that takes no connection in time hangs. One that refuses it, or whose address
+// is not there, may be reached by its socket.
+func TestIsDial(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"an answer", nil, false},
+		{"refused", &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, true},
+		{"no such address", &net.OpError{Op: "dial", Err: syscall.EADDRNOTAVAIL}, true},
+		{"no connection in time", &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, false},
+		{"no answer", &net.OpError{Op: "read", Err: syscall.ECONNRESET}, false},
+		{"another error", errHungWrite, false},
+	} {
+		if got := isDial(fmt.Errorf("ask: %w", tt.err)); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }
 
