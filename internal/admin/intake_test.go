@@ -3,14 +3,20 @@ package admin
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
+	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"mdserver/internal/libvirt"
 )
@@ -92,5 +98,83 @@ func TestIntakeIsFull(t *testing.T) {
 	b.Intake.room.Release(intakeSize)
 	if w := upload(b, domain("web1", "701", "01", "mds")); w.Code != http.StatusOK {
 		t.Errorf("with room again: %d %s", w.Code, w.Body)
+	}
+}
+
+// A definition waits until there is room for it. One of unknown length needs room for
+// the largest. Afterwards, all of the room is free again.
+func TestRoomForADefinition(t *testing.T) {
+	web1 := domain("web1", "701", "01", "mds")
+	small := int64(len(web1))
+	for name, tt := range map[string]struct {
+		length, room int64
+		fits         bool
+	}{
+		"all is free":                {small, intakeSize, true},
+		"just enough":                {small, small, true},
+		"too little":                 {small, small - 1, false},
+		"unknown, just enough":       {-1, libvirt.MaxDomainXML, true},
+		"unknown, too little":        {-1, libvirt.MaxDomainXML - 1, false},
+		"the largest, too little":    {libvirt.MaxDomainXML, libvirt.MaxDomainXML - 1, false},
+		"a larger one does not wait": {libvirt.MaxDomainXML + 1, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				in := NewIntake()
+				if err := in.room.Acquire(t.Context(), intakeSize-tt.room); err != nil {
+					t.Fatal(err)
+				}
+				r := httptest.NewRequest(http.MethodPost, "/instance-upload", strings.NewReader(web1))
+				r.ContentLength = tt.length
+				began := time.Now()
+				_, err := in.read(httptest.NewRecorder(), r)
+				if waited := time.Since(began); errors.Is(err, ErrBusy) == tt.fits || (waited == 0) != tt.fits || waited > intakeWait {
+					t.Errorf("it waited %v: %v", waited, err)
+				}
+				if !in.room.TryAcquire(tt.room) {
+					t.Error("some of the room is lost")
+				}
+			})
+		})
+	}
+}
+
+// timedAnswer is an answer that notes the times by which the request has to be read.
+type timedAnswer struct {
+	http.ResponseWriter
+	deadlines []time.Time
+}
+
+func (a *timedAnswer) SetReadDeadline(at time.Time) error {
+	a.deadlines = append(a.deadlines, at)
+	return nil
+}
+
+// A body has to arrive in time, and what follows it on the connection has not. Of one that
+// does not come whole, the server reads on, so its time is not extended.
+func TestTimeForABody(t *testing.T) {
+	for name, tt := range map[string]struct {
+		body  io.Reader
+		whole bool
+	}{
+		"whole":     {strings.NewReader("<domain/>"), true},
+		"empty":     {strings.NewReader(""), true},
+		"broken":    {iotest.ErrReader(io.ErrUnexpectedEOF), false},
+		"too slow":  {iotest.ErrReader(os.ErrDeadlineExceeded), false},
+		"too large": {strings.NewReader(strings.Repeat(" ", libvirt.MaxDomainXML+1)), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &timedAnswer{ResponseWriter: httptest.NewRecorder()}
+				want := []time.Time{time.Now().Add(bodyTime)}
+				if tt.whole {
+					want = append(want, time.Time{})
+				}
+				_, err := readBody(w, httptest.NewRequest(http.MethodPost, "/instance-upload", tt.body), 100)
+				if diff := cmp.Diff(want, w.deadlines); diff != "" || (err == nil) != tt.whole {
+					t.Errorf("%v, deadlines (-want +got):\n%s", err, diff)
+				}
+			})
+		})
 	}
 }
