@@ -151,7 +151,7 @@ func TestOtherConfiguration(t *testing.T) {
 	var other int
 	l.eventually("dnsmasq runs with that configuration", func() bool {
 		other = s.Status().PID
-		texts, err := probe.FirstAnswer(t.Context(), s.settings.Settings)
+		texts, err := probe.Server{Settings: s.settings.Settings}.FirstAnswer(t.Context())
 		return other != 0 && other != first && err == nil && slices.Contains(texts, "another")
 	})
 	_, err = s.files.Put(l.ConfigFile(), string(text), true)

@@ -40,7 +40,7 @@ func (s *Service) look(ctx context.Context) (finding, error) {
 	s.follow(t)
 	ctx, cancel := s.bound(ctx, lookPatience)
 	defer cancel()
-	texts, err := probe.FirstAnswer(ctx, s.settings.Settings)
+	texts, err := s.dns().FirstAnswer(ctx)
 	switch {
 	case err == nil:
 	case errors.Is(err, probe.ErrNoAddress), errors.Is(err, syscall.ECONNREFUSED) && !s.pub.heard:
@@ -96,7 +96,7 @@ func (s *Service) newestMarker() content.Marker {
 // and returns what is not as it should be. Guests that were found wrong before
 // are in each sample until they are right.
 func (s *Service) examine(ctx context.Context) ([]string, error) {
-	p, err := probe.Dial(ctx, s.settings.Settings)
+	p, err := s.dns().Dial(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -209,7 +209,7 @@ func (s *Service) reload(ctx context.Context, t *process.Running) error {
 	if err := s.confirm(ctx, s.pub.compact); err != nil {
 		return err
 	}
-	return probe.Release(ctx, s.settings.Settings, s.pub.departed)
+	return s.dns().Release(ctx, s.pub.departed)
 }
 
 // follow takes note that another dnsmasq serves now.
@@ -226,7 +226,7 @@ func (s *Service) hear(ctx context.Context, t *process.Running) error {
 	if s.follow(t); s.pub.heard {
 		return nil
 	}
-	texts, err := probe.FirstAnswer(ctx, s.settings.Settings)
+	texts, err := s.dns().FirstAnswer(ctx)
 	if err != nil {
 		return s.deafened(err)
 	}
@@ -252,7 +252,7 @@ func (s *Service) serving(ctx context.Context) (*process.Running, error) {
 
 // confirm waits until dnsmasq answers with the marker of the files.
 func (s *Service) confirm(ctx context.Context, m content.Marker) error {
-	if err := probe.Await(ctx, s.settings.Settings, m.Name, m.Address); err != nil {
+	if err := s.dns().Await(ctx, m.Name, m.Address); err != nil {
 		return s.deafened(err)
 	}
 	s.pub.deaf = false
@@ -271,7 +271,7 @@ func (s *Service) deafened(err error) error {
 // verify asks for the first name of each guest. dnsmasq has read the file, so
 // what it does not know by now it did not accept.
 func (s *Service) verify(ctx context.Context, fresh []content.Entry) error {
-	p, err := probe.Dial(ctx, s.settings.Settings)
+	p, err := s.dns().Dial(ctx)
 	if err != nil {
 		return err
 	}

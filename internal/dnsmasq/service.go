@@ -15,7 +15,6 @@ import (
 	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/dnsmasq/files"
 	"mdserver/internal/dnsmasq/lines"
-	"mdserver/internal/dnsmasq/probe"
 	"mdserver/internal/dnsmasq/process"
 	"mdserver/internal/instance"
 )
@@ -23,6 +22,7 @@ import (
 // Service keeps one network's dnsmasq informed.
 type Service struct {
 	log      *slog.Logger
+	reach    reach
 	clients  lines.Clients
 	declines declines
 
@@ -54,7 +54,7 @@ var errClosed = errors.New("the service for dnsmasq is closed")
 // New makes a Service that does nothing until Start.
 func New(settings content.Settings, log *slog.Logger) *Service {
 	return &Service{
-		settings: newHost(settings), log: log, giveUp: func() {},
+		settings: newHost(settings), log: log, reach: onHost(), giveUp: func() {},
 		runner: process.Absent{}, peer: process.Absent{}, guests: map[uuid.UUID][]content.Entry{}, suspects: map[uuid.UUID]bool{}, idle: true,
 	}
 }
@@ -91,13 +91,7 @@ func (s *Service) begin(ctx context.Context) error {
 		s.report(err)
 		return err
 	}
-	if s.settings.Mode == content.Child {
-		clients := s.clients
-		clients.OnLine = s.declines.note
-		s.setRunner(process.Start(s.settings.Place, s.files, s.log, clients))
-	} else {
-		s.setRunner(process.Follow(s.settings.Place))
-	}
+	s.setRunner(s.reach.run(s))
 	ctx, cancel := s.bound(ctx, s.startPatience())
 	defer cancel()
 	err = s.bringUp(ctx, s.departed(before))
@@ -111,7 +105,7 @@ func (s *Service) begin(ctx context.Context) error {
 // startPatience bounds the wait for a dnsmasq that starts. While the network is
 // down, it does not answer.
 func (s *Service) startPatience() time.Duration {
-	if _, err := probe.Address(s.settings.Settings); err != nil {
+	if _, err := s.dns().Address(); err != nil {
 		return deafPatience
 	}
 	return startPatience + s.reloadPatience()

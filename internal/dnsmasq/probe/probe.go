@@ -27,13 +27,16 @@ const (
 // ErrNoAddress is the state before libvirt has brought the network up.
 var ErrNoAddress = errors.New("the interface has no address yet")
 
-// Address is where our dnsmasq answers DNS: an address of its interface, or a
+// Server is the dnsmasq of a network, as guests find it by the network's settings.
+type Server struct{ content.Settings }
+
+// Address is where the server answers DNS: an address of its interface, or a
 // loopback or listen address. The error is ErrNoAddress if there is none.
-func Address(s content.Settings) (netip.AddrPort, error) {
-	return address(s, interfaceAddrs(s.Interface))
+func (s Server) Address() (netip.AddrPort, error) {
+	return address(s.Settings, interfaceAddrs(s.Interface))
 }
 
-// address is Address, given the addresses of the interface.
+// address is Server.Address, given the addresses of the interface.
 func address(s content.Settings, local []netip.Addr) (netip.AddrPort, error) {
 	for _, addr := range []netip.Addr{s.Gateway, s.ListenAddress} {
 		if addr.IsValid() && (addr.IsLoopback() || slices.Contains(local, addr)) {
@@ -66,9 +69,9 @@ func interfaceAddrs(name string) []netip.Addr {
 	return addrs
 }
 
-// Dial connects to our dnsmasq. The caller closes the client.
-func Dial(ctx context.Context, s content.Settings) (*nameserver.Client, error) {
-	addr, err := Address(s)
+// Dial connects to the server. The caller closes the client.
+func (s Server) Dial(ctx context.Context) (*nameserver.Client, error) {
+	addr, err := s.Address()
 	if err != nil {
 		return nil, err
 	}
@@ -78,14 +81,9 @@ func Dial(ctx context.Context, s content.Settings) (*nameserver.Client, error) {
 // dialer connects to a dnsmasq. The caller closes the client.
 type dialer func(context.Context) (*nameserver.Client, error)
 
-// to connects to our dnsmasq.
-func to(s content.Settings) dialer {
-	return func(ctx context.Context) (*nameserver.Client, error) { return Dial(ctx, s) }
-}
-
 // Await asks until the name has the address, or the context ends.
-func Await(ctx context.Context, s content.Settings, name string, addr netip.Addr) error {
-	return await(ctx, to(s), name, addr)
+func (s Server) Await(ctx context.Context, name string, addr netip.Addr) error {
+	return await(ctx, s.Dial, name, addr)
 }
 
 func await(ctx context.Context, dial dialer, name string, addr netip.Addr) error {
@@ -100,8 +98,8 @@ func await(ctx context.Context, dial dialer, name string, addr netip.Addr) error
 
 // FirstAnswer waits for any answer, and returns what dnsmasq reports about its
 // configuration.
-func FirstAnswer(ctx context.Context, s content.Settings) ([]string, error) {
-	return firstAnswer(ctx, to(s))
+func (s Server) FirstAnswer(ctx context.Context) ([]string, error) {
+	return firstAnswer(ctx, s.Dial)
 }
 
 func firstAnswer(ctx context.Context, dial dialer) ([]string, error) {

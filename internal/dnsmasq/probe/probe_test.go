@@ -171,22 +171,22 @@ func TestInterfaceAddrs(t *testing.T) {
 
 // Without an interface there is no server to ask, and the wait ends with its context.
 func TestNoInterface(t *testing.T) {
-	s := content.Settings{Interface: "no-such-device", Gateway: netip.MustParseAddr("10.1.0.1")}
+	s := Server{content.Settings{Interface: "no-such-device", Gateway: netip.MustParseAddr("10.1.0.1")}}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, errDial := Dial(ctx, s)
-	_, errFirst := FirstAnswer(ctx, s)
+	_, errDial := s.Dial(ctx)
+	_, errFirst := s.FirstAnswer(ctx)
 	for what, err := range map[string]error{
 		"dial":         errDial,
 		"first answer": errFirst,
-		"await":        Await(ctx, s, "web1", s.Gateway),
-		"release":      Release(ctx, s, []content.Binding{{MAC: instance.MAC{2}, Addr: s.Gateway}}),
+		"await":        s.Await(ctx, "web1", s.Gateway),
+		"release":      s.Release(ctx, []content.Binding{{MAC: instance.MAC{2}, Addr: s.Gateway}}),
 	} {
 		if !errors.Is(err, ErrNoAddress) {
 			t.Errorf("%s: error %v", what, err)
 		}
 	}
-	must(t, Release(ctx, s, nil))
+	must(t, s.Release(ctx, nil))
 }
 
 func TestAwait(t *testing.T) {

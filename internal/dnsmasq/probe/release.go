@@ -18,8 +18,8 @@ import (
 //
 // dnsmasq takes one DHCP message and then answers DNS in turn, so the answer
 // to a query that was sent after the release follows it by one round.
-func Release(ctx context.Context, s content.Settings, leases []content.Binding) error {
-	return release(ctx, to(s), serverID(s, interfaceAddrs(s.Interface)), leases)
+func (s Server) Release(ctx context.Context, leases []content.Binding) error {
+	return release(ctx, s.Dial, serverID(s.Settings, interfaceAddrs(s.Interface)), leases)
 }
 
 func release(ctx context.Context, dial dialer, server netip.Addr, leases []content.Binding) error {

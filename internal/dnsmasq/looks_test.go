@@ -1,0 +1,236 @@
+package dnsmasq
+
+import (
+	"log/slog"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mdserver/internal/dnsmasq/content"
+	"mdserver/internal/dnsmasq/probe"
+	"mdserver/internal/instance"
+)
+
+// What looks at dnsmasq come to, one after the other: what it is told, and what the status
+// says then.
+func TestLooksAtDnsmasq(t *testing.T) {
+	one := newGuest(1, "one")
+	silent := func(_ *Service, m *memory) { m.err = os.ErrDeadlineExceeded }
+	refused := func(_ *Service, m *memory) { m.err = syscall.ECONNREFUSED }
+	lose := func(name string) func(*Service, *memory) {
+		return func(_ *Service, m *memory) { delete(m.names, name) }
+	}
+	loseForGood := func(_ *Service, m *memory) { m.lost = "one"; delete(m.names, "one") }
+	other := func(_ *Service, m *memory) { m.texts = []string{"other"} }
+	type look struct{ told, problem string }
+	for _, tt := range []struct {
+		name   string
+		mode   content.Mode
+		events []instance.Event
+		breaks func(*Service, *memory)
+		looks  []look
+	}{
+		{"healthy", content.Child, nil, func(*Service, *memory) {}, []look{{"", ""}, {"", ""}}},
+		{"external and healthy", content.External, nil, func(*Service, *memory) {}, []look{{"", ""}, {"", ""}}},
+		{"a guest is lost", content.Child, nil, lose("one"), []look{{"hangup", ""}, {"", ""}}},
+		{"a guest is lost for good", content.Child, nil, loseForGood, []look{
+			{"hangup", ""}, {"restart by terminated", ""}, {"", "differ from its files: one"}, {"", "differ from its files: one"}}},
+		{"external and a guest is lost for good", content.External, nil, loseForGood, []look{
+			{"hangup", ""}, {"hangup", ""}, {"", "differ from its files: one"}}},
+		{"the compact files are lost", content.Child, nil, lose(content.LiveName), []look{{"hangup", ""}, {"", ""}}},
+		{"a small file is lost", content.Child, added(newGuest(2, "two")), lose("n00000001." + content.LiveName), []look{{"hangup", ""}, {"", ""}}},
+		{"another configuration", content.Child, nil, other, []look{{"restart by terminated", ""}, {"", ""}}},
+		{"external and another configuration", content.External, nil, other, []look{{"", ""}}},
+		{"hung", content.Child, nil, silent, []look{
+			{"", ""}, {"", "dnsmasq does not answer"}, {"restart by killed", "has not applied the change"}, {"", "has not applied the change"}}},
+		{"external and hung", content.External, nil, silent, []look{
+			{"", ""}, {"", "systemctl restart mdserver-dnsmasq"}, {"", "systemctl restart mdserver-dnsmasq"}}},
+		{"it refuses after it has answered", content.Child, nil, refused, []look{
+			{"", ""}, {"", "dnsmasq does not answer"}, {"restart by killed", "has not applied the change"}}},
+		{"it refuses from its start on", content.Child, nil, func(s *Service, m *memory) { m.begin(); refused(s, m) }, []look{
+			{"", "refused"}, {"", "refused"}, {"", "refused"}, {"", "refused"}}},
+		{"no address", content.Child, nil, func(_ *Service, m *memory) { m.err = probe.ErrNoAddress }, []look{
+			{"", "no address yet"}, {"", "no address yet"}, {"", "no address yet"}, {"", "no address yet"}}},
+		{"it does not run", content.Child, nil, func(_ *Service, m *memory) { m.now = nil }, []look{{"", ""}, {"", ""}, {"", ""}, {"", ""}}},
+		{"a file is removed", content.Child, nil, func(s *Service, _ *memory) { _ = os.Remove(s.settings.DNSFile()) }, []look{{"hangup", ""}, {"", ""}}},
+		{"the configuration is altered", content.Child, nil, func(s *Service, _ *memory) { _ = os.WriteFile(s.settings.ConfigFile(), nil, 0o644) },
+			[]look{{"hangup", ""}, {"", ""}}},
+		{"a file cannot be written", content.Child, nil, func(s *Service, _ *memory) {
+			_ = os.Remove(s.settings.DNSFile())
+			_ = os.MkdirAll(s.settings.DNSFile()+"/full", 0o755)
+		}, []look{{"", "writing "}, {"", "writing "}}},
+		{"an address is disabled", content.Child, nil, func(s *Service, _ *memory) { s.declines.note("disabling DHCP static address fd00:122::1 for 10m") },
+			[]look{{"hangup", ""}, {"", ""}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, m := newMemory(t, func(s *content.Settings) { s.Mode = tt.mode })
+			if tt.mode == content.External {
+				m.appears()
+			}
+			must(t, s.Start(t.Context(), []instance.Instance{one}))
+			must(t, s.Apply(t.Context(), tt.events))
+			m.told()
+			m.set(func() { tt.breaks(s, m) })
+			for i, look := range tt.looks {
+				s.CatchUp(t.Context())
+				if told := m.told(); told != look.told {
+					t.Errorf("look %d: dnsmasq was told %q, want %q", i+1, told, look.told)
+				}
+				if st := s.Status(); (st.LastError == "") != (look.problem == "") || !strings.Contains(st.LastError, look.problem) {
+					t.Errorf("look %d: the problem is %q, want %q", i+1, st.LastError, look.problem)
+				}
+			}
+		})
+	}
+}
+
+// The status counts what was repaired and replaced.
+func TestRepairsAreCounted(t *testing.T) {
+	for _, tt := range []struct {
+		name              string
+		breaks            func(*Service, *memory)
+		looks             int
+		repairs, replaced int
+	}{
+		{"none", func(*Service, *memory) {}, 5, 0, 0},
+		{"a file", func(s *Service, _ *memory) { _ = os.Remove(s.settings.DNSFile()) }, 2, 1, 0},
+		{"an answer", func(_ *Service, m *memory) { delete(m.names, "one") }, 2, 1, 0},
+		{"one that hangs", func(_ *Service, m *memory) { m.err = os.ErrDeadlineExceeded }, 4, 0, 1},
+	} {
+		s, m := startMemory(t, []instance.Instance{newGuest(1, "one")})
+		m.set(func() { tt.breaks(s, m) })
+		for range tt.looks {
+			s.CatchUp(t.Context())
+		}
+		if st := s.Status(); st.Repairs != tt.repairs || st.Replaced != tt.replaced {
+			t.Errorf("%s: status %+v", tt.name, st)
+		}
+	}
+}
+
+// A change that dnsmasq has not read is told again by the next look, and the trouble ends
+// with it.
+func TestLookAfterAFailedChange(t *testing.T) {
+	s, m := startMemory(t, []instance.Instance{newGuest(1, "one")})
+	m.set(func() { m.blind = true })
+	if err := s.Apply(t.Context(), added(newGuest(2, "two"))); err == nil {
+		t.Fatal("the change is said to be live")
+	}
+	m.set(func() { m.blind = false })
+	s.CatchUp(t.Context())
+	if st := s.Status(); m.told() != "hangup" || st.LastError != "" || !st.Live || !m.serves(newGuest(2, "two")) {
+		t.Errorf("status %+v", st)
+	}
+}
+
+// A hung dnsmasq that is replaced keeps no change waiting, and one that answers again is
+// waited for like any other.
+func TestHungDnsmasqIsDeaf(t *testing.T) {
+	s, m := startMemory(t, []instance.Instance{newGuest(1, "one")}, external)
+	m.appears()
+	m.set(func() { m.err = os.ErrDeadlineExceeded })
+	for range muteLooks {
+		s.CatchUp(t.Context())
+	}
+	if !s.pub.deaf {
+		t.Error("changes wait for it")
+	}
+	m.set(func() { m.err = nil })
+	if s.CatchUp(t.Context()); s.pub.deaf {
+		t.Error("changes do not wait for one that answers")
+	}
+}
+
+// What failed at the start is tried again by a change, and by each look.
+func TestStartIsTriedAgain(t *testing.T) {
+	one, two := newGuest(1, "one"), newGuest(2, "two")
+	for name, again := range map[string]func(*Service){
+		"by a look":   func(s *Service) { s.CatchUp(t.Context()) },
+		"by a change": func(s *Service) { must(t, s.Apply(t.Context(), added(two))) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, m := newMemory(t)
+			must(t, os.WriteFile(s.settings.BaseDir, nil, 0o644))
+			if err := s.Start(t.Context(), []instance.Instance{one}); err == nil || m.told() != "" {
+				t.Fatalf("error %v", err)
+			}
+			s.CatchUp(t.Context())
+			if err := s.Apply(t.Context(), nil); err == nil || m.told() != "" || s.Status().LastError == "" {
+				t.Errorf("error %v, status %+v", err, s.Status())
+			}
+			must(t, os.Remove(s.settings.BaseDir))
+			again(s)
+			if st := s.Status(); m.told() != "start" || !m.serves(one) || !st.Live || st.LastError != "" {
+				t.Errorf("status %+v", st)
+			}
+		})
+	}
+}
+
+// A network without dnsmasq has nothing looked after.
+func TestLookWithoutDnsmasq(t *testing.T) {
+	s, m := newMemory(t, func(s *content.Settings) { s.Mode = content.Off })
+	must(t, s.Start(t.Context(), []instance.Instance{newGuest(1, "one")}))
+	s.CatchUp(t.Context())
+	must(t, s.Apply(t.Context(), added(newGuest(2, "two"))))
+	if _, err := os.Stat(s.settings.BaseDir); err == nil || m.told() != "" {
+		t.Error("there are files, or a dnsmasq")
+	}
+}
+
+// A dnsmasq of another service that is away is warned of once each time.
+func TestAbsenceIsLoggedOnce(t *testing.T) {
+	var log strings.Builder
+	s, m := newMemory(t, external)
+	s.log = slog.New(slog.NewTextHandler(&log, nil))
+	expect := func(want int) {
+		t.Helper()
+		if n := strings.Count(log.String(), "dnsmasq does not run"); n != want {
+			t.Errorf("%d warnings, want %d", n, want)
+		}
+	}
+	must(t, s.Start(t.Context(), nil))
+	for n := range 3 {
+		must(t, s.Apply(t.Context(), added(newGuest(n+1, "web"))))
+	}
+	expect(1)
+	m.appears()
+	must(t, s.Apply(t.Context(), added(newGuest(4, "web"))))
+	m.set(func() { m.now = nil })
+	must(t, s.Apply(t.Context(), added(newGuest(5, "web"))))
+	expect(2)
+}
+
+// Of a guest whose IPv6 address was declined, the time line is told: the log of DHCPv6 has
+// no MAC address.
+func TestDeclinesAreTold(t *testing.T) {
+	one := with(newGuest(1, "one"), func(g *instance.Instance) { g.IPv6 = netip.MustParseAddr("fd00:122::77") })
+	s, m := newMemory(t, func(s *content.Settings) { s.Network6 = netip.MustParsePrefix("fd00:122::/64") })
+	var heard []string
+	s.OnDHCP(func(mac instance.MAC, message string) { heard = append(heard, mac.String()+" "+message) }, nil)
+	must(t, s.Start(t.Context(), []instance.Instance{one, newGuest(2, "two")}))
+	m.told()
+	s.declines.note("disabling DHCP static address fd00:122::77 for 10m")
+	s.CatchUp(t.Context())
+	if got := strings.Join(heard, ", "); got != one.MAC.String()+" DHCPDECLINE" || m.told() != "hangup" {
+		t.Errorf("heard %q", got)
+	}
+	if s.declines.healed.IsZero() {
+		t.Error("the next one is healed at once")
+	}
+}
+
+// What is remembered of declined addresses is bounded: all are healed at once.
+func TestDeclinesAreBounded(t *testing.T) {
+	var d declines
+	addr := netip.MustParseAddr("fd00::")
+	for range mostDeclined + 5 {
+		addr = addr.Next()
+		d.note("disabling DHCP static address " + addr.String() + " for 10m")
+	}
+	if n := len(d.take()); n != mostDeclined {
+		t.Errorf("%d addresses are remembered", n)
+	}
+}
