@@ -36,12 +36,13 @@ const (
 type Reconciler struct {
 	hostID string
 	guests func() []*instance.Instance
+	kernel kernel
 	log    *slog.Logger
 	wake   chan struct{}
 
 	mu       sync.Mutex
 	networks []instance.Network
-	table    *table.Table
+	table    rules
 	off      bool   // the table was removed, or there was none
 	checked  uint32 // the generation of nftables when the table was as wanted
 	plan     plan.Plan
@@ -53,7 +54,7 @@ type Reconciler struct {
 // among several with one inventory, or empty. guests gives those that are known when
 // it is called.
 func New(hostID string, guests func() []*instance.Instance, log *slog.Logger) *Reconciler {
-	return &Reconciler{hostID: hostID, guests: guests, log: log, wake: make(chan struct{}, 1), closed: map[uint32]bool{}}
+	return &Reconciler{hostID: hostID, guests: guests, kernel: thisHost(), log: log, wake: make(chan struct{}, 1), closed: map[uint32]bool{}}
 }
 
 // Run keeps the table up to date until ctx ends. The table stays, so that guests
@@ -106,7 +107,7 @@ func (r *Reconciler) follow(ctx context.Context) {
 // watch follows the host's interfaces.
 func (r *Reconciler) watch(ctx context.Context) {
 	for ctx.Err() == nil {
-		if err := watch(ctx, r.Wake); ctx.Err() == nil {
+		if err := r.kernel.watch(ctx, r.Wake); ctx.Err() == nil {
 			r.log.Debug("port security reads all interfaces again", "reason", err)
 			pace.Sleep(ctx, 100*time.Millisecond)
 			r.Wake()
@@ -122,7 +123,7 @@ func (r *Reconciler) check() {
 		r.bring() // what failed may do now
 		return
 	}
-	now, err := table.Generation()
+	now, err := r.kernel.generation()
 	if err == nil && now == r.checked && r.table.Known() {
 		return
 	}
@@ -150,13 +151,13 @@ func (r *Reconciler) try() error {
 		return nil
 	}
 	r.off = false
-	host, err := look()
+	host, err := r.kernel.look()
 	if err != nil {
 		return err
 	}
 	host.ID = r.hostID
 	if r.table == nil {
-		if r.table, err = table.New(); err != nil {
+		if r.table, err = r.kernel.newTable(); err != nil {
 			return err
 		}
 	}
@@ -174,7 +175,7 @@ func (r *Reconciler) try() error {
 func (r *Reconciler) closeBridges(host plan.Host) {
 	for _, link := range r.toClose(host.Links) {
 		r.closed[link.Index] = true
-		if err := learnFromControl(link.Index, false); err != nil { // Linux before 5.0
+		if err := r.kernel.learn(link.Index, false); err != nil { // Linux before 5.0
 			r.log.Warn("a guest may receive other guests' frames", "bridge", link.Name, "error", err)
 		}
 	}
@@ -193,7 +194,7 @@ func (r *Reconciler) toClose(links []plan.Link) (bridges []plan.Link) {
 
 func (r *Reconciler) openBridges() {
 	for index := range r.closed {
-		_ = learnFromControl(index, true) // the bridge may be gone
+		_ = r.kernel.learn(index, true) // the bridge may be gone
 	}
 	clear(r.closed)
 }
@@ -203,7 +204,7 @@ func (r *Reconciler) turnOff() {
 	if r.off {
 		return
 	}
-	removed, err := table.Remove()
+	removed, err := r.kernel.remove()
 	if err != nil {
 		r.log.Debug("port security is off", "error", err)
 	}

@@ -4,11 +4,13 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 )
 
@@ -18,7 +20,8 @@ var update = flag.Bool("update", false, "write the golden file")
 func TestRules(t *testing.T) {
 	var b strings.Builder
 	for _, c := range rules() {
-		fmt.Fprintf(&b, "%s:\n", c.name)
+		hook := map[*nftables.ChainHook]string{nftables.ChainHookPrerouting: " (hook prerouting)", nftables.ChainHookInput: " (hook input)"}[c.hook]
+		fmt.Fprintf(&b, "%s%s:\n", c.name, hook)
 		for _, r := range c.rules {
 			var parts []string
 			for _, e := range r {
@@ -27,9 +30,15 @@ func TestRules(t *testing.T) {
 			fmt.Fprintf(&b, "    %s\n", strings.Join(parts, " "))
 		}
 	}
-	const path = "testdata/rules.txt"
+	compareGolden(t, "rules.txt", b.String())
+}
+
+// compareGolden compares a text with that of a file.
+func compareGolden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
 	if *update {
-		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -37,7 +46,7 @@ func TestRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), b.String()); diff != "" {
+	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s (-want +got), -update writes it:\n%s", path, diff)
 	}
 }
@@ -47,13 +56,13 @@ func TestRules(t *testing.T) {
 func describe(e expr.Any) string {
 	switch e := e.(type) {
 	case *expr.Payload:
-		return fmt.Sprintf("%s[%d:%d]", map[expr.PayloadBase]string{
+		return fmt.Sprintf("%s[%d:%d]%s", map[expr.PayloadBase]string{
 			expr.PayloadBaseLLHeader: "ethernet", expr.PayloadBaseNetworkHeader: "network", expr.PayloadBaseTransportHeader: "transport",
-		}[e.Base], e.Offset, e.Offset+e.Len)
+		}[e.Base], e.Offset, e.Offset+e.Len, place(e.DestRegister))
 	case *expr.Meta:
-		return map[expr.MetaKey]string{expr.MetaKeyIIF: "iif", expr.MetaKeyIIFNAME: "iifname", expr.MetaKeyPROTOCOL: "protocol", expr.MetaKeyL4PROTO: "l4proto"}[e.Key]
+		return map[expr.MetaKey]string{expr.MetaKeyIIF: "iif", expr.MetaKeyIIFNAME: "iifname", expr.MetaKeyPROTOCOL: "protocol", expr.MetaKeyL4PROTO: "l4proto"}[e.Key] + place(e.Register)
 	case *expr.Exthdr:
-		return fmt.Sprintf("exthdr %d[%d:%d]", e.Type, e.Offset, e.Offset+e.Len)
+		return fmt.Sprintf("exthdr %d[%d:%d]%s", e.Type, e.Offset, e.Offset+e.Len, place(e.DestRegister))
 	case *expr.Bitwise:
 		return fmt.Sprintf("& %x", e.Mask)
 	case *expr.Cmp:
@@ -67,6 +76,14 @@ func describe(e expr.Any) string {
 		return strings.TrimSpace(map[expr.VerdictKind]string{expr.VerdictAccept: "accept", expr.VerdictDrop: "drop", expr.VerdictGoto: "goto"}[e.Kind] + " " + e.Chain)
 	}
 	return fmt.Sprintf("%T", e)
+}
+
+// place is where a field lies in a concatenation, if it is not the first.
+func place(register uint32) string {
+	if register == reg0 {
+		return ""
+	}
+	return fmt.Sprint("@", 4*(register-reg0))
 }
 
 // Every chain of a guest's ends in a drop, and every chain that is gone to is there.

@@ -1,0 +1,42 @@
+package portsecurity
+
+import (
+	"context"
+
+	"mdserver/internal/api"
+	"mdserver/internal/portsecurity/plan"
+	"mdserver/internal/portsecurity/table"
+)
+
+// kernel is what a Reconciler asks of the kernel. Tests have one in memory.
+type kernel struct {
+	look       func() (plan.Host, error)
+	watch      func(ctx context.Context, stir func()) error
+	newTable   func() (rules, error)
+	remove     func() (bool, error)
+	generation func() (uint32, error)
+	learn      func(bridge uint32, learn bool) error
+}
+
+// rules are those of port security; see table.Table.
+type rules interface {
+	Apply(plan.Plan) error
+	Intact() bool
+	Known() bool
+	Forget()
+	Dropped() (map[string]api.Drops, error)
+}
+
+// thisHost is the kernel that runs this program.
+func thisHost() kernel {
+	return kernel{
+		look: look, watch: watch, remove: table.Remove, generation: table.Generation, learn: learnFromControl,
+		newTable: func() (rules, error) {
+			made, err := table.New()
+			if err != nil {
+				return nil, err
+			}
+			return made, nil
+		},
+	}
+}

@@ -1,0 +1,210 @@
+package table
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+
+	"mdserver/internal/instance"
+	"mdserver/internal/portsecurity/plan"
+	"mdserver/internal/portsecurity/porttest"
+)
+
+// TestContents shows the elements of all sets as text, of ports of each role.
+func TestContents(t *testing.T) {
+	link := func(index uint32, name, mac string, tap bool) plan.Link {
+		made := plan.Link{Name: name, Index: index, Bridge: "br-mds", Tap: tap}
+		made.MAC, _ = instance.ParseMAC(mac)
+		return made
+	}
+	guests := []*instance.Instance{
+		porttest.Guest(1, "vnet1", "allowed_addresses", "10.122.0.200, 172.17.0.0/15, 2001:db8::/63, 02:42:ac:11:00:02"),
+		porttest.Guest(2, "vnet2", "port_security", "off"),
+		porttest.Guest(3, "vnet3"), // whose interface is not there yet
+	}
+	host := plan.Host{ID: "a", Addrs: map[string][]netip.Addr{"br-mds": {netip.MustParseAddr("10.122.0.1"), netip.MustParseAddr("fe80::1")}},
+		Links: []plan.Link{link(4, "vnet1", "fe:54:00:00:00:01", true), link(5, "vnet2", "fe:54:00:00:00:02", true), link(6, "tap0", "02:00:00:00:00:03", true),
+			link(0x1234, "eth0", "02:00:00:00:00:04", false)}}
+	compareGolden(t, "contents.txt", textOf(contentsOf(plan.Make([]instance.Network{porttest.Network}, guests, host))))
+}
+
+// textOf shows contents, an element a line.
+func textOf(c contents) string {
+	types := maps.Clone(setTypes)
+	for _, kind := range Kinds() {
+		types[kind.set()] = []nftables.SetDatatype{nftables.TypeIFName}
+	}
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(types)) {
+		fmt.Fprintf(&b, "%s:\n", name)
+		for _, e := range list(c[name]) {
+			line := fieldsOf(types[name], e.Key)
+			if e.KeyEnd != nil {
+				line += " to " + fieldsOf(types[name], e.KeyEnd)
+			}
+			if e.VerdictData != nil {
+				line += ": " + describe(e.VerdictData)
+			}
+			b.WriteString("    " + line + "\n")
+		}
+	}
+	return b.String()
+}
+
+// fieldsOf shows the fields of a key. Each is as long as the type says, filled up to whole
+// registers if there are several.
+func fieldsOf(types []nftables.SetDatatype, key []byte) string {
+	var shown []string
+	for _, kind := range types {
+		size := int(kind.Bytes)
+		shown = append(shown, fieldOf(kind, key[:size]))
+		if len(types) > 1 {
+			size = (size + 3) / 4 * 4
+		}
+		key = key[size:]
+	}
+	if len(key) > 0 {
+		shown = append(shown, fmt.Sprintf("and %x", key))
+	}
+	return strings.Join(shown, " . ")
+}
+
+func fieldOf(kind nftables.SetDatatype, field []byte) string {
+	switch kind {
+	case nftables.TypeIFName:
+		return strings.TrimRight(string(field), "\x00")
+	case nftables.TypeIFIndex:
+		return fmt.Sprint("interface ", binary.NativeEndian.Uint32(field))
+	case nftables.TypeIPAddr, nftables.TypeIP6Addr:
+		addr, _ := netip.AddrFromSlice(field)
+		return addr.String()
+	}
+	return fmt.Sprintf("%x", field)
+}
+
+// Sets are what the rules ask for: maps of verdicts, ranges of prefixes, counters and rates.
+func TestSets(t *testing.T) {
+	sets := newSets(bridgeTable())
+	for name, set := range sets {
+		kind, counts := strings.CutPrefix(name, "dropped_")
+		isMap := name == setPorts || name == setFast4 || name == setFast6
+		ranges, rates := name == setAllowed4 || name == setAllowed6, name == setSYNs
+		if set.Name != name || set.Table.Name != Name || set.Table.Family != nftables.TableFamilyBridge || set.IsMap != isMap || (set.DataType == nftables.TypeVerdict) != isMap ||
+			set.Interval != ranges || set.Counter != counts || set.Dynamic != rates || set.HasTimeout != rates || (set.Timeout == idle) != rates || set.Concatenation != (len(setTypes[name]) > 1) {
+			t.Errorf("the set %s is %+v", name, set)
+		}
+		if counts && !slices.Contains(Kinds(), Kind(kind)) {
+			t.Errorf("the set %s counts no kind of frames", name)
+		}
+	}
+	if len(sets) != len(setTypes)+len(Kinds()) {
+		t.Errorf("there are %d sets", len(sets))
+	}
+	for _, c := range rules() {
+		for _, r := range c.rules {
+			for _, e := range bind(r, sets) {
+				if lookup, ok := e.(*expr.Lookup); ok && sets[lookup.SetName] == nil {
+					t.Errorf("the chain %s asks for the set %s, which is not there", c.name, lookup.SetName)
+				}
+			}
+		}
+	}
+}
+
+// Rules are bound to the sets of one batch, and stay as they are for the next.
+func TestBind(t *testing.T) {
+	sets := map[string]*nftables.Set{"macs": {ID: 7}, "syns": {ID: 8}}
+	rule := match(in("macs", etherSource), tooMany("syns", iif))
+	bound := bind(rule, sets)
+	ids := func(parts []expr.Any) (ids []uint32) {
+		for _, part := range parts {
+			switch part := part.(type) {
+			case *expr.Lookup:
+				ids = append(ids, part.SetID)
+			case *expr.Dynset:
+				ids = append(ids, part.SetID)
+			}
+		}
+		return ids
+	}
+	if got := ids(bound); !slices.Equal(got, []uint32{7, 8}) || len(bound) != len(rule) {
+		t.Errorf("bound to the sets %v", got)
+	}
+	if got := ids(rule); !slices.Equal(got, []uint32{0, 0}) {
+		t.Errorf("the rule itself is bound to %v", got)
+	}
+}
+
+// A set is as wanted if it has all elements and no other, each with its verdict.
+func TestSame(t *testing.T) {
+	wanted := map[element]bool{{key: "a", end: "b"}: true, {key: "c", chain: "guest"}: true, {key: "d", chain: accepted}: true}
+	goTo := func(chain string) []byte { return []byte("\x00\x00\x00\x08\x00\x00\x00\x02" + chain + "\x00") }
+	accept := []byte{0, 8, 0, 1, 0, 0, 0, 1}
+	ranges := nftables.SetElement{Key: []byte("a"), KeyEnd: []byte("b")}
+	guest, last := nftables.SetElement{Key: []byte("c"), Val: goTo("guest")}, nftables.SetElement{Key: []byte("d"), Val: accept}
+	for name, tt := range map[string]struct {
+		there []nftables.SetElement
+		want  bool
+	}{
+		"all":                {[]nftables.SetElement{last, ranges, guest}, true},
+		"one less":           {[]nftables.SetElement{ranges, guest}, false},
+		"one more":           {[]nftables.SetElement{ranges, guest, last, {Key: []byte("e")}}, false},
+		"another":            {[]nftables.SetElement{ranges, guest, {Key: []byte("e"), Val: accept}}, false},
+		"another end":        {[]nftables.SetElement{{Key: []byte("a"), KeyEnd: []byte("c")}, guest, last}, false},
+		"another chain":      {[]nftables.SetElement{ranges, {Key: []byte("c"), Val: goTo("other")}, last}, false},
+		"part of a chain":    {[]nftables.SetElement{ranges, {Key: []byte("c"), Val: goTo("guests")}, last}, false},
+		"drops what it took": {[]nftables.SetElement{ranges, guest, {Key: []byte("d"), Val: []byte{0, 8, 0, 1, 0, 0, 0, 0}}}, false},
+	} {
+		if got := same(tt.there, wanted); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// An update deletes what is not wanted any more, and adds what is new.
+func TestWithout(t *testing.T) {
+	a, b, moved := element{key: "a"}, element{key: "b", chain: "guest"}, element{key: "b", chain: "other"}
+	before, after := map[element]bool{a: true, b: true}, map[element]bool{a: true, moved: true}
+	if got := without(before, after); !maps.Equal(got, map[element]bool{b: true}) {
+		t.Errorf("to delete: %v", got)
+	}
+	if got := without(after, before); !maps.Equal(got, map[element]bool{moved: true}) {
+		t.Errorf("to add: %v", got)
+	}
+	if got := without(nil, after); len(got) != 0 {
+		t.Errorf("of nothing: %v", got)
+	}
+}
+
+func TestNamesOfPorts(t *testing.T) {
+	for _, name := range []string{"", "lo", "vnet1", "fifteen-letters"} {
+		if key := ifname(name); len(key) != 16 || portName([]byte(key)) != name {
+			t.Errorf("%q became %q, and then %q", name, key, portName([]byte(key)))
+		}
+	}
+	if got := portName([]byte("sixteen-letters!")); got != "sixteen-letters!" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Each kind of dropped frames has a set, a chain and a description of its own.
+func TestKinds(t *testing.T) {
+	seen := map[string]bool{}
+	for _, kind := range Kinds() {
+		if text := kind.Text(); text == "" || seen[text] || seen[kind.set()] || seen[kind.chain()] {
+			t.Errorf("%s is described as %q", kind, text)
+		} else {
+			seen[text], seen[kind.set()], seen[kind.chain()] = true, true, true
+		}
+	}
+	if got, want := Describe(map[string]uint64{"mac": 3, "arp": 12}), "12 ARP of a foreign address, 3 from a foreign MAC"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
