@@ -168,6 +168,18 @@ func TestChangesThatFail(t *testing.T) {
 	}
 }
 
+// That dnsmasq has read its files shows also where the compact files name the same guests
+// as before.
+func TestGuestOfASmallFileIsGone(t *testing.T) {
+	two := newGuest(2, "two")
+	s, m := startMemory(t, []instance.Instance{newGuest(1, "one")})
+	must(t, s.Apply(t.Context(), added(two)))
+	m.set(func() { m.blind = true })
+	if err := s.Apply(t.Context(), removed(two)); err == nil {
+		t.Error("the guest is said to be gone while dnsmasq knows it")
+	}
+}
+
 // dnsmasq takes file events in order, so DHCP knows a guest once DNS does.
 func TestDHCPComesFirst(t *testing.T) {
 	s, _ := startMemory(t, nil)

@@ -110,18 +110,26 @@ func TestRepairsAreCounted(t *testing.T) {
 	}
 }
 
-// A change that dnsmasq has not read is told again by the next look, and the trouble ends
-// with it.
+// A change that dnsmasq has not read, or that could not be written, is told again by the
+// next look, and the trouble ends with it. Nobody else has changed a file.
 func TestLookAfterAFailedChange(t *testing.T) {
-	s, m := startMemory(t, []instance.Instance{newGuest(1, "one")})
-	m.set(func() { m.blind = true })
-	if err := s.Apply(t.Context(), added(newGuest(2, "two"))); err == nil {
-		t.Fatal("the change is said to be live")
-	}
-	m.set(func() { m.blind = false })
-	s.CatchUp(t.Context())
-	if st := s.Status(); m.told() != "hangup" || st.LastError != "" || !st.Live || !m.serves(newGuest(2, "two")) {
-		t.Errorf("status %+v", st)
+	for _, tt := range []struct {
+		name          string
+		breaks, mends func(*Service, *memory)
+	}{
+		{"not read", func(_ *Service, m *memory) { m.blind = true }, func(_ *Service, m *memory) { m.blind = false }},
+		{"not written", blockScratch, unblockScratch},
+	} {
+		s, m := startMemory(t, []instance.Instance{newGuest(1, "one")})
+		m.set(func() { tt.breaks(s, m) })
+		if err := s.Apply(t.Context(), added(newGuest(2, "two"))); err == nil {
+			t.Fatalf("%s: the change is said to be live", tt.name)
+		}
+		m.set(func() { tt.mends(s, m) })
+		s.CatchUp(t.Context())
+		if st := s.Status(); m.told() != "hangup" || st.LastError != "" || !st.Live || st.Repairs != 0 || !m.serves(newGuest(2, "two")) {
+			t.Errorf("%s: status %+v", tt.name, st)
+		}
 	}
 }
 
