@@ -215,8 +215,8 @@ func TestPatienceWithTheDeaf(t *testing.T) {
 		err  error
 		deaf bool
 	}{
-		{"it has answered", syscall.ECONNREFUSED, false}, {"it was refused", probe.ErrNoAddress, true},
-		{"there was no address", os.ErrDeadlineExceeded, true}, {"it was silent", nil, false}, {"it has answered again", nil, false},
+		{"it has answered", syscall.ECONNREFUSED, false}, {"it was refused", nil, true},
+		{"it has answered again", probe.ErrNoAddress, false}, {"there was no address", os.ErrDeadlineExceeded, true}, {"it was silent", nil, false},
 	} {
 		m.set(func() { m.err = step.err })
 		before := time.Now()
@@ -225,6 +225,24 @@ func TestPatienceWithTheDeaf(t *testing.T) {
 		if step.deaf && least > deafPatience || !step.deaf && most < patience {
 			t.Errorf("%s: the change waits between %v and %v", step.name, least, most)
 		}
+	}
+}
+
+// A restart that was due has happened with one for another reason.
+func TestRestartIsDueOnce(t *testing.T) {
+	one, two := newGuest(1, "one"), newGuest(2, "two")
+	s, m := startMemory(t, []instance.Instance{one})
+	s.pub.outlived = true
+	m.set(func() { m.err, m.heals = os.ErrDeadlineExceeded, true })
+	for range muteLooks {
+		s.CatchUp(t.Context())
+	}
+	if told := m.told(); told != "restart by killed" {
+		t.Errorf("dnsmasq was told %q", told)
+	}
+	must(t, s.Apply(t.Context(), added(two)))
+	if told := m.told(); told != "" || !m.serves(one, two) {
+		t.Errorf("then it was told %q", told)
 	}
 }
 

@@ -45,6 +45,8 @@ func TestLooksAtDnsmasq(t *testing.T) {
 		{"external and another configuration", content.External, nil, other, []look{{"", ""}}},
 		{"hung", content.Child, nil, silent, []look{
 			{"", ""}, {"", "dnsmasq does not answer"}, {"restart by killed", "has not applied the change"}, {"", "has not applied the change"}}},
+		{"hung until it is replaced", content.Child, nil, func(s *Service, m *memory) { silent(s, m); m.heals = true }, []look{
+			{"", ""}, {"", "dnsmasq does not answer"}, {"restart by killed", ""}, {"", ""}}},
 		{"external and hung", content.External, nil, silent, []look{
 			{"", ""}, {"", "systemctl restart mdserver-dnsmasq"}, {"", "systemctl restart mdserver-dnsmasq"}}},
 		{"it refuses after it has answered", content.Child, nil, refused, []look{

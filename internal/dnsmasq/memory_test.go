@@ -47,6 +47,7 @@ type memory struct {
 	blind    bool            // it takes no notice of its files
 	lost     string          // a name that it does not take
 	err      error           // in place of each answer
+	heals    bool            // a restart ends that
 	waits    bool            // until the context ends, for its files to be read
 	deadline time.Time       // of the last wait for its files
 	did      []string        // what it was told since the last look
@@ -231,6 +232,9 @@ func (m *memory) Restart(_ context.Context, signal syscall.Signal) error {
 		return process.ErrNotOurs
 	}
 	m.note("restart by %v", signal)
+	if m.heals {
+		m.err = nil
+	}
 	m.begin()
 	return nil
 }

@@ -41,6 +41,7 @@ func (m *memory) kernel() kernel {
 			if err := m.broken["new"]; err != nil {
 				return nil, err
 			}
+			m.noted = append(m.noted, "new")
 			return m, nil
 		},
 		remove: func() (bool, error) {
@@ -70,7 +71,10 @@ func (m *memory) Apply(p plan.Plan) error {
 		m.known = false
 		return err
 	}
-	m.there, m.known, m.altered = &p, true, false
+	if !m.known { // else what differs is changed, and what others did stays
+		m.altered = false
+	}
+	m.there, m.known = &p, true
 	m.now++
 	return nil
 }
@@ -166,6 +170,12 @@ func TestTableFollows(t *testing.T) {
 		if got := r.Of(r.guests[0].UUID); len(got) != 1 || got[0].Name != "vnet1" {
 			t.Errorf("the guest has the ports %+v", got)
 		}
+		if got := r.take(); got != "remove, new, learn 3 false" {
+			t.Errorf("it was asked for %q", got)
+		}
+		if n := strings.Count(r.log.String(), `"port security enabled for a guest" guest=web1 port=vnet1`); n != 1 {
+			t.Errorf("the guest's port is told %d times:\n%s", n, &r.log)
+		}
 	})
 }
 
@@ -247,7 +257,7 @@ func TestBridgesAndTurningOff(t *testing.T) {
 				expect("off from the start on", "remove", 1)
 				expect("off for a while", "", 1)
 				r.Set([]instance.Network{porttest.Network})
-				expect("on", "learn 3 false", 1)
+				expect("on", "new, learn 3 false", 1)
 				r.Wake()
 				expect("on for a while", "", 1)
 				r.host.Links = append(r.host.Links[1:], plan.Link{Name: "br-mds", Index: 9})
@@ -261,7 +271,7 @@ func TestBridgesAndTurningOff(t *testing.T) {
 					t.Errorf("off: status %+v, ports %+v", st, r.Of(uuid.Nil))
 				}
 				r.Set([]instance.Network{porttest.Network})
-				expect("on again", "learn 9 false", 2)
+				expect("on again", "new, learn 9 false", 2)
 			})
 		})
 	}
