@@ -231,7 +231,7 @@ func TestPatienceWithTheDeaf(t *testing.T) {
 // A restart that was due has happened with one for another reason.
 func TestRestartIsDueOnce(t *testing.T) {
 	one, two := newGuest(1, "one"), newGuest(2, "two")
-	s, m := startMemory(t, []instance.Instance{one})
+	s, m := startMemory(t, []instance.Instance{one, two})
 	s.pub.outlived = true
 	m.set(func() { m.err, m.heals = os.ErrDeadlineExceeded, true })
 	for range muteLooks {
@@ -240,8 +240,8 @@ func TestRestartIsDueOnce(t *testing.T) {
 	if told := m.told(); told != "restart by killed" {
 		t.Errorf("dnsmasq was told %q", told)
 	}
-	must(t, s.Apply(t.Context(), added(two)))
-	if told := m.told(); told != "" || !m.serves(one, two) {
+	must(t, s.Apply(t.Context(), removed(one)))
+	if told := m.told(); told != "hangup, release 10.122.1.1" || !m.serves(two) {
 		t.Errorf("then it was told %q", told)
 	}
 }

@@ -71,6 +71,7 @@ type Networks struct {
 	notes     network.Notes
 	heard     OnDHCPMessage
 	log       *slog.Logger
+	make      func(*config.Config, config.Network) member
 	changed   chan struct{}
 	progress  *progress
 
@@ -90,8 +91,9 @@ type Networks struct {
 func New(cfg *config.Config, inv *inventory.Inventory, notes network.Notes, heard OnDHCPMessage, log *slog.Logger) *Networks {
 	s := &Networks{inventory: inv, notes: notes, heard: heard, log: log,
 		changed: make(chan struct{}, 1), progress: newProgress()}
+	s.make = s.newMember
 	for _, n := range cfg.Networks {
-		s.members = append(s.members, s.newMember(cfg, n))
+		s.members = append(s.members, s.make(cfg, n))
 	}
 	return s
 }
@@ -185,7 +187,7 @@ func (s *Networks) Reconfigure(ctx context.Context, cfg *config.Config) error {
 	for _, n := range cfg.Networks {
 		i := slices.IndexFunc(gone, func(m member) bool { return m.serves(n) })
 		if i < 0 {
-			m := s.newMember(cfg, n)
+			m := s.make(cfg, n)
 			fresh, next = append(fresh, m), append(next, m)
 			continue
 		}

@@ -22,13 +22,17 @@ import (
 
 // calls notes what backends are told, in order.
 type calls struct {
-	mu   sync.Mutex
-	list []string
+	mu     sync.Mutex
+	list   []string
+	during func() // called with each, if it is set
 }
 
 func (c *calls) add(format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.during != nil {
+		c.during()
+	}
 	c.list = append(c.list, fmt.Sprintf(format, args...))
 }
 

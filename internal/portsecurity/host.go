@@ -20,6 +20,15 @@ func look() (plan.Host, error) {
 	if err != nil {
 		return plan.Host{}, fmt.Errorf("interfaces of this host: %w", err)
 	}
+	addrs, err := rtnl.Addrs(netlink.FAMILY_ALL)
+	if err != nil {
+		return plan.Host{}, fmt.Errorf("addresses of this host: %w", err)
+	}
+	return hostOf(links, addrs), nil
+}
+
+// hostOf is a host with these interfaces and addresses.
+func hostOf(links []netlink.Link, addrs []netlink.Addr) plan.Host {
 	names := map[int]string{}
 	bridges := map[int]bool{}
 	for _, link := range links {
@@ -35,17 +44,13 @@ func look() (plan.Host, error) {
 		}
 		host.Links = append(host.Links, one)
 	}
-	addrs, err := rtnl.Addrs(netlink.FAMILY_ALL)
-	if err != nil {
-		return plan.Host{}, fmt.Errorf("addresses of this host: %w", err)
-	}
 	for _, a := range addrs {
 		if addr, ok := netip.AddrFromSlice(a.IP); ok && bridges[a.LinkIndex] {
 			name := names[a.LinkIndex]
 			host.Addrs[name] = append(host.Addrs[name], addr.Unmap())
 		}
 	}
-	return host, nil
+	return host
 }
 
 // watch calls stir whenever an interface or an address of this host comes, goes

@@ -18,23 +18,25 @@ const (
 // 01:80:c2:00:00:00 to 0f, such as LLDP. It takes those out before any rule sees
 // them, so a guest could have another's frames sent to its own port.
 func learnFromControl(bridge uint32, learn bool) error {
-	value := uint32(noLinkLocalLearn)
-	if learn {
-		value = 0
-	}
-	options := binary.NativeEndian.AppendUint32(nil, value)
-	options = binary.NativeEndian.AppendUint32(options, noLinkLocalLearn) // the mask
-
 	request := nl.NewNetlinkRequest(unix.RTM_NEWLINK, unix.NLM_F_ACK)
 	message := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	message.Index = int32(bridge)
 	request.AddData(message)
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
 	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
-	info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(iflaBridgeOptions, options)
+	info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(iflaBridgeOptions, learnOptions(learn))
 	request.AddData(info)
 	if _, err := request.Execute(unix.NETLINK_ROUTE, 0); err != nil {
 		return fmt.Errorf("option no_linklocal_learn of a bridge: %w", err)
 	}
 	return nil
+}
+
+// learnOptions are the value of the option, and the mask of those that are set.
+func learnOptions(learn bool) []byte {
+	value := uint32(noLinkLocalLearn)
+	if learn {
+		value = 0
+	}
+	return binary.NativeEndian.AppendUint32(binary.NativeEndian.AppendUint32(nil, value), noLinkLocalLearn)
 }

@@ -1,0 +1,77 @@
+package networks
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"mdserver/internal/config"
+	"mdserver/internal/instance"
+)
+
+// Backends are told one thing at a time.
+func TestBackendsAreToldInTurn(t *testing.T) {
+	for name, work := range map[string]func(*testing.T, *Networks, *config.Config) error{
+		"a change":        func(t *testing.T, s *Networks, _ *config.Config) error { return s.apply(t.Context(), nil) },
+		"a look":          func(t *testing.T, s *Networks, _ *config.Config) error { s.catchUpOnce(t.Context()); return nil },
+		"a configuration": func(t *testing.T, s *Networks, cfg *config.Config) error { return s.Reconfigure(t.Context(), cfg) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, backends, cfg := newLab(t, twoNetworks)
+			backends[0].calls.during = func() {
+				if s.turn.TryLock() {
+					s.turn.Unlock()
+					t.Error("another one may be told meanwhile")
+				}
+			}
+			must(t, work(t, s, cfg))
+			if told := backends[0].calls.take(); len(told) != 2 {
+				t.Errorf("backends were told %q", told)
+			}
+			if !s.turn.TryLock() {
+				t.Error("nobody may be told any more")
+			}
+		})
+	}
+}
+
+// A network that is gone is retired before another one is started, since that may take its
+// bridge or addresses.
+func TestRetiredBeforeAnotherStarts(t *testing.T) {
+	s, backends, _ := newLab(t, twoNetworks)
+	s.make = func(_ *config.Config, n config.Network) member {
+		return member{n, &recorder{name: n.Name, calls: backends[0].calls}}
+	}
+	if err := s.Reconfigure(t.Context(), load(t, "[dnsmasq]\nnet_name = other\nrun = off\n")); err != nil {
+		t.Fatal(err)
+	}
+	told := backends[0].calls.take()
+	if len(told) != 3 || told[2] != "other: start with 0" || !slices.Contains(told, "mds: retire") || !slices.Contains(told, "default: retire") {
+		t.Errorf("backends were told %q", told)
+	}
+}
+
+// What DHCP clients and a dnsmasq say to each other is told with the network's name.
+func TestMessagesOfDHCPClients(t *testing.T) {
+	me, err := user.Current()
+	must(t, err)
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "dnsmasq")
+	must(t, os.WriteFile(binary, []byte("#!/bin/sh\n[ \"$1\" = --test ] && exit\n"+
+		"echo 'dnsmasq-dhcp: DHCPACK(br-none) 10.122.0.9 02:00:00:00:00:01 web1' >&2\nexec sleep 60\n"), 0o755))
+	heard := make(chan string, 10)
+	s := New(load(t, strings.NewReplacer("BINARY", binary, "USER", me.Username, "DIR", dir).Replace(
+		"[dnsmasq]\nnet_name = mds\ninterface = br-none\nbinary = BINARY\nuser = USER\nbase_dir = DIR/base\nrun_dir = DIR/run\n")),
+		newInventory(t), nil, func(network string, mac instance.MAC, message string) {
+			heard <- fmt.Sprint(network, " ", mac, " ", message)
+		}, discard)
+	must(t, s.Start(t.Context()))
+	if got, want := <-heard, "mds 02:00:00:00:00:01 DHCPACK"; got != want {
+		t.Errorf("heard %q, want %q", got, want)
+	}
+	must(t, s.Close())
+}
