@@ -2,6 +2,7 @@ package table
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -10,8 +11,12 @@ import (
 	"testing"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 
+	"mdserver/internal/api"
 	"mdserver/internal/instance"
 	"mdserver/internal/portsecurity/plan"
 	"mdserver/internal/portsecurity/porttest"
@@ -64,11 +69,15 @@ func fieldsOf(types []nftables.SetDatatype, key []byte) string {
 	var shown []string
 	for _, kind := range types {
 		size := int(kind.Bytes)
-		shown = append(shown, fieldOf(kind, key[:size]))
+		field := fieldOf(kind, key[:size])
 		if len(types) > 1 {
-			size = (size + 3) / 4 * 4
+			whole := (size + 3) / 4 * 4
+			if rest := key[size:whole]; strings.Trim(string(rest), "\x00") != "" {
+				field += fmt.Sprintf(" and %x", rest)
+			}
+			size = whole
 		}
-		key = key[size:]
+		shown, key = append(shown, field), key[size:]
 	}
 	if len(key) > 0 {
 		shown = append(shown, fmt.Sprintf("and %x", key))
@@ -100,6 +109,9 @@ func TestSets(t *testing.T) {
 			set.Interval != ranges || set.Counter != counts || set.Dynamic != rates || set.HasTimeout != rates || (set.Timeout == idle) != rates || set.Concatenation != (len(setTypes[name]) > 1) {
 			t.Errorf("the set %s is %+v", name, set)
 		}
+		if named := counts || setTypes[name][0] == nftables.TypeIFName; (set.KeyByteOrder == binaryutil.NativeEndian) != named {
+			t.Errorf("nft shows the keys of the set %s in another order", name)
+		}
 		if counts && !slices.Contains(Kinds(), Kind(kind)) {
 			t.Errorf("the set %s counts no kind of frames", name)
 		}
@@ -114,6 +126,138 @@ func TestSets(t *testing.T) {
 					t.Errorf("the chain %s asks for the set %s, which is not there", c.name, lookup.SetName)
 				}
 			}
+		}
+	}
+}
+
+// An allowed prefix is the range of all of its addresses, also if it names one within it.
+func TestAllowedPrefixes(t *testing.T) {
+	for prefix, want := range map[string]string{
+		"172.17.0.1/16": "allowed4: vnet1 . 172.17.0.0 to vnet1 . 172.17.255.255", "192.0.2.1/32": "allowed4: vnet1 . 192.0.2.1 to vnet1 . 192.0.2.1",
+		"2001:db8::1/127": "allowed6: vnet1 . 2001:db8:: to vnet1 . 2001:db8::1",
+	} {
+		c := contents{}
+		c.allow(ifname("vnet1"), netip.MustParsePrefix(prefix))
+		for name, elements := range c {
+			e := list(elements)[0]
+			if got := name + ": " + fieldsOf(setTypes[name], e.Key) + " to " + fieldsOf(setTypes[name], e.KeyEnd); got != want {
+				t.Errorf("%s: %s, want %s", prefix, got, want)
+			}
+		}
+	}
+}
+
+// The chains at hooks come before those of others, whose priority is -200, and accept what
+// no rule is about: not all bridges of a host have port security.
+func TestChainsAtHooks(t *testing.T) {
+	hooked := 0
+	for _, c := range rules() {
+		made := c.in(bridgeTable())
+		if made.Name != c.name || made.Table.Name != Name || made.Hooknum != c.hook || (made.Policy != nil) != (c.hook != nil) {
+			t.Errorf("%s is %+v", c.name, made)
+		}
+		if c.hook == nil {
+			continue
+		}
+		hooked++
+		if *made.Policy != nftables.ChainPolicyAccept || made.Type != nftables.ChainTypeFilter || *made.Priority >= -200 {
+			t.Errorf("%s is %+v, policy %v, priority %v", c.name, made, *made.Policy, *made.Priority)
+		}
+	}
+	if hooked != 2 {
+		t.Errorf("%d chains are at hooks", hooked)
+	}
+}
+
+// heard is a Table that has a plan, and sends what it changes to a test.
+func heard(t *testing.T, p plan.Plan, hear func([]netlink.Message) error) *Table {
+	t.Helper()
+	conn, err := nftables.New(nftables.WithTestDial(func(sent []netlink.Message) ([]netlink.Message, error) {
+		if len(sent) == 0 {
+			return nil, nil // it only listens
+		}
+		return sent, hear(sent)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Table{conn: conn, now: contentsOf(p), sets: newSets(bridgeTable())}
+}
+
+// An update is one transaction, which deletes what is gone and adds what came.
+func TestUpdateByTheDifference(t *testing.T) {
+	var deleted, added string
+	transactions := 0
+	table := heard(t, planOf(porttest.Guest(1, "vnet1"), porttest.Guest(2, "vnet2")), func(sent []netlink.Message) error {
+		transactions++
+		for _, message := range sent {
+			switch message.Header.Type & 0xff {
+			case unix.NFT_MSG_DELSETELEM:
+				deleted += string(message.Data)
+			case unix.NFT_MSG_NEWSETELEM:
+				added += string(message.Data)
+			}
+		}
+		return nil
+	})
+	if err := table.Apply(planOf(porttest.Guest(2, "vnet2"), porttest.Guest(3, "vnet3"))); err != nil {
+		t.Fatal(err)
+	}
+	if transactions != 1 || !strings.Contains(deleted, "vnet1") || !strings.Contains(added, "vnet3") || strings.Contains(deleted+added, "vnet2") ||
+		strings.Contains(deleted, "vnet3") || strings.Contains(added, "vnet1") {
+		t.Errorf("in %d transactions, %q is deleted and %q added", transactions, deleted, added)
+	}
+	if !table.Known() || !maps.EqualFunc(table.now, contentsOf(planOf(porttest.Guest(2, "vnet2"), porttest.Guest(3, "vnet3"))), maps.Equal) {
+		t.Error("what the table holds now is not known")
+	}
+}
+
+// A message holds less than 64 kB, however many guests there are.
+func TestUpdateOfManyGuests(t *testing.T) {
+	elements := 0
+	table := heard(t, planOf(), func(sent []netlink.Message) error {
+		for _, message := range sent {
+			if len(message.Data) >= 1<<16 {
+				t.Errorf("a message has %d bytes", len(message.Data))
+			}
+			elements += strings.Count(string(message.Data), "vnet")
+		}
+		return nil
+	})
+	if err := table.Apply(planOf(porttest.Guests(500)...)); err != nil || elements < 500*(3+len(Kinds())) {
+		t.Errorf("%d elements, %v", elements, err)
+	}
+}
+
+// What a table holds after a change that failed is not known, and the next one makes all of
+// it. The error says what the kernel lacks.
+func TestUpdateThatFails(t *testing.T) {
+	for errno, want := range map[error]string{
+		unix.EPERM: "CAP_NET_ADMIN is required", unix.EOPNOTSUPP: "CONFIG_NF_TABLES_BRIDGE", unix.EAFNOSUPPORT: "CONFIG_NF_TABLES_BRIDGE",
+		unix.EPROTONOSUPPORT: "CONFIG_NF_TABLES_BRIDGE", unix.EINVAL: "CONFIG_NF_TABLES_BRIDGE", unix.ENOMEM: "nftables: ",
+	} {
+		tries := 0
+		table := heard(t, planOf(), func([]netlink.Message) error { tries++; return errno })
+		err := table.Apply(planOf(porttest.Guest(1, "vnet1")))
+		if err == nil || !errors.Is(err, errno) || !strings.Contains(err.Error(), want) || tries != 2 {
+			t.Errorf("%v: error %v after %d tries", errno, err, tries)
+		}
+		if table.Known() || table.Intact() {
+			t.Errorf("%v: the table is said to be known", errno)
+		}
+		table.now = contents{}
+		if err := table.update(contentsOf(planOf(porttest.Guest(1, "vnet1")))); err == nil || table.Known() {
+			t.Errorf("%v: after an update, error %v, known %v", errno, err, table.Known())
+		}
+		table.now = contents{}
+		if err := table.replace(contents{}); err == nil || table.Known() {
+			t.Errorf("%v: after a replacement, error %v, known %v", errno, err, table.Known())
+		}
+		if table.now = (contents{}); table.Known() {
+			table.Forget()
+		}
+		if table.Known() {
+			t.Error("a table that was forgotten is known")
 		}
 	}
 }
@@ -180,6 +324,19 @@ func TestWithout(t *testing.T) {
 	}
 	if got := without(nil, after); len(got) != 0 {
 		t.Errorf("of nothing: %v", got)
+	}
+}
+
+// Ports that have dropped frames are listed, by the kinds of these.
+func TestCount(t *testing.T) {
+	all := map[string]api.Drops{}
+	dropped := func(port string, frames uint64) nftables.SetElement {
+		return nftables.SetElement{Key: []byte(ifname(port)), Counter: &expr.Counter{Packets: frames, Bytes: 1}}
+	}
+	count(all, KindARP, []nftables.SetElement{dropped("vnet1", 2), dropped("vnet2", 0), {Key: []byte(ifname("vnet3"))}})
+	count(all, KindMAC, []nftables.SetElement{dropped("vnet1", 3), dropped("vnet4", 4)})
+	if got, want := fmt.Sprint(all), "map[vnet1:map[arp:2 mac:3] vnet4:map[mac:4]]"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 

@@ -120,13 +120,7 @@ func (t *Table) replace(wanted contents) error {
 func (t *Table) addChains(own *nftables.Table) error {
 	all := rules()
 	for _, c := range all {
-		made := &nftables.Chain{Name: c.name, Table: own}
-		if c.hook != nil {
-			policy := nftables.ChainPolicyAccept
-			made.Type, made.Hooknum, made.Policy = nftables.ChainTypeFilter, c.hook, &policy
-			made.Priority = nftables.ChainPriorityRef(hookPriority)
-		}
-		t.conn.AddChain(made)
+		t.conn.AddChain(c.in(own))
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.sets)) {
 		if !t.sets[name].IsMap {
@@ -142,6 +136,17 @@ func (t *Table) addChains(own *nftables.Table) error {
 		}
 	}
 	return nil
+}
+
+// in is a chain as it stands in the table. What passes a hook and meets no rule is accepted.
+func (c chain) in(own *nftables.Table) *nftables.Chain {
+	made := &nftables.Chain{Name: c.name, Table: own}
+	if c.hook != nil {
+		policy := nftables.ChainPolicyAccept
+		made.Type, made.Hooknum, made.Policy = nftables.ChainTypeFilter, c.hook, &policy
+		made.Priority = nftables.ChainPriorityRef(hookPriority)
+	}
+	return made
 }
 
 // update changes the elements that differ.
@@ -332,18 +337,23 @@ func (t *Table) Dropped() (map[string]api.Drops, error) {
 		if err != nil {
 			return nil, fmt.Errorf("counters: %w", err)
 		}
-		for _, e := range elements {
-			if e.Counter == nil || e.Counter.Packets == 0 {
-				continue
-			}
-			port := portName(e.Key)
-			if all[port] == nil {
-				all[port] = api.Drops{}
-			}
-			all[port][string(kind)] = e.Counter.Packets
-		}
+		count(all, kind, elements)
 	}
 	return all, nil
+}
+
+// count adds what ports have dropped of a kind. Those that have dropped nothing are left out.
+func count(all map[string]api.Drops, kind Kind, elements []nftables.SetElement) {
+	for _, e := range elements {
+		if e.Counter == nil || e.Counter.Packets == 0 {
+			continue
+		}
+		port := portName(e.Key)
+		if all[port] == nil {
+			all[port] = api.Drops{}
+		}
+		all[port][string(kind)] = e.Counter.Packets
+	}
 }
 
 func portName(key []byte) string {
