@@ -101,7 +101,10 @@ func (s *Service) examine(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	defer p.Close()
-	markers := []content.Marker{s.pub.compact}
+	var markers []content.Marker
+	if !s.pub.folded {
+		markers = append(markers, s.pub.compact)
+	}
 	if s.pub.modern {
 		for range min(sampleSize, len(s.pub.small)) {
 			markers = append(markers, s.pub.small[rand.IntN(len(s.pub.small))])

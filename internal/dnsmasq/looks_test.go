@@ -135,6 +135,20 @@ func TestLookAfterAFailedChange(t *testing.T) {
 	}
 }
 
+// The status says since when it is as it is, also after further looks of the same outcome.
+func TestLooksThatFindNothingNew(t *testing.T) {
+	for name, err := range map[string]error{"healthy": nil, "no address": probe.ErrNoAddress} {
+		s, m := startMemory(t, []instance.Instance{newGuest(1, "one")})
+		m.set(func() { m.err = err })
+		s.CatchUp(t.Context())
+		before := s.Status().Since
+		s.CatchUp(t.Context())
+		if after := s.Status().Since; !after.Equal(before) {
+			t.Errorf("%s: it is so since %v, and then since %v", name, before, after)
+		}
+	}
+}
+
 // A hung dnsmasq that is replaced keeps no change waiting, and one that answers again is
 // waited for like any other.
 func TestHungDnsmasqIsDeaf(t *testing.T) {

@@ -32,6 +32,7 @@ const (
 type publication struct {
 	config   string           // digest of mds.conf
 	compact  content.Marker   // of the compact files
+	folded   bool             // dnsmasq has read what they say from small files, and not their marker
 	small    []content.Marker // of the files in the watched directories
 	number   int              // of the last small file since dnsmasq read its directories
 	reloads  int              // makes each compact file's marker another
@@ -127,7 +128,7 @@ func (s *Service) publishNew(ctx context.Context, fresh []content.Entry) error {
 func (s *Service) fold() error {
 	number := s.pub.number // dnsmasq remembers the names of files it has read
 	_, err := s.writeCompact()
-	s.pub.number = number
+	s.pub.number, s.pub.folded = number, err == nil
 	return err
 }
 
@@ -217,7 +218,7 @@ func (s *Service) follow(t *process.Running) {
 	if t == nil || t.Epoch == s.pub.epoch {
 		return
 	}
-	s.pub.epoch, s.pub.heard, s.pub.modern, s.pub.leased6 = t.Epoch, false, t.Ours, nil
+	s.pub.epoch, s.pub.heard, s.pub.modern, s.pub.leased6, s.pub.folded = t.Epoch, false, t.Ours, nil, false
 }
 
 // hear waits for the first answer of a dnsmasq, and so finds out which
@@ -256,6 +257,7 @@ func (s *Service) confirm(ctx context.Context, m content.Marker) error {
 		return s.deafened(err)
 	}
 	s.pub.deaf = false
+	s.pub.folded = s.pub.folded && m != s.pub.compact
 	s.pub.revision = m.Revision()
 	return nil
 }
