@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -256,5 +258,24 @@ func TestDeclinesAreBounded(t *testing.T) {
 	}
 	if n := len(d.take()); n != mostDeclined {
 		t.Errorf("%d addresses are remembered", n)
+	}
+}
+
+// dnsmasq's own log tells of the addresses that it has disabled.
+func TestDisabledAddressesAreHeard(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "dnsmasq")
+	must(t, os.WriteFile(binary, []byte("#!/bin/sh\n[ \"$1\" = --test ] && exit\necho 'dnsmasq-dhcp: disabling DHCP static address fd00:122::77 for 10m' >&2\n"+
+		"echo 'dnsmasq-dhcp: DHCPACK(br-mds) 10.122.1.1 52:54:00:00:00:01 one' >&2\nexec sleep 60\n"), 0o755))
+	s, m := newMemory(t, func(s *content.Settings) { s.Binary = binary })
+	s.reach.run = onHost().run
+	m.set(func() { m.err = probe.ErrNoAddress }) // nobody waits for its answers
+	heard := make(chan string, 1)
+	s.OnDHCP(func(mac instance.MAC, message string) { heard <- mac.String() + " " + message }, nil)
+	must(t, s.Start(t.Context(), nil))
+	if got := <-heard; got != "52:54:00:00:00:01 DHCPACK" {
+		t.Errorf("heard %q", got)
+	}
+	if got := s.declines.take(); !slices.Equal(got, []netip.Addr{netip.MustParseAddr("fd00:122::77")}) {
+		t.Errorf("disabled are %v", got)
 	}
 }

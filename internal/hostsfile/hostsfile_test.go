@@ -11,15 +11,17 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"mdserver/internal/fdtest"
 )
 
 func TestParse(t *testing.T) {
 	text := "# a comment\n127.0.0.1\tlocalhost\n::1 localhost ip6-localhost # another\n\n" +
-		"10.0.0.1 NAS.example.net. nas\r\nfe80::1%eth0 printer\n0.0.0.0 ads.example\n300.0.0.1 wrong\n10.0.0.2\n10.0.0.1 nas nas\n"
+		"10.0.0.1 NAS.example.net. nas\r\nfe80::1%eth0 printer\n0.0.0.0 ads.example\n300.0.0.1 wrong\n10.0.0.2\n10.0.0.1 nas nas\n10.0.0.4 tv#old\n"
 	addr := netip.MustParseAddr
 	want := map[string][]netip.Addr{
 		"localhost": {addr("127.0.0.1"), addr("::1")}, "ip6-localhost": {addr("::1")},
-		"nas.example.net": {addr("10.0.0.1")}, "nas": {addr("10.0.0.1")}, "printer": {addr("fe80::1")},
+		"nas.example.net": {addr("10.0.0.1")}, "nas": {addr("10.0.0.1")}, "printer": {addr("fe80::1")}, "tv": {addr("10.0.0.4")},
 	}
 	if diff := cmp.Diff(want, Parse([]byte(text)), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Error(diff)
@@ -118,6 +120,24 @@ func TestFileThatCannotBeLookedAt(t *testing.T) {
 	if n := strings.Count(log.String(), "cannot be read"); n != 1 {
 		t.Errorf("logged %d times: %s", n, &log)
 	}
+}
+
+// A file of the largest size is read whole, and closed again each time.
+func TestLargestFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hosts")
+	const end = "\n10.0.0.1 last\n"
+	if err := os.WriteFile(path, []byte(strings.Repeat("#", maxSize-len(end))+end), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	f := New(path, slog.New(slog.NewTextHandler(&log, nil)))
+	if got := fmt.Sprint(f.Lookup("last")); got != "[10.0.0.1]" || log.Len() > 0 {
+		t.Errorf("the last name has %s, logged: %s", got, &log)
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	fdtest.NoneLeft(t, func() { New(path, slog.New(slog.DiscardHandler)).Lookup("last") })
 }
 
 // A line may be as long as the file.

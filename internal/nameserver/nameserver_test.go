@@ -7,11 +7,14 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 	"golang.org/x/net/dns/dnsmessage"
+
+	"mdserver/internal/fdtest"
 )
 
 // serve runs a DNS server on the loopback interface that gives those answers. It
@@ -139,4 +142,21 @@ func TestNoServer(t *testing.T) {
 	}
 	var none *Client
 	none.Close()
+}
+
+// A client that is closed leaves no connection open, and an answer may be larger than DNS
+// by UDP once allowed.
+func TestManyTexts(t *testing.T) {
+	long := strings.Repeat("x", 250)
+	server := serve(t, map[string]string{"config. TXT": `config. TXT "` + strings.Join([]string{long, long, long}, `" "`) + `"`})
+	fdtest.NoneLeft(t, func() {
+		client, err := Dial(t.Context(), server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		if a, err := client.Ask(t.Context(), "config", dnsmessage.TypeTXT); err != nil || len(a.Texts) != 1 || len(a.Texts[0]) != 3*len(long) {
+			t.Errorf("texts %q, %v", a.Texts, err)
+		}
+	})
 }

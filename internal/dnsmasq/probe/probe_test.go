@@ -17,6 +17,7 @@ import (
 	"github.com/miekg/dns"
 
 	"mdserver/internal/dnsmasq/content"
+	"mdserver/internal/fdtest"
 	"mdserver/internal/instance"
 	"mdserver/internal/nameserver"
 )
@@ -374,5 +375,27 @@ func TestRelease(t *testing.T) {
 	}
 	if err := release(t.Context(), s.dial, netip.Addr{}, leases); err == nil || !strings.Contains(err.Error(), fmt.Sprint(leases[0].Addr)) {
 		t.Errorf("a release to no server: %v", err)
+	}
+}
+
+// No question leaves a connection open, however it ends.
+func TestConnectionsAreClosed(t *testing.T) {
+	s := serve(t, map[string]string{"marker. AAAA": "100::1"})
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	leases := []content.Binding{{MAC: instance.MAC{2}, Addr: netip.MustParseAddr("10.1.0.9")}}
+	for name, ask := range map[string]func() error{
+		"answered": func() error { return await(t.Context(), s.dial, "marker", netip.MustParseAddr("100::1")) },
+		"in vain": func() error {
+			if err := await(ended, s.dial, "marker", netip.MustParseAddr("100::2")); err == nil {
+				return errors.New("it is found")
+			}
+			return nil
+		},
+		"released": func() error { return release(t.Context(), s.dial, netip.MustParseAddr("127.0.0.1"), leases) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			fdtest.NoneLeft(t, func() { must(t, ask()) })
+		})
 	}
 }
