@@ -46,7 +46,7 @@ func TestWhatAReferenceMeans(t *testing.T) {
 		want      string
 	}{
 		{"a guest", "web1", 200, `"name":"web1"`},
-		{"one of two guests", web1.IPv4.String(), 409, "can mean guest"},
+		{"one of two guests", web1.IPv4.String(), 409, `); use the instance-id"`},
 		{"a domain on another network", "elsewhere", 404, `the domain \"elsewhere\" is unserved: `},
 		{"a definition that cannot be read", "un/readable", 404, `the domain \"un/readable\" is refused: `},
 		{"a record that was set aside", "lost", 404, "whose record was set aside in /var/lib/aside.json; see `mdserver explain lost`"},

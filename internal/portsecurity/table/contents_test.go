@@ -224,7 +224,7 @@ func TestUpdateOfManyGuests(t *testing.T) {
 		}
 		return nil
 	})
-	if err := table.Apply(planOf(porttest.Guests(500)...)); err != nil || elements < 500*(3+len(Kinds())) {
+	if err := table.Apply(planOf(porttest.Guests(1000)...)); err != nil || elements < 1000*(3+len(Kinds())) {
 		t.Errorf("%d elements, %v", elements, err)
 	}
 }
