@@ -50,7 +50,8 @@ type recorder struct {
 	calls   *calls
 	prefix  string
 	changed bool
-	fails   error // of all that it does
+	fails   error         // of all that it does
+	holds   chan struct{} // until it is closed, a change is not applied
 	retired func()
 }
 
@@ -61,6 +62,9 @@ func (r *recorder) Start(_ context.Context, all []instance.Instance) error {
 
 func (r *recorder) Apply(_ context.Context, events []instance.Event) error {
 	r.calls.add("%s: apply %d", r.name, len(events))
+	if r.holds != nil {
+		<-r.holds
+	}
 	return r.fails
 }
 
@@ -84,7 +88,10 @@ func (r *recorder) Close() error {
 	return r.fails
 }
 
-func (r *recorder) refresh(context.Context) bool { return r.changed }
+func (r *recorder) refresh(context.Context) bool {
+	r.calls.add("%s: refresh", r.name)
+	return r.changed
+}
 
 func (r *recorder) describe(n *instance.Network) {
 	if r.prefix != "" {
@@ -287,6 +294,7 @@ func TestRefresh(t *testing.T) {
 		if got := s.Refresh(t.Context()); got != (changed[0] || changed[1]) {
 			t.Errorf("%v: %v", changed, got)
 		}
+		expect(t, backends[0].calls, "mds: refresh", "default: refresh")
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"mdserver/internal/config"
 	"mdserver/internal/instance"
@@ -53,6 +54,28 @@ func TestRetiredBeforeAnotherStarts(t *testing.T) {
 	if len(told) != 3 || told[2] != "other: start with 0" || !slices.Contains(told, "mds: retire") || !slices.Contains(told, "default: retire") {
 		t.Errorf("backends were told %q", told)
 	}
+}
+
+// A backend is closed when the change that is under way is applied, and not before.
+func TestCloseWaitsForAChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, backends, _ := newLab(t, twoNetworks)
+		must(t, s.Start(t.Context()))
+		backends[1].holds = make(chan struct{})
+		register(t, s, 1)
+		synctest.Wait()
+		backends[0].calls.take()
+		done := make(chan error, 1)
+		go func() { done <- s.Close() }()
+		synctest.Wait()
+		if told := backends[0].calls.take(); len(told) > 0 {
+			t.Errorf("meanwhile, backends were told %q", told)
+		}
+		close(backends[1].holds)
+		must(t, <-done)
+		expect(t, backends[0].calls, "mds: close", "default: close")
+		_ = s.inventory.Close()
+	})
 }
 
 // What DHCP clients and a dnsmasq say to each other is told with the network's name.
