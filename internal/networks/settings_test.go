@@ -30,6 +30,7 @@ func load(t *testing.T, text string) *config.Config {
 func TestExcludedAddresses(t *testing.T) {
 	cfg := load(t, `[mdserver]
 listen_address = 10.122.0.2
+listen_address6 = fd00:122::7
 [dnsmasq]
 listen_address = 10.122.0.3
 reserved = 10.122.9.0/24, 10.122.1.5-10.122.1.7
@@ -40,7 +41,7 @@ net_address6 = fd00:122::
 	for addr, want := range map[string]bool{
 		"10.122.0.1": true, "10.122.0.2": true, "10.122.0.3": true, "127.0.0.1": true, "fd00:122::1": true,
 		"10.122.9.77": true, "10.122.1.6": true, "10.122.1.8": false, "10.122.0.4": false,
-		"fd00:122::2": false, "fd00:122::11": true,
+		"fd00:122::2": false, "fd00:122::7": true, "fd00:122::11": true,
 	} {
 		got := false
 		for _, r := range ranges {
