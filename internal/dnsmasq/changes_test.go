@@ -344,6 +344,26 @@ func TestReconfigureByWhatChanged(t *testing.T) {
 	}
 }
 
+// New settings whose files cannot be written are an error, and are written by the next look
+// that can. The leases of guests that went with them are released then.
+func TestReconfigureThatCannotBeWritten(t *testing.T) {
+	one, two := newGuest(1, "one"), newGuest(2, "two")
+	s, m := startMemory(t, []instance.Instance{one, two})
+	blockScratch(s, m)
+	next := s.settings.Settings
+	next.MTU = 1450
+	if err := s.Reconfigure(t.Context(), next, []instance.Instance{two}); err == nil || m.told() != "" || s.Status().LastError == "" {
+		t.Errorf("error %v, status %+v", err, s.Status())
+	}
+	unblockScratch(s, m)
+	s.CatchUp(t.Context())
+	text, err := os.ReadFile(s.settings.OptionsFile())
+	must(t, err)
+	if told := m.told(); told != "hangup, release 10.122.1.1" || !strings.Contains(string(text), "option:mtu,1450") || !s.Status().Live {
+		t.Errorf("dnsmasq was told %q, status %+v, options\n%s", told, s.Status(), text)
+	}
+}
+
 // A configuration that dnsmasq refuses is not put in place. An external dnsmasq is asked
 // about the administrator's lines only.
 func TestConfigurationThatDnsmasqRefuses(t *testing.T) {

@@ -100,6 +100,9 @@ func TestNetworkOfLibvirt(t *testing.T) {
 		if err := s.Reconfigure(t.Context(), next); err == nil || !strings.HasPrefix(err.Error(), "network lan: ") {
 			t.Errorf("while libvirt refuses, the error is %v", err)
 		}
+		if st := s.Status(); len(st) == 2 && st[1].Trouble == "" {
+			t.Errorf("while libvirt refuses, the state is %+v", st[1])
+		}
 	}
 	server.Refuse(libvirttest.NetworkGetXML, 0)
 	must(t, s.Reconfigure(t.Context(), cfg))

@@ -108,3 +108,17 @@ func TestWhoseLine(t *testing.T) {
 		}
 	}
 }
+
+// Lines that are not logged take no room from those that are.
+func TestLinesBelowTheLevel(t *testing.T) {
+	var log strings.Builder
+	w := New(slog.New(slog.NewTextHandler(&log, nil)), Clients{})
+	for range 2 * lineLimit.Burst {
+		fmt.Fprint(w, "dnsmasq-dhcp: DHCPDISCOVER(br-mds) 02:00:00:00:00:01\n")
+	}
+	fmt.Fprint(w, "dnsmasq-dhcp: DHCPACK(br-mds) 10.122.0.9 02:00:00:00:00:01 web1\n")
+	w.Close()
+	if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), "DHCPACK") {
+		t.Errorf("logged:\n%s", &log)
+	}
+}
