@@ -106,3 +106,31 @@ func TestDebugIsRoots(t *testing.T) {
 		}
 	}
 }
+
+// Who has opened a connection is not guessed: root's number is zero.
+func TestPeerThatIsNotKnown(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	open, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uid := WithPeer(t.Context(), open).Value(peerKey{}); uid != uint32(os.Geteuid()) {
+		t.Errorf("the connection is of %v", uid)
+	}
+	if err := open.Close(); err != nil {
+		t.Fatal(err)
+	}
+	pipe, other := net.Pipe()
+	defer pipe.Close()
+	defer other.Close()
+	for name, conn := range map[string]net.Conn{"closed": open, "no socket": pipe} {
+		if uid := WithPeer(t.Context(), conn).Value(peerKey{}); uid != nil {
+			t.Errorf("%s: the connection is of %v", name, uid)
+		}
+	}
+}

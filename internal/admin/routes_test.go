@@ -85,6 +85,15 @@ func TestAnswersOfRoutes(t *testing.T) {
 	}
 }
 
+// A host that stays in service is not said to be drained, whatever runs there.
+func TestHostThatCannotBeDrained(t *testing.T) {
+	b := newWorking(t, nil)
+	b.DrainHost = func(context.Context, string, bool) (time.Time, error) { return time.Time{}, ErrHost }
+	if w := ask(b, "POST", "/v1/host/drain", ""); w.Code != 409 || !strings.Contains(w.Body.String(), ErrHost.Error()) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 // What a guest keeps secret is in no answer but that to the question for it.
 func TestSecretsOfGuests(t *testing.T) {
 	for _, path := range []string{"GET /v1/instance", "POST /v1/reprovision", "DELETE /v1/instance"} {

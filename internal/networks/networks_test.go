@@ -153,6 +153,8 @@ func expect(t *testing.T, c *calls, want ...string) {
 // after that. Sync waits until they have been, and says why a change is not live.
 func TestChangesReachAllBackends(t *testing.T) {
 	s, backends, _ := newLab(t, twoNetworks)
+	var log strings.Builder
+	s.log = slog.New(slog.NewTextHandler(&log, nil))
 	register(t, s, 1)
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -170,6 +172,9 @@ func TestChangesReachAllBackends(t *testing.T) {
 	register(t, s, 3)
 	if err := s.Sync(t.Context()); err == nil || err.Error() != "network default: libvirt is busy" {
 		t.Errorf("Sync: %v", err)
+	}
+	if n := strings.Count(log.String(), "network default: libvirt is busy"); n != 1 || strings.Count(log.String(), "\n") != 1 {
+		t.Errorf("the log is\n%s", &log)
 	}
 	backends[0].calls.take()
 	backends[1].fails = nil
@@ -295,6 +300,18 @@ func TestRefresh(t *testing.T) {
 			t.Errorf("%v: %v", changed, got)
 		}
 		expect(t, backends[0].calls, "mds: refresh", "default: refresh")
+	}
+}
+
+// Status has what the configuration says of a network.
+func TestStatusOfAConfiguration(t *testing.T) {
+	s, _, cfg := newLab(t, "[dnsmasq]\nnet_name = mds\nrun = off\ninterface = br-mds\nnet_address6 = fd00:122::\ndomain = example.net\n")
+	n := s.Status()[0].Network
+	if n.Bridge != "br-mds" || n.IPv4.String() != "10.122.0.0/16" || n.IPv6.String() != "fd00:122::/64" || n.Domain != "example.net" {
+		t.Errorf("got %+v", n)
+	}
+	if n := Configured(cfg)[0]; n.Gateway4.String() != "10.122.0.1" || n.Gateway6.String() != "fd00:122::1" {
+		t.Errorf("configured is %+v", n)
 	}
 }
 

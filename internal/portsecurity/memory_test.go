@@ -138,7 +138,8 @@ func runInMemory(t *testing.T, hostID string, test func(t *testing.T, r *inMemor
 }
 
 // pass lets some looks after the table pass.
-func pass(looks int) {
+func (r *inMemory) pass(looks int) {
+	_ = r.Trouble("") // takes the lock, so that what the test has done is seen
 	time.Sleep(time.Duration(looks) * period)
 	synctest.Wait()
 }
@@ -152,7 +153,7 @@ func TestTableFollows(t *testing.T) {
 				t.Errorf("%s: the table has %s after %d changes, want %s after %d", what, r.ports(), r.applies, ports, applies)
 			}
 		}
-		pass(2)
+		r.pass(2)
 		expect("without networks", "no table", 0)
 		r.Set([]instance.Network{porttest.Network})
 		expect("a network", "eth0 other, vnet1 stranger", 1)
@@ -165,7 +166,7 @@ func TestTableFollows(t *testing.T) {
 		r.Wake()
 		synctest.Wait()
 		expect("an interface less", "vnet1 guest", 3)
-		pass(3)
+		r.pass(3)
 		expect("without a change", "vnet1 guest", 3)
 		if got := r.Of(r.guests[0].UUID); len(got) != 1 || got[0].Name != "vnet1" {
 			t.Errorf("the guest has the ports %+v", got)
@@ -195,7 +196,7 @@ func TestTableThatOthersChange(t *testing.T) {
 		r.Set([]instance.Network{porttest.Network})
 		expect := func(what string, compares, applies, warnings int) {
 			t.Helper()
-			pass(1)
+			r.pass(1)
 			if n := strings.Count(r.log.String(), "changed by another program"); r.compares != compares || r.applies != applies || n != warnings {
 				t.Errorf("%s: compared %d times, written %d times, %d warnings; want %d, %d and %d", what, r.compares, r.applies, n, compares, applies, warnings)
 			}
@@ -223,13 +224,13 @@ func TestFailuresAreToldAndTriedAgain(t *testing.T) {
 			runInMemory(t, "", func(t *testing.T, r *inMemory) {
 				r.broken[what] = errors.New("no rights")
 				r.Set([]instance.Network{porttest.Network})
-				pass(3)
+				r.pass(3)
 				n := strings.Count(r.log.String(), `level=ERROR msg="port security is not enforced" error="no rights"`)
 				if st := r.Status("mds"); n != 1 || st.Trouble != "no rights" || r.Trouble("mds") != "no rights" || st.Strangers != 0 {
 					t.Errorf("told %d times, status %+v", n, st)
 				}
 				delete(r.broken, what)
-				pass(1)
+				r.pass(1)
 				if st := r.Status("mds"); st.Trouble != "" || st.Strangers != 1 || r.ports() != "eth0 other, vnet1 stranger" {
 					t.Errorf("status %+v, the table has %s", st, r.ports())
 				}
@@ -246,7 +247,7 @@ func TestBridgesAndTurningOff(t *testing.T) {
 			runInMemory(t, "", func(t *testing.T, r *inMemory) {
 				expect := func(what, want string, removed int) {
 					t.Helper()
-					pass(1)
+					r.pass(1)
 					n := strings.Count(r.log.String(), "its table is removed")
 					if got := r.take(); got != want || n != removed {
 						t.Errorf("%s: it was asked for %q, want %q; %d tables were removed", what, got, want, n)
@@ -283,7 +284,7 @@ func TestBridgeThatCannotBeClosed(t *testing.T) {
 		r.broken["learn"] = errors.New("an old kernel")
 		r.Set([]instance.Network{porttest.Network})
 		r.Wake()
-		pass(2)
+		r.pass(2)
 		if n := strings.Count(r.log.String(), "a guest may receive other guests' frames"); n != 1 || r.Trouble("mds") != "" || r.there == nil {
 			t.Errorf("told %d times, trouble %q", n, r.Trouble("mds"))
 		}

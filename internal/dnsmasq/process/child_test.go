@@ -561,3 +561,23 @@ func TestCloseWhileStandingBack(t *testing.T) {
 		}
 	})
 }
+
+// Earlier failures are no trouble while another dnsmasq serves.
+func TestStandingBackEndsTheTrouble(t *testing.T) {
+	place := newPlace(t)
+	other := runOther(t, place, "dnsmasq", "--conf-file="+place.ConfigFile())
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := startFake(t, always(life{ends: ms, err: errExit}), place)
+		time.Sleep(sec) // enough for more failures than are hopeless
+		writePID(t, place.ExternalPIDFile(), other.Process.Pid)
+		time.Sleep(sec)
+		synctest.Wait()
+		var st api.Dnsmasq
+		if c.Report(&st); st.LastError != "" || st.PID != other.Process.Pid {
+			t.Errorf("status %+v", st)
+		}
+		if now, err := c.Wait(t.Context()); err != nil || now.PID != other.Process.Pid {
+			t.Errorf("%+v runs, %v", now, err)
+		}
+	})
+}
