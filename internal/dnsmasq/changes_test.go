@@ -291,7 +291,6 @@ func TestLeasesOfABreak(t *testing.T) {
 	m.appears()
 	again := New(s.settings.Settings, s.log)
 	again.reach = s.reach
-	m.service = again
 	m.told()
 	must(t, again.Start(t.Context(), []instance.Instance{two}))
 	defer again.Close()

@@ -33,11 +33,11 @@ import (
 type memory struct {
 	ours    bool // the Service has started it, and may restart it
 	old     bool // it has the Python mdserver's configuration
-	service *Service
 	addr    netip.AddrPort
 	waiting chan struct{} // closed when somebody waits for its files to be read
 
 	mu       sync.Mutex
+	settings content.Settings // as the Service has told them last
 	now      *process.Running // nil if it does not run
 	epoch    int
 	texts    []string          // of its configuration
@@ -67,9 +67,12 @@ func newMemory(t *testing.T, change ...func(*content.Settings)) (*Service, *memo
 	m := &memory{ours: settings.Mode == content.Child, waiting: make(chan struct{})}
 	m.addr = serveDNS(t, m.answer)
 	s := New(settings, slog.New(slog.DiscardHandler))
-	s.reach = reach{run: m.run, dns: func(content.Settings) server { return m }}
+	m.settings = s.settings.Settings
+	s.reach = reach{run: m.run, dns: func(settings content.Settings) server {
+		m.set(func() { m.settings = settings })
+		return m
+	}}
 	t.Cleanup(func() { must(t, s.Close()) })
-	m.service = s
 	return s, m
 }
 
@@ -131,9 +134,10 @@ func (m *memory) note(format string, args ...any) {
 	m.did = append(m.did, fmt.Sprintf(format, args...))
 }
 
-func (m *memory) run(*Service) process.Runner {
+func (m *memory) run(s *Service) process.Runner {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.settings = s.settings.Settings
 	if m.ours {
 		m.note("start")
 		m.begin()
@@ -149,7 +153,7 @@ func (m *memory) begin() {
 	m.epoch++
 	m.now = &process.Running{PID: 1000 + m.epoch, Epoch: m.epoch, Ours: m.ours, Signal: m.signal}
 	m.texts = nil
-	if text, err := os.ReadFile(m.service.settings.ConfigFile()); err == nil && !m.old {
+	if text, err := os.ReadFile(m.settings.ConfigFile()); err == nil && !m.old {
 		_, digest, _ := strings.Cut(string(text), "txt-record="+content.ConfigName+",")
 		m.texts = []string{strings.TrimSpace(digest)}
 	}
@@ -158,7 +162,7 @@ func (m *memory) begin() {
 
 func (m *memory) readAll() {
 	m.names, m.dhcp, m.read = map[string]string{}, "", map[string]bool{}
-	m.readPair(m.service.settings.DHCPFile(), m.service.settings.DNSFile())
+	m.readPair(m.settings.DHCPFile(), m.settings.DNSFile())
 	m.notice()
 }
 
@@ -181,11 +185,11 @@ func (m *memory) notice() {
 	if m.blind || m.old {
 		return
 	}
-	files, _ := os.ReadDir(m.service.settings.DNSDir())
+	files, _ := os.ReadDir(m.settings.DNSDir())
 	for _, file := range files {
 		if name := file.Name(); !m.read[name] {
 			m.read[name] = true
-			m.readPair(filepath.Join(m.service.settings.DHCPDir(), name), filepath.Join(m.service.settings.DNSDir(), name))
+			m.readPair(filepath.Join(m.settings.DHCPDir(), name), filepath.Join(m.settings.DNSDir(), name))
 		}
 	}
 }
