@@ -1,0 +1,250 @@
+package etcdstore
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"mdserver/internal/etcd/etcdfake"
+	"mdserver/internal/inventory/storage"
+	"mdserver/internal/inventory/storetest"
+)
+
+// TestPatience: a change waits for etcd for a while after it was lost, and the later ones
+// do not, until etcd answers.
+func TestPatience(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		store := s.open()
+		took := func(what string, want time.Duration, wantErr error) {
+			t.Helper()
+			before := time.Now()
+			_, err := store.Commit(t.Context(), putting(planned(1, "web")))
+			if took := time.Since(before); took != want || !errors.Is(err, wantErr) {
+				t.Errorf("%s: %v after %v, want %v after %v", what, err, took, wantErr, want)
+			}
+		}
+		s.Refuse(on("range", errAway))
+		s.Hang(false)
+		s.EndWatches(clientv3.WatchResponse{})
+		s.Refuse(func(string, string) error { return errAway })
+		synctest.Wait()
+		if err := store.Away(); err != nil {
+			t.Errorf("an election is not waited for: %v", err)
+		}
+		time.Sleep(500 * time.Millisecond)
+		took("the first change", linkPatience-500*time.Millisecond, storage.ErrAway)
+		took("the next one", 0, storage.ErrAway)
+		if err := store.Away(); !errors.Is(err, storage.ErrAway) || !strings.Contains(err.Error(), prefix) {
+			t.Errorf("away: %v", err)
+		}
+		s.Refuse(nil)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		store.Take()
+		if err := store.Away(); err != nil || store.State().Err != nil {
+			t.Errorf("it answers: %v, %+v", err, store.State())
+		}
+		took("it answers", 0, nil)
+		s.EndWatches(clientv3.WatchResponse{})
+		s.Refuse(on("watch", errAway))
+		synctest.Wait()
+		before := time.Now()
+		time.AfterFunc(time.Second/2, func() { s.Refuse(nil) })
+		_, err := store.Commit(t.Context(), putting(planned(2, "db")))
+		if took := time.Since(before); !errors.Is(err, storage.ErrConflict) || took > linkPatience {
+			t.Errorf("it is back: %v after %v, want what has come meanwhile first", err, took)
+		}
+	})
+}
+
+// TestFollowsAgain: whatever keeps a host from following etcd, it tries again, first soon
+// and then once a second at most, knows in the end what etcd has, and logs it once.
+func TestFollowsAgain(t *testing.T) {
+	for name, tt := range map[string]struct {
+		refuse  etcdfake.Fault
+		last    clientv3.WatchResponse
+		replace bool
+		compact bool
+	}{
+		"watches fail":          {refuse: on("watch", errAway)},
+		"the watch ends":        {},
+		"the watch fails":       {last: clientv3.WatchResponse{Canceled: true, CancelReason: "no leader"}},
+		"changes are missed":    {refuse: on("watch", errAway), compact: true},
+		"another cluster":       {replace: true},
+		"all of it fails":       {refuse: func(string, string) error { return errAway }},
+		"it fails, and forgets": {refuse: func(string, string) error { return errAway }, compact: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onSite(t, func(t *testing.T, s *site) {
+				store, other := s.open(), s.open()
+				if err := other.Apply(t.Context(), putting(planned(1, "web"), planned(2, "db"))); err != nil {
+					t.Fatal(err)
+				}
+				attempts := 0
+				s.Refuse(func(kind, key string) error {
+					if tt.refuse == nil {
+						return nil
+					}
+					err := tt.refuse(kind, key)
+					if err != nil {
+						attempts++
+					}
+					return err
+				})
+				if tt.replace {
+					s.Replace()
+				} else {
+					s.EndWatches(tt.last)
+				}
+				if tt.refuse != nil {
+					time.Sleep(time.Minute)
+					if attempts < 2*55 || attempts > 3*130 { // of two hosts
+						t.Errorf("%d attempts in a minute", attempts)
+					}
+					if err := store.Link(); err == nil || store.State().Err == nil {
+						t.Error("etcd counts as followed")
+					}
+				}
+				s.Refuse(nil)
+				client := s.Client(t.Context())
+				if _, err := client.Delete(t.Context(), prefix+guestKey(uid(2))); err != nil {
+					t.Fatal(err)
+				}
+				if tt.compact {
+					s.put("notes/x", "y")
+					resp, err := client.Get(t.Context(), prefix)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if _, err := client.Compact(t.Context(), resp.Header.Revision); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(3 * checkEvery)
+				synctest.Wait()
+				store.Take()
+				if err := store.Link(); err != nil {
+					t.Errorf("etcd is not followed: %v", err)
+				}
+				if len(store.mirror.guests) != 1 || store.mirror.guests[uid(1)].record == nil {
+					t.Errorf("the host knows %+v", store.mirror.table().Instances)
+				}
+				if table, err := store.cache.Load(t.Context()); err != nil || len(table.Instances) != 1 {
+					t.Errorf("its cache has %+v, %v", table.Instances, err)
+				}
+				lines := s.lines.String()
+				if n := strings.Count(lines, "etcd cannot be followed"); tt.refuse != nil && (n < 2 || n > 6) {
+					t.Errorf("%d lines tell of it:\n%s", n, lines)
+				}
+				if tt.replace && !strings.Contains(lines, "etcd was replaced") {
+					t.Errorf("the log:\n%s", lines)
+				}
+				if now := store.State(); now.Revision == 0 || time.Since(now.Current) > checkEvery {
+					t.Errorf("%+v", now)
+				}
+			})
+		})
+	}
+}
+
+// TestHungCheck: an etcd that accepts requests and answers none is lost within seconds.
+func TestHungCheck(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		store := s.open()
+		s.Hang(true)
+		time.Sleep(checkEvery + checkTimeout + time.Second)
+		synctest.Wait()
+		if err := store.Link(); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("after a while: %v", err)
+		}
+		before := time.Now()
+		if _, err := store.Commit(t.Context(), putting(planned(1, "web"))); !errors.Is(err, storage.ErrAway) || time.Since(before) > linkPatience {
+			t.Errorf("a change: %v after %v", err, time.Since(before))
+		}
+		s.Hang(false)
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		if err := store.Link(); err != nil {
+			t.Errorf("it answers again: %v", err)
+		}
+	})
+}
+
+// TestMarks: a host follows only the inventory that it knows, and one that it can read.
+func TestMarks(t *testing.T) {
+	const ours, others = `{"v":1,"schema":1,"inventory":"ours"}`, `{"v":1,"schema":1,"inventory":"theirs"}`
+	for name, tt := range map[string]struct {
+		known, mark string
+		want        error
+		text        string
+	}{
+		"new, and nothing there":    {"", "", nil, ""},
+		"new, and one there":        {"", others, nil, ""},
+		"the one that it knows":     {"ours", ours, nil, ""},
+		"another one":               {"ours", others, ErrOther, "it is theirs, and this host knows ours"},
+		"nothing":                   {"ours", "", ErrOther, "restore etcd from a backup"},
+		"one of a newer mdserver":   {"ours", `{"v":9,"schema":2,"inventory":"ours"}`, ErrNewer, "the schema 2; this one reads 1"},
+		"newer, and otherwise":      {"", `{"schema":2}`, ErrNewer, "schema"},
+		"what is no mark":           {"ours", "junk", ErrOther, "the key /mdserver/schema cannot be read"},
+		"a mark without inventory":  {"", `{"v":1,"schema":1}`, ErrOther, "names no inventory"},
+		"a mark, and a new host, 0": {"", `{"schema":0,"inventory":"theirs"}`, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onSite(t, func(t *testing.T, s *site) {
+				if tt.mark != "" {
+					s.put(schemaKey, tt.mark)
+				}
+				store := s.open(func(cache *fickleCache) {
+					if err := cache.SetNote(t.Context(), inventoryNote, tt.known); err != nil {
+						t.Fatal(err)
+					}
+				})
+				err := store.State().Err
+				if !errors.Is(err, tt.want) || err != nil && !strings.Contains(err.Error(), tt.text) {
+					t.Errorf("%v, want %v: %s", err, tt.want, tt.text)
+				}
+				if _, err := store.Commit(t.Context(), putting(planned(1, "web"))); !errors.Is(err, tt.want) || errors.Is(err, storage.ErrAway) {
+					t.Errorf("a change: %v", err)
+				}
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+				id, _ := Inventory(t.Context(), s.cache)
+				var m mark
+				switch _, err := m, tt.want; {
+				case err != nil && id != tt.known:
+					t.Errorf("the cache is of the inventory %q now", id)
+				case err == nil && (id == "" || !strings.Contains(s.get(schemaKey), id)):
+					t.Errorf("the cache is of the inventory %q, and etcd has %s", id, s.get(schemaKey))
+				}
+			})
+		})
+	}
+}
+
+// TestOpenFails: a store is not opened without what its cache must tell.
+func TestOpenFails(t *testing.T) {
+	disk := errors.New("input/output error")
+	for name, tt := range map[string]struct {
+		prepare func(cache *fickleCache)
+		want    string
+	}{
+		"the ID cannot be read":    {func(c *fickleCache) { c.note = disk }, disk.Error()},
+		"the ID cannot be written": {func(c *fickleCache) { c.setNote = func(string, string) error { return disk } }, disk.Error()},
+		"spares that are damaged":  {func(c *fickleCache) { _ = c.SetNote(t.Context(), sparesNote, "junk") }, `the note "etcd/spares" cannot be read`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cache := &fickleCache{Memory: storetest.NewMemory()}
+			tt.prepare(cache)
+			client := etcdfake.New().Client(t.Context())
+			if _, err := Open(t.Context(), Options{Client: client, Prefix: prefix, Cache: cache, Log: quiet}); err == nil || !strings.Contains(err.Error(), tt.want) ||
+				!strings.Contains(err.Error(), "cache of the inventory") {
+				t.Errorf("%v, want %s", err, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,130 @@
+package etcdstore
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"mdserver/internal/etcd/etcdfake"
+	"mdserver/internal/inventory/storetest"
+)
+
+// site is an etcd with stores, in a bubble of time.
+type site struct {
+	*etcdfake.Etcd
+	t     *testing.T
+	lines strings.Builder
+	cache *fickleCache // of the store that was opened last
+}
+
+var errAway = status.Error(codes.Unavailable, "etcd is away")
+
+var errAny = errors.New("any error")
+
+// onSite runs a test on a site.
+func onSite(t *testing.T, test func(t *testing.T, s *site)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t, &site{Etcd: etcdfake.New(), t: t}) })
+}
+
+// fickleCache is a cache that fails as told.
+type fickleCache struct {
+	*storetest.Memory
+	setNote func(key, text string) error
+	note    error
+}
+
+func (f *fickleCache) SetNote(ctx context.Context, key, text string) error {
+	if f.setNote != nil {
+		if err := f.setNote(key, text); err != nil {
+			return err
+		}
+	}
+	return f.Memory.SetNote(ctx, key, text)
+}
+
+func (f *fickleCache) Note(ctx context.Context, key string) (string, error) {
+	if f.note != nil {
+		return "", f.note
+	}
+	return f.Memory.Note(ctx, key)
+}
+
+// open opens a store, with a cache of its own that functions prepare.
+func (s *site) open(prepare ...func(cache *fickleCache)) *Store {
+	s.t.Helper()
+	s.cache = &fickleCache{Memory: storetest.NewMemory()}
+	for _, f := range prepare {
+		f(s.cache)
+	}
+	log := slog.New(slog.NewTextHandler(&s.lines, nil))
+	store, err := Open(s.t.Context(), Options{Client: s.Client(s.t.Context()), Prefix: prefix, Cache: s.cache, Log: log})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			s.t.Error(err)
+		}
+	})
+	synctest.Wait()
+	store.Take()
+	return store
+}
+
+// get is the value of a key.
+func (s *site) get(key string) string {
+	s.t.Helper()
+	resp, err := s.Client(s.t.Context()).Get(s.t.Context(), prefix+key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if len(resp.Kvs) == 0 {
+		return ""
+	}
+	return string(resp.Kvs[0].Value)
+}
+
+func (s *site) put(key, value string) {
+	s.t.Helper()
+	if _, err := s.Client(s.t.Context()).Put(s.t.Context(), prefix+key, value); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// on is a fault of requests of a kind.
+func on(kind string, err error) etcdfake.Fault {
+	return func(k, _ string) error {
+		if k == kind {
+			return err
+		}
+		return nil
+	}
+}
+
+// each is the first fault that applies.
+func each(faults ...etcdfake.Fault) etcdfake.Fault {
+	return func(kind, key string) error {
+		for _, f := range faults {
+			if err := f(kind, key); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// id is the ID of the host of the last store.
+func (s *site) id() string {
+	id, err := HostID(s.t.Context(), s.cache)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return id
+}
