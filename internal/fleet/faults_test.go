@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -528,17 +529,17 @@ func TestHung(t *testing.T) {
 // TestPace: a host that cannot follow etcd asks it once a second.
 func TestPace(t *testing.T) {
 	onSite(t, func(t *testing.T, s *site) {
-		asked := 0
+		var asked atomic.Int64
 		s.Refuse(func(kind, _ string) error {
 			if kind == "txn" {
-				asked++
+				asked.Add(1)
 			}
 			return errDown
 		})
 		s.join("1", "kvm1")
 		time.Sleep(time.Minute + tryAgain/2)
-		if want := int(time.Minute/tryAgain) + 1; asked != want {
-			t.Errorf("it has asked %d times in a minute, want %d", asked, want)
+		if want := int64(time.Minute/tryAgain) + 1; asked.Load() != want {
+			t.Errorf("it has asked %d times in a minute, want %d", asked.Load(), want)
 		}
 	})
 }

@@ -47,14 +47,28 @@ func (s *sharedStore) Fits([]instance.Change) bool    { return true }
 func (s *sharedStore) Weight(instance.Change) float64 { return 0.3 }
 func (s *sharedStore) Wrote(id uuid.UUID) bool        { s.mu.Lock(); defer s.mu.Unlock(); return s.wrote[id] }
 func (s *sharedStore) Forget(_ context.Context, id uuid.UUID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	delete(s.unshared, id)
 	return nil
 }
 func (s *sharedStore) Keep(_ context.Context, u storage.Unshared) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.unshared[u.Record.UUID] = u
 	return nil
 }
+
+// kept is how many records are not shared yet.
+func (s *sharedStore) kept() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.unshared)
+}
+
 func (s *sharedStore) Unshared(context.Context) ([]storage.Unshared, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var list []storage.Unshared
 	for _, u := range s.unshared {
 		list = append(list, u)

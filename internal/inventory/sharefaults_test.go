@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,54 +18,103 @@ import (
 	"mdserver/internal/inventory/storage"
 )
 
+// script is how the calls of a store end.
+type script struct {
+	commit       func(n int, make func() int64) (int64, error) // n counts from 1
+	large        bool                                          // no change fits
+	keep, forget error
+}
+
+// made is a commit that succeeds.
+func made(_ int, make func() int64) (int64, error) { return make(), nil }
+
 // scripted is a shared store whose calls fail as told.
 type scripted struct {
 	*sharedStore
-	commit       func(n int, make func() int64) (int64, error) // n counts from 1
-	large        bool                                          // no change fits
-	weight       float64
-	keep, forget error
-	commits      []int // changes of each
-	limit        time.Duration
+	weight float64
+
+	scriptMu sync.Mutex // guards what follows
+	script   script
+	commits  []int         // changes of each
+	limit    time.Duration // of the last commit
 }
 
-func (s *scripted) Fits([]instance.Change) bool { return !s.large }
+func (s *scripted) set(next script) {
+	s.scriptMu.Lock()
+	defer s.scriptMu.Unlock()
+	s.script = next
+}
+
+func (s *scripted) get() script {
+	s.scriptMu.Lock()
+	defer s.scriptMu.Unlock()
+	return s.script
+}
+
+// tried lists how many changes each commit had, and how long the last one may take.
+func (s *scripted) tried() (commits []int, limit time.Duration) {
+	s.scriptMu.Lock()
+	defer s.scriptMu.Unlock()
+	return slices.Clone(s.commits), s.limit
+}
+
+func (s *scripted) Fits([]instance.Change) bool { return !s.get().large }
 
 func (s *scripted) Weight(instance.Change) float64 { return s.weight }
 
 func (s *scripted) Commit(ctx context.Context, changes []instance.Change) (int64, error) {
 	end, _ := ctx.Deadline()
+	s.scriptMu.Lock()
 	s.limit = time.Until(end)
 	s.commits = append(s.commits, len(changes))
-	return s.commit(len(s.commits), func() int64 { return s.make("a", changes...) })
+	n, commit := len(s.commits), s.script.commit
+	s.scriptMu.Unlock()
+	return commit(n, func() int64 { return s.make("a", changes...) })
 }
 
 func (s *scripted) Keep(ctx context.Context, u storage.Unshared) error {
-	if s.keep != nil {
-		return s.keep
+	if err := s.get().keep; err != nil {
+		return err
 	}
 	return s.sharedStore.Keep(ctx, u)
 }
 
 func (s *scripted) Forget(ctx context.Context, id uuid.UUID) error {
-	if s.forget != nil {
-		return s.forget
+	if err := s.get().forget; err != nil {
+		return err
 	}
 	return s.sharedStore.Forget(ctx, id)
 }
 
 // onScripted runs a test on the host a with such a store, in a bubble of time.
-func onScripted(t *testing.T, test func(t *testing.T, s *scripted, l *lab, log *strings.Builder)) {
+func onScripted(t *testing.T, test func(t *testing.T, s *scripted, l *lab, log *syncBuffer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s := &scripted{sharedStore: newSharedStore(), weight: 0.3}
-		s.commit = func(_ int, make func() int64) (int64, error) { return make(), nil }
-		log := &strings.Builder{}
+		s := &scripted{sharedStore: newSharedStore(), weight: 0.3, script: script{commit: made}}
+		log := &syncBuffer{}
 		l := labOn(t, s, func(o *inventory.Options) {
 			o.HostID, o.HostName, o.Log = "a", hostName("a"), slog.New(slog.NewTextHandler(log, nil))
 		})
 		test(t, s, l, log)
 	})
+}
+
+// syncBuffer is a log that is read while it is written.
+type syncBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 // TestFailedCommit: what becomes of a registration whose commit fails: it is worked out
@@ -105,8 +156,8 @@ func TestFailedCommit(t *testing.T) {
 			large: true, want: []error{inventory.ErrStore, storage.ErrUncertain}, commits: 1, took: time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onScripted(t, func(t *testing.T, s *scripted, l *lab, _ *strings.Builder) {
-				s.commit, s.large, s.keep = tt.commit, tt.large, tt.keep
+			onScripted(t, func(t *testing.T, s *scripted, l *lab, _ *syncBuffer) {
+				s.set(script{commit: tt.commit, large: tt.large, keep: tt.keep})
 				before := time.Now()
 				reg, err := l.Register(t.Context(), started(1, "web"))
 				if (err == nil) != (tt.want == nil) {
@@ -120,29 +171,29 @@ func TestFailedCommit(t *testing.T) {
 				if took := time.Since(before); tt.took != 0 && took != tt.took {
 					t.Errorf("it took %v, want %v", took, tt.took)
 				}
-				if want := map[bool]time.Duration{false: time.Second, true: time.Minute}[tt.large]; s.limit > want || s.limit < want/100 {
-					t.Errorf("a commit had %v, want %v", s.limit, want)
+				commits, limit := s.tried()
+				if want := map[bool]time.Duration{false: time.Second, true: time.Minute}[tt.large]; limit > want || limit < want/100 {
+					t.Errorf("a commit had %v, want %v", limit, want)
 				}
-				if tt.commits != 0 && len(s.commits) != tt.commits || l.Conflicts() != tt.conflicts {
-					t.Errorf("%d commits and %d conflicts, want %d and %d", len(s.commits), l.Conflicts(), tt.commits, tt.conflicts)
+				if tt.commits != 0 && len(commits) != tt.commits || l.Conflicts() != tt.conflicts {
+					t.Errorf("%d commits and %d conflicts, want %d and %d", len(commits), l.Conflicts(), tt.commits, tt.conflicts)
 				}
 				guest, known := l.Snapshot().ByUUID(uid(1))
 				if known != (err == nil) || known && (guest.Unshared != tt.kept || reg.Instance.Unshared != tt.kept) {
 					t.Errorf("the guest is %+v, known: %v", guest, known)
 				}
-				if _, kept := s.unshared[uid(1)]; kept != tt.kept {
+				if kept := s.kept() > 0; kept != tt.kept {
 					t.Errorf("it is kept on this host: %v", kept)
 				}
 				if failed := l.WriteFailure() != nil; failed != (err != nil) {
 					t.Errorf("the failure that is told of: %+v", l.WriteFailure())
 				}
 
-				s.commit = func(_ int, make func() int64) (int64, error) { return make(), nil }
-				s.large, s.keep = false, nil
+				s.set(script{commit: made})
 				time.Sleep(2 * time.Second)
 				synctest.Wait()
-				if guest, ok := l.Snapshot().ByUUID(uid(1)); ok != (err == nil) || ok && guest.Unshared || len(s.unshared) > 0 {
-					t.Errorf("when the store is back it is %+v, and %d records are kept", guest, len(s.unshared))
+				if guest, ok := l.Snapshot().ByUUID(uid(1)); ok != (err == nil) || ok && guest.Unshared || s.kept() > 0 {
+					t.Errorf("when the store is back it is %+v, and %d records are kept", guest, s.kept())
 				}
 				if _, err := l.Register(t.Context(), started(2, "db")); err != nil || l.WriteFailure() != nil {
 					t.Errorf("the next one: %v, %+v", err, l.WriteFailure())
@@ -155,21 +206,20 @@ func TestFailedCommit(t *testing.T) {
 // TestSharingFails: a record that cannot be shared is tried again every second. One that is
 // shared, and cannot be removed from the disk, is told of.
 func TestSharingFails(t *testing.T) {
-	onScripted(t, func(t *testing.T, s *scripted, l *lab, log *strings.Builder) {
+	onScripted(t, func(t *testing.T, s *scripted, l *lab, log *syncBuffer) {
 		s.isAway.Store(true)
 		l.MustRegister(started(1, "web"))
 		s.isAway.Store(false)
-		s.commit = func(int, func() int64) (int64, error) { return 0, storage.ErrAway }
+		s.set(script{commit: func(int, func() int64) (int64, error) { return 0, storage.ErrAway }})
 		time.Sleep(10*time.Second + time.Second/2)
 		synctest.Wait()
-		if n := len(s.commits); n < 9 || n > 11 {
-			t.Errorf("it was tried %d times in ten seconds", n)
+		if commits, _ := s.tried(); len(commits) < 9 || len(commits) > 11 {
+			t.Errorf("it was tried %d times in ten seconds", len(commits))
 		}
 		if failure := l.WriteFailure(); failure == nil || !errors.Is(failure.Err, storage.ErrAway) {
 			t.Errorf("the failure that is told of: %+v", failure)
 		}
-		s.commit = func(_ int, make func() int64) (int64, error) { return make(), nil }
-		s.forget = errors.New("the disk is full")
+		s.set(script{commit: made, forget: errors.New("the disk is full")})
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		guest, ok := l.Snapshot().ByUUID(uid(1))
@@ -179,9 +229,9 @@ func TestSharingFails(t *testing.T) {
 		if text := log.String(); !strings.Contains(text, "cannot be removed") || !strings.Contains(text, "guest=web") || !strings.Contains(text, "the disk is full") {
 			t.Errorf("the log:\n%s", text)
 		}
-		n := len(s.commits)
+		before, _ := s.tried()
 		time.Sleep(time.Minute)
-		if len(s.commits) != n {
+		if after, _ := s.tried(); len(after) != len(before) {
 			t.Error("it is shared again and again")
 		}
 	})
@@ -190,8 +240,7 @@ func TestSharingFails(t *testing.T) {
 // TestKeptAtStart: what an earlier run has kept is served at once, and shared then.
 func TestKeptAtStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &scripted{sharedStore: newSharedStore(), weight: 0.6}
-		s.commit = func(_ int, make func() int64) (int64, error) { return make(), nil }
+		s := &scripted{sharedStore: newSharedStore(), weight: 0.6, script: script{commit: made}}
 		s.isAway.Store(true)
 		for n, name := range map[int]string{1: "web", 2: "db", 3: "mail"} {
 			guest := given(n, name, addrs("10.0.0.2", "10.0.0.2").First, addrs("fd00::2", "fd00::2").First)
@@ -207,14 +256,14 @@ func TestKeptAtStart(t *testing.T) {
 			t.Errorf("%d guests are served at the start", l.Snapshot().Len())
 		}
 		time.Sleep(5 * time.Second)
-		if len(s.commits) > 0 {
+		if commits, _ := s.tried(); len(commits) > 0 {
 			t.Error("it is written to a store that is away")
 		}
 		s.isAway.Store(false)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if len(s.unshared) > 0 || len(s.commits) != 3 || s.commits[0] != 1 {
-			t.Errorf("%d records are kept; changes of each commit: %v, want one, since two weigh too much", len(s.unshared), s.commits)
+		if commits, _ := s.tried(); s.kept() > 0 || len(commits) != 3 || commits[0] != 1 {
+			t.Errorf("%d records are kept; changes of each commit: %v, want one, since two weigh too much", s.kept(), commits)
 		}
 	})
 }

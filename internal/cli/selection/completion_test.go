@@ -35,7 +35,7 @@ func TestWord(t *testing.T) {
 }
 
 // A shell is offered each word once, in order, and nothing that it could misread. Where
-// there is no configuration, nothing is offered.
+// the configuration cannot be read, nothing is offered, unless a server is at the usual place.
 func TestCompletion(t *testing.T) {
 	complete := completion(func(context.Context, *client.Client) []string { return []string{"b", "$(id)", "a", "b", "", "-c", "a"} })
 	t.Setenv(command.EnvSocket, filepath.Join(t.TempDir(), "sock"))
@@ -45,10 +45,11 @@ func TestCompletion(t *testing.T) {
 	}
 	t.Setenv(command.EnvSocket, "")
 	t.Setenv(command.EnvConfig, filepath.Join(t.TempDir(), "none"))
-	if _, err := os.Stat(config.Default().Server.Socket); err == nil {
-		t.Skip("a server runs on this host")
+	var want []string
+	if info, err := os.Stat(config.Default().Server.Socket); err == nil && info.Mode().Type() == os.ModeSocket {
+		want = []string{"a", "b"}
 	}
-	if words, directive := complete(&cobra.Command{}, nil, ""); len(words) > 0 || directive != cobra.ShellCompDirectiveNoFileComp {
+	if words, directive := complete(&cobra.Command{}, nil, ""); !slices.Equal(words, want) || directive != cobra.ShellCompDirectiveNoFileComp {
 		t.Errorf("without a configuration: %q, directive %d", words, directive)
 	}
 }

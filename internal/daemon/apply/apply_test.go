@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,17 +28,38 @@ import (
 	"mdserver/internal/networks"
 )
 
-// failing is a store that refuses changes while err is set.
+// failing is a store that refuses changes on request.
 type failing struct {
 	*storetest.Memory
-	err error
+	fails atomic.Bool // with errStore
 }
 
 func (f *failing) Apply(ctx context.Context, changes []instance.Change) error {
-	if f.err != nil {
-		return f.err
+	if f.fails.Load() {
+		return errStore
 	}
 	return f.Memory.Apply(ctx, changes)
+}
+
+// logBuffer is a log that is read while it is written.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+// take returns what was logged since the last call.
+func (b *logBuffer) take() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	text := b.text.String()
+	b.text.Reset()
+	return text
 }
 
 // parts are a server's parts that depend on the networks. They note what they are told.
@@ -50,7 +73,7 @@ type parts struct {
 	inventory *inventorytest.Lab
 	store     *failing
 	told      []string
-	log       bytes.Buffer
+	log       logBuffer
 }
 
 func (p *parts) Changed() <-chan struct{}                         { return p.changed }
@@ -166,16 +189,16 @@ func TestApplyChangesGuests(t *testing.T) {
 	if !p.networks[0].Contains(after.IPv4) || after.Hostname == before.Hostname {
 		t.Errorf("the guest is at %v as %s, and was at %v as %s", after.IPv4, after.Hostname, before.IPv4, before.Hostname)
 	}
+	log := p.log.take()
 	for _, want := range []string{"level=INFO msg=\"guests were updated after a change of the networks\" guests=1",
 		"level=WARN msg=\"a guest's host name was changed, because its previous one is reserved\" guest=kvm2 hostname=" + after.Hostname + " former=kvm2 reason="} {
-		if strings.Count(p.log.String(), want) != 1 {
-			t.Errorf("the log lacks %q: %s", want, &p.log)
+		if strings.Count(log, want) != 1 {
+			t.Errorf("the log lacks %q:\n%s", want, log)
 		}
 	}
-	p.log.Reset()
 	p.apply()
-	if p.log.Len() > 0 {
-		t.Errorf("the same networks once more: %s", &p.log)
+	if log := p.log.take(); log != "" {
+		t.Errorf("the same networks once more:\n%s", log)
 	}
 }
 
@@ -192,12 +215,13 @@ func TestApplyAfterFailure(t *testing.T) {
 			p.apply()
 			before := p.register("kvm2")
 			p.configure(next)
-			p.told, p.store.err = nil, errStore
+			p.told = nil
+			p.store.fails.Store(true)
 			if err := p.applier.Apply(t.Context()); !errors.Is(err, errStore) {
 				t.Errorf("it is %v", err)
 			}
 			p.mustTell(allTold...)
-			p.store.err = nil
+			p.store.fails.Store(false)
 			p.apply()
 			p.mustTell()
 			if after := p.guest(); after.IPv4 == before.IPv4 && after.Hostname == before.Hostname {
@@ -245,15 +269,15 @@ func TestRun(t *testing.T) {
 
 		before := p.register("web")
 		p.configure(strings.ReplaceAll(oneNetwork, "10.122.0.0", "10.123.0.0"))
-		p.store.err = errStore
+		p.store.fails.Store(true)
 		if err := p.applier.Ask(t.Context()); !errors.Is(err, errStore) {
 			t.Errorf("it is %v", err)
 		}
 		time.Sleep(time.Minute)
-		if said := strings.Count(p.log.String(), "guests were not updated after a change of the networks"); said != 1 {
-			t.Errorf("said %d times: %s", said, &p.log)
+		if log := p.log.take(); strings.Count(log, "guests were not updated after a change of the networks") != 1 {
+			t.Errorf("it is not said once:\n%s", log)
 		}
-		p.store.err = nil
+		p.store.fails.Store(false)
 		time.Sleep(10 * time.Second)
 		if p.guest().IPv4 == before.IPv4 {
 			t.Error("the guest is still where it was")
@@ -298,24 +322,26 @@ func TestRefresh(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		changed bool
-		err     error
+		fails   bool
 		want    []string
 		said    bool
 	}{
-		{"no change", false, nil, nil, false},
-		{"a change", true, nil, allTold, false},
-		{"a change that guests do not get", true, errStore, allTold, true},
+		{"no change", false, false, nil, false},
+		{"a change", true, false, allTold, false},
+		{"a change that guests do not get", true, true, allTold, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newParts(t, oneNetwork)
 				p.register("kvm1") // which no guest may have any more
 				defer p.run(t.Context())()
-				p.refreshed, p.store.err = tt.changed, tt.err
+				p.refreshed = tt.changed
+				p.store.fails.Store(tt.fails)
 				p.applier.Refresh(t.Context())
 				p.mustTell(tt.want...)
-				if said := strings.Contains(p.log.String(), "registering a guest before a change of the networks was applied"); said != tt.said {
-					t.Errorf("said %v: %s", said, &p.log)
+				log := p.log.take()
+				if said := strings.Contains(log, "registering a guest before a change of the networks was applied"); said != tt.said {
+					t.Errorf("said %v:\n%s", said, log)
 				}
 			})
 		})
@@ -324,8 +350,9 @@ func TestRefresh(t *testing.T) {
 	p.refreshed = true
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	if p.applier.Refresh(over); p.log.Len() > 0 {
-		t.Errorf("of a registration that is over: %s", &p.log)
+	p.applier.Refresh(over)
+	if log := p.log.take(); log != "" {
+		t.Errorf("of a registration that is over:\n%s", log)
 	}
 }
 
