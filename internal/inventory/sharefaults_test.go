@@ -185,6 +185,7 @@ func TestFailedCommit(t *testing.T) {
 				if kept := s.kept() > 0; kept != tt.kept {
 					t.Errorf("it is kept on this host: %v", kept)
 				}
+				synctest.Wait() // a failure is told of after the answer
 				if failed := l.WriteFailure() != nil; failed != (err != nil) {
 					t.Errorf("the failure that is told of: %+v", l.WriteFailure())
 				}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,14 +86,14 @@ func TestFollowsAgain(t *testing.T) {
 				if err := other.Apply(t.Context(), putting(planned(1, "web"), planned(2, "db"))); err != nil {
 					t.Fatal(err)
 				}
-				attempts := 0
+				var attempts atomic.Int64
 				s.Refuse(func(kind, key string) error {
 					if tt.refuse == nil {
 						return nil
 					}
 					err := tt.refuse(kind, key)
 					if err != nil {
-						attempts++
+						attempts.Add(1)
 					}
 					return err
 				})
@@ -103,8 +104,8 @@ func TestFollowsAgain(t *testing.T) {
 				}
 				if tt.refuse != nil {
 					time.Sleep(time.Minute)
-					if attempts < 2*55 || attempts > 3*130 { // of two hosts
-						t.Errorf("%d attempts in a minute", attempts)
+					if n := attempts.Load(); n < 2*55 || n > 3*130 { // of two hosts
+						t.Errorf("%d attempts in a minute", n)
 					}
 					if err := store.Link(); err == nil || store.State().Err == nil {
 						t.Error("etcd counts as followed")
@@ -228,13 +229,12 @@ func TestMarks(t *testing.T) {
 
 // TestOpenFails: a store is not opened without what its cache must tell.
 func TestOpenFails(t *testing.T) {
-	disk := errors.New("input/output error")
 	for name, tt := range map[string]struct {
 		prepare func(cache *fickleCache)
 		want    string
 	}{
-		"the ID cannot be read":    {func(c *fickleCache) { c.note = disk }, disk.Error()},
-		"the ID cannot be written": {func(c *fickleCache) { c.setNote = func(string, string) error { return disk } }, disk.Error()},
+		"the ID cannot be read":    {func(c *fickleCache) { c.note = errDisk }, errDisk.Error()},
+		"the ID cannot be written": {func(c *fickleCache) { c.fill(all) }, errDisk.Error()},
 		"spares that are damaged":  {func(c *fickleCache) { _ = c.SetNote(t.Context(), sparesNote, "junk") }, `the note "etcd/spares" cannot be read`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -121,12 +121,7 @@ func TestJoin(t *testing.T) {
 				cache := &fickleCache{Memory: storetest.NewMemory()}
 				tt.prepare(cache)
 				if tt.full {
-					cache.setNote = func(key, _ string) error {
-						if key == inventoryNote {
-							return errAny
-						}
-						return nil
-					}
+					cache.fill(inventoryNote)
 				}
 				a, asked := &arrival{decide: tt.decide}, false
 				store, err := Open(t.Context(), Options{Client: s.Client(t.Context()), Prefix: prefix, Cache: cache, Log: quiet,
@@ -148,7 +143,7 @@ func TestJoin(t *testing.T) {
 					t.Errorf("the guest is in etcd: %v", there)
 				}
 				if tt.full {
-					cache.setNote = nil
+					cache.fill("")
 					time.Sleep(2 * checkEvery)
 					synctest.Wait()
 					if a.done != 1 || store.State().NotSaved != nil {

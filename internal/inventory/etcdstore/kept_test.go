@@ -40,7 +40,6 @@ func TestReturnSpares(t *testing.T) {
 			}
 		}
 	}
-	disk := errors.New("the disk is full")
 	for name, tt := range map[string]struct {
 		full   bool
 		refuse etcdfake.Fault
@@ -61,12 +60,7 @@ func TestReturnSpares(t *testing.T) {
 				}
 				onDisk(t, s, store, "10.0.0.1 10.0.0.2")
 				if tt.full {
-					s.cache.setNote = func(key, _ string) error {
-						if key == sparesNote {
-							return disk
-						}
-						return nil
-					}
+					s.cache.fill(sparesNote)
 				}
 				if tt.keep {
 					if err := store.Keep(t.Context(), storage.Unshared{Record: planned(1, "web")}); err != nil {
@@ -76,7 +70,7 @@ func TestReturnSpares(t *testing.T) {
 				s.Refuse(tt.refuse)
 				_, err := store.Commit(t.Context(), []instance.Change{{Drop: []netip.Addr{addr(1)}}})
 				s.Refuse(nil)
-				if tt.full != errors.Is(err, disk) || (err == nil) != (!tt.full && tt.refuse == nil) {
+				if tt.full != errors.Is(err, errDisk) || (err == nil) != (!tt.full && tt.refuse == nil) {
 					t.Error(err)
 				}
 				if !tt.full {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -19,7 +20,7 @@ import (
 type site struct {
 	*etcdfake.Etcd
 	t     *testing.T
-	lines strings.Builder
+	lines syncBuffer
 	cache *fickleCache // of the store that was opened last
 }
 
@@ -27,24 +28,57 @@ var errAway = status.Error(codes.Unavailable, "etcd is away")
 
 var errAny = errors.New("any error")
 
+var errDisk = errors.New("the disk is full")
+
 // onSite runs a test on a site.
 func onSite(t *testing.T, test func(t *testing.T, s *site)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { test(t, &site{Etcd: etcdfake.New(), t: t}) })
 }
 
+// syncBuffer is a log that several stores write, and that is read meanwhile.
+type syncBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
 // fickleCache is a cache that fails as told.
 type fickleCache struct {
 	*storetest.Memory
-	setNote func(key, text string) error
-	note    error
+	note error // of every Note
+
+	mu   sync.Mutex
+	full string // the key of the note that cannot be written, or all
+}
+
+// all stands for the keys of all notes.
+const all = "*"
+
+// fill has the cache refuse a note with errDisk. "": none.
+func (f *fickleCache) fill(key string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.full = key
 }
 
 func (f *fickleCache) SetNote(ctx context.Context, key, text string) error {
-	if f.setNote != nil {
-		if err := f.setNote(key, text); err != nil {
-			return err
-		}
+	f.mu.Lock()
+	refused := f.full == all || f.full == key
+	f.mu.Unlock()
+	if refused {
+		return errDisk
 	}
 	return f.Memory.SetNote(ctx, key, text)
 }
