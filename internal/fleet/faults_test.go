@@ -18,7 +18,7 @@ import (
 	"mdserver/internal/instance"
 )
 
-// site is an etcd with hosts, in a bubble of time.
+// site is an etcd in memory with hosts, in a synctest bubble.
 type site struct {
 	*etcdfake.Etcd
 	t     *testing.T
@@ -41,7 +41,7 @@ func (s *site) host(id, name string) *Fleet {
 	return New(Options{Client: s.Client(s.t.Context()), Prefix: "/p/", ID: id, Name: name, Version: "1", Log: s.log})
 }
 
-// run has a host take part until stop is called.
+// run makes a host take part until stop is called.
 func (s *site) run(f *Fleet) (stop func()) {
 	ctx, cancel := context.WithCancel(s.t.Context())
 	var running sync.WaitGroup
@@ -50,7 +50,7 @@ func (s *site) run(f *Fleet) (stop func()) {
 	return func() { cancel(); running.Wait() }
 }
 
-// join has a host take part until the end of the test.
+// join makes a host that takes part until stop is called or the test ends.
 func (s *site) join(id, name string) (f *Fleet, stop func()) {
 	f = s.host(id, name)
 	stop = sync.OnceFunc(s.run(f))
@@ -66,7 +66,7 @@ func (s *site) put(key, value string) {
 	}
 }
 
-// has are the keys of a kind.
+// has lists the keys of a kind.
 func (s *site) has(kind string) string {
 	s.t.Helper()
 	resp, err := s.Client(s.t.Context()).Get(s.t.Context(), "/p/"+kind, clientv3.WithPrefix())
@@ -80,7 +80,7 @@ func (s *site) has(kind string) string {
 	return strings.Join(list, " ")
 }
 
-// knows are the hosts that a host knows.
+// knows lists the hosts that a host knows, with their states.
 func knows(f *Fleet) string {
 	synctest.Wait()
 	var list []string
@@ -104,7 +104,7 @@ func check(t *testing.T, what, got, want string) {
 	}
 }
 
-// on is a fault of requests of a kind whose first key has a suffix.
+// on returns a fault of requests of one kind whose first key has a suffix.
 func on(kind, suffix string, err error) etcdfake.Fault {
 	return func(k, key string) error {
 		if k == kind && strings.HasSuffix(key, suffix) {
@@ -116,7 +116,7 @@ func on(kind, suffix string, err error) etcdfake.Fault {
 
 var errDown = errors.New("etcd is down")
 
-// TestTakesPart: hosts know of each other when one comes, stops, is killed and is back.
+// TestTakesPart checks that a host sees when another one joins, stops, returns and is killed.
 func TestTakesPart(t *testing.T) {
 	onSite(t, func(t *testing.T, s *site) {
 		a, _ := s.join("1", "kvm1")
@@ -144,8 +144,7 @@ func TestTakesPart(t *testing.T) {
 	})
 }
 
-// TestStopNeedsNoEtcd: the end of a host waits a second at most for an etcd that does not
-// answer.
+// TestStopNeedsNoEtcd checks that a host stops within a second if etcd does not answer.
 func TestStopNeedsNoEtcd(t *testing.T) {
 	onSite(t, func(t *testing.T, s *site) {
 		f := s.host("1", "kvm1")
@@ -155,12 +154,12 @@ func TestStopNeedsNoEtcd(t *testing.T) {
 		before := time.Now()
 		stop()
 		if took := time.Since(before); took != time.Second {
-			t.Errorf("it took %v", took)
+			t.Errorf("stopping took %v", took)
 		}
 	})
 }
 
-// hung revokes no lease.
+// hung never answers Revoke.
 type hung struct{ clientv3.Lease }
 
 func (h hung) Revoke(ctx context.Context, id clientv3.LeaseID) (*clientv3.LeaseRevokeResponse, error) {
@@ -168,8 +167,8 @@ func (h hung) Revoke(ctx context.Context, id clientv3.LeaseID) (*clientv3.LeaseR
 	return nil, ctx.Err()
 }
 
-// TestFaults: whatever fails, a host that has lost etcd takes every host for alive, tries
-// again after a second, and has its place and the truth afterwards. It leaves no lease.
+// TestFaults checks that a host that has lost etcd counts every host as alive, tries again
+// after a second, and then has its place and the right states. It leaves no lease behind.
 func TestFaults(t *testing.T) {
 	const places, watches = false, true
 	end := func(s *site, watches bool, last clientv3.WatchResponse) {
@@ -186,16 +185,16 @@ func TestFaults(t *testing.T) {
 		lose   etcdfake.Fault
 	}{
 		"the leases end":                               {lost: places},
-		"no lease is given":                            {lost: places, refuse: on("grant", "", errDown)},
-		"a lease is given and not known":               {lost: places, lose: on("grant", "", errDown)},
+		"no lease is granted":                          {lost: places, refuse: on("grant", "", errDown)},
+		"a lease is granted, and the answer is lost":   {lost: places, lose: on("grant", "", errDown)},
 		"the place cannot be written":                  {lost: places, refuse: on("txn", "alive/1", errDown)},
 		"the place is written, and the answer is lost": {lost: places, lose: on("txn", "alive/1", errDown)},
 		"the lease is not renewed":                     {lost: places, refuse: on("keepalive", "", errDown)},
 		"the watches end":                              {lost: watches},
 		"the watches fail":                             {lost: watches, last: clientv3.WatchResponse{Canceled: true, CancelReason: "no leader"}},
-		"something is missed":                          {lost: watches, last: clientv3.WatchResponse{CompactRevision: 7}},
+		"changes are missed":                           {lost: watches, last: clientv3.WatchResponse{CompactRevision: 7}},
 		"the watches fail again":                       {lost: watches, refuse: on("watch", "", errDown)},
-		"nothing can be read":                          {lost: watches, refuse: on("txn", "hosts/", errDown)},
+		"the hosts cannot be read":                     {lost: watches, refuse: on("txn", "hosts/", errDown)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onSite(t, func(t *testing.T, s *site) {
@@ -210,7 +209,7 @@ func TestFaults(t *testing.T) {
 					t.Error("a host counts as away although etcd is not followed")
 				}
 				s.put("hosts/3", `{"name":"kvm3"}`)
-				if tt.refuse == nil && tt.lose == nil { // nothing keeps it from trying again
+				if tt.refuse == nil && tt.lose == nil { // the next attempt succeeds
 					time.Sleep(leaseTime/3 + tryAgain + tryAgain/10)
 					check(t, "a moment later", knows(a), "1 kvm1 alive, 2 kvm2 away, 3 kvm3 away")
 				}
@@ -222,7 +221,7 @@ func TestFaults(t *testing.T) {
 				if a.Alive("2") {
 					t.Error("a host counts as alive although etcd is followed")
 				}
-				time.Sleep(3 * leaseTime) // leases that were given and not known end
+				time.Sleep(3 * leaseTime) // until leases whose answers were lost have ended
 				check(t, "keys", s.has("alive/"), "alive/1")
 				if n := s.Leases(); n != 1 {
 					t.Errorf("%d leases", n)
@@ -238,7 +237,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestNoLeaseIsLeft: a lease that does not become a place is given back at once.
+// TestNoLeaseIsLeft checks that a host revokes a lease at once if it gets no place with it.
 func TestNoLeaseIsLeft(t *testing.T) {
 	for name, tt := range map[string]struct {
 		prepare func(s *site)
@@ -265,8 +264,8 @@ func TestNoLeaseIsLeft(t *testing.T) {
 	}
 }
 
-// TestTwin: the second server with an ID waits for the place of the first one. It tells of
-// that when the first one cannot be an earlier run any more.
+// TestTwin checks that a second server with an ID waits for the place of the first one, and
+// reports ErrTwin once the first one cannot be an earlier run of the second.
 func TestTwin(t *testing.T) {
 	onSite(t, func(t *testing.T, s *site) {
 		_, stop := s.join("1", "kvm1")
@@ -308,12 +307,12 @@ func TestTwin(t *testing.T) {
 		if err := twin.Trouble(); !errors.Is(err, ErrTwin) {
 			t.Errorf("its place was taken: %v", err)
 		}
-		check(t, "of the thief", s.has("alive/"), "alive/1")
+		check(t, "the place of the thief", s.has("alive/"), "alive/1")
 	})
 }
 
-// TestPublish: the networks of a host are in its record with the next start of its place,
-// or at once while it has one. A failure is made good.
+// TestPublish checks that a host publishes its networks when it gets a place, or at once if
+// it has one, and that it tries again after a failure.
 func TestPublish(t *testing.T) {
 	ours := Publishable([]instance.Network{lan(false, "10.0.0.0/24", "10.0.0.1")})
 	onSite(t, func(t *testing.T, s *site) {
@@ -340,7 +339,7 @@ func TestPublish(t *testing.T) {
 		a.SetNetworks(ours)
 		synctest.Wait()
 		if revision() != before {
-			t.Error("networks that are as they were are written again")
+			t.Error("unchanged networks are written again")
 		}
 		a.SetNetworks(nil)
 		published("none", false)
@@ -356,13 +355,13 @@ func TestPublish(t *testing.T) {
 	})
 }
 
-// TestDrained: a host is drained until that is undone or it is forgotten, and knows it.
+// TestDrained checks that a host stays drained until the drain is undone, and knows it.
 func TestDrained(t *testing.T) {
 	onSite(t, func(t *testing.T, s *site) {
 		a, _ := s.join("1", "kvm1")
 		b := s.host("2", "kvm2")
 		if _, known := b.Drained(); known {
-			t.Error("it knows before it has read anything")
+			t.Error("it claims to know before it has read anything")
 		}
 		stop := s.run(b)
 		drained := func(what string, want time.Time) {
@@ -408,18 +407,18 @@ func TestDrained(t *testing.T) {
 	})
 }
 
-// TestForget: a host is forgotten with its drain, one that is alive with force only.
+// TestForget checks that Forget removes a host and its drain, and needs force for a live host.
 func TestForget(t *testing.T) {
 	for name, tt := range map[string]struct {
 		away, force bool
 		fault       error
 		want        error
 	}{
-		"away":             {away: true},
-		"away, with force": {away: true, force: true},
-		"alive":            {want: ErrAlive},
-		"with force":       {force: true},
-		"etcd is away":     {away: true, fault: errDown, want: errDown},
+		"away":              {away: true},
+		"away, with force":  {away: true, force: true},
+		"alive":             {want: ErrAlive},
+		"alive, with force": {force: true},
+		"etcd is away":      {away: true, fault: errDown, want: errDown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onSite(t, func(t *testing.T, s *site) {
@@ -448,7 +447,7 @@ func TestForget(t *testing.T) {
 	}
 }
 
-// TestChanged: each change of the hosts is told of, and nothing else.
+// TestChanged checks that Changed reports each change of the hosts, and nothing else.
 func TestChanged(t *testing.T) {
 	onSite(t, func(t *testing.T, s *site) {
 		a, _ := s.join("1", "kvm1")
@@ -462,20 +461,20 @@ func TestChanged(t *testing.T) {
 			}
 		}
 		if !changed() {
-			t.Error("its start is not told of")
+			t.Error("its start is not reported")
 		}
 		time.Sleep(time.Hour)
 		if changed() {
-			t.Error("nothing is told of")
+			t.Error("a change is reported although nothing has changed")
 		}
 		for _, key := range []string{"hosts/2", "alive/2", "drained/2"} {
 			if s.put(key, `{"name":"kvm2"}`); !changed() {
-				t.Errorf("%s is not told of", key)
+				t.Errorf("%s is not reported", key)
 			}
 		}
 		check(t, "the other", knows(a), "1 kvm1 alive, 2 kvm2 alive drained")
 		if a.SetNetworks(Publishable([]instance.Network{lan(false, "10.0.0.0/24", "10.0.0.1")})); !changed() {
-			t.Error("its own networks are not told of")
+			t.Error("its own networks are not reported")
 		}
 		s.put("hosts/3", "unreadable")
 		check(t, "a record that cannot be read", knows(a), "1 kvm1 alive, 2 kvm2 alive drained")
@@ -489,7 +488,7 @@ func TestChanged(t *testing.T) {
 	})
 }
 
-// TestOrder: hosts are listed by name, and those with one name by ID.
+// TestOrder checks that hosts are sorted by name, and those with the same name by ID.
 func TestOrder(t *testing.T) {
 	onSite(t, func(t *testing.T, s *site) {
 		for id, name := range map[string]string{"3": "a", "1": "b", "2": "b", "4": "c"} {
@@ -503,7 +502,7 @@ func TestOrder(t *testing.T) {
 	})
 }
 
-// TestHung: an etcd that does not answer holds up no call for longer than callTimeout.
+// TestHung checks that each call ends after callTimeout if etcd does not answer.
 func TestHung(t *testing.T) {
 	onSite(t, func(t *testing.T, s *site) {
 		f := s.host("1", "kvm1")
@@ -526,7 +525,7 @@ func TestHung(t *testing.T) {
 	})
 }
 
-// TestPace: a host that cannot follow etcd asks it once a second.
+// TestPace checks that a host that cannot follow etcd tries once a second.
 func TestPace(t *testing.T) {
 	onSite(t, func(t *testing.T, s *site) {
 		var asked atomic.Int64
@@ -539,13 +538,13 @@ func TestPace(t *testing.T) {
 		s.join("1", "kvm1")
 		time.Sleep(time.Minute + tryAgain/2)
 		if want := int64(time.Minute/tryAgain) + 1; asked.Load() != want {
-			t.Errorf("it has asked %d times in a minute, want %d", asked.Load(), want)
+			t.Errorf("it tried %d times in a minute, want %d", asked.Load(), want)
 		}
 	})
 }
 
-// TestMissed: what was removed while a host did not follow etcd is gone afterwards, and it
-// tells of that.
+// TestMissed checks that a host drops the keys that were removed while it did not follow
+// etcd, and reports the change.
 func TestMissed(t *testing.T) {
 	onSite(t, func(t *testing.T, s *site) {
 		a, _ := s.join("1", "kvm1")
@@ -569,7 +568,7 @@ func TestMissed(t *testing.T) {
 		case <-a.Changed():
 		default:
 		}
-		s.Refuse(func(kind, _ string) error { // the list alone
+		s.Refuse(func(kind, _ string) error { // only the hosts can be read
 			if kind == "grant" {
 				return errDown
 			}
@@ -580,7 +579,7 @@ func TestMissed(t *testing.T) {
 		select {
 		case <-a.Changed():
 		default:
-			t.Error("it is not told of")
+			t.Error("the change is not reported")
 		}
 		s.Refuse(nil)
 		time.Sleep(2 * tryAgain)
