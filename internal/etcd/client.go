@@ -43,9 +43,9 @@ type Client struct {
 	done sync.WaitGroup
 }
 
-// Open makes a client that works until ctx ends, and that the caller closes. It does
-// not wait for a connection, so it works without any member. It fails if a file in cfg
-// cannot be used; see CheckFiles.
+// Open makes a client that works until ctx ends; the caller closes it. It does not wait
+// for a connection, so it needs no member. It fails if a file in cfg cannot be used; see
+// CheckFiles.
 func Open(ctx context.Context, cfg config.Store, log *slog.Logger) (*Client, error) {
 	if err := CheckFiles(cfg); err != nil {
 		return nil, err

@@ -115,7 +115,7 @@ func TestOpenWithoutMembers(t *testing.T) {
 	within(t, 10*time.Second, func() error { return put(c, time.Second) })
 }
 
-// TestEnd: a client asks no member any more after the end of its context, and after Close.
+// TestEnd checks that a client asks no member after the end of its context, or after Close.
 func TestEnd(t *testing.T) {
 	for name, end := range map[string]func(c *Client, cancel func()) error{
 		"of the context": func(c *Client, cancel func()) error {
@@ -133,7 +133,7 @@ func TestEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := end(c, cancel); err != nil || c.Ctx().Err() == nil {
-				t.Errorf("%v, and its context has ended: %v", err, c.Ctx().Err())
+				t.Errorf("close: %v; its context: %v", err, c.Ctx().Err())
 			}
 			c.done.Wait()
 		})

@@ -1,6 +1,6 @@
 // Package etcdfake is an etcd in memory, for tests that need the time of a
-// testing/synctest bubble or requests that fail on demand. Its own test compares it with
-// the real one. It has what mdserver uses: reads, transactions, watches and leases.
+// testing/synctest bubble or requests that fail on demand. It has what mdserver uses: reads,
+// transactions, watches and leases. Its own test compares it with the real etcd.
 package etcdfake
 
 import (
@@ -12,9 +12,9 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// Fault decides what becomes of a request. kind is range, put, delete, txn, compact, watch,
-// grant, keepalive or revoke. key is the first one that the request reads or writes; "" for a
-// lease.
+// Fault returns the error of a request, or nil. kind is range, put, delete, txn, compact,
+// watch, grant, keepalive or revoke. key is the first key that the request reads or writes,
+// or "" for a lease.
 type Fault func(kind, key string) error
 
 // Etcd is a cluster. All its methods may be called from any goroutine.
@@ -22,13 +22,13 @@ type Etcd struct {
 	mu       sync.Mutex
 	cluster  uint64
 	revision int64
-	compact  int64               // nothing is known of earlier revisions
+	compact  int64               // the oldest revision that can be read
 	history  []*mvccpb.Event     // all changes
 	present  map[string]keyValue // by key
 	leases   map[clientv3.LeaseID]*lease
-	granted  clientv3.LeaseID // the newest one
+	granted  clientv3.LeaseID // the newest lease
 	watchers map[*watcher]bool
-	hung     chan struct{} // closed when requests go on; nil: they do not wait
+	hung     chan struct{} // closed when requests may go on; nil: they do not wait
 	refuse   Fault
 	lose     Fault
 }
@@ -40,28 +40,28 @@ func New() *Etcd {
 	return &Etcd{cluster: 0xe7cd, revision: 1, present: map[string]keyValue{}, leases: map[clientv3.LeaseID]*lease{}, watchers: map[*watcher]bool{}}
 }
 
-// Client is a connection that ends with ctx.
+// Client returns a client that ends with ctx.
 func (e *Etcd) Client(ctx context.Context) *clientv3.Client {
 	c := clientv3.NewCtxClient(ctx)
 	c.KV, c.Watcher, c.Lease = clientv3.NewKVFromKVClient(kv{e: e}, c), watching{e}, leasing{e: e}
 	return c
 }
 
-// Refuse has requests fail with the errors of a fault. They are not made. nil: none fails.
+// Refuse makes requests fail with the errors of f, without effect. With nil, none fails.
 func (e *Etcd) Refuse(f Fault) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.refuse = f
 }
 
-// Lose has requests fail that are made anyway. nil: none fails.
+// Lose makes requests take effect, then fail with the errors of f. With nil, none fails.
 func (e *Etcd) Lose(f Fault) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.lose = f
 }
 
-// Hang has requests wait until it is called with false.
+// Hang makes requests wait until it is called with false.
 func (e *Etcd) Hang(on bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -93,7 +93,7 @@ func (e *Etcd) wait(ctx context.Context) error {
 	}
 }
 
-// EndWatches sends each watch a last response.
+// EndWatches ends each watch with a last response.
 func (e *Etcd) EndWatches(last clientv3.WatchResponse) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -104,7 +104,7 @@ func (e *Etcd) EndWatches(last clientv3.WatchResponse) {
 	clear(e.watchers)
 }
 
-// EndLeases ends all leases as if their time were over.
+// EndLeases ends all leases as if they had expired.
 func (e *Etcd) EndLeases() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -113,21 +113,21 @@ func (e *Etcd) EndLeases() {
 	}
 }
 
-// Leases is how many there are.
+// Leases counts the leases.
 func (e *Etcd) Leases() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.leases)
 }
 
-// Replace makes it another cluster with the same keys.
+// Replace changes the ID of the cluster and keeps its keys.
 func (e *Etcd) Replace() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.cluster++
 }
 
-// do makes a request, unless it is to fail. change runs while the lock is held.
+// do makes a request by calling change with the lock held, unless a fault refuses it.
 func (e *Etcd) do(ctx context.Context, kind, key string, change func() error) error {
 	if err := e.wait(ctx); err != nil {
 		return err
@@ -152,7 +152,7 @@ func (e *Etcd) header() *etcdserverpb.ResponseHeader {
 	return &etcdserverpb.ResponseHeader{ClusterId: e.cluster, Revision: e.revision}
 }
 
-// commit makes events that belong to one revision, and tells the watchers.
+// commit adds the events of one revision, and sends them to the watches.
 func (e *Etcd) commit(events []*mvccpb.Event) {
 	if len(events) == 0 {
 		return
@@ -164,7 +164,7 @@ func (e *Etcd) commit(events []*mvccpb.Event) {
 	}
 }
 
-// at are the keys at a revision; 0: the present ones.
+// at returns the keys at a revision; 0 means the present one.
 func (e *Etcd) at(revision int64) map[string]keyValue {
 	if revision == 0 || revision == e.revision {
 		return e.present

@@ -43,7 +43,7 @@ func (t *tell) since(revision int64) int64 {
 	return revision - t.base
 }
 
-// exercise makes requests of each kind, and tells what was answered.
+// exercise makes requests of each kind, and describes the answers.
 func exercise(ctx context.Context, t *testing.T, c *clientv3.Client) string {
 	t.Helper()
 	out := &tell{}
@@ -164,7 +164,7 @@ func exercise(ctx context.Context, t *testing.T, c *clientv3.Client) string {
 	return out.String()
 }
 
-// TestLikeEtcd: the fake answers each kind of request as etcd does.
+// TestLikeEtcd checks that the fake answers each kind of request as etcd does.
 func TestLikeEtcd(t *testing.T) {
 	cluster := etcdtest.Start(t, etcdtest.Options{})
 	client, err := etcd.Open(t.Context(), cluster.Config(), slog.New(slog.DiscardHandler))
@@ -180,7 +180,7 @@ func TestLikeEtcd(t *testing.T) {
 	})
 }
 
-// TestTime: leases end when they are not renewed.
+// TestTime checks that leases end unless they are renewed.
 func TestTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := New()

@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// kv answers requests for keys. Those that are not here panic.
+// kv implements etcdserverpb.KVClient. Methods that are missing here panic.
 type kv struct {
 	etcdserverpb.KVClient
 	e *Etcd
@@ -71,7 +71,7 @@ func (k kv) Compact(ctx context.Context, r *etcdserverpb.CompactionRequest, _ ..
 	return resp, err
 }
 
-// firstKey is the first key that a transaction writes or reads.
+// firstKey returns the first key that a transaction writes or reads.
 func firstKey(r *etcdserverpb.TxnRequest) string {
 	for _, op := range r.Success {
 		switch {
@@ -97,7 +97,7 @@ type write struct {
 
 func (e *Etcd) begin() *write { return &write{e: e, before: maps.Clone(e.present)} }
 
-// undo leaves the keys as they were before a write that has failed.
+// undo restores the keys after a write has failed.
 func (w *write) undo(err error) error {
 	w.e.present = w.before
 	return err
@@ -221,7 +221,7 @@ func (e *Etcd) read(r *etcdserverpb.RangeRequest) (*etcdserverpb.RangeResponse, 
 	return resp, nil
 }
 
-// order puts keys into the order that a request asks for; they are in that of their names.
+// order sorts keys as a request asks. They arrive in the order of their names.
 func order(found []keyValue, r *etcdserverpb.RangeRequest) {
 	if r.SortTarget == etcdserverpb.RangeRequest_MOD {
 		slices.SortStableFunc(found, func(a, b keyValue) int { return cmp.Compare(a.ModRevision, b.ModRevision) })
@@ -231,8 +231,8 @@ func order(found []keyValue, r *etcdserverpb.RangeRequest) {
 	}
 }
 
-// within are the keys from one to another, which is excluded, in order; without the other,
-// the one key.
+// within returns the keys from one up to another, which is excluded, in order. If to is
+// empty, it returns the one key.
 func within(keys map[string]keyValue, from, to []byte) []keyValue {
 	var found []keyValue
 	for _, key := range slices.Sorted(maps.Keys(keys)) {

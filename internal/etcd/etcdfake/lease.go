@@ -9,7 +9,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// leasing implements clientv3.Lease. What is not here panics.
+// leasing implements clientv3.Lease. Methods that are missing here panic.
 type leasing struct {
 	clientv3.Lease
 	e *Etcd
@@ -52,7 +52,7 @@ func (l leasing) Revoke(ctx context.Context, id clientv3.LeaseID) (resp *clientv
 	return resp, err
 }
 
-// KeepAlive renews a lease until it or ctx ends. The channel is closed then.
+// KeepAlive renews a lease until it or ctx ends, and closes the channel then.
 func (l leasing) KeepAlive(ctx context.Context, id clientv3.LeaseID) (<-chan *clientv3.LeaseKeepAliveResponse, error) {
 	renewed := make(chan *clientv3.LeaseKeepAliveResponse, 16)
 	ttl, err := l.renew(ctx, id)
@@ -66,7 +66,7 @@ func (l leasing) KeepAlive(ctx context.Context, id clientv3.LeaseID) (<-chan *cl
 				known = time.Now()
 				select {
 				case renewed <- &clientv3.LeaseKeepAliveResponse{ID: id, TTL: int64(ttl / time.Second)}:
-				default: // nobody reads them
+				default: // the caller does not read them
 				}
 			}
 			select {
@@ -79,7 +79,7 @@ func (l leasing) KeepAlive(ctx context.Context, id clientv3.LeaseID) (<-chan *cl
 	return renewed, nil
 }
 
-// renew lets the time of a lease begin again.
+// renew restarts the time of a lease.
 func (l leasing) renew(ctx context.Context, id clientv3.LeaseID) (ttl time.Duration, err error) {
 	err = l.e.do(ctx, "keepalive", "", func() error {
 		one := l.e.leases[id]
@@ -93,7 +93,7 @@ func (l leasing) renew(ctx context.Context, id clientv3.LeaseID) (ttl time.Durat
 	return ttl, err
 }
 
-// endLease removes a lease with its keys. The lock is held.
+// endLease removes a lease and its keys. The caller holds the lock.
 func (e *Etcd) endLease(id clientv3.LeaseID) {
 	one := e.leases[id]
 	if one == nil {

@@ -11,12 +11,12 @@ import (
 
 type watching struct{ e *Etcd }
 
-// watcher is a watch. Its goroutine hands responses over, so that nothing waits for who
-// reads them.
+// watcher is a watch. Its goroutine hands responses over, so that requests do not wait for
+// the reader.
 type watcher struct {
 	from, to []byte
 	waiting  []clientv3.WatchResponse // guarded by the lock of Etcd
-	more     chan struct{}            // some wait
+	more     chan struct{}            // signals that responses wait
 	ended    bool
 }
 
@@ -85,7 +85,7 @@ func (e *Etcd) hand(ctx context.Context, w *watcher, told chan<- clientv3.WatchR
 	}
 }
 
-// send has a response handed over. The lock is held.
+// send queues a response for the watch. The caller holds the lock.
 func (w *watcher) send(resp clientv3.WatchResponse) {
 	w.waiting = append(w.waiting, resp)
 	select {
@@ -96,7 +96,7 @@ func (w *watcher) send(resp clientv3.WatchResponse) {
 
 func (w *watcher) end() { w.ended = true }
 
-// tell sends those of the events that the watch is for.
+// tell sends the events that the watch covers.
 func (w *watcher) tell(header *etcdserverpb.ResponseHeader, events []*mvccpb.Event) {
 	var mine []*clientv3.Event
 	for _, event := range events {
@@ -109,7 +109,7 @@ func (w *watcher) tell(header *etcdserverpb.ResponseHeader, events []*mvccpb.Eve
 	}
 }
 
-// catchUp sends what has happened since a revision.
+// catchUp sends the events since a revision.
 func (w *watcher) catchUp(header *etcdserverpb.ResponseHeader, history []*mvccpb.Event, since int64) {
 	first := slices.IndexFunc(history, func(event *mvccpb.Event) bool { return event.Kv.ModRevision >= since })
 	if first >= 0 {
