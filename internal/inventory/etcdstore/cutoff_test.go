@@ -201,7 +201,7 @@ func TestDetachUnshared(t *testing.T) {
 // TestMeanwhile: what another host has got while a host was cut off stays that of the
 // other host's guest, and the guest that was cut off gets something else.
 func TestMeanwhile(t *testing.T) {
-	programtest.Need(t, "etcd", "etcd-server") // it takes long, so not with one in memory
+	programtest.Need(t, "etcd", "etcd-server") // it takes long, so it runs with a real etcd only
 	for _, tt := range []struct {
 		name        string
 		cutOff      instance.Domain
@@ -483,7 +483,7 @@ func (f *flaky) anything(t *testing.T, self int, dice *rand.Rand) {
 // TestAnySequenceCutOff: hosts that lose etcd at any time register guests. At the end
 // all agree, nothing belongs to two guests, and what was answered is there.
 func TestAnySequenceCutOff(t *testing.T) {
-	programtest.Need(t, "etcd", "etcd-server") // it takes long, so not with one in memory
+	programtest.Need(t, "etcd", "etcd-server") // it takes long, so it runs with a real etcd only
 	for _, n := range []int{2, 5} {
 		t.Run(fmt.Sprint(n, " hosts"), func(t *testing.T) {
 			cluster := startEtcd(t)

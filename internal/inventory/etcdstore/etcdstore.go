@@ -84,11 +84,11 @@ type Store struct {
 	cluster   uint64         // ID of the cluster
 
 	closing chan struct{}
-	done    chan struct{} // etcd is not followed any more
+	done    chan struct{} // closed when the store no longer follows etcd
 }
 
 // Open makes a store of the cache, and follows etcd until ctx ends or the store is
-// closed. It does not wait for etcd. Errors: those of the cache.
+// closed. It does not wait for etcd. Its errors are those of the cache.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	id, err := HostID(ctx, opts.Cache)
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// testEtcd is an etcd. Where the program is not to be used, it is one in memory.
+// testEtcd is a real etcd, or one in memory if tests skip programs.
 type testEtcd struct {
 	real *etcdtest.Cluster
 	fake *etcdfake.Etcd
@@ -57,7 +57,7 @@ func (e *testEtcd) start() {
 	e.real.Members[0].WaitUsable()
 }
 
-// pause has etcd answer nothing until resume is called.
+// pause keeps etcd from answering until resume is called.
 func (e *testEtcd) pause() {
 	if e.fake != nil {
 		e.fake.Hang(true)
@@ -107,8 +107,8 @@ func openStore(t testing.TB, client *clientv3.Client, prefix, path string) *Stor
 	return store
 }
 
-// TestEnd: etcd is not followed any more after the end of the store's context, and after
-// Close. The cache is closed then, and by Close alone.
+// TestEnd checks that a store stops following etcd at the end of its context and on Close,
+// and that only Close closes the cache.
 func TestEnd(t *testing.T) {
 	for name, end := range map[string]func(s *Store, cancel func()) error{
 		"of the context": func(s *Store, cancel func()) error {

@@ -16,8 +16,8 @@ import (
 	"mdserver/internal/inventory/storetest"
 )
 
-// TestPatience: a change waits for etcd for a while after it was lost, and the later ones
-// do not, until etcd answers.
+// TestPatience checks that a change waits a while for an etcd that was just lost, and that
+// later ones fail at once until etcd answers.
 func TestPatience(t *testing.T) {
 	onSite(t, func(t *testing.T, s *site) {
 		store := s.open()
@@ -35,7 +35,7 @@ func TestPatience(t *testing.T) {
 		s.Refuse(func(string, string) error { return errAway })
 		synctest.Wait()
 		if err := store.Away(); err != nil {
-			t.Errorf("an election is not waited for: %v", err)
+			t.Errorf("etcd counts as away during an election: %v", err)
 		}
 		time.Sleep(500 * time.Millisecond)
 		took("the first change", linkPatience-500*time.Millisecond, storage.ErrAway)
@@ -58,13 +58,13 @@ func TestPatience(t *testing.T) {
 		time.AfterFunc(time.Second/2, func() { s.Refuse(nil) })
 		_, err := store.Commit(t.Context(), putting(planned(2, "db")))
 		if took := time.Since(before); !errors.Is(err, storage.ErrConflict) || took > linkPatience {
-			t.Errorf("it is back: %v after %v, want what has come meanwhile first", err, took)
+			t.Errorf("it is back: %v after %v, want a conflict, since changes may have come meanwhile", err, took)
 		}
 	})
 }
 
-// TestFollowsAgain: whatever keeps a host from following etcd, it tries again, first soon
-// and then once a second at most, knows in the end what etcd has, and logs it once.
+// TestFollowsAgain checks that a host follows etcd again after each kind of failure. It tries
+// soon, then once a second at most, reads the current state, and logs the failure once.
 func TestFollowsAgain(t *testing.T) {
 	for name, tt := range map[string]struct {
 		refuse  etcdfake.Fault
@@ -72,13 +72,13 @@ func TestFollowsAgain(t *testing.T) {
 		replace bool
 		compact bool
 	}{
-		"watches fail":          {refuse: on("watch", errAway)},
-		"the watch ends":        {},
-		"the watch fails":       {last: clientv3.WatchResponse{Canceled: true, CancelReason: "no leader"}},
-		"changes are missed":    {refuse: on("watch", errAway), compact: true},
-		"another cluster":       {replace: true},
-		"all of it fails":       {refuse: func(string, string) error { return errAway }},
-		"it fails, and forgets": {refuse: func(string, string) error { return errAway }, compact: true},
+		"watches fail":                     {refuse: on("watch", errAway)},
+		"the watch ends":                   {},
+		"the watch fails":                  {last: clientv3.WatchResponse{Canceled: true, CancelReason: "no leader"}},
+		"changes are missed":               {refuse: on("watch", errAway), compact: true},
+		"another cluster":                  {replace: true},
+		"all requests fail":                {refuse: func(string, string) error { return errAway }},
+		"all fail, and changes are missed": {refuse: func(string, string) error { return errAway }, compact: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onSite(t, func(t *testing.T, s *site) {
@@ -140,7 +140,7 @@ func TestFollowsAgain(t *testing.T) {
 				}
 				lines := s.lines.String()
 				if n := strings.Count(lines, "etcd cannot be followed"); tt.refuse != nil && (n < 2 || n > 6) {
-					t.Errorf("%d lines tell of it:\n%s", n, lines)
+					t.Errorf("%d lines report the failure:\n%s", n, lines)
 				}
 				if tt.replace && !strings.Contains(lines, "etcd was replaced") {
 					t.Errorf("the log:\n%s", lines)
@@ -153,7 +153,7 @@ func TestFollowsAgain(t *testing.T) {
 	}
 }
 
-// TestHungCheck: an etcd that accepts requests and answers none is lost within seconds.
+// TestHungCheck checks that an etcd that answers no request counts as lost within seconds.
 func TestHungCheck(t *testing.T) {
 	onSite(t, func(t *testing.T, s *site) {
 		store := s.open()
@@ -176,7 +176,8 @@ func TestHungCheck(t *testing.T) {
 	})
 }
 
-// TestMarks: a host follows only the inventory that it knows, and one that it can read.
+// TestMarks checks that a host follows an inventory only if it can read it, and if the host is
+// new or knows this inventory.
 func TestMarks(t *testing.T) {
 	const ours, others = `{"v":1,"schema":1,"inventory":"ours"}`, `{"v":1,"schema":1,"inventory":"theirs"}`
 	for name, tt := range map[string]struct {
@@ -184,16 +185,16 @@ func TestMarks(t *testing.T) {
 		want        error
 		text        string
 	}{
-		"new, and nothing there":    {"", "", nil, ""},
-		"new, and one there":        {"", others, nil, ""},
-		"the one that it knows":     {"ours", ours, nil, ""},
-		"another one":               {"ours", others, ErrOther, "it is theirs, and this host knows ours"},
-		"nothing":                   {"ours", "", ErrOther, "restore etcd from a backup"},
-		"one of a newer mdserver":   {"ours", `{"v":9,"schema":2,"inventory":"ours"}`, ErrNewer, "the schema 2; this one reads 1"},
-		"newer, and otherwise":      {"", `{"schema":2}`, ErrNewer, "schema"},
-		"what is no mark":           {"ours", "junk", ErrOther, "the key /mdserver/schema cannot be read"},
-		"a mark without inventory":  {"", `{"v":1,"schema":1}`, ErrOther, "names no inventory"},
-		"a mark, and a new host, 0": {"", `{"schema":0,"inventory":"theirs"}`, nil, ""},
+		"a new host, no mark":      {"", "", nil, ""},
+		"a new host, a mark":       {"", others, nil, ""},
+		"the known inventory":      {"ours", ours, nil, ""},
+		"another inventory":        {"ours", others, ErrOther, "it is theirs, and this host knows ours"},
+		"no mark":                  {"ours", "", ErrOther, "restore etcd from a backup"},
+		"a newer mdserver":         {"ours", `{"v":9,"schema":2,"inventory":"ours"}`, ErrNewer, "the schema 2; this one reads 1"},
+		"newer, without inventory": {"", `{"schema":2}`, ErrNewer, "schema"},
+		"an unreadable mark":       {"ours", "junk", ErrOther, "the key /mdserver/schema cannot be read"},
+		"a mark without inventory": {"", `{"v":1,"schema":1}`, ErrOther, "names no inventory"},
+		"a new host, schema 0":     {"", `{"schema":0,"inventory":"theirs"}`, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onSite(t, func(t *testing.T, s *site) {
@@ -218,16 +219,16 @@ func TestMarks(t *testing.T) {
 				var m mark
 				switch _, err := m, tt.want; {
 				case err != nil && id != tt.known:
-					t.Errorf("the cache is of the inventory %q now", id)
+					t.Errorf("the cache has the inventory %q now", id)
 				case err == nil && (id == "" || !strings.Contains(s.get(schemaKey), id)):
-					t.Errorf("the cache is of the inventory %q, and etcd has %s", id, s.get(schemaKey))
+					t.Errorf("the cache has the inventory %q, and etcd has %s", id, s.get(schemaKey))
 				}
 			})
 		})
 	}
 }
 
-// TestOpenFails: a store is not opened without what its cache must tell.
+// TestOpenFails checks that Open fails if it cannot read or write the notes of the cache.
 func TestOpenFails(t *testing.T) {
 	for name, tt := range map[string]struct {
 		prepare func(cache *fickleCache)
@@ -235,7 +236,7 @@ func TestOpenFails(t *testing.T) {
 	}{
 		"the ID cannot be read":    {func(c *fickleCache) { c.note = errDisk }, errDisk.Error()},
 		"the ID cannot be written": {func(c *fickleCache) { c.fill(all) }, errDisk.Error()},
-		"spares that are damaged":  {func(c *fickleCache) { _ = c.SetNote(t.Context(), sparesNote, "junk") }, `the note "etcd/spares" cannot be read`},
+		"the spares are damaged":   {func(c *fickleCache) { _ = c.SetNote(t.Context(), sparesNote, "junk") }, `the note "etcd/spares" cannot be read`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cache := &fickleCache{Memory: storetest.NewMemory()}

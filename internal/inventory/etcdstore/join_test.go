@@ -15,8 +15,8 @@ import (
 	"mdserver/internal/inventory/storetest"
 )
 
-// TestMerge: what is decided is worked out again until nothing is missing, at most as
-// often as maxMerges.
+// TestMerge checks that Merge repeats the decision until nothing is missing, at most
+// maxMerges times.
 func TestMerge(t *testing.T) {
 	for name, tt := range map[string]struct {
 		rivals  int // how often another host changes the guest meanwhile
@@ -25,12 +25,12 @@ func TestMerge(t *testing.T) {
 		want    error
 		decided int
 	}{
-		"nothing in between":  {decided: 3}, // without a mark, with one, and when it is there
+		"no rivals":           {decided: 3}, // without a mark, with one, after the write
 		"two rivals":          {rivals: 2, decided: 5},
 		"rivals without end":  {rivals: 100, want: storage.ErrConflict, decided: maxMerges},
 		"etcd is away":        {refuse: on("range", errAway), want: errAway},
 		"no mark can be made": {refuse: on("txn", errAway), want: errAway, decided: 1},
-		"it is refused":       {decide: errAny, want: errAny, decided: 1},
+		"the decision fails":  {decide: errAny, want: errAny, decided: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onSite(t, func(t *testing.T, s *site) {
@@ -64,7 +64,7 @@ func TestMerge(t *testing.T) {
 					t.Errorf("%v after %d decisions, the inventory %q", err, decided, id)
 				}
 				if made := s.get(guestKey(uid(1))) != ""; made != (tt.want == nil) || made != (done == 1) {
-					t.Errorf("it was written: %v, and %d records are told of", made, done)
+					t.Errorf("the guest is written: %v, and the progress counts %d records", made, done)
 				}
 			})
 		})
@@ -86,8 +86,8 @@ func (a *arrival) Decide(_ string, present instance.Table) (instance.Change, err
 
 func (a *arrival) Done() { a.done++ }
 
-// TestJoin: guests of a database that was never in etcd get there if the administrator has
-// asked for it, and the migration is done when the database is the cache of all.
+// TestJoin checks that the guests of a database that was never in etcd get there if the
+// administrator asks for it, and that the migration ends when the database is a cache.
 func TestJoin(t *testing.T) {
 	ours := func(cache *fickleCache) {
 		if err := cache.Apply(t.Context(), putting(planned(1, "web"))); err != nil {
@@ -98,7 +98,7 @@ func TestJoin(t *testing.T) {
 		prepare func(cache *fickleCache)
 		ask     error
 		decide  error
-		full    bool // the cache takes no note of the inventory
+		full    bool // the cache cannot write the note of the inventory
 		asked   bool
 		want    error
 		done    int
@@ -158,8 +158,8 @@ func TestJoin(t *testing.T) {
 	}
 }
 
-// TestWholeTransactions: changes that fit are made at once, larger ones by several, and one
-// that cannot be made changes nothing.
+// TestWholeTransactions checks that changes that fit take one transaction and larger ones
+// several, and that a commit with a change that is too large changes nothing.
 func TestWholeTransactions(t *testing.T) {
 	onSite(t, func(t *testing.T, s *site) {
 		store := s.open()

@@ -13,7 +13,7 @@ import (
 	"mdserver/internal/inventory/storetest"
 )
 
-// TestReturnSpares: an address that is given back leaves the disk before etcd has it.
+// TestReturnSpares checks that the disk drops a returned address before etcd gets it.
 func TestReturnSpares(t *testing.T) {
 	hold := func(store *Store, numbers ...int) instance.Change {
 		var c instance.Change
@@ -47,10 +47,10 @@ func TestReturnSpares(t *testing.T) {
 		disk   string // afterwards
 		etcd   bool   // the address is still spare there
 	}{
-		"given back":            {disk: "10.0.0.2"},
-		"the disk is full":      {full: true, disk: "10.0.0.1 10.0.0.2", etcd: true},
-		"etcd is lost":          {refuse: each(on("txn", errAway), on("put", errAway)), disk: "10.0.0.2", etcd: true},
-		"of an unshared record": {keep: true, refuse: each(on("txn", errAway), on("put", errAway)), disk: "10.0.0.1 10.0.0.2", etcd: true},
+		"returned":                  {disk: "10.0.0.2"},
+		"the disk is full":          {full: true, disk: "10.0.0.1 10.0.0.2", etcd: true},
+		"etcd is lost":              {refuse: each(on("txn", errAway), on("put", errAway)), disk: "10.0.0.2", etcd: true},
+		"an unshared record has it": {keep: true, refuse: each(on("txn", errAway), on("put", errAway)), disk: "10.0.0.1 10.0.0.2", etcd: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onSite(t, func(t *testing.T, s *site) {
@@ -77,7 +77,7 @@ func TestReturnSpares(t *testing.T) {
 					onDisk(t, s, store, tt.disk)
 				}
 				if there := s.get(spareKey(addr(1))) != ""; there != tt.etcd {
-					t.Errorf("it is still spare in etcd: %v", there)
+					t.Errorf("the address is still spare in etcd: %v", there)
 				}
 				again, err := Open(t.Context(), Options{Client: s.Client(t.Context()), Prefix: "/elsewhere/", Cache: s.cache.Memory, Log: quiet})
 				if err != nil {
@@ -94,8 +94,8 @@ func TestReturnSpares(t *testing.T) {
 	}
 }
 
-// TestKept: records that are not shared stay on the disk until they are forgotten, and
-// become part of a cache that is a database of its own.
+// TestKept checks that unshared records stay on the disk until they are forgotten, and that
+// Detach adds them to the cache when it becomes a database of its own.
 func TestKept(t *testing.T) {
 	onSite(t, func(t *testing.T, s *site) {
 		store := s.open()
@@ -139,19 +139,19 @@ func TestKept(t *testing.T) {
 			t.Errorf("a note that cannot be read: %v", err)
 		}
 		if _, err := store.Commit(t.Context(), putting(planned(7, "x"))); err == nil || s.get(guestKey(uid(7))) != "" {
-			t.Errorf("a change while it cannot be read: %v", err)
+			t.Errorf("a change while the note cannot be read: %v", err)
 		}
 		own := storetest.NewMemory()
 		if err := own.SetNote(t.Context(), unsharedNote+"x", "junk"); err != nil {
 			t.Fatal(err)
 		}
 		if err := Detach(t.Context(), own); err != nil {
-			t.Errorf("a database that was no cache: %v", err)
+			t.Errorf("detach a database that was no cache: %v", err)
 		}
 	})
 }
 
-// TestSetAsideFails: a record stays where it cannot be set aside.
+// TestSetAsideFails checks that a record stays in place if it cannot be set aside.
 func TestSetAsideFails(t *testing.T) {
 	onSite(t, func(t *testing.T, s *site) {
 		store := s.open()

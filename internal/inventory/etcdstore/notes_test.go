@@ -12,7 +12,7 @@ import (
 	"mdserver/internal/inventory/storage"
 )
 
-// TestNotesFail: a note that may be written is told apart from one that is not.
+// TestNotesFail checks that an error says whether a note may have been written.
 func TestNotesFail(t *testing.T) {
 	for name, tt := range map[string]struct {
 		key, text    string
@@ -62,7 +62,7 @@ func TestNotesFail(t *testing.T) {
 	}
 }
 
-// TestPages: more notes than one answer has are read, once each.
+// TestPages checks that notes that need several answers are read, once each.
 func TestPages(t *testing.T) {
 	onSite(t, func(t *testing.T, s *site) {
 		client := s.Client(t.Context())

@@ -21,24 +21,24 @@ func putting(guests ...instance.Instance) []instance.Change {
 	return []instance.Change{{Put: guests}}
 }
 
-// TestOutcomes: what becomes of a change whose transaction fails, and of the next one.
+// TestOutcomes checks the result of a change whose transaction fails, and of the next change.
 func TestOutcomes(t *testing.T) {
 	for name, tt := range map[string]struct {
 		refuse, lose etcdfake.Fault
-		want         []error // what the error is; nil: the change was made
+		want         []error // the error matches each of them; nil: no error
 		not          []error
 		made         bool
 		lost         bool // nothing reaches etcd, so it counts as lost
 	}{
-		"made":                          {made: true},
-		"refused by etcd":               {refuse: on("txn", rpctypes.ErrGRPCNoSpace), want: []error{rpctypes.ErrNoSpace}, not: []error{storage.ErrAway, storage.ErrUncertain}},
-		"etcd refuses the user's right": {refuse: on("txn", rpctypes.ErrGRPCPermissionDenied), want: []error{rpctypes.ErrPermissionDenied}, not: []error{storage.ErrAway, storage.ErrUncertain}},
-		"the request is lost":           {refuse: on("txn", errAway), want: []error{storage.ErrAway}, not: []error{storage.ErrUncertain}},
-		"the answer is lost":            {lose: on("txn", errAway), made: true},
-		"the answer, and the fence":     {lose: on("txn", errAway), refuse: on("put", errAway), want: []error{storage.ErrUncertain, storage.ErrAway}, made: true},
-		"the request, and the fence":    {refuse: each(on("txn", errAway), on("put", errAway)), want: []error{storage.ErrUncertain, storage.ErrAway}, lost: true},
-		"the fence without its answer":  {refuse: on("txn", errAway), lose: on("put", errAway), want: []error{storage.ErrUncertain, storage.ErrAway}},
-		"the answer, and the fence's":   {lose: each(on("txn", errAway), on("put", errAway)), want: []error{storage.ErrUncertain, storage.ErrAway}, made: true},
+		"made":                                        {made: true},
+		"refused by etcd":                             {refuse: on("txn", rpctypes.ErrGRPCNoSpace), want: []error{rpctypes.ErrNoSpace}, not: []error{storage.ErrAway, storage.ErrUncertain}},
+		"the user has no permission":                  {refuse: on("txn", rpctypes.ErrGRPCPermissionDenied), want: []error{rpctypes.ErrPermissionDenied}, not: []error{storage.ErrAway, storage.ErrUncertain}},
+		"the request is lost":                         {refuse: on("txn", errAway), want: []error{storage.ErrAway}, not: []error{storage.ErrUncertain}},
+		"the answer is lost":                          {lose: on("txn", errAway), made: true},
+		"the answer and the fence are lost":           {lose: on("txn", errAway), refuse: on("put", errAway), want: []error{storage.ErrUncertain, storage.ErrAway}, made: true},
+		"the request and the fence are lost":          {refuse: each(on("txn", errAway), on("put", errAway)), want: []error{storage.ErrUncertain, storage.ErrAway}, lost: true},
+		"the request and the fence's answer are lost": {refuse: on("txn", errAway), lose: on("put", errAway), want: []error{storage.ErrUncertain, storage.ErrAway}},
+		"both answers are lost":                       {lose: each(on("txn", errAway), on("put", errAway)), want: []error{storage.ErrUncertain, storage.ErrAway}, made: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onSite(t, func(t *testing.T, s *site) {
@@ -62,7 +62,7 @@ func TestOutcomes(t *testing.T) {
 				s.Refuse(nil)
 				s.Lose(nil)
 				if made := s.get(guestKey(uid(1))) != ""; made != tt.made {
-					t.Errorf("it was made: %v", made)
+					t.Errorf("the change was made: %v", made)
 				}
 				if tt.lost {
 					if _, err := store.Commit(t.Context(), putting(planned(2, "db"))); !errors.Is(err, storage.ErrAway) || store.Link() == nil || store.Away() == nil {
@@ -91,7 +91,8 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// TestRefusedForCertain: only what etcd has surely not done is taken for refused.
+// TestRefusedForCertain checks that a request counts as refused only if etcd surely did not
+// make it.
 func TestRefusedForCertain(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
@@ -118,21 +119,21 @@ func TestRefusedForCertain(t *testing.T) {
 		{errors.New("x"), false},
 	} {
 		if got := refused(tt.err); got != tt.want {
-			t.Errorf("%v is refused: %v", tt.err, got)
+			t.Errorf("refused(%v) = %v", tt.err, got)
 		}
 	}
 }
 
-// TestConflictOfWriters: a change holds only if what it touches is as it was, and if no
-// other server with this host's ID has written.
+// TestConflictOfWriters checks that a change conflicts if the keys that it touches have
+// changed, or if another server with this host's ID has written.
 func TestConflictOfWriters(t *testing.T) {
 	for name, meanwhile := range map[string]func(s *site){
-		"the name is taken":       func(s *site) { s.put("claims/name/web", uid(9).String()) },
-		"a record of the same":    func(s *site) { s.put(guestKey(uid(1)), "{}") },
-		"another with this ID":    func(s *site) { s.put(writersKey+s.id(), "another") },
-		"the address rests":       func(s *site) { s.put(restKey(addr(1)), "{}") },
-		"the address is a spare":  func(s *site) { s.put(addressClaim(addr(1)), "spare/x") },
-		"the MAC address is used": func(s *site) { s.put("claims/mac/02:00:00:00:00:01/mds", uid(9).String()) },
+		"the name is taken":            func(s *site) { s.put("claims/name/web", uid(9).String()) },
+		"the guest has a record":       func(s *site) { s.put(guestKey(uid(1)), "{}") },
+		"another server writes":        func(s *site) { s.put(writersKey+s.id(), "another") },
+		"the address is in quarantine": func(s *site) { s.put(restKey(addr(1)), "{}") },
+		"the address is a spare":       func(s *site) { s.put(addressClaim(addr(1)), "spare/x") },
+		"the MAC address is used":      func(s *site) { s.put("claims/mac/02:00:00:00:00:01/mds", uid(9).String()) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			onSite(t, func(t *testing.T, s *site) {
@@ -142,7 +143,7 @@ func TestConflictOfWriters(t *testing.T) {
 					t.Errorf("%v at revision %d", err, revision)
 				}
 				if store.Link() != nil {
-					t.Errorf("a conflict is no loss of etcd: %v", store.Link())
+					t.Errorf("a conflict counts as a loss of etcd: %v", store.Link())
 				}
 				ended, end := context.WithCancel(t.Context())
 				end()

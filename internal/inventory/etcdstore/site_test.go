@@ -16,7 +16,7 @@ import (
 	"mdserver/internal/inventory/storetest"
 )
 
-// site is an etcd with stores, in a bubble of time.
+// site is an etcd in memory with stores, in a synctest bubble.
 type site struct {
 	*etcdfake.Etcd
 	t     *testing.T
@@ -36,7 +36,7 @@ func onSite(t *testing.T, test func(t *testing.T, s *site)) {
 	synctest.Test(t, func(t *testing.T) { test(t, &site{Etcd: etcdfake.New(), t: t}) })
 }
 
-// syncBuffer is a log that several stores write, and that is read meanwhile.
+// syncBuffer is a log that a test reads while several stores write it.
 type syncBuffer struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -54,19 +54,19 @@ func (b *syncBuffer) String() string {
 	return b.text.String()
 }
 
-// fickleCache is a cache that fails as told.
+// fickleCache is a cache that fails on demand.
 type fickleCache struct {
 	*storetest.Memory
-	note error // of every Note
+	note error // what each Note fails with; nil: none fails
 
 	mu   sync.Mutex
-	full string // the key of the note that cannot be written, or all
+	full string // the key of a note that cannot be written, or all
 }
 
 // all stands for the keys of all notes.
 const all = "*"
 
-// fill has the cache refuse a note with errDisk. "": none.
+// fill makes the cache refuse a note with errDisk; "" stands for none.
 func (f *fickleCache) fill(key string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -90,7 +90,7 @@ func (f *fickleCache) Note(ctx context.Context, key string) (string, error) {
 	return f.Memory.Note(ctx, key)
 }
 
-// open opens a store, with a cache of its own that functions prepare.
+// open opens a store with a new cache, which the functions prepare.
 func (s *site) open(prepare ...func(cache *fickleCache)) *Store {
 	s.t.Helper()
 	s.cache = &fickleCache{Memory: storetest.NewMemory()}
@@ -112,7 +112,7 @@ func (s *site) open(prepare ...func(cache *fickleCache)) *Store {
 	return store
 }
 
-// get is the value of a key.
+// get returns the value of a key.
 func (s *site) get(key string) string {
 	s.t.Helper()
 	resp, err := s.Client(s.t.Context()).Get(s.t.Context(), prefix+key)
@@ -132,7 +132,7 @@ func (s *site) put(key, value string) {
 	}
 }
 
-// on is a fault of requests of a kind.
+// on returns a fault of requests of one kind.
 func on(kind string, err error) etcdfake.Fault {
 	return func(k, _ string) error {
 		if k == kind {
@@ -142,7 +142,7 @@ func on(kind string, err error) etcdfake.Fault {
 	}
 }
 
-// each is the first fault that applies.
+// each combines faults: the first that applies decides.
 func each(faults ...etcdfake.Fault) etcdfake.Fault {
 	return func(kind, key string) error {
 		for _, f := range faults {
@@ -154,7 +154,7 @@ func each(faults ...etcdfake.Fault) etcdfake.Fault {
 	}
 }
 
-// id is the ID of the host of the last store.
+// id returns the ID of the host whose store was opened last.
 func (s *site) id() string {
 	id, err := HostID(s.t.Context(), s.cache)
 	if err != nil {

@@ -41,7 +41,7 @@ func (s *Store) run(ctx context.Context) {
 
 // keepFollowing follows etcd until ctx ends.
 func (s *Store) keepFollowing(ctx context.Context) {
-	var revision int64 // of the last step; 0: the whole table is read first
+	var revision int64 // of the last step; 0: read the whole table first
 	for pause := maxPause / 16; ctx.Err() == nil; pause = min(2*pause, maxPause) {
 		before := revision
 		err := s.follow(ctx, &revision)
