@@ -59,7 +59,7 @@ func (s *sharedStore) Keep(_ context.Context, u storage.Unshared) error {
 	return nil
 }
 
-// kept is how many records are not shared yet.
+// kept counts the records that are not shared yet.
 func (s *sharedStore) kept() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

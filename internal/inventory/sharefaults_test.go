@@ -18,7 +18,7 @@ import (
 	"mdserver/internal/inventory/storage"
 )
 
-// script is how the calls of a store end.
+// script decides how the calls of a store end.
 type script struct {
 	commit       func(n int, make func() int64) (int64, error) // n counts from 1
 	large        bool                                          // no change fits
@@ -28,7 +28,7 @@ type script struct {
 // made is a commit that succeeds.
 func made(_ int, make func() int64) (int64, error) { return make(), nil }
 
-// scripted is a shared store whose calls fail as told.
+// scripted is a shared store whose calls follow a script.
 type scripted struct {
 	*sharedStore
 	weight float64
@@ -51,7 +51,7 @@ func (s *scripted) get() script {
 	return s.script
 }
 
-// tried lists how many changes each commit had, and how long the last one may take.
+// tried returns the number of changes of each commit, and the time limit of the last one.
 func (s *scripted) tried() (commits []int, limit time.Duration) {
 	s.scriptMu.Lock()
 	defer s.scriptMu.Unlock()
@@ -86,7 +86,7 @@ func (s *scripted) Forget(ctx context.Context, id uuid.UUID) error {
 	return s.sharedStore.Forget(ctx, id)
 }
 
-// onScripted runs a test on the host a with such a store, in a bubble of time.
+// onScripted runs a test on host a with a scripted store, in a synctest bubble.
 func onScripted(t *testing.T, test func(t *testing.T, s *scripted, l *lab, log *syncBuffer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -99,7 +99,7 @@ func onScripted(t *testing.T, test func(t *testing.T, s *scripted, l *lab, log *
 	})
 }
 
-// syncBuffer is a log that is read while it is written.
+// syncBuffer is a log that a test reads while the inventory writes it.
 type syncBuffer struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -117,8 +117,8 @@ func (b *syncBuffer) String() string {
 	return b.text.String()
 }
 
-// TestFailedCommit: what becomes of a registration whose commit fails: it is worked out
-// again, kept on this host, or refused.
+// TestFailedCommit checks that a registration whose commit fails is worked out again, kept on
+// this host, or refused.
 func TestFailedCommit(t *testing.T) {
 	disk := errors.New("the disk is full")
 	for name, tt := range map[string]struct {
@@ -127,7 +127,7 @@ func TestFailedCommit(t *testing.T) {
 		keep      error
 		want      []error
 		kept      bool // on this host, unshared
-		commits   int  // 0: any, since it is shared at the same time
+		commits   int  // 0: any, since the record is shared at the same time
 		conflicts uint64
 		took      time.Duration // 0: any
 	}{
@@ -150,9 +150,9 @@ func TestFailedCommit(t *testing.T) {
 			make()
 			return 0, storage.ErrUncertain
 		}, commits: 1},
-		"made, and never told of": {commit: func(int, func() int64) (int64, error) { return 1000, nil },
+		"made, and never reported": {commit: func(int, func() int64) (int64, error) { return 1000, nil },
 			kept: true, took: time.Second},
-		"a large one, never told of": {commit: func(int, func() int64) (int64, error) { return 1000, nil },
+		"a large one, never reported": {commit: func(int, func() int64) (int64, error) { return 1000, nil },
 			large: true, want: []error{inventory.ErrStore, storage.ErrUncertain}, commits: 1, took: time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -173,7 +173,7 @@ func TestFailedCommit(t *testing.T) {
 				}
 				commits, limit := s.tried()
 				if want := map[bool]time.Duration{false: time.Second, true: time.Minute}[tt.large]; limit > want || limit < want/100 {
-					t.Errorf("a commit had %v, want %v", limit, want)
+					t.Errorf("the time limit of a commit is %v, want up to %v", limit, want)
 				}
 				if tt.commits != 0 && len(commits) != tt.commits || l.Conflicts() != tt.conflicts {
 					t.Errorf("%d commits and %d conflicts, want %d and %d", len(commits), l.Conflicts(), tt.commits, tt.conflicts)
@@ -185,27 +185,27 @@ func TestFailedCommit(t *testing.T) {
 				if kept := s.kept() > 0; kept != tt.kept {
 					t.Errorf("it is kept on this host: %v", kept)
 				}
-				synctest.Wait() // a failure is told of after the answer
+				synctest.Wait() // until the failure is reported, which is after the answer
 				if failed := l.WriteFailure() != nil; failed != (err != nil) {
-					t.Errorf("the failure that is told of: %+v", l.WriteFailure())
+					t.Errorf("the reported failure: %+v", l.WriteFailure())
 				}
 
 				s.set(script{commit: made})
 				time.Sleep(2 * time.Second)
 				synctest.Wait()
 				if guest, ok := l.Snapshot().ByUUID(uid(1)); ok != (err == nil) || ok && guest.Unshared || s.kept() > 0 {
-					t.Errorf("when the store is back it is %+v, and %d records are kept", guest, s.kept())
+					t.Errorf("when the store is back, the guest is %+v, and %d records are kept", guest, s.kept())
 				}
 				if _, err := l.Register(t.Context(), started(2, "db")); err != nil || l.WriteFailure() != nil {
-					t.Errorf("the next one: %v, %+v", err, l.WriteFailure())
+					t.Errorf("the next guest: %v, %+v", err, l.WriteFailure())
 				}
 			})
 		})
 	}
 }
 
-// TestSharingFails: a record that cannot be shared is tried again every second. One that is
-// shared, and cannot be removed from the disk, is told of.
+// TestSharingFails checks that a record that cannot be shared is tried again every second, and
+// that the log names a shared record that cannot be removed from the disk.
 func TestSharingFails(t *testing.T) {
 	onScripted(t, func(t *testing.T, s *scripted, l *lab, log *syncBuffer) {
 		s.isAway.Store(true)
@@ -218,7 +218,7 @@ func TestSharingFails(t *testing.T) {
 			t.Errorf("it was tried %d times in ten seconds", len(commits))
 		}
 		if failure := l.WriteFailure(); failure == nil || !errors.Is(failure.Err, storage.ErrAway) {
-			t.Errorf("the failure that is told of: %+v", failure)
+			t.Errorf("the reported failure: %+v", failure)
 		}
 		s.set(script{commit: made, forget: errors.New("the disk is full")})
 		time.Sleep(2 * time.Second)
@@ -233,12 +233,13 @@ func TestSharingFails(t *testing.T) {
 		before, _ := s.tried()
 		time.Sleep(time.Minute)
 		if after, _ := s.tried(); len(after) != len(before) {
-			t.Error("it is shared again and again")
+			t.Error("the record is shared again and again")
 		}
 	})
 }
 
-// TestKeptAtStart: what an earlier run has kept is served at once, and shared then.
+// TestKeptAtStart checks that records that an earlier run kept are served at once, and shared
+// when the store is back.
 func TestKeptAtStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &scripted{sharedStore: newSharedStore(), weight: 0.6, script: script{commit: made}}
@@ -258,13 +259,13 @@ func TestKeptAtStart(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 		if commits, _ := s.tried(); len(commits) > 0 {
-			t.Error("it is written to a store that is away")
+			t.Error("a record is written to a store that is away")
 		}
 		s.isAway.Store(false)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		if commits, _ := s.tried(); s.kept() > 0 || len(commits) != 3 || commits[0] != 1 {
-			t.Errorf("%d records are kept; changes of each commit: %v, want one, since two weigh too much", s.kept(), commits)
+			t.Errorf("%d records are kept; commits of %v changes, want one each, since two weigh too much", s.kept(), commits)
 		}
 	})
 }

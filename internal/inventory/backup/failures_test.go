@@ -14,7 +14,7 @@ import (
 	"mdserver/internal/inventory/boltstore"
 )
 
-// TestReadRefusesRecords: what a backup has twice, or not at all, and counts that are wrong.
+// TestReadRefusesRecords checks that Read refuses duplicate or invalid records and wrong counts.
 func TestReadRefusesRecords(t *testing.T) {
 	lines := strings.SplitAfter(string(text(t, sample())), "\n")
 	header := func(field string) func(*Backup) {
@@ -31,18 +31,18 @@ func TestReadRefusesRecords(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		change func(*Backup)
-		insert string // behind the header
+		insert string // after the header
 		says   string
 	}{
-		"an address twice":       {func(b *Backup) { b.Table.Resting = append(b.Table.Resting, b.Table.Resting...) }, "", "the address in quarantine \"10.0.0.9\" is invalid or a duplicate"},
-		"no address":             {nil, `{"resting":{}}`, "line 2: the address in quarantine"},
-		"a note twice":           {nil, lines[4], `line 6: the note "imds_key" is a duplicate`},
-		"a note without a key":   {nil, `{"note":{"value":"x"}}`, `line 2: the note "" is a duplicate or has no key`},
-		"an identity of no text": {nil, `{"identity":7}`, "line 2: identity: "},
-		"an unknown field":       {nil, `{"guest":{"colour":"red"}}`, `line 2: json: unknown field "colour"`},
-		"a guest more":           {header("guests"), "", "it has 2 guests, 1 addresses in quarantine and 2 notes; its first line announces 1, 1 and 2"},
-		"an address less":        {header("resting"), "", "announces 2, 2 and 2"},
-		"a note less":            {header("notes"), "", "announces 2, 1 and 3"},
+		"an address twice":            {func(b *Backup) { b.Table.Resting = append(b.Table.Resting, b.Table.Resting...) }, "", "the address in quarantine \"10.0.0.9\" is invalid or a duplicate"},
+		"an empty address":            {nil, `{"resting":{}}`, "line 2: the address in quarantine"},
+		"a note twice":                {nil, lines[4], `line 6: the note "imds_key" is a duplicate`},
+		"a note without a key":        {nil, `{"note":{"value":"x"}}`, `line 2: the note "" is a duplicate or has no key`},
+		"an identity that is no text": {nil, `{"identity":7}`, "line 2: identity: "},
+		"an unknown field":            {nil, `{"guest":{"colour":"red"}}`, `line 2: json: unknown field "colour"`},
+		"a guest too many":            {header("guests"), "", "it has 2 guests, 1 addresses in quarantine and 2 notes; its first line announces 1, 1 and 2"},
+		"an address missing":          {header("resting"), "", "announces 2, 2 and 2"},
+		"a note missing":              {header("notes"), "", "announces 2, 1 and 3"},
 	} {
 		b := sample()
 		if tt.change != nil {
@@ -59,7 +59,7 @@ func TestReadRefusesRecords(t *testing.T) {
 	}
 }
 
-// broken fails behind some bytes, as a file or its copy does.
+// broken fails after some bytes, as a full or damaged disk does.
 type broken struct {
 	left int
 	text []byte
@@ -81,7 +81,7 @@ func (b *broken) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestFailingFiles: an error of the system is told as such, wherever it occurs.
+// TestFailingFiles checks that Write and Read return an error of the system wherever it occurs.
 func TestFailingFiles(t *testing.T) {
 	b := sample()
 	b.Identity = strings.Repeat("x", 1<<13) // more than is buffered
@@ -99,14 +99,14 @@ func TestFailingFiles(t *testing.T) {
 	}
 }
 
-// TestFromFilesFails: a backup is made of sound files only.
+// TestFromFilesFails checks that FromFiles makes no backup of missing or damaged files.
 func TestFromFilesFails(t *testing.T) {
 	for name, tt := range map[string]struct {
 		harm func(t *testing.T, files Files)
 		says string
 	}{
 		"no database": {func(t *testing.T, files Files) { remove(t, files.Database) }, "no such file"},
-		"a damaged one": {func(t *testing.T, files Files) {
+		"a damaged database": {func(t *testing.T, files Files) {
 			raw, err := os.ReadFile(files.Database)
 			if err != nil {
 				t.Fatal(err)
@@ -150,8 +150,8 @@ func remove(t *testing.T, path string) {
 	}
 }
 
-// TestRestoreIdentity: the authority of the backup takes the place of another one, of which
-// a copy stays. The same one, and that of a backup without one, stay untouched.
+// TestRestoreIdentity checks that Restore replaces another authority and keeps a copy of it. It
+// changes nothing if the backup has the same authority or none.
 func TestRestoreIdentity(t *testing.T) {
 	authority := func() string {
 		path := filepath.Join(t.TempDir(), "identity.pem")
@@ -191,7 +191,7 @@ func TestRestoreIdentity(t *testing.T) {
 				}
 			}
 			if got, err := ReadIdentity(files.Identity); err != nil || got != tt.want {
-				t.Errorf("it is another one: %v", err)
+				t.Errorf("the authority differs: %v", err)
 			}
 			if info, err := os.Stat(files.Identity); err != nil || info.Mode().Perm() != 0o600 {
 				t.Errorf("%v, %v", info.Mode(), err)
@@ -214,7 +214,7 @@ func TestRestoreIdentity(t *testing.T) {
 	})
 }
 
-// TestSaveFails: a snapshot that cannot be written takes no other one away.
+// TestSaveFails checks that a snapshot that cannot be written does not remove another one.
 func TestSaveFails(t *testing.T) {
 	database := filepath.Join(t.TempDir(), "mdserver.db")
 	at := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
@@ -233,13 +233,13 @@ func TestSaveFails(t *testing.T) {
 	}
 	files, err := os.ReadDir(SnapshotDir(database))
 	if err != nil || len(files) != 1 {
-		t.Errorf("%v, %v, want the former snapshot alone", files, err)
+		t.Errorf("%v, %v, want only the former snapshot", files, err)
 	}
 	if err := Save(database, snapshot(2), 0); err != nil {
 		t.Fatal(err)
 	}
 	if all, err := Snapshots(database); err != nil || len(all) != 1 || !all[0].Created.Equal(at.AddDate(0, 0, 2)) || all[0].Size == 0 {
-		t.Errorf("%+v, %v, want the new one alone", all, err)
+		t.Errorf("%+v, %v, want only the new one", all, err)
 	}
 
 	instead := filepath.Join(t.TempDir(), "mdserver.db")
@@ -252,8 +252,8 @@ func TestSaveFails(t *testing.T) {
 	}
 }
 
-// TestSnapshotsOfOthers: what only looks like a snapshot is none, and what cannot be read
-// has no reason.
+// TestSnapshotsOfOthers checks that Snapshots ignores directories and files with other names,
+// and gives no reason for a snapshot that it cannot read.
 func TestSnapshotsOfOthers(t *testing.T) {
 	database := filepath.Join(t.TempDir(), "mdserver.db")
 	b := sample()
@@ -276,7 +276,7 @@ func TestSnapshotsOfOthers(t *testing.T) {
 	}
 }
 
-// TestRestoreIsFirst: the state after a restore is the newest snapshot where there are none.
+// TestRestoreIsFirst checks that Save keeps the state after a restore if there is no snapshot.
 func TestRestoreIsFirst(t *testing.T) {
 	database := filepath.Join(t.TempDir(), "mdserver.db")
 	b := sample()
@@ -288,6 +288,6 @@ func TestRestoreIsFirst(t *testing.T) {
 		t.Errorf("%+v, %v", all, err)
 	}
 	if asides := boltstore.Asides(database); len(asides) > 0 {
-		t.Errorf("a snapshot is no database: %v", asides)
+		t.Errorf("a snapshot is listed as a database: %v", asides)
 	}
 }

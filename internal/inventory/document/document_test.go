@@ -115,7 +115,7 @@ func TestReadRefuses(t *testing.T) {
 		{"an unknown field", `{` + head + `,"instances":[{"name":"web","colour":"red"}]}`, ErrInvalid, `instances[0] ("web"): json: unknown field "colour"`},
 		{"an unknown field within", `{` + head + `,"instances":[{"name":"web","disks":[{"size":1}]}]}`, ErrInvalid, `unknown field "size"`},
 		{"no UUID", `{` + head + `,"instances":[{"name":"web"}]}`, ErrInvalid, `instances[0] ("web"): its uuid is missing`},
-		{"twice the same UUID", `{` + head + `,"instances":[{"name":"web","uuid":"` + id + `"},{"name":"db","uuid":"` + id + `"}]}`, ErrInvalid, `instances[1] ("db"): its uuid is missing or a duplicate`},
+		{"the same UUID twice", `{` + head + `,"instances":[{"name":"web","uuid":"` + id + `"},{"name":"db","uuid":"` + id + `"}]}`, ErrInvalid, `instances[1] ("db"): its uuid is missing or a duplicate`},
 		{"wrong metadata", `{` + head + `,"instances":[{"name":"web","uuid":"` + id + `","metadata":{"values":{"ipv4":"ten"}}}]}`, ErrInvalid, `instances[0] ("web"): metadata ipv4 "ten" is not an IPv4 address`},
 		{"a wrong address", `{` + head + `,"resting":[{"addr":"10.0.0.256"}]}`, ErrInvalid, `resting[0]: `},
 		{"no address", `{` + head + `,"resting":[{}]}`, ErrInvalid, `resting[0]: its addr is missing`},
@@ -132,7 +132,7 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// TestWrite: a document is written for people, with empty lists where there is nothing.
+// TestWrite checks that Write indents a document, and writes empty lists if there is nothing.
 func TestWrite(t *testing.T) {
 	header := Header{Format: "mdserver-inventory", Version: 1, Created: time.Unix(1, 0).UTC(), Host: "kvm1", Mdserver: "1.2"}
 	const want = `{

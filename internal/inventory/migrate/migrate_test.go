@@ -320,7 +320,7 @@ func TestLeave(t *testing.T) {
 		t.Errorf("a database that cannot be written: %v", err)
 	}
 	if names, err := (Order{}).Leave(t.Context(), full, Host{"b", "id-b"}); !slices.Equal(names, []string{"web1"}) || !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("of the other host: %v, %v", names, err)
+		t.Errorf("the other host leaves: %v, %v", names, err)
 	}
 	ended, end := context.WithCancel(t.Context())
 	end()
@@ -329,12 +329,12 @@ func TestLeave(t *testing.T) {
 	}
 }
 
-// fullDisk takes no change.
+// fullDisk refuses each change.
 type fullDisk struct{ *storetest.Memory }
 
 func (fullDisk) Apply(context.Context, []instance.Change) error { return syscall.ENOSPC }
 
-// TestFiles: administrators know the files by their names.
+// TestFiles checks the names of the files, which administrators know, and the text of an order.
 func TestFiles(t *testing.T) {
 	for got, want := range map[string]string{
 		OrderFile("/lib/mdserver.db"):      "/lib/mdserver.db.migrate",
@@ -358,11 +358,11 @@ func TestFiles(t *testing.T) {
 		t.Errorf("%v: %s", err, text)
 	}
 	if err := (Order{}).Write(filepath.Join(t.TempDir(), "absent", "mdserver.db")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("beside no database: %v", err)
+		t.Errorf("in a directory that does not exist: %v", err)
 	}
 }
 
-// TestDone: the end of a migration is logged, and so is an order that cannot be removed.
+// TestDone checks that Done logs the end of a migration, and an order that it cannot remove.
 func TestDone(t *testing.T) {
 	database := filepath.Join(t.TempDir(), "mdserver.db")
 	j := Join{Database: database, Ours: table(guest(1, ""), guest(2, ""))}
