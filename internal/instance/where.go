@@ -2,8 +2,8 @@ package instance
 
 import "net/netip"
 
-// The addresses where guests look for the metadata server: AWS's, and the link-local
-// one of IPv6 that cloud-init and Ignition know. They belong to no network, and are the
+// Guests look for the metadata server at these addresses: those of AWS, and the IPv6
+// link-local one that cloud-init and Ignition know. They belong to no network, and are the
 // same on each.
 var (
 	Metadata4         = netip.MustParseAddr("169.254.169.254")
