@@ -117,9 +117,9 @@ var runaways = []struct{ name, source, kind string }{
 }
 
 // TestRunaways renders templates that want too much. Each ends soon and with
-// an error, without much memory. The clock has no say in it, so that a busy
-// machine changes nothing: the limits on steps and memory are enough. They are
-// about a quarter of the usual ones, which saves time.
+// an error, without much memory. They never reach the time limit, so a busy
+// machine changes nothing: the limits on steps and memory are enough. These are
+// about a quarter of the usual ones, to save time.
 func TestRunaways(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(40))
 	engine := New(Options{Limits: Limits{Steps: 1_500_000, Memory: 16 << 20, Output: 4 << 20, Time: time.Minute}})

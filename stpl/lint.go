@@ -170,7 +170,7 @@ func (l *linter) call(n *syntax.Call) {
 	}
 }
 
-// encoding looks for the encoding of text.encode('name') and bytes.decode('name').
+// encoding checks the names in text.encode('name') and bytes.decode('name').
 func (l *linter) encoding(n *syntax.Call) {
 	method, ok := n.Fn.(*syntax.Attr)
 	if !ok || method.Name != "encode" && method.Name != "decode" {
@@ -212,7 +212,7 @@ func (l *linter) unbound(name string) bool {
 	return !bound && !l.known[name]
 }
 
-// calledName is the name that a call calls, empty if that is no plain name.
+// calledName returns the name that a call calls, empty if that is no plain name.
 func calledName(n *syntax.Call) string {
 	if fn, ok := n.Fn.(*syntax.Name); ok {
 		return fn.ID
@@ -220,7 +220,7 @@ func calledName(n *syntax.Call) string {
 	return ""
 }
 
-// firstLiteral is the first argument of a call, such as the name of an include, if
+// firstLiteral returns the first argument of a call, such as the name of an include, if
 // that is a literal str.
 func firstLiteral(n *syntax.Call) (text string, ok bool) {
 	if len(n.Args) == 0 {
@@ -232,7 +232,7 @@ func firstLiteral(n *syntax.Call) (text string, ok bool) {
 	return text, ok
 }
 
-// include looks for the file of an include by a literal name.
+// include checks that the file of an include with a literal name exists.
 func (l *linter) include(n *syntax.Call) {
 	name, ok := firstLiteral(n)
 	if !ok || len(l.engine.opts.Roots) == 0 {

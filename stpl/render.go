@@ -89,7 +89,7 @@ func (t *Template) RenderWithin(ctx context.Context, budget *Budget, vars map[st
 		return Output{Text: []byte(strings.Join(t.plain, ""))}, nil
 	}
 	space := t.engine.spaces.Get().(*workspace)
-	defer func() { // for later renders
+	defer func() { // keep it for later renders
 		space.clear()
 		t.engine.spaces.Put(space)
 	}()
@@ -132,8 +132,8 @@ func (r *render) execute(t *Template, env *environment) error {
 	return nil
 }
 
-// rebaseLine is the line of a template that calls rebase with a name, or else of its
-// last call of rebase.
+// rebaseLine returns the line where a template calls rebase with a name, or else the
+// line of its last call of rebase.
 func (t *Template) rebaseLine(name object.Value) (line int) {
 	made, _ := t.engine.compile(t.name, t.source)
 	exact := false

@@ -12,7 +12,7 @@ type Part struct {
 	Field bool   // whether there is a field
 	First string // what it begins with: a number, a name or nothing
 	Path  string // what follows, such as .name[key]; see CutStep
-	Conv  rune   // what stands behind the "!", 0 if absent
+	Conv  rune   // the character after the "!", 0 if absent
 	Spec  string // may have fields itself
 }
 
@@ -32,8 +32,8 @@ func CutPart(s string) (p Part, rest string, err error) {
 	return p, rest, err
 }
 
-// cutField reads a replacement field, whose opening brace is behind, and returns
-// what follows it.
+// cutField reads a replacement field from after its opening brace, and returns the
+// text that follows it.
 // Source: parse_field in CPython 3.11's Objects/stringlib/unicode_format.h.
 func (p *Part) cutField(s string) (rest string, err error) {
 	if s == "" {
@@ -82,8 +82,8 @@ func (p *Part) cutField(s string) (rest string, err error) {
 	return "", invalid("unmatched '{' in format spec")
 }
 
-// nameEnd is where the name of a field ends: before a character that is not within
-// brackets.
+// nameEnd returns where the name of a field ends: before the first of {}:! that is not
+// within brackets.
 func nameEnd(s string) int {
 	key := false
 	for i := range len(s) {

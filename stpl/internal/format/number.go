@@ -15,7 +15,8 @@ func (f *Spec) unknownVerb() error {
 	return invalid("Unknown format code '%s' for object of type '%s'", Shown(f.Verb), f.kind)
 }
 
-// Shown is a character as messages show it: that of ASCII, or else its number.
+// Shown returns a character as messages show it: itself if it is visible
+// ASCII, or else its number.
 func Shown(r rune) string {
 	if r > ' ' && r < 0x7f {
 		return string(r)

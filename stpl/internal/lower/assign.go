@@ -148,7 +148,7 @@ func (c *compiler) augmented(s *syntax.AugAssign) exec {
 	case *syntax.Index:
 		return augmentedIndex(c.expr(t.X), c.expr(t.Key), pos, update)
 	}
-	// an attribute, which fails at last, so that its parts may be evaluated again
+	// an attribute always fails in the end, so its parts may be evaluated twice
 	return augmentedName(c.expr(s.Target), c.target(s.Target), update)
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// required is how many of these parameters are not optional.
+// required counts the parameters that are not optional.
 func required(params []parameter) (n int) {
 	for _, p := range params {
 		if !p.optional {
@@ -16,8 +16,8 @@ func required(params []parameter) (n int) {
 	return n
 }
 
-// checkArity compares the number of arguments with the signature. The wordings
-// are CPython's, which has one for each way of taking arguments.
+// checkArity compares the number of arguments with the signature. The messages
+// are those of CPython, which has one for each way of passing arguments.
 func (b *Builtin) checkArity(given, keywords int) error {
 	s := &b.sig
 	least, most := required(s.params[:s.posOnly]), s.pos
@@ -36,12 +36,12 @@ func (b *Builtin) checkArity(given, keywords int) error {
 	case s.posOnly == s.pos:
 		return Raise(TypeError, "%s expected %s, got %d", b.Name, arity(given, least, most), given)
 	case given < least:
-		return nil // may be the first missing argument, which bind names
+		return nil // bind names the first missing argument, if any
 	}
 	return Raise(TypeError, "%s() takes at most %d argument%s (%d given)", b.Name, most, Plural(most), given)
 }
 
-// checkGiven checks what a call has put into the parameters.
+// checkGiven checks the arguments that a call has bound to the parameters.
 func (b *Builtin) checkGiven(positional int, args []Value) error {
 	s := &b.sig
 	if most := s.pos; b.python != "" && positional > most && !s.star {
@@ -67,7 +67,7 @@ func (b *Builtin) checkGiven(positional int, args []Value) error {
 	return nil
 }
 
-// arity says how many arguments there may be, as far as given is wrong.
+// arity says how many arguments are allowed: the bound that given breaks.
 func arity(given, least, most int) string {
 	bound, n := "", least
 	switch {
@@ -80,7 +80,7 @@ func arity(given, least, most int) string {
 	return bound + strconv.Itoa(n) + " argument" + Plural(n)
 }
 
-// Plural is the ending of a word for so many things.
+// Plural returns the ending of a noun that counts n things.
 func Plural(n int) string {
 	if n == 1 {
 		return ""
@@ -88,8 +88,8 @@ func Plural(n int) string {
 	return "s"
 }
 
-// Missing is the error of a call without some arguments, of a function that is
-// written in Python. Kind is positional or keyword-only.
+// Missing returns the error of a call that lacks arguments of a function written in
+// Python. Kind is positional or keyword-only.
 func Missing(function, kind string, names []string) error {
 	quoted := make([]string, len(names))
 	for i, name := range names {
@@ -105,8 +105,8 @@ func Missing(function, kind string, names []string) error {
 	return Raise(TypeError, "%s() missing %d required %s argument%s: %s", function, len(names), kind, Plural(len(names)), list)
 }
 
-// TooMany is the error of a call with too many positional arguments, of a function
-// that is written in Python. KeywordOnly are the values of keyword-only parameters,
+// TooMany returns the error of a call that passes too many positional arguments to a
+// function written in Python. KeywordOnly has the values of keyword-only parameters,
 // nil if not given.
 func TooMany(function string, least, most, given int, keywordOnly []Value) error {
 	takes := fmt.Sprintf("%d positional argument%s", most, Plural(most))

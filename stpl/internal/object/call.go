@@ -50,9 +50,9 @@ func NewBuiltin(name, signature string, fn Func) *Builtin {
 	return &Builtin{definition: &definition{Name: name, sig: parseSignature(signature), fn: fn}}
 }
 
-// Python has messages about wrong arguments be those of a function that is written
-// in Python, by this name. One that is not b's is that of a method, whose receiver
-// Python counts as an argument.
+// Python makes b's messages about wrong arguments those of a function that is written
+// in Python and has this name. If the name is not b's, the function is a method, whose
+// receiver Python counts as an argument.
 func (b *Builtin) Python(name string) *Builtin {
 	b.python = name
 	return b

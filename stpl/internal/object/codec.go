@@ -26,7 +26,7 @@ func Decode(t *Thread, b, name, errors string) (Value, error) {
 	return Str(b), codecError(err, UnicodeDecodeError)
 }
 
-// DecodeUTF8 is the text that bytes are in UTF-8.
+// DecodeUTF8 decodes bytes as UTF-8.
 func DecodeUTF8(t *Thread, b Bytes) (string, error) {
 	v, err := Decode(t, string(b), "utf-8", "strict")
 	s, _ := v.(Str)

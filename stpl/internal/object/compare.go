@@ -16,7 +16,7 @@ type Comparable interface {
 	Compare(other Value) (cmp int, ok bool, err error)
 }
 
-// ErrNoOrder is for values without an order whose error says no more than that.
+// ErrNoOrder is the error of values that have no order, if there is no more to say.
 var ErrNoOrder = errors.New("no order")
 
 // Truth is a value of another package that may be false.

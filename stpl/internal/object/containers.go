@@ -154,7 +154,7 @@ func Sort(t *Thread, items []Value, key Value, reversed bool) (err error) {
 			return err
 		}
 	}
-	slices.SortStableFunc(pairs, func(a, b keyed) int { // which asks for -1 only
+	slices.SortStableFunc(pairs, func(a, b keyed) int { // the sort only asks whether a is less
 		if err == nil {
 			err = t.Step(1)
 		}

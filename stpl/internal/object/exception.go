@@ -12,7 +12,7 @@ import (
 type Exception struct {
 	Kind *Type
 	Args []Value
-	// Attributes are what it has beside args.
+	// Attributes has the attributes other than args.
 	Attributes map[string]Value
 	// Fatal marks an exhausted limit on steps, time, output or includes, which
 	// no template can catch.

@@ -126,8 +126,8 @@ func indexAt(t *Thread, v, key Value) (Value, error) {
 	return charAt(t, string(v.(Str)), i, n)
 }
 
-// position resolves an index into a sequence of n items. The message is for one that
-// lies outside; empty for that of reading v.
+// position resolves an index into a sequence of n items. The text outside is
+// the message for an index out of range; if empty, it is that of reading v.
 func position(v, key Value, n int, outside string) (int, error) {
 	i, ok := AsInt(key)
 	if !ok {
@@ -153,7 +153,7 @@ func position(v, key Value, n int, outside string) (int, error) {
 	return 0, Raise(IndexError, "%s index out of range", TypeName(v))
 }
 
-// wrongIndex is the error of an index that is no int, or too large.
+// wrongIndex returns the error of an index that is no int, or is too large.
 func wrongIndex(v, key Value) error {
 	if _, big := key.(*Big); big {
 		return Raise(IndexError, "cannot fit 'int' into an index-sized integer")

@@ -63,8 +63,7 @@ func PlainStr(v Value) string {
 	return PlainRepr(v)
 }
 
-// messageLimits are for the text of a message, which takes too little time to be
-// measured.
+// messageLimits limit the text of a message. Its time is too short to measure.
 var messageLimits = meter.Limits{Steps: 10000, Memory: 1 << 16, Time: time.Hour, Recursion: 50}
 
 // printer writes the repr of values.

@@ -41,7 +41,7 @@ type Module struct {
 // None is the one value of its type.
 var None Value = NoneValue{}
 
-// constant is a value that there is one of.
+// constant is the only value of its class.
 type constant struct {
 	class *Type
 	name  string

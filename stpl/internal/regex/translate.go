@@ -94,7 +94,7 @@ func (t *translator) write(s string) { t.out.WriteString(s) }
 
 func (t *translator) more() bool { return t.i < len(t.src) }
 
-// need fails at the end of the pattern.
+// need fails with a message if the pattern has ended.
 func (t *translator) need(at int, message string) {
 	if !t.more() {
 		t.fail(at, "%s", message)

@@ -298,7 +298,7 @@ type (
 // ImportName is one imported name.
 type ImportName struct{ Name, As string }
 
-// Elements are those of a tuple or list, nil for other expressions.
+// Elements returns the elements of a tuple or list, nil for other expressions.
 func Elements(e Expr) []Expr {
 	switch e := e.(type) {
 	case *Tuple:

@@ -39,7 +39,7 @@ func (p *parser) namedExpr() Expr {
 	return p.walrus(p.expr())
 }
 
-// walrus goes on with what may be the name of an assignment.
+// walrus parses the rest of an assignment expression if x is a name before a ":=".
 func (p *parser) walrus(x Expr) Expr {
 	if n, ok := x.(*Name); ok && p.accept(":=") {
 		return &Walrus{n.Pos, n, p.expr()}

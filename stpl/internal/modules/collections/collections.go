@@ -67,7 +67,7 @@ func makeNamedTuple(t *object.Thread, a []object.Value) (object.Value, error) {
 	return NewNamedTuple(name, "", fields, defaults), nil
 }
 
-// fieldName is the name of a field, empty for one that cannot be and is renamed.
+// fieldName returns the name of a field, empty for an invalid one if rename is set.
 func fieldName(v object.Value, rename bool) (string, error) {
 	field, err := native.Text(v)
 	if err != nil {

@@ -51,7 +51,7 @@ func init() {
 	)
 }
 
-// Named is the one value of a class of named tuples.
+// Named makes a class of named tuples, and returns its only value.
 func Named(class string, fields []string, items object.Tuple) object.Value {
 	return &namedTuple{NewNamedTuple(class, "", fields, nil), fields, items}
 }

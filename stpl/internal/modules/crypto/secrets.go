@@ -21,7 +21,7 @@ func Secrets() native.Members {
 			if n.Sign() <= 0 {
 				return nil, object.Raise(object.ValueError, "Upper bound must be positive.")
 			}
-			r, _ := rand.Int(rand.Reader, n) // its error is the reader's, which has none
+			r, _ := rand.Int(rand.Reader, n) // the only error is the reader's, which never fails
 			return object.MakeInt(r), t.Work(n.BitLen() / 8)
 		}),
 		native.Func("choice", "seq", func(t *object.Thread, a []object.Value) (object.Value, error) {

@@ -146,8 +146,8 @@ func zoneArg(v object.Value) (*zone, error) {
 	return z, nil
 }
 
-// with makes an instant of the fields and the zone, or what is given of them: count
-// fields from the first-th on, and then a tzinfo.
+// with makes an instant of the fields and the zone. Arguments that are given replace
+// them: the first count arguments are fields from first on, the next is a tzinfo.
 func (f fields) with(kind *object.Type, z *zone, a []object.Value, first, count int) (_ object.Value, err error) {
 	if err := f.read(a[:count], first); err != nil {
 		return nil, err

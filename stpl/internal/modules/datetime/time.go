@@ -51,8 +51,8 @@ func Time() native.Members {
 	return m
 }
 
-// timeTupleType is struct_time. What has another zone, or none, is of a type of its
-// own.
+// timeTupleType is struct_time, in UTC. Tuples with another zone, or none, have types of
+// their own.
 var (
 	timeTupleType   = newTimeType(object.Str("UTC"), object.Int(0))
 	gmTimeType      = newTimeType(object.Str("GMT"), object.Int(0)).Extend(timeTupleType)

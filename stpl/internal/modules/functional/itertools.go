@@ -117,7 +117,7 @@ func itSlice(t *object.Thread, a []object.Value) (object.Value, error) {
 	}
 	bounds := [3]int{0, -1, 1}
 	args := a[1:]
-	if a[2] == nil { // the only one is stop
+	if a[2] == nil { // a single bound is the stop
 		args = []object.Value{nil, a[1]}
 	}
 	for i, v := range args {

@@ -58,7 +58,7 @@ type address struct{ ip netip.Addr }
 // Class implements object.Value.
 func (a address) Class() *object.Type { return classOf(a.ip, ipv4Address, ipv6Address) }
 
-// classOf is the class for the version of an address.
+// classOf returns the class for the version of an address.
 func classOf(ip netip.Addr, v4, v6 *object.Type) *object.Type {
 	if ip.Is4() {
 		return v4

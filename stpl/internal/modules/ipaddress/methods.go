@@ -30,12 +30,12 @@ func networkMethods() []*object.Builtin {
 	}
 }
 
-// otherVersion is the error of an operator between IPv4 and IPv6.
+// otherVersion returns the error of an operator between IPv4 and IPv6.
 func otherVersion(self, other object.Value) error {
 	return object.Raise(object.TypeError, "%s and %s are not of the same version", plainText(self), plainText(other))
 }
 
-// sameVersion compares the versions of two networks, or of addresses and interfaces.
+// sameVersion fails if two networks, or two addresses or interfaces, differ in version.
 func sameVersion(self located, other object.Value) error {
 	_, left := self.(network)
 	_, right := other.(network)

@@ -39,8 +39,8 @@ func Functions(list ...*object.Builtin) Members {
 	return m
 }
 
-// Func makes a function of a module that Python's library has in Python; what it has
-// in C is an [object.NewBuiltin]. The signature names its parameters.
+// Func makes a function that Python's library has in Python; for one that it has in C,
+// use [object.NewBuiltin]. The signature names its parameters.
 func Func(name, signature string, f object.Func) *object.Builtin {
 	return object.NewBuiltin(name, signature, f).Python(name)
 }

@@ -100,7 +100,7 @@ func parseYAML(source string) (docs []*yaml.Node, err error) {
 	}
 }
 
-// named is the node that an alias names, or else the node itself.
+// named returns the node that an alias names, or else the node itself.
 func named(n *yaml.Node) *yaml.Node {
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
