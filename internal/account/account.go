@@ -73,8 +73,8 @@ type File struct {
 }
 
 // Unreadable returns what the account cannot read of a directory and of all below
-// it, in lexical order. Files and whole directories for whose names leftOut is true are
-// left out.
+// it, in lexical order. It skips files and whole directories if leftOut is true for
+// their names.
 func (a Account) Unreadable(dir string, leftOut func(name string) bool) []File {
 	var files []File
 	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {

@@ -58,8 +58,8 @@ func TestRightsOfAnAccount(t *testing.T) {
 	}
 }
 
-// What an account cannot read below a directory: each file and directory by its own
-// rights, those of where a link leads, and nothing of what is left out.
+// TestUnreadable checks that files and directories count by their own rights, and links
+// by those of their targets, and that the names that are left out do not count.
 func TestUnreadable(t *testing.T) {
 	const read, browse = fs.FileMode(Read), fs.FileMode(Read | Enter)
 	dir := t.TempDir()
@@ -67,7 +67,7 @@ func TestUnreadable(t *testing.T) {
 	files := []struct {
 		name string
 		mode fs.FileMode
-		need fs.FileMode // that is missing; 0: none
+		need fs.FileMode // the right that is missing, or 0
 	}{
 		{"all", 0o644, 0},
 		{"dir", 0o755, 0},
