@@ -107,7 +107,8 @@ func TestDebugIsRoots(t *testing.T) {
 	}
 }
 
-// Who has opened a connection is not guessed: root's number is zero.
+// TestPeerThatIsNotKnown checks that a connection whose peer is unknown has no user ID:
+// zero would be root's.
 func TestPeerThatIsNotKnown(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sock")
 	l, err := net.Listen("unix", path)
@@ -120,7 +121,7 @@ func TestPeerThatIsNotKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	if uid := WithPeer(t.Context(), open).Value(peerKey{}); uid != uint32(os.Geteuid()) {
-		t.Errorf("the connection is of %v", uid)
+		t.Errorf("the connection belongs to the user %v", uid)
 	}
 	if err := open.Close(); err != nil {
 		t.Fatal(err)
@@ -130,7 +131,7 @@ func TestPeerThatIsNotKnown(t *testing.T) {
 	defer other.Close()
 	for name, conn := range map[string]net.Conn{"closed": open, "no socket": pipe} {
 		if uid := WithPeer(t.Context(), conn).Value(peerKey{}); uid != nil {
-			t.Errorf("%s: the connection is of %v", name, uid)
+			t.Errorf("%s: the connection belongs to the user %v", name, uid)
 		}
 	}
 }

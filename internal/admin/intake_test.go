@@ -101,8 +101,8 @@ func TestIntakeIsFull(t *testing.T) {
 	}
 }
 
-// A definition waits until there is room for it. One of unknown length needs room for
-// the largest. Afterwards, all of the room is free again.
+// TestRoomForADefinition checks that a definition waits for room, that one of unknown
+// length needs room for the largest, and that all room is free afterwards.
 func TestRoomForADefinition(t *testing.T) {
 	web1 := domain("web1", "701", "01", "mds")
 	small := int64(len(web1))
@@ -132,14 +132,14 @@ func TestRoomForADefinition(t *testing.T) {
 					t.Errorf("it waited %v: %v", waited, err)
 				}
 				if !in.room.TryAcquire(tt.room) {
-					t.Error("some of the room is lost")
+					t.Error("some of the room is not free again")
 				}
 			})
 		})
 	}
 }
 
-// timedAnswer is an answer that notes the times by which the request has to be read.
+// timedAnswer notes the deadlines for reading the request.
 type timedAnswer struct {
 	http.ResponseWriter
 	deadlines []time.Time
@@ -150,8 +150,8 @@ func (a *timedAnswer) SetReadDeadline(at time.Time) error {
 	return nil
 }
 
-// A body has to arrive in time, and what follows it on the connection has not. Of one that
-// does not come whole, the server reads on, so its time is not extended.
+// TestTimeForABody checks that the deadline of a body ends with it. If the body does not
+// come whole, the deadline stays, since the server reads on.
 func TestTimeForABody(t *testing.T) {
 	for name, tt := range map[string]struct {
 		body  io.Reader

@@ -15,7 +15,7 @@ import (
 	"mdserver/internal/inventory/storage"
 )
 
-// newReferences is a backend with guests, one of which is named like another's address,
+// newReferences returns a backend with two guests, one named like the other's address,
 // and with domains that are no guests.
 func newReferences(t *testing.T) Backend {
 	t.Helper()
@@ -35,8 +35,8 @@ func newReferences(t *testing.T) Backend {
 	return b
 }
 
-// What a reference means is told by all routes alike: an error says why a domain is no
-// guest, or which guest may be meant.
+// TestWhatAReferenceMeans checks that all routes read a reference alike: an error says
+// why a domain is no guest, or which guest the reference may mean.
 func TestWhatAReferenceMeans(t *testing.T) {
 	b := newReferences(t)
 	web1, _ := b.Inventory.Snapshot().ByName("web1")
@@ -51,12 +51,12 @@ func TestWhatAReferenceMeans(t *testing.T) {
 		{"a definition that cannot be read", "un/readable", 404, `the domain \"un/readable\" is refused: `},
 		{"a record that was set aside", "lost", 404, "whose record was set aside in /var/lib/aside.json; see `mdserver explain lost`"},
 		{"nearly a guest's name", "web2", 404, `did you mean \"web1\"?`},
-		{"nobody's name", "something-else", 404, "`mdserver instance ls` lists them\""},
+		{"an unknown name", "something-else", 404, "`mdserver instance ls` lists them\""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, path := range []string{"/v1/instance", "/v1/user-data", "/v1/boots", "/v1/password", "/v1/ssh"} {
 				if tt.status == 200 && path != "/v1/instance" {
-					continue // which have answers of their own
+					continue // these have answers of their own
 				}
 				w := ask(b, "GET", path+"?ref="+url.QueryEscape(tt.ref), "")
 				if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.want) {
@@ -67,7 +67,8 @@ func TestWhatAReferenceMeans(t *testing.T) {
 	}
 }
 
-// A domain that is no guest is explained as well.
+// TestExplainWhatIsNoGuest checks that the server also explains a domain that is no
+// guest.
 func TestExplainWhatIsNoGuest(t *testing.T) {
 	b := newReferences(t)
 	web1, _ := b.Inventory.Snapshot().ByName("web1")
@@ -81,7 +82,7 @@ func TestExplainWhatIsNoGuest(t *testing.T) {
 		{"a domain on another network", "elsewhere", 200, `"name":"elsewhere","served":false,"refusal":{`},
 		{"a definition that cannot be read", "un/readable", 200, `"name":"un/readable","served":false,"refusal":{`},
 		{"a record that was set aside", "lost", 200, `"name":"lost","served":false,"facts"`},
-		{"nobody", "something-else", 404, `"code":"not_found"`},
+		{"an unknown name", "something-else", 404, `"code":"not_found"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := ask(b, "GET", "/v1/explain?ref="+url.QueryEscape(tt.ref), "")
@@ -92,7 +93,8 @@ func TestExplainWhatIsNoGuest(t *testing.T) {
 	}
 }
 
-// The list of what is no guest says who reported each.
+// TestRefusalsAreListed checks that the list of domains that are no guests says who
+// reported each.
 func TestRefusalsAreListed(t *testing.T) {
 	w := ask(newReferences(t), "GET", "/v1/refusals", "")
 	for _, want := range []string{`"name":"elsewhere"`, `"name":"un/readable"`, `"state":"refused"`, `"source":"upload"`} {

@@ -15,11 +15,12 @@ import (
 	"mdserver/internal/inventory"
 )
 
-// A registration is told to those who keep the time line, with its source.
+// TestSourcesOfRegistrations checks that the time line gets each registration with its
+// source.
 func TestSourcesOfRegistrations(t *testing.T) {
 	for _, tt := range []struct{ name, path, agent, want string }{
 		{"the hook", "/instance-upload", api.HookAgent, instance.ByHook},
-		{"anybody else", "/instance-upload", "curl/8.0", instance.ByUpload},
+		{"any other client", "/instance-upload", "curl/8.0", instance.ByUpload},
 		{"the command", "/v1/instances", "", instance.ByCommand},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -32,13 +33,14 @@ func TestSourcesOfRegistrations(t *testing.T) {
 				t.Errorf("%d %s, completed %q, told %q", w.Code, w.Body, completed, told)
 			}
 			if told = ""; ask(b, "POST", tt.path, domain("web2", "702", "01", "mds")).Code != 409 || told != "" {
-				t.Errorf("of a registration that is refused, %q is told", told)
+				t.Errorf("a refused registration is reported as %q", told)
 			}
 		})
 	}
 }
 
-// The log says what became of a guest, and what is wrong with that.
+// TestRegistrationsAreLogged checks that the log says what became of a guest, and what
+// failed.
 func TestRegistrationsAreLogged(t *testing.T) {
 	var log strings.Builder
 	b := newBackend(t)
@@ -67,12 +69,13 @@ func TestRegistrationsAreLogged(t *testing.T) {
 	}
 }
 
-// A guest that is gone gives its MAC address to one that comes, and the log says so.
+// TestGuestsThatYieldAreLogged checks that a guest that is gone gives its MAC address to
+// a new one, and that the log says so.
 func TestGuestsThatYieldAreLogged(t *testing.T) {
 	var log strings.Builder
 	b := newBackend(t)
 	b.Log = slog.New(slog.NewTextHandler(&log, nil))
-	for _, network := range []string{"mds", "default"} { // where libvirt starts it
+	for _, network := range []string{"mds", "default"} { // libvirt starts it on each
 		ask(b, "POST", "/instance-upload", domain("old", "701", "01", network), "User-Agent: "+api.HookAgent)
 	}
 	if w := upload(b, domain("new", "702", "01", "mds")); w.Code != 200 || !strings.Contains(log.String(), "released early") || !strings.Contains(log.String(), "guest=old") {
@@ -80,7 +83,8 @@ func TestGuestsThatYieldAreLogged(t *testing.T) {
 	}
 }
 
-// Who starts a domain that is on none of the networks learns why it may still be a guest.
+// TestUnpluggedThatCannotBeKept checks that the answer to the start of a domain on none
+// of the networks says why it may still be a guest.
 func TestUnpluggedThatCannotBeKept(t *testing.T) {
 	b := newBackend(t)
 	b.Unplugged = func(context.Context, uuid.UUID) error { return errors.New("the disk is full") }
@@ -90,8 +94,8 @@ func TestUnpluggedThatCannotBeKept(t *testing.T) {
 	}
 }
 
-// A guest that stops is kept by the host that it came to, or sent back to where it was, as
-// the reason says that libvirt gives.
+// TestStoppedGuest checks that a guest that stops stays with the host that it came to, or
+// goes back to its previous host, depending on libvirt's reason.
 func TestStoppedGuest(t *testing.T) {
 	for reason, want := range map[string]string{"shutdown": "kvm2", "failed": "kvm1"} {
 		b := newBackend(t)

@@ -23,7 +23,7 @@ import (
 
 const emptyDocument = `{"format": "mdserver-inventory", "version": 1, "instances": [], "resting": []}`
 
-// newWorking is a backend all of whose work succeeds, or fails with an error.
+// newWorking returns a backend whose work fails with err, or succeeds if err is nil.
 func newWorking(t *testing.T, err error) Backend {
 	b := newBackend(t)
 	upload(b, domain("web1", "701", "01", "mds"))
@@ -47,7 +47,8 @@ func newWorking(t *testing.T, err error) Backend {
 	return b
 }
 
-// An answer is what was asked for. If the work fails, it is the error alone.
+// TestAnswersOfRoutes checks that each route answers what it was asked for, or the error
+// alone if its work fails.
 func TestAnswersOfRoutes(t *testing.T) {
 	for _, tt := range []struct {
 		method, path, body string
@@ -85,7 +86,8 @@ func TestAnswersOfRoutes(t *testing.T) {
 	}
 }
 
-// A host that stays in service is not said to be drained, whatever runs there.
+// TestHostThatCannotBeDrained checks that the answer for a host that stays in service is
+// an error, even if guests run there.
 func TestHostThatCannotBeDrained(t *testing.T) {
 	b := newWorking(t, nil)
 	b.DrainHost = func(context.Context, string, bool) (time.Time, error) { return time.Time{}, ErrHost }
@@ -94,7 +96,7 @@ func TestHostThatCannotBeDrained(t *testing.T) {
 	}
 }
 
-// What a guest keeps secret is in no answer but that to the question for it.
+// TestSecretsOfGuests checks that answers about a guest leave out its password.
 func TestSecretsOfGuests(t *testing.T) {
 	for _, path := range []string{"GET /v1/instance", "POST /v1/reprovision", "DELETE /v1/instance"} {
 		b := newWorking(t, nil)
@@ -110,7 +112,8 @@ func TestSecretsOfGuests(t *testing.T) {
 	}
 }
 
-// A release is made known to DHCP and DNS. It is done even if these do not follow.
+// TestReleaseIsPublished checks that a release is published to DHCP and DNS, and that it
+// succeeds even if publishing fails.
 func TestReleaseIsPublished(t *testing.T) {
 	var log strings.Builder
 	b := newWorking(t, nil)
@@ -126,7 +129,8 @@ func TestReleaseIsPublished(t *testing.T) {
 	}
 }
 
-// Boots that can be read are answered, and that others cannot is logged.
+// TestBootsThatCannotAllBeRead checks that the answer has the boots that can be read, and
+// that the log has the error of the others.
 func TestBootsThatCannotAllBeRead(t *testing.T) {
 	var log strings.Builder
 	b := newWorking(t, nil)
@@ -139,7 +143,7 @@ func TestBootsThatCannotAllBeRead(t *testing.T) {
 	}
 }
 
-// What an import did is listed by names.
+// TestImported checks that the result of an import lists guests by name.
 func TestImported(t *testing.T) {
 	guest := func(name string) instance.Instance { return instance.Instance{Name: name, UUID: uuid.UUID{1}} }
 	got := imported(inventory.Adopted{
