@@ -28,8 +28,8 @@ func fill(t *testing.T, tcp *net.TCPConn) {
 	}
 }
 
-// A pinned connection with bytes on their way stays pinned, and counts, until they have
-// arrived or the server stops.
+// TestLinger checks that a pinned connection with bytes on their way stays pinned, and
+// counts, until they have arrived or the server stops.
 func TestLinger(t *testing.T) {
 	for name, reads := range map[string]bool{"the other side reads": true, "the server stops": false} {
 		t.Run(name, func(t *testing.T) {
