@@ -69,10 +69,10 @@ func TestNetworkSection(t *testing.T) {
 	}
 }
 
-// Each key that a section inherits means in [dnsmasq] what it means in the section, and
-// the section's own value goes first.
+// TestInheritedKeys checks that each inherited key means the same in [dnsmasq] and in a
+// section, and that the section's own value takes precedence.
 func TestInheritedKeys(t *testing.T) {
-	values := map[string][2]string{ // two for each, and one at least is not the default
+	values := map[string][2]string{ // two for each key, at least one not the default
 		"scope": {"host", "shared"}, "run": {"off", "external"}, "use_dns": {"yes", "no"}, "lease_len": {"3600", "7200"},
 		"prefix": {"p-", "q-"}, "domain": {"a.example.net", "b.example.net"}, "entry_order": {"prefix", "domain"},
 		"port_security": {"no", "yes"}, "ntp_server": {"10.1.0.1", "10.1.0.2"}, "domain_search": {"a.example.net", "b.example.net"},
@@ -99,12 +99,13 @@ func TestInheritedKeys(t *testing.T) {
 			}
 		}
 		if got, want := network(first, second), network("", second); !reflect.DeepEqual(got, want) || reflect.DeepEqual(got, network("", first)) {
-			t.Errorf("%s: %+v by both, want %+v", k.name, got, want)
+			t.Errorf("%s in both: %+v, want %+v", k.name, got, want)
 		}
 	}
 }
 
-// libvirt's definition of a network says what it can say, and nothing else is refused.
+// TestKeysOfLibvirtsNetworks checks that a section refuses the keys that libvirt's
+// definition of the network sets, and no others.
 func TestKeysOfLibvirtsNetworks(t *testing.T) {
 	allowed := []string{"backend", "reserved", "reserved6", "scope", "prefix", "entry_order", "own_address", "port_security"}
 	values := map[string]string{
@@ -144,7 +145,7 @@ func TestNetworkProblems(t *testing.T) {
 		{"the gateway is the broadcast address", lan + "gateway = 10.50.0.255\n", "the gateway 10.50.0.255 is not a host address in the network 10.50.0.0/24"},
 		{"the IPv6 gateway outside", lan + "net_address6 = fd00::\ngateway6 = fd01::1\n", ":5: network lan.gateway6 = \"fd01::1\": the gateway fd01::1 is not a host address in the network fd00::/64"},
 		{"the IPv6 gateway is the network itself", lan + "net_address6 = fd00::\ngateway6 = fd00::\n", "the gateway fd00:: is not a host address in the network fd00::/64"},
-		{"libvirt's where libvirt is off", "[libvirt]\nuri = off\n[network default]\nbackend = libvirt\n", "network default.backend = \"libvirt\": libvirt is not used, because libvirt.uri is off"},
+		{"a network of libvirt while libvirt is off", "[libvirt]\nuri = off\n[network default]\nbackend = libvirt\n", "network default.backend = \"libvirt\": libvirt is not used, because libvirt.uri is off"},
 		{"one bridge", lan + "[network b]\ninterface = br-lan\nnet_address = 10.9.0.0\n", "the networks lan and b have the same bridge br-lan"},
 		{"the short form's name", "[dnsmasq]\nnet_name = lan\n" + lan, "the network lan is described twice"},
 		{"a bad name", "[network a/b]\n", ":1: [network a/b]: the network's name: has a character that a name must not have"},

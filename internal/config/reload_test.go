@@ -33,8 +33,8 @@ func TestKeepFixedTakesOverOnlyWhatCanChange(t *testing.T) {
 	}
 }
 
-// The addresses of the network in [dnsmasq] stay as they are in every form: as they are
-// used, and as they are shown.
+// TestKeepFixedAddresses checks that KeepFixed keeps the addresses of the network in
+// [dnsmasq], both as the server uses them and as it shows them.
 func TestKeepFixedAddresses(t *testing.T) {
 	of := func(n string) *Config {
 		return loadText(t, "[dnsmasq]\nnet_address = 10."+n+".0.0\nnet_prefix = 2"+n+"\ngateway = 10."+n+".0.9\nnet_address6 = fd00:"+n+"::\nnet_prefix6 = 7"+n+
