@@ -18,21 +18,21 @@ import (
 	"mdserver/internal/instance"
 )
 
-// with changes a guest.
+// with returns a guest with a change.
 func with(guest instance.Instance, change func(*instance.Instance)) instance.Instance {
 	change(&guest)
 	return guest
 }
 
-// exchange puts an empty directory in the place of one.
+// exchange replaces a directory with an empty one.
 func exchange(t *testing.T, dir string) {
 	t.Helper()
 	must(t, os.Rename(dir, dir+".old"))
 	must(t, os.Mkdir(dir, 0o755))
 }
 
-// What dnsmasq is told of a change: it notices a small file by itself, reads all files at
-// SIGHUP, and forgets all leases at a restart.
+// TestHowChangesReachDnsmasq checks which signals a change needs: dnsmasq notices a small
+// file by itself, reads all files at SIGHUP, and forgets all leases at a restart.
 func TestHowChangesReachDnsmasq(t *testing.T) {
 	one, two, three := newGuest(1, "one"), newGuest(2, "two"), newGuest(3, "three")
 	moved := with(one, func(g *instance.Instance) { g.IPv4 = netip.MustParseAddr("10.122.1.99") })
@@ -78,14 +78,14 @@ func TestHowChangesReachDnsmasq(t *testing.T) {
 		{"an IPv6 address of one that is gone", ipv6, []step{
 			{nothing, added(six(two)), ""}, {nothing, removed(six(two)), "hangup, release 10.122.1.2"},
 			{nothing, added(six(three)), "restart by terminated"}}, []instance.Instance{one, three}},
-		{"an IPv6 address that passes on", ipv6, []step{
+		{"an IPv6 address that passes to another guest", ipv6, []step{
 			{nothing, added(six(two)), ""}, {nothing, append(removed(six(two)), added(six(three))...), "restart by terminated"}}, []instance.Instance{one, three}},
 		{"external", external, []step{{appears, added(two), ""}, {nothing, added(three), ""}}, []instance.Instance{one, two, three}},
 		{"external with the configuration of the Python mdserver", external, []step{
 			{python, added(two), "hangup"}, {nothing, added(three), "hangup"}}, []instance.Instance{one, two, three}},
-		{"external and directories that others exchanged", external, []step{
+		{"external, and another program exchanges directories", external, []step{
 			{appears, added(two), ""}, {exchanged, added(three), "hangup"}, {nothing, added(newGuest(4, "four")), "hangup"}}, []instance.Instance{one, two, three}},
-		{"directories that others exchanged", child, []step{
+		{"another program exchanges directories", child, []step{
 			{exchanged, added(two), "restart by terminated"}, {nothing, added(three), ""}}, []instance.Instance{one, two, three}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -116,8 +116,8 @@ func blockScratch(s *Service, _ *memory) {
 
 func unblockScratch(s *Service, _ *memory) { _ = os.Remove(s.settings.Scratch()) }
 
-// A change that dnsmasq has not read, or has not taken, is told as such, and once more with
-// the next one. Leases that have ended are not forgotten meanwhile.
+// TestChangesThatFail checks that a change that dnsmasq does not apply is an error, and
+// that the next change tries it again, with the leases to release.
 func TestChangesThatFail(t *testing.T) {
 	one, two := newGuest(1, "one"), newGuest(2, "two")
 	for _, tt := range []struct {
@@ -133,13 +133,13 @@ func TestChangesThatFail(t *testing.T) {
 		{"files that are not read", removed(one),
 			func(_ *Service, m *memory) { m.blind = true }, func(_ *Service, m *memory) { m.blind = false },
 			"has not applied the change", "hangup", "hangup, release 10.122.1.1"},
-		{"a guest that is not taken", added(two),
+		{"a guest that dnsmasq does not accept", added(two),
 			func(_ *Service, m *memory) { m.lost = "two" }, func(_ *Service, m *memory) { m.lost = "" },
 			"dnsmasq did not accept two", "", "hangup"},
 		{"no answer", removed(one),
 			func(_ *Service, m *memory) { m.err = syscall.ECONNREFUSED }, func(_ *Service, m *memory) { m.err = nil },
 			"has not applied the change", "hangup", "hangup, release 10.122.1.1"},
-		{"one that has never answered", removed(one),
+		{"a dnsmasq that has never answered", removed(one),
 			func(_ *Service, m *memory) { m.begin(); m.err = syscall.ECONNREFUSED }, func(_ *Service, m *memory) { m.err = nil },
 			"has not applied the change", "", "hangup, release 10.122.1.1"},
 		{"small files that cannot be written", added(two), blockScratch, unblockScratch, "writing ", "", "hangup"},
@@ -168,19 +168,20 @@ func TestChangesThatFail(t *testing.T) {
 	}
 }
 
-// That dnsmasq has read its files shows also where the compact files name the same guests
-// as before.
+// TestGuestOfASmallFileIsGone checks that Apply notices that dnsmasq has not read its
+// files, even if the compact files name the same guests as before.
 func TestGuestOfASmallFileIsGone(t *testing.T) {
 	two := newGuest(2, "two")
 	s, m := startMemory(t, []instance.Instance{newGuest(1, "one")})
 	must(t, s.Apply(t.Context(), added(two)))
 	m.set(func() { m.blind = true })
 	if err := s.Apply(t.Context(), removed(two)); err == nil {
-		t.Error("the guest is said to be gone while dnsmasq knows it")
+		t.Error("Apply succeeds while dnsmasq still knows the guest")
 	}
 }
 
-// dnsmasq takes file events in order, so DHCP knows a guest once DNS does.
+// TestDHCPComesFirst checks that the DHCP file comes before the DNS file. dnsmasq takes
+// file events in order, so DHCP then knows each guest that DNS knows.
 func TestDHCPComesFirst(t *testing.T) {
 	s, _ := startMemory(t, nil)
 	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK)
@@ -206,8 +207,8 @@ func TestDHCPComesFirst(t *testing.T) {
 	}
 }
 
-// A change does not wait long for a dnsmasq that is not there, and as long as for any other
-// once it answers.
+// TestPatienceWithTheDeaf checks that a change does not wait long for a dnsmasq that did
+// not answer, and waits as long as usual once it answers.
 func TestPatienceWithTheDeaf(t *testing.T) {
 	s, m := startMemory(t, []instance.Instance{newGuest(1, "one")})
 	for n, step := range []struct {
@@ -228,7 +229,8 @@ func TestPatienceWithTheDeaf(t *testing.T) {
 	}
 }
 
-// A restart that was due has happened with one for another reason.
+// TestRestartIsDueOnce checks that a restart for another reason also counts as the one
+// that was due.
 func TestRestartIsDueOnce(t *testing.T) {
 	one, two := newGuest(1, "one"), newGuest(2, "two")
 	s, m := startMemory(t, []instance.Instance{one, two})
@@ -246,7 +248,8 @@ func TestRestartIsDueOnce(t *testing.T) {
 	}
 }
 
-// The start of a server waits longer for its dnsmasq if its network is there.
+// TestPatienceAtTheStart checks that the start waits longer for dnsmasq if the network
+// has an address.
 func TestPatienceAtTheStart(t *testing.T) {
 	s, m := newMemory(t)
 	for range 2000 {
@@ -257,11 +260,11 @@ func TestPatienceAtTheStart(t *testing.T) {
 	}
 	m.err = probe.ErrNoAddress
 	if got := s.startPatience(); got != deafPatience {
-		t.Errorf("without a network, it waits %v", got)
+		t.Errorf("without an address, it waits %v", got)
 	}
 }
 
-// The end of the Service ends a wait, and nothing is begun after it.
+// TestCloseEndsAWait checks that Close ends a wait, and that nothing starts after it.
 func TestCloseEndsAWait(t *testing.T) {
 	s, m := startMemory(t, []instance.Instance{newGuest(1, "one")})
 	m.set(func() { m.waits = true })
@@ -279,11 +282,12 @@ func TestCloseEndsAWait(t *testing.T) {
 	ctx, cancel := s.bound(t.Context(), time.Hour)
 	defer cancel()
 	if ctx.Err() == nil {
-		t.Error("a wait begins after the end")
+		t.Error("a wait begins after Close")
 	}
 }
 
-// Guests that went while no server ran have their leases released by a dnsmasq that ran on.
+// TestLeasesOfABreak checks that a start releases the leases of guests that went while no
+// server ran, if dnsmasq ran on.
 func TestLeasesOfABreak(t *testing.T) {
 	one, two := newGuest(1, "one"), newGuest(2, "two")
 	s, m := startMemory(t, []instance.Instance{one, two}, external)
@@ -299,8 +303,8 @@ func TestLeasesOfABreak(t *testing.T) {
 	}
 }
 
-// New settings are a restart if dnsmasq reads them at its start alone, else a SIGHUP. What
-// is refused changes nothing.
+// TestReconfigureByWhatChanged checks that Reconfigure restarts dnsmasq only for settings
+// that it reads at its start, else sends SIGHUP. Refused settings change nothing.
 func TestReconfigureByWhatChanged(t *testing.T) {
 	one, two, three := newGuest(1, "one"), newGuest(2, "two"), newGuest(3, "three")
 	both := []instance.Instance{one, two}
@@ -319,7 +323,7 @@ func TestReconfigureByWhatChanged(t *testing.T) {
 		{"the guests' prefix", nil, func(s *content.Settings) { s.Prefix, s.EntryOrder = "vm-", []string{"base", "prefix"} }, both, "hangup", ""},
 		{"a guest that came since", added(three), func(*content.Settings) {}, []instance.Instance{one, two, three}, "hangup", ""},
 		{"a guest that came and went", added(three), func(*content.Settings) {}, both, "hangup, release 10.122.1.3", ""},
-		{"another place", nil, func(s *content.Settings) { s.BaseDir += "2" }, both, "close, start", ""},
+		{"another directory", nil, func(s *content.Settings) { s.BaseDir += "2" }, both, "close, start", ""},
 		{"no dnsmasq", nil, func(s *content.Settings) { s.Mode = content.Off }, both, "close", ""},
 		{"settings that are refused", nil, func(s *content.Settings) { s.Domain = "a..b" }, both, "", "not a domain name"},
 		{"a file that is not there", nil, func(s *content.Settings) { s.ConfFile = "/nonexistent" }, both, "", "conf_file"},
@@ -343,8 +347,8 @@ func TestReconfigureByWhatChanged(t *testing.T) {
 	}
 }
 
-// New settings whose files cannot be written are an error, and are written by the next look
-// that can. The leases of guests that went with them are released then.
+// TestReconfigureThatCannotBeWritten checks that Reconfigure fails if files cannot be
+// written. The next look that can writes them, and releases the leases of guests that went.
 func TestReconfigureThatCannotBeWritten(t *testing.T) {
 	one, two := newGuest(1, "one"), newGuest(2, "two")
 	s, m := startMemory(t, []instance.Instance{one, two})
@@ -363,8 +367,8 @@ func TestReconfigureThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// A configuration that dnsmasq refuses is not put in place. An external dnsmasq is asked
-// about the administrator's lines only.
+// TestConfigurationThatDnsmasqRefuses checks that no refused configuration is put in place.
+// For an external dnsmasq, the Service checks only the administrator's lines.
 func TestConfigurationThatDnsmasqRefuses(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "dnsmasq")
 	one := newGuest(1, "one")
@@ -384,12 +388,13 @@ func TestConfigurationThatDnsmasqRefuses(t *testing.T) {
 			t.Errorf("%s: error %v, dnsmasq was told %q", mode, err, told)
 		}
 		if left, err := os.ReadDir(s.settings.Scratch()); err != nil || len(left) > 0 {
-			t.Errorf("%s: left are %v, %v", mode, left, err)
+			t.Errorf("%s: files are left: %v, %v", mode, left, err)
 		}
 	}
 }
 
-// The administrator's lines are left out while dnsmasq refuses them, and the status says so.
+// TestLinesThatDnsmasqRefuses checks that the configuration leaves out the
+// administrator's lines while dnsmasq refuses them, and that the status says so.
 func TestLinesThatDnsmasqRefuses(t *testing.T) {
 	dir := t.TempDir()
 	binary, conf := filepath.Join(dir, "dnsmasq"), filepath.Join(dir, "further.conf")
@@ -407,7 +412,7 @@ func TestLinesThatDnsmasqRefuses(t *testing.T) {
 		must(t, os.WriteFile(conf, []byte("log-queries"), 0o644))
 		must(t, s.Reconfigure(t.Context(), s.settings.Settings, []instance.Instance{one}))
 		if st := s.Status(); st.Warning != "" || m.told() != "restart by terminated" {
-			t.Errorf("%s, mended: status %+v", lines, st)
+			t.Errorf("%s, corrected: status %+v", lines, st)
 		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"mdserver/internal/instance"
 )
 
-// When the small files are moved into the compact ones, dnsmasq need not be told, now or at
-// the next look.
+// TestFoldIsNoChange checks that dnsmasq gets no signal when the small files are moved
+// into the compact ones, nor at the next look.
 func TestFoldIsNoChange(t *testing.T) {
 	one, two, three := newGuest(1, "one"), newGuest(2, "two"), newGuest(3, "three")
 	s, m := startMemory(t, []instance.Instance{one})
@@ -24,12 +24,12 @@ func TestFoldIsNoChange(t *testing.T) {
 		t.Errorf("status %+v", st)
 	}
 	if s.pub.revision != s.pub.compact.Revision() {
-		t.Errorf("the revision is %s, and that of the files %s", s.pub.revision, s.pub.compact.Revision())
+		t.Errorf("the revision is %s, want that of the files, %s", s.pub.revision, s.pub.compact.Revision())
 	}
 }
 
-// The marker of the compact files is asked for again once dnsmasq has read these: at a
-// change, or at the start of another process.
+// TestMarkerAfterAFold checks that looks ask for the marker of the compact files again
+// once dnsmasq has read them: at a change, or at the start of another process.
 func TestMarkerAfterAFold(t *testing.T) {
 	one, two := newGuest(1, "one"), newGuest(2, "two")
 	for name, read := range map[string]func(*Service, *memory){
@@ -43,7 +43,7 @@ func TestMarkerAfterAFold(t *testing.T) {
 		m.told()
 		m.set(func() { delete(m.names, content.LiveName) })
 		if s.CatchUp(t.Context()); m.told() != "hangup" {
-			t.Errorf("%s: that the files are lost goes unnoticed", name)
+			t.Errorf("%s: the loss of the files is not noticed", name)
 		}
 	}
 }

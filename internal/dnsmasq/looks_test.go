@@ -15,8 +15,8 @@ import (
 	"mdserver/internal/instance"
 )
 
-// What looks at dnsmasq come to, one after the other: what it is told, and what the status
-// says then.
+// TestLooksAtDnsmasq checks what each of several looks does to dnsmasq, and which problem
+// the status then shows.
 func TestLooksAtDnsmasq(t *testing.T) {
 	one := newGuest(1, "one")
 	silent := func(_ *Service, m *memory) { m.err = os.ErrDeadlineExceeded }
@@ -90,7 +90,7 @@ func TestLooksAtDnsmasq(t *testing.T) {
 	}
 }
 
-// The status counts what was repaired and replaced.
+// TestRepairsAreCounted checks that the status counts repairs and replacements.
 func TestRepairsAreCounted(t *testing.T) {
 	for _, tt := range []struct {
 		name              string
@@ -114,8 +114,8 @@ func TestRepairsAreCounted(t *testing.T) {
 	}
 }
 
-// A change that dnsmasq has not read, or that could not be written, is told again by the
-// next look, and the trouble ends with it. Nobody else has changed a file.
+// TestLookAfterAFailedChange checks that the next look repeats a change that failed and
+// clears the error. It counts no repair, since no other program changed a file.
 func TestLookAfterAFailedChange(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
@@ -127,7 +127,7 @@ func TestLookAfterAFailedChange(t *testing.T) {
 		s, m := startMemory(t, []instance.Instance{newGuest(1, "one")})
 		m.set(func() { tt.breaks(s, m) })
 		if err := s.Apply(t.Context(), added(newGuest(2, "two"))); err == nil {
-			t.Fatalf("%s: the change is said to be live", tt.name)
+			t.Fatalf("%s: the change succeeds", tt.name)
 		}
 		m.set(func() { tt.mends(s, m) })
 		s.CatchUp(t.Context())
@@ -137,7 +137,8 @@ func TestLookAfterAFailedChange(t *testing.T) {
 	}
 }
 
-// The status says since when it is as it is, also after further looks of the same outcome.
+// TestLooksThatFindNothingNew checks that further looks with the same outcome keep the
+// time of the status.
 func TestLooksThatFindNothingNew(t *testing.T) {
 	for name, err := range map[string]error{"healthy": nil, "no address": probe.ErrNoAddress} {
 		s, m := startMemory(t, []instance.Instance{newGuest(1, "one")})
@@ -146,13 +147,13 @@ func TestLooksThatFindNothingNew(t *testing.T) {
 		before := s.Status().Since
 		s.CatchUp(t.Context())
 		if after := s.Status().Since; !after.Equal(before) {
-			t.Errorf("%s: it is so since %v, and then since %v", name, before, after)
+			t.Errorf("%s: the status is since %v, and then since %v", name, before, after)
 		}
 	}
 }
 
-// A hung dnsmasq that is replaced keeps no change waiting, and one that answers again is
-// waited for like any other.
+// TestHungDnsmasqIsDeaf checks that changes do not wait for a hung dnsmasq, and do wait
+// for it once it answers again.
 func TestHungDnsmasqIsDeaf(t *testing.T) {
 	s, m := startMemory(t, []instance.Instance{newGuest(1, "one")}, external)
 	m.appears()
@@ -169,7 +170,7 @@ func TestHungDnsmasqIsDeaf(t *testing.T) {
 	}
 }
 
-// What failed at the start is tried again by a change, and by each look.
+// TestStartIsTriedAgain checks that a change, and each look, tries a failed start again.
 func TestStartIsTriedAgain(t *testing.T) {
 	one, two := newGuest(1, "one"), newGuest(2, "two")
 	for name, again := range map[string]func(*Service){
@@ -195,7 +196,8 @@ func TestStartIsTriedAgain(t *testing.T) {
 	}
 }
 
-// A network without dnsmasq has nothing looked after.
+// TestLookWithoutDnsmasq checks that a network without dnsmasq gets no files and no
+// process.
 func TestLookWithoutDnsmasq(t *testing.T) {
 	s, m := newMemory(t, func(s *content.Settings) { s.Mode = content.Off })
 	must(t, s.Start(t.Context(), []instance.Instance{newGuest(1, "one")}))
@@ -206,7 +208,8 @@ func TestLookWithoutDnsmasq(t *testing.T) {
 	}
 }
 
-// A dnsmasq of another service that is away is warned of once each time.
+// TestAbsenceIsLoggedOnce checks that the log has one warning each time an external
+// dnsmasq is away.
 func TestAbsenceIsLoggedOnce(t *testing.T) {
 	var log strings.Builder
 	s, m := newMemory(t, external)
@@ -229,8 +232,8 @@ func TestAbsenceIsLoggedOnce(t *testing.T) {
 	expect(2)
 }
 
-// Of a guest whose IPv6 address was declined, the time line is told: the log of DHCPv6 has
-// no MAC address.
+// TestDeclinesAreTold checks that the Service reports a declined IPv6 address with the
+// MAC address of its guest, which the log of DHCPv6 does not have.
 func TestDeclinesAreTold(t *testing.T) {
 	one := with(newGuest(1, "one"), func(g *instance.Instance) { g.IPv6 = netip.MustParseAddr("fd00:122::77") })
 	s, m := newMemory(t, func(s *content.Settings) { s.Network6 = netip.MustParsePrefix("fd00:122::/64") })
@@ -244,11 +247,12 @@ func TestDeclinesAreTold(t *testing.T) {
 		t.Errorf("heard %q", got)
 	}
 	if s.declines.healed.IsZero() {
-		t.Error("the next one is healed at once")
+		t.Error("the next declined address is healed at once")
 	}
 }
 
-// What is remembered of declined addresses is bounded: all are healed at once.
+// TestDeclinesAreBounded checks that the list of declined addresses is bounded. It need
+// not have all, since a repair heals all at once.
 func TestDeclinesAreBounded(t *testing.T) {
 	var d declines
 	addr := netip.MustParseAddr("fd00::")
@@ -261,14 +265,15 @@ func TestDeclinesAreBounded(t *testing.T) {
 	}
 }
 
-// dnsmasq's own log tells of the addresses that it has disabled.
+// TestDisabledAddressesAreHeard checks that the Service reads the disabled addresses from
+// dnsmasq's log.
 func TestDisabledAddressesAreHeard(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "dnsmasq")
 	must(t, os.WriteFile(binary, []byte("#!/bin/sh\n[ \"$1\" = --test ] && exit\necho 'dnsmasq-dhcp: disabling DHCP static address fd00:122::77 for 10m' >&2\n"+
 		"echo 'dnsmasq-dhcp: DHCPACK(br-mds) 10.122.1.1 52:54:00:00:00:01 one' >&2\nexec sleep 60\n"), 0o755))
 	s, m := newMemory(t, func(s *content.Settings) { s.Binary = binary })
 	s.reach.run = onHost().run
-	m.set(func() { m.err = probe.ErrNoAddress }) // nobody waits for its answers
+	m.set(func() { m.err = probe.ErrNoAddress }) // so nothing waits for its answers
 	heard := make(chan string, 1)
 	s.OnDHCP(func(mac instance.MAC, message string) { heard <- mac.String() + " " + message }, nil)
 	must(t, s.Start(t.Context(), nil))
@@ -276,6 +281,6 @@ func TestDisabledAddressesAreHeard(t *testing.T) {
 		t.Errorf("heard %q", got)
 	}
 	if got := s.declines.take(); !slices.Equal(got, []netip.Addr{netip.MustParseAddr("fd00:122::77")}) {
-		t.Errorf("disabled are %v", got)
+		t.Errorf("the disabled addresses are %v", got)
 	}
 }

@@ -34,27 +34,27 @@ type memory struct {
 	ours    bool // the Service has started it, and may restart it
 	old     bool // it has the Python mdserver's configuration
 	addr    netip.AddrPort
-	waiting chan struct{} // closed when somebody waits for its files to be read
+	waiting chan struct{} // closed when Await waits
 
 	mu       sync.Mutex
-	settings content.Settings // as the Service has told them last
+	settings content.Settings // the last that the Service gave it
 	now      *process.Running // nil if it does not run
 	epoch    int
-	texts    []string          // of its configuration
+	texts    []string          // the TXT records of its configuration
 	names    map[string]string // the addresses of each name
 	dhcp     string
 	read     map[string]bool // small files
-	blind    bool            // it takes no notice of its files
-	lost     string          // a name that it does not take
-	err      error           // in place of each answer
-	heals    bool            // a restart ends that
-	waits    bool            // until the context ends, for its files to be read
+	blind    bool            // it does not read its files
+	lost     string          // a name that it ignores
+	err      error           // returned instead of each answer
+	heals    bool            // a restart clears err
+	waits    bool            // Await waits until its context ends
 	deadline time.Time       // of the last wait for its files
-	did      []string        // what it was told since the last look
+	did      []string        // what it was told since the last call of told
 }
 
-// newMemory makes a Service whose dnsmasq is in memory, by settings that are changed by
-// each function. It needs neither root nor a dnsmasq on this host.
+// newMemory makes a Service whose dnsmasq is in memory. Each function changes its
+// settings. It needs neither root nor a dnsmasq on this host.
 func newMemory(t *testing.T, change ...func(*content.Settings)) (*Service, *memory) {
 	t.Helper()
 	settings := settingsFor(t)
@@ -78,7 +78,7 @@ func newMemory(t *testing.T, change ...func(*content.Settings)) (*Service, *memo
 
 func external(s *content.Settings) { s.Mode = content.External }
 
-// startMemory is newMemory and the start of the Service.
+// startMemory calls newMemory and starts the Service.
 func startMemory(t *testing.T, guests []instance.Instance, change ...func(*content.Settings)) (*Service, *memory) {
 	t.Helper()
 	s, m := newMemory(t, change...)
@@ -114,14 +114,14 @@ func serveDNS(t *testing.T, answer func(name string) string) netip.AddrPort {
 	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
-// set changes how it behaves.
+// set changes how the dnsmasq behaves.
 func (m *memory) set(change func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	change()
 }
 
-// told returns what it was told since the last call.
+// told returns what the dnsmasq was told since the last call.
 func (m *memory) told() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -145,10 +145,10 @@ func (m *memory) run(s *Service) process.Runner {
 	return m
 }
 
-// appears has somebody else start it.
+// appears starts the dnsmasq as another program would.
 func (m *memory) appears() { m.set(m.begin) }
 
-// begin is what a new process does.
+// begin does what a new process does.
 func (m *memory) begin() {
 	m.epoch++
 	m.now = &process.Running{PID: 1000 + m.epoch, Epoch: m.epoch, Ours: m.ours, Signal: m.signal}

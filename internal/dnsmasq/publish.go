@@ -32,7 +32,7 @@ const (
 type publication struct {
 	config   string           // digest of mds.conf
 	compact  content.Marker   // of the compact files
-	folded   bool             // dnsmasq has read what they say from small files, and not their marker
+	folded   bool             // dnsmasq has read their content from small files, but not their marker
 	small    []content.Marker // of the files in the watched directories
 	number   int              // of the last small file since dnsmasq read its directories
 	reloads  int              // makes each compact file's marker another

@@ -10,7 +10,7 @@ import (
 	"mdserver/internal/nameserver"
 )
 
-// reach is how a Service comes to its dnsmasq. Tests have one in memory.
+// reach starts the dnsmasq of a Service and connects to it. Tests use one in memory.
 type reach struct {
 	run func(*Service) process.Runner
 	dns func(content.Settings) server
@@ -25,7 +25,7 @@ type server interface {
 	Release(ctx context.Context, leases []content.Binding) error
 }
 
-// onHost reaches the dnsmasq of this host.
+// onHost returns the reach of a dnsmasq on this host.
 func onHost() reach {
 	return reach{run: (*Service).run, dns: func(s content.Settings) server { return probe.Server{Settings: s} }}
 }

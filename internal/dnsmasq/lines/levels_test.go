@@ -10,7 +10,8 @@ import (
 	"mdserver/internal/instance"
 )
 
-// The level of a line follows from its words, but not from those of DHCP clients.
+// TestLevels checks that the level of a line depends on its words, but not on those of
+// DHCP clients.
 func TestLevels(t *testing.T) {
 	for text, want := range map[string]slog.Level{
 		"started, version 2.90 cachesize 150":                                  slog.LevelInfo,
@@ -50,7 +51,8 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-// A line may come in pieces, and several may come at once. One that does not end is cut.
+// TestPieces checks that a line may come in pieces, that several may come at once, and
+// that a line that does not end is cut.
 func TestPieces(t *testing.T) {
 	var log strings.Builder
 	w := New(slog.New(slog.NewTextHandler(&log, nil)), Clients{})
@@ -81,8 +83,8 @@ func TestPieces(t *testing.T) {
 	}
 }
 
-// Lines of the DHCP server alone are told to those who want them. Lines about guests have
-// an account of their own, by the MAC address or the end of the DUID.
+// TestWhoseLine checks that only lines of the DHCP server reach the callbacks, and that
+// each guest's lines have their own account, by the MAC address or the end of the DUID.
 func TestWhoseLine(t *testing.T) {
 	web1 := instance.MAC{0x52, 0x54, 0, 0x4a, 0x0c, 0x11}
 	var heard []string
@@ -109,7 +111,8 @@ func TestWhoseLine(t *testing.T) {
 	}
 }
 
-// Lines that are not logged take no room from those that are.
+// TestLinesBelowTheLevel checks that lines that are not logged do not count against the
+// limit.
 func TestLinesBelowTheLevel(t *testing.T) {
 	var log strings.Builder
 	w := New(slog.New(slog.NewTextHandler(&log, nil)), Clients{})

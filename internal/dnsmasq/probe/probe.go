@@ -27,16 +27,16 @@ const (
 // ErrNoAddress is the state before libvirt has brought the network up.
 var ErrNoAddress = errors.New("the interface has no address yet")
 
-// Server is the dnsmasq of a network, as guests find it by the network's settings.
+// Server is the dnsmasq of a network with these settings.
 type Server struct{ content.Settings }
 
-// Address is where the server answers DNS: an address of its interface, or a
+// Address returns where the server answers DNS: at an address of its interface, or at a
 // loopback or listen address. The error is ErrNoAddress if there is none.
 func (s Server) Address() (netip.AddrPort, error) {
 	return address(s.Settings, interfaceAddrs(s.Interface))
 }
 
-// address is Server.Address, given the addresses of the interface.
+// address does the work of Server.Address, given the addresses of the interface.
 func address(s content.Settings, local []netip.Addr) (netip.AddrPort, error) {
 	for _, addr := range []netip.Addr{s.Gateway, s.ListenAddress} {
 		if addr.IsValid() && (addr.IsLoopback() || slices.Contains(local, addr)) {

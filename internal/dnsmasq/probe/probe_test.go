@@ -378,7 +378,8 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// No question leaves a connection open, however it ends.
+// TestConnectionsAreClosed checks that no question leaves a connection open, however it
+// ends.
 func TestConnectionsAreClosed(t *testing.T) {
 	s := serve(t, map[string]string{"marker. AAAA": "100::1"})
 	ended, cancel := context.WithCancel(t.Context())
@@ -386,9 +387,9 @@ func TestConnectionsAreClosed(t *testing.T) {
 	leases := []content.Binding{{MAC: instance.MAC{2}, Addr: netip.MustParseAddr("10.1.0.9")}}
 	for name, ask := range map[string]func() error{
 		"answered": func() error { return await(t.Context(), s.dial, "marker", netip.MustParseAddr("100::1")) },
-		"in vain": func() error {
+		"without an answer": func() error {
 			if err := await(ended, s.dial, "marker", netip.MustParseAddr("100::2")); err == nil {
-				return errors.New("it is found")
+				return errors.New("the address is found")
 			}
 			return nil
 		},

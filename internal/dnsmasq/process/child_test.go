@@ -562,13 +562,14 @@ func TestCloseWhileStandingBack(t *testing.T) {
 	})
 }
 
-// Earlier failures are no trouble while another dnsmasq serves.
+// TestStandingBackEndsTheTrouble checks that the status has no earlier failures while
+// another dnsmasq serves.
 func TestStandingBackEndsTheTrouble(t *testing.T) {
 	place := newPlace(t)
 	other := runOther(t, place, "dnsmasq", "--conf-file="+place.ConfigFile())
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := startFake(t, always(life{ends: ms, err: errExit}), place)
-		time.Sleep(sec) // enough for more failures than are hopeless
+		time.Sleep(sec) // enough for more failures than hopeless
 		writePID(t, place.ExternalPIDFile(), other.Process.Pid)
 		time.Sleep(sec)
 		synctest.Wait()
