@@ -122,7 +122,8 @@ func TestFileThatCannotBeLookedAt(t *testing.T) {
 	}
 }
 
-// A file of the largest size is read whole, and closed again each time.
+// TestLargestFile checks that a file of the largest size is read whole, and that it is
+// closed after each reading.
 func TestLargestFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hosts")
 	const end = "\n10.0.0.1 last\n"
