@@ -13,9 +13,8 @@ import (
 	"github.com/smallstep/pkcs7"
 )
 
-// Only the authority itself signs documents. One that the holder of another certificate
-// has signed is not genuine, even if the authority issued the certificate and the message
-// brings it along.
+// TestVerifyOfAnotherCertificate checks that a document signed with another certificate is
+// not genuine, even if the authority issued that certificate and the message contains it.
 func TestVerifyOfAnotherCertificate(t *testing.T) {
 	a, document := testAuthority(t), []byte(`{"instanceId": "i-1"}`)
 	key, err := rsa.GenerateKey(rand.Reader, keyBits)
