@@ -76,8 +76,8 @@ func (s *bridgeSocket) lookup(at place) (int, error) {
 	}
 }
 
-// answerTo finds the answer to a request in what the kernel sent. That to a request whose
-// time was over may come first.
+// answerTo finds the answer to a request in what the kernel sent. A late answer to an
+// earlier request may come first.
 func answerTo(seq uint32, data []byte) (index int, found bool, err error) {
 	messages, err := syscall.ParseNetlinkMessage(data)
 	if err != nil {

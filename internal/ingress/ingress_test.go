@@ -101,7 +101,8 @@ func TestExists(t *testing.T) {
 	}
 }
 
-// An entry stays pinned until the last connection that needs it has ended.
+// TestPins checks that an entry stays pinned until the last connection that needs it has
+// ended.
 func TestPins(t *testing.T) {
 	var p pins
 	one, other := neighbourKey{3, netip.MustParseAddr("fe80::1")}, neighbourKey{4, netip.MustParseAddr("fe80::1")}
@@ -113,7 +114,7 @@ func TestPins(t *testing.T) {
 		last bool
 	}{{one, false}, {other, true}, {one, true}} {
 		if got := p.letGo(step.key); got != step.last {
-			t.Errorf("end %d: the last one: %v, want %v", i, got, step.last)
+			t.Errorf("end %d: last is %v, want %v", i, got, step.last)
 		}
 	}
 	if len(p.held) > 0 {

@@ -114,7 +114,7 @@ func (m *moves) during(tcp *net.TCPConn, at place) bool {
 	return repeated(tcp)
 }
 
-// lastMove is when a MAC may have come from another port last; zero if it never has.
+// lastMove returns when a MAC may last have come from another port, or zero if it never has.
 func (m *moves) lastMove(at place) time.Time {
 	if last := m.at[at].moved; last.After(m.lost) {
 		return last
@@ -182,7 +182,7 @@ func (m *moves) readTables() error {
 	return nil
 }
 
-// takeTables takes over entries. If they are whole, there are no others.
+// takeTables takes over a list of entries. If the list is whole, all other entries are gone.
 func (m *moves) takeTables(entries []netlink.Neigh, whole bool) {
 	there := map[place]bool{}
 	for _, e := range entries {

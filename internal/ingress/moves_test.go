@@ -58,18 +58,18 @@ func TestMoves(t *testing.T) {
 	}
 	m.take(news(unix.RTM_NEWNEIGH, at, 8))
 	if !moved() {
-		t.Error("that it has moved is forgotten when it is seen again")
+		t.Error("its move is forgotten when it is seen again")
 	}
 	m.take(news(unix.RTM_DELNEIGH, at, 8))
 	if !moved() {
-		t.Error("that it has moved is forgotten when it is gone")
+		t.Error("its move is forgotten when it is gone")
 	}
 	m.take(news(unix.RTM_NEWNEIGH, place{bridge: 3, mac: hostMAC}, 5))
 	if len(m.at) != 3 {
 		t.Errorf("%d MACs are kept, want those of guests alone", len(m.at))
 	}
 	if !m.lost.IsZero() {
-		t.Error("news were lost")
+		t.Error("news was lost")
 	}
 	m.take(make([]byte, unix.SizeofNlMsghdr))
 	if m.lost.IsZero() || !m.stale {
@@ -101,29 +101,29 @@ func TestMovesAreForgotten(t *testing.T) {
 	if m.at[at(0)].moved.IsZero() {
 		t.Error("a guest that is there is forgotten")
 	}
-	age(at(0)) // its next move must be noticed all the same
+	age(at(0)) // its next move must still be noticed
 	for n := 1; n < 2*leastPlaces; n++ {
 		m.take(news(unix.RTM_NEWNEIGH, at(n), 5))
 	}
 	if m.at[at(0)].port != 6 {
-		t.Error("a guest that is there, and has moved long ago, is forgotten")
+		t.Error("a guest that is there, but moved long ago, is forgotten")
 	}
 }
 
-// Where news were lost, each MAC may have moved at that time.
+// TestLastMove checks that each MAC may have moved at the time when news was lost.
 func TestLastMove(t *testing.T) {
 	earlier, later := time.Now().Add(-time.Hour), time.Now()
 	at, other := place{bridge: 3, mac: guestMAC}, place{bridge: 3, mac: hostMAC}
 	for _, tt := range []struct {
 		name        string
 		moved, lost time.Time
-		want        [2]time.Time // of at, and of another one that has not moved
+		want        [2]time.Time // for at, and for a MAC that has not moved
 	}{
 		{"neither", time.Time{}, time.Time{}, [2]time.Time{}},
 		{"it has moved", earlier, time.Time{}, [2]time.Time{earlier, {}}},
-		{"news were lost", time.Time{}, earlier, [2]time.Time{earlier, earlier}},
-		{"news were lost later", earlier, later, [2]time.Time{later, later}},
-		{"news were lost earlier", later, earlier, [2]time.Time{later, earlier}},
+		{"news was lost", time.Time{}, earlier, [2]time.Time{earlier, earlier}},
+		{"news was lost later", earlier, later, [2]time.Time{later, later}},
+		{"news was lost earlier", later, earlier, [2]time.Time{later, earlier}},
 	} {
 		m := &moves{at: map[place]sighting{at: {port: 5, moved: tt.moved}}, lost: tt.lost}
 		if got := [2]time.Time{m.lastMove(at), m.lastMove(other)}; got != tt.want {
@@ -132,21 +132,21 @@ func TestLastMove(t *testing.T) {
 	}
 }
 
-// What the kernel knows is taken over whole. What it lists no more has gone, unless the
-// list was interrupted.
+// TestTables checks that takeTables takes over all entries of the kernel, and forgets a
+// MAC that is not listed, unless the list was interrupted.
 func TestTables(t *testing.T) {
 	entry := func(at place, port int) netlink.Neigh {
 		return netlink.Neigh{MasterIndex: at.bridge, Vlan: int(at.vlan), HardwareAddr: at.mac[:], LinkIndex: port}
 	}
 	stays, wanders, goes := place{bridge: 3, mac: instance.MAC{2, 1}}, place{bridge: 3, mac: instance.MAC{2, 2}}, place{bridge: 3, mac: instance.MAC{2, 3}}
 	tagged := place{3, 7, stays.mac}
-	for name, whole := range map[string]bool{"a whole list": true, "one that was interrupted": false} {
+	for name, whole := range map[string]bool{"a whole list": true, "an interrupted list": false} {
 		t.Run(name, func(t *testing.T) {
 			m := &moves{known: func(instance.MAC) bool { return true }, at: map[place]sighting{}}
 			m.takeTables([]netlink.Neigh{entry(stays, 5), entry(wanders, 5), entry(goes, 5)}, true)
 			m.takeTables([]netlink.Neigh{
 				entry(stays, 5), entry(wanders, 6), entry(tagged, 8),
-				{LinkIndex: 5, HardwareAddr: stays.mac[:]}, // of no bridge
+				{LinkIndex: 5, HardwareAddr: stays.mac[:]}, // on no bridge
 				{LinkIndex: 5, MasterIndex: 3, HardwareAddr: make([]byte, 20)},
 			}, whole)
 			if at := m.at[stays]; at.port != 5 || !at.moved.IsZero() {
@@ -165,7 +165,8 @@ func TestTables(t *testing.T) {
 	}
 }
 
-// Only the answer to this question counts, not one that comes too late to an earlier one.
+// TestAnswerTo checks that only the answer to this request counts, not a late one to an
+// earlier request.
 func TestAnswerTo(t *testing.T) {
 	e := binary.NativeEndian
 	answer := func(seq uint32, port int) []byte {
@@ -187,9 +188,9 @@ func TestAnswerTo(t *testing.T) {
 		err   error
 	}{
 		{"the answer", answer(7, 5), 5, true, nil},
-		{"an earlier one", answer(6, 5), 0, false, nil},
-		{"news that nobody asked for", answer(0, 5), 0, false, nil},
-		{"an earlier one before the answer", append(answer(6, 4), answer(7, 5)...), 5, true, nil},
+		{"a late answer", answer(6, 5), 0, false, nil},
+		{"news, which answers no request", answer(0, 5), 0, false, nil},
+		{"a late answer before the answer", append(answer(6, 4), answer(7, 5)...), 5, true, nil},
 		{"no entry", refusal, 0, true, unix.ENOENT},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

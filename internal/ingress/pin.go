@@ -53,7 +53,7 @@ func (p *pins) hold(key neighbourKey) {
 	p.held[key]++
 }
 
-// letGo takes a connection out, and reports whether it was the last one.
+// letGo stops counting a connection, and reports whether it was the last one.
 func (p *pins) letGo(key neighbourKey) (last bool) {
 	if p.held[key]--; p.held[key] > 0 {
 		return false
