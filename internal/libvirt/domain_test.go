@@ -106,12 +106,12 @@ func TestParseDomainMetadata(t *testing.T) {
 			instance.Metadata{},
 		},
 		{
-			"metadata without a namespace is none of ours",
+			"metadata without a namespace is ignored",
 			`<metadata><hostname>no</hostname><tags>no=1</tags><c xmlns:m="urn:md_server:domain_metadata"><m:hostname>no</m:hostname></c></metadata>`,
 			instance.Metadata{},
 		},
 		{
-			"others' attribute of a tag is not its name",
+			"an attribute in another namespace is not a tag's name",
 			`<metadata xmlns:o="http://example.org/"><m:tags xmlns:m="urn:md_server:domain_metadata"><m:role o:name="no">web</m:role></m:tags></metadata>`,
 			instance.Metadata{Tags: map[string]string{"role": "web"}},
 		},
@@ -232,7 +232,8 @@ func TestParseDomainRefuses(t *testing.T) {
 	}
 }
 
-// The units are libvirt's, in any case; without one the number is in KiB.
+// TestParseDomainMemoryUnits checks libvirt's units, in upper and lower case. Without a
+// unit, the number is in KiB.
 func TestParseDomainMemoryUnits(t *testing.T) {
 	tests := map[string]uint64{
 		"<memory>1024</memory>":              1 << 20,
@@ -252,7 +253,7 @@ func TestParseDomainMemoryUnits(t *testing.T) {
 		"<memory unit='TiB'>2</memory>":      2 << 40,
 	}
 	if len(tests) != len(units) {
-		t.Errorf("%d units are tested, there are %d", len(tests), len(units))
+		t.Errorf("%d units are tested, want %d", len(tests), len(units))
 	}
 	for xml, want := range tests {
 		d, err := ParseDomain([]byte(domain(xml)))

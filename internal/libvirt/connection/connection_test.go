@@ -131,8 +131,8 @@ func TestDaemonThatHangsUp(t *testing.T) {
 	}
 }
 
-// Calls that end after their context have failed, whatever they say: the connection is
-// closed by then.
+// TestDoAfterTheEnd checks that a call that ends after its context has failed, even if it
+// returns no error: the connection is closed by then.
 func TestDoAfterTheEnd(t *testing.T) {
 	for name, result := range map[string]error{"success": nil, "failure": net.ErrClosed} {
 		ours, theirs := net.Pipe()

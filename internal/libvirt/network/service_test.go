@@ -362,14 +362,14 @@ func TestWantedOfOtherRanges(t *testing.T) {
 		addr   netip.Addr
 		leases bool
 	}{
-		"own":             {own, lanIP(5), true},
-		"own, and sent":   {instance.Home{HostID: "b", FromID: "a"}, lanIP(5), true},
-		"of no host, too": {instance.Home{}, lanIP(5), true},
-		"another host's":  {other, ip(5), false},
-		"that and here":   {other, lanIP(5), false}, // a network that all hosts share
-		"on its way":      {moves, ip(5), false},
-		"of no host":      {instance.Home{}, ip(5), false},
-		"last of network": {own, lanIP(254), true},
+		"own":                           {own, lanIP(5), true},
+		"own, on its way out":           {instance.Home{HostID: "b", FromID: "a"}, lanIP(5), true},
+		"of no host, in this range":     {instance.Home{}, lanIP(5), true},
+		"another host's":                {other, ip(5), false},
+		"another host's, in this range": {other, lanIP(5), false}, // a network that all hosts share
+		"on its way":                    {moves, ip(5), false},
+		"of no host":                    {instance.Home{}, ip(5), false},
+		"last of network":               {own, lanIP(254), true},
 	} {
 		s := New(Settings{Name: "lan", HostID: "a", EntryOrder: []string{"base"}}, nil, nil, nil)
 		s.view.IPv4 = netip.MustParsePrefix("198.51.100.1/24")

@@ -86,7 +86,8 @@ func moving(l *golibvirt.Libvirt, found golibvirt.Domain) (bool, error) {
 	return pausedToMove(golibvirt.DomainState(state), reason), nil
 }
 
-// pausedToMove reads a domain's state. What a reason means depends on the state.
+// pausedToMove reports whether a domain is paused for a migration. The meaning of a
+// reason depends on the state.
 func pausedToMove(state golibvirt.DomainState, reason int32) bool {
 	return state == golibvirt.DomainPaused && golibvirt.DomainPausedReason(reason) == golibvirt.DomainPausedMigration
 }

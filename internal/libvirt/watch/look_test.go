@@ -6,8 +6,8 @@ import (
 	golibvirt "github.com/digitalocean/go-libvirt"
 )
 
-// A guest moves while it is paused for that, and not when it has arrived, although the
-// reason has the same number then.
+// TestPausedToMove checks that a guest moves while it is paused for a migration, and no
+// longer when it has arrived, although the reason then has the same number.
 func TestPausedToMove(t *testing.T) {
 	for name, tt := range map[string]struct {
 		state  golibvirt.DomainState
