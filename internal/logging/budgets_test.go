@@ -30,8 +30,8 @@ func requestOf(name, addr string) (*http.Request, httpcommon.Answer) {
 	return httptest.NewRequest(http.MethodGet, "/latest/meta-data/", nil), a
 }
 
-// Each field that names a guest or a domain tells whose a line is; addresses and MACs,
-// which a sender can invent, only tell that somebody caused it.
+// TestCauser checks that the name or UUID of a guest or domain says who caused a line.
+// Addresses and MACs, which a sender can invent, only say that a client did.
 func TestCauser(t *testing.T) {
 	for _, tt := range []struct {
 		fields []any

@@ -90,7 +90,7 @@ func TestReloadReopensTheLogFile(t *testing.T) {
 	}
 }
 
-// A reload changes the levels of both targets.
+// TestReloadOfLevels checks that a reload changes the levels of both targets.
 func TestReloadOfLevels(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
 	conf := "[mdserver]\nlogfile = " + file + "\n[loglevels]\n"

@@ -109,7 +109,8 @@ func TestAccountsAreBounded(t *testing.T) {
 	b.Close()
 }
 
-// Only an account with its whole budget is forgotten: any other would get a new one.
+// TestIdleAccounts checks that only accounts with their whole budgets are forgotten: any
+// other would get a new budget.
 func TestIdleAccounts(t *testing.T) {
 	var out reports
 	b := New(Limit{Burst: 2, PerMinute: 1}, out.take)
@@ -120,9 +121,9 @@ func TestIdleAccounts(t *testing.T) {
 			b.Allow(fmt.Sprint("guest ", i), slog.LevelInfo, now)
 		}
 	}
-	now = now.Add(time.Minute) // each has one line again
+	now = now.Add(time.Minute) // each may log one line again
 	if b.Allow("another", slog.LevelInfo, now); len(b.accounts) != mostAccounts+1 {
-		t.Errorf("%d accounts, want all and the common one", len(b.accounts))
+		t.Errorf("%d accounts, want all of them and the common one", len(b.accounts))
 	}
 	now = now.Add(time.Minute)
 	if b.Allow("another", slog.LevelInfo, now); len(b.accounts) != 1 || b.accounts["another"] == nil {
@@ -130,7 +131,8 @@ func TestIdleAccounts(t *testing.T) {
 	}
 }
 
-// Lines come from many goroutines, so their times are not in order.
+// TestTimesOutOfOrder checks that lines may come with their times out of order, as those
+// from many goroutines do.
 func TestTimesOutOfOrder(t *testing.T) {
 	var out reports
 	b := New(Limit{Burst: 3, PerMinute: 60}, out.take)
@@ -142,7 +144,7 @@ func TestTimesOutOfOrder(t *testing.T) {
 		}
 	}
 	if b.Allow("web1", slog.LevelInfo, now) {
-		t.Error("the time that came twice counts twice")
+		t.Error("an hour that passed once counts twice")
 	}
 }
 

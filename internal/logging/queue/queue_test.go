@@ -131,7 +131,7 @@ func TestFailingWriter(t *testing.T) {
 	disk.set(nil)
 	_, _ = io.WriteString(q, "three\n")
 	if got := <-told; got != 2 {
-		t.Errorf("%d lines are told to be lost, want 2", got)
+		t.Errorf("%d lines are reported lost, want 2", got)
 	}
 	if got := q.Status(); got.Error != "" || got.Lost != 2 {
 		t.Errorf("%+v", got)
@@ -144,7 +144,7 @@ func TestFailingWriter(t *testing.T) {
 	disk.set(nil)
 	_, _ = io.WriteString(q, "six\n")
 	if got := <-told; got != 1 {
-		t.Errorf("then %d lines are told to be lost, want 1", got)
+		t.Errorf("then %d lines are reported lost, want 1", got)
 	}
 }
 
