@@ -74,7 +74,7 @@ func TestNewTellsWhatIsKnownOfTheGuest(t *testing.T) {
 	}
 }
 
-// A document in the memory of another guest's has nothing of that guest.
+// TestFillOverAnother checks that Fill leaves nothing of another guest in a document.
 func TestFillOverAnother(t *testing.T) {
 	other := testGuest()
 	other.Name, other.UUID = "other", uuid.UUID{9}
