@@ -144,8 +144,8 @@ func TestNoServer(t *testing.T) {
 	none.Close()
 }
 
-// A client that is closed leaves no connection open, and an answer may be larger than DNS
-// by UDP once allowed.
+// TestManyTexts checks that an answer may be larger than DNS by UDP once allowed, and
+// that Close leaves no connection open.
 func TestManyTexts(t *testing.T) {
 	long := strings.Repeat("x", 250)
 	server := serve(t, map[string]string{"config. TXT": `config. TXT "` + strings.Join([]string{long, long, long}, `" "`) + `"`})
