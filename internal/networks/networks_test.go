@@ -24,7 +24,7 @@ import (
 type calls struct {
 	mu     sync.Mutex
 	list   []string
-	during func() // called with each, if it is set
+	during func() // runs during each call, unless nil
 }
 
 func (c *calls) add(format string, args ...any) {
@@ -50,8 +50,8 @@ type recorder struct {
 	calls   *calls
 	prefix  string
 	changed bool
-	fails   error         // of all that it does
-	holds   chan struct{} // until it is closed, a change is not applied
+	fails   error         // what each call returns
+	holds   chan struct{} // a change waits until it is closed
 	retired func()
 }
 
@@ -303,7 +303,8 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
-// Status has what the configuration says of a network.
+// TestStatusOfAConfiguration checks that Status and Configured have the configured values
+// of a network.
 func TestStatusOfAConfiguration(t *testing.T) {
 	s, _, cfg := newLab(t, "[dnsmasq]\nnet_name = mds\nrun = off\ninterface = br-mds\nnet_address6 = fd00:122::\ndomain = example.net\n")
 	n := s.Status()[0].Network

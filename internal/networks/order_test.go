@@ -14,7 +14,8 @@ import (
 	"mdserver/internal/instance"
 )
 
-// Backends are told one thing at a time.
+// TestBackendsAreToldInTurn checks that the lock is held during each call of a backend,
+// and then released.
 func TestBackendsAreToldInTurn(t *testing.T) {
 	for name, work := range map[string]func(*testing.T, *Networks, *config.Config) error{
 		"a change":        func(t *testing.T, s *Networks, _ *config.Config) error { return s.apply(t.Context(), nil) },
@@ -26,7 +27,7 @@ func TestBackendsAreToldInTurn(t *testing.T) {
 			backends[0].calls.during = func() {
 				if s.turn.TryLock() {
 					s.turn.Unlock()
-					t.Error("another one may be told meanwhile")
+					t.Error("other work may call the backends meanwhile")
 				}
 			}
 			must(t, work(t, s, cfg))
@@ -34,14 +35,14 @@ func TestBackendsAreToldInTurn(t *testing.T) {
 				t.Errorf("backends were told %q", told)
 			}
 			if !s.turn.TryLock() {
-				t.Error("nobody may be told any more")
+				t.Error("the lock is still held afterwards")
 			}
 		})
 	}
 }
 
-// A network that is gone is retired before another one is started, since that may take its
-// bridge or addresses.
+// TestRetiredBeforeAnotherStarts checks that a network that is gone is retired before a
+// new one starts, since the new one may take its bridge or addresses.
 func TestRetiredBeforeAnotherStarts(t *testing.T) {
 	s, backends, _ := newLab(t, twoNetworks)
 	s.make = func(_ *config.Config, n config.Network) member {
@@ -56,7 +57,7 @@ func TestRetiredBeforeAnotherStarts(t *testing.T) {
 	}
 }
 
-// A backend is closed when the change that is under way is applied, and not before.
+// TestCloseWaitsForAChange checks that Close waits for the change that is under way.
 func TestCloseWaitsForAChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, backends, _ := newLab(t, twoNetworks)
@@ -78,7 +79,8 @@ func TestCloseWaitsForAChange(t *testing.T) {
 	})
 }
 
-// What DHCP clients and a dnsmasq say to each other is told with the network's name.
+// TestMessagesOfDHCPClients checks that the server reports DHCP messages with the
+// network's name.
 func TestMessagesOfDHCPClients(t *testing.T) {
 	me, err := user.Current()
 	must(t, err)
