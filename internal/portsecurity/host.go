@@ -27,7 +27,7 @@ func look() (plan.Host, error) {
 	return hostOf(links, addrs), nil
 }
 
-// hostOf is a host with these interfaces and addresses.
+// hostOf returns a host with these interfaces and addresses.
 func hostOf(links []netlink.Link, addrs []netlink.Addr) plan.Host {
 	names := map[int]string{}
 	bridges := map[int]bool{}

@@ -14,8 +14,8 @@ import (
 	"mdserver/internal/portsecurity/plan"
 )
 
-// A host is its interfaces, with the bridges that they are ports of, and the addresses of
-// its bridges alone.
+// TestHostOf checks that a host has its interfaces, each with its bridge, and the
+// addresses of bridges only.
 func TestHostOf(t *testing.T) {
 	at := func(index int, name string, master int, mac ...byte) netlink.LinkAttrs {
 		return netlink.LinkAttrs{Index: index, Name: name, MasterIndex: master, HardwareAddr: mac}
@@ -25,7 +25,7 @@ func TestHostOf(t *testing.T) {
 		&netlink.Bridge{LinkAttrs: at(3, "br-mds", 0, 2, 0, 0, 0, 0, 3)},
 		&netlink.Device{LinkAttrs: at(5, "eth0", 3, 2, 0, 0, 0, 0, 5)},
 		&netlink.GenericLink{LinkAttrs: at(6, "tap0", 0, 2, 0, 0, 0, 0, 6), LinkType: "tun"},
-		&netlink.Device{LinkAttrs: at(7, "ib0", 0, 1, 2, 3, 4, 5, 6, 7, 8)}, // with an address of another kind
+		&netlink.Device{LinkAttrs: at(7, "ib0", 0, 1, 2, 3, 4, 5, 6, 7, 8)}, // its address is too long for a MAC
 	}
 	addr := func(index int, text string) netlink.Addr {
 		ip := net.ParseIP(text)
@@ -47,7 +47,8 @@ func TestHostOf(t *testing.T) {
 	}
 }
 
-// The kernel reads a value and a mask, in the order of this machine.
+// TestLearnOptions checks that the kernel gets a value and a mask, in this machine's byte
+// order.
 func TestLearnOptions(t *testing.T) {
 	for learn, want := range map[bool][2]uint32{true: {0, 1}, false: {1, 1}} {
 		got := learnOptions(learn)

@@ -8,7 +8,7 @@ import (
 	"mdserver/internal/portsecurity/table"
 )
 
-// kernel is what a Reconciler asks of the kernel. Tests have one in memory.
+// kernel has the calls of a Reconciler to the kernel. Tests use one in memory.
 type kernel struct {
 	look       func() (plan.Host, error)
 	watch      func(ctx context.Context, stir func()) error
@@ -18,7 +18,7 @@ type kernel struct {
 	learn      func(bridge uint32, learn bool) error
 }
 
-// rules are those of port security; see table.Table.
+// rules is the table of port security; see table.Table.
 type rules interface {
 	Apply(plan.Plan) error
 	Intact() bool
@@ -27,7 +27,7 @@ type rules interface {
 	Dropped() (map[string]api.Drops, error)
 }
 
-// thisHost is the kernel that runs this program.
+// thisHost returns the kernel of this host.
 func thisHost() kernel {
 	return kernel{
 		look: look, watch: watch, remove: table.Remove, generation: table.Generation, learn: learnFromControl,

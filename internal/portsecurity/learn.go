@@ -32,7 +32,7 @@ func learnFromControl(bridge uint32, learn bool) error {
 	return nil
 }
 
-// learnOptions are the value of the option, and the mask of those that are set.
+// learnOptions returns the value of the option, and the mask of the options to set.
 func learnOptions(learn bool) []byte {
 	value := uint32(noLinkLocalLearn)
 	if learn {

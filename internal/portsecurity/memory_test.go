@@ -18,16 +18,16 @@ import (
 	"mdserver/internal/portsecurity/porttest"
 )
 
-// memory is a kernel in memory, and its table of port security.
+// memory is a kernel in memory with its table of port security.
 type memory struct {
 	host     plan.Host
 	there    *plan.Plan // nil without a table
 	known    bool       // the table has not been forgotten
-	altered  bool       // by another program
+	altered  bool       // another program changed the table
 	now      uint32     // the generation
 	applies  int
 	compares int
-	noted    []string // what else it was asked for
+	noted    []string // the other calls, in order
 	broken   map[string]error
 	unheard  chan error // ends a watch
 	dropped  map[string]api.Drops
@@ -71,7 +71,7 @@ func (m *memory) Apply(p plan.Plan) error {
 		m.known = false
 		return err
 	}
-	if !m.known { // else what differs is changed, and what others did stays
+	if !m.known { // a known table gets the difference only, so others' changes stay
 		m.altered = false
 	}
 	m.there, m.known = &p, true
@@ -89,7 +89,7 @@ func (m *memory) Forget()     { m.known = false }
 
 func (m *memory) Dropped() (map[string]api.Drops, error) { return m.dropped, nil }
 
-// ports are those of the table, with their roles.
+// ports lists the ports of the table with their roles.
 func (m *memory) ports() string {
 	if m.there == nil {
 		return "no table"
@@ -101,15 +101,15 @@ func (m *memory) ports() string {
 	return strings.Join(list, ", ")
 }
 
-// take returns what it was asked for since the last call.
+// take returns the calls noted since it was last called.
 func (m *memory) take() string {
 	noted := strings.Join(m.noted, ", ")
 	m.noted = nil
 	return noted
 }
 
-// inMemory is a Reconciler that runs in a bubble, and what it asks for. Guests are those
-// that a test puts there.
+// inMemory is a Reconciler that runs in a bubble, with its kernel in memory. A test sets
+// the guests.
 type inMemory struct {
 	*Reconciler
 	*memory
@@ -137,14 +137,14 @@ func runInMemory(t *testing.T, hostID string, test func(t *testing.T, r *inMemor
 	})
 }
 
-// pass lets some looks after the table pass.
+// pass waits for a number of looks at the table.
 func (r *inMemory) pass(looks int) {
-	_ = r.Trouble("") // takes the lock, so that what the test has done is seen
+	_ = r.Trouble("") // takes the lock, so that Run sees what the test has done
 	time.Sleep(time.Duration(looks) * period)
 	synctest.Wait()
 }
 
-// The table follows networks, guests and interfaces.
+// TestTableFollows checks that the table follows networks, guests and interfaces.
 func TestTableFollows(t *testing.T) {
 	runInMemory(t, "", func(t *testing.T, r *inMemory) {
 		expect := func(what, ports string, applies int) {
@@ -158,29 +158,30 @@ func TestTableFollows(t *testing.T) {
 		r.Set([]instance.Network{porttest.Network})
 		expect("a network", "eth0 other, vnet1 stranger", 1)
 		r.guests = []*instance.Instance{porttest.Guest(1, "vnet1")}
-		expect("before a word", "eth0 other, vnet1 stranger", 1)
+		expect("before Wake", "eth0 other, vnet1 stranger", 1)
 		r.Wake()
 		synctest.Wait()
 		expect("a guest", "eth0 other, vnet1 guest", 2)
 		r.host.Links = r.host.Links[:2]
 		r.Wake()
 		synctest.Wait()
-		expect("an interface less", "vnet1 guest", 3)
+		expect("one interface less", "vnet1 guest", 3)
 		r.pass(3)
 		expect("without a change", "vnet1 guest", 3)
 		if got := r.Of(r.guests[0].UUID); len(got) != 1 || got[0].Name != "vnet1" {
 			t.Errorf("the guest has the ports %+v", got)
 		}
 		if got := r.take(); got != "remove, new, learn 3 false" {
-			t.Errorf("it was asked for %q", got)
+			t.Errorf("the kernel was asked for %q", got)
 		}
 		if n := strings.Count(r.log.String(), `"port security enabled for a guest" guest=web1 port=vnet1`); n != 1 {
-			t.Errorf("the guest's port is told %d times:\n%s", n, &r.log)
+			t.Errorf("the guest's port is logged %d times:\n%s", n, &r.log)
 		}
 	})
 }
 
-// Among several hosts with one inventory, a port of no guest is an uplink.
+// TestTableOfOneOfSeveralHosts checks that eth0 is an uplink if several hosts share an
+// inventory.
 func TestTableOfOneOfSeveralHosts(t *testing.T) {
 	runInMemory(t, "a", func(t *testing.T, r *inMemory) {
 		if r.Set([]instance.Network{porttest.Network}); r.ports() != "eth0 uplink, vnet1 stranger" {
@@ -189,8 +190,8 @@ func TestTableOfOneOfSeveralHosts(t *testing.T) {
 	})
 }
 
-// The table is compared when any program has changed one, and written again if it is not
-// as it was.
+// TestTableThatOthersChange checks that the table is compared after any program has
+// changed a table, and written again if it differs.
 func TestTableThatOthersChange(t *testing.T) {
 	runInMemory(t, "", func(t *testing.T, r *inMemory) {
 		r.Set([]instance.Network{porttest.Network})
@@ -208,16 +209,17 @@ func TestTableThatOthersChange(t *testing.T) {
 		expect("no further change", 2, 1, 0)
 		r.now, r.altered = r.now+1, true
 		expect("this one was changed", 3, 2, 1)
-		expect("it is as it was", 4, 2, 1)
+		expect("it is correct again", 4, 2, 1)
 		r.broken["generation"] = errors.New("no answer")
 		expect("the generation is not known", 5, 2, 1)
 		delete(r.broken, "generation")
 		r.Forget()
-		expect("it is not known", 6, 3, 1)
+		expect("it was forgotten", 6, 3, 1)
 	})
 }
 
-// What fails is told once, and tried again until it does not.
+// TestFailuresAreToldAndTriedAgain checks that a failure is logged once, and that the
+// Reconciler tries again until it succeeds.
 func TestFailuresAreToldAndTriedAgain(t *testing.T) {
 	for _, what := range []string{"look", "new", "apply"} {
 		t.Run(what, func(t *testing.T) {
@@ -227,7 +229,7 @@ func TestFailuresAreToldAndTriedAgain(t *testing.T) {
 				r.pass(3)
 				n := strings.Count(r.log.String(), `level=ERROR msg="port security is not enforced" error="no rights"`)
 				if st := r.Status("mds"); n != 1 || st.Trouble != "no rights" || r.Trouble("mds") != "no rights" || st.Strangers != 0 {
-					t.Errorf("told %d times, status %+v", n, st)
+					t.Errorf("logged %d times, status %+v", n, st)
 				}
 				delete(r.broken, what)
 				r.pass(1)
@@ -239,8 +241,8 @@ func TestFailuresAreToldAndTriedAgain(t *testing.T) {
 	}
 }
 
-// Bridges are closed once each, and opened when port security is turned off. The table is
-// removed then, also one that an earlier run of the server has left.
+// TestBridgesAndTurningOff checks that each bridge is closed once. Turning port security off
+// opens the bridges and removes the table, even one that an earlier run of the server left.
 func TestBridgesAndTurningOff(t *testing.T) {
 	for name, network := range map[string][]instance.Network{"no network": nil, "one without": {{Name: "mds", Bridge: "br-mds"}}} {
 		t.Run(name, func(t *testing.T) {
@@ -250,7 +252,7 @@ func TestBridgesAndTurningOff(t *testing.T) {
 					r.pass(1)
 					n := strings.Count(r.log.String(), "its table is removed")
 					if got := r.take(); got != want || n != removed {
-						t.Errorf("%s: it was asked for %q, want %q; %d tables were removed", what, got, want, n)
+						t.Errorf("%s: the kernel was asked for %q, want %q; %d tables were removed", what, got, want, n)
 					}
 				}
 				r.there = &plan.Plan{}
@@ -266,7 +268,7 @@ func TestBridgesAndTurningOff(t *testing.T) {
 				expect("a bridge that is made again", "learn 9 false", 1)
 				r.Set(network)
 				if got := r.take(); !strings.HasPrefix(got, "remove, learn ") || strings.Count(got, "true") != 2 || r.ports() != "no table" {
-					t.Errorf("off: it was asked for %q, the table has %s", got, r.ports())
+					t.Errorf("off: the kernel was asked for %q, the table has %s", got, r.ports())
 				}
 				if st := r.Status("mds"); st.On || len(r.Of(uuid.Nil)) > 0 {
 					t.Errorf("off: status %+v, ports %+v", st, r.Of(uuid.Nil))
@@ -278,7 +280,8 @@ func TestBridgesAndTurningOff(t *testing.T) {
 	}
 }
 
-// A bridge that cannot be closed is told, and keeps nothing from being enforced.
+// TestBridgeThatCannotBeClosed checks that a bridge that cannot be closed is logged once,
+// and that port security is enforced anyway.
 func TestBridgeThatCannotBeClosed(t *testing.T) {
 	runInMemory(t, "", func(t *testing.T, r *inMemory) {
 		r.broken["learn"] = errors.New("an old kernel")
@@ -286,12 +289,12 @@ func TestBridgeThatCannotBeClosed(t *testing.T) {
 		r.Wake()
 		r.pass(2)
 		if n := strings.Count(r.log.String(), "a guest may receive other guests' frames"); n != 1 || r.Trouble("mds") != "" || r.there == nil {
-			t.Errorf("told %d times, trouble %q", n, r.Trouble("mds"))
+			t.Errorf("logged %d times, trouble %q", n, r.Trouble("mds"))
 		}
 	})
 }
 
-// When news of interfaces are lost, all interfaces are read again.
+// TestLostNews checks that all interfaces are read again when news of them is lost.
 func TestLostNews(t *testing.T) {
 	runInMemory(t, "", func(t *testing.T, r *inMemory) {
 		r.Set([]instance.Network{porttest.Network})
@@ -306,7 +309,7 @@ func TestLostNews(t *testing.T) {
 	})
 }
 
-// Dropped frames are counted by the ports' names.
+// TestDroppedFramesOfPorts checks that dropped frames are counted by the names of ports.
 func TestDroppedFramesOfPorts(t *testing.T) {
 	runInMemory(t, "", func(t *testing.T, r *inMemory) {
 		r.guests = []*instance.Instance{porttest.Guest(1, "vnet1")}

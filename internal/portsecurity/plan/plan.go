@@ -79,8 +79,8 @@ type Plan struct {
 	Reserved []netip.Addr
 }
 
-// MetadataAddrs are the addresses where guests look for metadata. Nothing but this
-// host answers there.
+// MetadataAddrs returns the addresses where guests look for metadata. Only this host
+// answers there.
 func MetadataAddrs() []netip.Addr {
 	return []netip.Addr{instance.Metadata4, instance.Metadata6, instance.MetadataLinkLocal}
 }

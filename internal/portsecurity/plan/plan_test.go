@@ -140,12 +140,12 @@ func TestPlanWithoutABridge(t *testing.T) {
 	}
 }
 
-// A network without port security has no ports.
+// TestPlanWithoutPortSecurity checks that a network without port security has no ports.
 func TestPlanWithoutPortSecurity(t *testing.T) {
 	lan := instance.Network{Name: "lan", Bridge: "br-lan"}
 	host := hostOf(portLink(2, "tap0", "br-lan", instance.MAC{2, 2}, true), portLink(3, "tap1", "br-mds", instance.MAC{2, 3}, true))
 	if plan := Make([]instance.Network{lan, porttest.Network}, nil, host); len(plan.Ports) != 1 || plan.Ports[0].Name != "tap1" {
-		t.Errorf("there are ports:\n%s", plan)
+		t.Errorf("the ports are:\n%s", plan)
 	}
 }
 

@@ -22,7 +22,8 @@ import (
 	"mdserver/internal/portsecurity/porttest"
 )
 
-// TestContents shows the elements of all sets as text, of ports of each role.
+// TestContents compares the elements of all sets, for ports of each role, with a golden
+// file.
 func TestContents(t *testing.T) {
 	link := func(index uint32, name, mac string, tap bool) plan.Link {
 		made := plan.Link{Name: name, Index: index, Bridge: "br-mds", Tap: tap}
@@ -32,7 +33,7 @@ func TestContents(t *testing.T) {
 	guests := []*instance.Instance{
 		porttest.Guest(1, "vnet1", "allowed_addresses", "10.122.0.200, 172.17.0.0/15, 2001:db8::/63, 02:42:ac:11:00:02"),
 		porttest.Guest(2, "vnet2", "port_security", "off"),
-		porttest.Guest(3, "vnet3"), // whose interface is not there yet
+		porttest.Guest(3, "vnet3"), // its interface is not there yet
 	}
 	host := plan.Host{ID: "a", Addrs: map[string][]netip.Addr{"br-mds": {netip.MustParseAddr("10.122.0.1"), netip.MustParseAddr("fe80::1")}},
 		Links: []plan.Link{link(4, "vnet1", "fe:54:00:00:00:01", true), link(5, "vnet2", "fe:54:00:00:00:02", true), link(6, "tap0", "02:00:00:00:00:03", true),
@@ -40,7 +41,7 @@ func TestContents(t *testing.T) {
 	compareGolden(t, "contents.txt", textOf(contentsOf(plan.Make([]instance.Network{porttest.Network}, guests, host))))
 }
 
-// textOf shows contents, an element a line.
+// textOf formats contents, with one element a line.
 func textOf(c contents) string {
 	types := maps.Clone(setTypes)
 	for _, kind := range Kinds() {
@@ -63,8 +64,8 @@ func textOf(c contents) string {
 	return b.String()
 }
 
-// fieldsOf shows the fields of a key. Each is as long as the type says, filled up to whole
-// registers if there are several.
+// fieldsOf formats the fields of a key. Each is as long as its type says, and padded to
+// whole registers if there are several.
 func fieldsOf(types []nftables.SetDatatype, key []byte) string {
 	var shown []string
 	for _, kind := range types {
@@ -98,7 +99,8 @@ func fieldOf(kind nftables.SetDatatype, field []byte) string {
 	return fmt.Sprintf("%x", field)
 }
 
-// Sets are what the rules ask for: maps of verdicts, ranges of prefixes, counters and rates.
+// TestSets checks that the sets are those that the rules need: maps of verdicts, ranges
+// of prefixes, counters and rates.
 func TestSets(t *testing.T) {
 	sets := newSets(bridgeTable())
 	for name, set := range sets {
@@ -110,10 +112,10 @@ func TestSets(t *testing.T) {
 			t.Errorf("the set %s is %+v", name, set)
 		}
 		if named := counts || setTypes[name][0] == nftables.TypeIFName; (set.KeyByteOrder == binaryutil.NativeEndian) != named {
-			t.Errorf("nft shows the keys of the set %s in another order", name)
+			t.Errorf("the keys of the set %s have the wrong byte order", name)
 		}
 		if counts && !slices.Contains(Kinds(), Kind(kind)) {
-			t.Errorf("the set %s counts no kind of frames", name)
+			t.Errorf("the set %s counts frames of an unknown kind", name)
 		}
 	}
 	if len(sets) != len(setTypes)+len(Kinds()) {
@@ -130,7 +132,8 @@ func TestSets(t *testing.T) {
 	}
 }
 
-// An allowed prefix is the range of all of its addresses, also if it names one within it.
+// TestAllowedPrefixes checks that an allowed prefix is the range of all its addresses,
+// even if it names one in the middle.
 func TestAllowedPrefixes(t *testing.T) {
 	for prefix, want := range map[string]string{
 		"172.17.0.1/16": "allowed4: vnet1 . 172.17.0.0 to vnet1 . 172.17.255.255", "192.0.2.1/32": "allowed4: vnet1 . 192.0.2.1 to vnet1 . 192.0.2.1",
@@ -147,8 +150,8 @@ func TestAllowedPrefixes(t *testing.T) {
 	}
 }
 
-// The chains at hooks come before those of others, whose priority is -200, and accept what
-// no rule is about: not all bridges of a host have port security.
+// TestChainsAtHooks checks that the chains at hooks run before others' chains, at priority
+// -200, and accept what no rule matches: not all bridges of a host have port security.
 func TestChainsAtHooks(t *testing.T) {
 	hooked := 0
 	for _, c := range rules() {
@@ -169,7 +172,7 @@ func TestChainsAtHooks(t *testing.T) {
 	}
 }
 
-// heard is a Table that has a plan, and sends what it changes to a test.
+// heard returns a Table with a plan, which sends its messages to hear.
 func heard(t *testing.T, p plan.Plan, hear func([]netlink.Message) error) *Table {
 	t.Helper()
 	conn, err := nftables.New(nftables.WithTestDial(func(sent []netlink.Message) ([]netlink.Message, error) {
@@ -184,7 +187,8 @@ func heard(t *testing.T, p plan.Plan, hear func([]netlink.Message) error) *Table
 	return &Table{conn: conn, now: contentsOf(p), sets: newSets(bridgeTable())}
 }
 
-// An update is one transaction, which deletes what is gone and adds what came.
+// TestUpdateByTheDifference checks that an update is one transaction, which deletes the
+// elements that are gone and adds the new ones.
 func TestUpdateByTheDifference(t *testing.T) {
 	var deleted, added string
 	transactions := 0
@@ -208,11 +212,12 @@ func TestUpdateByTheDifference(t *testing.T) {
 		t.Errorf("in %d transactions, %q is deleted and %q added", transactions, deleted, added)
 	}
 	if !table.Known() || !maps.EqualFunc(table.now, contentsOf(planOf(porttest.Guest(2, "vnet2"), porttest.Guest(3, "vnet3"))), maps.Equal) {
-		t.Error("what the table holds now is not known")
+		t.Error("the table does not know its new contents")
 	}
 }
 
-// A message holds less than 64 kB, however many guests there are.
+// TestUpdateOfManyGuests checks that a message stays below 64 kB, however many guests
+// there are.
 func TestUpdateOfManyGuests(t *testing.T) {
 	elements := 0
 	table := heard(t, planOf(), func(sent []netlink.Message) error {
@@ -229,8 +234,8 @@ func TestUpdateOfManyGuests(t *testing.T) {
 	}
 }
 
-// What a table holds after a change that failed is not known, and the next one makes all of
-// it. The error says what the kernel lacks.
+// TestUpdateThatFails checks that a Table does not know its contents after a failed
+// change, and then writes all of them. The error says what the kernel lacks.
 func TestUpdateThatFails(t *testing.T) {
 	for errno, want := range map[error]string{
 		unix.EPERM: "CAP_NET_ADMIN is required", unix.EOPNOTSUPP: "CONFIG_NF_TABLES_BRIDGE", unix.EAFNOSUPPORT: "CONFIG_NF_TABLES_BRIDGE",
@@ -243,7 +248,7 @@ func TestUpdateThatFails(t *testing.T) {
 			t.Errorf("%v: error %v after %d tries", errno, err, tries)
 		}
 		if table.Known() || table.Intact() {
-			t.Errorf("%v: the table is said to be known", errno)
+			t.Errorf("%v: the table is known", errno)
 		}
 		table.now = contents{}
 		if err := table.update(contentsOf(planOf(porttest.Guest(1, "vnet1")))); err == nil || table.Known() {
@@ -262,7 +267,8 @@ func TestUpdateThatFails(t *testing.T) {
 	}
 }
 
-// Rules are bound to the sets of one batch, and stay as they are for the next.
+// TestBind checks that bind returns a rule with the sets of one batch, and does not
+// change the rule itself.
 func TestBind(t *testing.T) {
 	sets := map[string]*nftables.Set{"macs": {ID: 7}, "syns": {ID: 8}}
 	rule := match(in("macs", etherSource), tooMany("syns", iif))
@@ -286,7 +292,8 @@ func TestBind(t *testing.T) {
 	}
 }
 
-// A set is as wanted if it has all elements and no other, each with its verdict.
+// TestSame checks that a set is as wanted only if it has all elements and no others, each
+// with its verdict.
 func TestSame(t *testing.T) {
 	wanted := map[element]bool{{key: "a", end: "b"}: true, {key: "c", chain: "guest"}: true, {key: "d", chain: accepted}: true}
 	goTo := func(chain string) []byte { return []byte("\x00\x00\x00\x08\x00\x00\x00\x02" + chain + "\x00") }
@@ -297,14 +304,14 @@ func TestSame(t *testing.T) {
 		there []nftables.SetElement
 		want  bool
 	}{
-		"all":                {[]nftables.SetElement{last, ranges, guest}, true},
-		"one less":           {[]nftables.SetElement{ranges, guest}, false},
-		"one more":           {[]nftables.SetElement{ranges, guest, last, {Key: []byte("e")}}, false},
-		"another":            {[]nftables.SetElement{ranges, guest, {Key: []byte("e"), Val: accept}}, false},
-		"another end":        {[]nftables.SetElement{{Key: []byte("a"), KeyEnd: []byte("c")}, guest, last}, false},
-		"another chain":      {[]nftables.SetElement{ranges, {Key: []byte("c"), Val: goTo("other")}, last}, false},
-		"part of a chain":    {[]nftables.SetElement{ranges, {Key: []byte("c"), Val: goTo("guests")}, last}, false},
-		"drops what it took": {[]nftables.SetElement{ranges, guest, {Key: []byte("d"), Val: []byte{0, 8, 0, 1, 0, 0, 0, 0}}}, false},
+		"all":              {[]nftables.SetElement{last, ranges, guest}, true},
+		"one less":         {[]nftables.SetElement{ranges, guest}, false},
+		"one more":         {[]nftables.SetElement{ranges, guest, last, {Key: []byte("e")}}, false},
+		"another":          {[]nftables.SetElement{ranges, guest, {Key: []byte("e"), Val: accept}}, false},
+		"another end":      {[]nftables.SetElement{{Key: []byte("a"), KeyEnd: []byte("c")}, guest, last}, false},
+		"another chain":    {[]nftables.SetElement{ranges, {Key: []byte("c"), Val: goTo("other")}, last}, false},
+		"part of a chain":  {[]nftables.SetElement{ranges, {Key: []byte("c"), Val: goTo("guests")}, last}, false},
+		"drop, not accept": {[]nftables.SetElement{ranges, guest, {Key: []byte("d"), Val: []byte{0, 8, 0, 1, 0, 0, 0, 0}}}, false},
 	} {
 		if got := same(tt.there, wanted); got != tt.want {
 			t.Errorf("%s: %v", name, got)
@@ -312,7 +319,8 @@ func TestSame(t *testing.T) {
 	}
 }
 
-// An update deletes what is not wanted any more, and adds what is new.
+// TestWithout checks that without returns the elements that an update deletes, and those
+// that it adds.
 func TestWithout(t *testing.T) {
 	a, b, moved := element{key: "a"}, element{key: "b", chain: "guest"}, element{key: "b", chain: "other"}
 	before, after := map[element]bool{a: true, b: true}, map[element]bool{a: true, moved: true}
@@ -327,7 +335,8 @@ func TestWithout(t *testing.T) {
 	}
 }
 
-// Ports that have dropped frames are listed, by the kinds of these.
+// TestCount checks that count lists the ports that have dropped frames, by the kind of
+// frame.
 func TestCount(t *testing.T) {
 	all := map[string]api.Drops{}
 	dropped := func(port string, frames uint64) nftables.SetElement {
@@ -351,7 +360,8 @@ func TestNamesOfPorts(t *testing.T) {
 	}
 }
 
-// Each kind of dropped frames has a set, a chain and a description of its own.
+// TestKinds checks that each kind of dropped frames has its own set, chain and
+// description.
 func TestKinds(t *testing.T) {
 	seen := map[string]bool{}
 	for _, kind := range Kinds() {

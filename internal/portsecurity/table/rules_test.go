@@ -33,7 +33,7 @@ func TestRules(t *testing.T) {
 	compareGolden(t, "rules.txt", b.String())
 }
 
-// compareGolden compares a text with that of a file.
+// compareGolden compares a text with a golden file.
 func compareGolden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -78,7 +78,7 @@ func describe(e expr.Any) string {
 	return fmt.Sprintf("%T", e)
 }
 
-// place is where a field lies in a concatenation, if it is not the first.
+// place returns where a field lies in a concatenation, unless it is the first.
 func place(register uint32) string {
 	if register == reg0 {
 		return ""

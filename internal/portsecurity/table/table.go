@@ -138,7 +138,7 @@ func (t *Table) addChains(own *nftables.Table) error {
 	return nil
 }
 
-// in is a chain as it stands in the table. What passes a hook and meets no rule is accepted.
+// in returns c as a chain of the table. A chain at a hook accepts frames that match no rule.
 func (c chain) in(own *nftables.Table) *nftables.Chain {
 	made := &nftables.Chain{Name: c.name, Table: own}
 	if c.hook != nil {
@@ -342,7 +342,7 @@ func (t *Table) Dropped() (map[string]api.Drops, error) {
 	return all, nil
 }
 
-// count adds what ports have dropped of a kind. Those that have dropped nothing are left out.
+// count adds the frames of a kind that ports have dropped. It leaves out ports without any.
 func count(all map[string]api.Drops, kind Kind, elements []nftables.SetElement) {
 	for _, e := range elements {
 		if e.Counter == nil || e.Counter.Packets == 0 {
