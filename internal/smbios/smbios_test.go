@@ -63,7 +63,8 @@ func TestFace(t *testing.T) {
 	}
 }
 
-// Why a guest is taken for nothing: each has its own reason, and so its own remedy.
+// TestWhyNothing checks the reason why a guest detects no datasource, since each reason
+// has its own remedy.
 func TestWhyNothing(t *testing.T) {
 	const product = `<sysinfo type='smbios'><system><entry name='product'>x</entry></system></sysinfo>`
 	for _, tt := range []struct{ uuid, elements, want string }{
@@ -290,14 +291,14 @@ func TestDenies(t *testing.T) {
 	}
 }
 
-// A guest's own metadata goes before the configuration.
+// TestServerFor checks that a guest's own metadata overrides the configuration.
 func TestServerFor(t *testing.T) {
 	for _, tt := range []struct {
 		imds         string
 		exempt       []string
 		own          map[string]string
 		tokens, only bool
-		want         []string // that need no token
+		want         []string // the datasources that need no token
 	}{
 		{"off", nil, nil, false, false, nil},
 		{"optional", []string{"nocloud"}, nil, true, false, []string{"nocloud"}},
@@ -315,7 +316,8 @@ func TestServerFor(t *testing.T) {
 	}
 }
 
-// OpenStack has an instance-id of its own. A guest that detects nothing was not set up.
+// TestMoves checks that a guest moves if it changes to or from OpenStack, which has an
+// instance-id of its own. A guest that detects no datasource was not set up.
 func TestMoves(t *testing.T) {
 	for _, from := range append(Datasources(), None) {
 		for _, to := range Datasources() {
