@@ -217,7 +217,8 @@ func TestNoRenderLeaksIntoAnother(t *testing.T) {
 	}
 }
 
-// Each guest gets its own variables, whichever guest came before it.
+// TestEachGuestHasItsVariables checks that each guest gets its own variables, not those
+// of the guest before it.
 func TestEachGuestHasItsVariables(t *testing.T) {
 	s := newSite(t, "")
 	s.write("base", "{{hostname}} {{instance.name}} {{instance.uuid}}")

@@ -183,23 +183,23 @@ func TestUserdataGoesBeforeReporting(t *testing.T) {
 	}
 }
 
-// A template is watched whether its document is joined with what makes cloud-init report,
-// or stays as it is.
+// TestReportingIsWatched checks that the renderer watches a template, even if its
+// document is not joined with what makes cloud-init report.
 func TestReportingIsWatched(t *testing.T) {
 	large := "#cloud-config\n# " + strings.Repeat("x", 1000)
 	without := *guestWeb
 	without.IPv4 = netip.Addr{}
 	for name, tt := range map[string]struct {
 		guest       *instance.Instance
-		before, old string // the template, and what is in the document or its error
+		before, old string // the template, and a part of its document or error
 	}{
-		"joined":               {guestWeb, "#cloud-config\n# old\n", "# old"},
-		"alone":                {guestWeb, "\n", "reporting: {}"},
-		"of an unknown kind":   {guestWeb, "hello\n", "hello"},
-		"without room":         {guestWeb, large, "xxx"},
-		"for no reports":       {&without, "#cloud-config\n# old\n", "# old"},
-		"one that cannot be":   {guestWeb, "{{1 / 0}}", "ZeroDivisionError"},
-		"one that is no UTF-8": {guestWeb, "\x1f\x8b\x08", "\x1f\x8b\x08"},
+		"joined":             {guestWeb, "#cloud-config\n# old\n", "# old"},
+		"alone":              {guestWeb, "\n", "reporting: {}"},
+		"of an unknown kind": {guestWeb, "hello\n", "hello"},
+		"without room":       {guestWeb, large, "xxx"},
+		"without an address": {&without, "#cloud-config\n# old\n", "# old"},
+		"that fails":         {guestWeb, "{{1 / 0}}", "ZeroDivisionError"},
+		"not in UTF-8":       {guestWeb, "\x1f\x8b\x08", "\x1f\x8b\x08"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // most of the time is waiting

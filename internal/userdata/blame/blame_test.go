@@ -52,7 +52,7 @@ merge_how: nonsense
 		"a merge_type":                   {"packages: [nginx]\nmerge_how: nonsense\n", "init", "Failed at merging in cloud config part", 12},
 		"a password":                     {"chpasswd: {}\nhostname: web\n", "set_passwords", "", 0},
 		"a line after the end":           {rendered, "", "at line 99", 0},
-		"a last line without its end":    {strings.TrimSuffix(rendered, "\n"), "", "at line 10 column 1", 12},
+		"a last line without a newline":  {strings.TrimSuffix(rendered, "\n"), "", "at line 10 column 1", 12},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Line("(built-in), "+path, []byte(c.body), c.module, c.failure)
