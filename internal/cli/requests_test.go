@@ -13,13 +13,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// recorder is a server that knows one guest, and notes what it is asked.
+// recorder is a server that knows one guest and records the requests.
 type recorder struct {
 	mu    sync.Mutex
 	asked []string
 }
 
-// all are the questions since the last call, a line each.
+// all returns the requests since the last call, one a line.
 func (s *recorder) all() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,8 +51,8 @@ func (s *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, answer)
 }
 
-// What each command asks of the server: a change is made to the guest that was shown, by
-// its UUID, and each flag that the server is to know of arrives there.
+// TestRequests checks the requests of each command: a command changes the guest that it found, by
+// its UUID, and sends each flag that the server needs.
 func TestRequests(t *testing.T) {
 	const uuid = "7e5a544d-d555-4133-a443-8229415be701"
 	t.Chdir(t.TempDir())
@@ -95,7 +95,7 @@ func TestRequests(t *testing.T) {
 		"instance rm --yes web1 10.0.0.7":                find + "GET /v1/instance ref=10.0.0.7\nDELETE /v1/instance ref=" + uuid,
 		"instance rm --dry-run --yes web1":               "GET /v1/instance ref=web1",
 		"instance reprovision --yes web1":                find + "POST /v1/reprovision ref=" + uuid,
-		"instance reprovision web1":                      "GET /v1/instance ref=web1", // it cannot ask
+		"instance reprovision web1":                      "GET /v1/instance ref=web1", // there is no terminal to confirm on
 		"instance password web1":                         "GET /v1/password ref=web1",
 		"explain web1":                                   "GET /v1/explain ref=web1",
 		"user-data web1":                                 "GET /v1/user-data ref=web1",
@@ -117,9 +117,9 @@ func TestRequests(t *testing.T) {
 		"ssh-config":                                     "GET /v1/ssh",
 		"ssh-config web1":                                "GET /v1/ssh ref=web1",
 		"ssh ca":                                         "GET /v1/ssh/ca",
-		"ssh ca rotate":                                  "GET /v1/ssh/ca", // it cannot ask
+		"ssh ca rotate":                                  "GET /v1/ssh/ca", // there is no terminal to confirm on
 		"ssh ca rotate --yes":                            "GET /v1/ssh/ca\nPOST /v1/ssh/ca",
-		"ssh root@web1":                                  "GET /v1/ssh ref=web1", // which has no address
+		"ssh root@web1":                                  "GET /v1/ssh ref=web1", // it has no address
 		"identity ca":                                    "GET /v1/identity",
 		"export":                                         "GET /v1/export format=legacy",
 		"export --format json":                           "GET /v1/export format=json",

@@ -16,7 +16,7 @@ import (
 	"mdserver/internal/instance"
 )
 
-// noon is a time that reads the same everywhere.
+// noon is a time that is printed alike in every time zone.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.Local)
 
 func after(d time.Duration) *time.Time {
@@ -24,7 +24,7 @@ func after(d time.Duration) *time.Time {
 	return &t
 }
 
-// Boots are named by their numbers, or counted back from the last one.
+// TestOneBoot checks that oneBoot finds boots by number, or counts them back from the last one.
 func TestOneBoot(t *testing.T) {
 	all := []api.Boot{{Number: 5}, {Number: 6}, {Number: 7}}
 	for n, want := range map[int]int{0: 7, -1: 6, -2: 5, 5: 5, 6: 6, 7: 7} {
@@ -42,7 +42,7 @@ func TestOneBoot(t *testing.T) {
 	}
 }
 
-// failedBoot is one that reached its end once and failed then.
+// failedBoot returns a boot that was ready once and failed then.
 func failedBoot() api.Boot {
 	return api.Boot{
 		Number: 2, Began: noon, Reached: api.Reached{Ready: after(12340 * time.Millisecond)}, Dropped: 4,
@@ -90,7 +90,7 @@ and 4 more that were not kept
 	}
 }
 
-// words are the lines of a text with one space between the cells.
+// words returns the lines of a text with one space between the cells.
 func words(text string) string {
 	var lines []string
 	for line := range strings.Lines(text) {
@@ -99,7 +99,7 @@ func words(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// What is followed is printed once: entries by their revisions, and each verdict.
+// TestFollower checks that a follower prints each verdict once, and each entry by its revision.
 func TestFollower(t *testing.T) {
 	guest := func(b api.Boot) api.GuestProgress {
 		return api.GuestProgress{Ref: "web1", Guest: &api.Guest{Instance: instance.Instance{Name: "web 1 "}}, Boot: &b}
@@ -114,7 +114,7 @@ func TestFollower(t *testing.T) {
 	boot := api.Boot{Number: 2, Began: noon}
 	steps := []api.GuestProgress{
 		guest(change(boot, api.Booting, 2, entries[:2]...)),
-		guest(change(boot, api.Booting, 5, entries[1], entries[4])), // the former has been printed
+		guest(change(boot, api.Booting, 5, entries[1], entries[4])), // the first of them was printed before
 		guest(change(boot, api.Ready, 6)),
 		guest(change(boot, api.Ready, 6)),
 		guest(whole),
@@ -134,10 +134,10 @@ func TestFollower(t *testing.T) {
 		f    follower
 		want string
 	}{
-		"one guest":                {follower{}, strings.ReplaceAll(lines, "LABEL", "boot")},
-		"one of several":           {follower{named: true}, strings.ReplaceAll(lines, "LABEL", `"web 1 " boot`)},
-		"a program that wants all": {follower{json: true, entries: true}, kinds},
-		"a program that wants how guests are": {follower{json: true, named: true},
+		"one guest":            {follower{}, strings.ReplaceAll(lines, "LABEL", "boot")},
+		"one of several":       {follower{named: true}, strings.ReplaceAll(lines, "LABEL", `"web 1 " boot`)},
+		"all entries, in JSON": {follower{json: true, entries: true}, kinds},
+		"how guests are, in JSON": {follower{json: true, named: true},
 			`booting 2, booting 2, ready 2, failed 2, failed 3`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -160,7 +160,7 @@ func TestFollower(t *testing.T) {
 	}
 }
 
-// summary is what JSON documents in lines say, in short.
+// summary summarizes a text with one JSON document a line.
 func summary(t *testing.T, text string, entries bool) string {
 	t.Helper()
 	var list []string
@@ -185,7 +185,7 @@ func summary(t *testing.T, text string, entries bool) string {
 	return strings.Join(list, ", ")
 }
 
-// The first boot that is named is the former one, also if it is the later one.
+// TestDiff checks that a diff goes from the first boot named to the second, even if that is older.
 func TestDiff(t *testing.T) {
 	for name, tt := range map[string]struct {
 		texts [2]string

@@ -31,7 +31,7 @@ import (
 	"mdserver/internal/inventory/storage"
 )
 
-// guest is the guest number n.
+// guest returns guest number n.
 func guest(n int, changes ...func(*instance.Instance)) instance.Instance {
 	g := instance.Instance{
 		Name: fmt.Sprintf("web%d", n), Hostname: fmt.Sprintf("web%d", n), ID: fmt.Sprintf("i-%d", n), UUID: uuid.UUID{1, byte(n)}, Network: "mds",
@@ -43,9 +43,8 @@ func guest(n int, changes ...func(*instance.Instance)) instance.Instance {
 	return g
 }
 
-// here makes a directory with the configuration of a host on which no server runs, and
-// its database with guests and an address in quarantine, unless there are none. It is
-// then the present directory.
+// here changes to a new directory with the configuration of a host without a server. If there
+// are guests, it makes a database with them and an address in quarantine.
 func here(t *testing.T, guests ...instance.Instance) {
 	t.Helper()
 	t.Chdir(t.TempDir())
@@ -96,7 +95,7 @@ func run(t *testing.T, cmd *cobra.Command, out io.Writer, args ...string) error 
 	return cmd.ExecuteContext(t.Context())
 }
 
-// serve has a server answer at the configured socket, the same to all questions.
+// serve starts a server at the configured socket that answers all requests with one handler.
 func serve(t *testing.T, answer http.HandlerFunc) {
 	t.Helper()
 	listener, err := net.Listen("unix", "sock")
@@ -119,7 +118,7 @@ func refuse(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, `{"error": "the disk is full"}`, http.StatusInternalServerError)
 }
 
-// dates are what differs each time.
+// dates matches the parts of the output that differ each time.
 var dates = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+|\d{8}T\d{6}[.\d]*Z|of \S+, DATE`)
 
 func undated(text string) string {
@@ -127,7 +126,7 @@ func undated(text string) string {
 	return dates.ReplaceAllString(text, "of HOST, DATE")
 }
 
-// A server that answers with an error is not passed by: it has the database open.
+// TestBackupOfAServer checks that no command bypasses a server, even one that answers with errors.
 func TestBackupOfAServer(t *testing.T) {
 	t.Run("it fails", func(t *testing.T) {
 		here(t, guest(1))
@@ -147,10 +146,10 @@ func TestBackupOfAServer(t *testing.T) {
 			}
 		}
 		if _, err := os.Stat("a.backup"); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("a file is there: %v", err)
+			t.Errorf("a.backup was written: %v", err)
 		}
 	})
-	t.Run("a restore is compared with it, not with its database", func(t *testing.T) {
+	t.Run("restore compares with the server, not with its database", func(t *testing.T) {
 		here(t, guest(1))
 		if _, err := do(t, BackupCommand(), "a.backup"); err != nil {
 			t.Fatal(err)
@@ -161,7 +160,7 @@ func TestBackupOfAServer(t *testing.T) {
 			t.Errorf("%v, printed %q", err, out)
 		}
 	})
-	t.Run("nothing is replaced while it runs, and nobody is asked", func(t *testing.T) {
+	t.Run("restore refuses without asking while the server runs", func(t *testing.T) {
 		here(t, guest(1))
 		if _, err := do(t, BackupCommand(), "a.backup"); err != nil {
 			t.Fatal(err)
@@ -173,7 +172,7 @@ func TestBackupOfAServer(t *testing.T) {
 	})
 }
 
-// A backup goes to a file, into a pipe, or to standard output, but not to a terminal.
+// TestBackupTo checks that a backup goes to a file, a pipe or standard output, but no terminal.
 func TestBackupTo(t *testing.T) {
 	here(t, guest(1), guest(2))
 	terminal, _ := outputtest.NewTerminal(t)
@@ -218,7 +217,7 @@ func TestBackupTo(t *testing.T) {
 	}
 }
 
-// What a restore changes, and what it keeps.
+// TestRestore checks what a restore changes, and what it keeps.
 func TestRestore(t *testing.T) {
 	renamed := func(g *instance.Instance) { g.Name = "new2" }
 	away := func(g *instance.Instance) { g.IPv4 = netip.MustParseAddr("192.0.2.4") }
@@ -237,14 +236,14 @@ func TestRestore(t *testing.T) {
 		want    string
 		reasons []backup.Reason // of the snapshots, the newest first
 	}{
-		{"seen", []instance.Instance{guest(1), guest(2, renamed)}, "", "--dry-run", what + changes + misfit, nil},
-		{"done", []instance.Instance{guest(1), guest(2, renamed)}, "", "--yes", what + changes + misfit + kept + done, []backup.Reason{backup.Restored, backup.BeforeRestore}},
+		{"a dry run", []instance.Instance{guest(1), guest(2, renamed)}, "", "--dry-run", what + changes + misfit, nil},
+		{"with the usual snapshots", []instance.Instance{guest(1), guest(2, renamed)}, "", "--yes", what + changes + misfit + kept + done, []backup.Reason{backup.Restored, backup.BeforeRestore}},
 		{"without snapshots", []instance.Instance{guest(1), guest(2, renamed)}, "snapshots = 0", "--yes", what + changes + misfit + kept + done, nil},
 		{"with one snapshot", []instance.Instance{guest(1), guest(2, renamed)}, "snapshots = 1", "--yes", what + changes + misfit + kept + done,
 			[]backup.Reason{backup.Restored}},
-		{"of the same", []instance.Instance{guest(2), guest(3), guest(4, away)}, "", "--dry-run", what + misfit, nil},
-		{"where no guest was", []instance.Instance{}, "", "--yes", what + "added: web2\nadded: web3\nadded: web4\n" + misfit + kept + done, []backup.Reason{backup.Restored}},
-		{"where nothing was", nil, "", "--yes", what + "added: web2\nadded: web3\nadded: web4\n" + misfit + done, []backup.Reason{backup.Restored}},
+		{"a dry run with the same guests", []instance.Instance{guest(2), guest(3), guest(4, away)}, "", "--dry-run", what + misfit, nil},
+		{"into a database without guests", []instance.Instance{}, "", "--yes", what + "added: web2\nadded: web3\nadded: web4\n" + misfit + kept + done, []backup.Reason{backup.Restored}},
+		{"without a database", nil, "", "--yes", what + "added: web2\nadded: web3\nadded: web4\n" + misfit + done, []backup.Reason{backup.Restored}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			here(t, guest(2), guest(3), guest(4, away))
@@ -275,7 +274,7 @@ func TestRestore(t *testing.T) {
 	}
 }
 
-// reasons are those of the snapshots, the newest first.
+// reasons lists the reasons of the snapshots, the newest first.
 func reasons(t *testing.T) (list []backup.Reason) {
 	t.Helper()
 	all, err := backup.Snapshots("mdserver.db")
@@ -286,7 +285,7 @@ func reasons(t *testing.T) (list []backup.Reason) {
 	return list
 }
 
-// A restore makes two snapshots, and as many stay as the configuration says.
+// TestRestoreKeepsSnapshots checks that a restore makes two snapshots and obeys the limit.
 func TestRestoreKeepsSnapshots(t *testing.T) {
 	here(t, guest(1))
 	configure(t, "snapshots = 3")
@@ -317,7 +316,7 @@ func TestSnapshotSheet(t *testing.T) {
 	}
 }
 
-// One record of the database is damaged, another one was set aside before.
+// damage changes a byte in the record of the guest with the gadget.
 func damage(t *testing.T) {
 	t.Helper()
 	content, err := os.ReadFile("mdserver.db")
@@ -331,7 +330,7 @@ func damage(t *testing.T) {
 
 func gadget(g *instance.Instance) { g.Metadata.Values = map[string]string{"rack": "gadget1"} }
 
-// A check tells a database that is damaged from one that cannot be read.
+// TestCheck checks that the exit code tells a damaged database from one that cannot be read.
 func TestCheck(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -345,7 +344,7 @@ func TestCheck(t *testing.T) {
 			"copy.db: 1 guests and 1 addresses in quarantine are sound, 0 findings\n", 0},
 		{"a damaged record", damage, nil,
 			"damaged: bucket \"instances\", key 01010000000000000000000000000000: its checksum is wrong\nmdserver.db: 1 guests and 1 addresses in quarantine are sound, 1 findings\n", exit.Failure},
-		{"records that were set aside, and cannot be read", func(t *testing.T) {
+		{"an unreadable file of records that were set aside", func(t *testing.T) {
 			if err := os.WriteFile("mdserver.db.damaged-20261128T120000.000000Z.json", []byte("{"), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -354,7 +353,7 @@ func TestCheck(t *testing.T) {
 			"stat mdserver.db: ", exit.Unreadable},
 		{"an empty file", func(t *testing.T) { must(t, os.Truncate("mdserver.db", 0)) }, nil,
 			"damaged: open the inventory mdserver.db: the database is missing or empty\nmdserver.db: 0 guests and 0 addresses in quarantine are sound, 1 findings\n", exit.Failure},
-		{"something else", nil, []string{"mdserver.conf"}, "damaged: open the inventory mdserver.conf: it is damaged", exit.Failure},
+		{"a file that is no database", nil, []string{"mdserver.conf"}, "damaged: open the inventory mdserver.conf: it is damaged", exit.Failure},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			here(t, guest(1, gadget), guest(2))
@@ -407,13 +406,13 @@ func TestPrintDatabase(t *testing.T) {
 	}
 }
 
-// What salvage says of a database, before and after it puts what is left in its place.
+// TestSalvage checks what salvage prints of a database, before and after it replaces the file.
 func TestSalvage(t *testing.T) {
 	const (
 		all     = "mdserver.db: 2 guests are sure, 0 are likely, 0 versions are uncertain\nmdserver.db: 1 addresses in quarantine are sure, 0 are likely, 0 versions are uncertain\nmdserver.db: 0 notes are sure, 0 are likely, 0 versions are uncertain\n"
 		replace = "kept: mdserver.db.replaced-DATE\nsalvaged mdserver.db; start the server: systemctl start mdserver\n"
 	)
-	t.Run("sound", func(t *testing.T) {
+	t.Run("a sound database", func(t *testing.T) {
 		here(t, guest(1), guest(2))
 		snapshot(t)
 		before, _ := os.ReadFile("mdserver.db")
@@ -445,7 +444,7 @@ func TestSalvage(t *testing.T) {
 	})
 }
 
-// snapshot makes a snapshot of the database, and returns its name.
+// snapshot makes a snapshot of the database and returns its name.
 func snapshot(t *testing.T) string {
 	t.Helper()
 	b, err := backup.FromFiles(t.Context(), backup.Files{Database: "mdserver.db", Identity: "identity.pem"}, "kvm1", "1")
@@ -474,11 +473,11 @@ func TestPrintSalvage(t *testing.T) {
 		}
 	}
 	if !salvageView.Wrong(r) || salvageView.Wrong(salvageReport{Sound: true}) {
-		t.Error("only a sound database is right")
+		t.Error("salvageView.Wrong does not tell a sound database from a damaged one")
 	}
 }
 
-// The space that removed guests have left is gone afterwards, and the former file is kept.
+// TestCompact checks that compact frees the space of removed guests and keeps the former file.
 func TestCompact(t *testing.T) {
 	var many []instance.Instance
 	for n := range 200 {

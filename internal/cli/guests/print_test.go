@@ -22,10 +22,10 @@ import (
 	"mdserver/internal/libvirt"
 )
 
-// noon is a time that reads the same everywhere.
+// noon is a time that is printed alike in every time zone.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.Local)
 
-// web1 is a guest with two interfaces that are served, and three that are not.
+// web1 returns a guest with two interfaces that are served and three that are not.
 func web1() instance.Instance {
 	return instance.Instance{
 		Name: "web1", Hostname: "host1", ID: "i-1", UUID: uuid.UUID{1}, Location: "here", Network: "mds", MAC: instance.MAC{2, 0, 0, 0, 0, 1},
@@ -158,10 +158,10 @@ func TestPrintRefusals(t *testing.T) {
 		all  []api.Refusal
 		want string
 	}{
-		"none":                       {nil, ""},
-		"with a fault":               {[]api.Refusal{refused, refused}, "\nrefused: twin: MAC address in use\nrefused: twin: MAC address in use\n"},
-		"of other networks":          {[]api.Refusal{unserved, unserved}, fmt.Sprintf(more, 2)},
-		"of both kinds, that former": {[]api.Refusal{refused, unserved}, "\nrefused: twin: MAC address in use\n" + fmt.Sprintf(more, 1)},
+		"none":              {nil, ""},
+		"with a fault":      {[]api.Refusal{refused, refused}, "\nrefused: twin: MAC address in use\nrefused: twin: MAC address in use\n"},
+		"of other networks": {[]api.Refusal{unserved, unserved}, fmt.Sprintf(more, 2)},
+		"of both kinds":     {[]api.Refusal{refused, unserved}, "\nrefused: twin: MAC address in use\n" + fmt.Sprintf(more, 1)},
 	} {
 		var out strings.Builder
 		if printNotServed(&out, tt.all); out.String() != tt.want {
@@ -185,7 +185,7 @@ func TestPrintRefusals(t *testing.T) {
 	}
 }
 
-// explained is a guest of which all is known.
+// explained returns the explanation of a guest about which everything is known.
 func explained() api.Explanation {
 	addr := netip.MustParseAddr
 	return api.Explanation{
@@ -241,11 +241,11 @@ metadata  5      2026-03-01 13:00:00  200
 		change func(*api.Explanation)
 		want   string
 	}{
-		"a guest":                            {func(*api.Explanation) {}, facts + rest + missing},
-		"nothing is missing":                 {func(doc *api.Explanation) { doc.Missing = nil }, facts + rest + "\nMISSING\nnothing\n"},
-		"a guest, and it is refused now":     {func(doc *api.Explanation) { doc.Refusal = refusal }, facts + refused + rest + missing},
-		"no guest":                           {func(doc *api.Explanation) { doc.Served, doc.Refusal = false, refusal }, facts + refused},
-		"neither a guest nor refused, aside": {func(doc *api.Explanation) { doc.Served = false }, facts + missing},
+		"a guest":                        {func(*api.Explanation) {}, facts + rest + missing},
+		"nothing is missing":             {func(doc *api.Explanation) { doc.Missing = nil }, facts + rest + "\nMISSING\nnothing\n"},
+		"a guest, and it is refused now": {func(doc *api.Explanation) { doc.Refusal = refusal }, facts + refused + rest + missing},
+		"no guest":                       {func(doc *api.Explanation) { doc.Served, doc.Refusal = false, refusal }, facts + refused},
+		"a record that was set aside":    {func(doc *api.Explanation) { doc.Served = false }, facts + missing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			doc := explained()
@@ -272,7 +272,7 @@ func TestPrintRegistered(t *testing.T) {
 		}
 		registeredView.Notes(&notes, r)
 		if told := notes.String() == "warning: careful\n"; told != (r.Warning != "") || !told && notes.Len() > 0 {
-			t.Errorf("noted is %q", &notes)
+			t.Errorf("printed as notes: %q", &notes)
 		}
 	}
 	if got, want := removalQuestion([]instance.Instance{guest, {Name: "web2"}}), `Remove "web 1 " (10.122.0.7, fd00::7), web2 (no address)?`; got != want {
@@ -291,7 +291,7 @@ func TestPrintReprovisioned(t *testing.T) {
 	}
 }
 
-// A definition may be as large as the server takes, and no larger.
+// TestReadDefinition checks that a definition may be as large as the server accepts, and no larger.
 func TestReadDefinition(t *testing.T) {
 	for size, want := range map[int]error{0: nil, libvirt.MaxDomainXML: nil, libvirt.MaxDomainXML + 1: libvirt.ErrTooLarge} {
 		text := strings.Repeat("x", size)

@@ -61,7 +61,7 @@ func reprovisionCommand() *cobra.Command {
 	return cmd
 }
 
-// reprovisionedView shows a guest that had another instance-id.
+// reprovisionedView shows the former and the new instance-id of a guest.
 func reprovisionedView(former string) view.View[instance.Instance] {
 	return view.View[instance.Instance]{Text: func(w io.Writer, guest instance.Instance) error {
 		return output.Printf(w, "%s: the instance-id was %s and is %s\n", output.Printable(guest.Name), former, guest.ID)

@@ -220,8 +220,8 @@ func TestHookKeepsToTwoSeconds(t *testing.T) {
 	}
 }
 
-// The hook asks the server that its environment or the configuration names. A
-// configuration that does not load is not the one that a server runs with.
+// TestHookSocket checks that the hook takes the socket from its environment or the configuration.
+// If the configuration does not load, no server runs with it, and the hook takes the default.
 func TestHookSocket(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
@@ -248,7 +248,7 @@ func TestHookSocket(t *testing.T) {
 	}
 }
 
-// The largest definition that is accepted arrives whole.
+// TestHookTakesTheLargestDomain checks that a definition of the maximum size arrives whole.
 func TestHookTakesTheLargestDomain(t *testing.T) {
 	got := 0
 	socket := listen(t, func(_ http.ResponseWriter, r *http.Request) {

@@ -30,7 +30,7 @@ func do(t *testing.T, args ...string) (string, error) {
 	return out.String(), err
 }
 
-// write makes files in a directory of their own, which is then the present one.
+// write changes to a new directory and writes files into it.
 func write(t *testing.T, files map[string][]byte) {
 	t.Helper()
 	t.Chdir(t.TempDir())
@@ -41,7 +41,8 @@ func write(t *testing.T, files map[string][]byte) {
 	}
 }
 
-// A file that cannot be read is told from a document that is not genuine.
+// TestVerify checks that the exit code tells an unreadable file from a document that is
+// not genuine.
 func TestVerify(t *testing.T) {
 	ours, theirs := newTestAuthority(t), newTestAuthority(t)
 	document, other := []byte(`{"instanceId": "i-1"}`), []byte(`{"instanceId": "i-2"}`)
@@ -65,7 +66,7 @@ func TestVerify(t *testing.T) {
 		{"another document in PKCS #7", "--ca ca forged pkcs7", "forged with pkcs7: the document is not genuine", exit.Failure},
 		{"another authority", "--ca foreign document signature", "document with signature: the document is not genuine", exit.Failure},
 		{"swapped", "--ca ca signature document", "signature with document: ", exit.Failure},
-		{"what is no certificate", "--ca document document signature", "document: no certificate in PEM", exit.Failure},
+		{"a file that is no certificate", "--ca document document signature", "document: no certificate in PEM", exit.Failure},
 		{"no document", "--ca ca none signature", "open none: ", exit.Unreadable},
 		{"no signature", "--ca ca document none", "open none: ", exit.Unreadable},
 		{"no certificate", "--ca none document signature", "open none: ", exit.Unreadable},
@@ -76,7 +77,7 @@ func TestVerify(t *testing.T) {
 			got, err := do(t, append([]string{"verify"}, strings.Fields(tt.args)...)...)
 			switch {
 			case err != nil && got != "":
-				t.Errorf("printed %q beside the error %v", got, err)
+				t.Errorf("printed %q in spite of the error %v", got, err)
 			case err != nil:
 				got = err.Error()
 			}
@@ -96,7 +97,7 @@ func newTestAuthority(t *testing.T) *identity.Authority {
 	return a
 }
 
-// What is said of a certificate is what is in it.
+// TestAuthority checks that newAuthority describes what is in a certificate.
 func TestAuthority(t *testing.T) {
 	certificate := newTestAuthority(t).Certificate()
 	got, err := newAuthority(certificate)

@@ -30,7 +30,7 @@ func do(t *testing.T, cmd *cobra.Command, stdin string, args ...string) (stdout,
 	cmd.SetIn(strings.NewReader(stdin))
 	cmd.SetOut(&out)
 	cmd.SetErr(&notes)
-	cmd.SetArgs(append([]string{}, args...)) // nil would be those of the test
+	cmd.SetArgs(append([]string{}, args...)) // nil would mean the arguments of the test
 	err = cmd.ExecuteContext(t.Context())
 	return out.String(), notes.String(), err
 }
@@ -50,16 +50,16 @@ func TestReadQuery(t *testing.T) {
 		"a negative time":  {`{"timeout": "-1s", "name": "web1", "wait_for": "ssh"}`, terraformQuery{}, `timeout: "-1s", accepted: a duration such as 90s or 5m`},
 		"a number":         {`{"timeout": "90", "name": "web1", "wait_for": "ssh"}`, terraformQuery{}, `timeout: "90", accepted: a duration such as 90s or 5m`},
 		"a time alone":     {`{"timeout": "90s", "name": "web1"}`, terraformQuery{}, "timeout without wait_for, " + accepted},
-		"wait until it is gone, when there is nothing to print": {`{"name": "web1", "wait_for": "gone"}`, terraformQuery{},
+		"wait until it is gone": {`{"name": "web1", "wait_for": "gone"}`, terraformQuery{},
 			`wait_for: "gone", accepted: registered, lease, metadata, ssh, ready`},
-		"no condition":       {`{"name": "web1", "wait_for": ""}`, terraformQuery{}, `wait_for: "", accepted: registered, lease, metadata, ssh, ready`},
-		"no name":            {`{"wait_for": "ready"}`, terraformQuery{}, "no name, " + accepted},
-		"an empty name":      {`{"name": ""}`, terraformQuery{}, "no name, " + accepted},
-		"an unknown key":     {`{"name": "web1", "Name": "web2"}`, terraformQuery{}, `unknown key "Name", ` + accepted},
-		"no text":            {`{"name": 1}`, terraformQuery{}, "json: cannot unmarshal number into Go value of type string, " + accepted},
-		"nothing":            {"", terraformQuery{}, "unexpected end of JSON input, " + accepted},
-		"as long as may be":  {long, terraformQuery{long[len(`{"name": "`) : len(long)-2], "", 5 * time.Minute}, ""},
-		"longer than may be": {long + " ", terraformQuery{}, "longer than 65536 bytes, " + accepted},
+		"no condition":      {`{"name": "web1", "wait_for": ""}`, terraformQuery{}, `wait_for: "", accepted: registered, lease, metadata, ssh, ready`},
+		"no name":           {`{"wait_for": "ready"}`, terraformQuery{}, "no name, " + accepted},
+		"an empty name":     {`{"name": ""}`, terraformQuery{}, "no name, " + accepted},
+		"an unknown key":    {`{"name": "web1", "Name": "web2"}`, terraformQuery{}, `unknown key "Name", ` + accepted},
+		"no text":           {`{"name": 1}`, terraformQuery{}, "json: cannot unmarshal number into Go value of type string, " + accepted},
+		"nothing":           {"", terraformQuery{}, "unexpected end of JSON input, " + accepted},
+		"the longest query": {long, terraformQuery{long[len(`{"name": "`) : len(long)-2], "", 5 * time.Minute}, ""},
+		"a query too long":  {long + " ", terraformQuery{}, "longer than 65536 bytes, " + accepted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := readQuery(strings.NewReader(tt.text))
@@ -73,7 +73,7 @@ func TestReadQuery(t *testing.T) {
 	}
 }
 
-// Terraform is given each key, with the first address of each family.
+// TestFlat checks that Terraform gets all keys, with the first address of each family.
 func TestFlat(t *testing.T) {
 	guest := api.Guest{State: api.Running, Instance: instance.Instance{
 		Name: "web1", Hostname: "host1", ID: "i-1", UUID: uuid.UUID{1}, Network: "mds", MAC: instance.MAC{0x52, 0x54, 0, 0, 0, 1},
@@ -97,7 +97,7 @@ func TestFlat(t *testing.T) {
 	}
 }
 
-// Flags that exclude each other are refused before the server is asked.
+// TestInventoryFlags checks that flags which exclude each other fail before any request.
 func TestInventoryFlags(t *testing.T) {
 	const one, alone, which = "choose one of --ansible and --terraform", "--terraform takes no other flags: the query on standard input names the guest", "choose one of --list and --host"
 	for args, want := range map[string]string{
@@ -117,7 +117,7 @@ func TestInventoryFlags(t *testing.T) {
 		_, _, err := do(t, Command(), `{"name": "web1"}`, strings.Fields(args)...)
 		switch {
 		case want == "" && exit.Code(err) != exit.Unreachable:
-			t.Errorf("%s: %v, want a question to the server", args, err)
+			t.Errorf("%s: %v, want a request to the server", args, err)
 		case want != "" && (exit.Code(err) != exit.Usage || err.Error() != want):
 			t.Errorf("%s: %v, want %s", args, err, want)
 		}
@@ -127,8 +127,7 @@ func TestInventoryFlags(t *testing.T) {
 	}
 }
 
-// A guest of Ansible's is named by its host name, even if another one has that as its
-// name.
+// TestAnsibleHost checks that ansibleHost prefers a guest's host name to the name of another guest.
 func TestAnsibleHost(t *testing.T) {
 	named := func(name, hostname string) api.Guest {
 		return api.Guest{Instance: instance.Instance{Name: name, Hostname: hostname}}
@@ -151,15 +150,15 @@ func TestPrintImported(t *testing.T) {
 		t.Errorf("%v\n%s", err, &out)
 	}
 	if !importView.Wrong(all) {
-		t.Error("a skipped guest is not wrong")
+		t.Error("importView.Wrong is false for a skipped guest")
 	}
 	if all.Skipped = nil; importView.Wrong(all) {
-		t.Error("a warning alone is wrong")
+		t.Error("importView.Wrong is true for a warning alone")
 	}
 }
 
-// A document is checked before the server is asked, and guests that no network fits are
-// named.
+// TestImportReads checks that import checks a document before it asks the server, and names the
+// guests that fit no network.
 func TestImportReads(t *testing.T) {
 	t.Chdir(t.TempDir())
 	guest := instance.Instance{Name: "web1", Hostname: "web1", ID: "i-1", UUID: uuid.UUID{1}, MAC: instance.MAC{2}, Network: "mds", IPv4: netip.MustParseAddr("192.0.2.7")}
@@ -176,11 +175,11 @@ func TestImportReads(t *testing.T) {
 	for _, tt := range []struct {
 		name, conf, stdin, arg string
 		code                   int
-		want, notes            string // the beginning of the error, and what is printed beside it
+		want, notes            string // a part of the error, and the output on standard error
 	}{
 		{"a file", "a.conf", "", "guests.json", exit.Unreachable, "mdserver does not run", misfit},
 		{"standard input", "a.conf", text.String(), "-", exit.Unreachable, "mdserver does not run", misfit},
-		{"what is no export", "a.conf", "", "other.json", exit.Failure, "other.json: it is not an export", ""},
+		{"a file that is no export", "a.conf", "", "other.json", exit.Failure, "other.json: it is not an export", ""},
 		{"no file", "a.conf", "", "none.json", exit.Unreadable, "open none.json: ", ""},
 		{"a wrong configuration", "b.conf", "", "guests.json", exit.Unreadable, "b.conf:2: ", ""},
 	} {

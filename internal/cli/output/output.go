@@ -30,7 +30,7 @@ const (
 )
 
 // CatchAll puts the net below a command and those under it. Call the function
-// it returns at the end: its error says that something could not be printed.
+// it returns at the end: it returns an error if something could not be printed.
 func CatchAll(root *cobra.Command) (finish func() error) {
 	out, err := &Screen{Writer: visible.Writer{W: os.Stdout}}, &visible.Writer{W: os.Stderr}
 	root.SetOut(out)
@@ -45,7 +45,7 @@ func CatchAll(root *cobra.Command) (finish func() error) {
 type Screen struct {
 	visible.Writer
 	Colored bool
-	failed  error // of a write: many lines are printed before a command looks at errors
+	failed  error // the first write error: commands print many lines before they check for one
 }
 
 // Write implements io.Writer.

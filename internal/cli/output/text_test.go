@@ -10,7 +10,7 @@ import (
 	"mdserver/internal/visible"
 )
 
-// A text from outside shows where it begins and ends.
+// TestPrintable checks that a text is quoted if a reader could not see where it begins and ends.
 func TestPrintable(t *testing.T) {
 	for in, want := range map[string]string{
 		"web1": "web1", "web 1": "web 1", "büro": "büro", "a'b": "a'b", "": `""`, " web1": `" web1"`, "web1 ": `"web1 "`, "a\nb": `"a\nb"`, `a"b`: `"a\"b"`, `a\b`: `"a\\b"`,
@@ -72,7 +72,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// Empty fields are left out, and values are in colors only where a screen has them.
+// TestFields checks that empty fields are left out, and that only a colored screen gets colors.
 func TestFields(t *testing.T) {
 	var out strings.Builder
 	if err := Fields(&out, [][2]string{{"name", "web1"}, {"long name", ""}, {"host", "a\nb"}}); err != nil || out.String() != "name:  web1\nhost:  a\\nb\n" {
@@ -96,7 +96,7 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// A document is whole or not printed at all, and ends with its line.
+// TestJSON checks that a document is printed whole or not at all, and ends with a newline.
 func TestJSON(t *testing.T) {
 	value := map[string]string{"a": "<b>", "c": "\u202e"}
 	for name, tt := range map[string]struct {
@@ -113,7 +113,7 @@ func TestJSON(t *testing.T) {
 		}
 		out.Reset()
 		if err := tt.print(&out, []any{"a", func() {}}); err == nil || out.Len() > 0 {
-			t.Errorf("%s: of what has no form %v, printed %q", name, err, &out)
+			t.Errorf("%s: a value that cannot be encoded: %v, printed %q", name, err, &out)
 		}
 	}
 	broken := brokenPipe{}

@@ -34,8 +34,8 @@ func TestWord(t *testing.T) {
 	}
 }
 
-// A shell is offered each word once, in order, and nothing that it could misread. Where
-// the configuration cannot be read, nothing is offered, unless a server is at the usual place.
+// TestCompletion checks that a shell gets each word once, in order, and none that it could misread.
+// Without a configuration it gets none, unless a server is at the usual socket.
 func TestCompletion(t *testing.T) {
 	complete := completion(func(context.Context, *client.Client) []string { return []string{"b", "$(id)", "a", "b", "", "-c", "a"} })
 	t.Setenv(command.EnvSocket, filepath.Join(t.TempDir(), "sock"))

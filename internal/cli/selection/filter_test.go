@@ -12,7 +12,7 @@ import (
 	"mdserver/internal/instance"
 )
 
-// parsed is the filter of some flags.
+// parsed returns the filter that some flags make.
 func parsed(t *testing.T, flags string) (Filter, error) {
 	t.Helper()
 	cmd := &cobra.Command{}
@@ -22,7 +22,7 @@ func parsed(t *testing.T, flags string) (Filter, error) {
 	return *f, err
 }
 
-// A guest must pass all filters, and one of the values of each.
+// TestFilter checks that a guest must match all filters, and any one value of each.
 func TestFilter(t *testing.T) {
 	guests := map[string]api.Guest{}
 	for _, g := range []struct {
@@ -62,7 +62,7 @@ func TestFilter(t *testing.T) {
 		"-l rack=":                       "b",
 		"-l role=web":                    "a b",
 		"-l role!=web":                   "c d",
-		"-l role!":                       "", // a tag of that name
+		"-l role!":                       "", // a tag named "role!"
 		"-l rack!=":                      "a c d",
 		"-l role=web,rack=1":             "a",
 		"-l role=web -l rack!=1":         "b",
@@ -100,7 +100,7 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// The values of flags are shown as they were given, and wrong ones by what is accepted.
+// TestFilterFlags checks that flags show their values as given, and that errors list valid ones.
 func TestFilterFlags(t *testing.T) {
 	f, err := parsed(t, "--state running,off -l role=web,rack!=1 -l az")
 	if err != nil {
@@ -120,7 +120,7 @@ func TestFilterFlags(t *testing.T) {
 	}
 }
 
-// Networks and hosts that are not there are errors which list what is.
+// TestUnknownPlaces checks that an unknown network or host is an error that lists the known ones.
 func TestUnknownPlaces(t *testing.T) {
 	networks := []api.Network{{Name: "mds"}, {Name: "lan"}}
 	hosts := []api.Host{{ID: "id-1", Name: "kvm1"}, {ID: "id-2", Name: "kvm2"}}

@@ -22,7 +22,7 @@ type Selected struct {
 	Now     time.Time
 }
 
-// Server is what is asked for guests: a *client.Client.
+// Server answers questions about guests, as a *client.Client does.
 type Server interface {
 	Status(ctx context.Context) (api.Status, error)
 	Hosts(ctx context.Context) ([]api.Host, error)

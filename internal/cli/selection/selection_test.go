@@ -14,8 +14,8 @@ import (
 	"mdserver/internal/instance"
 )
 
-// inventory is a server with guests, which are found by their names and by those of
-// their addresses. It fails at one of its methods, and tells which were called.
+// inventory is a server that finds guests by any reference that begins with their names. It
+// can fail in one of its methods, and records which were called.
 type inventory struct {
 	guests []api.Guest
 	fails  string
@@ -63,7 +63,7 @@ func newInventory() *inventory {
 	return &inventory{guests: []api.Guest{guest(1, "a", "mds"), guest(2, "b", "lan"), guest(3, "c", "mds")}}
 }
 
-// Names and filters select guests together. Who asks for all is also told of what is none.
+// TestGuests checks that names and filters combine, and that a list of all has other domains.
 func TestGuests(t *testing.T) {
 	for name, tt := range map[string]struct {
 		flags, names string
@@ -123,8 +123,8 @@ func TestGuests(t *testing.T) {
 	}
 }
 
-// A name that means no guest keeps none of the others from being found, but a server that
-// does not answer is asked once.
+// TestFind checks that Find finds the other guests if a name is unknown, but stops asking a server
+// that does not answer.
 func TestFind(t *testing.T) {
 	find := func(s *inventory, names string) (string, error) {
 		found, err := Find(t.Context(), s, strings.Fields(names))
@@ -135,14 +135,14 @@ func TestFind(t *testing.T) {
 		return strings.Join(list, " "), err
 	}
 	if got, err := find(newInventory(), "c x a c a-address y"); got != "c a" || err == nil || err.Error() != "no such guest: x\nno such guest: y" {
-		t.Errorf("found are %s, %v", got, err)
+		t.Errorf("found %s, %v", got, err)
 	}
 	if got, err := find(newInventory(), ""); got != "" || err != nil {
-		t.Errorf("found are %s, %v", got, err)
+		t.Errorf("found %s, %v", got, err)
 	}
 	s := newInventory()
 	s.fails, s.err = "instance", client.ErrUnreachable
 	if got, err := find(s, "a b c"); got != "" || !errors.Is(err, client.ErrUnreachable) || len(s.asked) != 1 {
-		t.Errorf("found are %s, %v after %d questions", got, err, len(s.asked))
+		t.Errorf("found %s, %v after %d requests", got, err, len(s.asked))
 	}
 }

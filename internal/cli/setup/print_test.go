@@ -23,7 +23,7 @@ import (
 	"mdserver/internal/inventory/boltstore"
 )
 
-// installed is a report with a line of each kind.
+// installed returns a report with a line of each kind.
 func installed() install.Report {
 	page := func(action install.Action, name string) install.Change {
 		return install.Change{Action: action, Name: "/man/" + name + ".8"}
@@ -39,7 +39,7 @@ func installed() install.Report {
 	}
 }
 
-// examined is a report with a finding of each state.
+// examined returns a report with a finding of each state.
 func examined() doctor.Report {
 	return doctor.Report{Findings: []finding.Finding{
 		{Check: "bridge", State: finding.OK, Code: "", Text: "it is there"},
@@ -74,7 +74,7 @@ wrong    dns: none
 `
 )
 
-// What is to be done next comes last, also behind what doctor says.
+// TestPrintInstall checks that the next steps come last, even after the report of doctor.
 func TestPrintInstall(t *testing.T) {
 	report := installed()
 	dry := installed()
@@ -102,7 +102,7 @@ func TestPrintInstall(t *testing.T) {
 	}
 }
 
-// An error comes after what was done before it.
+// TestFinishInstall checks that a failed installation prints what was done before its error.
 func TestFinishInstall(t *testing.T) {
 	failed := errors.New("disk full")
 	for name, tt := range map[string]struct {
@@ -111,11 +111,11 @@ func TestFinishInstall(t *testing.T) {
 		format string
 		want   string // the beginning of what is printed
 	}{
-		"done":                {&install.Report{}, nil, "table", "ACTION  FILE  NOTE\n"},
-		"failed halfway":      {&install.Report{}, failed, "table", "ACTION  FILE  NOTE\n"},
-		"failed at once":      {nil, failed, "table", ""},
-		"for a program":       {&install.Report{DryRun: true}, nil, "json", "{\n  \"dry_run\": true,"},
-		"failed at a program": {&install.Report{}, failed, "json", "{\n  \"dry_run\": false,"},
+		"done":                  {&install.Report{}, nil, "table", "ACTION  FILE  NOTE\n"},
+		"failed halfway":        {&install.Report{}, failed, "table", "ACTION  FILE  NOTE\n"},
+		"failed at once":        {nil, failed, "table", ""},
+		"for a program":         {&install.Report{DryRun: true}, nil, "json", "{\n  \"dry_run\": true,"},
+		"failed, for a program": {&install.Report{}, failed, "json", "{\n  \"dry_run\": false,"},
 	} {
 		cmd := &cobra.Command{}
 		view.Flags(cmd, false)
@@ -133,7 +133,7 @@ func TestFinishInstall(t *testing.T) {
 		full := errors.New("full")
 		cmd.SetOut(brokenPipe{full})
 		if err := finishInstall(cmd, tt.report, tt.err); tt.err == nil && !errors.Is(err, full) || tt.err != nil && err != tt.err {
-			t.Errorf("%s, and it cannot be printed: %v", name, err)
+			t.Errorf("%s, and the report cannot be printed: %v", name, err)
 		}
 	}
 }
@@ -143,8 +143,8 @@ type brokenPipe struct{ err error }
 
 func (b brokenPipe) Write([]byte) (int, error) { return 0, b.err }
 
-// The server is looked at if it was to be started and everything before that was done. The
-// command fails if a step did, or if something is wrong then.
+// TestStarted checks when an installation has started the server, and that the command then fails
+// if a step failed or the host is not healthy.
 func TestStarted(t *testing.T) {
 	start, failed := &install.Start{}, errors.New("disk full")
 	for _, tt := range []struct {
@@ -184,7 +184,7 @@ func TestFindingSheet(t *testing.T) {
 		t.Error(diff)
 	}
 	if !doctorView.Wrong(examined()) || doctorView.Wrong(doctor.Report{Healthy: true}) {
-		t.Error("only a healthy host is right")
+		t.Error("doctorView.Wrong does not tell a healthy host from another one")
 	}
 	cmd := DoctorCommand()
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
@@ -195,7 +195,7 @@ func TestFindingSheet(t *testing.T) {
 	}
 }
 
-// Keys of all files are given, and a file that cannot be read is told from one that is wrong.
+// TestStartFlags checks that all keys are read, and that an unreadable file has its own exit code.
 func TestStartFlags(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"a.pub": "ssh-rsa A\n", "b.pub": "ssh-rsa B\nssh-rsa C\n", "empty": "\n"} {
@@ -232,7 +232,8 @@ func TestStartFlags(t *testing.T) {
 	}
 }
 
-// The networks that the database notes lose mdserver's entries, but for those that are named.
+// TestWithdraw checks that withdraw removes mdserver's entries from the networks that the database
+// notes, except those that are named.
 func TestWithdraw(t *testing.T) {
 	dir := t.TempDir()
 	cfg := config.Default()

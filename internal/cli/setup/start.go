@@ -97,7 +97,7 @@ func finishStart(cmd *cobra.Command, report *install.Report) error {
 	}, report)
 }
 
-// isStarted reports whether an installation that ended so has started the server.
+// isStarted reports whether an installation with these options and this error started the server.
 func isStarted(opts install.Options, err error) bool {
 	return opts.Start != nil && !opts.DryRun && err == nil
 }

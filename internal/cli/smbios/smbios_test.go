@@ -69,7 +69,7 @@ func do(t *testing.T, cfg string, args ...string) (stdout, stderr string, err er
 	return out.String(), stderr, err
 }
 
-// with runs the command with an input and an output, and returns what it prints beside it.
+// with runs the command with an input and an output, and returns what goes to standard error.
 func with(t *testing.T, cfg string, stdin io.Reader, stdout io.Writer, args ...string) (stderr string, err error) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "mdserver.conf")
@@ -187,7 +187,7 @@ func TestSMBIOSFails(t *testing.T) {
 	})
 }
 
-// What cannot be printed is an error, also of what is so already.
+// TestSMBIOSCannotPrint checks that the command fails if it cannot print, even if nothing changes.
 func TestSMBIOSCannotPrint(t *testing.T) {
 	cfg := configuration(at(host(t).Socket), "")
 	for _, flags := range [][]string{{"--json"}, {"--as", "nocloud"}, {"--as", "nocloud", "-o", "yaml"}, {"--apply", "--json"}, {"--apply"}} {
@@ -201,7 +201,8 @@ type brokenPipe struct{}
 
 func (brokenPipe) Write([]byte) (int, error) { return 0, os.ErrClosed }
 
-// On a terminal it asks before a guest becomes a new machine, and changes nothing without yes.
+// TestSMBIOSAsks checks that the command asks on a terminal before a guest becomes a new machine,
+// and changes nothing without a yes.
 func TestSMBIOSAsks(t *testing.T) {
 	for answer, want := range map[string]int{"n\n": 0, "\n": 0, "yes\n": 1, "Y\n": 1} {
 		libvirt := host(t)
@@ -215,12 +216,12 @@ func TestSMBIOSAsks(t *testing.T) {
 			t.Errorf("answered %q: %v, %d definitions were stored", answer, err, libvirt.Calls(libvirttest.DomainDefine))
 		}
 		if !strings.HasPrefix(notes, "openstack detects OpenStack. With NoCloud, its instance-id changes.\n") || !strings.Contains(notes, "\nChange openstack? [y/N] ") {
-			t.Errorf("asked is %q", notes)
+			t.Errorf("the question is %q", notes)
 		}
 	}
 }
 
-// One line that changes is stored like several.
+// TestSMBIOSOneChange checks that a definition is stored even if only one line changes.
 func TestSMBIOSOneChange(t *testing.T) {
 	libvirt := host(t)
 	const almost = "<os><smbios mode='sysinfo'/></os><sysinfo type='smbios'><system><entry name='product'>KVM</entry></system></sysinfo>"

@@ -140,7 +140,7 @@ func compareCache(cmd *cobra.Command, cfg *config.Config, checked *etcdstore.Che
 	return cacheOf(known, b, err, checked)
 }
 
-// cacheOf compares what was read of this host, unless that failed, with etcd.
+// cacheOf compares what this host knows with etcd, unless err says that it could not be read.
 func cacheOf(known string, b *backup.Backup, err error, checked *etcdstore.Checked) cache {
 	c := cache{Known: known, Different: []string{}}
 	switch {

@@ -19,7 +19,7 @@ import (
 	"mdserver/internal/sealed"
 )
 
-// What this host knows is compared with etcd only if it is of the same inventory.
+// TestCacheOf checks that cacheOf compares a host with etcd only if both have the same inventory.
 func TestCacheOf(t *testing.T) {
 	checked := &etcdstore.Checked{Inventory: "one", Table: instance.Table{Instances: []instance.Instance{guest(1), guest(2)}}}
 	here := func(inventory string, guests ...instance.Instance) *backup.Backup {
@@ -53,7 +53,7 @@ func TestCacheOf(t *testing.T) {
 	}
 }
 
-// sound is the report of an inventory with nothing wrong.
+// sound returns the report of an inventory without problems, and applies the changes to it.
 func sound(changes ...func(*report)) report {
 	r := report{Prefix: "/mdserver/", Inventory: "one", Revision: 7, Guests: 3, Resting: 2, Cache: cache{Known: "by the server"}, Members: []member{
 		{Endpoint: "http://etcd1:2379", Usable: true, Version: "3.5.16", Latency: 1234567, Size: 20 << 10},
@@ -65,7 +65,7 @@ func sound(changes ...func(*report)) report {
 	return r
 }
 
-// One thing is wrong at a time. The exit code and the text say so.
+// TestReport checks the text of a report, and whether the command fails, for one problem at a time.
 func TestReport(t *testing.T) {
 	const (
 		first  = "member http://etcd1:2379: etcd 3.5.16, answers in 1.2ms, 20 KiB\n"
@@ -80,7 +80,7 @@ func TestReport(t *testing.T) {
 		wrong  bool
 		want   string
 	}{
-		"nothing": {func(*report) {}, false, first + second + ends(0)},
+		"no problem": {func(*report) {}, false, first + second + ends(0)},
 		"a member does not answer": {func(r *report) { r.Members[1].Usable, r.Members[1].Error = false, "refused" }, true,
 			first + "member http://etcd2:2379: does not answer: refused\n" + ends(0)},
 		"a member without a leader": {func(r *report) { r.Members[0].Usable = false }, true, "member http://etcd1:2379: cannot take changes\n" + second + ends(0)},
@@ -95,7 +95,7 @@ func TestReport(t *testing.T) {
 			first + second + strings.Repeat("missing_claim: claims/name/web1: nobody claims this\n", 2) + "1 claims were corrected\n" + ends(2)},
 		"this host knows other records": {func(r *report) { r.Cache.Different = []string{"web1", "web2"} }, true,
 			first + second + "known differently by the server: web1, web2\n" + ends(0)},
-		"this host cannot tell": {func(r *report) { r.Cache.Trouble = "permission denied" }, true, first + second + "this host: permission denied\n" + ends(0)},
+		"this host cannot be read": {func(r *report) { r.Cache.Trouble = "permission denied" }, true, first + second + "this host: permission denied\n" + ends(0)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := sound(tt.change)
@@ -110,7 +110,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// A key is for the server alone, can be read, and replaces nothing.
+// TestKey checks that a key file is private and valid, and that it does not replace another one.
 func TestKey(t *testing.T) {
 	h := newHost(t, nowhere)
 	path := h.dir + "/store.key"
@@ -138,7 +138,7 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// Nothing is checked or moved without a cluster in the configuration.
+// TestNoEndpoints checks that check and migrate need a cluster in the configuration.
 func TestNoEndpoints(t *testing.T) {
 	h := newHost(t, "", guest(1))
 	for _, args := range []string{"check", "migrate --to etcd"} {

@@ -206,8 +206,8 @@ func (m *mover) progress() func(done, all int) {
 	}
 }
 
-// next is what an administrator has to do after the preparation. A server that uses
-// the backend already follows by itself.
+// next returns what an administrator has to do after the preparation. There is nothing
+// to do if the running server already uses the backend.
 func (m *mover) next(to string) []string {
 	uses := m.running && m.shared == (to == config.BackendEtcd)
 	switch {
@@ -300,7 +300,7 @@ func (m *mover) undoCopy(order migrate.Order, result *migration) error {
 		}
 		change, names := order.Undo(fleet)
 		slices.Sort(names)
-		if result.Inventory = id; len(names) > 0 { // later ones find nothing left
+		if result.Inventory = id; len(names) > 0 { // later calls find no guests left
 			result.Removed = names
 		}
 		if m.dryRun {

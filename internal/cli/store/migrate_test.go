@@ -21,7 +21,7 @@ import (
 	"mdserver/internal/inventory/migrate"
 )
 
-// order is what the server is to do at its next start, in short.
+// order summarizes what the server will do at its next start.
 func (h *host) order() string {
 	h.t.Helper()
 	o, err := migrate.ReadOrder(h.database)
@@ -36,7 +36,7 @@ func (h *host) order() string {
 	return fmt.Sprintf("to etcd below %s, %d guests were added, complete %v", o.Prefix, len(o.Copied), o.Complete)
 }
 
-// What is prepared and what is not: these need no etcd.
+// TestMigrateWithoutEtcd checks what migrate prepares, and what it refuses, without asking etcd.
 func TestMigrateWithoutEtcd(t *testing.T) {
 	toBolt := migrate.Order{To: config.BackendBolt, All: true}
 	toEtcd := migrate.Order{To: config.BackendEtcd, Prefix: "/mdserver/", Inventory: "one", Complete: true}
@@ -55,11 +55,11 @@ func TestMigrateWithoutEtcd(t *testing.T) {
 			exit.Failure, "nothing"},
 		"nothing to undo":       {nil, nil, "--undo", "there is nothing to undo: no migration is prepared", exit.Failure, "nothing"},
 		"undo what is prepared": {shared, &toBolt, "--undo", "the database of this host is as it was, with 2 guests\n", 0, "nothing"},
-		"see what undoing would do": {shared, &toBolt, "--undo --dry-run", "the database of this host is as it was, with 2 guests\n", 0,
+		"a dry run of undoing": {shared, &toBolt, "--undo --dry-run", "the database of this host is as it was, with 2 guests\n", 0,
 			"to bolt, all guests true"},
 		"undo what is done": {shared, &toEtcd, "--undo", "the server has changed over to etcd already; `mdserver store migrate --to bolt` leads back", exit.Failure,
 			"to etcd below /mdserver/, 0 guests were added, complete true"},
-		"to where they are": {nil, nil, "--to bolt", "the guests of this host are in its database already", exit.Failure, "nothing"},
+		"to bolt, where they are": {nil, nil, "--to bolt", "the guests of this host are in its database already", exit.Failure, "nothing"},
 		"to etcd, where they are": {shared, nil, "--to etcd", "the guests of this host are in etcd already; see `mdserver store check`", exit.Failure,
 			"nothing"},
 		"etcd is lost": {shared, nil, "--to bolt --force",
@@ -68,7 +68,7 @@ func TestMigrateWithoutEtcd(t *testing.T) {
 		"etcd is lost, and all are kept": {shared, nil, "--to bolt --force --all",
 			"the database will have 2 guests; what is in etcd below /mdserver/ stays\n" +
 				"the server will keep a backup of its state before: DIR/mdserver.db.before-bolt\nnext: systemctl restart mdserver\n", 0, "to bolt, all guests true"},
-		"see what would be": {shared, nil, "--to bolt --force --dry-run",
+		"etcd is lost, a dry run": {shared, nil, "--to bolt --force --dry-run",
 			"would be removed from the database of this host: web2\nthe database will have 1 guests; what is in etcd below /mdserver/ stays\n", 0, "nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestMigrateWithoutEtcd(t *testing.T) {
 	})
 }
 
-// A server that uses the store already follows by itself.
+// TestNext checks that nothing is left to do if the running server already uses the backend.
 func TestNext(t *testing.T) {
 	t.Setenv(command.EnvConfig, "/etc/a.conf")
 	set := func(backend string) []string {
@@ -115,8 +115,8 @@ func TestNext(t *testing.T) {
 		configured, to  string
 		want            []string
 	}{
-		{"no server, which would use the database", false, false, config.BackendBolt, config.BackendEtcd, set("etcd")},
-		{"no server, which would use etcd", false, false, config.BackendEtcd, config.BackendEtcd, restart},
+		{"no server, and bolt is configured", false, false, config.BackendBolt, config.BackendEtcd, set("etcd")},
+		{"no server, and etcd is configured", false, false, config.BackendEtcd, config.BackendEtcd, restart},
 		{"a server with the database", true, false, config.BackendBolt, config.BackendEtcd, set("etcd")},
 		{"a server with the database, and etcd is configured", true, false, config.BackendEtcd, config.BackendEtcd, restart},
 		{"a server with etcd waits for the guests", true, true, config.BackendEtcd, config.BackendEtcd, []string{}},
@@ -186,7 +186,7 @@ type shared struct {
 	root *clientv3.Client
 }
 
-// guests are the names of the guests below a prefix.
+// guests returns the names of the guests below a prefix.
 func (s shared) guests(prefix string) string {
 	s.t.Helper()
 	table, err := etcdstore.NewReader(s.root, prefix).Load(s.t.Context())
@@ -201,7 +201,7 @@ func (s shared) guests(prefix string) string {
 	return strings.Join(names, " ")
 }
 
-// keys is how many keys there are below a prefix.
+// keys counts the keys below a prefix.
 func (s shared) keys(prefix string) int64 {
 	s.t.Helper()
 	resp, err := s.root.Get(s.t.Context(), prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
@@ -211,7 +211,7 @@ func (s shared) keys(prefix string) int64 {
 	return resp.Count
 }
 
-// inventory is the ID of the inventory below a prefix.
+// inventory returns the ID of the inventory below a prefix.
 func (s shared) inventory(prefix string) string {
 	s.t.Helper()
 	checked, err := etcdstore.Check(s.t.Context(), s.root, prefix)
@@ -249,7 +249,7 @@ func (h *host) expect(args, want string) {
 	}
 }
 
-// A host's guests go into etcd and out of it again, and only they.
+// TestMigrate checks that migrate moves the guests of this host into etcd and back, and no others.
 func TestMigrate(t *testing.T) {
 	cluster := etcdtest.Start(t, etcdtest.Options{})
 	root := cluster.Root()
@@ -268,7 +268,7 @@ func TestMigrate(t *testing.T) {
 		}
 	}
 
-	t.Run("there and undone", func(t *testing.T) {
+	t.Run("to etcd, and undone", func(t *testing.T) {
 		const prefix = "/there/"
 		s, h := shared{t, root}, newHost(t, below(prefix), guest(1), guest(2))
 		h.expect("migrate --to etcd --dry-run", "would be added: web1, web2\n2 guests and 0 more addresses in quarantine would be in etcd below /there/\n")
@@ -286,7 +286,7 @@ func TestMigrate(t *testing.T) {
 		h.expect("migrate --undo --dry-run", "would be removed from etcd: web1, web2\n"+asWas)
 		is(t, "in etcd after a dry run", s.guests(prefix), "web1 web2 web3")
 		is(t, "the order after a dry run", h.order(), fmt.Sprintf(ready, prefix))
-		h.configure(below("/elsewhere/")) // undone is what was done
+		h.configure(below("/elsewhere/")) // undo must use the prefix of the order
 		out, err := h.run("migrate --undo --json")
 		if err != nil || !strings.Contains(out, `"inventory": "`+s.inventory(prefix)+`"`) || !strings.Contains(out, "\"removed\": [\n    \"web1\",\n    \"web2\"\n  ]") {
 			t.Errorf("%v, %s", err, out)
@@ -294,7 +294,7 @@ func TestMigrate(t *testing.T) {
 		is(t, "in etcd", s.guests(prefix), "web3")
 		is(t, "the order", h.order(), "nothing")
 	})
-	t.Run("beside others, one of whom has a name of ours", func(t *testing.T) {
+	t.Run("a guest of another host has the same name", func(t *testing.T) {
 		const prefix = "/conflict/"
 		s, h := shared{t, root}, newHost(t, below(prefix), guest(1), guest(2))
 		s.change(prefix, instance.Change{Put: []instance.Instance{guest(3, func(g *instance.Instance) { g.Name, g.Home = "web2", foreign.Home })}})
@@ -330,7 +330,7 @@ func TestMigrate(t *testing.T) {
 		h.expect("migrate --to etcd", "added: web1, web2\n"+fmt.Sprintf(isIn, prefix))
 		is(t, "the order", h.order(), fmt.Sprintf(ready, prefix))
 	})
-	t.Run("back, if this host knows all", func(t *testing.T) {
+	t.Run("back, if this host knows all records", func(t *testing.T) {
 		const prefix = "/back/"
 		s, h := shared{t, root}, newHost(t, backendOf(config.BackendEtcd, below(prefix)))
 		s.change(prefix, instance.Change{Put: []instance.Instance{guest(1), foreign}})
@@ -353,7 +353,7 @@ func TestMigrate(t *testing.T) {
 		is(t, "the order", h.order(), "to bolt, all guests false")
 		is(t, "in etcd", s.guests(prefix), "web1 web2 web3")
 	})
-	t.Run("checked", func(t *testing.T) {
+	t.Run("check compares and repairs", func(t *testing.T) {
 		const prefix = "/checked/"
 		s, h := shared{t, root}, newHost(t, below(prefix), guest(1))
 		s.change(prefix, instance.Change{Put: []instance.Instance{guest(1), foreign}, Rest: []instance.Resting{resting(4)}})
@@ -370,7 +370,7 @@ func TestMigrate(t *testing.T) {
 		h.write(map[string]string{"etcd/inventory": s.inventory(prefix)})
 		ends("known differently by the database DIR/mdserver.db: web3\n")
 
-		// Claims are corrected on demand only.
+		// Only --repair corrects claims.
 		h.write(nil, foreign)
 		if _, err := root.Delete(context.Background(), prefix+"claims/address/10.122.0.1"); err != nil {
 			t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 	"mdserver/internal/inventory/boltstore"
 )
 
-// host is a host on which no server runs: a database, and a configuration.
+// host is a host without a server. It has a database and a configuration.
 type host struct {
 	t        *testing.T
 	dir      string
@@ -27,8 +27,7 @@ type host struct {
 	config   string
 }
 
-// newHost is a host with guests. Its configuration has these lines in the section
-// [store].
+// newHost returns a host with guests, and the given lines in section [store] of its configuration.
 func newHost(t *testing.T, store string, guests ...instance.Instance) *host {
 	dir := t.TempDir()
 	h := &host{t: t, dir: dir, database: filepath.Join(dir, "mdserver.db"), config: filepath.Join(dir, "mdserver.conf")}
@@ -62,8 +61,8 @@ func (h *host) write(notes map[string]string, guests ...instance.Instance) {
 	}
 }
 
-// run runs a command below `mdserver store`, and returns what it prints, with DIR for
-// the host's directory.
+// run runs a command below `mdserver store`, and returns its output, with DIR
+// for the host's directory.
 func (h *host) run(args string) (stdout string, err error) {
 	h.t.Helper()
 	h.t.Setenv(command.EnvConfig, h.config)
@@ -78,10 +77,10 @@ func (h *host) run(args string) (stdout string, err error) {
 	return h.short(out.String()), err
 }
 
-// short is a text with DIR for the host's directory.
+// short replaces the host's directory in a text by DIR.
 func (h *host) short(text string) string { return strings.ReplaceAll(text, h.dir, "DIR") }
 
-// guest is the guest number n.
+// guest returns guest number n.
 func guest(n int, changes ...func(*instance.Instance)) instance.Instance {
 	g := instance.Instance{
 		Name: fmt.Sprintf("web%d", n), Hostname: fmt.Sprintf("web%d", n), ID: fmt.Sprintf("i-%d", n), UUID: uuid.UUID{1, byte(n)}, Network: "mds",
@@ -93,12 +92,12 @@ func guest(n int, changes ...func(*instance.Instance)) instance.Instance {
 	return g
 }
 
-// resting is the address of a guest in quarantine.
+// resting returns the address of guest number n, in quarantine.
 func resting(n int) instance.Resting {
 	return instance.Resting{Addr: netip.AddrFrom4([4]byte{10, 122, 0, byte(n)}), UUID: uuid.UUID{1, byte(n)}, Since: time.Unix(1, 0).UTC()}
 }
 
-// endpoints are the lines of [store] for a cluster.
+// endpoints returns the lines of [store] for a cluster.
 func endpoints(list []string, prefix string) string {
 	return "endpoints = " + strings.Join(list, ", ") + "\nprefix = " + prefix
 }

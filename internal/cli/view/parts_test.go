@@ -13,7 +13,7 @@ import (
 	"mdserver/internal/cli/output"
 )
 
-// parts is a view of all that people are shown.
+// parts is a view with a table and a line below it.
 var parts = View[[]string]{
 	Sheet: func(all []string) Sheet {
 		s := Sheet{Columns: []string{"NAME", "FIRST SEEN"}, Wide: []string{"WIDE"}}
@@ -29,7 +29,7 @@ var parts = View[[]string]{
 	Exit:  exit.Timeout,
 }
 
-// show runs a command with a view, and returns what goes to each output.
+// show runs a command with a view and returns what it prints on each output.
 func show(t *testing.T, v View[[]string], all []string, flags string) (stdout, stderr string, err error) {
 	t.Helper()
 	cmd := Report(&cobra.Command{Use: "x", SilenceErrors: true, SilenceUsage: true}, v, func(*cobra.Command, []string) ([]string, error) { return all, nil })
@@ -41,7 +41,7 @@ func show(t *testing.T, v View[[]string], all []string, flags string) (stdout, s
 	return out.String(), notes.String(), err
 }
 
-// What is below a table is for people, and not for who asks for no headers.
+// TestParts checks that the line below a table is left out with --no-headers and for programs.
 func TestParts(t *testing.T) {
 	const table, wide = "NAME  FIRST SEEN\na     -\n", "NAME  FIRST SEEN  WIDE\na     -           w\n"
 	for flags, want := range map[string]string{
@@ -64,7 +64,7 @@ func TestParts(t *testing.T) {
 	}
 	for _, flags := range []string{"", "-q", "--json", "-o csv"} {
 		if _, _, err := show(t, parts, []string{"bad"}, flags); exit.Code(err) != exit.Timeout || err.Error() != "" {
-			t.Errorf("%s: %v, want its own exit code", flags, err)
+			t.Errorf("%s: %v, want the exit code of the view", flags, err)
 		}
 	}
 	if _, _, err := show(t, parts, nil, "--json=maybe"); err == nil {
@@ -72,8 +72,8 @@ func TestParts(t *testing.T) {
 	}
 }
 
-// A text for people takes the place of the table, and its notes are beside it. Programs
-// get neither.
+// TestTextAndNotes checks that people see a text instead of the table, with notes on standard
+// error, and that programs get neither.
 func TestTextAndNotes(t *testing.T) {
 	v := parts
 	v.Text = func(w io.Writer, all []string) error { return output.Printf(w, "text of %s\n", all[0]) }
@@ -93,16 +93,17 @@ func TestTextAndNotes(t *testing.T) {
 	failed := errors.New("full")
 	v.Text = func(io.Writer, []string) error { return failed }
 	if _, _, err := show(t, v, []string{"bad"}, ""); !errors.Is(err, failed) {
-		t.Errorf("what cannot be printed: %v", err)
+		t.Errorf("a text that cannot be printed: %v", err)
 	}
 }
 
-// A command without a list has no flags for lists, and -o of another command is its own.
+// TestFlagsOfAResult checks that a command without a list has no flags for lists, and that FormatOf
+// ignores an -o that names a file.
 func TestFlagsOfAResult(t *testing.T) {
 	cmd := &cobra.Command{}
 	Flags(cmd, false)
 	if cmd.Flags().Lookup("no-headers") != nil || cmd.Flags().Lookup("quiet") != nil {
-		t.Error("there are flags for lists")
+		t.Error("a command without a list has flags for lists")
 	}
 	if err := cmd.ParseFlags([]string{"-o", "csv"}); err == nil || !strings.Contains(err.Error(), "accepted: table, json, yaml") {
 		t.Error(err)
