@@ -179,7 +179,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// A change of the owner takes no bit away from the mode that was asked for.
+// TestSpecialBits checks that changing the owner clears no bit of the mode.
 func TestSpecialBits(t *testing.T) {
 	tr, err := Open(t.TempDir(), false)
 	if err != nil {
@@ -195,8 +195,8 @@ func TestSpecialBits(t *testing.T) {
 	}
 }
 
-// Only what was asked for gets the owner, and not the directories above it: their owner
-// could replace all that is below.
+// TestOwners checks that only the named file gets the owner, and no directory above it, whose
+// owner could replace everything below.
 func TestOwners(t *testing.T) {
 	roottest.Need(t, "gives files away")
 	tr, err := Open(t.TempDir(), false)
