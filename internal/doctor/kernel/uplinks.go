@@ -46,7 +46,7 @@ func (l Links) Ask(uplinks []Uplink, addrs []netip.Addr) {
 	asking.Wait()
 }
 
-// ofOthers leaves out the answers of this host itself.
+// ofOthers returns the answers of other machines, without those of this host.
 func (l Links) ofOthers(all []Answer) []Answer {
 	return slices.DeleteFunc(all, func(a Answer) bool { return l.haveMAC(a.MAC) })
 }
